@@ -1,0 +1,66 @@
+//! What a host gives to generated code: memory, threads, errors and foreign functions.
+
+use core::ffi::{c_char, c_void};
+
+use crate::any::Any;
+use crate::dlpack::DLDataType;
+use crate::object::Object;
+
+/// A packed function: 0 on success, −1 after an error was set (law A1).
+///
+/// `handle` is whatever the function was registered with; functions exported by a library ignore it.
+pub type SafeCall =
+    unsafe extern "C" fn(handle: *mut c_void, args: *const Any, num_args: i32, result: *mut Any) -> i32;
+
+/// Body of a parallel loop: runs the iterations `begin..end`.
+pub type LoopBody = unsafe extern "C" fn(context: *mut c_void, begin: i64, end: i64);
+
+/// Value of [`HostTable::version`] that this crate describes.
+///
+/// A later version only appends fields; a changed field is a new symbol name.
+pub const HOST_VERSION: u32 = 1;
+
+/// The table behind [`crate::symbol::HOST`].
+///
+/// Generated code reads the slot once at entry. Null means: no host, see law A6.
+#[repr(C)]
+#[derive(Debug)]
+pub struct HostTable {
+    /// [`HOST_VERSION`] of the host.
+    pub version: u32,
+    /// `size_of::<HostTable>()` of the host.
+    pub size: u32,
+    /// A new tensor object with one reference: row-major, data aligned to 64 bytes and not initialised.
+    /// `shape` has `ndim` extents. Null on failure, with the error set.
+    pub tensor_new: unsafe extern "C" fn(dtype: DLDataType, ndim: i32, shape: *const i64) -> *mut Object,
+    /// A new array object; takes over the reference of every item, also on failure.
+    /// Null on failure, with the error set.
+    pub array_new: unsafe extern "C" fn(count: i64, items: *const *mut Object) -> *mut Object,
+    /// Gives up one reference; null is allowed.
+    pub object_release: unsafe extern "C" fn(object: *mut Object),
+    /// Scratch memory of the calling thread, aligned to 64 bytes, not initialised.
+    /// Nested calls each get their own. Null on failure, with the error set.
+    pub workspace_acquire: unsafe extern "C" fn(bytes: u64) -> *mut u8,
+    /// Ends the use of what [`HostTable::workspace_acquire`] returned on the same thread; null is allowed.
+    pub workspace_release: unsafe extern "C" fn(workspace: *mut u8),
+    /// Sets the error of the calling thread; both texts are NUL-terminated and copied.
+    pub error_set: unsafe extern "C" fn(kind: *const c_char, message: *const c_char),
+    /// Sets a shape error: `message` says what, the two numbers say which values.
+    pub error_set_shape: unsafe extern "C" fn(message: *const c_char, got: i64, expected: i64),
+    /// Runs `body` over disjoint ranges that cover `0..extent`, and returns when all are done.
+    /// No range but the last is shorter than `grain` iterations. Ranges may run on other threads.
+    pub parallel_for: unsafe extern "C" fn(body: LoopBody, context: *mut c_void, extent: i64, grain: i64),
+    /// Calls the function registered under `name`, as [`SafeCall`].
+    pub call_extern: unsafe extern "C" fn(
+        name: *const c_char,
+        args: *const Any,
+        num_args: i32,
+        result: *mut Any,
+    ) -> i32,
+}
+
+const _: () = {
+    use core::mem::{offset_of, size_of};
+    assert!(offset_of!(HostTable, tensor_new) == 8);
+    assert!(size_of::<HostTable>() == 8 + 9 * size_of::<usize>());
+};

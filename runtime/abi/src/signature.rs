@@ -1,0 +1,258 @@
+//! The signature of a library: a line-based text, written by the compiler and read by the runtime.
+//!
+//! ```text
+//! orogen-signature 1
+//! function main
+//! input f32 [batch,3,224,224] pixels
+//! output f32 [batch,1000] logits
+//! ```
+//!
+//! A name is the rest of its line; `\n`, `\r` and `\\` stand for a newline, a return and a backslash in it.
+//! A dimension is a number or a symbolic expression without commas outside parentheses and without spaces;
+//! equal text means equal extent.
+//!
+//! ```
+//! use orogen_abi::signature::{Dim, Signature};
+//!
+//! let text = "orogen-signature 1\nfunction main\ninput f32 [n,3] x\noutput f32 [n] y\n";
+//! let signature: Signature = text.parse().unwrap();
+//! let main = signature.function("main").unwrap();
+//! assert_eq!(main.inputs[0].dims, [Dim::Symbolic("n".into()), Dim::Fixed(3)]);
+//! assert_eq!(signature.to_string(), text);
+//! ```
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::str::FromStr;
+
+use crate::dlpack::DLDataType;
+
+const HEADER: &str = "orogen-signature 1";
+
+/// One extent of a parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dim {
+    /// Known at compile time.
+    Fixed(i64),
+    /// Known at the call; the text is the compiler's.
+    Symbolic(String),
+}
+
+/// An input or an output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// The model's name for it.
+    pub name: String,
+    /// Element type.
+    pub dtype: DLDataType,
+    /// Extents, outermost first.
+    pub dims: Vec<Dim>,
+}
+
+/// Inputs and outputs of one function, in call order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Function {
+    /// Name without the symbol prefix.
+    pub name: String,
+    /// Arguments.
+    pub inputs: Vec<Parameter>,
+    /// Results; one is returned as a tensor, several as an array.
+    pub outputs: Vec<Parameter>,
+}
+
+/// All functions of a library.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Signature {
+    /// In the order of the library.
+    pub functions: Vec<Function>,
+}
+
+impl Signature {
+    /// The function called `name`.
+    pub fn function(&self, name: &str) -> Option<&Function> {
+        self.functions.iter().find(|it| it.name == name)
+    }
+}
+
+/// A line that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignatureError {
+    /// Counted from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub reason: &'static str,
+}
+
+impl fmt::Display for SignatureError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {} of the signature: {}", self.line, self.reason)
+    }
+}
+
+impl core::error::Error for SignatureError {}
+
+impl FromStr for Signature {
+    type Err = SignatureError;
+
+    fn from_str(text: &str) -> Result<Self, SignatureError> {
+        let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
+        if lines.next().map(|(_, line)| line) != Some(HEADER) {
+            return Err(SignatureError { line: 1, reason: "expected `orogen-signature 1`" });
+        }
+        let mut signature = Signature::default();
+        for (line, content) in lines {
+            let fail = |reason| SignatureError { line, reason };
+            let (keyword, rest) = content.split_once(' ').ok_or(fail("expected a keyword and a space"))?;
+            if keyword == "function" {
+                let name = unescape(rest).ok_or(fail("unknown escape in a name"))?;
+                signature.functions.push(Function { name, ..Function::default() });
+                continue;
+            }
+            let function = signature.functions.last_mut().ok_or(fail("parameter before any function"))?;
+            let parameter = parse_parameter(rest).map_err(fail)?;
+            match keyword {
+                "input" => function.inputs.push(parameter),
+                "output" => function.outputs.push(parameter),
+                _ => return Err(fail("expected `function`, `input` or `output`")),
+            }
+        }
+        Ok(signature)
+    }
+}
+
+fn parse_parameter(text: &str) -> Result<Parameter, &'static str> {
+    let (dtype, rest) = text.split_once(' ').ok_or("expected a data type and a space")?;
+    let (dims, name) = rest.split_once(' ').ok_or("expected dimensions and a space")?;
+    let dtype = DLDataType::from_name(dtype).ok_or("unknown data type")?;
+    let dims = dims.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    let dims = split_dims(dims.ok_or("expected `[` and `]` around the dimensions")?)?;
+    Ok(Parameter { name: unescape(name).ok_or("unknown escape in a name")?, dtype, dims })
+}
+
+/// Splits at the commas outside parentheses.
+fn split_dims(text: &str) -> Result<Vec<Dim>, &'static str> {
+    let mut dims = Vec::new();
+    if text.is_empty() {
+        return Ok(dims);
+    }
+    let mut depth = 0i32;
+    let outer_comma = |c: char| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        c == ',' && depth == 0
+    };
+    for dim in text.split(outer_comma) {
+        dims.push(match dim.parse::<i64>() {
+            Ok(extent) if extent >= 0 => Dim::Fixed(extent),
+            Ok(_) => return Err("negative dimension"),
+            Err(_) if dim.is_empty() => return Err("empty dimension"),
+            Err(_) => Dim::Symbolic(dim.to_owned()),
+        });
+    }
+    Ok(dims)
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{HEADER}")?;
+        for function in &self.functions {
+            writeln!(f, "function {}", Escaped(&function.name))?;
+            for it in &function.inputs {
+                writeln!(f, "input {it}")?;
+            }
+            for it in &function.outputs {
+                writeln!(f, "output {it}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Parameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [", self.dtype)?;
+        for (index, dim) in self.dims.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            write!(f, "{comma}{dim}")?;
+        }
+        write!(f, "] {}", Escaped(&self.name))
+    }
+}
+
+impl fmt::Display for Dim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Dim::Fixed(extent) => write!(f, "{extent}"),
+            // Spaces would end the list; symbolic text never needs them.
+            Dim::Symbolic(text) => text.split_whitespace().try_for_each(|part| f.write_str(part)),
+        }
+    }
+}
+
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '\n' => f.write_str("\\n")?,
+                '\r' => f.write_str("\\r")?,
+                '\\' => f.write_str("\\\\")?,
+                c => fmt::Write::write_char(f, c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unescape(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        out.push(match c {
+            '\\' => match chars.next()? {
+                'n' => '\n',
+                'r' => '\r',
+                '\\' => '\\',
+                _ => return None,
+            },
+            c => c,
+        });
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+    use alloc::vec;
+
+    #[test]
+    fn hostile_names_and_dims_survive_a_round_trip() {
+        let name = |s: &str| Parameter { name: s.into(), dtype: DLDataType::BF16, dims: vec![] };
+        let mut inputs: Vec<_> =
+            ["", " ", "387", "a:b/c.d", "{\"x\": [1]}", "two\nlines\\n\r", "ü ", "] f32"].map(name).into();
+        inputs[0].dims = vec![Dim::Fixed(0), Dim::Symbolic("max(n,2*m)".into()), Dim::Symbolic("n+1".into())];
+        let function = Function { name: "main".into(), inputs, outputs: vec![] };
+        let signature = Signature { functions: vec![function.clone(), Function::default()] };
+        assert_eq!(signature.to_string().parse::<Signature>().unwrap(), signature);
+    }
+
+    #[test]
+    fn bad_lines_are_errors_with_their_number() {
+        let line_of = |text: &str| text.parse::<Signature>().unwrap_err().line;
+        assert_eq!(line_of(""), 1);
+        assert_eq!(line_of("orogen-signature 2\n"), 1);
+        assert_eq!(line_of("orogen-signature 1\ninput f32 [] x\n"), 2);
+        let bad = ["output", "input f33 [] x", "input f32 [1,] x", "input f32 [-1] x", "input f32 1 x"];
+        for bad in bad.into_iter().chain(["state f32 [] x", "input f32 [] a\\q", "input f32 []"]) {
+            assert_eq!(line_of(&alloc::format!("orogen-signature 1\nfunction f\n{bad}\n")), 3, "{bad}");
+        }
+    }
+}

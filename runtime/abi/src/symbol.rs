@@ -1,0 +1,30 @@
+//! Names of the symbols that an Orogen library exports or refers to.
+
+/// Prefix of every packed function: `__tvm_ffi_<name>`.
+pub const FUNCTION_PREFIX: &str = "__tvm_ffi_";
+
+/// The default entry point.
+pub const MAIN: &str = "__tvm_ffi_main";
+
+/// Exported, written by a tvm-ffi host at load: the module itself. Optional.
+pub const LIBRARY_CONTEXT: &str = "__tvm_ffi__library_ctx";
+
+/// Exported `u32` (little endian): the [`LIBRARY_VERSION`] the library was made for.
+pub const VERSION: &str = "__orogen_version";
+
+/// Value of [`VERSION`] that this crate describes.
+pub const LIBRARY_VERSION: u32 = 1;
+
+/// Exported pointer slot, null in the file: our loader stores the address of a [`crate::HostTable`] in it.
+pub const HOST: &str = "__orogen_host";
+
+/// Exported text: what the runtime needs to know, see [`crate::signature`].
+///
+/// Like [`META`] it is a `u64` length (little endian) followed by that many bytes of UTF-8.
+pub const SIGNATURE: &str = "__orogen_signature";
+
+/// Exported text: JSON for tools. The runtime hands it on and does not read it.
+pub const META: &str = "__orogen_meta";
+
+/// Weak, undefined: sets an error in a tvm-ffi host, `void (const char* kind, const char* message)`.
+pub const TVM_FFI_SET_ERROR: &str = "TVMFFIErrorSetRaisedFromCStr";
