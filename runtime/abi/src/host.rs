@@ -51,12 +51,8 @@ pub struct HostTable {
     /// No range but the last is shorter than `grain` iterations. Ranges may run on other threads.
     pub parallel_for: unsafe extern "C" fn(body: LoopBody, context: *mut c_void, extent: i64, grain: i64),
     /// Calls the function registered under `name`, as [`SafeCall`].
-    pub call_extern: unsafe extern "C" fn(
-        name: *const c_char,
-        args: *const Any,
-        num_args: i32,
-        result: *mut Any,
-    ) -> i32,
+    pub call_extern:
+        unsafe extern "C" fn(name: *const c_char, args: *const Any, num_args: i32, result: *mut Any) -> i32,
 }
 
 const _: () = {
