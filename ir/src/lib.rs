@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The intermediate representations of Orogen and what they share.
+
+pub mod shape;

@@ -1,0 +1,171 @@
+//! Assumed facts.
+
+use std::fmt;
+
+use indexmap::{IndexMap, IndexSet};
+
+use super::bounds::{Interval, Range};
+use super::poly::{Mono, Poly};
+use super::{Dim, ShapeCx, Truth};
+
+/// A fact about expressions.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Constraint {
+    /// The expression is at least this number.
+    AtLeast(Dim, i64),
+    /// The expression is at most this number.
+    AtMost(Dim, i64),
+    /// The two expressions are equal.
+    Eq(Dim, Dim),
+    /// The expression is a multiple of this number, which is not zero.
+    Multiple(Dim, i64),
+}
+
+/// A fact cannot hold together with what is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contradiction {
+    /// The fact as text.
+    pub fact: String,
+    /// The expression that contradicts it, with its known bounds, as text.
+    pub known: String,
+}
+
+impl fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` cannot hold: {}", self.fact, self.known)
+    }
+}
+
+impl std::error::Error for Contradiction {}
+
+/// Facts, sorted by how proofs use them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    pub(super) list: IndexSet<Constraint>,
+    /// Bounds on a single product of atoms.
+    bounds: IndexMap<Mono, Interval>,
+    /// Polynomials of several terms that are at least 0.
+    pub(super) inequalities: Vec<Poly>,
+    /// Polynomials that are 0.
+    pub(super) equations: Vec<Poly>,
+    /// Polynomials that are multiples of a number.
+    pub(super) multiples: Vec<(Poly, i64)>,
+}
+
+impl Facts {
+    pub(super) fn bound(&self, mono: &Mono) -> Range {
+        self.bounds.get(mono).map_or(Range::ALL, |interval| Range::from_interval(*interval))
+    }
+
+    fn tighten(&mut self, mono: Mono, range: Range) {
+        let old = self.bound(&mono);
+        self.bounds.insert(mono, old.meet(range).to_interval());
+    }
+
+    fn add_at_least_zero(&mut self, p: Poly) {
+        match &p.terms[..] {
+            [] => {}
+            // c·m + k ≥ 0
+            [(mono, c)] => {
+                let end = Range::point(p.constant).mul(Range::point(-1)).lo;
+                let scale = i64::try_from(c.unsigned_abs()).unwrap_or(i64::MAX);
+                let range = match *c > 0 {
+                    true => Range { lo: end, hi: i128::MAX },
+                    false => Range { lo: i128::MIN, hi: -end },
+                };
+                self.tighten(mono.clone(), range.divide_inward(scale));
+            }
+            _ => self.inequalities.push(p),
+        }
+    }
+}
+
+impl ShapeCx {
+    /// Adds a fact, which all later questions may use. Canonical forms never depend on facts.
+    ///
+    /// An obvious contradiction with earlier facts is an error and changes nothing.
+    /// Contradictions that need more than the prover sees are not found;
+    /// questions then have answers for an empty set of values.
+    pub fn assume(&mut self, fact: Constraint) -> Result<(), Contradiction> {
+        match self.prove(fact) {
+            Truth::Always => {
+                self.facts.list.insert(fact);
+                return Ok(());
+            }
+            Truth::Never => return Err(self.contradiction(fact)),
+            Truth::Unknown => {}
+        }
+        self.facts.list.insert(fact);
+        // A fact whose difference has no representation stays in the list but helps no proof.
+        match fact {
+            Constraint::AtLeast(d, k) => {
+                if let Ok(p) = self.poly(d).sub(&Poly::int(k)) {
+                    self.facts.add_at_least_zero(p);
+                }
+            }
+            Constraint::AtMost(d, k) => {
+                if let Ok(p) = Poly::int(k).sub(self.poly(d)) {
+                    self.facts.add_at_least_zero(p);
+                }
+            }
+            Constraint::Eq(a, b) => {
+                if let Ok(p) = self.poly(a).sub(self.poly(b))
+                    && let Ok(minus) = p.scale(-1)
+                {
+                    if let [_] = &p.terms[..] {
+                        self.facts.add_at_least_zero(p.clone());
+                        self.facts.add_at_least_zero(minus);
+                    }
+                    self.facts.equations.push(p);
+                }
+            }
+            Constraint::Multiple(d, k) => {
+                let p = self.poly(d).clone();
+                self.facts.multiples.push((p, k.saturating_abs()));
+            }
+        }
+        Ok(())
+    }
+
+    /// All assumed facts, in the order of assumption.
+    pub fn facts(&self) -> impl Iterator<Item = &Constraint> {
+        self.facts.list.iter()
+    }
+
+    /// Whether a fact follows from what is known.
+    pub fn prove(&self, fact: Constraint) -> Truth {
+        match fact {
+            Constraint::AtLeast(d, k) => self.sign(self.poly(d).sub(&Poly::int(k))),
+            Constraint::AtMost(d, k) => self.sign(Poly::int(k).sub(self.poly(d))),
+            Constraint::Eq(a, b) => self.prove_eq(a, b),
+            Constraint::Multiple(d, k) => self.divides(k, d),
+        }
+    }
+
+    /// A fact as text: `n >= 1`, `b*s == h*t`, `n % 8 == 0`.
+    pub fn display_fact(&self, fact: &Constraint) -> String {
+        match *fact {
+            Constraint::AtLeast(d, k) => format!("{} >= {k}", self.display(d)),
+            Constraint::AtMost(d, k) => format!("{} <= {k}", self.display(d)),
+            Constraint::Eq(a, b) => format!("{} == {}", self.display(a), self.display(b)),
+            Constraint::Multiple(d, k) => format!("mod({}, {k}) == 0", self.display(d)),
+        }
+    }
+
+    fn contradiction(&self, fact: Constraint) -> Contradiction {
+        let (Constraint::AtLeast(d, _)
+        | Constraint::AtMost(d, _)
+        | Constraint::Eq(d, _)
+        | Constraint::Multiple(d, _)) = fact;
+        let text = self.display(d);
+        let bounds = self.bounds(d);
+        let known = match (bounds.lo, bounds.hi) {
+            (Some(lo), Some(hi)) if lo == hi => format!("`{text}` is {lo}"),
+            (Some(lo), Some(hi)) => format!("`{text}` lies between {lo} and {hi}"),
+            (Some(lo), None) => format!("`{text}` is at least {lo}"),
+            (None, Some(hi)) => format!("`{text}` is at most {hi}"),
+            (None, None) => "it contradicts earlier facts".to_owned(),
+        };
+        Contradiction { fact: self.display_fact(&fact), known }
+    }
+}
