@@ -1,3 +1,19 @@
-//! The intermediate representations of Orogen and what they share.
+//! Every intermediate representation of Orogen, and what they share.
+//!
+//! A model enters as a [`graph::Graph`] (the legacy static graph IR) or as a [`flow::Module`] (the
+//! dataflow-block IR). Both lower to the same pair: [`loops::TensorProgram`]s (kernels) and a
+//! [`plan::CallPlan`] (which kernel runs when, on which memory). What is known per operator lives once in
+//! [`ops`], keyed by [`ops::OpId`].
+//!
+//! Modules in reading order: [`diag`], [`shape`], [`types`], [`ops`], [`text`], [`graph`], [`flow`],
+//! [`loops`], [`plan`].
 
+pub mod diag;
+pub mod flow;
+pub mod graph;
+pub mod loops;
+pub mod ops;
+pub mod plan;
 pub mod shape;
+pub mod text;
+pub mod types;

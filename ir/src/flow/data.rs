@@ -1,0 +1,243 @@
+//! The data of the dataflow-block IR.
+
+use crate::loops::TensorProgram;
+use crate::ops::OpId;
+use crate::shape::{Constraint, Dim, ShapeCx};
+use crate::types::{Attrs, ConstId, ConstPool, Effects, FunctionType, Type};
+use indexmap::IndexMap;
+use la_arena::{Arena, Idx};
+use smallvec::SmallVec;
+
+/// A value, printed `%7`.
+pub type ValueId = Idx<Value>;
+/// A binding.
+pub type BindingId = Idx<Binding>;
+/// A block, printed `^2`.
+pub type BlockId = Idx<Block>;
+/// A region.
+pub type RegionId = Idx<Region>;
+
+/// A module: functions, kernels and externs that share one shape context and one constant pool.
+#[derive(Clone, Debug, Default)]
+pub struct Module {
+    /// Name, not empty in printed modules.
+    pub name: String,
+    /// Where every dimension of every type lives.
+    pub shapes: ShapeCx,
+    /// Constants of all functions.
+    pub constants: ConstPool,
+    /// Definitions by name, in order.
+    pub definitions: IndexMap<String, Definition>,
+}
+
+/// What a module defines.
+#[derive(Clone, Debug)]
+pub enum Definition {
+    /// A function of this IR.
+    Function(Function),
+    /// A kernel.
+    Kernel(TensorProgram),
+    /// Something the runtime provides.
+    Extern(Extern),
+}
+
+/// A function provided from outside, by symbol name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Extern {
+    /// Symbol name.
+    pub symbol: String,
+    /// Parameters, results and effects.
+    pub ty: FunctionType,
+}
+
+/// A parameter of a function.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// Name the user sees.
+    pub name: String,
+    /// The value it defines.
+    pub value: ValueId,
+}
+
+/// A named result of a function.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    /// Name the user sees.
+    pub name: String,
+}
+
+/// A function: parameters and a body region; its results are the body's results.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// Parameters in order.
+    pub params: Vec<Parameter>,
+    /// Result names in order.
+    pub outputs: Vec<Output>,
+    /// What a call may do.
+    pub effects: Effects,
+    /// The body.
+    pub body: RegionId,
+    /// All values, also dead ones.
+    pub values: Arena<Value>,
+    /// All bindings, also dead ones.
+    pub bindings: Arena<Binding>,
+    /// All blocks.
+    pub blocks: Arena<Block>,
+    /// All regions.
+    pub regions: Arena<Region>,
+}
+
+/// Blocks in program order, with parameters (carried values of a loop) and results.
+#[derive(Clone, Debug, Default)]
+pub struct Region {
+    /// Values defined on entry: the carried values of a `While`; empty elsewhere.
+    pub params: Vec<ValueId>,
+    /// Blocks in order.
+    pub blocks: Vec<BlockId>,
+    /// What the region returns.
+    pub results: Vec<ValueId>,
+}
+
+/// What a block admits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockKind {
+    /// Pure bindings (`ABORT` allowed), no control flow; order carries no meaning beyond definition before use.
+    Dataflow,
+    /// Anything; program order is meaning.
+    Effect,
+}
+
+/// A block.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// What it admits.
+    pub kind: BlockKind,
+    /// Its bindings in order. A binding that is in no order is dead.
+    pub order: Vec<BindingId>,
+}
+
+/// Where a value may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Only in the dataflow block that defines it.
+    BlockLocal,
+    /// In its region and in regions nested in it.
+    Region,
+}
+
+/// A value: one annotation, one definition.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// The annotation.
+    pub ty: Type,
+    /// Where it comes from.
+    pub def: ValueDef,
+    /// Where it may be used.
+    pub scope: Scope,
+    /// Name in the source or text, without `%`; printed when it is an identifier and unique.
+    pub name: Option<String>,
+}
+
+/// The definition of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueDef {
+    /// Parameter of the function.
+    Param(u32),
+    /// Parameter of a region.
+    RegionParam(RegionId, u32),
+    /// Result of a binding.
+    Result(BindingId, u32),
+}
+
+/// One or more values bound to a right-hand side.
+#[derive(Clone, Debug)]
+pub struct Binding {
+    /// Values it defines.
+    pub results: SmallVec<[ValueId; 1]>,
+    /// What they are.
+    pub rhs: Rhs,
+    /// Source construct, for diagnostics, for example ``node `conv1` (Conv)``; may be empty.
+    pub source: String,
+}
+
+/// A right-hand side.
+#[derive(Clone, Debug)]
+pub enum Rhs {
+    /// An operator of the registry.
+    Op {
+        /// Operator.
+        op: OpId,
+        /// Attributes.
+        attrs: Attrs,
+        /// Operands.
+        args: SmallVec<[ValueId; 3]>,
+    },
+    /// A constant of the module's pool.
+    Constant(ConstId),
+    /// A kernel of the module in destination-passing style: results are its output buffers.
+    CallKernel {
+        /// Name of a [`Definition::Kernel`].
+        callee: String,
+        /// Input buffers.
+        args: SmallVec<[ValueId; 3]>,
+        /// Values of the kernel's size parameters.
+        sizes: SmallVec<[Dim; 4]>,
+    },
+    /// An extern of the module.
+    CallExtern {
+        /// Name of a [`Definition::Extern`].
+        callee: String,
+        /// Arguments.
+        args: SmallVec<[ValueId; 3]>,
+    },
+    /// Another function of the module.
+    Call {
+        /// Name of a [`Definition::Function`].
+        callee: String,
+        /// Arguments.
+        args: SmallVec<[ValueId; 3]>,
+    },
+    /// Checks that a value has a type, and binds the type's new symbols from its dimensions and elements.
+    MatchCast {
+        /// Value.
+        value: ValueId,
+        /// The asserted type; also the type of the result.
+        ty: Type,
+    },
+    /// Checks a relation between dimensions; no results.
+    Check {
+        /// What must hold.
+        constraint: Constraint,
+        /// Clause for the error message.
+        message: String,
+    },
+    /// A tuple.
+    Tuple(SmallVec<[ValueId; 3]>),
+    /// Element of a tuple.
+    Get {
+        /// The tuple.
+        tuple: ValueId,
+        /// Which element.
+        index: u32,
+    },
+    /// A two-way branch on a boolean scalar. Symbols in result types that no earlier construct binds are bound
+    /// here, from whichever branch runs.
+    If {
+        /// Condition: a boolean tensor of one element.
+        cond: ValueId,
+        /// Runs when true.
+        then_region: RegionId,
+        /// Runs when false.
+        else_region: RegionId,
+    },
+    /// A loop. Both regions have the carried values as parameters; `cond` returns one boolean scalar, `body`
+    /// the next carried values. Results are the last carried values.
+    While {
+        /// Initial carried values.
+        init: SmallVec<[ValueId; 3]>,
+        /// Decides whether to go on.
+        cond: RegionId,
+        /// One iteration.
+        body: RegionId,
+    },
+}

@@ -1,0 +1,26 @@
+//! The dataflow-block IR: symbolic shapes, effects, control flow, in A-normal form by construction.
+//!
+//! Arenas say what exists, [`Block::order`] says where. Operands are [`ValueId`]s, never nested expressions.
+//!
+//! # Laws
+//! * **F1** A value is defined before it is used: earlier in its block, in an earlier block of the same or an
+//!   enclosing region, as a parameter of an enclosing region or of the function.
+//! * **F2** A value is defined exactly once.
+//! * **F3** A value of scope `BlockLocal` is used only in the block that defines it (nested regions included).
+//! * **F4** A binding in a dataflow block has no effects but `ABORT`.
+//! * **F5** A dataflow block holds no `If` and no `While`.
+//! * **F6** The recorded type of a result follows from its right-hand side: it equals the inferred type or is
+//!   implied by it.
+//! * **F7** A symbol in a type is bound before: by a parameter of the function, or by a `match_cast`, `If` or
+//!   `While` result earlier in program order.
+//! * **F8** Regions contain blocks, blocks contain bindings, and nothing belongs to two of them.
+//! * **F9** A `call_kernel` matches the callee: operand count, buffer types and size arguments.
+//! * **F10** Names of functions, kernels, externs, parameters and outputs are unique.
+//! * **F11** Branches of an `If` and the body of a `While` return values that match the declared results.
+
+mod data;
+
+pub use data::{
+    Binding, BindingId, Block, BlockId, BlockKind, Definition, Extern, Function, Module, Output, Parameter,
+    Region, RegionId, Rhs, Scope, Value, ValueDef, ValueId,
+};

@@ -1,0 +1,92 @@
+//! The data of the legacy graph.
+
+use crate::loops::TensorProgram;
+use crate::ops::OpId;
+use crate::types::{Attrs, ConstId, ConstPool, DType};
+use indexmap::IndexMap;
+use la_arena::{Arena, Idx};
+use smallvec::SmallVec;
+
+/// A node, printed `%7` (its first output) or `%7.1`.
+pub type NodeId = Idx<Node>;
+
+/// A tensor type with constant dimensions.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StaticType {
+    /// Element type.
+    pub dtype: DType,
+    /// Dimensions, outermost first.
+    pub dims: SmallVec<[u64; 4]>,
+}
+
+/// One output of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Edge {
+    /// The node.
+    pub node: NodeId,
+    /// Which of its outputs.
+    pub output: u32,
+}
+
+/// What a node does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NodeKind {
+    /// A model input.
+    Input {
+        /// Name the user sees.
+        name: String,
+    },
+    /// A constant of the graph's pool.
+    Constant(ConstId),
+    /// An operator.
+    Op {
+        /// Operator.
+        op: OpId,
+        /// Attributes.
+        attrs: Attrs,
+    },
+    /// A kernel of the graph; outputs are its output buffers.
+    Kernel {
+        /// Name in [`Graph::kernels`].
+        kernel: String,
+    },
+}
+
+/// A node: existence. Its place in the program is [`Graph::order`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// What it does.
+    pub kind: NodeKind,
+    /// Operands.
+    pub inputs: SmallVec<[Edge; 3]>,
+    /// Output types.
+    pub outputs: SmallVec<[StaticType; 1]>,
+    /// Source construct, for diagnostics; may be empty.
+    pub source: String,
+}
+
+/// A static, pure graph.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    /// Name.
+    pub name: String,
+    /// All nodes, also dead ones.
+    pub nodes: Arena<Node>,
+    /// The program. A node that is not in it is dead.
+    pub order: Vec<NodeId>,
+    /// Model inputs in order; each is a node of kind `Input`.
+    pub inputs: Vec<NodeId>,
+    /// Model outputs in order.
+    pub outputs: Vec<(String, Edge)>,
+    /// Constants.
+    pub constants: ConstPool,
+    /// Kernels by name, once operators are legalised.
+    pub kernels: IndexMap<String, TensorProgram>,
+}
+
+impl Graph {
+    /// The type of an edge.
+    pub fn ty(&self, edge: Edge) -> &StaticType {
+        &self.nodes[edge.node].outputs[edge.output as usize]
+    }
+}

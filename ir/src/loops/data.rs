@@ -1,0 +1,263 @@
+//! The data of tensor programs.
+
+use crate::shape::{Dim, ShapeCx, Sym};
+use crate::types::{DType, Dims};
+use la_arena::{Arena, Idx};
+use smallvec::SmallVec;
+
+/// A buffer, printed `%name`.
+pub type BufferId = Idx<Buffer>;
+/// An expression node.
+pub type ExprId = Idx<Expr>;
+
+/// Who owns a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BufferRole {
+    /// Read-only parameter.
+    Input,
+    /// Parameter that the program fills.
+    Output,
+    /// Scratch of one run of the program.
+    Local,
+}
+
+/// A dense, row-major buffer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Buffer {
+    /// Name, unique in the program.
+    pub name: String,
+    /// Element type.
+    pub dtype: DType,
+    /// Dimensions over the size parameters.
+    pub dims: Dims,
+    /// Who owns it.
+    pub role: BufferRole,
+}
+
+/// One dimension of an index.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Index {
+    /// An expression over axes, loop variables and sizes.
+    Dim(Dim),
+    /// An integer computed from data (gather). The program's author guarantees that it is in range or loads
+    /// with a guard.
+    Value(ExprId),
+}
+
+/// Operations of one operand. On integers only `Neg`, `Abs`, `Sign` and `BitNot`; on booleans only `Not`; the rest on
+/// floats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UnaryOp {
+    /// −x.
+    Neg,
+    /// |x|.
+    Abs,
+    /// −1, 0 or 1; NaN stays NaN.
+    Sign,
+    /// e^x.
+    Exp,
+    /// Natural logarithm.
+    Log,
+    /// Square root.
+    Sqrt,
+    /// 1/x.
+    Reciprocal,
+    /// Sine, x in radians.
+    Sin,
+    /// Cosine, x in radians.
+    Cos,
+    /// Tangent.
+    Tan,
+    /// Arcsine.
+    Asin,
+    /// Arccosine.
+    Acos,
+    /// Arctangent.
+    Atan,
+    /// Hyperbolic sine.
+    Sinh,
+    /// Hyperbolic cosine.
+    Cosh,
+    /// Inverse hyperbolic sine.
+    Asinh,
+    /// Inverse hyperbolic cosine.
+    Acosh,
+    /// Inverse hyperbolic tangent.
+    Atanh,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// 1/(1+e^−x).
+    Sigmoid,
+    /// Error function.
+    Erf,
+    /// Largest integer not above x.
+    Floor,
+    /// Smallest integer not below x.
+    Ceil,
+    /// Nearest integer, ties to even.
+    Round,
+    /// Towards zero.
+    Trunc,
+    /// Logical not, on booleans.
+    Not,
+    /// Bitwise complement, on integers.
+    BitNot,
+    /// Whether x is NaN; a boolean.
+    IsNan,
+    /// Whether x is infinite; a boolean.
+    IsInf,
+}
+
+/// Operations of two operands of one type. Integers wrap. `And`, `Or`, `Xor` are logical on booleans and bitwise on
+/// integers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BinaryOp {
+    /// a + b.
+    Add,
+    /// a − b.
+    Sub,
+    /// a · b.
+    Mul,
+    /// a / b; integers truncate towards zero, division by zero gives 0.
+    Div,
+    /// Remainder with the sign of the divisor (Python); integer remainder by zero gives 0.
+    Mod,
+    /// Remainder with the sign of the dividend (C `fmod`).
+    Fmod,
+    /// a^b.
+    Pow,
+    /// Larger; NaN when either is NaN.
+    Max,
+    /// Smaller; NaN when either is NaN.
+    Min,
+    /// And.
+    And,
+    /// Or.
+    Or,
+    /// Exclusive or.
+    Xor,
+    /// Shift left, integers.
+    Shl,
+    /// Shift right (arithmetic for signed), integers.
+    Shr,
+}
+
+/// Comparisons; false when either operand is NaN, except `Ne`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CompareOp {
+    /// =
+    Eq,
+    /// ≠
+    Ne,
+    /// <
+    Lt,
+    /// ≤
+    Le,
+    /// >
+    Gt,
+    /// ≥
+    Ge,
+}
+
+/// A scalar expression.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expr {
+    /// An index expression as a value of an integer type.
+    Dim(Dim, DType),
+    /// A constant; integers are exact up to 2^53, larger ones are `Int`.
+    Float(f64, DType),
+    /// An integer or boolean (0 or 1) constant.
+    Int(i64, DType),
+    /// An element of a buffer. With `otherwise`, an index out of range gives that value instead (padding).
+    Load {
+        /// Buffer.
+        buffer: BufferId,
+        /// One index a dimension.
+        at: SmallVec<[Index; 4]>,
+        /// Value when any index is out of range; without it, indices are in range.
+        otherwise: Option<ExprId>,
+    },
+    /// One operand.
+    Unary(UnaryOp, ExprId),
+    /// Two operands of one type.
+    Binary(BinaryOp, ExprId, ExprId),
+    /// A comparison of two operands of one type; a boolean.
+    Compare(CompareOp, ExprId, ExprId),
+    /// `if cond { a } else { b }`; both sides may be evaluated.
+    Select(ExprId, ExprId, ExprId),
+    /// Conversion. Float to integer truncates; out of range and NaN give an unspecified value, never a trap.
+    /// To bool: `!= 0`.
+    Cast(DType, ExprId),
+}
+
+/// One loop of a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Axis {
+    /// Its symbol, running from 0 to `extent` − 1.
+    pub var: Sym,
+    /// Number of iterations, over size parameters and enclosing loop variables.
+    pub extent: Dim,
+}
+
+/// How a reduction combines values, with its identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Combine {
+    /// Identity 0.
+    Sum,
+    /// Identity 1.
+    Product,
+    /// Identity −∞ (lowest integer, false); NaN wins.
+    Max,
+    /// Identity +∞ (highest integer, true); NaN wins.
+    Min,
+}
+
+/// For every point of `axes`: `buffer[at] = combine over reduce of value`, or `= value` without a reduction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stage {
+    /// Axes whose iterations are independent.
+    pub axes: SmallVec<[Axis; 4]>,
+    /// Reduction axes; empty exactly when `combine` is `None`.
+    pub reduce: SmallVec<[Axis; 3]>,
+    /// How the reduction combines.
+    pub combine: Option<Combine>,
+    /// Where the result goes.
+    pub buffer: BufferId,
+    /// Where in the buffer, over `axes`, loop variables and sizes (and data, for scatter).
+    pub at: SmallVec<[Index; 4]>,
+    /// The element, or the summand.
+    pub value: ExprId,
+}
+
+/// A statement.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stmt {
+    /// A stage.
+    Stage(Stage),
+    /// Statements repeated in order for `axis.var` = 0, 1, …
+    For {
+        /// The loop.
+        axis: Axis,
+        /// Its body.
+        body: Vec<Stmt>,
+    },
+}
+
+/// A kernel.
+#[derive(Clone, Debug, Default)]
+pub struct TensorProgram {
+    /// Name.
+    pub name: String,
+    /// Where all dimensions of this program live.
+    pub shapes: ShapeCx,
+    /// Size parameters; callers pass their values in this order.
+    pub sizes: Vec<Sym>,
+    /// Parameters: inputs, then outputs.
+    pub params: Vec<BufferId>,
+    /// All buffers.
+    pub buffers: Arena<Buffer>,
+    /// All expressions.
+    pub exprs: Arena<Expr>,
+    /// The program.
+    pub body: Vec<Stmt>,
+}

@@ -1,0 +1,27 @@
+//! Tensor programs: kernels as loop nests over buffers with symbolic extents.
+//!
+//! The unit is a [`Stage`]: for every point of its axes, compute one expression (or reduce it over further axes)
+//! and store it. A stage keeps a reduction's identity and update together, so fusion, vectorisation and pattern
+//! matching see it whole. Stages run in order; [`Stmt::For`] repeats statements sequentially (recurrences).
+//!
+//! Index expressions are [`Dim`]s over the axes' symbols: one arithmetic in the whole compiler. A tensor program
+//! owns its [`ShapeCx`](crate::shape::ShapeCx), so programs compile in parallel; callers pass the values of
+//! [`TensorProgram::sizes`].
+//!
+//! # Laws
+//! * **L1** Every symbol in an index, extent or buffer shape is a size parameter, a loop variable or an axis in
+//!   scope.
+//! * **L2** A buffer is indexed by as many expressions as it has dimensions.
+//! * **L3** Input buffers are never stored to; output buffers are stored to by at least one stage.
+//! * **L4** A local buffer is stored before it is loaded, in program order.
+//! * **L5** Operand types of an expression agree; the stored value has the buffer's element type.
+//! * **L6** Within one stage no iteration loads what another iteration stores.
+//! * **L7** Parameters list inputs first, then outputs; every parameter is listed once.
+//! * **L8** Axis symbols are unique in the program.
+
+mod data;
+
+pub use data::{
+    Axis, BinaryOp, Buffer, BufferId, BufferRole, Combine, CompareOp, Expr, ExprId, Index, Stage, Stmt,
+    TensorProgram, UnaryOp,
+};

@@ -1,0 +1,66 @@
+//! What an importer writes into.
+
+use super::{OpId, OpRegistry};
+use crate::diag::Diagnostic;
+use crate::shape::ShapeCx;
+use crate::types::{Attrs, TensorData, Type};
+
+/// Values, or why the sink cannot hold them.
+pub type SinkResult<V> = Result<Vec<V>, Diagnostic>;
+
+/// A builder of either graph IR. An importer written against this trait serves both.
+///
+/// Every method infers types at once; a sink that cannot hold something (the legacy graph: a dynamic
+/// dimension, control flow) says so in its error, with the way out.
+pub trait OpSink {
+    /// A value of the IR under construction.
+    type Value: Copy + std::fmt::Debug;
+
+    /// The operator table.
+    fn ops(&self) -> &OpRegistry;
+
+    /// The context of all dimensions in types given to and returned by this sink.
+    fn shapes(&mut self) -> &mut ShapeCx;
+
+    /// Names the source construct (for example ``node `conv1` (Conv)``) that later calls belong to.
+    fn set_source(&mut self, source: &str);
+
+    /// Adds a model input.
+    fn input(&mut self, name: &str, ty: Type) -> Result<Self::Value, Diagnostic>;
+
+    /// Adds a constant; `name` is its name in the source, possibly empty.
+    fn constant(&mut self, name: &str, data: TensorData) -> Self::Value;
+
+    /// Adds an operation and returns its results.
+    fn emit(&mut self, op: OpId, attrs: Attrs, args: &[Self::Value]) -> SinkResult<Self::Value>;
+
+    /// The type of a value.
+    fn type_of(&self, value: Self::Value) -> &Type;
+
+    /// The data of a value that is a constant.
+    fn constant_data(&self, value: Self::Value) -> Option<&TensorData>;
+
+    /// Asserts at run time that a value has a more precise type and returns the refined value; symbols of
+    /// `ty` that are not bound yet are bound by it, from dimensions and from elements.
+    fn match_cast(&mut self, value: Self::Value, ty: Type) -> Result<Self::Value, Diagnostic>;
+
+    /// A two-way branch on a boolean scalar. Both branches return as many values.
+    fn if_else(
+        &mut self,
+        cond: Self::Value,
+        then_branch: &mut dyn FnMut(&mut Self) -> SinkResult<Self::Value>,
+        else_branch: &mut dyn FnMut(&mut Self) -> SinkResult<Self::Value>,
+    ) -> SinkResult<Self::Value>;
+
+    /// A loop over carried values: while `cond(carried)` is true, `carried = body(carried)`. Types of carried
+    /// values do not change from one iteration to the next.
+    fn while_loop(
+        &mut self,
+        init: &[Self::Value],
+        cond: &mut dyn FnMut(&mut Self, &[Self::Value]) -> Result<Self::Value, Diagnostic>,
+        body: &mut dyn FnMut(&mut Self, &[Self::Value]) -> SinkResult<Self::Value>,
+    ) -> SinkResult<Self::Value>;
+
+    /// Declares a model output.
+    fn output(&mut self, name: &str, value: Self::Value) -> Result<(), Diagnostic>;
+}

@@ -1,0 +1,195 @@
+//! The data of a call plan.
+
+use crate::loops::TensorProgram;
+use crate::shape::{Constraint, Dim, ShapeCx, Sym};
+use crate::types::{ConstId, ConstPool, DType, Dims, Effects};
+
+/// Alignment of slots, outputs and constants, in bytes.
+pub const ALIGNMENT: u64 = 64;
+
+/// A kernel of the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KernelId(pub u32);
+
+/// An arena of the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ArenaId(pub u32);
+
+/// A slot of the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SlotId(pub u32);
+
+/// A model input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlanInput {
+    /// Name the user sees.
+    pub name: String,
+    /// Element type.
+    pub dtype: DType,
+    /// Dimensions; checked on entry.
+    pub dims: Dims,
+}
+
+/// A model output.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlanOutput {
+    /// Name the user sees.
+    pub name: String,
+    /// Element type.
+    pub dtype: DType,
+    /// Dimensions, over symbols that are bound when [`Step::AllocOutput`] runs.
+    pub dims: Dims,
+}
+
+/// `symbol = dimension `axis` of input `input``.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SizeBinding {
+    /// The symbol.
+    pub symbol: Sym,
+    /// Which input.
+    pub input: u32,
+    /// Which of its dimensions.
+    pub axis: u32,
+}
+
+/// A relation between dimensions that must hold at run time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShapeCheck {
+    /// What must hold.
+    pub constraint: Constraint,
+    /// Sentence for the user, without actual values.
+    pub message: String,
+}
+
+/// A block of memory that lives from its [`Step::AllocArena`] to the end of the call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arena {
+    /// Size in bytes, a multiple of [`ALIGNMENT`].
+    pub bytes: Dim,
+}
+
+/// A part of an arena.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slot {
+    /// Where it lies.
+    pub arena: ArenaId,
+    /// Offset in bytes.
+    pub offset: Dim,
+    /// Size in bytes.
+    pub bytes: Dim,
+}
+
+/// Memory that a step reads or writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BufferRef {
+    /// Data of a model input.
+    Input(u32),
+    /// Data of a model output.
+    Output(u32),
+    /// A slot.
+    Slot(SlotId),
+    /// A constant.
+    Constant(ConstId),
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Gets the memory of an arena. Its size is known here. May run again in a later iteration of a loop: the
+    /// memory is then reused or replaced.
+    AllocArena(ArenaId),
+    /// Makes output `i`; its dimensions are known here.
+    AllocOutput(u32),
+    /// Runs a kernel on buffers: inputs, then outputs.
+    Kernel {
+        /// Kernel.
+        kernel: KernelId,
+        /// Buffers.
+        args: Vec<BufferRef>,
+        /// Values of its size parameters.
+        sizes: Vec<Dim>,
+    },
+    /// Calls a function of the host by name.
+    Extern {
+        /// Its name.
+        symbol: String,
+        /// Buffers.
+        args: Vec<BufferRef>,
+        /// What it may do.
+        effects: Effects,
+    },
+    /// Copies bytes between buffers that do not overlap or are the same.
+    Copy {
+        /// Source.
+        from: BufferRef,
+        /// Destination.
+        to: BufferRef,
+        /// How many.
+        bytes: Dim,
+    },
+    /// `symbol = element `element` of `from``, an integer or boolean buffer.
+    Bind {
+        /// The symbol.
+        symbol: Sym,
+        /// Buffer.
+        from: BufferRef,
+        /// Its element type.
+        dtype: DType,
+        /// Which element, row-major.
+        element: u64,
+    },
+    /// `symbol = value`.
+    Let {
+        /// The symbol.
+        symbol: Sym,
+        /// Its value.
+        value: Dim,
+    },
+    /// Ends the call with an error when it does not hold.
+    Check(ShapeCheck),
+    /// A branch.
+    If {
+        /// A boolean buffer of one element.
+        cond: BufferRef,
+        /// Steps when true.
+        then_steps: Vec<Step>,
+        /// Steps when false.
+        else_steps: Vec<Step>,
+    },
+    /// Repeats: `cond_steps`, leave when the boolean `cond` is false, `body`.
+    While {
+        /// Steps that compute the condition.
+        cond_steps: Vec<Step>,
+        /// A boolean buffer of one element.
+        cond: BufferRef,
+        /// One iteration.
+        body: Vec<Step>,
+    },
+}
+
+/// A whole entry point.
+#[derive(Clone, Debug, Default)]
+pub struct CallPlan {
+    /// Name; the exported symbol is derived from it.
+    pub name: String,
+    /// Where all dimensions of the plan live.
+    pub shapes: ShapeCx,
+    /// Inputs in order.
+    pub inputs: Vec<PlanInput>,
+    /// Outputs in order.
+    pub outputs: Vec<PlanOutput>,
+    /// Symbols bound by input dimensions.
+    pub bindings: Vec<SizeBinding>,
+    /// Checked on entry, after the inputs themselves, before anything else.
+    pub checks: Vec<ShapeCheck>,
+    /// Constants.
+    pub constants: ConstPool,
+    /// Kernels.
+    pub kernels: Vec<TensorProgram>,
+    /// Arenas.
+    pub arenas: Vec<Arena>,
+    /// Slots.
+    pub slots: Vec<Slot>,
+    /// The program.
+    pub steps: Vec<Step>,
+}

@@ -1,0 +1,1 @@
+//! What all grammars share: lexer, cursor and printing helpers.

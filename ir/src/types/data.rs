@@ -1,0 +1,292 @@
+//! Constant tensor data: owned or mapped bytes, never copied on the way.
+
+use super::DType;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A shared, immutable byte range: an owned buffer or a part of a mapped file.
+#[derive(Clone)]
+pub struct Bytes {
+    owner: Arc<dyn AsRef<[u8]> + Send + Sync>,
+    range: Range<usize>,
+}
+
+impl Bytes {
+    /// All bytes of `owner`.
+    pub fn new(owner: Arc<dyn AsRef<[u8]> + Send + Sync>) -> Self {
+        let range = 0..(*owner).as_ref().len();
+        Bytes { owner, range }
+    }
+
+    /// A part of these bytes, sharing the owner; `None` when out of range.
+    pub fn slice(&self, range: Range<usize>) -> Option<Bytes> {
+        let start = self.range.start.checked_add(range.start)?;
+        let end = self.range.start.checked_add(range.end)?;
+        (start <= end && end <= self.range.end)
+            .then(|| Bytes { owner: self.owner.clone(), range: start..end })
+    }
+}
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &(*self.owner).as_ref()[self.range.clone()]
+    }
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::new(Arc::new(bytes))
+    }
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bytes({})", self.len())
+    }
+}
+
+impl PartialEq for Bytes {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+/// Why bytes are no tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataError {
+    /// The number of elements does not fit in memory arithmetic.
+    TooLarge,
+    /// The bytes are too few or too many.
+    Length {
+        /// Bytes that dtype and dims ask for.
+        expected: usize,
+        /// Bytes given.
+        found: usize,
+    },
+}
+
+impl fmt::Display for DataError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DataError::TooLarge => f.write_str("the tensor is larger than the address space"),
+            DataError::Length { expected, found } => {
+                write!(f, "the tensor needs {expected} bytes but has {found}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for DataError {}
+
+/// A dense, row-major tensor with known dimensions. Elements are little-endian, possibly unaligned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TensorData {
+    dtype: DType,
+    dims: Vec<u64>,
+    bytes: Bytes,
+}
+
+impl TensorData {
+    /// A tensor over existing bytes.
+    pub fn new(dtype: DType, dims: Vec<u64>, bytes: Bytes) -> Result<Self, DataError> {
+        let expected = Self::byte_count(dtype, &dims).ok_or(DataError::TooLarge)?;
+        if expected != bytes.len() {
+            return Err(DataError::Length { expected, found: bytes.len() });
+        }
+        Ok(TensorData { dtype, dims, bytes })
+    }
+
+    /// Bytes that a tensor needs; `None` when that overflows.
+    pub fn byte_count(dtype: DType, dims: &[u64]) -> Option<usize> {
+        if dims.contains(&0) {
+            return Some(0);
+        }
+        let elements = dims.iter().try_fold(1u64, |n, d| n.checked_mul(*d))?;
+        let bytes = elements.checked_mul(dtype.size() as u64)?;
+        usize::try_from(bytes).ok().filter(|it| *it <= isize::MAX as usize)
+    }
+
+    /// A tensor of a plain element type, for example `TensorData::from_slice(DType::F32, &[2], &[1.0f32, 2.0])`.
+    ///
+    /// # Panics
+    /// When the element size or count does not match; for tests and generated data.
+    pub fn from_slice<T: bytemuck::NoUninit>(dtype: DType, dims: &[u64], values: &[T]) -> Self {
+        assert_eq!(size_of::<T>(), dtype.size(), "element size of {dtype}");
+        let bytes = bytemuck::cast_slice::<T, u8>(values).to_vec();
+        Self::new(dtype, dims.to_vec(), bytes.into()).expect("the element count matches the dimensions")
+    }
+
+    /// A 1-D tensor of i64.
+    pub fn ints(values: &[i64]) -> Self {
+        Self::from_slice(DType::I64, &[values.len() as u64], values)
+    }
+
+    /// Builds a tensor of any dtype from f64 values, converting each (integers truncate and saturate, bool is
+    /// `!= 0`).
+    ///
+    /// # Panics
+    /// When the count does not match the dimensions.
+    pub fn from_f64(dtype: DType, dims: &[u64], values: impl IntoIterator<Item = f64>) -> Self {
+        let mut bytes = Vec::new();
+        for it in values {
+            match dtype {
+                DType::Bool => bytes.push(u8::from(it != 0.0)),
+                DType::I8 => bytes.extend((it as i8).to_le_bytes()),
+                DType::I16 => bytes.extend((it as i16).to_le_bytes()),
+                DType::I32 => bytes.extend((it as i32).to_le_bytes()),
+                DType::I64 => bytes.extend((it as i64).to_le_bytes()),
+                DType::U8 => bytes.push(it as u8),
+                DType::U16 => bytes.extend((it as u16).to_le_bytes()),
+                DType::U32 => bytes.extend((it as u32).to_le_bytes()),
+                DType::U64 => bytes.extend((it as u64).to_le_bytes()),
+                DType::F16 => bytes.extend(half::f16::from_f64(it).to_le_bytes()),
+                DType::BF16 => bytes.extend(half::bf16::from_f64(it).to_le_bytes()),
+                DType::F32 => bytes.extend((it as f32).to_le_bytes()),
+                DType::F64 => bytes.extend(it.to_le_bytes()),
+            }
+        }
+        Self::new(dtype, dims.to_vec(), bytes.into()).expect("the element count matches the dimensions")
+    }
+
+    /// Element type.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Dimensions, outermost first.
+    pub fn dims(&self) -> &[u64] {
+        &self.dims
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.bytes.len() / self.dtype.size()
+    }
+
+    /// Whether it has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The same bytes under other dimensions of the same element count.
+    pub fn reshaped(&self, dims: Vec<u64>) -> Result<Self, DataError> {
+        Self::new(self.dtype, dims, self.bytes.clone())
+    }
+
+    /// Element `i` as f64 (64-bit integers beyond 2^53 round).
+    ///
+    /// # Panics
+    /// When `i` is out of range.
+    pub fn get_f64(&self, i: usize) -> f64 {
+        match self.dtype {
+            DType::F16 => half::f16::from_le_bytes(self.element(i)).to_f64(),
+            DType::BF16 => half::bf16::from_le_bytes(self.element(i)).to_f64(),
+            DType::F32 => f64::from(f32::from_le_bytes(self.element(i))),
+            DType::F64 => f64::from_le_bytes(self.element(i)),
+            DType::U64 => u64::from_le_bytes(self.element(i)) as f64,
+            _ => self.get_i64(i) as f64,
+        }
+    }
+
+    /// Element `i` as i64 (floats truncate and saturate, u64 wraps).
+    ///
+    /// # Panics
+    /// When `i` is out of range.
+    pub fn get_i64(&self, i: usize) -> i64 {
+        match self.dtype {
+            DType::Bool | DType::U8 => i64::from(self.bytes[i]),
+            DType::I8 => i64::from(self.bytes[i] as i8),
+            DType::I16 => i64::from(i16::from_le_bytes(self.element(i))),
+            DType::I32 => i64::from(i32::from_le_bytes(self.element(i))),
+            DType::I64 => i64::from_le_bytes(self.element(i)),
+            DType::U16 => i64::from(u16::from_le_bytes(self.element(i))),
+            DType::U32 => i64::from(u32::from_le_bytes(self.element(i))),
+            DType::U64 => u64::from_le_bytes(self.element(i)) as i64,
+            _ => self.get_f64(i) as i64,
+        }
+    }
+
+    /// All elements as f64.
+    pub fn to_f64(&self) -> Vec<f64> {
+        (0..self.len()).map(|i| self.get_f64(i)).collect()
+    }
+
+    /// All elements as i64.
+    pub fn to_i64(&self) -> Vec<i64> {
+        (0..self.len()).map(|i| self.get_i64(i)).collect()
+    }
+
+    fn element<const N: usize>(&self, i: usize) -> [u8; N] {
+        self.bytes[i * N..(i + 1) * N].try_into().expect("a slice of N bytes is an array of N bytes")
+    }
+}
+
+/// A constant of a [`ConstPool`], printed `#3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConstId(pub u32);
+
+impl fmt::Display for ConstId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// One constant with the name it had in its source.
+#[derive(Clone, Debug, PartialEq)]
+struct Entry {
+    name: String,
+    data: TensorData,
+}
+
+/// The constants of a graph, module or plan.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConstPool {
+    entries: Vec<Entry>,
+}
+
+impl ConstPool {
+    /// Adds a constant; `name` is its name in the source and may be empty or repeated.
+    pub fn add(&mut self, name: impl Into<String>, data: TensorData) -> ConstId {
+        let id = ConstId(u32::try_from(self.entries.len()).expect("fewer than 2^32 constants"));
+        self.entries.push(Entry { name: name.into(), data });
+        id
+    }
+
+    /// The data of a constant of this pool.
+    pub fn data(&self, id: ConstId) -> &TensorData {
+        &self.entries[id.0 as usize].data
+    }
+
+    /// The source name of a constant of this pool.
+    pub fn name(&self, id: ConstId) -> &str {
+        &self.entries[id.0 as usize].name
+    }
+
+    /// Whether `id` is one of this pool.
+    pub fn contains(&self, id: ConstId) -> bool {
+        (id.0 as usize) < self.entries.len()
+    }
+
+    /// All ids in order.
+    pub fn ids(&self) -> impl Iterator<Item = ConstId> + use<> {
+        (0..self.entries.len() as u32).map(ConstId)
+    }
+
+    /// Number of constants.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}

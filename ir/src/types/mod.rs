@@ -1,0 +1,17 @@
+//! Element types, the one annotation a value carries, effects, attributes and constant data.
+//!
+//! A value has exactly one annotation, its [`Type`]. A tensor type may go as far as the symbolic *elements*
+//! of a small integer tensor: shape arithmetic written as tensor code then needs no evaluation, its result is
+//! known from its type.
+
+mod attrs;
+mod data;
+mod dtype;
+mod effects;
+mod ty;
+
+pub use attrs::{Attr, Attrs};
+pub use data::{Bytes, ConstId, ConstPool, DataError, TensorData};
+pub use dtype::DType;
+pub use effects::Effects;
+pub use ty::{Dims, FunctionType, ShapeInfo, TensorType, Type};
