@@ -1,1 +1,54 @@
-//! Placeholder.
+//! Loads and runs compiled models, and knows no IR.
+//!
+//! A compiled model is a [`Library`]: packed functions with the calling convention of [`orogen_abi`], a signature,
+//! and weights that stay mapped in its file.
+//! This crate gives it memory, threads and errors through one table, and gives Rust a typed, safe way to call it.
+//!
+//! Laws:
+//!
+//! - **R1** Nothing here knows how a model was compiled; only symbols of [`orogen_abi::symbol`] are read.
+//! - **R2** No panic crosses the border of a packed call, and no failure crosses it without an error.
+//! - **R3** A library, a tensor and a function may be used from several threads at once.
+//! - **R4** A size that overflows or cannot be had is an error, never an abort.
+//!
+//! ```
+//! use orogen_runtime::{PackedFunc, RuntimeError, Tensor, Value, extern_function, register_extern};
+//!
+//! // A foreign function that compiled models may call by name.
+//! register_extern("example.sum", PackedFunc::new("sum", |args| match args {
+//!     [Value::Tensor(x)] => Ok(Value::Float(x.as_slice::<f32>()?.iter().map(|&it| f64::from(it)).sum())),
+//!     other => Err(RuntimeError::ArgumentCount {
+//!         function: "sum".into(), expected: vec!["x".into()], got: other.len(),
+//!     }),
+//! }));
+//!
+//! let x = Tensor::from_slice(&[3], &[1.0f32, 2.0, 3.5])?;
+//! let sum = extern_function("example.sum")?.call(&[x.into()])?;
+//! assert!(matches!(sum, Value::Float(6.5)));
+//! # Ok::<(), RuntimeError>(())
+//! ```
+//!
+//! Reading order: [`Tensor`], [`Value`], [`PackedFunc`], [`Module`], [`Library`]; then `host` (what compiled code
+//! calls), `pool` and `workspace`.
+#![allow(unsafe_code, reason = "this crate is the border to generated code")]
+
+mod error;
+mod function;
+mod host;
+mod library;
+mod module;
+mod object;
+mod pool;
+mod tensor;
+mod value;
+mod workspace;
+
+pub use error::RuntimeError;
+pub use function::{PackedFunc, extern_function, register_extern, unregister_extern};
+pub use library::{Library, RunOptions, orogen_register_symbol};
+pub use module::Module;
+pub use orogen_abi::signature::{Dim, Function, Parameter, Signature};
+pub use orogen_abi::{DLDataType, DLDevice};
+pub use tensor::{ALIGNMENT, Element, Tensor};
+pub use value::Value;
+pub use workspace::trim_workspace;

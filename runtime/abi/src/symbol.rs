@@ -1,5 +1,7 @@
 //! Names of the symbols that an Orogen library exports or refers to.
 
+use alloc::string::String;
+
 /// Prefix of every packed function: `__tvm_ffi_<name>`.
 pub const FUNCTION_PREFIX: &str = "__tvm_ffi_";
 
@@ -28,3 +30,23 @@ pub const META: &str = "__orogen_meta";
 
 /// Weak, undefined: sets an error in a tvm-ffi host, `void (const char* kind, const char* message)`.
 pub const TVM_FFI_SET_ERROR: &str = "TVMFFIErrorSetRaisedFromCStr";
+
+/// The symbol under which a system library with this prefix has `symbol`.
+///
+/// The prefix goes after the name space, so that several models fit in one binary:
+/// `__tvm_ffi_main` becomes `__tvm_ffi_<prefix>main`, and `__orogen_host` becomes `__orogen_<prefix>host`.
+///
+/// ```
+/// use orogen_abi::symbol::{MAIN, META, with_prefix};
+///
+/// assert_eq!(with_prefix(MAIN, "bert_"), "__tvm_ffi_bert_main");
+/// assert_eq!(with_prefix(META, "bert_"), "__orogen_bert_meta");
+/// ```
+pub fn with_prefix(symbol: &str, prefix: &str) -> String {
+    for space in [FUNCTION_PREFIX, "__orogen_"] {
+        if let Some(name) = symbol.strip_prefix(space) {
+            return [space, prefix, name].concat();
+        }
+    }
+    [prefix, symbol].concat()
+}

@@ -1,0 +1,320 @@
+//! [`Library`]: a compiled model, ready to run.
+
+mod image;
+
+use std::any::Any as Anything;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use orogen_abi::signature::{Dim, Function, Parameter, Signature};
+use orogen_abi::{Any, DLDevice, HostTable, SafeCall, TypeIndex, symbol};
+
+use crate::error::{self, RuntimeError};
+use crate::function::PackedFunc;
+use crate::module::Module;
+use crate::tensor::Tensor;
+use crate::value::Value;
+use crate::{host, pool};
+use image::Image;
+pub use image::orogen_register_symbol;
+
+/// Text blocks beyond this are taken for damage.
+const LARGEST_TEXT: u64 = 1 << 30;
+
+/// A compiled model. Cloning shares it; several threads may run it at once.
+///
+/// # Example
+///
+/// ```no_run
+/// use orogen_runtime::{Library, Tensor};
+///
+/// // SAFETY: the file was made by `orogen compile` and is trusted.
+/// let model = unsafe { Library::open("model.so".as_ref()) }?;
+/// let x = Tensor::from_slice(&[1, 3], &[0.1f32, 0.2, 0.3])?;
+/// let outputs = model.run(&[x])?;
+/// println!("{:?}", outputs[0].as_slice::<f32>()?);
+/// # Ok::<(), orogen_runtime::RuntimeError>(())
+/// ```
+#[derive(Clone)]
+pub struct Library {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    name: String,
+    signature: Signature,
+    metadata: String,
+    /// One for each function of the signature.
+    functions: Vec<SafeCall>,
+    threads: AtomicUsize,
+    /// Last, so that it outlives all that points into it.
+    image: Image,
+}
+
+/// How to run one call.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunOptions {
+    /// Threads that the call may use, the calling one included; absent means those of the library.
+    pub threads: Option<usize>,
+}
+
+impl Library {
+    /// Loads a shared library.
+    ///
+    /// # Safety
+    /// The file holds code that will run: it must come from a trusted compiler, and must not change while loaded.
+    ///
+    /// # Errors
+    /// Files that cannot be read or are no libraries, and libraries made by something else or for another version.
+    pub unsafe fn open(path: &Path) -> Result<Self, RuntimeError> {
+        let image = Image::open(path)?;
+        // SAFETY: the caller vouches for the file.
+        unsafe { Self::bind(path.display().to_string(), image, "", &mut |_| None) }
+    }
+
+    /// Wraps code that is in memory already.
+    ///
+    /// `lookup` gives the address of a symbol of [`orogen_abi::symbol`] or of a function; `owner` keeps them valid.
+    ///
+    /// # Safety
+    /// The addresses are those of symbols as [`orogen_abi`] describes them, for as long as `owner` lives.
+    ///
+    /// # Errors
+    /// As [`Library::open`].
+    pub unsafe fn from_jit(
+        name: &str,
+        owner: Box<dyn Anything + Send + Sync>,
+        lookup: &mut dyn FnMut(&str) -> Option<*const u8>,
+    ) -> Result<Self, RuntimeError> {
+        let image = Image::Owner { _owner: owner };
+        // SAFETY: by contract.
+        unsafe { Self::bind(name.to_owned(), image, "", lookup) }
+    }
+
+    /// Finds a model that is linked into the program itself, by the prefix it was compiled with.
+    ///
+    /// # Errors
+    /// As [`Library::open`].
+    pub fn from_system(prefix: &str) -> Result<Self, RuntimeError> {
+        // SAFETY: whoever registered the symbols vouched for them.
+        unsafe { Self::bind(format!("system library `{prefix}`"), Image::System, prefix, &mut |_| None) }
+    }
+
+    /// Checks the library, reads what it says of itself, and gives it the host table.
+    ///
+    /// # Safety
+    /// All symbols are as [`orogen_abi`] describes them.
+    unsafe fn bind(
+        name: String,
+        image: Image,
+        prefix: &str,
+        lookup: &mut dyn FnMut(&str) -> Option<*const u8>,
+    ) -> Result<Self, RuntimeError> {
+        let mut find = |symbol: &str| {
+            let symbol = symbol::with_prefix(symbol, prefix);
+            let address = image.symbol(&symbol).or_else(|| lookup(&symbol)).filter(|it| !it.is_null());
+            address.ok_or_else(|| RuntimeError::MissingSymbol { library: name.clone(), symbol })
+        };
+        // SAFETY: the version is a `u32`, of any alignment.
+        let version = unsafe { find(symbol::VERSION)?.cast::<u32>().read_unaligned() };
+        if version != symbol::LIBRARY_VERSION {
+            return Err(RuntimeError::Version {
+                library: name.clone(),
+                expected: symbol::LIBRARY_VERSION,
+                got: version,
+            });
+        }
+        let unreadable = |reason: String| RuntimeError::Signature { library: name.clone(), reason };
+        // SAFETY: both are length-prefixed texts.
+        let (signature, metadata) = unsafe {
+            let signature = read_text(find(symbol::SIGNATURE)?).map_err(unreadable)?;
+            (signature, find(symbol::META).ok().map(|it| read_text(it)).transpose().map_err(unreadable)?)
+        };
+        let signature: Signature = signature
+            .parse()
+            .map_err(|error: orogen_abi::signature::SignatureError| unreadable(error.to_string()))?;
+        let functions = signature.functions.iter().map(|function| {
+            let address = find(&[symbol::FUNCTION_PREFIX, &function.name].concat())?;
+            // SAFETY: functions of the signature have the packed calling convention.
+            Ok(unsafe { std::mem::transmute::<*const u8, SafeCall>(address) })
+        });
+        let functions = functions.collect::<Result<Vec<_>, RuntimeError>>()?;
+        let slot = find(symbol::HOST)?.cast::<std::sync::atomic::AtomicPtr<HostTable>>();
+        // SAFETY: the slot is an aligned pointer that generated code only reads; the table lives for ever.
+        unsafe { (*slot).store((&raw const host::HOST).cast_mut(), Ordering::Release) };
+        let metadata = metadata.unwrap_or_default();
+        let threads = AtomicUsize::new(1);
+        Ok(Library { inner: Arc::new(Inner { name, signature, metadata, functions, threads, image }) })
+    }
+
+    /// Runs `main`.
+    ///
+    /// # Errors
+    /// Tensors that do not fit the signature, and what the model itself reports.
+    pub fn run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, RuntimeError> {
+        self.run_function("main", inputs, RunOptions::default())
+    }
+
+    /// Runs the function called `name`.
+    ///
+    /// # Errors
+    /// As [`Library::run`], and when there is no such function.
+    pub fn run_function(
+        &self,
+        name: &str,
+        inputs: &[Tensor],
+        options: RunOptions,
+    ) -> Result<Vec<Tensor>, RuntimeError> {
+        let inner = &*self.inner;
+        let index = inner.signature.functions.iter().position(|it| it.name == name);
+        let index = index.ok_or_else(|| RuntimeError::NoFunction {
+            place: format!("`{}`", inner.name),
+            name: name.to_owned(),
+            available: inner.signature.functions.iter().map(|it| it.name.clone()).collect(),
+        })?;
+        let signature = &inner.signature.functions[index];
+        check_inputs(signature, inputs)?;
+        let args: Vec<Any> = inputs.iter().map(|it| Any::object(TypeIndex::TENSOR, it.object())).collect();
+        let num_args = i32::try_from(args.len()).map_err(|_| argument_count(signature, args.len()))?;
+        let threads = options.threads.unwrap_or_else(|| self.threads());
+        let function = inner.functions[index];
+        let mut result = Any::NONE;
+        error::clear_raised();
+        let status = pool::with_threads(threads, || {
+            // SAFETY: the function belongs to a library that stays loaded; arguments were checked and are borrowed.
+            unsafe { function(std::ptr::null_mut(), args.as_ptr(), num_args, &mut result) }
+        });
+        if status != 0 {
+            return Err(error::take_raised(name));
+        }
+        // SAFETY: on success the result is well-formed and owned by us (law A2).
+        match unsafe { Value::from_owned(result) }? {
+            Value::Tensor(tensor) => Ok(vec![tensor]),
+            Value::Array(items) => items.into_iter().map(Value::into_tensor).collect(),
+            Value::None => Ok(Vec::new()),
+            other => Err(RuntimeError::Kind {
+                what: format!("result of `{name}`"),
+                expected: "a tensor or an array of tensors",
+                got: other.kind().to_owned(),
+            }),
+        }
+    }
+
+    /// Names, types and shapes of what goes in and comes out.
+    pub fn signature(&self) -> &Signature {
+        &self.inner.signature
+    }
+
+    /// What the compiler wrote about the model, as JSON; empty when the library says nothing.
+    pub fn metadata(&self) -> &str {
+        &self.inner.metadata
+    }
+
+    /// Where the library came from.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// Threads that a call uses unless its options say otherwise; 1 at first.
+    pub fn threads(&self) -> usize {
+        self.inner.threads.load(Ordering::Relaxed)
+    }
+
+    /// Sets the number of threads for later calls, on all clones.
+    pub fn set_threads(&self, threads: usize) {
+        self.inner.threads.store(threads.max(1), Ordering::Relaxed);
+    }
+
+    /// The function called `name`, also one that the signature does not list.
+    pub fn function(&self, name: &str) -> Option<PackedFunc> {
+        let listed = self.inner.signature.functions.iter().position(|it| it.name == name);
+        let function = match listed {
+            Some(index) => self.inner.functions[index],
+            None => {
+                let address = self.inner.image.symbol(&[symbol::FUNCTION_PREFIX, name].concat())?;
+                // SAFETY: symbols with this prefix have the packed calling convention.
+                unsafe { std::mem::transmute::<*const u8, SafeCall>(address) }
+            }
+        };
+        // SAFETY: exported functions ignore the handle, may run on any thread, and live as long as the library.
+        Some(unsafe { PackedFunc::from_raw(name, function, std::ptr::null_mut(), Arc::new(self.clone())) })
+    }
+}
+
+impl Module for Library {
+    fn kind(&self) -> &str {
+        "library"
+    }
+
+    fn function(&self, name: &str) -> Option<PackedFunc> {
+        Library::function(self, name)
+    }
+}
+
+impl fmt::Debug for Library {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Library({})", self.inner.name)
+    }
+}
+
+/// A `u64` length, little endian, and as many bytes of UTF-8.
+///
+/// # Safety
+/// `start` points to such a text.
+unsafe fn read_text(start: *const u8) -> Result<String, String> {
+    // SAFETY: by contract.
+    let length = u64::from_le_bytes(unsafe { start.cast::<[u8; 8]>().read() });
+    if length > LARGEST_TEXT {
+        return Err(format!("it claims to be {length} bytes long"));
+    }
+    // SAFETY: by contract; the length was found plausible.
+    let bytes = unsafe { std::slice::from_raw_parts(start.add(8), length as usize) };
+    String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string())
+}
+
+/// What can be checked without the model: count, types, ranks, fixed extents, layout.
+/// Symbolic extents are checked by the compiled code, which knows their relations.
+fn check_inputs(function: &Function, inputs: &[Tensor]) -> Result<(), RuntimeError> {
+    if inputs.len() != function.inputs.len() {
+        return Err(argument_count(function, inputs.len()));
+    }
+    for (parameter, tensor) in function.inputs.iter().zip(inputs) {
+        let what = || format!("input `{}` of `{}`", parameter.name, function.name);
+        if tensor.dtype() != parameter.dtype {
+            let (expected, got) = (parameter.dtype, tensor.dtype());
+            return Err(RuntimeError::DataType { what: what(), expected, got });
+        }
+        if !fits(parameter, tensor.shape()) {
+            let expected = format!("{parameter}");
+            let expected = expected.split(' ').nth(1).unwrap_or_default().to_owned();
+            let got = format!("{:?}", tensor.shape()).replace(' ', "");
+            return Err(RuntimeError::Shape { what: what(), expected, got });
+        }
+        if tensor.device().device_type != DLDevice::CPU.device_type || !tensor.is_contiguous() {
+            return Err(RuntimeError::Layout {
+                what: what(),
+                reason: "is not row-major in host memory".to_owned(),
+                help: "`Tensor::contiguous` makes a row-major copy",
+            });
+        }
+    }
+    Ok(())
+}
+
+fn fits(parameter: &Parameter, shape: &[i64]) -> bool {
+    let agree = |(dim, &extent): (&Dim, &i64)| match dim {
+        Dim::Fixed(expected) => *expected == extent,
+        Dim::Symbolic(_) => true,
+    };
+    parameter.dims.len() == shape.len() && parameter.dims.iter().zip(shape).all(agree)
+}
+
+fn argument_count(function: &Function, got: usize) -> RuntimeError {
+    RuntimeError::ArgumentCount {
+        function: function.name.clone(),
+        expected: function.inputs.iter().map(|it| it.name.clone()).collect(),
+        got,
+    }
+}
