@@ -19,8 +19,11 @@
 //! * **L7** Parameters list inputs first, then outputs; every parameter is listed once.
 //! * **L8** Axis symbols are unique in the program.
 
+mod builder;
 mod data;
+mod expr;
 
+pub use builder::{BuildResult, ProgramBuilder};
 pub use data::{
     Axis, BinaryOp, Buffer, BufferId, BufferRole, Combine, CompareOp, Expr, ExprId, Index, Stage, Stmt,
     TensorProgram, UnaryOp,

@@ -123,6 +123,14 @@ impl ShapeCx {
         self.intern_leaf(Poly::of_atom(atom))
     }
 
+    /// The expression that is just `sym`, if it occurs in this context: always, once `sym` is part of any
+    /// expression.
+    pub fn find_sym_dim(&self, sym: Sym) -> Option<Dim> {
+        let atom = self.atoms.get_index_of(&Atom::Sym(sym))?;
+        let at = self.dims.get_index_of(&Poly::of_atom(AtomId(handle(atom))))?;
+        Some(Dim(handle(at)))
+    }
+
     /// The symbol called `name`, if there is one.
     pub fn find_sym(&self, name: &str) -> Option<Sym> {
         self.symbols.get_index_of(name).map(|at| Sym(handle(at)))

@@ -1,0 +1,160 @@
+//! Questions about expressions and programs that need no context.
+
+use super::{
+    Buffer, BufferId, BufferRole, CompareOp, Expr, ExprId, Index, Stage, Stmt, TensorProgram, UnaryOp,
+};
+use crate::shape::Dim;
+use crate::types::DType;
+use smallvec::SmallVec;
+
+impl From<Dim> for Index {
+    fn from(dim: Dim) -> Self {
+        Index::Dim(dim)
+    }
+}
+
+impl From<ExprId> for Index {
+    fn from(value: ExprId) -> Self {
+        Index::Value(value)
+    }
+}
+
+impl UnaryOp {
+    /// Whether the operation is defined on operands of type `dtype`.
+    pub fn admits(self, dtype: DType) -> bool {
+        match self {
+            UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Sign => dtype != DType::Bool,
+            UnaryOp::BitNot => dtype.is_int(),
+            UnaryOp::Not => dtype == DType::Bool,
+            _ => dtype.is_float(),
+        }
+    }
+}
+
+impl super::BinaryOp {
+    /// Whether the operation is defined on operands of type `dtype`.
+    pub fn admits(self, dtype: DType) -> bool {
+        use super::BinaryOp::{And, Max, Min, Or, Shl, Shr, Xor};
+        match self {
+            And | Or | Xor => !dtype.is_float(),
+            Shl | Shr => dtype.is_int(),
+            Max | Min => true,
+            _ => dtype != DType::Bool,
+        }
+    }
+}
+
+impl CompareOp {
+    /// The comparison that holds exactly when this one holds with its operands exchanged.
+    pub fn swapped(self) -> Self {
+        match self {
+            CompareOp::Eq | CompareOp::Ne => self,
+            CompareOp::Lt => CompareOp::Gt,
+            CompareOp::Le => CompareOp::Ge,
+            CompareOp::Gt => CompareOp::Lt,
+            CompareOp::Ge => CompareOp::Le,
+        }
+    }
+}
+
+impl Expr {
+    /// The expressions this one is computed from, indices of loads included.
+    pub fn operands(&self) -> SmallVec<[ExprId; 4]> {
+        match self {
+            Expr::Dim(..) | Expr::Float(..) | Expr::Int(..) => SmallVec::new(),
+            Expr::Load { at, otherwise, .. } => {
+                at.iter().filter_map(Index::value).chain(*otherwise).collect()
+            }
+            Expr::Unary(_, a) | Expr::Cast(_, a) => SmallVec::from_slice(&[*a]),
+            Expr::Binary(_, a, b) | Expr::Compare(_, a, b) => SmallVec::from_slice(&[*a, *b]),
+            Expr::Select(cond, a, b) => SmallVec::from_slice(&[*cond, *a, *b]),
+        }
+    }
+}
+
+impl Index {
+    /// The symbolic index, when it is one.
+    pub fn dim(&self) -> Option<Dim> {
+        match self {
+            Index::Dim(dim) => Some(*dim),
+            Index::Value(_) => None,
+        }
+    }
+
+    /// The expression, when the index is computed from data.
+    pub fn value(&self) -> Option<ExprId> {
+        match self {
+            Index::Dim(_) => None,
+            Index::Value(value) => Some(*value),
+        }
+    }
+}
+
+impl Stage {
+    /// All axes: independent ones first, then those of the reduction.
+    pub fn all_axes(&self) -> impl Iterator<Item = &super::Axis> {
+        self.axes.iter().chain(&self.reduce)
+    }
+}
+
+impl TensorProgram {
+    /// The type of an expression's value. Operands of one expression are taken to agree (law L5).
+    pub fn dtype_of(&self, expr: ExprId) -> DType {
+        let mut at = expr;
+        loop {
+            at = match &self.exprs[at] {
+                Expr::Dim(_, dtype) | Expr::Float(_, dtype) | Expr::Int(_, dtype) | Expr::Cast(dtype, _) => {
+                    return *dtype;
+                }
+                Expr::Load { buffer, .. } => return self.buffers[*buffer].dtype,
+                Expr::Compare(..) | Expr::Unary(UnaryOp::IsNan | UnaryOp::IsInf, _) => return DType::Bool,
+                Expr::Unary(_, a) | Expr::Binary(_, a, _) | Expr::Select(_, a, _) => *a,
+            };
+        }
+    }
+
+    /// The buffer called `name`.
+    pub fn find_buffer(&self, name: &str) -> Option<BufferId> {
+        self.buffers.iter().find(|(_, it)| it.name == name).map(|(id, _)| id)
+    }
+
+    /// Parameters that the program reads, in order.
+    pub fn inputs(&self) -> impl DoubleEndedIterator<Item = (BufferId, &Buffer)> {
+        self.params_of(BufferRole::Input)
+    }
+
+    /// Parameters that the program fills, in order.
+    pub fn outputs(&self) -> impl DoubleEndedIterator<Item = (BufferId, &Buffer)> {
+        self.params_of(BufferRole::Output)
+    }
+
+    fn params_of(&self, role: BufferRole) -> impl DoubleEndedIterator<Item = (BufferId, &Buffer)> {
+        self.params.iter().map(|id| (*id, &self.buffers[*id])).filter(move |(_, it)| it.role == role)
+    }
+
+    /// All stages in program order, those in loops included.
+    pub fn stages(&self) -> Vec<&Stage> {
+        fn collect<'a>(body: &'a [Stmt], into: &mut Vec<&'a Stage>) {
+            for stmt in body {
+                match stmt {
+                    Stmt::Stage(stage) => into.push(stage),
+                    Stmt::For { body, .. } => collect(body, into),
+                }
+            }
+        }
+        let mut stages = Vec::new();
+        collect(&self.body, &mut stages);
+        stages
+    }
+
+    /// Calls `visit` on `root` and everything it is computed from, operands after their users; an expression
+    /// used twice is visited twice.
+    pub fn walk(&self, root: ExprId, visit: &mut dyn FnMut(ExprId, &Expr)) {
+        let mut pending = vec![root];
+        while let Some(id) = pending.pop() {
+            let expr = &self.exprs[id];
+            visit(id, expr);
+            pending.extend(expr.operands().into_iter().rev());
+        }
+    }
+}
