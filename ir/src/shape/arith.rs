@@ -103,22 +103,7 @@ impl ShapeCx {
         if list.len() > MAX_OPERANDS {
             return Err(Overflow);
         }
-        let mut at = 0;
-        while at < list.len() {
-            let redundant = (0..list.len()).any(|other| {
-                let (low, high) = match which {
-                    Extremum::Min => (list[other], list[at]),
-                    Extremum::Max => (list[at], list[other]),
-                };
-                other != at && self.known_le(low, high, known)
-            });
-            // One operand at a time: of two equal ones, one must stay.
-            if redundant {
-                list.remove(at);
-            } else {
-                at += 1;
-            }
-        }
+        self.drop_redundant(&mut list, which, known);
         match list[..] {
             [] => Err(Overflow),
             [only] => Ok(only),
@@ -126,6 +111,28 @@ impl ShapeCx {
                 Extremum::Min => Atom::Min(list),
                 Extremum::Max => Atom::Max(list),
             }),
+        }
+    }
+
+    /// Removes operands that another one makes superfluous.
+    fn drop_redundant(&self, list: &mut SmallVec<[Dim; 2]>, which: Extremum, known: Known) {
+        let beats = |winner: Dim, loser: Dim| match which {
+            Extremum::Min => winner != loser && self.known_le(winner, loser, known),
+            Extremum::Max => winner != loser && self.known_le(loser, winner, known),
+        };
+        let redundant = |list: &[Dim], d: Dim| list.iter().any(|&other| beats(other, d));
+        if !list.iter().any(|&d| redundant(list, d)) {
+            return;
+        }
+        // One operand at a time, because of two equal ones one must stay;
+        // by text, so that the order of interning does not choose which.
+        let mut by_text: Vec<(String, Dim)> =
+            list.iter().map(|&d| (self.display(d).to_string(), d)).collect();
+        by_text.sort_unstable();
+        for (_, d) in by_text.into_iter().rev() {
+            if redundant(list, d) {
+                list.retain(|other| *other != d);
+            }
         }
     }
 }

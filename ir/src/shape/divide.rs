@@ -42,6 +42,9 @@ impl ShapeCx {
 
     /// `⌊p/k⌋` for coefficients in `0..k` that have no divisor in common with `k`.
     fn reduced_floor_div(&mut self, p: Poly, k: i64) -> Result<Dim, Overflow> {
+        if let Some(quotient) = self.constant_quotient(&p, k, Known::Kinds) {
+            return Ok(self.int(quotient));
+        }
         if let Some((numerator, divisor)) = self.nested_floor(&p)
             && let Some(divisor) = divisor.checked_mul(k)
         {
@@ -144,8 +147,6 @@ impl ShapeCx {
     fn cancel_common(&mut self, a: Dim, b: Dim) -> Result<(Dim, Dim), Overflow> {
         let (p, q) = (self.poly(a), self.poly(b));
         let content = [p, q].iter().fold(0, |g, p| gcd(gcd(g, p.content()), p.constant.unsigned_abs()));
-        // Only i64::MIN everywhere gives a content of 2^63; dividing by 2^62 leaves the rest.
-        let content = i64::try_from(content).unwrap_or(1 << 62);
         let monos = || p.terms.iter().chain(&q.terms).map(|term| &term.0);
         let common = match p.constant == 0 && q.constant == 0 {
             true => monos().skip(1).fold(monos().next().cloned().unwrap_or_default(), |g, m| g.gcd(m)),
@@ -159,7 +160,9 @@ impl ShapeCx {
             let mut out = Poly::int(0);
             for (mono, c) in p.terms.iter().chain(&[(Mono::default(), p.constant)]) {
                 let mono = mono.div(&common).unwrap_or_default();
-                out = out.add(&Poly::monomial(mono, c / content))?;
+                // In 128 bits: the content is 2^63 when every coefficient is i64::MIN.
+                let c = i64::try_from(i128::from(*c) / i128::from(content)).map_err(|_| Overflow)?;
+                out = out.add(&Poly::monomial(mono, c))?;
             }
             out.scale(sign)
         };

@@ -2,13 +2,22 @@
 
 mod arith;
 mod bounds;
+mod check;
 mod context;
+mod dim_param;
 mod display;
 mod divide;
 mod eval;
 mod facts;
+mod lexer;
+mod parse;
 mod poly;
 mod prove;
+mod simplify;
+pub mod testing;
+#[cfg(test)]
+mod tests;
+mod transfer;
 
 pub use arith::MAX_OPERANDS;
 pub use bounds::Interval;
@@ -16,6 +25,7 @@ pub use context::{MAX_DEPTH, MAX_SIZE, ShapeCx, SymbolKind};
 pub use display::DisplayDim;
 pub use eval::Env;
 pub use facts::{Constraint, Contradiction};
+pub use lexer::ParseDimError;
 pub use poly::{Atom, AtomId, Factor, MAX_DEGREE, MAX_TERMS, Poly};
 
 /// Handle of an interned symbolic integer.

@@ -1,0 +1,188 @@
+//! The parser of expression text.
+//!
+//! ```text
+//! sum     := ["-"] product (("+" | "-") product)*
+//! product := factor (("*" | "//" | "%") factor)*
+//! factor  := "-" factor | number | symbol | call | "(" sum ")"
+//! call    := ("floordiv" | "ceildiv" | "mod") "(" sum "," sum ")" | ("min" | "max") "(" sum ("," sum)* ")"
+//! symbol  := [A-Za-z_][A-Za-z0-9_.]* | "\"" any characters, with \" \\ \u{hex} "\""
+//! ```
+//! A unary minus binds tighter than `//` and `%`, as in Python.
+
+use super::lexer::{Lexer, ParseDimError, Token};
+use super::{Dim, Overflow, ShapeCx};
+
+/// The deepest nesting of parentheses and calls.
+pub(super) const MAX_NESTING: u32 = 100;
+
+impl ShapeCx {
+    /// Reads an expression; symbols that do not exist are created as sizes.
+    ///
+    /// ```
+    /// use orogen_ir::shape::ShapeCx;
+    ///
+    /// let mut cx = ShapeCx::new();
+    /// let d = cx.parse("2*(n + 1) // 4 - \"batch size\"").unwrap();
+    /// assert_eq!(cx.display(d).to_string(), "-\"batch size\" + floordiv(n + 1, 2)");
+    /// assert_eq!(cx.parse("2*").unwrap_err().offset, 2);
+    /// ```
+    pub fn parse(&mut self, text: &str) -> Result<Dim, ParseDimError> {
+        let mut parser = Parser { cx: self, lexer: Lexer::new(text)?, nesting: 0 };
+        let d = parser.sum()?;
+        parser.lexer.finish()?;
+        Ok(d)
+    }
+
+    /// Reads the longest expression at the start of `text`, and tells where it ends, in bytes.
+    ///
+    /// For grammars that hold expressions: they go on after a `,`, a `]`, or whatever follows.
+    pub fn parse_prefix(&mut self, text: &str) -> Result<(Dim, usize), ParseDimError> {
+        let mut parser = Parser { cx: self, lexer: Lexer::new(text)?, nesting: 0 };
+        let d = parser.sum()?;
+        Ok((d, parser.lexer.consumed))
+    }
+}
+
+struct Parser<'c, 't> {
+    cx: &'c mut ShapeCx,
+    lexer: Lexer<'t>,
+    nesting: u32,
+}
+
+/// A product under construction. The number is kept apart, in 128 bits, so that
+/// `-9223372036854775808` can be read although its magnitude is no 64-bit number.
+struct Product {
+    number: i128,
+    rest: Option<Dim>,
+}
+
+impl Parser<'_, '_> {
+    fn sum(&mut self) -> Result<Dim, ParseDimError> {
+        let mut sum = self.product(1)?;
+        loop {
+            let sign = match self.lexer.token {
+                Token::Sign("+") => 1,
+                Token::Sign("-") => -1,
+                _ => return Ok(sum),
+            };
+            self.lexer.bump()?;
+            let product = self.product(sign)?;
+            let added = self.cx.add(sum, product);
+            sum = self.done(added)?;
+        }
+    }
+
+    fn product(&mut self, sign: i128) -> Result<Dim, ParseDimError> {
+        let mut product = self.factor()?;
+        loop {
+            match self.lexer.token {
+                Token::Sign("*") => {
+                    self.lexer.bump()?;
+                    let factor = self.factor()?;
+                    let number = product.number.checked_mul(factor.number).ok_or(Overflow);
+                    let rest = match (product.rest, factor.rest) {
+                        (Some(a), Some(b)) => Some(self.cx.mul(a, b)),
+                        (a, b) => a.or(b).map(Ok),
+                    };
+                    product = Product { number: self.done(number)?, rest: self.done(rest.transpose())? };
+                }
+                Token::Sign(sign @ ("//" | "%")) => {
+                    let a = self.value(product)?;
+                    self.lexer.bump()?;
+                    let b = self.factor()?;
+                    let b = self.value(b)?;
+                    let quotient =
+                        if sign == "//" { self.cx.floor_div_dim(a, b) } else { self.cx.modulo_dim(a, b) };
+                    product = Product { number: 1, rest: Some(self.done(quotient)?) };
+                }
+                _ => break,
+            }
+        }
+        product.number = self.done(product.number.checked_mul(sign).ok_or(Overflow))?;
+        self.value(product)
+    }
+
+    fn factor(&mut self) -> Result<Product, ParseDimError> {
+        let of = |d: Dim| Ok(Product { number: 1, rest: Some(d) });
+        match &self.lexer.token {
+            Token::Sign("-") => {
+                self.enter()?;
+                self.lexer.bump()?;
+                let factor = self.factor()?;
+                self.nesting -= 1;
+                Ok(Product { number: -factor.number, rest: factor.rest })
+            }
+            Token::Sign("(") => {
+                self.enter()?;
+                self.lexer.bump()?;
+                let d = self.sum()?;
+                self.lexer.expect(")")?;
+                self.nesting -= 1;
+                of(d)
+            }
+            Token::Number(_) => match self.lexer.bump()? {
+                Token::Number(value) => Ok(Product { number: i128::from(value), rest: None }),
+                _ => Err(self.lexer.error("expected a number")),
+            },
+            Token::Quoted(name) => {
+                let d = self.cx.sym(name);
+                self.lexer.bump()?;
+                of(d)
+            }
+            Token::Word(name) => {
+                if super::display::OPERATIONS.contains(&&name[..]) {
+                    let d = self.call()?;
+                    return of(d);
+                }
+                let d = self.cx.sym(name);
+                self.lexer.bump()?;
+                of(d)
+            }
+            _ => Err(self.lexer.error("expected a number, a symbol, or `(`")),
+        }
+    }
+
+    fn call(&mut self) -> Result<Dim, ParseDimError> {
+        let Token::Word(name) = self.lexer.bump()? else {
+            return Err(self.lexer.error("expected an operation"));
+        };
+        self.enter()?;
+        self.lexer.expect("(")?;
+        let mut operands = vec![self.sum()?];
+        while self.lexer.eat(",")? {
+            operands.push(self.sum()?);
+        }
+        let result = match (&name[..], &operands[..]) {
+            ("min", list) => self.cx.min(list),
+            ("max", list) => self.cx.max(list),
+            ("floordiv", &[a, b]) => self.cx.floor_div_dim(a, b),
+            ("ceildiv", &[a, b]) => self.cx.ceil_div_dim(a, b),
+            ("mod", &[a, b]) => self.cx.modulo_dim(a, b),
+            _ => return Err(self.lexer.error(format!("`{name}` takes two operands"))),
+        };
+        let d = self.done(result)?;
+        self.lexer.expect(")")?;
+        self.nesting -= 1;
+        Ok(d)
+    }
+
+    fn value(&mut self, product: Product) -> Result<Dim, ParseDimError> {
+        let number = self.done(i64::try_from(product.number).map_err(|_| Overflow))?;
+        match product.rest {
+            None => Ok(self.cx.int(number)),
+            Some(d) => {
+                let scaled = self.cx.scale(d, number);
+                self.done(scaled)
+            }
+        }
+    }
+
+    fn enter(&mut self) -> Result<(), ParseDimError> {
+        self.nesting += 1;
+        if self.nesting > MAX_NESTING { Err(self.lexer.error("nested too deeply")) } else { Ok(()) }
+    }
+
+    fn done<T>(&self, result: Result<T, Overflow>) -> Result<T, ParseDimError> {
+        result.map_err(|overflow| self.lexer.error(overflow.to_string()))
+    }
+}

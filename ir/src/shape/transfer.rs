@@ -1,0 +1,196 @@
+//! Rebuilding expressions: substitution, import from another context, and looking inside.
+
+use indexmap::IndexMap;
+use smallvec::SmallVec;
+
+use super::arith::Extremum;
+use super::bounds::Known;
+use super::context::{SymbolKind, operands};
+use super::facts::{Constraint, Contradiction};
+use super::poly::{Atom, AtomId, Mono, Poly};
+use super::{Dim, Overflow, ShapeCx, Sym};
+
+/// What stands for a symbol in the rebuilt expression.
+type Leaf<'a> = &'a mut dyn FnMut(&mut ShapeCx, Sym) -> Dim;
+
+impl ShapeCx {
+    /// `d` with expressions for symbols, all at once: what is put in is not substituted again.
+    ///
+    /// [`Overflow`] also when a divisor becomes zero.
+    pub fn substitute(&mut self, d: Dim, map: &IndexMap<Sym, Dim>) -> Result<Dim, Overflow> {
+        let mut leaf = |cx: &mut ShapeCx, sym: Sym| match map.get(&sym) {
+            Some(d) => *d,
+            None => cx.sym_dim(sym),
+        };
+        self.rebuild(None, d, &mut leaf)
+    }
+
+    /// The expression `d` of another context in this one.
+    ///
+    /// Symbols are matched by name; those that do not exist here are created with their kinds.
+    /// A name that exists here keeps its kind: give unrelated symbols different names, or use
+    /// [`import_with`](ShapeCx::import_with). Facts stay behind; see [`import_facts`](ShapeCx::import_facts).
+    pub fn import(&mut self, other: &ShapeCx, d: Dim) -> Dim {
+        // A renaming of symbols merges no terms, so numbers, terms and sizes stay what they are.
+        let poly = other.poly(d);
+        let mut terms: SmallVec<[(Mono, i64); 2]> = SmallVec::new();
+        for (mono, coefficient) in &poly.terms {
+            let mut factors: SmallVec<[(AtomId, u32); 2]> =
+                mono.0.iter().map(|&(id, power)| (self.import_atom(other, id), power)).collect();
+            factors.sort_unstable();
+            terms.push((Mono(factors), *coefficient));
+        }
+        terms.sort_unstable();
+        let renamed = Poly { constant: poly.constant, terms };
+        self.intern(renamed).expect("a renamed expression is as large as the original")
+    }
+
+    fn import_atom(&mut self, other: &ShapeCx, id: AtomId) -> AtomId {
+        let list = |cx: &mut ShapeCx, dims: &[Dim]| {
+            let mut list: SmallVec<[Dim; 2]> = dims.iter().map(|&d| cx.import(other, d)).collect();
+            list.sort_unstable();
+            list
+        };
+        let atom = match other.atom(id) {
+            Atom::Sym(sym) => Atom::Sym(self.import_symbol(other, *sym)),
+            Atom::FloorDiv(a, k) => Atom::FloorDiv(self.import(other, *a), *k),
+            Atom::FloorDivSym(a, b) => Atom::FloorDivSym(self.import(other, *a), self.import(other, *b)),
+            Atom::Min(dims) => Atom::Min(list(self, dims)),
+            Atom::Max(dims) => Atom::Max(list(self, dims)),
+        };
+        self.intern_atom(atom)
+    }
+
+    /// The symbol of the same name, created with the same kind if it does not exist.
+    pub fn import_symbol(&mut self, other: &ShapeCx, sym: Sym) -> Sym {
+        let name = other.name(sym);
+        if let Some(sym) = self.find_sym(name) {
+            return sym;
+        }
+        let kind = match other.kind(sym) {
+            SymbolKind::Index { extent } => SymbolKind::Index { extent: self.import(other, extent) },
+            kind => kind,
+        };
+        self.symbol_of_kind(name, kind)
+    }
+
+    /// The expression `d` of another context in this one, with `leaf` choosing what stands for each symbol.
+    pub fn import_with(&mut self, other: &ShapeCx, d: Dim, leaf: Leaf<'_>) -> Result<Dim, Overflow> {
+        self.rebuild(Some(other), d, leaf)
+    }
+
+    /// Assumes all facts of another context, matching symbols by name.
+    pub fn import_facts(&mut self, other: &ShapeCx) -> Result<(), Contradiction> {
+        for fact in other.facts() {
+            let fact = match *fact {
+                Constraint::AtLeast(d, k) => Constraint::AtLeast(self.import(other, d), k),
+                Constraint::AtMost(d, k) => Constraint::AtMost(self.import(other, d), k),
+                Constraint::Eq(a, b) => Constraint::Eq(self.import(other, a), self.import(other, b)),
+                Constraint::Multiple(d, k) => Constraint::Multiple(self.import(other, d), k),
+            };
+            self.assume(fact)?;
+        }
+        Ok(())
+    }
+
+    fn rebuild(&mut self, source: Option<&ShapeCx>, d: Dim, leaf: Leaf<'_>) -> Result<Dim, Overflow> {
+        let poly = source.unwrap_or(self).poly(d).clone();
+        let mut sum = Poly::int(poly.constant);
+        for (mono, coefficient) in &poly.terms {
+            let mut product = Poly::int(*coefficient);
+            for &(id, power) in &mono.0 {
+                let atom = self.rebuild_atom(source, id, leaf)?;
+                for _ in 0..power {
+                    product = product.mul(self.poly(atom))?;
+                }
+            }
+            sum = sum.add(&product)?;
+        }
+        self.intern(sum)
+    }
+
+    fn rebuild_atom(
+        &mut self,
+        source: Option<&ShapeCx>,
+        id: AtomId,
+        leaf: Leaf<'_>,
+    ) -> Result<Dim, Overflow> {
+        let atom = source.unwrap_or(self).atom(id).clone();
+        let which = match &atom {
+            Atom::Sym(sym) => return Ok(leaf(self, *sym)),
+            Atom::FloorDiv(a, k) => {
+                let a = self.rebuild(source, *a, leaf)?;
+                return self.floor_div(a, *k);
+            }
+            Atom::FloorDivSym(a, b) => {
+                let (a, b) = (self.rebuild(source, *a, leaf)?, self.rebuild(source, *b, leaf)?);
+                return self.floor_div_dim(a, b);
+            }
+            Atom::Min(_) => Extremum::Min,
+            Atom::Max(_) => Extremum::Max,
+        };
+        let mut list: SmallVec<[Dim; 4]> = SmallVec::new();
+        for operand in operands(&atom) {
+            list.push(self.rebuild(source, operand, leaf)?);
+        }
+        self.extremum(&list, which, Known::Kinds)
+    }
+
+    /// The symbols of an expression, each once, in the order of first occurrence.
+    pub fn free_symbols(&self, d: Dim) -> SmallVec<[Sym; 4]> {
+        let mut out = SmallVec::new();
+        self.push_symbols(self.poly(d), &mut out);
+        out
+    }
+
+    fn push_symbols(&self, p: &Poly, out: &mut SmallVec<[Sym; 4]>) {
+        for &(id, _) in p.terms.iter().flat_map(|(mono, _)| &mono.0) {
+            match self.atom(id) {
+                Atom::Sym(sym) if !out.contains(sym) => out.push(*sym),
+                atom => operands(atom).for_each(|d| self.push_symbols(self.poly(d), out)),
+            }
+        }
+    }
+
+    /// Whether `sym` occurs in `d`.
+    pub fn mentions(&self, d: Dim, sym: Sym) -> bool {
+        self.poly(d).terms.iter().flat_map(|(mono, _)| &mono.0).any(|&(id, _)| self.atom_mentions(id, sym))
+    }
+
+    fn atom_mentions(&self, id: AtomId, sym: Sym) -> bool {
+        match self.atom(id) {
+            Atom::Sym(found) => *found == sym,
+            atom => operands(atom).any(|d| self.mentions(d, sym)),
+        }
+    }
+
+    /// `(coefficient, rest)` with `d = coefficient·sym + rest` and neither mentioning `sym`;
+    /// `None` if `sym` occurs in a power, or inside a division, minimum or maximum.
+    ///
+    /// ```
+    /// use orogen_ir::shape::ShapeCx;
+    ///
+    /// let mut cx = ShapeCx::new();
+    /// let at = cx.parse("i*cols*4 + j*4 + 2").unwrap();
+    /// let i = cx.find_sym("i").unwrap();
+    /// let (stride, rest) = cx.affine_in(at, i).unwrap();
+    /// assert_eq!(cx.display(stride).to_string(), "4*cols");
+    /// assert_eq!(cx.display(rest).to_string(), "4*j + 2");
+    /// ```
+    pub fn affine_in(&mut self, d: Dim, sym: Sym) -> Option<(Dim, Dim)> {
+        let p = self.poly(d);
+        let (mut coefficient, mut rest) = (Poly::int(0), Poly::int(p.constant));
+        for (mono, c) in &p.terms {
+            let mut found = mono.0.iter().filter(|(id, _)| self.atom_mentions(*id, sym));
+            match (found.next(), found.next()) {
+                (None, _) => rest = rest.add(&Poly::monomial(mono.clone(), *c)).ok()?,
+                (Some(&(id, 1)), None) if *self.atom(id) == Atom::Sym(sym) => {
+                    let others = mono.div(&Mono::atom(id))?;
+                    coefficient = coefficient.add(&Poly::monomial(others, *c)).ok()?;
+                }
+                _ => return None,
+            }
+        }
+        Some((self.intern(coefficient).ok()?, self.intern(rest).ok()?))
+    }
+}
