@@ -1,1 +1,4 @@
-//! Placeholder.
+//! From tensor programs and call plans to native code.
+
+pub mod jit_memory;
+pub mod vector;

@@ -1,0 +1,514 @@
+//! The nouns of a vector program: registers, addresses, instructions, statements.
+
+use std::fmt;
+
+/// A virtual vector register: `VL` lanes of 32 bits, read as `f32` or `i32` by each instruction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VReg(pub u32);
+
+/// A virtual 64-bit register: an integer or a pointer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IReg(pub u32);
+
+/// A virtual mask register: the first `n` lanes are active.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MReg(pub u32);
+
+/// A register of any class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reg {
+    /// A vector register.
+    Vector(VReg),
+    /// An integer register.
+    Int(IReg),
+    /// A mask register.
+    Mask(MReg),
+}
+
+impl Reg {
+    /// The number of the register inside its class.
+    pub fn number(self) -> u32 {
+        match self {
+            Reg::Vector(VReg(n)) | Reg::Int(IReg(n)) | Reg::Mask(MReg(n)) => n,
+        }
+    }
+
+    /// The register of the same class with another number.
+    pub fn with_number(self, n: u32) -> Reg {
+        match self {
+            Reg::Vector(_) => Reg::Vector(VReg(n)),
+            Reg::Int(_) => Reg::Int(IReg(n)),
+            Reg::Mask(_) => Reg::Mask(MReg(n)),
+        }
+    }
+}
+
+impl From<VReg> for Reg {
+    fn from(r: VReg) -> Reg {
+        Reg::Vector(r)
+    }
+}
+impl From<IReg> for Reg {
+    fn from(r: IReg) -> Reg {
+        Reg::Int(r)
+    }
+}
+impl From<MReg> for Reg {
+    fn from(r: MReg) -> Reg {
+        Reg::Mask(r)
+    }
+}
+
+impl fmt::Display for VReg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "v{}", self.0)
+    }
+}
+impl fmt::Display for IReg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "x{}", self.0)
+    }
+}
+impl fmt::Display for MReg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "m{}", self.0)
+    }
+}
+impl fmt::Display for Reg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reg::Vector(r) => r.fmt(f),
+            Reg::Int(r) => r.fmt(f),
+            Reg::Mask(r) => r.fmt(f),
+        }
+    }
+}
+
+/// A constant that may depend on the vector width: `fixed + per_lane * VL`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Size {
+    /// The part that every width shares.
+    pub fixed: i64,
+    /// The part multiplied by the number of lanes.
+    pub per_lane: i64,
+}
+
+impl Size {
+    /// The same constant at every width.
+    pub const fn fixed(fixed: i64) -> Size {
+        Size { fixed, per_lane: 0 }
+    }
+
+    /// `n` whole vectors, in bytes: `4 * n * VL`.
+    pub const fn vectors(n: i64) -> Size {
+        Size { fixed: 0, per_lane: 4 * n }
+    }
+
+    /// `n` times the number of lanes.
+    pub const fn lanes(n: i64) -> Size {
+        Size { fixed: 0, per_lane: n }
+    }
+
+    /// The value at `lanes` lanes.
+    pub fn at(self, lanes: u32) -> i64 {
+        self.fixed.wrapping_add(self.per_lane.wrapping_mul(i64::from(lanes)))
+    }
+}
+
+impl From<i64> for Size {
+    fn from(fixed: i64) -> Size {
+        Size::fixed(fixed)
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.fixed, self.per_lane) {
+            (fixed, 0) => write!(f, "{fixed}"),
+            (0, lanes) => write!(f, "{lanes}*VL"),
+            (fixed, lanes) => write!(f, "{fixed}+{lanes}*VL"),
+        }
+    }
+}
+
+/// An integer operand: a register or a constant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntSource {
+    /// The value of a register.
+    Reg(IReg),
+    /// A constant; it must fit in a signed 32-bit number at every width (law V4).
+    Const(Size),
+}
+
+impl From<IReg> for IntSource {
+    fn from(r: IReg) -> IntSource {
+        IntSource::Reg(r)
+    }
+}
+impl From<i64> for IntSource {
+    fn from(n: i64) -> IntSource {
+        IntSource::Const(Size::fixed(n))
+    }
+}
+impl From<Size> for IntSource {
+    fn from(n: Size) -> IntSource {
+        IntSource::Const(n)
+    }
+}
+
+/// The address `base + index * scale + disp`, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addr {
+    /// The pointer.
+    pub base: IReg,
+    /// A second register and its factor: 1, 2, 4 or 8.
+    pub index: Option<(IReg, u8)>,
+    /// A constant displacement; it must fit in 32 bits.
+    pub disp: Size,
+}
+
+impl Addr {
+    /// The address held by `base`.
+    pub fn new(base: IReg) -> Addr {
+        Addr { base, index: None, disp: Size::default() }
+    }
+
+    /// The same address plus `reg * scale` (1, 2, 4 or 8). Replaces an earlier index.
+    pub fn indexed(self, reg: IReg, scale: u8) -> Addr {
+        Addr { index: Some((reg, scale)), ..self }
+    }
+
+    /// The same address, `by` bytes further.
+    pub fn offset(self, by: impl Into<Size>) -> Addr {
+        let by = by.into();
+        let disp = Size { fixed: self.disp.fixed + by.fixed, per_lane: self.disp.per_lane + by.per_lane };
+        Addr { disp, ..self }
+    }
+}
+
+impl From<IReg> for Addr {
+    fn from(base: IReg) -> Addr {
+        Addr::new(base)
+    }
+}
+
+/// Lane-wise operation of one operand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnaryOp {
+    /// A copy of the bits.
+    Move,
+    /// `f32` square root, correctly rounded; negative operands give NaN.
+    Sqrt,
+    /// `f32` sign bit flipped (also of NaN).
+    Neg,
+    /// `f32` sign bit cleared (also of NaN).
+    Abs,
+    /// `f32` rounding toward −∞.
+    Floor,
+    /// `f32` rounding toward +∞.
+    Ceil,
+    /// `f32` rounding to the nearest integer, ties to even.
+    Nearest,
+    /// `f32` rounding toward zero.
+    Trunc,
+    /// `f32` to `i32` by truncation; NaN and values out of range give `i32::MIN`.
+    ToInt,
+    /// `i32` to the nearest `f32`.
+    FromInt,
+}
+
+/// Lane-wise operation of two operands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BinaryOp {
+    /// `f32` sum.
+    Add,
+    /// `f32` difference.
+    Sub,
+    /// `f32` product.
+    Mul,
+    /// `f32` quotient.
+    Div,
+    /// `if a < b { a } else { b }`: gives `b` when either is NaN, and when the operands are equal zeros.
+    Min,
+    /// `if a > b { a } else { b }`: gives `b` when either is NaN, and when the operands are equal zeros.
+    Max,
+    /// Bitwise and.
+    And,
+    /// Bitwise or.
+    Or,
+    /// Bitwise exclusive or.
+    Xor,
+    /// `!a & b`, bitwise.
+    AndNot,
+    /// `i32` sum, wrapping.
+    IntAdd,
+    /// `i32` difference, wrapping.
+    IntSub,
+    /// `i32` product, wrapping.
+    IntMul,
+    /// `i32` minimum.
+    IntMin,
+    /// `i32` maximum.
+    IntMax,
+    /// All bits one where `a == b` as `i32`, else zero.
+    IntEq,
+    /// All bits one where `a > b` as `i32`, else zero.
+    IntGt,
+}
+
+/// Fused multiply-add forms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FmaOp {
+    /// `a * b + c`.
+    MulAdd,
+    /// `a * b - c`.
+    MulSub,
+    /// `c - a * b`.
+    NegMulAdd,
+}
+
+/// `f32` comparison. All but `Ne` and `Unordered` are false when an operand is NaN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compare {
+    /// Equal.
+    Eq,
+    /// Different or unordered.
+    Ne,
+    /// Less.
+    Lt,
+    /// Less or equal.
+    Le,
+    /// Greater.
+    Gt,
+    /// Greater or equal.
+    Ge,
+    /// At least one operand is NaN.
+    Unordered,
+}
+
+/// Shift of `i32` lanes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShiftOp {
+    /// Left.
+    Left,
+    /// Right, filling with zeros.
+    RightLogical,
+    /// Right, filling with the sign.
+    RightArithmetic,
+}
+
+/// Interleaving of two vectors inside each block of four lanes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interleave {
+    /// `a0 b0 a1 b1`.
+    Low32,
+    /// `a2 b2 a3 b3`.
+    High32,
+    /// `a0 a1 b0 b1`.
+    Low64,
+    /// `a2 a3 b2 b3`.
+    High64,
+}
+
+/// Horizontal reduction. Lane `i` is combined with lane `i + n/2`, then `n` is halved, until one lane is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReduceOp {
+    /// [`BinaryOp::Add`].
+    Sum,
+    /// [`BinaryOp::Max`].
+    Max,
+    /// [`BinaryOp::Min`].
+    Min,
+}
+
+impl ReduceOp {
+    /// The operation that combines two lanes.
+    pub fn combine(self) -> BinaryOp {
+        match self {
+            ReduceOp::Sum => BinaryOp::Add,
+            ReduceOp::Max => BinaryOp::Max,
+            ReduceOp::Min => BinaryOp::Min,
+        }
+    }
+}
+
+/// 64-bit integer operation, wrapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntOp {
+    /// Sum.
+    Add,
+    /// Difference.
+    Sub,
+    /// Product.
+    Mul,
+    /// Bitwise and.
+    And,
+    /// Bitwise or.
+    Or,
+    /// Signed minimum.
+    Min,
+    /// Signed maximum.
+    Max,
+    /// Shift left by a constant 0..64.
+    ShiftLeft,
+    /// Arithmetic shift right by a constant 0..64.
+    ShiftRight,
+}
+
+/// Signed 64-bit comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntCompare {
+    /// Equal.
+    Eq,
+    /// Different.
+    Ne,
+    /// Less.
+    Lt,
+    /// Less or equal.
+    Le,
+    /// Greater.
+    Gt,
+    /// Greater or equal.
+    Ge,
+}
+
+/// Element type of a widening load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Narrow {
+    /// Signed byte.
+    I8,
+    /// Unsigned byte.
+    U8,
+}
+
+/// A place in the stack frame, made by the register allocator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(pub u32);
+
+/// One instruction. Every instruction reads all its sources before it writes its destination.
+#[allow(missing_docs, reason = "the operands are named in the line above each instruction")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inst {
+    /// `VL` lanes from unaligned memory.
+    Load { dst: VReg, addr: Addr },
+    /// Active lanes from memory, zero in the others, whose memory is not touched.
+    LoadMasked { dst: VReg, addr: Addr, mask: MReg },
+    /// One 32-bit element in every lane.
+    LoadSplat { dst: VReg, addr: Addr },
+    /// Four elements in lanes 0 to 3, zero in the others.
+    LoadQuad { dst: VReg, addr: Addr },
+    /// `VL` bytes, each widened to an `i32` lane.
+    LoadWiden { dst: VReg, addr: Addr, from: Narrow },
+    /// `VL` lanes to unaligned memory.
+    Store { src: VReg, addr: Addr },
+    /// Active lanes to memory; the memory of the others is not touched.
+    StoreMasked { src: VReg, addr: Addr, mask: MReg },
+    /// Lane 0 to memory.
+    StoreLane { src: VReg, addr: Addr },
+    /// Lanes 0 to 3 to memory.
+    StoreQuad { src: VReg, addr: Addr },
+    /// The same 32 bits in every lane.
+    Splat { dst: VReg, bits: u32 },
+    /// The low 32 bits of an integer register in every lane.
+    SplatInt { dst: VReg, src: IReg },
+    /// Lane `i` holds the `i32` number `i`.
+    Iota { dst: VReg },
+    /// A lane-wise operation of one operand.
+    Unary { op: UnaryOp, dst: VReg, a: VReg },
+    /// A lane-wise operation of two operands.
+    Binary { op: BinaryOp, dst: VReg, a: VReg, b: VReg },
+    /// A lane-wise fused multiply-add.
+    Fma { op: FmaOp, dst: VReg, a: VReg, b: VReg, c: VReg },
+    /// All bits one in the lanes where the comparison holds, else zero.
+    Compare { op: Compare, dst: VReg, a: VReg, b: VReg },
+    /// `yes` in the lanes whose sign bit of `mask` is set, else `no`.
+    Blend { dst: VReg, mask: VReg, yes: VReg, no: VReg },
+    /// `yes` in the lanes where the comparison of `a` and `b` holds, else `no`.
+    Select { op: Compare, dst: VReg, a: VReg, b: VReg, yes: VReg, no: VReg },
+    /// A shift of `i32` lanes by 0..32.
+    Shift { op: ShiftOp, dst: VReg, a: VReg, by: u8 },
+    /// An interleaving inside each block of four lanes.
+    Interleave { op: Interleave, dst: VReg, a: VReg, b: VReg },
+    /// A horizontal reduction; the result is in every lane.
+    Reduce { op: ReduceOp, dst: VReg, a: VReg },
+    /// The mask of the first `n` lanes, `n` clamped to 0..=VL. `n` must not be below `i32::MIN`.
+    First { dst: MReg, n: IReg },
+    /// A 64-bit constant.
+    IntConst { dst: IReg, value: Size },
+    /// A copy.
+    IntMove { dst: IReg, src: IReg },
+    /// A 64-bit operation.
+    Int { op: IntOp, dst: IReg, a: IReg, b: IntSource },
+    /// `⌊n / VL⌋`.
+    DivLanes { dst: IReg, n: IReg },
+    /// A 64-bit load.
+    IntLoad { dst: IReg, addr: Addr },
+    /// A 64-bit store.
+    IntStore { src: IReg, addr: Addr },
+    /// A hint that the cache line at the address will be read. Never faults.
+    Prefetch { addr: Addr },
+    /// Allocated programs only: a register from its stack slot.
+    Reload { dst: Reg, slot: Slot },
+    /// Allocated programs only: a register to its stack slot.
+    Spill { src: Reg, slot: Slot },
+    /// Allocated programs only: parameter `index`, passed on the stack.
+    StackParam { dst: IReg, index: u32 },
+}
+
+/// A statement of a structured program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stmt {
+    /// An instruction.
+    Inst(Inst),
+    /// A counted loop.
+    Loop(Loop),
+    /// A conditional.
+    If(If),
+}
+
+/// A loop whose body runs `count` times (never, if `count <= 0`).
+///
+/// The counter goes `count, count-1, …, 1`; the body may read it but not write it (law V5), and it is dead after the loop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loop {
+    /// Holds the number of iterations left, this one included.
+    pub counter: IReg,
+    /// Allocated programs only: the counter lives in this slot, and `counter` is meaningless.
+    pub counter_slot: Option<Slot>,
+    /// How many times the body runs.
+    pub count: IntSource,
+    /// What is repeated.
+    pub body: Vec<Stmt>,
+}
+
+/// A conditional on a comparison of integers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct If {
+    /// The comparison.
+    pub op: IntCompare,
+    /// Its left side.
+    pub a: IReg,
+    /// Its right side.
+    pub b: IntSource,
+    /// Runs when the comparison holds.
+    pub then: Vec<Stmt>,
+    /// Runs when it does not.
+    pub otherwise: Vec<Stmt>,
+}
+
+/// A vector program: a leaf function of 64-bit parameters without a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// A name for listings.
+    pub name: String,
+    /// The registers that hold the parameters at entry.
+    pub params: Vec<IReg>,
+    /// Number of vector registers; all numbers in use are below it.
+    pub vectors: u32,
+    /// Number of integer registers.
+    pub ints: u32,
+    /// Number of mask registers.
+    pub masks: u32,
+    /// The statements, in order.
+    pub body: Vec<Stmt>,
+}

@@ -1,0 +1,94 @@
+//! Vector programs: hot leaf loops, written once, encoded for several machines.
+//!
+//! A [`Program`] is a leaf function of 64-bit parameters (pointers, sizes in elements, strides in bytes) without a
+//! result. It works on virtual vector registers of `VL` 32-bit lanes, 64-bit integers and masks, in structured loops
+//! and conditionals. `VL` is chosen when the program is encoded: 4 through Cranelift, 8 for AVX2, 16 for AVX-512.
+//!
+//! ```
+//! use orogen_codegen::vector::{Builder, Isa, Size, encode, interpret};
+//!
+//! // y[i] = max(x[i], 0)
+//! let mut b = Builder::new("relu");
+//! let [x, y, n] = b.params();
+//! let zero = b.constant(0.0);
+//! b.for_lanes(n, &[(x, Size::vectors(1)), (y, Size::vectors(1))], |b, mask| {
+//!     let value = b.load(x, mask);
+//!     let value = b.max(zero, value);
+//!     b.store(value, y, mask);
+//! });
+//! let program = b.finish();
+//!
+//! let mut memory = interpret::Memory::default();
+//! let x = memory.add_floats(&[-1.0, 2.0, -3.0, 4.0, f32::NAN]);
+//! let y = memory.add_floats(&[9.0; 5]);
+//! interpret::interpret(&program, 8, true, &[x, y, 5], &mut memory).unwrap();
+//! assert_eq!(memory.floats(y)[..4], [0.0, 2.0, 0.0, 4.0]);
+//! assert!(memory.floats(y)[4].is_nan());
+//!
+//! let code = encode::x86::encode(&program, Isa::Avx2).unwrap();
+//! assert!(!code.is_empty());
+//! ```
+//!
+//! Reading order: [`ir`] (the nouns), [`Builder`], [`verify`] (the laws), [`interpret`] (what a program means),
+//! [`allocate`] and its checker, [`encode`], [`math`].
+
+pub mod allocate;
+mod build;
+pub mod encode;
+pub mod interpret;
+pub mod ir;
+mod operands;
+mod print;
+pub mod verify;
+
+pub use build::Builder;
+pub use ir::{
+    Addr, BinaryOp, Compare, FmaOp, IReg, Inst, IntCompare, IntOp, IntSource, Interleave, MReg, Narrow,
+    Program, ReduceOp, Reg, ShiftOp, Size, UnaryOp, VReg,
+};
+pub use operands::Role;
+
+/// What a program is encoded for. Always explicit data: a library may carry code for several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Isa {
+    /// Four lanes, through Cranelift; every target.
+    Clif128,
+    /// Eight lanes; x86-64 with AVX2 and FMA.
+    Avx2,
+    /// Sixteen lanes; x86-64 with AVX-512 F, VL, BW and DQ.
+    Avx512,
+}
+
+impl Isa {
+    /// The number of 32-bit lanes in a vector register.
+    pub const fn lanes(self) -> u32 {
+        match self {
+            Isa::Clif128 => 4,
+            Isa::Avx2 => 8,
+            Isa::Avx512 => 16,
+        }
+    }
+
+    /// The widest one that this machine runs.
+    pub fn host() -> Isa {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq");
+            if avx512 {
+                return Isa::Avx512;
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                return Isa::Avx2;
+            }
+        }
+        Isa::Clif128
+    }
+
+    /// The ones that this machine runs, narrowest first.
+    pub fn available() -> Vec<Isa> {
+        [Isa::Clif128, Isa::Avx2, Isa::Avx512].into_iter().filter(|&isa| isa <= Isa::host()).collect()
+    }
+}

@@ -1,0 +1,180 @@
+//! What makes a program well formed.
+//!
+//! - V1: every register number is below the count of its class.
+//! - V2: a register is written on every path before it is read. Loop bodies may not run, so what a loop writes does not
+//!   count after it.
+//! - V3: an index scale is 1, 2, 4 or 8; shifts are constants in range.
+//! - V4: displacements and constant operands fit in a signed 32-bit number at every width up to 16 lanes.
+//! - V5: a loop body does not write its own counter or that of a loop around it.
+//! - V6: parameters are distinct registers.
+//! - V7: no instruction of allocated programs occurs.
+
+use std::fmt;
+
+use indexmap::IndexSet;
+
+use super::ir::{Addr, IReg, Inst, IntOp, IntSource, Program, Reg, Size, Stmt};
+use super::operands::Role;
+
+/// A broken law and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The number of the law, such as `V2`.
+    pub law: &'static str,
+    /// The statement, as printed.
+    pub place: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} in `{}`", self.law, self.message, self.place)
+    }
+}
+
+/// Checks every law and reports all violations.
+pub fn verify(program: &Program) -> Result<(), Vec<Violation>> {
+    let mut v = Verifier { program, found: Vec::new(), counters: Vec::new() };
+    let mut written = IndexSet::new();
+    for &p in &program.params {
+        v.check_v1_in_range(p.into(), "parameters");
+        if !written.insert(Reg::from(p)) {
+            v.report("V6", "parameters", format!("{p} occurs twice"));
+        }
+    }
+    v.block(&program.body, &mut written);
+    if v.found.is_empty() { Ok(()) } else { Err(v.found) }
+}
+
+struct Verifier<'a> {
+    program: &'a Program,
+    found: Vec<Violation>,
+    counters: Vec<IReg>,
+}
+
+impl Verifier<'_> {
+    fn report(&mut self, law: &'static str, place: impl ToString, message: String) {
+        self.found.push(Violation { law, place: place.to_string(), message });
+    }
+
+    fn check_v1_in_range(&mut self, r: Reg, place: impl ToString) {
+        let bound = match r {
+            Reg::Vector(_) => self.program.vectors,
+            Reg::Int(_) => self.program.ints,
+            Reg::Mask(_) => self.program.masks,
+        };
+        if r.number() >= bound {
+            self.report("V1", place, format!("{r} is out of range"));
+        }
+    }
+
+    fn check_v2_written(&mut self, r: Reg, written: &IndexSet<Reg>, place: impl ToString) {
+        if !written.contains(&r) {
+            self.report("V2", place, format!("{r} may be read before it is written"));
+        }
+    }
+
+    fn check_v4_fits(&mut self, size: Size, place: impl ToString) {
+        if [4, 8, 16].iter().any(|&vl| i32::try_from(size.at(vl)).is_err()) {
+            self.report("V4", place, format!("{size} does not fit in 32 bits"));
+        }
+    }
+
+    fn source(&mut self, s: IntSource, written: &IndexSet<Reg>, place: impl ToString) {
+        match s {
+            IntSource::Reg(r) => {
+                self.check_v1_in_range(r.into(), place.to_string());
+                self.check_v2_written(r.into(), written, place);
+            }
+            IntSource::Const(c) => self.check_v4_fits(c, place),
+        }
+    }
+
+    fn addr(&mut self, addr: Addr, inst: &Inst) {
+        if let Some((_, scale)) = addr.index
+            && !matches!(scale, 1 | 2 | 4 | 8)
+        {
+            self.report("V3", inst, format!("scale {scale}"));
+        }
+        self.check_v4_fits(addr.disp, inst);
+    }
+
+    fn inst(&mut self, inst: &Inst, written: &mut IndexSet<Reg>) {
+        inst.for_each_register(|role, reg| {
+            self.check_v1_in_range(reg, inst);
+            match role {
+                Role::Use => self.check_v2_written(reg, written, inst),
+                Role::Def => {
+                    if let Reg::Int(r) = reg
+                        && self.counters.contains(&r)
+                    {
+                        self.report("V5", inst, format!("{r} is a loop counter"));
+                    }
+                    written.insert(reg);
+                }
+            }
+        });
+        match *inst {
+            Inst::Load { addr, .. }
+            | Inst::LoadMasked { addr, .. }
+            | Inst::LoadSplat { addr, .. }
+            | Inst::LoadQuad { addr, .. }
+            | Inst::LoadWiden { addr, .. }
+            | Inst::Store { addr, .. }
+            | Inst::StoreMasked { addr, .. }
+            | Inst::StoreLane { addr, .. }
+            | Inst::StoreQuad { addr, .. }
+            | Inst::IntLoad { addr, .. }
+            | Inst::IntStore { addr, .. }
+            | Inst::Prefetch { addr } => self.addr(addr, inst),
+            Inst::Shift { by, .. } if by >= 32 => self.report("V3", inst, format!("shift by {by}")),
+            Inst::Int { op: IntOp::ShiftLeft | IntOp::ShiftRight, b, .. } => {
+                if !matches!(b, IntSource::Const(Size { fixed: 0..64, per_lane: 0 })) {
+                    self.report("V3", inst, format!("shift by {b}"));
+                }
+            }
+            Inst::Int { b: IntSource::Const(c), .. } => self.check_v4_fits(c, inst),
+            Inst::Reload { .. } | Inst::Spill { .. } | Inst::StackParam { .. } => {
+                self.report("V7", inst, "belongs to allocated programs".to_owned());
+            }
+            _ => {}
+        }
+    }
+
+    fn block(&mut self, stmts: &[Stmt], written: &mut IndexSet<Reg>) {
+        for stmt in stmts {
+            match stmt {
+                Stmt::Inst(inst) => self.inst(inst, written),
+                Stmt::Loop(l) => {
+                    let place = format!("loop {}", l.counter);
+                    self.source(l.count, written, &place);
+                    self.check_v1_in_range(l.counter.into(), &place);
+                    if self.counters.contains(&l.counter) {
+                        self.report("V5", &place, format!("{} counts an outer loop", l.counter));
+                    }
+                    if l.counter_slot.is_some() {
+                        self.report("V7", &place, "counter in a slot".to_owned());
+                    }
+                    let mut inside = written.clone();
+                    inside.insert(l.counter.into());
+                    // The counter's old value is gone whether or not the body runs.
+                    written.shift_remove(&Reg::from(l.counter));
+                    self.counters.push(l.counter);
+                    self.block(&l.body, &mut inside);
+                    self.counters.pop();
+                }
+                Stmt::If(i) => {
+                    let place = format!("if {}", i.a);
+                    self.source(IntSource::Reg(i.a), written, &place);
+                    self.source(i.b, written, &place);
+                    let mut yes = written.clone();
+                    let mut no = written.clone();
+                    self.block(&i.then, &mut yes);
+                    self.block(&i.otherwise, &mut no);
+                    *written = yes.intersection(&no).copied().collect();
+                }
+            }
+        }
+    }
+}

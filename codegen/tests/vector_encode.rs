@@ -1,0 +1,253 @@
+//! Every instruction, on every machine at hand, against the interpreter.
+
+mod common;
+
+use common::{Arg, Random, as_floats, run_everywhere};
+use orogen_codegen::vector::{
+    Addr, BinaryOp, Builder, Compare, FmaOp, Inst, IntCompare, IntOp, Interleave, Narrow, ReduceOp, ShiftOp,
+    Size, UnaryOp, VReg,
+};
+
+/// Bit patterns that matter: zeros, denormals, one, infinities, NaN, limits of `i32`, and noise.
+fn samples() -> Vec<f32> {
+    let mut values = vec![
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        0.5,
+        -0.5,
+        1.5,
+        2.5,
+        -2.5,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::NAN,
+        f32::MIN_POSITIVE,
+        1e-42,
+        f32::MAX,
+        f32::MIN,
+        2_147_483_648.0,
+        -2_147_483_648.0,
+        2_147_483_520.0,
+        8_388_609.0,
+        -3e9,
+        16_777_216.0,
+    ];
+    let mut random = Random(7);
+    while values.len() < 64 {
+        values.push(f32::from_bits(random.next() as u32));
+    }
+    values
+}
+
+/// Applies `f` to all pairs of samples, 61 elements at a time so that there is a tail at every width.
+fn pairs(name: &str, f: impl Fn(&mut Builder, VReg, VReg) -> VReg) {
+    let mut b = Builder::new(name);
+    let [x, y, out, n] = b.params();
+    let step = Size::vectors(1);
+    b.for_lanes(n, &[(x, step), (y, step), (out, step)], |b, mask| {
+        let (p, q) = (b.load(x, mask), b.load(y, mask));
+        let r = f(b, p, q);
+        b.store(r, out, mask);
+    });
+    let program = b.finish();
+    let values = samples();
+    let n = values.len() * values.len() - 3;
+    let left: Vec<f32> = (0..n).map(|i| values[i / values.len()]).collect();
+    let right: Vec<f32> = (0..n).map(|i| values[i % values.len()]).collect();
+    let args = [Arg::floats(&left), Arg::floats(&right), Arg::floats(&vec![7.0; n + 20]), Arg::Int(n as i64)];
+    let out = run_everywhere(&program, &args);
+    assert_eq!(as_floats(&out[2])[n..], [7.0; 20], "the tail store must not touch what follows");
+}
+
+#[test]
+fn binary_operations() {
+    use BinaryOp::*;
+    for op in [
+        Add, Sub, Mul, Div, Min, Max, And, Or, Xor, AndNot, IntAdd, IntSub, IntMul, IntMin, IntMax, IntEq,
+        IntGt,
+    ] {
+        pairs(&format!("{op:?}"), |b, x, y| b.binary(op, x, y));
+    }
+}
+
+#[test]
+fn unary_operations() {
+    use UnaryOp::*;
+    for op in [Move, Sqrt, Neg, Abs, Floor, Ceil, Nearest, Trunc, ToInt, FromInt] {
+        pairs(&format!("{op:?}"), |b, x, _| b.unary(op, x));
+    }
+}
+
+#[test]
+fn comparisons_and_blends() {
+    use Compare::*;
+    for op in [Eq, Ne, Lt, Le, Gt, Ge, Unordered] {
+        pairs(&format!("{op:?}"), |b, x, y| b.compare(op, x, y));
+        pairs(&format!("select_{op:?}"), |b, x, y| b.select(op, x, y, y, x));
+    }
+    pairs("blend", |b, x, y| b.blend(x, y, x));
+}
+
+#[test]
+fn fused_multiply_add_with_every_destination() {
+    for op in [FmaOp::MulAdd, FmaOp::MulSub, FmaOp::NegMulAdd] {
+        // The destination is fresh, or one of the three sources, with and without later uses of the others.
+        for case in 0..8 {
+            pairs("fma", |b, x, y| {
+                let z = b.add(x, y);
+                let dst = match case % 4 {
+                    0 => b.vector(),
+                    1 => x,
+                    2 => y,
+                    _ => z,
+                };
+                b.emit(Inst::Fma { op, dst, a: x, b: y, c: z });
+                if case < 4 {
+                    return dst;
+                }
+                let sum = b.add(x, y);
+                let sum = b.add(sum, z);
+                b.add(sum, dst)
+            });
+        }
+    }
+}
+
+#[test]
+fn shifts_interleaves_and_constants() {
+    for by in [0, 1, 23, 31] {
+        for op in [ShiftOp::Left, ShiftOp::RightLogical, ShiftOp::RightArithmetic] {
+            pairs("shift", |b, x, _| b.shift(op, x, by));
+        }
+    }
+    for op in [Interleave::Low32, Interleave::High32, Interleave::Low64, Interleave::High64] {
+        pairs("interleave", |b, x, y| b.interleave(op, x, y));
+    }
+    pairs("constants", |b, x, _| {
+        let (ones, zero) = (b.constant_bits(u32::MAX), b.constant(0.0));
+        let (iota, three) = (b.iota(), b.constant_int(3));
+        let a = b.binary(BinaryOp::And, x, ones);
+        let c = b.binary(BinaryOp::Or, a, zero);
+        let i = b.binary(BinaryOp::IntMul, iota, three);
+        b.binary(BinaryOp::IntAdd, c, i)
+    });
+}
+
+#[test]
+fn reductions() {
+    for op in [ReduceOp::Sum, ReduceOp::Max, ReduceOp::Min] {
+        pairs("reduce", |b, x, _| b.reduce(op, x));
+    }
+}
+
+#[test]
+fn min_and_max_of_the_builder_propagate_nan() {
+    let (nan, inf) = (f32::NAN, f32::INFINITY);
+    for (a, c, max, min) in
+        [(nan, 1.0, nan, nan), (1.0, nan, nan, nan), (2.0, 1.0, 2.0, 1.0), (-inf, inf, inf, -inf)]
+    {
+        for constant in [false, true] {
+            let mut b = Builder::new("max");
+            let [x, y, out] = b.params();
+            let p = b.load_splat(x);
+            let q = if constant { b.constant(c) } else { b.load_splat(y) };
+            let (hi, lo) = (b.max(p, q), b.min(q, p));
+            b.store_lane(hi, out);
+            b.store_lane(lo, Addr::new(out).offset(4));
+            let args = [Arg::floats(&[a]), Arg::floats(&[c]), Arg::floats(&[0.0; 2])];
+            let found = as_floats(&run_everywhere(&b.finish(), &args)[2]);
+            for (found, expected) in found.iter().zip([max, min]) {
+                assert!(*found == expected || found.is_nan() && expected.is_nan(), "{a} {c}: {found:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn integers_control_and_stack_parameters() {
+    let mut b = Builder::new("ints");
+    let params: [_; 9] = b.params();
+    let out = params[8];
+    let mut place = 0;
+    let values = [(5i64, -3i64), (-7, 2), (1 << 40, 12), (0, 0)];
+    for &(x, y) in &values {
+        let (x, y) = (b.int_const(x), b.int_const(y));
+        let mut results = Vec::new();
+        for op in [IntOp::Add, IntOp::Sub, IntOp::Mul, IntOp::And, IntOp::Or, IntOp::Min, IntOp::Max] {
+            results.push(b.int_op(op, x, y));
+            results.push(b.int_op(op, x, 9));
+            // The destination is the second operand.
+            let z = b.int_move(y);
+            b.emit(Inst::Int { op, dst: z, a: x, b: z.into() });
+            results.push(z);
+        }
+        results.push(b.int_op(IntOp::ShiftLeft, x, 3));
+        results.push(b.int_op(IntOp::ShiftRight, x, 2));
+        results.push(b.int_mul(x, 8));
+        results.push(b.int_mul(x, 100));
+        for op in
+            [IntCompare::Eq, IntCompare::Ne, IntCompare::Lt, IntCompare::Le, IntCompare::Gt, IntCompare::Ge]
+        {
+            let r = b.int_const(0);
+            b.when_else(op, x, y, |b| b.bump(r, 1), |b| b.bump(r, 2));
+            b.when(op, x, 0, |b| b.bump(r, 4));
+            results.push(r);
+        }
+        // Counted loops: 1 + 2 + … + 4, and none.
+        let sum = b.int_const(0);
+        b.repeat_counted(4, |b, left| b.bump(sum, left));
+        b.repeat(x, |_| {});
+        b.repeat(-1, |b| b.bump(sum, 1000));
+        results.push(sum);
+        for r in results {
+            b.emit(Inst::IntStore { src: r, addr: Addr::new(out).offset(place) });
+            place += 8;
+        }
+    }
+    for &p in &params[..8] {
+        let q = b.div_lanes(p);
+        b.emit(Inst::IntStore { src: p, addr: Addr::new(out).offset(place) });
+        b.emit(Inst::IntStore { src: q, addr: Addr::new(out).offset(place + 8) });
+        place += 16;
+    }
+    let mut program = b.finish();
+    // Empty loops over a trillion iterations belong in no test.
+    program.body.retain(|s| !matches!(s, orogen_codegen::vector::ir::Stmt::Loop(l) if l.body.is_empty()));
+    let mut args: Vec<Arg> = (0..8).map(|i| Arg::Int(1000 * i - 3)).collect();
+    args.push(Arg::Buffer(vec![0; place as usize]));
+    run_everywhere(&program, &args);
+}
+
+#[test]
+fn widening_quads_and_indexed_addresses() {
+    let mut b = Builder::new("memory");
+    let [x, out, i] = b.params();
+    let at = |n: i64| Addr::new(out).offset(64 * n);
+    let mut n = 0;
+    for from in [Narrow::I8, Narrow::U8] {
+        let v = b.load_widen(Addr::new(x).indexed(i, 2).offset(3), from);
+        b.store(v, at(n), None);
+        n += 1;
+    }
+    let q = b.load_quad(Addr::new(x).indexed(i, 8));
+    b.store(q, at(n), None);
+    let v = b.load(Addr::new(x).offset(Size::vectors(1)), None);
+    b.store_quad(v, at(n + 1));
+    let s = b.load_splat(Addr::new(x).indexed(i, 4).offset(-4));
+    b.store_lane(s, at(n + 2));
+    let s = b.splat_int(i);
+    b.store(s, at(n + 3), None);
+    b.prefetch(x);
+    for lanes in [-1, 0, 1, 3, 4, 7, 16, 40] {
+        let count = b.int_const(lanes);
+        let mask = b.first(count);
+        let v = b.load(x, Some(mask));
+        b.store(v, at(n + 4), None);
+        b.store(s, at(n + 5), Some(mask));
+        n += 2;
+    }
+    let bytes: Vec<u8> = (0..160u32).map(|v| (v * 37) as u8).collect();
+    run_everywhere(&b.finish(), &[Arg::Buffer(bytes), Arg::Buffer(vec![0xAA; 4096]), Arg::Int(3)]);
+}
