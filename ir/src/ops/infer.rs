@@ -80,14 +80,15 @@ impl<'a> InferCx<'a> {
 
     /// Numpy broadcasting of two dimensions. Two different symbolic dimensions are required to be equal: a
     /// dimension that is 1 only at run time is refused there rather than broadcast.
-    pub fn broadcast_dim(&mut self, a: Dim, b: Dim) -> Result<Dim, Diagnostic> {
+    /// `what` names the two dimensions in messages.
+    pub fn broadcast_dim(&mut self, a: Dim, b: Dim, what: &str) -> Result<Dim, Diagnostic> {
         if a == b || self.shapes.as_int(b) == Some(1) {
             return Ok(a);
         }
         if self.shapes.as_int(a) == Some(1) {
             return Ok(b);
         }
-        self.require_eq(a, b, "broadcast dimensions must agree")?;
+        self.require_eq(a, b, what)?;
         Ok(if self.shapes.as_int(b).is_some() { b } else { a })
     }
 
@@ -98,14 +99,15 @@ impl<'a> InferCx<'a> {
         };
         let rank = rank.into_iter().max().unwrap_or(0);
         let Some(known) = shapes.iter().map(|it| it.known()).collect::<Option<Vec<_>>>() else {
-            return Ok(ShapeInfo::Rank(rank as u8));
+            return Ok(ShapeInfo::Rank(u8::try_from(rank).unwrap_or(u8::MAX)));
         };
         let one = self.shapes.int(1);
         let mut dims: Dims = SmallVec::from_elem(one, rank);
-        for shape in known {
+        for (operand, shape) in known.iter().enumerate() {
             let offset = rank - shape.len();
             for (i, dim) in shape.iter().enumerate() {
-                dims[offset + i] = self.broadcast_dim(dims[offset + i], *dim)?;
+                let what = format!("dimension {} of the broadcast and operand {operand}", offset + i);
+                dims[offset + i] = self.broadcast_dim(dims[offset + i], *dim, &what)?;
             }
         }
         Ok(ShapeInfo::Known(dims))

@@ -11,10 +11,39 @@
 //! * Attributes hold only plain numbers; what may be symbolic is an operand.
 //! * Axes in attributes are normalised: `0 <= axis < rank`.
 
+mod elementwise;
+mod index;
 mod infer;
+mod linalg;
+mod nn;
+mod reduce;
 mod registry;
+mod rnn;
+mod shape_ops;
 mod sink;
+mod slicing;
+mod support;
 
+pub use index::SCATTER_REDUCTIONS;
 pub use infer::{InferCx, InferResult, Requirement};
+pub use nn::{RESIZE_COORDINATES, RESIZE_MODES, RESIZE_NEAREST, Window};
 pub use registry::{Arity, AttrDef, AttrKind, InferFn, OpDef, OpId, OpRegistry, ResultCount};
+pub use rnn::DIRECTIONS;
+pub use shape_ops::PAD_MODES;
 pub use sink::{OpSink, SinkResult};
+pub use slicing::{SliceRange, range_length, slice_range};
+
+impl OpRegistry {
+    /// All operators that Orogen itself knows.
+    pub fn standard() -> Self {
+        let mut ops = OpRegistry::new();
+        elementwise::register(&mut ops);
+        reduce::register(&mut ops);
+        linalg::register(&mut ops);
+        nn::register(&mut ops);
+        rnn::register(&mut ops);
+        shape_ops::register(&mut ops);
+        index::register(&mut ops);
+        ops
+    }
+}

@@ -195,7 +195,10 @@ impl OpRegistry {
             ));
         }
         check_attrs(def, cx.attrs)?;
-        let results = (def.infer)(cx)?;
+        let results = (def.infer)(cx).map_err(|mut diagnostic| {
+            diagnostic.message = format!("`{}`: {}", def.name, diagnostic.message);
+            diagnostic
+        })?;
         if let ResultCount::Fixed(n) = def.results {
             assert_eq!(
                 n,
