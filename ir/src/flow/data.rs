@@ -32,6 +32,7 @@ pub struct Module {
 
 /// What a module defines.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a module has few definitions and moves none of them often")]
 pub enum Definition {
     /// A function of this IR.
     Function(Function),

@@ -1,0 +1,191 @@
+//! Constant tensors: `f32[2, 3] [1, 2, 3, 4, 5, 6]`, `f32[64, 64] splat 0`, `#3 : f32[64, 128]`.
+
+use super::cursor::Cursor;
+use super::lexer::TokenKind;
+use super::numbers::{number_to_f64, parse_int, parse_nan_bits};
+use super::types::{parse_dtype, parse_static_dims, static_dims_text};
+use super::write::quote;
+use crate::diag::Diagnostic;
+use crate::types::{ConstId, DType, TensorData};
+use smallvec::SmallVec;
+
+/// Constants of more elements are written as references into a pool that travels beside the text, unless all
+/// their elements are equal.
+pub const MAX_INLINE: usize = 64;
+
+/// Constants of more bytes are not splatted by text: reading a few characters must not take gigabytes.
+const MAX_SPLAT_BYTES: usize = 1 << 26;
+
+/// A constant as read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Literal {
+    /// Its elements were in the text.
+    Inline(TensorData),
+    /// It is in a pool beside the text.
+    Pool {
+        /// Which one.
+        id: ConstId,
+        /// Its element type.
+        dtype: DType,
+        /// Its dimensions.
+        dims: SmallVec<[u64; 4]>,
+    },
+}
+
+/// A constant as text; `id` is used when it is too large to be inline.
+pub fn literal_text(id: ConstId, name: &str, data: &TensorData) -> String {
+    let name = if name.is_empty() { String::new() } else { format!("{} ", quote(name)) };
+    let ty = format!("{}{}", data.dtype(), static_dims_text(data.dims()));
+    if data.len() <= MAX_INLINE {
+        let items: Vec<String> = (0..data.len()).map(|i| element_text(data, i)).collect();
+        return format!("{name}{ty} [{}]", items.join(", "));
+    }
+    let size = data.dtype().size();
+    let first = &data.bytes()[..size];
+    if data.bytes().len() <= MAX_SPLAT_BYTES && data.bytes().chunks_exact(size).all(|it| it == first) {
+        return format!("{name}{ty} splat {}", element_text(data, 0));
+    }
+    format!("{id} {name}: {ty}")
+}
+
+fn element_text(data: &TensorData, i: usize) -> String {
+    let size = data.dtype().size();
+    let bytes = &data.bytes()[i * size..(i + 1) * size];
+    let bits = bytes.iter().rev().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
+    let value = data.get_f64(i);
+    match data.dtype() {
+        DType::Bool if bits <= 1 => (bits == 1).to_string(),
+        DType::Bool => bits.to_string(),
+        DType::U64 => bits.to_string(),
+        dtype if !dtype.is_float() => data.get_i64(i).to_string(),
+        dtype if value.is_nan() => match bits == canonical_nan(dtype) {
+            true => "nan".to_owned(),
+            false => format!("nan({bits:#x})"),
+        },
+        DType::F64 => short(format!("{value:?}")),
+        // The narrower formats are exact in f32, whose shortest text is shorter.
+        _ => short(format!("{:?}", value as f32)),
+    }
+}
+
+fn short(text: String) -> String {
+    text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
+}
+
+fn canonical_nan(dtype: DType) -> u64 {
+    match dtype {
+        DType::F16 => u64::from(half::f16::NAN.to_bits()),
+        DType::BF16 => u64::from(half::bf16::NAN.to_bits()),
+        DType::F32 => u64::from(f32::NAN.to_bits()),
+        _ => f64::NAN.to_bits(),
+    }
+}
+
+/// Reads a constant, after the keyword, with its name (empty when it has none).
+pub fn parse_literal(cursor: &mut Cursor<'_>) -> Result<(Literal, String), Diagnostic> {
+    if let TokenKind::Const(text) = cursor.peek().clone() {
+        let Ok(id) = text.parse() else {
+            return Err(cursor.expected("the number of a constant"));
+        };
+        cursor.bump();
+        let name = cursor.eat_string().unwrap_or_default();
+        cursor.expect_punct(":")?;
+        let dtype = parse_dtype(cursor)?;
+        let dims = parse_static_dims(cursor)?;
+        return Ok((Literal::Pool { id: ConstId(id), dtype, dims }, name));
+    }
+    let name = cursor.eat_string().unwrap_or_default();
+    let start = cursor.span();
+    let dtype = parse_dtype(cursor)?;
+    let dims = parse_static_dims(cursor)?;
+    let span = cursor.span_since(&start);
+    let Some(size) = TensorData::byte_count(dtype, &dims) else {
+        return Err(cursor.error_at(span, "T060", "the constant is larger than the address space"));
+    };
+    let mut bytes = Vec::new();
+    if cursor.eat_word("splat") {
+        if size > MAX_SPLAT_BYTES {
+            return Err(cursor.error_at(span, "T061", "the constant is too large to be written as a splat"));
+        }
+        parse_element(cursor, dtype, &mut bytes)?;
+        bytes = bytes.repeat(size / dtype.size());
+    } else {
+        cursor.expect_punct("[")?;
+        cursor.list("]", |cursor| parse_element(cursor, dtype, &mut bytes))?;
+    }
+    let data = TensorData::new(dtype, dims.to_vec(), bytes.into()).map_err(|_| {
+        let count = size / dtype.size();
+        cursor.error_at(cursor.span_since(&start), "T062", format!("the constant needs {count} elements"))
+    })?;
+    Ok((Literal::Inline(data), name))
+}
+
+fn parse_element(cursor: &mut Cursor<'_>, dtype: DType, out: &mut Vec<u8>) -> Result<(), Diagnostic> {
+    let start = cursor.span();
+    if dtype.is_float() {
+        return parse_float_element(cursor, dtype, out);
+    }
+    if dtype == DType::Bool && (cursor.at_word("true") || cursor.at_word("false")) {
+        out.push(u8::from(cursor.eat_word("true")));
+        cursor.eat_word("false");
+        return Ok(());
+    }
+    let value = match (dtype, cursor.peek().clone()) {
+        (DType::U64, TokenKind::Number(text)) => {
+            cursor.bump();
+            text.parse::<u64>().map(i128::from).unwrap_or(-1)
+        }
+        _ => i128::from(parse_int(cursor)?),
+    };
+    let bits = 8 * dtype.size() as u32;
+    let range = match dtype.is_signed_int() {
+        true => -(1_i128 << (bits - 1))..1_i128 << (bits - 1),
+        false => 0..1_i128 << bits,
+    };
+    if !range.contains(&value) {
+        return Err(cursor.error_at(cursor.span_since(&start), "T063", format!("not a value of {dtype}")));
+    }
+    out.extend_from_slice(&(value as u64).to_le_bytes()[..dtype.size()]);
+    Ok(())
+}
+
+fn parse_float_element(cursor: &mut Cursor<'_>, dtype: DType, out: &mut Vec<u8>) -> Result<(), Diagnostic> {
+    let start = cursor.span();
+    let negative = cursor.eat_punct("-");
+    let sign = 1_u64 << (8 * dtype.size() - 1);
+    let bits = match cursor.peek().clone() {
+        TokenKind::Ident(word) if word == "inf" => {
+            cursor.bump();
+            Some(float_bits(dtype, f64::INFINITY))
+        }
+        TokenKind::Ident(word) if word == "nan" => {
+            cursor.bump();
+            Some(parse_nan_bits(cursor)?.unwrap_or(canonical_nan(dtype)))
+        }
+        TokenKind::Number(text) => {
+            cursor.bump();
+            match (dtype, text.parse::<f32>()) {
+                // Straight to f32: by way of f64 it would round twice.
+                (DType::F32, Ok(value)) => Some(u64::from(value.to_bits())),
+                _ => number_to_f64(&text).map(|value| float_bits(dtype, value)),
+            }
+        }
+        _ => return Err(cursor.expected("a number")),
+    };
+    let fits = |bits: &u64| dtype.size() == 8 || *bits < sign << 1;
+    let Some(bits) = bits.filter(fits) else {
+        return Err(cursor.error_at(cursor.span_since(&start), "T064", format!("not a value of {dtype}")));
+    };
+    let bits = if negative { bits ^ sign } else { bits };
+    out.extend_from_slice(&bits.to_le_bytes()[..dtype.size()]);
+    Ok(())
+}
+
+fn float_bits(dtype: DType, value: f64) -> u64 {
+    match dtype {
+        DType::F16 => u64::from(half::f16::from_f64(value).to_bits()),
+        DType::BF16 => u64::from(half::bf16::from_f64(value).to_bits()),
+        DType::F32 => u64::from((value as f32).to_bits()),
+        _ => value.to_bits(),
+    }
+}
