@@ -1,1 +1,13 @@
-//! Placeholder.
+//! Passes over both graph IRs, and the bridge between them.
+//!
+//! What is known per operator lives in [`rules`], tables that both drivers use; [`graph`] and [`flow`] hold only
+//! traversal. [`manager`] runs passes as a pipeline with instruments. [`bridge`] translates a graph into a flow
+//! module, keeps the adoption ledger and compares the two sides step by step.
+//!
+//! Modules in reading order: [`manager`], [`rules`], [`graph`], [`flow`], [`bridge`].
+
+pub mod bridge;
+pub mod flow;
+pub mod graph;
+pub mod manager;
+pub mod rules;

@@ -1,0 +1,5 @@
+//! What is known per operator or per kernel, shared by both drivers.
+
+pub mod fold;
+pub mod identity;
+pub mod memory;
