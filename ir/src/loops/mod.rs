@@ -19,11 +19,14 @@
 //! * **L7** Parameters list inputs first, then outputs; every parameter is listed once.
 //! * **L8** Axis symbols are unique in the program.
 
+pub mod analysis;
 mod builder;
+mod compose;
 mod data;
 mod expr;
 
 pub use builder::{BuildResult, ProgramBuilder};
+pub use compose::{Composed, Junction, Origin, compose, inline};
 pub use data::{
     Axis, BinaryOp, Buffer, BufferId, BufferRole, Combine, CompareOp, Expr, ExprId, Index, Stage, Stmt,
     TensorProgram, UnaryOp,

@@ -3,6 +3,6 @@
 mod ledger;
 mod translate;
 
-pub use ledger::{admissible, Entry, LEDGER, Native, Port, render, waterline};
-pub use translate::translate;
+pub use ledger::{Entry, LEDGER, Native, Port, admissible, render, waterline};
 pub(crate) use translate::constant_type;
+pub use translate::translate;

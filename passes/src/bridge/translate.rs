@@ -4,8 +4,8 @@ use indexmap::IndexMap;
 use la_arena::Arena;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::{
-    Binding, Block, BlockKind, Definition, Function, Module, Output, Parameter, Region, Rhs, Scope, Value, ValueDef,
-    ValueId,
+    Binding, Block, BlockKind, Definition, Function, Module, Output, Parameter, Region, Rhs, Scope, Value,
+    ValueDef, ValueId,
 };
 use orogen_ir::graph::{Edge, Graph, NodeKind, StaticType};
 use orogen_ir::ops::{InferCx, OpRegistry};
@@ -108,11 +108,8 @@ fn undefined(place: &str) -> Diagnostic {
 }
 
 fn flow_type(shapes: &mut ShapeCx, ty: &StaticType) -> Result<Type, Diagnostic> {
-    let dims: Result<Vec<_>, _> = ty
-        .dims
-        .iter()
-        .map(|it| i64::try_from(*it).map(|it| shapes.int(it)))
-        .collect();
+    let dims: Result<Vec<_>, _> =
+        ty.dims.iter().map(|it| i64::try_from(*it).map(|it| shapes.int(it))).collect();
     let dims = dims.map_err(|_| Diagnostic::error("S002", "a dimension overflows 64-bit integers"))?;
     Ok(Type::tensor(ty.dtype, dims))
 }

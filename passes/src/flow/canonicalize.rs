@@ -27,7 +27,8 @@ impl Pass<Module> for Canonicalize {
         let mut changed = false;
         for definition in module.definitions.values_mut() {
             if let Definition::Function(function) = definition {
-                let mut merge = Merge { ops: cx.ops, replaced: Replacements::default(), seen: vec![IndexMap::new()] };
+                let mut merge =
+                    Merge { ops: cx.ops, replaced: Replacements::default(), seen: vec![IndexMap::new()] };
                 merge.region(function, function.body);
                 changed |= !merge.replaced.is_empty();
                 merge.replaced.apply(function);

@@ -63,8 +63,11 @@ impl Pass<Module> for FoldConstants {
                         function.values[value].ty = crate::bridge::constant_type(shapes, &data);
                         let constant = constants.add(String::new(), data);
                         let rhs = Rhs::Constant(constant);
-                        let binding =
-                            function.bindings.alloc(Binding { results: smallvec![value], rhs, source: source.clone() });
+                        let binding = function.bindings.alloc(Binding {
+                            results: smallvec![value],
+                            rhs,
+                            source: source.clone(),
+                        });
                         function.values[value].def = ValueDef::Result(binding, 0);
                         order.push(binding);
                     }

@@ -2,9 +2,13 @@
 
 mod canonicalize;
 mod fold_constants;
+mod fuse;
 mod plan_memory;
+mod simplify;
 pub mod walk;
 
 pub use canonicalize::Canonicalize;
 pub use fold_constants::FoldConstants;
+pub use fuse::Fuse;
 pub use plan_memory::plan_memory;
+pub use simplify::Simplify;

@@ -11,7 +11,8 @@ use la_arena::ArenaMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::{BindingId, Definition, Function, Module, RegionId, Rhs, ValueDef, ValueId};
 use orogen_ir::plan::{
-    Arena, ArenaId, BufferRef, CallPlan, KernelId, PlanInput, PlanOutput, ShapeCheck, SizeBinding, Slot, SlotId, Step,
+    Arena, ArenaId, BufferRef, CallPlan, KernelId, PlanInput, PlanOutput, ShapeCheck, SizeBinding, Slot,
+    SlotId, Step,
 };
 use orogen_ir::shape::{Constraint, Dim, Sym};
 use orogen_ir::types::{DType, TensorType, Type};
@@ -315,7 +316,11 @@ impl<'a> Lowering<'a> {
                 }
             } else {
                 let bound = self.plan.shapes.sym_dim(symbol);
-                self.check(Constraint::Eq(bound, *element), format!("element {i} must be as asserted"), steps);
+                self.check(
+                    Constraint::Eq(bound, *element),
+                    format!("element {i} must be as asserted"),
+                    steps,
+                );
             }
         }
         Ok(())
@@ -348,7 +353,9 @@ impl<'a> Lowering<'a> {
         let mut late: IndexSet<Sym> = IndexSet::new();
         for result in &results {
             for dim in known_dims(self.tensor(*result)?)? {
-                late.extend(self.plan.shapes.free_symbols(dim).into_iter().filter(|it| !self.bound.contains(it)));
+                late.extend(
+                    self.plan.shapes.free_symbols(dim).into_iter().filter(|it| !self.bound.contains(it)),
+                );
             }
         }
         let late_arena = (!late.is_empty()).then(|| self.new_arena());
@@ -376,7 +383,12 @@ impl<'a> Lowering<'a> {
                     return Err(Diagnostic::error("M007", "the branches of an `If` return different ranks"));
                 }
                 for (axis, (from, to)) in from.into_iter().zip(to).enumerate() {
-                    self.bind_or_check(from, to, &format!("dimension {axis} of a branch result"), &mut branch);
+                    self.bind_or_check(
+                        from,
+                        to,
+                        &format!("dimension {axis} of a branch result"),
+                        &mut branch,
+                    );
                 }
             }
             if let Some(arena) = late_arena {
@@ -456,11 +468,10 @@ impl<'a> Lowering<'a> {
         results: &[ValueId],
         steps: &mut Vec<Step>,
     ) -> Result<(), Diagnostic> {
-        let sources: Vec<BufferRef> = values.iter().map(|it| self.buffer_of(*it)).collect::<Result<_, _>>()?;
-        let permutes = sources
-            .iter()
-            .zip(carried)
-            .any(|(source, target)| source != target && carried.contains(source));
+        let sources: Vec<BufferRef> =
+            values.iter().map(|it| self.buffer_of(*it)).collect::<Result<_, _>>()?;
+        let permutes =
+            sources.iter().zip(carried).any(|(source, target)| source != target && carried.contains(source));
         if !permutes {
             for (value, target) in values.iter().zip(carried) {
                 self.copy(*value, *target, steps)?;
@@ -538,7 +549,8 @@ impl<'a> Lowering<'a> {
     fn new_slot_for(&mut self, value: ValueId, steps: &mut Vec<Step>) -> Result<BufferRef, Diagnostic> {
         let bytes = self.byte_size(&self.tensor(value)?.clone())?;
         let symbols = self.plan.shapes.free_symbols(bytes);
-        let arena = self.open.iter().find(|it| symbols.iter().all(|s| it.bound.contains(s))).map(|it| it.arena);
+        let arena =
+            self.open.iter().find(|it| symbols.iter().all(|s| it.bound.contains(s))).map(|it| it.arena);
         let arena = match arena {
             Some(arena) => arena,
             None => {
@@ -596,7 +608,8 @@ impl<'a> Lowering<'a> {
         let overflow = |_| Diagnostic::error("S002", "the size of a buffer overflows 64-bit integers");
         for index in 0..self.plan.arenas.len() {
             let arena = ArenaId(index as u32);
-            let slots: Vec<usize> = (0..self.requests.len()).filter(|i| self.requests[*i].0 == arena).collect();
+            let slots: Vec<usize> =
+                (0..self.requests.len()).filter(|i| self.requests[*i].0 == arena).collect();
             let requests: Vec<Request> = slots.iter().map(|i| self.requests[*i].1).collect();
             let packing = pack(&mut self.plan.shapes, &requests).map_err(overflow)?;
             for (slot, offset) in slots.into_iter().zip(packing.offsets) {

@@ -14,7 +14,9 @@ pub fn for_each_operand(rhs: &Rhs, mut f: impl FnMut(ValueId)) {
         | Rhs::Call { args, .. }
         | Rhs::Tuple(args)
         | Rhs::While { init: args, .. } => args.iter().copied().for_each(f),
-        Rhs::MatchCast { value, .. } | Rhs::Get { tuple: value, .. } | Rhs::If { cond: value, .. } => f(*value),
+        Rhs::MatchCast { value, .. } | Rhs::Get { tuple: value, .. } | Rhs::If { cond: value, .. } => {
+            f(*value)
+        }
         Rhs::Constant(_) | Rhs::Check { .. } => {}
     }
 }

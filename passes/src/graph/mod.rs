@@ -1,5 +1,14 @@
 //! Drivers over the legacy graph.
 
+mod canonicalize;
+mod fold_constants;
+mod fuse;
 mod plan_memory;
+mod rewrite;
+mod simplify;
 
+pub use canonicalize::Canonicalize;
+pub use fold_constants::FoldConstants;
+pub use fuse::Fuse;
 pub use plan_memory::plan_memory;
+pub use simplify::Simplify;

@@ -98,7 +98,13 @@ pub trait Instrument<I: Ir> {
     }
 
     /// Called after a pass.
-    fn after(&mut self, _ir: &I, _name: &str, _changed: Changed, _ops: &OpRegistry) -> Result<(), Diagnostics> {
+    fn after(
+        &mut self,
+        _ir: &I,
+        _name: &str,
+        _changed: Changed,
+        _ops: &OpRegistry,
+    ) -> Result<(), Diagnostics> {
         Ok(())
     }
 }

@@ -89,8 +89,10 @@ fn pack_symbolic(shapes: &mut ShapeCx, requests: &[Request], sizes: &[Dim]) -> R
         let (size, request) = (sizes[i], requests[i]);
         let free = |token: &Token| token.last < request.first;
         let same = tokens.iter().position(|it| free(it) && it.size == size);
-        let fits = || tokens.iter().position(|it| free(it) && shapes.prove_le(size, it.size) == Truth::Always);
-        let grows = || tokens.iter().position(|it| free(it) && shapes.prove_le(it.size, size) == Truth::Always);
+        let fits =
+            || tokens.iter().position(|it| free(it) && shapes.prove_le(size, it.size) == Truth::Always);
+        let grows =
+            || tokens.iter().position(|it| free(it) && shapes.prove_le(it.size, size) == Truth::Always);
         let (token, new_size) = match same.or_else(fits) {
             Some(token) => (token, tokens[token].size),
             None => match grows() {

@@ -1,5 +1,8 @@
 //! What is known per operator or per kernel, shared by both drivers.
 
 pub mod fold;
+pub mod fusion;
 pub mod identity;
+pub mod kernels;
 pub mod memory;
+pub mod simplify;

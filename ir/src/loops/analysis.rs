@@ -1,0 +1,221 @@
+//! What a tensor program is, computed from its loops.
+//!
+//! Nothing here is declared by whoever wrote the program, so kernels of users fuse and compile like built-in ones.
+
+use super::{BinaryOp, BufferId, BufferRole, Combine, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
+use crate::shape::Dim;
+use indexmap::IndexMap;
+
+/// How a program may take part in fusion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FusionKind {
+    /// One stage without a reduction, each output element from one element of every input of that shape.
+    Elementwise,
+    /// One stage without a reduction, any indexing.
+    Injective,
+    /// Stages over common leading axes whose buffers between them are one row long: softmax, normalisation,
+    /// reductions over the innermost axis.
+    Row,
+    /// A reduction of products of two loads (matrix product, convolution), with elementwise stages after it.
+    Contraction,
+    /// One other reduction, with elementwise stages after it.
+    Reduction,
+    /// Anything else.
+    Opaque,
+}
+
+/// Classifies a program.
+pub fn fusion_kind(program: &TensorProgram) -> FusionKind {
+    let Some(stages) = flat_stages(program) else { return FusionKind::Opaque };
+    let reductions: Vec<&&Stage> = stages.iter().filter(|it| it.combine.is_some()).collect();
+    match (reductions.as_slice(), stages.as_slice()) {
+        ([], [stage]) => {
+            if loads_at_own_index(program, stage) {
+                FusionKind::Elementwise
+            } else {
+                FusionKind::Injective
+            }
+        }
+        ([], _) => match row_form(program) {
+            Some(_) => FusionKind::Row,
+            None => FusionKind::Opaque,
+        },
+        ([reduction], [first, ..]) if is_contraction(program, reduction) => {
+            if std::ptr::eq(**reduction, *first) && followed_elementwise(program, &stages) {
+                FusionKind::Contraction
+            } else {
+                FusionKind::Opaque
+            }
+        }
+        ([reduction], [first, ..])
+            if row_form(program).is_none()
+                && std::ptr::eq(**reduction, *first)
+                && followed_elementwise(program, &stages) =>
+        {
+            FusionKind::Reduction
+        }
+        _ if reductions.iter().any(|it| is_contraction(program, it)) => FusionKind::Opaque,
+        _ => match row_form(program) {
+            Some(_) => FusionKind::Row,
+            None => FusionKind::Opaque,
+        },
+    }
+}
+
+/// The stages of a program without sequential loops.
+pub fn flat_stages(program: &TensorProgram) -> Option<Vec<&Stage>> {
+    program
+        .body
+        .iter()
+        .map(|stmt| match stmt {
+            Stmt::Stage(stage) => Some(stage),
+            Stmt::For { .. } => None,
+        })
+        .collect()
+}
+
+/// Whether a stage sums products of two loads over its reduction axes.
+pub fn is_contraction(program: &TensorProgram, stage: &Stage) -> bool {
+    if stage.combine != Some(Combine::Sum) {
+        return false;
+    }
+    let Expr::Binary(BinaryOp::Mul, a, b) = &program.exprs[stage.value] else { return false };
+    let is_load = |id: &ExprId| matches!(program.exprs[*id], Expr::Load { .. });
+    is_load(a) && is_load(b)
+}
+
+/// Whether a stage stores at its axes, in order, and every load of a buffer of the stored shape is at that index;
+/// other loads are broadcasts: each of their indices is an axis or 0.
+pub fn loads_at_own_index(program: &TensorProgram, stage: &Stage) -> bool {
+    let own: Vec<Dim> = match stage.at.iter().map(Index::dim).collect::<Option<Vec<_>>>() {
+        Some(own) => own,
+        None => return false,
+    };
+    let axes: Vec<_> = stage.axes.iter().map(|it| it.var).collect();
+    let is_axis = |dim: Dim| program.shapes.as_sym(dim).is_some_and(|it| axes.contains(&it));
+    let is_zero = |dim: Dim| program.shapes.as_int(dim) == Some(0);
+    if !own.iter().all(|it| is_axis(*it) || is_zero(*it)) {
+        return false;
+    }
+    let mut holds = true;
+    for_each_load(program, stage.value, &mut |_, at, otherwise| {
+        if otherwise || !holds {
+            holds = false;
+            return;
+        }
+        // The indices are a subsequence of the stored index, aligned at the end, with zeros for broadcasts.
+        let skip = own.len().checked_sub(at.len());
+        holds = skip.is_some_and(|skip| {
+            at.iter()
+                .zip(&own[skip..])
+                .all(|(index, own)| index.dim().is_some_and(|it| it == *own || is_zero(it)))
+        });
+    });
+    holds
+}
+
+/// The common leading axes of a row program: how many there are.
+///
+/// Every stage begins with axes of the same extents, has at most one axis more, reduces over at most one, and
+/// every local buffer is stored and loaded with these leading axes as its leading indices. So one row of every
+/// local is alive at a time.
+pub fn row_form(program: &TensorProgram) -> Option<usize> {
+    let stages = flat_stages(program)?;
+    let prefix = stages
+        .iter()
+        .map(|it| it.axes.len() - usize::from(it.combine.is_none() && !it.axes.is_empty()))
+        .min()?;
+    // A reduction's own axes are all leading ones; a plain stage has one more.
+    let prefix =
+        stages.iter().filter(|it| it.combine.is_some()).map(|it| it.axes.len()).fold(prefix, usize::min);
+    (0..=prefix).rev().find(|prefix| has_row_prefix(program, &stages, *prefix))
+}
+
+fn has_row_prefix(program: &TensorProgram, stages: &[&Stage], prefix: usize) -> bool {
+    let extents: Vec<Dim> = stages[0].axes[..prefix].iter().map(|it| it.extent).collect();
+    stages.iter().all(|stage| {
+        let leading = &stage.axes[..prefix];
+        let inner = stage.axes.len() - prefix + stage.reduce.len();
+        let rest_is_row = stage.axes[prefix..].iter().all(|it| program.shapes.as_int(it.extent) == Some(1))
+            || (stage.combine.is_none() && stage.axes.len() - prefix == 1);
+        if inner > 1 && !rest_is_row || stage.reduce.len() > 1 {
+            return false;
+        }
+        if leading.iter().zip(&extents).any(|(axis, extent)| axis.extent != *extent) {
+            return false;
+        }
+        let leads = |at: &[Index]| {
+            at.len() >= prefix
+                && at.iter().zip(leading).all(|(index, axis)| {
+                    index.dim().is_some_and(|it| {
+                        program.shapes.as_sym(it) == Some(axis.var)
+                            || (program.shapes.as_int(it) == Some(0)
+                                && program.shapes.as_int(axis.extent) == Some(1))
+                    })
+                })
+        };
+        let is_local = |id: BufferId| program.buffers[id].role == BufferRole::Local;
+        let mut holds = !is_local(stage.buffer) || leads(&stage.at);
+        for_each_load(program, stage.value, &mut |buffer, at, _| {
+            holds &= !is_local(buffer) || leads(at);
+        });
+        // The output is stored by row as well, so rows can run in parallel.
+        holds && leads(&stage.at)
+    })
+}
+
+/// Whether every stage after the first is elementwise over the first one's result.
+fn followed_elementwise(program: &TensorProgram, stages: &[&Stage]) -> bool {
+    stages[1..].iter().all(|stage| stage.combine.is_none() && loads_at_own_index(program, stage))
+}
+
+/// Whether consumer loads of `buffer` are all at the index where the consumer stores, in every stage that loads it.
+pub fn reads_at_own_index(program: &TensorProgram, buffer: BufferId) -> bool {
+    let Some(stages) = flat_stages(program) else { return false };
+    stages.iter().all(|stage| {
+        let mut holds = true;
+        for_each_load(program, stage.value, &mut |it, at, otherwise| {
+            if it == buffer {
+                holds &= !otherwise && at == stage.at.as_slice();
+            }
+        });
+        holds
+    })
+}
+
+/// Loads by buffer over the whole program, each expression once.
+pub fn load_counts(program: &TensorProgram) -> IndexMap<BufferId, usize> {
+    fn visit(program: &TensorProgram, body: &[Stmt], counts: &mut IndexMap<BufferId, usize>) {
+        for stmt in body {
+            match stmt {
+                Stmt::Stage(stage) => {
+                    let roots = std::iter::once(stage.value).chain(stage.at.iter().filter_map(Index::value));
+                    for root in roots {
+                        for_each_load(program, root, &mut |buffer, _, _| {
+                            *counts.entry(buffer).or_insert(0) += 1
+                        });
+                    }
+                }
+                Stmt::For { body, .. } => visit(program, body, counts),
+            }
+        }
+    }
+    let mut counts = IndexMap::new();
+    visit(program, &program.body, &mut counts);
+    counts
+}
+
+/// Calls `f(buffer, index, whether it is guarded)` for every load below `root`, shared ones once.
+pub fn for_each_load(program: &TensorProgram, root: ExprId, f: &mut impl FnMut(BufferId, &[Index], bool)) {
+    let mut seen = indexmap::IndexSet::new();
+    let mut pending = vec![root];
+    while let Some(id) = pending.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        if let Expr::Load { buffer, at, otherwise } = &program.exprs[id] {
+            f(*buffer, at, otherwise.is_some());
+        }
+        pending.extend(program.exprs[id].operands());
+    }
+}

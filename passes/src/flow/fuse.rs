@@ -1,0 +1,133 @@
+//! Merges kernel calls inside one dataflow block.
+//!
+//! Walks a block in order; each call tries to absorb the calls that produce its operands, latest first. A producer
+//! whose result anything else uses is left alone, so nothing is computed twice.
+
+use super::simplify::count_uses;
+use super::walk::{blocks_in_order, remove_dead};
+use crate::manager::{Changed, Pass, PassCx, Step};
+use crate::rules::fusion::merge;
+use indexmap::{IndexMap, IndexSet};
+use orogen_ir::diag::Diagnostics;
+use orogen_ir::flow::{BindingId, BlockKind, Definition, Function, Module, Rhs, ValueDef, ValueId};
+use orogen_ir::loops::{Junction, Origin, TensorProgram};
+
+/// Merges kernels.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fuse;
+
+impl Pass<Module> for Fuse {
+    fn name(&self) -> &'static str {
+        "fuse"
+    }
+
+    fn step(&self) -> Step {
+        Step::Fuse
+    }
+
+    fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
+        let mut kernels: IndexMap<String, TensorProgram> = IndexMap::new();
+        for (name, definition) in &module.definitions {
+            if let Definition::Kernel(program) = definition {
+                kernels.insert(name.clone(), program.clone());
+            }
+        }
+        let mut changed = false;
+        for definition in module.definitions.values_mut() {
+            let Definition::Function(function) = definition else { continue };
+            let uses = count_uses(function);
+            for block in blocks_in_order(function) {
+                if function.blocks[block].kind != BlockKind::Dataflow {
+                    continue;
+                }
+                let order = function.blocks[block].order.clone();
+                let in_block: IndexSet<BindingId> = order.iter().copied().collect();
+                for id in order {
+                    while absorb_one(function, id, &in_block, &uses, &mut kernels) {
+                        changed = true;
+                    }
+                }
+            }
+            if changed {
+                remove_dead(function, cx.ops);
+            }
+        }
+        if changed {
+            replace_kernels(module, kernels);
+        }
+        Ok(changed.into())
+    }
+}
+
+/// Merges one producer into the call `id`; the producer becomes dead.
+fn absorb_one(
+    function: &mut Function,
+    id: BindingId,
+    in_block: &IndexSet<BindingId>,
+    uses: &IndexMap<ValueId, usize>,
+    kernels: &mut IndexMap<String, TensorProgram>,
+) -> bool {
+    let Rhs::CallKernel { callee, args, sizes } = &function.bindings[id].rhs else { return false };
+    for arg in args.iter().rev() {
+        let ValueDef::Result(producer, 0) = function.values[*arg].def else { continue };
+        let single = function.bindings[producer].results.len() == 1
+            && uses.get(arg).copied().unwrap_or(0) == args.iter().filter(|it| *it == arg).count();
+        if !single || !in_block.contains(&producer) {
+            continue;
+        }
+        let Rhs::CallKernel { callee: first, args: first_args, sizes: first_sizes } = &function.bindings[producer].rhs
+        else {
+            continue;
+        };
+        let mut junction = Junction::default();
+        for (i, value) in args.iter().enumerate() {
+            if value == arg {
+                junction.links.push((first_args.len(), i));
+            } else if let Some(same) = first_args.iter().position(|it| it == value) {
+                junction.shared.push((same, i));
+            }
+        }
+        let Some(composed) =
+            merge((&kernels[first], first_sizes), (&kernels[callee], sizes), &junction)
+        else {
+            continue;
+        };
+        let inputs = composed
+            .params
+            .iter()
+            .filter_map(|origin| match origin {
+                Origin::Producer(i) => first_args.get(*i).copied(),
+                Origin::Consumer(i) => args.get(*i).copied(),
+            })
+            .collect();
+        let name = crate::rules::kernels::intern(kernels, composed.program);
+        function.bindings[id].rhs =
+            Rhs::CallKernel { callee: name, args: inputs, sizes: composed.sizes.into_iter().collect() };
+        return true;
+    }
+    false
+}
+
+/// Keeps the kernels that a function calls, in order of first call.
+fn replace_kernels(module: &mut Module, kernels: IndexMap<String, TensorProgram>) {
+    let mut called: IndexSet<String> = IndexSet::new();
+    for definition in module.definitions.values() {
+        let Definition::Function(function) = definition else { continue };
+        for block in blocks_in_order(function) {
+            for id in &function.blocks[block].order {
+                if let Rhs::CallKernel { callee, .. } = &function.bindings[*id].rhs {
+                    called.insert(callee.clone());
+                }
+            }
+        }
+    }
+    module.definitions.retain(|_, it| !matches!(it, Definition::Kernel(_)));
+    let functions = std::mem::take(&mut module.definitions);
+    for (name, mut program) in kernels {
+        if called.contains(&name) {
+            program.name.clone_from(&name);
+            module.definitions.insert(name, Definition::Kernel(program));
+        }
+    }
+    module.definitions.extend(functions);
+}

@@ -1,0 +1,154 @@
+//! Applies the shared algebraic rules to a flow module.
+
+use super::walk::{Replacements, blocks_in_order, for_each_operand, map_operands, remove_dead};
+use crate::manager::{Changed, Pass, PassCx, Step};
+use crate::rules::simplify::{Rewriter, simplify};
+use indexmap::IndexMap;
+use orogen_ir::diag::Diagnostics;
+use orogen_ir::flow::{
+    Binding, BindingId, Definition, Function, Module, Rhs, Scope, Value, ValueDef, ValueId,
+};
+use orogen_ir::ops::{InferCx, OpId, OpRegistry};
+use orogen_ir::shape::ShapeCx;
+use orogen_ir::types::{Attrs, ConstPool, TensorData, Type};
+use smallvec::smallvec;
+
+/// Algebra that saves work.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Simplify;
+
+impl Pass<Module> for Simplify {
+    fn name(&self) -> &'static str {
+        "simplify"
+    }
+
+    fn step(&self) -> Step {
+        Step::Simplify
+    }
+
+    fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
+        let Module { definitions, constants, shapes, .. } = module;
+        let mut changed = false;
+        for definition in definitions.values_mut() {
+            let Definition::Function(function) = definition else { continue };
+            let uses = count_uses(function);
+            let mut replaced = Replacements::default();
+            for block in blocks_in_order(function) {
+                let mut rewriter =
+                    FlowRewriter { ops: cx.ops, function, constants, shapes, uses: &uses, order: Vec::new() };
+                for id in std::mem::take(&mut rewriter.function.blocks[block].order) {
+                    map_operands(&mut rewriter.function.bindings[id].rhs, |it| replaced.get(it));
+                    if let Rhs::Op { op, attrs, args } = rewriter.function.bindings[id].rhs.clone()
+                        && let Some(value) = simplify(&mut rewriter, op, &attrs, &args)
+                    {
+                        replaced.insert(rewriter.function.bindings[id].results[0], value);
+                        continue;
+                    }
+                    rewriter.order.push(id);
+                }
+                let order = rewriter.order;
+                function.blocks[block].order = order;
+            }
+            if !replaced.is_empty() {
+                changed = true;
+                replaced.apply(function);
+                remove_dead(function, cx.ops);
+            }
+        }
+        Ok(changed.into())
+    }
+}
+
+/// How often each value is used, region results included.
+pub(super) fn count_uses(function: &Function) -> IndexMap<ValueId, usize> {
+    let mut uses = IndexMap::new();
+    for block in blocks_in_order(function) {
+        for id in &function.blocks[block].order {
+            for_each_operand(&function.bindings[*id].rhs, |it| *uses.entry(it).or_insert(0) += 1);
+        }
+    }
+    for (_, region) in function.regions.iter() {
+        for result in &region.results {
+            *uses.entry(*result).or_insert(0) += 1;
+        }
+    }
+    uses
+}
+
+struct FlowRewriter<'a> {
+    ops: &'a OpRegistry,
+    function: &'a mut Function,
+    constants: &'a mut ConstPool,
+    shapes: &'a mut ShapeCx,
+    uses: &'a IndexMap<ValueId, usize>,
+    order: Vec<BindingId>,
+}
+
+impl FlowRewriter<'_> {
+    fn define(&mut self, rhs: Rhs, ty: Type) -> ValueId {
+        let binding =
+            self.function.bindings.alloc(Binding { results: smallvec![], rhs, source: String::new() });
+        let value = self.function.values.alloc(Value {
+            ty,
+            def: ValueDef::Result(binding, 0),
+            scope: Scope::Region,
+            name: None,
+        });
+        self.function.bindings[binding].results.push(value);
+        self.order.push(binding);
+        value
+    }
+}
+
+impl Rewriter for FlowRewriter<'_> {
+    type Value = ValueId;
+
+    fn ops(&self) -> &OpRegistry {
+        self.ops
+    }
+
+    fn definition(&self, value: ValueId) -> Option<(OpId, Attrs, Vec<ValueId>)> {
+        let ValueDef::Result(binding, 0) = self.function.values[value].def else { return None };
+        let binding = &self.function.bindings[binding];
+        match &binding.rhs {
+            Rhs::Op { op, attrs, args } if binding.results.len() == 1 => {
+                Some((*op, attrs.clone(), args.to_vec()))
+            }
+            _ => None,
+        }
+    }
+
+    fn constant(&self, value: ValueId) -> Option<TensorData> {
+        let ValueDef::Result(binding, 0) = self.function.values[value].def else { return None };
+        match self.function.bindings[binding].rhs {
+            Rhs::Constant(constant) => Some(self.constants.data(constant).clone()),
+            _ => None,
+        }
+    }
+
+    fn ty(&self, value: ValueId) -> Type {
+        self.function.values[value].ty.clone()
+    }
+
+    fn uses(&self, value: ValueId) -> usize {
+        self.uses.get(&value).copied().unwrap_or(0)
+    }
+
+    fn emit(&mut self, op: &str, attrs: Attrs, args: &[ValueId]) -> Option<ValueId> {
+        let op = self.ops.find(op)?;
+        let types: Vec<Type> = args.iter().map(|it| self.ty(*it)).collect();
+        let mut cx = InferCx::new(self.shapes, &attrs, &types);
+        let ty = self.ops.infer(op, &mut cx).ok()?.into_iter().next()?;
+        // A rule must not need checks that the program before it did not.
+        if !cx.requirements.is_empty() {
+            return None;
+        }
+        Some(self.define(Rhs::Op { op, attrs, args: args.iter().copied().collect() }, ty))
+    }
+
+    fn emit_constant(&mut self, data: TensorData) -> ValueId {
+        let ty = crate::bridge::constant_type(self.shapes, &data);
+        let constant = self.constants.add(String::new(), data);
+        self.define(Rhs::Constant(constant), ty)
+    }
+}

@@ -1,0 +1,93 @@
+//! Merges kernel nodes.
+//!
+//! Walks the graph in order; each kernel node tries to absorb the nodes that produce its operands, latest first. A
+//! producer whose result anything else uses is left alone, so nothing is computed twice.
+
+use super::rewrite::remove_dead;
+use crate::manager::{Changed, Pass, PassCx, Step};
+use crate::rules::fusion::merge;
+use indexmap::{IndexMap, IndexSet};
+use orogen_ir::diag::Diagnostics;
+use orogen_ir::graph::{Edge, Graph, NodeId, NodeKind};
+use orogen_ir::loops::{Junction, Origin};
+
+/// Merges kernels.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fuse;
+
+impl Pass<Graph> for Fuse {
+    fn name(&self) -> &'static str {
+        "fuse"
+    }
+
+    fn step(&self) -> Step {
+        Step::Fuse
+    }
+
+    fn run(&self, graph: &mut Graph, _cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
+        let mut uses: IndexMap<Edge, usize> = IndexMap::new();
+        let inputs = graph.order.iter().flat_map(|id| graph.nodes[*id].inputs.iter());
+        for edge in inputs.chain(graph.outputs.iter().map(|(_, edge)| edge)) {
+            *uses.entry(*edge).or_insert(0) += 1;
+        }
+        let mut changed = false;
+        for id in graph.order.clone() {
+            while absorb_one(graph, id, &uses) {
+                changed = true;
+            }
+        }
+        if changed {
+            remove_dead(graph);
+            let called: IndexSet<String> = graph
+                .order
+                .iter()
+                .filter_map(|id| match &graph.nodes[*id].kind {
+                    NodeKind::Kernel { kernel } => Some(kernel.clone()),
+                    _ => None,
+                })
+                .collect();
+            graph.kernels.retain(|name, _| called.contains(name));
+        }
+        Ok(changed.into())
+    }
+}
+
+/// Merges one producer into the node `id`; the producer becomes dead.
+fn absorb_one(graph: &mut Graph, id: NodeId, uses: &IndexMap<Edge, usize>) -> bool {
+    let node = &graph.nodes[id];
+    let NodeKind::Kernel { kernel } = &node.kind else { return false };
+    for edge in node.inputs.iter().rev() {
+        let producer = &graph.nodes[edge.node];
+        let single = producer.outputs.len() == 1
+            && uses.get(edge).copied().unwrap_or(0) == node.inputs.iter().filter(|it| *it == edge).count();
+        let NodeKind::Kernel { kernel: first } = &producer.kind else { continue };
+        if !single {
+            continue;
+        }
+        let mut junction = Junction::default();
+        for (i, input) in node.inputs.iter().enumerate() {
+            if input == edge {
+                junction.links.push((producer.inputs.len(), i));
+            } else if let Some(same) = producer.inputs.iter().position(|it| it == input) {
+                junction.shared.push((same, i));
+            }
+        }
+        let Some(composed) = merge((&graph.kernels[first], &[]), (&graph.kernels[kernel], &[]), &junction) else {
+            continue;
+        };
+        let inputs = composed
+            .params
+            .iter()
+            .filter_map(|origin| match origin {
+                Origin::Producer(i) => producer.inputs.get(*i).copied(),
+                Origin::Consumer(i) => node.inputs.get(*i).copied(),
+            })
+            .collect();
+        let kernel = crate::rules::kernels::intern(&mut graph.kernels, composed.program);
+        let node = &mut graph.nodes[id];
+        node.kind = NodeKind::Kernel { kernel };
+        node.inputs = inputs;
+        return true;
+    }
+    false
+}

@@ -1,0 +1,122 @@
+//! Algebra that saves work, written once for both graph IRs.
+//!
+//! A rule sees the program through [`Rewriter`] and returns the value that replaces the result of an operation.
+
+use orogen_ir::ops::{OpId, OpRegistry};
+use orogen_ir::types::{Attrs, DType, TensorData, Type};
+
+/// The program around the operation that a rule looks at.
+pub trait Rewriter {
+    /// A value of the IR.
+    type Value: Copy + PartialEq;
+
+    /// Operator table.
+    fn ops(&self) -> &OpRegistry;
+
+    /// The operation that defines a value, when it is an operator with one result.
+    fn definition(&self, value: Self::Value) -> Option<(OpId, Attrs, Vec<Self::Value>)>;
+
+    /// The data of a value that is a constant.
+    fn constant(&self, value: Self::Value) -> Option<TensorData>;
+
+    /// The type of a value.
+    fn ty(&self, value: Self::Value) -> Type;
+
+    /// How often a value is used.
+    fn uses(&self, value: Self::Value) -> usize;
+
+    /// Adds an operation before the one that is rewritten; `None` when its types cannot be inferred.
+    fn emit(&mut self, op: &str, attrs: Attrs, args: &[Self::Value]) -> Option<Self::Value>;
+
+    /// Adds a constant before the operation that is rewritten.
+    fn emit_constant(&mut self, data: TensorData) -> Self::Value;
+}
+
+/// The value that replaces the single result of `op(args)`, when a rule applies.
+pub fn simplify<R: Rewriter>(
+    rewriter: &mut R,
+    op: OpId,
+    attrs: &Attrs,
+    args: &[R::Value],
+) -> Option<R::Value> {
+    match rewriter.ops().def(op).name {
+        "batch_norm" => fold_batch_norm(rewriter, attrs, args),
+        "pow" => expand_power(rewriter, args),
+        "transpose" => compose_transposes(rewriter, attrs, args),
+        _ => None,
+    }
+}
+
+/// `batch_norm(conv(x, w, b), s, t, m, v) = conv(x, w·k, (b − m)·k + t)` with `k = s / sqrt(v + ε)`, when all
+/// but `x` are constants and nothing else uses the convolution. Computed in f64.
+fn fold_batch_norm<R: Rewriter>(rewriter: &mut R, attrs: &Attrs, args: &[R::Value]) -> Option<R::Value> {
+    let epsilon = attrs.float("epsilon")?;
+    let (conv, conv_attrs, conv_args) = rewriter.definition(args[0])?;
+    if rewriter.ops().def(conv).name != "conv" || rewriter.uses(args[0]) != 1 {
+        return None;
+    }
+    let weights = rewriter.constant(conv_args[1])?;
+    let bias = match conv_args.get(2) {
+        Some(bias) => Some(rewriter.constant(*bias)?),
+        None => None,
+    };
+    let channel: Vec<Vec<f64>> =
+        args[1..5].iter().map(|it| rewriter.constant(*it).map(|it| it.to_f64())).collect::<Option<_>>()?;
+    let channels = *weights.dims().first()? as usize;
+    if weights.dtype() != DType::F32 || channels == 0 || channel.iter().any(|it| it.len() != channels) {
+        return None;
+    }
+    let (scale, shift, mean, variance) = (&channel[0], &channel[1], &channel[2], &channel[3]);
+    let factor: Vec<f64> = (0..channels).map(|c| scale[c] / (variance[c] + epsilon).sqrt()).collect();
+    let per_channel = weights.len() / channels;
+    let new_weights = TensorData::from_f64(
+        DType::F32,
+        weights.dims(),
+        (0..weights.len()).map(|i| weights.get_f64(i) * factor[i / per_channel]),
+    );
+    let old_bias = |c: usize| bias.as_ref().map_or(0.0, |it| it.get_f64(c));
+    let new_bias = TensorData::from_f64(
+        DType::F32,
+        &[channels as u64],
+        (0..channels).map(|c| (old_bias(c) - mean[c]) * factor[c] + shift[c]),
+    );
+    let weights = rewriter.emit_constant(new_weights);
+    let bias = rewriter.emit_constant(new_bias);
+    rewriter.emit("conv", conv_attrs, &[conv_args[0], weights, bias])
+}
+
+/// `pow(x, 2) = x·x` and `pow(x, 3) = x·x·x`: within one rounding of the power, and for every special value
+/// the same.
+fn expand_power<R: Rewriter>(rewriter: &mut R, args: &[R::Value]) -> Option<R::Value> {
+    let exponent = rewriter.constant(args[1])?;
+    let base = rewriter.ty(args[0]);
+    let base = base.as_tensor()?;
+    if exponent.len() != 1 || !base.dtype.is_float() || exponent.dims().len() > base.shape.rank()? {
+        return None;
+    }
+    let times = match exponent.get_f64(0) {
+        2.0 => 1,
+        3.0 => 2,
+        _ => return None,
+    };
+    let mut product = args[0];
+    for _ in 0..times {
+        product = rewriter.emit("mul", Attrs::none(), &[product, args[0]])?;
+    }
+    Some(product)
+}
+
+/// `transpose(transpose(x, p), q) = transpose(x, p∘q)`.
+fn compose_transposes<R: Rewriter>(rewriter: &mut R, attrs: &Attrs, args: &[R::Value]) -> Option<R::Value> {
+    let (inner, inner_attrs, inner_args) = rewriter.definition(args[0])?;
+    if rewriter.ops().def(inner).name != "transpose" {
+        return None;
+    }
+    let (first, second) = (inner_attrs.ints("perm")?, attrs.ints("perm")?);
+    let perm: Vec<i64> =
+        second.iter().map(|axis| first.get(usize::try_from(*axis).ok()?).copied()).collect::<Option<_>>()?;
+    if perm.iter().enumerate().all(|(i, axis)| *axis == i as i64) {
+        return Some(inner_args[0]);
+    }
+    rewriter.emit("transpose", Attrs::none().with("perm", perm), &[inner_args[0]])
+}
