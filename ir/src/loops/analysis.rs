@@ -121,13 +121,7 @@ pub fn loads_at_own_index(program: &TensorProgram, stage: &Stage) -> bool {
 /// local is alive at a time.
 pub fn row_form(program: &TensorProgram) -> Option<usize> {
     let stages = flat_stages(program)?;
-    let prefix = stages
-        .iter()
-        .map(|it| it.axes.len() - usize::from(it.combine.is_none() && !it.axes.is_empty()))
-        .min()?;
-    // A reduction's own axes are all leading ones; a plain stage has one more.
-    let prefix =
-        stages.iter().filter(|it| it.combine.is_some()).map(|it| it.axes.len()).fold(prefix, usize::min);
+    let prefix = stages.iter().map(|it| it.axes.len()).min()?;
     (0..=prefix).rev().find(|prefix| has_row_prefix(program, &stages, *prefix))
 }
 

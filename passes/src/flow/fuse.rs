@@ -75,7 +75,8 @@ fn absorb_one(
         if !single || !in_block.contains(&producer) {
             continue;
         }
-        let Rhs::CallKernel { callee: first, args: first_args, sizes: first_sizes } = &function.bindings[producer].rhs
+        let Rhs::CallKernel { callee: first, args: first_args, sizes: first_sizes } =
+            &function.bindings[producer].rhs
         else {
             continue;
         };
@@ -87,8 +88,7 @@ fn absorb_one(
                 junction.shared.push((same, i));
             }
         }
-        let Some(composed) =
-            merge((&kernels[first], first_sizes), (&kernels[callee], sizes), &junction)
+        let Some(composed) = merge((&kernels[first], first_sizes), (&kernels[callee], sizes), &junction)
         else {
             continue;
         };

@@ -72,7 +72,8 @@ fn absorb_one(graph: &mut Graph, id: NodeId, uses: &IndexMap<Edge, usize>) -> bo
                 junction.shared.push((same, i));
             }
         }
-        let Some(composed) = merge((&graph.kernels[first], &[]), (&graph.kernels[kernel], &[]), &junction) else {
+        let Some(composed) = merge((&graph.kernels[first], &[]), (&graph.kernels[kernel], &[]), &junction)
+        else {
             continue;
         };
         let inputs = composed

@@ -5,6 +5,7 @@
 //! [`Report`].
 
 mod instruments;
+mod irs;
 mod step;
 
 pub use instruments::{DumpChanged, StopAfter, Verify};

@@ -1,6 +1,8 @@
 //! Which kernels to merge, decided from what their loops are, and the merging itself. Both drivers use it.
 
-use orogen_ir::loops::analysis::{FusionKind, flat_stages, fusion_kind, load_counts, reads_at_own_index, row_form};
+use orogen_ir::loops::analysis::{
+    FusionKind, flat_stages, fusion_kind, load_counts, reads_at_own_index, row_form,
+};
 use orogen_ir::loops::{BufferRole, Composed, Junction, TensorProgram, compose};
 use orogen_ir::shape::Dim;
 
@@ -24,16 +26,19 @@ pub fn merge(
         return None;
     }
     let wanted = match (first, second) {
-        (FusionKind::Elementwise | FusionKind::Injective, FusionKind::Elementwise | FusionKind::Injective) => {
-            Wanted::Inlined
-        }
+        (
+            FusionKind::Elementwise | FusionKind::Injective,
+            FusionKind::Elementwise | FusionKind::Injective,
+        ) => Wanted::Inlined,
         (FusionKind::Elementwise | FusionKind::Injective, FusionKind::Reduction) => Wanted::Inlined,
-        (FusionKind::Elementwise, FusionKind::Row) | (FusionKind::Row, FusionKind::Elementwise | FusionKind::Row) => {
-            Wanted::Row
-        }
+        (FusionKind::Elementwise, FusionKind::Row)
+        | (FusionKind::Row, FusionKind::Elementwise | FusionKind::Row) => Wanted::Row,
         (FusionKind::Injective, FusionKind::Row) => Wanted::Inlined,
         (FusionKind::Contraction | FusionKind::Reduction, FusionKind::Elementwise) => {
-            let own = junction.links.iter().all(|(_, input)| reads_at_own_index(consumer.0, consumer.0.params[*input]));
+            let own = junction
+                .links
+                .iter()
+                .all(|(_, input)| reads_at_own_index(consumer.0, consumer.0.params[*input]));
             if !own || !same_shape(consumer.0, junction) {
                 return None;
             }
@@ -45,7 +50,9 @@ pub fn merge(
     let stages = flat_stages(&composed.program)?.len();
     let kept_form = match wanted {
         Wanted::Inlined => locals_in_use(&composed.program) == locals_in_use(consumer.0),
-        Wanted::Row => row_form(&composed.program).is_some() && fusion_kind(&composed.program) == FusionKind::Row,
+        Wanted::Row => {
+            row_form(&composed.program).is_some() && fusion_kind(&composed.program) == FusionKind::Row
+        }
         Wanted::Epilogue(kind) => fusion_kind(&composed.program) == kind,
     };
     (kept_form && stages <= MAX_STAGES).then_some(composed)
@@ -70,9 +77,8 @@ fn locals_in_use(program: &TensorProgram) -> usize {
 fn same_shape(consumer: &TensorProgram, junction: &Junction) -> bool {
     let outputs = consumer.params.iter().filter(|it| consumer.buffers[**it].role == BufferRole::Output);
     outputs.into_iter().all(|output| {
-        junction
-            .links
-            .iter()
-            .all(|(_, input)| consumer.buffers[consumer.params[*input]].dims == consumer.buffers[*output].dims)
+        junction.links.iter().all(|(_, input)| {
+            consumer.buffers[consumer.params[*input]].dims == consumer.buffers[*output].dims
+        })
     })
 }

@@ -1,0 +1,31 @@
+//! The two graph IRs as pass subjects.
+
+use super::Ir;
+use orogen_ir::diag::Diagnostics;
+use orogen_ir::flow::Module;
+use orogen_ir::graph::Graph;
+use orogen_ir::ops::OpRegistry;
+
+impl Ir for Graph {
+    const NAME: &'static str = "graph";
+
+    fn verify(&self, _ops: &OpRegistry) -> Result<(), Diagnostics> {
+        Ok(())
+    }
+
+    fn print(&self, _ops: &OpRegistry) -> String {
+        format!("{self:#?}")
+    }
+}
+
+impl Ir for Module {
+    const NAME: &'static str = "flow";
+
+    fn verify(&self, _ops: &OpRegistry) -> Result<(), Diagnostics> {
+        Ok(())
+    }
+
+    fn print(&self, _ops: &OpRegistry) -> String {
+        format!("{self:#?}")
+    }
+}
