@@ -1,0 +1,297 @@
+//! Builds a model into a sink.
+
+use crate::decode::{Model, Opsets, opsets};
+use crate::graph::{Body, describe, printable};
+use crate::node::{Attributes, Node, NodeCx, bad};
+use crate::options::{Options, bound_dims, input_type};
+use crate::proto::{FunctionProto, GraphProto, NodeProto};
+use crate::sink::{Adapter, Sink, Value};
+use crate::table::OpTable;
+use crate::unsupported::{self, MAX_NESTING, bind, unsupported};
+use indexmap::{IndexMap, IndexSet};
+use orogen_ir::diag::{Diagnostic, Diagnostics};
+use orogen_ir::ops::OpSink;
+use orogen_ir::types::Type;
+use std::cell::RefCell;
+
+/// Nodes that a model may have once its functions are expanded and its short loops unrolled.
+const MAX_NODES: usize = 1 << 22;
+
+/// What was imported.
+#[derive(Clone, Debug, Default)]
+pub struct ImportReport {
+    /// What wrote the file; may be empty.
+    pub producer: String,
+    /// Operator set versions by domain, as the model lists them.
+    pub opsets: Vec<(String, i64)>,
+    /// Inputs in order.
+    pub inputs: Vec<(String, Type)>,
+    /// Outputs in order.
+    pub outputs: Vec<(String, Type)>,
+    /// Names of the dynamic dimensions of the inputs, in order of first use.
+    pub dims: Vec<String>,
+    /// How many nodes of each operator were imported.
+    pub operators: IndexMap<String, usize>,
+}
+
+/// Imports a model into a sink.
+///
+/// # Errors
+/// One list of everything unsupported, before anything is built; or what is wrong with the model, the options,
+/// or between the model and the sink.
+pub fn import<S: OpSink>(
+    model: &Model,
+    options: &Options,
+    sink: &mut S,
+) -> Result<ImportReport, Diagnostics> {
+    let found = unsupported(model, &options.ops)?;
+    unsupported::report(&found)?;
+    let values = RefCell::new(Vec::new());
+    let mut sink = Adapter::new(sink, &values);
+    let mut importer = Importer {
+        model,
+        table: &options.ops,
+        budget: MAX_NODES,
+        report: ImportReport {
+            producer: model.producer(),
+            opsets: model.opsets().map(|(domain, version)| (domain.to_string(), version)).collect(),
+            ..ImportReport::default()
+        },
+    };
+    importer.model(options, &mut sink)?;
+    Ok(importer.report)
+}
+
+/// What outlives a graph while a model is built.
+pub(crate) struct Importer<'m> {
+    pub(crate) model: &'m Model,
+    table: &'m OpTable,
+    budget: usize,
+    report: ImportReport,
+}
+
+/// The function (or main graph) that nodes belong to.
+struct Frame<'m> {
+    opsets: Opsets,
+    attributes: Attributes<'m>,
+}
+
+/// Values by name in one graph, and what was found out about them.
+pub(crate) struct Scope<'s, 'm> {
+    values: IndexMap<&'m str, Value>,
+    frame: &'s Frame<'m>,
+    parent: Option<&'s Scope<'s, 'm>>,
+    depth: usize,
+    /// Values with the casts that made their elements known.
+    refined: RefCell<IndexMap<Value, Value>>,
+    /// Concatenations of small integer vectors with their parts.
+    concats: RefCell<IndexMap<Value, Vec<Value>>>,
+}
+
+impl<'s, 'm> Scope<'s, 'm> {
+    fn new(frame: &'s Frame<'m>, parent: Option<&'s Scope<'s, 'm>>, depth: usize) -> Self {
+        Scope {
+            values: IndexMap::new(),
+            frame,
+            parent,
+            depth,
+            refined: RefCell::default(),
+            concats: RefCell::default(),
+        }
+    }
+
+    fn chain(&self) -> impl Iterator<Item = &Scope<'_, 'm>> {
+        std::iter::successors(Some(self), |it| it.parent)
+    }
+
+    fn find(&self, name: &str) -> Option<Value> {
+        self.chain().find_map(|it| it.values.get(name).copied())
+    }
+
+    pub(crate) fn refined(&self, value: Value) -> Option<Value> {
+        self.chain().find_map(|it| it.refined.borrow().get(&value).copied())
+    }
+
+    pub(crate) fn set_refined(&self, value: Value, refined: Value) {
+        self.refined.borrow_mut().insert(value, refined);
+    }
+
+    pub(crate) fn concat_parts(&self, value: Value) -> Option<Vec<Value>> {
+        self.chain().find_map(|it| it.concats.borrow().get(&value).cloned())
+    }
+
+    pub(crate) fn set_concat_parts(&self, value: Value, parts: Vec<Value>) {
+        self.concats.borrow_mut().insert(value, parts);
+    }
+}
+
+impl<'m> Importer<'m> {
+    fn model(&mut self, options: &Options, sink: &mut dyn Sink) -> Result<(), Diagnostics> {
+        let graph = self.model.graph();
+        let constants: IndexSet<&str> = graph.initializer.iter().map(|it| it.name.as_str()).collect();
+        let inputs: Vec<_> =
+            graph.input.iter().filter(|it| !constants.contains(it.name.as_str())).collect();
+        let bound = bound_dims(&inputs, &options.dims)?;
+
+        let frame = Frame { opsets: self.model.opsets.clone(), attributes: Attributes::new() };
+        let mut scope = Scope::new(&frame, None, 0);
+        for input in inputs {
+            let place = format!("input `{}`", printable(&input.name));
+            let ty = input_type(input, &bound, sink.shapes()).map_err(|it| it.at(&*place))?;
+            sink.set_source(&place);
+            let value = sink.input(&input.name, ty.clone()).map_err(|it| it.at(&*place))?;
+            if scope.values.insert(&input.name, value).is_some() {
+                return Err(Diagnostic::error("X008", format!("there are two inputs `{}`", input.name)).into());
+            }
+            self.report.inputs.push((input.name.clone(), ty));
+        }
+        self.report.dims = bound.free_names();
+        let outputs = self.body(sink, graph.into(), &mut scope)?;
+        let mut seen = IndexSet::new();
+        for (output, value) in graph.output.iter().zip(outputs) {
+            if !seen.insert(&output.name) {
+                return Err(
+                    Diagnostic::error("X008", format!("there are two outputs `{}`", output.name)).into()
+                );
+            }
+            let place = format!("output `{}`", printable(&output.name));
+            sink.set_source(&place);
+            sink.output(&output.name, value).map_err(|it| it.at(&*place))?;
+            self.report.outputs.push((output.name.clone(), sink.type_of(value).clone()));
+        }
+        Ok(())
+    }
+
+    /// Builds a subgraph whose inputs are given and returns its outputs.
+    pub(crate) fn subgraph(
+        &mut self,
+        sink: &mut dyn Sink,
+        graph: &'m GraphProto,
+        inputs: &[Value],
+        outer: &Scope<'_, 'm>,
+    ) -> Result<Vec<Value>, Diagnostic> {
+        let mut scope = Scope::new(outer.frame, Some(outer), outer.depth + 1);
+        if graph.input.len() != inputs.len() {
+            return Err(bad(format!(
+                "its subgraph takes {} values but is given {}",
+                graph.input.len(),
+                inputs.len()
+            )));
+        }
+        scope.values.extend(graph.input.iter().map(|it| it.name.as_str()).zip(inputs.iter().copied()));
+        self.body(sink, graph.into(), &mut scope)
+    }
+
+    fn call(
+        &mut self,
+        sink: &mut dyn Sink,
+        call: &Node<'m>,
+        callee: &'m FunctionProto,
+        inputs: &[Option<Value>],
+        depth: usize,
+    ) -> Result<Vec<Value>, Diagnostic> {
+        let mut versions = self.model.opsets.clone();
+        versions.extend(opsets(&callee.opset_import));
+        let frame = Frame { opsets: versions, attributes: bind(call, &callee.attribute_proto) };
+        let mut scope = Scope::new(&frame, None, depth + 1);
+        if inputs.len() > callee.input.len() {
+            return Err(bad(format!(
+                "function `{}` takes {} values but is given {}",
+                callee.name,
+                callee.input.len(),
+                inputs.len()
+            )));
+        }
+        for (name, value) in callee.input.iter().zip(inputs) {
+            if let Some(value) = value {
+                scope.values.insert(name, *value);
+            }
+        }
+        self.body(sink, callee.into(), &mut scope)
+    }
+
+    /// Builds the nodes of a graph whose inputs are in `scope`.
+    fn body(
+        &mut self,
+        sink: &mut dyn Sink,
+        body: Body<'m>,
+        scope: &mut Scope<'_, 'm>,
+    ) -> Result<Vec<Value>, Diagnostic> {
+        if scope.depth > MAX_NESTING {
+            return Err(Diagnostic::error(
+                "X012",
+                format!("subgraphs and functions nest deeper than {MAX_NESTING} levels"),
+            ));
+        }
+        let schedule = body.schedule(&|name| scope.parent.is_some_and(|it| it.find(name).is_some()))?;
+        for tensor in body.graph.iter().flat_map(|it| &it.initializer) {
+            if !schedule.used.contains(tensor.name.as_str()) {
+                continue;
+            }
+            let place = format!("initializer `{}`", printable(&tensor.name));
+            let data = self
+                .model
+                .loader
+                .load(tensor)
+                .map_err(|reason| Diagnostic::error("X006", reason).at(&*place))?;
+            sink.set_source(&place);
+            let value = sink.constant(&tensor.name, data);
+            if scope.values.insert(&tensor.name, value).is_some() && scope.parent.is_none() {
+                return Err(Diagnostic::error("X008", "there is another value of that name").at(&*place));
+            }
+        }
+        for node in schedule.order {
+            let results = self.node(sink, node, scope).map_err(|it| it.at(describe(node)))?;
+            for (i, name) in node.output.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+                match results.get(i) {
+                    Some(value) => scope.values.insert(name, *value),
+                    None if schedule.used.contains(name.as_str()) => {
+                        return Err(bad(format!("result {i} (`{name}`) is not supported"))
+                            .at(describe(node)));
+                    }
+                    None => None,
+                };
+            }
+        }
+        body.outputs()
+            .map(|name| {
+                scope.find(name).ok_or_else(|| {
+                    Diagnostic::error("X008", format!("nothing defines the output `{}`", printable(name)))
+                })
+            })
+            .collect()
+    }
+
+    fn node(
+        &mut self,
+        sink: &mut dyn Sink,
+        proto: &'m NodeProto,
+        scope: &Scope<'_, 'm>,
+    ) -> Result<Vec<Value>, Diagnostic> {
+        self.budget = self.budget.checked_sub(1).ok_or_else(|| {
+            Diagnostic::error("X012", format!("with its functions expanded the model exceeds {MAX_NODES} nodes"))
+        })?;
+        let node = Node::new(proto, &scope.frame.attributes, &scope.frame.opsets);
+        let inputs = proto
+            .input
+            .iter()
+            .map(|name| match name.as_str() {
+                "" => Ok(None),
+                // A function's parameter may be left out by the caller: it is then no operand here either.
+                name => Ok(scope.find(name)),
+            })
+            .collect::<Result<Vec<_>, Diagnostic>>()?;
+        if let Some((_, callee)) = self.model.callee(proto, self.table) {
+            return self.call(sink, &node, callee, &inputs, scope.depth);
+        }
+        let table = self.table;
+        let domain = crate::decode::normal_domain(&proto.domain);
+        let entry = table
+            .find(domain, &proto.op_type, node.opset())
+            .map_err(|reason| Diagnostic::error("X009", reason))?;
+        let name = if domain.is_empty() { proto.op_type.clone() } else { format!("{domain}.{}", proto.op_type) };
+        *self.report.operators.entry(name).or_default() += 1;
+        sink.set_source(&describe(proto));
+        entry.convert(&mut NodeCx::new(node, inputs, sink, self, scope))
+    }
+}

@@ -1,0 +1,204 @@
+//! One node as converters see it: attributes, operands, and the operations they emit.
+
+use crate::decode::{Opsets, normal_domain};
+use crate::graph::describe;
+use crate::import::{Importer, Scope};
+use crate::proto::{AttributeProto, GraphProto, NodeProto};
+use crate::sink::{Sink, Value};
+use crate::tensor::TensorLoader;
+use indexmap::IndexMap;
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::types::TensorData;
+use std::ops::Deref;
+
+/// Attributes by name.
+pub(crate) type Attributes<'m> = IndexMap<&'m str, &'m AttributeProto>;
+
+/// A node without its surroundings.
+#[derive(Debug)]
+pub struct Node<'m> {
+    proto: &'m NodeProto,
+    attributes: Attributes<'m>,
+    opset: i64,
+}
+
+impl<'m> Node<'m> {
+    /// A node inside a function whose attributes have the values `outer`.
+    pub(crate) fn new(proto: &'m NodeProto, outer: &Attributes<'m>, opsets: &Opsets) -> Self {
+        let mut attributes = Attributes::new();
+        for attribute in &proto.attribute {
+            if attribute.ref_attr_name.is_empty() {
+                attributes.insert(&attribute.name, attribute);
+            } else if let Some(value) = outer.get(attribute.ref_attr_name.as_str()) {
+                attributes.insert(&attribute.name, value);
+            }
+        }
+        let opset = opsets.get(normal_domain(&proto.domain)).copied().unwrap_or(1);
+        Node { proto, attributes, opset }
+    }
+
+    /// Version of the operator set of the node's domain.
+    pub fn opset(&self) -> i64 {
+        self.opset
+    }
+
+    /// The node in messages.
+    pub fn describe(&self) -> String {
+        describe(self.proto)
+    }
+
+    /// Operator name.
+    pub fn op_type(&self) -> &'m str {
+        &self.proto.op_type
+    }
+
+    pub(crate) fn proto(&self) -> &'m NodeProto {
+        self.proto
+    }
+
+    pub(crate) fn attributes(&self) -> &Attributes<'m> {
+        &self.attributes
+    }
+
+    /// Number of operands, those that are left out in the middle included.
+    pub fn input_count(&self) -> usize {
+        self.proto.input.len()
+    }
+
+    /// Whether operand `i` is given.
+    pub fn has_input(&self, i: usize) -> bool {
+        self.proto.input.get(i).is_some_and(|it| !it.is_empty())
+    }
+
+    /// Number of results, unwanted ones included.
+    pub fn output_count(&self) -> usize {
+        self.proto.output.len()
+    }
+
+    /// Whether result `i` is given a name.
+    pub fn wants_output(&self, i: usize) -> bool {
+        self.proto.output.get(i).is_some_and(|it| !it.is_empty())
+    }
+
+    /// Whether the attribute is given.
+    pub fn has(&self, name: &str) -> bool {
+        self.attributes.contains_key(name)
+    }
+
+    /// The integer attribute.
+    pub fn int(&self, name: &str) -> Option<i64> {
+        self.attributes.get(name).map(|it| it.i)
+    }
+
+    /// The integer attribute as a truth value, false when it is not given.
+    pub fn flag(&self, name: &str) -> bool {
+        self.int(name).unwrap_or(0) != 0
+    }
+
+    /// The float attribute.
+    pub fn float(&self, name: &str) -> Option<f64> {
+        self.attributes.get(name).map(|it| f64::from(it.f))
+    }
+
+    /// The text attribute; empty when it is no UTF-8.
+    pub fn text(&self, name: &str) -> Option<&'m str> {
+        self.attributes.get(name).map(|it| std::str::from_utf8(&it.s).unwrap_or(""))
+    }
+
+    /// The list of integers.
+    pub fn ints(&self, name: &str) -> Option<&'m [i64]> {
+        self.attributes.get(name).map(|it| it.ints.as_slice())
+    }
+
+    /// The list of floats.
+    pub fn floats(&self, name: &str) -> Option<&'m [f32]> {
+        self.attributes.get(name).map(|it| it.floats.as_slice())
+    }
+
+    /// The list of texts; those that are no UTF-8 become empty.
+    pub fn texts(&self, name: &str) -> Option<Vec<&'m str>> {
+        let list = &self.attributes.get(name)?.strings;
+        Some(list.iter().map(|it| std::str::from_utf8(it).unwrap_or("")).collect())
+    }
+
+    /// The subgraph.
+    pub(crate) fn graph(&self, name: &str) -> Result<&'m GraphProto, Diagnostic> {
+        self.attributes
+            .get(name)
+            .and_then(|it| it.g.as_deref())
+            .ok_or_else(|| bad(format!("attribute `{name}` is missing or no graph")))
+    }
+
+    /// The element type of a tensor attribute.
+    pub(crate) fn tensor_type(&self, name: &str) -> Option<i32> {
+        Some(self.attributes.get(name)?.t.as_ref()?.data_type)
+    }
+}
+
+/// A node while it is imported, with what its operands are and how to emit operations.
+///
+/// Emitting methods are in a file of their own, by what they are for.
+pub struct NodeCx<'a, 'm> {
+    node: Node<'m>,
+    inputs: Vec<Option<Value>>,
+    pub(crate) sink: &'a mut dyn Sink,
+    pub(crate) importer: &'a mut Importer<'m>,
+    pub(crate) scope: &'a Scope<'a, 'm>,
+}
+
+impl<'m> Deref for NodeCx<'_, 'm> {
+    type Target = Node<'m>;
+
+    fn deref(&self) -> &Node<'m> {
+        &self.node
+    }
+}
+
+impl<'a, 'm> NodeCx<'a, 'm> {
+    pub(crate) fn new(
+        node: Node<'m>,
+        inputs: Vec<Option<Value>>,
+        sink: &'a mut dyn Sink,
+        importer: &'a mut Importer<'m>,
+        scope: &'a Scope<'a, 'm>,
+    ) -> Self {
+        NodeCx { node, inputs, sink, importer, scope }
+    }
+
+    /// Operand `i`.
+    pub fn input(&self, i: usize) -> Result<Value, Diagnostic> {
+        self.optional(i).ok_or_else(|| bad(format!("operand {i} is missing")))
+    }
+
+    /// Operand `i`, when it is given.
+    pub fn optional(&self, i: usize) -> Option<Value> {
+        self.inputs.get(i).copied().flatten()
+    }
+
+    /// All operands, none of which may be left out.
+    pub fn all_inputs(&self) -> Result<Vec<Value>, Diagnostic> {
+        (0..self.inputs.len()).map(|i| self.input(i)).collect()
+    }
+
+    /// The tensor attribute.
+    pub fn tensor(&self, name: &str) -> Result<Option<TensorData>, Diagnostic> {
+        let Some(tensor) = self.node.attributes.get(name).and_then(|it| it.t.as_ref()) else {
+            return Ok(None);
+        };
+        let loader: &TensorLoader = &self.importer.model.loader;
+        let data = loader.load(tensor).map_err(|reason| {
+            Diagnostic::error("X006", format!("the tensor of attribute `{name}`: {reason}"))
+        })?;
+        Ok(Some(data))
+    }
+}
+
+/// A node that does not follow the specification of its operator.
+pub(crate) fn bad(message: impl Into<String>) -> Diagnostic {
+    Diagnostic::error("X010", message)
+}
+
+/// A node that cannot be imported for a reason that only its operands' types or values show.
+pub(crate) fn not_supported(message: impl Into<String>) -> Diagnostic {
+    Diagnostic::error("X009", message)
+}

@@ -1,0 +1,343 @@
+//! Elementwise operators and activations.
+
+use super::single;
+use crate::emit::attrs;
+use crate::node::{Node, NodeCx, bad, not_supported};
+use crate::sink::Value;
+use crate::table::{Converted, OpTable};
+use crate::tensor::dtype_of;
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::types::DType;
+
+type Single = Result<Value, Diagnostic>;
+
+pub(super) fn register(table: &mut OpTable) {
+    const UNARY: [(&str, &str); 27] = [
+        ("Abs", "abs"),
+        ("Neg", "neg"),
+        ("Sign", "sign"),
+        ("Exp", "exp"),
+        ("Log", "log"),
+        ("Sqrt", "sqrt"),
+        ("Reciprocal", "reciprocal"),
+        ("Sin", "sin"),
+        ("Cos", "cos"),
+        ("Tan", "tan"),
+        ("Asin", "asin"),
+        ("Acos", "acos"),
+        ("Atan", "atan"),
+        ("Sinh", "sinh"),
+        ("Cosh", "cosh"),
+        ("Asinh", "asinh"),
+        ("Acosh", "acosh"),
+        ("Atanh", "atanh"),
+        ("Tanh", "tanh"),
+        ("Sigmoid", "sigmoid"),
+        ("Erf", "erf"),
+        ("Relu", "relu"),
+        ("Floor", "floor"),
+        ("Ceil", "ceil"),
+        ("Round", "round"),
+        ("Not", "not"),
+        ("BitwiseNot", "bit_not"),
+    ];
+    for (name, op) in UNARY {
+        table.register("", name, .., single(move |cx| cx.unary(op, cx.input(0)?)));
+    }
+    const BINARY: [(&str, &str); 15] = [
+        ("Add", "add"),
+        ("Sub", "sub"),
+        ("Mul", "mul"),
+        ("Div", "div"),
+        ("And", "and"),
+        ("Or", "or"),
+        ("Xor", "xor"),
+        ("BitwiseAnd", "and"),
+        ("BitwiseOr", "or"),
+        ("BitwiseXor", "xor"),
+        ("Equal", "equal"),
+        ("Less", "less"),
+        ("LessOrEqual", "less_equal"),
+        ("Greater", "greater"),
+        ("GreaterOrEqual", "greater_equal"),
+    ];
+    for (name, op) in BINARY {
+        table.register("", name, .., single(move |cx| cx.binary(op, cx.input(0)?, cx.input(1)?)));
+    }
+    for (name, op) in [("Max", "max"), ("Min", "min"), ("Sum", "add")] {
+        table.register("", name, .., single(move |cx| fold(cx, op)));
+    }
+    table.register("", "Mean", .., single(mean));
+    table.register("", "Mod", .., single(modulo));
+    table.register("", "Pow", .., single(pow));
+    table.register("", "BitShift", .., single(bit_shift));
+    table.register("", "Where", .., single(|cx| cx.select(cx.input(0)?, cx.input(1)?, cx.input(2)?)));
+    table.register("", "IsNaN", .., single(|cx| cx.unary("is_nan", cx.input(0)?)));
+    table.register("", "IsInf", .., single(is_inf));
+    table.register_checked("", "Cast", .., cast_target, single(cast));
+    table.register("", "CastLike", .., single(cast_like));
+    table.register("", "Identity", .., single(|cx| cx.input(0)));
+    table.register("", "Dropout", ..=11, dropout);
+    table.register("", "Dropout", 12.., dropout);
+    table.register("", "Clip", ..=10, single(clip_attributes));
+    table.register("", "Clip", 11.., single(clip_operands));
+    register_activations(table);
+}
+
+fn register_activations(table: &mut OpTable) {
+    table.register("", "HardSigmoid", .., single(hard_sigmoid));
+    table.register("", "HardSwish", .., single(hard_swish));
+    table.register("", "Elu", .., single(elu));
+    table.register("", "Selu", .., single(selu));
+    table.register("", "Celu", .., single(celu));
+    table.register("", "LeakyRelu", .., single(leaky_relu));
+    table.register("", "PRelu", .., single(|cx| leaky(cx, cx.input(0)?, cx.input(1)?)));
+    table.register("", "ThresholdedRelu", .., single(thresholded_relu));
+    table.register("", "Shrink", .., single(shrink));
+    table.register("", "Softplus", .., single(|cx| softplus(cx, cx.input(0)?)));
+    table.register("", "Softsign", .., single(softsign));
+    table.register("", "Mish", .., single(mish));
+    table.register("", "Gelu", .., single(gelu));
+    table.register("", "Swish", .., single(swish));
+}
+
+fn fold(cx: &mut NodeCx<'_, '_>, op: &str) -> Single {
+    let list = cx.all_inputs()?;
+    let (first, rest) = list.split_first().ok_or_else(|| bad("it has no operands"))?;
+    rest.iter().try_fold(*first, |sum, it| cx.binary(op, sum, *it))
+}
+
+fn mean(cx: &mut NodeCx<'_, '_>) -> Single {
+    let sum = fold(cx, "add")?;
+    let count = cx.input_count() as f64;
+    cx.with_number("div", sum, count)
+}
+
+fn modulo(cx: &mut NodeCx<'_, '_>) -> Single {
+    let attrs = attrs([("fmod", cx.flag("fmod").into())]);
+    cx.emit("mod", attrs, &[cx.input(0)?, cx.input(1)?])
+}
+
+/// The result has the type of the base, whatever the type of the exponent.
+fn pow(cx: &mut NodeCx<'_, '_>) -> Single {
+    let (base, exponent) = (cx.input(0)?, cx.input(1)?);
+    let (base_type, exponent_type) = (cx.dtype(base)?, cx.dtype(exponent)?);
+    if !base_type.is_float() && exponent_type.is_float() {
+        let base = cx.cast(base, exponent_type)?;
+        let power = cx.binary("pow", base, exponent)?;
+        return cx.cast(power, base_type);
+    }
+    let exponent = cx.cast(exponent, base_type)?;
+    cx.binary("pow", base, exponent)
+}
+
+fn bit_shift(cx: &mut NodeCx<'_, '_>) -> Single {
+    let op = match cx.text("direction") {
+        Some("LEFT") => "shift_left",
+        Some("RIGHT") => "shift_right",
+        other => return Err(bad(format!("direction {other:?} is neither LEFT nor RIGHT"))),
+    };
+    cx.binary(op, cx.input(0)?, cx.input(1)?)
+}
+
+fn is_inf(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let infinite = cx.unary("is_inf", x)?;
+    let sign = match (cx.int("detect_positive").unwrap_or(1), cx.int("detect_negative").unwrap_or(1)) {
+        (0, 0) => {
+            let never = cx.unary("not", infinite)?;
+            return cx.binary("and", infinite, never);
+        }
+        (0, _) => cx.with_number("less", x, 0.0)?,
+        (_, 0) => cx.with_number("greater", x, 0.0)?,
+        _ => return Ok(infinite),
+    };
+    cx.binary("and", infinite, sign)
+}
+
+fn cast_target(node: &Node<'_>) -> Result<(), String> {
+    let to = node.int("to").and_then(|it| i32::try_from(it).ok()).ok_or("attribute `to` is missing")?;
+    dtype_of(to).map(|_| ())
+}
+
+fn cast(cx: &mut NodeCx<'_, '_>) -> Single {
+    let to = cx.int("to").and_then(|it| i32::try_from(it).ok()).unwrap_or(0);
+    let to = dtype_of(to).map_err(not_supported)?;
+    cx.cast(cx.input(0)?, to)
+}
+
+fn cast_like(cx: &mut NodeCx<'_, '_>) -> Single {
+    let to = cx.dtype(cx.input(1)?)?;
+    cx.cast(cx.input(0)?, to)
+}
+
+/// Inference only: the value itself and a mask of ones.
+fn dropout(cx: &mut NodeCx<'_, '_>) -> Converted {
+    let x = cx.input(0)?;
+    if cx.opset() >= 12
+        && let Some(training) = cx.const_input(2, "training_mode")?
+        && training.iter().any(|it| *it != 0)
+    {
+        return Err(not_supported("training mode is not supported"));
+    }
+    let mut results = vec![x];
+    if cx.wants_output(1) {
+        // Before operator set 10 the mask had the type of the data.
+        let dtype = if cx.opset() < 10 { cx.dtype(x)? } else { DType::Bool };
+        let (shape, kept) = (cx.shape_of(x)?, cx.number(dtype, 1.0));
+        results.push(cx.full(shape, kept)?);
+    }
+    Ok(results)
+}
+
+fn clip_attributes(cx: &mut NodeCx<'_, '_>) -> Single {
+    let mut x = cx.input(0)?;
+    if let Some(low) = cx.float("min") {
+        x = cx.with_number("max", x, low)?;
+    }
+    if let Some(high) = cx.float("max") {
+        x = cx.with_number("min", x, high)?;
+    }
+    Ok(x)
+}
+
+fn clip_operands(cx: &mut NodeCx<'_, '_>) -> Single {
+    let mut x = cx.input(0)?;
+    for (i, op) in [(1, "max"), (2, "min")] {
+        if let Some(bound) = cx.optional(i) {
+            // A bound of shape [1] must not add a dimension to a scalar.
+            let bound = if cx.rank(bound)? > 0 && cx.rank(x)? == 0 { cx.squeeze(bound, &[0])? } else { bound };
+            x = cx.binary(op, x, bound)?;
+        }
+    }
+    Ok(x)
+}
+
+fn hard_sigmoid(cx: &mut NodeCx<'_, '_>) -> Single {
+    let (alpha, beta) = (cx.float("alpha").unwrap_or(f64::from(0.2f32)), cx.float("beta").unwrap_or(0.5));
+    let line = cx.affine(cx.input(0)?, alpha, beta)?;
+    cx.clamp(line, 0.0, 1.0)
+}
+
+fn hard_swish(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let line = cx.affine(x, 1.0 / 6.0, 0.5)?;
+    let gate = cx.clamp(line, 0.0, 1.0)?;
+    cx.binary("mul", x, gate)
+}
+
+/// `max(x, 0) + alpha·(exp(min(x, 0) / scale) − 1)`: no branch sees an overflow of the other one.
+fn exponential_unit(cx: &mut NodeCx<'_, '_>, alpha: f64, scale: f64) -> Single {
+    let x = cx.input(0)?;
+    let positive = cx.unary("relu", x)?;
+    let negative = cx.with_number("min", x, 0.0)?;
+    let scaled = if scale == 1.0 { negative } else { cx.with_number("div", negative, scale)? };
+    let grown = cx.unary("exp", scaled)?;
+    let shifted = cx.with_number("sub", grown, 1.0)?;
+    let weighted = cx.affine(shifted, alpha, 0.0)?;
+    cx.binary("add", positive, weighted)
+}
+
+fn elu(cx: &mut NodeCx<'_, '_>) -> Single {
+    let alpha = cx.float("alpha").unwrap_or(1.0);
+    exponential_unit(cx, alpha, 1.0)
+}
+
+fn celu(cx: &mut NodeCx<'_, '_>) -> Single {
+    let alpha = cx.float("alpha").unwrap_or(1.0);
+    if alpha <= 0.0 {
+        return Err(bad(format!("attribute `alpha` is {alpha} but must be positive")));
+    }
+    exponential_unit(cx, alpha, alpha)
+}
+
+fn selu(cx: &mut NodeCx<'_, '_>) -> Single {
+    let alpha = cx.float("alpha").unwrap_or(f64::from(1.673_263_2_f32));
+    let gamma = cx.float("gamma").unwrap_or(f64::from(1.050_701_f32));
+    let unit = exponential_unit(cx, alpha, 1.0)?;
+    cx.with_number("mul", unit, gamma)
+}
+
+fn leaky_relu(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let alpha = cx.float("alpha").unwrap_or(f64::from(0.01f32));
+    let slope = cx.number_like(x, alpha)?;
+    leaky(cx, x, slope)
+}
+
+/// `x` where it is not negative, else `slope·x`.
+fn leaky(cx: &mut NodeCx<'_, '_>, x: Value, slope: Value) -> Single {
+    let negative = cx.with_number("less", x, 0.0)?;
+    let scaled = cx.binary("mul", x, slope)?;
+    cx.select(negative, scaled, x)
+}
+
+fn thresholded_relu(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let alpha = cx.float("alpha").unwrap_or(1.0);
+    let above = cx.with_number("greater", x, alpha)?;
+    let zero = cx.number_like(x, 0.0)?;
+    cx.select(above, x, zero)
+}
+
+fn shrink(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let (lambda, bias) = (cx.float("lambd").unwrap_or(0.5), cx.float("bias").unwrap_or(0.0));
+    let (below, above) = (cx.with_number("less", x, -lambda)?, cx.with_number("greater", x, lambda)?);
+    let (raised, lowered) = (cx.with_number("add", x, bias)?, cx.with_number("sub", x, bias)?);
+    let zero = cx.number_like(x, 0.0)?;
+    let rest = cx.select(above, lowered, zero)?;
+    cx.select(below, raised, rest)
+}
+
+/// `max(x, 0) + log(1 + exp(−|x|))`, which does not overflow.
+fn softplus(cx: &mut NodeCx<'_, '_>, x: Value) -> Single {
+    let positive = cx.unary("relu", x)?;
+    let magnitude = cx.unary("abs", x)?;
+    let negated = cx.unary("neg", magnitude)?;
+    let small = cx.unary("exp", negated)?;
+    let sum = cx.with_number("add", small, 1.0)?;
+    let rest = cx.unary("log", sum)?;
+    cx.binary("add", positive, rest)
+}
+
+fn softsign(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let magnitude = cx.unary("abs", x)?;
+    let divisor = cx.with_number("add", magnitude, 1.0)?;
+    cx.binary("div", x, divisor)
+}
+
+fn mish(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let soft = softplus(cx, x)?;
+    let gate = cx.unary("tanh", soft)?;
+    cx.binary("mul", x, gate)
+}
+
+fn gelu(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let curve = match cx.text("approximate").unwrap_or("none") {
+        "none" => {
+            let scaled = cx.with_number("mul", x, std::f64::consts::FRAC_1_SQRT_2)?;
+            cx.unary("erf", scaled)?
+        }
+        "tanh" => {
+            let (square, root) = (cx.square(x)?, (2.0 / std::f64::consts::PI).sqrt());
+            let factor = cx.affine(square, 0.044_715 * root, root)?;
+            let inner = cx.binary("mul", x, factor)?;
+            cx.unary("tanh", inner)?
+        }
+        other => return Err(bad(format!("approximation `{other}` is not known"))),
+    };
+    let half = cx.with_number("mul", x, 0.5)?;
+    let gate = cx.with_number("add", curve, 1.0)?;
+    cx.binary("mul", half, gate)
+}
+
+fn swish(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let scaled = cx.affine(x, cx.float("alpha").unwrap_or(1.0), 0.0)?;
+    let gate = cx.unary("sigmoid", scaled)?;
+    cx.binary("mul", x, gate)
+}

@@ -1,0 +1,46 @@
+//! Converters, a file per operator family.
+
+mod elementwise;
+
+use crate::node::NodeCx;
+use crate::sink::Value;
+use crate::table::{Converted, OpTable};
+use orogen_ir::diag::Diagnostic;
+
+pub(crate) fn register(table: &mut OpTable) {
+    elementwise::register(table);
+}
+
+/// A converter of one result.
+fn single(
+    convert: impl Fn(&mut NodeCx<'_, '_>) -> Result<Value, Diagnostic> + Send + Sync + 'static,
+) -> impl Fn(&mut NodeCx<'_, '_>) -> Converted + Send + Sync + 'static {
+    move |cx| Ok(vec![convert(cx)?])
+}
+
+/// Why an ONNX operator is not in the table; `None` for names that are no ONNX operators.
+pub(crate) fn why_missing(name: &str) -> Option<&'static str> {
+    const DATA_DEPENDENT: &str = "the size of its result depends on the data";
+    const SEQUENCE: &str = "sequences and optionals are not supported";
+    const TEXT: &str = "text is not supported";
+    const RANDOM: &str = "random numbers are not supported";
+    const NONE: &str = "there is no importer for it";
+    Some(match name {
+        "NonZero" | "Compress" | "Unique" | "NonMaxSuppression" => DATA_DEPENDENT,
+        "SequenceAt" | "SequenceConstruct" | "SequenceEmpty" | "SequenceErase" | "SequenceInsert"
+        | "SequenceLength" | "SequenceMap" | "SplitToSequence" | "ConcatFromSequence" | "Optional"
+        | "OptionalGetElement" | "OptionalHasElement" => SEQUENCE,
+        "StringConcat" | "StringNormalizer" | "StringSplit" | "RegexFullMatch" | "TfIdfVectorizer" => TEXT,
+        "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" | "Multinomial"
+        | "Bernoulli" => RANDOM,
+        "Scan" => "loops over sequences (Scan) are not supported",
+        "TopK" => "sorting is not supported",
+        "Attention" | "RotaryEmbedding" | "TensorScatter" | "AffineGrid" | "BlackmanWindow"
+        | "CenterCropPad" | "Col2Im" | "ConvInteger" | "DFT" | "DeformConv" | "Det" | "GridSample"
+        | "HammingWindow" | "HannWindow" | "ImageDecoder" | "LRN" | "LpPool" | "MaxRoiPool"
+        | "MaxUnpool" | "MelWeightMatrix" | "NegativeLogLikelihoodLoss" | "QLinearConv"
+        | "QLinearMatMul" | "ReverseSequence" | "RoiAlign" | "STFT" | "SoftmaxCrossEntropyLoss"
+        | "Adagrad" | "Adam" | "Gradient" | "Momentum" | "BitCast" | "CumProd" => NONE,
+        _ => return None,
+    })
+}

@@ -1,0 +1,141 @@
+//! What the caller chooses, and the types of inputs that follow.
+
+use crate::node::bad;
+use crate::proto::{DimensionProto, ValueInfoProto};
+use crate::table::OpTable;
+use crate::tensor::dtype_of;
+use indexmap::{IndexMap, IndexSet};
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::shape::ShapeCx;
+use orogen_ir::types::{Dims, Type};
+
+/// What the caller chooses.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Sizes of dynamic dimensions by name. A dimension without a name in the model is called
+    /// `<input>_dim<i>`.
+    pub dims: IndexMap<String, u64>,
+    /// Known operators.
+    pub ops: OpTable,
+}
+
+impl Default for Options {
+    /// The standard operators, no dimension bound.
+    fn default() -> Self {
+        Options { dims: IndexMap::new(), ops: OpTable::standard() }
+    }
+}
+
+impl Options {
+    /// The same options with one dimension bound.
+    #[must_use]
+    pub fn with_dim(mut self, name: &str, value: u64) -> Self {
+        self.dims.insert(name.to_string(), value);
+        self
+    }
+}
+
+/// The dynamic dimensions of the inputs: names by (input, axis), and the sizes that some names have.
+pub(crate) struct BoundDims {
+    names: IndexMap<(String, usize), String>,
+    sizes: IndexMap<String, u64>,
+}
+
+impl BoundDims {
+    /// Names that stay dynamic.
+    pub(crate) fn free_names(&self) -> Vec<String> {
+        let names: IndexSet<&String> =
+            self.names.values().filter(|it| !self.sizes.contains_key(*it)).collect();
+        names.into_iter().cloned().collect()
+    }
+}
+
+/// Names every dynamic dimension of the inputs and checks that every bound name is one of them.
+pub(crate) fn bound_dims(
+    inputs: &[&ValueInfoProto],
+    sizes: &IndexMap<String, u64>,
+) -> Result<BoundDims, Diagnostic> {
+    let dims = || {
+        inputs.iter().flat_map(|input| {
+            let shape = input.r#type.as_ref()?.tensor_type.as_ref()?.shape.as_ref()?;
+            Some((*input, shape.dim.as_slice()))
+        })
+    };
+    let mut taken: IndexSet<&str> = IndexSet::new();
+    taken.extend(dims().flat_map(|(_, dims)| dims).filter_map(name_of));
+    let mut names: IndexMap<(String, usize), String> = IndexMap::new();
+    for (input, dims) in dims() {
+        for (axis, dim) in dims.iter().enumerate().filter(|(_, it)| size_of(it).is_none()) {
+            let name = name_of(dim).map_or_else(
+                || {
+                    let mut name = format!("{}_dim{axis}", input.name);
+                    while taken.contains(name.as_str()) {
+                        name.push('_');
+                    }
+                    name
+                },
+                str::to_string,
+            );
+            names.insert((input.name.clone(), axis), name);
+        }
+    }
+    let known: IndexSet<&String> = names.values().collect();
+    for (name, size) in sizes {
+        if !known.contains(name) {
+            let list: Vec<&str> = known.iter().map(|it| it.as_str()).collect();
+            let diagnostic =
+                Diagnostic::error("X011", format!("the model has no dynamic dimension `{name}`"));
+            return Err(match list.is_empty() {
+                true => diagnostic.help("all dimensions of its inputs are fixed"),
+                false => diagnostic.help(format!("its dynamic dimensions are: {}", list.join(", "))),
+            });
+        }
+        if i64::try_from(*size).is_err() {
+            return Err(Diagnostic::error("X011", format!("size {size} of dimension `{name}` is too large")));
+        }
+    }
+    Ok(BoundDims { names, sizes: sizes.clone() })
+}
+
+/// The type of a model input.
+pub(crate) fn input_type(
+    input: &ValueInfoProto,
+    bound: &BoundDims,
+    shapes: &mut ShapeCx,
+) -> Result<Type, Diagnostic> {
+    if input.name.is_empty() {
+        return Err(bad("the input has no name"));
+    }
+    let tensor = input
+        .r#type
+        .as_ref()
+        .and_then(|it| it.tensor_type.as_ref())
+        .ok_or_else(|| bad("the input has no tensor type"))?;
+    let dtype = dtype_of(tensor.elem_type).map_err(bad)?;
+    let shape =
+        tensor.shape.as_ref().ok_or_else(|| bad("the number of dimensions of the input is not known"))?;
+    if shape.dim.len() > usize::from(u8::MAX) {
+        return Err(bad(format!("the input has {} dimensions", shape.dim.len())));
+    }
+    let mut dims = Dims::new();
+    for (axis, dim) in shape.dim.iter().enumerate() {
+        let size = match bound.names.get(&(input.name.clone(), axis)) {
+            Some(name) => match bound.sizes.get(name) {
+                Some(size) => shapes.int(i64::try_from(*size).expect("checked when the names were bound")),
+                None => shapes.sym(name),
+            },
+            None => shapes.int(size_of(dim).expect("a dimension without a name has a size")),
+        };
+        dims.push(size);
+    }
+    Ok(Type::tensor(dtype, dims))
+}
+
+fn name_of(dim: &DimensionProto) -> Option<&str> {
+    dim.dim_param.as_deref().filter(|it| !it.is_empty())
+}
+
+/// A fixed size. Exporters write 0 and -1 for sizes they do not know.
+fn size_of(dim: &DimensionProto) -> Option<i64> {
+    dim.dim_value.filter(|it| *it > 0 && name_of(dim).is_none())
+}

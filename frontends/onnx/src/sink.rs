@@ -1,0 +1,162 @@
+//! One view of every [`OpSink`], so that converters are compiled once and written without type parameters.
+
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::ops::{OpId, OpRegistry, OpSink};
+use orogen_ir::shape::ShapeCx;
+use orogen_ir::types::{Attrs, TensorData, Type};
+use std::cell::RefCell;
+
+/// A value of the IR that is being built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Value(u32);
+
+/// Which part of a loop is being built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LoopPart {
+    /// Returns one value: whether to go on.
+    Condition,
+    /// Returns the next carried values.
+    Body,
+}
+
+/// Builds one branch of an `If`: `true` for the one taken when the condition holds.
+pub(crate) type BranchFn<'f> = dyn FnMut(&mut dyn Sink, bool) -> Result<Vec<Value>, Diagnostic> + 'f;
+
+/// Builds one part of a loop from the carried values.
+pub(crate) type LoopFn<'f> =
+    dyn FnMut(&mut dyn Sink, LoopPart, &[Value]) -> Result<Vec<Value>, Diagnostic> + 'f;
+
+/// [`OpSink`] without associated types.
+pub(crate) trait Sink {
+    fn ops(&self) -> &OpRegistry;
+    fn shapes(&mut self) -> &mut ShapeCx;
+    fn set_source(&mut self, source: &str);
+    fn input(&mut self, name: &str, ty: Type) -> Result<Value, Diagnostic>;
+    fn constant(&mut self, name: &str, data: TensorData) -> Value;
+    fn emit(&mut self, op: OpId, attrs: Attrs, args: &[Value]) -> Result<Vec<Value>, Diagnostic>;
+    fn type_of(&self, value: Value) -> &Type;
+    fn constant_data(&self, value: Value) -> Option<&TensorData>;
+    fn match_cast(&mut self, value: Value, ty: Type) -> Result<Value, Diagnostic>;
+    fn if_else(&mut self, cond: Value, branch: &mut BranchFn<'_>) -> Result<Vec<Value>, Diagnostic>;
+    fn while_loop(&mut self, init: &[Value], part: &mut LoopFn<'_>) -> Result<Vec<Value>, Diagnostic>;
+    fn output(&mut self, name: &str, value: Value) -> Result<(), Diagnostic>;
+}
+
+/// An [`OpSink`] seen as a [`Sink`].
+pub(crate) struct Adapter<'a, S: OpSink> {
+    sink: &'a mut S,
+    values: &'a RefCell<Vec<S::Value>>,
+}
+
+impl<'a, S: OpSink> Adapter<'a, S> {
+    /// `values` must outlive every [`Value`] that is used with this sink.
+    pub(crate) fn new(sink: &'a mut S, values: &'a RefCell<Vec<S::Value>>) -> Self {
+        Adapter { sink, values }
+    }
+
+    fn inner(&self, value: Value) -> S::Value {
+        self.values.borrow()[value.0 as usize]
+    }
+
+    fn inner_all(&self, values: &[Value]) -> Vec<S::Value> {
+        values.iter().map(|it| self.inner(*it)).collect()
+    }
+
+    fn outer(&self, value: S::Value) -> Value {
+        outer(self.values, value)
+    }
+
+    fn outer_all(&self, values: Vec<S::Value>) -> Vec<Value> {
+        values.into_iter().map(|it| self.outer(it)).collect()
+    }
+}
+
+fn outer<V: Copy>(values: &RefCell<Vec<V>>, value: V) -> Value {
+    let mut values = values.borrow_mut();
+    values.push(value);
+    Value(u32::try_from(values.len() - 1).expect("the node budget keeps values below 2^32"))
+}
+
+impl<S: OpSink> Sink for Adapter<'_, S> {
+    fn ops(&self) -> &OpRegistry {
+        self.sink.ops()
+    }
+
+    fn shapes(&mut self) -> &mut ShapeCx {
+        self.sink.shapes()
+    }
+
+    fn set_source(&mut self, source: &str) {
+        self.sink.set_source(source);
+    }
+
+    fn input(&mut self, name: &str, ty: Type) -> Result<Value, Diagnostic> {
+        let value = self.sink.input(name, ty)?;
+        Ok(self.outer(value))
+    }
+
+    fn constant(&mut self, name: &str, data: TensorData) -> Value {
+        let value = self.sink.constant(name, data);
+        self.outer(value)
+    }
+
+    fn emit(&mut self, op: OpId, attrs: Attrs, args: &[Value]) -> Result<Vec<Value>, Diagnostic> {
+        let args = self.inner_all(args);
+        let results = self.sink.emit(op, attrs, &args)?;
+        Ok(self.outer_all(results))
+    }
+
+    fn type_of(&self, value: Value) -> &Type {
+        self.sink.type_of(self.inner(value))
+    }
+
+    fn constant_data(&self, value: Value) -> Option<&TensorData> {
+        self.sink.constant_data(self.inner(value))
+    }
+
+    fn match_cast(&mut self, value: Value, ty: Type) -> Result<Value, Diagnostic> {
+        let value = self.sink.match_cast(self.inner(value), ty)?;
+        Ok(self.outer(value))
+    }
+
+    fn if_else(&mut self, cond: Value, branch: &mut BranchFn<'_>) -> Result<Vec<Value>, Diagnostic> {
+        let cond = self.inner(cond);
+        let values = self.values;
+        let branch = RefCell::new(branch);
+        let run = |sink: &mut S, taken: bool| -> Result<Vec<S::Value>, Diagnostic> {
+            let mut adapter = Adapter { sink, values };
+            let results = (branch.borrow_mut())(&mut adapter, taken)?;
+            Ok(adapter.inner_all(&results))
+        };
+        let results = self.sink.if_else(cond, &mut |sink| run(sink, true), &mut |sink| run(sink, false))?;
+        Ok(self.outer_all(results))
+    }
+
+    fn while_loop(&mut self, init: &[Value], part: &mut LoopFn<'_>) -> Result<Vec<Value>, Diagnostic> {
+        let init = self.inner_all(init);
+        let values = self.values;
+        let part = RefCell::new(part);
+        let run = |sink: &mut S, which: LoopPart, carried: &[S::Value]| {
+            let carried: Vec<Value> = carried.iter().map(|it| outer(values, *it)).collect();
+            let mut adapter = Adapter { sink, values };
+            let results = (part.borrow_mut())(&mut adapter, which, &carried)?;
+            Ok::<_, Diagnostic>(adapter.inner_all(&results))
+        };
+        let results = self.sink.while_loop(
+            &init,
+            &mut |sink, carried| {
+                let results = run(sink, LoopPart::Condition, carried)?;
+                results
+                    .first()
+                    .copied()
+                    .ok_or_else(|| Diagnostic::error("X010", "the loop condition has no result"))
+            },
+            &mut |sink, carried| run(sink, LoopPart::Body, carried),
+        )?;
+        Ok(self.outer_all(results))
+    }
+
+    fn output(&mut self, name: &str, value: Value) -> Result<(), Diagnostic> {
+        self.sink.output(name, self.inner(value))
+    }
+}

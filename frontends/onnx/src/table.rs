@@ -1,0 +1,158 @@
+//! Which operators can be imported, and by what.
+
+use crate::node::{Node, NodeCx};
+use crate::ops;
+use crate::sink::Value;
+use indexmap::IndexMap;
+use orogen_ir::diag::Diagnostic;
+use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
+
+/// The results of a node, in order; trailing ones that the node does not want may be left out.
+pub type Converted = Result<Vec<Value>, Diagnostic>;
+
+type ConvertFn = dyn Fn(&mut NodeCx<'_, '_>) -> Converted + Send + Sync;
+type CheckFn = dyn Fn(&Node<'_>) -> Result<(), String> + Send + Sync;
+
+/// How one operator is imported in a range of operator set versions.
+#[derive(Clone)]
+pub(crate) struct OpEntry {
+    since: i64,
+    until: i64,
+    check: Option<Arc<CheckFn>>,
+    convert: Arc<ConvertFn>,
+}
+
+impl OpEntry {
+    /// Whether a node can be imported, judged by its attributes and by which operands and results it has.
+    pub(crate) fn check(&self, node: &Node<'_>) -> Result<(), String> {
+        self.check.as_ref().map_or(Ok(()), |check| check(node))
+    }
+
+    pub(crate) fn convert(&self, cx: &mut NodeCx<'_, '_>) -> Converted {
+        (self.convert)(cx)
+    }
+}
+
+/// The operators an importer knows, by domain, name and version.
+///
+/// ```
+/// use orogen_onnx::OpTable;
+/// let mut ops = OpTable::standard();
+/// // A custom operator that doubles its operand.
+/// ops.register("com.example", "Double", 1.., |cx| {
+///     let x = cx.input(0)?;
+///     Ok(vec![cx.binary("add", x, x)?])
+/// });
+/// assert!(ops.knows("com.example", "Double", 1));
+/// assert!(ops.knows("", "Conv", 11));
+/// ```
+#[derive(Clone, Default)]
+pub struct OpTable {
+    entries: IndexMap<String, IndexMap<String, Vec<OpEntry>>>,
+}
+
+impl OpTable {
+    /// A table without operators.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The ONNX operators that decompose onto the standard operators of Orogen.
+    pub fn standard() -> Self {
+        let mut table = Self::new();
+        ops::register(&mut table);
+        table
+    }
+
+    /// Adds an operator of a domain in the given versions of the domain's operator set. A later registration
+    /// goes before an earlier one.
+    pub fn register(
+        &mut self,
+        domain: &str,
+        name: &str,
+        versions: impl RangeBounds<i64>,
+        convert: impl Fn(&mut NodeCx<'_, '_>) -> Converted + Send + Sync + 'static,
+    ) {
+        self.insert(domain, name, versions, None, Arc::new(convert));
+    }
+
+    /// Adds an operator with a check that says which of its nodes cannot be imported, and why, before anything
+    /// is built.
+    pub fn register_checked(
+        &mut self,
+        domain: &str,
+        name: &str,
+        versions: impl RangeBounds<i64>,
+        check: impl Fn(&Node<'_>) -> Result<(), String> + Send + Sync + 'static,
+        convert: impl Fn(&mut NodeCx<'_, '_>) -> Converted + Send + Sync + 'static,
+    ) {
+        self.insert(domain, name, versions, Some(Arc::new(check)), Arc::new(convert));
+    }
+
+    fn insert(
+        &mut self,
+        domain: &str,
+        name: &str,
+        versions: impl RangeBounds<i64>,
+        check: Option<Arc<CheckFn>>,
+        convert: Arc<ConvertFn>,
+    ) {
+        let since = match versions.start_bound() {
+            Bound::Included(it) => *it,
+            Bound::Excluded(it) => it.saturating_add(1),
+            Bound::Unbounded => i64::MIN,
+        };
+        let until = match versions.end_bound() {
+            Bound::Included(it) => *it,
+            Bound::Excluded(it) => it.saturating_sub(1),
+            Bound::Unbounded => i64::MAX,
+        };
+        let domain = self.entries.entry(domain.to_string()).or_default();
+        let versions = domain.entry(name.to_string()).or_default();
+        versions.insert(0, OpEntry { since, until, check, convert });
+    }
+
+    /// Whether the operator of that domain, name and operator set version is in the table.
+    pub fn knows(&self, domain: &str, name: &str, version: i64) -> bool {
+        self.find(domain, name, version).is_ok()
+    }
+
+    /// Every domain and name in the table.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.entries
+            .iter()
+            .flat_map(|(domain, ops)| ops.keys().map(move |name| (domain.as_str(), name.as_str())))
+    }
+
+    /// The entry of an operator, or why there is none.
+    pub(crate) fn find(&self, domain: &str, name: &str, version: i64) -> Result<&OpEntry, String> {
+        let versions = self.entries.get(domain).and_then(|ops| ops.get(name)).ok_or_else(|| {
+            let known = self.entries.contains_key(domain);
+            match ops::why_missing(name) {
+                Some(reason) if domain.is_empty() => reason.to_string(),
+                _ if known => "this operator is not known".to_string(),
+                _ => format!("no operator of the domain `{domain}` is known"),
+            }
+        })?;
+        versions.iter().find(|it| (it.since..=it.until).contains(&version)).ok_or_else(|| {
+            let ranges: Vec<String> = versions.iter().rev().map(|it| range(it.since, it.until)).collect();
+            format!("it is known only in operator set {}", ranges.join(" and "))
+        })
+    }
+}
+
+impl std::fmt::Debug for OpTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+fn range(since: i64, until: i64) -> String {
+    match (since, until) {
+        (i64::MIN, until) => format!("{until} and older"),
+        (since, i64::MAX) => format!("{since} and newer"),
+        (since, until) if since == until => since.to_string(),
+        (since, until) => format!("{since} to {until}"),
+    }
+}

@@ -1,0 +1,161 @@
+//! Tensor protos to tensor data, and where external data comes from.
+
+use crate::mapping::map_file;
+use crate::proto::{TensorProto, data_type};
+use indexmap::IndexMap;
+use orogen_ir::types::{Bytes, DType, TensorData};
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+/// The element type of that number, or why there is none.
+pub(crate) fn dtype_of(number: i32) -> Result<DType, String> {
+    let name = match number {
+        data_type::FLOAT => return Ok(DType::F32),
+        data_type::UINT8 => return Ok(DType::U8),
+        data_type::INT8 => return Ok(DType::I8),
+        data_type::UINT16 => return Ok(DType::U16),
+        data_type::INT16 => return Ok(DType::I16),
+        data_type::INT32 => return Ok(DType::I32),
+        data_type::INT64 => return Ok(DType::I64),
+        data_type::BOOL => return Ok(DType::Bool),
+        data_type::FLOAT16 => return Ok(DType::F16),
+        data_type::DOUBLE => return Ok(DType::F64),
+        data_type::UINT32 => return Ok(DType::U32),
+        data_type::UINT64 => return Ok(DType::U64),
+        data_type::BFLOAT16 => return Ok(DType::BF16),
+        data_type::UNDEFINED => return Err("the element type is missing".into()),
+        data_type::STRING => "string",
+        14 => "complex64",
+        15 => "complex128",
+        17 => "float8e4m3fn",
+        18 => "float8e4m3fnuz",
+        19 => "float8e5m2",
+        20 => "float8e5m2fnuz",
+        21 => "uint4",
+        22 => "int4",
+        23 => "float4e2m1",
+        24 => "float8e8m0",
+        25 => "uint2",
+        26 => "int2",
+        other => return Err(format!("there is no element type number {other}")),
+    };
+    Err(format!("element type {name} is not supported"))
+}
+
+/// Reads tensors; keeps the mapped files of external data.
+#[derive(Debug, Default)]
+pub(crate) struct TensorLoader {
+    directory: Option<PathBuf>,
+    mapped: Mutex<IndexMap<String, prost::bytes::Bytes>>,
+}
+
+impl TensorLoader {
+    /// A loader for a model whose file lies in `directory`; without one, external data is an error.
+    pub(crate) fn new(directory: Option<PathBuf>) -> Self {
+        TensorLoader { directory, mapped: Mutex::default() }
+    }
+
+    /// The data of a tensor, sharing the file's bytes where the file holds them as they are.
+    pub(crate) fn load(&self, tensor: &TensorProto) -> Result<TensorData, String> {
+        let dtype = dtype_of(tensor.data_type)?;
+        let dims: Vec<u64> = tensor
+            .dims
+            .iter()
+            .map(|it| u64::try_from(*it).map_err(|_| format!("dimension {it} is negative")))
+            .collect::<Result<_, _>>()?;
+        let size = TensorData::byte_count(dtype, &dims)
+            .ok_or_else(|| format!("its shape {dims:?} is larger than the address space"))?;
+        let bytes = if tensor.data_location == 1 || !tensor.external_data.is_empty() {
+            self.external(tensor, size)?
+        } else if let Some(raw) = &tensor.raw_data
+            && (!raw.is_empty() || !has_typed_data(tensor))
+        {
+            Bytes::new(Arc::new(raw.clone()))
+        } else {
+            typed_data(tensor, dtype).into()
+        };
+        if bytes.len() != size {
+            return Err(format!("it claims {dtype}{dims:?}, {size} bytes, but the file holds {}", bytes.len()));
+        }
+        TensorData::new(dtype, dims, bytes).map_err(|error| error.to_string())
+    }
+
+    fn external(&self, tensor: &TensorProto, size: usize) -> Result<Bytes, String> {
+        let entry = |key: &str| {
+            tensor.external_data.iter().find(|it| it.key == key).map(|it| it.value.as_str())
+        };
+        let number = |key: &str| {
+            entry(key)
+                .map(|text| {
+                    text.parse::<usize>()
+                        .map_err(|_| format!("`{key}` of its external data is `{text}`, not a size"))
+                })
+                .transpose()
+        };
+        let location = entry("location").ok_or("its data is external but has no location")?;
+        let file = self.file(location)?;
+        let offset = number("offset")?.unwrap_or(0);
+        let length = number("length")?.unwrap_or(size);
+        offset
+            .checked_add(length)
+            .and_then(|end| Bytes::new(Arc::new(file.clone())).slice(offset..end))
+            .ok_or_else(|| {
+                format!(
+                    "its data is bytes {offset}+{length} of `{location}`, which has only {} bytes",
+                    file.len()
+                )
+            })
+    }
+
+    fn file(&self, location: &str) -> Result<prost::bytes::Bytes, String> {
+        let directory = self
+            .directory
+            .as_deref()
+            .ok_or_else(|| format!("its data is in `{location}`, but the model was not read from a file"))?;
+        if !stays_inside(location) {
+            return Err(format!("its data is in `{location}`, which leaves the model's directory"));
+        }
+        let mut mapped = self.mapped.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(bytes) = mapped.get(location) {
+            return Ok(bytes.clone());
+        }
+        let path = directory.join(location);
+        let bytes = map_file(&path)
+            .map_err(|error| format!("its data file `{}` cannot be read: {error}", path.display()))?;
+        mapped.insert(location.to_string(), bytes.clone());
+        Ok(bytes)
+    }
+}
+
+/// Whether a relative path names something below its base, judged by its text.
+fn stays_inside(location: &str) -> bool {
+    !location.is_empty()
+        && !location.contains('\0')
+        && Path::new(location).components().all(|it| matches!(it, Component::Normal(_) | Component::CurDir))
+}
+
+fn has_typed_data(tensor: &TensorProto) -> bool {
+    !(tensor.float_data.is_empty()
+        && tensor.int32_data.is_empty()
+        && tensor.int64_data.is_empty()
+        && tensor.double_data.is_empty()
+        && tensor.uint64_data.is_empty())
+}
+
+/// Little-endian bytes of the field that holds elements of `dtype`.
+fn typed_data(tensor: &TensorProto, dtype: DType) -> Vec<u8> {
+    let narrow = &tensor.int32_data;
+    match dtype {
+        DType::F32 => tensor.float_data.iter().flat_map(|it| it.to_le_bytes()).collect(),
+        DType::F64 => tensor.double_data.iter().flat_map(|it| it.to_le_bytes()).collect(),
+        DType::I64 => tensor.int64_data.iter().flat_map(|it| it.to_le_bytes()).collect(),
+        DType::U64 => tensor.uint64_data.iter().flat_map(|it| it.to_le_bytes()).collect(),
+        DType::U32 => tensor.uint64_data.iter().flat_map(|it| (*it as u32).to_le_bytes()).collect(),
+        DType::I32 => narrow.iter().flat_map(|it| it.to_le_bytes()).collect(),
+        DType::I16 | DType::U16 | DType::F16 | DType::BF16 => {
+            narrow.iter().flat_map(|it| (*it as u16).to_le_bytes()).collect()
+        }
+        DType::I8 | DType::U8 => narrow.iter().map(|it| *it as u8).collect(),
+        DType::Bool => narrow.iter().map(|it| u8::from(*it != 0)).collect(),
+    }
+}

@@ -1,0 +1,203 @@
+//! Everything of a model that cannot be imported, in one list, before anything is built.
+
+use crate::decode::{Model, Opsets, normal_domain};
+use crate::graph::{Body, describe, printable, subgraphs};
+use crate::node::{Attributes, Node};
+use crate::proto::{AttributeProto, NodeProto};
+use crate::table::OpTable;
+use crate::tensor::dtype_of;
+use indexmap::{IndexMap, IndexSet};
+use orogen_ir::diag::{Diagnostic, Diagnostics};
+use std::fmt;
+
+/// Subgraphs and function calls may nest this deep.
+pub(crate) const MAX_NESTING: usize = 64;
+
+/// Something that cannot be imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsupported {
+    /// Where: a node, for example ``node `topk` (TopK)``, or an input or initializer.
+    pub place: String,
+    /// Domain of the operator; empty for standard operators and for what is no node.
+    pub domain: String,
+    /// Operator; empty for what is no node.
+    pub op: String,
+    /// Operator set version of the domain in this model; 0 for what is no node.
+    pub version: i64,
+    /// Why: one clause without a full stop.
+    pub reason: String,
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.op.is_empty() {
+            return write!(f, "{}: {}", self.place, self.reason);
+        }
+        let domain = if self.domain.is_empty() { "ai.onnx" } else { &self.domain };
+        write!(f, "{}, {domain} version {}: {}", self.place, self.version, self.reason)
+    }
+}
+
+/// Lists everything that `table` cannot import of a model, through subgraphs and functions.
+///
+/// # Errors
+/// When the graph itself is broken: a cycle, an undefined or twice defined value.
+pub fn unsupported(model: &Model, table: &OpTable) -> Result<Vec<Unsupported>, Diagnostics> {
+    let mut walk = Walk { model, table, found: Vec::new(), visited: IndexSet::new() };
+    let names = Scope { defined: IndexSet::new(), parent: None };
+    walk.inputs();
+    walk.body(model.graph().into(), &names, &model.opsets, &IndexMap::new(), 0)?;
+    Ok(walk.found)
+}
+
+/// The list as one diagnostic, or `Ok` when it is empty.
+pub(crate) fn report(found: &[Unsupported]) -> Result<(), Diagnostic> {
+    if found.is_empty() {
+        return Ok(());
+    }
+    let count = match found.len() {
+        1 => "1 part of the model is".to_string(),
+        n => format!("{n} parts of the model are"),
+    };
+    let mut diagnostic = Diagnostic::error("X009", format!("{count} not supported"));
+    for item in found {
+        diagnostic = diagnostic.note(item.to_string());
+    }
+    Err(diagnostic)
+}
+
+struct Walk<'m> {
+    model: &'m Model,
+    table: &'m OpTable,
+    found: Vec<Unsupported>,
+    /// Functions that have been looked into, by index.
+    visited: IndexSet<usize>,
+}
+
+/// Names that a graph's subgraphs may use.
+struct Scope<'a> {
+    defined: IndexSet<&'a str>,
+    parent: Option<&'a Scope<'a>>,
+}
+
+impl Scope<'_> {
+    fn defines(&self, name: &str) -> bool {
+        self.defined.contains(name) || self.parent.is_some_and(|it| it.defines(name))
+    }
+}
+
+impl<'m> Walk<'m> {
+    fn other(&mut self, place: String, reason: String) {
+        self.found.push(Unsupported {
+            place,
+            domain: String::new(),
+            op: String::new(),
+            version: 0,
+            reason,
+        });
+    }
+
+    /// Types of the model's inputs.
+    fn inputs(&mut self) {
+        let graph = self.model.graph();
+        let constants: IndexSet<&str> = graph.initializer.iter().map(|it| it.name.as_str()).collect();
+        for input in graph.input.iter().filter(|it| !constants.contains(it.name.as_str())) {
+            let Some(ty) = &input.r#type else { continue };
+            let reason = match &ty.tensor_type {
+                Some(tensor) => dtype_of(tensor.elem_type).err(),
+                None if ty.sequence_type.is_some() => Some("sequences are not supported".into()),
+                None if ty.map_type.is_some() => Some("maps are not supported".into()),
+                None if ty.optional_type.is_some() => Some("optional inputs are not supported".into()),
+                None if ty.sparse_tensor_type.is_some() => Some("sparse tensors are not supported".into()),
+                None => None,
+            };
+            if let Some(reason) = reason {
+                self.other(format!("input `{}`", printable(&input.name)), reason);
+            }
+        }
+    }
+
+    fn body(
+        &mut self,
+        body: Body<'m>,
+        outer: &Scope<'_>,
+        opsets: &Opsets,
+        attributes: &Attributes<'m>,
+        depth: usize,
+    ) -> Result<(), Diagnostic> {
+        if depth > MAX_NESTING {
+            return Err(Diagnostic::error(
+                "X012",
+                format!("subgraphs and functions nest deeper than {MAX_NESTING} levels"),
+            ));
+        }
+        let schedule = body.schedule(&|name| outer.defines(name))?;
+        let mut defined: IndexSet<&str> = body.inputs().collect();
+        if let Some(graph) = body.graph {
+            for tensor in &graph.initializer {
+                defined.insert(&tensor.name);
+                if let (true, Err(reason)) =
+                    (schedule.used.contains(tensor.name.as_str()), dtype_of(tensor.data_type))
+                {
+                    self.other(format!("initializer `{}`", printable(&tensor.name)), reason);
+                }
+            }
+            for sparse in &graph.sparse_initializer {
+                let name = sparse.values.as_ref().map_or("", |it| &it.name);
+                self.other(
+                    format!("initializer `{}`", printable(name)),
+                    "sparse tensors are not supported".into(),
+                );
+            }
+        }
+        defined.extend(schedule.order.iter().flat_map(|it| it.output.iter()).map(String::as_str));
+        let scope = Scope { defined, parent: Some(outer) };
+        for node in schedule.order {
+            self.node(node, &scope, opsets, attributes, depth)?;
+        }
+        Ok(())
+    }
+
+    fn node(
+        &mut self,
+        proto: &'m NodeProto,
+        scope: &Scope<'_>,
+        opsets: &Opsets,
+        attributes: &Attributes<'m>,
+        depth: usize,
+    ) -> Result<(), Diagnostic> {
+        let node = Node::new(proto, attributes, opsets);
+        let domain = normal_domain(&proto.domain);
+        if let Some((index, callee)) = self.model.callee(proto, self.table) {
+            if self.visited.insert(index) {
+                let outside = Scope { defined: IndexSet::new(), parent: None };
+                let bound = bind(&node, &callee.attribute_proto);
+                let mut opsets = self.model.opsets.clone();
+                opsets.extend(crate::decode::opsets(&callee.opset_import));
+                self.body(callee.into(), &outside, &opsets, &bound, depth + 1)?;
+            }
+            return Ok(());
+        }
+        let entry = self.table.find(domain, &proto.op_type, node.opset());
+        if let Err(reason) = entry.and_then(|entry| entry.check(&node)) {
+            self.found.push(Unsupported {
+                place: describe(proto),
+                domain: domain.to_string(),
+                op: proto.op_type.clone(),
+                version: node.opset(),
+                reason,
+            });
+        }
+        for (_, graph) in subgraphs(proto) {
+            self.body(graph.into(), scope, opsets, attributes, depth + 1)?;
+        }
+        Ok(())
+    }
+}
+
+/// Attribute values inside a function: those of the call, else the defaults.
+pub(crate) fn bind<'m>(call: &Node<'m>, defaults: &'m [AttributeProto]) -> Attributes<'m> {
+    let mut bound: Attributes<'m> = defaults.iter().map(|it| (it.name.as_str(), it)).collect();
+    bound.extend(call.attributes().iter().map(|(name, it)| (*name, *it)));
+    bound
+}

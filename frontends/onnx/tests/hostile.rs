@@ -1,0 +1,416 @@
+//! Law X1: files that are no models, broken models, and names of every kind.
+
+mod common;
+
+use common::*;
+use orogen_ir::types::DType;
+use orogen_onnx::proto::*;
+use orogen_onnx::{Model, Options, import, unsupported};
+use prost::Message;
+
+fn relu(name: &str) -> ModelProto {
+    model(18, graph(vec![f32_input(name, &[2, 3])], vec![], vec![node("Relu", &[name], &["y"], vec![])], &["y"]))
+}
+
+fn run(model: ModelProto) -> Result<Recorder, String> {
+    let mut sink = Recorder::default();
+    let model = Model::from_bytes(model.encode_to_vec()).map_err(|it| it.to_string())?;
+    import(&model, &Options::default(), &mut sink).map_err(|it| it.to_string())?;
+    Ok(sink)
+}
+
+fn refused(model: ModelProto, text: &str) {
+    let error = run(model).map(|_| ()).expect_err("the model is refused");
+    assert!(error.contains(text), "`{text}` is not in: {error}");
+}
+
+#[test]
+fn files_that_are_no_models_are_named() {
+    for (bytes, text) in [
+        (&b""[..], "an empty file"),
+        (b"PK\x03\x04rest", "a zip archive"),
+        (b"\x80\x02}q\x00", "a Python pickle"),
+        (b"GGUF\x03\0\0\0", "a GGUF file"),
+        (b"\x1c\0\0\0TFL3", "a TensorFlow Lite model"),
+        (b"{\"model\": 1}", "a text file"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+        (b"\x7fELF\x02\x01\x01", "an ELF file"),
+        (b"\x10\x02\0\0\0\0\0\0{\"__metadata__\":{}", "a safetensors file"),
+        (b"\x08\x08", "it has no graph"),
+        (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "the protobuf decoder says"),
+    ] {
+        let error = Model::from_bytes(bytes).unwrap_err().to_string();
+        assert!(error.contains(text), "`{text}` is not in: {error}");
+    }
+}
+
+#[test]
+fn a_missing_file_and_a_directory_are_errors() {
+    let error = Model::open("/nonexistent/model.onnx").unwrap_err().to_string();
+    assert!(error.contains("X001") && error.contains("/nonexistent/model.onnx"), "{error}");
+    assert!(Model::open(std::env::temp_dir()).unwrap_err().to_string().contains("directory"));
+}
+
+#[test]
+fn every_truncation_and_every_flipped_byte_is_survived() {
+    let mut proto = relu("x");
+    let graph = proto.graph.as_mut().unwrap();
+    graph.node.push(node("Add", &["y", "w"], &["z"], vec![ints("axes", &[1, 2])]));
+    graph.initializer.push(f32_tensor("w", &[3], &[1.0, 2.0, 3.0]));
+    graph.output.push(named("z"));
+    let bytes = proto.encode_to_vec();
+    let survive = |bytes: Vec<u8>| {
+        if let Ok(model) = Model::from_bytes(bytes) {
+            let _ = import(&model, &Options::default(), &mut Recorder::default());
+        }
+    };
+    assert!(run(proto).is_ok());
+    for end in 0..bytes.len() {
+        survive(bytes[..end].to_vec());
+    }
+    for i in 0..bytes.len() {
+        for flip in [0x01, 0x80, 0xff] {
+            let mut bytes = bytes.clone();
+            bytes[i] ^= flip;
+            survive(bytes);
+        }
+    }
+}
+
+#[test]
+fn random_bytes_are_survived() {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    for _ in 0..2000 {
+        let bytes: Vec<u8> = (0..64)
+            .map(|_| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                state as u8
+            })
+            .collect();
+        if let Ok(model) = Model::from_bytes(bytes) {
+            let _ = import(&model, &Options::default(), &mut Recorder::default());
+        }
+    }
+}
+
+#[test]
+fn deep_nesting_is_an_error() {
+    let mut inner = graph(vec![], vec![], vec![node("Identity", &["x"], &["r"], vec![])], &["r"]);
+    for _ in 0..40 {
+        let branch = node(
+            "If",
+            &["c"],
+            &["r"],
+            vec![graph_attr("then_branch", inner.clone()), graph_attr("else_branch", graph(vec![], vec![], vec![node("Identity", &["x"], &["r"], vec![])], &["r"]))],
+        );
+        inner = graph(vec![], vec![], vec![branch], &["r"]);
+    }
+    inner.input = vec![f32_input("x", &[2]), value("c", data_type::BOOL, &[])];
+    refused(model(18, inner), "recursion limit");
+}
+
+#[test]
+fn tensors_that_claim_more_than_they_hold_are_refused() {
+    let with = |tensor: TensorProto| {
+        let mut proto = relu("x");
+        let graph = proto.graph.as_mut().unwrap();
+        graph.initializer.push(tensor);
+        graph.node.push(node("Add", &["y", "w"], &["z"], vec![]));
+        graph.output = vec![named("z")];
+        proto
+    };
+    let tensor = |dims: &[i64]| TensorProto {
+        name: "w".into(),
+        dims: dims.to_vec(),
+        data_type: data_type::FLOAT,
+        raw_data: Some(vec![0; 12].into()),
+        ..TensorProto::default()
+    };
+    refused(with(tensor(&[1024, 1024, 768])), "3221225472 bytes, but the file holds 12");
+    refused(with(tensor(&[-3])), "dimension -3 is negative");
+    refused(with(tensor(&[i64::MAX, i64::MAX])), "larger than the address space");
+    refused(with(tensor(&[2])), "8 bytes, but the file holds 12");
+    refused(with(TensorProto { data_type: 8, ..tensor(&[3]) }), "element type string is not supported");
+    refused(with(TensorProto { data_type: 99, ..tensor(&[3]) }), "no element type number 99");
+    let outside = |location: &str| TensorProto {
+        raw_data: None,
+        data_location: 1,
+        external_data: vec![StringStringEntryProto { key: "location".into(), value: location.into() }],
+        ..tensor(&[3])
+    };
+    refused(with(outside("w.bin")), "not read from a file");
+    assert!(run(with(tensor(&[3]))).is_ok());
+}
+
+#[test]
+fn external_data_is_found_beside_the_model_and_nowhere_else() {
+    let folder = std::env::temp_dir().join(format!("orogen-onnx-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("w.bin"), [0u8, 0, 0, 0, 0, 0, 128, 63]).unwrap();
+    let open = |entries: &[(&str, &str)]| {
+        let mut proto = relu("x");
+        let graph = proto.graph.as_mut().unwrap();
+        graph.initializer.push(TensorProto {
+            name: "w".into(),
+            dims: vec![1],
+            data_type: data_type::FLOAT,
+            data_location: 1,
+            external_data: entries
+                .iter()
+                .map(|(key, value)| StringStringEntryProto { key: key.to_string(), value: value.to_string() })
+                .collect(),
+            ..TensorProto::default()
+        });
+        graph.node.push(node("Add", &["y", "w"], &["z"], vec![]));
+        graph.output = vec![named("z")];
+        std::fs::write(folder.join("m.onnx"), proto.encode_to_vec()).unwrap();
+        let mut sink = Recorder::default();
+        let model = Model::open(folder.join("m.onnx")).unwrap();
+        import(&model, &Options::default(), &mut sink)
+            .map(|_| sink.values.iter().find_map(|it| it.data.clone()).unwrap().to_f64())
+            .map_err(|it| it.to_string())
+    };
+    assert_eq!(open(&[("location", "w.bin"), ("offset", "4"), ("length", "4")]), Ok(vec![1.0]));
+    assert_eq!(open(&[("location", "./w.bin"), ("offset", "4")]), Ok(vec![1.0]));
+    for (entries, text) in [
+        (&[("location", "w.bin"), ("offset", "6")][..], "has only 8 bytes"),
+        (&[("location", "w.bin"), ("offset", "18446744073709551615")], "has only 8 bytes"),
+        (&[("location", "w.bin"), ("length", "8")], "4 bytes, but the file holds 8"),
+        (&[("location", "w.bin"), ("offset", "-1")], "not a size"),
+        (&[("location", "../w.bin")], "leaves the model's directory"),
+        (&[("location", "/etc/passwd")], "leaves the model's directory"),
+        (&[("location", "missing.bin")], "cannot be read"),
+        (&[("offset", "0")], "no location"),
+    ] {
+        let error = open(entries).unwrap_err();
+        assert!(error.contains(text), "`{text}` is not in: {error}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn names_may_be_anything() {
+    for name in ["a:0", "x.y", "{\"json\": [1]}", "387", "a b", "ü\n\t", "%1", "size"] {
+        let sink = run(relu(name)).unwrap();
+        assert_eq!(sink.output("y"), "f32[2, 3]");
+        let mut dynamic = relu(name);
+        dynamic.graph.as_mut().unwrap().input = vec![value(name, data_type::FLOAT, &[D::Unknown, D::N(3)])];
+        run(dynamic).unwrap();
+    }
+    refused(relu(""), "the input has no name");
+}
+
+#[test]
+fn broken_graphs_are_refused() {
+    let x = || vec![f32_input("x", &[2])];
+    let cycle = vec![
+        node("Add", &["x", "c"], &["a"], vec![]),
+        node("Relu", &["a"], &["b"], vec![]),
+        node("Neg", &["b"], &["c"], vec![]),
+    ];
+    refused(model(18, graph(x(), vec![], cycle, &["c"])), "the graph has a cycle");
+    let missing = vec![node("Add", &["x", "nowhere"], &["y"], vec![])];
+    refused(model(18, graph(x(), vec![], missing, &["y"])), "nothing defines `nowhere`");
+    refused(model(18, graph(x(), vec![], vec![], &["y"])), "nothing defines the output `y`");
+    let twice = || vec![node("Relu", &["x"], &["y"], vec![]), node("Neg", &["x"], &["y"], vec![])];
+    refused(model(18, graph(x(), vec![], twice(), &["y"])), "defined twice");
+    let twice = vec![f32_input("x", &[2]), f32_input("x", &[2])];
+    refused(model(18, graph(twice, vec![], vec![], &["x"])), "two inputs `x`");
+    refused(model(18, graph(x(), vec![], vec![], &["x", "x"])), "two outputs `x`");
+    refused(model(18, graph(x(), vec![], vec![], &[])), "no outputs");
+    refused(model(18, graph(x(), vec![], vec![node("Add", &["x"], &["y"], vec![])], &["y"])), "operand 1 is missing");
+    refused(model(18, graph(vec![named("x")], vec![], vec![], &["x"])), "no tensor type");
+}
+
+#[test]
+fn nodes_may_come_in_any_order_and_dead_ones_do_not_count() {
+    let nodes = vec![
+        node("Neg", &["b"], &["y"], vec![]),
+        node("NonZero", &["x"], &["dead"], vec![]),
+        node("Abs", &["a"], &["b"], vec![]),
+        node("Relu", &["x"], &["a"], vec![]),
+    ];
+    let sink = run(model(18, graph(vec![f32_input("x", &[2])], vec![], nodes, &["y"]))).unwrap();
+    assert_eq!(sink.names(), ["input x", "relu", "abs", "neg"]);
+}
+
+#[test]
+fn operator_set_versions_are_checked() {
+    let versions = |list: &[(&str, i64)]| {
+        let mut proto = relu("x");
+        proto.opset_import = list
+            .iter()
+            .map(|(domain, version)| OperatorSetIdProto { domain: domain.to_string(), version: *version })
+            .collect();
+        proto
+    };
+    refused(versions(&[("", 6)]), "operator set 6 is older");
+    refused(versions(&[("", 99)]), "operator set 99 is newer");
+    refused(versions(&[]), "does not say which version");
+    assert!(run(versions(&[("ai.onnx", 13)])).is_ok());
+    assert!(run(versions(&[("", 13), ("com.undefined", 5)])).is_ok());
+}
+
+#[test]
+fn everything_unsupported_is_listed_at_once() {
+    let mut custom = node("Frobnicate", &["x"], &["b"], vec![]);
+    custom.domain = "com.example".into();
+    custom.name = "frob".into();
+    let branch = |op: &str| graph(vec![], vec![], vec![node(op, &["x"], &["r"], vec![])], &["r"]);
+    let nodes = vec![
+        node("NonZero", &["x"], &["a"], vec![]),
+        custom,
+        node(
+            "If",
+            &["c"],
+            &["d"],
+            vec![graph_attr("then_branch", branch("Relu")), graph_attr("else_branch", branch("TopK"))],
+        ),
+        node("Cast", &["x"], &["e"], vec![int("to", i64::from(data_type::STRING))]),
+    ];
+    let inputs = vec![f32_input("x", &[2]), value("c", data_type::BOOL, &[]), value("s", data_type::STRING, &[])];
+    let proto = model(18, graph(inputs, vec![], nodes, &["a", "b", "d", "e"]));
+    let model = Model::from_proto(proto).unwrap();
+    let options = Options::default();
+    let found = unsupported(&model, &options.ops).unwrap();
+    let list: Vec<String> = found.iter().map(|it| it.to_string()).collect();
+    for text in [
+        "input `s`: element type string is not supported",
+        "the node of `a` (NonZero), ai.onnx version 18: the size of its result depends on the data",
+        "node `frob` (com.example.Frobnicate), com.example version 1: no operator of the domain `com.example` is known",
+        "the node of `r` (TopK), ai.onnx version 18: sorting is not supported",
+        "the node of `e` (Cast), ai.onnx version 18: element type string is not supported",
+    ] {
+        assert!(list.iter().any(|it| it == text), "`{text}` is not in {list:#?}");
+    }
+    let mut sink = Recorder::default();
+    let error = import(&model, &options, &mut sink).unwrap_err();
+    assert!(sink.log.is_empty(), "law X2");
+    assert_eq!(error.0[0].notes.len(), found.len());
+}
+
+#[test]
+fn dimensions_are_bound_by_name() {
+    let inputs = vec![
+        value("x", data_type::FLOAT, &[D::S("batch"), D::Unknown, D::N(-1), D::N(0), D::N(4)]),
+        value("z", data_type::FLOAT, &[D::S("batch")]),
+    ];
+    let proto = model(18, graph(inputs, vec![], vec![node("Relu", &["x"], &["y"], vec![])], &["y", "z"]));
+    let model = Model::from_proto(proto).unwrap();
+    let mut sink = Recorder::default();
+    let report = import(&model, &Options::default(), &mut sink).unwrap();
+    assert_eq!(report.dims, ["batch", "x_dim1", "x_dim2", "x_dim3"]);
+    assert_eq!(sink.output("y"), "f32[batch, x_dim1, x_dim2, x_dim3, 4]");
+    let mut sink = Recorder::default();
+    let options = Options::default().with_dim("batch", 2).with_dim("x_dim1", 7);
+    let report = import(&model, &options, &mut sink).unwrap();
+    assert_eq!(report.dims, ["x_dim2", "x_dim3"]);
+    assert_eq!(sink.output("y"), "f32[2, 7, x_dim2, x_dim3, 4]");
+    assert_eq!(sink.output("z"), "f32[2]");
+    let error = import(&model, &Options::default().with_dim("bach", 1), &mut Recorder::default()).unwrap_err();
+    assert!(error.to_string().contains("batch, x_dim1, x_dim2, x_dim3"), "{error}");
+}
+
+#[test]
+fn typed_data_of_every_element_type_is_read() {
+    let mut protos = vec![];
+    for (data_type, dtype) in [
+        (data_type::UINT8, DType::U8),
+        (data_type::INT8, DType::I8),
+        (data_type::UINT16, DType::U16),
+        (data_type::INT16, DType::I16),
+        (data_type::INT32, DType::I32),
+        (data_type::BOOL, DType::Bool),
+    ] {
+        let tensor = TensorProto { data_type, int32_data: vec![1, 0, 1], dims: vec![3], ..TensorProto::default() };
+        protos.push((tensor, dtype, [1.0, 0.0, 1.0]));
+    }
+    let bits = |data_type, one: i32| TensorProto {
+        data_type,
+        int32_data: vec![one, 0, one | 0x8000],
+        dims: vec![3],
+        ..TensorProto::default()
+    };
+    protos.push((bits(data_type::FLOAT16, 0x3c00), DType::F16, [1.0, 0.0, -1.0]));
+    protos.push((bits(data_type::BFLOAT16, 0x3f80), DType::BF16, [1.0, 0.0, -1.0]));
+    let wide = |data_type| TensorProto {
+        data_type,
+        uint64_data: vec![5, 0, 7],
+        dims: vec![3],
+        ..TensorProto::default()
+    };
+    protos.push((wide(data_type::UINT32), DType::U32, [5.0, 0.0, 7.0]));
+    protos.push((wide(data_type::UINT64), DType::U64, [5.0, 0.0, 7.0]));
+    let double = TensorProto {
+        data_type: data_type::DOUBLE,
+        double_data: vec![0.5, -2.0, 1e300],
+        dims: vec![3],
+        ..TensorProto::default()
+    };
+    protos.push((double, DType::F64, [0.5, -2.0, 1e300]));
+    for (mut tensor, dtype, expected) in protos {
+        tensor.name = "w".into();
+        let sink = run(model(18, graph(vec![], vec![tensor], vec![], &["w"]))).unwrap();
+        let data = sink.values[0].data.as_ref().unwrap();
+        assert_eq!((data.dtype(), data.to_f64()), (dtype, expected.to_vec()));
+    }
+}
+
+#[test]
+fn functions_are_expanded_with_their_attributes() {
+    let mut reference = float("alpha", 0.0);
+    reference.ref_attr_name = "slope".into();
+    let function = FunctionProto {
+        name: "Leak".into(),
+        domain: "local".into(),
+        input: vec!["a".into()],
+        output: vec!["b".into()],
+        node: vec![
+            node("LeakyRelu", &["a"], &["t"], vec![reference]),
+            node("Neg", &["t"], &["b"], vec![]),
+        ],
+        attribute_proto: vec![float("slope", 0.5)],
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 18 }],
+        ..FunctionProto::default()
+    };
+    let call = |attribute| NodeProto { domain: "local".into(), ..node("Leak", &["x"], &["y"], attribute) };
+    for (attribute, slope) in [(vec![], 0.5), (vec![float("slope", 0.25)], 0.25)] {
+        let mut proto = model(18, graph(vec![f32_input("x", &[2])], vec![], vec![call(attribute)], &["y"]));
+        proto.functions = vec![function.clone()];
+        let sink = run(proto).unwrap();
+        assert_eq!(sink.names(), ["input x", "less", "mul", "where", "neg"]);
+        assert!(sink.values.iter().filter_map(|it| it.data.as_ref()).any(|it| it.to_f64() == [slope]));
+    }
+}
+
+#[test]
+fn functions_that_call_themselves_or_explode_are_refused() {
+    let function = |name: String, callee: &str| FunctionProto {
+        name,
+        domain: "local".into(),
+        input: vec!["a".into()],
+        output: vec!["b".into()],
+        node: vec![
+            NodeProto { domain: "local".into(), ..node(callee, &["a"], &["t"], vec![]) },
+            NodeProto { domain: "local".into(), ..node(callee, &["t"], &["b"], vec![]) },
+        ],
+        ..FunctionProto::default()
+    };
+    let mut proto = model(
+        18,
+        graph(
+            vec![f32_input("x", &[2])],
+            vec![],
+            vec![NodeProto { domain: "local".into(), ..node("F0", &["x"], &["y"], vec![]) }],
+            &["y"],
+        ),
+    );
+    proto.functions = vec![function("F0".into(), "F0")];
+    refused(proto.clone(), "nest deeper");
+    proto.functions = (0..30).map(|i| function(format!("F{i}"), &format!("F{}", i + 1))).collect();
+    let last = FunctionProto { node: vec![node("Relu", &["a"], &["b"], vec![])], ..function("F30".into(), "") };
+    proto.functions.push(last);
+    refused(proto, "nodes");
+}
