@@ -137,9 +137,7 @@ impl Model {
             .functions
             .iter()
             .enumerate()
-            .map(|(i, it)| {
-                ((normal_domain(&it.domain).to_string(), it.name.clone(), it.overload.clone()), i)
-            })
+            .map(|(i, it)| ((normal_domain(&it.domain).to_string(), it.name.clone(), it.overload.clone()), i))
             .collect();
         Ok(Model { opsets, proto, loader, functions })
     }

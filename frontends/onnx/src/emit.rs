@@ -253,9 +253,9 @@ impl NodeCx<'_, '_> {
         match size {
             Size::Const(it) => Some(*it),
             Size::Of(value, axis) => self.static_dim(*value, *axis),
-            Size::Product(value, axes) => axes.iter().try_fold(1i64, |product, axis| {
-                product.checked_mul(self.static_dim(*value, *axis)?)
-            }),
+            Size::Product(value, axes) => axes
+                .iter()
+                .try_fold(1i64, |product, axis| product.checked_mul(self.static_dim(*value, *axis)?)),
         }
     }
 

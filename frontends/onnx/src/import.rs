@@ -15,7 +15,7 @@ use orogen_ir::types::Type;
 use std::cell::RefCell;
 
 /// Nodes that a model may have once its functions are expanded and its short loops unrolled.
-const MAX_NODES: usize = 1 << 22;
+const MAX_NODES: usize = 1 << 18;
 
 /// What was imported.
 #[derive(Clone, Debug, Default)]
@@ -129,8 +129,7 @@ impl<'m> Importer<'m> {
     fn model(&mut self, options: &Options, sink: &mut dyn Sink) -> Result<(), Diagnostics> {
         let graph = self.model.graph();
         let constants: IndexSet<&str> = graph.initializer.iter().map(|it| it.name.as_str()).collect();
-        let inputs: Vec<_> =
-            graph.input.iter().filter(|it| !constants.contains(it.name.as_str())).collect();
+        let inputs: Vec<_> = graph.input.iter().filter(|it| !constants.contains(it.name.as_str())).collect();
         let bound = bound_dims(&inputs, &options.dims)?;
 
         let frame = Frame { opsets: self.model.opsets.clone(), attributes: Attributes::new() };
@@ -141,7 +140,9 @@ impl<'m> Importer<'m> {
             sink.set_source(&place);
             let value = sink.input(&input.name, ty.clone()).map_err(|it| it.at(&*place))?;
             if scope.values.insert(&input.name, value).is_some() {
-                return Err(Diagnostic::error("X008", format!("there are two inputs `{}`", input.name)).into());
+                return Err(
+                    Diagnostic::error("X008", format!("there are two inputs `{}`", input.name)).into()
+                );
             }
             self.report.inputs.push((input.name.clone(), ty));
         }
@@ -246,8 +247,7 @@ impl<'m> Importer<'m> {
                 match results.get(i) {
                     Some(value) => scope.values.insert(name, *value),
                     None if schedule.used.contains(name.as_str()) => {
-                        return Err(bad(format!("result {i} (`{name}`) is not supported"))
-                            .at(describe(node)));
+                        return Err(bad(format!("result {i} (`{name}`) is not supported")).at(describe(node)));
                     }
                     None => None,
                 };
@@ -269,7 +269,10 @@ impl<'m> Importer<'m> {
         scope: &Scope<'_, 'm>,
     ) -> Result<Vec<Value>, Diagnostic> {
         self.budget = self.budget.checked_sub(1).ok_or_else(|| {
-            Diagnostic::error("X012", format!("with its functions expanded the model exceeds {MAX_NODES} nodes"))
+            Diagnostic::error(
+                "X012",
+                format!("with its functions expanded the model exceeds {MAX_NODES} nodes"),
+            )
         })?;
         let node = Node::new(proto, &scope.frame.attributes, &scope.frame.opsets);
         let inputs = proto
@@ -289,7 +292,8 @@ impl<'m> Importer<'m> {
         let entry = table
             .find(domain, &proto.op_type, node.opset())
             .map_err(|reason| Diagnostic::error("X009", reason))?;
-        let name = if domain.is_empty() { proto.op_type.clone() } else { format!("{domain}.{}", proto.op_type) };
+        let name =
+            if domain.is_empty() { proto.op_type.clone() } else { format!("{domain}.{}", proto.op_type) };
         *self.report.operators.entry(name).or_default() += 1;
         sink.set_source(&describe(proto));
         entry.convert(&mut NodeCx::new(node, inputs, sink, self, scope))

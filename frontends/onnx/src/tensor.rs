@@ -75,15 +75,17 @@ impl TensorLoader {
             typed_data(tensor, dtype).into()
         };
         if bytes.len() != size {
-            return Err(format!("it claims {dtype}{dims:?}, {size} bytes, but the file holds {}", bytes.len()));
+            return Err(format!(
+                "it claims {dtype}{dims:?}, {size} bytes, but the file holds {}",
+                bytes.len()
+            ));
         }
         TensorData::new(dtype, dims, bytes).map_err(|error| error.to_string())
     }
 
     fn external(&self, tensor: &TensorProto, size: usize) -> Result<Bytes, String> {
-        let entry = |key: &str| {
-            tensor.external_data.iter().find(|it| it.key == key).map(|it| it.value.as_str())
-        };
+        let entry =
+            |key: &str| tensor.external_data.iter().find(|it| it.key == key).map(|it| it.value.as_str());
         let number = |key: &str| {
             entry(key)
                 .map(|text| {

@@ -88,13 +88,7 @@ impl Scope<'_> {
 
 impl<'m> Walk<'m> {
     fn other(&mut self, place: String, reason: String) {
-        self.found.push(Unsupported {
-            place,
-            domain: String::new(),
-            op: String::new(),
-            version: 0,
-            reason,
-        });
+        self.found.push(Unsupported { place, domain: String::new(), op: String::new(), version: 0, reason });
     }
 
     /// Types of the model's inputs.

@@ -9,7 +9,10 @@ use orogen_onnx::{Model, Options, import, unsupported};
 use prost::Message;
 
 fn relu(name: &str) -> ModelProto {
-    model(18, graph(vec![f32_input(name, &[2, 3])], vec![], vec![node("Relu", &[name], &["y"], vec![])], &["y"]))
+    model(
+        18,
+        graph(vec![f32_input(name, &[2, 3])], vec![], vec![node("Relu", &[name], &["y"], vec![])], &["y"]),
+    )
 }
 
 fn run(model: ModelProto) -> Result<Recorder, String> {
@@ -103,7 +106,13 @@ fn deep_nesting_is_an_error() {
             "If",
             &["c"],
             &["r"],
-            vec![graph_attr("then_branch", inner.clone()), graph_attr("else_branch", graph(vec![], vec![], vec![node("Identity", &["x"], &["r"], vec![])], &["r"]))],
+            vec![
+                graph_attr("then_branch", inner.clone()),
+                graph_attr(
+                    "else_branch",
+                    graph(vec![], vec![], vec![node("Identity", &["x"], &["r"], vec![])], &["r"]),
+                ),
+            ],
         );
         inner = graph(vec![], vec![], vec![branch], &["r"]);
     }
@@ -220,7 +229,10 @@ fn broken_graphs_are_refused() {
     refused(model(18, graph(twice, vec![], vec![], &["x"])), "two inputs `x`");
     refused(model(18, graph(x(), vec![], vec![], &["x", "x"])), "two outputs `x`");
     refused(model(18, graph(x(), vec![], vec![], &[])), "no outputs");
-    refused(model(18, graph(x(), vec![], vec![node("Add", &["x"], &["y"], vec![])], &["y"])), "operand 1 is missing");
+    refused(
+        model(18, graph(x(), vec![], vec![node("Add", &["x"], &["y"], vec![])], &["y"])),
+        "operand 1 is missing",
+    );
     refused(model(18, graph(vec![named("x")], vec![], vec![], &["x"])), "no tensor type");
 }
 
@@ -270,7 +282,8 @@ fn everything_unsupported_is_listed_at_once() {
         ),
         node("Cast", &["x"], &["e"], vec![int("to", i64::from(data_type::STRING))]),
     ];
-    let inputs = vec![f32_input("x", &[2]), value("c", data_type::BOOL, &[]), value("s", data_type::STRING, &[])];
+    let inputs =
+        vec![f32_input("x", &[2]), value("c", data_type::BOOL, &[]), value("s", data_type::STRING, &[])];
     let proto = model(18, graph(inputs, vec![], nodes, &["a", "b", "d", "e"]));
     let model = Model::from_proto(proto).unwrap();
     let options = Options::default();
@@ -309,7 +322,8 @@ fn dimensions_are_bound_by_name() {
     assert_eq!(report.dims, ["x_dim2", "x_dim3"]);
     assert_eq!(sink.output("y"), "f32[2, 7, x_dim2, x_dim3, 4]");
     assert_eq!(sink.output("z"), "f32[2]");
-    let error = import(&model, &Options::default().with_dim("bach", 1), &mut Recorder::default()).unwrap_err();
+    let error =
+        import(&model, &Options::default().with_dim("bach", 1), &mut Recorder::default()).unwrap_err();
     assert!(error.to_string().contains("batch, x_dim1, x_dim2, x_dim3"), "{error}");
 }
 
@@ -324,7 +338,8 @@ fn typed_data_of_every_element_type_is_read() {
         (data_type::INT32, DType::I32),
         (data_type::BOOL, DType::Bool),
     ] {
-        let tensor = TensorProto { data_type, int32_data: vec![1, 0, 1], dims: vec![3], ..TensorProto::default() };
+        let tensor =
+            TensorProto { data_type, int32_data: vec![1, 0, 1], dims: vec![3], ..TensorProto::default() };
         protos.push((tensor, dtype, [1.0, 0.0, 1.0]));
     }
     let bits = |data_type, one: i32| TensorProto {
@@ -367,10 +382,7 @@ fn functions_are_expanded_with_their_attributes() {
         domain: "local".into(),
         input: vec!["a".into()],
         output: vec!["b".into()],
-        node: vec![
-            node("LeakyRelu", &["a"], &["t"], vec![reference]),
-            node("Neg", &["t"], &["b"], vec![]),
-        ],
+        node: vec![node("LeakyRelu", &["a"], &["t"], vec![reference]), node("Neg", &["t"], &["b"], vec![])],
         attribute_proto: vec![float("slope", 0.5)],
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 18 }],
         ..FunctionProto::default()
@@ -410,7 +422,8 @@ fn functions_that_call_themselves_or_explode_are_refused() {
     proto.functions = vec![function("F0".into(), "F0")];
     refused(proto.clone(), "nest deeper");
     proto.functions = (0..30).map(|i| function(format!("F{i}"), &format!("F{}", i + 1))).collect();
-    let last = FunctionProto { node: vec![node("Relu", &["a"], &["b"], vec![])], ..function("F30".into(), "") };
+    let last =
+        FunctionProto { node: vec![node("Relu", &["a"], &["b"], vec![])], ..function("F30".into(), "") };
     proto.functions.push(last);
     refused(proto, "nodes");
 }

@@ -206,7 +206,8 @@ fn clip_operands(cx: &mut NodeCx<'_, '_>) -> Single {
     for (i, op) in [(1, "max"), (2, "min")] {
         if let Some(bound) = cx.optional(i) {
             // A bound of shape [1] must not add a dimension to a scalar.
-            let bound = if cx.rank(bound)? > 0 && cx.rank(x)? == 0 { cx.squeeze(bound, &[0])? } else { bound };
+            let bound =
+                if cx.rank(bound)? > 0 && cx.rank(x)? == 0 { cx.squeeze(bound, &[0])? } else { bound };
             x = cx.binary(op, x, bound)?;
         }
     }

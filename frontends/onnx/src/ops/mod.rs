@@ -35,12 +35,39 @@ pub(crate) fn why_missing(name: &str) -> Option<&'static str> {
         | "Bernoulli" => RANDOM,
         "Scan" => "loops over sequences (Scan) are not supported",
         "TopK" => "sorting is not supported",
-        "Attention" | "RotaryEmbedding" | "TensorScatter" | "AffineGrid" | "BlackmanWindow"
-        | "CenterCropPad" | "Col2Im" | "ConvInteger" | "DFT" | "DeformConv" | "Det" | "GridSample"
-        | "HammingWindow" | "HannWindow" | "ImageDecoder" | "LRN" | "LpPool" | "MaxRoiPool"
-        | "MaxUnpool" | "MelWeightMatrix" | "NegativeLogLikelihoodLoss" | "QLinearConv"
-        | "QLinearMatMul" | "ReverseSequence" | "RoiAlign" | "STFT" | "SoftmaxCrossEntropyLoss"
-        | "Adagrad" | "Adam" | "Gradient" | "Momentum" | "BitCast" | "CumProd" => NONE,
+        "Attention"
+        | "RotaryEmbedding"
+        | "TensorScatter"
+        | "AffineGrid"
+        | "BlackmanWindow"
+        | "CenterCropPad"
+        | "Col2Im"
+        | "ConvInteger"
+        | "DFT"
+        | "DeformConv"
+        | "Det"
+        | "GridSample"
+        | "HammingWindow"
+        | "HannWindow"
+        | "ImageDecoder"
+        | "LRN"
+        | "LpPool"
+        | "MaxRoiPool"
+        | "MaxUnpool"
+        | "MelWeightMatrix"
+        | "NegativeLogLikelihoodLoss"
+        | "QLinearConv"
+        | "QLinearMatMul"
+        | "ReverseSequence"
+        | "RoiAlign"
+        | "STFT"
+        | "SoftmaxCrossEntropyLoss"
+        | "Adagrad"
+        | "Adam"
+        | "Gradient"
+        | "Momentum"
+        | "BitCast"
+        | "CumProd" => NONE,
         _ => return None,
     })
 }

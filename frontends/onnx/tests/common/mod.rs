@@ -1,5 +1,5 @@
 //! Models made in memory and a sink that records what it is given.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::ops::{InferCx, OpId, OpRegistry, OpSink, SinkResult};
@@ -59,8 +59,7 @@ impl Recorder {
         let Type::Tensor(ty) = ty else { return format!("{ty:?}") };
         match ty.dims() {
             Some(dims) => {
-                let dims: Vec<String> =
-                    dims.iter().map(|it| self.shapes.display(*it).to_string()).collect();
+                let dims: Vec<String> = dims.iter().map(|it| self.shapes.display(*it).to_string()).collect();
                 format!("{}[{}]", ty.dtype, dims.join(", "))
             }
             None => format!("{}{:?}", ty.dtype, ty.shape),
