@@ -1,0 +1,214 @@
+//! Structured control flow and address arithmetic on a Cranelift function builder.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::{FuncRef, InstBuilder, SigRef, Value};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use cranelift_module::{FuncId, Module};
+
+use crate::vector::encode::{self, DefineError};
+
+/// A function builder with the few words that drivers are written in. All values are 64-bit integers.
+pub(crate) struct Flow<'a, 'f> {
+    pub(crate) b: &'a mut FunctionBuilder<'f>,
+}
+
+impl Flow<'_, '_> {
+    pub(crate) fn int(&mut self, n: i64) -> Value {
+        self.b.ins().iconst(I64, n)
+    }
+
+    pub(crate) fn add(&mut self, a: Value, b: Value) -> Value {
+        self.b.ins().iadd(a, b)
+    }
+
+    pub(crate) fn sub(&mut self, a: Value, b: Value) -> Value {
+        self.b.ins().isub(a, b)
+    }
+
+    pub(crate) fn mul(&mut self, a: Value, b: Value) -> Value {
+        self.b.ins().imul(a, b)
+    }
+
+    pub(crate) fn scale(&mut self, a: Value, by: i64) -> Value {
+        let by = self.int(by);
+        self.mul(a, by)
+    }
+
+    pub(crate) fn offset(&mut self, a: Value, by: i64) -> Value {
+        self.b.ins().iadd_imm_s(a, by)
+    }
+
+    /// `base + a * by`.
+    pub(crate) fn at(&mut self, base: Value, a: Value, by: Value) -> Value {
+        let offset = self.mul(a, by);
+        self.add(base, offset)
+    }
+
+    /// `base + a * by` for a constant factor.
+    pub(crate) fn at_scaled(&mut self, base: Value, a: Value, by: i64) -> Value {
+        let offset = self.scale(a, by);
+        self.add(base, offset)
+    }
+
+    pub(crate) fn min(&mut self, a: Value, b: Value) -> Value {
+        self.pick(IntCC::SignedLessThan, a, b)
+    }
+
+    pub(crate) fn max(&mut self, a: Value, b: Value) -> Value {
+        self.pick(IntCC::SignedGreaterThan, a, b)
+    }
+
+    fn pick(&mut self, condition: IntCC, a: Value, b: Value) -> Value {
+        let holds = self.b.ins().icmp(condition, a, b);
+        self.b.ins().select(holds, a, b)
+    }
+
+    /// 1 if the comparison holds, else 0.
+    pub(crate) fn flag(&mut self, condition: IntCC, a: Value, b: Value) -> Value {
+        let holds = self.b.ins().icmp(condition, a, b);
+        self.b.ins().uextend(I64, holds)
+    }
+
+    /// `⌊a / by⌋` for `a >= 0`, `by > 0`.
+    pub(crate) fn div(&mut self, a: Value, by: Value) -> Value {
+        self.b.ins().udiv(a, by)
+    }
+
+    /// `⌈a / by⌉ * by` for `a >= 0`.
+    pub(crate) fn round_up(&mut self, a: Value, by: i64) -> Value {
+        let more = self.offset(a, by - 1);
+        let by = self.int(by);
+        let whole = self.div(more, by);
+        self.mul(whole, by)
+    }
+
+    /// `for i in (start..end).step_by(step)`.
+    pub(crate) fn range(
+        &mut self,
+        start: Value,
+        end: Value,
+        step: i64,
+        body: impl FnOnce(&mut Flow<'_, '_>, Value),
+    ) {
+        self.iterate(start, end, step, false, body);
+    }
+
+    /// The same, but the body runs at least once.
+    pub(crate) fn range_once(
+        &mut self,
+        start: Value,
+        end: Value,
+        step: i64,
+        body: impl FnOnce(&mut Flow<'_, '_>, Value),
+    ) {
+        self.iterate(start, end, step, true, body);
+    }
+
+    fn iterate(
+        &mut self,
+        start: Value,
+        end: Value,
+        step: i64,
+        once: bool,
+        body: impl FnOnce(&mut Flow<'_, '_>, Value),
+    ) {
+        let i = self.b.declare_var(I64);
+        self.b.def_var(i, start);
+        let (top, done) = (self.b.create_block(), self.b.create_block());
+        if once {
+            self.b.ins().jump(top, &[]);
+        } else {
+            let any = self.b.ins().icmp(IntCC::SignedLessThan, start, end);
+            self.b.ins().brif(any, top, &[], done, &[]);
+        }
+        self.b.switch_to_block(top);
+        let now = self.b.use_var(i);
+        body(&mut Flow { b: self.b }, now);
+        let next = self.b.use_var(i);
+        let next = self.b.ins().iadd_imm_s(next, step);
+        self.b.def_var(i, next);
+        let more = self.b.ins().icmp(IntCC::SignedLessThan, next, end);
+        self.b.ins().brif(more, top, &[], done, &[]);
+        self.b.switch_to_block(done);
+    }
+
+    /// Runs `then` if the comparison holds, else `otherwise`.
+    pub(crate) fn when(
+        &mut self,
+        condition: IntCC,
+        a: Value,
+        b: Value,
+        then: impl FnOnce(&mut Flow<'_, '_>),
+        otherwise: impl FnOnce(&mut Flow<'_, '_>),
+    ) {
+        let holds = self.b.ins().icmp(condition, a, b);
+        let [yes, no, done] = std::array::from_fn(|_| self.b.create_block());
+        self.b.ins().brif(holds, yes, &[], no, &[]);
+        self.b.switch_to_block(yes);
+        then(&mut Flow { b: self.b });
+        self.b.ins().jump(done, &[]);
+        self.b.switch_to_block(no);
+        otherwise(&mut Flow { b: self.b });
+        self.b.ins().jump(done, &[]);
+        self.b.switch_to_block(done);
+    }
+
+    pub(crate) fn call(&mut self, function: FuncRef, args: &[Value]) {
+        self.b.ins().call(function, args);
+    }
+}
+
+/// A function among several, chosen at run time.
+#[derive(Clone)]
+pub(crate) struct Choice {
+    pub(crate) signature: SigRef,
+    /// The functions for 1, 2, … rows.
+    pub(crate) functions: Vec<FuncRef>,
+}
+
+impl Choice {
+    /// The address of the function for `n` of `1..=functions.len()`.
+    pub(crate) fn address(&self, flow: &mut Flow<'_, '_>, n: Value) -> Value {
+        let last = self.functions[self.functions.len() - 1];
+        let mut address = flow.b.ins().func_addr(I64, last);
+        for (i, &function) in self.functions.iter().enumerate().rev().skip(1) {
+            let candidate = flow.b.ins().func_addr(I64, function);
+            let this = flow.b.ins().icmp_imm_s(IntCC::Equal, n, i as i64 + 1);
+            address = flow.b.ins().select(this, candidate, address);
+        }
+        address
+    }
+
+    pub(crate) fn call(&self, flow: &mut Flow<'_, '_>, address: Value, args: &[Value]) {
+        flow.b.ins().call_indirect(self.signature, address, args);
+    }
+}
+
+/// Declares and defines a local function of 64-bit parameters without a result.
+///
+/// `import` makes references to other functions of the module before the body is built.
+pub(crate) fn define<T>(
+    module: &mut dyn Module,
+    name: &str,
+    params: usize,
+    import: impl FnOnce(&mut dyn Module, &mut cranelift_codegen::ir::Function) -> T,
+    body: impl FnOnce(&mut Flow<'_, '_>, &[Value], T),
+) -> Result<FuncId, DefineError> {
+    let id = encode::declare(module, name, params)?;
+    let mut context = module.make_context();
+    context.func.signature = encode::clif::signature(params, encode::call_conv(module));
+    let imported = import(module, &mut context.func);
+    let mut storage = FunctionBuilderContext::new();
+    let mut builder = FunctionBuilder::new(&mut context.func, &mut storage);
+    let entry = builder.create_block();
+    builder.append_block_params_for_function_params(entry);
+    builder.switch_to_block(entry);
+    let args = builder.block_params(entry).to_vec();
+    body(&mut Flow { b: &mut builder }, &args, imported);
+    builder.ins().return_(&[]);
+    builder.seal_all_blocks();
+    builder.finalize(module.isa().frontend_config());
+    module.define_function(id, &mut context)?;
+    Ok(id)
+}

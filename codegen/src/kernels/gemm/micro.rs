@@ -1,0 +1,271 @@
+//! The innermost tile: `rows` by `vectors` accumulators over all of `k`.
+
+use super::{Source, Tile};
+use crate::kernels::epilogue::{self, Bound, Step};
+use crate::vector::{Addr, Builder, IReg, IntCompare, IntOp, MReg, Program, Size, VReg};
+
+/// Steps of `k` in one iteration of the loop.
+const UNROLL: i64 = 4;
+
+/// Accumulators that keep two FMA units busy: latency 4 times 2.
+const IN_FLIGHT: u32 = 8;
+
+/// A tile kernel to be generated.
+///
+/// Its parameters, all 64-bit:
+///
+/// | name | meaning |
+/// |---|---|
+/// | `a` | first element of the tile's rows of A |
+/// | `b` | first element of the tile's columns of B |
+/// | `c` | first element of the tile of C |
+/// | `k` | depth, at least 0 |
+/// | `ldc` | row stride of C in bytes |
+/// | `columns` | valid columns, 1 to `vectors * VL`; the others are not stored |
+/// | `accumulate` | not 0: add to what C holds |
+/// | `last` | not 0: apply the epilogue |
+/// | `lda` | only if A is direct: its row stride in bytes |
+/// | `ldb` | only if B is direct: its row stride in bytes |
+/// | … | operands of the epilogue: [`epilogue::params`] |
+#[derive(Debug, Clone)]
+pub struct Micro {
+    /// Size of the full tile.
+    pub tile: Tile,
+    /// Rows computed: 1 to `tile.rows`. Packed panels of A have `tile.rows` columns whatever this is.
+    pub rows: u32,
+    /// Where A comes from.
+    pub a: Source,
+    /// Where B comes from.
+    pub b: Source,
+    /// What happens to the result.
+    pub epilogue: Vec<Step>,
+}
+
+impl Micro {
+    /// The number of parameters of the program.
+    pub fn params(&self) -> usize {
+        8 + usize::from(self.a == Source::Direct)
+            + usize::from(self.b == Source::Direct)
+            + epilogue::params(&self.epilogue)
+    }
+
+    /// The program.
+    pub fn program(&self) -> Program {
+        let mut b = Builder::new(format!("gemm_{}x{}", self.rows, self.tile.vectors));
+        let [pa, pb, pc, k, ldc, columns, accumulate, last] = b.params();
+        let lda = (self.a == Source::Direct).then(|| b.param());
+        let ldb = (self.b == Source::Direct).then(|| b.param());
+        let bound = epilogue::bind(&mut b, &self.epilogue);
+        let (rows, vectors) = (self.rows as usize, self.tile.vectors as usize);
+
+        // With few accumulators, steps of k alternate between several sets of them.
+        let sets = (IN_FLIGHT / (self.rows * self.tile.vectors)).clamp(1, UNROLL as u32) as usize;
+        let sets = if sets == 3 { 2 } else { sets };
+        let acc: Vec<Vec<Vec<VReg>>> = (0..sets)
+            .map(|_| (0..rows).map(|_| (0..vectors).map(|_| b.splat(0.0)).collect()).collect())
+            .collect();
+
+        let tile = Operands { micro: self, a: self.row_pointers(&mut b, pa, lda), lda, b: pb, ldb };
+        let full = Size::lanes(vectors as i64);
+        let loop_over_k = |b: &mut Builder, masks: Option<&[MReg]>| {
+            let blocks = b.int_op(IntOp::ShiftRight, k, UNROLL.ilog2() as i64);
+            b.repeat(blocks, |b| {
+                for u in 0..UNROLL {
+                    tile.step(b, u, &acc[u as usize % sets], masks);
+                }
+                tile.advance(b, UNROLL);
+            });
+            let rest = b.int_op(IntOp::And, k, UNROLL - 1);
+            b.repeat(rest, |b| {
+                tile.step(b, 0, &acc[0], masks);
+                tile.advance(b, 1);
+            });
+        };
+        if self.b == Source::Direct {
+            b.when_else(
+                IntCompare::Eq,
+                columns,
+                full,
+                |b| loop_over_k(b, None),
+                |b| {
+                    let masks = column_masks(b, columns, vectors);
+                    loop_over_k(b, Some(&masks));
+                },
+            );
+        } else {
+            loop_over_k(&mut b, None);
+        }
+        for set in 1..sets {
+            for r in 0..rows {
+                for j in 0..vectors {
+                    let sum = acc[0][r][j];
+                    b.binary_into(crate::vector::BinaryOp::Add, sum, sum, acc[set][r][j]);
+                }
+            }
+        }
+
+        let result =
+            Result { acc: &acc[0], c: pc, ldc, accumulate, last, bound: &bound, steps: &self.epilogue };
+        let light = epilogue::is_light(&self.epilogue);
+        b.when_else(
+            IntCompare::Eq,
+            columns,
+            full,
+            |b| result.finish(b, None, light),
+            |b| {
+                let masks = column_masks(b, columns, vectors);
+                result.finish(b, Some(&masks), light);
+            },
+        );
+        if !light {
+            b.when(IntCompare::Ne, last, 0, |b| {
+                let masks = column_masks(b, columns, vectors);
+                b.repeat(self.rows as i64, |b| {
+                    for (j, &mask) in masks.iter().enumerate() {
+                        let at = Addr::new(pc).offset(Size::vectors(j as i64));
+                        let value = b.load(at, Some(mask));
+                        let value = epilogue::apply(b, &self.epilogue, &bound, value, j as i64, Some(mask));
+                        b.store(value, at, Some(mask));
+                    }
+                    b.bump(pc, ldc);
+                    epilogue::next_row(b, &bound);
+                });
+            });
+        }
+        b.finish()
+    }
+
+    /// For direct rows: a pointer to every third row, from which two more are reached by an index.
+    fn row_pointers(&self, b: &mut Builder, a: IReg, lda: Option<IReg>) -> Vec<IReg> {
+        let mut pointers = vec![a];
+        if let Some(lda) = lda {
+            for _ in 1..self.rows.div_ceil(3) {
+                let last = pointers[pointers.len() - 1];
+                let two = b.int_op(IntOp::ShiftLeft, lda, 1);
+                let three = b.int_add(two, lda);
+                pointers.push(b.int_add(last, three));
+            }
+        }
+        pointers
+    }
+}
+
+/// A mask for each vector of the tile's columns.
+fn column_masks(b: &mut Builder, columns: IReg, vectors: usize) -> Vec<MReg> {
+    (0..vectors)
+        .map(|j| {
+            let left = b.int_op(IntOp::Sub, columns, Size::lanes(j as i64));
+            b.first(left)
+        })
+        .collect()
+}
+
+/// Where the steps of `k` read.
+struct Operands<'m> {
+    micro: &'m Micro,
+    a: Vec<IReg>,
+    lda: Option<IReg>,
+    b: IReg,
+    ldb: Option<IReg>,
+}
+
+impl Operands<'_> {
+    /// One step of `k`, `u` steps after the pointers.
+    fn step(&self, b: &mut Builder, u: i64, acc: &[Vec<VReg>], masks: Option<&[MReg]>) {
+        let vectors = self.micro.tile.vectors;
+        let columns: Vec<VReg> = (0..i64::from(vectors))
+            .map(|j| {
+                let row = match self.ldb {
+                    None => Addr::new(self.b).offset(Size::vectors(u * i64::from(vectors))),
+                    Some(_) => Addr::new(self.b),
+                };
+                b.load(row.offset(Size::vectors(j)), masks.map(|m| m[j as usize]))
+            })
+            .collect();
+        if let Some(ldb) = self.ldb {
+            b.bump(self.b, ldb);
+        }
+        for (r, acc) in acc.iter().enumerate() {
+            let at = match self.lda {
+                None => Addr::new(self.a[0]).offset(4 * (u * i64::from(self.micro.tile.rows) + r as i64)),
+                Some(lda) => {
+                    let base = Addr::new(self.a[r / 3]).offset(4 * u);
+                    match r % 3 {
+                        0 => base,
+                        1 => base.indexed(lda, 1),
+                        _ => base.indexed(lda, 2),
+                    }
+                }
+            };
+            let element = b.load_splat(at);
+            for (&acc, &column) in acc.iter().zip(&columns) {
+                b.fma_into(acc, element, column);
+            }
+        }
+    }
+
+    /// Moves the pointers by `steps` of `k`.
+    fn advance(&self, b: &mut Builder, steps: i64) {
+        let width = if self.lda.is_some() { 1 } else { i64::from(self.micro.tile.rows) };
+        for &p in &self.a {
+            b.bump(p, 4 * steps * width);
+        }
+        if self.ldb.is_none() {
+            b.bump(self.b, Size::vectors(steps * i64::from(self.micro.tile.vectors)));
+        }
+    }
+}
+
+/// What happens after the loop over `k`.
+struct Result<'m> {
+    acc: &'m [Vec<VReg>],
+    c: IReg,
+    ldc: IReg,
+    accumulate: IReg,
+    last: IReg,
+    bound: &'m [Bound],
+    steps: &'m [Step],
+}
+
+impl Result<'_> {
+    /// Runs `body` on every register of the tile with its address.
+    fn each(
+        &self,
+        b: &mut Builder,
+        masks: Option<&[MReg]>,
+        operands: bool,
+        mut body: impl FnMut(&mut Builder, VReg, Addr, i64, Option<MReg>),
+    ) {
+        let c = b.int_move(self.c);
+        for (r, row) in self.acc.iter().enumerate() {
+            for (j, &value) in row.iter().enumerate() {
+                let at = Addr::new(c).offset(Size::vectors(j as i64));
+                body(b, value, at, j as i64, masks.map(|m| m[j]));
+            }
+            if r + 1 < self.acc.len() {
+                b.bump(c, self.ldc);
+                if operands {
+                    epilogue::next_row(b, self.bound);
+                }
+            }
+        }
+    }
+
+    fn finish(&self, b: &mut Builder, masks: Option<&[MReg]>, light: bool) {
+        b.when(IntCompare::Ne, self.accumulate, 0, |b| {
+            self.each(b, masks, false, |b, value, at, _, mask| {
+                let old = b.load(at, mask);
+                b.binary_into(crate::vector::BinaryOp::Add, value, value, old);
+            });
+        });
+        if light && !self.steps.is_empty() {
+            b.when(IntCompare::Ne, self.last, 0, |b| {
+                self.each(b, masks, true, |b, value, _, j, mask| {
+                    let done = epilogue::apply(b, self.steps, self.bound, value, j, mask);
+                    b.assign(value, done);
+                });
+            });
+        }
+        self.each(b, masks, false, |b, value, at, _, mask| b.store(value, at, mask));
+    }
+}

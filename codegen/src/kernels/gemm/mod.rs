@@ -1,0 +1,53 @@
+//! Matrix multiplication: tile kernels, packing, and the blocked driver around them.
+//!
+//! `C[m][n] = epilogue(Σ_k A[m][k] · B[k][n])`, all `f32`, row-major with any row stride.
+//!
+//! Packed operands are panels over all of `k`:
+//! A is `[⌈m / rows⌉][k][rows]`, B is `[⌈n / columns⌉][k][columns]`, with `rows` and `columns` of the [`Tile`].
+//! Panels know no blocking of `k`, so constant weights are packed at compile time and any driver can use them.
+
+mod driver;
+mod micro;
+mod pack;
+
+pub(crate) use driver::operands_at;
+pub use driver::{Gemm, Layout};
+pub use micro::Micro;
+pub use pack::{pack_rows, pack_transposed};
+
+use crate::vector::Isa;
+
+/// The register tile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Tile {
+    /// Rows of A.
+    pub rows: u32,
+    /// Vectors of columns of B.
+    pub vectors: u32,
+}
+
+impl Tile {
+    /// The tile that leaves just enough registers for the operands: 28 accumulators of 32 on AVX-512, 12 of 16 on AVX2.
+    /// Through Cranelift, 4 by 2 keeps the moves around its two-operand multiply-add in registers.
+    pub fn of(isa: Isa) -> Tile {
+        match isa {
+            Isa::Clif128 => Tile { rows: 4, vectors: 2 },
+            Isa::Avx2 => Tile { rows: 6, vectors: 2 },
+            Isa::Avx512 => Tile { rows: 14, vectors: 2 },
+        }
+    }
+
+    /// Columns of the tile.
+    pub fn columns(self, isa: Isa) -> u32 {
+        self.vectors * isa.lanes()
+    }
+}
+
+/// Where a tile kernel reads an operand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// From a packed panel.
+    Packed,
+    /// From the row-major matrix.
+    Direct,
+}

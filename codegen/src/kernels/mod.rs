@@ -1,0 +1,5 @@
+//! Generators of kernels, as vector programs and as Cranelift functions around them.
+
+pub mod epilogue;
+mod flow;
+pub mod gemm;
