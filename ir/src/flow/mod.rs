@@ -18,9 +18,19 @@
 //! * **F10** Names of functions, kernels, externs, parameters and outputs are unique.
 //! * **F11** Branches of an `If` and the body of a `While` return values that match the declared results.
 
+mod builder;
 mod data;
+mod infer;
+mod query;
+mod relate;
 
+pub use builder::FlowBuilder;
 pub use data::{
     Binding, BindingId, Block, BlockId, BlockKind, Definition, Extern, Function, Module, Output, Parameter,
     Region, RegionId, Rhs, Scope, Value, ValueDef, ValueId,
 };
+pub use infer::{
+    InferEnv, Inferred, Signatures, constant_of_type, constant_type, effects_of, infer, region_effects,
+};
+pub use query::User;
+pub use relate::{Join, JoinElements, bound_symbols, implies, map_dims, match_type, visit_dims};

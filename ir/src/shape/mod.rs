@@ -13,6 +13,7 @@ mod lexer;
 mod parse;
 mod poly;
 mod prove;
+mod scope;
 mod simplify;
 pub mod testing;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use eval::Env;
 pub use facts::{Constraint, Contradiction};
 pub use lexer::ParseDimError;
 pub use poly::{Atom, AtomId, Factor, MAX_DEGREE, MAX_TERMS, Poly};
+pub use scope::SavedFacts;
 
 /// Handle of an interned symbolic integer.
 ///

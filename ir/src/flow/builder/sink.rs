@@ -1,0 +1,171 @@
+//! The builder as what importers write into.
+
+use super::{FlowBuilder, Output, Parameter, Rhs, Scope, Value, ValueDef, ValueId};
+use crate::diag::Diagnostic;
+use crate::flow::relate::{implies, visit_dims};
+use crate::ops::{OpId, OpRegistry, OpSink, SinkResult};
+use crate::shape::{Constraint, Dim, ShapeCx, Truth};
+use crate::text::type_text;
+use crate::types::{Attrs, ShapeInfo, TensorData, Type};
+
+impl OpSink for FlowBuilder<'_> {
+    type Value = ValueId;
+
+    fn ops(&self) -> &OpRegistry {
+        self.ops
+    }
+
+    fn shapes(&mut self) -> &mut ShapeCx {
+        &mut self.module.shapes
+    }
+
+    fn set_source(&mut self, source: &str) {
+        source.clone_into(&mut self.source);
+    }
+
+    fn input(&mut self, name: &str, ty: Type) -> Result<ValueId, Diagnostic> {
+        if self.frames.len() > 1 {
+            let message = format!("input `{name}` is declared inside a branch or a loop");
+            return Err(self.located(Diagnostic::error("B004", message)));
+        }
+        if self.function.params.iter().any(|it| it.name == name) {
+            return Err(self.located(Diagnostic::error("B002", format!("two inputs are called `{name}`"))));
+        }
+        self.bind_symbols(&ty);
+        let def = ValueDef::Param(self.function.params.len() as u32);
+        let value =
+            self.function.values.alloc(Value { ty, def, scope: Scope::Region, name: Some(name.to_owned()) });
+        self.function.params.push(Parameter { name: name.to_owned(), value });
+        Ok(value)
+    }
+
+    fn constant(&mut self, name: &str, data: TensorData) -> ValueId {
+        self.add_constant(name, data)
+    }
+
+    fn emit(&mut self, op: OpId, attrs: Attrs, args: &[ValueId]) -> SinkResult<ValueId> {
+        self.push(Rhs::Op { op, attrs, args: args.into() })
+    }
+
+    fn type_of(&self, value: ValueId) -> &Type {
+        self.type_at(value)
+    }
+
+    fn constant_data(&self, value: ValueId) -> Option<&TensorData> {
+        self.data_of(value)
+    }
+
+    fn match_cast(&mut self, value: ValueId, ty: Type) -> Result<ValueId, Diagnostic> {
+        let from = self.type_at(value).clone();
+        let mut pairs = Vec::new();
+        if !pair_dims(&from, &ty, &mut pairs) {
+            return Err(self.located(self.mismatch(&from, &ty)));
+        }
+        let mut dims = Vec::new();
+        visit_dims(&ty, &mut |dim| dims.push(dim));
+        let news = dims.iter().any(|dim| !self.is_bound(*dim));
+        if !news && implies(&self.module.shapes, &from, &ty) {
+            return Ok(value);
+        }
+        if pairs.iter().any(|(a, b)| self.module.shapes.prove_eq(*a, *b) == Truth::Never) {
+            return Err(self.located(self.mismatch(&from, &ty)));
+        }
+        self.bind_symbols(&ty);
+        if let Some(dim) = dims.iter().find(|dim| !self.is_bound(**dim)) {
+            let message = format!("no value binds all symbols of `{}`", self.module.shapes.display(*dim));
+            return Err(self.located(
+                Diagnostic::error("B015", message)
+                    .help("a symbol is bound by a dimension or an element that is the symbol itself"),
+            ));
+        }
+        let result = self.append(Rhs::MatchCast { value, ty: ty.clone() }, [ty])[0];
+        for (a, b) in pairs {
+            if let Err(contradiction) = self.module.shapes.assume(Constraint::Eq(a, b)) {
+                let diagnostic = Diagnostic::error("S001", "the asserted type contradicts what is known");
+                return Err(self.located(diagnostic.note(contradiction.to_string())));
+            }
+        }
+        Ok(result)
+    }
+
+    fn if_else(
+        &mut self,
+        cond: ValueId,
+        then_branch: &mut dyn FnMut(&mut Self) -> SinkResult<ValueId>,
+        else_branch: &mut dyn FnMut(&mut Self) -> SinkResult<ValueId>,
+    ) -> SinkResult<ValueId> {
+        self.build_if(cond, then_branch, else_branch)
+    }
+
+    fn while_loop(
+        &mut self,
+        init: &[ValueId],
+        cond: &mut dyn FnMut(&mut Self, &[ValueId]) -> Result<ValueId, Diagnostic>,
+        body: &mut dyn FnMut(&mut Self, &[ValueId]) -> SinkResult<ValueId>,
+    ) -> SinkResult<ValueId> {
+        self.build_while(init, cond, body)
+    }
+
+    fn output(&mut self, name: &str, value: ValueId) -> Result<(), Diagnostic> {
+        if self.frames.len() > 1 {
+            let message = format!("output `{name}` is declared inside a branch or a loop");
+            return Err(self.located(Diagnostic::error("B004", message)));
+        }
+        if self.function.outputs.iter().any(|it| it.name == name) {
+            return Err(self.located(Diagnostic::error("B002", format!("two outputs are called `{name}`"))));
+        }
+        self.touch(value, None);
+        self.function.outputs.push(Output { name: name.to_owned() });
+        let body = self.function.body;
+        self.function.regions[body].results.push(value);
+        Ok(())
+    }
+}
+
+impl FlowBuilder<'_> {
+    fn mismatch(&self, from: &Type, to: &Type) -> Diagnostic {
+        let (from, to) = (type_text(&self.module.shapes, from), type_text(&self.module.shapes, to));
+        Diagnostic::error("B016", format!("a value of type `{from}` is never a `{to}`"))
+    }
+}
+
+/// Whether a value of type `from` can be a `to`, as far as kinds, element types and ranks go; collects the
+/// dimensions that are known on both sides.
+fn pair_dims(from: &Type, to: &Type, pairs: &mut Vec<(Dim, Dim)>) -> bool {
+    match (from, to) {
+        (Type::Tensor(a), Type::Tensor(b)) => {
+            if let (Some(a), Some(b)) = (&a.elements, &b.elements) {
+                if a.len() != b.len() {
+                    return false;
+                }
+                pairs.extend(a.iter().copied().zip(b.iter().copied()));
+            }
+            a.dtype == b.dtype && pair_shapes(&a.shape, &b.shape, pairs)
+        }
+        (Type::Shape(a), Type::Shape(b)) => pair_shapes(a, b, pairs),
+        (Type::Scalar(a, x), Type::Scalar(b, y)) => {
+            pairs.extend(x.iter().copied().zip(y.iter().copied()));
+            a == b
+        }
+        (Type::Tuple(a), Type::Tuple(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| pair_dims(a, b, pairs))
+        }
+        (Type::Sequence(a), Type::Sequence(b))
+        | (Type::Optional(a), Type::Optional(b))
+        | (Type::State(a), Type::State(b)) => pair_dims(a, b, pairs),
+        (Type::Object, _) => true,
+        _ => from == to,
+    }
+}
+
+fn pair_shapes(from: &ShapeInfo, to: &ShapeInfo, pairs: &mut Vec<(Dim, Dim)>) -> bool {
+    if let (Some(a), Some(b)) = (from.known(), to.known())
+        && a.len() == b.len()
+    {
+        pairs.extend(a.iter().copied().zip(b.iter().copied()));
+    }
+    match (from.rank(), to.rank()) {
+        (Some(a), Some(b)) => a == b,
+        _ => true,
+    }
+}

@@ -1,0 +1,284 @@
+//! Result types and effects of right-hand sides.
+
+use super::relate::{map_dims, match_type};
+use super::{Definition, Extern, Function, Module, RegionId, Rhs, ValueId};
+use crate::diag::Diagnostic;
+use crate::loops::{BufferRole, TensorProgram};
+use crate::ops::{InferCx, OpRegistry, Requirement};
+use crate::shape::{Dim, ShapeCx, Sym};
+use crate::types::{ConstPool, Effects, FunctionType, TensorData, TensorType, Type};
+use indexmap::IndexMap;
+use smallvec::{SmallVec, smallvec};
+
+/// What inference finds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inferred {
+    /// Result types.
+    pub results: SmallVec<[Type; 1]>,
+    /// What must be checked at run time for them to hold.
+    pub requirements: Vec<Requirement>,
+}
+
+/// What inference reads besides the function.
+#[derive(Clone, Copy)]
+pub struct InferEnv<'a> {
+    /// The operators.
+    pub ops: &'a OpRegistry,
+    /// The constants.
+    pub constants: &'a ConstPool,
+    /// What calls may name.
+    pub signatures: &'a dyn Signatures,
+}
+
+/// Types of what a call may name.
+pub trait Signatures {
+    /// The type of the function.
+    fn function(&self, name: &str) -> Option<FunctionType>;
+    /// The extern.
+    fn external(&self, name: &str) -> Option<&Extern>;
+    /// The kernel.
+    fn kernel(&self, name: &str) -> Option<&TensorProgram>;
+}
+
+impl Signatures for IndexMap<String, Definition> {
+    fn function(&self, name: &str) -> Option<FunctionType> {
+        match self.get(name)? {
+            Definition::Function(it) => Some(it.signature()),
+            _ => None,
+        }
+    }
+
+    fn external(&self, name: &str) -> Option<&Extern> {
+        match self.get(name)? {
+            Definition::Extern(it) => Some(it),
+            _ => None,
+        }
+    }
+
+    fn kernel(&self, name: &str) -> Option<&TensorProgram> {
+        match self.get(name)? {
+            Definition::Kernel(it) => Some(it),
+            _ => None,
+        }
+    }
+}
+
+impl Function {
+    /// The type of the function.
+    pub fn signature(&self) -> FunctionType {
+        FunctionType {
+            params: self.params.iter().map(|it| self.values[it.value].ty.clone()).collect(),
+            results: self.regions[self.body].results.iter().map(|it| self.values[*it].ty.clone()).collect(),
+            effects: self.effects,
+        }
+    }
+}
+
+/// The type of a constant; small integer and boolean tensors know their elements.
+pub fn constant_type(shapes: &mut ShapeCx, data: &TensorData) -> Type {
+    let dims: Vec<Dim> =
+        data.dims().iter().map(|it| shapes.int(i64::try_from(*it).unwrap_or(i64::MAX))).collect();
+    let ty = TensorType::new(data.dtype(), dims);
+    let exact = |i: usize| data.get_i64(i) >= 0 || data.dtype() != crate::types::DType::U64;
+    if data.dtype().is_float() || data.len() > TensorType::MAX_ELEMENTS || !(0..data.len()).all(exact) {
+        return Type::Tensor(ty);
+    }
+    Type::Tensor(ty.with_elements((0..data.len()).map(|i| shapes.int(data.get_i64(i))).collect::<Vec<_>>()))
+}
+
+/// The data of a tensor whose elements are all known constants.
+pub fn constant_of_type(shapes: &ShapeCx, ty: &Type) -> Option<TensorData> {
+    let ty = ty.as_tensor()?;
+    let dims = ty.static_dims(shapes)?;
+    let mut bytes = Vec::new();
+    for element in ty.elements.as_ref()? {
+        let value = shapes.as_int(*element)?;
+        bytes.extend_from_slice(&value.to_le_bytes()[..ty.dtype.size()]);
+    }
+    TensorData::new(ty.dtype, dims.to_vec(), bytes.into()).ok()
+}
+
+/// Infers the results of a right-hand side that is no control flow.
+///
+/// `If` and `While` have the types that their binding records (law F11), so there is nothing to infer: `None`.
+/// Symbols of a callee that its parameters do not bind appear in the results as they are.
+pub fn infer(
+    env: InferEnv<'_>,
+    shapes: &mut ShapeCx,
+    rhs: &Rhs,
+    type_of: &dyn Fn(ValueId) -> Type,
+) -> Result<Option<Inferred>, Diagnostic> {
+    let types = |args: &[ValueId]| args.iter().map(|it| type_of(*it)).collect::<Vec<_>>();
+    let results: SmallVec<[Type; 1]> = match rhs {
+        Rhs::If { .. } | Rhs::While { .. } => return Ok(None),
+        Rhs::Op { op, attrs, args } => {
+            let args = types(args);
+            let mut cx = InferCx::new(shapes, attrs, &args);
+            let results = env.ops.infer(*op, &mut cx)?;
+            return Ok(Some(Inferred { results, requirements: cx.requirements }));
+        }
+        Rhs::Constant(id) if env.constants.contains(*id) => {
+            smallvec![constant_type(shapes, env.constants.data(*id))]
+        }
+        Rhs::Constant(id) => return Err(Diagnostic::error("B020", format!("there is no constant {id}"))),
+        Rhs::CallKernel { callee, args, sizes } => {
+            let kernel = env.signatures.kernel(callee).ok_or_else(|| undefined("kernel", callee))?;
+            kernel_results(shapes, kernel, callee, &types(args), sizes)?
+        }
+        Rhs::CallExtern { callee, args } => {
+            let it = env.signatures.external(callee).ok_or_else(|| undefined("extern", callee))?;
+            call_results(shapes, &it.ty, callee, &types(args))?
+        }
+        Rhs::Call { callee, args } => {
+            let ty = env.signatures.function(callee).ok_or_else(|| undefined("function", callee))?;
+            call_results(shapes, &ty, callee, &types(args))?
+        }
+        Rhs::MatchCast { ty, .. } => smallvec![ty.clone()],
+        Rhs::Check { .. } => SmallVec::new(),
+        Rhs::Tuple(items) => smallvec![Type::Tuple(types(items))],
+        Rhs::Get { tuple, index } => match type_of(*tuple) {
+            Type::Tuple(mut items) if (*index as usize) < items.len() => {
+                smallvec![items.swap_remove(*index as usize)]
+            }
+            Type::Tuple(items) => {
+                let message = format!("element {index} of a tuple of {}", items.len());
+                return Err(Diagnostic::error("B021", message));
+            }
+            _ => return Err(Diagnostic::error("B022", "the operand of `get` is no tuple")),
+        },
+    };
+    Ok(Some(Inferred { results, requirements: Vec::new() }))
+}
+
+fn undefined(kind: &str, name: &str) -> Diagnostic {
+    Diagnostic::error("B023", format!("the module defines no {kind} `{name}`"))
+}
+
+fn call_results(
+    shapes: &mut ShapeCx,
+    ty: &FunctionType,
+    callee: &str,
+    args: &[Type],
+) -> Result<SmallVec<[Type; 1]>, Diagnostic> {
+    if args.len() != ty.params.len() {
+        let message = format!("`@{callee}` takes {} arguments but has {}", ty.params.len(), args.len());
+        return Err(Diagnostic::error("B024", message));
+    }
+    let mut map = IndexMap::new();
+    for (i, (formal, actual)) in ty.params.iter().zip(args).enumerate() {
+        if !match_type(shapes, formal, actual, &mut map) {
+            let (formal, actual) =
+                (crate::text::type_text(shapes, formal), crate::text::type_text(shapes, actual));
+            let message = format!("argument {i} of `@{callee}` is `{actual}` but must be `{formal}`");
+            return Err(Diagnostic::error("B025", message).help("assert the type with `match_cast` before"));
+        }
+    }
+    substitute_all(shapes, &ty.results, &map)
+}
+
+fn substitute_all(
+    shapes: &mut ShapeCx,
+    types: &[Type],
+    map: &IndexMap<Sym, Dim>,
+) -> Result<SmallVec<[Type; 1]>, Diagnostic> {
+    types
+        .iter()
+        .map(|ty| map_dims(ty, &mut |dim| shapes.substitute(dim, map)))
+        .collect::<Result<_, _>>()
+        .map_err(|_| Diagnostic::error("S002", "the size of a dimension overflows 64-bit integers"))
+}
+
+/// Checks the arguments of a kernel against its buffers and returns the types of its output buffers (law F9).
+fn kernel_results(
+    shapes: &mut ShapeCx,
+    kernel: &TensorProgram,
+    callee: &str,
+    args: &[Type],
+    sizes: &[Dim],
+) -> Result<SmallVec<[Type; 1]>, Diagnostic> {
+    if sizes.len() != kernel.sizes.len() {
+        let message = format!("`@{callee}` takes {} sizes but has {}", kernel.sizes.len(), sizes.len());
+        return Err(Diagnostic::error("B026", message));
+    }
+    let inputs = kernel.params.iter().filter(|it| kernel.buffers[**it].role == BufferRole::Input).count();
+    if args.len() != inputs {
+        let message = format!("`@{callee}` takes {inputs} buffers but has {}", args.len());
+        return Err(Diagnostic::error("B024", message));
+    }
+    let mut results = SmallVec::new();
+    let mut args = args.iter().enumerate();
+    for param in &kernel.params {
+        let buffer = &kernel.buffers[*param];
+        let mut dims = Vec::with_capacity(buffer.dims.len());
+        for dim in &buffer.dims {
+            let mut leaf = |cx: &mut ShapeCx, sym: Sym| match kernel.sizes.iter().position(|it| *it == sym) {
+                Some(at) => sizes[at],
+                // Only in a kernel that breaks law L1, which its own verifier reports.
+                None => cx.sym(kernel.shapes.name(sym)),
+            };
+            dims.push(shapes.import_with(&kernel.shapes, *dim, &mut leaf).map_err(|_| {
+                Diagnostic::error("S002", "the size of a dimension overflows 64-bit integers")
+            })?);
+        }
+        let ty = Type::tensor(buffer.dtype, dims);
+        if buffer.role != BufferRole::Input {
+            results.push(ty);
+            continue;
+        }
+        if let Some((i, actual)) = args.next()
+            && !super::relate::implies(shapes, actual, &ty)
+        {
+            let (formal, actual) =
+                (crate::text::type_text(shapes, &ty), crate::text::type_text(shapes, actual));
+            let message = format!("buffer {i} of `@{callee}` is `{actual}` but must be `{formal}`");
+            return Err(Diagnostic::error("B025", message));
+        }
+    }
+    Ok(results)
+}
+
+impl Module {
+    /// What a right-hand side of `function` may do besides computing, nested regions included.
+    pub fn effects_of(&self, ops: &OpRegistry, function: &Function, rhs: &Rhs) -> Effects {
+        effects_of(ops, &self.definitions, function, rhs)
+    }
+}
+
+/// As [`Module::effects_of`], for a function that is not in the module (yet).
+pub fn effects_of(
+    ops: &OpRegistry,
+    definitions: &IndexMap<String, Definition>,
+    function: &Function,
+    rhs: &Rhs,
+) -> Effects {
+    let region = |id: RegionId| region_effects(ops, definitions, function, id);
+    match rhs {
+        Rhs::Op { op, .. } => ops.def(*op).effects,
+        Rhs::CallExtern { callee, .. } => match definitions.get(callee) {
+            Some(Definition::Extern(it)) => it.ty.effects,
+            _ => Effects::PURE,
+        },
+        Rhs::Call { callee, .. } => match definitions.get(callee) {
+            Some(Definition::Function(it)) => it.effects,
+            _ => Effects::PURE,
+        },
+        Rhs::MatchCast { .. } | Rhs::Check { .. } => Effects::ABORT,
+        Rhs::Constant(_) | Rhs::CallKernel { .. } | Rhs::Tuple(_) | Rhs::Get { .. } => Effects::PURE,
+        Rhs::If { then_region, else_region, .. } => region(*then_region) | region(*else_region),
+        Rhs::While { cond, body, .. } => region(*cond) | region(*body),
+    }
+}
+
+/// What the ordered bindings of a region may do.
+pub fn region_effects(
+    ops: &OpRegistry,
+    definitions: &IndexMap<String, Definition>,
+    function: &Function,
+    region: RegionId,
+) -> Effects {
+    let blocks = function.regions[region].blocks.iter();
+    let bindings = blocks.flat_map(|block| &function.blocks[*block].order);
+    bindings.fold(Effects::PURE, |effects, binding| {
+        effects | effects_of(ops, definitions, function, &function.bindings[*binding].rhs)
+    })
+}
