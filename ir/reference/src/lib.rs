@@ -1,1 +1,36 @@
-//! Placeholder.
+//! Slow, obvious evaluation: the oracle that everything else is compared with.
+//!
+//! Each operator is evaluated straight from its definition, each IR by walking it; nothing here knows of
+//! legalisation, fusion, memory planning or code generation. Floating-point work happens in f64 and is rounded
+//! to the element type when a result is stored.
+//!
+//! ```
+//! use orogen_ir::ops::OpRegistry;
+//! use orogen_ir::types::{Attrs, DType, TensorData};
+//! use orogen_reference::eval_named;
+//!
+//! let x = TensorData::from_slice(DType::F32, &[2, 1], &[1.0f32, 2.0]);
+//! let y = TensorData::from_slice(DType::F32, &[2], &[10.0f32, 20.0]);
+//! let sum = eval_named("add", &Attrs::none(), &[x, y])?;
+//! assert_eq!(sum[0].dims(), [2, 2]);
+//! assert_eq!(sum[0].to_f64(), [11.0, 21.0, 12.0, 22.0]);
+//! # Ok::<(), orogen_reference::EvalError>(())
+//! ```
+//!
+//! # Laws
+//! * **R1** Evaluation never panics, whatever the program and the operands are: what has no value is an
+//!   [`EvalError`].
+//! * **R2** Reading memory that nothing wrote is an error, not a zero.
+//!
+//! Modules in reading order: `error`, `scalar` (arithmetic of one element), `memory`, `program` (kernels),
+//! `ops` (operators, a file per family), `graph`, `flow`, `plan`.
+
+mod error;
+mod memory;
+mod ops;
+mod program;
+mod scalar;
+
+pub use error::{EvalError, EvalErrorKind};
+pub use ops::{eval_named, eval_op};
+pub use program::eval_program;

@@ -124,7 +124,7 @@ pub enum BinaryOp {
     Mod,
     /// Remainder with the sign of the dividend (C `fmod`).
     Fmod,
-    /// a^b.
+    /// a^b; integers with a negative exponent truncate towards zero.
     Pow,
     /// Larger; NaN when either is NaN.
     Max,
@@ -136,9 +136,9 @@ pub enum BinaryOp {
     Or,
     /// Exclusive or.
     Xor,
-    /// Shift left, integers.
+    /// Shift left, integers; the amount counts modulo the width.
     Shl,
-    /// Shift right (arithmetic for signed), integers.
+    /// Shift right (arithmetic for signed), integers; the amount counts modulo the width.
     Shr,
 }
 

@@ -1,0 +1,235 @@
+//! One expression as a list of instructions, so that a stage does not walk a tree for each element.
+
+use super::index::{self, IndexFn};
+use super::{Bound, linear};
+use crate::error::{EvalError, EvalResult};
+use crate::memory::Memory;
+use crate::scalar;
+use la_arena::ArenaMap;
+use orogen_ir::loops::{BinaryOp, Buffer, CompareOp, Expr, ExprId, Index, TensorProgram, UnaryOp};
+use orogen_ir::shape::{Env, Sym};
+use orogen_ir::types::DType;
+
+/// A value: `float` for float types, `int` for the others.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Value {
+    pub(crate) float: f64,
+    pub(crate) int: i64,
+}
+
+/// Position of an instruction's result.
+type Reg = usize;
+
+/// One dimension of an index.
+#[derive(Clone, Debug)]
+pub(crate) enum At {
+    Fn(IndexFn),
+    Reg(Reg),
+}
+
+#[derive(Clone, Debug)]
+enum Instr {
+    Const(Value),
+    Dim(IndexFn, DType),
+    Load { buffer: usize, at: Vec<At>, otherwise: Option<Reg> },
+    Unary(UnaryOp, DType, Reg),
+    Binary(BinaryOp, DType, Reg, Reg),
+    Compare(CompareOp, DType, Reg, Reg),
+    Select(Reg, Reg, Reg),
+    Cast { to: DType, from: DType, a: Reg },
+}
+
+/// A compiled expression and its indices.
+#[derive(Clone, Debug)]
+pub(crate) struct Code {
+    instrs: Vec<Instr>,
+    root: Reg,
+}
+
+/// Compiles expressions of one stage.
+pub(crate) struct Compiler<'a> {
+    program: &'a TensorProgram,
+    axes: &'a [Sym],
+    env: &'a Env,
+    done: ArenaMap<ExprId, Reg>,
+    instrs: Vec<Instr>,
+}
+
+impl<'a> Compiler<'a> {
+    pub(crate) fn new(program: &'a TensorProgram, axes: &'a [Sym], env: &'a Env) -> Self {
+        Compiler { program, axes, env, done: ArenaMap::default(), instrs: Vec::new() }
+    }
+
+    /// Compiles an expression; operands before users, each once.
+    pub(crate) fn expr(&mut self, root: ExprId) -> EvalResult<Reg> {
+        let mut pending = vec![root];
+        while let Some(&id) = pending.last() {
+            if self.done.contains_idx(id) {
+                pending.pop();
+                continue;
+            }
+            let expr = &self.program.exprs[id];
+            let open: Vec<ExprId> =
+                expr.operands().into_iter().filter(|it| !self.done.contains_idx(*it)).collect();
+            if open.is_empty() {
+                let instr = self.instr(expr)?;
+                self.instrs.push(instr);
+                self.done.insert(id, self.instrs.len() - 1);
+                pending.pop();
+            } else if pending.len() > self.program.exprs.len() {
+                return Err(EvalError::invalid("an expression contains itself"));
+            } else {
+                pending.push(open[0]);
+            }
+        }
+        Ok(self.done[root])
+    }
+
+    /// Compiles an index of `buffer`.
+    pub(crate) fn index(&mut self, buffer: &Buffer, at: &[Index]) -> EvalResult<Vec<At>> {
+        if at.len() != buffer.dims.len() {
+            return Err(EvalError::invalid(format!(
+                "`%{}` is indexed by {} expressions",
+                buffer.name,
+                at.len()
+            )));
+        }
+        at.iter()
+            .map(|it| match it {
+                Index::Dim(dim) => {
+                    index::compile(&self.program.shapes, *dim, self.axes, self.env).map(At::Fn)
+                }
+                Index::Value(expr) => {
+                    self.expr(*expr)?;
+                    Ok(At::Reg(self.done[*expr]))
+                }
+            })
+            .collect()
+    }
+
+    fn instr(&mut self, expr: &Expr) -> EvalResult<Instr> {
+        let dtype = |it: ExprId| self.program.dtype_of(it);
+        let reg = |it: ExprId| self.done[it];
+        let same = |a: ExprId, b: ExprId| match dtype(a) == dtype(b) {
+            true => Ok(dtype(a)),
+            false => Err(EvalError::invalid("operands of different types")),
+        };
+        Ok(match expr {
+            Expr::Dim(dim, dtype) => {
+                Instr::Dim(index::compile(&self.program.shapes, *dim, self.axes, self.env)?, *dtype)
+            }
+            Expr::Float(value, dtype) => {
+                Instr::Const(Value { float: scalar::round_float(*value, *dtype), int: 0 })
+            }
+            Expr::Int(value, dtype) => Instr::Const(Value { float: 0.0, int: scalar::wrap(*value, *dtype) }),
+            Expr::Load { buffer, at, otherwise } => {
+                let otherwise = otherwise.map(reg);
+                let at = self.index(&self.program.buffers[*buffer], at)?;
+                Instr::Load { buffer: buffer.into_raw().into_u32() as usize, at, otherwise }
+            }
+            Expr::Unary(op, a) if op.admits(dtype(*a)) => Instr::Unary(*op, dtype(*a), reg(*a)),
+            Expr::Unary(op, a) => {
+                return Err(EvalError::invalid(format!("`{op:?}` has no meaning on {}", dtype(*a))));
+            }
+            Expr::Binary(op, a, b) => {
+                let dtype = same(*a, *b)?;
+                if !op.admits(dtype) {
+                    return Err(EvalError::invalid(format!("`{op:?}` has no meaning on {dtype}")));
+                }
+                Instr::Binary(*op, dtype, reg(*a), reg(*b))
+            }
+            Expr::Compare(op, a, b) => Instr::Compare(*op, same(*a, *b)?, reg(*a), reg(*b)),
+            Expr::Select(cond, a, b) => {
+                same(*a, *b)?;
+                Instr::Select(reg(*cond), reg(*a), reg(*b))
+            }
+            Expr::Cast(to, a) => Instr::Cast { to: *to, from: dtype(*a), a: reg(*a) },
+        })
+    }
+
+    /// The code whose result is `root`; `keep` registers are computed too.
+    pub(crate) fn finish(self, root: Reg) -> Code {
+        Code { instrs: self.instrs, root }
+    }
+}
+
+impl Code {
+    /// Registers for [`run`](Self::run).
+    pub(crate) fn registers(&self) -> Vec<Value> {
+        vec![Value::default(); self.instrs.len()]
+    }
+
+    /// The value where the axes have these values.
+    pub(crate) fn run(
+        &self,
+        axes: &[i64],
+        buffers: &[Bound],
+        memory: &Memory,
+        regs: &mut [Value],
+    ) -> EvalResult<Value> {
+        for (k, instr) in self.instrs.iter().enumerate() {
+            regs[k] = match instr {
+                Instr::Const(value) => *value,
+                Instr::Dim(index, dtype) => int(scalar::wrap(index.value(axes)?, *dtype)),
+                Instr::Load { buffer, at, otherwise } => {
+                    let bound = &buffers[*buffer];
+                    match (linear(bound, at, axes, regs)?, otherwise) {
+                        (Some(element), _) => {
+                            let size = bound.dtype.size();
+                            let bytes = memory.read(bound.place, element * size, size)?;
+                            match bound.dtype.is_float() {
+                                true => float(scalar::read_float(bytes, bound.dtype)),
+                                false => int(scalar::read_int(bytes, bound.dtype)),
+                            }
+                        }
+                        (None, Some(value)) => regs[*value],
+                        (None, None) => {
+                            return Err(EvalError::out_of_range(format!(
+                                "`%{}` is loaded out of range",
+                                bound.name
+                            )));
+                        }
+                    }
+                }
+                Instr::Unary(op @ (UnaryOp::IsNan | UnaryOp::IsInf), _, a) => {
+                    int(i64::from(scalar::test_float(*op, regs[*a].float)))
+                }
+                Instr::Unary(op, dtype, a) => match dtype.is_float() {
+                    true => float(scalar::unary_float(*op, regs[*a].float)),
+                    false => int(scalar::unary_int(*op, regs[*a].int, *dtype)),
+                },
+                Instr::Binary(op, dtype, a, b) => match dtype.is_float() {
+                    true => float(scalar::binary_float(*op, regs[*a].float, regs[*b].float)),
+                    false => int(scalar::binary_int(*op, regs[*a].int, regs[*b].int, *dtype)),
+                },
+                Instr::Compare(op, dtype, a, b) => {
+                    let order = match dtype.is_float() {
+                        true => regs[*a].float.partial_cmp(&regs[*b].float),
+                        false => Some(scalar::order_int(regs[*a].int, regs[*b].int, *dtype)),
+                    };
+                    int(i64::from(scalar::compare(*op, order)))
+                }
+                Instr::Select(cond, a, b) => regs[if regs[*cond].int != 0 { *a } else { *b }],
+                Instr::Cast { to, from, a } => cast(regs[*a], *from, *to),
+            };
+        }
+        Ok(regs[self.root])
+    }
+}
+
+fn float(float: f64) -> Value {
+    Value { float, int: 0 }
+}
+
+fn int(int: i64) -> Value {
+    Value { float: 0.0, int }
+}
+
+fn cast(value: Value, from: DType, to: DType) -> Value {
+    match (from.is_float(), to.is_float()) {
+        (true, true) => float(scalar::round_float(value.float, to)),
+        (true, false) => int(scalar::float_to_int(value.float, to)),
+        (false, true) => float(scalar::round_float(scalar::int_to_float(value.int, from), to)),
+        (false, false) => int(scalar::wrap(value.int, to)),
+    }
+}
