@@ -1,0 +1,235 @@
+//! Recurrent networks: ONNX layouts and gate orders, default activations.
+//!
+//! `T` time steps, `B` batch, `I` inputs, `H` hidden units, `D` directions.
+//! Operands are `x[T, B, I]`, `w[D, gates·H, I]`, `r[D, gates·H, H]`, `b[D, 2·gates·H]` (of `w`, then of `r`), and
+//! the initial states `[D, B, H]`; results are all hidden states `[T, D, B, H]` and the last states.
+
+use super::tensor::{dims_of, floats, from_floats};
+use super::{FamilyResult, OpCx};
+use crate::error::{EvalError, EvalResult};
+use orogen_ir::types::TensorData;
+
+pub(super) fn eval(cx: &OpCx<'_>) -> FamilyResult {
+    match cx.name {
+        "lstm" => Some(recurrent(cx, 4, 2, lstm_cell)),
+        "gru" => Some(recurrent(cx, 3, 1, gru_cell)),
+        _ => None,
+    }
+}
+
+/// The weights of one direction.
+struct Weights<'a> {
+    w: &'a [f64],
+    r: &'a [f64],
+    /// Biases of `w` and of `r`.
+    bias: [&'a [f64]; 2],
+    inputs: usize,
+    hidden: usize,
+    linear_before_reset: bool,
+}
+
+impl Weights<'_> {
+    /// `w[row] · x + bias`.
+    fn input(&self, row: usize, x: &[f64]) -> f64 {
+        dot(&self.w[row * self.inputs..][..self.inputs], x) + self.bias[0][row]
+    }
+
+    /// `r[row] · h + bias`.
+    fn recurrent(&self, row: usize, h: &[f64]) -> f64 {
+        dot(&self.r[row * self.hidden..][..self.hidden], h) + self.bias[1][row]
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + libm::exp(-x))
+}
+
+/// One step of one batch row: updates the states, the hidden one first.
+type Cell = fn(&Weights<'_>, &[f64], &mut [Vec<f64>]);
+
+/// Gates in order: input, output, forget, cell.
+fn lstm_cell(weights: &Weights<'_>, x: &[f64], states: &mut [Vec<f64>]) {
+    let [h, c] = states else { return };
+    let n = weights.hidden;
+    let gate = |gate: usize, i: usize| weights.input(gate * n + i, x) + weights.recurrent(gate * n + i, h);
+    let gates: Vec<[f64; 4]> = (0..n).map(|i| [gate(0, i), gate(1, i), gate(2, i), gate(3, i)]).collect();
+    for (i, [input, output, forget, cell]) in gates.into_iter().enumerate() {
+        c[i] = sigmoid(forget) * c[i] + sigmoid(input) * libm::tanh(cell);
+        h[i] = sigmoid(output) * libm::tanh(c[i]);
+    }
+}
+
+/// Gates in order: update, reset, hidden.
+fn gru_cell(weights: &Weights<'_>, x: &[f64], states: &mut [Vec<f64>]) {
+    let [h] = states else { return };
+    let n = weights.hidden;
+    let gate =
+        |gate: usize, i: usize| sigmoid(weights.input(gate * n + i, x) + weights.recurrent(gate * n + i, h));
+    let update: Vec<f64> = (0..n).map(|i| gate(0, i)).collect();
+    let reset: Vec<f64> = (0..n).map(|i| gate(1, i)).collect();
+    let recurrent: Vec<f64> = if weights.linear_before_reset {
+        (0..n).map(|i| reset[i] * weights.recurrent(2 * n + i, h)).collect()
+    } else {
+        let kept: Vec<f64> = h.iter().zip(&reset).map(|(h, r)| h * r).collect();
+        (0..n).map(|i| weights.recurrent(2 * n + i, &kept)).collect()
+    };
+    for i in 0..n {
+        let candidate = libm::tanh(weights.input(2 * n + i, x) + recurrent[i]);
+        h[i] = (1.0 - update[i]) * candidate + update[i] * h[i];
+    }
+}
+
+fn recurrent(cx: &OpCx<'_>, gates: usize, states: usize, cell: Cell) -> EvalResult<Vec<TensorData>> {
+    let dtype = cx.same_dtype(0..4 + states)?;
+    cx.float_arg(0)?;
+    let [time, batch, inputs] = cx.ranked(0, 3)?[..] else {
+        return Err(EvalError::invalid("`x` has rank 3"));
+    };
+    let hidden = cx.ranked(2, 3)?[2];
+    let reversed: &[bool] = match cx.text("direction", "forward") {
+        "forward" => &[false],
+        "reverse" => &[true],
+        "bidirectional" => &[false, true],
+        other => return Err(EvalError::invalid(format!("unknown direction `{other}`"))),
+    };
+    let (directions, rows) = (reversed.len(), gates * hidden);
+    let state_dims = vec![directions, batch, hidden];
+    let mut expected = vec![
+        vec![time, batch, inputs],
+        vec![directions, rows, inputs],
+        vec![directions, rows, hidden],
+        vec![directions, 2 * rows],
+    ];
+    expected.extend(std::iter::repeat_n(state_dims.clone(), states));
+    for (i, wanted) in expected.iter().enumerate() {
+        let found = dims_of(cx.arg(i)?);
+        if found != *wanted {
+            return Err(EvalError::invalid(format!("operand {i} is {found:?} but must be {wanted:?}")));
+        }
+    }
+    let all: Vec<Vec<f64>> = cx.args.iter().map(floats).collect();
+    let mut y = vec![0.0; time * directions * batch * hidden];
+    let mut last = vec![vec![0.0; directions * batch * hidden]; states];
+    for (d, reversed) in reversed.iter().enumerate() {
+        let (bias_w, bias_r) = all[3][d * 2 * rows..][..2 * rows].split_at(rows);
+        let weights = Weights {
+            w: &all[1][d * rows * inputs..][..rows * inputs],
+            r: &all[2][d * rows * hidden..][..rows * hidden],
+            bias: [bias_w, bias_r],
+            inputs,
+            hidden,
+            linear_before_reset: cx.flag("linear_before_reset"),
+        };
+        for b in 0..batch {
+            let from = (d * batch + b) * hidden;
+            let mut state: Vec<Vec<f64>> =
+                all[4..4 + states].iter().map(|it| it[from..from + hidden].to_vec()).collect();
+            for step in 0..time {
+                let t = if *reversed { time - 1 - step } else { step };
+                cell(&weights, &all[0][(t * batch + b) * inputs..][..inputs], &mut state);
+                y[((t * directions + d) * batch + b) * hidden..][..hidden].copy_from_slice(&state[0]);
+            }
+            for (last, state) in last.iter_mut().zip(&state) {
+                last[from..from + hidden].copy_from_slice(state);
+            }
+        }
+    }
+    let mut results = vec![from_floats(dtype, &[time, directions, batch, hidden], &y)?];
+    for last in &last {
+        results.push(from_floats(dtype, &state_dims, last)?);
+    }
+    Ok(results)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{assert_close, none};
+    use crate::eval_named;
+    use orogen_ir::types::{DType, TensorData};
+
+    fn f64s(dims: &[u64], values: &[f64]) -> TensorData {
+        TensorData::from_slice(DType::F64, dims, values)
+    }
+
+    fn sigmoid(x: f64) -> f64 {
+        1.0 / (1.0 + (-x).exp())
+    }
+
+    #[test]
+    fn lstm_of_one_unit_by_hand() {
+        // Gates i, o, f, c with weights 1, 2, 3, 4 of x; 0.1 … 0.4 of h; biases of w.
+        let args = [
+            f64s(&[2, 1, 1], &[0.5, -1.0]),
+            f64s(&[1, 4, 1], &[1.0, 2.0, 3.0, 4.0]),
+            f64s(&[1, 4, 1], &[0.1, 0.2, 0.3, 0.4]),
+            f64s(&[1, 8], &[0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.5]),
+            f64s(&[1, 1, 1], &[0.25]),
+            f64s(&[1, 1, 1], &[-0.5]),
+        ];
+        let (mut h, mut c) = (0.25_f64, -0.5_f64);
+        let mut y = Vec::new();
+        for x in [0.5_f64, -1.0] {
+            let (i, o) = (sigmoid(x + 0.1 * h), sigmoid(2.0 * x + 0.2 * h));
+            let (f, g) = (sigmoid(3.0 * x + 0.3 * h + 1.0), (4.0 * x + 0.4 * h + 0.5).tanh());
+            c = f * c + i * g;
+            h = o * c.tanh();
+            y.push(h);
+        }
+        let results = eval_named("lstm", &none(), &args).unwrap();
+        assert_close(&results[0].to_f64(), &y, 1e-14);
+        assert_close(&results[1].to_f64(), &[h], 1e-14);
+        assert_close(&results[2].to_f64(), &[c], 1e-14);
+    }
+
+    #[test]
+    fn gru_of_one_unit_by_hand_both_ways() {
+        for linear in [false, true] {
+            let args = [
+                f64s(&[2, 1, 1], &[0.5, -1.0]),
+                f64s(&[1, 3, 1], &[1.0, 2.0, 3.0]),
+                f64s(&[1, 3, 1], &[0.1, 0.2, 0.3]),
+                f64s(&[1, 6], &[0.0, 0.1, 0.2, 0.3, 0.0, 0.7]),
+                f64s(&[1, 1, 1], &[0.25]),
+            ];
+            let mut h = 0.25_f64;
+            for x in [0.5_f64, -1.0] {
+                let (z, r) = (sigmoid(x + 0.1 * h + 0.3), sigmoid(2.0 * x + 0.1 + 0.2 * h));
+                let hidden = if linear { r * (0.3 * h + 0.7) } else { 0.3 * (r * h) + 0.7 };
+                let candidate = (3.0 * x + 0.2 + hidden).tanh();
+                h = (1.0 - z) * candidate + z * h;
+            }
+            let results = eval_named("gru", &none().with("linear_before_reset", linear), &args).unwrap();
+            assert_close(&results[1].to_f64(), &[h], 1e-14);
+        }
+    }
+
+    #[test]
+    fn both_directions_see_both_ends() {
+        let both = |values: &[f64]| [values, values].concat();
+        let args = [
+            f64s(&[3, 1, 1], &[0.1, 0.2, 0.3]),
+            f64s(&[2, 3, 1], &both(&[1.0, 2.0, 3.0])),
+            f64s(&[2, 3, 1], &both(&[0.1, 0.2, 0.3])),
+            f64s(&[2, 6], &[0.0; 12]),
+            f64s(&[2, 1, 1], &[0.0; 2]),
+        ];
+        let y = eval_named("gru", &none().with("direction", "bidirectional"), &args).unwrap();
+        let turned = [
+            f64s(&[3, 1, 1], &[0.3, 0.2, 0.1]),
+            f64s(&[1, 3, 1], &[1.0, 2.0, 3.0]),
+            f64s(&[1, 3, 1], &[0.1, 0.2, 0.3]),
+            f64s(&[1, 6], &[0.0; 6]),
+            f64s(&[1, 1, 1], &[0.0]),
+        ];
+        let forward = eval_named("gru", &none(), &turned).unwrap()[0].to_f64();
+        let backward: Vec<f64> = y[0].to_f64().chunks(2).map(|it| it[1]).rev().collect();
+        assert_close(&backward, &forward, 0.0);
+        let reverse = eval_named("gru", &none().with("direction", "reverse"), &turned).unwrap();
+        assert_eq!(reverse[1].to_f64()[0], y[1].to_f64()[0]);
+        assert!(eval_named("gru", &none(), &args).is_err());
+    }
+}
