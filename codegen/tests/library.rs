@@ -176,8 +176,7 @@ const SIGNATURE: &str = "orogen-signature 1\n\
 
 fn open(path: &Path, object: &[u8]) -> Result<Library, RuntimeError> {
     ElfLinker.link(&LinkInput { object, imports: Some(&[]), ..LinkInput::default() }, path).unwrap();
-    // SAFETY: the library was just made.
-    unsafe { Library::open(path) }
+    Library::open(path)
 }
 
 fn library() -> (tempfile::TempDir, Library) {
@@ -360,11 +359,9 @@ fn foreign_and_damaged_libraries_are_refused() {
     for length in [0, 10, 64, 500, good.len() / 2] {
         let path = directory.path().join(format!("{length}.so"));
         std::fs::write(&path, &good[..length]).unwrap();
-        // SAFETY: refused before anything in it runs.
-        let error = unsafe { Library::open(&path) }.unwrap_err();
+        let error = Library::open(&path).unwrap_err();
         assert!(matches!(error, RuntimeError::Open { .. }), "{length}: {error}");
     }
-    // SAFETY: there is nothing to load.
-    let error = unsafe { Library::open(&directory.path().join("none.so")) }.unwrap_err();
+    let error = Library::open(&directory.path().join("none.so")).unwrap_err();
     assert!(error.to_string().contains("No such file"), "{error}");
 }

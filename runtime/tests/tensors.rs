@@ -183,3 +183,20 @@ fn refused_loans_end_at_once() {
         assert_eq!(ended.load(Ordering::SeqCst), 1);
     }
 }
+
+#[test]
+fn files_are_mapped_where_they_are_long_enough() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("weights.bin");
+    let values: Vec<u8> = (0..3000i32).flat_map(i32::to_le_bytes).collect();
+    std::fs::write(&path, values).unwrap();
+    // SAFETY: nobody changes the file.
+    let map = |n: i64, offset| unsafe { Tensor::map_file(DLDataType::I32, &[n], &path, offset) };
+    assert_eq!(map(3, 8).unwrap().as_slice::<i32>().unwrap(), [2, 3, 4]);
+    assert_eq!(map(2, 11_992).unwrap().as_slice::<i32>().unwrap(), [2998, 2999]);
+    assert!(map(0, 12_000).unwrap().is_empty());
+    assert!(matches!(map(1, 2).unwrap_err(), RuntimeError::Layout { .. }));
+    for (n, offset) in [(3001, 0), (1, 12_000), (1, u64::MAX - 1), (i64::MAX / 8, 0)] {
+        assert!(matches!(map(n, offset).unwrap_err(), RuntimeError::Open { .. }), "{n} {offset}");
+    }
+}

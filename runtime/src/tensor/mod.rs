@@ -15,6 +15,8 @@ mod element;
 use std::any::Any;
 use std::ffi::c_void;
 use std::fmt;
+use std::fs::File;
+use std::path::Path;
 use std::ptr::NonNull;
 
 use orogen_abi::{DLDataType, DLDevice, DLTensor, Object, TensorObject, TypeIndex};
@@ -116,6 +118,37 @@ impl Tensor {
         };
         let data = Data::Foreign { data, writable: false, keeper: owner };
         Ok(Tensor { object: block::new(dtype, shape, None, data)? })
+    }
+
+    /// Views part of a file, `offset` bytes in: mapped, read-only, not copied.
+    ///
+    /// # Safety
+    /// Nobody changes or shortens the file while the tensor lives.
+    ///
+    /// # Errors
+    /// Files that cannot be read or are too short, data not aligned to its element, and impossible shapes.
+    pub unsafe fn map_file(
+        dtype: DLDataType,
+        shape: &[i64],
+        path: &Path,
+        offset: u64,
+    ) -> Result<Self, RuntimeError> {
+        let fail = |reason: String| RuntimeError::Open { path: path.to_owned(), reason };
+        let (_, bytes) = block::measure(dtype, shape)?;
+        let file = File::open(path).map_err(|error| fail(error.to_string()))?;
+        let length = file.metadata().map_err(|error| fail(error.to_string()))?.len();
+        if offset.checked_add(bytes as u64).is_none_or(|end| end > length) {
+            return Err(fail(format!("it has {length} bytes, {bytes} at offset {offset} are needed")));
+        }
+        if bytes == 0 {
+            return Self::zeros(dtype, shape);
+        }
+        // SAFETY: the file does not change, by contract.
+        let map = unsafe { memmap2::MmapOptions::new().offset(offset).len(bytes).map(&file) };
+        let map = map.map_err(|error| fail(error.to_string()))?;
+        let data = map.as_ptr();
+        // SAFETY: a map has the length it was made with, and does not move with its owner.
+        unsafe { Self::from_owner(dtype, shape, data, Box::new(map)) }
     }
 
     /// The tensor with uninitialised elements that generated code asked for.

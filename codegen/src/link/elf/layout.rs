@@ -163,6 +163,7 @@ pub(super) fn place(mut sections: Vec<Output>, input: &Input<'_>) -> Layout {
                 // The first segment covers the headers.
                 segments.push(load(flags, 0, 0));
             } else {
+                offset = offset.next_multiple_of(section.alignment);
                 address = loaded_end.next_multiple_of(PAGE) + offset % PAGE;
                 segments.push(load(flags, offset, address));
             }
