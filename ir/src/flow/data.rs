@@ -198,6 +198,14 @@ pub enum Rhs {
         /// Arguments.
         args: SmallVec<[ValueId; 3]>,
     },
+    /// The bytes of a value under another shape of the same size. What legalisation leaves of `reshape` and its
+    /// kin: a change of type that moves nothing.
+    View {
+        /// Value.
+        value: ValueId,
+        /// Type of the result.
+        ty: Type,
+    },
     /// Checks that a value has a type, and binds the type's new symbols from its dimensions and elements.
     MatchCast {
         /// Value.

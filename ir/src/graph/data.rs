@@ -45,6 +45,9 @@ pub enum NodeKind {
         /// Attributes.
         attrs: Attrs,
     },
+    /// The bytes of its one operand under another shape of the same size: what legalisation leaves of `reshape`
+    /// and its kin.
+    View,
     /// A kernel of the graph; outputs are its output buffers.
     Kernel {
         /// Name in [`Graph::kernels`].

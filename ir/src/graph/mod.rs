@@ -11,6 +11,8 @@
 //! * **G5** A kernel node matches its kernel: operand count, dtypes, dimensions.
 //! * **G6** Input and output names are unique.
 
+mod builder;
 mod data;
 
+pub use builder::{GraphBuilder, OPT_IN_HELP};
 pub use data::{Edge, Graph, Node, NodeId, NodeKind, StaticType};

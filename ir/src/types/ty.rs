@@ -1,6 +1,6 @@
 //! The one annotation of a value.
 
-use super::{DType, Effects};
+use super::{DType, Effects, TensorData};
 use crate::shape::{Dim, ShapeCx};
 use smallvec::SmallVec;
 
@@ -56,6 +56,17 @@ impl TensorType {
     /// A tensor with known dimensions and unknown elements.
     pub fn new(dtype: DType, dims: impl IntoIterator<Item = Dim>) -> Self {
         TensorType { dtype, shape: ShapeInfo::Known(dims.into_iter().collect()), elements: None }
+    }
+
+    /// The type of a constant, with its elements when it is small and no float.
+    pub fn of_constant(shapes: &mut ShapeCx, data: &TensorData) -> Self {
+        let dims: Dims = data.dims().iter().map(|it| shapes.int(*it as i64)).collect();
+        let ty = TensorType::new(data.dtype(), dims);
+        if data.dtype().is_float() || data.len() > Self::MAX_ELEMENTS {
+            return ty;
+        }
+        let elements: Dims = data.to_i64().into_iter().map(|it| shapes.int(it)).collect();
+        ty.with_elements(elements)
     }
 
     /// A tensor of unknown shape.

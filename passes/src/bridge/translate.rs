@@ -69,6 +69,7 @@ pub fn translate(graph: &Graph, ops: &OpRegistry) -> Result<Module, Diagnostic> 
                 types = ops.infer(*op, &mut cx).map_err(|it| it.at(node.source.clone()))?;
                 Rhs::Op { op: *op, attrs: attrs.clone(), args }
             }
+            NodeKind::View => Rhs::View { value: args[0], ty: types[0].clone() },
             NodeKind::Kernel { kernel } => {
                 Rhs::CallKernel { callee: kernel.clone(), args, sizes: SmallVec::new() }
             }
@@ -116,11 +117,5 @@ fn flow_type(shapes: &mut ShapeCx, ty: &StaticType) -> Result<Type, Diagnostic> 
 
 /// The type of a constant, with its elements when it is a small integer tensor.
 pub(crate) fn constant_type(shapes: &mut ShapeCx, data: &orogen_ir::types::TensorData) -> Type {
-    let dims: Vec<_> = data.dims().iter().map(|it| shapes.int(*it as i64)).collect();
-    let ty = TensorType::new(data.dtype(), dims);
-    if data.dtype().is_float() || data.len() > TensorType::MAX_ELEMENTS {
-        return Type::Tensor(ty);
-    }
-    let elements: Vec<_> = data.to_i64().into_iter().map(|it| shapes.int(it)).collect();
-    Type::Tensor(ty.with_elements(elements))
+    Type::Tensor(TensorType::of_constant(shapes, data))
 }

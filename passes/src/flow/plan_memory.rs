@@ -1,7 +1,7 @@
 //! Lowers a legalised flow function to a call plan: steps in program order, buffers in arenas.
 //!
-//! Every tensor value gets storage: an input, a constant, an output, or a slot. View operators (`reshape`,
-//! `squeeze`, `unsqueeze`, and what legalisation left as a view) share the storage of their operand. Slots whose
+//! Every tensor value gets storage: an input, a constant, an output, or a slot. Views share the storage of
+//! their operand. Slots whose
 //! size is known on entry share one arena; symbols bound later (`match_cast`, `If` results) open further
 //! arenas at the point where their size is known. Peak memory is the sum of the arenas, a formula.
 
@@ -138,8 +138,7 @@ impl<'a> Lowering<'a> {
         loop {
             let ValueDef::Result(binding, _) = self.function.values[value].def else { return value };
             match &self.function.bindings[binding].rhs {
-                Rhs::Op { args, .. } => value = args[0],
-                Rhs::MatchCast { value: inner, .. } => value = *inner,
+                Rhs::View { value: inner, .. } | Rhs::MatchCast { value: inner, .. } => value = *inner,
                 Rhs::Get { tuple, index } => match self.tuple_elements(*tuple) {
                     Some(elements) => value = elements[*index as usize],
                     None => return value,
@@ -180,8 +179,11 @@ impl<'a> Lowering<'a> {
     fn binding(&mut self, id: BindingId, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {
         let binding = &self.function.bindings[id];
         match &binding.rhs {
-            Rhs::Op { op: _, args, .. } => {
-                let storage = self.storage_of(args[0])?;
+            Rhs::Op { op, .. } => {
+                return Err(Diagnostic::error("M013", format!("operator {op:?} is not legalised")));
+            }
+            Rhs::View { value, .. } => {
+                let storage = self.storage_of(*value)?;
                 self.storage.insert(binding.results[0], storage);
             }
             Rhs::Constant(constant) => {

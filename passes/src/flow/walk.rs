@@ -1,6 +1,6 @@
 //! Traversal and rewriting of a flow function in program order.
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use orogen_ir::flow::{BindingId, BlockId, Function, RegionId, Rhs, ValueId};
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::Effects;
@@ -14,9 +14,10 @@ pub fn for_each_operand(rhs: &Rhs, mut f: impl FnMut(ValueId)) {
         | Rhs::Call { args, .. }
         | Rhs::Tuple(args)
         | Rhs::While { init: args, .. } => args.iter().copied().for_each(f),
-        Rhs::MatchCast { value, .. } | Rhs::Get { tuple: value, .. } | Rhs::If { cond: value, .. } => {
-            f(*value)
-        }
+        Rhs::MatchCast { value, .. }
+        | Rhs::View { value, .. }
+        | Rhs::Get { tuple: value, .. }
+        | Rhs::If { cond: value, .. } => f(*value),
         Rhs::Constant(_) | Rhs::Check { .. } => {}
     }
 }
@@ -30,7 +31,10 @@ pub fn map_operands(rhs: &mut Rhs, f: impl Fn(ValueId) -> ValueId) {
         | Rhs::Call { args, .. }
         | Rhs::Tuple(args)
         | Rhs::While { init: args, .. } => args.iter_mut().for_each(|it| *it = f(*it)),
-        Rhs::MatchCast { value, .. } | Rhs::Get { tuple: value, .. } | Rhs::If { cond: value, .. } => {
+        Rhs::MatchCast { value, .. }
+        | Rhs::View { value, .. }
+        | Rhs::Get { tuple: value, .. }
+        | Rhs::If { cond: value, .. } => {
             *value = f(*value);
         }
         Rhs::Constant(_) | Rhs::Check { .. } => {}
@@ -104,9 +108,9 @@ impl Replacements {
     }
 }
 
-/// Removes bindings whose results nothing uses and that have no effects; returns whether there were any.
-pub fn remove_dead(function: &mut Function, ops: &OpRegistry) -> bool {
-    let mut live: indexmap::IndexSet<ValueId> = indexmap::IndexSet::new();
+/// Values that regions return, where a backward walk begins.
+pub fn live_out(function: &Function) -> IndexSet<ValueId> {
+    let mut live: IndexSet<ValueId> = function.regions[function.body].results.iter().copied().collect();
     for block in blocks_in_order(function) {
         for binding in &function.blocks[block].order {
             for region in nested_regions(&function.bindings[*binding].rhs).into_iter().flatten() {
@@ -114,7 +118,12 @@ pub fn remove_dead(function: &mut Function, ops: &OpRegistry) -> bool {
             }
         }
     }
-    live.extend(function.regions[function.body].results.iter().copied());
+    live
+}
+
+/// Removes bindings whose results nothing uses and that have no effects; returns whether there were any.
+pub fn remove_dead(function: &mut Function, ops: &OpRegistry) -> bool {
+    let mut live = live_out(function);
     let mut changed = false;
     // Reverse program order sees every use before the definition, nested regions included.
     for block in blocks_in_order(function).into_iter().rev() {
@@ -148,7 +157,9 @@ fn is_removable(rhs: &Rhs, ops: &OpRegistry) -> bool {
             let effects = ops.def(*op).effects;
             effects == Effects::PURE || effects == Effects::ABORT
         }
-        Rhs::Constant(_) | Rhs::CallKernel { .. } | Rhs::Tuple(_) | Rhs::Get { .. } => true,
+        Rhs::Constant(_) | Rhs::CallKernel { .. } | Rhs::View { .. } | Rhs::Tuple(_) | Rhs::Get { .. } => {
+            true
+        }
         _ => false,
     }
 }

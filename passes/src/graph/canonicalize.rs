@@ -47,7 +47,7 @@ impl Pass<Graph> for Canonicalize {
                     Key::Op(*op, attrs.clone(), inputs)
                 }
                 NodeKind::Constant(constant) => Key::Constant(*constant),
-                NodeKind::Input { .. } | NodeKind::Kernel { .. } => continue,
+                NodeKind::Input { .. } | NodeKind::View | NodeKind::Kernel { .. } => continue,
             };
             match seen.get(&key) {
                 Some(earlier) => {

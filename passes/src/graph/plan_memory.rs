@@ -73,7 +73,7 @@ impl Lowering<'_> {
     }
 
     fn root(&self, mut edge: Edge) -> Edge {
-        while let NodeKind::Op { .. } = self.graph.nodes[edge.node].kind {
+        while let NodeKind::View = self.graph.nodes[edge.node].kind {
             edge = self.graph.nodes[edge.node].inputs[0];
         }
         edge
@@ -90,7 +90,11 @@ impl Lowering<'_> {
                 NodeKind::Constant(constant) => {
                     self.storage.insert(result, BufferRef::Constant(*constant));
                 }
-                NodeKind::Op { .. } => {
+                NodeKind::Op { op, .. } => {
+                    return Err(Diagnostic::error("M013", format!("operator {op:?} is not legalised"))
+                        .at(node.source.clone()));
+                }
+                NodeKind::View => {
                     let buffer = self.buffer(node.inputs[0])?;
                     self.storage.insert(result, buffer);
                 }
