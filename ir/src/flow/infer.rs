@@ -76,26 +76,12 @@ impl Function {
 
 /// The type of a constant; small integer and boolean tensors know their elements.
 pub fn constant_type(shapes: &mut ShapeCx, data: &TensorData) -> Type {
-    let dims: Vec<Dim> =
-        data.dims().iter().map(|it| shapes.int(i64::try_from(*it).unwrap_or(i64::MAX))).collect();
-    let ty = TensorType::new(data.dtype(), dims);
-    let exact = |i: usize| data.get_i64(i) >= 0 || data.dtype() != crate::types::DType::U64;
-    if data.dtype().is_float() || data.len() > TensorType::MAX_ELEMENTS || !(0..data.len()).all(exact) {
-        return Type::Tensor(ty);
-    }
-    Type::Tensor(ty.with_elements((0..data.len()).map(|i| shapes.int(data.get_i64(i))).collect::<Vec<_>>()))
+    Type::Tensor(TensorType::of_constant(shapes, data))
 }
 
 /// The data of a tensor whose elements are all known constants.
 pub fn constant_of_type(shapes: &ShapeCx, ty: &Type) -> Option<TensorData> {
-    let ty = ty.as_tensor()?;
-    let dims = ty.static_dims(shapes)?;
-    let mut bytes = Vec::new();
-    for element in ty.elements.as_ref()? {
-        let value = shapes.as_int(*element)?;
-        bytes.extend_from_slice(&value.to_le_bytes()[..ty.dtype.size()]);
-    }
-    TensorData::new(ty.dtype, dims.to_vec(), bytes.into()).ok()
+    ty.as_tensor()?.constant_data(shapes)
 }
 
 /// Infers the results of a right-hand side that is no control flow.
@@ -133,7 +119,7 @@ pub fn infer(
             let ty = env.signatures.function(callee).ok_or_else(|| undefined("function", callee))?;
             call_results(shapes, &ty, callee, &types(args))?
         }
-        Rhs::MatchCast { ty, .. } => smallvec![ty.clone()],
+        Rhs::MatchCast { ty, .. } | Rhs::View { ty, .. } => smallvec![ty.clone()],
         Rhs::Check { .. } => SmallVec::new(),
         Rhs::Tuple(items) => smallvec![Type::Tuple(types(items))],
         Rhs::Get { tuple, index } => match type_of(*tuple) {
@@ -263,7 +249,9 @@ pub fn effects_of(
             _ => Effects::PURE,
         },
         Rhs::MatchCast { .. } | Rhs::Check { .. } => Effects::ABORT,
-        Rhs::Constant(_) | Rhs::CallKernel { .. } | Rhs::Tuple(_) | Rhs::Get { .. } => Effects::PURE,
+        Rhs::Constant(_) | Rhs::CallKernel { .. } | Rhs::View { .. } | Rhs::Tuple(_) | Rhs::Get { .. } => {
+            Effects::PURE
+        }
         Rhs::If { then_region, else_region, .. } => region(*then_region) | region(*else_region),
         Rhs::While { cond, body, .. } => region(*cond) | region(*body),
     }

@@ -14,7 +14,7 @@ impl Rhs {
             | Rhs::Call { args, .. }
             | Rhs::Tuple(args)
             | Rhs::While { init: args, .. } => args.iter().for_each(|it| visit(*it)),
-            Rhs::MatchCast { value, .. } => visit(*value),
+            Rhs::MatchCast { value, .. } | Rhs::View { value, .. } => visit(*value),
             Rhs::Get { tuple, .. } => visit(*tuple),
             Rhs::If { cond, .. } => visit(*cond),
             Rhs::Constant(_) | Rhs::Check { .. } => {}
@@ -30,7 +30,7 @@ impl Rhs {
             | Rhs::Call { args, .. }
             | Rhs::Tuple(args)
             | Rhs::While { init: args, .. } => args.iter_mut().for_each(|it| *it = map(*it)),
-            Rhs::MatchCast { value, .. } => *value = map(*value),
+            Rhs::MatchCast { value, .. } | Rhs::View { value, .. } => *value = map(*value),
             Rhs::Get { tuple, .. } => *tuple = map(*tuple),
             Rhs::If { cond, .. } => *cond = map(*cond),
             Rhs::Constant(_) | Rhs::Check { .. } => {}

@@ -133,16 +133,6 @@ fn needs(what: String) -> Diagnostic {
     Diagnostic::error("G010", format!("the legacy graph IR cannot hold this model: {what}")).help(OPT_IN_HELP)
 }
 
-/// The data of an integer tensor whose elements are all constant.
-fn known_data(shapes: &ShapeCx, ty: &TensorType) -> Option<TensorData> {
-    let elements = ty.elements.as_deref()?;
-    let values: Option<Vec<i64>> = elements.iter().map(|it| shapes.as_int(*it)).collect();
-    let dims = ty.static_dims(shapes)?;
-    // Beyond 2^53 a value does not survive the conversion below.
-    let values = values.filter(|it| it.iter().all(|it| it.unsigned_abs() < (1 << 53)))?;
-    Some(TensorData::from_f64(ty.dtype, &dims, values.into_iter().map(|it| it as f64)))
-}
-
 impl OpSink for GraphBuilder<'_> {
     type Value = Edge;
 
@@ -192,7 +182,7 @@ impl OpSink for GraphBuilder<'_> {
             return Err(self.at_source(needs(format!("it needs a run-time check ({})", requirement.message))));
         }
         if let [Type::Tensor(result)] = results.as_slice()
-            && let Some(data) = known_data(&self.shapes, result)
+            && let Some(data) = result.constant_data(&self.shapes)
         {
             return Ok(vec![self.constant("", data)]);
         }

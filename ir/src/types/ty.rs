@@ -62,11 +62,25 @@ impl TensorType {
     pub fn of_constant(shapes: &mut ShapeCx, data: &TensorData) -> Self {
         let dims: Dims = data.dims().iter().map(|it| shapes.int(*it as i64)).collect();
         let ty = TensorType::new(data.dtype(), dims);
-        if data.dtype().is_float() || data.len() > Self::MAX_ELEMENTS {
+        // A u64 beyond i64 is not a symbolic integer.
+        let exact = |i: usize| data.dtype() != DType::U64 || data.get_i64(i) >= 0;
+        if data.dtype().is_float() || data.len() > Self::MAX_ELEMENTS || !(0..data.len()).all(exact) {
             return ty;
         }
         let elements: Dims = data.to_i64().into_iter().map(|it| shapes.int(it)).collect();
         ty.with_elements(elements)
+    }
+
+    /// The data of a tensor whose elements are all known constants.
+    pub fn constant_data(&self, shapes: &ShapeCx) -> Option<TensorData> {
+        let elements = self.elements.as_deref()?;
+        let dims = self.static_dims(shapes)?;
+        let mut bytes = Vec::with_capacity(elements.len() * self.dtype.size());
+        for element in elements {
+            let value = shapes.as_int(*element)?;
+            bytes.extend_from_slice(&value.to_le_bytes()[..self.dtype.size()]);
+        }
+        TensorData::new(self.dtype, dims.to_vec(), bytes.into()).ok()
     }
 
     /// A tensor of unknown shape.

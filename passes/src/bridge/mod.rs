@@ -4,5 +4,4 @@ mod ledger;
 mod translate;
 
 pub use ledger::{Entry, LEDGER, Native, Port, admissible, render, waterline};
-pub(crate) use translate::constant_type;
 pub use translate::translate;

@@ -60,7 +60,8 @@ pub fn translate(graph: &Graph, ops: &OpRegistry) -> Result<Module, Diagnostic> 
         let rhs = match &node.kind {
             NodeKind::Input { .. } => continue,
             NodeKind::Constant(constant) => {
-                types[0] = constant_type(&mut module.shapes, module.constants.data(*constant));
+                let data = module.constants.data(*constant);
+                types[0] = Type::Tensor(TensorType::of_constant(&mut module.shapes, data));
                 Rhs::Constant(*constant)
             }
             NodeKind::Op { op, attrs } => {
@@ -113,9 +114,4 @@ fn flow_type(shapes: &mut ShapeCx, ty: &StaticType) -> Result<Type, Diagnostic> 
         ty.dims.iter().map(|it| i64::try_from(*it).map(|it| shapes.int(it))).collect();
     let dims = dims.map_err(|_| Diagnostic::error("S002", "a dimension overflows 64-bit integers"))?;
     Ok(Type::tensor(ty.dtype, dims))
-}
-
-/// The type of a constant, with its elements when it is a small integer tensor.
-pub(crate) fn constant_type(shapes: &mut ShapeCx, data: &orogen_ir::types::TensorData) -> Type {
-    Type::Tensor(TensorType::of_constant(shapes, data))
 }

@@ -1,6 +1,6 @@
 //! One form for one meaning: duplicates are merged, identities and dead bindings removed.
 
-use super::walk::{Replacements, map_operands, nested_regions, remove_dead};
+use super::walk::{Replacements, remove_dead};
 use crate::manager::{Changed, Pass, PassCx, Step};
 use crate::rules::identity::identity;
 use indexmap::IndexMap;
@@ -58,8 +58,8 @@ impl Merge<'_> {
         for block in function.regions[region].blocks.clone() {
             for id in function.blocks[block].order.clone() {
                 let mut rhs = function.bindings[id].rhs.clone();
-                map_operands(&mut rhs, |it| self.replaced.get(it));
-                for nested in nested_regions(&rhs).into_iter().flatten() {
+                rhs.map_operands(&mut |it| self.replaced.get(it));
+                for nested in rhs.regions() {
                     self.seen.push(IndexMap::new());
                     self.region(function, nested);
                     self.seen.pop();

@@ -5,7 +5,7 @@ use crate::manager::{Changed, Pass, PassCx, Step};
 use crate::rules::fold::fold;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::{Binding, Definition, Module, Rhs, ValueDef};
-use orogen_ir::types::TensorData;
+use orogen_ir::types::{TensorData, TensorType, Type};
 use smallvec::smallvec;
 
 /// Evaluates operators on constants.
@@ -60,7 +60,7 @@ impl Pass<Module> for FoldConstants {
                     changed = true;
                     let (results, source) = (binding.results.clone(), binding.source.clone());
                     for (value, data) in results.into_iter().zip(folded) {
-                        function.values[value].ty = crate::bridge::constant_type(shapes, &data);
+                        function.values[value].ty = Type::Tensor(TensorType::of_constant(shapes, &data));
                         let constant = constants.add(String::new(), data);
                         let rhs = Rhs::Constant(constant);
                         let binding = function.bindings.alloc(Binding {

@@ -3,11 +3,11 @@
 //! Walks a block in order; each call tries to absorb the calls that produce its operands, latest first. A producer
 //! whose result anything else uses is left alone, so nothing is computed twice.
 
-use super::simplify::count_uses;
 use super::walk::{blocks_in_order, remove_dead};
 use crate::manager::{Changed, Pass, PassCx, Step};
 use crate::rules::fusion::merge;
 use indexmap::{IndexMap, IndexSet};
+use la_arena::ArenaMap;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::{BindingId, BlockKind, Definition, Function, Module, Rhs, ValueDef, ValueId};
 use orogen_ir::loops::{Junction, Origin, TensorProgram};
@@ -35,7 +35,7 @@ impl Pass<Module> for Fuse {
         let mut changed = false;
         for definition in module.definitions.values_mut() {
             let Definition::Function(function) = definition else { continue };
-            let uses = count_uses(function);
+            let uses = function.uses();
             for block in blocks_in_order(function) {
                 if function.blocks[block].kind != BlockKind::Dataflow {
                     continue;
@@ -64,14 +64,14 @@ fn absorb_one(
     function: &mut Function,
     id: BindingId,
     in_block: &IndexSet<BindingId>,
-    uses: &IndexMap<ValueId, usize>,
+    uses: &ArenaMap<ValueId, usize>,
     kernels: &mut IndexMap<String, TensorProgram>,
 ) -> bool {
     let Rhs::CallKernel { callee, args, sizes } = &function.bindings[id].rhs else { return false };
     for arg in args.iter().rev() {
         let ValueDef::Result(producer, 0) = function.values[*arg].def else { continue };
         let single = function.bindings[producer].results.len() == 1
-            && uses.get(arg).copied().unwrap_or(0) == args.iter().filter(|it| *it == arg).count();
+            && uses.get(*arg).copied().unwrap_or(0) == args.iter().filter(|it| *it == arg).count();
         if !single || !in_block.contains(&producer) {
             continue;
         }

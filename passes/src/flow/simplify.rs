@@ -1,16 +1,16 @@
 //! Applies the shared algebraic rules to a flow module.
 
-use super::walk::{Replacements, blocks_in_order, for_each_operand, map_operands, remove_dead};
+use super::walk::{Replacements, blocks_in_order, remove_dead};
 use crate::manager::{Changed, Pass, PassCx, Step};
 use crate::rules::simplify::{Rewriter, simplify};
-use indexmap::IndexMap;
+use la_arena::ArenaMap;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::{
     Binding, BindingId, Definition, Function, Module, Rhs, Scope, Value, ValueDef, ValueId,
 };
 use orogen_ir::ops::{InferCx, OpId, OpRegistry};
 use orogen_ir::shape::ShapeCx;
-use orogen_ir::types::{Attrs, ConstPool, TensorData, Type};
+use orogen_ir::types::{Attrs, ConstPool, TensorData, TensorType, Type};
 use smallvec::smallvec;
 
 /// Algebra that saves work.
@@ -31,13 +31,13 @@ impl Pass<Module> for Simplify {
         let mut changed = false;
         for definition in definitions.values_mut() {
             let Definition::Function(function) = definition else { continue };
-            let uses = count_uses(function);
+            let uses = function.uses();
             let mut replaced = Replacements::default();
             for block in blocks_in_order(function) {
                 let mut rewriter =
                     FlowRewriter { ops: cx.ops, function, constants, shapes, uses: &uses, order: Vec::new() };
                 for id in std::mem::take(&mut rewriter.function.blocks[block].order) {
-                    map_operands(&mut rewriter.function.bindings[id].rhs, |it| replaced.get(it));
+                    rewriter.function.bindings[id].rhs.map_operands(&mut |it| replaced.get(it));
                     if let Rhs::Op { op, attrs, args } = rewriter.function.bindings[id].rhs.clone()
                         && let Some(value) = simplify(&mut rewriter, op, &attrs, &args)
                     {
@@ -59,28 +59,12 @@ impl Pass<Module> for Simplify {
     }
 }
 
-/// How often each value is used, region results included.
-pub(super) fn count_uses(function: &Function) -> IndexMap<ValueId, usize> {
-    let mut uses = IndexMap::new();
-    for block in blocks_in_order(function) {
-        for id in &function.blocks[block].order {
-            for_each_operand(&function.bindings[*id].rhs, |it| *uses.entry(it).or_insert(0) += 1);
-        }
-    }
-    for (_, region) in function.regions.iter() {
-        for result in &region.results {
-            *uses.entry(*result).or_insert(0) += 1;
-        }
-    }
-    uses
-}
-
 struct FlowRewriter<'a> {
     ops: &'a OpRegistry,
     function: &'a mut Function,
     constants: &'a mut ConstPool,
     shapes: &'a mut ShapeCx,
-    uses: &'a IndexMap<ValueId, usize>,
+    uses: &'a ArenaMap<ValueId, usize>,
     order: Vec<BindingId>,
 }
 
@@ -131,7 +115,7 @@ impl Rewriter for FlowRewriter<'_> {
     }
 
     fn uses(&self, value: ValueId) -> usize {
-        self.uses.get(&value).copied().unwrap_or(0)
+        self.uses.get(value).copied().unwrap_or(0)
     }
 
     fn emit(&mut self, op: &str, attrs: Attrs, args: &[ValueId]) -> Option<ValueId> {
@@ -147,7 +131,7 @@ impl Rewriter for FlowRewriter<'_> {
     }
 
     fn emit_constant(&mut self, data: TensorData) -> ValueId {
-        let ty = crate::bridge::constant_type(self.shapes, &data);
+        let ty = Type::Tensor(TensorType::of_constant(self.shapes, &data));
         let constant = self.constants.add(String::new(), data);
         self.define(Rhs::Constant(constant), ty)
     }

@@ -5,58 +5,13 @@ use orogen_ir::flow::{BindingId, BlockId, Function, RegionId, Rhs, ValueId};
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::Effects;
 
-/// Calls `f` with every value that `rhs` uses itself; values used inside its regions are not included.
-pub fn for_each_operand(rhs: &Rhs, mut f: impl FnMut(ValueId)) {
-    match rhs {
-        Rhs::Op { args, .. }
-        | Rhs::CallKernel { args, .. }
-        | Rhs::CallExtern { args, .. }
-        | Rhs::Call { args, .. }
-        | Rhs::Tuple(args)
-        | Rhs::While { init: args, .. } => args.iter().copied().for_each(f),
-        Rhs::MatchCast { value, .. }
-        | Rhs::View { value, .. }
-        | Rhs::Get { tuple: value, .. }
-        | Rhs::If { cond: value, .. } => f(*value),
-        Rhs::Constant(_) | Rhs::Check { .. } => {}
-    }
-}
-
-/// Replaces every value that `rhs` uses itself.
-pub fn map_operands(rhs: &mut Rhs, f: impl Fn(ValueId) -> ValueId) {
-    match rhs {
-        Rhs::Op { args, .. }
-        | Rhs::CallKernel { args, .. }
-        | Rhs::CallExtern { args, .. }
-        | Rhs::Call { args, .. }
-        | Rhs::Tuple(args)
-        | Rhs::While { init: args, .. } => args.iter_mut().for_each(|it| *it = f(*it)),
-        Rhs::MatchCast { value, .. }
-        | Rhs::View { value, .. }
-        | Rhs::Get { tuple: value, .. }
-        | Rhs::If { cond: value, .. } => {
-            *value = f(*value);
-        }
-        Rhs::Constant(_) | Rhs::Check { .. } => {}
-    }
-}
-
-/// The regions nested in `rhs`.
-pub fn nested_regions(rhs: &Rhs) -> [Option<RegionId>; 2] {
-    match rhs {
-        Rhs::If { then_region, else_region, .. } => [Some(*then_region), Some(*else_region)],
-        Rhs::While { cond, body, .. } => [Some(*cond), Some(*body)],
-        _ => [None, None],
-    }
-}
-
 /// All blocks in program order; a block comes before the blocks of regions nested in it.
 pub fn blocks_in_order(function: &Function) -> Vec<BlockId> {
     fn visit(function: &Function, region: RegionId, blocks: &mut Vec<BlockId>) {
         for block in &function.regions[region].blocks {
             blocks.push(*block);
             for binding in &function.blocks[*block].order {
-                for nested in nested_regions(&function.bindings[*binding].rhs).into_iter().flatten() {
+                for nested in function.bindings[*binding].rhs.regions() {
                     visit(function, nested, blocks);
                 }
             }
@@ -95,7 +50,7 @@ impl Replacements {
             return;
         }
         for (_, binding) in function.bindings.iter_mut() {
-            map_operands(&mut binding.rhs, |it| self.get(it));
+            binding.rhs.map_operands(&mut |it| self.get(it));
         }
         for (_, region) in function.regions.iter_mut() {
             for result in &mut region.results {
@@ -113,7 +68,7 @@ pub fn live_out(function: &Function) -> IndexSet<ValueId> {
     let mut live: IndexSet<ValueId> = function.regions[function.body].results.iter().copied().collect();
     for block in blocks_in_order(function) {
         for binding in &function.blocks[block].order {
-            for region in nested_regions(&function.bindings[*binding].rhs).into_iter().flatten() {
+            for region in function.bindings[*binding].rhs.regions() {
                 live.extend(function.regions[region].results.iter().copied());
             }
         }
@@ -135,9 +90,7 @@ pub fn remove_dead(function: &mut Function, ops: &OpRegistry) -> bool {
                 changed = true;
                 continue;
             }
-            for_each_operand(&binding.rhs, |it| {
-                live.insert(it);
-            });
+            live.extend(binding.rhs.operands());
             kept.push(id);
         }
         kept.reverse();

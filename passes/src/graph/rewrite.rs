@@ -3,7 +3,7 @@
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::graph::{Edge, Graph, Node, NodeId, NodeKind, StaticType};
 use orogen_ir::shape::ShapeCx;
-use orogen_ir::types::{TensorData, Type};
+use orogen_ir::types::{TensorData, TensorType, Type};
 
 /// Replacements of edges by earlier edges.
 #[derive(Debug, Default)]
@@ -72,7 +72,7 @@ pub(crate) fn constant_node(graph: &mut Graph, data: TensorData, source: &str) -
 /// The type of an edge for rules that are shared with the flow IR, with elements where it is a constant.
 pub(crate) fn edge_type(graph: &Graph, shapes: &mut ShapeCx, edge: Edge) -> Type {
     match constant_data(graph, edge) {
-        Some(data) => crate::bridge::constant_type(shapes, data),
+        Some(data) => Type::Tensor(TensorType::of_constant(shapes, data)),
         None => {
             let ty = graph.ty(edge);
             let dims: Vec<_> = ty.dims.iter().map(|it| shapes.int(*it as i64)).collect();
