@@ -1,8 +1,10 @@
 //! Interval arithmetic.
 
+use indexmap::IndexMap;
+
 use super::context::SymbolKind;
 use super::poly::{Atom, AtomId, Mono, Poly, gcd};
-use super::{Dim, ShapeCx, Sym};
+use super::{Dim, ShapeCx};
 
 /// A set of integers between two inclusive ends; `None` is unbounded.
 ///
@@ -51,25 +53,43 @@ impl ShapeCx {
     }
 
     pub(super) fn range(&self, p: &Poly, known: Known) -> Range {
-        self.poly_range(p, known, 0)
+        Ranges::new(self, known).tight(p)
+    }
+}
+
+/// Ranges of polynomials, each atom computed once.
+///
+/// What the kinds alone say of an atom is stored with the atom, because it never changes.
+pub(super) struct Ranges<'a> {
+    cx: &'a ShapeCx,
+    known: Known,
+    atoms: IndexMap<AtomId, Range>,
+}
+
+impl<'a> Ranges<'a> {
+    pub(super) fn new(cx: &'a ShapeCx, known: Known) -> Ranges<'a> {
+        Ranges { cx, known, atoms: IndexMap::new() }
     }
 
-    fn poly_range(&self, p: &Poly, known: Known, level: u32) -> Range {
-        let direct = self.sum_range(p, known, level);
-        // Nested eliminations multiply; two levels find what index arithmetic needs.
-        if level < 2 { direct.meet(self.range_without_floors(p, known, level)) } else { direct }
+    /// The sum of the ranges of the terms, improved by what floor divisions have in common with the rest.
+    pub(super) fn tight(&mut self, p: &Poly) -> Range {
+        let direct = self.sum(p);
+        if direct.lo == direct.hi { direct } else { direct.meet(self.without_floors(p)) }
     }
 
-    fn sum_range(&self, p: &Poly, known: Known, level: u32) -> Range {
-        let constant = Range::point(p.constant);
-        let terms = p.terms.iter().map(|(mono, c)| self.mono_range(mono, known, level).mul(Range::point(*c)));
-        terms.fold(constant, Range::add)
+    /// The sum of the ranges of the terms.
+    pub(super) fn sum(&mut self, p: &Poly) -> Range {
+        let mut sum = Range::point(p.constant);
+        for (mono, c) in &p.terms {
+            sum = sum.add(self.mono(mono).mul(Range::point(*c)));
+        }
+        sum
     }
 
     /// Replaces `⌊p/k⌋` by `(p − r)/k` with `0 ≤ r < k`, one after the other, and bounds what is left.
     ///
     /// Invariant: `scale · value = rest + slack`.
-    fn range_without_floors(&self, p: &Poly, known: Known, level: u32) -> Range {
+    fn without_floors(&mut self, p: &Poly) -> Range {
         const STEPS: usize = 12;
         let (mut rest, mut scale, mut slack, mut best) = (p.clone(), 1_i64, Range::point(0), Range::ALL);
         for _ in 0..STEPS {
@@ -78,14 +98,14 @@ impl ShapeCx {
             let (up, c) = (k / g, coefficient / g);
             let eliminated = || {
                 let without = rest.sub(&Poly::monomial(mono.clone(), coefficient)).ok()?;
-                let numerator = self.poly(numerator).mul_term(&others, c).ok()?;
+                let numerator = self.cx.poly(numerator).mul_term(&others, c).ok()?;
                 without.scale(up).ok()?.add(&numerator).ok()
             };
             let (Some(next), Some(next_scale)) = (eliminated(), scale.checked_mul(up)) else { break };
-            let remainder = Range::new(0, i128::from(k) - 1).mul(self.mono_range(&others, known, level + 1));
+            let remainder = Range::new(0, i128::from(k) - 1).mul(self.mono(&others));
             slack = slack.mul(Range::point(up)).add(remainder.mul(Range::point(c).mul(Range::point(-1))));
             (rest, scale) = (next, next_scale);
-            let total = self.sum_range(&rest, known, level + 1).add(slack);
+            let total = self.sum(&rest).add(slack);
             best = best.meet(total.divide_inward(scale));
         }
         best
@@ -93,7 +113,7 @@ impl ShapeCx {
 
     fn find_floor(&self, p: &Poly) -> Option<(Mono, i64, Mono, Dim, i64)> {
         p.terms.iter().find_map(|(mono, coefficient)| {
-            mono.0.iter().find_map(|&(id, power)| match (self.atom(id), power) {
+            mono.0.iter().find_map(|&(id, power)| match (self.cx.atom(id), power) {
                 (&Atom::FloorDiv(numerator, k), 1) => {
                     let others = mono.div(&Mono::atom(id))?;
                     Some((mono.clone(), *coefficient, others, numerator, k))
@@ -103,10 +123,10 @@ impl ShapeCx {
         })
     }
 
-    pub(super) fn mono_range(&self, mono: &Mono, known: Known, level: u32) -> Range {
+    pub(super) fn mono(&mut self, mono: &Mono) -> Range {
         let mut product = Range::point(1);
         for &(id, power) in &mono.0 {
-            let base = self.atom_range(id, known, level);
+            let base = self.atom(id);
             let mut factor = base;
             for _ in 1..power {
                 factor = factor.mul(base);
@@ -116,16 +136,37 @@ impl ShapeCx {
             }
             product = product.mul(factor);
         }
-        match known {
-            Known::Facts => product.meet(self.facts.bound(mono)),
+        match self.known {
+            Known::Facts => product.meet(self.cx.facts.bound(mono)),
             Known::Kinds => product,
         }
     }
 
-    fn atom_range(&self, id: AtomId, known: Known, level: u32) -> Range {
-        let inside = |d: Dim| self.poly_range(self.poly(d), known, level + 1);
-        let range = match self.atom(id) {
-            Atom::Sym(sym) => self.symbol_range(*sym, known, level),
+    fn atom(&mut self, id: AtomId) -> Range {
+        let by_kind = self.cx.kind_range(id);
+        if self.known == Known::Kinds {
+            return by_kind;
+        }
+        if let Some(range) = self.atoms.get(&id) {
+            return *range;
+        }
+        let range = self.compute(self.cx.atom(id)).meet(by_kind).meet(self.cx.facts.bound(&Mono::atom(id)));
+        self.atoms.insert(id, range);
+        range
+    }
+
+    /// The range of an atom from those of its operands.
+    pub(super) fn compute(&mut self, atom: &Atom) -> Range {
+        let (cx, known) = (self.cx, self.known);
+        let mut inside = |d: Dim| self.tight(cx.poly(d));
+        match atom {
+            Atom::Sym(sym) => match (cx.kind(*sym), known) {
+                (SymbolKind::Integer, _) => Range::ALL,
+                (SymbolKind::Index { extent }, Known::Facts) => {
+                    Range { lo: 0, hi: inside(extent).add(Range::point(-1)).hi }
+                }
+                (SymbolKind::Size | SymbolKind::Index { .. }, _) => Range::new(0, i128::MAX),
+            },
             Atom::FloorDiv(numerator, k) => inside(*numerator).floor_div(Range::point(*k)),
             Atom::FloorDivSym(numerator, denominator) => inside(*numerator).floor_div(inside(*denominator)),
             Atom::Min(list) => {
@@ -135,21 +176,6 @@ impl ShapeCx {
             Atom::Max(list) => {
                 let ranges = list.iter().map(|&d| inside(d));
                 ranges.reduce(|a, b| Range { lo: a.lo.max(b.lo), hi: a.hi.max(b.hi) }).unwrap_or(Range::ALL)
-            }
-        };
-        match known {
-            Known::Facts => range.meet(self.facts.bound(&Mono::atom(id))),
-            Known::Kinds => range,
-        }
-    }
-
-    fn symbol_range(&self, sym: Sym, known: Known, level: u32) -> Range {
-        match (self.kind(sym), known) {
-            (SymbolKind::Integer, _) => Range::ALL,
-            (SymbolKind::Size, _) | (SymbolKind::Index { .. }, Known::Kinds) => Range::new(0, i128::MAX),
-            (SymbolKind::Index { extent }, Known::Facts) => {
-                let extent = self.poly_range(self.poly(extent), known, level + 1);
-                Range { lo: 0, hi: extent.add(Range::point(-1)).hi }
             }
         }
     }

@@ -1,7 +1,8 @@
 //! The context that owns symbols, atoms and interned polynomials.
 
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 
+use super::bounds::{Known, Range, Ranges};
 use super::facts::Facts;
 use super::poly::{Atom, AtomId, Mono, Poly};
 use super::{Dim, Overflow, Sym};
@@ -49,7 +50,8 @@ pub(super) struct Measure {
 #[derive(Clone, Debug, Default)]
 pub struct ShapeCx {
     pub(super) dims: IndexMap<Poly, Measure>,
-    pub(super) atoms: IndexSet<Atom>,
+    /// With the range that follows from the kinds of symbols alone.
+    pub(super) atoms: IndexMap<Atom, Range>,
     pub(super) symbols: IndexMap<String, SymbolInfo>,
     pub(super) facts: Facts,
 }
@@ -176,7 +178,11 @@ impl ShapeCx {
 
     /// The atom behind a handle.
     pub fn atom(&self, id: AtomId) -> &Atom {
-        self.atoms.get_index(id.0 as usize).expect("an atom of this context")
+        self.atoms.get_index(id.0 as usize).expect("an atom of this context").0
+    }
+
+    pub(super) fn kind_range(&self, id: AtomId) -> Range {
+        self.atoms[id.0 as usize]
     }
 
     pub(super) fn measure(&self, d: Dim) -> Measure {
@@ -184,7 +190,11 @@ impl ShapeCx {
     }
 
     pub(super) fn intern_atom(&mut self, atom: Atom) -> AtomId {
-        AtomId(handle(self.atoms.insert_full(atom).0))
+        if let Some(at) = self.atoms.get_index_of(&atom) {
+            return AtomId(handle(at));
+        }
+        let range = Ranges::new(self, Known::Kinds).compute(&atom);
+        AtomId(handle(self.atoms.insert_full(atom, range).0))
     }
 
     pub(super) fn intern(&mut self, poly: Poly) -> Result<Dim, Overflow> {

@@ -1,5 +1,6 @@
 //! Text of expressions, in an order that depends on names alone.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use super::poly::{Atom, AtomId, Factor};
@@ -18,7 +19,8 @@ pub struct DisplayDim<'a> {
 impl ShapeCx {
     /// The expression as text: `n*s + 2*n + 1`, `floordiv(n + 1, 2)`, `min(n, 4)`.
     ///
-    /// Terms are sorted by degree and then by text, so the order of interning never shows.
+    /// Terms are sorted by degree, products of symbols before others, and then by text,
+    /// so the order of interning never shows.
     /// [`parse`](ShapeCx::parse) reads it back to the same handle.
     pub fn display(&self, dim: Dim) -> DisplayDim<'_> {
         DisplayDim { cx: self, dim }
@@ -63,16 +65,17 @@ fn order(text: &str) -> (bool, &str) {
 impl fmt::Display for DisplayDim<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let poly = self.cx.poly(self.dim);
-        let mut terms: Vec<(u32, String, i64)> = poly
+        let mut terms: Vec<((Reverse<u32>, bool, String), i64)> = poly
             .terms()
             .map(|(factors, coefficient)| {
                 let degree = factors.iter().map(|factor| factor.1).sum();
-                (degree, self.cx.product_text(factors), coefficient)
+                let opaque = factors.iter().any(|factor| !matches!(self.cx.atom(factor.0), Atom::Sym(_)));
+                ((Reverse(degree), opaque, self.cx.product_text(factors)), coefficient)
             })
             .collect();
-        terms.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        terms.sort_unstable();
         let mut first = true;
-        for (_, product, coefficient) in &terms {
+        for ((_, _, product), coefficient) in &terms {
             match (first, *coefficient < 0) {
                 (true, true) => f.write_str("-")?,
                 (true, false) => {}

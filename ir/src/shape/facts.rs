@@ -57,6 +57,18 @@ impl Facts {
         self.bounds.get(mono).map_or(Range::ALL, |interval| Range::from_interval(*interval))
     }
 
+    /// `m − lo ≥ 0` and `hi − m ≥ 0`: intervals alone do not multiply them by other expressions.
+    pub(super) fn bounds_as_inequalities(&self) -> impl Iterator<Item = Poly> {
+        self.bounds.iter().flat_map(|(mono, interval)| {
+            let above = interval
+                .lo
+                .filter(|lo| *lo != 0)
+                .and_then(|lo| Poly::monomial(mono.clone(), 1).add(&Poly::int(lo.checked_neg()?)).ok());
+            let below = interval.hi.and_then(|hi| Poly::monomial(mono.clone(), -1).add(&Poly::int(hi)).ok());
+            above.into_iter().chain(below)
+        })
+    }
+
     fn tighten(&mut self, mono: Mono, range: Range) {
         let old = self.bound(&mono);
         self.bounds.insert(mono, old.meet(range).to_interval());

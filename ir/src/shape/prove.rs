@@ -5,16 +5,17 @@
 //! This is a bounded search for a certificate in the manner of Farkas' lemma, with monomial multipliers.
 
 use indexmap::IndexSet;
+use smallvec::SmallVec;
 
-use super::bounds::{Known, Range};
+use super::bounds::{Known, Range, Ranges};
 use super::context::{SymbolKind, operands};
 use super::poly::{Atom, AtomId, Mono, Poly, gcd};
 use super::{Dim, Overflow, ShapeCx, Sym, Truth};
 
 /// Facts combined in one certificate.
-const DEPTH: u32 = 5;
-/// Combinations tried for one question.
-const BUDGET: u32 = 512;
+const DEPTH: u32 = 4;
+/// Terms of all combinations tried for one question: a count, so that answers do not depend on the machine.
+const BUDGET: usize = 1000;
 /// Facts considered for one question.
 const MAX_HYPOTHESES: usize = 96;
 
@@ -118,14 +119,15 @@ impl ShapeCx {
 
     /// Whether a proof of `d ≥ 0` was found.
     pub(super) fn at_least_zero(&self, d: &Poly) -> bool {
-        if self.range(d, Known::Facts).lo >= 0 {
+        let mut ranges = Ranges::new(self, Known::Facts);
+        if ranges.tight(d).lo >= 0 {
             return true;
         }
         if d.as_int().is_some() {
             return false;
         }
         let hypotheses = self.hypotheses(d);
-        Search { cx: self, hypotheses, budget: BUDGET }.run(d, 1, DEPTH)
+        Search { cx: self, ranges, hypotheses, seen: IndexSet::new(), budget: BUDGET }.run(d, 1, DEPTH)
     }
 
     /// Polynomials that are at least 0 where `d` has a value: facts, what the extents of loop indices
@@ -156,7 +158,8 @@ impl ShapeCx {
         }
         let minus = |p: &Poly| p.scale(-1).ok();
         let equations = self.facts.equations.iter().flat_map(|p| [Some(p.clone()), minus(p)]);
-        for fact in self.facts.inequalities.iter().cloned().map(Some).chain(equations).flatten() {
+        let facts = self.facts.inequalities.iter().cloned().map(Some).chain(equations);
+        for fact in facts.flatten().chain(self.facts.bounds_as_inequalities()) {
             let mut mentioned = IndexSet::new();
             self.collect(&fact, &mut mentioned, &mut atoms);
             let visible =
@@ -295,36 +298,60 @@ impl ShapeCx {
 
 struct Search<'a> {
     cx: &'a ShapeCx,
+    ranges: Ranges<'a>,
     hypotheses: Vec<Poly>,
-    budget: u32,
+    /// What was tried before, perhaps by the same facts in another order.
+    seen: IndexSet<(Poly, i64)>,
+    budget: usize,
 }
 
 impl Search<'_> {
     /// Whether `d > −scale` was proven.
     fn run(&mut self, d: &Poly, scale: i64, depth: u32) -> bool {
-        if self.cx.range(d, Known::Facts).lo > -i128::from(scale) {
-            return true;
-        }
-        if depth == 0 || self.budget == 0 || d.terms.is_empty() {
+        if self.budget == 0 {
             return false;
         }
-        self.budget -= 1;
-        self.eliminate(d, scale, depth) || self.split(d, scale, depth)
+        self.budget = self.budget.saturating_sub(1 + d.terms.len());
+        if self.ranges.sum(d).lo > -i128::from(scale) {
+            return true;
+        }
+        if depth == 0 || d.terms.is_empty() || !self.seen.insert((d.clone(), scale)) {
+            return false;
+        }
+        let Some((id, operands)) = self.extremum(d) else { return self.eliminate(d, scale, depth) };
+        // Half of the budget for either way.
+        let reserve = self.budget / 2;
+        self.budget -= reserve;
+        let proven = self.eliminate(d, scale, depth);
+        self.budget += reserve;
+        proven || self.split(d, scale, depth, id, &operands)
     }
 
     fn eliminate(&mut self, d: &Poly, scale: i64, depth: u32) -> bool {
-        let low = |mono: &Mono, c: i64| self.cx.mono_range(mono, Known::Facts, 0).mul(Range::point(c)).lo;
         // Every unbounded term must go, so it is enough to look at the first one.
-        let unbounded = d.terms.iter().find(|(mono, c)| low(mono, *c) == i128::MIN);
-        let targets: Vec<(Mono, i64)> = match unbounded {
-            Some(term) => vec![term.clone()],
-            None => d.terms.to_vec(),
-        };
-        for (mono, c) in &targets {
+        let ranges = &mut self.ranges;
+        let mut low = |(mono, c): &(Mono, i64)| ranges.mono(mono).mul(Range::point(*c)).lo;
+        let unbounded = d.terms.iter().find(|term| low(term) == i128::MIN);
+        let targets = unbounded.map_or(&d.terms[..], std::slice::from_ref);
+        for (mono, c) in targets {
             for at in 0..self.hypotheses.len() {
-                for next in self.combinations(d, scale, mono, *c, at) {
-                    if self.run(&next.0, next.1, depth - 1) {
+                // The constant of `n − 1` matters too: times `m` it cancels the last term of `n·m − m`.
+                let constant = (Mono::default(), self.hypotheses[at].constant);
+                for part in 0..=self.hypotheses[at].terms.len() {
+                    let (part, x) = self.hypotheses[at].terms.get(part).unwrap_or(&constant);
+                    if *x == 0 || (*x < 0) != (*c < 0) {
+                        continue;
+                    }
+                    let Some(quotient) = mono.div(part) else { continue };
+                    if self.ranges.mono(&quotient).lo < 0 {
+                        continue;
+                    }
+                    let next = combine(d, *c, &self.hypotheses[at], *x, &quotient, scale);
+                    if next.is_some_and(|(next, scale)| self.run(&next, scale, depth - 1)) {
                         return true;
+                    }
+                    if self.budget == 0 {
+                        return false;
                     }
                 }
             }
@@ -332,39 +359,40 @@ impl Search<'_> {
         false
     }
 
-    /// All `up·d − factor·h` that lose the term `c·mono`, with the new scale.
-    fn combinations(&self, d: &Poly, scale: i64, mono: &Mono, c: i64, at: usize) -> Vec<(Poly, i64)> {
-        let h = &self.hypotheses[at];
-        let combine = |(part, x): &(Mono, i64)| {
-            if (*x < 0) != (c < 0) {
-                return None;
-            }
-            let quotient = mono.div(part)?;
-            if self.cx.mono_range(&quotient, Known::Facts, 0).lo < 0 {
-                return None;
-            }
-            let g = i64::try_from(gcd(x.unsigned_abs(), c.unsigned_abs())).ok()?;
-            let up = (x / g).checked_abs()?;
-            let factor = (c / g).checked_abs()?.checked_neg()?;
-            let multiple = h.mul_term(&quotient, factor).ok()?;
-            Some((d.scale(up).ok()?.add(&multiple).ok()?, scale.checked_mul(up)?))
-        };
-        h.terms.iter().filter_map(combine).collect()
-    }
-
-    /// A minimum or maximum equals one of its operands: proves the claim for each.
-    fn split(&mut self, d: &Poly, scale: i64, depth: u32) -> bool {
-        let extremum =
-            d.terms.iter().flat_map(|(mono, _)| &mono.0).find_map(|&(id, _)| match self.cx.atom(id) {
-                Atom::Min(list) | Atom::Max(list) => Some((id, list.clone())),
-                _ => None,
-            });
-        let Some((id, list)) = extremum else { return false };
-        list.iter().all(|&operand| {
-            let replaced = replace(d, id, self.cx.poly(operand));
-            replaced.is_ok_and(|case| self.run(&case, scale, depth - 1))
+    fn extremum(&self, d: &Poly) -> Option<(AtomId, SmallVec<[Dim; 2]>)> {
+        d.terms.iter().flat_map(|(mono, _)| &mono.0).find_map(|&(id, _)| match self.cx.atom(id) {
+            Atom::Min(list) | Atom::Max(list) => Some((id, list.clone())),
+            _ => None,
         })
     }
+
+    /// A minimum or maximum equals one of its operands, which is then the least or greatest:
+    /// proves the claim for each.
+    fn split(&mut self, d: &Poly, scale: i64, depth: u32, id: AtomId, operands: &[Dim]) -> bool {
+        let least = matches!(self.cx.atom(id), Atom::Min(_));
+        let known = self.hypotheses.len();
+        operands.iter().all(|&chosen| {
+            let value = self.cx.poly(chosen);
+            for &other in operands.iter().filter(|&&other| other != chosen) {
+                let other = self.cx.poly(other);
+                self.hypotheses.extend(if least { other.sub(value) } else { value.sub(other) });
+            }
+            let seen = std::mem::take(&mut self.seen);
+            let proven = replace(d, id, value).is_ok_and(|case| self.run(&case, scale, depth - 1));
+            self.seen = seen;
+            self.hypotheses.truncate(known);
+            proven
+        })
+    }
+}
+
+/// `up·d − factor·quotient·h`, which loses the term of `d` with coefficient `c`, and the new scale.
+fn combine(d: &Poly, c: i64, h: &Poly, x: i64, quotient: &Mono, scale: i64) -> Option<(Poly, i64)> {
+    let g = i64::try_from(gcd(x.unsigned_abs(), c.unsigned_abs())).ok()?;
+    let up = (x / g).checked_abs()?;
+    let factor = (c / g).checked_abs()?.checked_neg()?;
+    let multiple = h.mul_term(quotient, factor).ok()?;
+    Some((d.scale(up).ok()?.add(&multiple).ok()?, scale.checked_mul(up)?))
 }
 
 /// `p` with `value` for the atom, outside other atoms.

@@ -219,6 +219,14 @@ pub fn property_canonical(seed: u64, config: &Config) -> Result<u32, String> {
     if cx.import(&other, there) != d {
         return fail("S1: a round trip through another context changes it");
     }
+    let mut reordered = context(&mut rng);
+    match expr.build(&mut reordered) {
+        Ok(again) if reordered.display(again).to_string() == text => {}
+        again => {
+            let again = again.map(|d| reordered.display(d).to_string());
+            return fail(&format!("S5: with symbols created in another order it is {again:?}"));
+        }
+    }
     match cx.check().and_then(|()| other.check()) {
         Ok(()) => Ok(compared),
         Err(errors) => fail(&errors.join("; ")),
