@@ -48,7 +48,9 @@ pub struct HostTable {
     /// Sets a shape error: `message` says what, the two numbers say which values.
     pub error_set_shape: unsafe extern "C" fn(message: *const c_char, got: i64, expected: i64),
     /// Runs `body` over disjoint ranges that cover `0..extent`, and returns when all are done.
-    /// No range but the last is shorter than `grain` iterations. Ranges may run on other threads.
+    /// Every range begins at a multiple of `grain`, and only the last may be shorter.
+    /// Ranges may run on other threads, in any order; a loop inside a body runs on the thread of that body.
+    /// A body has no way to fail: what can go wrong is checked before.
     pub parallel_for: unsafe extern "C" fn(body: LoopBody, context: *mut c_void, extent: i64, grain: i64),
     /// Calls the function registered under `name`, as [`SafeCall`].
     pub call_extern:

@@ -149,6 +149,9 @@ pub(super) fn read<'a>(input: &LinkInput<'a>) -> Result<Input<'a>, LinkError> {
             elf::SHT_NOBITS => Source::Zeros(section.sh_size(E)),
             _ => Source::Bytes(section.data(E, data).map_err(damaged)?),
         };
+        if source.size() > super::LARGEST {
+            return Err(damaged(format!("section `{name}` claims to be {} bytes long", source.size())));
+        }
         index_of[index.0] = Some(sections.len());
         let kind = section.sh_type(E);
         sections.push(Section { name, class, kind, alignment, source, references: Vec::new() });
@@ -289,8 +292,7 @@ fn add_blobs<'a>(
         if blob.symbol.is_empty() || blob.symbol.contains('\0') {
             return Err(fail("its name is empty or contains a zero byte".to_owned()));
         }
-        // Keeps all sums of sizes far from overflow.
-        if blob.source.length() > 1 << 46 {
+        if blob.source.length() > super::LARGEST {
             return Err(fail(format!("its length of {} bytes is out of reach", blob.source.length())));
         }
         let definition = Definition::Section(sections.len(), 0);

@@ -98,6 +98,8 @@ pub(super) struct Layout {
     pub(super) headers_at: u64,
     /// Address of each input section.
     pub(super) addresses: Vec<u64>,
+    /// Number of the output section of each input section; 0 for none.
+    pub(super) numbers: Vec<u16>,
 }
 
 /// Groups the sections of the input by output name, in order of first appearance.
@@ -189,16 +191,16 @@ pub(super) fn place(mut sections: Vec<Output>, input: &Input<'_>) -> Layout {
     let offset = headers_at + (sections.len() as u64 + 1) * SECTION_HEADER;
     place_blobs(&mut sections, &mut segments, offset, loaded_end);
     protect(&sections, &mut segments);
-    let mut addresses = vec![0; input.sections.len()];
-    for section in &sections {
+    let (mut addresses, mut numbers) = (vec![0; input.sections.len()], vec![0; input.sections.len()]);
+    for (section, number) in sections.iter().zip(1..) {
         if let Content::Pieces(pieces) = &section.content {
             for &(offset, index) in pieces {
-                addresses[index] = section.address + offset;
+                (addresses[index], numbers[index]) = (section.address + offset, number);
             }
         }
     }
     debug_assert_eq!(segments.len() as u64, program_headers);
-    Layout { sections, segments, headers_at, addresses }
+    Layout { sections, segments, headers_at, addresses, numbers }
 }
 
 fn load(flags: u32, offset: u64, address: u64) -> Segment {

@@ -27,6 +27,9 @@ use tables::{Dynamic, FIXUP, SYMBOL, Strings, TAG};
 /// Size in bytes of a page of memory on x86-64.
 const PAGE: u64 = 4096;
 
+/// Size in bytes of the largest section: below what the address space holds, so that no sum of sizes overflows.
+const LARGEST: u64 = 1 << 46;
+
 /// A [`Linker`] that writes x86-64 ELF shared libraries without any tool.
 ///
 /// The result has read-only, executable and writable segments apart, no executable stack, no relocations in code,

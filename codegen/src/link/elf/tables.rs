@@ -4,7 +4,7 @@ use cranelift_object::object::elf;
 use indexmap::IndexMap;
 
 use super::input::{Definition, Input, Symbol};
-use super::layout::{Content, Layout, Output};
+use super::layout::Layout;
 use super::relocate::{Fixup, Needs, Places, Positions};
 use crate::link::LinkInput;
 
@@ -200,9 +200,7 @@ fn symbol_place(input: &Input<'_>, layout: &Layout, places: Places<'_>, symbol: 
         Definition::Undefined | Definition::Dropped => (elf::SHN_UNDEF, 0),
         Definition::Absolute(value) => (elf::SHN_ABS, value),
         Definition::Section(section, offset) => {
-            let holds = |it: &Output| matches!(&it.content, Content::Pieces(pieces) if pieces.iter().any(|piece| piece.1 == section));
-            let number = layout.sections.iter().position(holds).map_or(0, |it| it + 1);
-            (number as u16, places.sections[section].wrapping_add(offset)) // a few dozen sections
+            (layout.numbers[section], places.sections[section].wrapping_add(offset))
         }
     }
 }
