@@ -4,5 +4,7 @@ pub mod fold;
 pub mod fusion;
 pub mod identity;
 pub mod kernels;
+pub mod legalize;
 pub mod memory;
 pub mod simplify;
+pub mod table;

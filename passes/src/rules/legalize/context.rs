@@ -1,0 +1,330 @@
+//! What legalisation rows work with.
+
+use super::{Kernel, Lowering};
+use indexmap::IndexMap;
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::loops::{Axis, BufferId, BuildResult, Combine, CompareOp, ExprId, Index, ProgramBuilder};
+use orogen_ir::shape::{Dim, Overflow, ShapeCx};
+use orogen_ir::types::{Attrs, DType, Dims, TensorType, Type};
+
+/// One operation under legalisation: its types on one side, the program under construction on the other.
+#[derive(Debug)]
+pub struct Legalizer<'a> {
+    /// The caller's dimensions.
+    pub caller: &'a mut ShapeCx,
+    /// Attributes of the operation.
+    pub attrs: &'a Attrs,
+    /// The program under construction.
+    pub b: ProgramBuilder,
+    args: &'a [Type],
+    results: &'a [Type],
+    inputs: IndexMap<usize, BufferId>,
+}
+
+impl<'a> Legalizer<'a> {
+    pub(super) fn new(
+        name: &str,
+        caller: &'a mut ShapeCx,
+        attrs: &'a Attrs,
+        args: &'a [Type],
+        results: &'a [Type],
+    ) -> Self {
+        let b = ProgramBuilder::new(name);
+        Legalizer { caller, attrs, b, args, results, inputs: IndexMap::new() }
+    }
+
+    /// Number of operands.
+    pub fn operand_count(&self) -> usize {
+        self.args.len()
+    }
+
+    /// Whether operand `i` is given.
+    pub fn has(&self, i: usize) -> bool {
+        i < self.args.len()
+    }
+
+    /// The type of operand `i`.
+    pub fn arg(&self, i: usize) -> BuildResult<&'a TensorType> {
+        let ty = self.args.get(i).and_then(Type::as_tensor);
+        ty.ok_or_else(|| Diagnostic::error("K002", format!("operand {i} is not a tensor")))
+    }
+
+    /// The type of result `i`.
+    pub fn result(&self, i: usize) -> BuildResult<&'a TensorType> {
+        let ty = self.results.get(i).and_then(Type::as_tensor);
+        ty.ok_or_else(|| Diagnostic::error("K002", format!("result {i} is not a tensor")))
+    }
+
+    /// The dimensions of operand `i`, in the caller's context.
+    pub fn arg_dims(&self, i: usize) -> BuildResult<&'a [Dim]> {
+        self.arg(i)?.dims().ok_or_else(|| unknown_shape("operand", i))
+    }
+
+    /// The dimensions of result `i`, in the caller's context.
+    pub fn result_dims(&self, i: usize) -> BuildResult<&'a [Dim]> {
+        self.result(i)?.dims().ok_or_else(|| unknown_shape("result", i))
+    }
+
+    /// The known elements of operand `i`, in the caller's context.
+    pub fn elements(&self, i: usize) -> Option<&'a [Dim]> {
+        self.args.get(i)?.as_tensor()?.elements.as_deref()
+    }
+
+    /// The known elements of operand `i`, which the lowering cannot do without.
+    pub fn require_elements(&self, i: usize) -> BuildResult<&'a [Dim]> {
+        self.elements(i).ok_or_else(|| {
+            Diagnostic::error("K003", format!("the elements of operand {i} are not known at compile time"))
+                .help("bind them to symbols with `match_cast`")
+        })
+    }
+
+    /// A dimension of the caller in the program; its symbols become size parameters.
+    pub fn import(&mut self, dim: Dim) -> BuildResult<Dim> {
+        self.b.import_dim(self.caller, dim)
+    }
+
+    /// The buffer of operand `i`; the kernel takes it as an input from now on.
+    pub fn input(&mut self, i: usize) -> BuildResult<BufferId> {
+        if let Some(buffer) = self.inputs.get(&i) {
+            return Ok(*buffer);
+        }
+        let dims = self.b.import_dims(self.caller, self.arg_dims(i)?)?;
+        let buffer = self.b.input(&format!("in{i}"), self.arg(i)?.dtype, &dims);
+        self.inputs.insert(i, buffer);
+        Ok(buffer)
+    }
+
+    /// Operand `i` and its dimensions in the program.
+    pub fn operand(&mut self, i: usize) -> BuildResult<(BufferId, Dims)> {
+        let buffer = self.input(i)?;
+        Ok((buffer, self.b.buffer_dims(buffer)))
+    }
+
+    /// A new buffer for result `i`; ask once for each.
+    pub fn output(&mut self, i: usize) -> BuildResult<BufferId> {
+        let dims = self.b.import_dims(self.caller, self.result_dims(i)?)?;
+        Ok(self.b.output(&format!("out{i}"), self.result(i)?.dtype, &dims))
+    }
+
+    /// The finished kernel.
+    pub fn finish(self) -> Result<Lowering, Diagnostic> {
+        let operands = self.inputs.keys().copied().collect();
+        let (program, sizes) = self.b.finish();
+        Ok(Lowering::Kernel(Kernel { program, operands, sizes }))
+    }
+
+    /// A kernel that stores elements known to inference.
+    pub(super) fn store_elements(mut self, elements: &[Dim]) -> Result<Lowering, Diagnostic> {
+        let out = self.output(0)?;
+        let (dtype, dims) = (self.b.buffer_dtype(out), self.b.buffer_dims(out));
+        let extents: Option<Vec<i64>> = dims.iter().map(|it| self.b.program().shapes.as_int(*it)).collect();
+        let extents = extents.ok_or_else(|| unknown_shape("result", 0))?;
+        for (i, element) in elements.iter().enumerate() {
+            let mut rest = i as i64;
+            let mut at = Dims::from_elem(*element, extents.len());
+            for (slot, extent) in at.iter_mut().zip(&extents).rev() {
+                *slot = self.b.shapes().int(rest % extent);
+                rest /= extent;
+            }
+            let value = self.import(*element)?;
+            let value = self.dim_as(value, dtype)?;
+            self.b.stage(&[], out, at, value)?;
+        }
+        self.finish()
+    }
+
+    /// An index expression as a value of any type.
+    pub fn dim_as(&mut self, dim: Dim, dtype: DType) -> BuildResult<ExprId> {
+        if let Some(value) = self.b.program().shapes.as_int(dim) {
+            return match dtype.is_float() {
+                true => self.b.float(value as f64, dtype),
+                false => self.b.int(value, dtype),
+            };
+        }
+        if dtype.is_int() {
+            return self.b.dim(dim, dtype);
+        }
+        let value = self.b.dim(dim, DType::I64)?;
+        Ok(self.b.cast(dtype, value))
+    }
+
+    /// The single element of operand `i` as a value: from its known element, else loaded.
+    pub fn scalar(&mut self, i: usize) -> BuildResult<ExprId> {
+        let dtype = self.arg(i)?.dtype;
+        if let Some([element]) = self.elements(i) {
+            let value = self.import(*element)?;
+            return self.dim_as(value, dtype);
+        }
+        let (buffer, dims) = self.operand(i)?;
+        let zero = self.b.shapes().int(0);
+        self.b.load(buffer, dims.iter().map(|_| zero))
+    }
+
+    /// A load in the type that sums of it are computed in.
+    pub fn load_wide(&mut self, buffer: BufferId, at: impl IntoIterator<Item = Dim>) -> BuildResult<ExprId> {
+        let value = self.b.load(buffer, at)?;
+        Ok(self.b.cast(wide(self.b.buffer_dtype(buffer)), value))
+    }
+
+    /// A reduction into `out` over a value in the wide type; half precision goes through a local.
+    pub fn reduce_into(
+        &mut self,
+        axes: &[Axis],
+        reduce: &[Axis],
+        combine: Combine,
+        out: BufferId,
+        at: &[Dim],
+        value: ExprId,
+    ) -> BuildResult<()> {
+        let target = self.wide_target(out);
+        self.b.reduce_stage(axes, reduce, combine, target, at.iter().copied(), value)?;
+        self.narrow_into(target, out)
+    }
+
+    /// `out` itself when its type is its own wide type, else a local of the wide type.
+    pub fn wide_target(&mut self, out: BufferId) -> BufferId {
+        let dtype = self.b.buffer_dtype(out);
+        if wide(dtype) == dtype {
+            return out;
+        }
+        let dims = self.b.buffer_dims(out);
+        self.b.local("wide", wide(dtype), &dims)
+    }
+
+    /// Converts a local from [`wide_target`](Self::wide_target) into `out`.
+    pub fn narrow_into(&mut self, target: BufferId, out: BufferId) -> BuildResult<()> {
+        if target == out {
+            return Ok(());
+        }
+        let dtype = self.b.buffer_dtype(out);
+        self.b.fill(out, |b, at| {
+            let value = b.load(target, at.iter().copied())?;
+            Ok(b.cast(dtype, value))
+        })
+    }
+
+    /// A local of the wide type of result 0's element type.
+    pub fn local(&mut self, name: &str, dims: &[Dim]) -> BuildResult<BufferId> {
+        let dtype = wide(self.result(0)?.dtype);
+        Ok(self.b.local(name, dtype, dims))
+    }
+
+    /// An integer value from data as an index into a dimension of `extent`: negative values count from the end, and
+    /// the result is clamped into range.
+    pub fn wrapped_index(&mut self, value: ExprId, extent: Dim) -> BuildResult<ExprId> {
+        use orogen_ir::loops::BinaryOp::{Add, Max, Min};
+        let signed = self.b.dtype_of(value).is_signed_int();
+        let value = self.b.cast(DType::I64, value);
+        let (zero, size) = (self.b.int(0, DType::I64)?, self.dim_as(extent, DType::I64)?);
+        let last = self.b.shapes().add_int(extent, -1).map_err(overflow)?;
+        let last = self.dim_as(last, DType::I64)?;
+        let position = if signed {
+            let from_end = self.b.binary(Add, value, size)?;
+            let negative = self.b.compare(CompareOp::Lt, value, zero)?;
+            self.b.select(negative, from_end, value)?
+        } else {
+            value
+        };
+        let raised = self.b.binary(Max, position, zero)?;
+        self.b.binary(Min, raised, last)
+    }
+
+    /// A load at indices that were clamped; where an indexed dimension may be empty, it is guarded as well.
+    pub fn load_clamped(
+        &mut self,
+        buffer: BufferId,
+        at: impl IntoIterator<Item = Index>,
+    ) -> BuildResult<ExprId> {
+        let at: Vec<Index> = at.into_iter().collect();
+        let dims = self.b.buffer_dims(buffer);
+        let maybe_empty = at.iter().zip(&dims).any(|(index, dim)| {
+            index.value().is_some() && self.b.program().shapes.bounds(*dim).lo.is_none_or(|lo| lo < 1)
+        });
+        if !maybe_empty {
+            return self.b.load(buffer, at);
+        }
+        let zero = self.b.number(0.0, self.b.buffer_dtype(buffer));
+        self.b.load_or(buffer, at, zero)
+    }
+
+    /// `a + b`.
+    pub fn add(&mut self, a: Dim, b: Dim) -> BuildResult<Dim> {
+        self.b.shapes().add(a, b).map_err(overflow)
+    }
+
+    /// `a − b`.
+    pub fn sub(&mut self, a: Dim, b: Dim) -> BuildResult<Dim> {
+        self.b.shapes().sub(a, b).map_err(overflow)
+    }
+
+    /// `a · b`.
+    pub fn mul(&mut self, a: Dim, b: Dim) -> BuildResult<Dim> {
+        self.b.shapes().mul(a, b).map_err(overflow)
+    }
+
+    /// `k · a + c`.
+    pub fn linear(&mut self, a: Dim, k: i64, c: i64) -> BuildResult<Dim> {
+        let scaled = self.b.shapes().scale(a, k).map_err(overflow)?;
+        self.b.shapes().add_int(scaled, c).map_err(overflow)
+    }
+
+    /// The product of dimensions.
+    pub fn product(&mut self, dims: &[Dim]) -> BuildResult<Dim> {
+        self.b.shapes().product(dims).map_err(overflow)
+    }
+
+    /// The constant value of a dimension of the program.
+    pub fn as_int(&self, dim: Dim) -> Option<i64> {
+        self.b.program().shapes.as_int(dim)
+    }
+
+    /// Whether a dimension of the program is the constant 1.
+    pub fn is_one(&self, dim: Dim) -> bool {
+        self.as_int(dim) == Some(1)
+    }
+
+    /// A boolean attribute, false when left out.
+    pub fn flag(&self, name: &str) -> bool {
+        self.attrs.bool(name).unwrap_or(false)
+    }
+
+    /// Attribute `axis`, which inference checked.
+    pub fn axis_attr(&self) -> usize {
+        self.attrs.int("axis").and_then(|it| usize::try_from(it).ok()).unwrap_or(0)
+    }
+
+    /// An attribute of axes, which inference checked.
+    pub fn axes_attr(&self, name: &str) -> Vec<usize> {
+        let list = self.attrs.ints(name).unwrap_or_default();
+        list.iter().filter_map(|it| usize::try_from(*it).ok()).collect()
+    }
+
+    /// An attribute of `n` integers, `default` repeated when left out.
+    pub fn ints_attr(&self, name: &str, n: usize, default: i64) -> Vec<i64> {
+        self.attrs.ints(name).map_or_else(|| vec![default; n], <[i64]>::to_vec)
+    }
+}
+
+/// The type in which sums of elements of `dtype` are computed.
+pub(super) fn wide(dtype: DType) -> DType {
+    match dtype {
+        DType::F16 | DType::BF16 => DType::F32,
+        other => other,
+    }
+}
+
+pub(super) fn overflow(_: Overflow) -> Diagnostic {
+    Diagnostic::error("S002", "an index expression overflows 64-bit integers")
+}
+
+fn unknown_shape(what: &str, i: usize) -> Diagnostic {
+    Diagnostic::error("K002", format!("the shape of {what} {i} is not known at compile time"))
+        .help("refine it with `match_cast`, or give the operand that names the shape known elements")
+}
+
+/// A copy of `list` with `at` replaced.
+pub(super) fn with(list: &[Dim], at: usize, value: Dim) -> Dims {
+    let mut list = Dims::from(list);
+    list[at] = value;
+    list
+}

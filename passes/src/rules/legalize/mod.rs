@@ -1,0 +1,134 @@
+//! Legalisation: from an operator to the tensor program that computes it.
+//!
+//! One table serves the drivers of both graph IRs. A row builds a [`TensorProgram`] from attributes and operand
+//! types; the forms it uses are the ones code generation recognises by structure:
+//!
+//! * a contraction (`matmul`, `conv`, `conv_transpose`) is one reduction stage over a product of two loads,
+//!   padding is the load's `otherwise`, batch and group are index arithmetic; a bias is a stage of its own,
+//! * a row operator (`softmax`, `layer_norm`) is a chain of stages over locals,
+//! * everything elementwise or injective is one stage; `concat` is one for each operand,
+//! * recurrences are loops over time around the stages of one step.
+//!
+//! Half-precision types accumulate in `f32`. Indices computed from data are clamped into range, so no input can make
+//! a kernel leave its buffers.
+
+mod context;
+mod contraction;
+mod elementwise;
+mod index;
+mod movement;
+mod normalize;
+mod pool;
+mod reduce;
+mod resize;
+mod rnn;
+mod scatter;
+
+pub use context::Legalizer;
+
+use super::table::OpTable;
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::loops::TensorProgram;
+use orogen_ir::ops::{OpId, OpRegistry};
+use orogen_ir::shape::{Dim, ShapeCx};
+use orogen_ir::types::{Attrs, Type};
+
+/// What an operation becomes.
+#[derive(Clone, Debug)]
+pub enum Lowering {
+    /// A kernel.
+    Kernel(Kernel),
+    /// The result is the bytes of an operand under another shape.
+    View {
+        /// Which operand.
+        operand: usize,
+    },
+}
+
+/// A kernel and how to call it: its outputs are all results of the operation, in order.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// The program.
+    pub program: TensorProgram,
+    /// Which operand of the operation each input of the program is. Operands whose elements inference knew, and
+    /// those that only named a shape, are not inputs.
+    pub operands: Vec<usize>,
+    /// What the caller passes for each size parameter, in the caller's context.
+    pub sizes: Vec<Dim>,
+}
+
+/// Builds the lowering of one operation.
+pub type LegalizeFn = fn(Legalizer<'_>) -> Result<Lowering, Diagnostic>;
+
+/// How operators become kernels.
+#[derive(Clone, Debug)]
+pub struct LegalizeTable {
+    rows: OpTable<LegalizeFn>,
+}
+
+impl LegalizeTable {
+    /// The rows of all standard operators in `ops`.
+    ///
+    /// # Panics
+    /// When `ops` lacks a standard operator.
+    pub fn standard(ops: &OpRegistry) -> Self {
+        let mut rows = OpTable::new();
+        let families: [&[(&str, LegalizeFn)]; 10] = [
+            elementwise::ROWS,
+            reduce::ROWS,
+            contraction::ROWS,
+            pool::ROWS,
+            normalize::ROWS,
+            resize::ROWS,
+            rnn::ROWS,
+            movement::ROWS,
+            index::ROWS,
+            scatter::ROWS,
+        ];
+        for (name, row) in families.into_iter().flatten() {
+            rows.set(ops.get(name), *row);
+        }
+        LegalizeTable { rows }
+    }
+
+    /// Sets the row of an operator, for example a custom one.
+    pub fn set(&mut self, op: OpId, row: LegalizeFn) {
+        self.rows.set(op, row);
+    }
+
+    /// Names of the operators of `ops` without a row.
+    pub fn missing<'a>(&self, ops: &'a OpRegistry) -> Vec<&'a str> {
+        self.rows.missing(ops)
+    }
+
+    /// The lowering of an operation with operands `args` and inferred `results`. An integer result whose elements
+    /// are all known becomes a kernel that stores them, whatever the operator.
+    ///
+    /// Errors name what cannot be lowered: an operator without a row (`K001`), an operand of unknown shape (`K002`),
+    /// an operand that must be known at compile time (`K003`).
+    pub fn legalize(
+        &self,
+        ops: &OpRegistry,
+        shapes: &mut ShapeCx,
+        op: OpId,
+        attrs: &Attrs,
+        args: &[Type],
+        results: &[Type],
+    ) -> Result<Lowering, Diagnostic> {
+        let name = ops.def(op).name;
+        let cx = Legalizer::new(name, shapes, attrs, args, results);
+        if let [Type::Tensor(result)] = results
+            && let Some(elements) = &result.elements
+        {
+            return cx.store_elements(elements);
+        }
+        match self.rows.get(op) {
+            Some(row) => row(cx).map_err(|mut diagnostic| {
+                diagnostic.message = format!("`{name}`: {}", diagnostic.message);
+                diagnostic
+            }),
+            None => Err(Diagnostic::error("K001", format!("operator `{name}` has no legalisation"))
+                .help("add a row to the `LegalizeTable`")),
+        }
+    }
+}

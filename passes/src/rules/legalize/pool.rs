@@ -1,0 +1,136 @@
+//! Pooling: a reduction over the window, with padding as the load's `otherwise`.
+
+use super::context::overflow;
+use super::{LegalizeFn, Legalizer, Lowering};
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::loops::{Axis, BinaryOp, BuildResult, Combine, ExprId, UnaryOp};
+use orogen_ir::shape::Dim;
+use orogen_ir::types::{DType, Dims};
+
+pub(super) const ROWS: &[(&str, LegalizeFn)] = &[("max_pool", max_pool), ("avg_pool", avg_pool)];
+
+/// The loops of a pool.
+struct Windows {
+    axes: Vec<Axis>,
+    taps: Vec<Axis>,
+    at: Dims,
+    x_at: Dims,
+    /// Whether a tap may lie outside the input.
+    overhangs: bool,
+}
+
+fn windows(cx: &mut Legalizer<'_>, x_dims: &[Dim], out_dims: &[Dim]) -> BuildResult<Windows> {
+    let n = x_dims.len() - 2;
+    let (strides, dilations) = (cx.ints_attr("strides", n, 1), cx.ints_attr("dilations", n, 1));
+    let (kernel, pads) = (cx.ints_attr("kernel", n, 1), cx.ints_attr("pads", 2 * n, 0));
+    let axes = cx.b.axes("o", out_dims).to_vec();
+    let at = cx.b.vars(&axes);
+    let (mut taps, mut x_at) = (Vec::new(), Dims::from(&at[..2]));
+    for i in 0..n {
+        let extent = cx.b.shapes().int(kernel[i]);
+        let tap = cx.b.axis(&format!("k{i}"), extent);
+        taps.push(tap);
+        let k = cx.b.var(tap);
+        let start = cx.linear(at[2 + i], strides[i], -pads[i])?;
+        let offset = cx.linear(k, dilations[i], 0)?;
+        x_at.push(cx.add(start, offset)?);
+    }
+    let overhangs = cx.flag("ceil_mode") || pads.iter().any(|it| *it != 0);
+    Ok(Windows { axes, taps, at, x_at, overhangs })
+}
+
+fn max_pool(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
+    let (x, x_dims) = cx.operand(0)?;
+    let out = cx.output(0)?;
+    let out_dims = cx.b.buffer_dims(out);
+    let windows = windows(&mut cx, &x_dims, &out_dims)?;
+    let dtype = cx.b.buffer_dtype(x);
+    let value = if windows.overhangs {
+        let lowest = lowest(&mut cx, dtype)?;
+        cx.b.load_or(x, windows.x_at, lowest)?
+    } else {
+        cx.b.load(x, windows.x_at)?
+    };
+    cx.b.reduce_stage(&windows.axes, &windows.taps, Combine::Max, out, windows.at, value)?;
+    cx.finish()
+}
+
+/// −∞, or the lowest integer.
+fn lowest(cx: &mut Legalizer<'_>, dtype: DType) -> BuildResult<ExprId> {
+    match dtype {
+        _ if dtype.is_float() => cx.b.float(f64::NEG_INFINITY, dtype),
+        DType::I8 => cx.b.int(i64::from(i8::MIN), dtype),
+        DType::I16 => cx.b.int(i64::from(i16::MIN), dtype),
+        DType::I32 => cx.b.int(i64::from(i32::MIN), dtype),
+        DType::I64 => cx.b.int(i64::MIN, dtype),
+        _ => cx.b.int(0, dtype),
+    }
+}
+
+fn avg_pool(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
+    let (x, x_dims) = cx.operand(0)?;
+    let out = cx.output(0)?;
+    let out_dims = cx.b.buffer_dims(out);
+    let windows = windows(&mut cx, &x_dims, &out_dims)?;
+    let dtype = super::context::wide(cx.b.buffer_dtype(x));
+    let value = if windows.overhangs {
+        let zero = cx.b.number(0.0, cx.b.buffer_dtype(x));
+        cx.b.load_or(x, windows.x_at, zero)?
+    } else {
+        cx.b.load(x, windows.x_at)?
+    };
+    let value = cx.b.cast(dtype, value);
+    let sum = cx.local("sum", &out_dims)?;
+    cx.b.reduce_stage(&windows.axes, &windows.taps, Combine::Sum, sum, windows.at, value)?;
+
+    let axes = cx.b.axes("i", &out_dims);
+    let at = cx.b.vars(&axes);
+    let total = cx.b.load(sum, at.iter().copied())?;
+    let scale = inverse_count(&mut cx, &x_dims, &at, dtype)?;
+    let mean = cx.b.binary(BinaryOp::Mul, total, scale)?;
+    let mean = cx.b.cast(cx.b.buffer_dtype(out), mean);
+    cx.b.stage(&axes, out, at, mean)?;
+    cx.finish()
+}
+
+/// 1 / the number of taps that count at an output position: those inside the input, or, with `count_include_pad`,
+/// those inside the input and its padding.
+fn inverse_count(cx: &mut Legalizer<'_>, x_dims: &[Dim], at: &[Dim], dtype: DType) -> BuildResult<ExprId> {
+    let n = x_dims.len() - 2;
+    let (strides, dilations) = (cx.ints_attr("strides", n, 1), cx.ints_attr("dilations", n, 1));
+    let (kernel, pads) = (cx.ints_attr("kernel", n, 1), cx.ints_attr("pads", 2 * n, 0));
+    let (ceil, include) = (cx.flag("ceil_mode"), cx.flag("count_include_pad"));
+    let mut constant = 1.0;
+    let mut factors = Vec::new();
+    for i in 0..n {
+        let padded = pads[i] != 0 || pads[n + i] != 0;
+        if !ceil && (include || !padded) {
+            constant *= kernel[i] as f64;
+            continue;
+        }
+        let start = cx.linear(at[2 + i], strides[i], -pads[i])?;
+        let limit = cx.linear(x_dims[2 + i], 1, if include { pads[n + i] } else { 0 })?;
+        let room = cx.sub(limit, start)?;
+        let end = cx.b.shapes().ceil_div(room, dilations[i]).map_err(overflow)?;
+        let all = cx.b.shapes().int(kernel[i]);
+        let end = cx.b.shapes().min(&[end, all]).map_err(overflow)?;
+        let count = if include {
+            end
+        } else {
+            let zero = cx.b.shapes().int(0);
+            let before = cx.linear(start, -1, 0)?;
+            let first = cx.b.shapes().ceil_div(before, dilations[i]).map_err(overflow)?;
+            let first = cx.b.shapes().max(&[first, zero]).map_err(overflow)?;
+            cx.sub(end, first)?
+        };
+        factors.push(cx.dim_as(count, dtype)?);
+    }
+    if factors.is_empty() {
+        return cx.b.float(1.0 / constant, dtype);
+    }
+    let mut count = cx.b.float(constant, dtype)?;
+    for factor in factors {
+        count = cx.b.binary(BinaryOp::Mul, count, factor)?;
+    }
+    cx.b.unary(UnaryOp::Reciprocal, count)
+}

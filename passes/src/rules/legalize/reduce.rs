@@ -1,0 +1,169 @@
+//! Reductions: one stage over the reduced axes; `arg_max` two; scans a loop.
+
+use super::context::{overflow, wide, with};
+use super::{LegalizeFn, Legalizer, Lowering};
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::loops::{Axis, BinaryOp, BufferId, BuildResult, Combine, CompareOp, UnaryOp};
+use orogen_ir::shape::Dim;
+use orogen_ir::types::{DType, Dims};
+
+pub(super) const ROWS: &[(&str, LegalizeFn)] = &[
+    ("reduce_sum", |cx| reduce(cx, Combine::Sum)),
+    ("reduce_prod", |cx| reduce(cx, Combine::Product)),
+    ("reduce_max", |cx| reduce(cx, Combine::Max)),
+    ("reduce_min", |cx| reduce(cx, Combine::Min)),
+    ("reduce_mean", mean),
+    ("arg_max", |cx| arg(cx, Combine::Max)),
+    ("arg_min", |cx| arg(cx, Combine::Min)),
+    ("cum_sum", cum_sum),
+];
+
+/// The axes of a reduction of operand 0: outer axes, reduced axes, where to load and where to store.
+struct Nest {
+    outer: Vec<Axis>,
+    reduced: Vec<Axis>,
+    load_at: Dims,
+    store_at: Dims,
+}
+
+fn nest(cx: &mut Legalizer<'_>, dims: &[Dim], axes: &[usize], keep: bool) -> Nest {
+    let zero = cx.b.shapes().int(0);
+    let mut nest =
+        Nest { outer: Vec::new(), reduced: Vec::new(), load_at: Dims::new(), store_at: Dims::new() };
+    for (i, dim) in dims.iter().enumerate() {
+        let reduce = axes.contains(&i);
+        let axis = cx.b.axis(&format!("{}{i}", if reduce { "k" } else { "i" }), *dim);
+        let var = cx.b.var(axis);
+        nest.load_at.push(var);
+        if reduce {
+            nest.reduced.push(axis);
+            if keep {
+                nest.store_at.push(zero);
+            }
+        } else {
+            nest.outer.push(axis);
+            nest.store_at.push(var);
+        }
+    }
+    nest
+}
+
+fn reduce(mut cx: Legalizer<'_>, combine: Combine) -> Result<Lowering, Diagnostic> {
+    let (x, dims) = cx.operand(0)?;
+    let (axes, keep) = (cx.axes_attr("axes"), cx.flag("keepdims"));
+    let out = cx.output(0)?;
+    let nest = nest(&mut cx, &dims, &axes, keep);
+    let value = cx.load_wide(x, nest.load_at)?;
+    cx.reduce_into(&nest.outer, &nest.reduced, combine, out, &nest.store_at, value)?;
+    cx.finish()
+}
+
+fn mean(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
+    let (x, dims) = cx.operand(0)?;
+    let (axes, keep) = (cx.axes_attr("axes"), cx.flag("keepdims"));
+    let out = cx.output(0)?;
+    let nest = nest(&mut cx, &dims, &axes, keep);
+    let out_dims = cx.b.buffer_dims(out);
+    let sum = cx.local("sum", &out_dims)?;
+    let value = cx.load_wide(x, nest.load_at)?;
+    cx.b.reduce_stage(&nest.outer, &nest.reduced, Combine::Sum, sum, nest.store_at, value)?;
+    let reduced: Dims = axes.iter().map(|it| dims[*it]).collect();
+    divide_by_count(&mut cx, sum, &reduced, out)?;
+    cx.finish()
+}
+
+/// `out = sum / count`, as a product with the reciprocal for floats.
+fn divide_by_count(cx: &mut Legalizer<'_>, sum: BufferId, counted: &[Dim], out: BufferId) -> BuildResult<()> {
+    let (dtype, out_dtype) = (cx.b.buffer_dtype(sum), cx.b.buffer_dtype(out));
+    let count = cx.product(counted)?;
+    let (op, factor) = match dtype.is_float() {
+        true => (BinaryOp::Mul, reciprocal(cx, count, dtype)?),
+        false => (BinaryOp::Div, cx.dim_as(count, dtype)?),
+    };
+    cx.b.fill(out, |b, at| {
+        let total = b.load(sum, at.iter().copied())?;
+        let mean = b.binary(op, total, factor)?;
+        Ok(b.cast(out_dtype, mean))
+    })
+}
+
+/// `1 / dim` as a float.
+pub(super) fn reciprocal(
+    cx: &mut Legalizer<'_>,
+    dim: Dim,
+    dtype: DType,
+) -> BuildResult<orogen_ir::loops::ExprId> {
+    if let Some(value) = cx.as_int(dim).filter(|it| *it != 0) {
+        return cx.b.float(1.0 / value as f64, dtype);
+    }
+    let value = cx.dim_as(dim, dtype)?;
+    cx.b.unary(UnaryOp::Reciprocal, value)
+}
+
+/// First the extreme value, then the first (or last) index that holds it. A NaN counts as extreme.
+fn arg(mut cx: Legalizer<'_>, combine: Combine) -> Result<Lowering, Diagnostic> {
+    let (x, dims) = cx.operand(0)?;
+    let (axis, keep) = (cx.axis_attr(), cx.flag("keepdims"));
+    let out = cx.output(0)?;
+    let dtype = cx.b.buffer_dtype(x);
+    let out_dims = cx.b.buffer_dims(out);
+    let best = cx.b.local("best", dtype, &out_dims);
+    let first = nest(&mut cx, &dims, &[axis], keep);
+    let value = cx.b.load(x, first.load_at)?;
+    cx.b.reduce_stage(&first.outer, &first.reduced, combine, best, first.store_at, value)?;
+
+    let second = nest(&mut cx, &dims, &[axis], keep);
+    let index = cx.b.dim(second.load_at[axis], DType::I64)?;
+    let value = cx.b.load(x, second.load_at)?;
+    let wanted = cx.b.load(best, second.store_at.iter().copied())?;
+    let mut matches = cx.b.compare(CompareOp::Eq, value, wanted)?;
+    if dtype.is_float() {
+        let both = [cx.b.unary(UnaryOp::IsNan, value)?, cx.b.unary(UnaryOp::IsNan, wanted)?];
+        let both = cx.b.binary(BinaryOp::And, both[0], both[1])?;
+        matches = cx.b.binary(BinaryOp::Or, matches, both)?;
+    }
+    let (pick, never) = match cx.flag("select_last") {
+        true => (Combine::Max, cx.b.int(-1, DType::I64)?),
+        false => (Combine::Min, cx.dim_as(dims[axis], DType::I64)?),
+    };
+    let candidate = cx.b.select(matches, index, never)?;
+    cx.b.reduce_stage(&second.outer, &second.reduced, pick, out, second.store_at, candidate)?;
+    cx.finish()
+}
+
+/// A loop along the axis: each step adds one element to the sum before it.
+fn cum_sum(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
+    let (x, dims) = cx.operand(0)?;
+    let (axis, exclusive, reverse) = (cx.axis_attr(), cx.flag("exclusive"), cx.flag("reverse"));
+    let out = cx.output(0)?;
+    let dtype = wide(cx.b.buffer_dtype(x));
+    let target = cx.wide_target(out);
+    let step = cx.b.axis("t", dims[axis]);
+    let mut axes = cx.b.axes("i", &dims);
+    let mut at = cx.b.vars(&axes);
+    axes.remove(axis);
+    let time = cx.b.var(step);
+    let (here, before) = if reverse {
+        let last = cx.linear(dims[axis], 1, -1)?;
+        let here = cx.sub(last, time)?;
+        (here, cx.linear(here, 1, 1)?)
+    } else {
+        (time, cx.b.shapes().add_int(time, -1).map_err(overflow)?)
+    };
+    at[axis] = here;
+    let source = if exclusive { before } else { here };
+    cx.b.for_loop(step, |b| {
+        let zero = b.number(0.0, dtype);
+        let sum = b.load_or(target, with(&at, axis, before), zero)?;
+        let nothing = b.number(0.0, b.buffer_dtype(x));
+        let element = match exclusive {
+            true => b.load_or(x, with(&at, axis, source), nothing)?,
+            false => b.load(x, with(&at, axis, source))?,
+        };
+        let element = b.cast(dtype, element);
+        let sum = b.binary(BinaryOp::Add, sum, element)?;
+        b.stage(&axes, target, at.iter().copied(), sum)
+    })?;
+    cx.narrow_into(target, out)?;
+    cx.finish()
+}

@@ -1,0 +1,343 @@
+//! Resize: for each resized axis a table of source positions (and weights), then one stage that reads through them.
+//!
+//! Coordinates follow the ONNX definition: the position `o` of a result maps to `x` in the operand, `x` is rounded
+//! (`nearest`) or its neighbours are blended (`linear`: 2, `cubic`: 4 along each axis), positions outside are clamped.
+
+use super::context::wide;
+use super::{LegalizeFn, Legalizer, Lowering};
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::loops::{BinaryOp, BufferId, BuildResult, Combine, CompareOp, ExprId, Index, UnaryOp};
+use orogen_ir::shape::Dim;
+use orogen_ir::types::{DType, Dims};
+
+pub(super) const ROWS: &[(&str, LegalizeFn)] = &[("resize", resize)];
+
+/// One axis whose size or scale changes.
+struct Resized {
+    axis: usize,
+    input: Dim,
+    output: Dim,
+    /// The model's scale; without it, output / input.
+    scale: Option<f64>,
+}
+
+fn resize(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
+    let (x, dims) = cx.operand(0)?;
+    let out = cx.output(0)?;
+    let out_dims = cx.b.buffer_dims(out);
+    let scales = cx.attrs.floats("scales");
+    let mut resized = Vec::new();
+    for (axis, (input, output)) in dims.iter().zip(&out_dims).enumerate() {
+        let scale = scales.map(|it| it[axis]);
+        if input != output || scale.is_some_and(|it| it != 1.0) {
+            resized.push(Resized { axis, input: *input, output: *output, scale });
+        }
+    }
+    match cx.attrs.str("mode").unwrap_or("nearest") {
+        "linear" => linear(&mut cx, x, out, &resized)?,
+        "cubic" => cubic(&mut cx, x, out, &resized)?,
+        _ => nearest(&mut cx, x, out, &resized)?,
+    }
+    cx.finish()
+}
+
+impl Resized {
+    /// The constant factor when `x = ⌊o / factor⌋` is exactly the nearest position.
+    fn repeat(&self, cx: &mut Legalizer<'_>) -> Option<i64> {
+        let quotient = cx.b.shapes().floor_div_dim(self.output, self.input).ok()?;
+        let factor = cx.as_int(quotient).filter(|it| *it >= 1)?;
+        let whole = cx.b.shapes().scale(self.input, factor).ok()? == self.output;
+        let same_scale = self.scale.is_none_or(|it| it == factor as f64);
+        let coordinates = cx.attrs.str("coordinates").unwrap_or("half_pixel");
+        let rounding = cx.attrs.str("nearest").unwrap_or("round_prefer_floor");
+        let plain = match coordinates {
+            "asymmetric" => rounding == "floor",
+            "half_pixel" | "pytorch_half_pixel" | "half_pixel_symmetric" => rounding.starts_with("round"),
+            _ => false,
+        };
+        (whole && same_scale && plain).then_some(factor)
+    }
+
+    /// The operand's coordinate of result position `o`, in f64.
+    fn coordinate(&self, cx: &mut Legalizer<'_>, o: Dim) -> BuildResult<ExprId> {
+        use BinaryOp::{Add, Div, Mul, Sub};
+        let position = cx.dim_as(o, DType::F64)?;
+        let (input, output) = (cx.dim_as(self.input, DType::F64)?, cx.dim_as(self.output, DType::F64)?);
+        let (half, one) = (cx.b.float(0.5, DType::F64)?, cx.b.float(1.0, DType::F64)?);
+        let zero = cx.b.float(0.0, DType::F64)?;
+        let scale = match self.scale {
+            Some(scale) => cx.b.float(scale, DType::F64)?,
+            None => cx.b.binary(Div, output, input)?,
+        };
+        let half_pixel = |cx: &mut Legalizer<'_>| {
+            let center = cx.b.binary(Add, position, half)?;
+            let center = cx.b.binary(Div, center, scale)?;
+            cx.b.binary(Sub, center, half)
+        };
+        match cx.attrs.str("coordinates").unwrap_or("half_pixel") {
+            "asymmetric" => cx.b.binary(Div, position, scale),
+            "align_corners" => {
+                let (from, to) = (cx.b.binary(Sub, input, one)?, cx.b.binary(Sub, output, one)?);
+                let scaled = cx.b.binary(Mul, position, from)?;
+                let value = cx.b.binary(Div, scaled, to)?;
+                let several = cx.b.compare(CompareOp::Gt, output, one)?;
+                cx.b.select(several, value, zero)
+            }
+            "pytorch_half_pixel" => {
+                let value = half_pixel(cx)?;
+                let several = cx.b.compare(CompareOp::Gt, output, one)?;
+                cx.b.select(several, value, zero)
+            }
+            "half_pixel_symmetric" => {
+                // The center of the exact, unrounded output is the center of the input.
+                let exact = cx.b.binary(Mul, scale, input)?;
+                let adjustment = cx.b.binary(Div, output, exact)?;
+                let center = cx.b.binary(Mul, input, half)?;
+                let factor = cx.b.binary(Sub, one, adjustment)?;
+                let offset = cx.b.binary(Mul, center, factor)?;
+                let value = half_pixel(cx)?;
+                cx.b.binary(Add, offset, value)
+            }
+            _ => half_pixel(cx),
+        }
+    }
+
+    /// A whole f64 as a position of the operand.
+    fn clamped(&self, cx: &mut Legalizer<'_>, position: ExprId) -> BuildResult<ExprId> {
+        let position = cx.b.cast(DType::I64, position);
+        let last = cx.linear(self.input, 1, -1)?;
+        let (zero, last) = (cx.b.int(0, DType::I64)?, cx.dim_as(last, DType::I64)?);
+        let position = cx.b.binary(BinaryOp::Max, position, zero)?;
+        cx.b.binary(BinaryOp::Min, position, last)
+    }
+
+    /// A local `[output]` filled from the coordinate of each position.
+    fn table(
+        &self,
+        cx: &mut Legalizer<'_>,
+        name: &str,
+        dtype: DType,
+        value: impl FnOnce(&mut Legalizer<'_>, ExprId) -> BuildResult<ExprId>,
+    ) -> BuildResult<BufferId> {
+        let table = cx.b.local(&format!("{name}{}", self.axis), dtype, &[self.output]);
+        let axis = cx.b.axis("o", self.output);
+        let o = cx.b.var(axis);
+        let coordinate = self.coordinate(cx, o)?;
+        let value = value(cx, coordinate)?;
+        cx.b.stage(&[axis], table, [o], value)?;
+        Ok(table)
+    }
+}
+
+fn nearest(cx: &mut Legalizer<'_>, x: BufferId, out: BufferId, resized: &[Resized]) -> BuildResult<()> {
+    let rounding = cx.attrs.str("nearest").unwrap_or("round_prefer_floor");
+    let mut sources = Vec::new();
+    for it in resized {
+        if let Some(factor) = it.repeat(cx) {
+            sources.push((it.axis, Source::Repeat(factor)));
+            continue;
+        }
+        let table = it.table(cx, "source", DType::I64, |cx, coordinate| {
+            let half = cx.b.float(0.5, DType::F64)?;
+            let (shifted, op) = match rounding {
+                "floor" => (coordinate, UnaryOp::Floor),
+                "ceil" => (coordinate, UnaryOp::Ceil),
+                "round_prefer_ceil" => (cx.b.binary(BinaryOp::Add, coordinate, half)?, UnaryOp::Floor),
+                _ => (cx.b.binary(BinaryOp::Sub, coordinate, half)?, UnaryOp::Ceil),
+            };
+            let whole = cx.b.unary(op, shifted)?;
+            it.clamped(cx, whole)
+        })?;
+        sources.push((it.axis, Source::Table(table)));
+    }
+    let out_dims = cx.b.buffer_dims(out);
+    let axes = cx.b.axes("i", &out_dims);
+    let vars = cx.b.vars(&axes);
+    let mut at: Vec<Index> = vars.iter().map(|it| (*it).into()).collect();
+    for (axis, source) in sources {
+        at[axis] = match source {
+            Source::Repeat(factor) => {
+                cx.b.shapes().floor_div(vars[axis], factor).map_err(super::context::overflow)?.into()
+            }
+            Source::Table(table) => cx.b.load(table, [vars[axis]])?.into(),
+        };
+    }
+    let value = cx.load_clamped(x, at)?;
+    cx.b.stage(&axes, out, vars, value)
+}
+
+/// Where the position along an axis comes from.
+enum Source {
+    /// Each element this many times.
+    Repeat(i64),
+    /// A table of positions.
+    Table(BufferId),
+}
+
+/// Tables of one axis in mode `linear`.
+struct Blend {
+    axis: usize,
+    low: BufferId,
+    high: BufferId,
+    fraction: BufferId,
+}
+
+fn linear(cx: &mut Legalizer<'_>, x: BufferId, out: BufferId, resized: &[Resized]) -> BuildResult<()> {
+    let dtype = wide(cx.b.buffer_dtype(x));
+    let mut blends = Vec::new();
+    for it in resized {
+        let low = it.table(cx, "low", DType::I64, |cx, coordinate| {
+            let whole = cx.b.unary(UnaryOp::Floor, coordinate)?;
+            it.clamped(cx, whole)
+        })?;
+        let high = it.table(cx, "high", DType::I64, |cx, coordinate| {
+            let (whole, one) = (cx.b.unary(UnaryOp::Floor, coordinate)?, cx.b.float(1.0, DType::F64)?);
+            let next = cx.b.binary(BinaryOp::Add, whole, one)?;
+            it.clamped(cx, next)
+        })?;
+        let fraction = it.table(cx, "fraction", dtype, |cx, coordinate| {
+            let whole = cx.b.unary(UnaryOp::Floor, coordinate)?;
+            let fraction = cx.b.binary(BinaryOp::Sub, coordinate, whole)?;
+            Ok(cx.b.cast(dtype, fraction))
+        })?;
+        blends.push(Blend { axis: it.axis, low, high, fraction });
+    }
+    let out_dims = cx.b.buffer_dims(out);
+    let axes = cx.b.axes("i", &out_dims);
+    let vars = cx.b.vars(&axes);
+    let at = vars.iter().map(|it| (*it).into()).collect();
+    let value = blended(cx, x, &vars, at, &blends)?;
+    let value = cx.b.cast(cx.b.buffer_dtype(out), value);
+    cx.b.stage(&axes, out, vars, value)
+}
+
+/// `low + fraction · (high − low)` along the first of `blends`, of the blends along the others.
+fn blended(
+    cx: &mut Legalizer<'_>,
+    x: BufferId,
+    vars: &[Dim],
+    at: Vec<Index>,
+    blends: &[Blend],
+) -> BuildResult<ExprId> {
+    let Some((blend, rest)) = blends.split_first() else {
+        let value = cx.load_clamped(x, at)?;
+        return Ok(cx.b.cast(wide(cx.b.buffer_dtype(x)), value));
+    };
+    let var = vars[blend.axis];
+    let end = |cx: &mut Legalizer<'_>, table: BufferId| {
+        let mut at = at.clone();
+        at[blend.axis] = cx.b.load(table, [var])?.into();
+        blended(cx, x, vars, at, rest)
+    };
+    let (low, high) = (end(cx, blend.low)?, end(cx, blend.high)?);
+    let fraction = cx.b.load(blend.fraction, [var])?;
+    let difference = cx.b.binary(BinaryOp::Sub, high, low)?;
+    let step = cx.b.binary(BinaryOp::Mul, fraction, difference)?;
+    cx.b.binary(BinaryOp::Add, low, step)
+}
+
+/// A weighted sum over four taps along each resized axis.
+fn cubic(cx: &mut Legalizer<'_>, x: BufferId, out: BufferId, resized: &[Resized]) -> BuildResult<()> {
+    let dtype = wide(cx.b.buffer_dtype(x));
+    let mut tables = Vec::new();
+    for it in resized {
+        tables.push((it.axis, cubic_tables(cx, it, dtype)?));
+    }
+    let out_dims = cx.b.buffer_dims(out);
+    let axes = cx.b.axes("i", &out_dims);
+    let vars = cx.b.vars(&axes);
+    let four = cx.b.shapes().int(4);
+    let mut at: Vec<Index> = vars.iter().map(|it| (*it).into()).collect();
+    let (mut taps, mut weights) = (Vec::new(), Vec::new());
+    for (axis, (source, weight)) in tables {
+        let tap = cx.b.axis(&format!("t{axis}"), four);
+        taps.push(tap);
+        let place: Dims = [vars[axis], cx.b.var(tap)].into_iter().collect();
+        at[axis] = cx.b.load(source, place.iter().copied())?.into();
+        weights.push(cx.b.load(weight, place)?);
+    }
+    let value = cx.load_clamped(x, at)?;
+    let mut value = cx.b.cast(dtype, value);
+    for weight in weights {
+        value = cx.b.binary(BinaryOp::Mul, value, weight)?;
+    }
+    cx.reduce_into(&axes, &taps, Combine::Sum, out, &vars, value)
+}
+
+/// Positions and weights of the four taps, both `[output, 4]`.
+fn cubic_tables(cx: &mut Legalizer<'_>, it: &Resized, dtype: DType) -> BuildResult<(BufferId, BufferId)> {
+    use BinaryOp::{Div, Sub};
+    let four = cx.b.shapes().int(4);
+    let dims = [it.output, four];
+    let source = cx.b.local(&format!("source{}", it.axis), DType::I64, &dims);
+    let raw = cx.b.local(&format!("raw{}", it.axis), DType::F64, &dims);
+    let total = cx.b.local(&format!("total{}", it.axis), DType::F64, &[it.output]);
+    let weight = cx.b.local(&format!("weight{}", it.axis), dtype, &dims);
+
+    let axes = cx.b.axes("i", &dims);
+    let at = cx.b.vars(&axes);
+    let (_, tap) = tap_position(cx, it, &at)?;
+    let position = it.clamped(cx, tap)?;
+    cx.b.stage(&axes, source, at, position)?;
+
+    let axes = cx.b.axes("i", &dims);
+    let at = cx.b.vars(&axes);
+    let (coordinate, tap) = tap_position(cx, it, &at)?;
+    let distance = cx.b.binary(Sub, coordinate, tap)?;
+    let distance = cx.b.unary(UnaryOp::Abs, distance)?;
+    let mut value = cubic_weight(cx, distance)?;
+    if cx.flag("exclude_outside") {
+        let (zero, input) = (cx.b.float(0.0, DType::F64)?, cx.dim_as(it.input, DType::F64)?);
+        let (below, above) =
+            (cx.b.compare(CompareOp::Lt, tap, zero)?, cx.b.compare(CompareOp::Ge, tap, input)?);
+        let outside = cx.b.binary(BinaryOp::Or, below, above)?;
+        value = cx.b.select(outside, zero, value)?;
+    }
+    cx.b.stage(&axes, raw, at, value)?;
+
+    // Without exclusion the weights sum to 1 up to rounding, and dividing removes that.
+    let (row, tap) = (cx.b.axis("o", it.output), cx.b.axis("t", four));
+    let (o, t) = (cx.b.var(row), cx.b.var(tap));
+    let value = cx.b.load(raw, [o, t])?;
+    cx.b.reduce_stage(&[row], &[tap], Combine::Sum, total, [o], value)?;
+    let axes = cx.b.axes("i", &dims);
+    let at = cx.b.vars(&axes);
+    let (value, sum) = (cx.b.load(raw, at.iter().copied())?, cx.b.load(total, [at[0]])?);
+    let value = cx.b.binary(Div, value, sum)?;
+    let value = cx.b.cast(dtype, value);
+    cx.b.stage(&axes, weight, at, value)?;
+    Ok((source, weight))
+}
+
+/// The coordinate of result position `at[0]`, and the unclamped position of its tap `at[1]`.
+fn tap_position(cx: &mut Legalizer<'_>, it: &Resized, at: &[Dim]) -> BuildResult<(ExprId, ExprId)> {
+    let coordinate = it.coordinate(cx, at[0])?;
+    let whole = cx.b.unary(UnaryOp::Floor, coordinate)?;
+    let offset = cx.linear(at[1], 1, -1)?;
+    let offset = cx.dim_as(offset, DType::F64)?;
+    Ok((coordinate, cx.b.binary(BinaryOp::Add, whole, offset)?))
+}
+
+/// Keys' kernel with parameter `a`: `(a+2)d³ − (a+3)d² + 1` up to 1, `a·d³ − 5a·d² + 8a·d − 4a` up to 2.
+fn cubic_weight(cx: &mut Legalizer<'_>, d: ExprId) -> BuildResult<ExprId> {
+    let a = cx.attrs.float("cubic_a").unwrap_or(-0.75);
+    let near = polynomial(cx, d, [a + 2.0, -(a + 3.0), 0.0, 1.0])?;
+    let far = polynomial(cx, d, [a, -5.0 * a, 8.0 * a, -4.0 * a])?;
+    let (one, two) = (cx.b.float(1.0, DType::F64)?, cx.b.float(2.0, DType::F64)?);
+    let zero = cx.b.float(0.0, DType::F64)?;
+    let inside = cx.b.compare(CompareOp::Lt, d, two)?;
+    let far = cx.b.select(inside, far, zero)?;
+    let close = cx.b.compare(CompareOp::Le, d, one)?;
+    cx.b.select(close, near, far)
+}
+
+/// Horner's scheme, highest power first.
+fn polynomial(cx: &mut Legalizer<'_>, x: ExprId, coefficients: [f64; 4]) -> BuildResult<ExprId> {
+    let mut value = cx.b.float(coefficients[0], DType::F64)?;
+    for c in &coefficients[1..] {
+        let product = cx.b.binary(BinaryOp::Mul, value, x)?;
+        let c = cx.b.float(*c, DType::F64)?;
+        value = cx.b.binary(BinaryOp::Add, product, c)?;
+    }
+    Ok(value)
+}

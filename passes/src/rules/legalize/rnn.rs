@@ -1,0 +1,317 @@
+//! Recurrent networks: one contraction for the inputs of all time steps, then a loop over time.
+
+use super::context::wide;
+use super::contraction::product;
+use super::{LegalizeFn, Legalizer, Lowering};
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::loops::{Axis, BinaryOp, BufferId, BuildResult, Combine, ExprId, ProgramBuilder, UnaryOp};
+use orogen_ir::shape::Dim;
+use orogen_ir::types::DType;
+
+pub(super) const ROWS: &[(&str, LegalizeFn)] = &[("lstm", lstm), ("gru", gru)];
+
+/// Buffers and sizes of a recurrent network.
+struct Net {
+    x: BufferId,
+    w: BufferId,
+    r: BufferId,
+    bias: BufferId,
+    time: Dim,
+    batch: Dim,
+    input: Dim,
+    hidden: Dim,
+    /// Columns of all gates: gates · hidden.
+    columns: Dim,
+    dtype: DType,
+    directions: Vec<bool>,
+}
+
+impl Net {
+    fn new(cx: &mut Legalizer<'_>, gates: i64) -> BuildResult<Self> {
+        let ((x, x_dims), w, (r, r_dims), bias) =
+            (cx.operand(0)?, cx.input(1)?, cx.operand(2)?, cx.input(3)?);
+        let directions = match cx.attrs.str("direction").unwrap_or("forward") {
+            "reverse" => vec![true],
+            "bidirectional" => vec![false, true],
+            _ => vec![false],
+        };
+        Ok(Net {
+            x,
+            w,
+            r,
+            bias,
+            time: x_dims[0],
+            batch: x_dims[1],
+            input: x_dims[2],
+            hidden: r_dims[2],
+            columns: cx.linear(r_dims[2], gates, 0)?,
+            dtype: wide(cx.b.buffer_dtype(x)),
+            directions,
+        })
+    }
+
+    /// `projected[t, b, j] = Σ x[t, b, i] · w[d, j, i]`, plus the input bias and, where `recurrent_bias` says so, the
+    /// recurrent bias of column `j`.
+    fn project_inputs(
+        &self,
+        cx: &mut Legalizer<'_>,
+        direction: Dim,
+        recurrent_bias: impl FnOnce(&mut Legalizer<'_>, Dim, ExprId, ExprId) -> BuildResult<ExprId>,
+    ) -> BuildResult<BufferId> {
+        let dims = [self.time, self.batch, self.columns];
+        let sum = cx.b.local("sum", self.dtype, &dims);
+        let projected = cx.b.local("projected", self.dtype, &dims);
+        let axes = cx.b.axes("i", &dims);
+        let at = cx.b.vars(&axes);
+        let term = cx.b.axis("k", self.input);
+        let k = cx.b.var(term);
+        let (x, w) = (cx.b.load(self.x, [at[0], at[1], k])?, cx.b.load(self.w, [direction, at[2], k])?);
+        let value = product(cx, x, w)?;
+        cx.b.reduce_stage(&axes, &[term], Combine::Sum, sum, at, value)?;
+
+        let axes = cx.b.axes("i", &dims);
+        let at = cx.b.vars(&axes);
+        let second = cx.add(at[2], self.columns)?;
+        let (first, second) = ([direction, at[2]], [direction, second]);
+        let (input_bias, other) = (cx.load_wide(self.bias, first)?, cx.load_wide(self.bias, second)?);
+        let addend = recurrent_bias(cx, at[2], input_bias, other)?;
+        let total = cx.b.load(sum, at.iter().copied())?;
+        let value = cx.b.binary(BinaryOp::Add, total, addend)?;
+        cx.b.stage(&axes, projected, at, value)?;
+        Ok(projected)
+    }
+
+    /// A buffer of one step: `[batch, columns]`.
+    fn step_buffer(&self, cx: &mut Legalizer<'_>, name: &str, columns: Dim) -> BufferId {
+        cx.b.local(name, self.dtype, &[self.batch, columns])
+    }
+
+    /// Copies a state operand `[directions, batch, hidden]` into a local of one direction.
+    fn load_state(
+        &self,
+        cx: &mut Legalizer<'_>,
+        name: &str,
+        state: BufferId,
+        direction: Dim,
+    ) -> BuildResult<BufferId> {
+        let local = self.step_buffer(cx, name, self.hidden);
+        let dtype = self.dtype;
+        cx.b.fill(local, |b, at| {
+            let value = b.load(state, [direction, at[0], at[1]])?;
+            Ok(b.cast(dtype, value))
+        })?;
+        Ok(local)
+    }
+
+    /// Copies a local state into a result `[directions, batch, hidden]`.
+    fn store_state(
+        &self,
+        cx: &mut Legalizer<'_>,
+        local: BufferId,
+        out: BufferId,
+        direction: Dim,
+    ) -> BuildResult<()> {
+        let axes = cx.b.axes("i", &[self.batch, self.hidden]);
+        let at = cx.b.vars(&axes);
+        let value = cx.b.load(local, at.iter().copied())?;
+        let value = cx.b.cast(cx.b.buffer_dtype(out), value);
+        cx.b.stage(&axes, out, [direction, at[0], at[1]], value)
+    }
+
+    /// The time loop of a direction and the position it works on.
+    fn time_loop(&self, cx: &mut Legalizer<'_>, reverse: bool) -> BuildResult<(Axis, Dim)> {
+        let axis = cx.b.axis("t", self.time);
+        let step = cx.b.var(axis);
+        if !reverse {
+            return Ok((axis, step));
+        }
+        let last = cx.linear(self.time, 1, -1)?;
+        Ok((axis, cx.sub(last, step)?))
+    }
+
+    /// `out[b, j] = Σ h[b, k] · r[d, first + j, k]` for `j` below the columns of `out`.
+    fn recur(
+        &self,
+        b: &mut ProgramBuilder,
+        h: BufferId,
+        out: BufferId,
+        direction: Dim,
+        first: Dim,
+    ) -> BuildResult<()> {
+        let dims = b.buffer_dims(out);
+        let axes = b.axes("i", &dims);
+        let at = b.vars(&axes);
+        let term = b.axis("k", self.hidden);
+        let k = b.var(term);
+        let row = b.shapes().add(first, at[1]).map_err(super::context::overflow)?;
+        let (h, r) = (b.load(h, [at[0], k])?, b.load(self.r, [direction, row, k])?);
+        let r = b.cast(self.dtype, r);
+        let value = b.binary(BinaryOp::Mul, h, r)?;
+        b.reduce_stage(&axes, &[term], Combine::Sum, out, at, value)
+    }
+}
+
+/// Where the gates of one step are: the projected inputs at a time position and the recurrent sums.
+#[derive(Clone, Copy)]
+struct Gates {
+    projected: BufferId,
+    recurrent: BufferId,
+    position: Dim,
+}
+
+impl Gates {
+    /// `projected[position, b, column] + recurrent[b, column]`.
+    fn sum(self, b: &mut ProgramBuilder, batch: Dim, column: Dim) -> BuildResult<ExprId> {
+        let first = b.load(self.projected, [self.position, batch, column])?;
+        let second = b.load(self.recurrent, [batch, column])?;
+        b.binary(BinaryOp::Add, first, second)
+    }
+}
+
+/// Writes the new state to `y[position, direction, b, j]` and keeps it in `h`.
+fn publish(
+    b: &mut ProgramBuilder,
+    net: &Net,
+    next: BufferId,
+    h: BufferId,
+    y: BufferId,
+    position: Dim,
+    direction: Dim,
+) -> BuildResult<()> {
+    b.fill(h, |b, at| b.load(next, at.iter().copied()))?;
+    let axes = b.axes("i", &[net.batch, net.hidden]);
+    let at = b.vars(&axes);
+    let value = b.load(next, at.iter().copied())?;
+    let value = b.cast(b.buffer_dtype(y), value);
+    b.stage(&axes, y, [position, direction, at[0], at[1]], value)
+}
+
+/// Columns `index · hidden + j`.
+fn column(b: &mut ProgramBuilder, net: &Net, index: i64, j: Dim) -> BuildResult<Dim> {
+    let first = b.shapes().scale(net.hidden, index).map_err(super::context::overflow)?;
+    b.shapes().add(first, j).map_err(super::context::overflow)
+}
+
+/// Gates in the order input, output, forget, cell.
+fn lstm(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
+    let net = Net::new(&mut cx, 4)?;
+    let (h0, c0) = (cx.input(4)?, cx.input(5)?);
+    let (y, y_h, y_c) = (cx.output(0)?, cx.output(1)?, cx.output(2)?);
+    for (d, reverse) in net.directions.clone().into_iter().enumerate() {
+        let direction = cx.b.shapes().int(d as i64);
+        let projected = net.project_inputs(&mut cx, direction, |cx, _, first, second| {
+            cx.b.binary(BinaryOp::Add, first, second)
+        })?;
+        let h = net.load_state(&mut cx, "h", h0, direction)?;
+        let c = net.load_state(&mut cx, "c", c0, direction)?;
+        let recurrent = net.step_buffer(&mut cx, "recurrent", net.columns);
+        let next = net.step_buffer(&mut cx, "next", net.hidden);
+        let (axis, position) = net.time_loop(&mut cx, reverse)?;
+        let zero = cx.b.shapes().int(0);
+        cx.b.for_loop(axis, |b| {
+            net.recur(b, h, recurrent, direction, zero)?;
+            let gates = Gates { projected, recurrent, position };
+            b.fill(c, |b, at| {
+                let gate = |b: &mut ProgramBuilder, index: i64, op: UnaryOp| {
+                    let column = column(b, &net, index, at[1])?;
+                    let sum = gates.sum(b, at[0], column)?;
+                    b.unary(op, sum)
+                };
+                let input = gate(b, 0, UnaryOp::Sigmoid)?;
+                let forget = gate(b, 2, UnaryOp::Sigmoid)?;
+                let cell = gate(b, 3, UnaryOp::Tanh)?;
+                let before = b.load(c, at.iter().copied())?;
+                let kept = b.binary(BinaryOp::Mul, forget, before)?;
+                let added = b.binary(BinaryOp::Mul, input, cell)?;
+                b.binary(BinaryOp::Add, kept, added)
+            })?;
+            b.fill(next, |b, at| {
+                let column = column(b, &net, 1, at[1])?;
+                let sum = gates.sum(b, at[0], column)?;
+                let output = b.unary(UnaryOp::Sigmoid, sum)?;
+                let cell = b.load(c, at.iter().copied())?;
+                let cell = b.unary(UnaryOp::Tanh, cell)?;
+                b.binary(BinaryOp::Mul, output, cell)
+            })?;
+            publish(b, &net, next, h, y, position, direction)
+        })?;
+        net.store_state(&mut cx, h, y_h, direction)?;
+        net.store_state(&mut cx, c, y_c, direction)?;
+    }
+    cx.finish()
+}
+
+/// Gates in the order update, reset, hidden.
+fn gru(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
+    let net = Net::new(&mut cx, 3)?;
+    let linear = cx.flag("linear_before_reset");
+    let h0 = cx.input(4)?;
+    let (y, y_h) = (cx.output(0)?, cx.output(1)?);
+    for (d, reverse) in net.directions.clone().into_iter().enumerate() {
+        let direction = cx.b.shapes().int(d as i64);
+        let candidate = cx.linear(net.hidden, 2, 0)?;
+        let projected = net.project_inputs(&mut cx, direction, |cx, column, first, second| {
+            let both = cx.b.binary(BinaryOp::Add, first, second)?;
+            if !linear {
+                return Ok(both);
+            }
+            // The candidate's recurrent bias is inside the product with the reset gate.
+            let (column, limit) = (cx.b.dim(column, DType::I64)?, cx.dim_as(candidate, DType::I64)?);
+            let gate = cx.b.compare(orogen_ir::loops::CompareOp::Lt, column, limit)?;
+            cx.b.select(gate, both, first)
+        })?;
+        let h = net.load_state(&mut cx, "h", h0, direction)?;
+        let columns = if linear { net.columns } else { candidate };
+        let recurrent = net.step_buffer(&mut cx, "recurrent", columns);
+        let [update, inner, next] =
+            ["update", "inner", "next"].map(|name| net.step_buffer(&mut cx, name, net.hidden));
+        // The state behind the reset gate; without a product of its own it needs no buffer.
+        let gated = if linear { inner } else { net.step_buffer(&mut cx, "gated", net.hidden) };
+        let (axis, position) = net.time_loop(&mut cx, reverse)?;
+        let zero = cx.b.shapes().int(0);
+        let bias = net.bias;
+        cx.b.for_loop(axis, |b| {
+            net.recur(b, h, recurrent, direction, zero)?;
+            let gates = Gates { projected, recurrent, position };
+            let gate = |b: &mut ProgramBuilder, at: &[Dim], index: i64| {
+                let column = column(b, &net, index, at[1])?;
+                let sum = gates.sum(b, at[0], column)?;
+                b.unary(UnaryOp::Sigmoid, sum)
+            };
+            b.fill(update, |b, at| gate(b, at, 0))?;
+            if linear {
+                b.fill(inner, |b, at| {
+                    let reset = gate(b, at, 1)?;
+                    let column = column(b, &net, 2, at[1])?;
+                    let sum = b.load(recurrent, [at[0], column])?;
+                    let second = b.shapes().add(column, net.columns).map_err(super::context::overflow)?;
+                    let addend = b.load(bias, [direction, second])?;
+                    let addend = b.cast(net.dtype, addend);
+                    let sum = b.binary(BinaryOp::Add, sum, addend)?;
+                    b.binary(BinaryOp::Mul, reset, sum)
+                })?;
+            } else {
+                b.fill(gated, |b, at| {
+                    let reset = gate(b, at, 1)?;
+                    let before = b.load(h, at.iter().copied())?;
+                    b.binary(BinaryOp::Mul, reset, before)
+                })?;
+                net.recur(b, gated, inner, direction, candidate)?;
+            }
+            b.fill(next, |b, at| {
+                let column = column(b, &net, 2, at[1])?;
+                let first = b.load(projected, [position, at[0], column])?;
+                let second = b.load(inner, at.iter().copied())?;
+                let sum = b.binary(BinaryOp::Add, first, second)?;
+                let fresh = b.unary(UnaryOp::Tanh, sum)?;
+                let (z, before) = (b.load(update, at.iter().copied())?, b.load(h, at.iter().copied())?);
+                let change = b.binary(BinaryOp::Sub, before, fresh)?;
+                let kept = b.binary(BinaryOp::Mul, z, change)?;
+                b.binary(BinaryOp::Add, fresh, kept)
+            })?;
+            publish(b, &net, next, h, y, position, direction)
+        })?;
+        net.store_state(&mut cx, h, y_h, direction)?;
+    }
+    cx.finish()
+}

@@ -1,0 +1,102 @@
+//! Scatters: a stage that copies, then loops over the updates in order.
+
+use super::index::index_depth;
+use super::{LegalizeFn, Legalizer, Lowering};
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::loops::{Axis, BinaryOp, BufferId, BuildResult, Index, ProgramBuilder};
+use orogen_ir::types::Dims;
+
+pub(super) const ROWS: &[(&str, LegalizeFn)] =
+    &[("scatter_nd", scatter_nd), ("scatter_elements", scatter_elements)];
+
+/// Copies operand 0 into a new output.
+fn copied(cx: &mut Legalizer<'_>) -> BuildResult<(BufferId, Dims)> {
+    let (x, dims) = cx.operand(0)?;
+    let out = cx.output(0)?;
+    cx.b.fill(out, |b, at| b.load(x, at.iter().copied()))?;
+    Ok((out, dims))
+}
+
+/// How an update joins the element before it; `None` replaces it.
+fn reduction(cx: &Legalizer<'_>) -> Option<BinaryOp> {
+    match cx.attrs.str("reduction").unwrap_or("none") {
+        "add" => Some(BinaryOp::Add),
+        "mul" => Some(BinaryOp::Mul),
+        "max" => Some(BinaryOp::Max),
+        "min" => Some(BinaryOp::Min),
+        _ => None,
+    }
+}
+
+/// Loops over `axes`, outermost first, around `body`.
+fn nested(
+    b: &mut ProgramBuilder,
+    axes: &[Axis],
+    body: &mut dyn FnMut(&mut ProgramBuilder) -> BuildResult<()>,
+) -> BuildResult<()> {
+    match axes {
+        [] => body(b),
+        [axis, rest @ ..] => b.for_loop(*axis, |b| nested(b, rest, body)),
+    }
+}
+
+/// Stores `updates[from]` to `out[to]` for all points of `axes`.
+struct Write {
+    axes: Vec<Axis>,
+    out: BufferId,
+    to: Vec<Index>,
+    updates: BufferId,
+    from: Dims,
+    reduction: Option<BinaryOp>,
+}
+
+impl Write {
+    fn emit(&self, b: &mut ProgramBuilder) -> BuildResult<()> {
+        let mut value = b.load(self.updates, self.from.iter().copied())?;
+        if let Some(op) = self.reduction {
+            let before = b.load(self.out, self.to.iter().cloned())?;
+            value = b.binary(op, before, value)?;
+        }
+        b.stage(&self.axes, self.out, self.to.iter().cloned(), value)
+    }
+}
+
+/// One update after the other; each is a slice of the result.
+fn scatter_nd(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
+    let (out, dims) = copied(&mut cx)?;
+    let reduction = reduction(&cx);
+    let ((indices, index_dims), updates) = (cx.operand(1)?, cx.input(2)?);
+    let (outer, depth) = (index_dims.len() - 1, index_depth(&cx, &index_dims)?);
+    let loops = cx.b.axes("u", &index_dims[..outer]);
+    let point = cx.b.vars(&loops);
+    let mut to = Vec::new();
+    for (j, extent) in dims.iter().enumerate().take(depth) {
+        let coordinate = cx.b.shapes().int(j as i64);
+        let value = cx.b.load(indices, point.iter().copied().chain([coordinate]))?;
+        to.push(Index::Value(cx.wrapped_index(value, *extent)?));
+    }
+    let axes = cx.b.axes("i", &dims[depth..]).to_vec();
+    let inner = cx.b.vars(&axes);
+    to.extend(inner.iter().map(|it| Index::from(*it)));
+    let from = point.iter().chain(&inner).copied().collect();
+    let write = Write { axes, out, to, updates, from, reduction };
+    nested(&mut cx.b, &loops, &mut |b| write.emit(b))?;
+    cx.finish()
+}
+
+/// Updates that differ off the axis go to different places; along the axis they run in order.
+fn scatter_elements(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
+    let axis = cx.axis_attr();
+    let (out, dims) = copied(&mut cx)?;
+    let reduction = reduction(&cx);
+    let ((indices, index_dims), updates) = (cx.operand(1)?, cx.input(2)?);
+    let mut axes = cx.b.axes("i", &index_dims).to_vec();
+    let from = cx.b.vars(&axes);
+    let value = cx.b.load(indices, from.iter().copied())?;
+    let mut to: Vec<Index> = from.iter().map(|it| (*it).into()).collect();
+    to[axis] = cx.wrapped_index(value, dims[axis])?.into();
+    let step = axes.remove(axis);
+    let write = Write { axes, out, to, updates, from, reduction };
+    nested(&mut cx.b, &[step], &mut |b| write.emit(b))?;
+    cx.finish()
+}
