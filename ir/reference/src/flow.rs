@@ -159,6 +159,17 @@ impl Frame<'_> {
             Rhs::Call { callee, args } => {
                 call(self.ops, self.module, callee, &self.values_of(args)?, self.depth + 1)?
             }
+            Rhs::View { value, ty } => {
+                let dims = ty.as_tensor().and_then(|it| it.dims());
+                let dims = dims.ok_or_else(|| EvalError::invalid("the shape of a view is not known"))?;
+                let dims = dims.iter().map(|it| {
+                    let value = self.dim(*it)?;
+                    u64::try_from(value).map_err(|_| EvalError::out_of_range(format!("{value} is no size")))
+                });
+                let dims = dims.collect::<EvalResult<Vec<u64>>>()?;
+                let viewed = self.value(*value)?.tensor()?.reshaped(dims);
+                vec![Value::Tensor(viewed.map_err(|it| EvalError::invalid(it.to_string()))?)]
+            }
             Rhs::MatchCast { value, ty } => {
                 let value = self.value(*value)?.clone();
                 match_type(&self.module.shapes, &mut self.env, &value, ty)?;

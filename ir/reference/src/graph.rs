@@ -63,6 +63,7 @@ pub fn eval_graph_traced(
             }
             NodeKind::Constant(id) => Err(EvalError::invalid(format!("constant {id} does not exist"))),
             NodeKind::Op { op, attrs } => eval_op(ops, *op, attrs, &args),
+            NodeKind::View => view(&args, node),
             NodeKind::Kernel { kernel } => match graph.kernels.get(kernel) {
                 Some(program) => eval_program(program, &[], &args),
                 None => Err(EvalError::invalid(format!("kernel `{kernel}` does not exist"))),
@@ -90,6 +91,14 @@ pub fn eval_graph_traced(
         values.get(edge).cloned().ok_or_else(|| EvalError::invalid(format!("output `{name}` has no value")))
     });
     result.collect()
+}
+
+fn view(args: &[TensorData], node: &orogen_ir::graph::Node) -> EvalResult<Vec<TensorData>> {
+    let ([x], [ty]) = (args, &node.outputs[..]) else {
+        return Err(EvalError::invalid("a view has one operand and one result"));
+    };
+    let viewed = x.reshaped(ty.dims.to_vec()).map_err(|it| EvalError::invalid(it.to_string()))?;
+    Ok(vec![viewed])
 }
 
 fn check(results: &[TensorData], node: &orogen_ir::graph::Node) -> EvalResult<()> {
