@@ -1,6 +1,33 @@
 //! From tensor programs and call plans to native code.
+//!
+//! [`compile`] chooses how each kernel of a [`CallPlan`](orogen_ir::plan::CallPlan) is computed and builds its
+//! functions. The result goes to an object file ([`Compiled::object`]) for the [`link`]er, or to memory
+//! ([`Compiled::jit`]): one lowering serves both.
+//!
+//! ```
+//! use orogen_codegen::{CodegenOptions, Metadata, compile};
+//! use orogen_ir::plan::CallPlan;
+//!
+//! let plan = CallPlan { name: "main".into(), ..CallPlan::default() };
+//! let compiled = compile(&plan, &Metadata::default(), &CodegenOptions::default()).unwrap();
+//! let object = compiled.object().unwrap();
+//! assert!(object.bytes.starts_with(b"\x7fELF") || !cfg!(target_os = "linux"));
+//! ```
+//!
+//! Modules in reading order: `clif` (scalar code, kernels, entry points), [`select`], [`vector`], [`kernels`],
+//! [`object`], [`link`].
 
+mod clif;
 pub mod jit_memory;
 pub mod kernels;
 pub mod link;
+pub mod object;
+mod options;
+pub mod select;
 pub mod vector;
+
+mod compile;
+
+pub use compile::{Compiled, KernelInfo, Metadata, compile};
+pub use object::{Blob, Loaded, ObjectOutput};
+pub use options::{CodegenOptions, Cpu, OptLevel};

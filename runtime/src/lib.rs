@@ -44,6 +44,7 @@ mod value;
 mod workspace;
 
 pub use error::RuntimeError;
+pub use host::host_table;
 pub use function::{PackedFunc, extern_function, register_extern, unregister_extern};
 pub use library::{Library, RunOptions, orogen_register_symbol};
 pub use module::Module;

@@ -37,7 +37,6 @@ mod build;
 pub mod encode;
 pub mod interpret;
 pub mod ir;
-pub mod math;
 mod operands;
 mod print;
 pub mod verify;

@@ -15,7 +15,8 @@ mod sink;
 #[cfg(test)]
 mod tests;
 
-use super::infer::{InferEnv, Inferred, infer, region_effects};
+use super::infer::{InferEnv, Inferred, constant_of_type, infer, region_effects};
+use super::relate::bound_symbols;
 use super::{
     Binding, BindingId, Block, BlockId, BlockKind, Definition, Extern, Function, Module, Output, Parameter,
     Region, RegionId, Rhs, Scope, Value, ValueDef, ValueId,
@@ -24,7 +25,8 @@ use crate::diag::{Diagnostic, Diagnostics};
 use crate::loops::TensorProgram;
 use crate::ops::{OpRegistry, Requirement};
 use crate::shape::{Constraint, Dim, Sym};
-use crate::types::{ConstId, ConstInterner, Effects, Type, bound_symbols, map_dims, visit_dims};
+use crate::types::{ConstId, Effects, Type};
+use constants::DataKey;
 use indexmap::{IndexMap, IndexSet};
 use la_arena::{Arena, ArenaMap};
 use smallvec::SmallVec;
@@ -56,7 +58,7 @@ pub struct FlowBuilder<'o> {
     /// Symbols that are bound here; a prefix belongs to each enclosing region.
     bound: IndexSet<Sym>,
     home: ArenaMap<BindingId, BlockId>,
-    pool: ConstInterner,
+    pool: IndexMap<DataKey, ConstId>,
     source: String,
 }
 
@@ -96,7 +98,7 @@ impl<'o> FlowBuilder<'o> {
             frames: vec![Frame { region: body, block: None, constants: IndexMap::new() }],
             bound: IndexSet::new(),
             home: ArenaMap::default(),
-            pool: ConstInterner::default(),
+            pool: IndexMap::new(),
             source: String::new(),
         }
     }
@@ -281,7 +283,7 @@ impl<'o> FlowBuilder<'o> {
         }
         let foldable = matches!(&rhs, Rhs::Op { op, .. } if self.ops.def(*op).effects.is_pure());
         let constants: Vec<_> = match foldable {
-            true => results.iter().map(|ty| ty.as_tensor()?.constant_data(&self.module.shapes)).collect(),
+            true => results.iter().map(|ty| constant_of_type(&self.module.shapes, ty)).collect(),
             false => vec![None; results.len()],
         };
         if !constants.is_empty() && constants.iter().all(Option::is_some) {
@@ -301,7 +303,7 @@ impl<'o> FlowBuilder<'o> {
         let mut map = IndexMap::new();
         for ty in results {
             let mut unbound = Vec::new();
-            visit_dims(ty, &mut |dim| unbound.extend(self.module.shapes.free_symbols(dim)));
+            super::visit_dims(ty, &mut |dim| unbound.extend(self.module.shapes.free_symbols(dim)));
             for sym in unbound {
                 if !self.bound.contains(&sym) && !map.contains_key(&sym) {
                     let hint = self.module.shapes.name(sym).to_owned();
@@ -309,7 +311,7 @@ impl<'o> FlowBuilder<'o> {
                 }
             }
             let shapes = &mut self.module.shapes;
-            *ty = map_dims(ty, &mut |dim| shapes.substitute(dim, &map)).map_err(|_| {
+            *ty = super::map_dims(ty, &mut |dim| shapes.substitute(dim, &map)).map_err(|_| {
                 Diagnostic::error("S002", "the size of a dimension overflows 64-bit integers")
             })?;
         }

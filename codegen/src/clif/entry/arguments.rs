@@ -1,0 +1,189 @@
+//! Checks of the arguments, and the symbols that they bind.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value, types};
+use orogen_abi::{Any, DLDataType, DLTensor, TensorObject, TypeIndex};
+use orogen_ir::plan::PlanInput;
+use orogen_ir::types::DType;
+use std::mem::{offset_of, size_of};
+
+use super::{Entry, MAX_EXTENT};
+use crate::clif::support::Form;
+
+/// The DLPack form of an element type.
+pub(crate) fn dlpack(dtype: DType) -> DLDataType {
+    DLDataType::from_name(dtype.name()).expect("every element type has a DLPack name")
+}
+
+impl Entry<'_, '_, '_> {
+    pub(super) fn arguments(&mut self, arguments: Value, count: Value) {
+        let plan = self.input.plan;
+        let names: Vec<&str> = plan.inputs.iter().map(|it| it.name.as_str()).collect();
+        let expected = plan.inputs.len() as i64;
+        let ok = self.cx.b.ins().icmp_imm_s(IntCC::Equal, count, expected);
+        let expected = self.cx.int(expected);
+        let got = self.cx.b.ins().sextend(types::I64, count);
+        let message = format!("wrong number of arguments (inputs: {})", names.join(", "));
+        self.require(ok, "TypeError", &message, Some((expected, got)));
+        let mut tensors = Vec::new();
+        for (i, input) in plan.inputs.iter().enumerate() {
+            let tensor = self.tensor(arguments, i, input);
+            tensors.push(tensor);
+        }
+        // Sizes first, so that relations between inputs see all of them.
+        let shapes: Vec<Vec<Value>> =
+            plan.inputs.iter().zip(&tensors).map(|(input, tensor)| self.extents(input, *tensor)).collect();
+        for binding in &plan.bindings {
+            let value = shapes[binding.input as usize][binding.axis as usize];
+            if !self.scope.contains(binding.symbol) {
+                self.scope.bind(binding.symbol, value, 0);
+            }
+        }
+        for (i, input) in plan.inputs.iter().enumerate() {
+            for (axis, dim) in input.dims.iter().enumerate() {
+                self.dimension(input, axis, *dim, shapes[i][axis]);
+            }
+        }
+        for (i, input) in plan.inputs.iter().enumerate() {
+            self.contiguous(input, tensors[i], &shapes[i]);
+            let load = |it: &mut Self, offset: usize| {
+                it.cx.b.ins().load(types::I64, MemFlagsData::trusted(), tensors[i], offset as i32)
+            };
+            let data = load(self, offset_of!(DLTensor, data));
+            let offset = load(self, offset_of!(DLTensor, byte_offset));
+            let data = self.cx.b.ins().iadd(data, offset);
+            self.inputs.push(data);
+        }
+    }
+
+    /// The `DLTensor` of an argument, its type, device and rank checked.
+    fn tensor(&mut self, arguments: Value, i: usize, input: &PlanInput) -> Value {
+        let name = &input.name;
+        let base = (i * size_of::<Any>()) as i32;
+        let flags = MemFlagsData::trusted();
+        let index =
+            self.cx.b.ins().load(types::I32, flags, arguments, base + offset_of!(Any, type_index) as i32);
+        let payload =
+            self.cx.b.ins().load(types::I64, flags, arguments, base + offset_of!(Any, payload) as i32);
+        let is_view = self.cx.b.ins().icmp_imm_s(IntCC::Equal, index, i64::from(TypeIndex::DL_TENSOR));
+        let is_object = self.cx.b.ins().icmp_imm_s(IntCC::Equal, index, i64::from(TypeIndex::TENSOR));
+        let ok = self.cx.b.ins().bor(is_view, is_object);
+        let expected = self.cx.int(i64::from(TypeIndex::TENSOR));
+        let got = self.cx.b.ins().sextend(types::I64, index);
+        let message = format!("input `{name}` (argument {i}) is not a tensor; type index");
+        self.require(ok, "TypeError", &message, Some((expected, got)));
+        let inside = self.cx.b.ins().iadd_imm_s(payload, offset_of!(TensorObject, dl_tensor) as i64);
+        let tensor = self.cx.b.ins().select(is_object, inside, payload);
+
+        let field = |it: &mut Self, ty, offset: usize| it.cx.b.ins().load(ty, flags, tensor, offset as i32);
+        let bits = field(self, types::I32, offset_of!(DLTensor, dtype));
+        let wanted = dlpack(input.dtype);
+        let mut ok = self.cx.b.ins().icmp_imm_s(IntCC::Equal, bits, i64::from(wanted.to_bits()));
+        if input.dtype == DType::Bool {
+            // Hosts older than the boolean code say u8.
+            let byte = i64::from(DLDataType::U8.to_bits());
+            let byte = self.cx.b.ins().icmp_imm_s(IntCC::Equal, bits, byte);
+            ok = self.cx.b.ins().bor(ok, byte);
+        }
+        let bad = self.unless(ok);
+        let good = self.cx.b.current_block();
+        self.cx.b.switch_to_block(bad);
+        let got = self.dtype_name(bits);
+        let zero = self.cx.int(0);
+        let message = format!("input `{name}`: element type: expected {}, got", input.dtype);
+        self.raise("TypeError", &message, Form::Text, zero, got);
+        self.cx.b.switch_to_block(good.expect("`unless` leaves a current block"));
+
+        let device = field(self, types::I32, offset_of!(DLTensor, device));
+        let ok = self.cx.b.ins().icmp_imm_s(IntCC::Equal, device, 1);
+        let (expected, got) = (self.cx.int(1), self.cx.b.ins().sextend(types::I64, device));
+        let message = format!("input `{name}` must be in host memory; device type");
+        self.require(ok, "ValueError", &message, Some((expected, got)));
+
+        let rank = field(self, types::I32, offset_of!(DLTensor, ndim));
+        let wanted = input.dims.len() as i64;
+        let ok = self.cx.b.ins().icmp_imm_s(IntCC::Equal, rank, wanted);
+        let (expected, got) = (self.cx.int(wanted), self.cx.b.ins().sextend(types::I64, rank));
+        let message = format!("input `{name}`: number of dimensions");
+        self.require(ok, "ValueError", &message, Some((expected, got)));
+        tensor
+    }
+
+    /// The text for an element type given as its four bytes.
+    fn dtype_name(&mut self, bits: Value) -> Value {
+        let mut name = self.cx.text("another type");
+        for dtype in DType::ALL {
+            let text = self.cx.text(dtype.name());
+            let same = self.cx.b.ins().icmp_imm_s(IntCC::Equal, bits, i64::from(dlpack(dtype).to_bits()));
+            name = self.cx.b.ins().select(same, text, name);
+        }
+        name
+    }
+
+    /// The extents of a tensor, each in range (law E2).
+    fn extents(&mut self, input: &PlanInput, tensor: Value) -> Vec<Value> {
+        let flags = MemFlagsData::trusted();
+        let shape = self.cx.b.ins().load(types::I64, flags, tensor, offset_of!(DLTensor, shape) as i32);
+        let mut extents = Vec::new();
+        for axis in 0..input.dims.len() {
+            let extent = self.cx.b.ins().load(types::I64, flags, shape, axis as i32 * 8);
+            let ok = self.cx.b.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, extent, MAX_EXTENT);
+            let most = self.cx.int(MAX_EXTENT);
+            let message = format!("input `{}`: dimension {axis} is out of range", input.name);
+            self.require(ok, "ValueError", &message, Some((most, extent)));
+            extents.push(extent);
+        }
+        extents
+    }
+
+    fn dimension(&mut self, input: &PlanInput, axis: usize, dim: orogen_ir::shape::Dim, got: Value) {
+        let plan = self.input.plan;
+        if let Some(symbol) = plan.shapes.as_sym(dim) {
+            let at = (input as *const PlanInput, axis);
+            let binds = plan.bindings.iter().find(|it| it.symbol == symbol);
+            let here =
+                |input: u32, axis: u32| (&plan.inputs[input as usize] as *const PlanInput, axis as usize);
+            if binds.is_some_and(|it| here(it.input, it.axis) == at) {
+                return;
+            }
+        }
+        let expected = self.size(dim);
+        let ok = self.cx.b.ins().icmp(IntCC::Equal, expected, got);
+        let rule = match plan.shapes.as_int(dim) {
+            Some(_) => String::new(),
+            None => format!(" (`{}`)", plan.shapes.display(dim)),
+        };
+        let message = format!("input `{}`: dimension {axis}{rule}", input.name);
+        self.require(ok, "ValueError", &message, Some((expected, got)));
+    }
+
+    /// Strides must be row-major; those of dimensions of one element do not matter, nor do any when there is no
+    /// element.
+    fn contiguous(&mut self, input: &PlanInput, tensor: Value, extents: &[Value]) {
+        let flags = MemFlagsData::trusted();
+        let strides = self.cx.b.ins().load(types::I64, flags, tensor, offset_of!(DLTensor, strides) as i32);
+        let (given, done) = (self.cx.b.create_block(), self.cx.b.create_block());
+        let ok = self.cx.b.append_block_param(done, types::I8);
+        let yes = self.cx.b.ins().iconst(types::I8, 1);
+        self.cx.b.ins().brif(strides, given, &[], done, &[BlockArg::Value(yes)]);
+        self.cx.b.switch_to_block(given);
+        let mut all = yes;
+        let mut empty = self.cx.b.ins().iconst(types::I8, 0);
+        let mut expected = self.cx.int(1);
+        for (axis, extent) in extents.iter().enumerate().rev() {
+            let stride = self.cx.b.ins().load(types::I64, flags, strides, axis as i32 * 8);
+            let same = self.cx.b.ins().icmp(IntCC::Equal, stride, expected);
+            let single = self.cx.b.ins().icmp_imm_s(IntCC::Equal, *extent, 1);
+            let fine = self.cx.b.ins().bor(same, single);
+            all = self.cx.b.ins().band(all, fine);
+            let none = self.cx.b.ins().icmp_imm_s(IntCC::Equal, *extent, 0);
+            empty = self.cx.b.ins().bor(empty, none);
+            expected = self.cx.b.ins().imul(expected, *extent);
+        }
+        let all = self.cx.b.ins().bor(all, empty);
+        self.cx.b.ins().jump(done, &[BlockArg::Value(all)]);
+        self.cx.b.switch_to_block(done);
+        let message = format!("input `{}` is not contiguous (row-major); pass a contiguous copy", input.name);
+        self.require(ok, "ValueError", &message, None);
+    }
+}

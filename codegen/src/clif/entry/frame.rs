@@ -1,0 +1,110 @@
+//! The stack slot that holds pointers to acquired memory.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{InstBuilder, StackSlot, Value, types};
+use orogen_ir::plan::{ArenaId, CallPlan};
+
+use crate::clif::support::Support;
+use crate::clif::unit::FunctionCx;
+
+/// Memory that grows on demand: the offset of its pointer in the frame; its size follows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Memory(i32);
+
+/// Layout of the frame: pointer and size of each arena, of the scratch memory of kernels; then object and data
+/// of each output.
+#[derive(Clone, Debug)]
+pub(super) struct Frame {
+    slot: StackSlot,
+    arenas: usize,
+    outputs: usize,
+}
+
+impl Frame {
+    /// Bytes that the frame of a plan needs.
+    pub(super) fn bytes(plan: &CallPlan) -> usize {
+        16 * (plan.arenas.len() + 1 + plan.outputs.len())
+    }
+
+    pub(super) fn new(plan: &CallPlan, slot: StackSlot) -> Frame {
+        Frame { slot, arenas: plan.arenas.len(), outputs: plan.outputs.len() }
+    }
+
+    /// Sets everything to null.
+    pub(super) fn clear(&self, cx: &mut FunctionCx<'_>) {
+        let zero = cx.int(0);
+        for word in 0..2 * (self.arenas + 1 + self.outputs) {
+            cx.b.ins().stack_store(types::I64, zero, self.slot, word as i32 * 8);
+        }
+    }
+
+    pub(super) fn arena(&self, id: ArenaId) -> Memory {
+        Memory(id.0 as i32 * 16)
+    }
+
+    pub(super) fn scratch(&self) -> Memory {
+        Memory(self.arenas as i32 * 16)
+    }
+
+    /// All memories.
+    pub(super) fn memories(&self) -> Vec<Memory> {
+        (0..=self.arenas as i32).map(|it| Memory(it * 16)).collect()
+    }
+
+    pub(super) fn pointer(&self, cx: &mut FunctionCx<'_>, memory: Memory) -> Value {
+        cx.b.ins().stack_load(types::I64, types::I64, self.slot, memory.0)
+    }
+
+    /// Makes a memory at least `bytes` large; its content may be lost. Null when there is none, with the error set.
+    pub(super) fn reserve(&self, cx: &mut FunctionCx<'_>, memory: Memory, bytes: Value) -> Value {
+        use cranelift_codegen::ir::BlockArg;
+        let (grow, done) = (cx.b.create_block(), cx.b.create_block());
+        let result = cx.b.append_block_param(done, types::I64);
+        let old = self.pointer(cx, memory);
+        let size = cx.b.ins().stack_load(types::I64, types::I64, self.slot, memory.0 + 8);
+        // A size of zero is no memory, whatever is asked for.
+        let one = cx.int(1);
+        let bytes = cx.b.ins().smax(bytes, one);
+        let enough = cx.b.ins().icmp(IntCC::SignedLessThanOrEqual, bytes, size);
+        cx.b.ins().brif(enough, done, &[BlockArg::Value(old)], grow, &[]);
+        cx.b.switch_to_block(grow);
+        cx.support(Support::Free, &[old]);
+        let zero = cx.int(0);
+        cx.b.ins().stack_store(types::I64, zero, self.slot, memory.0);
+        cx.b.ins().stack_store(types::I64, zero, self.slot, memory.0 + 8);
+        let new = cx.support(Support::Alloc, &[bytes]).expect("one result");
+        cx.b.ins().stack_store(types::I64, new, self.slot, memory.0);
+        // Without memory the size stays zero.
+        let made = cx.b.ins().icmp_imm_s(IntCC::NotEqual, new, 0);
+        let size = cx.b.ins().select(made, bytes, zero);
+        cx.b.ins().stack_store(types::I64, size, self.slot, memory.0 + 8);
+        cx.b.ins().jump(done, &[BlockArg::Value(new)]);
+        cx.b.switch_to_block(done);
+        result
+    }
+
+    fn output(&self, output: usize) -> i32 {
+        (self.arenas + 1 + output) as i32 * 16
+    }
+
+    pub(super) fn output_object(&self, cx: &mut FunctionCx<'_>, output: usize) -> Value {
+        cx.b.ins().stack_load(types::I64, types::I64, self.slot, self.output(output))
+    }
+
+    pub(super) fn output_data(&self, cx: &mut FunctionCx<'_>, output: usize) -> Value {
+        cx.b.ins().stack_load(types::I64, types::I64, self.slot, self.output(output) + 8)
+    }
+
+    pub(super) fn set_output(&self, cx: &mut FunctionCx<'_>, output: usize, object: Value, data: Value) {
+        cx.b.ins().stack_store(types::I64, object, self.slot, self.output(output));
+        cx.b.ins().stack_store(types::I64, data, self.slot, self.output(output) + 8);
+    }
+
+    /// The outputs belong to someone else now.
+    pub(super) fn forget_outputs(&self, cx: &mut FunctionCx<'_>) {
+        let zero = cx.int(0);
+        for output in 0..self.outputs {
+            self.set_output(cx, output, zero, zero);
+        }
+    }
+}

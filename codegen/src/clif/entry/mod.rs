@@ -1,0 +1,284 @@
+//! Call plans as packed functions.
+//!
+//! The entry point checks its arguments, binds the symbols, checks the relations between dimensions, and then runs
+//! the steps. Every way out with an error goes through one block that gives back what was acquired. Pointers to
+//! acquired memory live in one stack slot, the *frame*, which is all null at first.
+//!
+//! # Laws
+//! * **E1** A status of −1 is returned only after an error was set, as far as the process can take one.
+//! * **E2** Sizes from dimensions are between 0 and [`MAX_EXTENT`] before anything is computed with them.
+//! * **E3** No more than [`MAX_BYTES`] are ever asked for; a size is checked in floating point, which does not wrap.
+//! * **E4** Everything acquired is given back on every way out, but for the result.
+
+mod arguments;
+mod frame;
+mod steps;
+
+use cranelift_codegen::ir::{
+    Block, FuncRef, InstBuilder, MemFlagsData, StackSlotData, StackSlotKind, Value, types,
+};
+use indexmap::IndexSet;
+use orogen_abi::TypeIndex;
+use orogen_ir::plan::{BufferRef, CallPlan, Step};
+use orogen_ir::shape::Dim;
+
+pub(crate) use self::arguments::dlpack;
+use self::frame::Frame;
+use super::kernel::Kernel;
+use super::size::{Scope, Sizes};
+use super::support::{Form, Support};
+use super::unit::{FunctionCx, Symbol, Target, Unit, Visibility, build};
+
+/// The greatest dimension that a call may have.
+pub(crate) const MAX_EXTENT: i64 = 1 << 40;
+/// The most bytes that a call may ask for at once.
+pub(crate) const MAX_BYTES: f64 = (1u64 << 46) as f64;
+
+/// What an entry point is built from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EntryInput<'a> {
+    /// The plan.
+    pub(crate) plan: &'a CallPlan,
+    /// Its kernels, in the order of the plan.
+    pub(crate) kernels: &'a [Kernel],
+    /// For each kernel parameter, the blob form of each constant: the symbol of a buffer, when it is a constant.
+    pub(crate) constants: &'a dyn ConstantSymbols,
+    /// Whether kernels may run on several threads.
+    pub(crate) parallel: bool,
+}
+
+/// Where constants lie.
+pub(crate) trait ConstantSymbols: std::fmt::Debug + Sync {
+    /// The data symbol of a constant as parameter `param` of kernel `kernel` reads it.
+    fn kernel_argument(&self, kernel: u32, param: usize, constant: orogen_ir::types::ConstId) -> String;
+    /// The data symbol of a constant as it is.
+    fn plain(&self, constant: orogen_ir::types::ConstId) -> String;
+}
+
+/// Builds the entry point.
+pub(crate) fn entry(target: Target, input: EntryInput<'_>) -> Unit {
+    let i = types::I64;
+    let name = format!("{}{}", orogen_abi::symbol::FUNCTION_PREFIX, input.plan.name);
+    let (params, returns) = ([i, i, types::I32, i], [types::I32]);
+    build(target, &name, Visibility::Exported, &params, &returns, |cx, args| {
+        let fail = cx.b.create_block();
+        cx.b.set_cold_block(fail);
+        let plan = input.plan;
+        let slot = |cx: &mut FunctionCx<'_>, bytes: usize| {
+            let bytes = u32::try_from(bytes.max(8)).unwrap_or(u32::MAX);
+            cx.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 4))
+        };
+        let words = widest_call(&plan.steps).max(widest_rank(plan));
+        let frame = slot(cx, Frame::bytes(plan));
+        let call_buffers = slot(cx, words * 8);
+        let call_sizes = slot(cx, words * 8);
+        let mut entry = Entry {
+            input,
+            cx,
+            scope: Scope::default(),
+            inputs: Vec::new(),
+            frame: Frame::new(plan, frame),
+            call_buffers,
+            call_sizes,
+            fail,
+            kernels: Vec::new(),
+        };
+        entry.run(args);
+    })
+}
+
+/// The most arguments or sizes of any kernel.
+fn widest_call(steps: &[Step]) -> usize {
+    let width = |step: &Step| match step {
+        Step::Kernel { args, sizes, .. } => args.len().max(sizes.len()),
+        Step::If { then_steps, else_steps, .. } => widest_call(then_steps).max(widest_call(else_steps)),
+        Step::While { cond_steps, body, .. } => widest_call(cond_steps).max(widest_call(body)),
+        _ => 0,
+    };
+    steps.iter().map(width).max().unwrap_or(0)
+}
+
+fn widest_rank(plan: &CallPlan) -> usize {
+    let ranks = plan.outputs.iter().map(|it| it.dims.len());
+    ranks.max().unwrap_or(0).max(plan.outputs.len())
+}
+
+struct Entry<'a, 'b, 'c> {
+    input: EntryInput<'a>,
+    cx: &'b mut FunctionCx<'c>,
+    scope: Scope,
+    /// Data pointers of the inputs.
+    inputs: Vec<Value>,
+    frame: Frame,
+    /// Arguments of the kernel being called; shapes and objects of outputs before that.
+    call_buffers: cranelift_codegen::ir::StackSlot,
+    call_sizes: cranelift_codegen::ir::StackSlot,
+    /// Gives back what was acquired and returns −1.
+    fail: Block,
+    kernels: Vec<Option<FuncRef>>,
+}
+
+impl Entry<'_, '_, '_> {
+    fn run(&mut self, args: &[Value]) {
+        let (arguments, count, result) = (args[1], args[2], args[3]);
+        self.frame.clear(self.cx);
+        self.arguments(arguments, count);
+        let plan = self.input.plan;
+        for check in &plan.checks {
+            self.check(check);
+        }
+        self.kernels = vec![None; plan.kernels.len()];
+        self.steps(&plan.steps);
+        self.finish(result);
+        let fail = self.fail;
+        self.cx.b.switch_to_block(fail);
+        self.give_back();
+        for output in 0..plan.outputs.len() {
+            let object = self.frame.output_object(self.cx, output);
+            self.cx.support(Support::Release, &[object]);
+        }
+        let status = self.cx.b.ins().iconst(types::I32, -1);
+        self.cx.b.ins().return_(&[status]);
+    }
+
+    /// Hands the outputs over and returns 0.
+    fn finish(&mut self, result: Value) {
+        let outputs = self.input.plan.outputs.len();
+        let objects: Vec<Value> = (0..outputs).map(|it| self.frame.output_object(self.cx, it)).collect();
+        let (index, object) = match objects[..] {
+            [] => (TypeIndex::NONE, self.cx.int(0)),
+            [only] => (TypeIndex::TENSOR, only),
+            _ => {
+                for (i, object) in objects.iter().enumerate() {
+                    self.cx.b.ins().stack_store(types::I64, *object, self.call_buffers, i as i32 * 8);
+                }
+                let list = self.cx.b.ins().stack_addr(types::I64, self.call_buffers, 0);
+                let count = self.cx.int(outputs as i64);
+                let array = self.cx.support(Support::NewArray, &[count, list]).expect("one result");
+                // The array took the objects over, even if it could not be made.
+                self.frame.forget_outputs(self.cx);
+                let (some, none) = (self.cx.b.create_block(), self.fail);
+                self.cx.b.ins().brif(array, some, &[], none, &[]);
+                self.cx.b.switch_to_block(some);
+                (TypeIndex::ARRAY, array)
+            }
+        };
+        self.give_back();
+        let index = self.cx.b.ins().iconst(types::I32, i64::from(index));
+        let zero = self.cx.b.ins().iconst(types::I32, 0);
+        self.cx.b.ins().store(MemFlagsData::trusted(), index, result, 0);
+        self.cx.b.ins().store(MemFlagsData::trusted(), zero, result, 4);
+        self.cx.b.ins().store(MemFlagsData::trusted(), object, result, 8);
+        self.cx.b.ins().return_(&[zero]);
+    }
+
+    fn give_back(&mut self) {
+        for memory in self.frame.memories() {
+            let pointer = self.frame.pointer(self.cx, memory);
+            self.cx.support(Support::Free, &[pointer]);
+        }
+    }
+
+    fn size(&mut self, dim: Dim) -> Value {
+        Sizes { shapes: &self.input.plan.shapes, scope: &self.scope }.value(self.cx, dim)
+    }
+
+    fn approximate(&mut self, dim: Dim) -> Value {
+        Sizes { shapes: &self.input.plan.shapes, scope: &self.scope }.approximate(self.cx, dim)
+    }
+
+    /// Ends the call when `ok` is zero; `message` and the numbers make the error.
+    fn require(&mut self, ok: Value, kind: &str, message: &str, numbers: Option<(Value, Value)>) {
+        let form = if numbers.is_some() { Form::Numbers } else { Form::Plain };
+        let bad = self.unless(ok);
+        let good = self.cx.b.current_block();
+        self.cx.b.switch_to_block(bad);
+        let zero = self.cx.int(0);
+        let (expected, got) = numbers.unwrap_or((zero, zero));
+        self.raise(kind, message, form, expected, got);
+        self.cx.b.switch_to_block(good.expect("`unless` leaves a current block"));
+    }
+
+    /// A cold block for the case that `ok` is zero; building goes on in the other case.
+    fn unless(&mut self, ok: Value) -> Block {
+        let (good, bad) = (self.cx.b.create_block(), self.cx.b.create_block());
+        self.cx.b.set_cold_block(bad);
+        self.cx.b.ins().brif(ok, good, &[], bad, &[]);
+        self.cx.b.switch_to_block(good);
+        bad
+    }
+
+    /// Sets an error and leaves; ends the current block.
+    fn raise(&mut self, kind: &str, message: &str, form: Form, expected: Value, got: Value) {
+        let kind = self.cx.text(kind);
+        let message = self.cx.text(&format!("{}: {message}", self.input.plan.name));
+        let form = self.cx.int(form as i64);
+        self.cx.support(Support::Fail, &[kind, message, form, expected, got]);
+        self.cx.b.ins().jump(self.fail, &[]);
+    }
+
+    /// Leaves when a call failed that has set the error already.
+    fn require_made(&mut self, pointer: Value) {
+        let good = self.cx.b.create_block();
+        self.cx.b.ins().brif(pointer, good, &[], self.fail, &[]);
+        self.cx.b.switch_to_block(good);
+    }
+
+    /// The address of a buffer.
+    fn buffer(
+        &mut self,
+        buffer: BufferRef,
+        constant: impl FnOnce(&Self, orogen_ir::types::ConstId) -> String,
+    ) -> Value {
+        match buffer {
+            BufferRef::Input(i) => self.inputs[i as usize],
+            BufferRef::Output(i) => self.frame.output_data(self.cx, i as usize),
+            BufferRef::Slot(slot) => {
+                let slot = &self.input.plan.slots[slot.0 as usize];
+                let arena = self.frame.arena(slot.arena);
+                let start = self.frame.pointer(self.cx, arena);
+                let offset = self.size(slot.offset);
+                self.cx.b.ins().iadd(start, offset)
+            }
+            BufferRef::Constant(id) => {
+                let symbol = constant(self, id);
+                self.cx.data_address(Symbol::Data(symbol))
+            }
+        }
+    }
+
+    fn plain_buffer(&mut self, buffer: BufferRef) -> Value {
+        self.buffer(buffer, |entry, id| entry.input.constants.plain(id))
+    }
+}
+
+/// Constants that some step reads as they are, in order.
+pub(crate) fn plain_constants(steps: &[Step], found: &mut IndexSet<orogen_ir::types::ConstId>) {
+    let mut add = |buffer: &BufferRef| {
+        if let BufferRef::Constant(id) = buffer {
+            found.insert(*id);
+        }
+    };
+    for step in steps {
+        match step {
+            Step::Extern { args, .. } => args.iter().for_each(&mut add),
+            Step::Copy { from, .. } => add(from),
+            Step::Bind { from, .. } => add(from),
+            Step::If { cond, .. } | Step::While { cond, .. } => add(cond),
+            _ => {}
+        }
+    }
+    for step in steps {
+        match step {
+            Step::If { then_steps, else_steps, .. } => {
+                plain_constants(then_steps, found);
+                plain_constants(else_steps, found);
+            }
+            Step::While { cond_steps, body, .. } => {
+                plain_constants(cond_steps, found);
+                plain_constants(body, found);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! Tensor programs as functions.
+//!
+//! A kernel is `fn(buffers: *const *mut u8, sizes: *const i64, scratch: *mut u8, begin: i64, end: i64)`: its
+//! parameters in order, the values of its size parameters, room for its local buffers, and the part of its parallel
+//! loop that this call runs.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
+use indexmap::IndexMap;
+use orogen_ir::loops::{Axis, BufferId, Expr, ExprId, Index, Stage, Stmt, TensorProgram, UnaryOp};
+use orogen_ir::plan::ALIGNMENT;
+use orogen_ir::shape::{Dim, Overflow, ShapeCx, SymbolKind};
+use orogen_ir::types::DType;
+
+use super::size::{Scope, Sizes};
+use super::unit::{FunctionCx, Target, Unit, Visibility, build};
+use crate::select::{Node, Schedule, schedule};
+
+/// Parameters of every kernel.
+pub(crate) const PARAMS: [Type; 5] = [types::I64; 5];
+
+/// A kernel ready to be compiled, and what its callers must know.
+#[derive(Clone, Debug)]
+pub(crate) struct Kernel {
+    /// The code.
+    pub(crate) unit: Unit,
+    /// Where `scratch` and `extent` live: the program's context and what was added.
+    pub(crate) shapes: ShapeCx,
+    /// Bytes of scratch that a call needs, over the size parameters.
+    pub(crate) scratch: Dim,
+    /// Iterations of the parallel loop; 1 when there is none.
+    pub(crate) extent: Dim,
+    /// Whether `begin..end` is used.
+    pub(crate) parallel: bool,
+    /// Element operations of a whole run, roughly.
+    pub(crate) work: Dim,
+    /// What was chosen for each part, for reports.
+    pub(crate) strategy: Vec<String>,
+}
+
+/// Builds the kernel of a program.
+pub(crate) fn kernel(target: Target, name: &str, program: &TensorProgram) -> Result<Kernel, Overflow> {
+    let schedule = schedule(program);
+    let mut shapes = program.shapes.clone();
+    let locals = place_locals(program, &schedule, &mut shapes)?;
+    let extent = match &schedule.body[..] {
+        [Node::Loop { extent, .. }] if schedule.parallel => *extent,
+        _ => shapes.int(1),
+    };
+    let work = work(&mut shapes, &program.body)?;
+    let mut failure = Ok(());
+    let unit = build(target, name, Visibility::Local, &PARAMS, &[], |cx, args| {
+        let mut lowering = Lowering {
+            program,
+            schedule: &schedule,
+            shapes: shapes.clone(),
+            scope: Scope::default(),
+            depth: 0,
+            pointers: IndexMap::new(),
+            safe: args[0],
+            values: IndexMap::new(),
+        };
+        failure = lowering.run(cx, args, &locals.offsets);
+        cx.b.ins().return_(&[]);
+    });
+    failure?;
+    let strategy = vec!["scalar loops".to_owned()];
+    Ok(Kernel { unit, shapes, scratch: locals.bytes, extent, parallel: schedule.parallel, work, strategy })
+}
+
+/// Iterations of all innermost loops; loops whose extent depends on other loops count as one.
+fn work(shapes: &mut ShapeCx, body: &[Stmt]) -> Result<Dim, Overflow> {
+    let mut total = shapes.int(0);
+    for statement in body {
+        let (axes, inner): (Vec<Axis>, Dim) = match statement {
+            Stmt::Stage(stage) => {
+                let axes = stage.axes.iter().chain(&stage.reduce).copied().collect();
+                (axes, shapes.int(1))
+            }
+            Stmt::For { axis, body } => (vec![*axis], work(shapes, body)?),
+        };
+        let depends = |shapes: &ShapeCx, dim: Dim| {
+            shapes.free_symbols(dim).into_iter().any(|it| matches!(shapes.kind(it), SymbolKind::Index { .. }))
+        };
+        let mut factors = vec![inner];
+        factors.extend(axes.iter().map(|it| it.extent).filter(|it| !depends(shapes, *it)));
+        let product = shapes.product(&factors)?;
+        total = shapes.add(total, product)?;
+    }
+    Ok(total)
+}
+
+struct Locals {
+    offsets: IndexMap<BufferId, Dim>,
+    bytes: Dim,
+}
+
+fn place_locals(
+    program: &TensorProgram,
+    schedule: &Schedule,
+    shapes: &mut ShapeCx,
+) -> Result<Locals, Overflow> {
+    let mut offsets = IndexMap::new();
+    let mut bytes = shapes.int(0);
+    for (id, kept) in &schedule.kept {
+        let buffer = &program.buffers[*id];
+        let dims: Vec<Dim> = buffer.dims.iter().zip(kept).filter(|it| *it.1).map(|it| *it.0).collect();
+        offsets.insert(*id, bytes);
+        let elements = shapes.product(&dims)?;
+        let size = shapes.scale(elements, buffer.dtype.size() as i64)?;
+        let size = shapes.round_up(size, ALIGNMENT.cast_signed())?;
+        bytes = shapes.add(bytes, size)?;
+    }
+    Ok(Locals { offsets, bytes })
+}
+
+struct Lowering<'p> {
+    program: &'p TensorProgram,
+    schedule: &'p Schedule,
+    shapes: ShapeCx,
+    scope: Scope,
+    /// Number of loops around the current position.
+    depth: u32,
+    pointers: IndexMap<BufferId, Value>,
+    /// An address that may always be read, for loads whose index is out of range.
+    safe: Value,
+    /// Values of expressions in the current innermost loop body.
+    values: IndexMap<ExprId, Value>,
+}
+
+impl Lowering<'_> {
+    fn run(
+        &mut self,
+        cx: &mut FunctionCx<'_>,
+        args: &[Value],
+        locals: &IndexMap<BufferId, Dim>,
+    ) -> Result<(), Overflow> {
+        let &[buffers, sizes, scratch, begin, end] = args else {
+            unreachable!("kernels have five parameters")
+        };
+        let fixed = MemFlagsData::trusted().with_readonly().with_can_move();
+        for (i, sym) in self.program.sizes.iter().enumerate() {
+            let value = cx.b.ins().load(types::I64, fixed, sizes, i as i32 * 8);
+            self.scope.bind(*sym, value, 0);
+        }
+        for (i, id) in self.program.params.iter().enumerate() {
+            let pointer = cx.b.ins().load(types::I64, fixed, buffers, i as i32 * 8);
+            self.pointers.insert(*id, pointer);
+        }
+        for (id, offset) in locals {
+            let offset = self.size(cx, *offset);
+            let pointer = cx.b.ins().iadd(scratch, offset);
+            self.pointers.insert(*id, pointer);
+        }
+        let schedule = self.schedule;
+        if let ([Node::Loop { vars, body, .. }], true) = (&schedule.body[..], schedule.parallel) {
+            let open = cx.open_loop(begin, end, &[]);
+            self.depth += 1;
+            for var in vars {
+                self.scope.bind(*var, open.index, self.depth);
+            }
+            self.nodes(cx, body)?;
+            self.depth -= 1;
+            cx.close_loop(open, &[]);
+            return Ok(());
+        }
+        self.nodes(cx, &schedule.body)
+    }
+
+    fn size(&self, cx: &mut FunctionCx<'_>, dim: Dim) -> Value {
+        Sizes { shapes: &self.shapes, scope: &self.scope }.value(cx, dim)
+    }
+
+    fn nodes(&mut self, cx: &mut FunctionCx<'_>, nodes: &[Node]) -> Result<(), Overflow> {
+        for node in nodes {
+            match node {
+                Node::Loop { extent, vars, body } => {
+                    let (begin, end) = (cx.int(0), self.size(cx, *extent));
+                    let open = cx.open_loop(begin, end, &[]);
+                    self.depth += 1;
+                    for var in vars {
+                        self.scope.bind(*var, open.index, self.depth);
+                    }
+                    self.nodes(cx, body)?;
+                    self.depth -= 1;
+                    cx.close_loop(open, &[]);
+                }
+                Node::Stage { stage, bound } => self.stage(cx, stage, *bound)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn open_axis(
+        &mut self,
+        cx: &mut FunctionCx<'_>,
+        axis: &Axis,
+        carried: &[Value],
+    ) -> super::nest::OpenLoop {
+        let (begin, end) = (cx.int(0), self.size(cx, axis.extent));
+        let open = cx.open_loop(begin, end, carried);
+        self.depth += 1;
+        self.scope.bind(axis.var, open.index, self.depth);
+        open
+    }
+
+    fn stage(&mut self, cx: &mut FunctionCx<'_>, stage: &Stage, bound: usize) -> Result<(), Overflow> {
+        let axes = stage.axes.get(bound..).unwrap_or_default();
+        let mut open = Vec::new();
+        for axis in axes {
+            open.push(self.open_axis(cx, axis, &[]));
+        }
+        self.values.clear();
+        let dtype = self.program.buffers[stage.buffer].dtype;
+        let value = match stage.combine {
+            None => self.expr(cx, stage.value)?,
+            Some(combine) => {
+                let mut carried = vec![cx.identity(combine, dtype)];
+                let mut reduce = Vec::new();
+                for axis in &stage.reduce {
+                    let inner = self.open_axis(cx, axis, &carried);
+                    carried = inner.carried.clone();
+                    reduce.push(inner);
+                }
+                self.values.clear();
+                let value = self.expr(cx, stage.value)?;
+                carried = vec![cx.combine(combine, dtype, carried[0], value)];
+                while let Some(inner) = reduce.pop() {
+                    carried = cx.close_loop(inner, &carried);
+                    self.depth -= 1;
+                }
+                // What was computed inside the reduction is not known after it.
+                self.values.clear();
+                carried[0]
+            }
+        };
+        let place = self.address(cx, stage.buffer, &stage.at)?;
+        cx.store_element(dtype, value, place.0, place.1);
+        while let Some(outer) = open.pop() {
+            cx.close_loop(outer, &[]);
+            self.depth -= 1;
+        }
+        self.values.clear();
+        Ok(())
+    }
+
+    /// Address of an element, as a value and a constant offset.
+    fn address(
+        &mut self,
+        cx: &mut FunctionCx<'_>,
+        buffer: BufferId,
+        at: &[Index],
+    ) -> Result<(Value, i32), Overflow> {
+        let (dims, size) =
+            (&self.program.buffers[buffer].dims, self.program.buffers[buffer].dtype.size() as i64);
+        let mut stride = self.shapes.int(size);
+        let mut offset = self.shapes.int(0);
+        let mut computed: Vec<(ExprId, Dim)> = Vec::new();
+        let kept = self.schedule.kept.get(&buffer);
+        for (i, index) in at.iter().enumerate().rev() {
+            if kept.is_some_and(|it| !it[i]) {
+                continue;
+            }
+            match index {
+                Index::Dim(index) => {
+                    let part = self.shapes.mul(*index, stride)?;
+                    offset = self.shapes.add(offset, part)?;
+                }
+                Index::Value(id) => computed.push((*id, stride)),
+            }
+            stride = self.shapes.mul(stride, dims[i])?;
+        }
+        let mut address = self.pointers[&buffer];
+        let (value, constant) = Sizes { shapes: &self.shapes, scope: &self.scope }.split_constant(cx, offset);
+        if let Some(value) = value {
+            address = cx.b.ins().iadd(address, value);
+        }
+        for (id, stride) in computed {
+            let index = self.index_value(cx, id)?;
+            let stride = self.size(cx, stride);
+            let part = cx.b.ins().imul(index, stride);
+            address = cx.b.ins().iadd(address, part);
+        }
+        Ok(match i32::try_from(constant) {
+            Ok(offset) => (address, offset),
+            Err(_) => (cx.b.ins().iadd_imm_s(address, constant), 0),
+        })
+    }
+
+    fn index_value(&mut self, cx: &mut FunctionCx<'_>, id: ExprId) -> Result<Value, Overflow> {
+        let value = self.expr(cx, id)?;
+        Ok(cx.index_of_element(dtype_of(self.program, id), value))
+    }
+
+    /// Whether all indices are in range; `None` when that is certain.
+    fn in_range(
+        &mut self,
+        cx: &mut FunctionCx<'_>,
+        buffer: BufferId,
+        at: &[Index],
+    ) -> Result<Option<Value>, Overflow> {
+        let mut all: Option<Value> = None;
+        for (index, extent) in at.iter().zip(self.program.buffers[buffer].dims.clone()) {
+            let value = match index {
+                Index::Dim(index) => {
+                    let zero = self.shapes.int(0);
+                    let low = self.shapes.prove_ge(*index, zero);
+                    if low.is_always() && self.shapes.prove_lt(*index, extent).is_always() {
+                        continue;
+                    }
+                    self.size(cx, *index)
+                }
+                Index::Value(id) => self.index_value(cx, *id)?,
+            };
+            let extent = self.size(cx, extent);
+            // As unsigned numbers, negative indices are too large.
+            let inside = cx.b.ins().icmp(IntCC::UnsignedLessThan, value, extent);
+            all = Some(match all {
+                None => inside,
+                Some(all) => cx.b.ins().band(all, inside),
+            });
+        }
+        Ok(all)
+    }
+
+    fn expr(&mut self, cx: &mut FunctionCx<'_>, id: ExprId) -> Result<Value, Overflow> {
+        if let Some(known) = self.values.get(&id) {
+            return Ok(*known);
+        }
+        let program = self.program;
+        let value = match &program.exprs[id] {
+            Expr::Dim(dim, dtype) => {
+                let value = self.size(cx, *dim);
+                cx.element_of_index(*dtype, value)
+            }
+            Expr::Float(value, dtype) => cx.constant(*dtype, *value),
+            Expr::Int(value, dtype) => cx.int_constant(*dtype, *value),
+            Expr::Load { buffer, at, otherwise } => {
+                let dtype = program.buffers[*buffer].dtype;
+                let inside = match otherwise {
+                    Some(_) => self.in_range(cx, *buffer, at)?,
+                    None => None,
+                };
+                let (address, offset) = self.address(cx, *buffer, at)?;
+                match (inside, otherwise) {
+                    (Some(inside), Some(otherwise)) => {
+                        let address = cx.b.ins().iadd_imm_s(address, i64::from(offset));
+                        let address = cx.b.ins().select(inside, address, self.safe);
+                        let value = cx.load_element(dtype, address, 0);
+                        let otherwise = self.expr(cx, *otherwise)?;
+                        cx.b.ins().select(inside, value, otherwise)
+                    }
+                    _ => cx.load_element(dtype, address, offset),
+                }
+            }
+            Expr::Unary(op, x) => {
+                let value = self.expr(cx, *x)?;
+                cx.unary(*op, dtype_of(program, *x), value)
+            }
+            Expr::Binary(op, x, y) => {
+                let dtype = dtype_of(program, *x);
+                let (x, y) = (self.expr(cx, *x)?, self.expr(cx, *y)?);
+                cx.binary(*op, dtype, x, y)
+            }
+            Expr::Compare(op, x, y) => {
+                let dtype = dtype_of(program, *x);
+                let (x, y) = (self.expr(cx, *x)?, self.expr(cx, *y)?);
+                cx.compare(*op, dtype, x, y)
+            }
+            Expr::Select(condition, x, y) => {
+                let condition = self.expr(cx, *condition)?;
+                let (x, y) = (self.expr(cx, *x)?, self.expr(cx, *y)?);
+                cx.b.ins().select(condition, x, y)
+            }
+            Expr::Cast(to, x) => {
+                let value = self.expr(cx, *x)?;
+                cx.cast(dtype_of(program, *x), *to, value)
+            }
+        };
+        self.values.insert(id, value);
+        Ok(value)
+    }
+}
+
+/// The element type of an expression.
+pub(crate) fn dtype_of(program: &TensorProgram, id: ExprId) -> DType {
+    match &program.exprs[id] {
+        Expr::Dim(_, dtype) | Expr::Float(_, dtype) | Expr::Int(_, dtype) | Expr::Cast(dtype, _) => *dtype,
+        Expr::Load { buffer, .. } => program.buffers[*buffer].dtype,
+        Expr::Unary(UnaryOp::IsNan | UnaryOp::IsInf | UnaryOp::Not, _) | Expr::Compare(..) => DType::Bool,
+        Expr::Unary(_, x) | Expr::Binary(_, x, _) | Expr::Select(_, x, _) => dtype_of(program, *x),
+    }
+}

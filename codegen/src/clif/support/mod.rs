@@ -1,0 +1,302 @@
+//! Functions that every entry point shares: memory, errors, tensors and parallel loops.
+//!
+//! Each asks the host table when there is one. Without a host (law A6 of the binary interface) memory comes from
+//! `malloc`, tensors are built here, and errors go to the tvm-ffi runtime of the process, if it has one.
+//! They are made when something calls them.
+
+mod error;
+mod object;
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Type, Value, types};
+use orogen_abi::HostTable;
+use std::mem::offset_of;
+
+use super::unit::{FunctionCx, Symbol, Target, Unit, Visibility, build};
+
+const PREFIX: &str = "orogen.support.";
+
+const I: Type = types::I64;
+
+/// Alignment of everything that is allocated.
+const ALIGN: i64 = 64;
+
+/// One of the shared functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Support {
+    /// `(bytes) → pointer`, null after an error was set.
+    Alloc,
+    /// `(pointer)`; null is allowed.
+    Free,
+    /// `(dtype: i32, rank: i32, shape, bytes) → tensor object`, null after an error was set.
+    NewTensor,
+    /// `(object)`; null is allowed.
+    Release,
+    /// `(count, objects) → array object`, null after an error was set; takes over the objects.
+    NewArray,
+    /// `(kind, message, form, expected, got)`; see [`error::Form`].
+    Fail,
+    /// `(kernel, buffers, sizes, scratch bytes, extent, grain) → i32`: 0, or −1 after an error was set.
+    Parallel,
+    /// `(name, args, count: i32, result) → i32`.
+    CallExtern,
+    /// `(object, flags: i32)`: deleter of tensors made here.
+    DeleteTensor,
+    /// `(object, flags: i32)`: deleter of arrays made here.
+    DeleteArray,
+    /// `(context, begin, end)`: a range of a parallel loop.
+    ParallelBody,
+}
+
+pub(crate) use error::Form;
+
+const ALL: [(Support, &str, &[Type], &[Type]); 11] = [
+    (Support::Alloc, "alloc", &[I], &[I]),
+    (Support::Free, "free", &[I], &[]),
+    (Support::NewTensor, "new_tensor", &[types::I32, types::I32, I, I], &[I]),
+    (Support::Release, "release", &[I], &[]),
+    (Support::NewArray, "new_array", &[I, I], &[I]),
+    (Support::Fail, "fail", &[I, I, I, I, I], &[]),
+    (Support::Parallel, "parallel", &[I, I, I, I, I, I], &[types::I32]),
+    (Support::CallExtern, "call_extern", &[I, I, types::I32, I], &[types::I32]),
+    (Support::DeleteTensor, "delete_tensor", &[I, types::I32], &[]),
+    (Support::DeleteArray, "delete_array", &[I, types::I32], &[]),
+    (Support::ParallelBody, "parallel_body", &[I, I, I], &[]),
+];
+
+fn entry(function: Support) -> (Symbol, &'static [Type], &'static [Type]) {
+    let (_, name, params, returns) = ALL[function as usize];
+    debug_assert_eq!(ALL[function as usize].0, function);
+    (Symbol::Local(format!("{PREFIX}{name}")), params, returns)
+}
+
+impl FunctionCx<'_> {
+    /// Calls a shared function.
+    pub(crate) fn support(&mut self, function: Support, args: &[Value]) -> Option<Value> {
+        let (symbol, params, returns) = entry(function);
+        self.call(symbol, params, returns, args)
+    }
+
+    /// The address of a shared function.
+    fn support_address(&mut self, function: Support) -> Value {
+        let (symbol, params, returns) = entry(function);
+        let function = self.function(symbol, params, returns);
+        self.b.ins().func_addr(I, function)
+    }
+
+    /// The host table, null when there is none.
+    pub(crate) fn host(&mut self) -> Value {
+        let slot = self.data_address(Symbol::Data(orogen_abi::symbol::HOST.to_owned()));
+        self.b.ins().load(I, MemFlagsData::trusted(), slot, 0)
+    }
+
+    /// Calls a function of the host table.
+    fn host_call(
+        &mut self,
+        host: Value,
+        field: usize,
+        params: &[Type],
+        returns: &[Type],
+        args: &[Value],
+    ) -> Option<Value> {
+        let function = self.b.ins().load(I, MemFlagsData::trusted(), host, field as i32);
+        let signature = self.target.signature(params, returns);
+        let signature = self.b.import_signature(signature);
+        let call = self.b.ins().call_indirect(signature, function, args);
+        self.b.inst_results(call).first().copied()
+    }
+
+    /// Two blocks; control goes to the first when `value` is not zero.
+    fn branch(&mut self, value: Value) -> (cranelift_codegen::ir::Block, cranelift_codegen::ir::Block) {
+        let (yes, no) = (self.b.create_block(), self.b.create_block());
+        self.b.ins().brif(value, yes, &[], no, &[]);
+        (yes, no)
+    }
+
+    /// Sets an "out of memory" error.
+    fn out_of_memory(&mut self) {
+        let kind = self.text("RuntimeError");
+        let message = self.text("out of memory");
+        let zero = self.int(0);
+        let form = self.int(Form::Plain as i64);
+        self.support(Support::Fail, &[kind, message, form, zero, zero]);
+    }
+
+    /// The address of a NUL-terminated text.
+    pub(crate) fn text(&mut self, text: &str) -> Value {
+        let symbol = Symbol::LocalData(format!("{TEXT_PREFIX}{text}"));
+        self.data_address(symbol)
+    }
+}
+
+const TEXT_PREFIX: &str = "orogen.text.";
+
+/// The text behind a symbol that [`FunctionCx::text`] made.
+pub(crate) fn text_of(symbol: &Symbol) -> Option<&str> {
+    match symbol {
+        Symbol::LocalData(name) => name.strip_prefix(TEXT_PREFIX),
+        _ => None,
+    }
+}
+
+/// The function behind a symbol that [`FunctionCx::support`] made.
+pub(crate) fn unit(target: Target, symbol: &str) -> Option<Unit> {
+    let name = symbol.strip_prefix(PREFIX)?;
+    let &(function, _, params, returns) = ALL.iter().find(|it| it.1 == name)?;
+    Some(build(target, symbol, Visibility::Local, params, returns, |cx, args| match function {
+        Support::Alloc => alloc(cx, args),
+        Support::Free => free(cx, args),
+        Support::NewTensor => object::new_tensor(cx, args),
+        Support::Release => object::release(cx, args),
+        Support::NewArray => object::new_array(cx, args),
+        Support::Fail => error::fail(cx, args),
+        Support::Parallel => parallel(cx, args),
+        Support::CallExtern => call_extern(cx, args),
+        Support::DeleteTensor => object::delete_tensor(cx, args),
+        Support::DeleteArray => object::delete_array(cx, args),
+        Support::ParallelBody => parallel_body(cx, args),
+    }))
+}
+
+/// Aligned memory from `malloc`, the original pointer in the first word and the memory [`ALIGN`] bytes later.
+/// Returns from the function when there is none.
+fn raw_alloc(cx: &mut FunctionCx<'_>, bytes: Value) -> Value {
+    let room = cx.b.ins().iadd_imm_s(bytes, 2 * ALIGN);
+    let raw = cx.call(Symbol::Import("malloc".to_owned()), &[I], &[I], &[room]).expect("one result");
+    let (some, none) = cx.branch(raw);
+    cx.b.switch_to_block(none);
+    cx.out_of_memory();
+    let null = cx.int(0);
+    cx.b.ins().return_(&[null]);
+    cx.b.switch_to_block(some);
+    let start = cx.b.ins().iadd_imm_s(raw, ALIGN - 1);
+    let start = cx.b.ins().band_imm_s(start, -ALIGN);
+    cx.b.ins().store(MemFlagsData::trusted(), raw, start, 0);
+    cx.b.ins().iadd_imm_s(start, ALIGN)
+}
+
+/// Frees what [`raw_alloc`] returned.
+fn raw_free(cx: &mut FunctionCx<'_>, pointer: Value) {
+    let raw = cx.b.ins().load(I, MemFlagsData::trusted(), pointer, -ALIGN as i32);
+    cx.call(Symbol::Import("free".to_owned()), &[I], &[], &[raw]);
+}
+
+fn alloc(cx: &mut FunctionCx<'_>, args: &[Value]) {
+    let host = cx.host();
+    let (with, without) = cx.branch(host);
+    cx.b.switch_to_block(with);
+    let memory = cx.host_call(host, offset_of!(HostTable, workspace_acquire), &[I], &[I], args);
+    cx.b.ins().return_(&[memory.expect("one result")]);
+    cx.b.switch_to_block(without);
+    let memory = raw_alloc(cx, args[0]);
+    cx.b.ins().return_(&[memory]);
+}
+
+fn free(cx: &mut FunctionCx<'_>, args: &[Value]) {
+    let (some, none) = cx.branch(args[0]);
+    cx.b.switch_to_block(some);
+    let host = cx.host();
+    let (with, without) = cx.branch(host);
+    cx.b.switch_to_block(with);
+    cx.host_call(host, offset_of!(HostTable, workspace_release), &[I], &[], args);
+    cx.b.ins().jump(none, &[]);
+    cx.b.switch_to_block(without);
+    raw_free(cx, args[0]);
+    cx.b.ins().jump(none, &[]);
+    cx.b.switch_to_block(none);
+    cx.b.ins().return_(&[]);
+}
+
+fn call_extern(cx: &mut FunctionCx<'_>, args: &[Value]) {
+    let host = cx.host();
+    let (with, without) = cx.branch(host);
+    cx.b.switch_to_block(with);
+    let params = [I, I, types::I32, I];
+    let field = offset_of!(HostTable, call_extern);
+    let status = cx.host_call(host, field, &params, &[types::I32], args);
+    cx.b.ins().return_(&[status.expect("one result")]);
+    cx.b.switch_to_block(without);
+    let kind = cx.text("RuntimeError");
+    let message = cx.text("this library calls a function of its host and needs the Orogen runtime: function");
+    let form = cx.int(Form::Text as i64);
+    let zero = cx.int(0);
+    cx.support(Support::Fail, &[kind, message, form, zero, args[0]]);
+    let status = cx.b.ins().iconst(types::I32, -1);
+    cx.b.ins().return_(&[status]);
+}
+
+/// Fields of the context of a parallel loop, in bytes.
+mod context {
+    pub(super) const KERNEL: i32 = 0;
+    pub(super) const BUFFERS: i32 = 8;
+    pub(super) const SIZES: i32 = 16;
+    pub(super) const SCRATCH: i32 = 24;
+    pub(super) const FAILED: i32 = 32;
+    pub(super) const BYTES: u32 = 40;
+}
+
+/// The host is there: callers check that first.
+fn parallel(cx: &mut FunctionCx<'_>, args: &[Value]) {
+    use cranelift_codegen::ir::{StackSlotData, StackSlotKind};
+    let &[kernel, buffers, sizes, scratch, extent, grain] = args else { unreachable!("six parameters") };
+    let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, context::BYTES, 3);
+    let slot = cx.b.create_sized_stack_slot(slot);
+    let base = cx.b.ins().stack_addr(I, slot, 0);
+    let zero = cx.int(0);
+    let fields = [
+        (kernel, context::KERNEL),
+        (buffers, context::BUFFERS),
+        (sizes, context::SIZES),
+        (scratch, context::SCRATCH),
+        (zero, context::FAILED),
+    ];
+    for (value, offset) in fields {
+        cx.b.ins().store(MemFlagsData::trusted(), value, base, offset);
+    }
+    let body = cx.support_address(Support::ParallelBody);
+    let host = cx.host();
+    let field = offset_of!(HostTable, parallel_for);
+    cx.host_call(host, field, &[I, I, I, I], &[], &[body, base, extent, grain]);
+    let failed = cx.b.ins().load(I, MemFlagsData::new(), base, context::FAILED);
+    let (bad, good) = cx.branch(failed);
+    cx.b.switch_to_block(bad);
+    cx.out_of_memory();
+    let status = cx.b.ins().iconst(types::I32, -1);
+    cx.b.ins().return_(&[status]);
+    cx.b.switch_to_block(good);
+    let status = cx.b.ins().iconst(types::I32, 0);
+    cx.b.ins().return_(&[status]);
+}
+
+fn parallel_body(cx: &mut FunctionCx<'_>, args: &[Value]) {
+    let &[base, begin, end] = args else { unreachable!("three parameters") };
+    let load = |cx: &mut FunctionCx<'_>, offset| cx.b.ins().load(I, MemFlagsData::trusted(), base, offset);
+    let kernel = load(cx, context::KERNEL);
+    let buffers = load(cx, context::BUFFERS);
+    let sizes = load(cx, context::SIZES);
+    let bytes = load(cx, context::SCRATCH);
+    let (ready, out) = (cx.b.create_block(), cx.b.create_block());
+    let scratch = cx.b.append_block_param(ready, I);
+    let zero = cx.int(0);
+    let (some, none) = cx.branch(bytes);
+    cx.b.switch_to_block(none);
+    cx.b.ins().jump(ready, &[BlockArg::Value(zero)]);
+    cx.b.switch_to_block(some);
+    let memory = cx.support(Support::Alloc, &[bytes]).expect("one result");
+    let failed = cx.b.ins().icmp_imm_s(IntCC::Equal, memory, 0);
+    let bad = cx.b.create_block();
+    cx.b.ins().brif(failed, bad, &[], ready, &[BlockArg::Value(memory)]);
+    cx.b.switch_to_block(bad);
+    // Several ranges may write this; all write the same.
+    let one = cx.int(1);
+    cx.b.ins().store(MemFlagsData::new(), one, base, context::FAILED);
+    cx.b.ins().jump(out, &[]);
+    cx.b.switch_to_block(ready);
+    let signature = cx.target.signature(&super::kernel::PARAMS, &[]);
+    let signature = cx.b.import_signature(signature);
+    cx.b.ins().call_indirect(signature, kernel, &[buffers, sizes, scratch, begin, end]);
+    cx.support(Support::Free, &[scratch]);
+    cx.b.ins().jump(out, &[]);
+    cx.b.switch_to_block(out);
+    cx.b.ins().return_(&[]);
+}

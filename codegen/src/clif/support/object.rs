@@ -1,0 +1,227 @@
+//! Tensors and arrays made without a host.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{AtomicRmwOp, InstBuilder, MemFlagsData, Value, types};
+use orogen_abi::{AllocHeader, Any, ArrayObject, DLTensor, HostTable, Object, TensorObject, TypeIndex};
+use std::mem::{offset_of, size_of};
+
+use super::{ALIGN, I, Support, raw_alloc, raw_free};
+use crate::clif::unit::FunctionCx;
+
+/// Bytes between the start of an allocation and the object in it: the allocation header lies just before the
+/// object (law A5), and the object is aligned.
+const BEFORE: i64 = ALIGN;
+const _: () = assert!(size_of::<AllocHeader>() as i64 <= BEFORE);
+
+fn store(cx: &mut FunctionCx<'_>, value: Value, base: Value, offset: usize) {
+    cx.b.ins().store(MemFlagsData::trusted(), value, base, offset as i32);
+}
+
+fn store_int(
+    cx: &mut FunctionCx<'_>,
+    ty: cranelift_codegen::ir::Type,
+    value: i64,
+    base: Value,
+    offset: usize,
+) {
+    let value = cx.b.ins().iconst(ty, value);
+    store(cx, value, base, offset);
+}
+
+/// An object with its header, and `bytes` behind the header. Returns from the function when there is no memory.
+fn new_object(cx: &mut FunctionCx<'_>, bytes: Value, type_index: i32, deleter: Support) -> Value {
+    let room = cx.b.ins().iadd_imm_s(bytes, BEFORE);
+    let start = raw_alloc(cx, room);
+    let object = cx.b.ins().iadd_imm_s(start, BEFORE);
+    let zero = cx.int(0);
+    let space = offset_of!(AllocHeader, delete_space) as i32 - size_of::<AllocHeader>() as i32;
+    cx.b.ins().store(MemFlagsData::trusted(), zero, object, space);
+    store_int(cx, I, Object::COUNTS_ONE.cast_signed(), object, offset_of!(Object, counts));
+    store_int(cx, types::I32, i64::from(type_index), object, offset_of!(Object, type_index));
+    store_int(cx, types::I32, 0, object, offset_of!(Object, padding));
+    let deleter = cx.support_address(deleter);
+    store(cx, deleter, object, offset_of!(Object, deleter));
+    object
+}
+
+/// `(dtype, rank, shape, bytes) → object`
+pub(super) fn new_tensor(cx: &mut FunctionCx<'_>, args: &[Value]) {
+    let &[dtype, rank, shape, bytes] = args else { unreachable!("four parameters") };
+    let host = cx.host();
+    let (with, without) = cx.branch(host);
+    cx.b.switch_to_block(with);
+    let params = [types::I32, types::I32, I];
+    let field = offset_of!(HostTable, tensor_new);
+    let object = cx.host_call(host, field, &params, &[I], &[dtype, rank, shape]);
+    cx.b.ins().return_(&[object.expect("one result")]);
+
+    cx.b.switch_to_block(without);
+    let wide = cx.b.ins().uextend(I, rank);
+    let dims = cx.b.ins().imul_imm_s(wide, 16);
+    let dims = cx.b.ins().iadd_imm_s(dims, size_of::<TensorObject>() as i64);
+    let data_offset = cx.b.ins().iadd_imm_s(dims, ALIGN - 1);
+    let data_offset = cx.b.ins().band_imm_s(data_offset, -ALIGN);
+    let total = cx.b.ins().iadd(data_offset, bytes);
+    let object = new_object(cx, total, TypeIndex::TENSOR, Support::DeleteTensor);
+    let tensor = offset_of!(TensorObject, dl_tensor);
+    let data = cx.b.ins().iadd(object, data_offset);
+    store(cx, data, object, tensor + offset_of!(DLTensor, data));
+    // Device: type 1 (CPU), number 0.
+    store_int(cx, I, 1, object, tensor + offset_of!(DLTensor, device));
+    store(cx, rank, object, tensor + offset_of!(DLTensor, ndim));
+    store(cx, dtype, object, tensor + offset_of!(DLTensor, dtype));
+    store_int(cx, I, 0, object, tensor + offset_of!(DLTensor, byte_offset));
+    let own_shape = cx.b.ins().iadd_imm_s(object, size_of::<TensorObject>() as i64);
+    let row = cx.b.ins().imul_imm_s(wide, 8);
+    let strides = cx.b.ins().iadd(own_shape, row);
+    store(cx, own_shape, object, tensor + offset_of!(DLTensor, shape));
+    store(cx, strides, object, tensor + offset_of!(DLTensor, strides));
+    // From the last dimension to the first.
+    let (zero, one) = (cx.int(0), cx.int(1));
+    let open = cx.open_loop(zero, wide, &[one]);
+    let place = cx.b.ins().isub(wide, open.index);
+    let place = cx.b.ins().imul_imm_s(place, 8);
+    let place = cx.b.ins().iadd_imm_s(place, -8);
+    let from = cx.b.ins().iadd(shape, place);
+    let extent = cx.b.ins().load(I, MemFlagsData::trusted(), from, 0);
+    let to = cx.b.ins().iadd(own_shape, place);
+    cx.b.ins().store(MemFlagsData::trusted(), extent, to, 0);
+    let to = cx.b.ins().iadd(strides, place);
+    let stride = open.carried[0];
+    cx.b.ins().store(MemFlagsData::trusted(), stride, to, 0);
+    let next = cx.b.ins().imul(stride, extent);
+    cx.close_loop(open, &[next]);
+    cx.b.ins().return_(&[object]);
+}
+
+/// `(count, objects) → object`; takes over the objects.
+pub(super) fn new_array(cx: &mut FunctionCx<'_>, args: &[Value]) {
+    let &[count, items] = args else { unreachable!("two parameters") };
+    let host = cx.host();
+    let (with, without) = cx.branch(host);
+    cx.b.switch_to_block(with);
+    let object = cx.host_call(host, offset_of!(HostTable, array_new), &[I, I], &[I], args);
+    cx.b.ins().return_(&[object.expect("one result")]);
+
+    cx.b.switch_to_block(without);
+    let header = (size_of::<ArrayObject>() as i64 + 15) & !15;
+    let bytes = cx.b.ins().imul_imm_s(count, size_of::<Any>() as i64);
+    let bytes = cx.b.ins().iadd_imm_s(bytes, header);
+    let object = new_object(cx, bytes, TypeIndex::ARRAY, Support::DeleteArray);
+    let data = cx.b.ins().iadd_imm_s(object, header);
+    store(cx, data, object, offset_of!(ArrayObject, data));
+    store(cx, count, object, offset_of!(ArrayObject, size));
+    store(cx, count, object, offset_of!(ArrayObject, capacity));
+    store_int(cx, I, 0, object, offset_of!(ArrayObject, data_deleter));
+    let zero = cx.int(0);
+    let open = cx.open_loop(zero, count, &[]);
+    let from = cx.b.ins().imul_imm_s(open.index, 8);
+    let from = cx.b.ins().iadd(items, from);
+    let item = cx.b.ins().load(I, MemFlagsData::trusted(), from, 0);
+    let to = cx.b.ins().imul_imm_s(open.index, size_of::<Any>() as i64);
+    let to = cx.b.ins().iadd(data, to);
+    let index =
+        cx.b.ins().load(types::I32, MemFlagsData::trusted(), item, offset_of!(Object, type_index) as i32);
+    store(cx, index, to, offset_of!(Any, type_index));
+    store_int(cx, types::I32, 0, to, offset_of!(Any, small_len));
+    store(cx, item, to, offset_of!(Any, payload));
+    cx.close_loop(open, &[]);
+    cx.b.ins().return_(&[object]);
+}
+
+/// `(object)`: gives up one strong reference.
+pub(super) fn release(cx: &mut FunctionCx<'_>, args: &[Value]) {
+    let object = args[0];
+    let (some, out) = cx.branch(object);
+    cx.b.switch_to_block(some);
+    let host = cx.host();
+    let (with, without) = cx.branch(host);
+    cx.b.switch_to_block(with);
+    cx.host_call(host, offset_of!(HostTable, object_release), &[I], &[], args);
+    cx.b.ins().jump(out, &[]);
+
+    cx.b.switch_to_block(without);
+    let one = cx.int(Object::STRONG_ONE.cast_signed());
+    let before = subtract(cx, object, one);
+    let strong = cx.b.ins().band_imm_u(before, 0xffff_ffff);
+    let last = cx.b.ins().icmp_imm_s(IntCC::Equal, strong, 1);
+    let dying = cx.b.create_block();
+    cx.b.ins().brif(last, dying, &[], out, &[]);
+    cx.b.switch_to_block(dying);
+    let only = cx.b.ins().icmp_imm_s(IntCC::Equal, before, Object::COUNTS_ONE.cast_signed());
+    let (both, separately) = cx.branch(only);
+    cx.b.switch_to_block(both);
+    call_deleter(cx, object, Object::DELETE_BOTH);
+    cx.b.ins().jump(out, &[]);
+    cx.b.switch_to_block(separately);
+    call_deleter(cx, object, Object::DELETE_STRONG);
+    let weak = cx.int(Object::WEAK_ONE.cast_signed());
+    let before = subtract(cx, object, weak);
+    let weak = cx.b.ins().ushr_imm_u(before, 32);
+    let last = cx.b.ins().icmp_imm_s(IntCC::Equal, weak, 1);
+    let storage = cx.b.create_block();
+    cx.b.ins().brif(last, storage, &[], out, &[]);
+    cx.b.switch_to_block(storage);
+    call_deleter(cx, object, Object::DELETE_WEAK);
+    cx.b.ins().jump(out, &[]);
+    cx.b.switch_to_block(out);
+    cx.b.ins().return_(&[]);
+}
+
+fn subtract(cx: &mut FunctionCx<'_>, object: Value, by: Value) -> Value {
+    const _: () = assert!(offset_of!(Object, counts) == 0);
+    cx.b.ins().atomic_rmw(I, MemFlagsData::trusted(), AtomicRmwOp::Sub, object, by)
+}
+
+fn call_deleter(cx: &mut FunctionCx<'_>, object: Value, flags: i32) {
+    let offset = offset_of!(Object, deleter) as i32;
+    let deleter = cx.b.ins().load(I, MemFlagsData::trusted(), object, offset);
+    let (some, none) = cx.branch(deleter);
+    cx.b.switch_to_block(some);
+    let signature = cx.target.signature(&[I, types::I32], &[]);
+    let signature = cx.b.import_signature(signature);
+    let flags = cx.b.ins().iconst(types::I32, i64::from(flags));
+    cx.b.ins().call_indirect(signature, deleter, &[object, flags]);
+    cx.b.ins().jump(none, &[]);
+    cx.b.switch_to_block(none);
+}
+
+/// `(object, flags)`
+pub(super) fn delete_tensor(cx: &mut FunctionCx<'_>, args: &[Value]) {
+    free_storage(cx, args);
+    cx.b.ins().return_(&[]);
+}
+
+/// `(object, flags)`
+pub(super) fn delete_array(cx: &mut FunctionCx<'_>, args: &[Value]) {
+    let (object, flags) = (args[0], args[1]);
+    let strong = cx.b.ins().band_imm_u(flags, i64::from(Object::DELETE_STRONG));
+    let (items, rest) = cx.branch(strong);
+    cx.b.switch_to_block(items);
+    let load = |cx: &mut FunctionCx<'_>, offset: usize| {
+        cx.b.ins().load(I, MemFlagsData::trusted(), object, offset as i32)
+    };
+    let data = load(cx, offset_of!(ArrayObject, data));
+    let count = load(cx, offset_of!(ArrayObject, size));
+    let zero = cx.int(0);
+    let open = cx.open_loop(zero, count, &[]);
+    let at = cx.b.ins().imul_imm_s(open.index, size_of::<Any>() as i64);
+    let at = cx.b.ins().iadd(data, at);
+    let item = cx.b.ins().load(I, MemFlagsData::trusted(), at, offset_of!(Any, payload) as i32);
+    cx.support(Support::Release, &[item]);
+    cx.close_loop(open, &[]);
+    cx.b.ins().jump(rest, &[]);
+    cx.b.switch_to_block(rest);
+    free_storage(cx, args);
+    cx.b.ins().return_(&[]);
+}
+
+fn free_storage(cx: &mut FunctionCx<'_>, args: &[Value]) {
+    let weak = cx.b.ins().band_imm_u(args[1], i64::from(Object::DELETE_WEAK));
+    let (storage, none) = cx.branch(weak);
+    cx.b.switch_to_block(storage);
+    let start = cx.b.ins().iadd_imm_s(args[0], -BEFORE);
+    raw_free(cx, start);
+    cx.b.ins().jump(none, &[]);
+    cx.b.switch_to_block(none);
+}

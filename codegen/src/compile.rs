@@ -1,0 +1,235 @@
+//! The whole of code generation for one plan.
+
+use cranelift_codegen::isa::OwnedTargetIsa;
+use indexmap::{IndexMap, IndexSet};
+use orogen_abi::signature::{Dim as SignatureDim, Function, Parameter, Signature};
+use orogen_ir::diag::{Diagnostic, Diagnostics};
+use orogen_ir::loops::TensorProgram;
+use orogen_ir::plan::{BufferRef, CallPlan, Step};
+use orogen_ir::shape::{Dim, ShapeCx};
+use orogen_ir::types::{ConstId, DType, Dims};
+use rayon::prelude::*;
+
+use crate::clif::entry::{ConstantSymbols, EntryInput, dlpack, entry, plain_constants};
+use crate::clif::kernel::{Kernel, kernel};
+use crate::clif::unit::{Target, Unit};
+use crate::object::{Blob, Loaded, ObjectOutput};
+use crate::options::CodegenOptions;
+
+/// What the library carries besides code.
+#[derive(Clone, Debug, Default)]
+pub struct Metadata {
+    /// JSON for tools; the runtime hands it on as it is.
+    pub json: String,
+}
+
+/// What was decided about a kernel.
+#[derive(Clone, Debug)]
+pub struct KernelInfo {
+    /// Its symbol.
+    pub symbol: String,
+    /// The name of its program.
+    pub name: String,
+    /// What was chosen, a line for each part.
+    pub strategy: Vec<String>,
+    /// Bytes of scratch memory, as text over its size parameters.
+    pub scratch: String,
+    /// Iterations that may run in parallel, as text over its size parameters.
+    pub extent: String,
+}
+
+/// A compiled plan, before it takes the form of a file or of memory.
+#[derive(Debug)]
+pub struct Compiled {
+    pub(crate) options: CodegenOptions,
+    pub(crate) units: Vec<Unit>,
+    pub(crate) blobs: Vec<Blob>,
+    pub(crate) signature: String,
+    pub(crate) meta: String,
+    pub(crate) entry: String,
+    kernels: Vec<KernelInfo>,
+}
+
+/// Compiles a plan.
+///
+/// # Errors
+/// Targets that are not supported, and sizes that cannot be represented.
+pub fn compile(
+    plan: &CallPlan,
+    metadata: &Metadata,
+    options: &CodegenOptions,
+) -> Result<Compiled, Diagnostics> {
+    let isa = options.isa(true)?;
+    let target = Target::of(&*isa);
+    let built: Vec<Result<Kernel, Diagnostic>> = plan
+        .kernels
+        .par_iter()
+        .enumerate()
+        .map(|(i, program)| {
+            let name = kernel_symbol(i, program);
+            kernel(target, &name, program).map_err(|overflow| {
+                Diagnostic::error("G002", overflow.to_string()).at(format!("kernel `{}`", program.name))
+            })
+        })
+        .collect();
+    let mut diagnostics = Diagnostics::new();
+    let mut kernels = Vec::new();
+    for result in built {
+        match result {
+            Ok(kernel) => kernels.push(kernel),
+            Err(diagnostic) => diagnostics.push(diagnostic),
+        }
+    }
+    let kernels = diagnostics.into_result(kernels)?;
+
+    let mut constants = Constants::default();
+    constants.collect(plan);
+    let input = EntryInput { plan, kernels: &kernels, constants: &constants, parallel: options.threads != 1 };
+    let entry_unit = entry(target, input);
+    let infos = kernels.iter().zip(&plan.kernels).map(|(kernel, program)| info(kernel, program)).collect();
+    let entry = entry_unit.name.clone();
+    let mut units: Vec<Unit> = kernels.into_iter().map(|it| it.unit).collect();
+    units.push(entry_unit);
+    Ok(Compiled {
+        options: options.clone(),
+        units,
+        blobs: constants.blobs(plan),
+        signature: signature(plan).to_string(),
+        meta: metadata.json.clone(),
+        entry,
+        kernels: infos,
+    })
+}
+
+fn kernel_symbol(i: usize, program: &TensorProgram) -> String {
+    let name: String =
+        program.name.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '_' }).take(40).collect();
+    format!("orogen.kernel{i}.{name}")
+}
+
+fn info(kernel: &Kernel, program: &TensorProgram) -> KernelInfo {
+    KernelInfo {
+        symbol: kernel.unit.name.clone(),
+        name: program.name.clone(),
+        strategy: kernel.strategy.clone(),
+        scratch: kernel.shapes.display(kernel.scratch).to_string(),
+        extent: kernel.shapes.display(kernel.extent).to_string(),
+    }
+}
+
+impl Compiled {
+    /// What was decided about each kernel, in the order of the plan.
+    pub fn kernels(&self) -> &[KernelInfo] {
+        &self.kernels
+    }
+
+    /// An object file and the constants that it refers to.
+    ///
+    /// # Errors
+    /// Code that the target cannot express.
+    pub fn object(&self) -> Result<ObjectOutput, Diagnostics> {
+        crate::object::emit(self)
+    }
+
+    /// The code in the memory of this process.
+    ///
+    /// # Errors
+    /// Targets other than the host, and no memory for code.
+    pub fn jit(&self) -> Result<Loaded, Diagnostics> {
+        crate::object::load(self)
+    }
+
+    pub(crate) fn isa(&self, position_independent: bool) -> Result<OwnedTargetIsa, Diagnostic> {
+        self.options.isa(position_independent)
+    }
+}
+
+/// The constants that the code reads, each under its symbol.
+#[derive(Debug, Default)]
+struct Constants {
+    plain: IndexSet<ConstId>,
+}
+
+impl Constants {
+    fn collect(&mut self, plan: &CallPlan) {
+        plain_constants(&plan.steps, &mut self.plain);
+        self.kernel_arguments(&plan.steps);
+    }
+
+    fn kernel_arguments(&mut self, steps: &[Step]) {
+        for step in steps {
+            match step {
+                Step::Kernel { args, .. } => {
+                    for arg in args {
+                        if let BufferRef::Constant(id) = arg {
+                            self.plain.insert(*id);
+                        }
+                    }
+                }
+                Step::If { then_steps, else_steps, .. } => {
+                    self.kernel_arguments(then_steps);
+                    self.kernel_arguments(else_steps);
+                }
+                Step::While { cond_steps, body, .. } => {
+                    self.kernel_arguments(cond_steps);
+                    self.kernel_arguments(body);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn blobs(&self, plan: &CallPlan) -> Vec<Blob> {
+        self.plain
+            .iter()
+            .map(|id| Blob {
+                symbol: self.plain(*id),
+                bytes: plan.constants.data(*id).bytes().clone(),
+                alignment: orogen_ir::plan::ALIGNMENT,
+            })
+            .collect()
+    }
+}
+
+impl ConstantSymbols for Constants {
+    fn kernel_argument(&self, _kernel: u32, _param: usize, constant: ConstId) -> String {
+        self.plain(constant)
+    }
+
+    fn plain(&self, constant: ConstId) -> String {
+        format!("orogen.const{}", constant.0)
+    }
+}
+
+/// The signature that the runtime reads.
+fn signature(plan: &CallPlan) -> Signature {
+    let parameter = |name: &str, dtype: DType, dims: &Dims| Parameter {
+        name: name.to_owned(),
+        dtype: dlpack(dtype),
+        dims: dims.iter().map(|it| signature_dim(&plan.shapes, *it)).collect(),
+    };
+    let inputs = plan.inputs.iter().map(|it| parameter(&it.name, it.dtype, &it.dims)).collect();
+    let outputs = plan.outputs.iter().map(|it| parameter(&it.name, it.dtype, &it.dims)).collect();
+    Signature { functions: vec![Function { name: plan.name.clone(), inputs, outputs }] }
+}
+
+fn signature_dim(shapes: &ShapeCx, dim: Dim) -> SignatureDim {
+    match shapes.as_int(dim) {
+        Some(extent) if extent >= 0 => SignatureDim::Fixed(extent),
+        _ => SignatureDim::Symbolic(shapes.display(dim).to_string()),
+    }
+}
+
+/// Symbols of a library that have a fixed content.
+pub(crate) fn library_data(compiled: &Compiled) -> IndexMap<&'static str, Vec<u8>> {
+    let text = |text: &str| {
+        let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(text.as_bytes());
+        bytes
+    };
+    IndexMap::from([
+        (orogen_abi::symbol::VERSION, orogen_abi::symbol::LIBRARY_VERSION.to_le_bytes().to_vec()),
+        (orogen_abi::symbol::SIGNATURE, text(&compiled.signature)),
+        (orogen_abi::symbol::META, text(&compiled.meta)),
+    ])
+}

@@ -1,0 +1,110 @@
+//! Machine code of functions, before it is part of a module.
+
+use cranelift_codegen::binemit::Reloc;
+use cranelift_codegen::ir::Signature;
+use cranelift_codegen::isa::TargetIsa;
+use cranelift_codegen::{Context, FinalizedRelocTarget, ir::LibCall};
+use indexmap::{IndexMap, IndexSet};
+use orogen_ir::diag::Diagnostic;
+use rayon::prelude::*;
+
+use crate::clif::unit::{Symbol, Target, Unit, Visibility};
+use crate::clif::{math, support};
+
+/// What a relocation points at.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// A symbol, with its signature when it is a function.
+    Symbol(Symbol, Option<Signature>),
+    /// A function of the C runtime that Cranelift asked for.
+    LibCall(LibCall),
+    /// An offset in the function itself.
+    Inside(u32),
+}
+
+/// A place in the code that holds an address.
+#[derive(Clone, Debug)]
+pub(super) struct Relocation {
+    pub(super) offset: u32,
+    pub(super) kind: Reloc,
+    pub(super) place: Place,
+    pub(super) addend: i64,
+}
+
+/// A compiled function.
+#[derive(Clone, Debug)]
+pub(super) struct Code {
+    pub(super) name: String,
+    pub(super) visibility: Visibility,
+    pub(super) signature: Signature,
+    pub(super) alignment: u64,
+    pub(super) bytes: Vec<u8>,
+    pub(super) relocations: Vec<Relocation>,
+}
+
+/// Compiles the functions and everything of the shared library that they call, in a fixed order.
+pub(super) fn compile(isa: &dyn TargetIsa, units: &[Unit]) -> Result<Vec<Code>, Diagnostic> {
+    let target = Target::of(isa);
+    let shared = shared_units(target, units);
+    let all: Vec<&Unit> = units.iter().chain(&shared).collect();
+    all.par_iter().map(|unit| compile_unit(isa, unit)).collect::<Vec<_>>().into_iter().collect()
+}
+
+/// Mathematical and support functions that are called, directly or by each other.
+fn shared_units(target: Target, units: &[Unit]) -> Vec<Unit> {
+    let mut made: IndexMap<String, Unit> = IndexMap::new();
+    let mut waiting: IndexSet<String> = units.iter().flat_map(local_names).collect();
+    while let Some(name) = waiting.pop() {
+        if made.contains_key(&name) {
+            continue;
+        }
+        if let Some(unit) = math::unit(target, &name).or_else(|| support::unit(target, &name)) {
+            waiting.extend(local_names(&unit));
+            made.insert(name, unit);
+        }
+    }
+    made.sort_keys();
+    made.into_values().collect()
+}
+
+fn local_names(unit: &Unit) -> Vec<String> {
+    let local = |symbol: &Symbol| match symbol {
+        Symbol::Local(name) => Some(name.clone()),
+        _ => None,
+    };
+    unit.symbols.keys().filter_map(local).collect()
+}
+
+fn compile_unit(isa: &dyn TargetIsa, unit: &Unit) -> Result<Code, Diagnostic> {
+    let fail = |message: String| {
+        Diagnostic::error("G004", format!("cannot compile `{}`: {message}", unit.name))
+            .note("this is an error in the compiler")
+    };
+    let mut context = Context::for_function(unit.function.clone());
+    let code =
+        context.compile(isa, &mut Default::default()).map_err(|error| fail(format!("{:?}", error.inner)))?;
+    let mut relocations = Vec::new();
+    for relocation in code.buffer.relocs() {
+        let place = match &relocation.target {
+            FinalizedRelocTarget::Func(offset) => Place::Inside(*offset),
+            FinalizedRelocTarget::ExternalName(name) => match name {
+                cranelift_codegen::ir::ExternalName::LibCall(call) => Place::LibCall(*call),
+                name => {
+                    let (symbol, signature) =
+                        unit.symbol(name).ok_or_else(|| fail(format!("unknown name {name:?}")))?;
+                    Place::Symbol(symbol.clone(), signature.cloned())
+                }
+            },
+        };
+        let (offset, kind, addend) = (relocation.offset, relocation.kind, relocation.addend);
+        relocations.push(Relocation { offset, kind, place, addend });
+    }
+    Ok(Code {
+        name: unit.name.clone(),
+        visibility: unit.visibility,
+        signature: unit.function.signature.clone(),
+        alignment: u64::from(code.buffer.alignment.max(1 << isa.flags().log2_min_function_alignment())),
+        bytes: code.buffer.data().to_vec(),
+        relocations,
+    })
+}

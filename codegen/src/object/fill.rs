@@ -1,0 +1,99 @@
+//! Finished code and data into a module.
+
+use cranelift_module::{
+    DataDescription, DataId, FuncId, Linkage, Module, ModuleError, ModuleReloc, ModuleRelocTarget,
+};
+use indexmap::IndexMap;
+use orogen_ir::diag::Diagnostic;
+
+use super::code::{Code, Place};
+use crate::clif::support::text_of;
+use crate::clif::unit::{Symbol, Visibility};
+use crate::compile::{Compiled, library_data};
+
+/// Adds everything to a module. Blobs stay imported.
+pub(super) fn fill(module: &mut dyn Module, compiled: &Compiled, code: &[Code]) -> Result<(), Diagnostic> {
+    add(module, compiled, code).map_err(|error| {
+        Diagnostic::error("G005", format!("cannot put code together: {error}"))
+            .note("this is an error in the compiler")
+    })
+}
+
+fn add(module: &mut dyn Module, compiled: &Compiled, code: &[Code]) -> Result<(), ModuleError> {
+    let host = module.declare_data(orogen_abi::symbol::HOST, Linkage::Export, true, false)?;
+    let mut slot = DataDescription::new();
+    // Not zero-initialised: the slot shall have a place in the file.
+    slot.define(vec![0; 8].into_boxed_slice());
+    slot.set_align(8);
+    module.define_data(host, &slot)?;
+    for (name, bytes) in library_data(compiled) {
+        let id = module.declare_data(name, Linkage::Export, false, false)?;
+        let mut data = DataDescription::new();
+        data.define(bytes.into_boxed_slice());
+        data.set_align(8);
+        module.define_data(id, &data)?;
+    }
+    let mut ids = Vec::new();
+    for function in code {
+        let linkage = match function.visibility {
+            Visibility::Local => Linkage::Local,
+            Visibility::Exported => Linkage::Export,
+        };
+        ids.push(module.declare_function(&function.name, linkage, &function.signature)?);
+    }
+    let mut names = Names { texts: IndexMap::new() };
+    for (function, id) in code.iter().zip(ids) {
+        let mut relocations = Vec::new();
+        for it in &function.relocations {
+            let name = match &it.place {
+                Place::LibCall(call) => ModuleRelocTarget::LibCall(*call),
+                Place::Inside(offset) => ModuleRelocTarget::FunctionOffset(id, *offset),
+                Place::Symbol(symbol, signature) => match signature {
+                    Some(signature) => function_id(module, symbol, signature)?.into(),
+                    None => names.data(module, symbol)?.into(),
+                },
+            };
+            relocations.push(ModuleReloc { offset: it.offset, kind: it.kind, name, addend: it.addend });
+        }
+        module.define_function_bytes(id, function.alignment, &function.bytes, &relocations)?;
+    }
+    Ok(())
+}
+
+fn function_id(
+    module: &mut dyn Module,
+    symbol: &Symbol,
+    signature: &cranelift_codegen::ir::Signature,
+) -> Result<FuncId, ModuleError> {
+    let linkage = match symbol {
+        Symbol::Import(_) => Linkage::Import,
+        // Not defined anywhere: null when the process has none.
+        Symbol::Weak(_) => Linkage::Preemptible,
+        Symbol::Local(_) | Symbol::Data(_) | Symbol::LocalData(_) => Linkage::Local,
+    };
+    module.declare_function(symbol.name(), linkage, signature)
+}
+
+struct Names {
+    texts: IndexMap<String, DataId>,
+}
+
+impl Names {
+    fn data(&mut self, module: &mut dyn Module, symbol: &Symbol) -> Result<DataId, ModuleError> {
+        let Some(text) = text_of(symbol) else {
+            return module.declare_data(symbol.name(), Linkage::Import, false, false);
+        };
+        if let Some(known) = self.texts.get(text) {
+            return Ok(*known);
+        }
+        let name = format!("orogen.text{}", self.texts.len());
+        let id = module.declare_data(&name, Linkage::Local, false, false)?;
+        let mut bytes: Vec<u8> = text.bytes().filter(|it| *it != 0).collect();
+        bytes.push(0);
+        let mut data = DataDescription::new();
+        data.define(bytes.into_boxed_slice());
+        module.define_data(id, &data)?;
+        self.texts.insert(text.to_owned(), id);
+        Ok(id)
+    }
+}

@@ -1,0 +1,142 @@
+//! What the user decides about code generation.
+
+use cranelift_codegen::isa::{self, OwnedTargetIsa};
+use cranelift_codegen::settings::{self, Configurable, Flags};
+use orogen_ir::diag::Diagnostic;
+use std::fmt;
+use std::str::FromStr;
+use target_lexicon::{Architecture, Triple};
+
+use crate::vector::Isa;
+
+/// Which instructions the code may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cpu {
+    /// Those of the machine that compiles.
+    #[default]
+    Host,
+    /// Those that every machine of the architecture has had for a decade: x86-64-v2, or plain AArch64.
+    Baseline,
+    /// AVX2, FMA and what comes with them (x86-64-v3).
+    Avx2,
+    /// AVX-512 F, VL, BW and DQ (x86-64-v4).
+    Avx512,
+}
+
+impl fmt::Display for Cpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Cpu::Host => "host",
+            Cpu::Baseline => "baseline",
+            Cpu::Avx2 => "avx2",
+            Cpu::Avx512 => "avx512",
+        })
+    }
+}
+
+impl FromStr for Cpu {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [Cpu::Host, Cpu::Baseline, Cpu::Avx2, Cpu::Avx512]
+            .into_iter()
+            .find(|it| it.to_string() == text)
+            .ok_or(())
+    }
+}
+
+/// How much time compilation may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OptLevel {
+    /// As little as possible.
+    None,
+    /// What fast code needs.
+    #[default]
+    Speed,
+}
+
+/// Options of [`compile`](crate::compile).
+#[derive(Clone, Debug)]
+pub struct CodegenOptions {
+    /// Target; code can only be run in memory when it is the host's.
+    pub triple: Triple,
+    /// Instructions that may be used.
+    pub cpu: Cpu,
+    /// 1 makes code that never uses a second thread. Otherwise large kernels ask the host for its threads, and the
+    /// host decides how many.
+    pub threads: usize,
+    /// Effort.
+    pub opt_level: OptLevel,
+}
+
+impl Default for CodegenOptions {
+    fn default() -> Self {
+        CodegenOptions { triple: Triple::host(), cpu: Cpu::Host, threads: 0, opt_level: OptLevel::Speed }
+    }
+}
+
+const V2: &[&str] = &["has_sse3", "has_ssse3", "has_cmpxchg16b", "has_sse41", "has_sse42", "has_popcnt"];
+const V3: &[&str] = &["has_avx", "has_avx2", "has_fma", "has_bmi1", "has_bmi2", "has_lzcnt"];
+const V4: &[&str] = &["has_avx512f", "has_avx512vl", "has_avx512dq"];
+
+impl CodegenOptions {
+    /// The vector instructions of the target.
+    pub(crate) fn vector_isa(&self) -> Isa {
+        match self.cpu {
+            Cpu::Host => Isa::host(),
+            Cpu::Avx2 if self.triple.architecture == Architecture::X86_64 => Isa::Avx2,
+            Cpu::Avx512 if self.triple.architecture == Architecture::X86_64 => Isa::Avx512,
+            Cpu::Baseline | Cpu::Avx2 | Cpu::Avx512 => Isa::Clif128,
+        }
+    }
+
+    /// The Cranelift target; libraries need position-independent code, memory the other kind.
+    pub(crate) fn isa(&self, position_independent: bool) -> Result<OwnedTargetIsa, Diagnostic> {
+        let fail = |message: String| {
+            Diagnostic::error("G001", format!("cannot generate code for `{}`: {message}", self.triple))
+        };
+        let mut flags = settings::builder();
+        let level = match self.opt_level {
+            OptLevel::None => "none",
+            OptLevel::Speed => "speed",
+        };
+        let verify = if cfg!(debug_assertions) { "true" } else { "false" };
+        let pic = if position_independent { "true" } else { "false" };
+        let settings = [
+            ("opt_level", level),
+            ("is_pic", pic),
+            ("enable_verifier", verify),
+            ("use_colocated_libcalls", "false"),
+            ("log2_min_function_alignment", "5"),
+        ];
+        for (name, value) in settings {
+            flags.set(name, value).map_err(|error| fail(error.to_string()))?;
+        }
+        let host = Triple::host();
+        if self.cpu == Cpu::Host {
+            if self.triple.architecture != host.architecture {
+                let message = "`host` instructions are those of another architecture".to_owned();
+                return Err(fail(message).help("choose the instructions, for example `baseline`"));
+            }
+            let mut builder = cranelift_native::builder().map_err(|error| fail(error.to_owned()))?;
+            if self.triple != host {
+                let mut other = isa::lookup(self.triple.clone()).map_err(|error| fail(error.to_string()))?;
+                cranelift_native::infer_native_flags(&mut other).map_err(|error| fail(error.to_owned()))?;
+                builder = other;
+            }
+            return builder.finish(Flags::new(flags)).map_err(|error| fail(error.to_string()));
+        }
+        let mut builder = isa::lookup(self.triple.clone()).map_err(|error| fail(error.to_string()))?;
+        if self.triple.architecture == Architecture::X86_64 {
+            let levels: &[&[&str]] = match self.cpu {
+                Cpu::Avx512 => &[V2, V3, V4],
+                Cpu::Avx2 => &[V2, V3],
+                Cpu::Host | Cpu::Baseline => &[V2],
+            };
+            for feature in levels.iter().copied().flatten() {
+                builder.enable(feature).map_err(|error| fail(error.to_string()))?;
+            }
+        }
+        builder.finish(Flags::new(flags)).map_err(|error| fail(error.to_string()))
+    }
+}

@@ -1,0 +1,213 @@
+//! Runs plans through the code generator and compares them with the reference.
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(unreachable_pub, reason = "shared by several test crates")]
+#![allow(unsafe_code, reason = "calls generated code")]
+
+use orogen_abi::DLDataType;
+use orogen_codegen::link::{ElfLinker, LinkInput, Linker};
+use orogen_codegen::{CodegenOptions, Compiled, Cpu, Metadata, compile};
+use orogen_ir::loops::{BufferRole, TensorProgram};
+use orogen_ir::plan::{BufferRef, CallPlan, KernelId, PlanInput, PlanOutput, SizeBinding, Step};
+use orogen_ir::types::{DType, TensorData};
+use orogen_reference::eval_program;
+use orogen_runtime::{PackedFunc, RuntimeError, Tensor, Value};
+use std::sync::Arc;
+
+/// A generator of test data: SplitMix64.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+
+    /// In [-2, 2).
+    pub fn float(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 51) as f64 - 2.0
+    }
+
+    /// Floats in [-2, 2), integers of at most 100 in magnitude.
+    pub fn tensor(&mut self, dtype: DType, dims: &[u64]) -> TensorData {
+        let count = dims.iter().product::<u64>();
+        let values: Vec<f64> = (0..count)
+            .map(|_| match dtype {
+                DType::Bool => self.below(2) as f64,
+                it if it.is_float() => self.float(),
+                it if it.is_signed_int() => self.below(201) as f64 - 100.0,
+                _ => self.below(201) as f64,
+            })
+            .collect();
+        TensorData::from_f64(dtype, dims, values)
+    }
+}
+
+/// A plan that runs one kernel; its sizes are bound by input dimensions, or else given.
+pub fn plan_of(program: &TensorProgram, sizes: &[i64]) -> CallPlan {
+    let mut plan = CallPlan { name: "main".to_owned(), ..CallPlan::default() };
+    let given: Vec<_> = program
+        .sizes
+        .iter()
+        .zip(sizes)
+        .map(|(sym, size)| {
+            let dim = program.shapes.clone().sym_dim(*sym);
+            let source = program.params.iter().enumerate().find_map(|(i, id)| {
+                let buffer = &program.buffers[*id];
+                let axis = buffer.dims.iter().position(|it| *it == dim)?;
+                (buffer.role == BufferRole::Input).then_some((i, axis))
+            });
+            let inside = plan.shapes.sym(program.shapes.name(*sym));
+            if let Some((input, axis)) = source {
+                let symbol = plan.shapes.as_sym(inside).unwrap();
+                plan.bindings.push(SizeBinding { symbol, input: input as u32, axis: axis as u32 });
+            } else {
+                let symbol = plan.shapes.as_sym(inside).unwrap();
+                let value = plan.shapes.int(*size);
+                plan.steps.push(Step::Let { symbol, value });
+            }
+            inside
+        })
+        .collect();
+    let mut args = Vec::new();
+    for id in &program.params {
+        let buffer = &program.buffers[*id];
+        let dims = buffer.dims.iter().map(|it| plan.shapes.import(&program.shapes, *it)).collect();
+        let (name, dtype) = (buffer.name.clone(), buffer.dtype);
+        if buffer.role == BufferRole::Input {
+            args.push(BufferRef::Input(plan.inputs.len() as u32));
+            plan.inputs.push(PlanInput { name, dtype, dims });
+        } else {
+            let index = plan.outputs.len() as u32;
+            args.push(BufferRef::Output(index));
+            plan.steps.push(Step::AllocOutput(index));
+            plan.outputs.push(PlanOutput { name, dtype, dims });
+        }
+    }
+    plan.kernels.push(program.clone());
+    plan.steps.push(Step::Kernel { kernel: KernelId(0), args, sizes: given });
+    plan
+}
+
+pub fn dlpack(dtype: DType) -> DLDataType {
+    DLDataType::from_name(dtype.name()).unwrap()
+}
+
+fn to_value(data: &TensorData) -> Value {
+    let dims: Vec<i64> = data.dims().iter().map(|it| *it as i64).collect();
+    Tensor::from_bytes(dlpack(data.dtype()), &dims, data.bytes()).unwrap().into()
+}
+
+fn from_value(value: Value) -> TensorData {
+    let tensor = value.into_tensor().unwrap();
+    let dtype = DType::ALL.into_iter().find(|it| dlpack(*it) == tensor.dtype()).unwrap();
+    let dims = tensor.shape().iter().map(|it| *it as u64).collect();
+    TensorData::new(dtype, dims, tensor.as_bytes().unwrap().to_vec().into()).unwrap()
+}
+
+pub fn call(function: &PackedFunc, inputs: &[TensorData]) -> Result<Vec<TensorData>, RuntimeError> {
+    let args: Vec<Value> = inputs.iter().map(to_value).collect();
+    Ok(match function.call(&args)? {
+        Value::None => Vec::new(),
+        Value::Array(items) => items.into_iter().map(from_value).collect(),
+        one => vec![from_value(one)],
+    })
+}
+
+pub fn options() -> CodegenOptions {
+    CodegenOptions { cpu: Cpu::Host, ..CodegenOptions::default() }
+}
+
+pub fn compiled(plan: &CallPlan) -> Compiled {
+    match compile(plan, &Metadata::default(), &options()) {
+        Ok(compiled) => compiled,
+        Err(diagnostics) => panic!("{diagnostics}"),
+    }
+}
+
+/// The code in memory, with the runtime as its host or without a host.
+pub fn jit(plan: &CallPlan, host: bool) -> PackedFunc {
+    let loaded = match compiled(plan).jit() {
+        Ok(loaded) => loaded,
+        Err(diagnostics) => panic!("{diagnostics}"),
+    };
+    loaded.set_host(host.then(orogen_runtime::host_table));
+    // SAFETY: generated entry points follow the laws of the binary interface, and the owner keeps the code.
+    unsafe { PackedFunc::from_raw("main", loaded.entry(), std::ptr::null_mut(), Arc::new(loaded)) }
+}
+
+/// Links a library in a temporary folder and opens it.
+pub fn library(plan: &CallPlan) -> (tempfile::TempDir, orogen_runtime::Library) {
+    let object = match compiled(plan).object() {
+        Ok(object) => object,
+        Err(diagnostics) => panic!("{diagnostics}"),
+    };
+    let blobs: Vec<_> = object.blobs.iter().map(|it| it.for_link()).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.so");
+    let input = LinkInput { object: &object.bytes, blobs: &blobs, ..LinkInput::default() };
+    ElfLinker.link(&input, &path).unwrap();
+    (folder, orogen_runtime::Library::open(&path).unwrap())
+}
+
+/// Relative and absolute tolerance for a type.
+fn tolerance(dtype: DType) -> f64 {
+    match dtype {
+        DType::F16 => 2e-3,
+        DType::BF16 => 2e-2,
+        DType::F32 => 2e-5,
+        DType::F64 => 1e-11,
+        _ => 0.0,
+    }
+}
+
+pub fn assert_close(what: &str, got: &TensorData, expected: &TensorData) {
+    assert_eq!(got.dtype(), expected.dtype(), "{what}");
+    assert_eq!(got.dims(), expected.dims(), "{what}");
+    let limit = tolerance(got.dtype());
+    for i in 0..expected.len() {
+        if !got.dtype().is_float() {
+            assert_eq!(got.get_i64(i), expected.get_i64(i), "{what}: element {i}");
+            continue;
+        }
+        let (a, b) = (got.get_f64(i), expected.get_f64(i));
+        let same = a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= limit * b.abs().max(1.0);
+        assert!(same, "{what}: element {i}: {a} instead of {b}");
+    }
+}
+
+/// Checks a program with given sizes in memory, with a host and without.
+pub fn check_sizes(program: &TensorProgram, sizes: &[i64], seed: u64) {
+    let env = program.sizes.iter().copied().zip(sizes.iter().copied()).collect();
+    let mut random = Random(seed);
+    let inputs: Vec<TensorData> = program
+        .params
+        .iter()
+        .map(|id| &program.buffers[*id])
+        .filter(|it| it.role == BufferRole::Input)
+        .map(|it| {
+            let dims: Vec<u64> =
+                it.dims.iter().map(|dim| program.shapes.eval(*dim, &env).unwrap() as u64).collect();
+            random.tensor(it.dtype, &dims)
+        })
+        .collect();
+    check_inputs(program, sizes, &inputs);
+}
+
+pub fn check_inputs(program: &TensorProgram, sizes: &[i64], inputs: &[TensorData]) {
+    let expected = eval_program(program, sizes, inputs).unwrap();
+    let plan = plan_of(program, sizes);
+    // Half of the programs run without a host.
+    let host = program.name.len().is_multiple_of(2);
+    let got = call(&jit(&plan, host), inputs).unwrap();
+    assert_eq!(got.len(), expected.len());
+    for (got, expected) in got.iter().zip(&expected) {
+        assert_close(&format!("{} {sizes:?} host {host}", program.name), got, expected);
+    }
+}
