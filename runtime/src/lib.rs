@@ -44,8 +44,8 @@ mod value;
 mod workspace;
 
 pub use error::RuntimeError;
-pub use host::host_table;
 pub use function::{PackedFunc, extern_function, register_extern, unregister_extern};
+pub use host::host_table;
 pub use library::{Library, RunOptions, orogen_register_symbol};
 pub use module::Module;
 pub use orogen_abi::signature::{Dim, Function, Parameter, Signature};
