@@ -155,3 +155,71 @@ unsafe extern "C" fn call_extern(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::take_raised;
+    use crate::value::Value;
+
+    fn new(shape: &[i64]) -> *mut Object {
+        // SAFETY: the shape has as many extents as it says.
+        unsafe { (HOST.tensor_new)(DLDataType::F32, shape.len() as i32, shape.as_ptr()) }
+    }
+
+    fn strong(object: *mut Object) -> u64 {
+        // SAFETY: the test holds a reference.
+        unsafe { (*object).counts.load(std::sync::atomic::Ordering::Relaxed) & 0xffff_ffff }
+    }
+
+    #[test]
+    fn tensors_that_cannot_be_are_null_with_an_error() {
+        for (shape, kind) in
+            [(&[-1][..], "ValueError"), (&[1 << 40, 1 << 40], "MemoryError"), (&[1 << 55], "MemoryError")]
+        {
+            assert!(new(shape).is_null());
+            let error = take_raised("f");
+            assert_eq!(error.kind(), kind, "{error}");
+        }
+    }
+
+    #[test]
+    fn arrays_own_their_items_also_when_they_fail() {
+        let (first, second) = (new(&[2]), new(&[]));
+        // SAFETY: a further reference, to look at the count afterwards.
+        let watched = unsafe { object::retain(NonNull::new(first).unwrap()) };
+        // SAFETY: both objects are given up; null is what the test is about.
+        let array = unsafe { (HOST.array_new)(3, [first, second, std::ptr::null_mut()].as_ptr()) };
+        assert!(array.is_null());
+        assert_eq!(take_raised("f").kind(), "TypeError");
+        assert_eq!(strong(first), 1);
+        let again = watched.clone().into_raw();
+        // SAFETY: `again` owns a reference, which the array takes.
+        let array = unsafe { (HOST.array_new)(1, &again) };
+        assert_eq!(strong(first), 2);
+        // SAFETY: the array is live and owned by the value from here on.
+        let value = unsafe { Value::from_owned(Any::object(TypeIndex::ARRAY, array)) }.unwrap();
+        assert!(
+            matches!(&value, Value::Array(items) if matches!(&items[..], [Value::Tensor(it)] if it.shape() == [2]))
+        );
+        drop(value);
+        assert_eq!(strong(first), 1);
+        // SAFETY: null is allowed.
+        unsafe { (HOST.object_release)(std::ptr::null_mut()) };
+    }
+
+    #[test]
+    fn errors_carry_kind_message_and_numbers() {
+        // SAFETY: the texts are NUL-terminated or null.
+        unsafe {
+            (HOST.error_set)(c"TypeError".as_ptr(), c"no".as_ptr());
+            assert_eq!(take_raised("f").to_string(), "`f`: TypeError: no");
+            (HOST.error_set)(std::ptr::null(), std::ptr::null());
+            assert_eq!(take_raised("f").to_string(), "`f`: RuntimeError: ");
+            (HOST.error_set_shape)(c"extent 1 of `x`".as_ptr(), -3, 4);
+            assert_eq!(take_raised("f").to_string(), "`f`: ValueError: extent 1 of `x`: expected 4, got -3");
+            assert!((HOST.workspace_acquire)(u64::MAX).is_null());
+            assert_eq!(take_raised("f").kind(), "MemoryError");
+        }
+    }
+}

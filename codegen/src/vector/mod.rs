@@ -37,6 +37,7 @@ mod build;
 pub mod encode;
 pub mod interpret;
 pub mod ir;
+pub mod math;
 mod operands;
 mod print;
 pub mod verify;

@@ -26,11 +26,17 @@
 //! `ops` (operators, a file per family), `graph`, `flow`, `plan`.
 
 mod error;
+mod flow;
+mod graph;
 mod memory;
 mod ops;
+mod plan;
 mod program;
 mod scalar;
 
 pub use error::{EvalError, EvalErrorKind};
+pub use flow::{Value, eval_function};
+pub use graph::{eval_graph, eval_graph_traced};
 pub use ops::{eval_named, eval_op};
+pub use plan::eval_plan;
 pub use program::eval_program;

@@ -47,6 +47,12 @@ impl Memory {
         Place { block: BlockId(self.blocks.len() - 1), offset: 0, bytes: bytes.len() }
     }
 
+    /// Forgets the contents of a place.
+    pub(crate) fn forget(&mut self, place: Place) {
+        let block = &mut self.blocks[place.block.0];
+        block.written[place.offset..place.offset + place.bytes].fill(false);
+    }
+
     /// Gives back the newest blocks beyond the first `n`.
     pub(crate) fn truncate(&mut self, n: usize) {
         self.blocks.truncate(n);

@@ -1,12 +1,12 @@
 //! Result types and effects of right-hand sides.
 
-use super::relate::{map_dims, match_type};
 use super::{Definition, Extern, Function, Module, RegionId, Rhs, ValueId};
 use crate::diag::Diagnostic;
 use crate::loops::{BufferRole, TensorProgram};
 use crate::ops::{InferCx, OpRegistry, Requirement};
 use crate::shape::{Dim, ShapeCx, Sym};
-use crate::types::{ConstPool, Effects, FunctionType, TensorData, TensorType, Type};
+use crate::text::type_text;
+use crate::types::{ConstPool, Effects, FunctionType, TensorType, Type, implies, map_dims, match_type};
 use indexmap::IndexMap;
 use smallvec::{SmallVec, smallvec};
 
@@ -74,16 +74,6 @@ impl Function {
     }
 }
 
-/// The type of a constant; small integer and boolean tensors know their elements.
-pub fn constant_type(shapes: &mut ShapeCx, data: &TensorData) -> Type {
-    Type::Tensor(TensorType::of_constant(shapes, data))
-}
-
-/// The data of a tensor whose elements are all known constants.
-pub fn constant_of_type(shapes: &ShapeCx, ty: &Type) -> Option<TensorData> {
-    ty.as_tensor()?.constant_data(shapes)
-}
-
 /// Infers the results of a right-hand side that is no control flow.
 ///
 /// `If` and `While` have the types that their binding records (law F11), so there is nothing to infer: `None`.
@@ -104,7 +94,7 @@ pub fn infer(
             return Ok(Some(Inferred { results, requirements: cx.requirements }));
         }
         Rhs::Constant(id) if env.constants.contains(*id) => {
-            smallvec![constant_type(shapes, env.constants.data(*id))]
+            smallvec![Type::Tensor(TensorType::of_constant(shapes, env.constants.data(*id)))]
         }
         Rhs::Constant(id) => return Err(Diagnostic::error("B020", format!("there is no constant {id}"))),
         Rhs::CallKernel { callee, args, sizes } => {
@@ -153,8 +143,7 @@ fn call_results(
     let mut map = IndexMap::new();
     for (i, (formal, actual)) in ty.params.iter().zip(args).enumerate() {
         if !match_type(shapes, formal, actual, &mut map) {
-            let (formal, actual) =
-                (crate::text::type_text(shapes, formal), crate::text::type_text(shapes, actual));
+            let (formal, actual) = (type_text(shapes, formal), type_text(shapes, actual));
             let message = format!("argument {i} of `@{callee}` is `{actual}` but must be `{formal}`");
             return Err(Diagnostic::error("B025", message).help("assert the type with `match_cast` before"));
         }
@@ -212,10 +201,9 @@ fn kernel_results(
             continue;
         }
         if let Some((i, actual)) = args.next()
-            && !super::relate::implies(shapes, actual, &ty)
+            && !implies(shapes, actual, &ty)
         {
-            let (formal, actual) =
-                (crate::text::type_text(shapes, &ty), crate::text::type_text(shapes, actual));
+            let (formal, actual) = (type_text(shapes, &ty), type_text(shapes, actual));
             let message = format!("buffer {i} of `@{callee}` is `{actual}` but must be `{formal}`");
             return Err(Diagnostic::error("B025", message));
         }

@@ -21,16 +21,14 @@
 mod builder;
 mod data;
 mod infer;
+mod join;
 mod query;
-mod relate;
 
 pub use builder::FlowBuilder;
 pub use data::{
     Binding, BindingId, Block, BlockId, BlockKind, Definition, Extern, Function, Module, Output, Parameter,
     Region, RegionId, Rhs, Scope, Value, ValueDef, ValueId,
 };
-pub use infer::{
-    InferEnv, Inferred, Signatures, constant_of_type, constant_type, effects_of, infer, region_effects,
-};
+pub use infer::{InferEnv, Inferred, Signatures, effects_of, infer, region_effects};
+pub use join::{Join, JoinElements};
 pub use query::User;
-pub use relate::{Join, JoinElements, bound_symbols, implies, map_dims, match_type, visit_dims};

@@ -1,19 +1,26 @@
-//! Builds a legacy graph, one checked node at a time.
+//! Building legacy graphs.
+//!
+//! The graph is static: an operation whose result has a dimension that is not a constant is an error that names
+//! what is needed. Small integer tensors know their elements, so shape arithmetic costs no nodes; a branch or a
+//! loop is accepted when its condition is a known constant.
 
 use super::{Edge, Graph, Node, NodeKind, StaticType};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::ops::{InferCx, OpId, OpRegistry, OpSink, SinkResult};
-use crate::shape::ShapeCx;
-use crate::types::{Attrs, TensorData, TensorType, Type};
-use indexmap::IndexMap;
-use smallvec::{SmallVec, smallvec};
+use crate::shape::{Dim, ShapeCx, Sym};
+use crate::text::{quote, type_text};
+use crate::types::{
+    Attrs, ConstId, ConstInterner, DType, TensorData, TensorType, Type, implies, map_dims, match_type,
+    visit_dims,
+};
+use indexmap::{IndexMap, IndexSet};
+use smallvec::SmallVec;
 
 /// The line that opts a model in to the dataflow-block IR.
 pub const OPT_IN_HELP: &str = "compile with `--opt-in dataflow-ir`, or write `opt-in = [\"dataflow-ir\"]` under \
                                `[models.\"NAME\"]` in `orogen.toml`";
 
-/// A graph under construction. As an [`OpSink`] it takes what the legacy IR can hold; everything else is an error
-/// that says what the model needs and how to opt in.
+/// Builds a [`Graph`].
 ///
 /// ```
 /// use orogen_ir::graph::GraphBuilder;
@@ -21,116 +28,150 @@ pub const OPT_IN_HELP: &str = "compile with `--opt-in dataflow-ir`, or write `op
 /// use orogen_ir::types::{Attrs, DType, Type};
 ///
 /// let ops = OpRegistry::standard();
-/// let mut b = GraphBuilder::new("twice", &ops);
-/// let three = b.shapes().int(3);
-/// let x = b.input("x", Type::tensor(DType::F32, [three]))?;
-/// let y = b.emit(ops.get("add"), Attrs::none(), &[x, x])?[0];
-/// b.output("y", y)?;
-/// let graph = b.finish()?;
+/// let mut builder = GraphBuilder::new(&ops, "double");
+/// let four = builder.shapes().int(4);
+/// let x = builder.input("x", Type::tensor(DType::F32, [four]))?;
+/// let y = builder.emit(ops.get("add"), Attrs::none(), &[x, x])?;
+/// builder.output("y", y[0])?;
+/// let graph = builder.finish()?;
 /// assert_eq!(graph.order.len(), 2);
 ///
-/// let mut b = GraphBuilder::new("dynamic", &ops);
-/// let n = b.shapes().sym("batch");
-/// let error = b.input("x", Type::tensor(DType::F32, [n])).unwrap_err();
-/// assert!(error.to_string().contains("dynamic dimension `batch` of input `x`"));
+/// let mut builder = GraphBuilder::new(&ops, "dynamic");
+/// let batch = builder.shapes().sym("batch");
+/// let error = builder.input("x", Type::tensor(DType::F32, [batch])).unwrap_err();
+/// assert_eq!(error.code, "G001");
+/// assert!(error.help.unwrap().contains("--dim batch=1"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct GraphBuilder<'a> {
-    ops: &'a OpRegistry,
+pub struct GraphBuilder<'o> {
+    ops: &'o OpRegistry,
     graph: Graph,
     shapes: ShapeCx,
     types: IndexMap<Edge, Type>,
+    /// Values of symbols: those that the user fixed, and those that a `match_cast` bound.
+    known: IndexMap<Sym, Dim>,
+    constants: IndexMap<ConstId, Edge>,
+    pool: ConstInterner,
     source: String,
-    found: Diagnostics,
 }
 
-impl<'a> GraphBuilder<'a> {
-    /// An empty graph.
-    pub fn new(name: impl Into<String>, ops: &'a OpRegistry) -> Self {
+impl<'o> GraphBuilder<'o> {
+    /// A builder of a graph of that name.
+    pub fn new(ops: &'o OpRegistry, name: &str) -> Self {
         GraphBuilder {
             ops,
-            graph: Graph { name: name.into(), ..Graph::default() },
+            graph: Graph { name: name.to_owned(), ..Graph::default() },
             shapes: ShapeCx::new(),
             types: IndexMap::new(),
+            known: IndexMap::new(),
+            constants: IndexMap::new(),
+            pool: ConstInterner::default(),
             source: String::new(),
-            found: Diagnostics::new(),
         }
+    }
+
+    /// The operator table.
+    pub fn registry(&self) -> &'o OpRegistry {
+        self.ops
+    }
+
+    /// Fixes a symbol for all types that are given to this builder: what `--dim name=value` asks for.
+    pub fn fix_dim(&mut self, name: &str, value: i64) {
+        let sym = self.shapes.symbol(name);
+        let value = self.shapes.int(value);
+        self.known.insert(sym, value);
     }
 
     /// The finished graph.
     ///
     /// # Errors
-    /// Names of inputs or outputs that are not unique (law G6).
-    pub fn finish(mut self) -> Result<Graph, Diagnostics> {
-        let names: Vec<&str> = self.graph.outputs.iter().map(|(name, _)| name.as_str()).collect();
-        for (i, name) in names.iter().enumerate() {
-            if names[..i].contains(name) {
-                self.found.push(Diagnostic::error("G006", format!("two outputs are named `{name}`")));
-            }
+    /// When it has no output.
+    pub fn finish(self) -> Result<Graph, Diagnostics> {
+        if self.graph.outputs.is_empty() {
+            return Err(Diagnostic::error("G006", "the model has no output").into());
         }
-        self.found.into_result(self.graph)
+        Ok(self.graph)
     }
 
-    fn add(
-        &mut self,
-        kind: NodeKind,
-        inputs: SmallVec<[Edge; 3]>,
-        types: Vec<(StaticType, Type)>,
-    ) -> Vec<Edge> {
-        let outputs = types.iter().map(|(ty, _)| ty.clone()).collect();
-        let node = self.graph.nodes.alloc(Node { kind, inputs, outputs, source: self.source.clone() });
-        self.graph.order.push(node);
-        types
-            .into_iter()
-            .enumerate()
-            .map(|(output, (_, ty))| {
-                let edge = Edge { node, output: output as u32 };
-                self.types.insert(edge, ty);
-                edge
-            })
-            .collect()
-    }
-
-    /// The constant type of a result, or what makes it dynamic.
-    fn static_type(&self, ty: &Type, what: &str) -> Result<StaticType, Diagnostic> {
-        let Type::Tensor(tensor) = ty else {
-            return Err(needs(format!("{what} is not a tensor")));
-        };
-        let Some(dims) = tensor.dims() else {
-            return Err(needs(format!("the shape of {what} depends on data")));
-        };
-        let mut fixed = SmallVec::new();
-        for dim in dims {
-            match self.shapes.as_int(*dim).map(u64::try_from) {
-                Some(Ok(dim)) => fixed.push(dim),
-                Some(Err(_)) => {
-                    return Err(Diagnostic::error("G011", format!("{what} has a negative dimension")));
-                }
-                None => {
-                    let name = self.shapes.display(*dim).to_string();
-                    return Err(needs(format!("dynamic dimension `{name}` of {what}"))
-                        .help(format!("bind it with `--dim {name}=1`, or {OPT_IN_HELP}")));
-                }
-            }
-        }
-        Ok(StaticType { dtype: tensor.dtype, dims: fixed })
-    }
-
-    /// The boolean that a value is known to be.
-    fn known_bool(&self, value: Edge) -> Option<bool> {
-        let elements = self.types[&value].as_tensor()?.elements.as_deref()?;
-        let [element] = elements else { return None };
-        self.shapes.as_int(*element).map(|it| it != 0)
-    }
-
-    fn at_source(&self, diagnostic: Diagnostic) -> Diagnostic {
+    fn located(&self, diagnostic: Diagnostic) -> Diagnostic {
         if self.source.is_empty() { diagnostic } else { diagnostic.at(self.source.clone()) }
     }
-}
 
-fn needs(what: String) -> Diagnostic {
-    Diagnostic::error("G010", format!("the legacy graph IR cannot hold this model: {what}")).help(OPT_IN_HELP)
+    /// The type with known symbols replaced by their values.
+    fn resolve(&mut self, ty: &Type) -> Result<Type, Diagnostic> {
+        let (shapes, known) = (&mut self.shapes, &self.known);
+        map_dims(ty, &mut |dim| shapes.substitute(dim, known))
+            .map_err(|_| self.located(Diagnostic::error("S002", "the size of a dimension overflows")))
+    }
+
+    fn static_type(&self, ty: &Type) -> Option<StaticType> {
+        let ty = ty.as_tensor()?;
+        Some(StaticType { dtype: ty.dtype, dims: ty.static_dims(&self.shapes)? })
+    }
+
+    fn push(&mut self, kind: NodeKind, inputs: &[Edge], types: Vec<(StaticType, Type)>) -> Vec<Edge> {
+        let outputs = types.iter().map(|(ty, _)| ty.clone()).collect();
+        let node = Node { kind, inputs: inputs.into(), outputs, source: self.source.clone() };
+        let node = self.graph.nodes.alloc(node);
+        self.graph.order.push(node);
+        let edges: Vec<Edge> = (0..types.len() as u32).map(|output| Edge { node, output }).collect();
+        self.types.extend(edges.iter().copied().zip(types.into_iter().map(|(_, ty)| ty)));
+        edges
+    }
+
+    fn add_constant(&mut self, name: &str, data: TensorData) -> Edge {
+        let fixed = StaticType { dtype: data.dtype(), dims: data.dims().into() };
+        let id = self.pool.add(&mut self.graph.constants, name, data);
+        if let Some(edge) = self.constants.get(&id) {
+            return *edge;
+        }
+        let ty = Type::Tensor(TensorType::of_constant(&mut self.shapes, self.graph.constants.data(id)));
+        let edge = self.push(NodeKind::Constant(id), &[], vec![(fixed, ty)])[0];
+        self.constants.insert(id, edge);
+        edge
+    }
+
+    fn data_of(&self, value: Edge) -> Option<&TensorData> {
+        match self.graph.nodes[value.node].kind {
+            NodeKind::Constant(id) => Some(self.graph.constants.data(id)),
+            _ => None,
+        }
+    }
+
+    fn condition(&self, cond: Edge, of: &str) -> Result<Option<bool>, Diagnostic> {
+        let ty = self.type_of(cond);
+        match ty.as_tensor() {
+            Some(tensor) if tensor.dtype == DType::Bool => {
+                let element = tensor.elements.as_ref().and_then(|it| it.first());
+                Ok(element.and_then(|it| self.shapes.as_int(*it)).map(|it| it != 0))
+            }
+            _ => {
+                let ty = type_text(&self.shapes, ty);
+                let message =
+                    format!("the condition of `{of}` is `{ty}`, not a boolean tensor of one element");
+                Err(self.located(Diagnostic::error("B011", message)))
+            }
+        }
+    }
+
+    fn control_flow(&self, what: &str) -> Diagnostic {
+        let place = if self.source.is_empty() { "the model".to_owned() } else { self.source.clone() };
+        let message = format!(
+            "the static graph holds no control flow, but {place} is {what} whose condition is known only at run \
+             time"
+        );
+        self.located(Diagnostic::error("G003", message).help(OPT_IN_HELP))
+    }
+
+    fn at_run_time(&self, what: &str, ty: &Type) -> Diagnostic {
+        let message = format!("the shape of {what} is known only at run time");
+        self.located(
+            Diagnostic::error("G002", message)
+                .note(format!("all that is known is `{}`", type_text(&self.shapes, ty)))
+                .help(OPT_IN_HELP),
+        )
+    }
 }
 
 impl OpSink for GraphBuilder<'_> {
@@ -149,50 +190,61 @@ impl OpSink for GraphBuilder<'_> {
     }
 
     fn input(&mut self, name: &str, ty: Type) -> Result<Edge, Diagnostic> {
-        let fixed = self.static_type(&ty, &format!("input `{name}`"))?;
-        let taken = |id: &super::NodeId| matches!(&self.graph.nodes[*id].kind, NodeKind::Input { name: it } if it == name);
-        if self.graph.inputs.iter().any(taken) {
-            return Err(Diagnostic::error("G006", format!("two inputs are named `{name}`")));
+        let has_name = |it: &Node| matches!(&it.kind, NodeKind::Input { name: other } if other == name);
+        if self.graph.inputs.iter().any(|it| has_name(&self.graph.nodes[*it])) {
+            return Err(self.located(Diagnostic::error("G007", format!("two inputs are called `{name}`"))));
         }
-        let kind = NodeKind::Input { name: name.to_string() };
-        let edge = self.add(kind, smallvec![], vec![(fixed, ty)])[0];
+        let ty = self.resolve(&ty)?;
+        let Some(fixed) = self.static_type(&ty) else {
+            return Err(self.dynamic_input(name, &ty));
+        };
+        let kind = NodeKind::Input { name: name.to_owned() };
+        let edge = self.push(kind, &[], vec![(fixed, ty)])[0];
         self.graph.inputs.push(edge.node);
         Ok(edge)
     }
 
     fn constant(&mut self, name: &str, data: TensorData) -> Edge {
-        let fixed = StaticType { dtype: data.dtype(), dims: data.dims().iter().copied().collect() };
-        let ty = TensorType::of_constant(&mut self.shapes, &data);
-        let constant = self.graph.constants.add(name, data);
-        self.add(NodeKind::Constant(constant), smallvec![], vec![(fixed, Type::Tensor(ty))])[0]
+        self.add_constant(name, data)
     }
 
     fn emit(&mut self, op: OpId, attrs: Attrs, args: &[Edge]) -> SinkResult<Edge> {
         let def = self.ops.def(op);
         if !def.effects.allowed_in_dataflow() {
-            let error = needs(format!("operator `{}` has effects ({})", def.name, def.effects));
-            return Err(self.at_source(error));
+            let message =
+                format!("the static graph holds no effects, but `{}` has {}", def.name, def.effects);
+            return Err(self.located(Diagnostic::error("G004", message).help(OPT_IN_HELP)));
         }
         let types: Vec<Type> = args.iter().map(|it| self.types[it].clone()).collect();
         let mut cx = InferCx::new(&mut self.shapes, &attrs, &types);
-        let results = self.ops.infer(op, &mut cx);
-        let requirements = cx.requirements;
-        let results = results.map_err(|it| self.at_source(it))?;
-        if let Some(requirement) = requirements.first() {
-            return Err(self.at_source(needs(format!("it needs a run-time check ({})", requirement.message))));
+        let results = match self.ops.infer(op, &mut cx) {
+            Ok(results) => results,
+            Err(diagnostic) => return Err(self.located(diagnostic)),
+        };
+        if let Some(requirement) = cx.requirements.into_iter().next() {
+            let message = format!("{} can be checked only at run time", quote(&requirement.message));
+            return Err(self.located(Diagnostic::error("G002", message).help(OPT_IN_HELP)));
         }
-        if let [Type::Tensor(result)] = results.as_slice()
-            && let Some(data) = result.constant_data(&self.shapes)
-        {
-            return Ok(vec![self.constant("", data)]);
-        }
-        let mut outputs = Vec::with_capacity(results.len());
+        let mut typed = Vec::with_capacity(results.len());
         for ty in results {
-            let what = format!("the result of `{}`", def.name);
-            let fixed = self.static_type(&ty, &what).map_err(|it| self.at_source(it))?;
-            outputs.push((fixed, ty));
+            match self.static_type(&ty) {
+                Some(fixed) => typed.push((fixed, ty)),
+                None => return Err(self.at_run_time(&format!("a result of `{}`", def.name), &ty)),
+            }
         }
-        Ok(self.add(NodeKind::Op { op, attrs }, args.iter().copied().collect(), outputs))
+        let constants: Vec<_> = match def.effects.is_pure() {
+            true => typed.iter().map(|(_, ty)| ty.as_tensor()?.constant_data(&self.shapes)).collect(),
+            false => vec![None; typed.len()],
+        };
+        if !constants.is_empty() && constants.iter().all(Option::is_some) {
+            return Ok(constants.into_iter().flatten().map(|data| self.add_constant("", data)).collect());
+        }
+        let edges = self.push(NodeKind::Op { op, attrs }, args, typed);
+        let replaced = edges.into_iter().zip(constants).map(|(edge, data)| match data {
+            Some(data) => self.add_constant("", data),
+            None => edge,
+        });
+        Ok(replaced.collect())
     }
 
     fn type_of(&self, value: Edge) -> &Type {
@@ -200,14 +252,32 @@ impl OpSink for GraphBuilder<'_> {
     }
 
     fn constant_data(&self, value: Edge) -> Option<&TensorData> {
-        match self.graph.nodes[value.node].kind {
-            NodeKind::Constant(constant) => Some(self.graph.constants.data(constant)),
-            _ => None,
-        }
+        self.data_of(value)
     }
 
-    fn match_cast(&mut self, _value: Edge, _ty: Type) -> Result<Edge, Diagnostic> {
-        Err(self.at_source(needs("a shape depends on data".to_string())))
+    /// In a static graph the assertion is decided here: symbols get constant values, and there is nothing left to
+    /// check at run time.
+    fn match_cast(&mut self, value: Edge, ty: Type) -> Result<Edge, Diagnostic> {
+        let from = self.types[&value].clone();
+        let unknown_elements = |it: &Type| it.as_tensor().is_some_and(|it| it.elements.is_none());
+        if unknown_elements(&from) && !unknown_elements(&ty) {
+            let mut diagnostic = Diagnostic::error(
+                "G002",
+                "the static graph needs the elements of a tensor, which are known only at run time",
+            );
+            if let NodeKind::Input { name } = &self.graph.nodes[value.node].kind {
+                diagnostic = diagnostic.note(format!("the tensor is input `{name}`"));
+            }
+            return Err(self.located(diagnostic.help(OPT_IN_HELP)));
+        }
+        let mut known = self.known.clone();
+        if match_type(&mut self.shapes, &ty, &from, &mut known) {
+            self.known = known;
+            return Ok(value);
+        }
+        let resolved = self.resolve(&ty)?;
+        let (from, to) = (type_text(&self.shapes, &from), type_text(&self.shapes, &resolved));
+        Err(self.located(Diagnostic::error("G005", format!("a value of type `{from}` is no `{to}`"))))
     }
 
     fn if_else(
@@ -216,24 +286,158 @@ impl OpSink for GraphBuilder<'_> {
         then_branch: &mut dyn FnMut(&mut Self) -> SinkResult<Edge>,
         else_branch: &mut dyn FnMut(&mut Self) -> SinkResult<Edge>,
     ) -> SinkResult<Edge> {
-        match self.known_bool(cond) {
+        match self.condition(cond, "if")? {
             Some(true) => then_branch(self),
             Some(false) => else_branch(self),
-            None => Err(self.at_source(needs("control flow (`If`) that depends on data".to_string()))),
+            None => Err(self.control_flow("an `If`")),
         }
     }
 
     fn while_loop(
         &mut self,
-        _init: &[Edge],
-        _cond: &mut dyn FnMut(&mut Self, &[Edge]) -> Result<Edge, Diagnostic>,
+        init: &[Edge],
+        cond: &mut dyn FnMut(&mut Self, &[Edge]) -> Result<Edge, Diagnostic>,
         _body: &mut dyn FnMut(&mut Self, &[Edge]) -> SinkResult<Edge>,
     ) -> SinkResult<Edge> {
-        Err(self.at_source(needs("control flow (`Loop`)".to_string())))
+        let decision = cond(self, init)?;
+        match self.condition(decision, "while")? {
+            Some(false) => Ok(init.to_vec()),
+            _ => Err(self.control_flow("a `While`")),
+        }
     }
 
     fn output(&mut self, name: &str, value: Edge) -> Result<(), Diagnostic> {
-        self.graph.outputs.push((name.to_string(), value));
+        if self.graph.outputs.iter().any(|(it, _)| it == name) {
+            return Err(self.located(Diagnostic::error("G007", format!("two outputs are called `{name}`"))));
+        }
+        self.graph.outputs.push((name.to_owned(), value));
         Ok(())
+    }
+}
+
+impl GraphBuilder<'_> {
+    fn dynamic_input(&self, name: &str, ty: &Type) -> Diagnostic {
+        let mut symbols = IndexSet::new();
+        visit_dims(ty, &mut |dim: Dim| symbols.extend(self.shapes.free_symbols(dim)));
+        let names: SmallVec<[&str; 4]> = symbols.iter().map(|it| self.shapes.name(*it)).collect();
+        let at = |it: Diagnostic| it.at(format!("input `{name}`"));
+        if names.is_empty() {
+            let message = format!("the static graph needs the shape of input `{name}`");
+            let known = format!("all that is known is `{}`", type_text(&self.shapes, ty));
+            return at(Diagnostic::error("G001", message).note(known).help(OPT_IN_HELP));
+        }
+        let list: Vec<String> = names.iter().map(|it| format!("`{it}`")).collect();
+        let plural = if list.len() == 1 { "dimension" } else { "dimensions" };
+        let flags: Vec<String> = names
+            .iter()
+            .map(|it| match it.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c)) {
+                true => format!("--dim {it}=1"),
+                false => format!("--dim '{it}=1'"),
+            })
+            .collect();
+        let message = format!("dynamic {plural} {} of input `{name}`", list.join(", "));
+        at(Diagnostic::error("G001", message)
+            .note(format!(
+                "its type is `{}`; the static graph holds constant dimensions only",
+                type_text(&self.shapes, ty)
+            ))
+            .help(format!("fix the {plural}, for example `{}`, or {OPT_IN_HELP}", flags.join(" "))))
+    }
+
+    /// Whether a value provably has this type.
+    pub fn has_type(&self, value: Edge, ty: &Type) -> bool {
+        implies(&self.shapes, &self.types[&value], ty)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn input(b: &mut GraphBuilder<'_>, name: &str, dtype: DType, dims: &[i64]) -> Edge {
+        let dims: Vec<Dim> = dims.iter().map(|it| b.shapes().int(*it)).collect();
+        b.input(name, Type::tensor(dtype, dims)).expect("an input")
+    }
+
+    fn emit(b: &mut GraphBuilder<'_>, op: &str, args: &[Edge]) -> Result<Edge, Diagnostic> {
+        let op = b.registry().get(op);
+        Ok(b.emit(op, Attrs::none(), args)?[0])
+    }
+
+    #[test]
+    fn dynamic_dimensions_name_themselves_and_the_way_out() {
+        let ops = OpRegistry::standard();
+        let mut b = GraphBuilder::new(&ops, "g");
+        let (batch, odd) = (b.shapes().sym("batch"), b.shapes().sym("seq len"));
+        let error = b.input("x", Type::tensor(DType::F32, [batch, odd])).expect_err("dynamic");
+        let text = error.to_string();
+        assert_eq!(error.code, "G001");
+        for part in
+            ["`batch`", "`seq len`", "input `x`", "--dim batch=1 --dim 'seq len=1'", "--opt-in dataflow-ir"]
+        {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        b.fix_dim("batch", 2);
+        b.fix_dim("seq len", 3);
+        let x = b.input("x", Type::tensor(DType::F32, [batch, odd])).expect("fixed");
+        assert_eq!(b.graph.ty(x).dims[..], [2, 3]);
+        assert_eq!(b.input("x", Type::tensor(DType::F32, [])).expect_err("twice").code, "G007");
+    }
+
+    #[test]
+    fn shape_arithmetic_costs_no_nodes() {
+        let ops = OpRegistry::standard();
+        let mut b = GraphBuilder::new(&ops, "g");
+        let x = input(&mut b, "x", DType::F32, &[2, 3]);
+        let shape = emit(&mut b, "shape_of", &[x]).expect("a shape");
+        assert_eq!(b.constant_data(shape).map(TensorData::to_i64), Some(vec![2, 3]));
+        let doubled = emit(&mut b, "add", &[shape, shape]).expect("added");
+        assert_eq!(b.constant_data(doubled).map(TensorData::to_i64), Some(vec![4, 6]));
+        let cond = emit(&mut b, "less", &[shape, doubled]).expect("compared");
+        assert_eq!(b.constant_data(cond).map(TensorData::to_i64), Some(vec![1, 1]));
+    }
+
+    #[test]
+    fn control_flow_is_folded_or_refused() {
+        let ops = OpRegistry::standard();
+        let mut b = GraphBuilder::new(&ops, "g");
+        let x = input(&mut b, "x", DType::F32, &[2]);
+        let c = input(&mut b, "c", DType::Bool, &[]);
+        let yes = b.constant("", TensorData::from_f64(DType::Bool, &[], [1.0]));
+        let taken = b.if_else(yes, &mut |_| Ok(vec![x]), &mut |_| panic!("not taken")).expect("folded");
+        assert_eq!(taken, [x]);
+        b.set_source("node `n` (If)");
+        let error = b.if_else(c, &mut |_| Ok(vec![x]), &mut |_| Ok(vec![x])).expect_err("not known");
+        assert_eq!(error.code, "G003");
+        let text = error.to_string();
+        assert!(text.contains("node `n` (If)") && text.contains("--opt-in dataflow-ir"), "{text}");
+        let error = b.while_loop(&[x], &mut |_, _| Ok(c), &mut |_, _| Ok(vec![x])).expect_err("not known");
+        assert_eq!(error.code, "G003");
+    }
+
+    #[test]
+    fn data_dependent_shapes_are_refused() {
+        let ops = OpRegistry::standard();
+        let mut b = GraphBuilder::new(&ops, "g");
+        let x = input(&mut b, "x", DType::F32, &[2, 3]);
+        let target = input(&mut b, "target", DType::I64, &[1]);
+        let error = emit(&mut b, "reshape", &[x, target]).expect_err("unknown shape");
+        assert_eq!(error.code, "G002", "{error}");
+        let (k, one) = (b.shapes().fresh("k"), b.shapes().int(1));
+        let refined = Type::Tensor(TensorType::new(DType::I64, [one]).with_elements([k]));
+        let error = b.match_cast(target, refined.clone()).expect_err("unknown elements");
+        assert_eq!(error.code, "G002");
+        assert!(error.to_string().contains("input `target`"), "{error}");
+        let six = b.constant("", TensorData::ints(&[6]));
+        assert_eq!(b.match_cast(six, refined).expect("known elements"), six);
+        let out = b.shapes().sym("k");
+        assert_eq!(
+            b.resolve(&Type::tensor(DType::F32, [out])).map(|it| b.static_type(&it)).ok().flatten(),
+            Some(StaticType { dtype: DType::F32, dims: SmallVec::from_slice(&[6]) })
+        );
+        let seven = b.constant("", TensorData::ints(&[7]));
+        let six = b.shapes().int(6);
+        let wrong = Type::Tensor(TensorType::new(DType::I64, [one]).with_elements([six]));
+        assert_eq!(b.match_cast(seven, wrong).expect_err("7 is not 6").code, "G005");
     }
 }

@@ -154,21 +154,25 @@ impl ShapeCx {
         }
     }
 
-    /// A fact as text: `n >= 1`, `b*s == h*t`, `n % 8 == 0`.
+    /// A fact as text: `n >= 1`, `b*s == h*t`, `8 | n`.
+    /// [`parse_fact`](ShapeCx::parse_fact) reads it back.
     pub fn display_fact(&self, fact: &Constraint) -> String {
         match *fact {
             Constraint::AtLeast(d, k) => format!("{} >= {k}", self.display(d)),
             Constraint::AtMost(d, k) => format!("{} <= {k}", self.display(d)),
             Constraint::Eq(a, b) => format!("{} == {}", self.display(a), self.display(b)),
-            Constraint::Multiple(d, k) => format!("mod({}, {k}) == 0", self.display(d)),
+            Constraint::Multiple(d, k) => format!("{k} | {}", self.display(d)),
         }
     }
 
     fn contradiction(&self, fact: Constraint) -> Contradiction {
-        let (Constraint::AtLeast(d, _)
-        | Constraint::AtMost(d, _)
-        | Constraint::Eq(d, _)
-        | Constraint::Multiple(d, _)) = fact;
+        let d = match fact {
+            Constraint::Eq(a, b) if self.as_int(a).is_some() => b,
+            Constraint::AtLeast(d, _)
+            | Constraint::AtMost(d, _)
+            | Constraint::Eq(d, _)
+            | Constraint::Multiple(d, _) => d,
+        };
         let text = self.display(d);
         let bounds = self.bounds(d);
         let known = match (bounds.lo, bounds.hi) {

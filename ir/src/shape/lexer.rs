@@ -29,7 +29,8 @@ pub(super) enum Token {
 }
 
 /// Longest first, so that `//` is not read as two `/`.
-const SIGNS: [&str; 11] = ["//", "**", "+", "-", "*", "/", "%", "(", ")", ",", "^"];
+const SIGNS: [&str; 18] =
+    ["//", "**", ">=", "<=", "==", "+", "-", "*", "/", "%", "(", ")", ",", "^", "<", ">", "=", "|"];
 
 /// A cursor over text with one token of lookahead.
 pub(super) struct Lexer<'t> {

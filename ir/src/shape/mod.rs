@@ -1,4 +1,80 @@
 //! Symbolic integers: sizes, index expressions, and what is known about them.
+//!
+//! A [`Dim`] is a handle to an integer expression over symbols, owned by a [`ShapeCx`].
+//! Shapes of tensors, extents of loops, offsets into buffers and the memory plan all use it:
+//! there is one arithmetic in the whole compiler.
+//!
+//! ```
+//! use orogen_ir::shape::{Constraint, Env, ShapeCx, Truth};
+//!
+//! let mut cx = ShapeCx::new();
+//! let n = cx.sym("n");
+//!
+//! // Arithmetic is canonical: equal expressions are equal handles.
+//! let padded = cx.parse("ceildiv(n, 8)*8").unwrap();
+//! let same = cx.round_up(n, 8).unwrap();
+//! assert_eq!(padded, same);
+//! assert_eq!(cx.display(padded).to_string(), "8*floordiv(n + 7, 8)");
+//!
+//! // Questions have three answers, and facts turn `Unknown` into something better.
+//! assert_eq!(cx.prove_eq(padded, n), Truth::Unknown);
+//! cx.assume(Constraint::Multiple(n, 8)).unwrap();
+//! assert_eq!(cx.prove_eq(padded, n), Truth::Always);
+//!
+//! // Values.
+//! let env = Env::from_iter([(cx.as_sym(n).unwrap(), 24)]);
+//! assert_eq!(cx.eval(padded, &env), Some(24));
+//! ```
+//!
+//! # Canonical form
+//!
+//! An expression is a polynomial with 64-bit integer coefficients over [`Atom`]s: symbols, and operations that
+//! do not distribute over sums (floor division, minimum, maximum).
+//! Subtraction, ceiling division and modulo are no nodes: `a mod b` is `a − b·⌊a/b⌋`,
+//! so `4·⌊s/4⌋ + s mod 4 = s` holds without a rule.
+//! Division rounds down, also for negative numerators; with it these rules need no sign conditions:
+//!
+//! 1. products are expanded, equal monomials collected;
+//! 2. `⌊(k·p + r)/k⌋ = p + ⌊r/k⌋`, every coefficient of `r` in `0..k`;
+//! 3. `⌊(g·p + c)/(g·k)⌋ = ⌊(p + ⌊c/g⌋)/k⌋`;
+//! 4. `⌊(⌊x/a⌋ + c)/b⌋ = ⌊(x + a·c)/(a·b)⌋`;
+//! 5. by a symbolic divisor: exact quotients, common factors, and contained multiples cancel;
+//! 6. minimum and maximum are flat, sorted, and without operands that another one makes superfluous;
+//! 7. a division whose value the kinds of symbols decide is that number.
+//!
+//! The form decides linear questions over symbols and floor divisions most of the time.
+//! It is not complete (nothing is, with products and divisions together): `n − ⌊n/2⌋` and `⌊(n+1)/2⌋`
+//! are equal and two handles. [`prove_eq`](ShapeCx::prove_eq) knows more than `==`.
+//!
+//! # Laws
+//!
+//! - **S1** Within a context, equal polynomials over the same atoms are one handle;
+//!   operands of an atom are made before it. A handle means something in its context and its clones only.
+//! - **S2** The value of a result is the value of the operation on mathematical integers,
+//!   wherever the operation has one and it fits. Where it has none (a divisor is zero), the result may have any.
+//! - **S3** Canonical forms are fixed points: rebuilding an expression from its parts gives the same handle.
+//! - **S4** Form: terms and factors sorted and without repetition, no coefficient zero, rules 2, 3 and 6 exhausted,
+//!   everything within the limits [`MAX_TERMS`], [`MAX_DEGREE`], [`MAX_SIZE`], [`MAX_DEPTH`], [`MAX_OPERANDS`].
+//! - **S5** `parse(display(d)) = d`, and the text does not depend on the order in which symbols were made.
+//! - **S6** Facts never change a handle. Simplification with facts happens on request:
+//!   [`simplify`](ShapeCx::simplify).
+//! - **S7** [`Truth::Always`], [`Truth::Never`] and [`bounds`](ShapeCx::bounds) hold for all values that satisfy
+//!   the facts. [`Truth::Unknown`] is always allowed, and becomes a check at run time.
+//! - **S8** Nothing here panics on any text or number. What does not fit is an [`Overflow`].
+//! - **S9** Simplification keeps the value wherever the facts hold, never grows an expression, and is idempotent.
+//! - **S10** What follows from `0 ≤ i < extent` is used only in questions that mention the index `i`:
+//!   where a loop does not run, its extent may be zero.
+//!
+//! [`ShapeCx::check`] verifies S1 and S4; [`testing`] states the others as properties of random expressions.
+//!
+//! # Facts
+//!
+//! A symbol has a kind from its creation ([`SymbolKind`]): a size is at least 0, an index lies below its extent,
+//! an integer may be anything. Kinds never change, so canonical forms may use them.
+//! Facts ([`Constraint`]) come later, from the model, the user, and checks that ran.
+//! Proofs try, in this order: equal handles, reduction by assumed equations, congruences,
+//! interval arithmetic that cancels floor divisions, and a bounded search for a combination of facts.
+//! All limits are counts, so an answer never depends on the speed of a machine.
 
 mod arith;
 mod bounds;

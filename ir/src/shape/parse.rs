@@ -1,6 +1,7 @@
 //! The parser of expression text.
 //!
 //! ```text
+//! fact    := sum (">=" | "<=" | ">" | "<" | "==" | "=") sum | number "|" sum
 //! sum     := ["-"] product (("+" | "-") product)*
 //! product := factor (("*" | "//" | "%") factor)*
 //! factor  := "-" factor | number | symbol | call | "(" sum ")"
@@ -10,7 +11,7 @@
 //! A unary minus binds tighter than `//` and `%`, as in Python.
 
 use super::lexer::{Lexer, ParseDimError, Token};
-use super::{Dim, Overflow, ShapeCx};
+use super::{Constraint, Dim, Overflow, ShapeCx};
 
 /// The deepest nesting of parentheses and calls.
 pub(super) const MAX_NESTING: u32 = 100;
@@ -40,6 +41,55 @@ impl ShapeCx {
         let mut parser = Parser { cx: self, lexer: Lexer::new(text)?, nesting: 0 };
         let d = parser.sum()?;
         Ok((d, parser.lexer.consumed))
+    }
+}
+
+impl ShapeCx {
+    /// Reads a fact: `n >= 1`, `a*b == c`, `2*i < n`, `8 | n` (8 divides n).
+    ///
+    /// ```
+    /// use orogen_ir::shape::{Constraint, ShapeCx};
+    ///
+    /// let mut cx = ShapeCx::new();
+    /// let n = cx.sym("n");
+    /// assert_eq!(cx.parse_fact("n <= 4096"), Ok(Constraint::AtMost(n, 4096)));
+    /// assert_eq!(cx.parse_fact("8 | n"), Ok(Constraint::Multiple(n, 8)));
+    /// ```
+    pub fn parse_fact(&mut self, text: &str) -> Result<Constraint, ParseDimError> {
+        let mut parser = Parser { cx: self, lexer: Lexer::new(text)?, nesting: 0 };
+        let a = parser.sum()?;
+        let Token::Sign(sign @ (">=" | "<=" | ">" | "<" | "==" | "=" | "|")) = parser.lexer.token else {
+            return Err(parser.lexer.error("expected a comparison or `|`"));
+        };
+        parser.lexer.bump()?;
+        let b = parser.sum()?;
+        parser.lexer.finish()?;
+        if sign == "|" {
+            return match parser.cx.as_int(a) {
+                Some(k) if k != 0 => Ok(Constraint::Multiple(b, k)),
+                _ => Err(parser.lexer.error("the divisor must be a number, not zero")),
+            };
+        }
+        if matches!(sign, "==" | "=") {
+            return Ok(Constraint::Eq(a, b));
+        }
+        let (high, low) = if sign.starts_with('>') { (a, b) } else { (b, a) };
+        let gap = i64::from(!sign.ends_with('='));
+        // `high ≥ low + gap`, with a constant side as the bound.
+        match (parser.cx.as_int(high), parser.cx.as_int(low)) {
+            (_, Some(low)) => {
+                let bound = parser.done(low.checked_add(gap).ok_or(Overflow))?;
+                Ok(Constraint::AtLeast(high, bound))
+            }
+            (Some(high), None) => {
+                let bound = parser.done(high.checked_sub(gap).ok_or(Overflow))?;
+                Ok(Constraint::AtMost(low, bound))
+            }
+            (None, None) => {
+                let difference = parser.cx.sub(high, low);
+                Ok(Constraint::AtLeast(parser.done(difference)?, gap))
+            }
+        }
     }
 }
 

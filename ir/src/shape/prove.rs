@@ -82,7 +82,7 @@ impl ShapeCx {
         if let Some(value) = d.as_int() {
             return if value == 0 { Truth::Always } else { Truth::Never };
         }
-        let reduced = self.reduce_by_equations(d);
+        let reduced = self.reduce_by_equations(&self.without_exact_quotients(d));
         if let Some(value) = reduced.as_int() {
             return if value == 0 { Truth::Always } else { Truth::Never };
         }
@@ -107,6 +107,7 @@ impl ShapeCx {
     /// Whether the polynomial is at least zero.
     pub(super) fn sign(&self, d: Result<Poly, Overflow>) -> Truth {
         let Ok(d) = d else { return Truth::Unknown };
+        let d = self.without_exact_quotients(&d);
         if self.at_least_zero(&d) {
             return Truth::Always;
         }
@@ -216,6 +217,30 @@ impl ShapeCx {
             Atom::Min(list) => list.iter().for_each(|&d| push(self.poly(d).sub(&value))),
             Atom::Max(list) => list.iter().for_each(|&d| push(value.sub(self.poly(d)))),
         }
+    }
+
+    /// `c·⌊p/k⌋·m = (c/k)·(p − r)·m` wherever `k` divides `c` and the facts tell the remainder `r` of `p`.
+    pub(super) fn without_exact_quotients(&self, p: &Poly) -> Poly {
+        let mut out = p.clone();
+        if self.facts.multiples.is_empty() && self.facts.equations.is_empty() {
+            return out;
+        }
+        for (mono, c) in &p.terms {
+            let exact = mono.0.iter().find_map(|&(id, power)| {
+                let (1, &Atom::FloorDiv(numerator, k)) = (power, self.atom(id)) else { return None };
+                let numerator = self.poly(numerator);
+                let exact = numerator.add(&Poly::int(-numerator.constant.rem_euclid(k))).ok()?;
+                if c % k != 0 || !self.poly_divides(k.unsigned_abs(), &exact, DEPTH).is_always() {
+                    return None;
+                }
+                exact.mul_term(&mono.div(&Mono::atom(id))?, c / k).ok()
+            });
+            let replaced = exact.and_then(|exact| {
+                out.sub(&Poly::monomial(mono.clone(), *c)).and_then(|rest| rest.add(&exact)).ok()
+            });
+            out = replaced.unwrap_or(out);
+        }
+        out
     }
 
     /// Rewrites leading monomials of equations, greatest first.

@@ -53,13 +53,10 @@ impl ShapeCx {
         {
             return Ok(self.int(lo));
         }
+        let p = self.without_exact_quotients(&p);
         let mut sum = Poly::int(p.constant);
         for (mono, coefficient) in &p.terms {
-            let product = match self.exact_quotient(mono, *coefficient) {
-                Some(product) => product,
-                None => self.simplify_term(mono, *coefficient)?,
-            };
-            sum = sum.add(&product)?;
+            sum = sum.add(&self.simplify_term(mono, *coefficient)?)?;
         }
         let reduced = self.reduce_by_equations(&sum);
         self.intern(reduced)
@@ -78,18 +75,6 @@ impl ShapeCx {
             }
         }
         Ok(product)
-    }
-
-    /// `c·⌊p/k⌋·others = (c/k)·p·others`, if `k` divides `p` and `c`.
-    fn exact_quotient(&self, mono: &Mono, coefficient: i64) -> Option<Poly> {
-        mono.0.iter().find_map(|&(id, power)| {
-            let (1, &Atom::FloorDiv(p, k)) = (power, self.atom(id)) else { return None };
-            if coefficient % k != 0 || self.divides(k, p) != Truth::Always {
-                return None;
-            }
-            let others = mono.div(&Mono::atom(id))?;
-            self.poly(p).mul_term(&others, coefficient / k).ok()
-        })
     }
 
     fn simplify_atom(&mut self, id: AtomId) -> Result<Dim, Overflow> {

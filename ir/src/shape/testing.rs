@@ -258,6 +258,31 @@ pub fn property_sound(seed: u64, config: &Config) -> Result<Decided, String> {
             pool.push((d, value));
         }
     }
+    // A loop over some extent. Where the extent is not positive the body never runs:
+    // the index stays out of all questions and must not influence them.
+    let mut env = env;
+    let (extent, trips) = pool[rng.in_range(0, 3) as usize];
+    let index = cx.fresh_index("i", extent);
+    if trips > 0
+        && let Some(sym) = cx.as_sym(index)
+    {
+        env.set(sym, rng.in_range(0, trips - 1));
+        let (d, _) = pool[5];
+        let (step, base, k) = (rng.in_range(-4, 4), rng.in_range(-4, 4), rng.in_range(1, 5));
+        let scaled = cx.scale(index, step).and_then(|d| cx.add_int(d, base));
+        let made = [
+            cx.add(index, d),
+            cx.sub(extent, index),
+            scaled.and_then(|d| cx.floor_div(d, k)),
+            scaled.and_then(|d| cx.modulo(d, k)),
+            cx.min(&[index, d]),
+            cx.modulo_dim(index, extent),
+        ];
+        for d in made.into_iter().flatten() {
+            pool.extend(cx.eval(d, &env).map(|value| (d, value)));
+        }
+    }
+    let env = env;
     for _ in 0..rng.in_range(0, 5) {
         let (d, value) = pool[rng.in_range(0, 3) as usize];
         let (e, other) = pool[rng.in_range(0, 3) as usize];
@@ -290,6 +315,12 @@ pub fn property_sound(seed: u64, config: &Config) -> Result<Decided, String> {
         let ((a, x), (b, y)) = (pool[at], pool[(at + 1) % pool.len()]);
         let k = rng.in_range(1, 6);
         let near = x.saturating_add(rng.in_range(-2, 2));
+        // A fact survives its own text, up to what it says of constants.
+        let fact = Constraint::AtLeast(a, near);
+        let fact_text = cx.display_fact(&fact);
+        if cx.parse_fact(&fact_text) != Ok(fact) {
+            return Err(report(&cx, seed, &env, &format!("S5: `{fact_text}` reads differently"), &[a]));
+        }
         let claims = [
             (cx.prove_eq(a, b), x == y, "=="),
             (cx.prove_le(a, b), x <= y, "<="),

@@ -8,10 +8,14 @@ mod attrs;
 mod data;
 mod dtype;
 mod effects;
+mod intern;
+mod relate;
 mod ty;
 
 pub use attrs::{Attr, Attrs};
 pub use data::{Bytes, ConstId, ConstPool, DataError, TensorData};
 pub use dtype::DType;
 pub use effects::Effects;
+pub use intern::ConstInterner;
+pub use relate::{bound_symbols, implies, map_dims, match_type, visit_dims};
 pub use ty::{Dims, FunctionType, ShapeInfo, TensorType, Type};

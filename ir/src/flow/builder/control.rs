@@ -2,12 +2,12 @@
 
 use super::{FlowBuilder, Frame};
 use crate::diag::Diagnostic;
-use crate::flow::relate::{Join, JoinElements, implies};
+use crate::flow::join::{Join, JoinElements};
 use crate::flow::{Region, RegionId, Rhs, Scope, Value, ValueDef, ValueId};
 use crate::ops::SinkResult;
 use crate::shape::SavedFacts;
 use crate::text::type_text;
-use crate::types::{DType, Type};
+use crate::types::{DType, Type, implies};
 use indexmap::IndexMap;
 use smallvec::SmallVec;
 

@@ -15,8 +15,7 @@ mod sink;
 #[cfg(test)]
 mod tests;
 
-use super::infer::{InferEnv, Inferred, constant_of_type, infer, region_effects};
-use super::relate::bound_symbols;
+use super::infer::{InferEnv, Inferred, infer, region_effects};
 use super::{
     Binding, BindingId, Block, BlockId, BlockKind, Definition, Extern, Function, Module, Output, Parameter,
     Region, RegionId, Rhs, Scope, Value, ValueDef, ValueId,
@@ -25,8 +24,7 @@ use crate::diag::{Diagnostic, Diagnostics};
 use crate::loops::TensorProgram;
 use crate::ops::{OpRegistry, Requirement};
 use crate::shape::{Constraint, Dim, Sym};
-use crate::types::{ConstId, Effects, Type};
-use constants::DataKey;
+use crate::types::{ConstId, ConstInterner, Effects, Type, bound_symbols, map_dims, visit_dims};
 use indexmap::{IndexMap, IndexSet};
 use la_arena::{Arena, ArenaMap};
 use smallvec::SmallVec;
@@ -58,7 +56,7 @@ pub struct FlowBuilder<'o> {
     /// Symbols that are bound here; a prefix belongs to each enclosing region.
     bound: IndexSet<Sym>,
     home: ArenaMap<BindingId, BlockId>,
-    pool: IndexMap<DataKey, ConstId>,
+    pool: ConstInterner,
     source: String,
 }
 
@@ -98,7 +96,7 @@ impl<'o> FlowBuilder<'o> {
             frames: vec![Frame { region: body, block: None, constants: IndexMap::new() }],
             bound: IndexSet::new(),
             home: ArenaMap::default(),
-            pool: IndexMap::new(),
+            pool: ConstInterner::default(),
             source: String::new(),
         }
     }
@@ -283,7 +281,7 @@ impl<'o> FlowBuilder<'o> {
         }
         let foldable = matches!(&rhs, Rhs::Op { op, .. } if self.ops.def(*op).effects.is_pure());
         let constants: Vec<_> = match foldable {
-            true => results.iter().map(|ty| constant_of_type(&self.module.shapes, ty)).collect(),
+            true => results.iter().map(|ty| ty.as_tensor()?.constant_data(&self.module.shapes)).collect(),
             false => vec![None; results.len()],
         };
         if !constants.is_empty() && constants.iter().all(Option::is_some) {
@@ -303,7 +301,7 @@ impl<'o> FlowBuilder<'o> {
         let mut map = IndexMap::new();
         for ty in results {
             let mut unbound = Vec::new();
-            super::visit_dims(ty, &mut |dim| unbound.extend(self.module.shapes.free_symbols(dim)));
+            visit_dims(ty, &mut |dim| unbound.extend(self.module.shapes.free_symbols(dim)));
             for sym in unbound {
                 if !self.bound.contains(&sym) && !map.contains_key(&sym) {
                     let hint = self.module.shapes.name(sym).to_owned();
@@ -311,7 +309,7 @@ impl<'o> FlowBuilder<'o> {
                 }
             }
             let shapes = &mut self.module.shapes;
-            *ty = super::map_dims(ty, &mut |dim| shapes.substitute(dim, &map)).map_err(|_| {
+            *ty = map_dims(ty, &mut |dim| shapes.substitute(dim, &map)).map_err(|_| {
                 Diagnostic::error("S002", "the size of a dimension overflows 64-bit integers")
             })?;
         }

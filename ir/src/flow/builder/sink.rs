@@ -2,11 +2,10 @@
 
 use super::{FlowBuilder, Output, Parameter, Rhs, Scope, Value, ValueDef, ValueId};
 use crate::diag::Diagnostic;
-use crate::flow::relate::{implies, visit_dims};
 use crate::ops::{OpId, OpRegistry, OpSink, SinkResult};
 use crate::shape::{Constraint, Dim, ShapeCx, Truth};
 use crate::text::type_text;
-use crate::types::{Attrs, ShapeInfo, TensorData, Type};
+use crate::types::{Attrs, ShapeInfo, TensorData, Type, implies, visit_dims};
 
 impl OpSink for FlowBuilder<'_> {
     type Value = ValueId;

@@ -1,0 +1,177 @@
+//! Accuracy of the elementary functions.
+#![allow(unsafe_code, reason = "calling generated code")]
+
+mod common;
+
+use common::{Arg, run_everywhere};
+use orogen_codegen::jit_memory::Jit;
+use orogen_codegen::vector::{Builder, Isa, Program, Size, VReg, math};
+
+type Emit = fn(&mut Builder, VReg) -> VReg;
+
+struct Function {
+    name: &'static str,
+    emit: Emit,
+    exact: fn(f64) -> f64,
+    ulp: f64,
+    /// Arguments beyond this are not held to the bound.
+    range: f32,
+}
+
+const FUNCTIONS: [Function; 7] = [
+    Function { name: "exp", emit: math::exp, exact: f64::exp, ulp: 1.0, range: f32::INFINITY },
+    Function { name: "log", emit: math::log, exact: f64::ln, ulp: 1.0, range: f32::INFINITY },
+    Function { name: "tanh", emit: math::tanh, exact: f64::tanh, ulp: 1.5, range: f32::INFINITY },
+    Function { name: "sigmoid", emit: math::sigmoid, exact: sigmoid, ulp: 2.5, range: f32::INFINITY },
+    Function { name: "erf", emit: math::erf, exact: erf, ulp: 2.0, range: f32::INFINITY },
+    Function { name: "sin", emit: math::sin, exact: f64::sin, ulp: 1.5, range: 131_072.0 },
+    Function { name: "cos", emit: math::cos, exact: f64::cos, ulp: 1.5, range: 131_072.0 },
+];
+
+fn sigmoid(x: f64) -> f64 {
+    if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) }
+}
+
+/// The Taylor series up to 2.5, a continued fraction of the complement beyond.
+fn erf(x: f64) -> f64 {
+    let a = x.abs();
+    if a.is_nan() || a == 0.0 {
+        return x;
+    }
+    let value = if a < 2.5 {
+        let (mut term, mut sum, mut n) = (a, a, 0.0);
+        while term.abs() > 1e-18 * sum {
+            n += 1.0;
+            term *= -a * a / n;
+            sum += term / (2.0 * n + 1.0);
+        }
+        sum * 2.0 / std::f64::consts::PI.sqrt()
+    } else if a > 6.0 {
+        1.0
+    } else {
+        let fraction = (1..=60).rev().fold(0.0, |f, k| f64::from(k) / 2.0 / (a + f));
+        1.0 - (-a * a).exp() / std::f64::consts::PI.sqrt() / (a + fraction)
+    };
+    value.copysign(x)
+}
+
+fn program(f: &Function) -> Program {
+    let mut b = Builder::new(f.name);
+    let [x, y, n] = b.params();
+    b.for_lanes(n, &[(x, Size::vectors(1)), (y, Size::vectors(1))], |b, mask| {
+        let v = b.load(x, mask);
+        let v = (f.emit)(b, v);
+        b.store(v, y, mask);
+    });
+    b.finish()
+}
+
+/// The distance of `found` from `exact` in units of the last place of `exact`.
+fn ulps(found: f32, exact: f64) -> f64 {
+    if exact.is_nan() || found.is_nan() {
+        return if exact.is_nan() && found.is_nan() { 0.0 } else { f64::INFINITY };
+    }
+    let nearest = exact as f32;
+    if nearest == found {
+        return if nearest == 0.0 && nearest.to_bits() != found.to_bits() && exact == 0.0 {
+            9e9
+        } else {
+            0.0
+        };
+    }
+    if nearest.is_infinite() || found.is_infinite() {
+        // Rounding to the largest number instead of ∞ is one step.
+        let largest = nearest.abs().min(found.abs()) == f32::MAX;
+        return if largest { 1.0 } else { f64::INFINITY };
+    }
+    let exponent = exact.abs().log2().floor().max(-126.0);
+    (f64::from(found) - exact).abs() / (exponent - 23.0).exp2()
+}
+
+fn worst(f: &Function, isa: Isa, patterns: impl Iterator<Item = u32>) -> (f64, f32) {
+    let mut jit = Jit::new().unwrap();
+    let id = jit.define(&program(f), isa).unwrap_or_else(|e| panic!("{e}"));
+    let code = jit.finish().unwrap();
+    let (mut worst, mut patterns) = ((0.0, 0.0), patterns);
+    loop {
+        let x: Vec<f32> = patterns.by_ref().take(4096).map(f32::from_bits).collect();
+        if x.is_empty() {
+            return worst;
+        }
+        let mut y = vec![0.0f32; x.len()];
+        // SAFETY: both buffers hold as many elements as the third argument says.
+        unsafe { code.call(id, &[x.as_ptr() as i64, y.as_mut_ptr() as i64, x.len() as i64]) };
+        for (&x, &y) in x.iter().zip(&y) {
+            if x.is_finite() && x.abs() > f.range {
+                continue;
+            }
+            let error = ulps(y, (f.exact)(f64::from(x)));
+            if error > worst.0 {
+                worst = (error, x);
+            }
+        }
+    }
+}
+
+#[test]
+fn accuracy_on_a_stride_over_all_bit_patterns() {
+    for f in &FUNCTIONS {
+        for isa in Isa::available() {
+            // An odd stride reaches all low bits.
+            let patterns = (0..1u64 << 32).step_by(7919).map(|bits| bits as u32);
+            let (error, at) = worst(f, isa, patterns);
+            println!("{} {isa:?}: {error:.3} ulp at {at:?}", f.name);
+            assert!(error <= f.ulp, "{} {isa:?}: {error} ulp at {at:?}", f.name);
+        }
+    }
+}
+
+#[test]
+#[ignore = "all 2^32 bit patterns take minutes"]
+fn accuracy_on_every_bit_pattern() {
+    let isa = Isa::host();
+    for f in &FUNCTIONS {
+        let (error, at) = worst(f, isa, 0..=u32::MAX);
+        println!("{} {isa:?}: {error:.3} ulp at {at:?}", f.name);
+        assert!(error <= f.ulp, "{} {isa:?}: {error} ulp at {at:?}", f.name);
+    }
+}
+
+#[test]
+fn special_values_agree_with_the_interpreter() {
+    let values = [
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::NAN,
+        1e-45,
+        -1e-45,
+        1e-38,
+        88.7,
+        88.73,
+        -87.4,
+        -103.9,
+        -104.1,
+        0.9375,
+        4.0,
+        9.99,
+        0.5,
+        3.0,
+        7.0,
+    ];
+    for f in &FUNCTIONS {
+        let args = [Arg::floats(&values), Arg::floats(&[0.0; 21]), Arg::Int(21)];
+        let found = common::as_floats(&run_everywhere(&program(f), &args)[1]);
+        assert!(found[6].is_nan(), "{}: NaN must stay NaN", f.name);
+        for (x, y) in values.iter().zip(&found) {
+            let exact = (f.exact)(f64::from(*x)) as f32;
+            assert_eq!(y.is_nan(), exact.is_nan(), "{}({x})", f.name);
+            if exact == 0.0 {
+                assert_eq!(y.to_bits(), exact.to_bits(), "{}({x})", f.name);
+            }
+        }
+    }
+}

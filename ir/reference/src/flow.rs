@@ -1,0 +1,325 @@
+//! Evaluation of the dataflow-block IR.
+
+use crate::error::{EvalError, EvalErrorKind, EvalResult};
+use crate::{eval_op, eval_program};
+use la_arena::ArenaMap;
+use orogen_ir::flow::{Binding, Definition, Function, Module, RegionId, Rhs, ValueId};
+use orogen_ir::ops::OpRegistry;
+use orogen_ir::shape::{Constraint, Dim, Env, ShapeCx};
+use orogen_ir::types::{DType, ShapeInfo, TensorData, Type};
+
+/// A value at run time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A tensor.
+    Tensor(TensorData),
+    /// Several values.
+    Tuple(Vec<Value>),
+}
+
+impl Value {
+    /// The tensor, when it is one.
+    pub fn as_tensor(&self) -> Option<&TensorData> {
+        match self {
+            Value::Tensor(it) => Some(it),
+            Value::Tuple(_) => None,
+        }
+    }
+
+    fn tensor(&self) -> EvalResult<&TensorData> {
+        self.as_tensor().ok_or_else(|| EvalError::invalid("a tuple stands where a tensor must be"))
+    }
+}
+
+impl From<TensorData> for Value {
+    fn from(it: TensorData) -> Self {
+        Value::Tensor(it)
+    }
+}
+
+/// The most iterations of one `While`, so that a loop that never ends is an error.
+const MAX_ITERATIONS: u64 = 1 << 24;
+/// The deepest chain of calls.
+const MAX_CALLS: u32 = 64;
+
+/// Evaluates a function of a module.
+///
+/// Symbols are bound by parameter types, `match_cast` and results of control flow; every recorded type is
+/// checked against the value, its known elements included. Calls into the host are unsupported.
+pub fn eval_function(
+    ops: &OpRegistry,
+    module: &Module,
+    name: &str,
+    args: &[Value],
+) -> Result<Vec<Value>, EvalError> {
+    call(ops, module, name, args, 0)
+}
+
+fn call(ops: &OpRegistry, module: &Module, name: &str, args: &[Value], depth: u32) -> EvalResult<Vec<Value>> {
+    let Some(Definition::Function(function)) = module.definitions.get(name) else {
+        return Err(EvalError::invalid(format!("function `{name}` does not exist")));
+    };
+    if depth > MAX_CALLS {
+        return Err(EvalError::invalid("functions call each other without end"));
+    }
+    if function.params.len() != args.len() {
+        return Err(EvalError::invalid(format!("`{name}` has {} parameters", function.params.len())));
+    }
+    let mut frame = Frame { ops, module, function, values: ArenaMap::default(), env: Env::new(), depth };
+    for (param, arg) in function.params.iter().zip(args) {
+        let place = |it: EvalError| it.within(format!("parameter `{}`", param.name));
+        frame.bind(param.value, arg.clone()).map_err(place)?;
+    }
+    frame.region(function.body).map_err(|it| it.within(format!("function `{name}`")))
+}
+
+/// One call of one function.
+struct Frame<'a> {
+    ops: &'a OpRegistry,
+    module: &'a Module,
+    function: &'a Function,
+    values: ArenaMap<ValueId, Value>,
+    env: Env,
+    depth: u32,
+}
+
+impl Frame<'_> {
+    fn value(&self, id: ValueId) -> EvalResult<&Value> {
+        self.values.get(id).ok_or_else(|| {
+            EvalError::invalid(format!("value {} is used before it is defined", id.into_raw().into_u32()))
+        })
+    }
+
+    fn values_of(&self, ids: &[ValueId]) -> EvalResult<Vec<Value>> {
+        ids.iter().map(|it| self.value(*it).cloned()).collect()
+    }
+
+    fn tensors_of(&self, ids: &[ValueId]) -> EvalResult<Vec<TensorData>> {
+        ids.iter().map(|it| self.value(*it)?.tensor().cloned()).collect()
+    }
+
+    /// Defines a value; its type must fit and binds symbols that are not bound yet.
+    fn bind(&mut self, id: ValueId, value: Value) -> EvalResult<()> {
+        let ty = &self.function.values[id].ty;
+        match_type(&self.module.shapes, &mut self.env, &value, ty)?;
+        self.values.insert(id, value);
+        Ok(())
+    }
+
+    /// Runs a region whose parameters are defined. Symbols that it binds end with it.
+    fn region(&mut self, id: RegionId) -> EvalResult<Vec<Value>> {
+        let outside = self.env.clone();
+        let region = &self.function.regions[id];
+        for block in &region.blocks {
+            for binding in &self.function.blocks[*block].order {
+                let binding = &self.function.bindings[*binding];
+                self.binding(binding).map_err(|it| match binding.source.is_empty() {
+                    true => it,
+                    false => it.within(binding.source.clone()),
+                })?;
+            }
+        }
+        self.env = outside;
+        self.values_of(&region.results)
+    }
+
+    fn binding(&mut self, binding: &Binding) -> EvalResult<()> {
+        let results = self.rhs(&binding.rhs)?;
+        if results.len() != binding.results.len() {
+            return Err(EvalError::invalid(format!(
+                "{} results where {} are defined",
+                results.len(),
+                binding.results.len()
+            )));
+        }
+        for (id, value) in binding.results.iter().zip(results) {
+            self.bind(*id, value)?;
+        }
+        Ok(())
+    }
+
+    fn rhs(&mut self, rhs: &Rhs) -> EvalResult<Vec<Value>> {
+        let tensors = |list: Vec<TensorData>| list.into_iter().map(Value::Tensor).collect();
+        Ok(match rhs {
+            Rhs::Op { op, attrs, args } => tensors(eval_op(self.ops, *op, attrs, &self.tensors_of(args)?)?),
+            Rhs::Constant(id) if self.module.constants.contains(*id) => {
+                vec![Value::Tensor(self.module.constants.data(*id).clone())]
+            }
+            Rhs::Constant(id) => return Err(EvalError::invalid(format!("constant {id} does not exist"))),
+            Rhs::CallKernel { callee, args, sizes } => {
+                let Some(Definition::Kernel(program)) = self.module.definitions.get(callee) else {
+                    return Err(EvalError::invalid(format!("kernel `{callee}` does not exist")));
+                };
+                let sizes: Vec<i64> = sizes.iter().map(|it| self.dim(*it)).collect::<EvalResult<_>>()?;
+                tensors(eval_program(program, &sizes, &self.tensors_of(args)?)?)
+            }
+            Rhs::CallExtern { callee, .. } => {
+                return Err(EvalError::unsupported(format!("extern `{callee}` has no reference evaluation")));
+            }
+            Rhs::Call { callee, args } => {
+                call(self.ops, self.module, callee, &self.values_of(args)?, self.depth + 1)?
+            }
+            Rhs::View { value, ty } => {
+                let dims = ty.as_tensor().and_then(|it| it.dims());
+                let dims = dims.ok_or_else(|| EvalError::invalid("the shape of a view is not known"))?;
+                let dims = dims.iter().map(|it| {
+                    let value = self.dim(*it)?;
+                    u64::try_from(value).map_err(|_| EvalError::out_of_range(format!("{value} is no size")))
+                });
+                let dims = dims.collect::<EvalResult<Vec<u64>>>()?;
+                let viewed = self.value(*value)?.tensor()?.reshaped(dims);
+                vec![Value::Tensor(viewed.map_err(|it| EvalError::invalid(it.to_string()))?)]
+            }
+            Rhs::MatchCast { value, ty } => {
+                let value = self.value(*value)?.clone();
+                match_type(&self.module.shapes, &mut self.env, &value, ty)?;
+                vec![value]
+            }
+            Rhs::Check { constraint, message } => {
+                check_constraint(&self.module.shapes, &self.env, constraint, message)?;
+                Vec::new()
+            }
+            Rhs::Tuple(items) => vec![Value::Tuple(self.values_of(items)?)],
+            Rhs::Get { tuple, index } => match self.value(*tuple)? {
+                Value::Tuple(items) => {
+                    let item = items.get(*index as usize).cloned();
+                    vec![item.ok_or_else(|| EvalError::invalid(format!("the tuple has no element {index}")))?]
+                }
+                Value::Tensor(_) => return Err(EvalError::invalid("a tensor has no elements to get")),
+            },
+            Rhs::If { cond, then_region, else_region } => {
+                let taken = truth(self.value(*cond)?)?;
+                self.region(if taken { *then_region } else { *else_region })?
+            }
+            Rhs::While { init, cond, body } => self.repeat(init, *cond, *body)?,
+        })
+    }
+
+    fn repeat(&mut self, init: &[ValueId], cond: RegionId, body: RegionId) -> EvalResult<Vec<Value>> {
+        let mut carried = self.values_of(init)?;
+        for _ in 0..MAX_ITERATIONS {
+            let results = self.with_params(cond, &carried)?;
+            let [go_on] = &results[..] else {
+                return Err(EvalError::invalid("a loop condition returns one value"));
+            };
+            if !truth(go_on)? {
+                return Ok(carried);
+            }
+            carried = self.with_params(body, &carried)?;
+        }
+        Err(EvalError::out_of_range("a loop does not end"))
+    }
+
+    fn with_params(&mut self, region: RegionId, args: &[Value]) -> EvalResult<Vec<Value>> {
+        let params = &self.function.regions[region].params;
+        if params.len() != args.len() {
+            return Err(EvalError::invalid("a loop carries another number of values"));
+        }
+        let outside = self.env.clone();
+        for (id, value) in params.iter().zip(args) {
+            self.bind(*id, value.clone())?;
+        }
+        let results = self.region(region);
+        self.env = outside;
+        results
+    }
+
+    fn dim(&self, dim: Dim) -> EvalResult<i64> {
+        eval_dim(&self.module.shapes, &self.env, dim)
+    }
+}
+
+/// The value of a dimension.
+pub(crate) fn eval_dim(shapes: &ShapeCx, env: &Env, dim: Dim) -> EvalResult<i64> {
+    let value = shapes.eval(dim, env);
+    value.ok_or_else(|| EvalError::invalid(format!("`{}` has no value", shapes.display(dim))))
+}
+
+/// A failed [`EvalErrorKind::CheckFailed`] unless the constraint holds.
+pub(crate) fn check_constraint(
+    shapes: &ShapeCx,
+    env: &Env,
+    constraint: &Constraint,
+    message: &str,
+) -> EvalResult<()> {
+    let holds = match *constraint {
+        Constraint::AtLeast(dim, k) => eval_dim(shapes, env, dim)? >= k,
+        Constraint::AtMost(dim, k) => eval_dim(shapes, env, dim)? <= k,
+        Constraint::Eq(a, b) => eval_dim(shapes, env, a)? == eval_dim(shapes, env, b)?,
+        Constraint::Multiple(dim, k) => eval_dim(shapes, env, dim)?.checked_rem(k) == Some(0),
+    };
+    match holds {
+        true => Ok(()),
+        false => {
+            let text = format!("{message}: `{}` does not hold", shapes.display_fact(constraint));
+            Err(EvalError::new(EvalErrorKind::CheckFailed, text))
+        }
+    }
+}
+
+fn truth(value: &Value) -> EvalResult<bool> {
+    let tensor = value.tensor()?;
+    match (tensor.dtype(), tensor.len()) {
+        (DType::Bool, 1) => Ok(tensor.get_i64(0) != 0),
+        (dtype, n) => Err(EvalError::invalid(format!("a condition is {n} elements of {dtype}"))),
+    }
+}
+
+/// Checks that a value has a type, and binds its symbols that have no value yet.
+fn match_type(shapes: &ShapeCx, env: &mut Env, value: &Value, ty: &Type) -> EvalResult<()> {
+    let mut pairs = Vec::new();
+    collect(value, ty, &mut pairs)?;
+    for (dim, found) in &pairs {
+        if let Some(sym) = shapes.as_sym(*dim)
+            && env.get(sym).is_none()
+        {
+            env.set(sym, *found);
+        }
+    }
+    for (dim, found) in pairs {
+        let wanted = eval_dim(shapes, env, dim)?;
+        if wanted != found {
+            let text = format!("`{}` is {wanted} but the value has {found}", shapes.display(dim));
+            return Err(EvalError::new(EvalErrorKind::CheckFailed, text));
+        }
+    }
+    Ok(())
+}
+
+/// Pairs of an expression in the type and the number it stands for.
+fn collect(value: &Value, ty: &Type, pairs: &mut Vec<(Dim, i64)>) -> EvalResult<()> {
+    match (value, ty) {
+        (Value::Tensor(x), Type::Tensor(ty)) => {
+            if x.dtype() != ty.dtype {
+                return Err(EvalError::invalid(format!(
+                    "a value is {} but its type says {}",
+                    x.dtype(),
+                    ty.dtype
+                )));
+            }
+            if ty.shape.rank().is_some_and(|it| it != x.dims().len()) {
+                let text = format!("a value of rank {} has another rank in its type", x.dims().len());
+                return Err(EvalError::new(EvalErrorKind::CheckFailed, text));
+            }
+            if let ShapeInfo::Known(dims) = &ty.shape {
+                pairs.extend(dims.iter().copied().zip(x.dims().iter().map(|it| *it as i64)));
+            }
+            if let Some(elements) = &ty.elements {
+                if elements.len() != x.len() {
+                    return Err(EvalError::invalid("a type knows another number of elements"));
+                }
+                pairs.extend(elements.iter().enumerate().map(|(i, it)| (*it, x.get_i64(i))));
+            }
+            Ok(())
+        }
+        (Value::Tuple(items), Type::Tuple(types)) if items.len() == types.len() => {
+            items.iter().zip(types).try_for_each(|(item, ty)| collect(item, ty, pairs))
+        }
+        (_, Type::Object) => Ok(()),
+        (value, Type::Optional(ty)) => collect(value, ty, pairs),
+        _ => Err(EvalError::unsupported("a value of this type has no reference evaluation")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,247 @@
+//! Evaluation of call plans, on real memory: a wrong offset or two slots that overlap give wrong results here too.
+
+use crate::error::{EvalError, EvalResult};
+use crate::flow::{check_constraint, eval_dim};
+use crate::memory::{Memory, Place};
+use crate::program;
+use crate::scalar;
+use indexmap::IndexMap;
+use orogen_ir::plan::{BufferRef, CallPlan, PlanInput, Step};
+use orogen_ir::shape::{Dim, Env};
+use orogen_ir::types::{ConstId, DType, TensorData};
+
+/// The most iterations of one loop, so that one that never ends is an error.
+const MAX_ITERATIONS: u64 = 1 << 24;
+
+/// Runs a call plan: one tensor for each of its inputs, in order; the result is one for each output.
+///
+/// Steps run one after the other on byte buffers. Reading memory that no step wrote is an error; so is a write to
+/// an input or a constant. Calls into the host are unsupported.
+pub fn eval_plan(plan: &CallPlan, inputs: &[TensorData]) -> Result<Vec<TensorData>, EvalError> {
+    let mut machine = Machine {
+        plan,
+        env: Env::new(),
+        memory: Memory::default(),
+        inputs: Vec::new(),
+        constants: IndexMap::new(),
+        arenas: vec![None; plan.arenas.len()],
+        outputs: vec![None; plan.outputs.len()],
+    };
+    let place = |it: EvalError| it.within(format!("plan `{}`", plan.name));
+    machine.enter(inputs).map_err(place)?;
+    machine.steps(&plan.steps).map_err(place)?;
+    let outputs = plan.outputs.iter().zip(&machine.outputs).map(|(output, made)| {
+        let Some((place, dims)) = made else {
+            return Err(EvalError::invalid(format!("output `{}` is never made", output.name)));
+        };
+        let result = machine.memory.tensor(*place, output.dtype, dims);
+        result.map_err(|it| it.within(format!("output `{}`", output.name)))
+    });
+    outputs.collect()
+}
+
+struct Machine<'a> {
+    plan: &'a CallPlan,
+    env: Env,
+    memory: Memory,
+    inputs: Vec<Place>,
+    constants: IndexMap<ConstId, Place>,
+    arenas: Vec<Option<Place>>,
+    /// Memory and dimensions of the outputs that exist.
+    outputs: Vec<Option<(Place, Vec<u64>)>>,
+}
+
+impl Machine<'_> {
+    /// Holds the inputs, binds their symbols, and runs the entry checks.
+    fn enter(&mut self, inputs: &[TensorData]) -> EvalResult<()> {
+        let plan = self.plan;
+        if inputs.len() != plan.inputs.len() {
+            return Err(EvalError::invalid(format!("{} inputs are expected", plan.inputs.len())));
+        }
+        for (wanted, found) in plan.inputs.iter().zip(inputs) {
+            if wanted.dtype != found.dtype() || wanted.dims.len() != found.dims().len() {
+                return Err(wrong_input(wanted, found));
+            }
+            let place = self.memory.hold(found.bytes());
+            self.inputs.push(place);
+        }
+        for binding in &plan.bindings {
+            let input = inputs.get(binding.input as usize);
+            let dim = input.and_then(|it| it.dims().get(binding.axis as usize));
+            let dim =
+                dim.ok_or_else(|| EvalError::invalid("a size is bound to a dimension that does not exist"))?;
+            self.env.set(binding.symbol, *dim as i64);
+        }
+        for (wanted, found) in plan.inputs.iter().zip(inputs) {
+            for (wanted_dim, dim) in wanted.dims.iter().zip(found.dims()) {
+                if self.dim(*wanted_dim)? != *dim as i64 {
+                    return Err(wrong_input(wanted, found));
+                }
+            }
+        }
+        for check in &plan.checks {
+            check_constraint(&plan.shapes, &self.env, &check.constraint, &check.message)?;
+        }
+        Ok(())
+    }
+
+    fn dim(&self, dim: Dim) -> EvalResult<i64> {
+        eval_dim(&self.plan.shapes, &self.env, dim)
+    }
+
+    fn bytes(&self, dim: Dim) -> EvalResult<usize> {
+        let value = self.dim(dim)?;
+        usize::try_from(value).map_err(|_| EvalError::out_of_range(format!("{value} is no size in bytes")))
+    }
+
+    fn place(&mut self, buffer: BufferRef) -> EvalResult<Place> {
+        match buffer {
+            BufferRef::Input(i) => self.inputs.get(i as usize).copied().ok_or_else(|| missing("input")),
+            BufferRef::Output(i) => {
+                let made = self.outputs.get(i as usize).and_then(|it| it.as_ref());
+                made.map(|it| it.0).ok_or_else(|| missing("output"))
+            }
+            BufferRef::Constant(id) => {
+                if !self.plan.constants.contains(id) {
+                    return Err(missing("constant"));
+                }
+                let memory = &mut self.memory;
+                let data = self.plan.constants.data(id);
+                Ok(*self.constants.entry(id).or_insert_with(|| memory.hold(data.bytes())))
+            }
+            BufferRef::Slot(id) => {
+                let slot = self.plan.slots.get(id.0 as usize).ok_or_else(|| missing("slot"))?;
+                let arena = self.arenas.get(slot.arena.0 as usize).copied().flatten();
+                let arena = arena.ok_or_else(|| missing("arena"))?;
+                let (offset, bytes) = (self.bytes(slot.offset)?, self.bytes(slot.bytes)?);
+                match offset.checked_add(bytes) {
+                    Some(end) if end <= arena.bytes => {
+                        Ok(Place { block: arena.block, offset: arena.offset + offset, bytes })
+                    }
+                    _ => Err(EvalError::out_of_range(format!("slot {} does not lie in its arena", id.0))),
+                }
+            }
+        }
+    }
+
+    fn target(&mut self, buffer: BufferRef) -> EvalResult<Place> {
+        match buffer {
+            BufferRef::Input(_) | BufferRef::Constant(_) => {
+                Err(EvalError::invalid(format!("{buffer:?} is written")))
+            }
+            _ => self.place(buffer),
+        }
+    }
+
+    fn steps(&mut self, steps: &[Step]) -> EvalResult<()> {
+        steps.iter().try_for_each(|it| self.step(it))
+    }
+
+    fn step(&mut self, step: &Step) -> EvalResult<()> {
+        let plan = self.plan;
+        match step {
+            Step::AllocArena(id) => {
+                let arena = plan.arenas.get(id.0 as usize).ok_or_else(|| missing("arena"))?;
+                let bytes = self.bytes(arena.bytes)?;
+                let held = self.arenas[id.0 as usize];
+                self.arenas[id.0 as usize] = Some(match held {
+                    Some(place) if place.bytes == bytes => {
+                        self.memory.forget(place);
+                        place
+                    }
+                    _ => self.memory.allocate(bytes)?,
+                });
+            }
+            Step::AllocOutput(i) => {
+                let output = plan.outputs.get(*i as usize).ok_or_else(|| missing("output"))?;
+                let dims = output.dims.iter().map(|it| {
+                    let value = self.dim(*it)?;
+                    u64::try_from(value).map_err(|_| EvalError::out_of_range(format!("{value} is no size")))
+                });
+                let dims: Vec<u64> = dims.collect::<EvalResult<_>>()?;
+                let bytes = TensorData::byte_count(output.dtype, &dims).ok_or_else(EvalError::too_large)?;
+                self.outputs[*i as usize] = Some((self.memory.allocate(bytes)?, dims));
+            }
+            Step::Kernel { kernel, args, sizes } => {
+                let program = plan.kernels.get(kernel.0 as usize).ok_or_else(|| missing("kernel"))?;
+                let inputs = program.inputs().count();
+                let mut params = Vec::with_capacity(args.len());
+                for (i, arg) in args.iter().enumerate() {
+                    params.push(if i < inputs { self.place(*arg)? } else { self.target(*arg)? });
+                }
+                let sizes: Vec<i64> = sizes.iter().map(|it| self.dim(*it)).collect::<EvalResult<_>>()?;
+                program::run(program, &sizes, &mut self.memory, &params)?;
+            }
+            Step::Extern { symbol, .. } => {
+                return Err(EvalError::unsupported(format!("extern `{symbol}` has no reference evaluation")));
+            }
+            Step::Copy { from, to, bytes } => {
+                let (from, to, bytes) = (self.place(*from)?, self.target(*to)?, self.bytes(*bytes)?);
+                let apart = from.block != to.block
+                    || from.offset == to.offset
+                    || from.offset + bytes <= to.offset
+                    || to.offset + bytes <= from.offset;
+                if !apart {
+                    return Err(EvalError::invalid("a copy overlaps itself"));
+                }
+                let data = self.memory.read(from, 0, bytes)?.to_vec();
+                self.memory.write(to, 0, bytes)?.copy_from_slice(&data);
+            }
+            Step::Bind { symbol, from, dtype, element } => {
+                if dtype.is_float() {
+                    return Err(EvalError::invalid("a symbol is bound to a float"));
+                }
+                let place = self.place(*from)?;
+                let offset = usize::try_from(*element).ok().and_then(|it| it.checked_mul(dtype.size()));
+                let offset = offset.ok_or_else(EvalError::too_large)?;
+                let value = scalar::read_int(self.memory.read(place, offset, dtype.size())?, *dtype);
+                self.env.set(*symbol, value);
+            }
+            Step::Let { symbol, value } => {
+                let value = self.dim(*value)?;
+                self.env.set(*symbol, value);
+            }
+            Step::Check(check) => {
+                check_constraint(&plan.shapes, &self.env, &check.constraint, &check.message)?;
+            }
+            Step::If { cond, then_steps, else_steps } => {
+                let taken = self.truth(*cond)?;
+                self.steps(if taken { then_steps } else { else_steps })?;
+            }
+            Step::While { cond_steps, cond, body } => {
+                for round in 0.. {
+                    self.steps(cond_steps)?;
+                    if !self.truth(*cond)? {
+                        break;
+                    }
+                    if round == MAX_ITERATIONS {
+                        return Err(EvalError::out_of_range("a loop does not end"));
+                    }
+                    self.steps(body)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn truth(&mut self, cond: BufferRef) -> EvalResult<bool> {
+        let place = self.place(cond)?;
+        Ok(scalar::read_int(self.memory.read(place, 0, 1)?, DType::Bool) != 0)
+    }
+}
+
+fn missing(what: &str) -> EvalError {
+    EvalError::invalid(format!("there is no such {what}, or not yet"))
+}
+
+fn wrong_input(wanted: &PlanInput, found: &TensorData) -> EvalError {
+    EvalError::invalid(format!(
+        "input `{}` is {}{:?}, which does not fit its type",
+        wanted.name,
+        found.dtype(),
+        found.dims()
+    ))
+}
+
+#[cfg(test)]
+mod tests;

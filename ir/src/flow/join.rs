@@ -1,0 +1,107 @@
+//! The join of two types: what both branches of an `If` return.
+
+use crate::diag::Diagnostic;
+use crate::shape::{Dim, ShapeCx, Sym};
+use crate::text::type_text;
+use crate::types::{ShapeInfo, TensorType, Type};
+
+/// What a join does with elements that differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinElements {
+    /// Fresh symbols stand for those that are sizes on both sides; otherwise they are forgotten.
+    Fresh,
+    /// They are forgotten: what changes from iteration to iteration is no symbol.
+    Forget,
+}
+
+/// How two types are joined.
+pub struct Join<'a> {
+    /// Where dimensions live.
+    pub shapes: &'a mut ShapeCx,
+    /// Whether a symbol means the same outside; an expression over others is replaced even when both sides agree.
+    pub bound: &'a dyn Fn(Sym) -> bool,
+    /// Base name of fresh symbols.
+    pub hint: &'a str,
+    /// What to do with elements that differ.
+    pub elements: JoinElements,
+}
+
+impl Join<'_> {
+    /// The most precise type that both imply, with fresh symbols for dimensions that differ.
+    ///
+    /// Tensors of different rank join to an unknown shape. Types of different kind or element type have no join.
+    pub fn types(&mut self, a: &Type, b: &Type) -> Result<Type, Diagnostic> {
+        match (a, b) {
+            (Type::Tensor(x), Type::Tensor(y)) if x.dtype == y.dtype => {
+                let shape = self.shape(&x.shape, &y.shape);
+                let elements = match (&x.elements, &y.elements) {
+                    (Some(p), Some(q)) if p.len() == q.len() && shape.known().is_some() => {
+                        p.iter().zip(q).map(|(p, q)| self.element(*p, *q)).collect()
+                    }
+                    _ => None,
+                };
+                // Elements are tracked for constant shapes only.
+                let constant =
+                    shape.known().is_some_and(|it| it.iter().all(|d| self.shapes.as_int(*d).is_some()));
+                Ok(Type::Tensor(TensorType {
+                    dtype: x.dtype,
+                    shape,
+                    elements: elements.filter(|_| constant),
+                }))
+            }
+            (Type::Shape(x), Type::Shape(y)) => Ok(Type::Shape(self.shape(x, y))),
+            (Type::Scalar(x, p), Type::Scalar(y, q)) if x == y => Ok(Type::Scalar(
+                *x,
+                match (p, q) {
+                    (Some(p), Some(q)) => self.element(*p, *q),
+                    _ => None,
+                },
+            )),
+            (Type::Tuple(x), Type::Tuple(y)) if x.len() == y.len() => {
+                Ok(Type::Tuple(x.iter().zip(y).map(|(x, y)| self.types(x, y)).collect::<Result<_, _>>()?))
+            }
+            (Type::Sequence(x), Type::Sequence(y)) => Ok(Type::Sequence(Box::new(self.types(x, y)?))),
+            (Type::Optional(x), Type::Optional(y)) => Ok(Type::Optional(Box::new(self.types(x, y)?))),
+            _ if a == b => Ok(a.clone()),
+            _ => {
+                let (a, b) = (type_text(self.shapes, a), type_text(self.shapes, b));
+                Err(Diagnostic::error("B010", format!("`{a}` and `{b}` have no common type")))
+            }
+        }
+    }
+
+    fn known_outside(&self, dim: Dim) -> bool {
+        self.shapes.free_symbols(dim).iter().all(|it| (self.bound)(*it))
+    }
+
+    fn shape(&mut self, a: &ShapeInfo, b: &ShapeInfo) -> ShapeInfo {
+        match (a, b) {
+            (ShapeInfo::Known(x), ShapeInfo::Known(y)) if x.len() == y.len() => {
+                ShapeInfo::Known(x.iter().zip(y).map(|(x, y)| self.dim(*x, *y)).collect())
+            }
+            _ => match (a.rank(), b.rank()) {
+                (Some(x), Some(y)) if x == y => u8::try_from(x).map_or(ShapeInfo::Unknown, ShapeInfo::Rank),
+                _ => ShapeInfo::Unknown,
+            },
+        }
+    }
+
+    fn dim(&mut self, a: Dim, b: Dim) -> Dim {
+        if (a == b || self.shapes.prove_eq(a, b).is_always()) && self.known_outside(a) {
+            return a;
+        }
+        if a == b && self.shapes.as_sym(a).is_some() {
+            // Bound on both sides under one name: the join binds it again.
+            return a;
+        }
+        self.shapes.fresh(self.hint)
+    }
+
+    fn element(&mut self, a: Dim, b: Dim) -> Option<Dim> {
+        if (a == b || self.shapes.prove_eq(a, b).is_always()) && self.known_outside(a) {
+            return Some(a);
+        }
+        let size = |dim| self.shapes.bounds(dim).lo.is_some_and(|lo| lo >= 0);
+        (self.elements == JoinElements::Fresh && size(a) && size(b)).then(|| self.shapes.fresh(self.hint))
+    }
+}

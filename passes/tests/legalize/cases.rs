@@ -1,0 +1,318 @@
+//! The cases, a list for each family.
+
+/// All lines that are cases.
+pub(crate) fn all() -> impl Iterator<Item = &'static str> {
+    [ELEMENTWISE, REDUCE, CONTRACTION, POOL, NORMALIZE, RESIZE, RNN, MOVEMENT, INDEX]
+        .into_iter()
+        .flat_map(str::lines)
+        .map(str::trim)
+}
+
+pub(crate) const ELEMENTWISE: &str = "
+    abs(f32[2, 3])
+    abs(i32[4] (-5, 5))
+    neg(f32[0, 3])
+    neg(i64[2] = [3, -4])
+    sign(f32[7])
+    sign(i64[3] (-2, 2))
+    exp(f32[2, 3])
+    exp(f16[5])
+    log(f32[9])
+    sqrt(f32[9])
+    reciprocal(f32[4])
+    sin(f32[4])
+    cos(f32[4])
+    tan(f32[4])
+    asin(f32[4])
+    acos(f32[4])
+    atan(f32[4])
+    sinh(f32[4])
+    cosh(f32[4])
+    asinh(f32[4])
+    acosh(f32[9])
+    atanh(f32[9])
+    tanh(f32[])
+    sigmoid(bf16[3, 2])
+    erf(f64[4])
+    floor(f32[9])
+    ceil(f32[9])
+    round(f32[9])
+    round(f64[7] (-3, 3))
+    relu(f32[9])
+    relu(i32[4] (-5, 5))
+    not(bool[5])
+    not(bool[2] = [0, 1])
+    bit_not(i32[4] (-5, 5))
+    bit_not(u8[4])
+    is_nan(f32[3])
+    is_inf(f32[3])
+    cast(f32[5]) {to = i32}
+    cast(i64[3] = [0, 5, -7]) {to = i32}
+    cast(i64[3] (-2, 2)) {to = bool}
+    cast(bool[4]) {to = f32}
+    cast(f32[3]) {to = f16}
+    cast(i64[2] = [0, 4]) {to = bool}
+    add(f32[2, 3], f32[2, 3])
+    add(f32[2, 1, 3], f32[4, 1])
+    add(f32[0, 3], f32[3])
+    add(f32[], f32[2])
+    add(i64[2] = [1, 2], i64[1] = [5])
+    sub(f32[2, 3], f32[3])
+    sub(u8[3], u8[3])
+    mul(f16[2, 3], f16[1, 3])
+    mul(i64[2] = [3, 4], i64[2] = [2, -1])
+    div(f32[2, 3], f32[3])
+    div(i32[8] (-9, 9), i32[8] (-3, 3))
+    div(i64[4] = [7, -7, 7, 7], i64[4] = [2, 2, -2, 0])
+    mod(i32[8] (-9, 9), i32[8] (-3, 3))
+    mod(i64[4] = [7, -7, 7, -7], i64[4] = [3, 3, -3, 0])
+    mod(i32[8] (-9, 9), i32[8] (-3, 3)) {fmod = true}
+    mod(f32[8], f32[8]) {fmod = true}
+    mod(f32[8], f32[8])
+    pow(f32[4], f32[4] (0, 4))
+    pow(i64[2] = [3, 4], i64[] = [2])
+    max(f32[5], f32[5])
+    max(i64[2] = [3, 4], i64[2] = [4, 3])
+    min(f32[2, 2], f32[1])
+    min(i64[2] = [3, 4], i64[2] = [4, 3])
+    and(bool[4], bool[4])
+    and(i32[4], i32[4])
+    and(bool[2] = [1, 0], bool[2] = [1, 1])
+    or(bool[4], bool[4])
+    xor(bool[4], bool[4])
+    xor(u8[4], u8[4])
+    shift_left(u32[3], u32[3])
+    shift_right(i32[3] (-100, 100), i32[3] (0, 5))
+    equal(i64[6] (0, 2), i64[6] (0, 2))
+    equal(bool[4], bool[4])
+    equal(i64[2] = [3, -1], i64[1] = [-1])
+    less(f32[3, 1], f32[4])
+    less_equal(i32[5], i32[5])
+    greater(i64[2] = [3, 4], i64[2] = [4, 3])
+    greater(f32[5], f32[5])
+    greater_equal(f32[5], f32[])
+    where(bool[4], f32[4], f32[1])
+    where(bool[3, 1], i64[4], i64[3, 4])
+    where(bool[2] = [1, 0], i64[2] = [7, 8], i64[1] = [9])
+";
+
+pub(crate) const REDUCE: &str = "
+    reduce_sum(f32[2, 3, 4]) {axes = [1]}
+    reduce_sum(f32[2, 3, 4]) {axes = [0, 2], keepdims = true}
+    reduce_sum(f32[2, 0]) {axes = [1]}
+    reduce_sum(f16[40]) {axes = [0]}
+    reduce_sum(i64[3] = [2, 3, 4]) {axes = [0], keepdims = true}
+    reduce_sum(f32[2, 3]) {axes = []}
+    reduce_prod(f32[2, 3]) {axes = [1]}
+    reduce_prod(i64[2] = [3, 4]) {axes = [0]}
+    reduce_max(f32[2, 3]) {axes = [0]}
+    reduce_max(i32[2, 3] (-4, 4)) {axes = [1], keepdims = true}
+    reduce_max(bool[4]) {axes = [0]}
+    reduce_max(i64[2] = [3, 4]) {axes = [0]}
+    reduce_min(f32[2, 3]) {axes = [0, 1]}
+    reduce_min(u8[5]) {axes = [0]}
+    reduce_mean(f32[2, 3, 4]) {axes = [1, 2], keepdims = true}
+    reduce_mean(f16[30]) {axes = [0]}
+    reduce_mean(i32[4] (-9, 9)) {axes = [0]}
+    reduce_mean(f32[0, 3]) {axes = [0]}
+    arg_max(f32[3, 5]) {axis = 1}
+    arg_max(i32[3, 9] (0, 3)) {axis = 1, select_last = true}
+    arg_max(i32[3, 9] (0, 3)) {axis = 1, keepdims = true}
+    arg_min(i32[9, 2] (0, 3)) {axis = 0}
+    arg_min(f32[4]) {axis = 0, select_last = true}
+    cum_sum(f32[2, 5]) {axis = 1}
+    cum_sum(f32[4, 2]) {axis = 0, exclusive = true}
+    cum_sum(i32[5]) {axis = 0, reverse = true}
+    cum_sum(f16[5]) {axis = 0, reverse = true, exclusive = true}
+    cum_sum(i64[3] = [3, 4, 5]) {axis = 0}
+    cum_sum(f32[0]) {axis = 0}
+";
+
+pub(crate) const CONTRACTION: &str = "
+    matmul(f32[3, 4], f32[4, 5])
+    matmul(f32[4], f32[4, 5])
+    matmul(f32[3, 4], f32[4])
+    matmul(f32[4], f32[4])
+    matmul(f32[2, 1, 3, 4], f32[5, 4, 2])
+    matmul(f32[2, 3, 4], f32[4])
+    matmul(f32[3, 0], f32[0, 5])
+    matmul(f32[0, 4], f32[4, 5])
+    matmul(f16[3, 16], f16[16, 2])
+    matmul(i32[3, 4], i32[4, 2])
+    conv(f32[2, 3, 7], f32[4, 3, 3])
+    conv(f32[1, 3, 7, 6], f32[4, 3, 3, 2], f32[4]) {pads = [1, 0, 2, 1], strides = [2, 1]}
+    conv(f32[1, 4, 7, 6], f32[6, 2, 3, 3], f32[6]) {pads = [1, 1, 1, 1], group = 2}
+    conv(f32[1, 4, 7, 6], f32[4, 1, 3, 3]) {pads = [1, 1, 1, 1], group = 4, dilations = [2, 1]}
+    conv(f32[2, 4, 7], f32[8, 1, 3]) {group = 4, dilations = [2]}
+    conv(f32[1, 2, 3, 4, 3], f32[2, 2, 2, 2, 2])
+    conv(f32[1, 5, 4, 4], f32[3, 5, 1, 1], f32[3])
+    conv(f16[1, 5, 4], f16[3, 5, 2], f16[3])
+    conv(f32[0, 3, 7], f32[4, 3, 3])
+    conv(f32[1, 3, 2], f32[4, 3, 3])
+    conv(f32[1, 3, 9], f32[4, 3, 3]) {pads = [-1, -1]}
+    conv_transpose(f32[1, 3, 4], f32[3, 2, 3])
+    conv_transpose(f32[1, 3, 4, 5], f32[3, 2, 2, 2], f32[2]) {strides = [2, 2]}
+    conv_transpose(f32[1, 3, 4, 5], f32[3, 2, 3, 3], f32[2]) {strides = [2, 2], pads = [1, 1, 1, 1], output_padding = [1, 0]}
+    conv_transpose(f32[1, 4, 3], f32[4, 3, 4]) {strides = [2], group = 2, dilations = [2]}
+    conv_transpose(f32[2, 4, 3], f32[4, 1, 4]) {strides = [3], group = 4}
+    conv_transpose(f32[2, 2, 3, 3], f32[2, 3, 3, 2]) {strides = [3, 1], pads = [0, 1, 0, 0]}
+    conv_transpose(f16[1, 2, 3], f16[2, 3, 2]) {strides = [2]}
+";
+
+pub(crate) const POOL: &str = "
+    max_pool(f32[1, 2, 7]) {kernel = [3]}
+    max_pool(f32[1, 2, 7, 6]) {kernel = [3, 2], strides = [2, 2], pads = [1, 1, 1, 0]}
+    max_pool(f32[1, 2, 7, 6]) {kernel = [2, 2], strides = [2, 4], ceil_mode = true}
+    max_pool(f32[1, 1, 9]) {kernel = [2], dilations = [3]}
+    max_pool(i8[1, 2, 7] (-9, 0)) {kernel = [3], pads = [1, 1]}
+    max_pool(u8[1, 2, 7]) {kernel = [3], pads = [1, 1]}
+    max_pool(f32[0, 2, 7]) {kernel = [3]}
+    avg_pool(f32[1, 2, 7]) {kernel = [3]}
+    avg_pool(f32[1, 2, 7, 6]) {kernel = [3, 2], strides = [2, 2], pads = [1, 1, 1, 0]}
+    avg_pool(f32[1, 2, 7, 6]) {kernel = [3, 2], strides = [2, 2], pads = [1, 1, 1, 0], count_include_pad = true}
+    avg_pool(f32[1, 2, 7, 6]) {kernel = [3, 4], strides = [2, 3], ceil_mode = true}
+    avg_pool(f32[1, 2, 7, 6]) {kernel = [3, 4], strides = [2, 3], pads = [1, 1, 1, 1], ceil_mode = true, count_include_pad = true}
+    avg_pool(f32[1, 2, 9]) {kernel = [3], dilations = [2], pads = [2, 1]}
+    avg_pool(f16[1, 2, 7]) {kernel = [3]}
+";
+
+pub(crate) const NORMALIZE: &str = "
+    softmax(f32[2, 5]) {axis = 1}
+    softmax(f32[2, 5, 3]) {axis = 1}
+    softmax(f16[2, 5]) {axis = 1}
+    softmax(f32[1]) {axis = 0}
+    softmax(f32[2, 0]) {axis = 1}
+    log_softmax(f32[4, 3]) {axis = 0}
+    log_softmax(f32[2, 5]) {axis = 1}
+    layer_norm(f32[2, 5], f32[5], f32[5]) {axis = 1, epsilon = 1e-3}
+    layer_norm(f32[2, 3, 5], f32[3, 5]) {axis = 1}
+    layer_norm(f16[2, 6], f16[6]) {axis = 1}
+    layer_norm(f32[0, 6], f32[6]) {axis = 1}
+    batch_norm(f32[2, 3, 4], f32[3], f32[3], f32[3], f32[3] (1, 4)) {epsilon = 1e-5}
+    batch_norm(f32[2, 3], f32[3], f32[3], f32[3], f32[3] (1, 4))
+    batch_norm(f16[2, 3, 2, 2], f16[3], f16[3], f16[3], f16[3] (1, 4))
+";
+
+pub(crate) const RESIZE: &str = "
+    resize(f32[1, 2, 4, 5], i64[4] = [1, 2, 8, 10])
+    resize(f32[1, 2, 4, 5], i64[4] = [1, 2, 8, 15]) {coordinates = \"asymmetric\", nearest = \"floor\", scales = [1.0, 1.0, 2.0, 3.0]}
+    resize(f32[1, 2, 4, 5], i64[4] = [1, 2, 7, 3])
+    resize(f32[4, 5], i64[2] = [7, 3]) {nearest = \"round_prefer_ceil\"}
+    resize(f32[4, 5], i64[2] = [9, 3]) {nearest = \"ceil\", coordinates = \"asymmetric\"}
+    resize(f32[4, 5], i64[2] = [7, 1]) {nearest = \"floor\", coordinates = \"align_corners\"}
+    resize(i32[4, 5], i64[2] = [2, 9]) {coordinates = \"pytorch_half_pixel\"}
+    resize(f32[4], i64[1] = [6]) {scales = [1.6]}
+    resize(f32[4, 4], i64[2] = [4, 4])
+    resize(f32[1, 2, 4, 5], i64[4] = [1, 2, 8, 10]) {mode = \"linear\"}
+    resize(f32[1, 2, 4, 5], i64[4] = [1, 2, 3, 7]) {mode = \"linear\", coordinates = \"align_corners\"}
+    resize(f32[1, 2, 4, 5], i64[4] = [1, 2, 3, 1]) {mode = \"linear\", coordinates = \"align_corners\"}
+    resize(f32[4, 5], i64[2] = [3, 1]) {mode = \"linear\", coordinates = \"pytorch_half_pixel\"}
+    resize(f32[4, 5], i64[2] = [9, 7]) {mode = \"linear\", coordinates = \"asymmetric\"}
+    resize(f32[3, 4, 5], i64[3] = [4, 6, 7]) {mode = \"linear\"}
+    resize(f16[4], i64[1] = [9]) {mode = \"linear\"}
+    resize(f32[4], i64[1] = [9]) {mode = \"linear\", coordinates = \"half_pixel_symmetric\", scales = [2.3]}
+    resize(f32[4, 5], i64[2] = [9, 7]) {mode = \"cubic\"}
+    resize(f32[4, 5], i64[2] = [3, 12]) {mode = \"cubic\", exclude_outside = true, cubic_a = -0.5}
+    resize(f32[4, 5], i64[2] = [8, 5]) {mode = \"cubic\", coordinates = \"align_corners\"}
+";
+
+pub(crate) const RNN: &str = "
+    lstm(f32[4, 2, 3], f32[1, 20, 3], f32[1, 20, 5], f32[1, 40], f32[1, 2, 5], f32[1, 2, 5])
+    lstm(f32[4, 2, 3], f32[1, 20, 3], f32[1, 20, 5], f32[1, 40], f32[1, 2, 5], f32[1, 2, 5]) {direction = \"reverse\"}
+    lstm(f32[4, 2, 3], f32[2, 20, 3], f32[2, 20, 5], f32[2, 40], f32[2, 2, 5], f32[2, 2, 5]) {direction = \"bidirectional\"}
+    lstm(f32[0, 2, 3], f32[1, 20, 3], f32[1, 20, 5], f32[1, 40], f32[1, 2, 5], f32[1, 2, 5])
+    lstm(f32[1, 1, 1], f32[1, 4, 1], f32[1, 4, 1], f32[1, 8], f32[1, 1, 1], f32[1, 1, 1])
+    gru(f32[4, 2, 3], f32[1, 15, 3], f32[1, 15, 5], f32[1, 30], f32[1, 2, 5])
+    gru(f32[4, 2, 3], f32[1, 15, 3], f32[1, 15, 5], f32[1, 30], f32[1, 2, 5]) {linear_before_reset = true}
+    gru(f32[4, 2, 3], f32[2, 15, 3], f32[2, 15, 5], f32[2, 30], f32[2, 2, 5]) {direction = \"bidirectional\"}
+    gru(f32[4, 2, 3], f32[1, 15, 3], f32[1, 15, 5], f32[1, 30], f32[1, 2, 5]) {direction = \"reverse\", linear_before_reset = true}
+";
+
+pub(crate) const MOVEMENT: &str = "
+    reshape(f32[2, 6], i64[2] = [3, 4])
+    reshape(f32[2, 6], i64[3] = [0, -1, 3])
+    reshape(f32[2, 6], i64[1] = [-1])
+    reshape(f32[0, 3], i64[2] = [3, 0]) {allow_zero = true}
+    reshape(i64[2] = [5, 6], i64[2] = [1, 2])
+    squeeze(f32[1, 3, 1]) {axes = [0, 2]}
+    squeeze(i64[1] = [7]) {axes = [0]}
+    unsqueeze(f32[3]) {axes = [0, 2]}
+    unsqueeze(i64[] = [7]) {axes = [0]}
+    transpose(f32[2, 3, 4]) {perm = [2, 0, 1]}
+    transpose(f32[1, 3, 1, 4]) {perm = [1, 0, 3, 2]}
+    transpose(f32[2, 0]) {perm = [1, 0]}
+    transpose(i64[1, 2] = [5, 6]) {perm = [1, 0]}
+    expand(f32[3, 1], i64[2] = [3, 4])
+    expand(f32[3, 1], i64[3] = [2, 1, 4])
+    expand(f32[1], i64[1] = [0])
+    expand(i64[1] = [4], i64[1] = [3])
+    tile(f32[2, 3], i64[2] = [2, 1])
+    tile(f32[2, 3], i64[2] = [1, 0])
+    tile(i64[2] = [5, 6], i64[1] = [2])
+    concat(f32[2, 3], f32[2, 1], f32[2, 0]) {axis = 1}
+    concat(f32[0], f32[0]) {axis = 0}
+    concat(f32[3]) {axis = 0}
+    concat(i64[2] = [3, 4], i64[1] = [-1]) {axis = 0}
+    slice(f32[5, 6], i64[1] = [1], i64[1] = [4], i64[1] = [1]) {axes = [1]}
+    slice(f32[5, 6], i64[2] = [-3, 0], i64[2] = [9223372036854775807, 6], i64[2] = [1, 2]) {axes = [0, 1]}
+    slice(f32[5, 6], i64[1] = [-1], i64[1] = [-9223372036854775807], i64[1] = [-2]) {axes = [1]}
+    slice(f32[5, 6], i64[1] = [4], i64[1] = [0], i64[1] = [-1]) {axes = [0]}
+    slice(f32[5, 6], i64[1] = [4], i64[1] = [2], i64[1] = [1]) {axes = [0]}
+    slice(f32[5, 6], i64[1] = [0], i64[1] = [5], i64[1] = [1]) {axes = [1]}
+    slice(f32[5, 6], i64[1] = [5], i64[1] = [6], i64[1] = [1]) {axes = [1]}
+    slice(f32[5, 6], i64[1] = [-20], i64[1] = [20], i64[1] = [3]) {axes = [1]}
+    slice(f32[5], i64[1] = [-20], i64[1] = [-30], i64[1] = [-1]) {axes = [0]}
+    slice(f32[0], i64[1] = [0], i64[1] = [2], i64[1] = [1]) {axes = [0]}
+    slice(i64[4] = [5, 6, 7, 8], i64[1] = [1], i64[1] = [-1], i64[1] = [1]) {axes = [0]}
+    slice(i64[4] = [5, 6, 7, 8], i64[1] = [-1], i64[1] = [-5], i64[1] = [-3]) {axes = [0]}
+    pad(f32[2, 3], i64[4] = [1, 0, 2, 1])
+    pad(f32[2, 3], i64[4] = [1, 0, 2, 1], f32[])
+    pad(i32[2, 3], i64[4] = [0, 1, 0, 1], i32[] = [7])
+    pad(f32[4, 3], i64[4] = [-1, 0, -1, 2])
+    pad(f32[4, 3], i64[4] = [3, 0, 2, 2]) {mode = \"reflect\"}
+    pad(f32[4, 3], i64[4] = [5, 0, 2, 2]) {mode = \"edge\"}
+    pad(f32[0, 3], i64[4] = [1, 0, 1, 0])
+    shape_of(f32[2, 3])
+    shape_of(f32[2, 3, 4]) {start = 1, end = 2}
+    shape_of(f32[])
+    size(f32[2, 3])
+";
+
+pub(crate) const INDEX: &str = "
+    gather(f32[4, 3], i64[2] (-4, 4)) {axis = 0}
+    gather(f32[4, 3], i32[2, 2] (-3, 3)) {axis = 1}
+    gather(f32[4, 3], i64[] = [-1]) {axis = 0}
+    gather(f32[4, 3], i64[] ? [2]) {axis = 1}
+    gather(f32[4, 3], i64[0]) {axis = 0}
+    gather(i64[3] = [4, 5, 6], i64[] = [-1]) {axis = 0}
+    gather(i64[3] = [4, 5, 6], i64[2] = [2, 0]) {axis = 0}
+    gather(f32[4], u8[3] (0, 4)) {axis = 0}
+    gather_elements(f32[4, 3], i64[2, 3] (-4, 4)) {axis = 0}
+    gather_elements(f32[4, 3], i32[4, 5] (-3, 3)) {axis = 1}
+    gather_nd(f32[4, 3, 2], i64[5, 2] (-2, 3))
+    gather_nd(f32[4, 3], i64[4, 2, 1] (-3, 3)) {batch_dims = 1}
+    gather_nd(f32[4, 3], i64[2] ? [3, -1])
+    scatter_nd(f32[4, 3], i64[2, 1] (-4, 4), f32[2, 3])
+    scatter_nd(f32[4, 3], i64[5, 2] (-3, 3), f32[5]) {reduction = \"add\"}
+    scatter_nd(f32[4], i64[6, 1] (0, 4), f32[6]) {reduction = \"max\"}
+    scatter_nd(f32[4], i64[6, 1] (0, 4), f32[6]) {reduction = \"min\"}
+    scatter_nd(f32[4], i64[6, 1] (0, 4), f32[6]) {reduction = \"mul\"}
+    scatter_nd(f32[4], i64[2, 3, 1] (0, 4), f32[2, 3])
+    scatter_nd(f32[4], i64[0, 1], f32[0])
+    scatter_elements(f32[4, 3], i64[2, 3] (-4, 4), f32[2, 3]) {axis = 0}
+    scatter_elements(f32[4, 3], i64[4, 5] (-3, 3), f32[4, 5]) {axis = 1, reduction = \"add\"}
+    one_hot(i64[3] (-4, 6), i64[] = [4], f32[2]) {axis = 1}
+    one_hot(i32[2, 3] (0, 4), i64[1] = [4], i64[2]) {axis = 0}
+    range(i64[] = [2], i64[] = [9], i64[] = [3])
+    range(i64[] = [9], i64[] = [2], i64[] = [-2])
+    range(i64[] = [5], i64[] = [2], i64[] = [1])
+    range(i32[] = [0], i32[] = [100], i32[] = [1])
+    full(i64[2] = [2, 3], f32[])
+    full(i64[1] = [3], i64[1] = [7])
+    full(i64[0] = [], f32[1])
+    full(i64[1] = [0], f32[])
+    trilu(f32[3, 4]) {upper = true}
+    trilu(f32[2, 3, 4], i64[] = [-1])
+    trilu(f32[4, 3], i64[] ? [1]) {upper = true}
+    trilu(i64[2, 2] = [3, 4, 5, 6], i64[] = [0])
+";

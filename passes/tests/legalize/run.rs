@@ -1,0 +1,234 @@
+//! Runs a case: infer, legalise, evaluate the kernel, evaluate the operator, compare.
+
+use indexmap::IndexSet;
+use orogen_ir::ops::{InferCx, OpRegistry};
+use orogen_ir::shape::{Dim, Env, ShapeCx};
+use orogen_ir::text::{Cursor, parse_attrs, parse_dtype, parse_int, parse_static_dims};
+use orogen_ir::types::{Attrs, DType, TensorData, TensorType, Type};
+use orogen_passes::rules::legalize::{LegalizeTable, Lowering};
+use orogen_reference::{eval_named, eval_program};
+
+/// How much of a case inference sees as numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Mode {
+    Constant,
+    SymbolicDims,
+    SymbolicElements,
+}
+
+struct Operand {
+    data: TensorData,
+    known: bool,
+}
+
+/// Runs every line and describes what fails.
+pub(crate) fn run_all(cases: &str) -> Vec<String> {
+    let ops = OpRegistry::standard();
+    let table = LegalizeTable::standard(&ops);
+    let mut failures = Vec::new();
+    for line in cases.lines().map(str::trim).filter(|it| !it.is_empty() && !it.starts_with("//")) {
+        for mode in [Mode::Constant, Mode::SymbolicDims, Mode::SymbolicElements] {
+            if let Err(message) = run(&ops, &table, line, mode) {
+                failures.push(format!("{line}\n    {mode:?}: {message}"));
+            }
+        }
+    }
+    failures
+}
+
+struct Random(u64);
+
+impl Random {
+    /// Uniform from 0 to 1.
+    fn unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    fn tensor(&mut self, dtype: DType, dims: &[u64], range: Option<(i64, i64)>) -> TensorData {
+        let n: u64 = dims.iter().product();
+        let values: Vec<f64> = (0..n)
+            .map(|_| match (range, dtype) {
+                (Some((low, high)), _) => (low as f64 + self.unit() * (high - low) as f64).floor(),
+                (None, DType::Bool) => (self.unit() * 2.0).floor(),
+                (None, _) if dtype.is_float() => self.unit() * 4.0 - 2.0,
+                (None, _) => (self.unit() * 9.0).floor(),
+            })
+            .collect();
+        TensorData::from_f64(dtype, dims, values)
+    }
+}
+
+/// `name(operands) {attributes}`.
+fn parse(line: &str) -> Result<(String, Vec<Operand>, Attrs), String> {
+    let mut cursor = Cursor::new(line);
+    let mut random = Random(line.bytes().fold(7, |n, b| n * 31 % 1_000_003 + u64::from(b)));
+    let name = cursor.expect_ident("an operator").map_err(|it| it.to_string())?;
+    cursor.expect_punct("(").map_err(|it| it.to_string())?;
+    let operands = cursor.list(")", |cursor| {
+        let dtype = parse_dtype(cursor)?;
+        let dims = parse_static_dims(cursor)?;
+        if cursor.eat_punct("(") {
+            let low = parse_int(cursor)?;
+            cursor.expect_punct(",")?;
+            let high = parse_int(cursor)?;
+            cursor.expect_punct(")")?;
+            return Ok(Operand { data: random.tensor(dtype, &dims, Some((low, high))), known: false });
+        }
+        let known = cursor.eat_punct("=");
+        if known || cursor.eat_punct("?") {
+            cursor.expect_punct("[")?;
+            let values = cursor.list("]", parse_int)?;
+            let data = TensorData::from_f64(dtype, &dims, values.into_iter().map(|it| it as f64));
+            // Bounds at the ends of the range are not representable as floats.
+            return Ok(Operand { data, known });
+        }
+        Ok(Operand { data: random.tensor(dtype, &dims, None), known: false })
+    });
+    let operands = operands.map_err(|it| it.to_string())?;
+    let attrs = parse_attrs(&mut cursor).map_err(|it| it.to_string())?;
+    if !cursor.at_end() {
+        return Err("text after the case".into());
+    }
+    Ok((name, operands, attrs))
+}
+
+/// Symbols for numbers of a case: equal numbers share a symbol, 1 stays a constant.
+struct Symbols {
+    shapes: ShapeCx,
+    env: Env,
+    used: IndexSet<i64>,
+}
+
+impl Symbols {
+    fn dim(&mut self, value: i64, symbolic: bool) -> Dim {
+        if !symbolic || value == 1 || value < 0 {
+            return self.shapes.int(value);
+        }
+        let sym = self.shapes.symbol(&format!("d{value}"));
+        self.env.set(sym, value);
+        self.used.insert(value);
+        self.shapes.sym_dim(sym)
+    }
+
+    /// The type of an operand; `fixed` of its last dimensions stay constants.
+    fn ty(&mut self, operand: &Operand, mode: Mode, fixed: usize) -> Type {
+        let symbolic = mode != Mode::Constant && !operand.known;
+        let extents = operand.data.dims();
+        let dims: Vec<Dim> = extents
+            .iter()
+            .enumerate()
+            .map(|(i, it)| self.dim(*it as i64, symbolic && i + fixed < extents.len()))
+            .collect();
+        let ty = TensorType::new(operand.data.dtype(), dims);
+        if !operand.known {
+            return Type::Tensor(ty);
+        }
+        let elements: Vec<Dim> = operand
+            .data
+            .to_i64()
+            .into_iter()
+            .map(|it| {
+                let symbolic = mode == Mode::SymbolicElements && self.used.contains(&it);
+                self.dim(it, symbolic)
+            })
+            .collect();
+        Type::Tensor(ty.with_elements(elements))
+    }
+
+    fn eval(&self, dim: Dim) -> Result<i64, String> {
+        self.shapes.eval(dim, &self.env).ok_or_else(|| format!("{} has no value", self.shapes.display(dim)))
+    }
+}
+
+fn run(ops: &OpRegistry, table: &LegalizeTable, line: &str, mode: Mode) -> Result<(), String> {
+    let (name, operands, attrs) = parse(line)?;
+    let op = ops.find(&name).ok_or("no such operator")?;
+    let data: Vec<TensorData> = operands.iter().map(|it| it.data.clone()).collect();
+    let expected = eval_named(&name, &attrs, &data).map_err(|it| format!("reference: {it}"))?;
+
+    let mut symbols = Symbols { shapes: ShapeCx::new(), env: Env::new(), used: IndexSet::new() };
+    let unknown_first = operands.iter().enumerate().filter(|(_, it)| !it.known);
+    let known_last = operands.iter().enumerate().filter(|(_, it)| it.known);
+    let order: Vec<_> = unknown_first.chain(known_last).collect();
+    let mut args = vec![Type::Object; operands.len()];
+    for (i, operand) in order {
+        // How many coordinates an index has decides the rank of the result.
+        let fixed = usize::from(name.ends_with("_nd") && i == 1);
+        args[i] = symbols.ty(operand, mode, fixed);
+    }
+    let mut cx = InferCx::new(&mut symbols.shapes, &attrs, &args);
+    let results = ops.infer(op, &mut cx).map_err(|it| format!("inference: {it}"))?;
+    for requirement in cx.requirements {
+        let _ = symbols.shapes.assume(requirement.constraint);
+    }
+    for (ty, expected) in results.iter().zip(&expected) {
+        if !compare_type(&symbols, ty, expected)? {
+            // The shape is not known in this mode; in the others it must be.
+            return match mode {
+                Mode::SymbolicElements => Ok(()),
+                _ => Err("the shape of the result is not inferred".into()),
+            };
+        }
+    }
+    let lowering = table
+        .legalize(ops, &mut symbols.shapes, op, &attrs, &args, &results)
+        .map_err(|it| format!("legalisation: {it}"))?;
+    let found = match lowering {
+        Lowering::View { operand } => {
+            let view = data[operand].reshaped(expected[0].dims().to_vec()).map_err(|it| it.to_string())?;
+            vec![view]
+        }
+        Lowering::Kernel(kernel) => {
+            let sizes = kernel.sizes.iter().map(|it| symbols.eval(*it)).collect::<Result<Vec<_>, _>>()?;
+            let inputs: Vec<_> = kernel.operands.iter().map(|it| data[*it].clone()).collect();
+            eval_program(&kernel.program, &sizes, &inputs).map_err(|it| format!("kernel: {it}"))?
+        }
+    };
+    if found.len() != expected.len() {
+        return Err(format!("{} results, expected {}", found.len(), expected.len()));
+    }
+    found.iter().zip(&expected).try_for_each(|(found, expected)| compare(found, expected))
+}
+
+/// Whether the type is precise; an error when it is wrong.
+fn compare_type(symbols: &Symbols, ty: &Type, data: &TensorData) -> Result<bool, String> {
+    let ty = ty.as_tensor().ok_or("the result is no tensor")?;
+    if ty.dtype != data.dtype() {
+        return Err(format!("inferred {}, got {}", ty.dtype, data.dtype()));
+    }
+    if ty.shape.rank().is_some_and(|it| it != data.dims().len()) {
+        return Err(format!("inferred rank {:?}, got {:?}", ty.shape.rank(), data.dims()));
+    }
+    let Some(dims) = ty.dims() else { return Ok(false) };
+    for (dim, extent) in dims.iter().zip(data.dims()) {
+        if symbols.eval(*dim)? != *extent as i64 {
+            return Err(format!("inferred {}, got {:?}", symbols.shapes.display(*dim), data.dims()));
+        }
+    }
+    for (element, value) in ty.elements.iter().flatten().zip(data.to_i64()) {
+        if symbols.eval(*element)? != value {
+            return Err(format!("inferred element {}, got {value}", symbols.shapes.display(*element)));
+        }
+    }
+    Ok(true)
+}
+
+fn compare(found: &TensorData, expected: &TensorData) -> Result<(), String> {
+    if found.dtype() != expected.dtype() || found.dims() != expected.dims() {
+        return Err(format!("result {}{:?}", found.dtype(), found.dims()));
+    }
+    let tolerance = match found.dtype() {
+        DType::F16 | DType::BF16 => 2e-2,
+        DType::F32 => 2e-5,
+        DType::F64 => 1e-9,
+        _ => 0.0,
+    };
+    for (i, (a, b)) in found.to_f64().into_iter().zip(expected.to_f64()).enumerate() {
+        let close = a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance * (1.0 + b.abs());
+        if !close {
+            return Err(format!("element {i} is {a}, expected {b}"));
+        }
+    }
+    Ok(())
+}
