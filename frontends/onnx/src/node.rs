@@ -15,7 +15,7 @@ use std::ops::Deref;
 pub(crate) type Attributes<'m> = IndexMap<&'m str, &'m AttributeProto>;
 
 /// A node without its surroundings.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Node<'m> {
     proto: &'m NodeProto,
     attributes: Attributes<'m>,
@@ -163,6 +163,11 @@ impl<'a, 'm> NodeCx<'a, 'm> {
         scope: &'a Scope<'a, 'm>,
     ) -> Self {
         NodeCx { node, inputs, sink, importer, scope }
+    }
+
+    /// The node alone, to go on with in a subgraph.
+    pub(crate) fn bare(&self) -> Node<'m> {
+        self.node.clone()
     }
 
     /// Operand `i`.

@@ -1,6 +1,19 @@
 //! Converters, a file per operator family.
 
+mod control;
+mod conv;
+mod einsum;
 mod elementwise;
+mod index;
+mod linalg;
+mod norm;
+mod pool;
+mod quant;
+mod reduce;
+mod resize;
+mod rnn;
+mod shape;
+mod slice;
 
 use crate::node::NodeCx;
 use crate::sink::Value;
@@ -9,6 +22,18 @@ use orogen_ir::diag::Diagnostic;
 
 pub(crate) fn register(table: &mut OpTable) {
     elementwise::register(table);
+    reduce::register(table);
+    linalg::register(table);
+    conv::register(table);
+    pool::register(table);
+    norm::register(table);
+    resize::register(table);
+    rnn::register(table);
+    shape::register(table);
+    slice::register(table);
+    index::register(table);
+    control::register(table);
+    quant::register(table);
 }
 
 /// A converter of one result.
@@ -42,7 +67,7 @@ pub(crate) fn why_missing(name: &str) -> Option<&'static str> {
         | "BlackmanWindow"
         | "CenterCropPad"
         | "Col2Im"
-        | "ConvInteger"
+       
         | "DFT"
         | "DeformConv"
         | "Det"

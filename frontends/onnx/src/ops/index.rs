@@ -1,0 +1,205 @@
+//! Operators that read or write at computed positions, and generators.
+
+use super::single;
+use crate::emit::{Size, attrs, normal_axis};
+use crate::node::{Node, NodeCx, bad, not_supported};
+use crate::sink::Value;
+use crate::table::OpTable;
+use crate::tensor::dtype_of;
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::types::{DType, TensorData};
+
+type Single = Result<Value, Diagnostic>;
+
+pub(super) fn register(table: &mut OpTable) {
+    table.register_checked("", "Constant", .., constant_kind, single(constant));
+    table.register("", "ConstantOfShape", .., single(constant_of_shape));
+    table.register("", "Gather", .., single(|cx| gather(cx, "gather", 0)));
+    table.register("", "GatherElements", .., single(|cx| gather(cx, "gather_elements", 0)));
+    table.register("", "GatherND", .., single(gather_nd));
+    table.register("", "ScatterND", .., single(scatter_nd));
+    table.register("", "ScatterElements", .., single(scatter_elements));
+    table.register("", "Scatter", .., single(scatter_elements));
+    table.register("", "CumSum", .., single(cum_sum));
+    table.register("", "OneHot", .., single(one_hot));
+    table.register("", "Range", .., single(range));
+    table.register("", "Trilu", .., single(trilu));
+    table.register("", "EyeLike", .., single(eye_like));
+}
+
+fn constant_kind(node: &Node<'_>) -> Result<(), String> {
+    const KINDS: [&str; 5] = ["value", "value_float", "value_floats", "value_int", "value_ints"];
+    if let Some(dtype) = node.tensor_type("value") {
+        return dtype_of(dtype).map(|_| ());
+    }
+    if node.has("sparse_value") {
+        return Err("sparse tensors are not supported".into());
+    }
+    if node.has("value_string") || node.has("value_strings") {
+        return Err("text is not supported".into());
+    }
+    match KINDS.iter().any(|it| node.has(it)) {
+        true => Ok(()),
+        false => Err("it has no value".into()),
+    }
+}
+
+fn constant(cx: &mut NodeCx<'_, '_>) -> Single {
+    let data = if let Some(data) = cx.tensor("value")? {
+        data
+    } else if let Some(it) = cx.float("value_float") {
+        TensorData::from_f64(DType::F32, &[], [it])
+    } else if let Some(list) = cx.floats("value_floats") {
+        TensorData::from_f64(DType::F32, &[list.len() as u64], list.iter().map(|it| f64::from(*it)))
+    } else if let Some(it) = cx.int("value_int") {
+        return Ok(cx.int_scalar(it));
+    } else if let Some(list) = cx.ints("value_ints") {
+        return Ok(cx.int_vector(list));
+    } else {
+        return Err(bad("it has no value"));
+    };
+    let name = cx.proto().output.first().map_or("", String::as_str);
+    Ok(cx.sink.constant(name, data))
+}
+
+fn constant_of_shape(cx: &mut NodeCx<'_, '_>) -> Single {
+    let value = match cx.tensor("value")? {
+        Some(data) if data.len() == 1 => data.reshaped(Vec::new()).map_err(|it| bad(it.to_string()))?,
+        Some(data) => return Err(bad(format!("its value has {} elements", data.len()))),
+        None => TensorData::from_f64(DType::F32, &[], [0.0]),
+    };
+    let shape = cx.shape_operand(cx.input(0)?)?;
+    let value = cx.constant(value);
+    cx.full(shape, value)
+}
+
+fn gather(cx: &mut NodeCx<'_, '_>, op: &str, default: i64) -> Single {
+    let (x, indices) = (cx.input(0)?, cx.input(1)?);
+    let axis = cx.axis(x, cx.int("axis").unwrap_or(default))?;
+    cx.emit(op, attrs([("axis", (axis as i64).into())]), &[x, indices])
+}
+
+fn gather_nd(cx: &mut NodeCx<'_, '_>) -> Single {
+    let batch = cx.int("batch_dims").unwrap_or(0);
+    cx.emit("gather_nd", attrs([("batch_dims", batch.into())]), &[cx.input(0)?, cx.input(1)?])
+}
+
+fn scatter_nd(cx: &mut NodeCx<'_, '_>) -> Single {
+    let reduction = cx.text("reduction").unwrap_or("none");
+    let args = [cx.input(0)?, cx.input(1)?, cx.input(2)?];
+    cx.emit("scatter_nd", attrs([("reduction", reduction.into())]), &args)
+}
+
+fn scatter_elements(cx: &mut NodeCx<'_, '_>) -> Single {
+    let args = [cx.input(0)?, cx.input(1)?, cx.input(2)?];
+    let axis = cx.axis(args[0], cx.int("axis").unwrap_or(0))? as i64;
+    let reduction = cx.text("reduction").unwrap_or("none");
+    cx.emit("scatter_elements", attrs([("axis", axis.into()), ("reduction", reduction.into())]), &args)
+}
+
+fn cum_sum(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let axis = match cx.const_input(1, "axis")?.as_deref() {
+        Some([axis]) => cx.axis(x, *axis)? as i64,
+        _ => return Err(bad("operand 1 must be one axis")),
+    };
+    let (exclusive, reverse) = (cx.flag("exclusive"), cx.flag("reverse"));
+    let attrs = attrs([("axis", axis.into()), ("exclusive", exclusive.into()), ("reverse", reverse.into())]);
+    cx.emit("cum_sum", attrs, &[x])
+}
+
+fn one_hot(cx: &mut NodeCx<'_, '_>) -> Single {
+    let indices = cx.as_i64(cx.input(0)?)?;
+    let depth = cx.shape_operand(cx.input(1)?)?;
+    let axis = normal_axis(cx.int("axis").unwrap_or(-1), cx.rank(indices)? + 1)? as i64;
+    cx.emit("one_hot", attrs([("axis", axis.into())]), &[indices, depth, cx.input(2)?])
+}
+
+fn trilu(cx: &mut NodeCx<'_, '_>) -> Single {
+    let upper = cx.int("upper").unwrap_or(1) != 0;
+    let mut args = vec![cx.input(0)?];
+    args.extend(cx.optional(1));
+    cx.emit("trilu", attrs([("upper", upper.into())]), &args)
+}
+
+/// A dimension as an integer of rank 0.
+fn extent(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize) -> Single {
+    let vector = cx.shape_vector(&[Size::Of(x, axis)])?;
+    if let Some([size]) = cx.const_ints(vector).as_deref() {
+        return Ok(cx.int_scalar(*size));
+    }
+    cx.squeeze(vector, &[0])
+}
+
+/// The integers from 0 up to a size of rank 0 whose element is known.
+fn count_up(cx: &mut NodeCx<'_, '_>, size: Value) -> Single {
+    let (zero, one) = (cx.int_scalar(0), cx.int_scalar(1));
+    cx.emit("range", attrs([]), &[zero, size, one])
+}
+
+fn eye_like(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    if cx.rank(x)? != 2 {
+        return Err(bad("its operand must have 2 dimensions"));
+    }
+    let dtype = match cx.int("dtype") {
+        Some(it) => dtype_of(i32::try_from(it).unwrap_or(0)).map_err(not_supported)?,
+        None => cx.dtype(x)?,
+    };
+    let (rows, columns) = (extent(cx, x, 0)?, extent(cx, x, 1)?);
+    let (rows, columns) = (count_up(cx, rows)?, count_up(cx, columns)?);
+    let rows = cx.unsqueeze(rows, &[1])?;
+    let shifted = cx.with_number("add", rows, cx.int("k").unwrap_or(0) as f64)?;
+    let diagonal = cx.binary("equal", shifted, columns)?;
+    cx.cast(diagonal, dtype)
+}
+
+fn range(cx: &mut NodeCx<'_, '_>) -> Single {
+    let mut bounds = Vec::new();
+    for i in 0..3 {
+        let bound = cx.input(i)?;
+        bounds.push(if cx.rank(bound)? == 1 { cx.squeeze(bound, &[0])? } else { bound });
+    }
+    let [start, limit, delta] = bounds[..] else { return Err(bad("it takes three operands")) };
+    let dtype = cx.dtype(start)?;
+    let step = cx.const_ints(delta).and_then(|it| it.first().copied());
+    if step == Some(0) {
+        return Err(bad("its step is 0"));
+    }
+    if dtype.is_int()
+        && step.is_some()
+        && [start, limit].into_iter().all(|it| cx.sink.type_of(it).as_tensor().is_some_and(|it| it.elements.is_some()))
+    {
+        return cx.emit("range", attrs([]), &bounds);
+    }
+    // The length first, as a size; then start + i·delta.
+    let span = cx.binary("sub", limit, start)?;
+    let length = if step == Some(1) && dtype.is_int() {
+        cx.as_i64(span)?
+    } else {
+        let (span, delta) = (cx.cast(span, DType::F64)?, cx.cast(delta, DType::F64)?);
+        let steps = cx.binary("div", span, delta)?;
+        let steps = cx.unary("ceil", steps)?;
+        cx.as_i64(steps)?
+    };
+    let length = match known_length(cx, start, limit, delta) {
+        Some(length) => cx.int_scalar(length),
+        None => {
+            let length = cx.with_number("max", length, 0.0)?;
+            cx.shape_operand(length)?
+        }
+    };
+    let counted = count_up(cx, length)?;
+    let counted = cx.cast(counted, dtype)?;
+    let scaled = if step == Some(1) { counted } else { cx.binary("mul", counted, delta)? };
+    cx.binary("add", scaled, start)
+}
+
+/// The length of a range between constant numbers.
+fn known_length(cx: &NodeCx<'_, '_>, start: Value, limit: Value, delta: Value) -> Option<i64> {
+    let (start, limit, delta) =
+        (cx.const_number(start)?, cx.const_number(limit)?, cx.const_number(delta)?);
+    let steps = ((limit - start) / delta).ceil().max(0.0);
+    (steps < 1e15).then_some(steps as i64)
+}
+

@@ -1,0 +1,36 @@
+//! Matrix products.
+
+use super::{einsum, single};
+use crate::node::{NodeCx, bad};
+use crate::sink::Value;
+use crate::table::OpTable;
+use orogen_ir::diag::Diagnostic;
+
+pub(super) fn register(table: &mut OpTable) {
+    table.register("", "MatMul", .., single(|cx| cx.binary("matmul", cx.input(0)?, cx.input(1)?)));
+    table.register("", "Gemm", .., single(gemm));
+    table.register_checked("", "Einsum", .., einsum::check, single(einsum::einsum));
+}
+
+fn gemm(cx: &mut NodeCx<'_, '_>) -> Result<Value, Diagnostic> {
+    let (mut a, mut b) = (cx.input(0)?, cx.input(1)?);
+    if cx.rank(a)? != 2 || cx.rank(b)? != 2 {
+        return Err(bad("its operands must be matrices"));
+    }
+    if cx.flag("transA") {
+        a = cx.transpose(a, &[1, 0])?;
+    }
+    if cx.flag("transB") {
+        b = cx.transpose(b, &[1, 0])?;
+    }
+    let product = cx.binary("matmul", a, b)?;
+    let product = cx.affine(product, cx.float("alpha").unwrap_or(1.0), 0.0)?;
+    let beta = cx.float("beta").unwrap_or(1.0);
+    match cx.optional(2) {
+        Some(c) if beta != 0.0 => {
+            let c = cx.affine(c, beta, 0.0)?;
+            cx.binary("add", product, c)
+        }
+        _ => Ok(product),
+    }
+}

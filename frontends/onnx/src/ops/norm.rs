@@ -1,0 +1,188 @@
+//! Normalisation.
+
+use super::conv::per_channel;
+use super::pool::channel_mean;
+use super::{reduce, single};
+use crate::emit::attrs;
+use crate::node::{Node, NodeCx, bad};
+use crate::sink::Value;
+use crate::table::{Converted, OpTable};
+use orogen_ir::diag::Diagnostic;
+
+type Single = Result<Value, Diagnostic>;
+
+pub(super) fn register(table: &mut OpTable) {
+    table.register_checked("", "BatchNormalization", .., check_batch, single(batch_norm));
+    table.register("", "LayerNormalization", .., layer_norm);
+    table.register("", "RMSNormalization", .., single(rms_norm));
+    table.register("", "InstanceNormalization", .., single(instance_norm));
+    table.register("", "GroupNormalization", .., single(group_norm));
+    table.register("", "MeanVarianceNormalization", .., single(mean_variance_norm));
+    table.register("", "LpNormalization", .., single(lp_norm));
+    table.register("", "LRN", .., single(local_response_norm));
+}
+
+fn epsilon(cx: &NodeCx<'_, '_>) -> f64 {
+    cx.float("epsilon").unwrap_or(f64::from(1e-5f32))
+}
+
+fn check_batch(node: &Node<'_>) -> Result<(), String> {
+    if node.flag("training_mode") || (node.opset() < 14 && (1..5).any(|i| node.wants_output(i))) {
+        return Err("training mode is not supported".into());
+    }
+    match node.opset() < 9 && node.int("spatial") == Some(0) {
+        true => Err("`spatial` = 0 is not supported".into()),
+        false => Ok(()),
+    }
+}
+
+fn batch_norm(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let dtype = cx.dtype(x)?;
+    let mut args = vec![x];
+    for i in 1..5 {
+        args.push(cx.cast(cx.input(i)?, dtype)?);
+    }
+    cx.emit("batch_norm", attrs([("epsilon", epsilon(cx).into())]), &args)
+}
+
+/// Mean and the reciprocal of the standard deviation over axes, both with these axes kept.
+fn statistics(
+    cx: &mut NodeCx<'_, '_>,
+    x: Value,
+    axes: &[i64],
+    epsilon: f64,
+) -> Result<(Value, Value), Diagnostic> {
+    let mean = cx.reduce("reduce_mean", x, axes, true)?;
+    let centered = cx.binary("sub", x, mean)?;
+    let square = cx.square(centered)?;
+    let variance = cx.reduce("reduce_mean", square, axes, true)?;
+    let raised = cx.with_number("add", variance, epsilon)?;
+    let deviation = cx.unary("sqrt", raised)?;
+    Ok((mean, cx.unary("reciprocal", deviation)?))
+}
+
+/// `(x − mean) / deviation` over axes.
+fn standardize(cx: &mut NodeCx<'_, '_>, x: Value, axes: &[i64], epsilon: f64) -> Single {
+    let (mean, inverse) = statistics(cx, x, axes, epsilon)?;
+    let centered = cx.binary("sub", x, mean)?;
+    cx.binary("mul", centered, inverse)
+}
+
+fn layer_norm(cx: &mut NodeCx<'_, '_>) -> Converted {
+    let x = cx.input(0)?;
+    let axis = cx.axis(x, cx.int("axis").unwrap_or(-1))?;
+    let rank = cx.rank(x)?;
+    let mut args = vec![x, cx.input(1)?];
+    args.extend(cx.optional(2));
+    let attrs = attrs([("axis", (axis as i64).into()), ("epsilon", epsilon(cx).into())]);
+    let same_rank = args[1..].iter().all(|it| cx.rank(*it).is_ok_and(|it| it == rank - axis));
+    let axes: Vec<i64> = (axis as i64..rank as i64).collect();
+    let result = if same_rank {
+        cx.emit("layer_norm", attrs, &args)?
+    } else {
+        // Scale and bias may be anything that broadcasts.
+        let normal = standardize(cx, x, &axes, epsilon(cx))?;
+        let scaled = cx.binary("mul", normal, args[1])?;
+        args.get(2).map_or(Ok(scaled), |bias| cx.binary("add", scaled, *bias))?
+    };
+    let mut results = vec![result];
+    if cx.wants_output(1) || cx.wants_output(2) {
+        let (mean, inverse) = statistics(cx, x, &axes, epsilon(cx))?;
+        results.extend([mean, inverse]);
+    }
+    Ok(results)
+}
+
+fn rms_norm(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let axis = cx.axis(x, cx.int("axis").unwrap_or(-1))? as i64;
+    let axes: Vec<i64> = (axis..cx.rank(x)? as i64).collect();
+    let square = cx.square(x)?;
+    let mean = cx.reduce("reduce_mean", square, &axes, true)?;
+    let raised = cx.with_number("add", mean, epsilon(cx))?;
+    let root = cx.unary("sqrt", raised)?;
+    let normal = cx.binary("div", x, root)?;
+    let scale = cx.input(1)?;
+    cx.binary("mul", normal, scale)
+}
+
+fn scale_and_shift(cx: &mut NodeCx<'_, '_>, x: Value, scale: Value, bias: Value) -> Single {
+    let rank = cx.rank(x)?;
+    let (scale, bias) = (per_channel(cx, scale, rank)?, per_channel(cx, bias, rank)?);
+    let scaled = cx.binary("mul", x, scale)?;
+    cx.binary("add", scaled, bias)
+}
+
+fn instance_norm(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let axes: Vec<i64> = (2..cx.rank(x)? as i64).collect();
+    let normal = standardize(cx, x, &axes, epsilon(cx))?;
+    scale_and_shift(cx, normal, cx.input(1)?, cx.input(2)?)
+}
+
+/// Scale and bias are per group before operator set 21, per channel from then on.
+fn group_norm(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let groups = cx.int("num_groups").filter(|it| *it > 0).ok_or_else(|| bad("`num_groups` is missing"))?;
+    let rank = cx.rank(x)?;
+    let shape = cx.shape_of(x)?;
+    let size = cx.int_vector(&[groups]);
+    let channels = cx.shape_part(x, 1, 2)?;
+    let per_group = cx.binary("div", channels, size)?;
+    let (batch, rest) = (cx.shape_part(x, 0, 1)?, cx.shape_part(x, 2, rank)?);
+    let grouped = cx.concat(&[batch, size, per_group, rest], 0)?;
+    let grouped = cx.reshape(x, grouped)?;
+    let axes: Vec<i64> = (2..=rank as i64).collect();
+    let normal = standardize(cx, grouped, &axes, epsilon(cx))?;
+    if cx.opset() >= 21 {
+        let normal = cx.reshape(normal, shape)?;
+        return scale_and_shift(cx, normal, cx.input(1)?, cx.input(2)?);
+    }
+    let scaled = scale_and_shift(cx, normal, cx.input(1)?, cx.input(2)?)?;
+    cx.reshape(scaled, shape)
+}
+
+fn mean_variance_norm(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let axes = cx.axes(x, cx.ints("axes").unwrap_or(&[0, 2, 3]))?;
+    let mean = cx.reduce("reduce_mean", x, &axes, true)?;
+    let centered = cx.binary("sub", x, mean)?;
+    let square = cx.square(centered)?;
+    let variance = cx.reduce("reduce_mean", square, &axes, true)?;
+    let deviation = cx.unary("sqrt", variance)?;
+    let divisor = cx.with_number("add", deviation, 1e-9)?;
+    cx.binary("div", centered, divisor)
+}
+
+/// Zero where the norm is zero.
+fn lp_norm(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let axis = cx.axis(x, cx.int("axis").unwrap_or(-1))? as i64;
+    let norm = match cx.int("p").unwrap_or(2) {
+        1 => {
+            let magnitude = cx.unary("abs", x)?;
+            cx.reduce("reduce_sum", magnitude, &[axis], true)?
+        }
+        2 => reduce::l2(cx, x, &[axis], true)?,
+        p => return Err(bad(format!("norm {p} is neither 1 nor 2"))),
+    };
+    let empty = cx.with_number("equal", norm, 0.0)?;
+    let one = cx.number_like(x, 1.0)?;
+    let divisor = cx.select(empty, one, norm)?;
+    cx.binary("div", x, divisor)
+}
+
+/// `x / (bias + alpha/size · Σ x²)^beta` over windows of channels.
+fn local_response_norm(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let size = cx.int("size").filter(|it| (1..1 << 20).contains(it)).ok_or_else(|| bad("`size` is missing"))?;
+    let alpha = cx.float("alpha").unwrap_or(f64::from(1e-4f32));
+    let (beta, bias) = (cx.float("beta").unwrap_or(0.75), cx.float("bias").unwrap_or(1.0));
+    let square = cx.square(x)?;
+    let mean = channel_mean(cx, square, size)?;
+    let base = cx.affine(mean, alpha, bias)?;
+    let divisor = cx.with_number("pow", base, beta)?;
+    cx.binary("div", x, divisor)
+}
+

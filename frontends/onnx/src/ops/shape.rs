@@ -1,0 +1,296 @@
+//! Operators that move or rename elements.
+
+use super::single;
+use crate::emit::{Size, attrs, normal_axes, normal_axis};
+use crate::node::{Node, NodeCx, bad, not_supported};
+use crate::sink::Value;
+use crate::table::{Converted, OpTable};
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::types::{Attrs, DType, TensorData};
+
+type Single = Result<Value, Diagnostic>;
+
+pub(super) fn register(table: &mut OpTable) {
+    table.register("", "Reshape", .., single(reshape));
+    table.register("", "Flatten", .., single(flatten));
+    table.register("", "Transpose", .., single(transpose));
+    table.register("", "Concat", .., single(concat));
+    table.register("", "Split", .., split);
+    table.register_checked("", "Pad", .., pad_mode, single(pad));
+    table.register("", "Squeeze", .., single(squeeze));
+    table.register("", "Unsqueeze", .., single(unsqueeze));
+    table.register("", "Expand", .., single(|cx| with_shape(cx, "expand")));
+    table.register("", "Tile", .., single(|cx| with_shape(cx, "tile")));
+    table.register("", "Shape", .., single(shape));
+    table.register("", "Size", .., single(|cx| cx.unary("size", cx.input(0)?)));
+    table.register("", "DepthToSpace", .., single(depth_to_space));
+    table.register("", "SpaceToDepth", .., single(space_to_depth));
+}
+
+/// Axes from the attribute of old versions or from operand `i` of new ones.
+pub(super) fn axes_of(cx: &mut NodeCx<'_, '_>, i: usize) -> Result<Option<Vec<i64>>, Diagnostic> {
+    match cx.ints("axes") {
+        Some(axes) => Ok(Some(axes.to_vec())),
+        None => cx.const_input(i, "axes"),
+    }
+}
+
+fn reshape(cx: &mut NodeCx<'_, '_>) -> Single {
+    let shape = cx.shape_operand(cx.input(1)?)?;
+    let attrs = attrs([("allow_zero", cx.flag("allowzero").into())]);
+    cx.emit("reshape", attrs, &[cx.input(0)?, shape])
+}
+
+fn flatten(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let rank = cx.rank(x)?;
+    // The axis may be the rank itself: everything goes into the first dimension.
+    let axis = match cx.int("axis").unwrap_or(1) {
+        axis if axis == rank as i64 => rank,
+        axis => normal_axis(axis, rank)?,
+    };
+    flatten_at(cx, x, axis)
+}
+
+/// Two dimensions: those before `axis` and those from it on.
+pub(super) fn flatten_at(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize) -> Single {
+    let rank = cx.rank(x)?;
+    cx.reshape_to(x, &[Size::Product(x, (0..axis).collect()), Size::Product(x, (axis..rank).collect())])
+}
+
+fn transpose(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let rank = cx.rank(x)?;
+    let perm: Vec<usize> = match cx.ints("perm") {
+        Some(perm) => perm.iter().map(|it| normal_axis(*it, rank)).collect::<Result<_, _>>()?,
+        None => (0..rank).rev().collect(),
+    };
+    if perm.len() != rank {
+        return Err(bad(format!("the permutation {perm:?} is not of {rank} dimensions")));
+    }
+    cx.transpose(x, &perm)
+}
+
+fn concat(cx: &mut NodeCx<'_, '_>) -> Single {
+    let list = cx.all_inputs()?;
+    let first = *list.first().ok_or_else(|| bad("it has no operands"))?;
+    let axis = cx.int("axis").ok_or_else(|| bad("attribute `axis` is missing"))?;
+    let axis = cx.axis(first, axis)?;
+    let result = cx.concat(&list, axis as i64)?;
+    let ty = cx.tensor_type(result)?;
+    if ty.dtype == DType::I64 && ty.elements.is_none() && ty.shape.rank() == Some(1) {
+        cx.scope.set_concat_parts(result, list);
+    }
+    Ok(result)
+}
+
+fn split(cx: &mut NodeCx<'_, '_>) -> Converted {
+    let x = cx.input(0)?;
+    let axis = cx.axis(x, cx.int("axis").unwrap_or(0))?;
+    let count = cx.output_count();
+    let sizes = match (cx.ints("split"), cx.optional(1)) {
+        (Some(sizes), _) => Some(sizes.to_vec()),
+        (None, Some(sizes)) => match cx.const_ints(sizes) {
+            Some(sizes) => Some(sizes),
+            None => return split_by(cx, x, axis, sizes),
+        },
+        (None, None) => match cx.static_dim(x, axis) {
+            Some(size) => Some(even_sizes(cx, size, count)?),
+            None => None,
+        },
+    };
+    let Some(sizes) = sizes else { return split_evenly(cx, x, axis) };
+    if sizes.len() != count || sizes.iter().any(|it| *it < 0) {
+        return Err(bad(format!("it splits into {sizes:?} but has {count} results")));
+    }
+    let mut start = 0i64;
+    sizes
+        .iter()
+        .map(|size| {
+            let end = start.checked_add(*size).ok_or_else(|| bad("its sizes overflow"))?;
+            let part = cx.slice(x, axis, start, end);
+            start = end;
+            part
+        })
+        .collect()
+}
+
+fn even_sizes(cx: &NodeCx<'_, '_>, size: i64, count: usize) -> Result<Vec<i64>, Diagnostic> {
+    let count = count as i64;
+    if count == 0 || (cx.opset() < 18 && size % count != 0) {
+        return Err(bad(format!("{size} elements cannot be split evenly into {count}")));
+    }
+    let chunk = size / count + i64::from(size % count != 0);
+    Ok((0..count).map(|i| (size - i * chunk).clamp(0, chunk)).collect())
+}
+
+/// Even parts of a dynamic dimension; from operator set 18 on the last one may be shorter.
+fn split_evenly(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize) -> Converted {
+    let count = cx.output_count() as i64;
+    let size = cx.shape_part(x, axis, axis + 1)?;
+    let parts = cx.int_vector(&[count]);
+    let raised = if cx.opset() < 18 {
+        size
+    } else {
+        let rest = cx.int_vector(&[count - 1]);
+        cx.binary("add", size, rest)?
+    };
+    let chunk = cx.binary("div", raised, parts)?;
+    (0..count)
+        .map(|i| {
+            let (from, to) = (cx.int_vector(&[i]), cx.int_vector(&[i + 1]));
+            let start = cx.binary("mul", chunk, from)?;
+            let end = if i + 1 == count { cx.int_vector(&[i64::MAX]) } else { cx.binary("mul", chunk, to)? };
+            cx.slice_between(x, axis, start, end)
+        })
+        .collect()
+}
+
+/// Parts whose sizes are computed.
+fn split_by(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize, sizes: Value) -> Converted {
+    let sizes = cx.shape_operand(sizes)?;
+    let ends = cx.emit("cum_sum", Attrs::none().with("axis", 0), &[sizes])?;
+    let starts = cx.binary("sub", ends, sizes)?;
+    (0..cx.output_count() as i64)
+        .map(|i| {
+            let (start, end) = (cx.slice(starts, 0, i, i + 1)?, cx.slice(ends, 0, i, i + 1)?);
+            cx.slice_between(x, axis, start, end)
+        })
+        .collect()
+}
+
+fn pad_mode(node: &Node<'_>) -> Result<(), String> {
+    match node.text("mode").unwrap_or("constant") {
+        "constant" | "reflect" | "edge" => Ok(()),
+        other => Err(format!("mode `{other}` is not supported")),
+    }
+}
+
+fn pad(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let rank = cx.rank(x)?;
+    let mut args = vec![x];
+    match cx.ints("pads") {
+        Some(pads) => args.push(cx.int_vector(pads)),
+        None => {
+            let pads = cx.input(1)?;
+            let axes = cx.const_input(3, "axes")?;
+            args.push(match axes {
+                Some(axes) => pads_of_axes(cx, pads, &axes, rank)?,
+                None => cx.shape_operand(pads)?,
+            });
+        }
+    }
+    match (cx.optional(2), cx.float("value")) {
+        (Some(value), _) => args.push(value),
+        (None, Some(value)) if value != 0.0 => args.push(cx.number_like(x, value)?),
+        _ => {}
+    }
+    let attrs = attrs([("mode", cx.text("mode").unwrap_or("constant").into())]);
+    cx.emit("pad", attrs, &args)
+}
+
+/// Padding of some axes as padding of all.
+fn pads_of_axes(cx: &mut NodeCx<'_, '_>, pads: Value, axes: &[i64], rank: usize) -> Single {
+    let places: Vec<usize> = axes.iter().map(|it| normal_axis(*it, rank)).collect::<Result<_, _>>()?;
+    let zero = cx.int_vector(&[0]);
+    let mut all = vec![zero; 2 * rank];
+    let pads = cx.shape_operand(pads)?;
+    for (i, axis) in places.iter().enumerate() {
+        all[*axis] = cx.slice(pads, 0, i as i64, i as i64 + 1)?;
+        let i = (axes.len() + i) as i64;
+        all[rank + axis] = cx.slice(pads, 0, i, i + 1)?;
+    }
+    cx.concat(&all, 0)
+}
+
+fn squeeze(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let axes = match axes_of(cx, 1)? {
+        Some(axes) => cx.axes(x, &axes)?,
+        None => {
+            let dims = cx.dims(x).ok_or_else(|| not_supported("the shape of its operand is not known"))?;
+            let shapes = cx.sink.shapes();
+            (0..dims.len()).filter(|i| shapes.as_int(dims[*i]) == Some(1)).map(|i| i as i64).collect()
+        }
+    };
+    cx.squeeze(x, &axes)
+}
+
+fn unsqueeze(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let axes = axes_of(cx, 1)?.ok_or_else(|| bad("its axes are missing"))?;
+    let axes = normal_axes(&axes, cx.rank(x)? + axes.len())?;
+    cx.unsqueeze(x, &axes)
+}
+
+fn with_shape(cx: &mut NodeCx<'_, '_>, op: &str) -> Single {
+    let shape = cx.shape_operand(cx.input(1)?)?;
+    cx.binary(op, cx.input(0)?, shape)
+}
+
+fn shape(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let (start, end) = (cx.int("start"), cx.int("end"));
+    if start.is_none() && end.is_none() {
+        return cx.shape_of(x);
+    }
+    let rank = cx.rank(x)? as i64;
+    let place = |it: i64| if it < 0 { it.saturating_add(rank) } else { it }.clamp(0, rank) as usize;
+    let (start, end) = (place(start.unwrap_or(0)), place(end.unwrap_or(rank)));
+    if start >= end {
+        let none = TensorData::from_f64(DType::I64, &[0], []);
+        return Ok(cx.constant(none));
+    }
+    cx.shape_part(x, start, end)
+}
+
+/// The block size and the number of channels.
+fn blocks(cx: &mut NodeCx<'_, '_>, x: Value) -> Result<(i64, i64), Diagnostic> {
+    let block = cx.int("blocksize").unwrap_or(0);
+    if block < 1 || block > 1 << 15 {
+        return Err(bad(format!("block size {block} is out of range")));
+    }
+    if cx.rank(x)? != 4 {
+        return Err(bad("its operand must have 4 dimensions"));
+    }
+    let channels = cx.static_dim(x, 1).ok_or_else(|| not_supported("the number of channels is dynamic"))?;
+    Ok((block, channels))
+}
+
+fn depth_to_space(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let (block, channels) = blocks(cx, x)?;
+    let depth = channels / (block * block);
+    let (b, d) = (Size::Const(block), Size::Const(depth));
+    let (inner, perm) = match cx.text("mode").unwrap_or("DCR") {
+        "DCR" => ([b.clone(), b, d], [0, 3, 4, 1, 5, 2]),
+        "CRD" => ([d, b.clone(), b], [0, 1, 4, 2, 5, 3]),
+        other => return Err(bad(format!("mode `{other}` is not known"))),
+    };
+    let mut sizes = vec![Size::Of(x, 0)];
+    sizes.extend(inner);
+    sizes.extend([Size::Of(x, 2), Size::Of(x, 3)]);
+    let parts = cx.reshape_to(x, &sizes)?;
+    let moved = cx.transpose(parts, &perm)?;
+    let rows = Size::Product(moved, vec![2, 3]);
+    let columns = Size::Product(moved, vec![4, 5]);
+    cx.reshape_to(moved, &[Size::Of(x, 0), Size::Const(depth), rows, columns])
+}
+
+fn space_to_depth(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let (block, channels) = blocks(cx, x)?;
+    let size = cx.int_vector(&[block]);
+    let mut shape = vec![cx.shape_part(x, 0, 1)?, cx.int_vector(&[channels])];
+    for axis in [2, 3] {
+        let whole = cx.shape_part(x, axis, axis + 1)?;
+        shape.push(cx.binary("div", whole, size)?);
+        shape.push(size);
+    }
+    let shape = cx.concat(&shape, 0)?;
+    let parts = cx.reshape(x, shape)?;
+    let moved = cx.transpose(parts, &[0, 3, 5, 1, 2, 4])?;
+    let depth = Size::Const(channels.saturating_mul(block * block));
+    cx.reshape_to(moved, &[Size::Of(x, 0), depth, Size::Of(moved, 4), Size::Of(moved, 5)])
+}

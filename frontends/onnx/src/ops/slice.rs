@@ -1,0 +1,112 @@
+//! Slice: its bounds come as attributes or operands, constant, symbolic or only known at run time.
+
+use super::single;
+use crate::emit::attrs;
+use crate::node::{NodeCx, bad, not_supported};
+use crate::sink::Value;
+use crate::table::OpTable;
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::shape::Truth;
+
+type Single = Result<Value, Diagnostic>;
+
+/// Exporters write the largest 32-bit integer for "to the end".
+const TO_THE_END: i64 = i32::MAX as i64;
+
+pub(super) fn register(table: &mut OpTable) {
+    table.register("", "Slice", ..=9, single(slice_attributes));
+    table.register("", "Slice", 10.., single(slice_operands));
+}
+
+fn slice_attributes(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let list = |name: &str| {
+        cx.ints(name).map(<[i64]>::to_vec).ok_or_else(|| bad(format!("attribute `{name}` is missing")))
+    };
+    let (starts, ends) = (list("starts")?, list("ends")?);
+    let axes = cx.ints("axes").map_or_else(|| (0..starts.len() as i64).collect(), <[i64]>::to_vec);
+    let steps = vec![1; starts.len()];
+    let (starts, ends) = (cx.int_vector(&far(&starts)), cx.int_vector(&far(&ends)));
+    emit(cx, x, &axes, starts, ends, &steps)
+}
+
+fn slice_operands(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let (starts, ends) = (cx.input(1)?, cx.input(2)?);
+    let count = cx
+        .static_dim(starts, 0)
+        .or(cx.static_dim(ends, 0))
+        .ok_or_else(|| not_supported("the number of sliced axes is not known"))?;
+    let axes = match cx.const_input(3, "axes")? {
+        Some(axes) => axes,
+        None => (0..count).collect(),
+    };
+    let steps = match cx.const_input(4, "steps")? {
+        Some(steps) => steps,
+        None => vec![1; axes.len()],
+    };
+    let starts = bound(cx, x, starts, &axes, &steps)?;
+    let ends = bound(cx, x, ends, &axes, &steps)?;
+    emit(cx, x, &axes, starts, ends, &steps)
+}
+
+fn far(list: &[i64]) -> Vec<i64> {
+    let far = |it: &i64| match *it {
+        it if it >= TO_THE_END => i64::MAX,
+        it if it <= -TO_THE_END => i64::MIN,
+        it => it,
+    };
+    list.iter().map(far).collect()
+}
+
+/// A bound whose elements the type knows well enough for the sliced shape to be computed.
+fn bound(cx: &mut NodeCx<'_, '_>, x: Value, bound: Value, axes: &[i64], steps: &[i64]) -> Single {
+    if let Some(list) = cx.const_ints(bound) {
+        return Ok(cx.int_vector(&far(&list)));
+    }
+    let bound = cx.as_i64(bound)?;
+    if let Some(elements) = cx.tensor_type(bound)?.elements.clone() {
+        let shapes = cx.sink.shapes();
+        let zero = shapes.int(0);
+        if elements.iter().all(|it| shapes.prove_ge(*it, zero) != Truth::Unknown) {
+            return Ok(bound);
+        }
+    }
+    if let Some(refined) = cx.scope.refined(bound) {
+        return Ok(refined);
+    }
+    if steps.iter().any(|it| *it < 0) {
+        return Err(not_supported("it steps backwards between bounds that are computed at run time"));
+    }
+    // Count from the start and limit to the dimension, so that what is bound is a size.
+    let mut sizes = Vec::new();
+    for axis in axes {
+        let axis = cx.axis(x, *axis)?;
+        sizes.push(cx.shape_part(x, axis, axis + 1)?);
+    }
+    let sizes = cx.concat(&sizes, 0)?;
+    let zero = cx.int_vector(&vec![0; axes.len()]);
+    let negative = cx.binary("less", bound, zero)?;
+    let from_end = cx.binary("add", bound, sizes)?;
+    let counted = cx.select(negative, from_end, bound)?;
+    let raised = cx.binary("max", counted, zero)?;
+    let limited = cx.binary("min", raised, sizes)?;
+    cx.shape_operand(limited)
+}
+
+fn emit(
+    cx: &mut NodeCx<'_, '_>,
+    x: Value,
+    axes: &[i64],
+    starts: Value,
+    ends: Value,
+    steps: &[i64],
+) -> Single {
+    if axes.is_empty() {
+        return Ok(x);
+    }
+    let axes: Vec<i64> =
+        axes.iter().map(|it| Ok(cx.axis(x, *it)? as i64)).collect::<Result<_, Diagnostic>>()?;
+    let steps = cx.int_vector(steps);
+    cx.emit("slice", attrs([("axes", axes.into())]), &[x, starts, ends, steps])
+}
