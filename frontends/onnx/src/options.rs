@@ -131,8 +131,11 @@ pub(crate) fn input_type(
     Ok(Type::tensor(dtype, dims))
 }
 
+/// A name that means something: exporters also write `?` or `-1` for every dimension they do not know.
 fn name_of(dim: &DimensionProto) -> Option<&str> {
-    dim.dim_param.as_deref().filter(|it| !it.is_empty())
+    let name = dim.dim_param.as_deref()?;
+    let meaningful = name.chars().any(|it| it.is_alphanumeric() || it == '_');
+    (meaningful && name != "-1" && name != "None").then_some(name)
 }
 
 /// A fixed size. Exporters write 0 and -1 for sizes they do not know.

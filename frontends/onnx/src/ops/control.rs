@@ -118,8 +118,7 @@ fn while_loop(cx: &mut NodeCx<'_, '_>, limit: Option<Value>, start: Value, initi
 
 /// A loop that collects a value of every turn: only with a known, small number of turns.
 fn unrolled(cx: &mut NodeCx<'_, '_>, limit: Option<Value>, start: Value, initial: &[Value]) -> Converted {
-    const REASON: &str =
-        "a loop that collects a value of every turn needs a known, small number of turns";
+    const REASON: &str = "a loop that collects a value of every turn needs a known, small number of turns";
     let known = |cx: &mut NodeCx<'_, '_>, value: Value| match cx.const_ints(value).as_deref() {
         Some([it]) => Some(*it),
         _ => None,

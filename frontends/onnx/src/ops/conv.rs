@@ -11,10 +11,16 @@ use orogen_ir::types::Attrs;
 type Single = Result<Value, Diagnostic>;
 
 pub(super) fn register(table: &mut OpTable) {
-    table.register_checked("", "Conv", .., check_padding, single(|cx| {
-        let (x, w) = (cx.input(0)?, cx.input(1)?);
-        convolve(cx, x, w, cx.optional(2))
-    }));
+    table.register_checked(
+        "",
+        "Conv",
+        ..,
+        check_padding,
+        single(|cx| {
+            let (x, w) = (cx.input(0)?, cx.input(1)?);
+            convolve(cx, x, w, cx.optional(2))
+        }),
+    );
     table.register_checked("", "ConvTranspose", .., check_padding, single(conv_transpose));
 }
 
@@ -198,13 +204,16 @@ fn conv_transpose(cx: &mut NodeCx<'_, '_>) -> Single {
             let (stride, reach) = (window.strides[i], window.reach(i));
             let total = match sizes {
                 Some(list) => {
-                    let skip = list.len().checked_sub(n).ok_or_else(|| bad("attribute `output_shape` is short"))?;
+                    let skip =
+                        list.len().checked_sub(n).ok_or_else(|| bad("attribute `output_shape` is short"))?;
                     let size = cx
                         .static_dim(x, 2 + i)
                         .ok_or_else(|| not_supported("`output_shape` with a dynamic operand"))?;
                     stride
                         .checked_mul(size - 1)
-                        .and_then(|it| it.checked_add(extra[i])?.checked_add(reach)?.checked_sub(list[skip + i]))
+                        .and_then(|it| {
+                            it.checked_add(extra[i])?.checked_add(reach)?.checked_sub(list[skip + i])
+                        })
                         .ok_or_else(|| bad("attribute `output_shape` overflows"))?
                 }
                 // The result is `stride` times as large.
@@ -217,10 +226,7 @@ fn conv_transpose(cx: &mut NodeCx<'_, '_>) -> Single {
     if auto == "VALID" {
         pads = vec![0; 2 * n];
     }
-    let attrs = window
-        .attrs(pads)
-        .with("output_padding", extra)
-        .with("group", cx.int("group").unwrap_or(1));
+    let attrs = window.attrs(pads).with("output_padding", extra).with("group", cx.int("group").unwrap_or(1));
     let mut args = vec![x, w];
     args.extend(cx.optional(2));
     cx.emit("conv_transpose", attrs, &args)

@@ -94,7 +94,8 @@ pub(super) fn einsum(cx: &mut NodeCx<'_, '_>) -> Result<Value, Diagnostic> {
     let mut rest: Vec<Term> = pending.collect();
     while !rest.is_empty() {
         let next = rest.remove(0);
-        let wanted = |label: &Label| result.contains(label) || rest.iter().any(|it| it.labels.contains(label));
+        let wanted =
+            |label: &Label| result.contains(label) || rest.iter().any(|it| it.labels.contains(label));
         term = contract(cx, term, next, &wanted)?;
     }
     let term = sum_out(cx, term, &|label| result.contains(label))?;
@@ -166,7 +167,8 @@ fn repeated(labels: &[Label]) -> Option<(usize, usize)> {
 
 /// Sums over the dimensions that are not wanted.
 fn sum_out(cx: &mut NodeCx<'_, '_>, term: Term, wanted: &dyn Fn(&Label) -> bool) -> Result<Term, Diagnostic> {
-    let axes: Vec<i64> = (0..term.labels.len()).filter(|i| !wanted(&term.labels[*i])).map(|i| i as i64).collect();
+    let axes: Vec<i64> =
+        (0..term.labels.len()).filter(|i| !wanted(&term.labels[*i])).map(|i| i as i64).collect();
     let value = cx.reduce("reduce_sum", term.value, &axes, false)?;
     Ok(Term { value, labels: term.labels.into_iter().filter(|it| wanted(it)).collect() })
 }

@@ -168,7 +168,9 @@ fn range(cx: &mut NodeCx<'_, '_>) -> Single {
     }
     if dtype.is_int()
         && step.is_some()
-        && [start, limit].into_iter().all(|it| cx.sink.type_of(it).as_tensor().is_some_and(|it| it.elements.is_some()))
+        && [start, limit]
+            .into_iter()
+            .all(|it| cx.sink.type_of(it).as_tensor().is_some_and(|it| it.elements.is_some()))
     {
         return cx.emit("range", attrs([]), &bounds);
     }
@@ -197,9 +199,7 @@ fn range(cx: &mut NodeCx<'_, '_>) -> Single {
 
 /// The length of a range between constant numbers.
 fn known_length(cx: &NodeCx<'_, '_>, start: Value, limit: Value, delta: Value) -> Option<i64> {
-    let (start, limit, delta) =
-        (cx.const_number(start)?, cx.const_number(limit)?, cx.const_number(delta)?);
+    let (start, limit, delta) = (cx.const_number(start)?, cx.const_number(limit)?, cx.const_number(delta)?);
     let steps = ((limit - start) / delta).ceil().max(0.0);
     (steps < 1e15).then_some(steps as i64)
 }
-

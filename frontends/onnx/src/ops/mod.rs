@@ -67,7 +67,6 @@ pub(crate) fn why_missing(name: &str) -> Option<&'static str> {
         | "BlackmanWindow"
         | "CenterCropPad"
         | "Col2Im"
-       
         | "DFT"
         | "DeformConv"
         | "Det"

@@ -176,7 +176,8 @@ fn lp_norm(cx: &mut NodeCx<'_, '_>) -> Single {
 /// `x / (bias + alpha/size · Σ x²)^beta` over windows of channels.
 fn local_response_norm(cx: &mut NodeCx<'_, '_>) -> Single {
     let x = cx.input(0)?;
-    let size = cx.int("size").filter(|it| (1..1 << 20).contains(it)).ok_or_else(|| bad("`size` is missing"))?;
+    let size =
+        cx.int("size").filter(|it| (1..1 << 20).contains(it)).ok_or_else(|| bad("`size` is missing"))?;
     let alpha = cx.float("alpha").unwrap_or(f64::from(1e-4f32));
     let (beta, bias) = (cx.float("beta").unwrap_or(0.75), cx.float("bias").unwrap_or(1.0));
     let square = cx.square(x)?;
@@ -185,4 +186,3 @@ fn local_response_norm(cx: &mut NodeCx<'_, '_>) -> Single {
     let divisor = cx.with_number("pow", base, beta)?;
     cx.binary("div", x, divisor)
 }
-

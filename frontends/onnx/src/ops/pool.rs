@@ -12,13 +12,29 @@ type Single = Result<Value, Diagnostic>;
 
 pub(super) fn register(table: &mut OpTable) {
     table.register_checked("", "MaxPool", .., check_max, single(max_pool));
-    table.register_checked("", "AveragePool", .., check_padding, single(|cx| {
-        let x = cx.input(0)?;
-        average(cx, x, cx.flag("count_include_pad"))
-    }));
+    table.register_checked(
+        "",
+        "AveragePool",
+        ..,
+        check_padding,
+        single(|cx| {
+            let x = cx.input(0)?;
+            average(cx, x, cx.flag("count_include_pad"))
+        }),
+    );
     table.register_checked("", "LpPool", .., check_lp, single(lp_pool));
-    table.register("", "GlobalAveragePool", .., single(|cx| global(cx, |cx, x, axes| cx.reduce("reduce_mean", x, axes, true))));
-    table.register("", "GlobalMaxPool", .., single(|cx| global(cx, |cx, x, axes| cx.reduce("reduce_max", x, axes, true))));
+    table.register(
+        "",
+        "GlobalAveragePool",
+        ..,
+        single(|cx| global(cx, |cx, x, axes| cx.reduce("reduce_mean", x, axes, true))),
+    );
+    table.register(
+        "",
+        "GlobalMaxPool",
+        ..,
+        single(|cx| global(cx, |cx, x, axes| cx.reduce("reduce_max", x, axes, true))),
+    );
     table.register("", "GlobalLpPool", .., single(|cx| global(cx, global_lp)));
 }
 
@@ -54,10 +70,8 @@ fn max_pool(cx: &mut NodeCx<'_, '_>) -> Single {
         Padding::Fixed(pads) => (x, pads),
         Padding::Dynamic(padded) => (padded, vec![0; 2 * window.kernel.len()]),
     };
-    let attrs = window
-        .attrs(pads)
-        .with("kernel", window.kernel.clone())
-        .with("ceil_mode", cx.flag("ceil_mode"));
+    let attrs =
+        window.attrs(pads).with("kernel", window.kernel.clone()).with("ceil_mode", cx.flag("ceil_mode"));
     cx.emit("max_pool", attrs, &[x])
 }
 
@@ -66,7 +80,9 @@ fn average(cx: &mut NodeCx<'_, '_>, x: Value, count_padding: bool) -> Single {
     let (x, pads) = match padding(cx, x, &window, 0.0)? {
         Padding::Fixed(pads) => (x, pads),
         Padding::Dynamic(padded) if count_padding => (padded, vec![0; 2 * window.kernel.len()]),
-        Padding::Dynamic(_) => return Err(not_supported("automatic padding of a dynamic size with a stride")),
+        Padding::Dynamic(_) => {
+            return Err(not_supported("automatic padding of a dynamic size with a stride"));
+        }
     };
     let attrs = window
         .attrs(pads)
@@ -88,10 +104,7 @@ fn lp_pool(cx: &mut NodeCx<'_, '_>) -> Single {
     cx.with_number("pow", sum, 1.0 / p)
 }
 
-fn global(
-    cx: &mut NodeCx<'_, '_>,
-    reduce: impl Fn(&mut NodeCx<'_, '_>, Value, &[i64]) -> Single,
-) -> Single {
+fn global(cx: &mut NodeCx<'_, '_>, reduce: impl Fn(&mut NodeCx<'_, '_>, Value, &[i64]) -> Single) -> Single {
     let x = cx.input(0)?;
     let axes: Vec<i64> = (2..cx.rank(x)? as i64).collect();
     reduce(cx, x, &axes)

@@ -22,9 +22,7 @@ pub(super) fn register(table: &mut OpTable) {
         ("ReduceProd", "reduce_prod"),
     ];
     for (name, op) in PLAIN {
-        let convert = single(move |cx| {
-            reduction(cx, |cx, x, axes, keep| cx.reduce(op, x, axes, keep))
-        });
+        let convert = single(move |cx| reduction(cx, |cx, x, axes, keep| cx.reduce(op, x, axes, keep)));
         table.register("", name, .., convert);
     }
     const COMPOSED: [(&str, ReduceFn); 5] = [
@@ -138,7 +136,8 @@ fn hardmax(cx: &mut NodeCx<'_, '_>) -> Single {
     } else {
         (x, cx.axis(x, cx.int("axis").unwrap_or(-1))?)
     };
-    let place = cx.emit("arg_max", attrs([("axis", (axis as i64).into()), ("keepdims", false.into())]), &[x])?;
+    let place =
+        cx.emit("arg_max", attrs([("axis", (axis as i64).into()), ("keepdims", false.into())]), &[x])?;
     let depth = cx.shape_part(x, axis, axis + 1)?;
     let dtype = cx.dtype(x)?;
     let values = cx.constant(orogen_ir::types::TensorData::from_f64(dtype, &[2], [0.0, 1.0]));

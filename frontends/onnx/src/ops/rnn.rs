@@ -1,6 +1,5 @@
 //! Recurrent layers.
 
-
 use crate::emit::{Size, attrs};
 use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::sink::Value;
@@ -44,9 +43,10 @@ fn check_rnn(node: &Node<'_>) -> Result<(), String> {
 
 fn check(node: &Node<'_>, activations: &[&str]) -> Result<(), String> {
     if let Some(list) = node.texts("activations").filter(|it| !it.is_empty()) {
-        let standard = list.iter().enumerate().all(|(i, it)| {
-            it.eq_ignore_ascii_case(activations[i % activations.len()])
-        });
+        let standard = list
+            .iter()
+            .enumerate()
+            .all(|(i, it)| it.eq_ignore_ascii_case(activations[i % activations.len()]));
         if !standard {
             return Err(format!("activations {} are not supported", list.join(", ")));
         }

@@ -248,7 +248,7 @@ fn shape(cx: &mut NodeCx<'_, '_>) -> Single {
 /// The block size and the number of channels.
 fn blocks(cx: &mut NodeCx<'_, '_>, x: Value) -> Result<(i64, i64), Diagnostic> {
     let block = cx.int("blocksize").unwrap_or(0);
-    if block < 1 || block > 1 << 15 {
+    if !(1..=1 << 15).contains(&block) {
         return Err(bad(format!("block size {block} is out of range")));
     }
     if cx.rank(x)? != 4 {

@@ -10,8 +10,8 @@ use orogen_ir::shape::Truth;
 
 type Single = Result<Value, Diagnostic>;
 
-/// Exporters write the largest 32-bit integer for "to the end".
-const TO_THE_END: i64 = i32::MAX as i64;
+/// Exporters write a billion or the largest 32-bit integer for "to the end".
+const TO_THE_END: i64 = 1_000_000_000;
 
 pub(super) fn register(table: &mut OpTable) {
     table.register("", "Slice", ..=9, single(slice_attributes));
@@ -26,7 +26,8 @@ fn slice_attributes(cx: &mut NodeCx<'_, '_>) -> Single {
     let (starts, ends) = (list("starts")?, list("ends")?);
     let axes = cx.ints("axes").map_or_else(|| (0..starts.len() as i64).collect(), <[i64]>::to_vec);
     let steps = vec![1; starts.len()];
-    let (starts, ends) = (cx.int_vector(&far(&starts)), cx.int_vector(&far(&ends)));
+    let starts = constant_bound(cx, x, &starts, &axes)?;
+    let ends = constant_bound(cx, x, &ends, &axes)?;
     emit(cx, x, &axes, starts, ends, &steps)
 }
 
@@ -50,19 +51,28 @@ fn slice_operands(cx: &mut NodeCx<'_, '_>) -> Single {
     emit(cx, x, &axes, starts, ends, &steps)
 }
 
-fn far(list: &[i64]) -> Vec<i64> {
-    let far = |it: &i64| match *it {
-        it if it >= TO_THE_END => i64::MAX,
-        it if it <= -TO_THE_END => i64::MIN,
-        it => it,
-    };
-    list.iter().map(far).collect()
+/// A constant bound. One far beyond any size is the end of a dynamic dimension, not a limit on its size.
+fn constant_bound(cx: &mut NodeCx<'_, '_>, x: Value, bound: &[i64], axes: &[i64]) -> Single {
+    if bound.len() != axes.len() {
+        return Err(bad(format!("it has {} bounds for {} axes", bound.len(), axes.len())));
+    }
+    let mut list = Vec::new();
+    for (bound, axis) in bound.iter().zip(axes) {
+        let axis = cx.axis(x, *axis)?;
+        list.push(match *bound {
+            it if cx.static_dim(x, axis).is_some() => it,
+            it if it >= TO_THE_END => i64::MAX,
+            it if it <= -TO_THE_END => i64::MIN,
+            it => it,
+        });
+    }
+    Ok(cx.int_vector(&list))
 }
 
 /// A bound whose elements the type knows well enough for the sliced shape to be computed.
 fn bound(cx: &mut NodeCx<'_, '_>, x: Value, bound: Value, axes: &[i64], steps: &[i64]) -> Single {
     if let Some(list) = cx.const_ints(bound) {
-        return Ok(cx.int_vector(&far(&list)));
+        return constant_bound(cx, x, &list, axes);
     }
     let bound = cx.as_i64(bound)?;
     if let Some(elements) = cx.tensor_type(bound)?.elements.clone() {
