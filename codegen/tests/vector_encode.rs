@@ -251,3 +251,35 @@ fn widening_quads_and_indexed_addresses() {
     let bytes: Vec<u8> = (0..160u32).map(|v| (v * 37) as u8).collect();
     run_everywhere(&b.finish(), &[Arg::Buffer(bytes), Arg::Buffer(vec![0xAA; 4096]), Arg::Int(3)]);
 }
+
+#[test]
+fn masks_between_bounds_and_gathers() {
+    let mut b = Builder::new("masks");
+    let [x, out] = b.params();
+    let mut place = 0;
+    let (iota, three) = (b.iota(), b.constant_int(3));
+    let index = b.binary(BinaryOp::IntMul, iota, three);
+    let back = b.constant_int(-1);
+    let negative = b.binary(BinaryOp::IntMul, iota, back);
+    let middle = b.int_add(x, 4 * 20);
+    for (low, high) in [(0, 16), (-5, 3), (1, 2), (2, 2), (3, 1), (3, 100), (5, 9), (20, 30), (-9, -2)] {
+        let (low, high) = (b.int_const(low), b.int_const(high));
+        let mask = b.between(low, high);
+        let lanes = b.mask_lanes(mask);
+        let loaded = b.load(x, Some(mask));
+        let gathered = b.gather(middle, index, mask);
+        let reversed = b.gather(middle, negative, mask);
+        for v in [lanes, loaded, gathered, reversed] {
+            b.store(v, Addr::new(out).offset(place), None);
+            b.store(v, Addr::new(out).offset(place + 64), Some(mask));
+            place += 128;
+        }
+    }
+    // The index may die in the gather, but its register must not be overwritten.
+    let all = b.int_const(16);
+    let mask = b.first(all);
+    let last = b.gather(middle, index, mask);
+    b.store(last, Addr::new(out).offset(place), None);
+    let values: Vec<f32> = (0..80).map(|i| i as f32 + 0.5).collect();
+    run_everywhere(&b.finish(), &[Arg::floats(&values), Arg::Buffer(vec![0x11; place as usize + 64])]);
+}

@@ -91,6 +91,18 @@ impl Flow<'_, '_> {
         step: i64,
         body: impl FnOnce(&mut Flow<'_, '_>, Value),
     ) {
+        let step = self.int(step);
+        self.iterate(start, end, step, false, body);
+    }
+
+    /// The same with a step known at run time.
+    pub(crate) fn range_by(
+        &mut self,
+        start: Value,
+        end: Value,
+        step: Value,
+        body: impl FnOnce(&mut Flow<'_, '_>, Value),
+    ) {
         self.iterate(start, end, step, false, body);
     }
 
@@ -102,6 +114,7 @@ impl Flow<'_, '_> {
         step: i64,
         body: impl FnOnce(&mut Flow<'_, '_>, Value),
     ) {
+        let step = self.int(step);
         self.iterate(start, end, step, true, body);
     }
 
@@ -109,7 +122,7 @@ impl Flow<'_, '_> {
         &mut self,
         start: Value,
         end: Value,
-        step: i64,
+        step: Value,
         once: bool,
         body: impl FnOnce(&mut Flow<'_, '_>, Value),
     ) {
@@ -126,31 +139,10 @@ impl Flow<'_, '_> {
         let now = self.b.use_var(i);
         body(&mut Flow { b: self.b }, now);
         let next = self.b.use_var(i);
-        let next = self.b.ins().iadd_imm_s(next, step);
+        let next = self.b.ins().iadd(next, step);
         self.b.def_var(i, next);
         let more = self.b.ins().icmp(IntCC::SignedLessThan, next, end);
         self.b.ins().brif(more, top, &[], done, &[]);
-        self.b.switch_to_block(done);
-    }
-
-    /// Runs `then` if the comparison holds, else `otherwise`.
-    pub(crate) fn when(
-        &mut self,
-        condition: IntCC,
-        a: Value,
-        b: Value,
-        then: impl FnOnce(&mut Flow<'_, '_>),
-        otherwise: impl FnOnce(&mut Flow<'_, '_>),
-    ) {
-        let holds = self.b.ins().icmp(condition, a, b);
-        let [yes, no, done] = std::array::from_fn(|_| self.b.create_block());
-        self.b.ins().brif(holds, yes, &[], no, &[]);
-        self.b.switch_to_block(yes);
-        then(&mut Flow { b: self.b });
-        self.b.ins().jump(done, &[]);
-        self.b.switch_to_block(no);
-        otherwise(&mut Flow { b: self.b });
-        self.b.ins().jump(done, &[]);
         self.b.switch_to_block(done);
     }
 

@@ -222,6 +222,19 @@ impl Builder {
         dst
     }
 
+    /// The mask of the lanes `low <= i < high`.
+    pub fn between(&mut self, low: IReg, high: IReg) -> MReg {
+        self.masks += 1;
+        let dst = MReg(self.masks - 1);
+        self.emit(Inst::Between { dst, low, high });
+        dst
+    }
+
+    /// All bits one in active lanes, else zero.
+    pub fn mask_lanes(&mut self, mask: MReg) -> VReg {
+        self.emit_vector(|dst| Inst::MaskLanes { dst, mask })
+    }
+
     // ---- memory ----
 
     /// A whole vector, or its active lanes.
@@ -256,6 +269,11 @@ impl Builder {
     pub fn load_widen(&mut self, addr: impl Into<Addr>, from: Narrow) -> VReg {
         let addr = addr.into();
         self.emit_vector(|dst| Inst::LoadWiden { dst, addr, from })
+    }
+
+    /// For each active lane the element at `base + 4 * index[lane]`; zero in the others.
+    pub fn gather(&mut self, base: IReg, index: VReg, mask: MReg) -> VReg {
+        self.emit_vector(|dst| Inst::Gather { dst, base, index, mask })
     }
 
     /// Stores a whole vector, or its active lanes.

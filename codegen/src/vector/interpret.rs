@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::ir::{
-    Addr, BinaryOp, Compare, FmaOp, Inst, IntCompare, IntOp, IntSource, Interleave, Narrow, Program, Reg,
-    ShiftOp, Stmt, UnaryOp, VReg,
+    Addr, BinaryOp, Compare, FmaOp, IReg, Inst, IntCompare, IntOp, IntSource, Interleave, Narrow, Program,
+    Reg, ShiftOp, Stmt, UnaryOp, VReg,
 };
 
 /// The most lanes a register can have.
@@ -107,7 +107,8 @@ struct Machine<'m> {
     fused: bool,
     vectors: Vec<Lanes>,
     ints: Vec<i64>,
-    masks: Vec<usize>,
+    /// Bit `i` is lane `i`.
+    masks: Vec<u32>,
     memory: &'m mut Memory,
     fuel: u64,
 }
@@ -125,23 +126,28 @@ impl Machine<'_> {
         self.ints[a.base.0 as usize].wrapping_add(index).wrapping_add(a.disp.at(self.lanes as u32))
     }
 
-    fn load(&mut self, addr: Addr, count: usize) -> Result<Lanes, Fault> {
+    fn load(&mut self, addr: Addr, active: u32) -> Result<Lanes, Fault> {
         let mut out = [0; MAX_LANES];
         let address = self.address(addr);
-        for (i, lane) in out.iter_mut().enumerate().take(count) {
+        for (i, lane) in out.iter_mut().enumerate().filter(|(i, _)| active >> i & 1 != 0) {
             let bytes = self.memory.slice(address + 4 * i as i64, 4)?;
             *lane = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
         }
         Ok(out)
     }
 
-    fn store(&mut self, src: VReg, addr: Addr, count: usize) -> Result<(), Fault> {
+    fn store(&mut self, src: VReg, addr: Addr, active: u32) -> Result<(), Fault> {
         let address = self.address(addr);
         let lanes = self.vectors[src.0 as usize];
-        for (i, lane) in lanes.iter().enumerate().take(count) {
+        for (i, lane) in lanes.iter().enumerate().filter(|(i, _)| active >> i & 1 != 0) {
             self.memory.slice(address + 4 * i as i64, 4)?.copy_from_slice(&lane.to_le_bytes());
         }
         Ok(())
+    }
+
+    /// The lanes below the value of a register.
+    fn below(&self, n: IReg) -> u32 {
+        (1 << self.ints[n.0 as usize].clamp(0, self.lanes as i64)) - 1
     }
 
     fn lanewise(&self, f: impl Fn(usize) -> u32) -> Lanes {
@@ -179,7 +185,7 @@ impl Machine<'_> {
 
     fn inst(&mut self, inst: &Inst) -> Result<(), Fault> {
         self.fuel = self.fuel.checked_sub(1).ok_or(Fault::OutOfFuel)?;
-        let all = self.lanes;
+        let all = (1 << self.lanes) - 1;
         let v = |r: VReg| self.vectors[r.0 as usize];
         let result: Lanes = match *inst {
             Inst::Load { addr, .. } => self.load(addr, all)?,
@@ -188,10 +194,10 @@ impl Machine<'_> {
                 let first = self.load(addr, 1)?[0];
                 self.lanewise(|_| first)
             }
-            Inst::LoadQuad { addr, .. } => self.load(addr, 4)?,
+            Inst::LoadQuad { addr, .. } => self.load(addr, 0b1111)?,
             Inst::LoadWiden { addr, from, .. } => {
                 let address = self.address(addr);
-                let bytes = self.memory.slice(address, all)?.to_vec();
+                let bytes = self.memory.slice(address, self.lanes)?.to_vec();
                 self.lanewise(|i| match from {
                     Narrow::U8 => u32::from(bytes[i]),
                     Narrow::I8 => i32::from(bytes[i].cast_signed()).cast_unsigned(),
@@ -202,7 +208,7 @@ impl Machine<'_> {
                 return self.store(src, addr, self.masks[mask.0 as usize]);
             }
             Inst::StoreLane { src, addr } => return self.store(src, addr, 1),
-            Inst::StoreQuad { src, addr } => return self.store(src, addr, 4),
+            Inst::StoreQuad { src, addr } => return self.store(src, addr, 0b1111),
             Inst::Splat { bits, .. } => self.lanewise(|_| bits),
             Inst::SplatInt { src, .. } => self.lanewise(|_| self.ints[src.0 as usize] as u32),
             Inst::Iota { .. } => self.lanewise(|i| i as u32),
@@ -237,7 +243,7 @@ impl Machine<'_> {
             }),
             Inst::Reduce { op, a, .. } => {
                 let mut lanes = v(a);
-                let mut n = all;
+                let mut n = self.lanes;
                 while n > 1 {
                     n /= 2;
                     for i in 0..n {
@@ -247,8 +253,27 @@ impl Machine<'_> {
                 self.lanewise(|_| lanes[0])
             }
             Inst::First { dst, n } => {
-                self.masks[dst.0 as usize] = self.ints[n.0 as usize].clamp(0, all as i64) as usize;
+                self.masks[dst.0 as usize] = self.below(n);
                 return Ok(());
+            }
+            Inst::Between { dst, low, high } => {
+                self.masks[dst.0 as usize] = self.below(high) & !self.below(low);
+                return Ok(());
+            }
+            Inst::MaskLanes { mask, .. } => {
+                let active = self.masks[mask.0 as usize];
+                self.lanewise(|i| if active >> i & 1 != 0 { u32::MAX } else { 0 })
+            }
+            Inst::Gather { base, index, mask, .. } => {
+                let (base, index, active) =
+                    (self.ints[base.0 as usize], v(index), self.masks[mask.0 as usize]);
+                let mut out = [0; MAX_LANES];
+                for i in (0..self.lanes).filter(|i| active >> i & 1 != 0) {
+                    let at = base.wrapping_add(4 * i64::from(index[i].cast_signed()));
+                    let bytes = self.memory.slice(at, 4)?;
+                    out[i] = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+                }
+                out
             }
             Inst::Prefetch { .. } => return Ok(()),
             Inst::IntStore { src, addr } => {

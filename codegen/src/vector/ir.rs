@@ -10,7 +10,7 @@ pub struct VReg(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IReg(pub u32);
 
-/// A virtual mask register: the first `n` lanes are active.
+/// A virtual mask register: some lanes are active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MReg(pub u32);
 
@@ -385,7 +385,8 @@ pub enum Narrow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub u32);
 
-/// One instruction. Every instruction reads all its sources before it writes its destination.
+/// One instruction. Every instruction reads all its sources before it writes its destination, but see
+/// [`Inst::late_use`].
 #[allow(missing_docs, reason = "the operands are named in the line above each instruction")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inst {
@@ -433,6 +434,12 @@ pub enum Inst {
     Reduce { op: ReduceOp, dst: VReg, a: VReg },
     /// The mask of the first `n` lanes, `n` clamped to 0..=VL. `n` must not be below `i32::MIN`.
     First { dst: MReg, n: IReg },
+    /// The mask of the lanes `low <= i < high`. Neither bound may be below `i32::MIN`.
+    Between { dst: MReg, low: IReg, high: IReg },
+    /// All bits one in active lanes, else zero.
+    MaskLanes { dst: VReg, mask: MReg },
+    /// For each active lane the element at `base + 4 * index[lane]`, `index` being `i32`; zero in the others.
+    Gather { dst: VReg, base: IReg, index: VReg, mask: MReg },
     /// A 64-bit constant.
     IntConst { dst: IReg, value: Size },
     /// A copy.

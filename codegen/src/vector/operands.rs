@@ -93,6 +93,14 @@ impl Inst {
                 let n = w.x(n);
                 First { n, dst: MReg((w.f)(Role::Def, Reg::Mask(dst)).number()) }
             }
+            Between { dst, low, high } => {
+                let (low, high) = (w.x(low), w.x(high));
+                Between { low, high, dst: MReg((w.f)(Role::Def, Reg::Mask(dst)).number()) }
+            }
+            MaskLanes { dst, mask } => MaskLanes { mask: w.m(mask), dst: w.dv(dst) },
+            Gather { dst, base, index, mask } => {
+                Gather { base: w.x(base), index: w.v(index), mask: w.m(mask), dst: w.dv(dst) }
+            }
             IntConst { dst, value } => IntConst { value, dst: w.dx(dst) },
             IntMove { dst, src } => IntMove { src: w.x(src), dst: w.dx(dst) },
             Int { op, dst, a, b } => Int { op, a: w.x(a), b: w.source(b), dst: w.dx(dst) },
@@ -112,6 +120,14 @@ impl Inst {
             f(role, reg);
             reg
         });
+    }
+
+    /// A register that the instruction still reads after it began to write its destination.
+    pub fn late_use(&self) -> Option<Reg> {
+        match *self {
+            Inst::Gather { index, .. } => Some(index.into()),
+            _ => None,
+        }
     }
 
     /// The register that the instruction writes.

@@ -317,7 +317,7 @@ impl Driver<'_> {
 }
 
 /// The operands of an epilogue for the tile at row `i` and column `j`.
-pub(crate) fn operands_at(
+fn operands_at(
     flow: &mut Flow<'_, '_>,
     epilogue: &[Step],
     mut operands: &[Value],

@@ -10,7 +10,6 @@ mod driver;
 mod micro;
 mod pack;
 
-pub(crate) use driver::operands_at;
 pub use driver::{Gemm, Layout};
 pub use micro::Micro;
 pub use pack::{pack_rows, pack_transposed};

@@ -91,6 +91,9 @@ impl Walk {
             Role::Use => self.read(reg, carried),
             Role::Def => self.write(reg),
         });
+        if let Some(reg) = inst.late_use() {
+            self.touch(reg, 2 * self.position + 1);
+        }
     }
 
     fn open_loop(&mut self, counter: Option<IReg>, body: &[Stmt], carried: &mut Vec<IndexSet<Reg>>) {

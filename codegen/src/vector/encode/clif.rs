@@ -2,7 +2,8 @@
 //!
 //! Registers become variables of the function builder, which makes SSA form of them. Where the target has no fused
 //! multiply-add, [`Inst::Fma`] becomes a multiplication and an addition; all else means the same on every target.
-//! Masked accesses are sequences of conditional scalar accesses.
+//! A mask is an integer with a bit for each lane; masked accesses are conditional scalar accesses, unless all lanes are
+//! active.
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::immediates::Ieee32;
@@ -129,7 +130,17 @@ impl Emitter<'_, '_> {
         self.b.use_var(self.ints[r.0 as usize])
     }
 
-    fn count(&mut self, m: MReg) -> Value {
+    /// The mask of the lanes below the value of a register.
+    fn bits_below(&mut self, n: IReg) -> Value {
+        let n = self.x(n);
+        let (zero, one, all) = (self.iconst(0), self.iconst(1), self.iconst(i64::from(LANES)));
+        let n = self.clamp(IntCC::SignedGreaterThan, n, zero);
+        let n = self.clamp(IntCC::SignedLessThan, n, all);
+        let power = self.b.ins().ishl(one, n);
+        self.b.ins().iadd_imm_s(power, -1)
+    }
+
+    fn bits(&mut self, m: MReg) -> Value {
         self.b.use_var(self.masks[m.0 as usize])
     }
 
@@ -314,12 +325,39 @@ impl Emitter<'_, '_> {
             Inst::Interleave { op, dst, a, b } => self.interleave(op, dst, a, b),
             Inst::Reduce { op, dst, a } => self.reduce(op, dst, a),
             Inst::First { dst, n } => {
-                let n = self.x(n);
-                let zero = self.iconst(0);
-                let all = self.iconst(i64::from(LANES));
-                let n = self.clamp(IntCC::SignedGreaterThan, n, zero);
-                let n = self.clamp(IntCC::SignedLessThan, n, all);
-                self.b.def_var(self.masks[dst.0 as usize], n);
+                let bits = self.bits_below(n);
+                self.b.def_var(self.masks[dst.0 as usize], bits);
+            }
+            Inst::Between { dst, low, high } => {
+                let (low, high) = (self.bits_below(low), self.bits_below(high));
+                let bits = self.b.ins().band_not(high, low);
+                self.b.def_var(self.masks[dst.0 as usize], bits);
+            }
+            Inst::MaskLanes { dst, mask } => {
+                // Spread the mask, keep bit `i` in lane `i`, and compare with it.
+                let bits = self.bits(mask);
+                let bits = self.b.ins().ireduce(I32, bits);
+                let bits = self.b.ins().splat(I32X4, bits);
+                let bytes: Vec<u8> = (0..LANES).flat_map(|i| (1u32 << i).to_le_bytes()).collect();
+                let constant = self.b.func.dfg.constants.insert(ConstantData::from(bytes.as_slice()));
+                let own = self.b.ins().vconst(I32X4, constant);
+                let kept = self.b.ins().band(bits, own);
+                let v = self.b.ins().icmp(IntCC::Equal, kept, own);
+                self.set(dst, v);
+            }
+            Inst::Gather { dst, base, index, mask } => {
+                let (base, index) = (self.x(base), self.vi(index));
+                let zero = self.splat(0);
+                let v = self.active_lanes(mask, zero, |e, lane, vector| {
+                    let at = e.b.ins().extractlane(index, lane);
+                    let at = e.b.ins().sextend(I64, at);
+                    let two = e.iconst(2);
+                    let at = e.b.ins().ishl(at, two);
+                    let p = e.b.ins().iadd(base, at);
+                    let scalar = e.b.ins().load(F32, memory(), p, 0);
+                    e.b.ins().insertlane(vector, scalar, lane)
+                });
+                self.set(dst, v);
             }
             Inst::IntConst { dst, value } => {
                 let v = self.iconst(value.at(LANES));
@@ -479,45 +517,83 @@ impl Emitter<'_, '_> {
         self.set(dst, v);
     }
 
-    /// Runs `access` for lane 0, 1, … while the lane is active; then control and the vector reach the returned block.
+    /// Runs `access` for each active lane; it may change the vector, which is returned.
     fn active_lanes(
         &mut self,
         mask: MReg,
         start: Value,
         mut access: impl FnMut(&mut Self, u8, Value) -> Value,
     ) -> Value {
-        let count = self.count(mask);
-        let done: Block = self.b.create_block();
-        let result = self.b.append_block_param(done, F32X4);
+        let bits = self.bits(mask);
         let mut vector = start;
         for lane in 0..LANES as u8 {
-            let active = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, count, i64::from(lane));
-            let next = self.b.create_block();
-            self.b.ins().brif(active, next, &[], done, &[BlockArg::Value(vector)]);
+            let bit = self.iconst(1 << lane);
+            let active = self.b.ins().band(bits, bit);
+            let (run, next) = (self.b.create_block(), self.b.create_block());
+            let after = self.b.append_block_param(next, F32X4);
+            self.b.ins().brif(active, run, &[], next, &[BlockArg::Value(vector)]);
+            self.b.switch_to_block(run);
+            let changed = access(self, lane, vector);
+            self.b.ins().jump(next, &[BlockArg::Value(changed)]);
             self.b.switch_to_block(next);
-            vector = access(self, lane, vector);
+            vector = after;
         }
-        self.b.ins().jump(done, &[BlockArg::Value(vector)]);
+        vector
+    }
+
+    /// `whole` if all lanes are active, else `lanes`; both return a vector.
+    fn if_all_active(
+        &mut self,
+        mask: MReg,
+        whole: impl FnOnce(&mut Self) -> Value,
+        lanes: impl FnOnce(&mut Self) -> Value,
+    ) -> Value {
+        let bits = self.bits(mask);
+        let all = self.b.ins().icmp_imm_s(IntCC::Equal, bits, (1 << LANES) - 1);
+        let [fast, slow, done]: [Block; 3] = std::array::from_fn(|_| self.b.create_block());
+        let result = self.b.append_block_param(done, F32X4);
+        self.b.ins().brif(all, fast, &[], slow, &[]);
+        self.b.switch_to_block(fast);
+        let v = whole(self);
+        self.b.ins().jump(done, &[BlockArg::Value(v)]);
+        self.b.switch_to_block(slow);
+        let v = lanes(self);
+        self.b.ins().jump(done, &[BlockArg::Value(v)]);
         self.b.switch_to_block(done);
         result
     }
 
     fn load_masked(&mut self, dst: VReg, addr: Addr, mask: MReg) {
         let (p, at) = self.addr(addr);
-        let zero = self.splat(0);
-        let v = self.active_lanes(mask, zero, |e, lane, vector| {
-            let scalar = e.b.ins().load(F32, memory(), p, at + 4 * i32::from(lane));
-            e.b.ins().insertlane(vector, scalar, lane)
-        });
+        let v = self.if_all_active(
+            mask,
+            |e| e.b.ins().load(F32X4, memory(), p, at),
+            |e| {
+                let zero = e.splat(0);
+                e.active_lanes(mask, zero, |e, lane, vector| {
+                    let scalar = e.b.ins().load(F32, memory(), p, at + 4 * i32::from(lane));
+                    e.b.ins().insertlane(vector, scalar, lane)
+                })
+            },
+        );
         self.set(dst, v);
     }
 
     fn store_masked(&mut self, src: VReg, addr: Addr, mask: MReg) {
         let (v, (p, at)) = (self.v(src), self.addr(addr));
-        self.active_lanes(mask, v, |e, lane, vector| {
-            let scalar = e.b.ins().extractlane(vector, lane);
-            e.b.ins().store(memory(), scalar, p, at + 4 * i32::from(lane));
-            vector
-        });
+        self.if_all_active(
+            mask,
+            |e| {
+                e.b.ins().store(memory(), v, p, at);
+                v
+            },
+            |e| {
+                e.active_lanes(mask, v, |e, lane, vector| {
+                    let scalar = e.b.ins().extractlane(vector, lane);
+                    e.b.ins().store(memory(), scalar, p, at + 4 * i32::from(lane));
+                    vector
+                })
+            },
+        );
     }
 }

@@ -11,7 +11,7 @@
 //! | [`tanh`] | 1.5 | all |
 //! | [`sigmoid`] | 2.5 | all |
 //! | [`erf`] | 2 | all |
-//! | [`sin`], [`cos`] | 1.5 | ±2¹⁷; beyond, the reduction of the argument loses accuracy |
+//! | [`sin`], [`cos`] | 2 | ±2¹⁷; beyond, the reduction of the argument loses accuracy |
 //!
 //! The algorithms are the classical ones: reduction of the argument to a short interval in two or three steps (Cody and
 //! Waite), a polynomial, reconstruction by the exponent. The coefficients are our own; `coefficients.py` beside this

@@ -181,6 +181,14 @@ impl Emitter {
             }
             Inst::Reduce { op, dst, a } => self.reduce(op, dst, a),
             Inst::First { dst, n } => self.first(dst, n),
+            Inst::Between { dst, low, high } => self.between(dst, low, high),
+            Inst::MaskLanes { dst, mask } if self.wide() => {
+                self.push(Instruction::with2(EVEX_Vpmovm2d_zmm_kr, self.full(dst), self.mask(mask)))
+            }
+            Inst::MaskLanes { dst, mask } => {
+                self.push(Instruction::with2(VEX_Vmovaps_ymm_ymmm256, self.full(dst), self.mask(mask)))
+            }
+            Inst::Gather { dst, base, index, mask } => self.gather(dst, base, index, mask),
             Inst::IntConst { dst, value } => self.load_const(gpr(dst.0), value.at(self.isa.lanes())),
             Inst::IntMove { dst, src } => self.move_int(gpr(dst.0), gpr(src.0)),
             Inst::Int { op, dst, a, b } => self.int_op(op, dst, a, b),
@@ -357,30 +365,57 @@ impl Emitter {
         self.push(Instruction::with2(splat, self.full(dst), xmm(dst)))
     }
 
-    fn first(&mut self, dst: MReg, n: IReg) -> Done {
+    /// `scratch = clamp(n, …, VL)` in every lane of the scratch register.
+    fn splat_count(&mut self, n: IReg) -> Done {
         use Code::*;
-        let lanes = i64::from(self.isa.lanes());
-        // scratch = clamp(n, 0, VL)
-        self.load_const(SCRATCH, lanes)?;
+        self.load_const(SCRATCH, i64::from(self.isa.lanes()))?;
         self.push(Instruction::with2(Cmp_r64_rm64, gpr(n.0), SCRATCH))?;
         self.push(Instruction::with2(Cmovl_r64_rm64, SCRATCH, gpr(n.0)))?;
-        if !self.wide() {
-            // Negative counts enable no lane by themselves.
-            let s = self.scratch();
-            self.push(Instruction::with2(VEX_Vmovd_xmm_rm32, xmm(s), Register::EAX))?;
-            self.push(Instruction::with2(VEX_Vpbroadcastd_ymm_xmmm32, self.full(s), xmm(s)))?;
-            let iota = self.constant((0..8u32).flat_map(u32::to_le_bytes).collect(), false);
-            return self.push(Instruction::with3(
-                VEX_Vpcmpgtd_ymm_ymm_ymmm256,
-                self.mask(dst),
-                self.full(s),
-                iota,
-            ));
+        self.splat_int(self.scratch(), Register::EAX)
+    }
+
+    /// Compares the count in the scratch register with the lane numbers: the lanes below it.
+    fn lanes_below(&mut self, target: Register) -> Done {
+        use Code::*;
+        let lanes = self.isa.lanes();
+        let iota = self.constant((0..lanes).flat_map(u32::to_le_bytes).collect(), false);
+        let code = self.code(VEX_Vpcmpgtd_ymm_ymm_ymmm256, EVEX_Vpcmpgtd_kr_k1_zmm_zmmm512b32);
+        self.push(Instruction::with3(code, target, self.full(self.scratch()), iota))
+    }
+
+    fn first(&mut self, dst: MReg, n: IReg) -> Done {
+        self.splat_count(n)?;
+        self.lanes_below(self.mask(dst))
+    }
+
+    fn between(&mut self, dst: MReg, low: IReg, high: IReg) -> Done {
+        use Code::*;
+        self.first(dst, high)?;
+        self.splat_count(low)?;
+        let (dst, s) = (self.mask(dst), self.full(self.scratch()));
+        if self.wide() {
+            self.lanes_below(K_SCRATCH)?;
+            return self.push(Instruction::with3(VEX_Kandnw_kr_kr_kr, dst, K_SCRATCH, dst));
         }
-        // Compare the lane numbers with the count: no other register is needed.
-        let s = self.scratch();
-        self.push(Instruction::with2(EVEX_Vpbroadcastd_zmm_k1z_r32, self.full(s), Register::EAX))?;
-        let iota = self.constant((0..16u32).flat_map(u32::to_le_bytes).collect(), false);
-        self.push(Instruction::with3(EVEX_Vpcmpgtd_kr_k1_zmm_zmmm512b32, self.mask(dst), self.full(s), iota))
+        self.lanes_below(s)?;
+        self.push(Instruction::with3(VEX_Vpandn_ymm_ymm_ymmm256, dst, s, dst))
+    }
+
+    /// Gathers clear their mask, so it is copied first.
+    fn gather(&mut self, dst: VReg, base: IReg, index: VReg, mask: MReg) -> Done {
+        use Code::*;
+        let place = MemoryOperand::new(gpr(base.0), self.full(index), 4, 0, 0, false, Register::None);
+        if self.wide() {
+            self.push(Instruction::with2(VEX_Kmovw_kr_km16, K_SCRATCH, self.mask(mask)))?;
+            self.splat(dst, 0)?;
+            self.push(Instruction::with2(EVEX_Vgatherdps_zmm_k1_vm32z, self.full(dst), place))?;
+            self.masked(K_SCRATCH, false);
+            return Ok(());
+        }
+        let s = self.full(self.scratch());
+        // The mask may end here and share the register of the destination.
+        self.push(Instruction::with2(VEX_Vmovaps_ymm_ymmm256, s, self.mask(mask)))?;
+        self.splat(dst, 0)?;
+        self.push(Instruction::with3(VEX_Vgatherdps_ymm_vm32y_ymm, self.full(dst), place, s))
     }
 }

@@ -1,0 +1,212 @@
+//! Convolution as multiplication of packed weights with panels of the unfolded image.
+
+use cranelift_codegen::ir::{FuncRef, InstBuilder as _, Value};
+use cranelift_module::{FuncId, Module};
+
+use super::{Geometry, pack_pointwise, unfold_segment};
+use crate::kernels::epilogue::{self, Operand, Step};
+use crate::kernels::flow::{self, Flow};
+use crate::kernels::gemm::{Gemm, Layout, Tile};
+use crate::vector::encode::{self, DefineError};
+use crate::vector::{Isa, Program};
+
+/// Bytes of the workspace that hold panels of the unfolded image: a good part of the second-level cache.
+const BLOCK_BYTES: i64 = 768 * 1024;
+
+/// A convolution to be generated.
+///
+/// The function takes, all 64-bit: `x`, `weights`, `y` (pointers), `batch`, `groups`, `c`, `m` (input and output channels
+/// of one group), `h`, `w`, `oh`, `ow`, `workspace` (a pointer to [`Convolution::workspace`] bytes, 64-byte aligned for
+/// speed), `first`, `last` (the outputs of each plane to compute, as a range of `oy · ow + ox`, so that threads can
+/// share a plane), then the operands of the epilogue. An operand by row has an element for each output channel; a full
+/// one is laid out like `y`, and its stride is that of a plane.
+///
+/// `weights` holds for each group `[⌈m / rows⌉][c · kh · kw][rows]`, the panels of [`crate::kernels::gemm`] of the
+/// row-major matrix `[m][c · kh · kw]`, with `rows` of [`Tile::of`].
+#[derive(Debug, Clone)]
+pub struct Convolution {
+    /// The instruction set of the kernels.
+    pub isa: Isa,
+    /// The constants.
+    pub geometry: Geometry,
+    /// Output channels of a group, if known: fewer kernels are made then.
+    pub m: Option<i64>,
+    /// What happens to the result.
+    pub epilogue: Vec<Step>,
+}
+
+impl Convolution {
+    /// The number of parameters of the function.
+    pub fn params(&self) -> usize {
+        14 + epilogue::params(&self.epilogue)
+    }
+
+    /// The size of the workspace in bytes, for `c` input channels of a group.
+    pub fn workspace(&self, c: i64) -> i64 {
+        let columns = i64::from(Tile::of(self.isa).columns(self.isa));
+        let depth = c * self.geometry.kernel[0] * self.geometry.kernel[1];
+        (4 * depth * columns).max(BLOCK_BYTES)
+    }
+
+    /// The size of the packed weights of one group, in elements.
+    pub fn packed_weights(&self, c: i64, m: i64) -> i64 {
+        let rows = i64::from(Tile::of(self.isa).rows);
+        (m + rows - 1) / rows * rows * c * self.geometry.kernel[0] * self.geometry.kernel[1]
+    }
+
+    /// Defines the kernels and the driver as local functions; their names start with `name`.
+    pub fn emit(&self, module: &mut dyn Module, name: &str) -> Result<FuncId, DefineError> {
+        let gemm = Gemm {
+            isa: self.isa,
+            a: Layout::Packed,
+            b: Layout::Packed,
+            m: self.m,
+            epilogue: self.epilogue.clone(),
+        };
+        let multiply = gemm.emit(module, &format!("{name}.gemm"))?;
+        let vectors = gemm.tile().vectors;
+        let program: Program = if self.geometry.is_pointwise() {
+            pack_pointwise(vectors, self.isa)
+        } else {
+            unfold_segment(&self.geometry, vectors)
+        };
+        let unfold = encode::declare(module, &format!("{name}.unfold"), program.params.len())?;
+        encode::define(module, unfold, &program, self.isa)?;
+        flow::define(
+            module,
+            name,
+            self.params(),
+            |module, func| [multiply, unfold].map(|id| module.declare_func_in_func(id, func)),
+            |flow, args, [multiply, unfold]| self.body(flow, args, multiply, unfold),
+        )
+    }
+
+    fn body(&self, flow: &mut Flow<'_, '_>, args: &[Value], multiply: FuncRef, unfold: FuncRef) {
+        let &[x, weights, y, batch, groups, c, m, h, w, oh, ow, workspace, first, last, ..] = args else {
+            unreachable!("the function is declared with fourteen parameters and more")
+        };
+        let operands = &args[14..];
+        let tile = Tile::of(self.isa);
+        let columns = i64::from(tile.columns(self.isa));
+        let zero = flow.int(0);
+        let depth = flow.scale(c, self.geometry.kernel[0] * self.geometry.kernel[1]);
+        let panel_bytes = flow.scale(depth, 4 * columns);
+        let one = flow.int(1);
+        let panel_bytes = flow.max(panel_bytes, one);
+        let budget = flow.int(BLOCK_BYTES);
+        let panels = flow.div(budget, panel_bytes);
+        let panels = flow.max(panels, one);
+        let width = flow.scale(panels, columns);
+        let in_plane = flow.mul(h, w);
+        let in_plane = flow.scale(in_plane, 4);
+        let group_bytes = flow.mul(in_plane, c);
+        let out_plane = flow.mul(oh, ow);
+        let out_plane = flow.scale(out_plane, 4);
+        let rows = i64::from(tile.rows);
+        let weight_rows = flow.round_up(m, rows);
+        let weight_bytes = flow.mul(weight_rows, depth);
+        let weight_bytes = flow.scale(weight_bytes, 4);
+        let total = flow.mul(batch, groups);
+
+        flow.range(zero, total, 1, |flow, image| {
+            let whole = flow.b.ins().udiv(image, groups);
+            let before = flow.mul(whole, groups);
+            let group = flow.sub(image, before);
+            let x = flow.at(x, image, group_bytes);
+            let weights = flow.at(weights, group, weight_bytes);
+            let channel = flow.mul(group, m);
+            let plane = flow.mul(image, m);
+            let y = flow.at(y, plane, out_plane);
+            flow.range_by(first, last, width, |flow, j| {
+                let end = flow.add(j, width);
+                let end = flow.min(end, last);
+                flow.range(j, end, columns, |flow, p| {
+                    let done = flow.sub(p, j);
+                    let to = flow.mul(done, depth);
+                    let to = flow.at_scaled(workspace, to, 4);
+                    let stop = flow.offset(p, columns);
+                    let stop = flow.min(stop, end);
+                    if self.geometry.is_pointwise() {
+                        let from = flow.at_scaled(x, p, 4);
+                        let valid = flow.sub(stop, p);
+                        flow.call(unfold, &[from, to, c, in_plane, valid]);
+                    } else {
+                        self.unfold_panel(flow, unfold, [x, c, h, w, ow], to, p, stop);
+                    }
+                });
+                let count = flow.sub(end, j);
+                let target = flow.at_scaled(y, j, 4);
+                let mut values =
+                    vec![weights, workspace, target, m, count, depth, zero, zero, out_plane, zero];
+                values.extend(self.operands(flow, operands, channel, plane, j));
+                flow.call(multiply, &values);
+            });
+        });
+    }
+
+    /// Unfolds the outputs `p..stop` row by row.
+    fn unfold_panel(
+        &self,
+        flow: &mut Flow<'_, '_>,
+        unfold: FuncRef,
+        [x, c, h, w, ow]: [Value; 5],
+        panel: Value,
+        p: Value,
+        stop: Value,
+    ) {
+        let [sy, sx] = self.geometry.stride;
+        let [top, left] = self.geometry.padding;
+        let top_row = flow.div(p, ow);
+        let last = flow.offset(stop, -1);
+        let bottom = flow.div(last, ow);
+        let bottom = flow.offset(bottom, 1);
+        flow.range(top_row, bottom, 1, |flow, oy| {
+            let row = flow.mul(oy, ow);
+            let next = flow.add(row, ow);
+            let from = flow.max(p, row);
+            let to = flow.min(stop, next);
+            let ox = flow.sub(from, row);
+            let ix = flow.scale(ox, sx);
+            let ix = flow.offset(ix, -left);
+            let iy = flow.scale(oy, sy);
+            let iy = flow.offset(iy, -top);
+            let done = flow.sub(from, p);
+            let target = flow.at_scaled(panel, done, 4);
+            let count = flow.sub(to, from);
+            flow.call(unfold, &[x, target, c, h, w, iy, ix, count]);
+        });
+    }
+
+    /// The operands of the epilogue for one image and group, from output `j` on.
+    fn operands(
+        &self,
+        flow: &mut Flow<'_, '_>,
+        mut operands: &[Value],
+        channel: Value,
+        plane: Value,
+        j: Value,
+    ) -> Vec<Value> {
+        let mut values = Vec::new();
+        for step in &self.epilogue {
+            let Step::Combine(_, operand) = step else { continue };
+            match (operand, operands) {
+                (Operand::Row, [p, rest @ ..]) => {
+                    values.push(flow.at_scaled(*p, channel, 4));
+                    operands = rest;
+                }
+                (Operand::Column, [p, rest @ ..]) => {
+                    values.push(flow.at_scaled(*p, j, 4));
+                    operands = rest;
+                }
+                (Operand::Full, [p, stride, rest @ ..]) => {
+                    let p = flow.at(*p, plane, *stride);
+                    values.push(flow.at_scaled(p, j, 4));
+                    values.push(*stride);
+                    operands = rest;
+                }
+                _ => unreachable!("the function is declared with a parameter for each operand"),
+            }
+        }
+        values
+    }
+}
