@@ -99,6 +99,15 @@ fn fits_inside(cx: &mut InferCx<'_>, i: usize, axis: usize) -> Result<(), Diagno
     Ok(())
 }
 
+/// Requires that operand 0 has elements along `axis`, unless no index is given at all: stores have no guard.
+fn has_room(cx: &mut InferCx<'_>, axis: usize) -> Result<(), Diagnostic> {
+    let (Some(dims), Some(indices)) = (cx.dims(0)?, cx.dims(1)?) else { return Ok(()) };
+    if indices.iter().any(|it| cx.shapes.as_int(*it) == Some(0)) {
+        return Ok(());
+    }
+    cx.require_at_least(dims[axis], 1, &format!("dimension {axis} of operand 0, which is written to"))
+}
+
 /// The constant last dimension of operand 1: how many coordinates an index has.
 fn index_depth(cx: &InferCx<'_>) -> Result<Option<usize>, Diagnostic> {
     cx.tensor_of(1, Class::Int)?;
@@ -135,6 +144,7 @@ fn scatter_nd(cx: &mut InferCx<'_>) -> InferResult {
     if let Some(depth) = index_depth(cx)? {
         cx.expect_rank_at_least(0, depth)?;
         if let (Some(dims), Some(index_dims)) = (x.dims(), cx.dims(1)?) {
+            (0..depth).try_for_each(|axis| has_room(cx, axis))?;
             let batch = index_dims.len() - 1;
             cx.expect_rank(2, batch + dims.len() - depth)?;
             let wanted: Dims = index_dims[..batch].iter().chain(&dims[depth..]).copied().collect();
@@ -157,6 +167,9 @@ fn scatter_elements(cx: &mut InferCx<'_>) -> InferResult {
     cx.expect_rank(2, rank)?;
     fits_inside(cx, 1, axis)?;
     check_indices(cx, 1, axis)?;
+    if x.dims().is_some() {
+        has_room(cx, axis)?;
+    }
     if let (Some(a), Some(b)) = (cx.dims(1)?, cx.dims(2)?) {
         for (i, (a, b)) in a.iter().zip(b).enumerate() {
             cx.require_eq(*a, *b, &format!("dimension {i} of operands 1 and 2"))?;

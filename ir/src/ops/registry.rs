@@ -189,9 +189,10 @@ impl OpRegistry {
                 Some(max) => format!("{} to {max}", def.arity.min),
                 None => format!("at least {}", def.arity.min),
             };
+            let noun = if wanted == "1" { "operand" } else { "operands" };
             return Err(Diagnostic::error(
                 "O001",
-                format!("`{}` takes {wanted} operands but has {}", def.name, cx.args.len()),
+                format!("`{}` takes {wanted} {noun} but has {}", def.name, cx.args.len()),
             ));
         }
         check_attrs(def, cx.attrs)?;
@@ -216,8 +217,13 @@ fn check_attrs(def: &OpDef, attrs: &Attrs) -> Result<(), Diagnostic> {
         match def.attrs.iter().find(|it| it.name == name) {
             None => {
                 let known: Vec<_> = def.attrs.iter().map(|it| it.name).collect();
-                return Err(Diagnostic::error("O002", format!("`{}` has no attribute `{name}`", def.name))
-                    .help(format!("its attributes are: {}", known.join(", "))));
+                let help = match known.is_empty() {
+                    true => "it has no attributes".to_string(),
+                    false => format!("its attributes are: {}", known.join(", ")),
+                };
+                return Err(
+                    Diagnostic::error("O002", format!("`{}` has no attribute `{name}`", def.name)).help(help)
+                );
             }
             Some(schema) if !schema.kind.admits(attr) => {
                 return Err(Diagnostic::error(

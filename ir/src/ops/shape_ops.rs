@@ -91,8 +91,12 @@ fn reshape(cx: &mut InferCx<'_>) -> InferResult {
         let quotient = cx.shapes.floor_div_dim(total, given);
         dims[i] = cx.no_overflow(quotient)?;
     }
-    let result = cx.product(&dims)?;
-    cx.require_eq(total, result, "operand 0 and the reshaped result have as many elements")?;
+    let divides = inferred.is_some()
+        && cx.shapes.as_int(given).is_some_and(|it| cx.shapes.divides(it, total).is_always());
+    if !divides {
+        let result = cx.product(&dims)?;
+        cx.require_eq(total, result, "operand 0 and the reshaped result have as many elements")?;
+    }
     renamed(cx, dims)
 }
 
