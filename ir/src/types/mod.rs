@@ -17,5 +17,5 @@ pub use data::{Bytes, ConstId, ConstPool, DataError, TensorData};
 pub use dtype::DType;
 pub use effects::Effects;
 pub use intern::ConstInterner;
-pub use relate::{bound_symbols, implies, map_dims, match_type, visit_dims};
+pub use relate::{bound_symbols, implies, map_dims, match_type, pair_dims, visit_dims};
 pub use ty::{Dims, FunctionType, ShapeInfo, TensorType, Type};

@@ -119,3 +119,44 @@ fn relate_shapes(specific: &ShapeInfo, general: &ShapeInfo, equal: &mut dyn FnMu
         _ => false,
     }
 }
+
+/// Whether a value of type `from` can be a `to`, as far as kinds, element types and ranks go; collects the
+/// dimensions that are known on both sides.
+pub fn pair_dims(from: &Type, to: &Type, pairs: &mut Vec<(Dim, Dim)>) -> bool {
+    match (from, to) {
+        (Type::Tensor(a), Type::Tensor(b)) => {
+            if let (Some(a), Some(b)) = (&a.elements, &b.elements) {
+                if a.len() != b.len() {
+                    return false;
+                }
+                pairs.extend(a.iter().copied().zip(b.iter().copied()));
+            }
+            a.dtype == b.dtype && pair_shapes(&a.shape, &b.shape, pairs)
+        }
+        (Type::Shape(a), Type::Shape(b)) => pair_shapes(a, b, pairs),
+        (Type::Scalar(a, x), Type::Scalar(b, y)) => {
+            pairs.extend(x.iter().copied().zip(y.iter().copied()));
+            a == b
+        }
+        (Type::Tuple(a), Type::Tuple(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| pair_dims(a, b, pairs))
+        }
+        (Type::Sequence(a), Type::Sequence(b))
+        | (Type::Optional(a), Type::Optional(b))
+        | (Type::State(a), Type::State(b)) => pair_dims(a, b, pairs),
+        (Type::Object, _) => true,
+        _ => from == to,
+    }
+}
+
+fn pair_shapes(from: &ShapeInfo, to: &ShapeInfo, pairs: &mut Vec<(Dim, Dim)>) -> bool {
+    if let (Some(a), Some(b)) = (from.known(), to.known())
+        && a.len() == b.len()
+    {
+        pairs.extend(a.iter().copied().zip(b.iter().copied()));
+    }
+    match (from.rank(), to.rank()) {
+        (Some(a), Some(b)) => a == b,
+        _ => true,
+    }
+}

@@ -112,7 +112,7 @@ impl FlowBuilder<'_> {
         let mut types = Vec::with_capacity(then_results.len());
         for (i, (a, b)) in then_results.into_iter().zip(else_results).enumerate() {
             let (a, b) = (self.type_at(a).clone(), self.type_at(b).clone());
-            let joined = self.join(&a, &b, "if", JoinElements::Fresh).map_err(|it| {
+            let joined = self.join(&a, &b, "joined", JoinElements::Fresh).map_err(|it| {
                 self.located(it.note(format!("these are the types of result {i} of the branches of an `if`")))
             })?;
             types.push(joined);

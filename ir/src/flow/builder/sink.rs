@@ -3,9 +3,9 @@
 use super::{FlowBuilder, Output, Parameter, Rhs, Scope, Value, ValueDef, ValueId};
 use crate::diag::Diagnostic;
 use crate::ops::{OpId, OpRegistry, OpSink, SinkResult};
-use crate::shape::{Constraint, Dim, ShapeCx, Truth};
+use crate::shape::{Constraint, ShapeCx, Truth};
 use crate::text::type_text;
-use crate::types::{Attrs, ShapeInfo, TensorData, Type, implies, visit_dims};
+use crate::types::{Attrs, TensorData, Type, implies, pair_dims, visit_dims};
 
 impl OpSink for FlowBuilder<'_> {
     type Value = ValueId;
@@ -125,46 +125,5 @@ impl FlowBuilder<'_> {
     fn mismatch(&self, from: &Type, to: &Type) -> Diagnostic {
         let (from, to) = (type_text(&self.module.shapes, from), type_text(&self.module.shapes, to));
         Diagnostic::error("B016", format!("a value of type `{from}` is never a `{to}`"))
-    }
-}
-
-/// Whether a value of type `from` can be a `to`, as far as kinds, element types and ranks go; collects the
-/// dimensions that are known on both sides.
-fn pair_dims(from: &Type, to: &Type, pairs: &mut Vec<(Dim, Dim)>) -> bool {
-    match (from, to) {
-        (Type::Tensor(a), Type::Tensor(b)) => {
-            if let (Some(a), Some(b)) = (&a.elements, &b.elements) {
-                if a.len() != b.len() {
-                    return false;
-                }
-                pairs.extend(a.iter().copied().zip(b.iter().copied()));
-            }
-            a.dtype == b.dtype && pair_shapes(&a.shape, &b.shape, pairs)
-        }
-        (Type::Shape(a), Type::Shape(b)) => pair_shapes(a, b, pairs),
-        (Type::Scalar(a, x), Type::Scalar(b, y)) => {
-            pairs.extend(x.iter().copied().zip(y.iter().copied()));
-            a == b
-        }
-        (Type::Tuple(a), Type::Tuple(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| pair_dims(a, b, pairs))
-        }
-        (Type::Sequence(a), Type::Sequence(b))
-        | (Type::Optional(a), Type::Optional(b))
-        | (Type::State(a), Type::State(b)) => pair_dims(a, b, pairs),
-        (Type::Object, _) => true,
-        _ => from == to,
-    }
-}
-
-fn pair_shapes(from: &ShapeInfo, to: &ShapeInfo, pairs: &mut Vec<(Dim, Dim)>) -> bool {
-    if let (Some(a), Some(b)) = (from.known(), to.known())
-        && a.len() == b.len()
-    {
-        pairs.extend(a.iter().copied().zip(b.iter().copied()));
-    }
-    match (from.rank(), to.rank()) {
-        (Some(a), Some(b)) => a == b,
-        _ => true,
     }
 }

@@ -18,6 +18,19 @@ fn ty(b: &FlowBuilder<'_>, value: ValueId) -> String {
     type_text(&b.module.shapes, b.type_of(value))
 }
 
+/// Ends the function with these outputs, checks all laws and returns the text.
+fn finished(mut b: FlowBuilder<'_>, outputs: &[ValueId]) -> String {
+    let ops = b.registry();
+    for (i, value) in outputs.iter().enumerate() {
+        b.output(&format!("out{i}"), *value).expect("an output");
+    }
+    let module = b.finish().expect("finished");
+    if let Err(problems) = module.verify(ops) {
+        panic!("{problems}\n{}", crate::flow::text::print(&module, ops));
+    }
+    crate::flow::text::print(&module, ops)
+}
+
 fn kinds(b: &FlowBuilder<'_>) -> Vec<(BlockKind, usize)> {
     let body = &b.function.regions[b.function.body];
     body.blocks.iter().map(|it| (b.function.blocks[*it].kind, b.function.blocks[*it].order.len())).collect()
@@ -105,7 +118,7 @@ fn branches_join_and_their_facts_end_with_them() {
     let same = branch(&mut b, cond, x, x).expect("built")[0];
     assert_eq!(ty(&b, same), "Tensor<f32, [n, 4]>");
     let joined = branch(&mut b, cond, x, y).expect("built")[0];
-    assert_eq!(ty(&b, joined), "Tensor<f32, [if, 4]>");
+    assert_eq!(ty(&b, joined), "Tensor<f32, [joined, 4]>");
     assert_eq!(kinds(&b), [(BlockKind::Effect, 2)]);
     let z = input(&mut b, "z", DType::F32, "4");
     let unknown = branch(&mut b, cond, x, z).expect("built")[0];
@@ -117,6 +130,7 @@ fn branches_join_and_their_facts_end_with_them() {
     let (n, m) = (b.shapes().sym("n"), b.shapes().sym("m"));
     b.if_else(cond, &mut |b| Ok(vec![emit(b, "add", &[x, y])?]), &mut |_| Ok(vec![x])).expect("built");
     assert_eq!(b.shapes().prove_eq(n, m), Truth::Unknown, "the check was in one branch");
+    finished(b, &[same, joined, unknown]);
 }
 
 #[test]
@@ -161,6 +175,7 @@ fn loops_generalise_what_changes() {
         )
         .expect("built");
     assert_eq!(never, [limit, x], "10 < 10 is false");
+    finished(b, &out);
 }
 
 #[test]
@@ -192,6 +207,7 @@ fn match_cast_binds_symbols_from_elements() {
     assert_eq!(b.match_cast(target, refined).expect("nothing to do"), target);
     let out = emit(&mut b, "reshape", &[x, target]).expect("reshaped");
     assert_eq!(ty(&b, out), "Tensor<f32, [k, 2]>");
+    let k2 = out;
     let error = b.match_cast(x, Type::tensor(DType::F32, [two])).expect_err("another rank");
     assert_eq!(error.code, "B016");
     let wide = b.shapes().parse("unbound + 1").expect("a dimension");
@@ -200,6 +216,7 @@ fn match_cast_binds_symbols_from_elements() {
     let four = b.shapes().int(4);
     let error = b.match_cast(x, Type::tensor(DType::F32, [wide, four])).expect_err("unbound");
     assert_eq!(error.code, "B015");
+    finished(b, &[k2]);
 }
 
 #[test]
@@ -221,6 +238,8 @@ fn effects_open_effect_blocks() {
     use BlockKind::{Dataflow, Effect};
     assert_eq!(kinds(&b), [(Dataflow, 1), (Effect, 1), (Dataflow, 3)]);
     let module = b.finish().expect("finished");
+    module.verify(&ops).unwrap_or_else(|it| panic!("{it}"));
+    crate::flow::text::print(&module, &ops);
     let Definition::Function(f) = &module.definitions["main"] else { panic!("a function") };
     assert_eq!(f.effects, Effects::IO);
     assert!(FlowBuilder::new(&ops, "m").finish().is_err(), "no output");

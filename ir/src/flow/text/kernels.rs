@@ -1,0 +1,18 @@
+//! Kernels inside modules.
+
+use crate::loops::{BufferRole, TensorProgram};
+use crate::text::{Span, TextWriter, dims_text, name_text};
+
+/// Writes a kernel; returns the place of its first line.
+pub(super) fn write_kernel(out: &mut TextWriter, name: &str, program: &TensorProgram) -> Span {
+    let params = program.params.iter().map(|it| {
+        let buffer = &program.buffers[*it];
+        let role = match buffer.role {
+            BufferRole::Input => "in",
+            BufferRole::Output => "out",
+            BufferRole::Local => "local",
+        };
+        format!("{role} %{}: {}{}", buffer.name, buffer.dtype, dims_text(&program.shapes, &buffer.dims))
+    });
+    out.line(&format!("kernel @{}({})", name_text(name), params.collect::<Vec<_>>().join(", ")))
+}

@@ -1,0 +1,171 @@
+//! F11: branches and loops return what is declared.
+
+use super::symbols::Bound;
+use super::walk::{Visit, walk};
+use super::{At, Check};
+use crate::flow::{BindingId, RegionId, Rhs, ValueId};
+use crate::shape::{Dim, ShapeCx, Sym};
+use crate::text::type_text;
+use crate::types::{DType, Type, implies, match_type};
+use indexmap::IndexMap;
+
+/// F11: branches of an `If` and the body of a `While` return values that match the declared results; conditions are
+/// booleans of one element.
+pub(super) fn check_f11_region_results(check: &mut Check<'_>) {
+    let function = check.function;
+    let bound = Bound::of(check.module, function);
+    walk(function, &mut Results { check, bound });
+}
+
+struct Results<'c, 'm> {
+    check: &'c mut Check<'m>,
+    bound: Bound<'m>,
+}
+
+impl Visit for Results<'_, '_> {
+    fn enter_region(&mut self, region: RegionId) {
+        self.bound.enter_region(region);
+    }
+
+    fn leave_region(&mut self, _region: RegionId) {
+        self.bound.leave_region();
+    }
+
+    fn after(&mut self, id: BindingId) {
+        let check = &mut *self.check;
+        if check.function.bindings[id].rhs.regions().is_empty() {
+            return self.bound.after(id);
+        }
+        // Symbols that are bound before mean what they mean; the others are bound by the construct.
+        let mut shapes = check.module.shapes.clone();
+        let rigid: Open = self.bound.iter().map(|sym| (sym, shapes.sym_dim(sym))).collect();
+        match &check.function.bindings[id].rhs {
+            Rhs::If { cond, then_region, else_region } => {
+                condition(check, At::Binding(id), *cond);
+                returns_results(check, &mut shapes, &rigid, id, *then_region);
+                returns_results(check, &mut shapes, &rigid, id, *else_region);
+            }
+            Rhs::While { init, cond, body } => {
+                loop_types(check, &mut shapes, &rigid, id, init, *cond, *body);
+            }
+            _ => {}
+        }
+        self.bound.after(id);
+    }
+}
+
+type Open = IndexMap<Sym, Dim>;
+
+fn ty<'m>(check: &Check<'m>, value: ValueId) -> &'m Type {
+    &check.function.values[value].ty
+}
+
+fn condition(check: &mut Check<'_>, at: At, value: ValueId) {
+    let shapes = &check.module.shapes;
+    let fits = match ty(check, value).as_tensor() {
+        Some(ty) if ty.dtype == DType::Bool => {
+            ty.dims().is_none_or(|dims| dims.iter().all(|it| shapes.as_int(*it).is_none_or(|it| it == 1)))
+        }
+        _ => false,
+    };
+    if !fits {
+        let (name, ty) = (check.name(value), type_text(shapes, ty(check, value)));
+        check.report(at, "F11", format!("the condition `{name}` is `{ty}`, not a boolean of one element"));
+    }
+}
+
+/// A branch returns what the binding declares; the declared symbols that are bound by it stand for what it returns.
+fn returns_results(
+    check: &mut Check<'_>,
+    shapes: &mut ShapeCx,
+    rigid: &Open,
+    id: BindingId,
+    region: RegionId,
+) {
+    let function = check.function;
+    if !function.regions[region].params.is_empty() {
+        check.report(At::Binding(id), "F11", "the branch of an `if` has parameters".to_owned());
+    }
+    let (declared, returned) = (&function.bindings[id].results, &function.regions[region].results);
+    if declared.len() != returned.len() {
+        let message = format!("the branch returns {} values for {} results", returned.len(), declared.len());
+        return check.report(At::Return(region), "F11", message);
+    }
+    let mut open = rigid.clone();
+    for (declared, returned) in declared.iter().zip(returned) {
+        if implies(shapes, ty(check, *returned), ty(check, *declared)) {
+            continue;
+        }
+        if !match_type(shapes, ty(check, *declared), ty(check, *returned), &mut open) {
+            let (name, found) = (check.name(*returned), type_text(shapes, ty(check, *returned)));
+            let message =
+                format!("`{name}` is `{found}` but must be `{}`", type_text(shapes, ty(check, *declared)));
+            check.report(At::Return(region), "F11", message);
+        }
+    }
+}
+
+fn loop_types(
+    check: &mut Check<'_>,
+    shapes: &mut ShapeCx,
+    rigid: &Open,
+    id: BindingId,
+    init: &[ValueId],
+    cond: RegionId,
+    body: RegionId,
+) {
+    let function = check.function;
+    let results = &function.bindings[id].results;
+    for region in [cond, body] {
+        let params = &function.regions[region].params;
+        if params.len() != init.len() || params.len() != results.len() {
+            let message = format!(
+                "the loop starts with {} values, has {} results, and a region with {} parameters",
+                init.len(),
+                results.len(),
+                params.len()
+            );
+            return check.report(At::Binding(id), "F11", message);
+        }
+    }
+    match function.regions[cond].results[..] {
+        [decision] => condition(check, At::Return(cond), decision),
+        _ => check.report(At::Return(cond), "F11", "the condition of a loop returns one value".to_owned()),
+    }
+    let next = &function.regions[body].results;
+    if next.len() != init.len() {
+        let message = format!("the body returns {} values but the loop carries {}", next.len(), init.len());
+        return check.report(At::Return(body), "F11", message);
+    }
+    let mut open = rigid.clone();
+    for (i, declared) in results.iter().enumerate() {
+        let carried = ty(check, *declared);
+        for region in [cond, body] {
+            let param = function.regions[region].params[i];
+            if ty(check, param) != carried {
+                let (name, found) = (check.name(param), type_text(shapes, ty(check, param)));
+                let message =
+                    format!("`{name}` is `{found}` but the loop carries `{}`", type_text(shapes, carried));
+                check.report(At::Binding(id), "F11", message);
+            }
+        }
+        if !implies(shapes, ty(check, init[i]), carried)
+            && !match_type(shapes, carried, ty(check, init[i]), &mut open)
+        {
+            let (name, found) = (check.name(init[i]), type_text(shapes, ty(check, init[i])));
+            let message = format!(
+                "the loop starts with `{name}`: `{found}` but carries `{}`",
+                type_text(shapes, carried)
+            );
+            check.report(At::Binding(id), "F11", message);
+        }
+        if !implies(shapes, ty(check, next[i]), carried) {
+            let (name, found) = (check.name(next[i]), type_text(shapes, ty(check, next[i])));
+            let message = format!(
+                "the body returns `{name}`: `{found}` but the loop carries `{}`",
+                type_text(shapes, carried)
+            );
+            check.report(At::Return(body), "F11", message);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! F6 and F9: recorded types follow from right-hand sides; calls match their callees.
+
+use super::walk::{Visit, walk};
+use super::{At, Check};
+use crate::diag::Diagnostic;
+use crate::flow::infer::{InferEnv, infer};
+use crate::flow::{BindingId, RegionId, Rhs};
+use crate::shape::{Constraint, Dim, SavedFacts, ShapeCx, Sym};
+use crate::text::{constraint_text, type_text};
+use crate::types::{Type, implies, match_type, pair_dims, visit_dims};
+use indexmap::IndexMap;
+
+/// F6: the recorded type of a result follows from its right-hand side: it equals the inferred type or is implied by
+/// it. What inference requires is known or checked before.
+pub(super) fn check_f6_types_follow(check: &mut Check<'_>) {
+    run(check, "F6", &|rhs| !matches!(rhs, Rhs::CallKernel { .. }));
+}
+
+/// F9: a `call_kernel` matches the callee: operand count, buffer types and size arguments.
+pub(super) fn check_f9_kernel_calls(check: &mut Check<'_>) {
+    run(check, "F9", &|rhs| matches!(rhs, Rhs::CallKernel { .. }));
+}
+
+fn run(check: &mut Check<'_>, law: &'static str, wanted: &dyn Fn(&Rhs) -> bool) {
+    let (function, shapes) = (check.function, check.module.shapes.clone());
+    if function.live_bindings().iter().any(|it| wanted(&function.bindings[*it].rhs)) {
+        walk(function, &mut Follow { check, law, wanted, shapes, saved: Vec::new() });
+    }
+}
+
+struct Follow<'c, 'm> {
+    check: &'c mut Check<'m>,
+    law: &'static str,
+    wanted: &'c dyn Fn(&Rhs) -> bool,
+    /// With the facts that checks up to here establish.
+    shapes: ShapeCx,
+    saved: Vec<SavedFacts>,
+}
+
+impl Visit for Follow<'_, '_> {
+    fn enter_region(&mut self, _region: RegionId) {
+        self.saved.push(self.shapes.save_facts());
+    }
+
+    fn leave_region(&mut self, _region: RegionId) {
+        self.saved.pop().into_iter().for_each(|it| self.shapes.restore_facts(it));
+    }
+
+    fn before(&mut self, binding: BindingId) {
+        if (self.wanted)(&self.check.function.bindings[binding].rhs) {
+            self.compare(binding);
+        }
+        self.establish(binding);
+    }
+}
+
+impl Follow<'_, '_> {
+    fn compare(&mut self, id: BindingId) {
+        let function = self.check.function;
+        let binding = &function.bindings[id];
+        let env = InferEnv {
+            ops: self.check.ops,
+            constants: &self.check.module.constants,
+            signatures: &self.check.module.definitions,
+        };
+        let type_of = |value: crate::flow::ValueId| function.values[value].ty.clone();
+        let inferred = match infer(env, &mut self.shapes, &binding.rhs, &type_of) {
+            Ok(Some(inferred)) => inferred,
+            Ok(None) => return,
+            Err(Diagnostic { message, notes, help, code, .. }) => {
+                let mut diagnostic =
+                    Diagnostic::error(self.law, message).note(format!("inference reports {code}"));
+                diagnostic.notes.extend(notes);
+                diagnostic.help = help;
+                return self.check.found.push((At::Binding(id), diagnostic));
+            }
+        };
+        for requirement in &inferred.requirements {
+            if !self.shapes.prove(requirement.constraint).is_always() {
+                let fact = constraint_text(&self.shapes, &requirement.constraint);
+                let message = format!("{}: nothing before establishes `{fact}`", requirement.message);
+                let diagnostic =
+                    Diagnostic::error(self.law, message).help(format!("write `check {fact}, …` before"));
+                self.check.found.push((At::Binding(id), diagnostic));
+            }
+        }
+        if inferred.results.len() != binding.results.len() {
+            let (n, m) = (inferred.results.len(), binding.results.len());
+            return self.check.report(
+                At::Binding(id),
+                self.law,
+                format!("{m} results are recorded but there are {n}"),
+            );
+        }
+        // Symbols that a callee leaves open stand for any dimension, the same one in all results.
+        let mut open: IndexMap<Sym, Dim> = IndexMap::new();
+        for operand in binding.rhs.operands() {
+            visit_dims(&function.values[operand].ty, &mut |dim| {
+                for sym in self.shapes.free_symbols(dim) {
+                    open.insert(sym, self.shapes.sym_dim(sym));
+                }
+            });
+        }
+        let is_call = matches!(binding.rhs, Rhs::Call { .. } | Rhs::CallExtern { .. });
+        for (value, ty) in binding.results.iter().zip(&inferred.results) {
+            let recorded = &function.values[*value].ty;
+            let follows = implies(&self.shapes, ty, recorded)
+                || is_call && match_type(&mut self.shapes, ty, recorded, &mut open);
+            if !follows {
+                let (recorded, ty) = (type_text(&self.shapes, recorded), type_text(&self.shapes, ty));
+                let name = self.check.name(*value);
+                let message = format!("`{name}` is recorded as `{recorded}` but is `{ty}`");
+                self.check.report(At::Binding(id), self.law, message);
+            }
+        }
+    }
+
+    /// What holds after the binding. A contradiction means that what follows is never reached: any type will do.
+    fn establish(&mut self, id: BindingId) {
+        let function = self.check.function;
+        match &function.bindings[id].rhs {
+            Rhs::Check { constraint, .. } => drop(self.shapes.assume(*constraint)),
+            Rhs::MatchCast { value, ty } => {
+                let from: &Type = &function.values[*value].ty;
+                let mut pairs = Vec::new();
+                pair_dims(from, ty, &mut pairs);
+                pairs.into_iter().for_each(|(a, b)| drop(self.shapes.assume(Constraint::Eq(a, b))));
+            }
+            _ => {}
+        }
+    }
+}
