@@ -146,6 +146,9 @@ impl ProgramBuilder {
             bounds.hi.map(|hi| Constraint::AtMost(dim, hi)),
         ];
         for fact in facts.into_iter().flatten() {
+            if shapes.prove(fact).is_always() {
+                continue;
+            }
             // Bounds of a caller that assumed contradictory facts describe no run at all.
             let _ = shapes.assume(fact);
         }

@@ -5,6 +5,7 @@ use super::{
 };
 use crate::shape::Dim;
 use crate::types::DType;
+use la_arena::ArenaMap;
 use smallvec::SmallVec;
 
 impl From<Dim> for Index {
@@ -68,6 +69,33 @@ impl Expr {
             Expr::Unary(_, a) | Expr::Cast(_, a) => SmallVec::from_slice(&[*a]),
             Expr::Binary(_, a, b) | Expr::Compare(_, a, b) => SmallVec::from_slice(&[*a, *b]),
             Expr::Select(cond, a, b) => SmallVec::from_slice(&[*cond, *a, *b]),
+        }
+    }
+
+    /// Calls `f` on every operand, in the order of [`operands`](Self::operands).
+    pub fn for_each_operand_mut(&mut self, f: &mut dyn FnMut(&mut ExprId)) {
+        match self {
+            Expr::Dim(..) | Expr::Float(..) | Expr::Int(..) => {}
+            Expr::Load { at, otherwise, .. } => {
+                for index in at {
+                    if let Index::Value(value) = index {
+                        f(value);
+                    }
+                }
+                if let Some(value) = otherwise {
+                    f(value);
+                }
+            }
+            Expr::Unary(_, a) | Expr::Cast(_, a) => f(a),
+            Expr::Binary(_, a, b) | Expr::Compare(_, a, b) => {
+                f(a);
+                f(b);
+            }
+            Expr::Select(cond, a, b) => {
+                f(cond);
+                f(a);
+                f(b);
+            }
         }
     }
 }
@@ -147,11 +175,14 @@ impl TensorProgram {
         stages
     }
 
-    /// Calls `visit` on `root` and everything it is computed from, operands after their users; an expression
-    /// used twice is visited twice.
+    /// Calls `visit` once on `root` and on everything it is computed from, operands after their users.
     pub fn walk(&self, root: ExprId, visit: &mut dyn FnMut(ExprId, &Expr)) {
+        let mut seen: ArenaMap<ExprId, ()> = ArenaMap::default();
         let mut pending = vec![root];
         while let Some(id) = pending.pop() {
+            if seen.insert(id, ()).is_some() {
+                continue;
+            }
             let expr = &self.exprs[id];
             visit(id, expr);
             pending.extend(expr.operands().into_iter().rev());

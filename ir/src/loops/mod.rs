@@ -8,6 +8,25 @@
 //! owns its [`ShapeCx`](crate::shape::ShapeCx), so programs compile in parallel; callers pass the values of
 //! [`TensorProgram::sizes`].
 //!
+//! ```
+//! use orogen_ir::loops::{parse_program, print_program, verify};
+//!
+//! let text = "\
+//! kernel @matmul {
+//!   size n
+//!   in %a: f32[n, 128]
+//!   in %b: f32[128, 64]
+//!   out %c: f32[n, 64]
+//!   for i < n, j < 64 { %c[i, j] = sum k < 128 { %a[i, k] * %b[k, j] } }
+//! }
+//! ";
+//! let program = parse_program(text)?;
+//! verify(&program)?;
+//! assert_eq!(program.stages()[0].reduce.len(), 1);
+//! assert_eq!(print_program(&program).text, text);
+//! # Ok::<(), orogen_ir::diag::Diagnostics>(())
+//! ```
+//!
 //! # Laws
 //! * **L1** Every symbol in an index, extent or buffer shape is a size parameter, a loop variable or an axis in
 //!   scope.
@@ -15,15 +34,18 @@
 //! * **L3** Input buffers are never stored to; output buffers are stored to by at least one stage.
 //! * **L4** A local buffer is stored before it is loaded, in program order.
 //! * **L5** Operand types of an expression agree; the stored value has the buffer's element type.
-//! * **L6** Within one stage no iteration loads what another iteration stores.
+//! * **L6** Within one stage no iteration loads what another iteration stores, and no two store to one element.
 //! * **L7** Parameters list inputs first, then outputs; every parameter is listed once.
 //! * **L8** Axis symbols are unique in the program.
+//! * **L9** A stage has a combination exactly when it has reduction axes, and no expression contains itself.
 
 pub mod analysis;
 mod builder;
 mod compose;
 mod data;
 mod expr;
+mod text;
+mod verify;
 
 pub use builder::{BuildResult, ProgramBuilder};
 pub use compose::{Composed, Junction, Origin, compose, inline};
@@ -31,3 +53,5 @@ pub use data::{
     Axis, BinaryOp, Buffer, BufferId, BufferRole, Combine, CompareOp, Expr, ExprId, Index, Stage, Stmt,
     TensorProgram, UnaryOp,
 };
+pub use text::{Printed, parse_kernel, parse_program, print_kernel, print_program};
+pub use verify::verify;
