@@ -1,2 +1,34 @@
-//! Placeholder.
-fn main() {}
+//! The command line tool `orogen`.
+#![allow(clippy::print_stdout, reason = "printing results is what a command line tool does")]
+
+mod args;
+mod commands;
+mod compare;
+mod config;
+mod failure;
+mod inputs;
+mod npz;
+mod progress;
+mod subject;
+
+use args::{Cli, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match &cli.command {
+        Command::Compile(args) => commands::compile::run(args),
+        Command::Run(args) => commands::run::run(args),
+        Command::Bench(args) => commands::bench::run(args),
+        Command::Print(args) => commands::print::run(args),
+        Command::Inspect(args) => commands::inspect::run(args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(failure) => {
+            failure.print();
+            failure.exit_code()
+        }
+    }
+}

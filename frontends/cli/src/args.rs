@@ -1,0 +1,187 @@
+//! Arguments.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use orogen::{CompileOptions, Cpu, OptIn, Step};
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "\
+Exit status:
+  0  done
+  1  outputs differ from the expected ones by more than the tolerance
+  2  wrong arguments
+  3  the model cannot be compiled, or the library cannot be loaded
+  4  a file cannot be read or written
+  5  the model failed while running";
+
+/// Compiles machine-learning models to native libraries, and runs them.
+#[derive(Debug, Parser)]
+#[command(name = "orogen", version, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Compile a model to a shared library with its weights inside.
+    Compile(CompileArgs),
+    /// Run a model or a compiled library once.
+    Run(RunArgs),
+    /// Measure loading and running.
+    Bench(BenchArgs),
+    /// Print a model at any stage of compilation.
+    Print(PrintArgs),
+    /// Say what a model or a library takes, returns and contains.
+    Inspect(InspectArgs),
+}
+
+/// Options that decide how a model is compiled.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ModelArgs {
+    /// Opt in to a staged feature for this model. Without it `orogen.toml` decides.
+    #[arg(long, value_name = "FEATURE", value_parser = parse_opt_in)]
+    pub(crate) opt_in: Option<OptIn>,
+    /// Fix a dynamic dimension of the inputs.
+    #[arg(long = "dim", value_name = "NAME=VALUE", value_parser = parse_dim)]
+    pub(crate) dims: Vec<(String, u64)>,
+    /// Threads that one call may use.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) threads: usize,
+    /// Instructions that the code may use: host, baseline, avx2 or avx512.
+    #[arg(long, value_name = "CPU", default_value = "host", value_parser = parse_cpu)]
+    pub(crate) cpu: Cpu,
+    /// With the dataflow IR, run the steps above this one on the legacy graph and translate there.
+    #[arg(long, value_name = "STEP", value_parser = parse_step, hide_short_help = true)]
+    pub(crate) waterline: Option<Step>,
+    /// Verify the IR after every pass.
+    #[arg(long, hide_short_help = true)]
+    pub(crate) verify: bool,
+}
+
+impl ModelArgs {
+    pub(crate) fn options(&self, from_config: OptIn) -> CompileOptions {
+        CompileOptions {
+            opt_in: self.opt_in.unwrap_or(from_config),
+            dims: self.dims.clone(),
+            threads: self.threads,
+            cpu: self.cpu,
+            waterline: self.waterline,
+            verify: self.verify,
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CompileArgs {
+    /// The model file (ONNX).
+    pub(crate) model: PathBuf,
+    /// The library to write.
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) options: ModelArgs,
+    /// Say how each kernel is computed.
+    #[arg(long)]
+    pub(crate) report: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    /// A model file, which is compiled in memory first, or a compiled library.
+    pub(crate) model: PathBuf,
+    /// Inputs by name: keys `NAME` or `in:NAME`. Without it inputs are random.
+    #[arg(long, value_name = "F.npz")]
+    pub(crate) inputs: Option<PathBuf>,
+    /// Expected outputs by name: keys `NAME` or `out:NAME`.
+    #[arg(long, value_name = "F.npz")]
+    pub(crate) expect: Option<PathBuf>,
+    /// Largest allowed error of an output, relative to the largest magnitude of the expected one.
+    #[arg(long, value_name = "TOL", default_value_t = 1e-4)]
+    pub(crate) tol: f64,
+    /// Seed of random inputs.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Write the outputs, keys `NAME`.
+    #[arg(long, value_name = "OUT.npz")]
+    pub(crate) save: Option<PathBuf>,
+    /// Names of classes, one a line: print the likeliest of each output instead of numbers.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) labels: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) options: ModelArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BenchArgs {
+    /// A model file, which is compiled in memory first, or a compiled library.
+    pub(crate) model: PathBuf,
+    /// Inputs by name: keys `NAME` or `in:NAME`. Without it inputs are random.
+    #[arg(long, value_name = "F.npz")]
+    pub(crate) inputs: Option<PathBuf>,
+    /// Seconds to measure for, at least.
+    #[arg(long, value_name = "S", default_value_t = 2.0)]
+    pub(crate) seconds: f64,
+    /// Seed of random inputs.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) options: ModelArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PrintArgs {
+    /// The model file.
+    pub(crate) model: PathBuf,
+    /// The last step to run: import, canonicalize, fold-constants, simplify, layout, legalize, fuse, plan-memory or
+    /// codegen (how each kernel is computed).
+    #[arg(long, value_name = "STEP", default_value = "import", value_parser = parse_step)]
+    pub(crate) stage: Step,
+    #[command(flatten)]
+    pub(crate) options: ModelArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct InspectArgs {
+    /// A model file or a compiled library.
+    pub(crate) model: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Known opt-ins.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Feature {
+    DataflowIr,
+}
+
+fn parse_opt_in(text: &str) -> Result<OptIn, String> {
+    match Feature::from_str(text, false) {
+        Ok(Feature::DataflowIr) => Ok(OptIn::DataflowIr),
+        Err(_) => Err(format!("the only feature to opt in to is `{}`", OptIn::DATAFLOW_IR)),
+    }
+}
+
+fn parse_dim(text: &str) -> Result<(String, u64), String> {
+    // A name may itself hold `=`.
+    let (name, value) = text.rsplit_once('=').ok_or("write NAME=VALUE, for example batch=1")?;
+    let value = value.parse().map_err(|_| format!("`{value}` is no size"))?;
+    Ok((name.to_string(), value))
+}
+
+fn parse_cpu(text: &str) -> Result<Cpu, String> {
+    text.parse().map_err(|()| "choose host, baseline, avx2 or avx512".to_string())
+}
+
+fn parse_step(text: &str) -> Result<Step, String> {
+    Step::from_name(text).ok_or_else(|| {
+        let names: Vec<&str> = Step::ALL.into_iter().map(Step::name).collect();
+        format!("choose one of {}", names.join(", "))
+    })
+}

@@ -1,0 +1,41 @@
+//! `orogen compile`
+
+use crate::args::CompileArgs;
+use crate::config;
+use crate::failure::{Failure, print_diagnostic};
+use crate::progress::spin;
+use orogen::Model;
+use std::process::ExitCode;
+use std::time::Instant;
+
+pub(crate) fn run(args: &CompileArgs) -> Result<ExitCode, Failure> {
+    let options = args.options.options(config::opt_in(&args.model)?);
+    let start = Instant::now();
+    let artifact = spin(format!("compiling {}", args.model.display()), || {
+        let model = Model::open(&args.model)?;
+        let artifact = orogen::compile(&model, &options)?;
+        artifact.write_library(&args.output)?;
+        Ok::<_, orogen::Diagnostics>(artifact)
+    })?;
+    artifact.report.remarks.iter().for_each(print_diagnostic);
+    let size = std::fs::metadata(&args.output).map_err(|error| Failure::file(&args.output, "read", error))?.len();
+    println!(
+        "{}: {} kernels, {} bytes, workspace {} bytes, path {}, {:.2} s",
+        args.output.display(),
+        artifact.kernels().len(),
+        size,
+        artifact.workspace,
+        options.opt_in.name(),
+        start.elapsed().as_secs_f64(),
+    );
+    if args.report {
+        for kernel in artifact.kernels() {
+            println!("  {}", kernel.name);
+            kernel.strategy.iter().for_each(|line| println!("    {line}"));
+        }
+        for pass in &artifact.report.passes.passes {
+            println!("  pass {} ({}): {:.1} ms", pass.name, pass.step, pass.time.as_secs_f64() * 1e3);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,7 @@
+//! The subcommands.
+
+pub(crate) mod bench;
+pub(crate) mod compile;
+pub(crate) mod inspect;
+pub(crate) mod print;
+pub(crate) mod run;

@@ -1,0 +1,74 @@
+//! What goes wrong, how it is shown, and the exit status it leads to.
+
+use anstyle::{AnsiColor, Style};
+use orogen::{Diagnostic, Diagnostics};
+use orogen_ir::diag::Severity;
+use orogen_runtime::RuntimeError;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// A failed command.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Exit status 2.
+    Usage(String),
+    /// Exit status 3.
+    Model(Diagnostics),
+    /// Exit status 3.
+    Load(RuntimeError),
+    /// Exit status 4.
+    File(String),
+    /// Exit status 5.
+    Run(RuntimeError),
+}
+
+impl Failure {
+    /// A file that cannot be read or written.
+    pub(crate) fn file(path: &Path, what: &str, error: impl std::fmt::Display) -> Failure {
+        Failure::File(format!("cannot {what} `{}`: {error}", path.display()))
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Failure::Usage(_) => 2,
+            Failure::Model(_) | Failure::Load(_) => 3,
+            Failure::File(_) => 4,
+            Failure::Run(_) => 5,
+        })
+    }
+
+    /// Prints to standard error, coloured on a terminal only.
+    pub(crate) fn print(&self) {
+        match self {
+            Failure::Usage(message) | Failure::File(message) => print_error(message),
+            Failure::Load(error) | Failure::Run(error) => print_error(&error.to_string()),
+            Failure::Model(found) => found.iter().for_each(print_diagnostic),
+        }
+    }
+}
+
+impl From<Diagnostics> for Failure {
+    fn from(found: Diagnostics) -> Self {
+        Failure::Model(found)
+    }
+}
+
+fn print_error(message: &str) {
+    let style = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+    let _ = writeln!(anstream::stderr(), "{style}error{style:#}: {message}");
+}
+
+/// Prints one diagnostic to standard error.
+pub(crate) fn print_diagnostic(diagnostic: &Diagnostic) {
+    let color = match diagnostic.severity {
+        Severity::Error => AnsiColor::Red,
+        Severity::Warning => AnsiColor::Yellow,
+        Severity::Remark => AnsiColor::Cyan,
+    };
+    let style = Style::new().bold().fg_color(Some(color.into()));
+    let text = diagnostic.to_string();
+    let head = diagnostic.severity.to_string();
+    let rest = text.strip_prefix(&head).unwrap_or(&text);
+    let _ = writeln!(anstream::stderr(), "{style}{head}{style:#}{rest}");
+}

@@ -1,0 +1,96 @@
+//! From a model to code: an object, a library, or memory.
+
+use crate::load;
+use crate::metadata;
+use crate::pipeline::{LowerReport, Lowered, lower};
+use crate::{CompileOptions, Model};
+use orogen_codegen::link::{ElfLinker, LinkError, LinkInput, Linker, SystemLinker};
+use orogen_codegen::{CodegenOptions, Compiled, KernelInfo};
+use orogen_ir::diag::{Diagnostic, Diagnostics};
+use orogen_ir::ops::OpRegistry;
+use orogen_passes::manager::Step;
+use orogen_runtime::Library;
+use std::path::Path;
+
+/// A compiled model.
+#[derive(Debug)]
+pub struct Artifact {
+    name: String,
+    compiled: Compiled,
+    /// What lowering did.
+    pub report: LowerReport,
+    /// Peak memory of one call beside inputs, outputs and weights, as a formula in bytes.
+    pub workspace: String,
+    /// Number of kernel calls in the plan.
+    pub calls: usize,
+}
+
+/// Compiles a model.
+///
+/// # Errors
+/// See [`lower`]; and what the target cannot do.
+pub fn compile(model: &Model, options: &CompileOptions) -> Result<Artifact, Diagnostics> {
+    let ops = OpRegistry::standard();
+    let (lowered, report) = lower(model, options, &ops, Step::PlanMemory)?;
+    let Lowered::Plan(plan) = lowered else {
+        return Err(Diagnostic::error("D001", "lowering ended before the call plan").into());
+    };
+    let metadata = metadata::metadata(model, options, &report, &plan);
+    let codegen = CodegenOptions { cpu: options.cpu, threads: options.threads, ..CodegenOptions::default() };
+    let workspace: Vec<String> = plan
+        .arenas
+        .iter()
+        .map(|it| plan.shapes.display(it.bytes).to_string())
+        .filter(|it| it != "0")
+        .collect();
+    let compiled = orogen_codegen::compile(&plan, &metadata, &codegen)?;
+    Ok(Artifact {
+        name: model.name.clone(),
+        compiled,
+        report,
+        workspace: if workspace.is_empty() { "0".to_string() } else { workspace.join(" + ") },
+        calls: plan.steps.len(),
+    })
+}
+
+impl Artifact {
+    /// How each kernel is computed.
+    pub fn kernels(&self) -> &[KernelInfo] {
+        self.compiled.kernels()
+    }
+
+    /// Writes a shared library with the weights inside. The file appears complete or not at all.
+    ///
+    /// # Errors
+    /// Outputs that cannot be written.
+    pub fn write_library(&self, path: &Path) -> Result<(), Diagnostics> {
+        let object = self.compiled.object()?;
+        let blobs: Vec<_> = object.blobs.iter().map(orogen_codegen::Blob::for_link).collect();
+        let soname = path.file_name().map(|it| it.to_string_lossy().into_owned());
+        let input = LinkInput {
+            object: &object.bytes,
+            blobs: &blobs,
+            soname: soname.as_deref(),
+            ..LinkInput::default()
+        };
+        let own = cfg!(all(target_arch = "x86_64", target_os = "linux"));
+        let linked = if own {
+            ElfLinker::default().link(&input, path)
+        } else {
+            SystemLinker::cc("cc", &[]).link(&input, path)
+        };
+        linked.map_err(|error| link_error(&error, path).into())
+    }
+
+    /// Makes the code callable in this process.
+    ///
+    /// # Errors
+    /// Memory that cannot be had.
+    pub fn load(&self) -> Result<Library, Diagnostics> {
+        load::load(&self.name, &self.compiled)
+    }
+}
+
+fn link_error(error: &LinkError, path: &Path) -> Diagnostic {
+    Diagnostic::error("D002", error.to_string()).at(format!("output `{}`", path.display()))
+}

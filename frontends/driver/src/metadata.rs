@@ -1,0 +1,61 @@
+//! What a library says of itself, as JSON for tools.
+
+use crate::pipeline::LowerReport;
+use crate::{CompileOptions, Model};
+use orogen_codegen::Metadata;
+use orogen_ir::plan::CallPlan;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The metadata of a library.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetadataView {
+    /// Name of the model file without its suffix.
+    pub model: String,
+    /// Compiler and version.
+    pub compiler: String,
+    /// Opt-ins that the model was compiled with; empty on the legacy path.
+    pub opt_in: Vec<String>,
+    /// Step where a translated model entered the dataflow IR.
+    pub waterline: Option<String>,
+    /// Instructions that the code may use.
+    pub cpu: String,
+    /// Dynamic dimensions.
+    pub symbols: Vec<String>,
+    /// Dimensions that were bound at compile time.
+    pub bound: BTreeMap<String, u64>,
+    /// Source operators with their counts.
+    pub operators: BTreeMap<String, usize>,
+    /// Number of kernels.
+    pub kernels: usize,
+    /// Bytes of weights before packing.
+    pub weight_bytes: u64,
+    /// Bytes of memory that one call needs beside inputs, outputs and weights, one formula an arena.
+    pub workspace: Vec<String>,
+}
+
+pub(crate) fn metadata(
+    model: &Model,
+    options: &CompileOptions,
+    report: &LowerReport,
+    plan: &CallPlan,
+) -> Metadata {
+    let view = MetadataView {
+        model: model.name.clone(),
+        compiler: concat!("orogen ", env!("CARGO_PKG_VERSION")).to_string(),
+        opt_in: match options.opt_in {
+            crate::OptIn::Legacy => Vec::new(),
+            it @ crate::OptIn::DataflowIr => vec![it.name().to_string()],
+        },
+        waterline: options.waterline.map(|it| it.name().to_string()),
+        cpu: options.cpu.to_string(),
+        symbols: plan.bindings.iter().map(|it| plan.shapes.name(it.symbol).to_string()).collect(),
+        bound: options.dims.iter().cloned().collect(),
+        operators: report.import.operators.iter().map(|(name, count)| (name.clone(), *count)).collect(),
+        kernels: plan.kernels.len(),
+        weight_bytes: plan.constants.ids().map(|it| plan.constants.data(it).bytes().len() as u64).sum(),
+        workspace: plan.arenas.iter().map(|it| plan.shapes.display(it.bytes).to_string()).collect(),
+    };
+    let json = serde_json::to_string(&view).expect("maps with text keys and numbers are JSON");
+    Metadata { json }
+}
