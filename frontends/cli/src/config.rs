@@ -39,7 +39,8 @@ pub(crate) fn opt_in(model: &Path) -> Result<OptIn, Failure> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => return Err(Failure::file(&path, "read", error)),
         };
-        let config: Config = toml::from_str(&text).map_err(|error| Failure::file(&path, "understand", error))?;
+        let config: Config =
+            toml::from_str(&text).map_err(|error| Failure::file(&path, "understand", error))?;
         return choose(&config, &full, folder).map_err(|message| Failure::file(&path, "understand", message));
     }
     Ok(OptIn::Legacy)
@@ -54,7 +55,9 @@ fn choose(config: &Config, model: &Path, folder: &Path) -> Result<OptIn, String>
             continue;
         }
         return match entry.opt_in.iter().find(|it| *it != OptIn::DATAFLOW_IR) {
-            Some(unknown) => Err(format!("there is no feature `{unknown}`; the only one is `{}`", OptIn::DATAFLOW_IR)),
+            Some(unknown) => {
+                Err(format!("there is no feature `{unknown}`; the only one is `{}`", OptIn::DATAFLOW_IR))
+            }
             None if entry.opt_in.is_empty() => Ok(OptIn::Legacy),
             None => Ok(OptIn::DataflowIr),
         };

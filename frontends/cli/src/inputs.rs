@@ -9,7 +9,11 @@ use std::path::Path;
 
 /// The entry point of a library.
 pub(crate) fn main_function(library: &Library) -> Result<&Function, Failure> {
-    library.signature().functions.first().ok_or_else(|| Failure::Usage("the library has no function".to_string()))
+    library
+        .signature()
+        .functions
+        .first()
+        .ok_or_else(|| Failure::Usage("the library has no function".to_string()))
 }
 
 /// Inputs in call order.
@@ -30,12 +34,15 @@ fn from_file(function: &Function, path: &Path) -> Result<Vec<Tensor>, Failure> {
     let mut tensors = npz::read(path)?;
     let mut found = Vec::new();
     for input in &function.inputs {
-        let key = [format!("in:{}", input.name), input.name.clone()].into_iter().find(|it| tensors.contains_key(it));
+        let key = [format!("in:{}", input.name), input.name.clone()]
+            .into_iter()
+            .find(|it| tensors.contains_key(it));
         match key.and_then(|key| tensors.shift_remove(&key)) {
             Some(tensor) => found.push(tensor),
             None => {
                 let keys: Vec<&str> = tensors.keys().map(String::as_str).collect();
-                let message = format!("there is no `{}` or `in:{0}` in it; it has: {}", input.name, keys.join(", "));
+                let message =
+                    format!("there is no `{}` or `in:{0}` in it; it has: {}", input.name, keys.join(", "));
                 return Err(Failure::file(path, "use", message));
             }
         }
@@ -67,7 +74,9 @@ fn random_tensor(input: &Parameter, sizes: &IndexMap<&str, u64>, state: &mut u64
         .iter()
         .map(|dim| match dim {
             Dim::Fixed(size) => *size,
-            Dim::Symbolic(name) => sizes.get(name.as_str()).map_or(1, |it| i64::try_from(*it).unwrap_or(i64::MAX)),
+            Dim::Symbolic(name) => {
+                sizes.get(name.as_str()).map_or(1, |it| i64::try_from(*it).unwrap_or(i64::MAX))
+            }
         })
         .collect();
     let mut tensor = Tensor::zeros(input.dtype, &shape).map_err(Failure::Run)?;

@@ -28,7 +28,12 @@ pub(crate) fn read(path: &Path) -> Result<IndexMap<String, Tensor>, Failure> {
 }
 
 fn tensor<R: Read>(array: NpyFile<R>) -> Result<Tensor, String> {
-    let shape: Vec<i64> = array.shape().iter().map(|it| i64::try_from(*it)).collect::<Result<_, _>>().map_err(|it| it.to_string())?;
+    let shape: Vec<i64> = array
+        .shape()
+        .iter()
+        .map(|it| i64::try_from(*it))
+        .collect::<Result<_, _>>()
+        .map_err(|it| it.to_string())?;
     if array.order() != npyz::Order::C && shape.iter().filter(|it| **it > 1).count() > 1 {
         return Err("it is in Fortran order: save it with numpy.ascontiguousarray".to_string());
     }
@@ -66,8 +71,17 @@ pub(crate) fn write(path: &Path, tensors: &[(String, &Tensor)]) -> Result<(), Fa
     Ok(())
 }
 
-fn array<W: Write + std::io::Seek>(archive: &mut NpzWriter<W>, name: &str, tensor: &Tensor) -> Result<(), String> {
-    let shape: Vec<u64> = tensor.shape().iter().map(|it| u64::try_from(*it)).collect::<Result<_, _>>().map_err(|it| it.to_string())?;
+fn array<W: Write + std::io::Seek>(
+    archive: &mut NpzWriter<W>,
+    name: &str,
+    tensor: &Tensor,
+) -> Result<(), String> {
+    let shape: Vec<u64> = tensor
+        .shape()
+        .iter()
+        .map(|it| u64::try_from(*it))
+        .collect::<Result<_, _>>()
+        .map_err(|it| it.to_string())?;
     macro_rules! of {
         ($($ty:ty),*) => {
             $(if let Ok(values) = tensor.as_slice::<$ty>() {

@@ -134,7 +134,11 @@ fn finish(
     Ok((lowered, report))
 }
 
-fn import<S: OpSink>(model: &Model, options: &CompileOptions, sink: &mut S) -> Result<ImportReport, Diagnostics> {
+fn import<S: OpSink>(
+    model: &Model,
+    options: &CompileOptions,
+    sink: &mut S,
+) -> Result<ImportReport, Diagnostics> {
     let mut import = orogen_onnx::Options::default();
     for (name, size) in &options.dims {
         import = import.with_dim(name, *size);

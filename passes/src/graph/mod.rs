@@ -3,6 +3,7 @@
 mod canonicalize;
 mod fold_constants;
 mod fuse;
+mod legalize;
 mod plan_memory;
 mod rewrite;
 mod simplify;
@@ -10,5 +11,6 @@ mod simplify;
 pub use canonicalize::Canonicalize;
 pub use fold_constants::FoldConstants;
 pub use fuse::Fuse;
+pub use legalize::Legalize;
 pub use plan_memory::plan_memory;
 pub use simplify::Simplify;

@@ -18,7 +18,8 @@ pub(crate) fn run(args: &CompileArgs) -> Result<ExitCode, Failure> {
         Ok::<_, orogen::Diagnostics>(artifact)
     })?;
     artifact.report.remarks.iter().for_each(print_diagnostic);
-    let size = std::fs::metadata(&args.output).map_err(|error| Failure::file(&args.output, "read", error))?.len();
+    let size =
+        std::fs::metadata(&args.output).map_err(|error| Failure::file(&args.output, "read", error))?.len();
     println!(
         "{}: {} kernels, {} bytes, workspace {} bytes, path {}, {:.2} s",
         args.output.display(),

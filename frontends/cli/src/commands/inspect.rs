@@ -19,7 +19,8 @@ pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode, Failure> {
 fn library(args: &InspectArgs) -> Result<ExitCode, Failure> {
     let library = Library::open(&args.model).map_err(Failure::Load)?;
     let function = main_function(&library)?;
-    let size = std::fs::metadata(&args.model).map_err(|error| Failure::file(&args.model, "read", error))?.len();
+    let size =
+        std::fs::metadata(&args.model).map_err(|error| Failure::file(&args.model, "read", error))?.len();
     let view: MetadataView = serde_json::from_str(library.metadata()).unwrap_or_default();
     if args.json {
         let list = |it: &[Parameter]| it.iter().map(describe).collect::<Vec<_>>();
@@ -42,7 +43,8 @@ fn library(args: &InspectArgs) -> Result<ExitCode, Failure> {
 
 fn model(args: &InspectArgs) -> Result<ExitCode, Failure> {
     let opt_in = config::opt_in(&args.model)?;
-    let size = std::fs::metadata(&args.model).map_err(|error| Failure::file(&args.model, "read", error))?.len();
+    let size =
+        std::fs::metadata(&args.model).map_err(|error| Failure::file(&args.model, "read", error))?.len();
     let model = Model::open(&args.model)?;
     let ops = OpRegistry::standard();
     // The dataflow IR holds every model, so it is the one to look at; what the model is compiled with is another

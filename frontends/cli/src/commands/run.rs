@@ -59,14 +59,26 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
             .collect();
         let compile = subject.compile.map(|it| it.as_secs_f64());
         let load = subject.load.as_secs_f64();
-        println!("{}", json!({ "outputs": list, "passed": passed, "seconds": seconds, "compile_seconds": compile, "load_seconds": load }));
+        println!(
+            "{}",
+            json!({ "outputs": list, "passed": passed, "seconds": seconds, "compile_seconds": compile, "load_seconds": load })
+        );
     } else {
         for (output, tensor) in function.outputs.iter().zip(&outputs) {
-            println!("{} {} {:?}: {}", output.name, tensor.dtype(), tensor.shape(), summary(tensor, labels.as_deref()));
+            println!(
+                "{} {} {:?}: {}",
+                output.name,
+                tensor.dtype(),
+                tensor.shape(),
+                summary(tensor, labels.as_deref())
+            );
         }
         for (name, error, note) in errors.iter().flatten() {
             let note = note.as_ref().map(|it| format!(" ({it})")).unwrap_or_default();
-            println!("{name}: max error {error:.2e}{note} {}", if *error <= args.tol { "ok" } else { "OVER" });
+            println!(
+                "{name}: max error {error:.2e}{note} {}",
+                if *error <= args.tol { "ok" } else { "OVER" }
+            );
         }
     }
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
@@ -104,8 +116,11 @@ fn summary(tensor: &Tensor, labels: Option<&[String]>) -> String {
     {
         let mut order: Vec<usize> = (0..labels.len()).collect();
         order.sort_by(|a, b| values[*b].total_cmp(&values[*a]));
-        let top: Vec<String> =
-            order.into_iter().take(TOP).map(|i| format!("{} {:.1} %", labels[i], values[i] * 100.0)).collect();
+        let top: Vec<String> = order
+            .into_iter()
+            .take(TOP)
+            .map(|i| format!("{} {:.1} %", labels[i], values[i] * 100.0))
+            .collect();
         return top.join(", ");
     }
     let shown: Vec<String> = values.iter().take(SHOWN).map(|it| format!("{it:.6}")).collect();
