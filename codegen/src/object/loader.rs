@@ -40,6 +40,15 @@ impl Loaded {
         self.entry
     }
 
+    /// The address of a symbol of [`orogen_abi::symbol`], or of the entry point; valid as long as `self`.
+    pub fn symbol(&self, name: &str) -> Option<*const u8> {
+        let module = self.module.as_ref()?;
+        match module.get_name(name)? {
+            FuncOrDataId::Func(id) => Some(module.get_finalized_function(id)),
+            FuncOrDataId::Data(id) => Some(module.get_finalized_data(id).0),
+        }
+    }
+
     /// Gives the code a host, or takes it away; not while a call is running.
     pub fn set_host(&self, host: Option<&'static HostTable>) {
         let pointer = host.map_or(std::ptr::null_mut(), |it| std::ptr::from_ref(it).cast_mut());

@@ -6,20 +6,21 @@
 //! ```
 //!
 //! The file is looked for in the folder of the model and in those above it; the nearest one counts. A key is the
-//! model's file name or its path from the folder of `orogen.toml`, or a glob over either.
+//! model's file name or its path from the folder of `orogen.toml`, or a glob over either. An exact name comes before
+//! globs, and these are tried in alphabetical order.
 
 use crate::failure::Failure;
 use globset::Glob;
-use indexmap::IndexMap;
 use orogen::OptIn;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
     #[serde(default)]
-    models: IndexMap<String, ModelConfig>,
+    models: BTreeMap<String, ModelConfig>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -49,9 +50,11 @@ pub(crate) fn opt_in(model: &Path) -> Result<OptIn, Failure> {
 fn choose(config: &Config, model: &Path, folder: &Path) -> Result<OptIn, String> {
     let name = model.file_name().map(Path::new).unwrap_or(model);
     let relative = model.strip_prefix(folder).unwrap_or(model);
-    for (pattern, entry) in &config.models {
+    let exact = |pattern: &str| Path::new(pattern) == name || Path::new(pattern) == relative;
+    let (first, then): (Vec<_>, Vec<_>) = config.models.iter().partition(|(pattern, _)| exact(pattern));
+    for (pattern, entry) in first.into_iter().chain(then) {
         let glob = Glob::new(pattern).map_err(|error| error.to_string())?.compile_matcher();
-        if !glob.is_match(name) && !glob.is_match(relative) {
+        if !exact(pattern) && !glob.is_match(name) && !glob.is_match(relative) {
             continue;
         }
         return match entry.opt_in.iter().find(|it| *it != OptIn::DATAFLOW_IR) {
@@ -75,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_entry_that_matches_decides() {
+    fn an_exact_name_comes_before_globs() {
         let text = "[models.\"a.onnx\"]\nopt-in = []\n[models.\"*.onnx\"]\nopt-in = [\"dataflow-ir\"]\n";
         assert_eq!(choice(text, "/models/a.onnx"), Ok(OptIn::Legacy));
         assert_eq!(choice(text, "/models/b.onnx"), Ok(OptIn::DataflowIr));

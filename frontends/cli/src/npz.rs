@@ -85,7 +85,7 @@ fn array<W: Write + std::io::Seek>(
     macro_rules! of {
         ($($ty:ty),*) => {
             $(if let Ok(values) = tensor.as_slice::<$ty>() {
-                let options = npyz::zip::write::SimpleFileOptions::default();
+                let options = npyz::zip::write::FileOptions::default();
                 let writer = archive.array(name, options).map_err(|it| it.to_string())?;
                 let mut writer = writer.default_dtype().shape(&shape).begin_nd().map_err(|it| it.to_string())?;
                 writer.extend(values.iter().copied()).map_err(|it| it.to_string())?;

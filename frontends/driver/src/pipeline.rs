@@ -94,7 +94,7 @@ pub fn lower(
             builder.finish()?
         }
         _ => {
-            let mut builder = GraphBuilder::new(&model.name, ops);
+            let mut builder = GraphBuilder::new(ops, &model.name);
             report.import = import(model, options, &mut builder)?;
             let mut graph = builder.finish()?;
             let above = |step: Step| step <= last && waterline.is_none_or(|line| step < line);
