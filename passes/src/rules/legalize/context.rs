@@ -110,7 +110,7 @@ impl<'a> Legalizer<'a> {
     pub fn finish(self) -> Result<Lowering, Diagnostic> {
         let operands = self.inputs.keys().copied().collect();
         let (program, sizes) = self.b.finish();
-        Ok(Lowering::Kernel(Kernel { program, operands, sizes }))
+        Ok(Lowering::Kernel(Box::new(Kernel { program, operands, sizes })))
     }
 
     /// A kernel that stores elements known to inference.

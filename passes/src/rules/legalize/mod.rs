@@ -37,7 +37,7 @@ use orogen_ir::types::{Attrs, Type};
 #[derive(Clone, Debug)]
 pub enum Lowering {
     /// A kernel.
-    Kernel(Kernel),
+    Kernel(Box<Kernel>),
     /// The result is the bytes of an operand under another shape.
     View {
         /// Which operand.
