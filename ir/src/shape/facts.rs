@@ -3,10 +3,12 @@
 use std::fmt;
 
 use indexmap::{IndexMap, IndexSet};
+use smallvec::SmallVec;
 
 use super::bounds::{Interval, Range};
+use super::context::SymbolKind;
 use super::poly::{Mono, Poly};
-use super::{Dim, ShapeCx, Truth};
+use super::{Dim, ShapeCx, Sym, Truth};
 
 /// A fact about expressions.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
@@ -45,11 +47,22 @@ pub(super) struct Facts {
     /// Bounds on a single product of atoms.
     bounds: IndexMap<Mono, Interval>,
     /// Polynomials of several terms that are at least 0.
-    pub(super) inequalities: Vec<Poly>,
+    pub(super) inequalities: Vec<Fact>,
     /// Polynomials that are 0.
-    pub(super) equations: Vec<Poly>,
+    pub(super) equations: Vec<Fact>,
     /// Polynomials that are multiples of a number.
-    pub(super) multiples: Vec<(Poly, i64)>,
+    pub(super) multiples: Vec<(Fact, i64)>,
+}
+
+/// A polynomial that a fact speaks of.
+#[derive(Clone, Debug)]
+pub(super) struct Fact {
+    pub(super) poly: Poly,
+    /// The greatest term, which an equation rewrites; `None` for a constant.
+    pub(super) lead: Option<(Mono, i64)>,
+    pub(super) symbols: SmallVec<[Sym; 4]>,
+    /// The symbols that are loop indices: the fact holds inside their loops.
+    pub(super) indices: SmallVec<[Sym; 2]>,
 }
 
 impl Facts {
@@ -58,14 +71,14 @@ impl Facts {
     }
 
     /// `m − lo ≥ 0` and `hi − m ≥ 0`: intervals alone do not multiply them by other expressions.
-    pub(super) fn bounds_as_inequalities(&self) -> impl Iterator<Item = Poly> {
+    pub(super) fn bounds_as_inequalities(&self) -> impl Iterator<Item = (&Mono, Poly)> {
         self.bounds.iter().flat_map(|(mono, interval)| {
             let above = interval
                 .lo
                 .filter(|lo| *lo != 0)
                 .and_then(|lo| Poly::monomial(mono.clone(), 1).add(&Poly::int(lo.checked_neg()?)).ok());
             let below = interval.hi.and_then(|hi| Poly::monomial(mono.clone(), -1).add(&Poly::int(hi)).ok());
-            above.into_iter().chain(below)
+            above.into_iter().chain(below).map(move |p| (mono, p))
         })
     }
 
@@ -74,7 +87,8 @@ impl Facts {
         self.bounds.insert(mono, old.meet(range).to_interval());
     }
 
-    fn add_at_least_zero(&mut self, p: Poly) {
+    fn add_at_least_zero(&mut self, fact: Fact) {
+        let p = &fact.poly;
         match &p.terms[..] {
             [] => {}
             // c·m + k ≥ 0
@@ -87,7 +101,7 @@ impl Facts {
                 };
                 self.tighten(mono.clone(), range.divide_inward(scale));
             }
-            _ => self.inequalities.push(p),
+            _ => self.inequalities.push(fact),
         }
     }
 }
@@ -112,31 +126,39 @@ impl ShapeCx {
         match fact {
             Constraint::AtLeast(d, k) => {
                 if let Ok(p) = self.poly(d).sub(&Poly::int(k)) {
-                    self.facts.add_at_least_zero(p);
+                    self.facts.add_at_least_zero(self.fact(p));
                 }
             }
             Constraint::AtMost(d, k) => {
                 if let Ok(p) = Poly::int(k).sub(self.poly(d)) {
-                    self.facts.add_at_least_zero(p);
+                    self.facts.add_at_least_zero(self.fact(p));
                 }
             }
             Constraint::Eq(a, b) => {
-                if let Ok(p) = self.poly(a).sub(self.poly(b))
-                    && let Ok(minus) = p.scale(-1)
-                {
-                    if let [_] = &p.terms[..] {
-                        self.facts.add_at_least_zero(p.clone());
-                        self.facts.add_at_least_zero(minus);
+                if let Ok(p) = self.poly(a).sub(self.poly(b)) {
+                    if p.terms.len() == 1
+                        && let Ok(minus) = p.scale(-1)
+                    {
+                        self.facts.add_at_least_zero(self.fact(p.clone()));
+                        self.facts.add_at_least_zero(self.fact(minus));
                     }
-                    self.facts.equations.push(p);
+                    self.facts.equations.push(self.fact(p));
                 }
             }
             Constraint::Multiple(d, k) => {
-                let p = self.poly(d).clone();
-                self.facts.multiples.push((p, k.saturating_abs()));
+                let fact = self.fact(self.poly(d).clone());
+                self.facts.multiples.push((fact, k.saturating_abs()));
             }
         }
         Ok(())
+    }
+
+    fn fact(&self, poly: Poly) -> Fact {
+        let symbols = self.poly_symbols(&poly);
+        let is_index = |sym: &Sym| matches!(self.kind(*sym), SymbolKind::Index { .. });
+        let indices = symbols.iter().copied().filter(is_index).collect();
+        let lead = poly.leading().filter(|(mono, _)| !mono.is_one());
+        Fact { poly, lead, symbols, indices }
     }
 
     /// All assumed facts, in the order of assumption.

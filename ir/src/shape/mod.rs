@@ -79,6 +79,7 @@
 mod arith;
 mod bounds;
 mod check;
+mod congruence;
 mod context;
 mod dim_param;
 mod display;
@@ -90,6 +91,7 @@ mod parse;
 mod poly;
 mod prove;
 mod scope;
+mod search;
 mod simplify;
 pub mod testing;
 #[cfg(test)]

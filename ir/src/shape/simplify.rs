@@ -169,11 +169,12 @@ impl ShapeCx {
             return Ok(self.int(0));
         }
         // An equation may turn the numerator into a multiple of the divisor: (b·s)/h with b·s = t·h.
-        for equation in self.facts.equations.clone() {
+        for fact in self.facts.equations.iter().filter(|fact| self.is_visible(fact, &p)) {
+            let equation = &fact.poly;
             for (part, x) in &equation.terms {
                 for (mono, c) in &p.terms {
                     let Some(quotient) = mono.div(part) else { continue };
-                    if c % x != 0 {
+                    if c.checked_rem(*x) != Some(0) {
                         continue;
                     }
                     let other = equation.mul_term(&quotient, c / x).and_then(|multiple| p.sub(&multiple));

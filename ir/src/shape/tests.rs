@@ -315,6 +315,42 @@ fn s8_limits_are_errors() {
 }
 
 #[test]
+fn s8_extreme_coefficients_in_facts() {
+    let mut cx = ShapeCx::new();
+    let low = i64::MIN;
+    for fact in [
+        format!("{low}*n - m == 0"),
+        "-a - b == 0".to_owned(),
+        format!("{} | n + x", i64::MAX),
+        format!("{low} | a + x"),
+        format!("{low} | {low}*a + n"),
+    ] {
+        let fact = constraint(&mut cx, &fact);
+        // Whether it is refused does not matter here.
+        let _ = cx.assume(fact);
+    }
+    for text in
+        [format!("{low}*a"), format!("{low}*n + {low}*x"), format!("{low}*a - {low}*b - 1"), "n - m".into()]
+    {
+        let d = cx.parse(&text).unwrap();
+        let simple = cx.simplify(d);
+        let zero = cx.int(0);
+        let answers =
+            [cx.prove_eq(d, zero), cx.prove_le(d, zero), cx.divides(low, d), cx.divides(-1, simple)];
+        assert_eq!(answers.len(), 4, "no panic");
+        let divided =
+            [cx.floor_div(d, low), cx.floor_div(d, i64::MAX), cx.ceil_div(d, low), cx.modulo(d, -1)];
+        assert!(
+            divided
+                .iter()
+                .flatten()
+                .all(|&d| cx.bounds(d).lo <= cx.bounds(d).hi || cx.bounds(d).hi.is_none())
+        );
+    }
+    assert_eq!(cx.check(), Ok(()));
+}
+
+#[test]
 fn contradictions_are_refused_and_change_nothing() {
     let mut cx = ShapeCx::new();
     let n = cx.sym("n");

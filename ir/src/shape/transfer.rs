@@ -138,8 +138,12 @@ impl ShapeCx {
 
     /// The symbols of an expression, each once, in the order of first occurrence.
     pub fn free_symbols(&self, d: Dim) -> SmallVec<[Sym; 4]> {
+        self.poly_symbols(self.poly(d))
+    }
+
+    pub(super) fn poly_symbols(&self, p: &Poly) -> SmallVec<[Sym; 4]> {
         let mut out = SmallVec::new();
-        self.push_symbols(self.poly(d), &mut out);
+        self.push_symbols(p, &mut out);
         out
     }
 
@@ -154,7 +158,11 @@ impl ShapeCx {
 
     /// Whether `sym` occurs in `d`.
     pub fn mentions(&self, d: Dim, sym: Sym) -> bool {
-        self.poly(d).terms.iter().flat_map(|(mono, _)| &mono.0).any(|&(id, _)| self.atom_mentions(id, sym))
+        self.poly_mentions(self.poly(d), sym)
+    }
+
+    pub(super) fn poly_mentions(&self, p: &Poly, sym: Sym) -> bool {
+        p.terms.iter().flat_map(|(mono, _)| &mono.0).any(|&(id, _)| self.atom_mentions(id, sym))
     }
 
     fn atom_mentions(&self, id: AtomId, sym: Sym) -> bool {
