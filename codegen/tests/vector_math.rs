@@ -1,5 +1,6 @@
 //! Accuracy of the elementary functions.
 #![allow(unsafe_code, reason = "calling generated code")]
+#![allow(clippy::print_stdout, reason = "the measured errors are worth seeing")]
 
 mod common;
 

@@ -5,3 +5,4 @@ pub mod elementwise;
 pub mod epilogue;
 mod flow;
 pub mod gemm;
+pub mod rows;

@@ -129,10 +129,10 @@ impl Verifier<'_> {
             | Inst::IntStore { addr, .. }
             | Inst::Prefetch { addr } => self.addr(addr, inst),
             Inst::Shift { by, .. } if by >= 32 => self.report("V3", inst, format!("shift by {by}")),
-            Inst::Int { op: IntOp::ShiftLeft | IntOp::ShiftRight, b, .. } => {
-                if !matches!(b, IntSource::Const(Size { fixed: 0..64, per_lane: 0 })) {
-                    self.report("V3", inst, format!("shift by {b}"));
-                }
+            Inst::Int { op: IntOp::ShiftLeft | IntOp::ShiftRight, b, .. }
+                if !matches!(b, IntSource::Const(Size { fixed: 0..64, per_lane: 0 })) =>
+            {
+                self.report("V3", inst, format!("shift by {b}"));
             }
             Inst::Int { b: IntSource::Const(c), .. } => self.check_v4_fits(c, inst),
             Inst::Reload { .. } | Inst::Spill { .. } | Inst::StackParam { .. } => {

@@ -2,7 +2,7 @@
 
 use super::{Source, Tile};
 use crate::kernels::epilogue::{self, Bound, Step};
-use crate::vector::{Addr, Builder, IReg, IntCompare, IntOp, MReg, Program, Size, VReg};
+use crate::vector::{Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, MReg, Program, Size, VReg};
 
 /// Steps of `k` in one iteration of the loop.
 const UNROLL: i64 = 4;
@@ -95,11 +95,10 @@ impl Micro {
         } else {
             loop_over_k(&mut b, None);
         }
-        for set in 1..sets {
-            for r in 0..rows {
-                for j in 0..vectors {
-                    let sum = acc[0][r][j];
-                    b.binary_into(crate::vector::BinaryOp::Add, sum, sum, acc[set][r][j]);
+        if let Some((first, others)) = acc.split_first() {
+            for set in others {
+                for (&sum, &part) in first.iter().flatten().zip(set.iter().flatten()) {
+                    b.binary_into(BinaryOp::Add, sum, sum, part);
                 }
             }
         }
@@ -255,7 +254,7 @@ impl Result<'_> {
         b.when(IntCompare::Ne, self.accumulate, 0, |b| {
             self.each(b, masks, false, |b, value, at, _, mask| {
                 let old = b.load(at, mask);
-                b.binary_into(crate::vector::BinaryOp::Add, value, value, old);
+                b.binary_into(BinaryOp::Add, value, value, old);
             });
         });
         if light && !self.steps.is_empty() {
