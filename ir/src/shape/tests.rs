@@ -330,7 +330,7 @@ fn s8_extreme_coefficients_in_facts() {
         let _ = cx.assume(fact);
     }
     for text in
-        [format!("{low}*a"), format!("{low}*n + {low}*x"), format!("{low}*a - {low}*b - 1"), "n - m".into()]
+        [format!("{low}*a"), format!("{low}*n + {low}*x"), format!("{low}*a + {low}*b - 1"), "n - m".into()]
     {
         let d = cx.parse(&text).unwrap();
         let simple = cx.simplify(d);
