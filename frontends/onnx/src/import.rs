@@ -1,8 +1,9 @@
 //! Builds a model into a sink.
 
+use crate::branch::assert_condition;
 use crate::decode::{Model, Opsets, opsets};
 use crate::graph::{Body, describe, printable};
-use crate::node::{Attributes, Node, NodeCx, bad};
+use crate::node::{Attributes, Node, NodeCx, bad, not_supported};
 use crate::options::{Options, bound_dims, input_type};
 use crate::proto::{FunctionProto, GraphProto, NodeProto};
 use crate::sink::{Adapter, Sink, Value};
@@ -32,6 +33,8 @@ pub struct ImportReport {
     pub dims: Vec<String>,
     /// How many nodes of each operator were imported.
     pub operators: IndexMap<String, usize>,
+    /// What the importer had to assume about the data, one sentence each; it is checked when the model runs.
+    pub assumptions: Vec<String>,
 }
 
 /// Imports a model into a sink.
@@ -71,9 +74,9 @@ pub(crate) struct Importer<'m> {
 }
 
 /// The function (or main graph) that nodes belong to.
-struct Frame<'m> {
-    opsets: Opsets,
-    attributes: Attributes<'m>,
+pub(crate) struct Frame<'m> {
+    pub(crate) opsets: Opsets,
+    pub(crate) attributes: Attributes<'m>,
 }
 
 /// Values by name in one graph, and what was found out about them.
@@ -104,7 +107,21 @@ impl<'s, 'm> Scope<'s, 'm> {
         std::iter::successors(Some(self), |it| it.parent)
     }
 
-    fn find(&self, name: &str) -> Option<Value> {
+    /// A scope inside this one, of the same graph.
+    pub(crate) fn nested(&'s self) -> Scope<'s, 'm> {
+        Scope::new(self.frame, Some(self), self.depth)
+    }
+
+    pub(crate) fn frame(&self) -> &'s Frame<'m> {
+        self.frame
+    }
+
+    pub(crate) fn define(&mut self, names: &'m [String], values: &[Value]) {
+        let named = names.iter().zip(values).filter(|(name, _)| !name.is_empty());
+        self.values.extend(named.map(|(name, value)| (name.as_str(), *value)));
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<Value> {
         self.chain().find_map(|it| it.values.get(name).copied())
     }
 
@@ -241,18 +258,7 @@ impl<'m> Importer<'m> {
                 return Err(Diagnostic::error("X008", "there is another value of that name").at(&*place));
             }
         }
-        for node in schedule.order {
-            let results = self.node(sink, node, scope).map_err(|it| it.at(describe(node)))?;
-            for (i, name) in node.output.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
-                match results.get(i) {
-                    Some(value) => scope.values.insert(name, *value),
-                    None if schedule.used.contains(name.as_str()) => {
-                        return Err(bad(format!("result {i} (`{name}`) is not supported")).at(describe(node)));
-                    }
-                    None => None,
-                };
-            }
-        }
+        self.nodes(sink, &schedule.order, &schedule.used, scope)?;
         body.outputs()
             .map(|name| {
                 scope.find(name).ok_or_else(|| {
@@ -260,6 +266,61 @@ impl<'m> Importer<'m> {
                 })
             })
             .collect()
+    }
+
+    /// Builds nodes of a graph in this order; names in `used` are read by some node or output.
+    pub(crate) fn nodes(
+        &mut self,
+        sink: &mut dyn Sink,
+        order: &[&'m NodeProto],
+        used: &IndexSet<&'m str>,
+        scope: &mut Scope<'_, 'm>,
+    ) -> Result<(), Diagnostic> {
+        for (at, node) in order.iter().enumerate() {
+            let place = |it: Diagnostic| it.at(describe(node));
+            let forced = self.forced_branch(sink, &order[at..], used, scope).map_err(place)?;
+            let results = match forced {
+                Some(taken) => self.one_branch(sink, node, taken, scope).map_err(place)?,
+                None => self.node(sink, node, scope).map_err(place)?,
+            };
+            scope.define(&node.output, &results);
+            let missing = node.output.iter().skip(results.len());
+            if let Some(name) = missing.into_iter().find(|it| !it.is_empty() && used.contains(it.as_str())) {
+                return Err(place(not_supported(format!("its result `{}` is not supported", printable(name)))));
+            }
+        }
+        Ok(())
+    }
+
+    /// Builds one branch of an `If` in place and asserts its condition.
+    fn one_branch(
+        &mut self,
+        sink: &mut dyn Sink,
+        proto: &'m NodeProto,
+        taken: bool,
+        scope: &Scope<'_, 'm>,
+    ) -> Result<Vec<Value>, Diagnostic> {
+        let node = Node::new(proto, &scope.frame.attributes, &scope.frame.opsets);
+        let graph = node.graph(if taken { "then_branch" } else { "else_branch" })?;
+        let cond = proto.input.first().and_then(|name| scope.find(name));
+        let cond = cond.ok_or_else(|| bad("its condition is missing"))?;
+        sink.set_source(&describe(proto));
+        assert_condition(sink, cond, taken)?;
+        self.subgraph(sink, graph, &[], scope)
+    }
+
+    pub(crate) fn save_counts(&self) -> IndexMap<String, usize> {
+        self.report.operators.clone()
+    }
+
+    pub(crate) fn restore_counts(&mut self, counts: IndexMap<String, usize>) {
+        self.report.operators = counts;
+    }
+
+    pub(crate) fn note_assumption(&mut self, note: String) {
+        if !self.report.assumptions.contains(&note) {
+            self.report.assumptions.push(note);
+        }
     }
 
     fn node(

@@ -19,6 +19,7 @@
 //! (weights), `graph` (order of nodes), [`OpTable`] and `unsupported` (what can be imported), `import` (the
 //! walk), `node` and `emit` (what converters are written with), `ops` (the converters).
 
+mod branch;
 mod decode;
 mod emit;
 mod graph;
@@ -27,6 +28,7 @@ mod mapping;
 mod node;
 mod ops;
 mod options;
+mod probe;
 pub mod proto;
 mod sink;
 mod table;

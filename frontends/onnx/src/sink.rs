@@ -10,6 +10,16 @@ use std::cell::RefCell;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Value(u32);
 
+impl Value {
+    pub(crate) fn from_index(index: u32) -> Self {
+        Value(index)
+    }
+
+    pub(crate) fn index(self) -> u32 {
+        self.0
+    }
+}
+
 /// Which part of a loop is being built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LoopPart {
@@ -28,6 +38,8 @@ pub(crate) type LoopFn<'f> =
 
 /// [`OpSink`] without associated types.
 pub(crate) trait Sink {
+    /// Index of the value that would be made next.
+    fn next_value(&self) -> u32;
     fn ops(&self) -> &OpRegistry;
     fn shapes(&mut self) -> &mut ShapeCx;
     fn set_source(&mut self, source: &str);
@@ -78,6 +90,10 @@ fn outer<V: Copy>(values: &RefCell<Vec<V>>, value: V) -> Value {
 }
 
 impl<S: OpSink> Sink for Adapter<'_, S> {
+    fn next_value(&self) -> u32 {
+        self.values.borrow().len() as u32
+    }
+
     fn ops(&self) -> &OpRegistry {
         self.sink.ops()
     }

@@ -10,8 +10,17 @@ use orogen_ir::types::{DType, TensorData};
 const MAX_TURNS: i64 = 64;
 
 pub(super) fn register(table: &mut OpTable) {
-    table.register_checked("", "If", .., |node| graphs(node, &["then_branch", "else_branch"]), if_else);
+    table.register_checked("", "If", .., check_branches, if_else);
     table.register_checked("", "Loop", .., |node| graphs(node, &["body"]), loop_);
+}
+
+fn check_branches(node: &Node<'_>) -> Result<(), String> {
+    graphs(node, &["then_branch", "else_branch"])?;
+    let count = |name: &str| node.graph(name).map_or(0, |it| it.output.len());
+    match count("then_branch") == count("else_branch") {
+        true => Ok(()),
+        false => Err("its branches return different numbers of values".into()),
+    }
 }
 
 fn graphs(node: &Node<'_>, names: &[&str]) -> Result<(), String> {
@@ -38,6 +47,10 @@ fn scalar(cx: &mut NodeCx<'_, '_>, value: Value) -> Result<Value, Diagnostic> {
 fn if_else(cx: &mut NodeCx<'_, '_>) -> Converted {
     let cond = condition(cx, cx.input(0)?)?;
     let branches = (cx.graph("then_branch")?, cx.graph("else_branch")?);
+    if let Some([known]) = cx.const_ints(cond).as_deref() {
+        let graph = if *known != 0 { branches.0 } else { branches.1 };
+        return cx.importer.subgraph(cx.sink, graph, &[], cx.scope);
+    }
     let source = cx.describe();
     let (importer, scope) = (&mut *cx.importer, cx.scope);
     cx.sink.if_else(cond, &mut |sink, taken| {
