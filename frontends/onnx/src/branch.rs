@@ -108,7 +108,8 @@ fn impossible(error: &Diagnostic) -> bool {
 }
 
 fn is_known(sink: &mut dyn Sink, cond: Value) -> bool {
-    sink.constant_data(cond).is_some() || sink.type_of(cond).as_tensor().is_none_or(|it| it.elements.is_some())
+    sink.constant_data(cond).is_some()
+        || sink.type_of(cond).as_tensor().is_none_or(|it| it.elements.is_some())
 }
 
 fn same_ranks(a: &[Type], b: &[Type]) -> bool {

@@ -286,7 +286,10 @@ impl<'m> Importer<'m> {
             scope.define(&node.output, &results);
             let missing = node.output.iter().skip(results.len());
             if let Some(name) = missing.into_iter().find(|it| !it.is_empty() && used.contains(it.as_str())) {
-                return Err(place(not_supported(format!("its result `{}` is not supported", printable(name)))));
+                return Err(place(not_supported(format!(
+                    "its result `{}` is not supported",
+                    printable(name)
+                ))));
             }
         }
         Ok(())

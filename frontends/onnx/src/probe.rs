@@ -143,8 +143,8 @@ impl Sink for Probe<'_> {
         for _ in 0..3 {
             let facts = self.shapes.save_facts();
             let carried: Vec<Value> = types.iter().map(|ty| self.push(ty.clone(), None)).collect();
-            let next = part(self, LoopPart::Condition, &carried)
-                .and_then(|_| part(self, LoopPart::Body, &carried));
+            let next =
+                part(self, LoopPart::Condition, &carried).and_then(|_| part(self, LoopPart::Body, &carried));
             self.shapes.restore_facts(facts);
             let next = self.types(&next?);
             let joined = self.join(&types, &next, JoinElements::Forget)?;
