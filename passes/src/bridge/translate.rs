@@ -106,7 +106,7 @@ pub fn translate(graph: &Graph, ops: &OpRegistry) -> Result<Module, Diagnostic> 
 }
 
 fn undefined(place: &str) -> Diagnostic {
-    Diagnostic::error("G001", "an edge that no earlier node defines (law G1)").at(place)
+    Diagnostic::error("M030", "an edge that no earlier node defines (law G1)").at(place)
 }
 
 fn flow_type(shapes: &mut ShapeCx, ty: &StaticType) -> Result<Type, Diagnostic> {

