@@ -68,7 +68,7 @@ pub fn compile(
         .map(|(i, program)| {
             let name = kernel_symbol(i, program);
             kernel(target, &name, program).map_err(|overflow| {
-                Diagnostic::error("G002", overflow.to_string()).at(format!("kernel `{}`", program.name))
+                Diagnostic::error("C002", overflow.to_string()).at(format!("kernel `{}`", program.name))
             })
         })
         .collect();

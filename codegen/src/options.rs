@@ -93,7 +93,7 @@ impl CodegenOptions {
     /// The Cranelift target; libraries need position-independent code, memory the other kind.
     pub(crate) fn isa(&self, position_independent: bool) -> Result<OwnedTargetIsa, Diagnostic> {
         let fail = |message: String| {
-            Diagnostic::error("G001", format!("cannot generate code for `{}`: {message}", self.triple))
+            Diagnostic::error("C001", format!("cannot generate code for `{}`: {message}", self.triple))
         };
         let mut flags = settings::builder();
         let level = match self.opt_level {

@@ -77,7 +77,7 @@ fn local_names(unit: &Unit) -> Vec<String> {
 
 fn compile_unit(isa: &dyn TargetIsa, unit: &Unit) -> Result<Code, Diagnostic> {
     let fail = |message: String| {
-        Diagnostic::error("G004", format!("cannot compile `{}`: {message}", unit.name))
+        Diagnostic::error("C004", format!("cannot compile `{}`: {message}", unit.name))
             .note("this is an error in the compiler")
     };
     let mut context = Context::for_function(unit.function.clone());

@@ -14,7 +14,7 @@ use crate::compile::{Compiled, library_data};
 /// Adds everything to a module. Blobs stay imported.
 pub(super) fn fill(module: &mut dyn Module, compiled: &Compiled, code: &[Code]) -> Result<(), Diagnostic> {
     add(module, compiled, code).map_err(|error| {
-        Diagnostic::error("G005", format!("cannot put code together: {error}"))
+        Diagnostic::error("C005", format!("cannot put code together: {error}"))
             .note("this is an error in the compiler")
     })
 }

@@ -98,7 +98,7 @@ impl Aligned {
 
 /// The code as functions of this process.
 pub(crate) fn load(compiled: &Compiled) -> Result<Loaded, Diagnostics> {
-    let fail = |message: String| Diagnostic::error("G006", format!("cannot load the code: {message}"));
+    let fail = |message: String| Diagnostic::error("C006", format!("cannot load the code: {message}"));
     if compiled.options.triple != target_lexicon::Triple::host() {
         return Err(fail(format!("it is for `{}`", compiled.options.triple)).into());
     }

@@ -51,7 +51,7 @@ pub struct ObjectOutput {
 /// The code as an object file.
 pub(crate) fn emit(compiled: &Compiled) -> Result<ObjectOutput, Diagnostics> {
     let isa = compiled.isa(true)?;
-    let fail = |message: String| Diagnostic::error("G003", format!("cannot write an object file: {message}"));
+    let fail = |message: String| Diagnostic::error("C003", format!("cannot write an object file: {message}"));
     let builder = ObjectBuilder::new(isa.clone(), "orogen", default_libcall_names())
         .map_err(|error| fail(error.to_string()))?;
     let mut module = ObjectModule::new(builder);

@@ -24,7 +24,10 @@ const FAMILIES: &[(char, &str)] = &[
 ];
 
 /// Codes of one fact that several crates meet.
-const SHARED: &[(&str, &str)] = &[("S002", "size arithmetic overflows wherever sizes are computed")];
+const SHARED: &[(&str, &str)] = &[
+    ("S001", "whoever assumes a fact may find that it contradicts another"),
+    ("S002", "size arithmetic overflows wherever sizes are computed"),
+];
 
 /// Where a code is used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
