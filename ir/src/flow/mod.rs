@@ -20,6 +20,7 @@
 
 mod builder;
 mod data;
+mod equal;
 mod infer;
 mod join;
 mod query;
@@ -31,6 +32,7 @@ pub use data::{
     Binding, BindingId, Block, BlockId, BlockKind, Definition, Extern, Function, Module, Output, Parameter,
     Region, RegionId, Rhs, Scope, Value, ValueDef, ValueId,
 };
+pub use equal::{difference, same_structure};
 pub use infer::{InferEnv, Inferred, Signatures, effects_of, infer, region_effects};
 pub use join::{Join, JoinElements};
 pub use query::User;

@@ -225,13 +225,24 @@ impl<'t> Cursor<'t> {
         &mut self,
         inner: impl FnOnce(&mut Self) -> Result<T, Diagnostic>,
     ) -> Result<T, Diagnostic> {
+        self.enter_nested()?;
+        let result = inner(self);
+        self.leave_nested();
+        result
+    }
+
+    /// Goes one nesting level deeper, for parsers that hold the cursor in a larger state.
+    pub fn enter_nested(&mut self) -> Result<(), Diagnostic> {
         if self.depth >= MAX_NESTING {
             return Err(self.error("T011", format!("nested deeper than {MAX_NESTING} levels")));
         }
         self.depth += 1;
-        let result = inner(self);
-        self.depth -= 1;
-        result
+        Ok(())
+    }
+
+    /// Ends what [`enter_nested`](Self::enter_nested) began.
+    pub fn leave_nested(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
     }
 
     /// Notes a finding and goes on.
@@ -254,14 +265,18 @@ impl<'t> Cursor<'t> {
         Diagnostics(list)
     }
 
-    /// Skips the rest of a broken statement: to the first token of a later line, or to a `}`, at the nesting
-    /// of here. Brackets that open on the way are skipped with what they hold.
+    /// Skips a broken statement that begins here; see [`recover_since`](Self::recover_since).
     pub fn recover(&mut self) {
+        self.recover_since(self.at);
+    }
+
+    /// Skips the rest of a broken statement that began at the mark `start`: to the first token of a later line, or
+    /// to a `}`, at the nesting of here. Brackets that open on the way are skipped with what they hold.
+    pub fn recover_since(&mut self, start: usize) {
         let mut depth = 0_u32;
-        let mut first = true;
         while !self.at_end() {
             let token = &self.tokens[self.at];
-            if depth == 0 && !first && token.starts_line {
+            if depth == 0 && self.at > start && token.starts_line {
                 return;
             }
             match token.kind {
@@ -270,7 +285,6 @@ impl<'t> Cursor<'t> {
                 TokenKind::Punct("}" | ")" | "]") => depth = depth.saturating_sub(1),
                 _ => {}
             }
-            first = false;
             self.bump();
         }
     }

@@ -1,4 +1,4 @@
-//! Dimensions and facts: `2*n + 1`, `floordiv(n, 2)`, `[n, 64]`, `n >= 1`, `mod(n, 8) == 0`.
+//! Dimensions and facts: `2*n + 1`, `floordiv(n, 2)`, `[n, 64]`, `n >= 1`, `8 | n`.
 
 use super::cursor::Cursor;
 use super::lexer::{Span, TokenKind};
@@ -160,14 +160,21 @@ fn checked(cursor: &Cursor<'_>, start: &Span, result: Result<Dim, Overflow>) -> 
     result.map_err(|it| cursor.error_at(cursor.span_since(start), "T043", it.to_string()))
 }
 
-/// Reads a fact: `a >= 1`, `a <= 64`, `a == b`, `mod(a, 8) == 0`.
+/// Reads a fact: `a >= 1`, `a <= 64`, `a == b`, `8 | a`.
 pub fn parse_constraint(
     cursor: &mut Cursor<'_>,
     shapes: &mut ShapeCx,
     policy: SymbolPolicy,
 ) -> Result<Constraint, Diagnostic> {
-    if let Some(multiple) = parse_multiple(cursor, shapes, policy) {
-        return Ok(multiple);
+    let divisor = if cursor.at_punct("-") { 2 } else { 1 };
+    if *cursor.peek_nth(divisor) == TokenKind::Punct("|") {
+        let span = cursor.span();
+        let factor = parse_int(cursor)?;
+        if factor == 0 {
+            return Err(cursor.error_at(span, "T044", "only 0 is a multiple of 0"));
+        }
+        cursor.expect_punct("|")?;
+        return Ok(Constraint::Multiple(parse_dim(cursor, shapes, policy)?, factor));
     }
     let left = parse_dim(cursor, shapes, policy)?;
     if cursor.eat_punct(">=") {
@@ -180,24 +187,4 @@ pub fn parse_constraint(
         return Ok(Constraint::Eq(left, parse_dim(cursor, shapes, policy)?));
     }
     Err(cursor.expected("`==`, `>=` or `<=`"))
-}
-
-/// `mod(a, k) == 0` as a whole; otherwise leaves the cursor alone.
-fn parse_multiple(cursor: &mut Cursor<'_>, shapes: &mut ShapeCx, policy: SymbolPolicy) -> Option<Constraint> {
-    let mark = cursor.mark();
-    let mut attempt = || -> Option<Constraint> {
-        if !(cursor.eat_word("mod") && cursor.eat_punct("(")) {
-            return None;
-        }
-        let dim = parse_dim(cursor, shapes, policy).ok()?;
-        cursor.eat_punct(",").then_some(())?;
-        let factor = parse_int(cursor).ok().filter(|it| *it != 0)?;
-        (cursor.eat_punct(")") && cursor.eat_punct("==")).then_some(())?;
-        (parse_int(cursor).ok()? == 0).then_some(Constraint::Multiple(dim, factor))
-    };
-    let found = attempt();
-    if found.is_none() {
-        cursor.back(mark);
-    }
-    found
 }

@@ -82,15 +82,17 @@ fn deep_nesting_is_an_error() {
 
 #[test]
 fn facts_round_trip() {
-    for text in ["n >= 1", "n <= 4096", "b*s == h*t", "mod(n, 8) == 0", "mod(n + 1, -8) == 0"] {
+    for text in ["n >= 1", "n <= 4096", "b*s == h*t", "8 | n", "-8 | n + 1"] {
         let mut shapes = ShapeCx::new();
         let fact = parse_constraint(&mut Cursor::new(text), &mut shapes, SymbolPolicy::Create)
             .unwrap_or_else(|it| panic!("{it}"));
         assert_eq!(constraint_text(&shapes, &fact), text);
     }
     let mut shapes = ShapeCx::new();
-    let fact = parse_constraint(&mut Cursor::new("mod(n, 8) == 1"), &mut shapes, SymbolPolicy::Create);
+    let fact = parse_constraint(&mut Cursor::new("mod(n, 8) == 0"), &mut shapes, SymbolPolicy::Create);
     assert!(matches!(fact, Ok(Constraint::Eq(..))), "{fact:?}");
+    let fact = parse_constraint(&mut Cursor::new("0 | n"), &mut shapes, SymbolPolicy::Create);
+    assert_eq!(fact.expect_err("zero divides nothing").code, "T044");
 }
 
 #[test]
@@ -215,6 +217,8 @@ fn recovery_stops_at_the_next_line_of_the_same_nesting() {
     let mut cursor = Cursor::new("bad ( 1\n2 ) {\n 3 }\ngood }");
     cursor.recover();
     assert!(cursor.at_word("good"));
+    cursor.recover_since(0);
+    assert!(cursor.at_word("good"), "the next statement is not skipped");
     cursor.recover();
     assert!(cursor.at_punct("}"));
 }

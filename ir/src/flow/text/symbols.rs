@@ -54,6 +54,12 @@ impl Declarations {
     }
 }
 
+/// Declared symbols and facts as text.
+pub(crate) fn constraint_texts(module: &Module) -> (Vec<String>, Vec<String>) {
+    let Declarations { symbols, facts } = Declarations::of(module);
+    (symbols, facts.iter().map(|it| crate::text::constraint_text(&module.shapes, it)).collect())
+}
+
 /// The dimensions of a fact.
 pub(crate) fn constraint_dims(constraint: &Constraint) -> Vec<Dim> {
     match *constraint {

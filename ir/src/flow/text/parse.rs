@@ -1,0 +1,224 @@
+//! Parsing modules.
+
+use super::function::FunctionParser;
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::flow::{Definition, Extern, Module};
+use crate::ops::OpRegistry;
+use crate::text::{
+    Cursor, Literal, MAX_INLINE, SymbolPolicy, TokenKind, parse_constraint, parse_effects, parse_literal,
+    parse_type,
+};
+use crate::types::{ConstId, ConstPool, FunctionType};
+use indexmap::IndexMap;
+
+/// Code of a finding that only follows from one reported before; it is dropped.
+pub(super) const FOLLOWS: &str = "T000";
+
+/// Reads a module.
+///
+/// ```
+/// use orogen_ir::flow::text::{parse, print};
+/// use orogen_ir::ops::OpRegistry;
+///
+/// let ops = OpRegistry::standard();
+/// let text = "\
+/// module @m {
+///   sym n
+///   fn @main(%x: Tensor<f32, [n]>) -> (y: Tensor<f32, [n]>) {
+///     dataflow {
+///       %0 = add(%x, %x) : Tensor<f32, [n]>
+///       yield %0
+///     }
+///     return %0
+///   }
+/// }
+/// ";
+/// let module = parse(text, &ops)?;
+/// module.verify(&ops)?;
+/// assert_eq!(print(&module, &ops), text);
+/// # Ok::<(), orogen_ir::diag::Diagnostics>(())
+/// ```
+///
+/// # Errors
+/// Everything that is wrong with the text, in its order: after an error reading goes on at the next binding.
+pub fn parse(text: &str, ops: &OpRegistry) -> Result<Module, Diagnostics> {
+    parse_with_constants(text, ops, &ConstPool::default())
+}
+
+/// Reads a module whose large constants (`const #3 : f32[64, 128]`) are in a pool beside the text.
+///
+/// # Errors
+/// As [`parse`], and when the pool has no such constant or one of another type.
+pub fn parse_with_constants(text: &str, ops: &OpRegistry, pool: &ConstPool) -> Result<Module, Diagnostics> {
+    let mut parser = Parser::new(text, ops, pool);
+    if let Err(diagnostic) = parser.module() {
+        parser.report(diagnostic);
+    }
+    let Parser { cursor, module, .. } = parser;
+    cursor.finish().into_result(module)
+}
+
+type ConstantKey = (String, Vec<u64>, Vec<u8>, &'static str);
+
+pub(super) struct Parser<'t, 'o> {
+    pub(super) cursor: Cursor<'t>,
+    pub(super) ops: &'o OpRegistry,
+    pub(super) module: Module,
+    /// Constants whose elements the text has, so that a pool given beside it does not grow.
+    inline: IndexMap<ConstantKey, ConstId>,
+}
+
+impl<'t, 'o> Parser<'t, 'o> {
+    fn new(text: &'t str, ops: &'o OpRegistry, pool: &ConstPool) -> Self {
+        let mut inline = IndexMap::new();
+        for id in pool.ids() {
+            let data = pool.data(id);
+            if data.len() <= MAX_INLINE {
+                let key = (
+                    pool.name(id).to_owned(),
+                    data.dims().to_vec(),
+                    data.bytes().to_vec(),
+                    data.dtype().name(),
+                );
+                inline.entry(key).or_insert(id);
+            }
+        }
+        let module = Module { constants: pool.clone(), ..Module::default() };
+        Parser { cursor: Cursor::new(text), ops, module, inline }
+    }
+
+    pub(super) fn report(&mut self, diagnostic: Diagnostic) {
+        if diagnostic.code != FOLLOWS {
+            self.cursor.report(diagnostic);
+        }
+    }
+
+    fn module(&mut self) -> Result<(), Diagnostic> {
+        self.cursor.expect_word("module")?;
+        self.module.name = self.cursor.expect_symbol()?.0;
+        self.cursor.expect_punct("{")?;
+        while !self.cursor.at_punct("}") && !self.cursor.at_end() {
+            let start = self.cursor.mark();
+            if let Err(diagnostic) = self.definition() {
+                self.report(diagnostic);
+                self.cursor.recover_since(start);
+            }
+        }
+        self.cursor.expect_punct("}")?;
+        if self.cursor.at_end() { Ok(()) } else { Err(self.cursor.expected("the end of the text")) }
+    }
+
+    fn definition(&mut self) -> Result<(), Diagnostic> {
+        let TokenKind::Ident(word) = self.cursor.peek().clone() else {
+            return Err(self.cursor.expected("a definition"));
+        };
+        match word.as_str() {
+            "sym" => {
+                self.cursor.bump();
+                self.symbols()
+            }
+            "fact" => {
+                self.cursor.bump();
+                let span = self.cursor.span();
+                let fact =
+                    parse_constraint(&mut self.cursor, &mut self.module.shapes, SymbolPolicy::Declared)?;
+                self.module
+                    .shapes
+                    .assume(fact)
+                    .map_err(|it| self.cursor.error_at(self.cursor.span_since(&span), "T112", it.to_string()))
+            }
+            "extern" => {
+                self.cursor.bump();
+                self.external()
+            }
+            "kernel" => {
+                self.cursor.bump();
+                let (name, program) = super::kernels::parse_kernel(&mut self.cursor)?;
+                self.define(name, Definition::Kernel(program))
+            }
+            "fn" => {
+                self.cursor.bump();
+                FunctionParser::new(self).function()
+            }
+            _ => Err(self.cursor.expected("`sym`, `fact`, `extern`, `kernel` or `fn`")),
+        }
+    }
+
+    pub(super) fn define(&mut self, name: String, definition: Definition) -> Result<(), Diagnostic> {
+        if self.module.definitions.contains_key(&name) {
+            let span = self.cursor.previous_span();
+            return Err(self.cursor.error_at(span, "T113", format!("`@{name}` is defined twice")));
+        }
+        self.module.definitions.insert(name, definition);
+        Ok(())
+    }
+
+    fn symbols(&mut self) -> Result<(), Diagnostic> {
+        loop {
+            let span = self.cursor.span();
+            let name = self.cursor.expect_name("the name of a symbol")?;
+            if self.module.shapes.find_sym(&name).is_some() {
+                return Err(self.cursor.error_at(span, "T114", format!("symbol `{name}` is declared twice")));
+            }
+            if self.cursor.eat_punct(":") {
+                self.cursor.expect_word("integer")?;
+                self.module.shapes.integer(&name);
+            } else {
+                self.module.shapes.sym(&name);
+            }
+            if !self.cursor.eat_punct(",") {
+                return Ok(());
+            }
+        }
+    }
+
+    fn external(&mut self) -> Result<(), Diagnostic> {
+        let (name, _) = self.cursor.expect_symbol()?;
+        self.cursor.expect_punct("=")?;
+        let symbol = self.cursor.expect_string("the name of a symbol in quotes")?;
+        let shapes = &mut self.module.shapes;
+        self.cursor.expect_punct("(")?;
+        let params = self.cursor.list(")", |cursor| parse_type(cursor, shapes, SymbolPolicy::Declared))?;
+        self.cursor.expect_punct("->")?;
+        self.cursor.expect_punct("(")?;
+        let results = self.cursor.list(")", |cursor| parse_type(cursor, shapes, SymbolPolicy::Declared))?;
+        let effects = parse_effects(&mut self.cursor)?;
+        self.define(
+            name,
+            Definition::Extern(Extern { symbol, ty: FunctionType { params, results, effects } }),
+        )
+    }
+
+    /// Reads a constant, after the keyword.
+    pub(super) fn constant(&mut self) -> Result<ConstId, Diagnostic> {
+        let span = self.cursor.span();
+        let (literal, name) = parse_literal(&mut self.cursor)?;
+        match literal {
+            Literal::Inline(data) => {
+                let constants = &mut self.module.constants;
+                if data.len() > MAX_INLINE {
+                    return Ok(constants.add(name, data));
+                }
+                let key = (name.clone(), data.dims().to_vec(), data.bytes().to_vec(), data.dtype().name());
+                Ok(*self.inline.entry(key).or_insert_with(|| constants.add(name, data)))
+            }
+            Literal::Pool { id, dtype, dims } => {
+                let span = self.cursor.span_since(&span);
+                let constants = &self.module.constants;
+                if !constants.contains(id) {
+                    return Err(self
+                        .cursor
+                        .error_at(span, "T115", format!("no constant {id} travels beside the text"))
+                        .help("give the pool of constants that the text was printed from"));
+                }
+                let data = constants.data(id);
+                if data.dtype() != dtype || data.dims() != &dims[..] {
+                    let found = format!("{}{:?}", data.dtype(), data.dims());
+                    let message = format!("constant {id} is {found} in the pool beside the text");
+                    return Err(self.cursor.error_at(span, "T116", message));
+                }
+                Ok(id)
+            }
+        }
+    }
+}
