@@ -103,13 +103,13 @@ pub fn loads_at_own_index(program: &TensorProgram, stage: &Stage) -> bool {
             holds = false;
             return;
         }
-        // The indices are a subsequence of the stored index, aligned at the end, with zeros for broadcasts.
-        let skip = own.len().checked_sub(at.len());
-        holds = skip.is_some_and(|skip| {
-            at.iter()
-                .zip(&own[skip..])
-                .all(|(index, own)| index.dim().is_some_and(|it| it == *own || is_zero(it)))
-        });
+        // A load of full rank is at the stored index, zeros for broadcasts; one of lower rank (a bias, a factor for
+        // each channel) may leave indices out.
+        let mut rest = own.iter();
+        holds = match at.len() == own.len() {
+            true => at.iter().zip(&own).all(|(it, own)| it.dim().is_some_and(|it| it == *own || is_zero(it))),
+            false => at.iter().all(|it| it.dim().is_some_and(|it| is_zero(it) || rest.any(|own| *own == it))),
+        };
     });
     holds
 }

@@ -10,6 +10,7 @@
 //! elements too. The result types are compared with the results as well: inference and evaluation are independent.
 
 mod cases;
+mod forms;
 mod run;
 
 use orogen_ir::ops::OpRegistry;

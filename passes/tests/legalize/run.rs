@@ -1,6 +1,7 @@
 //! Runs a case: infer, legalise, evaluate the kernel, evaluate the operator, compare.
 
 use indexmap::IndexSet;
+use orogen_ir::loops::verify;
 use orogen_ir::ops::{InferCx, OpRegistry};
 use orogen_ir::shape::{Dim, Env, ShapeCx};
 use orogen_ir::text::{Cursor, parse_attrs, parse_dtype, parse_int, parse_static_dims};
@@ -141,12 +142,21 @@ impl Symbols {
     }
 }
 
-fn run(ops: &OpRegistry, table: &LegalizeTable, line: &str, mode: Mode) -> Result<(), String> {
-    let (name, operands, attrs) = parse(line)?;
-    let op = ops.find(&name).ok_or("no such operator")?;
-    let data: Vec<TensorData> = operands.iter().map(|it| it.data.clone()).collect();
-    let expected = eval_named(&name, &attrs, &data).map_err(|it| format!("reference: {it}"))?;
+/// An operation with inferred types.
+struct Inferred {
+    symbols: Symbols,
+    args: Vec<Type>,
+    results: Vec<Type>,
+}
 
+fn infer(
+    ops: &OpRegistry,
+    name: &str,
+    operands: &[Operand],
+    attrs: &Attrs,
+    mode: Mode,
+) -> Result<Inferred, String> {
+    let op = ops.find(name).ok_or("no such operator")?;
     let mut symbols = Symbols { shapes: ShapeCx::new(), env: Env::new(), used: IndexSet::new() };
     let unknown_first = operands.iter().enumerate().filter(|(_, it)| !it.known);
     let known_last = operands.iter().enumerate().filter(|(_, it)| it.known);
@@ -157,11 +167,30 @@ fn run(ops: &OpRegistry, table: &LegalizeTable, line: &str, mode: Mode) -> Resul
         let fixed = usize::from(name.ends_with("_nd") && i == 1);
         args[i] = symbols.ty(operand, mode, fixed);
     }
-    let mut cx = InferCx::new(&mut symbols.shapes, &attrs, &args);
+    let mut cx = InferCx::new(&mut symbols.shapes, attrs, &args);
     let results = ops.infer(op, &mut cx).map_err(|it| format!("inference: {it}"))?;
     for requirement in cx.requirements {
         let _ = symbols.shapes.assume(requirement.constraint);
     }
+    Ok(Inferred { symbols, args, results: results.to_vec() })
+}
+
+/// The lowering of a case.
+pub(crate) fn lower(line: &str, symbolic: bool) -> Result<Lowering, String> {
+    let ops = OpRegistry::standard();
+    let (name, operands, attrs) = parse(line)?;
+    let mode = if symbolic { Mode::SymbolicDims } else { Mode::Constant };
+    let mut it = infer(&ops, &name, &operands, &attrs, mode)?;
+    LegalizeTable::standard(&ops)
+        .legalize(&ops, &mut it.symbols.shapes, ops.get(&name), &attrs, &it.args, &it.results)
+        .map_err(|it| it.to_string())
+}
+
+fn run(ops: &OpRegistry, table: &LegalizeTable, line: &str, mode: Mode) -> Result<(), String> {
+    let (name, operands, attrs) = parse(line)?;
+    let data: Vec<TensorData> = operands.iter().map(|it| it.data.clone()).collect();
+    let expected = eval_named(&name, &attrs, &data).map_err(|it| format!("reference: {it}"))?;
+    let Inferred { mut symbols, args, results } = infer(ops, &name, &operands, &attrs, mode)?;
     for (ty, expected) in results.iter().zip(&expected) {
         if !compare_type(&symbols, ty, expected)? {
             // The shape is not known in this mode; in the others it must be.
@@ -172,7 +201,7 @@ fn run(ops: &OpRegistry, table: &LegalizeTable, line: &str, mode: Mode) -> Resul
         }
     }
     let lowering = table
-        .legalize(ops, &mut symbols.shapes, op, &attrs, &args, &results)
+        .legalize(ops, &mut symbols.shapes, ops.get(&name), &attrs, &args, &results)
         .map_err(|it| format!("legalisation: {it}"))?;
     let found = match lowering {
         Lowering::View { operand } => {
@@ -180,6 +209,7 @@ fn run(ops: &OpRegistry, table: &LegalizeTable, line: &str, mode: Mode) -> Resul
             vec![view]
         }
         Lowering::Kernel(kernel) => {
+            verify(&kernel.program).map_err(|it| it.to_string())?;
             let sizes = kernel.sizes.iter().map(|it| symbols.eval(*it)).collect::<Result<Vec<_>, _>>()?;
             let inputs: Vec<_> = kernel.operands.iter().map(|it| data[*it].clone()).collect();
             eval_program(&kernel.program, &sizes, &inputs).map_err(|it| format!("kernel: {it}"))?

@@ -119,6 +119,9 @@ impl<'a> Legalizer<'a> {
         let (dtype, dims) = (self.b.buffer_dtype(out), self.b.buffer_dims(out));
         let extents: Option<Vec<i64>> = dims.iter().map(|it| self.b.program().shapes.as_int(*it)).collect();
         let extents = extents.ok_or_else(|| unknown_shape("result", 0))?;
+        if elements.is_empty() {
+            self.store_nothing(out)?;
+        }
         for (i, element) in elements.iter().enumerate() {
             let mut rest = i as i64;
             let mut at = Dims::from_elem(*element, extents.len());
@@ -131,6 +134,12 @@ impl<'a> Legalizer<'a> {
             self.b.stage(&[], out, at, value)?;
         }
         self.finish()
+    }
+
+    /// A stage over an empty result: every output is stored to by some stage.
+    pub(super) fn store_nothing(&mut self, out: BufferId) -> BuildResult<()> {
+        let zero = self.b.number(0.0, self.b.buffer_dtype(out));
+        self.b.fill(out, |_, _| Ok(zero))
     }
 
     /// An index expression as a value of any type.

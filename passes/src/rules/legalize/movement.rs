@@ -107,15 +107,9 @@ fn concat(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
         offset = cx.add(offset, dims[axis])?;
     }
     if empty {
-        store_nothing(&mut cx, out)?;
+        cx.store_nothing(out)?;
     }
     cx.finish()
-}
-
-/// A stage over an empty result, so that every output is stored to.
-fn store_nothing(cx: &mut Legalizer<'_>, out: orogen_ir::loops::BufferId) -> BuildResult<()> {
-    let zero = cx.b.number(0.0, cx.b.buffer_dtype(out));
-    cx.b.fill(out, |_, _| Ok(zero))
 }
 
 fn slice(cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {

@@ -189,39 +189,27 @@ fn deviation(
     cx.b.binary(BinaryOp::Sub, value, mean)
 }
 
-/// Per channel a factor and a shift, then one multiply and add an element.
+/// `(x − mean) · (scale / √(variance + ε)) + bias` as one stage; what depends on the channel alone does not change in
+/// the inner loops.
 fn batch_norm(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
-    let (x, dims) = cx.operand(0)?;
-    let (scale, bias) = (cx.input(1)?, cx.input(2)?);
-    let (mean, variance) = (cx.input(3)?, cx.input(4)?);
+    let x = cx.input(0)?;
+    let params = [cx.input(1)?, cx.input(2)?, cx.input(3)?, cx.input(4)?];
     let out = cx.output(0)?;
+    let dims = cx.b.buffer_dims(out);
     let dtype = wide(cx.b.buffer_dtype(x));
     let epsilon = cx.b.float(cx.attrs.float("epsilon").unwrap_or(1e-5), dtype)?;
-    let (factor, shift) = (cx.local("factor", &[dims[1]])?, cx.local("shift", &[dims[1]])?);
-    cx.b.fill(factor, |b, at| {
-        let variance = b.load(variance, [at[0]])?;
-        let variance = b.cast(dtype, variance);
-        let raised = b.binary(BinaryOp::Add, variance, epsilon)?;
-        let root = b.unary(UnaryOp::Sqrt, raised)?;
-        let scale = b.load(scale, [at[0]])?;
-        let scale = b.cast(dtype, scale);
-        b.binary(BinaryOp::Div, scale, root)
-    })?;
-    cx.b.fill(shift, |b, at| {
-        let (mean, bias) = (b.load(mean, [at[0]])?, b.load(bias, [at[0]])?);
-        let (mean, bias) = (b.cast(dtype, mean), b.cast(dtype, bias));
-        let factor = b.load(factor, [at[0]])?;
-        let moved = b.binary(BinaryOp::Mul, mean, factor)?;
-        b.binary(BinaryOp::Sub, bias, moved)
-    })?;
-    let out_dtype = cx.b.buffer_dtype(out);
-    cx.b.fill(out, |b, at| {
-        let value = b.load(x, at.iter().copied())?;
-        let value = b.cast(dtype, value);
-        let (factor, shift) = (b.load(factor, [at[1]])?, b.load(shift, [at[1]])?);
-        let scaled = b.binary(BinaryOp::Mul, value, factor)?;
-        let value = b.binary(BinaryOp::Add, scaled, shift)?;
-        Ok(b.cast(out_dtype, value))
-    })?;
+    let (axes, at) = point(&mut cx, &dims);
+    let x = cx.load_wide(x, at.iter().copied())?;
+    let [scale, bias, mean, variance] = params;
+    let (scale, bias) = (cx.load_wide(scale, [at[1]])?, cx.load_wide(bias, [at[1]])?);
+    let (mean, variance) = (cx.load_wide(mean, [at[1]])?, cx.load_wide(variance, [at[1]])?);
+    let raised = cx.b.binary(BinaryOp::Add, variance, epsilon)?;
+    let root = cx.b.unary(UnaryOp::Sqrt, raised)?;
+    let factor = cx.b.binary(BinaryOp::Div, scale, root)?;
+    let deviation = cx.b.binary(BinaryOp::Sub, x, mean)?;
+    let scaled = cx.b.binary(BinaryOp::Mul, deviation, factor)?;
+    let value = cx.b.binary(BinaryOp::Add, scaled, bias)?;
+    let value = cx.b.cast(cx.b.buffer_dtype(out), value);
+    cx.b.stage(&axes, out, at, value)?;
     cx.finish()
 }

@@ -1,9 +1,9 @@
 //! Reductions: one stage over the reduced axes; `arg_max` two; scans a loop.
 
-use super::context::{overflow, wide, with};
+use super::context::wide;
 use super::{LegalizeFn, Legalizer, Lowering};
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::loops::{Axis, BinaryOp, BufferId, BuildResult, Combine, CompareOp, UnaryOp};
+use orogen_ir::loops::{Axis, BinaryOp, BufferId, BuildResult, Combine, CompareOp, ProgramBuilder, UnaryOp};
 use orogen_ir::shape::Dim;
 use orogen_ir::types::{DType, Dims};
 
@@ -131,39 +131,46 @@ fn arg(mut cx: Legalizer<'_>, combine: Combine) -> Result<Lowering, Diagnostic> 
     cx.finish()
 }
 
-/// A loop along the axis: each step adds one element to the sum before it.
+/// A loop along the axis over a running sum: each step adds one element and stores the sum, or the other way round.
 fn cum_sum(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let (x, dims) = cx.operand(0)?;
     let (axis, exclusive, reverse) = (cx.axis_attr(), cx.flag("exclusive"), cx.flag("reverse"));
     let out = cx.output(0)?;
-    let dtype = wide(cx.b.buffer_dtype(x));
-    let target = cx.wide_target(out);
+    let (dtype, out_dtype) = (wide(cx.b.buffer_dtype(x)), cx.b.buffer_dtype(out));
+    let mut outer = dims.clone();
+    outer.remove(axis);
+    let sum = cx.local("sum", &outer)?;
+    cx.b.fill(sum, |b, _| Ok(b.number(0.0, dtype)))?;
     let step = cx.b.axis("t", dims[axis]);
-    let mut axes = cx.b.axes("i", &dims);
-    let mut at = cx.b.vars(&axes);
-    axes.remove(axis);
     let time = cx.b.var(step);
-    let (here, before) = if reverse {
+    let position = if reverse {
         let last = cx.linear(dims[axis], 1, -1)?;
-        let here = cx.sub(last, time)?;
-        (here, cx.linear(here, 1, 1)?)
+        cx.sub(last, time)?
     } else {
-        (time, cx.b.shapes().add_int(time, -1).map_err(overflow)?)
+        time
     };
-    at[axis] = here;
-    let source = if exclusive { before } else { here };
+    let place = |at: &[Dim]| {
+        let mut point = Dims::from(at);
+        point.insert(axis, position);
+        point
+    };
+    let publish = |b: &mut ProgramBuilder| {
+        let axes = b.axes("i", &outer);
+        let at = b.vars(&axes);
+        let value = b.load(sum, at.iter().copied())?;
+        let value = b.cast(out_dtype, value);
+        b.stage(&axes, out, place(&at), value)
+    };
     cx.b.for_loop(step, |b| {
-        let zero = b.number(0.0, dtype);
-        let sum = b.load_or(target, with(&at, axis, before), zero)?;
-        let nothing = b.number(0.0, b.buffer_dtype(x));
-        let element = match exclusive {
-            true => b.load_or(x, with(&at, axis, source), nothing)?,
-            false => b.load(x, with(&at, axis, source))?,
-        };
-        let element = b.cast(dtype, element);
-        let sum = b.binary(BinaryOp::Add, sum, element)?;
-        b.stage(&axes, target, at.iter().copied(), sum)
+        if exclusive {
+            publish(b)?;
+        }
+        b.fill(sum, |b, at| {
+            let (before, element) = (b.load(sum, at.iter().copied())?, b.load(x, place(at))?);
+            let element = b.cast(dtype, element);
+            b.binary(BinaryOp::Add, before, element)
+        })?;
+        if exclusive { Ok(()) } else { publish(b) }
     })?;
-    cx.narrow_into(target, out)?;
     cx.finish()
 }
