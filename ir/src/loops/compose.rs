@@ -309,7 +309,7 @@ fn inline_at(program: &mut TensorProgram, position: usize) -> Option<()> {
         }
     }
     let once = loads.len() == 1 && reads_each_element_once(program, &consumer, loads[0]);
-    if !once && !(loads.len() == 1 && is_cheap(program, stage.value)) {
+    if !once && (loads.len() != 1 || !is_cheap(program, stage.value)) {
         return None;
     }
     let mut replacements = IndexMap::new();

@@ -11,8 +11,10 @@
 //! * **P7** Every output is written on every path.
 
 mod data;
+mod text;
 
 pub use data::{
     ALIGNMENT, Arena, ArenaId, BufferRef, CallPlan, KernelId, PlanInput, PlanOutput, ShapeCheck, SizeBinding,
     Slot, SlotId, Step,
 };
+pub use text::{PrintedPlan, parse_plan, print_plan};

@@ -1,0 +1,343 @@
+//! Parsing of call plans. The parser checks form and names; the laws are the verifier's.
+
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::loops::parse_kernel;
+use crate::plan::{
+    Arena, ArenaId, BufferRef, CallPlan, KernelId, PlanInput, PlanOutput, ShapeCheck, SizeBinding, Slot,
+    SlotId, Step,
+};
+use crate::shape::{Dim, Sym};
+use crate::text::{
+    Cursor, Literal, SymbolPolicy, TokenKind, parse_constraint, parse_dim, parse_dims, parse_dtype,
+    parse_effects, parse_int, parse_literal,
+};
+use crate::types::{ConstId, ConstPool, TensorData};
+
+/// Reads a text that holds one plan. Constants that the text refers to but does not hold come from `pool`, by id.
+///
+/// # Errors
+/// Everything that could not be read, each with its place in `text`.
+pub fn parse_plan(text: &str, pool: &ConstPool) -> Result<CallPlan, Diagnostics> {
+    let mut cursor = Cursor::new(text);
+    let mut parser = Parser { plan: CallPlan::default(), pool };
+    let result = parser.plan(&mut cursor);
+    if result.is_ok() && !cursor.at_end() {
+        let problem = cursor.expected("the end of the text");
+        cursor.report(problem);
+    }
+    if let Err(problem) = result {
+        cursor.report(problem);
+        return Err(cursor.finish());
+    }
+    cursor.finish().into_result(parser.plan)
+}
+
+struct Parser<'a> {
+    plan: CallPlan,
+    pool: &'a ConstPool,
+}
+
+impl Parser<'_> {
+    fn plan(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Diagnostic> {
+        cursor.expect_word("plan")?;
+        self.plan.name = cursor.expect_symbol()?.0;
+        cursor.expect_punct("{")?;
+        while !cursor.at_punct("}") && !cursor.at_end() {
+            if let Err(problem) = self.item(cursor) {
+                cursor.report(problem);
+                cursor.recover();
+            }
+        }
+        cursor.expect_punct("}")?;
+        Ok(())
+    }
+
+    fn item(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Diagnostic> {
+        if cursor.at_word("kernel") {
+            let kernel = parse_kernel(cursor)?;
+            self.plan.kernels.push(kernel);
+            return Ok(());
+        }
+        let span = cursor.span();
+        match cursor.expect_ident("a declaration")?.as_str() {
+            word @ ("size" | "integer") => {
+                let span = cursor.span();
+                let name = cursor.expect_name("the name of a symbol")?;
+                if self.plan.shapes.find_sym(&name).is_some() {
+                    cursor.report(cursor.error_at(
+                        span,
+                        "T080",
+                        format!("symbol `{name}` is declared twice"),
+                    ));
+                } else if word == "size" {
+                    self.plan.shapes.sym(&name);
+                } else {
+                    self.plan.shapes.integer(&name);
+                }
+            }
+            "assume" => {
+                let start = cursor.span();
+                let fact = parse_constraint(cursor, &mut self.plan.shapes, SymbolPolicy::Declared)?;
+                if let Err(problem) = self.plan.shapes.assume(fact) {
+                    cursor.report(cursor.error_at(cursor.span_since(&start), "T081", problem.to_string()));
+                }
+            }
+            "in" => {
+                let (name, dtype, dims) = self.signature(cursor)?;
+                self.plan.inputs.push(PlanInput { name, dtype, dims });
+            }
+            "out" => {
+                let (name, dtype, dims) = self.signature(cursor)?;
+                self.plan.outputs.push(PlanOutput { name, dtype, dims });
+            }
+            "from" => {
+                let symbol = self.sym(cursor)?;
+                cursor.expect_punct("=")?;
+                let start = cursor.span();
+                let BufferRef::Input(input) = self.buffer(cursor)? else {
+                    return Err(cursor.error_at(start, "T090", "a size comes from an input"));
+                };
+                cursor.expect_punct("[")?;
+                let axis = number(cursor)?;
+                cursor.expect_punct("]")?;
+                self.plan.bindings.push(SizeBinding { symbol, input, axis });
+            }
+            "entry" => {
+                cursor.expect_word("check")?;
+                let check = self.check(cursor)?;
+                self.plan.checks.push(check);
+            }
+            "constant" => self.constant(cursor)?,
+            "arena" => {
+                let bytes = self.dim(cursor)?;
+                self.plan.arenas.push(Arena { bytes });
+            }
+            "slot" => self.slot(cursor)?,
+            "steps" => self.plan.steps = self.steps(cursor)?,
+            word => {
+                return Err(cursor.error_at(span, "T091", format!("`{word}` declares nothing in a plan")));
+            }
+        }
+        Ok(())
+    }
+
+    fn signature(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<(String, crate::types::DType, crate::types::Dims), Diagnostic> {
+        let name = cursor.expect_name("a name")?;
+        cursor.expect_punct(":")?;
+        let dtype = parse_dtype(cursor)?;
+        let dims = parse_dims(cursor, &mut self.plan.shapes, SymbolPolicy::Declared)?;
+        Ok((name, dtype, dims))
+    }
+
+    fn constant(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Diagnostic> {
+        let start = cursor.span();
+        let (literal, name) = parse_literal(cursor)?;
+        let data: TensorData = match literal {
+            Literal::Inline(data) => data,
+            Literal::Pool { id, dtype, dims } => {
+                let span = cursor.span_since(&start);
+                if !self.pool.contains(id) {
+                    return Err(cursor.error_at(span, "T092", format!("the constant {id} is not at hand")));
+                }
+                let data = self.pool.data(id);
+                if data.dtype() != dtype || data.dims() != &dims[..] {
+                    return Err(cursor.error_at(span, "T093", format!("the constant {id} has another type")));
+                }
+                data.clone()
+            }
+        };
+        self.plan.constants.add(name, data);
+        Ok(())
+    }
+
+    /// `%s0 = ^0[offset; bytes]`
+    fn slot(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Diagnostic> {
+        let start = cursor.span();
+        let expected = BufferRef::Slot(SlotId(self.plan.slots.len() as u32));
+        if self.buffer_name(cursor)? != expected {
+            return Err(cursor.error_at(start, "T094", "slots are declared in order: %s0, %s1, …"));
+        }
+        cursor.expect_punct("=")?;
+        let arena = self.arena(cursor)?;
+        cursor.expect_punct("[")?;
+        let offset = self.dim(cursor)?;
+        cursor.expect_punct(";")?;
+        let bytes = self.dim(cursor)?;
+        cursor.expect_punct("]")?;
+        self.plan.slots.push(Slot { arena, offset, bytes });
+        Ok(())
+    }
+
+    fn dim(&mut self, cursor: &mut Cursor<'_>) -> Result<Dim, Diagnostic> {
+        parse_dim(cursor, &mut self.plan.shapes, SymbolPolicy::Declared)
+    }
+
+    fn sym(&mut self, cursor: &mut Cursor<'_>) -> Result<Sym, Diagnostic> {
+        let span = cursor.span();
+        let name = cursor.expect_name("a symbol")?;
+        let found = self.plan.shapes.find_sym(&name);
+        found.ok_or_else(|| cursor.error_at(span, "T040", format!("symbol `{name}` is not declared")))
+    }
+
+    fn arena(&mut self, cursor: &mut Cursor<'_>) -> Result<ArenaId, Diagnostic> {
+        let span = cursor.span();
+        let TokenKind::Block(name) = cursor.peek().clone() else {
+            return Err(cursor.expected("an arena (`^0`)"));
+        };
+        cursor.bump();
+        match name.parse::<u32>() {
+            Ok(i) if (i as usize) < self.plan.arenas.len() => Ok(ArenaId(i)),
+            _ => Err(cursor.error_at(span, "T095", format!("there is no arena `^{name}`"))),
+        }
+    }
+
+    /// A buffer in its printed form, existing or not.
+    fn buffer_name(&mut self, cursor: &mut Cursor<'_>) -> Result<BufferRef, Diagnostic> {
+        let span = cursor.span();
+        let (found, text) = match cursor.peek().clone() {
+            TokenKind::Const(text) => (text.parse().ok().map(|it| BufferRef::Constant(ConstId(it))), text),
+            TokenKind::Value(text) => {
+                let after = |prefix: &str| text.strip_prefix(prefix).and_then(|it| it.parse::<u32>().ok());
+                let slot = after("s").map(|it| BufferRef::Slot(SlotId(it)));
+                let parameter = after("in").map(BufferRef::Input).or(after("out").map(BufferRef::Output));
+                (slot.or(parameter), text)
+            }
+            _ => return Err(cursor.expected("a buffer")),
+        };
+        cursor.bump();
+        found.ok_or_else(|| cursor.error_at(span, "T096", format!("`{text}` is no buffer")))
+    }
+
+    /// A buffer that exists.
+    fn buffer(&mut self, cursor: &mut Cursor<'_>) -> Result<BufferRef, Diagnostic> {
+        let span = cursor.span();
+        let buffer = self.buffer_name(cursor)?;
+        let exists = match buffer {
+            BufferRef::Input(i) => (i as usize) < self.plan.inputs.len(),
+            BufferRef::Output(i) => (i as usize) < self.plan.outputs.len(),
+            BufferRef::Slot(id) => (id.0 as usize) < self.plan.slots.len(),
+            BufferRef::Constant(id) => self.plan.constants.contains(id),
+        };
+        match exists {
+            true => Ok(buffer),
+            false => {
+                let text = super::buffer_text(buffer);
+                Err(cursor.error_at(span, "T096", format!("there is no buffer `{text}`")))
+            }
+        }
+    }
+
+    fn buffers(&mut self, cursor: &mut Cursor<'_>) -> Result<Vec<BufferRef>, Diagnostic> {
+        cursor.expect_punct("(")?;
+        cursor.list(")", |cursor| self.buffer(cursor))
+    }
+
+    fn check(&mut self, cursor: &mut Cursor<'_>) -> Result<ShapeCheck, Diagnostic> {
+        let constraint = parse_constraint(cursor, &mut self.plan.shapes, SymbolPolicy::Declared)?;
+        let message = cursor.expect_string("a message")?;
+        Ok(ShapeCheck { constraint, message })
+    }
+
+    fn steps(&mut self, cursor: &mut Cursor<'_>) -> Result<Vec<Step>, Diagnostic> {
+        cursor.expect_punct("{")?;
+        let mut steps = Vec::new();
+        cursor.nested(|cursor| {
+            while !cursor.at_punct("}") && !cursor.at_end() {
+                match self.step(cursor) {
+                    Ok(step) => steps.push(step),
+                    Err(problem) => {
+                        cursor.report(problem);
+                        cursor.recover();
+                    }
+                }
+            }
+            cursor.expect_punct("}")
+        })?;
+        Ok(steps)
+    }
+
+    fn step(&mut self, cursor: &mut Cursor<'_>) -> Result<Step, Diagnostic> {
+        let span = cursor.span();
+        Ok(match cursor.expect_ident("a step")?.as_str() {
+            "alloc" if matches!(cursor.peek(), TokenKind::Block(_)) => Step::AllocArena(self.arena(cursor)?),
+            "alloc" => match self.buffer(cursor)? {
+                BufferRef::Output(i) => Step::AllocOutput(i),
+                _ => return Err(cursor.error_at(span, "T097", "only arenas and outputs are allocated")),
+            },
+            "call" => {
+                let span = cursor.span();
+                let kernel: u32 = number(cursor)?;
+                if kernel as usize >= self.plan.kernels.len() {
+                    return Err(cursor.error_at(span, "T098", format!("there is no kernel {kernel}")));
+                }
+                if matches!(cursor.peek(), TokenKind::Symbol(_)) {
+                    let (name, span) = cursor.expect_symbol()?;
+                    if name != self.plan.kernels[kernel as usize].name {
+                        return Err(cursor.error_at(
+                            span,
+                            "T098",
+                            format!("kernel {kernel} has another name"),
+                        ));
+                    }
+                }
+                let args = self.buffers(cursor)?;
+                let sizes = match cursor.at_punct("[") {
+                    true => parse_dims(cursor, &mut self.plan.shapes, SymbolPolicy::Declared)?.to_vec(),
+                    false => Vec::new(),
+                };
+                Step::Kernel { kernel: KernelId(kernel), args, sizes }
+            }
+            "extern" => {
+                let symbol = cursor.expect_string("the name of a function")?;
+                let args = self.buffers(cursor)?;
+                Step::Extern { symbol, args, effects: parse_effects(cursor)? }
+            }
+            "copy" => {
+                let from = self.buffer(cursor)?;
+                cursor.expect_word("to")?;
+                let to = self.buffer(cursor)?;
+                cursor.expect_punct(";")?;
+                Step::Copy { from, to, bytes: self.dim(cursor)? }
+            }
+            "bind" => {
+                let symbol = self.sym(cursor)?;
+                cursor.expect_punct("=")?;
+                let from = self.buffer(cursor)?;
+                cursor.expect_punct("[")?;
+                let element = number(cursor)?;
+                cursor.expect_punct("]")?;
+                cursor.expect_punct(":")?;
+                Step::Bind { symbol, from, dtype: parse_dtype(cursor)?, element }
+            }
+            "let" => {
+                let symbol = self.sym(cursor)?;
+                cursor.expect_punct("=")?;
+                Step::Let { symbol, value: self.dim(cursor)? }
+            }
+            "check" => Step::Check(self.check(cursor)?),
+            "if" => {
+                let cond = self.buffer(cursor)?;
+                let then_steps = self.steps(cursor)?;
+                let else_steps = if cursor.eat_word("else") { self.steps(cursor)? } else { Vec::new() };
+                Step::If { cond, then_steps, else_steps }
+            }
+            "while" => {
+                let cond_steps = self.steps(cursor)?;
+                let cond = self.buffer(cursor)?;
+                Step::While { cond_steps, cond, body: self.steps(cursor)? }
+            }
+            word => return Err(cursor.error_at(span, "T099", format!("there is no step `{word}`"))),
+        })
+    }
+}
+
+/// A number that is not negative.
+fn number<T: TryFrom<i64>>(cursor: &mut Cursor<'_>) -> Result<T, Diagnostic> {
+    let start = cursor.span();
+    let value = parse_int(cursor)?;
+    T::try_from(value)
+        .map_err(|_| cursor.error_at(cursor.span_since(&start), "T020", "the number is out of range"))
+}

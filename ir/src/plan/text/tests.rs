@@ -1,0 +1,131 @@
+use super::{parse_plan, print_plan};
+use crate::diag::Place;
+use crate::types::{ConstPool, DType, TensorData};
+
+const PLAN: &str = "\
+plan @main {
+  size n
+  integer m
+  assume n >= 1
+  in x: f32[n, 2]
+  in \"in:1\": i64[1]
+  out y: f32[2*n]
+  from n = %in0[0]
+  entry check n <= 512 \"n is small\"
+  constant \"w\" f32[2] [1, -0.5]
+  constant i64[] [3]
+  arena 8*n + 128
+  slot %s0 = ^0[0; 8*n]
+  slot %s1 = ^0[8*n; 1]
+  kernel @scale {
+    size k
+    in %x: f32[k]
+    in %w: f32[2]
+    out %y: f32[k]
+    for i < k { %y[i] = %x[i] * %w[0] }
+  }
+  kernel @below {
+    in %at: i64[1]
+    out %c: bool[]
+    %c[] = %at[0] < i64(3)
+  }
+  steps {
+    alloc ^0
+    bind m = %in1[0]: i64
+    check m >= -3 \"m is not \\\"small\\\"\"
+    call 0 @scale(%in0, #0, %s0) [2*n]
+    while {
+      call 1 @below(%in1, %s1)
+    } %s1 {
+      copy %s0 to %s0; 8*n
+    }
+    alloc %out0
+    if %s1 {
+      let m = m + 1
+    } else {
+      extern \"log it\"(%s0, #1) !abort !io
+    }
+    if %s1 {
+    }
+    copy %s0 to %out0; 8*n
+  }
+}
+";
+
+#[test]
+fn what_the_printer_wrote_prints_the_same() {
+    let plan = parse_plan(PLAN, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"));
+    assert_eq!(print_plan(&plan).text, PLAN);
+    assert_eq!(plan.kernels.len(), 2);
+    assert_eq!(plan.steps.len(), 9);
+}
+
+#[test]
+fn large_constants_travel_beside_the_text() {
+    let mut plan = parse_plan(PLAN, &ConstPool::default()).unwrap();
+    plan.constants.add("big", TensorData::from_f64(DType::F32, &[100], (0..100).map(f64::from)));
+    let text = print_plan(&plan).text;
+    assert!(text.contains("constant #2 \"big\" : f32[100]"), "{text}");
+    assert_eq!(parse_plan(&text, &ConstPool::default()).unwrap_err().0[0].code, "T092");
+    let again = parse_plan(&text, &plan.constants).unwrap();
+    assert_eq!(again.constants, plan.constants);
+    assert_eq!(print_plan(&again).text, text);
+}
+
+#[test]
+fn errors_point_at_their_place() {
+    let cases = [
+        ("from n = %in0[0]", "from k = %in0[0]", "T040"),
+        ("copy %s0 to %out0", "copy %s9 to %out0", "T096"),
+        ("call 1 @below", "call 7 @below", "T098"),
+        ("call 1 @below", "call 1 @above", "T098"),
+        ("alloc ^0", "alloc ^3", "T095"),
+        ("alloc ^0", "allocate ^0", "T099"),
+        ("slot %s1", "slot %s4", "T094"),
+        ("arena 8*n + 128", "arenas 8*n", "T091"),
+    ];
+    for (good, bad, code) in cases {
+        let text = PLAN.replacen(good, bad, 1);
+        let line = text.lines().position(|it| it.contains(bad)).expect("the replaced line") as u32 + 1;
+        let errors = parse_plan(&text, &ConstPool::default()).unwrap_err();
+        let first = &errors.0[0];
+        let Some(Place::Text { line: found, .. }) = &first.place else { panic!("{first}") };
+        assert_eq!((first.code, *found), (code, line), "{errors}");
+    }
+}
+
+#[test]
+fn broken_text_never_panics() {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = |n: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % n as u64) as usize
+    };
+    let alphabet: Vec<char> = "{}[]()<>%^#@|,;=*+-/ \n\"019.isn".chars().collect();
+    for _ in 0..2000 {
+        let mut chars: Vec<char> = PLAN.chars().collect();
+        for _ in 0..1 + random(3) {
+            let (at, len) = (random(chars.len()), 1 + random(9));
+            match random(3) {
+                0 => chars[at] = alphabet[random(alphabet.len())],
+                1 => {
+                    chars.drain(at..(at + len).min(chars.len()));
+                }
+                _ => {
+                    let part: Vec<char> = chars[at..(at + len).min(chars.len())].to_vec();
+                    let to = random(chars.len());
+                    chars.splice(to..to, part);
+                }
+            }
+        }
+        let mutated: String = chars.into_iter().collect();
+        if let Ok(plan) = parse_plan(&mutated, &ConstPool::default()) {
+            let printed = print_plan(&plan).text;
+            let again = parse_plan(&printed, &plan.constants)
+                .unwrap_or_else(|it| panic!("{mutated}\n{printed}\n{it}"));
+            assert_eq!(print_plan(&again).text, printed);
+        }
+    }
+}
