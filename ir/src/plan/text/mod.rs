@@ -13,6 +13,7 @@ mod tests;
 
 pub use parse::parse_plan;
 pub use print::{PrintedPlan, print_plan};
+pub(super) use print::{dims_of, symbols_of};
 
 use crate::plan::BufferRef;
 

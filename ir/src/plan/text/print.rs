@@ -64,9 +64,7 @@ impl Printer<'_> {
     fn plan(&mut self) {
         let plan = self.plan;
         self.printed.header = self.writer.open(&format!("plan @{} {{", name_text(&plan.name)));
-        let mut symbols = Symbols { plan, found: IndexSet::new() };
-        symbols.plan();
-        let mut found: Vec<Sym> = symbols.found.into_iter().collect();
+        let mut found: Vec<Sym> = symbols_of(plan).into_iter().collect();
         found.sort_unstable();
         for sym in &found {
             let word = if plan.shapes.kind(*sym) == SymbolKind::Size { "size" } else { "integer" };
@@ -199,7 +197,14 @@ pub(crate) fn dims_of(fact: &Constraint) -> Vec<Dim> {
     }
 }
 
-/// Collects the symbols that a plan mentions.
+/// All symbols that a plan mentions.
+pub(crate) fn symbols_of(plan: &CallPlan) -> IndexSet<Sym> {
+    let mut symbols = Symbols { plan, found: IndexSet::new() };
+    symbols.plan();
+    symbols.found
+}
+
+/// Collects symbols.
 struct Symbols<'a> {
     plan: &'a CallPlan,
     found: IndexSet<Sym>,

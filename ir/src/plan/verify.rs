@@ -1,0 +1,573 @@
+//! Checks a call plan against the laws of [`super`].
+//!
+//! The check of memory recomputes from scratch which slot holds what: it runs the plan once on all paths with, for
+//! each slot, the knowledge whether its contents are valid. A write makes its slot valid and every slot that may
+//! overlap it invalid; a read of an invalid slot is a violation. Branches keep what is valid on both sides, loops
+//! what is valid on entry and after each iteration. Nothing of the planner is used.
+//!
+//! Symbolic offsets are compared by the prover. What it leaves open is tried at sample values that satisfy the facts:
+//! a counterexample is a violation, none is accepted.
+//!
+//! | code | law | code | law |
+//! |---|---|---|---|
+//! | P001 | P1 symbols are bound | P005 | P5 kernels match |
+//! | P002 | P2 written before read | P006 | P6 read-only memory |
+//! | P003 | P3 overlapping slots | P007 | P7 outputs are written |
+//! | P004 | P4 slots in arenas | L… | laws of tensor programs |
+
+mod facts;
+mod in_place;
+
+#[cfg(test)]
+mod tests;
+
+use super::text::{PrintedPlan, buffer_text, dims_of, print_plan, symbols_of};
+use super::{ALIGNMENT, ArenaId, BufferRef, CallPlan, ShapeCheck, SlotId, Step};
+use crate::diag::{Diagnostic, Diagnostics, Place};
+use crate::loops::{BufferRole, TensorProgram};
+use crate::shape::{Dim, ShapeCx, Sym};
+use crate::types::{DType, TensorData};
+use facts::Samples;
+use indexmap::{IndexMap, IndexSet};
+
+/// Checks all laws, those of the kernels included, and reports every violation, each drawn under its line of the
+/// printed plan.
+pub fn verify(plan: &CallPlan) -> Result<(), Diagnostics> {
+    let mut found = Diagnostics::new();
+    for kernel in &plan.kernels {
+        if let Err(violations) = crate::loops::verify(kernel) {
+            found.0.extend(violations.0);
+        }
+    }
+    let samples = Samples::new(&plan.shapes, &symbols_of(plan));
+    let mut verifier = Verifier {
+        plan,
+        shapes: plan.shapes.clone(),
+        samples,
+        overlaps: IndexMap::new(),
+        printed: None,
+        step: None,
+        next: 0,
+        found,
+        reported: IndexSet::new(),
+    };
+    verifier.check_p4_slots();
+    let mut state = State::default();
+    verifier.entry(&mut state);
+    verifier.steps(&plan.steps, &mut state);
+    verifier.step = None;
+    verifier.check_p7_outputs(&state);
+    verifier.found.into_result(())
+}
+
+/// What is known at a point of the program, on every path to it.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct State {
+    bound: IndexSet<Sym>,
+    arenas: IndexSet<ArenaId>,
+    outputs: IndexSet<u32>,
+    /// Valid buffers, with the element type of what they hold when it is known.
+    valid: IndexMap<BufferRef, Option<DType>>,
+    /// Who destroyed a slot that was valid.
+    destroyed: IndexMap<SlotId, SlotId>,
+}
+
+impl State {
+    /// What holds on this path and on another.
+    fn meet(&mut self, other: &State) {
+        self.bound.retain(|it| other.bound.contains(it));
+        self.arenas.retain(|it| other.arenas.contains(it));
+        self.outputs.retain(|it| other.outputs.contains(it));
+        self.valid.retain(|it, dtype| {
+            let there = other.valid.get(it);
+            if there.is_some_and(|there| *there != *dtype) {
+                *dtype = None;
+            }
+            there.is_some()
+        });
+        for (slot, by) in &other.destroyed {
+            self.destroyed.entry(*slot).or_insert(*by);
+        }
+    }
+}
+
+struct Verifier<'a> {
+    plan: &'a CallPlan,
+    /// A copy of the plan's context, for sums and products.
+    shapes: ShapeCx,
+    samples: Samples,
+    /// Pairs of slots that may overlap, as far as asked.
+    overlaps: IndexMap<(SlotId, SlotId), bool>,
+    printed: Option<PrintedPlan>,
+    /// The step that is being checked and the number of the next one.
+    step: Option<usize>,
+    next: usize,
+    found: Diagnostics,
+    /// Loops are walked more than once, violations are reported once.
+    reported: IndexSet<(Option<usize>, String)>,
+}
+
+impl Verifier<'_> {
+    fn report(&mut self, code: &'static str, message: String) {
+        if !self.reported.insert((self.step, message.clone())) {
+            return;
+        }
+        let step = self.step;
+        let printed = self.printed.get_or_insert_with(|| print_plan(self.plan));
+        let place = step.map_or_else(|| printed.header_place(), |it| printed.step_place(it));
+        self.push(code, message, place);
+    }
+
+    fn report_slot(&mut self, slot: SlotId, message: String) {
+        let printed = self.printed.get_or_insert_with(|| print_plan(self.plan));
+        let place = printed.slot_place(slot);
+        self.push("P004", message, place);
+    }
+
+    fn push(&mut self, code: &'static str, message: String, place: Place) {
+        let plan = format!("in plan `@{}`", self.plan.name);
+        self.found.push(Diagnostic::error(code, message).at_place(place).note(plan));
+    }
+
+    /// P4: slots lie in their arena and are aligned; so are arenas.
+    fn check_p4_slots(&mut self) {
+        let plan = self.plan;
+        let (zero, alignment) = (self.shapes.int(0), ALIGNMENT as i64);
+        for (i, arena) in plan.arenas.iter().enumerate() {
+            if !self.samples.divides(&self.shapes, alignment, arena.bytes) {
+                let text = self.shapes.display(arena.bytes).to_string();
+                self.report(
+                    "P004",
+                    format!("P4: `{text}`, the size of arena ^{i}, is no multiple of {alignment}"),
+                );
+            }
+        }
+        for (i, slot) in plan.slots.iter().enumerate() {
+            let id = SlotId(i as u32);
+            let Some(arena) = plan.arenas.get(slot.arena.0 as usize) else {
+                self.report_slot(id, format!("P4: there is no arena ^{}", slot.arena.0));
+                continue;
+            };
+            if !self.samples.divides(&self.shapes, alignment, slot.offset) {
+                self.report_slot(id, format!("P4: the offset of %s{i} is no multiple of {alignment}"));
+            }
+            let fits = match self.shapes.add(slot.offset, slot.bytes) {
+                Ok(end) => self.samples.le(&self.shapes, end, arena.bytes),
+                Err(_) => false,
+            };
+            let starts = self.samples.le(&self.shapes, zero, slot.offset)
+                && self.samples.le(&self.shapes, zero, slot.bytes);
+            if !fits || !starts {
+                self.report_slot(id, format!("P4: %s{i} does not lie within arena ^{}", slot.arena.0));
+            }
+        }
+    }
+
+    fn entry(&mut self, state: &mut State) {
+        let plan = self.plan;
+        for binding in &plan.bindings {
+            let input = plan.inputs.get(binding.input as usize);
+            if input.is_none_or(|it| binding.axis as usize >= it.dims.len()) {
+                let message = format!("P1: input {} has no dimension {}", binding.input, binding.axis);
+                self.report("P001", message);
+            }
+            state.bound.insert(binding.symbol);
+        }
+        for input in &plan.inputs {
+            input.dims.iter().for_each(|it| self.check_p1_bound(state, *it));
+        }
+        for check in &plan.checks {
+            self.check(state, check);
+        }
+    }
+
+    /// P1: every symbol of an expression is bound.
+    fn check_p1_bound(&mut self, state: &State, dim: Dim) {
+        let free = self.plan.shapes.free_symbols(dim);
+        if let Some(sym) = free.into_iter().find(|it| !state.bound.contains(it)) {
+            let shapes = &self.plan.shapes;
+            let message = format!("P1: `{}` is not bound in `{}`", shapes.name(sym), shapes.display(dim));
+            self.report("P001", message);
+        }
+    }
+
+    fn check(&mut self, state: &State, check: &ShapeCheck) {
+        dims_of(&check.constraint).into_iter().for_each(|it| self.check_p1_bound(state, it));
+    }
+
+    /// P7: every output is written at the end.
+    fn check_p7_outputs(&mut self, state: &State) {
+        for (i, output) in self.plan.outputs.iter().enumerate() {
+            if !state.valid.contains_key(&BufferRef::Output(i as u32)) {
+                self.report("P007", format!("P7: output `{}` is not written on every path", output.name));
+            }
+        }
+    }
+
+    fn steps(&mut self, steps: &[Step], state: &mut State) {
+        for step in steps {
+            self.step = Some(self.next);
+            self.next += 1;
+            self.one_step(step, state);
+        }
+    }
+
+    fn one_step(&mut self, step: &Step, state: &mut State) {
+        let plan = self.plan;
+        match step {
+            Step::AllocArena(id) => {
+                match plan.arenas.get(id.0 as usize) {
+                    Some(arena) => self.check_p1_bound(state, arena.bytes),
+                    None => self.report("P002", format!("P2: there is no arena ^{}", id.0)),
+                }
+                // Its memory is new or reused: nothing in it is valid.
+                let in_arena =
+                    |slot: &SlotId| plan.slots.get(slot.0 as usize).is_some_and(|it| it.arena == *id);
+                state.valid.retain(|it, _| !matches!(it, BufferRef::Slot(slot) if in_arena(slot)));
+                state.destroyed.retain(|it, _| !in_arena(it));
+                state.arenas.insert(*id);
+            }
+            Step::AllocOutput(i) => {
+                match plan.outputs.get(*i as usize) {
+                    Some(output) => output.dims.iter().for_each(|it| self.check_p1_bound(state, *it)),
+                    None => self.report("P002", format!("P2: there is no output {i}")),
+                }
+                state.outputs.insert(*i);
+                state.valid.shift_remove(&BufferRef::Output(*i));
+            }
+            Step::Kernel { kernel, args, sizes } => {
+                sizes.iter().for_each(|it| self.check_p1_bound(state, *it));
+                match plan.kernels.get(kernel.0 as usize) {
+                    Some(program) => self.kernel(program, args, sizes, state),
+                    None => self.report("P005", format!("P5: there is no kernel {}", kernel.0)),
+                }
+            }
+            Step::Extern { args, .. } => {
+                // Which of them it writes is its own affair: what it touches counts as written.
+                for arg in args {
+                    if self.check_p2_exists(*arg, state) && !is_read_only(*arg) {
+                        self.write(*arg, None, state);
+                    }
+                }
+            }
+            Step::Copy { from, to, bytes } => {
+                self.check_p1_bound(state, *bytes);
+                let dtype = self.read(*from, state);
+                if !self.same_start(*from, *to) && self.overlap(*from, *to) {
+                    let (from, to) = (buffer_text(*from), buffer_text(*to));
+                    self.report("P003", format!("P3: {from} and {to} overlap but are not the same"));
+                }
+                self.check_p6_writable(*to);
+                if self.check_p2_exists(*to, state) {
+                    self.write(*to, dtype, state);
+                }
+            }
+            Step::Bind { symbol, from, dtype, .. } => {
+                let found = self.read(*from, state);
+                if dtype.is_float() || found.is_some_and(|it| it != *dtype) {
+                    let from = buffer_text(*from);
+                    self.report("P005", format!("P5: a symbol is bound to {dtype} in {from}"));
+                }
+                state.bound.insert(*symbol);
+            }
+            Step::Let { symbol, value } => {
+                self.check_p1_bound(state, *value);
+                state.bound.insert(*symbol);
+            }
+            Step::Check(check) => self.check(state, check),
+            Step::If { cond, then_steps, else_steps } => {
+                self.read_condition(*cond, state);
+                let mut other = state.clone();
+                self.steps(then_steps, state);
+                self.steps(else_steps, &mut other);
+                state.meet(&other);
+            }
+            Step::While { cond_steps, cond, body } => self.repeat(cond_steps, *cond, body, state),
+        }
+    }
+
+    /// A loop: walked until what is valid at its head no longer shrinks.
+    fn repeat(&mut self, cond_steps: &[Step], cond: BufferRef, body: &[Step], state: &mut State) {
+        let (step, first) = (self.step, self.next);
+        let mut head = state.clone();
+        loop {
+            self.next = first;
+            let mut round = head.clone();
+            self.steps(cond_steps, &mut round);
+            self.step = step;
+            self.read_condition(cond, &mut round);
+            let leaving = round.clone();
+            self.steps(body, &mut round);
+            let mut next = head.clone();
+            next.meet(&round);
+            if next == head {
+                *state = leaving;
+                return;
+            }
+            head = next;
+        }
+    }
+
+    fn read_condition(&mut self, cond: BufferRef, state: &mut State) {
+        let dtype = self.read(cond, state);
+        if dtype.is_some_and(|it| it != DType::Bool) {
+            let cond = buffer_text(cond);
+            self.report("P005", format!("P5: the condition {cond} is no boolean"));
+        }
+    }
+
+    /// P2: a buffer exists and its memory was got.
+    fn check_p2_exists(&mut self, buffer: BufferRef, state: &State) -> bool {
+        let plan = self.plan;
+        let problem = match buffer {
+            BufferRef::Input(i) if i as usize >= plan.inputs.len() => Some("there is no such input"),
+            BufferRef::Output(i) if i as usize >= plan.outputs.len() => Some("there is no such output"),
+            BufferRef::Constant(id) if !plan.constants.contains(id) => Some("there is no such constant"),
+            BufferRef::Output(i) if !state.outputs.contains(&i) => Some("its memory is not allocated"),
+            BufferRef::Slot(id) => match plan.slots.get(id.0 as usize) {
+                None => Some("there is no such slot"),
+                Some(slot) => {
+                    self.check_p1_bound(state, slot.offset);
+                    self.check_p1_bound(state, slot.bytes);
+                    (!state.arenas.contains(&slot.arena)).then_some("its memory is not allocated")
+                }
+            },
+            _ => None,
+        };
+        if let Some(problem) = problem {
+            self.report("P002", format!("P2: {} is used but {problem}", buffer_text(buffer)));
+        }
+        problem.is_none()
+    }
+
+    /// P2 and P3: a buffer that is read is valid. Returns the element type of what it holds.
+    fn read(&mut self, buffer: BufferRef, state: &State) -> Option<DType> {
+        if !self.check_p2_exists(buffer, state) {
+            return None;
+        }
+        match buffer {
+            BufferRef::Input(i) => return Some(self.plan.inputs[i as usize].dtype),
+            BufferRef::Constant(id) => return Some(self.plan.constants.data(id).dtype()),
+            BufferRef::Output(_) | BufferRef::Slot(_) => {}
+        }
+        if let Some(dtype) = state.valid.get(&buffer) {
+            return *dtype;
+        }
+        let name = buffer_text(buffer);
+        let destroyer = match buffer {
+            BufferRef::Slot(id) => state.destroyed.get(&id),
+            _ => None,
+        };
+        match destroyer {
+            Some(by) => {
+                let message = format!("P3: {name} is read after %s{}, which overlaps it, was written", by.0);
+                self.report("P003", message);
+            }
+            None => self.report("P002", format!("P2: {name} is read before it is written")),
+        }
+        None
+    }
+
+    /// P6: inputs and constants are not written.
+    fn check_p6_writable(&mut self, buffer: BufferRef) {
+        if is_read_only(buffer) {
+            self.report("P006", format!("P6: {} is written but read-only", buffer_text(buffer)));
+        }
+    }
+
+    fn write(&mut self, buffer: BufferRef, dtype: Option<DType>, state: &mut State) {
+        if let BufferRef::Slot(id) = buffer {
+            let valid: Vec<SlotId> = state
+                .valid
+                .keys()
+                .filter_map(|it| match it {
+                    BufferRef::Slot(other) if *other != id => Some(*other),
+                    _ => None,
+                })
+                .collect();
+            for other in valid {
+                if self.overlap(buffer, BufferRef::Slot(other)) {
+                    state.valid.shift_remove(&BufferRef::Slot(other));
+                    state.destroyed.insert(other, id);
+                }
+            }
+            state.destroyed.shift_remove(&id);
+        }
+        if !is_read_only(buffer) {
+            state.valid.insert(buffer, dtype);
+        }
+    }
+
+    /// Whether two buffers may share a byte.
+    fn overlap(&mut self, a: BufferRef, b: BufferRef) -> bool {
+        let (BufferRef::Slot(a), BufferRef::Slot(b)) = (a, b) else { return a == b };
+        if a == b {
+            return true;
+        }
+        let pair = (a.min(b), a.max(b));
+        if let Some(known) = self.overlaps.get(&pair) {
+            return *known;
+        }
+        let plan = self.plan;
+        let overlap = match (plan.slots.get(a.0 as usize), plan.slots.get(b.0 as usize)) {
+            (Some(a), Some(b)) if a.arena == b.arena => {
+                let ends = (self.shapes.add(a.offset, a.bytes), self.shapes.add(b.offset, b.bytes));
+                match ends {
+                    (Ok(a_end), Ok(b_end)) => {
+                        !self.samples.apart(&self.shapes, (a.offset, a_end), (b.offset, b_end))
+                    }
+                    _ => true,
+                }
+            }
+            _ => false,
+        };
+        self.overlaps.insert(pair, overlap);
+        overlap
+    }
+
+    fn kernel(&mut self, program: &TensorProgram, args: &[BufferRef], sizes: &[Dim], state: &mut State) {
+        if !self.check_p5_counts(program, args, sizes) {
+            return;
+        }
+        let outputs: Vec<usize> = (0..args.len())
+            .filter(|i| program.buffers[program.params[*i]].role == BufferRole::Output)
+            .collect();
+        for (i, arg) in args.iter().enumerate().filter(|(i, _)| !outputs.contains(i)) {
+            let buffer = &program.buffers[program.params[i]];
+            let dtype = self.read(*arg, state);
+            if dtype.is_some_and(|it| it != buffer.dtype) {
+                let (arg, dtype) = (buffer_text(*arg), dtype.unwrap_or(buffer.dtype));
+                let message = format!("P5: {arg} holds {dtype} but `%{}` is {}", buffer.name, buffer.dtype);
+                self.report("P005", message);
+            }
+            self.check_p5_size(program, i, *arg, sizes);
+        }
+        for (nth, i) in outputs.iter().enumerate() {
+            let (arg, buffer) = (args[*i], &program.buffers[program.params[*i]]);
+            self.check_p6_writable(arg);
+            if !self.check_p2_exists(arg, state) {
+                continue;
+            }
+            if let BufferRef::Output(output) = arg
+                && self.plan.outputs[output as usize].dtype != buffer.dtype
+            {
+                self.report("P005", format!("P5: {} does not hold {}", buffer_text(arg), buffer.dtype));
+            }
+            self.check_p5_size(program, *i, arg, sizes);
+            self.check_p3_kernel_operands(program, args, *i, &outputs[..nth]);
+        }
+        for i in outputs {
+            let dtype = program.buffers[program.params[i]].dtype;
+            self.write(args[i], Some(dtype), state);
+        }
+    }
+
+    /// P5: as many buffers and sizes as the kernel has.
+    fn check_p5_counts(&mut self, program: &TensorProgram, args: &[BufferRef], sizes: &[Dim]) -> bool {
+        let fits = args.len() == program.params.len() && sizes.len() == program.sizes.len();
+        if !fits {
+            let message = format!(
+                "P5: `@{}` takes {} buffers and {} sizes but is given {} and {}",
+                program.name,
+                program.params.len(),
+                program.sizes.len(),
+                args.len(),
+                sizes.len()
+            );
+            self.report("P005", message);
+        }
+        fits
+    }
+
+    /// P5: a buffer has as many bytes as the kernel's parameter.
+    fn check_p5_size(&mut self, program: &TensorProgram, param: usize, arg: BufferRef, sizes: &[Dim]) {
+        let buffer = &program.buffers[program.params[param]];
+        let mut wanted = self.shapes.int(buffer.dtype.size() as i64);
+        for dim in &buffer.dims {
+            let inside = self.shapes.import_with(&program.shapes, *dim, &mut |shapes, sym| {
+                let at = program.sizes.iter().position(|it| *it == sym);
+                at.map_or_else(|| shapes.fresh_integer("unbound"), |at| sizes[at])
+            });
+            match inside.and_then(|it| self.shapes.mul(wanted, it)) {
+                Ok(product) => wanted = product,
+                // A size beyond 64 bits has no memory anyway.
+                Err(_) => return,
+            }
+        }
+        let fits = match arg {
+            BufferRef::Slot(id) => match self.plan.slots.get(id.0 as usize) {
+                Some(slot) => self.samples.le(&self.shapes, wanted, slot.bytes),
+                None => return,
+            },
+            _ => match self.bytes_of(arg) {
+                Some(bytes) => self.samples.eq(&self.shapes, wanted, bytes),
+                None => return,
+            },
+        };
+        if !fits {
+            let text = self.shapes.display(wanted).to_string();
+            self.report(
+                "P005",
+                format!("P5: {} does not have the {text} bytes of `%{}`", buffer_text(arg), buffer.name),
+            );
+        }
+    }
+
+    fn bytes_of(&mut self, buffer: BufferRef) -> Option<Dim> {
+        let (dtype, dims) = match buffer {
+            BufferRef::Input(i) => self.plan.inputs.get(i as usize).map(|it| (it.dtype, &it.dims))?,
+            BufferRef::Output(i) => self.plan.outputs.get(i as usize).map(|it| (it.dtype, &it.dims))?,
+            BufferRef::Constant(id) => {
+                let data = self.plan.constants.contains(id).then(|| self.plan.constants.data(id))?;
+                let bytes = TensorData::byte_count(data.dtype(), data.dims())?;
+                return Some(self.shapes.int(i64::try_from(bytes).ok()?));
+            }
+            BufferRef::Slot(_) => return None,
+        };
+        let mut bytes = self.shapes.int(dtype.size() as i64);
+        for dim in dims {
+            bytes = self.shapes.mul(bytes, *dim).ok()?;
+        }
+        Some(bytes)
+    }
+
+    /// P3 within one kernel: its outputs overlap neither each other nor inputs that they may not share.
+    fn check_p3_kernel_operands(
+        &mut self,
+        program: &TensorProgram,
+        args: &[BufferRef],
+        output: usize,
+        earlier: &[usize],
+    ) {
+        for (i, other) in args.iter().enumerate() {
+            let is_output = program.buffers[program.params[i]].role == BufferRole::Output;
+            if i == output || (is_output && !earlier.contains(&i)) || !self.overlap(args[output], *other) {
+                continue;
+            }
+            let shares = !is_output
+                && self.same_start(args[output], *other)
+                && in_place::may_share(program, program.params[i], program.params[output]);
+            if !shares {
+                let (output, other) = (buffer_text(args[output]), buffer_text(*other));
+                self.report(
+                    "P003",
+                    format!("P3: `@{}` writes {output}, which overlaps its operand {other}", program.name),
+                );
+            }
+        }
+    }
+
+    fn same_start(&self, a: BufferRef, b: BufferRef) -> bool {
+        match (a, b) {
+            (BufferRef::Slot(a), BufferRef::Slot(b)) => {
+                let (a, b) = (self.plan.slots.get(a.0 as usize), self.plan.slots.get(b.0 as usize));
+                a.zip(b).is_some_and(|(a, b)| a.arena == b.arena && a.offset == b.offset)
+            }
+            _ => a == b,
+        }
+    }
+}
+
+fn is_read_only(buffer: BufferRef) -> bool {
+    matches!(buffer, BufferRef::Input(_) | BufferRef::Constant(_))
+}
