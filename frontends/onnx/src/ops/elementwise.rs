@@ -137,7 +137,26 @@ fn bit_shift(cx: &mut NodeCx<'_, '_>) -> Single {
         Some("RIGHT") => "shift_right",
         other => return Err(bad(format!("direction {other:?} is neither LEFT nor RIGHT"))),
     };
-    cx.binary(op, cx.input(0)?, cx.input(1)?)
+    let (x, distance) = (cx.input(0)?, cx.input(1)?);
+    let dtype = cx.dtype(x)?;
+    let width = 8 * dtype.size() as i64;
+    let shifted = cx.binary(op, x, distance)?;
+    if cx.const_ints(distance).is_some_and(|list| list.iter().all(|it| (0..width).contains(it))) {
+        return Ok(shifted);
+    }
+    // Every bit is shifted out; what comes in is the sign or 0.
+    let mut beyond = cx.with_number("greater_equal", distance, width as f64)?;
+    if dtype.is_signed_int() {
+        let negative = cx.with_number("less", distance, 0.0)?;
+        beyond = cx.binary("or", beyond, negative)?;
+    }
+    let mut rest = cx.number(dtype, 0.0);
+    if op == "shift_right" && dtype.is_signed_int() {
+        let negative = cx.with_number("less", x, 0.0)?;
+        let ones = cx.number(dtype, -1.0);
+        rest = cx.select(negative, ones, rest)?;
+    }
+    cx.select(beyond, rest, shifted)
 }
 
 fn is_inf(cx: &mut NodeCx<'_, '_>) -> Single {

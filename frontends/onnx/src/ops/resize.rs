@@ -1,6 +1,7 @@
 //! Resize and Upsample in all their versions.
 
 use super::single;
+use crate::branch::assert_condition;
 use crate::emit::{attrs, normal_axis};
 use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::sink::Value;
@@ -121,12 +122,20 @@ fn by_scale_operand(
     if axes.is_some_and(|it| it.len() != rank) {
         return Err(not_supported("scales that are computed at run time for some axes only"));
     }
-    // The sizes follow at run time; positions are scaled by the ratio of the sizes.
+    // The sizes follow at run time. Positions are then scaled by the ratio of the sizes, which is checked to be
+    // the scale.
     let shape = cx.shape_of(x)?;
     let shape = cx.cast(shape, DType::F32)?;
     let scales = cx.cast(scales, DType::F32)?;
     let scaled = cx.binary("mul", shape, scales)?;
     let sizes = cx.unary("floor", scaled)?;
+    let cut = cx.binary("sub", scaled, sizes)?;
+    let allowed = cx.with_number("mul", scaled, 1e-3)?;
+    let whole = cx.binary("less_equal", cut, allowed)?;
+    let whole = cx.cast(whole, DType::I32)?;
+    let whole = cx.reduce("reduce_min", whole, &[0], false)?;
+    let whole = cx.cast(whole, DType::Bool)?;
+    assert_condition(cx.sink, whole, true)?;
     let sizes = cx.shape_operand(sizes)?;
     cx.emit("resize", attrs, &[x, sizes])
 }

@@ -19,8 +19,8 @@ pub(super) fn register(table: &mut OpTable) {
     table.register_checked("", "Pad", .., pad_mode, single(pad));
     table.register("", "Squeeze", .., single(squeeze));
     table.register("", "Unsqueeze", .., single(unsqueeze));
-    table.register("", "Expand", .., single(|cx| with_shape(cx, "expand")));
-    table.register("", "Tile", .., single(|cx| with_shape(cx, "tile")));
+    table.register("", "Expand", .., single(expand));
+    table.register("", "Tile", .., single(tile));
     table.register("", "Shape", .., single(shape));
     table.register("", "Size", .., single(|cx| cx.unary("size", cx.input(0)?)));
     table.register("", "DepthToSpace", .., single(depth_to_space));
@@ -36,9 +36,42 @@ pub(super) fn axes_of(cx: &mut NodeCx<'_, '_>, i: usize) -> Result<Option<Vec<i6
 }
 
 fn reshape(cx: &mut NodeCx<'_, '_>) -> Single {
-    let shape = cx.shape_operand(cx.input(1)?)?;
-    let attrs = attrs([("allow_zero", cx.flag("allowzero").into())]);
-    cx.emit("reshape", attrs, &[cx.input(0)?, shape])
+    let (x, shape) = (cx.input(0)?, cx.input(1)?);
+    let shape = cx.as_i64(shape)?;
+    let known = cx.tensor_type(shape)?.elements.is_some() || cx.constant_data(shape).is_some();
+    if known || cx.scope.concat_parts(shape).is_some() {
+        let shape = cx.shape_operand(shape)?;
+        return cx.emit("reshape", attrs([("allow_zero", cx.flag("allowzero").into())]), &[x, shape]);
+    }
+    let shape = plain_shape(cx, x, shape)?;
+    let shape = cx.shape_operand(shape)?;
+    cx.reshape(x, shape)
+}
+
+/// A shape that is computed at run time, with 0 (a copied dimension) and -1 (what is left) replaced.
+fn plain_shape(cx: &mut NodeCx<'_, '_>, x: Value, shape: Value) -> Single {
+    let mut shape = shape;
+    let count = cx
+        .static_dim(shape, 0)
+        .and_then(|it| usize::try_from(it).ok())
+        .ok_or_else(|| not_supported("it computes a shape whose number of dimensions is not known"))?;
+    if !cx.flag("allowzero") {
+        let rank = cx.rank(x)?;
+        let mut copied = cx.shape_part(x, 0, count.min(rank))?;
+        if count > rank {
+            let rest = cx.int_vector(&vec![0; count - rank]);
+            copied = if rank == 0 { rest } else { cx.concat(&[copied, rest], 0)? };
+        }
+        let zero = cx.with_number("equal", shape, 0.0)?;
+        shape = cx.select(zero, copied, shape)?;
+    }
+    // With one -1 the product of all is the negated product of the others.
+    let total = cx.unary("size", x)?;
+    let product = cx.reduce("reduce_prod", shape, &[0], false)?;
+    let others = cx.unary("neg", product)?;
+    let rest = cx.binary("div", total, others)?;
+    let negative = cx.with_number("less", shape, 0.0)?;
+    cx.select(negative, rest, shape)
 }
 
 fn flatten(cx: &mut NodeCx<'_, '_>) -> Single {
@@ -224,9 +257,30 @@ fn unsqueeze(cx: &mut NodeCx<'_, '_>) -> Single {
     cx.unsqueeze(x, &axes)
 }
 
-fn with_shape(cx: &mut NodeCx<'_, '_>, op: &str) -> Single {
-    let shape = cx.shape_operand(cx.input(1)?)?;
-    cx.binary(op, cx.input(0)?, shape)
+fn expand(cx: &mut NodeCx<'_, '_>) -> Single {
+    let (x, shape) = (cx.input(0)?, cx.input(1)?);
+    let mut shape = cx.as_i64(shape)?;
+    let known = cx.tensor_type(shape)?.elements.is_some() || cx.constant_data(shape).is_some();
+    if !known && let Some(count) = cx.static_dim(shape, 0) {
+        // A 1 that is only known at run time keeps the dimension of the operand.
+        let (count, rank) = (count as usize, cx.rank(x)?);
+        let mut dims = cx.shape_of(x)?;
+        let ones = cx.int_vector(&vec![1; count.abs_diff(rank)]);
+        if count > rank {
+            dims = if rank == 0 { ones } else { cx.concat(&[ones, dims], 0)? };
+        } else if count < rank {
+            shape = cx.concat(&[ones, shape], 0)?;
+        }
+        let one = cx.with_number("equal", shape, 1.0)?;
+        shape = cx.select(one, dims, shape)?;
+    }
+    let shape = cx.shape_operand(shape)?;
+    cx.binary("expand", x, shape)
+}
+
+fn tile(cx: &mut NodeCx<'_, '_>) -> Single {
+    let repeats = cx.shape_operand(cx.input(1)?)?;
+    cx.binary("tile", cx.input(0)?, repeats)
 }
 
 fn shape(cx: &mut NodeCx<'_, '_>) -> Single {
@@ -290,7 +344,13 @@ fn space_to_depth(cx: &mut NodeCx<'_, '_>) -> Single {
     }
     let shape = cx.concat(&shape, 0)?;
     let parts = cx.reshape(x, shape)?;
-    let moved = cx.transpose(parts, &[0, 3, 5, 1, 2, 4])?;
+    let perm = match cx.text("mode").unwrap_or("DCR") {
+        "DCR" => [0, 3, 5, 1, 2, 4],
+        "CRD" => [0, 1, 3, 5, 2, 4],
+        other => return Err(bad(format!("mode `{other}` is not known"))),
+    };
+    let moved = cx.transpose(parts, &perm)?;
     let depth = Size::Const(channels.saturating_mul(block * block));
-    cx.reshape_to(moved, &[Size::Of(x, 0), depth, Size::Of(moved, 4), Size::Of(moved, 5)])
+    let (rows, columns) = (Size::Of(moved, 4), Size::Of(moved, 5));
+    cx.reshape_to(moved, &[Size::Of(x, 0), depth, rows, columns])
 }
