@@ -14,7 +14,9 @@ use crate::clif::entry::{ConstantSymbols, EntryInput, dlpack, entry, plain_const
 use crate::clif::kernel::{Kernel, kernel};
 use crate::clif::unit::{Target, Unit};
 use crate::object::{Blob, Loaded, ObjectOutput};
-use crate::options::CodegenOptions;
+use crate::options::{CodegenOptions, OptLevel};
+use crate::select::forms::ParamForm;
+use crate::select::routine::Routine;
 
 /// What the library carries besides code.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +45,7 @@ pub struct KernelInfo {
 pub struct Compiled {
     pub(crate) options: CodegenOptions,
     pub(crate) units: Vec<Unit>,
+    pub(crate) routines: IndexMap<String, Routine>,
     pub(crate) blobs: Vec<Blob>,
     pub(crate) signature: String,
     pub(crate) meta: String,
@@ -61,13 +64,18 @@ pub fn compile(
 ) -> Result<Compiled, Diagnostics> {
     let isa = options.isa(true)?;
     let target = Target::of(&*isa);
+    let constant = constant_params(plan);
+    let vector = match options.opt_level {
+        OptLevel::None => None,
+        OptLevel::Speed => Some(options.vector_isa()),
+    };
     let built: Vec<Result<Kernel, Diagnostic>> = plan
         .kernels
         .par_iter()
         .enumerate()
         .map(|(i, program)| {
             let name = kernel_symbol(i, program);
-            kernel(target, &name, program).map_err(|overflow| {
+            kernel(target, &name, program, vector, &constant[i]).map_err(|overflow| {
                 Diagnostic::error("C002", overflow.to_string()).at(format!("kernel `{}`", program.name))
             })
         })
@@ -82,17 +90,24 @@ pub fn compile(
     }
     let kernels = diagnostics.into_result(kernels)?;
 
-    let mut constants = Constants::default();
+    let mut constants =
+        Constants { forms: kernels.iter().map(|it| it.forms.clone()).collect(), used: IndexSet::new() };
     constants.collect(plan);
     let input = EntryInput { plan, kernels: &kernels, constants: &constants, parallel: options.threads != 1 };
     let entry_unit = entry(target, input);
     let infos = kernels.iter().zip(&plan.kernels).map(|(kernel, program)| info(kernel, program)).collect();
     let entry = entry_unit.name.clone();
-    let mut units: Vec<Unit> = kernels.into_iter().map(|it| it.unit).collect();
+    let mut routines = IndexMap::new();
+    let mut units = Vec::new();
+    for kernel in kernels {
+        routines.extend(kernel.routines);
+        units.push(kernel.unit);
+    }
     units.push(entry_unit);
     Ok(Compiled {
         options: options.clone(),
         units,
+        routines,
         blobs: constants.blobs(plan),
         signature: signature(plan).to_string(),
         meta: metadata.json.clone(),
@@ -144,60 +159,90 @@ impl Compiled {
     }
 }
 
-/// The constants that the code reads, each under its symbol.
-#[derive(Debug, Default)]
+/// For each kernel, which parameters are constants in every call.
+fn constant_params(plan: &CallPlan) -> Vec<Vec<bool>> {
+    let mut constant: Vec<Vec<bool>> = plan.kernels.iter().map(|it| vec![true; it.params.len()]).collect();
+    for_each_kernel(&plan.steps, &mut |kernel, args| {
+        for (known, arg) in constant[kernel as usize].iter_mut().zip(args) {
+            *known &= matches!(arg, BufferRef::Constant(_));
+        }
+    });
+    constant
+}
+
+fn for_each_kernel(steps: &[Step], visit: &mut dyn FnMut(u32, &[BufferRef])) {
+    for step in steps {
+        match step {
+            Step::Kernel { kernel, args, .. } => visit(kernel.0, args),
+            Step::If { then_steps, else_steps, .. } => {
+                for_each_kernel(then_steps, visit);
+                for_each_kernel(else_steps, visit);
+            }
+            Step::While { cond_steps, body, .. } => {
+                for_each_kernel(cond_steps, visit);
+                for_each_kernel(body, visit);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The constants that the code reads, each in the forms that are wanted; the place of a pair is part of its symbol.
+#[derive(Debug)]
 struct Constants {
-    plain: IndexSet<ConstId>,
+    /// Of each kernel, by parameter.
+    forms: Vec<Vec<ParamForm>>,
+    used: IndexSet<(ConstId, ParamForm)>,
 }
 
 impl Constants {
     fn collect(&mut self, plan: &CallPlan) {
-        plain_constants(&plan.steps, &mut self.plain);
-        self.kernel_arguments(&plan.steps);
-    }
-
-    fn kernel_arguments(&mut self, steps: &[Step]) {
-        for step in steps {
-            match step {
-                Step::Kernel { args, .. } => {
-                    for arg in args {
-                        if let BufferRef::Constant(id) = arg {
-                            self.plain.insert(*id);
-                        }
-                    }
+        let mut plain = IndexSet::new();
+        plain_constants(&plan.steps, &mut plain);
+        self.used.extend(plain.into_iter().map(|it| (it, ParamForm::Plain)));
+        for_each_kernel(&plan.steps, &mut |kernel, args| {
+            for (arg, form) in args.iter().zip(&self.forms[kernel as usize]) {
+                if let BufferRef::Constant(id) = arg {
+                    self.used.insert((*id, form.clone()));
                 }
-                Step::If { then_steps, else_steps, .. } => {
-                    self.kernel_arguments(then_steps);
-                    self.kernel_arguments(else_steps);
-                }
-                Step::While { cond_steps, body, .. } => {
-                    self.kernel_arguments(cond_steps);
-                    self.kernel_arguments(body);
-                }
-                _ => {}
             }
-        }
+        });
     }
 
     fn blobs(&self, plan: &CallPlan) -> Vec<Blob> {
-        self.plain
-            .iter()
-            .map(|id| Blob {
-                symbol: self.plain(*id),
-                bytes: plan.constants.data(*id).bytes().clone(),
+        let blob = |(id, form): &(ConstId, ParamForm)| {
+            let bytes = plan.constants.data(*id).bytes();
+            Blob {
+                symbol: self.symbol(*id, form),
+                bytes: match form {
+                    ParamForm::Plain => bytes.clone(),
+                    ParamForm::Panels(panels) => panels.pack(bytes).into(),
+                },
                 alignment: orogen_ir::plan::ALIGNMENT,
-            })
-            .collect()
+            }
+        };
+        let used: Vec<_> = self.used.iter().collect();
+        used.into_par_iter().map(blob).collect()
+    }
+
+    fn symbol(&self, id: ConstId, form: &ParamForm) -> String {
+        match form {
+            ParamForm::Plain => format!("orogen.const{}", id.0),
+            form => {
+                let place = self.used.get_index_of(&(id, form.clone())).unwrap_or(usize::MAX);
+                format!("orogen.const{}.packed{place}", id.0)
+            }
+        }
     }
 }
 
 impl ConstantSymbols for Constants {
-    fn kernel_argument(&self, _kernel: u32, _param: usize, constant: ConstId) -> String {
-        self.plain(constant)
+    fn kernel_argument(&self, kernel: u32, param: usize, constant: ConstId) -> String {
+        self.symbol(constant, &self.forms[kernel as usize][param])
     }
 
     fn plain(&self, constant: ConstId) -> String {
-        format!("orogen.const{}", constant.0)
+        self.symbol(constant, &ParamForm::Plain)
     }
 }
 

@@ -11,7 +11,6 @@ use orogen_ir::plan::{
 };
 use orogen_ir::shape::Constraint;
 use orogen_ir::types::{DType, TensorData};
-use orogen_runtime::Module as _;
 
 /// y = x op z, all f32[n, c].
 fn elementwise(name: &str, op: BinaryOp) -> TensorProgram {

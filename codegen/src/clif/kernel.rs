@@ -13,8 +13,11 @@ use orogen_ir::shape::{Dim, Overflow, ShapeCx, SymbolKind};
 use orogen_ir::types::DType;
 
 use super::size::{Scope, Sizes};
-use super::unit::{FunctionCx, Target, Unit, Visibility, build};
-use crate::select::{Node, Schedule, schedule};
+use super::unit::{FunctionCx, Symbol, Target, Unit, Visibility, build};
+use crate::select::forms::ParamForm;
+use crate::select::routine::Routine;
+use crate::select::{Arg, Call, Node, Parallel, Schedule, schedule};
+use crate::vector::Isa;
 
 /// Parameters of every kernel.
 pub(crate) const PARAMS: [Type; 5] = [types::I64; 5];
@@ -34,17 +37,34 @@ pub(crate) struct Kernel {
     pub(crate) parallel: bool,
     /// Element operations of a whole run, roughly.
     pub(crate) work: Dim,
+    /// How it wants its parameters, by place.
+    pub(crate) forms: Vec<ParamForm>,
+    /// Routines that it calls, by symbol.
+    pub(crate) routines: IndexMap<String, Routine>,
     /// What was chosen for each part, for reports.
     pub(crate) strategy: Vec<String>,
 }
 
-/// Builds the kernel of a program.
-pub(crate) fn kernel(target: Target, name: &str, program: &TensorProgram) -> Result<Kernel, Overflow> {
-    let schedule = schedule(program);
-    let mut shapes = program.shapes.clone();
+/// Builds the kernel of a program; see [`schedule`] for `isa` and `constant`.
+pub(crate) fn kernel(
+    target: Target,
+    name: &str,
+    program: &TensorProgram,
+    isa: Option<Isa>,
+    constant: &[bool],
+) -> Result<Kernel, Overflow> {
+    let mut schedule = schedule(program, isa, constant);
+    let mut shapes = std::mem::take(&mut schedule.shapes);
     let locals = place_locals(program, &schedule, &mut shapes)?;
-    let extent = match &schedule.body[..] {
-        [Node::Loop { extent, .. }] if schedule.parallel => *extent,
+    let mut scratch = locals.bytes;
+    if !schedule.workspaces.is_empty() {
+        let most = shapes.max(&schedule.workspaces)?;
+        scratch = shapes.add(scratch, most)?;
+        scratch = shapes.round_up(scratch, ALIGNMENT.cast_signed())?;
+    }
+    let extent = match (&schedule.parallel, &schedule.body[..]) {
+        (Parallel::Loop, [Node::Loop { extent, .. }]) => *extent,
+        (Parallel::Range { units, .. }, _) => *units,
         _ => shapes.int(1),
     };
     let work = work(&mut shapes, &program.body)?;
@@ -58,14 +78,16 @@ pub(crate) fn kernel(target: Target, name: &str, program: &TensorProgram) -> Res
             depth: 0,
             pointers: IndexMap::new(),
             safe: args[0],
+            workspace: args[2],
             values: IndexMap::new(),
         };
-        failure = lowering.run(cx, args, &locals.offsets);
+        failure = lowering.run(cx, args, &locals);
         cx.b.ins().return_(&[]);
     });
     failure?;
-    let strategy = vec!["scalar loops".to_owned()];
-    Ok(Kernel { unit, shapes, scratch: locals.bytes, extent, parallel: schedule.parallel, work, strategy })
+    let parallel = !matches!(schedule.parallel, Parallel::No);
+    let Schedule { forms, routines, strategy, .. } = schedule;
+    Ok(Kernel { unit, shapes, scratch, extent, parallel, work, forms, routines, strategy })
 }
 
 /// Iterations of all innermost loops; loops whose extent depends on other loops count as one.
@@ -124,17 +146,14 @@ struct Lowering<'p> {
     pointers: IndexMap<BufferId, Value>,
     /// An address that may always be read, for loads whose index is out of range.
     safe: Value,
+    /// Memory of the routine that runs.
+    workspace: Value,
     /// Values of expressions in the current innermost loop body.
     values: IndexMap<ExprId, Value>,
 }
 
 impl Lowering<'_> {
-    fn run(
-        &mut self,
-        cx: &mut FunctionCx<'_>,
-        args: &[Value],
-        locals: &IndexMap<BufferId, Dim>,
-    ) -> Result<(), Overflow> {
+    fn run(&mut self, cx: &mut FunctionCx<'_>, args: &[Value], locals: &Locals) -> Result<(), Overflow> {
         let &[buffers, sizes, scratch, begin, end] = args else {
             unreachable!("kernels have five parameters")
         };
@@ -147,13 +166,19 @@ impl Lowering<'_> {
             let pointer = cx.b.ins().load(types::I64, fixed, buffers, i as i32 * 8);
             self.pointers.insert(*id, pointer);
         }
-        for (id, offset) in locals {
+        for (id, offset) in &locals.offsets {
             let offset = self.size(cx, *offset);
             let pointer = cx.b.ins().iadd(scratch, offset);
             self.pointers.insert(*id, pointer);
         }
+        let offset = self.size(cx, locals.bytes);
+        self.workspace = cx.b.ins().iadd(scratch, offset);
         let schedule = self.schedule;
-        if let ([Node::Loop { vars, body, .. }], true) = (&schedule.body[..], schedule.parallel) {
+        if let Parallel::Range { begin: first, end: last, .. } = schedule.parallel {
+            self.scope.bind(first, begin, 0);
+            self.scope.bind(last, end, 0);
+        }
+        if let ([Node::Loop { vars, body, .. }], Parallel::Loop) = (&schedule.body[..], &schedule.parallel) {
             let open = cx.open_loop(begin, end, &[]);
             self.depth += 1;
             for var in vars {
@@ -174,7 +199,8 @@ impl Lowering<'_> {
     fn nodes(&mut self, cx: &mut FunctionCx<'_>, nodes: &[Node]) -> Result<(), Overflow> {
         for node in nodes {
             match node {
-                Node::Loop { extent, vars, body } => {
+                Node::Call(call) => self.call(cx, call),
+                Node::Loop { extent, vars, body, .. } => {
                     let (begin, end) = (cx.int(0), self.size(cx, *extent));
                     let open = cx.open_loop(begin, end, &[]);
                     self.depth += 1;
@@ -189,6 +215,25 @@ impl Lowering<'_> {
             }
         }
         Ok(())
+    }
+
+    fn call(&mut self, cx: &mut FunctionCx<'_>, call: &Call) {
+        let mut args = Vec::new();
+        for arg in &call.args {
+            args.push(match arg {
+                Arg::Size(dim) => self.size(cx, *dim),
+                Arg::Pointer(buffer, bytes) => {
+                    let bytes = self.size(cx, *bytes);
+                    cx.b.ins().iadd(self.pointers[buffer], bytes)
+                }
+                Arg::Workspace(bytes) => {
+                    let bytes = self.size(cx, *bytes);
+                    cx.b.ins().iadd(self.workspace, bytes)
+                }
+            });
+        }
+        let params = vec![types::I64; args.len()];
+        cx.call(Symbol::Local(call.symbol.clone()), &params, &[], &args);
     }
 
     fn open_axis(

@@ -10,6 +10,9 @@ use rayon::prelude::*;
 
 use crate::clif::unit::{Symbol, Target, Unit, Visibility};
 use crate::clif::{math, support};
+use crate::select::routine::Routine;
+
+use super::record::Recorder;
 
 /// What a relocation points at.
 #[derive(Clone, Debug)]
@@ -43,11 +46,34 @@ pub(super) struct Code {
 }
 
 /// Compiles the functions and everything of the shared library that they call, in a fixed order.
-pub(super) fn compile(isa: &dyn TargetIsa, units: &[Unit]) -> Result<Vec<Code>, Diagnostic> {
+pub(super) fn compile(
+    isa: &dyn TargetIsa,
+    units: &[Unit],
+    routines: &IndexMap<String, Routine>,
+) -> Result<Vec<Code>, Diagnostic> {
+    enum Job<'a> {
+        Unit(&'a Unit),
+        Routine(&'a str, &'a Routine),
+    }
     let target = Target::of(isa);
     let shared = shared_units(target, units);
-    let all: Vec<&Unit> = units.iter().chain(&shared).collect();
-    all.par_iter().map(|unit| compile_unit(isa, unit)).collect::<Vec<_>>().into_iter().collect()
+    let mut jobs: Vec<Job<'_>> = routines.iter().map(|(name, it)| Job::Routine(name, it)).collect();
+    jobs.extend(units.iter().chain(&shared).map(Job::Unit));
+    let run = |job: &Job<'_>| match job {
+        Job::Unit(unit) => compile_unit(isa, unit).map(|it| vec![it]),
+        Job::Routine(name, routine) => compile_routine(isa, name, routine),
+    };
+    let made: Vec<Result<Vec<Code>, Diagnostic>> = jobs.par_iter().map(run).collect();
+    Ok(made.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+fn compile_routine(isa: &dyn TargetIsa, name: &str, routine: &Routine) -> Result<Vec<Code>, Diagnostic> {
+    let mut recorder = Recorder::new(isa);
+    routine.emit(&mut recorder, name).map_err(|error| {
+        Diagnostic::error("G004", format!("cannot compile `{name}`: {error}"))
+            .note("this is an error in the compiler")
+    })?;
+    Ok(recorder.finish())
 }
 
 /// Mathematical and support functions that are called, directly or by each other.

@@ -5,6 +5,7 @@
 mod code;
 mod fill;
 mod loader;
+mod record;
 
 use cranelift_module::default_libcall_names;
 use cranelift_object::{ObjectBuilder, ObjectModule};
@@ -55,7 +56,7 @@ pub(crate) fn emit(compiled: &Compiled) -> Result<ObjectOutput, Diagnostics> {
     let builder = ObjectBuilder::new(isa.clone(), "orogen", default_libcall_names())
         .map_err(|error| fail(error.to_string()))?;
     let mut module = ObjectModule::new(builder);
-    let finished = code::compile(&*isa, &compiled.units)?;
+    let finished = code::compile(&*isa, &compiled.units, &compiled.routines)?;
     fill::fill(&mut module, compiled, &finished)?;
     let bytes = module.finish().emit().map_err(|error| fail(error.to_string()))?;
     Ok(ObjectOutput { bytes, blobs: compiled.blobs.clone() })

@@ -1,8 +1,26 @@
 //! Choosing how each stage of a tensor program is computed.
 //!
-//! `schedule` turns the statements of a program into a tree of loops and stages. Decisions follow from structure
-//! alone (which axes stages share, how indices depend on them), never from operator names.
+//! A schedule turns the statements of a program into a tree of loops, stages and calls of vector routines. Decisions
+//! follow from structure alone (which axes stages share, how indices depend on them), never from operator names.
+//!
+//! What is tried for the stages at hand, in this order: a convolution, a matrix product, rows (elementwise and
+//! reductions), each with as many of the following stages as it can take in; then scalar loops.
+//!
+//! Modules in reading order: `schedule`, `access` (linear positions), `expression` (scalar expressions as vector
+//! code), `epilogue`, `contraction`, `convolution`, `rows` and `row_program`, `forms` (constants as routines want
+//! them), `routine`.
 
+mod access;
+mod contraction;
+mod convolution;
+mod epilogue;
+mod expression;
+pub(crate) mod forms;
+pub(crate) mod routine;
+mod row_program;
+mod rows;
 pub(crate) mod schedule;
+mod selector;
 
-pub(crate) use schedule::{Node, Schedule, schedule};
+pub(crate) use schedule::{Node, Parallel, Schedule, schedule};
+pub(crate) use selector::{Arg, Call};

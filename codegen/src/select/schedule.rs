@@ -5,12 +5,20 @@
 
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::loops::{BufferId, BufferRole, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
-use orogen_ir::shape::{Dim, Sym};
+use orogen_ir::shape::{Dim, ShapeCx, Sym};
+
+use super::contraction::matrix_product;
+use super::convolution::convolution;
+use super::forms::ParamForm;
+use super::routine::Routine;
+use super::rows::rows;
+use super::selector::{Call, Match, Selector};
+use crate::vector::Isa;
 
 /// A part of a kernel.
 #[derive(Clone, Debug)]
 pub(crate) enum Node {
-    /// A loop whose iterations run in order; each symbol has the value of the loop variable.
+    /// A loop; each symbol has the value of the loop variable.
     Loop {
         /// Number of iterations.
         extent: Dim,
@@ -18,80 +26,223 @@ pub(crate) enum Node {
         vars: Vec<Sym>,
         /// What is repeated.
         body: Vec<Node>,
+        /// Whether iterations may run at the same time.
+        independent: bool,
     },
-    /// A stage, of which the first `bound` axes are loops around it.
+    /// A stage as scalar loops, of which the first `bound` axes are loops around it.
     Stage {
         /// The stage.
         stage: Stage,
         /// How many of its axes are already bound.
         bound: usize,
     },
+    /// A vector routine.
+    Call(Box<Call>),
+}
+
+/// How the work of a kernel is divided among threads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Parallel {
+    /// Not at all.
+    No,
+    /// The only part is a loop; a call of the kernel runs a range of its iterations.
+    Loop,
+    /// So many units; the symbols stand for the range that a call of the kernel computes.
+    Range {
+        /// Number of units.
+        units: Dim,
+        /// First unit.
+        begin: Sym,
+        /// End.
+        end: Sym,
+    },
 }
 
 /// How a kernel runs.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Schedule {
     /// The parts in order.
     pub(crate) body: Vec<Node>,
-    /// Whether `body` is one loop whose iterations are independent.
-    pub(crate) parallel: bool,
+    /// How it is divided.
+    pub(crate) parallel: Parallel,
     /// For each local buffer, which of its dimensions are stored; the others hold one iteration at a time.
     pub(crate) kept: IndexMap<BufferId, Vec<bool>>,
+    /// Where all dimensions live: the program's context and what was added.
+    pub(crate) shapes: ShapeCx,
+    /// How routines want the parameters, by place.
+    pub(crate) forms: Vec<ParamForm>,
+    /// Routines that are called, by symbol.
+    pub(crate) routines: IndexMap<String, Routine>,
+    /// Bytes of workspace of each call; they never run at the same time.
+    pub(crate) workspaces: Vec<Dim>,
+    /// What was chosen, a line for each part.
+    pub(crate) strategy: Vec<String>,
 }
 
-/// Chooses the loop structure of a program.
-pub(crate) fn schedule(program: &TensorProgram) -> Schedule {
+/// Chooses the loop structure of a program and the routines that it calls. `constant` says which parameters are
+/// always constants; without an instruction set everything is scalar loops.
+pub(crate) fn schedule(program: &TensorProgram, isa: Option<Isa>, constant: &[bool]) -> Schedule {
     let mut kept = IndexMap::new();
     for (id, buffer) in program.buffers.iter() {
         if buffer.role == BufferRole::Local {
             kept.insert(id, vec![true; buffer.dims.len()]);
         }
     }
-    let body = statements(program, &program.body, &mut kept);
+    let mut selector = Selector::new(program, isa.unwrap_or(Isa::Clif128), constant);
+    let mut chooser = Chooser { vector: isa.is_some(), kept, strategy: Vec::new(), workspaces: Vec::new() };
+    let whole: Option<Vec<&Stage>> = program
+        .body
+        .iter()
+        .map(|it| match it {
+            Stmt::Stage(stage) => Some(stage),
+            Stmt::For { .. } => None,
+        })
+        .collect();
+    if let Some(run) = whole.filter(|it| !it.is_empty()) {
+        selector.ranged = true;
+        if let Some(found) = chooser.choose(&mut selector, &run).filter(|it| it.stages == run.len()) {
+            let parallel = match (found.units, &found.node) {
+                (Some(units), _) => Parallel::Range { units, begin: selector.begin, end: selector.end },
+                (None, Node::Loop { independent: true, .. }) => Parallel::Loop,
+                _ => Parallel::No,
+            };
+            return chooser.finish(selector, vec![found.node], parallel);
+        }
+        let fresh = Selector::new(program, selector.isa, constant);
+        selector = fresh;
+        chooser.strategy.clear();
+        chooser.workspaces.clear();
+    }
+    let body = chooser.statements(&mut selector, &program.body);
     let parallel = match &body[..] {
-        [Node::Loop { body, vars, .. }] => independent(body, vars),
-        _ => false,
+        [Node::Loop { independent: true, .. }] => Parallel::Loop,
+        _ => Parallel::No,
     };
-    Schedule { body, parallel, kept }
+    chooser.finish(selector, body, parallel)
 }
 
-fn statements(program: &TensorProgram, body: &[Stmt], kept: &mut IndexMap<BufferId, Vec<bool>>) -> Vec<Node> {
-    let mut nodes = Vec::new();
-    let mut run: Vec<&Stage> = Vec::new();
-    for statement in body {
-        match statement {
-            Stmt::Stage(stage) => {
-                if !run.is_empty() && shared_axes(program, &run, stage) == 0 {
-                    nodes.extend(group(program, &std::mem::take(&mut run), kept));
-                }
-                run.push(stage);
-            }
-            Stmt::For { axis, body } => {
-                nodes.extend(group(program, &std::mem::take(&mut run), kept));
-                let body = statements(program, body, kept);
-                nodes.push(Node::Loop { extent: axis.extent, vars: vec![axis.var], body });
+struct Chooser {
+    vector: bool,
+    kept: IndexMap<BufferId, Vec<bool>>,
+    strategy: Vec<String>,
+    workspaces: Vec<Dim>,
+}
+
+impl Chooser {
+    fn finish(mut self, selector: Selector<'_>, body: Vec<Node>, parallel: Parallel) -> Schedule {
+        for buffer in &selector.inside {
+            if let Some(mask) = self.kept.get_mut(buffer) {
+                mask.fill(false);
             }
         }
+        Schedule {
+            body,
+            parallel,
+            kept: self.kept,
+            shapes: selector.shapes,
+            forms: selector.forms,
+            routines: selector.routines,
+            workspaces: self.workspaces,
+            strategy: self.strategy,
+        }
     }
-    nodes.extend(group(program, &run, kept));
-    nodes
+
+    /// A routine for the first stages of a run.
+    fn choose(&mut self, s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
+        if !self.vector {
+            return None;
+        }
+        let found = convolution(s, run).or_else(|| matrix_product(s, run)).or_else(|| rows(s, run))?;
+        note(&found.node, &mut self.strategy, &mut self.workspaces);
+        Some(found)
+    }
+
+    fn statements(&mut self, s: &mut Selector<'_>, body: &[Stmt]) -> Vec<Node> {
+        let mut nodes = Vec::new();
+        let mut run: Vec<&Stage> = Vec::new();
+        for statement in body {
+            match statement {
+                Stmt::Stage(stage) => run.push(stage),
+                Stmt::For { axis, body } => {
+                    nodes.extend(self.run(s, &std::mem::take(&mut run)));
+                    let body = self.statements(s, body);
+                    nodes.push(Node::Loop {
+                        extent: axis.extent,
+                        vars: vec![axis.var],
+                        body,
+                        independent: false,
+                    });
+                }
+            }
+        }
+        nodes.extend(self.run(s, &run));
+        nodes
+    }
+
+    /// Consecutive stages.
+    fn run(&mut self, s: &mut Selector<'_>, run: &[&Stage]) -> Vec<Node> {
+        let mut nodes = Vec::new();
+        let mut rest = run;
+        let mut scalar: Vec<&Stage> = Vec::new();
+        while let Some((first, after)) = rest.split_first() {
+            if let Some(found) = self.choose(s, rest) {
+                nodes.extend(self.group(s.program, &std::mem::take(&mut scalar)));
+                nodes.push(found.node);
+                rest = &rest[found.stages..];
+                continue;
+            }
+            if !scalar.is_empty() && shared_axes(s.program, &scalar, first) == 0 {
+                nodes.extend(self.group(s.program, &std::mem::take(&mut scalar)));
+            }
+            scalar.push(first);
+            rest = after;
+        }
+        nodes.extend(self.group(s.program, &scalar));
+        nodes
+    }
+
+    /// Scalar loops for consecutive stages that share at least their first axis.
+    fn group(&mut self, program: &TensorProgram, run: &[&Stage]) -> Vec<Node> {
+        let Some(first) = run.first() else { return Vec::new() };
+        let depth = shared_depth(program, run).unwrap_or(0);
+        shrink(program, run, depth, &mut self.kept);
+        let scatters = run.iter().any(|it| it.at.iter().any(|it| matches!(it, Index::Value(_))));
+        let mut nodes: Vec<Node> =
+            run.iter().map(|it| Node::Stage { stage: (*it).clone(), bound: depth }).collect();
+        for level in (0..depth).rev() {
+            let vars = run.iter().map(|it| it.axes[level].var).collect();
+            let extent = first.axes[level].extent;
+            nodes = vec![Node::Loop { extent, vars, body: nodes, independent: !scatters }];
+        }
+        let stages = if run.len() == 1 { "stage" } else { "stages" };
+        self.strategy.push(format!("scalar loops ({} {stages}, {depth} shared axes)", run.len()));
+        nodes
+    }
 }
 
-/// The nodes of consecutive stages that share at least their first axis.
-fn group(program: &TensorProgram, run: &[&Stage], kept: &mut IndexMap<BufferId, Vec<bool>>) -> Vec<Node> {
-    let Some(first) = run.first() else { return Vec::new() };
-    let mut depth = first.axes.len();
+fn note(node: &Node, strategy: &mut Vec<String>, workspaces: &mut Vec<Dim>) {
+    match node {
+        Node::Loop { body, .. } => body.iter().for_each(|it| note(it, strategy, workspaces)),
+        Node::Stage { .. } => {}
+        Node::Call(call) => {
+            strategy.push(call.what.clone());
+            workspaces.push(call.workspace);
+        }
+    }
+}
+
+/// How many leading axes stages can share.
+pub(crate) fn shared_depth(program: &TensorProgram, run: &[&Stage]) -> Option<usize> {
+    let mut depth = run.first()?.axes.len();
     for at in 1..run.len() {
         depth = depth.min(shared_axes(program, &run[..at], run[at]));
     }
-    shrink(program, run, depth, kept);
-    let mut nodes: Vec<Node> =
-        run.iter().map(|it| Node::Stage { stage: (*it).clone(), bound: depth }).collect();
-    for level in (0..depth).rev() {
-        let vars = run.iter().map(|it| it.axes[level].var).collect();
-        nodes = vec![Node::Loop { extent: first.axes[level].extent, vars, body: nodes }];
-    }
-    nodes
+    Some(depth)
+}
+
+/// How many times a program touches a buffer.
+pub(crate) fn total_accesses(program: &TensorProgram, buffer: BufferId) -> usize {
+    program.body.iter().map(|it| count(program, it, buffer)).sum()
 }
 
 /// How many leading axes `next` can share with the stages before it.
@@ -116,15 +267,16 @@ fn shared_axes(program: &TensorProgram, run: &[&Stage], next: &Stage) -> usize {
 /// The dimensions of a buffer that every access of every stage indexes with just the axis at `level`.
 fn own_dims(program: &TensorProgram, stages: &[&Stage], level: usize, buffer: BufferId) -> Vec<usize> {
     let rank = program.buffers[buffer].dims.len();
-    let mut shapes = None;
     (0..rank)
         .filter(|dim| {
             stages.iter().all(|stage| {
                 let var = stage.axes[level].var;
+                let single = program.shapes.as_int(stage.axes[level].extent) == Some(1);
                 accesses(program, stage, buffer).all(|at| match &at[*dim] {
                     Index::Dim(index) => {
-                        let shapes = shapes.get_or_insert_with(|| program.shapes.clone());
-                        shapes.as_sym(*index) == Some(var)
+                        let shapes = &program.shapes;
+                        let fixed = single && shapes.as_int(program.buffers[buffer].dims[*dim]) == Some(1);
+                        shapes.as_sym(*index) == Some(var) || (fixed && shapes.as_int(*index) == Some(0))
                     }
                     Index::Value(_) => false,
                 })
@@ -153,25 +305,6 @@ fn count(program: &TensorProgram, statement: &Stmt, buffer: BufferId) -> usize {
     match statement {
         Stmt::Stage(stage) => accesses(program, stage, buffer).count(),
         Stmt::For { body, .. } => body.iter().map(|it| count(program, it, buffer)).sum(),
-    }
-}
-
-/// Whether the iterations of a loop over `nodes` may run at the same time.
-fn independent(nodes: &[Node], vars: &[Sym]) -> bool {
-    let mut stages = Vec::new();
-    collect(nodes, &mut stages);
-    // A loop of the program (recurrence) has one variable for all stages inside.
-    let own = |stage: &Stage| stage.axes.first().is_some_and(|axis| vars.contains(&axis.var));
-    let scatters = |stage: &Stage| stage.at.iter().any(|it| matches!(it, Index::Value(_)));
-    !stages.is_empty() && stages.iter().all(|it| own(it) && !scatters(it))
-}
-
-fn collect(nodes: &[Node], stages: &mut Vec<Stage>) {
-    for node in nodes {
-        match node {
-            Node::Loop { body, .. } => collect(body, stages),
-            Node::Stage { stage, .. } => stages.push(stage.clone()),
-        }
     }
 }
 

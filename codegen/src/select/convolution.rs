@@ -1,0 +1,245 @@
+//! Convolutions.
+
+use orogen_ir::loops::{Expr, ExprId, Index, Stage};
+use orogen_ir::shape::{Dim, Sym};
+
+use super::access::Access;
+use super::contraction::product_loads;
+use super::epilogue::{Chain, chain};
+use super::forms::{Panels, ParamForm};
+use super::routine::Routine;
+use super::schedule::Node;
+use super::selector::{Arg, Call, Match, Selector, symbols};
+use crate::kernels::conv::{Convolution, Depthwise, Geometry};
+use crate::kernels::epilogue::Operand;
+use crate::kernels::gemm::Tile;
+
+/// Outputs of a plane in one unit of parallel work.
+const PLANE_UNIT: i64 = 64;
+
+/// A convolution over one or two spatial dimensions.
+struct Shape {
+    x: orogen_ir::loops::BufferId,
+    w: orogen_ir::loops::BufferId,
+    geometry: Geometry,
+    batch: Dim,
+    groups: i64,
+    /// Input and output channels of one group.
+    c: i64,
+    m: i64,
+    input: [Dim; 2],
+    output: [Dim; 2],
+}
+
+/// A stage that is a convolution with constant weights.
+pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
+    let stage = *run.first()?;
+    let loads = product_loads(s, stage)?;
+    let shape =
+        recognise(s, stage, loads[0], loads[1]).or_else(|| recognise(s, stage, loads[1], loads[0]))?;
+    let (chain, operands) = epilogue(s, run);
+    let kinds: Vec<Operand> = operands.iter().map(|it| it.1).collect();
+    let plane = s.shapes.mul(shape.output[0], shape.output[1]).ok()?;
+    let plane_bytes = s.shapes.scale(plane, 4).ok()?;
+    let zero = s.shapes.int(0);
+    let mut args = vec![
+        Arg::Pointer(shape.x, zero),
+        Arg::Pointer(shape.w, zero),
+        Arg::Pointer(chain.target, zero),
+        Arg::Size(shape.batch),
+    ];
+    let depthwise = shape.c == 1 && shape.m == 1 && shape.groups > 1;
+    let steps = chain.steps(&kinds);
+    let (symbol, workspace, units, kind) = if depthwise {
+        let channels = s.shapes.int(shape.groups);
+        let planes = s.shapes.mul(shape.batch, channels).ok()?;
+        let (first, last, units) = s.range(1, planes)?;
+        args.push(Arg::Size(channels));
+        args.extend(shape.input.iter().chain(&shape.output).map(|it| Arg::Size(*it)));
+        args.extend([Arg::Size(first), Arg::Size(last)]);
+        let key = format!("depthwise {:?} {}", shape.geometry, chain.key(&kinds));
+        let routine = Depthwise { isa: s.isa, geometry: shape.geometry, epilogue: steps };
+        let symbol = s.routine("depthwise", &key, || Routine::Depthwise(Box::new(routine)));
+        (symbol, zero, units, "depthwise")
+    } else {
+        let place = s.packable(shape.w)?;
+        let rows = i64::from(Tile::of(s.isa).rows);
+        let depth = shape.c * shape.geometry.kernel[0] * shape.geometry.kernel[1];
+        let panels = Panels {
+            groups: shape.groups,
+            group_stride: shape.m * depth,
+            count: shape.m,
+            stride: depth,
+            depth,
+            depth_stride: 1,
+            width: rows,
+        };
+        let (first, last, units) = s.range(PLANE_UNIT, plane)?;
+        let [groups, c, m] = [shape.groups, shape.c, shape.m].map(|it| Arg::Size(s.shapes.int(it)));
+        args.extend([groups, c, m]);
+        args.extend(shape.input.iter().chain(&shape.output).map(|it| Arg::Size(*it)));
+        args.push(Arg::Workspace(zero));
+        args.extend([Arg::Size(first), Arg::Size(last)]);
+        let routine = Convolution { isa: s.isa, geometry: shape.geometry, m: Some(shape.m), epilogue: steps };
+        let workspace = s.shapes.int(routine.workspace(shape.c));
+        let key = format!("convolution {:?} {} {}", shape.geometry, shape.m, chain.key(&kinds));
+        let symbol = s.routine("convolution", &key, || Routine::Convolution(Box::new(routine)));
+        s.forms[place] = ParamForm::Panels(panels);
+        (symbol, workspace, units, "convolution")
+    };
+    for (buffer, kind) in &operands {
+        args.push(Arg::Pointer(*buffer, zero));
+        if *kind == Operand::Full {
+            args.push(Arg::Size(plane_bytes));
+        }
+    }
+    let Geometry { kernel: [kh, kw], stride: [sy, sx], .. } = shape.geometry;
+    let epilogue = if chain.is_empty() { String::new() } else { format!(", {} fused", chain.stages) };
+    let what = format!(
+        "{kind} {kh}x{kw}/{sy}x{sx}, {} groups of {} to {}{epilogue}",
+        shape.groups, shape.c, shape.m
+    );
+    let node = Node::Call(Box::new(Call { symbol, args, workspace, what }));
+    Some(Match { node, stages: 1 + chain.stages, units: s.ranged.then_some(units) })
+}
+
+fn recognise(s: &mut Selector<'_>, stage: &Stage, x: ExprId, w: ExprId) -> Option<Shape> {
+    let program = s.program;
+    let Expr::Load { buffer: xb, at: x_at, otherwise } = &program.exprs[x] else { return None };
+    let Expr::Load { buffer: wb, at: w_at, otherwise: None } = &program.exprs[w] else { return None };
+    if let Some(otherwise) = otherwise
+        && !matches!(program.exprs[*otherwise], Expr::Float(value, _) if value == 0.0)
+    {
+        return None;
+    }
+    let rank = x_at.len();
+    let spatial = rank.checked_sub(2).filter(|it| (1..=2).contains(it))?;
+    let dims = |list: &[Index]| list.iter().map(Index::dim).collect::<Option<Vec<Dim>>>();
+    let (x_at, w_at, at) = (dims(x_at)?, dims(w_at)?, dims(&stage.at)?);
+    if w_at.len() != rank || at.len() != rank {
+        return None;
+    }
+    let x_dims = program.buffers[*xb].dims.clone();
+    let w_dims = program.buffers[*wb].dims.clone();
+    let out_dims = program.buffers[stage.buffer].dims.clone();
+    let axes: Vec<Sym> = symbols(stage);
+    let is_axis = |s: &Selector<'_>, dim: Dim, extent: Dim| match s.shapes.as_sym(dim) {
+        Some(sym) => axes.contains(&sym),
+        None => s.shapes.as_int(dim) == Some(0) && s.shapes.as_int(extent) == Some(1),
+    };
+    if x_at[0] != at[0] || !is_axis(s, at[0], out_dims[0]) || w_at[0] != at[1] {
+        return None;
+    }
+    // Input channel: group · c + inner, and the inner one is that of the weights.
+    let c = s.shapes.as_int(w_dims[1])?;
+    let out_channels = s.shapes.as_int(out_dims[1])?;
+    let in_channels = s.shapes.as_int(x_dims[1])?;
+    if s.shapes.as_int(w_dims[0]) != Some(out_channels) || c == 0 || in_channels % c != 0 {
+        return None;
+    }
+    let groups = in_channels / c;
+    if groups == 0 || out_channels % groups != 0 || !is_axis(s, w_at[1], w_dims[1]) {
+        return None;
+    }
+    let m = out_channels / groups;
+    let group_part = s.shapes.sub(x_at[1], w_at[1]).ok()?;
+    let channel = at[1];
+    if groups == 1 {
+        if s.shapes.as_int(group_part) != Some(0) || !is_axis(s, channel, out_dims[1]) {
+            return None;
+        }
+    } else {
+        // The group is an axis of the stage, alone or with the channel inside it.
+        let group = stage.axes.iter().find(|it| s.shapes.as_int(it.extent) == Some(groups))?.var;
+        let (x_group, x_rest) = s.shapes.affine_in(group_part, group)?;
+        let (o_group, o_rest) = s.shapes.affine_in(channel, group)?;
+        let int = |dim: Dim| s.shapes.as_int(dim);
+        if int(x_group) != Some(c) || int(x_rest) != Some(0) || int(o_group) != Some(m) {
+            return None;
+        }
+        let m_dim = s.shapes.int(m);
+        if !is_axis(s, o_rest, m_dim) {
+            return None;
+        }
+    }
+    let mut geometry = Geometry { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], padding: [0; 2] };
+    let one = s.shapes.int(1);
+    let (mut input, mut output) = ([one; 2], [one; 2]);
+    for i in 0..spatial {
+        let to = i + 2 - spatial;
+        let (kernel, stride, dilation, padding) =
+            spatial_dim(s, stage, x_at[2 + i], at[2 + i], out_dims[2 + i], w_at[2 + i], w_dims[2 + i])?;
+        if padding != 0 && otherwise.is_none() {
+            return None;
+        }
+        geometry.kernel[to] = kernel;
+        geometry.stride[to] = stride;
+        geometry.dilation[to] = dilation;
+        geometry.padding[to] = padding;
+        input[to] = x_dims[2 + i];
+        output[to] = out_dims[2 + i];
+    }
+    Some(Shape { x: *xb, w: *wb, geometry, batch: out_dims[0], groups, c, m, input, output })
+}
+
+/// Kernel size, stride, dilation and padding of `x = stride·o + dilation·k − padding`.
+fn spatial_dim(
+    s: &mut Selector<'_>,
+    stage: &Stage,
+    x: Dim,
+    o: Dim,
+    o_extent: Dim,
+    k: Dim,
+    k_extent: Dim,
+) -> Option<(i64, i64, i64, i64)> {
+    let kernel = s.shapes.as_int(k_extent)?;
+    let (mut rest, mut stride, mut dilation) = (x, 1, 1);
+    match s.shapes.as_sym(o) {
+        Some(o) if stage.axes.iter().any(|it| it.var == o) => {
+            let (coefficient, without) = s.shapes.affine_in(rest, o)?;
+            stride = s.shapes.as_int(coefficient)?;
+            rest = without;
+        }
+        _ if s.shapes.as_int(o) == Some(0) && s.shapes.as_int(o_extent) == Some(1) => {}
+        _ => return None,
+    }
+    match s.shapes.as_sym(k) {
+        Some(k) if stage.reduce.iter().any(|it| it.var == k) => {
+            let (coefficient, without) = s.shapes.affine_in(rest, k)?;
+            dilation = s.shapes.as_int(coefficient)?;
+            rest = without;
+        }
+        _ if s.shapes.as_int(k) == Some(0) && kernel == 1 => {}
+        _ => return None,
+    }
+    let padding = -s.shapes.as_int(rest)?;
+    let sane = (1..=64).contains(&stride) && (1..=64).contains(&dilation) && (1..=64).contains(&kernel);
+    (sane && (0..=1024).contains(&padding)).then_some((kernel, stride, dilation, padding))
+}
+
+/// The elementwise stages that follow, with the buffer and kind of each operand.
+fn epilogue(s: &mut Selector<'_>, run: &[&Stage]) -> (Chain, Vec<(orogen_ir::loops::BufferId, Operand)>) {
+    let program = s.program;
+    let mut shapes = s.shapes.clone();
+    let mut bind = |at: usize, id: ExprId| -> Option<(orogen_ir::loops::BufferId, Operand)> {
+        let stage = run[at];
+        let Expr::Load { buffer, at: index, otherwise: None } = &program.exprs[id] else { return None };
+        let axes = symbols(stage);
+        let access = Access::new(program, &mut shapes, *buffer, index, &axes)?;
+        let own = Access::new(program, &mut shapes, stage.buffer, &stage.at, &axes)?;
+        if shapes.as_int(access.rest) != Some(0) {
+            return None;
+        }
+        if access.same_position(&own) {
+            return Some((*buffer, Operand::Full));
+        }
+        // By channel: the second dimension of the result alone, densely.
+        let channel = shapes.as_sym(stage.at.get(1)?.dim()?)?;
+        let only = axes.iter().all(|it| (*it == channel) == access.uses(*it));
+        (only && shapes.as_int(access.of(channel)?) == Some(1)).then_some((*buffer, Operand::Row))
+    };
+    let chain = chain(program, run, &mut |at, id| bind(at, id).is_some());
+    let operands = chain.operands.iter().filter_map(|(at, id)| bind(*at, *id)).collect();
+    s.shapes = shapes;
+    (chain, operands)
+}

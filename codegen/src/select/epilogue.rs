@@ -1,0 +1,199 @@
+//! Elementwise stages after a contraction, as steps of its epilogue.
+
+use orogen_ir::loops::{BufferId, BufferRole, Expr, ExprId, Stage, TensorProgram};
+
+use super::expression::{Node, VectorExpr};
+use super::schedule::accesses;
+use crate::kernels::epilogue::{Operand, Step};
+use crate::vector::BinaryOp;
+
+/// One step, before the operands are known.
+#[derive(Clone, Debug)]
+enum Part {
+    /// With the operand that leaf `i` stands for.
+    Combine(BinaryOp, usize),
+    /// A function of the value, which is leaf 0.
+    Map(VectorExpr, Node),
+}
+
+/// Stages that continue a result, as a chain of steps.
+#[derive(Clone, Debug)]
+pub(crate) struct Chain {
+    parts: Vec<Part>,
+    /// How many stages it takes in.
+    pub(crate) stages: usize,
+    /// Where the final value goes.
+    pub(crate) target: BufferId,
+    /// Loads of the operands, in the order of the steps, each with its stage.
+    pub(crate) operands: Vec<(usize, ExprId)>,
+}
+
+/// The longest chain after stage 0 of `run`: every stage is elementwise over the result before it. `admit` says
+/// whether an operand can be read.
+pub(crate) fn chain(
+    program: &TensorProgram,
+    run: &[&Stage],
+    admit: &mut dyn FnMut(usize, ExprId) -> bool,
+) -> Chain {
+    (1..run.len())
+        .rev()
+        .filter(|last| dead_between(program, run, *last))
+        .find_map(|last| try_chain(program, &run[..=last], admit))
+        .unwrap_or(Chain { parts: Vec::new(), stages: 0, target: run[0].buffer, operands: Vec::new() })
+}
+
+/// Whether nothing but stages 1 to `last` reads what stages before `last` store.
+fn dead_between(program: &TensorProgram, run: &[&Stage], last: usize) -> bool {
+    run[..last].iter().all(|stage| {
+        let local = program.buffers[stage.buffer].role == BufferRole::Local;
+        let count = |it: &&Stage| accesses(program, it, stage.buffer).count();
+        let inside: usize = run[..=last].iter().map(count).sum();
+        local && inside == super::schedule::total_accesses(program, stage.buffer)
+    })
+}
+
+fn try_chain(
+    program: &TensorProgram,
+    run: &[&Stage],
+    admit: &mut dyn FnMut(usize, ExprId) -> bool,
+) -> Option<Chain> {
+    let mut expr = VectorExpr::default();
+    let mut values: Vec<(BufferId, Node)> = vec![(run[0].buffer, expr.leaf(0))];
+    let mut leaves: Vec<(usize, ExprId)> = vec![(0, run[0].value)];
+    for (at, stage) in run.iter().enumerate().skip(1) {
+        if stage.combine.is_some() || !is_fill(program, stage) || !same_extents(program, run[0].buffer, stage)
+        {
+            return None;
+        }
+        let root = stage.value;
+        let node = expr.add(program, root, &mut |expr, id| {
+            let Expr::Load { buffer, at: index, otherwise: None } = &program.exprs[id] else { return None };
+            if let Some((_, node)) = values.iter().find(|it| it.0 == *buffer) {
+                return (index == &stage.at).then_some(*node);
+            }
+            if !admit(at, id) {
+                return None;
+            }
+            leaves.push((at, id));
+            Some(expr.leaf(leaves.len() - 1))
+        })?;
+        values.push((stage.buffer, node));
+    }
+    let (target, root) = *values.last()?;
+    let mut parts = Vec::new();
+    steps(&mut expr, root, &mut parts)?;
+    let operands = parts
+        .iter()
+        .filter_map(|it| match it {
+            Part::Combine(_, leaf) => Some(leaves[*leaf]),
+            Part::Map(..) => None,
+        })
+        .collect();
+    Some(Chain { parts, stages: run.len() - 1, target, operands })
+}
+
+/// Whether the stage stores at its axes, in order; dimensions of one element may be stored at 0.
+pub(crate) fn is_fill(program: &TensorProgram, stage: &Stage) -> bool {
+    let shapes = &program.shapes;
+    let mut axes = stage.axes.iter().filter(|it| shapes.as_int(it.extent) != Some(1)).peekable();
+    let dims = &program.buffers[stage.buffer].dims;
+    for (index, dim) in stage.at.iter().zip(dims) {
+        if shapes.as_int(*dim) == Some(1) {
+            continue;
+        }
+        let Some(axis) = axes.next() else { return false };
+        if axis.extent != *dim || index.dim().and_then(|it| shapes.as_sym(it)) != Some(axis.var) {
+            return false;
+        }
+    }
+    axes.next().is_none()
+}
+
+fn same_extents(program: &TensorProgram, buffer: BufferId, stage: &Stage) -> bool {
+    program.buffers[buffer].dims == program.buffers[stage.buffer].dims
+}
+
+/// Takes an expression apart into steps on leaf 0; operands are bare leaves.
+fn steps(expr: &mut VectorExpr, root: Node, parts: &mut Vec<Part>) -> Option<()> {
+    if expr.as_leaf(root) == Some(0) {
+        return Some(());
+    }
+    let leaves = expr.leaves_of(root);
+    if !leaves.contains(&0) {
+        return None;
+    }
+    let accumulator = expr.leaf(0);
+    if leaves == [0] {
+        let (map, result) = expr.between(root, accumulator);
+        parts.push(Part::Map(map, result));
+        return Some(());
+    }
+    if let Some((op, x, y)) = expr.as_binary(root) {
+        let operand = |node: Node| expr.as_leaf(node).filter(|it| *it != 0);
+        let commutes = matches!(op, BinaryOp::Add | BinaryOp::Mul);
+        if let Some(leaf) = operand(y) {
+            steps(expr, x, parts)?;
+            parts.push(Part::Combine(op, leaf));
+            return Some(());
+        }
+        if let Some(leaf) = operand(x) {
+            if commutes {
+                steps(expr, y, parts)?;
+                parts.push(Part::Combine(op, leaf));
+                return Some(());
+            }
+            if op == BinaryOp::Sub {
+                steps(expr, y, parts)?;
+                let mut negate = VectorExpr::default();
+                let value = negate.leaf(0);
+                let result = negate.negate(value);
+                parts.push(Part::Map(negate, result));
+                parts.push(Part::Combine(BinaryOp::Add, leaf));
+                return Some(());
+            }
+        }
+    }
+    // A value through which everything but constants passes.
+    for cut in (0..root).rev() {
+        if expr.leaves_without(root, cut).is_empty() && expr.leaves_of(cut).contains(&0) {
+            steps(expr, cut, parts)?;
+            let (map, result) = expr.between(root, cut);
+            parts.push(Part::Map(map, result));
+            return Some(());
+        }
+    }
+    None
+}
+
+impl Chain {
+    /// The steps, with how each operand is read.
+    pub(crate) fn steps(&self, operands: &[Operand]) -> Vec<Step> {
+        let mut operands = operands.iter();
+        self.parts
+            .iter()
+            .map(|part| match part {
+                Part::Combine(op, _) => {
+                    Step::Combine(*op, *operands.next().expect("one for each combination"))
+                }
+                Part::Map(expr, root) => {
+                    let (expr, root) = (expr.clone(), *root);
+                    Step::map(move |b, value| expr.emit(b, &[value], &[root])[0])
+                }
+            })
+            .collect()
+    }
+
+    /// A text that says everything about the steps.
+    pub(crate) fn key(&self, operands: &[Operand]) -> String {
+        let parts = self.parts.iter().map(|part| match part {
+            Part::Combine(op, _) => format!("{op:?}"),
+            Part::Map(expr, root) => format!("{}@{root}", expr.key()),
+        });
+        format!("{:?} {operands:?}", parts.collect::<Vec<_>>())
+    }
+
+    /// Whether there is nothing to do.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+}

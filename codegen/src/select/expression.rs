@@ -1,0 +1,315 @@
+//! Scalar expressions of tensor programs as vector code.
+
+use indexmap::IndexMap;
+use orogen_ir::loops::{BinaryOp, CompareOp, Expr, ExprId, TensorProgram, UnaryOp};
+use orogen_ir::types::DType;
+
+use crate::kernels::elementwise::Function;
+use crate::vector::{self, Builder, Compare, VReg};
+
+/// A node of a vector expression, by its place.
+pub(crate) type Node = usize;
+
+/// An operation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Operation {
+    /// The value of leaf `i`.
+    Leaf(usize),
+    /// An `f32` by its bits.
+    Constant(u32),
+    Function(Function, Node),
+    Binary(vector::BinaryOp, Node, Node),
+    Max(Node, Node),
+    Min(Node, Node),
+    /// A mask: all bits of a lane set or none.
+    Compare(Compare, Node, Node),
+    /// By mask.
+    Blend(Node, Node, Node),
+}
+
+/// An expression over leaves (loads, mostly), as a graph; equal nodes are one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct VectorExpr {
+    operations: Vec<Operation>,
+}
+
+impl VectorExpr {
+    fn push(&mut self, operation: Operation) -> Node {
+        // Constants are compared by bits, so NaN does not matter here.
+        self.operations.iter().position(|it| *it == operation).unwrap_or_else(|| {
+            self.operations.push(operation);
+            self.operations.len() - 1
+        })
+    }
+
+    /// The value of leaf `i`.
+    pub(crate) fn leaf(&mut self, i: usize) -> Node {
+        self.push(Operation::Leaf(i))
+    }
+
+    fn constant(&mut self, value: f32) -> Node {
+        self.push(Operation::Constant(value.to_bits()))
+    }
+
+    /// A text that two expressions share exactly when they are equal.
+    pub(crate) fn key(&self) -> String {
+        format!("{:?}", self.operations)
+    }
+
+    /// Appends code for `results`; `leaves` are the values of the leaves.
+    pub(crate) fn emit(&self, b: &mut Builder, leaves: &[VReg], results: &[Node]) -> Vec<VReg> {
+        let mut needed = vec![false; self.operations.len()];
+        let mut stack = results.to_vec();
+        while let Some(node) = stack.pop() {
+            if !std::mem::replace(&mut needed[node], true) {
+                stack.extend(self.operands(node));
+            }
+        }
+        let mut values: Vec<Option<VReg>> = vec![None; self.operations.len()];
+        for (node, operation) in self.operations.iter().enumerate() {
+            if !needed[node] {
+                continue;
+            }
+            let v = |node: Node| values[node].expect("operands come first");
+            values[node] = Some(match *operation {
+                Operation::Leaf(i) => leaves[i],
+                Operation::Constant(bits) => b.constant_bits(bits),
+                Operation::Function(function, x) => function.emit(b, v(x)),
+                Operation::Binary(op, x, y) => b.binary(op, v(x), v(y)),
+                Operation::Max(x, y) => b.max(v(x), v(y)),
+                Operation::Min(x, y) => b.min(v(x), v(y)),
+                Operation::Compare(op, x, y) => b.compare(op, v(x), v(y)),
+                Operation::Blend(mask, yes, no) => b.blend(v(mask), v(yes), v(no)),
+            });
+        }
+        results.iter().map(|it| values[*it].expect("results are needed")).collect()
+    }
+
+    fn operands(&self, node: Node) -> Vec<Node> {
+        match self.operations[node] {
+            Operation::Leaf(_) | Operation::Constant(_) => Vec::new(),
+            Operation::Function(_, x) => vec![x],
+            Operation::Binary(_, x, y)
+            | Operation::Max(x, y)
+            | Operation::Min(x, y)
+            | Operation::Compare(_, x, y) => vec![x, y],
+            Operation::Blend(x, y, z) => vec![x, y, z],
+        }
+    }
+
+    /// The leaves that a node depends on.
+    pub(crate) fn leaves_of(&self, root: Node) -> Vec<usize> {
+        self.leaves_without(root, usize::MAX)
+    }
+
+    /// The leaves that a node depends on other than through `cut`.
+    pub(crate) fn leaves_without(&self, root: Node, cut: Node) -> Vec<usize> {
+        let mut seen = vec![false; self.operations.len()];
+        let mut stack = vec![root];
+        let mut leaves = Vec::new();
+        while let Some(node) = stack.pop() {
+            if node == cut || std::mem::replace(&mut seen[node], true) {
+                continue;
+            }
+            if let Operation::Leaf(i) = self.operations[node] {
+                leaves.push(i);
+            }
+            stack.extend(self.operands(node));
+        }
+        leaves.sort_unstable();
+        leaves.dedup();
+        leaves
+    }
+
+    /// The leaf that a node is.
+    pub(crate) fn as_leaf(&self, node: Node) -> Option<usize> {
+        match self.operations[node] {
+            Operation::Leaf(i) => Some(i),
+            _ => None,
+        }
+    }
+
+    /// The operation and operands of a binary node.
+    pub(crate) fn as_binary(&self, node: Node) -> Option<(vector::BinaryOp, Node, Node)> {
+        match self.operations[node] {
+            Operation::Binary(op, x, y) => Some((op, x, y)),
+            _ => None,
+        }
+    }
+
+    /// The part of the graph between `root` and `cut`, with `cut` as leaf 0; it must depend on nothing else.
+    pub(crate) fn between(&self, root: Node, cut: Node) -> (VectorExpr, Node) {
+        let mut copy = VectorExpr::default();
+        let mut map: IndexMap<Node, Node> = IndexMap::new();
+        let zero = copy.leaf(0);
+        map.insert(cut, zero);
+        for node in 0..=root {
+            if map.contains_key(&node) || self.operands(node).iter().any(|it| !map.contains_key(it)) {
+                continue;
+            }
+            if matches!(self.operations[node], Operation::Leaf(_)) {
+                continue;
+            }
+            let m = |node: Node| map[&node];
+            let operation = match self.operations[node] {
+                Operation::Leaf(i) => Operation::Leaf(i),
+                Operation::Constant(bits) => Operation::Constant(bits),
+                Operation::Function(f, x) => Operation::Function(f, m(x)),
+                Operation::Binary(op, x, y) => Operation::Binary(op, m(x), m(y)),
+                Operation::Max(x, y) => Operation::Max(m(x), m(y)),
+                Operation::Min(x, y) => Operation::Min(m(x), m(y)),
+                Operation::Compare(op, x, y) => Operation::Compare(op, m(x), m(y)),
+                Operation::Blend(x, y, z) => Operation::Blend(m(x), m(y), m(z)),
+            };
+            let made = copy.push(operation);
+            map.insert(node, made);
+        }
+        let result = map[&root];
+        (copy, result)
+    }
+
+    /// Adds an expression of a program; loads become what `load` says, `None` gives up.
+    pub(crate) fn add(
+        &mut self,
+        program: &TensorProgram,
+        root: ExprId,
+        load: &mut dyn FnMut(&mut VectorExpr, ExprId) -> Option<Node>,
+    ) -> Option<Node> {
+        let mut known = IndexMap::new();
+        self.convert(program, root, load, &mut known)
+    }
+
+    fn convert(
+        &mut self,
+        program: &TensorProgram,
+        id: ExprId,
+        load: &mut dyn FnMut(&mut VectorExpr, ExprId) -> Option<Node>,
+        known: &mut IndexMap<ExprId, Node>,
+    ) -> Option<Node> {
+        if let Some(node) = known.get(&id) {
+            return Some(*node);
+        }
+        let is_float = |id: ExprId| crate::clif::kernel::dtype_of(program, id) == DType::F32;
+        let node = match &program.exprs[id] {
+            Expr::Float(value, DType::F32) => self.constant(*value as f32),
+            Expr::Int(value, DType::F32) => self.constant(*value as f32),
+            Expr::Load { .. } if is_float(id) => load(self, id)?,
+            Expr::Cast(DType::F32, x) if is_float(*x) => self.convert(program, *x, load, known)?,
+            Expr::Unary(op, x) if is_float(*x) => {
+                let x = self.convert(program, *x, load, known)?;
+                self.unary(*op, x)?
+            }
+            Expr::Unary(UnaryOp::Not, x) => {
+                let mask = self.convert(program, *x, load, known)?;
+                let ones = self.push(Operation::Constant(u32::MAX));
+                self.push(Operation::Binary(vector::BinaryOp::Xor, mask, ones))
+            }
+            Expr::Binary(op, x, y) => {
+                let float = is_float(*x);
+                let logical = crate::clif::kernel::dtype_of(program, *x) == DType::Bool;
+                if !float && !logical {
+                    return None;
+                }
+                let x = self.convert(program, *x, load, known)?;
+                let y = self.convert(program, *y, load, known)?;
+                if float { self.binary(*op, x, y)? } else { self.logical(*op, x, y)? }
+            }
+            Expr::Compare(op, x, y) if is_float(*x) => {
+                let x = self.convert(program, *x, load, known)?;
+                let y = self.convert(program, *y, load, known)?;
+                let op = match op {
+                    CompareOp::Eq => Compare::Eq,
+                    CompareOp::Ne => Compare::Ne,
+                    CompareOp::Lt => Compare::Lt,
+                    CompareOp::Le => Compare::Le,
+                    CompareOp::Gt => Compare::Gt,
+                    CompareOp::Ge => Compare::Ge,
+                };
+                self.push(Operation::Compare(op, x, y))
+            }
+            Expr::Select(condition, x, y) if is_float(*x) => {
+                let mask = self.convert(program, *condition, load, known)?;
+                let x = self.convert(program, *x, load, known)?;
+                let y = self.convert(program, *y, load, known)?;
+                self.push(Operation::Blend(mask, x, y))
+            }
+            _ => return None,
+        };
+        known.insert(id, node);
+        Some(node)
+    }
+
+    fn unary(&mut self, op: UnaryOp, x: Node) -> Option<Node> {
+        let function = match op {
+            UnaryOp::Neg => Function::Neg,
+            UnaryOp::Abs => Function::Abs,
+            UnaryOp::Sqrt => Function::Sqrt,
+            UnaryOp::Reciprocal => Function::Reciprocal,
+            UnaryOp::Floor => Function::Floor,
+            UnaryOp::Ceil => Function::Ceil,
+            UnaryOp::Round => Function::Round,
+            UnaryOp::Trunc => Function::Trunc,
+            UnaryOp::Exp => Function::Exp,
+            UnaryOp::Log => Function::Log,
+            UnaryOp::Tanh => Function::Tanh,
+            UnaryOp::Sigmoid => Function::Sigmoid,
+            UnaryOp::Erf => Function::Erf,
+            UnaryOp::Sin => Function::Sin,
+            UnaryOp::Cos => Function::Cos,
+            UnaryOp::Sign => Function::Sign,
+            UnaryOp::IsNan => return Some(self.push(Operation::Compare(Compare::Unordered, x, x))),
+            _ => return None,
+        };
+        Some(self.push(Operation::Function(function, x)))
+    }
+
+    fn binary(&mut self, op: BinaryOp, x: Node, y: Node) -> Option<Node> {
+        let op = match op {
+            BinaryOp::Add => vector::BinaryOp::Add,
+            BinaryOp::Sub => vector::BinaryOp::Sub,
+            BinaryOp::Mul => vector::BinaryOp::Mul,
+            BinaryOp::Div => vector::BinaryOp::Div,
+            BinaryOp::Max => return Some(self.push(Operation::Max(x, y))),
+            BinaryOp::Min => return Some(self.push(Operation::Min(x, y))),
+            BinaryOp::Pow => return self.power(x, y),
+            _ => return None,
+        };
+        Some(self.push(Operation::Binary(op, x, y)))
+    }
+
+    /// Small constant exponents; others are left to scalar code.
+    fn power(&mut self, x: Node, y: Node) -> Option<Node> {
+        let Operation::Constant(bits) = self.operations[y] else { return None };
+        let mul = |e: &mut Self, a, b| e.push(Operation::Binary(vector::BinaryOp::Mul, a, b));
+        let exponent = f32::from_bits(bits);
+        match exponent {
+            1.0 => Some(x),
+            2.0 => Some(mul(self, x, x)),
+            3.0 => {
+                let square = mul(self, x, x);
+                Some(mul(self, square, x))
+            }
+            4.0 => {
+                let square = mul(self, x, x);
+                Some(mul(self, square, square))
+            }
+            -1.0 => Some(self.push(Operation::Function(Function::Reciprocal, x))),
+            _ => None,
+        }
+    }
+
+    fn logical(&mut self, op: BinaryOp, x: Node, y: Node) -> Option<Node> {
+        let op = match op {
+            BinaryOp::And => vector::BinaryOp::And,
+            BinaryOp::Or => vector::BinaryOp::Or,
+            BinaryOp::Xor => vector::BinaryOp::Xor,
+            _ => return None,
+        };
+        Some(self.push(Operation::Binary(op, x, y)))
+    }
+
+    /// Negation.
+    pub(crate) fn negate(&mut self, x: Node) -> Node {
+        self.push(Operation::Function(Function::Neg, x))
+    }
+}

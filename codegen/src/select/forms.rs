@@ -1,0 +1,74 @@
+//! Constants in the form that a routine reads.
+
+/// How a kernel wants a parameter that is always a constant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum ParamForm {
+    /// As it is.
+    #[default]
+    Plain,
+    /// In panels of a matrix multiplication.
+    Panels(Panels),
+}
+
+/// Panels of `width` rows (or columns) of 4-byte elements, over the whole depth: for each group
+/// `[⌈count / width⌉][depth][width]`, filled up with zeros. Strides are those of the constant, in elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Panels {
+    /// Number of matrices.
+    pub(crate) groups: i64,
+    /// From one matrix to the next.
+    pub(crate) group_stride: i64,
+    /// Rows (or columns) of a matrix.
+    pub(crate) count: i64,
+    /// From one to the next.
+    pub(crate) stride: i64,
+    /// The other extent, that of the sum.
+    pub(crate) depth: i64,
+    /// From one summand to the next.
+    pub(crate) depth_stride: i64,
+    /// Rows (or columns) of a panel.
+    pub(crate) width: i64,
+}
+
+impl Panels {
+    /// Bytes of one group.
+    pub(crate) fn group_bytes(&self) -> i64 {
+        (self.count + self.width - 1) / self.width * self.width * self.depth * 4
+    }
+
+    /// Whether every element that the strides reach is one of `elements`, so that packing reads no other memory.
+    pub(crate) fn fits(&self, elements: usize) -> bool {
+        let last = |count: i64, stride: i64| i128::from((count - 1).max(0)) * i128::from(stride);
+        let parts =
+            [(self.groups, self.group_stride), (self.count, self.stride), (self.depth, self.depth_stride)];
+        let empty = parts.iter().any(|it| it.0 <= 0);
+        let reach: i128 = parts.iter().map(|it| last(it.0, it.1)).sum();
+        parts.iter().all(|it| it.1 >= 0) && (empty || reach < elements as i128)
+    }
+
+    /// The panels of a constant; elements out of range are zero.
+    pub(crate) fn pack(&self, bytes: &[u8]) -> Vec<u8> {
+        let group_bytes = usize::try_from(self.group_bytes()).unwrap_or(0);
+        let mut out = vec![0; group_bytes * usize::try_from(self.groups).unwrap_or(0)];
+        let mut at = 0;
+        for group in 0..self.groups {
+            for first in (0..self.count).step_by(self.width.max(1) as usize) {
+                for k in 0..self.depth {
+                    for lane in 0..self.width {
+                        if first + lane < self.count {
+                            let from = group * self.group_stride
+                                + (first + lane) * self.stride
+                                + k * self.depth_stride;
+                            let from = 4 * from as usize;
+                            if let Some(element) = bytes.get(from..from + 4) {
+                                out[at..at + 4].copy_from_slice(element);
+                            }
+                        }
+                        at += 4;
+                    }
+                }
+            }
+        }
+        out
+    }
+}

@@ -1,0 +1,326 @@
+//! The vector program behind [`super::rows`].
+
+use super::expression::{Node, VectorExpr};
+use crate::vector::{
+    Addr, BinaryOp, Builder, Compare, IReg, IntCompare, IntOp, MReg, Program, ReduceOp, Size, VReg,
+};
+
+/// A pointer parameter, by its place.
+pub(crate) type Pointer = usize;
+
+/// A value that a stage reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Leaf {
+    /// Memory: a row of elements or one for the whole row, as the pointer is.
+    Memory(Pointer),
+    /// The row that a stage made; it is in memory at the pointer after the pass that makes it.
+    Row(usize, Pointer),
+    /// The single value that a stage made.
+    Value(usize),
+}
+
+/// What a stage does with its expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Stores it for every element.
+    Map,
+    /// Adds it up over the row.
+    Sum,
+    /// The largest; NaN if any is.
+    Max,
+    /// The smallest; NaN if any is.
+    Min,
+    /// Computes it once for the row.
+    Scalar,
+}
+
+/// One stage.
+#[derive(Clone, Debug)]
+pub(crate) struct RowStage {
+    pub(crate) work: Work,
+    pub(crate) expr: VectorExpr,
+    pub(crate) root: Node,
+    pub(crate) leaves: Vec<Leaf>,
+    /// Where the result goes, if it goes to memory.
+    pub(crate) pointer: Option<Pointer>,
+    /// Whether only later stages read the result.
+    pub(crate) temporary: bool,
+}
+
+/// Stages that run one after the other on each row.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RowProgram {
+    /// For each pointer, whether it is a row; else it is one element.
+    pub(crate) contiguous: Vec<bool>,
+    /// The stages.
+    pub(crate) stages: Vec<RowStage>,
+    /// Stages of each pass over the row; a scalar stage is a pass of its own.
+    segments: Vec<Vec<usize>>,
+    /// Whether the row that a stage makes must be in memory.
+    stored: Vec<bool>,
+}
+
+impl RowProgram {
+    /// Divides the stages into passes: a stage joins the pass before it unless it needs a value which that computes.
+    pub(crate) fn plan(&mut self) {
+        self.segments.clear();
+        for (number, stage) in self.stages.iter().enumerate() {
+            let scalar = |it: usize| self.stages[it].work == Work::Scalar;
+            let joins = self.segments.last().is_some_and(|last| {
+                let needs = stage.leaves.iter().any(|leaf| match leaf {
+                    Leaf::Value(of) => last.contains(of),
+                    _ => false,
+                });
+                stage.work != Work::Scalar && !needs && !last.iter().any(|it| scalar(*it))
+            });
+            match (joins, self.segments.last_mut()) {
+                (true, Some(last)) => last.push(number),
+                _ => self.segments.push(vec![number]),
+            }
+        }
+        self.stored = (0..self.stages.len())
+            .map(|number| {
+                let pass = |of: usize| self.segments.iter().position(|it| it.contains(&of));
+                let later = self.stages.iter().enumerate().any(|(reader, stage)| {
+                    let reads =
+                        stage.leaves.iter().any(|leaf| matches!(leaf, Leaf::Row(of, _) if *of == number));
+                    reads && pass(reader) != pass(number)
+                });
+                !self.stages[number].temporary || later
+            })
+            .collect();
+    }
+
+    /// Number of passes over a row.
+    pub(crate) fn passes(&self) -> usize {
+        self.segments.iter().filter(|it| it.iter().any(|it| self.stages[*it].work != Work::Scalar)).count()
+    }
+
+    /// What the stages do, in words.
+    pub(crate) fn describe(&self) -> String {
+        let words = self.stages.iter().map(|it| match it.work {
+            Work::Map => "map",
+            Work::Sum => "sum",
+            Work::Max => "max",
+            Work::Min => "min",
+            Work::Scalar => "scalar",
+        });
+        words.collect::<Vec<_>>().join(", ")
+    }
+
+    /// A text that two programs share exactly when they are equal.
+    pub(crate) fn key(&self) -> String {
+        let stages = self.stages.iter().map(|it| {
+            format!(
+                "{:?} {}@{} {:?} {:?} {}",
+                it.work,
+                it.expr.key(),
+                it.root,
+                it.leaves,
+                it.pointer,
+                it.temporary
+            )
+        });
+        format!("{:?} {:?}", self.contiguous, stages.collect::<Vec<_>>())
+    }
+
+    /// The program. Parameters: the pointers, `n` (elements of a row), `rows`, and a row stride in bytes for each
+    /// pointer.
+    pub(crate) fn build(&self) -> Program {
+        let mut b = Builder::new("rows");
+        let pointers: Vec<IReg> = self.contiguous.iter().map(|_| b.param()).collect();
+        let [n, rows] = b.params();
+        let strides: Vec<IReg> = self.contiguous.iter().map(|_| b.param()).collect();
+        b.repeat(rows, |b| {
+            let mut values: Vec<Option<VReg>> = vec![None; self.stages.len()];
+            for segment in &self.segments {
+                if let [only] = segment[..]
+                    && self.stages[only].work == Work::Scalar
+                {
+                    self.scalar(b, only, &pointers, &mut values);
+                } else {
+                    Pass { program: self, segment, pointers: &pointers, n }.build(b, &mut values);
+                }
+            }
+            for (pointer, stride) in pointers.iter().zip(&strides) {
+                b.bump(*pointer, *stride);
+            }
+        });
+        b.finish()
+    }
+
+    fn scalar(&self, b: &mut Builder, number: usize, pointers: &[IReg], values: &mut [Option<VReg>]) {
+        let stage = &self.stages[number];
+        let leaves: Vec<VReg> = stage
+            .leaves
+            .iter()
+            .map(|leaf| match leaf {
+                Leaf::Memory(p) | Leaf::Row(_, p) => b.load_splat(pointers[*p]),
+                Leaf::Value(of) => values[*of].expect("stages before this one are built"),
+            })
+            .collect();
+        let value = stage.expr.emit(b, &leaves, &[stage.root])[0];
+        if let Some(pointer) = stage.pointer {
+            b.store_lane(value, pointers[pointer]);
+        }
+        values[number] = Some(value);
+    }
+}
+
+/// One pass over a row.
+struct Pass<'a> {
+    program: &'a RowProgram,
+    segment: &'a [usize],
+    pointers: &'a [IReg],
+    n: IReg,
+}
+
+impl Pass<'_> {
+    fn build(&self, b: &mut Builder, values: &mut [Option<VReg>]) {
+        let stages = &self.program.stages;
+        // Single elements are loaded once, rows have a cursor.
+        let mut splats: Vec<Option<VReg>> = vec![None; self.pointers.len()];
+        let mut cursors: Vec<Option<IReg>> = vec![None; self.pointers.len()];
+        for &number in self.segment {
+            let stage = &stages[number];
+            for leaf in &stage.leaves {
+                match leaf {
+                    Leaf::Memory(p) if !self.program.contiguous[*p] => {
+                        if splats[*p].is_none() {
+                            splats[*p] = Some(b.load_splat(self.pointers[*p]));
+                        }
+                    }
+                    Leaf::Row(of, _) if self.segment.contains(of) => {}
+                    Leaf::Memory(p) | Leaf::Row(_, p) => {
+                        cursors[*p].get_or_insert_with(|| b.int_move(self.pointers[*p]));
+                    }
+                    Leaf::Value(_) => {}
+                }
+            }
+            if let (Work::Map, Some(p), true) = (stage.work, stage.pointer, self.program.stored[number]) {
+                cursors[p].get_or_insert_with(|| b.int_move(self.pointers[p]));
+            }
+        }
+        let accumulators: Vec<Option<VReg>> = self
+            .segment
+            .iter()
+            .map(|number| identity(stages[*number].work).map(|value| b.splat(value)))
+            .collect();
+        let moving: Vec<IReg> = cursors.iter().flatten().copied().collect();
+        let whole = b.div_lanes(self.n);
+        b.repeat(whole, |b| {
+            self.step(b, &splats, &cursors, &accumulators, values, None);
+            for cursor in &moving {
+                b.bump(*cursor, Size::vectors(1));
+            }
+        });
+        let covered = b.int_mul(whole, Size::lanes(1));
+        let left = b.int_op(IntOp::Sub, self.n, covered);
+        b.when(IntCompare::Gt, left, 0, |b| {
+            let mask = b.first(left);
+            let count = b.splat_int(left);
+            let lanes = b.iota();
+            let active = b.binary(BinaryOp::IntGt, count, lanes);
+            self.step(b, &splats, &cursors, &accumulators, values, Some((mask, active)));
+        });
+        for (number, accumulator) in self.segment.iter().zip(&accumulators) {
+            let Some(accumulator) = accumulator else { continue };
+            let value = finish(b, stages[*number].work, *accumulator);
+            if let Some(pointer) = stages[*number].pointer {
+                b.store_lane(value, self.pointers[pointer]);
+            }
+            values[*number] = Some(value);
+        }
+    }
+
+    fn step(
+        &self,
+        b: &mut Builder,
+        splats: &[Option<VReg>],
+        cursors: &[Option<IReg>],
+        accumulators: &[Option<VReg>],
+        values: &[Option<VReg>],
+        tail: Option<(MReg, VReg)>,
+    ) {
+        let mask = tail.map(|it| it.0);
+        let mut loaded: Vec<Option<VReg>> = vec![None; cursors.len()];
+        let mut made: Vec<(usize, VReg)> = Vec::new();
+        for (&number, accumulator) in self.segment.iter().zip(accumulators) {
+            let stage = &self.program.stages[number];
+            let mut leaves = Vec::new();
+            for leaf in &stage.leaves {
+                let load = |b: &mut Builder, p: Pointer, loaded: &mut Vec<Option<VReg>>| match loaded[p] {
+                    Some(value) => value,
+                    None => {
+                        let value = b.load(Addr::new(cursors[p].expect("a cursor for each row")), mask);
+                        loaded[p] = Some(value);
+                        value
+                    }
+                };
+                leaves.push(match leaf {
+                    Leaf::Value(of) => values[*of].expect("passes before this one are built"),
+                    Leaf::Memory(p) => match splats[*p] {
+                        Some(value) => value,
+                        None => load(b, *p, &mut loaded),
+                    },
+                    Leaf::Row(of, p) => match made.iter().find(|it| it.0 == *of) {
+                        Some((_, value)) => *value,
+                        None => load(b, *p, &mut loaded),
+                    },
+                });
+            }
+            let value = stage.expr.emit(b, &leaves, &[stage.root])[0];
+            made.push((number, value));
+            match (stage.work, accumulator) {
+                (Work::Map, _) => {
+                    if let (Some(p), true) = (stage.pointer, self.program.stored[number]) {
+                        let cursor = cursors[p].expect("a cursor for each row");
+                        b.store(value, Addr::new(cursor), mask);
+                        // A later load of the same place in this pass would be of the old value.
+                        loaded[p] = None;
+                    }
+                }
+                (work, Some(accumulator)) => {
+                    let value = match tail {
+                        None => value,
+                        Some((_, active)) => {
+                            let nothing = b.constant(identity(work).unwrap_or(0.0));
+                            b.blend(active, value, nothing)
+                        }
+                    };
+                    let sum = match work {
+                        Work::Max => b.max(*accumulator, value),
+                        Work::Min => b.min(*accumulator, value),
+                        _ => b.add(*accumulator, value),
+                    };
+                    b.assign(*accumulator, sum);
+                }
+                (_, None) => {}
+            }
+        }
+    }
+}
+
+fn identity(work: Work) -> Option<f32> {
+    match work {
+        Work::Sum => Some(0.0),
+        Work::Max => Some(f32::NEG_INFINITY),
+        Work::Min => Some(f32::INFINITY),
+        Work::Map | Work::Scalar => None,
+    }
+}
+
+/// The reduction of the lanes, in every lane.
+fn finish(b: &mut Builder, work: Work, accumulator: VReg) -> VReg {
+    let op = match work {
+        Work::Max => ReduceOp::Max,
+        Work::Min => ReduceOp::Min,
+        _ => return b.reduce(ReduceOp::Sum, accumulator),
+    };
+    let value = b.reduce(op, accumulator);
+    // The extremum of lanes drops NaN.
+    let (zero, one, nan) = (b.constant(0.0), b.constant(1.0), b.constant(f32::NAN));
+    let bad = b.select(Compare::Unordered, accumulator, accumulator, one, zero);
+    let any = b.reduce(ReduceOp::Max, bad);
+    b.select(Compare::Gt, any, zero, nan, value)
+}

@@ -1,0 +1,279 @@
+//! Elementwise stages, reductions over the innermost axis, and chains of both over common outer axes (softmax,
+//! normalisation): one vector program that works row by row.
+
+use indexmap::IndexMap;
+use orogen_ir::loops::{BufferId, BufferRole, Combine, Expr, Stage};
+use orogen_ir::shape::{Dim, Sym};
+use orogen_ir::types::DType;
+
+use super::access::{Access, collapse};
+use super::expression::{Node, VectorExpr};
+use super::routine::Routine;
+use super::row_program::{Leaf, Pointer, RowProgram, RowStage, Work};
+use super::schedule::{self, Node as Tree};
+use super::selector::{Arg, Call, Match, Selector, pairs};
+
+/// Elements in one unit of parallel work of a flat loop.
+const FLAT_UNIT: i64 = 4096;
+
+/// The longest prefix of `run` that can be computed row by row.
+pub(crate) fn rows(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
+    let most = (1..=run.len()).find(|len| !plausible(s, run[*len - 1])).map_or(run.len(), |it| it - 1);
+    (1..=most).rev().find_map(|len| {
+        let stages = &run[..len];
+        let depth = schedule::shared_depth(s.program, stages)?;
+        (0..=depth).find_map(|depth| Group::new(s, stages, depth)?.emit(s))
+    })
+}
+
+/// Cheap reasons against a stage.
+fn plausible(s: &Selector<'_>, stage: &Stage) -> bool {
+    s.program.buffers[stage.buffer].dtype == DType::F32
+        && stage.combine != Some(Combine::Product)
+        && stage.at.iter().all(|it| it.dim().is_some())
+}
+
+/// A position: outer axes are those of the first stage, the inner axis has a coefficient of 0 or 1.
+#[derive(Clone, Debug, PartialEq)]
+struct Position {
+    outer: Access,
+    contiguous: bool,
+}
+
+struct Group<'r> {
+    stages: &'r [&'r Stage],
+    /// Outer axes, named as in the first stage.
+    outer: Vec<(Sym, Dim)>,
+    /// Elements of a row.
+    n: Dim,
+    program: RowProgram,
+    /// Where each pointer of the program starts; `None` for a row of workspace.
+    positions: Vec<Option<Position>>,
+    /// Locals that live in registers or in one row of workspace.
+    inside: Vec<BufferId>,
+}
+
+impl<'r> Group<'r> {
+    fn new(s: &mut Selector<'_>, stages: &'r [&'r Stage], depth: usize) -> Option<Group<'r>> {
+        let outer = pairs(&stages[0].axes[..depth]);
+        let one = s.shapes.int(1);
+        let mut group = Group {
+            stages,
+            outer,
+            n: one,
+            program: RowProgram::default(),
+            positions: Vec::new(),
+            inside: Vec::new(),
+        };
+        let mut extent: Option<Dim> = None;
+        let mut made: IndexMap<BufferId, (Position, Leaf)> = IndexMap::new();
+        for stage in stages {
+            group.stage(s, stage, depth, &mut extent, &mut made)?;
+        }
+        group.n = extent?;
+        Some(group)
+    }
+
+    fn stage(
+        &mut self,
+        s: &mut Selector<'_>,
+        stage: &Stage,
+        depth: usize,
+        extent: &mut Option<Dim>,
+        made: &mut IndexMap<BufferId, (Position, Leaf)>,
+    ) -> Option<()> {
+        let program = s.program;
+        let vars: Vec<Sym> = super::selector::symbols(stage);
+        let mut inner = pairs(&stage.axes[depth..]);
+        inner.extend(pairs(&stage.reduce));
+        let maps = stage.axes[depth..].iter().any(|it| s.shapes.as_int(it.extent) != Some(1));
+        if maps && stage.combine.is_some() {
+            return None;
+        }
+        // All loads of the stage, to see which axes are one.
+        let mut loads = IndexMap::new();
+        for id in schedule::expressions(program, stage) {
+            if let Expr::Load { buffer, at, otherwise } = &program.exprs[id] {
+                if otherwise.is_some() || program.buffers[*buffer].dtype != DType::F32 {
+                    return None;
+                }
+                loads.insert(id, Access::new(program, &mut s.shapes, *buffer, at, &vars)?);
+            }
+        }
+        let store = Access::new(program, &mut s.shapes, stage.buffer, &stage.at, &vars)?;
+        let mut all: Vec<&Access> = loads.values().collect();
+        if maps {
+            all.push(&store);
+        }
+        let joined = collapse(&mut s.shapes, &inner, &all)?;
+        let inner_axis = match &joined[..] {
+            [] => None,
+            [only] => Some((only.inner, only.extent)),
+            _ => return None,
+        };
+        if let Some((_, n)) = inner_axis {
+            if extent.is_some_and(|it| it != n) {
+                return None;
+            }
+            *extent = Some(n);
+        }
+        let names: IndexMap<Sym, Sym> =
+            stage.axes[..depth].iter().zip(&self.outer).map(|(own, first)| (own.var, first.0)).collect();
+        let inner_vars: Vec<Sym> = inner.iter().map(|it| it.0).collect();
+        let place = |s: &Selector<'_>, access: &Access| -> Option<Position> {
+            let contiguous = match inner_axis.and_then(|it| access.of(it.0)) {
+                None => false,
+                Some(coefficient) if s.shapes.as_int(coefficient) == Some(1) => true,
+                Some(_) => return None,
+            };
+            let mut outer = access.renamed(&names);
+            outer.coefficients.retain(|sym, _| !inner_vars.contains(sym));
+            Some(Position { outer, contiguous })
+        };
+        let mut leaves: Vec<Leaf> = Vec::new();
+        let mut expr = VectorExpr::default();
+        let mut positions = IndexMap::new();
+        for (id, access) in &loads {
+            positions.insert(*id, place(s, access)?);
+        }
+        let root: Node = expr.add(program, stage.value, &mut |expr, id| {
+            let position = positions.get(&id)?;
+            let leaf = match made.get(&position.outer.buffer) {
+                Some((written, leaf)) if written == position => leaf.clone(),
+                // What this group writes is read elsewhere too: rows would see each other.
+                Some(_) => return None,
+                None => Leaf::Memory(self.pointer(Some(position.clone()))),
+            };
+            let at = leaves.iter().position(|it| *it == leaf).unwrap_or_else(|| {
+                leaves.push(leaf);
+                leaves.len() - 1
+            });
+            Some(expr.leaf(at))
+        })?;
+        let target = place(s, &store)?;
+        if maps != target.contiguous && (maps || target.contiguous) {
+            return None;
+        }
+        if made.contains_key(&stage.buffer) {
+            return None;
+        }
+        let here: usize =
+            self.stages.iter().map(|it| schedule::accesses(program, it, stage.buffer).count()).sum();
+        let local = program.buffers[stage.buffer].role == BufferRole::Local
+            && here == schedule::total_accesses(program, stage.buffer);
+        let number = self.program.stages.len();
+        let (pointer, leaf) = match (local, maps) {
+            (true, true) => {
+                let row = self.pointer(None);
+                (Some(row), Leaf::Row(number, row))
+            }
+            (false, true) => {
+                let row = self.pointer(Some(target.clone()));
+                (Some(row), Leaf::Row(number, row))
+            }
+            (true, false) => (None, Leaf::Value(number)),
+            (false, false) => (Some(self.pointer(Some(target.clone()))), Leaf::Value(number)),
+        };
+        if local {
+            self.inside.push(stage.buffer);
+        }
+        let work = match (stage.combine, maps) {
+            (Some(Combine::Sum), _) => Work::Sum,
+            (Some(Combine::Max), _) => Work::Max,
+            (Some(Combine::Min), _) => Work::Min,
+            (Some(Combine::Product), _) => return None,
+            (None, true) => Work::Map,
+            (None, false) => Work::Scalar,
+        };
+        // A reduction over a single element is a plain value.
+        let work = if stage.combine.is_some() && inner_axis.is_none() { Work::Scalar } else { work };
+        self.program.stages.push(RowStage { work, expr, root, leaves, pointer, temporary: local });
+        made.insert(stage.buffer, (target, leaf));
+        Some(())
+    }
+
+    /// The pointer for a position; rows of workspace are all different.
+    fn pointer(&mut self, position: Option<Position>) -> Pointer {
+        if let Some(wanted) = &position
+            && let Some(at) = self.positions.iter().position(|it| it.as_ref() == Some(wanted))
+        {
+            return at;
+        }
+        self.program.contiguous.push(position.as_ref().is_none_or(|it| it.contiguous));
+        self.positions.push(position);
+        self.positions.len() - 1
+    }
+
+    fn emit(mut self, s: &mut Selector<'_>) -> Option<Match> {
+        if !self.program.stages.iter().any(|it| it.work != Work::Scalar) {
+            return None;
+        }
+        self.program.plan();
+        let zero = s.shapes.int(0);
+        let row_bytes = s.shapes.scale(self.n, 4).ok()?;
+        let row_bytes = s.shapes.round_up(row_bytes, 64).ok()?;
+        let accesses: Vec<Access> = self.positions.iter().flatten().map(|it| it.outer.clone()).collect();
+        let joined = collapse(&mut s.shapes, &self.outer, &accesses.iter().collect::<Vec<_>>())?;
+        let (loops, row_axis) = match &joined[..] {
+            [] => (&[][..], None),
+            [loops @ .., last] => (loops, Some(last.clone())),
+        };
+        // Axes that were joined run as one loop under the name of the innermost.
+        let loops: Vec<(Sym, Dim)> = loops.iter().map(|it| (it.inner, it.extent)).collect();
+        let loop_vars: Vec<Sym> = loops.iter().map(|it| it.0).collect();
+        let flat = row_axis.is_none() && self.program.stages.iter().all(|it| it.work == Work::Map);
+        let all_rows = row_axis.as_ref().map_or_else(|| s.shapes.int(1), |it| it.extent);
+        let use_range = s.ranged && loops.is_empty();
+        let one = s.shapes.int(1);
+        let ((first, last, units), flat) = match (use_range, flat) {
+            (true, true) => (s.range(FLAT_UNIT, self.n)?, true),
+            (true, false) => (s.range(1, all_rows)?, false),
+            (false, _) => ((zero, all_rows, one), false),
+        };
+        let count = s.shapes.sub(last, first).ok()?;
+        let (n, rows) = if flat { (count, one) } else { (self.n, count) };
+
+        let mut args = Vec::new();
+        let mut strides = Vec::new();
+        let mut workspace = zero;
+        for position in &self.positions {
+            let Some(position) = position else {
+                args.push(Arg::Workspace(workspace));
+                workspace = s.shapes.add(workspace, row_bytes).ok()?;
+                strides.push(zero);
+                continue;
+            };
+            let access = &position.outer;
+            let stride = match row_axis.as_ref().and_then(|it| access.of(it.inner)) {
+                Some(elements) => s.shapes.scale(elements, 4).ok()?,
+                None => zero,
+            };
+            let mut bytes = access.bytes_at(&mut s.shapes, &loop_vars)?;
+            let step = match (flat, position.contiguous) {
+                (true, true) => s.shapes.int(4),
+                (true, false) => zero,
+                (false, _) => stride,
+            };
+            let skip = s.shapes.mul(first, step).ok()?;
+            bytes = s.shapes.add(bytes, skip).ok()?;
+            args.push(Arg::Pointer(access.buffer, bytes));
+            strides.push(stride);
+        }
+        args.extend([Arg::Size(n), Arg::Size(rows)]);
+        args.extend(strides.into_iter().map(Arg::Size));
+        let key = self.program.key();
+        let isa = s.isa;
+        let program = &self.program;
+        let symbol = s.routine("rows", &key, || Routine::Program(Box::new(program.build()), isa));
+        let what = format!(
+            "rows of {} ({} in {} passes)",
+            s.shapes.display(self.n),
+            self.program.describe(),
+            self.program.passes()
+        );
+        let node = Tree::Call(Box::new(Call { symbol, args, workspace, what }));
+        let node = s.wrap(&loops, node);
+        s.inside.extend(self.inside.iter().copied());
+        Some(Match { node, stages: self.stages.len(), units: use_range.then_some(units) })
+    }
+}

@@ -1,0 +1,138 @@
+//! What the choice of routines works with.
+
+use indexmap::IndexMap;
+use orogen_ir::loops::{BufferId, Stage, TensorProgram};
+use orogen_ir::shape::{Dim, ShapeCx, Sym};
+
+use super::forms::ParamForm;
+use super::routine::{self, Routine};
+use super::schedule::Node;
+use crate::vector::Isa;
+
+/// An argument of a routine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Arg {
+    /// An address in a buffer, so many bytes from its start.
+    Pointer(BufferId, Dim),
+    /// A number.
+    Size(Dim),
+    /// An address in the workspace, so many bytes from its start.
+    Workspace(Dim),
+}
+
+/// A call of a routine.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    /// Symbol of the routine.
+    pub(crate) symbol: String,
+    /// Its arguments, over sizes, loop variables and the range of the kernel.
+    pub(crate) args: Vec<Arg>,
+    /// Bytes of workspace.
+    pub(crate) workspace: Dim,
+    /// What it is, for reports.
+    pub(crate) what: String,
+}
+
+/// A routine, or loops around one, for the first stages of a run.
+#[derive(Debug)]
+pub(crate) struct Match {
+    /// The code.
+    pub(crate) node: Node,
+    /// How many stages it computes.
+    pub(crate) stages: usize,
+    /// Into how many units the work can be divided by [`Selector::begin`] and [`Selector::end`].
+    pub(crate) units: Option<Dim>,
+}
+
+/// State of the choice for one program.
+pub(crate) struct Selector<'p> {
+    /// The program.
+    pub(crate) program: &'p TensorProgram,
+    /// Its context, to which the choice adds.
+    pub(crate) shapes: ShapeCx,
+    /// Instructions of the routines.
+    pub(crate) isa: Isa,
+    /// Which parameters are always constants, by place.
+    pub(crate) constant: &'p [bool],
+    /// Forms of the parameters, by place.
+    pub(crate) forms: Vec<ParamForm>,
+    /// Routines that are called.
+    pub(crate) routines: IndexMap<String, Routine>,
+    /// First unit of the range that a call of the kernel computes.
+    pub(crate) begin: Sym,
+    /// End of that range.
+    pub(crate) end: Sym,
+    /// Whether ranges may be used: the routine is all that the kernel does.
+    pub(crate) ranged: bool,
+    /// Locals that need no memory of their own.
+    pub(crate) inside: Vec<BufferId>,
+}
+
+impl<'p> Selector<'p> {
+    pub(crate) fn new(program: &'p TensorProgram, isa: Isa, constant: &'p [bool]) -> Self {
+        let mut shapes = program.shapes.clone();
+        let begin = shapes.fresh("range_begin");
+        let end = shapes.fresh("range_end");
+        let [begin, end] = [begin, end].map(|it| shapes.as_sym(it).expect("a fresh symbol is one"));
+        Selector {
+            program,
+            shapes,
+            isa,
+            constant,
+            forms: vec![ParamForm::Plain; program.params.len()],
+            routines: IndexMap::new(),
+            begin,
+            end,
+            ranged: false,
+            inside: Vec::new(),
+        }
+    }
+
+    /// The place of a parameter that is always a constant and read by one load only.
+    pub(crate) fn packable(&self, buffer: BufferId) -> Option<usize> {
+        let place = self.program.params.iter().position(|it| *it == buffer)?;
+        let constant = self.constant.get(place).copied().unwrap_or(false);
+        (constant && super::schedule::total_accesses(self.program, buffer) == 1).then_some(place)
+    }
+
+    /// Registers a routine; `key` says everything that decides its code.
+    pub(crate) fn routine(&mut self, kind: &str, key: &str, make: impl FnOnce() -> Routine) -> String {
+        let symbol = routine::symbol(kind, &format!("{:?} {key}", self.isa));
+        self.routines.entry(symbol.clone()).or_insert_with(make);
+        symbol
+    }
+
+    /// `[first, last)` in elements for a range of units of `unit` elements, of `whole` elements.
+    pub(crate) fn range(&mut self, unit: i64, whole: Dim) -> Option<(Dim, Dim, Dim)> {
+        if !self.ranged {
+            return Some((self.shapes.int(0), whole, self.shapes.int(1)));
+        }
+        let begin = self.shapes.sym_dim(self.begin);
+        let end = self.shapes.sym_dim(self.end);
+        let first = self.shapes.scale(begin, unit).ok()?;
+        let last = self.shapes.scale(end, unit).ok()?;
+        let last = self.shapes.min(&[last, whole]).ok()?;
+        let units = self.shapes.ceil_div(whole, unit).ok()?;
+        Some((first, last, units))
+    }
+
+    /// Loops over `axes` (outermost first) around a node.
+    pub(crate) fn wrap(&self, axes: &[(Sym, Dim)], node: Node) -> Node {
+        axes.iter().rev().fold(node, |node, (var, extent)| Node::Loop {
+            extent: *extent,
+            vars: vec![*var],
+            body: vec![node],
+            independent: true,
+        })
+    }
+}
+
+/// The axes of a stage as pairs.
+pub(crate) fn pairs(axes: &[orogen_ir::loops::Axis]) -> Vec<(Sym, Dim)> {
+    axes.iter().map(|it| (it.var, it.extent)).collect()
+}
+
+/// All axis symbols of a stage.
+pub(crate) fn symbols(stage: &Stage) -> Vec<Sym> {
+    stage.axes.iter().chain(&stage.reduce).map(|it| it.var).collect()
+}

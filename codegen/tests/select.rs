@@ -1,0 +1,405 @@
+//! Routines chosen for stages: results against the reference, and that they are chosen at all.
+#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+
+mod harness;
+
+use harness::check_constants;
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::loops::{
+    BinaryOp, BufferId, Combine, CompareOp, ExprId, ProgramBuilder, TensorProgram, UnaryOp,
+};
+use orogen_ir::shape::Dim;
+use orogen_ir::types::DType;
+
+const F: DType = DType::F32;
+
+fn contains(strategy: &[String], part: &str) {
+    assert!(strategy.iter().any(|it| it.contains(part)), "no `{part}` in {strategy:?}");
+    assert!(!strategy.iter().any(|it| it.contains("scalar loops")), "{strategy:?}");
+}
+
+/// What follows a contraction.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum After {
+    Nothing,
+    BiasRelu,
+    ResidualGelu,
+    LeakyScale,
+}
+
+/// Appends stages that read `sum` and store to `out`, both of `dims`; a row vector runs along `axis`.
+fn after(
+    b: &mut ProgramBuilder,
+    kind: After,
+    sum: BufferId,
+    out: BufferId,
+    dims: &[Dim],
+    axis: usize,
+) -> Result<(), Diagnostic> {
+    let bias = match kind {
+        After::Nothing => return Ok(()),
+        After::ResidualGelu => b.input("residual", F, dims),
+        _ => b.input("bias", F, &[dims[axis]]),
+    };
+    let middle = b.local("middle", F, dims);
+    b.fill(middle, |b, at| {
+        let value = b.load(sum, at.iter().copied())?;
+        match kind {
+            After::ResidualGelu => {
+                let residual = b.load(bias, at.iter().copied())?;
+                b.binary(BinaryOp::Add, residual, value)
+            }
+            After::LeakyScale => {
+                let scale = b.load(bias, [at[axis]])?;
+                b.binary(BinaryOp::Mul, value, scale)
+            }
+            _ => {
+                let bias = b.load(bias, [at[axis]])?;
+                b.binary(BinaryOp::Add, value, bias)
+            }
+        }
+    })?;
+    b.fill(out, |b, at| {
+        let x = b.load(middle, at.iter().copied())?;
+        let zero = b.float(0.0, F)?;
+        match kind {
+            After::BiasRelu => b.binary(BinaryOp::Max, x, zero),
+            After::LeakyScale => {
+                let (small, positive) = (b.float(0.1, F)?, b.compare(CompareOp::Gt, x, zero)?);
+                let scaled = b.binary(BinaryOp::Mul, x, small)?;
+                b.select(positive, x, scaled)
+            }
+            _ => {
+                let (half, one, root) = (b.float(0.5, F)?, b.float(1.0, F)?, b.float(0.5f64.sqrt(), F)?);
+                let inner = b.binary(BinaryOp::Mul, x, root)?;
+                let erf = b.unary(UnaryOp::Erf, inner)?;
+                let sum = b.binary(BinaryOp::Add, erf, one)?;
+                let halved = b.binary(BinaryOp::Mul, x, half)?;
+                b.binary(BinaryOp::Mul, halved, sum)
+            }
+        }
+    })
+}
+
+/// [b?, m, k] × [k, n] or its transpose; sizes of 0 are symbols.
+fn matmul(
+    batch: Option<i64>,
+    [m, k, n]: [i64; 3],
+    transposed: bool,
+    kind: After,
+) -> Result<TensorProgram, Diagnostic> {
+    let mut b = ProgramBuilder::new(format!("matmul_{m}_{k}_{n}_{transposed}_{kind:?}"));
+    let mut size = |name: &str, value: i64| if value == 0 { b.size(name) } else { b.shapes().int(value) };
+    let [m, k, n] = [size("m", m), size("k", k), size("n", n)];
+    let lead: Vec<Dim> = batch.map(|it| b.shapes().int(it)).into_iter().collect();
+    let join = |tail: [Dim; 2]| lead.iter().copied().chain(tail).collect::<Vec<Dim>>();
+    let x = b.input("x", F, &join([m, k]));
+    let w = b.input("w", F, &if transposed { [n, k] } else { [k, n] });
+    let dims = join([m, n]);
+    let out = b.output("y", F, &dims);
+    let sum = if kind == After::Nothing { out } else { b.local("sum", F, &dims) };
+    let axes = b.axes("i", &dims);
+    let at = b.vars(&axes);
+    let reduce = b.axis("k", k);
+    let (vk, last) = (b.var(reduce), at[at.len() - 1]);
+    let a = b.load(x, at[..at.len() - 1].iter().copied().chain([vk]))?;
+    let c = b.load(w, if transposed { [last, vk] } else { [vk, last] })?;
+    let product = b.binary(BinaryOp::Mul, a, c)?;
+    b.reduce_stage(&axes, &[reduce], Combine::Sum, sum, at.iter().copied(), product)?;
+    let axis = dims.len() - 1;
+    after(&mut b, kind, sum, out, &dims, axis)?;
+    Ok(b.into_program())
+}
+
+#[test]
+fn matrix_products_with_epilogues() {
+    let kinds = [After::Nothing, After::BiasRelu, After::ResidualGelu, After::LeakyScale];
+    for (i, kind) in kinds.into_iter().enumerate() {
+        for transposed in [false, true] {
+            for constants in [&["w"][..], &[]] {
+                let sizes = [[7, 19, 33], [1, 64, 40], [70, 5, 17], [13, 600, 16]][i];
+                let program = matmul(None, sizes, transposed, kind).unwrap();
+                let strategy = check_constants(&program, &[], constants, 1);
+                contains(&strategy, "gemm");
+                assert_eq!(strategy.len(), 1, "{strategy:?}");
+                if !constants.is_empty() {
+                    contains(&strategy, "B Packed");
+                }
+                let program = matmul(Some(3), sizes, transposed, kind).unwrap();
+                contains(&check_constants(&program, &[], constants, 2), "gemm");
+            }
+            // Symbolic rows and everything.
+            let program = matmul(None, [0, 24, 40], transposed, kind).unwrap();
+            for m in [1, 5, 100] {
+                contains(&check_constants(&program, &[m], &["w"], 3), "gemm");
+            }
+            let program = matmul(None, [0, 0, 0], transposed, kind).unwrap();
+            for sizes in [[9, 8, 20], [1, 1, 1], [3, 0, 5], [0, 3, 5], [80, 520, 20]] {
+                contains(&check_constants(&program, &sizes, &[], 4), "gemm");
+            }
+        }
+    }
+}
+
+/// Attention scores and values: [b, h, m, k] × [b, h, n, k]ᵀ, with heads inside rows as projections leave them.
+#[test]
+fn batched_products_with_strides() {
+    let mut b = ProgramBuilder::new("scores");
+    let [batch, heads, m, n, k] = [2, 3, 5, 7, 8].map(|it| b.shapes().int(it));
+    let q = b.input("q", F, &[batch, m, heads, k]);
+    let keys = b.input("keys", F, &[batch, n, heads, k]);
+    let out = b.output("y", F, &[batch, heads, m, n]);
+    let axes = b.axes("i", &[batch, heads, m, n]);
+    let at = b.vars(&axes);
+    let reduce = b.axis("k", k);
+    let vk = b.var(reduce);
+    let x = b.load(q, [at[0], at[2], at[1], vk]).unwrap();
+    let y = b.load(keys, [at[0], at[3], at[1], vk]).unwrap();
+    let product = b.binary(BinaryOp::Mul, x, y).unwrap();
+    b.reduce_stage(&axes, &[reduce], Combine::Sum, out, at.iter().copied(), product).unwrap();
+    contains(&check_constants(&b.into_program(), &[], &[], 5), "gemm");
+}
+
+#[derive(Clone, Copy)]
+struct ConvCase {
+    n: i64,
+    c: i64,
+    m: i64,
+    groups: i64,
+    size: [i64; 2],
+    kernel: [i64; 2],
+    stride: i64,
+    dilation: i64,
+    pad: i64,
+}
+
+/// A convolution as the legalisation writes it.
+fn conv(case: ConvCase, kind: After) -> Result<TensorProgram, Diagnostic> {
+    let ConvCase { n, c, m, groups, size, kernel, stride, dilation, pad } = case;
+    let mut b = ProgramBuilder::new("conv");
+    let int = |b: &mut ProgramBuilder, value: i64| b.shapes().int(value);
+    let out_size: Vec<i64> =
+        (0..2).map(|i| (size[i] + 2 * pad - dilation * (kernel[i] - 1) - 1) / stride + 1).collect();
+    let batch = if n == 0 { b.size("n") } else { int(&mut b, n) };
+    let x_dims = [batch, int(&mut b, c * groups), int(&mut b, size[0]), int(&mut b, size[1])];
+    let w_dims = [int(&mut b, m * groups), int(&mut b, c), int(&mut b, kernel[0]), int(&mut b, kernel[1])];
+    let dims = [batch, w_dims[0], int(&mut b, out_size[0]), int(&mut b, out_size[1])];
+    let (x, w) = (b.input("x", F, &x_dims), b.input("w", F, &w_dims));
+    let out = b.output("y", F, &dims);
+    let sum = if kind == After::Nothing { out } else { b.local("sum", F, &dims) };
+    let mut axes = vec![b.axis("n", batch)];
+    let zero = int(&mut b, 0);
+    let vn = b.var(axes[0]);
+    let (channel, group);
+    if groups == 1 {
+        axes.push(b.axis("o", w_dims[0]));
+        (channel, group) = (b.var(axes[1]), zero);
+    } else {
+        let extent = int(&mut b, groups);
+        axes.push(b.axis("g", extent));
+        group = b.var(axes[1]);
+        if m == 1 {
+            channel = group;
+        } else {
+            let extent = int(&mut b, m);
+            axes.push(b.axis("o", extent));
+            let inner = b.var(axes[2]);
+            let first = b.shapes().scale(group, m).unwrap();
+            channel = b.shapes().add(first, inner).unwrap();
+        }
+    }
+    let mut reduce = Vec::new();
+    let mut tap = |b: &mut ProgramBuilder, extent: i64, dim: Dim| {
+        if extent == 1 {
+            return b.shapes().int(0);
+        }
+        reduce.push(b.axis("k", dim));
+        b.var(*reduce.last().unwrap())
+    };
+    let ic = tap(&mut b, c, w_dims[1]);
+    let first = b.shapes().scale(group, c).unwrap();
+    let in_channel = b.shapes().add(first, ic).unwrap();
+    let (mut x_at, mut w_at, mut at) = (vec![vn, in_channel], vec![channel, ic], vec![vn, channel]);
+    for i in 0..2 {
+        let axis = b.axis("s", dims[2 + i]);
+        axes.push(axis);
+        let o = b.var(axis);
+        let k = tap(&mut b, kernel[i], w_dims[2 + i]);
+        let start = b.shapes().scale(o, stride).unwrap();
+        let start = b.shapes().add_int(start, -pad).unwrap();
+        let offset = b.shapes().scale(k, dilation).unwrap();
+        x_at.push(b.shapes().add(start, offset).unwrap());
+        w_at.push(k);
+        at.push(o);
+    }
+    let nothing = b.float(0.0, F)?;
+    let value = if pad > 0 { b.load_or(x, x_at, nothing)? } else { b.load(x, x_at)? };
+    let weight = b.load(w, w_at)?;
+    let product = b.binary(BinaryOp::Mul, value, weight)?;
+    b.reduce_stage(&axes, &reduce, Combine::Sum, sum, at, product)?;
+    after(&mut b, kind, sum, out, &dims, 1)?;
+    Ok(b.into_program())
+}
+
+#[test]
+fn convolutions_with_epilogues() {
+    let plain = ConvCase {
+        n: 1,
+        c: 3,
+        m: 8,
+        groups: 1,
+        size: [9, 11],
+        kernel: [3, 3],
+        stride: 1,
+        dilation: 1,
+        pad: 1,
+    };
+    let cases = [
+        plain,
+        ConvCase { stride: 2, m: 13, ..plain },
+        ConvCase { kernel: [1, 1], pad: 0, c: 20, n: 2, ..plain },
+        ConvCase { kernel: [1, 1], pad: 0, stride: 2, c: 5, ..plain },
+        ConvCase { kernel: [7, 7], pad: 3, stride: 2, size: [20, 21], ..plain },
+        ConvCase { dilation: 2, pad: 2, ..plain },
+        ConvCase { kernel: [1, 5], pad: 0, ..plain },
+        ConvCase { c: 1, ..plain },
+        ConvCase { groups: 3, c: 2, m: 5, n: 2, ..plain },
+        ConvCase { groups: 6, c: 1, m: 1, ..plain },
+        ConvCase { groups: 6, c: 1, m: 1, stride: 2, n: 2, ..plain },
+        ConvCase { groups: 4, c: 1, m: 2, ..plain },
+    ];
+    for (i, case) in cases.into_iter().enumerate() {
+        let kinds = [After::Nothing, After::BiasRelu, After::ResidualGelu, After::LeakyScale];
+        for kind in [kinds[i % 4], kinds[(i + 1) % 4]] {
+            let program = conv(case, kind).unwrap();
+            let strategy = check_constants(&program, &[], &["w"], 6);
+            let depthwise = case.groups > 1 && case.c == 1 && case.m == 1;
+            contains(&strategy, if depthwise { "depthwise" } else { "convolution" });
+            assert_eq!(strategy.len(), 1, "{strategy:?}");
+        }
+    }
+    let program = conv(ConvCase { n: 0, ..plain }, After::BiasRelu).unwrap();
+    contains(&check_constants(&program, &[3], &["w"], 7), "convolution");
+}
+
+type Value = fn(&mut ProgramBuilder, &[BufferId], &[Dim]) -> Result<ExprId, Diagnostic>;
+
+/// `y[at] = value` with inputs of the given dimensions.
+fn elementwise(inputs: &[&[i64]], out: &[i64], value: Value) -> TensorProgram {
+    let mut b = ProgramBuilder::new("elementwise");
+    let dims =
+        |b: &mut ProgramBuilder, list: &[i64]| list.iter().map(|it| b.shapes().int(*it)).collect::<Vec<_>>();
+    let buffers: Vec<BufferId> = inputs
+        .iter()
+        .enumerate()
+        .map(|(i, list)| {
+            let dims = dims(&mut b, list);
+            b.input(&format!("x{i}"), F, &dims)
+        })
+        .collect();
+    let dims = dims(&mut b, out);
+    let y = b.output("y", F, &dims);
+    b.fill(y, |b, at| value(b, &buffers, at)).unwrap();
+    b.into_program()
+}
+
+#[test]
+fn elementwise_with_broadcasts() {
+    let add: Value = |b, x, at| {
+        let (x, z) = (b.load_broadcast(x[0], at)?, b.load_broadcast(x[1], at)?);
+        b.binary(BinaryOp::Add, x, z)
+    };
+    let shapes: [(&[i64], &[i64], &[i64]); 7] = [
+        (&[3, 4, 5], &[3, 4, 5], &[3, 4, 5]),
+        (&[3, 4, 50], &[50], &[3, 4, 50]),
+        (&[2, 3, 4, 5], &[3, 1, 1], &[2, 3, 4, 5]),
+        (&[2, 3, 4, 5], &[2, 1, 4, 1], &[2, 3, 4, 5]),
+        (&[7, 1], &[1, 9], &[7, 9]),
+        (&[10000], &[1], &[10000]),
+        (&[0, 4], &[4], &[0, 4]),
+    ];
+    for (x, z, y) in shapes {
+        contains(&check_constants(&elementwise(&[x, z], y, add), &[], &[], 8), "rows");
+    }
+    let mixed: Value = |b, x, at| {
+        let (x, z) = (b.load_broadcast(x[0], at)?, b.load_broadcast(x[1], at)?);
+        let (tanh, zero) = (b.unary(UnaryOp::Tanh, x)?, b.float(0.0, F)?);
+        let below = b.compare(CompareOp::Lt, z, zero)?;
+        let above = b.compare(CompareOp::Le, tanh, z)?;
+        let either = b.binary(BinaryOp::Or, below, above)?;
+        let neither = b.unary(UnaryOp::Not, either)?;
+        let two = b.float(2.0, F)?;
+        let square = b.binary(BinaryOp::Pow, z, two)?;
+        b.select(neither, tanh, square)
+    };
+    contains(&check_constants(&elementwise(&[&[5, 37], &[37]], &[5, 37], mixed), &[], &[], 9), "rows");
+}
+
+/// Mean and variance over the last axis, scale and shift.
+fn layer_norm(n: i64, c: i64) -> Result<TensorProgram, Diagnostic> {
+    let mut b = ProgramBuilder::new("layer_norm");
+    let (n, extent) = (b.shapes().int(n), b.shapes().int(c));
+    let x = b.input("x", F, &[n, extent]);
+    let (scale, bias) = (b.input("scale", F, &[extent]), b.input("bias", F, &[extent]));
+    let y = b.output("y", F, &[n, extent]);
+    let [sum, mean, squares, factor] = ["sum", "mean", "squares", "factor"].map(|it| b.local(it, F, &[n]));
+    let inverse = b.float(1.0 / c as f64, F)?;
+    let (i, j) = (b.axis("i", n), b.axis("j", extent));
+    let (vi, vj) = (b.var(i), b.var(j));
+    let value = b.load(x, [vi, vj])?;
+    b.reduce_stage(&[i], &[j], Combine::Sum, sum, [vi], value)?;
+    b.fill(mean, |b, at| {
+        let sum = b.load(sum, [at[0]])?;
+        b.binary(BinaryOp::Mul, sum, inverse)
+    })?;
+    let (i, j) = (b.axis("i", n), b.axis("j", extent));
+    let (vi, vj) = (b.var(i), b.var(j));
+    let (value, middle) = (b.load(x, [vi, vj])?, b.load(mean, [vi])?);
+    let deviation = b.binary(BinaryOp::Sub, value, middle)?;
+    let square = b.binary(BinaryOp::Mul, deviation, deviation)?;
+    b.reduce_stage(&[i], &[j], Combine::Sum, squares, [vi], square)?;
+    b.fill(factor, |b, at| {
+        let (squares, epsilon) = (b.load(squares, [at[0]])?, b.float(1e-5, F)?);
+        let variance = b.binary(BinaryOp::Mul, squares, inverse)?;
+        let raised = b.binary(BinaryOp::Add, variance, epsilon)?;
+        let root = b.unary(UnaryOp::Sqrt, raised)?;
+        b.unary(UnaryOp::Reciprocal, root)
+    })?;
+    b.fill(y, |b, at| {
+        let (value, mean) = (b.load(x, [at[0], at[1]])?, b.load(mean, [at[0]])?);
+        let deviation = b.binary(BinaryOp::Sub, value, mean)?;
+        let factor = b.load(factor, [at[0]])?;
+        let normal = b.binary(BinaryOp::Mul, deviation, factor)?;
+        let (scale, bias) = (b.load(scale, [at[1]])?, b.load(bias, [at[1]])?);
+        let scaled = b.binary(BinaryOp::Mul, normal, scale)?;
+        b.binary(BinaryOp::Add, scaled, bias)
+    })?;
+    Ok(b.into_program())
+}
+
+#[test]
+fn rows_of_several_stages() {
+    for (n, c) in [(1, 1), (3, 7), (5, 64), (40, 100), (1, 1000)] {
+        let strategy = check_constants(&layer_norm(n, c).unwrap(), &[], &[], 10);
+        if c > 1 {
+            contains(&strategy, "rows");
+        }
+    }
+}
+
+#[test]
+fn reductions_over_the_innermost_axes() {
+    for combine in [Combine::Sum, Combine::Max, Combine::Min] {
+        for dims in [[2, 3, 5, 6], [1, 4, 1, 1], [2, 1, 7, 7], [2, 2, 0, 3]] {
+            let mut b = ProgramBuilder::new(format!("{combine:?}"));
+            let list = dims.map(|it| b.shapes().int(it));
+            let x = b.input("x", F, &list);
+            let y = b.output("y", F, &list[..2]);
+            let axes = b.axes("i", &list);
+            let at = b.vars(&axes);
+            let value = b.load(x, at.iter().copied()).unwrap();
+            b.reduce_stage(&axes[..2], &axes[2..], combine, y, at[..2].iter().copied(), value).unwrap();
+            check_constants(&b.into_program(), &[], &[], 11);
+        }
+    }
+}
