@@ -74,13 +74,17 @@ pub fn flat_stages(program: &TensorProgram) -> Option<Vec<&Stage>> {
         .collect()
 }
 
-/// Whether a stage sums products of two loads over its reduction axes.
+/// Whether a stage sums products of two loads, possibly converted, over its reduction axes.
 pub fn is_contraction(program: &TensorProgram, stage: &Stage) -> bool {
     if stage.combine != Some(Combine::Sum) {
         return false;
     }
     let Expr::Binary(BinaryOp::Mul, a, b) = &program.exprs[stage.value] else { return false };
-    let is_load = |id: &ExprId| matches!(program.exprs[*id], Expr::Load { .. });
+    let is_load = |id: &ExprId| match program.exprs[*id] {
+        Expr::Cast(_, inner) => matches!(program.exprs[inner], Expr::Load { .. }),
+        Expr::Load { .. } => true,
+        _ => false,
+    };
     is_load(a) && is_load(b)
 }
 

@@ -3,12 +3,12 @@
 use super::walk::{blocks_in_order, live_out, remove_dead};
 use crate::manager::{Changed, Pass, PassCx, Step};
 use crate::rules::kernels::intern;
-use crate::rules::legalize::{LegalizeTable, Lowering};
+use crate::rules::legalize::{LegalizeTable, Lowering, Operation};
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::{Definition, Module, Rhs};
 use orogen_ir::loops::TensorProgram;
-use orogen_ir::types::Type;
+use orogen_ir::types::{TensorData, Type};
 
 /// Replaces operators by kernels.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ impl Pass<Module> for Legalize {
     }
 
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
-        let Module { definitions, shapes, .. } = module;
+        let Module { definitions, shapes, constants, .. } = module;
         let mut kernels: IndexMap<String, TensorProgram> = IndexMap::new();
         let mut found = Diagnostics::new();
         let mut changed = false;
@@ -56,7 +56,16 @@ impl Pass<Module> for Legalize {
                         args.iter().map(|it| function.values[*it].ty.clone()).collect();
                     let results: Vec<Type> =
                         binding.results.iter().map(|it| function.values[*it].ty.clone()).collect();
-                    let rhs = match self.table.legalize(cx.ops, shapes, *op, attrs, &arg_types, &results) {
+                    let data: Vec<Option<TensorData>> = args
+                        .iter()
+                        .map(|it| match function.defining_rhs(*it) {
+                            Some(Rhs::Constant(id)) => Some(constants.data(*id).clone()),
+                            _ => None,
+                        })
+                        .collect();
+                    let operation =
+                        Operation { op: *op, attrs, args: &arg_types, results: &results, constants: &data };
+                    let rhs = match self.table.legalize(cx.ops, shapes, operation) {
                         Ok(Lowering::View { operand }) => {
                             Rhs::View { value: args[operand], ty: results[0].clone() }
                         }

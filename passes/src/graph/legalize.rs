@@ -3,12 +3,12 @@
 use super::rewrite::{edge_type, remove_dead};
 use crate::manager::{Changed, Pass, PassCx, Step};
 use crate::rules::kernels::intern;
-use crate::rules::legalize::{LegalizeTable, Lowering};
+use crate::rules::legalize::{LegalizeTable, Lowering, Operation};
 use indexmap::IndexSet;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::graph::{Edge, Graph, NodeId, NodeKind};
 use orogen_ir::shape::ShapeCx;
-use orogen_ir::types::Type;
+use orogen_ir::types::{TensorData, Type};
 use smallvec::smallvec;
 
 /// Replaces operators by kernels.
@@ -51,7 +51,11 @@ impl Pass<Graph> for Legalize {
                     .map(|output| edge_type(graph, &mut shapes, Edge { node: id, output: output as u32 }))
                     .collect();
                 let inputs = node.inputs.clone();
-                match self.table.legalize(cx.ops, &mut shapes, *op, attrs, &args, &results) {
+                let constants: Vec<Option<TensorData>> =
+                    inputs.iter().map(|it| constant(graph, *it)).collect();
+                let operation =
+                    Operation { op: *op, attrs, args: &args, results: &results, constants: &constants };
+                match self.table.legalize(cx.ops, &mut shapes, operation) {
                     Ok(Lowering::View { operand }) => {
                         let node = &mut graph.nodes[id];
                         (node.kind, node.inputs) = (NodeKind::View, smallvec![inputs[operand]]);
@@ -70,5 +74,13 @@ impl Pass<Graph> for Legalize {
         }
         remove_dead(graph);
         found.into_result(changed.into())
+    }
+}
+
+/// The data of a constant.
+fn constant(graph: &Graph, edge: Edge) -> Option<TensorData> {
+    match graph.nodes[edge.node].kind {
+        NodeKind::Constant(id) => Some(graph.constants.data(id).clone()),
+        _ => None,
     }
 }

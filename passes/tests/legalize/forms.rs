@@ -28,6 +28,7 @@ const FORMS: &str = "
     Reduction: max_pool(f32[1, 2, 7, 6]) {kernel = [3, 2], pads = [1, 1, 1, 0]}
     Reduction: avg_pool(f32[1, 2, 7, 6]) {kernel = [3, 2]}
     Contraction: matmul(f32[3, 4], f32[4, 5])
+    Contraction: matmul(f16[3, 4], f16[4, 5])
     Contraction: matmul(f32[2, 3, 4], f32[2, 4, 5])
     Contraction: conv(f32[1, 3, 7, 6], f32[4, 3, 3, 3])
     Contraction: conv(f32[1, 3, 7, 6], f32[4, 3, 3, 3], f32[4]) {pads = [1, 1, 1, 1]}

@@ -6,7 +6,7 @@ use orogen_ir::ops::{InferCx, OpRegistry};
 use orogen_ir::shape::{Dim, Env, ShapeCx};
 use orogen_ir::text::{Cursor, parse_attrs, parse_dtype, parse_int, parse_static_dims};
 use orogen_ir::types::{Attrs, DType, TensorData, TensorType, Type};
-use orogen_passes::rules::legalize::{LegalizeTable, Lowering};
+use orogen_passes::rules::legalize::{LegalizeTable, Lowering, Operation};
 use orogen_reference::{eval_named, eval_program};
 
 /// How much of a case inference sees as numbers.
@@ -181,8 +181,10 @@ pub(crate) fn lower(line: &str, symbolic: bool) -> Result<Lowering, String> {
     let (name, operands, attrs) = parse(line)?;
     let mode = if symbolic { Mode::SymbolicDims } else { Mode::Constant };
     let mut it = infer(&ops, &name, &operands, &attrs, mode)?;
+    let operation =
+        Operation { op: ops.get(&name), attrs: &attrs, args: &it.args, results: &it.results, constants: &[] };
     LegalizeTable::standard(&ops)
-        .legalize(&ops, &mut it.symbols.shapes, ops.get(&name), &attrs, &it.args, &it.results)
+        .legalize(&ops, &mut it.symbols.shapes, operation)
         .map_err(|it| it.to_string())
 }
 
@@ -200,9 +202,17 @@ fn run(ops: &OpRegistry, table: &LegalizeTable, line: &str, mode: Mode) -> Resul
             };
         }
     }
-    let lowering = table
-        .legalize(ops, &mut symbols.shapes, ops.get(&name), &attrs, &args, &results)
-        .map_err(|it| format!("legalisation: {it}"))?;
+    // Constant operands are given as such in one of the modes, so both ways are covered.
+    let constants: Vec<_> = data.iter().map(|it| (mode == Mode::Constant).then(|| it.clone())).collect();
+    let operation = Operation {
+        op: ops.get(&name),
+        attrs: &attrs,
+        args: &args,
+        results: &results,
+        constants: &constants,
+    };
+    let lowering =
+        table.legalize(ops, &mut symbols.shapes, operation).map_err(|it| format!("legalisation: {it}"))?;
     let found = match lowering {
         Lowering::View { operand } => {
             let view = data[operand].reshaped(expected[0].dims().to_vec()).map_err(|it| it.to_string())?;

@@ -1,6 +1,6 @@
 //! What legalisation rows work with.
 
-use super::{Kernel, Lowering};
+use super::{Kernel, Lowering, Operation};
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::loops::{Axis, BufferId, BuildResult, Combine, CompareOp, ExprId, Index, ProgramBuilder};
@@ -16,42 +16,35 @@ pub struct Legalizer<'a> {
     pub attrs: &'a Attrs,
     /// The program under construction.
     pub b: ProgramBuilder,
-    args: &'a [Type],
-    results: &'a [Type],
+    operation: Operation<'a>,
     inputs: IndexMap<usize, BufferId>,
 }
 
 impl<'a> Legalizer<'a> {
-    pub(super) fn new(
-        name: &str,
-        caller: &'a mut ShapeCx,
-        attrs: &'a Attrs,
-        args: &'a [Type],
-        results: &'a [Type],
-    ) -> Self {
+    pub(super) fn new(name: &str, caller: &'a mut ShapeCx, operation: Operation<'a>) -> Self {
         let b = ProgramBuilder::new(name);
-        Legalizer { caller, attrs, b, args, results, inputs: IndexMap::new() }
+        Legalizer { caller, attrs: operation.attrs, b, operation, inputs: IndexMap::new() }
     }
 
     /// Number of operands.
     pub fn operand_count(&self) -> usize {
-        self.args.len()
+        self.operation.args.len()
     }
 
     /// Whether operand `i` is given.
     pub fn has(&self, i: usize) -> bool {
-        i < self.args.len()
+        i < self.operation.args.len()
     }
 
     /// The type of operand `i`.
     pub fn arg(&self, i: usize) -> BuildResult<&'a TensorType> {
-        let ty = self.args.get(i).and_then(Type::as_tensor);
+        let ty = self.operation.args.get(i).and_then(Type::as_tensor);
         ty.ok_or_else(|| Diagnostic::error("K002", format!("operand {i} is not a tensor")))
     }
 
     /// The type of result `i`.
     pub fn result(&self, i: usize) -> BuildResult<&'a TensorType> {
-        let ty = self.results.get(i).and_then(Type::as_tensor);
+        let ty = self.operation.results.get(i).and_then(Type::as_tensor);
         ty.ok_or_else(|| Diagnostic::error("K002", format!("result {i} is not a tensor")))
     }
 
@@ -67,7 +60,7 @@ impl<'a> Legalizer<'a> {
 
     /// The known elements of operand `i`, in the caller's context.
     pub fn elements(&self, i: usize) -> Option<&'a [Dim]> {
-        self.args.get(i)?.as_tensor()?.elements.as_deref()
+        self.operation.args.get(i)?.as_tensor()?.elements.as_deref()
     }
 
     /// The known elements of operand `i`, which the lowering cannot do without.
@@ -157,12 +150,26 @@ impl<'a> Legalizer<'a> {
         Ok(self.b.cast(dtype, value))
     }
 
-    /// The single element of operand `i` as a value: from its known element, else loaded.
-    pub fn scalar(&mut self, i: usize) -> BuildResult<ExprId> {
+    /// The single element of operand `i`, when it is known: symbolically, or as a constant.
+    pub fn known_scalar(&mut self, i: usize) -> BuildResult<Option<ExprId>> {
         let dtype = self.arg(i)?.dtype;
         if let Some([element]) = self.elements(i) {
             let value = self.import(*element)?;
-            return self.dim_as(value, dtype);
+            return self.dim_as(value, dtype).map(Some);
+        }
+        match self.operation.constants.get(i) {
+            Some(Some(data)) if data.len() == 1 => Ok(Some(match dtype.is_float() {
+                true => self.b.float(data.get_f64(0), dtype)?,
+                false => self.b.int(data.get_i64(0), dtype)?,
+            })),
+            _ => Ok(None),
+        }
+    }
+
+    /// The single element of operand `i` as a value: known, else loaded.
+    pub fn scalar(&mut self, i: usize) -> BuildResult<ExprId> {
+        if let Some(known) = self.known_scalar(i)? {
+            return Ok(known);
         }
         let (buffer, dims) = self.operand(i)?;
         let zero = self.b.shapes().int(0);

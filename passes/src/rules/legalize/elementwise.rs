@@ -85,7 +85,7 @@ pub(super) const ROWS: &[(&str, LegalizeFn)] = &[
     ("where", |cx| elementwise(cx, |b, x| b.select(x[0], x[1], x[2]))),
 ];
 
-/// `out[i] = value(operands at i)`, operands broadcast. An operand with one known element is that number.
+/// `out[i] = value(operands at i)`, operands broadcast. An operand of one known element is that number.
 fn elementwise(
     mut cx: Legalizer<'_>,
     value: impl FnOnce(&mut ProgramBuilder, &[ExprId]) -> BuildResult<ExprId>,
@@ -96,9 +96,9 @@ fn elementwise(
     let at = cx.b.vars(&axes);
     let mut operands = Vec::with_capacity(cx.operand_count());
     for i in 0..cx.operand_count() {
-        operands.push(match cx.elements(i) {
-            Some([_]) => cx.scalar(i)?,
-            _ => {
+        operands.push(match cx.known_scalar(i)? {
+            Some(known) => known,
+            None => {
                 let buffer = cx.input(i)?;
                 cx.b.load_broadcast(buffer, &at)?
             }

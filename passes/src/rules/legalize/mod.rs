@@ -31,7 +31,7 @@ use orogen_ir::diag::Diagnostic;
 use orogen_ir::loops::TensorProgram;
 use orogen_ir::ops::{OpId, OpRegistry};
 use orogen_ir::shape::{Dim, ShapeCx};
-use orogen_ir::types::{Attrs, Type};
+use orogen_ir::types::{Attrs, TensorData, Type};
 
 /// What an operation becomes.
 #[derive(Clone, Debug)]
@@ -55,6 +55,22 @@ pub struct Kernel {
     pub operands: Vec<usize>,
     /// What the caller passes for each size parameter, in the caller's context.
     pub sizes: Vec<Dim>,
+}
+
+/// An operation to lower.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation<'a> {
+    /// Operator.
+    pub op: OpId,
+    /// Attributes.
+    pub attrs: &'a Attrs,
+    /// Operand types.
+    pub args: &'a [Type],
+    /// Inferred result types.
+    pub results: &'a [Type],
+    /// The data of operands that are constants: single elements become part of the kernel. May be shorter than
+    /// `args`.
+    pub constants: &'a [Option<TensorData>],
 }
 
 /// Builds the lowering of one operation.
@@ -101,8 +117,8 @@ impl LegalizeTable {
         self.rows.missing(ops)
     }
 
-    /// The lowering of an operation with operands `args` and inferred `results`. An integer result whose elements
-    /// are all known becomes a kernel that stores them, whatever the operator.
+    /// The lowering of an operation. An integer result whose elements are all known becomes a kernel that stores
+    /// them, whatever the operator.
     ///
     /// Errors name what cannot be lowered: an operator without a row (`K001`), an operand of unknown shape (`K002`),
     /// an operand that must be known at compile time (`K003`).
@@ -110,19 +126,16 @@ impl LegalizeTable {
         &self,
         ops: &OpRegistry,
         shapes: &mut ShapeCx,
-        op: OpId,
-        attrs: &Attrs,
-        args: &[Type],
-        results: &[Type],
+        operation: Operation<'_>,
     ) -> Result<Lowering, Diagnostic> {
-        let name = ops.def(op).name;
-        let cx = Legalizer::new(name, shapes, attrs, args, results);
-        if let [Type::Tensor(result)] = results
+        let name = ops.def(operation.op).name;
+        let cx = Legalizer::new(name, shapes, operation);
+        if let [Type::Tensor(result)] = operation.results
             && let Some(elements) = &result.elements
         {
             return cx.store_elements(elements);
         }
-        match self.rows.get(op) {
+        match self.rows.get(operation.op) {
             Some(row) => row(cx).map_err(|mut diagnostic| {
                 diagnostic.message = format!("`{name}`: {}", diagnostic.message);
                 diagnostic
