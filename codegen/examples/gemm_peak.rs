@@ -1,11 +1,11 @@
 //! Measures the FMA peak of this machine and, in the same run, the tile kernels and whole multiplications against it.
 //!
-//! `cargo run -p orogen-codegen --example gemm_peak`
+//! `cargo run -p orogen-codegen --example gemm_peak [widest] [depth row_tiles b_kib]`
 #![allow(unsafe_code, reason = "calling generated code")]
 #![allow(clippy::print_stdout, reason = "a measurement prints")]
 
 use orogen_codegen::jit_memory::{Jit, Loaded};
-use orogen_codegen::kernels::gemm::{Gemm, Layout, Micro, Source, Tile};
+use orogen_codegen::kernels::gemm::{Blocking, Gemm, Layout, Micro, Source, Tile};
 use orogen_codegen::vector::{Builder, Isa, Program};
 
 /// Independent chains of fused multiply-adds, `n` times.
@@ -47,8 +47,20 @@ fn call(code: &Loaded, id: cranelift_module::FuncId, args: &[i64]) {
     unsafe { code.call(id, args) }
 }
 
+/// Block sizes from the command line (depth, row tiles, KiB of B), or the default ones.
+fn blocking(isa: Isa) -> Blocking {
+    let args: Vec<i64> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
+    match args[..] {
+        [depth, row_tiles, kib] => Blocking { depth, row_tiles, b_bytes: kib * 1024 },
+        _ => Blocking::of(isa),
+    }
+}
+
 fn main() {
     for isa in Isa::available() {
+        if std::env::args().any(|a| a == "widest") && isa != Isa::host() {
+            continue;
+        }
         let tile = Tile::of(isa);
         let columns = tile.columns(isa);
         let chains = if isa == Isa::Avx512 { 24 } else { 12 };
@@ -57,7 +69,7 @@ fn main() {
         let micro =
             Micro { tile, rows: tile.rows, a: Source::Packed, b: Source::Packed, epilogue: Vec::new() };
         let micro_id = jit.define(&micro.program(), isa).unwrap();
-        let gemm = |b| Gemm { isa, a: Layout::RowMajor, b, m: None, epilogue: Vec::new() };
+        let gemm = |b| Gemm { blocking: blocking(isa), ..Gemm::new(isa, Layout::RowMajor, b) };
         let (both, weights) = (gemm(Layout::RowMajor), gemm(Layout::Packed));
         let both_id = both.emit(jit.module(), "both").unwrap();
         let weights_id = weights.emit(jit.module(), "weights").unwrap();

@@ -44,11 +44,9 @@ fn check(isa: Isa, a_layout: Layout, b_layout: Layout, case: &Case) {
     let (row, column) = (matrix(&mut random, m), matrix(&mut random, n));
     let full = matrix(&mut random, m * n);
     let gemm = Gemm {
-        isa,
-        a: a_layout,
-        b: b_layout,
         m: case.known.then_some(m as i64),
         epilogue: case.epilogue.clone(),
+        ..Gemm::new(isa, a_layout, b_layout)
     };
 
     let mut expected = vec![0.0f32; m * n];

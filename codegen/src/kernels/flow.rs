@@ -111,10 +111,9 @@ impl Flow<'_, '_> {
         &mut self,
         start: Value,
         end: Value,
-        step: i64,
+        step: Value,
         body: impl FnOnce(&mut Flow<'_, '_>, Value),
     ) {
-        let step = self.int(step);
         self.iterate(start, end, step, true, body);
     }
 

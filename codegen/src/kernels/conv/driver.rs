@@ -57,11 +57,9 @@ impl Convolution {
     /// Defines the kernels and the driver as local functions; their names start with `name`.
     pub fn emit(&self, module: &mut dyn Module, name: &str) -> Result<FuncId, DefineError> {
         let gemm = Gemm {
-            isa: self.isa,
-            a: Layout::Packed,
-            b: Layout::Packed,
             m: self.m,
             epilogue: self.epilogue.clone(),
+            ..Gemm::new(self.isa, Layout::Packed, Layout::Packed)
         };
         let multiply = gemm.emit(module, &format!("{name}.gemm"))?;
         let vectors = gemm.tile().vectors;

@@ -40,16 +40,40 @@ pub struct Gemm {
     pub m: Option<i64>,
     /// What happens to the result.
     pub epilogue: Vec<Step>,
+    /// Sizes of blocks; [`Blocking::of`] the instruction set.
+    pub blocking: Blocking,
 }
 
-/// Depth of a block: a panel of A stays in the first-level cache.
-const KC: i64 = 512;
-/// Tiles in a block of rows: the block of A stays in the second-level cache.
-const BLOCK_TILES: i64 = 12;
-/// Bytes of a block of B, which stays in the second-level cache while it meets the block of A.
-const B_BLOCK_BYTES: i64 = 512 * 1024;
+/// Sizes of the blocks that stay in caches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Blocking {
+    /// The most depth of a block; a panel of A of this depth stays in the first-level cache.
+    pub depth: i64,
+    /// Tiles in a block of rows; together with the block of B it stays in the second-level cache.
+    pub row_tiles: i64,
+    /// Bytes of a block of B.
+    pub b_bytes: i64,
+}
+
+impl Blocking {
+    /// What was found best on machines at hand, for square and for transformer-sized problems.
+    pub fn of(isa: Isa) -> Blocking {
+        match isa {
+            Isa::Avx512 => Blocking { depth: 384, row_tiles: 24, b_bytes: 512 * 1024 },
+            Isa::Avx2 | Isa::Clif128 => Blocking { depth: 512, row_tiles: 24, b_bytes: 512 * 1024 },
+        }
+    }
+}
+
+/// Rows of B packed at a time, so that the pages of a chunk stay in the first-level translation buffer.
+const PACK_CHUNK: i64 = 64;
 
 impl Gemm {
+    /// A multiplication of any size, without an epilogue.
+    pub fn new(isa: Isa, a: Layout, b: Layout) -> Gemm {
+        Gemm { isa, a, b, m: None, epilogue: Vec::new(), blocking: Blocking::of(isa) }
+    }
+
     /// The register tile.
     pub fn tile(&self) -> Tile {
         Tile::of(self.isa)
@@ -69,7 +93,7 @@ impl Gemm {
         let packs = |layout| matches!(layout, Layout::RowMajor | Layout::Transposed);
         let mut bytes = 0;
         if packs(self.a) {
-            bytes += 4 * k * round_up(m.min(rows * BLOCK_TILES), rows) + 64;
+            bytes += 4 * k * round_up(m.min(rows * self.blocking.row_tiles), rows) + 64;
         }
         if packs(self.b) {
             bytes += 4 * k * round_up(n, columns) + 64;
@@ -212,7 +236,8 @@ impl Driver<'_> {
             let bytes = flow.b.ins().band(bytes, mask);
             a_block = flow.add(workspace, bytes);
         }
-        let block = rows * BLOCK_TILES;
+        let block = rows * self.gemm.blocking.row_tiles;
+        let depth_step = self.balanced_depth(flow, k);
         flow.range(zero, m, block, |flow, ic| {
             let left = flow.sub(m, ic);
             let block = flow.int(block);
@@ -224,14 +249,14 @@ impl Driver<'_> {
                 let from = flow.at(a, ic, step);
                 self.pack_panels(flow, pack, across, from, a_block, height, lda, k, rows);
             }
-            flow.range_once(zero, k, KC, |flow, pc| {
+            flow.range_once(zero, k, depth_step, |flow, pc| {
                 let left = flow.sub(k, pc);
-                let limit = flow.int(KC);
-                let depth = flow.min(left, limit);
+                let depth = flow.min(left, depth_step);
                 let done = flow.add(pc, depth);
                 let accumulate = flow.flag(IntCC::SignedGreaterThan, pc, zero);
                 let last = flow.flag(IntCC::SignedGreaterThanOrEqual, done, k);
-                let width = (B_BLOCK_BYTES / 4 / KC / columns).max(1) * columns;
+                let Blocking { depth: most, b_bytes, .. } = self.gemm.blocking;
+                let width = (b_bytes / 4 / most / columns).max(1) * columns;
                 flow.range(zero, n, width, |flow, jc| {
                     let end = flow.offset(jc, width);
                     let end = flow.min(end, n);
@@ -264,7 +289,26 @@ impl Driver<'_> {
         });
     }
 
+    /// The depth of a block: `k` in equal parts of at most the limit, in multiples of four; at least four.
+    fn balanced_depth(&self, flow: &mut Flow<'_, '_>, k: Value) -> Value {
+        let limit = self.gemm.blocking.depth;
+        let most = flow.int(limit);
+        let parts = flow.offset(k, limit - 1);
+        let parts = flow.div(parts, most);
+        let one = flow.int(1);
+        let parts = flow.max(parts, one);
+        let part = flow.add(k, parts);
+        let part = flow.offset(part, -1);
+        let part = flow.div(part, parts);
+        let four = flow.int(4);
+        let part = flow.max(part, four);
+        flow.round_up(part, 4)
+    }
+
     /// Packs `count` rows or columns of an operand into panels of `width`.
+    ///
+    /// Across means that panels take rows of the source, which are read along. Otherwise they take columns: then a few
+    /// rows are packed into all panels before the next ones, which reads memory in order.
     fn pack_panels(
         &self,
         flow: &mut Flow<'_, '_>,
@@ -278,15 +322,22 @@ impl Driver<'_> {
         width: i64,
     ) {
         let zero = flow.int(0);
-        flow.range(zero, count, width, |flow, at| {
-            let step = if across { stride } else { flow.int(4) };
-            let from = flow.at(source, at, step);
-            let to = flow.mul(at, k);
-            let to = flow.at_scaled(panels, to, 4);
-            let left = flow.sub(count, at);
-            let full = flow.int(width);
-            let valid = flow.min(left, full);
-            flow.call(pack, &[from, to, k, stride, valid]);
+        let step = if across { flow.int(1 << 40) } else { flow.int(PACK_CHUNK) };
+        flow.range_by(zero, k, step, |flow, start| {
+            let left = flow.sub(k, start);
+            let depth = flow.min(left, step);
+            let source = if across { source } else { flow.at(source, start, stride) };
+            let panels = flow.at_scaled(panels, start, 4 * width);
+            flow.range(zero, count, width, |flow, at| {
+                let step = if across { stride } else { flow.int(4) };
+                let from = flow.at(source, at, step);
+                let to = flow.mul(at, k);
+                let to = flow.at_scaled(panels, to, 4);
+                let left = flow.sub(count, at);
+                let full = flow.int(width);
+                let valid = flow.min(left, full);
+                flow.call(pack, &[from, to, depth, stride, valid]);
+            });
         });
     }
 

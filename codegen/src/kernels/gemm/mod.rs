@@ -10,7 +10,7 @@ mod driver;
 mod micro;
 mod pack;
 
-pub use driver::{Gemm, Layout};
+pub use driver::{Blocking, Gemm, Layout};
 pub use micro::Micro;
 pub use pack::{pack_rows, pack_transposed};
 
