@@ -1,0 +1,324 @@
+//! Random programs: the allocation is checked and the code must agree with the interpreter.
+
+mod common;
+
+use common::{Arg, Random, run_everywhere};
+use orogen_codegen::vector::allocate::{Registers, allocate, check};
+use orogen_codegen::vector::encode::x86::registers;
+use orogen_codegen::vector::ir::{Program, Stmt};
+use orogen_codegen::vector::{
+    Addr, BinaryOp, Builder, Compare, FmaOp, IReg, Inst, IntCompare, IntOp, Isa, MReg, Size, UnaryOp, VReg,
+    verify,
+};
+
+/// Elements of the scratch buffer that a program may read and write.
+const BUFFER: i64 = 256;
+
+/// Registers that surely hold a value.
+#[derive(Clone)]
+struct Live {
+    vectors: Vec<VReg>,
+    /// Small numbers.
+    ints: Vec<IReg>,
+    /// Written by nobody.
+    counters: Vec<IReg>,
+    masks: Vec<MReg>,
+}
+
+struct Generator<'r> {
+    random: &'r mut Random,
+    buffer: IReg,
+    budget: u32,
+}
+
+impl Generator<'_> {
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.random.below(from.len() as u64) as usize]
+    }
+
+    fn addr(&mut self, b: &mut Builder, live: &Live) -> Addr {
+        let offset = 4 * self.random.below(BUFFER as u64 - 70) as i64;
+        if self.random.below(2) == 0 {
+            return Addr::new(self.buffer).offset(offset);
+        }
+        let r = self.pick(&live.ints);
+        let index = b.int_op(IntOp::And, r, 7);
+        Addr::new(self.buffer).indexed(index, self.pick(&[1, 2, 4, 8])).offset(offset)
+    }
+
+    /// A register to write: mostly a fresh one, sometimes one with a value.
+    fn target(&mut self, b: &mut Builder, live: &Live) -> VReg {
+        if self.random.below(3) == 0 { self.pick(&live.vectors) } else { b.vector() }
+    }
+
+    fn block(&mut self, b: &mut Builder, live: &mut Live, depth: u32) {
+        let length = 2 + self.random.below(14);
+        for _ in 0..length {
+            if self.budget == 0 {
+                return;
+            }
+            self.budget -= 1;
+            self.statement(b, live, depth);
+        }
+    }
+
+    fn statement(&mut self, b: &mut Builder, live: &mut Live, depth: u32) {
+        let (v, w, z) = (self.pick(&live.vectors), self.pick(&live.vectors), self.pick(&live.vectors));
+        let (x, y) = (self.pick(&live.ints), self.pick(&live.ints));
+        match self.random.below(22) {
+            0 | 1 if depth < 3 => {
+                let count = b.int_op(IntOp::And, x, 3);
+                let mut inside = live.clone();
+                let constant = self.random.below(2) == 0;
+                let mut body = |b: &mut Builder, counter: IReg, g: &mut Self| {
+                    inside.counters.push(counter);
+                    inside.ints.push(counter);
+                    g.block(b, &mut inside, depth + 1);
+                };
+                if constant {
+                    b.repeat_counted(2, |b, counter| body(b, counter, self));
+                } else {
+                    b.repeat_counted(count, |b, counter| body(b, counter, self));
+                }
+            }
+            2 | 3 if depth < 3 => {
+                let (mut yes, mut no) = (live.clone(), live.clone());
+                let op = self.pick(&[IntCompare::Lt, IntCompare::Eq, IntCompare::Ge, IntCompare::Ne]);
+                // Both closures need the generator: record the branches one after the other.
+                let cell = std::cell::RefCell::new(self);
+                b.when_else(
+                    op,
+                    x,
+                    y,
+                    |b| cell.borrow_mut().block(b, &mut yes, depth + 1),
+                    |b| cell.borrow_mut().block(b, &mut no, depth + 1),
+                );
+            }
+            4 => {
+                let addr = self.addr(b, live);
+                let mask = self.pick(&live.masks);
+                let v = b.load(addr, if self.random.below(2) == 0 { Some(mask) } else { None });
+                live.vectors.push(v);
+            }
+            5 => {
+                let addr = self.addr(b, live);
+                let mask = self.pick(&live.masks);
+                b.store(v, addr, if self.random.below(2) == 0 { Some(mask) } else { None });
+            }
+            6 => live.masks.push(b.first(x)),
+            7 => live.masks.push(b.between(x, y)),
+            8 | 9 => {
+                let op = self.pick(&[IntOp::Add, IntOp::Sub, IntOp::Min, IntOp::Max, IntOp::And]);
+                let r = b.int_op(op, x, y);
+                live.ints.push(b.int_op(IntOp::And, r, 31));
+            }
+            10 => {
+                // Overwrite a register in place; counters are not ours to write.
+                if !live.counters.contains(&x) {
+                    let step = self.random.below(3) as i64;
+                    b.emit(Inst::Int { op: IntOp::Add, dst: x, a: x, b: step.into() });
+                    b.emit(Inst::Int { op: IntOp::And, dst: x, a: x, b: 31.into() });
+                }
+            }
+            11 => {
+                let c = self.random.float();
+                live.vectors.push(b.constant(c));
+            }
+            12 => {
+                // Constants are shared, so only registers made here may be written: copy first.
+                let r = b.unary(UnaryOp::Move, v);
+                let c = self.random.float();
+                b.splat_into(r, c);
+                live.vectors.push(r);
+            }
+            13 => {
+                let dst = self.target(b, live);
+                b.emit(Inst::Select { op: Compare::Lt, dst, a: v, b: w, yes: z, no: v });
+                live.vectors.push(dst);
+            }
+            14 | 15 => {
+                let op = self.pick(&[FmaOp::MulAdd, FmaOp::MulSub, FmaOp::NegMulAdd]);
+                let dst = self.target(b, live);
+                b.emit(Inst::Fma { op, dst, a: v, b: w, c: z });
+                live.vectors.push(dst);
+            }
+            16 => {
+                let mask = self.pick(&live.masks);
+                live.vectors.push(b.mask_lanes(mask));
+            }
+            17 => {
+                let mask = self.pick(&live.masks);
+                let (seven, eight) = (b.constant_int(7), b.int_add(self.buffer, 64));
+                let index = b.binary(BinaryOp::And, v, seven);
+                live.vectors.push(b.gather(eight, index, mask));
+            }
+            _ => {
+                let op = self.pick(&[
+                    BinaryOp::Add,
+                    BinaryOp::Mul,
+                    BinaryOp::Max,
+                    BinaryOp::Xor,
+                    BinaryOp::IntAdd,
+                    BinaryOp::IntGt,
+                ]);
+                let dst = self.target(b, live);
+                b.emit(Inst::Binary { op, dst, a: v, b: w });
+                live.vectors.push(dst);
+            }
+        }
+    }
+}
+
+fn random_program(seed: u64) -> Program {
+    let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let mut b = Builder::new(format!("seed_{seed}"));
+    let [buffer, out] = b.params();
+    let numbers: Vec<IReg> = (0..6).map(|_| b.param()).collect();
+    let budget = 20 + random.below(150) as u32;
+    // Enough values that live through everything to run out of registers at times.
+    let crowd = random.below(40);
+    let mut live = Live {
+        vectors: (0..2 + crowd).map(|i| b.load(Addr::new(buffer).offset(4 * i as i64), None)).collect(),
+        ints: numbers,
+        counters: Vec::new(),
+        masks: Vec::new(),
+    };
+    for _ in 0..random.below(12) {
+        let n = b.int_const(random.below(20) as i64);
+        live.ints.push(n);
+    }
+    for i in 0..1 + random.below(9) as usize {
+        let n = live.ints[i % live.ints.len()];
+        live.masks.push(b.first(n));
+    }
+    Generator { random: &mut random, buffer, budget }.block(&mut b, &mut live, 0);
+    let mut place = 0;
+    for v in live.vectors.into_iter().rev().take(60) {
+        b.store(v, Addr::new(out).offset(Size { fixed: 0, per_lane: place }), None);
+        place += 4;
+    }
+    for x in live.ints.into_iter().take(40) {
+        b.emit(Inst::IntStore { src: x, addr: Addr::new(out).offset(Size { fixed: 0, per_lane: place }) });
+        place += 4;
+    }
+    b.finish()
+}
+
+/// The generator does not track every law: what breaks one is skipped.
+fn is_valid(program: &Program) -> bool {
+    verify::verify(program).is_ok()
+}
+
+fn arguments() -> Vec<Arg> {
+    let mut random = Random(17);
+    let mut args = vec![Arg::floats(&random.floats(BUFFER as usize)), Arg::floats(&vec![0.0; 16 * 110])];
+    args.extend([3, 0, 17, 8, 1, 5].map(Arg::Int));
+    args
+}
+
+#[test]
+fn random_programs_agree_with_the_interpreter() {
+    let mut ran = 0;
+    for seed in 0..70 {
+        let program = random_program(seed);
+        if is_valid(&program) {
+            run_everywhere(&program, &arguments());
+            ran += 1;
+        }
+    }
+    assert!(ran > 55, "only {ran} programs were valid");
+}
+
+/// Few registers of each kind, so that almost everything is spilled.
+fn tight(masks: bool) -> Registers {
+    let all = registers(if masks { Isa::Avx512 } else { Isa::Avx2 });
+    Registers {
+        vectors: all.vectors[..6].to_vec(),
+        ints: all.ints[..7].to_vec(),
+        masks: if masks { all.masks[..1].to_vec() } else { Vec::new() },
+        params: all.params[..4].to_vec(),
+    }
+}
+
+#[test]
+fn tight_allocations_pass_the_check() {
+    for seed in 0..400 {
+        let program = random_program(seed);
+        if !is_valid(&program) {
+            continue;
+        }
+        for registers in [tight(false), tight(true)] {
+            let allocated =
+                allocate(&program, &registers).unwrap_or_else(|e| panic!("seed {seed}: {e}\n{program}"));
+            if let Err(why) = check::check(&program, &allocated, &registers) {
+                panic!("seed {seed}: {why}\n{program}\nbecame\n{}", allocated.program);
+            }
+        }
+    }
+}
+
+/// Changes the register of one random operand.
+fn damage(program: &mut Program, random: &mut Random) -> bool {
+    fn count(stmts: &[Stmt]) -> u64 {
+        stmts
+            .iter()
+            .map(|s| match s {
+                Stmt::Inst(_) => 1,
+                Stmt::Loop(l) => count(&l.body),
+                Stmt::If(i) => count(&i.then) + count(&i.otherwise),
+            })
+            .sum()
+    }
+    fn apply(stmts: &mut [Stmt], at: &mut u64, f: &mut dyn FnMut(&mut Inst)) {
+        for s in stmts {
+            match s {
+                Stmt::Inst(inst) => {
+                    if *at == 0 {
+                        f(inst);
+                    }
+                    *at = at.wrapping_sub(1);
+                }
+                Stmt::Loop(l) => apply(&mut l.body, at, f),
+                Stmt::If(i) => {
+                    apply(&mut i.then, at, f);
+                    apply(&mut i.otherwise, at, f);
+                }
+            }
+        }
+    }
+    let mut at = random.below(count(&program.body));
+    let which = random.below(3);
+    let mut changed = false;
+    apply(&mut program.body, &mut at, &mut |inst| {
+        let mut n = 0;
+        *inst = inst.map_registers(&mut |role, reg| {
+            n += 1;
+            if role == orogen_codegen::vector::Role::Use && n == which + 1 {
+                changed = true;
+                return reg.with_number((reg.number() + 1) % 4);
+            }
+            reg
+        });
+    });
+    changed
+}
+
+#[test]
+fn the_check_finds_damage() {
+    let (mut damaged, mut found) = (0, 0);
+    let registers = tight(true);
+    for seed in 0..200 {
+        let program = random_program(seed);
+        if !is_valid(&program) {
+            continue;
+        }
+        let mut allocated = allocate(&program, &registers).unwrap();
+        let mut random = Random(seed + 1);
+        if damage(&mut allocated.program, &mut random) {
+            damaged += 1;
+            found += u32::from(check::check(&program, &allocated, &registers).is_err());
+        }
+    }
+    // Some changes are harmless: reading a register that holds the same value.
+    assert!(damaged > 60 && found * 10 > damaged * 8, "{found} of {damaged}");
+}
