@@ -125,7 +125,7 @@ impl Product {
             other => other,
         };
         // Of a layout "row-major", A has its sum inside and B its columns: the helper says it from the sum's side.
-        let gemm = Gemm { isa: s.isa, a: a_layout, b: b_layout, m: fixed, epilogue: chain.steps(&kinds) };
+        let gemm = Gemm { m: fixed, epilogue: chain.steps(&kinds), ..Gemm::new(s.isa, a_layout, b_layout) };
         let key = format!("{a_layout:?} {b_layout:?} {fixed:?} {}", chain.key(&kinds));
         let zero = s.shapes.int(0);
         let workspace = workspace(s, &gemm, self.m, self.n, self.k)?;
