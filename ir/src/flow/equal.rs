@@ -1,8 +1,8 @@
 //! Equality of modules up to arena numbering and the names of values.
 
-use super::text::{constraint_texts, kernel_text};
+use super::text::constraint_texts;
 use super::{Binding, Definition, Function, Module, RegionId, Rhs, ValueId};
-use crate::text::{constraint_text, dims_text, type_text};
+use crate::text::{constraint_text, dims_text, kernel_text, type_text};
 use crate::types::{ConstId, FunctionType, Type};
 use indexmap::IndexMap;
 

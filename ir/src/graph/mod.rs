@@ -13,6 +13,11 @@
 
 mod builder;
 mod data;
+mod edit;
+mod equal;
+pub mod text;
+mod verify;
 
 pub use builder::{GraphBuilder, OPT_IN_HELP};
 pub use data::{Edge, Graph, Node, NodeId, NodeKind, StaticType};
+pub use equal::{difference, same_structure};

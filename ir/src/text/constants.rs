@@ -6,7 +6,8 @@ use super::numbers::{number_to_f64, parse_int, parse_nan_bits};
 use super::types::{parse_dtype, parse_static_dims, static_dims_text};
 use super::write::quote;
 use crate::diag::Diagnostic;
-use crate::types::{ConstId, DType, TensorData};
+use crate::types::{ConstId, ConstPool, DType, TensorData};
+use indexmap::IndexMap;
 use smallvec::SmallVec;
 
 /// Constants of more elements are written as references into a pool that travels beside the text, unless all
@@ -118,6 +119,55 @@ pub fn parse_literal(cursor: &mut Cursor<'_>) -> Result<(Literal, String), Diagn
         cursor.error_at(cursor.span_since(&start), "T062", format!("the constant needs {count} elements"))
     })?;
     Ok((Literal::Inline(data), name))
+}
+
+/// Puts constants that a text has into a pool that may travel beside it: those that the pool has already are found
+/// there, so reading what was printed does not grow it.
+#[derive(Clone, Debug, Default)]
+pub struct InlineConstants {
+    ids: IndexMap<(String, DType, Vec<u64>, Vec<u8>), ConstId>,
+}
+
+impl InlineConstants {
+    /// Knows the small constants of `pool`.
+    pub fn of(pool: &ConstPool) -> Self {
+        let mut ids = IndexMap::new();
+        for id in pool.ids().filter(|it| pool.data(*it).len() <= MAX_INLINE) {
+            ids.entry(Self::key(pool.name(id), pool.data(id))).or_insert(id);
+        }
+        InlineConstants { ids }
+    }
+
+    fn key(name: &str, data: &TensorData) -> (String, DType, Vec<u64>, Vec<u8>) {
+        (name.to_owned(), data.dtype(), data.dims().to_vec(), data.bytes().to_vec())
+    }
+
+    /// Reads a constant, after the keyword, and returns its place in `pool`.
+    pub fn read(&mut self, cursor: &mut Cursor<'_>, pool: &mut ConstPool) -> Result<ConstId, Diagnostic> {
+        let span = cursor.span();
+        let (literal, name) = parse_literal(cursor)?;
+        match literal {
+            Literal::Inline(data) if data.len() > MAX_INLINE => Ok(pool.add(name, data)),
+            Literal::Inline(data) => {
+                Ok(*self.ids.entry(Self::key(&name, &data)).or_insert_with(|| pool.add(name, data)))
+            }
+            Literal::Pool { id, dtype, dims } => {
+                let span = cursor.span_since(&span);
+                if !pool.contains(id) {
+                    return Err(cursor
+                        .error_at(span, "T115", format!("no constant {id} travels beside the text"))
+                        .help("give the pool of constants that the text was printed from"));
+                }
+                let data = pool.data(id);
+                if data.dtype() != dtype || data.dims() != &dims[..] {
+                    let found = format!("{}{}", data.dtype(), static_dims_text(data.dims()));
+                    let message = format!("constant {id} is {found} in the pool beside the text");
+                    return Err(cursor.error_at(span, "T116", message));
+                }
+                Ok(id)
+            }
+        }
+    }
 }
 
 fn parse_element(cursor: &mut Cursor<'_>, dtype: DType, out: &mut Vec<u8>) -> Result<(), Diagnostic> {

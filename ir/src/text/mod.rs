@@ -36,6 +36,7 @@ mod attrs;
 mod constants;
 mod cursor;
 mod dims;
+mod kernels;
 mod lexer;
 mod numbers;
 mod types;
@@ -45,13 +46,15 @@ mod write;
 mod tests;
 
 pub use attrs::{attr_text, attrs_text, parse_attrs};
-pub use constants::{Literal, MAX_INLINE, literal_text, parse_literal};
+pub use constants::{InlineConstants, Literal, MAX_INLINE, literal_text, parse_literal};
 pub use cursor::{Cursor, MAX_NESTING};
 pub use dims::{SymbolPolicy, constraint_text, dims_text, parse_constraint, parse_dim, parse_dims};
+pub(crate) use kernels::{kernel_text, write_kernel};
 pub use lexer::{LineIndex, Span, Token, TokenKind};
 pub use numbers::{float_text, number_to_f64, parse_float, parse_int};
 pub use types::{
     parse_dtype, parse_effects, parse_shape_info, parse_static_dims, parse_type, shape_info_text,
     static_dims_text, type_text,
 };
+pub(crate) use write::exists;
 pub use write::{NameAllocator, TextWriter, is_identifier, name_text, quote};

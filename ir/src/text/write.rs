@@ -124,3 +124,8 @@ impl TextWriter {
         self.text
     }
 }
+
+/// The entry when there is one: the printer also prints what breaks the laws.
+pub(crate) fn exists<T>(arena: &la_arena::Arena<T>, id: la_arena::Idx<T>) -> Option<&T> {
+    ((id.into_raw().into_u32() as usize) < arena.len()).then(|| &arena[id])
+}

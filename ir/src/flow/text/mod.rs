@@ -1,20 +1,17 @@
 //! The text format of the dataflow-block IR; the grammar is in `grammar.md` beside this file.
 
 mod function;
-mod kernels;
 mod names;
 mod parse;
 mod print;
 mod rhs;
 mod symbols;
 
-pub(crate) use kernels::kernel_text;
 pub(crate) use symbols::{constraint_dims, constraint_texts};
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use names::exists;
 pub use parse::{parse, parse_with_constants};
 pub(crate) use print::value_name;
 pub use print::{FunctionSpans, Printed, print, print_with_places};

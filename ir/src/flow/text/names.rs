@@ -1,7 +1,7 @@
 //! Names of values in print order.
 
 use crate::flow::{BindingId, BlockId, Function, RegionId, ValueId};
-use crate::text::NameAllocator;
+use crate::text::{NameAllocator, exists};
 use indexmap::IndexSet;
 use la_arena::ArenaMap;
 
@@ -72,9 +72,4 @@ impl Walk<'_> {
         binding.results.iter().for_each(|it| self.name(*it));
         binding.rhs.regions().into_iter().for_each(|it| self.region(it));
     }
-}
-
-/// The entry when there is one: the printer also prints what breaks the laws.
-pub(crate) fn exists<T>(arena: &la_arena::Arena<T>, id: la_arena::Idx<T>) -> Option<&T> {
-    ((id.into_raw().into_u32() as usize) < arena.len()).then(|| &arena[id])
 }

@@ -3,13 +3,12 @@
 use super::function::FunctionParser;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::flow::{Definition, Extern, Module};
+use crate::loops::parse_kernel;
 use crate::ops::OpRegistry;
 use crate::text::{
-    Cursor, Literal, MAX_INLINE, SymbolPolicy, TokenKind, parse_constraint, parse_effects, parse_literal,
-    parse_type,
+    Cursor, InlineConstants, SymbolPolicy, TokenKind, parse_constraint, parse_effects, parse_type,
 };
 use crate::types::{ConstId, ConstPool, FunctionType};
-use indexmap::IndexMap;
 
 /// Code of a finding that only follows from one reported before; it is dropped.
 pub(super) const FOLLOWS: &str = "T000";
@@ -58,33 +57,17 @@ pub fn parse_with_constants(text: &str, ops: &OpRegistry, pool: &ConstPool) -> R
     cursor.finish().into_result(module)
 }
 
-type ConstantKey = (String, Vec<u64>, Vec<u8>, &'static str);
-
 pub(super) struct Parser<'t, 'o> {
     pub(super) cursor: Cursor<'t>,
     pub(super) ops: &'o OpRegistry,
     pub(super) module: Module,
-    /// Constants whose elements the text has, so that a pool given beside it does not grow.
-    inline: IndexMap<ConstantKey, ConstId>,
+    constants: InlineConstants,
 }
 
 impl<'t, 'o> Parser<'t, 'o> {
     fn new(text: &'t str, ops: &'o OpRegistry, pool: &ConstPool) -> Self {
-        let mut inline = IndexMap::new();
-        for id in pool.ids() {
-            let data = pool.data(id);
-            if data.len() <= MAX_INLINE {
-                let key = (
-                    pool.name(id).to_owned(),
-                    data.dims().to_vec(),
-                    data.bytes().to_vec(),
-                    data.dtype().name(),
-                );
-                inline.entry(key).or_insert(id);
-            }
-        }
         let module = Module { constants: pool.clone(), ..Module::default() };
-        Parser { cursor: Cursor::new(text), ops, module, inline }
+        Parser { cursor: Cursor::new(text), ops, module, constants: InlineConstants::of(pool) }
     }
 
     pub(super) fn report(&mut self, diagnostic: Diagnostic) {
@@ -132,9 +115,8 @@ impl<'t, 'o> Parser<'t, 'o> {
                 self.external()
             }
             "kernel" => {
-                self.cursor.bump();
-                let (name, program) = super::kernels::parse_kernel(&mut self.cursor)?;
-                self.define(name, Definition::Kernel(program))
+                let program = parse_kernel(&mut self.cursor)?;
+                self.define(program.name.clone(), Definition::Kernel(program))
             }
             "fn" => {
                 self.cursor.bump();
@@ -191,34 +173,6 @@ impl<'t, 'o> Parser<'t, 'o> {
 
     /// Reads a constant, after the keyword.
     pub(super) fn constant(&mut self) -> Result<ConstId, Diagnostic> {
-        let span = self.cursor.span();
-        let (literal, name) = parse_literal(&mut self.cursor)?;
-        match literal {
-            Literal::Inline(data) => {
-                let constants = &mut self.module.constants;
-                if data.len() > MAX_INLINE {
-                    return Ok(constants.add(name, data));
-                }
-                let key = (name.clone(), data.dims().to_vec(), data.bytes().to_vec(), data.dtype().name());
-                Ok(*self.inline.entry(key).or_insert_with(|| constants.add(name, data)))
-            }
-            Literal::Pool { id, dtype, dims } => {
-                let span = self.cursor.span_since(&span);
-                let constants = &self.module.constants;
-                if !constants.contains(id) {
-                    return Err(self
-                        .cursor
-                        .error_at(span, "T115", format!("no constant {id} travels beside the text"))
-                        .help("give the pool of constants that the text was printed from"));
-                }
-                let data = constants.data(id);
-                if data.dtype() != dtype || data.dims() != &dims[..] {
-                    let found = format!("{}{:?}", data.dtype(), data.dims());
-                    let message = format!("constant {id} is {found} in the pool beside the text");
-                    return Err(self.cursor.error_at(span, "T116", message));
-                }
-                Ok(id)
-            }
-        }
+        self.constants.read(&mut self.cursor, &mut self.module.constants)
     }
 }

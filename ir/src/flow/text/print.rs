@@ -1,6 +1,6 @@
 //! Printing modules.
 
-use super::names::{ValueNames, exists};
+use super::names::ValueNames;
 use super::symbols::Declarations;
 use crate::diag::Place;
 use crate::flow::{
@@ -8,6 +8,7 @@ use crate::flow::{
 };
 use crate::flow::{ValueDef, ValueId};
 use crate::ops::OpRegistry;
+use crate::text::exists;
 use crate::text::{
     LineIndex, Span, TextWriter, attrs_text, constraint_text, dims_text, is_identifier, literal_text,
     name_text, quote, type_text,
@@ -107,7 +108,7 @@ pub fn print_with_places(module: &Module, ops: &OpRegistry) -> Printed {
                 header
             }
             Definition::Extern(it) => out.line(&extern_text(module, name, it)),
-            Definition::Kernel(it) => super::kernels::write_kernel(&mut out, name, it),
+            Definition::Kernel(it) => crate::text::write_kernel(&mut out, name, it),
         };
         printed.definitions.insert(name.clone(), span);
     }

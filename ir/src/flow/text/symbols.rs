@@ -1,8 +1,8 @@
 //! Which symbols and facts a printed module declares.
 
-use super::names::exists;
 use crate::flow::{Definition, Function, Module, RegionId, Rhs};
 use crate::shape::{Constraint, Dim, ShapeCx, Sym, SymbolKind};
+use crate::text::exists;
 use crate::types::{FunctionType, Type, visit_dims};
 use indexmap::IndexSet;
 

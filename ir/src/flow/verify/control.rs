@@ -70,7 +70,7 @@ fn condition(check: &mut Check<'_>, at: At, value: ValueId) {
     };
     if !fits {
         let (name, ty) = (check.name(value), type_text(shapes, ty(check, value)));
-        check.report(at, "F11", format!("the condition `{name}` is `{ty}`, not a boolean of one element"));
+        check.report(at, "F011", format!("the condition `{name}` is `{ty}`, not a boolean of one element"));
     }
 }
 
@@ -84,12 +84,12 @@ fn returns_results(
 ) {
     let function = check.function;
     if !function.regions[region].params.is_empty() {
-        check.report(At::Binding(id), "F11", "the branch of an `if` has parameters".to_owned());
+        check.report(At::Binding(id), "F011", "the branch of an `if` has parameters".to_owned());
     }
     let (declared, returned) = (&function.bindings[id].results, &function.regions[region].results);
     if declared.len() != returned.len() {
         let message = format!("the branch returns {} values for {} results", returned.len(), declared.len());
-        return check.report(At::Return(region), "F11", message);
+        return check.report(At::Return(region), "F011", message);
     }
     let mut open = rigid.clone();
     for (declared, returned) in declared.iter().zip(returned) {
@@ -100,7 +100,7 @@ fn returns_results(
             let (name, found) = (check.name(*returned), type_text(shapes, ty(check, *returned)));
             let message =
                 format!("`{name}` is `{found}` but must be `{}`", type_text(shapes, ty(check, *declared)));
-            check.report(At::Return(region), "F11", message);
+            check.report(At::Return(region), "F011", message);
         }
     }
 }
@@ -125,17 +125,17 @@ fn loop_types(
                 results.len(),
                 params.len()
             );
-            return check.report(At::Binding(id), "F11", message);
+            return check.report(At::Binding(id), "F011", message);
         }
     }
     match function.regions[cond].results[..] {
         [decision] => condition(check, At::Return(cond), decision),
-        _ => check.report(At::Return(cond), "F11", "the condition of a loop returns one value".to_owned()),
+        _ => check.report(At::Return(cond), "F011", "the condition of a loop returns one value".to_owned()),
     }
     let next = &function.regions[body].results;
     if next.len() != init.len() {
         let message = format!("the body returns {} values but the loop carries {}", next.len(), init.len());
-        return check.report(At::Return(body), "F11", message);
+        return check.report(At::Return(body), "F011", message);
     }
     let mut open = rigid.clone();
     for (i, declared) in results.iter().enumerate() {
@@ -146,7 +146,7 @@ fn loop_types(
                 let (name, found) = (check.name(param), type_text(shapes, ty(check, param)));
                 let message =
                     format!("`{name}` is `{found}` but the loop carries `{}`", type_text(shapes, carried));
-                check.report(At::Binding(id), "F11", message);
+                check.report(At::Binding(id), "F011", message);
             }
         }
         if !implies(shapes, ty(check, init[i]), carried)
@@ -157,7 +157,7 @@ fn loop_types(
                 "the loop starts with `{name}`: `{found}` but carries `{}`",
                 type_text(shapes, carried)
             );
-            check.report(At::Binding(id), "F11", message);
+            check.report(At::Binding(id), "F011", message);
         }
         if !implies(shapes, ty(check, next[i]), carried) {
             let (name, found) = (check.name(next[i]), type_text(shapes, ty(check, next[i])));
@@ -165,7 +165,7 @@ fn loop_types(
                 "the body returns `{name}`: `{found}` but the loop carries `{}`",
                 type_text(shapes, carried)
             );
-            check.report(At::Return(body), "F11", message);
+            check.report(At::Return(body), "F011", message);
         }
     }
 }

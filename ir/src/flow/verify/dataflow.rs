@@ -20,7 +20,7 @@ pub(super) fn check_f4_no_effects_in_dataflow(check: &mut Check<'_>) {
         let effects = check.module.effects_of(check.ops, check.function, rhs);
         if !effects.allowed_in_dataflow() && !is_control(rhs) {
             let message = format!("a dataflow block holds an operation with effects: {effects}");
-            check.report(At::Binding(binding), "F4", message);
+            check.report(At::Binding(binding), "F004", message);
         }
     }
 }
@@ -30,7 +30,7 @@ pub(super) fn check_f5_no_control_flow_in_dataflow(check: &mut Check<'_>) {
     for binding in dataflow_bindings(check) {
         if is_control(&check.function.bindings[binding].rhs) {
             let message = "a dataflow block holds control flow".to_owned();
-            check.report(At::Binding(binding), "F5", message);
+            check.report(At::Binding(binding), "F005", message);
         }
     }
 }

@@ -10,19 +10,19 @@ pub(super) fn check_f10_unique_names(check: &mut Check<'_>) {
     let mut seen = IndexSet::new();
     for param in &function.params {
         if !seen.insert(&param.name) {
-            check.report(At::Header, "F10", format!("two parameters are called `{}`", param.name));
+            check.report(At::Header, "F010", format!("two parameters are called `{}`", param.name));
         }
     }
     seen.clear();
     for output in &function.outputs {
         if !seen.insert(&output.name) {
-            check.report(At::Header, "F10", format!("two outputs are called `{}`", output.name));
+            check.report(At::Header, "F010", format!("two outputs are called `{}`", output.name));
         }
     }
-    if let Some(body) = crate::flow::text::exists(&function.regions, function.body)
+    if let Some(body) = crate::text::exists(&function.regions, function.body)
         && body.results.len() != function.outputs.len()
     {
         let (n, m) = (body.results.len(), function.outputs.len());
-        check.report(At::Header, "F10", format!("the function returns {n} values but names {m} outputs"));
+        check.report(At::Header, "F010", format!("the function returns {n} values but names {m} outputs"));
     }
 }

@@ -25,7 +25,7 @@ impl DefinedBeforeUse<'_, '_> {
     fn using(&mut self, at: At, value: ValueId) {
         if !self.visible.contains(&value) {
             let message = format!("`{}` is not defined before its use", self.check.name(value));
-            self.check.report(at, "F1", message);
+            self.check.report(at, "F001", message);
         }
     }
 }
@@ -73,7 +73,7 @@ impl LocalValues<'_, '_> {
         {
             let message =
                 format!("`{}` is local to its block but used outside of it", self.check.name(value));
-            self.check.report(at, "F3", message);
+            self.check.report(at, "F003", message);
         }
     }
 }

@@ -91,7 +91,7 @@ impl Symbols<'_, '_> {
         for sym in missing {
             let message =
                 format!("symbol `{}` in {} is not bound before", shapes.display_sym(sym), of(self.check));
-            self.check.report(at, "F7", message);
+            self.check.report(at, "F007", message);
         }
     }
 

@@ -13,12 +13,12 @@ use indexmap::IndexMap;
 /// F6: the recorded type of a result follows from its right-hand side: it equals the inferred type or is implied by
 /// it. What inference requires is known or checked before.
 pub(super) fn check_f6_types_follow(check: &mut Check<'_>) {
-    run(check, "F6", &|rhs| !matches!(rhs, Rhs::CallKernel { .. }));
+    run(check, "F006", &|rhs| !matches!(rhs, Rhs::CallKernel { .. }));
 }
 
 /// F9: a `call_kernel` matches the callee: operand count, buffer types and size arguments.
 pub(super) fn check_f9_kernel_calls(check: &mut Check<'_>) {
-    run(check, "F9", &|rhs| matches!(rhs, Rhs::CallKernel { .. }));
+    run(check, "F009", &|rhs| matches!(rhs, Rhs::CallKernel { .. }));
 }
 
 fn run(check: &mut Check<'_>, law: &'static str, wanted: &dyn Fn(&Rhs) -> bool) {

@@ -1,0 +1,121 @@
+//! Printing graphs.
+
+use super::names::NodeNames;
+use crate::diag::Place;
+use crate::graph::{Graph, Node, NodeId, NodeKind, StaticType};
+use crate::ops::OpRegistry;
+use crate::text::{
+    LineIndex, Span, TextWriter, attrs_text, exists, is_identifier, literal_text, name_text, quote,
+    static_dims_text,
+};
+use indexmap::IndexSet;
+use la_arena::ArenaMap;
+
+/// Words that begin a node or a statement; operators of these names are quoted.
+pub(super) const KEYWORDS: [&str; 4] = ["const", "kernel", "return", "view"];
+
+/// A printed graph with the places of what was printed.
+#[derive(Clone, Debug, Default)]
+pub struct Printed {
+    /// The text.
+    pub text: String,
+    /// The first line.
+    pub header: Span,
+    /// Lines of nodes; inputs are in the header.
+    pub nodes: ArenaMap<NodeId, Span>,
+    /// The `return` line.
+    pub outputs: Span,
+}
+
+impl Printed {
+    /// The place of a span.
+    pub fn place(&self, span: &Span) -> Place {
+        LineIndex::new(&self.text).place(span.clone())
+    }
+}
+
+/// The graph as text.
+pub fn print(graph: &Graph, ops: &OpRegistry) -> String {
+    print_with_places(graph, ops).text
+}
+
+/// The graph as text, and where everything is in it. Prints unlawful graphs as well, for diagnostics.
+pub fn print_with_places(graph: &Graph, ops: &OpRegistry) -> Printed {
+    let names = NodeNames::of(graph);
+    let mut printed = Printed::default();
+    let mut out = TextWriter::new();
+    let params = graph.inputs.iter().filter_map(|id| {
+        let node = exists(&graph.nodes, *id)?;
+        let (value, ty) = (names.node(*id), types_text(&node.outputs));
+        match &node.kind {
+            NodeKind::Input { name } if value[1..] == *name => Some(format!("{value}: {ty}")),
+            NodeKind::Input { name } => Some(format!("{value} as {}: {ty}", quote(name))),
+            _ => Some(format!("{value}: {ty}")),
+        }
+    });
+    let params = params.collect::<Vec<_>>().join(", ");
+    printed.header = out.open(&format!("graph @{}({params}) {{", name_text(&graph.name)));
+    for (name, kernel) in &graph.kernels {
+        crate::text::write_kernel(&mut out, name, kernel);
+    }
+    let inputs: IndexSet<NodeId> = graph.inputs.iter().copied().collect();
+    for id in &graph.order {
+        match exists(&graph.nodes, *id) {
+            Some(Node { kind: NodeKind::Input { .. }, .. }) if inputs.contains(id) => {}
+            Some(node) => {
+                let line = format!("{} = {}", names.node(*id), node_text(graph, ops, &names, node));
+                let span = out.line(&line);
+                printed.nodes.insert(*id, span);
+            }
+            None => drop(out.line("// a node that does not exist")),
+        }
+    }
+    let outputs =
+        graph.outputs.iter().map(|(name, edge)| format!("{} = {}", name_text(name), names.edge(*edge)));
+    let line = format!("return {}", outputs.collect::<Vec<_>>().join(", "));
+    printed.outputs = out.line(line.trim_end());
+    out.close("}");
+    printed.text = out.finish();
+    printed
+}
+
+pub(super) fn type_text(ty: &StaticType) -> String {
+    format!("{}{}", ty.dtype, static_dims_text(&ty.dims))
+}
+
+fn types_text(types: &[StaticType]) -> String {
+    types.iter().map(type_text).collect::<Vec<_>>().join(", ")
+}
+
+fn node_text(graph: &Graph, ops: &OpRegistry, names: &NodeNames, node: &Node) -> String {
+    let inputs = node.inputs.iter().map(|it| names.edge(*it)).collect::<Vec<_>>().join(", ");
+    let types = format!(" : {}", types_text(&node.outputs));
+    let (text, types) = match &node.kind {
+        // Only in an unlawful graph, which does not list the node among its inputs.
+        NodeKind::Input { name } => (format!("input {}", quote(name)), types),
+        NodeKind::Constant(id) if graph.constants.contains(*id) => {
+            let data = graph.constants.data(*id);
+            let literal = literal_text(*id, graph.constants.name(*id), data);
+            let own = StaticType { dtype: data.dtype(), dims: data.dims().into() };
+            let types = if node.outputs[..] == [own] { String::new() } else { types };
+            (format!("const {literal}"), types)
+        }
+        NodeKind::Constant(id) => (format!("const {id}"), types),
+        NodeKind::Op { op, attrs } => {
+            let name = ops.def(*op).name;
+            let name = match is_identifier(name) && !KEYWORDS.contains(&name) {
+                true => name.to_owned(),
+                false => quote(name),
+            };
+            let attrs = if attrs.is_empty() { String::new() } else { format!(" {}", attrs_text(attrs)) };
+            (format!("{name}({inputs}){attrs}"), types)
+        }
+        NodeKind::View => (format!("view({inputs})"), types),
+        NodeKind::Kernel { kernel } => (format!("kernel @{}({inputs})", name_text(kernel)), types),
+    };
+    let location = match node.source.as_str() {
+        "" => String::new(),
+        source => format!(" loc({})", quote(source)),
+    };
+    format!("{text}{types}{location}")
+}

@@ -1,0 +1,25 @@
+//! Kernels inside larger texts.
+
+use super::lexer::Span;
+use super::write::TextWriter;
+use crate::loops::{TensorProgram, print_kernel};
+
+/// Writes a kernel under the name of its definition; returns the place of its first line.
+pub(crate) fn write_kernel(out: &mut TextWriter, name: &str, program: &TensorProgram) -> Span {
+    let start = out.text().len();
+    match program.name == name {
+        true => drop(print_kernel(program, out)),
+        false => drop(print_kernel(&TensorProgram { name: name.to_owned(), ..program.clone() }, out)),
+    }
+    let written = &out.text()[start..];
+    let begin = start + (written.len() - written.trim_start().len());
+    let end = start + written.find('\n').unwrap_or(written.len());
+    begin..end.max(begin)
+}
+
+/// A kernel as text.
+pub(crate) fn kernel_text(name: &str, program: &TensorProgram) -> String {
+    let mut out = TextWriter::new();
+    write_kernel(&mut out, name, program);
+    out.finish()
+}
