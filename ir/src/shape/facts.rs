@@ -58,7 +58,8 @@ pub(super) struct Facts {
 #[derive(Clone, Debug)]
 pub(super) struct Fact {
     pub(super) poly: Poly,
-    /// The greatest term, which an equation rewrites; `None` for a constant.
+    /// The greatest term, which an equation rewrites; `None` for a constant, and where an atom of it
+    /// occurs inside another atom.
     pub(super) lead: Option<(Mono, i64)>,
     pub(super) symbols: SmallVec<[Sym; 4]>,
     /// The symbols that are loop indices: the fact holds inside their loops.
@@ -158,6 +159,8 @@ impl ShapeCx {
         let is_index = |sym: &Sym| matches!(self.kind(*sym), SymbolKind::Index { .. });
         let indices = symbols.iter().copied().filter(is_index).collect();
         let lead = poly.leading().filter(|(mono, _)| !mono.is_one());
+        // `y = max(y, 7) − 1` rewrites nothing: what comes out would hold what went in.
+        let lead = lead.filter(|(mono, _)| !mono.0.iter().any(|factor| self.occurs_inside(factor.0, &poly)));
         Fact { poly, lead, symbols, indices }
     }
 

@@ -61,7 +61,8 @@
 //! - **S7** [`Truth::Always`], [`Truth::Never`] and [`bounds`](ShapeCx::bounds) hold for all values that satisfy
 //!   the facts. [`Truth::Unknown`] is always allowed, and becomes a check at run time.
 //! - **S8** Nothing here panics on any text or number. What does not fit is an [`Overflow`].
-//! - **S9** Simplification keeps the value wherever the facts hold, never grows an expression, and is idempotent.
+//! - **S9** Simplification keeps the value wherever the facts hold and it fits, never grows an expression,
+//!   and is idempotent.
 //! - **S10** What follows from `0 ≤ i < extent` is used only in questions that mention the index `i`:
 //!   where a loop does not run, its extent may be zero.
 //!

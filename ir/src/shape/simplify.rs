@@ -8,7 +8,7 @@ use super::context::operands;
 use super::poly::{Atom, AtomId, Mono, Poly, gcd};
 use super::{Dim, Overflow, ShapeCx, Truth};
 
-/// Rounds until nothing changes; each makes the expression smaller or replaces it by a lower one.
+/// Rounds until nothing changes.
 const ROUNDS: u32 = 8;
 
 impl ShapeCx {
@@ -39,10 +39,11 @@ impl ShapeCx {
                 Ok(next) if next != current && self.measure(next).size <= self.measure(current).size => {
                     current = next;
                 }
-                _ => break,
+                _ => return current,
             }
         }
-        current
+        // Equations that rewrite each other have no end; their last state would be no better than the first.
+        d
     }
 
     fn simplify_once(&mut self, d: Dim) -> Result<Dim, Overflow> {

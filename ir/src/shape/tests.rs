@@ -280,6 +280,20 @@ fn s9_simplification_uses_facts() {
 }
 
 #[test]
+fn s9_equations_that_feed_themselves_end() {
+    let mut cx = ShapeCx::new();
+    for fact in ["y == max(z - 6*y, 7) - 63", "p == floordiv(q, 2)", "q == floordiv(p, 3) + 1"] {
+        let fact = constraint(&mut cx, fact);
+        cx.assume(fact).unwrap();
+    }
+    for text in ["y", "max(z - 6*y, 7)", "p + q", "floordiv(p, 5)"] {
+        let d = cx.parse(text).unwrap();
+        let simple = cx.simplify(d);
+        assert_eq!(cx.simplify(simple), simple, "{text}");
+    }
+}
+
+#[test]
 fn s8_limits_are_errors() {
     let mut cx = ShapeCx::new();
     let (n, big) = (cx.sym("n"), cx.int(i64::MAX));

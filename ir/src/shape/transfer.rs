@@ -165,6 +165,17 @@ impl ShapeCx {
         p.terms.iter().flat_map(|(mono, _)| &mono.0).any(|&(id, _)| self.atom_mentions(id, sym))
     }
 
+    /// Whether an atom occurs inside other atoms of `p`.
+    pub(super) fn occurs_inside(&self, id: AtomId, p: &Poly) -> bool {
+        p.terms.iter().flat_map(|(mono, _)| &mono.0).any(|&(outer, _)| {
+            operands(self.atom(outer)).any(|d| {
+                let inner = self.poly(d);
+                let here = inner.terms.iter().any(|(mono, _)| mono.power_of(id) > 0);
+                here || self.occurs_inside(id, inner)
+            })
+        })
+    }
+
     fn atom_mentions(&self, id: AtomId, sym: Sym) -> bool {
         match self.atom(id) {
             Atom::Sym(found) => *found == sym,
