@@ -17,9 +17,11 @@
 //! * **F9** A `call_kernel` matches the callee: operand count, buffer types and size arguments.
 //! * **F10** Names of functions, kernels, externs, parameters and outputs are unique.
 //! * **F11** Branches of an `If` and the body of a `While` return values that match the declared results.
+//! * **F12** A function declares at least the effects that its body has.
 
 mod builder;
 mod data;
+mod edit;
 mod equal;
 mod infer;
 mod join;
@@ -32,6 +34,7 @@ pub use data::{
     Binding, BindingId, Block, BlockId, BlockKind, Definition, Extern, Function, Module, Output, Parameter,
     Region, RegionId, Rhs, Scope, Value, ValueDef, ValueId,
 };
+pub use edit::{DataflowEditor, PureRhs};
 pub use equal::{difference, same_structure};
 pub use infer::{InferEnv, Inferred, Signatures, effects_of, infer, region_effects};
 pub use join::{Join, JoinElements};

@@ -1,7 +1,7 @@
-//! F4 and F5: what a dataflow block admits.
+//! F4, F5 and F12: effects.
 
 use super::{At, Check};
-use crate::flow::{BindingId, BlockKind, Rhs};
+use crate::flow::{BindingId, BlockKind, Rhs, region_effects};
 
 fn dataflow_bindings(check: &Check<'_>) -> Vec<BindingId> {
     let function = check.function;
@@ -32,5 +32,15 @@ pub(super) fn check_f5_no_control_flow_in_dataflow(check: &mut Check<'_>) {
             let message = "a dataflow block holds control flow".to_owned();
             check.report(At::Binding(binding), "F005", message);
         }
+    }
+}
+
+/// F12: a function declares at least the effects that its body has.
+pub(super) fn check_f12_declared_effects(check: &mut Check<'_>) {
+    let function = check.function;
+    let found = region_effects(check.ops, &check.module.definitions, function, function.body);
+    if !function.effects.contains(found) {
+        let message = format!("the body has the effects {found} but the function declares fewer");
+        check.report(At::Header, "F012", message);
     }
 }

@@ -1,4 +1,4 @@
-//! The verifier: one function per law of [`crate::flow`].
+//! The verifier: one function per law of [`crate::flow`]. Law F1 has code F001, and so on.
 //!
 //! It reports all violations, each drawn under its line of the printed module. A function that breaks F8 (an id
 //! names nothing, a block belongs to two regions) has no meaning that the other laws could be checked on, so for
@@ -12,6 +12,9 @@ mod structure;
 mod symbols;
 mod types;
 mod walk;
+
+#[cfg(test)]
+mod tests;
 
 use super::text::{print_with_places, value_name};
 use super::{BindingId, BlockId, Definition, Function, Module, RegionId, ValueId};
@@ -94,5 +97,6 @@ fn verify_function(module: &Module, ops: &OpRegistry, function: &Function) -> Ve
     types::check_f9_kernel_calls(&mut check);
     names::check_f10_unique_names(&mut check);
     control::check_f11_region_results(&mut check);
+    dataflow::check_f12_declared_effects(&mut check);
     check.found
 }

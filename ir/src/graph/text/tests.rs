@@ -110,9 +110,9 @@ fn every_law_has_a_violation_that_is_found() {
     assert_eq!(broken(&|it| it.order.swap(5, 6)), [(9, "G011")]);
     assert_eq!(broken(&|it| it.order.push(it.order[5])), [(15, "G011")]);
     assert_eq!(broken(&|it| it.outputs[0].1.output = 1), [(15, "G012")]);
-    assert_eq!(broken(&|it| drop(it.inputs.pop())), [(7, "G012")]);
+    assert_eq!(broken(&|it| it.inputs.truncate(2)), [(7, "G012")]);
     assert_eq!(broken(&|it| it.nodes[it.order[5]].outputs[0].dims[0] = 7)[0], (9, "G014"));
-    assert_eq!(broken(&|it| drop(it.kernels.clear())), [(5, "G015")]);
+    assert_eq!(broken(&|it| it.kernels.clear()), [(5, "G015")]);
     assert_eq!(broken(&|it| it.outputs[1].0 = "y".to_owned()), [(15, "G016")]);
 }
 

@@ -22,7 +22,7 @@ kernel @\"soft max\" {
   size n
   size c
   assume n >= 1
-  assume mod(c, 8) == 0
+  assume 8 | c
   in %x: f32[n, c]
   out %\"y:0\": f32[n, c]
   local %max: f32[n]

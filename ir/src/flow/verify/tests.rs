@@ -1,0 +1,264 @@
+//! One violation or more for each law, found where it is.
+
+use crate::diag::Place;
+use crate::flow::{
+    Binding, BlockKind, Definition, Function, Module, Rhs, Scope, ValueDef, difference, same_structure, text,
+};
+use crate::ops::OpRegistry;
+use crate::shape::Constraint;
+use crate::types::Effects;
+
+const GOOD: &str = "module @m {
+  sym k, n
+  extern @log = \"log\"(Tensor<f32, [n]>) -> () !io
+  kernel @copy {
+    size n
+    in %a: f32[n]
+    out %b: f32[n]
+    for i < n { %b[i] = %a[i] }
+  }
+  fn @main(%x: Tensor<f32, [n]>, %c: Tensor<bool, []>) -> (y: Tensor<f32, [n]>) !io !abort {
+    dataflow {
+      %0 = exp(%x) : Tensor<f32, [n]>
+      %1 = kernel @copy(%0) [n] : Tensor<f32, [n]>
+      %2 = match_cast(%1) : Tensor<f32, [k]>
+      check n >= 2, \"two\"
+      yield %1
+    }
+    effect {
+      extern @log(%1)
+      %3 = if %c {
+        return %x
+      } else {
+        return %1
+      } : Tensor<f32, [n]>
+      %4 = while (%3) cond (%5: Tensor<f32, [n]>) {
+        return %c
+      } body (%6: Tensor<f32, [n]>) {
+        return %6
+      } : Tensor<f32, [n]>
+    }
+    return %4
+  }
+}
+";
+
+fn good() -> Module {
+    text::parse(GOOD, &OpRegistry::standard()).unwrap_or_else(|it| panic!("{it}"))
+}
+
+fn main_of(module: &mut Module) -> &mut Function {
+    match &mut module.definitions["main"] {
+        Definition::Function(it) => it,
+        _ => panic!("`main` is a function"),
+    }
+}
+
+/// The laws that the verifier reports, with the lines.
+fn violations(module: &Module) -> Vec<(u32, &'static str)> {
+    let ops = OpRegistry::standard();
+    let Err(found) = module.verify(&ops) else { return Vec::new() };
+    let printed = text::print(module, &ops);
+    let lines: Vec<&str> = printed.lines().collect();
+    found
+        .iter()
+        .map(|it| match &it.place {
+            Some(Place::Text { line, source, .. }) => {
+                assert_eq!(lines[*line as usize - 1], source, "T3");
+                (*line, it.code)
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect()
+}
+
+fn after(edit: impl Fn(&mut Module)) -> Vec<(u32, &'static str)> {
+    let mut module = good();
+    edit(&mut module);
+    violations(&module)
+}
+
+fn after_text(from: &str, to: &str) -> Vec<(u32, &'static str)> {
+    let text = GOOD.replacen(from, to, 1);
+    assert_ne!(text, GOOD, "{from}");
+    violations(&text::parse(&text, &OpRegistry::standard()).unwrap_or_else(|it| panic!("{it}")))
+}
+
+#[test]
+fn the_good_module_is_good() {
+    assert_eq!(violations(&good()), []);
+}
+
+#[test]
+fn f1_use_before_definition() {
+    let found = after(|it| {
+        let f = main_of(it);
+        let block = f.regions[f.body].blocks[0];
+        f.blocks[block].order.swap(0, 1);
+    });
+    assert_eq!(found, [(12, "F001")]);
+}
+
+#[test]
+fn f2_defined_twice() {
+    let found = after(|it| {
+        let f = main_of(it);
+        let block = f.regions[f.body].blocks[0];
+        let [first, second] = [0, 1].map(|i| f.blocks[block].order[i]);
+        f.bindings[second].results = f.bindings[first].results.clone();
+    });
+    assert!(found.contains(&(13, "F002")), "{found:?}");
+}
+
+#[test]
+fn f3_local_value_used_outside() {
+    assert_eq!(after_text("      yield %1\n", ""), [(18, "F003"), (22, "F003")]);
+}
+
+#[test]
+fn f4_and_f5_what_a_dataflow_block_admits() {
+    assert_eq!(after_text("    effect {", "    dataflow {"), [(31, "F003"), (19, "F004"), (20, "F005"), (25, "F005")]);
+}
+
+#[test]
+fn f6_types_follow() {
+    assert_eq!(after_text("exp(%x) : Tensor<f32, [n]>", "exp(%x) : Tensor<f16, [n]>")[0], (12, "F006"));
+    let general = after_text("exp(%x) : Tensor<f32, [n]>", "exp(%x) : Tensor<f32>");
+    assert_eq!(general, [(13, "F009")], "a more general type follows, but the kernel needs to know it");
+    let unchecked = after_text(
+        "%2 = match_cast(%1) : Tensor<f32, [k]>\n      check n >= 2, \"two\"",
+        "%2 = match_cast(%1) : Tensor<f32, [k]>\n      %9 = add(%1, %2) : Tensor<f32, [n]>",
+    );
+    assert_eq!(unchecked, [], "the cast establishes k = n");
+}
+
+#[test]
+fn f6_requirements_need_a_check() {
+    let text = "module @m {
+  sym k, n
+  fn @main(%x: Tensor<f32, [n]>, %y: Tensor<f32, [k]>) -> (z: Tensor<f32, [n]>) !abort {
+    dataflow {
+      check n == k, \"equal\"
+      %0 = add(%x, %y) : Tensor<f32, [n]>
+      yield %0
+    }
+    return %0
+  }
+}
+";
+    let ops = OpRegistry::standard();
+    assert_eq!(violations(&text::parse(text, &ops).unwrap_or_else(|it| panic!("{it}"))), []);
+    let text = text.replace("      check n == k, \"equal\"\n", "");
+    let module = text::parse(&text, &ops).unwrap_or_else(|it| panic!("{it}"));
+    assert_eq!(violations(&module), [(5, "F006")]);
+}
+
+#[test]
+fn f7_unbound_symbols() {
+    let found = after_text("%2 = match_cast(%1) : Tensor<f32, [k]>", "%2 = view(%1) : Tensor<f32, [k]>");
+    assert_eq!(found, [(14, "F007")]);
+    assert_eq!(after_text("check n >= 2", "check k + n >= 2"), []);
+    let found = after_text("%c: Tensor<bool, []>) ->", "%c: Tensor<bool, []>, %d: Tensor<f32, [2*k]>) ->");
+    assert_eq!(found, [(10, "F007")]);
+}
+
+#[test]
+fn f8_nothing_belongs_to_two() {
+    let found = after(|it| {
+        let f = main_of(it);
+        let block = f.regions[f.body].blocks[0];
+        f.regions[f.body].blocks.push(block);
+    });
+    assert!(matches!(found[..], [(_, "F008")]), "{found:?}");
+    let found = after(|it| {
+        let f = main_of(it);
+        let block = f.regions[f.body].blocks[0];
+        let binding = f.blocks[block].order[0];
+        f.blocks[block].order.push(binding);
+    });
+    assert!(matches!(found[..], [(_, "F008")]), "{found:?}");
+}
+
+#[test]
+fn f9_kernel_calls() {
+    assert_eq!(after_text("kernel @copy(%0) [n]", "kernel @copy(%0, %0) [n]"), [(13, "F009")]);
+    assert_eq!(after_text("kernel @copy(%0) [n]", "kernel @copy(%0)"), [(13, "F009")]);
+    assert_eq!(after_text("kernel @copy(%0) [n]", "kernel @other(%0) [n]"), [(13, "F009")]);
+    assert_eq!(after_text("kernel @copy(%0) [n]", "kernel @copy(%0) [n + 1]"), [(13, "F009")]);
+}
+
+#[test]
+fn f10_names() {
+    let found = after(|it| main_of(it).params[1].name = "x".to_owned());
+    assert_eq!(found, [(10, "F010")]);
+    let found = after(|it| main_of(it).outputs.clear());
+    assert_eq!(found, [(10, "F010")]);
+}
+
+#[test]
+fn f11_what_regions_return() {
+    assert_eq!(after_text("        return %x\n", "        return %c\n"), [(21, "F011")]);
+    assert_eq!(after_text("        return %c\n", "        return %5\n"), [(26, "F011")]);
+    assert_eq!(after_text("        return %6\n", "        return %6, %6\n"), [(28, "F011")]);
+    assert_eq!(after_text("while (%3)", "while (%c)"), [(25, "F011")]);
+    assert_eq!(after_text("if %c {", "if %x {"), [(20, "F011")]);
+    let text = "      } : Tensor<f32, [n]>\n      %4";
+    assert_eq!(after_text(text, "      } : Tensor<f32, [k]>\n      %4")[..1], [(21, "F011")]);
+}
+
+#[test]
+fn f12_declared_effects() {
+    assert_eq!(after_text(" !io !abort {", " !abort {"), [(10, "F012")]);
+    assert_eq!(after(|it| main_of(it).effects = Effects::IO | Effects::ABORT | Effects::WRITE), []);
+}
+
+#[test]
+fn dead_code_goes_and_checks_stay() {
+    let ops = OpRegistry::standard();
+    let mut module = good();
+    let f = main_of(&mut module);
+    let block = f.regions[f.body].blocks[0];
+    let value = f.params[0].value;
+    let n = f.values[value].ty.as_tensor().and_then(|it| it.dims().map(|it| it[0])).expect("a dimension");
+    let rhs = Rhs::Op { op: ops.get("exp"), attrs: Default::default(), args: [value].as_slice().into() };
+    let dead = f.bindings.alloc(Binding { results: Default::default(), rhs, source: String::new() });
+    let ty = f.values[value].ty.clone();
+    let def = ValueDef::Result(dead, 0);
+    let result = f.values.alloc(crate::flow::Value { ty, def, scope: Scope::BlockLocal, name: None });
+    f.bindings[dead].results.push(result);
+    f.blocks[block].order.push(dead);
+    assert_eq!(violations(&module), []);
+    assert_eq!(module.remove_dead_code(&ops), 1);
+    assert!(same_structure(&module, &good()));
+    let before = module.clone();
+    module.compact();
+    assert_eq!(difference(&module, &before), None);
+    let f = main_of(&mut module);
+    assert_eq!(f.bindings.len(), f.live_bindings().len());
+    assert!(module.shapes.facts().all(|it| *it != Constraint::AtLeast(n, 7)));
+}
+
+#[test]
+fn the_editor_emits_types_and_replaces_uses() {
+    let ops = OpRegistry::standard();
+    let mut module = good();
+    let definitions = module.definitions.clone();
+    let rhs = Rhs::CallExtern { callee: "log".to_owned(), args: Default::default() };
+    assert!(rhs.into_pure(&ops, &definitions).is_err(), "an effect cannot be emitted");
+    module
+        .edit_dataflow(&ops, |editor| {
+            let first = editor.order()[0];
+            let (x, old) = (editor.binding(first).rhs.operands()[0], editor.binding(first).results[0]);
+            editor.set_point(Some(first));
+            let rhs = Rhs::Op { op: ops.get("relu"), attrs: Default::default(), args: [x].as_slice().into() };
+            let new = editor.emit(rhs.into_pure(&ops, &definitions).expect("pure"))?[0];
+            editor.replace_all_uses(old, new);
+            assert_eq!(editor.remove_dead(), 1);
+            Ok::<(), crate::diag::Diagnostic>(())
+        })
+        .expect("edited");
+    assert_eq!(violations(&module), []);
+    assert!(text::print(&module, &ops).contains("%0 = relu(%x) : Tensor<f32, [n]>"));
+    let f = main_of(&mut module);
+    assert_eq!(f.blocks[f.regions[f.body].blocks[0]].kind, BlockKind::Dataflow);
+}
