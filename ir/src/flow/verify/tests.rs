@@ -117,7 +117,10 @@ fn f3_local_value_used_outside() {
 
 #[test]
 fn f4_and_f5_what_a_dataflow_block_admits() {
-    assert_eq!(after_text("    effect {", "    dataflow {"), [(31, "F003"), (19, "F004"), (20, "F005"), (25, "F005")]);
+    assert_eq!(
+        after_text("    effect {", "    dataflow {"),
+        [(31, "F003"), (19, "F004"), (20, "F005"), (25, "F005")]
+    );
 }
 
 #[test]
