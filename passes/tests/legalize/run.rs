@@ -1,7 +1,7 @@
 //! Runs a case: infer, legalise, evaluate the kernel, evaluate the operator, compare.
 
 use indexmap::IndexSet;
-use orogen_ir::loops::verify;
+use orogen_ir::loops::{TensorProgram, parse_program, print_program, verify};
 use orogen_ir::ops::{InferCx, OpRegistry};
 use orogen_ir::shape::{Dim, Env, ShapeCx};
 use orogen_ir::text::{Cursor, parse_attrs, parse_dtype, parse_int, parse_static_dims};
@@ -220,15 +220,24 @@ fn run(ops: &OpRegistry, table: &LegalizeTable, line: &str, mode: Mode) -> Resul
         }
         Lowering::Kernel(kernel) => {
             verify(&kernel.program).map_err(|it| it.to_string())?;
+            let program = text_cycle(&kernel.program)?;
             let sizes = kernel.sizes.iter().map(|it| symbols.eval(*it)).collect::<Result<Vec<_>, _>>()?;
             let inputs: Vec<_> = kernel.operands.iter().map(|it| data[*it].clone()).collect();
-            eval_program(&kernel.program, &sizes, &inputs).map_err(|it| format!("kernel: {it}"))?
+            eval_program(&program, &sizes, &inputs).map_err(|it| format!("kernel: {it}"))?
         }
     };
     if found.len() != expected.len() {
         return Err(format!("{} results, expected {}", found.len(), expected.len()));
     }
     found.iter().zip(&expected).try_for_each(|(found, expected)| compare(found, expected))
+}
+
+/// The program that its text reads back as.
+fn text_cycle(program: &TensorProgram) -> Result<TensorProgram, String> {
+    let text = print_program(program).text;
+    let again = parse_program(&text).map_err(|it| format!("{text}\n{it}"))?;
+    let second = print_program(&again).text;
+    if second == text { Ok(again) } else { Err(format!("the text changes:\n{text}\n{second}")) }
 }
 
 /// Whether the type is precise; an error when it is wrong.

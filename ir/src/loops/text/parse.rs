@@ -216,7 +216,12 @@ impl Parser {
             while cursor.eat_punct(",") {
                 reduce.push(self.axis(cursor)?);
             }
-            braced(cursor, |cursor| self.expr(cursor))?
+            braced(cursor, |cursor| {
+                while cursor.eat_word("let") {
+                    self.name(cursor)?;
+                }
+                self.expr(cursor)
+            })?
         } else {
             self.expr(cursor)?
         };

@@ -137,10 +137,22 @@ impl Printer<'_> {
     }
 
     fn stage(&mut self, stage: &Stage) {
-        let mut exprs = Exprs::new(self.program, stage);
-        let value = exprs.text(stage.value, 0);
-        let at = exprs.indices(&stage.at);
-        let lets = std::mem::take(&mut exprs.lets);
+        let indices = stage.at.iter().filter_map(Index::value);
+        // What a reduction computes may use its axes, so its names live inside of it.
+        let (at, value, outer, inner) = match stage.combine {
+            Some(_) => {
+                let mut of_index = Exprs::new(self.program, &indices.collect::<Vec<_>>(), 0);
+                let mut of_value = Exprs::new(self.program, &[stage.value], of_index.lets.len());
+                let (at, value) = (of_index.indices(&stage.at), of_value.text(stage.value, 0));
+                (at, value, of_index.lets, of_value.lets)
+            }
+            None => {
+                let roots: Vec<ExprId> = std::iter::once(stage.value).chain(indices).collect();
+                let mut exprs = Exprs::new(self.program, &roots, 0);
+                let value = exprs.text(stage.value, 0);
+                (exprs.indices(&stage.at), value, exprs.lets, Vec::new())
+            }
+        };
         let buffer = name_text(&self.program.buffers[stage.buffer].name);
         let target = format!("%{buffer}[{at}] =");
         let reduce = stage.combine.map(|it| format!("{} {}", it.name(), self.axes(&stage.reduce)));
@@ -153,21 +165,23 @@ impl Printer<'_> {
             Some(header) => format!("{header} {whole} }}"),
             None => whole.clone(),
         };
-        if lets.is_empty() && one_line.len() <= LINE {
+        if outer.is_empty() && inner.is_empty() && one_line.len() <= LINE {
             let span = self.writer.line(&one_line);
             self.printed.statements.push(span);
             return;
         }
-        // A stage without axes needs the braces for its `let`s.
+        // A stage without axes needs the braces for its names.
         let span = self.writer.open(header.as_deref().unwrap_or("for {"));
         self.printed.statements.push(span);
-        for line in &lets {
+        for line in &outer {
             self.writer.line(line);
         }
         match reduce {
-            Some(reduce) if whole.len() > LINE => {
+            Some(reduce) if !inner.is_empty() || whole.len() > LINE => {
                 self.writer.open(&format!("{target} {reduce} {{"));
-                self.writer.line(&value);
+                for line in inner.iter().chain([&value]) {
+                    self.writer.line(line);
+                }
                 self.writer.close("}");
             }
             _ => {
@@ -178,7 +192,7 @@ impl Printer<'_> {
     }
 }
 
-/// The expressions of one stage: equal ones are one, and what is used twice or nests too deep gets a name.
+/// The expressions of a stage or of a part of it: equal ones are one, and what is used twice or nests too deep gets a name.
 struct Exprs<'a> {
     program: &'a TensorProgram,
     /// The first expression that is equal to an expression.
@@ -188,13 +202,12 @@ struct Exprs<'a> {
 }
 
 impl<'a> Exprs<'a> {
-    fn new(program: &'a TensorProgram, stage: &Stage) -> Self {
+    /// The expressions below `roots`; names count from `first_name`.
+    fn new(program: &'a TensorProgram, roots: &[ExprId], first_name: usize) -> Self {
         let mut exprs =
             Exprs { program, same: ArenaMap::default(), named: ArenaMap::default(), lets: Vec::new() };
         let mut firsts: IndexMap<String, ExprId> = IndexMap::new();
-        let roots: Vec<ExprId> =
-            std::iter::once(stage.value).chain(stage.at.iter().filter_map(Index::value)).collect();
-        let order = exprs.reachable(&roots);
+        let order = exprs.reachable(roots);
         let mut uses: ArenaMap<ExprId, u32> = ArenaMap::default();
         let mut depth: ArenaMap<ExprId, u32> = ArenaMap::default();
         for id in &order {
@@ -208,7 +221,7 @@ impl<'a> Exprs<'a> {
                 *uses.entry(exprs.first(operand)).or_insert(0) += 1;
             }
         }
-        for root in &roots {
+        for root in roots {
             *uses.entry(exprs.first(*root)).or_insert(0) += 1;
         }
         for id in order {
@@ -224,7 +237,7 @@ impl<'a> Exprs<'a> {
             let shared = uses.get(id).copied().unwrap_or(0) > 1 && !exprs.is_leaf(id);
             if (shared || deep >= DEPTH) && !exprs.is_leaf(id) {
                 let text = exprs.text(id, 0);
-                let name = format!("t{}", exprs.lets.len());
+                let name = format!("t{}", first_name + exprs.lets.len());
                 exprs.lets.push(format!("let {name} = {text}"));
                 exprs.named.insert(id, name);
                 depth.insert(id, 0);

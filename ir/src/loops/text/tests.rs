@@ -58,9 +58,29 @@ kernel @mixed {
 }
 ";
 
+const SHARED: &str = "\
+kernel @shared {
+  size n
+  in %x: f32[n]
+  in %at: i64[1]
+  out %y: f32[n]
+  %y[{%at[0]}] = sum i < n {
+    let t0 = exp(%x[i])
+    t0 * t0
+  }
+  for {
+    let t0 = %at[0] + i64(1)
+    %y[{t0 * t0}] = max j < n {
+      let t1 = neg(%x[j])
+      t1 * t1
+    }
+  }
+}
+";
+
 #[test]
 fn what_the_printer_wrote_prints_the_same() {
-    for text in [MATMUL, SOFTMAX, MIXED] {
+    for text in [MATMUL, SOFTMAX, MIXED, SHARED] {
         same(text);
     }
 }
@@ -132,7 +152,7 @@ fn broken_text_never_panics() {
         (state % n as u64) as usize
     };
     let alphabet: Vec<char> = "{}[]()<>%@|,=*+-/ \n\"019.xyzfor let sum i n".chars().collect();
-    for text in [MATMUL, SOFTMAX, MIXED] {
+    for text in [MATMUL, SOFTMAX, MIXED, SHARED] {
         for _ in 0..1500 {
             let mut chars: Vec<char> = text.chars().collect();
             for _ in 0..1 + random(4) {
