@@ -170,25 +170,27 @@ impl Printer<'_> {
             self.printed.statements.push(span);
             return;
         }
-        // A stage without axes needs the braces for its names.
-        let span = self.writer.open(header.as_deref().unwrap_or("for {"));
-        self.printed.statements.push(span);
+        // A stage without axes needs braces only for its names.
+        let braces = header.is_some() || !outer.is_empty();
+        let first = braces.then(|| self.writer.open(header.as_deref().unwrap_or("for {")));
         for line in &outer {
             self.writer.line(line);
         }
-        match reduce {
+        let span = match reduce {
             Some(reduce) if !inner.is_empty() || whole.len() > LINE => {
-                self.writer.open(&format!("{target} {reduce} {{"));
+                let span = self.writer.open(&format!("{target} {reduce} {{"));
                 for line in inner.iter().chain([&value]) {
                     self.writer.line(line);
                 }
                 self.writer.close("}");
+                span
             }
-            _ => {
-                self.writer.line(&whole);
-            }
+            _ => self.writer.line(&whole),
+        };
+        self.printed.statements.push(first.unwrap_or(span));
+        if braces {
+            self.writer.close("}");
         }
-        self.writer.close("}");
     }
 }
 
