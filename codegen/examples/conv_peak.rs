@@ -59,12 +59,8 @@ fn main() {
     for [c, m, side, kernel, stride] in LAYERS {
         let depthwise = m == 1;
         let padding = kernel / 2;
-        let geometry = Geometry {
-            kernel: [kernel; 2],
-            stride: [stride; 2],
-            dilation: [1; 2],
-            padding: [padding; 2],
-        };
+        let geometry =
+            Geometry { kernel: [kernel; 2], stride: [stride; 2], dilation: [1; 2], padding: [padding; 2] };
         let out = (side + 2 * padding - kernel) / stride + 1;
         let epilogue = vec![Step::add(Operand::Row), Step::relu()];
         let mut jit = Jit::new().unwrap();

@@ -5,7 +5,7 @@ mod common;
 
 use common::Random;
 use orogen_codegen::jit_memory::Jit;
-use orogen_codegen::kernels::conv::{Convolution, Depthwise, Geometry};
+use orogen_codegen::kernels::conv::{Convolution, Depthwise, Geometry, SlidingWindow, Window};
 use orogen_codegen::kernels::epilogue::{Operand, Step};
 use orogen_codegen::kernels::gemm::Tile;
 use orogen_codegen::vector::Isa;
@@ -212,6 +212,68 @@ fn depthwise() {
             check(isa, s, g, false, true);
             check(isa, Sizes { w: 7, h: 7, end: [3, 3], ..s }, g, true, true);
             check(isa, Sizes { w: 113, h: 6, end: [0, 2], ..s }, g, false, true);
+        }
+    }
+}
+
+#[test]
+fn pooling() {
+    let (planes, h, w) = (3usize, 9usize, 37usize);
+    let mut x = values(&mut Random(4), planes * h * w);
+    x[40] = f32::NAN;
+    for isa in Isa::available() {
+        for g in [
+            Geometry { stride: [2, 2], ..PLAIN },
+            PLAIN,
+            Geometry { kernel: [2, 2], stride: [2, 2], padding: [0, 0], ..PLAIN },
+            Geometry { kernel: [5, 3], stride: [1, 3], padding: [2, 0], ..PLAIN },
+        ] {
+            for window in [Window::Max, Window::Sum] {
+                let end = g.padding.map(|p| p as usize);
+                let [oh, ow] = [out_size(h, 0, &g, end[0]), out_size(w, 1, &g, end[1])];
+                let mut y = vec![7.0f32; planes * oh * ow + 32];
+                let pool = SlidingWindow { isa, window, geometry: g, epilogue: Vec::new() };
+                let mut jit = Jit::new().unwrap();
+                let id = pool.emit(jit.module(), "pool").unwrap_or_else(|e| panic!("{e}"));
+                let code = jit.finish().unwrap();
+                let int = |n: usize| n as i64;
+                let args = [
+                    x.as_ptr() as i64,
+                    0,
+                    y.as_mut_ptr() as i64,
+                    1,
+                    int(planes),
+                    int(h),
+                    int(w),
+                    int(oh),
+                    int(ow),
+                    0,
+                    int(planes),
+                ];
+                // SAFETY: buffers of the sizes that the function documents; weights are not read.
+                unsafe { code.call(id, &args) };
+                assert_eq!(y[planes * oh * ow..], [7.0; 32], "wrote behind the output");
+                for (i, found) in y[..planes * oh * ow].iter().enumerate() {
+                    let (plane, oy, ox) = (i / (oh * ow), i / ow % oh, i % ow);
+                    let mut exact = if window == Window::Max { f32::NEG_INFINITY } else { 0.0 };
+                    for ky in 0..g.kernel[0] {
+                        for kx in 0..g.kernel[1] {
+                            let iy = oy as i64 * g.stride[0] + ky - g.padding[0];
+                            let ix = ox as i64 * g.stride[1] + kx - g.padding[1];
+                            if (0..h as i64).contains(&iy) && (0..w as i64).contains(&ix) {
+                                let v = x[(plane * h + iy as usize) * w + ix as usize];
+                                exact = match window {
+                                    _ if v.is_nan() || exact.is_nan() => f32::NAN,
+                                    Window::Max => exact.max(v),
+                                    _ => exact + v,
+                                };
+                            }
+                        }
+                    }
+                    let same = *found == exact || found.is_nan() && exact.is_nan();
+                    assert!(same, "{isa:?} {window:?} {g:?} at {i}: {found} {exact}");
+                }
+            }
         }
     }
 }

@@ -125,6 +125,8 @@ fn shifts_interleaves_and_constants() {
     for op in [Interleave::Low32, Interleave::High32, Interleave::Low64, Interleave::High64] {
         pairs("interleave", |b, x, y| b.interleave(op, x, y));
     }
+    pairs("even", |b, x, y| b.deinterleave(x, y, false));
+    pairs("odd", |b, x, y| b.deinterleave(x, y, true));
     pairs("constants", |b, x, _| {
         let (ones, zero) = (b.constant_bits(u32::MAX), b.constant(0.0));
         let (iota, three) = (b.iota(), b.constant_int(3));

@@ -479,6 +479,11 @@ impl Builder {
         self.emit_vector(|dst| Inst::Interleave { op, dst, a, b })
     }
 
+    /// The even or odd lanes of `a` followed by `b`.
+    pub fn deinterleave(&mut self, a: VReg, b: VReg, odd: bool) -> VReg {
+        self.emit_vector(|dst| Inst::Deinterleave { dst, a, b, odd })
+    }
+
     /// A horizontal reduction; the result is in every lane.
     pub fn reduce(&mut self, op: ReduceOp, a: VReg) -> VReg {
         self.emit_vector(|dst| Inst::Reduce { op, dst, a })

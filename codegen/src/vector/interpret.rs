@@ -241,6 +241,10 @@ impl Machine<'_> {
                 let (second, lane) = pick[i % 4];
                 v(if second { b } else { a })[i / 4 * 4 + lane]
             }),
+            Inst::Deinterleave { a, b, odd, .. } => self.lanewise(|i| {
+                let at = 2 * i + usize::from(odd);
+                if at < self.lanes { v(a)[at] } else { v(b)[at - self.lanes] }
+            }),
             Inst::Reduce { op, a, .. } => {
                 let mut lanes = v(a);
                 let mut n = self.lanes;

@@ -430,6 +430,8 @@ pub enum Inst {
     Shift { op: ShiftOp, dst: VReg, a: VReg, by: u8 },
     /// An interleaving inside each block of four lanes.
     Interleave { op: Interleave, dst: VReg, a: VReg, b: VReg },
+    /// Lane `i` is lane `2i`, or `2i + 1` if `odd`, of `a` followed by `b`.
+    Deinterleave { dst: VReg, a: VReg, b: VReg, odd: bool },
     /// A horizontal reduction; the result is in every lane.
     Reduce { op: ReduceOp, dst: VReg, a: VReg },
     /// The mask of the first `n` lanes, `n` clamped to 0..=VL. `n` must not be below `i32::MIN`.

@@ -64,6 +64,9 @@ impl fmt::Display for Inst {
             }
             Shift { op, dst, a, by } => write!(f, "{dst} = shift.{} {a}, {by}", name(op)),
             Interleave { op, dst, a, b } => write!(f, "{dst} = interleave.{} {a}, {b}", name(op)),
+            Deinterleave { dst, a, b, odd } => {
+                write!(f, "{dst} = deinterleave.{} {a}, {b}", if *odd { "odd" } else { "even" })
+            }
             Reduce { op, dst, a } => write!(f, "{dst} = reduce.{} {a}", name(op)),
             First { dst, n } => write!(f, "{dst} = first {n}"),
             Between { dst, low, high } => write!(f, "{dst} = between {low}, {high}"),

@@ -1,31 +1,45 @@
-//! Depthwise convolution: every channel has its own kernel.
+//! Windows that slide over single planes: depthwise convolution and pooling.
 
 use cranelift_module::{FuncId, Module};
 
+use super::Geometry;
+use super::line::Line;
 use super::unfold::inside;
-use super::{Geometry, ceil_div};
 use crate::kernels::epilogue::{self, Operand, Step};
 use crate::kernels::flow;
 use crate::vector::encode::{self, DefineError};
 use crate::vector::{Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Isa, MReg, Program, Size, VReg};
 
-/// A depthwise convolution to be generated.
+/// What a window computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Window {
+    /// The sum of elements times weights: depthwise convolution.
+    Weights,
+    /// The sum of elements; an average with a step of the epilogue that scales.
+    Sum,
+    /// The largest element, NaN if there is one; what lies outside the image does not count.
+    Max,
+}
+
+/// A depthwise convolution or a pooling to be generated.
 ///
-/// The function takes, all 64-bit: `x`, `weights` (`[channels][kh][kw]`), `y` (pointers), `batch`, `channels`, `h`, `w`,
-/// `oh`, `ow`, `first`, `last` (the range of planes `image · channels + channel` to compute), then the operands of the
-/// epilogue: by row for an element of each channel, full for a tensor like `y` with the stride of a plane, by column
-/// for one plane that all share.
+/// The function takes, all 64-bit: `x`, `weights` (`[channels][kh][kw]`; ignored unless the window is
+/// [`Window::Weights`]), `y` (pointers), `batch`, `channels`, `h`, `w`, `oh`, `ow`, `first`, `last` (the range of planes
+/// `image · channels + channel` to compute), then the operands of the epilogue: by row for an element of each channel,
+/// full for a tensor like `y` with the stride of a plane, by column for one plane that all share.
 #[derive(Debug, Clone)]
-pub struct Depthwise {
+pub struct SlidingWindow {
     /// The instruction set of the kernel.
     pub isa: Isa,
+    /// What is computed.
+    pub window: Window,
     /// The constants.
     pub geometry: Geometry,
     /// What happens to the result.
     pub epilogue: Vec<Step>,
 }
 
-impl Depthwise {
+impl SlidingWindow {
     /// The number of parameters of the function.
     pub fn params(&self) -> usize {
         11 + epilogue::params(&self.epilogue)
@@ -48,17 +62,15 @@ impl Depthwise {
         let [kh, kw] = geometry.kernel;
         let [sy, sx] = geometry.stride;
 
-        let taps: Vec<VReg> = (0..kh * kw).map(|i| b.load_splat(Addr::new(weights).offset(4 * i))).collect();
+        let taps: Vec<VReg> = match self.window {
+            Window::Weights => (0..kh * kw).map(|i| b.load_splat(Addr::new(weights).offset(4 * i))).collect(),
+            Window::Sum | Window::Max => Vec::new(),
+        };
         let row_bytes = b.int_op(IntOp::ShiftLeft, w, 2);
         let y_top = b.int_const(-geometry.padding[0]);
         // Wholly inside are the blocks that start in 0..=limit.
-        let reach = Size { fixed: (kw - 1) * geometry.dilation[1] - sx + 1, per_lane: sx };
-        let limit = b.int_op(IntOp::Sub, w, reach);
-        let index = (sx != 1).then(|| {
-            let (iota, by) = (b.iota(), b.constant_int(sx as i32));
-            b.binary(BinaryOp::IntMul, iota, by)
-        });
-        let row = Row { geometry, taps: &taps, w, h, row_bytes, index };
+        let limit = b.int_op(IntOp::Sub, w, Line::reach(geometry));
+        let row = Row { window: self.window, geometry, taps: &taps, w, h, row_bytes };
         let blocks = b.int_add(ow, Size { fixed: -1, per_lane: 1 });
         let blocks = b.div_lanes(blocks);
         b.repeat(oh, |b| {
@@ -66,7 +78,7 @@ impl Depthwise {
             let ix = b.int_const(-geometry.padding[1]);
             b.repeat(blocks, |b| {
                 let mask = b.first(left);
-                let acc = b.splat(0.0);
+                let acc = b.splat(if self.window == Window::Max { f32::NEG_INFINITY } else { 0.0 });
                 let fast = b.int_const(0);
                 b.when(IntCompare::Ge, left, Size::lanes(1), |b| {
                     b.when(IntCompare::Ge, ix, 0, |b| {
@@ -168,63 +180,79 @@ impl Depthwise {
     }
 }
 
+/// A depthwise convolution: a [`SlidingWindow`] with weights.
+#[derive(Debug, Clone)]
+pub struct Depthwise {
+    /// The instruction set of the kernel.
+    pub isa: Isa,
+    /// The constants.
+    pub geometry: Geometry,
+    /// What happens to the result.
+    pub epilogue: Vec<Step>,
+}
+
+impl Depthwise {
+    fn window(&self) -> SlidingWindow {
+        SlidingWindow {
+            isa: self.isa,
+            window: Window::Weights,
+            geometry: self.geometry,
+            epilogue: self.epilogue.clone(),
+        }
+    }
+
+    /// The number of parameters of the function.
+    pub fn params(&self) -> usize {
+        self.window().params()
+    }
+
+    /// Defines the functions; see [`SlidingWindow::emit`].
+    pub fn emit(&self, module: &mut dyn Module, name: &str) -> Result<FuncId, DefineError> {
+        self.window().emit(module, name)
+    }
+}
+
 /// What one block of outputs reads.
 struct Row<'a> {
+    window: Window,
     geometry: &'a Geometry,
     taps: &'a [VReg],
     w: IReg,
     h: IReg,
     row_bytes: IReg,
-    index: Option<VReg>,
 }
 
 impl Row<'_> {
-    /// Adds all taps for the block whose first output reads from row `y`, column `ix` on. With `left`, the number of
-    /// outputs still to do, loads are masked to what lies in the image.
+    /// Takes in the window of the block whose first output reads from row `y`, column `ix` on. With `left`, the number
+    /// of outputs still to do, loads are masked to what lies in the image.
     fn accumulate(&self, b: &mut Builder, acc: VReg, x: IReg, y: IReg, ix: IReg, left: Option<IReg>) {
         let [kh, kw] = self.geometry.kernel;
-        let [_, sx] = self.geometry.stride;
-        let [down, across] = self.geometry.dilation;
-        let all = b.int_const(Size::lanes(1));
-        let masks: Vec<Option<MReg>> = (0..kw)
-            .map(|kx| {
-                let Some(left) = left else {
-                    return self.index.map(|_| b.first(all));
-                };
-                let at = b.int_add(ix, kx * across);
-                let zero = b.int_const(0);
-                let before = b.int_op(IntOp::Sub, zero, at);
-                let low = ceil_div(b, before, sx);
-                let after = b.int_op(IntOp::Sub, self.w, at);
-                let high = ceil_div(b, after, sx);
-                let high = b.int_op(IntOp::Min, high, left);
-                Some(b.between(low, high))
-            })
-            .collect();
+        let [down, _] = self.geometry.dilation;
+        let line = Line::new(b, self.geometry, 1, ix, left.map(|left| (self.w, left)));
+        let other = (self.window == Window::Max).then(|| b.constant(f32::NEG_INFINITY));
         let start = b.int_mul(y, self.row_bytes);
         let start = b.int_add(start, x);
         let columns = b.int_op(IntOp::ShiftLeft, ix, 2);
         let row = b.int_add(start, columns);
         let step = b.int_mul(self.row_bytes, down);
-        let line = b.int_move(y);
+        let current = b.int_move(y);
         for ky in 0..kh {
-            let inside = inside(b, line, self.h);
+            let inside = inside(b, current, self.h);
             b.when(IntCompare::Ne, inside, 0, |b| {
-                for kx in 0..kw {
-                    let mask = masks[kx as usize];
-                    let v = match (self.index, mask) {
-                        (Some(index), Some(mask)) => {
-                            let base = b.int_add(row, 4 * kx * across);
-                            b.gather(base, index, mask)
+                for (kx, v) in line.load(b, row, 0..kw, other).into_iter().flatten().enumerate() {
+                    match self.window {
+                        Window::Weights => b.fma_into(acc, v, self.taps[ky as usize * kw as usize + kx]),
+                        Window::Sum => b.binary_into(BinaryOp::Add, acc, acc, v),
+                        Window::Max => {
+                            let larger = b.max(acc, v);
+                            b.assign(acc, larger);
                         }
-                        _ => b.load(Addr::new(row).offset(4 * kx * across), mask),
-                    };
-                    b.fma_into(acc, v, self.taps[(ky * kw + kx) as usize]);
+                    }
                 }
             });
             if ky + 1 < kh {
                 b.bump(row, step);
-                b.bump(line, down);
+                b.bump(current, down);
             }
         }
     }

@@ -1,14 +1,16 @@
 //! Two-dimensional convolution of `f32` images in NCHW order.
 //!
 //! [`Convolution`] multiplies packed weights with panels of the unfolded image, which are made block by block in a
-//! workspace and never as a whole; [`Depthwise`] has a kernel of its own. Sizes of images are run-time values;
+//! workspace and never as a whole; [`Depthwise`] convolution and pooling
+//! ([`SlidingWindow`]) have a kernel of their own. Sizes of images are run-time values;
 //! kernel, stride, dilation and padding are constants of the code.
 
 mod depthwise;
 mod driver;
+mod line;
 mod unfold;
 
-pub use depthwise::Depthwise;
+pub use depthwise::{Depthwise, SlidingWindow, Window};
 pub use driver::Convolution;
 pub use unfold::{pack_pointwise, unfold_segment};
 

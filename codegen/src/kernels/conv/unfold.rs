@@ -1,8 +1,9 @@
 //! Panels of the unfolded image.
 
-use super::{Geometry, ceil_div};
+use super::Geometry;
+use super::line::Line;
 use crate::kernels::gemm;
-use crate::vector::{Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Isa, MReg, Program, Size};
+use crate::vector::{Addr, Builder, IReg, IntCompare, IntOp, Isa, MReg, Program, Size};
 
 /// A program that copies the elements under every kernel element, for neighbouring outputs of one row, into a panel
 /// `[c · kh · kw][vectors * VL]`.
@@ -14,8 +15,7 @@ pub fn unfold_segment(geometry: &Geometry, vectors: u32) -> Program {
     let mut b = Builder::new("unfold");
     let [x, panel, c, h, w, iy, ix, count] = b.params();
     let [kh, kw] = geometry.kernel;
-    let [_, stride] = geometry.stride;
-    let [down, across] = geometry.dilation;
+    let [down, _] = geometry.dilation;
     let vectors = i64::from(vectors);
 
     let stored: Vec<MReg> = (0..vectors)
@@ -24,29 +24,7 @@ pub fn unfold_segment(geometry: &Geometry, vectors: u32) -> Program {
             b.first(left)
         })
         .collect();
-    // Output `t` reads column `ix + kx·dilation + t·stride`: valid for `low <= t < high`.
-    let loaded: Vec<Vec<MReg>> = (0..kw)
-        .map(|kx| {
-            let at = b.int_add(ix, kx * across);
-            let zero = b.int_const(0);
-            let before = b.int_op(IntOp::Sub, zero, at);
-            let low = ceil_div(&mut b, before, stride);
-            let after = b.int_op(IntOp::Sub, w, at);
-            let high = ceil_div(&mut b, after, stride);
-            let high = b.int_op(IntOp::Min, high, count);
-            (0..vectors)
-                .map(|j| {
-                    let low = b.int_op(IntOp::Sub, low, Size::lanes(j));
-                    let high = b.int_op(IntOp::Sub, high, Size::lanes(j));
-                    b.between(low, high)
-                })
-                .collect()
-        })
-        .collect();
-    let index = (stride != 1).then(|| {
-        let (iota, by) = (b.iota(), b.constant_int(stride as i32));
-        b.binary(BinaryOp::IntMul, iota, by)
-    });
+    let line = Line::new(&mut b, geometry, vectors, ix, Some((w, count)));
     let zeros = b.constant(0.0);
     let row_bytes = b.int_op(IntOp::ShiftLeft, w, 2);
     let plane_bytes = b.int_mul(row_bytes, h);
@@ -74,18 +52,13 @@ pub fn unfold_segment(geometry: &Geometry, vectors: u32) -> Program {
                 inside,
                 0,
                 |b| {
-                    for kx in 0..kw {
-                        for j in 0..vectors {
-                            let mask = loaded[kx as usize][j as usize];
-                            let first = Size { fixed: 4 * kx * across, per_lane: 4 * j * stride };
-                            let v = match index {
-                                None => b.load(Addr::new(row).offset(first), Some(mask)),
-                                Some(index) => {
-                                    let base = b.int_add(row, first);
-                                    b.gather(base, index, mask)
-                                }
-                            };
-                            b.store(v, target(kx, j), Some(stored[j as usize]));
+                    // Two kernel columns at a time may share their loads.
+                    for first in (0..kw).step_by(2) {
+                        let columns = first..(first + 2).min(kw);
+                        for (kx, loaded) in columns.clone().zip(line.load(b, row, columns, None)) {
+                            for (j, v) in loaded.into_iter().enumerate() {
+                                b.store(v, target(kx, j as i64), Some(stored[j]));
+                            }
                         }
                     }
                 },

@@ -323,6 +323,10 @@ impl Emitter<'_, '_> {
                 self.set(dst, v);
             }
             Inst::Interleave { op, dst, a, b } => self.interleave(op, dst, a, b),
+            Inst::Deinterleave { dst, a, b, odd } => {
+                let lanes = [0, 2, 4, 6].map(|lane| lane + u8::from(odd));
+                self.shuffle(lanes, dst, a, b);
+            }
             Inst::Reduce { op, dst, a } => self.reduce(op, dst, a),
             Inst::First { dst, n } => {
                 let bits = self.bits_below(n);
@@ -492,6 +496,11 @@ impl Emitter<'_, '_> {
             Interleave::Low64 => [0, 1, 4, 5],
             Interleave::High64 => [2, 3, 6, 7],
         };
+        self.shuffle(lanes, dst, a, b);
+    }
+
+    /// Picks lanes of `a` (0 to 3) and `b` (4 to 7).
+    fn shuffle(&mut self, lanes: [u8; 4], dst: VReg, a: VReg, b: VReg) {
         let bytes: Vec<u8> = lanes.iter().flat_map(|lane| (0..4).map(move |byte| 4 * lane + byte)).collect();
         let (a, b) = (self.v(a), self.v(b));
         let (a, b) = (self.cast(I8X16, a), self.cast(I8X16, b));

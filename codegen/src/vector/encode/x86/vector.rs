@@ -179,6 +179,7 @@ impl Emitter {
                 let code = self.pick(codes::interleave(op));
                 self.op3(code, dst, a, b)
             }
+            Inst::Deinterleave { dst, a, b, odd } => self.deinterleave(dst, a, b, odd),
             Inst::Reduce { op, dst, a } => self.reduce(op, dst, a),
             Inst::First { dst, n } => self.first(dst, n),
             Inst::Between { dst, low, high } => self.between(dst, low, high),
@@ -337,6 +338,25 @@ impl Emitter {
             return Ok(());
         }
         self.push(Instruction::with4(VEX_Vblendvps_ymm_ymm_ymmm256_ymm, d, n, y, self.full(mask)))
+    }
+
+    fn deinterleave(&mut self, dst: VReg, a: VReg, b: VReg, odd: bool) -> Done {
+        use Code::*;
+        let s = self.scratch();
+        if self.wide() {
+            // The scratch register holds the lane numbers, then the result.
+            let lanes = (0..16u32).flat_map(|i| (2 * i + u32::from(odd)).to_le_bytes()).collect();
+            let lanes = self.constant(lanes, false);
+            self.push(Instruction::with2(EVEX_Vmovups_zmm_k1z_zmmm512, self.full(s), lanes))?;
+            self.op3(EVEX_Vpermi2ps_zmm_k1z_zmm_zmmm512b32, s, a, b)?;
+            return self.unary(UnaryOp::Move, dst, s);
+        }
+        // Inside the 128-bit halves first: a0 a2 b0 b2, a4 a6 b4 b6; then the middle quarters change places.
+        let lanes: u32 = if odd { 0b11_01_11_01 } else { 0b10_00_10_00 };
+        let code = VEX_Vshufps_ymm_ymm_ymmm256_imm8;
+        self.push(Instruction::with4(code, self.full(s), self.full(a), self.full(b), lanes))?;
+        let quarters: u32 = 0b11_01_10_00;
+        self.push(Instruction::with3(VEX_Vpermpd_ymm_ymmm256_imm8, self.full(dst), self.full(s), quarters))
     }
 
     fn reduce(&mut self, op: ReduceOp, dst: VReg, a: VReg) -> Done {

@@ -1,0 +1,160 @@
+//! Reading the elements under one kernel element for neighbouring outputs, from one row of an image.
+
+use super::{Geometry, ceil_div};
+use crate::vector::{Addr, BinaryOp, Builder, IReg, IntOp, MReg, Size, VReg};
+
+/// How outputs that are `stride` apart are read, and what is known before the row is.
+///
+/// Unit strides are plain loads. For stride 2, two neighbouring vectors hold the elements of two kernel columns, and are
+/// separated by lanes. Longer strides gather.
+pub(super) struct Line {
+    stride: i64,
+    dilation: i64,
+    vectors: i64,
+    index: Option<VReg>,
+    /// For each kernel column (or pair of them) and vector; empty if all lanes are inside the row.
+    masks: Vec<Vec<MReg>>,
+}
+
+impl Line {
+    fn bases(geometry: &Geometry) -> Vec<i64> {
+        let [_, stride] = geometry.stride;
+        let mut bases: Vec<i64> = (0..geometry.kernel[1])
+            .map(|kx| kx * geometry.dilation[1])
+            .map(|at| if stride == 2 { at & !1 } else { at })
+            .collect();
+        bases.dedup();
+        bases
+    }
+
+    /// Elements from the first one read to the last one that whole loads touch, for one vector of outputs.
+    pub(super) fn reach(geometry: &Geometry) -> Size {
+        let [_, stride] = geometry.stride;
+        let last = Line::bases(geometry).last().copied().unwrap_or_default();
+        match stride {
+            1 | 2 => Size { fixed: last, per_lane: stride },
+            _ => Size { fixed: last - stride + 1, per_lane: stride },
+        }
+    }
+
+    /// For outputs whose first one reads column `ix` under the first kernel element, of which `count` are wanted. What
+    /// lies outside `0..w` reads as zero. Without bounds, all must be inside.
+    pub(super) fn new(
+        b: &mut Builder,
+        geometry: &Geometry,
+        vectors: i64,
+        ix: IReg,
+        bounds: Option<(IReg, IReg)>,
+    ) -> Line {
+        let [_, stride] = geometry.stride;
+        let [_, dilation] = geometry.dilation;
+        let index = (stride > 2).then(|| {
+            let (iota, by) = (b.iota(), b.constant_int(stride as i32));
+            b.binary(BinaryOp::IntMul, iota, by)
+        });
+        let bases = Line::bases(geometry);
+        let loads = if stride == 2 { 2 * vectors } else { vectors };
+        let masks = match bounds {
+            Some((w, count)) => bases
+                .iter()
+                .map(|&base| {
+                    let at = b.int_add(ix, base);
+                    let zero = b.int_const(0);
+                    let mut low = b.int_op(IntOp::Sub, zero, at);
+                    let mut high = b.int_op(IntOp::Sub, w, at);
+                    if stride != 2 {
+                        low = ceil_div(b, low, stride);
+                        high = ceil_div(b, high, stride);
+                        high = b.int_op(IntOp::Min, high, count);
+                    }
+                    (0..loads)
+                        .map(|j| {
+                            let low = b.int_op(IntOp::Sub, low, Size::lanes(j));
+                            let high = b.int_op(IntOp::Sub, high, Size::lanes(j));
+                            b.between(low, high)
+                        })
+                        .collect()
+                })
+                .collect(),
+            // Gathers need a mask in any case.
+            None if index.is_some() => {
+                let all = b.int_const(Size::lanes(1));
+                let mask = b.first(all);
+                vec![vec![mask; loads as usize]; bases.len()]
+            }
+            None => Vec::new(),
+        };
+        Line { stride, dilation, vectors, index, masks }
+    }
+
+    /// The vectors under each kernel column, from `row`, the address of column `ix`. Lanes outside the row hold `other`
+    /// where it is given, else zero.
+    pub(super) fn load(
+        &self,
+        b: &mut Builder,
+        row: IReg,
+        kx: std::ops::Range<i64>,
+        other: Option<VReg>,
+    ) -> Vec<Vec<VReg>> {
+        let mut pair: Option<(i64, Vec<VReg>)> = None;
+        kx.map(|kx| {
+            let at = kx * self.dilation;
+            if self.stride != 2 {
+                let step = Size { fixed: 0, per_lane: 4 * self.stride };
+                return (0..self.vectors)
+                    .map(|j| self.one(b, row, at, kx as usize, j, step, other))
+                    .collect();
+            }
+            let base = at & !1;
+            let raw = match pair.take() {
+                Some((same, raw)) if same == base => raw,
+                _ => {
+                    let number = self.number(base);
+                    (0..2 * self.vectors)
+                        .map(|j| self.one(b, row, base, number, j, Size::vectors(1), other))
+                        .collect()
+                }
+            };
+            let lanes = raw.chunks(2).map(|v| b.deinterleave(v[0], v[1], at != base)).collect();
+            pair = Some((base, raw));
+            lanes
+        })
+        .collect()
+    }
+
+    /// Which of the bases this is.
+    fn number(&self, base: i64) -> usize {
+        let mut bases: Vec<i64> =
+            (0..).map(|kx| (kx * self.dilation) & !1).take_while(|&at| at <= base).collect();
+        bases.dedup();
+        bases.len() - 1
+    }
+
+    fn one(
+        &self,
+        b: &mut Builder,
+        row: IReg,
+        at: i64,
+        base: usize,
+        j: i64,
+        step: Size,
+        other: Option<VReg>,
+    ) -> VReg {
+        let offset = Size { fixed: 4 * at, per_lane: j * step.per_lane };
+        let mask = self.masks.get(base).map(|masks| masks[j as usize]);
+        let v = match (self.index, mask) {
+            (Some(index), Some(mask)) => {
+                let from = b.int_add(row, offset);
+                b.gather(from, index, mask)
+            }
+            _ => b.load(Addr::new(row).offset(offset), mask),
+        };
+        match (other, mask) {
+            (Some(other), Some(mask)) => {
+                let lanes = b.mask_lanes(mask);
+                b.blend(lanes, v, other)
+            }
+            _ => v,
+        }
+    }
+}
