@@ -88,15 +88,12 @@ pub fn is_contraction(program: &TensorProgram, stage: &Stage) -> bool {
     is_load(a) && is_load(b)
 }
 
-/// Whether a stage stores at its axes, in order, and every load of a buffer of the stored shape is at that index;
-/// other loads are broadcasts: each of their indices is an axis or 0.
+/// Whether a stage stores at its axes, and every load is at the stored index or a broadcast of it: a load of a buffer
+/// of the stored rank has the stored index or 0 in every dimension, and one of a lower rank has axes or 0.
 pub fn loads_at_own_index(program: &TensorProgram, stage: &Stage) -> bool {
-    let own: Vec<Dim> = match stage.at.iter().map(Index::dim).collect::<Option<Vec<_>>>() {
-        Some(own) => own,
-        None => return false,
-    };
-    let axes: Vec<_> = stage.axes.iter().map(|it| it.var).collect();
-    let is_axis = |dim: Dim| program.shapes.as_sym(dim).is_some_and(|it| axes.contains(&it));
+    let Some(own) = stage.at.iter().map(Index::dim).collect::<Option<Vec<Dim>>>() else { return false };
+    let is_axis =
+        |dim: Dim| program.shapes.as_sym(dim).is_some_and(|it| stage.axes.iter().any(|axis| axis.var == it));
     let is_zero = |dim: Dim| program.shapes.as_int(dim) == Some(0);
     if !own.iter().all(|it| is_axis(*it) || is_zero(*it)) {
         return false;
@@ -167,14 +164,20 @@ fn followed_elementwise(program: &TensorProgram, stages: &[&Stage]) -> bool {
     stages[1..].iter().all(|stage| stage.combine.is_none() && loads_at_own_index(program, stage))
 }
 
-/// Whether consumer loads of `buffer` are all at the index where the consumer stores, in every stage that loads it.
+/// Whether every load of `buffer` is at the index where its stage stores; a dimension of 1 may be read at 0.
 pub fn reads_at_own_index(program: &TensorProgram, buffer: BufferId) -> bool {
     let Some(stages) = flat_stages(program) else { return false };
+    let dims = &program.buffers[buffer].dims;
+    let is = |dim: Dim, value: i64| program.shapes.as_int(dim) == Some(value);
     stages.iter().all(|stage| {
         let mut holds = true;
         for_each_load(program, stage.value, &mut |it, at, otherwise| {
             if it == buffer {
-                holds &= !otherwise && at == stage.at.as_slice();
+                holds &= !otherwise
+                    && at.len() == stage.at.len()
+                    && at.iter().zip(&stage.at).zip(dims).all(|((index, own), dim)| {
+                        index == own || (is(*dim, 1) && index.dim().is_some_and(|it| is(it, 0)))
+                    });
             }
         });
         holds

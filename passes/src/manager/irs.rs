@@ -21,11 +21,11 @@ impl Ir for Graph {
 impl Ir for Module {
     const NAME: &'static str = "flow";
 
-    fn verify(&self, _ops: &OpRegistry) -> Result<(), Diagnostics> {
-        Ok(())
+    fn verify(&self, ops: &OpRegistry) -> Result<(), Diagnostics> {
+        Module::verify(self, ops)
     }
 
-    fn print(&self, _ops: &OpRegistry) -> String {
-        format!("{self:#?}")
+    fn print(&self, ops: &OpRegistry) -> String {
+        orogen_ir::flow::text::print(self, ops)
     }
 }
