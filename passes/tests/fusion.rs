@@ -6,7 +6,7 @@ use orogen_ir::ops::{InferCx, OpRegistry};
 use orogen_ir::shape::ShapeCx;
 use orogen_ir::types::{Attrs, DType, Type};
 use orogen_passes::rules::fusion::merge;
-use orogen_passes::rules::legalize::{LegalizeTable, Lowering};
+use orogen_passes::rules::legalize::{LegalizeTable, Lowering, Operation};
 
 fn kernel(op: &str, attrs: Attrs, shapes: &[&[i64]]) -> TensorProgram {
     let ops = OpRegistry::standard();
@@ -21,7 +21,8 @@ fn kernel(op: &str, attrs: Attrs, shapes: &[&[i64]]) -> TensorProgram {
     let mut infer = InferCx::new(&mut cx, &attrs, &args);
     let results = ops.infer(ops.get(op), &mut infer).expect("the operands are valid");
     let table = LegalizeTable::standard(&ops);
-    match table.legalize(&ops, &mut cx, ops.get(op), &attrs, &args, &results).expect("it has a row") {
+    let operation = Operation { op: ops.get(op), attrs: &attrs, args: &args, results: &results };
+    match table.legalize(&ops, &mut cx, operation).expect("it has a row") {
         Lowering::Kernel(kernel) => kernel.program,
         Lowering::View { .. } => panic!("`{op}` is a view"),
     }
