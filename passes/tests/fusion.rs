@@ -21,7 +21,8 @@ fn kernel(op: &str, attrs: Attrs, shapes: &[&[i64]]) -> TensorProgram {
     let mut infer = InferCx::new(&mut cx, &attrs, &args);
     let results = ops.infer(ops.get(op), &mut infer).expect("the operands are valid");
     let table = LegalizeTable::standard(&ops);
-    let operation = Operation { op: ops.get(op), attrs: &attrs, args: &args, results: &results };
+    let operation =
+        Operation { op: ops.get(op), attrs: &attrs, args: &args, results: &results, constants: &[] };
     match table.legalize(&ops, &mut cx, operation).expect("it has a row") {
         Lowering::Kernel(kernel) => kernel.program,
         Lowering::View { .. } => panic!("`{op}` is a view"),
