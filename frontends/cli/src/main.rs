@@ -1,5 +1,4 @@
 //! The command line tool `orogen`.
-#![allow(clippy::print_stdout, reason = "printing results is what a command line tool does")]
 
 mod args;
 mod commands;
@@ -8,6 +7,7 @@ mod config;
 mod failure;
 mod inputs;
 mod npz;
+mod output;
 mod progress;
 mod subject;
 

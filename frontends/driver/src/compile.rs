@@ -74,11 +74,8 @@ impl Artifact {
             ..LinkInput::default()
         };
         let own = cfg!(all(target_arch = "x86_64", target_os = "linux"));
-        let linked = if own {
-            ElfLinker::default().link(&input, path)
-        } else {
-            SystemLinker::cc("cc", &[]).link(&input, path)
-        };
+        let linked =
+            if own { ElfLinker.link(&input, path) } else { SystemLinker::cc("cc", &[]).link(&input, path) };
         linked.map_err(|error| link_error(&error, path).into())
     }
 

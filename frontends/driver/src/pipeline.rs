@@ -5,7 +5,7 @@ use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::{FlowBuilder, Module};
 use orogen_ir::graph::{Graph, GraphBuilder};
 use orogen_ir::ops::{OpRegistry, OpSink};
-use orogen_ir::plan::CallPlan;
+use orogen_ir::plan::{CallPlan, print_plan};
 use orogen_onnx::ImportReport;
 use orogen_passes::bridge;
 use orogen_passes::manager::{Ir, PassCx, Pipeline, Report, Step, Verify};
@@ -32,7 +32,7 @@ impl Lowered {
         match self {
             Lowered::Graph(graph) => Ir::print(graph, ops),
             Lowered::Flow(module) => Ir::print(module, ops),
-            Lowered::Plan(plan) => format!("{plan:#?}"),
+            Lowered::Plan(plan) => print_plan(plan).text,
         }
     }
 }

@@ -206,8 +206,8 @@ fn attributes_of_old_versions_are_operands_of_new_ones() {
     let input = || vec![f32_input("x", &[1, 2, 3])];
     let axes = |list: &[i64]| i64_tensor("a", &[list.len() as i64], list);
     let old_new = |old: (i64, NodeProto), new: (i64, NodeProto, Vec<TensorProto>)| {
-        let old = one(model(old.0, graph(input(), vec![], vec![old.1], &["y"])), &[x.clone()]);
-        let new = one(model(new.0, graph(input(), new.2, vec![new.1], &["y"])), &[x.clone()]);
+        let old = one(model(old.0, graph(input(), vec![], vec![old.1], &["y"])), std::slice::from_ref(&x));
+        let new = one(model(new.0, graph(input(), new.2, vec![new.1], &["y"])), std::slice::from_ref(&x));
         assert_eq!(old, new);
         old
     };
@@ -282,7 +282,10 @@ fn softmax_changed_its_meaning() {
     let x = f32s(&[1, 2, 2], &[0.0; 4]);
     let run = |opset| {
         let nodes = vec![node("Softmax", &["x"], &["y"], vec![int("axis", 1)])];
-        one(model(opset, graph(vec![f32_input("x", &[1, 2, 2])], vec![], nodes, &["y"])), &[x.clone()])
+        one(
+            model(opset, graph(vec![f32_input("x", &[1, 2, 2])], vec![], nodes, &["y"])),
+            std::slice::from_ref(&x),
+        )
     };
     assert_eq!(run(12).to_f64(), [0.25; 4]);
     assert_eq!(run(13).to_f64(), [0.5; 4]);
@@ -301,11 +304,11 @@ fn splits_may_be_uneven_and_dynamic() {
     };
     let x = f32s(&[7], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     for dim in [D::N(7), D::S("n")] {
-        let thirds = eval(split(dim, None, vec![int("num_outputs", 3)]), &[x.clone()]).unwrap();
+        let thirds = eval(split(dim, None, vec![int("num_outputs", 3)]), std::slice::from_ref(&x)).unwrap();
         let sizes: Vec<u64> = thirds.iter().map(|it| it.dims()[0]).collect();
         assert_eq!(sizes, [3, 3, 1]);
         assert_eq!(thirds[2].to_f64(), [6.0]);
-        let given = eval(split(dim, Some(&[1, 4, 2]), vec![]), &[x.clone()]).unwrap();
+        let given = eval(split(dim, Some(&[1, 4, 2]), vec![]), std::slice::from_ref(&x)).unwrap();
         assert_eq!(given[1].to_f64(), [1.0, 2.0, 3.0, 4.0]);
     }
 }
@@ -322,7 +325,7 @@ fn automatic_padding_fits_every_size() {
     for n in 1..7u64 {
         let list: Vec<f64> = (0..n).map(|it| -(it as f64)).collect();
         let x = f32s(&[1, 1, n], &list);
-        let fixed = one(pool(D::N(n as i64)), &[x.clone()]);
+        let fixed = one(pool(D::N(n as i64)), std::slice::from_ref(&x));
         let dynamic = one(pool(D::S("n")), &[x]);
         assert_eq!(fixed.dims()[2], n.div_ceil(2));
         assert_eq!(fixed, dynamic, "size {n}");
@@ -378,7 +381,7 @@ fn custom_operators_are_registered_by_domain_name_and_version() {
         proto
     };
     let x = f32s(&[2], &[2.0, 4.0]);
-    let (report, results) = eval_with(build(2), &options, &[x.clone()]).unwrap();
+    let (report, results) = eval_with(build(2), &options, std::slice::from_ref(&x)).unwrap();
     assert_eq!(results[0].to_f64(), [5.0, 10.0]);
     assert_eq!(report.operators.get("com.example.Scale"), Some(&1));
     let error = eval_with(build(4), &options, &[x]).unwrap_err();

@@ -214,7 +214,7 @@ impl<'a> Lowering<'a> {
             Rhs::Call { callee, .. } => {
                 return Err(Diagnostic::error("M003", format!("the call of `@{callee}` is not inlined")));
             }
-            Rhs::Check { constraint, message } => self.check(constraint.clone(), message.clone(), steps),
+            Rhs::Check { constraint, message } => self.check(*constraint, message.clone(), steps),
             Rhs::MatchCast { value, ty } => self.match_cast(*value, ty, binding.results[0], steps)?,
             Rhs::If { cond, then_region, else_region } => {
                 self.if_else(id, *cond, [*then_region, *else_region], steps)?;

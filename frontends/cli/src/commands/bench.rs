@@ -2,6 +2,7 @@
 
 use crate::args::BenchArgs;
 use crate::failure::Failure;
+use crate::output::say;
 use crate::{inputs, subject};
 use serde_json::json;
 use std::process::ExitCode;
@@ -31,7 +32,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode, Failure> {
     let p99 = ms(times[(times.len() * 99 / 100).min(times.len() - 1)]);
     let rss = peak_rss_kib();
     if args.json {
-        println!(
+        say!(
             "{}",
             json!({
                 "compile_s": subject.compile.map(|it| it.as_secs_f64()), "load_ms": ms(subject.load),
@@ -41,12 +42,12 @@ pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode, Failure> {
         );
     } else {
         if let Some(compile) = subject.compile {
-            println!("compile {:.2} s", compile.as_secs_f64());
+            say!("compile {:.2} s", compile.as_secs_f64());
         }
-        println!("load {:.3} ms, first run {:.3} ms", ms(subject.load), ms(first));
-        println!("min {min:.3} ms, median {median:.3} ms, p99 {p99:.3} ms over {} runs", times.len());
+        say!("load {:.3} ms, first run {:.3} ms", ms(subject.load), ms(first));
+        say!("min {min:.3} ms, median {median:.3} ms, p99 {p99:.3} ms over {} runs", times.len());
         if let Some(rss) = rss {
-            println!("peak memory {:.1} MiB", rss as f64 / 1024.0);
+            say!("peak memory {:.1} MiB", rss as f64 / 1024.0);
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -3,6 +3,7 @@
 use crate::args::CompileArgs;
 use crate::config;
 use crate::failure::{Failure, print_diagnostic};
+use crate::output::say;
 use crate::progress::spin;
 use orogen::Model;
 use std::process::ExitCode;
@@ -20,7 +21,7 @@ pub(crate) fn run(args: &CompileArgs) -> Result<ExitCode, Failure> {
     artifact.report.remarks.iter().for_each(print_diagnostic);
     let size =
         std::fs::metadata(&args.output).map_err(|error| Failure::file(&args.output, "read", error))?.len();
-    println!(
+    say!(
         "{}: {} kernels, {} bytes, workspace {} bytes, path {}, {:.2} s",
         args.output.display(),
         artifact.kernels().len(),
@@ -31,11 +32,11 @@ pub(crate) fn run(args: &CompileArgs) -> Result<ExitCode, Failure> {
     );
     if args.report {
         for kernel in artifact.kernels() {
-            println!("  {}", kernel.name);
-            kernel.strategy.iter().for_each(|line| println!("    {line}"));
+            say!("  {}", kernel.name);
+            kernel.strategy.iter().for_each(|line| say!("    {line}"));
         }
         for pass in &artifact.report.passes.passes {
-            println!("  pass {} ({}): {:.1} ms", pass.name, pass.step, pass.time.as_secs_f64() * 1e3);
+            say!("  pass {} ({}): {:.1} ms", pass.name, pass.step, pass.time.as_secs_f64() * 1e3);
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -4,6 +4,7 @@ use crate::args::InspectArgs;
 use crate::config;
 use crate::failure::Failure;
 use crate::inputs::main_function;
+use crate::output::say;
 use crate::subject::is_library;
 use orogen::{CompileOptions, MetadataView, Model, OptIn, Step, lower};
 use orogen_abi::signature::{Dim, Parameter};
@@ -24,19 +25,19 @@ fn library(args: &InspectArgs) -> Result<ExitCode, Failure> {
     let view: MetadataView = serde_json::from_str(library.metadata()).unwrap_or_default();
     if args.json {
         let list = |it: &[Parameter]| it.iter().map(describe).collect::<Vec<_>>();
-        println!(
+        say!(
             "{}",
             json!({ "kind": "library", "bytes": size, "inputs": list(&function.inputs), "outputs": list(&function.outputs), "metadata": view })
         );
         return Ok(ExitCode::SUCCESS);
     }
-    println!("library of model `{}`, {size} bytes, made by {}", view.model, view.compiler);
-    function.inputs.iter().for_each(|it| println!("  input  {}", describe(it)));
-    function.outputs.iter().for_each(|it| println!("  output {}", describe(it)));
-    println!("  symbols: {}", list_or(&view.symbols, "none"));
-    println!("  opt-ins: {}", list_or(&view.opt_in, "none (legacy path)"));
-    println!("  cpu: {}, kernels: {}, weights: {} bytes", view.cpu, view.kernels, view.weight_bytes);
-    println!("  workspace: {} bytes", list_or(&view.workspace, "0"));
+    say!("library of model `{}`, {size} bytes, made by {}", view.model, view.compiler);
+    function.inputs.iter().for_each(|it| say!("  input  {}", describe(it)));
+    function.outputs.iter().for_each(|it| say!("  output {}", describe(it)));
+    say!("  symbols: {}", list_or(&view.symbols, "none"));
+    say!("  opt-ins: {}", list_or(&view.opt_in, "none (legacy path)"));
+    say!("  cpu: {}, kernels: {}, weights: {} bytes", view.cpu, view.kernels, view.weight_bytes);
+    say!("  workspace: {} bytes", list_or(&view.workspace, "0"));
     print_operators(view.operators.iter().map(|(name, count)| (name.as_str(), *count)));
     Ok(ExitCode::SUCCESS)
 }
@@ -63,7 +64,7 @@ fn model(args: &InspectArgs) -> Result<ExitCode, Failure> {
         OptIn::DataflowIr => vec![opt_in.name().to_string()],
     };
     if args.json {
-        println!(
+        say!(
             "{}",
             json!({
                 "kind": "model", "bytes": size, "producer": report.producer, "opsets": report.opsets,
@@ -75,11 +76,11 @@ fn model(args: &InspectArgs) -> Result<ExitCode, Failure> {
         );
         return Ok(ExitCode::SUCCESS);
     }
-    println!("ONNX model `{}`, {size} bytes, made by {}", model.name(), report.producer);
-    report.inputs.iter().for_each(|it| println!("  input  {}", show(it)));
-    report.outputs.iter().for_each(|it| println!("  output {}", show(it)));
-    println!("  symbols: {}", list_or(&report.dims, "none"));
-    println!("  opt-ins: {}", list_or(&opt_ins, "none (legacy path)"));
+    say!("ONNX model `{}`, {size} bytes, made by {}", model.name(), report.producer);
+    report.inputs.iter().for_each(|it| say!("  input  {}", show(it)));
+    report.outputs.iter().for_each(|it| say!("  output {}", show(it)));
+    say!("  symbols: {}", list_or(&report.dims, "none"));
+    say!("  opt-ins: {}", list_or(&opt_ins, "none (legacy path)"));
     print_operators(report.operators.iter().map(|(name, count)| (name.as_str(), *count)));
     Ok(ExitCode::SUCCESS)
 }
@@ -102,5 +103,5 @@ fn list_or(list: &[String], none: &str) -> String {
 
 fn print_operators<'a>(operators: impl Iterator<Item = (&'a str, usize)>) {
     let list: Vec<String> = operators.map(|(name, count)| format!("{name} ×{count}")).collect();
-    println!("  operators: {}", list_or(&list, "none"));
+    say!("  operators: {}", list_or(&list, "none"));
 }

@@ -3,6 +3,7 @@
 use crate::args::PrintArgs;
 use crate::config;
 use crate::failure::Failure;
+use crate::output::say;
 use orogen::{Model, Step, lower};
 use orogen_ir::ops::OpRegistry;
 use std::process::ExitCode;
@@ -12,13 +13,13 @@ pub(crate) fn run(args: &PrintArgs) -> Result<ExitCode, Failure> {
     let model = Model::open(&args.model)?;
     if args.stage == Step::Codegen {
         for kernel in orogen::compile(&model, &options)?.kernels() {
-            println!("{} (parallel over {}, scratch {} bytes)", kernel.name, kernel.extent, kernel.scratch);
-            kernel.strategy.iter().for_each(|line| println!("  {line}"));
+            say!("{} (parallel over {}, scratch {} bytes)", kernel.name, kernel.extent, kernel.scratch);
+            kernel.strategy.iter().for_each(|line| say!("  {line}"));
         }
         return Ok(ExitCode::SUCCESS);
     }
     let ops = OpRegistry::standard();
     let (lowered, _) = lower(&model, &options, &ops, args.stage)?;
-    print!("{}", lowered.print(&ops));
+    say!("{}", lowered.print(&ops).trim_end());
     Ok(ExitCode::SUCCESS)
 }

@@ -3,6 +3,7 @@
 use crate::args::RunArgs;
 use crate::compare::{difference, values};
 use crate::failure::Failure;
+use crate::output::say;
 use crate::{inputs, npz, subject};
 use orogen_abi::signature::Function;
 use orogen_runtime::Tensor;
@@ -59,13 +60,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
             .collect();
         let compile = subject.compile.map(|it| it.as_secs_f64());
         let load = subject.load.as_secs_f64();
-        println!(
+        say!(
             "{}",
             json!({ "outputs": list, "passed": passed, "seconds": seconds, "compile_seconds": compile, "load_seconds": load })
         );
     } else {
         for (output, tensor) in function.outputs.iter().zip(&outputs) {
-            println!(
+            say!(
                 "{} {} {:?}: {}",
                 output.name,
                 tensor.dtype(),
@@ -75,10 +76,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         }
         for (name, error, note) in errors.iter().flatten() {
             let note = note.as_ref().map(|it| format!(" ({it})")).unwrap_or_default();
-            println!(
-                "{name}: max error {error:.2e}{note} {}",
-                if *error <= args.tol { "ok" } else { "OVER" }
-            );
+            say!("{name}: max error {error:.2e}{note} {}", if *error <= args.tol { "ok" } else { "OVER" });
         }
     }
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(1) })

@@ -36,11 +36,12 @@ fn batch_norm(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
     }
     let mut x = floats(cx.arg(0)?);
     for block in 0..outer {
-        for channel in 0..n {
-            let deviation = (params[3][channel] + epsilon(cx)).sqrt();
+        let numbers = params[0].iter().zip(&params[1]).zip(params[2].iter().zip(&params[3]));
+        for (channel, ((scale, bias), (mean, variance))) in numbers.enumerate() {
+            let deviation = (variance + epsilon(cx)).sqrt();
             let start = (block * n + channel) * inner;
             for it in &mut x[start..start + inner] {
-                *it = (*it - params[2][channel]) / deviation * params[0][channel] + params[1][channel];
+                *it = (*it - mean) / deviation * scale + bias;
             }
         }
     }
