@@ -67,33 +67,47 @@ impl Micro {
 
         let tile = Operands { micro: self, a: self.row_pointers(&mut b, pa, lda), lda, b: pb, ldb };
         let full = Size::lanes(vectors as i64);
-        let loop_over_k = |b: &mut Builder, masks: Option<&[MReg]>| {
+        // The last tile of a row may need only its first vectors: the others are then left out.
+        let loop_over_k = |b: &mut Builder, width: usize, masks: Option<&[MReg]>| {
             let blocks = b.int_op(IntOp::ShiftRight, k, UNROLL.ilog2() as i64);
             b.repeat(blocks, |b| {
                 for u in 0..UNROLL {
-                    tile.step(b, u, &acc[u as usize % sets], masks);
+                    tile.step(b, u, width, &acc[u as usize % sets], masks);
                 }
                 tile.advance(b, UNROLL);
             });
             let rest = b.int_op(IntOp::And, k, UNROLL - 1);
             b.repeat(rest, |b| {
-                tile.step(b, 0, &acc[0], masks);
+                tile.step(b, 0, width, &acc[0], masks);
                 tile.advance(b, 1);
             });
+        };
+        let narrow_or_wide = |b: &mut Builder, masks: Option<&[MReg]>| {
+            if vectors == 1 {
+                return loop_over_k(b, 1, masks);
+            }
+            let narrow = Size::lanes(vectors as i64 - 1);
+            b.when_else(
+                IntCompare::Le,
+                columns,
+                narrow,
+                |b| loop_over_k(b, vectors - 1, masks),
+                |b| loop_over_k(b, vectors, masks),
+            );
         };
         if self.b == Source::Direct {
             b.when_else(
                 IntCompare::Eq,
                 columns,
                 full,
-                |b| loop_over_k(b, None),
+                |b| loop_over_k(b, vectors, None),
                 |b| {
                     let masks = column_masks(b, columns, vectors);
-                    loop_over_k(b, Some(&masks));
+                    narrow_or_wide(b, Some(&masks));
                 },
             );
         } else {
-            loop_over_k(&mut b, None);
+            narrow_or_wide(&mut b, None);
         }
         if let Some((first, others)) = acc.split_first() {
             for set in others {
@@ -169,10 +183,10 @@ struct Operands<'m> {
 }
 
 impl Operands<'_> {
-    /// One step of `k`, `u` steps after the pointers.
-    fn step(&self, b: &mut Builder, u: i64, acc: &[Vec<VReg>], masks: Option<&[MReg]>) {
+    /// One step of `k`, `u` steps after the pointers, on the first `width` vectors of columns.
+    fn step(&self, b: &mut Builder, u: i64, width: usize, acc: &[Vec<VReg>], masks: Option<&[MReg]>) {
         let vectors = self.micro.tile.vectors;
-        let columns: Vec<VReg> = (0..i64::from(vectors))
+        let columns: Vec<VReg> = (0..width as i64)
             .map(|j| {
                 let row = match self.ldb {
                     None => Addr::new(self.b).offset(Size::vectors(u * i64::from(vectors))),
