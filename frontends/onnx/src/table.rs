@@ -118,11 +118,11 @@ impl OpTable {
         self.find(domain, name, version).is_ok()
     }
 
-    /// Every domain and name in the table.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.entries
-            .iter()
-            .flat_map(|(domain, ops)| ops.keys().map(move |name| (domain.as_str(), name.as_str())))
+    /// Every operator in the table: domain, name and the operator sets it is known in.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str, String)> {
+        self.entries.iter().flat_map(|(domain, ops)| {
+            ops.iter().map(move |(name, versions)| (domain.as_str(), name.as_str(), ranges(versions)))
+        })
     }
 
     /// The entry of an operator, or why there is none.
@@ -135,10 +135,10 @@ impl OpTable {
                 _ => format!("no operator of the domain `{domain}` is known"),
             }
         })?;
-        versions.iter().find(|it| (it.since..=it.until).contains(&version)).ok_or_else(|| {
-            let ranges: Vec<String> = versions.iter().rev().map(|it| range(it.since, it.until)).collect();
-            format!("it is known only in operator set {}", ranges.join(" and "))
-        })
+        versions
+            .iter()
+            .find(|it| (it.since..=it.until).contains(&version))
+            .ok_or_else(|| format!("it is known only in operator set {}", ranges(versions)))
     }
 }
 
@@ -148,8 +148,24 @@ impl std::fmt::Debug for OpTable {
     }
 }
 
+/// The versions that entries cover; ranges that follow each other are one.
+fn ranges(entries: &[OpEntry]) -> String {
+    let mut merged: Vec<(i64, i64)> = entries.iter().map(|it| (it.since, it.until)).collect();
+    merged.sort_unstable();
+    merged.dedup_by(|next, last| {
+        let joins = next.0 <= last.1.saturating_add(1);
+        if joins {
+            last.1 = last.1.max(next.1);
+        }
+        joins
+    });
+    let list: Vec<String> = merged.into_iter().map(|(since, until)| range(since, until)).collect();
+    list.join(" and ")
+}
+
 fn range(since: i64, until: i64) -> String {
     match (since, until) {
+        (i64::MIN, i64::MAX) => "all".to_string(),
         (i64::MIN, until) => format!("{until} and older"),
         (since, i64::MAX) => format!("{since} and newer"),
         (since, until) if since == until => since.to_string(),

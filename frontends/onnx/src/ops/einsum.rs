@@ -146,8 +146,8 @@ fn diagonal(cx: &mut NodeCx<'_, '_>, value: Value, labels: Vec<Label>) -> Result
         let rank = term.labels.len();
         let size = cx
             .static_dim(term.value, first)
-            .filter(|it| *it <= 4096)
-            .ok_or_else(|| not_supported("it takes a diagonal of a dynamic dimension"))?;
+            .filter(|it| *it <= 1024)
+            .ok_or_else(|| not_supported("it takes a diagonal of a dynamic or large dimension"))?;
         let (n, index) = (size as usize, |i: usize| (i / size as usize == i % size as usize) as u8);
         let mask: Vec<f64> = (0..n * n).map(|i| f64::from(index(i))).collect();
         let dtype = cx.dtype(term.value)?;

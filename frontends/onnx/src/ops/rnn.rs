@@ -10,9 +10,10 @@ use orogen_ir::types::{Attrs, DType};
 type Single = Result<Value, Diagnostic>;
 
 pub(super) fn register(table: &mut OpTable) {
-    table.register_checked("", "LSTM", .., check_lstm, |cx| recurrent(cx, Kind::Lstm));
-    table.register_checked("", "GRU", .., check_gru, |cx| recurrent(cx, Kind::Gru));
-    table.register_checked("", "RNN", .., check_rnn, |cx| recurrent(cx, Kind::Rnn));
+    table.register_checked("", "LSTM", .., check_lstm, |cx| weighted(cx, Kind::Lstm));
+    table.register_checked("", "GRU", .., check_gru, |cx| weighted(cx, Kind::Gru));
+    table.register_checked("", "RNN", .., check_rnn, |cx| weighted(cx, Kind::Rnn));
+    table.register_checked("com.microsoft", "DynamicQuantizeLSTM", .., check_lstm, quantized);
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,11 +61,43 @@ fn check(node: &Node<'_>, activations: &[&str]) -> Result<(), String> {
     }
 }
 
-fn recurrent(cx: &mut NodeCx<'_, '_>, kind: Kind) -> Converted {
+fn weighted(cx: &mut NodeCx<'_, '_>, kind: Kind) -> Converted {
+    recurrent(cx, kind, cx.input(1)?, cx.input(2)?)
+}
+
+/// An LSTM with integer weights, stored with gates last. Its data is not quantised here: that only adds error.
+fn quantized(cx: &mut NodeCx<'_, '_>) -> Converted {
+    let mut weights = Vec::new();
+    for (value, scale) in [(1, 8), (2, 10)] {
+        let (value, scale, zero) = (cx.input(value)?, cx.input(scale)?, cx.optional(scale + 1));
+        let dtype = cx.dtype(scale)?;
+        let mut centered = cx.cast(value, dtype)?;
+        if let Some(zero) = zero {
+            let zero = cx.cast(zero, dtype)?;
+            let zero = per_direction(cx, zero)?;
+            centered = cx.binary("sub", centered, zero)?;
+        }
+        let scale = per_direction(cx, scale)?;
+        let scaled = cx.binary("mul", centered, scale)?;
+        weights.push(cx.transpose(scaled, &[0, 2, 1])?);
+    }
+    recurrent(cx, Kind::Lstm, weights[0], weights[1])
+}
+
+/// One number for each direction, or for each direction and gate, beside `[directions, inputs, gates]`.
+fn per_direction(cx: &mut NodeCx<'_, '_>, value: Value) -> Single {
+    match cx.rank(value)? {
+        1 => cx.unsqueeze(value, &[1, 2]),
+        2 => cx.unsqueeze(value, &[1]),
+        rank => Err(bad(format!("its scales have {rank} dimensions"))),
+    }
+}
+
+fn recurrent(cx: &mut NodeCx<'_, '_>, kind: Kind, w: Value, r: Value) -> Converted {
     let batch_first = cx.flag("layout");
     let direction = cx.text("direction").unwrap_or("forward");
     let directions = if direction == "bidirectional" { 2 } else { 1 };
-    let (mut x, w, r) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
+    let mut x = cx.input(0)?;
     if cx.rank(x)? != 3 || cx.rank(w)? != 3 || cx.rank(r)? != 3 {
         return Err(bad("its data and weights must have 3 dimensions"));
     }

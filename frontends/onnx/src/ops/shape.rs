@@ -48,12 +48,21 @@ fn reshape(cx: &mut NodeCx<'_, '_>) -> Single {
     cx.reshape(x, shape)
 }
 
+/// How many dimensions a shape operand says, when known.
+fn shape_length(cx: &mut NodeCx<'_, '_>, shape: Value) -> Result<Option<usize>, Diagnostic> {
+    match cx.static_dim(shape, 0) {
+        None => Ok(None),
+        Some(count) => match usize::try_from(count).ok().filter(|it| *it <= usize::from(u8::MAX)) {
+            Some(count) => Ok(Some(count)),
+            None => Err(bad(format!("its shape has {count} dimensions"))),
+        },
+    }
+}
+
 /// A shape that is computed at run time, with 0 (a copied dimension) and -1 (what is left) replaced.
 fn plain_shape(cx: &mut NodeCx<'_, '_>, x: Value, shape: Value) -> Single {
     let mut shape = shape;
-    let count = cx
-        .static_dim(shape, 0)
-        .and_then(|it| usize::try_from(it).ok())
+    let count = shape_length(cx, shape)?
         .ok_or_else(|| not_supported("it computes a shape whose number of dimensions is not known"))?;
     if !cx.flag("allowzero") {
         let rank = cx.rank(x)?;
@@ -261,9 +270,9 @@ fn expand(cx: &mut NodeCx<'_, '_>) -> Single {
     let (x, shape) = (cx.input(0)?, cx.input(1)?);
     let mut shape = cx.as_i64(shape)?;
     let known = cx.tensor_type(shape)?.elements.is_some() || cx.constant_data(shape).is_some();
-    if !known && let Some(count) = cx.static_dim(shape, 0) {
+    if !known && let Some(count) = shape_length(cx, shape)? {
         // A 1 that is only known at run time keeps the dimension of the operand.
-        let (count, rank) = (count as usize, cx.rank(x)?);
+        let rank = cx.rank(x)?;
         let mut dims = cx.shape_of(x)?;
         let ones = cx.int_vector(&vec![1; count.abs_diff(rank)]);
         if count > rank {

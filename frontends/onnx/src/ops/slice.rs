@@ -38,6 +38,9 @@ fn slice_operands(cx: &mut NodeCx<'_, '_>) -> Single {
         .static_dim(starts, 0)
         .or(cx.static_dim(ends, 0))
         .ok_or_else(|| not_supported("the number of sliced axes is not known"))?;
+    if count > cx.rank(x)? as i64 {
+        return Err(bad(format!("it slices {count} axes of {}", cx.rank(x)?)));
+    }
     let axes = match cx.const_input(3, "axes")? {
         Some(axes) => axes,
         None => (0..count).collect(),
