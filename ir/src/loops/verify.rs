@@ -289,7 +289,7 @@ impl Verifier<'_> {
         for root in roots {
             program.walk(root, &mut |_, expr| {
                 foreign |= matches!(expr, Expr::Load { buffer, at, .. }
-                    if *buffer == stage.buffer && *at != stage.at);
+                    if *buffer == stage.buffer && self.may_meet_another(stage, at));
             });
         }
         if foreign {
@@ -314,6 +314,25 @@ impl Verifier<'_> {
                 return;
             }
         }
+    }
+
+    /// Whether a load of the stored buffer at `at` may read what another iteration stores.
+    fn may_meet_another(&self, stage: &Stage, at: &[Index]) -> bool {
+        let shapes = &self.program.shapes;
+        let pairs = || stage.at.iter().zip(at).filter_map(|(store, load)| store.dim().zip(load.dim()));
+        let fixed =
+            |d: Dim| !shapes.free_symbols(d).iter().any(|it| stage.all_axes().any(|axis| axis.var == *it));
+        // Never the same element, whatever the iterations.
+        if pairs().any(|(store, load)| fixed(store) && fixed(load) && shapes.prove_eq(store, load).is_never())
+        {
+            return false;
+        }
+        // The same element only in the same iteration.
+        let mut axes = stage.axes.iter().filter(|it| !self.at_most_one(it.extent));
+        *at != *stage.at
+            && !axes.all(|axis| {
+                pairs().any(|(store, load)| store == load && shapes.as_sym(store) == Some(axis.var))
+            })
     }
 
     fn at_most_one(&self, extent: Dim) -> bool {

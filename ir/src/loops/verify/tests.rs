@@ -122,8 +122,12 @@ fn l6_iterations_are_independent() {
   for l < n { %y[0] = %x[l] }
   for m < 1 { %y[0] = %y[1] }
   loop t < n { %y[t] = %y[t + 1 | f32(0.0)] }
+  out %z: f32[n, n]
+  loop u < n { for o < n { %z[u, o] = %z[u - 1, o | f32(0.0)] + %z[u - 1, 0 | f32(0.0)] } }
+  for p < n { %z[p, 0] = %z[p, 1] }
+  loop v < n { for q < n { %z[v, q] = %z[v, q - 1 | f32(0.0)] } }
 }",
-        &[("L006", 7), ("L006", 8)],
+        &[("L006", 8), ("L006", 9), ("L006", 19)],
     );
 }
 
