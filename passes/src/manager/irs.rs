@@ -9,12 +9,12 @@ use orogen_ir::ops::OpRegistry;
 impl Ir for Graph {
     const NAME: &'static str = "graph";
 
-    fn verify(&self, _ops: &OpRegistry) -> Result<(), Diagnostics> {
-        Ok(())
+    fn verify(&self, ops: &OpRegistry) -> Result<(), Diagnostics> {
+        Graph::verify(self, ops)
     }
 
-    fn print(&self, _ops: &OpRegistry) -> String {
-        format!("{self:#?}")
+    fn print(&self, ops: &OpRegistry) -> String {
+        orogen_ir::graph::text::print(self, ops)
     }
 }
 
