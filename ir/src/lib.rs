@@ -6,10 +6,11 @@
 //! [`ops`], keyed by [`ops::OpId`].
 //!
 //! Modules in reading order: [`diag`], [`shape`], [`types`], [`ops`], [`text`], [`graph`], [`flow`],
-//! [`loops`], [`plan`].
+//! [`loops`], [`plan`]; [`generate`] makes random programs for tests.
 
 pub mod diag;
 pub mod flow;
+pub mod generate;
 pub mod graph;
 pub mod loops;
 pub mod ops;

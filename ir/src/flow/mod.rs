@@ -23,6 +23,7 @@ mod builder;
 mod data;
 mod edit;
 mod equal;
+mod generate;
 mod infer;
 mod join;
 mod query;
@@ -36,6 +37,7 @@ pub use data::{
 };
 pub use edit::{DataflowEditor, PureRhs};
 pub use equal::{difference, same_structure};
+pub use generate::random_module;
 pub use infer::{InferEnv, Inferred, Signatures, effects_of, infer, region_effects};
 pub use join::{Join, JoinElements};
 pub use query::User;

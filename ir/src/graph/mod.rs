@@ -15,9 +15,11 @@ mod builder;
 mod data;
 mod edit;
 mod equal;
+mod generate;
 pub mod text;
 mod verify;
 
 pub use builder::{GraphBuilder, OPT_IN_HELP};
 pub use data::{Edge, Graph, Node, NodeId, NodeKind, StaticType};
 pub use equal::{difference, same_structure};
+pub use generate::random_graph;

@@ -1,5 +1,6 @@
 //! F11: branches and loops return what is declared.
 
+use super::facts::Known;
 use super::symbols::Bound;
 use super::walk::{Visit, walk};
 use super::{At, Check};
@@ -14,39 +15,44 @@ use indexmap::IndexMap;
 pub(super) fn check_f11_region_results(check: &mut Check<'_>) {
     let function = check.function;
     let bound = Bound::of(check.module, function);
-    walk(function, &mut Results { check, bound });
+    let known = Known::of(check.module, function);
+    walk(function, &mut Results { check, bound, known });
 }
 
 struct Results<'c, 'm> {
     check: &'c mut Check<'m>,
     bound: Bound<'m>,
+    known: Known<'m>,
 }
 
 impl Visit for Results<'_, '_> {
     fn enter_region(&mut self, region: RegionId) {
         self.bound.enter_region(region);
+        self.known.enter_region();
     }
 
     fn leave_region(&mut self, _region: RegionId) {
         self.bound.leave_region();
+        self.known.leave_region();
     }
 
     fn after(&mut self, id: BindingId) {
         let check = &mut *self.check;
         if check.function.bindings[id].rhs.regions().is_empty() {
+            self.known.establish(id);
             return self.bound.after(id);
         }
         // Symbols that are bound before mean what they mean; the others are bound by the construct.
-        let mut shapes = check.module.shapes.clone();
+        let shapes = &mut self.known.shapes;
         let rigid: Open = self.bound.iter().map(|sym| (sym, shapes.sym_dim(sym))).collect();
         match &check.function.bindings[id].rhs {
             Rhs::If { cond, then_region, else_region } => {
                 condition(check, At::Binding(id), *cond);
-                returns_results(check, &mut shapes, &rigid, id, *then_region);
-                returns_results(check, &mut shapes, &rigid, id, *else_region);
+                returns_results(check, shapes, &rigid, id, *then_region);
+                returns_results(check, shapes, &rigid, id, *else_region);
             }
             Rhs::While { init, cond, body } => {
-                loop_types(check, &mut shapes, &rigid, id, init, *cond, *body);
+                loop_types(check, shapes, &rigid, id, init, *cond, *body);
             }
             _ => {}
         }

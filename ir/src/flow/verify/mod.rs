@@ -6,6 +6,7 @@
 
 mod control;
 mod dataflow;
+mod facts;
 mod names;
 mod scopes;
 mod structure;

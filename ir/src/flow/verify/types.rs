@@ -1,13 +1,14 @@
 //! F6 and F9: recorded types follow from right-hand sides; calls match their callees.
 
+use super::facts::Known;
 use super::walk::{Visit, walk};
 use super::{At, Check};
 use crate::diag::Diagnostic;
 use crate::flow::infer::{InferEnv, infer};
 use crate::flow::{BindingId, RegionId, Rhs};
-use crate::shape::{Constraint, Dim, SavedFacts, ShapeCx, Sym};
+use crate::shape::{Dim, Sym};
 use crate::text::{constraint_text, type_text};
-use crate::types::{Type, implies, match_type, pair_dims, visit_dims};
+use crate::types::{implies, match_type, visit_dims};
 use indexmap::IndexMap;
 
 /// F6: the recorded type of a result follows from its right-hand side: it equals the inferred type or is implied by
@@ -22,9 +23,10 @@ pub(super) fn check_f9_kernel_calls(check: &mut Check<'_>) {
 }
 
 fn run(check: &mut Check<'_>, law: &'static str, wanted: &dyn Fn(&Rhs) -> bool) {
-    let (function, shapes) = (check.function, check.module.shapes.clone());
+    let function = check.function;
     if function.live_bindings().iter().any(|it| wanted(&function.bindings[*it].rhs)) {
-        walk(function, &mut Follow { check, law, wanted, shapes, saved: Vec::new() });
+        let known = Known::of(check.module, function);
+        walk(function, &mut Follow { check, law, wanted, known });
     }
 }
 
@@ -32,25 +34,23 @@ struct Follow<'c, 'm> {
     check: &'c mut Check<'m>,
     law: &'static str,
     wanted: &'c dyn Fn(&Rhs) -> bool,
-    /// With the facts that checks up to here establish.
-    shapes: ShapeCx,
-    saved: Vec<SavedFacts>,
+    known: Known<'m>,
 }
 
 impl Visit for Follow<'_, '_> {
     fn enter_region(&mut self, _region: RegionId) {
-        self.saved.push(self.shapes.save_facts());
+        self.known.enter_region();
     }
 
     fn leave_region(&mut self, _region: RegionId) {
-        self.saved.pop().into_iter().for_each(|it| self.shapes.restore_facts(it));
+        self.known.leave_region();
     }
 
     fn before(&mut self, binding: BindingId) {
         if (self.wanted)(&self.check.function.bindings[binding].rhs) {
             self.compare(binding);
         }
-        self.establish(binding);
+        self.known.establish(binding);
     }
 }
 
@@ -64,7 +64,7 @@ impl Follow<'_, '_> {
             signatures: &self.check.module.definitions,
         };
         let type_of = |value: crate::flow::ValueId| function.values[value].ty.clone();
-        let inferred = match infer(env, &mut self.shapes, &binding.rhs, &type_of) {
+        let inferred = match infer(env, &mut self.known.shapes, &binding.rhs, &type_of) {
             Ok(Some(inferred)) => inferred,
             Ok(None) => return,
             Err(Diagnostic { message, notes, help, code, .. }) => {
@@ -76,8 +76,8 @@ impl Follow<'_, '_> {
             }
         };
         for requirement in &inferred.requirements {
-            if !self.shapes.prove(requirement.constraint).is_always() {
-                let fact = constraint_text(&self.shapes, &requirement.constraint);
+            if !self.known.shapes.prove(requirement.constraint).is_always() {
+                let fact = constraint_text(&self.known.shapes, &requirement.constraint);
                 let message = format!("{}: nothing before establishes `{fact}`", requirement.message);
                 let diagnostic =
                     Diagnostic::error(self.law, message).help(format!("write `check {fact}, …` before"));
@@ -96,37 +96,23 @@ impl Follow<'_, '_> {
         let mut open: IndexMap<Sym, Dim> = IndexMap::new();
         for operand in binding.rhs.operands() {
             visit_dims(&function.values[operand].ty, &mut |dim| {
-                for sym in self.shapes.free_symbols(dim) {
-                    open.insert(sym, self.shapes.sym_dim(sym));
+                for sym in self.known.shapes.free_symbols(dim) {
+                    open.insert(sym, self.known.shapes.sym_dim(sym));
                 }
             });
         }
         let is_call = matches!(binding.rhs, Rhs::Call { .. } | Rhs::CallExtern { .. });
         for (value, ty) in binding.results.iter().zip(&inferred.results) {
             let recorded = &function.values[*value].ty;
-            let follows = implies(&self.shapes, ty, recorded)
-                || is_call && match_type(&mut self.shapes, ty, recorded, &mut open);
+            let follows = implies(&self.known.shapes, ty, recorded)
+                || is_call && match_type(&mut self.known.shapes, ty, recorded, &mut open);
             if !follows {
-                let (recorded, ty) = (type_text(&self.shapes, recorded), type_text(&self.shapes, ty));
+                let (recorded, ty) =
+                    (type_text(&self.known.shapes, recorded), type_text(&self.known.shapes, ty));
                 let name = self.check.name(*value);
                 let message = format!("`{name}` is recorded as `{recorded}` but is `{ty}`");
                 self.check.report(At::Binding(id), self.law, message);
             }
-        }
-    }
-
-    /// What holds after the binding. A contradiction means that what follows is never reached: any type will do.
-    fn establish(&mut self, id: BindingId) {
-        let function = self.check.function;
-        match &function.bindings[id].rhs {
-            Rhs::Check { constraint, .. } => drop(self.shapes.assume(*constraint)),
-            Rhs::MatchCast { value, ty } => {
-                let from: &Type = &function.values[*value].ty;
-                let mut pairs = Vec::new();
-                pair_dims(from, ty, &mut pairs);
-                pairs.into_iter().for_each(|(a, b)| drop(self.shapes.assume(Constraint::Eq(a, b))));
-            }
-            _ => {}
         }
     }
 }
