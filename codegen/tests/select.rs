@@ -120,7 +120,8 @@ fn matrix_products_with_epilogues() {
                 let sizes = [[7, 19, 33], [1, 64, 40], [70, 5, 17], [13, 600, 16]][i];
                 let program = matmul(None, sizes, transposed, kind).unwrap();
                 let strategy = check_constants(&program, &[], constants, 1);
-                contains(&strategy, "gemm");
+                let by_rows = sizes[0] == 1 && transposed && constants.is_empty();
+                contains(&strategy, if by_rows { "rows" } else { "gemm" });
                 assert_eq!(strategy.len(), 1, "{strategy:?}");
                 if !constants.is_empty() {
                     contains(&strategy, "B Packed");
@@ -400,6 +401,74 @@ fn reductions_over_the_innermost_axes() {
             let value = b.load(x, at.iter().copied()).unwrap();
             b.reduce_stage(&axes[..2], &axes[2..], combine, y, at[..2].iter().copied(), value).unwrap();
             check_constants(&b.into_program(), &[], &[], 11);
+        }
+    }
+}
+
+#[test]
+fn reductions_over_outer_axes() {
+    for combine in [Combine::Sum, Combine::Max, Combine::Min, Combine::Product] {
+        for dims in [[2, 3, 5, 6], [1, 4, 1, 9], [2, 3, 0, 7]] {
+            let mut b = ProgramBuilder::new(format!("{combine:?}"));
+            let list = dims.map(|it| b.shapes().int(it));
+            let x = b.input("x", F, &list);
+            let y = b.output("y", F, &[list[0], list[3]]);
+            let axes = b.axes("i", &list);
+            let at = b.vars(&axes);
+            let value = b.load(x, at.iter().copied()).unwrap();
+            b.reduce_stage(&[axes[0], axes[3]], &axes[1..3], combine, y, [at[0], at[3]], value).unwrap();
+            contains(&check_constants(&b.into_program(), &[], &[], 12), "columns");
+        }
+    }
+}
+
+#[test]
+fn quantisation_and_sizes_as_numbers() {
+    let value: Value = |b, x, at| {
+        let x = b.load_broadcast(x[0], at)?;
+        let (scale, zero, low, high) =
+            (b.float(0.02, F)?, b.float(128.0, F)?, b.float(0.0, F)?, b.float(255.0, F)?);
+        let scaled = b.binary(BinaryOp::Div, x, scale)?;
+        let rounded = b.unary(UnaryOp::Round, scaled)?;
+        let moved = b.binary(BinaryOp::Add, rounded, zero)?;
+        let capped = b.binary(BinaryOp::Max, moved, low)?;
+        let capped = b.binary(BinaryOp::Min, capped, high)?;
+        let byte = b.cast(DType::U8, capped);
+        let wide = b.cast(DType::I32, byte);
+        let back = b.cast(F, wide);
+        let centred = b.binary(BinaryOp::Sub, back, zero)?;
+        b.binary(BinaryOp::Mul, centred, scale)
+    };
+    contains(&check_constants(&elementwise(&[&[5, 37]], &[5, 37], value), &[], &[], 13), "rows");
+
+    // The mean over a symbolic axis.
+    let mut b = ProgramBuilder::new("mean");
+    let (n, c) = (b.size("n"), b.size("c"));
+    let x = b.input("x", F, &[n, c]);
+    let (sum, y) = (b.local("sum", F, &[n]), b.output("y", F, &[n]));
+    let (i, j) = (b.axis("i", n), b.axis("j", c));
+    let (vi, vj) = (b.var(i), b.var(j));
+    let value = b.load(x, [vi, vj]).unwrap();
+    b.reduce_stage(&[i], &[j], Combine::Sum, sum, [vi], value).unwrap();
+    b.fill(y, |b, at| {
+        let (total, count) = (b.load(sum, [at[0]])?, b.dim(c, DType::I64)?);
+        let count = b.cast(F, count);
+        b.binary(BinaryOp::Div, total, count)
+    })
+    .unwrap();
+    let program = b.into_program();
+    for sizes in [[3, 7], [1, 100]] {
+        contains(&check_constants(&program, &sizes, &[], 14), "rows");
+    }
+}
+
+#[test]
+fn vectors_times_rows() {
+    for transposed in [false, true] {
+        for kind in [After::Nothing, After::BiasRelu] {
+            let program = matmul(None, [1, 300, 50], transposed, kind).unwrap();
+            let strategy = check_constants(&program, &[], &[], 15);
+            contains(&strategy, if transposed { "rows" } else { "gemm" });
         }
     }
 }

@@ -70,7 +70,7 @@ pub(super) fn compile(
 fn compile_routine(isa: &dyn TargetIsa, name: &str, routine: &Routine) -> Result<Vec<Code>, Diagnostic> {
     let mut recorder = Recorder::new(isa);
     routine.emit(&mut recorder, name).map_err(|error| {
-        Diagnostic::error("G004", format!("cannot compile `{name}`: {error}"))
+        Diagnostic::error("C004", format!("cannot compile `{name}`: {error}"))
             .note("this is an error in the compiler")
     })?;
     Ok(recorder.finish())

@@ -124,7 +124,10 @@ impl Product {
             (Layout::RowMajor, stride) if few => (Layout::Direct, stride),
             other => other,
         };
-        // Of a layout "row-major", A has its sum inside and B its columns: the helper says it from the sum's side.
+        // A vector times rows: every row is read once, where it lies.
+        if self.row.is_none() && b_layout == Layout::Transposed {
+            return None;
+        }
         let gemm = Gemm { m: fixed, epilogue: chain.steps(&kinds), ..Gemm::new(s.isa, a_layout, b_layout) };
         let key = format!("{a_layout:?} {b_layout:?} {fixed:?} {}", chain.key(&kinds));
         let zero = s.shapes.int(0);

@@ -47,7 +47,8 @@ impl VectorExpr {
         self.push(Operation::Leaf(i))
     }
 
-    fn constant(&mut self, value: f32) -> Node {
+    /// A constant.
+    pub(crate) fn constant(&mut self, value: f32) -> Node {
         self.push(Operation::Constant(value.to_bits()))
     }
 
@@ -195,6 +196,17 @@ impl VectorExpr {
             Expr::Int(value, DType::F32) => self.constant(*value as f32),
             Expr::Load { .. } if is_float(id) => load(self, id)?,
             Expr::Cast(DType::F32, x) if is_float(*x) => self.convert(program, *x, load, known)?,
+            // To an integer and back, as quantisation does: what is out of its range has no specified value.
+            Expr::Cast(DType::F32, x) if integer_source(program, *x).is_some() => {
+                let source = integer_source(program, *x)?;
+                let x = self.convert(program, source, load, known)?;
+                self.push(Operation::Function(Function::Trunc, x))
+            }
+            // A size as a number.
+            Expr::Dim(_, DType::F32) => load(self, id)?,
+            Expr::Cast(DType::F32, x) if matches!(program.exprs[*x], Expr::Dim(_, it) if it.is_int()) => {
+                load(self, *x)?
+            }
             Expr::Unary(op, x) if is_float(*x) => {
                 let x = self.convert(program, *x, load, known)?;
                 self.unary(*op, x)?
@@ -308,8 +320,34 @@ impl VectorExpr {
         Some(self.push(Operation::Binary(op, x, y)))
     }
 
+    /// The larger (or smaller) value, NaN if either is.
+    pub(crate) fn extremum(&mut self, max: bool, x: Node, y: Node) -> Node {
+        self.push(if max { Operation::Max(x, y) } else { Operation::Min(x, y) })
+    }
+
+    /// An operation of two operands.
+    pub(crate) fn combine(&mut self, op: vector::BinaryOp, x: Node, y: Node) -> Node {
+        self.push(Operation::Binary(op, x, y))
+    }
+
     /// Negation.
     pub(crate) fn negate(&mut self, x: Node) -> Node {
         self.push(Operation::Function(Function::Neg, x))
     }
+}
+
+/// The f32 under casts to integers that only widen after the first.
+fn integer_source(program: &TensorProgram, id: ExprId) -> Option<ExprId> {
+    let Expr::Cast(to, inner) = &program.exprs[id] else { return None };
+    let from = crate::clif::kernel::dtype_of(program, *inner);
+    if !to.is_int() {
+        return None;
+    }
+    if from == DType::F32 {
+        return Some(*inner);
+    }
+    let widens = from.is_int()
+        && (from.size() < to.size() || from == *to)
+        && (to.is_signed_int() || !from.is_signed_int());
+    if widens { integer_source(program, *inner) } else { None }
 }

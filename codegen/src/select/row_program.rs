@@ -2,7 +2,7 @@
 
 use super::expression::{Node, VectorExpr};
 use crate::vector::{
-    Addr, BinaryOp, Builder, Compare, IReg, IntCompare, IntOp, MReg, Program, ReduceOp, Size, VReg,
+    Addr, BinaryOp, Builder, Compare, IReg, IntCompare, IntOp, MReg, Program, ReduceOp, Size, UnaryOp, VReg,
 };
 
 /// A pointer parameter, by its place.
@@ -17,6 +17,8 @@ pub(crate) enum Leaf {
     Row(usize, Pointer),
     /// The single value that a stage made.
     Value(usize),
+    /// An integer parameter below 2³¹ as a number.
+    Size(usize),
 }
 
 /// What a stage does with its expression.
@@ -52,6 +54,8 @@ pub(crate) struct RowStage {
 pub(crate) struct RowProgram {
     /// For each pointer, whether it is a row; else it is one element.
     pub(crate) contiguous: Vec<bool>,
+    /// How many integers are read.
+    pub(crate) sizes: usize,
     /// The stages.
     pub(crate) stages: Vec<RowStage>,
     /// Stages of each pass over the row; a scalar stage is a pass of its own.
@@ -61,6 +65,11 @@ pub(crate) struct RowProgram {
 }
 
 impl RowProgram {
+    /// No stages yet, over these pointers.
+    pub(crate) fn of(contiguous: Vec<bool>) -> RowProgram {
+        RowProgram { contiguous, ..RowProgram::default() }
+    }
+
     /// Divides the stages into passes: a stage joins the pass before it unless it needs a value which that computes.
     pub(crate) fn plan(&mut self) {
         self.segments.clear();
@@ -121,25 +130,34 @@ impl RowProgram {
                 it.temporary
             )
         });
-        format!("{:?} {:?}", self.contiguous, stages.collect::<Vec<_>>())
+        format!("{:?} {} {:?}", self.contiguous, self.sizes, stages.collect::<Vec<_>>())
     }
 
     /// The program. Parameters: the pointers, `n` (elements of a row), `rows`, and a row stride in bytes for each
-    /// pointer.
+    /// pointer; then the integers.
     pub(crate) fn build(&self) -> Program {
         let mut b = Builder::new("rows");
         let pointers: Vec<IReg> = self.contiguous.iter().map(|_| b.param()).collect();
         let [n, rows] = b.params();
         let strides: Vec<IReg> = self.contiguous.iter().map(|_| b.param()).collect();
+        let sizes: Vec<IReg> = (0..self.sizes).map(|_| b.param()).collect();
+        let sizes: Vec<VReg> = sizes
+            .into_iter()
+            .map(|it| {
+                let bits = b.splat_int(it);
+                b.unary(UnaryOp::FromInt, bits)
+            })
+            .collect();
         b.repeat(rows, |b| {
             let mut values: Vec<Option<VReg>> = vec![None; self.stages.len()];
             for segment in &self.segments {
                 if let [only] = segment[..]
                     && self.stages[only].work == Work::Scalar
                 {
-                    self.scalar(b, only, &pointers, &mut values);
+                    self.scalar(b, only, &pointers, &sizes, &mut values);
                 } else {
-                    Pass { program: self, segment, pointers: &pointers, n }.build(b, &mut values);
+                    Pass { program: self, segment, pointers: &pointers, sizes: &sizes, n }
+                        .build(b, &mut values);
                 }
             }
             for (pointer, stride) in pointers.iter().zip(&strides) {
@@ -149,7 +167,14 @@ impl RowProgram {
         b.finish()
     }
 
-    fn scalar(&self, b: &mut Builder, number: usize, pointers: &[IReg], values: &mut [Option<VReg>]) {
+    fn scalar(
+        &self,
+        b: &mut Builder,
+        number: usize,
+        pointers: &[IReg],
+        sizes: &[VReg],
+        values: &mut [Option<VReg>],
+    ) {
         let stage = &self.stages[number];
         let leaves: Vec<VReg> = stage
             .leaves
@@ -157,6 +182,7 @@ impl RowProgram {
             .map(|leaf| match leaf {
                 Leaf::Memory(p) | Leaf::Row(_, p) => b.load_splat(pointers[*p]),
                 Leaf::Value(of) => values[*of].expect("stages before this one are built"),
+                Leaf::Size(i) => sizes[*i],
             })
             .collect();
         let value = stage.expr.emit(b, &leaves, &[stage.root])[0];
@@ -172,6 +198,7 @@ struct Pass<'a> {
     program: &'a RowProgram,
     segment: &'a [usize],
     pointers: &'a [IReg],
+    sizes: &'a [VReg],
     n: IReg,
 }
 
@@ -194,7 +221,7 @@ impl Pass<'_> {
                     Leaf::Memory(p) | Leaf::Row(_, p) => {
                         cursors[*p].get_or_insert_with(|| b.int_move(self.pointers[*p]));
                     }
-                    Leaf::Value(_) => {}
+                    Leaf::Value(_) | Leaf::Size(_) => {}
                 }
             }
             if let (Work::Map, Some(p), true) = (stage.work, stage.pointer, self.program.stored[number]) {
@@ -259,6 +286,7 @@ impl Pass<'_> {
                 };
                 leaves.push(match leaf {
                     Leaf::Value(of) => values[*of].expect("passes before this one are built"),
+                    Leaf::Size(i) => self.sizes[*i],
                     Leaf::Memory(p) => match splats[*p] {
                         Some(value) => value,
                         None => load(b, *p, &mut loaded),

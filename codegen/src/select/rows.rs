@@ -49,6 +49,8 @@ struct Group<'r> {
     program: RowProgram,
     /// Where each pointer of the program starts; `None` for a row of workspace.
     positions: Vec<Option<Position>>,
+    /// Integer parameters.
+    sizes: Vec<Dim>,
     /// Locals that live in registers or in one row of workspace.
     inside: Vec<BufferId>,
 }
@@ -63,6 +65,7 @@ impl<'r> Group<'r> {
             n: one,
             program: RowProgram::default(),
             positions: Vec::new(),
+            sizes: Vec::new(),
             inside: Vec::new(),
         };
         let mut extent: Option<Dim> = None;
@@ -137,12 +140,12 @@ impl<'r> Group<'r> {
             positions.insert(*id, place(s, access)?);
         }
         let root: Node = expr.add(program, stage.value, &mut |expr, id| {
-            let position = positions.get(&id)?;
-            let leaf = match made.get(&position.outer.buffer) {
-                Some((written, leaf)) if written == position => leaf.clone(),
-                // What this group writes is read elsewhere too: rows would see each other.
-                Some(_) => return None,
-                None => Leaf::Memory(self.pointer(Some(position.clone()))),
+            let leaf = if let Expr::Dim(dim, _) = &program.exprs[id] {
+                let fixed = s.shapes.free_symbols(*dim).iter().all(|it| program.sizes.contains(it));
+                Leaf::Size(self.size(*dim).filter(|_| fixed)?)
+            } else {
+                let position = positions.get(&id)?;
+                self.leaf(position, made)?
             };
             let at = leaves.iter().position(|it| *it == leaf).unwrap_or_else(|| {
                 leaves.push(leaf);
@@ -190,6 +193,26 @@ impl<'r> Group<'r> {
         self.program.stages.push(RowStage { work, expr, root, leaves, pointer, temporary: local });
         made.insert(stage.buffer, (target, leaf));
         Some(())
+    }
+
+    /// How a load is read.
+    fn leaf(&mut self, position: &Position, made: &IndexMap<BufferId, (Position, Leaf)>) -> Option<Leaf> {
+        match made.get(&position.outer.buffer) {
+            Some((written, leaf)) if written == position => Some(leaf.clone()),
+            // What this group writes is read elsewhere too: rows would see each other.
+            Some(_) => None,
+            None => Some(Leaf::Memory(self.pointer(Some(position.clone())))),
+        }
+    }
+
+    /// The place of an integer parameter.
+    fn size(&mut self, dim: Dim) -> Option<usize> {
+        let at = self.sizes.iter().position(|it| *it == dim).unwrap_or_else(|| {
+            self.sizes.push(dim);
+            self.sizes.len() - 1
+        });
+        self.program.sizes = self.sizes.len();
+        Some(at)
     }
 
     /// The pointer for a position; rows of workspace are all different.
@@ -261,6 +284,7 @@ impl<'r> Group<'r> {
         }
         args.extend([Arg::Size(n), Arg::Size(rows)]);
         args.extend(strides.into_iter().map(Arg::Size));
+        args.extend(self.sizes.iter().map(|it| Arg::Size(*it)));
         let key = self.program.key();
         let isa = s.isa;
         let program = &self.program;

@@ -7,6 +7,7 @@ use indexmap::{IndexMap, IndexSet};
 use orogen_ir::loops::{BufferId, BufferRole, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
 use orogen_ir::shape::{Dim, ShapeCx, Sym};
 
+use super::columns::columns;
 use super::contraction::matrix_product;
 use super::convolution::convolution;
 use super::forms::ParamForm;
@@ -152,7 +153,10 @@ impl Chooser {
         if !self.vector {
             return None;
         }
-        let found = convolution(s, run).or_else(|| matrix_product(s, run)).or_else(|| rows(s, run))?;
+        let found = convolution(s, run)
+            .or_else(|| matrix_product(s, run))
+            .or_else(|| rows(s, run))
+            .or_else(|| columns(s, run))?;
         note(&found.node, &mut self.strategy, &mut self.workspaces);
         Some(found)
     }
@@ -225,7 +229,9 @@ fn note(node: &Node, strategy: &mut Vec<String>, workspaces: &mut Vec<Dim>) {
         Node::Loop { body, .. } => body.iter().for_each(|it| note(it, strategy, workspaces)),
         Node::Stage { .. } => {}
         Node::Call(call) => {
-            strategy.push(call.what.clone());
+            if !call.what.is_empty() {
+                strategy.push(call.what.clone());
+            }
             workspaces.push(call.workspace);
         }
     }

@@ -1,0 +1,133 @@
+//! Reductions over axes that are not the innermost: rows are combined element by element.
+
+use indexmap::IndexMap;
+use orogen_ir::loops::{Combine, Expr, Stage};
+use orogen_ir::shape::{Dim, Sym};
+use orogen_ir::types::DType;
+
+use super::access::{Access, collapse};
+use super::expression::VectorExpr;
+use super::routine::Routine;
+use super::row_program::{Leaf, RowProgram, RowStage, Work};
+use super::schedule::{self, Node};
+use super::selector::{Arg, Call, Match, Selector, pairs, symbols};
+use crate::vector::BinaryOp;
+
+/// Rows shorter than this are left to scalar loops.
+const SHORT: i64 = 4;
+
+/// A reduction whose result is contiguous along its innermost axis.
+pub(crate) fn columns(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
+    let stage = *run.first()?;
+    let combine = stage.combine?;
+    let program = s.program;
+    if program.buffers[stage.buffer].dtype != DType::F32 {
+        return None;
+    }
+    let vars = symbols(stage);
+    let store = Access::new(program, &mut s.shapes, stage.buffer, &stage.at, &vars)?;
+    let mut loads = IndexMap::new();
+    for id in schedule::expressions(program, stage) {
+        if let Expr::Load { buffer, at, otherwise } = &program.exprs[id] {
+            if otherwise.is_some() || program.buffers[*buffer].dtype != DType::F32 {
+                return None;
+            }
+            loads.insert(id, Access::new(program, &mut s.shapes, *buffer, at, &vars)?);
+        }
+    }
+    let mut all: Vec<&Access> = loads.values().collect();
+    let reduce = collapse(&mut s.shapes, &pairs(&stage.reduce), &all)?;
+    all.push(&store);
+    let axes = collapse(&mut s.shapes, &pairs(&stage.axes), &all)?;
+    let (row, outer) = axes.split_last()?;
+    let contiguous = |s: &Selector<'_>, access: &Access| match access.of(row.inner) {
+        None => Some(false),
+        Some(it) if s.shapes.as_int(it) == Some(1) => Some(true),
+        Some(_) => None,
+    };
+    let short = s.shapes.as_int(row.extent).is_some_and(|it| it < SHORT);
+    if short || contiguous(s, &store) != Some(true) {
+        return None;
+    }
+
+    let (mut expr, mut pointers) = (VectorExpr::default(), vec![store.clone()]);
+    let mut body = RowProgram::of(vec![true]);
+    let old = expr.leaf(0);
+    let mut places = IndexMap::new();
+    for (id, access) in &loads {
+        let at = match pointers.iter().skip(1).position(|it| it == access) {
+            Some(at) => at + 1,
+            None => {
+                body.contiguous.push(contiguous(s, access)?);
+                pointers.push(access.clone());
+                pointers.len() - 1
+            }
+        };
+        places.insert(*id, at);
+    }
+    let new = expr.add(program, stage.value, &mut |expr, id| Some(expr.leaf(*places.get(&id)?)))?;
+    let (root, identity) = match combine {
+        Combine::Sum => (expr.combine(BinaryOp::Add, old, new), 0.0),
+        Combine::Product => (expr.combine(BinaryOp::Mul, old, new), 1.0),
+        Combine::Max => (expr.extremum(true, old, new), f32::NEG_INFINITY),
+        Combine::Min => (expr.extremum(false, old, new), f32::INFINITY),
+    };
+    let leaves = (0..pointers.len()).map(Leaf::Memory).collect();
+    body.stages.push(map(expr, root, leaves));
+    let mut constant = VectorExpr::default();
+    let value = constant.constant(identity);
+    let mut start = RowProgram::of(vec![true]);
+    start.stages.push(map(constant, value, Vec::new()));
+
+    let outer: Vec<(Sym, Dim)> = outer.iter().map(|it| (it.inner, it.extent)).collect();
+    let reduce: Vec<(Sym, Dim)> = reduce.iter().map(|it| (it.inner, it.extent)).collect();
+    let loops: Vec<Sym> = outer.iter().chain(&reduce).map(|it| it.0).collect();
+    let what = format!("columns of {}", s.shapes.display(row.extent));
+    let start = call(s, start, &pointers[..1], &loops, row.extent, String::new())?;
+    let step = call(s, body, &pointers, &loops, row.extent, what)?;
+    let steps = reduce.iter().rev().fold(step, |node, (var, extent)| Node::Loop {
+        extent: *extent,
+        vars: vec![*var],
+        body: vec![node],
+        independent: false,
+    });
+    let node = match &outer[..] {
+        [] => {
+            let once = s.shapes.int(1);
+            Node::Loop { extent: once, vars: Vec::new(), body: vec![start, steps], independent: false }
+        }
+        [loops @ .., (var, extent)] => {
+            let inner =
+                Node::Loop { extent: *extent, vars: vec![*var], body: vec![start, steps], independent: true };
+            s.wrap(loops, inner)
+        }
+    };
+    Some(Match { node, stages: 1, units: None })
+}
+
+fn map(expr: VectorExpr, root: usize, leaves: Vec<Leaf>) -> RowStage {
+    RowStage { work: Work::Map, expr, root, leaves, pointer: Some(0), temporary: false }
+}
+
+/// A call for one row of `n` elements.
+fn call(
+    s: &mut Selector<'_>,
+    mut program: RowProgram,
+    pointers: &[Access],
+    loops: &[Sym],
+    n: Dim,
+    what: String,
+) -> Option<Node> {
+    program.plan();
+    let (zero, one) = (s.shapes.int(0), s.shapes.int(1));
+    let mut args = Vec::new();
+    for access in pointers {
+        let bytes = access.bytes_at(&mut s.shapes, loops)?;
+        args.push(Arg::Pointer(access.buffer, bytes));
+    }
+    args.extend([Arg::Size(n), Arg::Size(one)]);
+    args.extend(pointers.iter().map(|_| Arg::Size(zero)));
+    let (key, isa) = (program.key(), s.isa);
+    let symbol = s.routine("rows", &key, || Routine::Program(Box::new(program.build()), isa));
+    Some(Node::Call(Box::new(Call { symbol, args, workspace: zero, what })))
+}
