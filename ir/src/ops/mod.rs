@@ -10,6 +10,8 @@
 //!   elements from the operand's type. Elements that are not known make the result shape `Rank` or `Unknown`.
 //! * Attributes hold only plain numbers; what may be symbolic is an operand.
 //! * Axes in attributes are normalised: `0 <= axis < rank`.
+//!
+#![doc = include_str!("operators.md")]
 
 mod elementwise;
 mod index;

@@ -69,6 +69,34 @@ fn every_standard_operator_is_covered() {
     assert_eq!(missing, Vec::<&str>::new());
 }
 
+#[test]
+fn the_table_of_operators_lists_each_with_its_attributes() {
+    let text = include_str!("../../src/ops/operators.md");
+    let written: Vec<String> = text
+        .lines()
+        .filter(|it| it.starts_with("| `"))
+        .map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            format!("{} {}", cells[1].trim_matches('`'), cells[3])
+        })
+        .collect();
+    let ops = OpRegistry::standard();
+    let mut expected: Vec<String> = ops
+        .iter()
+        .map(|(_, def)| {
+            let attrs = def.attrs.iter().map(|it| match it.required {
+                true => it.name.to_owned(),
+                false => format!("({})", it.name),
+            });
+            format!("{} {}", def.name, attrs.collect::<Vec<_>>().join(", "))
+        })
+        .collect();
+    let mut written = written;
+    written.sort();
+    expected.sort();
+    assert_eq!(written, expected);
+}
+
 /// The right side of a case.
 fn infer(ops: &OpRegistry, question: &str) -> String {
     let mut shapes = ShapeCx::new();
