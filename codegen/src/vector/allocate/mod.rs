@@ -123,6 +123,14 @@ impl Work {
     }
 }
 
+/// A register that is live where the scan is, and the hardware register (below 64) that it has.
+struct Active {
+    reg: Reg,
+    interval: Interval,
+    file: File,
+    number: u32,
+}
+
 enum Scan {
     Assigned(IndexMap<Reg, u32>),
     Spill(Vec<Reg>),
@@ -136,33 +144,30 @@ fn scan(
     let mut order: Vec<(Reg, Interval)> = intervals.iter().map(|(r, i)| (*r, *i)).collect();
     order.sort_by_key(|(r, i)| (i.start, *r));
     let mut assigned: IndexMap<Reg, u32> = IndexMap::new();
-    let mut active: Vec<(Reg, Interval)> = Vec::new();
+    let mut active: Vec<Active> = Vec::new();
     let mut spilled = Vec::new();
 
     for (reg, interval) in order {
         let file = registers.file(reg);
-        active.retain(|(_, other)| other.end >= interval.start);
-        let taken = |n: u32| active.iter().any(|(r, _)| registers.file(*r) == file && assigned[r] == n);
+        active.retain(|other| other.interval.end >= interval.start);
+        let taken = active.iter().filter(|a| a.file == file).fold(0u64, |bits, a| bits | 1 << a.number);
         // Parameters start where the caller put them; nothing else is live there.
         let fixed = program.params.iter().position(|&p| Reg::Int(p) == reg).map(|i| registers.params[i]);
-        let free = fixed.or_else(|| registers.of(file).iter().copied().find(|&n| !taken(n)));
-        if let Some(n) = free {
-            assigned.insert(reg, n);
-            active.push((reg, interval));
+        let free = fixed.or_else(|| registers.of(file).iter().copied().find(|&n| taken >> n & 1 == 0));
+        if let Some(number) = free {
+            assigned.insert(reg, number);
+            active.push(Active { reg, interval, file, number });
             continue;
         }
         let cheapest = active
-            .iter()
-            .enumerate()
-            .filter(|(_, (r, _))| registers.file(*r) == file)
-            .min_by(|(_, (_, a)), (_, (_, b))| a.cost().total_cmp(&b.cost()))
-            .map(|(i, (r, interval))| (i, *r, interval.cost()));
+            .iter_mut()
+            .filter(|a| a.file == file)
+            .min_by(|a, b| a.interval.cost().total_cmp(&b.interval.cost()));
         match cheapest {
-            Some((i, victim, cost)) if cost < interval.cost() => {
-                active.remove(i);
-                spilled.push(victim);
-                assigned.insert(reg, assigned[&victim]);
-                active.push((reg, interval));
+            Some(victim) if victim.interval.cost() < interval.cost() => {
+                spilled.push(victim.reg);
+                assigned.insert(reg, victim.number);
+                (victim.reg, victim.interval) = (reg, interval);
             }
             _ if interval.cost().is_finite() => spilled.push(reg),
             _ => return Err(OutOfRegisters { file }),
