@@ -55,12 +55,48 @@ struct Tap {
     /// Points of the last coarse dimension that meet the fine grid.
     first: usize,
     end: usize,
-    /// Fine position within its row of coarse point `first`.
+    /// Fine position within its row, in phase order, of coarse point `first`.
     start: usize,
+}
+
+/// Rows of a fine grid in phase order: of a row, first the elements 0, s, 2s, …, then 1, s + 1, …, so that the
+/// elements one tap meets lie side by side. Rows are padded to a multiple of `s`.
+#[derive(Clone, Copy)]
+struct Phases {
+    row: usize,
     stride: usize,
 }
 
-fn taps(window: &Window, kernel: &[usize], coarse: &[usize], fine: &[usize]) -> Vec<Tap> {
+impl Phases {
+    fn padded(self) -> usize {
+        self.row.next_multiple_of(self.stride)
+    }
+
+    fn position(self, i: usize) -> usize {
+        i % self.stride * (self.padded() / self.stride) + i / self.stride
+    }
+
+    fn apply<T: Number + Default>(self, x: Vec<T>) -> Vec<T> {
+        if self.stride == 1 || self.row == 0 {
+            return x;
+        }
+        let mut y = vec![T::default(); x.len() / self.row * self.padded()];
+        for (x, y) in x.chunks_exact(self.row).zip(y.chunks_exact_mut(self.padded())) {
+            x.iter().enumerate().for_each(|(i, it)| y[self.position(i)] = *it);
+        }
+        y
+    }
+
+    fn undo<T: Number>(self, y: Vec<T>) -> Vec<T> {
+        if self.stride == 1 || self.row == 0 {
+            return y;
+        }
+        let rows = y.chunks_exact(self.padded());
+        rows.flat_map(|y| (0..self.row).map(|i| y[self.position(i)])).collect()
+    }
+}
+
+fn taps(window: &Window, kernel: &[usize], coarse: &[usize], fine: &[usize], phases: Phases) -> Vec<Tap> {
     let n = kernel.len();
     // For each dimension and kernel position, the pairs (coarse, fine) that meet.
     let meeting = |i: usize, k: usize| -> Vec<(usize, usize)> {
@@ -71,7 +107,9 @@ fn taps(window: &Window, kernel: &[usize], coarse: &[usize], fine: &[usize]) -> 
         });
         pairs.collect()
     };
-    let (steps_coarse, steps_fine) = (strides(coarse), strides(fine));
+    let mut padded = fine.to_vec();
+    padded[n - 1] = phases.padded();
+    let (steps_coarse, steps_fine) = (strides(coarse), strides(&padded));
     let mut all = Vec::new();
     let kernel_points = positions(kernel, &strides(kernel));
     for point in kernel_points {
@@ -92,7 +130,7 @@ fn taps(window: &Window, kernel: &[usize], coarse: &[usize], fine: &[usize]) -> 
         let last = meeting(n - 1, index[n - 1]);
         let (first, start) = last.first().copied().unwrap_or((0, 0));
         let end = last.last().map_or(first, |it| it.0 + 1);
-        all.push(Tap { rows, first, end, start, stride: window.strides[n - 1] as usize });
+        all.push(Tap { rows, first, end, start: phases.position(start) });
     }
     all
 }
@@ -101,25 +139,14 @@ impl Tap {
     /// `coarse += weight · fine`.
     fn gather<T: Number>(&self, coarse: &mut [T], weight: T, fine: &[T]) {
         for (c, f) in &self.rows {
-            let target = &mut coarse[c + self.first..c + self.end];
-            let source = &fine[f + self.start..];
-            if self.stride == 1 {
-                add_scaled(target, weight, source);
-            } else {
-                for (y, x) in target.iter_mut().zip(source.iter().step_by(self.stride)) {
-                    *y = y.add(weight.mul(*x));
-                }
-            }
+            add_scaled(&mut coarse[c + self.first..c + self.end], weight, &fine[f + self.start..]);
         }
     }
 
     /// `fine += weight · coarse`.
     fn scatter<T: Number>(&self, fine: &mut [T], weight: T, coarse: &[T]) {
         for (c, f) in &self.rows {
-            let source = &coarse[c + self.first..c + self.end];
-            for (y, x) in fine[f + self.start..].iter_mut().step_by(self.stride).zip(source) {
-                *y = y.add(weight.mul(*x));
-            }
+            add_scaled(&mut fine[f + self.start..], weight, &coarse[c + self.first..c + self.end]);
         }
     }
 }
@@ -176,20 +203,16 @@ fn convolve(cx: &OpCx<'_>, transposed: bool) -> EvalResult<Vec<TensorData>> {
         };
         result.push(super::tensor::size_from(size)?);
     }
-    let layout = Layout {
-        batch: dims_x[0],
-        group,
-        inputs,
-        outputs,
-        input_len: count(spatial)?,
-        output_len: count(&result[2..])?,
-        transposed,
-    };
-    let taps = match transposed {
-        true => taps(&window, kernel, spatial, &result[2..]),
-        false => taps(&window, kernel, &result[2..], spatial),
-    };
-    let total = count(&result)?;
+    let (coarse, fine) = if transposed { (spatial, &result[2..]) } else { (&result[2..], spatial) };
+    let phases = Phases { row: fine[n - 1], stride: window.strides[n - 1] as usize };
+    let mut padded = fine.to_vec();
+    padded[n - 1] = phases.padded();
+    let (coarse_len, fine_len) = (count(coarse)?, count(&padded)?);
+    let (input_len, output_len) = if transposed { (coarse_len, fine_len) } else { (fine_len, coarse_len) };
+    let layout = Layout { batch: dims_x[0], group, inputs, outputs, input_len, output_len, transposed };
+    let taps = taps(&window, kernel, coarse, fine, phases);
+    count(&result)?;
+    let total = count(&[dims_x[0], outputs * group, output_len])?;
     let bias = if cx.args.len() > 2 { Some(cx.ranked(2, 1)?) } else { None };
     if bias.is_some_and(|it| it[0] != result[1]) {
         return Err(EvalError::invalid("the bias has another number of channels"));
@@ -197,19 +220,23 @@ fn convolve(cx: &OpCx<'_>, transposed: bool) -> EvalResult<Vec<TensorData>> {
     let bias = cx.args.get(2).map(elements);
     let values = match (elements(x), elements(w)) {
         (Elements::Float(x), Elements::Float(w)) => {
+            let x = if transposed { x } else { phases.apply(x) };
             let mut y = vec![0.0; total];
             channels(&layout, &taps, &x, &w, &mut y);
             if let Some(Elements::Float(bias)) = bias {
                 add_bias(&layout, &bias, &mut y);
             }
+            let y = if transposed { phases.undo(y) } else { y };
             Elements::Float(y)
         }
         (Elements::Int(x), Elements::Int(w)) => {
+            let x = if transposed { x } else { phases.apply(x) };
             let mut y = vec![0; total];
             channels(&layout, &taps, &x, &w, &mut y);
             if let Some(Elements::Int(bias)) = bias {
                 add_bias(&layout, &bias, &mut y);
             }
+            let mut y = if transposed { phases.undo(y) } else { y };
             y.iter_mut().for_each(|it| *it = scalar::wrap(*it, dtype));
             Elements::Int(y)
         }

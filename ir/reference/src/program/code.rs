@@ -31,12 +31,25 @@ pub(crate) enum At {
 enum Instr {
     Const(Value),
     Dim(IndexFn, DType),
-    Load { buffer: usize, at: Vec<At>, otherwise: Option<Reg> },
+    Load {
+        buffer: usize,
+        at: Vec<At>,
+        otherwise: Option<Reg>,
+    },
+    /// A load whose index is known to be in range: its row-major position.
+    LoadAt {
+        buffer: usize,
+        position: IndexFn,
+    },
     Unary(UnaryOp, DType, Reg),
     Binary(BinaryOp, DType, Reg, Reg),
     Compare(CompareOp, DType, Reg, Reg),
     Select(Reg, Reg, Reg),
-    Cast { to: DType, from: DType, a: Reg },
+    Cast {
+        to: DType,
+        from: DType,
+        a: Reg,
+    },
 }
 
 /// A compiled expression and its indices.
@@ -49,15 +62,24 @@ pub(crate) struct Code {
 /// Compiles expressions of one stage.
 pub(crate) struct Compiler<'a> {
     program: &'a TensorProgram,
+    buffers: &'a [Bound],
     axes: &'a [Sym],
+    extents: &'a [i64],
     env: &'a Env,
     done: ArenaMap<ExprId, Reg>,
     instrs: Vec<Instr>,
 }
 
 impl<'a> Compiler<'a> {
-    pub(crate) fn new(program: &'a TensorProgram, axes: &'a [Sym], env: &'a Env) -> Self {
-        Compiler { program, axes, env, done: ArenaMap::default(), instrs: Vec::new() }
+    /// A compiler for a stage over `axes` of these extents, none of which is empty.
+    pub(crate) fn new(
+        program: &'a TensorProgram,
+        buffers: &'a [Bound],
+        axes: &'a [Sym],
+        extents: &'a [i64],
+        env: &'a Env,
+    ) -> Self {
+        Compiler { program, buffers, axes, extents, env, done: ArenaMap::default(), instrs: Vec::new() }
     }
 
     /// Compiles an expression; operands before users, each once.
@@ -125,7 +147,18 @@ impl<'a> Compiler<'a> {
             Expr::Load { buffer, at, otherwise } => {
                 let otherwise = otherwise.map(reg);
                 let at = self.index(&self.program.buffers[*buffer], at)?;
-                Instr::Load { buffer: buffer.into_raw().into_u32() as usize, at, otherwise }
+                let buffer = buffer.into_raw().into_u32() as usize;
+                let functions: Option<Vec<&IndexFn>> = at
+                    .iter()
+                    .map(|it| match it {
+                        At::Fn(function) => Some(function),
+                        At::Reg(_) => None,
+                    })
+                    .collect();
+                match functions.and_then(|it| index::linear(&it, &self.buffers[buffer].dims, self.extents)) {
+                    Some(position) => Instr::LoadAt { buffer, position },
+                    None => Instr::Load { buffer, at, otherwise },
+                }
             }
             Expr::Unary(op, a) if op.admits(dtype(*a)) => Instr::Unary(*op, dtype(*a), reg(*a)),
             Expr::Unary(op, a) => {
@@ -147,7 +180,7 @@ impl<'a> Compiler<'a> {
         })
     }
 
-    /// The code whose result is `root`; `keep` registers are computed too.
+    /// The code whose result is `root`; other compiled expressions are computed too.
     pub(crate) fn finish(self, root: Reg) -> Code {
         Code { instrs: self.instrs, root }
     }
@@ -171,17 +204,13 @@ impl Code {
             regs[k] = match instr {
                 Instr::Const(value) => *value,
                 Instr::Dim(index, dtype) => int(scalar::wrap(index.value(axes)?, *dtype)),
+                Instr::LoadAt { buffer, position } => {
+                    load(&buffers[*buffer], position.value(axes)? as usize, memory)?
+                }
                 Instr::Load { buffer, at, otherwise } => {
                     let bound = &buffers[*buffer];
                     match (linear(bound, at, axes, regs)?, otherwise) {
-                        (Some(element), _) => {
-                            let size = bound.dtype.size();
-                            let bytes = memory.read(bound.place, element * size, size)?;
-                            match bound.dtype.is_float() {
-                                true => float(scalar::read_float(bytes, bound.dtype)),
-                                false => int(scalar::read_int(bytes, bound.dtype)),
-                            }
-                        }
+                        (Some(element), _) => load(bound, element, memory)?,
                         (None, Some(value)) => regs[*value],
                         (None, None) => {
                             return Err(EvalError::out_of_range(format!(
@@ -215,6 +244,15 @@ impl Code {
         }
         Ok(regs[self.root])
     }
+}
+
+fn load(bound: &Bound, element: usize, memory: &Memory) -> EvalResult<Value> {
+    let size = bound.dtype.size();
+    let bytes = memory.read(bound.place, element * size, size)?;
+    Ok(match bound.dtype.is_float() {
+        true => float(scalar::read_float(bytes, bound.dtype)),
+        false => int(scalar::read_int(bytes, bound.dtype)),
+    })
 }
 
 fn float(float: f64) -> Value {

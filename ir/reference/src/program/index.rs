@@ -101,6 +101,17 @@ impl IndexFn {
         matches!(self, IndexFn::Affine { terms, .. } if terms.is_empty())
     }
 
+    /// The least and greatest value over axes from 0 to `extents` − 1, which are not empty; `None` unless affine.
+    pub(crate) fn range(&self, extents: &[i64]) -> Option<(i128, i128)> {
+        let IndexFn::Affine { base, terms } = self else { return None };
+        let mut range = (i128::from(*base), i128::from(*base));
+        for (axis, coefficient) in terms {
+            let last = (i128::from(extents[*axis]) - 1) * i128::from(*coefficient);
+            range = (range.0 + last.min(0), range.1 + last.max(0));
+        }
+        Some(range)
+    }
+
     /// The value where the axes have these values.
     pub(crate) fn value(&self, axes: &[i64]) -> EvalResult<i64> {
         match self {
@@ -151,6 +162,25 @@ fn extremum(list: &[IndexFn], axes: &[i64], choose: fn(i64, i64) -> i64) -> Eval
         result = Some(result.map_or(value, |best| choose(best, value)));
     }
     result.ok_or_else(|| EvalError::invalid("a minimum or maximum of nothing"))
+}
+
+/// The row-major position of an index as one affine function, when every index is affine and in range wherever the
+/// axes run from 0 to `extents` − 1.
+pub(crate) fn linear(at: &[&IndexFn], dims: &[u64], extents: &[i64]) -> Option<IndexFn> {
+    let (mut base, mut terms, mut stride) = (0_i64, Vec::new(), 1_i64);
+    for (index, dim) in at.iter().zip(dims).rev() {
+        let (low, high) = index.range(extents)?;
+        let IndexFn::Affine { base: own, terms: own_terms } = index else { return None };
+        if low < 0 || high >= i128::from(*dim) {
+            return None;
+        }
+        base = base.checked_add(own.checked_mul(stride)?)?;
+        for (axis, coefficient) in own_terms {
+            terms.push((*axis, coefficient.checked_mul(stride)?));
+        }
+        stride = stride.checked_mul(i64::try_from(*dim).ok()?)?;
+    }
+    Some(IndexFn::Affine { base, terms })
 }
 
 fn overflow() -> EvalError {

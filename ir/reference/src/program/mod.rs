@@ -184,11 +184,17 @@ impl Machine<'_> {
         if self.program.dtype_of(stage.value) != target.dtype {
             return Err(EvalError::invalid(format!("the value is not {}", target.dtype)));
         }
-        let mut compiler = Compiler::new(self.program, &axes, &self.env);
+        if outer.iter().any(|it| *it <= 0) {
+            return Ok(());
+        }
+        // Nothing is loaded where the reduction is empty, so its extents count as 1 there.
+        let extents: Vec<i64> = outer.iter().chain(&inner).map(|it| (*it).max(1)).collect();
+        let mut compiler = Compiler::new(self.program, &self.buffers, &axes, &extents, &self.env);
         let root = compiler.expr(stage.value)?;
         let value = compiler.finish(root);
         // The index is compiled apart: it does not depend on the reduction.
-        let mut compiler = Compiler::new(self.program, &axes[..outer.len()], &self.env);
+        let own = (&axes[..outer.len()], &extents[..outer.len()]);
+        let mut compiler = Compiler::new(self.program, &self.buffers, own.0, own.1, &self.env);
         let at = compiler.index(&self.program.buffers[stage.buffer], &stage.at)?;
         let index = compiler.finish(0);
         let (mut value_regs, mut index_regs) = (value.registers(), index.registers());
