@@ -53,7 +53,8 @@ pub fn graph_pipeline(ops: &OpRegistry, verify: bool) -> Pipeline<Graph> {
     let pipeline = Pipeline::default()
         .pass(graph::Canonicalize)
         .pass(graph::FoldConstants)
-        .pass(graph::Simplify)
+        .pass(graph::ApplyRules::simplify())
+        .pass(graph::ApplyRules::layout())
         .pass(graph::Legalize::new(LegalizeTable::standard(ops)))
         .pass(graph::Fuse);
     if verify { pipeline.instrument(Verify) } else { pipeline }
@@ -64,7 +65,8 @@ pub fn flow_pipeline(ops: &OpRegistry, verify: bool) -> Pipeline<Module> {
     let pipeline = Pipeline::default()
         .pass(flow::Canonicalize)
         .pass(flow::FoldConstants)
-        .pass(flow::Simplify)
+        .pass(flow::ApplyRules::simplify())
+        .pass(flow::ApplyRules::layout())
         .pass(flow::Legalize::new(LegalizeTable::standard(ops)))
         .pass(flow::Fuse);
     if verify { pipeline.instrument(Verify) } else { pipeline }

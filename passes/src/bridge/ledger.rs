@@ -48,7 +48,7 @@ pub const LEDGER: &[Entry] = &[
     Entry { step: Step::Canonicalize, port: Port::LegacyOnly, native: Native::Runs },
     Entry { step: Step::FoldConstants, port: Port::LegacyOnly, native: Native::Runs },
     Entry { step: Step::Simplify, port: Port::LegacyOnly, native: Native::Runs },
-    Entry { step: Step::Layout, port: Port::LegacyOnly, native: Native::Skipped },
+    Entry { step: Step::Layout, port: Port::LegacyOnly, native: Native::Runs },
     Entry { step: Step::Legalize, port: Port::LegacyOnly, native: Native::Runs },
     Entry { step: Step::Fuse, port: Port::Ported { square: "fuse" }, native: Native::Runs },
     Entry { step: Step::PlanMemory, port: Port::Ported { square: "plan_memory" }, native: Native::Runs },

@@ -1,16 +1,16 @@
 //! Drivers over the legacy graph.
 
+mod apply_rules;
 mod canonicalize;
 mod fold_constants;
 mod fuse;
 mod legalize;
 mod plan_memory;
 mod rewrite;
-mod simplify;
 
+pub use apply_rules::ApplyRules;
 pub use canonicalize::Canonicalize;
 pub use fold_constants::FoldConstants;
 pub use fuse::Fuse;
 pub use legalize::Legalize;
 pub use plan_memory::plan_memory;
-pub use simplify::Simplify;

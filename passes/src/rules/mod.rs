@@ -4,6 +4,7 @@ pub mod fold;
 pub mod fusion;
 pub mod identity;
 pub mod kernels;
+pub mod layout;
 pub mod legalize;
 pub mod memory;
 pub mod simplify;

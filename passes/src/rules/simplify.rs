@@ -42,7 +42,6 @@ pub fn simplify<R: Rewriter>(
     match rewriter.ops().def(op).name {
         "batch_norm" => fold_batch_norm(rewriter, attrs, args),
         "pow" => expand_power(rewriter, args),
-        "transpose" => compose_transposes(rewriter, attrs, args),
         _ => None,
     }
 }
@@ -104,19 +103,4 @@ fn expand_power<R: Rewriter>(rewriter: &mut R, args: &[R::Value]) -> Option<R::V
         product = rewriter.emit("mul", Attrs::none(), &[product, args[0]])?;
     }
     Some(product)
-}
-
-/// `transpose(transpose(x, p), q) = transpose(x, p∘q)`.
-fn compose_transposes<R: Rewriter>(rewriter: &mut R, attrs: &Attrs, args: &[R::Value]) -> Option<R::Value> {
-    let (inner, inner_attrs, inner_args) = rewriter.definition(args[0])?;
-    if rewriter.ops().def(inner).name != "transpose" {
-        return None;
-    }
-    let (first, second) = (inner_attrs.ints("perm")?, attrs.ints("perm")?);
-    let perm: Vec<i64> =
-        second.iter().map(|axis| first.get(usize::try_from(*axis).ok()?).copied()).collect::<Option<_>>()?;
-    if perm.iter().enumerate().all(|(i, axis)| *axis == i as i64) {
-        return Some(inner_args[0]);
-    }
-    rewriter.emit("transpose", Attrs::none().with("perm", perm), &[inner_args[0]])
 }

@@ -1,7 +1,8 @@
-//! Applies the shared algebraic rules to a legacy graph.
+//! Applies shared rules to a legacy graph.
 
 use super::rewrite::{Replacements, constant_data, constant_node, edge_type, remove_dead};
 use crate::manager::{Changed, Pass, PassCx, Step};
+use crate::rules::layout::layout;
 use crate::rules::simplify::{Rewriter, simplify};
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostics;
@@ -11,20 +12,58 @@ use orogen_ir::shape::ShapeCx;
 use orogen_ir::types::{Attrs, TensorData, Type};
 use smallvec::smallvec;
 
-/// Algebra that saves work.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Simplify;
+/// Rounds after which a pass stops although rules still apply.
+const MAX_ROUNDS: usize = 8;
 
-impl Pass<Graph> for Simplify {
+/// A rule: the value that replaces the single result of an operation.
+type Rule = fn(&mut GraphRewriter<'_>, OpId, &Attrs, &[Edge]) -> Option<Edge>;
+
+/// Applies the rules of one step until none applies.
+#[derive(Clone, Copy, Debug)]
+pub struct ApplyRules {
+    step: Step,
+    rule: Rule,
+}
+
+impl ApplyRules {
+    /// Algebra that saves work.
+    pub fn simplify() -> Self {
+        ApplyRules {
+            step: Step::Simplify,
+            rule: |rewriter, op, attrs, args| simplify(rewriter, op, attrs, args),
+        }
+    }
+
+    /// Order of dimensions.
+    pub fn layout() -> Self {
+        ApplyRules { step: Step::Layout, rule: |rewriter, op, attrs, args| layout(rewriter, op, attrs, args) }
+    }
+}
+
+impl Pass<Graph> for ApplyRules {
     fn name(&self) -> &'static str {
-        "simplify"
+        self.step.name()
     }
 
     fn step(&self) -> Step {
-        Step::Simplify
+        self.step
     }
 
-    fn run(&self, graph: &mut Graph, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
+    fn run(&self, ir: &mut Graph, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
+        let mut changed = false;
+        for _ in 0..MAX_ROUNDS {
+            if !self.round(ir, cx) {
+                break;
+            }
+            changed = true;
+        }
+        Ok(changed.into())
+    }
+}
+
+impl ApplyRules {
+    /// One walk over the program; whether any rule applied.
+    fn round(&self, graph: &mut Graph, cx: &PassCx<'_>) -> bool {
         let mut uses: IndexMap<Edge, usize> = IndexMap::new();
         for edge in graph.order.iter().flat_map(|id| graph.nodes[*id].inputs.iter()) {
             *uses.entry(*edge).or_insert(0) += 1;
@@ -42,7 +81,7 @@ impl Pass<Graph> for Simplify {
             }
             if let NodeKind::Op { op, attrs } = rewriter.graph.nodes[id].kind.clone() {
                 let args = rewriter.graph.nodes[id].inputs.clone();
-                if let Some(edge) = simplify(&mut rewriter, op, &attrs, &args) {
+                if let Some(edge) = (self.rule)(&mut rewriter, op, &attrs, &args) {
                     replaced.insert(Edge { node: id, output: 0 }, edge);
                     continue;
                 }
@@ -54,7 +93,7 @@ impl Pass<Graph> for Simplify {
         if !replaced.is_empty() {
             remove_dead(graph);
         }
-        Ok((!replaced.is_empty()).into())
+        !replaced.is_empty()
     }
 }
 

@@ -1,7 +1,8 @@
-//! Applies the shared algebraic rules to a flow module.
+//! Applies shared rules to a flow module.
 
 use super::walk::{Replacements, blocks_in_order, remove_dead};
 use crate::manager::{Changed, Pass, PassCx, Step};
+use crate::rules::layout::layout;
 use crate::rules::simplify::{Rewriter, simplify};
 use la_arena::ArenaMap;
 use orogen_ir::diag::Diagnostics;
@@ -13,20 +14,58 @@ use orogen_ir::shape::ShapeCx;
 use orogen_ir::types::{Attrs, ConstPool, TensorData, TensorType, Type};
 use smallvec::smallvec;
 
-/// Algebra that saves work.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Simplify;
+/// Rounds after which a pass stops although rules still apply.
+const MAX_ROUNDS: usize = 8;
 
-impl Pass<Module> for Simplify {
+/// A rule: the value that replaces the single result of an operation.
+type Rule = fn(&mut FlowRewriter<'_>, OpId, &Attrs, &[ValueId]) -> Option<ValueId>;
+
+/// Applies the rules of one step until none applies.
+#[derive(Clone, Copy, Debug)]
+pub struct ApplyRules {
+    step: Step,
+    rule: Rule,
+}
+
+impl ApplyRules {
+    /// Algebra that saves work.
+    pub fn simplify() -> Self {
+        ApplyRules {
+            step: Step::Simplify,
+            rule: |rewriter, op, attrs, args| simplify(rewriter, op, attrs, args),
+        }
+    }
+
+    /// Order of dimensions.
+    pub fn layout() -> Self {
+        ApplyRules { step: Step::Layout, rule: |rewriter, op, attrs, args| layout(rewriter, op, attrs, args) }
+    }
+}
+
+impl Pass<Module> for ApplyRules {
     fn name(&self) -> &'static str {
-        "simplify"
+        self.step.name()
     }
 
     fn step(&self) -> Step {
-        Step::Simplify
+        self.step
     }
 
-    fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
+    fn run(&self, ir: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
+        let mut changed = false;
+        for _ in 0..MAX_ROUNDS {
+            if !self.round(ir, cx) {
+                break;
+            }
+            changed = true;
+        }
+        Ok(changed.into())
+    }
+}
+
+impl ApplyRules {
+    /// One walk over the program; whether any rule applied.
+    fn round(&self, module: &mut Module, cx: &PassCx<'_>) -> bool {
         let Module { definitions, constants, shapes, .. } = module;
         let mut changed = false;
         for definition in definitions.values_mut() {
@@ -39,7 +78,7 @@ impl Pass<Module> for Simplify {
                 for id in std::mem::take(&mut rewriter.function.blocks[block].order) {
                     rewriter.function.bindings[id].rhs.map_operands(&mut |it| replaced.get(it));
                     if let Rhs::Op { op, attrs, args } = rewriter.function.bindings[id].rhs.clone()
-                        && let Some(value) = simplify(&mut rewriter, op, &attrs, &args)
+                        && let Some(value) = (self.rule)(&mut rewriter, op, &attrs, &args)
                     {
                         replaced.insert(rewriter.function.bindings[id].results[0], value);
                         continue;
@@ -55,7 +94,7 @@ impl Pass<Module> for Simplify {
                 remove_dead(function, cx.ops);
             }
         }
-        Ok(changed.into())
+        changed
     }
 }
 
