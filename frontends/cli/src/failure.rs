@@ -8,9 +8,6 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Diagnostics about files rather than what is in them.
-const FILE_CODES: [&str; 2] = ["D002", "X001"];
-
 /// A failed command.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -35,7 +32,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Failure::Usage(_) => 2,
-            Failure::Model(found) if found.iter().any(|it| FILE_CODES.contains(&it.code)) => 4,
+            Failure::Model(found) if found.iter().any(orogen::concerns_file) => 4,
             Failure::Model(_) | Failure::Load(_) => 3,
             Failure::File(_) => 4,
             Failure::Run(_) => 5,

@@ -88,6 +88,14 @@ impl Artifact {
     }
 }
 
+/// Code of the diagnostic for an output that cannot be written.
+const CANNOT_WRITE: &str = "D002";
+
+/// Whether a diagnostic is about a file that cannot be read or written, rather than about what is in it.
+pub fn concerns_file(diagnostic: &Diagnostic) -> bool {
+    [CANNOT_WRITE, orogen_onnx::CANNOT_READ].contains(&diagnostic.code)
+}
+
 fn link_error(error: &LinkError, path: &Path) -> Diagnostic {
-    Diagnostic::error("D002", error.to_string()).at(format!("output `{}`", path.display()))
+    Diagnostic::error(CANNOT_WRITE, error.to_string()).at(format!("output `{}`", path.display()))
 }

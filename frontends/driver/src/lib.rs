@@ -24,7 +24,7 @@ mod model;
 mod options;
 pub mod pipeline;
 
-pub use compile::{Artifact, compile};
+pub use compile::{Artifact, compile, concerns_file};
 pub use evaluator::ReferenceEvaluator;
 pub use metadata::MetadataView;
 pub use model::Model;

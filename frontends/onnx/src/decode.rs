@@ -11,6 +11,9 @@ use prost::Message;
 use prost::bytes::Bytes;
 use std::path::Path;
 
+/// Code of the diagnostic for a model file that cannot be read.
+pub const CANNOT_READ: &str = "X001";
+
 /// The oldest version of the standard operator set that is understood.
 pub const OLDEST_OPSET: i64 = 7;
 /// The newest version of the standard operator set that is understood.
@@ -35,7 +38,7 @@ impl Model {
         let path = path.as_ref();
         let at = |it: Diagnostic| Diagnostics::from(it.at(format!("file `{}`", path.display())));
         let bytes = map_file(path)
-            .map_err(|error| at(Diagnostic::error("X001", format!("cannot read the model: {error}"))))?;
+            .map_err(|error| at(Diagnostic::error(CANNOT_READ, format!("cannot read the model: {error}"))))?;
         let directory = path.parent().map(Path::to_path_buf).unwrap_or_default();
         Self::decode(bytes, TensorLoader::new(Some(directory))).map_err(at)
     }

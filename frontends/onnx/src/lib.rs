@@ -35,7 +35,7 @@ mod table;
 mod tensor;
 mod unsupported;
 
-pub use decode::{Model, NEWEST_OPSET, OLDEST_OPSET};
+pub use decode::{CANNOT_READ, Model, NEWEST_OPSET, OLDEST_OPSET};
 pub use emit::Size;
 pub use import::{ImportReport, import};
 pub use node::{Node, NodeCx};

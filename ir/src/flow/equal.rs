@@ -2,7 +2,8 @@
 
 use super::text::constraint_texts;
 use super::{Binding, Definition, Function, Module, RegionId, Rhs, ValueId};
-use crate::text::{constraint_text, dims_text, kernel_text, type_text};
+use crate::loops::kernel_text;
+use crate::text::{constraint_text, dims_text, type_text};
 use crate::types::{ConstId, FunctionType, Type};
 use indexmap::IndexMap;
 

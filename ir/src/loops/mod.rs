@@ -54,4 +54,5 @@ pub use data::{
     TensorProgram, UnaryOp,
 };
 pub use text::{Printed, parse_kernel, parse_program, print_kernel, print_program};
+pub(crate) use text::{kernel_text, write_kernel};
 pub use verify::verify;

@@ -36,7 +36,6 @@ mod attrs;
 mod constants;
 mod cursor;
 mod dims;
-mod kernels;
 mod lexer;
 mod numbers;
 mod types;
@@ -49,7 +48,6 @@ pub use attrs::{attr_text, attrs_text, parse_attrs};
 pub use constants::{InlineConstants, Literal, MAX_INLINE, literal_text, parse_literal};
 pub use cursor::{Cursor, MAX_NESTING};
 pub use dims::{SymbolPolicy, constraint_text, dims_text, parse_constraint, parse_dim, parse_dims};
-pub(crate) use kernels::{kernel_text, write_kernel};
 pub use lexer::{LineIndex, Span, Token, TokenKind};
 pub use numbers::{float_text, number_to_f64, parse_float, parse_int};
 pub use types::{

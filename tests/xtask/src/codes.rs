@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_code_of_two_crates_is_found() {
-        let source = |path: &str| Source { path: path.to_string(), text: "\"S001\"".to_string() };
+        let source = |path: &str| Source { path: path.to_string(), text: "\"G999\"".to_string() };
         assert_eq!(check(&[source("ir/src/x.rs"), source("passes/src/x.rs")]).len(), 1);
         assert_eq!(check(&[source("ir/src/x.rs"), source("ir/src/y.rs")]), []);
     }

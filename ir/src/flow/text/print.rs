@@ -7,6 +7,7 @@ use crate::flow::{
     BindingId, BlockId, BlockKind, Definition, Extern, Function, Module, RegionId, Rhs, Scope,
 };
 use crate::flow::{ValueDef, ValueId};
+use crate::loops::write_kernel;
 use crate::ops::OpRegistry;
 use crate::text::exists;
 use crate::text::{
@@ -108,7 +109,7 @@ pub fn print_with_places(module: &Module, ops: &OpRegistry) -> Printed {
                 header
             }
             Definition::Extern(it) => out.line(&extern_text(module, name, it)),
-            Definition::Kernel(it) => crate::text::write_kernel(&mut out, name, it),
+            Definition::Kernel(it) => write_kernel(&mut out, name, it),
         };
         printed.definitions.insert(name.clone(), span);
     }

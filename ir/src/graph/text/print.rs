@@ -3,6 +3,7 @@
 use super::names::NodeNames;
 use crate::diag::Place;
 use crate::graph::{Graph, Node, NodeId, NodeKind, StaticType};
+use crate::loops::write_kernel;
 use crate::ops::OpRegistry;
 use crate::text::{
     LineIndex, Span, TextWriter, attrs_text, exists, is_identifier, literal_text, name_text, quote,
@@ -56,7 +57,7 @@ pub fn print_with_places(graph: &Graph, ops: &OpRegistry) -> Printed {
     let params = params.collect::<Vec<_>>().join(", ");
     printed.header = out.open(&format!("graph @{}({params}) {{", name_text(&graph.name)));
     for (name, kernel) in &graph.kernels {
-        crate::text::write_kernel(&mut out, name, kernel);
+        write_kernel(&mut out, name, kernel);
     }
     let inputs: IndexSet<NodeId> = graph.inputs.iter().copied().collect();
     for id in &graph.order {

@@ -7,6 +7,7 @@
 
 use super::Expr;
 
+mod embedded;
 mod names;
 mod parse;
 mod print;
@@ -14,6 +15,7 @@ mod print;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use embedded::{kernel_text, write_kernel};
 pub use parse::{parse_kernel, parse_program};
 pub use print::{Printed, print_kernel, print_program};
 

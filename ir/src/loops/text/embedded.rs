@@ -1,8 +1,9 @@
 //! Kernels inside larger texts.
 
-use super::lexer::Span;
-use super::write::TextWriter;
-use crate::loops::{TensorProgram, print_kernel};
+use super::print_kernel;
+use crate::loops::TensorProgram;
+use crate::text::Span;
+use crate::text::TextWriter;
 
 /// Writes a kernel under the name of its definition; returns the place of its first line.
 pub(crate) fn write_kernel(out: &mut TextWriter, name: &str, program: &TensorProgram) -> Span {
