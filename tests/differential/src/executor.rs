@@ -1,0 +1,250 @@
+//! Ways to compute a model.
+
+use crate::{Case, Expected, Reference, tensors};
+use anyhow::{Context, Result, anyhow, bail};
+use indexmap::IndexMap;
+use orogen::{CompileOptions, Lowered, Model, OptIn, Step, lower};
+use orogen_ir::flow::{Definition, Module};
+use orogen_ir::ops::OpRegistry;
+use orogen_ir::types::TensorData;
+use orogen_passes::bridge;
+use orogen_reference::{Value, eval_function, eval_graph, eval_plan};
+use orogen_runtime::Library;
+use std::fmt;
+
+/// Which IRs a model passes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The legacy graph alone.
+    Legacy,
+    /// The dataflow IR alone.
+    Native,
+    /// The legacy graph above this step, the dataflow IR from it on.
+    Waterline(Step),
+}
+
+impl Way {
+    /// Whether dynamic dimensions must be bound at compile time.
+    pub fn is_static(self) -> bool {
+        self != Way::Native
+    }
+
+    fn options(self) -> CompileOptions {
+        let opt_in = if self == Way::Legacy { OptIn::Legacy } else { OptIn::DataflowIr };
+        let waterline = match self {
+            Way::Waterline(step) => Some(step),
+            _ => None,
+        };
+        CompileOptions { opt_in, waterline, threads: 1, verify: true, ..CompileOptions::default() }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Way::Legacy => f.write_str("legacy"),
+            Way::Native => f.write_str("flow"),
+            Way::Waterline(step) => write!(f, "waterline={step}"),
+        }
+    }
+}
+
+/// A way to compute a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Executor {
+    /// The reference interpreter on what lowering gives at a step.
+    Reference(Way, Step),
+    /// Generated code in memory.
+    Jit(Way),
+    /// Generated code from a library.
+    Library(Way),
+}
+
+impl fmt::Display for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Executor::Reference(way, step) => write!(f, "reference/{way}/{step}"),
+            Executor::Jit(way) => write!(f, "jit/{way}"),
+            Executor::Library(way) => write!(f, "library/{way}"),
+        }
+    }
+}
+
+impl Executor {
+    /// Every executor, the waterlines from the ledger.
+    pub fn all() -> Vec<Executor> {
+        let mut found = Vec::new();
+        for way in [Way::Legacy, Way::Native] {
+            let steps = [Step::Import, Step::Simplify, Step::Fuse, Step::PlanMemory];
+            found.extend(steps.map(|step| Executor::Reference(way, step)));
+            found.extend([Executor::Jit(way), Executor::Library(way)]);
+        }
+        let lines = bridge::admissible(bridge::LEDGER);
+        found.extend(lines.into_iter().map(|step| Executor::Jit(Way::Waterline(step))));
+        found
+    }
+
+    /// Which IRs it goes through.
+    pub fn way(self) -> Way {
+        match self {
+            Executor::Reference(way, _) | Executor::Jit(way) | Executor::Library(way) => way,
+        }
+    }
+
+    /// Whether it interprets.
+    pub fn is_reference(self) -> bool {
+        matches!(self, Executor::Reference(..))
+    }
+
+    /// Outputs for each reference. On a static way the model is compiled for each, else once for all.
+    ///
+    /// # Errors
+    /// What compiling or running says.
+    pub fn run(self, case: &Case, references: &[Reference]) -> Result<Vec<Expected>> {
+        let model = Model::open(case.model())?;
+        let mut prepared = None;
+        let mut found = Vec::new();
+        for reference in references {
+            let program = match prepared.take() {
+                Some(program) if !self.way().is_static() => program,
+                _ => self.prepare(&model, &self.options(&model, reference)?)?,
+            };
+            let outputs = program.run(reference);
+            found.push(outputs.with_context(|| format!("running {}", reference.name))?);
+            prepared = Some(program);
+        }
+        Ok(found)
+    }
+
+    /// Outputs of several threads that call one library on the dataflow path at the same time.
+    ///
+    /// # Errors
+    /// What compiling or running says.
+    pub fn run_in_threads(case: &Case, reference: &Reference, threads: usize) -> Result<Vec<Expected>> {
+        let executor = Executor::Library(Way::Native);
+        let model = Model::open(case.model())?;
+        let program = executor.prepare(&model, &executor.options(&model, reference)?)?;
+        std::thread::scope(|scope| {
+            let running: Vec<_> = (0..threads).map(|_| scope.spawn(|| program.run(reference))).collect();
+            running.into_iter().map(|it| it.join().map_err(|_| anyhow!("a thread panicked"))?).collect()
+        })
+    }
+
+    /// Options that fit a reference: on a static way with the sizes of its inputs.
+    ///
+    /// # Errors
+    /// Models that cannot be imported.
+    pub fn options(self, model: &Model, reference: &Reference) -> Result<CompileOptions> {
+        let mut options = self.way().options();
+        if self.way().is_static() {
+            options.dims = dims(model, reference)?;
+        }
+        Ok(options)
+    }
+
+    fn prepare(self, model: &Model, options: &CompileOptions) -> Result<Program> {
+        match self {
+            Executor::Reference(_, step) => {
+                let ops = OpRegistry::standard();
+                let (lowered, _) = lower(model, options, &ops, step)?;
+                Ok(Program::Lowered(ops, Box::new(lowered)))
+            }
+            Executor::Jit(_) => Ok(Program::Native(orogen::compile(model, options)?.load()?, None)),
+            Executor::Library(_) => {
+                let folder = tempfile::tempdir()?;
+                let path = folder.path().join("model.so");
+                orogen::compile(model, options)?.write_library(&path)?;
+                Ok(Program::Native(Library::open(&path)?, Some(folder)))
+            }
+        }
+    }
+}
+
+/// A model that can be run.
+enum Program {
+    Lowered(OpRegistry, Box<Lowered>),
+    /// The folder keeps the library's file.
+    Native(Library, #[allow(dead_code, reason = "dropped after the library")] Option<tempfile::TempDir>),
+}
+
+impl Program {
+    fn run(&self, reference: &Reference) -> Result<Expected> {
+        match self {
+            Program::Lowered(ops, lowered) => interpret(ops, lowered, reference),
+            Program::Native(library, _) => {
+                let function =
+                    library.signature().functions.first().context("the library has no function")?;
+                let names = function.inputs.iter().map(|it| it.name.as_str());
+                let inputs: Vec<_> =
+                    ordered(reference, names)?.iter().map(tensors::to_runtime).collect::<Result<_>>()?;
+                let outputs = library.run(&inputs)?;
+                let names = function.outputs.iter().map(|it| it.name.clone());
+                names.zip(&outputs).map(|(name, it)| Ok((name, tensors::from_runtime(it)?))).collect()
+            }
+        }
+    }
+}
+
+fn interpret(ops: &OpRegistry, lowered: &Lowered, reference: &Reference) -> Result<Expected> {
+    match lowered {
+        Lowered::Graph(graph) => {
+            let names = graph.inputs.iter().map(|id| match &graph.nodes[*id].kind {
+                orogen_ir::graph::NodeKind::Input { name } => name.as_str(),
+                _ => "",
+            });
+            let outputs = eval_graph(ops, graph, &ordered(reference, names)?)?;
+            Ok(graph.outputs.iter().map(|it| it.0.clone()).zip(outputs).collect())
+        }
+        Lowered::Flow(module) => {
+            let (name, function) = main(module)?;
+            let names = function.params.iter().map(|it| it.name.as_str());
+            let args: Vec<Value> = ordered(reference, names)?.into_iter().map(Value::from).collect();
+            let outputs = eval_function(ops, module, name, &args)?;
+            let names = function.outputs.iter().map(|it| it.name.clone());
+            names
+                .zip(&outputs)
+                .map(|(name, it)| Ok((name, it.as_tensor().context("an output is no tensor")?.clone())))
+                .collect()
+        }
+        Lowered::Plan(plan) => {
+            let names = plan.inputs.iter().map(|it| it.name.as_str());
+            let outputs = eval_plan(plan, &ordered(reference, names)?)?;
+            Ok(plan.outputs.iter().map(|it| it.name.clone()).zip(outputs).collect())
+        }
+    }
+}
+
+fn main(module: &Module) -> Result<(&str, &orogen_ir::flow::Function)> {
+    let functions = module.definitions.iter().filter_map(|(name, definition)| match definition {
+        Definition::Function(function) => Some((name.as_str(), function)),
+        _ => None,
+    });
+    functions.last().context("the module has no function")
+}
+
+fn ordered<'a>(reference: &Reference, names: impl Iterator<Item = &'a str>) -> Result<Vec<TensorData>> {
+    names
+        .map(|name| reference.inputs.get(name).cloned().ok_or_else(|| anyhow!("no input is called `{name}`")))
+        .collect()
+}
+
+/// Sizes of the dynamic dimensions of a model, read off the inputs of a reference.
+fn dims(model: &Model, reference: &Reference) -> Result<Vec<(String, u64)>> {
+    let ops = OpRegistry::standard();
+    let options = CompileOptions { opt_in: OptIn::DataflowIr, ..CompileOptions::default() };
+    let (Lowered::Flow(module), _) = lower(model, &options, &ops, Step::Import)? else {
+        bail!("importing gave no dataflow module");
+    };
+    let (_, function) = main(&module)?;
+    let mut sizes = IndexMap::new();
+    for parameter in &function.params {
+        let ty = function.values[parameter.value].ty.as_tensor().and_then(|it| it.dims());
+        let given = reference.inputs.get(&parameter.name).map(TensorData::dims);
+        for (dim, size) in ty.unwrap_or_default().iter().zip(given.unwrap_or_default()) {
+            if let Some(symbol) = module.shapes.as_sym(*dim) {
+                sizes.insert(module.shapes.name(symbol).to_string(), *size);
+            }
+        }
+    }
+    Ok(sizes.into_iter().collect())
+}

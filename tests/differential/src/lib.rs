@@ -1,0 +1,16 @@
+//! One suite, many executors: the same models through every way that a model can be computed.
+//!
+//! A [`Case`] is a model with references. An [`Executor`] is a way to run it: a reference interpreter at some level,
+//! or generated code, on either path and at every admissible waterline. Adding a case adds a row of tests, adding an
+//! executor adds a column.
+//!
+//! Modules in reading order: `case`, `tensors`, `executor`, `compare`.
+
+mod case;
+mod compare;
+mod executor;
+mod tensors;
+
+pub use case::{Case, Expected, Legacy, Reference};
+pub use compare::{Worst, compare};
+pub use executor::{Executor, Way};
