@@ -107,11 +107,12 @@ pub fn lower(
                     let plan = graph::plan_memory(&graph, MAIN)?;
                     return finish(Lowered::Plan(plan), report, cx);
                 }
-                Some(line) if last < line => return finish(Lowered::Graph(graph), report, cx),
-                Some(Step::Codegen) => {
+                // Memory planning is the last step above the line of code generation.
+                Some(Step::Codegen) if last >= Step::PlanMemory => {
                     let plan = graph::plan_memory(&graph, MAIN)?;
                     return finish(Lowered::Plan(plan), report, cx);
                 }
+                Some(line) if last < line => return finish(Lowered::Graph(graph), report, cx),
                 Some(_) => bridge::translate(&graph, ops)?,
             }
         }
