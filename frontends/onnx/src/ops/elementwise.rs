@@ -99,6 +99,15 @@ fn register_activations(table: &mut OpTable) {
     table.register("", "Mish", .., single(mish));
     table.register("", "Gelu", .., single(gelu));
     table.register("", "Swish", .., single(swish));
+    table.register(
+        "",
+        "SwiGLU",
+        ..,
+        single(|cx| {
+            let gate = swish(cx)?;
+            cx.binary("mul", gate, cx.input(1)?)
+        }),
+    );
 }
 
 fn fold(cx: &mut NodeCx<'_, '_>, op: &str) -> Single {

@@ -1,5 +1,6 @@
 //! Converters, a file per operator family.
 
+mod attention;
 mod control;
 mod conv;
 mod einsum;
@@ -34,6 +35,7 @@ pub(crate) fn register(table: &mut OpTable) {
     index::register(table);
     control::register(table);
     quant::register(table);
+    attention::register(table);
 }
 
 /// A converter of one result.

@@ -1,0 +1,244 @@
+//! Attention and rotary embeddings, decomposed into matrix products, a softmax and masks.
+
+use super::single;
+use crate::emit::{Size, attrs};
+use crate::node::{Node, NodeCx, bad, not_supported};
+use crate::sink::Value;
+use crate::table::{Converted, OpTable};
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::types::DType;
+
+type Single = Result<Value, Diagnostic>;
+
+pub(super) fn register(table: &mut OpTable) {
+    table.register_checked("", "Attention", .., check, attention);
+    table.register("", "RotaryEmbedding", .., single(rotary_embedding));
+}
+
+fn check(node: &Node<'_>) -> Result<(), String> {
+    if node.has_input(6) {
+        return Err("lengths of padded sequences (`nonpad_kv_seqlen`) are not supported".into());
+    }
+    let window = |name: &str| node.int(name).is_some_and(|it| it != -1);
+    match window("left_window_size") || window("right_window_size") {
+        true => Err("sliding windows are not supported".into()),
+        false => Ok(()),
+    }
+}
+
+/// `[batch, heads, sequence, size]`, from that or from `[batch, sequence, heads·size]`.
+fn heads(cx: &mut NodeCx<'_, '_>, x: Value, count: &str) -> Single {
+    if cx.rank(x)? == 4 {
+        return Ok(x);
+    }
+    let count = cx.int(count).filter(|it| *it > 0).ok_or_else(|| bad(format!("`{count}` is missing")))?;
+    let hidden = cx.static_dim(x, 2).ok_or_else(|| not_supported("the size of its heads is dynamic"))?;
+    let sizes = [Size::Of(x, 0), Size::Of(x, 1), Size::Const(count), Size::Const(hidden / count)];
+    let parts = cx.reshape_to(x, &sizes)?;
+    cx.transpose(parts, &[0, 2, 1, 3])
+}
+
+fn attention(cx: &mut NodeCx<'_, '_>) -> Converted {
+    let flat = cx.rank(cx.input(0)?)? == 3;
+    let q = heads(cx, cx.input(0)?, "q_num_heads")?;
+    let mut k = heads(cx, cx.input(1)?, "kv_num_heads")?;
+    let mut v = heads(cx, cx.input(2)?, "kv_num_heads")?;
+    if let (Some(past_key), Some(past_value)) = (cx.optional(4), cx.optional(5)) {
+        k = cx.concat(&[past_key, k], 2)?;
+        v = cx.concat(&[past_value, v], 2)?;
+    }
+    let present = [k, v];
+    let scale = match (cx.float("scale"), cx.static_dim(q, 3)) {
+        (Some(scale), _) => scale,
+        (None, Some(size)) => 1.0 / (size as f64).sqrt(),
+        (None, None) => return Err(not_supported("the size of its heads is dynamic")),
+    };
+    let (q, groups) = (cx.affine(q, scale, 0.0)?, group_count(cx, q, k)?);
+    let grouped = match groups {
+        1 => q,
+        _ => {
+            let heads = cx.static_dim(k, 1).unwrap_or(1);
+            let sizes =
+                [Size::Of(q, 0), Size::Const(heads), Size::Const(groups), Size::Of(q, 2), Size::Of(q, 3)];
+            cx.reshape_to(q, &sizes)?
+        }
+    };
+    let keys = cx.transpose(k, &[0, 1, 3, 2])?;
+    let keys = if groups == 1 { keys } else { cx.unsqueeze(keys, &[2])? };
+    let scores = cx.binary("matmul", grouped, keys)?;
+    let whole = [Size::Of(q, 0), Size::Of(q, 1), Size::Of(q, 2), Size::Of(k, 2)];
+    let mut scores = if groups == 1 { scores } else { cx.reshape_to(scores, &whole)? };
+    if let Some(cap) = cx.float("softcap").filter(|it| *it > 0.0) {
+        let small = cx.with_number("div", scores, cap)?;
+        let bent = cx.unary("tanh", small)?;
+        scores = cx.with_number("mul", bent, cap)?;
+    }
+    let (masked, dead) = mask(cx, scores, q, k)?;
+    let precise = match cx.int("softmax_precision") {
+        Some(it) => {
+            let dtype = crate::tensor::dtype_of(i32::try_from(it).unwrap_or(0)).map_err(not_supported)?;
+            cx.cast(masked, dtype)?
+        }
+        None => masked,
+    };
+    let weights = cx.emit("softmax", attrs([("axis", 3.into())]), &[precise])?;
+    let dtype = cx.dtype(q)?;
+    let mut weights = cx.cast(weights, dtype)?;
+    if let Some(dead) = dead {
+        let zero = cx.number(dtype, 0.0);
+        weights = cx.select(dead, zero, weights)?;
+    }
+    let matrix = match cx.int("qk_matmul_output_mode").unwrap_or(0) {
+        0 | 1 => scores,
+        2 => masked,
+        _ => weights,
+    };
+    let mixed = match groups {
+        1 => cx.binary("matmul", weights, v)?,
+        _ => {
+            let heads = cx.static_dim(k, 1).unwrap_or(1);
+            let sizes =
+                [Size::Of(q, 0), Size::Const(heads), Size::Const(groups), Size::Of(q, 2), Size::Of(k, 2)];
+            let weights = cx.reshape_to(weights, &sizes)?;
+            let values = cx.unsqueeze(v, &[2])?;
+            let mixed = cx.binary("matmul", weights, values)?;
+            cx.reshape_to(mixed, &[Size::Of(q, 0), Size::Of(q, 1), Size::Of(q, 2), Size::Of(v, 3)])?
+        }
+    };
+    let result = if flat {
+        let mixed = cx.transpose(mixed, &[0, 2, 1, 3])?;
+        cx.reshape_to(mixed, &[Size::Of(mixed, 0), Size::Of(mixed, 1), Size::Product(mixed, vec![2, 3])])?
+    } else {
+        mixed
+    };
+    Ok(vec![result, present[0], present[1], matrix])
+}
+
+/// How many query heads share a key head.
+fn group_count(cx: &mut NodeCx<'_, '_>, q: Value, k: Value) -> Result<i64, Diagnostic> {
+    match (cx.static_dim(q, 1), cx.static_dim(k, 1)) {
+        (Some(q), Some(k)) if k > 0 && q % k == 0 => Ok(q / k),
+        (Some(q), Some(k)) => Err(bad(format!("{q} query heads do not share {k} key heads evenly"))),
+        _ => Err(not_supported("the number of its heads is dynamic")),
+    }
+}
+
+/// The scores with −∞ where a query may not see a key, and which rows see nothing.
+fn mask(
+    cx: &mut NodeCx<'_, '_>,
+    scores: Value,
+    q: Value,
+    k: Value,
+) -> Result<(Value, Option<Value>), Diagnostic> {
+    let dtype = cx.dtype(scores)?;
+    let (zero, hidden) = (cx.number(dtype, 0.0), cx.number(dtype, f64::NEG_INFINITY));
+    let mut bias = None;
+    if let Some(given) = cx.optional(3) {
+        let given = whole_mask(cx, given, k)?;
+        bias = Some(match cx.dtype(given)? {
+            DType::Bool => cx.select(given, zero, hidden)?,
+            _ => given,
+        });
+    }
+    if cx.flag("is_causal") {
+        let visible = causal(cx, q, k)?;
+        let causal = cx.select(visible, zero, hidden)?;
+        bias = Some(match bias {
+            Some(bias) => cx.binary("add", bias, causal)?,
+            None => causal,
+        });
+    }
+    let Some(bias) = bias else { return Ok((scores, None)) };
+    let masked = cx.binary("add", scores, bias)?;
+    let last = cx.rank(bias)? as i64 - 1;
+    let best = cx.reduce("reduce_max", bias, &[last], true)?;
+    Ok((masked, Some(cx.binary("equal", best, hidden)?)))
+}
+
+/// A mask that is shorter than the keys hides the keys beyond it.
+fn whole_mask(cx: &mut NodeCx<'_, '_>, mask: Value, k: Value) -> Single {
+    let rank = cx.rank(mask)?;
+    let (Some(size), Some(keys)) = (cx.static_dim(mask, rank.saturating_sub(1)), cx.static_dim(k, 2)) else {
+        return Ok(mask);
+    };
+    if size >= keys || size == 1 {
+        return Ok(mask);
+    }
+    let mut pads = vec![0; 2 * rank];
+    pads[2 * rank - 1] = keys - size;
+    let pads = cx.int_vector(&pads);
+    let dtype = cx.dtype(mask)?;
+    let hidden = cx.number(dtype, if dtype == DType::Bool { 0.0 } else { f64::NEG_INFINITY });
+    cx.emit("pad", attrs([("mode", "constant".into())]), &[mask, pads, hidden])
+}
+
+/// Query `i` sees key `j` when `j ≤ i + past`.
+fn causal(cx: &mut NodeCx<'_, '_>, q: Value, k: Value) -> Single {
+    let count = |cx: &mut NodeCx<'_, '_>, x: Value| -> Single {
+        let size = cx.shape_vector(&[Size::Of(x, 2)])?;
+        let size = cx.squeeze(size, &[0])?;
+        let (zero, one) = (cx.int_scalar(0), cx.int_scalar(1));
+        cx.emit("range", attrs([]), &[zero, size, one])
+    };
+    let (rows, columns) = (count(cx, q)?, count(cx, k)?);
+    let mut rows = cx.unsqueeze(rows, &[1])?;
+    if let Some(past) = cx.optional(4) {
+        let past = cx.shape_vector(&[Size::Of(past, 2)])?;
+        rows = cx.binary("add", rows, past)?;
+    }
+    cx.binary("less_equal", columns, rows)
+}
+
+/// Rotates pairs of elements of each head by the angles of their positions.
+fn rotary_embedding(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let flat = cx.rank(x)? == 3;
+    let states = heads(cx, x, "num_heads")?;
+    let size = cx.static_dim(states, 3).ok_or_else(|| not_supported("the size of its heads is dynamic"))?;
+    let rotated = cx.int("rotary_embedding_dim").filter(|it| *it > 0).unwrap_or(size);
+    if rotated > size || rotated % 2 == 1 {
+        return Err(bad(format!("it rotates {rotated} of {size} elements")));
+    }
+    let mut tables = Vec::new();
+    for i in [1, 2] {
+        let mut table = cx.input(i)?;
+        if let Some(positions) = cx.optional(3) {
+            table = cx.emit("gather", attrs([("axis", 0.into())]), &[table, positions])?;
+        }
+        tables.push(cx.unsqueeze(table, &[1])?);
+    }
+    let part = cx.slice(states, 3, 0, rotated)?;
+    let interleaved = cx.flag("interleaved");
+    let (first, second) = if interleaved {
+        let mut sizes: Vec<Size> = (0..3).map(|i| Size::Of(part, i)).collect();
+        sizes.extend([Size::Const(rotated / 2), Size::Const(2)]);
+        let pairs = cx.reshape_to(part, &sizes)?;
+        let (first, second) = (cx.slice(pairs, 4, 0, 1)?, cx.slice(pairs, 4, 1, 2)?);
+        (cx.squeeze(first, &[4])?, cx.squeeze(second, &[4])?)
+    } else {
+        (cx.slice(part, 3, 0, rotated / 2)?, cx.slice(part, 3, rotated / 2, rotated)?)
+    };
+    let product = |cx: &mut NodeCx<'_, '_>, table: usize, x: Value| cx.binary("mul", tables[table], x);
+    let (cos_first, sin_second) = (product(cx, 0, first)?, product(cx, 1, second)?);
+    let (sin_first, cos_second) = (product(cx, 1, first)?, product(cx, 0, second)?);
+    let real = cx.binary("sub", cos_first, sin_second)?;
+    let imaginary = cx.binary("add", sin_first, cos_second)?;
+    let mut result = if interleaved {
+        let (real, imaginary) = (cx.unsqueeze(real, &[4])?, cx.unsqueeze(imaginary, &[4])?);
+        let pairs = cx.concat(&[real, imaginary], 4)?;
+        let mut sizes: Vec<Size> = (0..3).map(|i| Size::Of(part, i)).collect();
+        sizes.push(Size::Const(rotated));
+        cx.reshape_to(pairs, &sizes)?
+    } else {
+        cx.concat(&[real, imaginary], 3)?
+    };
+    if rotated < size {
+        let rest = cx.slice(states, 3, rotated, size)?;
+        result = cx.concat(&[result, rest], 3)?;
+    }
+    if !flat {
+        return Ok(result);
+    }
+    let result = cx.transpose(result, &[0, 2, 1, 3])?;
+    cx.reshape_to(result, &[Size::Of(x, 0), Size::Of(x, 1), Size::Of(x, 2)])
+}
