@@ -61,8 +61,8 @@ fn branch(
     depth: u32,
 ) -> Vec<ValueId> {
     let Some(cond) = condition(builder, random, values) else { return Vec::new() };
-    let seeds = [random.next(), random.next()];
-    let mut side = |seed: u64| {
+    let seeds = [random.number(), random.number()];
+    let side = |seed: u64| {
         move |builder: &mut FlowBuilder<'_>| {
             let mut random = Random::new(seed);
             let mut inner = values.to_vec();
@@ -83,7 +83,7 @@ fn repeat(
     let one = builder.constant("", TensorData::from_f64(DType::I64, &[], [1.0]));
     let limit = builder.constant("", TensorData::from_f64(DType::I64, &[], [random.below(4) as f64]));
     let x = value_of(builder, random, values, DType::F32);
-    let seed = random.next();
+    let seed = random.number();
     let ops = builder.registry();
     let next = |builder: &mut FlowBuilder<'_>, carried: &[ValueId]| {
         let count = builder.emit(ops.get("add"), Default::default(), &[carried[0], one])?[0];

@@ -18,6 +18,39 @@
 //! * **F10** Names of functions, kernels, externs, parameters and outputs are unique.
 //! * **F11** Branches of an `If` and the body of a `While` return values that match the declared results.
 //! * **F12** A function declares at least the effects that its body has.
+//!
+//! # Use
+//! Build with [`FlowBuilder`] (an [`OpSink`](crate::ops::OpSink)), print and parse with [`text`], check with
+//! [`Module::verify`], edit with [`DataflowEditor`].
+//!
+//! ```
+//! use orogen_ir::flow::{FlowBuilder, same_structure, text};
+//! use orogen_ir::ops::{OpRegistry, OpSink};
+//! use orogen_ir::types::{Attrs, DType, Type};
+//!
+//! let ops = OpRegistry::standard();
+//! let mut builder = FlowBuilder::new(&ops, "sum");
+//! let (n, m) = (builder.shapes().sym("n"), builder.shapes().sym("m"));
+//! let x = builder.input("x", Type::tensor(DType::F32, [n]))?;
+//! let y = builder.input("y", Type::tensor(DType::F32, [m]))?;
+//! let sum = builder.emit(ops.get("add"), Attrs::none(), &[x, y])?;
+//! builder.output("sum", sum[0])?;
+//! let module = builder.finish()?;
+//! module.verify(&ops)?;
+//!
+//! // Whether `n = m` is known only at run time, so the builder wrote a check.
+//! let printed = text::print(&module, &ops);
+//! assert!(printed.contains("check n == m"));
+//! let parsed = text::parse(&printed, &ops)?;
+//! assert!(same_structure(&module, &parsed));
+//! assert_eq!(text::print(&parsed, &ops), printed);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Facts
+//! A fact of [`Module::shapes`] holds on every run that ends without an error: it is a promise about the inputs, or a
+//! `check` outside of all branches establishes it. What a check inside a branch or a loop establishes ends there: builder
+//! and verifier forget it at the end of the region.
 
 mod builder;
 mod data;

@@ -10,6 +10,24 @@
 //! * **G4** Recorded output types equal the inferred ones.
 //! * **G5** A kernel node matches its kernel: operand count, dtypes, dimensions.
 //! * **G6** Input and output names are unique.
+//!
+//! # Use
+//! Build with [`GraphBuilder`] (an [`OpSink`](crate::ops::OpSink)), print and parse with [`text`], check with
+//! [`Graph::verify`].
+//!
+//! ```
+//! use orogen_ir::graph::{same_structure, text};
+//! use orogen_ir::ops::OpRegistry;
+//!
+//! let ops = OpRegistry::standard();
+//! let mut graph = text::parse("graph @g(%x: f32[4]) { %y = exp(%x) %z = exp(%x) return y = %y }", &ops)?;
+//! graph.verify(&ops)?;
+//! assert_eq!(graph.prune(), 1);
+//! let printed = text::print(&graph, &ops);
+//! assert_eq!(printed, "graph @g(%x: f32[4]) {\n  %0 = exp(%x) : f32[4]\n  return y = %0\n}\n");
+//! assert!(same_structure(&graph, &text::parse(&printed, &ops)?));
+//! # Ok::<(), orogen_ir::diag::Diagnostics>(())
+//! ```
 
 mod builder;
 mod data;

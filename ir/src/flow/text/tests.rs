@@ -270,3 +270,13 @@ fn deeply_nested_regions_are_an_error() {
     text += &"effect {\n if %c {\n".repeat(10_000);
     assert!(errors(&text).iter().any(|it| it.code == "T011"));
 }
+
+#[test]
+fn the_example_of_the_grammar_is_what_the_printer_writes() {
+    let ops = OpRegistry::standard();
+    let page = include_str!("grammar.md");
+    let example = page.rsplit("```text\n").next().and_then(|it| it.split("```").next()).expect("an example");
+    let module = read(example);
+    module.verify(&ops).unwrap_or_else(|it| panic!("{it}"));
+    assert_eq!(print(&module, &ops), example);
+}

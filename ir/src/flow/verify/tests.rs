@@ -206,7 +206,7 @@ fn f11_what_regions_return() {
     assert_eq!(after_text("while (%3)", "while (%c)"), [(25, "F011")]);
     assert_eq!(after_text("if %c {", "if %x {"), [(20, "F011")]);
     let text = "      } : Tensor<f32, [n]>\n      %4";
-    assert_eq!(after_text(text, "      } : Tensor<f32, [k]>\n      %4")[..1], [(21, "F011")]);
+    assert_eq!(after_text(text, "      } : Tensor<f32, [n + 1]>\n      %4")[..1], [(21, "F011")]);
 }
 
 #[test]

@@ -170,3 +170,13 @@ fn edits_keep_the_laws() {
     assert_eq!(difference(&graph, &dead), None);
     assert_eq!(print(&graph, &ops), before);
 }
+
+#[test]
+fn the_example_of_the_grammar_is_what_the_printer_writes() {
+    let ops = OpRegistry::standard();
+    let page = include_str!("grammar.md");
+    let example = page.rsplit("```text\n").next().and_then(|it| it.split("```").next()).expect("an example");
+    let graph = read(example);
+    graph.verify(&ops).unwrap_or_else(|it| panic!("{it}"));
+    assert_eq!(print(&graph, &ops), example);
+}
