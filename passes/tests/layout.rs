@@ -10,7 +10,7 @@ use orogen_passes::manager::{Ir, Pass, PassCx};
 /// `transpose(relu(transpose(x, first)), second)` over a tensor of three dimensions.
 fn around<S: OpSink>(sink: &mut S, first: &[i64], second: &[i64]) {
     let dims = [2, 3, 5].map(|it| sink.shapes().int(it));
-    let mut emit = |op: &str, attrs: Attrs, arg: S::Value, sink: &mut S| {
+    let emit = |op: &str, attrs: Attrs, arg: S::Value, sink: &mut S| {
         let op = sink.ops().get(op);
         sink.emit(op, attrs, &[arg]).expect("the operand is valid")[0]
     };
