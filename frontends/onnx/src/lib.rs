@@ -1,11 +1,23 @@
 //! Imports ONNX models into any [`OpSink`](orogen_ir::ops::OpSink): the legacy graph and the dataflow IR alike.
 //!
 //! ```
-//! use orogen_onnx::{Model, OpTable, unsupported};
-//! // An empty file is refused with a reason; no input makes the importer panic.
-//! let error = Model::from_bytes(Vec::new()).unwrap_err();
-//! assert_eq!(error.0[0].message, "this is no ONNX model but an empty file");
-//! # let _ = (unsupported, OpTable::standard());
+//! use orogen_ir::{flow::FlowBuilder, ops::OpRegistry};
+//! use orogen_onnx::{Model, Options, import, proto::*};
+//! # let name = |it: &str| ValueInfoProto { name: it.into(), r#type: None };
+//! # let tensor = TensorTypeProto { elem_type: 1, shape: Some(TensorShapeProto { dim: vec![DimensionProto { dim_param: Some("n".into()), ..Default::default() }] }) };
+//! # let x = ValueInfoProto { name: "x".into(), r#type: Some(TypeProto { tensor_type: Some(tensor), ..Default::default() }) };
+//! # let relu = NodeProto { op_type: "Relu".into(), input: vec!["x".into()], output: vec!["y".into()], ..Default::default() };
+//! # let graph = GraphProto { node: vec![relu], input: vec![x], output: vec![name("y")], ..Default::default() };
+//! # let opset = OperatorSetIdProto { domain: String::new(), version: 18 };
+//! # let file = ModelProto { graph: Some(Box::new(graph)), opset_import: vec![opset], ..Default::default() };
+//! // `file` holds y = Relu(x) for x of shape [n]; `Model::open("model.onnx")` reads one from disk.
+//! let model = Model::from_proto(file)?;
+//! let ops = OpRegistry::standard();
+//! let mut sink = FlowBuilder::new(&ops, "model");
+//! let report = import(&model, &Options::default().with_dim("n", 4), &mut sink)?;
+//! assert_eq!(report.operators.get("Relu"), Some(&1));
+//! let module = sink.finish()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Laws
@@ -17,7 +29,8 @@
 //!
 //! Files in reading order: [`proto`] (the format), `decode` (bytes to a [`Model`]), `tensor` and `mapping`
 //! (weights), `graph` (order of nodes), [`OpTable`] and `unsupported` (what can be imported), `import` (the
-//! walk), `node` and `emit` (what converters are written with), `ops` (the converters).
+//! walk), `branch` and `probe` (an `If` whose branches differ in rank), `node` and `emit` (what converters are
+//! written with), `ops` (the converters).
 
 mod branch;
 mod decode;
