@@ -5,7 +5,7 @@ use super::{
     TensorProgram, UnaryOp,
 };
 use crate::diag::Diagnostic;
-use crate::shape::{Atom, Constraint, Dim, Overflow, ShapeCx, Sym, SymbolKind};
+use crate::shape::{Constraint, Dim, Overflow, ShapeCx, Sym, SymbolKind};
 use crate::types::{DType, Dims};
 use indexmap::IndexMap;
 use smallvec::SmallVec;
@@ -75,7 +75,9 @@ impl ProgramBuilder {
     /// A new size parameter that is not taken from a caller's context; see [`into_program`](Self::into_program).
     pub fn size(&mut self, name: &str) -> Dim {
         let dim = self.program.shapes.fresh(name);
-        self.add_size(dim, None)
+        self.program.sizes.push(self.program.shapes.as_sym(dim).expect("a fresh symbol"));
+        self.args.push(None);
+        dim
     }
 
     /// The caller's expression as one of this program. Each free symbol becomes a size parameter, once; what
@@ -90,77 +92,18 @@ impl ProgramBuilder {
     }
 
     fn import(&mut self, caller: &ShapeCx, dim: Dim) -> Result<Dim, Overflow> {
-        let poly = caller.poly(dim);
-        let mut sum = self.program.shapes.int(poly.constant());
-        for (factors, coefficient) in poly.terms() {
-            let mut term = self.program.shapes.int(coefficient);
-            for (atom, power) in factors {
-                let factor = self.import_atom(caller, caller.atom(*atom))?;
-                for _ in 0..*power {
-                    term = self.program.shapes.mul(term, factor)?;
-                }
-            }
-            sum = self.program.shapes.add(sum, term)?;
-        }
-        Ok(sum)
-    }
-
-    fn import_atom(&mut self, caller: &ShapeCx, atom: &Atom) -> Result<Dim, Overflow> {
-        let mut import_all = |list: &[Dim]| -> Result<Vec<Dim>, Overflow> {
-            list.iter().map(|it| self.import(caller, *it)).collect()
-        };
-        match atom {
-            Atom::Sym(sym) => Ok(self.import_sym(caller, *sym)),
-            Atom::FloorDiv(a, k) => {
-                let a = self.import(caller, *a)?;
-                self.program.shapes.floor_div(a, *k)
-            }
-            Atom::FloorDivSym(a, b) => {
-                let (a, b) = (self.import(caller, *a)?, self.import(caller, *b)?);
-                self.program.shapes.floor_div_dim(a, b)
-            }
-            Atom::Min(list) => {
-                let list = import_all(list)?;
-                self.program.shapes.min(&list)
-            }
-            Atom::Max(list) => {
-                let list = import_all(list)?;
-                self.program.shapes.max(&list)
-            }
-        }
-    }
-
-    fn import_sym(&mut self, caller: &ShapeCx, sym: Sym) -> Dim {
-        if let Some(dim) = self.imported.get(&sym) {
-            return *dim;
-        }
-        let arg = caller.find_sym_dim(sym).expect("a symbol that is part of an expression is an expression");
-        let shapes = &mut self.program.shapes;
-        let dim = match caller.kind(sym) {
-            SymbolKind::Size => shapes.fresh(caller.name(sym)),
-            SymbolKind::Index { .. } | SymbolKind::Integer => shapes.fresh_integer(caller.name(sym)),
-        };
-        let bounds = caller.bounds(arg);
-        let facts = [
-            bounds.lo.map(|lo| Constraint::AtLeast(dim, lo)),
-            bounds.hi.map(|hi| Constraint::AtMost(dim, hi)),
-        ];
-        for fact in facts.into_iter().flatten() {
-            if shapes.prove(fact).is_always() {
-                continue;
-            }
-            // Bounds of a caller that assumed contradictory facts describe no run at all.
-            let _ = shapes.assume(fact);
-        }
-        self.imported.insert(sym, dim);
-        self.add_size(dim, Some(arg))
-    }
-
-    fn add_size(&mut self, dim: Dim, arg: Option<Dim>) -> Dim {
-        let sym = self.program.shapes.as_sym(dim).expect("a fresh symbol");
-        self.program.sizes.push(sym);
-        self.args.push(arg);
-        dim
+        let ProgramBuilder { program, imported, args, .. } = self;
+        let sizes = &mut program.sizes;
+        program.shapes.import_with(caller, dim, &mut |shapes, sym| {
+            *imported.entry(sym).or_insert_with(|| {
+                let arg =
+                    caller.find_sym_dim(sym).expect("a symbol of an expression is an expression itself");
+                let dim = import_sym(shapes, caller, sym, arg);
+                sizes.push(shapes.as_sym(dim).expect("a fresh symbol"));
+                args.push(Some(arg));
+                dim
+            })
+        })
     }
 
     /// A parameter that the program reads. Like all names, `name` gets a suffix when it is taken.
@@ -466,6 +409,24 @@ impl ProgramBuilder {
             of_role(BufferRole::Input).chain(of_role(BufferRole::Output)).map(|(id, _)| id).collect();
         self.program
     }
+}
+
+/// A new symbol with what the caller knows of `sym`, which is `arg` as an expression.
+fn import_sym(shapes: &mut ShapeCx, caller: &ShapeCx, sym: Sym, arg: Dim) -> Dim {
+    let dim = match caller.kind(sym) {
+        SymbolKind::Size => shapes.fresh(caller.name(sym)),
+        SymbolKind::Index { .. } | SymbolKind::Integer => shapes.fresh_integer(caller.name(sym)),
+    };
+    let bounds = caller.bounds(arg);
+    let low = bounds.lo.map(|lo| Constraint::AtLeast(dim, lo));
+    let high = bounds.hi.map(|hi| Constraint::AtMost(dim, hi));
+    for fact in [low, high].into_iter().flatten() {
+        if !shapes.prove(fact).is_always() {
+            // Bounds of a caller that assumed contradictory facts describe no run at all.
+            let _ = shapes.assume(fact);
+        }
+    }
+    dim
 }
 
 fn overflow() -> Diagnostic {
