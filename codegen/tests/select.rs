@@ -472,3 +472,91 @@ fn vectors_times_rows() {
         }
     }
 }
+
+/// A pooling as the legalisation writes it, with a factor after a sum.
+fn pool(
+    combine: Combine,
+    [n, c, h, w]: [i64; 4],
+    kernel: i64,
+    stride: i64,
+    pad: i64,
+) -> Result<TensorProgram, Diagnostic> {
+    let mut b = ProgramBuilder::new(format!("pool_{combine:?}"));
+    let out = |size: i64| (size + 2 * pad - kernel) / stride + 1;
+    let x_dims = [n, c, h, w].map(|it| b.shapes().int(it));
+    let dims = [n, c, out(h), out(w)].map(|it| b.shapes().int(it));
+    let (x, y) = (b.input("x", F, &x_dims), b.output("y", F, &dims));
+    let sum = if combine == Combine::Sum { b.local("sum", F, &dims) } else { y };
+    let axes = b.axes("o", &dims);
+    let at = b.vars(&axes);
+    let (mut taps, mut x_at) = (Vec::new(), at[..2].to_vec());
+    for i in 0..2 {
+        let extent = b.shapes().int(kernel);
+        let tap = b.axis("k", extent);
+        let k = b.var(tap);
+        taps.push(tap);
+        let start = b.shapes().scale(at[2 + i], stride).unwrap();
+        let start = b.shapes().add_int(start, -pad).unwrap();
+        x_at.push(b.shapes().add(start, k).unwrap());
+    }
+    let nothing = b.float(if combine == Combine::Sum { 0.0 } else { f64::NEG_INFINITY }, F)?;
+    let value = if pad > 0 { b.load_or(x, x_at, nothing)? } else { b.load(x, x_at)? };
+    b.reduce_stage(&axes, &taps, combine, sum, at.iter().copied(), value)?;
+    if combine == Combine::Sum {
+        b.fill(y, |b, at| {
+            let (total, factor) =
+                (b.load(sum, at.iter().copied())?, b.float(1.0 / (kernel * kernel) as f64, F)?);
+            b.binary(BinaryOp::Mul, total, factor)
+        })?;
+    }
+    Ok(b.into_program())
+}
+
+#[test]
+fn pooling() {
+    for combine in [Combine::Max, Combine::Sum] {
+        for (kernel, stride, pad) in [(3, 2, 1), (2, 2, 0), (3, 1, 1), (5, 3, 2)] {
+            for size in [[2, 3, 11, 13], [1, 1, 5, 40]] {
+                let program = pool(combine, size, kernel, stride, pad).unwrap();
+                contains(&check_constants(&program, &[], &[], 16), "pool");
+            }
+        }
+    }
+}
+
+/// Work that is divided among threads: by rows and by columns of a product, by planes, rows and flat ranges, by the
+/// loops around a product.
+#[test]
+fn parallel_ranges() {
+    let wide = matmul(None, [150, 64, 40], false, After::ResidualGelu).unwrap();
+    contains(&check_constants(&wide, &[], &["w"], 17), "gemm");
+    contains(&check_constants(&wide, &[], &[], 18), "gemm");
+    let few = matmul(None, [3, 64, 600], true, After::BiasRelu).unwrap();
+    contains(&check_constants(&few, &[], &["w"], 19), "gemm");
+    let batched = matmul(Some(5), [40, 30, 50], false, After::LeakyScale).unwrap();
+    contains(&check_constants(&batched, &[], &[], 20), "gemm");
+    let case = ConvCase {
+        n: 2,
+        c: 4,
+        m: 20,
+        groups: 1,
+        size: [25, 30],
+        kernel: [3, 3],
+        stride: 1,
+        dilation: 1,
+        pad: 1,
+    };
+    contains(&check_constants(&conv(case, After::ResidualGelu).unwrap(), &[], &["w"], 21), "convolution");
+    let case = ConvCase { groups: 50, c: 1, m: 1, ..case };
+    contains(&check_constants(&conv(case, After::BiasRelu).unwrap(), &[], &["w"], 22), "depthwise");
+    contains(&check_constants(&layer_norm(300, 400).unwrap(), &[], &[], 23), "rows");
+    let add: Value = |b, x, at| {
+        let (x, z) = (b.load_broadcast(x[0], at)?, b.load_broadcast(x[1], at)?);
+        b.binary(BinaryOp::Add, x, z)
+    };
+    let flat = elementwise(&[&[70000], &[70000]], &[70000], add);
+    contains(&check_constants(&flat, &[], &[], 24), "rows");
+    let loops = elementwise(&[&[20, 70, 60], &[20, 1, 60]], &[20, 70, 60], add);
+    contains(&check_constants(&loops, &[], &[], 25), "rows");
+    contains(&check_constants(&pool(Combine::Max, [2, 40, 40, 40], 3, 2, 1).unwrap(), &[], &[], 26), "pool");
+}

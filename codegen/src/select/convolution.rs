@@ -1,7 +1,8 @@
-//! Convolutions.
+//! Convolutions and pooling.
 
-use orogen_ir::loops::{Expr, ExprId, Index, Stage};
+use orogen_ir::loops::{Combine, Expr, ExprId, Index, Stage};
 use orogen_ir::shape::{Dim, Sym};
+use orogen_ir::types::DType;
 
 use super::access::Access;
 use super::contraction::product_loads;
@@ -10,7 +11,7 @@ use super::forms::{Panels, ParamForm};
 use super::routine::Routine;
 use super::schedule::Node;
 use super::selector::{Arg, Call, Match, Selector, symbols};
-use crate::kernels::conv::{Convolution, Depthwise, Geometry};
+use crate::kernels::conv::{Convolution, Depthwise, Geometry, SlidingWindow, Window};
 use crate::kernels::epilogue::Operand;
 use crate::kernels::gemm::Tile;
 
@@ -215,6 +216,93 @@ fn spatial_dim(
     let padding = -s.shapes.as_int(rest)?;
     let sane = (1..=64).contains(&stride) && (1..=64).contains(&dilation) && (1..=64).contains(&kernel);
     (sane && (0..=1024).contains(&padding)).then_some((kernel, stride, dilation, padding))
+}
+
+/// A stage that is a pooling: the sum or the largest of a window that slides over planes.
+pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
+    let stage = *run.first()?;
+    let program = s.program;
+    let (window, outside) = match stage.combine? {
+        Combine::Sum => (Window::Sum, 0.0),
+        Combine::Max => (Window::Max, f64::NEG_INFINITY),
+        Combine::Product | Combine::Min => return None,
+    };
+    let Expr::Load { buffer: x, at: x_at, otherwise } = &program.exprs[stage.value] else { return None };
+    let is_float = |id: orogen_ir::loops::BufferId| program.buffers[id].dtype == DType::F32;
+    if !is_float(*x) || !is_float(stage.buffer) {
+        return None;
+    }
+    if let Some(otherwise) = otherwise
+        && !matches!(program.exprs[*otherwise], Expr::Float(value, _) if value == outside)
+    {
+        return None;
+    }
+    let dims = |list: &[Index]| list.iter().map(Index::dim).collect::<Option<Vec<Dim>>>();
+    let (x_at, at) = (dims(x_at)?, dims(&stage.at)?);
+    let spatial = x_at.len().checked_sub(2).filter(|it| (1..=2).contains(it))?;
+    let x_dims = program.buffers[*x].dims.clone();
+    let out_dims = program.buffers[stage.buffer].dims.clone();
+    if at.len() != x_at.len() || x_at[..2] != at[..2] || x_dims[..2] != out_dims[..2] {
+        return None;
+    }
+    if !super::epilogue::is_fill(program, stage) {
+        return None;
+    }
+    let one = s.shapes.int(1);
+    let mut geometry = Geometry { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], padding: [0; 2] };
+    let (mut input, mut output) = ([one; 2], [one; 2]);
+    let mut taps = 0;
+    for i in 0..spatial {
+        let to = i + 2 - spatial;
+        let symbols = s.shapes.free_symbols(x_at[2 + i]);
+        let tap = stage.reduce.iter().find(|it| symbols.contains(&it.var)).copied();
+        taps += usize::from(tap.is_some());
+        let (k, k_extent) = match tap {
+            Some(tap) => (s.shapes.sym_dim(tap.var), tap.extent),
+            None => (s.shapes.int(0), one),
+        };
+        let (kernel, stride, dilation, padding) =
+            spatial_dim(s, stage, x_at[2 + i], at[2 + i], out_dims[2 + i], k, k_extent)?;
+        if padding != 0 && otherwise.is_none() {
+            return None;
+        }
+        (geometry.kernel[to], geometry.stride[to]) = (kernel, stride);
+        (geometry.dilation[to], geometry.padding[to]) = (dilation, padding);
+        input[to] = x_dims[2 + i];
+        output[to] = out_dims[2 + i];
+    }
+    let several = stage.reduce.iter().filter(|it| s.shapes.as_int(it.extent) != Some(1)).count();
+    if several > taps || geometry.kernel.iter().product::<i64>() > 1024 {
+        return None;
+    }
+    let (chain, operands) = epilogue(s, run);
+    let kinds: Vec<Operand> = operands.iter().map(|it| it.1).collect();
+    let zero = s.shapes.int(0);
+    let planes = s.shapes.mul(out_dims[0], out_dims[1]).ok()?;
+    let (first, last, units) = s.range(1, planes)?;
+    let plane = s.shapes.mul(output[0], output[1]).ok()?;
+    let plane_bytes = s.shapes.scale(plane, 4).ok()?;
+    let mut args = vec![
+        Arg::Pointer(*x, zero),
+        Arg::Pointer(*x, zero),
+        Arg::Pointer(chain.target, zero),
+        Arg::Size(out_dims[0]),
+        Arg::Size(out_dims[1]),
+    ];
+    args.extend(input.iter().chain(&output).chain(&[first, last]).map(|it| Arg::Size(*it)));
+    for (buffer, kind) in &operands {
+        args.push(Arg::Pointer(*buffer, zero));
+        if *kind == Operand::Full {
+            args.push(Arg::Size(plane_bytes));
+        }
+    }
+    let key = format!("{window:?} {geometry:?} {}", chain.key(&kinds));
+    let routine = SlidingWindow { isa: s.isa, window, geometry, epilogue: chain.steps(&kinds) };
+    let symbol = s.routine("pool", &key, || Routine::Window(Box::new(routine)));
+    let Geometry { kernel: [kh, kw], stride: [sy, sx], .. } = geometry;
+    let what = format!("pool {window:?} {kh}x{kw}/{sy}x{sx}");
+    let node = Node::Call(Box::new(Call { symbol, args, workspace: zero, what }));
+    Some(Match { node, stages: 1 + chain.stages, units: s.ranged.then_some(units) })
 }
 
 /// The elementwise stages that follow, with the buffer and kind of each operand.

@@ -2,7 +2,7 @@
 
 use cranelift_module::{FuncId, Module};
 
-use crate::kernels::conv::{Convolution, Depthwise};
+use crate::kernels::conv::{Convolution, Depthwise, SlidingWindow};
 use crate::kernels::gemm::Gemm;
 use crate::vector::encode::{self, DefineError};
 use crate::vector::{Isa, Program};
@@ -18,6 +18,8 @@ pub(crate) enum Routine {
     Convolution(Box<Convolution>),
     /// A depthwise convolution.
     Depthwise(Box<Depthwise>),
+    /// A pooling.
+    Window(Box<SlidingWindow>),
 }
 
 impl Routine {
@@ -32,6 +34,7 @@ impl Routine {
             Routine::Gemm(it) => it.emit(module, name),
             Routine::Convolution(it) => it.emit(module, name),
             Routine::Depthwise(it) => it.emit(module, name),
+            Routine::Window(it) => it.emit(module, name),
         }
     }
 }

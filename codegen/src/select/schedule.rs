@@ -9,7 +9,7 @@ use orogen_ir::shape::{Dim, ShapeCx, Sym};
 
 use super::columns::columns;
 use super::contraction::matrix_product;
-use super::convolution::convolution;
+use super::convolution::{convolution, pooling};
 use super::forms::ParamForm;
 use super::routine::Routine;
 use super::rows::rows;
@@ -156,6 +156,7 @@ impl Chooser {
         let found = convolution(s, run)
             .or_else(|| matrix_product(s, run))
             .or_else(|| rows(s, run))
+            .or_else(|| pooling(s, run))
             .or_else(|| columns(s, run))?;
         note(&found.node, &mut self.strategy, &mut self.workspaces);
         Some(found)
