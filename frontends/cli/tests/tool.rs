@@ -89,7 +89,7 @@ fn inputs_that_do_not_fit() {
 
     let outcome = orogen(folder.path(), &["run", "model.onnx", "--inputs", "wrong.npz"]);
     assert_eq!(outcome.status, 5, "{}", outcome.err);
-    assert!(outcome.err.contains("expected shape [2, 3], got [3, 3]"), "{}", outcome.err);
+    assert!(outcome.err.contains("expected shape [2,3], got [3,3]"), "{}", outcome.err);
 
     let outcome = orogen(folder.path(), &["run", "other.onnx", "--inputs", "wrong.npz"]);
     assert_eq!(outcome.status, 4, "{}", outcome.err);
@@ -112,7 +112,8 @@ fn a_library_is_compiled_inspected_run_and_compared() {
     assert_eq!(passed.status, 0, "{}{}", passed.out, passed.err);
     assert!(passed.out.contains("y: max error"), "{}", passed.out);
 
-    let failed = orogen(folder.path(), &[&run[..], &["--tol", "0"]].concat());
+    // Other inputs than those of the reference: random ones.
+    let failed = orogen(folder.path(), &["run", "out.so", "--expect", &reference]);
     assert_eq!(failed.status, 1, "{}{}", failed.out, failed.err);
 }
 

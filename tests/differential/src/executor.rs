@@ -215,11 +215,11 @@ fn interpret(ops: &OpRegistry, lowered: &Lowered, reference: &Reference) -> Resu
 }
 
 fn main(module: &Module) -> Result<(&str, &orogen_ir::flow::Function)> {
-    let functions = module.definitions.iter().filter_map(|(name, definition)| match definition {
+    let mut functions = module.definitions.iter().filter_map(|(name, definition)| match definition {
         Definition::Function(function) => Some((name.as_str(), function)),
         _ => None,
     });
-    functions.last().context("the module has no function")
+    functions.next_back().context("the module has no function")
 }
 
 fn ordered<'a>(reference: &Reference, names: impl Iterator<Item = &'a str>) -> Result<Vec<TensorData>> {

@@ -94,11 +94,11 @@ fn translated(ops: &OpRegistry, graph: &Graph) -> Result<Module, String> {
 }
 
 fn main(module: &Module) -> Result<(&str, &orogen_ir::flow::Function), String> {
-    let functions = module.definitions.iter().filter_map(|(name, definition)| match definition {
+    let mut functions = module.definitions.iter().filter_map(|(name, definition)| match definition {
         Definition::Function(function) => Some((name.as_str(), function)),
         _ => None,
     });
-    functions.last().ok_or_else(|| "the module has no function".to_string())
+    functions.next_back().ok_or_else(|| "the module has no function".to_string())
 }
 
 fn run(ops: &OpRegistry, module: &Module, sample: &Sample) -> Result<Vec<TensorData>, String> {
