@@ -535,12 +535,23 @@ impl<'a> Lowering<'a> {
         }
     }
 
+    /// Whether the dimensions of an output are known here.
+    fn output_is_bound(&self, output: u32) -> bool {
+        let dims = &self.plan.outputs[output as usize].dims;
+        let mut symbols = dims.iter().flat_map(|it| self.plan.shapes.free_symbols(*it));
+        symbols.all(|it| self.bound.contains(&it))
+    }
+
     /// Memory for a new root value: the output it becomes, or a slot.
     fn new_buffer(&mut self, value: ValueId, steps: &mut Vec<Step>) -> Result<BufferRef, Diagnostic> {
         if let Some(output) = self.direct.get(&value).copied() {
-            self.alloc_output(output, steps);
-            self.storage.insert(value, Storage::Buffer(BufferRef::Output(output)));
-            return Ok(BufferRef::Output(output));
+            // A cast between the value and the result may bind the result's dimensions only later.
+            if self.output_is_bound(output) {
+                self.alloc_output(output, steps);
+                self.storage.insert(value, Storage::Buffer(BufferRef::Output(output)));
+                return Ok(BufferRef::Output(output));
+            }
+            self.direct.swap_remove(&value);
         }
         let buffer = self.new_slot_for(value, steps)?;
         self.storage.insert(value, Storage::Buffer(buffer));

@@ -1,0 +1,157 @@
+//! Every step of lowering computes what it got: random programs of both IRs are evaluated after each pass and as a
+//! call plan on real memory, and every plan keeps its laws and passes through text.
+
+use orogen_ir::flow::{Definition, Module, random_module};
+use orogen_ir::graph::{Graph, random_graph};
+use orogen_ir::ops::OpRegistry;
+use orogen_ir::plan::{CallPlan, parse_plan, print_plan, verify};
+use orogen_ir::shape::Env;
+use orogen_ir::types::{ShapeInfo, TensorData, TensorType};
+use orogen_passes::manager::{Pass, PassCx};
+use orogen_passes::rules::legalize::LegalizeTable;
+use orogen_passes::{flow, graph};
+use orogen_reference::{EvalError, Value, eval_function, eval_graph, eval_plan};
+
+const SEEDS: u64 = 150;
+
+/// Small data that differs from element to element.
+fn data(ty: &TensorType, dims: Vec<u64>, seed: &mut u64) -> TensorData {
+    let n: u64 = dims.iter().product();
+    let values = (0..n).map(|_| {
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((*seed >> 40) % 13) as f64 * 0.5 - 3.0
+    });
+    TensorData::from_f64(ty.dtype, &dims, values.collect::<Vec<_>>())
+}
+
+fn same(found: &TensorData, wanted: &TensorData) -> bool {
+    let close = |a: f64, b: f64| {
+        a == b
+            || (a.is_nan() && b.is_nan())
+            || (a - b).abs() <= 1e-4 * (1.0 + b.abs())
+            || (a.abs() > 1e30 && b.abs() > 1e30)
+    };
+    found.dtype() == wanted.dtype()
+        && found.dims() == wanted.dims()
+        && found.to_f64().into_iter().zip(wanted.to_f64()).all(|(a, b)| close(a, b))
+}
+
+fn compare(found: Result<Vec<TensorData>, EvalError>, wanted: &[TensorData], what: &str) {
+    let found = found.unwrap_or_else(|it| panic!("{what}: {it}"));
+    assert_eq!(found.len(), wanted.len(), "{what}");
+    for (found, wanted) in found.iter().zip(wanted) {
+        assert!(same(found, wanted), "{what}: {:?} but expected {:?}", found.to_f64(), wanted.to_f64());
+    }
+}
+
+/// The plan keeps its laws; returns what its text reads back as.
+fn checked(plan: &CallPlan, what: &str) -> CallPlan {
+    let printed = print_plan(plan).text;
+    verify(plan).unwrap_or_else(|it| panic!("{what}\n{printed}\n{it}"));
+    let again = parse_plan(&printed, &plan.constants).unwrap_or_else(|it| panic!("{what}\n{printed}\n{it}"));
+    assert_eq!(print_plan(&again).text, printed, "{what}");
+    again
+}
+
+fn graph_inputs(graph: &Graph) -> Vec<TensorData> {
+    let mut seed = 7;
+    let inputs = graph.inputs.iter().map(|it| {
+        let ty = &graph.nodes[*it].outputs[0];
+        data(&TensorType::unknown(ty.dtype), ty.dims.to_vec(), &mut seed)
+    });
+    inputs.collect()
+}
+
+#[test]
+fn graphs() {
+    let ops = OpRegistry::standard();
+    for seed in 0..SEEDS {
+        let mut g = random_graph(&ops, seed);
+        let inputs = graph_inputs(&g);
+        let Ok(wanted) = eval_graph(&ops, &g, &inputs) else { continue };
+        let passes: [Box<dyn Pass<Graph>>; 4] = [
+            Box::new(graph::Canonicalize),
+            Box::new(graph::ApplyRules::simplify()),
+            Box::new(graph::Legalize::new(LegalizeTable::standard(&ops))),
+            Box::new(graph::Fuse),
+        ];
+        for pass in passes {
+            let what = format!("seed {seed}, graph after {}", pass.name());
+            let mut cx = PassCx::new(&ops);
+            pass.run(&mut g, &mut cx).unwrap_or_else(|it| panic!("{what}: {it}"));
+            compare(eval_graph(&ops, &g, &inputs), &wanted, &what);
+        }
+        let plan = graph::plan_memory(&g, "main").unwrap_or_else(|it| panic!("seed {seed}: {it}"));
+        let what = format!("seed {seed}, plan");
+        let plan = checked(&plan, &what);
+        compare(eval_plan(&plan, &inputs), &wanted, &format!("{what}\n{}", print_plan(&plan).text));
+    }
+}
+
+fn module_inputs(module: &Module, n: i64) -> Option<Vec<TensorData>> {
+    let Some(Definition::Function(function)) = module.definitions.get("main") else { return None };
+    let env: Env = module.shapes.symbols().map(|it| (it, n)).collect();
+    let mut seed = 11;
+    let inputs = function.params.iter().map(|param| {
+        let ty = function.values[param.value].ty.as_tensor()?;
+        let ShapeInfo::Known(dims) = &ty.shape else { return None };
+        let dims: Option<Vec<u64>> =
+            dims.iter().map(|it| u64::try_from(module.shapes.eval(*it, &env)?).ok()).collect();
+        Some(data(ty, dims?, &mut seed))
+    });
+    inputs.collect()
+}
+
+fn eval_main(ops: &OpRegistry, module: &Module, inputs: &[TensorData]) -> Result<Vec<TensorData>, EvalError> {
+    let args: Vec<Value> = inputs.iter().cloned().map(Value::Tensor).collect();
+    let results = eval_function(ops, module, "main", &args)?;
+    Ok(results.iter().filter_map(Value::as_tensor).cloned().collect())
+}
+
+#[test]
+fn modules() {
+    let ops = OpRegistry::standard();
+    let mut evaluated = 0;
+    for seed in 0..SEEDS {
+        let mut module = random_module(&ops, seed);
+        let runs: Vec<(Vec<TensorData>, Vec<TensorData>)> = [3, 1, 0]
+            .into_iter()
+            .filter_map(|n| {
+                let inputs = module_inputs(&module, n)?;
+                let wanted = eval_main(&ops, &module, &inputs).ok()?;
+                Some((inputs, wanted))
+            })
+            .collect();
+        let passes: [Box<dyn Pass<Module>>; 4] = [
+            Box::new(flow::Canonicalize),
+            Box::new(flow::ApplyRules::simplify()),
+            Box::new(flow::Legalize::new(LegalizeTable::standard(&ops))),
+            Box::new(flow::Fuse),
+        ];
+        let mut lowered = true;
+        for pass in passes {
+            let what = format!("seed {seed}, module after {}", pass.name());
+            let mut cx = PassCx::new(&ops);
+            if let Err(problem) = pass.run(&mut module, &mut cx) {
+                // What has no kernel is a clear error, not a wrong result.
+                assert!(problem.iter().all(|it| !it.code.is_empty()), "{what}");
+                lowered = false;
+                break;
+            }
+            for (inputs, wanted) in &runs {
+                compare(eval_main(&ops, &module, inputs), wanted, &what);
+            }
+        }
+        if !lowered {
+            continue;
+        }
+        let Ok(plan) = flow::plan_memory(&module, "main") else { continue };
+        let what = format!("seed {seed}, plan");
+        let plan = checked(&plan, &what);
+        for (inputs, wanted) in &runs {
+            evaluated += 1;
+            compare(eval_plan(&plan, inputs), wanted, &format!("{what}\n{}", print_plan(&plan).text));
+        }
+    }
+    assert!(evaluated > 20, "only {evaluated} runs reach a plan");
+}
