@@ -39,7 +39,7 @@ pub fn verify(plan: &CallPlan) -> Result<(), Diagnostics> {
             found.0.extend(violations.0);
         }
     }
-    let samples = Samples::new(&plan.shapes, &symbols_of(plan));
+    let samples = Samples::new(&plan.shapes, &symbols_of(plan), &single_lets(plan));
     let mut verifier = Verifier {
         plan,
         shapes: plan.shapes.clone(),
@@ -58,6 +58,32 @@ pub fn verify(plan: &CallPlan) -> Result<(), Diagnostics> {
     verifier.step = None;
     verifier.check_p7_outputs(&state);
     verifier.found.into_result(())
+}
+
+/// Symbols that exactly one step defines, a `Let`, with its value; in program order.
+fn single_lets(plan: &CallPlan) -> IndexMap<Sym, Dim> {
+    fn collect(steps: &[Step], defined: &mut IndexMap<Sym, Option<Dim>>) {
+        for step in steps {
+            match step {
+                Step::Let { symbol, value } => {
+                    defined.entry(*symbol).and_modify(|it| *it = None).or_insert(Some(*value));
+                }
+                Step::Bind { symbol, .. } => {
+                    defined.insert(*symbol, None);
+                }
+                Step::If { then_steps: first, else_steps: second, .. }
+                | Step::While { cond_steps: first, body: second, .. } => {
+                    collect(first, defined);
+                    collect(second, defined);
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut defined: IndexMap<Sym, Option<Dim>> = IndexMap::new();
+    defined.extend(plan.bindings.iter().map(|it| (it.symbol, None)));
+    collect(&plan.steps, &mut defined);
+    defined.into_iter().filter_map(|(sym, value)| Some((sym, value?))).collect()
 }
 
 /// What is known at a point of the program, on every path to it.

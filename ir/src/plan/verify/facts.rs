@@ -2,7 +2,7 @@
 
 use super::super::text::dims_of;
 use crate::shape::{Constraint, Dim, Env, ShapeCx, Sym, Truth};
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 
 /// Values of symbols that satisfy the facts, to try what the prover left open.
 #[derive(Clone, Debug)]
@@ -18,7 +18,9 @@ const TRIED: u64 = 4000;
 
 impl Samples {
     /// Samples of all of `symbols` that satisfy every fact of `shapes` about them.
-    pub(super) fn new(shapes: &ShapeCx, symbols: &IndexSet<Sym>) -> Self {
+    ///
+    /// `lets` are symbols that one `Let` step alone defines: they have its value.
+    pub(super) fn new(shapes: &ShapeCx, symbols: &IndexSet<Sym>, lets: &IndexMap<Sym, Dim>) -> Self {
         let facts: Vec<Constraint> = shapes
             .facts()
             .copied()
@@ -39,6 +41,11 @@ impl Samples {
                 let pick =
                     if round < VALUES.len() as u64 { round } else { (state >> 33) % VALUES.len() as u64 };
                 env.set(*sym, VALUES[pick as usize]);
+            }
+            for (sym, value) in lets {
+                if let Some(value) = shapes.eval(*value, &env) {
+                    env.set(*sym, value);
+                }
             }
             if facts.iter().all(|it| holds(shapes, &env, it) != Some(false)) {
                 envs.push(env);
