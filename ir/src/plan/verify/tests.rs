@@ -95,7 +95,7 @@ fn p1_symbols_are_bound() {
     let m = n
     call 0 @twice(%in0, %out0) [m]
 ",
-        &[("P001", 1), ("P005", 1), ("P005", 1), ("P005", 3), ("P005", 3)],
+        &[("P001", 1)],
     );
     check(
         "    if %in1 {
