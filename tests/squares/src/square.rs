@@ -153,3 +153,40 @@ fn same(what: &str, got: &[TensorData], expected: &[TensorData]) -> Result<(), S
 fn text(error: impl Display + Debug) -> String {
     error.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn generated_graphs_give_fusion_and_planning_something_to_do() {
+        let ops = OpRegistry::standard();
+        let (mut merged, mut planned) = (0, 0);
+        for seed in 0..200 {
+            let sample = sample(seed, &ops).expect("a legal graph");
+            let legal = legalized(&ops, &sample.graph).expect("every operator here has a kernel");
+            let mut fused = legal.clone();
+            graph::Fuse.run(&mut fused, &mut PassCx::new(&ops)).expect("fusion cannot fail");
+            let count = |graph: &Graph| calls(&translated(&ops, graph).expect("a legal graph"));
+            merged += usize::from(count(&fused) < count(&legal));
+            planned +=
+                usize::from(bytes(&graph::plan_memory(&fused, MAIN).expect("a plan")).expect("static") > 0);
+        }
+        assert!(merged >= 50, "fusion merged something in {merged} graphs only");
+        assert!(planned >= 30, "{planned} graphs only need memory");
+    }
+
+    #[test]
+    fn a_wrong_number_a_wrong_shape_and_a_missing_output_are_noticed() {
+        use orogen_ir::types::DType;
+        let of =
+            |dims: &[u64], values: &[f64]| TensorData::from_f64(DType::F32, dims, values.iter().copied());
+        let right = [of(&[2], &[1.0, 2.0])];
+        assert_eq!(same("", &right, &right), Ok(()));
+        assert!(same("", &[of(&[2], &[1.0, 2.1])], &right).is_err());
+        assert!(same("", &[of(&[2, 1], &[1.0, 2.0])], &right).is_err());
+        assert!(same("", &[of(&[2], &[1.0, f64::NAN])], &right).is_err());
+        assert!(same("", &[], &right).is_err());
+    }
+}
