@@ -53,6 +53,7 @@
 //! and verifier forget it at the end of the region.
 
 mod builder;
+mod compact;
 mod data;
 mod edit;
 mod equal;
