@@ -4,7 +4,7 @@
 //! and store it. A stage keeps a reduction's identity and update together, so fusion, vectorisation and pattern
 //! matching see it whole. Stages run in order; [`Stmt::For`] repeats statements sequentially (recurrences).
 //!
-//! Index expressions are [`Dim`]s over the axes' symbols: one arithmetic in the whole compiler. A tensor program
+//! Index expressions are [`Dim`](crate::shape::Dim)s over the axes' symbols: one arithmetic in the whole compiler. A tensor program
 //! owns its [`ShapeCx`](crate::shape::ShapeCx), so programs compile in parallel; callers pass the values of
 //! [`TensorProgram::sizes`].
 //!
