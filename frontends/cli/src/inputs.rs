@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::npz;
 use indexmap::IndexMap;
 use orogen_abi::signature::{Dim, Function, Parameter};
-use orogen_runtime::{Library, RuntimeError, Tensor};
+use orogen_runtime::{Library, Tensor};
 use std::path::Path;
 
 /// The entry point of a library.
@@ -100,9 +100,4 @@ fn next(state: &mut u64) -> u64 {
     *state ^= *state << 25;
     *state ^= *state >> 27;
     state.wrapping_mul(0x2545_f491_4f6c_dd1d)
-}
-
-/// Runs a library once.
-pub(crate) fn call(library: &Library, inputs: &[Tensor]) -> Result<Vec<Tensor>, RuntimeError> {
-    library.run(inputs)
 }

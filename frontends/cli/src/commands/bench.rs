@@ -15,15 +15,15 @@ const MIN_RUNS: usize = 3;
 
 pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode, Failure> {
     let subject = subject::open(&args.model, &args.options)?;
-    let tensors = inputs::inputs(&subject.library, args.inputs.as_deref(), 0, &args.options.dims)?;
+    let tensors = inputs::inputs(&subject.library, args.inputs.as_deref(), args.seed, &args.options.dims)?;
     let start = Instant::now();
-    inputs::call(&subject.library, &tensors).map_err(Failure::Run)?;
+    subject.library.run(&tensors).map_err(Failure::Run)?;
     let first = start.elapsed();
     let mut times: Vec<Duration> = Vec::new();
     let begin = Instant::now();
     while times.len() < MIN_RUNS || (begin.elapsed().as_secs_f64() < args.seconds && times.len() < MAX_RUNS) {
         let start = Instant::now();
-        inputs::call(&subject.library, &tensors).map_err(Failure::Run)?;
+        subject.library.run(&tensors).map_err(Failure::Run)?;
         times.push(start.elapsed());
     }
     times.sort();

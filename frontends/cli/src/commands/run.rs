@@ -20,7 +20,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let subject = subject::open(&args.model, &args.options)?;
     let tensors = inputs::inputs(&subject.library, args.inputs.as_deref(), args.seed, &args.options.dims)?;
     let start = Instant::now();
-    let outputs = inputs::call(&subject.library, &tensors).map_err(Failure::Run)?;
+    let outputs = subject.library.run(&tensors).map_err(Failure::Run)?;
     let seconds = start.elapsed().as_secs_f64();
     let function = inputs::main_function(&subject.library)?;
     let labels = match &args.labels {
