@@ -313,8 +313,14 @@ fn epilogue(s: &mut Selector<'_>, run: &[&Stage]) -> (Chain, Vec<(orogen_ir::loo
         let stage = run[at];
         let Expr::Load { buffer, at: index, otherwise: None } = &program.exprs[id] else { return None };
         let axes = symbols(stage);
-        let access = Access::new(program, &mut shapes, *buffer, index, &axes)?;
-        let own = Access::new(program, &mut shapes, stage.buffer, &stage.at, &axes)?;
+        // Axes of one iteration are at 0 whether an index names them or not.
+        let single: Vec<Sym> =
+            stage.axes.iter().filter(|it| shapes.as_int(it.extent) == Some(1)).map(|it| it.var).collect();
+        let mut access = Access::new(program, &mut shapes, *buffer, index, &axes)?;
+        let mut own = Access::new(program, &mut shapes, stage.buffer, &stage.at, &axes)?;
+        for it in [&mut access, &mut own] {
+            it.coefficients.retain(|axis, _| !single.contains(axis));
+        }
         if shapes.as_int(access.rest) != Some(0) {
             return None;
         }
@@ -323,7 +329,8 @@ fn epilogue(s: &mut Selector<'_>, run: &[&Stage]) -> (Chain, Vec<(orogen_ir::loo
         }
         // By channel: the second dimension of the result alone, densely.
         let channel = shapes.as_sym(stage.at.get(1)?.dim()?)?;
-        let only = axes.iter().all(|it| (*it == channel) == access.uses(*it));
+        let mut rest = axes.iter().filter(|it| !single.contains(it));
+        let only = rest.all(|it| (*it == channel) == access.uses(*it));
         (only && shapes.as_int(access.of(channel)?) == Some(1)).then_some((*buffer, Operand::Row))
     };
     let chain = chain(program, run, &mut |at, id| bind(at, id).is_some());

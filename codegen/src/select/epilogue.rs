@@ -1,6 +1,6 @@
 //! Elementwise stages after a contraction, as steps of its epilogue.
 
-use orogen_ir::loops::{BufferId, BufferRole, Expr, ExprId, Stage, TensorProgram};
+use orogen_ir::loops::{BufferId, BufferRole, Expr, ExprId, Index, Stage, TensorProgram};
 
 use super::expression::{Node, VectorExpr};
 use super::schedule::accesses;
@@ -69,7 +69,7 @@ fn try_chain(
         let node = expr.add(program, root, &mut |expr, id| {
             let Expr::Load { buffer, at: index, otherwise: None } = &program.exprs[id] else { return None };
             if let Some((_, node)) = values.iter().find(|it| it.0 == *buffer) {
-                return (index == &stage.at).then_some(*node);
+                return same_element(program, *buffer, index, &stage.at).then_some(*node);
             }
             if !admit(at, id) {
                 return None;
@@ -107,6 +107,17 @@ pub(crate) fn is_fill(program: &TensorProgram, stage: &Stage) -> bool {
         }
     }
     axes.next().is_none()
+}
+
+/// Whether two index lists name the same element of a buffer: a dimension of one element has one index.
+fn same_element(program: &TensorProgram, buffer: BufferId, one: &[Index], other: &[Index]) -> bool {
+    let dims = &program.buffers[buffer].dims;
+    one.len() == other.len()
+        && one
+            .iter()
+            .zip(other)
+            .zip(dims)
+            .all(|((one, other), dim)| one == other || program.shapes.as_int(*dim) == Some(1))
 }
 
 fn same_extents(program: &TensorProgram, buffer: BufferId, stage: &Stage) -> bool {
