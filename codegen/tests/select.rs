@@ -43,10 +43,15 @@ fn after(
     };
     let middle = b.local("middle", F, dims);
     b.fill(middle, |b, at| {
-        let value = b.load(sum, at.iter().copied())?;
+        // Stages that were composed read dimensions of one element at 0.
+        let zero = b.shapes().int(0);
+        let single = |b: &mut ProgramBuilder, dim: &Dim| b.shapes().as_int(*dim) == Some(1);
+        let own: Vec<Dim> =
+            at.iter().zip(dims).map(|(at, dim)| if single(b, dim) { zero } else { *at }).collect();
+        let value = b.load(sum, own.iter().copied())?;
         match kind {
             After::ResidualGelu => {
-                let residual = b.load(bias, at.iter().copied())?;
+                let residual = b.load(bias, own.iter().copied())?;
                 b.binary(BinaryOp::Add, residual, value)
             }
             After::LeakyScale => {

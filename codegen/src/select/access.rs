@@ -67,6 +67,11 @@ impl Access {
         }
     }
 
+    /// Forgets axes that stay at 0.
+    pub(crate) fn drop_axes(&mut self, axes: &[Sym]) {
+        self.coefficients.retain(|axis, _| !axes.contains(axis));
+    }
+
     /// Whether both are at the same position, wherever the axes are.
     pub(crate) fn same_position(&self, other: &Access) -> bool {
         self.rest == other.rest

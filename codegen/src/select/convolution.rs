@@ -10,7 +10,7 @@ use super::epilogue::{Chain, chain};
 use super::forms::{Panels, ParamForm};
 use super::routine::Routine;
 use super::schedule::Node;
-use super::selector::{Arg, Call, Match, Selector, symbols};
+use super::selector::{Arg, Call, Match, Selector, single_axes, symbols};
 use crate::kernels::conv::{Convolution, Depthwise, Geometry, SlidingWindow, Window};
 use crate::kernels::epilogue::Operand;
 use crate::kernels::gemm::Tile;
@@ -313,14 +313,11 @@ fn epilogue(s: &mut Selector<'_>, run: &[&Stage]) -> (Chain, Vec<(orogen_ir::loo
         let stage = run[at];
         let Expr::Load { buffer, at: index, otherwise: None } = &program.exprs[id] else { return None };
         let axes = symbols(stage);
-        // Axes of one iteration are at 0 whether an index names them or not.
-        let single: Vec<Sym> =
-            stage.axes.iter().filter(|it| shapes.as_int(it.extent) == Some(1)).map(|it| it.var).collect();
+        let single = single_axes(&shapes, stage);
         let mut access = Access::new(program, &mut shapes, *buffer, index, &axes)?;
         let mut own = Access::new(program, &mut shapes, stage.buffer, &stage.at, &axes)?;
-        for it in [&mut access, &mut own] {
-            it.coefficients.retain(|axis, _| !single.contains(axis));
-        }
+        access.drop_axes(&single);
+        own.drop_axes(&single);
         if shapes.as_int(access.rest) != Some(0) {
             return None;
         }

@@ -11,7 +11,7 @@ use super::expression::{Node, VectorExpr};
 use super::routine::Routine;
 use super::row_program::{Leaf, Pointer, RowProgram, RowStage, Work};
 use super::schedule::{self, Node as Tree};
-use super::selector::{Arg, Call, Match, Selector, pairs};
+use super::selector::{Arg, Call, Match, Selector, pairs, single_axes};
 
 /// Elements in one unit of parallel work of a flat loop.
 const FLAT_UNIT: i64 = 4096;
@@ -87,6 +87,7 @@ impl<'r> Group<'r> {
     ) -> Option<()> {
         let program = s.program;
         let vars: Vec<Sym> = super::selector::symbols(stage);
+        let single = single_axes(&s.shapes, stage);
         let mut inner = pairs(&stage.axes[depth..]);
         inner.extend(pairs(&stage.reduce));
         let maps = stage.axes[depth..].iter().any(|it| s.shapes.as_int(it.extent) != Some(1));
@@ -100,10 +101,13 @@ impl<'r> Group<'r> {
                 if otherwise.is_some() || program.buffers[*buffer].dtype != DType::F32 {
                     return None;
                 }
-                loads.insert(id, Access::new(program, &mut s.shapes, *buffer, at, &vars)?);
+                let mut access = Access::new(program, &mut s.shapes, *buffer, at, &vars)?;
+                access.drop_axes(&single);
+                loads.insert(id, access);
             }
         }
-        let store = Access::new(program, &mut s.shapes, stage.buffer, &stage.at, &vars)?;
+        let mut store = Access::new(program, &mut s.shapes, stage.buffer, &stage.at, &vars)?;
+        store.drop_axes(&single);
         let mut all: Vec<&Access> = loads.values().collect();
         if maps {
             all.push(&store);

@@ -132,6 +132,12 @@ pub(crate) fn pairs(axes: &[orogen_ir::loops::Axis]) -> Vec<(Sym, Dim)> {
     axes.iter().map(|it| (it.var, it.extent)).collect()
 }
 
+/// Axes of one iteration: they are at 0 whether an index names them or not.
+pub(crate) fn single_axes(shapes: &ShapeCx, stage: &Stage) -> Vec<Sym> {
+    let all = stage.axes.iter().chain(&stage.reduce);
+    all.filter(|it| shapes.as_int(it.extent) == Some(1)).map(|it| it.var).collect()
+}
+
 /// All axis symbols of a stage.
 pub(crate) fn symbols(stage: &Stage) -> Vec<Sym> {
     stage.axes.iter().chain(&stage.reduce).map(|it| it.var).collect()
