@@ -27,6 +27,26 @@ enum Operation {
     Blend(Node, Node, Node),
 }
 
+/// What the operands of an expression become.
+pub(crate) trait Leaves {
+    /// The node of a load, or of a size as a number; `None` gives up.
+    fn leaf(&mut self, expr: &mut VectorExpr, id: ExprId) -> Option<Node>;
+
+    /// Whether a condition holds, where that is known.
+    fn decide(&mut self, _condition: ExprId) -> Option<bool> {
+        None
+    }
+}
+
+/// Leaves by a function, nothing decided.
+struct Load<'f>(&'f mut dyn FnMut(&mut VectorExpr, ExprId) -> Option<Node>);
+
+impl Leaves for Load<'_> {
+    fn leaf(&mut self, expr: &mut VectorExpr, id: ExprId) -> Option<Node> {
+        (self.0)(expr, id)
+    }
+}
+
 /// An expression over leaves (loads, mostly), as a graph; equal nodes are one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct VectorExpr {
@@ -176,15 +196,25 @@ impl VectorExpr {
         root: ExprId,
         load: &mut dyn FnMut(&mut VectorExpr, ExprId) -> Option<Node>,
     ) -> Option<Node> {
+        self.add_with(program, root, &mut Load(load))
+    }
+
+    /// As [`VectorExpr::add`], with the branches that are taken where conditions are decided.
+    pub(crate) fn add_with(
+        &mut self,
+        program: &TensorProgram,
+        root: ExprId,
+        leaves: &mut dyn Leaves,
+    ) -> Option<Node> {
         let mut known = IndexMap::new();
-        self.convert(program, root, load, &mut known)
+        self.convert(program, root, leaves, &mut known)
     }
 
     fn convert(
         &mut self,
         program: &TensorProgram,
         id: ExprId,
-        load: &mut dyn FnMut(&mut VectorExpr, ExprId) -> Option<Node>,
+        leaves: &mut dyn Leaves,
         known: &mut IndexMap<ExprId, Node>,
     ) -> Option<Node> {
         if let Some(node) = known.get(&id) {
@@ -194,25 +224,25 @@ impl VectorExpr {
         let node = match &program.exprs[id] {
             Expr::Float(value, DType::F32) => self.constant(*value as f32),
             Expr::Int(value, DType::F32) => self.constant(*value as f32),
-            Expr::Load { .. } if is_float(id) => load(self, id)?,
-            Expr::Cast(DType::F32, x) if is_float(*x) => self.convert(program, *x, load, known)?,
+            Expr::Load { .. } if is_float(id) => leaves.leaf(self, id)?,
+            Expr::Cast(DType::F32, x) if is_float(*x) => self.convert(program, *x, leaves, known)?,
             // To an integer and back, as quantisation does: what is out of its range has no specified value.
             Expr::Cast(DType::F32, x) if integer_source(program, *x).is_some() => {
                 let source = integer_source(program, *x)?;
-                let x = self.convert(program, source, load, known)?;
+                let x = self.convert(program, source, leaves, known)?;
                 self.push(Operation::Function(Function::Trunc, x))
             }
             // A size as a number.
-            Expr::Dim(_, DType::F32) => load(self, id)?,
+            Expr::Dim(_, DType::F32) => leaves.leaf(self, id)?,
             Expr::Cast(DType::F32, x) if matches!(program.exprs[*x], Expr::Dim(_, it) if it.is_int()) => {
-                load(self, *x)?
+                leaves.leaf(self, *x)?
             }
             Expr::Unary(op, x) if is_float(*x) => {
-                let x = self.convert(program, *x, load, known)?;
+                let x = self.convert(program, *x, leaves, known)?;
                 self.unary(*op, x)?
             }
             Expr::Unary(UnaryOp::Not, x) => {
-                let mask = self.convert(program, *x, load, known)?;
+                let mask = self.convert(program, *x, leaves, known)?;
                 let ones = self.push(Operation::Constant(u32::MAX));
                 self.push(Operation::Binary(vector::BinaryOp::Xor, mask, ones))
             }
@@ -222,13 +252,13 @@ impl VectorExpr {
                 if !float && !logical {
                     return None;
                 }
-                let x = self.convert(program, *x, load, known)?;
-                let y = self.convert(program, *y, load, known)?;
+                let x = self.convert(program, *x, leaves, known)?;
+                let y = self.convert(program, *y, leaves, known)?;
                 if float { self.binary(*op, x, y)? } else { self.logical(*op, x, y)? }
             }
             Expr::Compare(op, x, y) if is_float(*x) => {
-                let x = self.convert(program, *x, load, known)?;
-                let y = self.convert(program, *y, load, known)?;
+                let x = self.convert(program, *x, leaves, known)?;
+                let y = self.convert(program, *y, leaves, known)?;
                 let op = match op {
                     CompareOp::Eq => Compare::Eq,
                     CompareOp::Ne => Compare::Ne,
@@ -240,9 +270,12 @@ impl VectorExpr {
                 self.push(Operation::Compare(op, x, y))
             }
             Expr::Select(condition, x, y) if is_float(*x) => {
-                let mask = self.convert(program, *condition, load, known)?;
-                let x = self.convert(program, *x, load, known)?;
-                let y = self.convert(program, *y, load, known)?;
+                if let Some(holds) = leaves.decide(*condition) {
+                    return self.convert(program, if holds { *x } else { *y }, leaves, known);
+                }
+                let mask = self.convert(program, *condition, leaves, known)?;
+                let x = self.convert(program, *x, leaves, known)?;
+                let y = self.convert(program, *y, leaves, known)?;
                 self.push(Operation::Blend(mask, x, y))
             }
             _ => return None,

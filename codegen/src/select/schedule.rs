@@ -14,6 +14,7 @@ use super::forms::ParamForm;
 use super::routine::Routine;
 use super::rows::rows;
 use super::selector::{Call, Match, Selector};
+use super::strips::strips;
 use crate::vector::Isa;
 
 /// A part of a kernel.
@@ -157,7 +158,8 @@ impl Chooser {
             .or_else(|| matrix_product(s, run))
             .or_else(|| rows(s, run))
             .or_else(|| pooling(s, run))
-            .or_else(|| columns(s, run))?;
+            .or_else(|| columns(s, run))
+            .or_else(|| strips(s, run))?;
         note(&found.node, &mut self.strategy, &mut self.workspaces);
         Some(found)
     }

@@ -213,6 +213,11 @@ impl Builder {
         self.emit_int(|dst| Inst::IntMove { dst, src })
     }
 
+    /// A copy into an existing register.
+    pub fn int_move_into(&mut self, dst: IReg, src: IReg) {
+        self.emit(Inst::IntMove { dst, src });
+    }
+
     /// A 64-bit operation.
     pub fn int_op(&mut self, op: IntOp, a: IReg, b: impl Into<IntSource>) -> IReg {
         let b = b.into();

@@ -5,6 +5,7 @@
 
 use orogen_abi::DLDataType;
 use orogen_codegen::link::{ElfLinker, LinkInput, Linker};
+use orogen_codegen::vector::Isa;
 use orogen_codegen::{CodegenOptions, Compiled, Cpu, Metadata, compile};
 use orogen_ir::loops::{BufferRole, TensorProgram};
 use orogen_ir::plan::{BufferRef, CallPlan, KernelId, PlanInput, PlanOutput, SizeBinding, Step};
@@ -125,15 +126,37 @@ pub fn options() -> CodegenOptions {
 }
 
 pub fn compiled(plan: &CallPlan) -> Compiled {
-    match compile(plan, &Metadata::default(), &options()) {
+    compiled_with(plan, &options())
+}
+
+pub fn compiled_with(plan: &CallPlan, options: &CodegenOptions) -> Compiled {
+    match compile(plan, &Metadata::default(), options) {
         Ok(compiled) => compiled,
         Err(diagnostics) => panic!("{diagnostics}"),
     }
 }
 
+/// The options for every instruction set that this machine runs.
+pub fn all_cpus() -> Vec<CodegenOptions> {
+    Isa::available()
+        .into_iter()
+        .map(|it| match it {
+            Isa::Clif128 => Cpu::Baseline,
+            Isa::Avx2 => Cpu::Avx2,
+            Isa::Avx512 => Cpu::Avx512,
+        })
+        .map(|cpu| CodegenOptions { cpu, ..CodegenOptions::default() })
+        .collect()
+}
+
 /// The code in memory, with the runtime as its host or without a host.
 pub fn jit(plan: &CallPlan, host: bool) -> PackedFunc {
-    let loaded = match compiled(plan).jit() {
+    in_memory(&compiled(plan), host)
+}
+
+/// As [`jit`], of a compiled plan.
+pub fn in_memory(compiled: &Compiled, host: bool) -> PackedFunc {
+    let loaded = match compiled.jit() {
         Ok(loaded) => loaded,
         Err(diagnostics) => panic!("{diagnostics}"),
     };

@@ -1,0 +1,229 @@
+//! The vector program behind [`super::strips`].
+
+use super::expression::{Node, VectorExpr};
+use crate::vector::{Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Interleave, Isa, Program, Size, VReg};
+
+/// A value that an expression reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// One element for the whole row.
+    Scalar,
+    /// One element for each element of the row.
+    Row,
+    /// As `Row` inside a range of the row; these bits elsewhere.
+    Guarded(u32),
+}
+
+/// Rows of `n` groups of neighbouring elements, each element of a group with an expression of its own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StripProgram {
+    /// What is read, a pointer each.
+    pub(crate) sources: Vec<Source>,
+    /// The expressions, over the sources.
+    pub(crate) expr: VectorExpr,
+    /// The elements of a group, in order; their number is a power of two.
+    pub(crate) results: Vec<Node>,
+}
+
+/// Registers that the parts of a program share.
+struct Registers {
+    sources: Vec<IReg>,
+    target: IReg,
+    scalars: Vec<Option<VReg>>,
+    /// For each source that is guarded, its range in the current row.
+    ranges: Vec<Option<(IReg, IReg)>>,
+}
+
+impl StripProgram {
+    /// A text that two programs share exactly when they are equal.
+    pub(crate) fn key(&self) -> String {
+        format!("{:?} {} {:?}", self.sources, self.expr.key(), self.results)
+    }
+
+    /// Places of the sources that are guarded.
+    pub(crate) fn guarded(&self) -> impl Iterator<Item = usize> {
+        (0..self.sources.len()).filter(|it| matches!(self.sources[*it], Source::Guarded(_)))
+    }
+
+    /// The program. Parameters: a pointer for each source and the target; `n` (groups of a row), `rows`; a row stride
+    /// in bytes for each source and the target; for each guarded source the range of groups, then of rows, in which
+    /// it is read, each as begin and end, which may lie outside of the row.
+    pub(crate) fn build(&self, isa: Isa) -> Program {
+        let mut b = Builder::new("strips");
+        let sources: Vec<IReg> = self.sources.iter().map(|_| b.param()).collect();
+        let target = b.param();
+        let [n, rows] = b.params();
+        let strides: Vec<IReg> = (0..=sources.len()).map(|_| b.param()).collect();
+        let guards: Vec<(usize, [IReg; 4])> = self.guarded().map(|it| (it, b.params())).collect();
+        b.repeat(rows, |b| {
+            let zero = b.int_const(0);
+            let (mut first, mut last) = (b.int_move(zero), b.int_move(n));
+            let mut ranges = vec![None; sources.len()];
+            for (source, [low, high, row_low, row_high]) in &guards {
+                let (low, high) = (b.int_move(*low), b.int_move(*high));
+                for (op, bound) in [(IntCompare::Gt, *row_low), (IntCompare::Le, *row_high)] {
+                    b.when(op, bound, 0, |b| {
+                        b.int_move_into(low, zero);
+                        b.int_move_into(high, zero);
+                    });
+                    b.bump(bound, -1);
+                }
+                first = b.int_op(IntOp::Max, first, low);
+                last = b.int_op(IntOp::Min, last, high);
+                ranges[*source] = Some((low, high));
+            }
+            let scalars = self.sources.iter().zip(&sources);
+            let scalars = scalars.map(|(it, p)| (*it == Source::Scalar).then(|| b.load_splat(*p))).collect();
+            let registers = Registers { sources: sources.clone(), target, scalars, ranges };
+            if guards.is_empty() {
+                self.segment(b, isa, &registers, zero, n, false);
+            } else {
+                // Every guarded source is in range between `first` and `last`.
+                let first = b.int_op(IntOp::Min, first, n);
+                let last = b.int_op(IntOp::Max, last, first);
+                let middle = b.int_op(IntOp::Sub, last, first);
+                let rest = b.int_op(IntOp::Sub, n, last);
+                self.segment(b, isa, &registers, zero, first, true);
+                self.segment(b, isa, &registers, first, middle, false);
+                self.segment(b, isa, &registers, last, rest, true);
+            }
+            for (pointer, stride) in sources.iter().chain([&target]).zip(&strides) {
+                b.bump(*pointer, *stride);
+            }
+        });
+        b.finish()
+    }
+
+    /// `count` groups from `from` on; `edge` says that guarded sources may be out of range.
+    fn segment(&self, b: &mut Builder, isa: Isa, r: &Registers, from: IReg, count: IReg, edge: bool) {
+        b.when(IntCompare::Gt, count, 0, |b| {
+            let bytes = b.int_op(IntOp::ShiftLeft, from, 2);
+            let cursors: Vec<IReg> = r.sources.iter().map(|it| b.int_add(*it, bytes)).collect();
+            let groups = self.results.len() as i64;
+            let bytes = b.int_op(IntOp::ShiftLeft, bytes, i64::from(groups.ilog2()));
+            let target = b.int_add(r.target, bytes);
+            let mut moving: Vec<(IReg, Size)> = vec![(target, Size::vectors(groups))];
+            for (source, cursor) in self.sources.iter().zip(&cursors) {
+                if *source != Source::Scalar {
+                    moving.push((*cursor, Size::vectors(1)));
+                }
+            }
+            // Ranges relative to the cursor.
+            let ranges: Vec<Option<(IReg, IReg)>> = r
+                .ranges
+                .iter()
+                .map(|it| {
+                    let (low, high) = (*it).filter(|_| edge)?;
+                    let relative = [low, high].map(|it| b.int_op(IntOp::Sub, it, from));
+                    moving.extend(relative.map(|it| (it, Size::lanes(-1))));
+                    Some((relative[0], relative[1]))
+                })
+                .collect();
+            let whole = b.div_lanes(count);
+            b.repeat(whole, |b| {
+                self.step(b, isa, &cursors, target, &r.scalars, &ranges, None);
+                for (register, step) in &moving {
+                    b.bump(*register, *step);
+                }
+            });
+            let rest = b.int_op(IntOp::And, count, Size { fixed: -1, per_lane: 1 });
+            b.when(IntCompare::Gt, rest, 0, |b| {
+                self.step(b, isa, &cursors, target, &r.scalars, &ranges, Some(rest));
+            });
+        });
+    }
+
+    /// A vector of groups, of which the first `rest` are there.
+    fn step(
+        &self,
+        b: &mut Builder,
+        isa: Isa,
+        cursors: &[IReg],
+        target: IReg,
+        scalars: &[Option<VReg>],
+        ranges: &[Option<(IReg, IReg)>],
+        rest: Option<IReg>,
+    ) {
+        let mask = rest.map(|it| b.first(it));
+        let mut leaves = Vec::new();
+        for (i, source) in self.sources.iter().enumerate() {
+            leaves.push(match (source, scalars[i], ranges[i]) {
+                (_, Some(scalar), _) => scalar,
+                (Source::Guarded(otherwise), None, Some((low, high))) => {
+                    let low = b.int_op(IntOp::Max, low, 0);
+                    let mut high = b.int_op(IntOp::Max, high, 0);
+                    if let Some(rest) = rest {
+                        high = b.int_op(IntOp::Min, high, rest);
+                    }
+                    let inside = b.between(low, high);
+                    let value = b.load(Addr::new(cursors[i]), Some(inside));
+                    if *otherwise == 0 {
+                        value
+                    } else {
+                        let lanes = b.mask_lanes(inside);
+                        let otherwise = b.constant_bits(*otherwise);
+                        b.blend(lanes, value, otherwise)
+                    }
+                }
+                _ => b.load(Addr::new(cursors[i]), mask),
+            });
+        }
+        let values = self.expr.emit(b, &leaves, &self.results);
+        let vectors = interleave(b, isa, &values);
+        let elements = rest.map(|it| b.int_op(IntOp::ShiftLeft, it, i64::from(values.len().ilog2())));
+        for (i, value) in vectors.into_iter().enumerate() {
+            let mask = match (elements, i) {
+                (Some(_), 0) if values.len() == 1 => mask,
+                (Some(elements), _) => {
+                    let left = b.int_op(IntOp::Sub, elements, Size::lanes(i as i64));
+                    Some(b.first(left))
+                }
+                (None, _) => None,
+            };
+            b.store(value, Addr::new(target).offset(Size::vectors(i as i64)), mask);
+        }
+    }
+}
+
+/// The elements of all vectors in turn: first elements, second elements, and so on.
+fn interleave(b: &mut Builder, isa: Isa, vectors: &[VReg]) -> Vec<VReg> {
+    if vectors.len() < 2 {
+        return vectors.to_vec();
+    }
+    let half = |odd: usize| vectors.iter().copied().skip(odd).step_by(2).collect::<Vec<_>>();
+    let (even, odd) = (interleave(b, isa, &half(0)), interleave(b, isa, &half(1)));
+    even.into_iter().zip(odd).flat_map(|(x, y)| shuffle(b, isa, x, y)).collect()
+}
+
+/// `x0 y0 x1 y1 …` as two vectors.
+fn shuffle(b: &mut Builder, isa: Isa, x: VReg, y: VReg) -> [VReg; 2] {
+    if isa.lanes() == 4 {
+        return [Interleave::Low32, Interleave::High32].map(|op| b.interleave(op, x, y));
+    }
+    // Taking even and then odd elements rotates the bits of positions, of which there are one more than in a lane
+    // number; all rotations but one are one in the other direction.
+    (0..isa.lanes().ilog2()).fold([x, y], |[x, y], _| [false, true].map(|odd| b.deinterleave(x, y, odd)))
+}
+
+/// The combination of `value` with what was there before.
+pub(crate) fn accumulate(
+    expr: &mut VectorExpr,
+    combine: orogen_ir::loops::Combine,
+    before: Option<Node>,
+    value: Node,
+) -> Node {
+    use orogen_ir::loops::Combine;
+    let identity = match combine {
+        Combine::Sum => 0.0,
+        Combine::Product => 1.0,
+        Combine::Max => f32::NEG_INFINITY,
+        Combine::Min => f32::INFINITY,
+    };
+    let before = before.unwrap_or_else(|| expr.constant(identity));
+    match combine {
+        Combine::Sum => expr.combine(BinaryOp::Add, before, value),
+        Combine::Product => expr.combine(BinaryOp::Mul, before, value),
+        Combine::Max => expr.extremum(true, before, value),
+        Combine::Min => expr.extremum(false, before, value),
+    }
+}

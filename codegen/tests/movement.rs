@@ -1,0 +1,196 @@
+//! Movement of data: padding, upsampling, transposed convolution. Results against the reference, on every instruction
+//! set that this machine runs, moved elements bit by bit.
+#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+
+mod harness;
+
+use harness::{Random, all_cpus, assert_close, call, compiled_with, in_memory, plan_of};
+use orogen_ir::loops::{BufferRole, TensorProgram, parse_program, verify};
+use orogen_ir::types::{DType, TensorData};
+use orogen_reference::eval_program;
+
+fn parse(text: &str) -> TensorProgram {
+    let program = parse_program(text).unwrap_or_else(|it| panic!("{it}\n{text}"));
+    verify(&program).unwrap_or_else(|it| panic!("{it}\n{text}"));
+    program
+}
+
+fn inputs(program: &TensorProgram, sizes: &[i64], random: &mut Random) -> Vec<TensorData> {
+    let env = program.sizes.iter().copied().zip(sizes.iter().copied()).collect();
+    let buffers = program.params.iter().map(|id| &program.buffers[*id]);
+    buffers
+        .filter(|it| it.role == BufferRole::Input)
+        .map(|it| {
+            let dims: Vec<u64> =
+                it.dims.iter().map(|dim| program.shapes.eval(*dim, &env).unwrap() as u64).collect();
+            random.tensor(it.dtype, &dims)
+        })
+        .collect()
+}
+
+/// Runs a program everywhere; `part` is in the strategy of each, unless it is empty.
+fn check(text: &str, sizes: &[i64], part: &str, seed: u64) {
+    let program = parse(text);
+    let inputs = inputs(&program, sizes, &mut Random(seed));
+    let expected = eval_program(&program, sizes, &inputs).unwrap();
+    for options in all_cpus() {
+        let compiled = compiled_with(&plan_of(&program, sizes), &options);
+        let strategy = compiled.kernels()[0].strategy.clone();
+        assert!(strategy.iter().any(|it| it.contains(part)), "no `{part}` in {strategy:?}\n{text}");
+        let got = call(&in_memory(&compiled, seed.is_multiple_of(2)), &inputs).unwrap();
+        for (got, expected) in got.iter().zip(&expected) {
+            assert_close(&format!("{} {sizes:?} {strategy:?}\n{text}", options.cpu), got, expected);
+        }
+    }
+}
+
+/// Runs a program on elements of all bit patterns; `{t}` in its text is the element type, and values are only moved.
+/// The oracle moves integers, so no bit can be lost.
+fn check_bits(text: &str, sizes: &[i64], part: &str, seed: u64) {
+    let program = parse(&text.replace("{t}", "f32"));
+    let integers = parse(&text.replace("{t}", "i32"));
+    let mut random = Random(seed);
+    let bits: Vec<TensorData> = inputs(&integers, sizes, &mut random)
+        .iter()
+        .map(|it| {
+            let specials = [0x7fa0_0001u32, 0xffc1_2345, 0x8000_0000, 0x7f80_0000, 1];
+            let values: Vec<u32> = (0..it.len())
+                .map(|_| {
+                    let bits = random.next() as u32;
+                    if bits.is_multiple_of(4) { specials[bits as usize / 4 % 5] } else { bits }
+                })
+                .collect();
+            TensorData::from_slice(DType::I32, it.dims(), &values)
+        })
+        .collect();
+    let floats: Vec<TensorData> = bits
+        .iter()
+        .map(|it| TensorData::new(DType::F32, it.dims().to_vec(), it.bytes().clone()).unwrap())
+        .collect();
+    let expected = eval_program(&integers, sizes, &bits).unwrap();
+    for options in all_cpus() {
+        let compiled = compiled_with(&plan_of(&program, sizes), &options);
+        let strategy = compiled.kernels()[0].strategy.clone();
+        assert!(strategy.iter().any(|it| it.contains(part)), "no `{part}` in {strategy:?}\n{text}");
+        let got = call(&in_memory(&compiled, true), &floats).unwrap();
+        for (got, expected) in got.iter().zip(&expected) {
+            assert_eq!(got.dims(), expected.dims());
+            assert_eq!(
+                got.bytes()[..],
+                expected.bytes()[..],
+                "{} {sizes:?} {strategy:?}\n{text}",
+                options.cpu
+            );
+        }
+    }
+}
+
+/// `y[i] = x[i - before | 0]`; extents of 0 in `size` are symbols.
+fn pad(dims: &[i64], before: &[i64], after: &[i64], symbolic: bool) -> String {
+    let (mut sizes, mut input, mut output, mut axes, mut from, mut to) =
+        (String::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (i, ((n, low), high)) in dims.iter().zip(before).zip(after).enumerate() {
+        let (n, whole) = if symbolic && i != 1 {
+            sizes += &format!("  size s{i}\n");
+            (format!("s{i}"), format!("s{i} + {}", low + high))
+        } else {
+            (n.to_string(), (n + low + high).to_string())
+        };
+        input.push(n);
+        axes.push(format!("i{i} < {whole}"));
+        output.push(whole);
+        from.push(format!("i{i} - {low}"));
+        to.push(format!("i{i}"));
+    }
+    let sizes = if symbolic { sizes } else { String::new() };
+    format!(
+        "kernel @pad {{\n{sizes}  in %x: {{t}}[{}]\n  out %y: {{t}}[{}]\n  for {} {{ %y[{}] = %x[{} | {{t}}(0)] }}\n}}\n",
+        input.join(", "),
+        output.join(", "),
+        axes.join(", "),
+        to.join(", "),
+        from.join(", ")
+    )
+}
+
+#[test]
+fn padding_of_any_side() {
+    let mut random = Random(1);
+    for seed in 0..60 {
+        let rank = 1 + random.below(4) as usize;
+        let pick = |random: &mut Random, list: &[i64]| list[random.below(list.len() as u64) as usize];
+        let mut dims: Vec<i64> = (0..rank).map(|_| pick(&mut random, &[1, 2, 3, 5])).collect();
+        dims[rank - 1] = pick(&mut random, &[0, 1, 2, 7, 16, 31, 40, 67]);
+        let low: Vec<i64> = (0..rank).map(|_| pick(&mut random, &[0, 0, 1, 2, 20])).collect();
+        let high: Vec<i64> = (0..rank).map(|_| pick(&mut random, &[0, 0, 1, 3, 18])).collect();
+        let symbolic = seed % 2 == 1;
+        let sizes: Vec<i64> =
+            dims.iter().enumerate().filter(|it| symbolic && it.0 != 1).map(|it| *it.1).collect();
+        check_bits(&pad(&dims, &low, &high, symbolic), &sizes, "", seed);
+    }
+    check_bits(&pad(&[2, 3, 5, 37], &[0, 0, 1, 1], &[0, 0, 1, 1], false), &[], "strips", 1);
+    check_bits(&pad(&[1, 6, 9, 96], &[0, 0, 4, 0], &[0, 0, 0, 0], true), &[1, 9, 96], "strips", 2);
+    check_bits(&pad(&[3, 2, 4, 20], &[1, 1, 1, 1], &[1, 1, 1, 1], true), &[3, 4, 20], "strips", 3);
+}
+
+#[test]
+fn values_beside_the_edge() {
+    // A constant that is not zero, another guarded load, and arithmetic.
+    for n in [0, 1, 2, 5, 16, 33, 64] {
+        let text = "kernel @edges {
+  size n
+  in %x: f32[3, n]
+  in %z: f32[n]
+  out %y: f32[4, n + 2]
+  for i < 4, j < n + 2 {
+    %y[i, j] = %x[i, j - 1 | f32(1.5)] * %x[i - 1, j - 2 | f32(-2.0)] + %z[j | f32(0.0)]
+  }
+}
+";
+        check(text, &[n], "strips", n as u64);
+    }
+}
+
+#[test]
+fn transposed_convolutions() {
+    for (size, taps, pad, stride) in
+        [(16, 3, 1, 2), (8, 3, 1, 2), (1, 3, 1, 2), (37, 4, 1, 2), (20, 2, 0, 2), (9, 8, 2, 4), (5, 5, 2, 1)]
+    {
+        // As the legalisation writes them: o + pad − k is a multiple of the stride.
+        let whole = if stride == 1 { size } else { size * stride };
+        let text = format!(
+            "kernel @transposed {{
+  size S
+  in %x: f32[1, 3, S, {size}]
+  in %w: f32[3, 1, 1, {taps}]
+  out %y: f32[1, 3, S, {whole}]
+  for n < 1, g < 3, o0 < S, r0 < 1, o1 < {whole} {{
+    %y[n, g, o0 + r0, o1] = sum k1 < {taps} {{
+      select(dim<i64>(o1 + {pad} - k1 - {stride}*floordiv(o1 + {pad} - k1, {stride})) == i64(0), %x[n, g, o0, floordiv(o1 + {pad} - k1, {stride}) | f32(0.0)], f32(0.0)) * %w[g, 0, r0, k1]
+    }}
+  }}
+}}
+"
+        );
+        for rows in [0, 1, 5] {
+            check(&text, &[rows], "strips", 4);
+        }
+    }
+}
+
+#[test]
+fn upsampling_by_a_factor() {
+    for (w, factor) in [(1, 2), (20, 2), (33, 2), (5, 4), (20, 8), (16, 4)] {
+        let text = format!(
+            "kernel @nearest {{
+  in %x: {{t}}[2, 3, 4, {w}]
+  out %y: {{t}}[2, 3, 8, {}]
+  for i < 2, c < 3, h < 8, w < {} {{ %y[i, c, h, w] = %x[i, c, floordiv(h, 2), floordiv(w, {factor})] }}
+}}
+",
+            w * factor,
+            w * factor
+        );
+        check_bits(&text, &[], "strips", 5);
+    }
+}
