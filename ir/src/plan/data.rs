@@ -172,7 +172,8 @@ pub enum Step {
 pub struct CallPlan {
     /// Name; the exported symbol is derived from it.
     pub name: String,
-    /// Where all dimensions of the plan live.
+    /// Where all dimensions of the plan live. Its facts hold on entry: they are promises about the inputs, or checked
+    /// by [`CallPlan::checks`].
     pub shapes: ShapeCx,
     /// Inputs in order.
     pub inputs: Vec<PlanInput>,

@@ -41,7 +41,8 @@
 //!   the last read of what was written. A kernel's output may lie exactly on an input that it reads only at the
 //!   element it stores.
 //! * **P4** A slot lies within its arena and is aligned to [`ALIGNMENT`].
-//! * **P5** A kernel step matches its kernel: argument count, element types, size arguments.
+//! * **P5** A kernel step matches its kernel: argument count, element types, size arguments. A copy takes no more bytes
+//!   than either buffer has.
 //! * **P6** Inputs and constants are never written.
 //! * **P7** Every output is written on every path.
 

@@ -5,8 +5,9 @@
 //! overlap it invalid; a read of an invalid slot is a violation. Branches keep what is valid on both sides, loops
 //! what is valid on entry and after each iteration. Nothing of the planner is used.
 //!
-//! Symbolic offsets are compared by the prover. What it leaves open is tried at sample values that satisfy the facts:
-//! a counterexample is a violation, none is accepted.
+//! Symbolic offsets are compared by the prover, which knows what holds on entry. What it leaves open is tried at sample
+//! values that satisfy that, and for kernels and copies what the checks before them establish: a counterexample is a
+//! violation, none is accepted.
 //!
 //! | code | law | code | law |
 //! |---|---|---|---|
@@ -21,13 +22,13 @@ mod in_place;
 #[cfg(test)]
 mod tests;
 
-use super::text::{PrintedPlan, buffer_text, dims_of, print_plan, symbols_of};
+use super::text::{PrintedPlan, buffer_text, print_plan, symbols_of};
 use super::{ALIGNMENT, ArenaId, BufferRef, CallPlan, ShapeCheck, SlotId, Step};
 use crate::diag::{Diagnostic, Diagnostics, Place};
 use crate::loops::{BufferRole, TensorProgram};
-use crate::shape::{Dim, ShapeCx, Sym};
+use crate::shape::{Constraint, Dim, ShapeCx, Sym};
 use crate::types::{DType, TensorData};
-use facts::Samples;
+use facts::{Established, Samples};
 use indexmap::{IndexMap, IndexSet};
 
 /// Checks all laws, those of the kernels included, and reports every violation, each drawn under its line of the
@@ -39,10 +40,15 @@ pub fn verify(plan: &CallPlan) -> Result<(), Diagnostics> {
             found.0.extend(violations.0);
         }
     }
-    let samples = Samples::new(&plan.shapes, &symbols_of(plan), &single_lets(plan));
+    let mut shapes = plan.shapes.clone();
+    for check in &plan.checks {
+        // Behind checks that contradict each other nothing ever runs.
+        let _ = shapes.assume(check.constraint);
+    }
+    let samples = Samples::new(&shapes, &symbols_of(plan), &single_lets(plan), &top_checks(plan));
     let mut verifier = Verifier {
         plan,
-        shapes: plan.shapes.clone(),
+        shapes,
         samples,
         overlaps: IndexMap::new(),
         printed: None,
@@ -86,10 +92,20 @@ fn single_lets(plan: &CallPlan) -> IndexMap<Sym, Dim> {
     defined.into_iter().filter_map(|(sym, value)| Some((sym, value?))).collect()
 }
 
+/// What the checks outside of branches and loops establish.
+fn top_checks(plan: &CallPlan) -> Vec<Constraint> {
+    let checks = plan.steps.iter().filter_map(|step| match step {
+        Step::Check(check) => Some(check.constraint),
+        _ => None,
+    });
+    checks.collect()
+}
+
 /// What is known at a point of the program, on every path to it.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct State {
     bound: IndexSet<Sym>,
+    established: Established,
     arenas: IndexSet<ArenaId>,
     outputs: IndexSet<u32>,
     /// Valid buffers, with the element type of what they hold when it is known.
@@ -102,6 +118,7 @@ impl State {
     /// What holds on this path and on another.
     fn meet(&mut self, other: &State) {
         self.bound.retain(|it| other.bound.contains(it));
+        self.established.meet(&other.established);
         self.arenas.retain(|it| other.arenas.contains(it));
         self.outputs.retain(|it| other.outputs.contains(it));
         self.valid.retain(|it, dtype| {
@@ -157,7 +174,7 @@ impl Verifier<'_> {
 
     /// P4: slots lie in their arena and are aligned; so are arenas.
     fn check_p4_slots(&mut self) {
-        let plan = self.plan;
+        let (plan, entry) = (self.plan, Established::default());
         let (zero, alignment) = (self.shapes.int(0), ALIGNMENT as i64);
         for (i, arena) in plan.arenas.iter().enumerate() {
             if !self.samples.divides(&self.shapes, alignment, arena.bytes) {
@@ -178,11 +195,11 @@ impl Verifier<'_> {
                 self.report_slot(id, format!("P4: the offset of %s{i} is no multiple of {alignment}"));
             }
             let fits = match self.shapes.add(slot.offset, slot.bytes) {
-                Ok(end) => self.samples.le(&self.shapes, end, arena.bytes),
+                Ok(end) => self.samples.le(&self.shapes, &entry, end, arena.bytes),
                 Err(_) => false,
             };
-            let starts = self.samples.le(&self.shapes, zero, slot.offset)
-                && self.samples.le(&self.shapes, zero, slot.bytes);
+            let starts = self.samples.le(&self.shapes, &entry, zero, slot.offset)
+                && self.samples.le(&self.shapes, &entry, zero, slot.bytes);
             if !fits || !starts {
                 self.report_slot(id, format!("P4: %s{i} does not lie within arena ^{}", slot.arena.0));
             }
@@ -218,7 +235,7 @@ impl Verifier<'_> {
     }
 
     fn check(&mut self, state: &State, check: &ShapeCheck) {
-        dims_of(&check.constraint).into_iter().for_each(|it| self.check_p1_bound(state, it));
+        check.constraint.dims().for_each(|it| self.check_p1_bound(state, it));
     }
 
     /// P7: every output is written at the end.
@@ -284,6 +301,9 @@ impl Verifier<'_> {
                     self.report("P003", format!("P3: {from} and {to} overlap but are not the same"));
                 }
                 self.check_p6_writable(*to);
+                for buffer in [*from, *to] {
+                    self.check_p5_copy(buffer, *bytes, state);
+                }
                 if self.check_p2_exists(*to, state) {
                     self.write(*to, dtype, state);
                 }
@@ -294,13 +314,18 @@ impl Verifier<'_> {
                     let from = buffer_text(*from);
                     self.report("P005", format!("P5: a symbol is bound to {dtype} in {from}"));
                 }
+                state.established.define(&self.shapes, *symbol, None);
                 state.bound.insert(*symbol);
             }
             Step::Let { symbol, value } => {
                 self.check_p1_bound(state, *value);
+                state.established.define(&self.shapes, *symbol, Some(*value));
                 state.bound.insert(*symbol);
             }
-            Step::Check(check) => self.check(state, check),
+            Step::Check(check) => {
+                self.check(state, check);
+                state.established.check(check.constraint);
+            }
             Step::If { cond, then_steps, else_steps } => {
                 self.read_condition(*cond, state);
                 let mut other = state.clone();
@@ -466,7 +491,7 @@ impl Verifier<'_> {
                 let message = format!("P5: {arg} holds {dtype} but `%{}` is {}", buffer.name, buffer.dtype);
                 self.report("P005", message);
             }
-            self.check_p5_size(program, i, *arg, sizes);
+            self.check_p5_size(program, i, *arg, sizes, state);
         }
         for (nth, i) in outputs.iter().enumerate() {
             let (arg, buffer) = (args[*i], &program.buffers[program.params[*i]]);
@@ -479,7 +504,7 @@ impl Verifier<'_> {
             {
                 self.report("P005", format!("P5: {} does not hold {}", buffer_text(arg), buffer.dtype));
             }
-            self.check_p5_size(program, *i, arg, sizes);
+            self.check_p5_size(program, *i, arg, sizes, state);
             self.check_p3_kernel_operands(program, args, *i, &outputs[..nth]);
         }
         for i in outputs {
@@ -506,7 +531,14 @@ impl Verifier<'_> {
     }
 
     /// P5: a buffer has as many bytes as the kernel's parameter.
-    fn check_p5_size(&mut self, program: &TensorProgram, param: usize, arg: BufferRef, sizes: &[Dim]) {
+    fn check_p5_size(
+        &mut self,
+        program: &TensorProgram,
+        param: usize,
+        arg: BufferRef,
+        sizes: &[Dim],
+        state: &State,
+    ) {
         let buffer = &program.buffers[program.params[param]];
         let mut wanted = self.shapes.int(buffer.dtype.size() as i64);
         for dim in &buffer.dims {
@@ -522,11 +554,11 @@ impl Verifier<'_> {
         }
         let fits = match arg {
             BufferRef::Slot(id) => match self.plan.slots.get(id.0 as usize) {
-                Some(slot) => self.samples.le(&self.shapes, wanted, slot.bytes),
+                Some(slot) => self.samples.le(&self.shapes, &state.established, wanted, slot.bytes),
                 None => return,
             },
             _ => match self.bytes_of(arg) {
-                Some(bytes) => self.samples.eq(&self.shapes, wanted, bytes),
+                Some(bytes) => self.samples.eq(&self.shapes, &state.established, wanted, bytes),
                 None => return,
             },
         };
@@ -536,6 +568,18 @@ impl Verifier<'_> {
                 "P005",
                 format!("P5: {} does not have the {text} bytes of `%{}`", buffer_text(arg), buffer.name),
             );
+        }
+    }
+
+    /// P5: a copy takes no more bytes than the buffer has.
+    fn check_p5_copy(&mut self, buffer: BufferRef, bytes: Dim, state: &State) {
+        let whole = match buffer {
+            BufferRef::Slot(id) => self.plan.slots.get(id.0 as usize).map(|it| it.bytes),
+            _ => self.bytes_of(buffer),
+        };
+        if whole.is_some_and(|it| !self.samples.le(&self.shapes, &state.established, bytes, it)) {
+            let text = self.shapes.display(bytes).to_string();
+            self.report("P005", format!("P5: {} does not have {text} bytes to copy", buffer_text(buffer)));
         }
     }
 

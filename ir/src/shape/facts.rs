@@ -23,6 +23,17 @@ pub enum Constraint {
     Multiple(Dim, i64),
 }
 
+impl Constraint {
+    /// The expressions that it is about.
+    pub fn dims(&self) -> impl Iterator<Item = Dim> + use<> {
+        let (first, second) = match *self {
+            Constraint::AtLeast(d, _) | Constraint::AtMost(d, _) | Constraint::Multiple(d, _) => (d, None),
+            Constraint::Eq(a, b) => (a, Some(b)),
+        };
+        std::iter::once(first).chain(second)
+    }
+}
+
 /// A fact cannot hold together with what is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contradiction {

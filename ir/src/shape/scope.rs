@@ -1,7 +1,7 @@
 //! Facts that hold only for a while: inside a branch, or during an attempt.
 
-use super::ShapeCx;
 use super::facts::Facts;
+use super::{Constraint, ShapeCx};
 
 /// The facts of a context at one moment; see [`ShapeCx::save_facts`].
 #[derive(Clone, Debug)]
@@ -19,6 +19,16 @@ impl ShapeCx {
     /// Forgets all facts but those saved.
     pub fn restore_facts(&mut self, saved: SavedFacts) {
         self.facts = saved.0;
+    }
+
+    /// Forgets all facts but those that `keep` accepts, and what followed from the others.
+    pub fn keep_facts(&mut self, mut keep: impl FnMut(&ShapeCx, &Constraint) -> bool) {
+        let kept: Vec<Constraint> = self.facts().copied().filter(|it| keep(self, it)).collect();
+        self.facts = Facts::default();
+        for fact in kept {
+            // A part of facts that hold together contradicts itself as little as the whole.
+            let _ = self.assume(fact);
+        }
     }
 }
 
@@ -38,5 +48,17 @@ mod tests {
         assert_eq!(cx.prove_eq(n, four), Truth::Unknown);
         assert_eq!(cx.prove(Constraint::AtLeast(n, 1)), Truth::Always);
         assert_eq!(cx.facts().count(), 1);
+    }
+
+    #[test]
+    fn kept_facts_are_all_that_is_known() {
+        let mut cx = ShapeCx::new();
+        let (n, m) = (cx.sym("n"), cx.sym("m"));
+        cx.assume(Constraint::AtLeast(n, 3)).expect("possible");
+        cx.assume(Constraint::Eq(n, m)).expect("possible");
+        assert_eq!(cx.prove(Constraint::AtLeast(m, 3)), Truth::Always);
+        cx.keep_facts(|_, fact| matches!(fact, Constraint::AtLeast(..)));
+        assert_eq!(cx.prove(Constraint::AtLeast(m, 3)), Truth::Unknown);
+        assert_eq!(cx.prove(Constraint::AtLeast(n, 3)), Truth::Always);
     }
 }

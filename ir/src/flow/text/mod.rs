@@ -7,7 +7,7 @@ mod print;
 mod rhs;
 mod symbols;
 
-pub(crate) use symbols::{constraint_dims, constraint_texts};
+pub(crate) use symbols::constraint_texts;
 
 #[cfg(test)]
 mod tests;

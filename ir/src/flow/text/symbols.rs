@@ -60,16 +60,8 @@ pub(crate) fn constraint_texts(module: &Module) -> (Vec<String>, Vec<String>) {
     (symbols, facts.iter().map(|it| crate::text::constraint_text(&module.shapes, it)).collect())
 }
 
-/// The dimensions of a fact.
-pub(crate) fn constraint_dims(constraint: &Constraint) -> Vec<Dim> {
-    match *constraint {
-        Constraint::AtLeast(d, _) | Constraint::AtMost(d, _) | Constraint::Multiple(d, _) => vec![d],
-        Constraint::Eq(a, b) => vec![a, b],
-    }
-}
-
 fn constraint_symbols(shapes: &ShapeCx, constraint: &Constraint) -> Vec<Sym> {
-    constraint_dims(constraint).into_iter().flat_map(|it| shapes.free_symbols(it)).collect()
+    constraint.dims().flat_map(|it| shapes.free_symbols(it)).collect()
 }
 
 struct Used<'m> {
@@ -110,7 +102,7 @@ impl Used<'_> {
                 match &binding.rhs {
                     Rhs::MatchCast { ty, .. } | Rhs::View { ty, .. } => self.ty(ty),
                     Rhs::Check { constraint, .. } => {
-                        constraint_dims(constraint).into_iter().for_each(|it| self.dim(it));
+                        constraint.dims().for_each(|it| self.dim(it));
                     }
                     Rhs::CallKernel { sizes, .. } => sizes.iter().for_each(|it| self.dim(*it)),
                     _ => {}

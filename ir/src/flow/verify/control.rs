@@ -42,6 +42,9 @@ impl Visit for Results<'_, '_> {
             self.known.establish(id);
             return self.bound.after(id);
         }
+        if self.known.unreachable {
+            return self.bound.after(id);
+        }
         // Symbols that are bound before mean what they mean; the others are bound by the construct.
         let shapes = &mut self.known.shapes;
         let rigid: Open = self.bound.iter().map(|sym| (sym, shapes.sym_dim(sym))).collect();

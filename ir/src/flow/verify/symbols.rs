@@ -2,7 +2,6 @@
 
 use super::walk::{Visit, walk};
 use super::{At, Check};
-use crate::flow::text::constraint_dims;
 use crate::flow::{BindingId, Function, Module, RegionId, Rhs, ValueId};
 use crate::shape::{Dim, ShapeCx, Sym};
 use crate::types::{Type, bound_symbols, visit_dims};
@@ -121,7 +120,7 @@ impl Visit for Symbols<'_, '_> {
         let function = self.check.function;
         match &function.bindings[binding].rhs {
             Rhs::Check { constraint, .. } => {
-                self.dims(At::Binding(binding), constraint_dims(constraint), &|_| "a check".to_owned());
+                self.dims(At::Binding(binding), constraint.dims(), &|_| "a check".to_owned());
             }
             Rhs::CallKernel { sizes, .. } => {
                 self.dims(At::Binding(binding), sizes.iter().copied(), &|_| "a size argument".to_owned());

@@ -157,6 +157,41 @@ fn f6_requirements_need_a_check() {
 }
 
 #[test]
+fn f6_nothing_is_asked_of_what_is_never_reached() {
+    let text = "module @m {
+  sym n
+  fact n <= 1
+  fn @main(%x: Tensor<f32, [n]>, %c: Tensor<bool, []>) -> (y: Tensor<f32, [n]>) !abort {
+    effect {
+      %0 = if %c {
+        dataflow {
+          check n >= 2, \"two\"
+          %1 = exp(%x) : Tensor<f32, [2*n]>
+          yield %1
+        }
+        return %x
+      } else {
+        return %x
+      } : Tensor<f32, [n]>
+    }
+    dataflow {
+      %2 = exp(%x) : Tensor<f32, [n]>
+      %3 = exp(%2) : Tensor<f32, [n]>
+      yield %3
+    }
+    return %3
+  }
+}
+";
+    let parse = |text: &str| text::parse(text, &OpRegistry::standard()).unwrap_or_else(|it| panic!("{it}"));
+    assert_eq!(violations(&parse(text)), []);
+    let reached = text.replace("n >= 2", "n >= 1");
+    assert_eq!(violations(&parse(&reached)), [(9, "F006")]);
+    let behind = text.replace("%2 = exp(%x) : Tensor<f32, [n]>", "%2 = exp(%x) : Tensor<f32, [2*n]>");
+    assert_eq!(violations(&parse(&behind)), [(18, "F006"), (19, "F006")]);
+}
+
+#[test]
 fn f7_unbound_symbols() {
     let found = after_text("%2 = match_cast(%1) : Tensor<f32, [k]>", "%2 = view(%1) : Tensor<f32, [k]>");
     assert_eq!(found, [(14, "F007")]);

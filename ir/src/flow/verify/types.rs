@@ -47,7 +47,7 @@ impl Visit for Follow<'_, '_> {
     }
 
     fn before(&mut self, binding: BindingId) {
-        if (self.wanted)(&self.check.function.bindings[binding].rhs) {
+        if !self.known.unreachable && (self.wanted)(&self.check.function.bindings[binding].rhs) {
             self.compare(binding);
         }
         self.known.establish(binding);

@@ -12,8 +12,8 @@ mod print;
 mod tests;
 
 pub use parse::parse_plan;
+pub(super) use print::symbols_of;
 pub use print::{PrintedPlan, print_plan};
-pub(super) use print::{dims_of, symbols_of};
 
 use crate::plan::BufferRef;
 

@@ -4,7 +4,7 @@ use super::buffer_text;
 use crate::diag::Place;
 use crate::loops::print_kernel;
 use crate::plan::{BufferRef, CallPlan, ShapeCheck, SlotId, Step};
-use crate::shape::{Constraint, Dim, Sym, SymbolKind};
+use crate::shape::{Dim, Sym, SymbolKind};
 use crate::text::{LineIndex, Span, TextWriter, constraint_text, dims_text, literal_text, name_text, quote};
 use indexmap::IndexSet;
 
@@ -72,7 +72,7 @@ impl Printer<'_> {
             self.writer.line(&line);
         }
         let known = |d: Dim| plan.shapes.free_symbols(d).iter().all(|it| found.contains(it));
-        for fact in plan.shapes.facts().filter(|it| dims_of(it).into_iter().all(known)) {
+        for fact in plan.shapes.facts().filter(|it| it.dims().all(known)) {
             self.writer.line(&format!("assume {}", constraint_text(&plan.shapes, fact)));
         }
         for input in &plan.inputs {
@@ -189,14 +189,6 @@ impl Printer<'_> {
     }
 }
 
-/// The dimensions of a fact.
-pub(crate) fn dims_of(fact: &Constraint) -> Vec<Dim> {
-    match *fact {
-        Constraint::AtLeast(d, _) | Constraint::AtMost(d, _) | Constraint::Multiple(d, _) => vec![d],
-        Constraint::Eq(a, b) => vec![a, b],
-    }
-}
-
 /// All symbols that a plan mentions.
 pub(crate) fn symbols_of(plan: &CallPlan) -> IndexSet<Sym> {
     let mut symbols = Symbols { plan, found: IndexSet::new() };
@@ -211,20 +203,20 @@ struct Symbols<'a> {
 }
 
 impl Symbols<'_> {
-    fn dims(&mut self, dims: &[Dim]) {
+    fn dims(&mut self, dims: impl IntoIterator<Item = Dim>) {
         for dim in dims {
-            self.found.extend(self.plan.shapes.free_symbols(*dim));
+            self.found.extend(self.plan.shapes.free_symbols(dim));
         }
     }
 
     fn plan(&mut self) {
         let plan = self.plan;
-        plan.inputs.iter().for_each(|it| self.dims(&it.dims));
-        plan.outputs.iter().for_each(|it| self.dims(&it.dims));
+        plan.inputs.iter().for_each(|it| self.dims(it.dims.iter().copied()));
+        plan.outputs.iter().for_each(|it| self.dims(it.dims.iter().copied()));
         self.found.extend(plan.bindings.iter().map(|it| it.symbol));
-        plan.checks.iter().for_each(|it| self.dims(&dims_of(&it.constraint)));
-        plan.arenas.iter().for_each(|it| self.dims(&[it.bytes]));
-        plan.slots.iter().for_each(|it| self.dims(&[it.offset, it.bytes]));
+        plan.checks.iter().for_each(|it| self.dims(it.constraint.dims()));
+        plan.arenas.iter().for_each(|it| self.dims([it.bytes]));
+        plan.slots.iter().for_each(|it| self.dims([it.offset, it.bytes]));
         self.steps(&plan.steps);
     }
 
@@ -232,16 +224,16 @@ impl Symbols<'_> {
         for step in steps {
             match step {
                 Step::AllocArena(_) | Step::AllocOutput(_) | Step::Extern { .. } => {}
-                Step::Kernel { sizes, .. } => self.dims(sizes),
-                Step::Copy { bytes, .. } => self.dims(&[*bytes]),
+                Step::Kernel { sizes, .. } => self.dims(sizes.iter().copied()),
+                Step::Copy { bytes, .. } => self.dims([*bytes]),
                 Step::Bind { symbol, .. } => {
                     self.found.insert(*symbol);
                 }
                 Step::Let { symbol, value } => {
                     self.found.insert(*symbol);
-                    self.dims(&[*value]);
+                    self.dims([*value]);
                 }
-                Step::Check(check) => self.dims(&dims_of(&check.constraint)),
+                Step::Check(check) => self.dims(check.constraint.dims()),
                 Step::If { then_steps, else_steps, .. } => {
                     self.steps(then_steps);
                     self.steps(else_steps);

@@ -12,7 +12,7 @@ plan @main {
   out y: f32[n]
   from n = %in0[0]
   constant f32[1] [1]
-  arena 256*n
+  arena 256*n + 64
   slot %s0 = ^0[0; 4*n]
   slot %s1 = ^0[64*n; 4*n]
   slot %s2 = ^0[64*n; 4*n]
@@ -174,10 +174,10 @@ fn p3_overlapping_slots() {
 fn p4_slots_lie_in_their_arena() {
     let ok = "    copy %in0 to %out0; 4*n\n";
     let cases = [
-        ("slot %s3 = ^0[128*n; 64]", "slot %s3 = ^0[256*n; 64]"),
+        ("slot %s3 = ^0[128*n; 64]", "slot %s3 = ^0[256*n + 64; 64]"),
         ("slot %s3 = ^0[128*n; 64]", "slot %s3 = ^0[100*n; 64]"),
         ("slot %s3 = ^0[128*n; 64]", "slot %s3 = ^0[0 - 64; 64]"),
-        ("arena 256*n", "arena 100*n"),
+        ("arena 256*n + 64", "arena 100*n + 64"),
     ];
     for (good, bad) in cases {
         let text = format!("{HEAD}{ok}  }}\n}}\n").replacen(good, bad, 1);
@@ -206,7 +206,10 @@ fn p5_kernels_match() {
             ("P005", 3),
             ("P005", 4),
             ("P005", 4),
+            // With n = 0, %s0 has no byte.
+            ("P005", 4),
             ("P005", 5),
+            ("P005", 6),
             ("P003", 6),
             ("P005", 8),
         ],
@@ -214,15 +217,46 @@ fn p5_kernels_match() {
 }
 
 #[test]
+fn p5_copies_fit_their_buffers() {
+    check(
+        "    copy %in0 to %s3; 4*n
+    copy %in0 to %out0; 4*n + 4
+    copy %in0 to %out0; 4*n
+",
+        &[("P005", 1), ("P005", 2), ("P005", 2)],
+    );
+}
+
+#[test]
+fn p5_knows_what_is_checked_before() {
+    check(
+        "    if %in1 {
+      let m = 2*n
+      call 0 @twice(%in0, %out0) [m]
+    } else {
+      let m = n
+      call 0 @twice(%in0, %out0) [m]
+    }
+    call 0 @twice(%in0, %out0) [m]
+    check m == n \"m\"
+    call 0 @twice(%in0, %out0) [m]
+    let m = 3
+    call 0 @twice(%in0, %out0) [m]
+",
+        &[("P005", 3), ("P005", 3), ("P005", 8), ("P005", 8), ("P005", 12), ("P005", 12)],
+    );
+}
+
+#[test]
 fn p6_read_only_memory_and_p7_outputs() {
     check(
         "    call 0 @twice(%in0, %in0) [n]
-    copy %in0 to #0; 4*n
+    copy %in0 to #0; 4
     if %in1 {
       copy %in0 to %out0; 4*n
     }
 ",
-        &[("P006", 1), ("P006", 2), ("P007", 0)],
+        &[("P006", 1), ("P006", 2), ("P005", 2), ("P007", 0)],
     );
 }
 

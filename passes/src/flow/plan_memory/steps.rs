@@ -1,0 +1,154 @@
+//! Steps in program order: bindings become kernels, calls and copies.
+
+use super::Lowering;
+use super::values::Storage;
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::flow::{BindingId, Definition, RegionId, Rhs, ValueId};
+use orogen_ir::plan::{BufferRef, KernelId, Step};
+
+impl Lowering<'_> {
+    pub(super) fn region(&mut self, region: RegionId, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {
+        let function = self.function;
+        for block in &function.regions[region].blocks {
+            for binding in &function.blocks[*block].order {
+                self.binding(*binding, steps).map_err(|it| {
+                    let source = &function.bindings[*binding].source;
+                    if source.is_empty() { it } else { it.at(source.clone()) }
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn binding(&mut self, id: BindingId, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {
+        let binding = &self.function.bindings[id];
+        match &binding.rhs {
+            Rhs::Op { op, .. } => {
+                return Err(Diagnostic::error("M013", format!("operator {op:?} is not legalised")));
+            }
+            Rhs::View { value, .. } => {
+                let storage = self.storage_of(*value)?;
+                self.storage.insert(binding.results[0], storage);
+            }
+            Rhs::Constant(constant) => {
+                self.storage.insert(binding.results[0], Storage::Buffer(BufferRef::Constant(*constant)));
+            }
+            Rhs::Tuple(elements) => {
+                self.storage.insert(binding.results[0], Storage::Tuple(elements.to_vec()));
+            }
+            Rhs::Get { tuple, index } => {
+                let Storage::Tuple(elements) = self.storage_of(*tuple)? else {
+                    return Err(Diagnostic::error("M002", "a value that is not a tuple has no elements"));
+                };
+                let storage = self.storage_of(elements[*index as usize])?;
+                self.storage.insert(binding.results[0], storage);
+            }
+            Rhs::CallKernel { callee, args, sizes } => {
+                let kernel = self.kernel(callee)?;
+                let mut buffers = Vec::with_capacity(args.len() + binding.results.len());
+                for arg in args {
+                    buffers.push(self.buffer_of(*arg)?);
+                }
+                for result in &binding.results {
+                    buffers.push(self.new_buffer(*result, steps)?);
+                }
+                self.emit(steps, Step::Kernel { kernel, args: buffers, sizes: sizes.to_vec() })?;
+            }
+            Rhs::CallExtern { callee, args } => self.call_extern(id, callee, args, steps)?,
+            Rhs::Call { callee, .. } => {
+                return Err(Diagnostic::error("M003", format!("the call of `@{callee}` is not inlined")));
+            }
+            Rhs::Check { constraint, message } => self.check(*constraint, message.clone(), steps)?,
+            Rhs::MatchCast { value, ty } => self.match_cast(*value, ty, binding.results[0], steps)?,
+            Rhs::If { cond, then_region, else_region } => {
+                self.if_else(id, *cond, [*then_region, *else_region], steps)?;
+            }
+            Rhs::While { init, cond, body } => self.while_loop(id, init, *cond, *body, steps)?,
+        }
+        Ok(())
+    }
+
+    fn kernel(&mut self, callee: &str) -> Result<KernelId, Diagnostic> {
+        if let Some(id) = self.kernels.get(callee) {
+            return Ok(*id);
+        }
+        let Some(Definition::Kernel(program)) = self.module.definitions.get(callee) else {
+            return Err(Diagnostic::error("M004", format!("the module has no kernel `@{callee}`")));
+        };
+        let id = KernelId(self.plan.kernels.len() as u32);
+        self.plan.kernels.push(program.clone());
+        self.kernels.insert(callee.to_string(), id);
+        Ok(id)
+    }
+
+    fn call_extern(
+        &mut self,
+        id: BindingId,
+        callee: &str,
+        args: &[ValueId],
+        steps: &mut Vec<Step>,
+    ) -> Result<(), Diagnostic> {
+        let Some(Definition::Extern(definition)) = self.module.definitions.get(callee) else {
+            return Err(Diagnostic::error("M005", format!("the module has no extern `@{callee}`")));
+        };
+        let mut buffers = Vec::new();
+        for arg in args {
+            buffers.push(self.buffer_of(*arg)?);
+        }
+        for result in &self.function.bindings[id].results {
+            buffers.push(self.new_buffer(*result, steps)?);
+        }
+        let (symbol, effects) = (definition.symbol.clone(), definition.ty.effects);
+        self.emit(steps, Step::Extern { symbol, args: buffers, effects })
+    }
+
+    pub(super) fn copy(
+        &mut self,
+        value: ValueId,
+        to: BufferRef,
+        steps: &mut Vec<Step>,
+    ) -> Result<(), Diagnostic> {
+        let from = self.buffer_of(value)?;
+        if from == to {
+            return Ok(());
+        }
+        let bytes = self.byte_size(self.tensor(value)?)?;
+        self.touch(from);
+        self.touch(to);
+        self.emit(steps, Step::Copy { from, to, bytes })
+    }
+
+    pub(super) fn write_outputs(&mut self, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {
+        let results = self.function.regions[self.function.body].results.clone();
+        for (i, value) in results.into_iter().enumerate() {
+            let output = i as u32;
+            if self.direct.get(&self.root(value)) == Some(&output) {
+                continue;
+            }
+            self.alloc_output(output, steps)?;
+            self.copy(value, BufferRef::Output(output), steps)?;
+        }
+        Ok(())
+    }
+
+    /// Appends a step; every size that it needs is known here (law P1).
+    pub(super) fn emit(&mut self, steps: &mut Vec<Step>, step: Step) -> Result<(), Diagnostic> {
+        match &step {
+            Step::Kernel { args, sizes, .. } => {
+                sizes.iter().try_for_each(|it| self.require_bound(*it))?;
+                args.iter().for_each(|it| self.touch(*it));
+            }
+            Step::Extern { args, .. } => args.iter().for_each(|it| self.touch(*it)),
+            Step::Copy { bytes: size, .. } | Step::Let { value: size, .. } => self.require_bound(*size)?,
+            Step::Check(check) => check.constraint.dims().try_for_each(|it| self.require_bound(it))?,
+            Step::AllocOutput(output) => {
+                let dims = &self.plan.outputs[*output as usize].dims;
+                dims.iter().try_for_each(|it| self.require_bound(*it))?;
+            }
+            Step::AllocArena(_) | Step::Bind { .. } | Step::If { .. } | Step::While { .. } => {}
+        }
+        steps.push(step);
+        self.position += 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,86 @@
+//! What values are in the plan: which share storage, how large they are.
+
+use super::Lowering;
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::flow::{Rhs, ValueDef, ValueId};
+use orogen_ir::plan::BufferRef;
+use orogen_ir::shape::Dim;
+use orogen_ir::types::{Dims, TensorType};
+
+/// What a value is in the plan.
+#[derive(Clone, Debug)]
+pub(super) enum Storage {
+    Buffer(BufferRef),
+    Tuple(Vec<ValueId>),
+}
+
+impl<'a> Lowering<'a> {
+    /// The value whose storage `value` shares.
+    pub(super) fn root(&self, mut value: ValueId) -> ValueId {
+        loop {
+            let ValueDef::Result(binding, _) = self.function.values[value].def else { return value };
+            match &self.function.bindings[binding].rhs {
+                Rhs::View { value: inner, .. } | Rhs::MatchCast { value: inner, .. } => value = *inner,
+                Rhs::Get { tuple, index } => match self.tuple_elements(*tuple) {
+                    Some(elements) => value = elements[*index as usize],
+                    None => return value,
+                },
+                _ => return value,
+            }
+        }
+    }
+
+    fn tuple_elements(&self, tuple: ValueId) -> Option<&'a [ValueId]> {
+        let ValueDef::Result(binding, _) = self.function.values[tuple].def else { return None };
+        match &self.function.bindings[binding].rhs {
+            Rhs::Tuple(elements) => Some(elements),
+            _ => None,
+        }
+    }
+
+    pub(super) fn defined_by_kernel_at_top(&self, value: ValueId) -> bool {
+        let ValueDef::Result(binding, _) = self.function.values[value].def else { return false };
+        let body = &self.function.regions[self.function.body];
+        matches!(self.function.bindings[binding].rhs, Rhs::CallKernel { .. })
+            && body.blocks.iter().any(|block| self.function.blocks[*block].order.contains(&binding))
+    }
+
+    pub(super) fn tensor(&self, value: ValueId) -> Result<&'a TensorType, Diagnostic> {
+        self.function.values[value].ty.as_tensor().ok_or_else(|| {
+            Diagnostic::error("M009", "only tensors have a place in a call plan")
+                .note("sequences, optionals and state are not lowered yet")
+        })
+    }
+
+    /// Bytes of a value of this type.
+    pub(super) fn byte_size(&mut self, ty: &TensorType) -> Result<Dim, Diagnostic> {
+        let dims = known_dims(ty)?;
+        let shapes = &mut self.plan.shapes;
+        let count = shapes.product(&dims);
+        count
+            .and_then(|count| shapes.scale(count, ty.dtype.size() as i64))
+            .map_err(|_| Diagnostic::error("S002", "the size of a buffer overflows 64-bit integers"))
+    }
+
+    pub(super) fn storage_of(&self, value: ValueId) -> Result<Storage, Diagnostic> {
+        self.storage
+            .get(value)
+            .cloned()
+            .ok_or_else(|| Diagnostic::error("M010", "a value is used before it has memory (law F1)"))
+    }
+
+    pub(super) fn buffer_of(&self, value: ValueId) -> Result<BufferRef, Diagnostic> {
+        match self.storage_of(value)? {
+            Storage::Buffer(buffer) => Ok(buffer),
+            Storage::Tuple(_) => Err(Diagnostic::error("M011", "a tuple is used where a tensor is needed")),
+        }
+    }
+}
+
+/// The dimensions of a type whose values get memory.
+pub(super) fn known_dims(ty: &TensorType) -> Result<Dims, Diagnostic> {
+    ty.dims().map(Into::into).ok_or_else(|| {
+        Diagnostic::error("M012", "a value's shape is not known, so it cannot get memory")
+            .help("the shape depends on data: bind it with a match_cast")
+    })
+}
