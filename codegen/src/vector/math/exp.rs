@@ -89,5 +89,12 @@ pub fn sigmoid(b: &mut Builder, x: VReg) -> VReg {
     let (zero, one) = (b.constant(0.0), b.constant(1.0));
     let numerator = b.select(Compare::Lt, x, zero, e, one);
     let denominator = b.add(e, one);
-    b.div(numerator, denominator)
+    // What the sum lost, exactly, since e ≤ 1; a step of refinement divides by the exact sum.
+    let kept = b.sub(denominator, one);
+    let lost = b.sub(e, kept);
+    let reciprocal = b.div(one, denominator);
+    let quotient = b.mul(numerator, reciprocal);
+    let remainder = b.neg_fma(quotient, denominator, numerator);
+    let remainder = b.neg_fma(quotient, lost, remainder);
+    b.fma(remainder, reciprocal, quotient)
 }

@@ -9,7 +9,7 @@
 //! | [`exp`] | 1 | all |
 //! | [`log`] | 1 | all |
 //! | [`tanh`] | 1.5 | all |
-//! | [`sigmoid`] | 2.5 | all |
+//! | [`sigmoid`] | 1.5 | all |
 //! | [`erf`] | 2 | all |
 //! | [`sin`], [`cos`] | 2 | ±2¹⁷; beyond, the reduction of the argument loses accuracy |
 //!
