@@ -67,7 +67,7 @@ fn main() {
         let mut jit = Jit::new().unwrap();
         let peak_id = jit.define(&peak_program(chains), isa).unwrap();
         let micro =
-            Micro { tile, rows: tile.rows, a: Source::Packed, b: Source::Packed, epilogue: Vec::new() };
+            Micro { isa, rows: tile.rows, a: Source::Packed, b: Source::Packed, epilogue: Vec::new() };
         let micro_id = jit.define(&micro.program(), isa).unwrap();
         let gemm = |b| Gemm { blocking: blocking(isa), ..Gemm::new(isa, Layout::RowMajor, b) };
         let (both, weights) = (gemm(Layout::RowMajor), gemm(Layout::Packed));

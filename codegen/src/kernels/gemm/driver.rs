@@ -47,7 +47,8 @@ pub struct Gemm {
 /// Sizes of the blocks that stay in caches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Blocking {
-    /// The most depth of a block; a panel of A of this depth stays in the first-level cache.
+    /// The most depth of a block: a panel of A of this depth stays in the first-level cache, or comes from the second
+    /// level just ahead of its use.
     pub depth: i64,
     /// Tiles in a block of rows; together with the block of B it stays in the second-level cache.
     pub row_tiles: i64,
@@ -59,7 +60,7 @@ impl Blocking {
     /// What was found best on machines at hand, for square and for transformer-sized problems.
     pub fn of(isa: Isa) -> Blocking {
         match isa {
-            Isa::Avx512 => Blocking { depth: 384, row_tiles: 24, b_bytes: 512 * 1024 },
+            Isa::Avx512 => Blocking { depth: 1024, row_tiles: 24, b_bytes: 1024 * 1024 },
             Isa::Avx2 | Isa::Clif128 => Blocking { depth: 512, row_tiles: 24, b_bytes: 512 * 1024 },
         }
     }
@@ -104,13 +105,7 @@ impl Gemm {
     /// The tile kernel for a number of rows.
     fn micro(&self, rows: u32) -> Micro {
         let source = |layout| if layout == Layout::Direct { Source::Direct } else { Source::Packed };
-        Micro {
-            tile: self.tile(),
-            rows,
-            a: source(self.a),
-            b: source(self.b),
-            epilogue: self.epilogue.clone(),
-        }
+        Micro { isa: self.isa, rows, a: source(self.a), b: source(self.b), epilogue: self.epilogue.clone() }
     }
 
     /// Defines the kernels and the driver as local functions; their names start with `name`.
@@ -237,10 +232,10 @@ impl Driver<'_> {
             a_block = flow.add(workspace, bytes);
         }
         let block = rows * self.gemm.blocking.row_tiles;
-        let depth_step = self.balanced_depth(flow, k);
-        flow.range(zero, m, block, |flow, ic| {
+        let depth_step = Self::balanced(flow, k, self.gemm.blocking.depth, 4);
+        let block = Self::balanced(flow, m, block, rows);
+        flow.range_by(zero, m, block, |flow, ic| {
             let left = flow.sub(m, ic);
-            let block = flow.int(block);
             let height = flow.min(left, block);
             if let Some(pack) = self.pack_a {
                 // A row-major is packed with transpositions.
@@ -289,20 +284,19 @@ impl Driver<'_> {
         });
     }
 
-    /// The depth of a block: `k` in equal parts of at most the limit, in multiples of four; at least four.
-    fn balanced_depth(&self, flow: &mut Flow<'_, '_>, k: Value) -> Value {
-        let limit = self.gemm.blocking.depth;
-        let most = flow.int(limit);
-        let parts = flow.offset(k, limit - 1);
-        let parts = flow.div(parts, most);
+    /// The size of a block: `total` in equal parts of at most `most`, in multiples of `unit`; at least one unit.
+    fn balanced(flow: &mut Flow<'_, '_>, total: Value, most: i64, unit: i64) -> Value {
+        let limit = flow.int(most);
+        let parts = flow.offset(total, most - 1);
+        let parts = flow.div(parts, limit);
         let one = flow.int(1);
         let parts = flow.max(parts, one);
-        let part = flow.add(k, parts);
+        let part = flow.add(total, parts);
         let part = flow.offset(part, -1);
         let part = flow.div(part, parts);
-        let four = flow.int(4);
-        let part = flow.max(part, four);
-        flow.round_up(part, 4)
+        let least = flow.int(unit);
+        let part = flow.max(part, least);
+        flow.round_up(part, unit)
     }
 
     /// Packs `count` rows or columns of an operand into panels of `width`.

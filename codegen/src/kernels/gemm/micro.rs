@@ -2,10 +2,16 @@
 
 use super::{Source, Tile};
 use crate::kernels::epilogue::{self, Bound, Step};
-use crate::vector::{Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, MReg, Program, Size, VReg};
+use crate::vector::{Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Isa, MReg, Program, Size, VReg};
 
 /// Steps of `k` in one iteration of the loop.
 const UNROLL: i64 = 4;
+
+/// How far ahead packed panels are fetched: the time from the third-level cache, and a few steps more.
+const AHEAD: i64 = 2048;
+
+/// Bytes of a cache line.
+const LINE: i64 = 64;
 
 /// Accumulators that keep two FMA units busy: latency 4 times 2.
 const IN_FLIGHT: u32 = 8;
@@ -29,9 +35,9 @@ const IN_FLIGHT: u32 = 8;
 /// | … | operands of the epilogue: [`epilogue::params`] |
 #[derive(Debug, Clone)]
 pub struct Micro {
-    /// Size of the full tile.
-    pub tile: Tile,
-    /// Rows computed: 1 to `tile.rows`. Packed panels of A have `tile.rows` columns whatever this is.
+    /// The instruction set, which gives the size of the full tile.
+    pub isa: Isa,
+    /// Rows computed: 1 to those of the full tile. Packed panels of A have the columns of the full tile whatever this is.
     pub rows: u32,
     /// Where A comes from.
     pub a: Source,
@@ -42,6 +48,10 @@ pub struct Micro {
 }
 
 impl Micro {
+    fn tile(&self) -> Tile {
+        Tile::of(self.isa)
+    }
+
     /// The number of parameters of the program.
     pub fn params(&self) -> usize {
         8 + usize::from(self.a == Source::Direct)
@@ -51,20 +61,30 @@ impl Micro {
 
     /// The program.
     pub fn program(&self) -> Program {
-        let mut b = Builder::new(format!("gemm_{}x{}", self.rows, self.tile.vectors));
+        let mut b = Builder::new(format!("gemm_{}x{}", self.rows, self.tile().vectors));
         let [pa, pb, pc, k, ldc, columns, accumulate, last] = b.params();
         let lda = (self.a == Source::Direct).then(|| b.param());
         let ldb = (self.b == Source::Direct).then(|| b.param());
         let bound = epilogue::bind(&mut b, &self.epilogue);
-        let (rows, vectors) = (self.rows as usize, self.tile.vectors as usize);
+        let (rows, vectors) = (self.rows as usize, self.tile().vectors as usize);
 
         // With few accumulators, steps of k alternate between several sets of them.
-        let sets = (IN_FLIGHT / (self.rows * self.tile.vectors)).clamp(1, UNROLL as u32) as usize;
+        let sets = (IN_FLIGHT / (self.rows * self.tile().vectors)).clamp(1, UNROLL as u32) as usize;
         let sets = if sets == 3 { 2 } else { sets };
         let acc: Vec<Vec<Vec<VReg>>> = (0..sets)
             .map(|_| (0..rows).map(|_| (0..vectors).map(|_| b.splat(0.0)).collect()).collect())
             .collect();
 
+        // The old result is needed only at the end.
+        b.when(IntCompare::Ne, accumulate, 0, |b| {
+            let row = b.int_move(pc);
+            for _ in 0..self.rows {
+                for j in 0..vectors {
+                    b.prefetch(Addr::new(row).offset(Size::vectors(j as i64)));
+                }
+                b.bump(row, ldc);
+            }
+        });
         let tile = Operands { micro: self, a: self.row_pointers(&mut b, pa, lda), lda, b: pb, ldb };
         let full = Size::lanes(vectors as i64);
         // The last tile of a row may need only its first vectors: the others are then left out.
@@ -185,7 +205,7 @@ struct Operands<'m> {
 impl Operands<'_> {
     /// One step of `k`, `u` steps after the pointers, on the first `width` vectors of columns.
     fn step(&self, b: &mut Builder, u: i64, width: usize, acc: &[Vec<VReg>], masks: Option<&[MReg]>) {
-        let vectors = self.micro.tile.vectors;
+        let vectors = self.micro.tile().vectors;
         let columns: Vec<VReg> = (0..width as i64)
             .map(|j| {
                 let row = match self.ldb {
@@ -195,12 +215,13 @@ impl Operands<'_> {
                 b.load(row.offset(Size::vectors(j)), masks.map(|m| m[j as usize]))
             })
             .collect();
+        self.prefetch(b, u);
         if let Some(ldb) = self.ldb {
             b.bump(self.b, ldb);
         }
         for (r, acc) in acc.iter().enumerate() {
             let at = match self.lda {
-                None => Addr::new(self.a[0]).offset(4 * (u * i64::from(self.micro.tile.rows) + r as i64)),
+                None => Addr::new(self.a[0]).offset(4 * (u * i64::from(self.micro.tile().rows) + r as i64)),
                 Some(lda) => {
                     let base = Addr::new(self.a[r / 3]).offset(4 * u);
                     match r % 3 {
@@ -217,14 +238,32 @@ impl Operands<'_> {
         }
     }
 
+    /// Fetches the lines that step `u` reaches, some time before they are used: each panel is read for the first time
+    /// from an outer cache, and hardware stops at the end of every page.
+    fn prefetch(&self, b: &mut Builder, u: i64) {
+        let tile = self.micro.tile();
+        let panel = |b: &mut Builder, from: IReg, width: i64| {
+            let lines = |step: i64| (4 * width * step + LINE - 1) / LINE;
+            for line in lines(u)..lines(u + 1) {
+                b.prefetch(Addr::new(from).offset(AHEAD + LINE * line));
+            }
+        };
+        if self.lda.is_none() {
+            panel(b, self.a[0], i64::from(tile.rows));
+        }
+        if self.ldb.is_none() {
+            panel(b, self.b, i64::from(tile.columns(self.micro.isa)));
+        }
+    }
+
     /// Moves the pointers by `steps` of `k`.
     fn advance(&self, b: &mut Builder, steps: i64) {
-        let width = if self.lda.is_some() { 1 } else { i64::from(self.micro.tile.rows) };
+        let width = if self.lda.is_some() { 1 } else { i64::from(self.micro.tile().rows) };
         for &p in &self.a {
             b.bump(p, 4 * steps * width);
         }
         if self.ldb.is_none() {
-            b.bump(self.b, Size::vectors(steps * i64::from(self.micro.tile.vectors)));
+            b.bump(self.b, Size::vectors(steps * i64::from(self.micro.tile().vectors)));
         }
     }
 }
