@@ -31,6 +31,7 @@ use std::path::Path;
 
 pub use elf::ElfLinker;
 pub use error::LinkError;
+pub use output::OutputFile;
 pub use system::{LinkCommand, SystemLinker};
 
 /// Makes a shared library from an object file.

@@ -75,7 +75,7 @@ impl Linker for SystemLinker {
             name.push(suffix);
             let file = Staged::new(Path::new(&name))?;
             let fail = |error: std::io::Error| failure(file.path(), error);
-            let mut out = std::io::BufWriter::new(create(file.path()).map_err(fail)?);
+            let mut out = std::io::BufWriter::new(create(file.path(), 0o666).map_err(fail)?);
             write(&mut out).and_then(|()| out.flush()).map_err(fail)?;
             objects.push(file.path().to_owned());
             staged.push(file);

@@ -1,8 +1,12 @@
 //! Arguments.
 
+use crate::failure::Failure;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use orogen::{CompileOptions, Cpu, OptIn, Step};
 use std::path::PathBuf;
+
+/// More than any machine has; each costs a stack.
+const MAX_THREADS: usize = 1024;
 
 const EXIT_CODES: &str = "\
 Exit status:
@@ -10,7 +14,7 @@ Exit status:
   1  outputs differ from the expected ones by more than the tolerance
   2  wrong arguments
   3  the model cannot be compiled, or the library cannot be loaded
-  4  a file cannot be read or written
+  4  a file cannot be read, understood or written: model, .npz, orogen.toml, output
   5  the model failed while running";
 
 /// Compiles machine-learning models to native libraries, and runs them.
@@ -41,15 +45,15 @@ pub(crate) struct ModelArgs {
     /// Opt in to a staged feature for this model. Without it `orogen.toml` decides.
     #[arg(long, value_name = "FEATURE", value_parser = parse_opt_in)]
     pub(crate) opt_in: Option<OptIn>,
-    /// Fix a dynamic dimension of the inputs.
+    /// Fix a dynamic dimension of the inputs. For a library: its size in random inputs.
     #[arg(long = "dim", value_name = "NAME=VALUE", value_parser = parse_dim)]
     pub(crate) dims: Vec<(String, u64)>,
     /// Threads that one call may use.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse_threads)]
     pub(crate) threads: usize,
-    /// Instructions that the code may use: host, baseline, avx2 or avx512.
-    #[arg(long, value_name = "CPU", default_value = "host", value_parser = parse_cpu)]
-    pub(crate) cpu: Cpu,
+    /// Instructions that the code may use: host, baseline, avx2 or avx512 [default: host]
+    #[arg(long, value_name = "CPU", value_parser = parse_cpu)]
+    pub(crate) cpu: Option<Cpu>,
     /// With the dataflow IR, run the steps above this one on the legacy graph and translate there.
     #[arg(long, value_name = "STEP", value_parser = parse_step, hide_short_help = true)]
     pub(crate) waterline: Option<Step>,
@@ -59,15 +63,50 @@ pub(crate) struct ModelArgs {
 }
 
 impl ModelArgs {
-    pub(crate) fn options(&self, from_config: OptIn) -> CompileOptions {
-        CompileOptions {
-            opt_in: self.opt_in.unwrap_or(from_config),
+    /// The options of a compilation; `from_config` is what `orogen.toml` says.
+    pub(crate) fn options(&self, from_config: OptIn) -> Result<CompileOptions, Failure> {
+        let opt_in = self.opt_in.unwrap_or(from_config);
+        self.check_dims()?;
+        if self.waterline.is_some() && opt_in == OptIn::Legacy {
+            let message = "`--waterline` is for models on the dataflow path: add `--opt-in dataflow-ir`";
+            return Err(Failure::Usage(message.to_string()));
+        }
+        Ok(CompileOptions {
+            opt_in,
             dims: self.dims.clone(),
             threads: self.threads,
-            cpu: self.cpu,
+            cpu: self.cpu.unwrap_or_default(),
             waterline: self.waterline,
             verify: self.verify,
+        })
+    }
+
+    /// Refuses what means nothing for a library, which is compiled already.
+    pub(crate) fn for_library(&self) -> Result<(), Failure> {
+        let given = [
+            ("--opt-in", self.opt_in.is_some()),
+            ("--cpu", self.cpu.is_some()),
+            ("--waterline", self.waterline.is_some()),
+            ("--verify", self.verify),
+        ];
+        if let Some((option, _)) = given.into_iter().find(|it| it.1) {
+            let message =
+                format!("`{option}` decides how a model is compiled, and this is a compiled library");
+            return Err(Failure::Usage(message));
         }
+        self.check_dims()
+    }
+
+    fn check_dims(&self) -> Result<(), Failure> {
+        for (i, (name, size)) in self.dims.iter().enumerate() {
+            if let Some((_, other)) = self.dims[..i].iter().find(|it| it.0 == *name)
+                && other != size
+            {
+                let message = format!("`--dim` gives `{name}` two sizes, {other} and {size}");
+                return Err(Failure::Usage(message));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -96,7 +135,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "F.npz")]
     pub(crate) expect: Option<PathBuf>,
     /// Largest allowed error of an output, relative to the largest magnitude of the expected one.
-    #[arg(long, value_name = "TOL", default_value_t = 1e-4)]
+    #[arg(long, value_name = "TOL", default_value_t = 1e-4, value_parser = parse_amount)]
     pub(crate) tol: f64,
     /// Seed of random inputs.
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -104,7 +143,7 @@ pub(crate) struct RunArgs {
     /// Write the outputs, keys `NAME`.
     #[arg(long, value_name = "OUT.npz")]
     pub(crate) save: Option<PathBuf>,
-    /// Names of classes, one a line: print the likeliest of each output instead of numbers.
+    /// Names of classes, one a line: print the likeliest instead of numbers, for outputs with as many.
     #[arg(long, value_name = "FILE")]
     pub(crate) labels: Option<PathBuf>,
     /// Print one JSON object.
@@ -122,7 +161,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "F.npz")]
     pub(crate) inputs: Option<PathBuf>,
     /// Seconds to measure for, at least.
-    #[arg(long, value_name = "S", default_value_t = 2.0)]
+    #[arg(long, value_name = "S", default_value_t = 2.0, value_parser = parse_amount)]
     pub(crate) seconds: f64,
     /// Seed of random inputs.
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -173,6 +212,20 @@ fn parse_dim(text: &str) -> Result<(String, u64), String> {
     let (name, value) = text.rsplit_once('=').ok_or("write NAME=VALUE, for example batch=1")?;
     let value = value.parse().map_err(|_| format!("`{value}` is no size"))?;
     Ok((name.to_string(), value))
+}
+
+fn parse_threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(threads @ 1..=MAX_THREADS) => Ok(threads),
+        _ => Err(format!("choose a number from 1 to {MAX_THREADS}")),
+    }
+}
+
+fn parse_amount(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(amount) if amount.is_finite() && amount >= 0.0 => Ok(amount),
+        _ => Err("choose a finite number that is not negative".to_string()),
+    }
 }
 
 fn parse_cpu(text: &str) -> Result<Cpu, String> {

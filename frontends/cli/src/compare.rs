@@ -1,6 +1,7 @@
 //! Comparing outputs with expected ones.
 
-use orogen_runtime::Tensor;
+use half::{bf16, f16};
+use orogen_runtime::{DLDataType, Tensor};
 
 /// How far an output is from the expected one.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +41,7 @@ pub(crate) fn difference(got: &Tensor, expected: &Tensor) -> Difference {
     Difference { relative, note: None }
 }
 
-/// All elements as f64.
+/// All elements as f64; 64-bit integers beyond 2^53 are rounded.
 pub(crate) fn values(tensor: &Tensor) -> Option<Vec<f64>> {
     macro_rules! of {
         ($($ty:ty => $convert:expr),*) => {
@@ -52,7 +53,13 @@ pub(crate) fn values(tensor: &Tensor) -> Option<Vec<f64>> {
     of!(f32 => f64::from, f64 => f64::from, i8 => f64::from, i16 => f64::from, i32 => f64::from,
         i64 => |it| it as f64, u8 => f64::from, u16 => f64::from, u32 => f64::from, u64 => |it| it as f64,
         bool => |it| f64::from(u8::from(it)));
-    None
+    let convert = match tensor.dtype() {
+        DLDataType::F16 => |bits: u16| f16::from_bits(bits).to_f64(),
+        DLDataType::BF16 => |bits: u16| bf16::from_bits(bits).to_f64(),
+        _ => return None,
+    };
+    let bytes = tensor.as_bytes().ok()?;
+    Some(bytes.chunks_exact(2).map(|it| convert(u16::from_ne_bytes([it[0], it[1]]))).collect())
 }
 
 #[cfg(test)]
@@ -68,6 +75,16 @@ mod tests {
         let found = difference(&tensor(&[1.0, 10.5]), &tensor(&[1.0, 10.0]));
         assert_eq!(found.relative, 0.05);
         assert_eq!(difference(&tensor(&[0.0]), &tensor(&[0.0])).relative, 0.0);
+    }
+
+    #[test]
+    fn half_precision_is_compared() {
+        let half = |bits: [u16; 2]| {
+            let bytes: Vec<u8> = bits.iter().flat_map(|it| it.to_ne_bytes()).collect();
+            Tensor::from_bytes(DLDataType::F16, &[2], &bytes).expect("a small tensor")
+        };
+        assert_eq!(values(&half([0x3c00, 0xc000])), Some(vec![1.0, -2.0]));
+        assert_eq!(difference(&half([0x3c00, 0xc000]), &tensor(&[1.0, -4.0])).relative, 0.5);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! globs, and these are tried in alphabetical order.
 
 use crate::failure::Failure;
+use crate::files;
 use globset::Glob;
 use orogen::OptIn;
 use serde::Deserialize;
@@ -35,13 +36,13 @@ pub(crate) fn opt_in(model: &Path) -> Result<OptIn, Failure> {
     let full = std::path::absolute(model).map_err(|error| Failure::file(model, "find", error))?;
     for folder in full.ancestors().skip(1) {
         let path = folder.join("orogen.toml");
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
+        match std::fs::symlink_metadata(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(Failure::file(&path, "read", error)),
-        };
-        let config: Config =
-            toml::from_str(&text).map_err(|error| Failure::file(&path, "understand", error))?;
+            _ => {}
+        }
+        let text = files::read_text(&path)?;
+        let config: Config = toml::from_str(&text)
+            .map_err(|error| Failure::file(&path, "understand", error.to_string().trim_end()))?;
         return choose(&config, &full, folder).map_err(|message| Failure::file(&path, "understand", message));
     }
     Ok(OptIn::Legacy)
@@ -50,20 +51,21 @@ pub(crate) fn opt_in(model: &Path) -> Result<OptIn, Failure> {
 fn choose(config: &Config, model: &Path, folder: &Path) -> Result<OptIn, String> {
     let name = model.file_name().map(Path::new).unwrap_or(model);
     let relative = model.strip_prefix(folder).unwrap_or(model);
+    // Entries of other models too: a misspelt feature should not wait for its model.
+    let mut features = config.models.values().flat_map(|it| &it.opt_in);
+    if let Some(unknown) = features.find(|it| *it != OptIn::DATAFLOW_IR) {
+        return Err(format!("there is no feature `{unknown}`; the only one is `{}`", OptIn::DATAFLOW_IR));
+    }
+    let path = |entry: &ModelConfig| if entry.opt_in.is_empty() { OptIn::Legacy } else { OptIn::DataflowIr };
     let exact = |pattern: &str| Path::new(pattern) == name || Path::new(pattern) == relative;
-    let (first, then): (Vec<_>, Vec<_>) = config.models.iter().partition(|(pattern, _)| exact(pattern));
-    for (pattern, entry) in first.into_iter().chain(then) {
+    if let Some((_, entry)) = config.models.iter().find(|(pattern, _)| exact(pattern)) {
+        return Ok(path(entry));
+    }
+    for (pattern, entry) in &config.models {
         let glob = Glob::new(pattern).map_err(|error| error.to_string())?.compile_matcher();
-        if !exact(pattern) && !glob.is_match(name) && !glob.is_match(relative) {
-            continue;
+        if glob.is_match(name) || glob.is_match(relative) {
+            return Ok(path(entry));
         }
-        return match entry.opt_in.iter().find(|it| *it != OptIn::DATAFLOW_IR) {
-            Some(unknown) => {
-                Err(format!("there is no feature `{unknown}`; the only one is `{}`", OptIn::DATAFLOW_IR))
-            }
-            None if entry.opt_in.is_empty() => Ok(OptIn::Legacy),
-            None => Ok(OptIn::DataflowIr),
-        };
     }
     Ok(OptIn::Legacy)
 }
@@ -89,5 +91,16 @@ mod tests {
     fn unknown_features_and_keys_are_errors() {
         assert!(choice("[models.\"a\"]\nopt-in = [\"x\"]\n", "/models/a").is_err());
         assert!(choice("[models.\"a\"]\noptin = []\n", "/models/a").is_err());
+        assert!(choice("[models.\"b\"]\nopt-in = [\"x\"]\n", "/models/a").is_err());
+        assert!(choice("[models.\"[b\"]\nopt-in = []\n", "/models/a").is_err());
+    }
+
+    #[test]
+    fn a_name_is_itself_before_it_is_a_pattern() {
+        let text = "[models.\"we[ird.onnx\"]\nopt-in = [\"dataflow-ir\"]\n";
+        assert_eq!(choice(text, "/models/we[ird.onnx"), Ok(OptIn::DataflowIr));
+        let text = "[models.\"sub/[ab].onnx\"]\nopt-in = [\"dataflow-ir\"]\n";
+        assert_eq!(choice(text, "/models/sub/b.onnx"), Ok(OptIn::DataflowIr));
+        assert_eq!(choice(text, "/models/sub/c.onnx"), Ok(OptIn::Legacy));
     }
 }

@@ -1,5 +1,6 @@
 //! What goes wrong, how it is shown, and the exit status it leads to.
 
+use crate::output::plain_lines;
 use anstyle::{AnsiColor, Style};
 use orogen::{Diagnostic, Diagnostics};
 use orogen_ir::diag::Severity;
@@ -57,7 +58,7 @@ impl From<Diagnostics> for Failure {
 
 fn print_error(message: &str) {
     let style = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
-    let _ = writeln!(anstream::stderr(), "{style}error{style:#}: {message}");
+    let _ = writeln!(anstream::stderr(), "{style}error{style:#}: {}", plain_lines(message));
 }
 
 /// Prints one diagnostic to standard error.
@@ -69,6 +70,7 @@ pub(crate) fn print_diagnostic(diagnostic: &Diagnostic) {
     };
     let style = Style::new().bold().fg_color(Some(color.into()));
     let text = diagnostic.to_string();
+    let text = plain_lines(&text);
     let head = diagnostic.severity.to_string();
     let rest = text.strip_prefix(&head).unwrap_or(&text);
     let _ = writeln!(anstream::stderr(), "{style}{head}{style:#}{rest}");

@@ -1,10 +1,11 @@
 //! Inputs of a run: from a file, or random.
 
 use crate::failure::Failure;
-use crate::npz;
+use crate::npz::Archive;
+use half::{bf16, f16};
 use indexmap::IndexMap;
 use orogen_abi::signature::{Dim, Function, Parameter};
-use orogen_runtime::{Library, Tensor};
+use orogen_runtime::{DLDataType, Library, Tensor};
 use std::path::Path;
 
 /// The entry point of a library.
@@ -16,7 +17,7 @@ pub(crate) fn main_function(library: &Library) -> Result<&Function, Failure> {
         .ok_or_else(|| Failure::Usage("the library has no function".to_string()))
 }
 
-/// Inputs in call order.
+/// Inputs in call order. `dims` are sizes of dimensions that the library leaves open, for random inputs.
 pub(crate) fn inputs(
     library: &Library,
     file: Option<&Path>,
@@ -30,53 +31,71 @@ pub(crate) fn inputs(
     }
 }
 
-fn from_file(function: &Function, path: &Path) -> Result<Vec<Tensor>, Failure> {
-    let mut tensors = npz::read(path)?;
-    let mut found = Vec::new();
-    for input in &function.inputs {
-        let key = [format!("in:{}", input.name), input.name.clone()]
-            .into_iter()
-            .find(|it| tensors.contains_key(it));
-        match key.and_then(|key| tensors.shift_remove(&key)) {
-            Some(tensor) => found.push(tensor),
-            None => {
-                let keys: Vec<&str> = tensors.keys().map(String::as_str).collect();
-                let message =
-                    format!("there is no `{}` or `in:{0}` in it; it has: {}", input.name, keys.join(", "));
-                return Err(Failure::file(path, "use", message));
-            }
+/// Names of the dimensions that a library leaves open.
+pub(crate) fn open_dims(function: &Function) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for dim in function.inputs.iter().flat_map(|it| &it.dims) {
+        if let Some(name) = dim.symbol()
+            && !names.contains(&name)
+        {
+            names.push(name);
         }
     }
+    names
+}
+
+fn from_file(function: &Function, path: &Path) -> Result<Vec<Tensor>, Failure> {
+    let mut archive = Archive::open(path)?;
+    let mut found = Vec::new();
+    let mut used = Vec::new();
+    for input in &function.inputs {
+        let Some(key) = archive.key("in:", &input.name)? else {
+            let has = if archive.keys.is_empty() { "nothing".to_string() } else { archive.keys.join(", ") };
+            let message = format!("there is no `{}` or `in:{0}` in it; it has: {has}", input.name);
+            return Err(Failure::file(path, "use", message));
+        };
+        found.push(for_input(input, archive.read(&key)?));
+        used.push(key);
+    }
     let is_output = |key: &str| key.starts_with("out:") || function.outputs.iter().any(|it| it.name == key);
-    match tensors.keys().find(|it| !is_output(it)) {
+    match archive.keys.iter().find(|it| !used.contains(it) && !is_output(it)) {
         Some(extra) => {
             let names: Vec<&str> = function.inputs.iter().map(|it| it.name.as_str()).collect();
-            Err(Failure::file(
-                path,
-                "use",
-                format!("`{extra}` is no input of the model; its inputs are: {}", names.join(", ")),
-            ))
+            let names = if names.is_empty() { "none".to_string() } else { names.join(", ") };
+            let message = format!("`{extra}` is no input of the model; its inputs are: {names}");
+            Err(Failure::file(path, "use", message))
         }
         None => Ok(found),
     }
 }
 
+/// An array as an input: `.npz` files cannot hold bf16, so f32 stands for it.
+fn for_input(input: &Parameter, tensor: Tensor) -> Tensor {
+    match tensor.as_slice::<f32>() {
+        Ok(values) if input.dtype == DLDataType::BF16 => {
+            let bytes: Vec<u8> = values.iter().flat_map(|it| bf16::from_f32(*it).to_ne_bytes()).collect();
+            Tensor::from_bytes(input.dtype, tensor.shape(), &bytes).unwrap_or(tensor)
+        }
+        _ => tensor,
+    }
+}
+
 fn random(function: &Function, seed: u64, dims: &[(String, u64)]) -> Result<Vec<Tensor>, Failure> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d;
+    // The generator never leaves zero.
+    let mut state = (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d).max(1);
     let sizes: IndexMap<&str, u64> = dims.iter().map(|(name, size)| (name.as_str(), *size)).collect();
     function.inputs.iter().map(|input| random_tensor(input, &sizes, &mut state)).collect()
 }
 
 /// Floats in [−1, 1), integers 0 or 1: valid for masks and for indices into anything of two elements.
 fn random_tensor(input: &Parameter, sizes: &IndexMap<&str, u64>, state: &mut u64) -> Result<Tensor, Failure> {
+    let size = |dim: &Dim| dim.symbol().and_then(|it| sizes.get(it.as_str()).copied()).unwrap_or(1);
     let shape: Vec<i64> = input
         .dims
         .iter()
         .map(|dim| match dim {
             Dim::Fixed(size) => *size,
-            Dim::Symbolic(name) => {
-                sizes.get(name.as_str()).map_or(1, |it| i64::try_from(*it).unwrap_or(i64::MAX))
-            }
+            Dim::Symbolic(_) => i64::try_from(size(dim)).unwrap_or(i64::MAX),
         })
         .collect();
     let mut tensor = Tensor::zeros(input.dtype, &shape).map_err(Failure::Run)?;
@@ -89,8 +108,20 @@ fn random_tensor(input: &Parameter, sizes: &IndexMap<&str, u64>, state: &mut u64
         };
     }
     let unit = |bits: u64| (bits >> 40) as f64 / f64::from(1 << 23) - 1.0;
-    fill!(f32 => |bits| unit(bits) as f32, f64 => unit, i64 => |bits: u64| (bits >> 63) as i64,
-          i32 => |bits: u64| (bits >> 63) as i32, u8 => |bits: u64| (bits >> 63) as u8, bool => |bits: u64| bits >> 63 == 1);
+    fill!(f32 => |bits| unit(bits) as f32, f64 => unit,
+          i8 => |bits: u64| (bits >> 63) as i8, i16 => |bits: u64| (bits >> 63) as i16,
+          i32 => |bits: u64| (bits >> 63) as i32, i64 => |bits: u64| (bits >> 63) as i64,
+          u8 => |bits: u64| (bits >> 63) as u8, u16 => |bits: u64| (bits >> 63) as u16,
+          u32 => |bits: u64| (bits >> 63) as u32, u64 => |bits: u64| bits >> 63,
+          bool => |bits: u64| bits >> 63 == 1);
+    let half = |bits: u64| match input.dtype {
+        DLDataType::F16 => f16::from_f64(unit(bits)).to_bits(),
+        _ => bf16::from_f64(unit(bits)).to_bits(),
+    };
+    if [DLDataType::F16, DLDataType::BF16].contains(&input.dtype) {
+        let bytes = tensor.as_mut_bytes().map_err(Failure::Run)?;
+        bytes.chunks_exact_mut(2).for_each(|it| it.copy_from_slice(&half(next(state)).to_ne_bytes()));
+    }
     Ok(tensor)
 }
 
@@ -100,4 +131,39 @@ fn next(state: &mut u64) -> u64 {
     *state ^= *state << 25;
     *state ^= *state >> 27;
     state.wrapping_mul(0x2545_f491_4f6c_dd1d)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn function(lines: &str) -> Function {
+        let text = format!("orogen-signature 1\nfunction main\n{lines}");
+        let signature: orogen_abi::signature::Signature = text.parse().expect("a signature");
+        signature.functions[0].clone()
+    }
+
+    #[test]
+    fn random_inputs_have_the_sizes_of_named_dimensions() {
+        let function = function("input f32 [n,\"größe 1\"] x\ninput i64 [n+1,3] y\n");
+        assert_eq!(open_dims(&function), ["n", "größe 1"]);
+        let dims = [("n".to_string(), 4), ("größe 1".to_string(), 2)];
+        let inputs = random(&function, 0, &dims).expect("small tensors");
+        assert_eq!(inputs[0].shape(), [4, 2]);
+        assert_eq!(inputs[1].shape(), [1, 3]);
+    }
+
+    #[test]
+    fn every_type_gets_values_that_depend_on_the_seed() {
+        for dtype in "f32 f64 f16 bf16 i8 i16 i32 i64 u8 u16 u32 u64 bool".split(' ') {
+            let function = function(&format!("input {dtype} [64] x\n"));
+            let bytes = |seed| {
+                let inputs = random(&function, seed, &[]).expect("small tensors");
+                inputs[0].as_bytes().expect("row-major").to_vec()
+            };
+            assert_eq!(bytes(1), bytes(1), "{dtype}");
+            assert_ne!(bytes(1), bytes(2), "{dtype}");
+            assert!(bytes(0).iter().any(|it| *it != 0), "{dtype}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod commands;
 mod compare;
 mod config;
 mod failure;
+mod files;
 mod inputs;
 mod npz;
 mod output;

@@ -1,5 +1,6 @@
 //! Standard output.
 
+use std::borrow::Cow;
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write};
 
@@ -24,3 +25,38 @@ macro_rules! say {
 }
 
 pub(crate) use say;
+
+/// A name from a model or a file on one line: control characters, which could move the cursor of a terminal or
+/// change its colours, are escaped.
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+    escape(text, |_| false)
+}
+
+/// As [`plain`] for a text of several lines.
+pub(crate) fn plain_lines(text: &str) -> Cow<'_, str> {
+    escape(text, |it| it == '\n')
+}
+
+fn escape(text: &str, kept: impl Fn(char) -> bool) -> Cow<'_, str> {
+    let harmless = |it: char| !it.is_control() || kept(it);
+    if text.chars().all(harmless) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::new();
+    for it in text.chars() {
+        if harmless(it) { escaped.push(it) } else { escaped.extend(it.escape_default()) }
+    }
+    Cow::Owned(escaped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_speak_to_the_terminal() {
+        assert_eq!(plain("выход \"α\" 🎉"), "выход \"α\" 🎉");
+        assert_eq!(plain("a\u{1b}[31m\nb\u{9b}"), "a\\u{1b}[31m\\nb\\u{9b}");
+        assert_eq!(plain_lines("a\n\u{7}b"), "a\n\\u{7}b");
+    }
+}

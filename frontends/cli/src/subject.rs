@@ -3,6 +3,8 @@
 use crate::args::ModelArgs;
 use crate::config;
 use crate::failure::{Failure, print_diagnostic};
+use crate::files;
+use crate::inputs::{main_function, open_dims};
 use crate::progress::spin;
 use orogen::Model;
 use orogen_runtime::Library;
@@ -22,21 +24,24 @@ pub(crate) struct Subject {
 /// Whether a file is a native library and not a model.
 pub(crate) fn is_library(path: &Path) -> Result<bool, Failure> {
     let mut head = [0; 4];
-    let mut file = std::fs::File::open(path).map_err(|error| Failure::file(path, "open", error))?;
+    let mut file = files::open(path)?;
     let read = file.read(&mut head).map_err(|error| Failure::file(path, "read", error))?;
     let magics: [&[u8]; 3] = [b"\x7fELF", &[0xcf, 0xfa, 0xed, 0xfe], b"MZ"];
     Ok(magics.iter().any(|magic| head[..read].starts_with(magic)))
 }
 
-/// Loads a library, or compiles a model in memory.
-pub(crate) fn open(path: &Path, args: &ModelArgs) -> Result<Subject, Failure> {
+/// Loads a library, or compiles a model in memory. Inputs from a file leave no sizes open in a library.
+pub(crate) fn open(path: &Path, args: &ModelArgs, inputs: Option<&Path>) -> Result<Subject, Failure> {
     if is_library(path)? {
+        args.for_library()?;
         let start = Instant::now();
         let library = Library::open(path).map_err(Failure::Load)?;
-        library.set_threads(args.threads.max(1));
-        return Ok(Subject { library, compile: None, load: start.elapsed() });
+        let load = start.elapsed();
+        library.set_threads(args.threads);
+        check_dims(&library, args, inputs)?;
+        return Ok(Subject { library, compile: None, load });
     }
-    let options = args.options(config::opt_in(path)?);
+    let options = args.options(config::opt_in(path)?)?;
     let start = Instant::now();
     let artifact = spin(format!("compiling {}", path.display()), || {
         let model = Model::open(path)?;
@@ -46,6 +51,28 @@ pub(crate) fn open(path: &Path, args: &ModelArgs) -> Result<Subject, Failure> {
     let compile = start.elapsed();
     let start = Instant::now();
     let library = artifact.load()?;
-    library.set_threads(args.threads.max(1));
-    Ok(Subject { library, compile: Some(compile), load: start.elapsed() })
+    let load = start.elapsed();
+    library.set_threads(args.threads);
+    Ok(Subject { library, compile: Some(compile), load })
+}
+
+/// Sizes that a user gives for random inputs of a library must be of dimensions that it has.
+fn check_dims(library: &Library, args: &ModelArgs, inputs: Option<&Path>) -> Result<(), Failure> {
+    let Some((name, _)) = args.dims.first() else { return Ok(()) };
+    if inputs.is_some() {
+        let message =
+            format!("`--dim {name}` means nothing here: the library is compiled, and the inputs have sizes");
+        return Err(Failure::Usage(message));
+    }
+    let names = open_dims(main_function(library)?);
+    match args.dims.iter().find(|it| !names.contains(&it.0)) {
+        None => Ok(()),
+        Some((name, _)) if names.is_empty() => Err(Failure::Usage(format!(
+            "the library has no dynamic dimension `{name}`: all its sizes are fixed"
+        ))),
+        Some((name, _)) => {
+            let known = names.join(", ");
+            Err(Failure::Usage(format!("the library has no dynamic dimension `{name}`; it has: {known}")))
+        }
+    }
 }

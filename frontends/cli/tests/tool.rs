@@ -59,14 +59,19 @@ fn the_legacy_path_names_what_it_cannot_hold_and_the_way_out() {
     let phrases =
         ["error[G001]: dynamic dimension `batch` of input `x`", "--dim batch=1", "--opt-in dataflow-ir"];
     refused(&model, &[], 3, &phrases);
+    refused(&model, &[], 3, &["write `opt-in = [\"dataflow-ir\"]` under `[models.\"model.onnx\"]`"]);
     refused(&model, &["--dim", "nope=1"], 3, &["no dynamic dimension `nope`", "batch"]);
+    refused(&model, &["--dim", "batch=1", "--dim", "batch=2"], 2, &["gives `batch` two sizes"]);
+    refused(&model, &["--waterline", "fuse"], 2, &["add `--opt-in dataflow-ir`"]);
+    let lowered = [&DATAFLOW[..], &["--waterline", "fuse"]].concat();
+    refused(&model, &lowered, 3, &["error[G001]", "leave `--waterline fuse` out"]);
 }
 
 #[test]
 fn an_output_that_cannot_be_written() {
     let (folder, _) = folder_with("model.onnx", &onnx::relu("x", "y", &["2"]));
     let outcome = orogen(folder.path(), &["compile", "model.onnx", "-o", "absent/out.so"]);
-    assert!(outcome.status == 3 || outcome.status == 4, "{}", outcome.err);
+    assert_eq!(outcome.status, 4, "{}", outcome.err);
     assert!(outcome.err.contains("cannot write `absent/out.so`"), "{}", outcome.err);
 }
 
@@ -106,6 +111,17 @@ fn a_library_is_compiled_inspected_run_and_compared() {
 
     let inspected = orogen(folder.path(), &["inspect", "out.so"]);
     assert!(inspected.out.contains("dataflow-ir"), "{}", inspected.out);
+    let of = |path: &str| {
+        let outcome = orogen(folder.path(), &["inspect", path, "--json"]);
+        serde_json::from_str::<serde_json::Value>(&outcome.out).expect("one JSON object")
+    };
+    let (source, library) = (of(&model), of("out.so"));
+    for key in ["inputs", "outputs"] {
+        assert_eq!(source[key], library[key]);
+    }
+    assert_eq!(source["inputs"][0]["dtype"], "f32");
+    assert_eq!(source["operators"], library["metadata"]["operators"]);
+    assert_eq!(source["opt_in"], library["metadata"]["opt_in"]);
 
     let run = ["run", "out.so", "--inputs", &reference, "--expect", &reference];
     let passed = orogen(folder.path(), &run);

@@ -31,6 +31,7 @@ pub use model::Model;
 pub use options::{CompileOptions, OptIn};
 pub use pipeline::{Lowered, lower};
 
+pub use orogen_codegen::link::OutputFile;
 pub use orogen_codegen::{Cpu, KernelInfo};
 pub use orogen_ir::diag::{Diagnostic, Diagnostics};
 pub use orogen_passes::manager::Step;

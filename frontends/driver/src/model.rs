@@ -7,6 +7,8 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct Model {
     pub(crate) name: String,
+    /// The name of the file, for messages.
+    pub(crate) file: String,
     pub(crate) onnx: orogen_onnx::Model,
 }
 
@@ -19,7 +21,8 @@ impl Model {
         let path = path.as_ref();
         let onnx = orogen_onnx::Model::open(path).map_err(|found| place(found, path))?;
         let name = path.file_stem().map_or_else(|| "model".into(), |it| it.to_string_lossy().into_owned());
-        Ok(Model { name, onnx })
+        let file = path.file_name().map_or_else(String::new, |it| it.to_string_lossy().into_owned());
+        Ok(Model { name, file, onnx })
     }
 
     /// The name of the file without its suffix.

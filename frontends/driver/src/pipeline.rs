@@ -3,7 +3,7 @@
 use crate::{CompileOptions, Model, OptIn, ReferenceEvaluator};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::{FlowBuilder, Module};
-use orogen_ir::graph::{Graph, GraphBuilder};
+use orogen_ir::graph::{Graph, GraphBuilder, OPT_IN_HELP};
 use orogen_ir::ops::{OpRegistry, OpSink};
 use orogen_ir::plan::{CallPlan, print_plan};
 use orogen_onnx::ImportReport;
@@ -97,8 +97,9 @@ pub fn lower(
         }
         _ => {
             let mut builder = GraphBuilder::new(ops, &model.name);
-            report.import = import(model, options, &mut builder)?;
-            let mut graph = builder.finish()?;
+            let built = import(model, options, &mut builder).and_then(|it| Ok((it, builder.finish()?)));
+            let (import, mut graph) = built.map_err(|found| ways_out(found, model, waterline))?;
+            report.import = import;
             let above = |step: Step| step <= last && waterline.is_none_or(|line| step < line);
             report.passes = graph_pipeline(ops, options.verify).run(&mut graph, &mut cx, above)?;
             match waterline {
@@ -126,6 +127,22 @@ pub fn lower(
     }
     let plan = flow::plan_memory(&module, MAIN)?;
     finish(Lowered::Plan(plan), report, cx)
+}
+
+/// Makes the way out of the legacy path exact: the line for this model, and nothing that was done already.
+fn ways_out(mut found: Diagnostics, model: &Model, waterline: Option<Step>) -> Diagnostics {
+    for help in found.0.iter_mut().filter_map(|it| it.help.as_mut()) {
+        if let Some(step) = waterline {
+            let here = format!(
+                "leave `--waterline {}` out, which runs the steps above it on this graph",
+                step.name()
+            );
+            *help = help.replace(OPT_IN_HELP, &here);
+        } else if !model.file.contains(|it: char| it.is_control() || it == '"' || it == '\\') {
+            *help = help.replace("[models.\"NAME\"]", &format!("[models.\"{}\"]", model.file));
+        }
+    }
+    found
 }
 
 fn finish(

@@ -14,15 +14,16 @@ const READ_LIMIT: u64 = 64 << 10;
 /// A mapped file must not be truncated while the model is in use: the operating system ends a process that
 /// reads beyond the new end.
 pub(crate) fn map_file(path: &Path) -> io::Result<prost::bytes::Bytes> {
-    let mut file = File::open(path)?;
-    let metadata = file.metadata()?;
+    // Before opening: to open a pipe is to wait for its writer.
+    let metadata = std::fs::metadata(path)?;
     if metadata.is_dir() {
         return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
     }
     if !metadata.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
-    if metadata.len() <= READ_LIMIT {
+    let mut file = File::open(path)?;
+    if file.metadata()?.len() <= READ_LIMIT {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         return Ok(bytes.into());

@@ -8,8 +8,9 @@
 //! ```
 //!
 //! A name is the rest of its line; `\n`, `\r` and `\\` stand for a newline, a return and a backslash in it.
-//! A dimension is a number or a symbolic expression without commas outside parentheses and without spaces;
-//! equal text means equal extent.
+//! A dimension is a number or a symbolic expression without commas outside parentheses and without spaces.
+//! Names that are no identifiers stand in quotes in it, with `\"` and `\\` for a quote and a backslash; there, anything
+//! but a line end may follow. Equal text means equal extent.
 //!
 //! ```
 //! use orogen_abi::signature::{Dim, Signature};
@@ -69,6 +70,36 @@ pub struct Signature {
     pub functions: Vec<Function>,
 }
 
+impl Dim {
+    /// The name of the symbol, when the extent is one symbol and no expression or number.
+    pub fn symbol(&self) -> Option<String> {
+        let Dim::Symbolic(text) = self else { return None };
+        let Some(quoted) = text.strip_prefix('"') else {
+            return text.chars().all(|it| it.is_alphanumeric() || it == '_').then(|| text.clone());
+        };
+        let mut name = String::new();
+        let mut chars = quoted.chars();
+        loop {
+            name.push(match chars.next()? {
+                '"' => break,
+                '\\' => match chars.next()? {
+                    'n' => '\n',
+                    'r' => '\r',
+                    't' => '\t',
+                    'u' => {
+                        let code = chars.as_str().strip_prefix('{')?.split('}').next()?;
+                        chars = chars.as_str().get(code.len() + 2..)?.chars();
+                        char::from_u32(u32::from_str_radix(code, 16).ok()?)?
+                    }
+                    c => c,
+                },
+                c => c,
+            });
+        }
+        chars.next().is_none().then_some(name)
+    }
+}
+
 impl Signature {
     /// The function called `name`.
     pub fn function(&self, name: &str) -> Option<&Function> {
@@ -124,29 +155,51 @@ impl FromStr for Signature {
 
 fn parse_parameter(text: &str) -> Result<Parameter, &'static str> {
     let (dtype, rest) = text.split_once(' ').ok_or("expected a data type and a space")?;
-    let (dims, name) = rest.split_once(' ').ok_or("expected dimensions and a space")?;
     let dtype = DLDataType::from_name(dtype).ok_or("unknown data type")?;
+    let space = unquoted(rest).find(|it| it.1 == ' ').ok_or("expected dimensions and a space")?.0;
+    let (dims, name) = (&rest[..space], &rest[space + 1..]);
     let dims = dims.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
     let dims = split_dims(dims.ok_or("expected `[` and `]` around the dimensions")?)?;
     Ok(Parameter { name: unescape(name).ok_or("unknown escape in a name")?, dtype, dims })
 }
 
-/// Splits at the commas outside parentheses.
+/// The characters outside quotes, with their places.
+fn unquoted(text: &str) -> impl Iterator<Item = (usize, char)> {
+    let (mut inside, mut escaped) = (false, false);
+    text.char_indices().filter(move |&(_, c)| {
+        let was_inside = inside;
+        if inside && !escaped && c == '\\' {
+            escaped = true;
+            return false;
+        }
+        if c == '"' && !escaped {
+            inside = !inside;
+        }
+        escaped = false;
+        !inside && !was_inside
+    })
+}
+
+/// Splits at the commas outside parentheses and quotes.
 fn split_dims(text: &str) -> Result<Vec<Dim>, &'static str> {
     let mut dims = Vec::new();
     if text.is_empty() {
         return Ok(dims);
     }
-    let mut depth = 0i32;
-    let outer_comma = |c: char| {
+    let mut depth = 0i64;
+    let mut start = 0;
+    let mut commas = Vec::new();
+    for (at, c) in unquoted(text) {
         match c {
             '(' => depth += 1,
             ')' => depth -= 1,
+            ',' if depth == 0 => commas.push(at),
             _ => {}
         }
-        c == ',' && depth == 0
-    };
-    for dim in text.split(outer_comma) {
+    }
+    for end in commas.into_iter().chain([text.len()]) {
+        let dim = &text[start..end];
+        start = end + 1;
         dims.push(match dim.parse::<i64>() {
             Ok(extent) if extent >= 0 => Dim::Fixed(extent),
             Ok(_) => return Err("negative dimension"),
@@ -188,8 +241,13 @@ impl fmt::Display for Dim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Dim::Fixed(extent) => write!(f, "{extent}"),
-            // Spaces would end the list; symbolic text never needs them.
-            Dim::Symbolic(text) => text.split_whitespace().try_for_each(|part| f.write_str(part)),
+            Dim::Symbolic(text) => {
+                // Spaces would end the list; outside quotes, symbolic text never needs them.
+                let mut spaces = unquoted(text).filter(|it| it.1.is_whitespace()).map(|it| it.0).peekable();
+                text.char_indices().try_for_each(|(at, c)| {
+                    if spaces.next_if_eq(&at).is_some() { Ok(()) } else { fmt::Write::write_char(f, c) }
+                })
+            }
         }
     }
 }
@@ -242,6 +300,27 @@ mod tests {
         let function = Function { name: "main".into(), inputs, outputs: vec![] };
         let signature = Signature { functions: vec![function.clone(), Function::default()] };
         assert_eq!(signature.to_string().parse::<Signature>().unwrap(), signature);
+    }
+
+    #[test]
+    fn quoted_symbols_keep_their_names() {
+        let dims =
+            [r#""seq len""#, r#""seqlen""#, r#""a]b, c(d""#, r#""q\"\\""#, r#""x\u{1b}""#, r#"max("a b",n)"#];
+        let dims: Vec<Dim> = dims.into_iter().map(|it| Dim::Symbolic(it.into())).collect();
+        let inputs = vec![Parameter { name: "x y".into(), dtype: DLDataType::F32, dims: dims.clone() }];
+        let function = Function { name: "main".into(), inputs, outputs: vec![] };
+        let signature = Signature { functions: vec![function] };
+        assert_eq!(signature.to_string().parse::<Signature>().unwrap(), signature);
+        let names: Vec<_> = dims.iter().map(|it| it.symbol()).collect();
+        let expected = ["seq len", "seqlen", "a]b, c(d", "q\"\\", "x\u{1b}"].map(|it| Some(it.into()));
+        assert_eq!(names[..5], expected);
+        assert_eq!(names[5], None);
+        let spaced = Dim::Symbolic(r#""a b" + 2 * n"#.into());
+        assert_eq!(spaced.to_string(), r#""a b"+2*n"#);
+        for text in ["n+1", r#""a"+1"#, r#""open"#, r#""\u{110000}""#, r#""\u{1""#] {
+            assert_eq!(Dim::Symbolic(text.into()).symbol(), None, "{text}");
+        }
+        assert_eq!(Dim::Fixed(3).symbol(), None);
     }
 
     #[test]

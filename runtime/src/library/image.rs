@@ -21,6 +21,11 @@ impl Image {
     /// Maps a shared library; all its symbols are bound at once, and stay private to it.
     pub(super) fn open(path: &Path) -> Result<Image, RuntimeError> {
         let fail = |reason: String| RuntimeError::Open { path: path.to_owned(), reason };
+        // Before opening: to open a pipe is to wait for its writer.
+        let found = std::fs::metadata(path).map_err(|error| fail(error.to_string()))?;
+        if !found.is_file() {
+            return Err(fail("it is not a regular file".to_owned()));
+        }
         let mut file = File::open(path).map_err(|error| fail(error.to_string()))?;
         if cfg!(target_os = "linux") {
             check_elf(&mut file).map_err(|reason| fail(reason.to_owned()))?;

@@ -289,8 +289,8 @@ fn check_inputs(function: &Function, inputs: &[Tensor]) -> Result<(), RuntimeErr
             return Err(RuntimeError::DataType { what: what(), expected, got });
         }
         if !fits(parameter, tensor.shape()) {
-            let expected = format!("{parameter}");
-            let expected = expected.split(' ').nth(1).unwrap_or_default().to_owned();
+            let dims: Vec<String> = parameter.dims.iter().map(ToString::to_string).collect();
+            let expected = format!("[{}]", dims.join(","));
             let got = format!("{:?}", tensor.shape()).replace(' ', "");
             return Err(RuntimeError::Shape { what: what(), expected, got });
         }

@@ -17,7 +17,7 @@ use std::path::Path;
 
 use cranelift_object::object::elf;
 
-use super::output::{Positioned, Staged, create, failure};
+use super::output::{OutputFile, Positioned, failure};
 use super::{LinkError, LinkInput, Linker};
 use input::{Class, Definition, Input, Source};
 use layout::{Content, Layout, Output, Segment};
@@ -41,12 +41,10 @@ impl Linker for ElfLinker {
     fn link(&self, link: &LinkInput<'_>, output: &Path) -> Result<(), LinkError> {
         let input = input::read(link)?;
         let library = build(link, &input)?;
-        let staged = Staged::new(output)?;
         let fail = |error: io::Error| failure(output, error);
-        let file = create(staged.path()).map_err(fail)?;
-        library.write(&input, &file, output)?;
-        drop(file);
-        staged.commit()
+        let file = OutputFile::create(output, true).map_err(fail)?;
+        library.write(&input, file.file(), output)?;
+        file.commit().map_err(fail)
     }
 }
 

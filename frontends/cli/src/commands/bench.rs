@@ -14,7 +14,7 @@ const MAX_RUNS: usize = 100_000;
 const MIN_RUNS: usize = 3;
 
 pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode, Failure> {
-    let subject = subject::open(&args.model, &args.options)?;
+    let subject = subject::open(&args.model, &args.options, args.inputs.as_deref())?;
     let tensors = inputs::inputs(&subject.library, args.inputs.as_deref(), args.seed, &args.options.dims)?;
     let start = Instant::now();
     subject.library.run(&tensors).map_err(Failure::Run)?;

@@ -6,11 +6,17 @@ use crate::failure::{Failure, print_diagnostic};
 use crate::output::say;
 use crate::progress::spin;
 use orogen::Model;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 pub(crate) fn run(args: &CompileArgs) -> Result<ExitCode, Failure> {
-    let options = args.options.options(config::opt_in(&args.model)?);
+    let options = args.options.options(config::opt_in(&args.model)?)?;
+    let same = |path: &Path| std::fs::canonicalize(path).ok();
+    if same(&args.model).is_some_and(|model| same(&args.output) == Some(model)) {
+        let message = format!("the output `{}` is the model itself", args.output.display());
+        return Err(Failure::Usage(message));
+    }
     let start = Instant::now();
     let artifact = spin(format!("compiling {}", args.model.display()), || {
         let model = Model::open(&args.model)?;

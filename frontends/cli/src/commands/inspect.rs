@@ -3,62 +3,132 @@
 use crate::args::InspectArgs;
 use crate::config;
 use crate::failure::Failure;
+use crate::files;
 use crate::inputs::main_function;
-use crate::output::say;
+use crate::output::{plain, say};
 use crate::subject::is_library;
-use orogen::{CompileOptions, MetadataView, Model, OptIn, Step, lower};
-use orogen_abi::signature::{Dim, Parameter};
+use orogen::{CompileOptions, Lowered, MetadataView, Model, OptIn, Step, lower};
+use orogen_abi::signature::{self, Parameter};
 use orogen_ir::ops::OpRegistry;
-use orogen_runtime::Library;
-use serde_json::json;
+use orogen_ir::shape::{Dim, ShapeCx};
+use orogen_ir::types::Type;
+use orogen_runtime::{Library, RuntimeError};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode, Failure> {
     if is_library(&args.model)? { library(args) } else { model(args) }
 }
 
+/// An input or an output, of a model and of a library alike.
+#[derive(Debug, Serialize)]
+struct Port {
+    name: String,
+    dtype: String,
+    /// A number, the name of a symbol, or an expression over symbols; absent when not even their number is known.
+    shape: Option<Vec<Value>>,
+}
+
+/// A number, the name of a symbol, or an expression.
+fn symbolic(dim: &signature::Dim) -> Value {
+    match dim {
+        signature::Dim::Fixed(size) => json!(size),
+        dim => json!(dim.symbol().unwrap_or_else(|| dim.to_string())),
+    }
+}
+
+impl Port {
+    fn of_library(parameter: &Parameter) -> Port {
+        Port {
+            name: parameter.name.clone(),
+            dtype: parameter.dtype.to_string(),
+            shape: Some(parameter.dims.iter().map(symbolic).collect()),
+        }
+    }
+
+    fn of_model(shapes: &ShapeCx, (name, ty): &(String, Type)) -> Port {
+        let name = name.clone();
+        let Type::Tensor(tensor) = ty else {
+            return Port { name, dtype: orogen_ir::text::type_text(shapes, ty), shape: None };
+        };
+        let dim = |it: &Dim| match shapes.as_int(*it) {
+            Some(size) => json!(size),
+            // As a library writes it.
+            None => symbolic(&signature::Dim::Symbolic(shapes.display(*it).to_string())),
+        };
+        let shape = tensor.dims().map(|dims| dims.iter().map(dim).collect());
+        Port { name, dtype: tensor.dtype.to_string(), shape }
+    }
+
+    fn line(&self) -> String {
+        let text = |dim: &Value| dim.as_str().map_or_else(|| dim.to_string(), |it| plain(it).into_owned());
+        let shape = match &self.shape {
+            Some(dims) => dims.iter().map(text).collect::<Vec<_>>().join(", "),
+            None => "…".to_string(),
+        };
+        format!("{}: {}[{shape}]", plain(&self.name), self.dtype)
+    }
+}
+
+fn size_of(path: &Path) -> Result<u64, Failure> {
+    Ok(files::open(path)?.metadata().map_err(|error| Failure::file(path, "read", error))?.len())
+}
+
 fn library(args: &InspectArgs) -> Result<ExitCode, Failure> {
+    let size = size_of(&args.model)?;
     let library = Library::open(&args.model).map_err(Failure::Load)?;
     let function = main_function(&library)?;
-    let size =
-        std::fs::metadata(&args.model).map_err(|error| Failure::file(&args.model, "read", error))?.len();
-    let view: MetadataView = serde_json::from_str(library.metadata()).unwrap_or_default();
+    let view: MetadataView = serde_json::from_str(library.metadata()).map_err(|error| {
+        let (library, reason) = (library.name().to_string(), format!("its metadata: {error}"));
+        Failure::Load(RuntimeError::Signature { library, reason })
+    })?;
+    let inputs: Vec<Port> = function.inputs.iter().map(Port::of_library).collect();
+    let outputs: Vec<Port> = function.outputs.iter().map(Port::of_library).collect();
     if args.json {
-        let list = |it: &[Parameter]| it.iter().map(describe).collect::<Vec<_>>();
         say!(
             "{}",
-            json!({ "kind": "library", "bytes": size, "inputs": list(&function.inputs), "outputs": list(&function.outputs), "metadata": view })
+            json!({ "kind": "library", "bytes": size, "inputs": inputs, "outputs": outputs, "metadata": view })
         );
         return Ok(ExitCode::SUCCESS);
     }
-    say!("library of model `{}`, {size} bytes, made by {}", view.model, view.compiler);
-    function.inputs.iter().for_each(|it| say!("  input  {}", describe(it)));
-    function.outputs.iter().for_each(|it| say!("  output {}", describe(it)));
+    say!("library of model `{}`, {size} bytes, made by {}", plain(&view.model), plain(&view.compiler));
+    inputs.iter().for_each(|it| say!("  input  {}", it.line()));
+    outputs.iter().for_each(|it| say!("  output {}", it.line()));
     say!("  symbols: {}", list_or(&view.symbols, "none"));
+    if !view.bound.is_empty() {
+        let bound: Vec<String> = view.bound.iter().map(|(name, size)| format!("{name}={size}")).collect();
+        say!("  bound: {}", list_or(&bound, "none"));
+    }
     say!("  opt-ins: {}", list_or(&view.opt_in, "none (legacy path)"));
-    say!("  cpu: {}, kernels: {}, weights: {} bytes", view.cpu, view.kernels, view.weight_bytes);
+    if let Some(step) = &view.waterline {
+        say!("  waterline: {}", plain(step));
+    }
+    say!("  cpu: {}, kernels: {}, weights: {} bytes", plain(&view.cpu), view.kernels, view.weight_bytes);
     say!("  workspace: {} bytes", list_or(&view.workspace, "0"));
-    print_operators(view.operators.iter().map(|(name, count)| (name.as_str(), *count)));
+    print_operators(view.operators);
     Ok(ExitCode::SUCCESS)
 }
 
 fn model(args: &InspectArgs) -> Result<ExitCode, Failure> {
     let opt_in = config::opt_in(&args.model)?;
-    let size =
-        std::fs::metadata(&args.model).map_err(|error| Failure::file(&args.model, "read", error))?.len();
+    let size = size_of(&args.model)?;
     let model = Model::open(&args.model)?;
     let ops = OpRegistry::standard();
     // The dataflow IR holds every model, so it is the one to look at; what the model is compiled with is another
     // matter.
     let options = CompileOptions { opt_in: OptIn::DataflowIr, ..CompileOptions::default() };
     let (lowered, report) = lower(&model, &options, &ops, Step::Import)?;
-    let orogen::Lowered::Flow(module) = &lowered else {
+    let Lowered::Flow(module) = &lowered else {
         return Err(Failure::Usage("the model did not enter the dataflow IR".to_string()));
     };
-    let show = |(name, ty): &(String, orogen_ir::types::Type)| {
-        format!("{name}: {}", orogen_ir::text::type_text(&module.shapes, ty))
-    };
     let report = report.import;
+    let inputs: Vec<Port> = report.inputs.iter().map(|it| Port::of_model(&module.shapes, it)).collect();
+    let outputs: Vec<Port> = report.outputs.iter().map(|it| Port::of_model(&module.shapes, it)).collect();
+    let weights: u64 = module.constants.ids().map(|it| module.constants.data(it).bytes().len() as u64).sum();
+    let operators: BTreeMap<String, usize> = report.operators.into_iter().collect();
     let opt_ins: Vec<String> = match opt_in {
         OptIn::Legacy => Vec::new(),
         OptIn::DataflowIr => vec![opt_in.name().to_string()],
@@ -68,40 +138,29 @@ fn model(args: &InspectArgs) -> Result<ExitCode, Failure> {
             "{}",
             json!({
                 "kind": "model", "bytes": size, "producer": report.producer, "opsets": report.opsets,
-                "inputs": report.inputs.iter().map(show).collect::<Vec<_>>(),
-                "outputs": report.outputs.iter().map(show).collect::<Vec<_>>(),
-                "symbols": report.dims, "opt_in": opt_ins,
-                "operators": report.operators.iter().collect::<std::collections::BTreeMap<_, _>>(),
+                "inputs": inputs, "outputs": outputs, "symbols": report.dims, "opt_in": opt_ins,
+                "weight_bytes": weights, "operators": operators, "assumptions": report.assumptions,
             })
         );
         return Ok(ExitCode::SUCCESS);
     }
-    say!("ONNX model `{}`, {size} bytes, made by {}", model.name(), report.producer);
-    report.inputs.iter().for_each(|it| say!("  input  {}", show(it)));
-    report.outputs.iter().for_each(|it| say!("  output {}", show(it)));
+    let producer = if report.producer.is_empty() { "an unnamed tool" } else { &report.producer };
+    say!("ONNX model `{}`, {size} bytes, made by {}", plain(model.name()), plain(producer));
+    inputs.iter().for_each(|it| say!("  input  {}", it.line()));
+    outputs.iter().for_each(|it| say!("  output {}", it.line()));
     say!("  symbols: {}", list_or(&report.dims, "none"));
     say!("  opt-ins: {}", list_or(&opt_ins, "none (legacy path)"));
-    print_operators(report.operators.iter().map(|(name, count)| (name.as_str(), *count)));
+    say!("  weights: {weights} bytes");
+    report.assumptions.iter().for_each(|it| say!("  assumes: {}", plain(it)));
+    print_operators(operators);
     Ok(ExitCode::SUCCESS)
 }
 
-fn describe(parameter: &Parameter) -> String {
-    let dims: Vec<String> = parameter
-        .dims
-        .iter()
-        .map(|dim| match dim {
-            Dim::Fixed(size) => size.to_string(),
-            Dim::Symbolic(text) => text.clone(),
-        })
-        .collect();
-    format!("{}: {}[{}]", parameter.name, parameter.dtype, dims.join(", "))
-}
-
 fn list_or(list: &[String], none: &str) -> String {
-    if list.is_empty() { none.to_string() } else { list.join(", ") }
+    if list.is_empty() { none.to_string() } else { plain(&list.join(", ")).into_owned() }
 }
 
-fn print_operators<'a>(operators: impl Iterator<Item = (&'a str, usize)>) {
-    let list: Vec<String> = operators.map(|(name, count)| format!("{name} ×{count}")).collect();
+fn print_operators(operators: BTreeMap<String, usize>) {
+    let list: Vec<String> = operators.iter().map(|(name, count)| format!("{name} ×{count}")).collect();
     say!("  operators: {}", list_or(&list, "none"));
 }

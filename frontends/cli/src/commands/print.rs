@@ -9,7 +9,7 @@ use orogen_ir::ops::OpRegistry;
 use std::process::ExitCode;
 
 pub(crate) fn run(args: &PrintArgs) -> Result<ExitCode, Failure> {
-    let options = args.options.options(config::opt_in(&args.model)?);
+    let options = args.options.options(config::opt_in(&args.model)?)?;
     let model = Model::open(&args.model)?;
     if args.stage == Step::Codegen {
         for kernel in orogen::compile(&model, &options)?.kernels() {

@@ -3,11 +3,13 @@
 use crate::args::RunArgs;
 use crate::compare::{difference, values};
 use crate::failure::Failure;
-use crate::output::say;
-use crate::{inputs, npz, subject};
+use crate::npz::Archive;
+use crate::output::{plain, say};
+use crate::{files, inputs, npz, subject};
 use orogen_abi::signature::Function;
-use orogen_runtime::Tensor;
+use orogen_runtime::{DLDataType, Tensor};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -16,45 +18,50 @@ const SHOWN: usize = 8;
 /// Classes of an output that are printed.
 const TOP: usize = 3;
 
+/// How an output compares with the expected one.
+struct Comparison {
+    name: String,
+    /// Relative error; `None` when nothing is expected of this output.
+    error: Option<f64>,
+    note: Option<String>,
+}
+
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
-    let subject = subject::open(&args.model, &args.options)?;
+    // Small files first: a mistake in them should not wait for a compilation.
+    let labels = args.labels.as_deref().map(read_labels).transpose()?;
+    let subject = subject::open(&args.model, &args.options, args.inputs.as_deref())?;
     let tensors = inputs::inputs(&subject.library, args.inputs.as_deref(), args.seed, &args.options.dims)?;
     let start = Instant::now();
     let outputs = subject.library.run(&tensors).map_err(Failure::Run)?;
     let seconds = start.elapsed().as_secs_f64();
     let function = inputs::main_function(&subject.library)?;
-    let labels = match &args.labels {
-        Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, "read", error))?;
-            Some(text.lines().map(str::to_string).collect::<Vec<_>>())
-        }
-        None => None,
-    };
-    let errors = match &args.expect {
-        Some(path) => Some(compare(function, &outputs, path)?),
-        None => None,
+    if let (Some(labels), Some(path)) = (&labels, &args.labels) {
+        check_labels(labels, &outputs, path)?;
+    }
+    let compared = match &args.expect {
+        Some(path) => compare(function, &outputs, path)?,
+        None => Vec::new(),
     };
     if let Some(path) = &args.save {
         let named: Vec<(String, &Tensor)> =
             function.outputs.iter().map(|it| it.name.clone()).zip(&outputs).collect();
         npz::write(path, &named)?;
     }
-    let worst = errors.iter().flatten().map(|it| it.1).fold(0.0f64, f64::max);
-    let passed = worst <= args.tol;
+    let passed = compared.iter().filter_map(|it| it.error).all(|error| error <= args.tol);
     if args.json {
         let list: Vec<Value> = function
             .outputs
             .iter()
             .zip(&outputs)
             .map(|(it, tensor)| {
-                let error = errors.iter().flatten().find(|(name, ..)| *name == it.name);
+                let compared = compared.iter().find(|compared| compared.name == it.name);
                 json!({
                     "name": it.name,
                     "dtype": tensor.dtype().to_string(),
                     "shape": tensor.shape(),
                     // Infinity is no JSON number.
-                    "error": error.map(|it| if it.1.is_finite() { json!(it.1) } else { json!("inf") }),
-                    "note": error.and_then(|it| it.2.clone()),
+                    "error": compared.and_then(|it| it.error).map(|it| if it.is_finite() { json!(it) } else { json!("inf") }),
+                    "note": compared.and_then(|it| it.note.clone()),
                 })
             })
             .collect();
@@ -66,62 +73,86 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         );
     } else {
         for (output, tensor) in function.outputs.iter().zip(&outputs) {
-            say!(
-                "{} {} {:?}: {}",
-                output.name,
-                tensor.dtype(),
-                tensor.shape(),
-                summary(tensor, labels.as_deref())
-            );
+            let (name, dtype, shape) = (plain(&output.name), tensor.dtype(), tensor.shape());
+            say!("{name} {dtype} {shape:?}: {}", summary(tensor, labels.as_deref()));
         }
-        for (name, error, note) in errors.iter().flatten() {
+        for Comparison { name, error, note } in &compared {
             let note = note.as_ref().map(|it| format!(" ({it})")).unwrap_or_default();
-            say!("{name}: max error {error:.2e}{note} {}", if *error <= args.tol { "ok" } else { "OVER" });
+            match error {
+                Some(error) => {
+                    let verdict = if *error <= args.tol { "ok" } else { "OVER" };
+                    say!("{}: max error {error:.2e}{note} {verdict}", plain(name));
+                }
+                None => say!("{}: not compared{note}", plain(name)),
+            }
         }
     }
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Name, relative error and note of each expected output.
-fn compare(
-    function: &Function,
-    outputs: &[Tensor],
-    path: &std::path::Path,
-) -> Result<Vec<(String, f64, Option<String>)>, Failure> {
-    let expected = npz::read(path)?;
+/// Compares each output; at least one must be expected, and what is expected must be an output.
+fn compare(function: &Function, outputs: &[Tensor], path: &Path) -> Result<Vec<Comparison>, Failure> {
+    let mut archive = Archive::open(path)?;
+    let names: Vec<&str> = function.outputs.iter().map(|it| it.name.as_str()).collect();
+    let unknown = |it: &&String| it.strip_prefix("out:").is_some_and(|name| !names.contains(&name));
+    if let Some(unknown) = archive.keys.iter().find(unknown) {
+        let message = format!("`{unknown}` is no output of the model; its outputs are: {}", names.join(", "));
+        return Err(Failure::file(path, "use", message));
+    }
     let mut found = Vec::new();
     for (output, tensor) in function.outputs.iter().zip(outputs) {
-        let key = [format!("out:{}", output.name), output.name.clone()];
-        if let Some(expected) = key.iter().find_map(|it| expected.get(it)) {
-            let difference = difference(tensor, expected);
-            found.push((output.name.clone(), difference.relative, difference.note));
-        }
+        let name = output.name.clone();
+        found.push(match archive.key("out:", &name)? {
+            Some(key) => {
+                let difference = difference(tensor, &archive.read(&key)?);
+                Comparison { name, error: Some(difference.relative), note: difference.note }
+            }
+            None => Comparison { name, error: None, note: Some(format!("not in `{}`", path.display())) },
+        });
     }
-    if found.is_empty() {
-        let names: Vec<&str> = function.outputs.iter().map(|it| it.name.as_str()).collect();
+    if found.iter().all(|it| it.error.is_none()) {
         let message = format!("none of the model's outputs is in it: {}", names.join(", "));
         return Err(Failure::file(path, "use", message));
     }
     Ok(found)
 }
 
+fn read_labels(path: &Path) -> Result<Vec<String>, Failure> {
+    Ok(files::read_text(path)?.lines().map(str::to_string).collect())
+}
+
+/// Labels that fit no output would be left out in silence.
+fn check_labels(labels: &[String], outputs: &[Tensor], path: &Path) -> Result<(), Failure> {
+    if outputs.iter().any(|it| are_classes(it, labels)) {
+        return Ok(());
+    }
+    let message = format!("it has {} labels, and no output has as many classes", labels.len());
+    Err(Failure::file(path, "use", message))
+}
+
+/// Whether the last dimension counts the classes.
+fn are_classes(tensor: &Tensor, labels: &[String]) -> bool {
+    tensor.shape().last() == Some(&(labels.len() as i64)) && !tensor.is_empty()
+}
+
 /// The first elements, or the likeliest classes along the last dimension of the first row.
 fn summary(tensor: &Tensor, labels: Option<&[String]>) -> String {
     let Some(values) = values(tensor) else { return "…".to_string() };
     if let Some(labels) = labels
-        && tensor.shape().last() == Some(&(labels.len() as i64))
-        && !values.is_empty()
+        && are_classes(tensor, labels)
     {
         let mut order: Vec<usize> = (0..labels.len()).collect();
         order.sort_by(|a, b| values[*b].total_cmp(&values[*a]));
         let top: Vec<String> = order
             .into_iter()
             .take(TOP)
-            .map(|i| format!("{} {:.1} %", labels[i], values[i] * 100.0))
+            .map(|i| format!("{} {:.1} %", plain(&labels[i]), values[i] * 100.0))
             .collect();
         return top.join(", ");
     }
-    let shown: Vec<String> = values.iter().take(SHOWN).map(|it| format!("{it:.6}")).collect();
+    let code = tensor.dtype().code;
+    let decimals = if [DLDataType::CODE_FLOAT, DLDataType::CODE_BFLOAT].contains(&code) { 6 } else { 0 };
+    let shown: Vec<String> = values.iter().take(SHOWN).map(|it| format!("{it:.decimals$}")).collect();
     let more = if values.len() > SHOWN { " …" } else { "" };
     format!("{}{more}", shown.join(" "))
 }

@@ -1,5 +1,7 @@
-//! Running the tool, and small ONNX files.
+//! Running the tool, and small ONNX and NumPy files.
+#![allow(dead_code, reason = "each test file uses a part")]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -21,6 +23,35 @@ pub(crate) fn orogen(folder: &Path, args: &[&str]) -> Outcome {
         out: String::from_utf8_lossy(&stdout).into_owned(),
         err: String::from_utf8_lossy(&stderr).into_owned(),
     }
+}
+
+/// An `.npz` file of arrays: key, NumPy type, shape as Python writes it, whether in Fortran order, elements.
+pub(crate) fn npz(path: &Path, arrays: &[(&str, &str, &str, bool, &[u8])]) {
+    let mut archive = npyz::zip::ZipWriter::new(std::fs::File::create(path).expect("a file"));
+    for (key, kind, shape, fortran, elements) in arrays {
+        let order = if *fortran { "True" } else { "False" };
+        let head = format!("{{'descr': '{kind}', 'fortran_order': {order}, 'shape': {shape}, }}\n");
+        archive.start_file(format!("{key}.npy"), npyz::zip::write::FileOptions::default()).expect("an entry");
+        archive.write_all(b"\x93NUMPY\x01\x00").expect("the magic");
+        archive.write_all(&(head.len() as u16).to_le_bytes()).expect("the length");
+        archive.write_all(head.as_bytes()).expect("the head");
+        archive.write_all(elements).expect("the elements");
+    }
+    archive.finish().expect("the end");
+}
+
+/// Bytes of floats.
+pub(crate) fn floats(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|it| it.to_le_bytes()).collect()
+}
+
+/// Names in a folder, sorted.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("the folder can be read");
+    let name = |it: std::io::Result<std::fs::DirEntry>| it.expect("an entry").file_name();
+    let mut names: Vec<String> = entries.map(|it| name(it).to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
 }
 
 /// A file of `tests/models`.
