@@ -1,4 +1,4 @@
-//! Movement of data: padding, upsampling, transposed convolution. Results against the reference, on every instruction
+//! Movement of data: transpositions, padding, upsampling, transposed convolution. Results against the reference, on every instruction
 //! set that this machine runs, moved elements bit by bit.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
@@ -192,5 +192,97 @@ fn upsampling_by_a_factor() {
             w * factor
         );
         check_bits(&text, &[], "strips", 5);
+    }
+}
+
+#[test]
+fn transpositions() {
+    let mut random = Random(6);
+    for seed in 0..60 {
+        let rank = 2 + random.below(3) as usize;
+        let extents = [0, 1, 2, 3, 4, 5, 7, 16, 17, 33];
+        let dims: Vec<i64> =
+            (0..rank).map(|_| extents[random.below(if rank > 3 { 7 } else { 10 }) as usize]).collect();
+        // Where each dimension of the result comes from.
+        let mut order: Vec<usize> = (0..rank).collect();
+        for i in (1..rank).rev() {
+            order.swap(i, random.below(i as u64 + 1) as usize);
+        }
+        let list = |of: &dyn Fn(usize) -> String| (0..rank).map(of).collect::<Vec<_>>().join(", ");
+        let place = |from: usize| order.iter().position(|it| *it == from).unwrap();
+        // With a last dimension of one element the others are transposed elements, else rows.
+        for last in [1, 3] {
+            let text = format!(
+                "kernel @transpose {{
+  in %x: {{t}}[{}, {last}]
+  out %y: {{t}}[{}, {last}]
+  for {}, l < {last} {{ %y[{}, l] = %x[{}, l] }}
+}}
+",
+                list(&|i| dims[i].to_string()),
+                list(&|i| dims[order[i]].to_string()),
+                list(&|i| format!("i{i} < {}", dims[order[i]])),
+                list(&|i| format!("i{i}")),
+                list(&|i| format!("i{}", place(i))),
+            );
+            check_bits(&text, &[], "", seed);
+        }
+    }
+    for [rows, columns] in [[5, 48], [64, 7], [33, 35], [1, 20], [20, 1], [4, 4], [100, 3]] {
+        let text = "kernel @matrix {
+  size n
+  size m
+  in %x: {t}[2, m, n]
+  out %y: {t}[2, n, m]
+  for b < 2, i < n, j < m { %y[b, i, j] = %x[b, j, i] }
+}
+";
+        check_bits(text, &[rows, columns], "tiles", 7);
+    }
+}
+
+#[test]
+fn arithmetic_across_rows() {
+    for [n, m] in [[3, 9], [16, 16], [21, 34], [0, 5], [1, 1]] {
+        let text = "kernel @across {
+  size n
+  size m
+  in %x: f32[m, n]
+  in %z: f32[n, m]
+  in %rows: f32[n]
+  in %columns: f32[m]
+  out %y: f32[n, m]
+  for i < n, j < m { %y[i, j] = max(%x[j, i] + %z[i, j], %rows[i]) * %columns[j] - f32(0.25) }
+}
+";
+        check(text, &[n, m], "tiles", 8);
+    }
+}
+
+#[test]
+fn integers_and_conditions() {
+    for n in [0, 1, 7, 40] {
+        let text = "kernel @one_hot {
+  size n
+  in %a: i32[n, 1]
+  in %b: i32[1, 57]
+  out %y: f32[n, 57]
+  for i < n, j < 57 { %y[i, j] = cast<f32>(%a[i, 0] == %b[0, j]) }
+}
+";
+        check(text, &[n], "rows", 9);
+        let text = "kernel @integers {
+  size n
+  in %a: i32[n]
+  in %b: i32[n]
+  in %x: f32[n]
+  out %y: i32[n]
+  for i < n {
+    let t0 = select(%a[i] <= %b[i], %a[i] * i32(70000001) - %b[i], min(%b[i], i32(5)))
+    %y[i] = t0 + cast<i32>(%x[i] * f32(10.0)) + cast<i32>(%a[i] != i32(3)) + cast<i32>(cast<f32>(%b[i]) >= %x[i]) + max(%a[i], i32(-3))
+  }
+}
+";
+        check(text, &[n], "rows", 10);
     }
 }

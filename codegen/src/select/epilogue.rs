@@ -2,7 +2,7 @@
 
 use orogen_ir::loops::{BufferId, BufferRole, Expr, ExprId, Index, Stage, TensorProgram};
 
-use super::expression::{Node, VectorExpr};
+use super::expression::{Node, VectorExpr, fills_lane};
 use super::schedule::accesses;
 use crate::kernels::epilogue::{Operand, Step};
 use crate::vector::BinaryOp;
@@ -63,6 +63,9 @@ fn try_chain(
     for (at, stage) in run.iter().enumerate().skip(1) {
         if stage.combine.is_some() || !is_fill(program, stage) || !same_extents(program, run[0].buffer, stage)
         {
+            return None;
+        }
+        if !fills_lane(program.buffers[stage.buffer].dtype) {
             return None;
         }
         let root = stage.value;

@@ -27,6 +27,11 @@ enum Operation {
     Blend(Node, Node, Node),
 }
 
+/// Whether elements of the type fill a lane of a vector.
+pub(crate) fn fills_lane(dtype: DType) -> bool {
+    matches!(dtype, DType::F32 | DType::I32)
+}
+
 /// What the operands of an expression become.
 pub(crate) trait Leaves {
     /// The node of a load, or of a size as a number; `None` gives up.
@@ -220,11 +225,15 @@ impl VectorExpr {
         if let Some(node) = known.get(&id) {
             return Some(*node);
         }
-        let is_float = |id: ExprId| crate::clif::kernel::dtype_of(program, id) == DType::F32;
+        let dtype = |id: ExprId| crate::clif::kernel::dtype_of(program, id);
+        let is_float = |id: ExprId| dtype(id) == DType::F32;
+        let is_int = |id: ExprId| dtype(id) == DType::I32;
         let node = match &program.exprs[id] {
             Expr::Float(value, DType::F32) => self.constant(*value as f32),
             Expr::Int(value, DType::F32) => self.constant(*value as f32),
-            Expr::Load { .. } if is_float(id) => leaves.leaf(self, id)?,
+            Expr::Float(value, DType::I32) => self.bits(*value as i32),
+            Expr::Int(value, DType::I32) => self.bits(*value as i32),
+            Expr::Load { .. } if fills_lane(dtype(id)) => leaves.leaf(self, id)?,
             Expr::Cast(DType::F32, x) if is_float(*x) => self.convert(program, *x, leaves, known)?,
             // To an integer and back, as quantisation does: what is out of its range has no specified value.
             Expr::Cast(DType::F32, x) if integer_source(program, *x).is_some() => {
@@ -237,6 +246,31 @@ impl VectorExpr {
             Expr::Cast(DType::F32, x) if matches!(program.exprs[*x], Expr::Dim(_, it) if it.is_int()) => {
                 leaves.leaf(self, *x)?
             }
+            // A condition as a number, and back.
+            Expr::Cast(to @ (DType::F32 | DType::I32), x) if dtype(*x) == DType::Bool => {
+                let mask = self.convert(program, *x, leaves, known)?;
+                let one = if *to == DType::F32 { self.constant(1.0) } else { self.bits(1) };
+                self.push(Operation::Binary(vector::BinaryOp::And, mask, one))
+            }
+            Expr::Cast(DType::Bool, x) if is_float(*x) => {
+                let x = self.convert(program, *x, leaves, known)?;
+                let zero = self.constant(0.0);
+                self.push(Operation::Compare(Compare::Ne, x, zero))
+            }
+            Expr::Cast(DType::Bool, x) if is_int(*x) => {
+                let x = self.convert(program, *x, leaves, known)?;
+                let zero = self.bits(0);
+                self.compare_ints(CompareOp::Ne, x, zero)
+            }
+            Expr::Cast(DType::I32, x) if is_int(*x) => self.convert(program, *x, leaves, known)?,
+            Expr::Cast(DType::F32, x) if is_int(*x) => {
+                let x = self.convert(program, *x, leaves, known)?;
+                self.push(Operation::Function(Function::FromInt, x))
+            }
+            Expr::Cast(DType::I32, x) if is_float(*x) => {
+                let x = self.convert(program, *x, leaves, known)?;
+                self.push(Operation::Function(Function::ToInt, x))
+            }
             Expr::Unary(op, x) if is_float(*x) => {
                 let x = self.convert(program, *x, leaves, known)?;
                 self.unary(*op, x)?
@@ -247,14 +281,22 @@ impl VectorExpr {
                 self.push(Operation::Binary(vector::BinaryOp::Xor, mask, ones))
             }
             Expr::Binary(op, x, y) => {
-                let float = is_float(*x);
-                let logical = crate::clif::kernel::dtype_of(program, *x) == DType::Bool;
-                if !float && !logical {
+                let operands = dtype(*x);
+                if !fills_lane(operands) && operands != DType::Bool {
                     return None;
                 }
                 let x = self.convert(program, *x, leaves, known)?;
                 let y = self.convert(program, *y, leaves, known)?;
-                if float { self.binary(*op, x, y)? } else { self.logical(*op, x, y)? }
+                match operands {
+                    DType::F32 => self.binary(*op, x, y)?,
+                    DType::I32 => self.binary_ints(*op, x, y)?,
+                    _ => self.logical(*op, x, y)?,
+                }
+            }
+            Expr::Compare(op, x, y) if is_int(*x) => {
+                let x = self.convert(program, *x, leaves, known)?;
+                let y = self.convert(program, *y, leaves, known)?;
+                self.compare_ints(*op, x, y)
             }
             Expr::Compare(op, x, y) if is_float(*x) => {
                 let x = self.convert(program, *x, leaves, known)?;
@@ -269,7 +311,7 @@ impl VectorExpr {
                 };
                 self.push(Operation::Compare(op, x, y))
             }
-            Expr::Select(condition, x, y) if is_float(*x) => {
+            Expr::Select(condition, x, y) if fills_lane(dtype(*x)) => {
                 if let Some(holds) = leaves.decide(*condition) {
                     return self.convert(program, if holds { *x } else { *y }, leaves, known);
                 }
@@ -320,6 +362,42 @@ impl VectorExpr {
             _ => return None,
         };
         Some(self.push(Operation::Binary(op, x, y)))
+    }
+
+    /// An `i32` constant.
+    fn bits(&mut self, value: i32) -> Node {
+        self.push(Operation::Constant(value.cast_unsigned()))
+    }
+
+    /// Operations of `i32` that vectors have.
+    fn binary_ints(&mut self, op: BinaryOp, x: Node, y: Node) -> Option<Node> {
+        let op = match op {
+            BinaryOp::Add => vector::BinaryOp::IntAdd,
+            BinaryOp::Sub => vector::BinaryOp::IntSub,
+            BinaryOp::Mul => vector::BinaryOp::IntMul,
+            BinaryOp::Max => vector::BinaryOp::IntMax,
+            BinaryOp::Min => vector::BinaryOp::IntMin,
+            _ => return self.logical(op, x, y),
+        };
+        Some(self.push(Operation::Binary(op, x, y)))
+    }
+
+    /// A comparison of `i32`, as a mask.
+    fn compare_ints(&mut self, op: CompareOp, x: Node, y: Node) -> Node {
+        let (op, x, y, negated) = match op {
+            CompareOp::Eq => (vector::BinaryOp::IntEq, x, y, false),
+            CompareOp::Ne => (vector::BinaryOp::IntEq, x, y, true),
+            CompareOp::Gt => (vector::BinaryOp::IntGt, x, y, false),
+            CompareOp::Le => (vector::BinaryOp::IntGt, x, y, true),
+            CompareOp::Lt => (vector::BinaryOp::IntGt, y, x, false),
+            CompareOp::Ge => (vector::BinaryOp::IntGt, y, x, true),
+        };
+        let mask = self.push(Operation::Binary(op, x, y));
+        if !negated {
+            return mask;
+        }
+        let ones = self.push(Operation::Constant(u32::MAX));
+        self.push(Operation::Binary(vector::BinaryOp::Xor, mask, ones))
     }
 
     /// Small constant exponents; others are left to scalar code.

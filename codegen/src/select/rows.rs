@@ -7,7 +7,7 @@ use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::DType;
 
 use super::access::{Access, collapse};
-use super::expression::{Node, VectorExpr};
+use super::expression::{Node, VectorExpr, fills_lane};
 use super::routine::Routine;
 use super::row_program::{Leaf, Pointer, RowProgram, RowStage, Work};
 use super::schedule::{self, Node as Tree};
@@ -28,7 +28,8 @@ pub(crate) fn rows(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
 
 /// Cheap reasons against a stage.
 fn plausible(s: &Selector<'_>, stage: &Stage) -> bool {
-    s.program.buffers[stage.buffer].dtype == DType::F32
+    let dtype = s.program.buffers[stage.buffer].dtype;
+    (dtype == DType::F32 || (stage.combine.is_none() && fills_lane(dtype)))
         && stage.combine != Some(Combine::Product)
         && stage.at.iter().all(|it| it.dim().is_some())
 }
@@ -98,7 +99,7 @@ impl<'r> Group<'r> {
         let mut loads = IndexMap::new();
         for id in schedule::expressions(program, stage) {
             if let Expr::Load { buffer, at, otherwise } = &program.exprs[id] {
-                if otherwise.is_some() || program.buffers[*buffer].dtype != DType::F32 {
+                if otherwise.is_some() || !fills_lane(program.buffers[*buffer].dtype) {
                     return None;
                 }
                 let mut access = Access::new(program, &mut s.shapes, *buffer, at, &vars)?;

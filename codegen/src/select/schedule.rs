@@ -15,6 +15,7 @@ use super::routine::Routine;
 use super::rows::rows;
 use super::selector::{Call, Match, Selector};
 use super::strips::strips;
+use super::tiles::tiles;
 use crate::vector::Isa;
 
 /// A part of a kernel.
@@ -159,6 +160,7 @@ impl Chooser {
             .or_else(|| rows(s, run))
             .or_else(|| pooling(s, run))
             .or_else(|| columns(s, run))
+            .or_else(|| tiles(s, run))
             .or_else(|| strips(s, run))?;
         note(&found.node, &mut self.strategy, &mut self.workspaces);
         Some(found)

@@ -11,7 +11,7 @@ use orogen_ir::loops::{BinaryOp, BufferId, CompareOp, Expr, ExprId, Index, Stage
 use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::DType;
 
-use super::expression::{Leaves, Node, VectorExpr};
+use super::expression::{Leaves, Node, VectorExpr, fills_lane};
 use super::routine::Routine;
 use super::schedule::Node as Tree;
 use super::selector::{Arg, Call, Match, Selector};
@@ -27,7 +27,8 @@ pub(crate) fn strips(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let stage = *run.first()?;
     let terms = terms(s, stage)?;
     let dtype = s.program.buffers[stage.buffer].dtype;
-    if dtype != DType::F32 || stage.at.iter().any(|it| it.dim().is_none()) {
+    let fits = dtype == DType::F32 || (stage.combine.is_none() && fills_lane(dtype));
+    if !fits || stage.at.iter().any(|it| it.dim().is_none()) {
         return None;
     }
     GROUPS.iter().find_map(|group| Strips::new(s, stage, &terms, *group)?.emit(s))
@@ -324,6 +325,8 @@ impl Parts<'_, '_> {
         let otherwise = match self.s.program.exprs[otherwise] {
             Expr::Float(value, DType::F32) => (value as f32).to_bits(),
             Expr::Int(value, DType::F32) => (value as f32).to_bits(),
+            Expr::Float(value, DType::I32) => (value as i32).cast_unsigned(),
+            Expr::Int(value, DType::I32) => (value as i32).cast_unsigned(),
             _ => return None,
         };
         let row = self.row;

@@ -1,0 +1,211 @@
+//! The vector program behind [`super::tiles`].
+
+use super::expression::{Node, VectorExpr};
+use crate::vector::{Addr, Builder, IReg, IntCompare, IntOp, Interleave, MReg, Program, VReg};
+
+/// Rows and columns of a tile.
+const SIDE: i64 = 4;
+/// Columns that are taken together, so that the cache lines of crossed sources are used up while they are there.
+const STRIP: i64 = 16;
+
+/// A value that an expression reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// One element for the whole row.
+    Scalar,
+    /// Neighbours in a row are neighbours in memory.
+    Along,
+    /// Neighbours in a column are neighbours in memory.
+    Across,
+}
+
+/// A matrix of `rows` by `n` elements in tiles of four by four; the tiles of [`Source::Across`] are transposed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TileProgram {
+    /// What is read, a pointer each.
+    pub(crate) sources: Vec<Source>,
+    /// The expression, over the sources.
+    pub(crate) expr: VectorExpr,
+    /// The result, stored along rows.
+    pub(crate) result: Node,
+}
+
+/// What is left of a matrix at its end.
+#[derive(Clone, Copy)]
+struct Edge {
+    rows: IReg,
+    columns: IReg,
+}
+
+impl TileProgram {
+    /// A text that two programs share exactly when they are equal.
+    pub(crate) fn key(&self) -> String {
+        format!("{:?} {} {}", self.sources, self.expr.key(), self.result)
+    }
+
+    /// The program. Parameters: a pointer for each source and the target; `n`, `rows`; a stride in bytes for each
+    /// source and the target: from column to column for [`Source::Across`], else from row to row.
+    pub(crate) fn build(&self) -> Program {
+        let mut b = Builder::new("tiles");
+        let pointers: Vec<IReg> = (0..=self.sources.len()).map(|_| b.param()).collect();
+        let [n, rows] = b.params();
+        let strides: Vec<IReg> = pointers.iter().map(|_| b.param()).collect();
+        let whole_rows = b.int_op(IntOp::ShiftRight, rows, 2);
+        let rest_rows = b.int_op(IntOp::And, rows, SIDE - 1);
+        let strips = b.int_add(n, STRIP - 1);
+        let strips = b.int_op(IntOp::ShiftRight, strips, 4);
+        let left = b.int_move(n);
+        b.repeat(strips, |b| {
+            let width = b.int_op(IntOp::Min, left, STRIP);
+            let strip: Vec<IReg> = pointers.iter().map(|it| b.int_move(*it)).collect();
+            let four = b.int_const(SIDE);
+            b.repeat(whole_rows, |b| {
+                self.row_of_tiles(b, &strip, &strides, width, four, true);
+                self.move_rows(b, &strip, &strides);
+            });
+            b.when(IntCompare::Gt, rest_rows, 0, |b| {
+                self.row_of_tiles(b, &strip, &strides, width, rest_rows, false);
+            });
+            self.move_columns(b, &pointers, &strides, STRIP);
+            b.bump(left, -STRIP);
+        });
+        b.finish()
+    }
+
+    fn kind(&self, pointer: usize) -> Source {
+        // The target comes last.
+        self.sources.get(pointer).copied().unwrap_or(Source::Along)
+    }
+
+    fn move_rows(&self, b: &mut Builder, pointers: &[IReg], strides: &[IReg]) {
+        for (i, (pointer, stride)) in pointers.iter().zip(strides).enumerate() {
+            if self.kind(i) == Source::Across {
+                b.bump(*pointer, 4 * SIDE);
+            } else {
+                let by = b.int_op(IntOp::ShiftLeft, *stride, 2);
+                b.bump(*pointer, by);
+            }
+        }
+    }
+
+    fn move_columns(&self, b: &mut Builder, pointers: &[IReg], strides: &[IReg], columns: i64) {
+        for (i, (pointer, stride)) in pointers.iter().zip(strides).enumerate() {
+            match self.kind(i) {
+                Source::Scalar => {}
+                Source::Along => b.bump(*pointer, 4 * columns),
+                Source::Across => {
+                    let by = b.int_op(IntOp::ShiftLeft, *stride, i64::from(columns.ilog2()));
+                    b.bump(*pointer, by);
+                }
+            }
+        }
+    }
+
+    /// Up to four rows of a strip; `full` says that they are four.
+    fn row_of_tiles(
+        &self,
+        b: &mut Builder,
+        strip: &[IReg],
+        strides: &[IReg],
+        width: IReg,
+        rows: IReg,
+        full: bool,
+    ) {
+        let cursors: Vec<IReg> = strip.iter().map(|it| b.int_move(*it)).collect();
+        let left = b.int_move(width);
+        if full {
+            let whole = b.int_op(IntOp::ShiftRight, width, 2);
+            b.repeat(whole, |b| {
+                self.tile(b, &cursors, strides, None);
+                self.move_columns(b, &cursors, strides, SIDE);
+                b.bump(left, -SIDE);
+            });
+            b.when(IntCompare::Gt, left, 0, |b| {
+                self.tile(b, &cursors, strides, Some(Edge { rows, columns: left }));
+            });
+        } else {
+            let tiles = b.int_add(width, SIDE - 1);
+            let tiles = b.int_op(IntOp::ShiftRight, tiles, 2);
+            b.repeat(tiles, |b| {
+                let columns = b.int_op(IntOp::Min, left, SIDE);
+                self.tile(b, &cursors, strides, Some(Edge { rows, columns }));
+                self.move_columns(b, &cursors, strides, SIDE);
+                b.bump(left, -SIDE);
+            });
+        }
+    }
+
+    /// One tile; at an edge only so many rows and columns of it are touched.
+    fn tile(&self, b: &mut Builder, cursors: &[IReg], strides: &[IReg], edge: Option<Edge>) {
+        let masks = edge.map(|it| (b.first(it.rows), b.first(it.columns)));
+        let mut rows: Vec<Vec<VReg>> = vec![Vec::new(); SIDE as usize];
+        for (i, source) in self.sources.iter().enumerate() {
+            let lines = self.lines(b, cursors[i], strides[i], *source, edge, masks);
+            let lines = if *source == Source::Across { transpose(b, lines) } else { lines };
+            for (row, line) in rows.iter_mut().zip(lines) {
+                row.push(line);
+            }
+        }
+        let values: Vec<VReg> =
+            rows.iter().map(|leaves| self.expr.emit(b, leaves, &[self.result])[0]).collect();
+        let target = self.sources.len();
+        let mut cursor = cursors[target];
+        for (i, value) in values.into_iter().enumerate() {
+            if i > 0 {
+                cursor = b.int_add(cursor, strides[target]);
+            }
+            match (edge, masks) {
+                (Some(edge), Some((_, columns))) => b.when(IntCompare::Gt, edge.rows, i as i64, |b| {
+                    b.store(value, Addr::new(cursor), Some(columns));
+                }),
+                _ => b.store_quad(value, Addr::new(cursor)),
+            }
+        }
+    }
+
+    /// The four lines of a tile as they lie in memory.
+    fn lines(
+        &self,
+        b: &mut Builder,
+        cursor: IReg,
+        stride: IReg,
+        source: Source,
+        edge: Option<Edge>,
+        masks: Option<(MReg, MReg)>,
+    ) -> [VReg; 4] {
+        let mut cursor = cursor;
+        std::array::from_fn(|i| {
+            if i > 0 {
+                cursor = b.int_add(cursor, stride);
+            }
+            let (Some(edge), Some((rows, columns))) = (edge, masks) else {
+                return match source {
+                    Source::Scalar => b.load_splat(cursor),
+                    _ => b.load_quad(cursor),
+                };
+            };
+            let (count, mask) = match source {
+                Source::Across => (edge.columns, rows),
+                Source::Along | Source::Scalar => (edge.rows, columns),
+            };
+            let line = b.splat(0.0);
+            b.when(IntCompare::Gt, count, i as i64, |b| match source {
+                Source::Scalar => {
+                    let value = b.load_splat(cursor);
+                    b.assign(line, value);
+                }
+                _ => b.load_into(line, cursor, Some(mask)),
+            });
+            line
+        })
+    }
+}
+
+/// The transpose of four lanes of four vectors.
+fn transpose(b: &mut Builder, [p, q, r, s]: [VReg; 4]) -> [VReg; 4] {
+    let [pq, rs] = [(p, q), (r, s)]
+        .map(|(x, y)| [Interleave::Low32, Interleave::High32].map(|op| b.interleave(op, x, y)));
+    let [first, second] =
+        [0, 1].map(|i| [Interleave::Low64, Interleave::High64].map(|op| b.interleave(op, pq[i], rs[i])));
+    [first[0], first[1], second[0], second[1]]
+}

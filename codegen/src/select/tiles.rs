@@ -1,0 +1,108 @@
+//! Elementwise stages that read across what they write: transpositions, alone or with arithmetic around them.
+//!
+//! Some axis other than the innermost of the store is the innermost of a load. The two span a matrix, which is
+//! computed in small tiles, so that both memories are touched by whole vectors.
+
+use indexmap::IndexMap;
+use orogen_ir::loops::{Expr, Stage};
+use orogen_ir::shape::{Dim, Sym};
+
+use super::access::{Access, Collapsed, collapse};
+use super::expression::{VectorExpr, fills_lane};
+use super::routine::Routine;
+use super::schedule::{self, Node as Tree};
+use super::selector::{Arg, Call, Match, Selector, pairs, single_axes, symbols};
+use super::tile_program::{Source, TileProgram};
+
+/// Rows in one unit of parallel work.
+const UNIT: i64 = 16;
+
+/// A stage in tiles.
+pub(crate) fn tiles(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
+    let stage = *run.first()?;
+    let program = s.program;
+    if stage.combine.is_some() || !fills_lane(program.buffers[stage.buffer].dtype) {
+        return None;
+    }
+    let (vars, single) = (symbols(stage), single_axes(&s.shapes, stage));
+    let mut store = Access::new(program, &mut s.shapes, stage.buffer, &stage.at, &vars)?;
+    store.drop_axes(&single);
+    let mut loads = IndexMap::new();
+    for id in schedule::expressions(program, stage) {
+        if let Expr::Load { buffer, at, otherwise } = &program.exprs[id] {
+            if otherwise.is_some() || !fills_lane(program.buffers[*buffer].dtype) || *buffer == stage.buffer {
+                return None;
+            }
+            let mut access = Access::new(program, &mut s.shapes, *buffer, at, &vars)?;
+            access.drop_axes(&single);
+            loads.insert(id, access);
+        }
+    }
+    let all: Vec<&Access> = loads.values().chain([&store]).collect();
+    let mut axes = collapse(&mut s.shapes, &pairs(&stage.axes), &all)?;
+    let unit = |s: &Selector<'_>, access: &Access, axis: Sym| {
+        access.of(axis).is_some_and(|it| s.shapes.as_int(it) == Some(1))
+    };
+    let inner = axes.pop()?;
+    // The axis along which the loads lie that do not lie along the innermost one.
+    let crossed = loads.values().find(|it| it.uses(inner.inner) && !unit(s, it, inner.inner))?;
+    let at = axes.iter().position(|it| unit(s, crossed, it.inner))?;
+    let row: Collapsed = axes.remove(at);
+    if !unit(s, &store, inner.inner) {
+        return None;
+    }
+
+    let (mut sources, mut pointers) = (Vec::new(), Vec::new());
+    let mut expr = VectorExpr::default();
+    let mut places: IndexMap<_, usize> = IndexMap::new();
+    for (id, access) in &loads {
+        let source = match access.of(inner.inner) {
+            None => Source::Scalar,
+            Some(_) if unit(s, access, inner.inner) => Source::Along,
+            Some(_) if unit(s, access, row.inner) => Source::Across,
+            Some(_) => return None,
+        };
+        let place = pointers.iter().position(|it| *it == access).unwrap_or_else(|| {
+            sources.push(source);
+            pointers.push(access);
+            pointers.len() - 1
+        });
+        places.insert(*id, place);
+    }
+    let result = expr.add(program, stage.value, &mut |expr, id| Some(expr.leaf(*places.get(&id)?)))?;
+    pointers.push(&store);
+
+    let outer: Vec<(Sym, Dim)> = axes.iter().map(|it| (it.inner, it.extent)).collect();
+    let loops: Vec<Sym> = outer.iter().map(|it| it.0).collect();
+    let use_range = s.ranged && outer.is_empty();
+    let one = s.shapes.int(1);
+    let (first, last, units) =
+        if use_range { s.range(UNIT, row.extent)? } else { (s.shapes.int(0), row.extent, one) };
+    let count = s.shapes.sub(last, first).ok()?;
+    let (mut args, mut strides) = (Vec::new(), Vec::new());
+    for (i, access) in pointers.iter().enumerate() {
+        let [down, along] = [row.inner, inner.inner].map(|it| access.of(it));
+        let zero = s.shapes.int(0);
+        let [down, along] = [down, along].map(|it| it.unwrap_or(zero));
+        let start = access.bytes_at(&mut s.shapes, &loops)?;
+        let skip = s.shapes.mul(first, down).ok()?;
+        let skip = s.shapes.scale(skip, 4).ok()?;
+        args.push(Arg::Pointer(access.buffer, s.shapes.add(start, skip).ok()?));
+        let stride = if sources.get(i) == Some(&Source::Across) { along } else { down };
+        strides.push(Arg::Size(s.shapes.scale(stride, 4).ok()?));
+    }
+    args.extend([Arg::Size(inner.extent), Arg::Size(count)]);
+    args.extend(strides);
+    let what = format!(
+        "tiles of {} by {} ({} loads)",
+        s.shapes.display(row.extent),
+        s.shapes.display(inner.extent),
+        sources.len()
+    );
+    let (program, isa) = (TileProgram { sources, expr, result }, s.isa);
+    let symbol = s.routine("tiles", &program.key(), || Routine::Program(Box::new(program.build()), isa));
+    let workspace = s.shapes.int(0);
+    let node = Tree::Call(Box::new(Call { symbol, args, workspace, what }));
+    let node = s.wrap(&outer, node);
+    Some(Match { node, stages: 1, units: use_range.then_some(units) })
+}
