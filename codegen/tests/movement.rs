@@ -116,7 +116,7 @@ fn pad(dims: &[i64], before: &[i64], after: &[i64], symbolic: bool) -> String {
 #[test]
 fn padding_of_any_side() {
     let mut random = Random(1);
-    for seed in 0..60 {
+    for seed in 0..30 {
         let rank = 1 + random.below(4) as usize;
         let pick = |random: &mut Random, list: &[i64]| list[random.below(list.len() as u64) as usize];
         let mut dims: Vec<i64> = (0..rank).map(|_| pick(&mut random, &[1, 2, 3, 5])).collect();
@@ -198,7 +198,7 @@ fn upsampling_by_a_factor() {
 #[test]
 fn transpositions() {
     let mut random = Random(6);
-    for seed in 0..60 {
+    for seed in 0..30 {
         let rank = 2 + random.below(3) as usize;
         let extents = [0, 1, 2, 3, 4, 5, 7, 16, 17, 33];
         let dims: Vec<i64> =
@@ -284,5 +284,63 @@ fn integers_and_conditions() {
 }
 ";
         check(text, &[n], "rows", 10);
+    }
+}
+
+#[test]
+fn gathering_of_rows() {
+    for [n, width] in [[0, 8], [1, 40], [5, 1], [9, 33]] {
+        let text = format!(
+            "kernel @gather {{
+  size n
+  in %table: f32[30, {width}]
+  in %ids: i64[1, n]
+  in %more: f32[2, 1, {width}]
+  out %y: f32[1, n, {width}]
+  for i < 1, j < n, k < {width} {{
+    %y[i, j, k] = %table[{{min(max(select(%ids[i, j] < i64(0), %ids[i, j] + i64(30), %ids[i, j]), i64(0)), i64(29))}}, k] + %more[{{min(max(%ids[0, j], i64(0)), i64(1))}}, i, k] * f32(0.5)
+  }}
+}}
+"
+        );
+        check(&text, &[n], if width > 1 { "strips" } else { "" }, 11);
+    }
+}
+
+#[test]
+fn conditions_cut_rows() {
+    for n in [0, 1, 3] {
+        let text = "kernel @cut {
+  size n
+  in %x: f32[n, 2, 48]
+  in %b: f32[96]
+  out %y: f32[n, 2, 48]
+  for i < n, c < 2, j < 48 {
+    let t0 = select(dim<i64>(j) < i64(17), %x[i, c, j] + %b[j], %x[i, c, j] - %b[j + 48])
+    %y[i, c, j] = select(dim<i64>(3 - j) == i64(0), f32(7.0), select(dim<i64>(40) <= dim<i64>(j), %b[j], t0))
+  }
+}
+";
+        check(text, &[n], "strips", 12);
+    }
+}
+
+#[test]
+fn upsampling_with_elements_of_the_result() {
+    for (w, factor) in [(1, 2), (20, 2), (37, 2), (5, 4), (9, 8)] {
+        let text = format!(
+            "kernel @lateral {{
+  in %x: f32[2, 3, 4, {w}]
+  in %z: f32[2, 3, 8, {whole}]
+  in %scale: f32[1, 3, 1, 1]
+  out %y: f32[2, 3, 8, {whole}]
+  for i < 2, c < 3, h < 8, w < {whole} {{
+    %y[i, c, h, w] = %z[i, c, h, w] + %z[i, c, h, w] * %scale[0, c, 0, 0] + %x[i, c, floordiv(h, 2), floordiv(w, {factor})]
+  }}
+}}
+",
+            whole = w * factor
+        );
+        check(&text, &[], "strips", 13);
     }
 }

@@ -199,7 +199,7 @@ impl Lowering<'_> {
     fn nodes(&mut self, cx: &mut FunctionCx<'_>, nodes: &[Node]) -> Result<(), Overflow> {
         for node in nodes {
             match node {
-                Node::Call(call) => self.call(cx, call),
+                Node::Call(call) => self.call(cx, call)?,
                 Node::Loop { extent, vars, body, .. } => {
                     let (begin, end) = (cx.int(0), self.size(cx, *extent));
                     let open = cx.open_loop(begin, end, &[]);
@@ -217,7 +217,8 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn call(&mut self, cx: &mut FunctionCx<'_>, call: &Call) {
+    fn call(&mut self, cx: &mut FunctionCx<'_>, call: &Call) -> Result<(), Overflow> {
+        self.values.clear();
         let mut args = Vec::new();
         for arg in &call.args {
             args.push(match arg {
@@ -225,6 +226,10 @@ impl Lowering<'_> {
                 Arg::Pointer(buffer, bytes) => {
                     let bytes = self.size(cx, *bytes);
                     cx.b.ins().iadd(self.pointers[buffer], bytes)
+                }
+                Arg::Element(buffer, at) => {
+                    let (address, offset) = self.address(cx, *buffer, at)?;
+                    cx.b.ins().iadd_imm_s(address, i64::from(offset))
                 }
                 Arg::Workspace(bytes) => {
                     let bytes = self.size(cx, *bytes);
@@ -234,6 +239,8 @@ impl Lowering<'_> {
         }
         let params = vec![types::I64; args.len()];
         cx.call(Symbol::Local(call.symbol.clone()), &params, &[], &args);
+        self.values.clear();
+        Ok(())
     }
 
     fn open_axis(

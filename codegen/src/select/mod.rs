@@ -8,8 +8,8 @@
 //! (padding, upsampling); then scalar loops.
 //!
 //! Modules in reading order: `schedule`, `access` (linear positions), `expression` (scalar expressions as vector
-//! code), `epilogue`, `contraction`, `convolution`, `rows` and `row_program`, `columns`, `tiles` and `tile_program`, `strips` and `strip_program`, `forms` (constants as routines want
-//! them), `routine`.
+//! code), `epilogue`, `contraction`, `convolution`, `rows` and `row_program`, `columns`, `tiles` and `tile_program`,
+//! `strips` with `strip_loads` and `strip_program`, `forms` (constants as routines want them), `routine`.
 
 mod access;
 mod columns;
@@ -23,6 +23,7 @@ mod row_program;
 mod rows;
 pub(crate) mod schedule;
 mod selector;
+mod strip_loads;
 mod strip_program;
 mod strips;
 mod tile_program;

@@ -341,14 +341,26 @@ pub(crate) fn accesses<'a>(
 
 /// All expressions that a stage evaluates, each once.
 pub(crate) fn expressions(program: &TensorProgram, stage: &Stage) -> IndexSet<ExprId> {
+    let places = stage.at.iter().filter_map(Index::value);
+    expressions_below(program, places.chain([stage.value]).collect())
+}
+
+/// The symbols that an expression names, those of indices included.
+pub(crate) fn symbols_below(program: &TensorProgram, root: ExprId) -> IndexSet<Sym> {
+    let mut dims = Vec::new();
+    for id in expressions_below(program, vec![root]) {
+        match &program.exprs[id] {
+            Expr::Dim(dim, _) => dims.push(*dim),
+            Expr::Load { at, .. } => dims.extend(at.iter().filter_map(Index::dim)),
+            _ => {}
+        }
+    }
+    dims.into_iter().flat_map(|it| program.shapes.free_symbols(it)).collect()
+}
+
+/// All expressions at or below some.
+fn expressions_below(program: &TensorProgram, mut stack: Vec<ExprId>) -> IndexSet<ExprId> {
     let mut seen = IndexSet::new();
-    let mut stack = vec![stage.value];
-    let values = |at: &[Index]| {
-        at.iter()
-            .filter_map(|it| if let Index::Value(id) = it { Some(*id) } else { None })
-            .collect::<Vec<_>>()
-    };
-    stack.extend(values(&stage.at));
     while let Some(id) = stack.pop() {
         if !seen.insert(id) {
             continue;
@@ -356,7 +368,7 @@ pub(crate) fn expressions(program: &TensorProgram, stage: &Stage) -> IndexSet<Ex
         match &program.exprs[id] {
             Expr::Dim(..) | Expr::Float(..) | Expr::Int(..) => {}
             Expr::Load { at, otherwise, .. } => {
-                stack.extend(values(at));
+                stack.extend(at.iter().filter_map(Index::value));
                 stack.extend(*otherwise);
             }
             Expr::Unary(_, a) | Expr::Cast(_, a) => stack.push(*a),

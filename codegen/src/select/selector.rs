@@ -1,7 +1,7 @@
 //! What the choice of routines works with.
 
 use indexmap::IndexMap;
-use orogen_ir::loops::{BufferId, Stage, TensorProgram};
+use orogen_ir::loops::{BufferId, Index, Stage, TensorProgram};
 use orogen_ir::shape::{Dim, ShapeCx, Sym};
 
 use super::forms::ParamForm;
@@ -10,10 +10,12 @@ use super::schedule::Node;
 use crate::vector::Isa;
 
 /// An argument of a routine.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Arg {
     /// An address in a buffer, so many bytes from its start.
     Pointer(BufferId, Dim),
+    /// The address of an element; indices may depend on data.
+    Element(BufferId, Vec<Index>),
     /// A number.
     Size(Dim),
     /// An address in the workspace, so many bytes from its start.

@@ -1,7 +1,9 @@
 //! The vector program behind [`super::strips`].
 
 use super::expression::{Node, VectorExpr};
-use crate::vector::{Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Interleave, Isa, Program, Size, VReg};
+use crate::vector::{
+    Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Interleave, Isa, MReg, Program, Size, VReg,
+};
 
 /// A value that an expression reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +12,8 @@ pub(crate) enum Source {
     Scalar,
     /// One element for each element of the row.
     Row,
+    /// A group of elements for each group of the row, of which this is the place of the one that is meant.
+    Group(i64),
     /// As `Row` inside a range of the row; these bits elsewhere.
     Guarded(u32),
 }
@@ -97,16 +101,24 @@ impl StripProgram {
     /// `count` groups from `from` on; `edge` says that guarded sources may be out of range.
     fn segment(&self, b: &mut Builder, isa: Isa, r: &Registers, from: IReg, count: IReg, edge: bool) {
         b.when(IntCompare::Gt, count, 0, |b| {
-            let bytes = b.int_op(IntOp::ShiftLeft, from, 2);
-            let cursors: Vec<IReg> = r.sources.iter().map(|it| b.int_add(*it, bytes)).collect();
-            let groups = self.results.len() as i64;
-            let bytes = b.int_op(IntOp::ShiftLeft, bytes, i64::from(groups.ilog2()));
-            let target = b.int_add(r.target, bytes);
-            let mut moving: Vec<(IReg, Size)> = vec![(target, Size::vectors(groups))];
-            for (source, cursor) in self.sources.iter().zip(&cursors) {
-                if *source != Source::Scalar {
-                    moving.push((*cursor, Size::vectors(1)));
-                }
+            let group = self.results.len() as i64;
+            let single = b.int_op(IntOp::ShiftLeft, from, 2);
+            let whole = b.int_op(IntOp::ShiftLeft, single, i64::from(group.ilog2()));
+            let target = b.int_add(r.target, whole);
+            let mut moving: Vec<(IReg, Size)> = vec![(target, Size::vectors(group))];
+            let mut cursors = Vec::new();
+            for (source, pointer) in self.sources.iter().zip(&r.sources) {
+                let (skip, step) = match source {
+                    Source::Scalar => {
+                        cursors.push(*pointer);
+                        continue;
+                    }
+                    Source::Group(_) => (whole, Size::vectors(group)),
+                    Source::Row | Source::Guarded(_) => (single, Size::vectors(1)),
+                };
+                let cursor = b.int_add(*pointer, skip);
+                cursors.push(cursor);
+                moving.push((cursor, step));
             }
             // Ranges relative to the cursor.
             let ranges: Vec<Option<(IReg, IReg)>> = r
@@ -145,6 +157,22 @@ impl StripProgram {
         rest: Option<IReg>,
     ) {
         let mask = rest.map(|it| b.first(it));
+        let group = self.results.len();
+        // What is left of each of the vectors that hold whole groups.
+        let masks: Vec<Option<MReg>> = match rest {
+            None => vec![None; group],
+            Some(_) if group == 1 => vec![mask],
+            Some(rest) => {
+                let elements = b.int_op(IntOp::ShiftLeft, rest, i64::from(group.ilog2()));
+                let count = |b: &mut Builder, i: usize| b.int_op(IntOp::Sub, elements, Size::lanes(i as i64));
+                (0..group)
+                    .map(|i| {
+                        let count = count(b, i);
+                        Some(b.first(count))
+                    })
+                    .collect()
+            }
+        };
         let mut leaves = Vec::new();
         for (i, source) in self.sources.iter().enumerate() {
             leaves.push(match (source, scalars[i], ranges[i]) {
@@ -165,24 +193,31 @@ impl StripProgram {
                         b.blend(lanes, value, otherwise)
                     }
                 }
+                (Source::Group(part), ..) => {
+                    let load = |(j, mask): (usize, &Option<MReg>)| {
+                        b.load(Addr::new(cursors[i]).offset(Size::vectors(j as i64)), *mask)
+                    };
+                    let vectors: Vec<VReg> = masks.iter().enumerate().map(load).collect();
+                    pick(b, vectors, *part)
+                }
                 _ => b.load(Addr::new(cursors[i]), mask),
             });
         }
         let values = self.expr.emit(b, &leaves, &self.results);
         let vectors = interleave(b, isa, &values);
-        let elements = rest.map(|it| b.int_op(IntOp::ShiftLeft, it, i64::from(values.len().ilog2())));
-        for (i, value) in vectors.into_iter().enumerate() {
-            let mask = match (elements, i) {
-                (Some(_), 0) if values.len() == 1 => mask,
-                (Some(elements), _) => {
-                    let left = b.int_op(IntOp::Sub, elements, Size::lanes(i as i64));
-                    Some(b.first(left))
-                }
-                (None, _) => None,
-            };
+        for (i, (value, mask)) in vectors.into_iter().zip(masks).enumerate() {
             b.store(value, Addr::new(target).offset(Size::vectors(i as i64)), mask);
         }
     }
+}
+
+/// Element `part` of each group; the vectors hold as many groups as one of them holds elements.
+fn pick(b: &mut Builder, vectors: Vec<VReg>, part: i64) -> VReg {
+    if let [only] = vectors[..] {
+        return only;
+    }
+    let half = vectors.chunks_exact(2).map(|it| b.deinterleave(it[0], it[1], part & 1 == 1)).collect();
+    pick(b, half, part >> 1)
 }
 
 /// The elements of all vectors in turn: first elements, second elements, and so on.

@@ -1,26 +1,31 @@
 //! Elementwise stages, and reductions over a few elements, whose loads are guarded, or which treat neighbouring
-//! elements of a row differently: padding, upsampling by a factor, transposed convolution.
+//! elements of a row differently, or whose rows come from where data says: padding, upsampling by a factor,
+//! transposed convolution, gathering of rows.
 //!
 //! Where a guard is linear in the innermost axis, a row falls into a part in which all loads are in range and the
 //! edges around it; only the edges look at the guards. Where an index divides the innermost axis by a factor, the
 //! axis is taken apart into groups of so many elements, and each element of a group gets its own expression, in which
-//! the index is linear and the conditions on it are decided. Reduction axes are written out.
+//! the index is linear and the conditions on it are decided. Reduction axes are written out. Conditions that change
+//! at a fixed place of the innermost axis cut it into pieces.
 
 use indexmap::IndexMap;
-use orogen_ir::loops::{BinaryOp, BufferId, CompareOp, Expr, ExprId, Index, Stage, UnaryOp};
+use orogen_ir::loops::{Axis, BufferId, CompareOp, Expr, Stage};
 use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::DType;
 
-use super::expression::{Leaves, Node, VectorExpr, fills_lane};
+use super::expression::{VectorExpr, fills_lane};
 use super::routine::Routine;
-use super::schedule::Node as Tree;
+use super::schedule::{self, Node as Tree};
 use super::selector::{Arg, Call, Match, Selector};
+use super::strip_loads::{Load, Parts, Range, integer};
 use super::strip_program::{Source, StripProgram, accumulate};
 
 /// Sizes of groups that are tried.
 const GROUPS: [i64; 4] = [1, 2, 4, 8];
 /// Most terms of a reduction that is written out.
 const MOST_TERMS: i64 = 25;
+/// Most places at which a row is cut.
+const MOST_CUTS: usize = 4;
 
 /// A stage in strips.
 pub(crate) fn strips(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
@@ -31,7 +36,56 @@ pub(crate) fn strips(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     if !fits || stage.at.iter().any(|it| it.dim().is_none()) {
         return None;
     }
-    GROUPS.iter().find_map(|group| Strips::new(s, stage, &terms, *group)?.emit(s))
+    let cuts = cuts(s, stage)?;
+    if cuts.is_empty() {
+        return GROUPS.iter().find_map(|group| Strips::new(s, stage, &terms, *group, None)?.emit(s));
+    }
+    let ranged = std::mem::replace(&mut s.ranged, false);
+    let mut piece = |piece: &[i64]| {
+        let piece = (piece[0], piece[1]);
+        GROUPS.iter().find_map(|group| Strips::new(s, stage, &terms, *group, Some(piece))?.emit(s))
+    };
+    let body = cuts.windows(2).map(|it| Some(piece(it)?.node)).collect::<Option<Vec<Tree>>>();
+    s.ranged = ranged;
+    let extent = s.shapes.int(1);
+    let node = Tree::Loop { extent, vars: Vec::new(), body: body?, independent: false };
+    Some(Match { node, stages: 1, units: None })
+}
+
+/// Where conditions on the innermost axis alone change, from its begin to its end; empty if nowhere.
+fn cuts(s: &mut Selector<'_>, stage: &Stage) -> Option<Vec<i64>> {
+    let program = s.program;
+    let several = |it: &&Axis| s.shapes.as_int(it.extent) != Some(1);
+    let inner = *stage.axes.iter().rev().find(several)?;
+    let Some(extent) = s.shapes.as_int(inner.extent) else { return Some(Vec::new()) };
+    let mut places = Vec::new();
+    for id in schedule::expressions(program, stage) {
+        let Expr::Compare(op, x, y) = &program.exprs[id] else { continue };
+        let values = IndexMap::new();
+        let (Some(x), Some(y)) = (integer(s, &values, *x), integer(s, &values, *y)) else { continue };
+        let difference = s.shapes.sub(x, y).ok()?;
+        let Some((coefficient, rest)) = s.shapes.affine_in(difference, inner.var) else { continue };
+        let (Some(sign @ (1 | -1)), Some(rest)) = (s.shapes.as_int(coefficient), s.shapes.as_int(rest))
+        else {
+            continue;
+        };
+        // The difference is 0 here.
+        let at = rest.checked_mul(-sign)?;
+        let after = at.checked_add(1)?;
+        places.extend(match (op, sign) {
+            (CompareOp::Eq | CompareOp::Ne, _) => vec![at, after],
+            (CompareOp::Lt | CompareOp::Ge, 1) | (CompareOp::Gt | CompareOp::Le, -1) => vec![at],
+            _ => vec![after],
+        });
+    }
+    places.retain(|it| (1..extent).contains(it));
+    if places.is_empty() {
+        return Some(places);
+    }
+    places.extend([0, extent]);
+    places.sort_unstable();
+    places.dedup();
+    (places.len() <= MOST_CUTS + 2).then_some(places)
 }
 
 /// The points of the reduction, in order; one without axes if there is none.
@@ -49,33 +103,6 @@ fn terms(s: &Selector<'_>, stage: &Stage) -> Option<Vec<Vec<(Sym, i64)>>> {
     (points.len() as i64 <= MOST_TERMS).then_some(points)
 }
 
-/// `low ≤ index < high`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Range {
-    low: Dim,
-    high: Dim,
-}
-
-/// When a load is in range.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Guard {
-    /// Bits of the value elsewhere.
-    otherwise: u32,
-    /// Of groups in a row.
-    inner: Range,
-    /// Of indices over the other axes.
-    outer: Vec<Range>,
-}
-
-/// A load: where it is in a row, in elements from the start of the buffer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Load {
-    buffer: BufferId,
-    offset: Dim,
-    moves: bool,
-    guard: Option<Guard>,
-}
-
 struct Strips {
     /// Axes around the rows, outermost first.
     outer: Vec<(Sym, Dim)>,
@@ -88,30 +115,62 @@ struct Strips {
 }
 
 impl Strips {
-    fn new(s: &mut Selector<'_>, stage: &Stage, terms: &[Vec<(Sym, i64)>], group: i64) -> Option<Strips> {
+    /// `piece` is the part of the innermost axis that is meant, if it is not all of it.
+    fn new(
+        s: &mut Selector<'_>,
+        stage: &Stage,
+        terms: &[Vec<(Sym, i64)>],
+        group: i64,
+        piece: Option<(i64, i64)>,
+    ) -> Option<Strips> {
         let zero = s.shapes.int(0);
         let mut values: IndexMap<Sym, Dim> = IndexMap::new();
+        let gathers = schedule::expressions(s.program, stage).into_iter().any(|id| {
+            matches!(&s.program.exprs[id], Expr::Load { at, .. } if at.iter().any(|it| it.dim().is_none()))
+        });
+        let single = |s: &Selector<'_>, axis: &Axis| s.shapes.as_int(axis.extent) == Some(1);
+        let inner = stage.axes.iter().rposition(|it| !single(s, it))?;
         let mut outer = Vec::new();
-        for axis in &stage.axes {
-            if s.shapes.as_int(axis.extent) == Some(1) {
+        for (i, axis) in stage.axes.iter().enumerate().filter(|it| it.0 != inner) {
+            // What depends on data names axes that have to be there.
+            if single(s, axis) && !gathers {
                 values.insert(axis.var, zero);
-            } else {
+            } else if i < inner || gathers {
                 outer.push((axis.var, axis.extent));
             }
         }
-        let (inner, extent) = outer.pop()?;
+        let Axis { var: inner, extent } = stage.axes[inner];
+        let (begin, extent) = match piece {
+            Some((begin, end)) => (begin, s.shapes.int(end - begin)),
+            None => (0, extent),
+        };
         if !s.shapes.divides(group, extent).is_always() {
             return None;
         }
         let n = s.shapes.floor_div(extent, group).ok()?;
-        let q = if group == 1 { s.shapes.sym_dim(inner) } else { s.shapes.fresh_index("group", n) };
+        let whole = group == 1 && piece.is_none();
+        let q = if whole { s.shapes.sym_dim(inner) } else { s.shapes.fresh_index("group", n) };
         let row = s.shapes.as_sym(q)?;
-        let mut parts = Parts { s, stage, row, n, values, loads: Vec::new(), sources: Vec::new() };
+        let mut parts = Parts {
+            s,
+            stage,
+            row,
+            n,
+            group,
+            part: 0,
+            term: 0,
+            inner,
+            values,
+            loads: Vec::new(),
+            sources: Vec::new(),
+            spread: IndexMap::new(),
+        };
         let mut expr = VectorExpr::default();
         let (mut results, mut target) = (Vec::new(), None);
         for part in 0..group {
             let at = parts.s.shapes.scale(q, group).ok()?;
-            let at = parts.s.shapes.add_int(at, part).ok()?;
+            let at = parts.s.shapes.add_int(at, part.checked_add(begin)?).ok()?;
+            parts.part = part;
             parts.values.insert(inner, at);
             let store: Vec<Dim> = stage.at.iter().map(|it| parts.index(it)).collect::<Option<_>>()?;
             let (coefficient, offset) = parts.position(stage.buffer, &store)?;
@@ -123,7 +182,8 @@ impl Strips {
                 return None;
             }
             let mut value = None;
-            for term in terms {
+            for (number, term) in terms.iter().enumerate() {
+                parts.term = number;
                 for (axis, at) in term {
                     let at = parts.s.shapes.int(*at);
                     parts.values.insert(*axis, at);
@@ -136,6 +196,9 @@ impl Strips {
                 });
             }
             results.push(value?);
+        }
+        if parts.spread.values().any(|it| it.1 != group) {
+            return None;
         }
         let (loads, sources) = (parts.loads, parts.sources);
         let guards = sources.iter().filter(|it| matches!(it, Source::Guarded(_))).count();
@@ -151,7 +214,8 @@ impl Strips {
     fn emit(mut self, s: &mut Selector<'_>) -> Option<Match> {
         let one = s.shapes.int(1);
         let rows = self.outer.last().copied();
-        let linear = rows.and_then(|(var, _)| self.rows(s, var));
+        let gathers = self.loads.iter().any(|it| it.element.is_some());
+        let linear = rows.filter(|_| !gathers).and_then(|(var, _)| self.rows(s, var));
         let (extent, linear) = match linear {
             Some(linear) => {
                 let (_, extent) = self.outer.pop()?;
@@ -165,8 +229,14 @@ impl Strips {
         let count = s.shapes.sub(last, first).ok()?;
         let mut args = Vec::new();
         let mut strides = Vec::new();
-        let buffers = self.loads.iter().map(|it| it.buffer).chain([self.target.0]);
-        for (buffer, (stride, offset)) in buffers.zip(&linear.positions) {
+        let buffers = self.loads.iter().map(|it| (it.buffer, it.element.as_ref()));
+        let buffers = buffers.chain([(self.target.0, None)]);
+        for ((buffer, element), (stride, offset)) in buffers.zip(&linear.positions) {
+            if let Some(element) = element {
+                args.push(Arg::Element(buffer, element.clone()));
+                strides.push(Arg::Size(*stride));
+                continue;
+            }
             let skip = s.shapes.mul(first, *stride).ok()?;
             let elements = s.shapes.add(*offset, skip).ok()?;
             args.push(Arg::Pointer(buffer, s.shapes.scale(elements, 4).ok()?));
@@ -255,161 +325,4 @@ fn combined(s: &mut Selector<'_>, own: &[Range], others: &[Range]) -> Option<Ran
         }
     }
     Some(Range { low, high })
-}
-
-/// Takes the expressions of a stage apart for given values of some of its axes.
-struct Parts<'a, 'p> {
-    s: &'a mut Selector<'p>,
-    stage: &'a Stage,
-    /// The axis that counts groups.
-    row: Sym,
-    n: Dim,
-    values: IndexMap<Sym, Dim>,
-    loads: Vec<Load>,
-    sources: Vec<Source>,
-}
-
-impl Parts<'_, '_> {
-    fn index(&mut self, index: &Index) -> Option<Dim> {
-        self.s.shapes.substitute(index.dim()?, &self.values).ok()
-    }
-
-    /// Elements per group, and from the start of the buffer to the first one.
-    fn position(&mut self, buffer: BufferId, at: &[Dim]) -> Option<(Dim, Dim)> {
-        let shapes = &mut self.s.shapes;
-        let (mut stride, mut offset) = (shapes.int(1), shapes.int(0));
-        for (index, dim) in at.iter().zip(&self.s.program.buffers[buffer].dims).rev() {
-            let part = shapes.mul(*index, stride).ok()?;
-            offset = shapes.add(offset, part).ok()?;
-            stride = shapes.mul(stride, *dim).ok()?;
-        }
-        shapes.affine_in(offset, self.row)
-    }
-
-    fn load(&mut self, id: ExprId) -> Option<usize> {
-        let program = self.s.program;
-        let Expr::Load { buffer, at, otherwise } = &program.exprs[id] else { return None };
-        let at: Vec<Dim> = at.iter().map(|it| self.index(it)).collect::<Option<_>>()?;
-        let (coefficient, offset) = self.position(*buffer, &at)?;
-        let moves = match self.s.shapes.as_int(coefficient)? {
-            0 => false,
-            1 => true,
-            _ => return None,
-        };
-        let guard = match otherwise {
-            Some(otherwise) => self.guard(*buffer, &at, *otherwise)?,
-            None => None,
-        };
-        if guard.is_some() && !moves {
-            return None;
-        }
-        let load = Load { buffer: *buffer, offset, moves, guard };
-        if let Some(known) = self.loads.iter().position(|it| *it == load) {
-            return Some(known);
-        }
-        // What the stage writes may lie over what it reads only at the same place.
-        if load.buffer == self.stage.buffer {
-            return None;
-        }
-        self.sources.push(match &load.guard {
-            Some(guard) => Source::Guarded(guard.otherwise),
-            None if moves => Source::Row,
-            None => Source::Scalar,
-        });
-        self.loads.push(load);
-        Some(self.loads.len() - 1)
-    }
-
-    /// The guard of a load; `Some(None)` where it always holds.
-    fn guard(&mut self, buffer: BufferId, at: &[Dim], otherwise: ExprId) -> Option<Option<Guard>> {
-        let otherwise = match self.s.program.exprs[otherwise] {
-            Expr::Float(value, DType::F32) => (value as f32).to_bits(),
-            Expr::Int(value, DType::F32) => (value as f32).to_bits(),
-            Expr::Float(value, DType::I32) => (value as i32).cast_unsigned(),
-            Expr::Int(value, DType::I32) => (value as i32).cast_unsigned(),
-            _ => return None,
-        };
-        let row = self.row;
-        let shapes = &mut self.s.shapes;
-        let zero = shapes.int(0);
-        let (mut lows, mut highs, mut outer) = (vec![zero], vec![self.n], Vec::new());
-        let mut always = true;
-        for (index, extent) in at.iter().zip(self.s.program.buffers[buffer].dims.clone()) {
-            if shapes.prove_ge(*index, zero).is_always() && shapes.prove_lt(*index, extent).is_always() {
-                continue;
-            }
-            always = false;
-            let (coefficient, rest) = shapes.affine_in(*index, row)?;
-            let (low, high) = (shapes.neg(rest).ok()?, shapes.sub(extent, rest).ok()?);
-            match shapes.as_int(coefficient)? {
-                0 => outer.push(Range { low, high }),
-                1 => {
-                    lows.push(low);
-                    highs.push(high);
-                }
-                _ => return None,
-            }
-        }
-        if always {
-            return Some(None);
-        }
-        let inner = Range { low: shapes.max(&lows).ok()?, high: shapes.min(&highs).ok()? };
-        Some(Some(Guard { otherwise, inner, outer }))
-    }
-
-    /// An integer that depends on no data.
-    fn integer(&mut self, id: ExprId) -> Option<Dim> {
-        let program = self.s.program;
-        match &program.exprs[id] {
-            Expr::Dim(dim, DType::I64) => self.s.shapes.substitute(*dim, &self.values).ok(),
-            Expr::Int(value, DType::I64) => Some(self.s.shapes.int(*value)),
-            Expr::Float(value, DType::I64) => Some(self.s.shapes.int(*value as i64)),
-            Expr::Binary(op @ (BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul), x, y) => {
-                let (x, y) = (self.integer(*x)?, self.integer(*y)?);
-                let shapes = &mut self.s.shapes;
-                match op {
-                    BinaryOp::Add => shapes.add(x, y),
-                    BinaryOp::Sub => shapes.sub(x, y),
-                    _ => shapes.mul(x, y),
-                }
-                .ok()
-            }
-            _ => None,
-        }
-    }
-}
-
-impl Leaves for Parts<'_, '_> {
-    fn leaf(&mut self, expr: &mut VectorExpr, id: ExprId) -> Option<Node> {
-        Some(expr.leaf(self.load(id)?))
-    }
-
-    fn decide(&mut self, condition: ExprId) -> Option<bool> {
-        let program = self.s.program;
-        match &program.exprs[condition] {
-            Expr::Compare(op, x, y) => {
-                let (x, y) = (self.integer(*x)?, self.integer(*y)?);
-                let shapes = &self.s.shapes;
-                let truth = match op {
-                    CompareOp::Eq | CompareOp::Ne => shapes.prove_eq(x, y),
-                    CompareOp::Lt => shapes.prove_lt(x, y),
-                    CompareOp::Le => shapes.prove_le(x, y),
-                    CompareOp::Gt => shapes.prove_gt(x, y),
-                    CompareOp::Ge => shapes.prove_ge(x, y),
-                };
-                let known = truth.is_always() || truth.is_never();
-                known.then(|| truth.is_always() != (*op == CompareOp::Ne))
-            }
-            Expr::Binary(op @ (BinaryOp::And | BinaryOp::Or), x, y) => {
-                let absorbing = *op == BinaryOp::Or;
-                match (self.decide(*x), self.decide(*y)) {
-                    (Some(x), Some(y)) => Some(if absorbing { x || y } else { x && y }),
-                    (Some(known), None) | (None, Some(known)) if known == absorbing => Some(known),
-                    _ => None,
-                }
-            }
-            Expr::Unary(UnaryOp::Not, x) => Some(!self.decide(*x)?),
-            _ => None,
-        }
-    }
 }

@@ -1,0 +1,246 @@
+//! What the stages of [`super::strips`] read, for given values of some of their axes.
+
+use indexmap::IndexMap;
+use orogen_ir::loops::{BinaryOp, BufferId, CompareOp, Expr, ExprId, Index, Stage, UnaryOp};
+use orogen_ir::shape::{Dim, Sym};
+use orogen_ir::types::DType;
+
+use super::expression::{Leaves, Node, VectorExpr};
+use super::schedule;
+use super::selector::Selector;
+use super::strip_program::Source;
+
+/// `low ≤ index < high`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Range {
+    pub(super) low: Dim,
+    pub(super) high: Dim,
+}
+
+/// When a load is in range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Guard {
+    /// Bits of the value elsewhere.
+    pub(super) otherwise: u32,
+    /// Of groups in a row.
+    pub(super) inner: Range,
+    /// Of indices over the other axes.
+    pub(super) outer: Vec<Range>,
+}
+
+/// A load: where it is in a row, in elements from the start of the buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Load {
+    pub(super) buffer: BufferId,
+    pub(super) offset: Dim,
+    /// Elements from group to group.
+    pub(super) step: i64,
+    /// Which element of the group, where all of them are read.
+    pub(super) part: i64,
+    pub(super) guard: Option<Guard>,
+    /// The indices of the first element, where they depend on data.
+    pub(super) element: Option<Vec<Index>>,
+}
+
+/// Takes the expressions of a stage apart for given values of some of its axes.
+pub(super) struct Parts<'a, 'p> {
+    pub(super) s: &'a mut Selector<'p>,
+    pub(super) stage: &'a Stage,
+    /// The axis that counts groups.
+    pub(super) row: Sym,
+    pub(super) n: Dim,
+    /// Elements of a group, which of them is meant, and which term of the reduction.
+    pub(super) group: i64,
+    pub(super) part: i64,
+    pub(super) term: usize,
+    /// The innermost axis of the stage.
+    pub(super) inner: Sym,
+    pub(super) values: IndexMap<Sym, Dim>,
+    pub(super) loads: Vec<Load>,
+    pub(super) sources: Vec<Source>,
+    /// Loads of whole groups, by expression and term: the first element, and how many parts were met.
+    pub(super) spread: IndexMap<(ExprId, usize), (Dim, i64)>,
+}
+
+impl Parts<'_, '_> {
+    pub(super) fn index(&mut self, index: &Index) -> Option<Dim> {
+        self.s.shapes.substitute(index.dim()?, &self.values).ok()
+    }
+
+    /// Elements per group, and from the start of the buffer to the first one.
+    pub(super) fn position(&mut self, buffer: BufferId, at: &[Dim]) -> Option<(Dim, Dim)> {
+        let shapes = &mut self.s.shapes;
+        let (mut stride, mut offset) = (shapes.int(1), shapes.int(0));
+        for (index, dim) in at.iter().zip(&self.s.program.buffers[buffer].dims).rev() {
+            let part = shapes.mul(*index, stride).ok()?;
+            offset = shapes.add(offset, part).ok()?;
+            stride = shapes.mul(stride, *dim).ok()?;
+        }
+        shapes.affine_in(offset, self.row)
+    }
+
+    fn load(&mut self, id: ExprId) -> Option<usize> {
+        let program = self.s.program;
+        let Expr::Load { buffer, at, otherwise } = &program.exprs[id] else { return None };
+        let (at, element) = self.indices(at)?;
+        let (coefficient, offset) = self.position(*buffer, &at)?;
+        let (mut offset, mut part) = (offset, 0);
+        let step = self.s.shapes.as_int(coefficient)?;
+        let guard = match otherwise {
+            Some(_) if element.is_some() => return None,
+            Some(otherwise) => self.guard(*buffer, &at, *otherwise)?,
+            None => None,
+        };
+        if step > 1 {
+            // Every element of the group is read, each by its own part.
+            if step != self.group || guard.is_some() || element.is_some() {
+                return None;
+            }
+            part = self.part;
+            offset = self.s.shapes.add_int(offset, -part).ok()?;
+            let seen = self.spread.entry((id, self.term)).or_insert((offset, 0));
+            if seen.0 != offset || seen.1 != part {
+                return None;
+            }
+            seen.1 += 1;
+        }
+        if step < 0 || (guard.is_some() && step != 1) {
+            return None;
+        }
+        let load = Load { buffer: *buffer, offset, step, part, guard, element };
+        if let Some(known) = self.loads.iter().position(|it| *it == load) {
+            return Some(known);
+        }
+        // What the stage writes may lie over what it reads only at the same place.
+        if load.buffer == self.stage.buffer {
+            return None;
+        }
+        self.sources.push(match &load.guard {
+            Some(guard) => Source::Guarded(guard.otherwise),
+            None if step == 0 => Source::Scalar,
+            None if step == 1 => Source::Row,
+            None => Source::Group(part),
+        });
+        self.loads.push(load);
+        Some(self.loads.len() - 1)
+    }
+
+    /// The guard of a load; `Some(None)` where it always holds.
+    fn guard(&mut self, buffer: BufferId, at: &[Dim], otherwise: ExprId) -> Option<Option<Guard>> {
+        let otherwise = match self.s.program.exprs[otherwise] {
+            Expr::Float(value, DType::F32) => (value as f32).to_bits(),
+            Expr::Int(value, DType::F32) => (value as f32).to_bits(),
+            Expr::Float(value, DType::I32) => (value as i32).cast_unsigned(),
+            Expr::Int(value, DType::I32) => (value as i32).cast_unsigned(),
+            _ => return None,
+        };
+        let row = self.row;
+        let shapes = &mut self.s.shapes;
+        let zero = shapes.int(0);
+        let (mut lows, mut highs, mut outer) = (vec![zero], vec![self.n], Vec::new());
+        let mut always = true;
+        for (index, extent) in at.iter().zip(self.s.program.buffers[buffer].dims.clone()) {
+            if shapes.prove_ge(*index, zero).is_always() && shapes.prove_lt(*index, extent).is_always() {
+                continue;
+            }
+            always = false;
+            let (coefficient, rest) = shapes.affine_in(*index, row)?;
+            let (low, high) = (shapes.neg(rest).ok()?, shapes.sub(extent, rest).ok()?);
+            match shapes.as_int(coefficient)? {
+                0 => outer.push(Range { low, high }),
+                1 => {
+                    lows.push(low);
+                    highs.push(high);
+                }
+                _ => return None,
+            }
+        }
+        if always {
+            return Some(None);
+        }
+        let inner = Range { low: shapes.max(&lows).ok()?, high: shapes.min(&highs).ok()? };
+        Some(Some(Guard { otherwise, inner, outer }))
+    }
+
+    /// The indices of a load as sizes, 0 where they depend on data; then also all of them at the start of the row.
+    fn indices(&mut self, at: &[Index]) -> Option<(Vec<Dim>, Option<Vec<Index>>)> {
+        let zero = self.s.shapes.int(0);
+        let (mut dims, mut element) = (Vec::new(), Vec::new());
+        for index in at {
+            if let Index::Value(id) = index {
+                // Everything that the value names must be an axis around the row.
+                let program = self.s.program;
+                let inside =
+                    |it: Sym| it == self.inner || self.stage.reduce.iter().any(|axis| axis.var == it);
+                let names = schedule::symbols_below(program, *id);
+                if names.into_iter().any(inside) {
+                    return None;
+                }
+                dims.push(zero);
+                element.push(index.clone());
+            } else {
+                let dim = self.index(index)?;
+                dims.push(dim);
+                let start = IndexMap::from([(self.row, zero)]);
+                element.push(Index::Dim(self.s.shapes.substitute(dim, &start).ok()?));
+            }
+        }
+        let gathers = at.iter().any(|it| it.dim().is_none());
+        Some((dims, gathers.then_some(element)))
+    }
+}
+
+/// An integer that depends on no data, for given values of axes.
+pub(super) fn integer(s: &mut Selector<'_>, values: &IndexMap<Sym, Dim>, id: ExprId) -> Option<Dim> {
+    match &s.program.exprs[id] {
+        Expr::Dim(dim, DType::I64) => s.shapes.substitute(*dim, values).ok(),
+        Expr::Int(value, DType::I64) => Some(s.shapes.int(*value)),
+        Expr::Float(value, DType::I64) => Some(s.shapes.int(*value as i64)),
+        Expr::Binary(op @ (BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul), x, y) => {
+            let (x, y) = (integer(s, values, *x)?, integer(s, values, *y)?);
+            match op {
+                BinaryOp::Add => s.shapes.add(x, y),
+                BinaryOp::Sub => s.shapes.sub(x, y),
+                _ => s.shapes.mul(x, y),
+            }
+            .ok()
+        }
+        _ => None,
+    }
+}
+
+impl Leaves for Parts<'_, '_> {
+    fn leaf(&mut self, expr: &mut VectorExpr, id: ExprId) -> Option<Node> {
+        Some(expr.leaf(self.load(id)?))
+    }
+
+    fn decide(&mut self, condition: ExprId) -> Option<bool> {
+        let program = self.s.program;
+        match &program.exprs[condition] {
+            Expr::Compare(op, x, y) => {
+                let x = integer(self.s, &self.values, *x)?;
+                let y = integer(self.s, &self.values, *y)?;
+                let shapes = &self.s.shapes;
+                let truth = match op {
+                    CompareOp::Eq | CompareOp::Ne => shapes.prove_eq(x, y),
+                    CompareOp::Lt => shapes.prove_lt(x, y),
+                    CompareOp::Le => shapes.prove_le(x, y),
+                    CompareOp::Gt => shapes.prove_gt(x, y),
+                    CompareOp::Ge => shapes.prove_ge(x, y),
+                };
+                let known = truth.is_always() || truth.is_never();
+                known.then(|| truth.is_always() != (*op == CompareOp::Ne))
+            }
+            Expr::Binary(op @ (BinaryOp::And | BinaryOp::Or), x, y) => {
+                let absorbing = *op == BinaryOp::Or;
+                match (self.decide(*x), self.decide(*y)) {
+                    (Some(x), Some(y)) => Some(if absorbing { x || y } else { x && y }),
+                    (Some(known), None) | (None, Some(known)) if known == absorbing => Some(known),
+                    _ => None,
+                }
+            }
+            Expr::Unary(UnaryOp::Not, x) => Some(!self.decide(*x)?),
+            _ => None,
+        }
+    }
+}
