@@ -83,6 +83,30 @@ impl Flow<'_, '_> {
         self.mul(whole, by)
     }
 
+    /// The size of a block: `total` in equal parts of at most `most`, in multiples of `unit`; at least one unit.
+    pub(crate) fn balanced(&mut self, total: Value, most: i64, unit: i64) -> Value {
+        let most = self.int(most);
+        self.balanced_by(total, most, unit)
+    }
+
+    /// The same with a limit known at run time.
+    pub(crate) fn balanced_by(&mut self, total: Value, most: Value, unit: i64) -> Value {
+        let one = self.int(1);
+        let parts = self.ceil_div(total, most);
+        let parts = self.max(parts, one);
+        let part = self.ceil_div(total, parts);
+        let least = self.int(unit);
+        let part = self.max(part, least);
+        self.round_up(part, unit)
+    }
+
+    /// `⌈a / by⌉` for `a >= 0`, `by > 0`.
+    fn ceil_div(&mut self, a: Value, by: Value) -> Value {
+        let more = self.add(a, by);
+        let more = self.offset(more, -1);
+        self.div(more, by)
+    }
+
     /// `for i in (start..end).step_by(step)`.
     pub(crate) fn range(
         &mut self,

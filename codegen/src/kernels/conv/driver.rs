@@ -1,12 +1,13 @@
 //! Convolution as multiplication of packed weights with panels of the unfolded image.
 
-use cranelift_codegen::ir::{FuncRef, InstBuilder as _, Value};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{FuncRef, Value};
 use cranelift_module::{FuncId, Module};
 
 use super::{Geometry, pack_pointwise, unfold_segment};
-use crate::kernels::epilogue::{self, Operand, Step};
+use crate::kernels::epilogue::{self, Step};
 use crate::kernels::flow::{self, Flow};
-use crate::kernels::gemm::{Gemm, Layout, Tile};
+use crate::kernels::gemm::{Block, Blocking, Gemm, Layout, Tile, Tiles, operands_at};
 use crate::vector::encode::{self, DefineError};
 use crate::vector::{Isa, Program};
 
@@ -41,27 +42,42 @@ impl Convolution {
         14 + epilogue::params(&self.epilogue)
     }
 
+    /// The multiplication of weights with panels.
+    fn gemm(&self) -> Gemm {
+        Gemm {
+            m: self.m,
+            epilogue: self.epilogue.clone(),
+            ..Gemm::new(self.isa, Layout::Packed, Layout::Packed)
+        }
+    }
+
+    /// Elements of the kernel.
+    fn taps(&self) -> i64 {
+        self.geometry.kernel[0] * self.geometry.kernel[1]
+    }
+
+    /// The most input channels that are unfolded at a time.
+    fn most_channels(&self) -> i64 {
+        (Blocking::of(self.isa).depth / self.taps()).max(1)
+    }
+
     /// The size of the workspace in bytes, for `c` input channels of a group.
     pub fn workspace(&self, c: i64) -> i64 {
         let columns = i64::from(Tile::of(self.isa).columns(self.isa));
-        let depth = c * self.geometry.kernel[0] * self.geometry.kernel[1];
+        let depth = c.min(self.most_channels()) * self.taps();
         (4 * depth * columns).max(BLOCK_BYTES)
     }
 
     /// The size of the packed weights of one group, in elements.
     pub fn packed_weights(&self, c: i64, m: i64) -> i64 {
         let rows = i64::from(Tile::of(self.isa).rows);
-        (m + rows - 1) / rows * rows * c * self.geometry.kernel[0] * self.geometry.kernel[1]
+        (m + rows - 1) / rows * rows * c * self.taps()
     }
 
     /// Defines the kernels and the driver as local functions; their names start with `name`.
     pub fn emit(&self, module: &mut dyn Module, name: &str) -> Result<FuncId, DefineError> {
-        let gemm = Gemm {
-            m: self.m,
-            epilogue: self.epilogue.clone(),
-            ..Gemm::new(self.isa, Layout::Packed, Layout::Packed)
-        };
-        let multiply = gemm.emit(module, &format!("{name}.gemm"))?;
+        let gemm = self.gemm();
+        let kernels = gemm.kernels(module, name)?;
         let vectors = gemm.tile().vectors;
         let program: Program = if self.geometry.is_pointwise() {
             pack_pointwise(vectors, self.isa)
@@ -74,40 +90,46 @@ impl Convolution {
             module,
             name,
             self.params(),
-            |module, func| [multiply, unfold].map(|id| module.declare_func_in_func(id, func)),
-            |flow, args, [multiply, unfold]| self.body(flow, args, multiply, unfold),
+            |module, func| {
+                (Tiles::import(&gemm, &kernels, module, func), module.declare_func_in_func(unfold, func))
+            },
+            |flow, args, (tiles, unfold)| self.body(flow, args, &tiles, unfold),
         )
     }
 
-    fn body(&self, flow: &mut Flow<'_, '_>, args: &[Value], multiply: FuncRef, unfold: FuncRef) {
+    /// Blocks of outputs, and for each of them blocks of input channels: a block is unfolded once, and all weights of
+    /// its channels pass by.
+    fn body(&self, flow: &mut Flow<'_, '_>, args: &[Value], tiles: &Tiles<'_>, unfold: FuncRef) {
         let &[x, weights, y, batch, groups, c, m, h, w, oh, ow, workspace, first, last, ..] = args else {
             unreachable!("the function is declared with fourteen parameters and more")
         };
-        let operands = &args[14..];
         let tile = Tile::of(self.isa);
-        let columns = i64::from(tile.columns(self.isa));
-        let zero = flow.int(0);
-        let depth = flow.scale(c, self.geometry.kernel[0] * self.geometry.kernel[1]);
-        let panel_bytes = flow.scale(depth, 4 * columns);
-        let one = flow.int(1);
-        let panel_bytes = flow.max(panel_bytes, one);
+        let (rows, columns) = (i64::from(tile.rows), i64::from(tile.columns(self.isa)));
+        let (zero, one) = (flow.int(0), flow.int(1));
+        let channels = flow.balanced(c, self.most_channels(), 1);
+        let channel_bytes = flow.scale(channels, 4 * self.taps());
         let budget = flow.int(BLOCK_BYTES);
-        let panels = flow.div(budget, panel_bytes);
-        let panels = flow.max(panels, one);
+        let width = flow.div(budget, channel_bytes);
+        let least = flow.int(columns);
+        let width = flow.max(width, least);
+        let by = flow.int(columns);
+        let panels = flow.div(width, by);
         let width = flow.scale(panels, columns);
+        let count = flow.sub(last, first);
+        let count = flow.max(count, one);
+        let width = flow.balanced_by(count, width, columns);
         let in_plane = flow.mul(h, w);
         let in_plane = flow.scale(in_plane, 4);
         let group_bytes = flow.mul(in_plane, c);
         let out_plane = flow.mul(oh, ow);
         let out_plane = flow.scale(out_plane, 4);
-        let rows = i64::from(tile.rows);
+        let weight_row = flow.scale(c, 4 * self.taps());
         let weight_rows = flow.round_up(m, rows);
-        let weight_bytes = flow.mul(weight_rows, depth);
-        let weight_bytes = flow.scale(weight_bytes, 4);
+        let weight_bytes = flow.mul(weight_rows, weight_row);
         let total = flow.mul(batch, groups);
 
         flow.range(zero, total, 1, |flow, image| {
-            let whole = flow.b.ins().udiv(image, groups);
+            let whole = flow.div(image, groups);
             let before = flow.mul(whole, groups);
             let group = flow.sub(image, before);
             let x = flow.at(x, image, group_bytes);
@@ -118,26 +140,44 @@ impl Convolution {
             flow.range_by(first, last, width, |flow, j| {
                 let end = flow.add(j, width);
                 let end = flow.min(end, last);
-                flow.range(j, end, columns, |flow, p| {
-                    let done = flow.sub(p, j);
-                    let to = flow.mul(done, depth);
-                    let to = flow.at_scaled(workspace, to, 4);
-                    let stop = flow.offset(p, columns);
-                    let stop = flow.min(stop, end);
-                    if self.geometry.is_pointwise() {
-                        let from = flow.at_scaled(x, p, 4);
-                        let valid = flow.sub(stop, p);
-                        flow.call(unfold, &[from, to, c, in_plane, valid]);
-                    } else {
-                        self.unfold_panel(flow, unfold, [x, c, h, w, ow], to, p, stop);
-                    }
+                let operands = operands_at(flow, &self.epilogue, &args[14..], [channel, plane], j);
+                flow.range_once(zero, c, channels, |flow, pc| {
+                    let left = flow.sub(c, pc);
+                    let here = flow.min(left, channels);
+                    let x = flow.at(x, pc, in_plane);
+                    let depth = flow.scale(here, self.taps());
+                    flow.range(j, end, columns, |flow, p| {
+                        let done = flow.sub(p, j);
+                        let to = flow.mul(done, depth);
+                        let to = flow.at_scaled(workspace, to, 4);
+                        let stop = flow.offset(p, columns);
+                        let stop = flow.min(stop, end);
+                        if self.geometry.is_pointwise() {
+                            let from = flow.at_scaled(x, p, 4);
+                            let valid = flow.sub(stop, p);
+                            flow.call(unfold, &[from, to, here, in_plane, valid]);
+                        } else {
+                            self.unfold_panel(flow, unfold, [x, here, h, w, ow], to, p, stop);
+                        }
+                    });
+                    let done = flow.add(pc, here);
+                    let block = Block {
+                        a: flow.at_scaled(weights, pc, 4 * self.taps() * rows),
+                        a_row: weight_row,
+                        b: workspace,
+                        b_column: flow.scale(depth, 4),
+                        b_row: zero,
+                        c: flow.at_scaled(y, j, 4),
+                        c_row: out_plane,
+                        rows: m,
+                        columns: flow.sub(end, j),
+                        depth,
+                        accumulate: flow.flag(IntCC::SignedGreaterThan, pc, zero),
+                        last: flow.flag(IntCC::SignedGreaterThanOrEqual, done, c),
+                        operands: operands.clone(),
+                    };
+                    tiles.compute(flow, &block);
                 });
-                let count = flow.sub(end, j);
-                let target = flow.at_scaled(y, j, 4);
-                let mut values =
-                    vec![weights, workspace, target, m, count, depth, zero, zero, out_plane, zero];
-                values.extend(self.operands(flow, operands, channel, plane, j));
-                flow.call(multiply, &values);
             });
         });
     }
@@ -173,38 +213,5 @@ impl Convolution {
             let count = flow.sub(to, from);
             flow.call(unfold, &[x, target, c, h, w, iy, ix, count]);
         });
-    }
-
-    /// The operands of the epilogue for one image and group, from output `j` on.
-    fn operands(
-        &self,
-        flow: &mut Flow<'_, '_>,
-        mut operands: &[Value],
-        channel: Value,
-        plane: Value,
-        j: Value,
-    ) -> Vec<Value> {
-        let mut values = Vec::new();
-        for step in &self.epilogue {
-            let Step::Combine(_, operand) = step else { continue };
-            match (operand, operands) {
-                (Operand::Row, [p, rest @ ..]) => {
-                    values.push(flow.at_scaled(*p, channel, 4));
-                    operands = rest;
-                }
-                (Operand::Column, [p, rest @ ..]) => {
-                    values.push(flow.at_scaled(*p, j, 4));
-                    operands = rest;
-                }
-                (Operand::Full, [p, stride, rest @ ..]) => {
-                    let p = flow.at(*p, plane, *stride);
-                    values.push(flow.at_scaled(p, j, 4));
-                    values.push(*stride);
-                    operands = rest;
-                }
-                _ => unreachable!("the function is declared with a parameter for each operand"),
-            }
-        }
-        values
     }
 }

@@ -4,10 +4,11 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{FuncRef, InstBuilder as _, Value};
 use cranelift_module::{FuncId, Module};
 
+use super::block::{Block, Tiles, operands_at};
 use super::{Micro, Source, Tile, pack_rows, pack_transposed};
-use crate::kernels::epilogue::{self, Operand, Step};
-use crate::kernels::flow::{self, Choice, Flow};
-use crate::vector::encode::{self, DefineError, clif};
+use crate::kernels::epilogue::{self, Step};
+use crate::kernels::flow::{self, Flow};
+use crate::vector::encode::{self, DefineError};
 use crate::vector::{Isa, Size};
 
 /// How a matrix operand lies in memory.
@@ -103,7 +104,7 @@ impl Gemm {
     }
 
     /// The tile kernel for a number of rows.
-    fn micro(&self, rows: u32) -> Micro {
+    pub(super) fn micro(&self, rows: u32) -> Micro {
         let source = |layout| if layout == Layout::Direct { Source::Direct } else { Source::Packed };
         Micro { isa: self.isa, rows, a: source(self.a), b: source(self.b), epilogue: self.epilogue.clone() }
     }
@@ -136,64 +137,23 @@ impl Gemm {
             name,
             self.params(),
             |module, func| {
+                let tiles = Tiles::import(self, &kernels, module, func);
                 let mut import = |id: FuncId| module.declare_func_in_func(id, func);
-                let functions = kernels.iter().map(|&id| import(id)).collect();
-                let (pack_a, pack_b) = (pack_a.map(&mut import), pack_b.map(&mut import));
-                let signature = clif::signature(self.micro(1).params(), encode::call_conv(module));
-                (Choice { signature: func.import_signature(signature), functions }, pack_a, pack_b)
+                (tiles, pack_a.map(&mut import), pack_b.map(&mut import))
             },
-            |flow, args, (choice, pack_a, pack_b)| {
-                Driver { gemm: self, args, choice, pack_a, pack_b }.emit(flow)
+            |flow, args, (tiles, pack_a, pack_b)| {
+                Driver { gemm: self, args, tiles, pack_a, pack_b }.emit(flow)
             },
         )
-    }
-
-    /// The kernels for 1 to `tile.rows` rows. Where `m` is known, those that cannot occur are the full tile's.
-    fn kernels(&self, module: &mut dyn Module, name: &str) -> Result<Vec<FuncId>, DefineError> {
-        let full = self.tile().rows;
-        let define = |module: &mut dyn Module, rows: u32| -> Result<FuncId, DefineError> {
-            let program = self.micro(rows).program();
-            let id = encode::declare(module, &format!("{name}.tile{rows}"), program.params.len())?;
-            encode::define(module, id, &program, self.isa)?;
-            Ok(id)
-        };
-        let only = |m: i64| -> Vec<u32> {
-            let rest = m % i64::from(full);
-            let whole = (m >= i64::from(full)).then_some(full);
-            whole.into_iter().chain((rest > 0).then_some(rest as u32)).collect()
-        };
-        let needed = match self.m {
-            Some(m) if m > 0 => only(m),
-            _ => (1..=full).collect(),
-        };
-        let mut made = Vec::new();
-        for &rows in &needed {
-            made.push((rows, define(module, rows)?));
-        }
-        let any = made[0].1;
-        let of = |rows| made.iter().find(|(r, _)| *r == rows).map_or(any, |(_, id)| *id);
-        Ok((1..=full).map(of).collect())
     }
 }
 
 struct Driver<'a> {
     gemm: &'a Gemm,
     args: &'a [Value],
-    choice: Choice,
+    tiles: Tiles<'a>,
     pack_a: Option<FuncRef>,
     pack_b: Option<FuncRef>,
-}
-
-/// The parameters by name.
-#[derive(Clone, Copy)]
-struct Args {
-    b: Value,
-    c: Value,
-    n: Value,
-    k: Value,
-    lda: Value,
-    ldb: Value,
-    ldc: Value,
 }
 
 impl Driver<'_> {
@@ -201,7 +161,6 @@ impl Driver<'_> {
         let &[a, b, c, m, n, k, lda, ldb, ldc, workspace, ..] = self.args else {
             unreachable!("the function is declared with ten parameters and more")
         };
-        let args = Args { b, c, n, k, lda, ldb, ldc };
         let isa = self.gemm.isa;
         let rows = i64::from(self.gemm.tile().rows);
         let columns = i64::from(self.gemm.tile().columns(isa));
@@ -212,17 +171,7 @@ impl Driver<'_> {
         let mut b_panels = b;
         if let Some(pack) = self.pack_b {
             b_panels = workspace;
-            self.pack_panels(
-                flow,
-                pack,
-                self.gemm.b == Layout::Transposed,
-                b,
-                b_panels,
-                n,
-                args.ldb,
-                k,
-                columns,
-            );
+            self.pack_panels(flow, pack, self.gemm.b == Layout::Transposed, b, b_panels, n, ldb, k, columns);
             let packed = flow.round_up(n, columns);
             let bytes = flow.mul(packed, k);
             let bytes = flow.scale(bytes, 4);
@@ -232,8 +181,8 @@ impl Driver<'_> {
             a_block = flow.add(workspace, bytes);
         }
         let block = rows * self.gemm.blocking.row_tiles;
-        let depth_step = Self::balanced(flow, k, self.gemm.blocking.depth, 4);
-        let block = Self::balanced(flow, m, block, rows);
+        let depth_step = flow.balanced(k, self.gemm.blocking.depth, 4);
+        let block = flow.balanced(m, block, rows);
         flow.range_by(zero, m, block, |flow, ic| {
             let left = flow.sub(m, ic);
             let height = flow.min(left, block);
@@ -252,51 +201,43 @@ impl Driver<'_> {
                 let last = flow.flag(IntCC::SignedGreaterThanOrEqual, done, k);
                 let Blocking { depth: most, b_bytes, .. } = self.gemm.blocking;
                 let width = (b_bytes / 4 / most / columns).max(1) * columns;
+                let a_row = if self.gemm.a == Layout::Direct { lda } else { flow.scale(k, 4) };
+                let a = match self.gemm.a {
+                    Layout::Direct | Layout::Packed => flow.at(a, ic, a_row),
+                    Layout::RowMajor | Layout::Transposed => a_block,
+                };
+                let a_step = if self.gemm.a == Layout::Direct { 4 } else { 4 * rows };
+                let a = flow.at_scaled(a, pc, a_step);
+                let (b_column, b_step) = if self.gemm.b == Layout::Direct {
+                    (flow.int(4), ldb)
+                } else {
+                    (flow.scale(k, 4), flow.int(4 * columns))
+                };
+                let b = flow.at(b_panels, pc, b_step);
                 flow.range(zero, n, width, |flow, jc| {
-                    let end = flow.offset(jc, width);
-                    let end = flow.min(end, n);
-                    flow.range(zero, height, rows, |flow, ir| {
-                        let i = flow.add(ic, ir);
-                        let left = flow.sub(height, ir);
-                        let full = flow.int(rows);
-                        let here = flow.min(left, full);
-                        let kernel = self.choice.address(flow, here);
-                        let a_tile = match self.gemm.a {
-                            Layout::Direct => {
-                                let row = flow.at(a, i, lda);
-                                flow.at_scaled(row, pc, 4)
-                            }
-                            layout => {
-                                let (base, row) =
-                                    if layout == Layout::Packed { (a, i) } else { (a_block, ir) };
-                                let panel = flow.mul(row, k);
-                                let panel = flow.at_scaled(base, panel, 4);
-                                flow.at_scaled(panel, pc, 4 * rows)
-                            }
-                        };
-                        flow.range(jc, end, columns, |flow, j| {
-                            let tile = TileAt { kernel, a: a_tile, i, j, pc, depth, accumulate, last };
-                            self.tile(flow, args, b_panels, columns, tile);
-                        });
-                    });
+                    let left = flow.sub(n, jc);
+                    let width = flow.int(width);
+                    let count = flow.min(left, width);
+                    let c = flow.at(c, ic, ldc);
+                    let block = Block {
+                        a,
+                        a_row,
+                        b: flow.at(b, jc, b_column),
+                        b_column,
+                        b_row: ldb,
+                        c: flow.at_scaled(c, jc, 4),
+                        c_row: ldc,
+                        rows: height,
+                        columns: count,
+                        depth,
+                        accumulate,
+                        last,
+                        operands: operands_at(flow, &self.gemm.epilogue, &self.args[10..], [ic, ic], jc),
+                    };
+                    self.tiles.compute(flow, &block);
                 });
             });
         });
-    }
-
-    /// The size of a block: `total` in equal parts of at most `most`, in multiples of `unit`; at least one unit.
-    fn balanced(flow: &mut Flow<'_, '_>, total: Value, most: i64, unit: i64) -> Value {
-        let limit = flow.int(most);
-        let parts = flow.offset(total, most - 1);
-        let parts = flow.div(parts, limit);
-        let one = flow.int(1);
-        let parts = flow.max(parts, one);
-        let part = flow.add(total, parts);
-        let part = flow.offset(part, -1);
-        let part = flow.div(part, parts);
-        let least = flow.int(unit);
-        let part = flow.max(part, least);
-        flow.round_up(part, unit)
     }
 
     /// Packs `count` rows or columns of an operand into panels of `width`.
@@ -334,74 +275,4 @@ impl Driver<'_> {
             });
         });
     }
-
-    fn tile(&self, flow: &mut Flow<'_, '_>, args: Args, b_panels: Value, columns: i64, t: TileAt) {
-        let b_tile = if self.gemm.b == Layout::Direct {
-            let row = flow.at(args.b, t.pc, args.ldb);
-            flow.at_scaled(row, t.j, 4)
-        } else {
-            let panel = flow.mul(t.j, args.k);
-            let panel = flow.at_scaled(b_panels, panel, 4);
-            flow.at_scaled(panel, t.pc, 4 * columns)
-        };
-        let row = flow.at(args.c, t.i, args.ldc);
-        let c_tile = flow.at_scaled(row, t.j, 4);
-        let left = flow.sub(args.n, t.j);
-        let full = flow.int(columns);
-        let valid = flow.min(left, full);
-        let mut values = vec![t.a, b_tile, c_tile, t.depth, args.ldc, valid, t.accumulate, t.last];
-        if self.gemm.a == Layout::Direct {
-            values.push(args.lda);
-        }
-        if self.gemm.b == Layout::Direct {
-            values.push(args.ldb);
-        }
-        values.extend(operands_at(flow, &self.gemm.epilogue, &self.args[10..], t.i, t.j));
-        self.choice.call(flow, t.kernel, &values);
-    }
-}
-
-/// The operands of an epilogue for the tile at row `i` and column `j`.
-fn operands_at(
-    flow: &mut Flow<'_, '_>,
-    epilogue: &[Step],
-    mut operands: &[Value],
-    i: Value,
-    j: Value,
-) -> Vec<Value> {
-    let mut values = Vec::new();
-    for step in epilogue {
-        let Step::Combine(_, operand) = step else { continue };
-        match (operand, operands) {
-            (Operand::Row, [p, rest @ ..]) => {
-                values.push(flow.at_scaled(*p, i, 4));
-                operands = rest;
-            }
-            (Operand::Column, [p, rest @ ..]) => {
-                values.push(flow.at_scaled(*p, j, 4));
-                operands = rest;
-            }
-            (Operand::Full, [p, stride, rest @ ..]) => {
-                let row = flow.at(*p, i, *stride);
-                values.push(flow.at_scaled(row, j, 4));
-                values.push(*stride);
-                operands = rest;
-            }
-            _ => unreachable!("the function is declared with a parameter for each operand"),
-        }
-    }
-    values
-}
-
-/// One call of a tile kernel.
-#[derive(Clone, Copy)]
-struct TileAt {
-    kernel: Value,
-    a: Value,
-    i: Value,
-    j: Value,
-    pc: Value,
-    depth: Value,
-    accumulate: Value,
-    last: Value,
 }

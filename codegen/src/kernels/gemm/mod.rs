@@ -6,10 +6,12 @@
 //! A is `[⌈m / rows⌉][k][rows]`, B is `[⌈n / columns⌉][k][columns]`, with `rows` and `columns` of the [`Tile`].
 //! Panels know no blocking of `k`, so constant weights are packed at compile time and any driver can use them.
 
+mod block;
 mod driver;
 mod micro;
 mod pack;
 
+pub(super) use block::{Block, Tiles, operands_at};
 pub use driver::{Blocking, Gemm, Layout};
 pub use micro::Micro;
 pub use pack::{pack_rows, pack_transposed};

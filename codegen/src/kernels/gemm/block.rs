@@ -1,0 +1,148 @@
+//! The tile kernels over a block of the result, as part of a function that is being built.
+
+use cranelift_codegen::ir::{Function, Value};
+use cranelift_module::{FuncId, Module};
+
+use super::{Gemm, Layout};
+use crate::kernels::epilogue::{Operand, Step};
+use crate::kernels::flow::{Choice, Flow};
+use crate::vector::encode::{self, DefineError, clif};
+
+/// The tile kernels of a multiplication.
+pub(crate) struct Tiles<'a> {
+    gemm: &'a Gemm,
+    choice: Choice,
+}
+
+/// A block of C, and what is multiplied for it: rows of A and columns of B over a part of the depth.
+///
+/// Pointers are to the first row, column and step of the depth; distances are in bytes.
+pub(crate) struct Block {
+    pub(crate) a: Value,
+    /// From one row of A to the next; in panels, from one panel to the next by the rows of one.
+    pub(crate) a_row: Value,
+    pub(crate) b: Value,
+    /// From one column of B to the next; in panels, from one panel to the next by the columns of one.
+    pub(crate) b_column: Value,
+    /// From one row of B to the next, where B is not in panels.
+    pub(crate) b_row: Value,
+    pub(crate) c: Value,
+    pub(crate) c_row: Value,
+    pub(crate) rows: Value,
+    pub(crate) columns: Value,
+    pub(crate) depth: Value,
+    /// Not 0: add to what C holds.
+    pub(crate) accumulate: Value,
+    /// Not 0: apply the epilogue.
+    pub(crate) last: Value,
+    /// The operands of the epilogue.
+    pub(crate) operands: Vec<Value>,
+}
+
+impl<'a> Tiles<'a> {
+    /// Imports what [`Gemm::kernels`] defined.
+    pub(crate) fn import(
+        gemm: &'a Gemm,
+        kernels: &[FuncId],
+        module: &mut dyn Module,
+        func: &mut Function,
+    ) -> Tiles<'a> {
+        let functions = kernels.iter().map(|&id| module.declare_func_in_func(id, func)).collect();
+        let signature = clif::signature(gemm.micro(1).params(), encode::call_conv(module));
+        Tiles { gemm, choice: Choice { signature: func.import_signature(signature), functions } }
+    }
+
+    /// Computes a block: a row of tiles after the other, so that a panel of A stays near while B passes by.
+    pub(crate) fn compute(&self, flow: &mut Flow<'_, '_>, block: &Block) {
+        let tile = self.gemm.tile();
+        let (rows, columns) = (i64::from(tile.rows), i64::from(tile.columns(self.gemm.isa)));
+        let zero = flow.int(0);
+        flow.range(zero, block.rows, rows, |flow, i| {
+            let left = flow.sub(block.rows, i);
+            let full = flow.int(rows);
+            let here = flow.min(left, full);
+            let kernel = self.choice.address(flow, here);
+            let a = flow.at(block.a, i, block.a_row);
+            flow.range(zero, block.columns, columns, |flow, j| {
+                let b = flow.at(block.b, j, block.b_column);
+                let c = flow.at(block.c, i, block.c_row);
+                let c = flow.at_scaled(c, j, 4);
+                let left = flow.sub(block.columns, j);
+                let full = flow.int(columns);
+                let valid = flow.min(left, full);
+                let Block { depth, c_row, accumulate, last, .. } = *block;
+                let mut values = vec![a, b, c, depth, c_row, valid, accumulate, last];
+                if self.gemm.a == Layout::Direct {
+                    values.push(block.a_row);
+                }
+                if self.gemm.b == Layout::Direct {
+                    values.push(block.b_row);
+                }
+                values.extend(operands_at(flow, &self.gemm.epilogue, &block.operands, [i, i], j));
+                self.choice.call(flow, kernel, &values);
+            });
+        });
+    }
+}
+
+impl Gemm {
+    /// Defines the tile kernels for 1 to `tile.rows` rows. Where `m` is known, those that cannot occur are any other's.
+    pub(crate) fn kernels(&self, module: &mut dyn Module, name: &str) -> Result<Vec<FuncId>, DefineError> {
+        let full = self.tile().rows;
+        let define = |module: &mut dyn Module, rows: u32| -> Result<FuncId, DefineError> {
+            let program = self.micro(rows).program();
+            let id = encode::declare(module, &format!("{name}.tile{rows}"), program.params.len())?;
+            encode::define(module, id, &program, self.isa)?;
+            Ok(id)
+        };
+        let only = |m: i64| -> Vec<u32> {
+            let rest = m % i64::from(full);
+            let whole = (m >= i64::from(full)).then_some(full);
+            whole.into_iter().chain((rest > 0).then_some(rest as u32)).collect()
+        };
+        let needed = match self.m {
+            Some(m) if m > 0 => only(m),
+            _ => (1..=full).collect(),
+        };
+        let mut made = Vec::new();
+        for &rows in &needed {
+            made.push((rows, define(module, rows)?));
+        }
+        let any = made[0].1;
+        let of = |rows| made.iter().find(|(r, _)| *r == rows).map_or(any, |(_, id)| *id);
+        Ok((1..=full).map(of).collect())
+    }
+}
+
+/// The operands of an epilogue moved to a column and a row: the first one for operands by row, the second for full ones.
+/// They differ where several images share the elements by row.
+pub(crate) fn operands_at(
+    flow: &mut Flow<'_, '_>,
+    epilogue: &[Step],
+    mut operands: &[Value],
+    [row, full_row]: [Value; 2],
+    column: Value,
+) -> Vec<Value> {
+    let mut values = Vec::new();
+    for step in epilogue {
+        let Step::Combine(_, operand) = step else { continue };
+        match (operand, operands) {
+            (Operand::Row, [p, rest @ ..]) => {
+                values.push(flow.at_scaled(*p, row, 4));
+                operands = rest;
+            }
+            (Operand::Column, [p, rest @ ..]) => {
+                values.push(flow.at_scaled(*p, column, 4));
+                operands = rest;
+            }
+            (Operand::Full, [p, stride, rest @ ..]) => {
+                let row = flow.at(*p, full_row, *stride);
+                values.push(flow.at_scaled(row, column, 4));
+                values.push(*stride);
+                operands = rest;
+            }
+            _ => unreachable!("the function is declared with a parameter for each operand"),
+        }
+    }
+    values
+}
