@@ -93,6 +93,7 @@ fn main() {
                 i64::from(columns),
                 1,
                 0,
+                b.as_ptr() as i64,
             ];
             let rounds = 2_000_000 / (k * i64::from(tile.rows));
             let flops = (rounds * k * i64::from(tile.rows * columns) * 2) as f64;

@@ -4,8 +4,8 @@ mod common;
 
 use common::{Arg, Random, as_floats, run_everywhere};
 use orogen_codegen::vector::{
-    Addr, BinaryOp, Builder, Compare, FmaOp, Inst, IntCompare, IntOp, Interleave, Narrow, ReduceOp, ShiftOp,
-    Size, UnaryOp, VReg,
+    Addr, BinaryOp, Builder, CacheLevel, Compare, FmaOp, Inst, IntCompare, IntOp, Interleave, Narrow,
+    ReduceOp, ShiftOp, Size, UnaryOp, VReg,
 };
 
 /// Bit patterns that matter: zeros, denormals, one, infinities, NaN, limits of `i32`, and noise.
@@ -241,7 +241,8 @@ fn widening_quads_and_indexed_addresses() {
     b.store_lane(s, at(n + 2));
     let s = b.splat_int(i);
     b.store(s, at(n + 3), None);
-    b.prefetch(x);
+    b.prefetch(CacheLevel::First, x);
+    b.prefetch(CacheLevel::Second, x);
     for lanes in [-1, 0, 1, 3, 4, 7, 16, 40] {
         let count = b.int_const(lanes);
         let mask = b.first(count);

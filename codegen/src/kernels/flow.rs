@@ -75,6 +75,13 @@ impl Flow<'_, '_> {
         self.b.ins().udiv(a, by)
     }
 
+    /// `⌊a * times / by⌋` for `a >= 0`.
+    pub(crate) fn scaled_div(&mut self, a: Value, times: i64, by: i64) -> Value {
+        let a = self.scale(a, times);
+        let by = self.int(by);
+        self.div(a, by)
+    }
+
     /// `⌈a / by⌉ * by` for `a >= 0`.
     pub(crate) fn round_up(&mut self, a: Value, by: i64) -> Value {
         let more = self.offset(a, by - 1);

@@ -3,8 +3,8 @@
 use indexmap::IndexMap;
 
 use super::ir::{
-    Addr, BinaryOp, Compare, FmaOp, IReg, If, Inst, IntCompare, IntOp, IntSource, Interleave, Loop, MReg,
-    Narrow, Program, ReduceOp, ShiftOp, Size, Stmt, UnaryOp, VReg,
+    Addr, BinaryOp, CacheLevel, Compare, FmaOp, IReg, If, Inst, IntCompare, IntOp, IntSource, Interleave,
+    Loop, MReg, Narrow, Program, ReduceOp, ShiftOp, Size, Stmt, UnaryOp, VReg,
 };
 
 /// Appends statements to a program.
@@ -495,7 +495,7 @@ impl Builder {
     }
 
     /// A hint that memory will be read.
-    pub fn prefetch(&mut self, addr: impl Into<Addr>) {
-        self.emit(Inst::Prefetch { addr: addr.into() });
+    pub fn prefetch(&mut self, level: CacheLevel, addr: impl Into<Addr>) {
+        self.emit(Inst::Prefetch { level, addr: addr.into() });
     }
 }

@@ -310,6 +310,15 @@ pub enum Interleave {
     High64,
 }
 
+/// A level of the processor's caches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CacheLevel {
+    /// The nearest: for what is needed within a few hundred cycles.
+    First,
+    /// The next: for what is needed later, and would drive other data from the first level.
+    Second,
+}
+
 /// Horizontal reduction. Lane `i` is combined with lane `i + n/2`, then `n` is halved, until one lane is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReduceOp {
@@ -454,8 +463,8 @@ pub enum Inst {
     IntLoad { dst: IReg, addr: Addr },
     /// A 64-bit store.
     IntStore { src: IReg, addr: Addr },
-    /// A hint that the cache line at the address will be read. Never faults.
-    Prefetch { addr: Addr },
+    /// A hint that the cache line at the address will be read, and where it shall wait. Never faults.
+    Prefetch { level: CacheLevel, addr: Addr },
     /// Allocated programs only: a register from its stack slot.
     Reload { dst: Reg, slot: Slot },
     /// Allocated programs only: a register to its stack slot.

@@ -44,8 +44,8 @@ pub mod verify;
 
 pub use build::Builder;
 pub use ir::{
-    Addr, BinaryOp, Compare, FmaOp, IReg, Inst, IntCompare, IntOp, IntSource, Interleave, MReg, Narrow,
-    Program, ReduceOp, Reg, ShiftOp, Size, UnaryOp, VReg,
+    Addr, BinaryOp, CacheLevel, Compare, FmaOp, IReg, Inst, IntCompare, IntOp, IntSource, Interleave, MReg,
+    Narrow, Program, ReduceOp, Reg, ShiftOp, Size, UnaryOp, VReg,
 };
 pub use operands::Role;
 

@@ -108,7 +108,7 @@ impl Inst {
             DivLanes { dst, n } => DivLanes { n: w.x(n), dst: w.dx(dst) },
             IntLoad { dst, addr } => IntLoad { addr: w.addr(addr), dst: w.dx(dst) },
             IntStore { src, addr } => IntStore { src: w.x(src), addr: w.addr(addr) },
-            Prefetch { addr } => Prefetch { addr: w.addr(addr) },
+            Prefetch { level, addr } => Prefetch { level, addr: w.addr(addr) },
             Reload { dst, slot } => Reload { slot, dst: (w.f)(Role::Def, dst) },
             Spill { src, slot } => Spill { src: (w.f)(Role::Use, src), slot },
             StackParam { dst, index } => StackParam { index, dst: w.dx(dst) },

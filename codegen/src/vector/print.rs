@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::ir::{Addr, Inst, IntSource, Program, Stmt};
+use super::ir::{Addr, CacheLevel, Inst, IntSource, Program, Stmt};
 
 impl fmt::Display for Addr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,7 +78,8 @@ impl fmt::Display for Inst {
             DivLanes { dst, n } => write!(f, "{dst} = div_lanes {n}"),
             IntLoad { dst, addr } => write!(f, "{dst} = int_load {addr}"),
             IntStore { src, addr } => write!(f, "int_store {addr}, {src}"),
-            Prefetch { addr } => write!(f, "prefetch {addr}"),
+            Prefetch { level: CacheLevel::First, addr } => write!(f, "prefetch {addr}"),
+            Prefetch { level: CacheLevel::Second, addr } => write!(f, "prefetch2 {addr}"),
             Reload { dst, slot } => write!(f, "{dst} = reload s{}", slot.0),
             Spill { src, slot } => write!(f, "spill s{}, {src}", slot.0),
             StackParam { dst, index } => write!(f, "{dst} = stack_param {index}"),

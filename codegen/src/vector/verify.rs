@@ -127,7 +127,7 @@ impl Verifier<'_> {
             | Inst::StoreQuad { addr, .. }
             | Inst::IntLoad { addr, .. }
             | Inst::IntStore { addr, .. }
-            | Inst::Prefetch { addr } => self.addr(addr, inst),
+            | Inst::Prefetch { addr, .. } => self.addr(addr, inst),
             Inst::Shift { by, .. } if by >= 32 => self.report("V3", inst, format!("shift by {by}")),
             Inst::Int { op: IntOp::ShiftLeft | IntOp::ShiftRight, b, .. }
                 if !matches!(b, IntSource::Const(Size { fixed: 0..64, per_lane: 0 })) =>

@@ -7,7 +7,7 @@ use cranelift_module::{FuncId, Module};
 use super::{Geometry, pack_pointwise, unfold_segment};
 use crate::kernels::epilogue::{self, Step};
 use crate::kernels::flow::{self, Flow};
-use crate::kernels::gemm::{Block, Blocking, Gemm, Layout, Tile, Tiles, operands_at};
+use crate::kernels::gemm::{Block, Blocking, Gemm, Layout, Micro, Tile, Tiles, operands_at};
 use crate::vector::encode::{self, DefineError};
 use crate::vector::{Isa, Program};
 
@@ -161,8 +161,15 @@ impl Convolution {
                         }
                     });
                     let done = flow.add(pc, here);
+                    // Weights come from far away, a panel for each row of tiles: each tile fetches a part of the next.
+                    let a = flow.at_scaled(weights, pc, 4 * self.taps() * rows);
+                    let ahead = [
+                        flow.at_scaled(a, weight_row, rows),
+                        weight_row,
+                        flow.scaled_div(depth, Micro::AHEAD_PER_STEP, columns),
+                    ];
                     let block = Block {
-                        a: flow.at_scaled(weights, pc, 4 * self.taps() * rows),
+                        a,
                         a_row: weight_row,
                         b: workspace,
                         b_column: flow.scale(depth, 4),
@@ -174,6 +181,7 @@ impl Convolution {
                         depth,
                         accumulate: flow.flag(IntCC::SignedGreaterThan, pc, zero),
                         last: flow.flag(IntCC::SignedGreaterThanOrEqual, done, c),
+                        ahead,
                         operands: operands.clone(),
                     };
                     tiles.compute(flow, &block);

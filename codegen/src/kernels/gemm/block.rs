@@ -35,6 +35,8 @@ pub(crate) struct Block {
     pub(crate) accumulate: Value,
     /// Not 0: apply the epilogue.
     pub(crate) last: Value,
+    /// What later blocks and tiles read, for the first tile, and how far it moves from one row and column to the next.
+    pub(crate) ahead: [Value; 3],
     /// The operands of the epilogue.
     pub(crate) operands: Vec<Value>,
 }
@@ -63,6 +65,8 @@ impl<'a> Tiles<'a> {
             let here = flow.min(left, full);
             let kernel = self.choice.address(flow, here);
             let a = flow.at(block.a, i, block.a_row);
+            let [ahead, ahead_row, ahead_column] = block.ahead;
+            let ahead = flow.at(ahead, i, ahead_row);
             flow.range(zero, block.columns, columns, |flow, j| {
                 let b = flow.at(block.b, j, block.b_column);
                 let c = flow.at(block.c, i, block.c_row);
@@ -71,7 +75,8 @@ impl<'a> Tiles<'a> {
                 let full = flow.int(columns);
                 let valid = flow.min(left, full);
                 let Block { depth, c_row, accumulate, last, .. } = *block;
-                let mut values = vec![a, b, c, depth, c_row, valid, accumulate, last];
+                let ahead = flow.at(ahead, j, ahead_column);
+                let mut values = vec![a, b, c, depth, c_row, valid, accumulate, last, ahead];
                 if self.gemm.a == Layout::Direct {
                     values.push(block.a_row);
                 }

@@ -61,7 +61,7 @@ impl Blocking {
     /// What was found best on machines at hand, for square and for transformer-sized problems.
     pub fn of(isa: Isa) -> Blocking {
         match isa {
-            Isa::Avx512 => Blocking { depth: 1024, row_tiles: 24, b_bytes: 1024 * 1024 },
+            Isa::Avx512 => Blocking { depth: 1024, row_tiles: 24, b_bytes: 512 * 1024 },
             Isa::Avx2 | Isa::Clif128 => Blocking { depth: 512, row_tiles: 24, b_bytes: 512 * 1024 },
         }
     }
@@ -219,10 +219,18 @@ impl Driver<'_> {
                     let width = flow.int(width);
                     let count = flow.min(left, width);
                     let c = flow.at(c, ic, ldc);
+                    // Panels of B are new to the caches in the first row of tiles; each row fetches a part of them for
+                    // the next block.
+                    let b = flow.at(b, jc, b_column);
+                    let ahead = [
+                        flow.at(b, width, b_column),
+                        flow.scaled_div(depth, Micro::AHEAD_PER_STEP, rows),
+                        b_column,
+                    ];
                     let block = Block {
                         a,
                         a_row,
-                        b: flow.at(b, jc, b_column),
+                        b,
                         b_column,
                         b_row: ldb,
                         c: flow.at_scaled(c, jc, 4),
@@ -232,6 +240,7 @@ impl Driver<'_> {
                         depth,
                         accumulate,
                         last,
+                        ahead,
                         operands: operands_at(flow, &self.gemm.epilogue, &self.args[10..], [ic, ic], jc),
                     };
                     self.tiles.compute(flow, &block);

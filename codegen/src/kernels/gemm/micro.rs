@@ -2,7 +2,9 @@
 
 use super::{Source, Tile};
 use crate::kernels::epilogue::{self, Bound, Step};
-use crate::vector::{Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Isa, MReg, Program, Size, VReg};
+use crate::vector::{
+    Addr, BinaryOp, Builder, CacheLevel, IReg, IntCompare, IntOp, Isa, MReg, Program, Size, VReg,
+};
 
 /// Steps of `k` in one iteration of the loop.
 const UNROLL: i64 = 4;
@@ -30,6 +32,7 @@ const IN_FLIGHT: u32 = 8;
 /// | `columns` | valid columns, 1 to `vectors * VL`; the others are not stored |
 /// | `accumulate` | not 0: add to what C holds |
 /// | `last` | not 0: apply the epilogue |
+/// | `ahead` | what later tiles read: [`Micro::AHEAD_PER_STEP`] bytes from here for each step of `k` are fetched, unless B is direct |
 /// | `lda` | only if A is direct: its row stride in bytes |
 /// | `ldb` | only if B is direct: its row stride in bytes |
 /// | … | operands of the epilogue: [`epilogue::params`] |
@@ -48,13 +51,16 @@ pub struct Micro {
 }
 
 impl Micro {
+    /// Bytes of what later tiles read that one step of `k` fetches.
+    pub const AHEAD_PER_STEP: i64 = LINE / 2;
+
     fn tile(&self) -> Tile {
         Tile::of(self.isa)
     }
 
     /// The number of parameters of the program.
     pub fn params(&self) -> usize {
-        8 + usize::from(self.a == Source::Direct)
+        9 + usize::from(self.a == Source::Direct)
             + usize::from(self.b == Source::Direct)
             + epilogue::params(&self.epilogue)
     }
@@ -62,7 +68,7 @@ impl Micro {
     /// The program.
     pub fn program(&self) -> Program {
         let mut b = Builder::new(format!("gemm_{}x{}", self.rows, self.tile().vectors));
-        let [pa, pb, pc, k, ldc, columns, accumulate, last] = b.params();
+        let [pa, pb, pc, k, ldc, columns, accumulate, last, ahead] = b.params();
         let lda = (self.a == Source::Direct).then(|| b.param());
         let ldb = (self.b == Source::Direct).then(|| b.param());
         let bound = epilogue::bind(&mut b, &self.epilogue);
@@ -80,12 +86,12 @@ impl Micro {
             let row = b.int_move(pc);
             for _ in 0..self.rows {
                 for j in 0..vectors {
-                    b.prefetch(Addr::new(row).offset(Size::vectors(j as i64)));
+                    b.prefetch(CacheLevel::First, Addr::new(row).offset(Size::vectors(j as i64)));
                 }
                 b.bump(row, ldc);
             }
         });
-        let tile = Operands { micro: self, a: self.row_pointers(&mut b, pa, lda), lda, b: pb, ldb };
+        let tile = Operands { micro: self, a: self.row_pointers(&mut b, pa, lda), lda, b: pb, ldb, ahead };
         let full = Size::lanes(vectors as i64);
         // The last tile of a row may need only its first vectors: the others are then left out.
         let loop_over_k = |b: &mut Builder, width: usize, masks: Option<&[MReg]>| {
@@ -94,6 +100,7 @@ impl Micro {
                 for u in 0..UNROLL {
                     tile.step(b, u, width, &acc[u as usize % sets], masks);
                 }
+                tile.fetch_ahead(b);
                 tile.advance(b, UNROLL);
             });
             let rest = b.int_op(IntOp::And, k, UNROLL - 1);
@@ -200,6 +207,7 @@ struct Operands<'m> {
     lda: Option<IReg>,
     b: IReg,
     ldb: Option<IReg>,
+    ahead: IReg,
 }
 
 impl Operands<'_> {
@@ -245,7 +253,7 @@ impl Operands<'_> {
         let panel = |b: &mut Builder, from: IReg, width: i64| {
             let lines = |step: i64| (4 * width * step + LINE - 1) / LINE;
             for line in lines(u)..lines(u + 1) {
-                b.prefetch(Addr::new(from).offset(AHEAD + LINE * line));
+                b.prefetch(CacheLevel::First, Addr::new(from).offset(AHEAD + LINE * line));
             }
         };
         if self.lda.is_none() {
@@ -254,6 +262,18 @@ impl Operands<'_> {
         if self.ldb.is_none() {
             panel(b, self.b, i64::from(tile.columns(self.micro.isa)));
         }
+    }
+
+    /// Fetches what later tiles read, spread over the steps of `k`.
+    fn fetch_ahead(&self, b: &mut Builder) {
+        if self.ldb.is_some() {
+            return;
+        }
+        let bytes = UNROLL * Micro::AHEAD_PER_STEP;
+        for line in 0..bytes / LINE {
+            b.prefetch(CacheLevel::Second, Addr::new(self.ahead).offset(LINE * line));
+        }
+        b.bump(self.ahead, bytes);
     }
 
     /// Moves the pointers by `steps` of `k`.

@@ -6,7 +6,7 @@ use super::codes::{self, Codes};
 use super::{Emitter, EncodeError, SCRATCH, gpr};
 use crate::vector::allocate::File;
 use crate::vector::ir::{
-    BinaryOp, Compare, FmaOp, IReg, Inst, MReg, Narrow, ReduceOp, Reg, ShiftOp, UnaryOp, VReg,
+    BinaryOp, CacheLevel, Compare, FmaOp, IReg, Inst, MReg, Narrow, ReduceOp, Reg, ShiftOp, UnaryOp, VReg,
 };
 
 type Done = Result<(), EncodeError>;
@@ -203,7 +203,13 @@ impl Emitter {
             Inst::IntStore { src, addr } => {
                 self.push(Instruction::with2(Mov_rm64_r64, self.memory(addr), gpr(src.0)))
             }
-            Inst::Prefetch { addr } => self.push(Instruction::with1(Prefetcht0_m8, self.memory(addr))),
+            Inst::Prefetch { level, addr } => {
+                let code = match level {
+                    CacheLevel::First => Prefetcht0_m8,
+                    CacheLevel::Second => Prefetcht1_m8,
+                };
+                self.push(Instruction::with1(code, self.memory(addr)))
+            }
             Inst::Reload { dst, slot } => self.frame_move(dst, self.slot(slot), true),
             Inst::Spill { src, slot } => self.frame_move(src, self.slot(slot), false),
             Inst::StackParam { dst, index } => {
