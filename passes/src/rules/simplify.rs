@@ -3,7 +3,7 @@
 //! A rule sees the program through [`Rewriter`] and returns the value that replaces the result of an operation.
 
 use orogen_ir::ops::{OpId, OpRegistry};
-use orogen_ir::types::{Attrs, DType, TensorData, Type};
+use orogen_ir::types::{Attr, Attrs, DType, TensorData, Type};
 
 /// The program around the operation that a rule looks at.
 pub trait Rewriter {
@@ -41,6 +41,7 @@ pub fn simplify<R: Rewriter>(
 ) -> Option<R::Value> {
     match rewriter.ops().def(op).name {
         "batch_norm" => fold_batch_norm(rewriter, attrs, args),
+        "conv" => absorb_padding(rewriter, attrs, args),
         "pow" => expand_power(rewriter, args),
         _ => None,
     }
@@ -82,6 +83,43 @@ fn fold_batch_norm<R: Rewriter>(rewriter: &mut R, attrs: &Attrs, args: &[R::Valu
     let weights = rewriter.emit_constant(new_weights);
     let bias = rewriter.emit_constant(new_bias);
     rewriter.emit("conv", conv_attrs, &[conv_args[0], weights, bias])
+}
+
+/// `conv(pad(x), w, b)` with zeros around the spatial dimensions is a convolution of `x` with wider pads.
+fn absorb_padding<R: Rewriter>(rewriter: &mut R, attrs: &Attrs, args: &[R::Value]) -> Option<R::Value> {
+    let (pad, pad_attrs, pad_args) = rewriter.definition(args[0])?;
+    let constant = pad_attrs.get("mode").is_none_or(|it| *it == Attr::from("constant"));
+    if rewriter.ops().def(pad).name != "pad" || !constant {
+        return None;
+    }
+    if let Some(fill) = pad_args.get(2) {
+        let fill = rewriter.constant(*fill)?;
+        if fill.len() != 1 || fill.get_f64(0) != 0.0 || fill.get_f64(0).is_sign_negative() {
+            return None;
+        }
+    }
+    let around = rewriter.constant(pad_args[1])?.to_i64();
+    let rank = around.len() / 2;
+    let (begins, ends) = around.split_at(rank);
+    let spatial = rank.checked_sub(2)?;
+    let batch_or_channel = begins[..2].iter().chain(&ends[..2]).any(|it| *it != 0);
+    if batch_or_channel || around.iter().any(|it| *it < 0) {
+        return None;
+    }
+    let old = match attrs.get("pads") {
+        Some(Attr::Ints(pads)) => pads.to_vec(),
+        Some(_) => return None,
+        None => vec![0; 2 * spatial],
+    };
+    // Pads that cut are applied after the zeros, not beside them.
+    if old.len() != 2 * spatial || old.iter().any(|it| *it < 0) {
+        return None;
+    }
+    let added = begins[2..].iter().chain(&ends[2..]);
+    let pads: Vec<i64> = old.iter().zip(added).map(|(x, y)| x.checked_add(*y)).collect::<Option<_>>()?;
+    let mut operands = vec![pad_args[0]];
+    operands.extend_from_slice(&args[1..]);
+    rewriter.emit("conv", attrs.clone().with("pads", pads), &operands)
 }
 
 /// `pow(x, 2) = x·x` and `pow(x, 3) = x·x·x`: within one rounding of the power, and for every special value
