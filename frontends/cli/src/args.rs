@@ -57,7 +57,7 @@ pub(crate) struct ModelArgs {
     /// With the dataflow IR, run the steps above this one on the legacy graph and translate there.
     #[arg(long, value_name = "STEP", value_parser = parse_step, hide_short_help = true)]
     pub(crate) waterline: Option<Step>,
-    /// Verify the IR after every pass.
+    /// Verify the IR after every pass, not the final plan alone.
     #[arg(long, hide_short_help = true)]
     pub(crate) verify: bool,
 }

@@ -41,6 +41,7 @@ pub struct CompileOptions {
     /// there, translate, and run the rest on the dataflow IR. Without it the model enters the dataflow IR at the
     /// top.
     pub waterline: Option<Step>,
-    /// Verify the IR after every pass.
+    /// Verify the IR after import, after every pass and after translation. The call plan and its kernels are verified
+    /// always.
     pub verify: bool,
 }

@@ -8,7 +8,7 @@ use orogen_ir::ops::{OpRegistry, OpSink};
 use orogen_ir::plan::{CallPlan, print_plan};
 use orogen_onnx::ImportReport;
 use orogen_passes::bridge;
-use orogen_passes::manager::{Ir, PassCx, Pipeline, Report, Step, Verify};
+use orogen_passes::manager::{self, Ir, PassCx, Pipeline, Report, Step, Verify};
 use orogen_passes::rules::legalize::LegalizeTable;
 use orogen_passes::{flow, graph};
 
@@ -75,7 +75,8 @@ pub fn flow_pipeline(ops: &OpRegistry, verify: bool) -> Pipeline<Module> {
 /// Imports and lowers a model up to and including step `last`.
 ///
 /// # Errors
-/// What is unsupported, what the chosen path cannot hold, and what is wrong with the model or the options.
+/// What is unsupported, what the chosen path cannot hold, and what is wrong with the model or the options. A plan that
+/// breaks a law is an error, whether [`CompileOptions::verify`] is set or not.
 pub fn lower(
     model: &Model,
     options: &CompileOptions,
@@ -93,28 +94,31 @@ pub fn lower(
         Some(Step::Import) => {
             let mut builder = FlowBuilder::new(ops, &model.name);
             report.import = import(model, options, &mut builder)?;
-            builder.finish()?
+            let module = builder.finish()?;
+            verified(options, "the importer", &module, ops)?;
+            module
         }
         _ => {
             let mut builder = GraphBuilder::new(ops, &model.name);
             let built = import(model, options, &mut builder).and_then(|it| Ok((it, builder.finish()?)));
             let (import, mut graph) = built.map_err(|found| ways_out(found, model, waterline))?;
             report.import = import;
+            verified(options, "the importer", &graph, ops)?;
             let above = |step: Step| step <= last && waterline.is_none_or(|line| step < line);
             report.passes = graph_pipeline(ops, options.verify).run(&mut graph, &mut cx, above)?;
             match waterline {
                 None if last < Step::PlanMemory => return finish(Lowered::Graph(graph), report, cx),
-                None => {
-                    let plan = graph::plan_memory(&graph, MAIN)?;
-                    return finish(Lowered::Plan(plan), report, cx);
-                }
+                None => return finish(Lowered::Plan(sound(graph::plan_memory(&graph, MAIN)?)?), report, cx),
                 // Memory planning is the last step above the line of code generation.
                 Some(Step::Codegen) if last >= Step::PlanMemory => {
-                    let plan = graph::plan_memory(&graph, MAIN)?;
-                    return finish(Lowered::Plan(plan), report, cx);
+                    return finish(Lowered::Plan(sound(graph::plan_memory(&graph, MAIN)?)?), report, cx);
                 }
                 Some(line) if last < line => return finish(Lowered::Graph(graph), report, cx),
-                Some(_) => bridge::translate(&graph, ops)?,
+                Some(_) => {
+                    let module = bridge::translate(&graph, ops)?;
+                    verified(options, "the translation", &module, ops)?;
+                    module
+                }
             }
         }
     };
@@ -125,8 +129,25 @@ pub fn lower(
     if last < Step::PlanMemory {
         return finish(Lowered::Flow(module), report, cx);
     }
-    let plan = flow::plan_memory(&module, MAIN)?;
-    finish(Lowered::Plan(plan), report, cx)
+    finish(Lowered::Plan(sound(flow::plan_memory(&module, MAIN)?)?), report, cx)
+}
+
+/// Checks all laws of an IR that no pass has seen yet, when the user asks for it.
+fn verified<I: Ir>(
+    options: &CompileOptions,
+    after: &str,
+    ir: &I,
+    ops: &OpRegistry,
+) -> Result<(), Diagnostics> {
+    if options.verify { manager::verify_after(ir, after, ops) } else { Ok(()) }
+}
+
+/// A plan that keeps its laws, and so do its kernels. This is always checked: what is generated from a plan is not, so a
+/// wrong plan would be wrong code.
+fn sound(plan: CallPlan) -> Result<CallPlan, Diagnostics> {
+    orogen_ir::plan::verify(&plan)
+        .map_err(|found| manager::defect("memory planning left the call plan invalid", found))?;
+    Ok(plan)
 }
 
 /// Makes the way out of the legacy path exact: the line for this model, and nothing that was done already.
@@ -164,4 +185,37 @@ fn import<S: OpSink>(
         import = import.with_dim(name, *size);
     }
     orogen_onnx::import(&model.onnx, &import, sink)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orogen_ir::plan::parse_plan;
+    use orogen_ir::types::ConstPool;
+
+    #[test]
+    fn a_wrong_plan_is_an_error() {
+        let text = "plan @main {
+  size n
+  in x: f32[n]
+  out y: f32[n]
+  from n = %in0[0]
+  arena 64
+  slot %s0 = ^0[0; 64]
+  steps {
+    alloc ^0
+    alloc %out0
+    copy %in0 to %s0; 4*n
+    copy %s0 to %out0; 4*n
+  }
+}
+";
+        let plan = |text: &str| parse_plan(text, &ConstPool::default()).expect("a plan");
+        let found = sound(plan(text)).expect_err("the slot is too small");
+        let codes: Vec<&str> = found.iter().map(|it| it.code).collect();
+        assert_eq!(codes, ["V001", "P005", "P005"], "{found}");
+        assert!(found.to_string().contains("memory planning left the call plan invalid"), "{found}");
+        let good = text.replace("arena 64", "arena 64*n").replace("[0; 64]", "[0; 4*n]");
+        assert!(sound(plan(&good)).is_ok());
+    }
 }

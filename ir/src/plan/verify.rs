@@ -5,9 +5,9 @@
 //! overlap it invalid; a read of an invalid slot is a violation. Branches keep what is valid on both sides, loops
 //! what is valid on entry and after each iteration. Nothing of the planner is used.
 //!
-//! Symbolic offsets are compared by the prover, which knows what holds on entry. What it leaves open is tried at sample
-//! values that satisfy that, and for kernels and copies what the checks before them establish: a counterexample is a
-//! violation, none is accepted.
+//! Symbolic sizes and offsets are compared at sample values that satisfy what holds on entry, and for kernels and copies
+//! what the checks before them establish: a counterexample is a violation, none is accepted. Where no sample can be
+//! found, the prover decides.
 //!
 //! | code | law | code | law |
 //! |---|---|---|---|
@@ -18,6 +18,7 @@
 
 mod facts;
 mod in_place;
+mod kernels;
 
 #[cfg(test)]
 mod tests;
@@ -25,10 +26,9 @@ mod tests;
 use super::text::{PrintedPlan, buffer_text, print_plan, symbols_of};
 use super::{ALIGNMENT, ArenaId, BufferRef, CallPlan, ShapeCheck, SlotId, Step};
 use crate::diag::{Diagnostic, Diagnostics, Place};
-use crate::loops::{BufferRole, TensorProgram};
 use crate::shape::{Constraint, Dim, ShapeCx, Sym};
-use crate::types::{DType, TensorData};
-use facts::{Established, Samples};
+use crate::types::DType;
+use facts::{Established, Range, Samples};
 use indexmap::{IndexMap, IndexSet};
 
 /// Checks all laws, those of the kernels included, and reports every violation, each drawn under its line of the
@@ -46,10 +46,16 @@ pub fn verify(plan: &CallPlan) -> Result<(), Diagnostics> {
         let _ = shapes.assume(check.constraint);
     }
     let samples = Samples::new(&shapes, &symbols_of(plan), &single_lets(plan), &top_checks(plan));
+    let ranges = plan.slots.iter().map(|slot| {
+        let end = shapes.add(slot.offset, slot.bytes).ok()?;
+        Some(samples.range(&shapes, slot.offset, end))
+    });
+    let ranges = ranges.collect();
     let mut verifier = Verifier {
         plan,
         shapes,
         samples,
+        ranges,
         overlaps: IndexMap::new(),
         printed: None,
         step: None,
@@ -139,6 +145,8 @@ struct Verifier<'a> {
     /// A copy of the plan's context, for sums and products.
     shapes: ShapeCx,
     samples: Samples,
+    /// Where each slot lies; `None` where that overflows.
+    ranges: Vec<Option<Range>>,
     /// Pairs of slots that may overlap, as far as asked.
     overlaps: IndexMap<(SlotId, SlotId), bool>,
     printed: Option<PrintedPlan>,
@@ -460,171 +468,16 @@ impl Verifier<'_> {
             return *known;
         }
         let plan = self.plan;
-        let overlap = match (plan.slots.get(a.0 as usize), plan.slots.get(b.0 as usize)) {
-            (Some(a), Some(b)) if a.arena == b.arena => {
-                let ends = (self.shapes.add(a.offset, a.bytes), self.shapes.add(b.offset, b.bytes));
-                match ends {
-                    (Ok(a_end), Ok(b_end)) => {
-                        !self.samples.apart(&self.shapes, (a.offset, a_end), (b.offset, b_end))
-                    }
-                    _ => true,
-                }
-            }
+        let (first, second) = (a.0 as usize, b.0 as usize);
+        let overlap = match (plan.slots.get(first), plan.slots.get(second)) {
+            (Some(a), Some(b)) if a.arena == b.arena => match (&self.ranges[first], &self.ranges[second]) {
+                (Some(a), Some(b)) => !self.samples.apart(&self.shapes, a, b),
+                _ => true,
+            },
             _ => false,
         };
         self.overlaps.insert(pair, overlap);
         overlap
-    }
-
-    fn kernel(&mut self, program: &TensorProgram, args: &[BufferRef], sizes: &[Dim], state: &mut State) {
-        if !self.check_p5_counts(program, args, sizes) {
-            return;
-        }
-        let outputs: Vec<usize> = (0..args.len())
-            .filter(|i| program.buffers[program.params[*i]].role == BufferRole::Output)
-            .collect();
-        for (i, arg) in args.iter().enumerate().filter(|(i, _)| !outputs.contains(i)) {
-            let buffer = &program.buffers[program.params[i]];
-            let dtype = self.read(*arg, state);
-            if dtype.is_some_and(|it| it != buffer.dtype) {
-                let (arg, dtype) = (buffer_text(*arg), dtype.unwrap_or(buffer.dtype));
-                let message = format!("P5: {arg} holds {dtype} but `%{}` is {}", buffer.name, buffer.dtype);
-                self.report("P005", message);
-            }
-            self.check_p5_size(program, i, *arg, sizes, state);
-        }
-        for (nth, i) in outputs.iter().enumerate() {
-            let (arg, buffer) = (args[*i], &program.buffers[program.params[*i]]);
-            self.check_p6_writable(arg);
-            if !self.check_p2_exists(arg, state) {
-                continue;
-            }
-            if let BufferRef::Output(output) = arg
-                && self.plan.outputs[output as usize].dtype != buffer.dtype
-            {
-                self.report("P005", format!("P5: {} does not hold {}", buffer_text(arg), buffer.dtype));
-            }
-            self.check_p5_size(program, *i, arg, sizes, state);
-            self.check_p3_kernel_operands(program, args, *i, &outputs[..nth]);
-        }
-        for i in outputs {
-            let dtype = program.buffers[program.params[i]].dtype;
-            self.write(args[i], Some(dtype), state);
-        }
-    }
-
-    /// P5: as many buffers and sizes as the kernel has.
-    fn check_p5_counts(&mut self, program: &TensorProgram, args: &[BufferRef], sizes: &[Dim]) -> bool {
-        let fits = args.len() == program.params.len() && sizes.len() == program.sizes.len();
-        if !fits {
-            let message = format!(
-                "P5: `@{}` takes {} buffers and {} sizes but is given {} and {}",
-                program.name,
-                program.params.len(),
-                program.sizes.len(),
-                args.len(),
-                sizes.len()
-            );
-            self.report("P005", message);
-        }
-        fits
-    }
-
-    /// P5: a buffer has as many bytes as the kernel's parameter.
-    fn check_p5_size(
-        &mut self,
-        program: &TensorProgram,
-        param: usize,
-        arg: BufferRef,
-        sizes: &[Dim],
-        state: &State,
-    ) {
-        let buffer = &program.buffers[program.params[param]];
-        let mut wanted = self.shapes.int(buffer.dtype.size() as i64);
-        for dim in &buffer.dims {
-            let inside = self.shapes.import_with(&program.shapes, *dim, &mut |shapes, sym| {
-                let at = program.sizes.iter().position(|it| *it == sym);
-                at.map_or_else(|| shapes.fresh_integer("unbound"), |at| sizes[at])
-            });
-            match inside.and_then(|it| self.shapes.mul(wanted, it)) {
-                Ok(product) => wanted = product,
-                // A size beyond 64 bits has no memory anyway.
-                Err(_) => return,
-            }
-        }
-        let fits = match arg {
-            BufferRef::Slot(id) => match self.plan.slots.get(id.0 as usize) {
-                Some(slot) => self.samples.le(&self.shapes, &state.established, wanted, slot.bytes),
-                None => return,
-            },
-            _ => match self.bytes_of(arg) {
-                Some(bytes) => self.samples.eq(&self.shapes, &state.established, wanted, bytes),
-                None => return,
-            },
-        };
-        if !fits {
-            let text = self.shapes.display(wanted).to_string();
-            self.report(
-                "P005",
-                format!("P5: {} does not have the {text} bytes of `%{}`", buffer_text(arg), buffer.name),
-            );
-        }
-    }
-
-    /// P5: a copy takes no more bytes than the buffer has.
-    fn check_p5_copy(&mut self, buffer: BufferRef, bytes: Dim, state: &State) {
-        let whole = match buffer {
-            BufferRef::Slot(id) => self.plan.slots.get(id.0 as usize).map(|it| it.bytes),
-            _ => self.bytes_of(buffer),
-        };
-        if whole.is_some_and(|it| !self.samples.le(&self.shapes, &state.established, bytes, it)) {
-            let text = self.shapes.display(bytes).to_string();
-            self.report("P005", format!("P5: {} does not have {text} bytes to copy", buffer_text(buffer)));
-        }
-    }
-
-    fn bytes_of(&mut self, buffer: BufferRef) -> Option<Dim> {
-        let (dtype, dims) = match buffer {
-            BufferRef::Input(i) => self.plan.inputs.get(i as usize).map(|it| (it.dtype, &it.dims))?,
-            BufferRef::Output(i) => self.plan.outputs.get(i as usize).map(|it| (it.dtype, &it.dims))?,
-            BufferRef::Constant(id) => {
-                let data = self.plan.constants.contains(id).then(|| self.plan.constants.data(id))?;
-                let bytes = TensorData::byte_count(data.dtype(), data.dims())?;
-                return Some(self.shapes.int(i64::try_from(bytes).ok()?));
-            }
-            BufferRef::Slot(_) => return None,
-        };
-        let mut bytes = self.shapes.int(dtype.size() as i64);
-        for dim in dims {
-            bytes = self.shapes.mul(bytes, *dim).ok()?;
-        }
-        Some(bytes)
-    }
-
-    /// P3 within one kernel: its outputs overlap neither each other nor inputs that they may not share.
-    fn check_p3_kernel_operands(
-        &mut self,
-        program: &TensorProgram,
-        args: &[BufferRef],
-        output: usize,
-        earlier: &[usize],
-    ) {
-        for (i, other) in args.iter().enumerate() {
-            let is_output = program.buffers[program.params[i]].role == BufferRole::Output;
-            if i == output || (is_output && !earlier.contains(&i)) || !self.overlap(args[output], *other) {
-                continue;
-            }
-            let shares = !is_output
-                && self.same_start(args[output], *other)
-                && in_place::may_share(program, program.params[i], program.params[output]);
-            if !shares {
-                let (output, other) = (buffer_text(args[output]), buffer_text(*other));
-                self.report(
-                    "P003",
-                    format!("P3: `@{}` writes {output}, which overlaps its operand {other}", program.name),
-                );
-            }
-        }
     }
 
     fn same_start(&self, a: BufferRef, b: BufferRef) -> bool {

@@ -10,15 +10,24 @@ pub struct Verify;
 
 impl<I: Ir> Instrument<I> for Verify {
     fn after(&mut self, ir: &I, name: &str, _changed: Changed, ops: &OpRegistry) -> Result<(), Diagnostics> {
-        ir.verify(ops).map_err(|mut found| {
-            found.0.insert(
-                0,
-                Diagnostic::error("P001", format!("pass `{name}` left the {} IR invalid", I::NAME))
-                    .note("this is a defect of the compiler, not of the model"),
-            );
-            found
-        })
+        verify_after(ir, &format!("pass `{name}`"), ops)
     }
+}
+
+/// Verifies an IR; the error says what made it.
+///
+/// # Errors
+/// See [`defect`].
+pub fn verify_after<I: Ir>(ir: &I, maker: &str, ops: &OpRegistry) -> Result<(), Diagnostics> {
+    ir.verify(ops).map_err(|found| defect(&format!("{maker} left the {} IR invalid", I::NAME), found))
+}
+
+/// The violations of an IR that the compiler itself made, under a headline that says so.
+pub fn defect(headline: &str, mut found: Diagnostics) -> Diagnostics {
+    let headline =
+        Diagnostic::error("V001", headline).note("this is a defect of the compiler, not of the model");
+    found.0.insert(0, headline);
+    found
 }
 
 /// Hands the printed IR to a callback after every pass that changed it.

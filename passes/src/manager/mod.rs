@@ -8,7 +8,7 @@ mod instruments;
 mod irs;
 mod step;
 
-pub use instruments::{DumpChanged, StopAfter, Verify};
+pub use instruments::{DumpChanged, StopAfter, Verify, defect, verify_after};
 pub use step::Step;
 
 use orogen_ir::diag::{Diagnostic, Diagnostics};

@@ -1,4 +1,4 @@
-//! Questions about sizes that the prover may leave open: those are tried at sample values.
+//! Questions about sizes, tried at sample values.
 
 use crate::shape::{Constraint, Dim, Env, ShapeCx, Sym, Truth};
 use indexmap::{IndexMap, IndexSet};
@@ -45,13 +45,22 @@ impl Established {
     }
 }
 
-/// Values of symbols that satisfy the facts, to try what the prover left open.
+/// Values of symbols that satisfy the facts.
 ///
 /// What holds on entry is known everywhere. What a check on the way establishes is known behind it only: before it,
 /// memory must hold for sizes that the check will refuse.
 #[derive(Clone, Debug)]
 pub(super) struct Samples {
     envs: Vec<Env>,
+}
+
+/// Bytes from `start` to before `end`.
+#[derive(Clone, Debug)]
+pub(super) struct Range {
+    start: Dim,
+    end: Dim,
+    /// Both at each sample.
+    values: Vec<Option<(i64, i64)>>,
 }
 
 /// Values that sizes take in samples: edges, odd numbers, tile sizes and their neighbours.
@@ -108,53 +117,63 @@ impl Samples {
         Samples { envs }
     }
 
-    /// Whether `a ≤ b`: proved, or not refuted by any sample.
+    /// Whether `a ≤ b` as far as can be seen.
     pub(super) fn le(&self, shapes: &ShapeCx, known: &Established, a: Dim, b: Dim) -> bool {
         let test = |env: &Env| Some(shapes.eval(a, env)? <= shapes.eval(b, env)?);
-        self.decide(shapes, known, shapes.prove_le(a, b), test)
+        self.decide(shapes, known, test, || shapes.prove_le(a, b))
     }
 
-    /// Whether `a = b`: proved, or not refuted by any sample.
+    /// Whether `a = b` as far as can be seen.
     pub(super) fn eq(&self, shapes: &ShapeCx, known: &Established, a: Dim, b: Dim) -> bool {
         let test = |env: &Env| Some(shapes.eval(a, env)? == shapes.eval(b, env)?);
-        self.decide(shapes, known, shapes.prove_eq(a, b), test)
+        self.decide(shapes, known, test, || shapes.prove_eq(a, b))
     }
 
-    /// Whether `k` divides `d`: proved, or not refuted by any sample.
+    /// Whether `k` divides `d` as far as can be seen.
     pub(super) fn divides(&self, shapes: &ShapeCx, k: i64, d: Dim) -> bool {
         let test = |env: &Env| Some(shapes.eval(d, env)? % k == 0);
-        self.decide(shapes, &Established::default(), shapes.divides(k, d), test)
+        self.decide(shapes, &Established::default(), test, || shapes.divides(k, d))
     }
 
-    /// Whether the byte ranges `a..a_end` and `b..b_end` never meet: proved, or they meet at no sample.
-    pub(super) fn apart(&self, shapes: &ShapeCx, a: (Dim, Dim), b: (Dim, Dim)) -> bool {
-        if shapes.prove_le(a.1, b.0).is_always() || shapes.prove_le(b.1, a.0).is_always() {
-            return true;
-        }
-        if shapes.prove_lt(b.0, a.1).is_always() && shapes.prove_lt(a.0, b.1).is_always() {
-            return false;
-        }
-        self.decide(shapes, &Established::default(), Truth::Unknown, |env| {
-            let value = |d: Dim| shapes.eval(d, env);
-            let (a, b) = ((value(a.0)?, value(a.1)?), (value(b.0)?, value(b.1)?));
-            Some(a.0 == a.1 || b.0 == b.1 || a.1 <= b.0 || b.1 <= a.0)
-        })
+    /// A range of bytes and what it is at each sample.
+    pub(super) fn range(&self, shapes: &ShapeCx, start: Dim, end: Dim) -> Range {
+        let values =
+            self.envs.iter().map(|env| Some((shapes.eval(start, env)?, shapes.eval(end, env)?))).collect();
+        Range { start, end, values }
     }
 
+    /// Whether two ranges never meet: they do at no sample, or where there is no sample they do not provably.
+    pub(super) fn apart(&self, shapes: &ShapeCx, a: &Range, b: &Range) -> bool {
+        let mut tried = false;
+        for (a, b) in a.values.iter().zip(&b.values) {
+            let (Some(a), Some(b)) = (a, b) else { continue };
+            if a.0 < a.1 && b.0 < b.1 && a.0 < b.1 && b.0 < a.1 {
+                return false;
+            }
+            tried = true;
+        }
+        tried || !shapes.prove_lt(b.start, a.end).is_always() || !shapes.prove_lt(a.start, b.end).is_always()
+    }
+
+    /// No sample refutes it; where there is no sample, it is not provably false. Samples come first because they cost
+    /// little: a proof would add nothing to them.
     fn decide(
         &self,
         shapes: &ShapeCx,
         known: &Established,
-        truth: Truth,
         test: impl Fn(&Env) -> Option<bool>,
+        prove: impl FnOnce() -> Truth,
     ) -> bool {
-        let mut reached = self.envs.iter().filter_map(|env| known.here(shapes, env));
-        match truth {
-            Truth::Always => true,
-            // Behind checks that no sizes pass, nothing is ever done.
-            Truth::Never => !known.checks.is_empty() && reached.next().is_none(),
-            Truth::Unknown => !reached.any(|env| test(&env) == Some(false)),
+        let mut tried = false;
+        for env in &self.envs {
+            let outcome = known.here(shapes, env).and_then(|env| test(&env));
+            if outcome == Some(false) {
+                return false;
+            }
+            tried |= outcome.is_some();
         }
+        // Behind checks that no sizes pass, nothing is ever done.
+        tried || !known.checks.is_empty() || prove() != Truth::Never
     }
 }
 
