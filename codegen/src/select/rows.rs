@@ -52,8 +52,6 @@ struct Group<'r> {
     positions: Vec<Option<Position>>,
     /// Integer parameters.
     sizes: Vec<Dim>,
-    /// Locals that live in registers or in one row of workspace.
-    inside: Vec<BufferId>,
 }
 
 impl<'r> Group<'r> {
@@ -67,7 +65,6 @@ impl<'r> Group<'r> {
             program: RowProgram::default(),
             positions: Vec::new(),
             sizes: Vec::new(),
-            inside: Vec::new(),
         };
         let mut extent: Option<Dim> = None;
         let mut made: IndexMap<BufferId, (Position, Leaf)> = IndexMap::new();
@@ -182,9 +179,6 @@ impl<'r> Group<'r> {
             (true, false) => (None, Leaf::Value(number)),
             (false, false) => (Some(self.pointer(Some(target.clone()))), Leaf::Value(number)),
         };
-        if local {
-            self.inside.push(stage.buffer);
-        }
         let work = match (stage.combine, maps) {
             (Some(Combine::Sum), _) => Work::Sum,
             (Some(Combine::Max), _) => Work::Max,
@@ -302,7 +296,6 @@ impl<'r> Group<'r> {
         );
         let node = Tree::Call(Box::new(Call { symbol, args, workspace, what }));
         let node = s.wrap(&loops, node);
-        s.inside.extend(self.inside.iter().copied());
         Some(Match { node, stages: self.stages.len(), units: use_range.then_some(units) })
     }
 }

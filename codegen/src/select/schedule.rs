@@ -13,7 +13,7 @@ use super::convolution::{convolution, pooling};
 use super::forms::ParamForm;
 use super::routine::Routine;
 use super::rows::rows;
-use super::selector::{Call, Match, Selector};
+use super::selector::{Arg, Call, Match, Selector};
 use super::strips::strips;
 use super::tiles::tiles;
 use crate::vector::Isa;
@@ -43,6 +43,27 @@ pub(crate) enum Node {
     Call(Box<Call>),
 }
 
+impl Node {
+    /// Whether the memory of a buffer is read or written.
+    fn touches(&self, program: &TensorProgram, buffer: BufferId) -> bool {
+        let loads = |at: &[Index]| {
+            let roots = at.iter().filter_map(Index::value).collect();
+            expressions_below(program, roots)
+                .iter()
+                .any(|it| matches!(&program.exprs[*it], Expr::Load { buffer: from, .. } if *from == buffer))
+        };
+        match self {
+            Node::Loop { body, .. } => body.iter().any(|it| it.touches(program, buffer)),
+            Node::Stage { stage, .. } => accesses(program, stage, buffer).next().is_some(),
+            Node::Call(call) => call.args.iter().any(|arg| match arg {
+                Arg::Pointer(own, _) => *own == buffer,
+                Arg::Element(own, at) => *own == buffer || loads(at),
+                Arg::Size(_) | Arg::Workspace(_) => false,
+            }),
+        }
+    }
+}
+
 /// How the work of a kernel is divided among threads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Parallel {
@@ -68,7 +89,7 @@ pub(crate) struct Schedule {
     pub(crate) body: Vec<Node>,
     /// How it is divided.
     pub(crate) parallel: Parallel,
-    /// For each local buffer, which of its dimensions are stored; the others hold one iteration at a time.
+    /// For each local buffer in memory, which of its dimensions are stored; the others hold one iteration at a time.
     pub(crate) kept: IndexMap<BufferId, Vec<bool>>,
     /// Where all dimensions live: the program's context and what was added.
     pub(crate) shapes: ShapeCx,
@@ -133,11 +154,8 @@ struct Chooser {
 
 impl Chooser {
     fn finish(mut self, selector: Selector<'_>, body: Vec<Node>, parallel: Parallel) -> Schedule {
-        for buffer in &selector.inside {
-            if let Some(mask) = self.kept.get_mut(buffer) {
-                mask.fill(false);
-            }
-        }
+        // What lives inside routines needs no memory of its own.
+        self.kept.retain(|buffer, _| body.iter().any(|node| node.touches(selector.program, *buffer)));
         Schedule {
             body,
             parallel,

@@ -66,8 +66,6 @@ pub(crate) struct Selector<'p> {
     pub(crate) end: Sym,
     /// Whether ranges may be used: the routine is all that the kernel does.
     pub(crate) ranged: bool,
-    /// Locals that need no memory of their own.
-    pub(crate) inside: Vec<BufferId>,
 }
 
 impl<'p> Selector<'p> {
@@ -86,7 +84,6 @@ impl<'p> Selector<'p> {
             begin,
             end,
             ranged: false,
-            inside: Vec::new(),
         }
     }
 

@@ -35,7 +35,7 @@ impl Pass<Module> for Fuse {
         let mut changed = false;
         for definition in module.definitions.values_mut() {
             let Definition::Function(function) = definition else { continue };
-            let uses = function.uses();
+            let mut uses = function.uses();
             for block in blocks_in_order(function) {
                 if function.blocks[block].kind != BlockKind::Dataflow {
                     continue;
@@ -43,7 +43,7 @@ impl Pass<Module> for Fuse {
                 let order = function.blocks[block].order.clone();
                 let in_block: IndexSet<BindingId> = order.iter().copied().collect();
                 for id in order {
-                    while absorb_one(function, id, &in_block, &uses, &mut kernels) {
+                    while absorb_one(function, id, &in_block, &mut uses, &mut kernels) {
                         changed = true;
                     }
                 }
@@ -64,7 +64,7 @@ fn absorb_one(
     function: &mut Function,
     id: BindingId,
     in_block: &IndexSet<BindingId>,
-    uses: &ArenaMap<ValueId, usize>,
+    uses: &mut ArenaMap<ValueId, usize>,
     kernels: &mut IndexMap<String, TensorProgram>,
 ) -> bool {
     let Rhs::CallKernel { callee, args, sizes } = &function.bindings[id].rhs else { return false };
@@ -92,7 +92,7 @@ fn absorb_one(
         else {
             continue;
         };
-        let inputs = composed
+        let inputs: Vec<ValueId> = composed
             .params
             .iter()
             .filter_map(|origin| match origin {
@@ -100,9 +100,19 @@ fn absorb_one(
                 Origin::Consumer(i) => args.get(*i).copied(),
             })
             .collect();
+        // Merging may leave one use where there were several: what read a value in turn now reads it once.
+        for value in first_args.iter().chain(args) {
+            uses[*value] -= 1;
+        }
+        for value in &inputs {
+            uses[*value] += 1;
+        }
         let name = crate::rules::kernels::intern(kernels, composed.program);
-        function.bindings[id].rhs =
-            Rhs::CallKernel { callee: name, args: inputs, sizes: composed.sizes.into_iter().collect() };
+        function.bindings[id].rhs = Rhs::CallKernel {
+            callee: name,
+            args: inputs.into_iter().collect(),
+            sizes: composed.sizes.into_iter().collect(),
+        };
         return true;
     }
     false

@@ -32,7 +32,7 @@ impl Pass<Graph> for Fuse {
         }
         let mut changed = false;
         for id in graph.order.clone() {
-            while absorb_one(graph, id, &uses) {
+            while absorb_one(graph, id, &mut uses) {
                 changed = true;
             }
         }
@@ -53,7 +53,7 @@ impl Pass<Graph> for Fuse {
 }
 
 /// Merges one producer into the node `id`; the producer becomes dead.
-fn absorb_one(graph: &mut Graph, id: NodeId, uses: &IndexMap<Edge, usize>) -> bool {
+fn absorb_one(graph: &mut Graph, id: NodeId, uses: &mut IndexMap<Edge, usize>) -> bool {
     let node = &graph.nodes[id];
     let NodeKind::Kernel { kernel } = &node.kind else { return false };
     for edge in node.inputs.iter().rev() {
@@ -76,7 +76,7 @@ fn absorb_one(graph: &mut Graph, id: NodeId, uses: &IndexMap<Edge, usize>) -> bo
         else {
             continue;
         };
-        let inputs = composed
+        let inputs: Vec<Edge> = composed
             .params
             .iter()
             .filter_map(|origin| match origin {
@@ -84,10 +84,17 @@ fn absorb_one(graph: &mut Graph, id: NodeId, uses: &IndexMap<Edge, usize>) -> bo
                 Origin::Consumer(i) => node.inputs.get(*i).copied(),
             })
             .collect();
+        // Merging may leave one use where there were several: what read a value in turn now reads it once.
+        for edge in producer.inputs.iter().chain(&node.inputs) {
+            uses[edge] -= 1;
+        }
+        for edge in &inputs {
+            uses[edge] += 1;
+        }
         let kernel = crate::rules::kernels::intern(&mut graph.kernels, composed.program);
         let node = &mut graph.nodes[id];
         node.kind = NodeKind::Kernel { kernel };
-        node.inputs = inputs;
+        node.inputs = inputs.into_iter().collect();
         return true;
     }
     false
