@@ -344,3 +344,27 @@ fn upsampling_with_elements_of_the_result() {
         check(&text, &[], "strips", 13);
     }
 }
+
+#[test]
+fn gathering_of_elements() {
+    for n in [1, 5, 16, 40] {
+        let text = format!(
+            "kernel @elements {{
+  size s
+  in %x: f32[2, s, 30, 3]
+  in %rows: i32[{n}]
+  in %columns: i32[{n}]
+  in %fraction: f32[{n}]
+  out %y: f32[2, 3, s, {n}]
+  for i < 2, c < 3, h < s, w < {n} {{
+    let t0 = %x[i, {{min(max(%rows[h] * i32(0), i32(0)), i32(0))}}, {{min(max(%columns[w], i32(0)), i32(29))}}, c]
+    %y[i, c, h, w] = t0 + %fraction[w] * (%x[i, h, {{min(max(%columns[w] + i32(7), i32(0)), i32(29))}}, 0] - t0)
+  }}
+}}
+"
+        );
+        for s in [1, n] {
+            check(&text, &[s], if n > 1 { "strips" } else { "" }, 14);
+        }
+    }
+}

@@ -9,6 +9,7 @@ use super::expression::{Leaves, Node, VectorExpr};
 use super::schedule;
 use super::selector::Selector;
 use super::strip_program::Source;
+use crate::clif::kernel::dtype_of;
 
 /// `low ≤ index < high`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub(super) struct Load {
     pub(super) guard: Option<Guard>,
     /// The indices of the first element, where they depend on data.
     pub(super) element: Option<Vec<Index>>,
+    /// The index that data gives for every element of the row, and the elements from one index to the next.
+    pub(super) gather: Option<(Node, i64)>,
 }
 
 /// Takes the expressions of a stage apart for given values of some of its axes.
@@ -79,9 +82,10 @@ impl Parts<'_, '_> {
         shapes.affine_in(offset, self.row)
     }
 
-    fn load(&mut self, id: ExprId) -> Option<usize> {
+    fn load(&mut self, expr: &mut VectorExpr, id: ExprId) -> Option<usize> {
         let program = self.s.program;
         let Expr::Load { buffer, at, otherwise } = &program.exprs[id] else { return None };
+        let gather = self.gathered(expr, *buffer, at)?;
         let (at, element) = self.indices(at)?;
         let (coefficient, offset) = self.position(*buffer, &at)?;
         let (mut offset, mut part) = (offset, 0);
@@ -104,10 +108,10 @@ impl Parts<'_, '_> {
             }
             seen.1 += 1;
         }
-        if step < 0 || (guard.is_some() && step != 1) {
+        if step < 0 || (guard.is_some() && step != 1) || (gather.is_some() && step != 0) {
             return None;
         }
-        let load = Load { buffer: *buffer, offset, step, part, guard, element };
+        let load = Load { buffer: *buffer, offset, step, part, guard, element, gather };
         if let Some(known) = self.loads.iter().position(|it| *it == load) {
             return Some(known);
         }
@@ -117,6 +121,7 @@ impl Parts<'_, '_> {
         }
         self.sources.push(match &load.guard {
             Some(guard) => Source::Guarded(guard.otherwise),
+            None if let Some((index, scale)) = load.gather => Source::Gather(index, scale),
             None if step == 0 => Source::Scalar,
             None if step == 1 => Source::Row,
             None => Source::Group(part),
@@ -162,21 +167,51 @@ impl Parts<'_, '_> {
         Some(Some(Guard { otherwise, inner, outer }))
     }
 
+    /// Whether a value changes along the row.
+    fn varies(&self, id: ExprId) -> bool {
+        schedule::symbols_below(self.s.program, id).contains(&self.inner)
+    }
+
+    /// The one index of a load that data gives for every element of the row; `Some(None)` if there is none.
+    fn gathered(
+        &mut self,
+        expr: &mut VectorExpr,
+        buffer: BufferId,
+        at: &[Index],
+    ) -> Option<Option<(Node, i64)>> {
+        let program = self.s.program;
+        let mut values = at.iter().enumerate().filter_map(|(i, it)| Some((i, it.value()?)));
+        let Some((place, id)) = values.find(|it| self.varies(it.1)) else { return Some(None) };
+        let unique = !values.any(|it| self.varies(it.1));
+        if !unique || dtype_of(program, id) != DType::I32 {
+            return None;
+        }
+        // Lanes hold the positions in 32 bits.
+        let dims = program.buffers[buffer].dims.clone();
+        let stride = self.s.shapes.product(&dims[place + 1..]).ok()?;
+        let stride = self.s.shapes.as_int(stride)?;
+        let reach = self.s.shapes.as_int(dims[place])?.checked_mul(stride)?;
+        i32::try_from(reach).ok()?;
+        let node = expr.add_with(program, id, self)?;
+        Some(Some((node, stride)))
+    }
+
     /// The indices of a load as sizes, 0 where they depend on data; then also all of them at the start of the row.
     fn indices(&mut self, at: &[Index]) -> Option<(Vec<Dim>, Option<Vec<Index>>)> {
         let zero = self.s.shapes.int(0);
         let (mut dims, mut element) = (Vec::new(), Vec::new());
         for index in at {
             if let Index::Value(id) = index {
-                // Everything that the value names must be an axis around the row.
-                let program = self.s.program;
-                let inside =
-                    |it: Sym| it == self.inner || self.stage.reduce.iter().any(|axis| axis.var == it);
-                let names = schedule::symbols_below(program, *id);
-                if names.into_iter().any(inside) {
+                dims.push(zero);
+                if self.varies(*id) {
+                    element.push(Index::Dim(zero));
+                    continue;
+                }
+                // Everything else that the value names must be an axis around the row.
+                let names = schedule::symbols_below(self.s.program, *id);
+                if self.stage.reduce.iter().any(|axis| names.contains(&axis.var)) {
                     return None;
                 }
-                dims.push(zero);
                 element.push(index.clone());
             } else {
                 let dim = self.index(index)?;
@@ -211,7 +246,8 @@ pub(super) fn integer(s: &mut Selector<'_>, values: &IndexMap<Sym, Dim>, id: Exp
 
 impl Leaves for Parts<'_, '_> {
     fn leaf(&mut self, expr: &mut VectorExpr, id: ExprId) -> Option<Node> {
-        Some(expr.leaf(self.load(id)?))
+        let place = self.load(expr, id)?;
+        Some(expr.leaf(place))
     }
 
     fn decide(&mut self, condition: ExprId) -> Option<bool> {

@@ -14,6 +14,8 @@ pub(crate) enum Source {
     Row,
     /// A group of elements for each group of the row, of which this is the place of the one that is meant.
     Group(i64),
+    /// The element at an index that the expression gives, times so many elements.
+    Gather(Node, i64),
     /// As `Row` inside a range of the row; these bits elsewhere.
     Guarded(u32),
 }
@@ -109,7 +111,7 @@ impl StripProgram {
             let mut cursors = Vec::new();
             for (source, pointer) in self.sources.iter().zip(&r.sources) {
                 let (skip, step) = match source {
-                    Source::Scalar => {
+                    Source::Scalar | Source::Gather(..) => {
                         cursors.push(*pointer);
                         continue;
                     }
@@ -192,6 +194,18 @@ impl StripProgram {
                         let otherwise = b.constant_bits(*otherwise);
                         b.blend(lanes, value, otherwise)
                     }
+                }
+                (Source::Gather(index, scale), ..) => {
+                    let mut index = self.expr.emit(b, &leaves, &[*index])[0];
+                    if *scale != 1 {
+                        let scale = b.constant_int(i32::try_from(*scale).unwrap_or(i32::MAX));
+                        index = b.binary(BinaryOp::IntMul, index, scale);
+                    }
+                    let active = mask.unwrap_or_else(|| {
+                        let all = b.int_const(Size::lanes(1));
+                        b.first(all)
+                    });
+                    b.gather(cursors[i], index, active)
                 }
                 (Source::Group(part), ..) => {
                     let load = |(j, mask): (usize, &Option<MReg>)| {

@@ -1,6 +1,6 @@
 //! Elementwise stages, and reductions over a few elements, whose loads are guarded, or which treat neighbouring
 //! elements of a row differently, or whose rows come from where data says: padding, upsampling by a factor,
-//! transposed convolution, gathering of rows.
+//! transposed convolution, gathering of rows or, through tables of 32-bit indices, of elements.
 //!
 //! Where a guard is linear in the innermost axis, a row falls into a part in which all loads are in range and the
 //! edges around it; only the edges look at the guards. Where an index divides the innermost axis by a factor, the

@@ -102,13 +102,21 @@ impl Resized {
         }
     }
 
+    /// The type of positions: the narrower it is, the more of them a vector holds.
+    fn position_type(&self, cx: &mut Legalizer<'_>) -> DType {
+        let narrow = cx.as_int(self.input).is_some_and(|it| i32::try_from(it).is_ok());
+        if narrow { DType::I32 } else { DType::I64 }
+    }
+
     /// A whole f64 as a position of the operand.
     fn clamped(&self, cx: &mut Legalizer<'_>, position: ExprId) -> BuildResult<ExprId> {
         let position = cx.b.cast(DType::I64, position);
         let last = cx.linear(self.input, 1, -1)?;
         let (zero, last) = (cx.b.int(0, DType::I64)?, cx.dim_as(last, DType::I64)?);
         let position = cx.b.binary(BinaryOp::Max, position, zero)?;
-        cx.b.binary(BinaryOp::Min, position, last)
+        let position = cx.b.binary(BinaryOp::Min, position, last)?;
+        let dtype = self.position_type(cx);
+        Ok(cx.b.cast(dtype, position))
     }
 
     /// A local `[output]` filled from the coordinate of each position.
@@ -137,7 +145,8 @@ fn nearest(cx: &mut Legalizer<'_>, x: BufferId, out: BufferId, resized: &[Resize
             sources.push((it.axis, Source::Repeat(factor)));
             continue;
         }
-        let table = it.table(cx, "source", DType::I64, |cx, coordinate| {
+        let positions = it.position_type(cx);
+        let table = it.table(cx, "source", positions, |cx, coordinate| {
             let half = cx.b.float(0.5, DType::F64)?;
             let (shifted, op) = match rounding {
                 "floor" => (coordinate, UnaryOp::Floor),
@@ -186,11 +195,12 @@ fn linear(cx: &mut Legalizer<'_>, x: BufferId, out: BufferId, resized: &[Resized
     let dtype = wide(cx.b.buffer_dtype(x));
     let mut blends = Vec::new();
     for it in resized {
-        let low = it.table(cx, "low", DType::I64, |cx, coordinate| {
+        let positions = it.position_type(cx);
+        let low = it.table(cx, "low", positions, |cx, coordinate| {
             let whole = cx.b.unary(UnaryOp::Floor, coordinate)?;
             it.clamped(cx, whole)
         })?;
-        let high = it.table(cx, "high", DType::I64, |cx, coordinate| {
+        let high = it.table(cx, "high", positions, |cx, coordinate| {
             let (whole, one) = (cx.b.unary(UnaryOp::Floor, coordinate)?, cx.b.float(1.0, DType::F64)?);
             let next = cx.b.binary(BinaryOp::Add, whole, one)?;
             it.clamped(cx, next)
@@ -269,7 +279,8 @@ fn cubic_tables(cx: &mut Legalizer<'_>, it: &Resized, dtype: DType) -> BuildResu
     use BinaryOp::{Div, Sub};
     let four = cx.b.shapes().int(4);
     let dims = [it.output, four];
-    let source = cx.b.local(&format!("source{}", it.axis), DType::I64, &dims);
+    let positions = it.position_type(cx);
+    let source = cx.b.local(&format!("source{}", it.axis), positions, &dims);
     let raw = cx.b.local(&format!("raw{}", it.axis), DType::F64, &dims);
     let total = cx.b.local(&format!("total{}", it.axis), DType::F64, &[it.output]);
     let weight = cx.b.local(&format!("weight{}", it.axis), dtype, &dims);
