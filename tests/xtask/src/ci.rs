@@ -19,7 +19,7 @@ pub(crate) enum Step {
     Test,
     /// The documentation builds and its links lead somewhere.
     Doc,
-    /// Licences and known faults of dependencies; needs `cargo-deny`.
+    /// Dependencies keep to `deny.toml`: licences, banned crates, sources.
     Deny,
 }
 
@@ -46,33 +46,27 @@ pub(crate) fn run(steps: &[Step]) -> Result<()> {
 enum Outcome {
     Passed,
     Failed,
-    Skipped,
 }
 
 impl Step {
     fn run(self) -> Result<Outcome> {
         match self {
             Step::Fmt => cargo(&["fmt", "--all", "--check"], &[]),
-            Step::Tidy => Ok(match crate::tidy::run() {
-                Ok(()) => Outcome::Passed,
-                Err(error) => {
-                    println!("{error}");
-                    Outcome::Failed
-                }
-            }),
+            Step::Tidy => Ok(outcome(crate::tidy::run())),
             Step::Clippy => cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[]),
             Step::Test => cargo(&["test", "--workspace"], &[]),
             Step::Doc => cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")]),
-            Step::Deny => {
-                let found = Command::new("cargo-deny").arg("--version").output();
-                if found.is_ok_and(|it| it.status.success()) {
-                    return cargo(&["deny", "check", "licenses", "bans", "sources"], &[]);
-                }
-                println!(
-                    "cargo-deny is not installed: `cargo install cargo-deny --locked` to check deny.toml"
-                );
-                Ok(Outcome::Skipped)
-            }
+            Step::Deny => Ok(outcome(crate::deny::run())),
+        }
+    }
+}
+
+fn outcome(result: Result<()>) -> Outcome {
+    match result {
+        Ok(()) => Outcome::Passed,
+        Err(error) => {
+            println!("{error:#}");
+            Outcome::Failed
         }
     }
 }

