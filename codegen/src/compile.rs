@@ -49,6 +49,8 @@ pub struct Compiled {
     pub(crate) blobs: Vec<Blob>,
     pub(crate) signature: String,
     pub(crate) meta: String,
+    /// Separated by spaces.
+    pub(crate) instructions: String,
     pub(crate) entry: String,
     kernels: Vec<KernelInfo>,
 }
@@ -111,6 +113,7 @@ pub fn compile(
         blobs: constants.blobs(plan),
         signature: signature(plan).to_string(),
         meta: metadata.json.clone(),
+        instructions: options.instructions()?.join(" "),
         entry,
         kernels: infos,
     })
@@ -276,5 +279,6 @@ pub(crate) fn library_data(compiled: &Compiled) -> IndexMap<&'static str, Vec<u8
         (orogen_abi::symbol::VERSION, orogen_abi::symbol::LIBRARY_VERSION.to_le_bytes().to_vec()),
         (orogen_abi::symbol::SIGNATURE, text(&compiled.signature)),
         (orogen_abi::symbol::META, text(&compiled.meta)),
+        (orogen_abi::symbol::INSTRUCTIONS, text(&compiled.instructions)),
     ])
 }

@@ -2,6 +2,7 @@
 
 use cranelift_codegen::isa::{self, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable, Flags};
+use indexmap::IndexSet;
 use orogen_ir::diag::Diagnostic;
 use std::fmt;
 use std::str::FromStr;
@@ -79,7 +80,34 @@ const V2: &[&str] = &["has_sse3", "has_ssse3", "has_cmpxchg16b", "has_sse41", "h
 const V3: &[&str] = &["has_avx", "has_avx2", "has_fma", "has_bmi1", "has_bmi2", "has_lzcnt"];
 const V4: &[&str] = &["has_avx512f", "has_avx512vl", "has_avx512dq"];
 
+/// Names that Cranelift and Rust spell differently.
+const SPELLINGS: &[(&str, &str)] = &[("sse41", "sse4.1"), ("sse42", "sse4.2"), ("avx_vnni", "avxvnni")];
+
 impl CodegenOptions {
+    /// The instructions that the code may use beyond those of its architecture, in the spelling of Rust's target
+    /// features; empty on other architectures than x86-64, whose libraries make no claim.
+    ///
+    /// # Errors
+    /// Targets that are not supported.
+    pub fn instructions(&self) -> Result<Vec<String>, Diagnostic> {
+        if self.triple.architecture != Architecture::X86_64 {
+            return Ok(Vec::new());
+        }
+        let isa = self.isa(true)?;
+        let enabled = isa.isa_flags().into_iter().filter(|it| it.as_bool() == Some(true));
+        let features = enabled.filter_map(|it| it.name.strip_prefix("has_").map(str::to_owned));
+        let vector: &[&str] = match self.vector_isa() {
+            Isa::Clif128 => &[],
+            Isa::Avx2 => &["avx2", "fma"],
+            Isa::Avx512 => &["avx2", "fma", "avx512f", "avx512vl", "avx512bw", "avx512dq"],
+        };
+        let mut names: IndexSet<String> = features
+            .map(|name| SPELLINGS.iter().find(|it| it.0 == name).map_or(name, |it| it.1.to_owned()))
+            .collect();
+        names.extend(vector.iter().map(|&it| it.to_owned()));
+        Ok(names.into_iter().collect())
+    }
+
     /// The vector instructions of the target.
     pub(crate) fn vector_isa(&self) -> Isa {
         match self.cpu {
@@ -138,5 +166,44 @@ impl CodegenOptions {
             }
         }
         builder.finish(Flags::new(flags)).map_err(|error| fail(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instructions(cpu: Cpu) -> Vec<String> {
+        let triple = "x86_64-unknown-linux-gnu".parse().expect("a target");
+        let options = CodegenOptions { cpu, triple, ..CodegenOptions::default() };
+        options.instructions().expect("a supported target")
+    }
+
+    #[test]
+    fn the_instructions_that_code_needs_are_named() {
+        let has = |cpu, name: &str| instructions(cpu).iter().any(|it| it == name);
+        assert!(has(Cpu::Baseline, "sse4.2") && !has(Cpu::Baseline, "avx"));
+        assert!(has(Cpu::Avx2, "avx2") && has(Cpu::Avx2, "fma") && !has(Cpu::Avx2, "avx512f"));
+        for name in ["avx2", "avx512f", "avx512bw"] {
+            assert!(has(Cpu::Avx512, name));
+        }
+    }
+
+    #[test]
+    fn every_flag_of_cranelift_has_a_name() {
+        let triple = "x86_64-unknown-linux-gnu".parse().expect("a target");
+        let builder = isa::lookup(triple).expect("a supported target");
+        let isa = builder.finish(Flags::new(settings::builder())).expect("a target");
+        for flag in isa.isa_flags().into_iter().filter_map(|it| it.name.strip_prefix("has_")) {
+            let name = SPELLINGS.iter().find(|it| it.0 == flag).map_or(flag, |it| it.1);
+            let known = orogen_abi::symbol::X86_64_INSTRUCTIONS.contains(&name);
+            assert!(known, "`{name}` is not in the list that the runtime checks");
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn the_host_has_its_own_instructions() {
+        assert_eq!(instructions(Cpu::Host).iter().any(|it| it == "avx2"), is_x86_feature_detected!("avx2"));
     }
 }

@@ -58,7 +58,15 @@ fn fail_if(
 /// A library with `main`: one more than each element of a vector of i64, on several threads;
 /// `twice`: two outputs; `foreign`: calls out; `broken`: fails without an error.
 fn model(signature: &str, version: u32) -> Vec<u8> {
+    model_using(signature, version, None)
+}
+
+/// As [`model`], with a claim of what instructions it uses.
+fn model_using(signature: &str, version: u32, instructions: Option<&str>) -> Vec<u8> {
     let mut it = Objects::new();
+    if let Some(instructions) = instructions {
+        it.data(symbol::INSTRUCTIONS, Linkage::Export, false, text(instructions));
+    }
     let slot = it.zeros(symbol::HOST, Linkage::Export, 8);
     it.data(symbol::VERSION, Linkage::Export, false, version.to_le_bytes().into());
     it.data(symbol::SIGNATURE, Linkage::Export, false, text(signature));
@@ -342,6 +350,12 @@ fn foreign_and_damaged_libraries_are_refused() {
     let signature = "orogen-signature 1\n";
     let error = open(&path, &model(signature, symbol::LIBRARY_VERSION + 1)).unwrap_err();
     assert!(matches!(error, RuntimeError::Version { expected: 1, got: 2, .. }), "{error}");
+    let error = open(&path, &model_using(signature, 1, Some("sse3 abacus"))).unwrap_err();
+    assert!(
+        matches!(&error, RuntimeError::Instructions { missing, .. } if missing == &["abacus"]),
+        "{error}"
+    );
+    drop(open(&path, &model_using(signature, 1, Some("sse3"))).unwrap());
     let error = open(&path, &model("nonsense", symbol::LIBRARY_VERSION)).unwrap_err();
     assert!(matches!(error, RuntimeError::Signature { .. }), "{error}");
     let error = open(&path, &model("orogen-signature 1\nfunction gone\n", 1)).unwrap_err();

@@ -33,6 +33,13 @@ pub enum RuntimeError {
         /// What the library says.
         got: u32,
     },
+    /// A library uses instructions that this machine lacks.
+    Instructions {
+        /// Name of the library.
+        library: String,
+        /// What is missing, in the spelling of Rust's target features.
+        missing: Vec<String>,
+    },
     /// The embedded signature or metadata cannot be read.
     Signature {
         /// Name of the library.
@@ -131,6 +138,12 @@ impl fmt::Display for RuntimeError {
                 f,
                 "`{library}` was compiled for interface version {got}, this runtime speaks version {expected}\n\
                  help: compile the model again with the `orogen` that belongs to this runtime"
+            ),
+            RuntimeError::Instructions { library, missing } => write!(
+                f,
+                "`{library}` uses instructions that this machine lacks: {}\n\
+                 help: compile the model on this machine, or with `--cpu baseline` for any",
+                missing.join(", ")
             ),
             RuntimeError::Signature { library, reason } => {
                 write!(f, "`{library}` has an unreadable signature: {reason}")

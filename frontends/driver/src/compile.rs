@@ -35,8 +35,8 @@ pub fn compile(model: &Model, options: &CompileOptions) -> Result<Artifact, Diag
     let Lowered::Plan(plan) = lowered else {
         return Err(Diagnostic::error("D001", "lowering ended before the call plan").into());
     };
-    let metadata = metadata::metadata(model, options, &report, &plan);
     let codegen = CodegenOptions { cpu: options.cpu, threads: options.threads, ..CodegenOptions::default() };
+    let metadata = metadata::metadata(model, options, &report, &plan, codegen.instructions()?);
     let workspace: Vec<String> = plan
         .arenas
         .iter()

@@ -7,8 +7,9 @@ use orogen_ir::plan::CallPlan;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The metadata of a library.
+/// The metadata of a library. What another version of the compiler did not write is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct MetadataView {
     /// Name of the model file without its suffix.
     pub model: String,
@@ -18,8 +19,11 @@ pub struct MetadataView {
     pub opt_in: Vec<String>,
     /// Step where a translated model entered the dataflow IR.
     pub waterline: Option<String>,
-    /// Instructions that the code may use.
+    /// Which instructions were asked for, such as `host`.
     pub cpu: String,
+    /// Those that the code may use, in the spelling of Rust's target features; the runtime refuses a machine without
+    /// them.
+    pub instructions: Vec<String>,
     /// Dynamic dimensions.
     pub symbols: Vec<String>,
     /// Dimensions that were bound at compile time.
@@ -39,6 +43,7 @@ pub(crate) fn metadata(
     options: &CompileOptions,
     report: &LowerReport,
     plan: &CallPlan,
+    instructions: Vec<String>,
 ) -> Metadata {
     let view = MetadataView {
         model: model.name.clone(),
@@ -49,6 +54,7 @@ pub(crate) fn metadata(
         },
         waterline: options.waterline.map(|it| it.name().to_string()),
         cpu: options.cpu.to_string(),
+        instructions,
         symbols: plan.bindings.iter().map(|it| plan.shapes.name(it.symbol).to_string()).collect(),
         bound: options.dims.iter().cloned().collect(),
         operators: report.import.operators.iter().map(|(name, count)| (name.clone(), *count)).collect(),

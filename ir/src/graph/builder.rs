@@ -112,7 +112,9 @@ impl<'o> GraphBuilder<'o> {
 
     fn push(&mut self, kind: NodeKind, inputs: &[Edge], types: Vec<(StaticType, Type)>) -> Vec<Edge> {
         let outputs = types.iter().map(|(ty, _)| ty.clone()).collect();
-        let node = Node { kind, inputs: inputs.into(), outputs, source: self.source.clone() };
+        // Inputs are their own source, and stand in the header of the text, which has no place for one.
+        let source = if matches!(kind, NodeKind::Input { .. }) { String::new() } else { self.source.clone() };
+        let node = Node { kind, inputs: inputs.into(), outputs, source };
         let node = self.graph.nodes.alloc(node);
         self.graph.order.push(node);
         let edges: Vec<Edge> = (0..types.len() as u32).map(|output| Edge { node, output }).collect();

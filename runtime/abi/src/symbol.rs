@@ -22,11 +22,41 @@ pub const HOST: &str = "__orogen_host";
 
 /// Exported text: what the runtime needs to know, see [`crate::signature`].
 ///
-/// Like [`META`] it is a `u64` length (little endian) followed by that many bytes of UTF-8.
+/// Like [`META`] and [`INSTRUCTIONS`] it is a `u64` length (little endian) followed by that many bytes of UTF-8.
 pub const SIGNATURE: &str = "__orogen_signature";
 
 /// Exported text: JSON for tools. The runtime hands it on and does not read it.
 pub const META: &str = "__orogen_meta";
+
+/// Exported text: the instructions that the code uses beyond those of its architecture, separated by spaces, in the
+/// spelling of Rust's target features (`avx2 fma`). A library without it makes no claim.
+///
+/// It has the form of [`SIGNATURE`].
+pub const INSTRUCTIONS: &str = "__orogen_instructions";
+
+/// The names that [`INSTRUCTIONS`] may hold on x86-64.
+pub const X86_64_INSTRUCTIONS: &[&str] = &[
+    "sse3",
+    "ssse3",
+    "sse4.1",
+    "sse4.2",
+    "popcnt",
+    "cmpxchg16b",
+    "avx",
+    "avx2",
+    "fma",
+    "bmi1",
+    "bmi2",
+    "lzcnt",
+    "avxvnni",
+    "avx512f",
+    "avx512vl",
+    "avx512dq",
+    "avx512bw",
+    "avx512bitalg",
+    "avx512vbmi",
+    "avx512vnni",
+];
 
 /// Weak, undefined: sets an error in a tvm-ffi host, `void (const char* kind, const char* message)`.
 pub const TVM_FFI_SET_ERROR: &str = "TVMFFIErrorSetRaisedFromCStr";

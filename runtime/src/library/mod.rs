@@ -1,6 +1,7 @@
 //! [`Library`]: a compiled model, ready to run.
 
 mod image;
+mod instructions;
 
 use std::any::Any as Anything;
 use std::fmt;
@@ -134,6 +135,12 @@ impl Library {
             let signature = read_text(find(symbol::SIGNATURE)?).map_err(unreadable)?;
             (signature, find(symbol::META).ok().map(|it| read_text(it)).transpose().map_err(unreadable)?)
         };
+        // SAFETY: a length-prefixed text.
+        let needed = find(symbol::INSTRUCTIONS).ok().map(|it| unsafe { read_text(it) });
+        let missing = instructions::missing(&needed.transpose().map_err(unreadable)?.unwrap_or_default());
+        if !missing.is_empty() {
+            return Err(RuntimeError::Instructions { library: name.clone(), missing });
+        }
         let signature: Signature = signature
             .parse()
             .map_err(|error: orogen_abi::signature::SignatureError| unreadable(error.to_string()))?;

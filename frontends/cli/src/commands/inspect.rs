@@ -107,6 +107,7 @@ fn library(args: &InspectArgs) -> Result<ExitCode, Failure> {
         say!("  waterline: {}", plain(step));
     }
     say!("  cpu: {}, kernels: {}, weights: {} bytes", plain(&view.cpu), view.kernels, view.weight_bytes);
+    say!("  instructions: {}", list_or(&view.instructions, "those of every machine of the architecture"));
     say!("  workspace: {} bytes", list_or(&view.workspace, "0"));
     print_operators(view.operators);
     Ok(ExitCode::SUCCESS)

@@ -1,0 +1,61 @@
+//! What `orogen print` prints of real models reads back, at every stage of both paths.
+
+use orogen::{CompileOptions, Lowered, Model, OptIn, Step, lower};
+use orogen_ir::ops::OpRegistry;
+use orogen_ir::{flow, graph, plan};
+use std::path::Path;
+
+/// Prints, reads with the constants beside the text, and compares.
+fn read_back(lowered: &Lowered, ops: &OpRegistry) -> Result<(), String> {
+    let text = lowered.print(ops);
+    let (again, difference) = match lowered {
+        Lowered::Graph(it) => {
+            let back =
+                graph::text::parse_with_constants(&text, ops, &it.constants).map_err(|it| it.to_string())?;
+            let difference = graph::difference(it, &back);
+            (Lowered::Graph(back), difference)
+        }
+        Lowered::Flow(it) => {
+            let back =
+                flow::text::parse_with_constants(&text, ops, &it.constants).map_err(|it| it.to_string())?;
+            let difference = flow::difference(it, &back);
+            (Lowered::Flow(back), difference)
+        }
+        Lowered::Plan(it) => {
+            (Lowered::Plan(plan::parse_plan(&text, &it.constants).map_err(|it| it.to_string())?), None)
+        }
+    };
+    if let Some(difference) = difference {
+        return Err(difference);
+    }
+    let same = again.print(ops) == text;
+    if same { Ok(()) } else { Err("the text printed again differs".to_string()) }
+}
+
+#[test]
+fn printed_models_read_back_at_every_stage() {
+    let ops = OpRegistry::standard();
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/models");
+    let dataflow = CompileOptions { opt_in: OptIn::DataflowIr, ..CompileOptions::default() };
+    let legacy = |dims: &[(&str, u64)]| CompileOptions {
+        dims: dims.iter().map(|(name, size)| (name.to_string(), *size)).collect(),
+        ..CompileOptions::default()
+    };
+    let cases = [
+        ("magika_v3_3", legacy(&[("unk__214", 1)])),
+        ("magika_v3_3", dataflow.clone()),
+        ("ppocr_cls_mobile_v2", dataflow.clone()),
+        ("control_flow", dataflow.clone()),
+        ("silero_vad_16k_sequence", dataflow),
+    ];
+    for (name, options) in cases {
+        let model = Model::open(models.join(name).join("model.onnx")).expect("a model of the repository");
+        for step in Step::ALL.into_iter().filter(|it| *it != Step::Codegen) {
+            let (lowered, _) = lower(&model, &options, &ops, step).expect("it lowers");
+            let path = options.opt_in.name();
+            if let Err(error) = read_back(&lowered, &ops) {
+                panic!("{name}, {path}, {}: {error}", step.name());
+            }
+        }
+    }
+}
