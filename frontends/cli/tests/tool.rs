@@ -78,8 +78,14 @@ fn an_output_that_cannot_be_written() {
 #[test]
 fn wrong_arguments() {
     let (folder, _) = folder_with("model.onnx", b"");
-    for args in [&["frobnicate"][..], &["run", "model.onnx", "--opt-in", "magic"], &["compile", "model.onnx"]]
-    {
+    for args in [
+        &["frobnicate"][..],
+        &["run", "model.onnx", "--opt-in", "magic"],
+        &["compile", "model.onnx"],
+        &["compile", "model.onnx", "-o", "out.o"],
+        &["compile", "model.onnx", "-o", "out.tar"],
+        &["bench", "model.onnx", "--seconds", "nan"],
+    ] {
         assert_eq!(orogen(folder.path(), args).status, 2, "{args:?}");
     }
 }

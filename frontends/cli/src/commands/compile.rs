@@ -17,6 +17,13 @@ pub(crate) fn run(args: &CompileArgs) -> Result<ExitCode, Failure> {
         let message = format!("the output `{}` is the model itself", args.output.display());
         return Err(Failure::Usage(message));
     }
+    // The suffix states the intent, and this one is not served.
+    if let Some(suffix @ ("o" | "a" | "tar" | "obj" | "lib")) =
+        args.output.extension().and_then(|it| it.to_str())
+    {
+        let message = format!("`.{suffix}` is no name for a shared library, and nothing else is written yet");
+        return Err(Failure::Usage(message));
+    }
     let start = Instant::now();
     let artifact = spin(format!("compiling {}", args.model.display()), || {
         let model = Model::open(&args.model)?;
