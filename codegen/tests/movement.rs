@@ -47,25 +47,32 @@ fn check(text: &str, sizes: &[i64], part: &str, seed: u64) {
 /// Runs a program on elements of all bit patterns; `{t}` in its text is the element type, and values are only moved.
 /// The oracle moves integers, so no bit can be lost.
 fn check_bits(text: &str, sizes: &[i64], part: &str, seed: u64) {
-    let program = parse(&text.replace("{t}", "f32"));
-    let integers = parse(&text.replace("{t}", "i32"));
+    check_bits_of([DType::F32, DType::I32], text, sizes, part, seed);
+}
+
+/// As [`check_bits`], on elements of the first type by the oracle of the second, of the same size.
+fn check_bits_of(dtypes: [DType; 2], text: &str, sizes: &[i64], part: &str, seed: u64) {
+    let [program, integers] = dtypes.map(|it| parse(&text.replace("{t}", it.name())));
     let mut random = Random(seed);
     let bits: Vec<TensorData> = inputs(&integers, sizes, &mut random)
         .iter()
         .map(|it| {
-            let specials = [0x7fa0_0001u32, 0xffc1_2345, 0x8000_0000, 0x7f80_0000, 1];
-            let values: Vec<u32> = (0..it.len())
-                .map(|_| {
-                    let bits = random.next() as u32;
-                    if bits.is_multiple_of(4) { specials[bits as usize / 4 % 5] } else { bits }
+            // Numbers of all kinds, signalling NaN among them, for each width.
+            let specials =
+                [0x7fa0_7d01_7fa0_7d01u64, 0xffc1_2345, 0x8000_0000_8000_8000, 0x7ff0_0000_0000_0001, 1];
+            let bytes: Vec<u8> = (0..it.len())
+                .flat_map(|_| {
+                    let bits = random.next();
+                    let bits = if bits.is_multiple_of(4) { specials[bits as usize / 4 % 5] } else { bits };
+                    bits.to_le_bytes()[..dtypes[1].size()].to_vec()
                 })
                 .collect();
-            TensorData::from_slice(DType::I32, it.dims(), &values)
+            TensorData::new(dtypes[1], it.dims().to_vec(), bytes.into()).unwrap()
         })
         .collect();
     let floats: Vec<TensorData> = bits
         .iter()
-        .map(|it| TensorData::new(DType::F32, it.dims().to_vec(), it.bytes().clone()).unwrap())
+        .map(|it| TensorData::new(dtypes[0], it.dims().to_vec(), it.bytes().clone()).unwrap())
         .collect();
     let expected = eval_program(&integers, sizes, &bits).unwrap();
     for options in all_cpus() {
@@ -365,6 +372,39 @@ fn gathering_of_elements() {
         );
         for s in [1, n] {
             check(&text, &[s], if n > 1 { "strips" } else { "" }, 14);
+        }
+    }
+}
+
+#[test]
+fn elements_of_other_sizes() {
+    use DType::{BF16, F16, F64, I8, I16, I64, U8};
+    for (seed, dtypes) in
+        [[F64, I64], [I64, I64], [F16, I16], [BF16, I16], [U8, I8], [I8, I8]].into_iter().enumerate()
+    {
+        let seed = seed as u64;
+        for width in [4, 20, 48, 5] {
+            // Rows of whole lanes are strips, others loops.
+            let part = if width == 5 && dtypes[0].size() < 4 { "" } else { "strips" };
+            let split = "kernel @heads {
+  size n
+  in %x: {t}[2, n, 3, WIDTH]
+  out %y: {t}[2, 3, n, WIDTH]
+  for b < 2, h < 3, i < n, k < WIDTH { %y[b, h, i, k] = %x[b, i, h, k] }
+}
+"
+            .replace("WIDTH", &width.to_string());
+            // Scalar code makes NaN of two bytes quiet.
+            let half = matches!(dtypes[0], F16 | BF16);
+            if half && part.is_empty() {
+                continue;
+            }
+            check_bits_of(dtypes, &split, &[7], part, seed);
+            check_bits_of(dtypes, &pad(&[2, 3, width], &[1, 2, 4], &[0, 1, 8], false), &[], part, seed);
+            if !half {
+                let text = pad(&[2, 3, width], &[1, 2, 3], &[0, 1, 2], true);
+                check_bits_of(dtypes, &text, &[2, width], "", seed);
+            }
         }
     }
 }

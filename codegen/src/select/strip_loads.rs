@@ -137,6 +137,9 @@ impl Parts<'_, '_> {
             Expr::Int(value, DType::F32) => (value as f32).to_bits(),
             Expr::Float(value, DType::I32) => (value as i32).cast_unsigned(),
             Expr::Int(value, DType::I32) => (value as i32).cast_unsigned(),
+            // Zero is zero in every type.
+            Expr::Float(value, _) if value == 0.0 && value.is_sign_positive() => 0,
+            Expr::Int(0, _) => 0,
             _ => return None,
         };
         let row = self.row;

@@ -13,7 +13,7 @@ use orogen_ir::loops::{Axis, BufferId, CompareOp, Expr, Stage};
 use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::DType;
 
-use super::expression::{VectorExpr, fills_lane};
+use super::expression::{Leaves, VectorExpr, fills_lane};
 use super::routine::Routine;
 use super::schedule::{self, Node as Tree};
 use super::selector::{Arg, Call, Match, Selector};
@@ -32,7 +32,9 @@ pub(crate) fn strips(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let stage = *run.first()?;
     let terms = terms(s, stage)?;
     let dtype = s.program.buffers[stage.buffer].dtype;
-    let fits = dtype == DType::F32 || (stage.combine.is_none() && fills_lane(dtype));
+    // Elements that do not fill a lane are moved only.
+    let moves = stage.combine.is_none() && matches!(s.program.exprs[stage.value], Expr::Load { .. });
+    let fits = dtype == DType::F32 || (stage.combine.is_none() && fills_lane(dtype)) || moves;
     if !fits || stage.at.iter().any(|it| it.dim().is_none()) {
         return None;
     }
@@ -106,8 +108,10 @@ fn terms(s: &Selector<'_>, stage: &Stage) -> Option<Vec<Vec<(Sym, i64)>>> {
 struct Strips {
     /// Axes around the rows, outermost first.
     outer: Vec<(Sym, Dim)>,
-    /// Groups of a row.
+    /// Groups of a row, of lanes.
     n: Dim,
+    /// Bytes of an element.
+    size: i64,
     loads: Vec<Load>,
     target: (BufferId, Dim),
     program: StripProgram,
@@ -189,7 +193,11 @@ impl Strips {
                     parts.values.insert(*axis, at);
                 }
                 let program = parts.s.program;
-                let node = expr.add_with(program, stage.value, &mut parts)?;
+                let node = match fills_lane(program.buffers[stage.buffer].dtype) {
+                    true => expr.add_with(program, stage.value, &mut parts)?,
+                    false if group == 1 => parts.leaf(&mut expr, stage.value)?,
+                    false => return None,
+                };
                 value = Some(match stage.combine {
                     Some(combine) => accumulate(&mut expr, combine, value, node),
                     None => node,
@@ -200,7 +208,19 @@ impl Strips {
         if parts.spread.values().any(|it| it.1 != group) {
             return None;
         }
-        let (loads, sources) = (parts.loads, parts.sources);
+        let (mut loads, sources) = (parts.loads, parts.sources);
+        let size = s.program.buffers[stage.buffer].dtype.size() as i64;
+        let n = lanes(s, n, size)?;
+        for load in &mut loads {
+            // Only rows are moved as other elements than they are of.
+            if size != 4 && load.step != 1 {
+                return None;
+            }
+            if let Some(guard) = &mut load.guard {
+                let Range { low, high } = guard.inner;
+                guard.inner = Range { low: lanes(s, low, size)?, high: lanes(s, high, size)? };
+            }
+        }
         let guards = sources.iter().filter(|it| matches!(it, Source::Guarded(_))).count();
         let what = format!(
             "strips of {} ({group} by {group}, {} loads, {guards} guarded)",
@@ -208,7 +228,7 @@ impl Strips {
             loads.len()
         );
         let program = StripProgram { sources, expr, results };
-        Some(Strips { outer, n, loads, target: (stage.buffer, target?), program, what })
+        Some(Strips { outer, n, size, loads, target: (stage.buffer, target?), program, what })
     }
 
     fn emit(mut self, s: &mut Selector<'_>) -> Option<Match> {
@@ -239,8 +259,8 @@ impl Strips {
             }
             let skip = s.shapes.mul(first, *stride).ok()?;
             let elements = s.shapes.add(*offset, skip).ok()?;
-            args.push(Arg::Pointer(buffer, s.shapes.scale(elements, 4).ok()?));
-            strides.push(Arg::Size(s.shapes.scale(*stride, 4).ok()?));
+            args.push(Arg::Pointer(buffer, s.shapes.scale(elements, self.size).ok()?));
+            strides.push(Arg::Size(s.shapes.scale(*stride, self.size).ok()?));
         }
         args.extend([Arg::Size(self.n), Arg::Size(count)]);
         args.extend(strides);
@@ -296,6 +316,15 @@ impl Strips {
         }
         Some(linear)
     }
+}
+
+/// So many elements of `size` bytes in lanes of four, if they fill them.
+fn lanes(s: &mut Selector<'_>, elements: Dim, size: i64) -> Option<Dim> {
+    let bytes = s.shapes.scale(elements, size).ok()?;
+    if !s.shapes.divides(4, bytes).is_always() {
+        return None;
+    }
+    s.shapes.floor_div(bytes, 4).ok()
 }
 
 /// How a strip moves from row to row.
