@@ -1,13 +1,13 @@
 //! Memory for values: arenas, slots, outputs, and how long each is in use.
 
 use super::Lowering;
-use super::values::Storage;
+use super::values::{Storage, overflow};
 use crate::rules::memory::{Request, pack};
 use indexmap::IndexSet;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::ValueId;
 use orogen_ir::plan::{Arena, ArenaId, BufferRef, Slot, SlotId, Step};
-use orogen_ir::shape::Sym;
+use orogen_ir::shape::{Dim, Sym};
 
 /// An arena that slots may go to, with the symbols that are bound where it is allocated.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ impl Lowering<'_> {
         value: ValueId,
         steps: &mut Vec<Step>,
     ) -> Result<BufferRef, Diagnostic> {
-        let bytes = self.byte_size(self.tensor(value)?)?;
+        let bytes = self.slot_size(value)?;
         let symbols = self.plan.shapes.free_symbols(bytes);
         let arena =
             self.open.iter().find(|it| symbols.iter().all(|s| it.bound.contains(s))).map(|it| it.arena);
@@ -62,12 +62,24 @@ impl Lowering<'_> {
 
     /// A slot of an arena, in use from here.
     pub(super) fn new_slot(&mut self, arena: ArenaId, value: ValueId) -> Result<BufferRef, Diagnostic> {
-        let bytes = self.byte_size(self.tensor(value)?)?;
+        let bytes = self.slot_size(value)?;
         let slot = SlotId(self.plan.slots.len() as u32);
         let offset = self.plan.shapes.int(0);
         self.plan.slots.push(Slot { arena, offset, bytes });
         self.requests.push((arena, Request { bytes, first: self.position, last: self.position }));
         Ok(BufferRef::Slot(slot))
+    }
+
+    /// The bytes of a slot for a value. A formula for a dimension may be negative at sizes that a check further on
+    /// refuses; until then the slot is empty, and takes nothing from what lies in the arena before it.
+    fn slot_size(&mut self, value: ValueId) -> Result<Dim, Diagnostic> {
+        let bytes = self.byte_size(self.tensor(value)?)?;
+        let shapes = &mut self.plan.shapes;
+        let zero = shapes.int(0);
+        if shapes.prove_le(zero, bytes).is_always() {
+            return Ok(bytes);
+        }
+        shapes.max(&[zero, bytes]).map_err(overflow)
     }
 
     /// An arena, whose size is known once everything has its place.
@@ -112,7 +124,6 @@ impl Lowering<'_> {
 
     /// Gives all slots their offsets and all arenas their sizes.
     pub(super) fn pack_arenas(&mut self) -> Result<(), Diagnostic> {
-        let overflow = |_| Diagnostic::error("S002", "the size of a buffer overflows 64-bit integers");
         for index in 0..self.plan.arenas.len() {
             let arena = ArenaId(index as u32);
             let slots: Vec<usize> =

@@ -4,7 +4,7 @@ use super::Lowering;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::{Rhs, ValueDef, ValueId};
 use orogen_ir::plan::BufferRef;
-use orogen_ir::shape::Dim;
+use orogen_ir::shape::{Dim, Overflow};
 use orogen_ir::types::{Dims, TensorType};
 
 /// What a value is in the plan.
@@ -57,9 +57,7 @@ impl<'a> Lowering<'a> {
         let dims = known_dims(ty)?;
         let shapes = &mut self.plan.shapes;
         let count = shapes.product(&dims);
-        count
-            .and_then(|count| shapes.scale(count, ty.dtype.size() as i64))
-            .map_err(|_| Diagnostic::error("S002", "the size of a buffer overflows 64-bit integers"))
+        count.and_then(|count| shapes.scale(count, ty.dtype.size() as i64)).map_err(overflow)
     }
 
     pub(super) fn storage_of(&self, value: ValueId) -> Result<Storage, Diagnostic> {
@@ -83,4 +81,9 @@ pub(super) fn known_dims(ty: &TensorType) -> Result<Dims, Diagnostic> {
         Diagnostic::error("M012", "a value's shape is not known, so it cannot get memory")
             .help("the shape depends on data: bind it with a match_cast")
     })
+}
+
+/// What a size that does not fit is told as.
+pub(super) fn overflow(_: Overflow) -> Diagnostic {
+    Diagnostic::error("S002", "the size of a buffer overflows 64-bit integers")
 }
