@@ -29,6 +29,8 @@ pub(crate) struct StripProgram {
     pub(crate) expr: VectorExpr,
     /// The elements of a group, in order; their number is a power of two.
     pub(crate) results: Vec<Node>,
+    /// Whether rows fill a vector at most: then they are not taken apart.
+    pub(crate) short: bool,
 }
 
 /// Registers that the parts of a program share.
@@ -43,7 +45,7 @@ struct Registers {
 impl StripProgram {
     /// A text that two programs share exactly when they are equal.
     pub(crate) fn key(&self) -> String {
-        format!("{:?} {} {:?}", self.sources, self.expr.key(), self.results)
+        format!("{:?} {} {:?} {}", self.sources, self.expr.key(), self.results, self.short)
     }
 
     /// Places of the sources that are guarded.
@@ -81,8 +83,8 @@ impl StripProgram {
             let scalars = self.sources.iter().zip(&sources);
             let scalars = scalars.map(|(it, p)| (*it == Source::Scalar).then(|| b.load_splat(*p))).collect();
             let registers = Registers { sources: sources.clone(), target, scalars, ranges };
-            if guards.is_empty() {
-                self.segment(b, isa, &registers, zero, n, false);
+            if guards.is_empty() || self.short {
+                self.segment(b, isa, &registers, zero, n, self.short);
             } else {
                 // Every guarded source is in range between `first` and `last`.
                 let first = b.int_op(IntOp::Min, first, n);

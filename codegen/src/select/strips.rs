@@ -227,7 +227,8 @@ impl Strips {
             s.shapes.display(extent),
             loads.len()
         );
-        let program = StripProgram { sources, expr, results };
+        let short = s.shapes.as_int(n).is_some_and(|it| it <= i64::from(s.isa.lanes()));
+        let program = StripProgram { sources, expr, results, short };
         Some(Strips { outer, n, size, loads, target: (stage.buffer, target?), program, what })
     }
 
