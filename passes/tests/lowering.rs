@@ -1,7 +1,7 @@
 //! Every step of lowering computes what it got: random programs of both IRs are evaluated after each pass and as a
 //! call plan on real memory, and every plan keeps its laws and passes through text.
 
-use orogen_ir::flow::{Definition, Module, random_module};
+use orogen_ir::flow::{Module, random_module};
 use orogen_ir::graph::{Graph, random_graph};
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::plan::{CallPlan, parse_plan, print_plan, verify};
@@ -90,7 +90,7 @@ fn lower_graph(ops: &OpRegistry, seed: u64) -> bool {
 }
 
 fn module_inputs(module: &Module, n: i64) -> Option<Vec<TensorData>> {
-    let Some(Definition::Function(function)) = module.definitions.get("main") else { return None };
+    let function = module.function("main")?;
     let env: Env = module.shapes.symbols().map(|it| (it, n)).collect();
     let mut seed = 11;
     let inputs = function.params.iter().map(|param| {

@@ -56,7 +56,7 @@ pub fn eval_function(
 }
 
 fn call(ops: &OpRegistry, module: &Module, name: &str, args: &[Value], depth: u32) -> EvalResult<Vec<Value>> {
-    let Some(Definition::Function(function)) = module.definitions.get(name) else {
+    let Some(function) = module.function(name) else {
         return Err(EvalError::invalid(format!("function `{name}` does not exist")));
     };
     if depth > MAX_CALLS {

@@ -1,15 +1,16 @@
-//! Editing functions: the dataflow editor and dead code.
+//! The dataflow editor.
 
-use super::infer::{InferEnv, Inferred, effects_of, infer};
+use super::dead::{binds, is_removable};
+use super::infer::{InferEnv, Inferred, infer};
 use super::{
-    Binding, BindingId, BlockId, BlockKind, Definition, Function, Module, Region, Rhs, Scope, User, Value,
+    Binding, BindingId, BlockId, BlockKind, Definition, Function, Module, Region, Rhs, Scope, Value,
     ValueDef, ValueId,
 };
 use crate::diag::Diagnostic;
 use crate::ops::{OpRegistry, Requirement};
 use crate::shape::ShapeCx;
 use crate::types::{ConstPool, Effects, TensorData, TensorType, Type};
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 use la_arena::Arena;
 use smallvec::SmallVec;
 
@@ -218,6 +219,7 @@ impl<'m> DataflowEditor<'m> {
         order.retain(|id| {
             let binding = &self.function.bindings[*id];
             let dead = is_removable(self.ops, self.definitions, self.function, binding)
+                && binds(self.shapes, self.function, binding).is_empty()
                 && binding.results.iter().all(|it| uses.get(*it).copied().unwrap_or(0) == 0);
             if dead {
                 binding.rhs.visit_operands(&mut |it| {
@@ -231,22 +233,6 @@ impl<'m> DataflowEditor<'m> {
         order.reverse();
         self.function.blocks[self.block].order = order;
         before - self.order().len()
-    }
-}
-
-/// Whether a binding may go when nobody uses its results: pure, or a `match_cast` or operator that at most aborts and
-/// binds no symbol. A `check` states what the user asked for and has no results to be unused; it stays.
-fn is_removable(
-    ops: &OpRegistry,
-    definitions: &IndexMap<String, Definition>,
-    function: &Function,
-    binding: &Binding,
-) -> bool {
-    match &binding.rhs {
-        Rhs::Check { .. } | Rhs::MatchCast { .. } => false,
-        rhs => {
-            effects_of(ops, definitions, function, rhs).allowed_in_dataflow() && !binding.results.is_empty()
-        }
     }
 }
 
@@ -289,24 +275,11 @@ impl Module {
         }
         Ok(())
     }
-
-    /// Removes what nobody uses from every function; returns how many bindings went. Checks, `match_cast`s and
-    /// everything with effects stays.
-    pub fn remove_dead_code(&mut self, ops: &OpRegistry) -> usize {
-        let mut removed = 0;
-        for at in 0..self.definitions.len() {
-            let Definition::Function(function) = &self.definitions[at] else { continue };
-            let mut function = function.clone();
-            removed += function.remove_dead_code(ops, &self.definitions);
-            self.definitions[at] = Definition::Function(function);
-        }
-        removed
-    }
 }
 
 impl Function {
     /// A function of the same type and effects without anything in it.
-    fn stand_in(other: &Function) -> Function {
+    pub(super) fn stand_in(other: &Function) -> Function {
         let mut values = Arena::new();
         let copy = |values: &mut Arena<Value>, value: ValueId| values.alloc(other.values[value].clone());
         let params = other
@@ -327,71 +300,5 @@ impl Function {
             blocks: Arena::new(),
             regions,
         }
-    }
-
-    /// Makes every live user of `from` use `to`, results of regions included, but for the binding that defines `to`.
-    /// `to` becomes region-scoped when `from` is. Returns how many users changed.
-    pub fn replace_all_uses(&mut self, from: ValueId, to: ValueId) -> usize {
-        let defines_to = match self.values[to].def {
-            ValueDef::Result(binding, _) => Some(binding),
-            _ => None,
-        };
-        let users = self.users().get(from).cloned().unwrap_or_default();
-        let mut changed = 0;
-        for user in users {
-            let replace = |it: ValueId| if it == from { to } else { it };
-            match user {
-                User::Binding(binding) if Some(binding) == defines_to => continue,
-                User::Binding(binding) => self.bindings[binding].rhs.map_operands(&mut { replace }),
-                User::Region(region) => {
-                    self.regions[region].results.iter_mut().for_each(|it| *it = replace(*it))
-                }
-            }
-            changed += 1;
-        }
-        if self.values[from].scope == Scope::Region {
-            self.values[to].scope = Scope::Region;
-        }
-        changed
-    }
-
-    /// Removes live bindings whose results nobody uses, until none is left, and blocks that become empty; returns how
-    /// many bindings went. Checks, `match_cast`s and everything with effects stays. An unused `If` or `While` goes when
-    /// it is pure.
-    pub fn remove_dead_code(
-        &mut self,
-        ops: &OpRegistry,
-        definitions: &IndexMap<String, Definition>,
-    ) -> usize {
-        let mut removed = 0;
-        loop {
-            let uses = self.uses();
-            let dead: IndexSet<BindingId> = self
-                .live_bindings()
-                .into_iter()
-                .filter(|id| {
-                    let binding = &self.bindings[*id];
-                    let unused = binding.results.iter().all(|it| uses.get(*it).copied().unwrap_or(0) == 0);
-                    // A loop that may abort may also never end; only a pure one is known to be of no account.
-                    let control = !binding.rhs.regions().is_empty();
-                    let effects = effects_of(ops, definitions, self, &binding.rhs);
-                    unused && is_removable(ops, definitions, self, binding) && (!control || effects.is_pure())
-                })
-                .collect();
-            if dead.is_empty() {
-                break;
-            }
-            removed += dead.len();
-            for (_, block) in self.live_blocks() {
-                self.blocks[block].order.retain(|it| !dead.contains(it));
-            }
-        }
-        let mut regions = Vec::new();
-        self.visit_regions(&mut |it| regions.push(it));
-        for region in regions {
-            let blocks = &self.blocks;
-            self.regions[region].blocks.retain(|it| !blocks[*it].order.is_empty());
-        }
-        removed
     }
 }

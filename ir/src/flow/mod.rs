@@ -55,12 +55,14 @@
 mod builder;
 mod compact;
 mod data;
+mod dead;
 mod edit;
 mod equal;
 mod generate;
 mod infer;
 mod join;
 mod query;
+mod replace;
 pub mod text;
 mod verify;
 
@@ -75,3 +77,4 @@ pub use generate::random_module;
 pub use infer::{InferEnv, Inferred, Signatures, effects_of, infer, region_effects};
 pub use join::{Join, JoinElements};
 pub use query::User;
+pub use replace::Replacements;

@@ -1,6 +1,7 @@
 //! Questions about functions.
 
-use super::{BindingId, BlockId, Function, RegionId, Rhs, ValueDef, ValueId};
+use super::{BindingId, BlockId, Definition, Function, Module, RegionId, Rhs, ValueDef, ValueId};
+use indexmap::IndexSet;
 use la_arena::ArenaMap;
 use smallvec::SmallVec;
 
@@ -54,6 +55,29 @@ impl Rhs {
     }
 }
 
+impl Module {
+    /// The functions with their names, in order.
+    pub fn functions(&self) -> impl DoubleEndedIterator<Item = (&str, &Function)> {
+        self.definitions.iter().filter_map(|(name, definition)| match definition {
+            Definition::Function(function) => Some((name.as_str(), function)),
+            _ => None,
+        })
+    }
+
+    /// The function of that name.
+    pub fn function(&self, name: &str) -> Option<&Function> {
+        match self.definitions.get(name)? {
+            Definition::Function(function) => Some(function),
+            _ => None,
+        }
+    }
+
+    /// The function that a module is about, with its name: the last one, which may call those before it.
+    pub fn entry(&self) -> Option<(&str, &Function)> {
+        self.functions().next_back()
+    }
+}
+
 /// One use of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum User {
@@ -85,13 +109,28 @@ impl Function {
         }
     }
 
-    /// All live blocks with their regions; a region's blocks in order.
+    /// All live blocks with their regions in program order; a block comes before those nested in it.
     pub fn live_blocks(&self) -> Vec<(RegionId, BlockId)> {
         let mut list = Vec::new();
-        self.visit_regions(&mut |region| {
-            list.extend(self.regions[region].blocks.iter().map(|block| (region, *block)));
-        });
-        list
+        let mut stack = vec![self.body];
+        let mut blocks: Vec<(RegionId, BlockId)> = Vec::new();
+        loop {
+            while let Some(region) = stack.pop() {
+                blocks.extend(self.regions[region].blocks.iter().rev().map(|block| (region, *block)));
+            }
+            let Some((region, block)) = blocks.pop() else { return list };
+            list.push((region, block));
+            // The last region is popped first, so that its blocks lie below those of the ones before it.
+            let nested = self.blocks[block].order.iter().map(|it| self.bindings[*it].rhs.regions());
+            stack.extend(nested.flatten());
+        }
+    }
+
+    /// What the live regions return.
+    pub fn returned_values(&self) -> IndexSet<ValueId> {
+        let mut returned = IndexSet::new();
+        self.visit_regions(&mut |region| returned.extend(self.regions[region].results.iter().copied()));
+        returned
     }
 
     /// All live bindings; a block's bindings in order.

@@ -1,101 +1,65 @@
 //! Applies shared rules to a flow module.
 
-use super::walk::{Replacements, blocks_in_order, remove_dead};
 use crate::manager::{Changed, Pass, PassCx, Step};
-use crate::rules::layout::layout;
-use crate::rules::simplify::{Rewriter, simplify};
+use crate::rules::apply::ApplyRules;
+use crate::rules::simplify::Rewriter;
 use la_arena::ArenaMap;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::{
-    Binding, BindingId, Definition, Function, Module, Rhs, Scope, Value, ValueDef, ValueId,
+    Binding, BindingId, Definition, Function, Module, Replacements, Rhs, Scope, Value, ValueDef, ValueId,
 };
 use orogen_ir::ops::{InferCx, OpId, OpRegistry};
 use orogen_ir::shape::ShapeCx;
 use orogen_ir::types::{Attrs, ConstPool, TensorData, TensorType, Type};
 use smallvec::smallvec;
 
-/// Rounds after which a pass stops although rules still apply.
-const MAX_ROUNDS: usize = 8;
-
-/// A rule: the value that replaces the single result of an operation.
-type Rule = fn(&mut FlowRewriter<'_>, OpId, &Attrs, &[ValueId]) -> Option<ValueId>;
-
-/// Applies the rules of one step until none applies.
-#[derive(Clone, Copy, Debug)]
-pub struct ApplyRules {
-    step: Step,
-    rule: Rule,
-}
-
-impl ApplyRules {
-    /// Algebra that saves work.
-    pub fn simplify() -> Self {
-        ApplyRules {
-            step: Step::Simplify,
-            rule: |rewriter, op, attrs, args| simplify(rewriter, op, attrs, args),
-        }
-    }
-
-    /// Order of dimensions.
-    pub fn layout() -> Self {
-        ApplyRules { step: Step::Layout, rule: |rewriter, op, attrs, args| layout(rewriter, op, attrs, args) }
-    }
-}
-
 impl Pass<Module> for ApplyRules {
     fn name(&self) -> &'static str {
-        self.step.name()
+        self.of_step().name()
     }
 
     fn step(&self) -> Step {
-        self.step
+        self.of_step()
     }
 
     fn run(&self, ir: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
-        let mut changed = false;
-        for _ in 0..MAX_ROUNDS {
-            if !self.round(ir, cx) {
-                break;
-            }
-            changed = true;
-        }
-        Ok(changed.into())
+        Ok(self.rounds(|| walk(*self, ir, cx)))
     }
 }
 
-impl ApplyRules {
-    /// One walk over the program; whether any rule applied.
-    fn round(&self, module: &mut Module, cx: &PassCx<'_>) -> bool {
-        let Module { definitions, constants, shapes, .. } = module;
-        let mut changed = false;
-        for definition in definitions.values_mut() {
-            let Definition::Function(function) = definition else { continue };
-            let uses = function.uses();
-            let mut replaced = Replacements::default();
-            for block in blocks_in_order(function) {
-                let mut rewriter =
-                    FlowRewriter { ops: cx.ops, function, constants, shapes, uses: &uses, order: Vec::new() };
-                for id in std::mem::take(&mut rewriter.function.blocks[block].order) {
-                    rewriter.function.bindings[id].rhs.map_operands(&mut |it| replaced.get(it));
-                    if let Rhs::Op { op, attrs, args } = rewriter.function.bindings[id].rhs.clone()
-                        && let Some(value) = (self.rule)(&mut rewriter, op, &attrs, &args)
-                    {
-                        replaced.insert(rewriter.function.bindings[id].results[0], value);
-                        continue;
-                    }
-                    rewriter.order.push(id);
+/// One walk over the program; whether any rule applied.
+fn walk(rules: ApplyRules, module: &mut Module, cx: &PassCx<'_>) -> bool {
+    let Module { definitions, constants, shapes, .. } = module;
+    let mut changed = false;
+    for definition in definitions.values_mut() {
+        let Definition::Function(function) = definition else { continue };
+        let uses = function.uses();
+        let mut replaced = Replacements::default();
+        for (_, block) in function.live_blocks() {
+            let mut rewriter =
+                FlowRewriter { ops: cx.ops, function, constants, shapes, uses: &uses, order: Vec::new() };
+            for id in std::mem::take(&mut rewriter.function.blocks[block].order) {
+                rewriter.function.bindings[id].rhs.map_operands(&mut |it| replaced.get(it));
+                if let Rhs::Op { op, attrs, args } = rewriter.function.bindings[id].rhs.clone()
+                    && let Some(value) = rules.apply(&mut rewriter, op, &attrs, &args)
+                {
+                    replaced.insert(rewriter.function.bindings[id].results[0], value);
+                    continue;
                 }
-                let order = rewriter.order;
-                function.blocks[block].order = order;
+                rewriter.order.push(id);
             }
-            if !replaced.is_empty() {
-                changed = true;
-                replaced.apply(function);
-                remove_dead(function, cx.ops);
-            }
+            let order = rewriter.order;
+            function.blocks[block].order = order;
         }
-        changed
+        if !replaced.is_empty() {
+            changed = true;
+            replaced.apply(function);
+        }
     }
+    if changed {
+        module.remove_dead_code(cx.ops);
+    }
+    changed
 }
 
 struct FlowRewriter<'a> {

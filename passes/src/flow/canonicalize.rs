@@ -1,11 +1,10 @@
 //! One form for one meaning: duplicates are merged, identities and dead bindings removed.
 
-use super::walk::{Replacements, remove_dead};
 use crate::manager::{Changed, Pass, PassCx, Step};
 use crate::rules::identity::identity;
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostics;
-use orogen_ir::flow::{Definition, Function, Module, RegionId, Rhs, ValueId};
+use orogen_ir::flow::{Definition, Function, Module, RegionId, Replacements, Rhs, ValueId};
 use orogen_ir::ops::{OpId, OpRegistry};
 use orogen_ir::types::{Attrs, ConstId, Effects};
 use smallvec::SmallVec;
@@ -32,10 +31,10 @@ impl Pass<Module> for Canonicalize {
                 merge.region(function, function.body);
                 changed |= !merge.replaced.is_empty();
                 merge.replaced.apply(function);
-                changed |= remove_dead(function, cx.ops);
             }
         }
-        Ok(changed.into())
+        let removed = module.remove_dead_code(cx.ops);
+        Ok((changed || removed > 0).into())
     }
 }
 

@@ -1,6 +1,5 @@
 //! Evaluates operators whose operands are constants.
 
-use super::walk::{blocks_in_order, remove_dead};
 use crate::manager::{Changed, Pass, PassCx, Step};
 use crate::rules::fold::fold;
 use orogen_ir::diag::Diagnostics;
@@ -26,7 +25,7 @@ impl Pass<Module> for FoldConstants {
         let mut changed = false;
         for definition in definitions.values_mut() {
             let Definition::Function(function) = definition else { continue };
-            for block in blocks_in_order(function) {
+            for (_, block) in function.live_blocks() {
                 let mut order = Vec::new();
                 for id in std::mem::take(&mut function.blocks[block].order) {
                     let binding = &function.bindings[id];
@@ -74,9 +73,9 @@ impl Pass<Module> for FoldConstants {
                 }
                 function.blocks[block].order = order;
             }
-            if changed {
-                remove_dead(function, cx.ops);
-            }
+        }
+        if changed {
+            module.remove_dead_code(cx.ops);
         }
         Ok(changed.into())
     }

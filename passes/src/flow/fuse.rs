@@ -3,7 +3,6 @@
 //! Walks a block in order; each call tries to absorb the calls that produce its operands, latest first. A producer
 //! whose result anything else uses is left alone, so nothing is computed twice.
 
-use super::walk::{blocks_in_order, remove_dead};
 use crate::manager::{Changed, Pass, PassCx, Step};
 use crate::rules::fusion::merge;
 use indexmap::{IndexMap, IndexSet};
@@ -36,7 +35,7 @@ impl Pass<Module> for Fuse {
         for definition in module.definitions.values_mut() {
             let Definition::Function(function) = definition else { continue };
             let mut uses = function.uses();
-            for block in blocks_in_order(function) {
+            for (_, block) in function.live_blocks() {
                 if function.blocks[block].kind != BlockKind::Dataflow {
                     continue;
                 }
@@ -48,11 +47,9 @@ impl Pass<Module> for Fuse {
                     }
                 }
             }
-            if changed {
-                remove_dead(function, cx.ops);
-            }
         }
         if changed {
+            module.remove_dead_code(cx.ops);
             replace_kernels(module, kernels);
         }
         Ok(changed.into())
@@ -121,13 +118,10 @@ fn absorb_one(
 /// Keeps the kernels that a function calls, in order of first call.
 fn replace_kernels(module: &mut Module, kernels: IndexMap<String, TensorProgram>) {
     let mut called: IndexSet<String> = IndexSet::new();
-    for definition in module.definitions.values() {
-        let Definition::Function(function) = definition else { continue };
-        for block in blocks_in_order(function) {
-            for id in &function.blocks[block].order {
-                if let Rhs::CallKernel { callee, .. } = &function.bindings[*id].rhs {
-                    called.insert(callee.clone());
-                }
+    for (_, function) in module.functions() {
+        for id in function.live_bindings() {
+            if let Rhs::CallKernel { callee, .. } = &function.bindings[id].rhs {
+                called.insert(callee.clone());
             }
         }
     }

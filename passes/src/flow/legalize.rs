@@ -1,6 +1,5 @@
 //! Replaces operators by kernel calls and views, from the shared table.
 
-use super::walk::{blocks_in_order, live_out, remove_dead};
 use crate::manager::{Changed, Pass, PassCx, Step};
 use crate::rules::kernels::intern;
 use crate::rules::legalize::{LegalizeTable, Lowering, Operation};
@@ -41,8 +40,8 @@ impl Pass<Module> for Legalize {
             let Definition::Function(function) = definition else { continue };
             // Walking backwards, what is used is known: operators that only named shapes are not lowered at all,
             // because types say the same.
-            let mut live = live_out(function);
-            for block in blocks_in_order(function).into_iter().rev() {
+            let mut live = function.returned_values();
+            for (_, block) in function.live_blocks().into_iter().rev() {
                 for id in function.blocks[block].order.clone().into_iter().rev() {
                     let binding = &function.bindings[id];
                     let Rhs::Op { op, attrs, args } = &binding.rhs else {
@@ -84,7 +83,6 @@ impl Pass<Module> for Legalize {
                     function.bindings[id].rhs = rhs;
                 }
             }
-            remove_dead(function, cx.ops);
         }
         let found = found.into_result(());
         let functions = std::mem::take(definitions);
@@ -92,6 +90,7 @@ impl Pass<Module> for Legalize {
             definitions.insert(name, Definition::Kernel(program));
         }
         definitions.extend(functions);
+        module.remove_dead_code(cx.ops);
         found.map(|()| changed.into())
     }
 }

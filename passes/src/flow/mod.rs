@@ -6,9 +6,8 @@ mod fold_constants;
 mod fuse;
 mod legalize;
 mod plan_memory;
-pub mod walk;
 
-pub use apply_rules::ApplyRules;
+pub use crate::rules::apply::ApplyRules;
 pub use canonicalize::Canonicalize;
 pub use fold_constants::FoldConstants;
 pub use fuse::Fuse;

@@ -2,8 +2,8 @@
 
 use super::rewrite::{Replacements, constant_data, constant_node, edge_type, remove_dead};
 use crate::manager::{Changed, Pass, PassCx, Step};
-use crate::rules::layout::layout;
-use crate::rules::simplify::{Rewriter, simplify};
+use crate::rules::apply::ApplyRules;
+use crate::rules::simplify::Rewriter;
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::graph::{Edge, Graph, Node, NodeId, NodeKind, StaticType};
@@ -12,89 +12,52 @@ use orogen_ir::shape::ShapeCx;
 use orogen_ir::types::{Attrs, TensorData, Type};
 use smallvec::smallvec;
 
-/// Rounds after which a pass stops although rules still apply.
-const MAX_ROUNDS: usize = 8;
-
-/// A rule: the value that replaces the single result of an operation.
-type Rule = fn(&mut GraphRewriter<'_>, OpId, &Attrs, &[Edge]) -> Option<Edge>;
-
-/// Applies the rules of one step until none applies.
-#[derive(Clone, Copy, Debug)]
-pub struct ApplyRules {
-    step: Step,
-    rule: Rule,
-}
-
-impl ApplyRules {
-    /// Algebra that saves work.
-    pub fn simplify() -> Self {
-        ApplyRules {
-            step: Step::Simplify,
-            rule: |rewriter, op, attrs, args| simplify(rewriter, op, attrs, args),
-        }
-    }
-
-    /// Order of dimensions.
-    pub fn layout() -> Self {
-        ApplyRules { step: Step::Layout, rule: |rewriter, op, attrs, args| layout(rewriter, op, attrs, args) }
-    }
-}
-
 impl Pass<Graph> for ApplyRules {
     fn name(&self) -> &'static str {
-        self.step.name()
+        self.of_step().name()
     }
 
     fn step(&self) -> Step {
-        self.step
+        self.of_step()
     }
 
     fn run(&self, ir: &mut Graph, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
-        let mut changed = false;
-        for _ in 0..MAX_ROUNDS {
-            if !self.round(ir, cx) {
-                break;
-            }
-            changed = true;
-        }
-        Ok(changed.into())
+        Ok(self.rounds(|| walk(*self, ir, cx)))
     }
 }
 
-impl ApplyRules {
-    /// One walk over the program; whether any rule applied.
-    fn round(&self, graph: &mut Graph, cx: &PassCx<'_>) -> bool {
-        let mut uses: IndexMap<Edge, usize> = IndexMap::new();
-        for edge in graph.order.iter().flat_map(|id| graph.nodes[*id].inputs.iter()) {
-            *uses.entry(*edge).or_insert(0) += 1;
-        }
-        for (_, edge) in &graph.outputs {
-            *uses.entry(*edge).or_insert(0) += 1;
-        }
-        let mut replaced = Replacements::default();
-        let order = std::mem::take(&mut graph.order);
-        let mut rewriter =
-            GraphRewriter { ops: cx.ops, graph, shapes: ShapeCx::new(), uses: &uses, order: Vec::new() };
-        for id in order {
-            for input in &mut rewriter.graph.nodes[id].inputs {
-                *input = replaced.get(*input);
-            }
-            if let NodeKind::Op { op, attrs } = rewriter.graph.nodes[id].kind.clone() {
-                let args = rewriter.graph.nodes[id].inputs.clone();
-                if let Some(edge) = (self.rule)(&mut rewriter, op, &attrs, &args) {
-                    replaced.insert(Edge { node: id, output: 0 }, edge);
-                    continue;
-                }
-            }
-            rewriter.order.push(id);
-        }
-        graph.order = rewriter.order;
-        replaced.apply(graph);
-        if !replaced.is_empty() {
-            remove_dead(graph);
-        }
-        !replaced.is_empty()
+/// One walk over the program; whether any rule applied.
+fn walk(rules: ApplyRules, graph: &mut Graph, cx: &PassCx<'_>) -> bool {
+    let mut uses: IndexMap<Edge, usize> = IndexMap::new();
+    for edge in graph.order.iter().flat_map(|id| graph.nodes[*id].inputs.iter()) {
+        *uses.entry(*edge).or_insert(0) += 1;
     }
+    for (_, edge) in &graph.outputs {
+        *uses.entry(*edge).or_insert(0) += 1;
+    }
+    let mut replaced = Replacements::default();
+    let order = std::mem::take(&mut graph.order);
+    let mut rewriter =
+        GraphRewriter { ops: cx.ops, graph, shapes: ShapeCx::new(), uses: &uses, order: Vec::new() };
+    for id in order {
+        for input in &mut rewriter.graph.nodes[id].inputs {
+            *input = replaced.get(*input);
+        }
+        if let NodeKind::Op { op, attrs } = rewriter.graph.nodes[id].kind.clone() {
+            let args = rewriter.graph.nodes[id].inputs.clone();
+            if let Some(edge) = rules.apply(&mut rewriter, op, &attrs, &args) {
+                replaced.insert(Edge { node: id, output: 0 }, edge);
+                continue;
+            }
+        }
+        rewriter.order.push(id);
+    }
+    graph.order = rewriter.order;
+    replaced.apply(graph);
+    if !replaced.is_empty() {
+        remove_dead(graph);
+    }
+    !replaced.is_empty()
 }
 
 struct GraphRewriter<'a> {

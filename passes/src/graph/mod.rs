@@ -8,7 +8,7 @@ mod legalize;
 mod plan_memory;
 mod rewrite;
 
-pub use apply_rules::ApplyRules;
+pub use crate::rules::apply::ApplyRules;
 pub use canonicalize::Canonicalize;
 pub use fold_constants::FoldConstants;
 pub use fuse::Fuse;

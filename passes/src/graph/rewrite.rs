@@ -24,8 +24,11 @@ impl Replacements {
     }
 
     pub(crate) fn apply(&self, graph: &mut Graph) {
-        for (_, node) in graph.nodes.iter_mut() {
-            for input in &mut node.inputs {
+        if self.is_empty() {
+            return;
+        }
+        for id in &graph.order {
+            for input in &mut graph.nodes[*id].inputs {
                 *input = self.get(*input);
             }
         }

@@ -4,7 +4,6 @@ use crate::{Case, Expected, Reference, tensors};
 use anyhow::{Context, Result, anyhow, bail};
 use indexmap::IndexMap;
 use orogen::{CompileOptions, Lowered, Model, OptIn, Step, lower};
-use orogen_ir::flow::{Definition, Module};
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::TensorData;
 use orogen_passes::bridge;
@@ -196,7 +195,7 @@ fn interpret(ops: &OpRegistry, lowered: &Lowered, reference: &Reference) -> Resu
             Ok(graph.outputs.iter().map(|it| it.0.clone()).zip(outputs).collect())
         }
         Lowered::Flow(module) => {
-            let (name, function) = main(module)?;
+            let (name, function) = module.entry().context("the module has no function")?;
             let names = function.params.iter().map(|it| it.name.as_str());
             let args: Vec<Value> = ordered(reference, names)?.into_iter().map(Value::from).collect();
             let outputs = eval_function(ops, module, name, &args)?;
@@ -214,14 +213,6 @@ fn interpret(ops: &OpRegistry, lowered: &Lowered, reference: &Reference) -> Resu
     }
 }
 
-fn main(module: &Module) -> Result<(&str, &orogen_ir::flow::Function)> {
-    let mut functions = module.definitions.iter().filter_map(|(name, definition)| match definition {
-        Definition::Function(function) => Some((name.as_str(), function)),
-        _ => None,
-    });
-    functions.next_back().context("the module has no function")
-}
-
 fn ordered<'a>(reference: &Reference, names: impl Iterator<Item = &'a str>) -> Result<Vec<TensorData>> {
     names
         .map(|name| reference.inputs.get(name).cloned().ok_or_else(|| anyhow!("no input is called `{name}`")))
@@ -235,7 +226,7 @@ fn dims(model: &Model, reference: &Reference) -> Result<Vec<(String, u64)>> {
     let (Lowered::Flow(module), _) = lower(model, &options, &ops, Step::Import)? else {
         bail!("importing gave no dataflow module");
     };
-    let (_, function) = main(&module)?;
+    let (_, function) = module.entry().context("the module has no function")?;
     let mut sizes = IndexMap::new();
     for parameter in &function.params {
         let ty = function.values[parameter.value].ty.as_tensor().and_then(|it| it.dims());

@@ -1,7 +1,7 @@
 //! The squares.
 
 use crate::Sample;
-use orogen_ir::flow::{Definition, Module, Rhs};
+use orogen_ir::flow::{Module, Rhs};
 use orogen_ir::graph::{Graph, NodeKind};
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::plan::CallPlan;
@@ -64,7 +64,7 @@ fn plan_memory(ops: &OpRegistry, sample: &Sample) -> Result<(), String> {
 
     let old = graph::plan_memory(&legal, MAIN).map_err(text)?;
     let module = translated(ops, &legal)?;
-    let name = main(&module)?.0.to_string();
+    let name = entry(&module)?.to_string();
     let new = flow::plan_memory(&module, &name).map_err(text)?;
 
     same("plan of the graph", &eval_plan(&old, &sample.inputs).map_err(text)?, &expected)?;
@@ -93,33 +93,23 @@ fn translated(ops: &OpRegistry, graph: &Graph) -> Result<Module, String> {
     Ok(module)
 }
 
-fn main(module: &Module) -> Result<(&str, &orogen_ir::flow::Function), String> {
-    let mut functions = module.definitions.iter().filter_map(|(name, definition)| match definition {
-        Definition::Function(function) => Some((name.as_str(), function)),
-        _ => None,
-    });
-    functions.next_back().ok_or_else(|| "the module has no function".to_string())
+fn entry(module: &Module) -> Result<&str, String> {
+    Ok(module.entry().ok_or("the module has no function")?.0)
 }
 
 fn run(ops: &OpRegistry, module: &Module, sample: &Sample) -> Result<Vec<TensorData>, String> {
     let args: Vec<Value> = sample.inputs.iter().cloned().map(Value::from).collect();
-    let outputs = eval_function(ops, module, main(module)?.0, &args).map_err(text)?;
+    let outputs = eval_function(ops, module, entry(module)?, &args).map_err(text)?;
     let tensor = |it: &Value| it.as_tensor().cloned().ok_or_else(|| "an output is no tensor".to_string());
     outputs.iter().map(tensor).collect()
 }
 
 /// Kernel calls that the program holds.
 fn calls(module: &Module) -> usize {
-    let functions = module.definitions.values().filter_map(|it| match it {
-        Definition::Function(function) => Some(function),
-        _ => None,
-    });
-    functions
-        .flat_map(|function| {
-            function.blocks.iter().flat_map(|(_, block)| block.order.iter().map(|it| &function.bindings[*it]))
-        })
-        .filter(|it| matches!(it.rhs, Rhs::CallKernel { .. }))
-        .count()
+    let bindings = module
+        .functions()
+        .flat_map(|(_, function)| function.live_bindings().into_iter().map(|it| &function.bindings[it].rhs));
+    bindings.filter(|it| matches!(it, Rhs::CallKernel { .. })).count()
 }
 
 /// Memory beside inputs, outputs and constants.

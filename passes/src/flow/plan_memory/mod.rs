@@ -19,7 +19,7 @@ use buffers::Open;
 use indexmap::{IndexMap, IndexSet};
 use la_arena::ArenaMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::flow::{Definition, Function, Module, ValueId};
+use orogen_ir::flow::{Function, Module, ValueId};
 use orogen_ir::plan::{ArenaId, BufferRef, CallPlan, KernelId, PlanInput, PlanOutput, SizeBinding, Step};
 use orogen_ir::shape::Sym;
 use values::{Storage, known_dims};
@@ -30,7 +30,7 @@ use values::{Storage, known_dims};
 /// When a value needs memory but its shape is not known, or the function holds something that has no plan form
 /// (a sequence, state, an operator without a kernel).
 pub fn plan_memory(module: &Module, name: &str) -> Result<CallPlan, Diagnostics> {
-    let Some(Definition::Function(function)) = module.definitions.get(name) else {
+    let Some(function) = module.function(name) else {
         return Err(Diagnostic::error("M001", format!("the module has no function `@{name}`")).into());
     };
     let mut lowering = Lowering::new(module, function, name);

@@ -1,0 +1,141 @@
+//! Dead code.
+
+use super::infer::effects_of;
+use super::{Binding, BindingId, Definition, Function, Module, RegionId, Rhs, ValueId};
+use crate::ops::OpRegistry;
+use crate::shape::{ShapeCx, Sym};
+use crate::types::{bound_symbols, visit_dims};
+use indexmap::{IndexMap, IndexSet};
+
+/// Whether a binding may go when nobody uses its results and the symbols that it [binds](binds): pure, or at most
+/// aborting and no control flow. A `check` or a `match_cast` states what the user asked for; it stays.
+pub(super) fn is_removable(
+    ops: &OpRegistry,
+    definitions: &IndexMap<String, Definition>,
+    function: &Function,
+    binding: &Binding,
+) -> bool {
+    if matches!(binding.rhs, Rhs::Check { .. } | Rhs::MatchCast { .. }) || binding.results.is_empty() {
+        return false;
+    }
+    let effects = effects_of(ops, definitions, function, &binding.rhs);
+    // A loop that may abort may also never end; only a pure one is known to be of no account.
+    let control = !binding.rhs.regions().is_empty();
+    if control { effects.is_pure() } else { effects.allowed_in_dataflow() }
+}
+
+/// Symbols that the results of control flow or a call may bind (law F7): those of their types that no operand has.
+pub(super) fn binds(shapes: &ShapeCx, function: &Function, binding: &Binding) -> IndexSet<Sym> {
+    let mut symbols = IndexSet::new();
+    if let Rhs::If { .. } | Rhs::While { .. } | Rhs::Call { .. } | Rhs::CallExtern { .. } = binding.rhs {
+        let ty = |value: ValueId| &function.values[value].ty;
+        for result in &binding.results {
+            bound_symbols(shapes, ty(*result), &mut |sym| {
+                symbols.insert(sym);
+            });
+        }
+        binding.rhs.visit_operands(&mut |it| {
+            bound_symbols(shapes, ty(it), &mut |sym| {
+                symbols.shift_remove(&sym);
+            });
+        });
+    }
+    symbols
+}
+
+impl Module {
+    /// Removes what nobody uses from every function; returns how many bindings went. Checks, `match_cast`s and
+    /// everything with effects stays.
+    pub fn remove_dead_code(&mut self, ops: &OpRegistry) -> usize {
+        let mut removed = 0;
+        for at in 0..self.definitions.len() {
+            let Some((_, Definition::Function(function))) = self.definitions.get_index_mut(at) else {
+                continue;
+            };
+            // While it is walked, a function of the same type stands for it: it may call itself.
+            let mut taken = std::mem::replace(function, Function::stand_in(function));
+            removed += taken.remove_dead_code(ops, &self.shapes, &self.definitions);
+            self.definitions[at] = Definition::Function(taken);
+        }
+        removed
+    }
+}
+
+impl Function {
+    /// Removes live bindings of whose results and symbols nobody makes use, and blocks that become empty; returns how
+    /// many bindings went.
+    fn remove_dead_code(
+        &mut self,
+        ops: &OpRegistry,
+        shapes: &ShapeCx,
+        definitions: &IndexMap<String, Definition>,
+    ) -> usize {
+        let (used, needed) = (IndexSet::new(), IndexSet::new());
+        let mut sweep = Sweep { ops, shapes, definitions, used, needed, removed: 0 };
+        sweep.region(self, self.body);
+        sweep.removed
+    }
+}
+
+/// A walk against the program order, which sees every use before the definition.
+struct Sweep<'a> {
+    ops: &'a OpRegistry,
+    shapes: &'a ShapeCx,
+    definitions: &'a IndexMap<String, Definition>,
+    used: IndexSet<ValueId>,
+    /// Symbols in the types and sizes of what stays.
+    needed: IndexSet<Sym>,
+    removed: usize,
+}
+
+impl Sweep<'_> {
+    fn region(&mut self, function: &mut Function, region: RegionId) {
+        self.used.extend(function.regions[region].results.iter().copied());
+        let mut blocks = function.regions[region].blocks.clone();
+        blocks.reverse();
+        blocks.retain(|block| {
+            let before = std::mem::take(&mut function.blocks[*block].order);
+            let mut order: Vec<BindingId> = Vec::with_capacity(before.len());
+            for id in before.into_iter().rev() {
+                match self.is_dead(function, id) {
+                    true => self.removed += 1,
+                    false => {
+                        self.keep(function, id);
+                        order.push(id);
+                    }
+                }
+            }
+            order.reverse();
+            function.blocks[*block].order = order;
+            !function.blocks[*block].order.is_empty()
+        });
+        blocks.reverse();
+        function.regions[region].blocks = blocks;
+    }
+
+    fn is_dead(&self, function: &Function, id: BindingId) -> bool {
+        let binding = &function.bindings[id];
+        !binding.results.iter().any(|it| self.used.contains(it))
+            && is_removable(self.ops, self.definitions, function, binding)
+            && binds(self.shapes, function, binding).is_disjoint(&self.needed)
+    }
+
+    fn keep(&mut self, function: &mut Function, id: BindingId) {
+        let binding = &function.bindings[id];
+        binding.rhs.visit_operands(&mut |it| {
+            self.used.insert(it);
+        });
+        let (shapes, needed) = (self.shapes, &mut self.needed);
+        let mut need = |dim| needed.extend(shapes.free_symbols(dim));
+        binding.results.iter().for_each(|it| visit_dims(&function.values[*it].ty, &mut need));
+        match &binding.rhs {
+            Rhs::Check { constraint, .. } => constraint.dims().for_each(need),
+            Rhs::CallKernel { sizes, .. } => sizes.iter().copied().for_each(need),
+            Rhs::MatchCast { ty, .. } | Rhs::View { ty, .. } => visit_dims(ty, &mut need),
+            _ => {}
+        }
+        for region in binding.rhs.regions().into_iter().rev() {
+            self.region(function, region);
+        }
+    }
+}
