@@ -6,18 +6,19 @@
 use crate::failure::Failure;
 use crate::files;
 use half::f16;
-use npyz::npz::{NpzArchive, NpzWriter};
-use npyz::{DType, NpyFile, WriterBuilder};
+use npyz::{DType, NpyFile, WriteOptions, WriterBuilder};
 use orogen::OutputFile;
 use orogen_runtime::{DLDataType, Tensor};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 /// A file of arrays, read one by one.
 pub(crate) struct Archive<'a> {
     path: &'a Path,
-    archive: NpzArchive<BufReader<File>>,
+    archive: ZipArchive<BufReader<File>>,
     /// All keys, in order.
     pub(crate) keys: Vec<String>,
 }
@@ -31,8 +32,9 @@ impl<'a> Archive<'a> {
             return Err(Failure::file(path, "use", message));
         }
         let archive =
-            NpzArchive::new(BufReader::new(file)).map_err(|error| Failure::file(path, "read", error))?;
-        let mut keys: Vec<String> = archive.array_names().map(str::to_string).collect();
+            ZipArchive::new(BufReader::new(file)).map_err(|error| Failure::file(path, "read", error))?;
+        let mut keys: Vec<String> =
+            archive.file_names().filter_map(|it| it.ok()?.strip_suffix(".npy").map(str::to_string)).collect();
         keys.sort();
         Ok(Archive { path, archive, keys })
     }
@@ -54,8 +56,8 @@ impl<'a> Archive<'a> {
     /// The array of a key.
     pub(crate) fn read(&mut self, key: &str) -> Result<Tensor, Failure> {
         let fail = |error: String| Failure::file(self.path, "read", format!("array `{key}`: {error}"));
-        let array = self.archive.by_name(key).map_err(|error| fail(error.to_string()))?;
-        tensor(array.ok_or_else(|| fail("it is not there".to_string()))?).map_err(fail)
+        let entry = self.archive.by_name(&format!("{key}.npy")).map_err(|error| fail(error.to_string()))?;
+        tensor(NpyFile::new(entry).map_err(|error| fail(error.to_string()))?).map_err(fail)
     }
 }
 
@@ -130,11 +132,11 @@ pub(crate) fn write(path: &Path, tensors: &[(String, &Tensor)]) -> Result<(), Fa
     let fail = |error: String| Failure::file(path, "write", error);
     let file = OutputFile::create(path, false).map_err(|it| fail(it.to_string()))?;
     // In memory first: the archive writer prints to standard error when it is dropped over a full disk.
-    let mut archive = NpzWriter::new(std::io::Cursor::new(Vec::new()));
+    let mut archive = ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, tensor) in tensors {
         array(&mut archive, name, tensor).map_err(fail)?;
     }
-    let bytes = archive.zip_writer().finish().map_err(|it| fail(it.to_string()))?.into_inner();
+    let bytes = archive.finish().map_err(|it| fail(it.to_string()))?.into_inner();
     let mut out = BufWriter::new(file.file());
     out.write_all(&bytes).and_then(|()| out.flush()).map_err(|it| fail(it.to_string()))?;
     drop(out);
@@ -142,7 +144,7 @@ pub(crate) fn write(path: &Path, tensors: &[(String, &Tensor)]) -> Result<(), Fa
 }
 
 fn array<W: Write + std::io::Seek>(
-    archive: &mut NpzWriter<W>,
+    archive: &mut ZipWriter<W>,
     name: &str,
     tensor: &Tensor,
 ) -> Result<(), String> {
@@ -152,11 +154,16 @@ fn array<W: Write + std::io::Seek>(
         .map(|it| u64::try_from(*it))
         .collect::<Result<_, _>>()
         .map_err(|it| it.to_string())?;
+    // As `numpy.savez` does: not compressed.
+    let bytes = tensor.as_bytes().map_err(|it| it.to_string())?;
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .large_file(u32::try_from(bytes.len() + 1024).is_err());
+    archive.start_file(format!("{name}.npy"), options).map_err(|it| it.to_string())?;
     macro_rules! write {
         ($values:expr) => {{
-            let options = npyz::zip::write::FileOptions::default();
-            let writer = archive.array(name, options).map_err(|it| it.to_string())?;
-            let mut writer = writer.default_dtype().shape(&shape).begin_nd().map_err(|it| it.to_string())?;
+            let options = WriteOptions::new().default_dtype().shape(&shape).writer(&mut *archive);
+            let mut writer = options.begin_nd().map_err(|it| it.to_string())?;
             writer.extend($values).map_err(|it| it.to_string())?;
             return writer.finish().map_err(|it| it.to_string());
         }};
@@ -169,7 +176,6 @@ fn array<W: Write + std::io::Seek>(
         };
     }
     of!(f32, f64, i8, i16, i32, i64, u8, u16, u32, u64, bool);
-    let bytes = tensor.as_bytes().map_err(|it| it.to_string())?;
     let bits = bytes.chunks_exact(2).map(|it| u16::from_ne_bytes([it[0], it[1]]));
     match tensor.dtype() {
         DLDataType::F16 => write!(bits.map(f16::from_bits)),

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use indexmap::IndexMap;
-use npyz::npz::NpzArchive;
+use npyz::NpyFile;
 use orogen_abi::DLDataType;
 use orogen_ir::types::{DType, TensorData};
 use orogen_runtime::Tensor;
@@ -10,12 +10,13 @@ use std::path::Path;
 
 /// Every array of a file.
 pub(crate) fn read_npz(path: &Path) -> Result<IndexMap<String, TensorData>> {
-    let mut archive = NpzArchive::open(path)?;
-    let mut names: Vec<String> = archive.array_names().map(str::to_string).collect();
+    let mut archive = zip::ZipArchive::new(std::io::BufReader::new(std::fs::File::open(path)?))?;
+    let mut names: Vec<String> =
+        archive.file_names().filter_map(|it| it.ok()?.strip_suffix(".npy").map(str::to_string)).collect();
     names.sort();
     let mut arrays = IndexMap::new();
     for name in names {
-        let array = archive.by_name(&name)?.with_context(|| format!("no array `{name}`"))?;
+        let array = NpyFile::new(archive.by_name(&format!("{name}.npy"))?)?;
         let dims = array.shape().to_vec();
         let kind = array.dtype().descr();
         macro_rules! of {

@@ -27,11 +27,11 @@ pub(crate) fn orogen(folder: &Path, args: &[&str]) -> Outcome {
 
 /// An `.npz` file of arrays: key, NumPy type, shape as Python writes it, whether in Fortran order, elements.
 pub(crate) fn npz(path: &Path, arrays: &[(&str, &str, &str, bool, &[u8])]) {
-    let mut archive = npyz::zip::ZipWriter::new(std::fs::File::create(path).expect("a file"));
+    let mut archive = zip::ZipWriter::new(std::fs::File::create(path).expect("a file"));
     for (key, kind, shape, fortran, elements) in arrays {
         let order = if *fortran { "True" } else { "False" };
         let head = format!("{{'descr': '{kind}', 'fortran_order': {order}, 'shape': {shape}, }}\n");
-        archive.start_file(format!("{key}.npy"), npyz::zip::write::FileOptions::default()).expect("an entry");
+        archive.start_file(format!("{key}.npy"), zip::write::SimpleFileOptions::default()).expect("an entry");
         archive.write_all(b"\x93NUMPY\x01\x00").expect("the magic");
         archive.write_all(&(head.len() as u16).to_le_bytes()).expect("the length");
         archive.write_all(head.as_bytes()).expect("the head");
