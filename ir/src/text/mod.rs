@@ -42,6 +42,8 @@ mod types;
 mod write;
 
 #[cfg(test)]
+pub(crate) mod mutate;
+#[cfg(test)]
 mod tests;
 
 pub use attrs::{attr_text, attrs_text, parse_attrs};

@@ -2,6 +2,7 @@ use super::*;
 use crate::diag::{Diagnostics, Place};
 use crate::flow::{difference, same_structure};
 use crate::ops::OpRegistry;
+use crate::text::mutate::mutations;
 
 /// Everything that the grammar has, as the printer writes it.
 pub(crate) const FULL: &str = r#"module @"a \"hostile\" name" {
@@ -214,32 +215,8 @@ fn errors_are_collected_with_their_places() {
 
 #[test]
 fn broken_text_is_an_error_and_never_a_panic() {
-    // Cut, doubled, deleted and exchanged pieces of a valid text, at positions from a fixed sequence.
     let ops = OpRegistry::standard();
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut random = |n: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as usize % n.max(1)
-    };
-    let chars: Vec<char> = FULL.chars().collect();
-    let noise = ['{', '}', '(', ')', '"', '%', ',', '\n', ':', '-', '9', 'é', '@', '<', '>'];
-    for round in 0..1500 {
-        let mut text = chars.clone();
-        for _ in 0..=round % 3 {
-            let (at, length) = (random(text.len()), random(12));
-            let end = (at + length).min(text.len());
-            match random(4) {
-                0 => drop(text.drain(at..end)),
-                1 => {
-                    let piece: Vec<char> = text[at..end].to_vec();
-                    let to = random(text.len());
-                    text.splice(to..to, piece);
-                }
-                2 => text.insert(at, noise[random(noise.len())]),
-                _ => text.truncate(at),
-            }
-        }
-        let text: String = text.into_iter().collect();
+    for text in mutations(FULL, "{}()\"%,\n:-9é@<>", 1500) {
         let lines = text.lines().count();
         match parse(&text, &ops) {
             // What reads prints, and what is printed reads back.

@@ -2,6 +2,7 @@ use super::*;
 use crate::diag::{Diagnostics, Place};
 use crate::graph::{Graph, difference, same_structure};
 use crate::ops::OpRegistry;
+use crate::text::mutate::mutations;
 
 const FULL: &str = r#"graph @"a \"hostile\" name"(%x: f32[2, 3], %0 as "input 1": i64[2], %input.2: f32[3]) {
   kernel @double {
@@ -119,30 +120,7 @@ fn every_law_has_a_violation_that_is_found() {
 #[test]
 fn broken_text_is_an_error_and_never_a_panic() {
     let ops = OpRegistry::standard();
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut random = |n: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as usize % n.max(1)
-    };
-    let chars: Vec<char> = FULL.chars().collect();
-    let noise = ['{', '}', '(', ')', '"', '%', ',', '\n', ':', '-', '9', 'é', '@', '.', '='];
-    for _ in 0..1500 {
-        let mut text = chars.clone();
-        for _ in 0..=random(3) {
-            let (at, length) = (random(text.len()), random(12));
-            let end = (at + length).min(text.len());
-            match random(4) {
-                0 => drop(text.drain(at..end)),
-                1 => {
-                    let piece: Vec<char> = text[at..end].to_vec();
-                    let to = random(text.len());
-                    text.splice(to..to, piece);
-                }
-                2 => text.insert(at, noise[random(noise.len())]),
-                _ => text.truncate(at),
-            }
-        }
-        let text: String = text.into_iter().collect();
+    for text in mutations(FULL, "{}()\"%,\n:-9é@.=", 1500) {
         if let Ok(graph) = parse(&text, &ops) {
             let printed = print(&graph, &ops);
             let again = parse(&printed, &ops).unwrap_or_else(|it| panic!("{it}\n{printed}"));

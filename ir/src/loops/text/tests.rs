@@ -1,5 +1,6 @@
 use super::{parse_program, print_program};
 use crate::loops::verify;
+use crate::text::mutate::mutations;
 
 /// Reads a text and asserts that it prints as it is.
 fn same(text: &str) {
@@ -144,35 +145,8 @@ kernel @bad {
 
 #[test]
 fn broken_text_never_panics() {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut random = |n: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state % n as u64) as usize
-    };
-    let alphabet: Vec<char> = "{}[]()<>%@|,=*+-/ \n\"019.xyzfor let sum i n".chars().collect();
     for text in [MATMUL, SOFTMAX, MIXED, SHARED] {
-        for _ in 0..1500 {
-            let mut chars: Vec<char> = text.chars().collect();
-            for _ in 0..1 + random(4) {
-                let (at, len) = (random(chars.len()), 1 + random(8));
-                match random(3) {
-                    0 => chars[at] = alphabet[random(alphabet.len())],
-                    1 => {
-                        chars.drain(at..(at + len).min(chars.len()));
-                    }
-                    _ => {
-                        let part: Vec<char> = chars[at..(at + len).min(chars.len())].to_vec();
-                        let to = random(chars.len());
-                        chars.splice(to..to, part);
-                    }
-                }
-                if chars.is_empty() {
-                    break;
-                }
-            }
-            let mutated: String = chars.into_iter().collect();
+        for mutated in mutations(text, "{}[]()<>%@|,=*+-/ \n\"019.xyzfor let sum i n", 1500) {
             if let Ok(program) = parse_program(&mutated) {
                 // What parses can be printed and verified, and reads back to the same text.
                 let printed = print_program(&program).text;

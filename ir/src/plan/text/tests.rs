@@ -1,5 +1,6 @@
 use super::{parse_plan, print_plan};
 use crate::diag::Place;
+use crate::text::mutate::mutations;
 use crate::types::{ConstPool, DType, TensorData};
 
 const PLAN: &str = "\
@@ -96,31 +97,7 @@ fn errors_point_at_their_place() {
 
 #[test]
 fn broken_text_never_panics() {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut random = |n: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state % n as u64) as usize
-    };
-    let alphabet: Vec<char> = "{}[]()<>%^#@|,;=*+-/ \n\"019.isn".chars().collect();
-    for _ in 0..2000 {
-        let mut chars: Vec<char> = PLAN.chars().collect();
-        for _ in 0..1 + random(3) {
-            let (at, len) = (random(chars.len()), 1 + random(9));
-            match random(3) {
-                0 => chars[at] = alphabet[random(alphabet.len())],
-                1 => {
-                    chars.drain(at..(at + len).min(chars.len()));
-                }
-                _ => {
-                    let part: Vec<char> = chars[at..(at + len).min(chars.len())].to_vec();
-                    let to = random(chars.len());
-                    chars.splice(to..to, part);
-                }
-            }
-        }
-        let mutated: String = chars.into_iter().collect();
+    for mutated in mutations(PLAN, "{}[]()<>%^#@|,;=*+-/ \n\"019.isn", 2000) {
         if let Ok(plan) = parse_plan(&mutated, &ConstPool::default()) {
             let printed = print_plan(&plan).text;
             let again = parse_plan(&printed, &plan.constants)
