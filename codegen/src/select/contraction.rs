@@ -119,7 +119,10 @@ impl Product {
         let rows = i64::from(tile.rows);
         let few = s.shapes.as_int(self.m).is_some_and(|m| m <= FEW_ROWS);
         let fixed = s.shapes.as_int(self.m);
-        let (a_layout, a_stride) = self.layout(s, &self.a, rows)?;
+        let (a_layout, a_stride) = match self.layout(s, &self.a, rows)? {
+            (Layout::RowMajor, stride) if fixed == Some(1) => (Layout::Direct, stride),
+            other => other,
+        };
         let (b_layout, b_stride) = match self.layout(s, &self.b, columns)? {
             (Layout::RowMajor, stride) if few => (Layout::Direct, stride),
             other => other,
