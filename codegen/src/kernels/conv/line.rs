@@ -12,6 +12,8 @@ pub(super) struct Line {
     dilation: i64,
     vectors: i64,
     index: Option<VReg>,
+    /// The columns that are loaded from, in order.
+    bases: Vec<i64>,
     /// For each kernel column (or pair of them) and vector; empty if all lanes are inside the row.
     masks: Vec<Vec<MReg>>,
 }
@@ -84,7 +86,7 @@ impl Line {
             }
             None => Vec::new(),
         };
-        Line { stride, dilation, vectors, index, masks }
+        Line { stride, dilation, vectors, index, bases, masks }
     }
 
     /// The vectors under each kernel column, from `row`, the address of column `ix`. Lanes outside the row hold `other`
@@ -109,7 +111,7 @@ impl Line {
             let raw = match pair.take() {
                 Some((same, raw)) if same == base => raw,
                 _ => {
-                    let number = self.number(base);
+                    let number = self.bases.iter().take_while(|it| **it < base).count();
                     (0..2 * self.vectors)
                         .map(|j| self.one(b, row, base, number, j, Size::vectors(1), other))
                         .collect()
@@ -120,14 +122,6 @@ impl Line {
             lanes
         })
         .collect()
-    }
-
-    /// Which of the bases this is.
-    fn number(&self, base: i64) -> usize {
-        let mut bases: Vec<i64> =
-            (0..).map(|kx| (kx * self.dilation) & !1).take_while(|&at| at <= base).collect();
-        bases.dedup();
-        bases.len() - 1
     }
 
     fn one(
