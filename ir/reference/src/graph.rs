@@ -32,11 +32,7 @@ pub fn eval_graph_traced(
             inputs.len()
         )));
     }
-    let mut uses: IndexMap<Edge, usize> = IndexMap::new();
-    let operands = graph.order.iter().flat_map(|it| graph.nodes[*it].inputs.iter());
-    for edge in operands.chain(graph.outputs.iter().map(|(_, edge)| edge)) {
-        *uses.entry(*edge).or_default() += 1;
-    }
+    let mut uses = graph.uses();
     let mut values: IndexMap<Edge, TensorData> = IndexMap::new();
     for id in &graph.order {
         let node = &graph.nodes[*id];

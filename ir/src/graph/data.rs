@@ -92,4 +92,14 @@ impl Graph {
     pub fn ty(&self, edge: Edge) -> &StaticType {
         &self.nodes[edge.node].outputs[edge.output as usize]
     }
+
+    /// How often live nodes and the outputs of the graph read each edge that anything reads.
+    pub fn uses(&self) -> IndexMap<Edge, usize> {
+        let mut uses = IndexMap::new();
+        let operands = self.order.iter().flat_map(|id| self.nodes[*id].inputs.iter());
+        for edge in operands.chain(self.outputs.iter().map(|(_, edge)| edge)) {
+            *uses.entry(*edge).or_insert(0) += 1;
+        }
+        uses
+    }
 }

@@ -4,12 +4,12 @@
 //! whose result anything else uses is left alone, so nothing is computed twice.
 
 use crate::manager::{Changed, Pass, PassCx, Step};
-use crate::rules::fusion::merge;
+use crate::rules::fusion::{KernelCall, absorb};
 use indexmap::{IndexMap, IndexSet};
 use la_arena::ArenaMap;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::{BindingId, BlockKind, Definition, Function, Module, Rhs, ValueDef, ValueId};
-use orogen_ir::loops::{Junction, Origin, TensorProgram};
+use orogen_ir::loops::TensorProgram;
 
 /// Merges kernels.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,26 +77,9 @@ fn absorb_one(
         else {
             continue;
         };
-        let mut junction = Junction::default();
-        for (i, value) in args.iter().enumerate() {
-            if value == arg {
-                junction.links.push((first_args.len(), i));
-            } else if let Some(same) = first_args.iter().position(|it| it == value) {
-                junction.shared.push((same, i));
-            }
-        }
-        let Some(composed) = merge((&kernels[first], first_sizes), (&kernels[callee], sizes), &junction)
-        else {
-            continue;
-        };
-        let inputs: Vec<ValueId> = composed
-            .params
-            .iter()
-            .filter_map(|origin| match origin {
-                Origin::Producer(i) => first_args.get(*i).copied(),
-                Origin::Consumer(i) => args.get(*i).copied(),
-            })
-            .collect();
+        let producer = KernelCall { program: &kernels[first], sizes: first_sizes, args: first_args };
+        let consumer = KernelCall { program: &kernels[callee], sizes, args };
+        let Some((composed, inputs)) = absorb(producer, consumer, *arg) else { continue };
         // Merging may leave one use where there were several: what read a value in turn now reads it once.
         for value in first_args.iter().chain(args) {
             uses[*value] -= 1;

@@ -28,13 +28,7 @@ impl Pass<Graph> for ApplyRules {
 
 /// One walk over the program; whether any rule applied.
 fn walk(rules: ApplyRules, graph: &mut Graph, cx: &PassCx<'_>) -> bool {
-    let mut uses: IndexMap<Edge, usize> = IndexMap::new();
-    for edge in graph.order.iter().flat_map(|id| graph.nodes[*id].inputs.iter()) {
-        *uses.entry(*edge).or_insert(0) += 1;
-    }
-    for (_, edge) in &graph.outputs {
-        *uses.entry(*edge).or_insert(0) += 1;
-    }
+    let uses = graph.uses();
     let mut replaced = Replacements::default();
     let order = std::mem::take(&mut graph.order);
     let mut rewriter =

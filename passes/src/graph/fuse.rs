@@ -5,11 +5,10 @@
 
 use super::rewrite::remove_dead;
 use crate::manager::{Changed, Pass, PassCx, Step};
-use crate::rules::fusion::merge;
+use crate::rules::fusion::{KernelCall, absorb};
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::graph::{Edge, Graph, NodeId, NodeKind};
-use orogen_ir::loops::{Junction, Origin};
 
 /// Merges kernels.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,11 +24,7 @@ impl Pass<Graph> for Fuse {
     }
 
     fn run(&self, graph: &mut Graph, _cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
-        let mut uses: IndexMap<Edge, usize> = IndexMap::new();
-        let inputs = graph.order.iter().flat_map(|id| graph.nodes[*id].inputs.iter());
-        for edge in inputs.chain(graph.outputs.iter().map(|(_, edge)| edge)) {
-            *uses.entry(*edge).or_insert(0) += 1;
-        }
+        let mut uses = graph.uses();
         let mut changed = false;
         for id in graph.order.clone() {
             while absorb_one(graph, id, &mut uses) {
@@ -64,26 +59,9 @@ fn absorb_one(graph: &mut Graph, id: NodeId, uses: &mut IndexMap<Edge, usize>) -
         if !single {
             continue;
         }
-        let mut junction = Junction::default();
-        for (i, input) in node.inputs.iter().enumerate() {
-            if input == edge {
-                junction.links.push((producer.inputs.len(), i));
-            } else if let Some(same) = producer.inputs.iter().position(|it| it == input) {
-                junction.shared.push((same, i));
-            }
-        }
-        let Some(composed) = merge((&graph.kernels[first], &[]), (&graph.kernels[kernel], &[]), &junction)
-        else {
-            continue;
-        };
-        let inputs: Vec<Edge> = composed
-            .params
-            .iter()
-            .filter_map(|origin| match origin {
-                Origin::Producer(i) => producer.inputs.get(*i).copied(),
-                Origin::Consumer(i) => node.inputs.get(*i).copied(),
-            })
-            .collect();
+        let maker = KernelCall { program: &graph.kernels[first], sizes: &[], args: &producer.inputs };
+        let consumer = KernelCall { program: &graph.kernels[kernel], sizes: &[], args: &node.inputs };
+        let Some((composed, inputs)) = absorb(maker, consumer, *edge) else { continue };
         // Merging may leave one use where there were several: what read a value in turn now reads it once.
         for edge in producer.inputs.iter().chain(&node.inputs) {
             uses[edge] -= 1;

@@ -3,7 +3,7 @@
 use orogen_ir::loops::analysis::{
     FusionKind, flat_stages, fusion_kind, load_counts, reads_at_own_index, row_form,
 };
-use orogen_ir::loops::{BufferRole, Composed, Junction, TensorProgram, compose};
+use orogen_ir::loops::{BufferRole, Composed, Junction, Origin, TensorProgram, compose};
 use orogen_ir::shape::Dim;
 
 /// Programs with more stages than this are not grown further.
@@ -56,6 +56,43 @@ pub fn merge(
         Wanted::Epilogue(kind) => fusion_kind(&composed.program) == kind,
     };
     (kept_form && stages <= MAX_STAGES).then_some(composed)
+}
+
+/// A call of a kernel, on values of either IR.
+#[derive(Clone, Copy, Debug)]
+pub struct KernelCall<'a, V> {
+    /// The kernel.
+    pub program: &'a TensorProgram,
+    /// Its sizes.
+    pub sizes: &'a [Dim],
+    /// What it reads.
+    pub args: &'a [V],
+}
+
+/// Merges the call that makes `value` into one that reads it, if [`merge`] does; also returns what both read together.
+pub fn absorb<V: Copy + PartialEq>(
+    producer: KernelCall<'_, V>,
+    consumer: KernelCall<'_, V>,
+    value: V,
+) -> Option<(Composed, Vec<V>)> {
+    let mut junction = Junction::default();
+    for (i, arg) in consumer.args.iter().enumerate() {
+        if *arg == value {
+            junction.links.push((producer.args.len(), i));
+        } else if let Some(same) = producer.args.iter().position(|it| it == arg) {
+            junction.shared.push((same, i));
+        }
+    }
+    let composed = merge((producer.program, producer.sizes), (consumer.program, consumer.sizes), &junction)?;
+    let args = composed
+        .params
+        .iter()
+        .filter_map(|origin| match origin {
+            Origin::Producer(i) => producer.args.get(*i).copied(),
+            Origin::Consumer(i) => consumer.args.get(*i).copied(),
+        })
+        .collect();
+    Some((composed, args))
 }
 
 /// What the merged program must be for the merge to pay.
