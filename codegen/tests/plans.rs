@@ -83,7 +83,8 @@ fn two_steps() -> CallPlan {
     let room = plan.shapes.round_up(bytes, 64).unwrap();
     let zero = plan.shapes.int(0);
     plan.arenas.push(Arena { bytes: room });
-    plan.slots.push(Slot { arena: ArenaId(0), offset: zero, bytes });
+    let dims = [n, c].into_iter().collect();
+    plan.slots.push(Slot { dtype: DType::F32, dims, arena: ArenaId(0), offset: zero });
     plan.kernels = vec![elementwise("add", BinaryOp::Add), elementwise("mul", BinaryOp::Mul)];
     let slot = BufferRef::Slot(SlotId(0));
     let (x, z) = (BufferRef::Input(0), BufferRef::Input(1));
@@ -223,9 +224,10 @@ fn branches_loops_and_sizes_from_data() {
         dims: [m].into_iter().collect(),
     });
     plan.arenas.push(Arena { bytes: room });
-    for i in 0..3 {
+    for (i, dtype) in [(0, DType::I64), (1, DType::I64), (2, DType::Bool)] {
         let offset = plan.shapes.int(64 * i);
-        plan.slots.push(Slot { arena: ArenaId(0), offset, bytes: eight });
+        let dims = [one].into_iter().collect();
+        plan.slots.push(Slot { dtype, dims, arena: ArenaId(0), offset });
     }
     let [now, next, flag] = [0, 1, 2].map(|it| BufferRef::Slot(SlotId(it)));
     let mut fill = ProgramBuilder::new("fill");

@@ -89,6 +89,14 @@ impl Machine<'_> {
         eval_dim(&self.plan.shapes, &self.env, dim)
     }
 
+    fn sizes(&self, dims: &[Dim]) -> EvalResult<Vec<u64>> {
+        let size = |it: &Dim| {
+            let value = self.dim(*it)?;
+            u64::try_from(value).map_err(|_| EvalError::out_of_range(format!("{value} is no size")))
+        };
+        dims.iter().map(size).collect()
+    }
+
     fn bytes(&self, dim: Dim) -> EvalResult<usize> {
         let value = self.dim(dim)?;
         usize::try_from(value).map_err(|_| EvalError::out_of_range(format!("{value} is no size in bytes")))
@@ -113,7 +121,9 @@ impl Machine<'_> {
                 let slot = self.plan.slots.get(id.0 as usize).ok_or_else(|| missing("slot"))?;
                 let arena = self.arenas.get(slot.arena.0 as usize).copied().flatten();
                 let arena = arena.ok_or_else(|| missing("arena"))?;
-                let (offset, bytes) = (self.bytes(slot.offset)?, self.bytes(slot.bytes)?);
+                let offset = self.bytes(slot.offset)?;
+                let bytes = TensorData::byte_count(slot.dtype, &self.sizes(&slot.dims)?);
+                let bytes = bytes.ok_or_else(EvalError::too_large)?;
                 match offset.checked_add(bytes) {
                     Some(end) if end <= arena.bytes => {
                         Ok(Place { block: arena.block, offset: arena.offset + offset, bytes })
@@ -154,11 +164,7 @@ impl Machine<'_> {
             }
             Step::AllocOutput(i) => {
                 let output = plan.outputs.get(*i as usize).ok_or_else(|| missing("output"))?;
-                let dims = output.dims.iter().map(|it| {
-                    let value = self.dim(*it)?;
-                    u64::try_from(value).map_err(|_| EvalError::out_of_range(format!("{value} is no size")))
-                });
-                let dims: Vec<u64> = dims.collect::<EvalResult<_>>()?;
+                let dims = self.sizes(&output.dims)?;
                 let bytes = TensorData::byte_count(output.dtype, &dims).ok_or_else(EvalError::too_large)?;
                 self.outputs[*i as usize] = Some((self.memory.allocate(bytes)?, dims));
             }

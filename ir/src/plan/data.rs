@@ -1,7 +1,7 @@
 //! The data of a call plan.
 
 use crate::loops::TensorProgram;
-use crate::shape::{Constraint, Dim, ShapeCx, Sym};
+use crate::shape::{Constraint, Dim, Overflow, ShapeCx, Sym};
 use crate::types::{ConstId, ConstPool, DType, Dims, Effects};
 
 /// Alignment of slots, outputs and constants, in bytes.
@@ -68,15 +68,36 @@ pub struct Arena {
     pub bytes: Dim,
 }
 
-/// A part of an arena.
+/// A part of an arena that holds one tensor; its size follows from the type of that.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Slot {
+    /// Element type.
+    pub dtype: DType,
+    /// Dimensions, over symbols that are bound when the arena is allocated. None is negative, at any sizes.
+    pub dims: Dims,
     /// Where it lies.
     pub arena: ArenaId,
     /// Offset in bytes.
     pub offset: Dim,
+}
+
+impl Slot {
     /// Size in bytes.
-    pub bytes: Dim,
+    ///
+    /// # Errors
+    /// A size beyond 64 bits.
+    pub fn bytes(&self, shapes: &mut ShapeCx) -> Result<Dim, Overflow> {
+        byte_size(shapes, self.dtype, &self.dims)
+    }
+}
+
+/// Bytes of a tensor.
+///
+/// # Errors
+/// A size beyond 64 bits.
+pub fn byte_size(shapes: &mut ShapeCx, dtype: DType, dims: &[Dim]) -> Result<Dim, Overflow> {
+    let elements = shapes.product(dims)?;
+    shapes.scale(elements, dtype.size() as i64)
 }
 
 /// Memory that a step reads or writes.
@@ -193,4 +214,33 @@ pub struct CallPlan {
     pub slots: Vec<Slot>,
     /// The program.
     pub steps: Vec<Step>,
+}
+
+impl CallPlan {
+    /// The element type of a place; `None` for one that is not there.
+    pub fn dtype(&self, place: BufferRef) -> Option<DType> {
+        Some(match place {
+            BufferRef::Input(i) => self.inputs.get(i as usize)?.dtype,
+            BufferRef::Output(i) => self.outputs.get(i as usize)?.dtype,
+            BufferRef::Slot(id) => self.slots.get(id.0 as usize)?.dtype,
+            BufferRef::Constant(id) => {
+                self.constants.contains(id).then(|| self.constants.data(id).dtype())?
+            }
+        })
+    }
+
+    /// The dimensions of a place, those of a constant interned in `shapes`, a copy of the plan's context; `None` for
+    /// one that is not there.
+    pub fn dims(&self, place: BufferRef, shapes: &mut ShapeCx) -> Option<Dims> {
+        Some(match place {
+            BufferRef::Input(i) => self.inputs.get(i as usize)?.dims.clone(),
+            BufferRef::Output(i) => self.outputs.get(i as usize)?.dims.clone(),
+            BufferRef::Slot(id) => self.slots.get(id.0 as usize)?.dims.clone(),
+            BufferRef::Constant(id) => {
+                let data = self.constants.contains(id).then(|| self.constants.data(id))?;
+                let dims = data.dims().iter().map(|it| Some(shapes.int(i64::try_from(*it).ok()?)));
+                dims.collect::<Option<Dims>>()?
+            }
+        })
+    }
 }

@@ -40,9 +40,9 @@
 //! * **P3** Two slots of one arena whose live ranges overlap do not overlap in memory; a slot is alive from a write to
 //!   the last read of what was written. A kernel's output may lie exactly on an input that it reads only at the
 //!   element it stores.
-//! * **P4** A slot lies within its arena and is aligned to [`ALIGNMENT`].
-//! * **P5** A kernel step matches its kernel: argument count, element types, size arguments. A copy takes no more bytes
-//!   than either buffer has.
+//! * **P4** A slot lies within its arena with all bytes of its type and is aligned to [`ALIGNMENT`].
+//! * **P5** A kernel step matches its kernel: argument count, size arguments, and each argument has the element type and
+//!   the bytes of its parameter. A copy is between buffers of one element type and takes no more bytes than either has.
 //! * **P6** Inputs and constants are never written.
 //! * **P7** Every output is written on every path.
 
@@ -52,7 +52,7 @@ mod verify;
 
 pub use data::{
     ALIGNMENT, Arena, ArenaId, BufferRef, CallPlan, KernelId, PlanInput, PlanOutput, ShapeCheck, SizeBinding,
-    Slot, SlotId, Step,
+    Slot, SlotId, Step, byte_size,
 };
 pub use text::{PrintedPlan, parse_plan, print_plan};
 pub use verify::verify;

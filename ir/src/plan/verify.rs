@@ -47,7 +47,8 @@ pub fn verify(plan: &CallPlan) -> Result<(), Diagnostics> {
     }
     let samples = Samples::new(&shapes, &symbols_of(plan), &single_lets(plan), &top_checks(plan));
     let ranges = plan.slots.iter().map(|slot| {
-        let end = shapes.add(slot.offset, slot.bytes).ok()?;
+        let bytes = slot.bytes(&mut shapes).ok()?;
+        let end = shapes.add(slot.offset, bytes).ok()?;
         Some(samples.range(&shapes, slot.offset, end))
     });
     let ranges = ranges.collect();
@@ -114,8 +115,8 @@ struct State {
     established: Established,
     arenas: IndexSet<ArenaId>,
     outputs: IndexSet<u32>,
-    /// Valid buffers, with the element type of what they hold when it is known.
-    valid: IndexMap<BufferRef, Option<DType>>,
+    /// Buffers that hold what was written to them.
+    valid: IndexSet<BufferRef>,
     /// Who destroyed a slot that was valid.
     destroyed: IndexMap<SlotId, SlotId>,
 }
@@ -127,13 +128,7 @@ impl State {
         self.established.meet(&other.established);
         self.arenas.retain(|it| other.arenas.contains(it));
         self.outputs.retain(|it| other.outputs.contains(it));
-        self.valid.retain(|it, dtype| {
-            let there = other.valid.get(it);
-            if there.is_some_and(|there| *there != *dtype) {
-                *dtype = None;
-            }
-            there.is_some()
-        });
+        self.valid.retain(|it| other.valid.contains(it));
         for (slot, by) in &other.destroyed {
             self.destroyed.entry(*slot).or_insert(*by);
         }
@@ -202,12 +197,15 @@ impl Verifier<'_> {
             if !self.samples.divides(&self.shapes, alignment, slot.offset) {
                 self.report_slot(id, format!("P4: the offset of %s{i} is no multiple of {alignment}"));
             }
-            let fits = match self.shapes.add(slot.offset, slot.bytes) {
+            let end = slot.bytes(&mut self.shapes).and_then(|bytes| self.shapes.add(slot.offset, bytes));
+            let fits = match end {
                 Ok(end) => self.samples.le(&self.shapes, &entry, end, arena.bytes),
                 Err(_) => false,
             };
-            let starts = self.samples.le(&self.shapes, &entry, zero, slot.offset)
-                && self.samples.le(&self.shapes, &entry, zero, slot.bytes);
+            let mut starts = self.samples.le(&self.shapes, &entry, zero, slot.offset);
+            for dim in &slot.dims {
+                starts &= self.samples.le(&self.shapes, &entry, zero, *dim);
+            }
             if !fits || !starts {
                 self.report_slot(id, format!("P4: %s{i} does not lie within arena ^{}", slot.arena.0));
             }
@@ -249,7 +247,7 @@ impl Verifier<'_> {
     /// P7: every output is written at the end.
     fn check_p7_outputs(&mut self, state: &State) {
         for (i, output) in self.plan.outputs.iter().enumerate() {
-            if !state.valid.contains_key(&BufferRef::Output(i as u32)) {
+            if !state.valid.contains(&BufferRef::Output(i as u32)) {
                 self.report("P007", format!("P7: output `{}` is not written on every path", output.name));
             }
         }
@@ -274,7 +272,7 @@ impl Verifier<'_> {
                 // Its memory is new or reused: nothing in it is valid.
                 let in_arena =
                     |slot: &SlotId| plan.slots.get(slot.0 as usize).is_some_and(|it| it.arena == *id);
-                state.valid.retain(|it, _| !matches!(it, BufferRef::Slot(slot) if in_arena(slot)));
+                state.valid.retain(|it| !matches!(it, BufferRef::Slot(slot) if in_arena(slot)));
                 state.destroyed.retain(|it, _| !in_arena(it));
                 state.arenas.insert(*id);
             }
@@ -297,13 +295,17 @@ impl Verifier<'_> {
                 // Which of them it writes is its own affair: what it touches counts as written.
                 for arg in args {
                     if self.check_p2_exists(*arg, state) && !is_read_only(*arg) {
-                        self.write(*arg, None, state);
+                        self.write(*arg, state);
                     }
                 }
             }
             Step::Copy { from, to, bytes } => {
                 self.check_p1_bound(state, *bytes);
                 let dtype = self.read(*from, state);
+                if dtype.is_some_and(|it| plan.dtype(*to).is_some_and(|to| to != it)) {
+                    let (from, to) = (buffer_text(*from), buffer_text(*to));
+                    self.report("P005", format!("P5: {from} and {to} do not hold the same element type"));
+                }
                 if !self.same_start(*from, *to) && self.overlap(*from, *to) {
                     let (from, to) = (buffer_text(*from), buffer_text(*to));
                     self.report("P003", format!("P3: {from} and {to} overlap but are not the same"));
@@ -313,7 +315,7 @@ impl Verifier<'_> {
                     self.check_p5_copy(buffer, *bytes, state);
                 }
                 if self.check_p2_exists(*to, state) {
-                    self.write(*to, dtype, state);
+                    self.write(*to, state);
                 }
             }
             Step::Bind { symbol, from, dtype, .. } => {
@@ -387,7 +389,7 @@ impl Verifier<'_> {
                 None => Some("there is no such slot"),
                 Some(slot) => {
                     self.check_p1_bound(state, slot.offset);
-                    self.check_p1_bound(state, slot.bytes);
+                    slot.dims.iter().for_each(|it| self.check_p1_bound(state, *it));
                     (!state.arenas.contains(&slot.arena)).then_some("its memory is not allocated")
                 }
             },
@@ -399,18 +401,13 @@ impl Verifier<'_> {
         problem.is_none()
     }
 
-    /// P2 and P3: a buffer that is read is valid. Returns the element type of what it holds.
+    /// P2 and P3: a buffer that is read is valid. Returns its element type, if it is.
     fn read(&mut self, buffer: BufferRef, state: &State) -> Option<DType> {
         if !self.check_p2_exists(buffer, state) {
             return None;
         }
-        match buffer {
-            BufferRef::Input(i) => return Some(self.plan.inputs[i as usize].dtype),
-            BufferRef::Constant(id) => return Some(self.plan.constants.data(id).dtype()),
-            BufferRef::Output(_) | BufferRef::Slot(_) => {}
-        }
-        if let Some(dtype) = state.valid.get(&buffer) {
-            return *dtype;
+        if is_read_only(buffer) || state.valid.contains(&buffer) {
+            return self.plan.dtype(buffer);
         }
         let name = buffer_text(buffer);
         let destroyer = match buffer {
@@ -434,11 +431,11 @@ impl Verifier<'_> {
         }
     }
 
-    fn write(&mut self, buffer: BufferRef, dtype: Option<DType>, state: &mut State) {
+    fn write(&mut self, buffer: BufferRef, state: &mut State) {
         if let BufferRef::Slot(id) = buffer {
             let valid: Vec<SlotId> = state
                 .valid
-                .keys()
+                .iter()
                 .filter_map(|it| match it {
                     BufferRef::Slot(other) if *other != id => Some(*other),
                     _ => None,
@@ -453,7 +450,7 @@ impl Verifier<'_> {
             state.destroyed.shift_remove(&id);
         }
         if !is_read_only(buffer) {
-            state.valid.insert(buffer, dtype);
+            state.valid.insert(buffer);
         }
     }
 

@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::graph::{Edge, Graph, NodeKind, StaticType};
 use orogen_ir::plan::{
-    Arena, ArenaId, BufferRef, CallPlan, KernelId, PlanInput, PlanOutput, Slot, SlotId, Step,
+    Arena, ArenaId, BufferRef, CallPlan, KernelId, PlanInput, PlanOutput, Slot, SlotId, Step, byte_size,
 };
 use orogen_ir::shape::Dim;
 use orogen_ir::types::Dims;
@@ -142,9 +142,11 @@ impl Lowering<'_> {
         let buffer = match self.direct.get(&edge) {
             Some(output) => BufferRef::Output(*output),
             None => {
-                let bytes = self.byte_size(self.graph.ty(edge))?;
-                let offset = self.plan.shapes.int(0);
-                self.plan.slots.push(Slot { arena: ArenaId(0), offset, bytes });
+                let ty = self.graph.ty(edge);
+                let (dtype, dims, offset) = (ty.dtype, self.dims(ty)?, self.plan.shapes.int(0));
+                let slot = Slot { dtype, dims, arena: ArenaId(0), offset };
+                let bytes = slot.bytes(&mut self.plan.shapes).map_err(overflow)?;
+                self.plan.slots.push(slot);
                 self.requests.push(Request { bytes, first: position as u32, last: position as u32 });
                 BufferRef::Slot(SlotId((self.plan.slots.len() - 1) as u32))
             }
@@ -176,8 +178,7 @@ impl Lowering<'_> {
 
     fn byte_size(&mut self, ty: &StaticType) -> Result<Dim, Diagnostic> {
         let dims = self.dims(ty)?;
-        let count = self.plan.shapes.product(&dims).map_err(overflow)?;
-        self.plan.shapes.scale(count, ty.dtype.size() as i64).map_err(overflow)
+        byte_size(&mut self.plan.shapes, ty.dtype, &dims).map_err(overflow)
     }
 }
 

@@ -285,7 +285,8 @@ impl Entry<'_, '_, '_> {
         let rank = |it: &BufferRef| match it {
             BufferRef::Constant(id) => plan.constants.data(*id).dims().len(),
             BufferRef::Input(i) => plan.inputs[*i as usize].dims.len(),
-            BufferRef::Output(_) | BufferRef::Slot(_) => 1,
+            BufferRef::Slot(slot) => plan.slots[slot.0 as usize].dims.len(),
+            BufferRef::Output(_) => 0,
         };
         let extents = room(self, args.iter().map(|it| 8 * rank(it)).sum());
         let mut used = 0;
@@ -358,8 +359,8 @@ impl Entry<'_, '_, '_> {
                 (dlpack(data.dtype()), data.dims().iter().map(|it| self.cx.int(it.cast_signed())).collect())
             }
             BufferRef::Slot(slot) => {
-                let bytes = self.size(plan.slots[slot.0 as usize].bytes);
-                (DLDataType::U8, vec![bytes])
+                let slot = &plan.slots[slot.0 as usize];
+                (dlpack(slot.dtype), slot.dims.iter().map(|it| self.size(*it)).collect())
             }
             BufferRef::Output(_) => (DLDataType::U8, Vec::new()),
         }

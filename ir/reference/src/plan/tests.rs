@@ -31,8 +31,9 @@ fn chain(offset: i64) -> CallPlan {
     plan.checks.push(ShapeCheck { constraint: Constraint::AtMost(n, 512), message: "n is small".into() });
     plan.kernels = vec![twice(BinaryOp::Add), twice(BinaryOp::Mul)];
     plan.arenas.push(Arena { bytes: size });
-    plan.slots.push(Slot { arena: ArenaId(0), offset: zero, bytes });
-    plan.slots.push(Slot { arena: ArenaId(0), offset, bytes });
+    let dims = || [n].into_iter().collect();
+    plan.slots.push(Slot { dtype: DType::F32, dims: dims(), arena: ArenaId(0), offset: zero });
+    plan.slots.push(Slot { dtype: DType::F32, dims: dims(), arena: ArenaId(0), offset });
     let kernel = |k: u32, from: BufferRef, to: BufferRef| Step::Kernel {
         kernel: KernelId(k),
         args: vec![from, to],
@@ -107,7 +108,8 @@ fn loops_branches_and_bindings() {
     let bytes = plan.shapes.scale(n, 4).unwrap();
     let offset = plan.shapes.int(3072);
     plan.kernels.push(below);
-    plan.slots.push(Slot { arena: ArenaId(0), offset, bytes: one });
+    let dims = [].into_iter().collect();
+    plan.slots.push(Slot { dtype: DType::Bool, dims, arena: ArenaId(0), offset });
     let slot = |i: u32| BufferRef::Slot(SlotId(i));
     let kernel = |k: u32, args: Vec<BufferRef>| Step::Kernel { kernel: KernelId(k), args, sizes: vec![n] };
     let symbol = plan.shapes.symbol("flag");

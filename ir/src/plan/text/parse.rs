@@ -153,21 +153,22 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// `%s0 = ^0[offset; bytes]`
+    /// `%s0: f32[n] = ^0[offset]`
     fn slot(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Diagnostic> {
         let start = cursor.span();
         let expected = BufferRef::Slot(SlotId(self.plan.slots.len() as u32));
         if self.buffer_name(cursor)? != expected {
             return Err(cursor.error_at(start, "T094", "slots are declared in order: %s0, %s1, …"));
         }
+        cursor.expect_punct(":")?;
+        let dtype = parse_dtype(cursor)?;
+        let dims = parse_dims(cursor, &mut self.plan.shapes, SymbolPolicy::Declared)?;
         cursor.expect_punct("=")?;
         let arena = self.arena(cursor)?;
         cursor.expect_punct("[")?;
         let offset = self.dim(cursor)?;
-        cursor.expect_punct(";")?;
-        let bytes = self.dim(cursor)?;
         cursor.expect_punct("]")?;
-        self.plan.slots.push(Slot { arena, offset, bytes });
+        self.plan.slots.push(Slot { dtype, dims, arena, offset });
         Ok(())
     }
 

@@ -100,8 +100,9 @@ impl Printer<'_> {
             self.writer.line(&line);
         }
         for (i, slot) in plan.slots.iter().enumerate() {
-            let (arena, offset, bytes) = (slot.arena.0, self.dim(slot.offset), self.dim(slot.bytes));
-            let span = self.writer.line(&format!("slot %s{i} = ^{arena}[{offset}; {bytes}]"));
+            let (dims, arena, offset) =
+                (dims_text(&plan.shapes, &slot.dims), slot.arena.0, self.dim(slot.offset));
+            let span = self.writer.line(&format!("slot %s{i}: {}{dims} = ^{arena}[{offset}]", slot.dtype));
             self.printed.slots.push(span);
         }
         for kernel in &plan.kernels {
@@ -216,7 +217,7 @@ impl Symbols<'_> {
         self.found.extend(plan.bindings.iter().map(|it| it.symbol));
         plan.checks.iter().for_each(|it| self.dims(it.constraint.dims()));
         plan.arenas.iter().for_each(|it| self.dims([it.bytes]));
-        plan.slots.iter().for_each(|it| self.dims([it.offset, it.bytes]));
+        plan.slots.iter().for_each(|it| self.dims(it.dims.iter().copied().chain([it.offset])));
         self.steps(&plan.steps);
     }
 

@@ -16,8 +16,8 @@ plan @main {
   constant \"w\" f32[2] [1, -0.5]
   constant i64[] [3]
   arena 8*n + 128
-  slot %s0 = ^0[0; 8*n]
-  slot %s1 = ^0[8*n; 1]
+  slot %s0: f32[2*n] = ^0[0]
+  slot %s1: bool[] = ^0[8*n]
   kernel @scale {
     size k
     in %x: f32[k]

@@ -3,9 +3,8 @@
 use super::super::text::buffer_text;
 use super::{State, Verifier, in_place};
 use crate::loops::{BufferRole, TensorProgram};
-use crate::plan::BufferRef;
+use crate::plan::{BufferRef, byte_size};
 use crate::shape::Dim;
-use crate::types::TensorData;
 
 impl Verifier<'_> {
     /// A kernel step: what it reads is valid, what it writes may be written.
@@ -38,17 +37,14 @@ impl Verifier<'_> {
             if !self.check_p2_exists(arg, state) {
                 continue;
             }
-            if let BufferRef::Output(output) = arg
-                && self.plan.outputs[output as usize].dtype != buffer.dtype
-            {
+            if self.plan.dtype(arg).is_some_and(|it| it != buffer.dtype) {
                 self.report("P005", format!("P5: {} does not hold {}", buffer_text(arg), buffer.dtype));
             }
             self.check_p5_size(program, *i, arg, sizes, state);
             self.check_p3_kernel_operands(program, args, *i, &outputs[..nth]);
         }
         for i in outputs {
-            let dtype = program.buffers[program.params[i]].dtype;
-            self.write(args[i], Some(dtype), state);
+            self.write(args[i], state);
         }
     }
 
@@ -91,15 +87,11 @@ impl Verifier<'_> {
                 Err(_) => return,
             }
         }
+        let Some(bytes) = self.bytes_of(arg) else { return };
         let fits = match arg {
-            BufferRef::Slot(id) => match self.plan.slots.get(id.0 as usize) {
-                Some(slot) => self.samples.le(&self.shapes, &state.established, wanted, slot.bytes),
-                None => return,
-            },
-            _ => match self.bytes_of(arg) {
-                Some(bytes) => self.samples.eq(&self.shapes, &state.established, wanted, bytes),
-                None => return,
-            },
+            // Its dimensions are never negative, those of the parameter may be where a later check refuses the sizes.
+            BufferRef::Slot(_) => self.samples.le(&self.shapes, &state.established, wanted, bytes),
+            _ => self.samples.eq(&self.shapes, &state.established, wanted, bytes),
         };
         if !fits {
             let text = self.shapes.display(wanted).to_string();
@@ -112,10 +104,7 @@ impl Verifier<'_> {
 
     /// P5: a copy takes no more bytes than the buffer has.
     pub(super) fn check_p5_copy(&mut self, buffer: BufferRef, bytes: Dim, state: &State) {
-        let whole = match buffer {
-            BufferRef::Slot(id) => self.plan.slots.get(id.0 as usize).map(|it| it.bytes),
-            _ => self.bytes_of(buffer),
-        };
+        let whole = self.bytes_of(buffer);
         if whole.is_some_and(|it| !self.samples.le(&self.shapes, &state.established, bytes, it)) {
             let text = self.shapes.display(bytes).to_string();
             self.report("P005", format!("P5: {} does not have {text} bytes to copy", buffer_text(buffer)));
@@ -123,21 +112,8 @@ impl Verifier<'_> {
     }
 
     fn bytes_of(&mut self, buffer: BufferRef) -> Option<Dim> {
-        let (dtype, dims) = match buffer {
-            BufferRef::Input(i) => self.plan.inputs.get(i as usize).map(|it| (it.dtype, &it.dims))?,
-            BufferRef::Output(i) => self.plan.outputs.get(i as usize).map(|it| (it.dtype, &it.dims))?,
-            BufferRef::Constant(id) => {
-                let data = self.plan.constants.contains(id).then(|| self.plan.constants.data(id))?;
-                let bytes = TensorData::byte_count(data.dtype(), data.dims())?;
-                return Some(self.shapes.int(i64::try_from(bytes).ok()?));
-            }
-            BufferRef::Slot(_) => return None,
-        };
-        let mut bytes = self.shapes.int(dtype.size() as i64);
-        for dim in dims {
-            bytes = self.shapes.mul(bytes, *dim).ok()?;
-        }
-        Some(bytes)
+        let dims = self.plan.dims(buffer, &mut self.shapes)?;
+        byte_size(&mut self.shapes, self.plan.dtype(buffer)?, &dims).ok()
     }
 
     /// P3 within one kernel: its outputs overlap neither each other nor inputs that they may not share.

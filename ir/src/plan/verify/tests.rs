@@ -13,11 +13,11 @@ plan @main {
   from n = %in0[0]
   constant f32[1] [1]
   arena 256*n + 64
-  slot %s0 = ^0[0; 4*n]
-  slot %s1 = ^0[64*n; 4*n]
-  slot %s2 = ^0[64*n; 4*n]
-  slot %s3 = ^0[128*n; 64]
-  slot %s4 = ^0[64; 4*n]
+  slot %s0: f32[n] = ^0[0]
+  slot %s1: f32[n] = ^0[64*n]
+  slot %s2: f32[n] = ^0[64*n]
+  slot %s3: bool[64] = ^0[128*n]
+  slot %s4: f32[n] = ^0[64]
   kernel @twice {
     size k
     in %x: f32[k]
@@ -174,9 +174,11 @@ fn p3_overlapping_slots() {
 fn p4_slots_lie_in_their_arena() {
     let ok = "    copy %in0 to %out0; 4*n\n";
     let cases = [
-        ("slot %s3 = ^0[128*n; 64]", "slot %s3 = ^0[256*n + 64; 64]"),
-        ("slot %s3 = ^0[128*n; 64]", "slot %s3 = ^0[100*n; 64]"),
-        ("slot %s3 = ^0[128*n; 64]", "slot %s3 = ^0[0 - 64; 64]"),
+        ("slot %s3: bool[64] = ^0[128*n]", "slot %s3: bool[64] = ^0[256*n + 64]"),
+        ("slot %s3: bool[64] = ^0[128*n]", "slot %s3: bool[64] = ^0[100*n]"),
+        ("slot %s3: bool[64] = ^0[128*n]", "slot %s3: bool[64] = ^0[0 - 64]"),
+        ("slot %s3: bool[64] = ^0[128*n]", "slot %s3: bool[64*n] = ^0[256*n]"),
+        ("slot %s3: bool[64] = ^0[128*n]", "slot %s3: bool[n - 7] = ^0[128*n]"),
         ("arena 256*n + 64", "arena 100*n + 64"),
     ];
     for (good, bad) in cases {
@@ -208,7 +210,10 @@ fn p5_kernels_match() {
             ("P005", 4),
             // With n = 0, %s0 has no byte.
             ("P005", 4),
+            // %s3 holds booleans and has 64 bytes.
             ("P005", 5),
+            ("P005", 5),
+            ("P005", 6),
             ("P005", 6),
             ("P003", 6),
             ("P005", 8),
@@ -223,7 +228,7 @@ fn p5_copies_fit_their_buffers() {
     copy %in0 to %out0; 4*n + 4
     copy %in0 to %out0; 4*n
 ",
-        &[("P005", 1), ("P005", 2), ("P005", 2)],
+        &[("P005", 1), ("P005", 1), ("P005", 2), ("P005", 2)],
     );
 }
 

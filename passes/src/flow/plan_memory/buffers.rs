@@ -1,13 +1,14 @@
 //! Memory for values: arenas, slots, outputs, and how long each is in use.
 
 use super::Lowering;
-use super::values::{Storage, overflow};
+use super::values::{Storage, known_dims, overflow};
 use crate::rules::memory::{Request, pack};
 use indexmap::IndexSet;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::ValueId;
 use orogen_ir::plan::{Arena, ArenaId, BufferRef, Slot, SlotId, Step};
-use orogen_ir::shape::{Dim, Sym};
+use orogen_ir::shape::Sym;
+use orogen_ir::types::Dims;
 
 /// An arena that slots may go to, with the symbols that are bound where it is allocated.
 #[derive(Clone, Debug)]
@@ -43,14 +44,15 @@ impl Lowering<'_> {
         value: ValueId,
         steps: &mut Vec<Step>,
     ) -> Result<BufferRef, Diagnostic> {
-        let bytes = self.slot_size(value)?;
-        let symbols = self.plan.shapes.free_symbols(bytes);
+        let dims = self.slot_dims(value)?;
+        let shapes = &self.plan.shapes;
+        let symbols: IndexSet<Sym> = dims.iter().flat_map(|it| shapes.free_symbols(*it)).collect();
         let arena =
             self.open.iter().find(|it| symbols.iter().all(|s| it.bound.contains(s))).map(|it| it.arena);
         let arena = match arena {
             Some(arena) => arena,
             None => {
-                self.require_bound(bytes)?;
+                dims.iter().try_for_each(|it| self.require_bound(*it))?;
                 let arena = self.new_arena();
                 self.open.push(Open { arena, bound: self.bound.clone() });
                 self.emit(steps, Step::AllocArena(arena))?;
@@ -62,24 +64,27 @@ impl Lowering<'_> {
 
     /// A slot of an arena, in use from here.
     pub(super) fn new_slot(&mut self, arena: ArenaId, value: ValueId) -> Result<BufferRef, Diagnostic> {
-        let bytes = self.slot_size(value)?;
-        let slot = SlotId(self.plan.slots.len() as u32);
+        let (dtype, dims) = (self.tensor(value)?.dtype, self.slot_dims(value)?);
         let offset = self.plan.shapes.int(0);
-        self.plan.slots.push(Slot { arena, offset, bytes });
+        let slot = Slot { dtype, dims, arena, offset };
+        let bytes = slot.bytes(&mut self.plan.shapes).map_err(overflow)?;
+        self.plan.slots.push(slot);
+        let slot = SlotId(self.requests.len() as u32);
         self.requests.push((arena, Request { bytes, first: self.position, last: self.position }));
         Ok(BufferRef::Slot(slot))
     }
 
-    /// The bytes of a slot for a value. A formula for a dimension may be negative at sizes that a check further on
-    /// refuses; until then the slot is empty, and takes nothing from what lies in the arena before it.
-    fn slot_size(&mut self, value: ValueId) -> Result<Dim, Diagnostic> {
-        let bytes = self.byte_size(self.tensor(value)?)?;
+    /// The dimensions of a slot for a value. A formula for a dimension may be negative at sizes that a check further
+    /// on refuses; until then the slot is empty, and takes nothing from what lies in the arena before it.
+    fn slot_dims(&mut self, value: ValueId) -> Result<Dims, Diagnostic> {
+        let dims = known_dims(self.tensor(value)?)?;
         let shapes = &mut self.plan.shapes;
         let zero = shapes.int(0);
-        if shapes.prove_le(zero, bytes).is_always() {
-            return Ok(bytes);
-        }
-        shapes.max(&[zero, bytes]).map_err(overflow)
+        let at_least_zero = dims.into_iter().map(|dim| match shapes.prove_le(zero, dim).is_always() {
+            true => Ok(dim),
+            false => shapes.max(&[zero, dim]).map_err(overflow),
+        });
+        at_least_zero.collect()
     }
 
     /// An arena, whose size is known once everything has its place.

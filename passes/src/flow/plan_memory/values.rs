@@ -3,7 +3,7 @@
 use super::Lowering;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::{Rhs, ValueDef, ValueId};
-use orogen_ir::plan::BufferRef;
+use orogen_ir::plan::{BufferRef, byte_size};
 use orogen_ir::shape::{Dim, Overflow};
 use orogen_ir::types::{Dims, TensorType};
 
@@ -55,9 +55,7 @@ impl<'a> Lowering<'a> {
     /// Bytes of a value of this type.
     pub(super) fn byte_size(&mut self, ty: &TensorType) -> Result<Dim, Diagnostic> {
         let dims = known_dims(ty)?;
-        let shapes = &mut self.plan.shapes;
-        let count = shapes.product(&dims);
-        count.and_then(|count| shapes.scale(count, ty.dtype.size() as i64)).map_err(overflow)
+        byte_size(&mut self.plan.shapes, ty.dtype, &dims).map_err(overflow)
     }
 
     pub(super) fn storage_of(&self, value: ValueId) -> Result<Storage, Diagnostic> {
