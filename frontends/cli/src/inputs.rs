@@ -50,7 +50,8 @@ fn from_file(function: &Function, path: &Path) -> Result<Vec<Tensor>, Failure> {
     let mut used = Vec::new();
     for input in &function.inputs {
         let Some(key) = archive.key("in:", &input.name)? else {
-            let has = if archive.keys.is_empty() { "nothing".to_string() } else { archive.keys.join(", ") };
+            let has =
+                if archive.keys().is_empty() { "nothing".to_string() } else { archive.keys().join(", ") };
             let message = format!("there is no `{}` or `in:{0}` in it; it has: {has}", input.name);
             return Err(Failure::file(path, "use", message));
         };
@@ -58,7 +59,7 @@ fn from_file(function: &Function, path: &Path) -> Result<Vec<Tensor>, Failure> {
         used.push(key);
     }
     let is_output = |key: &str| key.starts_with("out:") || function.outputs.iter().any(|it| it.name == key);
-    match archive.keys.iter().find(|it| !used.contains(it) && !is_output(it)) {
+    match archive.keys().iter().find(|it| !used.contains(it) && !is_output(it)) {
         Some(extra) => {
             let names: Vec<&str> = function.inputs.iter().map(|it| it.name.as_str()).collect();
             let names = if names.is_empty() { "none".to_string() } else { names.join(", ") };

@@ -1,10 +1,10 @@
 //! The models kept in `tests/models`, imported and evaluated against their references.
 
-use npyz::NpyFile;
 use orogen_ir::flow::FlowBuilder;
 use orogen_ir::graph::GraphBuilder;
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::{DType, TensorData};
+use orogen_npz::{Archive, Kind};
 use orogen_onnx::{ImportReport, Model, Options, import};
 use std::path::{Path, PathBuf};
 
@@ -14,31 +14,19 @@ fn folder() -> PathBuf {
 
 fn read(path: &Path) -> Vec<(String, TensorData)> {
     let file = std::io::BufReader::new(std::fs::File::open(path).expect("a reference file"));
-    let mut archive = zip::ZipArchive::new(file).expect("an archive");
-    let names: Vec<String> =
-        archive.file_names().filter_map(|it| it.ok()?.strip_suffix(".npy").map(str::to_string)).collect();
+    let mut archive = Archive::new(file).expect("an archive");
+    let names = archive.keys().to_vec();
     names
         .into_iter()
         .map(|name| {
-            let entry = archive.by_name(&format!("{name}.npy")).expect("listed");
-            let array = NpyFile::new(entry).expect("readable");
-            let dims = array.shape().to_vec();
-            let (dtype, bytes): (_, Vec<u8>) = match array.dtype().descr().trim_matches('\'') {
-                "<f4" => {
-                    let list: Vec<f32> = array.into_vec().expect("floats");
-                    (DType::F32, list.iter().flat_map(|it| it.to_le_bytes()).collect())
-                }
-                "<i8" => {
-                    let list: Vec<i64> = array.into_vec().expect("integers");
-                    (DType::I64, list.iter().flat_map(|it| it.to_le_bytes()).collect())
-                }
-                "<i4" => {
-                    let list: Vec<i32> = array.into_vec().expect("integers");
-                    (DType::I32, list.iter().flat_map(|it| it.to_le_bytes()).collect())
-                }
+            let array = archive.read(&name).expect("readable");
+            let dtype = match array.kind {
+                Kind::F32 => DType::F32,
+                Kind::I64 => DType::I64,
+                Kind::I32 => DType::I32,
                 other => panic!("element type {other}"),
             };
-            (name, TensorData::new(dtype, dims, bytes.into()).expect("a whole array"))
+            (name, TensorData::new(dtype, array.shape, array.bytes.into()).expect("a whole array"))
         })
         .collect()
 }

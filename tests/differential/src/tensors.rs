@@ -2,34 +2,27 @@
 
 use anyhow::{Context, Result, bail};
 use indexmap::IndexMap;
-use npyz::NpyFile;
 use orogen_abi::DLDataType;
 use orogen_ir::types::{DType, TensorData};
+use orogen_npz::{Archive, Kind};
 use orogen_runtime::Tensor;
 use std::path::Path;
 
 /// Every array of a file.
 pub(crate) fn read_npz(path: &Path) -> Result<IndexMap<String, TensorData>> {
-    let mut archive = zip::ZipArchive::new(std::io::BufReader::new(std::fs::File::open(path)?))?;
-    let mut names: Vec<String> =
-        archive.file_names().filter_map(|it| it.ok()?.strip_suffix(".npy").map(str::to_string)).collect();
-    names.sort();
+    let mut archive = Archive::new(std::io::BufReader::new(std::fs::File::open(path)?))?;
     let mut arrays = IndexMap::new();
-    for name in names {
-        let array = NpyFile::new(archive.by_name(&format!("{name}.npy"))?)?;
-        let dims = array.shape().to_vec();
-        let kind = array.dtype().descr();
-        macro_rules! of {
-            ($($text:literal => $ty:ty, $dtype:expr);*) => {
-                match kind.trim_matches(['\'', '<', '|', '=']) {
-                    $($text => TensorData::from_slice($dtype, &dims, &array.into_vec::<$ty>()?),)*
-                    other => bail!("array `{name}` has elements of type {other}"),
-                }
-            };
-        }
-        let data = of!("f4" => f32, DType::F32; "f8" => f64, DType::F64; "i4" => i32, DType::I32;
-                       "i8" => i64, DType::I64; "u1" => u8, DType::U8);
-        arrays.insert(name, data);
+    for name in archive.keys().to_vec() {
+        let array = archive.read(&name)?;
+        let dtype = match array.kind {
+            Kind::F32 => DType::F32,
+            Kind::F64 => DType::F64,
+            Kind::I32 => DType::I32,
+            Kind::I64 => DType::I64,
+            Kind::U8 => DType::U8,
+            other => bail!("array `{name}` has elements of type {other}"),
+        };
+        arrays.insert(name, TensorData::new(dtype, array.shape, array.bytes.into())?);
     }
     Ok(arrays)
 }

@@ -95,7 +95,7 @@ fn compare(function: &Function, outputs: &[Tensor], path: &Path) -> Result<Vec<C
     let mut archive = Archive::open(path)?;
     let names: Vec<&str> = function.outputs.iter().map(|it| it.name.as_str()).collect();
     let unknown = |it: &&String| it.strip_prefix("out:").is_some_and(|name| !names.contains(&name));
-    if let Some(unknown) = archive.keys.iter().find(unknown) {
+    if let Some(unknown) = archive.keys().iter().find(unknown) {
         let message = format!("`{unknown}` is no output of the model; its outputs are: {}", names.join(", "));
         return Err(Failure::file(path, "use", message));
     }

@@ -28,7 +28,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "orogen-onnx",
         ],
     ),
-    ("orogen-cli", &["orogen", "orogen-ir", "orogen-abi", "orogen-runtime"]),
+    ("orogen-npz", &[]),
+    ("orogen-cli", &["orogen", "orogen-ir", "orogen-abi", "orogen-runtime", "orogen-npz"]),
 ];
 
 /// Foreign crates, by the start of their name, that one crate alone may use.
