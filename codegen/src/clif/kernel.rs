@@ -2,15 +2,17 @@
 //!
 //! A kernel is `fn(buffers: *const *mut u8, sizes: *const i64, scratch: *mut u8, begin: i64, end: i64)`: its
 //! parameters in order, the values of its size parameters, room for its local buffers, and the part of its parallel
-//! loop that this call runs.
+//! loop that this call runs. A kernel that may abort has one more buffer, its [`Failure`]: when an index is out of
+//! range, it says so there and returns at once.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
+use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, MemFlagsData, Type, Value, types};
 use indexmap::IndexMap;
 use orogen_ir::loops::{Axis, BufferId, Expr, ExprId, Index, Stage, Stmt, TensorProgram, UnaryOp};
 use orogen_ir::plan::ALIGNMENT;
 use orogen_ir::shape::{Dim, Overflow, ShapeCx, SymbolKind};
-use orogen_ir::types::DType;
+use orogen_ir::types::{DType, Effects};
+use std::mem::offset_of;
 
 use super::size::{Scope, Sizes};
 use super::unit::{FunctionCx, Symbol, Target, Unit, Visibility, build};
@@ -21,6 +23,18 @@ use crate::vector::Isa;
 
 /// Parameters of every kernel.
 pub(crate) const PARAMS: [Type; 5] = [types::I64; 5];
+
+/// What a kernel leaves where an index is out of range. Of several ranges that fail, one is told of.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What was indexed, a NUL-terminated text; null while all is well.
+    pub(crate) place: *const u8,
+    /// The index, as the data says it.
+    pub(crate) index: i64,
+    /// The extent of the dimension.
+    pub(crate) extent: i64,
+}
 
 /// A kernel ready to be compiled, and what its callers must know.
 #[derive(Clone, Debug)]
@@ -35,6 +49,8 @@ pub(crate) struct Kernel {
     pub(crate) extent: Dim,
     /// Whether `begin..end` is used.
     pub(crate) parallel: bool,
+    /// Whether it takes a [`Failure`] after its parameters.
+    pub(crate) aborts: bool,
     /// Element operations of a whole run, roughly.
     pub(crate) work: Dim,
     /// How it wants its parameters, by place.
@@ -80,14 +96,18 @@ pub(crate) fn kernel(
             safe: args[0],
             workspace: args[2],
             values: IndexMap::new(),
+            positions: IndexMap::new(),
+            abort: None,
         };
         failure = lowering.run(cx, args, &locals);
         cx.b.ins().return_(&[]);
+        lowering.finish_abort(cx, args[0]);
     });
     failure?;
+    let aborts = program.effects().contains(Effects::ABORT);
     let parallel = !matches!(schedule.parallel, Parallel::No);
     let Schedule { forms, routines, strategy, .. } = schedule;
-    Ok(Kernel { unit, shapes, scratch, extent, parallel, work, forms, routines, strategy })
+    Ok(Kernel { unit, shapes, scratch, extent, parallel, aborts, work, forms, routines, strategy })
 }
 
 /// Iterations of all innermost loops; loops whose extent depends on other loops count as one.
@@ -150,6 +170,10 @@ struct Lowering<'p> {
     workspace: Value,
     /// Values of expressions in the current innermost loop body.
     values: IndexMap<ExprId, Value>,
+    /// Indices that are checked, as positions, likewise.
+    positions: IndexMap<(ExprId, Dim), Value>,
+    /// Where checks that fail go, with place, index and extent.
+    abort: Option<Block>,
 }
 
 impl Lowering<'_> {
@@ -192,6 +216,12 @@ impl Lowering<'_> {
         self.nodes(cx, &schedule.body)
     }
 
+    /// What is known holds in one loop body only.
+    fn forget(&mut self) {
+        self.values.clear();
+        self.positions.clear();
+    }
+
     fn size(&self, cx: &mut FunctionCx<'_>, dim: Dim) -> Value {
         Sizes { shapes: &self.shapes, scope: &self.scope }.value(cx, dim)
     }
@@ -218,7 +248,7 @@ impl Lowering<'_> {
     }
 
     fn call(&mut self, cx: &mut FunctionCx<'_>, call: &Call) -> Result<(), Overflow> {
-        self.values.clear();
+        self.forget();
         let mut args = Vec::new();
         for arg in &call.args {
             args.push(match arg {
@@ -239,7 +269,7 @@ impl Lowering<'_> {
         }
         let params = vec![types::I64; args.len()];
         cx.call(Symbol::Local(call.symbol.clone()), &params, &[], &args);
-        self.values.clear();
+        self.forget();
         Ok(())
     }
 
@@ -262,7 +292,7 @@ impl Lowering<'_> {
         for axis in axes {
             open.push(self.open_axis(cx, axis, &[]));
         }
-        self.values.clear();
+        self.forget();
         let dtype = self.program.buffers[stage.buffer].dtype;
         let value = match stage.combine {
             None => self.expr(cx, stage.value)?,
@@ -274,7 +304,7 @@ impl Lowering<'_> {
                     carried = inner.carried.clone();
                     reduce.push(inner);
                 }
-                self.values.clear();
+                self.forget();
                 let value = self.expr(cx, stage.value)?;
                 carried = vec![cx.combine(combine, dtype, carried[0], value)];
                 while let Some(inner) = reduce.pop() {
@@ -282,7 +312,7 @@ impl Lowering<'_> {
                     self.depth -= 1;
                 }
                 // What was computed inside the reduction is not known after it.
-                self.values.clear();
+                self.forget();
                 carried[0]
             }
         };
@@ -292,7 +322,7 @@ impl Lowering<'_> {
             cx.close_loop(outer, &[]);
             self.depth -= 1;
         }
-        self.values.clear();
+        self.forget();
         Ok(())
     }
 
@@ -307,7 +337,7 @@ impl Lowering<'_> {
             (&self.program.buffers[buffer].dims, self.program.buffers[buffer].dtype.size() as i64);
         let mut stride = self.shapes.int(size);
         let mut offset = self.shapes.int(0);
-        let mut computed: Vec<(ExprId, Dim)> = Vec::new();
+        let mut computed: Vec<(usize, Dim)> = Vec::new();
         let kept = self.schedule.kept.get(&buffer);
         for (i, index) in at.iter().enumerate().rev() {
             if kept.is_some_and(|it| !it[i]) {
@@ -318,17 +348,21 @@ impl Lowering<'_> {
                     let part = self.shapes.mul(*index, stride)?;
                     offset = self.shapes.add(offset, part)?;
                 }
-                Index::Value(id) => computed.push((*id, stride)),
+                Index::Value(_) | Index::Checked(_) => computed.push((i, stride)),
             }
             stride = self.shapes.mul(stride, dims[i])?;
+        }
+        // What may abort comes first, then no address is computed for nothing.
+        let mut parts = Vec::new();
+        for (i, stride) in computed {
+            parts.push((self.data_index(cx, buffer, i, &at[i])?, stride));
         }
         let mut address = self.pointers[&buffer];
         let (value, constant) = Sizes { shapes: &self.shapes, scope: &self.scope }.split_constant(cx, offset);
         if let Some(value) = value {
             address = cx.b.ins().iadd(address, value);
         }
-        for (id, stride) in computed {
-            let index = self.index_value(cx, id)?;
+        for (index, stride) in parts {
             let stride = self.size(cx, stride);
             let part = cx.b.ins().imul(index, stride);
             address = cx.b.ins().iadd(address, part);
@@ -344,6 +378,73 @@ impl Lowering<'_> {
         Ok(cx.index_of_element(dtype_of(self.program, id), value))
     }
 
+    /// Index `i` of a buffer, which depends on data. The kernel returns where it is checked and out of range.
+    fn data_index(
+        &mut self,
+        cx: &mut FunctionCx<'_>,
+        buffer: BufferId,
+        i: usize,
+        index: &Index,
+    ) -> Result<Value, Overflow> {
+        let id = index.value().expect("an index that depends on data has a value");
+        if !index.is_checked() {
+            return self.index_value(cx, id);
+        }
+        let dim = self.program.buffers[buffer].dims[i];
+        if let Some(known) = self.positions.get(&(id, dim)) {
+            return Ok(*known);
+        }
+        let index = self.index_value(cx, id)?;
+        let extent = self.size(cx, dim);
+        let position = if dtype_of(self.program, id).is_signed_int() {
+            let negative = cx.b.ins().sshr_imm_u(index, 63);
+            let from_end = cx.b.ins().band(negative, extent);
+            cx.b.ins().iadd(index, from_end)
+        } else {
+            index
+        };
+        // As an unsigned number, what is still negative is too large.
+        let inside = cx.b.ins().icmp(IntCC::UnsignedLessThan, position, extent);
+        let (good, bad) = (cx.b.create_block(), cx.b.create_block());
+        cx.b.set_cold_block(bad);
+        cx.b.ins().brif(inside, good, &[], bad, &[]);
+        cx.b.switch_to_block(bad);
+        let place = cx.text(&format!("dimension {i} of `{}`", self.program.buffers[buffer].name));
+        let abort = *self.abort.get_or_insert_with(|| {
+            let block = cx.b.create_block();
+            cx.b.set_cold_block(block);
+            (0..3).for_each(|_| {
+                cx.b.append_block_param(block, types::I64);
+            });
+            block
+        });
+        cx.b.ins().jump(abort, &[place, index, extent].map(BlockArg::Value));
+        cx.b.switch_to_block(good);
+        self.positions.insert((id, dim), position);
+        Ok(position)
+    }
+
+    /// Where checks that fail end: the first to fail fills in the failure.
+    fn finish_abort(&self, cx: &mut FunctionCx<'_>, buffers: Value) {
+        let Some(block) = self.abort else { return };
+        let flags = MemFlagsData::trusted();
+        cx.b.switch_to_block(block);
+        let &[place, index, extent] = cx.b.block_params(block) else { unreachable!("three parameters") };
+        let failure = cx.b.ins().load(types::I64, flags, buffers, self.program.params.len() as i32 * 8);
+        let at = cx.b.ins().iadd_imm_s(failure, offset_of!(Failure, place) as i64);
+        let null = cx.int(0);
+        // Other ranges may be running.
+        let before = cx.b.ins().atomic_cas(flags, at, null, place);
+        let (first, out) = (cx.b.create_block(), cx.b.create_block());
+        cx.b.ins().brif(before, out, &[], first, &[]);
+        cx.b.switch_to_block(first);
+        cx.b.ins().store(flags, index, failure, offset_of!(Failure, index) as i32);
+        cx.b.ins().store(flags, extent, failure, offset_of!(Failure, extent) as i32);
+        cx.b.ins().jump(out, &[]);
+        cx.b.switch_to_block(out);
+        cx.b.ins().return_(&[]);
+    }
+
     /// Whether all indices are in range; `None` when that is certain.
     fn in_range(
         &mut self,
@@ -352,8 +453,8 @@ impl Lowering<'_> {
         at: &[Index],
     ) -> Result<Option<Value>, Overflow> {
         let mut all: Option<Value> = None;
-        for (index, extent) in at.iter().zip(self.program.buffers[buffer].dims.clone()) {
-            let value = match index {
+        for (i, extent) in self.program.buffers[buffer].dims.clone().into_iter().enumerate() {
+            let value = match &at[i] {
                 Index::Dim(index) => {
                     let zero = self.shapes.int(0);
                     let low = self.shapes.prove_ge(*index, zero);
@@ -363,6 +464,10 @@ impl Lowering<'_> {
                     self.size(cx, *index)
                 }
                 Index::Value(id) => self.index_value(cx, *id)?,
+                checked @ Index::Checked(_) => {
+                    self.data_index(cx, buffer, i, checked)?;
+                    continue;
+                }
             };
             let extent = self.size(cx, extent);
             // As unsigned numbers, negative indices are too large.

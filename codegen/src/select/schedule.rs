@@ -233,7 +233,7 @@ impl Chooser {
         let Some(first) = run.first() else { return Vec::new() };
         let depth = shared_depth(program, run).unwrap_or(0);
         shrink(program, run, depth, &mut self.kept);
-        let scatters = run.iter().any(|it| it.at.iter().any(|it| matches!(it, Index::Value(_))));
+        let scatters = run.iter().any(|it| it.at.iter().any(|it| it.value().is_some()));
         let mut nodes: Vec<Node> =
             run.iter().map(|it| Node::Stage { stage: (*it).clone(), bound: depth }).collect();
         for level in (0..depth).rev() {
@@ -307,7 +307,7 @@ fn own_dims(program: &TensorProgram, stages: &[&Stage], level: usize, buffer: Bu
                         let fixed = single && shapes.as_int(program.buffers[buffer].dims[*dim]) == Some(1);
                         shapes.as_sym(*index) == Some(var) || (fixed && shapes.as_int(*index) == Some(0))
                     }
-                    Index::Value(_) => false,
+                    Index::Value(_) | Index::Checked(_) => false,
                 })
             })
         })

@@ -186,7 +186,8 @@ impl Parts<'_, '_> {
         let mut values = at.iter().enumerate().filter_map(|(i, it)| Some((i, it.value()?)));
         let Some((place, id)) = values.find(|it| self.varies(it.1)) else { return Some(None) };
         let unique = !values.any(|it| self.varies(it.1));
-        if !unique || dtype_of(program, id) != DType::I32 {
+        // A vector of indices is not checked.
+        if !unique || at[place].is_checked() || dtype_of(program, id) != DType::I32 {
             return None;
         }
         // Lanes hold the positions in 32 bits.
@@ -204,14 +205,14 @@ impl Parts<'_, '_> {
         let zero = self.s.shapes.int(0);
         let (mut dims, mut element) = (Vec::new(), Vec::new());
         for index in at {
-            if let Index::Value(id) = index {
+            if let Some(id) = index.value() {
                 dims.push(zero);
-                if self.varies(*id) {
+                if self.varies(id) {
                     element.push(Index::Dim(zero));
                     continue;
                 }
                 // Everything else that the value names must be an axis around the row.
-                let names = schedule::symbols_below(self.s.program, *id);
+                let names = schedule::symbols_below(self.s.program, id);
                 if self.stage.reduce.iter().any(|axis| names.contains(&axis.var)) {
                     return None;
                 }

@@ -87,7 +87,7 @@ impl Sink for Probe<'_> {
         for requirement in requirements {
             self.assume(requirement.constraint, requirement.message)?;
         }
-        let pure = self.base.ops().def(op).effects.is_pure();
+        let pure = self.base.ops().def(op).effects.allowed_in_dataflow();
         Ok(results
             .into_iter()
             .map(|ty| {

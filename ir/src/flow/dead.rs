@@ -7,8 +7,9 @@ use crate::shape::{ShapeCx, Sym};
 use crate::types::{bound_symbols, visit_dims};
 use indexmap::{IndexMap, IndexSet};
 
-/// Whether a binding may go when nobody uses its results and the symbols that it [binds](binds): pure, or at most
-/// aborting and no control flow. A `check` or a `match_cast` states what the user asked for; it stays.
+/// Whether a binding may go when nobody uses its results and the symbols that it [binds](binds): at most aborting,
+/// as an index out of range does, and all the same inside of control flow. A `check` or a `match_cast` states what the
+/// user asked for; it stays.
 pub(super) fn is_removable(
     ops: &OpRegistry,
     definitions: &IndexMap<String, Definition>,
@@ -18,10 +19,13 @@ pub(super) fn is_removable(
     if matches!(binding.rhs, Rhs::Check { .. } | Rhs::MatchCast { .. }) || binding.results.is_empty() {
         return false;
     }
-    let effects = effects_of(ops, definitions, function, &binding.rhs);
-    // A loop that may abort may also never end; only a pure one is known to be of no account.
-    let control = !binding.rhs.regions().is_empty();
-    if control { effects.is_pure() } else { effects.allowed_in_dataflow() }
+    let regions = binding.rhs.regions();
+    if regions.is_empty() {
+        return effects_of(ops, definitions, function, &binding.rhs).allowed_in_dataflow();
+    }
+    let blocks = regions.iter().flat_map(|it| &function.regions[*it].blocks);
+    let mut inside = blocks.flat_map(|it| &function.blocks[*it].order);
+    inside.all(|it| is_removable(ops, definitions, function, &function.bindings[*it]))
 }
 
 /// Symbols that the results of control flow or a call may bind (law F7): those of their types that no operand has.

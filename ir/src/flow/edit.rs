@@ -48,12 +48,12 @@ impl Rhs {
                 _ => return Err(self),
             },
             Rhs::If { .. } | Rhs::While { .. } => return Err(self),
+            Rhs::CallKernel { callee, .. } => match definitions.get(callee) {
+                Some(Definition::Kernel(it)) => it.effects(),
+                _ => return Err(self),
+            },
             Rhs::MatchCast { .. } | Rhs::Check { .. } => Effects::ABORT,
-            Rhs::Constant(_)
-            | Rhs::CallKernel { .. }
-            | Rhs::View { .. }
-            | Rhs::Tuple(_)
-            | Rhs::Get { .. } => Effects::PURE,
+            Rhs::Constant(_) | Rhs::View { .. } | Rhs::Tuple(_) | Rhs::Get { .. } => Effects::PURE,
         };
         if effects.allowed_in_dataflow() { Ok(PureRhs(self)) } else { Err(self) }
     }

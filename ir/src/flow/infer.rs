@@ -236,10 +236,12 @@ pub fn effects_of(
             Some(Definition::Function(it)) => it.effects,
             _ => Effects::PURE,
         },
+        Rhs::CallKernel { callee, .. } => match definitions.get(callee) {
+            Some(Definition::Kernel(it)) => it.effects(),
+            _ => Effects::PURE,
+        },
         Rhs::MatchCast { .. } | Rhs::Check { .. } => Effects::ABORT,
-        Rhs::Constant(_) | Rhs::CallKernel { .. } | Rhs::View { .. } | Rhs::Tuple(_) | Rhs::Get { .. } => {
-            Effects::PURE
-        }
+        Rhs::Constant(_) | Rhs::View { .. } | Rhs::Tuple(_) | Rhs::Get { .. } => Effects::PURE,
         Rhs::If { then_region, else_region, .. } => region(*then_region) | region(*else_region),
         Rhs::While { cond, body, .. } => region(*cond) | region(*body),
     }

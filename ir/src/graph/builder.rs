@@ -234,7 +234,7 @@ impl OpSink for GraphBuilder<'_> {
                 None => return Err(self.at_run_time(&format!("a result of `{}`", def.name), &ty)),
             }
         }
-        let constants: Vec<_> = match def.effects.is_pure() {
+        let constants: Vec<_> = match def.effects.allowed_in_dataflow() {
             true => typed.iter().map(|(_, ty)| ty.as_tensor()?.constant_data(&self.shapes)).collect(),
             false => vec![None; typed.len()],
         };

@@ -222,6 +222,7 @@ impl<'a> Copier<'a> {
             .map(|index| match index {
                 Index::Dim(dim) => Ok(Index::Dim(self.dim(target, *dim)?)),
                 Index::Value(value) => Ok(Index::Value(self.expr(target, *value)?)),
+                Index::Checked(value) => Ok(Index::Checked(self.expr(target, *value)?)),
             })
             .collect()
     }
@@ -331,6 +332,7 @@ fn inline_at(program: &mut TensorProgram, position: usize) -> Option<()> {
         .map(|it| match it {
             Index::Dim(dim) => Index::Dim(*dim),
             Index::Value(value) => Index::Value(replace(program, *value, &replacements)),
+            Index::Checked(value) => Index::Checked(replace(program, *value, &replacements)),
         })
         .collect();
     program.body[reader] = Stmt::Stage(Stage { value, at, ..consumer });
@@ -467,7 +469,9 @@ fn substitute(
             for index in at {
                 match index {
                     Index::Dim(dim) => *dim = program.shapes.substitute(*dim, map)?,
-                    Index::Value(value) => *value = substitute(program, *value, map, copies)?,
+                    Index::Value(value) | Index::Checked(value) => {
+                        *value = substitute(program, *value, map, copies)?;
+                    }
                 }
             }
             if let Some(otherwise) = otherwise {
@@ -500,7 +504,7 @@ fn replace(program: &mut TensorProgram, id: ExprId, map: &IndexMap<ExprId, ExprI
         Expr::Dim(..) | Expr::Float(..) | Expr::Int(..) => {}
         Expr::Load { at, otherwise, .. } => {
             for index in at {
-                if let Index::Value(value) = index {
+                if let Some(value) = index.value_mut() {
                     *value = replace(program, *value, map);
                 }
             }

@@ -4,7 +4,7 @@ use super::{
     Buffer, BufferId, BufferRole, CompareOp, Expr, ExprId, Index, Stage, Stmt, TensorProgram, UnaryOp,
 };
 use crate::shape::Dim;
-use crate::types::DType;
+use crate::types::{DType, Effects};
 use la_arena::ArenaMap;
 use smallvec::SmallVec;
 
@@ -77,11 +77,7 @@ impl Expr {
         match self {
             Expr::Dim(..) | Expr::Float(..) | Expr::Int(..) => {}
             Expr::Load { at, otherwise, .. } => {
-                for index in at {
-                    if let Index::Value(value) = index {
-                        f(value);
-                    }
-                }
+                at.iter_mut().filter_map(Index::value_mut).for_each(&mut *f);
                 if let Some(value) = otherwise {
                     f(value);
                 }
@@ -105,7 +101,7 @@ impl Index {
     pub fn dim(&self) -> Option<Dim> {
         match self {
             Index::Dim(dim) => Some(*dim),
-            Index::Value(_) => None,
+            Index::Value(_) | Index::Checked(_) => None,
         }
     }
 
@@ -113,8 +109,21 @@ impl Index {
     pub fn value(&self) -> Option<ExprId> {
         match self {
             Index::Dim(_) => None,
-            Index::Value(value) => Some(*value),
+            Index::Value(value) | Index::Checked(value) => Some(*value),
         }
+    }
+
+    /// The expression, when the index is computed from data, to be replaced.
+    pub fn value_mut(&mut self) -> Option<&mut ExprId> {
+        match self {
+            Index::Dim(_) => None,
+            Index::Value(value) | Index::Checked(value) => Some(value),
+        }
+    }
+
+    /// Whether the program ends with an error where the index is out of range.
+    pub fn is_checked(&self) -> bool {
+        matches!(self, Index::Checked(_))
     }
 }
 
@@ -173,6 +182,22 @@ impl TensorProgram {
         let mut stages = Vec::new();
         collect(&self.body, &mut stages);
         stages
+    }
+
+    /// What a run may do besides filling its outputs: it may abort where it checks an index.
+    pub fn effects(&self) -> Effects {
+        let checks = |at: &[Index]| at.iter().any(Index::is_checked);
+        let aborts = self.stages().into_iter().any(|stage| {
+            let roots = std::iter::once(stage.value).chain(stage.at.iter().filter_map(Index::value));
+            let mut found = checks(&stage.at);
+            for root in roots {
+                self.walk(root, &mut |_, expr| {
+                    found |= matches!(expr, Expr::Load { at, .. } if checks(at));
+                });
+            }
+            found
+        });
+        if aborts { Effects::ABORT } else { Effects::PURE }
     }
 
     /// Calls `visit` once on `root` and on everything it is computed from, operands after their users.

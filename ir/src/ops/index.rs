@@ -1,7 +1,7 @@
 //! Operators that read or write at computed positions, and generators.
 
 use super::slicing::range_length;
-use super::support::{Class, Point, fit, one, plain, pure, rank_only};
+use super::support::{Class, Point, fit, indexing, one, plain, pure, rank_only};
 use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpRegistry};
 use crate::diag::Diagnostic;
 use crate::types::{Dims, ShapeInfo};
@@ -16,11 +16,11 @@ pub(crate) fn register(ops: &mut OpRegistry) {
     const SCATTER: &[AttrDef] =
         &[AttrDef::required("axis", AttrKind::Int), AttrDef::optional("reduction", AttrKind::Str)];
     const UPPER: &[AttrDef] = &[AttrDef::optional("upper", AttrKind::Bool)];
-    ops.register(pure("gather", Arity::exactly(2), AXIS, gather));
-    ops.register(pure("gather_elements", Arity::exactly(2), AXIS, gather_elements));
-    ops.register(pure("gather_nd", Arity::exactly(2), BATCH_DIMS, gather_nd));
-    ops.register(pure("scatter_nd", Arity::exactly(3), REDUCTION, scatter_nd));
-    ops.register(pure("scatter_elements", Arity::exactly(3), SCATTER, scatter_elements));
+    ops.register(indexing("gather", Arity::exactly(2), AXIS, gather));
+    ops.register(indexing("gather_elements", Arity::exactly(2), AXIS, gather_elements));
+    ops.register(indexing("gather_nd", Arity::exactly(2), BATCH_DIMS, gather_nd));
+    ops.register(indexing("scatter_nd", Arity::exactly(3), REDUCTION, scatter_nd));
+    ops.register(indexing("scatter_elements", Arity::exactly(3), SCATTER, scatter_elements));
     ops.register(pure("one_hot", Arity::exactly(3), AXIS, one_hot));
     ops.register(pure("range", Arity::exactly(3), &[], range));
     ops.register(pure("full", Arity::exactly(2), &[], full));
@@ -99,15 +99,6 @@ fn fits_inside(cx: &mut InferCx<'_>, i: usize, axis: usize) -> Result<(), Diagno
     Ok(())
 }
 
-/// Requires that operand 0 has elements along `axis`, unless no index is given at all: stores have no guard.
-fn has_room(cx: &mut InferCx<'_>, axis: usize) -> Result<(), Diagnostic> {
-    let (Some(dims), Some(indices)) = (cx.dims(0)?, cx.dims(1)?) else { return Ok(()) };
-    if indices.iter().any(|it| cx.shapes.as_int(*it) == Some(0)) {
-        return Ok(());
-    }
-    cx.require_at_least(dims[axis], 1, &format!("dimension {axis} of operand 0, which is written to"))
-}
-
 /// The constant last dimension of operand 1: how many coordinates an index has.
 fn index_depth(cx: &InferCx<'_>) -> Result<Option<usize>, Diagnostic> {
     cx.tensor_of(1, Class::Int)?;
@@ -144,7 +135,6 @@ fn scatter_nd(cx: &mut InferCx<'_>) -> InferResult {
     if let Some(depth) = index_depth(cx)? {
         cx.expect_rank_at_least(0, depth)?;
         if let (Some(dims), Some(index_dims)) = (x.dims(), cx.dims(1)?) {
-            (0..depth).try_for_each(|axis| has_room(cx, axis))?;
             let batch = index_dims.len() - 1;
             cx.expect_rank(2, batch + dims.len() - depth)?;
             let wanted: Dims = index_dims[..batch].iter().chain(&dims[depth..]).copied().collect();
@@ -167,9 +157,6 @@ fn scatter_elements(cx: &mut InferCx<'_>) -> InferResult {
     cx.expect_rank(2, rank)?;
     fits_inside(cx, 1, axis)?;
     check_indices(cx, 1, axis)?;
-    if x.dims().is_some() {
-        has_room(cx, axis)?;
-    }
     if let (Some(a), Some(b)) = (cx.dims(1)?, cx.dims(2)?) {
         for (i, (a, b)) in a.iter().zip(b).enumerate() {
             cx.require_eq(*a, *b, &format!("dimension {i} of operands 1 and 2"))?;

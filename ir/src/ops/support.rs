@@ -19,6 +19,16 @@ pub(super) const fn pure(
     OpDef { name, arity, results: ResultCount::Fixed(1), attrs, effects: Effects::PURE, infer }
 }
 
+/// An operator with one result whose indices are data: one out of range ends the call.
+pub(super) const fn indexing(
+    name: &'static str,
+    arity: Arity,
+    attrs: &'static [AttrDef],
+    infer: InferFn,
+) -> OpDef {
+    OpDef { effects: Effects::ABORT, ..pure(name, arity, attrs, infer) }
+}
+
 /// The result of an operator with one result.
 pub(super) fn one(ty: TensorType) -> InferResult {
     Ok(smallvec![Type::Tensor(ty)])

@@ -5,7 +5,7 @@ use la_arena::Arena;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::{
     Binding, Block, BlockKind, Definition, Function, Module, Output, Parameter, Region, Rhs, Scope, Value,
-    ValueDef, ValueId,
+    ValueDef, ValueId, region_effects,
 };
 use orogen_ir::graph::{Edge, Graph, NodeKind, StaticType};
 use orogen_ir::ops::{InferCx, OpRegistry};
@@ -101,6 +101,7 @@ pub fn translate(graph: &Graph, ops: &OpRegistry) -> Result<Module, Diagnostic> 
     for (name, program) in &graph.kernels {
         module.definitions.insert(name.clone(), Definition::Kernel(program.clone()));
     }
+    function.effects = region_effects(ops, &module.definitions, &function, function.body);
     module.definitions.insert("main".to_string(), Definition::Function(function));
     Ok(module)
 }

@@ -24,7 +24,7 @@ use orogen_ir::shape::Dim;
 
 pub(crate) use self::arguments::dlpack;
 use self::frame::Frame;
-use super::kernel::Kernel;
+use super::kernel::{Failure, Kernel};
 use super::size::{Scope, Sizes};
 use super::support::{Form, Support};
 use super::unit::{FunctionCx, Symbol, Target, Unit, Visibility, build};
@@ -68,10 +68,12 @@ pub(crate) fn entry(target: Target, input: EntryInput<'_>) -> Unit {
             let bytes = u32::try_from(bytes.max(8)).unwrap_or(u32::MAX);
             cx.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 4))
         };
-        let words = widest_call(&plan.steps).max(widest_rank(plan));
+        // One more than the arguments: kernels that may abort take a failure.
+        let words = (widest_call(&plan.steps) + 1).max(widest_rank(plan));
         let frame = slot(cx, Frame::bytes(plan));
         let call_buffers = slot(cx, words * 8);
         let call_sizes = slot(cx, words * 8);
+        let failure = slot(cx, size_of::<Failure>());
         let mut entry = Entry {
             input,
             cx,
@@ -80,6 +82,7 @@ pub(crate) fn entry(target: Target, input: EntryInput<'_>) -> Unit {
             frame: Frame::new(plan, frame),
             call_buffers,
             call_sizes,
+            failure,
             fail,
             kernels: Vec::new(),
         };
@@ -113,6 +116,8 @@ struct Entry<'a, 'b, 'c> {
     /// Arguments of the kernel being called; shapes and objects of outputs before that.
     call_buffers: cranelift_codegen::ir::StackSlot,
     call_sizes: cranelift_codegen::ir::StackSlot,
+    /// The [`Failure`] of the kernel being called.
+    failure: cranelift_codegen::ir::StackSlot,
     /// Gives back what was acquired and returns −1.
     fail: Block,
     kernels: Vec<Option<FuncRef>>,

@@ -10,9 +10,9 @@ use std::mem::{offset_of, size_of};
 
 use super::arguments::dlpack;
 use super::{Entry, MAX_BYTES, MAX_EXTENT};
-use crate::clif::kernel::PARAMS;
+use crate::clif::kernel::{Failure, Kernel, PARAMS};
 use crate::clif::size::{Scope, Sizes};
-use crate::clif::support::Support;
+use crate::clif::support::{Form, Support};
 use crate::clif::unit::Symbol;
 
 /// Integers read from data that are no sizes are cut to this magnitude, so that sums of them do not wrap.
@@ -205,6 +205,12 @@ impl Entry<'_, '_, '_> {
                 self.buffer(*arg, |entry, constant| entry.input.constants.kernel_argument(id.0, i, constant));
             self.cx.b.ins().stack_store(types::I64, pointer, self.call_buffers, i as i32 * 8);
         }
+        if kernel.aborts {
+            let failure = self.cx.b.ins().stack_addr(types::I64, self.failure, 0);
+            self.cx.b.ins().stack_store(types::I64, failure, self.call_buffers, args.len() as i32 * 8);
+            let zero = self.cx.int(0);
+            self.cx.b.ins().stack_store(types::I64, zero, self.failure, offset_of!(Failure, place) as i32);
+        }
         let program = &self.input.plan.kernels[id.0 as usize];
         let mut scope = Scope::default();
         for (i, (size, symbol)) in sizes.iter().zip(&program.sizes).enumerate() {
@@ -267,6 +273,24 @@ impl Entry<'_, '_, '_> {
         self.cx.b.ins().call(function, &[buffers, values, memory, zero, extent]);
         self.cx.b.ins().jump(done, &[]);
         self.cx.b.switch_to_block(done);
+        self.check_failure(kernel, &program.name);
+    }
+
+    /// Ends the call when a kernel aborted.
+    fn check_failure(&mut self, kernel: &Kernel, name: &str) {
+        if !kernel.aborts {
+            return;
+        }
+        let offset = offset_of!(Failure, place) as i32;
+        let place = self.cx.b.ins().stack_load(types::I64, types::I64, self.failure, offset);
+        let good = self.cx.b.ins().icmp_imm_s(IntCC::Equal, place, 0);
+        let bad = self.unless(good);
+        let next = self.cx.b.current_block();
+        self.cx.b.switch_to_block(bad);
+        let failure = self.cx.b.ins().stack_addr(types::I64, self.failure, 0);
+        let zero = self.cx.int(0);
+        self.raise("IndexError", name, Form::Index, zero, failure);
+        self.cx.b.switch_to_block(next.expect("`unless` leaves a current block"));
     }
 
     /// Calls a function of the host with views of the buffers: inputs and outputs as they are, everything else as

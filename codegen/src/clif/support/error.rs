@@ -8,6 +8,7 @@ use orogen_abi::HostTable;
 use std::mem::offset_of;
 
 use super::I;
+use crate::clif::kernel::Failure;
 use crate::clif::unit::{FunctionCx, Symbol};
 
 /// Room for a message with its end.
@@ -24,6 +25,8 @@ pub(crate) enum Form {
     Numbers = 1,
     /// A space and the text at `got`.
     Text = 2,
+    /// `: index 7 is out of range for dimension 0 of `x`, which has 5`, of the [`Failure`] at `got`.
+    Index = 3,
 }
 
 /// `(kind, message, form, expected, got)`: formats the message and sets the error.
@@ -40,8 +43,28 @@ pub(super) fn fail(cx: &mut FunctionCx<'_>, args: &[Value]) {
     cx.b.ins().brif(is_numbers, numbers, &[], not_numbers, &[]);
 
     cx.b.switch_to_block(not_numbers);
+    let not_text = cx.b.create_block();
     let is_text = cx.b.ins().icmp_imm_s(IntCC::Equal, form, Form::Text as i64);
-    cx.b.ins().brif(is_text, text, &[], done, &[BlockArg::Value(at)]);
+    cx.b.ins().brif(is_text, text, &[], not_text, &[]);
+
+    cx.b.switch_to_block(not_text);
+    let index = cx.b.create_block();
+    let is_index = cx.b.ins().icmp_imm_s(IntCC::Equal, form, Form::Index as i64);
+    cx.b.ins().brif(is_index, index, &[], done, &[BlockArg::Value(at)]);
+
+    cx.b.switch_to_block(index);
+    let field = |cx: &mut FunctionCx<'_>, offset: usize| {
+        cx.b.ins().load(I, MemFlagsData::trusted(), got, offset as i32)
+    };
+    let (place, number) = (field(cx, offset_of!(Failure, place)), field(cx, offset_of!(Failure, index)));
+    let extent = field(cx, offset_of!(Failure, extent));
+    let after = copy_literal(cx, at, ": index ");
+    let after = write_number(cx, after, number);
+    let after = copy_literal(cx, after, " is out of range for ");
+    let after = copy_text(cx, after, limit, place);
+    let after = copy_literal(cx, after, ", which has ");
+    let after = write_number(cx, after, extent);
+    cx.b.ins().jump(done, &[BlockArg::Value(after)]);
 
     cx.b.switch_to_block(text);
     let after = copy_literal(cx, at, " ");

@@ -25,6 +25,8 @@ type Reg = usize;
 pub(crate) enum At {
     Fn(IndexFn),
     Reg(Reg),
+    /// As `Reg`, an error where it is out of range; of a signed type, negative values count from the end.
+    Checked(Reg, bool),
 }
 
 #[derive(Clone, Debug)]
@@ -121,9 +123,10 @@ impl<'a> Compiler<'a> {
                 Index::Dim(dim) => {
                     index::compile(&self.program.shapes, *dim, self.axes, self.env).map(At::Fn)
                 }
-                Index::Value(expr) => {
-                    self.expr(*expr)?;
-                    Ok(At::Reg(self.done[*expr]))
+                Index::Value(expr) => self.expr(*expr).map(At::Reg),
+                Index::Checked(expr) => {
+                    let signed = self.program.dtype_of(*expr).is_signed_int();
+                    Ok(At::Checked(self.expr(*expr)?, signed))
                 }
             })
             .collect()
@@ -152,7 +155,7 @@ impl<'a> Compiler<'a> {
                     .iter()
                     .map(|it| match it {
                         At::Fn(function) => Some(function),
-                        At::Reg(_) => None,
+                        At::Reg(_) | At::Checked(..) => None,
                     })
                     .collect();
                 match functions.and_then(|it| index::linear(&it, &self.buffers[buffer].dims, self.extents)) {

@@ -123,20 +123,30 @@ struct Bound {
     dims: Vec<u64>,
 }
 
-/// The row-major position of an index; `None` when it is out of range.
+/// The row-major position of an index; `None` when it is out of range and not checked.
 fn linear(buffer: &Bound, at: &[At], axes: &[i64], regs: &[Value]) -> EvalResult<Option<usize>> {
-    let mut position = 0_u64;
-    for (index, dim) in at.iter().zip(&buffer.dims) {
+    let mut position = Some(0_u64);
+    for (axis, (index, dim)) in at.iter().zip(&buffer.dims).enumerate() {
         let index = match index {
             At::Fn(function) => function.value(axes)?,
             At::Reg(reg) => regs[*reg].int,
+            At::Checked(reg, signed) => {
+                let index = regs[*reg].int;
+                let from_end = if *signed && index < 0 { index.saturating_add_unsigned(*dim) } else { index };
+                if !u64::try_from(from_end).is_ok_and(|it| it < *dim) {
+                    let name = &buffer.name;
+                    let message = format!("index {index} is out of range for dimension {axis} of `%{name}`, of extent {dim}");
+                    return Err(EvalError::out_of_range(message));
+                }
+                from_end
+            }
         };
-        match u64::try_from(index) {
-            Ok(index) if index < *dim => position = position * dim + index,
-            _ => return Ok(None),
-        }
+        position = match (position, u64::try_from(index)) {
+            (Some(position), Ok(index)) if index < *dim => Some(position * dim + index),
+            _ => None,
+        };
     }
-    Ok(Some(position as usize))
+    Ok(position.map(|it| it as usize))
 }
 
 struct Machine<'a> {

@@ -279,7 +279,7 @@ impl<'o> FlowBuilder<'o> {
         if matches!(rhs, Rhs::Call { .. } | Rhs::CallExtern { .. }) {
             self.rename_unbound(&mut results)?;
         }
-        let foldable = matches!(&rhs, Rhs::Op { op, .. } if self.ops.def(*op).effects.is_pure());
+        let foldable = matches!(&rhs, Rhs::Op { op, .. } if self.ops.def(*op).effects.allowed_in_dataflow());
         let constants: Vec<_> = match foldable {
             true => results.iter().map(|ty| ty.as_tensor()?.constant_data(&self.module.shapes)).collect(),
             false => vec![None; results.len()],

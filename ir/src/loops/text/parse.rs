@@ -235,7 +235,7 @@ impl Parser {
             .ok_or_else(|| cursor.error_at(span, "T084", format!("there is no buffer `%{name}`")))
     }
 
-    /// `[i, {%k[i]} | otherwise]`
+    /// `[i, {%k[i]}, checked {%k[i]} | otherwise]`
     fn indices(
         &mut self,
         cursor: &mut Cursor<'_>,
@@ -252,7 +252,13 @@ impl Parser {
             if !at.is_empty() {
                 cursor.expect_punct(",")?;
             }
-            if cursor.at_punct("{") {
+            // A size may be called `checked` as well.
+            let checked =
+                cursor.at_word("checked") && matches!(cursor.peek_nth(1), TokenKind::Punct(sign) if *sign == "{");
+            if checked {
+                cursor.bump();
+                at.push(Index::Checked(braced(cursor, |cursor| self.expr(cursor))?));
+            } else if cursor.at_punct("{") {
                 at.push(Index::Value(braced(cursor, |cursor| self.expr(cursor))?));
             } else {
                 let dim = parse_dim(cursor, &mut self.program.shapes, SymbolPolicy::Declared)?;

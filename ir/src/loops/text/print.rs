@@ -305,6 +305,7 @@ impl<'a> Exprs<'a> {
             .map(|it| match it {
                 Index::Dim(dim) => self.program.shapes.display(*dim).to_string(),
                 Index::Value(value) => format!("{{{}}}", self.text(*value, 0)),
+                Index::Checked(value) => format!("checked {{{}}}", self.text(*value, 0)),
             })
             .collect();
         list.join(", ")

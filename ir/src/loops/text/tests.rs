@@ -44,7 +44,7 @@ kernel @mixed {
   out %z: bool[]
   loop t < n {
     loop u < t + 1 {
-      %y[t + u] = cast<f16>(%x[{%at[t] + i64(1)} | i8(-3)])
+      %y[t + u] = cast<f16>(%x[{%at[t] + i64(1)} | i8(-3)] + %x[checked {%at[t]}])
     }
     for i < n {
       let t0 = cast<f16>(%x[i])

@@ -3,7 +3,7 @@
 use super::{Kernel, Lowering, Operation};
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::loops::{Axis, BufferId, BuildResult, Combine, CompareOp, ExprId, Index, ProgramBuilder};
+use orogen_ir::loops::{Axis, BufferId, BuildResult, Combine, ExprId, Index, ProgramBuilder};
 use orogen_ir::shape::{Dim, Overflow, ShapeCx};
 use orogen_ir::types::{Attrs, DType, Dims, TensorType, Type};
 
@@ -223,26 +223,6 @@ impl<'a> Legalizer<'a> {
     pub fn local(&mut self, name: &str, dims: &[Dim]) -> BuildResult<BufferId> {
         let dtype = wide(self.result(0)?.dtype);
         Ok(self.b.local(name, dtype, dims))
-    }
-
-    /// An integer value from data as an index into a dimension of `extent`: negative values count from the end, and
-    /// the result is clamped into range.
-    pub fn wrapped_index(&mut self, value: ExprId, extent: Dim) -> BuildResult<ExprId> {
-        use orogen_ir::loops::BinaryOp::{Add, Max, Min};
-        let signed = self.b.dtype_of(value).is_signed_int();
-        let value = self.b.cast(DType::I64, value);
-        let (zero, size) = (self.b.int(0, DType::I64)?, self.dim_as(extent, DType::I64)?);
-        let last = self.b.shapes().add_int(extent, -1).map_err(overflow)?;
-        let last = self.dim_as(last, DType::I64)?;
-        let position = if signed {
-            let from_end = self.b.binary(Add, value, size)?;
-            let negative = self.b.compare(CompareOp::Lt, value, zero)?;
-            self.b.select(negative, from_end, value)?
-        } else {
-            value
-        };
-        let raised = self.b.binary(Max, position, zero)?;
-        self.b.binary(Min, raised, last)
     }
 
     /// A load at indices that were clamped; where an indexed dimension may be empty, it is guarded as well.

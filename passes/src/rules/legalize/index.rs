@@ -2,7 +2,7 @@
 
 use super::{LegalizeFn, Legalizer, Lowering};
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::loops::{BinaryOp, BufferId, BuildResult, CompareOp, ExprId, Index};
+use orogen_ir::loops::{BinaryOp, BuildResult, CompareOp, ExprId, Index};
 use orogen_ir::shape::Dim;
 use orogen_ir::types::DType;
 
@@ -27,20 +27,9 @@ fn gathered(
     let axes = cx.b.axes("i", &out_dims);
     let vars = cx.b.vars(&axes);
     let source = at(&mut cx, &vars, &dims)?;
-    let value = cx.load_clamped(x, source)?;
+    let value = cx.b.load(x, source)?;
     cx.b.stage(&axes, out, vars, value)?;
     cx.finish()
-}
-
-/// The element of operand 1 at a point, as an index into a dimension of `extent`.
-fn data_index(
-    cx: &mut Legalizer<'_>,
-    indices: BufferId,
-    at: impl IntoIterator<Item = Dim>,
-    extent: Dim,
-) -> BuildResult<Index> {
-    let value = cx.b.load(indices, at)?;
-    Ok(cx.wrapped_index(value, extent)?.into())
 }
 
 fn gather(cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
@@ -51,7 +40,7 @@ fn gather(cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
             Some(fixed) => fixed,
             None => {
                 let indices = cx.input(1)?;
-                data_index(cx, indices, vars[axis..axis + index_rank].iter().copied(), dims[axis])?
+                Index::Checked(cx.b.load(indices, vars[axis..axis + index_rank].iter().copied())?)
             }
         };
         let mut at: Vec<Index> = vars[..axis].iter().map(|it| (*it).into()).collect();
@@ -80,25 +69,24 @@ fn fixed_index(cx: &mut Legalizer<'_>, extent: Dim) -> BuildResult<Option<Index>
 
 fn gather_elements(cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let axis = cx.axis_attr();
-    gathered(cx, |cx, vars, dims| {
+    gathered(cx, |cx, vars, _| {
         let indices = cx.input(1)?;
-        let index = data_index(cx, indices, vars.iter().copied(), dims[axis])?;
         let mut at: Vec<Index> = vars.iter().map(|it| (*it).into()).collect();
-        at[axis] = index;
+        at[axis] = Index::Checked(cx.b.load(indices, vars.iter().copied())?);
         Ok(at)
     })
 }
 
 fn gather_nd(cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let batch = cx.attrs.int("batch_dims").and_then(|it| usize::try_from(it).ok()).unwrap_or(0);
-    gathered(cx, |cx, vars, dims| {
+    gathered(cx, |cx, vars, _| {
         let (indices, index_dims) = cx.operand(1)?;
         let (outer, depth) = (index_dims.len() - 1, index_depth(cx, &index_dims)?);
         let mut at: Vec<Index> = vars[..batch].iter().map(|it| (*it).into()).collect();
         for j in 0..depth {
             let coordinate = cx.b.shapes().int(j as i64);
             let point = vars[..outer].iter().copied().chain([coordinate]);
-            at.push(data_index(cx, indices, point, dims[batch + j])?);
+            at.push(Index::Checked(cx.b.load(indices, point)?));
         }
         at.extend(vars[outer..].iter().map(|it| Index::from(*it)));
         Ok(at)

@@ -9,8 +9,8 @@
 //! * everything elementwise or injective is one stage; `concat` is one for each operand,
 //! * recurrences are loops over time around the stages of one step.
 //!
-//! Half-precision types accumulate in `f32`. Indices computed from data are clamped into range, so no input can make
-//! a kernel leave its buffers.
+//! Half-precision types accumulate in `f32`. Indices that are data are checked, and end the call where they are out of
+//! range; positions computed from other data are clamped. So no input can make a kernel leave its buffers.
 
 mod context;
 mod contraction;

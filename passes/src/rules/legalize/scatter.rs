@@ -70,10 +70,9 @@ fn scatter_nd(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let loops = cx.b.axes("u", &index_dims[..outer]);
     let point = cx.b.vars(&loops);
     let mut to = Vec::new();
-    for (j, extent) in dims.iter().enumerate().take(depth) {
+    for j in 0..depth {
         let coordinate = cx.b.shapes().int(j as i64);
-        let value = cx.b.load(indices, point.iter().copied().chain([coordinate]))?;
-        to.push(Index::Value(cx.wrapped_index(value, *extent)?));
+        to.push(Index::Checked(cx.b.load(indices, point.iter().copied().chain([coordinate]))?));
     }
     let axes = cx.b.axes("i", &dims[depth..]).to_vec();
     let inner = cx.b.vars(&axes);
@@ -87,14 +86,14 @@ fn scatter_nd(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
 /// Updates that differ off the axis go to different places; along the axis they run in order.
 fn scatter_elements(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let axis = cx.axis_attr();
-    let (out, dims) = copied(&mut cx)?;
+    let (out, _) = copied(&mut cx)?;
     let reduction = reduction(&cx);
     let ((indices, index_dims), updates) = (cx.operand(1)?, cx.input(2)?);
     let mut axes = cx.b.axes("i", &index_dims).to_vec();
     let from = cx.b.vars(&axes);
     let value = cx.b.load(indices, from.iter().copied())?;
     let mut to: Vec<Index> = from.iter().map(|it| (*it).into()).collect();
-    to[axis] = cx.wrapped_index(value, dims[axis])?.into();
+    to[axis] = Index::Checked(value);
     let step = axes.remove(axis);
     let write = Write { axes, out, to, updates, from, reduction };
     nested(&mut cx.b, &[step], &mut |b| write.emit(b))?;
