@@ -92,6 +92,7 @@ fn two_steps() -> CallPlan {
         kernel: KernelId(kernel),
         args: args.to_vec(),
         sizes: vec![n, c],
+        source: String::new(),
     };
     plan.steps = vec![
         Step::AllocArena(ArenaId(0)),
@@ -246,8 +247,12 @@ fn branches_loops_and_sizes_from_data() {
         step_kernel(BinaryOp::Sub, 1),
         fill.into_program(),
     ];
-    let run =
-        |kernel, from, to| Step::Kernel { kernel: KernelId(kernel), args: vec![from, to], sizes: vec![] };
+    let run = |kernel, from, to| Step::Kernel {
+        kernel: KernelId(kernel),
+        args: vec![from, to],
+        sizes: vec![],
+        source: String::new(),
+    };
     let back = Step::Copy { from: next, to: now, bytes: eight };
     plan.steps = vec![
         Step::AllocArena(ArenaId(0)),
@@ -257,7 +262,12 @@ fn branches_loops_and_sizes_from_data() {
         Step::If { cond: flag, then_steps: vec![run(3, now, next)], else_steps: vec![run(4, now, next)] },
         Step::Bind { symbol, from: next, dtype: DType::I64, element: 0 },
         Step::AllocOutput(0),
-        Step::Kernel { kernel: KernelId(5), args: vec![BufferRef::Output(0)], sizes: vec![m] },
+        Step::Kernel {
+            kernel: KernelId(5),
+            args: vec![BufferRef::Output(0)],
+            sizes: vec![m],
+            source: String::new(),
+        },
     ];
     let function = jit(&plan, true);
     for (start, expected) in [(1, 129), (99, 197), (5, 159), (120, 121)] {

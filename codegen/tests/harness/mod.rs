@@ -92,7 +92,7 @@ pub fn plan_of(program: &TensorProgram, sizes: &[i64]) -> CallPlan {
         }
     }
     plan.kernels.push(program.clone());
-    plan.steps.push(Step::Kernel { kernel: KernelId(0), args, sizes: given });
+    plan.steps.push(Step::Kernel { kernel: KernelId(0), args, sizes: given, source: String::new() });
     plan
 }
 

@@ -168,7 +168,7 @@ impl Machine<'_> {
                 let bytes = TensorData::byte_count(output.dtype, &dims).ok_or_else(EvalError::too_large)?;
                 self.outputs[*i as usize] = Some((self.memory.allocate(bytes)?, dims));
             }
-            Step::Kernel { kernel, args, sizes } => {
+            Step::Kernel { kernel, args, sizes, source } => {
                 let program = plan.kernels.get(kernel.0 as usize).ok_or_else(|| missing("kernel"))?;
                 let inputs = program.inputs().count();
                 let mut params = Vec::with_capacity(args.len());
@@ -176,7 +176,8 @@ impl Machine<'_> {
                     params.push(if i < inputs { self.place(*arg)? } else { self.target(*arg)? });
                 }
                 let sizes: Vec<i64> = sizes.iter().map(|it| self.dim(*it)).collect::<EvalResult<_>>()?;
-                program::run(program, &sizes, &mut self.memory, &params)?;
+                program::run(program, &sizes, &mut self.memory, &params)
+                    .map_err(|it| if source.is_empty() { it } else { it.within(source.clone()) })?;
             }
             Step::Extern { symbol, .. } => {
                 return Err(EvalError::unsupported(format!("extern `{symbol}` has no reference evaluation")));

@@ -129,6 +129,8 @@ pub enum Step {
         args: Vec<BufferRef>,
         /// Values of its size parameters.
         sizes: Vec<Dim>,
+        /// Source constructs that the error of a kernel that aborts names; may be empty.
+        source: String,
     },
     /// Calls a function of the host by name.
     Extern {

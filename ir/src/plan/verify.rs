@@ -284,7 +284,7 @@ impl Verifier<'_> {
                 state.outputs.insert(*i);
                 state.valid.shift_remove(&BufferRef::Output(*i));
             }
-            Step::Kernel { kernel, args, sizes } => {
+            Step::Kernel { kernel, args, sizes, .. } => {
                 sizes.iter().for_each(|it| self.check_p1_bound(state, *it));
                 match plan.kernels.get(kernel.0 as usize) {
                     Some(program) => self.kernel(program, args, sizes, state),

@@ -4,6 +4,7 @@
 //! whose result anything else uses is left alone, so nothing is computed twice.
 
 use crate::manager::{Changed, Pass, PassCx, Step};
+use crate::rules::abort::merged_source;
 use crate::rules::fusion::{KernelCall, absorb};
 use indexmap::{IndexMap, IndexSet};
 use la_arena::ArenaMap;
@@ -77,6 +78,7 @@ fn absorb_one(
         else {
             continue;
         };
+        let maker_source = &function.bindings[producer].source;
         let producer = KernelCall { program: &kernels[first], sizes: first_sizes, args: first_args };
         let consumer = KernelCall { program: &kernels[callee], sizes, args };
         let Some((composed, inputs)) = absorb(producer, consumer, *arg) else { continue };
@@ -87,7 +89,9 @@ fn absorb_one(
         for value in &inputs {
             uses[*value] += 1;
         }
+        let source = merged_source(producer.program, maker_source, &function.bindings[id].source);
         let name = crate::rules::kernels::intern(kernels, composed.program);
+        function.bindings[id].source = source;
         function.bindings[id].rhs = Rhs::CallKernel {
             callee: name,
             args: inputs.into_iter().collect(),

@@ -5,6 +5,7 @@
 
 use super::rewrite::remove_dead;
 use crate::manager::{Changed, Pass, PassCx, Step};
+use crate::rules::abort::merged_source;
 use crate::rules::fusion::{KernelCall, absorb};
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostics;
@@ -69,8 +70,10 @@ fn absorb_one(graph: &mut Graph, id: NodeId, uses: &mut IndexMap<Edge, usize>) -
         for edge in &inputs {
             uses[edge] += 1;
         }
+        let source = merged_source(maker.program, &producer.source, &node.source);
         let kernel = crate::rules::kernels::intern(&mut graph.kernels, composed.program);
         let node = &mut graph.nodes[id];
+        node.source = source;
         node.kind = NodeKind::Kernel { kernel };
         node.inputs = inputs.into_iter().collect();
         return true;

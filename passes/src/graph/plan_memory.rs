@@ -1,5 +1,6 @@
 //! Lowers a legalised graph to a call plan: kernels in order, buffers in one arena.
 
+use crate::rules::abort;
 use crate::rules::memory::{Request, pack};
 use indexmap::IndexMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
@@ -117,7 +118,8 @@ impl Lowering<'_> {
                     for output in 0..node.outputs.len() {
                         args.push(self.new_buffer(Edge { node: *id, output: output as u32 }, steps.len())?);
                     }
-                    steps.push(Step::Kernel { kernel, args, sizes: Vec::new() });
+                    let source = abort::source_of(program, &node.source);
+                    steps.push(Step::Kernel { kernel, args, sizes: Vec::new(), source });
                 }
             }
         }

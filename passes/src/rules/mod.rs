@@ -1,5 +1,6 @@
 //! What is known per operator or per kernel, shared by both drivers.
 
+pub mod abort;
 pub mod apply;
 pub mod fold;
 pub mod fusion;

@@ -40,7 +40,7 @@ impl Entry<'_, '_, '_> {
                 self.require_made(pointer);
             }
             Step::AllocOutput(i) => self.alloc_output(*i as usize),
-            Step::Kernel { kernel, args, sizes } => self.kernel(*kernel, args, sizes),
+            Step::Kernel { kernel, args, sizes, source } => self.kernel(*kernel, args, sizes, source),
             Step::Extern { symbol, args, .. } => self.call_extern(symbol, args),
             Step::Copy { from, to, bytes } => {
                 let (from, to) = (self.plain_buffer(*from), self.plain_buffer(*to));
@@ -197,7 +197,7 @@ impl Entry<'_, '_, '_> {
         self.frame.set_output(self.cx, output, object, data);
     }
 
-    fn kernel(&mut self, id: KernelId, args: &[BufferRef], sizes: &[Dim]) {
+    fn kernel(&mut self, id: KernelId, args: &[BufferRef], sizes: &[Dim], source: &str) {
         let kernels = self.input.kernels;
         let kernel = &kernels[id.0 as usize];
         for (i, arg) in args.iter().enumerate() {
@@ -273,11 +273,11 @@ impl Entry<'_, '_, '_> {
         self.cx.b.ins().call(function, &[buffers, values, memory, zero, extent]);
         self.cx.b.ins().jump(done, &[]);
         self.cx.b.switch_to_block(done);
-        self.check_failure(kernel, &program.name);
+        self.check_failure(kernel, if source.is_empty() { &program.name } else { source });
     }
 
     /// Ends the call when a kernel aborted.
-    fn check_failure(&mut self, kernel: &Kernel, name: &str) {
+    fn check_failure(&mut self, kernel: &Kernel, source: &str) {
         if !kernel.aborts {
             return;
         }
@@ -289,7 +289,7 @@ impl Entry<'_, '_, '_> {
         self.cx.b.switch_to_block(bad);
         let failure = self.cx.b.ins().stack_addr(types::I64, self.failure, 0);
         let zero = self.cx.int(0);
-        self.raise("IndexError", name, Form::Index, zero, failure);
+        self.raise("IndexError", source, Form::Index, zero, failure);
         self.cx.b.switch_to_block(next.expect("`unless` leaves a current block"));
     }
 

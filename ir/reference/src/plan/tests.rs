@@ -38,6 +38,7 @@ fn chain(offset: i64) -> CallPlan {
         kernel: KernelId(k),
         args: vec![from, to],
         sizes: vec![n],
+        source: String::new(),
     };
     let slot = |i: u32| BufferRef::Slot(SlotId(i));
     plan.steps = vec![
@@ -111,7 +112,12 @@ fn loops_branches_and_bindings() {
     let dims = [].into_iter().collect();
     plan.slots.push(Slot { dtype: DType::Bool, dims, arena: ArenaId(0), offset });
     let slot = |i: u32| BufferRef::Slot(SlotId(i));
-    let kernel = |k: u32, args: Vec<BufferRef>| Step::Kernel { kernel: KernelId(k), args, sizes: vec![n] };
+    let kernel = |k: u32, args: Vec<BufferRef>| Step::Kernel {
+        kernel: KernelId(k),
+        args,
+        sizes: vec![n],
+        source: String::new(),
+    };
     let symbol = plan.shapes.symbol("flag");
     let flag = plan.shapes.sym_dim(symbol);
     plan.steps = vec![

@@ -135,7 +135,9 @@ fn linear(buffer: &Bound, at: &[At], axes: &[i64], regs: &[Value]) -> EvalResult
                 let from_end = if *signed && index < 0 { index.saturating_add_unsigned(*dim) } else { index };
                 if !u64::try_from(from_end).is_ok_and(|it| it < *dim) {
                     let name = &buffer.name;
-                    let message = format!("index {index} is out of range for dimension {axis} of `%{name}`, of extent {dim}");
+                    let message = format!(
+                        "index {index} is out of range for dimension {axis} of `%{name}`, of extent {dim}"
+                    );
                     return Err(EvalError::out_of_range(message));
                 }
                 from_end

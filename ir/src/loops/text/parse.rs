@@ -253,8 +253,8 @@ impl Parser {
                 cursor.expect_punct(",")?;
             }
             // A size may be called `checked` as well.
-            let checked =
-                cursor.at_word("checked") && matches!(cursor.peek_nth(1), TokenKind::Punct(sign) if *sign == "{");
+            let checked = cursor.at_word("checked")
+                && matches!(cursor.peek_nth(1), TokenKind::Punct(sign) if *sign == "{");
             if checked {
                 cursor.bump();
                 at.push(Index::Checked(braced(cursor, |cursor| self.expr(cursor))?));

@@ -289,7 +289,8 @@ impl Parser<'_> {
                     true => parse_dims(cursor, &mut self.plan.shapes, SymbolPolicy::Declared)?.to_vec(),
                     false => Vec::new(),
                 };
-                Step::Kernel { kernel: KernelId(kernel), args, sizes }
+                let source = cursor.eat_string().unwrap_or_default();
+                Step::Kernel { kernel: KernelId(kernel), args, sizes, source }
             }
             "extern" => {
                 let symbol = cursor.expect_string("the name of a function")?;

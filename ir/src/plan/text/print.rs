@@ -139,14 +139,15 @@ impl Printer<'_> {
         match step {
             Step::AllocArena(id) => self.line(&format!("alloc ^{}", id.0)),
             Step::AllocOutput(i) => self.line(&format!("alloc %out{i}")),
-            Step::Kernel { kernel, args, sizes } => {
+            Step::Kernel { kernel, args, sizes, source } => {
                 let program = self.plan.kernels.get(kernel.0 as usize);
                 let name = program.map_or(String::new(), |it| format!(" @{}", name_text(&it.name)));
                 let sizes = match sizes.is_empty() {
                     true => String::new(),
                     false => format!(" {}", dims_text(&self.plan.shapes, sizes)),
                 };
-                self.line(&format!("call {}{name}({}){sizes}", kernel.0, list(args)));
+                let source = if source.is_empty() { String::new() } else { format!(" {}", quote(source)) };
+                self.line(&format!("call {}{name}({}){sizes}{source}", kernel.0, list(args)));
             }
             Step::Extern { symbol, args, effects } => {
                 let effects = effects.to_string();

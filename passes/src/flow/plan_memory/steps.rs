@@ -2,6 +2,7 @@
 
 use super::Lowering;
 use super::values::Storage;
+use crate::rules::abort;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::{BindingId, Definition, RegionId, Rhs, ValueId};
 use orogen_ir::plan::{BufferRef, KernelId, Step};
@@ -52,7 +53,8 @@ impl Lowering<'_> {
                 for result in &binding.results {
                     buffers.push(self.new_buffer(*result, steps)?);
                 }
-                self.emit(steps, Step::Kernel { kernel, args: buffers, sizes: sizes.to_vec() })?;
+                let source = abort::source_of(&self.plan.kernels[kernel.0 as usize], &binding.source);
+                self.emit(steps, Step::Kernel { kernel, args: buffers, sizes: sizes.to_vec(), source })?;
             }
             Rhs::CallExtern { callee, args } => self.call_extern(id, callee, args, steps)?,
             Rhs::Call { callee, .. } => {

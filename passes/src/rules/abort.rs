@@ -1,0 +1,22 @@
+//! What the error of a kernel that aborts names.
+
+use orogen_ir::loops::TensorProgram;
+use orogen_ir::types::Effects;
+
+/// The source of a call of `program` that its error names; nothing where it cannot fail.
+pub fn source_of(program: &TensorProgram, source: &str) -> String {
+    if aborts(program) { source.to_owned() } else { String::new() }
+}
+
+/// The source of a call into which its producer was merged: both, when the producer may abort.
+pub fn merged_source(producer: &TensorProgram, producer_source: &str, source: &str) -> String {
+    match (aborts(producer), producer_source.is_empty(), source.is_empty()) {
+        (false, ..) | (_, true, _) => source.to_owned(),
+        (_, _, true) => producer_source.to_owned(),
+        _ => format!("{producer_source}, {source}"),
+    }
+}
+
+fn aborts(program: &TensorProgram) -> bool {
+    program.effects().contains(Effects::ABORT)
+}
