@@ -50,6 +50,6 @@ pub use library::{Library, RunOptions, orogen_register_symbol};
 pub use module::Module;
 pub use orogen_abi::signature::{Dim, Function, Parameter, Signature};
 pub use orogen_abi::{DLDataType, DLDevice};
-pub use tensor::{ALIGNMENT, Element, Tensor};
+pub use tensor::{ALIGNMENT, Element, Tensor, trim_tensors};
 pub use value::Value;
 pub use workspace::trim_workspace;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use orogen_abi::{DLDataType, DLDevice, DLManagedTensor, DLTensor};
-use orogen_runtime::{ALIGNMENT, RuntimeError, Tensor};
+use orogen_runtime::{ALIGNMENT, RuntimeError, Tensor, trim_tensors};
 
 #[test]
 fn typed_access_checks_the_type_and_never_converts() {
@@ -199,4 +199,17 @@ fn files_are_mapped_where_they_are_long_enough() {
     for (n, offset) in [(3001, 0), (1, 12_000), (1, u64::MAX - 1), (i64::MAX / 8, 0)] {
         assert!(matches!(map(n, offset).unwrap_err(), RuntimeError::Open { .. }), "{n} {offset}");
     }
+}
+
+#[test]
+fn memory_of_large_tensors_is_used_again_and_can_be_trimmed() {
+    let values = vec![1u8; 3 << 20];
+    let new = || Tensor::from_slice(&[3 << 20], &values).unwrap();
+    let first = new();
+    let place = first.as_slice::<u8>().unwrap().as_ptr();
+    drop(first);
+    let second = new();
+    assert_eq!(second.as_slice::<u8>().unwrap().as_ptr(), place);
+    drop(second);
+    assert!(trim_tensors() >= 3 << 20);
 }

@@ -2,7 +2,7 @@
 //!
 //! One allocation holds everything: the block, the shape, the strides and, for owned data, the elements.
 
-use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
+use std::alloc::{Layout, alloc_zeroed};
 use std::any::Any;
 use std::ffi::c_void;
 use std::mem::{offset_of, size_of};
@@ -13,6 +13,7 @@ use orogen_abi::{AllocHeader, DLDataType, DLDevice, DLTensor, Object, TensorObje
 
 use crate::error::RuntimeError;
 use crate::object::ObjectRef;
+use crate::tensor::storage;
 
 /// Alignment of element storage, in bytes: one cache line, one AVX-512 register.
 pub const ALIGNMENT: usize = 64;
@@ -95,14 +96,13 @@ pub(super) fn new(
     };
     let size = data_at + data_room;
     let layout = Layout::from_size_align(size, ALIGNMENT).map_err(|_| out_of_memory(size))?;
-    // SAFETY: the layout has a size of at least the block's.
-    let start = unsafe {
-        match data {
-            Data::Zeroed => alloc_zeroed(layout),
-            _ => alloc(layout),
-        }
+    let memory = match data {
+        // The system gives zeros for less than it costs to write them.
+        // SAFETY: the layout has a size of at least the block's.
+        Data::Zeroed => NonNull::new(unsafe { alloc_zeroed(layout) }).map(|start| (start, layout)),
+        _ => storage::acquire(layout),
     };
-    let start = NonNull::new(start).ok_or_else(|| out_of_memory(size))?;
+    let (start, layout) = memory.ok_or_else(|| out_of_memory(size))?;
     // SAFETY: both offsets lie inside the allocation (or at its end, when there is no data).
     let (dims, own_data) = unsafe { (start.add(dims_at).cast::<i64>(), start.add(data_at).cast::<c_void>()) };
     let (data, writable, keeper) = match data {
@@ -146,7 +146,13 @@ pub(super) fn new(
     let block = start.cast::<Block>();
     // SAFETY: the allocation begins with room for a block, aligned to 64.
     unsafe {
-        block.write(Block { size, keeper, writable, alloc: AllocHeader { delete_space: None }, object });
+        block.write(Block {
+            size: layout.size(),
+            keeper,
+            writable,
+            alloc: AllocHeader { delete_space: None },
+            object,
+        });
         let object = block.cast::<u8>().add(offset_of!(Block, object)).cast::<Object>();
         Ok(ObjectRef::from_owned(object))
     }
@@ -180,7 +186,7 @@ unsafe extern "C" fn delete(object: *mut c_void, flags: i32) {
         // SAFETY: the storage was allocated with this size and alignment, and no reference is left.
         unsafe {
             let layout = Layout::from_size_align_unchecked((*block).size, ALIGNMENT);
-            dealloc(block.cast(), layout);
+            storage::release(NonNull::new_unchecked(block.cast()), layout);
         }
     }
 }

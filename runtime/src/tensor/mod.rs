@@ -11,6 +11,7 @@
 mod block;
 mod dlpack;
 mod element;
+mod storage;
 
 use std::any::Any;
 use std::ffi::c_void;
@@ -26,6 +27,7 @@ use crate::object::ObjectRef;
 pub use block::ALIGNMENT;
 use block::Data;
 pub use element::Element;
+pub use storage::trim_tensors;
 
 /// A shared, typed, n-dimensional array in host memory.
 ///
