@@ -9,7 +9,7 @@ use orogen_ir::shape::ShapeCx;
 use orogen_ir::types::{Attrs, DType, Type};
 use orogen_passes::manager::{Ir, Pass, PassCx};
 use orogen_passes::rules::fusion::merge;
-use orogen_passes::rules::legalize::{LegalizeTable, Lowering, Operation};
+use orogen_passes::rules::legalize::{LegalizeTable, Operation};
 
 fn kernel(op: &str, attrs: Attrs, shapes: &[&[i64]]) -> TensorProgram {
     let ops = OpRegistry::standard();
@@ -26,10 +26,8 @@ fn kernel(op: &str, attrs: Attrs, shapes: &[&[i64]]) -> TensorProgram {
     let table = LegalizeTable::standard(&ops);
     let operation =
         Operation { op: ops.get(op), attrs: &attrs, args: &args, results: &results, constants: &[] };
-    match table.legalize(&ops, &mut cx, operation).expect("it has a row") {
-        Lowering::Kernel(kernel) => kernel.program,
-        Lowering::View { .. } => panic!("`{op}` is a view"),
-    }
+    let lowering = table.legalize(&ops, &mut cx, operation).expect("it has a row");
+    lowering.single_kernel().unwrap_or_else(|| panic!("`{op}` is not one kernel")).clone()
 }
 
 fn conv() -> TensorProgram {

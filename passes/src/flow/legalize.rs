@@ -1,13 +1,16 @@
-//! Replaces operators by kernel calls and views, from the shared table.
+//! Replaces operators by what the shared table lowers them to.
 
 use crate::manager::{Changed, Pass, PassCx, Step};
 use crate::rules::kernels::intern;
-use crate::rules::legalize::{LegalizeTable, Lowering, Operation};
+use crate::rules::legalize::{LegalizeTable, LowerStep, Lowering, Operation, Value as Lowered};
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostics;
-use orogen_ir::flow::{Definition, Module, Rhs};
+use orogen_ir::flow::{
+    Binding, BindingId, BlockKind, Definition, Function, Module, Rhs, Scope, Value, ValueDef, ValueId,
+};
 use orogen_ir::loops::TensorProgram;
 use orogen_ir::types::{TensorData, Type};
+use smallvec::SmallVec;
 
 /// Replaces operators by kernels.
 #[derive(Clone, Debug)]
@@ -42,19 +45,21 @@ impl Pass<Module> for Legalize {
             // because types say the same.
             let mut live = function.returned_values();
             for (_, block) in function.live_blocks().into_iter().rev() {
-                for id in function.blocks[block].order.clone().into_iter().rev() {
+                let mut order = Vec::new();
+                for id in std::mem::take(&mut function.blocks[block].order).into_iter().rev() {
                     let binding = &function.bindings[id];
                     let Rhs::Op { op, attrs, args } = &binding.rhs else {
                         live.extend(binding.rhs.operands());
+                        order.push(id);
                         continue;
                     };
                     if !binding.results.iter().any(|it| live.contains(it)) {
+                        order.push(id);
                         continue;
                     }
-                    let arg_types: Vec<Type> =
-                        args.iter().map(|it| function.values[*it].ty.clone()).collect();
-                    let results: Vec<Type> =
-                        binding.results.iter().map(|it| function.values[*it].ty.clone()).collect();
+                    let types = |values: &[ValueId]| -> Vec<Type> {
+                        values.iter().map(|it| function.values[*it].ty.clone()).collect()
+                    };
                     let data: Vec<Option<TensorData>> = args
                         .iter()
                         .map(|it| match function.defining_rhs(*it) {
@@ -62,26 +67,28 @@ impl Pass<Module> for Legalize {
                             _ => None,
                         })
                         .collect();
+                    let (arg_types, results) = (types(args), types(&binding.results));
                     let operation =
                         Operation { op: *op, attrs, args: &arg_types, results: &results, constants: &data };
-                    let rhs = match self.table.legalize(cx.ops, shapes, operation) {
-                        Ok(Lowering::View { operand }) => {
-                            Rhs::View { value: args[operand], ty: results[0].clone() }
+                    match self.table.legalize(cx.ops, shapes, operation) {
+                        Ok(lowering) => {
+                            changed = true;
+                            let kind = function.blocks[block].kind;
+                            let mut run = Run { function, kernels: &mut kernels, kind, operation: id };
+                            let new = run.lowering(lowering);
+                            for id in &new {
+                                live.extend(function.bindings[*id].rhs.operands());
+                            }
+                            order.extend(new.into_iter().rev());
                         }
-                        Ok(Lowering::Kernel(kernel)) => Rhs::CallKernel {
-                            args: kernel.operands.iter().map(|it| args[*it]).collect(),
-                            callee: intern(&mut kernels, kernel.program),
-                            sizes: kernel.sizes.into_iter().collect(),
-                        },
                         Err(diagnostic) => {
                             found.push(diagnostic.at(binding.source.clone()));
-                            continue;
+                            order.push(id);
                         }
-                    };
-                    changed = true;
-                    live.extend(rhs.operands());
-                    function.bindings[id].rhs = rhs;
+                    }
                 }
+                order.reverse();
+                function.blocks[block].order = order;
             }
         }
         let found = found.into_result(());
@@ -92,5 +99,78 @@ impl Pass<Module> for Legalize {
         definitions.extend(functions);
         module.remove_dead_code(cx.ops);
         found.map(|()| changed.into())
+    }
+}
+
+/// Runs the lowering of one operation.
+struct Run<'a> {
+    function: &'a mut Function,
+    kernels: &'a mut IndexMap<String, TensorProgram>,
+    kind: BlockKind,
+    operation: BindingId,
+}
+
+impl Run<'_> {
+    /// Bindings that compute the operation's results, in order.
+    fn lowering(&mut self, lowering: Lowering) -> Vec<BindingId> {
+        let operation = self.function.bindings[self.operation].clone();
+        let operands = operation.rhs.operands();
+        // A made value that is a result is the value of that result.
+        let mut given: IndexMap<Lowered, ValueId> =
+            operands.iter().enumerate().map(|(i, it)| (Lowered::Operand(i), *it)).collect();
+        let mut copies = Vec::new();
+        for (from, result) in lowering.results.iter().zip(&operation.results) {
+            match given.contains_key(from) {
+                true => copies.push((*from, *result)),
+                false => {
+                    given.insert(*from, *result);
+                }
+            }
+        }
+        let mut made = 0;
+        let mut new = Vec::new();
+        for step in lowering.steps {
+            let types = step.types().to_vec();
+            let rhs = match step {
+                LowerStep::Kernel { program, args, sizes, .. } => Rhs::CallKernel {
+                    callee: intern(self.kernels, *program),
+                    args: args.iter().map(|it| given[it]).collect(),
+                    sizes: sizes.into_iter().collect(),
+                },
+                LowerStep::View { value, ty } => Rhs::View { value: given[&value], ty },
+                LowerStep::MatchCast { value, ty } => Rhs::MatchCast { value: given[&value], ty },
+                LowerStep::Check(it) => Rhs::Check { constraint: it.constraint, message: it.message },
+            };
+            let results = (made..).map(Lowered::Made).zip(types);
+            let results = results.map(|(it, ty)| *given.entry(it).or_insert_with(|| self.value(ty)));
+            let results: Vec<ValueId> = results.collect();
+            made += results.len();
+            new.push(self.bind(rhs, &results, &operation.source));
+        }
+        for (from, result) in copies {
+            let rhs = Rhs::View { value: given[&from], ty: self.function.values[result].ty.clone() };
+            new.push(self.bind(rhs, &[result], &operation.source));
+        }
+        new
+    }
+
+    fn value(&mut self, ty: Type) -> ValueId {
+        let scope = match self.kind {
+            BlockKind::Dataflow => Scope::BlockLocal,
+            BlockKind::Effect => Scope::Region,
+        };
+        // The binding says where it comes from, once it is there.
+        let def = ValueDef::Result(self.operation, 0);
+        self.function.values.alloc(Value { ty, def, scope, name: None })
+    }
+
+    fn bind(&mut self, rhs: Rhs, results: &[ValueId], source: &str) -> BindingId {
+        let source = source.to_owned();
+        let binding =
+            self.function.bindings.alloc(Binding { results: SmallVec::from_slice(results), rhs, source });
+        for (i, result) in (0..).zip(results) {
+            self.function.values[*result].def = ValueDef::Result(binding, i);
+        }
+        binding
     }
 }

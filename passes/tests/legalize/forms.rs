@@ -2,7 +2,6 @@
 
 use crate::run::lower;
 use orogen_ir::loops::analysis::{FusionKind, fusion_kind};
-use orogen_passes::rules::legalize::Lowering;
 
 const FORMS: &str = "
     Elementwise: add(f32[2, 3], f32[3])
@@ -44,8 +43,9 @@ fn kernels_have_the_forms_that_code_generation_knows() {
         // A symbolic window or scale leaves these the general form.
         let fixed = case.starts_with("resize") || case.starts_with("conv_transpose");
         for symbolic in [false, true].into_iter().filter(|it| !(fixed && *it)) {
-            let Ok(Lowering::Kernel(kernel)) = lower(case, symbolic) else { panic!("{case}: no kernel") };
-            let kind: FusionKind = fusion_kind(&kernel.program);
+            let lowering = lower(case, symbolic).unwrap_or_else(|it| panic!("{case}: {it}"));
+            let Some(program) = lowering.single_kernel() else { panic!("{case}: not one kernel") };
+            let kind: FusionKind = fusion_kind(program);
             if format!("{kind:?}") != form {
                 failures.push(format!("{case}, symbolic {symbolic}: {kind:?}, expected {form}"));
             }

@@ -3,10 +3,10 @@
 use indexmap::IndexSet;
 use orogen_ir::loops::{TensorProgram, parse_program, print_program, verify};
 use orogen_ir::ops::{InferCx, OpRegistry};
-use orogen_ir::shape::{Dim, Env, ShapeCx};
+use orogen_ir::shape::{Constraint, Dim, Env, ShapeCx};
 use orogen_ir::text::{Cursor, parse_attrs, parse_dtype, parse_int, parse_static_dims};
 use orogen_ir::types::{Attrs, DType, TensorData, TensorType, Type};
-use orogen_passes::rules::legalize::{LegalizeTable, Lowering, Operation};
+use orogen_passes::rules::legalize::{LegalizeTable, LowerStep, Lowering, Operation, Value};
 use orogen_reference::{eval_named, eval_program};
 
 /// How much of a case inference sees as numbers.
@@ -137,6 +137,19 @@ impl Symbols {
         Type::Tensor(ty.with_elements(elements))
     }
 
+    /// A symbol without a value gets one; anything else must have that value.
+    fn bind(&mut self, dim: Dim, value: i64) -> Result<(), String> {
+        if let Some(sym) = self.shapes.as_sym(dim)
+            && self.shapes.eval(dim, &self.env).is_none()
+        {
+            self.env.set(sym, value);
+        }
+        match self.eval(dim)? {
+            found if found == value => Ok(()),
+            found => Err(format!("a cast to {found} of {value}")),
+        }
+    }
+
     fn eval(&self, dim: Dim) -> Result<i64, String> {
         self.shapes.eval(dim, &self.env).ok_or_else(|| format!("{} has no value", self.shapes.display(dim)))
     }
@@ -213,23 +226,69 @@ fn run(ops: &OpRegistry, table: &LegalizeTable, line: &str, mode: Mode) -> Resul
     };
     let lowering =
         table.legalize(ops, &mut symbols.shapes, operation).map_err(|it| format!("legalisation: {it}"))?;
-    let found = match lowering {
-        Lowering::View { operand } => {
-            let view = data[operand].reshaped(expected[0].dims().to_vec()).map_err(|it| it.to_string())?;
-            vec![view]
-        }
-        Lowering::Kernel(kernel) => {
-            verify(&kernel.program).map_err(|it| it.to_string())?;
-            let program = text_cycle(&kernel.program)?;
-            let sizes = kernel.sizes.iter().map(|it| symbols.eval(*it)).collect::<Result<Vec<_>, _>>()?;
-            let inputs: Vec<_> = kernel.operands.iter().map(|it| data[*it].clone()).collect();
-            eval_program(&program, &sizes, &inputs).map_err(|it| format!("kernel: {it}"))?
-        }
-    };
+    let found = evaluate(&mut symbols, lowering, &data)?;
     if found.len() != expected.len() {
         return Err(format!("{} results, expected {}", found.len(), expected.len()));
     }
     found.iter().zip(&expected).try_for_each(|(found, expected)| compare(found, expected))
+}
+
+/// What a lowering computes, step by step.
+fn evaluate(
+    symbols: &mut Symbols,
+    lowering: Lowering,
+    operands: &[TensorData],
+) -> Result<Vec<TensorData>, String> {
+    let mut made: Vec<TensorData> = Vec::new();
+    for step in lowering.steps {
+        let get = |value: Value| match value {
+            Value::Operand(i) => &operands[i],
+            Value::Made(i) => &made[i],
+        };
+        let new = match step {
+            LowerStep::View { value, ty } => {
+                let dims = ty.as_tensor().and_then(TensorType::dims).ok_or("a view of unknown shape")?;
+                let dims = dims.iter().map(|it| symbols.eval(*it)).collect::<Result<Vec<i64>, _>>()?;
+                let dims = dims.into_iter().map(|it| it as u64).collect::<Vec<_>>();
+                vec![get(value).reshaped(dims).map_err(|it| it.to_string())?]
+            }
+            LowerStep::Kernel { program, args, sizes, .. } => {
+                verify(&program).map_err(|it| it.to_string())?;
+                let program = text_cycle(&program)?;
+                let sizes = sizes.iter().map(|it| symbols.eval(*it)).collect::<Result<Vec<_>, _>>()?;
+                let inputs: Vec<_> = args.iter().map(|it| get(*it).clone()).collect();
+                eval_program(&program, &sizes, &inputs).map_err(|it| format!("kernel: {it}"))?
+            }
+            LowerStep::MatchCast { value, ty } => {
+                let data = get(value).clone();
+                let ty = ty.as_tensor().ok_or("a cast to no tensor")?;
+                let dims = ty.dims().into_iter().flatten().copied().zip(data.dims().iter().map(|it| *it as i64));
+                let elements = ty.elements.iter().flatten().copied().zip(data.to_i64());
+                for (dim, value) in dims.chain(elements).collect::<Vec<_>>() {
+                    symbols.bind(dim, value)?;
+                }
+                vec![data]
+            }
+            LowerStep::Check(it) => {
+                let holds = match it.constraint {
+                    Constraint::AtLeast(dim, k) => symbols.eval(dim)? >= k,
+                    Constraint::AtMost(dim, k) => symbols.eval(dim)? <= k,
+                    Constraint::Eq(a, b) => symbols.eval(a)? == symbols.eval(b)?,
+                    Constraint::Multiple(dim, k) => symbols.eval(dim)? % k == 0,
+                };
+                if !holds {
+                    return Err(format!("check: {}", it.message));
+                }
+                continue;
+            }
+        };
+        made.extend(new);
+    }
+    let result = |value: &Value| match value {
+        Value::Operand(i) => operands[*i].clone(),
+        Value::Made(i) => made[*i].clone(),
+    };
+    Ok(lowering.results.iter().map(result).collect())
 }
 
 /// The program that its text reads back as.

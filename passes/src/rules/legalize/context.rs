@@ -1,29 +1,51 @@
 //! What legalisation rows work with.
 
-use super::{Kernel, Lowering, Operation};
+use super::lowering::{LowerStep, Lowering, Value};
+use super::Operation;
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::loops::{Axis, BufferId, BuildResult, Combine, ExprId, Index, ProgramBuilder};
-use orogen_ir::shape::{Dim, Overflow, ShapeCx};
+use orogen_ir::ops::Requirement;
+use orogen_ir::shape::{Constraint, Dim, Overflow, ShapeCx};
 use orogen_ir::types::{Attrs, DType, Dims, TensorType, Type};
 
-/// One operation under legalisation: its types on one side, the program under construction on the other.
+/// One operation under legalisation: its types on one side, the kernel and the steps under construction on the other.
+///
+/// A row that is one kernel asks for [`input`](Self::input)s and [`output`](Self::output)s, writes stages, and
+/// [`finish`](Self::finish)es. [`emit`](Self::emit) ends a kernel before, and begins the next one.
 #[derive(Debug)]
 pub struct Legalizer<'a> {
     /// The caller's dimensions.
     pub caller: &'a mut ShapeCx,
     /// Attributes of the operation.
     pub attrs: &'a Attrs,
-    /// The program under construction.
+    /// The kernel under construction.
     pub b: ProgramBuilder,
+    name: &'a str,
     operation: Operation<'a>,
-    inputs: IndexMap<usize, BufferId>,
+    inputs: IndexMap<Value, BufferId>,
+    /// Types of the outputs of the kernel under construction, with the results that they are.
+    outputs: Vec<(Type, Option<usize>)>,
+    steps: Vec<LowerStep>,
+    /// Types of all values that steps made.
+    made: Vec<Type>,
+    results: Vec<Option<Value>>,
 }
 
 impl<'a> Legalizer<'a> {
-    pub(super) fn new(name: &str, caller: &'a mut ShapeCx, operation: Operation<'a>) -> Self {
-        let b = ProgramBuilder::new(name);
-        Legalizer { caller, attrs: operation.attrs, b, operation, inputs: IndexMap::new() }
+    pub(super) fn new(name: &'a str, caller: &'a mut ShapeCx, operation: Operation<'a>) -> Self {
+        Legalizer {
+            caller,
+            attrs: operation.attrs,
+            b: ProgramBuilder::new(name),
+            name,
+            operation,
+            inputs: IndexMap::new(),
+            outputs: Vec::new(),
+            steps: Vec::new(),
+            made: Vec::new(),
+            results: vec![None; operation.results.len()],
+        }
     }
 
     /// Number of operands.
@@ -76,15 +98,37 @@ impl<'a> Legalizer<'a> {
         self.b.import_dim(self.caller, dim)
     }
 
-    /// The buffer of operand `i`; the kernel takes it as an input from now on.
-    pub fn input(&mut self, i: usize) -> BuildResult<BufferId> {
-        if let Some(buffer) = self.inputs.get(&i) {
+    /// The type of a value.
+    pub fn type_of(&self, value: Value) -> BuildResult<&TensorType> {
+        let ty = match value {
+            Value::Operand(i) => return self.arg(i),
+            Value::Made(i) => self.made.get(i).and_then(Type::as_tensor),
+        };
+        ty.ok_or_else(|| Diagnostic::error("K002", "a value in between is not a tensor"))
+    }
+
+    /// The buffer of a value; the kernel takes it as an input from now on.
+    pub fn buffer(&mut self, value: Value) -> BuildResult<BufferId> {
+        if let Some(buffer) = self.inputs.get(&value) {
             return Ok(*buffer);
         }
-        let dims = self.b.import_dims(self.caller, self.arg_dims(i)?)?;
-        let buffer = self.b.input(&format!("in{i}"), self.arg(i)?.dtype, &dims);
-        self.inputs.insert(i, buffer);
+        let (name, dims) = match value {
+            Value::Operand(i) => (format!("in{i}"), Dims::from(self.arg_dims(i)?)),
+            Value::Made(i) => (
+                format!("made{i}"),
+                Dims::from(self.type_of(value)?.dims().ok_or_else(|| unknown_shape("value", i))?),
+            ),
+        };
+        let dtype = self.type_of(value)?.dtype;
+        let dims = self.b.import_dims(self.caller, &dims)?;
+        let buffer = self.b.input(&name, dtype, &dims);
+        self.inputs.insert(value, buffer);
         Ok(buffer)
+    }
+
+    /// The buffer of operand `i`; the kernel takes it as an input from now on.
+    pub fn input(&mut self, i: usize) -> BuildResult<BufferId> {
+        self.buffer(Value::Operand(i))
     }
 
     /// Operand `i` and its dimensions in the program.
@@ -95,15 +139,75 @@ impl<'a> Legalizer<'a> {
 
     /// A new buffer for result `i`; ask once for each.
     pub fn output(&mut self, i: usize) -> BuildResult<BufferId> {
+        let ty = self.result(i)?.clone();
         let dims = self.b.import_dims(self.caller, self.result_dims(i)?)?;
-        Ok(self.b.output(&format!("out{i}"), self.result(i)?.dtype, &dims))
+        self.outputs.push((Type::Tensor(ty.clone()), Some(i)));
+        Ok(self.b.output(&format!("out{i}"), ty.dtype, &dims))
     }
 
-    /// The finished kernel.
-    pub fn finish(self) -> Result<Lowering, Diagnostic> {
-        let operands = self.inputs.keys().copied().collect();
-        let (program, sizes) = self.b.finish();
-        Ok(Lowering::Kernel(Box::new(Kernel { program, operands, sizes })))
+    /// A new buffer for a value that is no result, with dimensions of the caller.
+    pub fn between(&mut self, name: &str, dtype: DType, dims: &[Dim]) -> BuildResult<BufferId> {
+        let inner = self.b.import_dims(self.caller, dims)?;
+        self.outputs.push((Type::tensor(dtype, dims.iter().copied()), None));
+        Ok(self.b.output(name, dtype, &inner))
+    }
+
+    fn make(&mut self, step: LowerStep) -> usize {
+        let first = self.made.len();
+        self.made.extend(step.types().iter().cloned());
+        self.steps.push(step);
+        first
+    }
+
+    /// Ends the kernel under construction and begins the next one. Returns the values of its outputs, in the order in
+    /// which they were asked for.
+    pub fn emit(&mut self) -> Vec<Value> {
+        let builder = std::mem::replace(&mut self.b, ProgramBuilder::new(self.name));
+        let (program, sizes) = builder.finish();
+        let args = std::mem::take(&mut self.inputs).into_keys().collect();
+        let (types, results): (Vec<Type>, Vec<_>) = std::mem::take(&mut self.outputs).into_iter().unzip();
+        let first = self.make(LowerStep::Kernel { program: Box::new(program), args, sizes, types });
+        let values: Vec<Value> = (first..self.made.len()).map(Value::Made).collect();
+        for (value, result) in values.iter().zip(results) {
+            if let Some(i) = result {
+                self.results[i] = Some(*value);
+            }
+        }
+        values
+    }
+
+    /// The bytes of a value under another shape.
+    pub fn view(&mut self, value: Value, ty: Type) -> Value {
+        Value::Made(self.make(LowerStep::View { value, ty }))
+    }
+
+    /// Binds the elements of a value to symbols that nothing binds yet, or asserts what is known of them.
+    pub fn bind(&mut self, value: Value, elements: &[Dim]) -> BuildResult<Value> {
+        let ty = Type::Tensor(self.type_of(value)?.clone().with_elements(elements.iter().copied()));
+        Ok(Value::Made(self.make(LowerStep::MatchCast { value, ty })))
+    }
+
+    /// Requires a relation between dimensions of the caller at run time.
+    pub fn check(&mut self, constraint: Constraint, message: impl Into<String>) {
+        self.steps.push(LowerStep::Check(Requirement { constraint, message: message.into() }));
+    }
+
+    /// The finished lowering; what was asked for as [`output`](Self::output) are the results.
+    pub fn finish(mut self) -> Result<Lowering, Diagnostic> {
+        if !self.outputs.is_empty() {
+            self.emit();
+        }
+        let results = self.results.into_iter().enumerate().map(|(i, it)| {
+            it.ok_or_else(|| Diagnostic::error("K002", format!("nothing computes result {i}")))
+        });
+        Ok(Lowering { results: results.collect::<Result<_, _>>()?, steps: self.steps })
+    }
+
+    /// The one result is operand `i` under the shape of the result.
+    pub fn finish_view(mut self, i: usize) -> Result<Lowering, Diagnostic> {
+        let ty = Type::Tensor(self.result(0)?.clone());
+        self.results[0] = Some(self.view(Value::Operand(i), ty));
+        self.finish()
     }
 
     /// A kernel that stores elements known to inference.

@@ -1,7 +1,7 @@
-//! Legalisation: from an operator to the tensor program that computes it.
+//! Legalisation: from an operator to the small program that computes it.
 //!
-//! One table serves the drivers of both graph IRs. A row builds a [`TensorProgram`] from attributes and operand
-//! types; the forms it uses are the ones code generation recognises by structure:
+//! One table serves the drivers of both graph IRs. A row writes a [`Lowering`] from attributes and operand types:
+//! mostly one kernel. The forms of kernels are the ones code generation recognises by structure:
 //!
 //! * a contraction (`matmul`, `conv`, `conv_transpose`) is one reduction stage over a product of two loads,
 //!   padding is the load's `otherwise`, batch and group are index arithmetic; a bias is a stage of its own,
@@ -16,6 +16,7 @@ mod context;
 mod contraction;
 mod elementwise;
 mod index;
+mod lowering;
 mod movement;
 mod normalize;
 mod pool;
@@ -25,37 +26,13 @@ mod rnn;
 mod scatter;
 
 pub use context::Legalizer;
+pub use lowering::{LowerStep, Lowering, Value};
 
 use super::table::OpTable;
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::loops::TensorProgram;
 use orogen_ir::ops::{OpId, OpRegistry};
-use orogen_ir::shape::{Dim, ShapeCx};
+use orogen_ir::shape::ShapeCx;
 use orogen_ir::types::{Attrs, TensorData, Type};
-
-/// What an operation becomes.
-#[derive(Clone, Debug)]
-pub enum Lowering {
-    /// A kernel.
-    Kernel(Box<Kernel>),
-    /// The result is the bytes of an operand under another shape.
-    View {
-        /// Which operand.
-        operand: usize,
-    },
-}
-
-/// A kernel and how to call it: its outputs are all results of the operation, in order.
-#[derive(Clone, Debug)]
-pub struct Kernel {
-    /// The program.
-    pub program: TensorProgram,
-    /// Which operand of the operation each input of the program is. Operands whose elements inference knew, and
-    /// those that only named a shape, are not inputs.
-    pub operands: Vec<usize>,
-    /// What the caller passes for each size parameter, in the caller's context.
-    pub sizes: Vec<Dim>,
-}
 
 /// An operation to lower.
 #[derive(Clone, Copy, Debug)]

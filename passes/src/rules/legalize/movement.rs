@@ -25,7 +25,7 @@ pub(super) const ROWS: &[(&str, LegalizeFn)] = &[
 fn view(cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     cx.arg_dims(0)?;
     cx.result_dims(0)?;
-    Ok(Lowering::View { operand: 0 })
+    cx.finish_view(0)
 }
 
 /// Sizes are elements that inference knows; this row is for those it could not know.
@@ -55,7 +55,7 @@ fn transpose(cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let dims = cx.arg_dims(0)?;
     let kept = perm.iter().filter(|axis| cx.caller.as_int(dims[**axis]) != Some(1));
     if kept.is_sorted() {
-        return Ok(Lowering::View { operand: 0 });
+        return cx.finish_view(0);
     }
     moved(cx, |_, vars, _| {
         let mut at = Dims::from(vars);
