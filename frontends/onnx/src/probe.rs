@@ -83,7 +83,10 @@ impl Sink for Probe<'_> {
         let types = self.types(args);
         let mut cx = InferCx::new(&mut self.shapes, &attrs, &types);
         let results = self.base.ops().infer(op, &mut cx)?;
-        let requirements = cx.requirements;
+        let (requirements, facts) = (cx.requirements, cx.facts);
+        for fact in facts {
+            let _ = self.shapes.assume(fact);
+        }
         for requirement in requirements {
             self.assume(requirement.constraint, requirement.message)?;
         }

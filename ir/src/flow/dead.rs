@@ -28,10 +28,11 @@ pub(super) fn is_removable(
     inside.all(|it| is_removable(ops, definitions, function, &function.bindings[*it]))
 }
 
-/// Symbols that the results of control flow or a call may bind (law F7): those of their types that no operand has.
+/// Symbols that the results of an operator, of control flow or of a call may bind (law F7): those of their types that no
+/// operand has.
 pub(super) fn binds(shapes: &ShapeCx, function: &Function, binding: &Binding) -> IndexSet<Sym> {
     let mut symbols = IndexSet::new();
-    if let Rhs::If { .. } | Rhs::While { .. } | Rhs::Call { .. } | Rhs::CallExtern { .. } = binding.rhs {
+    if binding.rhs.may_bind() {
         let ty = |value: ValueId| &function.values[value].ty;
         for result in &binding.results {
             bound_symbols(shapes, ty(*result), &mut |sym| {
@@ -45,6 +46,24 @@ pub(super) fn binds(shapes: &ShapeCx, function: &Function, binding: &Binding) ->
         });
     }
     symbols
+}
+
+impl Rhs {
+    /// Whether the results may be of a size that nothing before knows.
+    pub(super) fn may_bind(&self) -> bool {
+        matches!(
+            self,
+            Rhs::Op { .. } | Rhs::If { .. } | Rhs::While { .. } | Rhs::Call { .. } | Rhs::CallExtern { .. }
+        )
+    }
+}
+
+impl Function {
+    /// Symbols that the results of a binding bind (law F7), those of a `match_cast` aside: sizes that nothing before
+    /// knows.
+    pub fn binds(&self, shapes: &ShapeCx, binding: BindingId) -> IndexSet<Sym> {
+        binds(shapes, self, &self.bindings[binding])
+    }
 }
 
 impl Module {

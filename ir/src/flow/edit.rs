@@ -162,11 +162,8 @@ impl<'m> DataflowEditor<'m> {
         let env = InferEnv { ops: self.ops, constants: self.constants, signatures: self.definitions };
         let values = &self.function.values;
         let inferred = infer(env, self.shapes, &rhs, &|it| values[it].ty.clone())?;
-        let (results, requirements) = match inferred {
-            Some(Inferred { results, requirements }) => (results, requirements),
-            // Control flow is never pure.
-            None => (SmallVec::new(), Vec::new()),
-        };
+        // Control flow, of which nothing is inferred, is never pure.
+        let Inferred { results, requirements, facts } = inferred.unwrap_or_default();
         for Requirement { constraint, message } in requirements {
             if self.shapes.prove(constraint).is_always() {
                 continue;
@@ -175,6 +172,10 @@ impl<'m> DataflowEditor<'m> {
                 return Err(Diagnostic::error("S001", message).note(contradiction.to_string()));
             }
             self.append(Rhs::Check { constraint, message }, []);
+        }
+        for fact in facts {
+            // It follows from what the operator means: nothing that is known contradicts it.
+            let _ = self.shapes.assume(fact);
         }
         Ok(self.append(rhs, results))
     }

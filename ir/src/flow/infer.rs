@@ -4,19 +4,21 @@ use super::{Definition, Extern, Function, Module, RegionId, Rhs, ValueId};
 use crate::diag::Diagnostic;
 use crate::loops::{BufferRole, TensorProgram};
 use crate::ops::{InferCx, OpRegistry, Requirement};
-use crate::shape::{Dim, ShapeCx, Sym};
+use crate::shape::{Constraint, Dim, ShapeCx, Sym};
 use crate::text::type_text;
 use crate::types::{ConstPool, Effects, FunctionType, TensorType, Type, implies, map_dims, match_type};
 use indexmap::IndexMap;
 use smallvec::{SmallVec, smallvec};
 
 /// What inference finds.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inferred {
     /// Result types.
     pub results: SmallVec<[Type; 1]>,
     /// What must be checked at run time for them to hold.
     pub requirements: Vec<Requirement>,
+    /// What holds of the result types' fresh symbols.
+    pub facts: Vec<Constraint>,
 }
 
 /// What inference reads besides the function.
@@ -77,7 +79,8 @@ impl Function {
 /// Infers the results of a right-hand side that is no control flow.
 ///
 /// `If` and `While` have the types that their binding records (law F11), so there is nothing to infer: `None`.
-/// Symbols of a callee that its parameters do not bind appear in the results as they are.
+/// Symbols of a callee that its parameters do not bind appear in the results as they are; sizes that only data decide
+/// are fresh symbols.
 pub fn infer(
     env: InferEnv<'_>,
     shapes: &mut ShapeCx,
@@ -91,7 +94,7 @@ pub fn infer(
             let args = types(args);
             let mut cx = InferCx::new(shapes, attrs, &args);
             let results = env.ops.infer(*op, &mut cx)?;
-            return Ok(Some(Inferred { results, requirements: cx.requirements }));
+            return Ok(Some(Inferred { results, requirements: cx.requirements, facts: cx.facts }));
         }
         Rhs::Constant(id) if env.constants.contains(*id) => {
             smallvec![Type::Tensor(TensorType::of_constant(shapes, env.constants.data(*id)))]
@@ -123,7 +126,7 @@ pub fn infer(
             _ => return Err(Diagnostic::error("B022", "the operand of `get` is no tuple")),
         },
     };
-    Ok(Some(Inferred { results, requirements: Vec::new() }))
+    Ok(Some(Inferred { results, requirements: Vec::new(), facts: Vec::new() }))
 }
 
 fn undefined(kind: &str, name: &str) -> Diagnostic {

@@ -10,9 +10,9 @@
 //! * **F4** A binding in a dataflow block has no effects but `ABORT`.
 //! * **F5** A dataflow block holds no `If` and no `While`.
 //! * **F6** The recorded type of a result follows from its right-hand side: it equals the inferred type or is
-//!   implied by it.
-//! * **F7** A symbol in a type is bound before: by a parameter of the function, or by a `match_cast`, call, `If`
-//!   or `While` result earlier in program order. Bound means that it is a whole dimension, element or scalar there.
+//!   implied by it. A size that inference leaves open is recorded as a symbol of its own, bound by that result.
+//! * **F7** A symbol in a type is bound before: by a parameter of the function, or by a `match_cast`, operator, call,
+//!   `If` or `While` result earlier in program order. Bound means that it is a whole dimension, element or scalar there.
 //! * **F8** Regions contain blocks, blocks contain bindings, and nothing belongs to two of them.
 //! * **F9** A `call_kernel` matches the callee: operand count, buffer types and size arguments.
 //! * **F10** Names of functions, kernels, externs, parameters and outputs are unique.

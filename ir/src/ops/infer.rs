@@ -28,12 +28,14 @@ pub struct InferCx<'a> {
     pub args: &'a [Type],
     /// Requirements found so far; the caller turns them into run-time checks.
     pub requirements: Vec<Requirement>,
+    /// What holds of fresh sizes by what the operator means.
+    pub facts: Vec<Constraint>,
 }
 
 impl<'a> InferCx<'a> {
     /// A call with these operands.
     pub fn new(shapes: &'a mut ShapeCx, attrs: &'a Attrs, args: &'a [Type]) -> Self {
-        InferCx { shapes, attrs, args, requirements: Vec::new() }
+        InferCx { shapes, attrs, args, requirements: Vec::new(), facts: Vec::new() }
     }
 
     /// The tensor type of operand `i`.
@@ -58,6 +60,15 @@ impl<'a> InferCx<'a> {
     /// The known constant elements of operand `i`.
     pub fn int_elements(&self, i: usize) -> Option<SmallVec<[i64; 4]>> {
         self.elements(i)?.iter().map(|it| self.shapes.as_int(*it)).collect()
+    }
+
+    /// A new symbol for the size of a result that only the operands' data decide, at most `limit`. The operation binds
+    /// it, and the operator's lowering computes it.
+    pub fn fresh_size(&mut self, name: &str, limit: Dim) -> Result<Dim, Diagnostic> {
+        let size = self.shapes.fresh(name);
+        let room = self.shapes.sub(limit, size);
+        self.facts.push(Constraint::AtLeast(self.no_overflow(room)?, 0));
+        Ok(size)
     }
 
     /// Requires `a = b`: proved, refuted as an error, or noted as a run-time check.

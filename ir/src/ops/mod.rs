@@ -21,6 +21,7 @@ mod nn;
 mod reduce;
 mod registry;
 mod rnn;
+mod selection;
 mod shape_ops;
 mod sink;
 mod slicing;
@@ -46,6 +47,7 @@ impl OpRegistry {
         rnn::register(&mut ops);
         shape_ops::register(&mut ops);
         index::register(&mut ops);
+        selection::register(&mut ops);
         ops
     }
 }

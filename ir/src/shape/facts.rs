@@ -32,6 +32,16 @@ impl Constraint {
         };
         std::iter::once(first).chain(second)
     }
+
+    /// The same relation between other expressions.
+    pub fn map<E>(self, map: &mut dyn FnMut(Dim) -> Result<Dim, E>) -> Result<Self, E> {
+        Ok(match self {
+            Constraint::AtLeast(d, k) => Constraint::AtLeast(map(d)?, k),
+            Constraint::AtMost(d, k) => Constraint::AtMost(map(d)?, k),
+            Constraint::Eq(a, b) => Constraint::Eq(map(a)?, map(b)?),
+            Constraint::Multiple(d, k) => Constraint::Multiple(map(d)?, k),
+        })
+    }
 }
 
 /// A fact cannot hold together with what is known.

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::{Definition, Function, Module, RegionId, Replacements, Rhs, ValueId};
 use orogen_ir::ops::{OpId, OpRegistry};
+use orogen_ir::shape::ShapeCx;
 use orogen_ir::types::{Attrs, ConstId, Effects};
 use smallvec::SmallVec;
 
@@ -26,8 +27,8 @@ impl Pass<Module> for Canonicalize {
         let mut changed = false;
         for definition in module.definitions.values_mut() {
             if let Definition::Function(function) = definition {
-                let mut merge =
-                    Merge { ops: cx.ops, replaced: Replacements::default(), seen: vec![IndexMap::new()] };
+                let (shapes, replaced) = (&module.shapes, Replacements::default());
+                let mut merge = Merge { ops: cx.ops, shapes, replaced, seen: vec![IndexMap::new()] };
                 merge.region(function, function.body);
                 changed |= !merge.replaced.is_empty();
                 merge.replaced.apply(function);
@@ -47,6 +48,7 @@ enum Key {
 
 struct Merge<'a> {
     ops: &'a OpRegistry,
+    shapes: &'a ShapeCx,
     replaced: Replacements,
     /// Bindings seen in the enclosing regions, innermost last.
     seen: Vec<IndexMap<Key, SmallVec<[ValueId; 1]>>>,
@@ -72,6 +74,8 @@ impl Merge<'_> {
                 }
                 let Some(key) = self.key(&rhs) else { continue };
                 match self.seen.iter().rev().find_map(|it| it.get(&key)) {
+                    // Its own names of sizes are in types further on.
+                    Some(_) if !function.binds(self.shapes, id).is_empty() => {}
                     Some(earlier) => {
                         for (result, earlier) in results.iter().zip(earlier.clone()) {
                             self.replaced.insert(*result, earlier);

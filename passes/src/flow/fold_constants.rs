@@ -3,8 +3,9 @@
 use crate::manager::{Changed, Pass, PassCx, Step};
 use crate::rules::fold::fold;
 use orogen_ir::diag::Diagnostics;
-use orogen_ir::flow::{Binding, Definition, Module, Rhs, ValueDef};
-use orogen_ir::types::{TensorData, TensorType, Type};
+use orogen_ir::flow::{Binding, BindingId, Definition, Function, Module, Rhs, Value, ValueDef, ValueId};
+use orogen_ir::shape::ShapeCx;
+use orogen_ir::types::{ConstPool, TensorData, TensorType, Type};
 use smallvec::smallvec;
 
 /// Evaluates operators on constants.
@@ -41,9 +42,14 @@ impl Pass<Module> for FoldConstants {
                                     _ => None,
                                 })
                                 .collect();
+                            let binds = !function.binds(shapes, id).is_empty();
                             let bytes = binding.results.iter().map(|it| {
                                 let tensor = function.values[*it].ty.as_tensor()?;
-                                TensorData::byte_count(tensor.dtype, &tensor.static_dims(shapes)?)
+                                match tensor.static_dims(shapes) {
+                                    Some(dims) => TensorData::byte_count(tensor.dtype, &dims),
+                                    // What selects from its operands is not larger than they are.
+                                    None => binds.then_some(0),
+                                }
                             });
                             match (data, bytes.sum::<Option<usize>>()) {
                                 (Some(data), Some(bytes)) => fold(cx, *op, attrs, &data, bytes),
@@ -57,19 +63,8 @@ impl Pass<Module> for FoldConstants {
                         continue;
                     };
                     changed = true;
-                    let (results, source) = (binding.results.clone(), binding.source.clone());
-                    for (value, data) in results.into_iter().zip(folded) {
-                        function.values[value].ty = Type::Tensor(TensorType::of_constant(shapes, &data));
-                        let constant = constants.add(String::new(), data);
-                        let rhs = Rhs::Constant(constant);
-                        let binding = function.bindings.alloc(Binding {
-                            results: smallvec![value],
-                            rhs,
-                            source: source.clone(),
-                        });
-                        function.values[value].def = ValueDef::Result(binding, 0);
-                        order.push(binding);
-                    }
+                    let mut replace = Replace { function, shapes, constants, order: &mut order };
+                    replace.results(id, folded);
                 }
                 function.blocks[block].order = order;
             }
@@ -78,5 +73,41 @@ impl Pass<Module> for FoldConstants {
             module.remove_dead_code(cx.ops);
         }
         Ok(changed.into())
+    }
+}
+
+/// Puts constants in the place of an operation.
+struct Replace<'a> {
+    function: &'a mut Function,
+    shapes: &'a mut ShapeCx,
+    constants: &'a mut ConstPool,
+    order: &'a mut Vec<BindingId>,
+}
+
+impl Replace<'_> {
+    fn results(&mut self, id: BindingId, folded: Vec<TensorData>) {
+        let Binding { results, source, .. } = self.function.bindings[id].clone();
+        let binds = !self.function.binds(self.shapes, id).is_empty();
+        for (value, data) in results.into_iter().zip(folded) {
+            let ty = Type::Tensor(TensorType::of_constant(self.shapes, &data));
+            let rhs = Rhs::Constant(self.constants.add(String::new(), data));
+            if binds {
+                // The sizes that the operation bound are in types further on.
+                let old = self.function.values[value].clone();
+                let constant = self.function.values.alloc(Value { ty, name: None, ..old.clone() });
+                self.bind(constant, rhs, &source);
+                self.bind(value, Rhs::MatchCast { value: constant, ty: old.ty }, &source);
+            } else {
+                self.function.values[value].ty = ty;
+                self.bind(value, rhs, &source);
+            }
+        }
+    }
+
+    fn bind(&mut self, value: ValueId, rhs: Rhs, source: &str) {
+        let binding = Binding { results: smallvec![value], rhs, source: source.to_owned() };
+        let binding = self.function.bindings.alloc(binding);
+        self.function.values[value].def = ValueDef::Result(binding, 0);
+        self.order.push(binding);
     }
 }

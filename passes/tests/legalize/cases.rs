@@ -2,7 +2,7 @@
 
 /// All lines that are cases.
 pub(crate) fn all() -> impl Iterator<Item = &'static str> {
-    [ELEMENTWISE, REDUCE, CONTRACTION, POOL, NORMALIZE, RESIZE, RNN, MOVEMENT, INDEX]
+    [ELEMENTWISE, REDUCE, CONTRACTION, POOL, NORMALIZE, RESIZE, RNN, MOVEMENT, INDEX, SELECTION]
         .into_iter()
         .flat_map(str::lines)
         .map(str::trim)
@@ -315,4 +315,26 @@ pub(crate) const INDEX: &str = "
     trilu(f32[2, 3, 4], i64[] = [-1])
     trilu(f32[4, 3], i64[] ? [1]) {upper = true}
     trilu(i64[2, 2] = [3, 4, 5, 6], i64[] = [0])
+";
+
+pub(crate) const SELECTION: &str = "
+    non_zero(f32[2, 3])
+    non_zero(i64[3, 2, 4] (0, 2))
+    non_zero(bool[7])
+    non_zero(bool[1, 5, 1])
+    non_zero(f16[5] ? [0, 1, 0, 0, 2])
+    non_zero(i32[6] (0, 1))
+    non_zero(u8[6] (1, 2))
+    non_zero(f32[])
+    non_zero(i64[] (0, 1))
+    non_zero(f32[0, 3])
+    non_zero(i64[2, 2] = [0, 3, 1, 0])
+    compress(f32[5], bool[5]) {axis = 0}
+    compress(f32[2, 5], bool[5]) {axis = 1}
+    compress(i64[4, 3], bool[4]) {axis = 0}
+    compress(i64[4, 3], bool[2] ? [0, 1]) {axis = 0}
+    compress(f32[2, 3, 2], bool[3] = [1, 0, 1]) {axis = 1}
+    compress(f32[4, 3], bool[4] (0, 1)) {axis = 0}
+    compress(f32[4, 0], bool[4]) {axis = 0}
+    compress(f32[4, 3], bool[0]) {axis = 0}
 ";

@@ -79,3 +79,8 @@ fn movement() {
 fn indexing() {
     check(cases::INDEX);
 }
+
+#[test]
+fn selection() {
+    check(cases::SELECTION);
+}

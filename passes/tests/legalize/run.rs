@@ -207,6 +207,12 @@ fn run(ops: &OpRegistry, table: &LegalizeTable, line: &str, mode: Mode) -> Resul
     let expected = eval_named(&name, &attrs, &data).map_err(|it| format!("reference: {it}"))?;
     let Inferred { mut symbols, args, results } = infer(ops, &name, &operands, &attrs, mode)?;
     for (ty, expected) in results.iter().zip(&expected) {
+        // Sizes that only data decide have no value yet.
+        for (dim, extent) in ty.as_tensor().and_then(TensorType::dims).unwrap_or_default().iter().zip(expected.dims()) {
+            if symbols.shapes.as_sym(*dim).is_some() && symbols.shapes.eval(*dim, &symbols.env).is_none() {
+                symbols.bind(*dim, *extent as i64)?;
+            }
+        }
         if !compare_type(&symbols, ty, expected)? {
             // The shape is not known in this mode; in the others it must be.
             return match mode {

@@ -13,6 +13,7 @@ mod quant;
 mod reduce;
 mod resize;
 mod rnn;
+mod selection;
 mod shape;
 mod slice;
 
@@ -33,6 +34,7 @@ pub(crate) fn register(table: &mut OpTable) {
     shape::register(table);
     slice::register(table);
     index::register(table);
+    selection::register(table);
     control::register(table);
     quant::register(table);
     attention::register(table);
@@ -53,7 +55,7 @@ pub(crate) fn why_missing(name: &str) -> Option<&'static str> {
     const RANDOM: &str = "random numbers are not supported";
     const NONE: &str = "there is no importer for it";
     Some(match name {
-        "NonZero" | "Compress" | "Unique" | "NonMaxSuppression" => DATA_DEPENDENT,
+        "Unique" | "NonMaxSuppression" => DATA_DEPENDENT,
         "SequenceAt" | "SequenceConstruct" | "SequenceEmpty" | "SequenceErase" | "SequenceInsert"
         | "SequenceLength" | "SequenceMap" | "SplitToSequence" | "ConcatFromSequence" | "Optional"
         | "OptionalGetElement" | "OptionalHasElement" => SEQUENCE,

@@ -11,6 +11,7 @@ mod reduce;
 mod resize;
 mod rnn;
 mod scatter;
+mod selection;
 mod shape;
 mod tensor;
 
@@ -51,6 +52,7 @@ pub fn eval_named(name: &str, attrs: &Attrs, args: &[TensorData]) -> Result<Vec<
         shape::eval,
         index::eval,
         scatter::eval,
+        selection::eval,
         generate::eval,
     ];
     for family in families {

@@ -263,16 +263,12 @@ impl<'o> FlowBuilder<'o> {
         };
         let values = &self.function.values;
         let inferred = infer(env, &mut self.module.shapes, rhs, &|it| values[it].ty.clone());
-        match inferred {
-            Ok(Some(it)) => Ok(it),
-            Ok(None) => Ok(Inferred { results: SmallVec::new(), requirements: Vec::new() }),
-            Err(diagnostic) => Err(self.located(diagnostic)),
-        }
+        inferred.map(Option::unwrap_or_default).map_err(|it| self.located(it))
     }
 
     /// Infers, emits the checks that inference asks for, and appends; constants replace known results.
     fn push(&mut self, rhs: Rhs) -> Result<Vec<ValueId>, Diagnostic> {
-        let Inferred { mut results, requirements } = self.infer(&rhs)?;
+        let Inferred { mut results, requirements, facts } = self.infer(&rhs)?;
         for requirement in requirements {
             self.require(requirement)?;
         }
@@ -289,6 +285,10 @@ impl<'o> FlowBuilder<'o> {
         }
         results.iter().for_each(|ty| self.bind_symbols(ty));
         let values = self.append(rhs, results);
+        for fact in facts {
+            // It follows from what the operator means: nothing that is known contradicts it.
+            let _ = self.module.shapes.assume(fact);
+        }
         let replaced = values.into_iter().zip(constants).map(|(value, data)| match data {
             Some(data) => self.add_constant("", data),
             None => value,

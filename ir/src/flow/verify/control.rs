@@ -15,7 +15,7 @@ use indexmap::IndexMap;
 pub(super) fn check_f11_region_results(check: &mut Check<'_>) {
     let function = check.function;
     let bound = Bound::of(check.module, function);
-    let known = Known::of(check.module, function);
+    let known = Known::of(check);
     walk(function, &mut Results { check, bound, known });
 }
 

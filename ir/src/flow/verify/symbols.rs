@@ -7,8 +7,8 @@ use crate::shape::{Dim, ShapeCx, Sym};
 use crate::types::{Type, bound_symbols, visit_dims};
 use indexmap::IndexSet;
 
-/// F7: a symbol in a type is bound before: by a parameter of the function, or by a `match_cast`, call, `If` or `While`
-/// result earlier in program order. Bound means that it is a whole dimension, element or scalar there.
+/// F7: a symbol in a type is bound before: by a parameter of the function, or by a `match_cast`, operator, call, `If`
+/// or `While` result earlier in program order. Bound means that it is a whole dimension, element or scalar there.
 pub(super) fn check_f7_symbols_bound(check: &mut Check<'_>) {
     let function = check.function;
     let bound = Bound::of(check.module, function);
@@ -61,15 +61,7 @@ impl<'m> Bound<'m> {
     /// After a binding: constructs whose results may be of unforeseen size bind their symbols.
     pub(super) fn after(&mut self, binding: BindingId) {
         let binding = &self.function.bindings[binding];
-        let binds = matches!(
-            binding.rhs,
-            Rhs::MatchCast { .. }
-                | Rhs::If { .. }
-                | Rhs::While { .. }
-                | Rhs::Call { .. }
-                | Rhs::CallExtern { .. }
-        );
-        if binds {
+        if binding.rhs.may_bind() || matches!(binding.rhs, Rhs::MatchCast { .. }) {
             binding.results.iter().for_each(|it| self.bind(*it));
         }
     }

@@ -157,6 +157,40 @@ fn f6_requirements_need_a_check() {
 }
 
 #[test]
+fn f6_sizes_that_only_data_decide() {
+    let text = "module @m {
+  sym count, n
+  fn @main(%x: Tensor<f32, [n]>) -> (z: Tensor<i64, [1, count]>) !abort {
+    dataflow {
+      %0 = non_zero(%x) : Tensor<i64, [1, count]>
+      %1 = neg(%0) : Tensor<i64, [1, count]>
+      yield %1
+    }
+    return %1
+  }
+}
+";
+    let ops = OpRegistry::standard();
+    let found = |from: &str, to: &str| {
+        assert!(text.contains(from));
+        let module = text::parse(&text.replacen(from, to, 1), &ops).unwrap_or_else(|it| panic!("{it}"));
+        violations(&module)
+    };
+    assert_eq!(found("", ""), []);
+    let claim = found("non_zero(%x) : Tensor<i64, [1, count]>", "non_zero(%x) : Tensor<i64, [1, n]>");
+    assert_eq!(claim[0], (5, "F006"), "how many elements are not 0 is not known");
+    let again = found(
+        "neg(%0) : Tensor<i64, [1, count]>\n      yield %1",
+        "non_zero(%x) : Tensor<i64, [1, count]>\n      yield %1",
+    );
+    assert_eq!(again, [(6, "F006")], "each result has a symbol of its own");
+    let late = found("      %0", "      check count >= 1, \"some\"\n      %0");
+    assert_eq!(late, [(5, "F007")], "the operation binds the symbol");
+    let early = found("      yield", "      check n - count >= 0, \"fewer\"\n      yield");
+    assert_eq!(early, []);
+}
+
+#[test]
 fn f6_nothing_is_asked_of_what_is_never_reached() {
     let text = "module @m {
   sym n

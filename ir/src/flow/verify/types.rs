@@ -1,6 +1,7 @@
 //! F6 and F9: recorded types follow from right-hand sides; calls match their callees.
 
-use super::facts::Known;
+use super::facts::{Known, operand_symbols};
+use super::symbols::Bound;
 use super::walk::{Visit, walk};
 use super::{At, Check};
 use crate::diag::Diagnostic;
@@ -8,11 +9,12 @@ use crate::flow::infer::{InferEnv, infer};
 use crate::flow::{BindingId, RegionId, Rhs};
 use crate::shape::{Dim, Sym};
 use crate::text::{constraint_text, type_text};
-use crate::types::{implies, match_type, visit_dims};
-use indexmap::IndexMap;
+use crate::types::{implies, match_type};
+use indexmap::IndexSet;
 
 /// F6: the recorded type of a result follows from its right-hand side: it equals the inferred type or is implied by
-/// it. What inference requires is known or checked before.
+/// it. What inference requires is known or checked before. A size that inference leaves open is recorded as a symbol of
+/// its own, bound by that result.
 pub(super) fn check_f6_types_follow(check: &mut Check<'_>) {
     run(check, "F006", &|rhs| !matches!(rhs, Rhs::CallKernel { .. }));
 }
@@ -25,8 +27,8 @@ pub(super) fn check_f9_kernel_calls(check: &mut Check<'_>) {
 fn run(check: &mut Check<'_>, law: &'static str, wanted: &dyn Fn(&Rhs) -> bool) {
     let function = check.function;
     if function.live_bindings().iter().any(|it| wanted(&function.bindings[*it].rhs)) {
-        let known = Known::of(check.module, function);
-        walk(function, &mut Follow { check, law, wanted, known });
+        let (known, bound) = (Known::of(check), Bound::of(check.module, function));
+        walk(function, &mut Follow { check, law, wanted, known, bound });
     }
 }
 
@@ -35,15 +37,18 @@ struct Follow<'c, 'm> {
     law: &'static str,
     wanted: &'c dyn Fn(&Rhs) -> bool,
     known: Known<'m>,
+    bound: Bound<'m>,
 }
 
 impl Visit for Follow<'_, '_> {
-    fn enter_region(&mut self, _region: RegionId) {
+    fn enter_region(&mut self, region: RegionId) {
         self.known.enter_region();
+        self.bound.enter_region(region);
     }
 
     fn leave_region(&mut self, _region: RegionId) {
         self.known.leave_region();
+        self.bound.leave_region();
     }
 
     fn before(&mut self, binding: BindingId) {
@@ -51,6 +56,10 @@ impl Visit for Follow<'_, '_> {
             self.compare(binding);
         }
         self.known.establish(binding);
+    }
+
+    fn after(&mut self, binding: BindingId) {
+        self.bound.after(binding);
     }
 }
 
@@ -92,26 +101,37 @@ impl Follow<'_, '_> {
                 format!("{m} results are recorded but there are {n}"),
             );
         }
-        // Symbols that a callee leaves open stand for any dimension, the same one in all results.
-        let mut open: IndexMap<Sym, Dim> = IndexMap::new();
-        for operand in binding.rhs.operands() {
-            visit_dims(&function.values[operand].ty, &mut |dim| {
-                for sym in self.known.shapes.free_symbols(dim) {
-                    open.insert(sym, self.known.shapes.sym_dim(sym));
-                }
-            });
-        }
-        let is_call = matches!(binding.rhs, Rhs::Call { .. } | Rhs::CallExtern { .. });
+        // Symbols that an operator or a callee leaves open stand for any dimension, the same one in all results.
+        let mut open = operand_symbols(&mut self.known.shapes, function, binding);
+        let given = open.len();
         for (value, ty) in binding.results.iter().zip(&inferred.results) {
             let recorded = &function.values[*value].ty;
             let follows = implies(&self.known.shapes, ty, recorded)
-                || is_call && match_type(&mut self.known.shapes, ty, recorded, &mut open);
+                || binding.rhs.may_bind() && match_type(&mut self.known.shapes, ty, recorded, &mut open);
             if !follows {
                 let (recorded, ty) =
                     (type_text(&self.known.shapes, recorded), type_text(&self.known.shapes, ty));
                 let name = self.check.name(*value);
                 let message = format!("`{name}` is recorded as `{recorded}` but is `{ty}`");
                 self.check.report(At::Binding(id), self.law, message);
+            }
+        }
+        if matches!(binding.rhs, Rhs::Op { .. }) {
+            self.own_symbols(id, open.into_iter().skip(given).map(|(_, dim)| dim));
+        }
+    }
+
+    /// What stands for sizes that an operator leaves open: anything but new symbols would be a claim about data.
+    fn own_symbols(&mut self, id: BindingId, dims: impl Iterator<Item = Dim>) {
+        let shapes = &self.known.shapes;
+        let mut own: IndexSet<Sym> = IndexSet::new();
+        for dim in dims {
+            let new = shapes.as_sym(dim).is_some_and(|it| !self.bound.contains(it) && own.insert(it));
+            if !new {
+                let dim = shapes.display(dim);
+                let message = format!("`{dim}` is recorded for a size that only data decide");
+                let help = "record a symbol that nothing binds before";
+                self.check.found.push((At::Binding(id), Diagnostic::error(self.law, message).help(help)));
             }
         }
     }

@@ -7,7 +7,8 @@
 //!   padding is the load's `otherwise`, batch and group are index arithmetic; a bias is a stage of its own,
 //! * a row operator (`softmax`, `layer_norm`) is a chain of stages over locals,
 //! * everything elementwise or injective is one stage; `concat` is one for each operand,
-//! * recurrences are loops over time around the stages of one step.
+//! * recurrences are loops over time around the stages of one step,
+//! * what selects by data runs a kernel that finds and counts, binds the count, and goes on.
 //!
 //! Half-precision types accumulate in `f32`. Indices that are data are checked, and end the call where they are out of
 //! range; positions computed from other data are clamped. So no input can make a kernel leave its buffers.
@@ -24,6 +25,7 @@ mod reduce;
 mod resize;
 mod rnn;
 mod scatter;
+mod selection;
 
 pub use context::Legalizer;
 pub use lowering::{LowerStep, Lowering, Value};
@@ -66,7 +68,7 @@ impl LegalizeTable {
     /// When `ops` lacks a standard operator.
     pub fn standard(ops: &OpRegistry) -> Self {
         let mut rows = OpTable::new();
-        let families: [&[(&str, LegalizeFn)]; 10] = [
+        let families: [&[(&str, LegalizeFn)]; 11] = [
             elementwise::ROWS,
             reduce::ROWS,
             contraction::ROWS,
@@ -77,6 +79,7 @@ impl LegalizeTable {
             movement::ROWS,
             index::ROWS,
             scatter::ROWS,
+            selection::ROWS,
         ];
         for (name, row) in families.into_iter().flatten() {
             rows.set(ops.get(name), *row);

@@ -1,0 +1,87 @@
+//! Operators that select by data: a kernel that finds and counts, then kernels of the size that it found.
+
+use super::context::overflow;
+use super::{LegalizeFn, Legalizer, Lowering, Value};
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::loops::{BinaryOp, BuildResult, CompareOp, Index};
+use orogen_ir::shape::Dim;
+use orogen_ir::types::{DType, Type};
+
+pub(super) const ROWS: &[(&str, LegalizeFn)] = &[("non_zero", non_zero), ("compress", compress)];
+
+/// The positions of the elements of a vector that are not 0, in order, at the front of a vector of the same length,
+/// and their number, which `size` is bound to.
+fn positions(cx: &mut Legalizer<'_>, vector: Value, length: Dim, size: Dim) -> BuildResult<Value> {
+    let x = cx.buffer(vector)?;
+    let places = cx.between("places", DType::I64, &[length])?;
+    let single = cx.caller.int(1);
+    let count = cx.between("count", DType::I64, &[single])?;
+    let (first, none) = (cx.b.shapes().int(0), cx.b.int(0, DType::I64)?);
+    cx.b.stage(&[], count, [first], none)?;
+    // What lies behind the hits is never read, but every element of an output has a value.
+    cx.b.fill(places, |_, _| Ok(none))?;
+    let axis = cx.b.axis("i", cx.b.buffer_dims(x)[0]);
+    cx.b.for_loop(axis, |b| {
+        // What is no hit is overwritten by the next that is one. There are never more hits than elements so far, so
+        // the store is in range.
+        let (i, found) = (b.var(axis), b.load(count, [first])?);
+        let here = b.dim(i, DType::I64)?;
+        b.stage(&[], places, [Index::Value(found)], here)?;
+        let (value, nothing) = (b.load(x, [i])?, b.number(0.0, b.buffer_dtype(x)));
+        let hit = b.compare(CompareOp::Ne, value, nothing)?;
+        let (found, hit) = (b.load(count, [first])?, b.cast(DType::I64, hit));
+        let next = b.binary(BinaryOp::Add, found, hit)?;
+        b.stage(&[], count, [first], next)
+    })?;
+    let [places, count] = cx.emit()[..] else { unreachable!("the kernel has two outputs") };
+    cx.bind(count, &[size])?;
+    Ok(places)
+}
+
+fn non_zero(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
+    let dims = cx.arg_dims(0)?;
+    let total = cx.caller.product(dims).map_err(overflow)?;
+    let flat = Type::tensor(cx.arg(0)?.dtype, [total]);
+    let flat = cx.view(Value::Operand(0), flat);
+    let size = cx.result_dims(0)?[1];
+    let places = positions(&mut cx, flat, total, size)?;
+    let places = cx.buffer(places)?;
+    let out = cx.output(0)?;
+    let size = cx.b.buffer_dims(out)[1];
+    let dims = cx.b.import_dims(cx.caller, dims)?;
+    if dims.is_empty() {
+        cx.store_nothing(out)?;
+    }
+    for (row, extent) in dims.iter().enumerate() {
+        let axis = cx.b.axis("i", size);
+        let at = cx.b.var(axis);
+        let inner = cx.product(&dims[row + 1..])?;
+        let (inner, extent) = (cx.dim_as(inner, DType::I64)?, cx.dim_as(*extent, DType::I64)?);
+        let mut value = cx.b.load(places, [at])?;
+        if row + 1 < dims.len() {
+            value = cx.b.binary(BinaryOp::Div, value, inner)?;
+        }
+        if row > 0 {
+            value = cx.b.binary(BinaryOp::Mod, value, extent)?;
+        }
+        let row = cx.b.shapes().int(row as i64);
+        cx.b.stage(&[axis], out, [row, at], value)?;
+    }
+    cx.finish()
+}
+
+fn compress(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
+    let axis = cx.axis_attr();
+    let (length, size) = (cx.arg_dims(1)?[0], cx.result_dims(0)?[axis]);
+    let places = positions(&mut cx, Value::Operand(1), length, size)?;
+    let (places, x) = (cx.buffer(places)?, cx.input(0)?);
+    let out = cx.output(0)?;
+    let dims = cx.b.buffer_dims(out);
+    let axes = cx.b.axes("i", &dims);
+    let vars = cx.b.vars(&axes);
+    let mut from: Vec<Index> = vars.iter().map(|it| (*it).into()).collect();
+    from[axis] = Index::Value(cx.b.load(places, [vars[axis]])?);
+    let value = cx.b.load(x, from)?;
+    cx.b.stage(&axes, out, vars, value)?;
+    cx.finish()
+}
