@@ -3,13 +3,13 @@
 use crate::manager::{Changed, Pass, PassCx, Step};
 use crate::rules::kernels::intern;
 use crate::rules::legalize::{LegalizeTable, LowerStep, Lowering, Operation, Value as Lowered};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::{
     Binding, BindingId, BlockKind, Definition, Function, Module, Rhs, Scope, Value, ValueDef, ValueId,
 };
 use orogen_ir::loops::TensorProgram;
-use orogen_ir::types::{TensorData, Type};
+use orogen_ir::types::{TensorData, TensorType, Type};
 use smallvec::SmallVec;
 
 /// Replaces operators by kernels.
@@ -39,11 +39,13 @@ impl Pass<Module> for Legalize {
         let mut kernels: IndexMap<String, TensorProgram> = IndexMap::new();
         let mut found = Diagnostics::new();
         let mut changed = false;
-        for definition in definitions.values_mut() {
+        let entry = definitions.values().rposition(|it| matches!(it, Definition::Function(_)));
+        for (at, definition) in definitions.values_mut().enumerate() {
             let Definition::Function(function) = definition else { continue };
             // Walking backwards, what is used is known: operators that only named shapes are not lowered at all,
             // because types say the same.
             let mut live = function.returned_values();
+            let compared = compared_values(function, Some(at) != entry);
             for (_, block) in function.live_blocks().into_iter().rev() {
                 let mut order = Vec::new();
                 for id in std::mem::take(&mut function.blocks[block].order).into_iter().rev() {
@@ -74,7 +76,8 @@ impl Pass<Module> for Legalize {
                         Ok(lowering) => {
                             changed = true;
                             let kind = function.blocks[block].kind;
-                            let mut run = Run { function, kernels: &mut kernels, kind, operation: id };
+                            let mut run =
+                                Run { function, kernels: &mut kernels, compared: &compared, kind, operation: id };
                             let new = run.lowering(lowering);
                             for id in &new {
                                 live.extend(function.bindings[*id].rhs.operands());
@@ -102,10 +105,32 @@ impl Pass<Module> for Legalize {
     }
 }
 
+/// Values whose types, known elements included, are compared with those of others: what branches and loops return and
+/// start with, what calls are given, and what functions that are called return.
+fn compared_values(function: &Function, is_called: bool) -> IndexSet<ValueId> {
+    let mut compared = IndexSet::new();
+    function.visit_regions(&mut |region| {
+        if region != function.body || is_called {
+            compared.extend(function.regions[region].results.iter().copied());
+        }
+    });
+    for id in function.live_bindings() {
+        let rhs = &function.bindings[id].rhs;
+        if let Rhs::While { .. } | Rhs::Call { .. } | Rhs::CallExtern { .. } = rhs {
+            compared.extend(rhs.operands());
+        }
+    }
+    compared
+}
+
 /// Runs the lowering of one operation.
+///
+/// What inference knows of elements does not follow from a kernel's signature (law F9). Operators that asked for them
+/// are lowered by now, so results of kernels forget them; where types are compared, a cast asserts them.
 struct Run<'a> {
     function: &'a mut Function,
     kernels: &'a mut IndexMap<String, TensorProgram>,
+    compared: &'a IndexSet<ValueId>,
     kind: BlockKind,
     operation: BindingId,
 }
@@ -143,15 +168,44 @@ impl Run<'_> {
             };
             let results = (made..).map(Lowered::Made).zip(types);
             let results = results.map(|(it, ty)| *given.entry(it).or_insert_with(|| self.value(ty)));
-            let results: Vec<ValueId> = results.collect();
+            let mut results: Vec<ValueId> = results.collect();
             made += results.len();
+            let casts = match rhs {
+                Rhs::CallKernel { .. } => self.forget_elements(&mut results),
+                _ => Vec::new(),
+            };
             new.push(self.bind(rhs, &results, &operation.source));
+            for (value, result) in casts {
+                let ty = self.function.values[result].ty.clone();
+                new.push(self.bind(Rhs::MatchCast { value, ty }, &[result], &operation.source));
+            }
         }
         for (from, result) in copies {
             let rhs = Rhs::View { value: given[&from], ty: self.function.values[result].ty.clone() };
             new.push(self.bind(rhs, &[result], &operation.source));
         }
         new
+    }
+
+    /// Takes known elements out of the types of a kernel's results. Returns the values without and with elements for
+    /// those that must keep them.
+    fn forget_elements(&mut self, results: &mut [ValueId]) -> Vec<(ValueId, ValueId)> {
+        let mut casts = Vec::new();
+        for result in results {
+            let Type::Tensor(ty) = &mut self.function.values[*result].ty else { continue };
+            if ty.elements.is_none() {
+                continue;
+            }
+            if self.compared.contains(result) {
+                let plain = Type::Tensor(TensorType { elements: None, ..ty.clone() });
+                let plain = self.value(plain);
+                casts.push((plain, *result));
+                *result = plain;
+            } else {
+                ty.elements = None;
+            }
+        }
+        casts
     }
 
     fn value(&mut self, ty: Type) -> ValueId {
