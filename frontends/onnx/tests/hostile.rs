@@ -240,7 +240,7 @@ fn broken_graphs_are_refused() {
 fn nodes_may_come_in_any_order_and_dead_ones_do_not_count() {
     let nodes = vec![
         node("Neg", &["b"], &["y"], vec![]),
-        node("NonZero", &["x"], &["dead"], vec![]),
+        node("Unique", &["x"], &["dead"], vec![]),
         node("Abs", &["a"], &["b"], vec![]),
         node("Relu", &["x"], &["a"], vec![]),
     ];
@@ -272,7 +272,7 @@ fn everything_unsupported_is_listed_at_once() {
     custom.name = "frob".into();
     let branch = |op: &str| graph(vec![], vec![], vec![node(op, &["x"], &["r"], vec![])], &["r"]);
     let nodes = vec![
-        node("NonZero", &["x"], &["a"], vec![]),
+        node("Unique", &["x"], &["a"], vec![]),
         custom,
         node(
             "If",
@@ -291,7 +291,7 @@ fn everything_unsupported_is_listed_at_once() {
     let list: Vec<String> = found.iter().map(|it| it.to_string()).collect();
     for text in [
         "input `s`: element type string is not supported",
-        "the node of `a` (NonZero), ai.onnx version 18: the size of its result depends on the data",
+        "the node of `a` (Unique), ai.onnx version 18: the size of its result depends on the data",
         "node `frob` (com.example.Frobnicate), com.example version 1: no operator of the domain `com.example` is known",
         "the node of `r` (TopK), ai.onnx version 18: sorting is not supported",
         "the node of `e` (Cast), ai.onnx version 18: element type string is not supported",

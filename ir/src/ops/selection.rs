@@ -22,9 +22,9 @@ fn non_zero(cx: &mut InferCx<'_>) -> InferResult {
         let all = points(&extents).into_iter().zip(elements);
         let found: Vec<_> = all.filter(|(_, it)| *it != 0).map(|(at, _)| at).collect();
         let result = Dims::from_slice(&[rows, cx.shapes.int(found.len() as i64)]);
-        return one(cx.tensor_with(DType::I64, result, |shapes, at| {
-            Some(shapes.int(found[at[1]][at[0]] as i64))
-        }));
+        return one(
+            cx.tensor_with(DType::I64, result, |shapes, at| Some(shapes.int(found[at[1]][at[0]] as i64)))
+        );
     }
     let total = cx.product(dims)?;
     let hits = cx.fresh_size("count", total)?;

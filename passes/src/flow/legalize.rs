@@ -7,8 +7,10 @@ use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::{
     Binding, BindingId, BlockKind, Definition, Function, Module, Rhs, Scope, Value, ValueDef, ValueId,
+    region_effects,
 };
 use orogen_ir::loops::TensorProgram;
+use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::{TensorData, TensorType, Type};
 use smallvec::SmallVec;
 
@@ -76,8 +78,13 @@ impl Pass<Module> for Legalize {
                         Ok(lowering) => {
                             changed = true;
                             let kind = function.blocks[block].kind;
-                            let mut run =
-                                Run { function, kernels: &mut kernels, compared: &compared, kind, operation: id };
+                            let mut run = Run {
+                                function,
+                                kernels: &mut kernels,
+                                compared: &compared,
+                                kind,
+                                operation: id,
+                            };
                             let new = run.lowering(lowering);
                             for id in &new {
                                 live.extend(function.bindings[*id].rhs.operands());
@@ -100,8 +107,22 @@ impl Pass<Module> for Legalize {
             definitions.insert(name, Definition::Kernel(program));
         }
         definitions.extend(functions);
+        if changed {
+            declare_effects(definitions, cx.ops);
+        }
         module.remove_dead_code(cx.ops);
         found.map(|()| changed.into())
+    }
+}
+
+/// Functions declare what their bodies may do: casts and checks of lowerings may abort.
+fn declare_effects(definitions: &mut IndexMap<String, Definition>, ops: &OpRegistry) {
+    for at in 0..definitions.len() {
+        let Definition::Function(function) = &definitions[at] else { continue };
+        let found = region_effects(ops, definitions, function, function.body);
+        if let Definition::Function(function) = &mut definitions[at] {
+            function.effects = function.effects | found;
+        }
     }
 }
 

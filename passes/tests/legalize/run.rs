@@ -208,7 +208,9 @@ fn run(ops: &OpRegistry, table: &LegalizeTable, line: &str, mode: Mode) -> Resul
     let Inferred { mut symbols, args, results } = infer(ops, &name, &operands, &attrs, mode)?;
     for (ty, expected) in results.iter().zip(&expected) {
         // Sizes that only data decide have no value yet.
-        for (dim, extent) in ty.as_tensor().and_then(TensorType::dims).unwrap_or_default().iter().zip(expected.dims()) {
+        for (dim, extent) in
+            ty.as_tensor().and_then(TensorType::dims).unwrap_or_default().iter().zip(expected.dims())
+        {
             if symbols.shapes.as_sym(*dim).is_some() && symbols.shapes.eval(*dim, &symbols.env).is_none() {
                 symbols.bind(*dim, *extent as i64)?;
             }
@@ -268,7 +270,8 @@ fn evaluate(
             LowerStep::MatchCast { value, ty } => {
                 let data = get(value).clone();
                 let ty = ty.as_tensor().ok_or("a cast to no tensor")?;
-                let dims = ty.dims().into_iter().flatten().copied().zip(data.dims().iter().map(|it| *it as i64));
+                let dims =
+                    ty.dims().into_iter().flatten().copied().zip(data.dims().iter().map(|it| *it as i64));
                 let elements = ty.elements.iter().flatten().copied().zip(data.to_i64());
                 for (dim, value) in dims.chain(elements).collect::<Vec<_>>() {
                     symbols.bind(dim, value)?;

@@ -1,6 +1,6 @@
 //! Selection by data.
 
-use super::tensor::{along, dims_of, elements, from_ints, pick, strides, Elements};
+use super::tensor::{Elements, along, dims_of, elements, from_ints, pick, strides};
 use super::{FamilyResult, OpCx};
 use crate::error::{EvalError, EvalResult};
 use orogen_ir::types::{DType, TensorData};
@@ -44,7 +44,8 @@ fn compress(cx: &OpCx<'_>) -> EvalResult<TensorData> {
     dims[axis] = kept.len();
     let kept = &kept;
     let positions = (0..split.outer).flat_map(|outer| {
-        kept.iter().flat_map(move |at| (0..split.inner).map(move |i| (outer * split.n + at) * split.inner + i))
+        kept.iter()
+            .flat_map(move |at| (0..split.inner).map(move |i| (outer * split.n + at) * split.inner + i))
     });
     pick(x, &dims, positions.map(Some), &[])
 }
@@ -66,7 +67,8 @@ mod tests {
 
     #[test]
     fn compress_keeps_slices() {
-        let mask = |list: &[f64]| TensorData::from_f64(DType::Bool, &[list.len() as u64], list.iter().copied());
+        let mask =
+            |list: &[f64]| TensorData::from_f64(DType::Bool, &[list.len() as u64], list.iter().copied());
         let x = iota(&[2, 3]);
         let columns = run("compress", none().with("axis", 1), &[x.clone(), mask(&[1.0, 0.0, 1.0])]);
         assert_eq!(columns, (vec![2, 2], vec![0.0, 2.0, 3.0, 5.0]));

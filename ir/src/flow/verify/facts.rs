@@ -20,8 +20,7 @@ pub(super) struct Known<'m> {
 impl<'m> Known<'m> {
     pub(super) fn of(check: &Check<'m>) -> Self {
         let (module, function) = (check.module, check.function);
-        let env =
-            InferEnv { ops: check.ops, constants: &module.constants, signatures: &module.definitions };
+        let env = InferEnv { ops: check.ops, constants: &module.constants, signatures: &module.definitions };
         Known { shapes: module.shapes.clone(), unreachable: false, env, function, saved: Vec::new() }
     }
 

@@ -1,7 +1,7 @@
 //! What legalisation rows work with.
 
-use super::lowering::{LowerStep, Lowering, Value};
 use super::Operation;
+use super::lowering::{LowerStep, Lowering, Value};
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::loops::{Axis, BufferId, BuildResult, Combine, ExprId, Index, ProgramBuilder};
