@@ -32,12 +32,12 @@ fn after(first: &[i64], second: &[i64]) -> Result<[String; 2], Diagnostics> {
     let mut builder = GraphBuilder::new(&ops, "g");
     around(&mut builder, first, second);
     let mut graph = builder.finish()?;
-    orogen_passes::graph::ApplyRules::layout().run(&mut graph, &mut cx)?;
+    orogen_passes::graph::ApplyRules::layout(&ops).run(&mut graph, &mut cx)?;
     Ir::verify(&graph, &ops)?;
     let mut builder = FlowBuilder::new(&ops, "f");
     around(&mut builder, first, second);
     let mut module = builder.finish()?;
-    orogen_passes::flow::ApplyRules::layout().run(&mut module, &mut cx)?;
+    orogen_passes::flow::ApplyRules::layout(&ops).run(&mut module, &mut cx)?;
     Ir::verify(&module, &ops)?;
     Ok([Ir::print(&graph, &ops), Ir::print(&module, &ops)])
 }

@@ -72,7 +72,7 @@ fn lower_graph(ops: &OpRegistry, seed: u64) -> bool {
     let Ok(wanted) = eval_graph(ops, &g, &inputs) else { return false };
     let passes: [Box<dyn Pass<Graph>>; 4] = [
         Box::new(graph::Canonicalize),
-        Box::new(graph::ApplyRules::simplify()),
+        Box::new(graph::ApplyRules::simplify(ops)),
         Box::new(graph::Legalize::new(LegalizeTable::standard(ops))),
         Box::new(graph::Fuse),
     ];
@@ -148,7 +148,7 @@ fn lower_module(ops: &OpRegistry, seed: u64) -> usize {
     let runs = runs(ops, &module);
     let passes: [Box<dyn Pass<Module>>; 4] = [
         Box::new(flow::Canonicalize),
-        Box::new(flow::ApplyRules::simplify()),
+        Box::new(flow::ApplyRules::simplify(ops)),
         Box::new(flow::Legalize::new(LegalizeTable::standard(ops))),
         Box::new(flow::Fuse),
     ];

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use orogen::{CompileOptions, Cpu, OptIn, Step};
+use orogen::{CompileOptions, Compiler, Cpu, Entry, OptIn, Step};
 use std::path::PathBuf;
 
 /// More than any machine has; each costs a stack.
@@ -54,12 +54,34 @@ pub(crate) struct ModelArgs {
     /// Instructions that the code may use: host, baseline, avx2 or avx512 [default: host]
     #[arg(long, value_name = "CPU", value_parser = parse_cpu)]
     pub(crate) cpu: Option<Cpu>,
-    /// With the dataflow IR, run the steps above this one on the legacy graph and translate there.
-    #[arg(long, value_name = "STEP", value_parser = parse_step, hide_short_help = true)]
-    pub(crate) waterline: Option<Step>,
+    /// With the dataflow IR, run the steps above this one on the legacy graph and translate there; or `native`: run
+    /// every step on the dataflow IR. Without it the model decides.
+    #[arg(long, value_name = "STEP", value_parser = parse_entry, hide_short_help = true)]
+    pub(crate) waterline: Option<Entry>,
     /// Verify the IR after every pass, not the final plan alone.
     #[arg(long, hide_short_help = true)]
     pub(crate) verify: bool,
+    #[command(flatten)]
+    pub(crate) plugins: PluginArgs,
+}
+
+/// What is added to the compiler.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PluginArgs {
+    /// Load a plug-in, which adds operators, converters, rules, passes or formats; may be given several times.
+    #[arg(long = "plugin", value_name = "LIB.so")]
+    paths: Vec<PathBuf>,
+}
+
+impl PluginArgs {
+    /// What ships and what the plug-ins add, in the order they are given.
+    pub(crate) fn compiler(&self) -> Result<Compiler, Failure> {
+        let mut builder = Compiler::builder();
+        for path in &self.paths {
+            builder.plugin(path);
+        }
+        Ok(builder.build()?)
+    }
 }
 
 impl ModelArgs {
@@ -76,7 +98,7 @@ impl ModelArgs {
             dims: self.dims.clone(),
             threads: self.threads,
             cpu: self.cpu.unwrap_or_default(),
-            waterline: self.waterline,
+            entry: self.waterline.unwrap_or_default(),
             verify: self.verify,
         })
     }
@@ -88,6 +110,7 @@ impl ModelArgs {
             ("--cpu", self.cpu.is_some()),
             ("--waterline", self.waterline.is_some()),
             ("--verify", self.verify),
+            ("--plugin", !self.plugins.paths.is_empty()),
         ];
         if let Some((option, _)) = given.into_iter().find(|it| it.1) {
             let message =
@@ -192,6 +215,8 @@ pub(crate) struct InspectArgs {
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) plugins: PluginArgs,
 }
 
 /// Known opt-ins.
@@ -230,6 +255,10 @@ fn parse_amount(text: &str) -> Result<f64, String> {
 
 fn parse_cpu(text: &str) -> Result<Cpu, String> {
     text.parse().map_err(|()| "choose host, baseline, avx2 or avx512".to_string())
+}
+
+fn parse_entry(text: &str) -> Result<Entry, String> {
+    if text == Entry::NATIVE { Ok(Entry::Native) } else { parse_step(text).map(Entry::Translated) }
 }
 
 fn parse_step(text: &str) -> Result<Step, String> {

@@ -6,7 +6,6 @@ use crate::failure::{Failure, print_diagnostic};
 use crate::files;
 use crate::inputs::{main_function, open_dims};
 use crate::progress::spin;
-use orogen::Model;
 use orogen_runtime::Library;
 use std::io::Read;
 use std::path::Path;
@@ -42,10 +41,11 @@ pub(crate) fn open(path: &Path, args: &ModelArgs, inputs: Option<&Path>) -> Resu
         return Ok(Subject { library, compile: None, load });
     }
     let options = args.options(config::opt_in(path)?)?;
+    let compiler = args.plugins.compiler()?;
     let start = Instant::now();
     let artifact = spin(format!("compiling {}", path.display()), || {
-        let model = Model::open(path)?;
-        orogen::compile(&model, &options)
+        let model = compiler.open(path)?;
+        compiler.compile(&model, &options)
     })?;
     artifact.report.remarks.iter().for_each(print_diagnostic);
     let compile = start.elapsed();

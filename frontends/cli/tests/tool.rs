@@ -68,6 +68,37 @@ fn the_legacy_path_names_what_it_cannot_hold_and_the_way_out() {
 }
 
 #[test]
+fn the_ledger_says_where_a_model_enters_the_dataflow_ir() {
+    let (folder, path) = folder_with("static.onnx", &onnx::relu("x", "y", &["2", "3"]));
+    std::fs::write(path.with_file_name("dynamic.onnx"), onnx::relu("x", "y", &["batch", "3"]))
+        .expect("written");
+    // Which IR a model is in after a step.
+    let after = |model: &str, more: &[&str]| {
+        let outcome = orogen(folder.path(), &[&["print", model], &DATAFLOW[..], more].concat());
+        assert_eq!(outcome.status, 0, "{}", outcome.err);
+        outcome.out.split_whitespace().next().expect("it prints something").to_string()
+    };
+    assert_eq!(after("static.onnx", &["--stage", "layout"]), "graph");
+    assert_eq!(after("static.onnx", &["--stage", "legalize"]), "graph");
+    assert_ne!(after("static.onnx", &["--stage", "fuse"]), "graph");
+    assert_eq!(after("static.onnx", &["--stage", "fuse", "--waterline", "plan-memory"]), "graph");
+    assert_ne!(after("static.onnx", &["--stage", "import", "--waterline", "native"]), "graph");
+    assert_ne!(after("dynamic.onnx", &["--stage", "import"]), "graph");
+    for step in ["import", "canonicalize", "simplify", "legalize"] {
+        refused(
+            &onnx::relu("x", "y", &["2"]),
+            &[&DATAFLOW[..], &["--waterline", step]].concat(),
+            3,
+            &[
+                "error[M040]",
+                &format!("`{step}`"),
+                "help: admissible waterlines are `fuse`, `plan-memory`, `codegen`",
+            ],
+        );
+    }
+}
+
+#[test]
 fn an_output_that_cannot_be_written() {
     let (folder, _) = folder_with("model.onnx", &onnx::relu("x", "y", &["2"]));
     let outcome = orogen(folder.path(), &["compile", "model.onnx", "-o", "absent/out.so"]);

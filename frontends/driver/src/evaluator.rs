@@ -6,7 +6,7 @@ use orogen_passes::manager::Evaluator;
 
 /// Evaluates operators with the reference interpreter.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ReferenceEvaluator;
+pub(crate) struct ReferenceEvaluator;
 
 impl Evaluator for ReferenceEvaluator {
     fn evaluate(

@@ -1,12 +1,13 @@
-//! Orogen as a library: a model file in, native code out.
+//! Orogen as a library: a model file in, native code out, and every part of the way there open to its user.
 //!
 //! ```no_run
-//! use orogen::{CompileOptions, Model, OptIn};
+//! use orogen::prelude::*;
 //!
 //! let model = Model::open("model.onnx")?;
 //! let options = CompileOptions { opt_in: OptIn::DataflowIr, ..CompileOptions::default() };
 //! let artifact = orogen::compile(&model, &options)?;
-//! artifact.write_library("model.so".as_ref())?;
+//! artifact.write_library("model.so")?;
+//! let outputs = artifact.load()?.run(&[Tensor::from_slice(&[1, 3], &[0.1f32, 0.2, 0.3])?])?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -14,24 +15,55 @@
 //! opted in to per model ([`OptIn`]); it holds dynamic shapes and control flow. A model that the legacy path cannot
 //! hold is an error that says what it needs: nothing switches path by itself.
 //!
-//! Modules in reading order: `model`, `options`, [`pipeline`], `compile`, `metadata`, `load`.
+//! # Adding to the compiler
+//! [`compile`] is the default of a [`Compiler`]. Its [`Builder`] takes operators ([`Operator`]), ONNX converters
+//! ([`Builder::converter`]), frontends ([`Frontend`](frontend::Frontend)), rewrite rules that serve both IRs
+//! ([`Rule`](rules::Rule)), passes at any place ([`Place`](passes::Place)), and instruments
+//! ([`Instrument`](passes::Instrument)). Everything that these need is in the [`prelude`]; the parts of the compiler are
+//! re-exported as modules: [`ir`], [`passes`], [`rules`], [`onnx`], [`runtime`].
+//!
+//! The same from a shared library: [`plugin`](mod@plugin).
+//!
+//! Modules in reading order: `model`, `options`, [`frontend`], `compiler`, `lower`, `artifact`, `metadata`, `load`,
+//! [`plugin`](mod@plugin).
 
-mod compile;
+mod artifact;
+mod compiler;
 mod evaluator;
+pub mod frontend;
 mod load;
+mod lower;
 mod metadata;
 mod model;
 mod options;
-pub mod pipeline;
+pub mod plugin;
+pub mod prelude;
 
-pub use compile::{Artifact, compile, concerns_file};
-pub use evaluator::ReferenceEvaluator;
+pub use artifact::{Artifact, compile_standard as compile, concerns_file};
+pub use compiler::{Builder, Compiler, Operator};
+pub use lower::{LowerReport, Lowered};
 pub use metadata::MetadataView;
 pub use model::Model;
-pub use options::{CompileOptions, OptIn};
-pub use pipeline::{Lowered, lower};
+pub use options::{CompileOptions, Entry, OptIn};
 
 pub use orogen_codegen::link::OutputFile;
-pub use orogen_codegen::{Cpu, KernelInfo};
+pub use orogen_codegen::{CodegenOptions, Cpu, KernelInfo};
+pub use orogen_ir as ir;
 pub use orogen_ir::diag::{Diagnostic, Diagnostics};
+pub use orogen_onnx as onnx;
 pub use orogen_passes::manager::Step;
+pub use orogen_reference as reference;
+pub use orogen_runtime as runtime;
+pub use orogen_runtime::{Library, RuntimeError, Tensor};
+
+/// Passes, pipelines and instruments.
+pub mod passes {
+    pub use orogen_passes::manager::*;
+    pub use orogen_passes::{bridge, flow, graph};
+}
+
+/// What is known per operator and per kernel: rewrite rules and lowering.
+pub mod rules {
+    pub use orogen_passes::rules::legalize::{LegalizeFn, LegalizeTable, Legalizer, Lowering};
+    pub use orogen_passes::rules::rewrite::{OpCall, Rewriter, Rule, RuleFn, RuleSet, Value};
+}

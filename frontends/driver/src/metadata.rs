@@ -1,9 +1,9 @@
 //! What a library says of itself, as JSON for tools.
 
-use crate::pipeline::LowerReport;
-use crate::{CompileOptions, Model};
+use crate::{CompileOptions, LowerReport, Model};
 use orogen_codegen::Metadata;
 use orogen_ir::plan::CallPlan;
+use orogen_passes::manager::Step;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub struct MetadataView {
     pub compiler: String,
     /// Opt-ins that the model was compiled with; empty on the legacy path.
     pub opt_in: Vec<String>,
-    /// Step where a translated model entered the dataflow IR.
+    /// The step above which the model was translated to the dataflow IR; absent for one that was not.
     pub waterline: Option<String>,
     /// Which instructions were asked for, such as `host`.
     pub cpu: String,
@@ -52,7 +52,7 @@ pub(crate) fn metadata(
             crate::OptIn::Legacy => Vec::new(),
             it @ crate::OptIn::DataflowIr => vec![it.name().to_string()],
         },
-        waterline: options.waterline.map(|it| it.name().to_string()),
+        waterline: report.entered.filter(|it| *it > Step::Import).map(|it| it.name().to_string()),
         cpu: options.cpu.to_string(),
         instructions,
         symbols: plan.bindings.iter().map(|it| plan.shapes.name(it.symbol).to_string()).collect(),

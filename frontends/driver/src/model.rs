@@ -1,28 +1,31 @@
 //! Model files, whatever their format.
 
-use orogen_ir::diag::{Diagnostic, Diagnostics};
+use crate::frontend::Frontends;
+use orogen_ir::diag::Diagnostics;
+use orogen_onnx::OpTable;
+use std::any::Any;
+use std::fmt;
 use std::path::Path;
 
-/// A decoded model file.
-#[derive(Debug)]
+/// A decoded model file. It says nothing of how it will be compiled.
 pub struct Model {
     pub(crate) name: String,
     /// The name of the file, for messages.
     pub(crate) file: String,
-    pub(crate) onnx: orogen_onnx::Model,
+    /// Name of the frontend that opened it.
+    pub(crate) frontend: &'static str,
+    /// What that frontend knows of it.
+    pub(crate) content: Box<dyn Any + Send + Sync>,
 }
 
 impl Model {
-    /// Opens a model file. Its weights are mapped, not read.
+    /// Opens a model file with the frontends that ship. Its weights are mapped, not read.
+    /// A compiler with other frontends has [`Compiler::open`](crate::Compiler::open).
     ///
     /// # Errors
     /// Files that cannot be read, and files that are no model; the message says what they seem to be.
     pub fn open(path: impl AsRef<Path>) -> Result<Model, Diagnostics> {
-        let path = path.as_ref();
-        let onnx = orogen_onnx::Model::open(path).map_err(|found| place(found, path))?;
-        let name = path.file_stem().map_or_else(|| "model".into(), |it| it.to_string_lossy().into_owned());
-        let file = path.file_name().map_or_else(String::new, |it| it.to_string_lossy().into_owned());
-        Ok(Model { name, file, onnx })
+        Frontends::standard(OpTable::new()).open(path.as_ref())
     }
 
     /// The name of the file without its suffix.
@@ -30,17 +33,14 @@ impl Model {
         &self.name
     }
 
-    /// What cannot be imported, complete; empty when all can.
-    ///
-    /// # Errors
-    /// A model that breaks the rules of its format.
-    pub fn unsupported(&self) -> Result<Vec<orogen_onnx::Unsupported>, Diagnostics> {
-        orogen_onnx::unsupported(&self.onnx, &orogen_onnx::OpTable::standard())
+    /// Name of its format.
+    pub fn format(&self) -> &'static str {
+        self.frontend
     }
 }
 
-fn place(mut found: Diagnostics, path: &Path) -> Diagnostics {
-    let at = |it: Diagnostic| it.at(format!("file `{}`", path.display()));
-    found.0 = found.0.into_iter().map(at).collect();
-    found
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model").field("name", &self.name).field("format", &self.frontend).finish()
+    }
 }

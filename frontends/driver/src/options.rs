@@ -26,6 +26,25 @@ impl OptIn {
     }
 }
 
+/// Where an opted-in model enters the dataflow IR.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Entry {
+    /// Where the ledger says: a model that the legacy graph can hold is translated at the waterline, any other enters
+    /// natively at the top.
+    #[default]
+    Ledger,
+    /// Natively at the top, whatever the legacy graph could hold. No square compares the steps above the waterline for
+    /// such a model, so this is for tests and comparisons.
+    Native,
+    /// As a legacy graph that is translated above this step, which the ledger must admit.
+    Translated(Step),
+}
+
+impl Entry {
+    /// The name of [`Entry::Native`] on the command line, where a step names the others.
+    pub const NATIVE: &'static str = "native";
+}
+
 /// Options of a compilation.
 #[derive(Clone, Debug, Default)]
 pub struct CompileOptions {
@@ -37,10 +56,8 @@ pub struct CompileOptions {
     pub threads: usize,
     /// Instructions that the code may use.
     pub cpu: Cpu,
-    /// For an opted-in model that the legacy IR can hold: import it as a legacy graph, run the steps above this one
-    /// there, translate, and run the rest on the dataflow IR. Without it the model enters the dataflow IR at the
-    /// top.
-    pub waterline: Option<Step>,
+    /// Where an opted-in model enters the dataflow IR; means nothing on the legacy path.
+    pub entry: Entry,
     /// Verify the IR after import, after every pass and after translation. The call plan and its kernels are verified
     /// always.
     pub verify: bool,

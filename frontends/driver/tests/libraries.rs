@@ -10,7 +10,7 @@ const DATAFLOW: CompileOptions = CompileOptions {
     dims: Vec::new(),
     threads: 2,
     cpu: orogen::Cpu::Host,
-    waterline: None,
+    entry: orogen::Entry::Ledger,
     verify: true,
 };
 

@@ -1,6 +1,6 @@
 //! What `orogen print` prints of real models reads back, at every stage of both paths.
 
-use orogen::{CompileOptions, Lowered, Model, OptIn, Step, lower};
+use orogen::{CompileOptions, Compiler, Lowered, OptIn, Step};
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::{flow, graph, plan};
 use std::path::Path;
@@ -34,7 +34,7 @@ fn read_back(lowered: &Lowered, ops: &OpRegistry) -> Result<(), String> {
 
 #[test]
 fn printed_models_read_back_at_every_stage() {
-    let ops = OpRegistry::standard();
+    let compiler = Compiler::standard();
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/models");
     let dataflow = CompileOptions { opt_in: OptIn::DataflowIr, ..CompileOptions::default() };
     let legacy = |dims: &[(&str, u64)]| CompileOptions {
@@ -49,11 +49,11 @@ fn printed_models_read_back_at_every_stage() {
         ("silero_vad_16k_sequence", dataflow),
     ];
     for (name, options) in cases {
-        let model = Model::open(models.join(name).join("model.onnx")).expect("a model of the repository");
+        let model = compiler.open(models.join(name).join("model.onnx")).expect("a model of the repository");
         for step in Step::ALL.into_iter().filter(|it| *it != Step::Codegen) {
-            let (lowered, _) = lower(&model, &options, &ops, step).expect("it lowers");
+            let (lowered, _) = compiler.lower(&model, &options, step).expect("it lowers");
             let path = options.opt_in.name();
-            if let Err(error) = read_back(&lowered, &ops) {
+            if let Err(error) = read_back(&lowered, compiler.ops()) {
                 panic!("{name}, {path}, {}: {error}", step.name());
             }
         }

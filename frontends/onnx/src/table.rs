@@ -98,19 +98,19 @@ impl OpTable {
         check: Option<Arc<CheckFn>>,
         convert: Arc<ConvertFn>,
     ) {
-        let since = match versions.start_bound() {
-            Bound::Included(it) => *it,
-            Bound::Excluded(it) => it.saturating_add(1),
-            Bound::Unbounded => i64::MIN,
-        };
-        let until = match versions.end_bound() {
-            Bound::Included(it) => *it,
-            Bound::Excluded(it) => it.saturating_sub(1),
-            Bound::Unbounded => i64::MAX,
-        };
+        let (since, until) = bounds(&versions);
         let domain = self.entries.entry(domain.to_string()).or_default();
         let versions = domain.entry(name.to_string()).or_default();
         versions.insert(0, OpEntry { since, until, check, convert });
+    }
+
+    /// The versions among these in which the table has the operator; `None` when there is none.
+    pub fn overlap(&self, domain: &str, name: &str, versions: &impl RangeBounds<i64>) -> Option<String> {
+        let (since, until) = bounds(versions);
+        let entries = self.entries.get(domain)?.get(name)?;
+        let found = entries.iter().map(|it| (it.since.max(since), it.until.min(until)));
+        let found: Vec<(i64, i64)> = found.filter(|it| it.0 <= it.1).collect();
+        (!found.is_empty()).then(|| merged(found))
     }
 
     /// Whether the operator of that domain, name and operator set version is in the table.
@@ -148,9 +148,28 @@ impl std::fmt::Debug for OpTable {
     }
 }
 
-/// The versions that entries cover; ranges that follow each other are one.
+/// The first and the last version of a range.
+fn bounds(versions: &impl RangeBounds<i64>) -> (i64, i64) {
+    let since = match versions.start_bound() {
+        Bound::Included(it) => *it,
+        Bound::Excluded(it) => it.saturating_add(1),
+        Bound::Unbounded => i64::MIN,
+    };
+    let until = match versions.end_bound() {
+        Bound::Included(it) => *it,
+        Bound::Excluded(it) => it.saturating_sub(1),
+        Bound::Unbounded => i64::MAX,
+    };
+    (since, until)
+}
+
+/// The versions that entries cover.
 fn ranges(entries: &[OpEntry]) -> String {
-    let mut merged: Vec<(i64, i64)> = entries.iter().map(|it| (it.since, it.until)).collect();
+    merged(entries.iter().map(|it| (it.since, it.until)).collect())
+}
+
+/// Ranges in order; those that follow each other are one.
+fn merged(mut merged: Vec<(i64, i64)>) -> String {
     merged.sort_unstable();
     merged.dedup_by(|next, last| {
         let joins = next.0 <= last.1.saturating_add(1);

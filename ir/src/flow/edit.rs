@@ -7,9 +7,9 @@ use super::{
     ValueDef, ValueId,
 };
 use crate::diag::Diagnostic;
-use crate::ops::{OpRegistry, Requirement};
+use crate::ops::{OpId, OpRegistry, Requirement};
 use crate::shape::ShapeCx;
-use crate::types::{ConstPool, Effects, TensorData, TensorType, Type};
+use crate::types::{Attrs, ConstPool, Effects, TensorData, TensorType, Type};
 use indexmap::IndexMap;
 use la_arena::Arena;
 use smallvec::SmallVec;
@@ -178,6 +178,24 @@ impl<'m> DataflowEditor<'m> {
             let _ = self.shapes.assume(fact);
         }
         Ok(self.append(rhs, results))
+    }
+
+    /// Emits an operation at the insertion point and returns its results; see [`emit`](Self::emit).
+    ///
+    /// # Errors
+    /// What inference reports; and `B027`: an operator with effects.
+    pub fn op(
+        &mut self,
+        op: OpId,
+        attrs: Attrs,
+        args: &[ValueId],
+    ) -> Result<SmallVec<[ValueId; 1]>, Diagnostic> {
+        let rhs = Rhs::Op { op, attrs, args: args.iter().copied().collect() };
+        let rhs = rhs.into_pure(self.ops, self.definitions).map_err(|_| {
+            let name = self.ops.def(op).name;
+            Diagnostic::error("B027", format!("a dataflow block does not hold the effects of `{name}`"))
+        })?;
+        self.emit(rhs)
     }
 
     fn append(&mut self, rhs: Rhs, types: impl IntoIterator<Item = Type>) -> SmallVec<[ValueId; 1]> {

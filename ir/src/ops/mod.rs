@@ -30,7 +30,7 @@ mod support;
 pub use index::SCATTER_REDUCTIONS;
 pub use infer::{InferCx, InferResult, Requirement};
 pub use nn::{RESIZE_COORDINATES, RESIZE_MODES, RESIZE_NEAREST, Window};
-pub use registry::{Arity, AttrDef, AttrKind, InferFn, OpDef, OpId, OpRegistry, ResultCount};
+pub use registry::{Arity, AttrDef, AttrKind, EvaluateFn, InferFn, OpDef, OpId, OpRegistry, ResultCount};
 pub use rnn::DIRECTIONS;
 pub use shape_ops::PAD_MODES;
 pub use sink::{OpSink, SinkResult};

@@ -2,7 +2,7 @@
 
 use super::{InferCx, InferResult};
 use crate::diag::Diagnostic;
-use crate::types::{Attr, Attrs, Effects};
+use crate::types::{Attr, Attrs, Effects, TensorData};
 use indexmap::IndexMap;
 
 /// An operator of one registry.
@@ -110,6 +110,9 @@ impl AttrDef {
 /// Computes the result types of an operator from its operands' types and its attributes.
 pub type InferFn = fn(&mut InferCx<'_>) -> InferResult;
 
+/// Computes an operator of another crate on known operands; the error says why it has no result.
+pub type EvaluateFn = fn(&Attrs, &[TensorData]) -> Result<Vec<TensorData>, String>;
+
 /// What is known of one operator.
 #[derive(Clone, Debug)]
 pub struct OpDef {
@@ -138,6 +141,8 @@ pub struct OpDef {
 #[derive(Clone, Debug, Default)]
 pub struct OpRegistry {
     defs: IndexMap<&'static str, OpDef>,
+    /// How to evaluate operators that the reference interpreter does not know by itself.
+    evaluations: IndexMap<OpId, EvaluateFn>,
 }
 
 impl OpRegistry {
@@ -155,6 +160,16 @@ impl OpRegistry {
         let (index, earlier) = self.defs.insert_full(name, def);
         assert!(earlier.is_none(), "operator `{name}` is registered twice");
         OpId(u16::try_from(index).expect("fewer than 65536 operators"))
+    }
+
+    /// Says how an operator from outside is evaluated; constant folding and the reference interpreter ask.
+    pub fn set_evaluation(&mut self, op: OpId, evaluate: EvaluateFn) {
+        self.evaluations.insert(op, evaluate);
+    }
+
+    /// How an operator from outside is evaluated.
+    pub fn evaluation(&self, op: OpId) -> Option<EvaluateFn> {
+        self.evaluations.get(&op).copied()
     }
 
     /// The operator of that name.

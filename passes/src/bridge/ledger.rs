@@ -1,11 +1,17 @@
 //! The adoption ledger: which pipeline steps run on the dataflow-block IR.
 //!
 //! Steps are ported bottom-up, so the ported steps form a suffix of the list. The *waterline* is the first step
-//! that runs on the new IR: an opted-in static model runs the steps above it on the legacy graph, is translated
-//! once, and runs the rest on the flow IR. A model that the legacy IR cannot hold enters natively at the top and
-//! needs only the steps whose native column says so.
+//! that runs on the new IR.
+//!
+//! # Laws
+//! * **A1** The ported steps form a suffix of the pipeline, and each names the square that compares its two forms.
+//! * **A2** An opted-in model that the legacy graph can hold runs the steps above the waterline there, is translated
+//!   once, and runs the rest on the flow IR. On request it is translated further down, at any step that is ported.
+//! * **A3** A model that only the flow IR can hold enters it natively at the top. It needs the steps whose native column
+//!   says so; above the waterline these have no square.
 
 use crate::manager::Step;
+use orogen_ir::diag::Diagnostic;
 use std::fmt::Write as _;
 
 /// Whether a step is ported.
@@ -68,6 +74,24 @@ pub fn waterline(ledger: &[Entry]) -> Result<Step, Step> {
     }
 }
 
+/// Whether a model may be translated above `step` (law A2).
+///
+/// # Errors
+/// `M040`, with the steps that are admissible.
+pub fn admit(ledger: &[Entry], step: Step) -> Result<(), Diagnostic> {
+    let steps = admissible(ledger);
+    if steps.contains(&step) {
+        return Ok(());
+    }
+    let names: Vec<String> = steps.iter().map(|it| format!("`{it}`")).collect();
+    let message =
+        format!("the ledger does not admit waterline `{step}`: that step is not ported to the dataflow IR");
+    Err(Diagnostic::error("M040", message).help(match names.as_slice() {
+        [] => "no waterline is admissible".to_string(),
+        names => format!("admissible waterlines are {}; rfcs/ADOPTION.md says why", names.join(", ")),
+    }))
+}
+
 /// Every waterline at or below the current one, highest first: each is a way to compile a translated model.
 pub fn admissible(ledger: &[Entry]) -> Vec<Step> {
     match waterline(ledger) {
@@ -96,7 +120,17 @@ pub fn render(ledger: &[Entry]) -> String {
         writeln!(text, "| {} | {port} | {native} |", entry.step).expect("writing to a string");
     }
     let line = match waterline(ledger) {
-        Ok(step) => format!("\nWaterline: `{step}`.\n"),
+        Ok(step) => format!(
+            "\nWaterline: `{step}`.\n\n\
+             A model that is opted in and that the legacy graph can hold is a *translated model*: it runs the steps above \
+             the waterline on the legacy graph, is translated once, and runs the rest on the flow IR. \
+             `--waterline STEP` moves the line down to another ported step; steps above it are refused.\n\n\
+             A model that only the flow IR can hold (dynamic dimensions, control flow) is a *native model*: it enters \
+             at the top and runs every step there. \
+             Above the waterline no square compares these steps with the legacy ones; the differential suite compares \
+             their results with references and with the interpreter. \
+             `--waterline native` lets any model enter at the top, for comparisons.\n"
+        ),
         Err(step) => format!("\nNo waterline: `{step}` is not ported but a step above it is.\n"),
     };
     text + &line
@@ -107,9 +141,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ported_steps_form_a_suffix() {
+    fn a1_ported_steps_form_a_suffix() {
         assert_eq!(waterline(LEDGER), Ok(Step::Fuse));
         assert_eq!(admissible(LEDGER), [Step::Fuse, Step::PlanMemory, Step::Codegen]);
+    }
+
+    #[test]
+    fn a2_steps_that_are_not_ported_are_no_waterlines() {
+        for step in Step::ALL {
+            assert_eq!(admit(LEDGER, step).is_ok(), step >= Step::Fuse, "{step}");
+        }
+        let refused = admit(LEDGER, Step::Legalize).expect_err("it is not ported");
+        assert!(refused.help.expect("a way out").contains("`fuse`, `plan-memory`, `codegen`"));
     }
 
     #[test]

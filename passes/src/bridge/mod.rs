@@ -3,5 +3,5 @@
 mod ledger;
 mod translate;
 
-pub use ledger::{Entry, LEDGER, Native, Port, admissible, render, waterline};
+pub use ledger::{Entry, LEDGER, Native, Port, admissible, admit, render, waterline};
 pub use translate::translate;

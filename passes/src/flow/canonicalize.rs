@@ -1,6 +1,6 @@
 //! One form for one meaning: duplicates are merged, identities and dead bindings removed.
 
-use crate::manager::{Changed, Pass, PassCx, Step};
+use crate::manager::{Changed, Pass, PassCx};
 use crate::rules::identity::identity;
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostics;
@@ -17,10 +17,6 @@ pub struct Canonicalize;
 impl Pass<Module> for Canonicalize {
     fn name(&self) -> &'static str {
         "canonicalize"
-    }
-
-    fn step(&self) -> Step {
-        Step::Canonicalize
     }
 
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {

@@ -1,6 +1,6 @@
 //! Evaluates operators whose operands are constants.
 
-use crate::manager::{Changed, Pass, PassCx, Step};
+use crate::manager::{Changed, Pass, PassCx};
 use crate::rules::fold::fold;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::{Binding, BindingId, Definition, Function, Module, Rhs, Value, ValueDef, ValueId};
@@ -15,10 +15,6 @@ pub struct FoldConstants;
 impl Pass<Module> for FoldConstants {
     fn name(&self) -> &'static str {
         "fold-constants"
-    }
-
-    fn step(&self) -> Step {
-        Step::FoldConstants
     }
 
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {

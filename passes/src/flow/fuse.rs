@@ -3,7 +3,7 @@
 //! Walks a block in order; each call tries to absorb the calls that produce its operands, latest first. A producer
 //! whose result anything else uses is left alone, so nothing is computed twice.
 
-use crate::manager::{Changed, Pass, PassCx, Step};
+use crate::manager::{Changed, Pass, PassCx};
 use crate::rules::abort::merged_source;
 use crate::rules::fusion::{KernelCall, absorb};
 use indexmap::{IndexMap, IndexSet};
@@ -19,10 +19,6 @@ pub struct Fuse;
 impl Pass<Module> for Fuse {
     fn name(&self) -> &'static str {
         "fuse"
-    }
-
-    fn step(&self) -> Step {
-        Step::Fuse
     }
 
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {

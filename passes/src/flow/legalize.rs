@@ -1,6 +1,6 @@
 //! Replaces operators by what the shared table lowers them to.
 
-use crate::manager::{Changed, Pass, PassCx, Step};
+use crate::manager::{Changed, Pass, PassCx};
 use crate::rules::kernels::intern;
 use crate::rules::legalize::{LegalizeTable, LowerStep, Lowering, Operation, Value as Lowered};
 use indexmap::{IndexMap, IndexSet};
@@ -30,10 +30,6 @@ impl Legalize {
 impl Pass<Module> for Legalize {
     fn name(&self) -> &'static str {
         "legalize"
-    }
-
-    fn step(&self) -> Step {
-        Step::Legalize
     }
 
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {

@@ -1,46 +1,61 @@
 //! Applies shared rules to a legacy graph.
 
 use super::rewrite::{Replacements, constant_data, constant_node, edge_type, remove_dead};
-use crate::manager::{Changed, Pass, PassCx, Step};
+use crate::manager::{Changed, Pass, PassCx};
 use crate::rules::apply::ApplyRules;
-use crate::rules::simplify::Rewriter;
+use crate::rules::rewrite::{OpCall, Rewriter, RuleSet, Value, changes_type};
 use indexmap::IndexMap;
+use la_arena::RawIdx;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::graph::{Edge, Graph, Node, NodeId, NodeKind, StaticType};
-use orogen_ir::ops::{InferCx, OpId, OpRegistry};
+use orogen_ir::ops::{InferCx, OpRegistry};
 use orogen_ir::shape::ShapeCx;
+use orogen_ir::text::type_text;
 use orogen_ir::types::{Attrs, TensorData, Type};
 use smallvec::smallvec;
 
 impl Pass<Graph> for ApplyRules {
     fn name(&self) -> &'static str {
-        self.of_step().name()
-    }
-
-    fn step(&self) -> Step {
-        self.of_step()
+        self.pass_name()
     }
 
     fn run(&self, ir: &mut Graph, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
-        Ok(self.rounds(|| walk(*self, ir, cx)))
+        self.rounds(|| walk(self.rules(), ir, cx))
     }
 }
 
 /// One walk over the program; whether any rule applied.
-fn walk(rules: ApplyRules, graph: &mut Graph, cx: &PassCx<'_>) -> bool {
+fn walk(rules: &RuleSet, graph: &mut Graph, cx: &PassCx<'_>) -> Result<bool, Diagnostics> {
     let uses = graph.uses();
     let mut replaced = Replacements::default();
     let order = std::mem::take(&mut graph.order);
-    let mut rewriter =
-        GraphRewriter { ops: cx.ops, graph, shapes: ShapeCx::new(), uses: &uses, order: Vec::new() };
+    let mut rewriter = GraphRewriter {
+        ops: cx.ops,
+        graph,
+        shapes: ShapeCx::new(),
+        uses: &uses,
+        order: Vec::new(),
+        source: String::new(),
+    };
     for id in order {
         for input in &mut rewriter.graph.nodes[id].inputs {
             *input = replaced.get(*input);
         }
-        if let NodeKind::Op { op, attrs } = rewriter.graph.nodes[id].kind.clone() {
-            let args = rewriter.graph.nodes[id].inputs.clone();
-            if let Some(edge) = rules.apply(&mut rewriter, op, &attrs, &args) {
-                replaced.insert(Edge { node: id, output: 0 }, edge);
+        let node = &rewriter.graph.nodes[id];
+        if let (NodeKind::Op { op, attrs }, 1) = (&node.kind, node.outputs.len()) {
+            let args = node.inputs.iter().copied().map(value).collect();
+            let call = OpCall { op: *op, attrs: attrs.clone(), args };
+            rewriter.source.clone_from(&rewriter.graph.nodes[id].source);
+            if let Some((new, rule)) = rules.apply(&mut rewriter, &call) {
+                let (old, new) = (Edge { node: id, output: 0 }, edge(new));
+                if rewriter.graph.ty(old) != rewriter.graph.ty(new) {
+                    let mut text = |edge| {
+                        let ty = edge_type(rewriter.graph, &mut rewriter.shapes, edge);
+                        type_text(&rewriter.shapes, &ty)
+                    };
+                    return Err(changes_type(rule, &text(old), &text(new)).into());
+                }
+                replaced.insert(old, new);
                 continue;
             }
         }
@@ -51,7 +66,18 @@ fn walk(rules: ApplyRules, graph: &mut Graph, cx: &PassCx<'_>) -> bool {
     if !replaced.is_empty() {
         remove_dead(graph);
     }
-    !replaced.is_empty()
+    Ok(!replaced.is_empty())
+}
+
+/// An edge as rules see it.
+fn value(edge: Edge) -> Value {
+    Value::from_bits(u64::from(edge.node.into_raw().into_u32()) << 32 | u64::from(edge.output))
+}
+
+/// The edge that rules see as that value.
+fn edge(value: Value) -> Edge {
+    let node = NodeId::from_raw(RawIdx::from_u32((value.bits() >> 32) as u32));
+    Edge { node, output: value.bits() as u32 }
 }
 
 struct GraphRewriter<'a> {
@@ -60,58 +86,62 @@ struct GraphRewriter<'a> {
     shapes: ShapeCx,
     uses: &'a IndexMap<Edge, usize>,
     order: Vec<NodeId>,
+    /// Where the operation that is rewritten came from: what replaces it comes from there too.
+    source: String,
 }
 
 impl Rewriter for GraphRewriter<'_> {
-    type Value = Edge;
-
     fn ops(&self) -> &OpRegistry {
         self.ops
     }
 
-    fn definition(&self, value: Edge) -> Option<(OpId, Attrs, Vec<Edge>)> {
-        let node = &self.graph.nodes[value.node];
+    fn definition(&self, value: Value) -> Option<OpCall> {
+        let node = &self.graph.nodes[edge(value).node];
         match &node.kind {
             NodeKind::Op { op, attrs } if node.outputs.len() == 1 => {
-                Some((*op, attrs.clone(), node.inputs.to_vec()))
+                let args = node.inputs.iter().copied().map(self::value).collect();
+                Some(OpCall { op: *op, attrs: attrs.clone(), args })
             }
             _ => None,
         }
     }
 
-    fn constant(&self, value: Edge) -> Option<TensorData> {
-        constant_data(self.graph, value).cloned()
+    fn constant(&self, value: Value) -> Option<TensorData> {
+        constant_data(self.graph, edge(value)).cloned()
     }
 
-    fn ty(&self, value: Edge) -> Type {
-        // The dimensions of this type are read by rank and dtype alone, so a context of its own is enough.
-        edge_type(self.graph, &mut ShapeCx::new(), value)
+    fn ty(&mut self, value: Value) -> Type {
+        edge_type(self.graph, &mut self.shapes, edge(value))
     }
 
-    fn uses(&self, value: Edge) -> usize {
-        self.uses.get(&value).copied().unwrap_or(0)
+    fn shapes(&self) -> &ShapeCx {
+        &self.shapes
     }
 
-    fn emit(&mut self, op: &str, attrs: Attrs, args: &[Edge]) -> Option<Edge> {
+    fn uses(&self, value: Value) -> usize {
+        self.uses.get(&edge(value)).copied().unwrap_or(0)
+    }
+
+    fn emit(&mut self, op: &str, attrs: Attrs, args: &[Value]) -> Option<Value> {
         let op = self.ops.find(op)?;
-        let types: Vec<Type> = args.iter().map(|it| edge_type(self.graph, &mut self.shapes, *it)).collect();
+        let types: Vec<Type> = args.iter().map(|it| self.ty(*it)).collect();
         let mut cx = InferCx::new(&mut self.shapes, &attrs, &types);
-        let ty = self.ops.infer(op, &mut cx).ok()?.into_iter().next()?;
-        let tensor = ty.as_tensor()?;
+        let results = self.ops.infer(op, &mut cx).ok()?;
+        let [Type::Tensor(tensor)] = results.as_slice() else { return None };
         let ty = StaticType { dtype: tensor.dtype, dims: tensor.static_dims(&self.shapes)? };
         let node = self.graph.nodes.alloc(Node {
             kind: NodeKind::Op { op, attrs },
-            inputs: args.iter().copied().collect(),
+            inputs: args.iter().copied().map(edge).collect(),
             outputs: smallvec![ty],
-            source: String::new(),
+            source: self.source.clone(),
         });
         self.order.push(node);
-        Some(Edge { node, output: 0 })
+        Some(value(Edge { node, output: 0 }))
     }
 
-    fn emit_constant(&mut self, data: TensorData) -> Edge {
-        let node = constant_node(self.graph, data, "");
+    fn emit_constant(&mut self, data: TensorData) -> Value {
+        let node = constant_node(self.graph, data, &self.source);
         self.order.push(node);
-        Edge { node, output: 0 }
+        value(Edge { node, output: 0 })
     }
 }

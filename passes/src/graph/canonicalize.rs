@@ -1,7 +1,7 @@
 //! One form for one meaning: duplicates are merged, identities and dead nodes removed.
 
 use super::rewrite::{Replacements, edge_type, remove_dead};
-use crate::manager::{Changed, Pass, PassCx, Step};
+use crate::manager::{Changed, Pass, PassCx};
 use crate::rules::identity::identity;
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostics;
@@ -23,10 +23,6 @@ enum Key {
 impl Pass<Graph> for Canonicalize {
     fn name(&self) -> &'static str {
         "canonicalize"
-    }
-
-    fn step(&self) -> Step {
-        Step::Canonicalize
     }
 
     fn run(&self, graph: &mut Graph, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {

@@ -1,7 +1,7 @@
 //! Evaluates operators whose operands are constants.
 
 use super::rewrite::{Replacements, constant_data, constant_node, remove_dead};
-use crate::manager::{Changed, Pass, PassCx, Step};
+use crate::manager::{Changed, Pass, PassCx};
 use crate::rules::fold::fold;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::graph::{Edge, Graph, NodeKind};
@@ -14,10 +14,6 @@ pub struct FoldConstants;
 impl Pass<Graph> for FoldConstants {
     fn name(&self) -> &'static str {
         "fold-constants"
-    }
-
-    fn step(&self) -> Step {
-        Step::FoldConstants
     }
 
     fn run(&self, graph: &mut Graph, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {

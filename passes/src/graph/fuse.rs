@@ -4,7 +4,7 @@
 //! producer whose result anything else uses is left alone, so nothing is computed twice.
 
 use super::rewrite::remove_dead;
-use crate::manager::{Changed, Pass, PassCx, Step};
+use crate::manager::{Changed, Pass, PassCx};
 use crate::rules::abort::merged_source;
 use crate::rules::fusion::{KernelCall, absorb};
 use indexmap::{IndexMap, IndexSet};
@@ -18,10 +18,6 @@ pub struct Fuse;
 impl Pass<Graph> for Fuse {
     fn name(&self) -> &'static str {
         "fuse"
-    }
-
-    fn step(&self) -> Step {
-        Step::Fuse
     }
 
     fn run(&self, graph: &mut Graph, _cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {

@@ -1,7 +1,7 @@
 //! Replaces operators by what the shared table lowers them to.
 
 use super::rewrite::{Replacements, constant_data, edge_type, remove_dead};
-use crate::manager::{Changed, Pass, PassCx, Step};
+use crate::manager::{Changed, Pass, PassCx};
 use crate::rules::kernels::intern;
 use crate::rules::legalize::{LegalizeTable, LowerStep, Lowering, Operation, Value};
 use indexmap::IndexSet;
@@ -27,10 +27,6 @@ impl Legalize {
 impl Pass<Graph> for Legalize {
     fn name(&self) -> &'static str {
         "legalize"
-    }
-
-    fn step(&self) -> Step {
-        Step::Legalize
     }
 
     fn run(&self, graph: &mut Graph, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {

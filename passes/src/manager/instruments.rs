@@ -1,16 +1,53 @@
-//! Instruments that ship.
+//! Looking on while passes run: the interface, and the instruments that ship.
 
-use super::{Changed, Instrument, Ir};
+use super::{Changed, Ir, IrRef, PassInfo};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::ops::OpRegistry;
+use std::any::Any;
+
+/// Looks on while passes run. One instrument sees the passes of both IRs, in the order they run.
+pub trait Instrument: Any + Send {
+    /// Whether a pass runs; asked once for each, before it would.
+    fn should_run(&mut self, _pass: PassInfo) -> bool {
+        true
+    }
+
+    /// Called before a pass.
+    ///
+    /// # Errors
+    /// What ends the compilation.
+    fn before(&mut self, _ir: IrRef<'_>, _pass: PassInfo, _ops: &OpRegistry) -> Result<(), Diagnostics> {
+        Ok(())
+    }
+
+    /// Called after a pass that did not fail.
+    ///
+    /// # Errors
+    /// What ends the compilation.
+    fn after(
+        &mut self,
+        _ir: IrRef<'_>,
+        _pass: PassInfo,
+        _changed: Changed,
+        _ops: &OpRegistry,
+    ) -> Result<(), Diagnostics> {
+        Ok(())
+    }
+}
 
 /// Verifies the IR after every pass and names the pass that broke it.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Verify;
 
-impl<I: Ir> Instrument<I> for Verify {
-    fn after(&mut self, ir: &I, name: &str, _changed: Changed, ops: &OpRegistry) -> Result<(), Diagnostics> {
-        verify_after(ir, &format!("pass `{name}`"), ops)
+impl Instrument for Verify {
+    fn after(
+        &mut self,
+        ir: IrRef<'_>,
+        pass: PassInfo,
+        _changed: Changed,
+        ops: &OpRegistry,
+    ) -> Result<(), Diagnostics> {
+        verified(ir, &format!("pass `{}`", pass.name), ops)
     }
 }
 
@@ -19,7 +56,11 @@ impl<I: Ir> Instrument<I> for Verify {
 /// # Errors
 /// See [`defect`].
 pub fn verify_after<I: Ir>(ir: &I, maker: &str, ops: &OpRegistry) -> Result<(), Diagnostics> {
-    ir.verify(ops).map_err(|found| defect(&format!("{maker} left the {} IR invalid", I::NAME), found))
+    verified(ir.as_ir(), maker, ops)
+}
+
+fn verified(ir: IrRef<'_>, maker: &str, ops: &OpRegistry) -> Result<(), Diagnostics> {
+    ir.verify(ops).map_err(|found| defect(&format!("{maker} left the {} IR invalid", ir.name()), found))
 }
 
 /// The violations of an IR that the compiler itself made, under a headline that says so.
@@ -42,21 +83,29 @@ impl<F: FnMut(&str, &str)> DumpChanged<F> {
     }
 }
 
-impl<I: Ir, F: FnMut(&str, &str)> Instrument<I> for DumpChanged<F> {
-    fn after(&mut self, ir: &I, name: &str, changed: Changed, ops: &OpRegistry) -> Result<(), Diagnostics> {
+impl<F: FnMut(&str, &str) + Send + 'static> Instrument for DumpChanged<F> {
+    fn after(
+        &mut self,
+        ir: IrRef<'_>,
+        pass: PassInfo,
+        changed: Changed,
+        ops: &OpRegistry,
+    ) -> Result<(), Diagnostics> {
         if changed == Changed::Yes {
-            (self.sink)(name, &ir.print(ops));
+            (self.sink)(pass.name, &ir.print(ops));
         }
         Ok(())
     }
 }
 
-/// Runs only the first `n` passes: bisection over a pipeline.
-#[derive(Debug)]
+/// Runs only the first `n` passes: bisection over a compilation.
+#[derive(Clone, Copy, Debug)]
 pub struct StopAfter(pub usize);
 
-impl<I: Ir> Instrument<I> for StopAfter {
-    fn should_run(&mut self, index: usize, _name: &str) -> bool {
-        index < self.0
+impl Instrument for StopAfter {
+    fn should_run(&mut self, _pass: PassInfo) -> bool {
+        let runs = self.0 > 0;
+        self.0 = self.0.saturating_sub(1);
+        runs
     }
 }

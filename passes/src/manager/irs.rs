@@ -1,37 +1,85 @@
 //! The two graph IRs as pass subjects. The laws of their kernels are among theirs.
 
-use super::Ir;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::{Definition, Module};
 use orogen_ir::graph::Graph;
 use orogen_ir::ops::OpRegistry;
 
-impl Ir for Graph {
-    const NAME: &'static str = "graph";
+/// An IR that passes run on.
+pub trait Ir {
+    /// The IR as instruments see it.
+    fn as_ir(&self) -> IrRef<'_>;
 
+    /// Checks every law and reports all violations.
+    ///
+    /// # Errors
+    /// The violations.
     fn verify(&self, ops: &OpRegistry) -> Result<(), Diagnostics> {
-        let kernels = self.kernels.values();
-        all(std::iter::once(Graph::verify(self, ops)).chain(kernels.map(orogen_ir::loops::verify)))
+        self.as_ir().verify(ops)
     }
 
+    /// The text form.
     fn print(&self, ops: &OpRegistry) -> String {
-        orogen_ir::graph::text::print(self, ops)
+        self.as_ir().print(ops)
+    }
+}
+
+impl Ir for Graph {
+    fn as_ir(&self) -> IrRef<'_> {
+        IrRef::Graph(self)
     }
 }
 
 impl Ir for Module {
-    const NAME: &'static str = "flow";
+    fn as_ir(&self) -> IrRef<'_> {
+        IrRef::Flow(self)
+    }
+}
 
-    fn verify(&self, ops: &OpRegistry) -> Result<(), Diagnostics> {
-        let kernels = self.definitions.values().filter_map(|it| match it {
-            Definition::Kernel(program) => Some(program),
-            _ => None,
-        });
-        all(std::iter::once(Module::verify(self, ops)).chain(kernels.map(orogen_ir::loops::verify)))
+/// A program in either IR.
+#[derive(Clone, Copy, Debug)]
+pub enum IrRef<'a> {
+    /// The legacy graph.
+    Graph(&'a Graph),
+    /// The dataflow-block IR.
+    Flow(&'a Module),
+}
+
+impl IrRef<'_> {
+    /// Name of the IR, also the suffix of its text files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            IrRef::Graph(_) => "graph",
+            IrRef::Flow(_) => "flow",
+        }
     }
 
-    fn print(&self, ops: &OpRegistry) -> String {
-        orogen_ir::flow::text::print(self, ops)
+    /// Checks every law and reports all violations.
+    ///
+    /// # Errors
+    /// The violations.
+    pub fn verify(self, ops: &OpRegistry) -> Result<(), Diagnostics> {
+        match self {
+            IrRef::Graph(graph) => {
+                let kernels = graph.kernels.values();
+                all(std::iter::once(graph.verify(ops)).chain(kernels.map(orogen_ir::loops::verify)))
+            }
+            IrRef::Flow(module) => {
+                let kernels = module.definitions.values().filter_map(|it| match it {
+                    Definition::Kernel(program) => Some(program),
+                    _ => None,
+                });
+                all(std::iter::once(module.verify(ops)).chain(kernels.map(orogen_ir::loops::verify)))
+            }
+        }
+    }
+
+    /// The text form.
+    pub fn print(self, ops: &OpRegistry) -> String {
+        match self {
+            IrRef::Graph(graph) => orogen_ir::graph::text::print(graph, ops),
+            IrRef::Flow(module) => orogen_ir::flow::text::print(module, ops),
+        }
     }
 }
 

@@ -1,61 +1,67 @@
 //! Applying rules until none applies.
 
-use super::layout::layout;
-use super::simplify::{Rewriter, simplify};
-use crate::manager::{Changed, Step};
-use orogen_ir::ops::OpId;
-use orogen_ir::types::Attrs;
+use super::layout;
+use super::rewrite::{Rule, RuleSet};
+use super::simplify;
+use crate::manager::Changed;
+use orogen_ir::diag::Diagnostics;
+use orogen_ir::ops::OpRegistry;
 
 /// Rounds after which a pass stops although rules still apply.
 const MAX_ROUNDS: usize = 8;
 
-/// Applies the rules of one step until none applies. A pass over either IR; the driver of each holds its walk.
-#[derive(Clone, Copy, Debug)]
+/// Applies a set of rules until none applies. A pass over either IR; the driver of each holds its walk.
+#[derive(Clone, Debug)]
 pub struct ApplyRules {
-    rules: Rules,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Rules {
-    Simplify,
-    Layout,
+    name: &'static str,
+    rules: RuleSet,
 }
 
 impl ApplyRules {
+    /// A pass of that name.
+    pub fn new(name: &'static str, rules: RuleSet) -> Self {
+        ApplyRules { name, rules }
+    }
+
     /// Algebra that saves work.
-    pub fn simplify() -> Self {
-        ApplyRules { rules: Rules::Simplify }
+    ///
+    /// # Panics
+    /// When `ops` lacks a standard operator.
+    pub fn simplify(ops: &OpRegistry) -> Self {
+        Self::standard("simplify", simplify::RULES, ops)
     }
 
     /// Order of dimensions.
-    pub fn layout() -> Self {
-        ApplyRules { rules: Rules::Layout }
+    ///
+    /// # Panics
+    /// When `ops` lacks a standard operator.
+    pub fn layout(ops: &OpRegistry) -> Self {
+        Self::standard("layout", layout::RULES, ops)
     }
 
-    pub(crate) fn of_step(self) -> Step {
-        match self.rules {
-            Rules::Simplify => Step::Simplify,
-            Rules::Layout => Step::Layout,
-        }
+    fn standard(name: &'static str, rules: &[Rule], ops: &OpRegistry) -> Self {
+        let rules = RuleSet::new(ops, rules.iter().copied());
+        Self::new(name, rules.unwrap_or_else(|found| panic!("rules over standard operators: {found}")))
     }
 
-    /// The value that replaces the single result of an operation.
-    pub(crate) fn apply<R: Rewriter>(
-        self,
-        rewriter: &mut R,
-        op: OpId,
-        attrs: &Attrs,
-        args: &[R::Value],
-    ) -> Option<R::Value> {
-        match self.rules {
-            Rules::Simplify => simplify(rewriter, op, attrs, args),
-            Rules::Layout => layout(rewriter, op, attrs, args),
-        }
+    pub(crate) fn pass_name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn rules(&self) -> &RuleSet {
+        &self.rules
     }
 
     /// Walks over the program until a walk changes nothing.
-    pub(crate) fn rounds(self, mut walk: impl FnMut() -> bool) -> Changed {
-        let changes = (0..MAX_ROUNDS).take_while(|_| walk()).count();
-        (changes > 0).into()
+    pub(crate) fn rounds(
+        &self,
+        mut walk: impl FnMut() -> Result<bool, Diagnostics>,
+    ) -> Result<Changed, Diagnostics> {
+        for round in 0..MAX_ROUNDS {
+            if !walk()? {
+                return Ok((round > 0).into());
+            }
+        }
+        Ok(Changed::Yes)
     }
 }

@@ -1,48 +1,41 @@
 //! Order of dimensions: transposes that meet are merged or cancelled.
 //!
-//! A rule sees the program through [`Rewriter`] and returns the value that replaces the result of an operation. Every
-//! rule here leaves fewer transposes than it found, so applying them to a fixed point ends.
+//! Every rule here leaves fewer transposes than it found, so applying them to a fixed point ends.
 
-use super::simplify::Rewriter;
-use orogen_ir::ops::OpId;
+use super::rewrite::{OpCall, Rewriter, Rule, Value};
 use orogen_ir::types::Attrs;
 
-/// The value that replaces the single result of `op(args)`, when a rule applies.
-pub fn layout<R: Rewriter>(rewriter: &mut R, op: OpId, attrs: &Attrs, args: &[R::Value]) -> Option<R::Value> {
-    if rewriter.ops().def(op).name != "transpose" {
-        return None;
-    }
-    compose(rewriter, attrs, args).or_else(|| compose_around(rewriter, attrs, args))
-}
+/// The rules of the step, in the order they are tried.
+pub const RULES: &[Rule] = &[
+    Rule { name: "compose-transposes", root: "transpose", apply: compose },
+    Rule { name: "compose-transposes-around", root: "transpose", apply: compose_around },
+];
 
 /// `transpose(transpose(x, p), q) = transpose(x, p∘q)`.
-fn compose<R: Rewriter>(rewriter: &mut R, attrs: &Attrs, args: &[R::Value]) -> Option<R::Value> {
-    let (inner, inner_attrs, inner_args) = rewriter.definition(args[0])?;
-    if rewriter.ops().def(inner).name != "transpose" {
-        return None;
-    }
-    transpose(rewriter, inner_args[0], &inner_attrs, attrs)
+fn compose(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+    let inner = rewriter.definition_by(call.args[0], "transpose")?;
+    transpose(rewriter, inner.args[0], &inner.attrs, &call.attrs)
 }
 
 /// `transpose(f(transpose(x, p)), q) = f(transpose(x, p∘q))` for elementwise `f` of one operand, when nothing else
 /// uses what is in between.
-fn compose_around<R: Rewriter>(rewriter: &mut R, attrs: &Attrs, args: &[R::Value]) -> Option<R::Value> {
-    let (middle, middle_attrs, middle_args) = rewriter.definition(args[0])?;
-    if !is_elementwise(rewriter.ops().def(middle).name) || rewriter.uses(args[0]) != 1 {
+fn compose_around(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+    let middle = rewriter.definition(call.args[0])?;
+    let name = rewriter.ops().def(middle.op).name;
+    if !is_elementwise(name) || rewriter.uses(call.args[0]) != 1 {
         return None;
     }
-    let [operand] = middle_args.as_slice() else { return None };
-    let (inner, inner_attrs, inner_args) = rewriter.definition(*operand)?;
-    if rewriter.ops().def(inner).name != "transpose" || rewriter.uses(*operand) != 1 {
+    let [operand] = middle.args.as_slice() else { return None };
+    let inner = rewriter.definition_by(*operand, "transpose")?;
+    if rewriter.uses(*operand) != 1 {
         return None;
     }
-    let name = rewriter.ops().def(middle).name;
-    let moved = transpose(rewriter, inner_args[0], &inner_attrs, attrs)?;
-    rewriter.emit(name, middle_attrs, &[moved])
+    let moved = transpose(rewriter, inner.args[0], &inner.attrs, &call.attrs)?;
+    rewriter.emit(name, middle.attrs, &[moved])
 }
 
 /// `x` transposed by `first`, then by `second`, in one step or none.
-fn transpose<R: Rewriter>(rewriter: &mut R, x: R::Value, first: &Attrs, second: &Attrs) -> Option<R::Value> {
+fn transpose(rewriter: &mut dyn Rewriter, x: Value, first: &Attrs, second: &Attrs) -> Option<Value> {
     let (first, second) = (first.ints("perm")?, second.ints("perm")?);
     let perm: Vec<i64> =
         second.iter().map(|axis| first.get(usize::try_from(*axis).ok()?).copied()).collect::<Option<_>>()?;

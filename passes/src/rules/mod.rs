@@ -9,5 +9,6 @@ pub mod kernels;
 pub mod layout;
 pub mod legalize;
 pub mod memory;
+pub mod rewrite;
 pub mod simplify;
 pub mod table;

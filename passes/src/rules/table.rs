@@ -26,6 +26,14 @@ impl<T> OpTable<T> {
         self.rows.insert(op, row);
     }
 
+    /// The row of an operator, made when it has none.
+    pub fn entry(&mut self, op: OpId) -> &mut T
+    where
+        T: Default,
+    {
+        self.rows.entry(op).or_default()
+    }
+
     /// The row of an operator.
     pub fn get(&self, op: OpId) -> Option<&T> {
         self.rows.get(&op)

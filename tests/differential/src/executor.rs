@@ -3,7 +3,7 @@
 use crate::{Case, Expected, Reference, tensors};
 use anyhow::{Context, Result, anyhow, bail};
 use indexmap::IndexMap;
-use orogen::{CompileOptions, Lowered, Model, OptIn, Step, lower};
+use orogen::{CompileOptions, Compiler, Entry, Lowered, Model, OptIn, Step};
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::TensorData;
 use orogen_passes::bridge;
@@ -30,11 +30,11 @@ impl Way {
 
     fn options(self) -> CompileOptions {
         let opt_in = if self == Way::Legacy { OptIn::Legacy } else { OptIn::DataflowIr };
-        let waterline = match self {
-            Way::Waterline(step) => Some(step),
-            _ => None,
+        let entry = match self {
+            Way::Waterline(step) => Entry::Translated(step),
+            Way::Legacy | Way::Native => Entry::Native,
         };
-        CompileOptions { opt_in, waterline, threads: 1, verify: true, ..CompileOptions::default() }
+        CompileOptions { opt_in, entry, threads: 1, verify: true, ..CompileOptions::default() }
     }
 }
 
@@ -144,9 +144,9 @@ impl Executor {
     fn prepare(self, model: &Model, options: &CompileOptions) -> Result<Program> {
         match self {
             Executor::Reference(_, step) => {
-                let ops = OpRegistry::standard();
-                let (lowered, _) = lower(model, options, &ops, step)?;
-                Ok(Program::Lowered(ops, Box::new(lowered)))
+                let compiler = Compiler::standard();
+                let (lowered, _) = compiler.lower(model, options, step)?;
+                Ok(Program::Lowered(Box::new((compiler, lowered))))
             }
             Executor::Jit(_) => Ok(Program::Native(orogen::compile(model, options)?.load()?, None)),
             Executor::Library(_) => {
@@ -161,7 +161,7 @@ impl Executor {
 
 /// A model that can be run.
 enum Program {
-    Lowered(OpRegistry, Box<Lowered>),
+    Lowered(Box<(Compiler, Lowered)>),
     /// The folder keeps the library's file.
     Native(Library, #[allow(dead_code, reason = "dropped after the library")] Option<tempfile::TempDir>),
 }
@@ -169,7 +169,7 @@ enum Program {
 impl Program {
     fn run(&self, reference: &Reference) -> Result<Expected> {
         match self {
-            Program::Lowered(ops, lowered) => interpret(ops, lowered, reference),
+            Program::Lowered(it) => interpret(it.0.ops(), &it.1, reference),
             Program::Native(library, _) => {
                 let function =
                     library.signature().functions.first().context("the library has no function")?;
@@ -221,9 +221,9 @@ fn ordered<'a>(reference: &Reference, names: impl Iterator<Item = &'a str>) -> R
 
 /// Sizes of the dynamic dimensions of a model, read off the inputs of a reference.
 fn dims(model: &Model, reference: &Reference) -> Result<Vec<(String, u64)>> {
-    let ops = OpRegistry::standard();
-    let options = CompileOptions { opt_in: OptIn::DataflowIr, ..CompileOptions::default() };
-    let (Lowered::Flow(module), _) = lower(model, &options, &ops, Step::Import)? else {
+    let options =
+        CompileOptions { opt_in: OptIn::DataflowIr, entry: Entry::Native, ..CompileOptions::default() };
+    let (Lowered::Flow(module), _) = Compiler::standard().lower(model, &options, Step::Import)? else {
         bail!("importing gave no dataflow module");
     };
     let (_, function) = module.entry().context("the module has no function")?;

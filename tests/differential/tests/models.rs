@@ -74,7 +74,7 @@ fn same_bytes(case: &Case) -> Result<()> {
         let place = folder.path().join(name);
         std::fs::create_dir(&place)?;
         let options = CompileOptions { opt_in: OptIn::DataflowIr, ..CompileOptions::default() };
-        orogen::compile(&Model::open(case.model())?, &options)?.write_library(&place.join("model.so"))?;
+        orogen::compile(&Model::open(case.model())?, &options)?.write_library(place.join("model.so"))?;
         found.push(std::fs::read(place.join("model.so"))?);
     }
     ensure!(found[0] == found[1], "two compilations differ");

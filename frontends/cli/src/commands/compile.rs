@@ -5,7 +5,6 @@ use crate::config;
 use crate::failure::{Failure, print_diagnostic};
 use crate::output::say;
 use crate::progress::spin;
-use orogen::Model;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -24,10 +23,11 @@ pub(crate) fn run(args: &CompileArgs) -> Result<ExitCode, Failure> {
         let message = format!("`.{suffix}` is no name for a shared library, and nothing else is written yet");
         return Err(Failure::Usage(message));
     }
+    let compiler = args.options.plugins.compiler()?;
     let start = Instant::now();
     let artifact = spin(format!("compiling {}", args.model.display()), || {
-        let model = Model::open(&args.model)?;
-        let artifact = orogen::compile(&model, &options)?;
+        let model = compiler.open(&args.model)?;
+        let artifact = compiler.compile(&model, &options)?;
         artifact.write_library(&args.output)?;
         Ok::<_, orogen::Diagnostics>(artifact)
     })?;

@@ -7,9 +7,8 @@ use crate::files;
 use crate::inputs::main_function;
 use crate::output::{plain, say};
 use crate::subject::is_library;
-use orogen::{CompileOptions, Lowered, MetadataView, Model, OptIn, Step, lower};
+use orogen::{CompileOptions, Entry, Lowered, MetadataView, OptIn, Step};
 use orogen_abi::signature::{self, Parameter};
-use orogen_ir::ops::OpRegistry;
 use orogen_ir::shape::{Dim, ShapeCx};
 use orogen_ir::types::Type;
 use orogen_runtime::{Library, RuntimeError};
@@ -116,12 +115,13 @@ fn library(args: &InspectArgs) -> Result<ExitCode, Failure> {
 fn model(args: &InspectArgs) -> Result<ExitCode, Failure> {
     let opt_in = config::opt_in(&args.model)?;
     let size = size_of(&args.model)?;
-    let model = Model::open(&args.model)?;
-    let ops = OpRegistry::standard();
+    let compiler = args.plugins.compiler()?;
+    let model = compiler.open(&args.model)?;
     // The dataflow IR holds every model, so it is the one to look at; what the model is compiled with is another
     // matter.
-    let options = CompileOptions { opt_in: OptIn::DataflowIr, ..CompileOptions::default() };
-    let (lowered, report) = lower(&model, &options, &ops, Step::Import)?;
+    let options =
+        CompileOptions { opt_in: OptIn::DataflowIr, entry: Entry::Native, ..CompileOptions::default() };
+    let (lowered, report) = compiler.lower(&model, &options, Step::Import)?;
     let Lowered::Flow(module) = &lowered else {
         return Err(Failure::Usage("the model did not enter the dataflow IR".to_string()));
     };
@@ -138,7 +138,7 @@ fn model(args: &InspectArgs) -> Result<ExitCode, Failure> {
         say!(
             "{}",
             json!({
-                "kind": "model", "bytes": size, "producer": report.producer, "opsets": report.opsets,
+                "kind": "model", "bytes": size, "producer": report.producer, "opsets": report.versions,
                 "inputs": inputs, "outputs": outputs, "symbols": report.dims, "opt_in": opt_ins,
                 "weight_bytes": weights, "operators": operators, "assumptions": report.assumptions,
             })
@@ -146,7 +146,8 @@ fn model(args: &InspectArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let producer = if report.producer.is_empty() { "an unnamed tool" } else { &report.producer };
-    say!("ONNX model `{}`, {size} bytes, made by {}", plain(model.name()), plain(producer));
+    let format = model.format();
+    say!("{format} model `{}`, {size} bytes, made by {}", plain(model.name()), plain(producer));
     inputs.iter().for_each(|it| say!("  input  {}", it.line()));
     outputs.iter().for_each(|it| say!("  output {}", it.line()));
     say!("  symbols: {}", list_or(&report.dims, "none"));

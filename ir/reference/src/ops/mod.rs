@@ -6,6 +6,7 @@ mod generate;
 mod index;
 mod linalg;
 mod norm;
+mod outside;
 mod pool;
 mod reduce;
 mod resize;
@@ -21,14 +22,18 @@ use orogen_ir::types::{Attrs, DType, TensorData};
 
 /// Evaluates an operator of a registry on operands of known data.
 ///
-/// Operators beyond the standard ones have no reference evaluation.
+/// Operators beyond the standard ones are evaluated as the registry says, and their results must be what inference
+/// promises; without [`OpRegistry::set_evaluation`] they are unsupported.
 pub fn eval_op(
     registry: &OpRegistry,
     op: OpId,
     attrs: &Attrs,
     args: &[TensorData],
 ) -> Result<Vec<TensorData>, EvalError> {
-    eval_named(registry.def(op).name, attrs, args)
+    match registry.evaluation(op) {
+        Some(evaluate) => outside::eval(registry, op, evaluate, attrs, args),
+        None => eval_named(registry.def(op).name, attrs, args),
+    }
 }
 
 /// Evaluates the standard operator called `name`.

@@ -121,7 +121,7 @@ impl LegalizeTable {
                 diagnostic
             }),
             None => Err(Diagnostic::error("K001", format!("operator `{name}` has no legalisation"))
-                .help("add a row to the `LegalizeTable`")),
+                .help("give it a lowering where it is registered, or replace it before this step")),
         }
     }
 }

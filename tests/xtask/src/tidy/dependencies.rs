@@ -85,6 +85,10 @@ pub(crate) fn check(packages: &[Package]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for package in packages {
         let is_test = package.manifest_path.starts_with("tests/");
+        if package.manifest_path.starts_with("examples/") {
+            findings.extend(example(package, packages));
+            continue;
+        }
         let allowed = ALLOWED.iter().find(|(name, _)| *name == package.name).map(|it| it.1);
         if allowed.is_none() && !is_test {
             let message =
@@ -99,6 +103,16 @@ pub(crate) fn check(packages: &[Package]) -> Vec<Finding> {
     findings
 }
 
+/// Examples show that one dependency is enough, so they have no other crate of the workspace.
+fn example(package: &Package, packages: &[Package]) -> Vec<Finding> {
+    let of_workspace =
+        |it: &&Dependency| it.name != "orogen" && packages.iter().any(|other| other.name == it.name);
+    let others = package.dependencies.iter().filter(of_workspace);
+    let message =
+        |it: &Dependency| format!("`{}` is an example and uses `{}` beside `orogen`", package.name, it.name);
+    others.map(|it| Finding::new(&package.manifest_path, 0, message(it))).collect()
+}
+
 fn problem(
     name: &str,
     is_test: bool,
@@ -111,6 +125,9 @@ fn problem(
     if let Some(package) = packages.iter().find(|it| it.name == used) {
         if package.manifest_path.starts_with("tests/") {
             return Some(format!("`{name}` uses `{used}`, a crate for tests"));
+        }
+        if package.manifest_path.starts_with("examples/") && shipped {
+            return Some(format!("`{name}` uses `{used}`, an example"));
         }
         let ok = !shipped || is_test || allowed.is_some_and(|it| it.contains(&used));
         return (!ok).then(|| format!("`{name}` must not depend on `{used}`"));
@@ -166,6 +183,22 @@ mod tests {
             package("orogen-suite", "tests/suite/Cargo.toml", &[("orogen-reference", None), ("clap", None)]),
         ];
         assert_eq!(messages(&packages), [""; 0]);
+    }
+
+    #[test]
+    fn examples_have_one_dependency_and_nothing_ships_them() {
+        let packages = [
+            package("orogen", "frontends/driver/Cargo.toml", &[]),
+            package("orogen-ir", "ir/Cargo.toml", &[]),
+            package(
+                "acme",
+                "examples/acme/Cargo.toml",
+                &[("orogen", Some("dev")), ("tempfile", Some("dev"))],
+            ),
+            package("acme-wide", "examples/wide/Cargo.toml", &[("orogen", None), ("orogen-ir", Some("dev"))]),
+            package("orogen-cli", "frontends/cli/Cargo.toml", &[("acme", Some("dev")), ("acme-wide", None)]),
+        ];
+        assert_eq!(messages(&packages).len(), 2, "{:?}", messages(&packages));
     }
 
     #[test]

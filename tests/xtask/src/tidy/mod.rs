@@ -4,11 +4,13 @@
 //! 2. `layers`: which module may name which inside a crate.
 //! 3. `style`: unsafe code, sizes of files, module docs, words.
 //! 4. Generated files are what the code says.
+//! 5. `pages`: code on pages is the code of examples, and links lead somewhere.
 //!
 //! They run in `cargo test` too, each as its own test. A rule reports every violation.
 
 mod dependencies;
 mod layers;
+mod pages;
 mod style;
 
 use crate::workspace::{self, Source};
@@ -52,6 +54,7 @@ pub(crate) fn run() -> Result<()> {
     findings.extend(style::check(&sources));
     findings.extend(codes::check(&sources));
     findings.extend(stale(&root, &sources)?);
+    findings.extend(pages::check(&root, &sources));
     for finding in &findings {
         println!("{finding}");
     }
@@ -109,6 +112,11 @@ mod tests {
     #[test]
     fn error_codes_belong_to_one_crate() {
         expect_none(&codes::check(&sources()));
+    }
+
+    #[test]
+    fn pages_show_the_code_of_examples() {
+        expect_none(&pages::check(&workspace::root(), &sources()));
     }
 
     #[test]

@@ -1,13 +1,12 @@
 //! From a model to code: an object, a library, or memory.
 
+use crate::frontend::CANNOT_READ;
 use crate::load;
 use crate::metadata;
-use crate::pipeline::{LowerReport, Lowered, lower};
-use crate::{CompileOptions, Model};
+use crate::{CompileOptions, Compiler, LowerReport, Lowered, Model};
 use orogen_codegen::link::{ElfLinker, LinkError, LinkInput, Linker, SystemLinker};
 use orogen_codegen::{CodegenOptions, Compiled, KernelInfo};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::ops::OpRegistry;
 use orogen_passes::manager::Step;
 use orogen_runtime::Library;
 use std::path::Path;
@@ -21,21 +20,27 @@ pub struct Artifact {
     pub report: LowerReport,
     /// Peak memory of one call beside inputs, outputs and weights, as a formula in bytes.
     pub workspace: String,
-    /// Number of kernel calls in the plan.
-    pub calls: usize,
 }
 
-/// Compiles a model.
+/// Compiles a model with what ships: [`Compiler::standard`].
 ///
 /// # Errors
-/// See [`lower`]; and what the target cannot do.
-pub fn compile(model: &Model, options: &CompileOptions) -> Result<Artifact, Diagnostics> {
-    let ops = OpRegistry::standard();
-    let (lowered, report) = lower(model, options, &ops, Step::PlanMemory)?;
+/// See [`Compiler::compile`].
+pub fn compile_standard(model: &Model, options: &CompileOptions) -> Result<Artifact, Diagnostics> {
+    Compiler::standard().compile(model, options)
+}
+
+/// See [`Compiler::compile`].
+pub(crate) fn compile(
+    compiler: &Compiler,
+    model: &Model,
+    options: &CompileOptions,
+) -> Result<Artifact, Diagnostics> {
+    let (lowered, report) = compiler.lower(model, options, Step::PlanMemory)?;
     let Lowered::Plan(plan) = lowered else {
         return Err(Diagnostic::error("D001", "lowering ended before the call plan").into());
     };
-    let codegen = CodegenOptions { cpu: options.cpu, threads: options.threads, ..CodegenOptions::default() };
+    let codegen = CodegenOptions { cpu: options.cpu, threads: options.threads, ..compiler.codegen.clone() };
     let metadata = metadata::metadata(model, options, &report, &plan, codegen.instructions()?);
     let workspace: Vec<String> = plan
         .arenas
@@ -49,7 +54,6 @@ pub fn compile(model: &Model, options: &CompileOptions) -> Result<Artifact, Diag
         compiled,
         report,
         workspace: if workspace.is_empty() { "0".to_string() } else { workspace.join(" + ") },
-        calls: plan.steps.len(),
     })
 }
 
@@ -63,7 +67,8 @@ impl Artifact {
     ///
     /// # Errors
     /// Outputs that cannot be written.
-    pub fn write_library(&self, path: &Path) -> Result<(), Diagnostics> {
+    pub fn write_library(&self, path: impl AsRef<Path>) -> Result<(), Diagnostics> {
+        let path = path.as_ref();
         let object = self.compiled.object()?;
         let blobs: Vec<_> = object.blobs.iter().map(orogen_codegen::Blob::for_link).collect();
         let soname = path.file_name().map(|it| it.to_string_lossy().into_owned());
@@ -93,7 +98,7 @@ const CANNOT_WRITE: &str = "D002";
 
 /// Whether a diagnostic is about a file that cannot be read or written, rather than about what is in it.
 pub fn concerns_file(diagnostic: &Diagnostic) -> bool {
-    [CANNOT_WRITE, orogen_onnx::CANNOT_READ].contains(&diagnostic.code)
+    [CANNOT_WRITE, CANNOT_READ, orogen_onnx::CANNOT_READ].contains(&diagnostic.code)
 }
 
 fn link_error(error: &LinkError, path: &Path) -> Diagnostic {

@@ -1,0 +1,118 @@
+//! The compiler: every table, pipeline and frontend that a compilation uses.
+
+mod builder;
+mod operator;
+
+pub use builder::Builder;
+pub use operator::Operator;
+
+use crate::artifact::Artifact;
+use crate::evaluator::ReferenceEvaluator;
+use crate::frontend::{Frontends, Unsupported};
+use crate::{CompileOptions, LowerReport, Lowered, Model};
+use orogen_codegen::CodegenOptions;
+use orogen_ir::diag::Diagnostics;
+use orogen_ir::flow::Module;
+use orogen_ir::graph::Graph;
+use orogen_ir::ops::OpRegistry;
+use orogen_passes::manager::{Instrument, PassInfo, Pipeline, Step};
+use std::path::Path;
+
+/// Makes an instrument for one compilation.
+type InstrumentFactory = Box<dyn Fn() -> Box<dyn Instrument> + Send + Sync>;
+
+/// A compiler. It does not change once it is built; several threads may compile with one.
+///
+/// [`orogen::compile`](crate::compile) is [`Compiler::standard`]; [`Compiler::builder`] adds to it.
+pub struct Compiler {
+    pub(crate) ops: OpRegistry,
+    pub(crate) frontends: Frontends,
+    pub(crate) graph: Pipeline<Graph>,
+    pub(crate) flow: Pipeline<Module>,
+    pub(crate) evaluator: ReferenceEvaluator,
+    pub(crate) instruments: Vec<InstrumentFactory>,
+    pub(crate) codegen: CodegenOptions,
+}
+
+impl Compiler {
+    /// A compiler with what ships and nothing else.
+    pub fn standard() -> Compiler {
+        let built = Self::builder().build();
+        built.unwrap_or_else(|found| panic!("what ships fits together: {found}"))
+    }
+
+    /// A compiler with what ships and more.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The operator table: text forms are printed and parsed with it.
+    pub fn ops(&self) -> &OpRegistry {
+        &self.ops
+    }
+
+    /// The passes of the legacy path, in order.
+    pub fn graph_passes(&self) -> impl Iterator<Item = PassInfo> {
+        self.graph.passes()
+    }
+
+    /// The passes of the dataflow path, in order.
+    pub fn flow_passes(&self) -> impl Iterator<Item = PassInfo> {
+        self.flow.passes()
+    }
+
+    /// Opens a model file with the first frontend that knows it.
+    ///
+    /// # Errors
+    /// Files that cannot be read, and files that are no model; the message says what they seem to be.
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<Model, Diagnostics> {
+        self.frontends.open(path.as_ref())
+    }
+
+    /// Decodes a model in memory. `name` is that of a file which it might have come from.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn decode(&self, name: &str, bytes: Vec<u8>) -> Result<Model, Diagnostics> {
+        self.frontends.decode(name, bytes)
+    }
+
+    /// What cannot be imported of a model, complete; empty when all can.
+    ///
+    /// # Errors
+    /// A model that breaks the rules of its format.
+    pub fn unsupported(&self, model: &Model) -> Result<Vec<Unsupported>, Diagnostics> {
+        self.frontends.of(model)?.unsupported(&model.content)
+    }
+
+    /// Imports and lowers a model up to and including step `last`.
+    ///
+    /// # Errors
+    /// What is unsupported, what the chosen path cannot hold, and what is wrong with the model or the options. A plan that
+    /// breaks a law is an error, whether [`CompileOptions::verify`] is set or not.
+    pub fn lower(
+        &self,
+        model: &Model,
+        options: &CompileOptions,
+        last: Step,
+    ) -> Result<(Lowered, LowerReport), Diagnostics> {
+        crate::lower::lower(self, model, options, last)
+    }
+
+    /// Compiles a model.
+    ///
+    /// # Errors
+    /// See [`lower`](Self::lower); and what the target cannot do.
+    pub fn compile(&self, model: &Model, options: &CompileOptions) -> Result<Artifact, Diagnostics> {
+        crate::artifact::compile(self, model, options)
+    }
+}
+
+impl std::fmt::Debug for Compiler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Compiler")
+            .field("graph", &self.graph)
+            .field("flow", &self.flow)
+            .finish_non_exhaustive()
+    }
+}

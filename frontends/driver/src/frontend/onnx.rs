@@ -1,0 +1,68 @@
+//! ONNX as one of the frontends.
+
+use super::{FileHead, Frontend, ImportOptions, ImportReport, Recognised, Unsupported};
+use orogen_ir::diag::Diagnostics;
+use orogen_ir::ops::OpSink;
+use orogen_onnx::{Model, OpTable, Options};
+use std::path::Path;
+
+/// The ONNX importer with a table of converters.
+#[derive(Clone, Debug)]
+pub(crate) struct Onnx {
+    pub(crate) ops: OpTable,
+}
+
+impl Frontend for Onnx {
+    type Model = Model;
+
+    fn name(&self) -> &'static str {
+        "onnx"
+    }
+
+    /// Protocol buffers have no magic number, so a file that no one else knows may be one.
+    fn recognises(&self, file: &FileHead<'_>) -> Recognised {
+        if file.has_suffix("onnx") { Recognised::Yes } else { Recognised::Maybe }
+    }
+
+    fn decode(&self, bytes: Vec<u8>) -> Result<Model, Diagnostics> {
+        Model::from_bytes(bytes)
+    }
+
+    fn open(&self, path: &Path) -> Result<Model, Diagnostics> {
+        Model::open(path)
+    }
+
+    fn unsupported(&self, model: &Model) -> Result<Vec<Unsupported>, Diagnostics> {
+        let found = orogen_onnx::unsupported(model, &self.ops)?;
+        let operator = |it: &orogen_onnx::Unsupported| match (it.op.as_str(), it.domain.as_str()) {
+            ("", _) => String::new(),
+            (_, domain) => {
+                format!("{} version {}", if domain.is_empty() { "ai.onnx" } else { domain }, it.version)
+            }
+        };
+        let found = found.into_iter();
+        Ok(found
+            .map(|it| Unsupported { operator: operator(&it), place: it.place, reason: it.reason })
+            .collect())
+    }
+
+    fn import<S: OpSink>(
+        &self,
+        model: &Model,
+        options: &ImportOptions,
+        sink: &mut S,
+    ) -> Result<ImportReport, Diagnostics> {
+        let options = Options { dims: options.dims.clone(), ops: self.ops.clone() };
+        let report = orogen_onnx::import(model, &options, sink)?;
+        Ok(ImportReport {
+            format: self.name(),
+            producer: report.producer,
+            versions: report.opsets,
+            inputs: report.inputs,
+            outputs: report.outputs,
+            dims: report.dims,
+            operators: report.operators,
+            assumptions: report.assumptions,
+        })
+    }
+}

@@ -1,0 +1,261 @@
+//! From a model to a call plan, on either path.
+
+use crate::frontend::{ImportOptions, ImportReport};
+use crate::{CompileOptions, Compiler, Entry, Model, OptIn};
+use orogen_ir::diag::{Diagnostic, Diagnostics};
+use orogen_ir::flow::{FlowBuilder, Module};
+use orogen_ir::graph::{Graph, GraphBuilder, OPT_IN_HELP};
+use orogen_ir::ops::OpRegistry;
+use orogen_ir::plan::{CallPlan, print_plan};
+use orogen_passes::manager::{self, Instrument, Ir, PassCx, Report, Step, Verify};
+use orogen_passes::{bridge, flow, graph};
+use std::any::Any;
+
+/// The function that a model becomes.
+const MAIN: &str = "main";
+
+/// A model on its way down.
+#[derive(Clone, Debug)]
+pub enum Lowered {
+    /// On the legacy graph.
+    Graph(Graph),
+    /// On the dataflow-block IR.
+    Flow(Module),
+    /// The shared bottom.
+    Plan(CallPlan),
+}
+
+impl Lowered {
+    /// The text form.
+    pub fn print(&self, ops: &OpRegistry) -> String {
+        match self {
+            Lowered::Graph(graph) => Ir::print(graph, ops),
+            Lowered::Flow(module) => Ir::print(module, ops),
+            Lowered::Plan(plan) => print_plan(plan).text,
+        }
+    }
+}
+
+/// What lowering did.
+#[derive(Default)]
+pub struct LowerReport {
+    /// What the importer saw.
+    pub import: ImportReport,
+    /// The step above which the model entered the dataflow IR: [`Step::Import`] when it did so natively, `None` when it
+    /// did not.
+    pub entered: Option<Step>,
+    /// Passes that ran.
+    pub passes: Report,
+    /// Remarks for the user.
+    pub remarks: Vec<Diagnostic>,
+    instruments: Vec<Box<dyn Instrument>>,
+}
+
+impl LowerReport {
+    /// The first instrument of this type, as the compilation left it.
+    pub fn instrument<I: Instrument>(&self) -> Option<&I> {
+        self.instruments.iter().find_map(|it| (&**it as &dyn Any).downcast_ref())
+    }
+}
+
+impl std::fmt::Debug for LowerReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LowerReport")
+            .field("import", &self.import)
+            .field("entered", &self.entered)
+            .field("passes", &self.passes)
+            .field("remarks", &self.remarks)
+            .finish_non_exhaustive()
+    }
+}
+
+/// See [`Compiler::lower`].
+pub(crate) fn lower(
+    compiler: &Compiler,
+    model: &Model,
+    options: &CompileOptions,
+    last: Step,
+) -> Result<(Lowered, LowerReport), Diagnostics> {
+    let mut instruments: Vec<Box<dyn Instrument>> = Vec::new();
+    if options.verify {
+        instruments.push(Box::new(Verify));
+    }
+    instruments.extend(compiler.instruments.iter().map(|make| make()));
+    let cx = PassCx::new(&compiler.ops).with_evaluator(&compiler.evaluator);
+    let report = LowerReport { instruments, ..LowerReport::default() };
+    let mut run = Run { compiler, model, options, last, cx, report };
+    let lowered = run.model()?;
+    run.report.remarks = run.cx.remarks;
+    Ok((lowered, run.report))
+}
+
+/// One model on its way down.
+struct Run<'c> {
+    compiler: &'c Compiler,
+    model: &'c Model,
+    options: &'c CompileOptions,
+    last: Step,
+    cx: PassCx<'c>,
+    report: LowerReport,
+}
+
+impl Run<'_> {
+    fn model(&mut self) -> Result<Lowered, Diagnostics> {
+        match (self.options.opt_in, self.options.entry) {
+            (OptIn::Legacy, _) => {
+                let graph = self.import_graph().map_err(|found| ways_out(found, self.model, None))?;
+                self.graph(graph)
+            }
+            (OptIn::DataflowIr, Entry::Native) => self.native(),
+            (OptIn::DataflowIr, Entry::Ledger) => match self.import_graph() {
+                // A test holds that the ledger has a waterline (law A1).
+                Ok(graph) => {
+                    let line = bridge::waterline(bridge::LEDGER).unwrap_or(Step::Codegen);
+                    self.translated(graph, line)
+                }
+                // The dataflow IR is the last one that the model can be in, so it has the last word.
+                Err(_) => self.native(),
+            },
+            (OptIn::DataflowIr, Entry::Translated(line)) => {
+                bridge::admit(bridge::LEDGER, line)?;
+                let graph = self.import_graph().map_err(|found| ways_out(found, self.model, Some(line)))?;
+                self.translated(graph, line)
+            }
+        }
+    }
+
+    /// The legacy path.
+    fn graph(&mut self, mut graph: Graph) -> Result<Lowered, Diagnostics> {
+        self.graph_passes(&mut graph, Step::PlanMemory)?;
+        if self.last < Step::PlanMemory {
+            return Ok(Lowered::Graph(graph));
+        }
+        Ok(Lowered::Plan(sound(graph::plan_memory(&graph, MAIN)?)?))
+    }
+
+    /// The steps above `line` on the legacy graph, the rest on the dataflow IR.
+    fn translated(&mut self, mut graph: Graph, line: Step) -> Result<Lowered, Diagnostics> {
+        // Memory planning is the last step on an IR, so with a line below it there is nothing to translate.
+        if line > Step::PlanMemory {
+            return self.graph(graph);
+        }
+        if let Some(above) = Step::ALL.into_iter().rfind(|it| *it < line) {
+            self.graph_passes(&mut graph, above)?;
+        }
+        if self.last < line {
+            return Ok(Lowered::Graph(graph));
+        }
+        let module = bridge::translate(&graph, &self.compiler.ops)?;
+        self.report.entered = Some(line);
+        self.verified("the translation", &module)?;
+        self.flow(module, line)
+    }
+
+    /// The dataflow path from the top.
+    fn native(&mut self) -> Result<Lowered, Diagnostics> {
+        let mut builder = FlowBuilder::new(&self.compiler.ops, &self.model.name);
+        let frontend = self.compiler.frontends.of(self.model)?;
+        let options = import_options(self.options);
+        self.report.import = frontend.import_flow(&self.model.content, &options, &mut builder)?;
+        self.report.entered = Some(Step::Import);
+        let module = builder.finish()?;
+        self.verified("the importer", &module)?;
+        self.flow(module, Step::Import)
+    }
+
+    fn flow(&mut self, mut module: Module, line: Step) -> Result<Lowered, Diagnostics> {
+        let (last, flow) = (self.last, &self.compiler.flow);
+        let instruments = &mut self.report.instruments;
+        let ran = flow.run(&mut module, &mut self.cx, instruments, |step| step <= last && step >= line)?;
+        self.report.passes.passes.extend(ran.passes);
+        if last < Step::PlanMemory {
+            return Ok(Lowered::Flow(module));
+        }
+        Ok(Lowered::Plan(sound(flow::plan_memory(&module, MAIN)?)?))
+    }
+
+    fn import_graph(&mut self) -> Result<Graph, Diagnostics> {
+        let mut builder = GraphBuilder::new(&self.compiler.ops, &self.model.name);
+        let frontend = self.compiler.frontends.of(self.model)?;
+        let options = import_options(self.options);
+        self.report.import = frontend.import_graph(&self.model.content, &options, &mut builder)?;
+        let graph = builder.finish()?;
+        self.verified("the importer", &graph)?;
+        Ok(graph)
+    }
+
+    /// The passes of the legacy graph up to and including `line`, or the last step that is asked for.
+    fn graph_passes(&mut self, graph: &mut Graph, line: Step) -> Result<(), Diagnostics> {
+        let last = self.last.min(line);
+        let instruments = &mut self.report.instruments;
+        let ran = self.compiler.graph.run(graph, &mut self.cx, instruments, |step| step <= last)?;
+        self.report.passes.passes.extend(ran.passes);
+        Ok(())
+    }
+
+    /// Checks all laws of an IR that no pass has seen yet, when the user asks for it.
+    fn verified<I: Ir>(&self, maker: &str, ir: &I) -> Result<(), Diagnostics> {
+        if self.options.verify { manager::verify_after(ir, maker, &self.compiler.ops) } else { Ok(()) }
+    }
+}
+
+fn import_options(options: &CompileOptions) -> ImportOptions {
+    ImportOptions { dims: options.dims.iter().cloned().collect() }
+}
+
+/// A plan that keeps its laws, and so do its kernels. This is always checked: what is generated from a plan is not, so a
+/// wrong plan would be wrong code.
+fn sound(plan: CallPlan) -> Result<CallPlan, Diagnostics> {
+    orogen_ir::plan::verify(&plan)
+        .map_err(|found| manager::defect("memory planning left the call plan invalid", found))?;
+    Ok(plan)
+}
+
+/// Makes the way out of the legacy path exact: the line for this model, and nothing that was done already.
+fn ways_out(mut found: Diagnostics, model: &Model, waterline: Option<Step>) -> Diagnostics {
+    for help in found.0.iter_mut().filter_map(|it| it.help.as_mut()) {
+        if let Some(step) = waterline {
+            let here = format!(
+                "leave `--waterline {}` out, which runs the steps above it on this graph",
+                step.name()
+            );
+            *help = help.replace(OPT_IN_HELP, &here);
+        } else if !model.file.contains(|it: char| it.is_control() || it == '"' || it == '\\') {
+            *help = help.replace("[models.\"NAME\"]", &format!("[models.\"{}\"]", model.file));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orogen_ir::plan::parse_plan;
+    use orogen_ir::types::ConstPool;
+
+    #[test]
+    fn a_wrong_plan_is_an_error() {
+        let text = "plan @main {
+  size n
+  in x: f32[n]
+  out y: f32[n]
+  from n = %in0[0]
+  arena 64
+  slot %s0: f32[16] = ^0[0]
+  steps {
+    alloc ^0
+    alloc %out0
+    copy %in0 to %s0; 4*n
+    copy %s0 to %out0; 4*n
+  }
+}
+";
+        let plan = |text: &str| parse_plan(text, &ConstPool::default()).expect("a plan");
+        let found = sound(plan(text)).expect_err("the slot is too small");
+        let codes: Vec<&str> = found.iter().map(|it| it.code).collect();
+        assert_eq!(codes, ["V001", "P005", "P005"], "{found}");
+        assert!(found.to_string().contains("memory planning left the call plan invalid"), "{found}");
+        let good = text.replace("arena 64", "arena 64*n").replace("f32[16]", "f32[n]");
+        assert!(sound(plan(&good)).is_ok());
+    }
+}

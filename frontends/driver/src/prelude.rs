@@ -1,0 +1,22 @@
+//! What a program that compiles models, or adds to the compiler, usually names.
+//!
+//! ```
+//! use orogen::prelude::*;
+//! ```
+
+pub use crate::frontend::{FileHead, Frontend, ImportOptions, ImportReport, Recognised, Unsupported};
+pub use crate::passes::{Changed, Instrument, Ir, IrRef, Pass, PassCx, PassInfo, Place, Step};
+pub use crate::rules::{Legalizer, Lowering, OpCall, Rewriter, Rule};
+pub use crate::{
+    Artifact, Builder, CompileOptions, Compiler, Cpu, Diagnostic, Diagnostics, Entry, Library, LowerReport,
+    Lowered, Model, Operator, OptIn, RuntimeError, Tensor,
+};
+pub use orogen_ir::flow::Module;
+pub use orogen_ir::graph::Graph;
+pub use orogen_ir::loops::{BinaryOp, CompareOp, UnaryOp};
+pub use orogen_ir::ops::{
+    Arity, AttrDef, AttrKind, InferCx, InferResult, OpDef, OpRegistry, OpSink, ResultCount,
+};
+pub use orogen_ir::types::{Attrs, DType, Effects, TensorData, TensorType, Type};
+pub use orogen_onnx::{Converted, NodeCx};
+pub use smallvec::smallvec;
