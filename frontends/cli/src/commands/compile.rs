@@ -5,6 +5,7 @@ use crate::config;
 use crate::failure::{Failure, print_diagnostic};
 use crate::output::say;
 use crate::progress::spin;
+use orogen::Step;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -44,6 +45,11 @@ pub(crate) fn run(args: &CompileArgs) -> Result<ExitCode, Failure> {
         start.elapsed().as_secs_f64(),
     );
     if args.report {
+        match artifact.report.entered {
+            None => say!("  no step on the dataflow IR"),
+            Some(Step::Import) => say!("  every step on the dataflow IR"),
+            Some(step) => say!("  on the dataflow IR from {step} on"),
+        }
         for kernel in artifact.kernels() {
             say!("  {}", kernel.name);
             kernel.strategy.iter().for_each(|line| say!("    {line}"));
