@@ -32,6 +32,7 @@ const GATE: Operator = Operator {
         attrs: &[],
         effects: Effects::PURE,
         infer: |cx| Ok(smallvec![cx.args[0].clone()]),
+        reads: &[],
     },
     evaluate: None,
     lower: Some(|mut cx| {

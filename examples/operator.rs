@@ -13,6 +13,7 @@ const SWISH: Operator = Operator {
         attrs: &[AttrDef::optional("alpha", AttrKind::Float)],
         effects: Effects::PURE,
         infer: |cx| Ok(smallvec![cx.args[0].clone()]),
+        reads: &[],
     },
     evaluate: Some(|attrs, args| {
         let (x, alpha) = (&args[0], attrs.float("alpha").unwrap_or(1.0));

@@ -175,43 +175,10 @@ impl NodeCx<'_, '_> {
         self.cast(value, DType::I64)
     }
 
-    /// A shape-like operand with elements that its type knows: as it is when they follow from other sizes, else
-    /// read at run time and bound to new symbols, which must not be negative.
-    pub fn shape_operand(&mut self, value: Value) -> Result<Value, Diagnostic> {
+    /// Sizes as a vector of i64 with elements that its type knows. Operands that an operator reads need no such step.
+    pub fn known_sizes(&mut self, value: Value) -> Result<Value, Diagnostic> {
         let value = self.as_i64(value)?;
-        if self.tensor_type(value)?.elements.is_some() || self.constant_data(value).is_some() {
-            return Ok(value);
-        }
-        if let Some(refined) = self.scope.refined(value) {
-            return Ok(refined);
-        }
-        let refined = match self.scope.concat_parts(value) {
-            // Known parts, often the number -1, stay known.
-            Some(parts) => {
-                let parts: Vec<Value> =
-                    parts.into_iter().map(|it| self.shape_operand(it)).collect::<Result<_, _>>()?;
-                self.concat(&parts, 0)?
-            }
-            None => self.bind_elements(value)?,
-        };
-        self.scope.set_refined(value, refined);
-        Ok(refined)
-    }
-
-    fn bind_elements(&mut self, value: Value) -> Result<Value, Diagnostic> {
-        let dims = self.static_dims(value).filter(|it| it.len() <= 1);
-        let Some(dims) = dims else {
-            return Err(not_supported("it computes a shape whose number of dimensions is not known"));
-        };
-        let count = dims.iter().product::<i64>();
-        if count > TensorType::MAX_ELEMENTS as i64 {
-            return Err(not_supported(format!("it computes a shape of {count} dimensions")));
-        }
-        let shapes = self.sink.shapes();
-        let elements: Vec<_> = (0..count).map(|_| shapes.fresh("size")).collect();
-        let dims: Vec<_> = dims.iter().map(|it| shapes.int(*it)).collect();
-        let ty = TensorType::new(DType::I64, dims).with_elements(elements);
-        self.sink.match_cast(value, Type::Tensor(ty))
+        self.sink.known_sizes(value)
     }
 
     /// The whole shape of a value as a vector.

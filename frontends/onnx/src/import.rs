@@ -85,22 +85,13 @@ pub(crate) struct Scope<'s, 'm> {
     frame: &'s Frame<'m>,
     parent: Option<&'s Scope<'s, 'm>>,
     depth: usize,
-    /// Values with the casts that made their elements known.
-    refined: RefCell<IndexMap<Value, Value>>,
-    /// Concatenations of small integer vectors with their parts.
-    concats: RefCell<IndexMap<Value, Vec<Value>>>,
+    /// Concatenations of integer vectors.
+    concats: RefCell<IndexSet<Value>>,
 }
 
 impl<'s, 'm> Scope<'s, 'm> {
     fn new(frame: &'s Frame<'m>, parent: Option<&'s Scope<'s, 'm>>, depth: usize) -> Self {
-        Scope {
-            values: IndexMap::new(),
-            frame,
-            parent,
-            depth,
-            refined: RefCell::default(),
-            concats: RefCell::default(),
-        }
+        Scope { values: IndexMap::new(), frame, parent, depth, concats: RefCell::default() }
     }
 
     fn chain(&self) -> impl Iterator<Item = &Scope<'_, 'm>> {
@@ -125,20 +116,13 @@ impl<'s, 'm> Scope<'s, 'm> {
         self.chain().find_map(|it| it.values.get(name).copied())
     }
 
-    pub(crate) fn refined(&self, value: Value) -> Option<Value> {
-        self.chain().find_map(|it| it.refined.borrow().get(&value).copied())
+    /// Whether a shape is put together from parts: what is known of them is in its place.
+    pub(crate) fn is_concat(&self, value: Value) -> bool {
+        self.chain().any(|it| it.concats.borrow().contains(&value))
     }
 
-    pub(crate) fn set_refined(&self, value: Value, refined: Value) {
-        self.refined.borrow_mut().insert(value, refined);
-    }
-
-    pub(crate) fn concat_parts(&self, value: Value) -> Option<Vec<Value>> {
-        self.chain().find_map(|it| it.concats.borrow().get(&value).cloned())
-    }
-
-    pub(crate) fn set_concat_parts(&self, value: Value, parts: Vec<Value>) {
-        self.concats.borrow_mut().insert(value, parts);
+    pub(crate) fn note_concat(&self, value: Value) {
+        self.concats.borrow_mut().insert(value);
     }
 }
 

@@ -4,7 +4,7 @@ use crate::node::bad;
 use crate::sink::{BranchFn, LoopFn, LoopPart, Sink, Value};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::{Join, JoinElements};
-use orogen_ir::ops::{InferCx, OpId, OpRegistry};
+use orogen_ir::ops::{InferCx, OpId, OpRegistry, Read};
 use orogen_ir::shape::{Constraint, ShapeCx};
 use orogen_ir::types::{Attrs, TensorData, TensorType, Type};
 
@@ -33,8 +33,31 @@ impl<'a> Probe<'a> {
             .map_err(|contradiction| Diagnostic::error("S001", message).note(contradiction.to_string()))
     }
 
+    /// A list of integers with known elements, as far as its length is known.
+    fn with_elements(&mut self, value: Value, read: Read) -> Value {
+        let Type::Tensor(ty) = self.type_of(value).clone() else { return value };
+        let count = ty.static_dims(&self.shapes).map(|dims| dims.iter().product::<u64>());
+        let known = ty.elements.is_some() || self.constant_data(value).is_some();
+        let Some(count) = count.filter(|it| *it <= TensorType::MAX_ELEMENTS as u64) else { return value };
+        if known || !ty.dtype.is_int() || ty.shape.rank().is_none_or(|it| it > 1) {
+            return value;
+        }
+        let elements: Vec<_> = (0..count)
+            .map(|_| match read {
+                Read::Sizes(_) => self.shapes.fresh("size"),
+                Read::Integers(_) => self.shapes.fresh_integer("bound"),
+            })
+            .collect();
+        self.push(Type::Tensor(ty.with_elements(elements)), None)
+    }
+
+    /// A value of which the type alone is known.
+    pub(crate) fn value(&mut self, ty: Type) -> Value {
+        self.push(ty, None)
+    }
+
     /// The truth of a condition when it is known.
-    fn decided(&self, cond: Value) -> Option<bool> {
+    pub(crate) fn decided(&self, cond: Value) -> Option<bool> {
         if let Some(data) = self.constant_data(cond).filter(|it| it.len() == 1) {
             return Some(data.get_i64(0) != 0);
         }
@@ -80,7 +103,14 @@ impl Sink for Probe<'_> {
     }
 
     fn emit(&mut self, op: OpId, attrs: Attrs, args: &[Value]) -> Result<Vec<Value>, Diagnostic> {
-        let types = self.types(args);
+        let mut args = args.to_vec();
+        for read in self.base.ops().def(op).reads {
+            let (Read::Sizes(i) | Read::Integers(i)) = *read;
+            if let Some(arg) = args.get_mut(i) {
+                *arg = self.with_elements(*arg, *read);
+            }
+        }
+        let types = self.types(&args);
         let mut cx = InferCx::new(&mut self.shapes, &attrs, &types);
         let results = self.base.ops().infer(op, &mut cx)?;
         let (requirements, facts) = (cx.requirements, cx.facts);
@@ -123,6 +153,10 @@ impl Sink for Probe<'_> {
             }
         }
         Ok(self.push(ty, None))
+    }
+
+    fn known_sizes(&mut self, value: Value) -> Result<Value, Diagnostic> {
+        Ok(self.with_elements(value, Read::Sizes(0)))
     }
 
     fn if_else(&mut self, cond: Value, branch: &mut BranchFn<'_>) -> Result<Vec<Value>, Diagnostic> {

@@ -49,6 +49,7 @@ pub(crate) trait Sink {
     fn type_of(&self, value: Value) -> &Type;
     fn constant_data(&self, value: Value) -> Option<&TensorData>;
     fn match_cast(&mut self, value: Value, ty: Type) -> Result<Value, Diagnostic>;
+    fn known_sizes(&mut self, value: Value) -> Result<Value, Diagnostic>;
     fn if_else(&mut self, cond: Value, branch: &mut BranchFn<'_>) -> Result<Vec<Value>, Diagnostic>;
     fn while_loop(&mut self, init: &[Value], part: &mut LoopFn<'_>) -> Result<Vec<Value>, Diagnostic>;
     fn output(&mut self, name: &str, value: Value) -> Result<(), Diagnostic>;
@@ -133,6 +134,11 @@ impl<S: OpSink> Sink for Adapter<'_, S> {
     fn match_cast(&mut self, value: Value, ty: Type) -> Result<Value, Diagnostic> {
         let value = self.sink.match_cast(self.inner(value), ty)?;
         Ok(self.outer(value))
+    }
+
+    fn known_sizes(&mut self, value: Value) -> Result<Value, Diagnostic> {
+        let known = self.sink.known_sizes(self.inner(value))?;
+        Ok(self.outer(known))
     }
 
     fn if_else(&mut self, cond: Value, branch: &mut BranchFn<'_>) -> Result<Vec<Value>, Diagnostic> {

@@ -94,6 +94,11 @@ impl Join<'_> {
             // Bound on both sides under one name: the join binds it again.
             return a;
         }
+        if self.elements == JoinElements::Forget && self.shapes.as_sym(a).is_some_and(|it| !(self.bound)(it))
+        {
+            // A symbol that the loop binds stands for another size in each turn.
+            return a;
+        }
         self.shapes.fresh(self.hint)
     }
 

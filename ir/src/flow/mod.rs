@@ -16,7 +16,9 @@
 //! * **F8** Regions contain blocks, blocks contain bindings, and nothing belongs to two of them.
 //! * **F9** A `call_kernel` matches the callee: operand count, buffer types and size arguments.
 //! * **F10** Names of functions, kernels, externs, parameters and outputs are unique.
-//! * **F11** Branches of an `If` and the body of a `While` return values that match the declared results.
+//! * **F11** Branches of an `If` return values that match the declared results. The values that a `While` starts with,
+//!   those that its body returns, and its results match the types of its parameters, where a symbol that the parameters
+//!   bind stands for one size on entry, one in each turn, and one at the end; results do not speak of one that changes.
 //! * **F12** A function declares at least the effects that its body has.
 //!
 //! # Use

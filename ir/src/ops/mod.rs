@@ -7,7 +7,8 @@
 //! # Conventions
 //! * Operands that are optional come last and may only be left out from the end.
 //! * Shape-like operands (`reshape`, `expand`, `slice`, …) are integer tensors; inference reads their symbolic
-//!   elements from the operand's type. Elements that are not known make the result shape `Rank` or `Unknown`.
+//!   elements from the operand's type. Elements that are not known make the result shape `Rank` or `Unknown`. An
+//!   operator says which operands these are ([`OpDef::reads`]), so that a builder can bind their elements to symbols.
 //! * Attributes hold only plain numbers; what may be symbolic is an operand.
 //! * Axes in attributes are normalised: `0 <= axis < rank`.
 //!
@@ -30,7 +31,9 @@ mod support;
 pub use index::SCATTER_REDUCTIONS;
 pub use infer::{InferCx, InferResult, Requirement};
 pub use nn::{RESIZE_COORDINATES, RESIZE_MODES, RESIZE_NEAREST, Window};
-pub use registry::{Arity, AttrDef, AttrKind, EvaluateFn, InferFn, OpDef, OpId, OpRegistry, ResultCount};
+pub use registry::{
+    Arity, AttrDef, AttrKind, EvaluateFn, InferFn, OpDef, OpId, OpRegistry, Read, ResultCount,
+};
 pub use rnn::DIRECTIONS;
 pub use shape_ops::PAD_MODES;
 pub use sink::{OpSink, SinkResult};

@@ -1,7 +1,7 @@
 //! Neural-network operators: convolution, pooling, normalisation, softmax, resize.
 
 use super::support::{Class, one, plain, pure, rank_only, smaller};
-use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpRegistry};
+use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpRegistry, Read};
 use crate::diag::Diagnostic;
 use crate::shape::{Dim, Overflow, ShapeCx};
 use crate::types::{Dims, ShapeInfo};
@@ -65,7 +65,7 @@ pub(crate) fn register(ops: &mut OpRegistry) {
     const AXIS: &[AttrDef] = &[AttrDef::required("axis", AttrKind::Int)];
     ops.register(pure("softmax", Arity::exactly(1), AXIS, softmax));
     ops.register(pure("log_softmax", Arity::exactly(1), AXIS, softmax));
-    ops.register(pure("resize", Arity::exactly(2), RESIZE, resize));
+    ops.register(pure("resize", Arity::exactly(2), RESIZE, resize).reading(&[Read::Sizes(1)]));
 }
 
 /// The sliding-window attributes of convolutions and pools over `n` spatial dimensions.

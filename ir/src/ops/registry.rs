@@ -128,6 +128,26 @@ pub struct OpDef {
     pub effects: Effects,
     /// Shape and type inference.
     pub infer: InferFn,
+    /// Operands whose elements inference reads.
+    pub reads: &'static [Read],
+}
+
+/// An operand whose elements inference reads. What is not known of them when the operation is emitted, a sink that can
+/// binds to symbols at run time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// The operand at this place holds sizes or counts, which are not negative.
+    Sizes(usize),
+    /// The operand at this place holds integers, for example bounds that count from the end.
+    Integers(usize),
+}
+
+impl OpDef {
+    /// The operator with operands whose elements inference reads.
+    pub const fn reading(mut self, reads: &'static [Read]) -> Self {
+        self.reads = reads;
+        self
+    }
 }
 
 /// A table of operators.

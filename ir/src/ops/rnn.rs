@@ -24,6 +24,7 @@ pub(crate) fn register(ops: &mut OpRegistry) {
         attrs: LSTM,
         effects: Effects::PURE,
         infer: |cx| recurrent(cx, 4, 2),
+        reads: &[],
     });
     ops.register(OpDef {
         name: "gru",
@@ -32,6 +33,7 @@ pub(crate) fn register(ops: &mut OpRegistry) {
         attrs: GRU,
         effects: Effects::PURE,
         infer: |cx| recurrent(cx, 3, 1),
+        reads: &[],
     });
 }
 

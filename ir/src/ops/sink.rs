@@ -44,6 +44,13 @@ pub trait OpSink {
     /// `ty` that are not bound yet are bound by it, from dimensions and from elements.
     fn match_cast(&mut self, value: Self::Value, ty: Type) -> Result<Self::Value, Diagnostic>;
 
+    /// A vector of sizes with elements that its type knows: as it is, or read at run time and bound to symbols. A sink
+    /// that holds no such sizes returns it as it is. [`emit`](Self::emit) does so for operands that the operator
+    /// [reads](super::OpDef::reads).
+    fn known_sizes(&mut self, value: Self::Value) -> Result<Self::Value, Diagnostic> {
+        Ok(value)
+    }
+
     /// A two-way branch on a boolean scalar. Both branches return as many values.
     fn if_else(
         &mut self,

@@ -18,8 +18,7 @@ pub struct SliceRange {
 const FAR: i64 = i64::MAX / 4;
 
 /// Resolves the bounds of a slice over a dimension of `size` elements as ONNX does: negative bounds count from the
-/// end, then both are clamped. `None` when the step is not constant, or the sign of a bound or the order of values
-/// cannot be expressed.
+/// end, then both are clamped. `None` when the step is not constant, or an expression overflows.
 pub fn slice_range(shapes: &mut ShapeCx, size: Dim, start: Dim, end: Dim, step: Dim) -> Option<SliceRange> {
     let step = shapes.as_int(step).filter(|it| *it != 0)?;
     let (zero, minus_one) = (shapes.int(0), shapes.int(-1));
@@ -55,7 +54,14 @@ fn resolve(shapes: &mut ShapeCx, size: Dim, bound: Dim, low: Dim, high: Dim) -> 
         // size + bound < size, but a dimension of 0 elements has no last one.
         return smaller(shapes, raised, high);
     }
-    None
+    // Of unknown sign: bound + size·[bound < 0].
+    let (one, minus) = (shapes.int(1), shapes.neg(bound).ok()?);
+    let below = shapes.max(&[zero, minus]).ok()?;
+    let is_negative = shapes.min(&[one, below]).ok()?;
+    let added = shapes.mul(size, is_negative).ok()?;
+    let counted = shapes.add(bound, added).ok()?;
+    let raised = larger(shapes, counted, low)?;
+    smaller(shapes, raised, high)
 }
 
 /// Number of elements of `start, start + delta, …` before `limit`. `None` when the sign of a symbolic `delta` is not

@@ -90,6 +90,12 @@ impl ShapeCx {
         self.fresh_of_kind(hint, SymbolKind::Integer)
     }
 
+    /// A new symbol of the kind of another one, named as by [`fresh`](ShapeCx::fresh).
+    pub fn fresh_like(&mut self, sym: Sym, hint: &str) -> Dim {
+        let kind = self.kind(sym);
+        self.fresh_of_kind(hint, kind)
+    }
+
     /// A new loop index, `0 ≤ index < extent` wherever the loop body runs, named as by
     /// [`fresh`](ShapeCx::fresh).
     ///

@@ -44,6 +44,7 @@ impl Case {
     /// Every model in `tests/models`.
     pub const ALL: &'static [Case] = &[
         Case { folder: "control_flow", legacy: Legacy::Refuses("G003"), slow_reference: false },
+        Case { folder: "loops", legacy: Legacy::Refuses("G003"), slow_reference: false },
         Case { folder: "magika_v3_3", legacy: Legacy::Runs, slow_reference: true },
         Case { folder: "ppocr_cls_mobile_v2", legacy: Legacy::Runs, slow_reference: true },
         Case { folder: "selection", legacy: Legacy::Refuses("G002"), slow_reference: false },

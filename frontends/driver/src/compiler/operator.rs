@@ -17,6 +17,7 @@ use orogen_passes::rules::legalize::LegalizeFn;
 ///         attrs: &[],
 ///         effects: Effects::PURE,
 ///         infer: |cx| Ok(smallvec![cx.args[0].clone()]),
+///         reads: &[],
 ///     },
 ///     evaluate: Some(|_, args| {
 ///         let x = &args[0];

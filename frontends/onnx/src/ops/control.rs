@@ -1,12 +1,14 @@
 //! Branches and loops.
 
+use crate::emit::Size;
 use crate::node::{Node, NodeCx, bad, not_supported};
+use crate::probe::Probe;
 use crate::sink::{LoopPart, Sink, Value};
 use crate::table::{Converted, OpTable};
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::types::{DType, TensorData};
+use orogen_ir::types::{Attrs, DType, TensorData, Type};
 
-/// A loop that collects results is unrolled when it makes at most this many turns.
+/// A loop that collects results is unrolled when it is known to make at most this many turns.
 const MAX_TURNS: i64 = 64;
 
 pub(super) fn register(table: &mut OpTable) {
@@ -83,27 +85,46 @@ fn loop_(cx: &mut NodeCx<'_, '_>) -> Converted {
         Some(cond) => condition(cx, cond)?,
         None => truth(cx, true),
     };
-    if (1 + carried..body.output.len()).any(|i| cx.wants_output(i - 1)) {
-        return unrolled(cx, limit, start, &initial);
+    if !(1 + carried..body.output.len()).any(|i| cx.wants_output(i - 1)) {
+        return while_loop(cx, limit, start, &initial, &[]);
     }
-    while_loop(cx, limit, start, &initial)
+    match few_turns(cx, limit, start, &initial)? {
+        Some(turns) => unrolled(cx, turns, &initial),
+        None => collecting(cx, limit, start, &initial),
+    }
 }
 
 fn truth(cx: &mut NodeCx<'_, '_>, value: bool) -> Value {
     cx.constant(TensorData::from_f64(DType::Bool, &[], [f64::from(u8::from(value))]))
 }
 
-/// A loop whose only results are the last carried values.
-fn while_loop(cx: &mut NodeCx<'_, '_>, limit: Option<Value>, start: Value, initial: &[Value]) -> Converted {
+/// What the values that a loop collects are put into.
+struct Collected {
+    /// Nothing yet, of the right element type and number of dimensions.
+    empty: Value,
+    /// Whether the first value says how large its dimensions are.
+    first_decides: bool,
+}
+
+/// A loop whose results are the last carried values, and what was collected.
+fn while_loop(
+    cx: &mut NodeCx<'_, '_>,
+    limit: Option<Value>,
+    start: Value,
+    initial: &[Value],
+    collected: &[Collected],
+) -> Converted {
     let body = cx.graph("body")?;
     let zero = cx.int_scalar(0);
     let mut init = vec![zero, start];
     init.extend_from_slice(initial);
+    init.extend(collected.iter().map(|it| it.empty));
     let node = cx.bare();
     let source = cx.describe();
     let (importer, scope) = (&mut *cx.importer, cx.scope);
     let mut part = |sink: &mut dyn Sink, part: LoopPart, values: &[Value]| {
-        let [turn, go_on, carried @ ..] = values else { return Err(bad("the loop carries too few values")) };
+        let [turn, go_on, rest @ ..] = values else { return Err(bad("the loop carries too few values")) };
+        let (carried, lists) = rest.split_at(initial.len());
         sink.set_source(&source);
         match part {
             LoopPart::Condition => {
@@ -120,7 +141,11 @@ fn while_loop(cx: &mut NodeCx<'_, '_>, limit: Option<Value>, start: Value, initi
                 let mut cx = NodeCx::new(node.clone(), Vec::new(), sink, importer, scope);
                 let one = cx.int_scalar(1);
                 let mut next = vec![cx.binary("add", *turn, one)?, condition(&mut cx, results[0])?];
-                next.extend_from_slice(&results[1..1 + carried.len()]);
+                let (carried, values) = results[1..].split_at(carried.len());
+                next.extend_from_slice(carried);
+                for ((list, value), collected) in lists.iter().zip(values).zip(collected) {
+                    next.push(append(&mut cx, *turn, *list, *value, collected.first_decides)?);
+                }
                 Ok(next)
             }
         }
@@ -129,35 +154,135 @@ fn while_loop(cx: &mut NodeCx<'_, '_>, limit: Option<Value>, start: Value, initi
     Ok(results.into_iter().skip(2).collect())
 }
 
-/// A loop that collects a value of every turn: only with a known, small number of turns.
-fn unrolled(cx: &mut NodeCx<'_, '_>, limit: Option<Value>, start: Value, initial: &[Value]) -> Converted {
-    const REASON: &str = "a loop that collects a value of every turn needs a known, small number of turns";
-    let known = |cx: &mut NodeCx<'_, '_>, value: Value| match cx.const_ints(value).as_deref() {
+/// A value at the end of those of the turns before.
+fn append(
+    cx: &mut NodeCx<'_, '_>,
+    turn: Value,
+    list: Value,
+    value: Value,
+    first_decides: bool,
+) -> Result<Value, Diagnostic> {
+    let value = cx.unsqueeze(value, &[0])?;
+    if !first_decides {
+        return cx.concat(&[list, value], 0);
+    }
+    let first = cx.with_number("equal", turn, 0.0)?;
+    let concat = cx.sink.ops().get("concat");
+    let results = cx.sink.if_else(first, &mut |sink, first| match first {
+        true => Ok(vec![value]),
+        false => sink.emit(concat, Attrs::none().with("axis", 0), &[list, value]),
+    })?;
+    results.first().copied().ok_or_else(|| bad("a branch has no result"))
+}
+
+/// A loop that collects a value of every turn, for any number of turns.
+fn collecting(cx: &mut NodeCx<'_, '_>, limit: Option<Value>, start: Value, initial: &[Value]) -> Converted {
+    let integer = |dtype| Type::tensor(dtype, []);
+    let (turn, go_on) = (integer(DType::I64), integer(DType::Bool));
+    let types = probed(cx, initial, |probe| [probe.value(turn), probe.value(go_on)])?.1;
+    let mut collected = Vec::new();
+    for ty in types.iter().skip(initial.len()) {
+        collected.push(nothing(cx, ty, initial)?);
+    }
+    while_loop(cx, limit, start, initial, &collected)
+}
+
+/// What the body returns for such a turn and condition, without building it: whether it is known to go on, and the types
+/// of the other results.
+fn probed(
+    cx: &mut NodeCx<'_, '_>,
+    initial: &[Value],
+    head: impl FnOnce(&mut Probe<'_>) -> [Value; 2],
+) -> Result<(Option<bool>, Vec<Type>), Diagnostic> {
+    let body = cx.graph("body")?;
+    let operators = cx.importer.save_counts();
+    let mut probe = Probe::over(cx.sink);
+    let mut inputs = head(&mut probe).to_vec();
+    inputs.extend_from_slice(initial);
+    let results = cx.importer.subgraph(&mut probe, body, &inputs, cx.scope);
+    cx.importer.restore_counts(operators);
+    let results = results?;
+    Ok((probe.decided(results[0]), results[1..].iter().map(|it| probe.type_of(*it).clone()).collect()))
+}
+
+/// An empty list of values of a type. Dimensions that are no numbers are those of a carried value, else 0 until the first
+/// turn.
+fn nothing(cx: &mut NodeCx<'_, '_>, ty: &Type, initial: &[Value]) -> Result<Collected, Diagnostic> {
+    let tensor = ty.as_tensor().ok_or_else(|| bad("it collects what is no tensor"))?;
+    let rank = tensor.shape.rank();
+    let rank =
+        rank.ok_or_else(|| not_supported("it collects values whose number of dimensions is not known"))?;
+    let mut sizes = vec![Size::Const(0)];
+    let mut first_decides = false;
+    for axis in 0..rank {
+        let dim = tensor.dims().map(|it| it[axis]);
+        let number = dim.and_then(|it| cx.sink.shapes().as_int(it));
+        let like = |value: &Value| {
+            let at = cx.dims(*value)?.iter().position(|it| Some(*it) == dim)?;
+            Some(Size::Of(*value, at))
+        };
+        sizes.push(match number {
+            Some(number) => Size::Const(number),
+            None => initial.iter().find_map(like).unwrap_or_else(|| {
+                first_decides = true;
+                Size::Const(0)
+            }),
+        });
+    }
+    let shape = cx.shape_vector(&sizes)?;
+    let zero = cx.number(tensor.dtype, 0.0);
+    Ok(Collected { empty: cx.full(shape, zero)?, first_decides })
+}
+
+fn known(cx: &mut NodeCx<'_, '_>, value: Value) -> Option<i64> {
+    match cx.const_ints(value).as_deref() {
         Some([it]) => Some(*it),
         _ => None,
-    };
-    let turns = limit.and_then(|it| known(cx, it)).ok_or_else(|| not_supported(REASON))?;
-    if known(cx, start) != Some(1) || turns > MAX_TURNS {
-        return Err(not_supported(REASON));
     }
+}
+
+/// How many turns a loop makes when that is known, small, and not for its body to decide.
+fn few_turns(
+    cx: &mut NodeCx<'_, '_>,
+    limit: Option<Value>,
+    start: Value,
+    initial: &[Value],
+) -> Result<Option<i64>, Diagnostic> {
+    let Some(turns) = limit.and_then(|it| known(cx, it)).filter(|it| (1..=MAX_TURNS).contains(it)) else {
+        return Ok(None);
+    };
+    if known(cx, start) != Some(1) {
+        return Ok(None);
+    }
+    let number = |dtype, number| TensorData::from_f64(dtype, &[], [number]);
+    let (turn, go_on) = (number(DType::I64, 0.0), number(DType::Bool, 1.0));
+    let first = probed(cx, initial, |probe| [probe.constant("", turn), probe.constant("", go_on)])?;
+    Ok((first.0 == Some(true)).then_some(turns))
+}
+
+/// A loop that collects a value of every turn, turn by turn.
+fn unrolled(cx: &mut NodeCx<'_, '_>, turns: i64, initial: &[Value]) -> Converted {
     let body = cx.graph("body")?;
     let mut carried = initial.to_vec();
     let mut collected: Vec<Vec<Value>> = vec![Vec::new(); body.output.len() - 1 - carried.len()];
-    if turns <= 0 {
-        return Err(not_supported("a loop that collects values makes no turn"));
-    }
     let go_on = truth(cx, true);
     for turn in 0..turns {
         let mut inputs = vec![cx.int_scalar(turn), go_on];
         inputs.extend_from_slice(&carried);
         let results = cx.importer.subgraph(cx.sink, body, &inputs, cx.scope)?;
-        if known(cx, results[0]) != Some(1) {
-            return Err(not_supported("a loop that collects values decides by itself when to end"));
-        }
         for (list, value) in collected.iter_mut().zip(&results[1 + carried.len()..]) {
             list.push(cx.unsqueeze(*value, &[0])?);
         }
         carried = results[1..1 + carried.len()].to_vec();
+        match known(cx, results[0]) {
+            Some(0) => break,
+            Some(_) => {}
+            None => {
+                return Err(not_supported(
+                    "a short loop decides by itself when to end, but not in its first turn",
+                ));
+            }
+        }
     }
     for list in collected {
         carried.push(cx.concat(&list, 0)?);

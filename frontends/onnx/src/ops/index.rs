@@ -68,7 +68,7 @@ fn constant_of_shape(cx: &mut NodeCx<'_, '_>) -> Single {
         Some(data) => return Err(bad(format!("its value has {} elements", data.len()))),
         None => TensorData::from_f64(DType::F32, &[], [0.0]),
     };
-    let shape = cx.shape_operand(cx.input(0)?)?;
+    let shape = cx.as_i64(cx.input(0)?)?;
     let value = cx.constant(value);
     cx.full(shape, value)
 }
@@ -110,7 +110,7 @@ fn cum_sum(cx: &mut NodeCx<'_, '_>) -> Single {
 
 fn one_hot(cx: &mut NodeCx<'_, '_>) -> Single {
     let indices = cx.as_i64(cx.input(0)?)?;
-    let depth = cx.shape_operand(cx.input(1)?)?;
+    let depth = cx.as_i64(cx.input(1)?)?;
     let axis = normal_axis(cx.int("axis").unwrap_or(-1), cx.rank(indices)? + 1)? as i64;
     cx.emit("one_hot", attrs([("axis", axis.into())]), &[indices, depth, cx.input(2)?])
 }
@@ -166,34 +166,25 @@ fn range(cx: &mut NodeCx<'_, '_>) -> Single {
     if step == Some(0) {
         return Err(bad("its step is 0"));
     }
-    if dtype.is_int()
-        && step.is_some()
-        && [start, limit]
-            .into_iter()
-            .all(|it| cx.sink.type_of(it).as_tensor().is_some_and(|it| it.elements.is_some()))
-    {
+    if dtype.is_int() && step.is_some() {
         return cx.emit("range", attrs([]), &bounds);
     }
     // The length first, as a size; then start + i·delta.
     let span = cx.binary("sub", limit, start)?;
-    let length = if step == Some(1) && dtype.is_int() {
-        cx.as_i64(span)?
-    } else {
-        let (span, delta) = (cx.cast(span, DType::F64)?, cx.cast(delta, DType::F64)?);
-        let steps = cx.binary("div", span, delta)?;
-        let steps = cx.unary("ceil", steps)?;
-        cx.as_i64(steps)?
-    };
+    let (span, wide) = (cx.cast(span, DType::F64)?, cx.cast(delta, DType::F64)?);
+    let steps = cx.binary("div", span, wide)?;
+    let steps = cx.unary("ceil", steps)?;
+    let length = cx.as_i64(steps)?;
     let length = match known_length(cx, start, limit, delta) {
         Some(length) => cx.int_scalar(length),
         None => {
             let length = cx.with_number("max", length, 0.0)?;
-            cx.shape_operand(length)?
+            cx.known_sizes(length)?
         }
     };
     let counted = count_up(cx, length)?;
     let counted = cx.cast(counted, dtype)?;
-    let scaled = if step == Some(1) { counted } else { cx.binary("mul", counted, delta)? };
+    let scaled = cx.binary("mul", counted, delta)?;
     cx.binary("add", scaled, start)
 }
 

@@ -69,7 +69,7 @@ fn resize(cx: &mut NodeCx<'_, '_>) -> Single {
         None => None,
     };
     if let Some(sizes) = present(cx, 3) {
-        let sizes = cx.shape_operand(sizes)?;
+        let sizes = cx.as_i64(sizes)?;
         let sizes = match axes {
             None => sizes,
             Some(axes) => {
@@ -136,7 +136,7 @@ fn by_scale_operand(
     let whole = cx.reduce("reduce_min", whole, &[0], false)?;
     let whole = cx.cast(whole, DType::Bool)?;
     assert_condition(cx.sink, whole, true)?;
-    let sizes = cx.shape_operand(sizes)?;
+    let sizes = cx.as_i64(sizes)?;
     cx.emit("resize", attrs, &[x, sizes])
 }
 
@@ -151,8 +151,7 @@ fn by_scales(cx: &mut NodeCx<'_, '_>, x: Value, scales: &[f32], attrs: Attrs) ->
     let sizes = if let Some(list) = sizes.iter().map(|it| cx.const_ints(*it)).collect::<Option<Vec<_>>>() {
         cx.int_vector(&list.concat())
     } else {
-        let sizes = cx.concat(&sizes, 0)?;
-        cx.shape_operand(sizes)?
+        cx.concat(&sizes, 0)?
     };
     let scales: Vec<f64> = scales.iter().map(|it| f64::from(*it)).collect();
     cx.emit("resize", attrs.with("scales", scales), &[x, sizes])

@@ -39,12 +39,10 @@ fn reshape(cx: &mut NodeCx<'_, '_>) -> Single {
     let (x, shape) = (cx.input(0)?, cx.input(1)?);
     let shape = cx.as_i64(shape)?;
     let known = cx.tensor_type(shape)?.elements.is_some() || cx.constant_data(shape).is_some();
-    if known || cx.scope.concat_parts(shape).is_some() {
-        let shape = cx.shape_operand(shape)?;
+    if known || cx.scope.is_concat(shape) {
         return cx.emit("reshape", attrs([("allow_zero", cx.flag("allowzero").into())]), &[x, shape]);
     }
     let shape = plain_shape(cx, x, shape)?;
-    let shape = cx.shape_operand(shape)?;
     cx.reshape(x, shape)
 }
 
@@ -121,7 +119,7 @@ fn concat(cx: &mut NodeCx<'_, '_>) -> Single {
     let result = cx.concat(&list, axis as i64)?;
     let ty = cx.tensor_type(result)?;
     if ty.dtype == DType::I64 && ty.elements.is_none() && ty.shape.rank() == Some(1) {
-        cx.scope.set_concat_parts(result, list);
+        cx.scope.note_concat(result);
     }
     Ok(result)
 }
@@ -190,7 +188,7 @@ fn split_evenly(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize) -> Converted {
 
 /// Parts whose sizes are computed.
 fn split_by(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize, sizes: Value) -> Converted {
-    let sizes = cx.shape_operand(sizes)?;
+    let sizes = cx.known_sizes(sizes)?;
     let ends = cx.emit("cum_sum", Attrs::none().with("axis", 0), &[sizes])?;
     let starts = cx.binary("sub", ends, sizes)?;
     (0..cx.output_count() as i64)
@@ -219,7 +217,7 @@ fn pad(cx: &mut NodeCx<'_, '_>) -> Single {
             let axes = cx.const_input(3, "axes")?;
             args.push(match axes {
                 Some(axes) => pads_of_axes(cx, pads, &axes, rank)?,
-                None => cx.shape_operand(pads)?,
+                None => cx.as_i64(pads)?,
             });
         }
     }
@@ -237,7 +235,7 @@ fn pads_of_axes(cx: &mut NodeCx<'_, '_>, pads: Value, axes: &[i64], rank: usize)
     let places: Vec<usize> = axes.iter().map(|it| normal_axis(*it, rank)).collect::<Result<_, _>>()?;
     let zero = cx.int_vector(&[0]);
     let mut all = vec![zero; 2 * rank];
-    let pads = cx.shape_operand(pads)?;
+    let pads = cx.as_i64(pads)?;
     for (i, axis) in places.iter().enumerate() {
         all[*axis] = cx.slice(pads, 0, i as i64, i as i64 + 1)?;
         let i = (axes.len() + i) as i64;
@@ -283,12 +281,11 @@ fn expand(cx: &mut NodeCx<'_, '_>) -> Single {
         let one = cx.with_number("equal", shape, 1.0)?;
         shape = cx.select(one, dims, shape)?;
     }
-    let shape = cx.shape_operand(shape)?;
     cx.binary("expand", x, shape)
 }
 
 fn tile(cx: &mut NodeCx<'_, '_>) -> Single {
-    let repeats = cx.shape_operand(cx.input(1)?)?;
+    let repeats = cx.as_i64(cx.input(1)?)?;
     cx.binary("tile", cx.input(0)?, repeats)
 }
 

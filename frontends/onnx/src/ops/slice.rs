@@ -6,7 +6,6 @@ use crate::node::{NodeCx, bad, not_supported};
 use crate::sink::Value;
 use crate::table::OpTable;
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::shape::Truth;
 
 type Single = Result<Value, Diagnostic>;
 
@@ -49,8 +48,8 @@ fn slice_operands(cx: &mut NodeCx<'_, '_>) -> Single {
         Some(steps) => steps,
         None => vec![1; axes.len()],
     };
-    let starts = bound(cx, x, starts, &axes, &steps)?;
-    let ends = bound(cx, x, ends, &axes, &steps)?;
+    let starts = bound(cx, x, starts, &axes)?;
+    let ends = bound(cx, x, ends, &axes)?;
     emit(cx, x, &axes, starts, ends, &steps)
 }
 
@@ -72,39 +71,12 @@ fn constant_bound(cx: &mut NodeCx<'_, '_>, x: Value, bound: &[i64], axes: &[i64]
     Ok(cx.int_vector(&list))
 }
 
-/// A bound whose elements the type knows well enough for the sliced shape to be computed.
-fn bound(cx: &mut NodeCx<'_, '_>, x: Value, bound: Value, axes: &[i64], steps: &[i64]) -> Single {
-    if let Some(list) = cx.const_ints(bound) {
-        return constant_bound(cx, x, &list, axes);
+/// A bound: what is known is trimmed, what is not the sink binds.
+fn bound(cx: &mut NodeCx<'_, '_>, x: Value, bound: Value, axes: &[i64]) -> Single {
+    match cx.const_ints(bound) {
+        Some(list) => constant_bound(cx, x, &list, axes),
+        None => cx.as_i64(bound),
     }
-    let bound = cx.as_i64(bound)?;
-    if let Some(elements) = cx.tensor_type(bound)?.elements.clone() {
-        let shapes = cx.sink.shapes();
-        let zero = shapes.int(0);
-        if elements.iter().all(|it| shapes.prove_ge(*it, zero) != Truth::Unknown) {
-            return Ok(bound);
-        }
-    }
-    if let Some(refined) = cx.scope.refined(bound) {
-        return Ok(refined);
-    }
-    if steps.iter().any(|it| *it < 0) {
-        return Err(not_supported("it steps backwards between bounds that are computed at run time"));
-    }
-    // Count from the start and limit to the dimension, so that what is bound is a size.
-    let mut sizes = Vec::new();
-    for axis in axes {
-        let axis = cx.axis(x, *axis)?;
-        sizes.push(cx.shape_part(x, axis, axis + 1)?);
-    }
-    let sizes = cx.concat(&sizes, 0)?;
-    let zero = cx.int_vector(&vec![0; axes.len()]);
-    let negative = cx.binary("less", bound, zero)?;
-    let from_end = cx.binary("add", bound, sizes)?;
-    let counted = cx.select(negative, from_end, bound)?;
-    let raised = cx.binary("max", counted, zero)?;
-    let limited = cx.binary("min", raised, sizes)?;
-    cx.shape_operand(limited)
 }
 
 fn emit(

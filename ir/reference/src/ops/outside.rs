@@ -62,6 +62,7 @@ mod tests {
             attrs: &[],
             effects: Effects::PURE,
             infer: |cx| Ok(smallvec![cx.args[0].clone()]),
+            reads: &[],
         });
         let x = TensorData::from_f64(DType::F32, &[2], [1.0, 3.0]);
         let eval = |ops: &OpRegistry| eval_op(ops, op, &Attrs::none(), std::slice::from_ref(&x));

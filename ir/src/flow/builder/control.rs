@@ -5,9 +5,9 @@ use crate::diag::Diagnostic;
 use crate::flow::join::{Join, JoinElements};
 use crate::flow::{Region, RegionId, Rhs, Scope, Value, ValueDef, ValueId};
 use crate::ops::SinkResult;
-use crate::shape::SavedFacts;
+use crate::shape::{Dim, SavedFacts, Sym};
 use crate::text::type_text;
-use crate::types::{DType, Type, implies};
+use crate::types::{DType, Type, implies, map_dims, match_type};
 use indexmap::IndexMap;
 use smallvec::SmallVec;
 
@@ -47,7 +47,7 @@ impl FlowBuilder<'_> {
             })
             .collect();
         self.function.regions[region].params.clone_from(&params);
-        self.frames.push(Frame { region, block: None, constants: IndexMap::new() });
+        self.frames.push(Frame::new(region));
         let built = build(self, &params);
         self.frames.pop();
         self.restore(saved);
@@ -154,14 +154,27 @@ impl FlowBuilder<'_> {
                 return Err(self.located(Diagnostic::error("B013", message)));
             }
             let next: Vec<Type> = next.into_iter().map(|it| self.type_at(it).clone()).collect();
-            if types.iter().zip(&next).all(|(carried, next)| implies(&self.module.shapes, next, carried)) {
+            if let Some(changing) = self.goes_on(&types, &next, saved.bound) {
+                // A symbol that changes from turn to turn is another one behind the loop, where it is the last.
+                let shapes = &mut self.module.shapes;
+                let mut last = IndexMap::new();
+                for sym in changing {
+                    let name = shapes.name(sym).to_owned();
+                    last.insert(sym, shapes.fresh_like(sym, &name));
+                }
+                let results = types.iter().map(|ty| map_dims(ty, &mut |dim| shapes.substitute(dim, &last)));
+                let results = results.collect::<Result<Vec<_>, _>>().map_err(|_| {
+                    Diagnostic::error("S002", "the size of a dimension overflows 64-bit integers")
+                })?;
+                self.bound.truncate(saved.bound);
+                results.iter().for_each(|ty| self.bind_symbols(ty));
                 let init: SmallVec<[ValueId; 3]> = init.into();
                 let rhs = Rhs::While { init, cond: cond_region, body: body_region };
-                return Ok(self.append(rhs, types).into_vec());
+                return Ok(self.append(rhs, results).into_vec());
             }
             // What the body returns may speak of symbols that are bound in it: they mean nothing here.
             self.bound.truncate(saved.bound);
-            types = self.generalise(init, &types, &next)?;
+            types = self.generalise(&types, &next)?;
         }
         let message = "the types of the carried values of a loop change from one iteration to the next";
         let list = |types: &[Type]| {
@@ -170,33 +183,17 @@ impl FlowBuilder<'_> {
         Err(self.located(
             Diagnostic::error("B014", message)
                 .note(format!("after {MAX_ATTEMPTS} attempts the carried types are: {}", list(&types)))
-                .help("carry a buffer of constant size, or write results into slices of one"),
+                .help("carry values whose numbers of dimensions do not change"),
         ))
     }
 
     /// Carried types that both the initial values and what the body returned have.
-    fn generalise(
-        &mut self,
-        init: &[ValueId],
-        carried: &[Type],
-        next: &[Type],
-    ) -> Result<Vec<Type>, Diagnostic> {
+    fn generalise(&mut self, carried: &[Type], next: &[Type]) -> Result<Vec<Type>, Diagnostic> {
         let mut types = Vec::with_capacity(carried.len());
         for (i, (carried, next)) in carried.iter().zip(next).enumerate() {
             if implies(&self.module.shapes, next, carried) {
                 types.push(carried.clone());
                 continue;
-            }
-            let initial = self.type_at(init[i]).clone();
-            if self.grows(&initial, carried, next) {
-                let (from, to) =
-                    (type_text(&self.module.shapes, carried), type_text(&self.module.shapes, next));
-                let message = format!("carried value {i} of a loop changes from `{from}` to `{to}`");
-                return Err(self.located(
-                    Diagnostic::error("B014", message)
-                        .note("the types of carried values do not change from one iteration to the next")
-                        .help("carry a buffer of constant size, or write results into slices of one"),
-                ));
             }
             let joined = self.join(carried, next, "carried", JoinElements::Forget).map_err(|it| {
                 self.located(it.note(format!("these are the types of carried value {i} of a loop")))
@@ -206,19 +203,15 @@ impl FlowBuilder<'_> {
         Ok(types)
     }
 
-    /// Whether a dimension that was already generalised changes again: then no symbol can stand for it.
-    fn grows(&self, initial: &Type, carried: &Type, next: &Type) -> bool {
-        let dims = |ty: &Type| ty.as_tensor().and_then(|it| it.dims().map(<[_]>::to_vec));
-        let (Some(initial), Some(carried), Some(next)) = (dims(initial), dims(carried), dims(next)) else {
-            return false;
-        };
-        if initial.len() != carried.len() || carried.len() != next.len() {
-            return false;
-        }
-        (0..carried.len()).any(|i| {
-            initial[i] != carried[i]
-                && carried[i] != next[i]
-                && !self.module.shapes.prove_eq(carried[i], next[i]).is_always()
-        })
+    /// Whether what the body returns has the carried types, where a symbol that the loop binds stands for another size in
+    /// each turn. Returns those that change. `before` symbols are bound outside of the loop.
+    fn goes_on(&mut self, carried: &[Type], next: &[Type], before: usize) -> Option<Vec<Sym>> {
+        let shapes = &mut self.module.shapes;
+        let mut map: IndexMap<Sym, Dim> =
+            self.bound.iter().take(before).map(|it| (*it, shapes.sym_dim(*it))).collect();
+        let fits =
+            carried.iter().zip(next).all(|(carried, next)| match_type(shapes, carried, next, &mut map));
+        let changes = |(sym, dim): (Sym, Dim)| (shapes.as_sym(dim) != Some(sym)).then_some(sym);
+        fits.then(|| map.into_iter().skip(before).filter_map(changes).collect())
     }
 }

@@ -5,12 +5,15 @@
 //! * An equality that inference cannot decide becomes a `check` before the operation, and a fact afterwards. Facts
 //!   from inside a branch or a loop end with it.
 //! * A result whose elements are all known constants becomes a constant; the operation is not emitted.
+//! * Elements that inference reads and that are not known (sizes, bounds) are bound to symbols before the operation, once
+//!   for each value.
 //! * A branch whose condition is a known constant is not built; only the taken side is.
 //! * Branches that return different dimensions return fresh symbols, bound by the `if`. Branches that return
 //!   different ranks return an unknown shape, which is an error only where a consumer needs the shape.
 
 mod constants;
 mod control;
+mod elements;
 mod sink;
 #[cfg(test)]
 mod tests;
@@ -66,6 +69,14 @@ struct Frame {
     region: RegionId,
     block: Option<BlockId>,
     constants: IndexMap<ConstId, ValueId>,
+    /// Values with the same with known elements.
+    elements: IndexMap<ValueId, ValueId>,
+}
+
+impl Frame {
+    fn new(region: RegionId) -> Self {
+        Frame { region, block: None, constants: IndexMap::new(), elements: IndexMap::new() }
+    }
 }
 
 impl<'o> FlowBuilder<'o> {
@@ -93,7 +104,7 @@ impl<'o> FlowBuilder<'o> {
             module,
             function_name: function_name.to_owned(),
             function,
-            frames: vec![Frame { region: body, block: None, constants: IndexMap::new() }],
+            frames: vec![Frame::new(body)],
             bound: IndexSet::new(),
             home: ArenaMap::default(),
             pool: ConstInterner::default(),

@@ -43,7 +43,8 @@ impl OpSink for FlowBuilder<'_> {
     }
 
     fn emit(&mut self, op: OpId, attrs: Attrs, args: &[ValueId]) -> SinkResult<ValueId> {
-        self.push(Rhs::Op { op, attrs, args: args.into() })
+        let args = self.read_operands(op, args)?;
+        self.push(Rhs::Op { op, attrs, args })
     }
 
     fn type_of(&self, value: ValueId) -> &Type {
@@ -85,6 +86,10 @@ impl OpSink for FlowBuilder<'_> {
             }
         }
         Ok(result)
+    }
+
+    fn known_sizes(&mut self, value: ValueId) -> Result<ValueId, Diagnostic> {
+        self.read_sizes(value)
     }
 
     fn if_else(

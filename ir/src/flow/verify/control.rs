@@ -7,8 +7,8 @@ use super::{At, Check};
 use crate::flow::{BindingId, RegionId, Rhs, ValueId};
 use crate::shape::{Dim, ShapeCx, Sym};
 use crate::text::type_text;
-use crate::types::{DType, Type, implies, match_type};
-use indexmap::IndexMap;
+use crate::types::{DType, Type, implies, match_type, visit_dims};
+use indexmap::{IndexMap, IndexSet};
 
 /// F11: branches of an `If` and the body of a `While` return values that match the declared results; conditions are
 /// booleans of one element.
@@ -146,35 +146,47 @@ fn loop_types(
         let message = format!("the body returns {} values but the loop carries {}", next.len(), init.len());
         return check.report(At::Return(body), "F011", message);
     }
-    let mut open = rigid.clone();
-    for (i, declared) in results.iter().enumerate() {
-        let carried = ty(check, *declared);
-        for region in [cond, body] {
-            let param = function.regions[region].params[i];
-            if ty(check, param) != carried {
-                let (name, found) = (check.name(param), type_text(shapes, ty(check, param)));
-                let message =
-                    format!("`{name}` is `{found}` but the loop carries `{}`", type_text(shapes, carried));
-                check.report(At::Binding(id), "F011", message);
-            }
+    // A symbol that the loop binds stands for one size on entry, one in each turn, and one at the end.
+    let carried: Vec<&Type> = function.regions[body].params.iter().map(|it| ty(check, *it)).collect();
+    let (mut start, mut turn, mut end) = (rigid.clone(), rigid.clone(), rigid.clone());
+    for (i, carried) in carried.iter().enumerate() {
+        let param = function.regions[cond].params[i];
+        let name = |it: ValueId| (check.name(it), type_text(&check.module.shapes, ty(check, it)));
+        let wanted = type_text(shapes, carried);
+        let mut found = Vec::new();
+        if ty(check, param) != *carried {
+            let (name, found_ty) = name(param);
+            found
+                .push((At::Binding(id), format!("`{name}` is `{found_ty}` but the loop carries `{wanted}`")));
         }
-        if !implies(shapes, ty(check, init[i]), carried)
-            && !match_type(shapes, carried, ty(check, init[i]), &mut open)
-        {
-            let (name, found) = (check.name(init[i]), type_text(shapes, ty(check, init[i])));
-            let message = format!(
-                "the loop starts with `{name}`: `{found}` but carries `{}`",
-                type_text(shapes, carried)
-            );
-            check.report(At::Binding(id), "F011", message);
+        if !match_type(shapes, carried, ty(check, init[i]), &mut start) {
+            let (name, found_ty) = name(init[i]);
+            let message = format!("the loop starts with `{name}`: `{found_ty}` but carries `{wanted}`");
+            found.push((At::Binding(id), message));
         }
-        if !implies(shapes, ty(check, next[i]), carried) {
-            let (name, found) = (check.name(next[i]), type_text(shapes, ty(check, next[i])));
-            let message = format!(
-                "the body returns `{name}`: `{found}` but the loop carries `{}`",
-                type_text(shapes, carried)
-            );
-            check.report(At::Return(body), "F011", message);
+        if !match_type(shapes, carried, ty(check, next[i]), &mut turn) {
+            let (name, found_ty) = name(next[i]);
+            let message = format!("the body returns `{name}`: `{found_ty}` but the loop carries `{wanted}`");
+            found.push((At::Return(body), message));
         }
+        if !match_type(shapes, ty(check, results[i]), carried, &mut end) {
+            let (name, found_ty) = name(results[i]);
+            let message = format!("the result `{name}` is `{found_ty}` but the loop carries `{wanted}`");
+            found.push((At::Binding(id), message));
+        }
+        found.into_iter().for_each(|(at, message)| check.report(at, "F011", message));
+    }
+    // What holds behind the loop of a symbol that changes does not hold in it.
+    let changes = |sym: Sym| turn.get(&sym).is_some_and(|it| shapes.as_sym(*it) != Some(sym));
+    let mut behind: IndexSet<Sym> = IndexSet::new();
+    for result in results {
+        visit_dims(ty(check, *result), &mut |dim| behind.extend(shapes.free_symbols(dim)));
+    }
+    if let Some(sym) = behind.into_iter().find(|it| changes(*it)) {
+        let message = format!(
+            "`{}` changes from turn to turn, so a result cannot speak of it",
+            shapes.display_sym(sym)
+        );
+        check.report(At::Binding(id), "F011", message);
     }
 }

@@ -279,6 +279,41 @@ fn f11_what_regions_return() {
 }
 
 #[test]
+fn f11_sizes_that_change_from_turn_to_turn() {
+    let text = "module @m {
+  sym k, last, n
+  fn @main(%x: Tensor<f32, [n]>, %c: Tensor<bool, []>) -> (y: Tensor<f32, [last]>) {
+    effect {
+      %0 = while (%x) cond (%1: Tensor<f32, [k]>) {
+        return %c
+      } body (%2: Tensor<f32, [k]>) {
+        dataflow {
+          %3 = concat(%2, %x) {axis = 0} : Tensor<f32, [k + n]>
+          yield %3
+        }
+        return %3
+      } : Tensor<f32, [last]>
+    }
+    return %0
+  }
+}
+";
+    let ops = OpRegistry::standard();
+    let found = |from: &str, to: &str| {
+        assert!(text.contains(from));
+        let module = text::parse(&text.replace(from, to), &ops).unwrap_or_else(|it| panic!("{it}"));
+        violations(&module)
+    };
+    assert_eq!(found("sym", "sym"), []);
+    let kept = found("[last]", "[k]");
+    assert_eq!(kept, [(5, "F011")], "what is found out about the last size does not hold in every turn");
+    let claim = found("[last]", "[n]");
+    assert!(claim.contains(&(5, "F011")), "{claim:?}");
+    let static_size = found("[k]", "[n]");
+    assert!(static_size.contains(&(12, "F011")), "{static_size:?}");
+}
+
+#[test]
 fn f12_declared_effects() {
     assert_eq!(after_text(" !io !abort {", " !abort {"), [(10, "F012")]);
     assert_eq!(after(|it| main_of(it).effects = Effects::IO | Effects::ABORT | Effects::WRITE), []);

@@ -8,7 +8,7 @@ use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::ValueId;
 use orogen_ir::plan::{Arena, ArenaId, BufferRef, Slot, SlotId, Step};
 use orogen_ir::shape::Sym;
-use orogen_ir::types::Dims;
+use orogen_ir::types::{DType, Dims};
 
 /// An arena that slots may go to, with the symbols that are bound where it is allocated.
 #[derive(Clone, Debug)]
@@ -65,6 +65,16 @@ impl Lowering<'_> {
     /// A slot of an arena, in use from here.
     pub(super) fn new_slot(&mut self, arena: ArenaId, value: ValueId) -> Result<BufferRef, Diagnostic> {
         let (dtype, dims) = (self.tensor(value)?.dtype, self.slot_dims(value)?);
+        self.new_slot_of(arena, dtype, dims)
+    }
+
+    /// A slot of an arena for these elements, in use from here.
+    pub(super) fn new_slot_of(
+        &mut self,
+        arena: ArenaId,
+        dtype: DType,
+        dims: Dims,
+    ) -> Result<BufferRef, Diagnostic> {
         let offset = self.plan.shapes.int(0);
         let slot = Slot { dtype, dims, arena, offset };
         let bytes = slot.bytes(&mut self.plan.shapes).map_err(overflow)?;
@@ -76,7 +86,7 @@ impl Lowering<'_> {
 
     /// The dimensions of a slot for a value. A formula for a dimension may be negative at sizes that a check further
     /// on refuses; until then the slot is empty, and takes nothing from what lies in the arena before it.
-    fn slot_dims(&mut self, value: ValueId) -> Result<Dims, Diagnostic> {
+    pub(super) fn slot_dims(&mut self, value: ValueId) -> Result<Dims, Diagnostic> {
         let dims = known_dims(self.tensor(value)?)?;
         let shapes = &mut self.plan.shapes;
         let zero = shapes.int(0);

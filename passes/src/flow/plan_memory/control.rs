@@ -1,10 +1,13 @@
 //! Branches and loops.
 
 use super::Lowering;
-use super::values::{Storage, known_dims};
+use super::values::{Storage, known_dims, overflow};
+use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::{BindingId, RegionId, ValueId};
-use orogen_ir::plan::{BufferRef, Step};
+use orogen_ir::plan::{BufferRef, Step, byte_size};
+use orogen_ir::shape::{Dim, Sym};
+use orogen_ir::types::Dims;
 
 impl Lowering<'_> {
     /// A region on a path of its own: symbols that it binds and arenas that it opens end with it, after `end`.
@@ -75,9 +78,9 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Carried values live in buffers of their own, which each iteration writes again. Their sizes are the same in
-    /// every iteration (law F11), so the initial values bind the symbols of carried types for the whole loop and
-    /// what follows it.
+    /// Carried values live in buffers of their own, which each turn writes again. The initial values bind the symbols of
+    /// the parameters' types. What changes its size from turn to turn has an arena of its own, which each turn makes
+    /// again, and a second one that holds the next value meanwhile.
     pub(super) fn while_loop(
         &mut self,
         id: BindingId,
@@ -88,15 +91,29 @@ impl Lowering<'_> {
     ) -> Result<(), Diagnostic> {
         let function = self.function;
         let results = &function.bindings[id].results;
-        self.bind_types(init.iter().copied().zip(results.iter().copied()), "a carried value", steps)?;
-        if let Some(symbol) = self.unbound_in(results)?.first() {
+        let params = &function.regions[body_region].params;
+        let next = &function.regions[body_region].results;
+        let changing = self.changing_symbols(params, next)?;
+        self.bind_types(init.iter().copied().zip(params.iter().copied()), "a carried value", steps)?;
+        if let Some(symbol) = self.unbound_in(params)?.first() {
             return Err(self.unbound(*symbol));
         }
         let mut carried = Vec::new();
-        for (result, value) in results.iter().zip(init) {
-            let buffer = self.new_slot_for(*result, steps)?;
+        for (param, value) in params.iter().zip(init) {
+            let buffer = match self.speaks_of(*param, &changing)? {
+                false => self.new_slot_for(*param, steps)?,
+                true => {
+                    let arena = self.new_arena();
+                    self.emit(steps, Step::AllocArena(arena))?;
+                    self.new_slot(arena, *param)?
+                }
+            };
             self.copy(*value, buffer, steps)?;
             carried.push(buffer);
+        }
+        // Memory from before the loop is as large as the first turn needs it.
+        for open in &mut self.open {
+            open.bound.retain(|it| !changing.contains(it));
         }
         let start = self.position;
         for region in [cond_region, body_region] {
@@ -108,16 +125,84 @@ impl Lowering<'_> {
         let cond = self.buffer_of(function.regions[cond_region].results[0])?;
         self.touch(cond);
         self.position += 1;
-        let next = &function.regions[body_region].results;
-        let body = self.path(body_region, &mut |this, body| {
-            this.bind_types(next.iter().copied().zip(results.iter().copied()), "a carried value", body)?;
-            this.carry(next, &carried, results, body)
-        })?;
+        let body =
+            self.path(body_region, &mut |this, body| this.turn(params, next, &carried, &changing, body))?;
         self.emit(steps, Step::While { cond_steps, cond, body })?;
         self.keep_alive_through_loop(start);
+        self.bind_types(params.iter().copied().zip(results.iter().copied()), "a carried value", steps)?;
         for (result, buffer) in results.iter().zip(carried) {
             self.touch(buffer);
             self.storage.insert(*result, Storage::Buffer(buffer));
+        }
+        Ok(())
+    }
+
+    /// Symbols that the parameters of a loop bind and that stand for another size in the next turn.
+    fn changing_symbols(&self, params: &[ValueId], next: &[ValueId]) -> Result<IndexSet<Sym>, Diagnostic> {
+        let mut changing = IndexSet::new();
+        for (param, next) in params.iter().zip(next) {
+            let (param, next) = (self.tensor(*param)?, self.tensor(*next)?);
+            let dims = param.dims().zip(next.dims());
+            let elements = param.elements.as_deref().zip(next.elements.as_deref());
+            for (from, to) in dims.into_iter().chain(elements).flat_map(|(a, b)| a.iter().zip(b)) {
+                let symbol = self.plan.shapes.as_sym(*from);
+                changing.extend(symbol.filter(|it| from != to && !self.bound.contains(it)));
+            }
+        }
+        Ok(changing)
+    }
+
+    fn speaks_of(&self, value: ValueId, symbols: &IndexSet<Sym>) -> Result<bool, Diagnostic> {
+        let dims = known_dims(self.tensor(value)?)?;
+        let mut free = dims.iter().flat_map(|it| self.plan.shapes.free_symbols(*it));
+        Ok(free.any(|it| symbols.contains(&it)))
+    }
+
+    /// The end of a turn: the next values become the carried ones, and symbols that change get their next values.
+    fn turn(
+        &mut self,
+        params: &[ValueId],
+        next: &[ValueId],
+        carried: &[BufferRef],
+        changing: &IndexSet<Sym>,
+        steps: &mut Vec<Step>,
+    ) -> Result<(), Diagnostic> {
+        // Sizes of this turn are in use until all next values are copied: those of the next turn have other names.
+        let mut later: IndexMap<Sym, Dim> = IndexMap::new();
+        for symbol in changing {
+            let name = self.plan.shapes.name(*symbol).to_owned();
+            later.insert(*symbol, self.plan.shapes.fresh_like(*symbol, &name));
+        }
+        let pairs = next.iter().copied().zip(params.iter().copied());
+        self.bind_types_as(pairs, &later, "a carried value", steps)?;
+        let (mut fixed, mut moved) = (Vec::new(), Vec::new());
+        for ((param, value), buffer) in params.iter().zip(next).zip(carried) {
+            if !self.speaks_of(*param, changing)? {
+                fixed.push((*value, *param, *buffer));
+                continue;
+            }
+            let dtype = self.tensor(*param)?.dtype;
+            let dims = self.slot_dims(*param)?.into_iter();
+            let dims = dims.map(|it| self.plan.shapes.substitute(it, &later).map_err(overflow));
+            let dims = dims.collect::<Result<Dims, _>>()?;
+            let bytes = byte_size(&mut self.plan.shapes, dtype, &dims).map_err(overflow)?;
+            let arena = self.new_arena();
+            let slot = self.new_slot_of(arena, dtype, dims)?;
+            self.emit(steps, Step::AllocArena(arena))?;
+            self.copy(*value, slot, steps)?;
+            moved.push((slot, *buffer, bytes));
+        }
+        self.carry(&fixed, steps)?;
+        for (symbol, value) in later {
+            self.emit(steps, Step::Let { symbol, value })?;
+        }
+        for (from, to, bytes) in moved {
+            if let BufferRef::Slot(slot) = to {
+                self.emit(steps, Step::AllocArena(self.plan.slots[slot.0 as usize].arena))?;
+            }
+            self.touch(from);
+            self.touch(to);
+            self.emit(steps, Step::Copy { from, to, bytes })?;
         }
         Ok(())
     }
@@ -126,26 +211,25 @@ impl Lowering<'_> {
     /// overwritten before it is read, so such a permutation goes through temporaries.
     fn carry(
         &mut self,
-        values: &[ValueId],
-        carried: &[BufferRef],
-        results: &[ValueId],
+        values: &[(ValueId, ValueId, BufferRef)],
         steps: &mut Vec<Step>,
     ) -> Result<(), Diagnostic> {
         let sources: Vec<BufferRef> =
-            values.iter().map(|it| self.buffer_of(*it)).collect::<Result<_, _>>()?;
+            values.iter().map(|it| self.buffer_of(it.0)).collect::<Result<_, _>>()?;
+        let targets: Vec<BufferRef> = values.iter().map(|it| it.2).collect();
         let permutes =
-            sources.iter().zip(carried).any(|(source, target)| source != target && carried.contains(source));
+            sources.iter().zip(&targets).any(|(source, target)| source != target && targets.contains(source));
         if !permutes {
-            return values.iter().zip(carried).try_for_each(|(value, to)| self.copy(*value, *to, steps));
+            return values.iter().try_for_each(|(value, _, to)| self.copy(*value, *to, steps));
         }
         let mut temporaries = Vec::new();
-        for (value, result) in values.iter().zip(results) {
-            let temporary = self.new_slot_for(*result, steps)?;
+        for (value, param, _) in values {
+            let temporary = self.new_slot_for(*param, steps)?;
             self.copy(*value, temporary, steps)?;
             temporaries.push(temporary);
         }
-        for ((temporary, target), result) in temporaries.into_iter().zip(carried).zip(results) {
-            let bytes = self.byte_size(self.tensor(*result)?)?;
+        for (temporary, (_, param, target)) in temporaries.into_iter().zip(values) {
+            let bytes = self.byte_size(self.tensor(*param)?)?;
             self.touch(temporary);
             self.touch(*target);
             self.emit(steps, Step::Copy { from: temporary, to: *target, bytes })?;

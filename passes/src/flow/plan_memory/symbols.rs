@@ -1,12 +1,12 @@
 //! Symbols: what binds them at run time, and the checks between them.
 //!
 //! A symbol is bound where its value is first known: by an input dimension on entry, by a `match_cast`, by the branch
-//! of an `If` that runs, and by the initial values of a `While`, whose carried sizes do not change. What cannot be
-//! bound is refused where it is needed.
+//! of an `If` that runs, by the initial values of a `While`, and again at the end of each of its turns where carried
+//! sizes change. What cannot be bound is refused where it is needed.
 
 use super::Lowering;
-use super::values::{Storage, known_dims};
-use indexmap::IndexSet;
+use super::values::{Storage, known_dims, overflow};
+use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::ValueId;
 use orogen_ir::plan::{ShapeCheck, Step};
@@ -115,6 +115,17 @@ impl Lowering<'_> {
         of: &str,
         steps: &mut Vec<Step>,
     ) -> Result<(), Diagnostic> {
+        self.bind_types_as(values, &IndexMap::new(), of, steps)
+    }
+
+    /// The same, with other symbols in the place of some of those of the second values.
+    pub(super) fn bind_types_as(
+        &mut self,
+        values: impl IntoIterator<Item = (ValueId, ValueId)>,
+        other: &IndexMap<Sym, Dim>,
+        of: &str,
+        steps: &mut Vec<Step>,
+    ) -> Result<(), Diagnostic> {
         let mut pairs = Vec::new();
         for (from, to) in values {
             let (from, to) = (self.tensor(from)?, self.tensor(to)?);
@@ -137,6 +148,9 @@ impl Lowering<'_> {
                 to: *to,
                 what: format!("element {i} of {of}"),
             }));
+        }
+        for pair in &mut pairs {
+            pair.to = self.plan.shapes.substitute(pair.to, other).map_err(overflow)?;
         }
         self.bind_pairs(pairs, steps)
     }
