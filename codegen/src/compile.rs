@@ -4,13 +4,13 @@ use cranelift_codegen::isa::OwnedTargetIsa;
 use indexmap::{IndexMap, IndexSet};
 use orogen_abi::signature::{Dim as SignatureDim, Function, Parameter, Signature};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::loops::TensorProgram;
+use orogen_ir::kernel::Kernel as PlanKernel;
 use orogen_ir::plan::{BufferRef, CallPlan, Step};
 use orogen_ir::shape::{Dim, ShapeCx};
 use orogen_ir::types::{ConstId, DType, Dims};
 use rayon::prelude::*;
 
-use crate::clif::entry::{ConstantSymbols, EntryInput, dlpack, entry, plain_constants};
+use crate::clif::entry::{ConstantSymbols, EntryInput, dlpack, entry, plain_constants, slot_symbol};
 use crate::clif::kernel::{Kernel, kernel};
 use crate::clif::unit::{Target, Unit};
 use crate::object::{Blob, Loaded, ObjectOutput};
@@ -52,6 +52,8 @@ pub struct Compiled {
     /// Separated by spaces.
     pub(crate) instructions: String,
     pub(crate) entry: String,
+    /// Slots for functions of the host.
+    pub(crate) slots: IndexSet<String>,
     kernels: Vec<KernelInfo>,
 }
 
@@ -71,15 +73,26 @@ pub fn compile(
         OptLevel::None => None,
         OptLevel::Speed => Some(options.vector_isa()),
     };
-    let built: Vec<Result<Kernel, Diagnostic>> = plan
+    let built: Vec<Result<Option<Kernel>, Diagnostic>> = plan
         .kernels
         .par_iter()
         .enumerate()
-        .map(|(i, program)| {
-            let name = kernel_symbol(i, program);
-            kernel(target, &name, program, vector, &constant[i]).map_err(|overflow| {
-                Diagnostic::error("C002", overflow.to_string()).at(format!("kernel `{}`", program.name))
-            })
+        .map(|(i, called)| {
+            let name = kernel_symbol(i, called);
+            match called {
+                PlanKernel::Program(program) => {
+                    let made = kernel(target, &name, program, vector, &constant[i]);
+                    made.map(Some).map_err(|overflow| {
+                        Diagnostic::error("C002", overflow.to_string())
+                            .at(format!("kernel `{}`", program.name))
+                    })
+                }
+                PlanKernel::Routine(routine) => {
+                    let message = format!("there is no routine `{}`", routine.routine);
+                    Err(Diagnostic::error("C007", message).at(format!("kernel `{}`", routine.name)))
+                }
+                PlanKernel::Extern(_) => Ok(None),
+            }
         })
         .collect();
     let mut diagnostics = Diagnostics::new();
@@ -92,16 +105,15 @@ pub fn compile(
     }
     let kernels = diagnostics.into_result(kernels)?;
 
-    let mut constants =
-        Constants { forms: kernels.iter().map(|it| it.forms.clone()).collect(), used: IndexSet::new() };
+    let mut constants = Constants { forms: forms(plan, &kernels), used: IndexSet::new() };
     constants.collect(plan);
     let input = EntryInput { plan, kernels: &kernels, constants: &constants, parallel: options.threads != 1 };
     let entry_unit = entry(target, input);
-    let infos = kernels.iter().zip(&plan.kernels).map(|(kernel, program)| info(kernel, program)).collect();
+    let infos = kernels.iter().zip(&plan.kernels).map(|(code, called)| info(code.as_ref(), called)).collect();
     let entry = entry_unit.name.clone();
     let mut routines = IndexMap::new();
     let mut units = Vec::new();
-    for kernel in kernels {
+    for kernel in kernels.into_iter().flatten() {
         routines.extend(kernel.routines);
         units.push(kernel.unit);
     }
@@ -115,20 +127,44 @@ pub fn compile(
         meta: metadata.json.clone(),
         instructions: options.instructions()?.join(" "),
         entry,
+        slots: plan.kernels.iter().filter_map(slot).collect(),
         kernels: infos,
     })
 }
 
-fn kernel_symbol(i: usize, program: &TensorProgram) -> String {
+fn kernel_symbol(i: usize, kernel: &PlanKernel) -> String {
     let name: String =
-        program.name.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '_' }).take(40).collect();
+        kernel.name().chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '_' }).take(40).collect();
     format!("orogen.kernel{i}.{name}")
 }
 
-fn info(kernel: &Kernel, program: &TensorProgram) -> KernelInfo {
+fn slot(kernel: &PlanKernel) -> Option<String> {
+    match kernel {
+        PlanKernel::Extern(external) => Some(slot_symbol(external)),
+        _ => None,
+    }
+}
+
+/// The forms in which each kernel reads its parameters; functions of the host read them as they are.
+fn forms(plan: &CallPlan, kernels: &[Option<Kernel>]) -> Vec<Vec<ParamForm>> {
+    let plain = |it: &PlanKernel| vec![ParamForm::Plain; it.param_count()];
+    let pairs = kernels.iter().zip(&plan.kernels);
+    pairs.map(|(code, called)| code.as_ref().map_or_else(|| plain(called), |it| it.forms.clone())).collect()
+}
+
+fn info(code: Option<&Kernel>, called: &PlanKernel) -> KernelInfo {
+    let Some(kernel) = code else {
+        return KernelInfo {
+            symbol: slot(called).unwrap_or_default(),
+            name: called.name().to_owned(),
+            strategy: vec!["a function of the host".to_owned()],
+            scratch: "0".to_owned(),
+            extent: "1".to_owned(),
+        };
+    };
     KernelInfo {
         symbol: kernel.unit.name.clone(),
-        name: program.name.clone(),
+        name: called.name().to_owned(),
         strategy: kernel.strategy.clone(),
         scratch: kernel.shapes.display(kernel.scratch).to_string(),
         extent: kernel.shapes.display(kernel.extent).to_string(),
@@ -164,7 +200,7 @@ impl Compiled {
 
 /// For each kernel, which parameters are constants in every call.
 fn constant_params(plan: &CallPlan) -> Vec<Vec<bool>> {
-    let mut constant: Vec<Vec<bool>> = plan.kernels.iter().map(|it| vec![true; it.params.len()]).collect();
+    let mut constant: Vec<Vec<bool>> = plan.kernels.iter().map(|it| vec![true; it.param_count()]).collect();
     for_each_kernel(&plan.steps, &mut |kernel, args| {
         for (known, arg) in constant[kernel as usize].iter_mut().zip(args) {
             *known &= matches!(arg, BufferRef::Constant(_));

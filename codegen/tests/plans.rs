@@ -85,7 +85,7 @@ fn two_steps() -> CallPlan {
     plan.arenas.push(Arena { bytes: room });
     let dims = [n, c].into_iter().collect();
     plan.slots.push(Slot { dtype: DType::F32, dims, arena: ArenaId(0), offset: zero });
-    plan.kernels = vec![elementwise("add", BinaryOp::Add), elementwise("mul", BinaryOp::Mul)];
+    plan.kernels = vec![elementwise("add", BinaryOp::Add).into(), elementwise("mul", BinaryOp::Mul).into()];
     let slot = BufferRef::Slot(SlotId(0));
     let (x, z) = (BufferRef::Input(0), BufferRef::Input(1));
     let kernel = |kernel, args: [BufferRef; 3]| Step::Kernel {
@@ -239,7 +239,7 @@ fn branches_loops_and_sizes_from_data() {
         Ok(b.cast(DType::F32, value))
     })
     .unwrap();
-    plan.kernels = vec![
+    let kernels = [
         less_kernel(100),
         step_kernel(BinaryOp::Mul, 2),
         less_kernel(150),
@@ -247,6 +247,7 @@ fn branches_loops_and_sizes_from_data() {
         step_kernel(BinaryOp::Sub, 1),
         fill.into_program(),
     ];
+    plan.kernels = kernels.map(Into::into).into();
     let run = |kernel, from, to| Step::Kernel {
         kernel: KernelId(kernel),
         args: vec![from, to],

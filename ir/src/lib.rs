@@ -1,17 +1,18 @@
 //! Every intermediate representation of Orogen, and what they share.
 //!
 //! A model enters as a [`graph::Graph`] (the legacy static graph IR) or as a [`flow::Module`] (the
-//! dataflow-block IR). Both lower to the same pair: [`loops::TensorProgram`]s (kernels) and a
-//! [`plan::CallPlan`] (which kernel runs when, on which memory). What is known per operator lives once in
+//! dataflow-block IR). Both lower to the same pair: [`kernel::Kernel`]s, most of them
+//! [`loops::TensorProgram`]s, and a [`plan::CallPlan`] (which kernel runs when, on which memory). What is known per operator lives once in
 //! [`ops`], keyed by [`ops::OpId`].
 //!
 //! Modules in reading order: [`diag`], [`shape`], [`types`], [`ops`], [`text`], [`graph`], [`flow`],
-//! [`loops`], [`plan`]; [`generate`] makes random programs for tests.
+//! [`loops`], [`kernel`], [`plan`]; [`generate`] makes random programs for tests.
 
 pub mod diag;
 pub mod flow;
 pub mod generate;
 pub mod graph;
+pub mod kernel;
 pub mod loops;
 pub mod ops;
 pub mod plan;

@@ -195,6 +195,18 @@ impl RuntimeError {
     }
 }
 
+impl RuntimeError {
+    /// The same error, with what it is about in front.
+    pub(crate) fn about(self, what: String) -> Self {
+        let kind = self.kind().to_owned();
+        let message = match self {
+            RuntimeError::Raised { message, .. } => message,
+            other => other.to_string(),
+        };
+        RuntimeError::Raised { kind, message: format!("{what}: {message}"), function: what }
+    }
+}
+
 fn list(names: &[String]) -> String {
     match names {
         [] => "none".to_owned(),

@@ -1,10 +1,9 @@
-//! [`PackedFunc`]: a function with the packed calling convention, and the registry of foreign functions.
+//! [`PackedFunc`]: a function with the packed calling convention.
 
 use std::any::Any as Anything;
-use std::collections::BTreeMap;
 use std::ffi::{CString, c_void};
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use orogen_abi::{Any, SafeCall};
 
@@ -160,29 +159,4 @@ unsafe extern "C" fn call_closure(
             -1
         }
     }
-}
-
-static EXTERNS: RwLock<BTreeMap<String, PackedFunc>> = RwLock::new(BTreeMap::new());
-
-/// Makes `function` callable from compiled models under `name`; returns the one that had the name before.
-pub fn register_extern(name: &str, function: PackedFunc) -> Option<PackedFunc> {
-    EXTERNS.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), function)
-}
-
-/// Takes the function registered under `name` away.
-pub fn unregister_extern(name: &str) -> Option<PackedFunc> {
-    EXTERNS.write().unwrap_or_else(PoisonError::into_inner).remove(name)
-}
-
-/// The function registered under `name`.
-///
-/// # Errors
-/// No such function.
-pub fn extern_function(name: &str) -> Result<PackedFunc, RuntimeError> {
-    let externs = EXTERNS.read().unwrap_or_else(PoisonError::into_inner);
-    externs.get(name).cloned().ok_or_else(|| RuntimeError::NoFunction {
-        place: "the registry of foreign functions".to_owned(),
-        name: name.to_owned(),
-        available: externs.keys().cloned().collect(),
-    })
 }

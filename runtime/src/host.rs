@@ -11,7 +11,7 @@ use orogen_abi::{Any, DLDataType, HOST_VERSION, HostTable, LoopBody, Object, Typ
 use crate::error::{RuntimeError, contain, raise, raise_error};
 use crate::object::{self, ObjectRef};
 use crate::tensor::Tensor;
-use crate::{function, pool, value, workspace};
+use crate::{host_function, pool, value, workspace};
 
 /// The one table of this runtime.
 pub(crate) static HOST: HostTable = HostTable {
@@ -127,20 +127,23 @@ unsafe extern "C" fn parallel_for(body: LoopBody, context: *mut c_void, extent: 
 
 unsafe extern "C" fn call_extern(
     name: *const c_char,
+    access: *const c_char,
     args: *const Any,
     num_args: i32,
     result: *mut Any,
 ) -> i32 {
-    let outcome = contain("a foreign function", || {
-        // SAFETY: the caller gives a NUL-terminated name.
-        let function = function::extern_function(&unsafe { text(name) })?;
+    let outcome = contain("a function of the host", || {
+        // SAFETY: the caller gives NUL-terminated texts.
+        let (name, access) = unsafe { (text(name), text(access)) };
+        let function = host_function::extern_function(&name)?;
         let count = usize::try_from(num_args).unwrap_or(0);
         let args = match count {
             0 => &[][..],
             // SAFETY: the caller gives `num_args` arguments.
             count => unsafe { std::slice::from_raw_parts(args, count) },
         };
-        function.call_packed(args)
+        // SAFETY: arguments and access belong together.
+        unsafe { function.call(&access, args) }.map_err(|error| error.about(format!("function `{name}`")))
     });
     match outcome {
         Ok(value) => {

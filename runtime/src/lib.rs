@@ -12,29 +12,28 @@
 //! - **R4** A size that overflows or cannot be had is an error, never an abort.
 //!
 //! ```
-//! use orogen_runtime::{PackedFunc, RuntimeError, Tensor, Value, extern_function, register_extern};
+//! use orogen_runtime::{PackedFunc, RuntimeError, Tensor, Value};
 //!
-//! // A foreign function that compiled models may call by name.
-//! register_extern("example.sum", PackedFunc::new("sum", |args| match args {
+//! let sum = PackedFunc::new("sum", |args| match args {
 //!     [Value::Tensor(x)] => Ok(Value::Float(x.as_slice::<f32>()?.iter().map(|&it| f64::from(it)).sum())),
 //!     other => Err(RuntimeError::ArgumentCount {
 //!         function: "sum".into(), expected: vec!["x".into()], got: other.len(),
 //!     }),
-//! }));
+//! });
 //!
 //! let x = Tensor::from_slice(&[3], &[1.0f32, 2.0, 3.5])?;
-//! let sum = extern_function("example.sum")?.call(&[x.into()])?;
-//! assert!(matches!(sum, Value::Float(6.5)));
+//! assert!(matches!(sum.call(&[x.into()])?, Value::Float(6.5)));
 //! # Ok::<(), RuntimeError>(())
 //! ```
 //!
-//! Reading order: [`Tensor`], [`Value`], [`PackedFunc`], [`Module`], [`Library`]; then `host` (what compiled code
+//! Reading order: [`Tensor`], [`Value`], [`PackedFunc`], [`HostFunction`], [`Module`], [`Library`]; then `host` (what compiled code
 //! calls), `pool` and `workspace`.
 #![allow(unsafe_code, reason = "this crate is the border to generated code")]
 
 mod error;
 mod function;
 mod host;
+mod host_function;
 mod library;
 mod module;
 mod object;
@@ -44,12 +43,13 @@ mod value;
 mod workspace;
 
 pub use error::RuntimeError;
-pub use function::{PackedFunc, extern_function, register_extern, unregister_extern};
+pub use function::PackedFunc;
 pub use host::host_table;
+pub use host_function::{HostCall, HostFunction, extern_function, register_extern, unregister_extern};
 pub use library::{Library, RunOptions, orogen_register_symbol};
 pub use module::Module;
 pub use orogen_abi::signature::{Dim, Function, Parameter, Signature};
 pub use orogen_abi::{DLDataType, DLDevice};
-pub use tensor::{ALIGNMENT, Element, Tensor, trim_tensors};
+pub use tensor::{ALIGNMENT, Element, Tensor, TensorView, TensorViewMut, trim_tensors};
 pub use value::Value;
 pub use workspace::trim_workspace;

@@ -26,6 +26,16 @@ fn add(module: &mut dyn Module, compiled: &Compiled, code: &[Code]) -> Result<()
     slot.define(vec![0; 8].into_boxed_slice());
     slot.set_align(8);
     module.define_data(host, &slot)?;
+    // Only a library that calls the host looks for its functions.
+    let context = (!compiled.slots.is_empty()).then_some((orogen_abi::symbol::LIBRARY_CONTEXT, 8));
+    let slots = compiled.slots.iter().map(|it| (it.as_str(), size_of::<orogen_abi::ExternSlot>()));
+    for (name, bytes) in slots.chain(context) {
+        let id = module.declare_data(name, Linkage::Export, true, false)?;
+        let mut data = DataDescription::new();
+        data.define(vec![0; bytes].into_boxed_slice());
+        data.set_align(8);
+        module.define_data(id, &data)?;
+    }
     for (name, bytes) in library_data(compiled) {
         let id = module.declare_data(name, Linkage::Export, false, false)?;
         let mut data = DataDescription::new();

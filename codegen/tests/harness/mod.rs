@@ -91,7 +91,7 @@ pub fn plan_of(program: &TensorProgram, sizes: &[i64]) -> CallPlan {
             plan.outputs.push(PlanOutput { name, dtype, dims });
         }
     }
-    plan.kernels.push(program.clone());
+    plan.kernels.push(program.clone().into());
     plan.steps.push(Step::Kernel { kernel: KernelId(0), args, sizes: given, source: String::new() });
     plan
 }

@@ -13,7 +13,9 @@ pub enum EvalErrorKind {
     Uninitialised,
     /// A check of the model failed.
     CheckFailed,
-    /// There is no reference evaluation for this, for example a call into the host.
+    /// A function of the host reports an error.
+    Host,
+    /// There is no evaluation for this, for example a function that the host does not have.
     Unsupported,
 }
 
@@ -46,6 +48,10 @@ impl EvalError {
 
     pub(crate) fn unsupported(message: impl Into<String>) -> Self {
         Self::new(EvalErrorKind::Unsupported, message)
+    }
+
+    pub(crate) fn from_host(message: String) -> Self {
+        Self::new(EvalErrorKind::Host, message)
     }
 
     pub(crate) fn too_large() -> Self {

@@ -1,7 +1,8 @@
 //! Evaluation of the dataflow-block IR.
 
 use crate::error::{EvalError, EvalErrorKind, EvalResult};
-use crate::{eval_op, eval_program};
+use crate::eval_op;
+use crate::kernel::{Host, eval_kernel};
 use la_arena::ArenaMap;
 use orogen_ir::flow::{Binding, Definition, Function, Module, RegionId, Rhs, ValueId};
 use orogen_ir::ops::OpRegistry;
@@ -45,17 +46,40 @@ const MAX_CALLS: u32 = 64;
 /// Evaluates a function of a module.
 ///
 /// Symbols are bound by parameter types, `match_cast` and results of control flow; every recorded type is
-/// checked against the value, its known elements included. Calls into the host are unsupported.
+/// checked against the value, its known elements included. There is no function of a host.
 pub fn eval_function(
     ops: &OpRegistry,
     module: &Module,
     name: &str,
     args: &[Value],
 ) -> Result<Vec<Value>, EvalError> {
-    call(ops, module, name, args, 0)
+    eval_function_with(&Host::new(), ops, module, name, args)
 }
 
-fn call(ops: &OpRegistry, module: &Module, name: &str, args: &[Value], depth: u32) -> EvalResult<Vec<Value>> {
+/// [`eval_function`] with functions of a host.
+///
+/// # Errors
+/// As [`eval_function`], and what the host reports.
+pub fn eval_function_with(
+    host: &Host<'_>,
+    ops: &OpRegistry,
+    module: &Module,
+    name: &str,
+    args: &[Value],
+) -> Result<Vec<Value>, EvalError> {
+    call(World { ops, host, module }, name, args, 0)
+}
+
+/// What all calls of an evaluation see.
+#[derive(Clone, Copy)]
+struct World<'a> {
+    ops: &'a OpRegistry,
+    host: &'a Host<'a>,
+    module: &'a Module,
+}
+
+fn call(world: World<'_>, name: &str, args: &[Value], depth: u32) -> EvalResult<Vec<Value>> {
+    let World { ops, host, module } = world;
     let Some(function) = module.function(name) else {
         return Err(EvalError::invalid(format!("function `{name}` does not exist")));
     };
@@ -65,7 +89,8 @@ fn call(ops: &OpRegistry, module: &Module, name: &str, args: &[Value], depth: u3
     if function.params.len() != args.len() {
         return Err(EvalError::invalid(format!("`{name}` has {} parameters", function.params.len())));
     }
-    let mut frame = Frame { ops, module, function, values: ArenaMap::default(), env: Env::new(), depth };
+    let mut frame =
+        Frame { ops, host, module, function, values: ArenaMap::default(), env: Env::new(), depth };
     for (param, arg) in function.params.iter().zip(args) {
         let place = |it: EvalError| it.within(format!("parameter `{}`", param.name));
         frame.bind(param.value, arg.clone()).map_err(place)?;
@@ -76,6 +101,7 @@ fn call(ops: &OpRegistry, module: &Module, name: &str, args: &[Value], depth: u3
 /// One call of one function.
 struct Frame<'a> {
     ops: &'a OpRegistry,
+    host: &'a Host<'a>,
     module: &'a Module,
     function: &'a Function,
     values: ArenaMap<ValueId, Value>,
@@ -146,19 +172,16 @@ impl Frame<'_> {
                 vec![Value::Tensor(self.module.constants.data(*id).clone())]
             }
             Rhs::Constant(id) => return Err(EvalError::invalid(format!("constant {id} does not exist"))),
-            Rhs::CallKernel { callee, args, sizes } => {
-                let Some(Definition::Kernel(program)) = self.module.definitions.get(callee) else {
-                    return Err(EvalError::invalid(format!("kernel `{callee}` does not exist")));
-                };
-                let sizes: Vec<i64> = sizes.iter().map(|it| self.dim(*it)).collect::<EvalResult<_>>()?;
-                tensors(eval_program(program, &sizes, &self.tensors_of(args)?)?)
-            }
-            Rhs::CallExtern { callee, .. } => {
-                return Err(EvalError::unsupported(format!("extern `{callee}` has no reference evaluation")));
-            }
-            Rhs::Call { callee, args } => {
-                call(self.ops, self.module, callee, &self.values_of(args)?, self.depth + 1)?
-            }
+            Rhs::Call { callee, args, sizes } => match self.module.definitions.get(callee) {
+                Some(Definition::Kernel(kernel)) => {
+                    let sizes: Vec<i64> = sizes.iter().map(|it| self.dim(*it)).collect::<EvalResult<_>>()?;
+                    tensors(eval_kernel(self.host, kernel, &sizes, &self.tensors_of(args)?)?)
+                }
+                _ => {
+                    let world = World { ops: self.ops, host: self.host, module: self.module };
+                    call(world, callee, &self.values_of(args)?, self.depth + 1)?
+                }
+            },
             Rhs::View { value, ty } => {
                 let dims = ty.as_tensor().and_then(|it| it.dims());
                 let dims = dims.ok_or_else(|| EvalError::invalid("the shape of a view is not known"))?;

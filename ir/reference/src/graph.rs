@@ -1,7 +1,8 @@
 //! Evaluation of the legacy graph.
 
 use crate::error::{EvalError, EvalResult};
-use crate::{eval_op, eval_program};
+use crate::eval_op;
+use crate::kernel::{Host, eval_kernel};
 use indexmap::IndexMap;
 use orogen_ir::graph::{Edge, Graph, NodeKind};
 use orogen_ir::ops::OpRegistry;
@@ -61,7 +62,7 @@ pub fn eval_graph_traced(
             NodeKind::Op { op, attrs } => eval_op(ops, *op, attrs, &args),
             NodeKind::View => view(&args, node),
             NodeKind::Kernel { kernel } => match graph.kernels.get(kernel) {
-                Some(program) => eval_program(program, &[], &args),
+                Some(kernel) => eval_kernel(&Host::new(), kernel, &[], &args),
                 None => Err(EvalError::invalid(format!("kernel `{kernel}` does not exist"))),
             },
         };

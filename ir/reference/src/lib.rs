@@ -22,21 +22,24 @@
 //!   [`EvalError`].
 //! * **R2** Reading memory that nothing wrote is an error, not a zero.
 //!
-//! Modules in reading order: `error`, `scalar` (arithmetic of one element), `memory`, `program` (kernels),
-//! `ops` (operators, a file per family), `graph`, `flow`, `plan`.
+//! Modules in reading order: `error`, `scalar` (arithmetic of one element), `memory`, `program` (loops), `routines`,
+//! `kernel` (kernels of every kind), `ops` (operators, a file per family), `graph`, `flow`, `plan`.
 
 mod error;
 mod flow;
 mod graph;
+mod kernel;
 mod memory;
 mod ops;
 mod plan;
 mod program;
+mod routines;
 mod scalar;
 
 pub use error::{EvalError, EvalErrorKind};
-pub use flow::{Value, eval_function};
+pub use flow::{Value, eval_function, eval_function_with};
 pub use graph::{eval_graph, eval_graph_traced};
+pub use kernel::{Host, eval_kernel};
 pub use ops::{eval_named, eval_op};
-pub use plan::eval_plan;
+pub use plan::{eval_plan, eval_plan_with};
 pub use program::eval_program;

@@ -2,8 +2,8 @@
 
 use crate::error::{EvalError, EvalResult};
 use crate::flow::{check_constraint, eval_dim};
+use crate::kernel::{self, Host};
 use crate::memory::{Memory, Place};
-use crate::program;
 use crate::scalar;
 use indexmap::IndexMap;
 use orogen_ir::plan::{BufferRef, CallPlan, PlanInput, Step};
@@ -16,10 +16,23 @@ const MAX_ITERATIONS: u64 = 1 << 24;
 /// Runs a call plan: one tensor for each of its inputs, in order; the result is one for each output.
 ///
 /// Steps run one after the other on byte buffers. Reading memory that no step wrote is an error; so is a write to
-/// an input or a constant. Calls into the host are unsupported.
+/// an input or a constant. There is no function of a host.
 pub fn eval_plan(plan: &CallPlan, inputs: &[TensorData]) -> Result<Vec<TensorData>, EvalError> {
+    eval_plan_with(&Host::new(), plan, inputs)
+}
+
+/// [`eval_plan`] with functions of a host.
+///
+/// # Errors
+/// As [`eval_plan`], and what the host reports.
+pub fn eval_plan_with(
+    host: &Host<'_>,
+    plan: &CallPlan,
+    inputs: &[TensorData],
+) -> Result<Vec<TensorData>, EvalError> {
     let mut machine = Machine {
         plan,
+        host,
         env: Env::new(),
         memory: Memory::default(),
         inputs: Vec::new(),
@@ -42,6 +55,7 @@ pub fn eval_plan(plan: &CallPlan, inputs: &[TensorData]) -> Result<Vec<TensorDat
 
 struct Machine<'a> {
     plan: &'a CallPlan,
+    host: &'a Host<'a>,
     env: Env,
     memory: Memory,
     inputs: Vec<Place>,
@@ -169,18 +183,14 @@ impl Machine<'_> {
                 self.outputs[*i as usize] = Some((self.memory.allocate(bytes)?, dims));
             }
             Step::Kernel { kernel, args, sizes, source } => {
-                let program = plan.kernels.get(kernel.0 as usize).ok_or_else(|| missing("kernel"))?;
-                let inputs = program.inputs().count();
-                let mut params = Vec::with_capacity(args.len());
-                for (i, arg) in args.iter().enumerate() {
-                    params.push(if i < inputs { self.place(*arg)? } else { self.target(*arg)? });
+                let called = plan.kernels.get(kernel.0 as usize).ok_or_else(|| missing("kernel"))?;
+                let mut places = Vec::with_capacity(args.len());
+                for (param, arg) in called.params().zip(args) {
+                    places.push(if param.access.writes() { self.target(*arg)? } else { self.place(*arg)? });
                 }
                 let sizes: Vec<i64> = sizes.iter().map(|it| self.dim(*it)).collect::<EvalResult<_>>()?;
-                program::run(program, &sizes, &mut self.memory, &params)
+                kernel::run(self.host, called, &sizes, &mut self.memory, &places)
                     .map_err(|it| if source.is_empty() { it } else { it.within(source.clone()) })?;
-            }
-            Step::Extern { symbol, .. } => {
-                return Err(EvalError::unsupported(format!("extern `{symbol}` has no reference evaluation")));
             }
             Step::Copy { from, to, bytes } => {
                 let (from, to, bytes) = (self.place(*from)?, self.target(*to)?, self.bytes(*bytes)?);

@@ -1,9 +1,9 @@
 //! The data of the dataflow-block IR.
 
-use crate::loops::TensorProgram;
+use crate::kernel::Kernel;
 use crate::ops::OpId;
 use crate::shape::{Constraint, Dim, ShapeCx};
-use crate::types::{Attrs, ConstId, ConstPool, Effects, FunctionType, Type};
+use crate::types::{Attrs, ConstId, ConstPool, Effects, Type};
 use indexmap::IndexMap;
 use la_arena::{Arena, Idx};
 use smallvec::SmallVec;
@@ -17,7 +17,7 @@ pub type BlockId = Idx<Block>;
 /// A region.
 pub type RegionId = Idx<Region>;
 
-/// A module: functions, kernels and externs that share one shape context and one constant pool.
+/// A module: functions and kernels that share one shape context and one constant pool.
 #[derive(Clone, Debug, Default)]
 pub struct Module {
     /// Name, not empty in printed modules.
@@ -36,19 +36,8 @@ pub struct Module {
 pub enum Definition {
     /// A function of this IR.
     Function(Function),
-    /// A kernel.
-    Kernel(TensorProgram),
-    /// Something the runtime provides.
-    Extern(Extern),
-}
-
-/// A function provided from outside, by symbol name.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Extern {
-    /// Symbol name.
-    pub symbol: String,
-    /// Parameters, results and effects.
-    pub ty: FunctionType,
+    /// A kernel of any kind.
+    Kernel(Kernel),
 }
 
 /// A parameter of a function.
@@ -175,28 +164,15 @@ pub enum Rhs {
     },
     /// A constant of the module's pool.
     Constant(ConstId),
-    /// A kernel of the module in destination-passing style: results are its output buffers.
-    CallKernel {
-        /// Name of a [`Definition::Kernel`].
-        callee: String,
-        /// Input buffers.
-        args: SmallVec<[ValueId; 3]>,
-        /// Values of the kernel's size parameters.
-        sizes: SmallVec<[Dim; 4]>,
-    },
-    /// An extern of the module.
-    CallExtern {
-        /// Name of a [`Definition::Extern`].
-        callee: String,
-        /// Arguments.
-        args: SmallVec<[ValueId; 3]>,
-    },
-    /// Another function of the module.
+    /// A call of something that the module defines: a kernel, which gives a result for each buffer that it writes, or
+    /// a function.
     Call {
-        /// Name of a [`Definition::Function`].
+        /// Name of a [`Definition`].
         callee: String,
-        /// Arguments.
+        /// What it reads: one for each parameter of a function, or of a kernel that reads it.
         args: SmallVec<[ValueId; 3]>,
+        /// Values of a kernel's sizes; a function has none.
+        sizes: SmallVec<[Dim; 4]>,
     },
     /// The bytes of a value under another shape of the same size. What legalisation leaves of `reshape` and its
     /// kin: a change of type that moves nothing.

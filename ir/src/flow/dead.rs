@@ -29,7 +29,7 @@ pub(super) fn is_removable(
 }
 
 /// Symbols that the results of an operator, of control flow or of a call may bind (law F7): those of their types that no
-/// operand has.
+/// operand has, nor any size that a kernel is given.
 pub(super) fn binds(shapes: &ShapeCx, function: &Function, binding: &Binding) -> IndexSet<Sym> {
     let mut symbols = IndexSet::new();
     if binding.rhs.may_bind() {
@@ -44,6 +44,10 @@ pub(super) fn binds(shapes: &ShapeCx, function: &Function, binding: &Binding) ->
                 symbols.shift_remove(&sym);
             });
         });
+        if let Rhs::Call { sizes, .. } = &binding.rhs {
+            let given: IndexSet<Sym> = sizes.iter().flat_map(|it| shapes.free_symbols(*it)).collect();
+            symbols.retain(|it| !given.contains(it));
+        }
     }
     symbols
 }
@@ -51,10 +55,7 @@ pub(super) fn binds(shapes: &ShapeCx, function: &Function, binding: &Binding) ->
 impl Rhs {
     /// Whether the results may be of a size that nothing before knows.
     pub(super) fn may_bind(&self) -> bool {
-        matches!(
-            self,
-            Rhs::Op { .. } | Rhs::If { .. } | Rhs::While { .. } | Rhs::Call { .. } | Rhs::CallExtern { .. }
-        )
+        matches!(self, Rhs::Op { .. } | Rhs::If { .. } | Rhs::While { .. } | Rhs::Call { .. })
     }
 }
 
@@ -153,7 +154,7 @@ impl Sweep<'_> {
         binding.results.iter().for_each(|it| visit_dims(&function.values[*it].ty, &mut need));
         match &binding.rhs {
             Rhs::Check { constraint, .. } => constraint.dims().for_each(need),
-            Rhs::CallKernel { sizes, .. } => sizes.iter().copied().for_each(need),
+            Rhs::Call { sizes, .. } => sizes.iter().copied().for_each(need),
             Rhs::MatchCast { ty, .. } | Rhs::View { ty, .. } => visit_dims(ty, &mut need),
             _ => {}
         }

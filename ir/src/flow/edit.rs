@@ -39,19 +39,11 @@ impl Rhs {
     ) -> Result<PureRhs, Rhs> {
         let effects = match &self {
             Rhs::Op { op, .. } => ops.def(*op).effects,
-            Rhs::CallExtern { callee, .. } => match definitions.get(callee) {
-                Some(Definition::Extern(it)) => it.ty.effects,
-                _ => return Err(self),
-            },
             Rhs::Call { callee, .. } => match definitions.get(callee) {
-                Some(Definition::Function(it)) => it.effects,
-                _ => return Err(self),
+                Some(definition) => definition.effects(),
+                None => return Err(self),
             },
             Rhs::If { .. } | Rhs::While { .. } => return Err(self),
-            Rhs::CallKernel { callee, .. } => match definitions.get(callee) {
-                Some(Definition::Kernel(it)) => it.effects(),
-                _ => return Err(self),
-            },
             Rhs::MatchCast { .. } | Rhs::Check { .. } => Effects::ABORT,
             Rhs::Constant(_) | Rhs::View { .. } | Rhs::Tuple(_) | Rhs::Get { .. } => Effects::PURE,
         };

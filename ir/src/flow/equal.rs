@@ -2,9 +2,9 @@
 
 use super::text::constraint_texts;
 use super::{Binding, Definition, Function, Module, RegionId, Rhs, ValueId};
-use crate::loops::kernel_text;
+use crate::kernel::kernel_text;
 use crate::text::{constraint_text, dims_text, type_text};
-use crate::types::{ConstId, FunctionType, Type};
+use crate::types::{ConstId, Type};
 use indexmap::IndexMap;
 
 /// Whether two modules are the same program, down to the order of bindings: they may differ in arena numbering, in
@@ -41,9 +41,6 @@ impl Compare<'_> {
         for (name, definition) in &a.definitions {
             let found = match (definition, &b.definitions[name]) {
                 (Definition::Function(x), Definition::Function(y)) => self.functions(x, y),
-                (Definition::Extern(x), Definition::Extern(y)) => {
-                    same("symbol", &x.symbol, &y.symbol).and_then(|()| self.function_types(&x.ty, &y.ty))
-                }
                 (Definition::Kernel(x), Definition::Kernel(y)) => {
                     same("kernel", kernel_text(name, x), kernel_text(name, y))
                 }
@@ -56,11 +53,6 @@ impl Compare<'_> {
 
     fn types(&self, x: &Type, y: &Type) -> Found {
         same("type", type_text(&self.a.shapes, x), type_text(&self.b.shapes, y))
-    }
-
-    fn function_types(&self, x: &FunctionType, y: &FunctionType) -> Found {
-        let wrap = |it: &FunctionType| Type::Function(Box::new(it.clone()));
-        self.types(&wrap(x), &wrap(y))
     }
 
     fn functions(&mut self, x: &Function, y: &Function) -> Found {
@@ -132,11 +124,7 @@ impl Compare<'_> {
         match rhs {
             Rhs::Op { op, attrs, .. } => ("op", format!("{op:?} {}", crate::text::attrs_text(attrs))),
             Rhs::Constant(_) => ("constant", String::new()),
-            Rhs::CallKernel { callee, sizes, .. } => {
-                ("call_kernel", format!("{callee} {}", dims_text(shapes, sizes)))
-            }
-            Rhs::CallExtern { callee, .. } => ("call_extern", callee.clone()),
-            Rhs::Call { callee, .. } => ("call", callee.clone()),
+            Rhs::Call { callee, sizes, .. } => ("call", format!("{callee} {}", dims_text(shapes, sizes))),
             Rhs::View { ty, .. } => ("view", type_text(shapes, ty)),
             Rhs::MatchCast { ty, .. } => ("match_cast", type_text(shapes, ty)),
             Rhs::Check { constraint, message } => {

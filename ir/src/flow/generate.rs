@@ -1,19 +1,20 @@
 //! Random modules.
 
-use super::{Extern, FlowBuilder, Module, ValueId};
+use super::{FlowBuilder, Module, ValueId};
 use crate::generate::{Random, condition, grow, inputs, outputs, value_of};
+use crate::kernel::{Access, Extern, Signature};
 use crate::ops::{OpRegistry, OpSink};
-use crate::types::{DType, Effects, FunctionType, TensorData, TensorType, Type};
+use crate::types::{Attrs, DType, Effects, TensorData, Type};
 
 /// A small lawful module with one function, the same for the same seed: dynamic dimensions, checks, branches, loops,
 /// externs, tuples, casts.
 pub fn random_module(ops: &OpRegistry, seed: u64) -> Module {
     let mut random = Random::new(seed);
     let mut builder = FlowBuilder::new(ops, &format!("random {seed}"));
-    let unknown = Type::Tensor(TensorType::unknown(DType::F32));
-    for (name, effects) in [("observe", Effects::IO), ("guess", Effects::RANDOM | Effects::ABORT)] {
-        let ty = FunctionType { params: vec![unknown.clone()], results: vec![unknown.clone()], effects };
-        builder.define_extern(name, Extern { symbol: format!("test.{name}"), ty });
+    for (name, effects) in EXTERNS {
+        for rank in 0..=EXTERN_RANK {
+            builder.define_kernel(copying(name, effects, rank));
+        }
     }
     let mut values = inputs(&mut builder, &mut random, &["n", "m"]);
     if values.is_empty() {
@@ -22,6 +23,27 @@ pub fn random_module(ops: &OpRegistry, seed: u64) -> Module {
     body(&mut builder, &mut random, &mut values, 2);
     outputs(&mut builder, &mut random, &values);
     builder.finish().expect("a module with an output and distinct names is finished")
+}
+
+/// What externs are called, with what they do.
+const EXTERNS: [(&str, Effects); 3] =
+    [("observe", Effects::IO), ("guess", Effects::RANDOM), ("twice", Effects::PURE)];
+/// Externs take tensors of at most this rank.
+const EXTERN_RANK: usize = 3;
+
+/// An extern from a tensor of this rank to one like it.
+fn copying(name: &str, effects: Effects, rank: usize) -> Extern {
+    let mut signature = Signature { effects, ..Signature::default() };
+    let dims: Vec<_> = (0..rank).map(|i| signature.size(&format!("n{i}"))).collect();
+    let signature =
+        signature.with(Access::In, "x", DType::F32, &dims).with(Access::Out, "y", DType::F32, &dims);
+    let symbol = format!("test.{name}");
+    Extern {
+        name: format!("{name}{rank}"),
+        symbol,
+        attrs: Attrs::none().with("rank", rank as i64),
+        signature,
+    }
 }
 
 /// Operations with constructs of this IR between them, branches and loops nested at most `depth` deep.
@@ -35,7 +57,9 @@ fn body(builder: &mut FlowBuilder<'_>, random: &mut Random, values: &mut Vec<Val
             1 if depth > 0 => repeat(builder, random, values, depth - 1),
             2 => {
                 let x = value_of(builder, random, values, DType::F32);
-                builder.call_extern(random.pick(&["observe", "guess"]), &[x]).unwrap_or_default()
+                let rank = builder.type_of(x).as_tensor().and_then(|it| it.shape.rank()).unwrap_or(0);
+                let (name, _) = random.pick(&EXTERNS);
+                builder.call(&format!("{name}{rank}"), &[x]).unwrap_or_default()
             }
             3 => {
                 let pair = [random.pick(values), random.pick(values)];
@@ -127,7 +151,7 @@ mod tests {
                         Rhs::If { .. } => seen[0] += 1,
                         Rhs::While { .. } => seen[1] += 1,
                         Rhs::Check { .. } => seen[2] += 1,
-                        Rhs::CallExtern { .. } => seen[3] += 1,
+                        Rhs::Call { .. } => seen[3] += 1,
                         Rhs::MatchCast { .. } => seen[4] += 1,
                         _ => {}
                     }

@@ -1,8 +1,8 @@
 //! Result types and effects of right-hand sides.
 
-use super::{Definition, Extern, Function, Module, RegionId, Rhs, ValueId};
+use super::{Definition, Function, Module, RegionId, Rhs, ValueId};
 use crate::diag::Diagnostic;
-use crate::loops::{BufferRole, TensorProgram};
+use crate::kernel::Kernel;
 use crate::ops::{InferCx, OpRegistry, Requirement};
 use crate::shape::{Constraint, Dim, ShapeCx, Sym};
 use crate::text::type_text;
@@ -36,31 +36,22 @@ pub struct InferEnv<'a> {
 pub trait Signatures {
     /// The type of the function.
     fn function(&self, name: &str) -> Option<FunctionType>;
-    /// The extern.
-    fn external(&self, name: &str) -> Option<&Extern>;
     /// The kernel.
-    fn kernel(&self, name: &str) -> Option<&TensorProgram>;
+    fn kernel(&self, name: &str) -> Option<&Kernel>;
 }
 
 impl Signatures for IndexMap<String, Definition> {
     fn function(&self, name: &str) -> Option<FunctionType> {
         match self.get(name)? {
             Definition::Function(it) => Some(it.signature()),
-            _ => None,
+            Definition::Kernel(_) => None,
         }
     }
 
-    fn external(&self, name: &str) -> Option<&Extern> {
-        match self.get(name)? {
-            Definition::Extern(it) => Some(it),
-            _ => None,
-        }
-    }
-
-    fn kernel(&self, name: &str) -> Option<&TensorProgram> {
+    fn kernel(&self, name: &str) -> Option<&Kernel> {
         match self.get(name)? {
             Definition::Kernel(it) => Some(it),
-            _ => None,
+            Definition::Function(_) => None,
         }
     }
 }
@@ -100,18 +91,19 @@ pub fn infer(
             smallvec![Type::Tensor(TensorType::of_constant(shapes, env.constants.data(*id)))]
         }
         Rhs::Constant(id) => return Err(Diagnostic::error("B020", format!("there is no constant {id}"))),
-        Rhs::CallKernel { callee, args, sizes } => {
-            let kernel = env.signatures.kernel(callee).ok_or_else(|| undefined("kernel", callee))?;
-            kernel_results(shapes, kernel, callee, &types(args), sizes)?
-        }
-        Rhs::CallExtern { callee, args } => {
-            let it = env.signatures.external(callee).ok_or_else(|| undefined("extern", callee))?;
-            call_results(shapes, &it.ty, callee, &types(args))?
-        }
-        Rhs::Call { callee, args } => {
-            let ty = env.signatures.function(callee).ok_or_else(|| undefined("function", callee))?;
-            call_results(shapes, &ty, callee, &types(args))?
-        }
+        Rhs::Call { callee, args, sizes } => match env.signatures.kernel(callee) {
+            Some(kernel) => kernel_results(shapes, kernel, callee, &types(args), sizes)?,
+            None => {
+                let ty = env.signatures.function(callee).ok_or_else(|| {
+                    Diagnostic::error("B023", format!("the module defines no function or kernel `{callee}`"))
+                })?;
+                if !sizes.is_empty() {
+                    let message = format!("`@{callee}` is a function and takes no sizes");
+                    return Err(Diagnostic::error("B026", message));
+                }
+                call_results(shapes, &ty, callee, &types(args))?
+            }
+        },
         Rhs::MatchCast { ty, .. } | Rhs::View { ty, .. } => smallvec![ty.clone()],
         Rhs::Check { .. } => SmallVec::new(),
         Rhs::Tuple(items) => smallvec![Type::Tuple(types(items))],
@@ -127,10 +119,6 @@ pub fn infer(
         },
     };
     Ok(Some(Inferred { results, requirements: Vec::new(), facts: Vec::new() }))
-}
-
-fn undefined(kind: &str, name: &str) -> Diagnostic {
-    Diagnostic::error("B023", format!("the module defines no {kind} `{name}`"))
 }
 
 fn call_results(
@@ -166,49 +154,40 @@ fn substitute_all(
         .map_err(|_| Diagnostic::error("S002", "the size of a dimension overflows 64-bit integers"))
 }
 
-/// Checks the arguments of a kernel against its buffers and returns the types of its output buffers (law F9).
+/// Checks the arguments of a kernel against its buffers and returns the types of those that it writes (law F9).
 fn kernel_results(
     shapes: &mut ShapeCx,
-    kernel: &TensorProgram,
+    kernel: &Kernel,
     callee: &str,
     args: &[Type],
     sizes: &[Dim],
 ) -> Result<SmallVec<[Type; 1]>, Diagnostic> {
-    if sizes.len() != kernel.sizes.len() {
-        let message = format!("`@{callee}` takes {} sizes but has {}", kernel.sizes.len(), sizes.len());
+    if sizes.len() != kernel.sizes().len() {
+        let message = format!("`@{callee}` takes {} sizes but has {}", kernel.sizes().len(), sizes.len());
         return Err(Diagnostic::error("B026", message));
     }
-    let inputs = kernel.params.iter().filter(|it| kernel.buffers[**it].role == BufferRole::Input).count();
+    let inputs = kernel.params().filter(|it| it.access.reads()).count();
     if args.len() != inputs {
         let message = format!("`@{callee}` takes {inputs} buffers but has {}", args.len());
         return Err(Diagnostic::error("B024", message));
     }
     let mut results = SmallVec::new();
     let mut args = args.iter().enumerate();
-    for param in &kernel.params {
-        let buffer = &kernel.buffers[*param];
-        let mut dims = Vec::with_capacity(buffer.dims.len());
-        for dim in &buffer.dims {
-            let mut leaf = |cx: &mut ShapeCx, sym: Sym| match kernel.sizes.iter().position(|it| *it == sym) {
-                Some(at) => sizes[at],
-                // Only in a kernel that breaks law L1, which its own verifier reports.
-                None => cx.sym(kernel.shapes.name(sym)),
-            };
-            dims.push(shapes.import_with(&kernel.shapes, *dim, &mut leaf).map_err(|_| {
-                Diagnostic::error("S002", "the size of a dimension overflows 64-bit integers")
-            })?);
-        }
-        let ty = Type::tensor(buffer.dtype, dims);
-        if buffer.role != BufferRole::Input {
-            results.push(ty);
-            continue;
-        }
-        if let Some((i, actual)) = args.next()
+    for (i, param) in kernel.params().enumerate() {
+        let dims = kernel
+            .dims_at(i, sizes, shapes)
+            .map_err(|_| Diagnostic::error("S002", "the size of a dimension overflows 64-bit integers"))?;
+        let ty = Type::tensor(param.dtype, dims);
+        if param.access.reads()
+            && let Some((i, actual)) = args.next()
             && !implies(shapes, actual, &ty)
         {
             let (formal, actual) = (type_text(shapes, &ty), type_text(shapes, actual));
             let message = format!("buffer {i} of `@{callee}` is `{actual}` but must be `{formal}`");
             return Err(Diagnostic::error("B025", message));
+        }
+        if param.access.writes() {
+            results.push(ty);
         }
     }
     Ok(results)
@@ -221,6 +200,22 @@ impl Module {
     }
 }
 
+impl Definition {
+    /// What a call of it may do besides computing.
+    pub fn effects(&self) -> Effects {
+        match self {
+            Definition::Function(it) => it.effects,
+            Definition::Kernel(it) => it.effects(),
+        }
+    }
+}
+
+/// Whether a right-hand side calls a function, whose results may have symbols that nothing before binds. The sizes of
+/// what a kernel writes are all given by the caller.
+pub(super) fn calls_function(definitions: &IndexMap<String, Definition>, rhs: &Rhs) -> bool {
+    matches!(rhs, Rhs::Call { callee, .. } if matches!(definitions.get(callee), Some(Definition::Function(_))))
+}
+
 /// As [`Module::effects_of`], for a function that is not in the module (yet).
 pub fn effects_of(
     ops: &OpRegistry,
@@ -231,18 +226,7 @@ pub fn effects_of(
     let region = |id: RegionId| region_effects(ops, definitions, function, id);
     match rhs {
         Rhs::Op { op, .. } => ops.def(*op).effects,
-        Rhs::CallExtern { callee, .. } => match definitions.get(callee) {
-            Some(Definition::Extern(it)) => it.ty.effects,
-            _ => Effects::PURE,
-        },
-        Rhs::Call { callee, .. } => match definitions.get(callee) {
-            Some(Definition::Function(it)) => it.effects,
-            _ => Effects::PURE,
-        },
-        Rhs::CallKernel { callee, .. } => match definitions.get(callee) {
-            Some(Definition::Kernel(it)) => it.effects(),
-            _ => Effects::PURE,
-        },
+        Rhs::Call { callee, .. } => definitions.get(callee).map_or(Effects::PURE, Definition::effects),
         Rhs::MatchCast { .. } | Rhs::Check { .. } => Effects::ABORT,
         Rhs::Constant(_) | Rhs::View { .. } | Rhs::Tuple(_) | Rhs::Get { .. } => Effects::PURE,
         Rhs::If { then_region, else_region, .. } => region(*then_region) | region(*else_region),

@@ -11,11 +11,11 @@
 //! * **F5** A dataflow block holds no `If` and no `While`.
 //! * **F6** The recorded type of a result follows from its right-hand side: it equals the inferred type or is
 //!   implied by it. A size that inference leaves open is recorded as a symbol of its own, bound by that result.
-//! * **F7** A symbol in a type is bound before: by a parameter of the function, or by a `match_cast`, operator, call,
-//!   `If` or `While` result earlier in program order. Bound means that it is a whole dimension, element or scalar there.
+//! * **F7** A symbol in a type is bound before: by a parameter of the function, or by a `match_cast`, operator, call of a
+//!   function, `If` or `While` result earlier in program order. Bound means that it is a whole dimension, element or scalar there.
 //! * **F8** Regions contain blocks, blocks contain bindings, and nothing belongs to two of them.
-//! * **F9** A `call_kernel` matches the callee: operand count, buffer types and size arguments.
-//! * **F10** Names of functions, kernels, externs, parameters and outputs are unique.
+//! * **F9** A call of a kernel matches it: operand count, buffer types and size arguments.
+//! * **F10** Names of functions, kernels, parameters and outputs are unique.
 //! * **F11** Branches of an `If` return values that match the declared results. The values that a `While` starts with,
 //!   those that its body returns, and its results match the types of its parameters, where a symbol that the parameters
 //!   bind stands for one size on entry, one in each turn, and one at the end; results do not speak of one that changes.
@@ -70,8 +70,8 @@ mod verify;
 
 pub use builder::FlowBuilder;
 pub use data::{
-    Binding, BindingId, Block, BlockId, BlockKind, Definition, Extern, Function, Module, Output, Parameter,
-    Region, RegionId, Rhs, Scope, Value, ValueDef, ValueId,
+    Binding, BindingId, Block, BlockId, BlockKind, Definition, Function, Module, Output, Parameter, Region,
+    RegionId, Rhs, Scope, Value, ValueDef, ValueId,
 };
 pub use edit::{DataflowEditor, PureRhs};
 pub use equal::{difference, same_structure};

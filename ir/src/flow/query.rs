@@ -10,8 +10,6 @@ impl Rhs {
     pub fn visit_operands(&self, visit: &mut dyn FnMut(ValueId)) {
         match self {
             Rhs::Op { args, .. }
-            | Rhs::CallKernel { args, .. }
-            | Rhs::CallExtern { args, .. }
             | Rhs::Call { args, .. }
             | Rhs::Tuple(args)
             | Rhs::While { init: args, .. } => args.iter().for_each(|it| visit(*it)),
@@ -26,8 +24,6 @@ impl Rhs {
     pub fn map_operands(&mut self, map: &mut dyn FnMut(ValueId) -> ValueId) {
         match self {
             Rhs::Op { args, .. }
-            | Rhs::CallKernel { args, .. }
-            | Rhs::CallExtern { args, .. }
             | Rhs::Call { args, .. }
             | Rhs::Tuple(args)
             | Rhs::While { init: args, .. } => args.iter_mut().for_each(|it| *it = map(*it)),
@@ -60,7 +56,7 @@ impl Module {
     pub fn functions(&self) -> impl DoubleEndedIterator<Item = (&str, &Function)> {
         self.definitions.iter().filter_map(|(name, definition)| match definition {
             Definition::Function(function) => Some((name.as_str(), function)),
-            _ => None,
+            Definition::Kernel(_) => None,
         })
     }
 
@@ -68,7 +64,7 @@ impl Module {
     pub fn function(&self, name: &str) -> Option<&Function> {
         match self.definitions.get(name)? {
             Definition::Function(function) => Some(function),
-            _ => None,
+            Definition::Kernel(_) => None,
         }
     }
 

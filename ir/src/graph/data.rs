@@ -1,6 +1,6 @@
 //! The data of the legacy graph.
 
-use crate::loops::TensorProgram;
+use crate::kernel::Kernel;
 use crate::ops::OpId;
 use crate::types::{Attrs, ConstId, ConstPool, DType};
 use indexmap::IndexMap;
@@ -84,7 +84,7 @@ pub struct Graph {
     /// Constants.
     pub constants: ConstPool,
     /// Kernels by name, once operators are legalised.
-    pub kernels: IndexMap<String, TensorProgram>,
+    pub kernels: IndexMap<String, Kernel>,
 }
 
 impl Graph {

@@ -1,7 +1,7 @@
 //! Equality of graphs up to arena numbering.
 
 use super::{Edge, Graph, NodeId, NodeKind};
-use crate::loops::kernel_text;
+use crate::kernel::kernel_text;
 use indexmap::IndexMap;
 
 /// Whether two graphs are the same program: they may differ in arena numbering, in dead nodes, and in where inputs

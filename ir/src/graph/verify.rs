@@ -5,7 +5,6 @@
 use super::text::print_with_places;
 use super::{Edge, Graph, Node, NodeId, NodeKind, StaticType};
 use crate::diag::{Diagnostic, Diagnostics};
-use crate::loops::BufferRole;
 use crate::ops::{InferCx, OpRegistry};
 use crate::shape::{Dim, ShapeCx};
 use crate::text::{exists, static_dims_text};
@@ -232,7 +231,7 @@ impl Check<'_> {
         }
     }
 
-    /// G5: a kernel node matches its kernel: operand count, element types, dimensions.
+    /// G5: a kernel node matches its kernel: operand count, element types, dimensions, no sizes, no effects but `ABORT`.
     fn check_g5_kernels(&mut self) {
         let graph = self.graph;
         for id in &graph.order {
@@ -242,29 +241,38 @@ impl Check<'_> {
                 self.report(At::Node(*id), "G015", format!("the graph has no kernel `{name}`"));
                 continue;
             };
-            if !kernel.sizes.is_empty() {
+            if !kernel.effects().allowed_in_dataflow() {
+                let message =
+                    format!("`@{name}` has effects, but a graph has no order: {}", kernel.effects());
+                self.report(At::Node(*id), "G015", message);
+            }
+            if !kernel.sizes().is_empty() {
                 let message = format!("`@{name}` takes sizes, but a static graph passes none");
                 self.report(At::Node(*id), "G015", message);
             }
-            let given: Vec<&StaticType> =
-                node.inputs.iter().map(|it| graph.ty(*it)).chain(&node.outputs).collect();
-            if given.len() != kernel.params.len() {
-                let message =
-                    format!("`@{name}` has {} buffers but {} are given", kernel.params.len(), given.len());
+            let (mut reads, mut writes) = (Vec::new(), Vec::new());
+            for param in kernel.params() {
+                reads.extend(param.access.reads().then_some(param));
+                writes.extend(param.access.writes().then_some(param));
+            }
+            if (node.inputs.len(), node.outputs.len()) != (reads.len(), writes.len()) {
+                let message = format!(
+                    "`@{name}` reads {} buffers and writes {}, but {} operands and {} results are given",
+                    reads.len(),
+                    writes.len(),
+                    node.inputs.len(),
+                    node.outputs.len()
+                );
                 self.report(At::Node(*id), "G015", message);
                 continue;
             }
-            for (i, (ty, param)) in given.into_iter().zip(&kernel.params).enumerate() {
-                let buffer = &kernel.buffers[*param];
-                let dims: Option<Vec<u64>> = buffer
-                    .dims
-                    .iter()
-                    .map(|it| kernel.shapes.as_int(*it).and_then(|it| u64::try_from(it).ok()))
-                    .collect();
-                let role = if i < node.inputs.len() { BufferRole::Input } else { BufferRole::Output };
-                if buffer.role != role || buffer.dtype != ty.dtype || dims.as_deref() != Some(&ty.dims[..]) {
+            let given = node.inputs.iter().map(|it| graph.ty(*it)).chain(&node.outputs);
+            for (ty, param) in given.zip(reads.into_iter().chain(writes)) {
+                let extent = |it: &Dim| kernel.shapes().as_int(*it).and_then(|it| u64::try_from(it).ok());
+                let dims: Option<Vec<u64>> = param.dims.iter().map(extent).collect();
+                if param.dtype != ty.dtype || dims.as_deref() != Some(&ty.dims[..]) {
                     let given = format!("{}{}", ty.dtype, static_dims_text(&ty.dims));
-                    let message = format!("buffer `%{}` of `@{name}` does not fit {given}", buffer.name);
+                    let message = format!("buffer `%{}` of `@{name}` does not fit {given}", param.name);
                     self.report(At::Node(*id), "G015", message);
                 }
             }

@@ -53,6 +53,6 @@ pub use data::{
     Axis, BinaryOp, Buffer, BufferId, BufferRole, Combine, CompareOp, Expr, ExprId, Index, Stage, Stmt,
     TensorProgram, UnaryOp,
 };
+pub(crate) use text::write_kernel;
 pub use text::{Printed, parse_kernel, parse_program, print_kernel, print_program};
-pub(crate) use text::{kernel_text, write_kernel};
 pub use verify::verify;

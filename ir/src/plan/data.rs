@@ -1,8 +1,8 @@
 //! The data of a call plan.
 
-use crate::loops::TensorProgram;
+use crate::kernel::Kernel;
 use crate::shape::{Constraint, Dim, Overflow, ShapeCx, Sym};
-use crate::types::{ConstId, ConstPool, DType, Dims, Effects};
+use crate::types::{ConstId, ConstPool, DType, Dims};
 
 /// Alignment of slots, outputs and constants, in bytes.
 pub const ALIGNMENT: u64 = 64;
@@ -121,25 +121,16 @@ pub enum Step {
     AllocArena(ArenaId),
     /// Makes output `i`; its dimensions are known here.
     AllocOutput(u32),
-    /// Runs a kernel on buffers: inputs, then outputs.
+    /// Runs a kernel: a program, a routine, or a function of the host.
     Kernel {
         /// Kernel.
         kernel: KernelId,
-        /// Buffers.
+        /// A buffer for each of its parameters.
         args: Vec<BufferRef>,
-        /// Values of its size parameters.
+        /// Values of its sizes.
         sizes: Vec<Dim>,
         /// Source constructs that the error of a kernel that aborts names; may be empty.
         source: String,
-    },
-    /// Calls a function of the host by name.
-    Extern {
-        /// Its name.
-        symbol: String,
-        /// Buffers.
-        args: Vec<BufferRef>,
-        /// What it may do.
-        effects: Effects,
     },
     /// Copies bytes between buffers that do not overlap or are the same.
     Copy {
@@ -209,7 +200,7 @@ pub struct CallPlan {
     /// Constants.
     pub constants: ConstPool,
     /// Kernels.
-    pub kernels: Vec<TensorProgram>,
+    pub kernels: Vec<Kernel>,
     /// Arenas.
     pub arenas: Vec<Arena>,
     /// Slots.

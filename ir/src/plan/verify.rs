@@ -14,7 +14,7 @@
 //! | P001 | P1 symbols are bound | P005 | P5 kernels match |
 //! | P002 | P2 written before read | P006 | P6 read-only memory |
 //! | P003 | P3 overlapping slots | P007 | P7 outputs are written |
-//! | P004 | P4 slots in arenas | L… | laws of tensor programs |
+//! | P004 | P4 slots in arenas | L…, K… | laws of kernels |
 
 mod facts;
 mod in_place;
@@ -36,7 +36,7 @@ use indexmap::{IndexMap, IndexSet};
 pub fn verify(plan: &CallPlan) -> Result<(), Diagnostics> {
     let mut found = Diagnostics::new();
     for kernel in &plan.kernels {
-        if let Err(violations) = crate::loops::verify(kernel) {
+        if let Err(violations) = crate::kernel::verify(kernel) {
             found.0.extend(violations.0);
         }
     }
@@ -287,16 +287,8 @@ impl Verifier<'_> {
             Step::Kernel { kernel, args, sizes, .. } => {
                 sizes.iter().for_each(|it| self.check_p1_bound(state, *it));
                 match plan.kernels.get(kernel.0 as usize) {
-                    Some(program) => self.kernel(program, args, sizes, state),
+                    Some(kernel) => self.kernel(kernel, args, sizes, state),
                     None => self.report("P005", format!("P5: there is no kernel {}", kernel.0)),
-                }
-            }
-            Step::Extern { args, .. } => {
-                // Which of them it writes is its own affair: what it touches counts as written.
-                for arg in args {
-                    if self.check_p2_exists(*arg, state) && !is_read_only(*arg) {
-                        self.write(*arg, state);
-                    }
                 }
             }
             Step::Copy { from, to, bytes } => {

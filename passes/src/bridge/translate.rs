@@ -71,9 +71,7 @@ pub fn translate(graph: &Graph, ops: &OpRegistry) -> Result<Module, Diagnostic> 
                 Rhs::Op { op: *op, attrs: attrs.clone(), args }
             }
             NodeKind::View => Rhs::View { value: args[0], ty: types[0].clone() },
-            NodeKind::Kernel { kernel } => {
-                Rhs::CallKernel { callee: kernel.clone(), args, sizes: SmallVec::new() }
-            }
+            NodeKind::Kernel { kernel } => Rhs::Call { callee: kernel.clone(), args, sizes: SmallVec::new() },
         };
         let binding =
             function.bindings.alloc(Binding { results: SmallVec::new(), rhs, source: node.source.clone() });
@@ -98,8 +96,8 @@ pub fn translate(graph: &Graph, ops: &OpRegistry) -> Result<Module, Diagnostic> 
     let body = &mut function.regions[function.body];
     body.blocks.push(block);
     body.results = results;
-    for (name, program) in &graph.kernels {
-        module.definitions.insert(name.clone(), Definition::Kernel(program.clone()));
+    for (name, kernel) in &graph.kernels {
+        module.definitions.insert(name.clone(), Definition::Kernel(kernel.clone()));
     }
     function.effects = region_effects(ops, &module.definitions, &function, function.body);
     module.definitions.insert("main".to_string(), Definition::Function(function));

@@ -10,7 +10,7 @@ use indexmap::{IndexMap, IndexSet};
 use la_arena::ArenaMap;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::{BindingId, BlockKind, Definition, Function, Module, Rhs, ValueDef, ValueId};
-use orogen_ir::loops::TensorProgram;
+use orogen_ir::kernel::Kernel;
 
 /// Merges kernels.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,10 +22,10 @@ impl Pass<Module> for Fuse {
     }
 
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
-        let mut kernels: IndexMap<String, TensorProgram> = IndexMap::new();
+        let mut kernels: IndexMap<String, Kernel> = IndexMap::new();
         for (name, definition) in &module.definitions {
-            if let Definition::Kernel(program) = definition {
-                kernels.insert(name.clone(), program.clone());
+            if let Definition::Kernel(kernel) = definition {
+                kernels.insert(name.clone(), kernel.clone());
             }
         }
         let mut changed = false;
@@ -59,9 +59,10 @@ fn absorb_one(
     id: BindingId,
     in_block: &IndexSet<BindingId>,
     uses: &mut ArenaMap<ValueId, usize>,
-    kernels: &mut IndexMap<String, TensorProgram>,
+    kernels: &mut IndexMap<String, Kernel>,
 ) -> bool {
-    let Rhs::CallKernel { callee, args, sizes } = &function.bindings[id].rhs else { return false };
+    let Rhs::Call { callee, args, sizes } = &function.bindings[id].rhs else { return false };
+    let Some(second) = kernels.get(callee).and_then(Kernel::program) else { return false };
     for arg in args.iter().rev() {
         let ValueDef::Result(producer, 0) = function.values[*arg].def else { continue };
         let single = function.bindings[producer].results.len() == 1
@@ -69,14 +70,15 @@ fn absorb_one(
         if !single || !in_block.contains(&producer) {
             continue;
         }
-        let Rhs::CallKernel { callee: first, args: first_args, sizes: first_sizes } =
+        let Rhs::Call { callee: first, args: first_args, sizes: first_sizes } =
             &function.bindings[producer].rhs
         else {
             continue;
         };
+        let Some(first) = kernels.get(first).and_then(Kernel::program) else { continue };
         let maker_source = &function.bindings[producer].source;
-        let producer = KernelCall { program: &kernels[first], sizes: first_sizes, args: first_args };
-        let consumer = KernelCall { program: &kernels[callee], sizes, args };
+        let producer = KernelCall { program: first, sizes: first_sizes, args: first_args };
+        let consumer = KernelCall { program: second, sizes, args };
         let Some((composed, inputs)) = absorb(producer, consumer, *arg) else { continue };
         // Merging may leave one use where there were several: what read a value in turn now reads it once.
         for value in first_args.iter().chain(args) {
@@ -88,7 +90,7 @@ fn absorb_one(
         let source = merged_source(producer.program, maker_source, &function.bindings[id].source);
         let name = crate::rules::kernels::intern(kernels, composed.program);
         function.bindings[id].source = source;
-        function.bindings[id].rhs = Rhs::CallKernel {
+        function.bindings[id].rhs = Rhs::Call {
             callee: name,
             args: inputs.into_iter().collect(),
             sizes: composed.sizes.into_iter().collect(),
@@ -99,21 +101,21 @@ fn absorb_one(
 }
 
 /// Keeps the kernels that a function calls, in order of first call.
-fn replace_kernels(module: &mut Module, kernels: IndexMap<String, TensorProgram>) {
+fn replace_kernels(module: &mut Module, kernels: IndexMap<String, Kernel>) {
     let mut called: IndexSet<String> = IndexSet::new();
     for (_, function) in module.functions() {
         for id in function.live_bindings() {
-            if let Rhs::CallKernel { callee, .. } = &function.bindings[id].rhs {
+            if let Rhs::Call { callee, .. } = &function.bindings[id].rhs {
                 called.insert(callee.clone());
             }
         }
     }
     module.definitions.retain(|_, it| !matches!(it, Definition::Kernel(_)));
     let functions = std::mem::take(&mut module.definitions);
-    for (name, mut program) in kernels {
+    for (name, mut kernel) in kernels {
         if called.contains(&name) {
-            program.name.clone_from(&name);
-            module.definitions.insert(name, Definition::Kernel(program));
+            kernel.set_name(&name);
+            module.definitions.insert(name, Definition::Kernel(kernel));
         }
     }
     module.definitions.extend(functions);

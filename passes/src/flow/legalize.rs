@@ -9,7 +9,7 @@ use orogen_ir::flow::{
     Binding, BindingId, BlockKind, Definition, Function, Module, Rhs, Scope, Value, ValueDef, ValueId,
     region_effects,
 };
-use orogen_ir::loops::TensorProgram;
+use orogen_ir::kernel::Kernel;
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::{TensorData, TensorType, Type};
 use smallvec::SmallVec;
@@ -34,7 +34,13 @@ impl Pass<Module> for Legalize {
 
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
         let Module { definitions, shapes, constants, .. } = module;
-        let mut kernels: IndexMap<String, TensorProgram> = IndexMap::new();
+        // Those of the module keep their names.
+        let mut kernels: IndexMap<String, Kernel> = IndexMap::new();
+        let given = definitions.iter().filter_map(|(name, it)| match it {
+            Definition::Kernel(kernel) => Some((name.clone(), kernel.clone())),
+            Definition::Function(_) => None,
+        });
+        kernels.extend(given);
         let mut found = Diagnostics::new();
         let mut changed = false;
         let entry = definitions.values().rposition(|it| matches!(it, Definition::Function(_)));
@@ -99,8 +105,8 @@ impl Pass<Module> for Legalize {
         }
         let found = found.into_result(());
         let functions = std::mem::take(definitions);
-        for (name, program) in kernels {
-            definitions.insert(name, Definition::Kernel(program));
+        for (name, kernel) in kernels {
+            definitions.insert(name, Definition::Kernel(kernel));
         }
         definitions.extend(functions);
         if changed {
@@ -133,7 +139,7 @@ fn compared_values(function: &Function, is_called: bool) -> IndexSet<ValueId> {
     });
     for id in function.live_bindings() {
         let rhs = &function.bindings[id].rhs;
-        if let Rhs::While { .. } | Rhs::Call { .. } | Rhs::CallExtern { .. } = rhs {
+        if let Rhs::While { .. } | Rhs::Call { .. } = rhs {
             compared.extend(rhs.operands());
         }
     }
@@ -146,7 +152,7 @@ fn compared_values(function: &Function, is_called: bool) -> IndexSet<ValueId> {
 /// are lowered by now, so results of kernels forget them; where types are compared, a cast asserts them.
 struct Run<'a> {
     function: &'a mut Function,
-    kernels: &'a mut IndexMap<String, TensorProgram>,
+    kernels: &'a mut IndexMap<String, Kernel>,
     compared: &'a IndexSet<ValueId>,
     kind: BlockKind,
     operation: BindingId,
@@ -174,7 +180,7 @@ impl Run<'_> {
         for step in lowering.steps {
             let types = step.types().to_vec();
             let rhs = match step {
-                LowerStep::Kernel { program, args, sizes, .. } => Rhs::CallKernel {
+                LowerStep::Kernel { program, args, sizes, .. } => Rhs::Call {
                     callee: intern(self.kernels, *program),
                     args: args.iter().map(|it| given[it]).collect(),
                     sizes: sizes.into_iter().collect(),
@@ -188,7 +194,7 @@ impl Run<'_> {
             let mut results: Vec<ValueId> = results.collect();
             made += results.len();
             let casts = match rhs {
-                Rhs::CallKernel { .. } => self.forget_elements(&mut results),
+                Rhs::Call { .. } => self.forget_elements(&mut results),
                 _ => Vec::new(),
             };
             new.push(self.bind(rhs, &results, &operation.source));

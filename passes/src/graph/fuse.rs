@@ -10,6 +10,7 @@ use crate::rules::fusion::{KernelCall, absorb};
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::graph::{Edge, Graph, NodeId, NodeKind};
+use orogen_ir::kernel::Kernel;
 
 /// Merges kernels.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,8 +57,10 @@ fn absorb_one(graph: &mut Graph, id: NodeId, uses: &mut IndexMap<Edge, usize>) -
         if !single {
             continue;
         }
-        let maker = KernelCall { program: &graph.kernels[first], sizes: &[], args: &producer.inputs };
-        let consumer = KernelCall { program: &graph.kernels[kernel], sizes: &[], args: &node.inputs };
+        let program = |name: &str| graph.kernels.get(name).and_then(Kernel::program);
+        let (Some(first), Some(second)) = (program(first), program(kernel)) else { continue };
+        let maker = KernelCall { program: first, sizes: &[], args: &producer.inputs };
+        let consumer = KernelCall { program: second, sizes: &[], args: &node.inputs };
         let Some((composed, inputs)) = absorb(maker, consumer, *edge) else { continue };
         // Merging may leave one use where there were several: what read a value in turn now reads it once.
         for edge in producer.inputs.iter().chain(&node.inputs) {

@@ -4,7 +4,8 @@ use crate::rules::abort;
 use crate::rules::memory::{Request, pack};
 use indexmap::IndexMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::graph::{Edge, Graph, NodeKind, StaticType};
+use orogen_ir::graph::{Edge, Graph, NodeId, NodeKind, StaticType};
+use orogen_ir::kernel::{Access, Kernel};
 use orogen_ir::plan::{
     Arena, ArenaId, BufferRef, CallPlan, KernelId, PlanInput, PlanOutput, Slot, SlotId, Step, byte_size,
 };
@@ -100,30 +101,58 @@ impl Lowering<'_> {
                     self.storage.insert(result, buffer);
                 }
                 NodeKind::Kernel { kernel } => {
-                    let Some(program) = graph.kernels.get(kernel) else {
+                    let Some(called) = graph.kernels.get(kernel) else {
                         return Err(Diagnostic::error("M004", format!("the graph has no kernel `{kernel}`"))
                             .at(node.source.clone()));
                     };
                     let next = KernelId(kernels.len() as u32);
                     let kernel = *kernels.entry(kernel).or_insert_with(|| {
-                        self.plan.kernels.push(program.clone());
+                        self.plan.kernels.push(called.clone());
                         next
                     });
-                    let mut args = Vec::new();
-                    for input in &node.inputs {
-                        let buffer = self.buffer(*input)?;
-                        self.touch(buffer, steps.len());
-                        args.push(buffer);
-                    }
-                    for output in 0..node.outputs.len() {
-                        args.push(self.new_buffer(Edge { node: *id, output: output as u32 }, steps.len())?);
-                    }
-                    let source = abort::source_of(program, &node.source);
+                    let args = self.arguments(called, *id, steps)?;
+                    let source = abort::source_of(called, &node.source);
                     steps.push(Step::Kernel { kernel, args, sizes: Vec::new(), source });
                 }
             }
         }
         Ok(())
+    }
+
+    /// A buffer for each parameter of a kernel. What the kernel changes is copied before: the operand keeps its value.
+    fn arguments(
+        &mut self,
+        kernel: &Kernel,
+        id: NodeId,
+        steps: &mut Vec<Step>,
+    ) -> Result<Vec<BufferRef>, Diagnostic> {
+        let graph = self.graph;
+        let (mut operands, mut results) = (graph.nodes[id].inputs.iter(), 0..);
+        let mut args = Vec::with_capacity(kernel.param_count());
+        let mut changed = Vec::new();
+        for param in kernel.params() {
+            let operand = if param.access.reads() { operands.next() } else { None };
+            let from = match operand {
+                Some(operand) => Some((self.buffer(*operand)?, graph.ty(*operand))),
+                None => None,
+            };
+            if let Some((buffer, ty)) = from {
+                self.touch(buffer, steps.len());
+                if param.access == Access::In {
+                    args.push(buffer);
+                    continue;
+                }
+                changed.push((args.len(), buffer, self.byte_size(ty)?));
+            }
+            let result = Edge { node: id, output: results.next().unwrap_or(0) };
+            args.push(self.new_buffer(result, steps.len())?);
+        }
+        for (at, from, bytes) in changed {
+            steps.push(Step::Copy { from, to: args[at], bytes });
+        }
+        // The copies came before the call.
+        args.iter().for_each(|it| self.touch(*it, steps.len()));
+        Ok(args)
     }
 
     fn write_outputs(&mut self, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {

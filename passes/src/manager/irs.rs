@@ -62,14 +62,14 @@ impl IrRef<'_> {
         match self {
             IrRef::Graph(graph) => {
                 let kernels = graph.kernels.values();
-                all(std::iter::once(graph.verify(ops)).chain(kernels.map(orogen_ir::loops::verify)))
+                all(std::iter::once(graph.verify(ops)).chain(kernels.map(orogen_ir::kernel::verify)))
             }
             IrRef::Flow(module) => {
                 let kernels = module.definitions.values().filter_map(|it| match it {
-                    Definition::Kernel(program) => Some(program),
-                    _ => None,
+                    Definition::Kernel(kernel) => Some(kernel),
+                    Definition::Function(_) => None,
                 });
-                all(std::iter::once(module.verify(ops)).chain(kernels.map(orogen_ir::loops::verify)))
+                all(std::iter::once(module.verify(ops)).chain(kernels.map(orogen_ir::kernel::verify)))
             }
         }
     }

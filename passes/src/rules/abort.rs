@@ -1,11 +1,12 @@
 //! What the error of a kernel that aborts names.
 
+use orogen_ir::kernel::Kernel;
 use orogen_ir::loops::TensorProgram;
 use orogen_ir::types::Effects;
 
-/// The source of a call of `program` that its error names; nothing where it cannot fail.
-pub fn source_of(program: &TensorProgram, source: &str) -> String {
-    if aborts(program) { source.to_owned() } else { String::new() }
+/// The source of a call of `kernel` that its error names; nothing where it cannot fail.
+pub fn source_of(kernel: &Kernel, source: &str) -> String {
+    if kernel.effects().contains(Effects::ABORT) { source.to_owned() } else { String::new() }
 }
 
 /// The source of a call into which its producer was merged: both, when the producer may abort.

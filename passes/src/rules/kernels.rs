@@ -1,21 +1,22 @@
 //! Kernels by name: equal ones are kept once.
 
 use indexmap::IndexMap;
+use orogen_ir::kernel::Kernel;
 use orogen_ir::loops::TensorProgram;
 
-/// Adds a kernel under its own name, or one like it when that is taken, and returns the name. A kernel that
+/// Adds a tensor program under its own name, or one like it when that is taken, and returns the name. A kernel that
 /// differs from an earlier one by its name alone is not added again.
-pub fn intern(kernels: &mut IndexMap<String, TensorProgram>, mut program: TensorProgram) -> String {
+pub fn intern(kernels: &mut IndexMap<String, Kernel>, mut program: TensorProgram) -> String {
     let base = program.name.clone();
     let mut suffix = 0_u32;
     loop {
         match kernels.get(&program.name) {
             None => {
                 let name = program.name.clone();
-                kernels.insert(name.clone(), program);
+                kernels.insert(name.clone(), program.into());
                 return name;
             }
-            Some(earlier) if same(earlier, &program) => return program.name,
+            Some(Kernel::Program(earlier)) if same(earlier, &program) => return program.name,
             Some(_) => {
                 suffix += 1;
                 program.name = format!("{base}_{suffix}");

@@ -15,10 +15,33 @@ pub type SafeCall =
 /// Body of a parallel loop: runs the iterations `begin..end`.
 pub type LoopBody = unsafe extern "C" fn(context: *mut c_void, begin: i64, end: i64);
 
+/// An argument of a function of the host that it only reads.
+pub const ACCESS_READ: char = 'r';
+/// An argument that it fills.
+pub const ACCESS_WRITE: char = 'w';
+/// An argument that it reads and changes.
+pub const ACCESS_UPDATE: char = 'u';
+/// An attribute.
+pub const ACCESS_ATTRIBUTE: char = 'a';
+
+/// Where a library looks first for a function of the host (see [`crate::symbol::EXTERN_PREFIX`]).
+///
+/// Arguments are views (`DLTensor*`) of what the function reads, then of what it fills, then attributes. A function that
+/// does not write a result gets an error reported for it; a result is taken for unwritten when all its bytes are as they
+/// were before the call, unless the function returns the number of results that it wrote as an integer.
+#[repr(C)]
+#[derive(Debug)]
+pub struct ExternSlot {
+    /// The function; null: look elsewhere.
+    pub function: Option<SafeCall>,
+    /// Its handle.
+    pub handle: *mut c_void,
+}
+
 /// Value of [`HostTable::version`] that this crate describes.
 ///
 /// A later version only appends fields; a changed field is a new symbol name.
-pub const HOST_VERSION: u32 = 1;
+pub const HOST_VERSION: u32 = 2;
 
 /// The table behind [`crate::symbol::HOST`].
 ///
@@ -52,9 +75,16 @@ pub struct HostTable {
     /// Ranges may run on other threads, in any order; a loop inside a body runs on the thread of that body.
     /// A body has no way to fail: what can go wrong is checked before.
     pub parallel_for: unsafe extern "C" fn(body: LoopBody, context: *mut c_void, extent: i64, grain: i64),
-    /// Calls the function registered under `name`, as [`SafeCall`].
-    pub call_extern:
-        unsafe extern "C" fn(name: *const c_char, args: *const Any, num_args: i32, result: *mut Any) -> i32,
+    /// Calls the function registered under `name`, as [`SafeCall`]. `access` has a letter for each argument:
+    /// [`ACCESS_READ`], [`ACCESS_WRITE`], [`ACCESS_UPDATE`] or [`ACCESS_ATTRIBUTE`]; all but the last are views of
+    /// tensors. The result is the number of filled tensors that are known to be written, or anything else.
+    pub call_extern: unsafe extern "C" fn(
+        name: *const c_char,
+        access: *const c_char,
+        args: *const Any,
+        num_args: i32,
+        result: *mut Any,
+    ) -> i32,
 }
 
 const _: () = {

@@ -41,7 +41,7 @@ pub mod symbol;
 
 pub use any::{Any, Payload, TypeIndex};
 pub use dlpack::{DLDataType, DLDevice, DLManagedTensor, DLManagedTensorVersioned, DLPackVersion, DLTensor};
-pub use host::{HOST_VERSION, HostTable, LoopBody, SafeCall};
+pub use host::{ExternSlot, HOST_VERSION, HostTable, LoopBody, SafeCall};
 pub use object::{
     AllocHeader, ArrayObject, ByteArray, ErrorObject, FunctionObject, Object, ShapeObject, StrObject,
     TensorObject,

@@ -15,7 +15,7 @@ pub const LIBRARY_CONTEXT: &str = "__tvm_ffi__library_ctx";
 pub const VERSION: &str = "__orogen_version";
 
 /// Value of [`VERSION`] that this crate describes.
-pub const LIBRARY_VERSION: u32 = 1;
+pub const LIBRARY_VERSION: u32 = 2;
 
 /// Exported pointer slot, null in the file: our loader stores the address of a [`crate::HostTable`] in it.
 pub const HOST: &str = "__orogen_host";
@@ -57,6 +57,18 @@ pub const X86_64_INSTRUCTIONS: &[&str] = &[
     "avx512vbmi",
     "avx512vnni",
 ];
+
+/// Prefix of the [`crate::ExternSlot`] of each function of the host that the library calls:
+/// `__orogen_extern_<name>`. All null in the file; a host without a [`crate::HostTable`] may put its function there.
+pub const EXTERN_PREFIX: &str = "__orogen_extern_";
+
+/// Weak, undefined: finds a function among the imports of the library's module in a tvm-ffi host,
+/// `int (void* context, const char* name, void** out)`; what it finds stays owned by the module.
+pub const TVM_FFI_LOOKUP_IMPORT: &str = "TVMFFIEnvModLookupFromImports";
+
+/// Weak, undefined: finds a global function of a tvm-ffi host, `int (const TVMFFIByteArray* name, void** out)`; what it
+/// finds is owned by the caller.
+pub const TVM_FFI_GET_GLOBAL: &str = "TVMFFIFunctionGetGlobal";
 
 /// Weak, undefined: sets an error in a tvm-ffi host, `void (const char* kind, const char* message)`.
 pub const TVM_FFI_SET_ERROR: &str = "TVMFFIErrorSetRaisedFromCStr";

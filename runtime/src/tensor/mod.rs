@@ -12,6 +12,7 @@ mod block;
 mod dlpack;
 mod element;
 mod storage;
+mod view;
 
 use std::any::Any;
 use std::ffi::c_void;
@@ -28,6 +29,7 @@ pub use block::ALIGNMENT;
 use block::Data;
 pub use element::Element;
 pub use storage::trim_tensors;
+pub use view::{TensorView, TensorViewMut};
 
 /// A shared, typed, n-dimensional array in host memory.
 ///

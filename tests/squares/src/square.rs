@@ -109,7 +109,7 @@ fn calls(module: &Module) -> usize {
     let bindings = module
         .functions()
         .flat_map(|(_, function)| function.live_bindings().into_iter().map(|it| &function.bindings[it].rhs));
-    bindings.filter(|it| matches!(it, Rhs::CallKernel { .. })).count()
+    bindings.filter(|it| matches!(it, Rhs::Call { .. })).count()
 }
 
 /// Memory beside inputs, outputs and constants.

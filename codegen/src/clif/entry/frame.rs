@@ -56,7 +56,13 @@ impl Frame {
     }
 
     /// Makes a memory at least `bytes` large; its content may be lost. Null when there is none, with the error set.
-    pub(super) fn reserve(&self, cx: &mut FunctionCx<'_>, memory: Memory, bytes: Value) -> Value {
+    pub(super) fn reserve(
+        &self,
+        cx: &mut FunctionCx<'_>,
+        host: Value,
+        memory: Memory,
+        bytes: Value,
+    ) -> Value {
         use cranelift_codegen::ir::BlockArg;
         let (grow, done) = (cx.b.create_block(), cx.b.create_block());
         let result = cx.b.append_block_param(done, types::I64);
@@ -68,11 +74,11 @@ impl Frame {
         let enough = cx.b.ins().icmp(IntCC::SignedLessThanOrEqual, bytes, size);
         cx.b.ins().brif(enough, done, &[BlockArg::Value(old)], grow, &[]);
         cx.b.switch_to_block(grow);
-        cx.support(Support::Free, &[old]);
+        cx.support(Support::Free, &[host, old]);
         let zero = cx.int(0);
         cx.b.ins().stack_store(types::I64, zero, self.slot, memory.0);
         cx.b.ins().stack_store(types::I64, zero, self.slot, memory.0 + 8);
-        let new = cx.support(Support::Alloc, &[bytes]).expect("one result");
+        let new = cx.support(Support::Alloc, &[host, bytes]).expect("one result");
         cx.b.ins().stack_store(types::I64, new, self.slot, memory.0);
         // Without memory the size stays zero.
         let made = cx.b.ins().icmp_imm_s(IntCC::NotEqual, new, 0);

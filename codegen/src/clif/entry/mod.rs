@@ -9,8 +9,11 @@
 //! * **E2** Sizes from dimensions are between 0 and [`MAX_EXTENT`] before anything is computed with them.
 //! * **E3** No more than [`MAX_BYTES`] are ever asked for; a size is checked in floating point, which does not wrap.
 //! * **E4** Everything acquired is given back on every way out, but for the result.
+//! * **E5** The host is looked up once, on entry: what it gave is given back to it, also when another one has come.
+//! * **E6** A result that a function of the host did not write is an error.
 
 mod arguments;
+mod externs;
 mod frame;
 mod steps;
 
@@ -23,6 +26,7 @@ use orogen_ir::plan::{BufferRef, CallPlan, Step};
 use orogen_ir::shape::Dim;
 
 pub(crate) use self::arguments::dlpack;
+pub(crate) use self::externs::slot_symbol;
 use self::frame::Frame;
 use super::kernel::{Failure, Kernel};
 use super::size::{Scope, Sizes};
@@ -39,8 +43,8 @@ pub(crate) const MAX_BYTES: f64 = (1u64 << 46) as f64;
 pub(crate) struct EntryInput<'a> {
     /// The plan.
     pub(crate) plan: &'a CallPlan,
-    /// Its kernels, in the order of the plan.
-    pub(crate) kernels: &'a [Kernel],
+    /// The code of its kernels, in the order of the plan; none for functions of the host.
+    pub(crate) kernels: &'a [Option<Kernel>],
     /// For each kernel parameter, the blob form of each constant: the symbol of a buffer, when it is a constant.
     pub(crate) constants: &'a dyn ConstantSymbols,
     /// Whether kernels may run on several threads.
@@ -74,9 +78,11 @@ pub(crate) fn entry(target: Target, input: EntryInput<'_>) -> Unit {
         let call_buffers = slot(cx, words * 8);
         let call_sizes = slot(cx, words * 8);
         let failure = slot(cx, size_of::<Failure>());
+        let host = cx.host();
         let mut entry = Entry {
             input,
             cx,
+            host,
             scope: Scope::default(),
             inputs: Vec::new(),
             frame: Frame::new(plan, frame),
@@ -109,6 +115,8 @@ fn widest_rank(plan: &CallPlan) -> usize {
 struct Entry<'a, 'b, 'c> {
     input: EntryInput<'a>,
     cx: &'b mut FunctionCx<'c>,
+    /// The host table, null without a host (law E5).
+    host: Value,
     scope: Scope,
     /// Data pointers of the inputs.
     inputs: Vec<Value>,
@@ -180,7 +188,7 @@ impl Entry<'_, '_, '_> {
     fn give_back(&mut self) {
         for memory in self.frame.memories() {
             let pointer = self.frame.pointer(self.cx, memory);
-            self.cx.support(Support::Free, &[pointer]);
+            self.cx.support(Support::Free, &[self.host, pointer]);
         }
     }
 
@@ -266,7 +274,6 @@ pub(crate) fn plain_constants(steps: &[Step], found: &mut IndexSet<orogen_ir::ty
     };
     for step in steps {
         match step {
-            Step::Extern { args, .. } => args.iter().for_each(&mut add),
             Step::Copy { from, .. } => add(from),
             Step::Bind { from, .. } => add(from),
             Step::If { cond, .. } | Step::While { cond, .. } => add(cond),

@@ -1,12 +1,13 @@
 //! The steps of a plan.
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlotData, StackSlotKind, Value, types};
-use orogen_abi::{Any, DLDataType, DLTensor, TensorObject, TypeIndex};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
+use orogen_abi::{DLTensor, TensorObject};
+use orogen_ir::kernel::Kernel as Called;
 use orogen_ir::plan::{BufferRef, KernelId, ShapeCheck, Step};
 use orogen_ir::shape::{Constraint, Dim, Sym, SymbolKind};
 use orogen_ir::types::DType;
-use std::mem::{offset_of, size_of};
+use std::mem::offset_of;
 
 use super::arguments::dlpack;
 use super::{Entry, MAX_BYTES, MAX_EXTENT};
@@ -36,12 +37,17 @@ impl Entry<'_, '_, '_> {
                 let bytes = self.input.plan.arenas[id.0 as usize].bytes;
                 let bytes = self.checked_bytes(bytes);
                 let memory = self.frame.arena(*id);
-                let pointer = self.frame.reserve(self.cx, memory, bytes);
+                let pointer = self.frame.reserve(self.cx, self.host, memory, bytes);
                 self.require_made(pointer);
             }
             Step::AllocOutput(i) => self.alloc_output(*i as usize),
-            Step::Kernel { kernel, args, sizes, source } => self.kernel(*kernel, args, sizes, source),
-            Step::Extern { symbol, args, .. } => self.call_extern(symbol, args),
+            Step::Kernel { kernel, args, sizes, source } => {
+                let plan = self.input.plan;
+                match &plan.kernels[kernel.0 as usize] {
+                    Called::Extern(external) => self.call_extern(external, args, sizes),
+                    called => self.kernel(*kernel, called, args, sizes, source),
+                }
+            }
             Step::Copy { from, to, bytes } => {
                 let (from, to) = (self.plain_buffer(*from), self.plain_buffer(*to));
                 let bytes = self.size(*bytes);
@@ -197,9 +203,10 @@ impl Entry<'_, '_, '_> {
         self.frame.set_output(self.cx, output, object, data);
     }
 
-    fn kernel(&mut self, id: KernelId, args: &[BufferRef], sizes: &[Dim], source: &str) {
+    fn kernel(&mut self, id: KernelId, called: &Called, args: &[BufferRef], sizes: &[Dim], source: &str) {
         let kernels = self.input.kernels;
-        let kernel = &kernels[id.0 as usize];
+        let kernel =
+            kernels[id.0 as usize].as_ref().expect("all kernels but functions of the host have code");
         for (i, arg) in args.iter().enumerate() {
             let pointer =
                 self.buffer(*arg, |entry, constant| entry.input.constants.kernel_argument(id.0, i, constant));
@@ -211,9 +218,8 @@ impl Entry<'_, '_, '_> {
             let zero = self.cx.int(0);
             self.cx.b.ins().stack_store(types::I64, zero, self.failure, offset_of!(Failure, place) as i32);
         }
-        let program = &self.input.plan.kernels[id.0 as usize];
         let mut scope = Scope::default();
-        for (i, (size, symbol)) in sizes.iter().zip(&program.sizes).enumerate() {
+        for (i, (size, symbol)) in sizes.iter().zip(called.sizes()).enumerate() {
             let value = self.size(*size);
             self.cx.b.ins().stack_store(types::I64, value, self.call_sizes, i as i32 * 8);
             scope.bind(*symbol, value, 0);
@@ -241,8 +247,7 @@ impl Entry<'_, '_, '_> {
         let done = self.cx.b.create_block();
         if let Some(work) = work {
             let (parallel, serial) = (self.cx.b.create_block(), self.cx.b.create_block());
-            let host = self.cx.host();
-            let has_host = self.cx.b.ins().icmp_imm_s(IntCC::NotEqual, host, 0);
+            let has_host = self.cx.b.ins().icmp_imm_s(IntCC::NotEqual, self.host, 0);
             let large = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, work, PARALLEL_WORK);
             let several = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, extent, 1);
             let wanted = self.cx.b.ins().band(large, several);
@@ -264,7 +269,7 @@ impl Entry<'_, '_, '_> {
             Some(0) => self.cx.int(0),
             _ => {
                 let memory = self.frame.scratch();
-                let pointer = self.frame.reserve(self.cx, memory, scratch);
+                let pointer = self.frame.reserve(self.cx, self.host, memory, scratch);
                 self.require_made(pointer);
                 pointer
             }
@@ -273,7 +278,7 @@ impl Entry<'_, '_, '_> {
         self.cx.b.ins().call(function, &[buffers, values, memory, zero, extent]);
         self.cx.b.ins().jump(done, &[]);
         self.cx.b.switch_to_block(done);
-        self.check_failure(kernel, if source.is_empty() { &program.name } else { source });
+        self.check_failure(kernel, if source.is_empty() { called.name() } else { source });
     }
 
     /// Ends the call when a kernel aborted.
@@ -291,102 +296,5 @@ impl Entry<'_, '_, '_> {
         let zero = self.cx.int(0);
         self.raise("IndexError", source, Form::Index, zero, failure);
         self.cx.b.switch_to_block(next.expect("`unless` leaves a current block"));
-    }
-
-    /// Calls a function of the host with views of the buffers: inputs and outputs as they are, everything else as
-    /// bytes.
-    fn call_extern(&mut self, symbol: &str, args: &[BufferRef]) {
-        let plan = self.input.plan;
-        let any = size_of::<Any>();
-        let room = |it: &mut Self, bytes: usize| {
-            let bytes = u32::try_from(bytes.max(8)).unwrap_or(u32::MAX);
-            it.cx.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 4))
-        };
-        let list = room(self, any * (args.len() + 1));
-        // A view and the extents of each constant and slot.
-        let view_bytes = size_of::<DLTensor>();
-        let views = room(self, args.len() * view_bytes);
-        let rank = |it: &BufferRef| match it {
-            BufferRef::Constant(id) => plan.constants.data(*id).dims().len(),
-            BufferRef::Input(i) => plan.inputs[*i as usize].dims.len(),
-            BufferRef::Slot(slot) => plan.slots[slot.0 as usize].dims.len(),
-            BufferRef::Output(_) => 0,
-        };
-        let extents = room(self, args.iter().map(|it| 8 * rank(it)).sum());
-        let mut used = 0;
-        for (i, arg) in args.iter().enumerate() {
-            let at = (i * any) as i32;
-            let (index, payload) = if let BufferRef::Output(output) = arg {
-                (TypeIndex::TENSOR, self.frame.output_object(self.cx, *output as usize))
-            } else {
-                let start = (i * view_bytes) as i32;
-                let (dtype, dims) = self.view_type(*arg);
-                let data = self.plain_buffer(*arg);
-                let first = used;
-                for dim in &dims {
-                    self.cx.b.ins().stack_store(types::I64, *dim, extents, used);
-                    used += 8;
-                }
-                let shape = self.cx.b.ins().stack_addr(types::I64, extents, first);
-                let zero = self.cx.int(0);
-                let device = self.cx.int(1);
-                let rank = self.cx.b.ins().iconst(types::I32, dims.len() as i64);
-                let dtype = self.cx.b.ins().iconst(types::I32, i64::from(dtype.to_bits()));
-                let fields = [
-                    (data, offset_of!(DLTensor, data)),
-                    (device, offset_of!(DLTensor, device)),
-                    (rank, offset_of!(DLTensor, ndim)),
-                    (dtype, offset_of!(DLTensor, dtype)),
-                    (shape, offset_of!(DLTensor, shape)),
-                    (zero, offset_of!(DLTensor, strides)),
-                    (zero, offset_of!(DLTensor, byte_offset)),
-                ];
-                for (value, offset) in fields {
-                    self.cx.b.ins().stack_store(types::I64, value, views, start + offset as i32);
-                }
-                (TypeIndex::DL_TENSOR, self.cx.b.ins().stack_addr(types::I64, views, start))
-            };
-            let index = self.cx.int(i64::from(index));
-            self.cx.b.ins().stack_store(types::I64, index, list, at);
-            self.cx.b.ins().stack_store(types::I64, payload, list, at + offset_of!(Any, payload) as i32);
-        }
-        let result = (args.len() * any) as i32;
-        let none = self.cx.int(0);
-        self.cx.b.ins().stack_store(types::I64, none, list, result);
-        self.cx.b.ins().stack_store(types::I64, none, list, result + 8);
-        let name = self.cx.text(symbol);
-        let first = self.cx.b.ins().stack_addr(types::I64, list, 0);
-        let count = self.cx.b.ins().iconst(types::I32, args.len() as i64);
-        let result_at = self.cx.b.ins().stack_addr(types::I64, list, result);
-        let status = self.cx.support(Support::CallExtern, &[name, first, count, result_at]);
-        let good = self.cx.b.create_block();
-        self.cx.b.ins().brif(status.expect("one result"), self.fail, &[], good, &[]);
-        self.cx.b.switch_to_block(good);
-        // The result is not used; an object in it is given back.
-        let index = self.cx.b.ins().stack_load(types::I64, types::I32, list, result);
-        let object = self.cx.b.ins().stack_load(types::I64, types::I64, list, result + 8);
-        let is_object =
-            self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, index, i64::from(TypeIndex::OBJECT));
-        let object = self.cx.b.ins().select(is_object, object, none);
-        self.cx.support(Support::Release, &[object]);
-    }
-
-    fn view_type(&mut self, arg: BufferRef) -> (DLDataType, Vec<Value>) {
-        let plan = self.input.plan;
-        match arg {
-            BufferRef::Input(i) => {
-                let input = &plan.inputs[i as usize];
-                (dlpack(input.dtype), input.dims.iter().map(|it| self.size(*it)).collect())
-            }
-            BufferRef::Constant(id) => {
-                let data = plan.constants.data(id);
-                (dlpack(data.dtype()), data.dims().iter().map(|it| self.cx.int(it.cast_signed())).collect())
-            }
-            BufferRef::Slot(slot) => {
-                let slot = &plan.slots[slot.0 as usize];
-                (dlpack(slot.dtype), slot.dims.iter().map(|it| self.size(*it)).collect())
-            }
-            BufferRef::Output(_) => (DLDataType::U8, Vec::new()),
-        }
     }
 }

@@ -5,6 +5,7 @@
 //! They are made when something calls them.
 
 mod error;
+mod external;
 mod object;
 
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -24,9 +25,9 @@ const ALIGN: i64 = 64;
 /// One of the shared functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Support {
-    /// `(bytes) → pointer`, null after an error was set.
+    /// `(host, bytes) → pointer`, null after an error was set.
     Alloc,
-    /// `(pointer)`; null is allowed.
+    /// `(host, pointer)`, with the host that it came from; null is allowed.
     Free,
     /// `(dtype: i32, rank: i32, shape, bytes) → tensor object`, null after an error was set.
     NewTensor,
@@ -38,8 +39,10 @@ pub(crate) enum Support {
     Fail,
     /// `(kernel, buffers, sizes, scratch bytes, extent, grain) → i32`: 0, or −1 after an error was set.
     Parallel,
-    /// `(name, args, count: i32, result) → i32`.
+    /// `(host, name, access, slot, args, count: i32, result) → i32`: 0, or −1 after an error was set.
     CallExtern,
+    /// `(data, bytes, fill) → i8`: whether some byte is not `fill`.
+    IsWritten,
     /// `(object, flags: i32)`: deleter of tensors made here.
     DeleteTensor,
     /// `(object, flags: i32)`: deleter of arrays made here.
@@ -50,15 +53,16 @@ pub(crate) enum Support {
 
 pub(crate) use error::Form;
 
-const ALL: [(Support, &str, &[Type], &[Type]); 11] = [
-    (Support::Alloc, "alloc", &[I], &[I]),
-    (Support::Free, "free", &[I], &[]),
+const ALL: [(Support, &str, &[Type], &[Type]); 12] = [
+    (Support::Alloc, "alloc", &[I, I], &[I]),
+    (Support::Free, "free", &[I, I], &[]),
     (Support::NewTensor, "new_tensor", &[types::I32, types::I32, I, I], &[I]),
     (Support::Release, "release", &[I], &[]),
     (Support::NewArray, "new_array", &[I, I], &[I]),
     (Support::Fail, "fail", &[I, I, I, I, I], &[]),
     (Support::Parallel, "parallel", &[I, I, I, I, I, I], &[types::I32]),
-    (Support::CallExtern, "call_extern", &[I, I, types::I32, I], &[types::I32]),
+    (Support::CallExtern, "call_extern", &[I, I, I, I, I, types::I32, I], &[types::I32]),
+    (Support::IsWritten, "is_written", &[I, I, I], &[types::I8]),
     (Support::DeleteTensor, "delete_tensor", &[I, types::I32], &[]),
     (Support::DeleteArray, "delete_array", &[I, types::I32], &[]),
     (Support::ParallelBody, "parallel_body", &[I, I, I], &[]),
@@ -151,7 +155,8 @@ pub(crate) fn unit(target: Target, symbol: &str) -> Option<Unit> {
         Support::NewArray => object::new_array(cx, args),
         Support::Fail => error::fail(cx, args),
         Support::Parallel => parallel(cx, args),
-        Support::CallExtern => call_extern(cx, args),
+        Support::CallExtern => external::call_extern(cx, args),
+        Support::IsWritten => external::is_written(cx, args),
         Support::DeleteTensor => object::delete_tensor(cx, args),
         Support::DeleteArray => object::delete_array(cx, args),
         Support::ParallelBody => parallel_body(cx, args),
@@ -182,47 +187,29 @@ fn raw_free(cx: &mut FunctionCx<'_>, pointer: Value) {
 }
 
 fn alloc(cx: &mut FunctionCx<'_>, args: &[Value]) {
-    let host = cx.host();
+    let (host, bytes) = (args[0], args[1]);
     let (with, without) = cx.branch(host);
     cx.b.switch_to_block(with);
-    let memory = cx.host_call(host, offset_of!(HostTable, workspace_acquire), &[I], &[I], args);
+    let memory = cx.host_call(host, offset_of!(HostTable, workspace_acquire), &[I], &[I], &[bytes]);
     cx.b.ins().return_(&[memory.expect("one result")]);
     cx.b.switch_to_block(without);
-    let memory = raw_alloc(cx, args[0]);
+    let memory = raw_alloc(cx, bytes);
     cx.b.ins().return_(&[memory]);
 }
 
 fn free(cx: &mut FunctionCx<'_>, args: &[Value]) {
-    let (some, none) = cx.branch(args[0]);
+    let (host, memory) = (args[0], args[1]);
+    let (some, none) = cx.branch(memory);
     cx.b.switch_to_block(some);
-    let host = cx.host();
     let (with, without) = cx.branch(host);
     cx.b.switch_to_block(with);
-    cx.host_call(host, offset_of!(HostTable, workspace_release), &[I], &[], args);
+    cx.host_call(host, offset_of!(HostTable, workspace_release), &[I], &[], &[memory]);
     cx.b.ins().jump(none, &[]);
     cx.b.switch_to_block(without);
-    raw_free(cx, args[0]);
+    raw_free(cx, memory);
     cx.b.ins().jump(none, &[]);
     cx.b.switch_to_block(none);
     cx.b.ins().return_(&[]);
-}
-
-fn call_extern(cx: &mut FunctionCx<'_>, args: &[Value]) {
-    let host = cx.host();
-    let (with, without) = cx.branch(host);
-    cx.b.switch_to_block(with);
-    let params = [I, I, types::I32, I];
-    let field = offset_of!(HostTable, call_extern);
-    let status = cx.host_call(host, field, &params, &[types::I32], args);
-    cx.b.ins().return_(&[status.expect("one result")]);
-    cx.b.switch_to_block(without);
-    let kind = cx.text("RuntimeError");
-    let message = cx.text("this library calls a function of its host and needs the Orogen runtime: function");
-    let form = cx.int(Form::Text as i64);
-    let zero = cx.int(0);
-    cx.support(Support::Fail, &[kind, message, form, zero, args[0]]);
-    let status = cx.b.ins().iconst(types::I32, -1);
-    cx.b.ins().return_(&[status]);
 }
 
 /// Fields of the context of a parallel loop, in bytes.
@@ -275,6 +262,7 @@ fn parallel_body(cx: &mut FunctionCx<'_>, args: &[Value]) {
     let buffers = load(cx, context::BUFFERS);
     let sizes = load(cx, context::SIZES);
     let bytes = load(cx, context::SCRATCH);
+    let host = cx.host();
     let (ready, out) = (cx.b.create_block(), cx.b.create_block());
     let scratch = cx.b.append_block_param(ready, I);
     let zero = cx.int(0);
@@ -282,7 +270,7 @@ fn parallel_body(cx: &mut FunctionCx<'_>, args: &[Value]) {
     cx.b.switch_to_block(none);
     cx.b.ins().jump(ready, &[BlockArg::Value(zero)]);
     cx.b.switch_to_block(some);
-    let memory = cx.support(Support::Alloc, &[bytes]).expect("one result");
+    let memory = cx.support(Support::Alloc, &[host, bytes]).expect("one result");
     let failed = cx.b.ins().icmp_imm_s(IntCC::Equal, memory, 0);
     let bad = cx.b.create_block();
     cx.b.ins().brif(failed, bad, &[], ready, &[BlockArg::Value(memory)]);
@@ -295,7 +283,7 @@ fn parallel_body(cx: &mut FunctionCx<'_>, args: &[Value]) {
     let signature = cx.target.signature(&super::kernel::PARAMS, &[]);
     let signature = cx.b.import_signature(signature);
     cx.b.ins().call_indirect(signature, kernel, &[buffers, sizes, scratch, begin, end]);
-    cx.support(Support::Free, &[scratch]);
+    cx.support(Support::Free, &[host, scratch]);
     cx.b.ins().jump(out, &[]);
     cx.b.switch_to_block(out);
     cx.b.ins().return_(&[]);

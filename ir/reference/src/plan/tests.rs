@@ -29,7 +29,7 @@ fn chain(offset: i64) -> CallPlan {
     let symbol = plan.shapes.symbol("n");
     plan.bindings.push(SizeBinding { symbol, input: 0, axis: 0 });
     plan.checks.push(ShapeCheck { constraint: Constraint::AtMost(n, 512), message: "n is small".into() });
-    plan.kernels = vec![twice(BinaryOp::Add), twice(BinaryOp::Mul)];
+    plan.kernels = vec![twice(BinaryOp::Add).into(), twice(BinaryOp::Mul).into()];
     plan.arenas.push(Arena { bytes: size });
     let dims = || [n].into_iter().collect();
     plan.slots.push(Slot { dtype: DType::F32, dims: dims(), arena: ArenaId(0), offset: zero });
@@ -108,7 +108,7 @@ fn loops_branches_and_bindings() {
     let (n, one) = (plan.shapes.sym("n"), plan.shapes.int(1));
     let bytes = plan.shapes.scale(n, 4).unwrap();
     let offset = plan.shapes.int(3072);
-    plan.kernels.push(below);
+    plan.kernels.push(below.into());
     let dims = [].into_iter().collect();
     plan.slots.push(Slot { dtype: DType::Bool, dims, arena: ArenaId(0), offset });
     let slot = |i: u32| BufferRef::Slot(SlotId(i));
@@ -142,4 +142,46 @@ fn loops_branches_and_bindings() {
     assert_eq!(error.kind, EvalErrorKind::CheckFailed);
     plan.steps.remove(4);
     assert_eq!(eval_plan(&plan, &[input(&[3.0, 1.0])]).unwrap(), [input(&[192.0, 64.0])]);
+}
+
+#[test]
+fn functions_of_the_host_see_types_and_are_checked() {
+    let text = "\
+plan @main {
+  size n
+  in x: f32[n]
+  out y: f32[n]
+  from n = %in0[0]
+  extern @twice = \"acme.twice\" with {by = 2.0} {
+    size k
+    in %x: f32[k]
+    out %y: f32[k]
+  }
+  steps {
+    alloc %out0
+    call 0 @twice(%in0, %out0) [n]
+  }
+}
+";
+    let plan = orogen_ir::plan::parse_plan(text, &orogen_ir::types::ConstPool::default()).unwrap();
+    orogen_ir::plan::verify(&plan).unwrap();
+    let x = input(&[1.0, -3.0]);
+    assert_eq!(eval_plan(&plan, std::slice::from_ref(&x)).unwrap_err().kind, EvalErrorKind::Unsupported);
+    let twice = |args: &[TensorData], attrs: &orogen_ir::types::Attrs| {
+        let by = attrs.float("by").unwrap_or(0.0);
+        Ok(vec![TensorData::from_f64(
+            DType::F32,
+            args[0].dims(),
+            args[0].to_f64().into_iter().map(|it| it * by),
+        )])
+    };
+    let y = eval_plan_with(&Host::new().with("acme.twice", twice), &plan, std::slice::from_ref(&x)).unwrap();
+    assert_eq!(y, [input(&[2.0, -6.0])]);
+    let nothing = Host::new().with("acme.twice", |_, _| Ok(Vec::new()));
+    let error = eval_plan_with(&nothing, &plan, std::slice::from_ref(&x)).unwrap_err();
+    assert!(error.message.contains("`%y` is not written"), "{error}");
+    let wrong = Host::new().with("acme.twice", |_, _| Ok(vec![input(&[1.0])]));
+    assert!(eval_plan_with(&wrong, &plan, std::slice::from_ref(&x)).is_err());
+    let refuses = Host::new().with("acme.twice", |_, _| Err("no".to_owned()));
+    assert_eq!(eval_plan_with(&refuses, &plan, &[x]).unwrap_err().kind, EvalErrorKind::Host);
 }

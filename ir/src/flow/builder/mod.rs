@@ -18,13 +18,13 @@ mod sink;
 #[cfg(test)]
 mod tests;
 
-use super::infer::{InferEnv, Inferred, infer, region_effects};
+use super::infer::{InferEnv, Inferred, calls_function, infer, region_effects};
 use super::{
-    Binding, BindingId, Block, BlockId, BlockKind, Definition, Extern, Function, Module, Output, Parameter,
-    Region, RegionId, Rhs, Scope, Value, ValueDef, ValueId,
+    Binding, BindingId, Block, BlockId, BlockKind, Definition, Function, Module, Output, Parameter, Region,
+    RegionId, Rhs, Scope, Value, ValueDef, ValueId,
 };
 use crate::diag::{Diagnostic, Diagnostics};
-use crate::loops::TensorProgram;
+use crate::kernel::Kernel;
 use crate::ops::{OpRegistry, Requirement};
 use crate::shape::{Constraint, Dim, Sym};
 use crate::types::{ConstId, ConstInterner, Effects, Type, bound_symbols, map_dims, visit_dims};
@@ -127,34 +127,42 @@ impl<'o> FlowBuilder<'o> {
         self.function.values[value].name = Some(name.to_owned());
     }
 
-    /// Defines an extern that [`call_extern`](Self::call_extern) can name.
-    pub fn define_extern(&mut self, name: &str, definition: Extern) {
-        self.module.definitions.insert(name.to_owned(), Definition::Extern(definition));
+    /// Defines a kernel under its name, which [`call`](Self::call) and [`call_kernel`](Self::call_kernel) can use.
+    pub fn define_kernel(&mut self, kernel: impl Into<Kernel>) {
+        let kernel = kernel.into();
+        self.module.definitions.insert(kernel.name().to_owned(), Definition::Kernel(kernel));
     }
 
-    /// Defines a kernel that [`call_kernel`](Self::call_kernel) can name.
-    pub fn define_kernel(&mut self, name: &str, kernel: TensorProgram) {
-        self.module.definitions.insert(name.to_owned(), Definition::Kernel(kernel));
-    }
-
-    /// Calls an extern of the module.
-    pub fn call_extern(&mut self, callee: &str, args: &[ValueId]) -> Result<Vec<ValueId>, Diagnostic> {
-        self.push(Rhs::CallExtern { callee: callee.to_owned(), args: args.into() })
-    }
-
-    /// Calls another function of the module.
+    /// Calls a function of the module, or a kernel whose sizes are all dimensions of its operands.
+    ///
+    /// # Errors
+    /// A callee or arguments that do not fit, and a kernel with a size that no operand has.
     pub fn call(&mut self, callee: &str, args: &[ValueId]) -> Result<Vec<ValueId>, Diagnostic> {
-        self.push(Rhs::Call { callee: callee.to_owned(), args: args.into() })
+        let sizes = match self.module.definitions.get(callee) {
+            Some(Definition::Kernel(kernel)) => {
+                let dims = |it: &ValueId| self.type_at(*it).as_tensor()?.dims();
+                let operands: Option<Vec<&[Dim]>> = args.iter().map(dims).collect();
+                operands.and_then(|it| kernel.sizes_for(&it)).ok_or_else(|| {
+                    let message = format!("the sizes of `@{callee}` do not follow from its operands");
+                    self.located(Diagnostic::error("B028", message).help("give them: `call_kernel`"))
+                })?
+            }
+            _ => Vec::new(),
+        };
+        self.call_kernel(callee, args, &sizes)
     }
 
-    /// Calls a kernel of the module.
+    /// Calls a kernel of the module with these sizes.
+    ///
+    /// # Errors
+    /// A callee, arguments or sizes that do not fit.
     pub fn call_kernel(
         &mut self,
         callee: &str,
         args: &[ValueId],
         sizes: &[Dim],
     ) -> Result<Vec<ValueId>, Diagnostic> {
-        self.push(Rhs::CallKernel { callee: callee.to_owned(), args: args.into(), sizes: sizes.into() })
+        self.push(Rhs::Call { callee: callee.to_owned(), args: args.into(), sizes: sizes.into() })
     }
 
     /// Makes a tuple.
@@ -283,7 +291,7 @@ impl<'o> FlowBuilder<'o> {
         for requirement in requirements {
             self.require(requirement)?;
         }
-        if matches!(rhs, Rhs::Call { .. } | Rhs::CallExtern { .. }) {
+        if calls_function(&self.module.definitions, &rhs) {
             self.rename_unbound(&mut results)?;
         }
         let foldable = matches!(&rhs, Rhs::Op { op, .. } if self.ops.def(*op).effects.allowed_in_dataflow());

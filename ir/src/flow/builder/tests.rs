@@ -1,8 +1,9 @@
 use super::*;
+use crate::kernel::{Access, Extern, Signature};
 use crate::ops::{OpSink, SinkResult};
 use crate::shape::Truth;
 use crate::text::type_text;
-use crate::types::{Attrs, DType, FunctionType, TensorData};
+use crate::types::{Attrs, DType, TensorData};
 
 fn emit(b: &mut FlowBuilder<'_>, op: &str, args: &[ValueId]) -> Result<ValueId, Diagnostic> {
     let op = b.registry().get(op);
@@ -291,11 +292,26 @@ fn effects_open_effect_blocks() {
     let ops = OpRegistry::standard();
     let mut b = FlowBuilder::new(&ops, "m");
     let x = input(&mut b, "x", DType::F32, "n");
-    let param = b.type_of(x).clone();
-    let ty = FunctionType { params: vec![param.clone()], results: vec![param], effects: Effects::IO };
-    b.define_extern("log", Extern { symbol: "app.log".to_owned(), ty });
+    let mut signature = Signature { effects: Effects::IO, ..Signature::default() };
+    let (n, m) = (signature.size("n"), signature.size("m"));
+    let signature =
+        signature.with(Access::In, "x", DType::F32, &[n]).with(Access::Out, "y", DType::F32, &[n]);
+    let symbol = "app.log".to_owned();
+    let log = Extern { name: "log".to_owned(), symbol, attrs: Attrs::none(), signature };
+    b.define_kernel(log.clone());
+    let open = Extern {
+        name: "open".to_owned(),
+        signature: log.signature.with(Access::Out, "z", DType::F32, &[m]),
+        ..log
+    };
+    b.define_kernel(open);
     let y = emit(&mut b, "exp", &[x]).expect("exp");
-    let y = b.call_extern("log", &[y]).expect("called")[0];
+    assert_eq!(b.call("open", &[y]).expect_err("nothing says what `m` is").code, "B028");
+    assert_eq!(b.call("missing", &[y]).expect_err("no such callee").code, "B023");
+    // `m` is unused by `log`, so that only a caller who gives it can call.
+    let n = b.shapes().sym("n");
+    let sizes = [n, b.shapes().scale(n, 2).expect("small")];
+    let y = b.call_kernel("log", &[y], &sizes).expect("called")[0];
     let y = emit(&mut b, "exp", &[y]).expect("exp");
     let pair = b.tuple(&[x, y]).expect("a tuple");
     let y = b.get(pair, 1).expect("an element");
@@ -308,6 +324,6 @@ fn effects_open_effect_blocks() {
     module.verify(&ops).unwrap_or_else(|it| panic!("{it}"));
     crate::flow::text::print(&module, &ops);
     let Definition::Function(f) = &module.definitions["main"] else { panic!("a function") };
-    assert_eq!(f.effects, Effects::IO);
+    assert_eq!(f.effects, Effects::IO | Effects::ABORT, "any extern may fail");
     assert!(FlowBuilder::new(&ops, "m").finish().is_err(), "no output");
 }

@@ -2,13 +2,11 @@
 
 use super::function::FunctionParser;
 use crate::diag::{Diagnostic, Diagnostics};
-use crate::flow::{Definition, Extern, Module};
-use crate::loops::parse_kernel;
+use crate::flow::{Definition, Module};
+use crate::kernel::parse_kernel;
 use crate::ops::OpRegistry;
-use crate::text::{
-    Cursor, InlineConstants, SymbolPolicy, TokenKind, parse_constraint, parse_effects, parse_type,
-};
-use crate::types::{ConstId, ConstPool, FunctionType};
+use crate::text::{Cursor, InlineConstants, SymbolPolicy, TokenKind, parse_constraint};
+use crate::types::{ConstId, ConstPool};
 
 /// Code of a finding that only follows from one reported before; it is dropped.
 pub(super) const FOLLOWS: &str = "T000";
@@ -110,19 +108,15 @@ impl<'t, 'o> Parser<'t, 'o> {
                     .assume(fact)
                     .map_err(|it| self.cursor.error_at(self.cursor.span_since(&span), "T112", it.to_string()))
             }
-            "extern" => {
-                self.cursor.bump();
-                self.external()
-            }
-            "kernel" => {
-                let program = parse_kernel(&mut self.cursor)?;
-                self.define(program.name.clone(), Definition::Kernel(program))
+            "kernel" | "routine" | "extern" => {
+                let kernel = parse_kernel(&mut self.cursor)?;
+                self.define(kernel.name().to_owned(), Definition::Kernel(kernel))
             }
             "fn" => {
                 self.cursor.bump();
                 FunctionParser::new(self).function()
             }
-            _ => Err(self.cursor.expected("`sym`, `fact`, `extern`, `kernel` or `fn`")),
+            _ => Err(self.cursor.expected("`sym`, `fact`, `kernel`, `routine`, `extern` or `fn`")),
         }
     }
 
@@ -152,23 +146,6 @@ impl<'t, 'o> Parser<'t, 'o> {
                 return Ok(());
             }
         }
-    }
-
-    fn external(&mut self) -> Result<(), Diagnostic> {
-        let (name, _) = self.cursor.expect_symbol()?;
-        self.cursor.expect_punct("=")?;
-        let symbol = self.cursor.expect_string("the name of a symbol in quotes")?;
-        let shapes = &mut self.module.shapes;
-        self.cursor.expect_punct("(")?;
-        let params = self.cursor.list(")", |cursor| parse_type(cursor, shapes, SymbolPolicy::Declared))?;
-        self.cursor.expect_punct("->")?;
-        self.cursor.expect_punct("(")?;
-        let results = self.cursor.list(")", |cursor| parse_type(cursor, shapes, SymbolPolicy::Declared))?;
-        let effects = parse_effects(&mut self.cursor)?;
-        self.define(
-            name,
-            Definition::Extern(Extern { symbol, ty: FunctionType { params, results, effects } }),
-        )
     }
 
     /// Reads a constant, after the keyword.

@@ -3,11 +3,9 @@
 use super::names::ValueNames;
 use super::symbols::Declarations;
 use crate::diag::Place;
-use crate::flow::{
-    BindingId, BlockId, BlockKind, Definition, Extern, Function, Module, RegionId, Rhs, Scope,
-};
+use crate::flow::{BindingId, BlockId, BlockKind, Definition, Function, Module, RegionId, Rhs, Scope};
 use crate::flow::{ValueDef, ValueId};
-use crate::loops::write_kernel;
+use crate::kernel::write_kernel;
 use crate::ops::OpRegistry;
 use crate::text::exists;
 use crate::text::{
@@ -19,17 +17,15 @@ use indexmap::{IndexMap, IndexSet};
 use la_arena::ArenaMap;
 
 /// Words that begin a right-hand side or a statement; operators of these names are quoted.
-pub(super) const KEYWORDS: [&str; 17] = [
+pub(super) const KEYWORDS: [&str; 15] = [
     "call",
     "check",
     "const",
     "dataflow",
     "effect",
     "else",
-    "extern",
     "get",
     "if",
-    "kernel",
     "local",
     "match_cast",
     "return",
@@ -108,7 +104,6 @@ pub fn print_with_places(module: &Module, ops: &OpRegistry) -> Printed {
                 printed.functions.insert(name.clone(), spans);
                 header
             }
-            Definition::Extern(it) => out.line(&extern_text(module, name, it)),
             Definition::Kernel(it) => write_kernel(&mut out, name, it),
         };
         printed.definitions.insert(name.clone(), span);
@@ -116,18 +111,6 @@ pub fn print_with_places(module: &Module, ops: &OpRegistry) -> Printed {
     out.close("}");
     printed.text = out.finish();
     printed
-}
-
-fn extern_text(module: &Module, name: &str, it: &Extern) -> String {
-    let list =
-        |types: &[Type]| types.iter().map(|it| type_text(&module.shapes, it)).collect::<Vec<_>>().join(", ");
-    let (params, results) = (list(&it.ty.params), list(&it.ty.results));
-    format!(
-        "extern @{} = {}({params}) -> ({results}){}",
-        name_text(name),
-        quote(&it.symbol),
-        effects_text(it.ty.effects)
-    )
 }
 
 fn effects_text(effects: Effects) -> String {
@@ -304,15 +287,13 @@ impl Printer<'_, '_> {
                 format!("const {}", literal_text(*id, constants.name(*id), constants.data(*id)))
             }
             Rhs::Constant(id) => format!("const {id}"),
-            Rhs::CallKernel { callee, args, sizes } => {
+            Rhs::Call { callee, args, sizes } => {
                 let sizes = match sizes.is_empty() {
                     true => String::new(),
                     false => format!(" {}", dims_text(&self.module.shapes, sizes)),
                 };
-                format!("kernel @{}({}){sizes}", name_text(callee), self.list(args))
+                format!("call @{}({}){sizes}", name_text(callee), self.list(args))
             }
-            Rhs::CallExtern { callee, args } => format!("extern @{}({})", name_text(callee), self.list(args)),
-            Rhs::Call { callee, args } => format!("call @{}({})", name_text(callee), self.list(args)),
             Rhs::View { value, ty } => self.cast("view", *value, ty, results),
             Rhs::MatchCast { value, ty } => self.cast("match_cast", *value, ty, results),
             Rhs::Check { constraint, message } => {

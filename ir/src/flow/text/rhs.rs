@@ -3,7 +3,7 @@
 use super::function::FunctionParser;
 use super::parse::FOLLOWS;
 use crate::diag::Diagnostic;
-use crate::flow::infer::{InferEnv, infer};
+use crate::flow::infer::{InferEnv, calls_function, infer};
 use crate::flow::{RegionId, Rhs, ValueId};
 use crate::text::{Span, SymbolPolicy, TokenKind, parse_attrs, parse_constraint, parse_dims, parse_int};
 use crate::types::{Type, visit_dims};
@@ -19,12 +19,23 @@ impl FunctionParser<'_, '_, '_> {
             TokenKind::Ident(word) => word,
             _ => return Err(cursor.expected("a right-hand side")),
         };
-        let rhs = match word.as_str() {
+        match word.as_str() {
+            "if" => Ok((self.branch()?, None)),
+            "while" => Ok((self.looped()?, None)),
+            word => self.without_regions(word),
+        }
+    }
+
+    /// What holds no regions. On its own, so that what it needs of the stack is not taken at every level of nesting.
+    #[inline(never)]
+    fn without_regions(&mut self, word: &str) -> Result<(Rhs, Option<Type>), Diagnostic> {
+        let cursor = &mut self.parser.cursor;
+        let rhs = match word {
             "const" => {
                 cursor.bump();
                 Rhs::Constant(self.parser.constant()?)
             }
-            "kernel" => {
+            "call" => {
                 let (callee, args) = self.call()?;
                 let parser = &mut *self.parser;
                 let sizes = match parser.cursor.at_punct("[") {
@@ -33,15 +44,7 @@ impl FunctionParser<'_, '_, '_> {
                     }
                     false => SmallVec::new(),
                 };
-                Rhs::CallKernel { callee, args, sizes }
-            }
-            "extern" => {
-                let (callee, args) = self.call()?;
-                Rhs::CallExtern { callee, args }
-            }
-            "call" => {
-                let (callee, args) = self.call()?;
-                Rhs::Call { callee, args }
+                Rhs::Call { callee, args, sizes }
             }
             "view" | "match_cast" => {
                 cursor.bump();
@@ -54,7 +57,7 @@ impl FunctionParser<'_, '_, '_> {
                 self.parser.cursor.expect_punct(")")?;
                 // Without the operand the annotation is the type; `complete` puts it in.
                 let ty = asserted.clone().unwrap_or(Type::Object);
-                let rhs = match word.as_str() {
+                let rhs = match word {
                     "view" => Rhs::View { value, ty },
                     _ => Rhs::MatchCast { value, ty },
                 };
@@ -87,9 +90,7 @@ impl FunctionParser<'_, '_, '_> {
                 self.parser.cursor.expect_punct(")")?;
                 Rhs::Get { tuple, index }
             }
-            "if" => self.branch()?,
-            "while" => self.looped()?,
-            _ => self.operator(&word)?,
+            word => self.operator(word)?,
         };
         Ok((rhs, None))
     }
@@ -193,6 +194,7 @@ impl FunctionParser<'_, '_, '_> {
     }
 
     /// The result types of a binding without annotation.
+    #[inline(never)]
     pub(super) fn infer(&mut self, rhs: &Rhs, span: &Span) -> Result<Vec<Type>, Diagnostic> {
         let values = &self.function.values;
         let list = |ids: &[ValueId]| ids.iter().map(|it| values[*it].ty.clone()).collect::<Vec<_>>();
@@ -220,8 +222,7 @@ impl FunctionParser<'_, '_, '_> {
                         return Err(diagnostic.at_place(self.parser.cursor.place(span.clone())));
                     }
                 };
-                if matches!(rhs, Rhs::Call { .. } | Rhs::CallExtern { .. })
-                    && self.has_open_symbols(rhs, &types)
+                if calls_function(&self.parser.module.definitions, rhs) && self.has_open_symbols(rhs, &types)
                 {
                     return Err(self.missing_types(span));
                 }

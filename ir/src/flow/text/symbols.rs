@@ -22,7 +22,6 @@ impl Declarations {
         for definition in module.definitions.values() {
             match definition {
                 Definition::Function(it) => used.function(it),
-                Definition::Extern(it) => used.function_type(&it.ty),
                 // A kernel has symbols of its own.
                 Definition::Kernel(_) => {}
             }
@@ -104,7 +103,7 @@ impl Used<'_> {
                     Rhs::Check { constraint, .. } => {
                         constraint.dims().for_each(|it| self.dim(it));
                     }
-                    Rhs::CallKernel { sizes, .. } => sizes.iter().for_each(|it| self.dim(*it)),
+                    Rhs::Call { sizes, .. } => sizes.iter().for_each(|it| self.dim(*it)),
                     _ => {}
                 }
                 stack.extend(binding.rhs.regions());

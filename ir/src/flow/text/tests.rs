@@ -11,10 +11,20 @@ pub(crate) const FULL: &str = r#"module @"a \"hostile\" name" {
   fact n <= 4096
   fact 4*n == 2*m
   fact 8 | n
-  extern @log = "app.log"(Tensor<f32, [n, 4]>) -> () !io
-  extern @"odd name" = "f"(Object, Function<(Shape) -> () !read>) -> (Tensor<f32, [k]>, Scalar<i64, s>) !abort !random
+  extern @log = "app.log" !io {
+    size rows
+    in %x: f32[rows, 4]
+  }
+  routine @"odd name" = "sort \"it\"" with {axis = 1, mode = "a"} !abort !random {
+    integer "s t"
+    inout %"a b": f32[]
+    out %y: i64["s t", 2]
+  }
   fn @helper(%x: Tensor<f32, [n, 4]>) -> (y: Tensor<f32, [n, 4]>) {
     return %x
+  }
+  fn @integer(%i: Tensor<i64, [1], [s]>) -> (y: Tensor<i64, [1], [s]>) {
+    return %i
   }
   fn @main(%x: Tensor<f32, [n, 4]>, %0 as "input 1": Tensor<i64, [2]>, %cond: Tensor<bool, []>) -> (y: Tensor<f32, [n, 4]>, "out 1": Tensor<f32, [k, 2]>, z: Tensor<f32, ["b c"]>) !abort !io {
     dataflow {
@@ -32,7 +42,7 @@ pub(crate) const FULL: &str = r#"module @"a \"hostile\" name" {
       yield %2, %6
     }
     effect {
-      extern @log(%2)
+      call @log(%2) [n]
       local %9 = exp(%x) : Tensor<f32, [n, 4]>
       %10 = if %cond {
         dataflow {

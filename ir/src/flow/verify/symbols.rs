@@ -7,8 +7,9 @@ use crate::shape::{Dim, ShapeCx, Sym};
 use crate::types::{Type, bound_symbols, visit_dims};
 use indexmap::IndexSet;
 
-/// F7: a symbol in a type is bound before: by a parameter of the function, or by a `match_cast`, operator, call, `If`
-/// or `While` result earlier in program order. Bound means that it is a whole dimension, element or scalar there.
+/// F7: a symbol in a type is bound before: by a parameter of the function, or by a `match_cast`, operator, call of a
+/// function, `If` or `While` result earlier in program order. Bound means that it is a whole dimension, element or scalar
+/// there.
 pub(super) fn check_f7_symbols_bound(check: &mut Check<'_>) {
     let function = check.function;
     let bound = Bound::of(check.module, function);
@@ -114,7 +115,7 @@ impl Visit for Symbols<'_, '_> {
             Rhs::Check { constraint, .. } => {
                 self.dims(At::Binding(binding), constraint.dims(), &|_| "a check".to_owned());
             }
-            Rhs::CallKernel { sizes, .. } => {
+            Rhs::Call { sizes, .. } => {
                 self.dims(At::Binding(binding), sizes.iter().copied(), &|_| "a size argument".to_owned());
             }
             _ => {}

@@ -10,7 +10,10 @@ use crate::types::Effects;
 
 const GOOD: &str = "module @m {
   sym k, n
-  extern @log = \"log\"(Tensor<f32, [n]>) -> () !io
+  extern @log = \"log\" !io {
+    size n
+    in %x: f32[n]
+  }
   kernel @copy {
     size n
     in %a: f32[n]
@@ -20,13 +23,13 @@ const GOOD: &str = "module @m {
   fn @main(%x: Tensor<f32, [n]>, %c: Tensor<bool, []>) -> (y: Tensor<f32, [n]>) !io !abort {
     dataflow {
       %0 = exp(%x) : Tensor<f32, [n]>
-      %1 = kernel @copy(%0) [n] : Tensor<f32, [n]>
+      %1 = call @copy(%0) [n] : Tensor<f32, [n]>
       %2 = match_cast(%1) : Tensor<f32, [k]>
       check n >= 2, \"two\"
       yield %1
     }
     effect {
-      extern @log(%1)
+      call @log(%1) [n]
       %3 = if %c {
         return %x
       } else {
@@ -96,7 +99,7 @@ fn f1_use_before_definition() {
         let block = f.regions[f.body].blocks[0];
         f.blocks[block].order.swap(0, 1);
     });
-    assert_eq!(found, [(12, "F001")]);
+    assert_eq!(found, [(15, "F001")]);
 }
 
 #[test]
@@ -107,27 +110,27 @@ fn f2_defined_twice() {
         let [first, second] = [0, 1].map(|i| f.blocks[block].order[i]);
         f.bindings[second].results = f.bindings[first].results.clone();
     });
-    assert!(found.contains(&(13, "F002")), "{found:?}");
+    assert!(found.contains(&(16, "F002")), "{found:?}");
 }
 
 #[test]
 fn f3_local_value_used_outside() {
-    assert_eq!(after_text("      yield %1\n", ""), [(18, "F003"), (22, "F003")]);
+    assert_eq!(after_text("      yield %1\n", ""), [(21, "F003"), (25, "F003")]);
 }
 
 #[test]
 fn f4_and_f5_what_a_dataflow_block_admits() {
     assert_eq!(
         after_text("    effect {", "    dataflow {"),
-        [(31, "F003"), (19, "F004"), (20, "F005"), (25, "F005")]
+        [(34, "F003"), (22, "F004"), (23, "F005"), (28, "F005")]
     );
 }
 
 #[test]
 fn f6_types_follow() {
-    assert_eq!(after_text("exp(%x) : Tensor<f32, [n]>", "exp(%x) : Tensor<f16, [n]>")[0], (12, "F006"));
+    assert_eq!(after_text("exp(%x) : Tensor<f32, [n]>", "exp(%x) : Tensor<f16, [n]>")[0], (15, "F006"));
     let general = after_text("exp(%x) : Tensor<f32, [n]>", "exp(%x) : Tensor<f32>");
-    assert_eq!(general, [(13, "F009")], "a more general type follows, but the kernel needs to know it");
+    assert_eq!(general, [(16, "F009")], "a more general type follows, but the kernel needs to know it");
     let unchecked = after_text(
         "%2 = match_cast(%1) : Tensor<f32, [k]>\n      check n >= 2, \"two\"",
         "%2 = match_cast(%1) : Tensor<f32, [k]>\n      %9 = add(%1, %2) : Tensor<f32, [n]>",
@@ -228,10 +231,10 @@ fn f6_nothing_is_asked_of_what_is_never_reached() {
 #[test]
 fn f7_unbound_symbols() {
     let found = after_text("%2 = match_cast(%1) : Tensor<f32, [k]>", "%2 = view(%1) : Tensor<f32, [k]>");
-    assert_eq!(found, [(14, "F007")]);
+    assert_eq!(found, [(17, "F007")]);
     assert_eq!(after_text("check n >= 2", "check k + n >= 2"), []);
     let found = after_text("%c: Tensor<bool, []>) ->", "%c: Tensor<bool, []>, %d: Tensor<f32, [2*k]>) ->");
-    assert_eq!(found, [(10, "F007")]);
+    assert_eq!(found, [(13, "F007")]);
 }
 
 #[test]
@@ -253,29 +256,29 @@ fn f8_nothing_belongs_to_two() {
 
 #[test]
 fn f9_kernel_calls() {
-    assert_eq!(after_text("kernel @copy(%0) [n]", "kernel @copy(%0, %0) [n]"), [(13, "F009")]);
-    assert_eq!(after_text("kernel @copy(%0) [n]", "kernel @copy(%0)"), [(13, "F009")]);
-    assert_eq!(after_text("kernel @copy(%0) [n]", "kernel @other(%0) [n]"), [(13, "F009")]);
-    assert_eq!(after_text("kernel @copy(%0) [n]", "kernel @copy(%0) [n + 1]"), [(13, "F009")]);
+    assert_eq!(after_text("call @copy(%0) [n]", "call @copy(%0, %0) [n]"), [(16, "F009")]);
+    assert_eq!(after_text("call @copy(%0) [n]", "call @copy(%0)"), [(16, "F009")]);
+    assert_eq!(after_text("call @copy(%0) [n]", "call @other(%0) [n]"), [(16, "F009")]);
+    assert_eq!(after_text("call @copy(%0) [n]", "call @copy(%0) [n + 1]"), [(16, "F009")]);
 }
 
 #[test]
 fn f10_names() {
     let found = after(|it| main_of(it).params[1].name = "x".to_owned());
-    assert_eq!(found, [(10, "F010")]);
+    assert_eq!(found, [(13, "F010")]);
     let found = after(|it| main_of(it).outputs.clear());
-    assert_eq!(found, [(10, "F010")]);
+    assert_eq!(found, [(13, "F010")]);
 }
 
 #[test]
 fn f11_what_regions_return() {
-    assert_eq!(after_text("        return %x\n", "        return %c\n"), [(21, "F011")]);
-    assert_eq!(after_text("        return %c\n", "        return %5\n"), [(26, "F011")]);
-    assert_eq!(after_text("        return %6\n", "        return %6, %6\n"), [(28, "F011")]);
-    assert_eq!(after_text("while (%3)", "while (%c)"), [(25, "F011")]);
-    assert_eq!(after_text("if %c {", "if %x {"), [(20, "F011")]);
+    assert_eq!(after_text("        return %x\n", "        return %c\n"), [(24, "F011")]);
+    assert_eq!(after_text("        return %c\n", "        return %5\n"), [(29, "F011")]);
+    assert_eq!(after_text("        return %6\n", "        return %6, %6\n"), [(31, "F011")]);
+    assert_eq!(after_text("while (%3)", "while (%c)"), [(28, "F011")]);
+    assert_eq!(after_text("if %c {", "if %x {"), [(23, "F011")]);
     let text = "      } : Tensor<f32, [n]>\n      %4";
-    assert_eq!(after_text(text, "      } : Tensor<f32, [n + 1]>\n      %4")[..1], [(21, "F011")]);
+    assert_eq!(after_text(text, "      } : Tensor<f32, [n + 1]>\n      %4")[..1], [(24, "F011")]);
 }
 
 #[test]
@@ -315,7 +318,7 @@ fn f11_sizes_that_change_from_turn_to_turn() {
 
 #[test]
 fn f12_declared_effects() {
-    assert_eq!(after_text(" !io !abort {", " !abort {"), [(10, "F012")]);
+    assert_eq!(after_text(" !io !abort {", " !abort {"), [(13, "F012")]);
     assert_eq!(after(|it| main_of(it).effects = Effects::IO | Effects::ABORT | Effects::WRITE), []);
 }
 
@@ -350,7 +353,7 @@ fn the_editor_emits_types_and_replaces_uses() {
     let ops = OpRegistry::standard();
     let mut module = good();
     let definitions = module.definitions.clone();
-    let rhs = Rhs::CallExtern { callee: "log".to_owned(), args: Default::default() };
+    let rhs = Rhs::Call { callee: "log".to_owned(), args: Default::default(), sizes: Default::default() };
     assert!(rhs.into_pure(&ops, &definitions).is_err(), "an effect cannot be emitted");
     module
         .edit_dataflow(&ops, |editor| {

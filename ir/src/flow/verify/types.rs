@@ -5,23 +5,29 @@ use super::symbols::Bound;
 use super::walk::{Visit, walk};
 use super::{At, Check};
 use crate::diag::Diagnostic;
-use crate::flow::infer::{InferEnv, infer};
-use crate::flow::{BindingId, RegionId, Rhs};
+use crate::flow::infer::{InferEnv, calls_function, infer};
+use crate::flow::{BindingId, Definition, RegionId, Rhs};
 use crate::shape::{Dim, Sym};
 use crate::text::{constraint_text, type_text};
 use crate::types::{implies, match_type};
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 
 /// F6: the recorded type of a result follows from its right-hand side: it equals the inferred type or is implied by
 /// it. What inference requires is known or checked before. A size that inference leaves open is recorded as a symbol of
 /// its own, bound by that result.
 pub(super) fn check_f6_types_follow(check: &mut Check<'_>) {
-    run(check, "F006", &|rhs| !matches!(rhs, Rhs::CallKernel { .. }));
+    let definitions = &check.module.definitions;
+    run(check, "F006", &|rhs| !calls_kernel(definitions, rhs));
 }
 
-/// F9: a `call_kernel` matches the callee: operand count, buffer types and size arguments.
+/// F9: a call of a kernel matches it: operand count, buffer types and size arguments.
 pub(super) fn check_f9_kernel_calls(check: &mut Check<'_>) {
-    run(check, "F009", &|rhs| matches!(rhs, Rhs::CallKernel { .. }));
+    let definitions = &check.module.definitions;
+    run(check, "F009", &|rhs| calls_kernel(definitions, rhs));
+}
+
+fn calls_kernel(definitions: &IndexMap<String, Definition>, rhs: &Rhs) -> bool {
+    matches!(rhs, Rhs::Call { .. }) && !calls_function(definitions, rhs)
 }
 
 fn run(check: &mut Check<'_>, law: &'static str, wanted: &dyn Fn(&Rhs) -> bool) {
@@ -104,10 +110,11 @@ impl Follow<'_, '_> {
         // Symbols that an operator or a callee leaves open stand for any dimension, the same one in all results.
         let mut open = operand_symbols(&mut self.known.shapes, function, binding);
         let given = open.len();
+        let opens = !calls_kernel(&self.check.module.definitions, &binding.rhs) && binding.rhs.may_bind();
         for (value, ty) in binding.results.iter().zip(&inferred.results) {
             let recorded = &function.values[*value].ty;
             let follows = implies(&self.known.shapes, ty, recorded)
-                || binding.rhs.may_bind() && match_type(&mut self.known.shapes, ty, recorded, &mut open);
+                || opens && match_type(&mut self.known.shapes, ty, recorded, &mut open);
             if !follows {
                 let (recorded, ty) =
                     (type_text(&self.known.shapes, recorded), type_text(&self.known.shapes, ty));

@@ -2,6 +2,7 @@
 
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::graph::{Edge, Graph, Node, NodeId, NodeKind, StaticType};
+use crate::kernel::{parse_kernel, starts_kernel};
 use crate::ops::{InferCx, OpRegistry};
 use crate::shape::ShapeCx;
 use crate::text::{Cursor, InlineConstants, Span, TokenKind, parse_attrs, parse_dtype, parse_static_dims};
@@ -97,7 +98,7 @@ impl Parser<'_, '_> {
                 return Err(self.cursor.expected("`}`"));
             }
             let start = self.cursor.mark();
-            let done = if self.cursor.at_word("kernel") {
+            let done = if starts_kernel(&self.cursor) {
                 self.kernel()
             } else if self.cursor.at_word("return") {
                 returned = true;
@@ -204,9 +205,9 @@ impl Parser<'_, '_> {
 
     fn kernel(&mut self) -> Result<(), Diagnostic> {
         let span = self.cursor.span();
-        let program = crate::loops::parse_kernel(&mut self.cursor)?;
-        let name = program.name.clone();
-        if self.graph.kernels.insert(name.clone(), program).is_some() {
+        let kernel = parse_kernel(&mut self.cursor)?;
+        let name = kernel.name().to_owned();
+        if self.graph.kernels.insert(name.clone(), kernel).is_some() {
             return Err(self.cursor.error_at(span, "T113", format!("`@{name}` is defined twice")));
         }
         Ok(())

@@ -3,7 +3,7 @@
 use super::names::NodeNames;
 use crate::diag::Place;
 use crate::graph::{Graph, Node, NodeId, NodeKind, StaticType};
-use crate::loops::write_kernel;
+use crate::kernel::write_kernel;
 use crate::ops::OpRegistry;
 use crate::text::{
     LineIndex, Span, TextWriter, attrs_text, exists, is_identifier, literal_text, name_text, quote,

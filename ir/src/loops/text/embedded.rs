@@ -17,10 +17,3 @@ pub(crate) fn write_kernel(out: &mut TextWriter, name: &str, program: &TensorPro
     let end = start + written.find('\n').unwrap_or(written.len());
     begin..end.max(begin)
 }
-
-/// A kernel as text.
-pub(crate) fn kernel_text(name: &str, program: &TensorProgram) -> String {
-    let mut out = TextWriter::new();
-    write_kernel(&mut out, name, program);
-    out.finish()
-}

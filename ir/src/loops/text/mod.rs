@@ -15,7 +15,7 @@ mod print;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use embedded::{kernel_text, write_kernel};
+pub(crate) use embedded::write_kernel;
 pub use parse::{parse_kernel, parse_program};
 pub use print::{Printed, print_kernel, print_program};
 

@@ -1,7 +1,7 @@
 //! Parsing of call plans. The parser checks form and names; the laws are the verifier's.
 
 use crate::diag::{Diagnostic, Diagnostics};
-use crate::loops::parse_kernel;
+use crate::kernel::{parse_kernel, starts_kernel};
 use crate::plan::{
     Arena, ArenaId, BufferRef, CallPlan, KernelId, PlanInput, PlanOutput, ShapeCheck, SizeBinding, Slot,
     SlotId, Step,
@@ -9,7 +9,7 @@ use crate::plan::{
 use crate::shape::{Dim, Sym};
 use crate::text::{
     Cursor, Literal, SymbolPolicy, TokenKind, parse_constraint, parse_dim, parse_dims, parse_dtype,
-    parse_effects, parse_int, parse_literal,
+    parse_int, parse_literal,
 };
 use crate::types::{ConstId, ConstPool, TensorData};
 
@@ -53,7 +53,7 @@ impl Parser<'_> {
     }
 
     fn item(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Diagnostic> {
-        if cursor.at_word("kernel") {
+        if starts_kernel(cursor) {
             let kernel = parse_kernel(cursor)?;
             self.plan.kernels.push(kernel);
             return Ok(());
@@ -276,7 +276,7 @@ impl Parser<'_> {
                 }
                 if matches!(cursor.peek(), TokenKind::Symbol(_)) {
                     let (name, span) = cursor.expect_symbol()?;
-                    if name != self.plan.kernels[kernel as usize].name {
+                    if name != self.plan.kernels[kernel as usize].name() {
                         return Err(cursor.error_at(
                             span,
                             "T098",
@@ -291,11 +291,6 @@ impl Parser<'_> {
                 };
                 let source = cursor.eat_string().unwrap_or_default();
                 Step::Kernel { kernel: KernelId(kernel), args, sizes, source }
-            }
-            "extern" => {
-                let symbol = cursor.expect_string("the name of a function")?;
-                let args = self.buffers(cursor)?;
-                Step::Extern { symbol, args, effects: parse_effects(cursor)? }
             }
             "copy" => {
                 let from = self.buffer(cursor)?;

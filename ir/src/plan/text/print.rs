@@ -2,7 +2,7 @@
 
 use super::buffer_text;
 use crate::diag::Place;
-use crate::loops::print_kernel;
+use crate::kernel::write_kernel;
 use crate::plan::{BufferRef, CallPlan, ShapeCheck, SlotId, Step};
 use crate::shape::{Dim, Sym, SymbolKind};
 use crate::text::{LineIndex, Span, TextWriter, constraint_text, dims_text, literal_text, name_text, quote};
@@ -106,7 +106,7 @@ impl Printer<'_> {
             self.printed.slots.push(span);
         }
         for kernel in &plan.kernels {
-            print_kernel(kernel, &mut self.writer);
+            write_kernel(&mut self.writer, kernel.name(), kernel);
         }
         self.writer.open("steps {");
         self.steps(&plan.steps);
@@ -141,18 +141,13 @@ impl Printer<'_> {
             Step::AllocOutput(i) => self.line(&format!("alloc %out{i}")),
             Step::Kernel { kernel, args, sizes, source } => {
                 let program = self.plan.kernels.get(kernel.0 as usize);
-                let name = program.map_or(String::new(), |it| format!(" @{}", name_text(&it.name)));
+                let name = program.map_or(String::new(), |it| format!(" @{}", name_text(it.name())));
                 let sizes = match sizes.is_empty() {
                     true => String::new(),
                     false => format!(" {}", dims_text(&self.plan.shapes, sizes)),
                 };
                 let source = if source.is_empty() { String::new() } else { format!(" {}", quote(source)) };
                 self.line(&format!("call {}{name}({}){sizes}{source}", kernel.0, list(args)));
-            }
-            Step::Extern { symbol, args, effects } => {
-                let effects = effects.to_string();
-                let space = if effects.is_empty() { "" } else { " " };
-                self.line(&format!("extern {}({}){space}{effects}", quote(symbol), list(args)));
             }
             Step::Copy { from, to, bytes } => {
                 let text =
@@ -225,7 +220,7 @@ impl Symbols<'_> {
     fn steps(&mut self, steps: &[Step]) {
         for step in steps {
             match step {
-                Step::AllocArena(_) | Step::AllocOutput(_) | Step::Extern { .. } => {}
+                Step::AllocArena(_) | Step::AllocOutput(_) => {}
                 Step::Kernel { sizes, .. } => self.dims(sizes.iter().copied()),
                 Step::Copy { bytes, .. } => self.dims([*bytes]),
                 Step::Bind { symbol, .. } => {

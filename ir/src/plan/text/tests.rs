@@ -30,6 +30,11 @@ plan @main {
     out %c: bool[]
     %c[] = %at[0] < i64(3)
   }
+  extern @log = \"log it\" !abort !io {
+    size k
+    in %x: f32[k]
+    in %n: i64[]
+  }
   steps {
     alloc ^0
     bind m = %in1[0]: i64
@@ -44,7 +49,7 @@ plan @main {
     if %s1 {
       let m = m + 1
     } else {
-      extern \"log it\"(%s0, #1) !abort !io
+      call 2 @log(%s0, #1) [2*n]
     }
     if %s1 {
     }
@@ -57,7 +62,7 @@ plan @main {
 fn what_the_printer_wrote_prints_the_same() {
     let plan = parse_plan(PLAN, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"));
     assert_eq!(print_plan(&plan).text, PLAN);
-    assert_eq!(plan.kernels.len(), 2);
+    assert_eq!(plan.kernels.len(), 3);
     assert_eq!(plan.steps.len(), 9);
 }
 

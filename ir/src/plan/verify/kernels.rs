@@ -2,61 +2,53 @@
 
 use super::super::text::buffer_text;
 use super::{State, Verifier, in_place};
-use crate::loops::{BufferRole, TensorProgram};
+use crate::kernel::{Access, Kernel};
 use crate::plan::{BufferRef, byte_size};
 use crate::shape::Dim;
 
 impl Verifier<'_> {
     /// A kernel step: what it reads is valid, what it writes may be written.
-    pub(super) fn kernel(
-        &mut self,
-        program: &TensorProgram,
-        args: &[BufferRef],
-        sizes: &[Dim],
-        state: &mut State,
-    ) {
-        if !self.check_p5_counts(program, args, sizes) {
+    pub(super) fn kernel(&mut self, kernel: &Kernel, args: &[BufferRef], sizes: &[Dim], state: &mut State) {
+        if !self.check_p5_counts(kernel, args, sizes) {
             return;
         }
-        let outputs: Vec<usize> = (0..args.len())
-            .filter(|i| program.buffers[program.params[*i]].role == BufferRole::Output)
-            .collect();
-        for (i, arg) in args.iter().enumerate().filter(|(i, _)| !outputs.contains(i)) {
-            let buffer = &program.buffers[program.params[i]];
-            let dtype = self.read(*arg, state);
-            if dtype.is_some_and(|it| it != buffer.dtype) {
-                let (arg, dtype) = (buffer_text(*arg), dtype.unwrap_or(buffer.dtype));
-                let message = format!("P5: {arg} holds {dtype} but `%{}` is {}", buffer.name, buffer.dtype);
-                self.report("P005", message);
+        let mut written: Vec<usize> = Vec::new();
+        for (i, (param, arg)) in kernel.params().zip(args).enumerate() {
+            if param.access.writes() {
+                self.check_p6_writable(*arg);
             }
-            self.check_p5_size(program, i, *arg, sizes, state);
-        }
-        for (nth, i) in outputs.iter().enumerate() {
-            let (arg, buffer) = (args[*i], &program.buffers[program.params[*i]]);
-            self.check_p6_writable(arg);
-            if !self.check_p2_exists(arg, state) {
+            let exists = match param.access.reads() {
+                true => self.read(*arg, state).is_some(),
+                false => self.check_p2_exists(*arg, state),
+            };
+            if !exists {
                 continue;
             }
-            if self.plan.dtype(arg).is_some_and(|it| it != buffer.dtype) {
-                self.report("P005", format!("P5: {} does not hold {}", buffer_text(arg), buffer.dtype));
+            if let Some(dtype) = self.plan.dtype(*arg).filter(|it| *it != param.dtype) {
+                let arg = buffer_text(*arg);
+                let message = format!("P5: {arg} holds {dtype} but `%{}` is {}", param.name, param.dtype);
+                self.report("P005", message);
             }
-            self.check_p5_size(program, *i, arg, sizes, state);
-            self.check_p3_kernel_operands(program, args, *i, &outputs[..nth]);
+            self.check_p5_size(kernel, i, *arg, sizes, state);
+            if param.access.writes() {
+                self.check_p3_kernel_operands(kernel, args, i, &written);
+                written.push(i);
+            }
         }
-        for i in outputs {
+        for i in written {
             self.write(args[i], state);
         }
     }
 
     /// P5: as many buffers and sizes as the kernel has.
-    fn check_p5_counts(&mut self, program: &TensorProgram, args: &[BufferRef], sizes: &[Dim]) -> bool {
-        let fits = args.len() == program.params.len() && sizes.len() == program.sizes.len();
+    fn check_p5_counts(&mut self, kernel: &Kernel, args: &[BufferRef], sizes: &[Dim]) -> bool {
+        let fits = args.len() == kernel.param_count() && sizes.len() == kernel.sizes().len();
         if !fits {
             let message = format!(
                 "P5: `@{}` takes {} buffers and {} sizes but is given {} and {}",
-                program.name,
-                program.params.len(),
-                program.sizes.len(),
+                kernel.name(),
+                kernel.param_count(),
+                kernel.sizes().len(),
                 args.len(),
                 sizes.len()
             );
@@ -66,27 +58,13 @@ impl Verifier<'_> {
     }
 
     /// P5: a buffer has as many bytes as the kernel's parameter.
-    fn check_p5_size(
-        &mut self,
-        program: &TensorProgram,
-        param: usize,
-        arg: BufferRef,
-        sizes: &[Dim],
-        state: &State,
-    ) {
-        let buffer = &program.buffers[program.params[param]];
-        let mut wanted = self.shapes.int(buffer.dtype.size() as i64);
-        for dim in &buffer.dims {
-            let inside = self.shapes.import_with(&program.shapes, *dim, &mut |shapes, sym| {
-                let at = program.sizes.iter().position(|it| *it == sym);
-                at.map_or_else(|| shapes.fresh_integer("unbound"), |at| sizes[at])
-            });
-            match inside.and_then(|it| self.shapes.mul(wanted, it)) {
-                Ok(product) => wanted = product,
-                // A size beyond 64 bits has no memory anyway.
-                Err(_) => return,
-            }
-        }
+    fn check_p5_size(&mut self, kernel: &Kernel, i: usize, arg: BufferRef, sizes: &[Dim], state: &State) {
+        let param = kernel.param(i);
+        let dims = kernel.dims_at(i, sizes, &mut self.shapes);
+        // A size beyond 64 bits has no memory anyway.
+        let Ok(wanted) = dims.and_then(|dims| byte_size(&mut self.shapes, param.dtype, &dims)) else {
+            return;
+        };
         let Some(bytes) = self.bytes_of(arg) else { return };
         let fits = match arg {
             // Its dimensions are never negative, those of the parameter may be where a later check refuses the sizes.
@@ -97,7 +75,7 @@ impl Verifier<'_> {
             let text = self.shapes.display(wanted).to_string();
             self.report(
                 "P005",
-                format!("P5: {} does not have the {text} bytes of `%{}`", buffer_text(arg), buffer.name),
+                format!("P5: {} does not have the {text} bytes of `%{}`", buffer_text(arg), param.name),
             );
         }
     }
@@ -116,27 +94,32 @@ impl Verifier<'_> {
         byte_size(&mut self.shapes, self.plan.dtype(buffer)?, &dims).ok()
     }
 
-    /// P3 within one kernel: its outputs overlap neither each other nor inputs that they may not share.
+    /// P3 within one kernel: what it writes overlaps neither what it writes besides nor what it reads and may not share
+    /// memory with.
     fn check_p3_kernel_operands(
         &mut self,
-        program: &TensorProgram,
+        kernel: &Kernel,
         args: &[BufferRef],
         output: usize,
         earlier: &[usize],
     ) {
-        for (i, other) in args.iter().enumerate() {
-            let is_output = program.buffers[program.params[i]].role == BufferRole::Output;
-            if i == output || (is_output && !earlier.contains(&i)) || !self.overlap(args[output], *other) {
+        for (i, (param, other)) in kernel.params().zip(args).enumerate() {
+            let compared = !param.access.writes() || earlier.contains(&i);
+            if i == output || !compared || !self.overlap(args[output], *other) {
                 continue;
             }
-            let shares = !is_output
+            let shares = param.access == Access::In
+                && kernel.param(output).access == Access::Out
                 && self.same_start(args[output], *other)
-                && in_place::may_share(program, program.params[i], program.params[output]);
+                && kernel
+                    .program()
+                    .is_some_and(|it| in_place::may_share(it, it.params[i], it.params[output]));
             if !shares {
                 let (output, other) = (buffer_text(args[output]), buffer_text(*other));
+                let name = kernel.name();
                 self.report(
                     "P003",
-                    format!("P3: `@{}` writes {output}, which overlaps its operand {other}", program.name),
+                    format!("P3: `@{name}` writes {output}, which overlaps its operand {other}"),
                 );
             }
         }

@@ -6,6 +6,7 @@ use crate::rules::abort;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::{BindingId, Definition, RegionId, Rhs, ValueId};
 use orogen_ir::plan::{BufferRef, KernelId, Step};
+use orogen_ir::shape::Dim;
 
 impl Lowering<'_> {
     pub(super) fn region(&mut self, region: RegionId, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {
@@ -44,22 +45,7 @@ impl Lowering<'_> {
                 let storage = self.storage_of(elements[*index as usize])?;
                 self.storage.insert(binding.results[0], storage);
             }
-            Rhs::CallKernel { callee, args, sizes } => {
-                let kernel = self.kernel(callee)?;
-                let mut buffers = Vec::with_capacity(args.len() + binding.results.len());
-                for arg in args {
-                    buffers.push(self.buffer_of(*arg)?);
-                }
-                for result in &binding.results {
-                    buffers.push(self.new_buffer(*result, steps)?);
-                }
-                let source = abort::source_of(&self.plan.kernels[kernel.0 as usize], &binding.source);
-                self.emit(steps, Step::Kernel { kernel, args: buffers, sizes: sizes.to_vec(), source })?;
-            }
-            Rhs::CallExtern { callee, args } => self.call_extern(id, callee, args, steps)?,
-            Rhs::Call { callee, .. } => {
-                return Err(Diagnostic::error("M003", format!("the call of `@{callee}` is not inlined")));
-            }
+            Rhs::Call { callee, args, sizes } => self.call(id, callee, args, sizes, steps)?,
             Rhs::Check { constraint, message } => self.check(*constraint, message.clone(), steps)?,
             Rhs::MatchCast { value, ty } => self.match_cast(*value, ty, binding.results[0], steps)?,
             Rhs::If { cond, then_region, else_region } => {
@@ -70,38 +56,51 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn kernel(&mut self, callee: &str) -> Result<KernelId, Diagnostic> {
-        if let Some(id) = self.kernels.get(callee) {
-            return Ok(*id);
-        }
-        let Some(Definition::Kernel(program)) = self.module.definitions.get(callee) else {
-            return Err(Diagnostic::error("M004", format!("the module has no kernel `@{callee}`")));
-        };
-        let id = KernelId(self.plan.kernels.len() as u32);
-        self.plan.kernels.push(program.clone());
-        self.kernels.insert(callee.to_string(), id);
-        Ok(id)
-    }
-
-    fn call_extern(
+    fn call(
         &mut self,
         id: BindingId,
         callee: &str,
         args: &[ValueId],
+        sizes: &[Dim],
         steps: &mut Vec<Step>,
     ) -> Result<(), Diagnostic> {
-        let Some(Definition::Extern(definition)) = self.module.definitions.get(callee) else {
-            return Err(Diagnostic::error("M005", format!("the module has no extern `@{callee}`")));
+        let kernel = match self.module.definitions.get(callee) {
+            Some(Definition::Kernel(kernel)) => kernel,
+            Some(Definition::Function(_)) => {
+                return Err(Diagnostic::error("M003", format!("the call of `@{callee}` is not inlined")));
+            }
+            None => return Err(Diagnostic::error("M004", format!("the module has no kernel `@{callee}`"))),
         };
-        let mut buffers = Vec::new();
-        for arg in args {
-            buffers.push(self.buffer_of(*arg)?);
+        let known = self.kernels.get(callee).copied();
+        let kernel_id = known.unwrap_or_else(|| {
+            let id = KernelId(self.plan.kernels.len() as u32);
+            self.plan.kernels.push(kernel.clone());
+            self.kernels.insert(callee.to_string(), id);
+            id
+        });
+        let function = self.function;
+        let (mut operands, mut results) = (args.iter(), function.bindings[id].results.iter());
+        let mut buffers = Vec::with_capacity(kernel.param_count());
+        let missing =
+            || Diagnostic::error("M014", format!("the call of `@{callee}` does not fit it (law F9)"));
+        for param in kernel.params() {
+            let operand = match param.access.reads() {
+                true => Some(*operands.next().ok_or_else(missing)?),
+                false => None,
+            };
+            if !param.access.writes() {
+                buffers.extend(operand.map(|it| self.buffer_of(it)).transpose()?);
+                continue;
+            }
+            let buffer = self.new_buffer(*results.next().ok_or_else(missing)?, steps)?;
+            // What the kernel changes is copied before: the operand keeps its value.
+            if let Some(operand) = operand {
+                self.copy(operand, buffer, steps)?;
+            }
+            buffers.push(buffer);
         }
-        for result in &self.function.bindings[id].results {
-            buffers.push(self.new_buffer(*result, steps)?);
-        }
-        let (symbol, effects) = (definition.symbol.clone(), definition.ty.effects);
-        self.emit(steps, Step::Extern { symbol, args: buffers, effects })
+        let source = abort::source_of(kernel, &function.bindings[id].source);
+        self.emit(steps, Step::Kernel { kernel: kernel_id, args: buffers, sizes: sizes.to_vec(), source })
     }
 
     pub(super) fn copy(
@@ -140,7 +139,6 @@ impl Lowering<'_> {
                 sizes.iter().try_for_each(|it| self.require_bound(*it))?;
                 args.iter().for_each(|it| self.touch(*it));
             }
-            Step::Extern { args, .. } => args.iter().for_each(|it| self.touch(*it)),
             Step::Copy { bytes: size, .. } | Step::Let { value: size, .. } => self.require_bound(*size)?,
             Step::Check(check) => check.constraint.dims().try_for_each(|it| self.require_bound(it))?,
             Step::AllocOutput(output) => {

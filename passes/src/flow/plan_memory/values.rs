@@ -41,7 +41,7 @@ impl<'a> Lowering<'a> {
     pub(super) fn defined_by_kernel_at_top(&self, value: ValueId) -> bool {
         let ValueDef::Result(binding, _) = self.function.values[value].def else { return false };
         let body = &self.function.regions[self.function.body];
-        matches!(self.function.bindings[binding].rhs, Rhs::CallKernel { .. })
+        matches!(self.function.bindings[binding].rhs, Rhs::Call { .. })
             && body.blocks.iter().any(|block| self.function.blocks[*block].order.contains(&binding))
     }
 

@@ -14,7 +14,7 @@ const fn layer(folder: &'static str, crate_name: &'static str, allowed: &'static
     Layer { folder, crate_name, allowed }
 }
 
-/// `shape ← types ← text ← ops ← {graph, flow, loops} ← plan`, and the two graph IRs do not know each other: either
+/// `shape ← types ← text ← ops ← loops ← kernel ← {graph, flow} ← plan`, and the two graph IRs do not know each other: either
 /// can go without the other noticing. The same holds for the passes over them; only `bridge` sees both.
 const LAYERS: &[Layer] = &[
     layer("ir/src/diag/", "crate", &["diag"]),
@@ -23,26 +23,39 @@ const LAYERS: &[Layer] = &[
     layer("ir/src/text/", "crate", &["text", "types", "shape", "diag"]),
     layer("ir/src/ops/", "crate", &["ops", "text", "types", "shape", "diag"]),
     layer("ir/src/loops/", "crate", &["loops", "ops", "text", "types", "shape", "diag"]),
-    layer("ir/src/graph/", "crate", &["graph", "generate", "loops", "ops", "text", "types", "shape", "diag"]),
-    layer("ir/src/flow/", "crate", &["flow", "generate", "loops", "ops", "text", "types", "shape", "diag"]),
-    layer("ir/src/plan/", "crate", &["plan", "loops", "ops", "text", "types", "shape", "diag"]),
+    layer("ir/src/kernel/", "crate", &["kernel", "loops", "ops", "text", "types", "shape", "diag"]),
+    layer(
+        "ir/src/graph/",
+        "crate",
+        &["graph", "generate", "kernel", "loops", "ops", "text", "types", "shape", "diag"],
+    ),
+    layer(
+        "ir/src/flow/",
+        "crate",
+        &["flow", "generate", "kernel", "loops", "ops", "text", "types", "shape", "diag"],
+    ),
+    layer("ir/src/plan/", "crate", &["plan", "kernel", "loops", "ops", "text", "types", "shape", "diag"]),
     layer("passes/src/manager/", "crate", &["manager"]),
     layer("passes/src/rules/", "crate", &["rules", "manager"]),
     layer("passes/src/loops/", "crate", &["loops", "rules", "manager"]),
     layer("passes/src/graph/", "crate", &["graph", "loops", "rules", "manager"]),
     layer("passes/src/flow/", "crate", &["flow", "loops", "rules", "manager"]),
-    layer("passes/src/rules/", "orogen_ir", &["plan", "ops", "loops", "types", "shape", "text", "diag"]),
+    layer(
+        "passes/src/rules/",
+        "orogen_ir",
+        &["plan", "ops", "kernel", "loops", "types", "shape", "text", "diag"],
+    ),
     layer(
         "passes/src/graph/",
         "orogen_ir",
-        &["graph", "plan", "loops", "ops", "types", "shape", "text", "diag"],
+        &["graph", "plan", "kernel", "loops", "ops", "types", "shape", "text", "diag"],
     ),
     layer(
         "passes/src/flow/",
         "orogen_ir",
-        &["flow", "plan", "loops", "ops", "types", "shape", "text", "diag"],
+        &["flow", "plan", "kernel", "loops", "ops", "types", "shape", "text", "diag"],
     ),
-    layer("codegen/src/", "orogen_ir", &["plan", "loops", "types", "shape", "text", "diag"]),
+    layer("codegen/src/", "orogen_ir", &["plan", "kernel", "loops", "types", "shape", "text", "diag"]),
     layer("frontends/onnx/src/", "orogen_ir", &["ops", "types", "shape", "text", "diag"]),
 ];
 

@@ -1,0 +1,184 @@
+//! Calls of functions of the host.
+//!
+//! A function gets a view of each buffer with its element type and dimensions, in the order of the parameters: what is
+//! read, then what is filled. Attributes follow in name order. It writes its results where the views lie, so nothing is
+//! copied. Before the call what shall be filled is set to bytes that are no plausible result; afterwards a result that
+//! still holds nothing else was not written, unless the function says how many results it wrote.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{InstBuilder, StackSlot, StackSlotData, StackSlotKind, Value, types};
+use orogen_abi::{Any, DLTensor, TypeIndex};
+use orogen_ir::kernel::{Access, Extern, Signature};
+use orogen_ir::plan::BufferRef;
+use orogen_ir::shape::Dim;
+use orogen_ir::types::Attr;
+use std::mem::{offset_of, size_of};
+
+use super::Entry;
+use super::arguments::dlpack;
+use crate::clif::size::{Scope, Sizes};
+use crate::clif::support::Support;
+use crate::clif::unit::Symbol;
+
+/// What unwritten floats are filled with: not a number, of a pattern that no arithmetic gives.
+const UNWRITTEN_FLOAT: i64 = 0xff;
+/// What other unwritten elements are filled with: no truth value, no small integer.
+const UNWRITTEN: i64 = 0xa5;
+
+/// The name of the slot in which a host may put a function (see [`orogen_abi::symbol::EXTERN_PREFIX`]).
+pub(crate) fn slot_symbol(external: &Extern) -> String {
+    [orogen_abi::symbol::EXTERN_PREFIX, &external.symbol].concat()
+}
+
+/// A result and where it lies.
+struct Written<'a> {
+    name: &'a str,
+    data: Value,
+    bytes: Value,
+    fill: Value,
+}
+
+impl Entry<'_, '_, '_> {
+    pub(super) fn call_extern(&mut self, external: &Extern, args: &[BufferRef], sizes: &[Dim]) {
+        let signature = &external.signature;
+        let mut scope = Scope::default();
+        for (size, symbol) in sizes.iter().zip(&signature.sizes) {
+            let value = self.size(*size);
+            scope.bind(*symbol, value, 0);
+        }
+        let any = size_of::<Any>();
+        let count = args.len() + external.attrs.iter().count();
+        let list = self.room(any * (count + 1));
+        let mut written = Vec::new();
+        let mut access = String::new();
+        for (i, arg) in args.iter().enumerate() {
+            let param = &signature.params[i];
+            let data = self.plain_buffer(*arg);
+            let (view, bytes) = self.view(signature, i, data, &scope);
+            self.set_any(list, i, TypeIndex::DL_TENSOR, view);
+            access.push(match param.access {
+                Access::In => orogen_abi::host::ACCESS_READ,
+                Access::Out => orogen_abi::host::ACCESS_WRITE,
+                Access::InOut => orogen_abi::host::ACCESS_UPDATE,
+            });
+            if param.access == Access::Out {
+                let fill = if param.dtype.is_float() { UNWRITTEN_FLOAT } else { UNWRITTEN };
+                let fill = self.cx.int(fill);
+                let memset = Symbol::Import("memset".to_owned());
+                self.cx.call(memset, &[types::I64; 3], &[types::I64], &[data, fill, bytes]);
+                written.push(Written { name: &param.name, data, bytes, fill });
+            }
+        }
+        for (i, (_, attr)) in external.attrs.iter().enumerate() {
+            let (index, value) = self.attribute(attr);
+            self.set_any(list, args.len() + i, index, value);
+            access.push(orogen_abi::host::ACCESS_ATTRIBUTE);
+        }
+        let none = self.cx.int(0);
+        self.set_any(list, count, TypeIndex::NONE, none);
+        let name = self.cx.text(&external.symbol);
+        let access = self.cx.text(&access);
+        let slot = self.cx.data_address(Symbol::Data(slot_symbol(external)));
+        let first = self.cx.b.ins().stack_addr(types::I64, list, 0);
+        let number = self.cx.b.ins().iconst(types::I32, count as i64);
+        let result = (count * any) as i32;
+        let result_at = self.cx.b.ins().stack_addr(types::I64, list, result);
+        let host = self.host;
+        let call = [host, name, access, slot, first, number, result_at];
+        let status = self.cx.support(Support::CallExtern, &call).expect("one result");
+        let good = self.cx.b.create_block();
+        self.cx.b.ins().brif(status, self.fail, &[], good, &[]);
+        self.cx.b.switch_to_block(good);
+
+        let index = self.cx.b.ins().stack_load(types::I64, types::I32, list, result);
+        let payload = self.cx.b.ins().stack_load(types::I64, types::I64, list, result + 8);
+        // An object is of no use here and given back.
+        let is_object =
+            self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, index, i64::from(TypeIndex::OBJECT));
+        let object = self.cx.b.ins().select(is_object, payload, none);
+        self.cx.support(Support::Release, &[object]);
+        // The number of results that the function says it wrote.
+        let is_number = self.cx.b.ins().icmp_imm_s(IntCC::Equal, index, i64::from(TypeIndex::INT));
+        let number = self.cx.b.ins().select(is_number, payload, none);
+        for (i, it) in written.into_iter().enumerate() {
+            let said = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, number, i as i64);
+            let touched = self.cx.support(Support::IsWritten, &[it.data, it.bytes, it.fill]);
+            let ok = self.cx.b.ins().bor(said, touched.expect("one result"));
+            let message =
+                format!("the function `{}` left its result `{}` unwritten", external.symbol, it.name);
+            self.require(ok, "RuntimeError", &message, None);
+        }
+    }
+
+    fn room(&mut self, bytes: usize) -> StackSlot {
+        let bytes = u32::try_from(bytes.max(8)).unwrap_or(u32::MAX);
+        self.cx.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 4))
+    }
+
+    fn set_any(&mut self, list: StackSlot, i: usize, index: i32, value: Value) {
+        let at = (i * size_of::<Any>()) as i32;
+        // The four bytes behind the tag are zero.
+        let index = self.cx.int(i64::from(index));
+        self.cx.b.ins().stack_store(types::I64, index, list, at);
+        self.cx.b.ins().stack_store(types::I64, value, list, at + offset_of!(Any, payload) as i32);
+    }
+
+    /// A `DLTensor` over a buffer, with its size in bytes.
+    fn view(&mut self, signature: &Signature, i: usize, data: Value, scope: &Scope) -> (Value, Value) {
+        let param = &signature.params[i];
+        let rank = param.dims.len();
+        let slot = self.room(size_of::<DLTensor>() + 16 * rank);
+        let shape = size_of::<DLTensor>() as i32;
+        let strides = shape + 8 * rank as i32;
+        let mut elements = self.cx.int(1);
+        for (axis, dim) in param.dims.iter().enumerate().rev() {
+            let extent = Sizes { shapes: &signature.shapes, scope }.value(self.cx, *dim);
+            if signature.shapes.as_int(*dim).is_none() {
+                let ok = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, extent, 0);
+                let least = self.cx.int(0);
+                let message = format!("dimension {axis} of `{}` (at least)", param.name);
+                self.require(ok, "ValueError", &message, Some((least, extent)));
+            }
+            self.cx.b.ins().stack_store(types::I64, extent, slot, shape + 8 * axis as i32);
+            self.cx.b.ins().stack_store(types::I64, elements, slot, strides + 8 * axis as i32);
+            elements = self.cx.b.ins().imul(elements, extent);
+        }
+        let bytes = self.cx.b.ins().imul_imm_s(elements, param.dtype.size() as i64);
+        let zero = self.cx.int(0);
+        // Device: type 1 (CPU), number 0.
+        let device = self.cx.int(1);
+        let dtype = self.cx.b.ins().iconst(types::I32, i64::from(dlpack(param.dtype).to_bits()));
+        let ndim = self.cx.b.ins().iconst(types::I32, rank as i64);
+        let shape = self.cx.b.ins().stack_addr(types::I64, slot, shape);
+        let strides = self.cx.b.ins().stack_addr(types::I64, slot, strides);
+        let fields = [
+            (data, offset_of!(DLTensor, data)),
+            (device, offset_of!(DLTensor, device)),
+            (ndim, offset_of!(DLTensor, ndim)),
+            (dtype, offset_of!(DLTensor, dtype)),
+            (shape, offset_of!(DLTensor, shape)),
+            (strides, offset_of!(DLTensor, strides)),
+            (zero, offset_of!(DLTensor, byte_offset)),
+        ];
+        for (value, offset) in fields {
+            self.cx.b.ins().stack_store(types::I64, value, slot, offset as i32);
+        }
+        (self.cx.b.ins().stack_addr(types::I64, slot, 0), bytes)
+    }
+
+    /// Tag and payload of an attribute (law K4).
+    fn attribute(&mut self, attr: &Attr) -> (i32, Value) {
+        match attr {
+            Attr::Int(it) => (TypeIndex::INT, self.cx.int(*it)),
+            Attr::Bool(it) => (TypeIndex::BOOL, self.cx.int(i64::from(*it))),
+            Attr::Float(it) => {
+                let value = self.cx.b.ins().f64const(*it);
+                let value =
+                    self.cx.b.ins().bitcast(types::I64, cranelift_codegen::ir::MemFlagsData::new(), value);
+                (TypeIndex::FLOAT, value)
+            }
+            Attr::Str(it) => (TypeIndex::RAW_STR, self.cx.text(it)),
+            Attr::Ints(_) | Attr::Floats(_) | Attr::DType(_) => (TypeIndex::NONE, self.cx.int(0)),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Evaluation of kernels of every kind: programs, routines, functions of a host.
+
+use crate::error::{EvalError, EvalResult};
+use crate::flow::eval_dim;
+use crate::memory::{Memory, Place};
+use crate::program;
+use crate::routines;
+use indexmap::IndexMap;
+use orogen_ir::kernel::{Kernel, ParamRef};
+use orogen_ir::shape::Env;
+use orogen_ir::types::{Attrs, TensorData};
+use std::fmt;
+
+/// What a function of the host computes: operands (what the kernel reads, in order) and attributes to results (what it
+/// writes, in order), or why there is none.
+type Function<'h> = Box<dyn Fn(&[TensorData], &Attrs) -> Result<Vec<TensorData>, String> + 'h>;
+
+/// Functions that externs name, for evaluation.
+#[derive(Default)]
+pub struct Host<'h> {
+    functions: IndexMap<String, Function<'h>>,
+}
+
+impl<'h> Host<'h> {
+    /// Without any function.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same with one more function.
+    #[must_use]
+    pub fn with(
+        mut self,
+        symbol: &str,
+        function: impl Fn(&[TensorData], &Attrs) -> Result<Vec<TensorData>, String> + 'h,
+    ) -> Self {
+        self.functions.insert(symbol.to_owned(), Box::new(function));
+        self
+    }
+}
+
+impl fmt::Debug for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.functions.keys()).finish()
+    }
+}
+
+/// Evaluates a kernel. `sizes` are the values of its sizes, `operands` what it reads, in order; the result is what it
+/// writes, in order.
+///
+/// # Errors
+/// As [`eval_program`](crate::eval_program); a function that the host does not have, what it reports, and results that
+/// do not have the types of the kernel.
+pub fn eval_kernel(
+    host: &Host<'_>,
+    kernel: &Kernel,
+    sizes: &[i64],
+    operands: &[TensorData],
+) -> Result<Vec<TensorData>, EvalError> {
+    let within = |it: EvalError| it.within(format!("kernel `{}`", kernel.name()));
+    if let Kernel::Program(program) = kernel {
+        return program::eval_program(program, sizes, operands);
+    }
+    let types = param_dims(kernel, sizes).map_err(within)?;
+    let reads: Vec<_> = kernel.params().zip(&types).filter(|(it, _)| it.access.reads()).collect();
+    if reads.len() != operands.len() {
+        return Err(within(EvalError::invalid(format!("it does not read {} buffers", operands.len()))));
+    }
+    for ((param, dims), data) in reads.into_iter().zip(operands) {
+        check(param, dims, data).map_err(within)?;
+    }
+    let writes: Vec<(ParamRef<'_>, &Vec<u64>)> =
+        kernel.params().zip(&types).filter(|(it, _)| it.access.writes()).collect();
+    let results = match kernel {
+        Kernel::Extern(it) => match host.functions.get(&it.symbol) {
+            Some(function) => function(operands, &it.attrs).map_err(EvalError::from_host),
+            None => Err(EvalError::unsupported(format!("the host has no function `{}`", it.symbol))),
+        },
+        Kernel::Routine(it) => {
+            let shapes: Vec<&[u64]> = writes.iter().map(|it| &it.1[..]).collect();
+            routines::eval(&it.routine, &it.attrs, operands, &shapes)
+        }
+        Kernel::Program(_) => Ok(Vec::new()),
+    };
+    let results = results.map_err(within)?;
+    if results.len() < writes.len() {
+        let missing = writes[results.len()].0.name;
+        return Err(within(EvalError::invalid(format!("result `%{missing}` is not written"))));
+    }
+    for ((param, dims), data) in writes.iter().zip(&results) {
+        check(*param, dims, data).map_err(within)?;
+    }
+    Ok(results)
+}
+
+/// Evaluates a kernel on memory: one place for each parameter.
+pub(crate) fn run(
+    host: &Host<'_>,
+    kernel: &Kernel,
+    sizes: &[i64],
+    memory: &mut Memory,
+    places: &[Place],
+) -> EvalResult<()> {
+    if let Kernel::Program(program) = kernel {
+        return program::run(program, sizes, memory, places);
+    }
+    if places.len() != kernel.param_count() {
+        return Err(EvalError::invalid(format!("`{}` has other parameters", kernel.name())));
+    }
+    let types = param_dims(kernel, sizes)?;
+    let mut operands = Vec::new();
+    for ((param, dims), place) in kernel.params().zip(&types).zip(places) {
+        if param.access.reads() {
+            operands.push(memory.tensor(*place, param.dtype, dims)?);
+        }
+    }
+    let results = eval_kernel(host, kernel, sizes, &operands)?;
+    let written = kernel.params().zip(places).filter(|(it, _)| it.access.writes());
+    for ((_, place), data) in written.zip(results) {
+        let bytes = data.bytes();
+        memory.write(*place, 0, bytes.len())?.copy_from_slice(bytes);
+    }
+    Ok(())
+}
+
+fn param_dims(kernel: &Kernel, sizes: &[i64]) -> EvalResult<Vec<Vec<u64>>> {
+    if sizes.len() != kernel.sizes().len() {
+        return Err(EvalError::invalid(format!("it has {} sizes", kernel.sizes().len())));
+    }
+    let env: Env = kernel.sizes().iter().copied().zip(sizes.iter().copied()).collect();
+    let extent = |dim| {
+        let value = eval_dim(kernel.shapes(), &env, dim)?;
+        u64::try_from(value).map_err(|_| EvalError::out_of_range(format!("{value} is no size")))
+    };
+    kernel.params().map(|it| it.dims.iter().copied().map(extent).collect()).collect()
+}
+
+fn check(param: ParamRef<'_>, dims: &[u64], data: &TensorData) -> EvalResult<()> {
+    if data.dtype() == param.dtype && data.dims() == dims {
+        return Ok(());
+    }
+    Err(EvalError::invalid(format!(
+        "`%{}` is {}{dims:?} but {}{:?} is given",
+        param.name,
+        param.dtype,
+        data.dtype(),
+        data.dims()
+    )))
+}
