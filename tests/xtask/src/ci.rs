@@ -17,6 +17,8 @@ pub(crate) enum Step {
     Clippy,
     /// The README's test command.
     Test,
+    /// A minute of hostile input.
+    Fuzz,
     /// The documentation builds and its links lead somewhere.
     Doc,
     /// Dependencies keep to `deny.toml`: licences, banned crates, sources.
@@ -55,6 +57,7 @@ impl Step {
             Step::Tidy => Ok(outcome(crate::tidy::run())),
             Step::Clippy => cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[]),
             Step::Test => cargo(&["test", "--workspace"], &[]),
+            Step::Fuzz => cargo(&["run", "--package", "orogen-fuzz", "--", "--rounds", "1"], &[]),
             Step::Doc => cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")]),
             Step::Deny => Ok(outcome(crate::deny::run())),
         }

@@ -1,0 +1,43 @@
+//! What the runtime reads of a library: the text of its signature, changed in a file that the system's loader still
+//! takes. Damage to what the loader itself parses, and to the length of a text, is out of reach: a library carries no
+//! digest that could be checked before.
+
+use crate::setup::Setup;
+use crate::target::Outcome;
+use orogen_ir::generate::Random;
+use orogen_runtime::Library;
+
+/// A library with changes in the text of its signature.
+pub(crate) fn changed(setup: &Setup, random: &mut Random) -> Vec<u8> {
+    let mut file = setup.file.clone();
+    let text = setup.library.signature().to_string();
+    let Some(start) = file.windows(text.len()).position(|it| it == text.as_bytes()) else { return file };
+    let end = start + text.len();
+    for _ in 0..=random.below(4) {
+        let at = start + random.below(end - start);
+        file[at] = match random.below(3) {
+            0 => file[at] ^ (1 << random.below(8)),
+            1 => random.pick(b"0129,[]\"\\ \n-fn"),
+            _ => random.number() as u8,
+        };
+    }
+    file
+}
+
+/// Opens a library; what opens can be asked.
+pub(crate) fn run(_: &Setup, input: &[u8]) -> Outcome {
+    // The loader knows files by their names: each gets one of its own.
+    let Ok(folder) = tempfile::tempdir() else { return Outcome::Refused };
+    let path = folder.path().join("library.so");
+    if std::fs::write(&path, input).is_err() {
+        return Outcome::Refused;
+    }
+    match Library::open(&path) {
+        Ok(library) => {
+            let _ = (library.signature().to_string(), library.metadata().len());
+            Outcome::Held
+        }
+        Err(error) if error.to_string().is_empty() => Outcome::Broken("an error without a text".to_string()),
+        Err(_) => Outcome::Refused,
+    }
+}

@@ -1,0 +1,121 @@
+//! Texts of all formats: whatever is read, nothing panics, and what is read survives printing (law Z5).
+
+use crate::setup::Setup;
+use crate::target::Outcome;
+use orogen_ir::generate::Random;
+use orogen_ir::types::ConstPool;
+use orogen_ir::{flow, graph, loops};
+
+/// Characters and words of the formats.
+const NOISE: [&str; 24] = [
+    "%",
+    "@",
+    "^",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    ":",
+    "-",
+    "0",
+    "9223372036854775807",
+    "-1",
+    "n",
+    "f32",
+    "\"",
+    "\\",
+    "\n",
+    "->",
+    "=",
+    "//",
+    "é",
+];
+
+/// A printed program with changes.
+pub(crate) fn changed(setup: &Setup, random: &mut Random) -> Vec<u8> {
+    let ops = setup.compiler.ops();
+    let seed = random.number() % 4096;
+    let mut text = match random.below(3) {
+        0 => flow::text::print(&flow::random_module(ops, seed), ops),
+        1 => graph::text::print(&graph::random_graph(ops, seed), ops),
+        _ => kernel(setup, seed).unwrap_or_default(),
+    };
+    for _ in 0..random.below(4) {
+        let at =
+            (0..=text.len()).cycle().skip(random.below(text.len() + 1)).find(|at| text.is_char_boundary(*at));
+        let at = at.unwrap_or(0);
+        match random.below(4) {
+            0 => text.insert_str(at, random.pick(&NOISE)),
+            1 => text.truncate(at),
+            2 => {
+                let end =
+                    text[at..].char_indices().nth(1 + random.below(12)).map_or(text.len(), |it| at + it.0);
+                text.replace_range(at..end, "");
+            }
+            _ => {
+                let end =
+                    text[at..].char_indices().nth(1 + random.below(40)).map_or(text.len(), |it| at + it.0);
+                let piece = text[at..end].to_string();
+                text.insert_str(at, &piece);
+            }
+        }
+    }
+    text.into_bytes()
+}
+
+/// A kernel of a generated graph.
+fn kernel(setup: &Setup, seed: u64) -> Option<String> {
+    use orogen_passes::manager::{Pass, PassCx};
+    use orogen_passes::rules::legalize::LegalizeTable;
+    let ops = setup.compiler.ops();
+    let mut found = graph::random_graph(ops, seed);
+    let legalize = orogen_passes::graph::Legalize::new(LegalizeTable::standard(ops));
+    legalize.run(&mut found, &mut PassCx::new(ops)).ok()?;
+    Some(graph::text::print(&found, ops))
+}
+
+/// Reads a text as every format.
+pub(crate) fn run(setup: &Setup, input: &[u8]) -> Outcome {
+    let Ok(text) = std::str::from_utf8(input) else { return Outcome::Refused };
+    let ops = setup.compiler.ops();
+    let again = |what: &str, first: &str, second: Result<String, String>| match second {
+        Ok(second) if second == first => None,
+        Ok(second) => {
+            Some(Outcome::Broken(format!("{what} changes when it is read again:\n{first}\n{second}")))
+        }
+        Err(error) => Some(Outcome::Broken(format!("{what} is not read again: {error}\n{first}"))),
+    };
+    let mut outcome = Outcome::Refused;
+    if let Ok(module) = flow::text::parse(text, ops) {
+        outcome = Outcome::Held;
+        let _ = module.verify(ops);
+        let printed = flow::text::print(&module, ops);
+        let second = flow::text::parse_with_constants(&printed, ops, &module.constants);
+        let second = second.map(|it| flow::text::print(&it, ops)).map_err(|it| it.to_string());
+        if let Some(broken) = again("a module", &printed, second) {
+            return broken;
+        }
+    }
+    if let Ok(found) = graph::text::parse(text, ops) {
+        outcome = Outcome::Held;
+        let _ = found.verify(ops);
+        let printed = graph::text::print(&found, ops);
+        let second = graph::text::parse_with_constants(&printed, ops, &found.constants);
+        let second = second.map(|it| graph::text::print(&it, ops)).map_err(|it| it.to_string());
+        if let Some(broken) = again("a graph", &printed, second) {
+            return broken;
+        }
+    }
+    if let Ok(program) = loops::parse_program(text) {
+        outcome = Outcome::Held;
+        let _ = loops::verify(&program);
+    }
+    if let Ok(plan) = orogen_ir::plan::parse_plan(text, &ConstPool::default()) {
+        outcome = Outcome::Held;
+        let _ = orogen_ir::plan::verify(&plan);
+    }
+    outcome
+}
