@@ -5,6 +5,9 @@
 
 use prost::bytes::Bytes;
 
+/// Decoding and encoding of the messages, for tools that change models.
+pub use prost::Message;
+
 /// Numbers of [`TensorProto::data_type`] and of tensor types.
 pub mod data_type {
     /// No type.

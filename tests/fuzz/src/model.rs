@@ -10,10 +10,9 @@ use orogen_ir::diag::Diagnostics;
 use orogen_ir::generate::Random;
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::{DType, TensorData};
-use orogen_onnx::proto::ModelProto;
+use orogen_onnx::proto::{Message, ModelProto};
 use orogen_reference::Value;
 use orogen_runtime::Tensor;
-use prost::Message;
 
 /// Most bytes of an input of a run.
 const MOST_INPUT: u64 = 1 << 20;
