@@ -72,7 +72,10 @@ fn w1_a_rule_that_changes_a_type_is_named() {
     let ops = OpRegistry::standard();
     for error in after(&ops, &[WRONG]) {
         let text = error.expect_err("refused").to_string();
-        assert!(text.contains("N005") && text.contains("`wrong`") && text.contains("Tensor<bool, [2, 3]>"), "{text}");
+        assert!(
+            text.contains("N005") && text.contains("`wrong`") && text.contains("Tensor<bool, [2, 3]>"),
+            "{text}"
+        );
     }
 }
 
