@@ -142,6 +142,31 @@ fn loops_collect_a_value_of_every_turn() {
 }
 
 #[test]
+fn collected_values_may_get_their_size_in_the_body() {
+    // Turn i collects x[i:i + 1], and the first i of the turns before decide nothing.
+    let body = graph(
+        vec![int64("i", &[]), value("go", data_type::BOOL, &[])],
+        vec![i64_tensor("one", &[1], &[1]), i64_tensor("first", &[1], &[0])],
+        vec![
+            node("Identity", &["go"], &["more"], vec![]),
+            node("Unsqueeze", &["i", "first"], &["from"], vec![]),
+            node("Add", &["from", "one"], &["to"], vec![]),
+            node("Slice", &["x", "from", "to"], &["each"], vec![]),
+        ],
+        &["more", "each"],
+    );
+    let nodes = vec![node("Loop", &["n", ""], &["all"], vec![graph_attr("body", body)])];
+    let inputs = vec![int64("n", &[]), float32("x", &[D::S("k")])];
+    let proto = model(18, graph(inputs, vec![], nodes, &["all"]));
+    let x = f32s(&[4], &[1.0, 2.0, 3.0, 4.0]);
+    let all = one(proto.clone(), &[i64s(&[], &[3]), x.clone()]);
+    assert_eq!((all.dims(), all.to_f64()), (&[3, 1][..], vec![1.0, 2.0, 3.0]));
+    assert_eq!(one(proto.clone(), &[i64s(&[], &[0]), x.clone()]).dims(), [0, 0]);
+    // The fifth slice is empty: values of a list have one size.
+    eval(proto, &[i64s(&[], &[5]), x]).unwrap_err();
+}
+
+#[test]
 fn shapes_computed_at_run_time() {
     let reshape = |inits, extra: Vec<NodeProto>, shape: &str, len| {
         let mut nodes = extra;

@@ -179,21 +179,28 @@ fn append(
 fn collecting(cx: &mut NodeCx<'_, '_>, limit: Option<Value>, start: Value, initial: &[Value]) -> Converted {
     let integer = |dtype| Type::tensor(dtype, []);
     let (turn, go_on) = (integer(DType::I64), integer(DType::Bool));
-    let types = probed(cx, initial, |probe| [probe.value(turn), probe.value(go_on)])?.1;
+    let found = probed(cx, initial, |probe| [probe.value(turn), probe.value(go_on)])?.1;
     let mut collected = Vec::new();
-    for ty in types.iter().skip(initial.len()) {
-        collected.push(nothing(cx, ty, initial)?);
+    for found in found.into_iter().skip(initial.len()) {
+        collected.push(nothing(cx, &found, initial)?);
     }
     while_loop(cx, limit, start, initial, &collected)
 }
 
-/// What the body returns for such a turn and condition, without building it: whether it is known to go on, and the types
-/// of the other results.
+/// What a probe finds out about a result.
+struct Found {
+    ty: Type,
+    /// The dimensions that are numbers. What a dimension of the probe is otherwise, nobody else can ask.
+    numbers: Vec<Option<i64>>,
+}
+
+/// What the body returns for such a turn and condition, without building it: whether it is known to go on, and what the
+/// other results are.
 fn probed(
     cx: &mut NodeCx<'_, '_>,
     initial: &[Value],
     head: impl FnOnce(&mut Probe<'_>) -> [Value; 2],
-) -> Result<(Option<bool>, Vec<Type>), Diagnostic> {
+) -> Result<(Option<bool>, Vec<Found>), Diagnostic> {
     let body = cx.graph("body")?;
     let operators = cx.importer.save_counts();
     let mut probe = Probe::over(cx.sink);
@@ -202,13 +209,20 @@ fn probed(
     let results = cx.importer.subgraph(&mut probe, body, &inputs, cx.scope);
     cx.importer.restore_counts(operators);
     let results = results?;
-    Ok((probe.decided(results[0]), results[1..].iter().map(|it| probe.type_of(*it).clone()).collect()))
+    let found = results[1..].iter().map(|it| {
+        let ty = probe.type_of(*it).clone();
+        let dims = ty.as_tensor().and_then(|it| it.dims()).unwrap_or_default();
+        let numbers = dims.iter().map(|it| probe.shapes().as_int(*it)).collect();
+        Found { ty, numbers }
+    });
+    let found = found.collect();
+    Ok((probe.decided(results[0]), found))
 }
 
 /// An empty list of values of a type. Dimensions that are no numbers are those of a carried value, else 0 until the first
 /// turn.
-fn nothing(cx: &mut NodeCx<'_, '_>, ty: &Type, initial: &[Value]) -> Result<Collected, Diagnostic> {
-    let tensor = ty.as_tensor().ok_or_else(|| bad("it collects what is no tensor"))?;
+fn nothing(cx: &mut NodeCx<'_, '_>, found: &Found, initial: &[Value]) -> Result<Collected, Diagnostic> {
+    let tensor = found.ty.as_tensor().ok_or_else(|| bad("it collects what is no tensor"))?;
     let rank = tensor.shape.rank();
     let rank =
         rank.ok_or_else(|| not_supported("it collects values whose number of dimensions is not known"))?;
@@ -216,7 +230,7 @@ fn nothing(cx: &mut NodeCx<'_, '_>, ty: &Type, initial: &[Value]) -> Result<Coll
     let mut first_decides = false;
     for axis in 0..rank {
         let dim = tensor.dims().map(|it| it[axis]);
-        let number = dim.and_then(|it| cx.sink.shapes().as_int(it));
+        let number = found.numbers.get(axis).copied().flatten();
         let like = |value: &Value| {
             let at = cx.dims(*value)?.iter().position(|it| Some(*it) == dim)?;
             Some(Size::Of(*value, at))
