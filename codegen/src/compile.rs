@@ -87,10 +87,7 @@ pub fn compile(
                             .at(format!("kernel `{}`", program.name))
                     })
                 }
-                PlanKernel::Routine(routine) => {
-                    let message = format!("there is no routine `{}`", routine.routine);
-                    Err(Diagnostic::error("C007", message).at(format!("kernel `{}`", routine.name)))
-                }
+                PlanKernel::Routine(routine) => crate::routines::build(target, &name, routine).map(Some),
                 PlanKernel::Extern(_) => Ok(None),
             }
         })

@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Modules in reading order: `clif` (scalar code, kernels, entry points), [`select`], [`vector`], [`kernels`],
-//! [`object`], [`link`].
+//! `routines` (kernels by hand), [`object`], [`link`].
 
 mod clif;
 pub mod jit_memory;
@@ -23,6 +23,7 @@ pub mod kernels;
 pub mod link;
 pub mod object;
 mod options;
+mod routines;
 pub mod select;
 pub mod vector;
 

@@ -17,16 +17,18 @@ pub(crate) fn eval(
 }
 
 /// The indices of all elements that are not zero, in row-major order: column `j` of the result is the index of the
-/// `j`-th of them. The caller knows how many there are.
+/// `j`-th of them. Beyond the last one columns are 0; what finds no room is left out.
 fn nonzero(x: &TensorData, result: &[u64]) -> EvalResult<Vec<TensorData>> {
-    let (rank, count) = (x.dims().len(), (0..x.len()).filter(|i| is_nonzero(x, *i)).count());
-    if *result != [rank as u64, count as u64] {
-        return Err(EvalError::invalid(format!(
-            "{count} elements are not zero, but there is room for {result:?}"
-        )));
+    let rank = x.dims().len();
+    let &[rows, room] = result else {
+        return Err(EvalError::invalid("the indices are not a matrix"));
+    };
+    if rows != rank as u64 {
+        return Err(EvalError::invalid(format!("an index has {rank} coordinates, not {rows}")));
     }
-    let mut columns = Vec::with_capacity(count);
-    for i in (0..x.len()).filter(|i| is_nonzero(x, *i)) {
+    let room = usize::try_from(room).map_err(|_| EvalError::too_large())?;
+    let mut columns = Vec::new();
+    for i in (0..x.len()).filter(|i| is_nonzero(x, *i)).take(room) {
         let mut rest = i as u64;
         let mut index = vec![0_i64; rank];
         for (at, extent) in index.iter_mut().zip(x.dims()).rev() {
@@ -35,6 +37,7 @@ fn nonzero(x: &TensorData, result: &[u64]) -> EvalResult<Vec<TensorData>> {
         }
         columns.push(index);
     }
+    columns.resize(room, vec![0; rank]);
     let rows = (0..rank).flat_map(|axis| columns.iter().map(move |it| it[axis]));
     let bytes: Vec<u8> = rows.flat_map(i64::to_le_bytes).collect();
     let data = TensorData::new(DType::I64, result.to_vec(), bytes.into());

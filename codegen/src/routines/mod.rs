@@ -1,0 +1,53 @@
+//! Routines: leaves of code generation that are written by hand and found by name. What each computes stands in the
+//! reference (`ir/reference/src/routines.rs`), too.
+//!
+//! # Laws
+//! * **N1** A routine reads and writes nothing outside of its parameters, whatever the data are.
+//! * **N2** It writes every element of what it fills.
+//! * **N3** It is refused at compile time where its parameters are not those that it was written for.
+
+mod nonzero;
+
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::kernel::Routine;
+
+use crate::clif::kernel::Kernel;
+use crate::clif::unit::Target;
+
+/// A routine.
+struct Definition {
+    /// Name under which kernels ask for it.
+    name: &'static str,
+    /// What parameters and attributes it has, in words.
+    signature: &'static str,
+    /// Whether it was written for these parameters (law N3).
+    fits: fn(&Routine) -> bool,
+    /// Its code.
+    build: fn(Target, &str, &Routine) -> Kernel,
+}
+
+const TABLE: &[Definition] = &[Definition {
+    name: "nonzero",
+    signature: "in x of any type and rank r, out y: i64[r, count]",
+    fits: nonzero::fits,
+    build: nonzero::build,
+}];
+
+/// The code of a kernel that is a routine.
+pub(crate) fn build(target: Target, name: &str, routine: &Routine) -> Result<Kernel, Diagnostic> {
+    let place = || format!("kernel `{}`", routine.name);
+    let Some(found) = TABLE.iter().find(|it| it.name == routine.routine) else {
+        let names: Vec<&str> = TABLE.iter().map(|it| it.name).collect();
+        let message = format!("there is no routine `{}`", routine.routine);
+        return Err(Diagnostic::error("C007", message)
+            .at(place())
+            .help(format!("the routines are: {}", names.join(", "))));
+    };
+    if !(found.fits)(routine) {
+        let message = format!("routine `{}` does not take these parameters", found.name);
+        return Err(Diagnostic::error("C008", message)
+            .at(place())
+            .help(format!("its parameters are: {}", found.signature)));
+    }
+    Ok((found.build)(target, name, routine))
+}

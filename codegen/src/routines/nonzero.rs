@@ -1,0 +1,104 @@
+//! The indices of elements that are not zero, in one pass: column `j` of the result is the index of the `j`-th of them.
+//! Beyond the last one columns are 0; what finds no room is left out.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value, types};
+use indexmap::IndexMap;
+use orogen_ir::kernel::{Access, Routine};
+use orogen_ir::types::DType;
+
+use crate::clif::kernel::{Kernel, PARAMS};
+use crate::clif::size::{Scope, Sizes};
+use crate::clif::unit::{FunctionCx, Target, Visibility, build as function};
+use crate::select::forms::ParamForm;
+
+pub(super) fn fits(routine: &Routine) -> bool {
+    let [x, y] = &routine.signature.params[..] else { return false };
+    let shapes = &routine.signature.shapes;
+    let rows = y.dims.first().and_then(|it| shapes.as_int(*it));
+    (x.access, y.access, y.dtype, y.dims.len()) == (Access::In, Access::Out, DType::I64, 2)
+        && rows == i64::try_from(x.dims.len()).ok()
+        && routine.attrs.is_empty()
+}
+
+pub(super) fn build(target: Target, name: &str, routine: &Routine) -> Kernel {
+    let unit = function(target, name, Visibility::Local, &PARAMS, &[], |cx, args| code(cx, args, routine));
+    let signature = &routine.signature;
+    let mut shapes = signature.shapes.clone();
+    let (zero, one) = (shapes.int(0), shapes.int(1));
+    let work = shapes.product(&signature.params[0].dims).unwrap_or(one);
+    Kernel {
+        unit,
+        shapes,
+        scratch: zero,
+        extent: one,
+        parallel: false,
+        aborts: false,
+        work,
+        forms: vec![ParamForm::Plain; signature.params.len()],
+        routines: IndexMap::new(),
+        strategy: vec!["routine nonzero: one pass".to_owned()],
+    }
+}
+
+fn code(cx: &mut FunctionCx<'_>, args: &[Value], routine: &Routine) {
+    let (buffers, sizes) = (args[0], args[1]);
+    let signature = &routine.signature;
+    let load = |cx: &mut FunctionCx<'_>, from: Value, i: usize| {
+        cx.b.ins().load(types::I64, MemFlagsData::trusted(), from, i as i32 * 8)
+    };
+    let mut scope = Scope::default();
+    for (i, symbol) in signature.sizes.iter().enumerate() {
+        let value = load(cx, sizes, i);
+        scope.bind(*symbol, value, 0);
+    }
+    let inside = Sizes { shapes: &signature.shapes, scope: &scope };
+    let (x, y) = (load(cx, buffers, 0), load(cx, buffers, 1));
+    let (input, output) = (&signature.params[0], &signature.params[1]);
+    let extents: Vec<Value> = input.dims.iter().map(|it| inside.value(cx, *it)).collect();
+    let count = inside.value(cx, output.dims[1]);
+    let (zero, one) = (cx.int(0), cx.int(1));
+    let elements = extents.iter().fold(one, |product, extent| cx.b.ins().imul(product, *extent));
+
+    let open = cx.open_loop(zero, elements, &[zero]);
+    let found = open.carried[0];
+    let at = cx.b.ins().imul_imm_s(open.index, input.dtype.size() as i64);
+    let at = cx.b.ins().iadd(x, at);
+    let element = cx.load_element(input.dtype, at, 0);
+    let is_found = cx.cast(input.dtype, DType::Bool, element);
+    // Law N1: as many as there is room for.
+    let has_room = cx.b.ins().icmp(IntCC::SignedLessThan, found, count);
+    let is_found = cx.b.ins().icmp_imm_s(IntCC::NotEqual, is_found, 0);
+    let wanted = cx.b.ins().band(is_found, has_room);
+    let (write, next) = (cx.b.create_block(), cx.b.create_block());
+    let now = cx.b.append_block_param(next, types::I64);
+    cx.b.ins().brif(wanted, write, &[], next, &[BlockArg::Value(found)]);
+    cx.b.switch_to_block(write);
+    let mut rest = open.index;
+    for (axis, extent) in extents.iter().enumerate().rev() {
+        let coordinate = cx.b.ins().urem(rest, *extent);
+        rest = cx.b.ins().udiv(rest, *extent);
+        store(cx, coordinate, y, axis, count, found);
+    }
+    let more = cx.b.ins().iadd_imm_s(found, 1);
+    cx.b.ins().jump(next, &[BlockArg::Value(more)]);
+    cx.b.switch_to_block(next);
+    let found = cx.close_loop(open, &[now])[0];
+
+    // Law N2.
+    let open = cx.open_loop(found, count, &[]);
+    for axis in 0..extents.len() {
+        store(cx, zero, y, axis, count, open.index);
+    }
+    cx.close_loop(open, &[]);
+    cx.b.ins().return_(&[]);
+}
+
+/// `y[axis, column] = value`
+fn store(cx: &mut FunctionCx<'_>, value: Value, y: Value, axis: usize, count: Value, column: Value) {
+    let row = cx.b.ins().imul_imm_s(count, axis as i64);
+    let at = cx.b.ins().iadd(row, column);
+    let at = cx.b.ins().imul_imm_s(at, 8);
+    let at = cx.b.ins().iadd(y, at);
+    cx.b.ins().store(MemFlagsData::trusted(), value, at, 0);
+}

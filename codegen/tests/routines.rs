@@ -1,0 +1,89 @@
+//! Routines beside their definitions in the reference.
+#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+
+mod harness;
+
+use harness::{Random, call, jit, library};
+use orogen_codegen::{CodegenOptions, Metadata, compile};
+use orogen_ir::plan::{CallPlan, parse_plan, verify};
+use orogen_ir::types::{ConstPool, DType, TensorData};
+use orogen_reference::eval_plan;
+
+/// The number of elements of `x` that are not zero, bound to a size, and a routine that fills a result of that size.
+fn nonzero(dtype: DType, routine: &str) -> CallPlan {
+    let text = "plan @main {
+  size count
+  size m
+  size n
+  in x: DTYPE[n, m]
+  in extra: i64[1]
+  out y: i64[2, count]
+  from n = %in0[0]
+  from m = %in0[1]
+  arena 64
+  slot %s0: i64[1] = ^0[0]
+  kernel @count {
+    size n
+    size m
+    in %x: DTYPE[n, m]
+    in %extra: i64[1]
+    out %c: i64[1]
+    local %s: i64[]
+    %s[] = sum i < n, j < m { cast<i64>(%x[i, j] != DTYPE(0)) }
+    for k < 1 { %c[k] = %s[] + %extra[k] }
+  }
+  routine @fill = \"ROUTINE\" {
+    size n
+    size m
+    size count
+    in %x: DTYPE[n, m]
+    out %y: i64[2, count]
+  }
+  steps {
+    alloc ^0
+    call 0 @count(%in0, %in1, %s0) [n, m]
+    bind count = %s0[0]: i64
+    alloc %out0
+    call 1 @fill(%in0, %out0) [n, m, count]
+  }
+}
+";
+    let zero = if dtype.is_float() { format!("{dtype}(0.0)") } else { format!("{dtype}(0)") };
+    let text = text.replace("DTYPE(0)", &zero).replace("DTYPE", dtype.name()).replace("ROUTINE", routine);
+    let plan = parse_plan(&text, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"));
+    verify(&plan).unwrap_or_else(|it| panic!("{it}"));
+    plan
+}
+
+#[test]
+fn nonzero_fills_a_result_whose_size_is_data() {
+    for dtype in [DType::F32, DType::F16, DType::Bool, DType::U8, DType::I64] {
+        let plan = nonzero(dtype, "nonzero");
+        let (_folder, opened) = library(&plan);
+        for (n, m, extra) in [(0, 3, 0), (1, 1, 0), (3, 5, 0), (7, 33, 0), (4, 4, 3), (4, 4, -1)] {
+            let mut random = Random(n + m);
+            let values = (0..n * m).map(|_| f64::from((random.below(3) == 1) as u8));
+            let x = TensorData::from_f64(dtype, &[n, m], values.collect::<Vec<_>>());
+            let inputs = [x, TensorData::ints(&[extra])];
+            let wanted = eval_plan(&plan, &inputs).unwrap();
+            assert_eq!(call(&jit(&plan, true), &inputs).unwrap(), wanted, "{dtype} {n} {m} {extra}");
+            assert_eq!(call(&opened.function("main").unwrap(), &inputs).unwrap(), wanted, "{dtype} {n} {m}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_routine_is_refused() {
+    let refused = |plan: &CallPlan| {
+        let found = compile(plan, &Metadata::default(), &CodegenOptions::default()).err().expect("refused");
+        found.0[0].clone()
+    };
+    let unknown = refused(&nonzero(DType::F32, "non_zero"));
+    assert_eq!(unknown.code, "C007");
+    assert!(unknown.help.as_deref().unwrap_or_default().contains("nonzero"));
+    let mut plan = nonzero(DType::F32, "nonzero");
+    if let orogen_ir::kernel::Kernel::Routine(it) = &mut plan.kernels[1] {
+        it.signature.params[1].dtype = DType::I32;
+    }
+    assert_eq!(refused(&plan).code, "C008");
+}
