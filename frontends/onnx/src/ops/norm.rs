@@ -1,4 +1,7 @@
 //! Normalisation.
+//!
+//! Statistics are computed in the type that `stash_type` names, f32 where nothing is said: squares of f16 values beyond
+//! 255 are no f16 values. An operand that is wider than that keeps its own type.
 
 use super::conv::per_channel;
 use super::pool::channel_mean;
@@ -7,7 +10,9 @@ use crate::emit::attrs;
 use crate::node::{Node, NodeCx, bad};
 use crate::sink::Value;
 use crate::table::{Converted, OpTable};
+use crate::tensor::dtype_of;
 use orogen_ir::diag::Diagnostic;
+use orogen_ir::types::DType;
 
 type Single = Result<Value, Diagnostic>;
 
@@ -46,6 +51,20 @@ fn batch_norm(cx: &mut NodeCx<'_, '_>) -> Single {
     cx.emit("batch_norm", attrs([("epsilon", epsilon(cx).into())]), &args)
 }
 
+/// The type that statistics are returned in.
+fn stash_type(cx: &NodeCx<'_, '_>) -> Result<DType, Diagnostic> {
+    let Some(number) = cx.int("stash_type") else { return Ok(DType::F32) };
+    let dtype = i32::try_from(number).ok().and_then(|it| dtype_of(it).ok()).filter(|it| it.is_float());
+    dtype.ok_or_else(|| bad(format!("`stash_type` {number} is no floating-point type")))
+}
+
+/// The operand in the type that its statistics are computed in.
+fn stashed(cx: &mut NodeCx<'_, '_>, x: Value) -> Single {
+    let stash = stash_type(cx)?;
+    let wider = cx.dtype(x)?.size() > stash.size();
+    if wider { Ok(x) } else { cx.cast(x, stash) }
+}
+
 /// Mean and the reciprocal of the standard deviation over axes, both with these axes kept.
 fn statistics(
     cx: &mut NodeCx<'_, '_>,
@@ -76,20 +95,24 @@ fn layer_norm(cx: &mut NodeCx<'_, '_>) -> Converted {
     let mut args = vec![x, cx.input(1)?];
     args.extend(cx.optional(2));
     let attrs = attrs([("axis", (axis as i64).into()), ("epsilon", epsilon(cx).into())]);
+    let dtype = cx.dtype(x)?;
+    let wide = stashed(cx, x)?;
     let same_rank = args[1..].iter().all(|it| cx.rank(*it).is_ok_and(|it| it == rank - axis));
     let axes: Vec<i64> = (axis as i64..rank as i64).collect();
     let result = if same_rank {
         cx.emit("layer_norm", attrs, &args)?
     } else {
         // Scale and bias may be anything that broadcasts.
-        let normal = standardize(cx, x, &axes, epsilon(cx))?;
+        let normal = standardize(cx, wide, &axes, epsilon(cx))?;
+        let normal = cx.cast(normal, dtype)?;
         let scaled = cx.binary("mul", normal, args[1])?;
         args.get(2).map_or(Ok(scaled), |bias| cx.binary("add", scaled, *bias))?
     };
     let mut results = vec![result];
     if cx.wants_output(1) || cx.wants_output(2) {
-        let (mean, inverse) = statistics(cx, x, &axes, epsilon(cx))?;
-        results.extend([mean, inverse]);
+        let stash = stash_type(cx)?;
+        let (mean, inverse) = statistics(cx, wide, &axes, epsilon(cx))?;
+        results.extend([cx.cast(mean, stash)?, cx.cast(inverse, stash)?]);
     }
     Ok(results)
 }
@@ -98,12 +121,15 @@ fn rms_norm(cx: &mut NodeCx<'_, '_>) -> Single {
     let x = cx.input(0)?;
     let axis = cx.axis(x, cx.int("axis").unwrap_or(-1))? as i64;
     let axes: Vec<i64> = (axis..cx.rank(x)? as i64).collect();
-    let square = cx.square(x)?;
+    let wide = stashed(cx, x)?;
+    let square = cx.square(wide)?;
     let mean = cx.reduce("reduce_mean", square, &axes, true)?;
     let raised = cx.with_number("add", mean, epsilon(cx))?;
     let root = cx.unary("sqrt", raised)?;
-    let normal = cx.binary("div", x, root)?;
+    let normal = cx.binary("div", wide, root)?;
+    // The result has the type of the scale.
     let scale = cx.input(1)?;
+    let normal = cx.cast(normal, cx.dtype(scale)?)?;
     cx.binary("mul", normal, scale)
 }
 
@@ -117,7 +143,9 @@ fn scale_and_shift(cx: &mut NodeCx<'_, '_>, x: Value, scale: Value, bias: Value)
 fn instance_norm(cx: &mut NodeCx<'_, '_>) -> Single {
     let x = cx.input(0)?;
     let axes: Vec<i64> = (2..cx.rank(x)? as i64).collect();
-    let normal = standardize(cx, x, &axes, epsilon(cx))?;
+    let wide = stashed(cx, x)?;
+    let normal = standardize(cx, wide, &axes, epsilon(cx))?;
+    let normal = cx.cast(normal, cx.dtype(x)?)?;
     scale_and_shift(cx, normal, cx.input(1)?, cx.input(2)?)
 }
 
@@ -132,9 +160,11 @@ fn group_norm(cx: &mut NodeCx<'_, '_>) -> Single {
     let per_group = cx.binary("div", channels, size)?;
     let (batch, rest) = (cx.shape_part(x, 0, 1)?, cx.shape_part(x, 2, rank)?);
     let grouped = cx.concat(&[batch, size, per_group, rest], 0)?;
-    let grouped = cx.reshape(x, grouped)?;
+    let wide = stashed(cx, x)?;
+    let grouped = cx.reshape(wide, grouped)?;
     let axes: Vec<i64> = (2..=rank as i64).collect();
     let normal = standardize(cx, grouped, &axes, epsilon(cx))?;
+    let normal = cx.cast(normal, cx.dtype(x)?)?;
     if cx.opset() >= 21 {
         let normal = cx.reshape(normal, shape)?;
         return scale_and_shift(cx, normal, cx.input(1)?, cx.input(2)?);
@@ -145,20 +175,25 @@ fn group_norm(cx: &mut NodeCx<'_, '_>) -> Single {
 
 fn mean_variance_norm(cx: &mut NodeCx<'_, '_>) -> Single {
     let x = cx.input(0)?;
+    let dtype = cx.dtype(x)?;
     let axes = cx.axes(x, cx.ints("axes").unwrap_or(&[0, 2, 3]))?;
+    let x = stashed(cx, x)?;
     let mean = cx.reduce("reduce_mean", x, &axes, true)?;
     let centered = cx.binary("sub", x, mean)?;
     let square = cx.square(centered)?;
     let variance = cx.reduce("reduce_mean", square, &axes, true)?;
     let deviation = cx.unary("sqrt", variance)?;
     let divisor = cx.with_number("add", deviation, 1e-9)?;
-    cx.binary("div", centered, divisor)
+    let normal = cx.binary("div", centered, divisor)?;
+    cx.cast(normal, dtype)
 }
 
 /// Zero where the norm is zero.
 fn lp_norm(cx: &mut NodeCx<'_, '_>) -> Single {
     let x = cx.input(0)?;
+    let dtype = cx.dtype(x)?;
     let axis = cx.axis(x, cx.int("axis").unwrap_or(-1))? as i64;
+    let x = stashed(cx, x)?;
     let norm = match cx.int("p").unwrap_or(2) {
         1 => {
             let magnitude = cx.unary("abs", x)?;
@@ -170,7 +205,8 @@ fn lp_norm(cx: &mut NodeCx<'_, '_>) -> Single {
     let empty = cx.with_number("equal", norm, 0.0)?;
     let one = cx.number_like(x, 1.0)?;
     let divisor = cx.select(empty, one, norm)?;
-    cx.binary("div", x, divisor)
+    let normal = cx.binary("div", x, divisor)?;
+    cx.cast(normal, dtype)
 }
 
 /// `x / (bias + alpha/size · Σ x²)^beta` over windows of channels.
@@ -180,9 +216,12 @@ fn local_response_norm(cx: &mut NodeCx<'_, '_>) -> Single {
         cx.int("size").filter(|it| (1..1 << 20).contains(it)).ok_or_else(|| bad("`size` is missing"))?;
     let alpha = cx.float("alpha").unwrap_or(f64::from(1e-4f32));
     let (beta, bias) = (cx.float("beta").unwrap_or(0.75), cx.float("bias").unwrap_or(1.0));
+    let dtype = cx.dtype(x)?;
+    let x = stashed(cx, x)?;
     let square = cx.square(x)?;
     let mean = channel_mean(cx, square, size)?;
     let base = cx.affine(mean, alpha, bias)?;
     let divisor = cx.with_number("pow", base, beta)?;
-    cx.binary("div", x, divisor)
+    let normal = cx.binary("div", x, divisor)?;
+    cx.cast(normal, dtype)
 }
