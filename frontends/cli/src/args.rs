@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use orogen::{CompileOptions, Compiler, Cpu, Entry, OptIn, Step};
+use orogen::{CompileOptions, Compiler, Cpu, Entry, Limits, OptIn, Step};
 use std::path::PathBuf;
 
 /// More than any machine has; each costs a stack.
@@ -48,6 +48,9 @@ pub(crate) struct ModelArgs {
     /// Fix a dynamic dimension of the inputs. For a library: its size in random inputs.
     #[arg(long = "dim", value_name = "NAME=VALUE", value_parser = parse_dim)]
     pub(crate) dims: Vec<(String, u64)>,
+    /// Make an initializer that the model lists as an input too an input; else it keeps its value.
+    #[arg(long = "override", value_name = "NAME", hide_short_help = true)]
+    pub(crate) overridden: Vec<String>,
     /// Threads that one call may use.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse_threads)]
     pub(crate) threads: usize,
@@ -61,6 +64,9 @@ pub(crate) struct ModelArgs {
     /// Verify the IR after every pass, not the final plan alone.
     #[arg(long, hide_short_help = true)]
     pub(crate) verify: bool,
+    /// Allow N times the usual work and memory for computing constants and unrolling.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), hide_short_help = true)]
+    pub(crate) budget: Option<u32>,
     #[command(flatten)]
     pub(crate) plugins: PluginArgs,
 }
@@ -96,10 +102,12 @@ impl ModelArgs {
         Ok(CompileOptions {
             opt_in,
             dims: self.dims.clone(),
+            overridden: self.overridden.clone(),
             threads: self.threads,
             cpu: self.cpu.unwrap_or_default(),
             entry: self.waterline.unwrap_or_default(),
             verify: self.verify,
+            budget: Limits::default().times(self.budget.unwrap_or(1)),
         })
     }
 
@@ -111,6 +119,8 @@ impl ModelArgs {
             ("--waterline", self.waterline.is_some()),
             ("--verify", self.verify),
             ("--plugin", !self.plugins.paths.is_empty()),
+            ("--budget", self.budget.is_some()),
+            ("--override", !self.overridden.is_empty()),
         ];
         if let Some((option, _)) = given.into_iter().find(|it| it.1) {
             let message =

@@ -1,8 +1,7 @@
 //! Constant folding by the reference interpreter.
 
-use orogen_ir::ops::{OpId, OpRegistry};
+use orogen_ir::ops::{Cost, Evaluator, OpId, OpRegistry, Outline};
 use orogen_ir::types::{Attrs, TensorData};
-use orogen_passes::manager::Evaluator;
 
 /// Evaluates operators with the reference interpreter.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,5 +16,16 @@ impl Evaluator for ReferenceEvaluator {
         args: &[TensorData],
     ) -> Result<Vec<TensorData>, String> {
         orogen_reference::eval_op(ops, op, attrs, args).map_err(|it| it.to_string())
+    }
+
+    fn cost(
+        &self,
+        ops: &OpRegistry,
+        op: OpId,
+        attrs: &Attrs,
+        args: &[TensorData],
+        results: &[Outline],
+    ) -> Option<Cost> {
+        orogen_reference::eval_cost(ops.def(op).name, attrs, args, results)
     }
 }

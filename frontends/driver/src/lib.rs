@@ -50,6 +50,7 @@ pub use orogen_codegen::link::OutputFile;
 pub use orogen_codegen::{CodegenOptions, Cpu, KernelInfo};
 pub use orogen_ir as ir;
 pub use orogen_ir::diag::{Diagnostic, Diagnostics};
+pub use orogen_ir::ops::Limits;
 pub use orogen_onnx as onnx;
 pub use orogen_passes::manager::Step;
 pub use orogen_reference as reference;

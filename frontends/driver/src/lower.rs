@@ -5,8 +5,9 @@ use crate::{CompileOptions, Compiler, Entry, Model, OptIn};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::{FlowBuilder, Module};
 use orogen_ir::graph::{Graph, GraphBuilder, OPT_IN_HELP};
-use orogen_ir::ops::OpRegistry;
+use orogen_ir::ops::{Budget, Folding, Limits, OpRegistry};
 use orogen_ir::plan::{CallPlan, print_plan};
+use orogen_ir::types::ConstPool;
 use orogen_passes::manager::{self, Instrument, Ir, PassCx, Report, Step, Verify};
 use orogen_passes::{bridge, flow, graph};
 use std::any::Any;
@@ -81,11 +82,13 @@ pub(crate) fn lower(
         instruments.push(Box::new(Verify));
     }
     instruments.extend(compiler.instruments.iter().map(|make| make()));
-    let cx = PassCx::new(&compiler.ops).with_evaluator(&compiler.evaluator);
+    let cx = PassCx::new(&compiler.ops);
     let report = LowerReport { instruments, ..LowerReport::default() };
     let mut run = Run { compiler, model, options, last, cx, report };
     let lowered = run.model()?;
     run.report.remarks = run.cx.remarks;
+    run.report.remarks.extend(run.cx.folding.budget.remark());
+    run.report.remarks.extend(fixed_inputs(&run.report.import.defaults));
     Ok((lowered, run.report))
 }
 
@@ -99,15 +102,16 @@ struct Run<'c> {
     report: LowerReport,
 }
 
-impl Run<'_> {
+impl<'c> Run<'c> {
     fn model(&mut self) -> Result<Lowered, Diagnostics> {
         match (self.options.opt_in, self.options.entry) {
             (OptIn::Legacy, _) => {
-                let graph = self.import_graph().map_err(|found| ways_out(found, self.model, None))?;
+                let graph = self.import_graph(true).map_err(|found| ways_out(found, self.model, None))?;
                 self.graph(graph)
             }
             (OptIn::DataflowIr, Entry::Native) => self.native(),
-            (OptIn::DataflowIr, Entry::Ledger) => match self.import_graph() {
+            // The dataflow IR holds loops, so nothing is unrolled to fit the graph.
+            (OptIn::DataflowIr, Entry::Ledger) => match self.import_graph(false) {
                 // A test holds that the ledger has a waterline (law A1).
                 Ok(graph) => {
                     let line = bridge::waterline(bridge::LEDGER).unwrap_or(Step::Codegen);
@@ -118,7 +122,8 @@ impl Run<'_> {
             },
             (OptIn::DataflowIr, Entry::Translated(line)) => {
                 bridge::admit(bridge::LEDGER, line)?;
-                let graph = self.import_graph().map_err(|found| ways_out(found, self.model, Some(line)))?;
+                let graph =
+                    self.import_graph(true).map_err(|found| ways_out(found, self.model, Some(line)))?;
                 self.translated(graph, line)
             }
         }
@@ -153,12 +158,14 @@ impl Run<'_> {
 
     /// The dataflow path from the top.
     fn native(&mut self) -> Result<Lowered, Diagnostics> {
-        let mut builder = FlowBuilder::new(&self.compiler.ops, &self.model.name);
+        let folding = self.folding();
+        let options = import_options(self.options, &folding.budget);
+        let mut builder = FlowBuilder::new(&self.compiler.ops, &self.model.name).with_folding(folding);
         let frontend = self.compiler.frontends.of(self.model)?;
-        let options = import_options(self.options);
         self.report.import = frontend.import_flow(&self.model.content, &options, &mut builder)?;
         self.report.entered = Some(Step::Import);
         let module = builder.finish()?;
+        options.budget.raise(in_proportion(&module.constants));
         self.verified("the importer", &module)?;
         self.flow(module, Step::Import)
     }
@@ -174,12 +181,22 @@ impl Run<'_> {
         Ok(Lowered::Plan(sound(flow::plan_memory(&module, MAIN)?)?))
     }
 
-    fn import_graph(&mut self) -> Result<Graph, Diagnostics> {
-        let mut builder = GraphBuilder::new(&self.compiler.ops, &self.model.name);
+    /// What the compilation may spend from here on, for the builder, the importer and the passes.
+    fn folding(&mut self) -> Folding<'c> {
+        let budget = Budget::new(self.options.budget);
+        self.cx.folding = Folding { evaluator: Some(&self.compiler.evaluator), budget };
+        self.cx.folding.clone()
+    }
+
+    fn import_graph(&mut self, unroll: bool) -> Result<Graph, Diagnostics> {
+        let folding = self.folding();
+        let options = import_options(self.options, &folding.budget);
+        let builder = GraphBuilder::new(&self.compiler.ops, &self.model.name).with_folding(folding);
+        let mut builder = if unroll { builder } else { builder.without_unrolling() };
         let frontend = self.compiler.frontends.of(self.model)?;
-        let options = import_options(self.options);
         self.report.import = frontend.import_graph(&self.model.content, &options, &mut builder)?;
         let graph = builder.finish()?;
+        options.budget.raise(in_proportion(&graph.constants));
         self.verified("the importer", &graph)?;
         Ok(graph)
     }
@@ -199,8 +216,30 @@ impl Run<'_> {
     }
 }
 
-fn import_options(options: &CompileOptions) -> ImportOptions {
-    ImportOptions { dims: options.dims.iter().cloned().collect() }
+fn import_options(options: &CompileOptions, budget: &Budget) -> ImportOptions {
+    ImportOptions {
+        dims: options.dims.iter().cloned().collect(),
+        overridden: options.overridden.iter().cloned().collect(),
+        budget: budget.clone(),
+    }
+}
+
+/// What may be spent beyond the limits because the model has so many bytes of weights: they may be converted, transposed
+/// and joined a few times.
+fn in_proportion(weights: &ConstPool) -> Limits {
+    let bytes = weights.ids().fold(0u64, |sum, id| sum.saturating_add(weights.data(id).bytes().len() as u64));
+    Limits { bytes: bytes.saturating_mul(16), operations: bytes.saturating_mul(16), nodes: 0 }
+}
+
+/// A remark on inputs of the file that the library does not take.
+fn fixed_inputs(names: &[String]) -> Option<Diagnostic> {
+    let first = names.first()?;
+    let message = match names.len() {
+        1 => format!("input `{first}` keeps the value that the file gives it"),
+        n => format!("{n} inputs keep the values that the file gives them, the first is `{first}`"),
+    };
+    let help = format!("`--override {first}` makes it an input of the library");
+    Some(Diagnostic::remark("D015", message).help(help))
 }
 
 /// A plan that keeps its laws, and so do its kernels. This is always checked: what is generated from a plan is not, so a
@@ -231,7 +270,6 @@ fn ways_out(mut found: Diagnostics, model: &Model, waterline: Option<Step>) -> D
 mod tests {
     use super::*;
     use orogen_ir::plan::parse_plan;
-    use orogen_ir::types::ConstPool;
 
     #[test]
     fn a_wrong_plan_is_an_error() {

@@ -1,6 +1,7 @@
 //! What a user chooses for one compilation.
 
 use orogen_codegen::Cpu;
+use orogen_ir::ops::Limits;
 use orogen_passes::manager::Step;
 
 /// Which path a model takes.
@@ -52,6 +53,9 @@ pub struct CompileOptions {
     pub opt_in: OptIn,
     /// Sizes for dynamic dimensions by name.
     pub dims: Vec<(String, u64)>,
+    /// Initializers that the file lists as inputs too, by name, and that shall be inputs of the library. The others of them
+    /// keep the value that the file gives them.
+    pub overridden: Vec<String>,
     /// Threads that one call may use; 0 leaves the choice to the host that runs it.
     pub threads: usize,
     /// Instructions that the code may use.
@@ -61,4 +65,7 @@ pub struct CompileOptions {
     /// Verify the IR after import, after every pass and after translation. The call plan and its kernels are verified
     /// always.
     pub verify: bool,
+    /// What may be spent on computing constants and on building nodes again: functions, unrolled loops, tried branches.
+    /// Constants that do not fit are left to run time with a remark; nodes that do not fit are an error.
+    pub budget: Limits,
 }

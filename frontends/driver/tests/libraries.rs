@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 const DATAFLOW: CompileOptions = CompileOptions {
     opt_in: OptIn::DataflowIr,
     dims: Vec::new(),
+    overridden: Vec::new(),
     threads: 2,
     cpu: orogen::Cpu::Host,
     entry: orogen::Entry::Ledger,
     verify: true,
+    budget: orogen::Limits::USUAL,
 };
 
 fn compiled(name: &str) -> (tempfile::TempDir, PathBuf) {

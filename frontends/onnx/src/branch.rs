@@ -13,6 +13,7 @@ use crate::proto::{GraphProto, NodeProto};
 use crate::sink::{Sink, Value};
 use indexmap::IndexSet;
 use orogen_ir::diag::Diagnostic;
+use orogen_ir::ops::Budget;
 use orogen_ir::types::{DType, TensorType, Type};
 
 /// The name of the branch taken when the condition is true or false.
@@ -104,7 +105,7 @@ impl<'m> Importer<'m> {
 
 /// An error that the model would also run into: not one of this importer's own limits.
 fn impossible(error: &Diagnostic) -> bool {
-    !matches!(error.code, "X009" | "X012")
+    !matches!(error.code, "X009" | "X012" | Budget::SPENT)
 }
 
 fn is_known(sink: &mut dyn Sink, cond: Value) -> bool {

@@ -4,19 +4,16 @@ use crate::branch::assert_condition;
 use crate::decode::{Model, Opsets, opsets};
 use crate::graph::{Body, describe, printable};
 use crate::node::{Attributes, Node, NodeCx, bad, not_supported};
-use crate::options::{Options, bound_dims, input_type};
+use crate::options::{Options, bound_dims, defaults, input_type};
 use crate::proto::{FunctionProto, GraphProto, NodeProto};
 use crate::sink::{Adapter, Sink, Value};
 use crate::table::OpTable;
 use crate::unsupported::{self, MAX_NESTING, bind, unsupported};
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::ops::OpSink;
+use orogen_ir::ops::{Budget, OpSink};
 use orogen_ir::types::Type;
 use std::cell::RefCell;
-
-/// Nodes that a model may have once its functions are expanded and its short loops unrolled.
-const MAX_NODES: usize = 1 << 18;
 
 /// What was imported.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +32,9 @@ pub struct ImportReport {
     pub operators: IndexMap<String, usize>,
     /// What the importer had to assume about the data, one sentence each; it is checked when the model runs.
     pub assumptions: Vec<String>,
+    /// Inputs of the file that are none of the import, because an initializer gives their value and the caller does not
+    /// override it. Before version 4 of the format every initializer is listed as an input, so there these are not told.
+    pub defaults: Vec<String>,
 }
 
 /// Imports a model into a sink.
@@ -54,7 +54,8 @@ pub fn import<S: OpSink>(
     let mut importer = Importer {
         model,
         table: &options.ops,
-        budget: MAX_NODES,
+        overridden: &options.overridden,
+        budget: options.budget.clone(),
         report: ImportReport {
             producer: model.producer(),
             opsets: model.opsets().map(|(domain, version)| (domain.to_string(), version)).collect(),
@@ -69,7 +70,8 @@ pub fn import<S: OpSink>(
 pub(crate) struct Importer<'m> {
     pub(crate) model: &'m Model,
     table: &'m OpTable,
-    budget: usize,
+    overridden: &'m IndexSet<String>,
+    budget: Budget,
     report: ImportReport,
 }
 
@@ -85,22 +87,30 @@ pub(crate) struct Scope<'s, 'm> {
     frame: &'s Frame<'m>,
     parent: Option<&'s Scope<'s, 'm>>,
     depth: usize,
+    /// For what its nodes may be built more often than the file holds them; nothing for the main graph.
+    repeats: Option<String>,
     /// Concatenations of integer vectors.
     concats: RefCell<IndexSet<Value>>,
 }
 
 impl<'s, 'm> Scope<'s, 'm> {
-    fn new(frame: &'s Frame<'m>, parent: Option<&'s Scope<'s, 'm>>, depth: usize) -> Self {
-        Scope { values: IndexMap::new(), frame, parent, depth, concats: RefCell::default() }
+    fn new(
+        frame: &'s Frame<'m>,
+        parent: Option<&'s Scope<'s, 'm>>,
+        depth: usize,
+        repeats: Option<String>,
+    ) -> Self {
+        Scope { values: IndexMap::new(), frame, parent, depth, repeats, concats: RefCell::default() }
     }
 
     fn chain(&self) -> impl Iterator<Item = &Scope<'_, 'm>> {
         std::iter::successors(Some(self), |it| it.parent)
     }
 
-    /// A scope inside this one, of the same graph.
+    /// A scope inside this one, of the same graph, to try nodes in.
     pub(crate) fn nested(&'s self) -> Scope<'s, 'm> {
-        Scope::new(self.frame, Some(self), self.depth)
+        let what = "trying the nodes after an `If` with each of its branches";
+        Scope::new(self.frame, Some(self), self.depth, Some(what.to_string()))
     }
 
     pub(crate) fn frame(&self) -> &'s Frame<'m> {
@@ -129,12 +139,16 @@ impl<'s, 'm> Scope<'s, 'm> {
 impl<'m> Importer<'m> {
     fn model(&mut self, options: &Options, sink: &mut dyn Sink) -> Result<(), Diagnostics> {
         let graph = self.model.graph();
-        let constants: IndexSet<&str> = graph.initializer.iter().map(|it| it.name.as_str()).collect();
-        let inputs: Vec<_> = graph.input.iter().filter(|it| !constants.contains(it.name.as_str())).collect();
+        let mut fixed = defaults(graph, options)?;
+        fixed.retain(|it| !options.overridden.contains(*it));
+        let inputs: Vec<_> = graph.input.iter().filter(|it| !fixed.contains(it.name.as_str())).collect();
+        if self.model.proto.ir_version >= 4 {
+            self.report.defaults = fixed.iter().map(|it| (*it).to_string()).collect();
+        }
         let bound = bound_dims(&inputs, &options.dims)?;
 
         let frame = Frame { opsets: self.model.opsets.clone(), attributes: Attributes::new() };
-        let mut scope = Scope::new(&frame, None, 0);
+        let mut scope = Scope::new(&frame, None, 0, None);
         for input in inputs {
             let place = format!("input `{}`", printable(&input.name));
             let ty = input_type(input, &bound, sink.shapes()).map_err(|it| it.at(&*place))?;
@@ -172,7 +186,8 @@ impl<'m> Importer<'m> {
         inputs: &[Value],
         outer: &Scope<'_, 'm>,
     ) -> Result<Vec<Value>, Diagnostic> {
-        let mut scope = Scope::new(outer.frame, Some(outer), outer.depth + 1);
+        let repeats = Some(format!("subgraph `{}`", printable(&graph.name)));
+        let mut scope = Scope::new(outer.frame, Some(outer), outer.depth + 1, repeats);
         if graph.input.len() != inputs.len() {
             return Err(bad(format!(
                 "its subgraph takes {} values but is given {}",
@@ -195,7 +210,8 @@ impl<'m> Importer<'m> {
         let mut versions = self.model.opsets.clone();
         versions.extend(opsets(&callee.opset_import));
         let frame = Frame { opsets: versions, attributes: bind(call, &callee.attribute_proto) };
-        let mut scope = Scope::new(&frame, None, depth + 1);
+        let repeats = Some(format!("function `{}`", printable(&callee.name)));
+        let mut scope = Scope::new(&frame, None, depth + 1, repeats);
         if inputs.len() > callee.input.len() {
             return Err(bad(format!(
                 "function `{}` takes {} values but is given {}",
@@ -227,7 +243,8 @@ impl<'m> Importer<'m> {
         }
         let schedule = body.schedule(&|name| scope.parent.is_some_and(|it| it.find(name).is_some()))?;
         for tensor in body.graph.iter().flat_map(|it| &it.initializer) {
-            if !schedule.used.contains(tensor.name.as_str()) {
+            let overridden = scope.depth == 0 && self.overridden.contains(&tensor.name);
+            if overridden || !schedule.used.contains(tensor.name.as_str()) {
                 continue;
             }
             let place = format!("initializer `{}`", printable(&tensor.name));
@@ -316,12 +333,9 @@ impl<'m> Importer<'m> {
         proto: &'m NodeProto,
         scope: &Scope<'_, 'm>,
     ) -> Result<Vec<Value>, Diagnostic> {
-        self.budget = self.budget.checked_sub(1).ok_or_else(|| {
-            Diagnostic::error(
-                "X012",
-                format!("with its functions expanded the model exceeds {MAX_NODES} nodes"),
-            )
-        })?;
+        if let Some(what) = &scope.repeats {
+            self.budget.build(1, what)?;
+        }
         let node = Node::new(proto, &scope.frame.attributes, &scope.frame.opsets);
         let inputs = proto
             .input

@@ -1,11 +1,13 @@
 //! What the caller chooses, and the types of inputs that follow.
 
+use crate::graph::printable;
 use crate::node::bad;
-use crate::proto::{DimensionProto, ValueInfoProto};
+use crate::proto::{DimensionProto, GraphProto, ValueInfoProto};
 use crate::table::OpTable;
 use crate::tensor::dtype_of;
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
+use orogen_ir::ops::Budget;
 use orogen_ir::shape::ShapeCx;
 use orogen_ir::types::{Dims, Type};
 
@@ -13,16 +15,27 @@ use orogen_ir::types::{Dims, Type};
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Sizes of dynamic dimensions by name. A dimension without a name in the model is called
-    /// `<input>_dim<i>`.
+    /// `<input>_dim<i>`. A size that the model declares as 0 may be given another one by that name: exporters also
+    /// write 0 for what they do not know.
     pub dims: IndexMap<String, u64>,
+    /// Initializers that the file lists as inputs too, by name, and that shall be inputs. The others of them keep the value
+    /// that the file gives them.
+    pub overridden: IndexSet<String>,
     /// Known operators.
     pub ops: OpTable,
+    /// What may be built beyond what the file holds; share one with the sink to bound the whole compilation.
+    pub budget: Budget,
 }
 
 impl Default for Options {
-    /// The standard operators, no dimension bound.
+    /// The standard operators, no dimension bound, no initializer overridden.
     fn default() -> Self {
-        Options { dims: IndexMap::new(), ops: OpTable::standard() }
+        Options {
+            dims: IndexMap::new(),
+            overridden: IndexSet::new(),
+            ops: OpTable::standard(),
+            budget: Budget::default(),
+        }
     }
 }
 
@@ -35,7 +48,32 @@ impl Options {
     }
 }
 
-/// The dynamic dimensions of the inputs: names by (input, axis), and the sizes that some names have.
+/// Names of the initializers that the file lists as inputs too.
+///
+/// # Errors
+/// When one that the caller overrides is none of them.
+pub(crate) fn defaults<'m>(
+    graph: &'m GraphProto,
+    options: &Options,
+) -> Result<IndexSet<&'m str>, Diagnostic> {
+    let constants: IndexSet<&str> = graph.initializer.iter().map(|it| it.name.as_str()).collect();
+    let inputs = graph.input.iter().map(|it| it.name.as_str());
+    let defaults: IndexSet<&str> = inputs.filter(|it| constants.contains(it)).collect();
+    match options.overridden.iter().find(|it| !defaults.contains(it.as_str())) {
+        None => Ok(defaults),
+        Some(name) => {
+            let message = format!("`{name}` is no initializer that the model lists as an input too");
+            let names: Vec<String> = defaults.iter().map(|it| format!("`{}`", printable(it))).collect();
+            Err(Diagnostic::error("X013", message).help(match names.is_empty() {
+                true => "the model has none".to_string(),
+                false => format!("those are: {}", names.join(", ")),
+            }))
+        }
+    }
+}
+
+/// The dimensions of the inputs that have a name, by (input, axis), and the sizes that some names have. Names are those
+/// of dynamic dimensions and of declared zeros.
 pub(crate) struct BoundDims {
     names: IndexMap<(String, usize), String>,
     sizes: IndexMap<String, u64>,
@@ -64,8 +102,9 @@ pub(crate) fn bound_dims(
     let mut taken: IndexSet<&str> = IndexSet::new();
     taken.extend(dims().flat_map(|(_, dims)| dims).filter_map(name_of));
     let mut names: IndexMap<(String, usize), String> = IndexMap::new();
+    let mut zeros: Vec<String> = Vec::new();
     for (input, dims) in dims() {
-        for (axis, dim) in dims.iter().enumerate().filter(|(_, it)| size_of(it).is_none()) {
+        for (axis, dim) in dims.iter().enumerate().filter(|(_, it)| size_of(it).is_none_or(|it| it == 0)) {
             let name = name_of(dim).map_or_else(
                 || {
                     let mut name = format!("{}_dim{axis}", input.name);
@@ -76,6 +115,9 @@ pub(crate) fn bound_dims(
                 },
                 str::to_string,
             );
+            if size_of(dim).is_some() {
+                zeros.push(name.clone());
+            }
             names.insert((input.name.clone(), axis), name);
         }
     }
@@ -94,7 +136,11 @@ pub(crate) fn bound_dims(
             return Err(Diagnostic::error("X011", format!("size {size} of dimension `{name}` is too large")));
         }
     }
-    Ok(BoundDims { names, sizes: sizes.clone() })
+    let mut sizes = sizes.clone();
+    for name in zeros {
+        sizes.entry(name).or_insert(0);
+    }
+    Ok(BoundDims { names, sizes })
 }
 
 /// The type of a model input.
@@ -138,7 +184,7 @@ fn name_of(dim: &DimensionProto) -> Option<&str> {
     (meaningful && name != "-1" && name != "None").then_some(name)
 }
 
-/// A fixed size. Exporters write 0 and -1 for sizes they do not know.
+/// A fixed size. Exporters write -1 for sizes they do not know.
 fn size_of(dim: &DimensionProto) -> Option<i64> {
-    dim.dim_value.filter(|it| *it > 0 && name_of(dim).is_none())
+    dim.dim_value.filter(|it| *it >= 0 && name_of(dim).is_none())
 }

@@ -4,7 +4,7 @@ use crate::node::bad;
 use crate::sink::{BranchFn, LoopFn, LoopPart, Sink, Value};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::{Join, JoinElements};
-use orogen_ir::ops::{InferCx, OpId, OpRegistry, Read};
+use orogen_ir::ops::{InferCx, OpId, OpRegistry, Outline, Read};
 use orogen_ir::shape::{Constraint, ShapeCx};
 use orogen_ir::types::{Attrs, TensorData, TensorType, Type};
 
@@ -114,6 +114,12 @@ impl Sink for Probe<'_> {
         let mut cx = InferCx::new(&mut self.shapes, &attrs, &types);
         let results = self.base.ops().infer(op, &mut cx)?;
         let (requirements, facts) = (cx.requirements, cx.facts);
+        let known: Option<Vec<TensorData>> = args.iter().map(|it| self.constant_data(*it).cloned()).collect();
+        if let (Some(known), Some(outlines)) = (known, Outline::all(&self.shapes, &results))
+            && let Some(data) = self.base.fold(op, &attrs, &known, &outlines)
+        {
+            return Ok(data.into_iter().map(|it| self.constant("", it)).collect());
+        }
         for fact in facts {
             let _ = self.shapes.assume(fact);
         }
@@ -128,6 +134,16 @@ impl Sink for Probe<'_> {
                 self.push(ty, data)
             })
             .collect())
+    }
+
+    fn fold(
+        &self,
+        op: OpId,
+        attrs: &Attrs,
+        args: &[TensorData],
+        results: &[Outline],
+    ) -> Option<Vec<TensorData>> {
+        self.base.fold(op, attrs, args, results)
     }
 
     fn type_of(&self, value: Value) -> &Type {

@@ -87,6 +87,19 @@ pub struct ModelProto {
     pub functions: Vec<FunctionProto>,
 }
 
+impl ModelProto {
+    /// The bytes of a file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        prost::Message::encode_to_vec(self)
+    }
+
+    /// Decodes the bytes of a file; `None` when they are no model. [`Model::open`](crate::Model::open) says why, and
+    /// copies no weights.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        prost::Message::decode(bytes).ok()
+    }
+}
+
 /// A version of an operator set.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct OperatorSetIdProto {

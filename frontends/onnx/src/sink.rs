@@ -1,7 +1,7 @@
 //! One view of every [`OpSink`], so that converters are compiled once and written without type parameters.
 
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::ops::{OpId, OpRegistry, OpSink};
+use orogen_ir::ops::{OpId, OpRegistry, OpSink, Outline};
 use orogen_ir::shape::ShapeCx;
 use orogen_ir::types::{Attrs, TensorData, Type};
 use std::cell::RefCell;
@@ -46,6 +46,14 @@ pub(crate) trait Sink {
     fn input(&mut self, name: &str, ty: Type) -> Result<Value, Diagnostic>;
     fn constant(&mut self, name: &str, data: TensorData) -> Value;
     fn emit(&mut self, op: OpId, attrs: Attrs, args: &[Value]) -> Result<Vec<Value>, Diagnostic>;
+    /// As [`OpSink::fold`].
+    fn fold(
+        &self,
+        op: OpId,
+        attrs: &Attrs,
+        args: &[TensorData],
+        results: &[Outline],
+    ) -> Option<Vec<TensorData>>;
     fn type_of(&self, value: Value) -> &Type;
     fn constant_data(&self, value: Value) -> Option<&TensorData>;
     fn match_cast(&mut self, value: Value, ty: Type) -> Result<Value, Diagnostic>;
@@ -121,6 +129,16 @@ impl<S: OpSink> Sink for Adapter<'_, S> {
         let args = self.inner_all(args);
         let results = self.sink.emit(op, attrs, &args)?;
         Ok(self.outer_all(results))
+    }
+
+    fn fold(
+        &self,
+        op: OpId,
+        attrs: &Attrs,
+        args: &[TensorData],
+        results: &[Outline],
+    ) -> Option<Vec<TensorData>> {
+        self.sink.fold(op, attrs, args, results)
     }
 
     fn type_of(&self, value: Value) -> &Type {

@@ -314,14 +314,17 @@ fn dimensions_are_bound_by_name() {
     let model = Model::from_proto(proto).unwrap();
     let mut sink = Recorder::default();
     let report = import(&model, &Options::default(), &mut sink).unwrap();
-    assert_eq!(report.dims, ["batch", "x_dim1", "x_dim2", "x_dim3"]);
-    assert_eq!(sink.output("y"), "f32[batch, x_dim1, x_dim2, x_dim3, 4]");
+    assert_eq!(report.dims, ["batch", "x_dim1", "x_dim2"], "0 is a size");
+    assert_eq!(sink.output("y"), "f32[batch, x_dim1, x_dim2, 0, 4]");
     let mut sink = Recorder::default();
     let options = Options::default().with_dim("batch", 2).with_dim("x_dim1", 7);
     let report = import(&model, &options, &mut sink).unwrap();
-    assert_eq!(report.dims, ["x_dim2", "x_dim3"]);
-    assert_eq!(sink.output("y"), "f32[2, 7, x_dim2, x_dim3, 4]");
+    assert_eq!(report.dims, ["x_dim2"]);
+    assert_eq!(sink.output("y"), "f32[2, 7, x_dim2, 0, 4]");
     assert_eq!(sink.output("z"), "f32[2]");
+    let mut sink = Recorder::default();
+    import(&model, &Options::default().with_dim("x_dim3", 5), &mut sink).unwrap();
+    assert_eq!(sink.output("y"), "f32[batch, x_dim1, x_dim2, 5, 4]", "unless the caller knows better");
     let error =
         import(&model, &Options::default().with_dim("bach", 1), &mut Recorder::default()).unwrap_err();
     assert!(error.to_string().contains("batch, x_dim1, x_dim2, x_dim3"), "{error}");

@@ -1,12 +1,13 @@
 //! Building legacy graphs.
 //!
 //! The graph is static: an operation whose result has a dimension that is not a constant is an error that names
-//! what is needed. Small integer tensors know their elements, so shape arithmetic costs no nodes; a branch or a
-//! loop is accepted when its condition is a known constant.
+//! what is needed. Small integer tensors know their elements, so shape arithmetic costs no nodes; with an evaluator the
+//! same holds for small tensors of any type whose operands are constants. A branch is accepted when its condition is
+//! a known constant, and a loop when every one of its conditions is: it is unrolled, within the budget.
 
 use super::{Edge, Graph, Node, NodeKind, StaticType};
 use crate::diag::{Diagnostic, Diagnostics};
-use crate::ops::{InferCx, OpId, OpRegistry, OpSink, SinkResult};
+use crate::ops::{Folding, InferCx, OpId, OpRegistry, OpSink, Outline, SinkResult};
 use crate::shape::{Dim, ShapeCx, Sym};
 use crate::text::{quote, type_text};
 use crate::types::{
@@ -54,7 +55,12 @@ pub struct GraphBuilder<'o> {
     constants: IndexMap<ConstId, Edge>,
     pool: ConstInterner,
     source: String,
+    folding: Folding<'o>,
+    unroll: bool,
 }
+
+/// What one turn of an unrolled loop costs beyond its nodes: of loops with many turns the code would be too long.
+const TURN_NODES: u64 = 64;
 
 impl<'o> GraphBuilder<'o> {
     /// A builder of a graph of that name.
@@ -68,7 +74,23 @@ impl<'o> GraphBuilder<'o> {
             constants: IndexMap::new(),
             pool: ConstInterner::default(),
             source: String::new(),
+            folding: Folding::default(),
+            unroll: true,
         }
+    }
+
+    /// The same builder with an evaluator of what is known, and the budget it spends.
+    #[must_use]
+    pub fn with_folding(mut self, folding: Folding<'o>) -> Self {
+        self.folding = folding;
+        self
+    }
+
+    /// The same builder, which refuses loops even when all their turns are known.
+    #[must_use]
+    pub fn without_unrolling(mut self) -> Self {
+        self.unroll = false;
+        self
     }
 
     /// The operator table.
@@ -223,7 +245,14 @@ impl OpSink for GraphBuilder<'_> {
             Ok(results) => results,
             Err(diagnostic) => return Err(self.located(diagnostic)),
         };
-        if let Some(requirement) = cx.requirements.into_iter().next() {
+        let requirements = cx.requirements;
+        let known: Option<Vec<TensorData>> = args.iter().map(|it| self.data_of(*it).cloned()).collect();
+        if let (Some(known), Some(outlines)) = (known, Outline::all(&self.shapes, &results))
+            && let Some(data) = self.fold(op, &attrs, &known, &outlines)
+        {
+            return Ok(data.into_iter().map(|it| self.add_constant("", it)).collect());
+        }
+        if let Some(requirement) = requirements.into_iter().next() {
             let message = format!("{} can be checked only at run time", quote(&requirement.message));
             return Err(self.located(Diagnostic::error("G002", message).help(OPT_IN_HELP)));
         }
@@ -247,6 +276,16 @@ impl OpSink for GraphBuilder<'_> {
             None => edge,
         });
         Ok(replaced.collect())
+    }
+
+    fn fold(
+        &self,
+        op: OpId,
+        attrs: &Attrs,
+        args: &[TensorData],
+        results: &[Outline],
+    ) -> Option<Vec<TensorData>> {
+        self.folding.fold_small(self.ops, op, attrs, args, results, &self.source)
     }
 
     fn type_of(&self, value: Edge) -> &Type {
@@ -299,12 +338,26 @@ impl OpSink for GraphBuilder<'_> {
         &mut self,
         init: &[Edge],
         cond: &mut dyn FnMut(&mut Self, &[Edge]) -> Result<Edge, Diagnostic>,
-        _body: &mut dyn FnMut(&mut Self, &[Edge]) -> SinkResult<Edge>,
+        body: &mut dyn FnMut(&mut Self, &[Edge]) -> SinkResult<Edge>,
     ) -> SinkResult<Edge> {
-        let decision = cond(self, init)?;
-        match self.condition(decision, "while")? {
-            Some(false) => Ok(init.to_vec()),
-            _ => Err(self.control_flow("a `While`")),
+        let source = self.source.clone();
+        let mut carried = init.to_vec();
+        loop {
+            let decision = cond(self, &carried)?;
+            match self.condition(decision, "while")? {
+                Some(false) => return Ok(carried),
+                Some(true) if self.unroll => {
+                    let what = if source.is_empty() { "turns of a loop" } else { &source };
+                    self.folding.budget.build(TURN_NODES, what).map_err(|it| {
+                        let help = format!("{OPT_IN_HELP}; {}", it.help.as_deref().unwrap_or_default());
+                        let note = "the static graph holds no loops: every turn is built";
+                        self.located(it.note(note)).help(help)
+                    })?;
+                    carried = body(self, &carried)?;
+                    self.set_source(&source);
+                }
+                _ => return Err(self.control_flow("a `While`")),
+            }
         }
     }
 

@@ -14,7 +14,9 @@
 //!
 #![doc = include_str!("operators.md")]
 
+mod budget;
 mod elementwise;
+mod evaluate;
 mod index;
 mod infer;
 mod linalg;
@@ -28,6 +30,8 @@ mod sink;
 mod slicing;
 mod support;
 
+pub use budget::{Budget, Cost, Limits};
+pub use evaluate::{Evaluator, Folding, Outline};
 pub use index::SCATTER_REDUCTIONS;
 pub use infer::{InferCx, InferResult, Requirement};
 pub use nn::{RESIZE_COORDINATES, RESIZE_MODES, RESIZE_NEAREST, Window};

@@ -1,6 +1,6 @@
 //! What an importer writes into.
 
-use super::{OpId, OpRegistry};
+use super::{OpId, OpRegistry, Outline};
 use crate::diag::Diagnostic;
 use crate::shape::ShapeCx;
 use crate::types::{Attrs, TensorData, Type};
@@ -33,6 +33,17 @@ pub trait OpSink {
 
     /// Adds an operation and returns its results.
     fn emit(&mut self, op: OpId, attrs: Attrs, args: &[Self::Value]) -> SinkResult<Self::Value>;
+
+    /// The results of an operation on constants, when this sink would have constants for them. For those who infer without building.
+    fn fold(
+        &self,
+        _op: OpId,
+        _attrs: &Attrs,
+        _args: &[TensorData],
+        _results: &[Outline],
+    ) -> Option<Vec<TensorData>> {
+        None
+    }
 
     /// The type of a value.
     fn type_of(&self, value: Self::Value) -> &Type;

@@ -1,9 +1,10 @@
 //! Evaluates operators whose operands are constants.
 
 use crate::manager::{Changed, Pass, PassCx};
-use crate::rules::fold::fold;
+use crate::rules::fold::{Operation, fold, wanted};
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::{Binding, BindingId, Definition, Function, Module, Rhs, Value, ValueDef, ValueId};
+use orogen_ir::ops::Outline;
 use orogen_ir::shape::ShapeCx;
 use orogen_ir::types::{ConstPool, TensorData, TensorType, Type};
 use smallvec::smallvec;
@@ -22,6 +23,7 @@ impl Pass<Module> for FoldConstants {
         let mut changed = false;
         for definition in definitions.values_mut() {
             let Definition::Function(function) = definition else { continue };
+            let wanted = wanted(cx.ops, &operations(function));
             for (_, block) in function.live_blocks() {
                 let mut order = Vec::new();
                 for id in std::mem::take(&mut function.blocks[block].order) {
@@ -38,19 +40,13 @@ impl Pass<Module> for FoldConstants {
                                     _ => None,
                                 })
                                 .collect();
-                            let binds = !function.binds(shapes, id).is_empty();
-                            let bytes = binding.results.iter().map(|it| {
-                                let tensor = function.values[*it].ty.as_tensor()?;
-                                match tensor.static_dims(shapes) {
-                                    Some(dims) => TensorData::byte_count(tensor.dtype, &dims),
-                                    // What selects from its operands is not larger than they are.
-                                    None => binds.then_some(0),
-                                }
-                            });
-                            match (data, bytes.sum::<Option<usize>>()) {
-                                (Some(data), Some(bytes)) => fold(cx, *op, attrs, &data, bytes),
-                                _ => None,
-                            }
+                            data.and_then(|data| {
+                                let types = binding.results.iter().map(|it| &function.values[*it].ty);
+                                let results: Option<Vec<Outline>> =
+                                    types.map(|ty| Outline::of(shapes, ty)).collect();
+                                let wanted = binding.results.iter().any(|it| wanted.contains(it));
+                                fold(cx, *op, attrs, &data, &results?, wanted, &binding.source)
+                            })
                         }
                         _ => None,
                     };
@@ -106,4 +102,17 @@ impl Replace<'_> {
         self.function.values[value].def = ValueDef::Result(binding, 0);
         self.order.push(binding);
     }
+}
+
+fn operations(function: &Function) -> Vec<Operation<ValueId>> {
+    let operation = |id: BindingId| {
+        let binding = &function.bindings[id];
+        let (op, args) = match &binding.rhs {
+            Rhs::Op { op, args, .. } => (Some(*op), args.iter().copied().collect()),
+            Rhs::Constant(_) => (None, smallvec![]),
+            _ => return None,
+        };
+        Some(Operation { op, args, results: binding.results.iter().copied().collect() })
+    };
+    function.live_bindings().into_iter().filter_map(operation).collect()
 }

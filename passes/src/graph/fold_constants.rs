@@ -2,9 +2,10 @@
 
 use super::rewrite::{Replacements, constant_data, constant_node, remove_dead};
 use crate::manager::{Changed, Pass, PassCx};
-use crate::rules::fold::fold;
+use crate::rules::fold::{Operation, fold, wanted};
 use orogen_ir::diag::Diagnostics;
-use orogen_ir::graph::{Edge, Graph, NodeKind};
+use orogen_ir::graph::{Edge, Graph, NodeId, NodeKind};
+use orogen_ir::ops::Outline;
 use orogen_ir::types::TensorData;
 
 /// Evaluates operators on constants.
@@ -17,6 +18,7 @@ impl Pass<Graph> for FoldConstants {
     }
 
     fn run(&self, graph: &mut Graph, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
+        let wanted = wanted(cx.ops, &operations(graph));
         let mut replaced = Replacements::default();
         let mut order = Vec::with_capacity(graph.order.len());
         for id in graph.order.clone() {
@@ -28,12 +30,15 @@ impl Pass<Graph> for FoldConstants {
                         .iter()
                         .map(|it| constant_data(graph, replaced.get(*it)).cloned())
                         .collect();
-                    let bytes: Option<usize> =
-                        node.outputs.iter().map(|it| TensorData::byte_count(it.dtype, &it.dims)).sum();
-                    match (data, bytes) {
-                        (Some(data), Some(bytes)) => fold(cx, *op, attrs, &data, bytes),
-                        _ => None,
-                    }
+                    data.and_then(|data| {
+                        let results: Vec<Outline> = node
+                            .outputs
+                            .iter()
+                            .map(|it| Outline { dtype: it.dtype, dims: Some(it.dims.clone()) })
+                            .collect();
+                        let wanted = edges(id, results.len()).any(|it| wanted.contains(&it));
+                        fold(cx, *op, attrs, &data, &results, wanted, &node.source)
+                    })
                 }
                 _ => None,
             };
@@ -55,4 +60,25 @@ impl Pass<Graph> for FoldConstants {
         }
         Ok((!replaced.is_empty()).into())
     }
+}
+
+fn edges(node: NodeId, outputs: usize) -> impl Iterator<Item = Edge> {
+    (0..outputs as u32).map(move |output| Edge { node, output })
+}
+
+fn operations(graph: &Graph) -> Vec<Operation<Edge>> {
+    let operation = |id: &NodeId| {
+        let node = &graph.nodes[*id];
+        let op = match node.kind {
+            NodeKind::Op { op, .. } => Some(op),
+            NodeKind::Constant(_) => None,
+            _ => return None,
+        };
+        Some(Operation {
+            op,
+            args: node.inputs.iter().copied().collect(),
+            results: edges(*id, node.outputs.len()).collect(),
+        })
+    };
+    graph.order.iter().filter_map(operation).collect()
 }

@@ -19,8 +19,7 @@ pub use pipeline::{PassInfo, PassRecord, Pipeline, Place, Report};
 pub use step::Step;
 
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::ops::{OpId, OpRegistry};
-use orogen_ir::types::{Attrs, TensorData};
+use orogen_ir::ops::{Evaluator, Folding, OpRegistry};
 
 /// Whether a pass changed the IR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,24 +36,12 @@ impl From<bool> for Changed {
     }
 }
 
-/// Evaluates operators on constants. Passes get one injected, so they do not depend on any executor.
-pub trait Evaluator {
-    /// The results of an operator on constants.
-    fn evaluate(
-        &self,
-        ops: &OpRegistry,
-        op: OpId,
-        attrs: &Attrs,
-        args: &[TensorData],
-    ) -> Result<Vec<TensorData>, String>;
-}
-
 /// What a pass may use besides the IR.
 pub struct PassCx<'a> {
     /// Operator table.
     pub ops: &'a OpRegistry,
-    /// Evaluates operators on constants; without one nothing is folded.
-    pub evaluator: Option<&'a dyn Evaluator>,
+    /// Evaluates operators on constants, within the budget of the compilation.
+    pub folding: Folding<'a>,
     /// Remarks for the user.
     pub remarks: Vec<Diagnostic>,
 }
@@ -62,13 +49,20 @@ pub struct PassCx<'a> {
 impl<'a> PassCx<'a> {
     /// A context without an evaluator.
     pub fn new(ops: &'a OpRegistry) -> Self {
-        PassCx { ops, evaluator: None, remarks: Vec::new() }
+        PassCx { ops, folding: Folding::default(), remarks: Vec::new() }
     }
 
     /// The same with an evaluator.
     #[must_use]
     pub fn with_evaluator(mut self, evaluator: &'a dyn Evaluator) -> Self {
-        self.evaluator = Some(evaluator);
+        self.folding.evaluator = Some(evaluator);
+        self
+    }
+
+    /// The same with an evaluator, or none, and the budget it spends.
+    #[must_use]
+    pub fn with_folding(mut self, folding: Folding<'a>) -> Self {
+        self.folding = folding;
         self
     }
 }

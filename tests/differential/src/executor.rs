@@ -100,13 +100,20 @@ impl Executor {
     /// # Errors
     /// What compiling or running says.
     pub fn run(self, case: &Case, references: &[Reference]) -> Result<Vec<Expected>> {
-        let model = Model::open(case.model())?;
+        self.run_model(&Model::open(case.model())?, references)
+    }
+
+    /// The same of a model that is no case of the suite.
+    ///
+    /// # Errors
+    /// What compiling or running says.
+    pub fn run_model(self, model: &Model, references: &[Reference]) -> Result<Vec<Expected>> {
         let mut prepared = None;
         let mut found = Vec::new();
         for reference in references {
             let program = match prepared.take() {
                 Some(program) if !self.way().is_static() => program,
-                _ => self.prepare(&model, &self.options(&model, reference)?)?,
+                _ => self.prepare(model, &self.options(model, reference)?)?,
             };
             let outputs = program.run(reference);
             found.push(outputs.with_context(|| format!("running {}", reference.name))?);

@@ -9,9 +9,9 @@ mod onnx;
 pub(crate) use erased::{ErasedFrontend, Frontends};
 pub(crate) use onnx::Onnx;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::ops::OpSink;
+use orogen_ir::ops::{Budget, OpSink};
 use orogen_ir::types::Type;
 use std::fmt;
 use std::path::Path;
@@ -143,10 +143,14 @@ impl FileHead<'_> {
 }
 
 /// What the user chose about the import.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct ImportOptions {
     /// Sizes for dynamic dimensions by name.
     pub dims: IndexMap<String, u64>,
+    /// Inputs with a value in the file that shall be inputs all the same, by name.
+    pub overridden: IndexSet<String>,
+    /// What may be built beyond what the file holds. The sink spends from it too.
+    pub budget: Budget,
 }
 
 impl ImportOptions {
@@ -175,6 +179,8 @@ pub struct ImportReport {
     pub operators: IndexMap<String, usize>,
     /// What the importer had to assume about the data, one sentence each; it is checked when the model runs.
     pub assumptions: Vec<String>,
+    /// Inputs of the file that are none here, because the file gives their value and the user does not override it.
+    pub defaults: Vec<String>,
 }
 
 /// Something that cannot be imported.

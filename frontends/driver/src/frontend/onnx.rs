@@ -52,7 +52,12 @@ impl Frontend for Onnx {
         options: &ImportOptions,
         sink: &mut S,
     ) -> Result<ImportReport, Diagnostics> {
-        let options = Options { dims: options.dims.clone(), ops: self.ops.clone() };
+        let options = Options {
+            dims: options.dims.clone(),
+            overridden: options.overridden.clone(),
+            ops: self.ops.clone(),
+            budget: options.budget.clone(),
+        };
         let report = orogen_onnx::import(model, &options, sink)?;
         Ok(ImportReport {
             format: self.name(),
@@ -63,6 +68,7 @@ impl Frontend for Onnx {
             dims: report.dims,
             operators: report.operators,
             assumptions: report.assumptions,
+            defaults: report.defaults,
         })
     }
 }

@@ -118,7 +118,8 @@ fn concat(cx: &mut NodeCx<'_, '_>) -> Single {
     let axis = cx.axis(first, axis)?;
     let result = cx.concat(&list, axis as i64)?;
     let ty = cx.tensor_type(result)?;
-    if ty.dtype == DType::I64 && ty.elements.is_none() && ty.shape.rank() == Some(1) {
+    // Of one operand it is that operand, which is no concatenation.
+    if list.len() > 1 && ty.dtype == DType::I64 && ty.elements.is_none() && ty.shape.rank() == Some(1) {
         cx.scope.note_concat(result);
     }
     Ok(result)

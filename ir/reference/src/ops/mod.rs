@@ -1,6 +1,7 @@
 //! Evaluation of operators, each straight from its definition; one file per family.
 
 mod conv;
+mod cost;
 mod elementwise;
 mod generate;
 mod index;
@@ -15,6 +16,8 @@ mod scatter;
 mod selection;
 mod shape;
 mod tensor;
+
+pub use cost::eval_cost;
 
 use crate::error::{EvalError, EvalResult};
 use orogen_ir::ops::{OpId, OpRegistry};

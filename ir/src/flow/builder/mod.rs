@@ -4,7 +4,8 @@
 //!   needed. A value becomes region-scoped when something outside its block uses it.
 //! * An equality that inference cannot decide becomes a `check` before the operation, and a fact afterwards. Facts
 //!   from inside a branch or a loop end with it.
-//! * A result whose elements are all known constants becomes a constant; the operation is not emitted.
+//! * A result whose elements are all known constants becomes a constant; the operation is not emitted. With an evaluator
+//!   so does every small result of an operation on constants.
 //! * Elements that inference reads and that are not known (sizes, bounds) are bound to symbols before the operation, once
 //!   for each value.
 //! * A branch whose condition is a known constant is not built; only the taken side is.
@@ -25,7 +26,7 @@ use super::{
 };
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::kernel::Kernel;
-use crate::ops::{OpRegistry, Requirement};
+use crate::ops::{Folding, OpRegistry, OpSink, Outline, Requirement};
 use crate::shape::{Constraint, Dim, Sym};
 use crate::types::{ConstId, ConstInterner, Effects, Type, bound_symbols, map_dims, visit_dims};
 use indexmap::{IndexMap, IndexSet};
@@ -61,6 +62,7 @@ pub struct FlowBuilder<'o> {
     home: ArenaMap<BindingId, BlockId>,
     pool: ConstInterner,
     source: String,
+    folding: Folding<'o>,
 }
 
 /// A region under construction.
@@ -109,7 +111,15 @@ impl<'o> FlowBuilder<'o> {
             home: ArenaMap::default(),
             pool: ConstInterner::default(),
             source: String::new(),
+            folding: Folding::default(),
         }
+    }
+
+    /// The same builder with an evaluator of what is known, and the budget it spends.
+    #[must_use]
+    pub fn with_folding(mut self, folding: Folding<'o>) -> Self {
+        self.folding = folding;
+        self
     }
 
     /// The operator table.
@@ -288,6 +298,13 @@ impl<'o> FlowBuilder<'o> {
     /// Infers, emits the checks that inference asks for, and appends; constants replace known results.
     fn push(&mut self, rhs: Rhs) -> Result<Vec<ValueId>, Diagnostic> {
         let Inferred { mut results, requirements, facts } = self.infer(&rhs)?;
+        if let Rhs::Op { op, attrs, args } = &rhs
+            && let Some(known) = args.iter().map(|it| self.data_of(*it).cloned()).collect::<Option<Vec<_>>>()
+            && let Some(outlines) = Outline::all(&self.module.shapes, &results)
+            && let Some(data) = self.fold(*op, attrs, &known, &outlines)
+        {
+            return Ok(data.into_iter().map(|it| self.add_constant("", it)).collect());
+        }
         for requirement in requirements {
             self.require(requirement)?;
         }

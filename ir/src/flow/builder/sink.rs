@@ -2,7 +2,7 @@
 
 use super::{FlowBuilder, Output, Parameter, Rhs, Scope, Value, ValueDef, ValueId};
 use crate::diag::Diagnostic;
-use crate::ops::{OpId, OpRegistry, OpSink, SinkResult};
+use crate::ops::{OpId, OpRegistry, OpSink, Outline, SinkResult};
 use crate::shape::{Constraint, ShapeCx, Truth};
 use crate::text::type_text;
 use crate::types::{Attrs, TensorData, Type, implies, pair_dims, visit_dims};
@@ -45,6 +45,16 @@ impl OpSink for FlowBuilder<'_> {
     fn emit(&mut self, op: OpId, attrs: Attrs, args: &[ValueId]) -> SinkResult<ValueId> {
         let args = self.read_operands(op, args)?;
         self.push(Rhs::Op { op, attrs, args })
+    }
+
+    fn fold(
+        &self,
+        op: OpId,
+        attrs: &Attrs,
+        args: &[TensorData],
+        results: &[Outline],
+    ) -> Option<Vec<TensorData>> {
+        self.folding.fold_small(self.ops, op, attrs, args, results, &self.source)
     }
 
     fn type_of(&self, value: ValueId) -> &Type {

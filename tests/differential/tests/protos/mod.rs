@@ -1,0 +1,62 @@
+//! Models made in memory.
+#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
+
+use orogen_ir::types::{DType, TensorData};
+use orogen_onnx::proto::*;
+
+pub fn shape(dims: &[i64]) -> TensorShapeProto {
+    let dim = dims.iter().map(|it| DimensionProto { dim_value: Some(*it), dim_param: None });
+    TensorShapeProto { dim: dim.collect() }
+}
+
+pub fn value(name: &str, elem_type: i32, dims: &[i64]) -> ValueInfoProto {
+    let tensor_type = TensorTypeProto { elem_type, shape: Some(shape(dims)) };
+    let ty = TypeProto { tensor_type: Some(tensor_type), ..TypeProto::default() };
+    ValueInfoProto { name: name.into(), r#type: Some(ty) }
+}
+
+/// A node without attributes.
+pub fn plain_node(domain: &str, op: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
+    NodeProto {
+        domain: domain.into(),
+        op_type: op.into(),
+        input: inputs.iter().map(|it| (*it).to_string()).collect(),
+        output: outputs.iter().map(|it| (*it).to_string()).collect(),
+        ..NodeProto::default()
+    }
+}
+
+pub fn dtype_of(number: i32) -> Option<DType> {
+    Some(match number {
+        data_type::FLOAT => DType::F32,
+        data_type::DOUBLE => DType::F64,
+        data_type::FLOAT16 => DType::F16,
+        data_type::BOOL => DType::Bool,
+        data_type::INT8 => DType::I8,
+        data_type::INT16 => DType::I16,
+        data_type::INT32 => DType::I32,
+        data_type::INT64 => DType::I64,
+        data_type::UINT8 => DType::U8,
+        data_type::UINT16 => DType::U16,
+        data_type::UINT32 => DType::U32,
+        data_type::UINT64 => DType::U64,
+        _ => return None,
+    })
+}
+
+/// Small numbers of either sign for floats; 0, 1, 0, … for integers, which may be indices.
+pub fn data_for(dtype: DType, dims: &[i64]) -> TensorData {
+    let dims: Vec<u64> = dims.iter().map(|it| it.unsigned_abs()).collect();
+    let count = dims.iter().product::<u64>();
+    let at = |i: u64| if dtype.is_float() { ((i * 37 + 5) % 19) as f64 / 4.0 - 2.0 } else { (i % 2) as f64 };
+    TensorData::from_f64(dtype, &dims, (0..count).map(at))
+}
+
+/// A model of one graph, with version 1 of a domain beside the standard operators.
+pub fn model(domain: &str, graph: GraphProto) -> ModelProto {
+    let mut opset_import = vec![OperatorSetIdProto { domain: String::new(), version: 21 }];
+    if !domain.is_empty() {
+        opset_import.push(OperatorSetIdProto { domain: domain.into(), version: 1 });
+    }
+    ModelProto { ir_version: 10, graph: Some(Box::new(graph)), opset_import, ..ModelProto::default() }
+}
