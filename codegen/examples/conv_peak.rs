@@ -5,9 +5,10 @@
 #![allow(clippy::print_stdout, reason = "a measurement prints")]
 
 use orogen_codegen::jit_memory::{Jit, Loaded};
-use orogen_codegen::kernels::conv::{Convolution, Depthwise, Geometry};
+use orogen_codegen::kernels::conv::{Convolution, Depthwise, Geometry, Images};
 use orogen_codegen::kernels::epilogue::{Operand, Step};
 use orogen_codegen::vector::{Builder, Isa};
+use orogen_ir::shape::ShapeCx;
 
 /// Input channels, output channels, image side, kernel side, stride. Depthwise if there is one output channel only.
 const LAYERS: [[i64; 5]; 14] = [
@@ -65,7 +66,13 @@ fn main() {
         let epilogue = vec![Step::add(Operand::Row), Step::relu()];
         let mut jit = Jit::new().unwrap();
         let peak_id = jit.define(&peak_program, isa).unwrap();
-        let conv = Convolution { isa, geometry, m: Some(m), epilogue: epilogue.clone() };
+        let mut shapes = ShapeCx::new();
+        let images = Images {
+            input: [1, c, side, side].map(|it| shapes.int(it)),
+            output: [1, m, out, out].map(|it| shapes.int(it)),
+        };
+        let form = geometry.form(&mut shapes, &images).expect("the laws hold");
+        let conv = Convolution { isa, geometry, form, m: Some(m), epilogue: epilogue.clone() };
         let channels = if depthwise { c } else { m };
         let id = if depthwise {
             Depthwise { isa, geometry, epilogue }.emit(jit.module(), "conv").unwrap()

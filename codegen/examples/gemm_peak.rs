@@ -117,7 +117,7 @@ fn main() {
             let a: Vec<f32> = (0..m * k).map(|i| (i % 7) as f32).collect();
             let b = vec![1.0f32; (k * ((n + columns - 1) / columns * columns)) as usize];
             let mut c = vec![0.0f32; (m * n) as usize];
-            let mut workspace = vec![0.0f32; (both.workspace(m, n, k) / 4) as usize];
+            let mut workspace = vec![0.0f32; (both.workspace(m, n, k).expect("a size") / 4) as usize];
             let mut args = [
                 a.as_ptr() as i64,
                 b.as_ptr() as i64,

@@ -5,10 +5,11 @@ mod common;
 
 use common::Random;
 use orogen_codegen::jit_memory::Jit;
-use orogen_codegen::kernels::conv::{Convolution, Depthwise, Geometry, SlidingWindow, Window};
+use orogen_codegen::kernels::conv::{Convolution, Depthwise, Geometry, Images, SlidingWindow, Window};
 use orogen_codegen::kernels::epilogue::{Operand, Step};
 use orogen_codegen::kernels::gemm::Tile;
 use orogen_codegen::vector::Isa;
+use orogen_ir::shape::ShapeCx;
 
 #[derive(Clone, Copy)]
 struct Sizes {
@@ -93,6 +94,7 @@ fn check(isa: Isa, s: Sizes, g: Geometry, split: bool, depthwise: bool) {
     let mut y = vec![7.0f32; expected.len() + 32];
     let mut jit = Jit::new().unwrap();
     let int = |n: usize| n as i64;
+    let mut shapes = ShapeCx::new();
     let what = format!("{isa:?} {g:?} {}x{} w{}", s.c, s.m, s.w);
     if depthwise {
         let conv = Depthwise { isa, geometry: g, epilogue };
@@ -124,7 +126,12 @@ fn check(isa: Isa, s: Sizes, g: Geometry, split: bool, depthwise: bool) {
         let rows = Tile::of(isa).rows as usize;
         let packed: Vec<f32> =
             weights.chunks((s.m * k).max(1)).flat_map(|group| panels(group, s.m, k, rows)).collect();
-        let conv = Convolution { isa, geometry: g, m: None, epilogue };
+        let images = Images {
+            input: [s.batch, s.groups * s.c, s.h, s.w].map(|it| shapes.int(int(it))),
+            output: [s.batch, s.groups * s.m, oh, ow].map(|it| shapes.int(int(it))),
+        };
+        let form = g.form(&mut shapes, &images).unwrap();
+        let conv = Convolution { isa, geometry: g, form, m: None, epilogue };
         assert_eq!(conv.packed_weights(int(s.c), int(s.m)) as usize * s.groups, packed.len());
         let id = conv.emit(jit.module(), "conv").unwrap_or_else(|e| panic!("{what}: {e}"));
         let code = jit.finish().unwrap();
@@ -183,6 +190,7 @@ fn kernels_strides_dilations_and_paddings() {
         for g in geometries {
             let end = if g.padding == [0, 0] { [0, 0] } else { s.end };
             check(isa, Sizes { end, ..s }, g, false, false);
+            check(isa, Sizes { end: [2, 5], ..s }, g, true, false);
         }
     }
 }

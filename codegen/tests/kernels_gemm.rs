@@ -84,7 +84,7 @@ fn check(isa: Isa, a_layout: Layout, b_layout: Layout, case: &Case) {
     let stride = |layout, row_major: usize, transposed: usize| {
         4 * if layout == Layout::Transposed { transposed } else { row_major } as i64
     };
-    let bytes = gemm.workspace(m as i64, n as i64, k as i64) as usize;
+    let bytes = gemm.workspace(m as i64, n as i64, k as i64).unwrap() as usize;
     let mut workspace = vec![f32::NAN; bytes / 4 + 16];
     workspace[bytes / 4..].fill(5.0);
     let mut c = vec![9.0f32; m * n + 32];

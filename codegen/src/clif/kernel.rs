@@ -253,6 +253,12 @@ impl Lowering<'_> {
         for arg in &call.args {
             args.push(match arg {
                 Arg::Size(dim) => self.size(cx, *dim),
+                Arg::Float(dim) => {
+                    let value = self.size(cx, *dim);
+                    let value = cx.element_of_index(DType::F32, value);
+                    let bits = cx.b.ins().bitcast(types::I32, MemFlagsData::new(), value);
+                    cx.b.ins().uextend(types::I64, bits)
+                }
                 Arg::Pointer(buffer, bytes) => {
                     let bytes = self.size(cx, *bytes);
                     cx.b.ins().iadd(self.pointers[buffer], bytes)

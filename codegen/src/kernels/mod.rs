@@ -6,6 +6,7 @@
 //! | [`conv`] | convolution, depthwise convolution, pooling | functions of a module |
 //! | [`elementwise`] | fused elementwise graphs over rows | vector program |
 //! | [`rows`] | softmax, normalisation, reductions | vector programs |
+//! | [`laws`] | what the generators take for granted | constraints over extents |
 //! | [`epilogue`] | what matrix products and convolutions do to a result before they store it | steps |
 //!
 //! A generator is plain data. `program()` gives a vector program, to be put into a module by
@@ -32,7 +33,7 @@
 //! let (m, n, k) = (2, 3, 1);
 //! let (a, b, bias) = ([1.0f32, -1.0], [1.0f32, 2.0, 3.0], [0.5f32; 3]);
 //! let mut c = [0.0f32; 6];
-//! let mut workspace = vec![0u8; gemm.workspace(m, n, k) as usize];
+//! let mut workspace = vec![0u8; gemm.workspace(m, n, k).unwrap() as usize];
 //! let args = [
 //!     a.as_ptr() as i64, b.as_ptr() as i64, c.as_mut_ptr() as i64, m, n, k, 4 * k, 4 * n, 4 * n,
 //!     workspace.as_mut_ptr() as i64, bias.as_ptr() as i64,
@@ -47,4 +48,5 @@ pub mod elementwise;
 pub mod epilogue;
 mod flow;
 pub mod gemm;
+pub mod laws;
 pub mod rows;

@@ -134,7 +134,9 @@ impl Product {
         let gemm = Gemm { m: fixed, epilogue: chain.steps(&kinds), ..Gemm::new(s.isa, a_layout, b_layout) };
         let key = format!("{a_layout:?} {b_layout:?} {fixed:?} {}", chain.key(&kinds));
         let zero = s.shapes.int(0);
-        let workspace = workspace(s, &gemm, self.m, self.n, self.k)?;
+        let extents = [self.m, self.n, self.k];
+        s.lawful(|shapes| gemm.laws(shapes, extents))?;
+        let workspace = gemm.workspace_over(&mut s.shapes, extents).ok()?;
 
         // One dimension of the result is divided among threads: columns when there are few rows, or when rows would
         // make every thread pack B.
@@ -374,29 +376,4 @@ fn pointer(s: &mut Selector<'_>, access: &Access, layout: Layout, outer: &[Sym],
         _ => access.bytes_at(&mut s.shapes, outer)?,
     };
     Some(Arg::Pointer(access.buffer, s.shapes.add(start, skip).ok()?))
-}
-
-/// [`Gemm::workspace`] over symbolic sizes: it is linear in each rounded size.
-fn workspace(s: &mut Selector<'_>, gemm: &Gemm, m: Dim, n: Dim, k: Dim) -> Option<Dim> {
-    if let (Some(m), Some(n), Some(k)) = (s.shapes.as_int(m), s.shapes.as_int(n), s.shapes.as_int(k)) {
-        return Some(s.shapes.int(gemm.workspace(m, n, k)));
-    }
-    let tile = gemm.tile();
-    let packs = |layout| matches!(layout, Layout::RowMajor | Layout::Transposed);
-    let mut bytes = s.shapes.int(128);
-    // What A needs is bounded by its value for very many rows.
-    if packs(gemm.a) {
-        let only_a = Gemm { b: Layout::Packed, ..gemm.clone() };
-        let per_depth =
-            only_a.workspace(i64::from(u16::MAX), 1, 1) - only_a.workspace(i64::from(u16::MAX), 1, 0);
-        let part = s.shapes.scale(k, per_depth).ok()?;
-        bytes = s.shapes.add(bytes, part).ok()?;
-    }
-    if packs(gemm.b) {
-        let columns = s.shapes.round_up(n, i64::from(tile.columns(gemm.isa))).ok()?;
-        let elements = s.shapes.mul(columns, k).ok()?;
-        let part = s.shapes.scale(elements, 4).ok()?;
-        bytes = s.shapes.add(bytes, part).ok()?;
-    }
-    Some(bytes)
 }

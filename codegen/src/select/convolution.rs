@@ -1,7 +1,7 @@
 //! Convolutions and pooling.
 
-use orogen_ir::loops::{Combine, Expr, ExprId, Index, Stage};
-use orogen_ir::shape::{Dim, Sym};
+use orogen_ir::loops::{Axis, Combine, Expr, ExprId, Index, Stage};
+use orogen_ir::shape::Dim;
 use orogen_ir::types::DType;
 
 use super::access::Access;
@@ -10,8 +10,8 @@ use super::epilogue::{Chain, chain};
 use super::forms::{Panels, ParamForm};
 use super::routine::Routine;
 use super::schedule::Node;
-use super::selector::{Arg, Call, Match, Selector, single_axes, symbols};
-use crate::kernels::conv::{Convolution, Depthwise, Geometry, SlidingWindow, Window};
+use super::selector::{Arg, Call, Match, Selector, single_axes, spans, symbols};
+use crate::kernels::conv::{Convolution, Depthwise, Form, Geometry, Images, SlidingWindow, Window};
 use crate::kernels::epilogue::Operand;
 use crate::kernels::gemm::Tile;
 
@@ -28,6 +28,7 @@ struct Shape {
     /// Input and output channels of one group.
     c: i64,
     m: i64,
+    images: Images,
     input: [Dim; 2],
     output: [Dim; 2],
 }
@@ -58,6 +59,7 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
         args.push(Arg::Size(channels));
         args.extend(shape.input.iter().chain(&shape.output).map(|it| Arg::Size(*it)));
         args.extend([Arg::Size(first), Arg::Size(last)]);
+        s.lawful(|shapes| shape.geometry.laws(Form::Unfolded, shapes, &shape.images))?;
         let key = format!("depthwise {:?} {}", shape.geometry, chain.key(&kinds));
         let routine = Depthwise { isa: s.isa, geometry: shape.geometry, epilogue: steps };
         let symbol = s.routine("depthwise", &key, || Routine::Depthwise(Box::new(routine)));
@@ -81,9 +83,11 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
         args.extend(shape.input.iter().chain(&shape.output).map(|it| Arg::Size(*it)));
         args.push(Arg::Workspace(zero));
         args.extend([Arg::Size(first), Arg::Size(last)]);
-        let routine = Convolution { isa: s.isa, geometry: shape.geometry, m: Some(shape.m), epilogue: steps };
+        let form = shape.geometry.form(&mut s.shapes, &shape.images)?;
+        let routine =
+            Convolution { isa: s.isa, geometry: shape.geometry, form, m: Some(shape.m), epilogue: steps };
         let workspace = s.shapes.int(routine.workspace(shape.c));
-        let key = format!("convolution {:?} {} {}", shape.geometry, shape.m, chain.key(&kinds));
+        let key = format!("convolution {:?} {form:?} {} {}", shape.geometry, shape.m, chain.key(&kinds));
         let symbol = s.routine("convolution", &key, || Routine::Convolution(Box::new(routine)));
         s.forms[place] = ParamForm::Panels(panels);
         (symbol, workspace, units, "convolution")
@@ -123,12 +127,7 @@ fn recognise(s: &mut Selector<'_>, stage: &Stage, x: ExprId, w: ExprId) -> Optio
     let x_dims = program.buffers[*xb].dims.clone();
     let w_dims = program.buffers[*wb].dims.clone();
     let out_dims = program.buffers[stage.buffer].dims.clone();
-    let axes: Vec<Sym> = symbols(stage);
-    let is_axis = |s: &Selector<'_>, dim: Dim, extent: Dim| match s.shapes.as_sym(dim) {
-        Some(sym) => axes.contains(&sym),
-        None => s.shapes.as_int(dim) == Some(0) && s.shapes.as_int(extent) == Some(1),
-    };
-    if x_at[0] != at[0] || !is_axis(s, at[0], out_dims[0]) || w_at[0] != at[1] {
+    if x_at[0] != at[0] || w_at[0] != at[1] {
         return None;
     }
     // Input channel: group · c + inner, and the inner one is that of the weights.
@@ -139,29 +138,40 @@ fn recognise(s: &mut Selector<'_>, stage: &Stage, x: ExprId, w: ExprId) -> Optio
         return None;
     }
     let groups = in_channels / c;
-    if groups == 0 || out_channels % groups != 0 || !is_axis(s, w_at[1], w_dims[1]) {
+    if groups == 0 || out_channels % groups != 0 {
         return None;
     }
     let m = out_channels / groups;
     let group_part = s.shapes.sub(x_at[1], w_at[1]).ok()?;
     let channel = at[1];
+    // What the indices of the result and of the sum are, with the extents that the routine runs over.
+    let mut result = vec![(at[0], out_dims[0])];
+    let mut sum = vec![(w_at[1], w_dims[1])];
     if groups == 1 {
-        if s.shapes.as_int(group_part) != Some(0) || !is_axis(s, channel, out_dims[1]) {
+        if s.shapes.as_int(group_part) != Some(0) {
             return None;
         }
+        result.push((channel, out_dims[1]));
     } else {
         // The group is an axis of the stage, alone or with the channel inside it.
-        let group = stage.axes.iter().find(|it| s.shapes.as_int(it.extent) == Some(groups))?.var;
+        let is_group =
+            |it: &&Axis| s.shapes.as_int(it.extent) == Some(groups) && s.shapes.mentions(group_part, it.var);
+        let group = stage.axes.iter().find(is_group)?.var;
         let (x_group, x_rest) = s.shapes.affine_in(group_part, group)?;
         let (o_group, o_rest) = s.shapes.affine_in(channel, group)?;
         let int = |dim: Dim| s.shapes.as_int(dim);
         if int(x_group) != Some(c) || int(x_rest) != Some(0) || int(o_group) != Some(m) {
             return None;
         }
-        let m_dim = s.shapes.int(m);
-        if !is_axis(s, o_rest, m_dim) {
-            return None;
-        }
+        result.push((s.shapes.sym_dim(group), s.shapes.int(groups)));
+        result.push((o_rest, s.shapes.int(m)));
+    }
+    for i in 2..rank {
+        result.push((at[i], out_dims[i]));
+        sum.push((w_at[i], w_dims[i]));
+    }
+    if !spans(&s.shapes, &stage.axes, &result) || !spans(&s.shapes, &stage.reduce, &sum) {
+        return None;
     }
     let mut geometry = Geometry { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], padding: [0; 2] };
     let one = s.shapes.int(1);
@@ -180,7 +190,11 @@ fn recognise(s: &mut Selector<'_>, stage: &Stage, x: ExprId, w: ExprId) -> Optio
         input[to] = x_dims[2 + i];
         output[to] = out_dims[2 + i];
     }
-    Some(Shape { x: *xb, w: *wb, geometry, batch: out_dims[0], groups, c, m, input, output })
+    let images = Images {
+        input: [x_dims[0], x_dims[1], input[0], input[1]],
+        output: [out_dims[0], out_dims[1], output[0], output[1]],
+    };
+    Some(Shape { x: *xb, w: *wb, geometry, batch: out_dims[0], groups, c, m, images, input, output })
 }
 
 /// Kernel size, stride, dilation and padding of `x = stride·o + dilation·k − padding`.
@@ -251,16 +265,16 @@ pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let one = s.shapes.int(1);
     let mut geometry = Geometry { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], padding: [0; 2] };
     let (mut input, mut output) = ([one; 2], [one; 2]);
-    let mut taps = 0;
+    let mut taps = Vec::new();
     for i in 0..spatial {
         let to = i + 2 - spatial;
         let symbols = s.shapes.free_symbols(x_at[2 + i]);
         let tap = stage.reduce.iter().find(|it| symbols.contains(&it.var)).copied();
-        taps += usize::from(tap.is_some());
         let (k, k_extent) = match tap {
             Some(tap) => (s.shapes.sym_dim(tap.var), tap.extent),
             None => (s.shapes.int(0), one),
         };
+        taps.push((k, k_extent));
         let (kernel, stride, dilation, padding) =
             spatial_dim(s, stage, x_at[2 + i], at[2 + i], out_dims[2 + i], k, k_extent)?;
         if padding != 0 && otherwise.is_none() {
@@ -271,10 +285,14 @@ pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         input[to] = x_dims[2 + i];
         output[to] = out_dims[2 + i];
     }
-    let several = stage.reduce.iter().filter(|it| s.shapes.as_int(it.extent) != Some(1)).count();
-    if several > taps || geometry.kernel.iter().product::<i64>() > 1024 {
+    if !spans(&s.shapes, &stage.reduce, &taps) || geometry.kernel.iter().product::<i64>() > 1024 {
         return None;
     }
+    let images = Images {
+        input: [x_dims[0], x_dims[1], input[0], input[1]],
+        output: [out_dims[0], out_dims[1], output[0], output[1]],
+    };
+    s.lawful(|shapes| geometry.laws(Form::Unfolded, shapes, &images))?;
     let (chain, operands) = epilogue(s, run);
     let kinds: Vec<Operand> = operands.iter().map(|it| it.1).collect();
     let zero = s.shapes.int(0);

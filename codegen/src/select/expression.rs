@@ -243,7 +243,7 @@ impl VectorExpr {
             }
             // A size as a number.
             Expr::Dim(_, DType::F32) => leaves.leaf(self, id)?,
-            Expr::Cast(DType::F32, x) if matches!(program.exprs[*x], Expr::Dim(_, it) if it.is_int()) => {
+            Expr::Cast(DType::F32, x) if matches!(program.exprs[*x], Expr::Dim(_, DType::I64)) => {
                 leaves.leaf(self, *x)?
             }
             // A condition as a number, and back.

@@ -31,8 +31,13 @@ pub(crate) struct Panels {
 }
 
 impl Panels {
+    /// Whether there is no element at all; the other numbers may be of any size then.
+    fn is_empty(&self) -> bool {
+        [self.groups, self.count, self.depth].iter().any(|it| *it <= 0)
+    }
+
     /// Bytes of one group.
-    pub(crate) fn group_bytes(&self) -> i64 {
+    fn group_bytes(&self) -> i64 {
         (self.count + self.width - 1) / self.width * self.width * self.depth * 4
     }
 
@@ -41,13 +46,15 @@ impl Panels {
         let last = |count: i64, stride: i64| i128::from((count - 1).max(0)) * i128::from(stride);
         let parts =
             [(self.groups, self.group_stride), (self.count, self.stride), (self.depth, self.depth_stride)];
-        let empty = parts.iter().any(|it| it.0 <= 0);
         let reach: i128 = parts.iter().map(|it| last(it.0, it.1)).sum();
-        parts.iter().all(|it| it.1 >= 0) && (empty || reach < elements as i128)
+        parts.iter().all(|it| it.1 >= 0) && (self.is_empty() || reach < elements as i128)
     }
 
     /// The panels of a constant; elements out of range are zero.
     pub(crate) fn pack(&self, bytes: &[u8]) -> Vec<u8> {
+        if self.is_empty() {
+            return Vec::new();
+        }
         let group_bytes = usize::try_from(self.group_bytes()).unwrap_or(0);
         let mut out = vec![0; group_bytes * usize::try_from(self.groups).unwrap_or(0)];
         let mut at = 0;

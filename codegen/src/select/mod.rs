@@ -7,6 +7,19 @@
 //! reductions), columns, each with as many of the following stages as it can take in; tiles (transpositions), strips
 //! (padding, upsampling); then scalar loops.
 //!
+//! # Laws
+//! What holds of every routine that is called:
+//!
+//! * **S1** It computes the points of the stage, no fewer and no more: the extents that it is given are those of the
+//!   stage's axes. Where they are read from buffers, every index is an axis of its own of that extent
+//!   (`selector::spans`).
+//! * **S2** Its preconditions over extents are proven for all sizes that may occur (`Selector::lawful`). The numbered
+//!   laws stand with the generators: see [`crate::kernels::laws`].
+//! * **S3** It touches what the stage touches, and no other element. The stage's accesses are in range or guarded, so
+//!   nothing is read around them; a guarded access is read under a mask.
+//! * **S4** Sizes that it is given may be any up to 2⁴⁰: what is narrower inside of it (lane numbers, positions in a
+//!   gather) is bounded by the vector, by its constants, or by a law.
+//!
 //! Modules in reading order: `schedule`, `access` (linear positions), `expression` (scalar expressions as vector
 //! code), `epilogue`, `contraction`, `convolution`, `rows` and `row_program`, `columns`, `tiles` and `tile_program`,
 //! `strips` with `strip_loads` and `strip_program`, `forms` (constants as routines want them), `routine`.

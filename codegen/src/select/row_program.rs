@@ -2,7 +2,7 @@
 
 use super::expression::{Node, VectorExpr};
 use crate::vector::{
-    Addr, BinaryOp, Builder, Compare, IReg, IntCompare, IntOp, MReg, Program, ReduceOp, Size, UnaryOp, VReg,
+    Addr, BinaryOp, Builder, Compare, IReg, IntCompare, IntOp, MReg, Program, ReduceOp, Size, VReg,
 };
 
 /// A pointer parameter, by its place.
@@ -17,7 +17,7 @@ pub(crate) enum Leaf {
     Row(usize, Pointer),
     /// The single value that a stage made.
     Value(usize),
-    /// An integer parameter below 2³¹ as a number.
+    /// A parameter that is the bits of a number.
     Size(usize),
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct RowStage {
 pub(crate) struct RowProgram {
     /// For each pointer, whether it is a row; else it is one element.
     pub(crate) contiguous: Vec<bool>,
-    /// How many integers are read.
+    /// How many numbers are read.
     pub(crate) sizes: usize,
     /// The stages.
     pub(crate) stages: Vec<RowStage>,
@@ -134,20 +134,14 @@ impl RowProgram {
     }
 
     /// The program. Parameters: the pointers, `n` (elements of a row), `rows`, and a row stride in bytes for each
-    /// pointer; then the integers.
+    /// pointer; then the bits of the numbers.
     pub(crate) fn build(&self) -> Program {
         let mut b = Builder::new("rows");
         let pointers: Vec<IReg> = self.contiguous.iter().map(|_| b.param()).collect();
         let [n, rows] = b.params();
         let strides: Vec<IReg> = self.contiguous.iter().map(|_| b.param()).collect();
         let sizes: Vec<IReg> = (0..self.sizes).map(|_| b.param()).collect();
-        let sizes: Vec<VReg> = sizes
-            .into_iter()
-            .map(|it| {
-                let bits = b.splat_int(it);
-                b.unary(UnaryOp::FromInt, bits)
-            })
-            .collect();
+        let sizes: Vec<VReg> = sizes.into_iter().map(|it| b.splat_int(it)).collect();
         b.repeat(rows, |b| {
             let mut values: Vec<Option<VReg>> = vec![None; self.stages.len()];
             for segment in &self.segments {

@@ -50,7 +50,7 @@ struct Group<'r> {
     program: RowProgram,
     /// Where each pointer of the program starts; `None` for a row of workspace.
     positions: Vec<Option<Position>>,
-    /// Integer parameters.
+    /// Sizes that are read as numbers.
     sizes: Vec<Dim>,
 }
 
@@ -204,7 +204,7 @@ impl<'r> Group<'r> {
         }
     }
 
-    /// The place of an integer parameter.
+    /// The place of a size that is read as a number.
     fn size(&mut self, dim: Dim) -> Option<usize> {
         let at = self.sizes.iter().position(|it| *it == dim).unwrap_or_else(|| {
             self.sizes.push(dim);
@@ -283,7 +283,7 @@ impl<'r> Group<'r> {
         }
         args.extend([Arg::Size(n), Arg::Size(rows)]);
         args.extend(strides.into_iter().map(Arg::Size));
-        args.extend(self.sizes.iter().map(|it| Arg::Size(*it)));
+        args.extend(self.sizes.iter().map(|it| Arg::Float(*it)));
         let key = self.program.key();
         let isa = s.isa;
         let program = &self.program;

@@ -58,7 +58,7 @@ impl Node {
             Node::Call(call) => call.args.iter().any(|arg| match arg {
                 Arg::Pointer(own, _) => *own == buffer,
                 Arg::Element(own, at) => *own == buffer || loads(at),
-                Arg::Size(_) | Arg::Workspace(_) => false,
+                Arg::Size(_) | Arg::Float(_) | Arg::Workspace(_) => false,
             }),
         }
     }

@@ -1,12 +1,13 @@
 //! What the choice of routines works with.
 
 use indexmap::IndexMap;
-use orogen_ir::loops::{BufferId, Index, Stage, TensorProgram};
-use orogen_ir::shape::{Dim, ShapeCx, Sym};
+use orogen_ir::loops::{Axis, BufferId, Index, Stage, TensorProgram};
+use orogen_ir::shape::{Dim, Overflow, ShapeCx, Sym};
 
 use super::forms::ParamForm;
 use super::routine::{self, Routine};
 use super::schedule::Node;
+use crate::kernels::laws::{Law, unproven};
 use crate::vector::Isa;
 
 /// An argument of a routine.
@@ -18,6 +19,8 @@ pub(crate) enum Arg {
     Element(BufferId, Vec<Index>),
     /// A number.
     Size(Dim),
+    /// The bits of the `f32` nearest to a number.
+    Float(Dim),
     /// An address in the workspace, so many bytes from its start.
     Workspace(Dim),
 }
@@ -101,6 +104,15 @@ impl<'p> Selector<'p> {
         symbol
     }
 
+    /// Whether all laws of a routine are proven (law S2).
+    pub(crate) fn lawful(
+        &mut self,
+        laws: impl FnOnce(&mut ShapeCx) -> Result<Vec<Law>, Overflow>,
+    ) -> Option<()> {
+        let laws = laws(&mut self.shapes).ok()?;
+        unproven(&self.shapes, &laws).is_none().then_some(())
+    }
+
     /// `[first, last)` in elements for a range of units of `unit` elements, of `whole` elements.
     pub(crate) fn range(&mut self, unit: i64, whole: Dim) -> Option<(Dim, Dim, Dim)> {
         if !self.ranged {
@@ -127,7 +139,7 @@ impl<'p> Selector<'p> {
 }
 
 /// The axes of a stage as pairs.
-pub(crate) fn pairs(axes: &[orogen_ir::loops::Axis]) -> Vec<(Sym, Dim)> {
+pub(crate) fn pairs(axes: &[Axis]) -> Vec<(Sym, Dim)> {
     axes.iter().map(|it| (it.var, it.extent)).collect()
 }
 
@@ -140,4 +152,19 @@ pub(crate) fn single_axes(shapes: &ShapeCx, stage: &Stage) -> Vec<Sym> {
 /// All axis symbols of a stage.
 pub(crate) fn symbols(stage: &Stage) -> Vec<Sym> {
     stage.axes.iter().chain(&stage.reduce).map(|it| it.var).collect()
+}
+
+/// Whether indices, each with the extent that a routine runs over, are all the axes there are (law S1): each is an axis
+/// of its own of that extent, or 0 where the extent is 1.
+pub(crate) fn spans(shapes: &ShapeCx, axes: &[Axis], indices: &[(Dim, Dim)]) -> bool {
+    let single = |extent: Dim| shapes.as_int(extent) == Some(1);
+    let mut left: Vec<&Axis> = axes.iter().collect();
+    for (index, extent) in indices {
+        match shapes.as_sym(*index).and_then(|sym| left.iter().position(|it| it.var == sym)) {
+            Some(at) if left[at].extent == *extent => drop(left.swap_remove(at)),
+            None if single(*extent) && shapes.as_int(*index) == Some(0) => {}
+            _ => return false,
+        }
+    }
+    left.iter().all(|it| single(it.extent))
 }

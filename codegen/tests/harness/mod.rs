@@ -3,6 +3,8 @@
 #![allow(unreachable_pub, reason = "shared by several test crates")]
 #![allow(unsafe_code, reason = "calls generated code")]
 
+pub mod guard;
+
 use orogen_abi::DLDataType;
 use orogen_codegen::link::{ElfLinker, LinkInput, Linker};
 use orogen_codegen::vector::Isa;
@@ -236,8 +238,14 @@ pub fn check_inputs(program: &TensorProgram, sizes: &[i64], inputs: &[TensorData
     }
 }
 
-/// Checks a program in memory whose inputs named in `constants` are constants of the plan; returns what was chosen.
-pub fn check_constants(program: &TensorProgram, sizes: &[i64], constants: &[&str], seed: u64) -> Vec<String> {
+/// A plan of a program whose inputs named in `constants` are constants, with random data: the plan, all inputs, and
+/// those that a call gives.
+pub fn with_constants(
+    program: &TensorProgram,
+    sizes: &[i64],
+    constants: &[&str],
+    seed: u64,
+) -> (CallPlan, Vec<TensorData>, Vec<TensorData>) {
     let env = program.sizes.iter().copied().zip(sizes.iter().copied()).collect();
     let mut random = Random(seed);
     let mut plan = plan_of(program, sizes);
@@ -291,6 +299,12 @@ pub fn check_constants(program: &TensorProgram, sizes: &[i64], constants: &[&str
             None => {}
         }
     }
+    (plan, all, given)
+}
+
+/// Checks a program in memory whose inputs named in `constants` are constants of the plan; returns what was chosen.
+pub fn check_constants(program: &TensorProgram, sizes: &[i64], constants: &[&str], seed: u64) -> Vec<String> {
+    let (plan, all, given) = with_constants(program, sizes, constants, seed);
     let expected = eval_program(program, sizes, &all).unwrap();
     let strategy = compiled(&plan).kernels()[0].strategy.clone();
     let got = call(&jit(&plan, true), &given).unwrap();

@@ -4,7 +4,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{FuncRef, Value};
 use cranelift_module::{FuncId, Module};
 
-use super::{Geometry, pack_pointwise, unfold_segment};
+use super::{Form, Geometry, pack_pointwise, unfold_segment};
 use crate::kernels::epilogue::{self, Step};
 use crate::kernels::flow::{self, Flow};
 use crate::kernels::gemm::{Block, Blocking, Gemm, Layout, Micro, Tile, Tiles, operands_at};
@@ -30,6 +30,8 @@ pub struct Convolution {
     pub isa: Isa,
     /// The constants.
     pub geometry: Geometry,
+    /// Where panels come from; [`Geometry::form`] for the extents of all calls.
+    pub form: Form,
     /// Output channels of a group, if known: fewer kernels are made then.
     pub m: Option<i64>,
     /// What happens to the result.
@@ -79,10 +81,9 @@ impl Convolution {
         let gemm = self.gemm();
         let kernels = gemm.kernels(module, name)?;
         let vectors = gemm.tile().vectors;
-        let program: Program = if self.geometry.is_pointwise() {
-            pack_pointwise(vectors, self.isa)
-        } else {
-            unfold_segment(&self.geometry, vectors)
+        let program: Program = match self.form {
+            Form::Pointwise => pack_pointwise(vectors, self.isa),
+            Form::Unfolded => unfold_segment(&self.geometry, vectors),
         };
         let unfold = encode::declare(module, &format!("{name}.unfold"), program.params.len())?;
         encode::define(module, unfold, &program, self.isa)?;
@@ -152,7 +153,7 @@ impl Convolution {
                         let to = flow.at_scaled(workspace, to, 4);
                         let stop = flow.offset(p, columns);
                         let stop = flow.min(stop, end);
-                        if self.geometry.is_pointwise() {
+                        if self.form == Form::Pointwise {
                             let from = flow.at_scaled(x, p, 4);
                             let valid = flow.sub(stop, p);
                             flow.call(unfold, &[from, to, here, in_plane, valid]);

@@ -64,9 +64,13 @@ impl Line {
                     let zero = b.int_const(0);
                     let mut low = b.int_op(IntOp::Sub, zero, at);
                     let mut high = b.int_op(IntOp::Sub, w, at);
-                    if stride != 2 {
-                        low = ceil_div(b, low, stride);
-                        high = ceil_div(b, high, stride);
+                    if stride == 2 {
+                        // Masks take counts of 32 bits; the row may be longer than that.
+                        low = b.int_op(IntOp::Max, low, 0);
+                        high = b.int_op(IntOp::Max, high, 0);
+                    } else {
+                        low = ceil_div(b, low, stride, Size::lanes(loads));
+                        high = ceil_div(b, high, stride, Size::lanes(loads));
                         high = b.int_op(IntOp::Min, high, count);
                     }
                     (0..loads)

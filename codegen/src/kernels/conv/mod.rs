@@ -4,6 +4,18 @@
 //! workspace and never as a whole; [`Depthwise`] convolution and pooling
 //! ([`SlidingWindow`]) have a kernel of their own. Sizes of images are run-time values;
 //! kernel, stride, dilation and padding are constants of the code.
+//!
+//! # Laws
+//! What selection proves before it calls ([`Geometry::laws`]), for images `[batch][channels][h][w]` in and
+//! `[batch][channels][oh][ow]` out:
+//!
+//! * **C1** Kernel, stride and dilation are in `1..=64`, padding is in `0..=1024`: displacements fit in an address.
+//! * **C2** There are at least as many images in as out.
+//! * **C3** [`Form::Pointwise`] has a kernel of one element, unit strides and no padding, and `oh = h`, `ow = w`:
+//!   columns of a panel are columns of the image, at the end of it too.
+//!
+//! [`Form::Unfolded`] and [`SlidingWindow`] need no relation between `h, w` and `oh, ow`: what they read is masked to
+//! the image, whatever padding there is at its ends, and however far they are apart.
 
 mod depthwise;
 mod driver;
@@ -14,7 +26,10 @@ pub use depthwise::{Depthwise, SlidingWindow, Window};
 pub use driver::Convolution;
 pub use unfold::{pack_pointwise, unfold_segment};
 
-use crate::vector::{Builder, IReg, IntOp};
+use orogen_ir::shape::{Dim, Overflow, ShapeCx};
+
+use super::laws::{Law, unproven};
+use crate::vector::{Builder, IReg, IntOp, Size};
 
 /// The constants of a convolution. Pairs are vertical, horizontal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,21 +44,70 @@ pub struct Geometry {
     pub padding: [i64; 2],
 }
 
+/// How the elements under the kernel get into panels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// The image is its own unfolding.
+    Pointwise,
+    /// Row by row, what lies outside the image as zeros.
+    Unfolded,
+}
+
+/// The extents of the images of a call: batch, channels, height, width.
+#[derive(Debug, Clone, Copy)]
+pub struct Images {
+    /// What is read.
+    pub input: [Dim; 4],
+    /// What is written.
+    pub output: [Dim; 4],
+}
+
 impl Geometry {
-    /// One kernel element, unit strides, no padding: the unfolded image is the image.
-    pub fn is_pointwise(&self) -> bool {
-        self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0]
+    /// The laws of a form; [`SlidingWindow`] has those of [`Form::Unfolded`].
+    ///
+    /// # Errors
+    /// [`Overflow`] if the extents are too large to be compared.
+    pub fn laws(&self, form: Form, shapes: &mut ShapeCx, images: &Images) -> Result<Vec<Law>, Overflow> {
+        let mut laws = Vec::new();
+        for value in self.kernel.into_iter().chain(self.stride).chain(self.dilation) {
+            laws.extend(Law::constant("C1", shapes, value, 1..=64));
+        }
+        for value in self.padding {
+            laws.extend(Law::constant("C1", shapes, value, 0..=1024));
+        }
+        let Images { input, output } = images;
+        laws.push(Law::no_more("C2", shapes, output[0], input[0])?);
+        if form == Form::Pointwise {
+            for value in self.kernel.into_iter().chain(self.stride) {
+                laws.extend(Law::constant("C3", shapes, value, 1..=1));
+            }
+            for value in self.padding {
+                laws.extend(Law::constant("C3", shapes, value, 0..=0));
+            }
+            laws.extend([2, 3].map(|it| Law::equal("C3", input[it], output[it])));
+        }
+        Ok(laws)
+    }
+
+    /// The first form whose laws are proven.
+    pub fn form(&self, shapes: &mut ShapeCx, images: &Images) -> Option<Form> {
+        [Form::Pointwise, Form::Unfolded]
+            .into_iter()
+            .find(|form| self.laws(*form, shapes, images).is_ok_and(|laws| unproven(shapes, &laws).is_none()))
     }
 }
 
-/// `⌈max(x, 0) / by⌉` for `x < 2³¹`, by a reciprocal where a shift will not do.
-fn ceil_div(b: &mut Builder, x: IReg, by: i64) -> IReg {
+/// `⌈max(x, 0) / by⌉`, or any number from `most` on where that is more, by a reciprocal where a shift will not do.
+fn ceil_div(b: &mut Builder, x: IReg, by: i64, most: Size) -> IReg {
     let x = b.int_op(IntOp::Max, x, 0);
-    let x = b.int_add(x, by - 1);
     if by.count_ones() == 1 {
+        let x = b.int_add(x, by - 1);
         return b.int_op(IntOp::ShiftRight, x, i64::from(by.trailing_zeros()));
     }
-    // Exact: the reciprocal is too large by less than 2⁻³² `by`, and `x · by < 2³²` for images of any sane width.
+    let limit = b.int_const(Size { fixed: most.fixed * by, per_lane: most.per_lane * by });
+    let x = b.int_op(IntOp::Min, x, limit);
+    let x = b.int_add(x, by - 1);
+    // Exact: the reciprocal is too large by less than 2⁻³² `by`, and `x · by < 2³²` for the few lanes that are asked for.
     let reciprocal = b.int_const((1i64 << 32) / by + 1);
     let product = b.int_op(IntOp::Mul, x, reciprocal);
     b.int_op(IntOp::ShiftRight, product, 32)

@@ -82,7 +82,7 @@ pub(super) fn inside(b: &mut Builder, y: IReg, h: IReg) -> IReg {
     flag
 }
 
-/// The packing program for [`Geometry::is_pointwise`]: columns of the image as they are.
+/// The packing program for [`Form::Pointwise`](super::Form::Pointwise): columns of the image as they are.
 pub fn pack_pointwise(vectors: u32, isa: Isa) -> Program {
     gemm::pack_rows(Size::lanes(i64::from(vectors)), isa)
 }

@@ -3,11 +3,13 @@
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{FuncRef, InstBuilder as _, Value};
 use cranelift_module::{FuncId, Module};
+use orogen_ir::shape::{Dim, Overflow, ShapeCx};
 
 use super::block::{Block, Tiles, operands_at};
 use super::{Micro, Source, Tile, pack_rows, pack_transposed};
 use crate::kernels::epilogue::{self, Step};
 use crate::kernels::flow::{self, Flow};
+use crate::kernels::laws::Law;
 use crate::vector::encode::{self, DefineError};
 use crate::vector::{Isa, Size};
 
@@ -87,20 +89,54 @@ impl Gemm {
     }
 
     /// The size of the workspace in bytes: `4·k·(min(m, block) rounded up to tile rows)` if A is to be packed, plus
-    /// `4·k·(n rounded up to tile columns)` if B is, plus 64 for each.
-    pub fn workspace(&self, m: i64, n: i64, k: i64) -> i64 {
-        let round_up = |x: i64, by: i64| (x + by - 1) / by * by;
+    /// `4·k·(n rounded up to tile columns)` if B is, plus 64 for each. Where `m` is not known, it counts as a block.
+    ///
+    /// # Errors
+    /// [`Overflow`] if that is no 64-bit number.
+    pub fn workspace_over(&self, shapes: &mut ShapeCx, [m, n, k]: [Dim; 3]) -> Result<Dim, Overflow> {
         let rows = i64::from(self.tile().rows);
         let columns = i64::from(self.tile().columns(self.isa));
         let packs = |layout| matches!(layout, Layout::RowMajor | Layout::Transposed);
-        let mut bytes = 0;
+        let panel = |shapes: &mut ShapeCx, width: Dim, unit: i64| {
+            let width = shapes.round_up(width, unit)?;
+            let elements = shapes.mul(width, k)?;
+            let bytes = shapes.scale(elements, 4)?;
+            shapes.add_int(bytes, 64)
+        };
+        let mut bytes = shapes.int(0);
         if packs(self.a) {
-            bytes += 4 * k * round_up(m.min(rows * self.blocking.row_tiles), rows) + 64;
+            let block = rows.saturating_mul(self.blocking.row_tiles);
+            let height = shapes.as_int(m).map_or(block, |m| m.min(block));
+            let height = shapes.int(height);
+            let part = panel(shapes, height, rows)?;
+            bytes = shapes.add(bytes, part)?;
         }
         if packs(self.b) {
-            bytes += 4 * k * round_up(n, columns) + 64;
+            let part = panel(shapes, n, columns)?;
+            bytes = shapes.add(bytes, part)?;
         }
-        bytes
+        Ok(bytes)
+    }
+
+    /// [`Gemm::workspace_over`] for numbers; `None` if it is no 64-bit number.
+    pub fn workspace(&self, m: i64, n: i64, k: i64) -> Option<i64> {
+        let mut shapes = ShapeCx::new();
+        let sizes = [m, n, k].map(|it| shapes.int(it));
+        let bytes = self.workspace_over(&mut shapes, sizes).ok()?;
+        shapes.as_int(bytes)
+    }
+
+    /// The laws of a call with these extents.
+    ///
+    /// # Errors
+    /// [`Overflow`] if the extents are too large to be compared.
+    pub fn laws(&self, shapes: &mut ShapeCx, [m, n, k]: [Dim; 3]) -> Result<Vec<Law>, Overflow> {
+        let mut laws: Vec<Law> = [m, n, k].map(|it| Law::at_least("G1", it, 0)).into();
+        if let Some(fixed) = self.m {
+            let fixed = shapes.int(fixed);
+            laws.push(Law::equal("G2", m, fixed));
+        }
+        Ok(laws)
     }
 
     /// The tile kernel for a number of rows.

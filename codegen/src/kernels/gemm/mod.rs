@@ -5,6 +5,17 @@
 //! Packed operands are panels over all of `k`:
 //! A is `[⌈m / rows⌉][k][rows]`, B is `[⌈n / columns⌉][k][columns]`, with `rows` and `columns` of the [`Tile`].
 //! Panels know no blocking of `k`, so constant weights are packed at compile time and any driver can use them.
+//!
+//! # Laws
+//! What selection proves before it calls ([`Gemm::laws`]):
+//!
+//! * **G1** `m, n, k` are at least 0.
+//! * **G2** A number of rows that is a constant of the code is that of the call: tile kernels for other remainders are
+//!   not there.
+//!
+//! What holds by construction: the workspace is that of [`Gemm::workspace_over`], whose arithmetic does not wrap; every
+//! operand has a stride of one element along one of its axes, or none (its [`Layout`]); panels reach no further than
+//! the constant that they are packed from.
 
 mod block;
 mod driver;
