@@ -8,7 +8,9 @@
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, MemFlagsData, Type, Value, types};
 use indexmap::IndexMap;
-use orogen_ir::loops::{Axis, BufferId, Expr, ExprId, Index, Stage, Stmt, TensorProgram, UnaryOp};
+use orogen_ir::loops::{
+    Axis, BufferId, BufferRole, Expr, ExprId, Index, Stage, Stmt, TensorProgram, UnaryOp,
+};
 use orogen_ir::plan::ALIGNMENT;
 use orogen_ir::shape::{Dim, Overflow, ShapeCx, SymbolKind};
 use orogen_ir::types::{DType, Effects};
@@ -78,10 +80,10 @@ pub(crate) fn kernel(
         scratch = shapes.add(scratch, most)?;
         scratch = shapes.round_up(scratch, ALIGNMENT.cast_signed())?;
     }
-    let extent = match (&schedule.parallel, &schedule.body[..]) {
-        (Parallel::Loop, [Node::Loop { extent, .. }]) => *extent,
-        (Parallel::Range { units, .. }, _) => *units,
-        _ => shapes.int(1),
+    let extent = match &schedule.parallel {
+        Parallel::Loop(extent) => *extent,
+        Parallel::Range { units, .. } => *units,
+        Parallel::No => shapes.int(1),
     };
     let work = work(&mut shapes, &program.body)?;
     let mut failure = Ok(());
@@ -93,6 +95,7 @@ pub(crate) fn kernel(
             scope: Scope::default(),
             depth: 0,
             pointers: IndexMap::new(),
+            range: None,
             safe: args[0],
             workspace: args[2],
             values: IndexMap::new(),
@@ -164,6 +167,8 @@ struct Lowering<'p> {
     /// Number of loops around the current position.
     depth: u32,
     pointers: IndexMap<BufferId, Value>,
+    /// The iterations of the outermost loop that this call runs, until it is built.
+    range: Option<(Value, Value)>,
     /// An address that may always be read, for loads whose index is out of range.
     safe: Value,
     /// Memory of the routine that runs.
@@ -202,16 +207,8 @@ impl Lowering<'_> {
             self.scope.bind(first, begin, 0);
             self.scope.bind(last, end, 0);
         }
-        if let ([Node::Loop { vars, body, .. }], Parallel::Loop) = (&schedule.body[..], &schedule.parallel) {
-            let open = cx.open_loop(begin, end, &[]);
-            self.depth += 1;
-            for var in vars {
-                self.scope.bind(*var, open.index, self.depth);
-            }
-            self.nodes(cx, body)?;
-            self.depth -= 1;
-            cx.close_loop(open, &[]);
-            return Ok(());
+        if let Parallel::Loop(_) = schedule.parallel {
+            self.range = Some((begin, end));
         }
         self.nodes(cx, &schedule.body)
     }
@@ -230,8 +227,23 @@ impl Lowering<'_> {
         for node in nodes {
             match node {
                 Node::Call(call) => self.call(cx, call)?,
+                Node::Some { spaces, body } => {
+                    let Some(any) = self.any_point(cx, spaces) else {
+                        self.nodes(cx, body)?;
+                        continue;
+                    };
+                    let (run, done) = (cx.b.create_block(), cx.b.create_block());
+                    cx.b.ins().brif(any, run, &[], done, &[]);
+                    cx.b.switch_to_block(run);
+                    self.nodes(cx, body)?;
+                    cx.b.ins().jump(done, &[]);
+                    cx.b.switch_to_block(done);
+                }
                 Node::Loop { extent, vars, body, .. } => {
-                    let (begin, end) = (cx.int(0), self.size(cx, *extent));
+                    let (begin, end) = match self.range.take() {
+                        Some(range) => range,
+                        None => (cx.int(0), self.size(cx, *extent)),
+                    };
                     let open = cx.open_loop(begin, end, &[]);
                     self.depth += 1;
                     for var in vars {
@@ -245,6 +257,46 @@ impl Lowering<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether some stage has a point to store in memory; `None` if that is certain, or known only inside of loops.
+    fn any_point(&self, cx: &mut FunctionCx<'_>, spaces: &[(BufferId, Vec<Dim>)]) -> Option<Value> {
+        let mut any: Option<Value> = None;
+        for (buffer, extents) in spaces {
+            // What only holds an iteration of the loops around it is for the others.
+            if self.schedule.kept.get(buffer).is_some_and(|kept| !kept.iter().all(|it| *it)) {
+                continue;
+            }
+            if self.program.buffers[*buffer].role == BufferRole::Local
+                && !self.schedule.kept.contains_key(buffer)
+            {
+                continue;
+            }
+            let all = self.all_turn(cx, extents)?;
+            any = Some(match any {
+                None => all,
+                Some(any) => cx.b.ins().bor(any, all),
+            });
+        }
+        any
+    }
+
+    /// Whether loops of these extents have an iteration; `None` if that is certain, or known only inside of them.
+    fn all_turn(&self, cx: &mut FunctionCx<'_>, extents: &[Dim]) -> Option<Value> {
+        let mut all: Option<Value> = None;
+        for extent in extents {
+            let known = self.shapes.free_symbols(*extent).iter().all(|it| self.scope.contains(*it));
+            if !known || self.shapes.bounds(*extent).lo.is_some_and(|lo| lo >= 1) {
+                continue;
+            }
+            let value = self.size(cx, *extent);
+            let turns = cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, value, 0);
+            all = Some(match all {
+                None => turns,
+                Some(all) => cx.b.ins().band(all, turns),
+            });
+        }
+        all
     }
 
     fn call(&mut self, cx: &mut FunctionCx<'_>, call: &Call) -> Result<(), Overflow> {
@@ -279,13 +331,19 @@ impl Lowering<'_> {
         Ok(())
     }
 
+    /// Starts the loop of an axis, which has no iteration where one of the loops `inside` it has none.
     fn open_axis(
         &mut self,
         cx: &mut FunctionCx<'_>,
         axis: &Axis,
+        inside: &[Axis],
         carried: &[Value],
     ) -> super::nest::OpenLoop {
-        let (begin, end) = (cx.int(0), self.size(cx, axis.extent));
+        let (begin, mut end) = (cx.int(0), self.size(cx, axis.extent));
+        let inside: Vec<Dim> = inside.iter().map(|it| it.extent).collect();
+        if let Some(all) = self.all_turn(cx, &inside) {
+            end = cx.b.ins().select(all, end, begin);
+        }
         let open = cx.open_loop(begin, end, carried);
         self.depth += 1;
         self.scope.bind(axis.var, open.index, self.depth);
@@ -295,8 +353,10 @@ impl Lowering<'_> {
     fn stage(&mut self, cx: &mut FunctionCx<'_>, stage: &Stage, bound: usize) -> Result<(), Overflow> {
         let axes = stage.axes.get(bound..).unwrap_or_default();
         let mut open = Vec::new();
-        for axis in axes {
-            open.push(self.open_axis(cx, axis, &[]));
+        for (i, axis) in axes.iter().enumerate() {
+            // Without loops around it, the stage has a point.
+            let inside = if i == 0 && bound > 0 { &axes[1..] } else { &[] };
+            open.push(self.open_axis(cx, axis, inside, &[]));
         }
         self.forget();
         let dtype = self.program.buffers[stage.buffer].dtype;
@@ -305,8 +365,9 @@ impl Lowering<'_> {
             Some(combine) => {
                 let mut carried = vec![cx.identity(combine, dtype)];
                 let mut reduce = Vec::new();
-                for axis in &stage.reduce {
-                    let inner = self.open_axis(cx, axis, &carried);
+                for (i, axis) in stage.reduce.iter().enumerate() {
+                    let inside = if i == 0 { &stage.reduce[1..] } else { &[] };
+                    let inner = self.open_axis(cx, axis, inside, &carried);
                     carried = inner.carried.clone();
                     reduce.push(inner);
                 }

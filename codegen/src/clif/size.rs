@@ -1,14 +1,24 @@
 //! Symbolic integers as 64-bit values.
 //!
-//! Sizes are bounded where they enter (at most 2^40, see [`super::entry`]), so that wrapping arithmetic is exact for
-//! everything that a valid call computes. Where a product decides how much memory is reserved, it is computed a
-//! second time in floating point and compared with a limit.
+//! Two ways to compute one, by one evaluator:
+//!
+//! * Entry points compute sizes from what callers and data say. They are [`Sizes::checked`].
+//! * Kernels compute extents, strides and positions from sizes that were checked, inside of buffers whose bytes were
+//!   checked. They are [`Sizes::value`], and wrap: positions are sums and products, exact modulo 2⁶⁴, and what lies in
+//!   a buffer is less than that.
+//!
+//! # Laws
+//! * **Z1** A checked value is the exact integer, or `overflow` is set. Every step is checked whose exact result, over
+//!   all values that symbols can have, may be no 64-bit number; the others need no check. A product with a factor 0
+//!   is 0, however large the other factors are.
+//! * **Z2** Symbols have the values of their kind: a size is in `0..=`[`MAX_EXTENT`], an integer is in
+//!   ±[`MAX_INTEGER`]. Whoever binds one sees to it.
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use cranelift_frontend::Variable;
 use indexmap::IndexMap;
-use orogen_ir::shape::{Atom, AtomId, Dim, Poly, ShapeCx, Sym};
+use orogen_ir::shape::{Atom, AtomId, Dim, Poly, ShapeCx, Sym, SymbolKind};
 
 use super::unit::FunctionCx;
 
@@ -64,138 +74,281 @@ pub(crate) struct Sizes<'a> {
     pub(crate) scope: &'a Scope,
 }
 
+/// The greatest dimension that a call may have.
+pub(crate) const MAX_EXTENT: i64 = 1 << 40;
+/// The greatest magnitude of integers from data that are no sizes.
+pub(crate) const MAX_INTEGER: i64 = 1 << 60;
+
+/// Where exact integers lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Range {
+    lo: i128,
+    hi: i128,
+}
+
+impl Range {
+    const WORD: Range = Range { lo: i64::MIN as i128, hi: i64::MAX as i128 };
+
+    fn point(value: i64) -> Range {
+        Range { lo: value.into(), hi: value.into() }
+    }
+
+    /// The values of a symbol (law Z2).
+    pub(crate) fn of(kind: SymbolKind) -> Range {
+        match kind {
+            SymbolKind::Size | SymbolKind::Index { .. } => Range { lo: 0, hi: MAX_EXTENT.into() },
+            SymbolKind::Integer => Range { lo: -i128::from(MAX_INTEGER), hi: MAX_INTEGER.into() },
+        }
+    }
+
+    /// What may be asked for.
+    pub(crate) fn of_bytes(most: i64) -> Range {
+        Range { lo: 0, hi: most.into() }
+    }
+
+    /// Whether all of it lies in another.
+    pub(crate) fn is_in(self, other: Range) -> bool {
+        other.lo <= self.lo && self.hi <= other.hi
+    }
+
+    fn contains(self, value: i128) -> bool {
+        (self.lo..=self.hi).contains(&value)
+    }
+
+    fn add(self, other: Range) -> Range {
+        // Both are words, so nothing wraps here.
+        Range { lo: self.lo + other.lo, hi: self.hi + other.hi }
+    }
+
+    fn mul(self, other: Range) -> Range {
+        let corners = [self.lo * other.lo, self.lo * other.hi, self.hi * other.lo, self.hi * other.hi];
+        Range::hull(corners)
+    }
+
+    fn hull(corners: [i128; 4]) -> Range {
+        let [first, ..] = corners;
+        let lo = corners.into_iter().fold(first, i128::min);
+        Range { lo, hi: corners.into_iter().fold(first, i128::max) }
+    }
+
+    fn pick(self, other: Range, of: fn(i128, i128) -> i128) -> Range {
+        Range { lo: of(self.lo, other.lo), hi: of(self.hi, other.hi) }
+    }
+
+    /// Of `⌊self / by⌋`, whatever a division by 0 gives.
+    fn floor_div(self, by: Range) -> Range {
+        if by.lo >= 1 {
+            let corners = [(self.lo, by.lo), (self.lo, by.hi), (self.hi, by.lo), (self.hi, by.hi)];
+            return Range::hull(corners.map(|(a, b)| a.div_euclid(b)));
+        }
+        let most = self.lo.abs().max(self.hi.abs());
+        Range { lo: if self.lo >= 0 && by.lo >= 0 { 0 } else { -most }, hi: most }
+    }
+}
+
+/// A value, the loop depth at which it is known (0: everywhere), and where it lies.
+#[derive(Clone, Copy)]
+struct Part {
+    value: Value,
+    depth: u32,
+    range: Range,
+}
+
+/// A value that may have overflowed (law Z1).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Checked {
+    /// The value, if there was no overflow.
+    pub(crate) value: Value,
+    /// Not 0 if there was one; `None` if there cannot be any.
+    pub(crate) overflow: Option<Value>,
+    /// Where the value lies.
+    pub(crate) range: Range,
+}
+
+impl Checked {
+    /// `first` times all of `factors`, whose own overflow is the caller's affair.
+    pub(crate) fn product(cx: &mut FunctionCx<'_>, first: i64, factors: &[Checked]) -> Checked {
+        let part = |it: &Checked| Part { value: it.value, depth: 0, range: it.range };
+        let first = Part { value: cx.int(first), depth: 0, range: Range::point(first) };
+        let parts = std::iter::once(first).chain(factors.iter().map(part)).collect();
+        let (product, overflow) = product(cx, parts, true);
+        Checked { value: product.value, overflow, range: product.range }
+    }
+}
+
 impl Sizes<'_> {
     /// The value of an expression.
     pub(crate) fn value(&self, cx: &mut FunctionCx<'_>, dim: Dim) -> Value {
-        self.leveled(cx, dim).0
-    }
-
-    /// The value and the depth at which it is known.
-    ///
-    /// Terms are added outermost first, so that what an outer loop determines is computed there.
-    pub(crate) fn leveled(&self, cx: &mut FunctionCx<'_>, dim: Dim) -> (Value, u32) {
-        self.poly(cx, self.shapes.poly(dim), true)
+        Evaluator { sizes: self, noted: None }.dim(cx, dim).value
     }
 
     /// As [`Sizes::value`], the constant term left out and returned beside it.
     pub(crate) fn split_constant(&self, cx: &mut FunctionCx<'_>, dim: Dim) -> (Option<Value>, i64) {
         let poly = self.shapes.poly(dim);
-        let value = (poly.as_int().is_none()).then(|| self.poly(cx, poly, false).0);
+        let mut evaluator = Evaluator { sizes: self, noted: None };
+        let value = (poly.as_int().is_none()).then(|| evaluator.poly(cx, poly, false).value);
         (value, poly.constant())
     }
 
-    fn poly(&self, cx: &mut FunctionCx<'_>, poly: &Poly, with_constant: bool) -> (Value, u32) {
-        let mut terms: Vec<(Value, u32)> = Vec::new();
+    /// The exact value of an expression, or a sign that it is no 64-bit number.
+    pub(crate) fn checked(&self, cx: &mut FunctionCx<'_>, dim: Dim) -> Checked {
+        let mut evaluator = Evaluator { sizes: self, noted: Some(Vec::new()) };
+        let part = evaluator.dim(cx, dim);
+        let flags = evaluator.noted.unwrap_or_default();
+        let overflow = flags.into_iter().reduce(|a, b| cx.b.ins().bor(a, b));
+        Checked { value: part.value, overflow, range: part.range }
+    }
+}
+
+struct Evaluator<'a, 'b> {
+    sizes: &'a Sizes<'b>,
+    /// Signs of overflow so far; `None` to wrap.
+    noted: Option<Vec<Value>>,
+}
+
+impl Evaluator<'_, '_> {
+    /// Terms are added outermost first, so that what an outer loop determines is computed there.
+    fn dim(&mut self, cx: &mut FunctionCx<'_>, dim: Dim) -> Part {
+        self.poly(cx, self.sizes.shapes.poly(dim), true)
+    }
+
+    fn poly(&mut self, cx: &mut FunctionCx<'_>, poly: &Poly, with_constant: bool) -> Part {
+        let mut terms: Vec<Part> = Vec::new();
         for (factors, coefficient) in poly.terms() {
             terms.push(self.term(cx, factors, coefficient));
         }
         let constant = if with_constant { poly.constant() } else { 0 };
         if constant != 0 || terms.is_empty() {
-            terms.push((cx.int(constant), 0));
+            terms.push(Part { value: cx.int(constant), depth: 0, range: Range::point(constant) });
         }
-        terms.sort_by_key(|term| term.1);
-        fold(cx, terms, |cx, a, b| cx.b.ins().iadd(a, b))
+        terms.sort_by_key(|term| term.depth);
+        fold(terms, |a, b| self.add(cx, a, b))
     }
 
-    fn term(&self, cx: &mut FunctionCx<'_>, factors: &[(AtomId, u32)], coefficient: i64) -> (Value, u32) {
-        let mut values: Vec<(Value, u32)> = Vec::new();
+    fn term(&mut self, cx: &mut FunctionCx<'_>, factors: &[(AtomId, u32)], coefficient: i64) -> Part {
+        let mut parts: Vec<Part> = Vec::new();
         for &(id, power) in factors {
-            let value = self.atom(cx, id);
-            values.extend(std::iter::repeat_n(value, power as usize));
+            let part = self.atom(cx, id);
+            parts.extend(std::iter::repeat_n(part, power as usize));
         }
         if coefficient != 1 {
-            values.push((cx.int(coefficient), 0));
+            parts.push(Part { value: cx.int(coefficient), depth: 0, range: Range::point(coefficient) });
         }
-        values.sort_by_key(|it| it.1);
-        fold(cx, values, |cx, a, b| cx.b.ins().imul(a, b))
+        parts.sort_by_key(|it| it.depth);
+        let (product, overflow) = product(cx, parts, self.noted.is_some());
+        overflow.into_iter().for_each(|it| self.note(it));
+        product
     }
 
-    fn atom(&self, cx: &mut FunctionCx<'_>, id: AtomId) -> (Value, u32) {
-        match self.shapes.atom(id) {
-            Atom::Sym(sym) => self.scope.get(cx, *sym),
-            Atom::FloorDiv(a, k) => {
-                let (value, depth) = self.leveled(cx, *a);
-                let bounds = self.shapes.bounds(*a);
-                let quotient = if bounds.lo.is_some_and(|lo| lo >= 0) {
-                    unsigned_div(cx, value, *k, bounds.hi)
-                } else {
-                    floor_div_const(cx, value, *k)
-                };
-                (quotient, depth)
-            }
-            Atom::FloorDivSym(a, b) => {
-                let (a, x) = self.leveled(cx, *a);
-                let (b, y) = self.leveled(cx, *b);
-                (floor_div(cx, a, b), x.max(y))
-            }
-            Atom::Min(list) => {
-                let values = list.iter().map(|it| self.leveled(cx, *it)).collect();
-                fold(cx, values, |cx, a, b| cx.b.ins().smin(a, b))
-            }
-            Atom::Max(list) => {
-                let values = list.iter().map(|it| self.leveled(cx, *it)).collect();
-                fold(cx, values, |cx, a, b| cx.b.ins().smax(a, b))
-            }
+    fn note(&mut self, overflow: Value) {
+        if let Some(noted) = &mut self.noted {
+            noted.push(overflow);
         }
     }
 
-    /// The value in `f64`: inexact, but it does not wrap.
-    pub(crate) fn approximate(&self, cx: &mut FunctionCx<'_>, dim: Dim) -> Value {
-        let poly = self.shapes.poly(dim);
-        let mut sum = cx.b.ins().f64const(poly.constant() as f64);
-        for (factors, coefficient) in poly.terms() {
-            let mut product = cx.b.ins().f64const(coefficient as f64);
-            for &(id, power) in factors {
-                let value = self.approximate_atom(cx, id);
-                for _ in 0..power {
-                    product = cx.b.ins().fmul(product, value);
-                }
+    fn add(&mut self, cx: &mut FunctionCx<'_>, a: Part, b: Part) -> Part {
+        let value = cx.b.ins().iadd(a.value, b.value);
+        let mut range = a.range.add(b.range);
+        if !range.is_in(Range::WORD) {
+            range = Range::WORD;
+            if self.noted.is_some() {
+                // The sum has another sign than both operands.
+                let (x, y) = (cx.b.ins().bxor(a.value, value), cx.b.ins().bxor(b.value, value));
+                let signs = cx.b.ins().band(x, y);
+                let overflow = cx.b.ins().icmp_imm_s(IntCC::SignedLessThan, signs, 0);
+                self.note(overflow);
             }
-            sum = cx.b.ins().fadd(sum, product);
         }
-        sum
+        Part { value, depth: a.depth.max(b.depth), range }
     }
 
-    fn approximate_atom(&self, cx: &mut FunctionCx<'_>, id: AtomId) -> Value {
-        let divide = |cx: &mut FunctionCx<'_>, a: Value, b: Value| {
-            let quotient = cx.b.ins().fdiv(a, b);
-            cx.b.ins().floor(quotient)
-        };
-        match self.shapes.atom(id) {
+    fn atom(&mut self, cx: &mut FunctionCx<'_>, id: AtomId) -> Part {
+        let shapes = self.sizes.shapes;
+        match shapes.atom(id) {
             Atom::Sym(sym) => {
-                let value = self.scope.get(cx, *sym).0;
-                cx.b.ins().fcvt_from_sint(types::F64, value)
+                let (value, depth) = self.sizes.scope.get(cx, *sym);
+                Part { value, depth, range: Range::of(shapes.kind(*sym)) }
             }
             Atom::FloorDiv(a, k) => {
-                let a = self.approximate(cx, *a);
-                let k = cx.b.ins().f64const(*k as f64);
-                divide(cx, a, k)
+                let part = self.dim(cx, *a);
+                // Facts may be what is being checked, so that they bound no checked value.
+                let (lo, hi) = match self.noted {
+                    Some(_) => (i64::try_from(part.range.lo).ok(), i64::try_from(part.range.hi).ok()),
+                    None => (shapes.bounds(*a).lo, shapes.bounds(*a).hi),
+                };
+                let value = if lo.is_some_and(|lo| lo >= 0) {
+                    unsigned_div(cx, part.value, *k, hi)
+                } else {
+                    floor_div_const(cx, part.value, *k)
+                };
+                Part { value, depth: part.depth, range: part.range.floor_div(Range::point(*k)) }
             }
             Atom::FloorDivSym(a, b) => {
-                let a = self.approximate(cx, *a);
-                let b = self.approximate(cx, *b);
-                divide(cx, a, b)
+                let (mut a, b) = (self.dim(cx, *a), self.dim(cx, *b));
+                if self.noted.is_some() {
+                    // The one quotient that is no 64-bit number, for which division traps.
+                    let least = cx.b.ins().icmp_imm_s(IntCC::Equal, a.value, i64::MIN);
+                    let minus = cx.b.ins().icmp_imm_s(IntCC::Equal, b.value, -1);
+                    let overflow = cx.b.ins().band(least, minus);
+                    let zero = cx.int(0);
+                    a.value = cx.b.ins().select(overflow, zero, a.value);
+                    self.note(overflow);
+                }
+                let mut range = a.range.floor_div(b.range);
+                if !range.is_in(Range::WORD) {
+                    range = Range::WORD;
+                }
+                Part { value: floor_div(cx, a.value, b.value), depth: a.depth.max(b.depth), range }
             }
             Atom::Min(list) => {
-                let values = list.iter().map(|it| (self.approximate(cx, *it), 0)).collect();
-                fold(cx, values, |cx, a, b| cx.b.ins().fmin(a, b)).0
+                let parts: Vec<Part> = list.iter().map(|it| self.dim(cx, *it)).collect();
+                fold(parts, |a, b| {
+                    let (depth, range) = (a.depth.max(b.depth), a.range.pick(b.range, i128::min));
+                    Part { value: cx.b.ins().smin(a.value, b.value), depth, range }
+                })
             }
             Atom::Max(list) => {
-                let values = list.iter().map(|it| (self.approximate(cx, *it), 0)).collect();
-                fold(cx, values, |cx, a, b| cx.b.ins().fmax(a, b)).0
+                let parts: Vec<Part> = list.iter().map(|it| self.dim(cx, *it)).collect();
+                fold(parts, |a, b| {
+                    let (depth, range) = (a.depth.max(b.depth), a.range.pick(b.range, i128::max));
+                    Part { value: cx.b.ins().smax(a.value, b.value), depth, range }
+                })
             }
         }
     }
 }
 
-fn fold(
-    cx: &mut FunctionCx<'_>,
-    values: Vec<(Value, u32)>,
-    mut combine: impl FnMut(&mut FunctionCx<'_>, Value, Value) -> Value,
-) -> (Value, u32) {
-    let mut values = values.into_iter();
-    let first = values.next().expect("at least one operand");
-    values.fold(first, |(a, x), (b, y)| (combine(cx, a, b), x.max(y)))
+/// A product; with `check` also the sign that it is no 64-bit number, where that can be.
+fn product(cx: &mut FunctionCx<'_>, parts: Vec<Part>, check: bool) -> (Part, Option<Value>) {
+    let mut flags = Vec::new();
+    let product = fold(parts.clone(), |a, b| {
+        let value = cx.b.ins().imul(a.value, b.value);
+        let mut range = a.range.mul(b.range);
+        if !range.is_in(Range::WORD) {
+            range = Range::WORD;
+            if check {
+                // The upper half is no extension of the lower one.
+                let high = cx.b.ins().smulhi(a.value, b.value);
+                let sign = cx.b.ins().sshr_imm_u(value, 63);
+                flags.push(cx.b.ins().icmp(IntCC::NotEqual, high, sign));
+            }
+        }
+        Part { value, depth: a.depth.max(b.depth), range }
+    });
+    let overflow = flags.into_iter().reduce(|a, b| cx.b.ins().bor(a, b)).map(|overflow| {
+        // With a factor 0 the product is 0 in any arithmetic.
+        parts.iter().filter(|it| it.range.contains(0)).fold(overflow, |overflow, part| {
+            let some = cx.b.ins().icmp_imm_s(IntCC::NotEqual, part.value, 0);
+            cx.b.ins().band(overflow, some)
+        })
+    });
+    (product, overflow)
+}
+
+fn fold(parts: Vec<Part>, mut combine: impl FnMut(Part, Part) -> Part) -> Part {
+    let mut parts = parts.into_iter();
+    let first = parts.next().expect("at least one operand");
+    parts.fold(first, |a, b| combine(a, b))
 }
 
 /// `⌊a / k⌋` for `0 ≤ a`, `k ≥ 2`; `hi` bounds `a`.

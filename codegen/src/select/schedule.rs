@@ -41,6 +41,14 @@ pub(crate) enum Node {
     },
     /// A vector routine.
     Call(Box<Call>),
+    /// Parts that compute stages whose points may be none: they run only where there is a point to be stored, so that
+    /// no loop turns around nothing.
+    Some {
+        /// For each stage, where it stores and the extents of its axes.
+        spaces: Vec<(BufferId, Vec<Dim>)>,
+        /// What runs.
+        body: Vec<Node>,
+    },
 }
 
 impl Node {
@@ -53,7 +61,9 @@ impl Node {
                 .any(|it| matches!(&program.exprs[*it], Expr::Load { buffer: from, .. } if *from == buffer))
         };
         match self {
-            Node::Loop { body, .. } => body.iter().any(|it| it.touches(program, buffer)),
+            Node::Loop { body, .. } | Node::Some { body, .. } => {
+                body.iter().any(|it| it.touches(program, buffer))
+            }
             Node::Stage { stage, .. } => accesses(program, stage, buffer).next().is_some(),
             Node::Call(call) => call.args.iter().any(|arg| match arg {
                 Arg::Pointer(own, _) => *own == buffer,
@@ -69,8 +79,8 @@ impl Node {
 pub(crate) enum Parallel {
     /// Not at all.
     No,
-    /// The only part is a loop; a call of the kernel runs a range of its iterations.
-    Loop,
+    /// The only part is a loop of so many iterations; a call of the kernel runs a range of them.
+    Loop(Dim),
     /// So many units; the symbols stand for the range that a call of the kernel computes.
     Range {
         /// Number of units.
@@ -127,10 +137,10 @@ pub(crate) fn schedule(program: &TensorProgram, isa: Option<Isa>, constant: &[bo
         if let Some(found) = chooser.choose(&mut selector, &run).filter(|it| it.stages == run.len()) {
             let parallel = match (found.units, &found.node) {
                 (Some(units), _) => Parallel::Range { units, begin: selector.begin, end: selector.end },
-                (None, Node::Loop { independent: true, .. }) => Parallel::Loop,
-                _ => Parallel::No,
+                (None, node) => parallel_loop(node),
             };
-            return chooser.finish(selector, vec![found.node], parallel);
+            let node = some(program, &run, vec![found.node]);
+            return chooser.finish(selector, node, parallel);
         }
         let fresh = Selector::new(program, selector.isa, constant);
         selector = fresh;
@@ -139,10 +149,33 @@ pub(crate) fn schedule(program: &TensorProgram, isa: Option<Isa>, constant: &[bo
     }
     let body = chooser.statements(&mut selector, &program.body);
     let parallel = match &body[..] {
-        [Node::Loop { independent: true, .. }] => Parallel::Loop,
+        [only] => parallel_loop(only),
         _ => Parallel::No,
     };
     chooser.finish(selector, body, parallel)
+}
+
+/// The loop that a part is, if its iterations may run at the same time.
+fn parallel_loop(node: &Node) -> Parallel {
+    match node {
+        Node::Loop { independent: true, extent, .. } => Parallel::Loop(*extent),
+        Node::Some { body, .. } if let [only] = &body[..] => parallel_loop(only),
+        _ => Parallel::No,
+    }
+}
+
+/// Parts that compute `stages`, guarded where all of them may be without a point.
+fn some(program: &TensorProgram, stages: &[&Stage], body: Vec<Node>) -> Vec<Node> {
+    let certain = |stage: &&Stage| {
+        let turns = |extent: Dim| program.shapes.bounds(extent).lo.is_some_and(|lo| lo >= 1);
+        program.buffers[stage.buffer].role != BufferRole::Local
+            && stage.axes.iter().all(|it| turns(it.extent))
+    };
+    if stages.iter().any(certain) {
+        return body;
+    }
+    let space = |stage: &&Stage| (stage.buffer, stage.axes.iter().map(|it| it.extent).collect());
+    vec![Node::Some { spaces: stages.iter().map(space).collect(), body }]
 }
 
 struct Chooser {
@@ -214,7 +247,7 @@ impl Chooser {
         while let Some((first, after)) = rest.split_first() {
             if let Some(found) = self.choose(s, rest) {
                 nodes.extend(self.group(s.program, &std::mem::take(&mut scalar)));
-                nodes.push(found.node);
+                nodes.extend(some(s.program, &rest[..found.stages], vec![found.node]));
                 rest = &rest[found.stages..];
                 continue;
             }
@@ -243,13 +276,15 @@ impl Chooser {
         }
         let stages = if run.len() == 1 { "stage" } else { "stages" };
         self.strategy.push(format!("scalar loops ({} {stages}, {depth} shared axes)", run.len()));
-        nodes
+        some(program, run, nodes)
     }
 }
 
 fn note(node: &Node, strategy: &mut Vec<String>, workspaces: &mut Vec<Dim>) {
     match node {
-        Node::Loop { body, .. } => body.iter().for_each(|it| note(it, strategy, workspaces)),
+        Node::Loop { body, .. } | Node::Some { body, .. } => {
+            body.iter().for_each(|it| note(it, strategy, workspaces));
+        }
         Node::Stage { .. } => {}
         Node::Call(call) => {
             if !call.what.is_empty() {

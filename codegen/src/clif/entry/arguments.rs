@@ -7,7 +7,8 @@ use orogen_ir::plan::PlanInput;
 use orogen_ir::types::DType;
 use std::mem::{offset_of, size_of};
 
-use super::{Entry, MAX_EXTENT};
+use super::Entry;
+use crate::clif::size::MAX_EXTENT;
 use crate::clif::support::Form;
 
 /// The DLPack form of an element type.
@@ -147,8 +148,10 @@ impl Entry<'_, '_, '_> {
                 return;
             }
         }
-        let expected = self.size(dim);
+        let measured = self.measured(dim);
+        let expected = measured.value;
         let ok = self.cx.b.ins().icmp(IntCC::Equal, expected, got);
+        let ok = self.and_exact(ok, &[measured]);
         let rule = match plan.shapes.as_int(dim) {
             Some(_) => String::new(),
             None => format!(" (`{}`)", plan.shapes.display(dim)),

@@ -6,17 +6,21 @@
 //!
 //! # Laws
 //! * **E1** A status of −1 is returned only after an error was set, as far as the process can take one.
-//! * **E2** Sizes from dimensions are between 0 and [`MAX_EXTENT`] before anything is computed with them.
-//! * **E3** No more than [`MAX_BYTES`] are ever asked for; a size is checked in floating point, which does not wrap.
+//! * **E2** Sizes are between 0 and `MAX_EXTENT`, integers from data are in ±`MAX_INTEGER`, before anything is
+//!   computed with them, whether they come from dimensions, from data or from formulas (law Z2 of `size`).
+//! * **E3** No more than [`MAX_BYTES`] are ever asked for.
 //! * **E4** Everything acquired is given back on every way out, but for the result.
 //! * **E5** The host is looked up once, on entry: what it gave is given back to it, also when another one has come.
 //! * **E6** A result that a function of the host did not write is an error.
+//! * **E7** What is computed from sizes is exact (law Z1 of `size`); a call for which it is no 64-bit number ends with
+//!   an error.
 
 mod arguments;
 mod externs;
 mod frame;
 mod steps;
 
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     Block, FuncRef, InstBuilder, MemFlagsData, StackSlotData, StackSlotKind, Value, types,
 };
@@ -29,14 +33,12 @@ pub(crate) use self::arguments::dlpack;
 pub(crate) use self::externs::slot_symbol;
 use self::frame::Frame;
 use super::kernel::{Failure, Kernel};
-use super::size::{Scope, Sizes};
+use super::size::{Checked, Scope, Sizes};
 use super::support::{Form, Support};
 use super::unit::{FunctionCx, Symbol, Target, Unit, Visibility, build};
 
-/// The greatest dimension that a call may have.
-pub(crate) const MAX_EXTENT: i64 = 1 << 40;
 /// The most bytes that a call may ask for at once.
-pub(crate) const MAX_BYTES: f64 = (1u64 << 46) as f64;
+pub(crate) const MAX_BYTES: i64 = 1 << 46;
 
 /// What an entry point is built from.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +92,8 @@ pub(crate) fn entry(target: Target, input: EntryInput<'_>) -> Unit {
             call_sizes,
             failure,
             fail,
+            overflow: None,
+            exact: IndexSet::new(),
             kernels: Vec::new(),
         };
         entry.run(args);
@@ -115,7 +119,7 @@ fn widest_rank(plan: &CallPlan) -> usize {
 struct Entry<'a, 'b, 'c> {
     input: EntryInput<'a>,
     cx: &'b mut FunctionCx<'c>,
-    /// The host table, null without a host (law E5).
+    /// The host table, null without a host (law E7).
     host: Value,
     scope: Scope,
     /// Data pointers of the inputs.
@@ -128,6 +132,10 @@ struct Entry<'a, 'b, 'c> {
     failure: cranelift_codegen::ir::StackSlot,
     /// Gives back what was acquired and returns −1.
     fail: Block,
+    /// Sets the error of law E7 and goes to `fail`; made when it is needed.
+    overflow: Option<Block>,
+    /// Expressions that are known to be exact here.
+    exact: IndexSet<Dim>,
     kernels: Vec<Option<FuncRef>>,
 }
 
@@ -143,6 +151,12 @@ impl Entry<'_, '_, '_> {
         self.kernels = vec![None; plan.kernels.len()];
         self.steps(&plan.steps);
         self.finish(result);
+        if let Some(overflow) = self.overflow {
+            self.cx.b.switch_to_block(overflow);
+            let zero = self.cx.int(0);
+            let message = "a size that is computed from these dimensions or data does not fit in 64 bits";
+            self.raise("ValueError", message, Form::Plain, zero, zero);
+        }
         let fail = self.fail;
         self.cx.b.switch_to_block(fail);
         self.give_back();
@@ -192,12 +206,42 @@ impl Entry<'_, '_, '_> {
         }
     }
 
+    /// The value of an expression; the call ends if it is no 64-bit number (law E7).
     fn size(&mut self, dim: Dim) -> Value {
-        Sizes { shapes: &self.input.plan.shapes, scope: &self.scope }.value(self.cx, dim)
+        let sizes = Sizes { shapes: &self.input.plan.shapes, scope: &self.scope };
+        if self.exact.contains(&dim) {
+            return sizes.value(self.cx, dim);
+        }
+        let checked = sizes.checked(self.cx, dim);
+        self.exact(checked);
+        self.exact.insert(dim);
+        checked.value
     }
 
-    fn approximate(&mut self, dim: Dim) -> Value {
-        Sizes { shapes: &self.input.plan.shapes, scope: &self.scope }.approximate(self.cx, dim)
+    /// The same without an end: a question about the value is to be answered with no.
+    fn measured(&mut self, dim: Dim) -> Checked {
+        Sizes { shapes: &self.input.plan.shapes, scope: &self.scope }.checked(self.cx, dim)
+    }
+
+    /// Ends the call if there was an overflow.
+    fn exact(&mut self, checked: Checked) {
+        let Some(flag) = checked.overflow else { return };
+        let overflow = *self.overflow.get_or_insert_with(|| {
+            let block = self.cx.b.create_block();
+            self.cx.b.set_cold_block(block);
+            block
+        });
+        let good = self.cx.b.create_block();
+        self.cx.b.ins().brif(flag, overflow, &[], good, &[]);
+        self.cx.b.switch_to_block(good);
+    }
+
+    /// `ok`, and no overflow in any of the values that it is about.
+    fn and_exact(&mut self, ok: Value, values: &[Checked]) -> Value {
+        values.iter().filter_map(|it| it.overflow).fold(ok, |ok, overflow| {
+            let fits = self.cx.b.ins().icmp_imm_s(IntCC::Equal, overflow, 0);
+            self.cx.b.ins().band(ok, fits)
+        })
     }
 
     /// Ends the call when `ok` is zero; `message` and the numbers make the error.

@@ -1,6 +1,6 @@
 //! The steps of a plan.
 
-use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
 use orogen_abi::{DLTensor, TensorObject};
 use orogen_ir::kernel::Kernel as Called;
@@ -10,14 +10,11 @@ use orogen_ir::types::DType;
 use std::mem::offset_of;
 
 use super::arguments::dlpack;
-use super::{Entry, MAX_BYTES, MAX_EXTENT};
+use super::{Entry, MAX_BYTES};
 use crate::clif::kernel::{Failure, Kernel, PARAMS};
-use crate::clif::size::{Scope, Sizes};
+use crate::clif::size::{Checked, MAX_EXTENT, MAX_INTEGER, Range, Scope, Sizes};
 use crate::clif::support::{Form, Support};
 use crate::clif::unit::Symbol;
-
-/// Integers read from data that are no sizes are cut to this magnitude, so that sums of them do not wrap.
-const MAX_INTEGER: i64 = 1 << 60;
 
 /// Work, in element operations, below which a kernel is not worth a second thread.
 const PARALLEL_WORK: i64 = 1 << 16;
@@ -63,24 +60,33 @@ impl Entry<'_, '_, '_> {
                 self.bind(*symbol, value);
             }
             Step::Let { symbol, value } => {
-                let value = self.size(*value);
-                self.scope.assign(self.cx, *symbol, value);
+                let checked = self.measured(*value);
+                self.exact(checked);
+                let shapes = &self.input.plan.shapes;
+                self.in_range(checked, shapes.kind(*symbol), shapes.name(*symbol));
+                self.assign(*symbol, checked.value);
             }
             Step::Check(check) => self.check(check),
             Step::If { cond, then_steps, else_steps } => {
                 let condition = self.condition(*cond);
                 let [yes, no, done] = std::array::from_fn(|_| self.cx.b.create_block());
                 self.cx.b.ins().brif(condition, yes, &[], no, &[]);
+                // What was exact before stays so on both ways, unless one of them changes a symbol.
+                let before = self.exact.clone();
                 self.cx.b.switch_to_block(yes);
                 self.steps(then_steps);
                 self.cx.b.ins().jump(done, &[]);
+                let after = std::mem::replace(&mut self.exact, before);
                 self.cx.b.switch_to_block(no);
                 self.steps(else_steps);
                 self.cx.b.ins().jump(done, &[]);
+                self.exact.retain(|it| after.contains(it));
                 self.cx.b.switch_to_block(done);
             }
             Step::While { cond_steps, cond, body } => {
                 let [head, inside, done] = std::array::from_fn(|_| self.cx.b.create_block());
+                // Turns may change symbols.
+                self.exact.clear();
                 self.cx.b.ins().jump(head, &[]);
                 self.cx.b.switch_to_block(head);
                 self.steps(cond_steps);
@@ -89,6 +95,7 @@ impl Entry<'_, '_, '_> {
                 self.cx.b.switch_to_block(inside);
                 self.steps(body);
                 self.cx.b.ins().jump(head, &[]);
+                self.exact.clear();
                 self.cx.b.switch_to_block(done);
             }
         }
@@ -117,30 +124,54 @@ impl Entry<'_, '_, '_> {
                 value
             }
         };
+        self.assign(symbol, value);
+    }
+
+    fn assign(&mut self, symbol: Sym, value: Value) {
+        self.exact.retain(|it| !self.input.plan.shapes.mentions(*it, symbol));
         self.scope.assign(self.cx, symbol, value);
+    }
+
+    /// Ends the call unless a value that a symbol gets is one of its kind (law E2).
+    fn in_range(&mut self, checked: Checked, kind: SymbolKind, name: &str) {
+        if checked.range.is_in(Range::of(kind)) {
+            return;
+        }
+        let (least, most) = match kind {
+            SymbolKind::Integer => (-MAX_INTEGER, MAX_INTEGER),
+            SymbolKind::Size | SymbolKind::Index { .. } => (0, MAX_EXTENT),
+        };
+        let low = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, checked.value, least);
+        let high = self.cx.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, checked.value, most);
+        let ok = self.cx.b.ins().band(low, high);
+        let message = format!("the size `{name}` is out of range");
+        let most = self.cx.int(most);
+        self.require(ok, "ValueError", &message, Some((most, checked.value)));
     }
 
     pub(super) fn check(&mut self, check: &ShapeCheck) {
         let (ok, expected, got) = match check.constraint {
             Constraint::AtLeast(dim, least) => {
-                let value = self.size(dim);
-                let ok = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, value, least);
-                (ok, self.cx.int(least), value)
+                let measured = self.measured(dim);
+                let ok = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, measured.value, least);
+                (self.and_exact(ok, &[measured]), self.cx.int(least), measured.value)
             }
             Constraint::AtMost(dim, most) => {
-                let value = self.size(dim);
-                let ok = self.cx.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, value, most);
-                (ok, self.cx.int(most), value)
+                let measured = self.measured(dim);
+                let ok = self.cx.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, measured.value, most);
+                (self.and_exact(ok, &[measured]), self.cx.int(most), measured.value)
             }
             Constraint::Eq(a, b) => {
-                let (a, b) = (self.size(a), self.size(b));
-                (self.cx.b.ins().icmp(IntCC::Equal, a, b), b, a)
+                let (a, b) = (self.measured(a), self.measured(b));
+                let ok = self.cx.b.ins().icmp(IntCC::Equal, a.value, b.value);
+                (self.and_exact(ok, &[a, b]), b.value, a.value)
             }
             Constraint::Multiple(dim, of) => {
-                let value = self.size(dim);
+                let measured = self.measured(dim);
                 let of = self.cx.int(of);
-                let rest = self.cx.binary(orogen_ir::loops::BinaryOp::Mod, DType::I64, value, of);
-                (self.cx.b.ins().icmp_imm_s(IntCC::Equal, rest, 0), of, value)
+                let rest = self.cx.binary(orogen_ir::loops::BinaryOp::Mod, DType::I64, measured.value, of);
+                let ok = self.cx.b.ins().icmp_imm_s(IntCC::Equal, rest, 0);
+                (self.and_exact(ok, &[measured]), of, measured.value)
             }
         };
         let how = match check.constraint {
@@ -154,16 +185,17 @@ impl Entry<'_, '_, '_> {
 
     /// A number of bytes, in range (law E3).
     fn checked_bytes(&mut self, bytes: Dim) -> Value {
-        if self.input.plan.shapes.as_int(bytes).is_none() {
-            let approximate = self.approximate(bytes);
-            self.check_bytes(approximate);
-        }
-        self.size(bytes)
+        let checked = self.measured(bytes);
+        self.check_bytes(checked);
+        checked.value
     }
 
-    fn check_bytes(&mut self, approximate: Value) {
-        let limit = self.cx.b.ins().f64const(MAX_BYTES);
-        let ok = self.cx.b.ins().fcmp(FloatCC::LessThanOrEqual, approximate, limit);
+    fn check_bytes(&mut self, bytes: Checked) {
+        if bytes.overflow.is_none() && bytes.range.is_in(Range::of_bytes(MAX_BYTES)) {
+            return;
+        }
+        let ok = self.cx.b.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, bytes.value, MAX_BYTES);
+        let ok = self.and_exact(ok, &[bytes]);
         self.require(ok, "ValueError", "these dimensions need more memory than can be addressed", None);
     }
 
@@ -175,24 +207,22 @@ impl Entry<'_, '_, '_> {
         let zero = self.cx.int(0);
         self.frame.set_output(self.cx, output, zero, zero);
         let element = it.dtype.size();
-        let mut bytes = self.cx.int(element as i64);
-        let mut product = self.cx.b.ins().f64const(element as f64);
+        let mut extents = Vec::new();
         for (axis, dim) in it.dims.iter().enumerate() {
-            let extent = self.size(*dim);
-            self.cx.b.ins().stack_store(types::I64, extent, self.call_sizes, axis as i32 * 8);
-            bytes = self.cx.b.ins().imul(bytes, extent);
-            if plan.shapes.as_int(*dim).is_none() {
-                let ok = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, extent, 0);
+            let extent = self.measured(*dim);
+            self.exact(extent);
+            self.cx.b.ins().stack_store(types::I64, extent.value, self.call_sizes, axis as i32 * 8);
+            if !extent.range.is_in(Range::of(SymbolKind::Size)) {
+                let ok = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, extent.value, 0);
                 let least = self.cx.int(0);
                 let message = format!("output `{}`: dimension {axis} (at least)", it.name);
-                self.require(ok, "ValueError", &message, Some((least, extent)));
+                self.require(ok, "ValueError", &message, Some((least, extent.value)));
             }
-            let factor = self.approximate(*dim);
-            product = self.cx.b.ins().fmul(product, factor);
+            extents.push(extent);
         }
-        if it.dims.iter().any(|dim| plan.shapes.as_int(*dim).is_none()) {
-            self.check_bytes(product);
-        }
+        let bytes = Checked::product(self.cx, element as i64, &extents);
+        self.check_bytes(bytes);
+        let bytes = bytes.value;
         let dtype = self.cx.b.ins().iconst(types::I32, i64::from(dlpack(it.dtype).to_bits()));
         let rank = self.cx.b.ins().iconst(types::I32, it.dims.len() as i64);
         let shape = self.cx.b.ins().stack_addr(types::I64, self.call_sizes, 0);
@@ -220,24 +250,34 @@ impl Entry<'_, '_, '_> {
         }
         let mut scope = Scope::default();
         for (i, (size, symbol)) in sizes.iter().zip(called.sizes()).enumerate() {
-            let value = self.size(*size);
-            self.cx.b.ins().stack_store(types::I64, value, self.call_sizes, i as i32 * 8);
-            scope.bind(*symbol, value, 0);
+            let checked = self.measured(*size);
+            if !self.exact.contains(size) {
+                self.exact(checked);
+                self.exact.insert(*size);
+            }
+            let shapes = called.shapes();
+            self.in_range(checked, shapes.kind(*symbol), shapes.name(*symbol));
+            self.cx.b.ins().stack_store(types::I64, checked.value, self.call_sizes, i as i32 * 8);
+            scope.bind(*symbol, checked.value, 0);
         }
         let inner = Sizes { shapes: &kernel.shapes, scope: &scope };
-        let scratch = match kernel.shapes.as_int(kernel.scratch) {
-            Some(bytes) => self.cx.int(bytes),
-            None => {
-                let approximate = inner.approximate(self.cx, kernel.scratch);
-                self.check_bytes(approximate);
-                inner.value(self.cx, kernel.scratch)
-            }
-        };
-        let extent = inner.value(self.cx, kernel.extent);
+        let scratch = inner.checked(self.cx, kernel.scratch);
+        self.check_bytes(scratch);
+        let scratch = scratch.value;
+        let extent = inner.checked(self.cx, kernel.extent);
+        self.exact(extent);
+        let extent = extent.value;
         let work = match (self.input.parallel && kernel.parallel, kernel.shapes.as_int(kernel.work)) {
             (false, _) => None,
             (true, Some(work)) if work < PARALLEL_WORK => None,
-            _ => Some(inner.value(self.cx, kernel.work)),
+            _ => {
+                let work = inner.checked(self.cx, kernel.work);
+                let most = self.cx.int(i64::MAX);
+                Some(match work.overflow {
+                    Some(overflow) => self.cx.b.ins().select(overflow, most, work.value),
+                    None => work.value,
+                })
+            }
         };
         let name = Symbol::Local(kernel.unit.name.clone());
         let function =
