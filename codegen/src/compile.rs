@@ -16,7 +16,7 @@ use crate::clif::unit::{Target, Unit};
 use crate::object::{Blob, Loaded, ObjectOutput};
 use crate::options::{CodegenOptions, OptLevel};
 use crate::select::forms::ParamForm;
-use crate::select::routine::Routine;
+use crate::select::routine::Routines;
 
 /// What the library carries besides code.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +45,7 @@ pub struct KernelInfo {
 pub struct Compiled {
     pub(crate) options: CodegenOptions,
     pub(crate) units: Vec<Unit>,
-    pub(crate) routines: IndexMap<String, Routine>,
+    pub(crate) routines: Routines,
     pub(crate) blobs: Vec<Blob>,
     pub(crate) signature: String,
     pub(crate) meta: String,
@@ -108,10 +108,11 @@ pub fn compile(
     let entry_unit = entry(target, input);
     let infos = kernels.iter().zip(&plan.kernels).map(|(code, called)| info(code.as_ref(), called)).collect();
     let entry = entry_unit.name.clone();
-    let mut routines = IndexMap::new();
+    let mut routines = Routines::default();
     let mut units = Vec::new();
-    for kernel in kernels.into_iter().flatten() {
-        routines.extend(kernel.routines);
+    for mut kernel in kernels.into_iter().flatten() {
+        let renamed = routines.merge(kernel.routines);
+        kernel.unit.rename(&renamed);
         units.push(kernel.unit);
     }
     units.push(entry_unit);

@@ -88,7 +88,7 @@ fn unary(op: UnaryOp, dtype: DType) -> Built {
     Ok(b.into_program())
 }
 
-const FLOAT_UNARY: [UnaryOp; 27] = [
+const FLOAT_UNARY: [UnaryOp; 29] = [
     UnaryOp::Neg,
     UnaryOp::Abs,
     UnaryOp::Sign,
@@ -110,6 +110,8 @@ const FLOAT_UNARY: [UnaryOp; 27] = [
     UnaryOp::Tanh,
     UnaryOp::Sigmoid,
     UnaryOp::Erf,
+    UnaryOp::Expm1,
+    UnaryOp::Log1p,
     UnaryOp::Floor,
     UnaryOp::Ceil,
     UnaryOp::Round,

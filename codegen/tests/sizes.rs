@@ -33,7 +33,7 @@ fn data(values: &[i64]) -> [TensorData; 1] {
     [TensorData::new(DType::I64, vec![values.len() as u64], bytes.into()).unwrap()]
 }
 
-/// No step of a computation of the expression, in any order, is larger than this; `None` for what no 128 bits hold.
+/// No step of a computation of the handle of the expression is larger than this; `None` for what no 128 bits hold.
 fn bound(expr: &Expr, values: &[i64]) -> Option<i128> {
     let (op, a, b) = match expr {
         Expr::Int(value) => return Some(i128::from(*value).abs()),
@@ -42,8 +42,9 @@ fn bound(expr: &Expr, values: &[i64]) -> Option<i128> {
     };
     match op {
         Op::Mul => a.checked_mul(b),
-        Op::FloorDiv | Op::CeilDiv => a.max(b).checked_add(1),
-        Op::Mod => a.checked_mul(2)?.checked_add(b.checked_mul(a.checked_add(1)?)?),
+        // Coefficients of a numerator are taken modulo the divisor.
+        Op::FloorDiv | Op::CeilDiv => a.checked_add(1)?.checked_mul(b.max(1)),
+        Op::Mod => a.checked_add(1)?.checked_mul(b.max(1))?.checked_mul(b.max(1)),
         Op::Add | Op::Sub | Op::Min | Op::Max => a.checked_add(b),
     }
 }

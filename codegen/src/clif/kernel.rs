@@ -19,7 +19,7 @@ use std::mem::offset_of;
 use super::size::{Scope, Sizes};
 use super::unit::{FunctionCx, Symbol, Target, Unit, Visibility, build};
 use crate::select::forms::ParamForm;
-use crate::select::routine::Routine;
+use crate::select::routine::Routines;
 use crate::select::{Arg, Call, Node, Parallel, Schedule, schedule};
 use crate::vector::Isa;
 
@@ -57,8 +57,8 @@ pub(crate) struct Kernel {
     pub(crate) work: Dim,
     /// How it wants its parameters, by place.
     pub(crate) forms: Vec<ParamForm>,
-    /// Routines that it calls, by symbol.
-    pub(crate) routines: IndexMap<String, Routine>,
+    /// Routines that it calls.
+    pub(crate) routines: Routines,
     /// What was chosen for each part, for reports.
     pub(crate) strategy: Vec<String>,
 }

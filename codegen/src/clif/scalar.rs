@@ -27,6 +27,20 @@ pub(crate) fn memory() -> MemFlagsData {
     MemFlagsData::new().with_notrap()
 }
 
+/// A number as an integer of a type, as casts convert it.
+fn saturated(dtype: DType, value: f64) -> i64 {
+    match dtype {
+        DType::I8 => i64::from(value as i8),
+        DType::I16 => i64::from(value as i16),
+        DType::I32 => i64::from(value as i32),
+        DType::U8 => i64::from(value as u8),
+        DType::U16 => i64::from(value as u16),
+        DType::U32 => i64::from(value as u32),
+        DType::U64 => (value as u64).cast_signed(),
+        _ => value as i64,
+    }
+}
+
 impl FunctionCx<'_> {
     /// Loads one element.
     pub(crate) fn load_element(&mut self, dtype: DType, address: Value, offset: i32) -> Value {
@@ -124,8 +138,7 @@ impl FunctionCx<'_> {
             types::F32 => self.b.ins().f32const(value as f32),
             types::F64 => self.b.ins().f64const(value),
             _ if dtype == DType::Bool => self.b.ins().iconst(types::I8, i64::from(value != 0.0)),
-            _ if dtype == DType::U64 => self.int_constant(dtype, (value as u64).cast_signed()),
-            _ => self.int_constant(dtype, value as i64),
+            _ => self.int_constant(dtype, saturated(dtype, value)),
         }
     }
 
@@ -170,9 +183,16 @@ impl FunctionCx<'_> {
             (true, true) => {
                 let value = match (source, target) {
                     (types::F32, types::F64) => self.b.ins().fpromote(types::F64, value),
-                    (types::F64, types::F32) => self.b.ins().fdemote(types::F32, value),
+                    (types::F64, types::F32) if to == DType::F32 => self.b.ins().fdemote(types::F32, value),
+                    (types::F64, types::F32) => self.demote_to_odd(value),
                     _ => value,
                 };
+                self.round_half(to, value)
+            }
+            // Where f32 does not hold the integer, f16 is infinite, and bf16 is rounded from odd.
+            (false, true) if to == DType::BF16 && from.size() >= 4 => {
+                let wide = self.wide_to_odd(from, value);
+                let value = self.demote_to_odd(wide);
                 self.round_half(to, value)
             }
             (false, true) => {
@@ -185,18 +205,71 @@ impl FunctionCx<'_> {
                 self.round_half(to, value)
             }
             (true, false) => {
-                let wide = if to == DType::U64 {
-                    self.b.ins().fcvt_to_uint_sat(types::I64, value)
+                let wide = if target == types::I64 { types::I64 } else { types::I32 };
+                let value = if to.is_signed_int() {
+                    self.b.ins().fcvt_to_sint_sat(wide, value)
                 } else {
-                    self.b.ins().fcvt_to_sint_sat(types::I64, value)
+                    self.b.ins().fcvt_to_uint_sat(wide, value)
                 };
-                self.narrow(target, wide)
+                let value = match to {
+                    DType::I8 | DType::I16 => {
+                        let ends = [f64::NEG_INFINITY, f64::INFINITY].map(|it| saturated(to, it));
+                        let [least, most] = ends.map(|it| self.b.ins().iconst(types::I32, it & 0xffff_ffff));
+                        let value = self.b.ins().smax(value, least);
+                        self.b.ins().smin(value, most)
+                    }
+                    DType::U8 | DType::U16 => {
+                        let most = self.b.ins().iconst(types::I32, saturated(to, f64::INFINITY));
+                        self.b.ins().umin(value, most)
+                    }
+                    _ => value,
+                };
+                self.narrow(target, value)
             }
             (false, false) if source.bits() < target.bits() => {
                 let signed = from.is_signed_int();
                 if signed { self.b.ins().sextend(target, value) } else { self.b.ins().uextend(target, value) }
             }
             (false, false) => self.narrow(target, value),
+        }
+    }
+
+    /// An f64 as the f32 that is odd if it is not exact; see [`orogen_ir::types::f32_to_odd`].
+    fn demote_to_odd(&mut self, value: Value) -> Value {
+        let nearest = self.b.ins().fdemote(types::F32, value);
+        let back = self.b.ins().fpromote(types::F64, nearest);
+        let inexact = self.b.ins().fcmp(FloatCC::NotEqual, back, value);
+        let (far, near) = (self.b.ins().fabs(back), self.b.ins().fabs(value));
+        let above = self.b.ins().fcmp(FloatCC::GreaterThan, far, near);
+        let bits = self.b.ins().bitcast(types::I32, MemFlagsData::new(), nearest);
+        let above = self.b.ins().uextend(types::I32, above);
+        let bits = self.b.ins().isub(bits, above);
+        let inexact = self.b.ins().uextend(types::I32, inexact);
+        let bits = self.b.ins().bor(bits, inexact);
+        self.b.ins().bitcast(types::F32, MemFlagsData::new(), bits)
+    }
+
+    /// An integer as the f64 that is odd if it is not exact; see [`orogen_ir::types::f64_to_odd`].
+    fn wide_to_odd(&mut self, from: DType, value: Value) -> Value {
+        let wide = self.widen(from, value);
+        if from.size() < 8 {
+            return self.b.ins().fcvt_from_sint(types::F64, wide);
+        }
+        let low = self.b.ins().band_imm_s(wide, 0x7ff);
+        let cut = self.b.ins().icmp_imm_s(IntCC::NotEqual, low, 0);
+        let cut = self.b.ins().uextend(types::I64, cut);
+        let sticky = self.b.ins().ishl_imm_u(cut, 11);
+        let high = self.b.ins().band_imm_s(wide, !0x7ff);
+        let odd = self.b.ins().bor(high, sticky);
+        // In ±2⁵³ everything is exact.
+        let moved = if from == DType::U64 { wide } else { self.b.ins().iadd_imm_s(wide, 1 << 53) };
+        let limit = if from == DType::U64 { 1 << 53 } else { 1 << 54 };
+        let exact = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, moved, limit);
+        let wide = self.b.ins().select(exact, wide, odd);
+        if from == DType::U64 {
+            self.b.ins().fcvt_from_uint(types::F64, wide)
+        } else {
+            self.b.ins().fcvt_from_sint(types::F64, wide)
         }
     }
 
@@ -264,6 +337,8 @@ impl FunctionCx<'_> {
             UnaryOp::Not | UnaryOp::BitNot => x,
             UnaryOp::Exp => self.math(Math::Exp, &[x]),
             UnaryOp::Log => self.math(Math::Log, &[x]),
+            UnaryOp::Expm1 => self.math(Math::Expm1, &[x]),
+            UnaryOp::Log1p => self.math(Math::Log1p, &[x]),
             UnaryOp::Sin => self.math(Math::Sin, &[x]),
             UnaryOp::Cos => self.math(Math::Cos, &[x]),
             UnaryOp::Tan => self.math(Math::Tan, &[x]),

@@ -195,6 +195,20 @@ pub(crate) fn build(
 }
 
 impl Unit {
+    /// Gives local functions that it calls other names.
+    pub(crate) fn rename(&mut self, names: &IndexMap<String, String>) {
+        if names.is_empty() {
+            return;
+        }
+        let renamed = |symbol: Symbol| match symbol {
+            Symbol::Local(name) => Symbol::Local(names.get(&name).cloned().unwrap_or(name)),
+            other => other,
+        };
+        // External names are places in the list.
+        self.symbols =
+            std::mem::take(&mut self.symbols).into_iter().map(|it| (renamed(it.0), it.1)).collect();
+    }
+
     /// The symbol behind an external name of this function.
     pub(crate) fn symbol(&self, name: &ExternalName) -> Option<(&Symbol, Option<&Signature>)> {
         let ExternalName::User(reference) = name else { return None };

@@ -56,6 +56,10 @@ pub enum Function {
     Exp,
     /// [`math::log`]
     Log,
+    /// [`math::expm1`]
+    Expm1,
+    /// [`math::log1p`]
+    Log1p,
     /// [`math::tanh`]
     Tanh,
     /// [`math::sigmoid`]
@@ -68,7 +72,7 @@ pub enum Function {
     Cos,
     /// −1, 0 or 1; NaN for NaN.
     Sign,
-    /// `i32` bits of the truncated value; see [`UnaryOp::ToInt`].
+    /// `i32` bits of the truncated value, saturated; 0 for NaN.
     ToInt,
     /// The `f32` nearest to `i32` bits.
     FromInt,
@@ -85,7 +89,14 @@ impl Function {
             Function::Ceil => b.unary(UnaryOp::Ceil, x),
             Function::Round => b.unary(UnaryOp::Nearest, x),
             Function::Trunc => b.unary(UnaryOp::Trunc, x),
-            Function::ToInt => b.unary(UnaryOp::ToInt, x),
+            Function::ToInt => {
+                // What is out of range gives the least integer, which is right below.
+                let value = b.unary(UnaryOp::ToInt, x);
+                let (limit, most) = (b.constant(2_147_483_648.0), b.constant_int(i32::MAX));
+                let value = b.select(Compare::Ge, x, limit, most, value);
+                let zero = b.constant_int(0);
+                b.select(Compare::Unordered, x, x, zero, value)
+            }
             Function::FromInt => b.unary(UnaryOp::FromInt, x),
             Function::Reciprocal => {
                 let one = b.constant(1.0);
@@ -93,6 +104,8 @@ impl Function {
             }
             Function::Exp => math::exp(b, x),
             Function::Log => math::log(b, x),
+            Function::Expm1 => math::expm1(b, x),
+            Function::Log1p => math::log1p(b, x),
             Function::Tanh => math::tanh(b, x),
             Function::Sigmoid => math::sigmoid(b, x),
             Function::Erf => math::erf(b, x),

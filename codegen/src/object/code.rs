@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::clif::unit::{Symbol, Target, Unit, Visibility};
 use crate::clif::{math, support};
-use crate::select::routine::Routine;
+use crate::select::routine::{Routine, Routines};
 
 use super::record::Recorder;
 
@@ -49,7 +49,7 @@ pub(super) struct Code {
 pub(super) fn compile(
     isa: &dyn TargetIsa,
     units: &[Unit],
-    routines: &IndexMap<String, Routine>,
+    routines: &Routines,
 ) -> Result<Vec<Code>, Diagnostic> {
     enum Job<'a> {
         Unit(&'a Unit),

@@ -3,7 +3,6 @@
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value, types};
-use indexmap::IndexMap;
 use orogen_ir::kernel::{Access, Routine};
 use orogen_ir::types::DType;
 
@@ -11,6 +10,7 @@ use crate::clif::kernel::{Kernel, PARAMS};
 use crate::clif::size::{Scope, Sizes};
 use crate::clif::unit::{FunctionCx, Target, Visibility, build as function};
 use crate::select::forms::ParamForm;
+use crate::select::routine::Routines;
 
 pub(super) fn fits(routine: &Routine) -> bool {
     let [x, y] = &routine.signature.params[..] else { return false };
@@ -36,7 +36,7 @@ pub(super) fn build(target: Target, name: &str, routine: &Routine) -> Kernel {
         aborts: false,
         work,
         forms: vec![ParamForm::Plain; signature.params.len()],
-        routines: IndexMap::new(),
+        routines: Routines::default(),
         strategy: vec!["routine nonzero: one pass".to_owned()],
     }
 }

@@ -235,11 +235,11 @@ impl VectorExpr {
             Expr::Int(value, DType::I32) => self.bits(*value as i32),
             Expr::Load { .. } if fills_lane(dtype(id)) => leaves.leaf(self, id)?,
             Expr::Cast(DType::F32, x) if is_float(*x) => self.convert(program, *x, leaves, known)?,
-            // To an integer and back, as quantisation does: what is out of its range has no specified value.
+            // To an integer and back, as quantisation does.
             Expr::Cast(DType::F32, x) if integer_source(program, *x).is_some() => {
-                let source = integer_source(program, *x)?;
+                let (source, to) = integer_source(program, *x)?;
                 let x = self.convert(program, source, leaves, known)?;
-                self.push(Operation::Function(Function::Trunc, x))
+                self.through_integer(to, x)?
             }
             // A size as a number.
             Expr::Dim(_, DType::F32) => leaves.leaf(self, id)?,
@@ -326,6 +326,37 @@ impl VectorExpr {
         Some(node)
     }
 
+    /// What a cast to an integer type and back makes of a value: saturated, NaN 0, no negative zero.
+    fn through_integer(&mut self, to: DType, x: Node) -> Option<Node> {
+        let (least, most) = match to {
+            DType::I8 => (f32::from(i8::MIN), f32::from(i8::MAX)),
+            DType::I16 => (f32::from(i16::MIN), f32::from(i16::MAX)),
+            DType::U8 => (0.0, f32::from(u8::MAX)),
+            DType::U16 => (0.0, f32::from(u16::MAX)),
+            // The greatest integers of the others are no f32; the nearest f32 is what they become.
+            DType::I32 => (-(2f32.powi(31)), 2f32.powi(31)),
+            DType::I64 => (-(2f32.powi(63)), 2f32.powi(63)),
+            DType::U32 => (0.0, 2f32.powi(32)),
+            DType::U64 => (0.0, 2f32.powi(64)),
+            _ => return None,
+        };
+        let (low, high) = (self.constant(least), self.constant(most));
+        let mut value = x;
+        if least < 0.0 {
+            let (nan, zero) = (self.push(Operation::Compare(Compare::Unordered, x, x)), self.constant(0.0));
+            value = self.push(Operation::Blend(nan, zero, x));
+        }
+        // The second operand stands for NaN, and for a negative zero where `low` is 0.
+        value = self.push(Operation::Binary(vector::BinaryOp::Max, value, low));
+        value = self.push(Operation::Binary(vector::BinaryOp::Min, value, high));
+        value = self.push(Operation::Function(Function::Trunc, value));
+        if least < 0.0 {
+            let zero = self.constant(0.0);
+            value = self.push(Operation::Binary(vector::BinaryOp::Add, value, zero));
+        }
+        Some(value)
+    }
+
     fn unary(&mut self, op: UnaryOp, x: Node) -> Option<Node> {
         let function = match op {
             UnaryOp::Neg => Function::Neg,
@@ -338,6 +369,8 @@ impl VectorExpr {
             UnaryOp::Trunc => Function::Trunc,
             UnaryOp::Exp => Function::Exp,
             UnaryOp::Log => Function::Log,
+            UnaryOp::Expm1 => Function::Expm1,
+            UnaryOp::Log1p => Function::Log1p,
             UnaryOp::Tanh => Function::Tanh,
             UnaryOp::Sigmoid => Function::Sigmoid,
             UnaryOp::Erf => Function::Erf,
@@ -447,15 +480,15 @@ impl VectorExpr {
     }
 }
 
-/// The f32 under casts to integers that only widen after the first.
-fn integer_source(program: &TensorProgram, id: ExprId) -> Option<ExprId> {
+/// The f32 under casts to integers that only widen after the first, and the type of the first.
+fn integer_source(program: &TensorProgram, id: ExprId) -> Option<(ExprId, DType)> {
     let Expr::Cast(to, inner) = &program.exprs[id] else { return None };
     let from = crate::clif::kernel::dtype_of(program, *inner);
     if !to.is_int() {
         return None;
     }
     if from == DType::F32 {
-        return Some(*inner);
+        return Some((*inner, *to));
     }
     let widens = from.is_int()
         && (from.size() < to.size() || from == *to)

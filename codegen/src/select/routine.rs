@@ -1,6 +1,7 @@
 //! Vector routines that kernels call.
 
 use cranelift_module::{FuncId, Module};
+use indexmap::IndexMap;
 
 use crate::kernels::conv::{Convolution, Depthwise, SlidingWindow};
 use crate::kernels::gemm::Gemm;
@@ -39,14 +40,98 @@ impl Routine {
     }
 }
 
-/// The symbol of a routine: equal descriptions are one routine.
-///
-/// `key` says everything that decides the code. Routines of one library whose keys differ only by a collision of
-/// 64-bit hashes would be confused; with a few thousand routines the odds are below 10⁻¹².
-pub(crate) fn symbol(kind: &str, key: &str) -> String {
-    // FNV-1a
-    let hash = key
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    format!("orogen.{kind}.{hash:016x}")
+/// Routines by symbol. A routine is what its key says: equal keys are one routine, different keys have different
+/// symbols, whatever their hashes are.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Routines {
+    by_symbol: IndexMap<String, (String, Routine)>,
+}
+
+impl Routines {
+    /// The symbol of a routine of some kind; `key` says everything that decides its code. It is made if it is new.
+    pub(crate) fn add(&mut self, kind: &str, key: &str, make: impl FnOnce() -> Routine) -> String {
+        self.add_as(&format!("orogen.{kind}.{:016x}", hash(key)), key, make)
+    }
+
+    /// The same with the symbol that is wanted; where another routine has it, the next free number follows.
+    fn add_as(&mut self, wanted: &str, key: &str, make: impl FnOnce() -> Routine) -> String {
+        let mut symbol = wanted.to_owned();
+        let mut number = 1;
+        while let Some((known, _)) = self.by_symbol.get(&symbol) {
+            if known == key {
+                return symbol;
+            }
+            number += 1;
+            symbol = format!("{wanted}.{number}");
+        }
+        self.by_symbol.insert(symbol.clone(), (key.to_owned(), make()));
+        symbol
+    }
+
+    /// Takes in the routines of another kernel. The result says which of them have another symbol here.
+    pub(crate) fn merge(&mut self, other: Routines) -> IndexMap<String, String> {
+        let mut renamed = IndexMap::new();
+        for (symbol, (key, routine)) in other.by_symbol {
+            let here = self.add_as(&symbol, &key, || routine);
+            if here != symbol {
+                renamed.insert(symbol, here);
+            }
+        }
+        renamed
+    }
+
+    /// All of them with their symbols.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Routine)> {
+        self.by_symbol.iter().map(|(symbol, (_, routine))| (symbol.as_str(), routine))
+    }
+}
+
+/// FNV-1a of 64 bits: short names that are the same in every build.
+fn hash(key: &str) -> u64 {
+    key.bytes()
+        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vector::Builder;
+
+    fn routine(name: &str) -> Routine {
+        Routine::Program(Box::new(Builder::new(name).finish()), Isa::Clif128)
+    }
+
+    fn names(routines: &Routines) -> Vec<String> {
+        let name = |it: &Routine| match it {
+            Routine::Program(program, _) => program.name.clone(),
+            _ => String::new(),
+        };
+        routines.iter().map(|(symbol, it)| format!("{symbol} {}", name(it))).collect()
+    }
+
+    #[test]
+    fn colliding_hashes_are_two_routines() {
+        let mut first = Routines::default();
+        assert_eq!(first.add_as("s", "a", || routine("a")), "s");
+        assert_eq!(first.add_as("s", "b", || routine("b")), "s.2");
+        assert_eq!(first.add_as("s", "a", || unreachable!("it is there")), "s");
+        let mut second = Routines::default();
+        second.add_as("s", "b", || routine("b"));
+        second.add_as("s", "c", || routine("c"));
+        let renamed = first.merge(second);
+        assert_eq!(
+            renamed.into_iter().collect::<Vec<_>>(),
+            [("s".to_owned(), "s.2".to_owned()), ("s.2".to_owned(), "s.2.2".to_owned())]
+        );
+        assert_eq!(names(&first), ["s a", "s.2 b", "s.2.2 c"]);
+    }
+
+    #[test]
+    fn equal_keys_are_one_routine() {
+        let mut routines = Routines::default();
+        let [one, other] = [0, 1].map(|_| routines.add("rows", "key", || routine("x")));
+        assert_eq!(one, other);
+        assert_ne!(routines.add("rows", "other", || routine("y")), one);
+        assert_eq!(names(&routines).len(), 2);
+    }
 }

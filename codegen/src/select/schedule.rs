@@ -11,7 +11,7 @@ use super::columns::columns;
 use super::contraction::matrix_product;
 use super::convolution::{convolution, pooling};
 use super::forms::ParamForm;
-use super::routine::Routine;
+use super::routine::Routines;
 use super::rows::rows;
 use super::selector::{Arg, Call, Match, Selector};
 use super::strips::strips;
@@ -105,8 +105,8 @@ pub(crate) struct Schedule {
     pub(crate) shapes: ShapeCx,
     /// How routines want the parameters, by place.
     pub(crate) forms: Vec<ParamForm>,
-    /// Routines that are called, by symbol.
-    pub(crate) routines: IndexMap<String, Routine>,
+    /// Routines that are called.
+    pub(crate) routines: Routines,
     /// Bytes of workspace of each call; they never run at the same time.
     pub(crate) workspaces: Vec<Dim>,
     /// What was chosen, a line for each part.

@@ -1,11 +1,10 @@
 //! What the choice of routines works with.
 
-use indexmap::IndexMap;
 use orogen_ir::loops::{Axis, BufferId, Index, Stage, TensorProgram};
 use orogen_ir::shape::{Dim, Overflow, ShapeCx, Sym};
 
 use super::forms::ParamForm;
-use super::routine::{self, Routine};
+use super::routine::{Routine, Routines};
 use super::schedule::Node;
 use crate::kernels::laws::{Law, unproven};
 use crate::vector::Isa;
@@ -62,7 +61,7 @@ pub(crate) struct Selector<'p> {
     /// Forms of the parameters, by place.
     pub(crate) forms: Vec<ParamForm>,
     /// Routines that are called.
-    pub(crate) routines: IndexMap<String, Routine>,
+    pub(crate) routines: Routines,
     /// First unit of the range that a call of the kernel computes.
     pub(crate) begin: Sym,
     /// End of that range.
@@ -83,7 +82,7 @@ impl<'p> Selector<'p> {
             isa,
             constant,
             forms: vec![ParamForm::Plain; program.params.len()],
-            routines: IndexMap::new(),
+            routines: Routines::default(),
             begin,
             end,
             ranged: false,
@@ -99,9 +98,7 @@ impl<'p> Selector<'p> {
 
     /// Registers a routine; `key` says everything that decides its code.
     pub(crate) fn routine(&mut self, kind: &str, key: &str, make: impl FnOnce() -> Routine) -> String {
-        let symbol = routine::symbol(kind, &format!("{:?} {key}", self.isa));
-        self.routines.entry(symbol.clone()).or_insert_with(make);
-        symbol
+        self.routines.add(kind, &format!("{kind} {:?} {key}", self.isa), make)
     }
 
     /// Whether all laws of a routine are proven (law S2).

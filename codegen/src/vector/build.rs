@@ -248,6 +248,11 @@ impl Builder {
         self.emit_int(|dst| Inst::DivLanes { dst, n })
     }
 
+    /// Bit `i` is the sign bit of lane `i`.
+    pub fn sign_bits(&mut self, a: VReg) -> IReg {
+        self.emit_int(|dst| Inst::SignBits { dst, a })
+    }
+
     /// A 64-bit load.
     pub fn int_load(&mut self, addr: impl Into<Addr>) -> IReg {
         let addr = addr.into();
@@ -430,6 +435,11 @@ impl Builder {
     /// `c - a * b`, rounded once.
     pub fn neg_fma(&mut self, a: VReg, b: VReg, c: VReg) -> VReg {
         self.emit_vector(|dst| Inst::Fma { op: FmaOp::NegMulAdd, dst, a, b, c })
+    }
+
+    /// `c - a * b`, rounded once on targets without the instruction too, where it takes a few more.
+    pub fn neg_fma_fused(&mut self, a: VReg, b: VReg, c: VReg) -> VReg {
+        self.emit_vector(|dst| Inst::Fma { op: FmaOp::NegMulAddFused, dst, a, b, c })
     }
 
     /// The larger operand; NaN if either is NaN (the rule of ONNX `Max`, `Relu` and `Clip`).

@@ -314,6 +314,10 @@ impl Machine<'_> {
                 (dst, value)
             }
             Inst::DivLanes { dst, n } => (dst, self.ints[n.0 as usize] >> self.lanes.ilog2()),
+            Inst::SignBits { dst, a } => {
+                let bits = (0..self.lanes).map(|i| i64::from(self.vectors[a.0 as usize][i] >> 31) << i).sum();
+                (dst, bits)
+            }
             Inst::IntLoad { dst, addr } => {
                 let address = self.address(addr);
                 let mut bytes = [0; 8];
@@ -388,8 +392,9 @@ fn fma(op: FmaOp, a: u32, b: u32, c: u32, fused: bool) -> u32 {
     let (a, c) = match op {
         FmaOp::MulAdd => (a, c),
         FmaOp::MulSub => (a, -c),
-        FmaOp::NegMulAdd => (-a, c),
+        FmaOp::NegMulAdd | FmaOp::NegMulAddFused => (-a, c),
     };
+    let fused = fused || op == FmaOp::NegMulAddFused;
     if fused { a.mul_add(b, c).to_bits() } else { (a * b + c).to_bits() }
 }
 

@@ -265,6 +265,8 @@ pub enum FmaOp {
     MulSub,
     /// `c - a * b`.
     NegMulAdd,
+    /// `c - a * b`, rounded once where the instruction is missing too, but for ties of the rounding from `f64`.
+    NegMulAddFused,
 }
 
 /// `f32` comparison. All but `Ne` and `Unordered` are false when an operand is NaN.
@@ -459,6 +461,8 @@ pub enum Inst {
     Int { op: IntOp, dst: IReg, a: IReg, b: IntSource },
     /// `⌊n / VL⌋`.
     DivLanes { dst: IReg, n: IReg },
+    /// Bit `i` is the sign bit of lane `i`; the others are 0.
+    SignBits { dst: IReg, a: VReg },
     /// A 64-bit load.
     IntLoad { dst: IReg, addr: Addr },
     /// A 64-bit store.

@@ -106,6 +106,7 @@ impl Inst {
             IntMove { dst, src } => IntMove { src: w.x(src), dst: w.dx(dst) },
             Int { op, dst, a, b } => Int { op, a: w.x(a), b: w.source(b), dst: w.dx(dst) },
             DivLanes { dst, n } => DivLanes { n: w.x(n), dst: w.dx(dst) },
+            SignBits { dst, a } => SignBits { a: w.v(a), dst: w.dx(dst) },
             IntLoad { dst, addr } => IntLoad { addr: w.addr(addr), dst: w.dx(dst) },
             IntStore { src, addr } => IntStore { src: w.x(src), addr: w.addr(addr) },
             Prefetch { level, addr } => Prefetch { level, addr: w.addr(addr) },

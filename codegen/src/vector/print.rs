@@ -76,6 +76,7 @@ impl fmt::Display for Inst {
             IntMove { dst, src } => write!(f, "{dst} = {src}"),
             Int { op, dst, a, b } => write!(f, "{dst} = {} {a}, {b}", name(op)),
             DivLanes { dst, n } => write!(f, "{dst} = div_lanes {n}"),
+            SignBits { dst, a } => write!(f, "{dst} = sign_bits {a}"),
             IntLoad { dst, addr } => write!(f, "{dst} = int_load {addr}"),
             IntStore { src, addr } => write!(f, "int_store {addr}, {src}"),
             Prefetch { level: CacheLevel::First, addr } => write!(f, "prefetch {addr}"),

@@ -4,14 +4,14 @@
 //! its bits), booleans as 0 or 1. [`wrap`] restores that form after an operation.
 
 use orogen_ir::loops::{BinaryOp, Combine, CompareOp, UnaryOp};
-use orogen_ir::types::DType;
+use orogen_ir::types::{DType, bf16_from_f64, f16_from_f64, f64_to_odd};
 use std::cmp::Ordering;
 
 /// The nearest value of a float type.
 pub(crate) fn round_float(value: f64, dtype: DType) -> f64 {
     match dtype {
-        DType::F16 => half::f16::from_f64(value).to_f64(),
-        DType::BF16 => half::bf16::from_f64(value).to_f64(),
+        DType::F16 => f16_from_f64(value).to_f64(),
+        DType::BF16 => bf16_from_f64(value).to_f64(),
         DType::F32 => f64::from(value as f32),
         _ => value,
     }
@@ -31,9 +31,13 @@ pub(crate) fn wrap(value: i64, dtype: DType) -> i64 {
     }
 }
 
-/// An integer of a type as f64.
-pub(crate) fn int_to_float(value: i64, from: DType) -> f64 {
-    if from == DType::U64 { value as u64 as f64 } else { value as f64 }
+/// The value of a float type that is nearest to an integer of a type.
+pub(crate) fn int_to_float(value: i64, from: DType, to: DType) -> f64 {
+    let value = if from == DType::U64 { i128::from(value.cast_unsigned()) } else { i128::from(value) };
+    match to {
+        DType::F64 => value as f64,
+        _ => round_float(f64_to_odd(value), to),
+    }
 }
 
 /// A float as an integer type: truncates, saturates, NaN is 0 (true for bool).
@@ -83,6 +87,8 @@ pub(crate) fn unary_float(op: UnaryOp, x: f64) -> f64 {
         UnaryOp::Tanh => libm::tanh(x),
         UnaryOp::Sigmoid => 1.0 / (1.0 + libm::exp(-x)),
         UnaryOp::Erf => libm::erf(x),
+        UnaryOp::Expm1 => libm::expm1(x),
+        UnaryOp::Log1p => libm::log1p(x),
         UnaryOp::Floor => x.floor(),
         UnaryOp::Ceil => x.ceil(),
         UnaryOp::Round => x.round_ties_even(),
@@ -311,8 +317,8 @@ pub(crate) fn write_int(bytes: &mut [u8], value: i64) {
 /// Writes a float element, rounding it to the type.
 pub(crate) fn write_float(bytes: &mut [u8], value: f64, dtype: DType) {
     match dtype {
-        DType::F16 => bytes.copy_from_slice(&half::f16::from_f64(value).to_le_bytes()),
-        DType::BF16 => bytes.copy_from_slice(&half::bf16::from_f64(value).to_le_bytes()),
+        DType::F16 => bytes.copy_from_slice(&f16_from_f64(value).to_le_bytes()),
+        DType::BF16 => bytes.copy_from_slice(&bf16_from_f64(value).to_le_bytes()),
         DType::F32 => bytes.copy_from_slice(&(value as f32).to_le_bytes()),
         _ => bytes.copy_from_slice(&value.to_le_bytes()),
     }

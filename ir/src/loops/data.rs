@@ -92,6 +92,10 @@ pub enum UnaryOp {
     Sigmoid,
     /// Error function.
     Erf,
+    /// e^x − 1, accurate near 0.
+    Expm1,
+    /// ln(1 + x), accurate near 0.
+    Log1p,
     /// Largest integer not above x.
     Floor,
     /// Smallest integer not below x.
@@ -187,8 +191,9 @@ pub enum Expr {
     Compare(CompareOp, ExprId, ExprId),
     /// `if cond { a } else { b }`; both sides may be evaluated.
     Select(ExprId, ExprId, ExprId),
-    /// Conversion. Float to integer truncates; out of range and NaN give an unspecified value, never a trap.
-    /// To bool: `!= 0`.
+    /// Conversion, the same everywhere: in scalar and vector code, in the interpreter, when folded.
+    /// Float to integer truncates towards zero and saturates at the ends of the type; NaN becomes 0.
+    /// Integer to integer keeps the low bits. To float: the nearest value, ties to even, rounded once. To bool: `!= 0`.
     Cast(DType, ExprId),
 }
 

@@ -7,7 +7,7 @@ use crate::shape::{Dim, ShapeCx};
 use crate::types::{DType, ShapeInfo};
 
 /// Unary operators on floats without tracked elements.
-const FLOAT_UNARY: [&str; 21] = [
+const FLOAT_UNARY: [&str; 23] = [
     "exp",
     "log",
     "sqrt",
@@ -26,6 +26,8 @@ const FLOAT_UNARY: [&str; 21] = [
     "tanh",
     "sigmoid",
     "erf",
+    "expm1",
+    "log1p",
     "floor",
     "ceil",
     "round",

@@ -6,7 +6,7 @@ use super::numbers::{number_to_f64, parse_int, parse_nan_bits};
 use super::types::{parse_dtype, parse_static_dims, static_dims_text};
 use super::write::quote;
 use crate::diag::Diagnostic;
-use crate::types::{ConstId, ConstPool, DType, TensorData};
+use crate::types::{ConstId, ConstPool, DType, TensorData, bf16_from_f64, f16_from_f64};
 use indexmap::IndexMap;
 use smallvec::SmallVec;
 
@@ -233,8 +233,8 @@ fn parse_float_element(cursor: &mut Cursor<'_>, dtype: DType, out: &mut Vec<u8>)
 
 fn float_bits(dtype: DType, value: f64) -> u64 {
     match dtype {
-        DType::F16 => u64::from(half::f16::from_f64(value).to_bits()),
-        DType::BF16 => u64::from(half::bf16::from_f64(value).to_bits()),
+        DType::F16 => u64::from(f16_from_f64(value).to_bits()),
+        DType::BF16 => u64::from(bf16_from_f64(value).to_bits()),
         DType::F32 => u64::from((value as f32).to_bits()),
         _ => value.to_bits(),
     }

@@ -1,6 +1,6 @@
 //! Constant tensor data: owned or mapped bytes, never copied on the way.
 
-use super::DType;
+use super::{DType, bf16_from_f64, f16_from_f64};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -142,8 +142,8 @@ impl TensorData {
                 DType::U16 => bytes.extend((it as u16).to_le_bytes()),
                 DType::U32 => bytes.extend((it as u32).to_le_bytes()),
                 DType::U64 => bytes.extend((it as u64).to_le_bytes()),
-                DType::F16 => bytes.extend(half::f16::from_f64(it).to_le_bytes()),
-                DType::BF16 => bytes.extend(half::bf16::from_f64(it).to_le_bytes()),
+                DType::F16 => bytes.extend(f16_from_f64(it).to_le_bytes()),
+                DType::BF16 => bytes.extend(bf16_from_f64(it).to_le_bytes()),
                 DType::F32 => bytes.extend((it as f32).to_le_bytes()),
                 DType::F64 => bytes.extend(it.to_le_bytes()),
             }

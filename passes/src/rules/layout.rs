@@ -70,6 +70,8 @@ fn is_elementwise(name: &str) -> bool {
             | "tanh"
             | "sigmoid"
             | "erf"
+            | "expm1"
+            | "log1p"
             | "relu"
             | "floor"
             | "ceil"

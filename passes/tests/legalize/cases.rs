@@ -34,6 +34,8 @@ pub(crate) const ELEMENTWISE: &str = "
     tanh(f32[])
     sigmoid(bf16[3, 2])
     erf(f64[4])
+    expm1(f32[9])
+    log1p(f32[9])
     floor(f32[9])
     ceil(f32[9])
     round(f32[9])

@@ -76,6 +76,20 @@ impl FunctionCx<'_> {
         self.b.ins().select(high, large, sum)
     }
 
+    /// `e^x − 1`; zeros keep their sign.
+    pub(super) fn expm1(&mut self, x: Value) -> Value {
+        let value = self.exp_minus_one(x);
+        let zero = self.when(FloatCC::Equal, x, 0.0);
+        self.b.ins().select(zero, x, value)
+    }
+
+    /// `ln(1 + x)`; −∞ at −1.
+    pub(super) fn log1p(&mut self, x: Value) -> Value {
+        let value = self.log_plus_one(x);
+        let end = self.when(FloatCC::Equal, x, -1.0);
+        self.select_c(end, f64::NEG_INFINITY, value)
+    }
+
     /// Natural logarithm.
     pub(super) fn log(&mut self, x: Value) -> Value {
         let subnormal = self.when(FloatCC::LessThan, x, f64::MIN_POSITIVE);

@@ -22,6 +22,8 @@ const PREFIX: &str = "orogen.math.";
 pub(crate) enum Math {
     Exp,
     Log,
+    Expm1,
+    Log1p,
     Sin,
     Cos,
     Tan,
@@ -40,9 +42,11 @@ pub(crate) enum Math {
     Fmod,
 }
 
-const ALL: [(Math, &str); 18] = [
+const ALL: [(Math, &str); 20] = [
     (Math::Exp, "exp"),
     (Math::Log, "log"),
+    (Math::Expm1, "expm1"),
+    (Math::Log1p, "log1p"),
     (Math::Sin, "sin"),
     (Math::Cos, "cos"),
     (Math::Tan, "tan"),
@@ -104,6 +108,8 @@ pub(crate) fn unit(target: Target, symbol: &str) -> Option<Unit> {
         let result = match function {
             Math::Exp => cx.exp(x),
             Math::Log => cx.log(x),
+            Math::Expm1 => cx.expm1(x),
+            Math::Log1p => cx.log1p(x),
             Math::Sinh => cx.sinh(x),
             Math::Cosh => cx.cosh(x),
             Math::Asinh => cx.asinh(x),

@@ -1,7 +1,7 @@
 //! Circular functions and their inverses.
 
-use cranelift_codegen::ir::condcodes::FloatCC;
-use cranelift_codegen::ir::{InstBuilder, Value, types};
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::{BlockArg, InstBuilder, Value, types};
 use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, FRAC_PI_6, PI};
 
 use super::reciprocal_factorials;
@@ -10,22 +10,53 @@ use crate::clif::unit::FunctionCx;
 /// π/2 in three parts; the first two have 33 bits, so that their products with integers below 2^20 are exact.
 const HALF_PI: [f64; 3] = [1.5707963267341256, 6.077100506303966e-11, 2.0222662487959506e-21];
 
+/// The largest argument that is reduced by these parts.
+const SMALL: f64 = 1e6;
+
+/// π/2 less the nearest f64.
+const HALF_PI_REST: f64 = 6.123233995736766e-17;
+
+/// 64 bits of zeros, then the first 1216 of 2/π: as many as the largest f64 needs.
+const TWO_OVER_PI: [u64; 20] = [
+    0,
+    0xa2f9836e4e441529,
+    0xfc2757d1f534ddc0,
+    0xdb6295993c439041,
+    0xfe5163abdebbc561,
+    0xb7246e3a424dd2e0,
+    0x06492eea09d1921c,
+    0xfe1deb1cb129a73e,
+    0xe88235f52ebb4484,
+    0xe99c7026b45f7e41,
+    0x3991d639835339f4,
+    0x9c845f8bbdf9283b,
+    0x1ff897ffde05980f,
+    0xef2f118b5a0a6d1f,
+    0x6d367ecf27cb09b7,
+    0x4f463f669e5fea2d,
+    0x7527bac7ebe5f17b,
+    0x3d0739f78a5292ea,
+    0x6bfb5fb11f8d5d08,
+    0x56033046fc7b6bab,
+];
+
 impl FunctionCx<'_> {
-    /// Sine and cosine of the part of `x` beyond the nearest multiple `k` of π/2, and `k`.
-    ///
-    /// Beyond 10^6 the reduction loses one bit of the result for each bit of `x`, so that nothing but the range of the
-    /// result is right from 2^53 on.
+    /// Sine and cosine of the part of `x` beyond the nearest multiple `k` of π/2, and `k` modulo 4.
     fn quadrant(&mut self, x: Value) -> (Value, Value, Value) {
-        let scaled = self.fmul_c(x, FRAC_2_PI);
-        let rounded = self.b.ins().nearest(scaled);
-        let k = self.b.ins().fcvt_to_sint_sat(types::I64, rounded);
-        let mut r = x;
-        for part in HALF_PI {
-            let step = self.fmul_c(rounded, part);
-            r = self.b.ins().fsub(r, step);
-        }
-        // Where the reduction has lost all bits, any angle is as good.
-        let r = self.clamp(r, -0.8, 0.8);
+        let (large, small, done) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(large);
+        let r = self.b.append_block_param(done, types::F64);
+        let k = self.b.append_block_param(done, types::I64);
+        let magnitude = self.b.ins().fabs(x);
+        let beyond = self.when(FloatCC::GreaterThan, magnitude, SMALL);
+        self.b.ins().brif(beyond, large, &[], small, &[]);
+        self.b.switch_to_block(small);
+        let (rest, quarters) = self.reduce_small(x);
+        self.b.ins().jump(done, &[BlockArg::Value(rest), BlockArg::Value(quarters)]);
+        self.b.switch_to_block(large);
+        let (rest, quarters) = self.reduce_large(x);
+        self.b.ins().jump(done, &[BlockArg::Value(rest), BlockArg::Value(quarters)]);
+        self.b.switch_to_block(done);
         let square = self.b.ins().fmul(r, r);
         let factorials = reciprocal_factorials(20);
         let alternating = |first: usize| {
@@ -39,6 +70,105 @@ impl FunctionCx<'_> {
         let sine = self.b.ins().fmul(sine, r);
         let cosine = self.polynomial(square, alternating(0));
         (sine, cosine, k)
+    }
+
+    /// By subtraction of multiples of π/2 in parts; `|x| ≤` [`SMALL`], or NaN.
+    fn reduce_small(&mut self, x: Value) -> (Value, Value) {
+        let scaled = self.fmul_c(x, FRAC_2_PI);
+        let rounded = self.b.ins().nearest(scaled);
+        let k = self.b.ins().fcvt_to_sint_sat(types::I64, rounded);
+        let mut r = x;
+        for part in HALF_PI {
+            let step = self.fmul_c(rounded, part);
+            r = self.b.ins().fsub(r, step);
+        }
+        (r, k)
+    }
+
+    /// By the bits of 2/π that matter for `x` (Payne and Hanek, "Radian reduction for trigonometric functions", 1983):
+    /// `x = m·2^e` with 53 bits in `m`. Bits of 2/π that count in multiples of 4 quarters are left out, 192 bits from
+    /// there on are multiplied with `m`, and what comes after them is below 2^-137 of a quarter.
+    fn reduce_large(&mut self, x: Value) -> (Value, Value) {
+        let bits = self.bits(x);
+        let exponent = self.b.ins().ushr_imm_u(bits, 52);
+        let exponent = self.b.ins().band_imm_u(exponent, 0x7ff);
+        let m = self.b.ins().band_imm_u(bits, (1 << 52) - 1);
+        let m = self.b.ins().bor_imm_u(m, 1 << 52);
+        // The first bit that counts less than 4 quarters is the one of weight 2, with a word of zeros before 2/π.
+        let first = self.b.ins().iadd_imm_s(exponent, 64 - 1075 - 2);
+        let word = self.b.ins().ushr_imm_u(first, 6);
+        let shift = self.b.ins().band_imm_u(first, 63);
+        let mut words = [self.int(0); 4];
+        for (i, chosen) in words.iter_mut().enumerate() {
+            for (at, bits) in TWO_OVER_PI.windows(4).enumerate() {
+                let here = self.b.ins().icmp_imm_s(IntCC::Equal, word, at as i64);
+                let bits = self.int(bits[i].cast_signed());
+                *chosen = self.b.ins().select(here, bits, *chosen);
+            }
+        }
+        let [w0, w1, w2] = std::array::from_fn(|i| {
+            let high = self.b.ins().ishl(words[i], shift);
+            // A shift by 64 in two steps.
+            let back = self.b.ins().bxor_imm_u(shift, 63);
+            let low = self.b.ins().ushr_imm_u(words[i + 1], 1);
+            let low = self.b.ins().ushr(low, back);
+            self.b.ins().bor(high, low)
+        });
+        // The low 192 bits of the product; the upper two of them are the quarters.
+        let p2 = self.b.ins().imul(m, w2);
+        let carry = self.b.ins().umulhi(m, w2);
+        let p1 = self.b.ins().imul(m, w1);
+        let p1 = self.b.ins().iadd(p1, carry);
+        let over = self.b.ins().icmp(IntCC::UnsignedLessThan, p1, carry);
+        let over = self.b.ins().uextend(types::I64, over);
+        let high = self.b.ins().umulhi(m, w1);
+        let p0 = self.b.ins().imul(m, w0);
+        let p0 = self.b.ins().iadd(p0, high);
+        let p0 = self.b.ins().iadd(p0, over);
+        let k = self.b.ins().ushr_imm_u(p0, 62);
+        let join = |it: &mut Self, high: Value, low: Value| {
+            let (high, low) = (it.b.ins().ishl_imm_u(high, 2), it.b.ins().ushr_imm_u(low, 62));
+            it.b.ins().bor(high, low)
+        };
+        let (f0, f1) = (join(self, p0, p1), join(self, p1, p2));
+        // Half a quarter and more is the next quarter less the rest: the fraction as a number with a sign.
+        let sign = self.b.ins().sshr_imm_u(f0, 63);
+        let k = self.b.ins().isub(k, sign);
+        let flip = |it: &mut Self, bits: Value| it.b.ins().bxor(bits, sign);
+        let (f0, f1) = (flip(self, f0), flip(self, f1));
+        // Its first 64 bits that are not 0; there are some in the upper word, as no f64 is that near to a quarter.
+        let zeros = self.b.ins().clz(f0);
+        let back = self.b.ins().bxor_imm_u(zeros, 63);
+        let low = self.b.ins().ushr_imm_u(f1, 1);
+        let low = self.b.ins().ushr(low, back);
+        let high = self.b.ins().ishl(f0, zeros);
+        let top = self.b.ins().bor(high, low);
+        let upper = self.b.ins().band_imm_s(top, !0x7ff);
+        let upper = self.b.ins().fcvt_from_uint(types::F64, upper);
+        let lower = self.b.ins().band_imm_s(top, 0x7ff);
+        let lower = self.b.ins().fcvt_from_uint(types::F64, lower);
+        // Times π/2 in two parts.
+        let product = self.fmul_c(upper, FRAC_PI_2);
+        let small = self.fmul_c(upper, HALF_PI_REST);
+        let smaller = self.fmul_c(lower, FRAC_PI_2);
+        let small = self.b.ins().fadd(small, smaller);
+        let r = self.b.ins().fadd(product, small);
+        // 2^(−64 − zeros), with the sign of the fraction and that of x.
+        let base = self.int(1023 - 64);
+        let power = self.b.ins().isub(base, zeros);
+        let power = self.b.ins().ishl_imm_u(power, 52);
+        let power = self.float_of_bits(power);
+        let r = self.b.ins().fmul(r, power);
+        let below = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, sign, 0);
+        let negative = self.is_negative_bits(x);
+        let turned = self.b.ins().bxor(below, negative);
+        let minus = self.b.ins().fneg(r);
+        let r = self.b.ins().select(turned, minus, r);
+        let minus = self.b.ins().ineg(k);
+        let k = self.b.ins().select(negative, minus, k);
+        // NaN for ∞.
+        let nothing = self.b.ins().fsub(x, x);
+        (self.b.ins().fadd(r, nothing), k)
     }
 
     fn sine_of_quadrant(&mut self, sine: Value, cosine: Value, k: Value) -> Value {

@@ -391,6 +391,12 @@ impl Emitter<'_, '_> {
                 let v = self.b.ins().sshr(n, by);
                 self.set_int(dst, v);
             }
+            Inst::SignBits { dst, a } => {
+                let v = self.vi(a);
+                let bits = self.b.ins().vhigh_bits(I32, v);
+                let bits = self.b.ins().uextend(I64, bits);
+                self.set_int(dst, bits);
+            }
             Inst::IntLoad { dst, addr } => {
                 let (p, at) = self.addr(addr);
                 let v = self.b.ins().load(I64, memory(), p, at);
@@ -474,15 +480,30 @@ impl Emitter<'_, '_> {
     fn fma(&mut self, op: FmaOp, dst: VReg, a: VReg, b: VReg, c: VReg) {
         let (a, b, c) = (self.v(a), self.v(b), self.v(c));
         let v = if self.features.fused {
-            let a = if op == FmaOp::NegMulAdd { self.b.ins().fneg(a) } else { a };
+            let negated = matches!(op, FmaOp::NegMulAdd | FmaOp::NegMulAddFused);
+            let a = if negated { self.b.ins().fneg(a) } else { a };
             let c = if op == FmaOp::MulSub { self.b.ins().fneg(c) } else { c };
             self.b.ins().fma(a, b, c)
+        } else if op == FmaOp::NegMulAddFused {
+            // Products of two f32 are exact as f64. Lanes 2 and 3, then lanes 0 and 1.
+            let upper: Vec<u8> = (8..16).chain(0..8).collect();
+            let halves = [true, false].map(|high| {
+                let [a, b, c] = [a, b, c].map(|v| {
+                    let v = if high { self.bytes(v, v, &upper) } else { v };
+                    self.b.ins().fvpromote_low(v)
+                });
+                let product = self.b.ins().fmul(a, b);
+                let value = self.b.ins().fsub(c, product);
+                self.b.ins().fvdemote(value)
+            });
+            let lower: Vec<u8> = (0..8).chain(16..24).collect();
+            self.bytes(halves[1], halves[0], &lower)
         } else {
             let product = self.b.ins().fmul(a, b);
             match op {
                 FmaOp::MulAdd => self.b.ins().fadd(product, c),
                 FmaOp::MulSub => self.b.ins().fsub(product, c),
-                FmaOp::NegMulAdd => self.b.ins().fsub(c, product),
+                FmaOp::NegMulAdd | FmaOp::NegMulAddFused => self.b.ins().fsub(c, product),
             }
         };
         self.set(dst, v);
@@ -503,10 +524,16 @@ impl Emitter<'_, '_> {
     fn shuffle(&mut self, lanes: [u8; 4], dst: VReg, a: VReg, b: VReg) {
         let bytes: Vec<u8> = lanes.iter().flat_map(|lane| (0..4).map(move |byte| 4 * lane + byte)).collect();
         let (a, b) = (self.v(a), self.v(b));
-        let (a, b) = (self.cast(I8X16, a), self.cast(I8X16, b));
-        let mask = self.b.func.dfg.immediates.push(ConstantData::from(bytes.as_slice()));
-        let v = self.b.ins().shuffle(a, b, mask);
+        let v = self.bytes(a, b, &bytes);
         self.set(dst, v);
+    }
+
+    /// Bytes of `a` (from 0 on) and `b` (from 16 on).
+    fn bytes(&mut self, a: Value, b: Value, order: &[u8]) -> Value {
+        let (a, b) = (self.cast(I8X16, a), self.cast(I8X16, b));
+        let mask = self.b.func.dfg.immediates.push(ConstantData::from(order));
+        let v = self.b.ins().shuffle(a, b, mask);
+        self.cast(F32X4, v)
     }
 
     fn reduce(&mut self, op: ReduceOp, dst: VReg, a: VReg) {

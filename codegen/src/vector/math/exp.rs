@@ -52,6 +52,18 @@ pub fn exp(b: &mut Builder, x: VReg) -> VReg {
     b.mul(scaled, second)
 }
 
+/// `eʳ − 1` and `2ⁿ⁻¹` for `x = n ln 2 + r`; results of [`super::expm1`] beyond the bounds on `x` are −1 and ∞.
+pub(super) fn exp_m1_parts(b: &mut Builder, x: VReg) -> (VReg, VReg) {
+    let (most, least) = (b.constant(89.0), b.constant(-60.0));
+    let x = b.binary(BinaryOp::Min, most, x);
+    let x = b.binary(BinaryOp::Max, least, x);
+    let (n, r) = reduce(b, x);
+    let n = b.unary(UnaryOp::ToInt, n);
+    let one = b.constant_int(1);
+    let n = b.binary(BinaryOp::IntSub, n, one);
+    (tail(b, r, &EXP), power_of_two(b, n))
+}
+
 /// `tanh x = x + x³ P(x²)` up to 0.625; relative error 2⁻³².
 const TANH: [u32; 6] = [0xbeaa_aaaa, 0x3e08_883d, 0xbd5c_f8c4, 0x3cb1_d2a8, 0xbc06_2f68, 0x3b0d_140c];
 

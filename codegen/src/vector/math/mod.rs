@@ -11,7 +11,8 @@
 //! | [`tanh`] | 1.5 | all |
 //! | [`sigmoid`] | 1.5 | all |
 //! | [`erf`] | 2 | all |
-//! | [`sin`], [`cos`] | 2 | ±2¹⁷; beyond, the reduction of the argument loses accuracy |
+//! | [`expm1`], [`log1p`] | 2 | all |
+//! | [`sin`], [`cos`] | 2 | all, without fused multiply-add too |
 //!
 //! The algorithms are the classical ones: reduction of the argument to a short interval in two or three steps (Cody and
 //! Waite), a polynomial, reconstruction by the exponent. The coefficients are our own; `coefficients.py` beside this
@@ -20,11 +21,13 @@
 mod erf;
 mod exp;
 mod log;
+mod near;
 mod trigonometry;
 
 pub use erf::erf;
 pub use exp::{exp, sigmoid, tanh};
 pub use log::log;
+pub use near::{expm1, log1p};
 pub use trigonometry::{cos, sin};
 
 use super::{BinaryOp, Builder, VReg};

@@ -255,15 +255,14 @@ fn hard_swish(cx: &mut NodeCx<'_, '_>) -> Single {
     cx.binary("mul", x, gate)
 }
 
-/// `max(x, 0) + alpha·(exp(min(x, 0) / scale) − 1)`: no branch sees an overflow of the other one.
+/// `max(x, 0) + alpha·expm1(min(x, 0) / scale)`: no branch sees an overflow of the other one.
 fn exponential_unit(cx: &mut NodeCx<'_, '_>, alpha: f64, scale: f64) -> Single {
     let x = cx.input(0)?;
     let positive = cx.unary("relu", x)?;
     let negative = cx.with_number("min", x, 0.0)?;
     let scaled = if scale == 1.0 { negative } else { cx.with_number("div", negative, scale)? };
-    let grown = cx.unary("exp", scaled)?;
-    let shifted = cx.with_number("sub", grown, 1.0)?;
-    let weighted = cx.affine(shifted, alpha, 0.0)?;
+    let grown = cx.unary("expm1", scaled)?;
+    let weighted = cx.affine(grown, alpha, 0.0)?;
     cx.binary("add", positive, weighted)
 }
 
@@ -319,14 +318,13 @@ fn shrink(cx: &mut NodeCx<'_, '_>) -> Single {
     cx.select(below, raised, rest)
 }
 
-/// `max(x, 0) + log(1 + exp(−|x|))`, which does not overflow.
+/// `max(x, 0) + log1p(exp(−|x|))`, which neither overflows nor loses small values.
 fn softplus(cx: &mut NodeCx<'_, '_>, x: Value) -> Single {
     let positive = cx.unary("relu", x)?;
     let magnitude = cx.unary("abs", x)?;
     let negated = cx.unary("neg", magnitude)?;
     let small = cx.unary("exp", negated)?;
-    let sum = cx.with_number("add", small, 1.0)?;
-    let rest = cx.unary("log", sum)?;
+    let rest = cx.unary("log1p", small)?;
     cx.binary("add", positive, rest)
 }
 

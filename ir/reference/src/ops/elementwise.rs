@@ -50,6 +50,8 @@ fn unary_op(name: &str) -> Option<UnaryOp> {
         "tanh" => UnaryOp::Tanh,
         "sigmoid" => UnaryOp::Sigmoid,
         "erf" => UnaryOp::Erf,
+        "expm1" => UnaryOp::Expm1,
+        "log1p" => UnaryOp::Log1p,
         "floor" => UnaryOp::Floor,
         "ceil" => UnaryOp::Ceil,
         "round" => UnaryOp::Round,
@@ -140,7 +142,7 @@ fn cast(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
             Elements::Int(list.iter().map(|it| scalar::float_to_int(*it, to)).collect())
         }
         (Elements::Int(list), true) => {
-            Elements::Float(list.iter().map(|it| scalar::int_to_float(*it, from)).collect())
+            Elements::Float(list.iter().map(|it| scalar::int_to_float(*it, from, to)).collect())
         }
         (Elements::Int(list), false) => Elements::Int(list.iter().map(|it| scalar::wrap(*it, to)).collect()),
     };
@@ -227,7 +229,7 @@ mod tests {
     #[test]
     fn unary_functions_have_their_values() {
         let x = f32s(&[2], &[0.5, -0.25]);
-        let cases: [(&str, [f64; 2]); 14] = [
+        let cases: [(&str, [f64; 2]); 16] = [
             ("abs", [0.5, 0.25]),
             ("neg", [-0.5, 0.25]),
             ("sign", [1.0, -1.0]),
@@ -238,6 +240,8 @@ mod tests {
             ("atanh", [0.549_306_144_3, -0.255_412_811_9]),
             ("sigmoid", [0.622_459_331_2, 0.437_823_499_1]),
             ("erf", [0.520_499_877_8, -0.276_326_390_2]),
+            ("expm1", [0.648_721_270_7, -0.221_199_216_9]),
+            ("log1p", [0.405_465_108_1, -0.287_682_072_5]),
             ("floor", [0.0, -1.0]),
             ("ceil", [1.0, 0.0]),
             ("round", [0.0, 0.0]),

@@ -270,7 +270,7 @@ fn cast(value: Value, from: DType, to: DType) -> Value {
     match (from.is_float(), to.is_float()) {
         (true, true) => float(scalar::round_float(value.float, to)),
         (true, false) => int(scalar::float_to_int(value.float, to)),
-        (false, true) => float(scalar::round_float(scalar::int_to_float(value.int, from), to)),
+        (false, true) => float(scalar::int_to_float(value.int, from, to)),
         (false, false) => int(scalar::wrap(value.int, to)),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::loops::{BinaryOp, Combine, CompareOp, UnaryOp};
 
-const UNARY: [(UnaryOp, &str); 29] = [
+const UNARY: [(UnaryOp, &str); 31] = [
     (UnaryOp::Neg, "neg"),
     (UnaryOp::Abs, "abs"),
     (UnaryOp::Sign, "sign"),
@@ -24,6 +24,8 @@ const UNARY: [(UnaryOp, &str); 29] = [
     (UnaryOp::Tanh, "tanh"),
     (UnaryOp::Sigmoid, "sigmoid"),
     (UnaryOp::Erf, "erf"),
+    (UnaryOp::Expm1, "expm1"),
+    (UnaryOp::Log1p, "log1p"),
     (UnaryOp::Floor, "floor"),
     (UnaryOp::Ceil, "ceil"),
     (UnaryOp::Round, "round"),

@@ -44,6 +44,8 @@ pub(super) const ROWS: &[(&str, LegalizeFn)] = &[
     ("tanh", unary!(Tanh)),
     ("sigmoid", unary!(Sigmoid)),
     ("erf", unary!(Erf)),
+    ("expm1", unary!(Expm1)),
+    ("log1p", unary!(Log1p)),
     ("floor", unary!(Floor)),
     ("ceil", unary!(Ceil)),
     ("round", unary!(Round)),

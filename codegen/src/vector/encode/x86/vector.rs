@@ -197,6 +197,14 @@ impl Emitter {
                 self.move_int(gpr(dst.0), gpr(n.0))?;
                 self.push(Instruction::with2(Sar_rm64_imm8, gpr(dst.0), self.isa.lanes().ilog2()))
             }
+            Inst::SignBits { dst, a } => {
+                let dst = Register::EAX + dst.0;
+                if self.wide() {
+                    self.push(Instruction::with2(EVEX_Vpmovd2m_kr_zmm, K_SCRATCH, self.full(a)))?;
+                    return self.push(Instruction::with2(VEX_Kmovw_r32_kr, dst, K_SCRATCH));
+                }
+                self.push(Instruction::with2(VEX_Vmovmskps_r32_ymm, dst, self.full(a)))
+            }
             Inst::IntLoad { dst, addr } => {
                 self.push(Instruction::with2(Mov_r64_rm64, gpr(dst.0), self.memory(addr)))
             }
