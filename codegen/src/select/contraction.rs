@@ -39,8 +39,16 @@ pub(crate) fn product_loads(s: &Selector<'_>, stage: &Stage) -> Option<[ExprId; 
     loads.iter().all(|it| fits(*it)).then_some(loads)
 }
 
+/// Which operand of the product a matrix is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    A,
+    B,
+}
+
 /// A matrix operand: strides along the axes of the product.
 struct Matrix {
+    side: Side,
     access: Access,
     /// Along the free axis, when there is one.
     free: Option<Dim>,
@@ -90,8 +98,9 @@ pub(crate) fn matrix_product(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Mat
 
     let one = s.shapes.int(1);
     let m = row.as_ref().map_or(one, |it| it.extent);
-    let a = Matrix { free: row.as_ref().and_then(|it| a.of(it.inner)), depth: a.of(sum.inner)?, access: a };
-    let b = Matrix { free: b.of(column.inner), depth: b.of(sum.inner)?, access: b };
+    let free = row.as_ref().and_then(|it| a.of(it.inner));
+    let a = Matrix { side: Side::A, free, depth: a.of(sum.inner)?, access: a };
+    let b = Matrix { side: Side::B, free: b.of(column.inner), depth: b.of(sum.inner)?, access: b };
     let product = Product { m, n: column.extent, k: sum.extent, a, b, out, row, column, outer };
     product.emit(s, run)
 }
@@ -194,7 +203,7 @@ impl Product {
     /// Layout and row stride in bytes. A's rows are its free axis, B's are the sum: so "row-major" is a unit stride
     /// along the sum for A, and along the free axis for B.
     fn layout(&self, s: &mut Selector<'_>, matrix: &Matrix, width: i64) -> Option<(Layout, Dim)> {
-        let is_a = std::ptr::eq(matrix, &raw const self.a);
+        let is_a = matrix.side == Side::A;
         if self.panels(s, matrix, width).is_some() {
             return Some((Layout::Packed, s.shapes.int(0)));
         }
@@ -216,7 +225,7 @@ impl Product {
 
     /// The panels of a constant operand.
     fn panels(&self, s: &mut Selector<'_>, matrix: &Matrix, width: i64) -> Option<Panels> {
-        let is_a = std::ptr::eq(matrix, &raw const self.a);
+        let is_a = matrix.side == Side::A;
         s.packable(matrix.access.buffer)?;
         let batched = self.outer.iter().any(|it| matrix.access.uses(it.0));
         if batched || s.shapes.as_int(matrix.access.rest) != Some(0) {

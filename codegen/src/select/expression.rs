@@ -1,6 +1,6 @@
 //! Scalar expressions of tensor programs as vector code.
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use orogen_ir::loops::{BinaryOp, CompareOp, Expr, ExprId, TensorProgram, UnaryOp};
 use orogen_ir::types::DType;
 
@@ -11,7 +11,7 @@ use crate::vector::{self, Builder, Compare, VReg};
 pub(crate) type Node = usize;
 
 /// An operation.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Operation {
     /// The value of leaf `i`.
     Leaf(usize),
@@ -53,18 +53,22 @@ impl Leaves for Load<'_> {
 }
 
 /// An expression over leaves (loads, mostly), as a graph; equal nodes are one.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct VectorExpr {
-    operations: Vec<Operation>,
+    operations: IndexSet<Operation>,
+}
+
+impl PartialEq for VectorExpr {
+    fn eq(&self, other: &Self) -> bool {
+        // Operands are places, so the order counts.
+        self.operations.as_slice() == other.operations.as_slice()
+    }
 }
 
 impl VectorExpr {
     fn push(&mut self, operation: Operation) -> Node {
         // Constants are compared by bits, so NaN does not matter here.
-        self.operations.iter().position(|it| *it == operation).unwrap_or_else(|| {
-            self.operations.push(operation);
-            self.operations.len() - 1
-        })
+        self.operations.insert_full(operation).0
     }
 
     /// The value of leaf `i`.
@@ -79,7 +83,7 @@ impl VectorExpr {
 
     /// A text that two expressions share exactly when they are equal.
     pub(crate) fn key(&self) -> String {
-        format!("{:?}", self.operations)
+        format!("{:?}", self.operations.as_slice())
     }
 
     /// Appends code for `results`; `leaves` are the values of the leaves.

@@ -18,6 +18,10 @@ use super::strips::strips;
 use super::tiles::tiles;
 use crate::vector::Isa;
 
+/// The most stages that share scalar loops: whether one more fits is asked of all of them. What is made and used
+/// further apart than that is no longer in the nearest cache anyway.
+const MAX_GROUP: usize = 16;
+
 /// A part of a kernel.
 #[derive(Clone, Debug)]
 pub(crate) enum Node {
@@ -251,7 +255,9 @@ impl Chooser {
                 rest = &rest[found.stages..];
                 continue;
             }
-            if !scalar.is_empty() && shared_axes(s.program, &scalar, first) == 0 {
+            if !scalar.is_empty()
+                && (scalar.len() == MAX_GROUP || shared_axes(s.program, &scalar, first) == 0)
+            {
                 nodes.extend(self.group(s.program, &std::mem::take(&mut scalar)));
             }
             scalar.push(first);

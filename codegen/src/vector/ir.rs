@@ -218,7 +218,7 @@ pub enum UnaryOp {
 }
 
 /// Lane-wise operation of two operands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BinaryOp {
     /// `f32` sum.
     Add,
@@ -270,7 +270,7 @@ pub enum FmaOp {
 }
 
 /// `f32` comparison. All but `Ne` and `Unordered` are false when an operand is NaN.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Compare {
     /// Equal.
     Eq,

@@ -4,17 +4,68 @@
 //! the data has no type that later nodes could be inferred from. In practice only one branch fits what follows;
 //! with the other one the model is ill-typed and would end with an error when it runs. So both are tried without
 //! being built, and if exactly one fits, the condition is asserted and that branch is built in place.
+//!
+//! What is tried is visited once: a probe tries both branches of a nested `If` in itself, and where their ranks
+//! differ it goes on with the first one that what follows fits. Looking ahead ends after [`LOOKAHEAD`] nodes, and in
+//! no more than [`MAX_FORKS`] `If`s at a time; what is not refuted by then fits.
 
 use crate::graph::describe;
 use crate::import::{Importer, Scope};
 use crate::node::{Node, not_supported};
-use crate::probe::Probe;
+use crate::probe::{Probe, Probing};
 use crate::proto::{GraphProto, NodeProto};
 use crate::sink::{Sink, Value};
 use indexmap::IndexSet;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::ops::Budget;
+use orogen_ir::shape::SavedFacts;
 use orogen_ir::types::{DType, TensorType, Type};
+
+/// How many nodes are visited to decide one `If`.
+const LOOKAHEAD: usize = 1 << 14;
+/// How many undecided `If`s are tried inside each other.
+const MAX_FORKS: usize = 16;
+
+/// How to go on with a node.
+pub(crate) enum Way {
+    /// As it says.
+    Build,
+    /// With one branch of it, whose condition is checked.
+    Branch(bool),
+    /// In a probe: with these results.
+    Results(Vec<Value>),
+    /// In a probe: all that follows it was tried, and its values are in the scope.
+    Done,
+}
+
+/// How much a probe may still look at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lookahead {
+    nodes: usize,
+    forks: usize,
+}
+
+impl Lookahead {
+    /// Counts a node.
+    pub(crate) fn visit(&mut self) -> Result<(), Diagnostic> {
+        self.nodes = self.nodes.checked_sub(1).ok_or_else(Self::spent)?;
+        Ok(())
+    }
+
+    fn is_spent(self) -> bool {
+        self.nodes == 0 || self.forks == 0
+    }
+
+    fn spent() -> Diagnostic {
+        let message = format!(
+            "which branches of `If`s have the ranks that what follows needs is not decided after {LOOKAHEAD} nodes"
+        );
+        Diagnostic::error("X012", message)
+    }
+}
+
+/// What a probe found of a branch: its results, and what is known after it.
+type Side = Result<(Vec<Value>, SavedFacts), Diagnostic>;
 
 /// The name of the branch taken when the condition is true or false.
 fn branch_name(taken: bool) -> &'static str {
@@ -22,84 +73,148 @@ fn branch_name(taken: bool) -> &'static str {
 }
 
 impl<'m> Importer<'m> {
-    /// For an `If` whose branches differ in rank: the branch that the rest of the graph can go on with.
-    /// `rest` starts with the `If` itself.
-    pub(crate) fn forced_branch(
+    /// How to go on with the first node of `rest`; another one than an `If` of unknown condition is built as it is.
+    pub(crate) fn way(
         &mut self,
         sink: &mut dyn Sink,
         rest: &[&'m NodeProto],
         used: &IndexSet<&'m str>,
-        scope: &Scope<'_, 'm>,
-    ) -> Result<Option<bool>, Diagnostic> {
-        let Some((proto, following)) = rest.split_first() else { return Ok(None) };
+        scope: &mut Scope<'_, 'm>,
+    ) -> Result<Way, Diagnostic> {
+        let Some((proto, following)) = rest.split_first() else { return Ok(Way::Build) };
         if proto.op_type != "If" || !crate::decode::normal_domain(&proto.domain).is_empty() {
-            return Ok(None);
+            return Ok(Way::Build);
         }
         let cond = proto.input.first().and_then(|name| scope.find(name));
         if cond.is_none_or(|it| is_known(sink, it)) {
-            return Ok(None);
+            return Ok(Way::Build);
         }
         let node = Node::new(proto, &scope.frame().attributes, &scope.frame().opsets);
         let graphs = [node.graph(branch_name(true))?, node.graph(branch_name(false))?];
-        let operators = self.save_counts();
-        let then_types = self.probe_branch(sink, graphs[0], scope);
-        let else_types = self.probe_branch(sink, graphs[1], scope);
-        let forced = match (then_types, else_types) {
-            (Ok(a), Ok(b)) if same_ranks(&a, &b) => None,
-            (Ok(_), Ok(_)) => {
-                let fits = |it: &Result<(), Diagnostic>| it.is_ok();
-                let then_rest = self.probe_rest(sink, graphs[0], proto, following, used, scope);
-                let else_rest = self.probe_rest(sink, graphs[1], proto, following, used, scope);
-                match (fits(&then_rest), fits(&else_rest)) {
-                    (true, false) => Some(true),
-                    (false, true) => Some(false),
-                    (true, true) => {
-                        return Err(not_supported("its branches return values of different ranks"));
-                    }
-                    (false, false) => return Err(then_rest.expect_err("it does not fit")),
-                }
-            }
-            (Ok(_), Err(error)) if impossible(&error) => Some(true),
-            (Err(error), Ok(_)) if impossible(&error) => Some(false),
-            (Err(error), _) | (_, Err(error)) => return Err(error),
-        };
-        self.restore_counts(operators);
-        if let Some(taken) = forced {
-            self.note_assumption(format!(
-                "the model is well-formed only when the condition of {} is {taken}: this is checked at run time",
-                describe(proto)
-            ));
+        if let Some(probe) = sink.as_probe() {
+            return self.probed(probe, proto, graphs, following, used, scope);
         }
-        Ok(forced)
+        let saved = self.save_counts();
+        let forced = self.forced_branch(&mut Probe::over(sink), proto, graphs, following, used, scope);
+        self.restore_counts(saved);
+        self.lookahead = None;
+        let Some(taken) = forced? else { return Ok(Way::Build) };
+        self.note_assumption(format!(
+            "the model is well-formed only when the condition of {} is {taken}: this is checked at run time",
+            describe(proto)
+        ));
+        Ok(Way::Branch(taken))
     }
 
-    /// Result types of a branch, without building it.
-    fn probe_branch(
+    /// For an `If` whose branches differ in rank: the branch that the rest of the graph can go on with.
+    fn forced_branch(
         &mut self,
-        sink: &mut dyn Sink,
-        graph: &'m GraphProto,
-        scope: &Scope<'_, 'm>,
-    ) -> Result<Vec<Type>, Diagnostic> {
-        let mut probe = Probe::over(sink);
-        let results = self.subgraph(&mut probe, graph, &[], scope)?;
-        Ok(results.iter().map(|it| probe.type_of(*it).clone()).collect())
-    }
-
-    /// Whether the rest of the graph can be built after a branch, without building it.
-    fn probe_rest(
-        &mut self,
-        sink: &mut dyn Sink,
-        branch: &'m GraphProto,
-        node: &'m NodeProto,
+        probe: &mut Probe<'_>,
+        proto: &'m NodeProto,
+        graphs: [&'m GraphProto; 2],
         following: &[&'m NodeProto],
         used: &IndexSet<&'m str>,
         scope: &Scope<'_, 'm>,
-    ) -> Result<(), Diagnostic> {
-        let mut probe = Probe::over(sink);
-        let results = self.subgraph(&mut probe, branch, &[], scope)?;
-        let mut scope = scope.nested();
-        scope.define(&node.output, &results);
-        self.nodes(&mut probe, following, used, &mut scope)
+    ) -> Result<Option<bool>, Diagnostic> {
+        match self.sides(probe, graphs, scope) {
+            [Ok((a, _)), Ok((b, _))] if same_ranks(probe, &a, &b) => Ok(None),
+            [Ok(a), Ok(b)] => {
+                let fits = [a, b].map(|(results, facts)| {
+                    let mark = probe.mark();
+                    probe.shapes().restore_facts(facts);
+                    let mut inner = scope.nested();
+                    inner.define(&proto.output, &results);
+                    let outer = self.lookahead.replace(Lookahead { nodes: LOOKAHEAD, forks: MAX_FORKS });
+                    let fits = self.nodes(probe, following, used, &mut inner);
+                    let spent =
+                        std::mem::replace(&mut self.lookahead, outer).is_some_and(Lookahead::is_spent);
+                    probe.rewind(mark);
+                    if spent { Ok(()) } else { fits }
+                });
+                match fits {
+                    [Ok(()), Err(_)] => Ok(Some(true)),
+                    [Err(_), Ok(())] => Ok(Some(false)),
+                    [Ok(()), Ok(())] => Err(not_supported("its branches return values of different ranks")),
+                    [Err(error), Err(_)] => Err(error),
+                }
+            }
+            [Ok(_), Err(error)] if impossible(&error) => Ok(Some(true)),
+            [Err(error), Ok(_)] if impossible(&error) => Ok(Some(false)),
+            [Err(error), _] | [_, Err(error)] => Err(error),
+        }
+    }
+
+    /// An `If` of unknown condition inside a probe.
+    fn probed(
+        &mut self,
+        probe: &mut dyn Probing,
+        proto: &'m NodeProto,
+        graphs: [&'m GraphProto; 2],
+        following: &[&'m NodeProto],
+        used: &IndexSet<&'m str>,
+        scope: &mut Scope<'_, 'm>,
+    ) -> Result<Way, Diagnostic> {
+        let sides = match self.sides(probe, graphs, scope) {
+            [Ok((a, _)), Ok((b, _))] if same_ranks(probe, &a, &b) => {
+                return probe.join_values(&a, &b).map(Way::Results);
+            }
+            [Ok((results, facts)), Err(error)] | [Err(error), Ok((results, facts))] if impossible(&error) => {
+                probe.shapes().restore_facts(facts);
+                return Ok(Way::Results(results));
+            }
+            [Ok(a), Ok(b)] => [a, b],
+            [Err(error), _] | [_, Err(error)] => return Err(error),
+        };
+        let outer = self.lookahead;
+        let left = outer.unwrap_or(Lookahead { nodes: LOOKAHEAD, forks: MAX_FORKS });
+        let forks = left.forks.checked_sub(1).ok_or_else(Lookahead::spent)?;
+        self.lookahead = Some(Lookahead { forks, ..left });
+        let mut refused = None;
+        for (results, facts) in sides {
+            let mark = probe.mark();
+            probe.shapes().restore_facts(facts);
+            let mut inner = scope.nested();
+            inner.define(&proto.output, &results);
+            let fits = self.nodes(probe, following, used, &mut inner);
+            match fits {
+                Ok(()) => {
+                    let found = inner.found();
+                    scope.adopt(found);
+                    self.leave_fork(outer);
+                    return Ok(Way::Done);
+                }
+                // An error for lack of looking, not one of this branch.
+                Err(error) if self.lookahead.is_some_and(Lookahead::is_spent) => return Err(error),
+                Err(error) => {
+                    probe.rewind(mark);
+                    refused.get_or_insert(error);
+                }
+            }
+        }
+        self.leave_fork(outer);
+        Err(refused.expect("neither branch fits"))
+    }
+
+    /// Nodes that were visited stay counted.
+    fn leave_fork(&mut self, outer: Option<Lookahead>) {
+        let nodes = self.lookahead.map_or(0, |it| it.nodes);
+        self.lookahead = outer.map(|it| Lookahead { nodes, ..it });
+    }
+
+    /// Both branches in a probe.
+    fn sides(
+        &mut self,
+        probe: &mut dyn Probing,
+        graphs: [&'m GraphProto; 2],
+        scope: &Scope<'_, 'm>,
+    ) -> [Side; 2] {
+        graphs.map(|graph| {
+            let before = probe.shapes().save_facts();
+            let results = self.subgraph(probe, graph, &[], scope);
+            let after = probe.shapes().save_facts();
+            probe.shapes().restore_facts(before);
+            results.map(|it| (it, after))
+        })
     }
 }
 
@@ -113,8 +228,8 @@ fn is_known(sink: &mut dyn Sink, cond: Value) -> bool {
         || sink.type_of(cond).as_tensor().is_none_or(|it| it.elements.is_some())
 }
 
-fn same_ranks(a: &[Type], b: &[Type]) -> bool {
-    let rank = |ty: &Type| ty.as_tensor().and_then(|it| it.shape.rank());
+fn same_ranks(sink: &dyn Sink, a: &[Value], b: &[Value]) -> bool {
+    let rank = |value: &Value| sink.type_of(*value).as_tensor().and_then(|it| it.shape.rank());
     a.len() != b.len() || a.iter().zip(b).all(|(a, b)| rank(a) == rank(b))
 }
 

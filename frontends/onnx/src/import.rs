@@ -1,6 +1,6 @@
 //! Builds a model into a sink.
 
-use crate::branch::assert_condition;
+use crate::branch::{Lookahead, Way, assert_condition};
 use crate::decode::{Model, Opsets, opsets};
 use crate::graph::{Body, describe, printable};
 use crate::node::{Attributes, Node, NodeCx, bad, not_supported};
@@ -56,6 +56,7 @@ pub fn import<S: OpSink>(
         table: &options.ops,
         overridden: &options.overridden,
         budget: options.budget.clone(),
+        lookahead: None,
         report: ImportReport {
             producer: model.producer(),
             opsets: model.opsets().map(|(domain, version)| (domain.to_string(), version)).collect(),
@@ -72,6 +73,8 @@ pub(crate) struct Importer<'m> {
     table: &'m OpTable,
     overridden: &'m IndexSet<String>,
     budget: Budget,
+    /// While an `If` is decided, how much more is looked at.
+    pub(crate) lookahead: Option<Lookahead>,
     report: ImportReport,
 }
 
@@ -91,6 +94,12 @@ pub(crate) struct Scope<'s, 'm> {
     repeats: Option<String>,
     /// Concatenations of integer vectors.
     concats: RefCell<IndexSet<Value>>,
+}
+
+/// The contents of a [`Scope`].
+pub(crate) struct Found<'m> {
+    values: IndexMap<&'m str, Value>,
+    concats: IndexSet<Value>,
 }
 
 impl<'s, 'm> Scope<'s, 'm> {
@@ -120,6 +129,16 @@ impl<'s, 'm> Scope<'s, 'm> {
     pub(crate) fn define(&mut self, names: &'m [String], values: &[Value]) {
         let named = names.iter().zip(values).filter(|(name, _)| !name.is_empty());
         self.values.extend(named.map(|(name, value)| (name.as_str(), *value)));
+    }
+
+    /// What was found inside, to be [adopted](Self::adopt) by the scope around.
+    pub(crate) fn found(self) -> Found<'m> {
+        Found { values: self.values, concats: self.concats.into_inner() }
+    }
+
+    pub(crate) fn adopt(&mut self, found: Found<'m>) {
+        self.values.extend(found.values);
+        self.concats.get_mut().extend(found.concats);
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<Value> {
@@ -279,10 +298,11 @@ impl<'m> Importer<'m> {
     ) -> Result<(), Diagnostic> {
         for (at, node) in order.iter().enumerate() {
             let place = |it: Diagnostic| it.at(describe(node));
-            let forced = self.forced_branch(sink, &order[at..], used, scope).map_err(place)?;
-            let results = match forced {
-                Some(taken) => self.one_branch(sink, node, taken, scope).map_err(place)?,
-                None => self.node(sink, node, scope).map_err(place)?,
+            let results = match self.way(sink, &order[at..], used, scope).map_err(place)? {
+                Way::Build => self.node(sink, node, scope).map_err(place)?,
+                Way::Branch(taken) => self.one_branch(sink, node, taken, scope).map_err(place)?,
+                Way::Results(results) => results,
+                Way::Done => return Ok(()),
             };
             scope.define(&node.output, &results);
             let missing = node.output.iter().skip(results.len());
@@ -313,6 +333,7 @@ impl<'m> Importer<'m> {
         self.subgraph(sink, graph, &[], scope)
     }
 
+    /// What counts nodes: those that are only tried do not count.
     pub(crate) fn save_counts(&self) -> IndexMap<String, usize> {
         self.report.operators.clone()
     }
@@ -336,6 +357,7 @@ impl<'m> Importer<'m> {
         if let Some(what) = &scope.repeats {
             self.budget.build(1, what)?;
         }
+        self.lookahead.as_mut().map_or(Ok(()), Lookahead::visit)?;
         let node = Node::new(proto, &scope.frame.attributes, &scope.frame.opsets);
         let inputs = proto
             .input

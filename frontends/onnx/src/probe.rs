@@ -3,10 +3,27 @@
 use crate::node::bad;
 use crate::sink::{BranchFn, LoopFn, LoopPart, Sink, Value};
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::flow::{Join, JoinElements};
+use orogen_ir::flow::{Join, JoinElements, SettledLoops};
 use orogen_ir::ops::{InferCx, OpId, OpRegistry, Outline, Read};
-use orogen_ir::shape::{Constraint, ShapeCx};
+use orogen_ir::shape::{Constraint, SavedFacts, ShapeCx};
 use orogen_ir::types::{Attrs, TensorData, TensorType, Type};
+
+/// A sink that can go back.
+pub(crate) trait Probing: Sink {
+    /// What there is now.
+    fn mark(&mut self) -> Mark;
+    /// Forgets what came after the mark.
+    fn rewind(&mut self, mark: Mark);
+    /// Values that are one of two, by a condition that is not known.
+    fn join_values(&mut self, a: &[Value], b: &[Value]) -> Result<Vec<Value>, Diagnostic>;
+}
+
+/// A moment of a probe.
+#[derive(Debug)]
+pub(crate) struct Mark {
+    values: usize,
+    facts: SavedFacts,
+}
 
 /// Types on top of those of another sink, which is left as it is.
 pub(crate) struct Probe<'a> {
@@ -14,12 +31,13 @@ pub(crate) struct Probe<'a> {
     first: u32,
     shapes: ShapeCx,
     values: Vec<(Type, Option<TensorData>)>,
+    loops: SettledLoops,
 }
 
 impl<'a> Probe<'a> {
     pub(crate) fn over(sink: &'a mut dyn Sink) -> Self {
         let (shapes, first) = (sink.shapes().clone(), sink.next_value());
-        Probe { base: sink, first, shapes, values: Vec::new() }
+        Probe { base: sink, first, shapes, values: Vec::new(), loops: SettledLoops::default() }
     }
 
     fn push(&mut self, ty: Type, data: Option<TensorData>) -> Value {
@@ -78,7 +96,27 @@ impl<'a> Probe<'a> {
     }
 }
 
+impl Probing for Probe<'_> {
+    fn mark(&mut self) -> Mark {
+        Mark { values: self.values.len(), facts: self.shapes.save_facts() }
+    }
+
+    fn rewind(&mut self, mark: Mark) {
+        self.values.truncate(mark.values);
+        self.shapes.restore_facts(mark.facts);
+    }
+
+    fn join_values(&mut self, a: &[Value], b: &[Value]) -> Result<Vec<Value>, Diagnostic> {
+        let joined = self.join(&self.types(a), &self.types(b), JoinElements::Fresh)?;
+        Ok(joined.into_iter().map(|ty| self.push(ty, None)).collect())
+    }
+}
+
 impl Sink for Probe<'_> {
+    fn as_probe(&mut self) -> Option<&mut dyn Probing> {
+        Some(self)
+    }
+
     fn next_value(&self) -> u32 {
         self.first + self.values.len() as u32
     }
@@ -184,16 +222,17 @@ impl Sink for Probe<'_> {
             let facts = self.shapes.save_facts();
             let results = branch(self, taken);
             self.shapes.restore_facts(facts);
-            sides.push(self.types(&results?));
+            sides.push(results?);
         }
-        let joined = self.join(&sides[0], &sides[1], JoinElements::Fresh)?;
-        Ok(joined.into_iter().map(|ty| self.push(ty, None)).collect())
+        self.join_values(&sides[0], &sides[1])
     }
 
     fn while_loop(&mut self, init: &[Value], part: &mut LoopFn<'_>) -> Result<Vec<Value>, Diagnostic> {
         let mut types = self.types(init);
         // Carried types settle quickly; a loop whose types do not is refused when it is built.
+        let number = self.loops.begin(&mut types);
         for _ in 0..3 {
+            self.loops.attempt(number);
             let facts = self.shapes.save_facts();
             let carried: Vec<Value> = types.iter().map(|ty| self.push(ty.clone(), None)).collect();
             let next =
@@ -206,6 +245,7 @@ impl Sink for Probe<'_> {
             }
             types = joined;
         }
+        self.loops.settle(number, &types);
         Ok(types.into_iter().map(|ty| self.push(ty, None)).collect())
     }
 

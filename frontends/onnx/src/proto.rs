@@ -90,13 +90,13 @@ pub struct ModelProto {
 impl ModelProto {
     /// The bytes of a file.
     pub fn to_bytes(&self) -> Vec<u8> {
-        prost::Message::encode_to_vec(self)
+        self.encode_to_vec()
     }
 
     /// Decodes the bytes of a file; `None` when they are no model. [`Model::open`](crate::Model::open) says why, and
     /// copies no weights.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        prost::Message::decode(bytes).ok()
+        Message::decode(bytes).ok()
     }
 }
 

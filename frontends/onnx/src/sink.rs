@@ -1,5 +1,6 @@
 //! One view of every [`OpSink`], so that converters are compiled once and written without type parameters.
 
+use crate::probe::Probing;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::ops::{OpId, OpRegistry, OpSink, Outline};
 use orogen_ir::shape::ShapeCx;
@@ -38,6 +39,10 @@ pub(crate) type LoopFn<'f> =
 
 /// [`OpSink`] without associated types.
 pub(crate) trait Sink {
+    /// This sink, when it is one that keeps nothing.
+    fn as_probe(&mut self) -> Option<&mut dyn Probing> {
+        None
+    }
     /// Index of the value that would be made next.
     fn next_value(&self) -> u32;
     fn ops(&self) -> &OpRegistry;

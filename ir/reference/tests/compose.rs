@@ -2,7 +2,7 @@
 //! two compute one after the other. Composed kernels keep the laws and pass through text.
 
 use orogen_ir::loops::{
-    Composed, Junction, Origin, TensorProgram, compose, parse_program, print_program, verify,
+    Composed, Junction, Origin, TensorProgram, compact, compose, extend, parse_program, print_program, verify,
 };
 use orogen_ir::shape::{Dim, ShapeCx};
 use orogen_ir::types::{DType, TensorData};
@@ -179,4 +179,43 @@ fn buffers_of_other_shapes_do_not_fit() {
     let (p, c) = (producer(PRODUCERS[0]), consumer(CONSUMERS[0]));
     let junction = Junction { links: vec![(2, 0)], ..Junction::default() };
     assert!(compose((&p, &[n, m]), (&c, &[n, m]), &junction).is_none());
+}
+
+#[test]
+fn stages_that_go_on_compute_what_composed_ones_do() {
+    let mut shapes = ShapeCx::new();
+    let dims = [shapes.sym("rows"), shapes.sym("columns")];
+    let mut extended = 0;
+    for p in PRODUCERS {
+        let p = producer(p);
+        for c in CONSUMERS {
+            let c = consumer(c);
+            for shared in [false, true] {
+                let shared_pairs = if shared { vec![(0, 1)] } else { vec![] };
+                let junction = Junction { links: vec![(2, 0)], shared: shared_pairs, kept: vec![] };
+                let Ok(found) = extend(p.clone(), &dims, (&c, &[dims[1], dims[0]]), &junction) else {
+                    continue;
+                };
+                extended += 1;
+                let program = compact(&found.program).expect("small sizes");
+                let found = Composed { program, ..found };
+                assert_eq!(found.program.stages().len(), 1);
+                for (n, m) in [(3, 4), (1, 1), (2, 0), (0, 2)] {
+                    compare(&found, &p, &c, shared, n, m, dims);
+                }
+            }
+        }
+    }
+    // Producers of one stage that fill by their axes, before consumers that read each element once.
+    assert!(extended >= 12, "{extended}");
+}
+
+#[test]
+fn what_cannot_go_on_is_given_back() {
+    let mut shapes = ShapeCx::new();
+    let dims = [shapes.sym("rows"), shapes.sym("columns")];
+    let (p, c) = (producer(PRODUCERS[0]), consumer(CONSUMERS[4]));
+    let junction = Junction { links: vec![(2, 0)], ..Junction::default() };
+    let back = extend(p.clone(), &dims, (&c, &[dims[1], dims[0]]), &junction).expect_err("a reduction");
+    assert_eq!(print_program(&compact(&back).expect("small sizes")).text, print_program(&p).text);
 }

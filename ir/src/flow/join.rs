@@ -26,6 +26,45 @@ pub struct Join<'a> {
     pub elements: JoinElements,
 }
 
+/// What loops forgot until the types of their carried values settled.
+///
+/// A loop inside another one is built again with every attempt of the outer one. It then begins with what it ended
+/// with the last time; otherwise the attempts of a nest would multiply.
+#[derive(Clone, Debug, Default)]
+pub struct SettledLoops {
+    /// For each loop, in the order in which they begin, the carried values whose elements changed.
+    forgotten: Vec<Vec<bool>>,
+    next: usize,
+}
+
+impl SettledLoops {
+    /// A loop begins, with carried values of these types. The result stands for it in the other methods.
+    pub fn begin(&mut self, types: &mut [Type]) -> usize {
+        let number = self.next;
+        self.next += 1;
+        for (ty, forgotten) in types.iter_mut().zip(self.forgotten.get(number).into_iter().flatten()) {
+            if let (Type::Tensor(ty), true) = (ty, forgotten) {
+                ty.elements = None;
+            }
+        }
+        number
+    }
+
+    /// The loop is tried once more: loops inside of it are the same as before.
+    pub fn attempt(&mut self, number: usize) {
+        self.next = number + 1;
+    }
+
+    /// The carried types of the loop settled.
+    pub fn settle(&mut self, number: usize, types: &[Type]) {
+        if self.forgotten.len() <= number {
+            self.forgotten.resize(number + 1, Vec::new());
+        }
+        let unknown = |ty: &Type| ty.as_tensor().is_some_and(|it| it.elements.is_none());
+        self.forgotten[number] = types.iter().map(unknown).collect();
+    }
+}
+
 impl Join<'_> {
     /// The most precise type that both imply, with fresh symbols for dimensions that differ.
     ///

@@ -77,6 +77,6 @@ pub use edit::{DataflowEditor, PureRhs};
 pub use equal::{difference, same_structure};
 pub use generate::random_module;
 pub use infer::{InferEnv, Inferred, Signatures, effects_of, infer, region_effects};
-pub use join::{Join, JoinElements};
+pub use join::{Join, JoinElements, SettledLoops};
 pub use query::User;
 pub use replace::Replacements;

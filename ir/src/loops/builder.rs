@@ -1,5 +1,6 @@
 //! Builds tensor programs, with every operand type checked on the way.
 
+use super::names::Names;
 use super::{
     Axis, BinaryOp, Buffer, BufferId, BufferRole, Combine, CompareOp, Expr, ExprId, Index, Stage, Stmt,
     TensorProgram, UnaryOp,
@@ -47,6 +48,8 @@ pub struct ProgramBuilder {
     args: Vec<Option<Dim>>,
     /// Symbols of the caller that already have a size parameter.
     imported: IndexMap<Sym, Dim>,
+    /// Names of buffers.
+    names: Names,
     /// Statements of the loops that are open, innermost last; the first is the program's body.
     open: Vec<Vec<Stmt>>,
 }
@@ -58,6 +61,7 @@ impl ProgramBuilder {
             program: TensorProgram { name: name.into(), ..TensorProgram::default() },
             args: Vec::new(),
             imported: IndexMap::new(),
+            names: Names::default(),
             open: vec![Vec::new()],
         }
     }
@@ -122,12 +126,7 @@ impl ProgramBuilder {
     }
 
     fn buffer(&mut self, hint: &str, dtype: DType, dims: &[Dim], role: BufferRole) -> BufferId {
-        let mut name = hint.to_owned();
-        let mut suffix = 0_u32;
-        while self.program.find_buffer(&name).is_some() {
-            suffix += 1;
-            name = format!("{hint}_{suffix}");
-        }
+        let name = self.names.fresh(hint);
         self.program.buffers.alloc(Buffer { name, dtype, dims: dims.into(), role })
     }
 

@@ -2,9 +2,12 @@
 //!
 //! [`compose`] puts the stages of a producer before those of a consumer, makes the buffers between them local, and
 //! [`inline`] then substitutes elementwise producers into the loads that read them. Whether a composition pays is
-//! for the caller to decide, from [`super::analysis`].
+//! for the caller to decide, from [`super::analysis`]. What was substituted stays in the arenas, as whatever no stage
+//! uses; [`compact`] drops it once, after the last composition.
 
-use super::{Axis, Buffer, BufferId, BufferRole, Expr, ExprId, Index, Stage, Stmt, TensorProgram, UnaryOp};
+use super::inline::inline;
+use super::names::Names;
+use super::{Axis, Buffer, BufferId, BufferRole, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
 use crate::shape::{Dim, Overflow, Sym, SymbolKind};
 use indexmap::IndexMap;
 use smallvec::SmallVec;
@@ -43,71 +46,85 @@ pub struct Composed {
 /// The program that runs `producer`, then `consumer`. `*_sizes` are the caller's values of the size parameters;
 /// parameters with the same value become one. `None` when linked buffers differ in type or shape, or when an
 /// index expression overflows.
+///
+/// The time is linear in what the stages of both use: buffers and expressions that earlier compositions left behind
+/// are not copied.
 pub fn compose(
     producer: (&TensorProgram, &[Dim]),
     consumer: (&TensorProgram, &[Dim]),
     junction: &Junction,
 ) -> Option<Composed> {
-    let name = format!("{}_{}", producer.0.name, consumer.0.name);
-    let mut target = TensorProgram { name: short_name(name), ..TensorProgram::default() };
+    let mut target = Target::new(short_name(format!("{}_{}", producer.0.name, consumer.0.name)));
     let mut sizes: Vec<Dim> = Vec::new();
     let mut first = Copier::new(producer.0);
     first.unify_sizes(&mut target, producer.1, &mut sizes);
+    let linked = |i| junction.links.iter().any(|(output, _)| *output == i) && !junction.kept.contains(&i);
     for (i, id) in producer.0.params.iter().enumerate() {
-        let mut buffer = first.buffer(&mut target, &producer.0.buffers[*id]).ok()?;
-        let linked = junction.links.iter().any(|(output, _)| *output == i);
-        if linked && !junction.kept.contains(&i) {
+        let mut buffer = first.described(&mut target, *id).ok()?;
+        if linked(i) {
             buffer.role = BufferRole::Local;
         }
-        let new = add_buffer(&mut target, buffer);
+        let new = target.add(buffer);
         first.buffers.insert(*id, new);
     }
-    first.locals(&mut target).ok()?;
     let mut second = Copier::new(consumer.0);
     second.unify_sizes(&mut target, consumer.1, &mut sizes);
     for (i, id) in consumer.0.params.iter().enumerate() {
-        let buffer = second.buffer(&mut target, &consumer.0.buffers[*id]).ok()?;
+        let buffer = second.described(&mut target, *id).ok()?;
         let other = |pairs: &[(usize, usize)]| pairs.iter().find(|(_, it)| *it == i).map(|(it, _)| *it);
         let new = match other(&junction.links).or_else(|| other(&junction.shared)) {
             Some(param) => {
                 let existing = first.buffers[&producer.0.params[param]];
-                let have = &target.buffers[existing];
+                let have = &target.program.buffers[existing];
                 if have.dtype != buffer.dtype || have.dims != buffer.dims {
                     return None;
                 }
                 existing
             }
-            None => add_buffer(&mut target, buffer),
+            None => target.add(buffer),
         };
         second.buffers.insert(*id, new);
     }
-    second.locals(&mut target).ok()?;
     let mut body = first.stmts(&mut target, &producer.0.body).ok()?;
     body.extend(second.stmts(&mut target, &consumer.0.body).ok()?);
-    target.body = body;
-    let origins = (0..producer.0.params.len())
-        .map(|i| (first.buffers[&producer.0.params[i]], Origin::Producer(i)))
-        .chain(
-            (0..consumer.0.params.len())
-                .map(|i| (second.buffers[&consumer.0.params[i]], Origin::Consumer(i))),
-        );
     let mut by_buffer: IndexMap<BufferId, Origin> = IndexMap::new();
-    for (buffer, origin) in origins {
+    let made = producer.0.params.iter().enumerate().map(|(i, id)| (first.buffers[id], Origin::Producer(i)));
+    let used = consumer.0.params.iter().enumerate().map(|(i, id)| (second.buffers[id], Origin::Consumer(i)));
+    for (buffer, origin) in made.chain(used) {
         by_buffer.entry(buffer).or_insert(origin);
     }
+    let mut program = target.program;
+    program.body = body;
     let mut params = Vec::new();
     for role in [BufferRole::Input, BufferRole::Output] {
-        for (buffer, origin) in by_buffer.iter().filter(|(it, _)| target.buffers[**it].role == role) {
-            target.params.push(*buffer);
+        for (buffer, origin) in by_buffer.iter().filter(|(it, _)| program.buffers[**it].role == role) {
+            program.params.push(*buffer);
             params.push(*origin);
         }
     }
-    inline(&mut target);
-    Some(Composed { program: target, sizes, params })
+    inline(&mut program);
+    Some(Composed { program, sizes, params })
+}
+
+/// The program with nothing but what its stages use, under the same name; `None` when an index expression overflows.
+pub fn compact(program: &TensorProgram) -> Option<TensorProgram> {
+    let mut target = Target::new(program.name.clone());
+    let mut copier = Copier::new(program);
+    for sym in &program.sizes {
+        copier.size(&mut target, *sym);
+    }
+    for id in &program.params {
+        let buffer = copier.described(&mut target, *id).ok()?;
+        let new = target.add(buffer);
+        copier.buffers.insert(*id, new);
+        target.program.params.push(new);
+    }
+    let body = copier.stmts(&mut target, &program.body).ok()?;
+    Some(TensorProgram { body, ..target.program })
 }
 
 /// Names of long chains say how they begin.
-fn short_name(mut name: String) -> String {
+pub(super) fn short_name(mut name: String) -> String {
     const LONGEST: usize = 48;
     if name.len() > LONGEST {
         let end = (0..=LONGEST).rev().find(|it| name.is_char_boundary(*it)).unwrap_or(0);
@@ -116,18 +133,32 @@ fn short_name(mut name: String) -> String {
     name
 }
 
-fn add_buffer(program: &mut TensorProgram, mut buffer: Buffer) -> BufferId {
-    let hint = buffer.name.clone();
-    let mut suffix = 0_u32;
-    while program.find_buffer(&buffer.name).is_some() {
-        suffix += 1;
-        buffer.name = format!("{hint}_{suffix}");
+/// The program that is put together.
+pub(super) struct Target {
+    pub(super) program: TensorProgram,
+    /// Names of its buffers.
+    names: Names,
+}
+
+impl Target {
+    /// To go on with a program; new buffers may have names that it uses, until it is [compacted](compact).
+    pub(super) fn around(program: TensorProgram) -> Self {
+        Target { program, names: Names::default() }
     }
-    program.buffers.alloc(buffer)
+
+    fn new(name: String) -> Self {
+        Target { program: TensorProgram { name, ..TensorProgram::default() }, names: Names::default() }
+    }
+
+    /// Adds a buffer, under another name when its own is taken.
+    pub(super) fn add(&mut self, buffer: Buffer) -> BufferId {
+        let name = self.names.fresh(&buffer.name);
+        self.program.buffers.alloc(Buffer { name, ..buffer })
+    }
 }
 
 /// Copies parts of one program into another.
-struct Copier<'a> {
+pub(super) struct Copier<'a> {
     source: &'a TensorProgram,
     syms: IndexMap<Sym, Dim>,
     buffers: IndexMap<BufferId, BufferId>,
@@ -135,61 +166,73 @@ struct Copier<'a> {
 }
 
 impl<'a> Copier<'a> {
-    fn new(source: &'a TensorProgram) -> Self {
+    pub(super) fn new(source: &'a TensorProgram) -> Self {
         Copier { source, syms: IndexMap::new(), buffers: IndexMap::new(), exprs: IndexMap::new() }
     }
 
-    fn unify_sizes(&mut self, target: &mut TensorProgram, values: &[Dim], sizes: &mut Vec<Dim>) {
+    pub(super) fn unify_sizes(&mut self, target: &mut Target, values: &[Dim], sizes: &mut Vec<Dim>) {
         for (sym, value) in self.source.sizes.iter().zip(values) {
-            let dim = match sizes.iter().position(|it| it == value) {
-                Some(i) => target.shapes.sym_dim(target.sizes[i]),
-                None => {
-                    let name = self.source.shapes.name(*sym);
-                    let dim = match self.source.shapes.kind(*sym) {
-                        SymbolKind::Size => target.shapes.fresh(name),
-                        _ => target.shapes.fresh_integer(name),
-                    };
-                    target.sizes.push(target.shapes.as_sym(dim).expect("a fresh symbol"));
-                    sizes.push(*value);
-                    dim
+            match sizes.iter().position(|it| it == value) {
+                Some(i) => {
+                    let same = target.program.sizes[i];
+                    self.syms.insert(*sym, target.program.shapes.sym_dim(same));
                 }
-            };
-            self.syms.insert(*sym, dim);
+                None => {
+                    self.size(target, *sym);
+                    sizes.push(*value);
+                }
+            }
         }
     }
 
-    fn dim(&mut self, target: &mut TensorProgram, dim: Dim) -> Result<Dim, Overflow> {
+    /// A size parameter of the target for one of the source.
+    fn size(&mut self, target: &mut Target, sym: Sym) {
+        let shapes = &mut target.program.shapes;
+        let name = self.source.shapes.name(sym);
+        let dim = match self.source.shapes.kind(sym) {
+            SymbolKind::Size => shapes.fresh(name),
+            _ => shapes.fresh_integer(name),
+        };
+        target.program.sizes.push(shapes.as_sym(dim).expect("a fresh symbol"));
+        self.syms.insert(sym, dim);
+    }
+
+    pub(super) fn dim(&mut self, target: &mut Target, dim: Dim) -> Result<Dim, Overflow> {
         let syms = &self.syms;
-        target.shapes.import_with(&self.source.shapes, dim, &mut |shapes, sym| match syms.get(&sym) {
+        target.program.shapes.import_with(&self.source.shapes, dim, &mut |shapes, sym| match syms.get(&sym) {
             Some(dim) => *dim,
             // A symbol out of scope breaks law L1; it is copied as it is and the verifier reports it.
             None => shapes.fresh_integer("unbound"),
         })
     }
 
-    fn buffer(&mut self, target: &mut TensorProgram, buffer: &Buffer) -> Result<Buffer, Overflow> {
+    /// A buffer of the source in terms of the target.
+    pub(super) fn described(&mut self, target: &mut Target, id: BufferId) -> Result<Buffer, Overflow> {
+        let buffer = &self.source.buffers[id];
         let dims = buffer.dims.iter().map(|it| self.dim(target, *it)).collect::<Result<_, _>>()?;
         Ok(Buffer { dims, ..buffer.clone() })
     }
 
-    fn locals(&mut self, target: &mut TensorProgram) -> Result<(), Overflow> {
-        let source = self.source;
-        for (id, buffer) in source.buffers.iter().filter(|(_, it)| it.role == BufferRole::Local) {
-            let copy = self.buffer(target, buffer)?;
-            let new = add_buffer(target, copy);
-            self.buffers.insert(id, new);
+    /// The copy of a buffer; parameters have theirs, a local gets it where it is first used.
+    fn buffer(&mut self, target: &mut Target, id: BufferId) -> Result<BufferId, Overflow> {
+        if let Some(copy) = self.buffers.get(&id) {
+            return Ok(*copy);
         }
-        Ok(())
+        let buffer = self.described(target, id)?;
+        let copy = target.add(buffer);
+        self.buffers.insert(id, copy);
+        Ok(copy)
     }
 
-    fn axis(&mut self, target: &mut TensorProgram, axis: &Axis) -> Result<Axis, Overflow> {
+    fn axis(&mut self, target: &mut Target, axis: &Axis) -> Result<Axis, Overflow> {
         let extent = self.dim(target, axis.extent)?;
-        let dim = target.shapes.fresh_index(self.source.shapes.name(axis.var), extent);
+        let shapes = &mut target.program.shapes;
+        let dim = shapes.fresh_index(self.source.shapes.name(axis.var), extent);
         self.syms.insert(axis.var, dim);
-        Ok(Axis { var: target.shapes.as_sym(dim).expect("a fresh symbol"), extent })
+        Ok(Axis { var: shapes.as_sym(dim).expect("a fresh symbol"), extent })
     }
 
-    fn stmts(&mut self, target: &mut TensorProgram, stmts: &[Stmt]) -> Result<Vec<Stmt>, Overflow> {
+    fn stmts(&mut self, target: &mut Target, stmts: &[Stmt]) -> Result<Vec<Stmt>, Overflow> {
         let mut copies = Vec::with_capacity(stmts.len());
         for stmt in stmts {
             copies.push(match stmt {
@@ -201,11 +244,10 @@ impl<'a> Copier<'a> {
                     let axes = stage.axes.iter().map(|it| self.axis(target, it)).collect::<Result<_, _>>()?;
                     let reduce =
                         stage.reduce.iter().map(|it| self.axis(target, it)).collect::<Result<_, _>>()?;
-                    // Axes differ from stage to stage, so expressions are copied anew for each.
-                    self.exprs.clear();
+                    let buffer = self.buffer(target, stage.buffer)?;
+                    self.exprs(target, stage, &IndexMap::new())?;
                     let at = self.indices(target, &stage.at)?;
-                    let value = self.expr(target, stage.value)?;
-                    let buffer = self.buffers[&stage.buffer];
+                    let value = self.exprs[&stage.value];
                     Stmt::Stage(Stage { axes, reduce, combine: stage.combine, buffer, at, value })
                 }
             });
@@ -213,315 +255,67 @@ impl<'a> Copier<'a> {
         Ok(copies)
     }
 
-    fn indices(
+    /// Indices, whose expressions were copied.
+    pub(super) fn indices(
         &mut self,
-        target: &mut TensorProgram,
+        target: &mut Target,
         at: &[Index],
     ) -> Result<SmallVec<[Index; 4]>, Overflow> {
         at.iter()
             .map(|index| match index {
                 Index::Dim(dim) => Ok(Index::Dim(self.dim(target, *dim)?)),
-                Index::Value(value) => Ok(Index::Value(self.expr(target, *value)?)),
-                Index::Checked(value) => Ok(Index::Checked(self.expr(target, *value)?)),
+                Index::Value(value) => Ok(Index::Value(self.exprs[value])),
+                Index::Checked(value) => Ok(Index::Checked(self.exprs[value])),
             })
             .collect()
     }
 
-    fn expr(&mut self, target: &mut TensorProgram, id: ExprId) -> Result<ExprId, Overflow> {
-        if let Some(copy) = self.exprs.get(&id) {
-            return Ok(*copy);
-        }
-        let copy = match &self.source.exprs[id] {
-            Expr::Dim(dim, dtype) => Expr::Dim(self.dim(target, *dim)?, *dtype),
-            constant @ (Expr::Float(..) | Expr::Int(..)) => constant.clone(),
-            Expr::Load { buffer, at, otherwise } => Expr::Load {
-                buffer: self.buffers[buffer],
-                at: self.indices(target, at)?,
-                otherwise: otherwise.map(|it| self.expr(target, it)).transpose()?,
-            },
-            Expr::Unary(op, a) => Expr::Unary(*op, self.expr(target, *a)?),
-            Expr::Cast(dtype, a) => Expr::Cast(*dtype, self.expr(target, *a)?),
-            Expr::Binary(op, a, b) => Expr::Binary(*op, self.expr(target, *a)?, self.expr(target, *b)?),
-            Expr::Compare(op, a, b) => Expr::Compare(*op, self.expr(target, *a)?, self.expr(target, *b)?),
-            Expr::Select(c, a, b) => {
-                Expr::Select(self.expr(target, *c)?, self.expr(target, *a)?, self.expr(target, *b)?)
+    /// A symbol becomes this expression.
+    pub(super) fn stand_in(&mut self, sym: Sym, dim: Dim) {
+        self.syms.insert(sym, dim);
+    }
+
+    /// A buffer becomes this one.
+    pub(super) fn place(&mut self, id: BufferId, copy: BufferId) {
+        self.buffers.insert(id, copy);
+    }
+
+    /// The copy of an expression of the last stage.
+    pub(super) fn copy_of(&self, id: ExprId) -> ExprId {
+        self.exprs[&id]
+    }
+
+    /// Copies all expressions of a stage but those that are `given`.
+    pub(super) fn exprs(
+        &mut self,
+        target: &mut Target,
+        stage: &Stage,
+        given: &IndexMap<ExprId, ExprId>,
+    ) -> Result<(), Overflow> {
+        // Axes differ from stage to stage, so expressions are copied anew for each.
+        self.exprs.clone_from(given);
+        let source = self.source;
+        let roots = std::iter::once(stage.value).chain(stage.at.iter().filter_map(Index::value));
+        for id in source.postorder(roots) {
+            if self.exprs.contains_key(&id) {
+                continue;
             }
-        };
-        let copy = target.exprs.alloc(copy);
-        self.exprs.insert(id, copy);
-        Ok(copy)
-    }
-}
-
-/// Substitutes local buffers that one elementwise stage fills into the load that reads them, where that does not
-/// repeat costly work, and drops the stage. Returns whether anything changed.
-pub fn inline(program: &mut TensorProgram) -> bool {
-    let mut changed = false;
-    let mut position = 0;
-    while position < program.body.len() {
-        if inline_at(program, position).is_some() {
-            changed = true;
-        } else {
-            position += 1;
-        }
-    }
-    changed
-}
-
-fn inline_at(program: &mut TensorProgram, position: usize) -> Option<()> {
-    let Stmt::Stage(stage) = &program.body[position] else { return None };
-    let stage = stage.clone();
-    let buffer = &program.buffers[stage.buffer];
-    if buffer.role != BufferRole::Local || stage.combine.is_some() || !fills(program, &stage) {
-        return None;
-    }
-    let mut reader: Option<(usize, Vec<ExprId>)> = None;
-    for (i, stmt) in program.body.iter().enumerate() {
-        match stmt {
-            Stmt::Stage(other) => {
-                if i != position && other.buffer == stage.buffer {
-                    return None;
+            let copy = match &source.exprs[id] {
+                Expr::Dim(dim, dtype) => Expr::Dim(self.dim(target, *dim)?, *dtype),
+                Expr::Load { buffer, at, otherwise } => Expr::Load {
+                    buffer: self.buffer(target, *buffer)?,
+                    at: self.indices(target, at)?,
+                    otherwise: otherwise.map(|it| self.exprs[&it]),
+                },
+                other => {
+                    let mut copy = other.clone();
+                    copy.for_each_operand_mut(&mut |it| *it = self.exprs[&*it]);
+                    copy
                 }
-                let loads = loads_of(program, other, stage.buffer);
-                if !loads.is_empty() {
-                    if reader.is_some() || i < position {
-                        return None;
-                    }
-                    reader = Some((i, loads));
-                }
-            }
-            Stmt::For { body, .. } => {
-                if mentions(program, body, stage.buffer) {
-                    return None;
-                }
-            }
+            };
+            let copy = target.program.exprs.alloc(copy);
+            self.exprs.insert(id, copy);
         }
+        Ok(())
     }
-    let (reader, loads) = reader?;
-    let Stmt::Stage(consumer) = &program.body[reader] else { return None };
-    let consumer = consumer.clone();
-    // What the inlined expression loads must not be overwritten in between.
-    let inputs = loaded_buffers(program, stage.value);
-    for stmt in &program.body[position + 1..=reader] {
-        match stmt {
-            Stmt::Stage(other) if inputs.contains(&other.buffer) => return None,
-            Stmt::For { body, .. } if inputs.iter().any(|it| stores(body, *it)) => return None,
-            _ => {}
-        }
-    }
-    let once = loads.len() == 1 && reads_each_element_once(program, &consumer, loads[0]);
-    if !once && (loads.len() != 1 || !is_cheap(program, stage.value)) {
-        return None;
-    }
-    let mut replacements = IndexMap::new();
-    for load in loads {
-        let Expr::Load { at, otherwise: None, .. } = program.exprs[load].clone() else { return None };
-        let map: IndexMap<Sym, Dim> = stage
-            .axes
-            .iter()
-            .zip(axis_of_dimension(program, &stage)?)
-            .map(|(axis, dimension)| Some((axis.var, at[dimension].dim()?)))
-            .collect::<Option<_>>()?;
-        let copy = substitute(program, stage.value, &map, &mut IndexMap::new()).ok()?;
-        replacements.insert(load, copy);
-    }
-    let value = replace(program, consumer.value, &replacements);
-    let at = consumer
-        .at
-        .iter()
-        .map(|it| match it {
-            Index::Dim(dim) => Index::Dim(*dim),
-            Index::Value(value) => Index::Value(replace(program, *value, &replacements)),
-            Index::Checked(value) => Index::Checked(replace(program, *value, &replacements)),
-        })
-        .collect();
-    program.body[reader] = Stmt::Stage(Stage { value, at, ..consumer });
-    program.body.remove(position);
-    Some(())
-}
-
-/// Which dimension of the buffer each axis of a stage that [`fills`] it runs along.
-fn axis_of_dimension(program: &TensorProgram, stage: &Stage) -> Option<Vec<usize>> {
-    stage
-        .axes
-        .iter()
-        .map(|axis| {
-            stage
-                .at
-                .iter()
-                .position(|it| it.dim().is_some_and(|d| program.shapes.as_sym(d) == Some(axis.var)))
-        })
-        .collect()
-}
-
-/// Whether a stage stores every element of its buffer, each at the index of its own axes.
-fn fills(program: &TensorProgram, stage: &Stage) -> bool {
-    let dims = &program.buffers[stage.buffer].dims;
-    stage.at.iter().zip(dims).all(|(index, dim)| {
-        let Some(index) = index.dim() else { return false };
-        match program.shapes.as_sym(index) {
-            Some(sym) => stage.axes.iter().any(|it| it.var == sym && it.extent == *dim),
-            None => program.shapes.as_int(index) == Some(0) && program.shapes.as_int(*dim) == Some(1),
-        }
-    }) && axis_of_dimension(program, stage).is_some_and(|mut it| {
-        it.sort_unstable();
-        it.windows(2).all(|pair| pair[0] != pair[1])
-    })
-}
-
-fn reads_each_element_once(program: &TensorProgram, consumer: &Stage, load: ExprId) -> bool {
-    let Expr::Load { at, otherwise: None, .. } = &program.exprs[load] else { return false };
-    let mut seen: Vec<Sym> = Vec::new();
-    for index in at {
-        let Some(dim) = index.dim() else { return false };
-        match program.shapes.as_sym(dim) {
-            Some(sym) if !seen.contains(&sym) => seen.push(sym),
-            _ if program.shapes.as_int(dim) == Some(0) => {}
-            _ => return false,
-        }
-    }
-    consumer.all_axes().all(|axis| seen.contains(&axis.var) || program.shapes.as_int(axis.extent) == Some(1))
-}
-
-/// Whether computing an expression again costs little more than loading its value.
-fn is_cheap(program: &TensorProgram, value: ExprId) -> bool {
-    fn count(program: &TensorProgram, id: ExprId, budget: &mut usize) -> bool {
-        if *budget == 0 {
-            return false;
-        }
-        *budget -= 1;
-        let cheap = match &program.exprs[id] {
-            Expr::Unary(op, _) => matches!(op, UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Not | UnaryOp::BitNot),
-            Expr::Binary(op, ..) => {
-                use super::BinaryOp::{Add, And, Max, Min, Mul, Or, Sub, Xor};
-                matches!(op, Add | Sub | Mul | Max | Min | And | Or | Xor)
-            }
-            _ => true,
-        };
-        cheap && program.exprs[id].operands().into_iter().all(|it| count(program, it, budget))
-    }
-    const NODES: usize = 6;
-    count(program, value, &mut { NODES })
-}
-
-/// Loads of `buffer` in a stage, each expression once.
-fn loads_of(program: &TensorProgram, stage: &Stage, buffer: BufferId) -> Vec<ExprId> {
-    let mut found = Vec::new();
-    let roots = std::iter::once(stage.value).chain(stage.at.iter().filter_map(Index::value));
-    for root in roots {
-        visit(program, root, &mut |id| {
-            if matches!(&program.exprs[id], Expr::Load { buffer: it, .. } if *it == buffer)
-                && !found.contains(&id)
-            {
-                found.push(id);
-            }
-        });
-    }
-    found
-}
-
-fn loaded_buffers(program: &TensorProgram, value: ExprId) -> Vec<BufferId> {
-    let mut found = Vec::new();
-    visit(program, value, &mut |id| {
-        if let Expr::Load { buffer, .. } = &program.exprs[id] {
-            found.push(*buffer);
-        }
-    });
-    found
-}
-
-fn visit(program: &TensorProgram, id: ExprId, f: &mut impl FnMut(ExprId)) {
-    f(id);
-    for operand in program.exprs[id].operands() {
-        visit(program, operand, f);
-    }
-}
-
-fn mentions(program: &TensorProgram, body: &[Stmt], buffer: BufferId) -> bool {
-    body.iter().any(|stmt| match stmt {
-        Stmt::Stage(stage) => stage.buffer == buffer || !loads_of(program, stage, buffer).is_empty(),
-        Stmt::For { body, .. } => mentions(program, body, buffer),
-    })
-}
-
-fn stores(body: &[Stmt], buffer: BufferId) -> bool {
-    body.iter().any(|stmt| match stmt {
-        Stmt::Stage(stage) => stage.buffer == buffer,
-        Stmt::For { body, .. } => stores(body, buffer),
-    })
-}
-
-/// A copy of an expression with axes replaced by index expressions.
-fn substitute(
-    program: &mut TensorProgram,
-    id: ExprId,
-    map: &IndexMap<Sym, Dim>,
-    copies: &mut IndexMap<ExprId, ExprId>,
-) -> Result<ExprId, Overflow> {
-    if let Some(copy) = copies.get(&id) {
-        return Ok(*copy);
-    }
-    let mut expr = program.exprs[id].clone();
-    match &mut expr {
-        Expr::Dim(dim, _) => *dim = program.shapes.substitute(*dim, map)?,
-        Expr::Float(..) | Expr::Int(..) => {}
-        Expr::Load { at, otherwise, .. } => {
-            for index in at {
-                match index {
-                    Index::Dim(dim) => *dim = program.shapes.substitute(*dim, map)?,
-                    Index::Value(value) | Index::Checked(value) => {
-                        *value = substitute(program, *value, map, copies)?;
-                    }
-                }
-            }
-            if let Some(otherwise) = otherwise {
-                *otherwise = substitute(program, *otherwise, map, copies)?;
-            }
-        }
-        Expr::Unary(_, a) | Expr::Cast(_, a) => *a = substitute(program, *a, map, copies)?,
-        Expr::Binary(_, a, b) | Expr::Compare(_, a, b) => {
-            *a = substitute(program, *a, map, copies)?;
-            *b = substitute(program, *b, map, copies)?;
-        }
-        Expr::Select(c, a, b) => {
-            *c = substitute(program, *c, map, copies)?;
-            *a = substitute(program, *a, map, copies)?;
-            *b = substitute(program, *b, map, copies)?;
-        }
-    }
-    let copy = program.exprs.alloc(expr);
-    copies.insert(id, copy);
-    Ok(copy)
-}
-
-/// A copy of an expression with some nodes replaced; nodes without a replacement below them are shared.
-fn replace(program: &mut TensorProgram, id: ExprId, map: &IndexMap<ExprId, ExprId>) -> ExprId {
-    if let Some(new) = map.get(&id) {
-        return *new;
-    }
-    let mut expr = program.exprs[id].clone();
-    match &mut expr {
-        Expr::Dim(..) | Expr::Float(..) | Expr::Int(..) => {}
-        Expr::Load { at, otherwise, .. } => {
-            for index in at {
-                if let Some(value) = index.value_mut() {
-                    *value = replace(program, *value, map);
-                }
-            }
-            if let Some(otherwise) = otherwise {
-                *otherwise = replace(program, *otherwise, map);
-            }
-        }
-        Expr::Unary(_, a) | Expr::Cast(_, a) => *a = replace(program, *a, map),
-        Expr::Binary(_, a, b) | Expr::Compare(_, a, b) => {
-            *a = replace(program, *a, map);
-            *b = replace(program, *b, map);
-        }
-        Expr::Select(c, a, b) => {
-            *c = replace(program, *c, map);
-            *a = replace(program, *a, map);
-            *b = replace(program, *b, map);
-        }
-    }
-    if expr == program.exprs[id] { id } else { program.exprs.alloc(expr) }
 }

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::shape::Dim;
 use crate::types::{DType, Effects};
-use la_arena::ArenaMap;
+use indexmap::IndexSet;
 use smallvec::SmallVec;
 
 impl From<Dim> for Index {
@@ -200,12 +200,32 @@ impl TensorProgram {
         if aborts { Effects::ABORT } else { Effects::PURE }
     }
 
+    /// `roots` and everything that they are computed from, each once, operands before their users. An expression
+    /// that contains itself (law L9) comes once as well.
+    pub fn postorder(&self, roots: impl IntoIterator<Item = ExprId>) -> Vec<ExprId> {
+        let mut seen: IndexSet<ExprId> = IndexSet::new();
+        let mut order = Vec::new();
+        let mut pending: Vec<(ExprId, bool)> = Vec::new();
+        for root in roots {
+            pending.push((root, false));
+            while let Some((id, leaving)) = pending.pop() {
+                if leaving {
+                    order.push(id);
+                } else if seen.insert(id) {
+                    pending.push((id, true));
+                    pending.extend(self.exprs[id].operands().into_iter().rev().map(|it| (it, false)));
+                }
+            }
+        }
+        order
+    }
+
     /// Calls `visit` once on `root` and on everything it is computed from, operands after their users.
     pub fn walk(&self, root: ExprId, visit: &mut dyn FnMut(ExprId, &Expr)) {
-        let mut seen: ArenaMap<ExprId, ()> = ArenaMap::default();
+        let mut seen: IndexSet<ExprId> = IndexSet::new();
         let mut pending = vec![root];
         while let Some(id) = pending.pop() {
-            if seen.insert(id, ()).is_some() {
+            if !seen.insert(id) {
                 continue;
             }
             let expr = &self.exprs[id];

@@ -38,21 +38,27 @@
 //! * **L7** Parameters list inputs first, then outputs; every parameter is listed once.
 //! * **L8** Axis symbols are unique in the program.
 //! * **L9** A stage has a combination exactly when it has reduction axes, and no expression contains itself.
+//! * **L10** Expressions nest at most [`MAX_NESTING`] deep, so that what walks them may recurse.
 
 pub mod analysis;
 mod builder;
 mod compose;
 mod data;
 mod expr;
+mod extend;
+mod inline;
+mod names;
 mod text;
 mod verify;
 
 pub use builder::{BuildResult, ProgramBuilder};
-pub use compose::{Composed, Junction, Origin, compose, inline};
+pub use compose::{Composed, Junction, Origin, compact, compose};
 pub use data::{
     Axis, BinaryOp, Buffer, BufferId, BufferRole, Combine, CompareOp, Expr, ExprId, Index, Stage, Stmt,
     TensorProgram, UnaryOp,
 };
+pub use extend::extend;
+pub use inline::inline;
 pub(crate) use text::write_kernel;
 pub use text::{Printed, parse_kernel, parse_program, print_kernel, print_program};
-pub use verify::verify;
+pub use verify::{MAX_NESTING, verify};

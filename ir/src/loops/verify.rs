@@ -6,7 +6,7 @@
 //! | L002 | L2 one index a dimension | L007 | L7 parameters |
 //! | L003 | L3 inputs and outputs | L008 | L8 unique axes |
 //! | L004 | L4 stored before loaded | L009 | L9 well-formed expressions and reductions |
-//! | L005 | L5 types | | |
+//! | L005 | L5 types | L010 | L10 nesting of expressions |
 
 use super::text::{Printed, print_program};
 use super::{Buffer, BufferId, BufferRole, Combine, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
@@ -15,6 +15,9 @@ use crate::shape::{Constraint, Dim, Sym};
 use crate::types::DType;
 use indexmap::IndexSet;
 use la_arena::ArenaMap;
+
+/// How deep expressions may nest. Fusion stays far below it.
+pub const MAX_NESTING: u32 = 512;
 
 /// Checks all laws and reports every violation, each drawn under its line of the printed program.
 pub fn verify(program: &TensorProgram) -> Result<(), Diagnostics> {
@@ -26,8 +29,11 @@ pub fn verify(program: &TensorProgram) -> Result<(), Diagnostics> {
         stored: IndexSet::new(),
         axes: IndexSet::new(),
     };
-    // Everything else walks expressions and buffers, so these must exist and end.
+    // Everything else walks expressions and buffers, so these must exist and end, and soon.
     verifier.check_l9_expressions_end();
+    if verifier.found.is_empty() {
+        verifier.check_l10_nesting();
+    }
     if verifier.found.is_empty() {
         verifier.check_l7_parameters();
         verifier.check_l1_buffer_shapes();
@@ -119,6 +125,25 @@ impl Verifier<'_> {
                     (false, Some(true)) => {}
                 }
             }
+        }
+    }
+
+    /// L10: no expression nests too deep.
+    fn check_l10_nesting(&mut self) {
+        let program = self.program;
+        let mut depths: ArenaMap<ExprId, u32> = ArenaMap::default();
+        let mut deepest = 0;
+        for id in program.postorder(program.exprs.iter().map(|(id, _)| id)) {
+            let below = program.exprs[id].operands().into_iter().filter_map(|it| depths.get(it).copied());
+            let depth = below.max().unwrap_or(0) + 1;
+            depths.insert(id, depth);
+            deepest = deepest.max(depth);
+        }
+        if deepest > MAX_NESTING {
+            let message = format!("L10: expressions nest {deepest} deep, and {MAX_NESTING} is the limit");
+            let place = Place::Entity(format!("kernel `@{}`", program.name));
+            let help = "store what is computed half-way in a local buffer";
+            self.found.push(Diagnostic::error("L010", message).at_place(place).help(help));
         }
     }
 
@@ -360,16 +385,9 @@ impl Verifier<'_> {
     /// L1, L2, L4 and L5 for everything below `root`.
     fn expr(&mut self, root: ExprId, scope: &[Sym]) {
         let program = self.program;
-        let mut seen: ArenaMap<ExprId, ()> = ArenaMap::default();
-        let mut pending = vec![root];
-        while let Some(id) = pending.pop() {
-            if seen.insert(id, ()).is_some() {
-                continue;
-            }
-            let expr = &program.exprs[id];
-            self.check_node(expr, scope);
-            pending.extend(expr.operands().into_iter().rev());
-        }
+        let mut below = Vec::new();
+        program.walk(root, &mut |id, _| below.push(id));
+        below.into_iter().for_each(|id| self.check_node(&program.exprs[id], scope));
     }
 
     fn check_node(&mut self, expr: &Expr, scope: &[Sym]) {

@@ -101,7 +101,7 @@ pub fn byte_size(shapes: &mut ShapeCx, dtype: DType, dims: &[Dim]) -> Result<Dim
 }
 
 /// Memory that a step reads or writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum BufferRef {
     /// Data of a model input.
     Input(u32),

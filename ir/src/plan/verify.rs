@@ -19,17 +19,19 @@
 mod facts;
 mod in_place;
 mod kernels;
+mod state;
 
 #[cfg(test)]
 mod tests;
 
 use super::text::{PrintedPlan, buffer_text, print_plan, symbols_of};
-use super::{ALIGNMENT, ArenaId, BufferRef, CallPlan, ShapeCheck, SlotId, Step};
+use super::{ALIGNMENT, BufferRef, CallPlan, ShapeCheck, SlotId, Step};
 use crate::diag::{Diagnostic, Diagnostics, Place};
 use crate::shape::{Constraint, Dim, ShapeCx, Sym};
 use crate::types::DType;
 use facts::{Established, Range, Samples};
 use indexmap::{IndexMap, IndexSet};
+use state::{Extent, Lost, State};
 
 /// Checks all laws, those of the kernels included, and reports every violation, each drawn under its line of the
 /// printed plan.
@@ -46,10 +48,15 @@ pub fn verify(plan: &CallPlan) -> Result<(), Diagnostics> {
         let _ = shapes.assume(check.constraint);
     }
     let samples = Samples::new(&shapes, &symbols_of(plan), &single_lets(plan), &top_checks(plan));
+    let mut extents = Vec::with_capacity(plan.slots.len());
     let ranges = plan.slots.iter().map(|slot| {
-        let bytes = slot.bytes(&mut shapes).ok()?;
-        let end = shapes.add(slot.offset, bytes).ok()?;
-        Some(samples.range(&shapes, slot.offset, end))
+        let bytes = slot.bytes(&mut shapes).ok();
+        let end = bytes.and_then(|it| shapes.add(slot.offset, it).ok());
+        extents.push(end.and_then(|end| {
+            let (start, end) = (shapes.as_int(slot.offset)?, shapes.as_int(end)?);
+            Some(Extent { arena: slot.arena, start, end })
+        }));
+        Some(samples.range(&shapes, slot.offset, end?))
     });
     let ranges = ranges.collect();
     let mut verifier = Verifier {
@@ -57,7 +64,10 @@ pub fn verify(plan: &CallPlan) -> Result<(), Diagnostics> {
         shapes,
         samples,
         ranges,
+        extents,
         overlaps: IndexMap::new(),
+        destroyed: IndexMap::new(),
+        lost: IndexMap::new(),
         printed: None,
         step: None,
         next: 0,
@@ -108,33 +118,6 @@ fn top_checks(plan: &CallPlan) -> Vec<Constraint> {
     checks.collect()
 }
 
-/// What is known at a point of the program, on every path to it.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct State {
-    bound: IndexSet<Sym>,
-    established: Established,
-    arenas: IndexSet<ArenaId>,
-    outputs: IndexSet<u32>,
-    /// Buffers that hold what was written to them.
-    valid: IndexSet<BufferRef>,
-    /// Who destroyed a slot that was valid.
-    destroyed: IndexMap<SlotId, SlotId>,
-}
-
-impl State {
-    /// What holds on this path and on another.
-    fn meet(&mut self, other: &State) {
-        self.bound.retain(|it| other.bound.contains(it));
-        self.established.meet(&other.established);
-        self.arenas.retain(|it| other.arenas.contains(it));
-        self.outputs.retain(|it| other.outputs.contains(it));
-        self.valid.retain(|it| other.valid.contains(it));
-        for (slot, by) in &other.destroyed {
-            self.destroyed.entry(*slot).or_insert(*by);
-        }
-    }
-}
-
 struct Verifier<'a> {
     plan: &'a CallPlan,
     /// A copy of the plan's context, for sums and products.
@@ -142,8 +125,15 @@ struct Verifier<'a> {
     samples: Samples,
     /// Where each slot lies; `None` where that overflows.
     ranges: Vec<Option<Range>>,
+    /// The same in numbers, where it is numbers.
+    extents: Vec<Option<Extent>>,
     /// Pairs of slots that may overlap, as far as asked.
     overlaps: IndexMap<(SlotId, SlotId), bool>,
+    /// Who last destroyed a slot that was valid.
+    destroyed: IndexMap<SlotId, SlotId>,
+    /// What does not hold at the head of a loop although it does on entry, by the number of its step. It follows from
+    /// the body alone, so a loop inside another one is not settled anew in every round of that one.
+    lost: IndexMap<usize, Lost>,
     printed: Option<PrintedPlan>,
     /// The step that is being checked and the number of the next one.
     step: Option<usize>,
@@ -273,7 +263,6 @@ impl Verifier<'_> {
                 let in_arena =
                     |slot: &SlotId| plan.slots.get(slot.0 as usize).is_some_and(|it| it.arena == *id);
                 state.valid.retain(|it| !matches!(it, BufferRef::Slot(slot) if in_arena(slot)));
-                state.destroyed.retain(|it, _| !in_arena(it));
                 state.arenas.insert(*id);
             }
             Step::AllocOutput(i) => {
@@ -282,7 +271,7 @@ impl Verifier<'_> {
                     None => self.report("P002", format!("P2: there is no output {i}")),
                 }
                 state.outputs.insert(*i);
-                state.valid.shift_remove(&BufferRef::Output(*i));
+                state.valid.remove(&BufferRef::Output(*i));
             }
             Step::Kernel { kernel, args, sizes, .. } => {
                 sizes.iter().for_each(|it| self.check_p1_bound(state, *it));
@@ -343,6 +332,9 @@ impl Verifier<'_> {
     fn repeat(&mut self, cond_steps: &[Step], cond: BufferRef, body: &[Step], state: &mut State) {
         let (step, first) = (self.step, self.next);
         let mut head = state.clone();
+        if let Some(lost) = self.lost.get(&first) {
+            head.lose(lost);
+        }
         loop {
             self.next = first;
             let mut round = head.clone();
@@ -354,6 +346,7 @@ impl Verifier<'_> {
             let mut next = head.clone();
             next.meet(&round);
             if next == head {
+                self.lost.insert(first, state.lost(&head));
                 *state = leaving;
                 return;
             }
@@ -403,7 +396,7 @@ impl Verifier<'_> {
         }
         let name = buffer_text(buffer);
         let destroyer = match buffer {
-            BufferRef::Slot(id) => state.destroyed.get(&id),
+            BufferRef::Slot(id) => self.destroyed.get(&id),
             _ => None,
         };
         match destroyer {
@@ -424,25 +417,18 @@ impl Verifier<'_> {
     }
 
     fn write(&mut self, buffer: BufferRef, state: &mut State) {
+        let mut extent = None;
         if let BufferRef::Slot(id) = buffer {
-            let valid: Vec<SlotId> = state
-                .valid
-                .iter()
-                .filter_map(|it| match it {
-                    BufferRef::Slot(other) if *other != id => Some(*other),
-                    _ => None,
-                })
-                .collect();
-            for other in valid {
-                if self.overlap(buffer, BufferRef::Slot(other)) {
-                    state.valid.shift_remove(&BufferRef::Slot(other));
-                    state.destroyed.insert(other, id);
+            extent = self.extents.get(id.0 as usize).copied().flatten();
+            for other in state.valid.near(extent) {
+                if other != id && self.overlap(buffer, BufferRef::Slot(other)) {
+                    state.valid.remove(&BufferRef::Slot(other));
+                    self.destroyed.insert(other, id);
                 }
             }
-            state.destroyed.shift_remove(&id);
         }
         if !is_read_only(buffer) {
-            state.valid.insert(buffer);
+            state.valid.insert(buffer, extent);
         }
     }
 

@@ -53,6 +53,8 @@ pub struct ShapeCx {
     /// With the range that follows from the kinds of symbols alone.
     pub(super) atoms: IndexMap<Atom, Range>,
     pub(super) symbols: IndexMap<String, SymbolInfo>,
+    /// The last suffix that a fresh name took, by what it was to be like: names before it are taken.
+    suffixes: IndexMap<String, u64>,
     pub(super) facts: Facts,
 }
 
@@ -107,10 +109,13 @@ impl ShapeCx {
 
     fn fresh_of_kind(&mut self, hint: &str, kind: SymbolKind) -> Dim {
         let mut name = hint.to_owned();
-        let mut n = 0_u64;
-        while self.symbols.contains_key(&name) {
-            n += 1;
-            name = format!("{hint}_{n}");
+        if self.symbols.contains_key(&name) {
+            let mut n = self.suffixes.get(hint).copied().unwrap_or(0);
+            while self.symbols.contains_key(&name) {
+                n += 1;
+                name = format!("{hint}_{n}");
+            }
+            self.suffixes.insert(hint.to_owned(), n);
         }
         let sym = self.symbol_of_kind(&name, kind);
         self.sym_dim(sym)

@@ -74,6 +74,42 @@ impl ShapeCx {
         self.symbol_of_kind(name, kind)
     }
 
+    /// Whether `d` here and `other_dim` in `other` are one expression over symbols of the same names and kinds, made in
+    /// the same order. Kept in another order, equal expressions may be told apart.
+    pub fn same_as(&self, d: Dim, other: &ShapeCx, other_dim: Dim) -> bool {
+        let (a, b) = (self.poly(d), other.poly(other_dim));
+        a.constant == b.constant
+            && a.terms.len() == b.terms.len()
+            && a.terms.iter().zip(&b.terms).all(|((mono, coefficient), (other_mono, other_coefficient))| {
+                coefficient == other_coefficient
+                    && mono.0.len() == other_mono.0.len()
+                    && mono.0.iter().zip(&other_mono.0).all(|((atom, power), (other_atom, other_power))| {
+                        power == other_power && self.same_atom(*atom, other, *other_atom)
+                    })
+            })
+    }
+
+    fn same_atom(&self, id: AtomId, other: &ShapeCx, other_id: AtomId) -> bool {
+        let all = |a: &[Dim], b: &[Dim]| {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| self.same_as(*a, other, *b))
+        };
+        match (self.atom(id), other.atom(other_id)) {
+            (Atom::Sym(a), Atom::Sym(b)) => {
+                let kinds = match (self.kind(*a), other.kind(*b)) {
+                    (SymbolKind::Index { extent }, SymbolKind::Index { extent: other_extent }) => {
+                        self.same_as(extent, other, other_extent)
+                    }
+                    (a, b) => a == b,
+                };
+                kinds && self.name(*a) == other.name(*b)
+            }
+            (Atom::FloorDiv(a, k), Atom::FloorDiv(b, m)) => k == m && self.same_as(*a, other, *b),
+            (Atom::FloorDivSym(a, k), Atom::FloorDivSym(b, m)) => all(&[*a, *k], &[*b, *m]),
+            (Atom::Min(a), Atom::Min(b)) | (Atom::Max(a), Atom::Max(b)) => all(a, b),
+            _ => false,
+        }
+    }
+
     /// The expression `d` of another context in this one, with `leaf` choosing what stands for each symbol.
     pub fn import_with(&mut self, other: &ShapeCx, d: Dim, leaf: Leaf<'_>) -> Result<Dim, Overflow> {
         self.rebuild(Some(other), d, leaf)

@@ -5,12 +5,14 @@
 
 use crate::manager::{Changed, Pass, PassCx};
 use crate::rules::abort::merged_source;
-use crate::rules::fusion::{KernelCall, absorb};
+use crate::rules::fusion::{KernelCall, Merging};
+use crate::rules::kernels::KernelInterner;
 use indexmap::{IndexMap, IndexSet};
 use la_arena::ArenaMap;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::{BindingId, BlockKind, Definition, Function, Module, Rhs, ValueDef, ValueId};
 use orogen_ir::kernel::Kernel;
+use orogen_ir::loops::TensorProgram;
 
 /// Merges kernels.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,34 +24,48 @@ impl Pass<Module> for Fuse {
     }
 
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
+        let order: Vec<String> = module.definitions.keys().cloned().collect();
         let mut kernels: IndexMap<String, Kernel> = IndexMap::new();
-        for (name, definition) in &module.definitions {
-            if let Definition::Kernel(kernel) = definition {
-                kernels.insert(name.clone(), kernel.clone());
+        for (name, definition) in std::mem::take(&mut module.definitions) {
+            match definition {
+                Definition::Kernel(program) => drop(kernels.insert(name, program)),
+                other => drop(module.definitions.insert(name, other)),
             }
         }
-        let mut changed = false;
+        let mut merged: Vec<IndexMap<BindingId, TensorProgram>> = Vec::new();
         for definition in module.definitions.values_mut() {
-            let Definition::Function(function) = definition else { continue };
-            let mut uses = function.uses();
-            for (_, block) in function.live_blocks() {
-                if function.blocks[block].kind != BlockKind::Dataflow {
-                    continue;
-                }
-                let order = function.blocks[block].order.clone();
-                let in_block: IndexSet<BindingId> = order.iter().copied().collect();
-                for id in order {
-                    while absorb_one(function, id, &in_block, &mut uses, &mut kernels) {
-                        changed = true;
-                    }
-                }
+            let mut merging = Merging::of(&kernels);
+            if let Definition::Function(function) = definition {
+                merge_calls(function, &mut merging);
             }
+            merged.push(merging.finish());
         }
-        if changed {
-            module.remove_dead_code(cx.ops);
-            replace_kernels(module, kernels);
+        if merged.iter().all(IndexMap::is_empty) {
+            module.definitions.extend(kernels.into_iter().map(|(name, it)| (name, Definition::Kernel(it))));
+            let position: IndexMap<String, usize> =
+                order.into_iter().enumerate().map(|(i, it)| (it, i)).collect();
+            module.definitions.sort_by_cached_key(|name, _| position.get(name).copied());
+            return Ok(Changed::No);
         }
-        Ok(changed.into())
+        name_merged(module, kernels, merged);
+        module.remove_dead_code(cx.ops);
+        keep_called(module);
+        Ok(Changed::Yes)
+    }
+}
+
+/// Merges what can be merged in every dataflow block. A merged call keeps its kernel's name until all is done.
+fn merge_calls(function: &mut Function, merging: &mut Merging<'_, BindingId>) {
+    let mut uses = function.uses();
+    for (_, block) in function.live_blocks() {
+        if function.blocks[block].kind != BlockKind::Dataflow {
+            continue;
+        }
+        let order = function.blocks[block].order.clone();
+        let in_block: IndexSet<BindingId> = order.iter().copied().collect();
+        for id in order {
+            while absorb_one(function, id, &in_block, &mut uses, merging) {}
+        }
     }
 }
 
@@ -59,27 +75,28 @@ fn absorb_one(
     id: BindingId,
     in_block: &IndexSet<BindingId>,
     uses: &mut ArenaMap<ValueId, usize>,
-    kernels: &mut IndexMap<String, Kernel>,
+    merging: &mut Merging<'_, BindingId>,
 ) -> bool {
     let Rhs::Call { callee, args, sizes } = &function.bindings[id].rhs else { return false };
-    let Some(second) = kernels.get(callee).and_then(Kernel::program) else { return false };
+    if !merging.may_grow(id, callee) {
+        return false;
+    }
     for arg in args.iter().rev() {
         let ValueDef::Result(producer, 0) = function.values[*arg].def else { continue };
-        let single = function.bindings[producer].results.len() == 1
-            && uses.get(*arg).copied().unwrap_or(0) == args.iter().filter(|it| *it == arg).count();
-        if !single || !in_block.contains(&producer) {
-            continue;
-        }
         let Rhs::Call { callee: first, args: first_args, sizes: first_sizes } =
             &function.bindings[producer].rhs
         else {
             continue;
         };
-        let Some(first) = kernels.get(first).and_then(Kernel::program) else { continue };
-        let maker_source = &function.bindings[producer].source;
-        let producer = KernelCall { program: first, sizes: first_sizes, args: first_args };
-        let consumer = KernelCall { program: second, sizes, args };
-        let Some((composed, inputs)) = absorb(producer, consumer, *arg) else { continue };
+        let single = function.bindings[producer].results.len() == 1
+            && uses.get(*arg).copied().unwrap_or(0) == args.iter().filter(|it| *it == arg).count();
+        if !single || !in_block.contains(&producer) {
+            continue;
+        }
+        let maker = KernelCall { id: producer, kernel: first, sizes: first_sizes, args: first_args };
+        let consumer = KernelCall { id, kernel: callee, sizes, args };
+        let aborts = merging.aborts(producer, first);
+        let Some((sizes, inputs)) = merging.absorb(maker, consumer, *arg) else { continue };
         // Merging may leave one use where there were several: what read a value in turn now reads it once.
         for value in first_args.iter().chain(args) {
             uses[*value] -= 1;
@@ -87,21 +104,40 @@ fn absorb_one(
         for value in &inputs {
             uses[*value] += 1;
         }
-        let source = merged_source(producer.program, maker_source, &function.bindings[id].source);
-        let name = crate::rules::kernels::intern(kernels, composed.program);
+        let (made, read) = (&function.bindings[producer].source, &function.bindings[id].source);
+        let (source, callee) = (merged_source(aborts, made, read), callee.clone());
         function.bindings[id].source = source;
-        function.bindings[id].rhs = Rhs::Call {
-            callee: name,
-            args: inputs.into_iter().collect(),
-            sizes: composed.sizes.into_iter().collect(),
-        };
+        function.bindings[id].rhs =
+            Rhs::Call { callee, args: inputs.into_iter().collect(), sizes: sizes.into_iter().collect() };
         return true;
     }
     false
 }
 
-/// Keeps the kernels that a function calls, in order of first call.
-fn replace_kernels(module: &mut Module, kernels: IndexMap<String, Kernel>) {
+/// Gives merged kernels names and puts all kernels before the functions.
+fn name_merged(
+    module: &mut Module,
+    mut kernels: IndexMap<String, Kernel>,
+    merged: Vec<IndexMap<BindingId, TensorProgram>>,
+) {
+    let mut interner = KernelInterner::of(&kernels);
+    for (definition, mut merged) in module.definitions.values_mut().zip(merged) {
+        let Definition::Function(function) = definition else { continue };
+        for id in function.live_bindings() {
+            if let Rhs::Call { callee, .. } = &mut function.bindings[id].rhs
+                && let Some(program) = merged.swap_remove(&id)
+            {
+                *callee = interner.add(&mut kernels, program);
+            }
+        }
+    }
+    let functions = std::mem::take(&mut module.definitions);
+    module.definitions.extend(kernels.into_iter().map(|(name, it)| (name, Definition::Kernel(it))));
+    module.definitions.extend(functions);
+}
+
+/// Drops the kernels that no function calls.
+fn keep_called(module: &mut Module) {
     let mut called: IndexSet<String> = IndexSet::new();
     for (_, function) in module.functions() {
         for id in function.live_bindings() {
@@ -110,13 +146,5 @@ fn replace_kernels(module: &mut Module, kernels: IndexMap<String, Kernel>) {
             }
         }
     }
-    module.definitions.retain(|_, it| !matches!(it, Definition::Kernel(_)));
-    let functions = std::mem::take(&mut module.definitions);
-    for (name, mut kernel) in kernels {
-        if called.contains(&name) {
-            kernel.set_name(&name);
-            module.definitions.insert(name, Definition::Kernel(kernel));
-        }
-    }
-    module.definitions.extend(functions);
+    module.definitions.retain(|name, it| !matches!(it, Definition::Kernel(_)) || called.contains(name));
 }

@@ -1,7 +1,7 @@
 //! Replaces operators by what the shared table lowers them to.
 
 use crate::manager::{Changed, Pass, PassCx};
-use crate::rules::kernels::intern;
+use crate::rules::kernels::KernelInterner;
 use crate::rules::legalize::{LegalizeTable, LowerStep, Lowering, Operation, Value as Lowered};
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostics;
@@ -41,6 +41,7 @@ impl Pass<Module> for Legalize {
             Definition::Function(_) => None,
         });
         kernels.extend(given);
+        let mut interner = KernelInterner::of(&kernels);
         let mut found = Diagnostics::new();
         let mut changed = false;
         let entry = definitions.values().rposition(|it| matches!(it, Definition::Function(_)));
@@ -83,6 +84,7 @@ impl Pass<Module> for Legalize {
                             let mut run = Run {
                                 function,
                                 kernels: &mut kernels,
+                                interner: &mut interner,
                                 compared: &compared,
                                 kind,
                                 operation: id,
@@ -153,6 +155,7 @@ fn compared_values(function: &Function, is_called: bool) -> IndexSet<ValueId> {
 struct Run<'a> {
     function: &'a mut Function,
     kernels: &'a mut IndexMap<String, Kernel>,
+    interner: &'a mut KernelInterner,
     compared: &'a IndexSet<ValueId>,
     kind: BlockKind,
     operation: BindingId,
@@ -181,7 +184,7 @@ impl Run<'_> {
             let types = step.types().to_vec();
             let rhs = match step {
                 LowerStep::Kernel { program, args, sizes, .. } => Rhs::Call {
-                    callee: intern(self.kernels, *program),
+                    callee: self.interner.add(self.kernels, *program),
                     args: args.iter().map(|it| given[it]).collect(),
                     sizes: sizes.into_iter().collect(),
                 },

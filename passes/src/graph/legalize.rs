@@ -2,7 +2,7 @@
 
 use super::rewrite::{Replacements, constant_data, edge_type, remove_dead};
 use crate::manager::{Changed, Pass, PassCx};
-use crate::rules::kernels::intern;
+use crate::rules::kernels::KernelInterner;
 use crate::rules::legalize::{LegalizeTable, LowerStep, Lowering, Operation, Value};
 use indexmap::IndexSet;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
@@ -31,6 +31,7 @@ impl Pass<Graph> for Legalize {
 
     fn run(&self, graph: &mut Graph, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
         let mut shapes = ShapeCx::new();
+        let mut interner = KernelInterner::of(&graph.kernels);
         let mut found = Diagnostics::new();
         let mut changed = false;
         // Walking backwards, what is used is known: constants that only named shapes are not operands of kernels.
@@ -57,7 +58,7 @@ impl Pass<Graph> for Legalize {
             let operation =
                 Operation { op: *op, attrs, args: &args, results: &results, constants: &constants };
             let lowering = self.table.legalize(cx.ops, &mut shapes, operation);
-            match lowering.and_then(|it| run(graph, &shapes, id, it, &mut replaced)) {
+            match lowering.and_then(|it| run(graph, &mut interner, &shapes, id, it, &mut replaced)) {
                 Ok(new) => {
                     changed = true;
                     live.extend(new.iter().flat_map(|it| &graph.nodes[*it].inputs).map(|it| it.node));
@@ -80,6 +81,7 @@ impl Pass<Graph> for Legalize {
 /// Runs the lowering of the operation `id`: the nodes that compute its results, in order.
 fn run(
     graph: &mut Graph,
+    interner: &mut KernelInterner,
     shapes: &ShapeCx,
     id: NodeId,
     lowering: Lowering,
@@ -97,7 +99,7 @@ fn run(
         let (kind, inputs) = match step {
             LowerStep::Kernel { program, args, .. } => {
                 let inputs = args.iter().map(edge).collect();
-                (NodeKind::Kernel { kernel: intern(&mut graph.kernels, *program) }, inputs)
+                (NodeKind::Kernel { kernel: interner.add(&mut graph.kernels, *program) }, inputs)
             }
             LowerStep::View { value, .. } => (NodeKind::View, smallvec![edge(&value)]),
             LowerStep::MatchCast { .. } | LowerStep::Check(_) => return Err(late()),

@@ -10,14 +10,15 @@ pub fn source_of(kernel: &Kernel, source: &str) -> String {
 }
 
 /// The source of a call into which its producer was merged: both, when the producer may abort.
-pub fn merged_source(producer: &TensorProgram, producer_source: &str, source: &str) -> String {
-    match (aborts(producer), producer_source.is_empty(), source.is_empty()) {
+pub fn merged_source(producer_aborts: bool, producer_source: &str, source: &str) -> String {
+    match (producer_aborts, producer_source.is_empty(), source.is_empty()) {
         (false, ..) | (_, true, _) => source.to_owned(),
         (_, _, true) => producer_source.to_owned(),
         _ => format!("{producer_source}, {source}"),
     }
 }
 
-fn aborts(program: &TensorProgram) -> bool {
+/// Whether a run of the program may abort.
+pub(crate) fn aborts(program: &TensorProgram) -> bool {
     program.effects().contains(Effects::ABORT)
 }

@@ -1,15 +1,25 @@
 //! Which kernels to merge, decided from what their loops are, and the merging itself. Both drivers use it.
 
+use super::abort::aborts;
+use indexmap::IndexMap;
+use orogen_ir::kernel::Kernel;
 use orogen_ir::loops::analysis::{
     FusionKind, flat_stages, fusion_kind, load_counts, reads_at_own_index, row_form,
 };
-use orogen_ir::loops::{BufferRole, Composed, Junction, Origin, TensorProgram, compose};
+use orogen_ir::loops::{
+    BufferRole, Composed, Index, Junction, Origin, Stage, TensorProgram, compact, compose, extend,
+};
 use orogen_ir::shape::Dim;
+use std::hash::Hash;
 
 /// Programs with more stages than this are not grown further.
 const MAX_STAGES: usize = 12;
 /// Programs with more parameters than this are not grown further.
 const MAX_PARAMS: usize = 16;
+/// Programs with more expressions than this are not grown further. Beside computing so much for an element, storing
+/// it and loading it again costs nothing that can be measured, and kernels that repeat are compiled once. Merging
+/// looks at whole programs, so with this bound it is linear in the number of calls.
+const MAX_EXPRESSIONS: usize = 256;
 
 /// Merges a producer into its only consumer, when that saves memory traffic and code generation keeps the form:
 ///
@@ -21,10 +31,15 @@ pub fn merge(
     consumer: (&TensorProgram, &[Dim]),
     junction: &Junction,
 ) -> Option<Composed> {
-    let (first, second) = (fusion_kind(producer.0), fusion_kind(consumer.0));
-    if producer.0.params.len() + consumer.0.params.len() > MAX_PARAMS || !junction.kept.is_empty() {
+    let sum = |count: fn(&TensorProgram) -> usize| count(producer.0) + count(consumer.0);
+    // Half of the expressions of a program may be what earlier merges left behind.
+    if !junction.kept.is_empty()
+        || sum(|it| it.params.len()) > MAX_PARAMS
+        || sum(|it| it.exprs.len()) > 2 * MAX_EXPRESSIONS
+    {
         return None;
     }
+    let (first, second) = (fusion_kind(producer.0), fusion_kind(consumer.0));
     let wanted = match (first, second) {
         (
             FusionKind::Elementwise | FusionKind::Injective,
@@ -47,7 +62,10 @@ pub fn merge(
         _ => return None,
     };
     let composed = compose(producer, consumer, junction)?;
-    let stages = flat_stages(&composed.program)?.len();
+    let stages = flat_stages(&composed.program)?;
+    if stages.len() > MAX_STAGES || expressions(&composed.program, &stages) > MAX_EXPRESSIONS {
+        return None;
+    }
     let kept_form = match wanted {
         Wanted::Inlined => locals_in_use(&composed.program) == locals_in_use(consumer.0),
         Wanted::Row => {
@@ -55,44 +73,149 @@ pub fn merge(
         }
         Wanted::Epilogue(kind) => fusion_kind(&composed.program) == kind,
     };
-    (kept_form && stages <= MAX_STAGES).then_some(composed)
+    kept_form.then_some(composed)
+}
+
+/// Expressions that the stages use.
+fn expressions(program: &TensorProgram, stages: &[&Stage]) -> usize {
+    let roots = stages.iter().flat_map(|it| it.at.iter().filter_map(Index::value).chain([it.value]));
+    program.postorder(roots).len()
+}
+
+/// Kernels while calls are merged: those of a table, and merged ones, which are in no table until all is done.
+#[derive(Debug)]
+pub struct Merging<'a, K> {
+    table: &'a IndexMap<String, Kernel>,
+    merged: IndexMap<K, Merged>,
+}
+
+/// A merged program and what is known of it, so that nobody looks at the whole of it again.
+#[derive(Debug)]
+struct Merged {
+    program: TensorProgram,
+    kind: FusionKind,
+    aborts: bool,
 }
 
 /// A call of a kernel, on values of either IR.
 #[derive(Clone, Copy, Debug)]
-pub struct KernelCall<'a, V> {
-    /// The kernel.
-    pub program: &'a TensorProgram,
+pub struct KernelCall<'a, K, V> {
+    /// The call.
+    pub id: K,
+    /// The name of its kernel.
+    pub kernel: &'a str,
     /// Its sizes.
     pub sizes: &'a [Dim],
     /// What it reads.
     pub args: &'a [V],
 }
 
-/// Merges the call that makes `value` into one that reads it, if [`merge`] does; also returns what both read together.
-pub fn absorb<V: Copy + PartialEq>(
-    producer: KernelCall<'_, V>,
-    consumer: KernelCall<'_, V>,
-    value: V,
-) -> Option<(Composed, Vec<V>)> {
-    let mut junction = Junction::default();
-    for (i, arg) in consumer.args.iter().enumerate() {
-        if *arg == value {
-            junction.links.push((producer.args.len(), i));
-        } else if let Some(same) = producer.args.iter().position(|it| it == arg) {
-            junction.shared.push((same, i));
+impl<'a, K: Copy + Hash + Eq> Merging<'a, K> {
+    /// For calls of kernels of this table.
+    pub fn of(table: &'a IndexMap<String, Kernel>) -> Self {
+        Merging { table, merged: IndexMap::new() }
+    }
+
+    /// Whether a call can still absorb another one: of a tensor program that is not too large.
+    pub fn may_grow(&self, id: K, kernel: &str) -> bool {
+        self.program(id, kernel).is_some_and(|it| it.params.len() < MAX_PARAMS)
+    }
+
+    /// Whether a call may abort.
+    pub fn aborts(&self, id: K, kernel: &str) -> bool {
+        match self.merged.get(&id) {
+            Some(merged) => merged.aborts,
+            None => self.program(id, kernel).is_some_and(aborts),
         }
     }
-    let composed = merge((producer.program, producer.sizes), (consumer.program, consumer.sizes), &junction)?;
-    let args = composed
-        .params
-        .iter()
-        .filter_map(|origin| match origin {
+
+    fn program(&self, id: K, kernel: &str) -> Option<&TensorProgram> {
+        match self.merged.get(&id) {
+            Some(merged) => Some(&merged.program),
+            None => self.table.get(kernel)?.program(),
+        }
+    }
+
+    fn kind(&self, id: K, kernel: &str) -> Option<FusionKind> {
+        match self.merged.get(&id) {
+            Some(merged) => Some(merged.kind),
+            None => self.program(id, kernel).map(fusion_kind),
+        }
+    }
+
+    /// Merges the call that makes `value` into one that reads it, if that pays; returns the sizes of the merged
+    /// call and what it reads.
+    pub fn absorb<V: Copy + PartialEq>(
+        &mut self,
+        producer: KernelCall<'_, K, V>,
+        consumer: KernelCall<'_, K, V>,
+        value: V,
+    ) -> Option<(Vec<Dim>, Vec<V>)> {
+        let mut junction = Junction::default();
+        for (i, arg) in consumer.args.iter().enumerate() {
+            if *arg == value {
+                junction.links.push((producer.args.len(), i));
+            } else if let Some(same) = producer.args.iter().position(|it| it == arg) {
+                junction.shared.push((same, i));
+            }
+        }
+        let aborts = self.aborts(producer.id, producer.kernel) || self.aborts(consumer.id, consumer.kernel);
+        let (composed, kind) = self.extended(&producer, &consumer, &junction).or_else(|| {
+            let first = self.program(producer.id, producer.kernel)?;
+            let second = self.program(consumer.id, consumer.kernel)?;
+            let composed = merge((first, producer.sizes), (second, consumer.sizes), &junction)?;
+            let kind = fusion_kind(&composed.program);
+            Some((composed, kind))
+        })?;
+        self.merged.swap_remove(&producer.id);
+        self.merged.insert(consumer.id, Merged { program: composed.program, kind, aborts });
+        let args = composed.params.iter().filter_map(|origin| match origin {
             Origin::Producer(i) => producer.args.get(*i).copied(),
             Origin::Consumer(i) => consumer.args.get(*i).copied(),
-        })
-        .collect();
-    Some((composed, args))
+        });
+        Some((composed.sizes, args.collect()))
+    }
+
+    /// The merged program of two elementwise calls, made from the producer's where it is.
+    fn extended<V>(
+        &mut self,
+        producer: &KernelCall<'_, K, V>,
+        consumer: &KernelCall<'_, K, V>,
+        junction: &Junction,
+    ) -> Option<(Composed, FusionKind)> {
+        let kind = self.kind(producer.id, producer.kernel)?;
+        let read = self.kind(consumer.id, consumer.kernel)?;
+        let (first, second) =
+            (self.program(producer.id, producer.kernel)?, self.program(consumer.id, consumer.kernel)?);
+        if [kind, read] != [FusionKind::Elementwise; 2]
+            || first.params.len() + second.params.len() > MAX_PARAMS
+            || first.exprs.len() + second.exprs.len() > MAX_EXPRESSIONS
+        {
+            return None;
+        }
+        let taken = self.merged.swap_remove(&producer.id);
+        let was_merged = taken.as_ref().map(|it| it.aborts);
+        let first = match taken {
+            Some(taken) => taken.program,
+            None => self.table.get(producer.kernel)?.program()?.clone(),
+        };
+        let second = self.program(consumer.id, consumer.kernel)?;
+        match extend(first, producer.sizes, (second, consumer.sizes), junction) {
+            Ok(composed) => Some((composed, FusionKind::Elementwise)),
+            Err(program) => {
+                if let Some(aborts) = was_merged {
+                    self.merged.insert(producer.id, Merged { program: *program, kind, aborts });
+                }
+                None
+            }
+        }
+    }
+
+    /// The merged programs, without what merging left behind.
+    pub fn finish(self) -> IndexMap<K, TensorProgram> {
+        let compacted = |it: TensorProgram| compact(&it).unwrap_or(it);
+        self.merged.into_iter().map(|(id, it)| (id, compacted(it.program))).collect()
+    }
 }
 
 /// What the merged program must be for the merge to pay.

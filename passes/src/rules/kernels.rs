@@ -2,26 +2,56 @@
 
 use indexmap::IndexMap;
 use orogen_ir::kernel::Kernel;
-use orogen_ir::loops::TensorProgram;
+use orogen_ir::loops::{Expr, Index, Stmt, TensorProgram};
+use orogen_ir::shape::{Dim, ShapeCx};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Adds a tensor program under its own name, or one like it when that is taken, and returns the name. A kernel that
-/// differs from an earlier one by its name alone is not added again.
-pub fn intern(kernels: &mut IndexMap<String, Kernel>, mut program: TensorProgram) -> String {
-    let base = program.name.clone();
-    let mut suffix = 0_u32;
-    loop {
-        match kernels.get(&program.name) {
-            None => {
-                let name = program.name.clone();
-                kernels.insert(name.clone(), program.into());
-                return name;
-            }
-            Some(Kernel::Program(earlier)) if same(earlier, &program) => return program.name,
-            Some(_) => {
-                suffix += 1;
-                program.name = format!("{base}_{suffix}");
+/// Adds kernels to a table, each once. One interner serves one table, and alone adds to it.
+#[derive(Clone, Debug, Default)]
+pub struct KernelInterner {
+    /// Positions in the table by what [`hash`] says.
+    by_hash: IndexMap<u64, Vec<usize>>,
+    /// The last suffix that was tried for a name.
+    suffixes: IndexMap<String, u32>,
+}
+
+impl KernelInterner {
+    /// For a table that holds these kernels.
+    pub fn of(kernels: &IndexMap<String, Kernel>) -> Self {
+        let mut interner = KernelInterner::default();
+        for (i, kernel) in kernels.values().enumerate() {
+            if let Kernel::Program(program) = kernel {
+                interner.by_hash.entry(hash(program)).or_default().push(i);
             }
         }
+        interner
+    }
+
+    /// Adds a kernel under its own name, or one like it when that is taken, and returns the name. A kernel that
+    /// differs from an earlier one by its name alone is not added again.
+    pub fn add(&mut self, kernels: &mut IndexMap<String, Kernel>, mut program: TensorProgram) -> String {
+        let same_hash = self.by_hash.entry(hash(&program)).or_default();
+        for at in same_hash.iter() {
+            let (name, earlier) = kernels.get_index(*at).expect("the table only grows");
+            if earlier.program().is_some_and(|it| same(it, &program)) {
+                return name.clone();
+            }
+        }
+        same_hash.push(kernels.len());
+        if kernels.contains_key(&program.name) {
+            let suffix = self.suffixes.entry(program.name.clone()).or_insert(0);
+            let base = std::mem::take(&mut program.name);
+            loop {
+                *suffix += 1;
+                program.name = format!("{base}_{suffix}");
+                if !kernels.contains_key(&program.name) {
+                    break;
+                }
+            }
+        }
+        let name = program.name.clone();
+        kernels.insert(name.clone(), program.into());
+        name
     }
 }
 
@@ -33,17 +63,55 @@ fn same(a: &TensorProgram, b: &TensorProgram) -> bool {
         && a.buffers == b.buffers
         && a.exprs == b.exprs
         && a.body == b.body
-        && dims_agree(a, b)
+        && a.sizes
+            .iter()
+            .all(|it| a.shapes.name(*it) == b.shapes.name(*it) && a.shapes.kind(*it) == b.shapes.kind(*it))
+        && dims_of(a).into_iter().all(|dim| a.shapes.same_as(dim, &b.shapes, dim))
 }
 
-/// Whether every dimension that the programs mention means the same in both contexts.
-fn dims_agree(a: &TensorProgram, b: &TensorProgram) -> bool {
-    dims_of(a).into_iter().all(|dim| a.shapes.display(dim).to_string() == b.shapes.display(dim).to_string())
+/// Equal for kernels that are the same.
+fn hash(program: &TensorProgram) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (program.params.len(), program.sizes.len(), program.exprs.len(), program.body.len()).hash(&mut hasher);
+    for (_, buffer) in program.buffers.iter() {
+        (&buffer.name, buffer.dtype, buffer.role).hash(&mut hasher);
+    }
+    for (_, expr) in program.exprs.iter() {
+        hash_expr(expr, &mut hasher);
+    }
+    for dim in dims_of(program) {
+        hash_dim(&program.shapes, dim, &mut hasher);
+    }
+    hasher.finish()
 }
 
-fn dims_of(program: &TensorProgram) -> indexmap::IndexSet<orogen_ir::shape::Dim> {
-    use orogen_ir::loops::{Expr, Index, Stmt};
-    fn of_body(body: &[Stmt], dims: &mut indexmap::IndexSet<orogen_ir::shape::Dim>) {
+fn hash_expr(expr: &Expr, hasher: &mut DefaultHasher) {
+    std::mem::discriminant(expr).hash(hasher);
+    match expr {
+        Expr::Dim(dim, dtype) => (dim, dtype).hash(hasher),
+        Expr::Float(value, dtype) => (value.to_bits(), dtype).hash(hasher),
+        Expr::Int(value, dtype) => (value, dtype).hash(hasher),
+        Expr::Load { buffer, at, .. } => (buffer, at).hash(hasher),
+        Expr::Unary(op, _) => op.hash(hasher),
+        Expr::Binary(op, ..) => op.hash(hasher),
+        Expr::Compare(op, ..) => op.hash(hasher),
+        Expr::Select(..) => {}
+        Expr::Cast(dtype, _) => dtype.hash(hasher),
+    }
+    expr.operands().hash(hasher);
+}
+
+/// The numbers of a dimension: what tells most of those with one handle apart.
+fn hash_dim(shapes: &ShapeCx, dim: Dim, hasher: &mut DefaultHasher) {
+    let poly = shapes.poly(dim);
+    (dim, poly.constant(), poly.terms().len()).hash(hasher);
+    for (factors, coefficient) in poly.terms() {
+        (factors.len(), coefficient).hash(hasher);
+    }
+}
+
+fn dims_of(program: &TensorProgram) -> indexmap::IndexSet<Dim> {
+    fn of_body(body: &[Stmt], dims: &mut indexmap::IndexSet<Dim>) {
         for stmt in body {
             match stmt {
                 Stmt::Stage(stage) => {
@@ -72,4 +140,44 @@ fn dims_of(program: &TensorProgram) -> indexmap::IndexSet<orogen_ir::shape::Dim>
     }
     of_body(&program.body, &mut dims);
     dims
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orogen_ir::loops::parse_program;
+
+    fn kernel(text: &str) -> TensorProgram {
+        parse_program(text).unwrap_or_else(|it| panic!("{text}\n{it}"))
+    }
+
+    fn scaled(extent: &str, factor: &str) -> TensorProgram {
+        kernel(&format!(
+            "kernel @k {{\n size n\n in %x: f32[{extent}]\n out %y: f32[{extent}]\n \
+             for i < {extent} {{ %y[i] = %x[i] * f32({factor}) }}\n}}"
+        ))
+    }
+
+    #[test]
+    fn equal_kernels_are_one_and_others_get_names_of_their_own() {
+        let mut kernels = IndexMap::new();
+        let mut interner = KernelInterner::of(&kernels);
+        let names: Vec<String> =
+            [("4", "2.0"), ("8", "2.0"), ("4", "2.0"), ("4", "3.0"), ("n", "2.0"), ("8", "2.0")]
+                .into_iter()
+                .map(|(extent, factor)| interner.add(&mut kernels, scaled(extent, factor)))
+                .collect();
+        assert_eq!(names, ["k", "k_1", "k", "k_2", "k_3", "k_1"]);
+        assert!(kernels.iter().all(|(name, it)| it.program().is_some_and(|it| *name == it.name)));
+    }
+
+    #[test]
+    fn kernels_of_a_table_are_found_again() {
+        let mut kernels = IndexMap::new();
+        kernels.insert("k".to_owned(), scaled("4", "2.0").into());
+        kernels.insert("k_1".to_owned(), scaled("6", "2.0").into());
+        let mut interner = KernelInterner::of(&kernels);
+        assert_eq!(interner.add(&mut kernels, scaled("6", "2.0")), "k_1");
+        assert_eq!(interner.add(&mut kernels, scaled("7", "2.0")), "k_2");
+    }
 }

@@ -2,12 +2,21 @@
 //!
 //! Sizes that are all constant are packed by offset: largest first, each at the lowest offset that is free during
 //! its life (greedy by size, as in Pisarchyk and Lee, *Efficient Memory Management for Deep Neural Net
-//! Inference*, 2020). Symbolic sizes are packed into tokens: a buffer takes over a free token whose size is
-//! provably enough, or provably smaller (which then grows), or opens a new one. Either way the total is a formula
-//! known at compile time.
+//! Inference*, 2020). That compares every buffer with every other one, so beyond [`MAX_COMPARED`] buffers are placed
+//! in the order of their first steps instead, each into the smallest gap that holds it (best fit). Symbolic sizes are
+//! packed into tokens: a buffer takes over a free token whose size is provably enough, or provably smaller (which
+//! then grows), or opens a new one. Either way the total is a formula known at compile time.
 
+use indexmap::IndexMap;
 use orogen_ir::plan::ALIGNMENT;
 use orogen_ir::shape::{Dim, Overflow, ShapeCx, Truth};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+
+/// The most buffers that are compared with each other. The largest models of today have a few thousand kernels.
+const MAX_COMPARED: usize = 4096;
+/// The most free tokens that a symbolic size is compared with, where none has the very same size.
+const MAX_PROOFS: usize = 32;
 
 /// A buffer that needs memory from step `first` to step `last`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,70 +58,174 @@ pub fn pack(shapes: &mut ShapeCx, requests: &[Request]) -> Result<Packing, Overf
 }
 
 fn pack_constant(shapes: &mut ShapeCx, requests: &[Request], sizes: &[i64]) -> Result<Packing, Overflow> {
-    let mut by_size: Vec<usize> = (0..requests.len()).collect();
-    by_size.sort_by_key(|i| (std::cmp::Reverse(sizes[*i]), *i));
-    let mut offsets = vec![0i64; requests.len()];
-    let mut placed: Vec<usize> = Vec::new();
-    let mut total = 0i64;
-    for i in by_size {
-        let mut busy: Vec<(i64, i64)> = placed
-            .iter()
-            .filter(|j| requests[**j].overlaps(&requests[i]))
-            .map(|j| (offsets[*j], offsets[*j] + sizes[*j]))
-            .collect();
-        busy.sort_unstable();
-        let mut offset = 0i64;
-        for (start, end) in busy {
-            if offset + sizes[i] <= start {
-                break;
-            }
-            offset = offset.max(end);
-        }
-        offsets[i] = offset;
-        total = total.max(offset.checked_add(sizes[i]).ok_or(Overflow)?);
-        placed.push(i);
-    }
+    let offsets = match requests.len() {
+        0..=MAX_COMPARED => largest_first(requests, sizes)?,
+        _ => in_order(requests, sizes)?,
+    };
+    let ends = offsets.iter().zip(sizes).map(|(offset, size)| offset + size);
+    let total = ends.max().unwrap_or(0);
     Ok(Packing { offsets: offsets.into_iter().map(|it| shapes.int(it)).collect(), total: shapes.int(total) })
 }
 
-struct Token {
-    size: Dim,
-    last: u32,
+/// Offsets by size, largest first; `n²` in the number of requests.
+fn largest_first(requests: &[Request], sizes: &[i64]) -> Result<Vec<i64>, Overflow> {
+    let mut by_size: Vec<usize> = (0..requests.len()).collect();
+    by_size.sort_by_key(|i| (Reverse(sizes[*i]), *i));
+    let mut offsets = vec![0i64; requests.len()];
+    // In the order of their offsets, so that one walk finds the lowest gap.
+    let mut placed: Vec<usize> = Vec::with_capacity(requests.len());
+    for i in by_size {
+        let mut offset = 0i64;
+        for j in placed.iter().filter(|j| requests[**j].overlaps(&requests[i])) {
+            if offset.checked_add(sizes[i]).ok_or(Overflow)? <= offsets[*j] {
+                break;
+            }
+            offset = offset.max(offsets[*j] + sizes[*j]);
+        }
+        offset.checked_add(sizes[i]).ok_or(Overflow)?;
+        offsets[i] = offset;
+        placed.insert(placed.partition_point(|j| offsets[*j] <= offset), i);
+    }
+    Ok(offsets)
+}
+
+/// Offsets in the order of the first steps, each in the smallest gap of what lies there; `n log n`.
+fn in_order(requests: &[Request], sizes: &[i64]) -> Result<Vec<i64>, Overflow> {
+    let mut by_start: Vec<usize> = (0..requests.len()).collect();
+    by_start.sort_by_key(|i| (requests[*i].first, *i));
+    let mut gaps = Gaps::default();
+    let mut ends: BinaryHeap<Reverse<(u32, usize)>> = BinaryHeap::new();
+    let mut offsets = vec![0i64; requests.len()];
+    for i in by_start {
+        while let Some(Reverse((_, j))) = pop_before(&mut ends, requests[i].first) {
+            gaps.give(offsets[j], sizes[j]);
+        }
+        offsets[i] = gaps.take(sizes[i])?;
+        ends.push(Reverse((requests[i].last, i)));
+    }
+    Ok(offsets)
+}
+
+/// Free memory below `end`, by place and by size.
+#[derive(Debug, Default)]
+struct Gaps {
+    /// Size of each gap by its offset.
+    by_offset: BTreeMap<i64, i64>,
+    /// `(size, offset)`
+    by_size: BTreeSet<(i64, i64)>,
+    end: i64,
+}
+
+impl Gaps {
+    fn take(&mut self, size: i64) -> Result<i64, Overflow> {
+        if let Some((gap, offset)) = self.by_size.range((size, 0)..).next().copied() {
+            self.remove(offset, gap);
+            self.add(offset + size, gap - size);
+            return Ok(offset);
+        }
+        // What is free at the end grows.
+        let last = self.by_offset.last_key_value().map(|(offset, size)| (*offset, *size));
+        let offset = match last.filter(|(offset, size)| offset + size == self.end) {
+            Some((offset, gap)) => {
+                self.remove(offset, gap);
+                offset
+            }
+            None => self.end,
+        };
+        self.end = offset.checked_add(size).ok_or(Overflow)?;
+        Ok(offset)
+    }
+
+    /// Memory is free again, together with its free neighbours.
+    fn give(&mut self, mut offset: i64, mut size: i64) {
+        if let Some((before, gap)) = self.by_offset.range(..offset).next_back().map(|(a, b)| (*a, *b))
+            && before + gap == offset
+        {
+            self.remove(before, gap);
+            (offset, size) = (before, gap + size);
+        }
+        if let Some(gap) = self.by_offset.get(&(offset + size)).copied() {
+            self.remove(offset + size, gap);
+            size += gap;
+        }
+        self.add(offset, size);
+    }
+
+    fn add(&mut self, offset: i64, size: i64) {
+        if size > 0 {
+            self.by_offset.insert(offset, size);
+            self.by_size.insert((size, offset));
+        }
+    }
+
+    fn remove(&mut self, offset: i64, size: i64) {
+        self.by_offset.remove(&offset);
+        self.by_size.remove(&(size, offset));
+    }
 }
 
 fn pack_symbolic(shapes: &mut ShapeCx, requests: &[Request], sizes: &[Dim]) -> Result<Packing, Overflow> {
     let mut by_start: Vec<usize> = (0..requests.len()).collect();
     by_start.sort_by_key(|i| (requests[*i].first, *i));
-    let mut tokens: Vec<Token> = Vec::new();
+    let mut tokens: Vec<Dim> = Vec::new();
     let mut token_of = vec![0usize; requests.len()];
+    let mut busy: BinaryHeap<Reverse<(u32, usize)>> = BinaryHeap::new();
+    // Free tokens, and those of one size.
+    let mut free: BTreeSet<usize> = BTreeSet::new();
+    let mut free_of: IndexMap<Dim, BTreeSet<usize>> = IndexMap::new();
     for i in by_start {
         let (size, request) = (sizes[i], requests[i]);
-        let free = |token: &Token| token.last < request.first;
-        let same = tokens.iter().position(|it| free(it) && it.size == size);
-        let fits =
-            || tokens.iter().position(|it| free(it) && shapes.prove_le(size, it.size) == Truth::Always);
-        let grows =
-            || tokens.iter().position(|it| free(it) && shapes.prove_le(it.size, size) == Truth::Always);
-        let (token, new_size) = match same.or_else(fits) {
-            Some(token) => (token, tokens[token].size),
+        while let Some(Reverse((_, token))) = pop_before(&mut busy, request.first) {
+            free.insert(token);
+            free_of.entry(tokens[token]).or_default().insert(token);
+        }
+        let same = free_of.get(&size).and_then(|it| it.first().copied());
+        let find =
+            |holds: &dyn Fn(Dim) -> bool| free.iter().take(MAX_PROOFS).copied().find(|it| holds(tokens[*it]));
+        let fits = || find(&|token| shapes.prove_le(size, token) == Truth::Always);
+        let grows = || find(&|token| shapes.prove_le(token, size) == Truth::Always);
+        let token = match same.or_else(fits) {
+            Some(token) => take(&mut free, &mut free_of, token, tokens[token]),
             None => match grows() {
-                Some(token) => (token, size),
+                Some(token) => {
+                    take(&mut free, &mut free_of, token, tokens[token]);
+                    tokens[token] = size;
+                    token
+                }
                 None => {
-                    tokens.push(Token { size, last: 0 });
-                    (tokens.len() - 1, size)
+                    tokens.push(size);
+                    tokens.len() - 1
                 }
             },
         };
-        tokens[token] = Token { size: new_size, last: request.last };
+        busy.push(Reverse((request.last, token)));
         token_of[i] = token;
     }
     let mut starts = Vec::with_capacity(tokens.len());
     let mut total = shapes.int(0);
     for token in &tokens {
         starts.push(total);
-        total = shapes.add(total, token.size)?;
+        total = shapes.add(total, *token)?;
     }
     Ok(Packing { offsets: token_of.into_iter().map(|it| starts[it]).collect(), total })
+}
+
+fn take(
+    free: &mut BTreeSet<usize>,
+    free_of: &mut IndexMap<Dim, BTreeSet<usize>>,
+    token: usize,
+    size: Dim,
+) -> usize {
+    free.remove(&token);
+    if let Some(same) = free_of.get_mut(&size) {
+        same.remove(&token);
+    }
+    token
+}
+
+/// The first entry, when it ends before `step`.
+fn pop_before(busy: &mut BinaryHeap<Reverse<(u32, usize)>>, step: u32) -> Option<Reverse<(u32, usize)>> {
+    busy.peek().is_some_and(|it| it.0.0 < step).then(|| busy.pop()).flatten()
 }
 
 #[cfg(test)]
@@ -154,5 +267,50 @@ mod tests {
         assert_ne!(packing.offsets[3], packing.offsets[2]);
         let want = shapes.add(large, other).expect("small");
         assert_eq!(packing.total, want);
+    }
+
+    /// A pseudo-random sequence, the same in every run.
+    fn numbers() -> impl FnMut(u64) -> u64 {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        move |below| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        }
+    }
+
+    #[test]
+    fn neither_way_of_packing_overlaps_what_is_alive_together() {
+        let mut number = numbers();
+        let mut shapes = ShapeCx::new();
+        let bytes = shapes.int(0);
+        for round in 0..40 {
+            let requests: Vec<Request> = (0..10 + round * 5)
+                .map(|_| {
+                    let first = number(60) as u32;
+                    Request { bytes, first, last: first + number(12) as u32 }
+                })
+                .collect();
+            let sizes: Vec<i64> = requests.iter().map(|_| 64 * number(9) as i64).collect();
+            for offsets in [largest_first(&requests, &sizes), in_order(&requests, &sizes)] {
+                let offsets = offsets.expect("small sizes");
+                for i in 0..requests.len() {
+                    for j in 0..i {
+                        let apart =
+                            offsets[i] + sizes[i] <= offsets[j] || offsets[j] + sizes[j] <= offsets[i];
+                        let empty = sizes[i] == 0 || sizes[j] == 0;
+                        assert!(apart || empty || !requests[i].overlaps(&requests[j]), "{i} and {j}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn in_order_needs_no_more_than_what_is_alive_at_once_when_sizes_are_equal() {
+        let mut shapes = ShapeCx::new();
+        let bytes = shapes.int(64);
+        let requests: Vec<Request> = (0..100).map(|i| Request { bytes, first: i, last: i + 3 }).collect();
+        let offsets = in_order(&requests, &[64; 100]).expect("small sizes");
+        assert_eq!(offsets.iter().max(), Some(&192));
     }
 }

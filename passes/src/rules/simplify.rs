@@ -10,6 +10,7 @@ pub const RULES: &[Rule] = &[
     Rule { name: "fold-batch-norm", root: "batch_norm", apply: fold_batch_norm },
     Rule { name: "absorb-padding", root: "conv", apply: absorb_padding },
     Rule { name: "expand-power", root: "pow", apply: expand_power },
+    Rule { name: "split-concat", root: "concat", apply: split_concat },
 ];
 
 /// `batch_norm(conv(x, w, b), s, t, m, v) = conv(x, w·k, (b − m)·k + t)` with `k = s / sqrt(v + ε)`, when all
@@ -107,4 +108,23 @@ fn expand_power(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
         product = rewriter.emit("mul", Attrs::none(), &[product, call.args[0]])?;
     }
     Some(product)
+}
+
+/// Operands that one concatenation keeps: its kernel has a parameter and a stage for each.
+const MAX_CONCAT: usize = 32;
+
+/// A concatenation of many operands is one of concatenations, so that no kernel grows with the program.
+fn split_concat(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+    if call.args.len() <= MAX_CONCAT {
+        return None;
+    }
+    let mut parts = call.args.clone();
+    while parts.len() > 1 {
+        let joined = parts.chunks(MAX_CONCAT).map(|chunk| match chunk {
+            [one] => Some(*one),
+            _ => rewriter.emit("concat", call.attrs.clone(), chunk),
+        });
+        parts = joined.collect::<Option<_>>()?;
+    }
+    parts.first().copied()
 }

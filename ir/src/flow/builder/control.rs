@@ -6,7 +6,7 @@ use crate::flow::join::{Join, JoinElements};
 use crate::flow::{Region, RegionId, Rhs, Scope, Value, ValueDef, ValueId};
 use crate::ops::SinkResult;
 use crate::shape::{Dim, SavedFacts, Sym};
-use crate::text::type_text;
+use crate::text::{MAX_NESTING, type_text};
 use crate::types::{DType, Type, implies, map_dims, match_type};
 use indexmap::IndexMap;
 use smallvec::SmallVec;
@@ -37,6 +37,10 @@ impl FlowBuilder<'_> {
         types: &[Type],
         build: &mut dyn FnMut(&mut Self, &[ValueId]) -> SinkResult<ValueId>,
     ) -> Result<(RegionId, Vec<ValueId>), Diagnostic> {
+        if self.frames.len() > MAX_NESTING as usize {
+            let message = format!("branches and loops nest deeper than {MAX_NESTING} levels");
+            return Err(self.located(Diagnostic::error("B018", message)));
+        }
         let saved = self.save();
         let region = self.function.regions.alloc(Region::default());
         let params: Vec<ValueId> = (0_u32..)
@@ -136,7 +140,9 @@ impl FlowBuilder<'_> {
         let source = self.source.clone();
         let saved = self.save();
         let mut types: Vec<Type> = init.iter().map(|it| self.type_at(*it).clone()).collect();
+        let number = self.loops.begin(&mut types);
         for _ in 0..MAX_ATTEMPTS {
+            self.loops.attempt(number);
             self.source.clone_from(&source);
             types.iter().for_each(|ty| self.bind_symbols(ty));
             let (cond_region, decision) =
@@ -155,6 +161,7 @@ impl FlowBuilder<'_> {
             }
             let next: Vec<Type> = next.into_iter().map(|it| self.type_at(it).clone()).collect();
             if let Some(changing) = self.goes_on(&types, &next, saved.bound) {
+                self.loops.settle(number, &types);
                 // A symbol that changes from turn to turn is another one behind the loop, where it is the last.
                 let shapes = &mut self.module.shapes;
                 let mut last = IndexMap::new();

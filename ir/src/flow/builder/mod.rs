@@ -8,6 +8,8 @@
 //!   so does every small result of an operation on constants.
 //! * Elements that inference reads and that are not known (sizes, bounds) are bound to symbols before the operation, once
 //!   for each value.
+//! * Branches and loops nest at most [`MAX_NESTING`](crate::text::MAX_NESTING) deep, as text does: what walks regions may
+//!   recurse.
 //! * A branch whose condition is a known constant is not built; only the taken side is.
 //! * Branches that return different dimensions return fresh symbols, bound by the `if`. Branches that return
 //!   different ranks return an unknown shape, which is an error only where a consumer needs the shape.
@@ -20,6 +22,7 @@ mod sink;
 mod tests;
 
 use super::infer::{InferEnv, Inferred, calls_function, infer, region_effects};
+use super::join::SettledLoops;
 use super::{
     Binding, BindingId, Block, BlockId, BlockKind, Definition, Function, Module, Output, Parameter, Region,
     RegionId, Rhs, Scope, Value, ValueDef, ValueId,
@@ -61,6 +64,7 @@ pub struct FlowBuilder<'o> {
     bound: IndexSet<Sym>,
     home: ArenaMap<BindingId, BlockId>,
     pool: ConstInterner,
+    loops: SettledLoops,
     source: String,
     folding: Folding<'o>,
 }
@@ -110,6 +114,7 @@ impl<'o> FlowBuilder<'o> {
             bound: IndexSet::new(),
             home: ArenaMap::default(),
             pool: ConstInterner::default(),
+            loops: SettledLoops::default(),
             source: String::new(),
             folding: Folding::default(),
         }

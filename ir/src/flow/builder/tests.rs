@@ -327,3 +327,51 @@ fn effects_open_effect_blocks() {
     assert_eq!(f.effects, Effects::IO | Effects::ABORT, "any extern may fail");
     assert!(FlowBuilder::new(&ops, "m").finish().is_err(), "no output");
 }
+
+/// Loops that count to `limit`, nested `depth` deep around one addition; `built` counts how often that is built.
+fn nested_loops(
+    b: &mut FlowBuilder<'_>,
+    depth: usize,
+    limit: ValueId,
+    x: ValueId,
+    built: &mut usize,
+) -> Result<ValueId, Diagnostic> {
+    let Some(inside) = depth.checked_sub(1) else {
+        *built += 1;
+        return emit(b, "add", &[x, x]);
+    };
+    let zero = b.constant("", TensorData::from_f64(DType::I64, &[], [0.0]));
+    let results = b.while_loop(
+        &[zero, x],
+        &mut |b, carried| emit(b, "less", &[carried[0], limit]),
+        &mut |b, carried| {
+            let one = b.constant("", TensorData::from_f64(DType::I64, &[], [1.0]));
+            let next = emit(b, "add", &[carried[0], one])?;
+            Ok(vec![next, nested_loops(b, inside, limit, carried[1], built)?])
+        },
+    )?;
+    Ok(results[1])
+}
+
+#[test]
+fn nested_loops_settle_one_after_the_other() {
+    let ops = OpRegistry::standard();
+    let mut b = FlowBuilder::new(&ops, "m");
+    let limit = input(&mut b, "limit", DType::I64, "");
+    let x = input(&mut b, "x", DType::F32, "4");
+    let mut built = 0;
+    let y = nested_loops(&mut b, 20, limit, x, &mut built).expect("twenty loops");
+    // Every loop forgets the elements of its counter once.
+    assert!(built <= 21, "{built}");
+    finished(b, &[y]);
+}
+
+#[test]
+fn regions_nest_to_a_limit() {
+    let ops = OpRegistry::standard();
+    let mut b = FlowBuilder::new(&ops, "m");
+    let limit = input(&mut b, "limit", DType::I64, "");
+    let x = input(&mut b, "x", DType::F32, "4");
+    let error = nested_loops(&mut b, 1000, limit, x, &mut 0).expect_err("too deep");
+    assert_eq!(error.code, "B018");
+}

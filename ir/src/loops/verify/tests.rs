@@ -179,3 +179,19 @@ fn l9_expressions_end_and_combinations_have_axes() {
     stage.at[0] = Index::Value(la_arena::Idx::from_raw(la_arena::RawIdx::from_u32(99)));
     assert_eq!(code_of(&program), "L009");
 }
+
+#[test]
+fn l10_expressions_nest_to_a_limit() {
+    let nested = |times: u32| {
+        let mut program = sample();
+        let mut value = program.stages()[0].value;
+        for _ in 0..times {
+            value = program.exprs.alloc(Expr::Cast(program.dtype_of(value), value));
+        }
+        let crate::loops::Stmt::Stage(stage) = &mut program.body[0] else { panic!("a stage") };
+        stage.value = value;
+        program
+    };
+    assert!(verify(&nested(crate::loops::MAX_NESTING / 2)).is_ok());
+    assert_eq!(code_of(&nested(60_000)), "L010");
+}

@@ -29,6 +29,25 @@ impl Established {
         }
     }
 
+    /// What is known here and no longer known in `later`.
+    pub(super) fn forgotten(&self, later: &Established) -> Forgotten {
+        let lets = self.lets.iter().filter(|(sym, value)| later.lets.get(*sym) != Some(*value));
+        Forgotten {
+            lets: lets.map(|(sym, _)| *sym).collect(),
+            checks: self.checks.iter().filter(|it| !later.checks.contains(*it)).copied().collect(),
+        }
+    }
+
+    /// Without what was forgotten elsewhere.
+    pub(super) fn forget(&mut self, forgotten: &Forgotten) {
+        if !forgotten.lets.is_empty() {
+            self.lets.retain(|sym, _| !forgotten.lets.contains(sym));
+        }
+        if !forgotten.checks.is_empty() {
+            self.checks.retain(|it| !forgotten.checks.contains(it));
+        }
+    }
+
     /// What holds here and on another path.
     pub(super) fn meet(&mut self, other: &Established) {
         self.lets.retain(|sym, value| other.lets.get(sym) == Some(value));
@@ -43,6 +62,13 @@ impl Established {
         }
         self.checks.iter().all(|it| holds(shapes, &env, it) != Some(false)).then_some(env)
     }
+}
+
+/// What is no longer known.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Forgotten {
+    lets: IndexSet<Sym>,
+    checks: IndexSet<Constraint>,
 }
 
 /// Values of symbols that satisfy the facts.
@@ -119,18 +145,27 @@ impl Samples {
 
     /// Whether `a ≤ b` as far as can be seen.
     pub(super) fn le(&self, shapes: &ShapeCx, known: &Established, a: Dim, b: Dim) -> bool {
+        if let (Some(a), Some(b)) = (shapes.as_int(a), shapes.as_int(b)) {
+            return a <= b;
+        }
         let test = |env: &Env| Some(shapes.eval(a, env)? <= shapes.eval(b, env)?);
         self.decide(shapes, known, test, || shapes.prove_le(a, b))
     }
 
     /// Whether `a = b` as far as can be seen.
     pub(super) fn eq(&self, shapes: &ShapeCx, known: &Established, a: Dim, b: Dim) -> bool {
+        if let (Some(a), Some(b)) = (shapes.as_int(a), shapes.as_int(b)) {
+            return a == b;
+        }
         let test = |env: &Env| Some(shapes.eval(a, env)? == shapes.eval(b, env)?);
         self.decide(shapes, known, test, || shapes.prove_eq(a, b))
     }
 
     /// Whether `k` divides `d` as far as can be seen.
     pub(super) fn divides(&self, shapes: &ShapeCx, k: i64, d: Dim) -> bool {
+        if let Some(d) = shapes.as_int(d) {
+            return d % k == 0;
+        }
         let test = |env: &Env| Some(shapes.eval(d, env)? % k == 0);
         self.decide(shapes, &Established::default(), test, || shapes.divides(k, d))
     }

@@ -10,11 +10,22 @@ use orogen_ir::plan::{Arena, ArenaId, BufferRef, Slot, SlotId, Step};
 use orogen_ir::shape::Sym;
 use orogen_ir::types::{DType, Dims};
 
-/// An arena that slots may go to, with the symbols that are bound where it is allocated.
+/// An arena that slots may go to; the first `bound` symbols are bound where it is allocated.
 #[derive(Clone, Debug)]
 pub(super) struct Open {
     pub(super) arena: ArenaId,
-    pub(super) bound: IndexSet<Sym>,
+    pub(super) bound: usize,
+    /// Those of them that have another value in every turn of a loop behind it.
+    pub(super) changing: Vec<Sym>,
+}
+
+/// A slot's life so far.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Life {
+    arena: ArenaId,
+    request: Request,
+    /// The last loop that uses what was there before it.
+    through: Option<usize>,
 }
 
 impl Lowering<'_> {
@@ -48,13 +59,13 @@ impl Lowering<'_> {
         let shapes = &self.plan.shapes;
         let symbols: IndexSet<Sym> = dims.iter().flat_map(|it| shapes.free_symbols(*it)).collect();
         let arena =
-            self.open.iter().find(|it| symbols.iter().all(|s| it.bound.contains(s))).map(|it| it.arena);
+            self.open.iter().find(|it| symbols.iter().all(|s| self.bound_in(it, *s))).map(|it| it.arena);
         let arena = match arena {
             Some(arena) => arena,
             None => {
                 dims.iter().try_for_each(|it| self.require_bound(*it))?;
                 let arena = self.new_arena();
-                self.open.push(Open { arena, bound: self.bound.clone() });
+                self.open.push(Open { arena, bound: self.bound.len(), changing: Vec::new() });
                 self.emit(steps, Step::AllocArena(arena))?;
                 arena
             }
@@ -79,8 +90,9 @@ impl Lowering<'_> {
         let slot = Slot { dtype, dims, arena, offset };
         let bytes = slot.bytes(&mut self.plan.shapes).map_err(overflow)?;
         self.plan.slots.push(slot);
-        let slot = SlotId(self.requests.len() as u32);
-        self.requests.push((arena, Request { bytes, first: self.position, last: self.position }));
+        let slot = SlotId(self.lives.len() as u32);
+        let request = Request { bytes, first: self.position, last: self.position };
+        self.lives.push(Life { arena, request, through: None });
         Ok(BufferRef::Slot(slot))
     }
 
@@ -119,36 +131,53 @@ impl Lowering<'_> {
         symbols.all(|it| self.bound.contains(&it))
     }
 
-    /// A buffer is in use here.
+    /// Whether a symbol is bound where an open arena is allocated.
+    pub(super) fn bound_in(&self, open: &Open, symbol: Sym) -> bool {
+        self.bound.get_index_of(&symbol).is_some_and(|it| it < open.bound) && !open.changing.contains(&symbol)
+    }
+
+    /// A buffer is in use here. What was written before a loop and is used in it is in use until its last turn.
     pub(super) fn touch(&mut self, buffer: BufferRef) {
         if let BufferRef::Slot(slot) = buffer {
-            let request = &mut self.requests[slot.0 as usize].1;
-            request.last = request.last.max(self.position);
+            let life = &mut self.lives[slot.0 as usize];
+            life.request.last = life.request.last.max(self.position);
+            // Loops nest, so their starts are in order.
+            let outermost = self.inside.partition_point(|it| self.loops[*it].0 <= life.request.first);
+            life.through = self.inside.get(outermost).copied().or(life.through);
         }
     }
 
-    /// What was written before a loop and is read in it is in use until its last iteration.
-    pub(super) fn keep_alive_through_loop(&mut self, start: u32) {
-        let end = self.position;
-        for (_, request) in &mut self.requests {
-            if request.first < start && request.last >= start {
-                request.last = request.last.max(end);
-            }
+    /// A loop begins.
+    pub(super) fn enter_loop(&mut self) {
+        self.inside.push(self.loops.len());
+        self.loops.push((self.position, self.position));
+    }
+
+    /// The innermost loop ends.
+    pub(super) fn leave_loop(&mut self) {
+        if let Some(left) = self.inside.pop() {
+            self.loops[left].1 = self.position;
         }
     }
 
     /// Gives all slots their offsets and all arenas their sizes.
     pub(super) fn pack_arenas(&mut self) -> Result<(), Diagnostic> {
-        for index in 0..self.plan.arenas.len() {
-            let arena = ArenaId(index as u32);
-            let slots: Vec<usize> =
-                (0..self.requests.len()).filter(|i| self.requests[*i].0 == arena).collect();
-            let requests: Vec<Request> = slots.iter().map(|i| self.requests[*i].1).collect();
+        let mut members: Vec<(Vec<usize>, Vec<Request>)> = vec![Default::default(); self.plan.arenas.len()];
+        for (slot, life) in self.lives.iter().enumerate() {
+            let mut request = life.request;
+            if let Some(through) = life.through {
+                request.last = request.last.max(self.loops[through].1);
+            }
+            let (slots, requests) = &mut members[life.arena.0 as usize];
+            slots.push(slot);
+            requests.push(request);
+        }
+        for (arena, (slots, requests)) in self.plan.arenas.iter_mut().zip(members) {
             let packing = pack(&mut self.plan.shapes, &requests).map_err(overflow)?;
             for (slot, offset) in slots.into_iter().zip(packing.offsets) {
                 self.plan.slots[slot].offset = offset;
             }
-            self.plan.arenas[index].bytes = packing.total;
+            arena.bytes = packing.total;
         }
         Ok(())
     }

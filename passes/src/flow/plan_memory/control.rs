@@ -16,14 +16,14 @@ impl Lowering<'_> {
         region: RegionId,
         end: &mut dyn FnMut(&mut Self, &mut Vec<Step>) -> Result<(), Diagnostic>,
     ) -> Result<Vec<Step>, Diagnostic> {
-        let (open, before) = (self.open.len(), self.bound.clone());
+        let (open, bound) = (self.open.len(), self.bound.len());
         let mut steps = Vec::new();
         self.depth += 1;
         self.region(region, &mut steps)?;
         end(self, &mut steps)?;
         self.depth -= 1;
         self.open.truncate(open);
-        self.bound = before;
+        self.bound.truncate(bound);
         Ok(steps)
     }
 
@@ -113,9 +113,11 @@ impl Lowering<'_> {
         }
         // Memory from before the loop is as large as the first turn needs it.
         for open in &mut self.open {
-            open.bound.retain(|it| !changing.contains(it));
+            let bound =
+                changing.iter().filter(|it| self.bound.get_index_of(*it).is_some_and(|at| at < open.bound));
+            open.changing.extend(bound.copied());
         }
-        let start = self.position;
+        self.enter_loop();
         for region in [cond_region, body_region] {
             for (param, buffer) in function.regions[region].params.iter().zip(&carried) {
                 self.storage.insert(*param, Storage::Buffer(*buffer));
@@ -128,7 +130,7 @@ impl Lowering<'_> {
         let body =
             self.path(body_region, &mut |this, body| this.turn(params, next, &carried, &changing, body))?;
         self.emit(steps, Step::While { cond_steps, cond, body })?;
-        self.keep_alive_through_loop(start);
+        self.leave_loop();
         self.bind_types(params.iter().copied().zip(results.iter().copied()), "a carried value", steps)?;
         for (result, buffer) in results.iter().zip(carried) {
             self.touch(buffer);

@@ -14,14 +14,13 @@ mod steps;
 mod symbols;
 mod values;
 
-use crate::rules::memory::Request;
-use buffers::Open;
+use buffers::{Life, Open};
 use indexmap::{IndexMap, IndexSet};
 use la_arena::ArenaMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::flow::{Function, Module, ValueId};
-use orogen_ir::plan::{ArenaId, BufferRef, CallPlan, KernelId, PlanInput, PlanOutput, SizeBinding, Step};
-use orogen_ir::shape::Sym;
+use orogen_ir::flow::{BindingId, Function, Module, ValueId};
+use orogen_ir::plan::{BufferRef, CallPlan, KernelId, PlanInput, PlanOutput, SizeBinding, Step};
+use orogen_ir::shape::{Constraint, Sym};
 use values::{Storage, known_dims};
 
 /// Lowers the function `name` of a module whose operators are all legalised.
@@ -49,11 +48,17 @@ struct Lowering<'a> {
     /// Outputs that exist.
     allocated: IndexSet<u32>,
     /// One for each slot.
-    requests: Vec<(ArenaId, Request)>,
+    lives: Vec<Life>,
+    /// The positions where loops begin and end.
+    loops: Vec<(u32, u32)>,
+    /// The loops around, outermost first.
+    inside: Vec<usize>,
     /// Arenas that may be used here, outermost first.
     open: Vec<Open>,
-    /// Symbols that have a value here.
+    /// Symbols that have a value here, in the order in which they got it; leaving a path forgets the last ones.
     bound: IndexSet<Sym>,
+    /// The checks on entry.
+    checked: IndexSet<(Constraint, String)>,
     /// Number of the next step, counted through branches and loops.
     position: u32,
     /// How many branches and loops are around.
@@ -76,9 +81,12 @@ impl<'a> Lowering<'a> {
             storage: ArenaMap::default(),
             direct: IndexMap::new(),
             allocated: IndexSet::new(),
-            requests: Vec::new(),
+            lives: Vec::new(),
+            loops: Vec::new(),
+            inside: Vec::new(),
             open: Vec::new(),
             bound: IndexSet::new(),
+            checked: IndexSet::new(),
             position: 0,
             depth: 0,
         }
@@ -94,7 +102,7 @@ impl<'a> Lowering<'a> {
         });
         let mut steps = Vec::new();
         let entry = self.new_arena();
-        self.open.push(Open { arena: entry, bound: self.bound.clone() });
+        self.open.push(Open { arena: entry, bound: self.bound.len(), changing: Vec::new() });
         steps.push(Step::AllocArena(entry));
         self.region(self.function.body, &mut steps)?;
         self.write_outputs(&mut steps)?;
@@ -126,14 +134,17 @@ impl<'a> Lowering<'a> {
 
     /// Declares outputs and decides which root values write to them directly.
     fn outputs(&mut self) -> Result<(), Diagnostic> {
-        let results = &self.function.regions[self.function.body].results;
+        let body = &self.function.regions[self.function.body];
+        let results = &body.results;
+        let order = body.blocks.iter().flat_map(|it| &self.function.blocks[*it].order);
+        let at_top: IndexSet<BindingId> = order.copied().collect();
         for (i, (output, value)) in self.function.outputs.iter().zip(results).enumerate() {
             let what = || format!("output `{}`", output.name);
             let ty = self.tensor(*value).map_err(|it| it.at(what()))?;
             let dims = known_dims(ty).map_err(|it| it.at(what()))?;
             self.plan.outputs.push(PlanOutput { name: output.name.clone(), dtype: ty.dtype, dims });
             let root = self.root(*value);
-            if self.defined_by_kernel_at_top(root) {
+            if self.kernel_call(root).is_some_and(|it| at_top.contains(&it)) {
                 self.direct.entry(root).or_insert(i as u32);
             }
         }

@@ -47,12 +47,12 @@ impl Lowering<'_> {
             constraint
                 .dims()
                 .flat_map(|dim| self.plan.shapes.free_symbols(dim))
-                .all(|symbol| entry.bound.contains(&symbol))
+                .all(|symbol| self.bound_in(entry, symbol))
         });
         let check = ShapeCheck { constraint, message };
         // Inside a branch or loop the check belongs to that path alone.
         if on_entry && self.depth == 0 {
-            if !self.plan.checks.contains(&check) {
+            if self.checked.insert((check.constraint, check.message.clone())) {
                 self.plan.checks.push(check);
             }
             return Ok(());

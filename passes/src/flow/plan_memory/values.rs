@@ -2,7 +2,7 @@
 
 use super::Lowering;
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::flow::{Rhs, ValueDef, ValueId};
+use orogen_ir::flow::{BindingId, Rhs, ValueDef, ValueId};
 use orogen_ir::plan::{BufferRef, byte_size};
 use orogen_ir::shape::{Dim, Overflow};
 use orogen_ir::types::{Dims, TensorType};
@@ -38,11 +38,10 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    pub(super) fn defined_by_kernel_at_top(&self, value: ValueId) -> bool {
-        let ValueDef::Result(binding, _) = self.function.values[value].def else { return false };
-        let body = &self.function.regions[self.function.body];
-        matches!(self.function.bindings[binding].rhs, Rhs::Call { .. })
-            && body.blocks.iter().any(|block| self.function.blocks[*block].order.contains(&binding))
+    /// The kernel call that makes a value.
+    pub(super) fn kernel_call(&self, value: ValueId) -> Option<BindingId> {
+        let ValueDef::Result(binding, _) = self.function.values[value].def else { return None };
+        matches!(self.function.bindings[binding].rhs, Rhs::Call { .. }).then_some(binding)
     }
 
     pub(super) fn tensor(&self, value: ValueId) -> Result<&'a TensorType, Diagnostic> {
