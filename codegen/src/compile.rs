@@ -1,7 +1,6 @@
 //! The whole of code generation for one plan.
 
-use cranelift_codegen::isa::OwnedTargetIsa;
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexSet;
 use orogen_abi::signature::{Dim as SignatureDim, Function, Parameter, Signature};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::kernel::Kernel as PlanKernel;
@@ -12,50 +11,11 @@ use rayon::prelude::*;
 
 use crate::clif::entry::{ConstantSymbols, EntryInput, dlpack, entry, plain_constants, slot_symbol};
 use crate::clif::kernel::{Kernel, kernel};
-use crate::clif::unit::{Target, Unit};
-use crate::object::{Blob, Loaded, ObjectOutput};
+use crate::clif::unit::Target;
+use crate::library::{Blob, Compiled, KernelInfo, Metadata};
 use crate::options::{CodegenOptions, OptLevel};
 use crate::select::forms::ParamForm;
 use crate::select::routine::Routines;
-
-/// What the library carries besides code.
-#[derive(Clone, Debug, Default)]
-pub struct Metadata {
-    /// JSON for tools; the runtime hands it on as it is.
-    pub json: String,
-}
-
-/// What was decided about a kernel.
-#[derive(Clone, Debug)]
-pub struct KernelInfo {
-    /// Its symbol.
-    pub symbol: String,
-    /// The name of its program.
-    pub name: String,
-    /// What was chosen, a line for each part.
-    pub strategy: Vec<String>,
-    /// Bytes of scratch memory, as text over its size parameters.
-    pub scratch: String,
-    /// Iterations that may run in parallel, as text over its size parameters.
-    pub extent: String,
-}
-
-/// A compiled plan, before it takes the form of a file or of memory.
-#[derive(Debug)]
-pub struct Compiled {
-    pub(crate) options: CodegenOptions,
-    pub(crate) units: Vec<Unit>,
-    pub(crate) routines: Routines,
-    pub(crate) blobs: Vec<Blob>,
-    pub(crate) signature: String,
-    pub(crate) meta: String,
-    /// Separated by spaces.
-    pub(crate) instructions: String,
-    pub(crate) entry: String,
-    /// Slots for functions of the host.
-    pub(crate) slots: IndexSet<String>,
-    kernels: Vec<KernelInfo>,
-}
 
 /// Compiles a plan.
 ///
@@ -169,33 +129,6 @@ fn info(code: Option<&Kernel>, called: &PlanKernel) -> KernelInfo {
     }
 }
 
-impl Compiled {
-    /// What was decided about each kernel, in the order of the plan.
-    pub fn kernels(&self) -> &[KernelInfo] {
-        &self.kernels
-    }
-
-    /// An object file and the constants that it refers to.
-    ///
-    /// # Errors
-    /// Code that the target cannot express.
-    pub fn object(&self) -> Result<ObjectOutput, Diagnostics> {
-        crate::object::emit(self)
-    }
-
-    /// The code in the memory of this process.
-    ///
-    /// # Errors
-    /// Targets other than the host, and no memory for code.
-    pub fn jit(&self) -> Result<Loaded, Diagnostics> {
-        crate::object::load(self)
-    }
-
-    pub(crate) fn isa(&self, position_independent: bool) -> Result<OwnedTargetIsa, Diagnostic> {
-        self.options.isa(position_independent)
-    }
-}
-
 /// For each kernel, which parameters are constants in every call.
 fn constant_params(plan: &CallPlan) -> Vec<Vec<bool>> {
     let mut constant: Vec<Vec<bool>> = plan.kernels.iter().map(|it| vec![true; it.param_count()]).collect();
@@ -300,19 +233,4 @@ fn signature_dim(shapes: &ShapeCx, dim: Dim) -> SignatureDim {
         Some(extent) if extent >= 0 => SignatureDim::Fixed(extent),
         _ => SignatureDim::Symbolic(shapes.display(dim).to_string()),
     }
-}
-
-/// Symbols of a library that have a fixed content.
-pub(crate) fn library_data(compiled: &Compiled) -> IndexMap<&'static str, Vec<u8>> {
-    let text = |text: &str| {
-        let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
-        bytes.extend_from_slice(text.as_bytes());
-        bytes
-    };
-    IndexMap::from([
-        (orogen_abi::symbol::VERSION, orogen_abi::symbol::LIBRARY_VERSION.to_le_bytes().to_vec()),
-        (orogen_abi::symbol::SIGNATURE, text(&compiled.signature)),
-        (orogen_abi::symbol::META, text(&compiled.meta)),
-        (orogen_abi::symbol::INSTRUCTIONS, text(&compiled.instructions)),
-    ])
 }

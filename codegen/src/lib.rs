@@ -28,7 +28,9 @@ pub mod select;
 pub mod vector;
 
 mod compile;
+mod library;
 
-pub use compile::{Compiled, KernelInfo, Metadata, compile};
-pub use object::{Blob, Loaded, ObjectOutput};
+pub use compile::compile;
+pub use library::{Blob, Compiled, KernelInfo, Metadata};
+pub use object::{Loaded, ObjectOutput};
 pub use options::{CodegenOptions, Cpu, OptLevel};

@@ -8,9 +8,7 @@
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, MemFlagsData, Type, Value, types};
 use indexmap::IndexMap;
-use orogen_ir::loops::{
-    Axis, BufferId, BufferRole, Expr, ExprId, Index, Stage, Stmt, TensorProgram, UnaryOp,
-};
+use orogen_ir::loops::{Axis, BufferId, BufferRole, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
 use orogen_ir::plan::ALIGNMENT;
 use orogen_ir::shape::{Dim, Overflow, ShapeCx, SymbolKind};
 use orogen_ir::types::{DType, Effects};
@@ -442,7 +440,7 @@ impl Lowering<'_> {
 
     fn index_value(&mut self, cx: &mut FunctionCx<'_>, id: ExprId) -> Result<Value, Overflow> {
         let value = self.expr(cx, id)?;
-        Ok(cx.index_of_element(dtype_of(self.program, id), value))
+        Ok(cx.index_of_element(self.program.dtype_of(id), value))
     }
 
     /// Index `i` of a buffer, which depends on data. The kernel returns where it is checked and out of range.
@@ -463,7 +461,7 @@ impl Lowering<'_> {
         }
         let index = self.index_value(cx, id)?;
         let extent = self.size(cx, dim);
-        let position = if dtype_of(self.program, id).is_signed_int() {
+        let position = if self.program.dtype_of(id).is_signed_int() {
             let negative = cx.b.ins().sshr_imm_u(index, 63);
             let from_end = cx.b.ins().band(negative, extent);
             cx.b.ins().iadd(index, from_end)
@@ -579,15 +577,15 @@ impl Lowering<'_> {
             }
             Expr::Unary(op, x) => {
                 let value = self.expr(cx, *x)?;
-                cx.unary(*op, dtype_of(program, *x), value)
+                cx.unary(*op, program.dtype_of(*x), value)
             }
             Expr::Binary(op, x, y) => {
-                let dtype = dtype_of(program, *x);
+                let dtype = program.dtype_of(*x);
                 let (x, y) = (self.expr(cx, *x)?, self.expr(cx, *y)?);
                 cx.binary(*op, dtype, x, y)
             }
             Expr::Compare(op, x, y) => {
-                let dtype = dtype_of(program, *x);
+                let dtype = program.dtype_of(*x);
                 let (x, y) = (self.expr(cx, *x)?, self.expr(cx, *y)?);
                 cx.compare(*op, dtype, x, y)
             }
@@ -598,20 +596,10 @@ impl Lowering<'_> {
             }
             Expr::Cast(to, x) => {
                 let value = self.expr(cx, *x)?;
-                cx.cast(dtype_of(program, *x), *to, value)
+                cx.cast(program.dtype_of(*x), *to, value)
             }
         };
         self.values.insert(id, value);
         Ok(value)
-    }
-}
-
-/// The element type of an expression.
-pub(crate) fn dtype_of(program: &TensorProgram, id: ExprId) -> DType {
-    match &program.exprs[id] {
-        Expr::Dim(_, dtype) | Expr::Float(_, dtype) | Expr::Int(_, dtype) | Expr::Cast(dtype, _) => *dtype,
-        Expr::Load { buffer, .. } => program.buffers[*buffer].dtype,
-        Expr::Unary(UnaryOp::IsNan | UnaryOp::IsInf | UnaryOp::Not, _) | Expr::Compare(..) => DType::Bool,
-        Expr::Unary(_, x) | Expr::Binary(_, x, _) | Expr::Select(_, x, _) => dtype_of(program, *x),
     }
 }

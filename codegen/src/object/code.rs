@@ -1,49 +1,16 @@
 //! Machine code of functions, before it is part of a module.
 
-use cranelift_codegen::binemit::Reloc;
-use cranelift_codegen::ir::Signature;
 use cranelift_codegen::isa::TargetIsa;
-use cranelift_codegen::{Context, FinalizedRelocTarget, ir::LibCall};
+use cranelift_codegen::{Context, FinalizedRelocTarget};
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
 use rayon::prelude::*;
 
-use crate::clif::unit::{Symbol, Target, Unit, Visibility};
+use crate::clif::unit::{Symbol, Target, Unit};
 use crate::clif::{math, support};
 use crate::select::routine::{Routine, Routines};
 
-use super::record::Recorder;
-
-/// What a relocation points at.
-#[derive(Clone, Debug)]
-pub(super) enum Place {
-    /// A symbol, with its signature when it is a function.
-    Symbol(Symbol, Option<Signature>),
-    /// A function of the C runtime that Cranelift asked for.
-    LibCall(LibCall),
-    /// An offset in the function itself.
-    Inside(u32),
-}
-
-/// A place in the code that holds an address.
-#[derive(Clone, Debug)]
-pub(super) struct Relocation {
-    pub(super) offset: u32,
-    pub(super) kind: Reloc,
-    pub(super) place: Place,
-    pub(super) addend: i64,
-}
-
-/// A compiled function.
-#[derive(Clone, Debug)]
-pub(super) struct Code {
-    pub(super) name: String,
-    pub(super) visibility: Visibility,
-    pub(super) signature: Signature,
-    pub(super) alignment: u64,
-    pub(super) bytes: Vec<u8>,
-    pub(super) relocations: Vec<Relocation>,
-}
+use super::record::{Code, Place, Recorder, Relocation};
 
 /// Compiles the functions and everything of the shared library that they call, in a fixed order.
 pub(super) fn compile(

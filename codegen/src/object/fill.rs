@@ -6,10 +6,10 @@ use cranelift_module::{
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostic;
 
-use super::code::{Code, Place};
+use super::record::{Code, Place};
 use crate::clif::support::text_of;
 use crate::clif::unit::{Symbol, Visibility};
-use crate::compile::{Compiled, library_data};
+use crate::library::{Compiled, library_data};
 
 /// Adds everything to a module. Blobs stay imported.
 pub(super) fn fill(module: &mut dyn Module, compiled: &Compiled, code: &[Code]) -> Result<(), Diagnostic> {

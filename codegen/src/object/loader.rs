@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::atomic::AtomicPtr;
 
 use super::{code, fill};
-use crate::compile::Compiled;
+use crate::library::Compiled;
 
 /// A compiled plan that can be called; the code is freed when this goes away.
 ///

@@ -10,35 +10,11 @@ mod record;
 use cranelift_module::default_libcall_names;
 use cranelift_object::{ObjectBuilder, ObjectModule};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::types::Bytes;
 
-use crate::compile::Compiled;
-use crate::link;
+use crate::library::{Blob, Compiled};
 
 pub use loader::Loaded;
-pub(crate) use loader::load;
-
-/// A constant that the code refers to by symbol.
-#[derive(Clone, Debug)]
-pub struct Blob {
-    /// The symbol; it is not exported.
-    pub symbol: String,
-    /// The content.
-    pub bytes: Bytes,
-    /// Alignment in bytes, a power of two.
-    pub alignment: u64,
-}
-
-impl Blob {
-    /// The form that the linker takes.
-    pub fn for_link(&self) -> link::Blob<'_> {
-        link::Blob {
-            symbol: &self.symbol,
-            source: link::BlobSource::Bytes(&self.bytes),
-            alignment: self.alignment,
-        }
-    }
-}
+use loader::load;
 
 /// An object file and what it refers to.
 #[derive(Clone, Debug)]
@@ -49,8 +25,26 @@ pub struct ObjectOutput {
     pub blobs: Vec<Blob>,
 }
 
+impl Compiled {
+    /// An object file and the constants that it refers to.
+    ///
+    /// # Errors
+    /// Code that the target cannot express.
+    pub fn object(&self) -> Result<ObjectOutput, Diagnostics> {
+        emit(self)
+    }
+
+    /// The code in the memory of this process.
+    ///
+    /// # Errors
+    /// Targets other than the host, and no memory for code.
+    pub fn jit(&self) -> Result<Loaded, Diagnostics> {
+        load(self)
+    }
+}
+
 /// The code as an object file.
-pub(crate) fn emit(compiled: &Compiled) -> Result<ObjectOutput, Diagnostics> {
+fn emit(compiled: &Compiled) -> Result<ObjectOutput, Diagnostics> {
     let isa = compiled.isa(true)?;
     let fail = |message: String| Diagnostic::error("C003", format!("cannot write an object file: {message}"));
     let builder = ObjectBuilder::new(isa.clone(), "orogen", default_libcall_names())

@@ -3,8 +3,9 @@
 //! Kernel generators write into a [`Module`]. With one recorder each they run in parallel, and what they made is
 //! added to the real module afterwards, in order.
 
+use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
-use cranelift_codegen::ir::Signature;
+use cranelift_codegen::ir::{LibCall, Signature};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::{CodegenError, Context};
 use cranelift_module::{
@@ -12,8 +13,38 @@ use cranelift_module::{
     ModuleRelocTarget, ModuleResult,
 };
 
-use super::code::{Code, Place, Relocation};
 use crate::clif::unit::{Symbol, Visibility};
+
+/// What a relocation points at.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// A symbol, with its signature when it is a function.
+    Symbol(Symbol, Option<Signature>),
+    /// A function of the C runtime that Cranelift asked for.
+    LibCall(LibCall),
+    /// An offset in the function itself.
+    Inside(u32),
+}
+
+/// A place in the code that holds an address.
+#[derive(Clone, Debug)]
+pub(super) struct Relocation {
+    pub(super) offset: u32,
+    pub(super) kind: Reloc,
+    pub(super) place: Place,
+    pub(super) addend: i64,
+}
+
+/// A compiled function.
+#[derive(Clone, Debug)]
+pub(super) struct Code {
+    pub(super) name: String,
+    pub(super) visibility: Visibility,
+    pub(super) signature: Signature,
+    pub(super) alignment: u64,
+    pub(super) bytes: Vec<u8>,
+    pub(super) relocations: Vec<Relocation>,
+}
 
 /// See the module documentation.
 pub(super) struct Recorder<'a> {

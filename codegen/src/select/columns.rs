@@ -9,8 +9,9 @@ use super::access::{Access, collapse};
 use super::expression::VectorExpr;
 use super::routine::Routine;
 use super::row_program::{Leaf, RowProgram, RowStage, Work};
-use super::schedule::{self, Node};
-use super::selector::{Arg, Call, Match, Selector, pairs, symbols};
+use super::selector::{Match, Selector, pairs, symbols};
+use super::stages;
+use super::tree::{Arg, Call, Node};
 use crate::vector::BinaryOp;
 
 /// Rows shorter than this are left to scalar loops.
@@ -27,7 +28,7 @@ pub(crate) fn columns(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let vars = symbols(stage);
     let store = Access::new(program, &mut s.shapes, stage.buffer, &stage.at, &vars)?;
     let mut loads = IndexMap::new();
-    for id in schedule::expressions(program, stage) {
+    for id in stages::expressions(program, stage) {
         if let Expr::Load { buffer, at, otherwise } = &program.exprs[id] {
             if otherwise.is_some() || program.buffers[*buffer].dtype != DType::F32 {
                 return None;

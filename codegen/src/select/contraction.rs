@@ -9,9 +9,8 @@ use super::access::{Access, Collapsed, collapse};
 use super::epilogue::{Chain, chain, is_fill};
 use super::forms::{Panels, ParamForm};
 use super::routine::Routine;
-use super::schedule::Node;
-use super::selector::{Arg, Call, Match, Selector, pairs, symbols};
-use crate::clif::kernel::dtype_of;
+use super::selector::{Match, Selector, pairs, symbols};
+use super::tree::{Arg, Call, Node};
 use crate::kernels::epilogue::Operand;
 use crate::kernels::gemm::{Gemm, Layout, Tile};
 
@@ -27,7 +26,7 @@ pub(crate) fn product_loads(s: &Selector<'_>, stage: &Stage) -> Option<[ExprId; 
     let Expr::Binary(BinaryOp::Mul, x, y) = &program.exprs[stage.value] else { return None };
     let strip = |mut id: ExprId| {
         while let Expr::Cast(to, inner) = &program.exprs[id]
-            && dtype_of(program, *inner) == *to
+            && program.dtype_of(*inner) == *to
         {
             id = *inner;
         }
@@ -35,7 +34,7 @@ pub(crate) fn product_loads(s: &Selector<'_>, stage: &Stage) -> Option<[ExprId; 
     };
     let loads = [strip(*x), strip(*y)];
     let fits =
-        |id: ExprId| matches!(&program.exprs[id], Expr::Load { .. }) && dtype_of(program, id) == DType::F32;
+        |id: ExprId| matches!(&program.exprs[id], Expr::Load { .. }) && program.dtype_of(id) == DType::F32;
     loads.iter().all(|it| fits(*it)).then_some(loads)
 }
 

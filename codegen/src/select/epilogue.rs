@@ -3,7 +3,7 @@
 use orogen_ir::loops::{BufferId, BufferRole, Expr, ExprId, Index, Stage, TensorProgram};
 
 use super::expression::{Node, VectorExpr, fills_lane};
-use super::schedule::accesses;
+use super::stages::accesses;
 use crate::kernels::epilogue::{Operand, Step};
 use crate::vector::BinaryOp;
 
@@ -48,7 +48,7 @@ fn dead_between(program: &TensorProgram, run: &[&Stage], last: usize) -> bool {
         let local = program.buffers[stage.buffer].role == BufferRole::Local;
         let count = |it: &&Stage| accesses(program, it, stage.buffer).count();
         let inside: usize = run[..=last].iter().map(count).sum();
-        local && inside == super::schedule::total_accesses(program, stage.buffer)
+        local && inside == super::stages::total_accesses(program, stage.buffer)
     })
 }
 

@@ -229,7 +229,7 @@ impl VectorExpr {
         if let Some(node) = known.get(&id) {
             return Some(*node);
         }
-        let dtype = |id: ExprId| crate::clif::kernel::dtype_of(program, id);
+        let dtype = |id: ExprId| program.dtype_of(id);
         let is_float = |id: ExprId| dtype(id) == DType::F32;
         let is_int = |id: ExprId| dtype(id) == DType::I32;
         let node = match &program.exprs[id] {
@@ -487,7 +487,7 @@ impl VectorExpr {
 /// The f32 under casts to integers that only widen after the first, and the type of the first.
 fn integer_source(program: &TensorProgram, id: ExprId) -> Option<(ExprId, DType)> {
     let Expr::Cast(to, inner) = &program.exprs[id] else { return None };
-    let from = crate::clif::kernel::dtype_of(program, *inner);
+    let from = program.dtype_of(*inner);
     if !to.is_int() {
         return None;
     }

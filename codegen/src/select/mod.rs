@@ -20,7 +20,7 @@
 //! * **S4** Sizes that it is given may be any up to 2⁴⁰: what is narrower inside of it (lane numbers, positions in a
 //!   gather) is bounded by the vector, by its constants, or by a law.
 //!
-//! Modules in reading order: `schedule`, `access` (linear positions), `expression` (scalar expressions as vector
+//! Modules in reading order: `tree` (what comes out), `schedule`, `stages` (questions about stages), `access` (linear positions), `expression` (scalar expressions as vector
 //! code), `epilogue`, `contraction`, `convolution`, `rows` and `row_program`, `columns`, `tiles` and `tile_program`,
 //! `strips` with `strip_loads` and `strip_program`, `forms` (constants as routines want them), `routine`.
 
@@ -36,11 +36,13 @@ mod row_program;
 mod rows;
 pub(crate) mod schedule;
 mod selector;
+mod stages;
 mod strip_loads;
 mod strip_program;
 mod strips;
 mod tile_program;
 mod tiles;
+mod tree;
 
-pub(crate) use schedule::{Node, Parallel, Schedule, schedule};
-pub(crate) use selector::{Arg, Call};
+pub(crate) use schedule::{Schedule, schedule};
+pub(crate) use tree::{Arg, Call, Node, Parallel};

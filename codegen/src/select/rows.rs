@@ -10,8 +10,9 @@ use super::access::{Access, collapse};
 use super::expression::{Node, VectorExpr, fills_lane};
 use super::routine::Routine;
 use super::row_program::{Leaf, Pointer, RowProgram, RowStage, Work};
-use super::schedule::{self, Node as Tree};
-use super::selector::{Arg, Call, Match, Selector, pairs, single_axes};
+use super::selector::{Match, Selector, pairs, single_axes};
+use super::stages;
+use super::tree::{Arg, Call, Node as Tree};
 
 /// Elements in one unit of parallel work of a flat loop.
 const FLAT_UNIT: i64 = 4096;
@@ -21,7 +22,7 @@ pub(crate) fn rows(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let most = (1..=run.len()).find(|len| !plausible(s, run[*len - 1])).map_or(run.len(), |it| it - 1);
     (1..=most).rev().find_map(|len| {
         let stages = &run[..len];
-        let depth = schedule::shared_depth(s.program, stages)?;
+        let depth = stages::shared_depth(s.program, stages)?;
         (0..=depth).find_map(|depth| Group::new(s, stages, depth)?.emit(s))
     })
 }
@@ -94,7 +95,7 @@ impl<'r> Group<'r> {
         }
         // All loads of the stage, to see which axes are one.
         let mut loads = IndexMap::new();
-        for id in schedule::expressions(program, stage) {
+        for id in stages::expressions(program, stage) {
             if let Expr::Load { buffer, at, otherwise } = &program.exprs[id] {
                 if otherwise.is_some() || !fills_lane(program.buffers[*buffer].dtype) {
                     return None;
@@ -163,9 +164,9 @@ impl<'r> Group<'r> {
             return None;
         }
         let here: usize =
-            self.stages.iter().map(|it| schedule::accesses(program, it, stage.buffer).count()).sum();
+            self.stages.iter().map(|it| stages::accesses(program, it, stage.buffer).count()).sum();
         let local = program.buffers[stage.buffer].role == BufferRole::Local
-            && here == schedule::total_accesses(program, stage.buffer);
+            && here == stages::total_accesses(program, stage.buffer);
         let number = self.program.stages.len();
         let (pointer, leaf) = match (local, maps) {
             (true, true) => {

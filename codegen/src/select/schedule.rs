@@ -3,9 +3,9 @@
 //! Consecutive stages that share leading axes run inside one loop over them, so that what one stage makes is used
 //! while it is in the cache, and a local buffer needs room for one iteration only.
 
-use indexmap::{IndexMap, IndexSet};
-use orogen_ir::loops::{BufferId, BufferRole, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
-use orogen_ir::shape::{Dim, ShapeCx, Sym};
+use indexmap::IndexMap;
+use orogen_ir::loops::{BufferId, BufferRole, Stage, Stmt, TensorProgram};
+use orogen_ir::shape::{Dim, ShapeCx};
 
 use super::columns::columns;
 use super::contraction::matrix_product;
@@ -13,88 +13,16 @@ use super::convolution::{convolution, pooling};
 use super::forms::ParamForm;
 use super::routine::Routines;
 use super::rows::rows;
-use super::selector::{Arg, Call, Match, Selector};
+use super::selector::{Match, Selector};
+use super::stages::{count, own_dims, shared_axes, shared_depth};
 use super::strips::strips;
 use super::tiles::tiles;
+use super::tree::{Node, Parallel};
 use crate::vector::Isa;
 
 /// The most stages that share scalar loops: whether one more fits is asked of all of them. What is made and used
 /// further apart than that is no longer in the nearest cache anyway.
 const MAX_GROUP: usize = 16;
-
-/// A part of a kernel.
-#[derive(Clone, Debug)]
-pub(crate) enum Node {
-    /// A loop; each symbol has the value of the loop variable.
-    Loop {
-        /// Number of iterations.
-        extent: Dim,
-        /// What the loop variable is called in the stages inside.
-        vars: Vec<Sym>,
-        /// What is repeated.
-        body: Vec<Node>,
-        /// Whether iterations may run at the same time.
-        independent: bool,
-    },
-    /// A stage as scalar loops, of which the first `bound` axes are loops around it.
-    Stage {
-        /// The stage.
-        stage: Stage,
-        /// How many of its axes are already bound.
-        bound: usize,
-    },
-    /// A vector routine.
-    Call(Box<Call>),
-    /// Parts that compute stages whose points may be none: they run only where there is a point to be stored, so that
-    /// no loop turns around nothing.
-    Some {
-        /// For each stage, where it stores and the extents of its axes.
-        spaces: Vec<(BufferId, Vec<Dim>)>,
-        /// What runs.
-        body: Vec<Node>,
-    },
-}
-
-impl Node {
-    /// Whether the memory of a buffer is read or written.
-    fn touches(&self, program: &TensorProgram, buffer: BufferId) -> bool {
-        let loads = |at: &[Index]| {
-            let roots = at.iter().filter_map(Index::value).collect();
-            expressions_below(program, roots)
-                .iter()
-                .any(|it| matches!(&program.exprs[*it], Expr::Load { buffer: from, .. } if *from == buffer))
-        };
-        match self {
-            Node::Loop { body, .. } | Node::Some { body, .. } => {
-                body.iter().any(|it| it.touches(program, buffer))
-            }
-            Node::Stage { stage, .. } => accesses(program, stage, buffer).next().is_some(),
-            Node::Call(call) => call.args.iter().any(|arg| match arg {
-                Arg::Pointer(own, _) => *own == buffer,
-                Arg::Element(own, at) => *own == buffer || loads(at),
-                Arg::Size(_) | Arg::Float(_) | Arg::Workspace(_) => false,
-            }),
-        }
-    }
-}
-
-/// How the work of a kernel is divided among threads.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Parallel {
-    /// Not at all.
-    No,
-    /// The only part is a loop of so many iterations; a call of the kernel runs a range of them.
-    Loop(Dim),
-    /// So many units; the symbols stand for the range that a call of the kernel computes.
-    Range {
-        /// Number of units.
-        units: Dim,
-        /// First unit.
-        begin: Sym,
-        /// End.
-        end: Sym,
-    },
-}
 
 /// How a kernel runs.
 #[derive(Debug)]
@@ -301,60 +229,6 @@ fn note(node: &Node, strategy: &mut Vec<String>, workspaces: &mut Vec<Dim>) {
     }
 }
 
-/// How many leading axes stages can share.
-pub(crate) fn shared_depth(program: &TensorProgram, run: &[&Stage]) -> Option<usize> {
-    let mut depth = run.first()?.axes.len();
-    for at in 1..run.len() {
-        depth = depth.min(shared_axes(program, &run[..at], run[at]));
-    }
-    Some(depth)
-}
-
-/// How many times a program touches a buffer.
-pub(crate) fn total_accesses(program: &TensorProgram, buffer: BufferId) -> usize {
-    program.body.iter().map(|it| count(program, it, buffer)).sum()
-}
-
-/// How many leading axes `next` can share with the stages before it.
-fn shared_axes(program: &TensorProgram, run: &[&Stage], next: &Stage) -> usize {
-    let most = run.iter().map(|it| it.axes.len()).min().unwrap_or(0).min(next.axes.len());
-    let equal = |level: usize| run.iter().all(|it| it.axes[level].extent == next.axes[level].extent);
-    let most = (0..most).take_while(|level| equal(*level)).count();
-    let mut stages = run.to_vec();
-    stages.push(next);
-    // What a stage of the group writes, every stage must touch in the same iteration only.
-    let legal = |depth: &usize| {
-        let written: IndexSet<BufferId> = stages.iter().map(|it| it.buffer).collect();
-        written.iter().all(|buffer| {
-            let mut uses = 0;
-            stages.iter().for_each(|it| uses += usize::from(accesses(program, it, *buffer).next().is_some()));
-            uses <= 1 || (0..*depth).all(|level| !own_dims(program, &stages, level, *buffer).is_empty())
-        })
-    };
-    (0..=most).rev().find(legal).unwrap_or(0)
-}
-
-/// The dimensions of a buffer that every access of every stage indexes with just the axis at `level`.
-fn own_dims(program: &TensorProgram, stages: &[&Stage], level: usize, buffer: BufferId) -> Vec<usize> {
-    let rank = program.buffers[buffer].dims.len();
-    (0..rank)
-        .filter(|dim| {
-            stages.iter().all(|stage| {
-                let var = stage.axes[level].var;
-                let single = program.shapes.as_int(stage.axes[level].extent) == Some(1);
-                accesses(program, stage, buffer).all(|at| match &at[*dim] {
-                    Index::Dim(index) => {
-                        let shapes = &program.shapes;
-                        let fixed = single && shapes.as_int(program.buffers[buffer].dims[*dim]) == Some(1);
-                        shapes.as_sym(*index) == Some(var) || (fixed && shapes.as_int(*index) == Some(0))
-                    }
-                    Index::Value(_) | Index::Checked(_) => false,
-                })
-            })
-        })
-        .collect()
-}
-
 /// Drops the dimensions of locals that only ever hold one iteration of the shared loops.
 fn shrink(program: &TensorProgram, run: &[&Stage], depth: usize, kept: &mut IndexMap<BufferId, Vec<bool>>) {
     for (buffer, mask) in kept.iter_mut() {
@@ -369,71 +243,4 @@ fn shrink(program: &TensorProgram, run: &[&Stage], depth: usize, kept: &mut Inde
             }
         }
     }
-}
-
-fn count(program: &TensorProgram, statement: &Stmt, buffer: BufferId) -> usize {
-    match statement {
-        Stmt::Stage(stage) => accesses(program, stage, buffer).count(),
-        Stmt::For { body, .. } => body.iter().map(|it| count(program, it, buffer)).sum(),
-    }
-}
-
-/// The index lists with which a stage touches a buffer, its store included.
-pub(crate) fn accesses<'a>(
-    program: &'a TensorProgram,
-    stage: &'a Stage,
-    buffer: BufferId,
-) -> impl Iterator<Item = &'a [Index]> {
-    let mut found: Vec<&'a [Index]> = Vec::new();
-    if stage.buffer == buffer {
-        found.push(&stage.at);
-    }
-    for id in expressions(program, stage) {
-        if let Expr::Load { buffer: from, at, .. } = &program.exprs[id]
-            && *from == buffer
-        {
-            found.push(at);
-        }
-    }
-    found.into_iter()
-}
-
-/// All expressions that a stage evaluates, each once.
-pub(crate) fn expressions(program: &TensorProgram, stage: &Stage) -> IndexSet<ExprId> {
-    let places = stage.at.iter().filter_map(Index::value);
-    expressions_below(program, places.chain([stage.value]).collect())
-}
-
-/// The symbols that an expression names, those of indices included.
-pub(crate) fn symbols_below(program: &TensorProgram, root: ExprId) -> IndexSet<Sym> {
-    let mut dims = Vec::new();
-    for id in expressions_below(program, vec![root]) {
-        match &program.exprs[id] {
-            Expr::Dim(dim, _) => dims.push(*dim),
-            Expr::Load { at, .. } => dims.extend(at.iter().filter_map(Index::dim)),
-            _ => {}
-        }
-    }
-    dims.into_iter().flat_map(|it| program.shapes.free_symbols(it)).collect()
-}
-
-/// All expressions at or below some.
-fn expressions_below(program: &TensorProgram, mut stack: Vec<ExprId>) -> IndexSet<ExprId> {
-    let mut seen = IndexSet::new();
-    while let Some(id) = stack.pop() {
-        if !seen.insert(id) {
-            continue;
-        }
-        match &program.exprs[id] {
-            Expr::Dim(..) | Expr::Float(..) | Expr::Int(..) => {}
-            Expr::Load { at, otherwise, .. } => {
-                stack.extend(at.iter().filter_map(Index::value));
-                stack.extend(*otherwise);
-            }
-            Expr::Unary(_, a) | Expr::Cast(_, a) => stack.push(*a),
-            Expr::Binary(_, a, b) | Expr::Compare(_, a, b) => stack.extend([*a, *b]),
-            Expr::Select(a, b, c) => stack.extend([*a, *b, *c]),
-        }
-    }
-    seen
 }

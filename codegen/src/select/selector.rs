@@ -1,41 +1,13 @@
 //! What the choice of routines works with.
 
-use orogen_ir::loops::{Axis, BufferId, Index, Stage, TensorProgram};
+use orogen_ir::loops::{Axis, BufferId, Stage, TensorProgram};
 use orogen_ir::shape::{Dim, Overflow, ShapeCx, Sym};
 
 use super::forms::ParamForm;
 use super::routine::{Routine, Routines};
-use super::schedule::Node;
+use super::tree::Node;
 use crate::kernels::laws::{Law, unproven};
 use crate::vector::Isa;
-
-/// An argument of a routine.
-#[derive(Clone, Debug)]
-pub(crate) enum Arg {
-    /// An address in a buffer, so many bytes from its start.
-    Pointer(BufferId, Dim),
-    /// The address of an element; indices may depend on data.
-    Element(BufferId, Vec<Index>),
-    /// A number.
-    Size(Dim),
-    /// The bits of the `f32` nearest to a number.
-    Float(Dim),
-    /// An address in the workspace, so many bytes from its start.
-    Workspace(Dim),
-}
-
-/// A call of a routine.
-#[derive(Clone, Debug)]
-pub(crate) struct Call {
-    /// Symbol of the routine.
-    pub(crate) symbol: String,
-    /// Its arguments, over sizes, loop variables and the range of the kernel.
-    pub(crate) args: Vec<Arg>,
-    /// Bytes of workspace.
-    pub(crate) workspace: Dim,
-    /// What it is, for reports.
-    pub(crate) what: String,
-}
 
 /// A routine, or loops around one, for the first stages of a run.
 #[derive(Debug)]
@@ -93,7 +65,7 @@ impl<'p> Selector<'p> {
     pub(crate) fn packable(&self, buffer: BufferId) -> Option<usize> {
         let place = self.program.params.iter().position(|it| *it == buffer)?;
         let constant = self.constant.get(place).copied().unwrap_or(false);
-        (constant && super::schedule::total_accesses(self.program, buffer) == 1).then_some(place)
+        (constant && super::stages::total_accesses(self.program, buffer) == 1).then_some(place)
     }
 
     /// Registers a routine; `key` says everything that decides its code.

@@ -6,10 +6,9 @@ use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::DType;
 
 use super::expression::{Leaves, Node, VectorExpr};
-use super::schedule;
 use super::selector::Selector;
+use super::stages;
 use super::strip_program::Source;
-use crate::clif::kernel::dtype_of;
 
 /// `low ≤ index < high`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,7 +171,7 @@ impl Parts<'_, '_> {
 
     /// Whether a value changes along the row.
     fn varies(&self, id: ExprId) -> bool {
-        schedule::symbols_below(self.s.program, id).contains(&self.inner)
+        stages::symbols_below(self.s.program, id).contains(&self.inner)
     }
 
     /// The one index of a load that data gives for every element of the row; `Some(None)` if there is none.
@@ -187,7 +186,7 @@ impl Parts<'_, '_> {
         let Some((place, id)) = values.find(|it| self.varies(it.1)) else { return Some(None) };
         let unique = !values.any(|it| self.varies(it.1));
         // A vector of indices is not checked.
-        if !unique || at[place].is_checked() || dtype_of(program, id) != DType::I32 {
+        if !unique || at[place].is_checked() || program.dtype_of(id) != DType::I32 {
             return None;
         }
         // Lanes hold the positions in 32 bits.
@@ -212,7 +211,7 @@ impl Parts<'_, '_> {
                     continue;
                 }
                 // Everything else that the value names must be an axis around the row.
-                let names = schedule::symbols_below(self.s.program, id);
+                let names = stages::symbols_below(self.s.program, id);
                 if self.stage.reduce.iter().any(|axis| names.contains(&axis.var)) {
                     return None;
                 }

@@ -15,10 +15,11 @@ use orogen_ir::types::DType;
 
 use super::expression::{Leaves, VectorExpr, fills_lane};
 use super::routine::Routine;
-use super::schedule::{self, Node as Tree};
-use super::selector::{Arg, Call, Match, Selector};
+use super::selector::{Match, Selector};
+use super::stages;
 use super::strip_loads::{Load, Parts, Range, integer};
 use super::strip_program::{Source, StripProgram, accumulate};
+use super::tree::{Arg, Call, Node as Tree};
 
 /// Sizes of groups that are tried.
 const GROUPS: [i64; 4] = [1, 2, 4, 8];
@@ -61,7 +62,7 @@ fn cuts(s: &mut Selector<'_>, stage: &Stage) -> Option<Vec<i64>> {
     let inner = *stage.axes.iter().rev().find(several)?;
     let Some(extent) = s.shapes.as_int(inner.extent) else { return Some(Vec::new()) };
     let mut places = Vec::new();
-    for id in schedule::expressions(program, stage) {
+    for id in stages::expressions(program, stage) {
         let Expr::Compare(op, x, y) = &program.exprs[id] else { continue };
         let values = IndexMap::new();
         let (Some(x), Some(y)) = (integer(s, &values, *x), integer(s, &values, *y)) else { continue };
@@ -129,7 +130,7 @@ impl Strips {
     ) -> Option<Strips> {
         let zero = s.shapes.int(0);
         let mut values: IndexMap<Sym, Dim> = IndexMap::new();
-        let gathers = schedule::expressions(s.program, stage).into_iter().any(|id| {
+        let gathers = stages::expressions(s.program, stage).into_iter().any(|id| {
             matches!(&s.program.exprs[id], Expr::Load { at, .. } if at.iter().any(|it| it.dim().is_none()))
         });
         let single = |s: &Selector<'_>, axis: &Axis| s.shapes.as_int(axis.extent) == Some(1);

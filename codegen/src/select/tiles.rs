@@ -10,9 +10,10 @@ use orogen_ir::shape::{Dim, Sym};
 use super::access::{Access, Collapsed, collapse};
 use super::expression::{VectorExpr, fills_lane};
 use super::routine::Routine;
-use super::schedule::{self, Node as Tree};
-use super::selector::{Arg, Call, Match, Selector, pairs, single_axes, symbols};
+use super::selector::{Match, Selector, pairs, single_axes, symbols};
+use super::stages;
 use super::tile_program::{Source, TileProgram};
+use super::tree::{Arg, Call, Node as Tree};
 
 /// Rows in one unit of parallel work.
 const UNIT: i64 = 16;
@@ -28,7 +29,7 @@ pub(crate) fn tiles(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let mut store = Access::new(program, &mut s.shapes, stage.buffer, &stage.at, &vars)?;
     store.drop_axes(&single);
     let mut loads = IndexMap::new();
-    for id in schedule::expressions(program, stage) {
+    for id in stages::expressions(program, stage) {
         if let Expr::Load { buffer, at, otherwise } = &program.exprs[id] {
             if otherwise.is_some() || !fills_lane(program.buffers[*buffer].dtype) || *buffer == stage.buffer {
                 return None;

@@ -165,6 +165,16 @@ macro_rules! plugin {
     };
 }
 
+impl Builder {
+    /// Adds what a plug-in registers, see [`plugin`](mod@crate::plugin). It is loaded at once, and stays loaded.
+    pub fn plugin(&mut self, path: impl AsRef<Path>) -> &mut Self {
+        match load(self, path.as_ref()) {
+            Ok(()) => self,
+            Err(diagnostic) => self.error(diagnostic),
+        }
+    }
+}
+
 /// Loads a plug-in and lets it register.
 pub(crate) fn load(builder: &mut Builder, path: &Path) -> Result<(), Diagnostic> {
     let place = |it: Diagnostic| it.at(format!("plug-in `{}`", path.display()));

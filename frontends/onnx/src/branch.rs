@@ -82,7 +82,7 @@ impl<'m> Importer<'m> {
         scope: &mut Scope<'_, 'm>,
     ) -> Result<Way, Diagnostic> {
         let Some((proto, following)) = rest.split_first() else { return Ok(Way::Build) };
-        if proto.op_type != "If" || !crate::decode::normal_domain(&proto.domain).is_empty() {
+        if proto.op_type != "If" || !crate::graph::normal_domain(&proto.domain).is_empty() {
             return Ok(Way::Build);
         }
         let cond = proto.input.first().and_then(|name| scope.find(name));

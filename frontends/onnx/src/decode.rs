@@ -1,6 +1,6 @@
 //! Bytes to a decoded model, and what a file is that is none.
 
-use crate::graph;
+use crate::graph::{self, normal_domain};
 use crate::mapping::map_file;
 use crate::proto::{FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
 use crate::table::OpTable;
@@ -144,11 +144,6 @@ impl Model {
             .collect();
         Ok(Model { opsets, proto, loader, functions })
     }
-}
-
-/// The standard domain has two spellings.
-pub(crate) fn normal_domain(domain: &str) -> &str {
-    if domain == "ai.onnx" { "" } else { domain }
 }
 
 pub(crate) fn opsets(imports: &[OperatorSetIdProto]) -> Opsets {

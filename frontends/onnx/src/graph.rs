@@ -1,6 +1,5 @@
 //! The structure of a graph: which names it takes from outside, and in which order its nodes run.
 
-use crate::decode::normal_domain;
 use crate::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto, attribute_type};
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
@@ -195,6 +194,11 @@ pub(crate) fn subgraphs(node: &NodeProto) -> impl Iterator<Item = (&AttributePro
         let graph = it.g.as_deref()?;
         matches!(it.kind, attribute_type::GRAPH | attribute_type::UNDEFINED).then_some((it, graph))
     })
+}
+
+/// The standard domain has two spellings.
+pub(crate) fn normal_domain(domain: &str) -> &str {
+    if domain == "ai.onnx" { "" } else { domain }
 }
 
 /// Whether some node, also in subgraphs, is of that domain.

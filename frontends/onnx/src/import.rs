@@ -372,7 +372,7 @@ impl<'m> Importer<'m> {
             return self.call(sink, &node, callee, &inputs, scope.depth);
         }
         let table = self.table;
-        let domain = crate::decode::normal_domain(&proto.domain);
+        let domain = crate::graph::normal_domain(&proto.domain);
         let entry = table
             .find(domain, &proto.op_type, node.opset())
             .map_err(|reason| Diagnostic::error("X009", reason))?;

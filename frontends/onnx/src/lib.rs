@@ -38,6 +38,7 @@ mod emit;
 mod graph;
 mod import;
 mod mapping;
+mod missing;
 mod node;
 mod ops;
 mod options;

@@ -1,7 +1,8 @@
 //! One node as converters see it: attributes, operands, and the operations they emit.
 
-use crate::decode::{Opsets, normal_domain};
+use crate::decode::Opsets;
 use crate::graph::describe;
+use crate::graph::normal_domain;
 use crate::import::{Importer, Scope};
 use crate::proto::{AttributeProto, GraphProto, NodeProto};
 use crate::sink::{Sink, Value};

@@ -3,10 +3,8 @@
 //! Field numbers are those of ONNX IR version 13; documentation strings and quantisation annotations are
 //! skipped as unknown fields. Weights decode to slices of the input buffer and are not copied.
 
+use prost::Message;
 use prost::bytes::Bytes;
-
-/// Decoding and encoding of the messages, for tools that change models.
-pub use prost::Message;
 
 /// Numbers of [`TensorProto::data_type`] and of tensor types.
 pub mod data_type {

@@ -1,7 +1,7 @@
 //! Which operators can be imported, and by what.
 
+use crate::missing::why_missing;
 use crate::node::{Node, NodeCx};
-use crate::ops;
 use crate::sink::Value;
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostic;
@@ -56,13 +56,6 @@ impl OpTable {
     /// A table without operators.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// The ONNX operators that decompose onto the standard operators of Orogen.
-    pub fn standard() -> Self {
-        let mut table = Self::new();
-        ops::register(&mut table);
-        table
     }
 
     /// Adds an operator of a domain in the given versions of the domain's operator set. A later registration
@@ -129,7 +122,7 @@ impl OpTable {
     pub(crate) fn find(&self, domain: &str, name: &str, version: i64) -> Result<&OpEntry, String> {
         let versions = self.entries.get(domain).and_then(|ops| ops.get(name)).ok_or_else(|| {
             let known = self.entries.contains_key(domain);
-            match ops::why_missing(name) {
+            match why_missing(name) {
                 Some(reason) if domain.is_empty() => reason.to_string(),
                 _ if known => "this operator is not known".to_string(),
                 _ => format!("no operator of the domain `{domain}` is known"),

@@ -1,6 +1,7 @@
 //! Everything of a model that cannot be imported, in one list, before anything is built.
 
-use crate::decode::{Model, Opsets, normal_domain};
+use crate::decode::{Model, Opsets};
+use crate::graph::normal_domain;
 use crate::graph::{Body, describe, printable, subgraphs};
 use crate::node::{Attributes, Node};
 use crate::proto::{AttributeProto, NodeProto};

@@ -2,7 +2,7 @@
 
 use crate::error::{EvalError, EvalErrorKind, EvalResult};
 use crate::eval_op;
-use crate::kernel::{Host, eval_kernel};
+use crate::kernel::{Host, eval_dim, eval_kernel};
 use la_arena::ArenaMap;
 use orogen_ir::flow::{Binding, Definition, Function, Module, RegionId, Rhs, ValueId};
 use orogen_ir::ops::OpRegistry;
@@ -250,12 +250,6 @@ impl Frame<'_> {
     fn dim(&self, dim: Dim) -> EvalResult<i64> {
         eval_dim(&self.module.shapes, &self.env, dim)
     }
-}
-
-/// The value of a dimension.
-pub(crate) fn eval_dim(shapes: &ShapeCx, env: &Env, dim: Dim) -> EvalResult<i64> {
-    let value = shapes.eval(dim, env);
-    value.ok_or_else(|| EvalError::invalid(format!("`{}` has no value", shapes.display(dim))))
 }
 
 /// A failed [`EvalErrorKind::CheckFailed`] unless the constraint holds.

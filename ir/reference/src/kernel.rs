@@ -1,13 +1,12 @@
 //! Evaluation of kernels of every kind: programs, routines, functions of a host.
 
 use crate::error::{EvalError, EvalResult};
-use crate::flow::eval_dim;
 use crate::memory::{Memory, Place};
 use crate::program;
 use crate::routines;
 use indexmap::IndexMap;
 use orogen_ir::kernel::{Kernel, ParamRef};
-use orogen_ir::shape::Env;
+use orogen_ir::shape::{Dim, Env, ShapeCx};
 use orogen_ir::types::{Attrs, TensorData};
 use std::fmt;
 
@@ -146,4 +145,10 @@ fn check(param: ParamRef<'_>, dims: &[u64], data: &TensorData) -> EvalResult<()>
         data.dtype(),
         data.dims()
     )))
+}
+
+/// The value of a dimension.
+pub(crate) fn eval_dim(shapes: &ShapeCx, env: &Env, dim: Dim) -> EvalResult<i64> {
+    let value = shapes.eval(dim, env);
+    value.ok_or_else(|| EvalError::invalid(format!("`{}` has no value", shapes.display(dim))))
 }

@@ -1,7 +1,8 @@
 //! Evaluation of call plans, on real memory: a wrong offset or two slots that overlap give wrong results here too.
 
 use crate::error::{EvalError, EvalResult};
-use crate::flow::{check_constraint, eval_dim};
+use crate::flow::check_constraint;
+use crate::kernel::eval_dim;
 use crate::kernel::{self, Host};
 use crate::memory::{Memory, Place};
 use crate::scalar;

@@ -2,8 +2,8 @@
 
 use indexmap::IndexMap;
 
-use super::context::SymbolKind;
 use super::poly::{Atom, AtomId, Mono, Poly, gcd};
+use super::symbol::SymbolKind;
 use super::{Dim, ShapeCx};
 
 /// A set of integers between two inclusive ends; `None` is unbounded.

@@ -5,6 +5,7 @@ use indexmap::IndexMap;
 use super::bounds::{Known, Range, Ranges};
 use super::facts::Facts;
 use super::poly::{Atom, AtomId, Mono, Poly};
+use super::symbol::{SymbolInfo, SymbolKind};
 use super::{Dim, Overflow, Sym};
 
 /// The largest written-out size of an expression, in nodes; beyond it arithmetic reports [`Overflow`].
@@ -14,27 +15,6 @@ use super::{Dim, Overflow, Sym};
 pub const MAX_SIZE: u32 = 4096;
 /// The deepest nesting of floor divisions, minima and maxima; beyond it arithmetic reports [`Overflow`].
 pub const MAX_DEPTH: u32 = 64;
-
-/// What is known of a symbol from its creation on.
-///
-/// Only the kind takes part in canonical forms: it never changes, unlike facts.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum SymbolKind {
-    /// The size of a dimension: at least 0.
-    Size,
-    /// A loop index: at least 0 and below the extent, wherever the loop body runs.
-    Index {
-        /// The number of iterations.
-        extent: Dim,
-    },
-    /// Any integer.
-    Integer,
-}
-
-#[derive(Copy, Clone, Debug)]
-pub(super) struct SymbolInfo {
-    pub(super) kind: SymbolKind,
-}
 
 #[derive(Copy, Clone, Debug, Default)]
 pub(super) struct Measure {

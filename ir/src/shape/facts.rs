@@ -6,8 +6,8 @@ use indexmap::{IndexMap, IndexSet};
 use smallvec::SmallVec;
 
 use super::bounds::{Interval, Range};
-use super::context::SymbolKind;
 use super::poly::{Mono, Poly};
+use super::symbol::SymbolKind;
 use super::{Dim, ShapeCx, Sym, Truth};
 
 /// A fact about expressions.

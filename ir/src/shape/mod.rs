@@ -94,6 +94,7 @@ mod prove;
 mod scope;
 mod search;
 mod simplify;
+mod symbol;
 pub mod testing;
 #[cfg(test)]
 mod tests;
@@ -101,13 +102,14 @@ mod transfer;
 
 pub use arith::MAX_OPERANDS;
 pub use bounds::Interval;
-pub use context::{MAX_DEPTH, MAX_SIZE, ShapeCx, SymbolKind};
+pub use context::{MAX_DEPTH, MAX_SIZE, ShapeCx};
 pub use display::DisplayDim;
 pub use eval::Env;
 pub use facts::{Constraint, Contradiction};
 pub use lexer::ParseDimError;
 pub use poly::{Atom, AtomId, Factor, MAX_DEGREE, MAX_TERMS, Poly};
 pub use scope::SavedFacts;
+pub use symbol::SymbolKind;
 
 /// Handle of an interned symbolic integer.
 ///

@@ -9,9 +9,10 @@ use indexmap::IndexSet;
 use smallvec::SmallVec;
 
 use super::bounds::{Known, Range, Ranges};
-use super::context::{SymbolKind, operands};
+use super::context::operands;
 use super::facts::Fact;
 use super::poly::{Atom, AtomId, Mono, Poly, gcd};
+use super::symbol::SymbolKind;
 use super::{Dim, Overflow, ShapeCx, Sym};
 
 /// Facts combined in one certificate.

@@ -5,9 +5,10 @@ use smallvec::SmallVec;
 
 use super::arith::Extremum;
 use super::bounds::Known;
-use super::context::{SymbolKind, operands};
+use super::context::operands;
 use super::facts::{Constraint, Contradiction};
 use super::poly::{Atom, AtomId, Mono, Poly};
+use super::symbol::SymbolKind;
 use super::{Dim, Overflow, ShapeCx, Sym};
 
 /// What stands for a symbol in the rebuilt expression.

@@ -6,6 +6,12 @@ use core::mem::{offset_of, size_of};
 use crate::dlpack::{DLDataType, DLDevice, DLTensor};
 use crate::object::Object;
 
+/// A packed function: 0 on success, −1 after an error was set (law A1).
+///
+/// `handle` is whatever the function was registered with; functions exported by a library ignore it.
+pub type SafeCall =
+    unsafe extern "C" fn(handle: *mut c_void, args: *const Any, num_args: i32, result: *mut Any) -> i32;
+
 /// The tags of [`Any`] and of [`Object`], in one numbering.
 ///
 /// Below [`TypeIndex::OBJECT`] the payload is a plain value; from there on it is a pointer to a counted object.

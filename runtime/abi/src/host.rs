@@ -2,15 +2,9 @@
 
 use core::ffi::{c_char, c_void};
 
-use crate::any::Any;
+use crate::any::{Any, SafeCall};
 use crate::dlpack::DLDataType;
 use crate::object::Object;
-
-/// A packed function: 0 on success, −1 after an error was set (law A1).
-///
-/// `handle` is whatever the function was registered with; functions exported by a library ignore it.
-pub type SafeCall =
-    unsafe extern "C" fn(handle: *mut c_void, args: *const Any, num_args: i32, result: *mut Any) -> i32;
 
 /// Body of a parallel loop: runs the iterations `begin..end`.
 pub type LoopBody = unsafe extern "C" fn(context: *mut c_void, begin: i64, end: i64);

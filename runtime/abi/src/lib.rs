@@ -39,9 +39,9 @@ pub mod object;
 pub mod signature;
 pub mod symbol;
 
-pub use any::{Any, Payload, TypeIndex};
+pub use any::{Any, Payload, SafeCall, TypeIndex};
 pub use dlpack::{DLDataType, DLDevice, DLManagedTensor, DLManagedTensorVersioned, DLPackVersion, DLTensor};
-pub use host::{ExternSlot, HOST_VERSION, HostTable, LoopBody, SafeCall};
+pub use host::{ExternSlot, HOST_VERSION, HostTable, LoopBody};
 pub use object::{
     AllocHeader, ArrayObject, ByteArray, ErrorObject, FunctionObject, Object, ShapeObject, StrObject,
     TensorObject,

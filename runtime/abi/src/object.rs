@@ -4,9 +4,8 @@ use core::ffi::{c_char, c_void};
 use core::mem::{offset_of, size_of};
 use core::sync::atomic::AtomicU64;
 
-use crate::any::Any;
+use crate::any::{Any, SafeCall};
 use crate::dlpack::DLTensor;
-use crate::host::SafeCall;
 
 /// Lies immediately before every object; lets a host's allocator attach state to the storage.
 #[repr(C)]

@@ -10,7 +10,7 @@ use orogen_ir::diag::Diagnostics;
 use orogen_ir::generate::Random;
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::{DType, TensorData};
-use orogen_onnx::proto::{Message, ModelProto};
+use orogen_onnx::proto::ModelProto;
 use orogen_reference::Value;
 use orogen_runtime::Tensor;
 
@@ -55,9 +55,9 @@ pub(crate) fn changed_bytes(setup: &Setup, random: &mut Random) -> Vec<u8> {
 /// A model of the corpus with another structure.
 pub(crate) fn changed_model(setup: &Setup, random: &mut Random) -> Vec<u8> {
     let bytes = &setup.models[random.below(setup.models.len())];
-    let Ok(mut proto) = ModelProto::decode(&bytes[..]) else { return bytes.clone() };
+    let Some(mut proto) = ModelProto::from_bytes(bytes) else { return bytes.clone() };
     mutate::model(random, &mut proto);
-    proto.encode_to_vec()
+    proto.to_bytes()
 }
 
 /// Law Z2.
@@ -75,7 +75,7 @@ pub(crate) fn run(setup: &Setup, bytes: &[u8]) -> Outcome {
         Ok(model) => model,
         Err(found) => return refused(&found, "decoding"),
     };
-    let exact = ModelProto::decode(bytes).is_ok_and(|it| {
+    let exact = ModelProto::from_bytes(bytes).is_some_and(|it| {
         let nodes = it.graph.map(|it| it.node).unwrap_or_default();
         nodes.iter().all(|it| !JUMPS.contains(&it.op_type.as_str()))
     });

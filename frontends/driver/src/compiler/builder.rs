@@ -16,7 +16,6 @@ use orogen_passes::rules::rewrite::{Rule, RuleSet};
 use orogen_passes::rules::{layout, simplify};
 use orogen_passes::{flow, graph};
 use std::ops::RangeBounds;
-use std::path::Path;
 
 /// Puts a [`Compiler`] together from what ships and what its user adds.
 ///
@@ -134,14 +133,6 @@ impl Builder {
     /// [options](crate::CompileOptions) of each compilation.
     pub fn codegen(&mut self, options: CodegenOptions) -> &mut Self {
         self.codegen = options;
-        self
-    }
-
-    /// Adds what a plug-in registers, see [`plugin`](mod@crate::plugin). It is loaded at once, and stays loaded.
-    pub fn plugin(&mut self, path: impl AsRef<Path>) -> &mut Self {
-        if let Err(diagnostic) = crate::plugin::load(self, path.as_ref()) {
-            self.found.push(diagnostic);
-        }
         self
     }
 

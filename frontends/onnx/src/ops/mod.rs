@@ -22,7 +22,7 @@ use crate::sink::Value;
 use crate::table::{Converted, OpTable};
 use orogen_ir::diag::Diagnostic;
 
-pub(crate) fn register(table: &mut OpTable) {
+fn register(table: &mut OpTable) {
     elementwise::register(table);
     reduce::register(table);
     linalg::register(table);
@@ -40,6 +40,15 @@ pub(crate) fn register(table: &mut OpTable) {
     attention::register(table);
 }
 
+impl OpTable {
+    /// The ONNX operators that decompose onto the standard operators of Orogen.
+    pub fn standard() -> Self {
+        let mut table = Self::new();
+        register(&mut table);
+        table
+    }
+}
+
 /// A converter of one result.
 fn single(
     convert: impl Fn(&mut NodeCx<'_, '_>) -> Result<Value, Diagnostic> + Send + Sync + 'static,
@@ -47,56 +56,10 @@ fn single(
     move |cx| Ok(vec![convert(cx)?])
 }
 
-/// Why an ONNX operator is not in the table; `None` for names that are no ONNX operators.
-pub(crate) fn why_missing(name: &str) -> Option<&'static str> {
-    const DATA_DEPENDENT: &str = "the size of its result depends on the data";
-    const SEQUENCE: &str = "sequences and optionals are not supported";
-    const TEXT: &str = "text is not supported";
-    const RANDOM: &str = "random numbers are not supported";
-    const NONE: &str = "there is no importer for it";
-    Some(match name {
-        "Unique" | "NonMaxSuppression" => DATA_DEPENDENT,
-        "SequenceAt" | "SequenceConstruct" | "SequenceEmpty" | "SequenceErase" | "SequenceInsert"
-        | "SequenceLength" | "SequenceMap" | "SplitToSequence" | "ConcatFromSequence" | "Optional"
-        | "OptionalGetElement" | "OptionalHasElement" => SEQUENCE,
-        "StringConcat" | "StringNormalizer" | "StringSplit" | "RegexFullMatch" | "TfIdfVectorizer" => TEXT,
-        "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" | "Multinomial"
-        | "Bernoulli" => RANDOM,
-        "Scan" => "loops over sequences (Scan) are not supported",
-        "TopK" => "sorting is not supported",
-        "TensorScatter"
-        | "AffineGrid"
-        | "BlackmanWindow"
-        | "CenterCropPad"
-        | "Col2Im"
-        | "DFT"
-        | "DeformConv"
-        | "Det"
-        | "GridSample"
-        | "HammingWindow"
-        | "HannWindow"
-        | "ImageDecoder"
-        | "MaxRoiPool"
-        | "MaxUnpool"
-        | "MelWeightMatrix"
-        | "NegativeLogLikelihoodLoss"
-        | "ReverseSequence"
-        | "RoiAlign"
-        | "STFT"
-        | "SoftmaxCrossEntropyLoss"
-        | "Adagrad"
-        | "Adam"
-        | "Gradient"
-        | "Momentum"
-        | "BitCast"
-        | "CumProd" => NONE,
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::missing::why_missing;
 
     #[test]
     fn what_is_imported_has_no_reason_to_be_missing() {

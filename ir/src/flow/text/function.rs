@@ -1,6 +1,6 @@
 //! Parsing functions: regions, blocks and bindings.
 
-use super::parse::{FOLLOWS, Parser};
+use super::parser::{FOLLOWS, Parser};
 use crate::diag::Diagnostic;
 use crate::flow::{
     Binding, Block, BlockKind, Definition, Function, Output, Parameter, Region, RegionId, Scope, Value,

@@ -3,6 +3,7 @@
 mod function;
 mod names;
 mod parse;
+mod parser;
 mod print;
 mod rhs;
 mod symbols;

@@ -1,15 +1,13 @@
 //! Parsing modules.
 
 use super::function::FunctionParser;
+use super::parser::Parser;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::flow::{Definition, Module};
 use crate::kernel::parse_kernel;
 use crate::ops::OpRegistry;
-use crate::text::{Cursor, InlineConstants, SymbolPolicy, TokenKind, parse_constraint};
-use crate::types::{ConstId, ConstPool};
-
-/// Code of a finding that only follows from one reported before; it is dropped.
-pub(super) const FOLLOWS: &str = "T000";
+use crate::text::{SymbolPolicy, TokenKind, parse_constraint};
+use crate::types::ConstPool;
 
 /// Reads a module.
 ///
@@ -51,29 +49,10 @@ pub fn parse_with_constants(text: &str, ops: &OpRegistry, pool: &ConstPool) -> R
     if let Err(diagnostic) = parser.module() {
         parser.report(diagnostic);
     }
-    let Parser { cursor, module, .. } = parser;
-    cursor.finish().into_result(module)
+    parser.finish()
 }
 
-pub(super) struct Parser<'t, 'o> {
-    pub(super) cursor: Cursor<'t>,
-    pub(super) ops: &'o OpRegistry,
-    pub(super) module: Module,
-    constants: InlineConstants,
-}
-
-impl<'t, 'o> Parser<'t, 'o> {
-    fn new(text: &'t str, ops: &'o OpRegistry, pool: &ConstPool) -> Self {
-        let module = Module { constants: pool.clone(), ..Module::default() };
-        Parser { cursor: Cursor::new(text), ops, module, constants: InlineConstants::of(pool) }
-    }
-
-    pub(super) fn report(&mut self, diagnostic: Diagnostic) {
-        if diagnostic.code != FOLLOWS {
-            self.cursor.report(diagnostic);
-        }
-    }
-
+impl Parser<'_, '_> {
     fn module(&mut self) -> Result<(), Diagnostic> {
         self.cursor.expect_word("module")?;
         self.module.name = self.cursor.expect_symbol()?.0;
@@ -120,15 +99,6 @@ impl<'t, 'o> Parser<'t, 'o> {
         }
     }
 
-    pub(super) fn define(&mut self, name: String, definition: Definition) -> Result<(), Diagnostic> {
-        if self.module.definitions.contains_key(&name) {
-            let span = self.cursor.previous_span();
-            return Err(self.cursor.error_at(span, "T113", format!("`@{name}` is defined twice")));
-        }
-        self.module.definitions.insert(name, definition);
-        Ok(())
-    }
-
     fn symbols(&mut self) -> Result<(), Diagnostic> {
         loop {
             let span = self.cursor.span();
@@ -146,10 +116,5 @@ impl<'t, 'o> Parser<'t, 'o> {
                 return Ok(());
             }
         }
-    }
-
-    /// Reads a constant, after the keyword.
-    pub(super) fn constant(&mut self) -> Result<ConstId, Diagnostic> {
-        self.constants.read(&mut self.cursor, &mut self.module.constants)
     }
 }

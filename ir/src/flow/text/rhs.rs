@@ -1,7 +1,7 @@
 //! Parsing right-hand sides.
 
 use super::function::FunctionParser;
-use super::parse::FOLLOWS;
+use super::parser::FOLLOWS;
 use crate::diag::Diagnostic;
 use crate::flow::infer::{InferEnv, calls_function, infer};
 use crate::flow::{RegionId, Rhs, ValueId};

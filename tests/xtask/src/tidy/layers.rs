@@ -1,6 +1,7 @@
 //! Which module may name which.
 
 use super::Finding;
+use super::paths::{Named, named};
 use crate::workspace::Source;
 
 /// A rule: files below `folder` may, of the modules of `crate_name`, name only `allowed`.
@@ -88,7 +89,7 @@ pub(crate) fn check(sources: &[Source]) -> Vec<Finding> {
             continue;
         }
         for layer in LAYERS.iter().filter(|it| source.path.starts_with(it.folder)) {
-            for (line, module) in named(source, layer.crate_name) {
+            for (line, module) in modules(source, layer.crate_name) {
                 let excepted = EXCEPT.iter().any(|it| it.0 == source.path && it.1 == module);
                 if !excepted && !layer.allowed.contains(&module.as_str()) {
                     let message = format!("{} must not name `{}::{module}`", layer.folder, layer.crate_name);
@@ -114,54 +115,12 @@ fn names_crate(line: &str, start: &str) -> bool {
     })
 }
 
-/// The modules that come right after `root::`, as in `root::a::B` and `root::{a, b::C}`, with their lines.
-/// Names that start with a capital letter are items of the crate's root, not modules.
-fn named(source: &Source, root: &str) -> Vec<(usize, String)> {
-    let mut code = String::new();
-    let mut starts = Vec::new();
-    for (number, line) in source.code() {
-        starts.push((code.len(), number));
-        code.push_str(line);
-        code.push('\n');
-    }
-    let line_of = |at: usize| starts[starts.partition_point(|it| it.0 <= at) - 1].1;
-    let prefix = format!("{root}::");
-    let mut found = Vec::new();
-    for (at, _) in code.match_indices(&prefix) {
-        let before = code[..at].chars().next_back();
-        if before.is_some_and(|it| it.is_alphanumeric() || it == '_') {
-            continue;
-        }
-        let rest = &code[at + prefix.len()..];
-        let heads = if rest.starts_with('{') { group(rest) } else { vec![head(rest)] };
-        let modules = heads.into_iter().filter(|it| it.starts_with(|c: char| c.is_ascii_lowercase()));
-        found.extend(modules.map(|it| (line_of(at), it)));
-    }
-    found
-}
-
-/// First parts of the paths in a `{…}` group.
-fn group(text: &str) -> Vec<String> {
-    let mut depth = 0;
-    let mut heads = Vec::new();
-    for (at, c) in text.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 {
-            break;
-        }
-        if depth == 1 && (c == '{' || c == ',') {
-            heads.push(head(text[at + 1..].trim_start()));
-        }
-    }
-    heads
-}
-
-fn head(text: &str) -> String {
-    text.chars().take_while(|it| it.is_alphanumeric() || *it == '_').collect()
+/// The modules that come right after `root::`, with their lines. Names that start with a capital letter are items of
+/// the crate's root, not modules.
+fn modules(source: &Source, root: &str) -> Vec<(usize, String)> {
+    let second = |it: Named| Some((it.line, it.parts.into_iter().nth(1)?));
+    let found = named(source, root).into_iter().filter_map(second);
+    found.filter(|(_, name)| name.starts_with(|c: char| c.is_ascii_lowercase())).collect()
 }
 
 #[cfg(test)]

@@ -2,15 +2,18 @@
 //!
 //! 1. `dependencies`: which crate may depend on which, and which foreign crates belong to one crate alone.
 //! 2. `layers`: which module may name which inside a crate.
-//! 3. `style`: unsafe code, sizes of files, module docs, words.
-//! 4. Generated files are what the code says.
-//! 5. `pages`: code on pages is the code of examples, and links lead somewhere.
+//! 3. `circles`: no two modules of a folder import each other.
+//! 4. `style`: unsafe code, sizes of files, module docs, words.
+//! 5. Generated files are what the code says.
+//! 6. `pages`: code on pages is the code of examples, and links lead somewhere.
 //!
 //! They run in `cargo test` too, each as its own test. A rule reports every violation.
 
+mod circles;
 mod dependencies;
 mod layers;
 mod pages;
+mod paths;
 mod style;
 
 use crate::workspace::{self, Source};
@@ -51,6 +54,7 @@ pub(crate) fn run() -> Result<()> {
     let sources = workspace::sources(&root)?;
     let mut findings = dependencies::check(&dependencies::read(&root)?);
     findings.extend(layers::check(&sources));
+    findings.extend(circles::check(&sources));
     findings.extend(style::check(&sources));
     findings.extend(codes::check(&sources));
     findings.extend(stale(&root, &sources)?);
@@ -102,6 +106,11 @@ mod tests {
     #[test]
     fn modules_name_only_those_below_them() {
         expect_none(&layers::check(&sources()));
+    }
+
+    #[test]
+    fn no_two_modules_import_each_other() {
+        expect_none(&circles::check(&sources()));
     }
 
     #[test]

@@ -1,0 +1,98 @@
+//! What code generation makes of a plan, before it takes the form of a file or of memory.
+
+use cranelift_codegen::isa::OwnedTargetIsa;
+use indexmap::{IndexMap, IndexSet};
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::types::Bytes;
+
+use crate::clif::unit::Unit;
+use crate::link;
+use crate::options::CodegenOptions;
+use crate::select::routine::Routines;
+
+/// What the library carries besides code.
+#[derive(Clone, Debug, Default)]
+pub struct Metadata {
+    /// JSON for tools; the runtime hands it on as it is.
+    pub json: String,
+}
+
+/// What was decided about a kernel.
+#[derive(Clone, Debug)]
+pub struct KernelInfo {
+    /// Its symbol.
+    pub symbol: String,
+    /// The name of its program.
+    pub name: String,
+    /// What was chosen, a line for each part.
+    pub strategy: Vec<String>,
+    /// Bytes of scratch memory, as text over its size parameters.
+    pub scratch: String,
+    /// Iterations that may run in parallel, as text over its size parameters.
+    pub extent: String,
+}
+
+/// A compiled plan, before it takes the form of a file or of memory.
+#[derive(Debug)]
+pub struct Compiled {
+    pub(crate) options: CodegenOptions,
+    pub(crate) units: Vec<Unit>,
+    pub(crate) routines: Routines,
+    pub(crate) blobs: Vec<Blob>,
+    pub(crate) signature: String,
+    pub(crate) meta: String,
+    /// Separated by spaces.
+    pub(crate) instructions: String,
+    pub(crate) entry: String,
+    /// Slots for functions of the host.
+    pub(crate) slots: IndexSet<String>,
+    pub(crate) kernels: Vec<KernelInfo>,
+}
+
+/// A constant that the code refers to by symbol.
+#[derive(Clone, Debug)]
+pub struct Blob {
+    /// The symbol; it is not exported.
+    pub symbol: String,
+    /// The content.
+    pub bytes: Bytes,
+    /// Alignment in bytes, a power of two.
+    pub alignment: u64,
+}
+
+impl Blob {
+    /// The form that the linker takes.
+    pub fn for_link(&self) -> link::Blob<'_> {
+        link::Blob {
+            symbol: &self.symbol,
+            source: link::BlobSource::Bytes(&self.bytes),
+            alignment: self.alignment,
+        }
+    }
+}
+
+impl Compiled {
+    /// What was decided about each kernel, in the order of the plan.
+    pub fn kernels(&self) -> &[KernelInfo] {
+        &self.kernels
+    }
+
+    pub(crate) fn isa(&self, position_independent: bool) -> Result<OwnedTargetIsa, Diagnostic> {
+        self.options.isa(position_independent)
+    }
+}
+
+/// Symbols of a library that have a fixed content.
+pub(crate) fn library_data(compiled: &Compiled) -> IndexMap<&'static str, Vec<u8>> {
+    let text = |text: &str| {
+        let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(text.as_bytes());
+        bytes
+    };
+    IndexMap::from([
+        (orogen_abi::symbol::VERSION, orogen_abi::symbol::LIBRARY_VERSION.to_le_bytes().to_vec()),
+        (orogen_abi::symbol::SIGNATURE, text(&compiled.signature)),
+        (orogen_abi::symbol::META, text(&compiled.meta)),
+        (orogen_abi::symbol::INSTRUCTIONS, text(&compiled.instructions)),
+    ])
+}

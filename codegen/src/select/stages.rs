@@ -1,0 +1,132 @@
+//! Questions about stages: which axes they share, what they touch, what they evaluate.
+
+use indexmap::IndexSet;
+use orogen_ir::loops::{BufferId, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
+use orogen_ir::shape::Sym;
+
+/// How many leading axes stages can share.
+pub(super) fn shared_depth(program: &TensorProgram, run: &[&Stage]) -> Option<usize> {
+    let mut depth = run.first()?.axes.len();
+    for at in 1..run.len() {
+        depth = depth.min(shared_axes(program, &run[..at], run[at]));
+    }
+    Some(depth)
+}
+
+/// How many times a program touches a buffer.
+pub(super) fn total_accesses(program: &TensorProgram, buffer: BufferId) -> usize {
+    program.body.iter().map(|it| count(program, it, buffer)).sum()
+}
+
+/// How many leading axes `next` can share with the stages before it.
+pub(super) fn shared_axes(program: &TensorProgram, run: &[&Stage], next: &Stage) -> usize {
+    let most = run.iter().map(|it| it.axes.len()).min().unwrap_or(0).min(next.axes.len());
+    let equal = |level: usize| run.iter().all(|it| it.axes[level].extent == next.axes[level].extent);
+    let most = (0..most).take_while(|level| equal(*level)).count();
+    let mut stages = run.to_vec();
+    stages.push(next);
+    // What a stage of the group writes, every stage must touch in the same iteration only.
+    let legal = |depth: &usize| {
+        let written: IndexSet<BufferId> = stages.iter().map(|it| it.buffer).collect();
+        written.iter().all(|buffer| {
+            let mut uses = 0;
+            stages.iter().for_each(|it| uses += usize::from(accesses(program, it, *buffer).next().is_some()));
+            uses <= 1 || (0..*depth).all(|level| !own_dims(program, &stages, level, *buffer).is_empty())
+        })
+    };
+    (0..=most).rev().find(legal).unwrap_or(0)
+}
+
+/// The dimensions of a buffer that every access of every stage indexes with just the axis at `level`.
+pub(super) fn own_dims(
+    program: &TensorProgram,
+    stages: &[&Stage],
+    level: usize,
+    buffer: BufferId,
+) -> Vec<usize> {
+    let rank = program.buffers[buffer].dims.len();
+    (0..rank)
+        .filter(|dim| {
+            stages.iter().all(|stage| {
+                let var = stage.axes[level].var;
+                let single = program.shapes.as_int(stage.axes[level].extent) == Some(1);
+                accesses(program, stage, buffer).all(|at| match &at[*dim] {
+                    Index::Dim(index) => {
+                        let shapes = &program.shapes;
+                        let fixed = single && shapes.as_int(program.buffers[buffer].dims[*dim]) == Some(1);
+                        shapes.as_sym(*index) == Some(var) || (fixed && shapes.as_int(*index) == Some(0))
+                    }
+                    Index::Value(_) | Index::Checked(_) => false,
+                })
+            })
+        })
+        .collect()
+}
+
+/// How many times a statement touches a buffer.
+pub(super) fn count(program: &TensorProgram, statement: &Stmt, buffer: BufferId) -> usize {
+    match statement {
+        Stmt::Stage(stage) => accesses(program, stage, buffer).count(),
+        Stmt::For { body, .. } => body.iter().map(|it| count(program, it, buffer)).sum(),
+    }
+}
+
+/// The index lists with which a stage touches a buffer, its store included.
+pub(super) fn accesses<'a>(
+    program: &'a TensorProgram,
+    stage: &'a Stage,
+    buffer: BufferId,
+) -> impl Iterator<Item = &'a [Index]> {
+    let mut found: Vec<&'a [Index]> = Vec::new();
+    if stage.buffer == buffer {
+        found.push(&stage.at);
+    }
+    for id in expressions(program, stage) {
+        if let Expr::Load { buffer: from, at, .. } = &program.exprs[id]
+            && *from == buffer
+        {
+            found.push(at);
+        }
+    }
+    found.into_iter()
+}
+
+/// All expressions that a stage evaluates, each once.
+pub(super) fn expressions(program: &TensorProgram, stage: &Stage) -> IndexSet<ExprId> {
+    let places = stage.at.iter().filter_map(Index::value);
+    expressions_below(program, places.chain([stage.value]).collect())
+}
+
+/// The symbols that an expression names, those of indices included.
+pub(super) fn symbols_below(program: &TensorProgram, root: ExprId) -> IndexSet<Sym> {
+    let mut dims = Vec::new();
+    for id in expressions_below(program, vec![root]) {
+        match &program.exprs[id] {
+            Expr::Dim(dim, _) => dims.push(*dim),
+            Expr::Load { at, .. } => dims.extend(at.iter().filter_map(Index::dim)),
+            _ => {}
+        }
+    }
+    dims.into_iter().flat_map(|it| program.shapes.free_symbols(it)).collect()
+}
+
+/// All expressions at or below some.
+pub(super) fn expressions_below(program: &TensorProgram, mut stack: Vec<ExprId>) -> IndexSet<ExprId> {
+    let mut seen = IndexSet::new();
+    while let Some(id) = stack.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        match &program.exprs[id] {
+            Expr::Dim(..) | Expr::Float(..) | Expr::Int(..) => {}
+            Expr::Load { at, otherwise, .. } => {
+                stack.extend(at.iter().filter_map(Index::value));
+                stack.extend(*otherwise);
+            }
+            Expr::Unary(_, a) | Expr::Cast(_, a) => stack.push(*a),
+            Expr::Binary(_, a, b) | Expr::Compare(_, a, b) => stack.extend([*a, *b]),
+            Expr::Select(a, b, c) => stack.extend([*a, *b, *c]),
+        }
+    }
+    seen
+}

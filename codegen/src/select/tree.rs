@@ -1,0 +1,107 @@
+//! What a kernel becomes: a tree of loops, stages and calls of routines.
+
+use super::stages::{accesses, expressions_below};
+use orogen_ir::loops::{BufferId, Expr, Index, Stage, TensorProgram};
+use orogen_ir::shape::{Dim, Sym};
+
+/// A part of a kernel.
+#[derive(Clone, Debug)]
+pub(crate) enum Node {
+    /// A loop; each symbol has the value of the loop variable.
+    Loop {
+        /// Number of iterations.
+        extent: Dim,
+        /// What the loop variable is called in the stages inside.
+        vars: Vec<Sym>,
+        /// What is repeated.
+        body: Vec<Node>,
+        /// Whether iterations may run at the same time.
+        independent: bool,
+    },
+    /// A stage as scalar loops, of which the first `bound` axes are loops around it.
+    Stage {
+        /// The stage.
+        stage: Stage,
+        /// How many of its axes are already bound.
+        bound: usize,
+    },
+    /// A vector routine.
+    Call(Box<Call>),
+    /// Parts that compute stages whose points may be none: they run only where there is a point to be stored, so that
+    /// no loop turns around nothing.
+    Some {
+        /// For each stage, where it stores and the extents of its axes.
+        spaces: Vec<(BufferId, Vec<Dim>)>,
+        /// What runs.
+        body: Vec<Node>,
+    },
+}
+
+impl Node {
+    /// Whether the memory of a buffer is read or written.
+    pub(super) fn touches(&self, program: &TensorProgram, buffer: BufferId) -> bool {
+        let loads = |at: &[Index]| {
+            let roots = at.iter().filter_map(Index::value).collect();
+            expressions_below(program, roots)
+                .iter()
+                .any(|it| matches!(&program.exprs[*it], Expr::Load { buffer: from, .. } if *from == buffer))
+        };
+        match self {
+            Node::Loop { body, .. } | Node::Some { body, .. } => {
+                body.iter().any(|it| it.touches(program, buffer))
+            }
+            Node::Stage { stage, .. } => accesses(program, stage, buffer).next().is_some(),
+            Node::Call(call) => call.args.iter().any(|arg| match arg {
+                Arg::Pointer(own, _) => *own == buffer,
+                Arg::Element(own, at) => *own == buffer || loads(at),
+                Arg::Size(_) | Arg::Float(_) | Arg::Workspace(_) => false,
+            }),
+        }
+    }
+}
+
+/// How the work of a kernel is divided among threads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Parallel {
+    /// Not at all.
+    No,
+    /// The only part is a loop of so many iterations; a call of the kernel runs a range of them.
+    Loop(Dim),
+    /// So many units; the symbols stand for the range that a call of the kernel computes.
+    Range {
+        /// Number of units.
+        units: Dim,
+        /// First unit.
+        begin: Sym,
+        /// End.
+        end: Sym,
+    },
+}
+
+/// An argument of a routine.
+#[derive(Clone, Debug)]
+pub(crate) enum Arg {
+    /// An address in a buffer, so many bytes from its start.
+    Pointer(BufferId, Dim),
+    /// The address of an element; indices may depend on data.
+    Element(BufferId, Vec<Index>),
+    /// A number.
+    Size(Dim),
+    /// The bits of the `f32` nearest to a number.
+    Float(Dim),
+    /// An address in the workspace, so many bytes from its start.
+    Workspace(Dim),
+}
+
+/// A call of a routine.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    /// Symbol of the routine.
+    pub(crate) symbol: String,
+    /// Its arguments, over sizes, loop variables and the range of the kernel.
+    pub(crate) args: Vec<Arg>,
+    /// Bytes of workspace.
+    pub(crate) workspace: Dim,
+    /// What it is, for reports.
+    pub(crate) what: String,
+}

@@ -1,0 +1,48 @@
+//! Why operators of ONNX are not imported.
+
+/// Why an ONNX operator is not in the table; `None` for names that are no ONNX operators.
+pub(crate) fn why_missing(name: &str) -> Option<&'static str> {
+    const DATA_DEPENDENT: &str = "the size of its result depends on the data";
+    const SEQUENCE: &str = "sequences and optionals are not supported";
+    const TEXT: &str = "text is not supported";
+    const RANDOM: &str = "random numbers are not supported";
+    const NONE: &str = "there is no importer for it";
+    Some(match name {
+        "Unique" | "NonMaxSuppression" => DATA_DEPENDENT,
+        "SequenceAt" | "SequenceConstruct" | "SequenceEmpty" | "SequenceErase" | "SequenceInsert"
+        | "SequenceLength" | "SequenceMap" | "SplitToSequence" | "ConcatFromSequence" | "Optional"
+        | "OptionalGetElement" | "OptionalHasElement" => SEQUENCE,
+        "StringConcat" | "StringNormalizer" | "StringSplit" | "RegexFullMatch" | "TfIdfVectorizer" => TEXT,
+        "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" | "Multinomial"
+        | "Bernoulli" => RANDOM,
+        "Scan" => "loops over sequences (Scan) are not supported",
+        "TopK" => "sorting is not supported",
+        "TensorScatter"
+        | "AffineGrid"
+        | "BlackmanWindow"
+        | "CenterCropPad"
+        | "Col2Im"
+        | "DFT"
+        | "DeformConv"
+        | "Det"
+        | "GridSample"
+        | "HammingWindow"
+        | "HannWindow"
+        | "ImageDecoder"
+        | "MaxRoiPool"
+        | "MaxUnpool"
+        | "MelWeightMatrix"
+        | "NegativeLogLikelihoodLoss"
+        | "ReverseSequence"
+        | "RoiAlign"
+        | "STFT"
+        | "SoftmaxCrossEntropyLoss"
+        | "Adagrad"
+        | "Adam"
+        | "Gradient"
+        | "Momentum"
+        | "BitCast"
+        | "CumProd" => NONE,
+        _ => return None,
+    })
+}
