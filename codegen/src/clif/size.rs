@@ -345,10 +345,10 @@ fn product(cx: &mut FunctionCx<'_>, parts: Vec<Part>, check: bool) -> (Part, Opt
     (product, overflow)
 }
 
-fn fold(parts: Vec<Part>, mut combine: impl FnMut(Part, Part) -> Part) -> Part {
+fn fold(parts: Vec<Part>, combine: impl FnMut(Part, Part) -> Part) -> Part {
     let mut parts = parts.into_iter();
     let first = parts.next().expect("at least one operand");
-    parts.fold(first, |a, b| combine(a, b))
+    parts.fold(first, combine)
 }
 
 /// `⌊a / k⌋` for `0 ≤ a`, `k ≥ 2`; `hi` bounds `a`.

@@ -50,7 +50,7 @@ mod tests {
         assert_eq!(bf16_from_f64(tie).to_f64(), 1.0);
         assert_eq!(bf16_from_f64(tie + 2f64.powi(-50)).to_f64(), 1.0 + 2f64.powi(-7));
         // Ends of the ranges.
-        assert_eq!(f16_from_f64(65519.999_999_999).to_f64(), 65504.0);
+        assert_eq!(f16_from_f64(65_519.999_999_999).to_f64(), 65504.0);
         assert_eq!(f16_from_f64(65520.0).to_f64(), f64::INFINITY);
         assert_eq!(f16_from_f64(1e300).to_f64(), f64::INFINITY);
         assert_eq!(f16_from_f64(2f64.powi(-25)).to_f64(), 0.0);
