@@ -29,6 +29,8 @@ write(
         helper.make_node("Sqrt", ["q"], ["y"], "root"),
     ],
 )
+# Each row of x in rising order, an operator of another domain.
+write("sort", [helper.make_node("SortRows", ["x"], ["y"], "sort", domain="com.acme")])
 # y = x / 8
 eighth = helper.make_tensor("eight", TensorProto.FLOAT, [], [8.0])
 write(

@@ -118,7 +118,6 @@ impl ModelArgs {
             ("--cpu", self.cpu.is_some()),
             ("--waterline", self.waterline.is_some()),
             ("--verify", self.verify),
-            ("--plugin", !self.plugins.paths.is_empty()),
             ("--budget", self.budget.is_some()),
             ("--override", !self.overridden.is_empty()),
         ];

@@ -33,6 +33,8 @@ pub(crate) fn is_library(path: &Path) -> Result<bool, Failure> {
 pub(crate) fn open(path: &Path, args: &ModelArgs, inputs: Option<&Path>) -> Result<Subject, Failure> {
     if is_library(path)? {
         args.for_library()?;
+        // What a library needs of plug-ins are the host functions that they register.
+        args.plugins.compiler()?;
         let start = Instant::now();
         let library = Library::open(path).map_err(Failure::Load)?;
         let load = start.elapsed();

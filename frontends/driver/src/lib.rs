@@ -18,7 +18,7 @@
 //! # Adding to the compiler
 //! [`compile`] is the default of a [`Compiler`]. Its [`Builder`] takes operators ([`Operator`]), ONNX converters
 //! ([`Builder::converter`]), frontends ([`Frontend`](frontend::Frontend)), rewrite rules that serve both IRs
-//! ([`Rule`](rules::Rule)), passes at any place ([`Place`](passes::Place)), and instruments
+//! ([`Rule`](rules::Rule)), functions of the host ([`HostFunction`]), passes at any place ([`Place`](passes::Place)), and instruments
 //! ([`Instrument`](passes::Instrument)). Everything that these need is in the [`prelude`]; the parts of the compiler are
 //! re-exported as modules: [`ir`], [`passes`], [`rules`], [`onnx`], [`runtime`].
 //!
@@ -55,7 +55,7 @@ pub use orogen_onnx as onnx;
 pub use orogen_passes::manager::Step;
 pub use orogen_reference as reference;
 pub use orogen_runtime as runtime;
-pub use orogen_runtime::{Library, RuntimeError, Tensor};
+pub use orogen_runtime::{HostCall, HostFunction, Library, RuntimeError, Tensor};
 
 /// Passes, pipelines and instruments.
 pub mod passes {

@@ -8,8 +8,8 @@ pub use crate::frontend::{FileHead, Frontend, ImportOptions, ImportReport, Recog
 pub use crate::passes::{Changed, Instrument, Ir, IrRef, Pass, PassCx, PassInfo, Place, Step};
 pub use crate::rules::{Legalizer, Lowering, OpCall, Rewriter, Rule};
 pub use crate::{
-    Artifact, Builder, CompileOptions, Compiler, Cpu, Diagnostic, Diagnostics, Entry, Library, LowerReport,
-    Lowered, Model, Operator, OptIn, RuntimeError, Tensor,
+    Artifact, Builder, CompileOptions, Compiler, Cpu, Diagnostic, Diagnostics, Entry, HostFunction, Library,
+    LowerReport, Lowered, Model, Operator, OptIn, RuntimeError, Tensor,
 };
 pub use orogen_ir::flow::Module;
 pub use orogen_ir::graph::Graph;

@@ -236,10 +236,16 @@ fn everything_that_does_not_fit_is_reported() {
         .graph_pass(Place::before("fuse"), Idle("fuse"))
         .frontend(Chain)
         .frontend(Chain)
+        .host_function("acme.f", HostFunction::in_place(|_| Ok(())))
+        .host_function("acme.f", HostFunction::in_place(|_| Ok(())))
         .build()
         .expect_err("nothing of it fits");
     let codes: Vec<&str> = found.iter().map(|it| it.code).collect();
-    assert_eq!(codes, ["D011", "D010", "D010", "D012", "N004", "N003", "N002", "N001", "D014"], "{found}");
+    assert_eq!(
+        codes,
+        ["D011", "D010", "D010", "D012", "N004", "N003", "N002", "N001", "D014", "D013"],
+        "{found}"
+    );
     assert!(found.iter().all(|it| it.help.is_some()), "each says what to do: {found}");
     assert!(found.to_string().contains("`Relu` of the standard domain in operator set 14 to 15"), "{found}");
 }

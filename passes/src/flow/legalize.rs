@@ -183,8 +183,8 @@ impl Run<'_> {
         for step in lowering.steps {
             let types = step.types().to_vec();
             let rhs = match step {
-                LowerStep::Kernel { program, args, sizes, .. } => Rhs::Call {
-                    callee: self.interner.add(self.kernels, *program),
+                LowerStep::Kernel { kernel, args, sizes, .. } => Rhs::Call {
+                    callee: self.interner.add(self.kernels, *kernel),
                     args: args.iter().map(|it| given[it]).collect(),
                     sizes: sizes.into_iter().collect(),
                 },

@@ -97,9 +97,9 @@ fn run(
             Value::Made(i) => made[*i],
         };
         let (kind, inputs) = match step {
-            LowerStep::Kernel { program, args, .. } => {
+            LowerStep::Kernel { kernel, args, .. } => {
                 let inputs = args.iter().map(edge).collect();
-                (NodeKind::Kernel { kernel: interner.add(&mut graph.kernels, *program) }, inputs)
+                (NodeKind::Kernel { kernel: interner.add(&mut graph.kernels, *kernel) }, inputs)
             }
             LowerStep::View { value, .. } => (NodeKind::View, smallvec![edge(&value)]),
             LowerStep::MatchCast { .. } | LowerStep::Check(_) => return Err(late()),

@@ -1,7 +1,7 @@
 //! Kernels by name: equal ones are kept once.
 
 use indexmap::IndexMap;
-use orogen_ir::kernel::Kernel;
+use orogen_ir::kernel::{Kernel, print_kernel_text};
 use orogen_ir::loops::{Expr, Index, Stmt, TensorProgram};
 use orogen_ir::shape::{Dim, ShapeCx};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -20,38 +20,64 @@ impl KernelInterner {
     pub fn of(kernels: &IndexMap<String, Kernel>) -> Self {
         let mut interner = KernelInterner::default();
         for (i, kernel) in kernels.values().enumerate() {
-            if let Kernel::Program(program) = kernel {
-                interner.by_hash.entry(hash(program)).or_default().push(i);
-            }
+            interner.by_hash.entry(hash_kernel(kernel)).or_default().push(i);
         }
         interner
     }
 
     /// Adds a kernel under its own name, or one like it when that is taken, and returns the name. A kernel that
     /// differs from an earlier one by its name alone is not added again.
-    pub fn add(&mut self, kernels: &mut IndexMap<String, Kernel>, mut program: TensorProgram) -> String {
-        let same_hash = self.by_hash.entry(hash(&program)).or_default();
+    pub fn add(&mut self, kernels: &mut IndexMap<String, Kernel>, kernel: impl Into<Kernel>) -> String {
+        let mut kernel = kernel.into();
+        let same_hash = self.by_hash.entry(hash_kernel(&kernel)).or_default();
         for at in same_hash.iter() {
             let (name, earlier) = kernels.get_index(*at).expect("the table only grows");
-            if earlier.program().is_some_and(|it| same(it, &program)) {
+            if same_kernel(earlier, &kernel) {
                 return name.clone();
             }
         }
         same_hash.push(kernels.len());
-        if kernels.contains_key(&program.name) {
-            let suffix = self.suffixes.entry(program.name.clone()).or_insert(0);
-            let base = std::mem::take(&mut program.name);
+        if kernels.contains_key(kernel.name()) {
+            let base = kernel.name().to_string();
+            let suffix = self.suffixes.entry(base.clone()).or_insert(0);
             loop {
                 *suffix += 1;
-                program.name = format!("{base}_{suffix}");
-                if !kernels.contains_key(&program.name) {
+                kernel.set_name(&format!("{base}_{suffix}"));
+                if !kernels.contains_key(kernel.name()) {
                     break;
                 }
             }
         }
-        let name = program.name.clone();
-        kernels.insert(name.clone(), program.into());
+        let name = kernel.name().to_string();
+        kernels.insert(name.clone(), kernel);
         name
+    }
+}
+
+/// Whether two kernels are one but for their names.
+fn same_kernel(a: &Kernel, b: &Kernel) -> bool {
+    match (a, b) {
+        (Kernel::Program(a), Kernel::Program(b)) => same(a, b),
+        (Kernel::Program(_), _) | (_, Kernel::Program(_)) => false,
+        _ => nameless(a) == nameless(b),
+    }
+}
+
+/// Routines and externs are what their text says.
+fn nameless(kernel: &Kernel) -> String {
+    let mut kernel = kernel.clone();
+    kernel.set_name("kernel");
+    print_kernel_text(&kernel)
+}
+
+fn hash_kernel(kernel: &Kernel) -> u64 {
+    match kernel {
+        Kernel::Program(program) => hash(program),
+        Kernel::Routine(_) | Kernel::Extern(_) => {
+            let mut hasher = DefaultHasher::new();
+            nameless(kernel).hash(&mut hasher);
+            hasher.finish()
+        }
     }
 }
 

@@ -260,9 +260,10 @@ fn evaluate(
                 let dims = dims.into_iter().map(|it| it as u64).collect::<Vec<_>>();
                 vec![get(value).reshaped(dims).map_err(|it| it.to_string())?]
             }
-            LowerStep::Kernel { program, args, sizes, .. } => {
-                verify(&program).map_err(|it| it.to_string())?;
-                let program = text_cycle(&program)?;
+            LowerStep::Kernel { kernel, args, sizes, .. } => {
+                let program = kernel.program().ok_or("no operator that ships calls the host")?;
+                verify(program).map_err(|it| it.to_string())?;
+                let program = text_cycle(program)?;
                 let sizes = sizes.iter().map(|it| symbols.eval(*it)).collect::<Result<Vec<_>, _>>()?;
                 let inputs: Vec<_> = args.iter().map(|it| get(*it).clone()).collect();
                 eval_program(&program, &sizes, &inputs).map_err(|it| format!("kernel: {it}"))?

@@ -15,6 +15,7 @@ use orogen_passes::rules::legalize::LegalizeTable;
 use orogen_passes::rules::rewrite::{Rule, RuleSet};
 use orogen_passes::rules::{layout, simplify};
 use orogen_passes::{flow, graph};
+use orogen_runtime::HostFunction;
 use std::ops::RangeBounds;
 
 /// Puts a [`Compiler`] together from what ships and what its user adds.
@@ -29,6 +30,7 @@ pub struct Builder {
     graph: Vec<(Place, Box<dyn Pass<Graph>>)>,
     flow: Vec<(Place, Box<dyn Pass<Module>>)>,
     instruments: Vec<InstrumentFactory>,
+    host_functions: Vec<(String, HostFunction)>,
     codegen: CodegenOptions,
     found: Diagnostics,
 }
@@ -43,6 +45,7 @@ impl Default for Builder {
             graph: Vec::new(),
             flow: Vec::new(),
             instruments: Vec::new(),
+            host_functions: Vec::new(),
             codegen: CodegenOptions::default(),
             found: Diagnostics::new(),
         }
@@ -98,6 +101,15 @@ impl Builder {
         }
     }
 
+    /// Adds a function of this process that lowerings call by name
+    /// ([`Legalizer::emit_extern`](crate::rules::Legalizer::emit_extern)). [`build`](Self::build) puts it into the one
+    /// table of the process that all compiled models look in; another process that runs the library has to do so too,
+    /// with [`register_extern`](orogen_runtime::register_extern).
+    pub fn host_function(&mut self, name: &str, function: impl Into<HostFunction>) -> &mut Self {
+        self.host_functions.push((name.to_string(), function.into()));
+        self
+    }
+
     /// Adds a model format. It is asked about a file before the formats that ship.
     pub fn frontend(&mut self, frontend: impl Frontend) -> &mut Self {
         self.frontends.push(Box::new(frontend));
@@ -148,8 +160,18 @@ impl Builder {
     /// Everything that does not fit together: names that are given twice, rules over operators that are not registered,
     /// passes at places that are not there.
     pub fn build(&mut self) -> Result<Compiler, Diagnostics> {
-        let Builder { operators, onnx, frontends, rules, graph, flow, instruments, codegen, mut found } =
-            std::mem::take(self);
+        let Builder {
+            operators,
+            onnx,
+            frontends,
+            rules,
+            graph,
+            flow,
+            instruments,
+            host_functions,
+            codegen,
+            mut found,
+        } = std::mem::take(self);
         let mut note = |outcome: Result<(), Diagnostic>| {
             if let Err(diagnostic) = outcome {
                 found.push(diagnostic);
@@ -193,6 +215,17 @@ impl Builder {
         let mut known = Frontends::standard(onnx);
         for (i, frontend) in frontends.into_iter().enumerate() {
             note(known.insert(i, frontend));
+        }
+        for (i, (name, _)) in host_functions.iter().enumerate() {
+            if host_functions[..i].iter().any(|it| it.0 == *name) {
+                note(Err(Diagnostic::error("D013", format!("there are two host functions `{name}`"))
+                    .help("give one of them another name")));
+            }
+        }
+        if found.is_empty() {
+            for (name, function) in host_functions {
+                orogen_runtime::register_extern(&name, function);
+            }
         }
         found.into_result(Compiler {
             ops,

@@ -4,10 +4,13 @@ use super::Operation;
 use super::lowering::{LowerStep, Lowering, Value};
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::loops::{Axis, BufferId, BuildResult, Combine, ExprId, Index, ProgramBuilder};
+use orogen_ir::kernel::{Access, Extern, Kernel, Param, Signature};
+use orogen_ir::loops::{
+    Axis, Buffer, BufferId, BufferRole, BuildResult, Combine, ExprId, Index, ProgramBuilder, TensorProgram,
+};
 use orogen_ir::ops::Requirement;
 use orogen_ir::shape::{Constraint, Dim, Overflow, ShapeCx};
-use orogen_ir::types::{Attrs, DType, Dims, TensorType, Type};
+use orogen_ir::types::{Attrs, DType, Dims, Effects, TensorType, Type};
 
 /// One operation under legalisation: its types on one side, the kernel and the steps under construction on the other.
 ///
@@ -162,11 +165,35 @@ impl<'a> Legalizer<'a> {
     /// Ends the kernel under construction and begins the next one. Returns the values of its outputs, in the order in
     /// which they were asked for.
     pub fn emit(&mut self) -> Vec<Value> {
-        let builder = std::mem::replace(&mut self.b, ProgramBuilder::new(self.name));
-        let (program, sizes) = builder.finish();
+        let (program, sizes) = self.take_program();
+        self.call(program.into(), sizes)
+    }
+
+    /// As [`emit`](Self::emit), with a function of the host in place of a tensor program: it is found under `symbol` when
+    /// the model runs, reads the buffers of values that were asked for, and writes those that are outputs. Attributes go
+    /// to it after the buffers, in order of their names.
+    pub fn emit_extern(&mut self, symbol: &str, attrs: Attrs) -> Vec<Value> {
+        let (program, sizes) = self.take_program();
+        let param = |it: &BufferId| {
+            let Buffer { name, dtype, dims, role } = program.buffers[*it].clone();
+            let access = if role == BufferRole::Input { Access::In } else { Access::Out };
+            Param { name, access, dtype, dims }
+        };
+        let params = program.params.iter().map(param).collect();
+        let signature =
+            Signature { shapes: program.shapes, sizes: program.sizes, params, effects: Effects::PURE };
+        let kernel = Extern { name: program.name, symbol: symbol.to_string(), attrs, signature };
+        self.call(kernel.into(), sizes)
+    }
+
+    fn take_program(&mut self) -> (TensorProgram, Vec<Dim>) {
+        std::mem::replace(&mut self.b, ProgramBuilder::new(self.name)).finish()
+    }
+
+    fn call(&mut self, kernel: Kernel, sizes: Vec<Dim>) -> Vec<Value> {
         let args = std::mem::take(&mut self.inputs).into_keys().collect();
         let (types, results): (Vec<Type>, Vec<_>) = std::mem::take(&mut self.outputs).into_iter().unzip();
-        let first = self.make(LowerStep::Kernel { program: Box::new(program), args, sizes, types });
+        let first = self.make(LowerStep::Kernel { kernel: Box::new(kernel), args, sizes, types });
         let values: Vec<Value> = (first..self.made.len()).map(Value::Made).collect();
         for (value, result) in values.iter().zip(results) {
             if let Some(i) = result {

@@ -4,6 +4,7 @@
 //! kernel is the usual case. An operation whose result has a size that only data knows runs a kernel that counts,
 //! binds the count to a symbol, and goes on with kernels of that size.
 
+use orogen_ir::kernel::Kernel;
 use orogen_ir::loops::TensorProgram;
 use orogen_ir::ops::Requirement;
 use orogen_ir::shape::Dim;
@@ -23,9 +24,9 @@ pub enum Value {
 pub enum LowerStep {
     /// Calls a kernel; makes a value for each of its outputs.
     Kernel {
-        /// The program.
-        program: Box<TensorProgram>,
-        /// Its input buffers.
+        /// The kernel.
+        kernel: Box<Kernel>,
+        /// What it reads.
         args: Vec<Value>,
         /// Its size arguments.
         sizes: Vec<Dim>,
@@ -75,7 +76,7 @@ impl Lowering {
     /// The program, when the operation is one kernel and nothing else.
     pub fn single_kernel(&self) -> Option<&TensorProgram> {
         match &self.steps[..] {
-            [LowerStep::Kernel { program, .. }] => Some(program),
+            [LowerStep::Kernel { kernel, .. }] => kernel.program(),
             _ => None,
         }
     }
