@@ -87,7 +87,7 @@ fn everything_is_rounded_once() {
             }
         }
     }
-    values.extend([65519.999_999_999, 65520.0, f64::MAX, f64::MIN_POSITIVE, f64::NAN, f64::INFINITY]);
+    values.extend([65_519.999_999_999, 65520.0, f64::MAX, f64::MIN_POSITIVE, f64::NAN, f64::INFINITY]);
     let x = TensorData::from_f64(DType::F64, &[values.len() as u64], values);
     for to in [DType::F16, DType::BF16, DType::F32] {
         check(&x, &[to]);

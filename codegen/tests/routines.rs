@@ -75,7 +75,7 @@ fn nonzero_fills_a_result_whose_size_is_data() {
 #[test]
 fn what_is_no_routine_is_refused() {
     let refused = |plan: &CallPlan| {
-        let found = compile(plan, &Metadata::default(), &CodegenOptions::default()).err().expect("refused");
+        let found = compile(plan, &Metadata::default(), &CodegenOptions::default()).expect_err("refused");
         found.0[0].clone()
     };
     let unknown = refused(&nonzero(DType::F32, "non_zero"));
