@@ -6,7 +6,7 @@ use crate::rules::memory::{Request, pack};
 use indexmap::IndexSet;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::ValueId;
-use orogen_ir::plan::{Arena, ArenaId, BufferRef, Slot, SlotId, Step};
+use orogen_ir::plan::{Arena, ArenaId, BufferRef, Slot, SlotId, Step, byte_size};
 use orogen_ir::shape::Sym;
 use orogen_ir::types::{DType, Dims};
 
@@ -36,8 +36,9 @@ impl Lowering<'_> {
         steps: &mut Vec<Step>,
     ) -> Result<BufferRef, Diagnostic> {
         if let Some(output) = self.direct.get(&value).copied() {
-            // A cast between the value and the result may bind the result's dimensions only later.
-            if self.output_is_bound(output) {
+            // A cast between the value and the result may bind the result's dimensions only later, and a check may only
+            // later establish that both have one size.
+            if self.output_is_bound(output) && self.output_has_size_of(output, value)? {
                 self.alloc_output(output, steps)?;
                 self.storage.insert(value, Storage::Buffer(BufferRef::Output(output)));
                 return Ok(BufferRef::Output(output));
@@ -129,6 +130,14 @@ impl Lowering<'_> {
         let dims = &self.plan.outputs[output as usize].dims;
         let mut symbols = dims.iter().flat_map(|it| self.plan.shapes.free_symbols(*it));
         symbols.all(|it| self.bound.contains(&it))
+    }
+
+    /// Whether an output has as many bytes as a value, for all sizes that may occur here.
+    fn output_has_size_of(&mut self, output: u32, value: ValueId) -> Result<bool, Diagnostic> {
+        let have = self.byte_size(self.tensor(value)?)?;
+        let output = &self.plan.outputs[output as usize];
+        let wanted = byte_size(&mut self.plan.shapes, output.dtype, &output.dims).map_err(overflow)?;
+        Ok(self.plan.shapes.prove_eq(have, wanted).is_always())
     }
 
     /// Whether a symbol is bound where an open arena is allocated.
