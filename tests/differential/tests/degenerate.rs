@@ -298,13 +298,19 @@ fn degenerate(base: &Form) -> Vec<Form> {
     forms
 }
 
+/// Whether a form runs without end, as it says: a loop without a limit, whose condition stays true.
+fn endless(form: &Form) -> bool {
+    let node = form.node();
+    node.op_type == "Loop" && node.input.first().is_none_or(String::is_empty)
+}
+
 /// Checks forms in a folder of their own.
 fn check(forms: &[Form]) -> Result<()> {
     ensure!(!forms.is_empty(), "there is no form");
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("model.onnx");
     let mut failures = Vec::new();
-    for form in forms {
+    for form in forms.iter().filter(|it| !endless(it)) {
         std::fs::write(&file, form.proto.to_bytes())?;
         let found = catch_unwind(AssertUnwindSafe(|| agrees(form, &file)));
         let error = match found {
