@@ -1,6 +1,6 @@
 //! Kernels: what computes on buffers, whoever wrote it.
 //!
-//! A kernel is a [tensor program](TensorProgram), from which code is generated; a [`Routine`], a leaf of code generation
+//! A kernel is a [tensor program](crate::loops::TensorProgram), from which code is generated; a [`Routine`], a leaf of code generation
 //! that is written by hand and found by name; or an [`Extern`], a function of the host that is found by name when the
 //! model runs. All three are called the same way, in destination-passing style: the caller gives a buffer for each
 //! parameter and a value for each size. What a caller needs to know is the same for all: parameters with their

@@ -2,7 +2,7 @@
 //!
 //! Sizes that are all constant are packed by offset: largest first, each at the lowest offset that is free during
 //! its life (greedy by size, as in Pisarchyk and Lee, *Efficient Memory Management for Deep Neural Net
-//! Inference*, 2020). That compares every buffer with every other one, so beyond [`MAX_COMPARED`] buffers are placed
+//! Inference*, 2020). That compares every buffer with every other one, so beyond `MAX_COMPARED` buffers are placed
 //! in the order of their first steps instead, each into the smallest gap that holds it (best fit). Symbolic sizes are
 //! packed into tokens: a buffer takes over a free token whose size is provably enough, or provably smaller (which
 //! then grows), or opens a new one. Either way the total is a formula known at compile time.
