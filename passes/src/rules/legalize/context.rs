@@ -26,6 +26,8 @@ pub struct Legalizer<'a> {
     inputs: IndexMap<Value, BufferId>,
     /// Types of the outputs of the kernel under construction, with the results that they are.
     outputs: Vec<(Type, Option<usize>)>,
+    /// Values that it updates; what they become comes first in `outputs`.
+    updated: Vec<Value>,
     steps: Vec<LowerStep>,
     /// Types of all values that steps made.
     made: Vec<Type>,
@@ -42,6 +44,7 @@ impl<'a> Legalizer<'a> {
             operation,
             inputs: IndexMap::new(),
             outputs: Vec::new(),
+            updated: Vec::new(),
             steps: Vec::new(),
             made: Vec::new(),
             results: vec![None; operation.results.len()],
@@ -145,6 +148,16 @@ impl<'a> Legalizer<'a> {
         Ok(self.b.output(&format!("out{i}"), ty.dtype, &dims))
     }
 
+    /// The buffer of operand `i`, which the kernel updates; what it becomes is result `result`.
+    pub fn updated(&mut self, i: usize, result: usize) -> BuildResult<BufferId> {
+        let ty = self.result(result)?.clone();
+        let dims = self.b.import_dims(self.caller, self.arg_dims(i)?)?;
+        let dtype = ty.dtype;
+        self.outputs.insert(self.updated.len(), (Type::Tensor(ty), Some(result)));
+        self.updated.push(Value::Operand(i));
+        Ok(self.b.in_out(&format!("out{result}"), dtype, &dims))
+    }
+
     /// A new buffer for a value that is no result, with dimensions of the caller.
     pub fn between(&mut self, name: &str, dtype: DType, dims: &[Dim]) -> BuildResult<BufferId> {
         let inner = self.b.import_dims(self.caller, dims)?;
@@ -159,12 +172,13 @@ impl<'a> Legalizer<'a> {
         first
     }
 
-    /// Ends the kernel under construction and begins the next one. Returns the values of its outputs, in the order in
-    /// which they were asked for.
+    /// Ends the kernel under construction and begins the next one. Returns the values of its outputs, what it updates first, each in the
+    /// order in which they were asked for.
     pub fn emit(&mut self) -> Vec<Value> {
         let builder = std::mem::replace(&mut self.b, ProgramBuilder::new(self.name));
         let (program, sizes) = builder.finish();
-        let args = std::mem::take(&mut self.inputs).into_keys().collect();
+        let updated = std::mem::take(&mut self.updated);
+        let args = std::mem::take(&mut self.inputs).into_keys().chain(updated).collect();
         let (types, results): (Vec<Type>, Vec<_>) = std::mem::take(&mut self.outputs).into_iter().unzip();
         let first = self.make(LowerStep::Kernel { program: Box::new(program), args, sizes, types });
         let values: Vec<Value> = (first..self.made.len()).map(Value::Made).collect();
