@@ -44,7 +44,7 @@ fn check(text: &str, sizes: &[i64], inputs: &[TensorData], wrong: Option<&str>) 
             let error = got.unwrap_err().to_string();
             // Without a host an error goes to tvm-ffi, which is not there.
             if host {
-                assert_eq!(error, format!("`main`: IndexError: main: node `g` (Gather): {wrong}"), "{what}");
+                assert_eq!(error, format!("`main`: IndexError: node `g` (Gather): {wrong}"), "{what}");
             }
         }
     }

@@ -6,8 +6,8 @@ mod harness;
 use harness::{Random, assert_close, call, jit, library, plan_of};
 use orogen_ir::loops::{BinaryOp, CompareOp, ProgramBuilder, TensorProgram};
 use orogen_ir::plan::{
-    Arena, ArenaId, BufferRef, CallPlan, KernelId, PlanInput, PlanOutput, ShapeCheck, SizeBinding, Slot,
-    SlotId, Step,
+    Arena, ArenaId, BufferRef, CallPlan, Condition, KernelId, PlanInput, PlanOutput, ShapeCheck, SizeBinding,
+    Slot, SlotId, Step,
 };
 use orogen_ir::shape::Constraint;
 use orogen_ir::types::{DType, TensorData};
@@ -39,7 +39,7 @@ fn errors_name_the_input_and_both_values() {
             assert!(text.contains(part), "`{text}` lacks `{part}`");
         }
     };
-    contains(error(&plan, std::slice::from_ref(&x)), &["main", "expected 2, got 1", "x, z"]);
+    contains(error(&plan, std::slice::from_ref(&x)), &["expected 2, got 1", "x, z"]);
     let other = Random(1).tensor(DType::F32, &[2, 4]);
     contains(error(&plan, &[x.clone(), other.clone()]), &["`z`", "dimension 1", "`c`", "expected 3, got 4"]);
     let flat = Random(1).tensor(DType::F32, &[6]);
@@ -48,11 +48,11 @@ fn errors_name_the_input_and_both_values() {
     contains(error(&plan, &[x.clone(), ints]), &["`z`", "expected f32, got i64"]);
     let c = plan.shapes.sym("c");
     let check = |constraint, message: &str| ShapeCheck { constraint, message: message.to_owned() };
-    plan.checks = vec![check(Constraint::Multiple(c, 4), "`c` must be a multiple of 4")];
-    contains(error(&plan, &[x.clone(), x.clone()]), &["multiple of 4", "expected 4, got 3"]);
+    plan.checks = vec![check(Constraint::Multiple(c, 4), "`c` is divided by 4")];
+    contains(error(&plan, &[x.clone(), x.clone()]), &["divided by 4: expected a multiple of 4, got 3"]);
     assert!(call(&jit(&plan, true), &[other.clone(), other.clone()]).is_ok());
-    plan.checks = vec![check(Constraint::AtMost(c, 3), "`c` is too large")];
-    contains(error(&plan, &[other.clone(), other]), &["too large", "expected 3, got 4"]);
+    plan.checks = vec![check(Constraint::AtMost(c, 3), "the size of `c`")];
+    contains(error(&plan, &[other.clone(), other]), &["the size of `c`: expected at most 3, got 4"]);
     // Without a host there is no message, but no crash either.
     assert!(call(&jit(&plan, false), &[x]).is_err());
 }
@@ -260,7 +260,11 @@ fn branches_loops_and_sizes_from_data() {
         Step::Copy { from: BufferRef::Input(0), to: now, bytes: eight },
         Step::While { cond_steps: vec![run(0, now, flag)], cond: flag, body: vec![run(1, now, next), back] },
         run(2, now, flag),
-        Step::If { cond: flag, then_steps: vec![run(3, now, next)], else_steps: vec![run(4, now, next)] },
+        Step::If {
+            cond: Condition::Buffer(flag),
+            then_steps: vec![run(3, now, next)],
+            else_steps: vec![run(4, now, next)],
+        },
         Step::Bind { symbol, from: next, dtype: DType::I64, element: 0 },
         Step::AllocOutput(0),
         Step::Kernel {
@@ -275,5 +279,38 @@ fn branches_loops_and_sizes_from_data() {
         let got = call(&function, &[TensorData::ints(&[start])]).unwrap();
         assert_eq!(got[0].dims(), [expected], "from {start}");
         assert_eq!(got[0].get_f64(expected as usize - 1), expected as f64 - 1.0);
+    }
+}
+
+#[test]
+fn a_branch_may_be_decided_by_sizes() {
+    // c = 3 and n even: x + z, else x · z.
+    let mut plan = plan_of(&elementwise("add", BinaryOp::Add), &[2, 3]);
+    plan.kernels.push(elementwise("mul", BinaryOp::Mul).into());
+    let (n, c) = (plan.shapes.sym("n"), plan.shapes.sym("c"));
+    let three = plan.shapes.int(3);
+    let Some(Step::Kernel { args, sizes, .. }) = plan.steps.pop() else { panic!("the kernel comes last") };
+    let run = |kernel| {
+        vec![Step::Kernel {
+            kernel: KernelId(kernel),
+            args: args.clone(),
+            sizes: sizes.clone(),
+            source: String::new(),
+        }]
+    };
+    plan.steps.push(Step::If {
+        cond: Condition::Sizes(vec![Constraint::Eq(c, three), Constraint::Multiple(n, 2)]),
+        then_steps: run(0),
+        else_steps: run(1),
+    });
+    let function = jit(&plan, true);
+    for (dims, sum) in [([2, 3], true), ([3, 3], false), ([2, 4], false)] {
+        let x = Random(1).tensor(DType::F32, &dims);
+        let got = call(&function, &[x.clone(), x.clone()]).unwrap();
+        let expected = orogen_reference::eval_plan(&plan, &[x.clone(), x.clone()]).unwrap();
+        assert_eq!(got, expected);
+        let first = f32::from_le_bytes(x.bytes()[..4].try_into().unwrap());
+        let value = f32::from_le_bytes(got[0].bytes()[..4].try_into().unwrap());
+        assert_eq!(value, if sum { first + first } else { first * first });
     }
 }

@@ -45,7 +45,7 @@ fn bound(expr: &Expr, values: &[i64]) -> Option<i128> {
         // Coefficients of a numerator are taken modulo the divisor.
         Op::FloorDiv | Op::CeilDiv => a.checked_add(1)?.checked_mul(b.max(1)),
         Op::Mod => a.checked_add(1)?.checked_mul(b.max(1))?.checked_mul(b.max(1)),
-        Op::Add | Op::Sub | Op::Min | Op::Max => a.checked_add(b),
+        Op::Add | Op::Sub | Op::Min | Op::Max | Op::Broadcast => a.checked_add(b),
     }
 }
 

@@ -314,6 +314,18 @@ impl Evaluator<'_, '_> {
                     Part { value: cx.b.ins().smax(a.value, b.value), depth, range }
                 })
             }
+            Atom::Broadcast(list) => {
+                let parts: Vec<Part> = list.iter().map(|it| self.dim(cx, *it)).collect();
+                fold(parts, |a, b| {
+                    let one = cx.b.ins().icmp_imm_s(IntCC::Equal, a.value, 1);
+                    let range = Range { lo: a.range.lo.min(b.range.lo), hi: a.range.hi.max(b.range.hi) };
+                    Part {
+                        value: cx.b.ins().select(one, b.value, a.value),
+                        depth: a.depth.max(b.depth),
+                        range,
+                    }
+                })
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::decode::{Model, Opsets, opsets};
 use crate::graph::{Body, describe, printable};
 use crate::node::{Attributes, Node, NodeCx, bad, not_supported};
 use crate::options::{Options, bound_dims, defaults, input_type};
-use crate::proto::{FunctionProto, GraphProto, NodeProto};
+use crate::proto::{FunctionProto, GraphProto, NodeProto, ValueInfoProto};
 use crate::sink::{Adapter, Sink, Value};
 use crate::table::OpTable;
 use crate::unsupported::{self, MAX_NESTING, bind, unsupported};
@@ -62,6 +62,7 @@ pub fn import<S: OpSink>(
             opsets: model.opsets().map(|(domain, version)| (domain.to_string(), version)).collect(),
             ..ImportReport::default()
         },
+        assumed_rank: None,
     };
     importer.model(options, &mut sink)?;
     Ok(importer.report)
@@ -76,6 +77,8 @@ pub(crate) struct Importer<'m> {
     /// While an `If` is decided, how much more is looked at.
     pub(crate) lookahead: Option<Lookahead>,
     report: ImportReport,
+    /// The first assumption that a rank follows from.
+    assumed_rank: Option<String>,
 }
 
 /// The function (or main graph) that nodes belong to.
@@ -192,7 +195,9 @@ impl<'m> Importer<'m> {
             let place = format!("output `{}`", printable(&output.name));
             sink.set_source(&place);
             sink.output(&output.name, value).map_err(|it| it.at(&*place))?;
-            self.report.outputs.push((output.name.clone(), sink.type_of(value).clone()));
+            let ty = sink.type_of(value).clone();
+            self.declared_rank(output, &ty).map_err(|it| it.at(&*place))?;
+            self.report.outputs.push((output.name.clone(), ty));
         }
         Ok(())
     }
@@ -340,6 +345,39 @@ impl<'m> Importer<'m> {
 
     pub(crate) fn restore_counts(&mut self, counts: IndexMap<String, usize>) {
         self.report.operators = counts;
+    }
+
+    /// Notes an assumption that a rank follows from.
+    pub(crate) fn note_rank(&mut self, note: String) {
+        self.assumed_rank.get_or_insert_with(|| note.clone());
+        self.note_assumption(note);
+    }
+
+    /// Compares the rank that the file declares for an output with the one that the nodes give. Files are often wrong
+    /// about it; where the rank follows from an assumption, it is the assumption that is wrong.
+    fn declared_rank(&mut self, output: &ValueInfoProto, ty: &Type) -> Result<(), Diagnostic> {
+        let declared =
+            output.r#type.as_ref().and_then(|it| it.tensor_type.as_ref()).and_then(|it| it.shape.as_ref());
+        let found = ty.as_tensor().and_then(|it| it.shape.rank());
+        let (Some(declared), Some(found)) = (declared.map(|it| it.dim.len()), found) else { return Ok(()) };
+        if declared == found {
+            return Ok(());
+        }
+        match &self.assumed_rank {
+            Some(assumed) => Err(Diagnostic::error(
+                "X014",
+                format!("it is declared with {declared} dimensions, but its nodes give {found}"),
+            )
+            .note(format!("assumed: {assumed}"))
+            .help("name the axes in the model, or fix the sizes that are 1 with `--dim NAME=1`")),
+            None => {
+                let name = printable(&output.name);
+                self.note_assumption(format!(
+                    "output `{name}` is declared with {declared} dimensions, but its nodes give {found}"
+                ));
+                Ok(())
+            }
+        }
     }
 
     pub(crate) fn note_assumption(&mut self, note: String) {

@@ -213,6 +213,10 @@ impl Sink for Probe<'_> {
         Ok(self.with_elements(value, Read::Sizes(0)))
     }
 
+    fn check(&mut self, fact: Constraint, message: &str) -> Result<(), Diagnostic> {
+        self.assume(fact, message.to_owned())
+    }
+
     fn if_else(&mut self, cond: Value, branch: &mut BranchFn<'_>) -> Result<Vec<Value>, Diagnostic> {
         if let Some(taken) = self.decided(cond) {
             return branch(self, taken);

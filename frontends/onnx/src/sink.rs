@@ -3,7 +3,7 @@
 use crate::probe::Probing;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::ops::{OpId, OpRegistry, OpSink, Outline};
-use orogen_ir::shape::ShapeCx;
+use orogen_ir::shape::{Constraint, ShapeCx};
 use orogen_ir::types::{Attrs, TensorData, Type};
 use std::cell::RefCell;
 
@@ -63,6 +63,7 @@ pub(crate) trait Sink {
     fn constant_data(&self, value: Value) -> Option<&TensorData>;
     fn match_cast(&mut self, value: Value, ty: Type) -> Result<Value, Diagnostic>;
     fn known_sizes(&mut self, value: Value) -> Result<Value, Diagnostic>;
+    fn check(&mut self, fact: Constraint, message: &str) -> Result<(), Diagnostic>;
     fn if_else(&mut self, cond: Value, branch: &mut BranchFn<'_>) -> Result<Vec<Value>, Diagnostic>;
     fn while_loop(&mut self, init: &[Value], part: &mut LoopFn<'_>) -> Result<Vec<Value>, Diagnostic>;
     fn output(&mut self, name: &str, value: Value) -> Result<(), Diagnostic>;
@@ -162,6 +163,10 @@ impl<S: OpSink> Sink for Adapter<'_, S> {
     fn known_sizes(&mut self, value: Value) -> Result<Value, Diagnostic> {
         let known = self.sink.known_sizes(self.inner(value))?;
         Ok(self.outer(known))
+    }
+
+    fn check(&mut self, fact: Constraint, message: &str) -> Result<(), Diagnostic> {
+        self.sink.check(fact, message)
     }
 
     fn if_else(&mut self, cond: Value, branch: &mut BranchFn<'_>) -> Result<Vec<Value>, Diagnostic> {

@@ -259,19 +259,17 @@ pub(crate) fn check_constraint(
     constraint: &Constraint,
     message: &str,
 ) -> EvalResult<()> {
-    let holds = match *constraint {
-        Constraint::AtLeast(dim, k) => eval_dim(shapes, env, dim)? >= k,
-        Constraint::AtMost(dim, k) => eval_dim(shapes, env, dim)? <= k,
-        Constraint::Eq(a, b) => eval_dim(shapes, env, a)? == eval_dim(shapes, env, b)?,
-        Constraint::Multiple(dim, k) => eval_dim(shapes, env, dim)?.checked_rem(k) == Some(0),
-    };
-    match holds {
-        true => Ok(()),
-        false => {
-            let text = format!("{message}: `{}` does not hold", shapes.display_fact(constraint));
-            Err(EvalError::new(EvalErrorKind::CheckFailed, text))
-        }
+    if constraint_holds(shapes, env, constraint)? {
+        return Ok(());
     }
+    let text = format!("{message}: `{}` does not hold", shapes.display_fact(constraint));
+    Err(EvalError::new(EvalErrorKind::CheckFailed, text))
+}
+
+/// Whether a constraint holds.
+pub(crate) fn constraint_holds(shapes: &ShapeCx, env: &Env, constraint: &Constraint) -> EvalResult<bool> {
+    let holds = shapes.holds(constraint, env);
+    holds.ok_or_else(|| EvalError::invalid(format!("`{}` has no value", shapes.display_fact(constraint))))
 }
 
 fn truth(value: &Value) -> EvalResult<bool> {

@@ -1,13 +1,13 @@
 //! Evaluation of call plans, on real memory: a wrong offset or two slots that overlap give wrong results here too.
 
 use crate::error::{EvalError, EvalResult};
-use crate::flow::check_constraint;
+use crate::flow::{check_constraint, constraint_holds};
 use crate::kernel::eval_dim;
 use crate::kernel::{self, Host};
 use crate::memory::{Memory, Place};
 use crate::scalar;
 use indexmap::IndexMap;
-use orogen_ir::plan::{BufferRef, CallPlan, PlanInput, Step};
+use orogen_ir::plan::{BufferRef, CallPlan, Condition, PlanInput, Step};
 use orogen_ir::shape::{Dim, Env};
 use orogen_ir::types::{ConstId, DType, TensorData};
 
@@ -223,7 +223,12 @@ impl Machine<'_> {
                 check_constraint(&plan.shapes, &self.env, &check.constraint, &check.message)?;
             }
             Step::If { cond, then_steps, else_steps } => {
-                let taken = self.truth(*cond)?;
+                let taken = match cond {
+                    Condition::Buffer(buffer) => self.truth(*buffer)?,
+                    Condition::Sizes(facts) => facts.iter().try_fold(true, |all, fact| {
+                        Ok(constraint_holds(&plan.shapes, &self.env, fact)? && all)
+                    })?,
+                };
                 self.steps(if taken { then_steps } else { else_steps })?;
             }
             Step::While { cond_steps, cond, body } => {

@@ -40,9 +40,9 @@
 //! let module = builder.finish()?;
 //! module.verify(&ops)?;
 //!
-//! // Whether `n = m` is known only at run time, so the builder wrote a check.
+//! // Whether `n` and `m` broadcast is known only at run time, so the builder wrote a check.
 //! let printed = text::print(&module, &ops);
-//! assert!(printed.contains("check n == m"));
+//! assert!(printed.contains("check n ~ m"));
 //! let parsed = text::parse(&printed, &ops)?;
 //! assert!(same_structure(&module, &parsed));
 //! assert_eq!(text::print(&parsed, &ops), printed);

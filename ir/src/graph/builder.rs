@@ -8,7 +8,7 @@
 use super::{Edge, Graph, Node, NodeKind, StaticType};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::ops::{Folding, InferCx, OpId, OpRegistry, OpSink, Outline, SinkResult};
-use crate::shape::{Dim, ShapeCx, Sym};
+use crate::shape::{Constraint, Dim, ShapeCx, Sym, Truth};
 use crate::text::{quote, type_text};
 use crate::types::{
     Attrs, ConstId, ConstInterner, DType, TensorData, TensorType, Type, implies, map_dims, match_type,
@@ -188,6 +188,11 @@ impl<'o> GraphBuilder<'o> {
         self.located(Diagnostic::error("G003", message).help(OPT_IN_HELP))
     }
 
+    fn only_at_run_time(&self, check: &str) -> Diagnostic {
+        let message = format!("{} can be checked only at run time", quote(check));
+        self.located(Diagnostic::error("G002", message).help(OPT_IN_HELP))
+    }
+
     fn at_run_time(&self, what: &str, ty: &Type) -> Diagnostic {
         let message = format!("the shape of {what} is known only at run time");
         self.located(
@@ -253,8 +258,7 @@ impl OpSink for GraphBuilder<'_> {
             return Ok(data.into_iter().map(|it| self.add_constant("", it)).collect());
         }
         if let Some(requirement) = requirements.into_iter().next() {
-            let message = format!("{} can be checked only at run time", quote(&requirement.message));
-            return Err(self.located(Diagnostic::error("G002", message).help(OPT_IN_HELP)));
+            return Err(self.only_at_run_time(&requirement.message));
         }
         let mut typed = Vec::with_capacity(results.len());
         for ty in results {
@@ -294,6 +298,16 @@ impl OpSink for GraphBuilder<'_> {
 
     fn constant_data(&self, value: Edge) -> Option<&TensorData> {
         self.data_of(value)
+    }
+
+    fn check(&mut self, fact: Constraint, message: &str) -> Result<(), Diagnostic> {
+        match self.shapes.prove(fact) {
+            Truth::Always => Ok(()),
+            Truth::Never => {
+                Err(self.located(Diagnostic::error("S001", format!("it never holds: {message}"))))
+            }
+            Truth::Unknown => Err(self.only_at_run_time(message)),
+        }
     }
 
     /// In a static graph the assertion is decided here: symbols get constant values, and there is nothing left to

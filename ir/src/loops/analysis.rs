@@ -2,6 +2,7 @@
 //!
 //! Nothing here is declared by whoever wrote the program, so kernels of users fuse and compile like built-in ones.
 
+use super::broadcast::is_broadcast_of;
 use super::{BinaryOp, BufferId, BufferRole, Combine, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
 use crate::shape::Dim;
 use indexmap::IndexMap;
@@ -89,7 +90,8 @@ pub fn is_contraction(program: &TensorProgram, stage: &Stage) -> bool {
 }
 
 /// Whether a stage stores at its axes, and every load is at the stored index or a broadcast of it: a load of a buffer
-/// of the stored rank has the stored index or 0 in every dimension, and one of a lower rank has axes or 0.
+/// of the stored rank has the stored index or 0 in every dimension, and one of a lower rank has axes or 0. Sizes may
+/// decide which of the two it is.
 pub fn loads_at_own_index(program: &TensorProgram, stage: &Stage) -> bool {
     let Some(own) = stage.at.iter().map(Index::dim).collect::<Option<Vec<Dim>>>() else { return false };
     let is_axis =
@@ -108,8 +110,14 @@ pub fn loads_at_own_index(program: &TensorProgram, stage: &Stage) -> bool {
         // each channel) may leave indices out.
         let mut rest = own.iter();
         holds = match at.len() == own.len() {
-            true => at.iter().zip(&own).all(|(it, own)| it.dim().is_some_and(|it| it == *own || is_zero(it))),
-            false => at.iter().all(|it| it.dim().is_some_and(|it| is_zero(it) || rest.any(|own| *own == it))),
+            true => at.iter().zip(&own).all(|(it, own)| {
+                it.dim().is_some_and(|it| is_zero(it) || is_broadcast_of(&program.shapes, it, *own))
+            }),
+            false => at.iter().all(|it| {
+                it.dim().is_some_and(|it| {
+                    is_zero(it) || rest.any(|own| is_broadcast_of(&program.shapes, it, *own))
+                })
+            }),
         };
     });
     holds

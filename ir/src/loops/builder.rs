@@ -1,5 +1,6 @@
 //! Builds tensor programs, with every operand type checked on the way.
 
+use super::broadcast::broadcast_index;
 use super::names::Names;
 use super::{
     Axis, BinaryOp, Buffer, BufferId, BufferRole, Combine, CompareOp, Expr, ExprId, Index, Stage, Stmt,
@@ -197,20 +198,28 @@ impl ProgramBuilder {
     }
 
     /// The element that numpy broadcasting reads at index `at` of the result: dimensions are aligned at the
-    /// end, and a dimension that is constantly 1 is read at 0.
+    /// end; see [`broadcast_at`](Self::broadcast_at).
     pub fn load_broadcast(&mut self, buffer: BufferId, at: &[Dim]) -> BuildResult<ExprId> {
         let dims = self.buffer_dims(buffer);
         let Some(skip) = at.len().checked_sub(dims.len()) else {
             return Err(rank_error(&self.program.buffers[buffer], at.len()));
         };
-        let zero = self.program.shapes.int(0);
-        let shapes = &self.program.shapes;
-        let at = dims.iter().zip(&at[skip..]).map(|(dim, i)| match shapes.as_int(*dim) {
-            Some(1) => zero,
-            _ => *i,
-        });
-        let at: Dims = at.collect();
+        let at = self.broadcast_at(&dims, &at[skip..])?;
         self.load(buffer, at)
+    }
+
+    /// Where numpy broadcasting reads an operand with these dimensions for the axes `at`: a dimension that is 1 is
+    /// read at 0, also one that is 1 only in some calls.
+    pub fn broadcast_at(&mut self, dims: &[Dim], at: &[Dim]) -> BuildResult<Dims> {
+        let shapes = &mut self.program.shapes;
+        let read = dims.iter().zip(at).map(|(dim, i)| {
+            let extent = shapes.as_sym(*i).and_then(|it| match shapes.kind(it) {
+                SymbolKind::Index { extent } => Some(extent),
+                _ => None,
+            });
+            broadcast_index(shapes, *dim, *i, extent).map_err(|_| overflow())
+        });
+        read.collect()
     }
 
     fn indices<I: Into<Index>>(

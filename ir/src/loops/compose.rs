@@ -8,7 +8,7 @@
 use super::inline::inline;
 use super::names::Names;
 use super::{Axis, Buffer, BufferId, BufferRole, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
-use crate::shape::{Dim, Overflow, Sym, SymbolKind};
+use crate::shape::{Dim, Overflow, ShapeCx, Sym, SymbolKind};
 use indexmap::IndexMap;
 use smallvec::SmallVec;
 
@@ -108,8 +108,17 @@ pub fn compose(
 
 /// The program with nothing but what its stages use, under the same name; `None` when an index expression overflows.
 pub fn compact(program: &TensorProgram) -> Option<TensorProgram> {
-    let mut target = Target::new(program.name.clone());
-    let mut copier = Copier::new(program);
+    replacing(program, program.name.clone(), IndexMap::new())
+}
+
+/// As [`compact`], under another name, and with expressions of the program standing for others of it.
+pub(super) fn replacing(
+    program: &TensorProgram,
+    name: String,
+    over: IndexMap<Dim, Dim>,
+) -> Option<TensorProgram> {
+    let mut target = Target::new(name);
+    let mut copier = Copier { over, ..Copier::new(program) };
     for sym in &program.sizes {
         copier.size(&mut target, *sym);
     }
@@ -161,13 +170,21 @@ impl Target {
 pub(super) struct Copier<'a> {
     source: &'a TensorProgram,
     syms: IndexMap<Sym, Dim>,
+    /// Expressions of the source that others of it stand for in the copy.
+    over: IndexMap<Dim, Dim>,
     buffers: IndexMap<BufferId, BufferId>,
     exprs: IndexMap<ExprId, ExprId>,
 }
 
 impl<'a> Copier<'a> {
     pub(super) fn new(source: &'a TensorProgram) -> Self {
-        Copier { source, syms: IndexMap::new(), buffers: IndexMap::new(), exprs: IndexMap::new() }
+        Copier {
+            source,
+            syms: IndexMap::new(),
+            over: IndexMap::new(),
+            buffers: IndexMap::new(),
+            exprs: IndexMap::new(),
+        }
     }
 
     pub(super) fn unify_sizes(&mut self, target: &mut Target, values: &[Dim], sizes: &mut Vec<Dim>) {
@@ -199,11 +216,12 @@ impl<'a> Copier<'a> {
 
     pub(super) fn dim(&mut self, target: &mut Target, dim: Dim) -> Result<Dim, Overflow> {
         let syms = &self.syms;
-        target.program.shapes.import_with(&self.source.shapes, dim, &mut |shapes, sym| match syms.get(&sym) {
+        let leaf = &mut |shapes: &mut ShapeCx, sym| match syms.get(&sym) {
             Some(dim) => *dim,
             // A symbol out of scope breaks law L1; it is copied as it is and the verifier reports it.
             None => shapes.fresh_integer("unbound"),
-        })
+        };
+        target.program.shapes.import_replacing(&self.source.shapes, dim, &self.over, leaf)
     }
 
     /// A buffer of the source in terms of the target.

@@ -1,5 +1,6 @@
 //! Substitution of elementwise stages into the loads that read them.
 
+use super::broadcast::broadcast_axis;
 use super::{BufferId, BufferRole, Expr, ExprId, Index, Stage, Stmt, TensorProgram, UnaryOp};
 use crate::shape::{Dim, Overflow, Sym};
 use indexmap::{IndexMap, IndexSet};
@@ -128,7 +129,8 @@ fn reads_each_element_once(program: &TensorProgram, consumer: &Stage, load: Expr
     let mut seen: Vec<Sym> = Vec::new();
     for index in at {
         let Some(dim) = index.dim() else { return false };
-        match program.shapes.as_sym(dim) {
+        // Sizes that broadcast are the exception, for which computing a value again is accepted.
+        match broadcast_axis(&program.shapes, dim) {
             Some(sym) if !seen.contains(&sym) => seen.push(sym),
             _ if program.shapes.as_int(dim) == Some(0) => {}
             _ => return false,

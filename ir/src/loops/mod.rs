@@ -41,6 +41,7 @@
 //! * **L10** Expressions nest at most [`MAX_NESTING`] deep, so that what walks them may recurse.
 
 pub mod analysis;
+mod broadcast;
 mod builder;
 mod compose;
 mod data;
@@ -51,6 +52,7 @@ mod names;
 mod text;
 mod verify;
 
+pub use broadcast::equal_extents;
 pub use builder::{BuildResult, ProgramBuilder};
 pub use compose::{Composed, Junction, Origin, compact, compose};
 pub use data::{

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 /// Result types, or what is wrong.
 pub type InferResult = Result<SmallVec<[Type; 1]>, Diagnostic>;
 
-/// An equality that could not be decided at compile time and is checked before the first kernel.
+/// What could not be decided about sizes at compile time and is checked before the first kernel that needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
     /// What must hold.
@@ -73,34 +73,64 @@ impl<'a> InferCx<'a> {
 
     /// Requires `a = b`: proved, refuted as an error, or noted as a run-time check.
     pub fn require_eq(&mut self, a: Dim, b: Dim, what: &str) -> Result<(), Diagnostic> {
-        match self.shapes.prove_eq(a, b) {
-            Truth::Always => Ok(()),
-            Truth::Never => Err(Diagnostic::error(
-                "S001",
-                format!("{what}: {} is not {}", self.shapes.display(a), self.shapes.display(b)),
-            )),
-            Truth::Unknown => {
-                let constraint = Constraint::Eq(a, b);
-                if !self.requirements.iter().any(|it| it.constraint == constraint) {
-                    self.requirements.push(Requirement { constraint, message: what.to_string() });
-                }
-                Ok(())
-            }
-        }
+        self.require(Constraint::Eq(a, b), what, |shapes| {
+            format!("{} is not {}", shapes.display(a), shapes.display(b))
+        })
     }
 
-    /// Numpy broadcasting of two dimensions. Two different symbolic dimensions are required to be equal: a
-    /// dimension that is 1 only at run time is refused there rather than broadcast.
+    /// Requires a fact: proved, refuted as an error, or noted as a run-time check.
+    fn require(
+        &mut self,
+        constraint: Constraint,
+        what: &str,
+        why_not: impl FnOnce(&ShapeCx) -> String,
+    ) -> Result<(), Diagnostic> {
+        match self.shapes.prove(constraint) {
+            Truth::Always => {}
+            Truth::Never => {
+                return Err(Diagnostic::error("S001", format!("{what}: {}", why_not(self.shapes))));
+            }
+            Truth::Unknown if self.requirements.iter().any(|it| it.constraint == constraint) => {}
+            Truth::Unknown => self.requirements.push(Requirement { constraint, message: what.to_string() }),
+        }
+        Ok(())
+    }
+
+    /// Numpy broadcasting of two dimensions: they are equal, or one of them is 1, perhaps only in some calls.
     /// `what` names the two dimensions in messages.
+    ///
+    /// The result is one of the two where it can be told which, so that later dimensions stay simple: `b` is `a` or 1
+    /// if `b` is 1 wherever `a` is.
     pub fn broadcast_dim(&mut self, a: Dim, b: Dim, what: &str) -> Result<Dim, Diagnostic> {
-        if a == b || self.shapes.as_int(b) == Some(1) {
+        let vanishes = |it: Dim, beside: Dim| {
+            it == beside || self.shapes.as_int(it) == Some(1) || self.shapes.is_broadcast_part(it, beside)
+        };
+        if vanishes(b, a) {
             return Ok(a);
         }
-        if self.shapes.as_int(a) == Some(1) {
+        if vanishes(a, b) {
             return Ok(b);
         }
-        self.require_eq(a, b, what)?;
-        Ok(if self.shapes.as_int(b).is_some() { b } else { a })
+        let (gives_a, gives_b) = (self.shapes.gives_broadcast(a, b), self.shapes.gives_broadcast(b, a));
+        if !self.shapes.prove(Constraint::Broadcast(a, b)).is_always() {
+            // Where one extent is 1 only if the other is, they are equal, which says more.
+            if gives_a && gives_b {
+                self.require_eq(a, b, what)?;
+            } else {
+                self.require(Constraint::Broadcast(a, b), what, |shapes| {
+                    format!("{} and {} are neither equal nor 1", shapes.display(a), shapes.display(b))
+                })?;
+            }
+        }
+        match (gives_a, gives_b) {
+            (true, true) if self.shapes.as_int(b).is_some() => Ok(b),
+            (true, _) => Ok(a),
+            (_, true) => Ok(b),
+            _ => {
+                let both = self.shapes.broadcast(&[a, b]);
+                self.no_overflow(both)
+            }
+        }
     }
 
     /// Numpy broadcasting of several shapes.
@@ -117,7 +147,7 @@ impl<'a> InferCx<'a> {
         for (operand, shape) in known.iter().enumerate() {
             let offset = rank - shape.len();
             for (i, dim) in shape.iter().enumerate() {
-                let what = format!("dimension {} of the broadcast and operand {operand}", offset + i);
+                let what = format!("operand {operand}, broadcast along dimension {}", offset + i);
                 dims[offset + i] = self.broadcast_dim(dims[offset + i], *dim, &what)?;
             }
         }

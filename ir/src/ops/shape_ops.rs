@@ -4,7 +4,7 @@ use super::slicing::slice_range;
 use super::support::{Point, const_dims, flat, one, plain, pure, rank_only};
 use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpRegistry, Read};
 use crate::diag::Diagnostic;
-use crate::shape::Dim;
+use crate::shape::{Constraint, Dim};
 use crate::types::{DType, Dims, ShapeInfo, TensorType};
 use smallvec::SmallVec;
 
@@ -44,6 +44,9 @@ fn renamed(cx: &mut InferCx<'_>, dims: Dims) -> InferResult {
     }))
 }
 
+/// What a size that must not be 0 is an element of.
+const COPIES: &str = "operand 1 (shape), where a 0 copies the dimension of operand 0";
+
 fn reshape(cx: &mut InferCx<'_>) -> InferResult {
     let ty = cx.tensor(0)?;
     let Some(rank) = cx.list_len(1)? else { return one(plain(ty.dtype, ShapeInfo::Unknown)) };
@@ -51,6 +54,8 @@ fn reshape(cx: &mut InferCx<'_>) -> InferResult {
     let allow_zero = cx.flag("allow_zero");
     let mut dims = Dims::new();
     let mut inferred = None;
+    // Sizes that may be 0 in some calls.
+    let mut sizes = Vec::new();
     for (i, element) in wanted.iter().enumerate() {
         match cx.shapes.as_int(*element) {
             Some(-1) if inferred.is_some() => {
@@ -74,10 +79,14 @@ fn reshape(cx: &mut InferCx<'_>) -> InferResult {
             _ => {
                 cx.require_at_least(*element, 0, &format!("element {i} of operand 1 (shape)"))?;
                 dims.push(*element);
+                sizes.push((i, *element));
             }
         }
     }
     let Some(x) = ty.dims() else {
+        for (i, element) in sizes.into_iter().filter(|_| !allow_zero) {
+            cx.require_at_least(element, 1, &format!("element {i} of {COPIES}"))?;
+        }
         let shape = if inferred.is_some() { rank_only(rank) } else { ShapeInfo::Known(dims) };
         return one(plain(ty.dtype, shape));
     };
@@ -98,7 +107,32 @@ fn reshape(cx: &mut InferCx<'_>) -> InferResult {
         let result = cx.product(&dims)?;
         cx.require_eq(total, result, "operand 0 and the reshaped result have as many elements")?;
     }
+    for (i, element) in sizes.into_iter().filter(|_| !allow_zero) {
+        if copies_another(cx, x, &dims, i, element)? {
+            cx.require_at_least(element, 1, &format!("element {i} of {COPIES}"))?;
+        }
+    }
     renamed(cx, dims)
+}
+
+/// Whether element `i` of a shape may be 0 in a call while dimension `i` of the operand, which a 0 copies, is not.
+fn copies_another(
+    cx: &mut InferCx<'_>,
+    x: &[Dim],
+    result: &[Dim],
+    i: usize,
+    element: Dim,
+) -> Result<bool, Diagnostic> {
+    let Some(own) = x.get(i).copied() else { return Ok(true) };
+    let (total, count) = (cx.product(x)?, cx.product(result)?);
+    let facts = cx.shapes.save_facts();
+    let zero = cx.shapes.int(0);
+    // Both have as many elements.
+    let possible = [Constraint::Eq(total, count), Constraint::Eq(element, zero)];
+    let never = possible.into_iter().any(|it| cx.shapes.assume(it).is_err());
+    let same = never || own == element || cx.shapes.prove_eq(own, zero).is_always();
+    cx.shapes.restore_facts(facts);
+    Ok(!same)
 }
 
 fn expand(cx: &mut InferCx<'_>) -> InferResult {

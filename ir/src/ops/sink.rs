@@ -2,7 +2,7 @@
 
 use super::{OpId, OpRegistry, Outline};
 use crate::diag::Diagnostic;
-use crate::shape::ShapeCx;
+use crate::shape::{Constraint, ShapeCx};
 use crate::types::{Attrs, TensorData, Type};
 
 /// Values, or why the sink cannot hold them.
@@ -61,6 +61,10 @@ pub trait OpSink {
     fn known_sizes(&mut self, value: Self::Value) -> Result<Self::Value, Diagnostic> {
         Ok(value)
     }
+
+    /// Asserts at run time that sizes satisfy a fact, and knows it from then on. `message` says what it means: one
+    /// clause without a full stop.
+    fn check(&mut self, fact: Constraint, message: &str) -> Result<(), Diagnostic>;
 
     /// A two-way branch on a boolean scalar. Both branches return as many values.
     fn if_else(

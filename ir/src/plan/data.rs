@@ -163,8 +163,8 @@ pub enum Step {
     Check(ShapeCheck),
     /// A branch.
     If {
-        /// A boolean buffer of one element.
-        cond: BufferRef,
+        /// What decides.
+        cond: Condition,
         /// Steps when true.
         then_steps: Vec<Step>,
         /// Steps when false.
@@ -179,6 +179,16 @@ pub enum Step {
         /// One iteration.
         body: Vec<Step>,
     },
+}
+
+/// What a branch is decided by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// A boolean buffer of one element.
+    Buffer(BufferRef),
+    /// Whether all of these hold of the sizes at that point. A version of a kernel that is right for some sizes alone
+    /// is chosen by it.
+    Sizes(Vec<Constraint>),
 }
 
 /// A whole entry point.

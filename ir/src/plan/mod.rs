@@ -34,7 +34,7 @@
 //! ```
 //!
 //! # Laws
-//! * **P1** Every symbol in a size, offset or kernel argument is bound before: by an input dimension, or by a
+//! * **P1** Every symbol in a size, offset, condition or kernel argument is bound before: by an input dimension, or by a
 //!   `Bind` or `Let` step earlier on every path.
 //! * **P2** Every buffer is written before it is read, on every path.
 //! * **P3** Two slots of one arena whose live ranges overlap do not overlap in memory; a slot is alive from a write to
@@ -51,8 +51,8 @@ mod text;
 mod verify;
 
 pub use data::{
-    ALIGNMENT, Arena, ArenaId, BufferRef, CallPlan, KernelId, PlanInput, PlanOutput, ShapeCheck, SizeBinding,
-    Slot, SlotId, Step, byte_size,
+    ALIGNMENT, Arena, ArenaId, BufferRef, CallPlan, Condition, KernelId, PlanInput, PlanOutput, ShapeCheck,
+    SizeBinding, Slot, SlotId, Step, byte_size,
 };
 pub use text::{PrintedPlan, parse_plan, print_plan};
 pub use verify::verify;

@@ -25,7 +25,7 @@ mod state;
 mod tests;
 
 use super::text::{PrintedPlan, buffer_text, print_plan, symbols_of};
-use super::{ALIGNMENT, BufferRef, CallPlan, ShapeCheck, SlotId, Step};
+use super::{ALIGNMENT, BufferRef, CallPlan, Condition, ShapeCheck, SlotId, Step};
 use crate::diag::{Diagnostic, Diagnostics, Place};
 use crate::shape::{Constraint, Dim, ShapeCx, Sym};
 use crate::types::DType;
@@ -318,8 +318,19 @@ impl Verifier<'_> {
                 state.established.check(check.constraint);
             }
             Step::If { cond, then_steps, else_steps } => {
-                self.read_condition(*cond, state);
                 let mut other = state.clone();
+                match cond {
+                    Condition::Buffer(buffer) => {
+                        self.read_condition(*buffer, state);
+                        other = state.clone();
+                    }
+                    Condition::Sizes(facts) => {
+                        for fact in facts {
+                            fact.dims().for_each(|it| self.check_p1_bound(state, it));
+                            state.established.check(*fact);
+                        }
+                    }
+                }
                 self.steps(then_steps, state);
                 self.steps(else_steps, &mut other);
                 state.meet(&other);

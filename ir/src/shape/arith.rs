@@ -6,7 +6,7 @@ use super::bounds::Known;
 use super::poly::{Atom, Poly};
 use super::{Dim, Overflow, ShapeCx};
 
-/// The most operands of one minimum or maximum; beyond it arithmetic reports [`Overflow`].
+/// The most operands of one minimum, maximum or broadcast; beyond it arithmetic reports [`Overflow`].
 pub const MAX_OPERANDS: usize = 32;
 
 impl ShapeCx {
@@ -82,12 +82,21 @@ impl ShapeCx {
         self.extremum(operands, Extremum::Max, Known::Kinds)
     }
 
-    pub(super) fn extremum(
+    /// An operation on a list with other operands.
+    pub(super) fn rebuild_list(
         &mut self,
+        atom: &Atom,
         operands: &[Dim],
-        which: Extremum,
         known: Known,
     ) -> Result<Dim, Overflow> {
+        match atom {
+            Atom::Min(_) => self.extremum(operands, Extremum::Min, known),
+            Atom::Max(_) => self.extremum(operands, Extremum::Max, known),
+            _ => self.broadcast_known(operands, known),
+        }
+    }
+
+    fn extremum(&mut self, operands: &[Dim], which: Extremum, known: Known) -> Result<Dim, Overflow> {
         let mut list: SmallVec<[Dim; 2]> = SmallVec::new();
         for &d in operands {
             let nested = self.poly(d).as_atom().map(|id| self.atom(id));
@@ -138,7 +147,7 @@ impl ShapeCx {
 }
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) enum Extremum {
+enum Extremum {
     Min,
     Max,
 }

@@ -177,6 +177,10 @@ impl<'a> Ranges<'a> {
                 let ranges = list.iter().map(|&d| inside(d));
                 ranges.reduce(|a, b| Range { lo: a.lo.max(b.lo), hi: a.hi.max(b.hi) }).unwrap_or(Range::ALL)
             }
+            Atom::Broadcast(list) => {
+                let ranges = list.iter().map(|&d| inside(d));
+                ranges.reduce(|a, b| Range { lo: a.lo.min(b.lo), hi: a.hi.max(b.hi) }).unwrap_or(Range::ALL)
+            }
         }
     }
 }

@@ -70,7 +70,7 @@ impl ShapeCx {
                     report("S4: a symbolic division by a constant");
                 }
             }
-            Atom::Min(list) | Atom::Max(list) => {
+            Atom::Min(list) | Atom::Max(list) | Atom::Broadcast(list) => {
                 if list.len() < 2 || list.len() > MAX_OPERANDS || !list.is_sorted_by(|a, b| a < b) {
                     report("S4: operands out of order, repeated, or of a wrong number");
                 }
@@ -80,7 +80,7 @@ impl ShapeCx {
                         .is_some_and(|nested| std::mem::discriminant(nested) == std::mem::discriminant(atom))
                 };
                 if list.iter().any(same) {
-                    report("S4: a minimum within a minimum, or a maximum within a maximum");
+                    report("S4: an operand of the operation that it is an operand of");
                 }
             }
         }

@@ -120,8 +120,12 @@ impl ShapeCx {
     /// expression.
     pub fn find_sym_dim(&self, sym: Sym) -> Option<Dim> {
         let atom = self.atoms.get_index_of(&Atom::Sym(sym))?;
-        let at = self.dims.get_index_of(&Poly::of_atom(AtomId(handle(atom))))?;
-        Some(Dim(handle(at)))
+        self.find_atom_dim(AtomId(handle(atom)))
+    }
+
+    /// The expression that is just `atom`, if it occurs by itself.
+    pub(super) fn find_atom_dim(&self, atom: AtomId) -> Option<Dim> {
+        Some(Dim(handle(self.dims.get_index_of(&Poly::of_atom(atom))?)))
     }
 
     /// The symbol called `name`, if there is one.
@@ -236,7 +240,7 @@ pub(super) fn operands(atom: &Atom) -> impl Iterator<Item = Dim> + use<> {
         Atom::Sym(_) => smallvec::SmallVec::new(),
         Atom::FloorDiv(a, _) => smallvec::smallvec![*a],
         Atom::FloorDivSym(a, b) => smallvec::smallvec![*a, *b],
-        Atom::Min(list) | Atom::Max(list) => list.clone(),
+        Atom::Min(list) | Atom::Max(list) | Atom::Broadcast(list) => list.clone(),
     };
     list.into_iter()
 }

@@ -7,7 +7,7 @@ use super::poly::{Atom, AtomId, Factor};
 use super::{Dim, ShapeCx, Sym};
 
 /// Names that the text format gives to operations; symbols of these names are quoted.
-pub(super) const OPERATIONS: [&str; 5] = ["floordiv", "ceildiv", "mod", "min", "max"];
+pub(super) const OPERATIONS: [&str; 6] = ["floordiv", "ceildiv", "mod", "min", "max", "broadcast"];
 
 /// Prints an expression; made by [`ShapeCx::display`].
 #[derive(Copy, Clone)]
@@ -43,6 +43,7 @@ impl ShapeCx {
             Atom::FloorDivSym(a, b) => format!("floordiv({}, {})", self.display(*a), self.display(*b)),
             Atom::Min(dims) => format!("min({})", list(dims)),
             Atom::Max(dims) => format!("max({})", list(dims)),
+            Atom::Broadcast(dims) => format!("broadcast({})", list(dims)),
         }
     }
 

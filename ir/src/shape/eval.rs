@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 
 use super::poly::{Atom, AtomId, Poly};
-use super::{Dim, ShapeCx, Sym};
+use super::{Constraint, Dim, ShapeCx, Sym};
 
 /// Values of symbols.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +46,20 @@ impl ShapeCx {
         self.eval_poly(self.poly(d), env)
     }
 
+    /// Whether a fact holds under `env`; `None` where one of its expressions has no value.
+    pub fn holds(&self, fact: &Constraint, env: &Env) -> Option<bool> {
+        Some(match *fact {
+            Constraint::AtLeast(d, k) => self.eval(d, env)? >= k,
+            Constraint::AtMost(d, k) => self.eval(d, env)? <= k,
+            Constraint::Eq(a, b) => self.eval(a, env)? == self.eval(b, env)?,
+            Constraint::Multiple(d, k) => self.eval(d, env)?.checked_rem(k)? == 0,
+            Constraint::Differs(d, k) => self.eval(d, env)? != k,
+            Constraint::Broadcast(a, b) => {
+                broadcast_extents(self.eval(a, env)?, self.eval(b, env)?).is_some()
+            }
+        })
+    }
+
     pub(super) fn eval_poly(&self, p: &Poly, env: &Env) -> Option<i64> {
         let mut sum = i128::from(p.constant);
         for (factors, coefficient) in p.terms() {
@@ -68,12 +82,23 @@ impl ShapeCx {
             Atom::FloorDivSym(a, b) => floor_div(self.eval(*a, env)?, self.eval(*b, env)?),
             Atom::Min(list) => reduce(list.iter().map(|&d| self.eval(d, env)), i64::min),
             Atom::Max(list) => reduce(list.iter().map(|&d| self.eval(d, env)), i64::max),
+            Atom::Broadcast(list) => {
+                list.iter().try_fold(1, |extent, &d| broadcast_extents(extent, self.eval(d, env)?))
+            }
         }
     }
 }
 
 fn reduce(values: impl Iterator<Item = Option<i64>>, choose: fn(i64, i64) -> i64) -> Option<i64> {
     values.reduce(|a, b| Some(choose(a?, b?)))?
+}
+
+/// What two extents broadcast to; `None` where they differ and neither is 1.
+pub fn broadcast_extents(a: i64, b: i64) -> Option<i64> {
+    match (a, b) {
+        (1, other) | (other, 1) => Some(other),
+        _ => (a == b).then_some(a),
+    }
 }
 
 /// `⌊a/b⌋`; `None` for a zero divisor and for `i64::MIN / −1`.

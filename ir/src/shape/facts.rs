@@ -21,14 +21,21 @@ pub enum Constraint {
     Eq(Dim, Dim),
     /// The expression is a multiple of this number, which is not zero.
     Multiple(Dim, i64),
+    /// The expression is not this number.
+    Differs(Dim, i64),
+    /// Tensors of these extents broadcast: the two are equal, or one of them is 1.
+    Broadcast(Dim, Dim),
 }
 
 impl Constraint {
     /// The expressions that it is about.
     pub fn dims(&self) -> impl Iterator<Item = Dim> + use<> {
         let (first, second) = match *self {
-            Constraint::AtLeast(d, _) | Constraint::AtMost(d, _) | Constraint::Multiple(d, _) => (d, None),
-            Constraint::Eq(a, b) => (a, Some(b)),
+            Constraint::AtLeast(d, _)
+            | Constraint::AtMost(d, _)
+            | Constraint::Multiple(d, _)
+            | Constraint::Differs(d, _) => (d, None),
+            Constraint::Eq(a, b) | Constraint::Broadcast(a, b) => (a, Some(b)),
         };
         std::iter::once(first).chain(second)
     }
@@ -40,6 +47,8 @@ impl Constraint {
             Constraint::AtMost(d, k) => Constraint::AtMost(map(d)?, k),
             Constraint::Eq(a, b) => Constraint::Eq(map(a)?, map(b)?),
             Constraint::Multiple(d, k) => Constraint::Multiple(map(d)?, k),
+            Constraint::Differs(d, k) => Constraint::Differs(map(d)?, k),
+            Constraint::Broadcast(a, b) => Constraint::Broadcast(map(a)?, map(b)?),
         })
     }
 }
@@ -109,7 +118,7 @@ impl Facts {
         self.bounds.insert(mono, old.meet(range).to_interval());
     }
 
-    fn add_at_least_zero(&mut self, fact: Fact) {
+    pub(super) fn add_at_least_zero(&mut self, fact: Fact) {
         let p = &fact.poly;
         match &p.terms[..] {
             [] => {}
@@ -171,11 +180,24 @@ impl ShapeCx {
                 let fact = self.fact(self.poly(d).clone());
                 self.facts.multiples.push((fact, k.saturating_abs()));
             }
+            Constraint::Broadcast(a, b) => self.assume_broadcast(a, b),
+            // Beside a bound at the number, the bound moves.
+            Constraint::Differs(d, k) => {
+                let bounds = self.bounds(d);
+                let poly = match k {
+                    k if bounds.lo == Some(k) => self.poly(d).sub(&Poly::int(k.saturating_add(1))),
+                    k if bounds.hi == Some(k) => Poly::int(k.saturating_sub(1)).sub(self.poly(d)),
+                    _ => return Ok(()),
+                };
+                if let Ok(p) = poly {
+                    self.facts.add_at_least_zero(self.fact(p));
+                }
+            }
         }
         Ok(())
     }
 
-    fn fact(&self, poly: Poly) -> Fact {
+    pub(super) fn fact(&self, poly: Poly) -> Fact {
         let symbols = self.poly_symbols(&poly);
         let is_index = |sym: &Sym| matches!(self.kind(*sym), SymbolKind::Index { .. });
         let indices = symbols.iter().copied().filter(is_index).collect();
@@ -197,10 +219,20 @@ impl ShapeCx {
             Constraint::AtMost(d, k) => self.sign(Poly::int(k).sub(self.poly(d))),
             Constraint::Eq(a, b) => self.prove_eq(a, b),
             Constraint::Multiple(d, k) => self.divides(k, d),
+            Constraint::Broadcast(a, b) => self.prove_broadcast(a, b),
+            Constraint::Differs(d, k) => self.prove_differs(d, k),
         }
     }
 
-    /// A fact as text: `n >= 1`, `b*s == h*t`, `8 | n`.
+    fn prove_differs(&self, d: Dim, k: i64) -> Truth {
+        if self.facts.list.contains(&Constraint::Differs(d, k)) {
+            return Truth::Always;
+        }
+        let difference = self.poly(d).sub(&Poly::int(k));
+        difference.map_or(Truth::Unknown, |it| !self.is_zero(&it))
+    }
+
+    /// A fact as text: `n >= 1`, `b*s == h*t`, `8 | n`, `n != 1`, `n ~ m`.
     /// [`parse_fact`](ShapeCx::parse_fact) reads it back.
     pub fn display_fact(&self, fact: &Constraint) -> String {
         match *fact {
@@ -208,15 +240,19 @@ impl ShapeCx {
             Constraint::AtMost(d, k) => format!("{} <= {k}", self.display(d)),
             Constraint::Eq(a, b) => format!("{} == {}", self.display(a), self.display(b)),
             Constraint::Multiple(d, k) => format!("{k} | {}", self.display(d)),
+            Constraint::Differs(d, k) => format!("{} != {k}", self.display(d)),
+            Constraint::Broadcast(a, b) => format!("{} ~ {}", self.display(a), self.display(b)),
         }
     }
 
     fn contradiction(&self, fact: Constraint) -> Contradiction {
         let d = match fact {
-            Constraint::Eq(a, b) if self.as_int(a).is_some() => b,
+            Constraint::Eq(a, b) | Constraint::Broadcast(a, b) if self.as_int(a).is_some() => b,
             Constraint::AtLeast(d, _)
             | Constraint::AtMost(d, _)
             | Constraint::Eq(d, _)
+            | Constraint::Broadcast(d, _)
+            | Constraint::Differs(d, _)
             | Constraint::Multiple(d, _) => d,
         };
         let text = self.display(d);

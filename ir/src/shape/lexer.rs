@@ -29,8 +29,9 @@ pub(super) enum Token {
 }
 
 /// Longest first, so that `//` is not read as two `/`.
-const SIGNS: [&str; 18] =
-    ["//", "**", ">=", "<=", "==", "+", "-", "*", "/", "%", "(", ")", ",", "^", "<", ">", "=", "|"];
+const SIGNS: [&str; 20] = [
+    "//", "**", ">=", "<=", "==", "!=", "+", "-", "*", "/", "%", "(", ")", ",", "^", "<", ">", "=", "|", "~",
+];
 
 /// A cursor over text with one token of lookahead.
 pub(super) struct Lexer<'t> {

@@ -29,7 +29,7 @@
 //! # Canonical form
 //!
 //! An expression is a polynomial with 64-bit integer coefficients over [`Atom`]s: symbols, and operations that
-//! do not distribute over sums (floor division, minimum, maximum).
+//! do not distribute over sums (floor division, minimum, maximum, broadcast).
 //! Subtraction, ceiling division and modulo are no nodes: `a mod b` is `a − b·⌊a/b⌋`,
 //! so `4·⌊s/4⌋ + s mod 4 = s` holds without a rule.
 //! Division rounds down, also for negative numerators; with it these rules need no sign conditions:
@@ -39,7 +39,7 @@
 //! 3. `⌊(g·p + c)/(g·k)⌋ = ⌊(p + ⌊c/g⌋)/k⌋`;
 //! 4. `⌊(⌊x/a⌋ + c)/b⌋ = ⌊(x + a·c)/(a·b)⌋`;
 //! 5. by a symbolic divisor: exact quotients, common factors, and contained multiples cancel;
-//! 6. minimum and maximum are flat, sorted, and without operands that another one makes superfluous;
+//! 6. minimum, maximum and broadcast are flat, sorted, and without operands that another one makes superfluous;
 //! 7. a division whose value the kinds of symbols decide is that number.
 //!
 //! The form decides linear questions over symbols and floor divisions most of the time.
@@ -51,7 +51,8 @@
 //! - **S1** Within a context, equal polynomials over the same atoms are one handle;
 //!   operands of an atom are made before it. A handle means something in its context and its clones only.
 //! - **S2** The value of a result is the value of the operation on mathematical integers,
-//!   wherever the operation has one and it fits. Where it has none (a divisor is zero), the result may have any.
+//!   wherever the operation has one and it fits. Where it has none (a divisor is zero, extents do not broadcast), the
+//!   result may have any.
 //! - **S3** Canonical forms are fixed points: rebuilding an expression from its parts gives the same handle.
 //! - **S4** Form: terms and factors sorted and without repetition, no coefficient zero, rules 2, 3 and 6 exhausted,
 //!   everything within the limits [`MAX_TERMS`], [`MAX_DEGREE`], [`MAX_SIZE`], [`MAX_DEPTH`], [`MAX_OPERANDS`].
@@ -79,6 +80,7 @@
 
 mod arith;
 mod bounds;
+mod broadcast;
 mod check;
 mod congruence;
 mod context;
@@ -104,7 +106,7 @@ pub use arith::MAX_OPERANDS;
 pub use bounds::Interval;
 pub use context::{MAX_DEPTH, MAX_SIZE, ShapeCx};
 pub use display::DisplayDim;
-pub use eval::Env;
+pub use eval::{Env, broadcast_extents};
 pub use facts::{Constraint, Contradiction};
 pub use lexer::ParseDimError;
 pub use poly::{Atom, AtomId, Factor, MAX_DEGREE, MAX_TERMS, Poly};

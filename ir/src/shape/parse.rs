@@ -1,11 +1,11 @@
 //! The parser of expression text.
 //!
 //! ```text
-//! fact    := sum (">=" | "<=" | ">" | "<" | "==" | "=") sum | number "|" sum
+//! fact    := sum (">=" | "<=" | ">" | "<" | "==" | "=") sum | number "|" sum | sum "~" sum | sum "!=" number
 //! sum     := ["-"] product (("+" | "-") product)*
 //! product := factor (("*" | "//" | "%") factor)*
 //! factor  := "-" factor | number | symbol | call | "(" sum ")"
-//! call    := ("floordiv" | "ceildiv" | "mod") "(" sum "," sum ")" | ("min" | "max") "(" sum ("," sum)* ")"
+//! call    := ("floordiv" | "ceildiv" | "mod") "(" sum "," sum ")" | ("min" | "max" | "broadcast") "(" sum ("," sum)* ")"
 //! symbol  := [A-Za-z_][A-Za-z0-9_.]* | "\"" any characters, with \" \\ \u{hex} "\""
 //! ```
 //! A unary minus binds tighter than `//` and `%`, as in Python.
@@ -45,7 +45,8 @@ impl ShapeCx {
 }
 
 impl ShapeCx {
-    /// Reads a fact: `n >= 1`, `a*b == c`, `2*i < n`, `8 | n` (8 divides n).
+    /// Reads a fact: `n >= 1`, `a*b == c`, `2*i < n`, `8 | n` (8 divides n), `n != 1`,
+    /// `n ~ m` (n and m broadcast).
     ///
     /// ```
     /// use orogen_ir::shape::{Constraint, ShapeCx};
@@ -58,8 +59,10 @@ impl ShapeCx {
     pub fn parse_fact(&mut self, text: &str) -> Result<Constraint, ParseDimError> {
         let mut parser = Parser { cx: self, lexer: Lexer::new(text)?, nesting: 0 };
         let a = parser.sum()?;
-        let Token::Sign(sign @ (">=" | "<=" | ">" | "<" | "==" | "=" | "|")) = parser.lexer.token else {
-            return Err(parser.lexer.error("expected a comparison or `|`"));
+        let Token::Sign(sign @ (">=" | "<=" | ">" | "<" | "==" | "=" | "!=" | "|" | "~")) =
+            parser.lexer.token
+        else {
+            return Err(parser.lexer.error("expected a comparison, `|` or `~`"));
         };
         parser.lexer.bump()?;
         let b = parser.sum()?;
@@ -72,6 +75,14 @@ impl ShapeCx {
         }
         if matches!(sign, "==" | "=") {
             return Ok(Constraint::Eq(a, b));
+        }
+        if sign == "!=" {
+            let number = parser.cx.as_int(b);
+            let number = number.ok_or_else(|| parser.lexer.error("expected a number after `!=`"))?;
+            return Ok(Constraint::Differs(a, number));
+        }
+        if sign == "~" {
+            return Ok(Constraint::Broadcast(a, b));
         }
         let (high, low) = if sign.starts_with('>') { (a, b) } else { (b, a) };
         let gap = i64::from(!sign.ends_with('='));
@@ -205,6 +216,7 @@ impl Parser<'_, '_> {
         let result = match (&name[..], &operands[..]) {
             ("min", list) => self.cx.min(list),
             ("max", list) => self.cx.max(list),
+            ("broadcast", list) => self.cx.broadcast(list),
             ("floordiv", &[a, b]) => self.cx.floor_div_dim(a, b),
             ("ceildiv", &[a, b]) => self.cx.ceil_div_dim(a, b),
             ("mod", &[a, b]) => self.cx.modulo_dim(a, b),

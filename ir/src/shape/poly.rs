@@ -31,6 +31,9 @@ pub enum Atom {
     Min(SmallVec<[Dim; 2]>),
     /// The greatest of two or more operands, sorted by handle, without duplicates.
     Max(SmallVec<[Dim; 2]>),
+    /// What two or more operands broadcast to, sorted by handle, without duplicates: the one that is not 1.
+    /// It has no value where operands other than 1 differ.
+    Broadcast(SmallVec<[Dim; 2]>),
 }
 
 /// An atom and its power, at least 1.

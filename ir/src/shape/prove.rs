@@ -65,7 +65,7 @@ impl ShapeCx {
         }
     }
 
-    fn is_zero(&self, d: &Poly) -> Truth {
+    pub(super) fn is_zero(&self, d: &Poly) -> Truth {
         if let Some(value) = d.as_int() {
             return if value == 0 { Truth::Always } else { Truth::Never };
         }

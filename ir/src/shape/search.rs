@@ -306,6 +306,12 @@ impl ShapeCx {
             }
             Atom::Min(list) => list.iter().for_each(|&d| push(self.poly(d).sub(&value))),
             Atom::Max(list) => list.iter().for_each(|&d| push(value.sub(self.poly(d)))),
+            Atom::Broadcast(list) => {
+                // Among extents of at least 1 it is the greatest.
+                if list.iter().all(|&d| self.range(self.poly(d), Known::Facts).lo >= 1) {
+                    list.iter().for_each(|&d| push(value.sub(self.poly(d))));
+                }
+            }
         }
     }
 }

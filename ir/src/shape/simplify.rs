@@ -2,7 +2,6 @@
 
 use smallvec::SmallVec;
 
-use super::arith::Extremum;
 use super::bounds::Known;
 use super::context::operands;
 use super::poly::{Atom, AtomId, Mono, Poly, gcd};
@@ -96,10 +95,9 @@ impl ShapeCx {
                 let (a, b) = (self.simplify(a), self.simplify(b));
                 self.simplify_floor_dim(a, b)
             }
-            Atom::Min(_) | Atom::Max(_) => {
+            Atom::Min(_) | Atom::Max(_) | Atom::Broadcast(_) => {
                 let list: SmallVec<[Dim; 4]> = operands(&atom).map(|d| self.simplify(d)).collect();
-                let which = if matches!(atom, Atom::Min(_)) { Extremum::Min } else { Extremum::Max };
-                self.extremum(&list, which, Known::Facts)
+                self.rebuild_list(&atom, &list, Known::Facts)
             }
         }
     }

@@ -60,9 +60,11 @@ pub enum Op {
     Mod,
     Min,
     Max,
+    Broadcast,
 }
 
-const OPS: [Op; 8] = [Op::Add, Op::Sub, Op::Mul, Op::FloorDiv, Op::CeilDiv, Op::Mod, Op::Min, Op::Max];
+const OPS: [Op; 9] =
+    [Op::Add, Op::Sub, Op::Mul, Op::FloorDiv, Op::CeilDiv, Op::Mod, Op::Min, Op::Max, Op::Broadcast];
 
 /// The symbols of random expressions: sizes first, then those that may be negative.
 pub const NAMES: [&str; 6] = ["n", "m", "batch size", "x", "y", "min"];
@@ -123,6 +125,8 @@ impl Expr {
             Op::Mod => a.checked_sub(b.checked_mul(floor(a, b)?)?),
             Op::Min => Some(a.min(b)),
             Op::Max => Some(a.max(b)),
+            Op::Broadcast if a == 1 => Some(b),
+            Op::Broadcast => (b == 1 || a == b).then_some(a),
         }
     }
 
@@ -142,6 +146,7 @@ impl Expr {
             Op::Mod => cx.modulo_dim(a, b),
             Op::Min => cx.min(&[a, b]),
             Op::Max => cx.max(&[a, b]),
+            Op::Broadcast => cx.broadcast(&[a, b]),
         }
     }
 }

@@ -412,3 +412,52 @@ fn fresh_names_do_not_collide() {
         .collect();
     assert_eq!(names, ["i", "i_2", "i_3"]);
 }
+
+#[test]
+fn extents_broadcast() {
+    let mut cx = ShapeCx::new();
+    let text = |cx: &mut ShapeCx, text: &str| {
+        let d = cx.parse(text).unwrap();
+        cx.display(d).to_string()
+    };
+    // Flat, without repetition, without ones: broadcasting once more changes nothing.
+    assert_eq!(text(&mut cx, "broadcast(m, broadcast(n, m, 1), n)"), "broadcast(m, n)");
+    assert_eq!(text(&mut cx, "broadcast(n, 1)"), "n");
+    assert_eq!(text(&mut cx, "broadcast(1, 1)"), "1");
+    // What is never 1 decides.
+    assert_eq!(text(&mut cx, "broadcast(n, 4, m)"), "4");
+    assert_eq!(text(&mut cx, "broadcast(n, 2*m)"), "2*m");
+    assert_eq!(text(&mut cx, "broadcast(n, m + 2)"), "m + 2");
+    let both = cx.parse("broadcast(n, m)").unwrap();
+    let (n, m) = (cx.find_sym("n").unwrap(), cx.find_sym("m").unwrap());
+    let at = |a, b| cx.eval(both, &Env::from_iter([(n, a), (m, b)]));
+    assert_eq!(
+        [at(1, 5), at(5, 1), at(5, 5), at(1, 0), at(1, 1), at(0, 0)].map(Option::unwrap),
+        [5, 5, 5, 0, 1, 0]
+    );
+    assert_eq!((at(2, 3), at(0, 2)), (None, None));
+    // Facts.
+    let (n, m) = (cx.sym_dim(n), cx.sym_dim(m));
+    let four = cx.int(4);
+    let fact = cx.parse_fact("n ~ m").unwrap();
+    assert_eq!((fact, cx.display_fact(&fact)), (Constraint::Broadcast(n, m), "n ~ m".to_owned()));
+    assert_eq!(cx.prove(fact), Truth::Unknown);
+    assert_eq!(cx.prove(Constraint::Broadcast(n, n)), Truth::Always);
+    let mut known = cx.clone();
+    known.assume(Constraint::AtLeast(n, 2)).unwrap();
+    assert_eq!(known.simplify(both), n);
+    assert!(known.assume(Constraint::Broadcast(n, four)).is_ok());
+    assert_eq!(known.bounds(n), Interval { lo: Some(2), hi: Some(4) });
+    let five = known.int(5);
+    assert_eq!(known.prove(Constraint::Broadcast(four, five)), Truth::Never);
+    let mut other = cx.clone();
+    let fact = other.parse_fact("n != 1").unwrap();
+    assert_eq!(other.display_fact(&fact), "n != 1");
+    other.assume(fact).unwrap();
+    assert_eq!((other.prove(fact), other.simplify(both)), (Truth::Always, n));
+    other.assume(Constraint::AtLeast(n, 1)).unwrap();
+    cx.assume(Constraint::Eq(n, m)).unwrap();
+    assert_eq!(cx.prove_eq(both, n), Truth::Unknown);
+    let simple = cx.simplify(both);
+    assert!(simple == n || simple == m);
+}

@@ -3,10 +3,9 @@
 use indexmap::IndexMap;
 use smallvec::SmallVec;
 
-use super::arith::Extremum;
 use super::bounds::Known;
 use super::context::operands;
-use super::facts::{Constraint, Contradiction};
+use super::facts::Contradiction;
 use super::poly::{Atom, AtomId, Mono, Poly};
 use super::symbol::SymbolKind;
 use super::{Dim, Overflow, ShapeCx, Sym};
@@ -23,7 +22,7 @@ impl ShapeCx {
             Some(d) => *d,
             None => cx.sym_dim(sym),
         };
-        self.rebuild(None, d, &mut leaf)
+        self.rebuild(None, d, &IndexMap::new(), &mut leaf)
     }
 
     /// The expression `d` of another context in this one.
@@ -58,6 +57,7 @@ impl ShapeCx {
             Atom::FloorDivSym(a, b) => Atom::FloorDivSym(self.import(other, *a), self.import(other, *b)),
             Atom::Min(dims) => Atom::Min(list(self, dims)),
             Atom::Max(dims) => Atom::Max(list(self, dims)),
+            Atom::Broadcast(dims) => Atom::Broadcast(list(self, dims)),
         };
         self.intern_atom(atom)
     }
@@ -113,30 +113,47 @@ impl ShapeCx {
 
     /// The expression `d` of another context in this one, with `leaf` choosing what stands for each symbol.
     pub fn import_with(&mut self, other: &ShapeCx, d: Dim, leaf: Leaf<'_>) -> Result<Dim, Overflow> {
-        self.rebuild(Some(other), d, leaf)
+        self.rebuild(Some(other), d, &IndexMap::new(), leaf)
+    }
+
+    /// As [`import_with`](ShapeCx::import_with), with expressions of `other` standing for others of it, wherever these
+    /// are a whole expression, an operand, or a factor that is one symbol or operation. What is put in is not looked
+    /// at again.
+    pub fn import_replacing(
+        &mut self,
+        other: &ShapeCx,
+        d: Dim,
+        over: &IndexMap<Dim, Dim>,
+        leaf: Leaf<'_>,
+    ) -> Result<Dim, Overflow> {
+        self.rebuild(Some(other), d, over, leaf)
     }
 
     /// Assumes all facts of another context, matching symbols by name.
     pub fn import_facts(&mut self, other: &ShapeCx) -> Result<(), Contradiction> {
         for fact in other.facts() {
-            let fact = match *fact {
-                Constraint::AtLeast(d, k) => Constraint::AtLeast(self.import(other, d), k),
-                Constraint::AtMost(d, k) => Constraint::AtMost(self.import(other, d), k),
-                Constraint::Eq(a, b) => Constraint::Eq(self.import(other, a), self.import(other, b)),
-                Constraint::Multiple(d, k) => Constraint::Multiple(self.import(other, d), k),
-            };
+            let Ok(fact) = fact.map(&mut |d| Ok::<Dim, std::convert::Infallible>(self.import(other, d)));
             self.assume(fact)?;
         }
         Ok(())
     }
 
-    fn rebuild(&mut self, source: Option<&ShapeCx>, d: Dim, leaf: Leaf<'_>) -> Result<Dim, Overflow> {
+    fn rebuild(
+        &mut self,
+        source: Option<&ShapeCx>,
+        d: Dim,
+        over: &IndexMap<Dim, Dim>,
+        leaf: Leaf<'_>,
+    ) -> Result<Dim, Overflow> {
+        if let Some(other) = over.get(&d) {
+            return self.rebuild(source, *other, &IndexMap::new(), leaf);
+        }
         let poly = source.unwrap_or(self).poly(d).clone();
         let mut sum = Poly::int(poly.constant);
         for (mono, coefficient) in &poly.terms {
             let mut product = Poly::int(*coefficient);
             for &(id, power) in &mono.0 {
-                let atom = self.rebuild_atom(source, id, leaf)?;
+                let atom = self.rebuild_atom(source, id, over, leaf)?;
                 for _ in 0..power {
                     product = product.mul(self.poly(atom))?;
                 }
@@ -150,27 +167,30 @@ impl ShapeCx {
         &mut self,
         source: Option<&ShapeCx>,
         id: AtomId,
+        over: &IndexMap<Dim, Dim>,
         leaf: Leaf<'_>,
     ) -> Result<Dim, Overflow> {
+        if let Some(other) = source.unwrap_or(self).find_atom_dim(id).and_then(|it| over.get(&it)) {
+            return self.rebuild(source, *other, &IndexMap::new(), leaf);
+        }
         let atom = source.unwrap_or(self).atom(id).clone();
-        let which = match &atom {
+        match &atom {
             Atom::Sym(sym) => return Ok(leaf(self, *sym)),
             Atom::FloorDiv(a, k) => {
-                let a = self.rebuild(source, *a, leaf)?;
+                let a = self.rebuild(source, *a, over, leaf)?;
                 return self.floor_div(a, *k);
             }
             Atom::FloorDivSym(a, b) => {
-                let (a, b) = (self.rebuild(source, *a, leaf)?, self.rebuild(source, *b, leaf)?);
+                let (a, b) = (self.rebuild(source, *a, over, leaf)?, self.rebuild(source, *b, over, leaf)?);
                 return self.floor_div_dim(a, b);
             }
-            Atom::Min(_) => Extremum::Min,
-            Atom::Max(_) => Extremum::Max,
-        };
+            Atom::Min(_) | Atom::Max(_) | Atom::Broadcast(_) => {}
+        }
         let mut list: SmallVec<[Dim; 4]> = SmallVec::new();
         for operand in operands(&atom) {
-            list.push(self.rebuild(source, operand, leaf)?);
+            list.push(self.rebuild(source, operand, over, leaf)?);
         }
-        self.extremum(&list, which, Known::Kinds)
+        self.rebuild_list(&atom, &list, Known::Kinds)
     }
 
     /// The symbols of an expression, each once, in the order of first occurrence.

@@ -134,10 +134,10 @@ fn parse_operation(
     name: &str,
 ) -> Result<Dim, Diagnostic> {
     let start = cursor.span();
-    if !matches!(name, "min" | "max" | "floordiv" | "ceildiv" | "mod") {
+    if !matches!(name, "min" | "max" | "floordiv" | "ceildiv" | "mod" | "broadcast") {
         return Err(cursor
             .error("T041", format!("`{name}` is no operation on dimensions"))
-            .help("the operations are: floordiv, ceildiv, mod, min, max"));
+            .help("the operations are: floordiv, ceildiv, mod, min, max, broadcast"));
     }
     cursor.bump();
     cursor.expect_punct("(")?;
@@ -145,6 +145,7 @@ fn parse_operation(
     let result = match (name, operands.as_slice()) {
         ("min", _) => shapes.min(&operands),
         ("max", _) => shapes.max(&operands),
+        ("broadcast", _) => shapes.broadcast(&operands),
         ("floordiv", [a, b]) => shapes.floor_div_dim(*a, *b),
         ("ceildiv", [a, b]) => shapes.ceil_div_dim(*a, *b),
         ("mod", [a, b]) => shapes.modulo_dim(*a, *b),
@@ -160,7 +161,7 @@ fn checked(cursor: &Cursor<'_>, start: &Span, result: Result<Dim, Overflow>) -> 
     result.map_err(|it| cursor.error_at(cursor.span_since(start), "T043", it.to_string()))
 }
 
-/// Reads a fact: `a >= 1`, `a <= 64`, `a == b`, `8 | a`.
+/// Reads a fact: `a >= 1`, `a <= 64`, `a == b`, `8 | a`, `a != 1`, `a ~ b`.
 pub fn parse_constraint(
     cursor: &mut Cursor<'_>,
     shapes: &mut ShapeCx,
@@ -186,5 +187,11 @@ pub fn parse_constraint(
     if cursor.eat_punct("==") {
         return Ok(Constraint::Eq(left, parse_dim(cursor, shapes, policy)?));
     }
-    Err(cursor.expected("`==`, `>=` or `<=`"))
+    if cursor.eat_punct("!=") {
+        return Ok(Constraint::Differs(left, parse_int(cursor)?));
+    }
+    if cursor.eat_punct("~") {
+        return Ok(Constraint::Broadcast(left, parse_dim(cursor, shapes, policy)?));
+    }
+    Err(cursor.expected("`==`, `!=`, `>=`, `<=` or `~`"))
 }

@@ -89,9 +89,9 @@ impl<'t> LineIndex<'t> {
 }
 
 /// Longest first.
-const PUNCTUATION: [&str; 26] = [
+const PUNCTUATION: [&str; 27] = [
     "->", "==", "!=", ">=", "<=", "(", ")", "[", "]", "{", "}", "<", ">", ",", ":", ";", "=", "+", "-", "*",
-    "/", "!", "?", ".", "&", "|",
+    "/", "!", "?", ".", "&", "|", "~",
 ];
 
 /// All tokens of a text, the last one [`TokenKind::End`], and what could not be read.

@@ -201,7 +201,7 @@ fn bad_constants() {
 
 #[test]
 fn lexer_reports_and_goes_on() {
-    let cursor = Cursor::new("a ~ \"open\n%% b \"\\q\"");
+    let cursor = Cursor::new("a $ \"open\n%% b \"\\q\"");
     let found = cursor.clone().finish();
     let codes: Vec<_> = found.iter().map(|it| it.code).collect();
     assert_eq!(codes, ["T001", "T004", "T002", "T002", "T003"]);

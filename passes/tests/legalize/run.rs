@@ -285,6 +285,11 @@ fn evaluate(
                     Constraint::AtMost(dim, k) => symbols.eval(dim)? <= k,
                     Constraint::Eq(a, b) => symbols.eval(a)? == symbols.eval(b)?,
                     Constraint::Multiple(dim, k) => symbols.eval(dim)? % k == 0,
+                    Constraint::Differs(dim, k) => symbols.eval(dim)? != k,
+                    Constraint::Broadcast(a, b) => {
+                        let (a, b) = (symbols.eval(a)?, symbols.eval(b)?);
+                        a == b || a == 1 || b == 1
+                    }
                 };
                 if !holds {
                     return Err(format!("check: {}", it.message));

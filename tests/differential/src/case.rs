@@ -43,6 +43,7 @@ pub type Expected = IndexMap<String, TensorData>;
 impl Case {
     /// Every model in `tests/models`.
     pub const ALL: &'static [Case] = &[
+        Case { folder: "broadcast", legacy: Legacy::Runs, slow_reference: false },
         Case { folder: "control_flow", legacy: Legacy::Refuses("G003"), slow_reference: false },
         Case { folder: "loops", legacy: Legacy::Refuses("G003"), slow_reference: false },
         Case { folder: "magika_v3_3", legacy: Legacy::Runs, slow_reference: true },

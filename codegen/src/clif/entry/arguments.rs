@@ -155,8 +155,8 @@ impl Entry<'_, '_, '_> {
             let extent = self.cx.b.ins().load(types::I64, flags, shape, axis as i32 * 8);
             let ok = self.cx.b.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, extent, MAX_EXTENT);
             let most = self.cx.int(MAX_EXTENT);
-            let message = format!("input `{}`: dimension {axis} is out of range", input.name);
-            self.require(ok, "ValueError", &message, Some((most, extent)));
+            let message = format!("input `{}`: dimension {axis}", input.name);
+            self.require_that(ok, "ValueError", &message, "at most", [most, extent]);
             extents.push(extent);
         }
         extents

@@ -27,7 +27,7 @@ use cranelift_codegen::ir::{
 };
 use indexmap::IndexSet;
 use orogen_abi::TypeIndex;
-use orogen_ir::plan::{BufferRef, CallPlan, Step};
+use orogen_ir::plan::{BufferRef, CallPlan, Condition, Step};
 use orogen_ir::shape::Dim;
 
 pub(crate) use self::arguments::dlpack;
@@ -244,12 +244,26 @@ impl Entry<'_, '_, '_> {
 
     /// Ends the call when `ok` is zero; `message` and the numbers make the error.
     fn require(&mut self, ok: Value, kind: &str, message: &str, numbers: Option<(Value, Value)>) {
-        let form = if numbers.is_some() { Form::Numbers } else { Form::Plain };
+        match numbers {
+            Some((expected, got)) => self.require_that(ok, kind, message, "", [expected, got]),
+            None => {
+                let zero = self.cx.int(0);
+                self.require_form(ok, kind, message, Form::Plain, [zero; 2]);
+            }
+        }
+    }
+
+    /// As [`Entry::require`]; `relation` is what the number that is there must be to the expected one: `at least`.
+    fn require_that(&mut self, ok: Value, kind: &str, message: &str, relation: &str, numbers: [Value; 2]) {
+        let space = if relation.is_empty() { "" } else { " " };
+        self.require_form(ok, kind, &format!("{message}: expected{space}{relation}"), Form::Numbers, numbers);
+    }
+
+    fn require_form(&mut self, ok: Value, kind: &str, message: &str, form: Form, numbers: [Value; 2]) {
         let bad = self.unless(ok);
         let good = self.cx.b.current_block();
         self.cx.b.switch_to_block(bad);
-        let zero = self.cx.int(0);
-        let (expected, got) = numbers.unwrap_or((zero, zero));
+        let [expected, got] = numbers;
         self.raise(kind, message, form, expected, got);
         self.cx.b.switch_to_block(good.expect("`unless` leaves a current block"));
     }
@@ -266,7 +280,7 @@ impl Entry<'_, '_, '_> {
     /// Sets an error and leaves; ends the current block.
     fn raise(&mut self, kind: &str, message: &str, form: Form, expected: Value, got: Value) {
         let kind = self.cx.text(kind);
-        let message = self.cx.text(&format!("{}: {message}", self.input.plan.name));
+        let message = self.cx.text(message);
         let form = self.cx.int(form as i64);
         self.cx.support(Support::Fail, &[kind, message, form, expected, got]);
         self.cx.b.ins().jump(self.fail, &[]);
@@ -318,7 +332,7 @@ pub(crate) fn plain_constants(steps: &[Step], found: &mut IndexSet<orogen_ir::ty
         match step {
             Step::Copy { from, .. } => add(from),
             Step::Bind { from, .. } => add(from),
-            Step::If { cond, .. } | Step::While { cond, .. } => add(cond),
+            Step::If { cond: Condition::Buffer(cond), .. } | Step::While { cond, .. } => add(cond),
             _ => {}
         }
     }

@@ -4,7 +4,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
 use orogen_abi::{DLTensor, TensorObject};
 use orogen_ir::kernel::Kernel as Called;
-use orogen_ir::plan::{BufferRef, KernelId, ShapeCheck, Step};
+use orogen_ir::plan::{BufferRef, Condition, KernelId, ShapeCheck, Step};
 use orogen_ir::shape::{Constraint, Dim, Sym, SymbolKind};
 use orogen_ir::types::DType;
 use std::mem::offset_of;
@@ -68,7 +68,10 @@ impl Entry<'_, '_, '_> {
             }
             Step::Check(check) => self.check(check),
             Step::If { cond, then_steps, else_steps } => {
-                let condition = self.condition(*cond);
+                let condition = match cond {
+                    Condition::Buffer(buffer) => self.condition(*buffer),
+                    Condition::Sizes(facts) => self.all_hold(facts),
+                };
                 let [yes, no, done] = std::array::from_fn(|_| self.cx.b.create_block());
                 self.cx.b.ins().brif(condition, yes, &[], no, &[]);
                 // What was exact before stays so on both ways, unless one of them changes a symbol.
@@ -106,6 +109,16 @@ impl Entry<'_, '_, '_> {
         self.cx.b.ins().load(types::I8, MemFlagsData::trusted(), pointer, 0)
     }
 
+    /// Whether all facts hold of the sizes here.
+    fn all_hold(&mut self, facts: &[Constraint]) -> Value {
+        let mut all = self.cx.b.ins().iconst(types::I8, 1);
+        for fact in facts {
+            let (holds, ..) = self.holds(*fact);
+            all = self.cx.b.ins().band(all, holds);
+        }
+        all
+    }
+
     /// A symbol whose value comes from data.
     fn bind(&mut self, symbol: Sym, value: Value) {
         let shapes = &self.input.plan.shapes;
@@ -116,11 +129,12 @@ impl Entry<'_, '_, '_> {
                 self.cx.b.ins().smin(value, hi)
             }
             SymbolKind::Size | SymbolKind::Index { .. } => {
-                let ok = self.cx.b.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, value, MAX_EXTENT);
-                let message =
-                    format!("the size `{}` computed from data is out of range", shapes.name(symbol));
-                let most = self.cx.int(MAX_EXTENT);
-                self.require(ok, "ValueError", &message, Some((most, value)));
+                let message = format!("the size `{}` computed from data", shapes.name(symbol));
+                let (least, most) = (self.cx.int(0), self.cx.int(MAX_EXTENT));
+                let ok = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, value, 0);
+                self.require_that(ok, "ValueError", &message, "at least", [least, value]);
+                let ok = self.cx.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, value, MAX_EXTENT);
+                self.require_that(ok, "ValueError", &message, "at most", [most, value]);
                 value
             }
         };
@@ -143,14 +157,16 @@ impl Entry<'_, '_, '_> {
         };
         let low = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, checked.value, least);
         let high = self.cx.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, checked.value, most);
-        let ok = self.cx.b.ins().band(low, high);
-        let message = format!("the size `{name}` is out of range");
-        let most = self.cx.int(most);
-        self.require(ok, "ValueError", &message, Some((most, checked.value)));
+        let message = format!("the size `{name}`");
+        for (ok, relation, limit) in [(low, "at least", least), (high, "at most", most)] {
+            let limit = self.cx.int(limit);
+            self.require_that(ok, "ValueError", &message, relation, [limit, checked.value]);
+        }
     }
 
-    pub(super) fn check(&mut self, check: &ShapeCheck) {
-        let (ok, expected, got) = match check.constraint {
+    /// Whether a fact holds, what is expected, and what there is instead.
+    fn holds(&mut self, fact: Constraint) -> (Value, Value, Value) {
+        match fact {
             Constraint::AtLeast(dim, least) => {
                 let measured = self.measured(dim);
                 let ok = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, measured.value, least);
@@ -173,14 +189,34 @@ impl Entry<'_, '_, '_> {
                 let ok = self.cx.b.ins().icmp_imm_s(IntCC::Equal, rest, 0);
                 (self.and_exact(ok, &[measured]), of, measured.value)
             }
-        };
-        let how = match check.constraint {
-            Constraint::AtLeast(..) => " (at least)",
-            Constraint::AtMost(..) => " (at most)",
+            Constraint::Differs(dim, number) => {
+                let measured = self.measured(dim);
+                let ok = self.cx.b.ins().icmp_imm_s(IntCC::NotEqual, measured.value, number);
+                (self.and_exact(ok, &[measured]), self.cx.int(number), measured.value)
+            }
+            Constraint::Broadcast(a, b) => {
+                let (a, b) = (self.measured(a), self.measured(b));
+                let mut ok = self.cx.b.ins().icmp(IntCC::Equal, a.value, b.value);
+                for extent in [a.value, b.value] {
+                    let one = self.cx.b.ins().icmp_imm_s(IntCC::Equal, extent, 1);
+                    ok = self.cx.b.ins().bor(ok, one);
+                }
+                (self.and_exact(ok, &[a, b]), a.value, b.value)
+            }
+        }
+    }
+
+    pub(super) fn check(&mut self, check: &ShapeCheck) {
+        let (ok, expected, got) = self.holds(check.constraint);
+        let relation = match check.constraint {
+            Constraint::AtLeast(..) => "at least",
+            Constraint::AtMost(..) => "at most",
             Constraint::Eq(..) => "",
-            Constraint::Multiple(..) => " (a multiple)",
+            Constraint::Multiple(..) => "a multiple of",
+            Constraint::Differs(..) => "other than",
+            Constraint::Broadcast(..) => "1 or",
         };
-        self.require(ok, "ValueError", &format!("{}{how}", check.message), Some((expected, got)));
+        self.require_that(ok, "ValueError", &check.message, relation, [expected, got]);
     }
 
     /// A number of bytes, in range (law E3).
@@ -215,8 +251,8 @@ impl Entry<'_, '_, '_> {
             if !extent.range.is_in(Range::of(SymbolKind::Size)) {
                 let ok = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, extent.value, 0);
                 let least = self.cx.int(0);
-                let message = format!("output `{}`: dimension {axis} (at least)", it.name);
-                self.require(ok, "ValueError", &message, Some((least, extent.value)));
+                let message = format!("output `{}`: dimension {axis}", it.name);
+                self.require_that(ok, "ValueError", &message, "at least", [least, extent.value]);
             }
             extents.push(extent);
         }

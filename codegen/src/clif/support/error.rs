@@ -21,7 +21,7 @@ const TEXT_ROOM: i64 = 900;
 pub(crate) enum Form {
     /// Nothing.
     Plain = 0,
-    /// `: expected 3, got 4`.
+    /// A space and `3, got 4`; the message ends with what is expected of the first number.
     Numbers = 1,
     /// A space and the text at `got`.
     Text = 2,
@@ -72,7 +72,7 @@ pub(super) fn fail(cx: &mut FunctionCx<'_>, args: &[Value]) {
     cx.b.ins().jump(done, &[BlockArg::Value(after)]);
 
     cx.b.switch_to_block(numbers);
-    let after = copy_literal(cx, at, ": expected ");
+    let after = copy_literal(cx, at, " ");
     let after = write_number(cx, after, expected);
     let after = copy_literal(cx, after, ", got ");
     let after = write_number(cx, after, got);

@@ -6,6 +6,7 @@ use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::sink::Value;
 use crate::table::{Converted, OpTable};
 use orogen_ir::diag::Diagnostic;
+use orogen_ir::shape::{Constraint, Dim, Truth};
 use orogen_ir::types::{Attrs, DType, TensorData};
 
 type Single = Result<Value, Diagnostic>;
@@ -144,6 +145,10 @@ fn split(cx: &mut NodeCx<'_, '_>) -> Converted {
     if sizes.len() != count || sizes.iter().any(|it| *it < 0) {
         return Err(bad(format!("it splits into {sizes:?} but has {count} results")));
     }
+    let total = sizes.iter().try_fold(0i64, |total, it| total.checked_add(*it));
+    let total = total.ok_or_else(|| bad("its sizes overflow"))?;
+    let total = cx.sink.shapes().int(total);
+    check_axis(cx, x, axis, |dim| Constraint::Eq(dim, total), "the parts make up the whole dimension")?;
     let mut start = 0i64;
     sizes
         .iter()
@@ -154,6 +159,20 @@ fn split(cx: &mut NodeCx<'_, '_>) -> Converted {
             part
         })
         .collect()
+}
+
+/// Checks a fact about a dimension, when the dimensions are known.
+fn check_axis(
+    cx: &mut NodeCx<'_, '_>,
+    x: Value,
+    axis: usize,
+    fact: impl FnOnce(Dim) -> Constraint,
+    what: &str,
+) -> Result<(), Diagnostic> {
+    match cx.dims(x).and_then(|it| it.get(axis).copied()) {
+        Some(dim) => cx.sink.check(fact(dim), &format!("dimension {axis}, where {what}")),
+        None => Ok(()),
+    }
 }
 
 fn even_sizes(cx: &NodeCx<'_, '_>, size: i64, count: usize) -> Result<Vec<i64>, Diagnostic> {
@@ -168,6 +187,9 @@ fn even_sizes(cx: &NodeCx<'_, '_>, size: i64, count: usize) -> Result<Vec<i64>, 
 /// Even parts of a dynamic dimension; from operator set 18 on the last one may be shorter.
 fn split_evenly(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize) -> Converted {
     let count = cx.output_count() as i64;
+    if count > 0 && cx.opset() < 18 {
+        check_axis(cx, x, axis, |dim| Constraint::Multiple(dim, count), "the parts are equal")?;
+    }
     let size = cx.shape_part(x, axis, axis + 1)?;
     let parts = cx.int_vector(&[count]);
     let raised = if cx.opset() < 18 {
@@ -191,6 +213,10 @@ fn split_evenly(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize) -> Converted {
 fn split_by(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize, sizes: Value) -> Converted {
     let sizes = cx.known_sizes(sizes)?;
     let ends = cx.emit("cum_sum", Attrs::none().with("axis", 0), &[sizes])?;
+    let total = cx.tensor_type(ends)?.elements.as_ref().and_then(|it| it.last().copied());
+    if let Some(total) = total {
+        check_axis(cx, x, axis, |dim| Constraint::Eq(dim, total), "the parts make up the whole dimension")?;
+    }
     let starts = cx.binary("sub", ends, sizes)?;
     (0..cx.output_count() as i64)
         .map(|i| {
@@ -249,13 +275,38 @@ fn squeeze(cx: &mut NodeCx<'_, '_>) -> Single {
     let x = cx.input(0)?;
     let axes = match axes_of(cx, 1)? {
         Some(axes) => cx.axes(x, &axes)?,
-        None => {
-            let dims = cx.dims(x).ok_or_else(|| not_supported("the shape of its operand is not known"))?;
-            let shapes = cx.sink.shapes();
-            (0..dims.len()).filter(|i| shapes.as_int(dims[*i]) == Some(1)).map(|i| i as i64).collect()
-        }
+        None => unit_axes(cx, x)?,
     };
     cx.squeeze(x, &axes)
+}
+
+/// The dimensions that are 1, which Squeeze without axes removes.
+///
+/// A dimension that is 1 in some calls alone would make the rank depend on the call. It is assumed not to be 1, here and
+/// nowhere else; a call in which it is ends with an error that says so.
+fn unit_axes(cx: &mut NodeCx<'_, '_>, x: Value) -> Result<Vec<i64>, Diagnostic> {
+    let dims = cx.dims(x).ok_or_else(|| not_supported("the shape of its operand is not known"))?;
+    let mut axes = Vec::new();
+    for (axis, dim) in dims.into_iter().enumerate() {
+        let shapes = cx.sink.shapes();
+        let kept = Constraint::Differs(dim, 1);
+        match shapes.prove(kept) {
+            Truth::Never => axes.push(axis as i64),
+            Truth::Always => {}
+            Truth::Unknown => {
+                let size = shapes.display(dim).to_string();
+                let message = format!(
+                    "without axes, dimension {axis} (`{size}`) must not be 1: name the axes, or fix the size with `--dim`"
+                );
+                cx.sink.check(kept, &message)?;
+                cx.importer.note_rank(format!(
+                    "{} has no axes: dimension {axis} (`{size}`) of its operand is not 1",
+                    cx.describe()
+                ));
+            }
+        }
+    }
+    Ok(axes)
 }
 
 fn unsqueeze(cx: &mut NodeCx<'_, '_>) -> Single {
@@ -267,21 +318,7 @@ fn unsqueeze(cx: &mut NodeCx<'_, '_>) -> Single {
 
 fn expand(cx: &mut NodeCx<'_, '_>) -> Single {
     let (x, shape) = (cx.input(0)?, cx.input(1)?);
-    let mut shape = cx.as_i64(shape)?;
-    let known = cx.tensor_type(shape)?.elements.is_some() || cx.constant_data(shape).is_some();
-    if !known && let Some(count) = shape_length(cx, shape)? {
-        // A 1 that is only known at run time keeps the dimension of the operand.
-        let rank = cx.rank(x)?;
-        let mut dims = cx.shape_of(x)?;
-        let ones = cx.int_vector(&vec![1; count.abs_diff(rank)]);
-        if count > rank {
-            dims = if rank == 0 { ones } else { cx.concat(&[ones, dims], 0)? };
-        } else if count < rank {
-            shape = cx.concat(&[ones, shape], 0)?;
-        }
-        let one = cx.with_number("equal", shape, 1.0)?;
-        shape = cx.select(one, dims, shape)?;
-    }
+    let shape = cx.as_i64(shape)?;
     cx.binary("expand", x, shape)
 }
 

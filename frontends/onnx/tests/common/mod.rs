@@ -3,7 +3,7 @@
 
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::ops::{InferCx, OpId, OpRegistry, OpSink, SinkResult};
-use orogen_ir::shape::ShapeCx;
+use orogen_ir::shape::{Constraint, ShapeCx};
 use orogen_ir::types::{Attrs, DType, TensorData, TensorType, Type};
 use orogen_onnx::proto::*;
 
@@ -129,6 +129,11 @@ impl OpSink for Recorder {
     fn match_cast(&mut self, value: usize, ty: Type) -> Result<usize, Diagnostic> {
         self.log.push(("match_cast".into(), Attrs::none(), vec![value]));
         Ok(self.push(ty, None))
+    }
+
+    fn check(&mut self, fact: Constraint, message: &str) -> Result<(), Diagnostic> {
+        self.log.push((format!("check {}", self.shapes.display_fact(&fact)), Attrs::none(), Vec::new()));
+        self.shapes.assume(fact).map_err(|_| Diagnostic::error("T001", message))
     }
 
     fn if_else(

@@ -133,7 +133,7 @@ fn loops_branches_and_bindings() {
         Step::Check(ShapeCheck { constraint: Constraint::Eq(flag, one), message: "never".into() }),
         Step::AllocOutput(0),
         Step::If {
-            cond: slot(2),
+            cond: Condition::Buffer(slot(2)),
             then_steps: vec![],
             else_steps: vec![Step::Copy { from: slot(0), to: BufferRef::Output(0), bytes }],
         },

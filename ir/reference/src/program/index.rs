@@ -1,7 +1,7 @@
 //! Index expressions with the values of sizes and loops filled in.
 
 use crate::error::{EvalError, EvalResult};
-use orogen_ir::shape::{Atom, Dim, Env, ShapeCx, Sym};
+use orogen_ir::shape::{Atom, Dim, Env, ShapeCx, Sym, broadcast_extents};
 
 /// A function of the axes of one stage.
 #[derive(Clone, Debug)]
@@ -19,6 +19,7 @@ pub(crate) enum Node {
     FloorDiv(IndexFn, IndexFn),
     Min(Vec<IndexFn>),
     Max(Vec<IndexFn>),
+    Broadcast(Vec<IndexFn>),
 }
 
 /// Compiles `dim`. Symbols are either `axes`, by position, or have a value in `env`.
@@ -87,11 +88,12 @@ fn compile_atom(shapes: &ShapeCx, atom: &Atom, axes: &[Sym], env: &Env) -> EvalR
         }
         Atom::Min(dims) => Node::Min(list(dims)?),
         Atom::Max(dims) => Node::Max(list(dims)?),
+        Atom::Broadcast(dims) => Node::Broadcast(list(dims)?),
     };
     let constant = match &node {
         Node::Axis(_) => false,
         Node::FloorDiv(a, b) => a.is_constant() && b.is_constant(),
-        Node::Min(list) | Node::Max(list) => list.iter().all(IndexFn::is_constant),
+        Node::Min(list) | Node::Max(list) | Node::Broadcast(list) => list.iter().all(IndexFn::is_constant),
     };
     if constant { node.value(&[]).map(Factor::Known) } else { Ok(Factor::Open(node)) }
 }
@@ -151,6 +153,11 @@ impl Node {
             }
             Node::Min(list) => extremum(list, axes, i64::min),
             Node::Max(list) => extremum(list, axes, i64::max),
+            Node::Broadcast(list) => {
+                let apart = || EvalError::out_of_range("the extents do not broadcast");
+                list.iter()
+                    .try_fold(1, |extent, it| broadcast_extents(extent, it.value(axes)?).ok_or_else(apart))
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! * A pure operation goes into a dataflow block, anything else into an effect block; blocks open and close as
 //!   needed. A value becomes region-scoped when something outside its block uses it.
-//! * An equality that inference cannot decide becomes a `check` before the operation, and a fact afterwards. Facts
+//! * What inference asks of sizes and cannot decide becomes a `check` before the operation, and a fact afterwards. Facts
 //!   from inside a branch or a loop end with it.
 //! * A result whose elements are all known constants becomes a constant; the operation is not emitted. With an evaluator
 //!   so does every small result of an operation on constants.

@@ -2,7 +2,7 @@
 
 use super::{FlowBuilder, Output, Parameter, Rhs, Scope, Value, ValueDef, ValueId};
 use crate::diag::Diagnostic;
-use crate::ops::{OpId, OpRegistry, OpSink, Outline, SinkResult};
+use crate::ops::{OpId, OpRegistry, OpSink, Outline, Requirement, SinkResult};
 use crate::shape::{Constraint, ShapeCx, Truth};
 use crate::text::type_text;
 use crate::types::{Attrs, TensorData, Type, implies, pair_dims, visit_dims};
@@ -100,6 +100,10 @@ impl OpSink for FlowBuilder<'_> {
 
     fn known_sizes(&mut self, value: ValueId) -> Result<ValueId, Diagnostic> {
         self.read_sizes(value)
+    }
+
+    fn check(&mut self, fact: Constraint, message: &str) -> Result<(), Diagnostic> {
+        self.require(Requirement { constraint: fact, message: message.to_owned() })
     }
 
     fn if_else(

@@ -155,8 +155,12 @@ fn f6_requirements_need_a_check() {
     let ops = OpRegistry::standard();
     assert_eq!(violations(&text::parse(text, &ops).unwrap_or_else(|it| panic!("{it}"))), []);
     let text = text.replace("      check n == k, \"equal\"\n", "");
+    let text = text.replace("(z: Tensor<f32, [n]>)", "(z: Tensor<f32, [broadcast(k, n)]>)");
+    let text = text.replace("%y) : Tensor<f32, [n]>", "%y) : Tensor<f32, [broadcast(k, n)]>");
     let module = text::parse(&text, &ops).unwrap_or_else(|it| panic!("{it}"));
     assert_eq!(violations(&module), [(5, "F006")]);
+    let text = text.replace("    dataflow {\n", "    dataflow {\n      check k ~ n, \"broadcast\"\n");
+    assert_eq!(violations(&text::parse(&text, &ops).unwrap_or_else(|it| panic!("{it}"))), []);
 }
 
 #[test]

@@ -7,9 +7,9 @@ use super::{At, Check};
 use crate::diag::Diagnostic;
 use crate::flow::infer::{InferEnv, calls_function, infer};
 use crate::flow::{BindingId, Definition, RegionId, Rhs};
-use crate::shape::{Dim, Sym};
+use crate::shape::{Dim, Overflow, ShapeCx, Sym};
 use crate::text::{constraint_text, type_text};
-use crate::types::{implies, match_type};
+use crate::types::{Type, implies, map_dims, match_type};
 use indexmap::{IndexMap, IndexSet};
 
 /// F6: the recorded type of a result follows from its right-hand side: it equals the inferred type or is implied by
@@ -114,6 +114,7 @@ impl Follow<'_, '_> {
         for (value, ty) in binding.results.iter().zip(&inferred.results) {
             let recorded = &function.values[*value].ty;
             let follows = implies(&self.known.shapes, ty, recorded)
+                || implies_simplified(&mut self.known.shapes, ty, recorded)
                 || opens && match_type(&mut self.known.shapes, ty, recorded, &mut open);
             if !follows {
                 let (recorded, ty) =
@@ -142,4 +143,11 @@ impl Follow<'_, '_> {
             }
         }
     }
+}
+
+/// As [`implies`], once the facts known here simplified both: inference knew less when the type was recorded.
+fn implies_simplified(shapes: &mut ShapeCx, from: &Type, to: &Type) -> bool {
+    let mut simple = |ty: &Type| map_dims(ty, &mut |dim| Ok::<Dim, Overflow>(shapes.simplify(dim)));
+    let (Ok(from), Ok(to)) = (simple(from), simple(to)) else { return false };
+    implies(shapes, &from, &to)
 }

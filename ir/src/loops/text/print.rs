@@ -3,7 +3,7 @@
 use super::expr_key;
 use crate::diag::Place;
 use crate::loops::{Axis, Buffer, BufferId, BufferRole, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
-use crate::shape::{Constraint, Dim, SymbolKind};
+use crate::shape::{Constraint, SymbolKind};
 use crate::text::{LineIndex, Span, TextWriter, constraint_text, dims_text, float_text, name_text};
 use indexmap::IndexMap;
 use la_arena::ArenaMap;
@@ -92,16 +92,9 @@ impl Printer<'_> {
     }
 
     fn over_sizes(&self, fact: &Constraint) -> bool {
-        let (Constraint::AtLeast(d, _) | Constraint::AtMost(d, _) | Constraint::Multiple(d, _)) = *fact
-        else {
-            let Constraint::Eq(a, b) = *fact else { return false };
-            return self.of_sizes(a) && self.of_sizes(b);
-        };
-        self.of_sizes(d)
-    }
-
-    fn of_sizes(&self, dim: Dim) -> bool {
-        self.program.shapes.free_symbols(dim).iter().all(|it| self.program.sizes.contains(it))
+        let shapes = &self.program.shapes;
+        let mut symbols = fact.dims().flat_map(|dim| shapes.free_symbols(dim));
+        symbols.all(|it| self.program.sizes.contains(&it))
     }
 
     fn buffer(&self, buffer: &Buffer) -> String {

@@ -3,8 +3,8 @@
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::kernel::{parse_kernel, starts_kernel};
 use crate::plan::{
-    Arena, ArenaId, BufferRef, CallPlan, KernelId, PlanInput, PlanOutput, ShapeCheck, SizeBinding, Slot,
-    SlotId, Step,
+    Arena, ArenaId, BufferRef, CallPlan, Condition, KernelId, PlanInput, PlanOutput, ShapeCheck, SizeBinding,
+    Slot, SlotId, Step,
 };
 use crate::shape::{Dim, Sym};
 use crate::text::{
@@ -242,6 +242,20 @@ impl Parser<'_> {
         Ok(ShapeCheck { constraint, message })
     }
 
+    /// `%s0`, or `n == m and k == 1`
+    fn condition(&mut self, cursor: &mut Cursor<'_>) -> Result<Condition, Diagnostic> {
+        if matches!(cursor.peek(), TokenKind::Value(_) | TokenKind::Const(_)) {
+            return Ok(Condition::Buffer(self.buffer(cursor)?));
+        }
+        let mut facts = Vec::new();
+        loop {
+            facts.push(parse_constraint(cursor, &mut self.plan.shapes, SymbolPolicy::Declared)?);
+            if !cursor.eat_word("and") {
+                return Ok(Condition::Sizes(facts));
+            }
+        }
+    }
+
     fn steps(&mut self, cursor: &mut Cursor<'_>) -> Result<Vec<Step>, Diagnostic> {
         cursor.expect_punct("{")?;
         let mut steps = Vec::new();
@@ -316,7 +330,7 @@ impl Parser<'_> {
             }
             "check" => Step::Check(self.check(cursor)?),
             "if" => {
-                let cond = self.buffer(cursor)?;
+                let cond = self.condition(cursor)?;
                 let then_steps = self.steps(cursor)?;
                 let else_steps = if cursor.eat_word("else") { self.steps(cursor)? } else { Vec::new() };
                 Step::If { cond, then_steps, else_steps }

@@ -3,8 +3,8 @@
 use super::buffer_text;
 use crate::diag::Place;
 use crate::kernel::write_kernel;
-use crate::plan::{BufferRef, CallPlan, ShapeCheck, SlotId, Step};
-use crate::shape::{Dim, Sym, SymbolKind};
+use crate::plan::{BufferRef, CallPlan, Condition, ShapeCheck, SlotId, Step};
+use crate::shape::{Constraint, Dim, Sym, SymbolKind};
 use crate::text::{LineIndex, Span, TextWriter, constraint_text, dims_text, literal_text, name_text, quote};
 use indexmap::IndexSet;
 
@@ -167,7 +167,15 @@ impl Printer<'_> {
                 self.line(&text);
             }
             Step::If { cond, then_steps, else_steps } => {
-                self.open(&format!("if {} {{", buffer_text(*cond)));
+                let cond = match cond {
+                    Condition::Buffer(buffer) => buffer_text(*buffer),
+                    Condition::Sizes(facts) => {
+                        let facts: Vec<String> =
+                            facts.iter().map(|it| constraint_text(&self.plan.shapes, it)).collect();
+                        facts.join(" and ")
+                    }
+                };
+                self.open(&format!("if {cond} {{"));
                 self.steps(then_steps);
                 if !else_steps.is_empty() {
                     self.writer.reopen("} else {");
@@ -231,7 +239,10 @@ impl Symbols<'_> {
                     self.dims([*value]);
                 }
                 Step::Check(check) => self.dims(check.constraint.dims()),
-                Step::If { then_steps, else_steps, .. } => {
+                Step::If { cond, then_steps, else_steps } => {
+                    if let Condition::Sizes(facts) = cond {
+                        self.dims(facts.iter().flat_map(Constraint::dims));
+                    }
                     self.steps(then_steps);
                     self.steps(else_steps);
                 }

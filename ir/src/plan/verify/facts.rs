@@ -60,7 +60,7 @@ impl Established {
         for (sym, value) in &self.lets {
             env.set(*sym, shapes.eval(*value, &env)?);
         }
-        self.checks.iter().all(|it| holds(shapes, &env, it) != Some(false)).then_some(env)
+        self.checks.iter().all(|it| shapes.holds(it, &env) != Some(false)).then_some(env)
     }
 }
 
@@ -128,13 +128,12 @@ impl Samples {
                     env.set(*sym, value);
                 }
             }
-            if facts.iter().any(|it| holds(shapes, &env, it) == Some(false)) {
+            if facts.iter().any(|it| shapes.holds(it, &env) == Some(false)) {
                 continue;
             }
             if envs.len() < KEPT {
                 envs.push(env);
-            } else if strict.len() < KEPT
-                && on_the_way.iter().all(|it| holds(shapes, &env, it) != Some(false))
+            } else if strict.len() < KEPT && on_the_way.iter().all(|it| shapes.holds(it, &env) != Some(false))
             {
                 strict.push(env);
             }
@@ -210,13 +209,4 @@ impl Samples {
         // Behind checks that no sizes pass, nothing is ever done.
         tried || !known.checks.is_empty() || prove() != Truth::Never
     }
-}
-
-fn holds(shapes: &ShapeCx, env: &Env, fact: &Constraint) -> Option<bool> {
-    Some(match *fact {
-        Constraint::AtLeast(d, k) => shapes.eval(d, env)? >= k,
-        Constraint::AtMost(d, k) => shapes.eval(d, env)? <= k,
-        Constraint::Eq(a, b) => shapes.eval(a, env)? == shapes.eval(b, env)?,
-        Constraint::Multiple(d, k) => shapes.eval(d, env)?.checked_rem(k)? == 0,
-    })
 }

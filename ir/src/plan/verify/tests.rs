@@ -276,3 +276,22 @@ fn kernels_are_checked_too() {
     let found = verify(&plan).unwrap_err();
     assert_eq!(found.0[0].code, "L003");
 }
+
+#[test]
+fn a_branch_may_be_decided_by_sizes() {
+    // What the condition says of the sizes is known in the branch, and nowhere else.
+    let steps = "    if n == m and n ~ 4 {
+      call 0 @twice(%in0, %out0) [m]
+    } else {
+      call 0 @twice(%in0, %out0) [n]
+    }
+";
+    let text = format!("{HEAD}    let m = n + 1\n{steps}  }}\n}}\n");
+    let plan = parse_plan(&text, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"));
+    let printed = print_plan(&plan).text;
+    assert!(printed.contains(steps), "{printed}");
+    check(&format!("    let m = n + 1\n{steps}"), &[]);
+    let swapped = steps.replace("[n]", "[k]").replace("[m]", "[n]").replace("[k]", "[m]");
+    check(&format!("    let m = n + 1\n{swapped}"), &[("P005", 5), ("P005", 5)]);
+    check(steps, &[("P001", 1), ("P001", 2)]);
+}

@@ -5,7 +5,7 @@ use super::values::{Storage, known_dims, overflow};
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::{BindingId, RegionId, ValueId};
-use orogen_ir::plan::{BufferRef, Step, byte_size};
+use orogen_ir::plan::{BufferRef, Condition, Step, byte_size};
 use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::Dims;
 
@@ -70,7 +70,7 @@ impl Lowering<'_> {
         }
         self.bound.extend(late);
         let [then_steps, else_steps] = branches;
-        self.emit(steps, Step::If { cond, then_steps, else_steps })?;
+        self.emit(steps, Step::If { cond: Condition::Buffer(cond), then_steps, else_steps })?;
         for (result, target) in results.iter().zip(targets) {
             self.touch(target);
             self.storage.insert(*result, Storage::Buffer(target));

@@ -6,13 +6,14 @@
 //! the arenas, a formula.
 //!
 //! `values` says what shares storage and how large it is, `buffers` gets memory and tracks how long it is in use,
-//! `symbols` binds sizes, `steps` and `control` walk the function.
+//! `symbols` binds sizes, `steps` and `control` walk the function, `versions` chooses among versions of a kernel.
 
 mod buffers;
 mod control;
 mod steps;
 mod symbols;
 mod values;
+mod versions;
 
 use buffers::{Life, Open};
 use indexmap::{IndexMap, IndexSet};
@@ -63,6 +64,8 @@ struct Lowering<'a> {
     position: u32,
     /// How many branches and loops are around.
     depth: u32,
+    /// What the present binding comes from, for messages.
+    source: String,
 }
 
 impl<'a> Lowering<'a> {
@@ -89,6 +92,7 @@ impl<'a> Lowering<'a> {
             checked: IndexSet::new(),
             position: 0,
             depth: 0,
+            source: String::new(),
         }
     }
 

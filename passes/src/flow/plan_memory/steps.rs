@@ -2,10 +2,11 @@
 
 use super::Lowering;
 use super::values::Storage;
+use super::versions::Call;
 use crate::rules::abort;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::{BindingId, Definition, RegionId, Rhs, ValueId};
-use orogen_ir::plan::{BufferRef, KernelId, Step};
+use orogen_ir::plan::{BufferRef, Step};
 use orogen_ir::shape::Dim;
 
 impl Lowering<'_> {
@@ -13,6 +14,7 @@ impl Lowering<'_> {
         let function = self.function;
         for block in &function.regions[region].blocks {
             for binding in &function.blocks[*block].order {
+                self.source.clone_from(&function.bindings[*binding].source);
                 self.binding(*binding, steps).map_err(|it| {
                     let source = &function.bindings[*binding].source;
                     if source.is_empty() { it } else { it.at(source.clone()) }
@@ -71,13 +73,6 @@ impl Lowering<'_> {
             }
             None => return Err(Diagnostic::error("M004", format!("the module has no kernel `@{callee}`"))),
         };
-        let known = self.kernels.get(callee).copied();
-        let kernel_id = known.unwrap_or_else(|| {
-            let id = KernelId(self.plan.kernels.len() as u32);
-            self.plan.kernels.push(kernel.clone());
-            self.kernels.insert(callee.to_string(), id);
-            id
-        });
         let function = self.function;
         let (mut operands, mut results) = (args.iter(), function.bindings[id].results.iter());
         let mut buffers = Vec::with_capacity(kernel.param_count());
@@ -100,7 +95,7 @@ impl Lowering<'_> {
             buffers.push(buffer);
         }
         let source = abort::source_of(kernel, &function.bindings[id].source);
-        self.emit(steps, Step::Kernel { kernel: kernel_id, args: buffers, sizes: sizes.to_vec(), source })
+        self.call_version(callee, kernel, Call { args: buffers, sizes: sizes.to_vec(), source }, steps)
     }
 
     pub(super) fn copy(

@@ -49,6 +49,7 @@ impl Lowering<'_> {
                 .flat_map(|dim| self.plan.shapes.free_symbols(dim))
                 .all(|symbol| self.bound_in(entry, symbol))
         });
+        let message = if self.source.is_empty() { message } else { format!("{}: {message}", self.source) };
         let check = ShapeCheck { constraint, message };
         // Inside a branch or loop the check belongs to that path alone.
         if on_entry && self.depth == 0 {

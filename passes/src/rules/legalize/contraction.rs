@@ -27,8 +27,8 @@ fn matmul(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let batch = cx.b.vars(&axes);
     let sum = cx.b.axis("k", a_dims[a_dims.len() - 1]);
     let k = cx.b.var(sum);
-    let mut a_at = batch_index(&mut cx, &a_dims, &batch);
-    let mut b_at = batch_index(&mut cx, &b_dims, &batch);
+    let mut a_at = batch_index(&mut cx, &a_dims, &batch)?;
+    let mut b_at = batch_index(&mut cx, &b_dims, &batch)?;
     if a_dims.len() > 1 {
         let axis = cx.b.axis("m", a_dims[a_dims.len() - 2]);
         axes.push(axis);
@@ -49,11 +49,9 @@ fn matmul(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
 }
 
 /// Where an operand of shape `[…, rows, columns]` is read for a point of the broadcast leading dimensions.
-fn batch_index(cx: &mut Legalizer<'_>, dims: &[Dim], batch: &[Dim]) -> Dims {
+fn batch_index(cx: &mut Legalizer<'_>, dims: &[Dim], batch: &[Dim]) -> BuildResult<Dims> {
     let own = dims.len().saturating_sub(2);
-    let zero = cx.b.shapes().int(0);
-    let tail = &batch[batch.len() - own..];
-    tail.iter().zip(dims).map(|(i, dim)| if cx.is_one(*dim) { zero } else { *i }).collect()
+    cx.b.broadcast_at(&dims[..own], &batch[batch.len() - own..])
 }
 
 /// What convolutions share: operands, result, attributes over `n` spatial dimensions.

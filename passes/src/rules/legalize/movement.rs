@@ -67,11 +67,7 @@ fn transpose(cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
 }
 
 fn expand(cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
-    moved(cx, |cx, vars, dims| {
-        let zero = cx.b.shapes().int(0);
-        let tail = &vars[vars.len() - dims.len()..];
-        Ok(tail.iter().zip(dims).map(|(var, dim)| if cx.is_one(*dim) { zero } else { *var }).collect())
-    })
+    moved(cx, |cx, vars, dims| cx.b.broadcast_at(dims, &vars[vars.len() - dims.len()..]))
 }
 
 fn tile(cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {

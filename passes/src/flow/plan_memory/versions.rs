@@ -1,0 +1,100 @@
+//! Versions of kernels, chosen by the sizes of a call.
+//!
+//! A kernel whose broadcasts the sizes decide is there twice: for sizes that broadcast nothing, the usual case, and for
+//! all. What the checks on entry settle is not asked again.
+
+use super::Lowering;
+use super::values::overflow;
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::kernel::Kernel;
+use orogen_ir::loops::{TensorProgram, equal_extents};
+use orogen_ir::plan::{BufferRef, Condition, KernelId, Step};
+use orogen_ir::shape::{Constraint, Dim, ShapeCx, Truth};
+
+/// What a kernel is called with.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub(super) args: Vec<BufferRef>,
+    pub(super) sizes: Vec<Dim>,
+    pub(super) source: String,
+}
+
+impl Call {
+    fn of(self, kernel: KernelId) -> Step {
+        Step::Kernel { kernel, args: self.args, sizes: self.sizes, source: self.source }
+    }
+}
+
+impl Lowering<'_> {
+    /// Calls a kernel, or the version of it for the sizes of the call.
+    pub(super) fn call_version(
+        &mut self,
+        callee: &str,
+        kernel: &Kernel,
+        call: Call,
+        steps: &mut Vec<Step>,
+    ) -> Result<(), Diagnostic> {
+        let mut asked = Vec::new();
+        let usual = match kernel {
+            Kernel::Program(program) => match equal_extents(program) {
+                Some((usual, equal)) => {
+                    self.ask(program, &call.sizes, &equal, &mut asked)?.then_some(Kernel::Program(usual))
+                }
+                None => None,
+            },
+            _ => None,
+        };
+        let usual = usual.map(|it| self.kernel(format!("{callee} of equal extents"), &it));
+        match usual {
+            None => {
+                let all = self.kernel(callee.to_owned(), kernel);
+                self.emit(steps, call.of(all))
+            }
+            Some(usual) if asked.is_empty() => self.emit(steps, call.of(usual)),
+            Some(usual) => {
+                let all = self.kernel(callee.to_owned(), kernel);
+                let (mut then_steps, mut else_steps) = (Vec::new(), Vec::new());
+                self.emit(&mut then_steps, call.clone().of(usual))?;
+                self.emit(&mut else_steps, call.of(all))?;
+                self.emit(steps, Step::If { cond: Condition::Sizes(asked), then_steps, else_steps })
+            }
+        }
+    }
+
+    /// The kernel in the plan, by a name of its own.
+    fn kernel(&mut self, name: String, kernel: &Kernel) -> KernelId {
+        *self.kernels.entry(name).or_insert_with(|| {
+            self.plan.kernels.push(kernel.clone());
+            KernelId((self.plan.kernels.len() - 1) as u32)
+        })
+    }
+
+    /// What is to be asked of the sizes of a call for extents of a kernel to be equal; false if they never are.
+    fn ask(
+        &mut self,
+        program: &TensorProgram,
+        sizes: &[Dim],
+        equal: &[(Dim, Dim)],
+        asked: &mut Vec<Constraint>,
+    ) -> Result<bool, Diagnostic> {
+        for (a, b) in equal {
+            let (a, b) = (self.outside(program, sizes, *a)?, self.outside(program, sizes, *b)?);
+            match self.plan.shapes.prove_eq(a, b) {
+                Truth::Always => {}
+                Truth::Never => return Ok(false),
+                Truth::Unknown => asked.push(Constraint::Eq(a, b)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// A dimension of a kernel, in the plan.
+    fn outside(&mut self, program: &TensorProgram, sizes: &[Dim], dim: Dim) -> Result<Dim, Diagnostic> {
+        let leaf = &mut |shapes: &mut ShapeCx, sym| match program.sizes.iter().position(|it| *it == sym) {
+            Some(at) => sizes[at],
+            // Only in a kernel that breaks law L1.
+            None => shapes.fresh_integer("unbound"),
+        };
+        self.plan.shapes.import_with(&program.shapes, dim, leaf).map_err(overflow)
+    }
+}
