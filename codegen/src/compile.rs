@@ -218,13 +218,15 @@ impl ConstantSymbols for Constants {
 
 /// The signature that the runtime reads.
 fn signature(plan: &CallPlan) -> Signature {
-    let parameter = |name: &str, dtype: DType, dims: &Dims| Parameter {
+    let parameter = |name: &str, dtype: DType, dims: &Dims, becomes: Option<&String>| Parameter {
         name: name.to_owned(),
         dtype: dlpack(dtype),
         dims: dims.iter().map(|it| signature_dim(&plan.shapes, *it)).collect(),
+        becomes: becomes.cloned(),
     };
-    let inputs = plan.inputs.iter().map(|it| parameter(&it.name, it.dtype, &it.dims)).collect();
-    let outputs = plan.outputs.iter().map(|it| parameter(&it.name, it.dtype, &it.dims)).collect();
+    let inputs = plan.inputs.iter();
+    let inputs = inputs.map(|it| parameter(&it.name, it.dtype, &it.dims, it.state.as_ref())).collect();
+    let outputs = plan.outputs.iter().map(|it| parameter(&it.name, it.dtype, &it.dims, None)).collect();
     Signature { functions: vec![Function { name: plan.name.clone(), inputs, outputs }] }
 }
 

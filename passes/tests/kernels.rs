@@ -34,7 +34,7 @@ fn planned(module: &mut Module) -> CallPlan {
     legalize.run(module, &mut cx).unwrap_or_else(|it| panic!("{it}"));
     Fuse.run(module, &mut cx).unwrap_or_else(|it| panic!("{it}"));
     Ir::verify(module, &ops).unwrap_or_else(|it| panic!("{it}"));
-    let plan = plan_memory(module, "main").unwrap_or_else(|it| panic!("{it}"));
+    let plan = plan_memory(module, "main", &[]).unwrap_or_else(|it| panic!("{it}"));
     verify(&plan).unwrap_or_else(|it| panic!("{}\n{it}", print_plan(&plan).text));
     plan
 }
@@ -100,7 +100,7 @@ fn externs_go_through_the_graph_driver_and_the_bridge() {
     let graph = graph::text::parse(text, &ops).unwrap_or_else(|it| panic!("{it}"));
     Ir::verify(&graph, &ops).unwrap_or_else(|it| panic!("{it}"));
     assert_eq!(graph::text::print(&graph, &ops), text);
-    let old = orogen_passes::graph::plan_memory(&graph, "main").unwrap_or_else(|it| panic!("{it}"));
+    let old = orogen_passes::graph::plan_memory(&graph, "main", &[]).unwrap_or_else(|it| panic!("{it}"));
     verify(&old).unwrap_or_else(|it| panic!("{}\n{it}", print_plan(&old).text));
     let mut module = translate(&graph, &ops).unwrap_or_else(|it| panic!("{it}"));
     let new = planned(&mut module);

@@ -82,7 +82,7 @@ fn lower_graph(ops: &OpRegistry, seed: u64) -> bool {
         pass.run(&mut g, &mut cx).unwrap_or_else(|it| panic!("{what}: {it}"));
         compare(eval_graph(ops, &g, &inputs), &wanted, &what);
     }
-    let plan = graph::plan_memory(&g, "main").unwrap_or_else(|it| panic!("seed {seed}: {it}"));
+    let plan = graph::plan_memory(&g, "main", &[]).unwrap_or_else(|it| panic!("seed {seed}: {it}"));
     let what = format!("seed {seed}, plan");
     let plan = checked(&plan, &what);
     compare(eval_plan(&plan, &inputs), &wanted, &format!("{what}\n{}", print_plan(&plan).text));
@@ -165,7 +165,7 @@ fn lower_module(ops: &OpRegistry, seed: u64) -> usize {
             run.compare(eval_main(ops, &module, &run.inputs), &what);
         }
     }
-    let Ok(plan) = flow::plan_memory(&module, "main") else { return 0 };
+    let Ok(plan) = flow::plan_memory(&module, "main", &[]) else { return 0 };
     let what = format!("seed {seed}, plan");
     let plan = checked(&plan, &what);
     let what = format!("{what}\n{}", print_plan(&plan).text);

@@ -100,7 +100,7 @@ pub(crate) fn columns(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         [loops @ .., (var, extent)] => {
             let inner =
                 Node::Loop { extent: *extent, vars: vec![*var], body: vec![start, steps], independent: true };
-            s.wrap(loops, inner)
+            s.wrap(loops, inner, true)
         }
     };
     Some(Match { node, stages: 1, units: None })

@@ -195,7 +195,7 @@ impl Product {
             show(self.k)
         );
         let node = Node::Call(Box::new(Call { symbol, args, workspace, what }));
-        let node = s.wrap(&self.outer, node);
+        let node = s.wrap(&self.outer, node, true);
         Some(Match { node, stages: 1 + chain.stages, units: use_range.then_some(units) })
     }
 

@@ -296,7 +296,7 @@ impl<'r> Group<'r> {
             self.program.passes()
         );
         let node = Tree::Call(Box::new(Call { symbol, args, workspace, what }));
-        let node = s.wrap(&loops, node);
+        let node = s.wrap(&loops, node, true);
         Some(Match { node, stages: self.stages.len(), units: use_range.then_some(units) })
     }
 }

@@ -96,13 +96,13 @@ impl<'p> Selector<'p> {
         Some((first, last, units))
     }
 
-    /// Loops over `axes` (outermost first) around a node.
-    pub(crate) fn wrap(&self, axes: &[(Sym, Dim)], node: Node) -> Node {
+    /// Loops over `axes` (outermost first) around a node, whose iterations may run at the same time or not.
+    pub(crate) fn wrap(&self, axes: &[(Sym, Dim)], node: Node, independent: bool) -> Node {
         axes.iter().rev().fold(node, |node, (var, extent)| Node::Loop {
             extent: *extent,
             vars: vec![*var],
             body: vec![node],
-            independent: true,
+            independent,
         })
     }
 }

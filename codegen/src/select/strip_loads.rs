@@ -170,7 +170,7 @@ impl Parts<'_, '_> {
     }
 
     /// Whether a value changes along the row.
-    fn varies(&self, id: ExprId) -> bool {
+    pub(super) fn varies(&self, id: ExprId) -> bool {
         stages::symbols_below(self.s.program, id).contains(&self.inner)
     }
 
@@ -200,7 +200,7 @@ impl Parts<'_, '_> {
     }
 
     /// The indices of a load as sizes, 0 where they depend on data; then also all of them at the start of the row.
-    fn indices(&mut self, at: &[Index]) -> Option<(Vec<Dim>, Option<Vec<Index>>)> {
+    pub(super) fn indices(&mut self, at: &[Index]) -> Option<(Vec<Dim>, Option<Vec<Index>>)> {
         let zero = self.s.shapes.int(0);
         let (mut dims, mut element) = (Vec::new(), Vec::new());
         for index in at {

@@ -9,7 +9,7 @@
 //! at a fixed place of the innermost axis cut it into pieces.
 
 use indexmap::IndexMap;
-use orogen_ir::loops::{Axis, BufferId, CompareOp, Expr, Stage};
+use orogen_ir::loops::{Axis, BufferId, CompareOp, Expr, Index, Stage};
 use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::DType;
 
@@ -36,7 +36,7 @@ pub(crate) fn strips(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     // Elements that do not fill a lane are moved only.
     let moves = stage.combine.is_none() && matches!(s.program.exprs[stage.value], Expr::Load { .. });
     let fits = dtype == DType::F32 || (stage.combine.is_none() && fills_lane(dtype)) || moves;
-    if !fits || stage.at.iter().any(|it| it.dim().is_none()) {
+    if !fits {
         return None;
     }
     let cuts = cuts(s, stage)?;
@@ -115,6 +115,8 @@ struct Strips {
     size: i64,
     loads: Vec<Load>,
     target: (BufferId, Dim),
+    /// The indices of the first element that is stored, where they depend on data.
+    scatter: Option<Vec<Index>>,
     program: StripProgram,
     what: String,
 }
@@ -130,9 +132,11 @@ impl Strips {
     ) -> Option<Strips> {
         let zero = s.shapes.int(0);
         let mut values: IndexMap<Sym, Dim> = IndexMap::new();
-        let gathers = stages::expressions(s.program, stage).into_iter().any(|id| {
-            matches!(&s.program.exprs[id], Expr::Load { at, .. } if at.iter().any(|it| it.dim().is_none()))
-        });
+        let by_data = |at: &[Index]| at.iter().any(|it| it.dim().is_none());
+        let gathers = by_data(&stage.at)
+            || stages::expressions(s.program, stage)
+                .into_iter()
+                .any(|id| matches!(&s.program.exprs[id], Expr::Load { at, .. } if by_data(at)));
         let single = |s: &Selector<'_>, axis: &Axis| s.shapes.as_int(axis.extent) == Some(1);
         let inner = stage.axes.iter().rposition(|it| !single(s, it))?;
         let mut outer = Vec::new();
@@ -171,13 +175,18 @@ impl Strips {
             spread: IndexMap::new(),
         };
         let mut expr = VectorExpr::default();
-        let (mut results, mut target) = (Vec::new(), None);
+        let (mut results, mut target, mut scatter) = (Vec::new(), None, None);
         for part in 0..group {
             let at = parts.s.shapes.scale(q, group).ok()?;
             let at = parts.s.shapes.add_int(at, part.checked_add(begin)?).ok()?;
             parts.part = part;
             parts.values.insert(inner, at);
-            let store: Vec<Dim> = stage.at.iter().map(|it| parts.index(it)).collect::<Option<_>>()?;
+            let (store, element) = parts.indices(&stage.at)?;
+            let along_row = stage.at.iter().filter_map(Index::value).any(|it| parts.varies(it));
+            if along_row || (element.is_some() && group != 1) {
+                return None;
+            }
+            scatter = element;
             let (coefficient, offset) = parts.position(stage.buffer, &store)?;
             if parts.s.shapes.as_int(coefficient) != Some(group) {
                 return None;
@@ -230,13 +239,13 @@ impl Strips {
         );
         let short = s.shapes.as_int(n).is_some_and(|it| it <= i64::from(s.isa.lanes()));
         let program = StripProgram { sources, expr, results, short };
-        Some(Strips { outer, n, size, loads, target: (stage.buffer, target?), program, what })
+        Some(Strips { outer, n, size, loads, target: (stage.buffer, target?), scatter, program, what })
     }
 
     fn emit(mut self, s: &mut Selector<'_>) -> Option<Match> {
         let one = s.shapes.int(1);
         let rows = self.outer.last().copied();
-        let gathers = self.loads.iter().any(|it| it.element.is_some());
+        let gathers = self.scatter.is_some() || self.loads.iter().any(|it| it.element.is_some());
         let linear = rows.filter(|_| !gathers).and_then(|(var, _)| self.rows(s, var));
         let (extent, linear) = match linear {
             Some(linear) => {
@@ -252,7 +261,7 @@ impl Strips {
         let mut args = Vec::new();
         let mut strides = Vec::new();
         let buffers = self.loads.iter().map(|it| (it.buffer, it.element.as_ref()));
-        let buffers = buffers.chain([(self.target.0, None)]);
+        let buffers = buffers.chain([(self.target.0, self.scatter.as_ref())]);
         for ((buffer, element), (stride, offset)) in buffers.zip(&linear.positions) {
             if let Some(element) = element {
                 args.push(Arg::Element(buffer, element.clone()));
@@ -276,7 +285,8 @@ impl Strips {
             s.routine("strips", &program.key(), || Routine::Program(Box::new(program.build(isa)), isa));
         let workspace = s.shapes.int(0);
         let node = Tree::Call(Box::new(Call { symbol, args, workspace, what: self.what }));
-        let node = s.wrap(&self.outer, node);
+        // Where data says where to store, rows stay in order.
+        let node = s.wrap(&self.outer, node, self.scatter.is_none());
         Some(Match { node, stages: 1, units: use_range.then_some(units) })
     }
 

@@ -104,6 +104,6 @@ pub(crate) fn tiles(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let symbol = s.routine("tiles", &program.key(), || Routine::Program(Box::new(program.build()), isa));
     let workspace = s.shapes.int(0);
     let node = Tree::Call(Box::new(Call { symbol, args, workspace, what }));
-    let node = s.wrap(&outer, node);
+    let node = s.wrap(&outer, node, true);
     Some(Match { node, stages: 1, units: use_range.then_some(units) })
 }

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use orogen::{CompileOptions, Compiler, Cpu, Entry, Limits, OptIn, Step};
+use orogen::{CompileOptions, Compiler, Cpu, Entry, Limits, OptIn, State, Step};
 use std::path::PathBuf;
 
 /// More than any machine has; each costs a stack.
@@ -57,6 +57,9 @@ pub(crate) struct ModelArgs {
     /// Instructions that the code may use: host, baseline, avx2 or avx512 [default: host]
     #[arg(long, value_name = "CPU", value_parser = parse_cpu)]
     pub(crate) cpu: Option<Cpu>,
+    /// An input that each call updates in place, and the output that is its new value.
+    #[arg(long = "state", value_name = "INPUT=OUTPUT", value_parser = parse_state)]
+    pub(crate) states: Vec<State>,
     /// With the dataflow IR, run the steps above this one on the legacy graph and translate there; or `native`: run
     /// every step on the dataflow IR. Without it the model decides.
     #[arg(long, value_name = "STEP", value_parser = parse_entry, hide_short_help = true)]
@@ -106,6 +109,7 @@ impl ModelArgs {
             threads: self.threads,
             cpu: self.cpu.unwrap_or_default(),
             entry: self.waterline.unwrap_or_default(),
+            states: self.states.clone(),
             verify: self.verify,
             budget: Limits::default().times(self.budget.unwrap_or(1)),
         })
@@ -117,6 +121,7 @@ impl ModelArgs {
             ("--opt-in", self.opt_in.is_some()),
             ("--cpu", self.cpu.is_some()),
             ("--waterline", self.waterline.is_some()),
+            ("--state", !self.states.is_empty()),
             ("--verify", self.verify),
             ("--budget", self.budget.is_some()),
             ("--override", !self.overridden.is_empty()),
@@ -246,6 +251,11 @@ fn parse_dim(text: &str) -> Result<(String, u64), String> {
     let (name, value) = text.rsplit_once('=').ok_or("write NAME=VALUE, for example batch=1")?;
     let value = value.parse().map_err(|_| format!("`{value}` is no size"))?;
     Ok((name.to_string(), value))
+}
+
+fn parse_state(text: &str) -> Result<State, String> {
+    let (input, output) = text.split_once('=').ok_or("write INPUT=OUTPUT, for example past=present")?;
+    Ok(State { input: input.to_string(), output: output.to_string() })
 }
 
 fn parse_threads(text: &str) -> Result<usize, String> {

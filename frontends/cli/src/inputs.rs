@@ -134,6 +134,28 @@ fn next(state: &mut u64) -> u64 {
     state.wrapping_mul(0x2545_f491_4f6c_dd1d)
 }
 
+/// The results of a function as a run shows them: outputs, then what state becomes.
+pub(crate) fn results(function: &Function) -> Vec<Parameter> {
+    let states =
+        function.inputs.iter().filter_map(|it| Some(Parameter { name: it.becomes.clone()?, ..it.clone() }));
+    function.outputs.iter().cloned().chain(states).collect()
+}
+
+/// Runs a library once; state is left in `tensors`, and at the end of what comes out.
+pub(crate) fn call(library: &Library, tensors: &mut [Tensor]) -> Result<Vec<Tensor>, Failure> {
+    let function = main_function(library)?;
+    if function.inputs.iter().all(|it| it.becomes.is_none()) {
+        return library.run(tensors).map_err(Failure::Run);
+    }
+    let mut outputs = library.run_in_place(tensors).map_err(Failure::Run)?;
+    for (input, tensor) in function.inputs.iter().zip(tensors.iter()) {
+        if input.becomes.is_some() {
+            outputs.push(tensor.clone());
+        }
+    }
+    Ok(outputs)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -44,7 +44,7 @@ pub use compiler::{Builder, Compiler, Operator};
 pub use lower::{LowerReport, Lowered};
 pub use metadata::MetadataView;
 pub use model::Model;
-pub use options::{CompileOptions, Entry, OptIn};
+pub use options::{CompileOptions, Entry, OptIn, State};
 
 pub use orogen_codegen::link::OutputFile;
 pub use orogen_codegen::{CodegenOptions, Cpu, KernelInfo};

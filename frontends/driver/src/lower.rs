@@ -135,7 +135,7 @@ impl<'c> Run<'c> {
         if self.last < Step::PlanMemory {
             return Ok(Lowered::Graph(graph));
         }
-        Ok(Lowered::Plan(sound(graph::plan_memory(&graph, MAIN)?)?))
+        Ok(Lowered::Plan(sound(graph::plan_memory(&graph, MAIN, &self.options.states)?)?))
     }
 
     /// The steps above `line` on the legacy graph, the rest on the dataflow IR.
@@ -178,7 +178,7 @@ impl<'c> Run<'c> {
         if last < Step::PlanMemory {
             return Ok(Lowered::Flow(module));
         }
-        Ok(Lowered::Plan(sound(flow::plan_memory(&module, MAIN)?)?))
+        Ok(Lowered::Plan(sound(flow::plan_memory(&module, MAIN, &self.options.states)?)?))
     }
 
     /// What the compilation may spend from here on, for the builder, the importer and the passes.

@@ -3,6 +3,7 @@
 use orogen_codegen::Cpu;
 use orogen_ir::ops::Limits;
 use orogen_passes::manager::Step;
+pub use orogen_passes::rules::state::State;
 
 /// Which path a model takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +63,8 @@ pub struct CompileOptions {
     pub cpu: Cpu,
     /// Where an opted-in model enters the dataflow IR; means nothing on the legacy path.
     pub entry: Entry,
+    /// Inputs that a call updates in the caller's memory, each with the output that is its new value.
+    pub states: Vec<State>,
     /// Verify the IR after import, after every pass and after translation. The call plan and its kernels are verified
     /// always.
     pub verify: bool,

@@ -12,6 +12,7 @@ const DATAFLOW: CompileOptions = CompileOptions {
     threads: 2,
     cpu: orogen::Cpu::Host,
     entry: orogen::Entry::Ledger,
+    states: Vec::new(),
     verify: true,
     budget: orogen::Limits::USUAL,
 };

@@ -14,7 +14,8 @@ use orogen_ir::types::{ConstId, DType, TensorData};
 /// The most iterations of one loop, so that one that never ends is an error.
 const MAX_ITERATIONS: u64 = 1 << 24;
 
-/// Runs a call plan: one tensor for each of its inputs, in order; the result is one for each output.
+/// Runs a call plan: one tensor for each of its inputs, in order; the result is one for each output, then what each state
+/// is after the call.
 ///
 /// Steps run one after the other on byte buffers. Reading memory that no step wrote is an error; so is a write to
 /// an input or a constant. There is no function of a host.
@@ -51,7 +52,14 @@ pub fn eval_plan_with(
         let result = machine.memory.tensor(*place, output.dtype, dims);
         result.map_err(|it| it.within(format!("output `{}`", output.name)))
     });
-    outputs.collect()
+    let mut results: Vec<TensorData> = outputs.collect::<Result<_, _>>()?;
+    for ((input, place), data) in plan.inputs.iter().zip(&machine.inputs).zip(inputs) {
+        if input.state.is_some() {
+            let state = machine.memory.tensor(*place, input.dtype, data.dims());
+            results.push(state.map_err(|it| it.within(format!("state `{}`", input.name)))?);
+        }
+    }
+    Ok(results)
 }
 
 struct Machine<'a> {
@@ -151,6 +159,9 @@ impl Machine<'_> {
 
     fn target(&mut self, buffer: BufferRef) -> EvalResult<Place> {
         match buffer {
+            BufferRef::Input(i) if self.plan.inputs.get(i as usize).is_some_and(|it| it.state.is_some()) => {
+                self.place(buffer)
+            }
             BufferRef::Input(_) | BufferRef::Constant(_) => {
                 Err(EvalError::invalid(format!("{buffer:?} is written")))
             }

@@ -229,6 +229,7 @@ impl Kernel {
                 let buffer = &program.buffers[program.params[i]];
                 let access = match buffer.role {
                     BufferRole::Input => Access::In,
+                    BufferRole::InOut => Access::InOut,
                     BufferRole::Output | BufferRole::Local => Access::Out,
                 };
                 ParamRef { name: &buffer.name, access, dtype: buffer.dtype, dims: &buffer.dims }

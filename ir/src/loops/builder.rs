@@ -116,6 +116,11 @@ impl ProgramBuilder {
         self.buffer(name, dtype, dims, BufferRole::Input)
     }
 
+    /// A parameter that the program updates.
+    pub fn in_out(&mut self, name: &str, dtype: DType, dims: &[Dim]) -> BufferId {
+        self.buffer(name, dtype, dims, BufferRole::InOut)
+    }
+
     /// A parameter that the program fills.
     pub fn output(&mut self, name: &str, dtype: DType, dims: &[Dim]) -> BufferId {
         self.buffer(name, dtype, dims, BufferRole::Output)
@@ -413,8 +418,7 @@ impl ProgramBuilder {
     pub fn into_program(mut self) -> TensorProgram {
         self.program.body = self.open.pop().expect("the program's body is always open");
         let of_role = |role| self.program.buffers.iter().filter(move |(_, it)| it.role == role);
-        self.program.params =
-            of_role(BufferRole::Input).chain(of_role(BufferRole::Output)).map(|(id, _)| id).collect();
+        self.program.params = BufferRole::PARAMS.into_iter().flat_map(of_role).map(|(id, _)| id).collect();
         self.program
     }
 }

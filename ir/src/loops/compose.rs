@@ -96,7 +96,7 @@ pub fn compose(
     let mut program = target.program;
     program.body = body;
     let mut params = Vec::new();
-    for role in [BufferRole::Input, BufferRole::Output] {
+    for role in BufferRole::PARAMS {
         for (buffer, origin) in by_buffer.iter().filter(|(it, _)| program.buffers[**it].role == role) {
             program.params.push(*buffer);
             params.push(*origin);

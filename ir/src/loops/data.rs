@@ -15,10 +15,27 @@ pub type ExprId = Idx<Expr>;
 pub enum BufferRole {
     /// Read-only parameter.
     Input,
+    /// Parameter that the program updates: it reads what is there, and elements that it does not store stay.
+    InOut,
     /// Parameter that the program fills.
     Output,
     /// Scratch of one run of the program.
     Local,
+}
+
+impl BufferRole {
+    /// Roles of parameters, in the order in which they are listed (law L7).
+    pub const PARAMS: [BufferRole; 3] = [BufferRole::Input, BufferRole::InOut, BufferRole::Output];
+
+    /// Whether a caller gives its contents.
+    pub fn is_given(self) -> bool {
+        matches!(self, BufferRole::Input | BufferRole::InOut)
+    }
+
+    /// Whether a caller gets its contents.
+    pub fn is_result(self) -> bool {
+        matches!(self, BufferRole::InOut | BufferRole::Output)
+    }
 }
 
 /// A dense, row-major buffer.
@@ -259,7 +276,7 @@ pub struct TensorProgram {
     pub shapes: ShapeCx,
     /// Size parameters; callers pass their values in this order.
     pub sizes: Vec<Sym>,
-    /// Parameters: inputs, then outputs.
+    /// Parameters: inputs, then those that are updated, then outputs.
     pub params: Vec<BufferId>,
     /// All buffers.
     pub buffers: Arena<Buffer>,

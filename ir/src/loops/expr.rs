@@ -155,18 +155,19 @@ impl TensorProgram {
         self.buffers.iter().find(|(_, it)| it.name == name).map(|(id, _)| id)
     }
 
-    /// Parameters that the program reads, in order.
+    /// Parameters whose contents a caller gives, in order: inputs, then those that are updated.
     pub fn inputs(&self) -> impl DoubleEndedIterator<Item = (BufferId, &Buffer)> {
-        self.params_of(BufferRole::Input)
+        self.params.iter().map(|id| (*id, &self.buffers[*id])).filter(|(_, it)| it.role.is_given())
     }
 
-    /// Parameters that the program fills, in order.
+    /// How many parameters are updated: the last of the inputs, the first of the outputs.
+    pub fn updated(&self) -> usize {
+        self.params.iter().filter(|id| self.buffers[**id].role == BufferRole::InOut).count()
+    }
+
+    /// Parameters whose contents a caller gets, in order: those that are updated, then outputs.
     pub fn outputs(&self) -> impl DoubleEndedIterator<Item = (BufferId, &Buffer)> {
-        self.params_of(BufferRole::Output)
-    }
-
-    fn params_of(&self, role: BufferRole) -> impl DoubleEndedIterator<Item = (BufferId, &Buffer)> {
-        self.params.iter().map(|id| (*id, &self.buffers[*id])).filter(move |(_, it)| it.role == role)
+        self.params.iter().map(|id| (*id, &self.buffers[*id])).filter(|(_, it)| it.role.is_result())
     }
 
     /// All stages in program order, those in loops included.

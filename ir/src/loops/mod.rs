@@ -35,7 +35,7 @@
 //! * **L4** A local buffer is stored before it is loaded, in program order.
 //! * **L5** Operand types of an expression agree; the stored value has the buffer's element type.
 //! * **L6** Within one stage no iteration loads what another iteration stores, and no two store to one element.
-//! * **L7** Parameters list inputs first, then outputs; every parameter is listed once.
+//! * **L7** Parameters list inputs first, then buffers that are updated, then outputs; every parameter is listed once.
 //! * **L8** Axis symbols are unique in the program.
 //! * **L9** A stage has a combination exactly when it has reduction axes, and no expression contains itself.
 //! * **L10** Expressions nest at most [`MAX_NESTING`] deep, so that what walks them may recurse.

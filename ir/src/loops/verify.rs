@@ -147,10 +147,11 @@ impl Verifier<'_> {
         }
     }
 
-    /// L7: inputs, then outputs, each once; locals are no parameters.
+    /// L7: inputs, then what is updated, then outputs, each once; locals are no parameters.
     fn check_l7_parameters(&mut self) {
         let program = self.program;
-        let mut outputs = false;
+        let place = |role| BufferRole::PARAMS.iter().position(|it| *it == role);
+        let mut last = None;
         let mut listed = IndexSet::new();
         for id in &program.params {
             let buffer = &program.buffers[*id];
@@ -161,21 +162,16 @@ impl Verifier<'_> {
                     format!("L7: `%{}` is listed twice as a parameter", buffer.name),
                 );
             }
-            match buffer.role {
-                BufferRole::Local => {
-                    self.report_buffer(
-                        "L007",
-                        *id,
-                        format!("L7: the local `%{}` is a parameter", buffer.name),
-                    );
-                }
-                BufferRole::Input if outputs => {
-                    let message = format!("L7: the input `%{}` is listed after an output", buffer.name);
-                    self.report_buffer("L007", *id, message);
-                }
-                BufferRole::Input => {}
-                BufferRole::Output => outputs = true,
+            let place = place(buffer.role);
+            if place.is_none() {
+                let message = format!("L7: the local `%{}` is a parameter", buffer.name);
+                self.report_buffer("L007", *id, message);
+            } else if place < last {
+                let message =
+                    format!("L7: `%{}` is listed after a parameter that is written more", buffer.name);
+                self.report_buffer("L007", *id, message);
             }
+            last = last.max(place);
         }
         let mut names = IndexSet::new();
         for (id, buffer) in program.buffers.iter() {

@@ -21,6 +21,7 @@ pub(crate) fn register(ops: &mut OpRegistry) {
     ops.register(indexing("gather_nd", Arity::exactly(2), BATCH_DIMS, gather_nd));
     ops.register(indexing("scatter_nd", Arity::exactly(3), REDUCTION, scatter_nd));
     ops.register(indexing("scatter_elements", Arity::exactly(3), SCATTER, scatter_elements));
+    ops.register(pure("update_slice", Arity::exactly(3), &[], update_slice));
     ops.register(pure("one_hot", Arity::exactly(3), AXIS, one_hot).reading(&[Read::Sizes(1)]));
     let bounds = &[Read::Integers(0), Read::Integers(1), Read::Integers(2)];
     ops.register(pure("range", Arity::exactly(3), &[], range).reading(bounds));
@@ -161,6 +162,28 @@ fn scatter_elements(cx: &mut InferCx<'_>) -> InferResult {
     if let (Some(a), Some(b)) = (cx.dims(1)?, cx.dims(2)?) {
         for (i, (a, b)) in a.iter().zip(b).enumerate() {
             cx.require_eq(*a, *b, &format!("dimension {i} of operands 1 and 2"))?;
+        }
+    }
+    one(plain(x.dtype, x.shape.clone()))
+}
+
+fn update_slice(cx: &mut InferCx<'_>) -> InferResult {
+    let x = cx.tensor(0)?;
+    cx.same_dtype(0, 1)?;
+    cx.tensor_of(2, Class::Int)?;
+    let length = cx.list_len(2)?;
+    let Some(rank) = x.shape.rank().or(length) else { return one(plain(x.dtype, x.shape.clone())) };
+    cx.expect_rank(0, rank)?;
+    cx.expect_rank(1, rank)?;
+    if let Some(starts) = cx.dims(2)?.map(|it| it[0]) {
+        let wanted = cx.shapes.int(rank as i64);
+        cx.require_eq(starts, wanted, "dimension 0 of operand 2 (starts)")?;
+    }
+    if let (Some(dims), Some(inner)) = (cx.dims(0)?, cx.dims(1)?) {
+        for (i, (outer, inner)) in dims.iter().zip(inner).enumerate() {
+            let room = cx.shapes.sub(*outer, *inner);
+            let room = cx.no_overflow(room)?;
+            cx.require_at_least(room, 0, &format!("dimension {i} of operand 0 minus that of operand 1"))?;
         }
     }
     one(plain(x.dtype, x.shape.clone()))

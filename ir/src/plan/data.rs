@@ -28,6 +28,8 @@ pub struct PlanInput {
     pub dtype: DType,
     /// Dimensions; checked on entry.
     pub dims: Dims,
+    /// For state, what the user calls its new value: the caller's memory is written in place.
+    pub state: Option<String>,
 }
 
 /// A model output.

@@ -43,7 +43,8 @@
 //! * **P4** A slot lies within its arena with all bytes of its type and is aligned to [`ALIGNMENT`].
 //! * **P5** A kernel step matches its kernel: argument count, size arguments, and each argument has the element type and
 //!   the bytes of its parameter. A copy is between buffers of one element type and takes no more bytes than either has.
-//! * **P6** Inputs and constants are never written.
+//! * **P6** Inputs and constants are never written, but for inputs that are state; no two of these share memory with each
+//!   other or with another input, which the call checks.
 //! * **P7** Every output is written on every path.
 
 mod data;

@@ -402,7 +402,7 @@ impl Verifier<'_> {
         if !self.check_p2_exists(buffer, state) {
             return None;
         }
-        if is_read_only(buffer) || state.valid.contains(&buffer) {
+        if matches!(buffer, BufferRef::Input(_) | BufferRef::Constant(_)) || state.valid.contains(&buffer) {
             return self.plan.dtype(buffer);
         }
         let name = buffer_text(buffer);
@@ -420,9 +420,9 @@ impl Verifier<'_> {
         None
     }
 
-    /// P6: inputs and constants are not written.
+    /// P6: inputs and constants are not written, but for state.
     fn check_p6_writable(&mut self, buffer: BufferRef) {
-        if is_read_only(buffer) {
+        if self.is_read_only(buffer) {
             self.report("P006", format!("P6: {} is written but read-only", buffer_text(buffer)));
         }
     }
@@ -438,7 +438,7 @@ impl Verifier<'_> {
                 }
             }
         }
-        if !is_read_only(buffer) {
+        if !self.is_read_only(buffer) {
             state.valid.insert(buffer, extent);
         }
     }
@@ -475,8 +475,12 @@ impl Verifier<'_> {
             _ => a == b,
         }
     }
-}
 
-fn is_read_only(buffer: BufferRef) -> bool {
-    matches!(buffer, BufferRef::Input(_) | BufferRef::Constant(_))
+    fn is_read_only(&self, buffer: BufferRef) -> bool {
+        match buffer {
+            BufferRef::Input(i) => self.plan.inputs.get(i as usize).is_none_or(|it| it.state.is_none()),
+            BufferRef::Constant(_) => true,
+            BufferRef::Output(_) | BufferRef::Slot(_) => false,
+        }
+    }
 }

@@ -39,6 +39,10 @@ pub fn merge(
     {
         return None;
     }
+    // What is updated keeps its memory.
+    if producer.0.updated() + consumer.0.updated() > 0 {
+        return None;
+    }
     let (first, second) = (fusion_kind(producer.0), fusion_kind(consumer.0));
     let wanted = match (first, second) {
         (

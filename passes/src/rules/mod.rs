@@ -2,6 +2,7 @@
 
 pub mod abort;
 pub mod apply;
+pub mod donation;
 pub mod fold;
 pub mod fusion;
 pub mod identity;
@@ -9,6 +10,8 @@ pub mod kernels;
 pub mod layout;
 pub mod legalize;
 pub mod memory;
+pub mod moves;
 pub mod rewrite;
 pub mod simplify;
+pub mod state;
 pub mod table;

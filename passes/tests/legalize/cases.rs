@@ -302,6 +302,12 @@ pub(crate) const INDEX: &str = "
     scatter_nd(f32[4], i64[2, 3, 1] (0, 4), f32[2, 3])
     scatter_nd(f32[4], i64[0, 1], f32[0])
     scatter_elements(f32[4, 3], i64[2, 3] (-4, 4), f32[2, 3]) {axis = 0}
+    update_slice(f32[4, 3], f32[2, 3], i64[2] ? [1, 0])
+    update_slice(f32[4, 3], f32[2, 1], i32[2] ? [9, -2])
+    update_slice(i64[5], i64[2], i64[1] = [2])
+    update_slice(f16[2, 6, 8], f16[2, 1, 8], i64[3] = [0, 7, 0])
+    update_slice(f32[3], f32[0], i64[1] ? [3])
+    update_slice(f32[], f32[], i64[0])
     scatter_elements(f32[4, 3], i64[4, 5] (-3, 3), f32[4, 5]) {axis = 1, reduction = \"add\"}
     one_hot(i64[3] (-4, 6), i64[] = [4], f32[2]) {axis = 1}
     one_hot(i32[2, 3] (0, 4), i64[1] = [4], i64[2]) {axis = 0}

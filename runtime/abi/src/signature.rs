@@ -4,9 +4,12 @@
 //! orogen-signature 1
 //! function main
 //! input f32 [batch,3,224,224] pixels
+//! input f32 [batch,8] past
+//! becomes present
 //! output f32 [batch,1000] logits
 //! ```
 //!
+//! An input that `becomes` something is state: the call writes what comes next over the caller's elements.
 //! A name is the rest of its line; `\n`, `\r` and `\\` stand for a newline, a return and a backslash in it.
 //! A dimension is a number or a symbolic expression without commas outside parentheses and without spaces.
 //! Names that are no identifiers stand in quotes in it, with `\"` and `\\` for a quote and a backslash; there, anything
@@ -50,6 +53,8 @@ pub struct Parameter {
     pub dtype: DLDataType,
     /// Extents, outermost first.
     pub dims: Vec<Dim>,
+    /// For an input that is state, the model's name for its new value, which replaces the elements in place.
+    pub becomes: Option<String>,
 }
 
 /// Inputs and outputs of one function, in call order.
@@ -142,11 +147,17 @@ impl FromStr for Signature {
                 continue;
             }
             let function = signature.functions.last_mut().ok_or(fail("parameter before any function"))?;
+            if keyword == "becomes" {
+                let input = function.inputs.last_mut().filter(|it| it.becomes.is_none());
+                let input = input.ok_or(fail("`becomes` belongs to the input before it"))?;
+                input.becomes = Some(unescape(rest).ok_or(fail("unknown escape in a name"))?);
+                continue;
+            }
             let parameter = parse_parameter(rest).map_err(fail)?;
             match keyword {
                 "input" => function.inputs.push(parameter),
                 "output" => function.outputs.push(parameter),
-                _ => return Err(fail("expected `function`, `input` or `output`")),
+                _ => return Err(fail("expected `function`, `input`, `becomes` or `output`")),
             }
         }
         Ok(signature)
@@ -160,7 +171,7 @@ fn parse_parameter(text: &str) -> Result<Parameter, &'static str> {
     let (dims, name) = (&rest[..space], &rest[space + 1..]);
     let dims = dims.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
     let dims = split_dims(dims.ok_or("expected `[` and `]` around the dimensions")?)?;
-    Ok(Parameter { name: unescape(name).ok_or("unknown escape in a name")?, dtype, dims })
+    Ok(Parameter { name: unescape(name).ok_or("unknown escape in a name")?, dtype, dims, becomes: None })
 }
 
 /// The characters outside quotes, with their places.
@@ -217,6 +228,9 @@ impl fmt::Display for Signature {
             writeln!(f, "function {}", Escaped(&function.name))?;
             for it in &function.inputs {
                 writeln!(f, "input {it}")?;
+                if let Some(name) = &it.becomes {
+                    writeln!(f, "becomes {}", Escaped(name))?;
+                }
             }
             for it in &function.outputs {
                 writeln!(f, "output {it}")?;
@@ -293,7 +307,12 @@ mod tests {
 
     #[test]
     fn hostile_names_and_dims_survive_a_round_trip() {
-        let name = |s: &str| Parameter { name: s.into(), dtype: DLDataType::BF16, dims: vec![] };
+        let name = |s: &str| Parameter {
+            name: s.into(),
+            dtype: DLDataType::BF16,
+            dims: vec![],
+            becomes: s.contains(':').then(|| s.into()),
+        };
         let mut inputs: Vec<_> =
             ["", " ", "387", "a:b/c.d", "{\"x\": [1]}", "two\nlines\\n\r", "ü ", "] f32"].map(name).into();
         inputs[0].dims = vec![Dim::Fixed(0), Dim::Symbolic("max(n,2*m)".into()), Dim::Symbolic("n+1".into())];
@@ -307,7 +326,8 @@ mod tests {
         let dims =
             [r#""seq len""#, r#""seqlen""#, r#""a]b, c(d""#, r#""q\"\\""#, r#""x\u{1b}""#, r#"max("a b",n)"#];
         let dims: Vec<Dim> = dims.into_iter().map(|it| Dim::Symbolic(it.into())).collect();
-        let inputs = vec![Parameter { name: "x y".into(), dtype: DLDataType::F32, dims: dims.clone() }];
+        let (name, dims_of) = ("x y".into(), dims.clone());
+        let inputs = vec![Parameter { name, dtype: DLDataType::F32, dims: dims_of, becomes: None }];
         let function = Function { name: "main".into(), inputs, outputs: vec![] };
         let signature = Signature { functions: vec![function] };
         assert_eq!(signature.to_string().parse::<Signature>().unwrap(), signature);
@@ -329,7 +349,14 @@ mod tests {
         assert_eq!(line_of(""), 1);
         assert_eq!(line_of("orogen-signature 2\n"), 1);
         assert_eq!(line_of("orogen-signature 1\ninput f32 [] x\n"), 2);
-        let bad = ["output", "input f33 [] x", "input f32 [1,] x", "input f32 [-1] x", "input f32 1 x"];
+        let bad = [
+            "output",
+            "becomes y",
+            "input f33 [] x",
+            "input f32 [1,] x",
+            "input f32 [-1] x",
+            "input f32 1 x",
+        ];
         for bad in bad.into_iter().chain(["state f32 [] x", "input f32 [] a\\q", "input f32 []"]) {
             assert_eq!(line_of(&alloc::format!("orogen-signature 1\nfunction f\n{bad}\n")), 3, "{bad}");
         }

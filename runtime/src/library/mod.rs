@@ -176,14 +176,59 @@ impl Library {
         inputs: &[Tensor],
         options: RunOptions,
     ) -> Result<Vec<Tensor>, RuntimeError> {
+        let (index, signature) = self.find_function(name)?;
+        if let Some(state) = signature.inputs.iter().find(|it| it.becomes.is_some()) {
+            return Err(RuntimeError::Layout {
+                what: format!("input `{}` of `{name}`", state.name),
+                reason: "is state, which the call writes".to_owned(),
+                help: "`Library::run_in_place` takes tensors that it may write",
+            });
+        }
+        self.call(index, inputs, options)
+    }
+
+    /// Runs `main` and leaves the new values of state where the old ones were: in those of `inputs` that the signature
+    /// says become something. After an error what they hold is not specified.
+    ///
+    /// # Errors
+    /// As [`Library::run`], and for state whose tensor is shared or whose memory belongs to someone else.
+    pub fn run_in_place(&self, inputs: &mut [Tensor]) -> Result<Vec<Tensor>, RuntimeError> {
+        let (index, function) = self.find_function("main")?;
+        check_inputs(function, inputs)?;
+        for (parameter, tensor) in function.inputs.iter().zip(inputs.iter_mut()) {
+            if parameter.becomes.is_some() && tensor.as_mut_bytes().is_err() {
+                return Err(RuntimeError::Layout {
+                    what: format!("input `{}` of `main`", parameter.name),
+                    reason: "is state, which the call writes, but it is shared or read-only".to_owned(),
+                    help: "`Tensor::to_owned_copy` makes a copy that can be written",
+                });
+            }
+        }
+        self.call(index, inputs, RunOptions::default())
+    }
+
+    /// A function by name, with its place.
+    fn find_function(&self, name: &str) -> Result<(usize, &Function), RuntimeError> {
+        let functions = &self.inner.signature.functions;
+        let index =
+            functions.iter().position(|it| it.name == name).ok_or_else(|| RuntimeError::NoFunction {
+                place: format!("`{}`", self.inner.name),
+                name: name.to_owned(),
+                available: functions.iter().map(|it| it.name.clone()).collect(),
+            })?;
+        Ok((index, &functions[index]))
+    }
+
+    /// Calls a function; the tensors of its state are the caller's to write.
+    fn call(
+        &self,
+        index: usize,
+        inputs: &[Tensor],
+        options: RunOptions,
+    ) -> Result<Vec<Tensor>, RuntimeError> {
         let inner = &*self.inner;
-        let index = inner.signature.functions.iter().position(|it| it.name == name);
-        let index = index.ok_or_else(|| RuntimeError::NoFunction {
-            place: format!("`{}`", inner.name),
-            name: name.to_owned(),
-            available: inner.signature.functions.iter().map(|it| it.name.clone()).collect(),
-        })?;
         let signature = &inner.signature.functions[index];
+        let name = signature.name.as_str();
         check_inputs(signature, inputs)?;
         let args: Vec<Any> = inputs.iter().map(|it| Any::object(TypeIndex::TENSOR, it.object())).collect();
         let num_args = i32::try_from(args.len()).map_err(|_| argument_count(signature, args.len()))?;
@@ -236,9 +281,18 @@ impl Library {
         self.inner.threads.store(threads.max(1), Ordering::Relaxed);
     }
 
-    /// The function called `name`, also one that the signature does not list.
+    /// The function called `name`, also one that the signature does not list. One with state only says so when it is
+    /// called: [`Library::run_in_place`] knows who else uses the memory that it writes.
     pub fn function(&self, name: &str) -> Option<PackedFunc> {
         let listed = self.inner.signature.functions.iter().position(|it| it.name == name);
+        if listed
+            .is_some_and(|it| self.inner.signature.functions[it].inputs.iter().any(|it| it.becomes.is_some()))
+        {
+            let (library, called) = (self.clone(), name.to_owned());
+            return Some(PackedFunc::new(name, move |_| {
+                library.run_function(&called, &[], RunOptions::default()).map(|_| Value::None)
+            }));
+        }
         let function = match listed {
             Some(index) => self.inner.functions[index],
             None => {

@@ -24,6 +24,10 @@ pub struct Case {
     pub legacy: Legacy,
     /// Whether the reference interpreters take too long for every run of the tests.
     pub slow_reference: bool,
+    /// Inputs that calls update in place, with the outputs that are their new values.
+    pub states: &'static [(&'static str, &'static str)],
+    /// Whether there are inputs for which every call is an error.
+    pub fails: bool,
 }
 
 /// Inputs and expected outputs by name.
@@ -43,14 +47,20 @@ pub type Expected = IndexMap<String, TensorData>;
 impl Case {
     /// Every model in `tests/models`.
     pub const ALL: &'static [Case] = &[
-        Case { folder: "broadcast", legacy: Legacy::Runs, slow_reference: false },
-        Case { folder: "control_flow", legacy: Legacy::Refuses("G003"), slow_reference: false },
-        Case { folder: "loops", legacy: Legacy::Refuses("G003"), slow_reference: false },
-        Case { folder: "magika_v3_3", legacy: Legacy::Runs, slow_reference: true },
-        Case { folder: "ppocr_cls_mobile_v2", legacy: Legacy::Runs, slow_reference: true },
-        Case { folder: "selection", legacy: Legacy::Refuses("G002"), slow_reference: false },
-        Case { folder: "silero_vad_16k_sequence", legacy: Legacy::Runs, slow_reference: false },
+        Case::new("broadcast"),
+        Case { states: &[("past", "present")], fails: true, ..Case::new("cache") },
+        Case { legacy: Legacy::Refuses("G003"), ..Case::new("control_flow") },
+        Case { legacy: Legacy::Refuses("G003"), ..Case::new("loops") },
+        Case { slow_reference: true, ..Case::new("magika_v3_3") },
+        Case { slow_reference: true, ..Case::new("ppocr_cls_mobile_v2") },
+        Case { legacy: Legacy::Refuses("G002"), ..Case::new("selection") },
+        Case::new("silero_vad_16k_sequence"),
     ];
+
+    /// A model that both paths hold, without state.
+    const fn new(folder: &'static str) -> Case {
+        Case { folder, legacy: Legacy::Runs, slow_reference: false, states: &[], fails: false }
+    }
 
     /// Where its files are.
     pub fn path(&self) -> PathBuf {
@@ -67,17 +77,29 @@ impl Case {
     /// # Errors
     /// Files that cannot be read.
     pub fn references(&self) -> Result<Vec<Reference>> {
+        self.arrays("reference")
+    }
+
+    /// Inputs that have no result, in name order.
+    ///
+    /// # Errors
+    /// Files that cannot be read.
+    pub fn failures(&self) -> Result<Vec<Reference>> {
+        self.arrays("fails")
+    }
+
+    fn arrays(&self, prefix: &str) -> Result<Vec<Reference>> {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(self.path())? {
             let path = entry?.path();
             let name = path.file_stem().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
-            if !name.starts_with("reference") || path.extension().is_none_or(|it| it != "npz") {
+            if !name.starts_with(prefix) || path.extension().is_none_or(|it| it != "npz") {
                 continue;
             }
             let arrays = tensors::read_npz(&path).with_context(|| format!("reading {}", path.display()))?;
-            let part = |prefix: &str| {
+            let part = |kind: &str| {
                 let strip = |(key, data): (&String, &TensorData)| {
-                    key.strip_prefix(prefix).map(|it| (it.to_string(), data.clone()))
+                    key.strip_prefix(kind).map(|it| (it.to_string(), data.clone()))
                 };
                 arrays.iter().filter_map(strip).collect()
             };

@@ -3,7 +3,7 @@
 use crate::{Case, Expected, Reference, tensors};
 use anyhow::{Context, Result, anyhow, bail};
 use indexmap::IndexMap;
-use orogen::{CompileOptions, Compiler, Entry, Lowered, Model, OptIn, Step};
+use orogen::{CompileOptions, Compiler, Entry, Lowered, Model, OptIn, State, Step};
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::TensorData;
 use orogen_passes::bridge;
@@ -100,7 +100,7 @@ impl Executor {
     /// # Errors
     /// What compiling or running says.
     pub fn run(self, case: &Case, references: &[Reference]) -> Result<Vec<Expected>> {
-        self.run_model(&Model::open(case.model())?, references)
+        self.run_with(&Model::open(case.model())?, case.states, references)
     }
 
     /// The same of a model that is no case of the suite.
@@ -108,12 +108,21 @@ impl Executor {
     /// # Errors
     /// What compiling or running says.
     pub fn run_model(self, model: &Model, references: &[Reference]) -> Result<Vec<Expected>> {
+        self.run_with(model, &[], references)
+    }
+
+    fn run_with(
+        self,
+        model: &Model,
+        states: &[(&str, &str)],
+        references: &[Reference],
+    ) -> Result<Vec<Expected>> {
         let mut prepared = None;
         let mut found = Vec::new();
         for reference in references {
             let program = match prepared.take() {
                 Some(program) if !self.way().is_static() => program,
-                _ => self.prepare(model, &self.options(model, reference)?)?,
+                _ => self.prepare(model, &self.options(states, model, reference)?)?,
             };
             let outputs = program.run(reference);
             found.push(outputs.with_context(|| format!("running {}", reference.name))?);
@@ -129,7 +138,7 @@ impl Executor {
     pub fn run_in_threads(case: &Case, reference: &Reference, threads: usize) -> Result<Vec<Expected>> {
         let executor = Executor::Library(Way::Native);
         let model = Model::open(case.model())?;
-        let program = executor.prepare(&model, &executor.options(&model, reference)?)?;
+        let program = executor.prepare(&model, &executor.options(case.states, &model, reference)?)?;
         std::thread::scope(|scope| {
             let running: Vec<_> = (0..threads).map(|_| scope.spawn(|| program.run(reference))).collect();
             running.into_iter().map(|it| it.join().map_err(|_| anyhow!("a thread panicked"))?).collect()
@@ -140,8 +149,16 @@ impl Executor {
     ///
     /// # Errors
     /// Models that cannot be imported.
-    pub fn options(self, model: &Model, reference: &Reference) -> Result<CompileOptions> {
+    pub fn options(
+        self,
+        states: &[(&str, &str)],
+        model: &Model,
+        reference: &Reference,
+    ) -> Result<CompileOptions> {
         let mut options = self.way().options();
+        let state =
+            |(input, output): &(&str, &str)| State { input: (*input).into(), output: (*output).into() };
+        options.states = states.iter().map(state).collect();
         if self.way().is_static() {
             options.dims = dims(model, reference)?;
         }
@@ -181,11 +198,15 @@ impl Program {
                 let function =
                     library.signature().functions.first().context("the library has no function")?;
                 let names = function.inputs.iter().map(|it| it.name.as_str());
-                let inputs: Vec<_> =
+                let mut inputs: Vec<_> =
                     ordered(reference, names)?.iter().map(tensors::to_runtime).collect::<Result<_>>()?;
-                let outputs = library.run(&inputs)?;
+                let outputs = library.run_in_place(&mut inputs)?;
                 let names = function.outputs.iter().map(|it| it.name.clone());
-                names.zip(&outputs).map(|(name, it)| Ok((name, tensors::from_runtime(it)?))).collect()
+                // State is left where it was.
+                let states = function.inputs.iter().zip(&inputs);
+                let states = states.filter_map(|(it, tensor)| Some((it.becomes.clone()?, tensor)));
+                let found = names.zip(&outputs).chain(states);
+                found.map(|(name, it)| Ok((name, tensors::from_runtime(it)?))).collect()
             }
         }
     }
@@ -215,7 +236,8 @@ fn interpret(ops: &OpRegistry, lowered: &Lowered, reference: &Reference) -> Resu
         Lowered::Plan(plan) => {
             let names = plan.inputs.iter().map(|it| it.name.as_str());
             let outputs = eval_plan(plan, &ordered(reference, names)?)?;
-            Ok(plan.outputs.iter().map(|it| it.name.clone()).zip(outputs).collect())
+            let states = plan.inputs.iter().filter_map(|it| it.state.clone());
+            Ok(plan.outputs.iter().map(|it| it.name.clone()).chain(states).zip(outputs).collect())
         }
     }
 }

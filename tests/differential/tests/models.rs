@@ -20,7 +20,10 @@ fn main() {
             }
             let name = format!("{}/{executor}", case.folder);
             let slow = executor.is_reference() && case.slow_reference;
-            trials.push(trial(name, move || agrees(case, executor)).with_ignored_flag(slow));
+            trials.push(trial(name.clone(), move || agrees(case, executor)).with_ignored_flag(slow));
+            if case.fails {
+                trials.push(trial(format!("{name}/refuses"), move || fails(case, executor)));
+            }
         }
         if let Legacy::Refuses(code) = case.legacy {
             trials.push(trial(format!("{}/legacy refuses", case.folder), move || refuses(case, code)));
@@ -53,11 +56,27 @@ fn agrees(case: &Case, executor: Executor) -> Result<()> {
     Ok(())
 }
 
+/// Inputs without a result are an error of the call, which says what is wrong.
+fn fails(case: &Case, executor: Executor) -> Result<()> {
+    let failures = case.failures()?;
+    ensure!(!failures.is_empty(), "there are no such inputs");
+    for inputs in failures {
+        let outcome = executor.run(case, std::slice::from_ref(&inputs));
+        let error = outcome.err().with_context(|| format!("{} has a result", inputs.name))?;
+        ensure!(format!("{error:#}").contains("is out of range"), "{}: {error:#}", inputs.name);
+    }
+    Ok(())
+}
+
 /// The legacy path says what it cannot hold, and how to opt in.
 fn refuses(case: &Case, code: &str) -> Result<()> {
     let model = Model::open(case.model())?;
     let references = case.references()?;
-    let options = Executor::Jit(Way::Legacy).options(&model, references.first().context("a reference")?)?;
+    let options = Executor::Jit(Way::Legacy).options(
+        case.states,
+        &model,
+        references.first().context("a reference")?,
+    )?;
     let error = orogen::compile(&model, &options).err().context("it was compiled")?;
     let first = error.iter().find(|it| it.code == code).with_context(|| format!("other errors: {error}"))?;
     let help = first.help.as_deref().unwrap_or_default();

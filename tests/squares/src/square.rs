@@ -62,10 +62,10 @@ fn plan_memory(ops: &OpRegistry, sample: &Sample) -> Result<(), String> {
     graph::Fuse.run(&mut legal, &mut PassCx::new(ops)).map_err(text)?;
     let expected = eval_graph(ops, &sample.graph, &sample.inputs).map_err(text)?;
 
-    let old = graph::plan_memory(&legal, MAIN).map_err(text)?;
+    let old = graph::plan_memory(&legal, MAIN, &[]).map_err(text)?;
     let module = translated(ops, &legal)?;
     let name = entry(&module)?.to_string();
-    let new = flow::plan_memory(&module, &name).map_err(text)?;
+    let new = flow::plan_memory(&module, &name, &[]).map_err(text)?;
 
     same("plan of the graph", &eval_plan(&old, &sample.inputs).map_err(text)?, &expected)?;
     same("plan of the module", &eval_plan(&new, &sample.inputs).map_err(text)?, &expected)?;
@@ -160,8 +160,9 @@ mod tests {
             graph::Fuse.run(&mut fused, &mut PassCx::new(&ops)).expect("fusion cannot fail");
             let count = |graph: &Graph| calls(&translated(&ops, graph).expect("a legal graph"));
             merged += usize::from(count(&fused) < count(&legal));
-            planned +=
-                usize::from(bytes(&graph::plan_memory(&fused, MAIN).expect("a plan")).expect("static") > 0);
+            planned += usize::from(
+                bytes(&graph::plan_memory(&fused, MAIN, &[]).expect("a plan")).expect("static") > 0,
+            );
         }
         assert!(merged >= 50, "fusion merged something in {merged} graphs only");
         assert!(planned >= 30, "{planned} graphs only need memory");

@@ -73,6 +73,37 @@ impl Entry<'_, '_, '_> {
                 self.dimension(input, axis, input.dims[axis], extent);
             }
         }
+        for state in (0..plan.inputs.len()).filter(|i| plan.inputs[*i].state.is_some()) {
+            // Of two states it is enough to look at one.
+            let others = (0..plan.inputs.len())
+                .filter(|other| *other > state || (*other != state && plan.inputs[*other].state.is_none()));
+            others.for_each(|other| self.apart(state, other));
+        }
+    }
+
+    /// State is written, so no other input may lie over it.
+    fn apart(&mut self, state: usize, other: usize) {
+        let plan = self.input.plan;
+        let [(first, end), (other_first, other_end)] = [state, other].map(|i| {
+            let mut bytes = self.cx.int(plan.inputs[i].dtype.size() as i64);
+            for dim in &plan.inputs[i].dims {
+                let extent = self.size(*dim);
+                bytes = self.cx.b.ins().imul(bytes, extent);
+            }
+            let data = self.frame.input(self.cx, i);
+            (data, self.cx.b.ins().iadd(data, bytes))
+        });
+        let before = self.cx.b.ins().icmp(IntCC::UnsignedLessThanOrEqual, end, other_first);
+        let after = self.cx.b.ins().icmp(IntCC::UnsignedLessThanOrEqual, other_end, first);
+        let mut ok = self.cx.b.ins().bor(before, after);
+        for (first, end) in [(first, end), (other_first, other_end)] {
+            let empty = self.cx.b.ins().icmp(IntCC::Equal, first, end);
+            ok = self.cx.b.ins().bor(ok, empty);
+        }
+        let (name, other) = (&plan.inputs[state].name, &plan.inputs[other].name);
+        let message =
+            format!("input `{name}` is state, which the call writes, and shares memory with input `{other}`");
+        self.require(ok, "ValueError", &message, None);
     }
 
     /// The type index of an argument, and its `DLTensor` if it is a tensor.

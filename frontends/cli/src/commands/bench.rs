@@ -15,15 +15,16 @@ const MIN_RUNS: usize = 3;
 
 pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode, Failure> {
     let subject = subject::open(&args.model, &args.options, args.inputs.as_deref())?;
-    let tensors = inputs::inputs(&subject.library, args.inputs.as_deref(), args.seed, &args.options.dims)?;
+    let mut tensors =
+        inputs::inputs(&subject.library, args.inputs.as_deref(), args.seed, &args.options.dims)?;
     let start = Instant::now();
-    subject.library.run(&tensors).map_err(Failure::Run)?;
+    inputs::call(&subject.library, &mut tensors)?;
     let first = start.elapsed();
     let mut times: Vec<Duration> = Vec::new();
     let begin = Instant::now();
     while times.len() < MIN_RUNS || (begin.elapsed().as_secs_f64() < args.seconds && times.len() < MAX_RUNS) {
         let start = Instant::now();
-        subject.library.run(&tensors).map_err(Failure::Run)?;
+        inputs::call(&subject.library, &mut tensors)?;
         times.push(start.elapsed());
     }
     times.sort();

@@ -29,6 +29,9 @@ struct Port {
     dtype: String,
     /// A number, the name of a symbol, or an expression over symbols; absent when not even their number is known.
     shape: Option<Vec<Value>>,
+    /// For an input that is state, what the call makes of it in place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    becomes: Option<String>,
 }
 
 /// A number, the name of a symbol, or an expression.
@@ -45,13 +48,14 @@ impl Port {
             name: parameter.name.clone(),
             dtype: parameter.dtype.to_string(),
             shape: Some(parameter.dims.iter().map(symbolic).collect()),
+            becomes: parameter.becomes.clone(),
         }
     }
 
     fn of_model(shapes: &ShapeCx, (name, ty): &(String, Type)) -> Port {
         let name = name.clone();
         let Type::Tensor(tensor) = ty else {
-            return Port { name, dtype: orogen_ir::text::type_text(shapes, ty), shape: None };
+            return Port { name, dtype: orogen_ir::text::type_text(shapes, ty), shape: None, becomes: None };
         };
         let dim = |it: &Dim| match shapes.as_int(*it) {
             Some(size) => json!(size),
@@ -59,7 +63,7 @@ impl Port {
             None => symbolic(&signature::Dim::Symbolic(shapes.display(*it).to_string())),
         };
         let shape = tensor.dims().map(|dims| dims.iter().map(dim).collect());
-        Port { name, dtype: tensor.dtype.to_string(), shape }
+        Port { name, dtype: tensor.dtype.to_string(), shape, becomes: None }
     }
 
     fn line(&self) -> String {
@@ -68,7 +72,8 @@ impl Port {
             Some(dims) => dims.iter().map(text).collect::<Vec<_>>().join(", "),
             None => "…".to_string(),
         };
-        format!("{}: {}[{shape}]", plain(&self.name), self.dtype)
+        let becomes = self.becomes.as_ref().map(|it| format!(", becomes {} in place", plain(it)));
+        format!("{}: {}[{shape}]{}", plain(&self.name), self.dtype, becomes.unwrap_or_default())
     }
 }
 

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::npz::Archive;
 use crate::output::{plain, say};
 use crate::{files, inputs, npz, subject};
-use orogen_abi::signature::Function;
+use orogen_abi::signature::Parameter;
 use orogen_runtime::{DLDataType, Tensor};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -30,27 +30,26 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     // Small files first: a mistake in them should not wait for a compilation.
     let labels = args.labels.as_deref().map(read_labels).transpose()?;
     let subject = subject::open(&args.model, &args.options, args.inputs.as_deref())?;
-    let tensors = inputs::inputs(&subject.library, args.inputs.as_deref(), args.seed, &args.options.dims)?;
+    let mut tensors =
+        inputs::inputs(&subject.library, args.inputs.as_deref(), args.seed, &args.options.dims)?;
     let start = Instant::now();
-    let outputs = subject.library.run(&tensors).map_err(Failure::Run)?;
+    let outputs = inputs::call(&subject.library, &mut tensors)?;
     let seconds = start.elapsed().as_secs_f64();
-    let function = inputs::main_function(&subject.library)?;
+    let results = inputs::results(inputs::main_function(&subject.library)?);
     if let (Some(labels), Some(path)) = (&labels, &args.labels) {
         check_labels(labels, &outputs, path)?;
     }
     let compared = match &args.expect {
-        Some(path) => compare(function, &outputs, path)?,
+        Some(path) => compare(&results, &outputs, path)?,
         None => Vec::new(),
     };
     if let Some(path) = &args.save {
-        let named: Vec<(String, &Tensor)> =
-            function.outputs.iter().map(|it| it.name.clone()).zip(&outputs).collect();
+        let named: Vec<(String, &Tensor)> = results.iter().map(|it| it.name.clone()).zip(&outputs).collect();
         npz::write(path, &named)?;
     }
     let passed = compared.iter().filter_map(|it| it.error).all(|error| error <= args.tol);
     if args.json {
-        let list: Vec<Value> = function
-            .outputs
+        let list: Vec<Value> = results
             .iter()
             .zip(&outputs)
             .map(|(it, tensor)| {
@@ -72,7 +71,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
             json!({ "outputs": list, "passed": passed, "seconds": seconds, "compile_seconds": compile, "load_seconds": load })
         );
     } else {
-        for (output, tensor) in function.outputs.iter().zip(&outputs) {
+        for (output, tensor) in results.iter().zip(&outputs) {
             let (name, dtype, shape) = (plain(&output.name), tensor.dtype(), tensor.shape());
             say!("{name} {dtype} {shape:?}: {}", summary(tensor, labels.as_deref()));
         }
@@ -91,16 +90,16 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Compares each output; at least one must be expected, and what is expected must be an output.
-fn compare(function: &Function, outputs: &[Tensor], path: &Path) -> Result<Vec<Comparison>, Failure> {
+fn compare(results: &[Parameter], outputs: &[Tensor], path: &Path) -> Result<Vec<Comparison>, Failure> {
     let mut archive = Archive::open(path)?;
-    let names: Vec<&str> = function.outputs.iter().map(|it| it.name.as_str()).collect();
+    let names: Vec<&str> = results.iter().map(|it| it.name.as_str()).collect();
     let unknown = |it: &&String| it.strip_prefix("out:").is_some_and(|name| !names.contains(&name));
     if let Some(unknown) = archive.keys().iter().find(unknown) {
         let message = format!("`{unknown}` is no output of the model; its outputs are: {}", names.join(", "));
         return Err(Failure::file(path, "use", message));
     }
     let mut found = Vec::new();
-    for (output, tensor) in function.outputs.iter().zip(outputs) {
+    for (output, tensor) in results.iter().zip(outputs) {
         let name = output.name.clone();
         found.push(match archive.key("out:", &name)? {
             Some(key) => {

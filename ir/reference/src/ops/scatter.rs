@@ -1,7 +1,7 @@
 //! Writing at computed positions. Later updates of one position come after earlier ones.
 
-use super::index::{block_positions, element_positions};
-use super::tensor::{Elements, count, dims_of, elements, from_elements};
+use super::index::{advance, block_positions, element_positions};
+use super::tensor::{Elements, count, dims_of, elements, from_bytes, from_elements, strides};
 use super::{FamilyResult, OpCx};
 use crate::error::{EvalError, EvalResult};
 use crate::scalar;
@@ -12,6 +12,7 @@ pub(super) fn eval(cx: &OpCx<'_>) -> FamilyResult {
     let result = match cx.name {
         "scatter_nd" => scatter_nd(cx),
         "scatter_elements" => scatter_elements(cx),
+        "update_slice" => update_slice(cx),
         _ => return None,
     };
     Some(result.map(|it| vec![it]))
@@ -47,6 +48,29 @@ fn update(cx: &OpCx<'_>, positions: &[usize]) -> EvalResult<TensorData> {
         _ => return Err(EvalError::invalid("operands of different types")),
     }
     from_elements(dtype, &dims_of(x), &values)
+}
+
+fn update_slice(cx: &OpCx<'_>) -> EvalResult<TensorData> {
+    let dtype = cx.same_dtype([0, 1])?;
+    let (x, update, starts) = (cx.arg(0)?, cx.arg(1)?, cx.list(2)?);
+    let (dims, inner) = (dims_of(x), dims_of(update));
+    let fits = inner.len() == dims.len() && starts.len() == dims.len();
+    if !fits || inner.iter().zip(&dims).any(|(inner, outer)| inner > outer) {
+        return Err(EvalError::invalid(format!("a slice of shape {inner:?} does not fit {dims:?}")));
+    }
+    let rooms = dims.iter().zip(&inner).map(|(outer, inner)| (outer - inner) as i64);
+    let starts: Vec<usize> =
+        starts.iter().zip(rooms).map(|(it, room)| (*it).clamp(0, room) as usize).collect();
+    let (size, steps) = (dtype.size(), strides(&dims));
+    let mut bytes = x.bytes().to_vec();
+    let mut point = vec![0; inner.len()];
+    for element in update.bytes().chunks_exact(size) {
+        let at: usize =
+            point.iter().zip(&starts).zip(&steps).map(|((i, start), step)| (i + start) * step).sum();
+        bytes[at * size..][..size].copy_from_slice(element);
+        advance(&mut point, &inner);
+    }
+    from_bytes(dtype, &dims, bytes)
 }
 
 fn scatter_nd(cx: &OpCx<'_>) -> EvalResult<TensorData> {

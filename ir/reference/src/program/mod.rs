@@ -11,8 +11,8 @@ use orogen_ir::loops::{Axis, BufferRole, Combine, Stage, Stmt, TensorProgram};
 use orogen_ir::shape::{Env, Sym};
 use orogen_ir::types::{DType, TensorData};
 
-/// Evaluates a kernel. `sizes` are the values of its size parameters, `inputs` its input buffers in order;
-/// the result is its output buffers in order.
+/// Evaluates a kernel. `sizes` are the values of its size parameters, `inputs` its input buffers in order, those that
+/// it updates included; the result is its output buffers in order, likewise.
 ///
 /// Every expression is computed in f64 or in integers that wrap at their width, and rounded to the element
 /// type when it is stored or cast. A load out of range, a load of memory that nothing stored, and an output
@@ -30,7 +30,7 @@ pub fn eval_program(
     for id in &program.params {
         let buffer = &program.buffers[*id];
         let dims = dims_of(program, &env, &buffer.dims)?;
-        if buffer.role == BufferRole::Input {
+        if buffer.role.is_given() {
             let data = inputs
                 .next()
                 .ok_or_else(|| EvalError::invalid(format!("`%{}` is not given", buffer.name)))?;
@@ -44,6 +44,9 @@ pub fn eval_program(
                 )));
             }
             params.push(memory.hold(data.bytes()));
+            if buffer.role == BufferRole::InOut {
+                outputs.push((*params.last().expect("pushed above"), buffer.dtype, dims, &buffer.name));
+            }
         } else {
             let bytes = TensorData::byte_count(buffer.dtype, &dims).ok_or_else(EvalError::too_large)?;
             let place = memory.allocate(bytes)?;

@@ -56,7 +56,7 @@ pub fn parse_kernel(cursor: &mut Cursor<'_>) -> Result<TensorProgram, Diagnostic
     let mut program = parser.program;
     program.body = body;
     let of_role = |role| program.buffers.iter().filter(move |(_, it)| it.role == role).map(|(id, _)| id);
-    program.params = of_role(BufferRole::Input).chain(of_role(BufferRole::Output)).collect();
+    program.params = BufferRole::PARAMS.into_iter().flat_map(of_role).collect();
     Ok(program)
 }
 
@@ -75,6 +75,7 @@ impl Parser {
                 "size" | "integer" => return self.size(cursor),
                 "assume" => return self.assume(cursor),
                 "in" => BufferRole::Input,
+                "inout" => BufferRole::InOut,
                 "out" => BufferRole::Output,
                 "local" => BufferRole::Local,
                 _ => return self.statement(cursor, body),

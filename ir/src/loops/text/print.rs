@@ -100,6 +100,7 @@ impl Printer<'_> {
     fn buffer(&self, buffer: &Buffer) -> String {
         let role = match buffer.role {
             BufferRole::Input => "in",
+            BufferRole::InOut => "inout",
             BufferRole::Output => "out",
             BufferRole::Local => "local",
         };

@@ -84,7 +84,13 @@ impl Parser<'_> {
             }
             "in" => {
                 let (name, dtype, dims) = self.signature(cursor)?;
-                self.plan.inputs.push(PlanInput { name, dtype, dims });
+                self.plan.inputs.push(PlanInput { name, dtype, dims, state: None });
+            }
+            "state" => {
+                let (name, dtype, dims) = self.signature(cursor)?;
+                cursor.expect_word("as")?;
+                let state = Some(cursor.expect_name("the name of its new value")?);
+                self.plan.inputs.push(PlanInput { name, dtype, dims, state });
             }
             "out" => {
                 let (name, dtype, dims) = self.signature(cursor)?;

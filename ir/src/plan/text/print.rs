@@ -77,7 +77,11 @@ impl Printer<'_> {
         }
         for input in &plan.inputs {
             let dims = dims_text(&plan.shapes, &input.dims);
-            self.writer.line(&format!("in {}: {}{dims}", name_text(&input.name), input.dtype));
+            let (name, dtype) = (name_text(&input.name), input.dtype);
+            self.writer.line(&match &input.state {
+                None => format!("in {name}: {dtype}{dims}"),
+                Some(after) => format!("state {name}: {dtype}{dims} as {}", name_text(after)),
+            });
         }
         for output in &plan.outputs {
             let dims = dims_text(&plan.shapes, &output.dims);

@@ -3,8 +3,8 @@
 use crate::loops::{BufferId, Expr, Index, Stmt, TensorProgram};
 
 /// Whether the kernel gives the same result when `output` shares the memory of `input`: the buffers have one layout,
-/// one stage stores the output, that stage loads the input only at the element it stores, and no later stage loads
-/// the input.
+/// one stage stores the output, and it alone loads the input, only at the element it stores. However stages are put
+/// into loops, an element is then read before it is written and never after.
 pub(super) fn may_share(program: &TensorProgram, input: BufferId, output: BufferId) -> bool {
     let (from, to) = (&program.buffers[input], &program.buffers[output]);
     if from.dtype.size() != to.dtype.size() || from.dims != to.dims {
@@ -16,10 +16,10 @@ pub(super) fn may_share(program: &TensorProgram, input: BufferId, output: Buffer
             // Loops repeat: an input that lives through one must not change.
             return false;
         };
-        if stored && stage.buffer == output {
+        let stores = stage.buffer == output;
+        if stored && stores {
             return false;
         }
-        let stores = stage.buffer == output;
         let mut safe = true;
         let roots = std::iter::once(stage.value).chain(stage.at.iter().filter_map(Index::value));
         for root in roots {
@@ -27,7 +27,7 @@ pub(super) fn may_share(program: &TensorProgram, input: BufferId, output: Buffer
                 if let Expr::Load { buffer, at, .. } = expr
                     && *buffer == input
                 {
-                    safe &= !stored && (!stores || (*at == stage.at && stage.combine.is_none()));
+                    safe &= stores && *at == stage.at && stage.combine.is_none();
                 }
             });
         }

@@ -295,3 +295,45 @@ fn a_branch_may_be_decided_by_sizes() {
     check(&format!("    let m = n + 1\n{swapped}"), &[("P005", 5), ("P005", 5)]);
     check(steps, &[("P001", 1), ("P001", 2)]);
 }
+
+#[test]
+fn p3_what_a_kernel_updates_overlaps_nothing_else() {
+    let text = "\
+plan @main {
+  in x: f32[8]
+  state z: f32[8] as after
+  out y: f32[8]
+  arena 128
+  slot %s0: f32[8] = ^0[0]
+  slot %s1: f32[8] = ^0[0]
+  kernel @add {
+    in %u: f32[8]
+    inout %y: f32[8]
+    loop k < 8 {
+      %y[k] = %y[k] + %u[7 - k]
+    }
+  }
+  steps {
+    alloc ^0
+    alloc %out0
+    copy %in0 to %s0; 32
+    call 0 @add(%in0, %s0)
+    copy %s0 to %out0; 32
+    call 0 @add(%in0, %in1)
+  }
+}
+";
+    let codes = |text: &str| -> Vec<&'static str> {
+        let plan = parse_plan(text, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"));
+        let found = verify(&plan).err().unwrap_or_default();
+        found.iter().map(|it| it.code).collect()
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(codes(text), none);
+    let call = "call 0 @add(%in0, %s0)";
+    // Over its other operand, over memory that nothing wrote, over what is not the plan's.
+    assert_eq!(codes(&text.replace(call, "call 0 @add(%s0, %s0)")), ["P003"]);
+    assert_eq!(codes(&text.replace(call, "call 0 @add(%in0, %s1)")), ["P002", "P003"]);
+    assert_eq!(codes(&text.replace(call, "call 0 @add(%in1, %in0)")), ["P006"]);
+    assert_eq!(codes(&text.replace(call, "call 0 @add(%in1, %in1)")), ["P003"]);
+}

@@ -29,12 +29,24 @@ pub(super) struct Life {
 }
 
 impl Lowering<'_> {
-    /// Memory for a new root value: the output it becomes, or a slot.
+    /// Memory for a value: that of the operand whose place it takes over, the output or carried value that it becomes,
+    /// or a slot.
     pub(super) fn new_buffer(
         &mut self,
         value: ValueId,
         steps: &mut Vec<Step>,
     ) -> Result<BufferRef, Diagnostic> {
+        let taken = match self.places.donors.get(value) {
+            Some(donor) => Some(self.buffer_of(*donor)?),
+            None => self.next.get(value).copied(),
+        };
+        if let Some(buffer) = taken {
+            // An output that it is as well is copied from there.
+            self.direct.swap_remove(&value);
+            self.touch(buffer);
+            self.storage.insert(value, Storage::Buffer(buffer));
+            return Ok(buffer);
+        }
         if let Some(output) = self.direct.get(&value).copied() {
             // A cast between the value and the result may bind the result's dimensions only later, and a check may only
             // later establish that both have one size.
@@ -126,7 +138,7 @@ impl Lowering<'_> {
     }
 
     /// Whether the dimensions of an output are known here.
-    fn output_is_bound(&self, output: u32) -> bool {
+    pub(super) fn output_is_bound(&self, output: u32) -> bool {
         let dims = &self.plan.outputs[output as usize].dims;
         let mut symbols = dims.iter().flat_map(|it| self.plan.shapes.free_symbols(*it));
         symbols.all(|it| self.bound.contains(&it))

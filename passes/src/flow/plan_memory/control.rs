@@ -2,9 +2,10 @@
 
 use super::Lowering;
 use super::values::{Storage, known_dims, overflow};
+use crate::rules::moves::{Move, Place, in_turn};
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::flow::{BindingId, RegionId, ValueId};
+use orogen_ir::flow::{BindingId, RegionId, Rhs, ValueId};
 use orogen_ir::plan::{BufferRef, Condition, Step, byte_size};
 use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::Dims;
@@ -47,6 +48,7 @@ impl Lowering<'_> {
             let is_late =
                 dims.iter().any(|dim| self.plan.shapes.free_symbols(*dim).iter().any(|it| late.contains(it)));
             targets.push(if is_late {
+                self.direct.swap_remove(result);
                 let arena = *late_arena.get_or_insert_with(|| self.new_arena());
                 self.new_slot(arena, *result)?
             } else {
@@ -99,10 +101,11 @@ impl Lowering<'_> {
             return Err(self.unbound(*symbol));
         }
         let mut carried = Vec::new();
-        for (param, value) in params.iter().zip(init) {
+        for ((param, value), result) in params.iter().zip(init).zip(results) {
             let buffer = match self.speaks_of(*param, &changing)? {
-                false => self.new_slot_for(*param, steps)?,
+                false => self.carried(*param, *result, steps)?,
                 true => {
+                    self.direct.swap_remove(result);
                     let arena = self.new_arena();
                     self.emit(steps, Step::AllocArena(arena))?;
                     self.new_slot(arena, *param)?
@@ -127,6 +130,14 @@ impl Lowering<'_> {
         let cond = self.buffer_of(function.regions[cond_region].results[0])?;
         self.touch(cond);
         self.position += 1;
+        for ((value, param), buffer) in next.iter().zip(params).zip(&carried) {
+            let root = self.root(*value);
+            let called = matches!(function.defining_rhs(root), Some(Rhs::Call { .. }));
+            let fixed = !self.speaks_of(*param, &changing)?;
+            if called && fixed && self.same_size(root, *param)? && self.places.ends_before(*param, root) {
+                self.next.insert(root, *buffer);
+            }
+        }
         let body =
             self.path(body_region, &mut |this, body| this.turn(params, next, &carried, &changing, body))?;
         self.emit(steps, Step::While { cond_steps, cond, body })?;
@@ -137,6 +148,22 @@ impl Lowering<'_> {
             self.storage.insert(*result, Storage::Buffer(buffer));
         }
         Ok(())
+    }
+
+    /// Memory of a carried value of fixed size: where the initial value was, what the result is, or its own.
+    fn carried(
+        &mut self,
+        param: ValueId,
+        result: ValueId,
+        steps: &mut Vec<Step>,
+    ) -> Result<BufferRef, Diagnostic> {
+        let output = self.direct.get(&result).copied();
+        let direct = output.is_some_and(|it| self.output_is_bound(it));
+        if self.places.donors.contains_idx(result) || direct {
+            return self.new_buffer(result, steps);
+        }
+        self.direct.swap_remove(&result);
+        self.new_slot_for(param, steps)
     }
 
     /// Symbols that the parameters of a loop bind and that stand for another size in the next turn.
@@ -209,9 +236,8 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Copies next values into the carried buffers. A next value that lies in another carried buffer would be
-    /// overwritten before it is read, so such a permutation goes through temporaries.
-    fn carry(
+    /// Copies next values into the carried buffers, but for those that are there.
+    pub(super) fn carry(
         &mut self,
         values: &[(ValueId, ValueId, BufferRef)],
         steps: &mut Vec<Step>,
@@ -219,23 +245,27 @@ impl Lowering<'_> {
         let sources: Vec<BufferRef> =
             values.iter().map(|it| self.buffer_of(it.0)).collect::<Result<_, _>>()?;
         let targets: Vec<BufferRef> = values.iter().map(|it| it.2).collect();
-        let permutes =
-            sources.iter().zip(&targets).any(|(source, target)| source != target && targets.contains(source));
-        if !permutes {
-            return values.iter().try_for_each(|(value, _, to)| self.copy(*value, *to, steps));
-        }
-        let mut temporaries = Vec::new();
-        for (value, param, _) in values {
-            let temporary = self.new_slot_for(*param, steps)?;
-            self.copy(*value, temporary, steps)?;
-            temporaries.push(temporary);
-        }
-        for (temporary, (_, param, target)) in temporaries.into_iter().zip(values) {
-            let bytes = self.byte_size(self.tensor(*param)?)?;
-            self.touch(temporary);
-            self.touch(*target);
-            self.emit(steps, Step::Copy { from: temporary, to: *target, bytes })?;
+        let mut temporaries: IndexMap<usize, BufferRef> = IndexMap::new();
+        for Move { from, to, size } in in_turn(&sources, &targets) {
+            let param = values[size].1;
+            if let Place::Temporary(i) = to {
+                temporaries.insert(i, self.new_slot_for(param, steps)?);
+            }
+            let [from, to] = [from, to].map(|it| match it {
+                Place::Buffer(buffer) => buffer,
+                Place::Temporary(i) => temporaries[&i],
+            });
+            let bytes = self.byte_size(self.tensor(param)?)?;
+            self.touch(from);
+            self.touch(to);
+            self.emit(steps, Step::Copy { from, to, bytes })?;
         }
         Ok(())
+    }
+
+    /// Whether two values have the same element type and provably as many bytes.
+    pub(super) fn same_size(&mut self, a: ValueId, b: ValueId) -> Result<bool, Diagnostic> {
+        let (a, b) = (self.tensor(a)?, self.tensor(b)?);
+        Ok(a.dtype == b.dtype && self.byte_size(a)? == self.byte_size(b)?)
     }
 }

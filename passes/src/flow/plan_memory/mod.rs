@@ -5,35 +5,45 @@
 //! carried sizes of a `While`) open further arenas at the point where their size is known. Peak memory is the sum of
 //! the arenas, a formula.
 //!
-//! `values` says what shares storage and how large it is, `buffers` gets memory and tracks how long it is in use,
+//! `in_place` decides which results take over the place of an operand that is not used afterwards, `values` says what
+//! shares storage and how large it is, `buffers` gets memory and tracks how long it is in use,
 //! `symbols` binds sizes, `steps` and `control` walk the function, `versions` chooses among versions of a kernel.
 
 mod buffers;
 mod control;
+mod in_place;
 mod steps;
 mod symbols;
 mod values;
 mod versions;
 
+use crate::rules::state::{self, State};
 use buffers::{Life, Open};
+use in_place::Places;
 use indexmap::{IndexMap, IndexSet};
 use la_arena::ArenaMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::flow::{BindingId, Function, Module, ValueId};
+use orogen_ir::flow::{BindingId, Function, Module, Rhs, ValueId};
 use orogen_ir::plan::{BufferRef, CallPlan, KernelId, PlanInput, PlanOutput, SizeBinding, Step};
-use orogen_ir::shape::{Constraint, Sym};
+use orogen_ir::shape::{Constraint, Dim, Sym};
+use orogen_ir::text::type_text;
+use orogen_ir::types::Type;
 use values::{Storage, known_dims};
 
-/// Lowers the function `name` of a module whose operators are all legalised.
+/// Lowers the function `name` of a module whose operators are all legalised. What `states` name as outputs are none of
+/// the plan: they are left where the inputs are. What is not made there is copied there at the end.
 ///
 /// # Errors
-/// When a value needs memory but its shape is not known, or the function holds something that has no plan form
-/// (a sequence, state, an operator without a kernel).
-pub fn plan_memory(module: &Module, name: &str) -> Result<CallPlan, Diagnostics> {
+/// When a value needs memory but its shape is not known, when the function holds something that has no plan form
+/// (a sequence, an operator without a kernel), and when a state and its new value differ in type.
+pub fn plan_memory(module: &Module, name: &str, states: &[State]) -> Result<CallPlan, Diagnostics> {
     let Some(function) = module.function(name) else {
         return Err(Diagnostic::error("M001", format!("the module has no function `@{name}`")).into());
     };
-    let mut lowering = Lowering::new(module, function, name);
+    let inputs: Vec<&str> = function.params.iter().map(|it| it.name.as_str()).collect();
+    let outputs: Vec<&str> = function.outputs.iter().map(|it| it.name.as_str()).collect();
+    let renewed = state::resolve(states, &inputs, &outputs).map_err(Diagnostics::from)?;
+    let mut lowering = Lowering::new(module, function, name, renewed);
     lowering.run().map_err(Diagnostics::from)?;
     Ok(lowering.plan)
 }
@@ -44,6 +54,11 @@ struct Lowering<'a> {
     plan: CallPlan,
     kernels: IndexMap<String, KernelId>,
     storage: ArenaMap<ValueId, Storage>,
+    places: Places,
+    /// Next values of loops that are made where the present ones are.
+    next: ArenaMap<ValueId, BufferRef>,
+    /// For each result of the function, the input that it renews.
+    renewed: Vec<Option<usize>>,
     /// Outputs whose memory a root value writes directly.
     direct: IndexMap<ValueId, u32>,
     /// Outputs that exist.
@@ -69,7 +84,9 @@ struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    fn new(module: &'a Module, function: &'a Function, name: &str) -> Self {
+    fn new(module: &'a Module, function: &'a Function, name: &str, renewed: Vec<Option<usize>>) -> Self {
+        let states: Vec<ValueId> =
+            renewed.iter().flatten().filter_map(|it| Some(function.params.get(*it)?.value)).collect();
         let plan = CallPlan {
             name: name.to_string(),
             shapes: module.shapes.clone(),
@@ -82,6 +99,9 @@ impl<'a> Lowering<'a> {
             plan,
             kernels: IndexMap::new(),
             storage: ArenaMap::default(),
+            places: Places::of(module, function, &states),
+            next: ArenaMap::default(),
+            renewed,
             direct: IndexMap::new(),
             allocated: IndexSet::new(),
             lives: Vec::new(),
@@ -127,7 +147,9 @@ impl<'a> Lowering<'a> {
                     self.plan.bindings.push(SizeBinding { symbol, input, axis: axis as u32 });
                 }
             }
-            self.plan.inputs.push(PlanInput { name: param.name.clone(), dtype: ty.dtype, dims });
+            let becomes = self.renewed.iter().position(|it| *it == Some(i));
+            let state = becomes.map(|it| self.function.outputs[it].name.clone());
+            self.plan.inputs.push(PlanInput { name: param.name.clone(), dtype: ty.dtype, dims, state });
             self.storage.insert(param.value, Storage::Buffer(BufferRef::Input(input)));
         }
         self.plan.inputs.iter().try_for_each(|input| {
@@ -146,11 +168,48 @@ impl<'a> Lowering<'a> {
             let what = || format!("output `{}`", output.name);
             let ty = self.tensor(*value).map_err(|it| it.at(what()))?;
             let dims = known_dims(ty).map_err(|it| it.at(what()))?;
-            self.plan.outputs.push(PlanOutput { name: output.name.clone(), dtype: ty.dtype, dims });
             let root = self.root(*value);
-            if self.kernel_call(root).is_some_and(|it| at_top.contains(&it)) {
-                self.direct.entry(root).or_insert(i as u32);
+            if let Some(input) = self.renewed[i] {
+                self.renews(input, *value, root, &at_top)?;
+                continue;
             }
+            let number = self.plan.outputs.len() as u32;
+            self.plan.outputs.push(PlanOutput { name: output.name.clone(), dtype: ty.dtype, dims });
+            if self.maker(root).is_some_and(|it| at_top.contains(&it)) {
+                self.direct.entry(root).or_insert(number);
+            }
+        }
+        Ok(())
+    }
+
+    /// A new value of a state is made in the caller's memory where the old one is out of use by then.
+    fn renews(
+        &mut self,
+        input: usize,
+        value: ValueId,
+        root: ValueId,
+        at_top: &IndexSet<BindingId>,
+    ) -> Result<(), Diagnostic> {
+        let param = &self.function.params[input];
+        let (old, new) = (self.tensor(param.value)?, self.tensor(value)?);
+        let (from, to) = (known_dims(old)?, known_dims(new)?);
+        let shapes = &self.plan.shapes;
+        let apart = |(a, b): (&Dim, &Dim)| shapes.prove_eq(*a, *b).is_never();
+        if old.dtype != new.dtype || from.len() != to.len() || from.iter().zip(&to).any(apart) {
+            let output = self.renewed.iter().position(|it| *it == Some(input)).unwrap_or_default();
+            let state =
+                State { input: param.name.clone(), output: self.function.outputs[output].name.clone() };
+            let text = |ty: &Type| type_text(shapes, ty);
+            let [old, new] = [param.value, value].map(|it| text(&self.function.values[it].ty));
+            return Err(state::misfit(&state, &old, &new));
+        }
+        let kernel = matches!(self.function.defining_rhs(root), Some(Rhs::Call { .. }));
+        if kernel
+            && self.maker(root).is_some_and(|it| at_top.contains(&it))
+            && self.same_size(root, param.value)?
+            && self.places.ends_before(param.value, root)
+        {
+            self.next.insert(root, BufferRef::Input(input as u32));
         }
         Ok(())
     }

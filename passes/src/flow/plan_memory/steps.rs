@@ -116,15 +116,23 @@ impl Lowering<'_> {
 
     pub(super) fn write_outputs(&mut self, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {
         let results = self.function.regions[self.function.body].results.clone();
+        let (mut output, mut renewals) = (0, Vec::new());
         for (i, value) in results.into_iter().enumerate() {
-            let output = i as u32;
-            if self.direct.get(&self.root(value)) == Some(&output) {
+            if let Some(input) = self.renewed[i] {
+                let param = self.function.params[input].value;
+                renewals.push((value, param, BufferRef::Input(input as u32)));
                 continue;
             }
-            self.alloc_output(output, steps)?;
-            self.copy(value, BufferRef::Output(output), steps)?;
+            if self.direct.get(&self.root(value)) != Some(&output) {
+                self.alloc_output(output, steps)?;
+                self.copy(value, BufferRef::Output(output), steps)?;
+            }
+            output += 1;
         }
-        Ok(())
+        // What is left of the old state is read by now.
+        let pairs: Vec<_> = renewals.iter().map(|(value, param, _)| (*value, *param)).collect();
+        self.bind_types(pairs, "a state", steps)?;
+        self.carry(&renewals, steps)
     }
 
     /// Appends a step; every size that it needs is known here (law P1).

@@ -16,32 +16,15 @@ pub(super) enum Storage {
 
 impl<'a> Lowering<'a> {
     /// The value whose storage `value` shares.
-    pub(super) fn root(&self, mut value: ValueId) -> ValueId {
-        loop {
-            let ValueDef::Result(binding, _) = self.function.values[value].def else { return value };
-            match &self.function.bindings[binding].rhs {
-                Rhs::View { value: inner, .. } | Rhs::MatchCast { value: inner, .. } => value = *inner,
-                Rhs::Get { tuple, index } => match self.tuple_elements(*tuple) {
-                    Some(elements) => value = elements[*index as usize],
-                    None => return value,
-                },
-                _ => return value,
-            }
-        }
+    pub(super) fn root(&self, value: ValueId) -> ValueId {
+        self.places.root(self.function, value)
     }
 
-    fn tuple_elements(&self, tuple: ValueId) -> Option<&'a [ValueId]> {
-        let ValueDef::Result(binding, _) = self.function.values[tuple].def else { return None };
-        match &self.function.bindings[binding].rhs {
-            Rhs::Tuple(elements) => Some(elements),
-            _ => None,
-        }
-    }
-
-    /// The kernel call that makes a value.
-    pub(super) fn kernel_call(&self, value: ValueId) -> Option<BindingId> {
+    /// The call, branch or loop that makes a value.
+    pub(super) fn maker(&self, value: ValueId) -> Option<BindingId> {
         let ValueDef::Result(binding, _) = self.function.values[value].def else { return None };
-        matches!(self.function.bindings[binding].rhs, Rhs::Call { .. }).then_some(binding)
+        let rhs = &self.function.bindings[binding].rhs;
+        matches!(rhs, Rhs::Call { .. } | Rhs::If { .. } | Rhs::While { .. }).then_some(binding)
     }
 
     pub(super) fn tensor(&self, value: ValueId) -> Result<&'a TensorType, Diagnostic> {

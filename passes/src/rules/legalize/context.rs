@@ -4,10 +4,8 @@ use super::Operation;
 use super::lowering::{LowerStep, Lowering, Value};
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::kernel::{Access, Extern, Kernel, Param, Signature};
-use orogen_ir::loops::{
-    Axis, Buffer, BufferId, BufferRole, BuildResult, Combine, ExprId, Index, ProgramBuilder, TensorProgram,
-};
+use orogen_ir::kernel::{Extern, Kernel, Param, ParamRef, Signature};
+use orogen_ir::loops::{Axis, BufferId, BuildResult, Combine, ExprId, Index, ProgramBuilder, TensorProgram};
 use orogen_ir::ops::Requirement;
 use orogen_ir::shape::{Constraint, Dim, Overflow, ShapeCx};
 use orogen_ir::types::{Attrs, DType, Dims, Effects, TensorType, Type};
@@ -29,6 +27,8 @@ pub struct Legalizer<'a> {
     inputs: IndexMap<Value, BufferId>,
     /// Types of the outputs of the kernel under construction, with the results that they are.
     outputs: Vec<(Type, Option<usize>)>,
+    /// Values that it updates; what they become comes first in `outputs`.
+    updated: Vec<Value>,
     steps: Vec<LowerStep>,
     /// Types of all values that steps made.
     made: Vec<Type>,
@@ -45,6 +45,7 @@ impl<'a> Legalizer<'a> {
             operation,
             inputs: IndexMap::new(),
             outputs: Vec::new(),
+            updated: Vec::new(),
             steps: Vec::new(),
             made: Vec::new(),
             results: vec![None; operation.results.len()],
@@ -148,6 +149,16 @@ impl<'a> Legalizer<'a> {
         Ok(self.b.output(&format!("out{i}"), ty.dtype, &dims))
     }
 
+    /// The buffer of operand `i`, which the kernel updates; what it becomes is result `result`.
+    pub fn updated(&mut self, i: usize, result: usize) -> BuildResult<BufferId> {
+        let ty = self.result(result)?.clone();
+        let dims = self.b.import_dims(self.caller, self.arg_dims(i)?)?;
+        let dtype = ty.dtype;
+        self.outputs.insert(self.updated.len(), (Type::Tensor(ty), Some(result)));
+        self.updated.push(Value::Operand(i));
+        Ok(self.b.in_out(&format!("out{result}"), dtype, &dims))
+    }
+
     /// A new buffer for a value that is no result, with dimensions of the caller.
     pub fn between(&mut self, name: &str, dtype: DType, dims: &[Dim]) -> BuildResult<BufferId> {
         let inner = self.b.import_dims(self.caller, dims)?;
@@ -162,27 +173,31 @@ impl<'a> Legalizer<'a> {
         first
     }
 
-    /// Ends the kernel under construction and begins the next one. Returns the values of its outputs, in the order in
-    /// which they were asked for.
+    /// Ends the kernel under construction and begins the next one. Returns the values of its outputs, those of what it
+    /// updates first, each in the order in which they were asked for.
     pub fn emit(&mut self) -> Vec<Value> {
         let (program, sizes) = self.take_program();
         self.call(program.into(), sizes)
     }
 
     /// As [`emit`](Self::emit), with a function of the host in place of a tensor program: it is found under `symbol` when
-    /// the model runs, reads the buffers of values that were asked for, and writes those that are outputs. Attributes go
-    /// to it after the buffers, in order of their names.
+    /// the model runs, reads the buffers of values that were asked for, and writes those that are outputs or updated.
+    /// Attributes go to it after the buffers, in order of their names.
     pub fn emit_extern(&mut self, symbol: &str, attrs: Attrs) -> Vec<Value> {
         let (program, sizes) = self.take_program();
-        let param = |it: &BufferId| {
-            let Buffer { name, dtype, dims, role } = program.buffers[*it].clone();
-            let access = if role == BufferRole::Input { Access::In } else { Access::Out };
-            Param { name, access, dtype, dims }
+        let program = Kernel::from(program);
+        let own = |it: ParamRef<'_>| {
+            let ParamRef { name, access, dtype, dims } = it;
+            Param { name: name.to_owned(), access, dtype, dims: dims.into() }
         };
-        let params = program.params.iter().map(param).collect();
-        let signature =
-            Signature { shapes: program.shapes, sizes: program.sizes, params, effects: Effects::PURE };
-        let kernel = Extern { name: program.name, symbol: symbol.to_string(), attrs, signature };
+        let signature = Signature {
+            shapes: program.shapes().clone(),
+            sizes: program.sizes().to_vec(),
+            params: program.params().map(own).collect(),
+            effects: Effects::PURE,
+        };
+        let (name, symbol) = (program.name().to_owned(), symbol.to_owned());
+        let kernel = Extern { name, symbol, attrs, signature };
         self.call(kernel.into(), sizes)
     }
 
@@ -191,7 +206,8 @@ impl<'a> Legalizer<'a> {
     }
 
     fn call(&mut self, kernel: Kernel, sizes: Vec<Dim>) -> Vec<Value> {
-        let args = std::mem::take(&mut self.inputs).into_keys().collect();
+        let updated = std::mem::take(&mut self.updated);
+        let args = std::mem::take(&mut self.inputs).into_keys().chain(updated).collect();
         let (types, results): (Vec<Type>, Vec<_>) = std::mem::take(&mut self.outputs).into_iter().unzip();
         let first = self.make(LowerStep::Kernel { kernel: Box::new(kernel), args, sizes, types });
         let values: Vec<Value> = (first..self.made.len()).map(Value::Made).collect();

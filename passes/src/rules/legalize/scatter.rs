@@ -1,21 +1,13 @@
-//! Scatters: a stage that copies, then loops over the updates in order.
+//! Scatters: loops over the updates in order, into the operand itself. Whether that is copied first is for the planner.
 
 use super::index::index_depth;
 use super::{LegalizeFn, Legalizer, Lowering};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::loops::{Axis, BinaryOp, BufferId, BuildResult, Index, ProgramBuilder};
-use orogen_ir::types::Dims;
+use orogen_ir::types::{DType, Dims};
 
 pub(super) const ROWS: &[(&str, LegalizeFn)] =
-    &[("scatter_nd", scatter_nd), ("scatter_elements", scatter_elements)];
-
-/// Copies operand 0 into a new output.
-fn copied(cx: &mut Legalizer<'_>) -> BuildResult<(BufferId, Dims)> {
-    let (x, dims) = cx.operand(0)?;
-    let out = cx.output(0)?;
-    cx.b.fill(out, |b, at| b.load(x, at.iter().copied()))?;
-    Ok((out, dims))
-}
+    &[("scatter_nd", scatter_nd), ("scatter_elements", scatter_elements), ("update_slice", update_slice)];
 
 /// How an update joins the element before it; `None` replaces it.
 fn reduction(cx: &Legalizer<'_>) -> Option<BinaryOp> {
@@ -63,7 +55,8 @@ impl Write {
 
 /// One update after the other; each is a slice of the result.
 fn scatter_nd(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
-    let (out, dims) = copied(&mut cx)?;
+    let out = cx.updated(0, 0)?;
+    let dims = cx.b.buffer_dims(out);
     let reduction = reduction(&cx);
     let ((indices, index_dims), updates) = (cx.operand(1)?, cx.input(2)?);
     let (outer, depth) = (index_dims.len() - 1, index_depth(&cx, &index_dims)?);
@@ -86,7 +79,7 @@ fn scatter_nd(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
 /// Updates that differ off the axis go to different places; along the axis they run in order.
 fn scatter_elements(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let axis = cx.axis_attr();
-    let (out, _) = copied(&mut cx)?;
+    let out = cx.updated(0, 0)?;
     let reduction = reduction(&cx);
     let ((indices, index_dims), updates) = (cx.operand(1)?, cx.input(2)?);
     let mut axes = cx.b.axes("i", &index_dims).to_vec();
@@ -97,5 +90,43 @@ fn scatter_elements(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let step = axes.remove(axis);
     let write = Write { axes, out, to, updates, from, reduction };
     nested(&mut cx.b, &[step], &mut |b| write.emit(b))?;
+    cx.finish()
+}
+
+/// One stage over the update, shifted.
+fn update_slice(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
+    let out = cx.updated(0, 0)?;
+    let dims = cx.b.buffer_dims(out);
+    let (update, inner) = cx.operand(1)?;
+    let known = cx.elements(2).filter(|it| it.len() == dims.len());
+    let axes = cx.b.axes("i", &inner);
+    let from = cx.b.vars(&axes);
+    let mut to = Vec::new();
+    for (i, at) in from.iter().enumerate() {
+        let room = cx.sub(dims[i], inner[i])?;
+        if cx.as_int(room) == Some(0) {
+            to.push(Index::Dim(*at));
+            continue;
+        }
+        let start = match known {
+            Some(starts) => {
+                let start = cx.import(starts[i])?;
+                cx.b.dim(start, DType::I64)?
+            }
+            None => {
+                let place = cx.b.shapes().int(i as i64);
+                let starts = cx.input(2)?;
+                let start = cx.b.load(starts, [place])?;
+                cx.b.cast(DType::I64, start)
+            }
+        };
+        let (zero, room, at) =
+            (cx.b.int(0, DType::I64)?, cx.dim_as(room, DType::I64)?, cx.b.dim(*at, DType::I64)?);
+        let start = cx.b.binary(BinaryOp::Max, start, zero)?;
+        let start = cx.b.binary(BinaryOp::Min, start, room)?;
+        to.push(Index::Value(cx.b.binary(BinaryOp::Add, start, at)?));
+    }
+    let value = cx.b.load(update, from.iter().copied())?;
+    cx.b.stage(&axes, out, to, value)?;
     cx.finish()
 }
