@@ -147,6 +147,31 @@ fn matrix_products_with_epilogues() {
     }
 }
 
+/// Extents that are not provably 0 or more are those of windows over an input of any length.
+#[test]
+fn matrix_products_of_windows() {
+    let mut b = ProgramBuilder::new("windows");
+    let n = b.size("n");
+    let windows = b.shapes().floor_div(n, 8).and_then(|it| b.shapes().add_int(it, -2)).unwrap();
+    let [k, columns] = [24, 40].map(|it| b.shapes().int(it));
+    let x = b.input("x", F, &[n]);
+    let w = b.input("w", F, &[k, columns]);
+    let out = b.output("y", F, &[windows, columns]);
+    let axes = b.axes("i", &[windows, columns]);
+    let at = b.vars(&axes);
+    let reduce = b.axis("k", k);
+    let vk = b.var(reduce);
+    let start = b.shapes().scale(at[0], 8).and_then(|it| b.shapes().add(it, vk)).unwrap();
+    let value = b.load(x, [start]).unwrap();
+    let weight = b.load(w, [vk, at[1]]).unwrap();
+    let product = b.binary(BinaryOp::Mul, value, weight).unwrap();
+    b.reduce_stage(&axes, &[reduce], Combine::Sum, out, at.iter().copied(), product).unwrap();
+    let program = b.into_program();
+    for n in [16, 31, 40, 100] {
+        contains(&check_constants(&program, &[n], &["w"], 5), "gemm");
+    }
+}
+
 /// Attention scores and values: [b, h, m, k] × [b, h, n, k]ᵀ, with heads inside rows as projections leave them.
 #[test]
 fn batched_products_with_strides() {

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 use orogen_ir::loops::{BufferId, Index, TensorProgram};
-use orogen_ir::shape::{Dim, ShapeCx, Sym};
+use orogen_ir::shape::{Constraint, Dim, ShapeCx, Sym};
 
 /// A position in a buffer, in elements: `rest + Σ coefficient · axis`.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,12 +96,23 @@ impl Access {
 /// Several axes that every access sees as one.
 #[derive(Clone, Debug)]
 pub(crate) struct Collapsed {
-    /// Number of iterations.
+    /// The product of the extents.
     pub(crate) extent: Dim,
+    /// Number of iterations: an axis of a negative extent has none.
+    pub(crate) count: Dim,
     /// The innermost axis: its coefficients are those of the whole.
     pub(crate) inner: Sym,
     /// All axes, outermost first.
     pub(crate) axes: Vec<Sym>,
+}
+
+/// Number of iterations of an axis: its extent, or none if that is negative.
+fn count(shapes: &mut ShapeCx, extent: Dim) -> Option<Dim> {
+    if shapes.prove(Constraint::AtLeast(extent, 0)).is_always() {
+        return Some(extent);
+    }
+    let zero = shapes.int(0);
+    shapes.max(&[extent, zero]).ok()
 }
 
 /// Joins neighbours of `axes` (outermost first) where all accesses allow it. Axes of one iteration disappear.
@@ -116,6 +127,7 @@ pub(crate) fn collapse(
         if shapes.as_int(*extent) == Some(1) {
             continue;
         }
+        let count = count(shapes, *extent)?;
         if let Some(last) = result.last_mut() {
             let mut joins = true;
             for access in accesses {
@@ -128,12 +140,38 @@ pub(crate) fn collapse(
             }
             if joins {
                 last.extent = shapes.mul(last.extent, *extent).ok()?;
+                last.count = shapes.mul(last.count, count).ok()?;
                 last.axes.insert(0, *var);
                 continue;
             }
         }
-        result.push(Collapsed { extent: *extent, inner: *var, axes: vec![*var] });
+        result.push(Collapsed { extent: *extent, count, inner: *var, axes: vec![*var] });
     }
     result.reverse();
     Some(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orogen_ir::shape::Env;
+
+    #[test]
+    fn axes_of_negative_extents_have_no_iterations() {
+        let mut shapes = ShapeCx::new();
+        let (n, m) = (shapes.sym("n"), shapes.sym("m"));
+        let (rows, columns) = (shapes.add_int(n, -4).unwrap(), shapes.add_int(m, -4).unwrap());
+        let axes = ["i", "j"].map(|it| {
+            let dim = shapes.fresh(it);
+            shapes.as_sym(dim).unwrap()
+        });
+        let joined = collapse(&mut shapes, &[(axes[0], rows), (axes[1], columns)], &[]).unwrap();
+        let [joined] = &joined[..] else { panic!("one axis of both") };
+        let [n, m] = [n, m].map(|it| shapes.as_sym(it).unwrap());
+        for (sizes, extent, count) in [([6, 7], 6, 6), ([1, 2], 6, 0), ([2, 9], -10, 0), ([4, 9], 0, 0)] {
+            let env = Env::from_iter([(n, sizes[0]), (m, sizes[1])]);
+            assert_eq!(shapes.eval(joined.extent, &env), Some(extent), "{sizes:?}");
+            assert_eq!(shapes.eval(joined.count, &env), Some(count), "{sizes:?}");
+        }
+    }
 }

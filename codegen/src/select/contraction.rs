@@ -96,11 +96,11 @@ pub(crate) fn matrix_product(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Mat
     let outer: Vec<(Sym, Dim)> = left[..left.len() - taken].to_vec();
 
     let one = s.shapes.int(1);
-    let m = row.as_ref().map_or(one, |it| it.extent);
+    let m = row.as_ref().map_or(one, |it| it.count);
     let free = row.as_ref().and_then(|it| a.of(it.inner));
     let a = Matrix { side: Side::A, free, depth: a.of(sum.inner)?, access: a };
     let b = Matrix { side: Side::B, free: b.of(column.inner), depth: b.of(sum.inner)?, access: b };
-    let product = Product { m, n: column.extent, k: sum.extent, a, b, out, row, column, outer };
+    let product = Product { m, n: column.count, k: sum.count, a, b, out, row, column, outer };
     product.emit(s, run)
 }
 
