@@ -1,8 +1,8 @@
 //! Bytes to a decoded model, and what a file is that is none.
 
-use crate::graph::{self, normal_domain};
+use crate::graph::{self, Opsets, normal_domain, opsets};
 use crate::mapping::map_file;
-use crate::proto::{FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
+use crate::proto::{FunctionProto, GraphProto, ModelProto, NodeProto};
 use crate::table::OpTable;
 use crate::tensor::TensorLoader;
 use indexmap::IndexMap;
@@ -18,9 +18,6 @@ pub const CANNOT_READ: &str = "X001";
 pub const OLDEST_OPSET: i64 = 7;
 /// The newest version of the standard operator set that is understood.
 pub const NEWEST_OPSET: i64 = 28;
-
-/// Operator set versions by domain; the standard domain is the empty string.
-pub(crate) type Opsets = IndexMap<String, i64>;
 
 /// A decoded model.
 #[derive(Debug)]
@@ -144,15 +141,6 @@ impl Model {
             .collect();
         Ok(Model { opsets, proto, loader, functions })
     }
-}
-
-pub(crate) fn opsets(imports: &[OperatorSetIdProto]) -> Opsets {
-    let mut opsets = Opsets::new();
-    for import in imports {
-        let version = opsets.entry(normal_domain(&import.domain).to_string()).or_insert(import.version);
-        *version = (*version).max(import.version);
-    }
-    opsets
 }
 
 /// Names the format of a file that is certainly not ONNX.

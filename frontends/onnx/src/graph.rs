@@ -1,9 +1,24 @@
 //! The structure of a graph: which names it takes from outside, and in which order its nodes run.
 
-use crate::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto, attribute_type};
+use crate::proto::{
+    AttributeProto, FunctionProto, GraphProto, NodeProto, OperatorSetIdProto, attribute_type,
+};
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
 use std::collections::BTreeSet;
+
+/// Operator set versions by domain; the standard domain is the empty string.
+pub(crate) type Opsets = IndexMap<String, i64>;
+
+/// The versions that a model or function asks for.
+pub(crate) fn opsets(imports: &[OperatorSetIdProto]) -> Opsets {
+    let mut opsets = Opsets::new();
+    for import in imports {
+        let version = opsets.entry(normal_domain(&import.domain).to_string()).or_insert(import.version);
+        *version = (*version).max(import.version);
+    }
+    opsets
+}
 
 /// What graphs and function bodies have in common.
 #[derive(Clone, Copy, Debug)]

@@ -29,10 +29,9 @@
 //!
 //! Files in reading order: [`proto`] (the format), `decode` (bytes to a [`Model`]), `tensor` and `mapping`
 //! (weights), `graph` (order of nodes), [`OpTable`] and `unsupported` (what can be imported), `import` (the
-//! walk), `branch` and `probe` (an `If` whose branches differ in rank), `node` and `emit` (what converters are
-//! written with), `ops` (the converters).
+//! walk, and in it `branch`: an `If` whose branches differ in rank), `sink` and `probe` (what is built into), `node` and
+//! `emit` (what converters are written with), `ops` (the converters).
 
-mod branch;
 mod decode;
 mod emit;
 mod graph;
@@ -56,4 +55,5 @@ pub use node::{Node, NodeCx};
 pub use options::Options;
 pub use sink::Value;
 pub use table::{Converted, OpTable};
+pub use tensor::dtype_of;
 pub use unsupported::{Unsupported, unsupported};

@@ -1,9 +1,6 @@
 //! One node as converters see it: attributes, operands, and the operations they emit.
 
-use crate::decode::Opsets;
-use crate::graph::describe;
-use crate::graph::normal_domain;
-use crate::import::{Importer, Scope};
+use crate::graph::{Opsets, describe, normal_domain};
 use crate::proto::{AttributeProto, GraphProto, NodeProto};
 use crate::sink::{Sink, Value};
 use crate::tensor::TensorLoader;
@@ -136,6 +133,32 @@ impl<'m> Node<'m> {
     }
 }
 
+/// What is around a node: the importer at the scope that the node stands in.
+pub(crate) trait Surroundings<'m> {
+    /// What reads tensors of the model.
+    fn loader(&self) -> &'m TensorLoader;
+    /// Builds a subgraph of the node, whose inputs are given, and returns its outputs.
+    fn subgraph(
+        &mut self,
+        sink: &mut dyn Sink,
+        graph: &'m GraphProto,
+        inputs: &[Value],
+    ) -> Result<Vec<Value>, Diagnostic>;
+    /// The same in a sink that keeps nothing: nodes that are only tried are not reported.
+    fn try_subgraph(
+        &mut self,
+        probe: &mut dyn Sink,
+        graph: &'m GraphProto,
+        inputs: &[Value],
+    ) -> Result<Vec<Value>, Diagnostic>;
+    /// Whether a shape is put together from parts: what is known of them is in its place.
+    fn is_concat(&self, value: Value) -> bool;
+    /// Notes an assumption that a rank follows from.
+    fn note_rank(&mut self, note: String);
+    /// A shape is put together from parts.
+    fn note_concat(&self, value: Value);
+}
+
 /// A node while it is imported, with what its operands are and how to emit operations.
 ///
 /// Emitting methods are in a file of their own, by what they are for.
@@ -143,8 +166,7 @@ pub struct NodeCx<'a, 'm> {
     node: Node<'m>,
     inputs: Vec<Option<Value>>,
     pub(crate) sink: &'a mut dyn Sink,
-    pub(crate) importer: &'a mut Importer<'m>,
-    pub(crate) scope: &'a Scope<'a, 'm>,
+    pub(crate) around: &'a mut dyn Surroundings<'m>,
 }
 
 impl<'m> Deref for NodeCx<'_, 'm> {
@@ -160,10 +182,9 @@ impl<'a, 'm> NodeCx<'a, 'm> {
         node: Node<'m>,
         inputs: Vec<Option<Value>>,
         sink: &'a mut dyn Sink,
-        importer: &'a mut Importer<'m>,
-        scope: &'a Scope<'a, 'm>,
+        around: &'a mut dyn Surroundings<'m>,
     ) -> Self {
-        NodeCx { node, inputs, sink, importer, scope }
+        NodeCx { node, inputs, sink, around }
     }
 
     /// The node alone, to go on with in a subgraph.
@@ -191,8 +212,7 @@ impl<'a, 'm> NodeCx<'a, 'm> {
         let Some(tensor) = self.node.attributes.get(name).and_then(|it| it.t.as_ref()) else {
             return Ok(None);
         };
-        let loader: &TensorLoader = &self.importer.model.loader;
-        let data = loader.load(tensor).map_err(|reason| {
+        let data = self.around.loader().load(tensor).map_err(|reason| {
             Diagnostic::error("X006", format!("the tensor of attribute `{name}`: {reason}"))
         })?;
         Ok(Some(data))

@@ -1,29 +1,12 @@
 //! A sink that infers types and keeps nothing: to find out whether a part of a model can be built.
 
 use crate::node::bad;
-use crate::sink::{BranchFn, LoopFn, LoopPart, Sink, Value};
+use crate::sink::{BranchFn, LoopFn, LoopPart, Mark, Probing, Sink, Value};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::{Join, JoinElements, SettledLoops};
-use orogen_ir::ops::{InferCx, OpId, OpRegistry, Outline, Read};
-use orogen_ir::shape::{Constraint, SavedFacts, ShapeCx};
+use orogen_ir::ops::{InferCx, OnConstants, OpId, OpRegistry, Outline, Read};
+use orogen_ir::shape::{Constraint, ShapeCx};
 use orogen_ir::types::{Attrs, TensorData, TensorType, Type};
-
-/// A sink that can go back.
-pub(crate) trait Probing: Sink {
-    /// What there is now.
-    fn mark(&mut self) -> Mark;
-    /// Forgets what came after the mark.
-    fn rewind(&mut self, mark: Mark);
-    /// Values that are one of two, by a condition that is not known.
-    fn join_values(&mut self, a: &[Value], b: &[Value]) -> Result<Vec<Value>, Diagnostic>;
-}
-
-/// A moment of a probe.
-#[derive(Debug)]
-pub(crate) struct Mark {
-    values: usize,
-    facts: SavedFacts,
-}
 
 /// Types on top of those of another sink, which is left as it is.
 pub(crate) struct Probe<'a> {
@@ -154,7 +137,8 @@ impl Sink for Probe<'_> {
         let (requirements, facts) = (cx.requirements, cx.facts);
         let known: Option<Vec<TensorData>> = args.iter().map(|it| self.constant_data(*it).cloned()).collect();
         if let (Some(known), Some(outlines)) = (known, Outline::all(&self.shapes, &results))
-            && let Some(data) = self.base.fold(op, &attrs, &known, &outlines)
+            && let Some(data) =
+                self.base.fold(&OnConstants { op, attrs: &attrs, args: &known, results: &outlines })
         {
             return Ok(data.into_iter().map(|it| self.constant("", it)).collect());
         }
@@ -174,14 +158,8 @@ impl Sink for Probe<'_> {
             .collect())
     }
 
-    fn fold(
-        &self,
-        op: OpId,
-        attrs: &Attrs,
-        args: &[TensorData],
-        results: &[Outline],
-    ) -> Option<Vec<TensorData>> {
-        self.base.fold(op, attrs, args, results)
+    fn fold(&self, call: &OnConstants<'_>) -> Option<Vec<TensorData>> {
+        self.base.fold(call)
     }
 
     fn type_of(&self, value: Value) -> &Type {

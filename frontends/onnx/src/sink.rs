@@ -1,10 +1,9 @@
 //! One view of every [`OpSink`], so that converters are compiled once and written without type parameters.
 
-use crate::probe::Probing;
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::ops::{OpId, OpRegistry, OpSink, Outline};
-use orogen_ir::shape::{Constraint, ShapeCx};
-use orogen_ir::types::{Attrs, TensorData, Type};
+use orogen_ir::ops::{OnConstants, OpId, OpRegistry, OpSink};
+use orogen_ir::shape::{Constraint, SavedFacts, ShapeCx};
+use orogen_ir::types::{Attrs, DType, TensorData, TensorType, Type};
 use std::cell::RefCell;
 
 /// A value of the IR that is being built.
@@ -52,13 +51,7 @@ pub(crate) trait Sink {
     fn constant(&mut self, name: &str, data: TensorData) -> Value;
     fn emit(&mut self, op: OpId, attrs: Attrs, args: &[Value]) -> Result<Vec<Value>, Diagnostic>;
     /// As [`OpSink::fold`].
-    fn fold(
-        &self,
-        op: OpId,
-        attrs: &Attrs,
-        args: &[TensorData],
-        results: &[Outline],
-    ) -> Option<Vec<TensorData>>;
+    fn fold(&self, call: &OnConstants<'_>) -> Option<Vec<TensorData>>;
     fn type_of(&self, value: Value) -> &Type;
     fn constant_data(&self, value: Value) -> Option<&TensorData>;
     fn match_cast(&mut self, value: Value, ty: Type) -> Result<Value, Diagnostic>;
@@ -67,6 +60,32 @@ pub(crate) trait Sink {
     fn if_else(&mut self, cond: Value, branch: &mut BranchFn<'_>) -> Result<Vec<Value>, Diagnostic>;
     fn while_loop(&mut self, init: &[Value], part: &mut LoopFn<'_>) -> Result<Vec<Value>, Diagnostic>;
     fn output(&mut self, name: &str, value: Value) -> Result<(), Diagnostic>;
+}
+
+/// A sink that can go back.
+pub(crate) trait Probing: Sink {
+    /// What there is now.
+    fn mark(&mut self) -> Mark;
+    /// Forgets what came after the mark.
+    fn rewind(&mut self, mark: Mark);
+    /// Values that are one of two, by a condition that is not known.
+    fn join_values(&mut self, a: &[Value], b: &[Value]) -> Result<Vec<Value>, Diagnostic>;
+}
+
+/// A moment of a probe.
+#[derive(Debug)]
+pub(crate) struct Mark {
+    pub(crate) values: usize,
+    pub(crate) facts: SavedFacts,
+}
+
+/// The condition, which is checked to be `taken`.
+pub(crate) fn assert_condition(sink: &mut dyn Sink, cond: Value, taken: bool) -> Result<(), Diagnostic> {
+    let shapes = sink.shapes();
+    let element = shapes.int(i64::from(taken));
+    let dims = sink.type_of(cond).as_tensor().and_then(|it| it.dims().map(<[_]>::to_vec)).unwrap_or_default();
+    let ty = TensorType::new(DType::Bool, dims).with_elements([element]);
+    sink.match_cast(cond, Type::Tensor(ty)).map(|_| ())
 }
 
 /// An [`OpSink`] seen as a [`Sink`].
@@ -137,14 +156,8 @@ impl<S: OpSink> Sink for Adapter<'_, S> {
         Ok(self.outer_all(results))
     }
 
-    fn fold(
-        &self,
-        op: OpId,
-        attrs: &Attrs,
-        args: &[TensorData],
-        results: &[Outline],
-    ) -> Option<Vec<TensorData>> {
-        self.sink.fold(op, attrs, args, results)
+    fn fold(&self, call: &OnConstants<'_>) -> Option<Vec<TensorData>> {
+        self.sink.fold(call)
     }
 
     fn type_of(&self, value: Value) -> &Type {

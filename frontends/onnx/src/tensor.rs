@@ -7,8 +7,11 @@ use orogen_ir::types::{Bytes, DType, TensorData};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// The element type of that number, or why there is none.
-pub(crate) fn dtype_of(number: i32) -> Result<DType, String> {
+/// The element type of that number in a file.
+///
+/// # Errors
+/// Why there is none.
+pub fn dtype_of(number: i32) -> Result<DType, String> {
     let name = match number {
         data_type::FLOAT => return Ok(DType::F32),
         data_type::UINT8 => return Ok(DType::U8),

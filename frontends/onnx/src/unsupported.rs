@@ -1,8 +1,7 @@
 //! Everything of a model that cannot be imported, in one list, before anything is built.
 
-use crate::decode::{Model, Opsets};
-use crate::graph::normal_domain;
-use crate::graph::{Body, describe, printable, subgraphs};
+use crate::decode::Model;
+use crate::graph::{self, Body, Opsets, describe, normal_domain, printable, subgraphs};
 use crate::node::{Attributes, Node};
 use crate::proto::{AttributeProto, NodeProto};
 use crate::table::OpTable;
@@ -168,7 +167,7 @@ impl<'m> Walk<'m> {
                 let outside = Scope { defined: IndexSet::new(), parent: None };
                 let bound = bind(&node, &callee.attribute_proto);
                 let mut opsets = self.model.opsets.clone();
-                opsets.extend(crate::decode::opsets(&callee.opset_import));
+                opsets.extend(graph::opsets(&callee.opset_import));
                 self.body(callee.into(), &outside, &opsets, &bound, depth + 1)?;
             }
             return Ok(());

@@ -5,27 +5,13 @@ use orogen_ir::flow::FlowBuilder;
 use orogen_ir::graph::GraphBuilder;
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::{DType, TensorData};
-use orogen_onnx::proto::{ModelProto, TensorProto, data_type};
-use orogen_onnx::{ImportReport, Model, Options, import};
+use orogen_onnx::proto::{ModelProto, TensorProto};
+use orogen_onnx::{ImportReport, Model, Options, dtype_of, import};
 use prost::Message;
 use std::path::Path;
 
 fn data(tensor: &TensorProto) -> TensorData {
-    let dtype = match tensor.data_type {
-        data_type::FLOAT => DType::F32,
-        data_type::DOUBLE => DType::F64,
-        data_type::FLOAT16 => DType::F16,
-        data_type::BOOL => DType::Bool,
-        data_type::INT8 => DType::I8,
-        data_type::INT16 => DType::I16,
-        data_type::INT32 => DType::I32,
-        data_type::INT64 => DType::I64,
-        data_type::UINT8 => DType::U8,
-        data_type::UINT16 => DType::U16,
-        data_type::UINT32 => DType::U32,
-        data_type::UINT64 => DType::U64,
-        other => panic!("element type {other}"),
-    };
+    let dtype = dtype_of(tensor.data_type).expect("an element type");
     let dims = tensor.dims.iter().map(|it| *it as u64).collect();
     let bytes = tensor.raw_data.clone().unwrap_or_default().to_vec();
     TensorData::new(dtype, dims, bytes.into()).expect("a whole tensor")

@@ -7,7 +7,7 @@
 
 use super::{Edge, Graph, Node, NodeKind, StaticType};
 use crate::diag::{Diagnostic, Diagnostics};
-use crate::ops::{Folding, InferCx, OpId, OpRegistry, OpSink, Outline, SinkResult};
+use crate::ops::{Folding, InferCx, OnConstants, OpId, OpRegistry, OpSink, Outline, SinkResult};
 use crate::shape::{Constraint, Dim, ShapeCx, Sym, Truth};
 use crate::text::{quote, type_text};
 use crate::types::{
@@ -253,7 +253,8 @@ impl OpSink for GraphBuilder<'_> {
         let requirements = cx.requirements;
         let known: Option<Vec<TensorData>> = args.iter().map(|it| self.data_of(*it).cloned()).collect();
         if let (Some(known), Some(outlines)) = (known, Outline::all(&self.shapes, &results))
-            && let Some(data) = self.fold(op, &attrs, &known, &outlines)
+            && let Some(data) =
+                self.fold(&OnConstants { op, attrs: &attrs, args: &known, results: &outlines })
         {
             return Ok(data.into_iter().map(|it| self.add_constant("", it)).collect());
         }
@@ -282,14 +283,8 @@ impl OpSink for GraphBuilder<'_> {
         Ok(replaced.collect())
     }
 
-    fn fold(
-        &self,
-        op: OpId,
-        attrs: &Attrs,
-        args: &[TensorData],
-        results: &[Outline],
-    ) -> Option<Vec<TensorData>> {
-        self.folding.fold_small(self.ops, op, attrs, args, results, &self.source)
+    fn fold(&self, call: &OnConstants<'_>) -> Option<Vec<TensorData>> {
+        self.folding.fold_small(self.ops, call, &self.source)
     }
 
     fn type_of(&self, value: Edge) -> &Type {

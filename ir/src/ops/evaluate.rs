@@ -41,6 +41,19 @@ impl Outline {
     }
 }
 
+/// An operator on constants, and what is known of its results.
+#[derive(Clone, Copy, Debug)]
+pub struct OnConstants<'a> {
+    /// The operator.
+    pub op: OpId,
+    /// Its attributes.
+    pub attrs: &'a Attrs,
+    /// Its operands.
+    pub args: &'a [TensorData],
+    /// Its results, as far as inference knows them.
+    pub results: &'a [Outline],
+}
+
 /// Evaluates operators on constants. Builders and passes get one injected, so they do not depend on any executor.
 pub trait Evaluator {
     /// The results of an operator on constants.
@@ -85,15 +98,8 @@ impl fmt::Debug for Folding<'_> {
 impl Folding<'_> {
     /// The results of an operation on constants; `None` when there is no evaluator, the operator has effects, it has no
     /// result, or the budget does not allow it. `place` names the operation for the remark.
-    pub fn fold(
-        &self,
-        ops: &OpRegistry,
-        op: OpId,
-        attrs: &Attrs,
-        args: &[TensorData],
-        results: &[Outline],
-        place: &str,
-    ) -> Option<Vec<TensorData>> {
+    pub fn fold(&self, ops: &OpRegistry, call: &OnConstants<'_>, place: &str) -> Option<Vec<TensorData>> {
+        let OnConstants { op, attrs, args, results } = *call;
         let evaluator = self.evaluator?;
         let def = ops.def(op);
         if !def.effects.allowed_in_dataflow() {
@@ -118,10 +124,7 @@ impl Folding<'_> {
     pub fn fold_small(
         &self,
         ops: &OpRegistry,
-        op: OpId,
-        attrs: &Attrs,
-        args: &[TensorData],
-        results: &[Outline],
+        call: &OnConstants<'_>,
         place: &str,
     ) -> Option<Vec<TensorData>> {
         let small = |it: &Outline| match &it.dims {
@@ -131,8 +134,8 @@ impl Folding<'_> {
             }
             None => true,
         };
-        match results.iter().all(small) {
-            true => self.fold(ops, op, attrs, args, results, place),
+        match call.results.iter().all(small) {
+            true => self.fold(ops, call, place),
             false => None,
         }
     }

@@ -31,7 +31,7 @@ mod slicing;
 mod support;
 
 pub use budget::{Budget, Cost, Limits};
-pub use evaluate::{Evaluator, Folding, Outline};
+pub use evaluate::{Evaluator, Folding, OnConstants, Outline};
 pub use index::SCATTER_REDUCTIONS;
 pub use infer::{InferCx, InferResult, Requirement};
 pub use nn::{RESIZE_COORDINATES, RESIZE_MODES, RESIZE_NEAREST, Window};

@@ -1,6 +1,6 @@
 //! What an importer writes into.
 
-use super::{OpId, OpRegistry, Outline};
+use super::{OnConstants, OpId, OpRegistry};
 use crate::diag::Diagnostic;
 use crate::shape::{Constraint, ShapeCx};
 use crate::types::{Attrs, TensorData, Type};
@@ -35,13 +35,7 @@ pub trait OpSink {
     fn emit(&mut self, op: OpId, attrs: Attrs, args: &[Self::Value]) -> SinkResult<Self::Value>;
 
     /// The results of an operation on constants, when this sink would have constants for them. For those who infer without building.
-    fn fold(
-        &self,
-        _op: OpId,
-        _attrs: &Attrs,
-        _args: &[TensorData],
-        _results: &[Outline],
-    ) -> Option<Vec<TensorData>> {
+    fn fold(&self, _call: &OnConstants<'_>) -> Option<Vec<TensorData>> {
         None
     }
 

@@ -4,7 +4,7 @@ use crate::manager::{Changed, Pass, PassCx};
 use crate::rules::fold::{Operation, fold, wanted};
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::{Binding, BindingId, Definition, Function, Module, Rhs, Value, ValueDef, ValueId};
-use orogen_ir::ops::Outline;
+use orogen_ir::ops::{OnConstants, Outline};
 use orogen_ir::shape::ShapeCx;
 use orogen_ir::types::{ConstPool, TensorData, TensorType, Type};
 use smallvec::smallvec;
@@ -45,7 +45,8 @@ impl Pass<Module> for FoldConstants {
                                 let results: Option<Vec<Outline>> =
                                     types.map(|ty| Outline::of(shapes, ty)).collect();
                                 let wanted = binding.results.iter().any(|it| wanted.contains(it));
-                                fold(cx, *op, attrs, &data, &results?, wanted, &binding.source)
+                                let call = OnConstants { op: *op, attrs, args: &data, results: &results? };
+                                fold(cx, &call, wanted, &binding.source)
                             })
                         }
                         _ => None,

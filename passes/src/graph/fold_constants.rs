@@ -5,7 +5,7 @@ use crate::manager::{Changed, Pass, PassCx};
 use crate::rules::fold::{Operation, fold, wanted};
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::graph::{Edge, Graph, NodeId, NodeKind};
-use orogen_ir::ops::Outline;
+use orogen_ir::ops::{OnConstants, Outline};
 use orogen_ir::types::TensorData;
 
 /// Evaluates operators on constants.
@@ -37,7 +37,12 @@ impl Pass<Graph> for FoldConstants {
                             .map(|it| Outline { dtype: it.dtype, dims: Some(it.dims.clone()) })
                             .collect();
                         let wanted = edges(id, results.len()).any(|it| wanted.contains(&it));
-                        fold(cx, *op, attrs, &data, &results, wanted, &node.source)
+                        fold(
+                            cx,
+                            &OnConstants { op: *op, attrs, args: &data, results: &results },
+                            wanted,
+                            &node.source,
+                        )
                     })
                 }
                 _ => None,

@@ -26,13 +26,14 @@
 //! assert_eq!(args[1].type_index, TypeIndex::FLOAT);
 //! ```
 //!
-//! Reading order: [`any`], [`dlpack`], [`object`], [`host`], [`symbol`], [`signature`].
+//! Reading order: [`any`], [`dlpack`], [`object`], [`container`], [`host`], [`symbol`], [`signature`].
 #![no_std]
 #![allow(unsafe_code, reason = "C layouts: unions and function pointers that cross the language boundary")]
 
 extern crate alloc;
 
 pub mod any;
+pub mod container;
 pub mod dlpack;
 pub mod host;
 pub mod object;
@@ -40,9 +41,7 @@ pub mod signature;
 pub mod symbol;
 
 pub use any::{Any, Payload, SafeCall, TypeIndex};
+pub use container::{ArrayObject, FunctionObject};
 pub use dlpack::{DLDataType, DLDevice, DLManagedTensor, DLManagedTensorVersioned, DLPackVersion, DLTensor};
 pub use host::{ExternSlot, HOST_VERSION, HostTable, LoopBody};
-pub use object::{
-    AllocHeader, ArrayObject, ByteArray, ErrorObject, FunctionObject, Object, ShapeObject, StrObject,
-    TensorObject,
-};
+pub use object::{AllocHeader, ByteArray, ErrorObject, Object, ShapeObject, StrObject, TensorObject};

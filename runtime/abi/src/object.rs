@@ -4,7 +4,6 @@ use core::ffi::{c_char, c_void};
 use core::mem::{offset_of, size_of};
 use core::sync::atomic::AtomicU64;
 
-use crate::any::{Any, SafeCall};
 use crate::dlpack::DLTensor;
 
 /// Lies immediately before every object; lets a host's allocator attach state to the storage.
@@ -86,22 +85,6 @@ pub struct ShapeObject {
     pub size: usize,
 }
 
-/// An array object.
-#[repr(C)]
-#[derive(Debug)]
-pub struct ArrayObject {
-    /// Header.
-    pub header: Object,
-    /// The items, each owning its reference.
-    pub data: *mut Any,
-    /// Number of items.
-    pub size: i64,
-    /// Room for items.
-    pub capacity: i64,
-    /// Frees `data` where it is an allocation of its own.
-    pub data_deleter: Option<unsafe extern "C" fn(*mut c_void)>,
-}
-
 /// An error object.
 #[repr(C)]
 #[derive(Debug)]
@@ -122,18 +105,6 @@ pub struct ErrorObject {
     pub extra_context: *mut Object,
 }
 
-/// A function object.
-#[repr(C)]
-#[derive(Debug)]
-pub struct FunctionObject {
-    /// Header; its address is the `handle` of the call.
-    pub header: Object,
-    /// The function.
-    pub safe_call: Option<SafeCall>,
-    /// A C++ shortcut; null for everything not made by C++.
-    pub cpp_call: *mut c_void,
-}
-
 const _: () = {
     assert!(size_of::<AllocHeader>() == 8);
     assert!(size_of::<Object>() == 24);
@@ -143,10 +114,6 @@ const _: () = {
     assert!(size_of::<TensorObject>() == 72);
     assert!(offset_of!(StrObject, bytes) == 24);
     assert!(size_of::<ShapeObject>() == 40);
-    assert!(offset_of!(ArrayObject, data) == 24);
-    assert!(offset_of!(ArrayObject, data_deleter) == 48);
-    assert!(size_of::<ArrayObject>() == 56);
     assert!(offset_of!(ErrorObject, update_backtrace) == 72);
     assert!(size_of::<ErrorObject>() == 96);
-    assert!(size_of::<FunctionObject>() == 40);
 };

@@ -12,9 +12,9 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use orogen::{Model, Step};
 use orogen_differential::{Executor, Expected, Reference, Way, compare};
 use orogen_ir::types::{DType, TensorData};
-use orogen_onnx::OpTable;
 use orogen_onnx::proto::*;
-use protos::{data_for, dtype_of, model, plain_node, shape, value};
+use orogen_onnx::{OpTable, dtype_of};
+use protos::{data_for, model, plain_node, shape, value};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -139,7 +139,8 @@ fn case(file: &Path) -> Option<Form> {
         let Some(name) = tensor.name.strip_prefix("in:") else { continue };
         let dims = tensor.dims.iter().map(|it| it.unsigned_abs()).collect();
         let bytes = tensor.raw_data.clone()?.to_vec();
-        inputs.insert(name.into(), TensorData::new(dtype_of(tensor.data_type)?, dims, bytes.into()).ok()?);
+        inputs
+            .insert(name.into(), TensorData::new(dtype_of(tensor.data_type).ok()?, dims, bytes.into()).ok()?);
     }
     graph.initializer.retain(|it| !it.name.contains(':'));
     graph.input.retain(|input| graph.initializer.iter().all(|it| it.name != input.name));

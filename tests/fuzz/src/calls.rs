@@ -1,8 +1,8 @@
 //! Arguments of packed functions: other counts, kinds, types, shapes and borders than a model takes.
 
 use crate::guard;
+use crate::outcome::Outcome;
 use crate::setup::Setup;
-use crate::target::Outcome;
 use orogen_abi::DLDataType;
 use orogen_ir::generate::Random;
 use orogen_runtime::{Tensor, Value};

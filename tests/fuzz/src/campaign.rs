@@ -1,7 +1,8 @@
 //! Processes that run inputs, and the one that watches them.
 
+use crate::outcome::Outcome;
 use crate::setup::Setup;
-use crate::target::{Outcome, Target};
+use crate::target::Target;
 use anyhow::{Context, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs::{self, File};

@@ -2,8 +2,8 @@
 //! takes. Damage to what the loader itself parses, and to the length of a text, is out of reach: a library carries no
 //! digest that could be checked before.
 
+use crate::outcome::Outcome;
 use crate::setup::Setup;
-use crate::target::Outcome;
 use orogen_ir::generate::Random;
 use orogen_runtime::Library;
 

@@ -24,6 +24,7 @@ mod guard;
 mod libraries;
 mod model;
 mod mutate;
+mod outcome;
 mod setup;
 mod target;
 mod text;

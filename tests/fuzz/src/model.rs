@@ -1,7 +1,7 @@
 //! Whole models: import, both paths, a run between guard pages, the interpreter.
 
+use crate::outcome::Outcome;
 use crate::setup::Setup;
-use crate::target::Outcome;
 use crate::{guard, mutate};
 use orogen::{CompileOptions, Entry, Library, Lowered, Model, OptIn, Step};
 use orogen_abi::DLDataType;

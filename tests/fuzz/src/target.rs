@@ -1,5 +1,6 @@
 //! What is fuzzed.
 
+use crate::outcome::Outcome;
 use crate::setup::{Setup, seed_of};
 use crate::{calls, libraries, model, text};
 use clap::ValueEnum;
@@ -20,16 +21,6 @@ pub(crate) enum Target {
     Calls,
     /// What the runtime reads of a library when it is loaded.
     Libraries,
-}
-
-/// What an input came to.
-pub(crate) enum Outcome {
-    /// It was refused, with a reason that is one.
-    Refused,
-    /// All that was asked of it held.
-    Held,
-    /// A law is broken.
-    Broken(String),
 }
 
 impl Target {

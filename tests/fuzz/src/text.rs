@@ -1,7 +1,7 @@
 //! Texts of all formats: whatever is read, nothing panics, and what is read survives printing (law Z5).
 
+use crate::outcome::Outcome;
 use crate::setup::Setup;
-use crate::target::Outcome;
 use orogen_ir::generate::Random;
 use orogen_ir::types::ConstPool;
 use orogen_ir::{flow, graph, loops};

@@ -1,6 +1,6 @@
 //! The index of diagnostic codes, collected from the code.
 
-use crate::tidy::Finding;
+use crate::workspace::Finding;
 use crate::workspace::Source;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -5,8 +5,8 @@
 //! the advisory database; building it takes minutes and the database takes a network, so neither is part of
 //! continuous integration.
 
-use crate::tidy::Finding;
 use crate::workspace;
+use crate::workspace::Finding;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use std::collections::BTreeSet;

@@ -1,8 +1,8 @@
-//! The files of the repository.
+//! The files of the repository, and what is found in them.
 
 use anyhow::{Context, Result};
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 /// The repository's root.
 pub(crate) fn root() -> PathBuf {
@@ -70,4 +70,30 @@ fn walk(root: &Path, folder: &Path, found: &mut Vec<Source>) -> Result<()> {
         found.push(Source { path: path.to_string_lossy().replace('\\', "/"), text });
     }
     Ok(())
+}
+
+/// A broken rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    /// Path from the root.
+    pub(crate) path: String,
+    /// Line, from 1; 0 for the whole file.
+    pub(crate) line: usize,
+    /// What is wrong and what to do.
+    pub(crate) message: String,
+}
+
+impl Finding {
+    pub(crate) fn new(path: &str, line: usize, message: impl Into<String>) -> Finding {
+        Finding { path: path.to_string(), line, message: message.into() }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "{}: {}", self.path, self.message),
+            line => write!(f, "{}:{line}: {}", self.path, self.message),
+        }
+    }
 }

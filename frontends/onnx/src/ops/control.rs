@@ -51,13 +51,13 @@ fn if_else(cx: &mut NodeCx<'_, '_>) -> Converted {
     let branches = (cx.graph("then_branch")?, cx.graph("else_branch")?);
     if let Some([known]) = cx.const_ints(cond).as_deref() {
         let graph = if *known != 0 { branches.0 } else { branches.1 };
-        return cx.importer.subgraph(cx.sink, graph, &[], cx.scope);
+        return cx.around.subgraph(cx.sink, graph, &[]);
     }
     let source = cx.describe();
-    let (importer, scope) = (&mut *cx.importer, cx.scope);
+    let around = &mut *cx.around;
     cx.sink.if_else(cond, &mut |sink, taken| {
         let graph = if taken { branches.0 } else { branches.1 };
-        let results = importer.subgraph(sink, graph, &[], scope)?;
+        let results = around.subgraph(sink, graph, &[])?;
         sink.set_source(&source);
         Ok(results)
     })
@@ -121,7 +121,7 @@ fn while_loop(
     init.extend(collected.iter().map(|it| it.empty));
     let node = cx.bare();
     let source = cx.describe();
-    let (importer, scope) = (&mut *cx.importer, cx.scope);
+    let around = &mut *cx.around;
     let mut part = |sink: &mut dyn Sink, part: LoopPart, values: &[Value]| {
         let [turn, go_on, rest @ ..] = values else { return Err(bad("the loop carries too few values")) };
         let (carried, lists) = rest.split_at(initial.len());
@@ -129,16 +129,16 @@ fn while_loop(
         match part {
             LoopPart::Condition => {
                 let Some(limit) = limit else { return Ok(vec![*go_on]) };
-                let mut cx = NodeCx::new(node.clone(), Vec::new(), sink, importer, scope);
+                let mut cx = NodeCx::new(node.clone(), Vec::new(), sink, around);
                 let below = cx.binary("less", *turn, limit)?;
                 Ok(vec![cx.binary("and", below, *go_on)?])
             }
             LoopPart::Body => {
                 let mut inputs = vec![*turn, *go_on];
                 inputs.extend_from_slice(carried);
-                let results = importer.subgraph(sink, body, &inputs, scope)?;
+                let results = around.subgraph(sink, body, &inputs)?;
                 sink.set_source(&source);
-                let mut cx = NodeCx::new(node.clone(), Vec::new(), sink, importer, scope);
+                let mut cx = NodeCx::new(node.clone(), Vec::new(), sink, around);
                 let one = cx.int_scalar(1);
                 let mut next = vec![cx.binary("add", *turn, one)?, condition(&mut cx, results[0])?];
                 let (carried, values) = results[1..].split_at(carried.len());
@@ -202,13 +202,10 @@ fn probed(
     head: impl FnOnce(&mut Probe<'_>) -> [Value; 2],
 ) -> Result<(Option<bool>, Vec<Found>), Diagnostic> {
     let body = cx.graph("body")?;
-    let operators = cx.importer.save_counts();
     let mut probe = Probe::over(cx.sink);
     let mut inputs = head(&mut probe).to_vec();
     inputs.extend_from_slice(initial);
-    let results = cx.importer.subgraph(&mut probe, body, &inputs, cx.scope);
-    cx.importer.restore_counts(operators);
-    let results = results?;
+    let results = cx.around.try_subgraph(&mut probe, body, &inputs)?;
     let found = results[1..].iter().map(|it| {
         let ty = probe.type_of(*it).clone();
         let dims = ty.as_tensor().and_then(|it| it.dims()).unwrap_or_default();
@@ -283,7 +280,7 @@ fn unrolled(cx: &mut NodeCx<'_, '_>, turns: i64, initial: &[Value]) -> Converted
     for turn in 0..turns {
         let mut inputs = vec![cx.int_scalar(turn), go_on];
         inputs.extend_from_slice(&carried);
-        let results = cx.importer.subgraph(cx.sink, body, &inputs, cx.scope)?;
+        let results = cx.around.subgraph(cx.sink, body, &inputs)?;
         for (list, value) in collected.iter_mut().zip(&results[1 + carried.len()..]) {
             list.push(cx.unsqueeze(*value, &[0])?);
         }

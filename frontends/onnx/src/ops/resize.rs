@@ -1,10 +1,9 @@
 //! Resize and Upsample in all their versions.
 
 use super::single;
-use crate::branch::assert_condition;
 use crate::emit::{attrs, normal_axis};
 use crate::node::{Node, NodeCx, bad, not_supported};
-use crate::sink::Value;
+use crate::sink::{Value, assert_condition};
 use crate::table::OpTable;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::types::{Attrs, DType};

@@ -40,7 +40,7 @@ fn reshape(cx: &mut NodeCx<'_, '_>) -> Single {
     let (x, shape) = (cx.input(0)?, cx.input(1)?);
     let shape = cx.as_i64(shape)?;
     let known = cx.tensor_type(shape)?.elements.is_some() || cx.constant_data(shape).is_some();
-    if known || cx.scope.is_concat(shape) {
+    if known || cx.around.is_concat(shape) {
         return cx.emit("reshape", attrs([("allow_zero", cx.flag("allowzero").into())]), &[x, shape]);
     }
     let shape = plain_shape(cx, x, shape)?;
@@ -121,7 +121,7 @@ fn concat(cx: &mut NodeCx<'_, '_>) -> Single {
     let ty = cx.tensor_type(result)?;
     // Of one operand it is that operand, which is no concatenation.
     if list.len() > 1 && ty.dtype == DType::I64 && ty.elements.is_none() && ty.shape.rank() == Some(1) {
-        cx.scope.note_concat(result);
+        cx.around.note_concat(result);
     }
     Ok(result)
 }
@@ -299,7 +299,7 @@ fn unit_axes(cx: &mut NodeCx<'_, '_>, x: Value) -> Result<Vec<i64>, Diagnostic> 
                     "without axes, dimension {axis} (`{size}`) must not be 1: name the axes, or fix the size with `--dim`"
                 );
                 cx.sink.check(kept, &message)?;
-                cx.importer.note_rank(format!(
+                cx.around.note_rank(format!(
                     "{} has no axes: dimension {axis} (`{size}`) of its operand is not 1",
                     cx.describe()
                 ));

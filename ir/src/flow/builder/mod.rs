@@ -29,7 +29,7 @@ use super::{
 };
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::kernel::Kernel;
-use crate::ops::{Folding, OpRegistry, OpSink, Outline, Requirement};
+use crate::ops::{Folding, OnConstants, OpRegistry, OpSink, Outline, Requirement};
 use crate::shape::{Constraint, Dim, Sym};
 use crate::types::{ConstId, ConstInterner, Effects, Type, bound_symbols, map_dims, visit_dims};
 use indexmap::{IndexMap, IndexSet};
@@ -306,7 +306,7 @@ impl<'o> FlowBuilder<'o> {
         if let Rhs::Op { op, attrs, args } = &rhs
             && let Some(known) = args.iter().map(|it| self.data_of(*it).cloned()).collect::<Option<Vec<_>>>()
             && let Some(outlines) = Outline::all(&self.module.shapes, &results)
-            && let Some(data) = self.fold(*op, attrs, &known, &outlines)
+            && let Some(data) = self.fold(&OnConstants { op: *op, attrs, args: &known, results: &outlines })
         {
             return Ok(data.into_iter().map(|it| self.add_constant("", it)).collect());
         }

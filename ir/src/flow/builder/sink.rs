@@ -2,7 +2,7 @@
 
 use super::{FlowBuilder, Output, Parameter, Rhs, Scope, Value, ValueDef, ValueId};
 use crate::diag::Diagnostic;
-use crate::ops::{OpId, OpRegistry, OpSink, Outline, Requirement, SinkResult};
+use crate::ops::{OnConstants, OpId, OpRegistry, OpSink, Requirement, SinkResult};
 use crate::shape::{Constraint, ShapeCx, Truth};
 use crate::text::type_text;
 use crate::types::{Attrs, TensorData, Type, implies, pair_dims, visit_dims};
@@ -47,14 +47,8 @@ impl OpSink for FlowBuilder<'_> {
         self.push(Rhs::Op { op, attrs, args })
     }
 
-    fn fold(
-        &self,
-        op: OpId,
-        attrs: &Attrs,
-        args: &[TensorData],
-        results: &[Outline],
-    ) -> Option<Vec<TensorData>> {
-        self.folding.fold_small(self.ops, op, attrs, args, results, &self.source)
+    fn fold(&self, call: &OnConstants<'_>) -> Option<Vec<TensorData>> {
+        self.folding.fold_small(self.ops, call, &self.source)
     }
 
     fn type_of(&self, value: ValueId) -> &Type {

@@ -26,24 +26,6 @@ pub fn plain_node(domain: &str, op: &str, inputs: &[&str], outputs: &[&str]) -> 
     }
 }
 
-pub fn dtype_of(number: i32) -> Option<DType> {
-    Some(match number {
-        data_type::FLOAT => DType::F32,
-        data_type::DOUBLE => DType::F64,
-        data_type::FLOAT16 => DType::F16,
-        data_type::BOOL => DType::Bool,
-        data_type::INT8 => DType::I8,
-        data_type::INT16 => DType::I16,
-        data_type::INT32 => DType::I32,
-        data_type::INT64 => DType::I64,
-        data_type::UINT8 => DType::U8,
-        data_type::UINT16 => DType::U16,
-        data_type::UINT32 => DType::U32,
-        data_type::UINT64 => DType::U64,
-        _ => return None,
-    })
-}
-
 /// Small numbers of either sign for floats; 0, 1, 0, … for integers, which may be indices.
 pub fn data_for(dtype: DType, dims: &[i64]) -> TensorData {
     let dims: Vec<u64> = dims.iter().map(|it| it.unsigned_abs()).collect();

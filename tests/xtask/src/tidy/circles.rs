@@ -1,25 +1,14 @@
-//! No two modules that stand beside each other import each other.
+//! No modules that stand beside each other import each other in a circle.
 //!
-//! A folder may name its children and a child its folder: what they share stands in the folder's `mod.rs`. Two
-//! modules beside each other that need each other are one module, or want a third.
+//! A folder may name its children and a child its folder: what they share stands in the folder's `mod.rs`. Modules
+//! beside each other that need each other are one module, or want another one below them.
 
-use super::Finding;
 use super::paths::named;
-use crate::workspace::Source;
+use crate::workspace::{Finding, Source};
 use std::collections::BTreeMap;
 
-/// Pairs that may import each other, by their folder and names, and why.
-const EXCEPT: &[(&str, &str, &str, &str)] = &[
-    (
-        "runtime/abi/src",
-        "any",
-        "object",
-        "the C layouts name each other: a value may be an object, an array holds values",
-    ),
-    ("frontends/onnx/src", "branch", "import", "parts of one importer; a converter asks it for subgraphs"),
-    ("frontends/onnx/src", "import", "node", "a converter asks the importer for subgraphs"),
-    ("frontends/onnx/src", "probe", "sink", "a probe is a sink, and every sink can be probed"),
-];
+/// The imports between the modules of one folder: by the module that imports and the one that is imported, where.
+type Imports = BTreeMap<String, BTreeMap<String, (String, usize)>>;
 
 /// The place of a module: its crate's `src` folder, then the names of modules.
 fn place(path: &str) -> Option<(&str, Vec<&str>)> {
@@ -31,11 +20,35 @@ fn place(path: &str) -> Option<(&str, Vec<&str>)> {
     Some((krate, parts))
 }
 
-/// Every pair, once, at the first line of the import that closes the circle.
+/// Every circle, once, at the first import of it.
 pub(crate) fn check(sources: &[Source]) -> Vec<Finding> {
-    // Folder, importing module and imported module; where.
-    let mut edges: BTreeMap<(String, String, String), (String, usize)> = BTreeMap::new();
-    for source in sources.iter().filter(|it| it.is_rust() && !it.is_test()) {
+    let mut findings = Vec::new();
+    for (folder, imports) in folders(sources) {
+        for (first, targets) in &imports {
+            for (second, (path, line)) in targets {
+                // A circle is told at the first of its modules.
+                let Some(circle) = way(&imports, second, first) else { continue };
+                let message = match circle.as_slice() {
+                    [_, last] => {
+                        let (other, line) = &imports[second][last];
+                        format!("`{first}` and `{second}` of {folder} import each other (see {other}:{line})")
+                    }
+                    more => format!(
+                        "modules of {folder} import each other in a circle: `{first}` → `{}`",
+                        more.join("` → `")
+                    ),
+                };
+                findings.push(Finding::new(path, *line, message));
+            }
+        }
+    }
+    findings
+}
+
+/// The imports in each folder.
+fn folders(sources: &[Source]) -> BTreeMap<String, Imports> {
+    let mut folders: BTreeMap<String, Imports> = BTreeMap::new();
+    for source in sources.iter().filter(|it| it.is_rust()) {
         let Some((krate, here)) = place(&source.path) else { continue };
         let from_crate = named(source, "crate").into_iter().map(|it| {
             let target: Vec<String> = it.parts[1..].to_vec();
@@ -50,21 +63,35 @@ pub(crate) fn check(sources: &[Source]) -> Vec<Finding> {
             let shared = here.iter().zip(&target).take_while(|(a, b)| **a == b.as_str()).count();
             let (Some(from), Some(to)) = (here.get(shared), target.get(shared)) else { continue };
             let folder = [&[krate, "src"][..], &here[..shared]].concat().join("/");
-            let key = (folder, (*from).to_string(), to.clone());
-            edges.entry(key).or_insert_with(|| (source.path.clone(), line));
+            let imports = folders.entry(folder).or_default().entry((*from).to_string()).or_default();
+            imports.entry(to.clone()).or_insert_with(|| (source.path.clone(), line));
         }
     }
-    let mut findings = Vec::new();
-    for ((folder, a, b), (path, line)) in &edges {
-        let back = edges.get(&(folder.clone(), b.clone(), a.clone()));
-        let excepted =
-            EXCEPT.iter().any(|it| (it.0, it.1, it.2) == (folder.as_str(), a.as_str(), b.as_str()));
-        if let Some((other, other_line)) = back.filter(|_| a < b && !excepted) {
-            let message = format!("`{a}` and `{b}` of {folder} import each other (see {other}:{other_line})");
-            findings.push(Finding::new(path, *line, message));
+    folders
+}
+
+/// The shortest way from a module to another one by way of modules that come behind that in the alphabet.
+fn way(imports: &Imports, from: &str, to: &str) -> Option<Vec<String>> {
+    let mut ways = vec![vec![from.to_string()]];
+    let mut seen = vec![from.to_string()];
+    while !ways.is_empty() {
+        let mut longer = Vec::new();
+        for way in ways {
+            let last = way.last().filter(|it| it.as_str() > to)?;
+            for next in imports.get(last).into_iter().flat_map(BTreeMap::keys) {
+                let way = [&way[..], std::slice::from_ref(next)].concat();
+                if next == to {
+                    return Some(way);
+                }
+                if next.as_str() > to && !seen.contains(next) {
+                    seen.push(next.clone());
+                    longer.push(way);
+                }
+            }
         }
+        ways = longer;
     }
-    findings
+    None
 }
 
 #[cfg(test)]
@@ -86,6 +113,17 @@ mod tests {
         );
         let files = [("x/src/a/b.rs", "use super::c::D;"), ("x/src/a/c/mod.rs", "use crate::a::{b::E};")];
         assert_eq!(found(&files).len(), 1);
+    }
+
+    #[test]
+    fn circles_of_more_than_two_are_found_once() {
+        let files = [
+            ("x/src/a.rs", "use crate::b::B;"),
+            ("x/src/b.rs", "use crate::c::C;"),
+            ("x/src/c.rs", "use super::a::A;"),
+        ];
+        let message = "modules of x/src import each other in a circle: `a` → `b` → `c` → `a`";
+        assert_eq!(found(&files), [format!("x/src/a.rs:1: {message}")]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which crate may depend on which.
 
-use super::Finding;
+use crate::workspace::Finding;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Which module may name which.
 
-use super::Finding;
 use super::paths::{Named, named};
+use crate::workspace::Finding;
 use crate::workspace::Source;
 
 /// A rule: files below `folder` may, of the modules of `crate_name`, name only `allowed`.

@@ -2,7 +2,7 @@
 //!
 //! 1. `dependencies`: which crate may depend on which, and which foreign crates belong to one crate alone.
 //! 2. `layers`: which module may name which inside a crate.
-//! 3. `circles`: no two modules of a folder import each other.
+//! 3. `circles`: modules of a folder do not import each other in a circle.
 //! 4. `style`: unsafe code, sizes of files, module docs, words.
 //! 5. Generated files are what the code says.
 //! 6. `pages`: code on pages is the code of examples, and links lead somewhere.
@@ -16,37 +16,10 @@ mod pages;
 mod paths;
 mod style;
 
-use crate::workspace::{self, Source};
+use crate::workspace::{self, Finding, Source};
 use crate::{codes, generated};
 use anyhow::{Result, bail};
-use std::fmt;
 use std::path::Path;
-
-/// A broken rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Finding {
-    /// Path from the root.
-    pub(crate) path: String,
-    /// Line, from 1; 0 for the whole file.
-    pub(crate) line: usize,
-    /// What is wrong and what to do.
-    pub(crate) message: String,
-}
-
-impl Finding {
-    pub(crate) fn new(path: &str, line: usize, message: impl Into<String>) -> Finding {
-        Finding { path: path.to_string(), line, message: message.into() }
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            0 => write!(f, "{}: {}", self.path, self.message),
-            line => write!(f, "{}:{line}: {}", self.path, self.message),
-        }
-    }
-}
 
 /// Checks everything and prints what is wrong.
 pub(crate) fn run() -> Result<()> {
@@ -109,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_modules_import_each_other() {
+    fn modules_import_in_one_direction() {
         expect_none(&circles::check(&sources()));
     }
 

@@ -3,7 +3,7 @@
 //! A block of Rust in `README.md` or `docs/` stands under a line `<!-- from FILE -->`, and its lines stand in that file,
 //! one after another, perhaps further to the right. Links lead to files that are there.
 
-use super::Finding;
+use crate::workspace::Finding;
 use crate::workspace::Source;
 use std::path::Path;
 

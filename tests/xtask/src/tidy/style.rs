@@ -1,6 +1,6 @@
 //! Rules of single files: unsafe code, sizes, module docs, words.
 
-use super::Finding;
+use crate::workspace::Finding;
 use crate::workspace::Source;
 
 /// Longest file, in lines. Beyond it a module becomes a folder.

@@ -1,18 +1,25 @@
 //! Builds a model into a sink.
+//!
+//! `scope` holds values by name, `branch` decides `If`s whose branches differ in rank.
 
-use crate::branch::{Lookahead, Way, assert_condition};
-use crate::decode::{Model, Opsets, opsets};
-use crate::graph::{Body, describe, printable};
-use crate::node::{Attributes, Node, NodeCx, bad, not_supported};
+mod branch;
+mod scope;
+
+use crate::decode::Model;
+use crate::graph::{Body, describe, opsets, printable};
+use crate::node::{Attributes, Node, NodeCx, Surroundings, bad, not_supported};
 use crate::options::{Options, bound_dims, defaults, input_type};
 use crate::proto::{FunctionProto, GraphProto, NodeProto, ValueInfoProto};
-use crate::sink::{Adapter, Sink, Value};
+use crate::sink::{Adapter, Sink, Value, assert_condition};
 use crate::table::OpTable;
+use crate::tensor::TensorLoader;
 use crate::unsupported::{self, MAX_NESTING, bind, unsupported};
+use branch::{Lookahead, Way};
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::ops::{Budget, OpSink};
 use orogen_ir::types::Type;
+use scope::{Frame, Scope};
 use std::cell::RefCell;
 
 /// What was imported.
@@ -69,93 +76,16 @@ pub fn import<S: OpSink>(
 }
 
 /// What outlives a graph while a model is built.
-pub(crate) struct Importer<'m> {
-    pub(crate) model: &'m Model,
+struct Importer<'m> {
+    model: &'m Model,
     table: &'m OpTable,
     overridden: &'m IndexSet<String>,
     budget: Budget,
     /// While an `If` is decided, how much more is looked at.
-    pub(crate) lookahead: Option<Lookahead>,
+    lookahead: Option<Lookahead>,
     report: ImportReport,
     /// The first assumption that a rank follows from.
     assumed_rank: Option<String>,
-}
-
-/// The function (or main graph) that nodes belong to.
-pub(crate) struct Frame<'m> {
-    pub(crate) opsets: Opsets,
-    pub(crate) attributes: Attributes<'m>,
-}
-
-/// Values by name in one graph, and what was found out about them.
-pub(crate) struct Scope<'s, 'm> {
-    values: IndexMap<&'m str, Value>,
-    frame: &'s Frame<'m>,
-    parent: Option<&'s Scope<'s, 'm>>,
-    depth: usize,
-    /// For what its nodes may be built more often than the file holds them; nothing for the main graph.
-    repeats: Option<String>,
-    /// Concatenations of integer vectors.
-    concats: RefCell<IndexSet<Value>>,
-}
-
-/// The contents of a [`Scope`].
-pub(crate) struct Found<'m> {
-    values: IndexMap<&'m str, Value>,
-    concats: IndexSet<Value>,
-}
-
-impl<'s, 'm> Scope<'s, 'm> {
-    fn new(
-        frame: &'s Frame<'m>,
-        parent: Option<&'s Scope<'s, 'm>>,
-        depth: usize,
-        repeats: Option<String>,
-    ) -> Self {
-        Scope { values: IndexMap::new(), frame, parent, depth, repeats, concats: RefCell::default() }
-    }
-
-    fn chain(&self) -> impl Iterator<Item = &Scope<'_, 'm>> {
-        std::iter::successors(Some(self), |it| it.parent)
-    }
-
-    /// A scope inside this one, of the same graph, to try nodes in.
-    pub(crate) fn nested(&'s self) -> Scope<'s, 'm> {
-        let what = "trying the nodes after an `If` with each of its branches";
-        Scope::new(self.frame, Some(self), self.depth, Some(what.to_string()))
-    }
-
-    pub(crate) fn frame(&self) -> &'s Frame<'m> {
-        self.frame
-    }
-
-    pub(crate) fn define(&mut self, names: &'m [String], values: &[Value]) {
-        let named = names.iter().zip(values).filter(|(name, _)| !name.is_empty());
-        self.values.extend(named.map(|(name, value)| (name.as_str(), *value)));
-    }
-
-    /// What was found inside, to be [adopted](Self::adopt) by the scope around.
-    pub(crate) fn found(self) -> Found<'m> {
-        Found { values: self.values, concats: self.concats.into_inner() }
-    }
-
-    pub(crate) fn adopt(&mut self, found: Found<'m>) {
-        self.values.extend(found.values);
-        self.concats.get_mut().extend(found.concats);
-    }
-
-    pub(crate) fn find(&self, name: &str) -> Option<Value> {
-        self.chain().find_map(|it| it.values.get(name).copied())
-    }
-
-    /// Whether a shape is put together from parts: what is known of them is in its place.
-    pub(crate) fn is_concat(&self, value: Value) -> bool {
-        self.chain().any(|it| it.concats.borrow().contains(&value))
-    }
-
-    pub(crate) fn note_concat(&self, value: Value) {
-        self.concats.borrow_mut().insert(value);
-    }
 }
 
 impl<'m> Importer<'m> {
@@ -203,7 +133,7 @@ impl<'m> Importer<'m> {
     }
 
     /// Builds a subgraph whose inputs are given and returns its outputs.
-    pub(crate) fn subgraph(
+    fn subgraph(
         &mut self,
         sink: &mut dyn Sink,
         graph: &'m GraphProto,
@@ -294,7 +224,7 @@ impl<'m> Importer<'m> {
     }
 
     /// Builds nodes of a graph in this order; names in `used` are read by some node or output.
-    pub(crate) fn nodes(
+    fn nodes(
         &mut self,
         sink: &mut dyn Sink,
         order: &[&'m NodeProto],
@@ -339,16 +269,16 @@ impl<'m> Importer<'m> {
     }
 
     /// What counts nodes: those that are only tried do not count.
-    pub(crate) fn save_counts(&self) -> IndexMap<String, usize> {
+    fn save_counts(&self) -> IndexMap<String, usize> {
         self.report.operators.clone()
     }
 
-    pub(crate) fn restore_counts(&mut self, counts: IndexMap<String, usize>) {
+    fn restore_counts(&mut self, counts: IndexMap<String, usize>) {
         self.report.operators = counts;
     }
 
     /// Notes an assumption that a rank follows from.
-    pub(crate) fn note_rank(&mut self, note: String) {
+    fn note_rank(&mut self, note: String) {
         self.assumed_rank.get_or_insert_with(|| note.clone());
         self.note_assumption(note);
     }
@@ -380,7 +310,7 @@ impl<'m> Importer<'m> {
         }
     }
 
-    pub(crate) fn note_assumption(&mut self, note: String) {
+    fn note_assumption(&mut self, note: String) {
         if !self.report.assumptions.contains(&note) {
             self.report.assumptions.push(note);
         }
@@ -418,6 +348,51 @@ impl<'m> Importer<'m> {
             if domain.is_empty() { proto.op_type.clone() } else { format!("{domain}.{}", proto.op_type) };
         *self.report.operators.entry(name).or_default() += 1;
         sink.set_source(&describe(proto));
-        entry.convert(&mut NodeCx::new(node, inputs, sink, self, scope))
+        entry.convert(&mut NodeCx::new(node, inputs, sink, &mut At { importer: self, scope }))
+    }
+}
+
+/// The importer at a node.
+struct At<'a, 'm> {
+    importer: &'a mut Importer<'m>,
+    scope: &'a Scope<'a, 'm>,
+}
+
+impl<'m> Surroundings<'m> for At<'_, 'm> {
+    fn loader(&self) -> &'m TensorLoader {
+        &self.importer.model.loader
+    }
+
+    fn subgraph(
+        &mut self,
+        sink: &mut dyn Sink,
+        graph: &'m GraphProto,
+        inputs: &[Value],
+    ) -> Result<Vec<Value>, Diagnostic> {
+        self.importer.subgraph(sink, graph, inputs, self.scope)
+    }
+
+    fn try_subgraph(
+        &mut self,
+        probe: &mut dyn Sink,
+        graph: &'m GraphProto,
+        inputs: &[Value],
+    ) -> Result<Vec<Value>, Diagnostic> {
+        let counts = self.importer.save_counts();
+        let results = self.importer.subgraph(probe, graph, inputs, self.scope);
+        self.importer.restore_counts(counts);
+        results
+    }
+
+    fn is_concat(&self, value: Value) -> bool {
+        self.scope.is_concat(value)
+    }
+
+    fn note_rank(&mut self, note: String) {
+        self.importer.note_rank(note);
+    }
+
+    fn note_concat(&self, value: Value) {
+        self.scope.note_concat(value);
     }
 }

@@ -9,17 +9,16 @@
 //! differ it goes on with the first one that what follows fits. Looking ahead ends after [`LOOKAHEAD`] nodes, and in
 //! no more than [`MAX_FORKS`] `If`s at a time; what is not refuted by then fits.
 
+use super::{Importer, Scope};
 use crate::graph::describe;
-use crate::import::{Importer, Scope};
 use crate::node::{Node, not_supported};
-use crate::probe::{Probe, Probing};
+use crate::probe::Probe;
 use crate::proto::{GraphProto, NodeProto};
-use crate::sink::{Sink, Value};
+use crate::sink::{Probing, Sink, Value};
 use indexmap::IndexSet;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::ops::Budget;
 use orogen_ir::shape::SavedFacts;
-use orogen_ir::types::{DType, TensorType, Type};
 
 /// How many nodes are visited to decide one `If`.
 const LOOKAHEAD: usize = 1 << 14;
@@ -27,7 +26,7 @@ const LOOKAHEAD: usize = 1 << 14;
 const MAX_FORKS: usize = 16;
 
 /// How to go on with a node.
-pub(crate) enum Way {
+pub(super) enum Way {
     /// As it says.
     Build,
     /// With one branch of it, whose condition is checked.
@@ -40,14 +39,14 @@ pub(crate) enum Way {
 
 /// How much a probe may still look at.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Lookahead {
+pub(super) struct Lookahead {
     nodes: usize,
     forks: usize,
 }
 
 impl Lookahead {
     /// Counts a node.
-    pub(crate) fn visit(&mut self) -> Result<(), Diagnostic> {
+    pub(super) fn visit(&mut self) -> Result<(), Diagnostic> {
         self.nodes = self.nodes.checked_sub(1).ok_or_else(Self::spent)?;
         Ok(())
     }
@@ -74,7 +73,7 @@ fn branch_name(taken: bool) -> &'static str {
 
 impl<'m> Importer<'m> {
     /// How to go on with the first node of `rest`; another one than an `If` of unknown condition is built as it is.
-    pub(crate) fn way(
+    pub(super) fn way(
         &mut self,
         sink: &mut dyn Sink,
         rest: &[&'m NodeProto],
@@ -89,7 +88,7 @@ impl<'m> Importer<'m> {
         if cond.is_none_or(|it| is_known(sink, it)) {
             return Ok(Way::Build);
         }
-        let node = Node::new(proto, &scope.frame().attributes, &scope.frame().opsets);
+        let node = Node::new(proto, &scope.frame.attributes, &scope.frame.opsets);
         let graphs = [node.graph(branch_name(true))?, node.graph(branch_name(false))?];
         if let Some(probe) = sink.as_probe() {
             return self.probed(probe, proto, graphs, following, used, scope);
@@ -231,13 +230,4 @@ fn is_known(sink: &mut dyn Sink, cond: Value) -> bool {
 fn same_ranks(sink: &dyn Sink, a: &[Value], b: &[Value]) -> bool {
     let rank = |value: &Value| sink.type_of(*value).as_tensor().and_then(|it| it.shape.rank());
     a.len() != b.len() || a.iter().zip(b).all(|(a, b)| rank(a) == rank(b))
-}
-
-/// The condition, which is checked to be `taken`.
-pub(crate) fn assert_condition(sink: &mut dyn Sink, cond: Value, taken: bool) -> Result<(), Diagnostic> {
-    let shapes = sink.shapes();
-    let element = shapes.int(i64::from(taken));
-    let dims = sink.type_of(cond).as_tensor().and_then(|it| it.dims().map(<[_]>::to_vec)).unwrap_or_default();
-    let ty = TensorType::new(DType::Bool, dims).with_elements([element]);
-    sink.match_cast(cond, Type::Tensor(ty)).map(|_| ())
 }
