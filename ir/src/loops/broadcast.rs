@@ -5,7 +5,7 @@
 //! factor depends on sizes alone, so the index stays linear in `i`. In the usual case all such extents are equal to
 //! those of the loops around them; [`equal_extents`] makes the program for that case, in which nothing is broadcast.
 
-use super::compose::replacing;
+use super::copy::replacing;
 use super::{Axis, Expr, Index, Stage, Stmt, TensorProgram};
 use crate::shape::{Atom, AtomId, Dim, Overflow, ShapeCx, Sym, SymbolKind};
 use indexmap::{IndexMap, IndexSet};

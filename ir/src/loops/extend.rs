@@ -1,6 +1,7 @@
 //! Composition in place, for elementwise stages.
 
-use super::compose::{Composed, Copier, Junction, Origin, Target, short_name};
+use super::compose::{Composed, Junction, Origin, short_name};
+use super::copy::{Copier, Target};
 use super::inline::{axis_of_dimension, fills};
 use super::{BufferRole, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
 use crate::shape::Dim;

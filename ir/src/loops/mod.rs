@@ -44,6 +44,7 @@ pub mod analysis;
 mod broadcast;
 mod builder;
 mod compose;
+mod copy;
 mod data;
 mod expr;
 mod extend;
@@ -54,7 +55,8 @@ mod verify;
 
 pub use broadcast::equal_extents;
 pub use builder::{BuildResult, ProgramBuilder};
-pub use compose::{Composed, Junction, Origin, compact, compose};
+pub use compose::{Composed, Junction, Origin, compose};
+pub use copy::compact;
 pub use data::{
     Axis, BinaryOp, Buffer, BufferId, BufferRole, Combine, CompareOp, Expr, ExprId, Index, Stage, Stmt,
     TensorProgram, UnaryOp,
