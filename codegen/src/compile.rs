@@ -1,40 +1,40 @@
-//! The whole of code generation for one plan.
+//! The whole of code generation for one module of plans.
 
 use indexmap::IndexSet;
 use orogen_abi::signature::{Dim as SignatureDim, Function, Parameter, Signature};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::kernel::Kernel as PlanKernel;
-use orogen_ir::plan::{BufferRef, CallPlan, Step};
+use orogen_ir::plan::{BufferRef, CallPlan, PlanModule, Step};
 use orogen_ir::shape::{Dim, ShapeCx};
-use orogen_ir::types::{ConstId, DType, Dims};
+use orogen_ir::types::{ConstId, ConstPool, DType, Dims};
 use rayon::prelude::*;
 
-use crate::clif::entry::{ConstantSymbols, EntryInput, dlpack, entry, plain_constants, slot_symbol};
+use crate::clif::entry::{ConstantSymbols, EntryInput, dlpack, door, entry, plain_constants, slot_symbol};
 use crate::clif::kernel::{Kernel, kernel};
-use crate::clif::unit::Target;
+use crate::clif::unit::{Target, Unit};
 use crate::library::{Blob, Compiled, KernelInfo, Metadata};
 use crate::options::{CodegenOptions, OptLevel};
 use crate::select::forms::ParamForm;
 use crate::select::routine::Routines;
 
-/// Compiles a plan.
+/// Compiles a module of plans that keeps its laws.
 ///
 /// # Errors
 /// Targets that are not supported, and sizes that cannot be represented.
 pub fn compile(
-    plan: &CallPlan,
+    module: &PlanModule,
     metadata: &Metadata,
     options: &CodegenOptions,
 ) -> Result<Compiled, Diagnostics> {
     let isa = options.isa(true)?;
     let target = Target::of(&*isa);
-    let constant = constant_params(plan);
+    let constant = constant_params(module);
     let vector = match options.opt_level {
         OptLevel::None => None,
         OptLevel::Speed => Some(options.vector_isa()),
     };
-    let built: Vec<Result<Option<Kernel>, Diagnostic>> = plan
-        .kernels
+    let built: Vec<Result<Option<Kernel>, Diagnostic>> = module
+        .kernels()
         .par_iter()
         .enumerate()
         .map(|(i, called)| {
@@ -62,12 +62,22 @@ pub fn compile(
     }
     let kernels = diagnostics.into_result(kernels)?;
 
-    let mut constants = Constants { forms: forms(plan, &kernels), used: IndexSet::new() };
-    constants.collect(plan);
-    let input = EntryInput { plan, kernels: &kernels, constants: &constants, parallel: options.threads != 1 };
-    let entry_unit = entry(target, input);
-    let infos = kernels.iter().zip(&plan.kernels).map(|(code, called)| info(code.as_ref(), called)).collect();
-    let entry = entry_unit.name.clone();
+    let mut constants = Constants { forms: forms(module, &kernels), used: IndexSet::new() };
+    module.functions.iter().for_each(|it| constants.collect(it));
+    let symbols = Functions::of(module);
+    let parallel = options.threads != 1;
+    let entries: Vec<Unit> = module
+        .functions
+        .par_iter()
+        .zip(&symbols.names)
+        .map(|(plan, name)| {
+            let (kernels, functions) = (&kernels, &symbols.names[..]);
+            entry(target, EntryInput { plan, name, functions, kernels, constants: &constants, parallel })
+        })
+        .collect();
+    let infos =
+        kernels.iter().zip(module.kernels()).map(|(code, called)| info(code.as_ref(), called)).collect();
+    let main = module.entry().map(|it| exported_symbol(&it.name)).unwrap_or_default();
     let mut routines = Routines::default();
     let mut units = Vec::new();
     for mut kernel in kernels.into_iter().flatten() {
@@ -75,17 +85,18 @@ pub fn compile(
         kernel.unit.rename(&renamed);
         units.push(kernel.unit);
     }
-    units.push(entry_unit);
+    units.extend(entries);
+    units.extend(symbols.doors(target, module));
     Ok(Compiled {
         options: options.clone(),
         units,
         routines,
-        blobs: constants.blobs(plan),
-        signature: signature(plan).to_string(),
+        blobs: module.constants().map_or_else(Vec::new, |it| constants.blobs(it)),
+        signature: Signature { functions: module.exported().map(signature).collect() }.to_string(),
         meta: metadata.json.clone(),
         instructions: options.instructions()?.join(" "),
-        entry,
-        slots: plan.kernels.iter().filter_map(slot).collect(),
+        entry: main,
+        slots: module.kernels().iter().filter_map(slot).collect(),
         kernels: infos,
     })
 }
@@ -103,10 +114,46 @@ fn slot(kernel: &PlanKernel) -> Option<String> {
     }
 }
 
+/// Symbols of the functions of a module.
+///
+/// A function that others may call and that is called in the module as well has two: code inside a library calls a local
+/// symbol, which no other library of the process can take over.
+#[derive(Debug)]
+pub(crate) struct Functions {
+    /// Of each function, where its code is.
+    pub(crate) names: Vec<String>,
+}
+
+impl Functions {
+    fn of(module: &PlanModule) -> Functions {
+        let mut called = vec![false; module.functions.len()];
+        module.functions.iter().for_each(|plan| plan.visit_invoked(&mut |it| called[it.0 as usize] = true));
+        let name = |(i, (plan, called)): (usize, (&CallPlan, bool))| match called || plan.private {
+            true => format!("orogen.function{i}"),
+            false => exported_symbol(&plan.name),
+        };
+        Functions { names: module.functions.iter().zip(called).enumerate().map(name).collect() }
+    }
+
+    /// The exported symbols of functions whose code has a local one.
+    fn doors(&self, target: Target, module: &PlanModule) -> Vec<Unit> {
+        let functions = module.functions.iter().zip(&self.names).filter(|(plan, _)| !plan.private);
+        let functions = functions.map(|(plan, local)| (exported_symbol(&plan.name), local));
+        functions
+            .filter(|(name, local)| name != *local)
+            .map(|(name, local)| door(target, &name, local))
+            .collect()
+    }
+}
+
+fn exported_symbol(name: &str) -> String {
+    [orogen_abi::symbol::FUNCTION_PREFIX, name].concat()
+}
+
 /// The forms in which each kernel reads its parameters; functions of the host read them as they are.
-fn forms(plan: &CallPlan, kernels: &[Option<Kernel>]) -> Vec<Vec<ParamForm>> {
+fn forms(module: &PlanModule, kernels: &[Option<Kernel>]) -> Vec<Vec<ParamForm>> {
     let plain = |it: &PlanKernel| vec![ParamForm::Plain; it.param_count()];
-    let pairs = kernels.iter().zip(&plan.kernels);
+    let pairs = kernels.iter().zip(module.kernels());
     pairs.map(|(code, called)| code.as_ref().map_or_else(|| plain(called), |it| it.forms.clone())).collect()
 }
 
@@ -130,13 +177,16 @@ fn info(code: Option<&Kernel>, called: &PlanKernel) -> KernelInfo {
 }
 
 /// For each kernel, which parameters are constants in every call.
-fn constant_params(plan: &CallPlan) -> Vec<Vec<bool>> {
-    let mut constant: Vec<Vec<bool>> = plan.kernels.iter().map(|it| vec![true; it.param_count()]).collect();
-    for_each_kernel(&plan.steps, &mut |kernel, args| {
-        for (known, arg) in constant[kernel as usize].iter_mut().zip(args) {
-            *known &= matches!(arg, BufferRef::Constant(_));
-        }
-    });
+fn constant_params(module: &PlanModule) -> Vec<Vec<bool>> {
+    let mut constant: Vec<Vec<bool>> =
+        module.kernels().iter().map(|it| vec![true; it.param_count()]).collect();
+    for plan in &module.functions {
+        for_each_kernel(&plan.steps, &mut |kernel, args| {
+            for (known, arg) in constant[kernel as usize].iter_mut().zip(args) {
+                *known &= matches!(arg, BufferRef::Constant(_));
+            }
+        });
+    }
     constant
 }
 
@@ -179,9 +229,9 @@ impl Constants {
         });
     }
 
-    fn blobs(&self, plan: &CallPlan) -> Vec<Blob> {
+    fn blobs(&self, pool: &ConstPool) -> Vec<Blob> {
         let blob = |(id, form): &(ConstId, ParamForm)| {
-            let bytes = plan.constants.data(*id).bytes();
+            let bytes = pool.data(*id).bytes();
             Blob {
                 symbol: self.symbol(*id, form),
                 bytes: match form {
@@ -217,7 +267,7 @@ impl ConstantSymbols for Constants {
 }
 
 /// The signature that the runtime reads.
-fn signature(plan: &CallPlan) -> Signature {
+fn signature(plan: &CallPlan) -> Function {
     let parameter = |name: &str, dtype: DType, dims: &Dims, becomes: Option<&String>| Parameter {
         name: name.to_owned(),
         dtype: dlpack(dtype),
@@ -227,7 +277,7 @@ fn signature(plan: &CallPlan) -> Signature {
     let inputs = plan.inputs.iter();
     let inputs = inputs.map(|it| parameter(&it.name, it.dtype, &it.dims, it.state.as_ref())).collect();
     let outputs = plan.outputs.iter().map(|it| parameter(&it.name, it.dtype, &it.dims, None)).collect();
-    Signature { functions: vec![Function { name: plan.name.clone(), inputs, outputs }] }
+    Function { name: plan.name.clone(), inputs, outputs }
 }
 
 fn signature_dim(shapes: &ShapeCx, dim: Dim) -> SignatureDim {

@@ -1,6 +1,6 @@
 //! From tensor programs and call plans to native code.
 //!
-//! [`compile`] chooses how each kernel of a [`CallPlan`](orogen_ir::plan::CallPlan) is computed and builds its
+//! [`compile`] chooses how each kernel of a [`PlanModule`](orogen_ir::plan::PlanModule) is computed and builds its
 //! functions. The result goes to an object file ([`Compiled::object`]) for the [`link`]er, or to memory
 //! ([`Compiled::jit`]): one lowering serves both.
 //!
@@ -9,7 +9,7 @@
 //! use orogen_ir::plan::CallPlan;
 //!
 //! let plan = CallPlan { name: "main".into(), ..CallPlan::default() };
-//! let compiled = compile(&plan, &Metadata::default(), &CodegenOptions::default()).unwrap();
+//! let compiled = compile(&plan.into(), &Metadata::default(), &CodegenOptions::default()).unwrap();
 //! let object = compiled.object().unwrap();
 //! assert!(object.bytes.starts_with(b"\x7fELF") || !cfg!(target_os = "linux"));
 //! ```

@@ -11,6 +11,7 @@ use orogen_ir::plan::{
 };
 use orogen_ir::shape::Constraint;
 use orogen_ir::types::{DType, TensorData};
+use std::sync::Arc;
 
 /// y = x op z, all f32[n, c].
 fn elementwise(name: &str, op: BinaryOp) -> TensorProgram {
@@ -86,7 +87,8 @@ fn two_steps() -> CallPlan {
     plan.arenas.push(Arena { bytes: room });
     let dims = [n, c].into_iter().collect();
     plan.slots.push(Slot { dtype: DType::F32, dims, arena: ArenaId(0), offset: zero });
-    plan.kernels = vec![elementwise("add", BinaryOp::Add).into(), elementwise("mul", BinaryOp::Mul).into()];
+    plan.kernels =
+        Arc::new(vec![elementwise("add", BinaryOp::Add).into(), elementwise("mul", BinaryOp::Mul).into()]);
     let slot = BufferRef::Slot(SlotId(0));
     let (x, z) = (BufferRef::Input(0), BufferRef::Input(1));
     let kernel = |kernel, args: [BufferRef; 3]| Step::Kernel {
@@ -158,7 +160,7 @@ fn sizes_that_do_not_fit_are_errors() {
 fn libraries_are_what_memory_is() {
     let mut plan = two_steps();
     let weight = Random(9).tensor(DType::F32, &[4, 5]);
-    let id = plan.constants.add("weight", weight.clone());
+    let id = Arc::make_mut(&mut plan.constants).add("weight", weight.clone());
     if let Step::Kernel { args, .. } = &mut plan.steps[3] {
         args[1] = BufferRef::Constant(id);
     }
@@ -248,7 +250,7 @@ fn branches_loops_and_sizes_from_data() {
         step_kernel(BinaryOp::Sub, 1),
         fill.into_program(),
     ];
-    plan.kernels = kernels.map(Into::into).into();
+    plan.kernels = Arc::new(kernels.map(Into::into).into());
     let run = |kernel, from, to| Step::Kernel {
         kernel: KernelId(kernel),
         args: vec![from, to],
@@ -287,7 +289,7 @@ fn branches_loops_and_sizes_from_data() {
 fn a_branch_may_be_decided_by_sizes() {
     // c = 3 and n even: x + z, else x · z.
     let mut plan = plan_of(&elementwise("add", BinaryOp::Add), &[2, 3]);
-    plan.kernels.push(elementwise("mul", BinaryOp::Mul).into());
+    Arc::make_mut(&mut plan.kernels).push(elementwise("mul", BinaryOp::Mul).into());
     let (n, c) = (plan.shapes.sym("n"), plan.shapes.sym("c"));
     let three = plan.shapes.int(3);
     let Some(Step::Kernel { args, sizes, .. }) = plan.steps.pop() else { panic!("the kernel comes last") };

@@ -75,14 +75,15 @@ fn nonzero_fills_a_result_whose_size_is_data() {
 #[test]
 fn what_is_no_routine_is_refused() {
     let refused = |plan: &CallPlan| {
-        let found = compile(plan, &Metadata::default(), &CodegenOptions::default()).expect_err("refused");
+        let found = compile(&plan.clone().into(), &Metadata::default(), &CodegenOptions::default())
+            .expect_err("refused");
         found.0[0].clone()
     };
     let unknown = refused(&nonzero(DType::F32, "non_zero"));
     assert_eq!(unknown.code, "C007");
     assert!(unknown.help.as_deref().unwrap_or_default().contains("nonzero"));
     let mut plan = nonzero(DType::F32, "nonzero");
-    if let orogen_ir::kernel::Kernel::Routine(it) = &mut plan.kernels[1] {
+    if let orogen_ir::kernel::Kernel::Routine(it) = &mut std::sync::Arc::make_mut(&mut plan.kernels)[1] {
         it.signature.params[1].dtype = DType::I32;
     }
     assert_eq!(refused(&plan).code, "C008");

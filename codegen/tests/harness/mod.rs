@@ -10,7 +10,7 @@ use orogen_codegen::link::{ElfLinker, LinkInput, Linker};
 use orogen_codegen::vector::Isa;
 use orogen_codegen::{CodegenOptions, Compiled, Cpu, Metadata, compile};
 use orogen_ir::loops::{BufferRole, TensorProgram};
-use orogen_ir::plan::{BufferRef, CallPlan, KernelId, PlanInput, PlanOutput, SizeBinding, Step};
+use orogen_ir::plan::{BufferRef, CallPlan, KernelId, PlanInput, PlanModule, PlanOutput, SizeBinding, Step};
 use orogen_ir::types::{DType, TensorData};
 use orogen_reference::eval_program;
 use orogen_runtime::{PackedFunc, RuntimeError, Tensor, Value};
@@ -93,7 +93,7 @@ pub fn plan_of(program: &TensorProgram, sizes: &[i64]) -> CallPlan {
             plan.outputs.push(PlanOutput { name, dtype, dims });
         }
     }
-    plan.kernels.push(program.clone().into());
+    Arc::make_mut(&mut plan.kernels).push(program.clone().into());
     plan.steps.push(Step::Kernel { kernel: KernelId(0), args, sizes: given, source: String::new() });
     plan
 }
@@ -132,7 +132,11 @@ pub fn compiled(plan: &CallPlan) -> Compiled {
 }
 
 pub fn compiled_with(plan: &CallPlan, options: &CodegenOptions) -> Compiled {
-    match compile(plan, &Metadata::default(), options) {
+    compiled_module(&plan.clone().into(), options)
+}
+
+pub fn compiled_module(module: &PlanModule, options: &CodegenOptions) -> Compiled {
+    match compile(module, &Metadata::default(), options) {
         Ok(compiled) => compiled,
         Err(diagnostics) => panic!("{diagnostics}"),
     }
@@ -266,7 +270,7 @@ pub fn with_constants(
         let data = random.tensor(buffer.dtype, &dims);
         all.push(data.clone());
         if constants.contains(&buffer.name.as_str()) {
-            refs.push(BufferRef::Constant(plan.constants.add(buffer.name.clone(), data)));
+            refs.push(BufferRef::Constant(Arc::make_mut(&mut plan.constants).add(buffer.name.clone(), data)));
         } else {
             refs.push(BufferRef::Input(plan.inputs.len() as u32));
             plan.inputs.push(inputs[all.len() - 1].clone());

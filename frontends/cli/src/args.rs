@@ -149,7 +149,7 @@ impl ModelArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct CompileArgs {
-    /// The model file (ONNX).
+    /// The model file: ONNX, or a module of the dataflow IR as text (`.flow`).
     pub(crate) model: PathBuf,
     /// The library to write.
     #[arg(short, long, value_name = "OUT")]
@@ -165,6 +165,9 @@ pub(crate) struct CompileArgs {
 pub(crate) struct RunArgs {
     /// A model file, which is compiled in memory first, or a compiled library.
     pub(crate) model: PathBuf,
+    /// The function to call [default: main, or the only one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) function: Option<String>,
     /// Inputs by name: keys `NAME` or `in:NAME`. Without it inputs are random.
     #[arg(long, value_name = "F.npz")]
     pub(crate) inputs: Option<PathBuf>,
@@ -194,6 +197,9 @@ pub(crate) struct RunArgs {
 pub(crate) struct BenchArgs {
     /// A model file, which is compiled in memory first, or a compiled library.
     pub(crate) model: PathBuf,
+    /// The function to call [default: main, or the only one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) function: Option<String>,
     /// Inputs by name: keys `NAME` or `in:NAME`. Without it inputs are random.
     #[arg(long, value_name = "F.npz")]
     pub(crate) inputs: Option<PathBuf>,

@@ -8,30 +8,37 @@ use orogen_abi::signature::{Dim, Function, Parameter};
 use orogen_runtime::{DLDataType, Library, Tensor};
 use std::path::Path;
 
-/// The entry point of a library.
-pub(crate) fn main_function(library: &Library) -> Result<&Function, Failure> {
-    library
-        .signature()
-        .functions
-        .first()
-        .ok_or_else(|| Failure::Usage("the library has no function".to_string()))
+/// The function of a library that a user names; else `main`, or the only one.
+pub(crate) fn function<'l>(library: &'l Library, name: Option<&str>) -> Result<&'l Function, Failure> {
+    let functions = &library.signature().functions;
+    let found = match (name, &functions[..]) {
+        (None, [only]) => Some(only),
+        (name, _) => library.signature().function(name.unwrap_or("main")),
+    };
+    found.ok_or_else(|| {
+        let names: Vec<&str> = functions.iter().map(|it| it.name.as_str()).collect();
+        let names = if names.is_empty() { "none".to_string() } else { names.join(", ") };
+        Failure::Usage(match name {
+            Some(name) => format!("there is no function `{name}`; there are: {names}"),
+            None => format!("choose a function with `--function NAME`; there are: {names}"),
+        })
+    })
 }
 
-/// Inputs in call order. `dims` are sizes of dimensions that the library leaves open, for random inputs.
+/// Inputs in call order. `dims` are sizes of dimensions that the function leaves open, for random inputs.
 pub(crate) fn inputs(
-    library: &Library,
+    function: &Function,
     file: Option<&Path>,
     seed: u64,
     dims: &[(String, u64)],
 ) -> Result<Vec<Tensor>, Failure> {
-    let function = main_function(library)?;
     match file {
         Some(path) => from_file(function, path),
         None => random(function, seed, dims),
     }
 }
 
-/// Names of the dimensions that a library leaves open.
+/// Names of the dimensions that a function leaves open.
 pub(crate) fn open_dims(function: &Function) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for dim in function.inputs.iter().flat_map(|it| &it.dims) {
@@ -141,13 +148,16 @@ pub(crate) fn results(function: &Function) -> Vec<Parameter> {
     function.outputs.iter().cloned().chain(states).collect()
 }
 
-/// Runs a library once; state is left in `tensors`, and at the end of what comes out.
-pub(crate) fn call(library: &Library, tensors: &mut [Tensor]) -> Result<Vec<Tensor>, Failure> {
-    let function = main_function(library)?;
+/// Runs a function once; state is left in `tensors`, and at the end of what comes out.
+pub(crate) fn call(
+    library: &Library,
+    function: &Function,
+    tensors: &mut [Tensor],
+) -> Result<Vec<Tensor>, Failure> {
     if function.inputs.iter().all(|it| it.becomes.is_none()) {
-        return library.run(tensors).map_err(Failure::Run);
+        return library.call(&function.name, tensors).map_err(Failure::Run);
     }
-    let mut outputs = library.run_in_place(tensors).map_err(Failure::Run)?;
+    let mut outputs = library.call_in_place(&function.name, tensors).map_err(Failure::Run)?;
     for (input, tensor) in function.inputs.iter().zip(tensors.iter()) {
         if input.becomes.is_some() {
             outputs.push(tensor.clone());

@@ -4,8 +4,9 @@ use crate::args::ModelArgs;
 use crate::config;
 use crate::failure::{Failure, print_diagnostic};
 use crate::files;
-use crate::inputs::{main_function, open_dims};
+use crate::inputs::{function, open_dims};
 use crate::progress::spin;
+use orogen_abi::signature::Function;
 use orogen_runtime::Library;
 use std::io::Read;
 use std::path::Path;
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 /// A callable model and what it took to get it.
 pub(crate) struct Subject {
     pub(crate) library: Library,
+    /// The function to call.
+    pub(crate) function: Function,
     /// Compiling, for a model file.
     pub(crate) compile: Option<Duration>,
     /// Loading the library or the code.
@@ -30,7 +33,12 @@ pub(crate) fn is_library(path: &Path) -> Result<bool, Failure> {
 }
 
 /// Loads a library, or compiles a model in memory. Inputs from a file leave no sizes open in a library.
-pub(crate) fn open(path: &Path, args: &ModelArgs, inputs: Option<&Path>) -> Result<Subject, Failure> {
+pub(crate) fn open(
+    path: &Path,
+    args: &ModelArgs,
+    name: Option<&str>,
+    inputs: Option<&Path>,
+) -> Result<Subject, Failure> {
     if is_library(path)? {
         args.for_library()?;
         // What a library needs of plug-ins are the host functions that they register.
@@ -39,8 +47,9 @@ pub(crate) fn open(path: &Path, args: &ModelArgs, inputs: Option<&Path>) -> Resu
         let library = Library::open(path).map_err(Failure::Load)?;
         let load = start.elapsed();
         library.set_threads(args.threads);
-        check_dims(&library, args, inputs)?;
-        return Ok(Subject { library, compile: None, load });
+        let function = function(&library, name)?.clone();
+        check_dims(&function, args, inputs)?;
+        return Ok(Subject { library, function, compile: None, load });
     }
     let options = args.options(config::opt_in(path)?)?;
     let compiler = args.plugins.compiler()?;
@@ -55,18 +64,19 @@ pub(crate) fn open(path: &Path, args: &ModelArgs, inputs: Option<&Path>) -> Resu
     let library = artifact.load()?;
     let load = start.elapsed();
     library.set_threads(args.threads);
-    Ok(Subject { library, compile: Some(compile), load })
+    let function = function(&library, name)?.clone();
+    Ok(Subject { library, function, compile: Some(compile), load })
 }
 
 /// Sizes that a user gives for random inputs of a library must be of dimensions that it has.
-fn check_dims(library: &Library, args: &ModelArgs, inputs: Option<&Path>) -> Result<(), Failure> {
+fn check_dims(function: &Function, args: &ModelArgs, inputs: Option<&Path>) -> Result<(), Failure> {
     let Some((name, _)) = args.dims.first() else { return Ok(()) };
     if inputs.is_some() {
         let message =
             format!("`--dim {name}` means nothing here: the library is compiled, and the inputs have sizes");
         return Err(Failure::Usage(message));
     }
-    let names = open_dims(main_function(library)?);
+    let names = open_dims(function);
     match args.dims.iter().find(|it| !names.contains(&it.0)) {
         None => Ok(()),
         Some((name, _)) if names.is_empty() => Err(Failure::Usage(format!(

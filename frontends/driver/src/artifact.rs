@@ -37,18 +37,13 @@ pub(crate) fn compile(
     options: &CompileOptions,
 ) -> Result<Artifact, Diagnostics> {
     let (lowered, report) = compiler.lower(model, options, Step::PlanMemory)?;
-    let Lowered::Plan(plan) = lowered else {
+    let Lowered::Plan(plans) = lowered else {
         return Err(Diagnostic::error("D001", "lowering ended before the call plan").into());
     };
     let codegen = CodegenOptions { cpu: options.cpu, threads: options.threads, ..compiler.codegen.clone() };
-    let metadata = metadata::metadata(model, options, &report, &plan, codegen.instructions()?);
-    let workspace: Vec<String> = plan
-        .arenas
-        .iter()
-        .map(|it| plan.shapes.display(it.bytes).to_string())
-        .filter(|it| it != "0")
-        .collect();
-    let compiled = orogen_codegen::compile(&plan, &metadata, &codegen)?;
+    let metadata = metadata::metadata(model, options, &report, &plans, codegen.instructions()?);
+    let workspace = metadata::workspace(&plans).filter(|it| it != "0").collect::<Vec<_>>();
+    let compiled = orogen_codegen::compile(&plans, &metadata, &codegen)?;
     Ok(Artifact {
         name: model.name.clone(),
         compiled,

@@ -15,6 +15,9 @@
 //! opted in to per model ([`OptIn`]); it holds dynamic shapes and control flow. A model that the legacy path cannot
 //! hold is an error that says what it needs: nothing switches path by itself.
 //!
+//! A model may be a module of several functions that call each other, built or as text ([`Model::from_module`], files
+//! that end in `.flow`): one library then has several entry points.
+//!
 //! # Adding to the compiler
 //! [`compile`] is the default of a [`Compiler`]. Its [`Builder`] takes operators ([`Operator`]), ONNX converters
 //! ([`Builder::converter`]), frontends ([`Frontend`](frontend::Frontend)), rewrite rules that serve both IRs

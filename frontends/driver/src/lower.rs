@@ -6,7 +6,7 @@ use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::{FlowBuilder, Module};
 use orogen_ir::graph::{Graph, GraphBuilder, OPT_IN_HELP};
 use orogen_ir::ops::{Budget, Folding, Limits, OpRegistry};
-use orogen_ir::plan::{CallPlan, print_plan};
+use orogen_ir::plan::{PlanModule, print_plans};
 use orogen_ir::types::ConstPool;
 use orogen_passes::manager::{self, Instrument, Ir, PassCx, Report, Step, Verify};
 use orogen_passes::{bridge, flow, graph};
@@ -17,13 +17,14 @@ const MAIN: &str = "main";
 
 /// A model on its way down.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one for each compilation")]
 pub enum Lowered {
     /// On the legacy graph.
     Graph(Graph),
     /// On the dataflow-block IR.
     Flow(Module),
     /// The shared bottom.
-    Plan(CallPlan),
+    Plan(PlanModule),
 }
 
 impl Lowered {
@@ -32,7 +33,7 @@ impl Lowered {
         match self {
             Lowered::Graph(graph) => Ir::print(graph, ops),
             Lowered::Flow(module) => Ir::print(module, ops),
-            Lowered::Plan(plan) => print_plan(plan).text,
+            Lowered::Plan(plans) => print_plans(plans),
         }
     }
 }
@@ -135,7 +136,8 @@ impl<'c> Run<'c> {
         if self.last < Step::PlanMemory {
             return Ok(Lowered::Graph(graph));
         }
-        Ok(Lowered::Plan(sound(graph::plan_memory(&graph, MAIN, &self.options.states)?)?))
+        let plan = graph::plan_memory(&graph, MAIN, &self.options.states)?;
+        Ok(Lowered::Plan(sound(plan.into())?))
     }
 
     /// The steps above `line` on the legacy graph, the rest on the dataflow IR.
@@ -160,11 +162,21 @@ impl<'c> Run<'c> {
     fn native(&mut self) -> Result<Lowered, Diagnostics> {
         let folding = self.folding();
         let options = import_options(self.options, &folding.budget);
-        let mut builder = FlowBuilder::new(&self.compiler.ops, &self.model.name).with_folding(folding);
         let frontend = self.compiler.frontends.of(self.model)?;
-        self.report.import = frontend.import_flow(&self.model.content, &options, &mut builder)?;
+        let module = match frontend.module(&self.model.content, &options, &self.compiler.ops) {
+            Some(module) => {
+                let (module, report) = module?;
+                self.report.import = report;
+                module
+            }
+            None => {
+                let builder = FlowBuilder::new(&self.compiler.ops, &self.model.name);
+                let mut builder = builder.with_folding(folding);
+                self.report.import = frontend.import_flow(&self.model.content, &options, &mut builder)?;
+                builder.finish()?
+            }
+        };
         self.report.entered = Some(Step::Import);
-        let module = builder.finish()?;
         options.budget.raise(in_proportion(&module.constants));
         self.verified("the importer", &module)?;
         self.flow(module, Step::Import)
@@ -178,7 +190,7 @@ impl<'c> Run<'c> {
         if last < Step::PlanMemory {
             return Ok(Lowered::Flow(module));
         }
-        Ok(Lowered::Plan(sound(flow::plan_memory(&module, MAIN, &self.options.states)?)?))
+        Ok(Lowered::Plan(sound(flow::plan_module(&module, &self.options.states)?)?))
     }
 
     /// What the compilation may spend from here on, for the builder, the importer and the passes.
@@ -244,10 +256,10 @@ fn fixed_inputs(names: &[String]) -> Option<Diagnostic> {
 
 /// A plan that keeps its laws, and so do its kernels. This is always checked: what is generated from a plan is not, so a
 /// wrong plan would be wrong code.
-fn sound(plan: CallPlan) -> Result<CallPlan, Diagnostics> {
-    orogen_ir::plan::verify(&plan)
+fn sound(plans: PlanModule) -> Result<PlanModule, Diagnostics> {
+    orogen_ir::plan::verify_module(&plans)
         .map_err(|found| manager::defect("memory planning left the call plan invalid", found))?;
-    Ok(plan)
+    Ok(plans)
 }
 
 /// Makes the way out of the legacy path exact: the line for this model, and nothing that was done already.
@@ -289,11 +301,11 @@ mod tests {
 }
 ";
         let plan = |text: &str| parse_plan(text, &ConstPool::default()).expect("a plan");
-        let found = sound(plan(text)).expect_err("the slot is too small");
+        let found = sound(plan(text).into()).expect_err("the slot is too small");
         let codes: Vec<&str> = found.iter().map(|it| it.code).collect();
         assert_eq!(codes, ["V001", "P005", "P005"], "{found}");
         assert!(found.to_string().contains("memory planning left the call plan invalid"), "{found}");
         let good = text.replace("arena 64", "arena 64*n").replace("f32[16]", "f32[n]");
-        assert!(sound(plan(&good)).is_ok());
+        assert!(sound(plan(&good).into()).is_ok());
     }
 }

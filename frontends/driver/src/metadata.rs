@@ -1,8 +1,9 @@
 //! What a library says of itself, as JSON for tools.
 
 use crate::{CompileOptions, LowerReport, Model};
+use indexmap::IndexSet;
 use orogen_codegen::Metadata;
-use orogen_ir::plan::CallPlan;
+use orogen_ir::plan::PlanModule;
 use orogen_passes::manager::Step;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -34,17 +35,30 @@ pub struct MetadataView {
     pub kernels: usize,
     /// Bytes of weights before packing.
     pub weight_bytes: u64,
-    /// Bytes of memory that one call needs beside inputs, outputs and weights, one formula an arena.
+    /// Bytes of memory that a call needs beside inputs, outputs and weights, one formula for each arena of each function.
     pub workspace: Vec<String>,
+}
+
+/// Bytes of memory that a call needs beside inputs, outputs and weights, one formula for each arena of each function.
+pub(crate) fn workspace(plans: &PlanModule) -> impl Iterator<Item = String> {
+    let arenas = plans.functions.iter().flat_map(|plan| plan.arenas.iter().map(move |it| (plan, it)));
+    arenas.map(|(plan, it)| plan.shapes.display(it.bytes).to_string())
 }
 
 pub(crate) fn metadata(
     model: &Model,
     options: &CompileOptions,
     report: &LowerReport,
-    plan: &CallPlan,
+    plans: &PlanModule,
     instructions: Vec<String>,
 ) -> Metadata {
+    let symbols: IndexSet<String> = plans
+        .functions
+        .iter()
+        .flat_map(|plan| plan.bindings.iter().map(|it| plan.shapes.name(it.symbol).to_string()))
+        .collect();
+    let weights =
+        plans.constants().into_iter().flat_map(|pool| pool.ids().map(|it| pool.data(it).bytes().len()));
     let view = MetadataView {
         model: model.name.clone(),
         compiler: concat!("orogen ", env!("CARGO_PKG_VERSION")).to_string(),
@@ -55,12 +69,12 @@ pub(crate) fn metadata(
         waterline: report.entered.filter(|it| *it > Step::Import).map(|it| it.name().to_string()),
         cpu: options.cpu.to_string(),
         instructions,
-        symbols: plan.bindings.iter().map(|it| plan.shapes.name(it.symbol).to_string()).collect(),
+        symbols: symbols.into_iter().collect(),
         bound: options.dims.iter().cloned().collect(),
         operators: report.import.operators.iter().map(|(name, count)| (name.clone(), *count)).collect(),
-        kernels: plan.kernels.len(),
-        weight_bytes: plan.constants.ids().map(|it| plan.constants.data(it).bytes().len() as u64).sum(),
-        workspace: plan.arenas.iter().map(|it| plan.shapes.display(it.bytes).to_string()).collect(),
+        kernels: plans.kernels().len(),
+        weight_bytes: weights.map(|it| it as u64).sum(),
+        workspace: workspace(plans).collect(),
     };
     let json = serde_json::to_string(&view).expect("maps with text keys and numbers are JSON");
     Metadata { json }

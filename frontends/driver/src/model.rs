@@ -1,7 +1,8 @@
 //! Model files, whatever their format.
 
-use crate::frontend::Frontends;
+use crate::frontend::{FlowModel, FlowText, Frontends};
 use orogen_ir::diag::Diagnostics;
+use orogen_ir::flow::Module;
 use orogen_onnx::OpTable;
 use std::any::Any;
 use std::fmt;
@@ -26,6 +27,35 @@ impl Model {
     /// Files that cannot be read, and files that are no model; the message says what they seem to be.
     pub fn open(path: impl AsRef<Path>) -> Result<Model, Diagnostics> {
         Frontends::standard(OpTable::new()).open(path.as_ref())
+    }
+
+    /// A module of the dataflow IR, which may have several functions: those that are not private become functions of the
+    /// library. It is compiled with [`OptIn::DataflowIr`](crate::OptIn::DataflowIr).
+    ///
+    /// ```
+    /// use orogen::prelude::*;
+    /// use orogen::ir::flow::FlowBuilder;
+    ///
+    /// let ops = OpRegistry::standard();
+    /// let mut module = Default::default();
+    /// for (name, op) in [("double", "add"), ("square", "mul")] {
+    ///     let mut builder = FlowBuilder::with_module(&ops, module, name);
+    ///     let n = builder.shapes().sym("n");
+    ///     let x = builder.input("x", Type::tensor(DType::F32, [n]))?;
+    ///     let y = builder.emit(ops.get(op), Attrs::none(), &[x, x])?;
+    ///     builder.output("y", y[0])?;
+    ///     module = builder.finish()?;
+    /// }
+    /// let options = CompileOptions { opt_in: OptIn::DataflowIr, ..CompileOptions::default() };
+    /// let library = orogen::compile(&Model::from_module("two", module), &options)?.load()?;
+    /// let x = Tensor::from_slice(&[2], &[3f32, 5.0])?;
+    /// assert_eq!(library.call("double", &[x.clone()])?[0].as_slice::<f32>()?, [6.0, 10.0]);
+    /// assert_eq!(library.call("square", &[x])?[0].as_slice::<f32>()?, [9.0, 25.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_module(name: &str, module: Module) -> Model {
+        let content = Box::new(FlowModel::Module(Box::new(module)));
+        Model { name: name.to_owned(), file: name.to_owned(), frontend: FlowText::NAME, content }
     }
 
     /// The name of the file without its suffix.

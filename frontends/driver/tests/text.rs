@@ -21,9 +21,12 @@ fn read_back(lowered: &Lowered, ops: &OpRegistry) -> Result<(), String> {
             let difference = flow::difference(it, &back);
             (Lowered::Flow(back), difference)
         }
-        Lowered::Plan(it) => {
-            (Lowered::Plan(plan::parse_plan(&text, &it.constants).map_err(|it| it.to_string())?), None)
-        }
+        Lowered::Plan(it) => (
+            Lowered::Plan(
+                plan::parse_plans(&text, it.constants().expect("a function")).map_err(|it| it.to_string())?,
+            ),
+            None,
+        ),
     };
     if let Some(difference) = difference {
         return Err(difference);

@@ -7,7 +7,10 @@ use crate::kernel::{self, Host};
 use crate::memory::{Memory, Place};
 use crate::scalar;
 use indexmap::IndexMap;
-use orogen_ir::plan::{BufferRef, CallPlan, Condition, PlanInput, Step};
+use orogen_ir::plan::{
+    BufferRef, CallPlan, Condition, FunctionId, MAX_CALLS, ObjectId, PlanInput, PlanModule, ResultBinding,
+    Step, View,
+};
 use orogen_ir::shape::{Dim, Env};
 use orogen_ir::types::{ConstId, DType, TensorData};
 
@@ -32,8 +35,39 @@ pub fn eval_plan_with(
     plan: &CallPlan,
     inputs: &[TensorData],
 ) -> Result<Vec<TensorData>, EvalError> {
+    run(host, &[], plan, inputs, 0)
+}
+
+/// Runs the function `name` of a module of plans: as [`eval_plan`], and functions may call each other.
+///
+/// # Errors
+/// As [`eval_plan`], and when there is no such function.
+pub fn eval_plans(
+    module: &PlanModule,
+    name: &str,
+    inputs: &[TensorData],
+) -> Result<Vec<TensorData>, EvalError> {
+    let plan = module.function(name);
+    let plan = plan.ok_or_else(|| EvalError::invalid(format!("function `{name}` does not exist")))?;
+    run(&Host::new(), &module.functions, plan, inputs, 0)
+}
+
+/// One call; `depth` calls are around it.
+fn run(
+    host: &Host<'_>,
+    functions: &[CallPlan],
+    plan: &CallPlan,
+    inputs: &[TensorData],
+    depth: usize,
+) -> Result<Vec<TensorData>, EvalError> {
+    if depth > MAX_CALLS {
+        return Err(EvalError::invalid("functions call each other without end"));
+    }
     let mut machine = Machine {
         plan,
+        functions,
+        depth,
+        objects: vec![None; plan.objects.len()],
         host,
         env: Env::new(),
         memory: Memory::default(),
@@ -64,6 +98,10 @@ pub fn eval_plan_with(
 
 struct Machine<'a> {
     plan: &'a CallPlan,
+    functions: &'a [CallPlan],
+    depth: usize,
+    /// What functions returned.
+    objects: Vec<Option<Place>>,
     host: &'a Host<'a>,
     env: Env,
     memory: Memory,
@@ -131,6 +169,9 @@ impl Machine<'_> {
             BufferRef::Output(i) => {
                 let made = self.outputs.get(i as usize).and_then(|it| it.as_ref());
                 made.map(|it| it.0).ok_or_else(|| missing("output"))
+            }
+            BufferRef::Object(id) => {
+                self.objects.get(id.0 as usize).copied().flatten().ok_or_else(|| missing("object"))
             }
             BufferRef::Constant(id) => {
                 if !self.plan.constants.contains(id) {
@@ -204,6 +245,9 @@ impl Machine<'_> {
                 kernel::run(self.host, called, &sizes, &mut self.memory, &places)
                     .map_err(|it| if source.is_empty() { it } else { it.within(source.clone()) })?;
             }
+            Step::Invoke { function, args, results, bindings } => {
+                self.invoke(*function, args, results, bindings)?;
+            }
             Step::Copy { from, to, bytes } => {
                 let (from, to, bytes) = (self.place(*from)?, self.target(*to)?, self.bytes(*bytes)?);
                 let apart = from.block != to.block
@@ -254,6 +298,38 @@ impl Machine<'_> {
                     self.steps(body)?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn invoke(
+        &mut self,
+        function: FunctionId,
+        args: &[View],
+        results: &[ObjectId],
+        bindings: &[ResultBinding],
+    ) -> EvalResult<()> {
+        let functions = self.functions;
+        let callee = functions.get(function.0 as usize).ok_or_else(|| missing("function"))?;
+        let mut inputs = Vec::with_capacity(args.len());
+        for arg in args {
+            let (place, dims) = (self.place(arg.place)?, self.sizes(&arg.dims)?);
+            let dtype = self.plan.dtype(arg.place).ok_or_else(|| missing("place"))?;
+            inputs.push(self.memory.tensor(place, dtype, &dims)?);
+        }
+        let outputs = run(self.host, functions, callee, &inputs, self.depth + 1)?;
+        for it in bindings {
+            let dims = outputs.get(it.result as usize).map(TensorData::dims);
+            let size = dims.and_then(|dims| dims.get(it.axis as usize)).ok_or_else(|| missing("result"))?;
+            self.env.set(it.symbol, *size as i64);
+        }
+        for (id, output) in results.iter().zip(&outputs) {
+            let object = self.plan.objects.get(id.0 as usize).ok_or_else(|| missing("object"))?;
+            if object.dtype != output.dtype() || self.sizes(&object.dims)? != output.dims() {
+                let message = format!("a result of `{}` does not fit object {}", callee.name, id.0);
+                return Err(EvalError::invalid(message));
+            }
+            self.objects[id.0 as usize] = Some(self.memory.hold(output.bytes()));
         }
         Ok(())
     }

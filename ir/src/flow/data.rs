@@ -65,6 +65,8 @@ pub struct Function {
     pub outputs: Vec<Output>,
     /// What a call may do.
     pub effects: Effects,
+    /// Whether only functions of its module may call it.
+    pub private: bool,
     /// The body.
     pub body: RegionId,
     /// All values, also dead ones.

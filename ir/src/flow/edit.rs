@@ -305,6 +305,7 @@ impl Function {
             params,
             outputs: other.outputs.clone(),
             effects: other.effects,
+            private: other.private,
             body,
             values,
             bindings: Arena::new(),

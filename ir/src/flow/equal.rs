@@ -59,7 +59,7 @@ impl Compare<'_> {
         self.values.clear();
         let names = |it: &Function| {
             let params = it.params.iter().map(|it| it.name.clone());
-            (params.collect::<Vec<_>>(), it.outputs.clone(), it.effects)
+            (params.collect::<Vec<_>>(), it.outputs.clone(), it.effects, it.private)
         };
         same("parameters, outputs or effects", names(x), names(y))?;
         for (p, q) in x.params.iter().zip(&y.params) {

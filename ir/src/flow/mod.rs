@@ -20,6 +20,8 @@
 //!   those that its body returns, and its results match the types of its parameters, where a symbol that the parameters
 //!   bind stands for one size on entry, one in each turn, and one at the end; results do not speak of one that changes.
 //! * **F12** A function declares at least the effects that its body has.
+//! * **F13** A symbol that the body of a function binds is mentioned in no other function: what is known of it would be
+//!   known there.
 //!
 //! # Use
 //! Build with [`FlowBuilder`] (an [`OpSink`](crate::ops::OpSink)), print and parse with [`text`], check with

@@ -3,6 +3,7 @@
 use crate::kernel::Kernel;
 use crate::shape::{Constraint, Dim, Overflow, ShapeCx, Sym};
 use crate::types::{ConstId, ConstPool, DType, Dims};
+use std::sync::Arc;
 
 /// Alignment of slots, outputs and constants, in bytes.
 pub const ALIGNMENT: u64 = 64;
@@ -18,6 +19,14 @@ pub struct ArenaId(pub u32);
 /// A slot of the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SlotId(pub u32);
+
+/// A function of the module that the plan belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FunctionId(pub u32);
+
+/// An object place of the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectId(pub u32);
 
 /// A model input.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,6 +111,36 @@ pub fn byte_size(shapes: &mut ShapeCx, dtype: DType, dims: &[Dim]) -> Result<Dim
     shapes.scale(elements, dtype.size() as i64)
 }
 
+/// A place for a tensor object that another function made. The call holds a reference until it ends, or until the step
+/// that made the object runs again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Object {
+    /// Element type.
+    pub dtype: DType,
+    /// Dimensions, over symbols that are bound behind the step that makes the object.
+    pub dims: Dims,
+}
+
+/// What a function is called with: a buffer seen under a shape.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// The buffer.
+    pub place: BufferRef,
+    /// Its dimensions for the function; as many bytes as the buffer has.
+    pub dims: Dims,
+}
+
+/// `symbol = dimension `axis` of result `result`` of a call of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResultBinding {
+    /// The symbol.
+    pub symbol: Sym,
+    /// Which result.
+    pub result: u32,
+    /// Which of its dimensions.
+    pub axis: u32,
+}
+
 /// Memory that a step reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum BufferRef {
@@ -113,6 +152,8 @@ pub enum BufferRef {
     Slot(SlotId),
     /// A constant.
     Constant(ConstId),
+    /// Data of an object.
+    Object(ObjectId),
 }
 
 /// One step.
@@ -133,6 +174,18 @@ pub enum Step {
         sizes: Vec<Dim>,
         /// Source constructs that the error of a kernel that aborts names; may be empty.
         source: String,
+    },
+    /// Calls a function of the module, which checks its arguments as for any caller. It has memory of its own, and
+    /// its results are objects.
+    Invoke {
+        /// Function.
+        function: FunctionId,
+        /// One for each of its inputs.
+        args: Vec<View>,
+        /// One for each of its outputs.
+        results: Vec<ObjectId>,
+        /// Symbols that the dimensions of results bind. All other dimensions are checked.
+        bindings: Vec<ResultBinding>,
     },
     /// Copies bytes between buffers that do not overlap or are the same.
     Copy {
@@ -193,11 +246,13 @@ pub enum Condition {
     Sizes(Vec<Constraint>),
 }
 
-/// A whole entry point.
+/// One function.
 #[derive(Clone, Debug, Default)]
 pub struct CallPlan {
     /// Name; the exported symbol is derived from it.
     pub name: String,
+    /// Whether only functions of its module may call it.
+    pub private: bool,
     /// Where all dimensions of the plan live. Its facts hold on entry: they are promises about the inputs, or checked
     /// by [`CallPlan::checks`].
     pub shapes: ShapeCx,
@@ -209,14 +264,16 @@ pub struct CallPlan {
     pub bindings: Vec<SizeBinding>,
     /// Checked on entry, after the inputs themselves, before anything else.
     pub checks: Vec<ShapeCheck>,
-    /// Constants.
-    pub constants: ConstPool,
-    /// Kernels.
-    pub kernels: Vec<Kernel>,
+    /// Constants, those of all functions of the module.
+    pub constants: Arc<ConstPool>,
+    /// Kernels, those of all functions of the module.
+    pub kernels: Arc<Vec<Kernel>>,
     /// Arenas.
     pub arenas: Vec<Arena>,
     /// Slots.
     pub slots: Vec<Slot>,
+    /// Objects.
+    pub objects: Vec<Object>,
     /// The program.
     pub steps: Vec<Step>,
 }
@@ -231,6 +288,7 @@ impl CallPlan {
             BufferRef::Constant(id) => {
                 self.constants.contains(id).then(|| self.constants.data(id).dtype())?
             }
+            BufferRef::Object(id) => self.objects.get(id.0 as usize)?.dtype,
         })
     }
 
@@ -241,6 +299,7 @@ impl CallPlan {
             BufferRef::Input(i) => self.inputs.get(i as usize)?.dims.clone(),
             BufferRef::Output(i) => self.outputs.get(i as usize)?.dims.clone(),
             BufferRef::Slot(id) => self.slots.get(id.0 as usize)?.dims.clone(),
+            BufferRef::Object(id) => self.objects.get(id.0 as usize)?.dims.clone(),
             BufferRef::Constant(id) => {
                 let data = self.constants.contains(id).then(|| self.constants.data(id))?;
                 let dims = data.dims().iter().map(|it| Some(shapes.int(i64::try_from(*it).ok()?)));

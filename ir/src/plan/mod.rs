@@ -1,5 +1,7 @@
 //! The call plan: which kernel runs when, on which memory. The shared bottom of both pipelines.
 //!
+//! A [`CallPlan`] is one function, a [`PlanModule`] several that call each other and share constants and kernels.
+//!
 //! ```
 //! use orogen_ir::plan::{parse_plan, print_plan, verify};
 //! use orogen_ir::types::ConstPool;
@@ -46,14 +48,25 @@
 //! * **P6** Inputs and constants are never written, but for inputs that are state; no two of these share memory with each
 //!   other or with another input, which the call checks.
 //! * **P7** Every output is written on every path.
+//! * **P8** An `invoke` matches the function: an argument for each input with its element type, its rank, and the bytes of
+//!   the place it lies in; an object place of its own for each output, with element type and rank. It binds whole
+//!   dimensions of results. A function with state is called from outside only.
+//!
+//! # Laws of modules
+//! * **P9** Names of functions are unique. That of a function which others may call begins with no underscore and holds
+//!   no NUL: it names a symbol.
+//! * **P10** No function leads back to itself, and no chain of calls is longer than [`MAX_CALLS`].
+//! * **P11** All functions have the same constants and kernels: `#2` and kernel 3 mean one thing in all of them.
 
 mod data;
+mod module;
 mod text;
 mod verify;
 
 pub use data::{
-    ALIGNMENT, Arena, ArenaId, BufferRef, CallPlan, Condition, KernelId, PlanInput, PlanOutput, ShapeCheck,
-    SizeBinding, Slot, SlotId, Step, byte_size,
+    ALIGNMENT, Arena, ArenaId, BufferRef, CallPlan, Condition, FunctionId, KernelId, Object, ObjectId,
+    PlanInput, PlanOutput, ResultBinding, ShapeCheck, SizeBinding, Slot, SlotId, Step, View, byte_size,
 };
-pub use text::{PrintedPlan, parse_plan, print_plan};
-pub use verify::verify;
+pub use module::{CallOrder, MAX_CALLS, PlanModule, call_order};
+pub use text::{PrintedPlan, parse_plan, parse_plans, print_plan, print_plans};
+pub use verify::{verify, verify_module};

@@ -15,33 +15,48 @@
 //! | P002 | P2 written before read | P006 | P6 read-only memory |
 //! | P003 | P3 overlapping slots | P007 | P7 outputs are written |
 //! | P004 | P4 slots in arenas | L…, K… | laws of kernels |
+//! | P008 | P8 calls of functions | P009 to P011 | laws of modules |
 
 mod facts;
 mod in_place;
+mod invoke;
 mod kernels;
+mod module;
 mod state;
 
+#[cfg(test)]
+mod module_tests;
 #[cfg(test)]
 mod tests;
 
 use super::text::{PrintedPlan, buffer_text, print_plan, symbols_of};
 use super::{ALIGNMENT, BufferRef, CallPlan, Condition, ShapeCheck, SlotId, Step};
 use crate::diag::{Diagnostic, Diagnostics, Place};
+use crate::kernel::Kernel;
 use crate::shape::{Constraint, Dim, ShapeCx, Sym};
 use crate::types::DType;
 use facts::{Established, Range, Samples};
 use indexmap::{IndexMap, IndexSet};
+pub use module::verify_module;
 use state::{Extent, Lost, State};
 
 /// Checks all laws, those of the kernels included, and reports every violation, each drawn under its line of the
 /// printed plan.
+///
+/// A plan that calls other functions is verified with its module: [`verify_module`].
 pub fn verify(plan: &CallPlan) -> Result<(), Diagnostics> {
-    let mut found = Diagnostics::new();
-    for kernel in &plan.kernels {
-        if let Err(violations) = crate::kernel::verify(kernel) {
-            found.0.extend(violations.0);
-        }
-    }
+    let mut found = verify_kernels(&plan.kernels);
+    found.0.extend(verify_plan(plan, &[]).0);
+    found.into_result(())
+}
+
+fn verify_kernels(kernels: &[Kernel]) -> Diagnostics {
+    let found = kernels.iter().filter_map(|it| crate::kernel::verify(it).err());
+    Diagnostics(found.flat_map(|it| it.0).collect())
+}
+
+/// All laws of one plan but those of its kernels. `functions` are those of its module.
+fn verify_plan(plan: &CallPlan, functions: &[CallPlan]) -> Diagnostics {
     let mut shapes = plan.shapes.clone();
     for check in &plan.checks {
         // Behind checks that contradict each other nothing ever runs.
@@ -61,6 +76,7 @@ pub fn verify(plan: &CallPlan) -> Result<(), Diagnostics> {
     let ranges = ranges.collect();
     let mut verifier = Verifier {
         plan,
+        functions,
         shapes,
         samples,
         ranges,
@@ -71,7 +87,7 @@ pub fn verify(plan: &CallPlan) -> Result<(), Diagnostics> {
         printed: None,
         step: None,
         next: 0,
-        found,
+        found: Diagnostics::new(),
         reported: IndexSet::new(),
     };
     verifier.check_p4_slots();
@@ -80,7 +96,7 @@ pub fn verify(plan: &CallPlan) -> Result<(), Diagnostics> {
     verifier.steps(&plan.steps, &mut state);
     verifier.step = None;
     verifier.check_p7_outputs(&state);
-    verifier.found.into_result(())
+    verifier.found
 }
 
 /// Symbols that exactly one step defines, a `Let`, with its value; in program order.
@@ -93,6 +109,9 @@ fn single_lets(plan: &CallPlan) -> IndexMap<Sym, Dim> {
                 }
                 Step::Bind { symbol, .. } => {
                     defined.insert(*symbol, None);
+                }
+                Step::Invoke { bindings, .. } => {
+                    defined.extend(bindings.iter().map(|it| (it.symbol, None)));
                 }
                 Step::If { then_steps: first, else_steps: second, .. }
                 | Step::While { cond_steps: first, body: second, .. } => {
@@ -120,6 +139,8 @@ fn top_checks(plan: &CallPlan) -> Vec<Constraint> {
 
 struct Verifier<'a> {
     plan: &'a CallPlan,
+    /// Those of the module.
+    functions: &'a [CallPlan],
     /// A copy of the plan's context, for sums and products.
     shapes: ShapeCx,
     samples: Samples,
@@ -280,6 +301,9 @@ impl Verifier<'_> {
                     None => self.report("P005", format!("P5: there is no kernel {}", kernel.0)),
                 }
             }
+            Step::Invoke { function, args, results, bindings } => {
+                self.invoke(*function, args, results, bindings, state);
+            }
             Step::Copy { from, to, bytes } => {
                 self.check_p1_bound(state, *bytes);
                 let dtype = self.read(*from, state);
@@ -380,6 +404,7 @@ impl Verifier<'_> {
             BufferRef::Input(i) if i as usize >= plan.inputs.len() => Some("there is no such input"),
             BufferRef::Output(i) if i as usize >= plan.outputs.len() => Some("there is no such output"),
             BufferRef::Constant(id) if !plan.constants.contains(id) => Some("there is no such constant"),
+            BufferRef::Object(id) if id.0 as usize >= plan.objects.len() => Some("there is no such object"),
             BufferRef::Output(i) if !state.outputs.contains(&i) => Some("its memory is not allocated"),
             BufferRef::Slot(id) => match plan.slots.get(id.0 as usize) {
                 None => Some("there is no such slot"),
@@ -480,7 +505,7 @@ impl Verifier<'_> {
         match buffer {
             BufferRef::Input(i) => self.plan.inputs.get(i as usize).is_none_or(|it| it.state.is_none()),
             BufferRef::Constant(_) => true,
-            BufferRef::Output(_) | BufferRef::Slot(_) => false,
+            BufferRef::Output(_) | BufferRef::Slot(_) | BufferRef::Object(_) => false,
         }
     }
 }

@@ -26,6 +26,7 @@ pub fn translate(graph: &Graph, ops: &OpRegistry) -> Result<Module, Diagnostic> 
         params: Vec::new(),
         outputs: graph.outputs.iter().map(|(name, _)| Output { name: name.clone() }).collect(),
         effects: Effects::PURE,
+        private: false,
         body: regions.alloc(Region::default()),
         values: Arena::new(),
         bindings: Arena::new(),

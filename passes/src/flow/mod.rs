@@ -12,4 +12,4 @@ pub use canonicalize::Canonicalize;
 pub use fold_constants::FoldConstants;
 pub use fuse::Fuse;
 pub use legalize::Legalize;
-pub use plan_memory::plan_memory;
+pub use plan_memory::{plan_memory, plan_module};

@@ -14,6 +14,7 @@ use orogen_ir::plan::{
 };
 use orogen_ir::shape::Dim;
 use orogen_ir::types::Dims;
+use std::sync::Arc;
 
 /// Lowers a graph whose operators are all legalised: only kernels and views (which share the memory of their
 /// operand) are left. What `states` name as outputs are none of the plan: they are left where the inputs are.
@@ -42,7 +43,11 @@ pub fn plan_memory(graph: &Graph, name: &str, states: &[State]) -> Result<CallPl
     }
     let mut lowering = Lowering {
         graph,
-        plan: CallPlan { name: name.to_string(), constants: graph.constants.clone(), ..CallPlan::default() },
+        plan: CallPlan {
+            name: name.to_string(),
+            constants: Arc::new(graph.constants.clone()),
+            ..CallPlan::default()
+        },
         storage: IndexMap::new(),
         requests: Vec::new(),
         direct: IndexMap::new(),
@@ -189,7 +194,7 @@ impl Lowering<'_> {
                     };
                     let next = KernelId(kernels.len() as u32);
                     let kernel = *kernels.entry(kernel).or_insert_with(|| {
-                        self.plan.kernels.push(called.clone());
+                        Arc::make_mut(&mut self.plan.kernels).push(called.clone());
                         next
                     });
                     let args = self.arguments(called, *id, steps)?;

@@ -158,18 +158,26 @@ impl Library {
         Ok(Library { inner: Arc::new(Inner { name, signature, metadata, functions, threads, image }) })
     }
 
-    /// Runs `main`.
+    /// Runs `main`, or the only function of a library that has no `main`.
     ///
     /// # Errors
     /// Tensors that do not fit the signature, and what the model itself reports.
     pub fn run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, RuntimeError> {
-        self.run_function("main", inputs, RunOptions::default())
+        self.call(self.main(), inputs)
     }
 
     /// Runs the function called `name`.
     ///
     /// # Errors
     /// As [`Library::run`], and when there is no such function.
+    pub fn call(&self, name: &str, inputs: &[Tensor]) -> Result<Vec<Tensor>, RuntimeError> {
+        self.run_function(name, inputs, RunOptions::default())
+    }
+
+    /// Runs the function called `name` in a way of its own.
+    ///
+    /// # Errors
+    /// As [`Library::call`].
     pub fn run_function(
         &self,
         name: &str,
@@ -184,7 +192,7 @@ impl Library {
                 help: "`Library::run_in_place` takes tensors that it may write",
             });
         }
-        self.call(index, inputs, options)
+        self.invoke(index, inputs, options)
     }
 
     /// Runs `main` and leaves the new values of state where the old ones were: in those of `inputs` that the signature
@@ -193,18 +201,34 @@ impl Library {
     /// # Errors
     /// As [`Library::run`], and for state whose tensor is shared or whose memory belongs to someone else.
     pub fn run_in_place(&self, inputs: &mut [Tensor]) -> Result<Vec<Tensor>, RuntimeError> {
-        let (index, function) = self.find_function("main")?;
+        self.call_in_place(self.main(), inputs)
+    }
+
+    /// [`Library::run_in_place`] for the function called `name`.
+    ///
+    /// # Errors
+    /// As [`Library::run_in_place`], and when there is no such function.
+    pub fn call_in_place(&self, name: &str, inputs: &mut [Tensor]) -> Result<Vec<Tensor>, RuntimeError> {
+        let (index, function) = self.find_function(name)?;
         check_inputs(function, inputs)?;
         for (parameter, tensor) in function.inputs.iter().zip(inputs.iter_mut()) {
             if parameter.becomes.is_some() && tensor.as_mut_bytes().is_err() {
                 return Err(RuntimeError::Layout {
-                    what: format!("input `{}` of `main`", parameter.name),
+                    what: format!("input `{}` of `{name}`", parameter.name),
                     reason: "is state, which the call writes, but it is shared or read-only".to_owned(),
                     help: "`Tensor::to_owned_copy` makes a copy that can be written",
                 });
             }
         }
-        self.call(index, inputs, RunOptions::default())
+        self.invoke(index, inputs, RunOptions::default())
+    }
+
+    /// The name of the function that runs when none is named.
+    fn main(&self) -> &str {
+        match &self.signature().functions[..] {
+            [only] => &only.name,
+            _ => "main",
+        }
     }
 
     /// A function by name, with its place.
@@ -220,7 +244,7 @@ impl Library {
     }
 
     /// Calls a function; the tensors of its state are the caller's to write.
-    fn call(
+    fn invoke(
         &self,
         index: usize,
         inputs: &[Tensor],

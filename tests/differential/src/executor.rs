@@ -7,7 +7,7 @@ use orogen::{CompileOptions, Compiler, Entry, Lowered, Model, OptIn, State, Step
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::TensorData;
 use orogen_passes::bridge;
-use orogen_reference::{Value, eval_function, eval_graph, eval_plan};
+use orogen_reference::{Value, eval_function, eval_graph, eval_plans};
 use orogen_runtime::Library;
 use std::fmt;
 
@@ -195,8 +195,8 @@ impl Program {
         match self {
             Program::Lowered(it) => interpret(it.0.ops(), &it.1, reference),
             Program::Native(library, _) => {
-                let function =
-                    library.signature().functions.first().context("the library has no function")?;
+                let signature = library.signature();
+                let function = signature.function("main").context("the library has no function `main`")?;
                 let names = function.inputs.iter().map(|it| it.name.as_str());
                 let mut inputs: Vec<_> =
                     ordered(reference, names)?.iter().map(tensors::to_runtime).collect::<Result<_>>()?;
@@ -233,9 +233,10 @@ fn interpret(ops: &OpRegistry, lowered: &Lowered, reference: &Reference) -> Resu
                 .map(|(name, it)| Ok((name, it.as_tensor().context("an output is no tensor")?.clone())))
                 .collect()
         }
-        Lowered::Plan(plan) => {
+        Lowered::Plan(plans) => {
+            let plan = plans.entry().context("the module has no function")?;
             let names = plan.inputs.iter().map(|it| it.name.as_str());
-            let outputs = eval_plan(plan, &ordered(reference, names)?)?;
+            let outputs = eval_plans(plans, &plan.name, &ordered(reference, names)?)?;
             let states = plan.inputs.iter().filter_map(|it| it.state.clone());
             Ok(plan.outputs.iter().map(|it| it.name.clone()).chain(states).zip(outputs).collect())
         }

@@ -9,7 +9,7 @@
 mod case;
 mod compare;
 mod executor;
-mod tensors;
+pub mod tensors;
 
 pub use case::{Case, Expected, Legacy, Reference};
 pub use compare::{Worst, compare};

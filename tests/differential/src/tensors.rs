@@ -28,7 +28,7 @@ pub(crate) fn read_npz(path: &Path) -> Result<IndexMap<String, TensorData>> {
 }
 
 /// A tensor that generated code takes.
-pub(crate) fn to_runtime(data: &TensorData) -> Result<Tensor> {
+pub fn to_runtime(data: &TensorData) -> Result<Tensor> {
     let dtype =
         DLDataType::from_name(&data.dtype().to_string()).context("an element type of the interface")?;
     let dims: Vec<i64> = data.dims().iter().map(|it| i64::try_from(*it)).collect::<Result<_, _>>()?;
@@ -36,7 +36,7 @@ pub(crate) fn to_runtime(data: &TensorData) -> Result<Tensor> {
 }
 
 /// A tensor that generated code returned.
-pub(crate) fn from_runtime(tensor: &Tensor) -> Result<TensorData> {
+pub fn from_runtime(tensor: &Tensor) -> Result<TensorData> {
     let name = tensor.dtype().to_string();
     let dtype: DType = name.parse().map_err(|_| anyhow::anyhow!("an output of type {name}"))?;
     let dims = tensor.shape().iter().map(|it| u64::try_from(*it)).collect::<Result<_, _>>()?;

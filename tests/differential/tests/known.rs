@@ -99,7 +99,9 @@ fn computed(proto: &ModelProto, x: &TensorData) -> Result<TensorData> {
 fn plan(proto: &ModelProto, options: &CompileOptions) -> Result<(CallPlan, Vec<String>), Diagnostics> {
     let lowered = opened(proto, |model| Ok(Compiler::standard().lower(model, options, Step::PlanMemory)));
     match lowered.expect("a model file")? {
-        (Lowered::Plan(plan), report) => Ok((plan, report.remarks.iter().map(ToString::to_string).collect())),
+        (Lowered::Plan(mut plans), report) => {
+            Ok((plans.functions.remove(0), report.remarks.iter().map(ToString::to_string).collect()))
+        }
         _ => panic!("lowering ended before the plan"),
     }
 }

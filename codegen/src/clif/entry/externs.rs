@@ -11,7 +11,7 @@ use orogen_abi::{Any, DLTensor, TypeIndex};
 use orogen_ir::kernel::{Access, Extern, Signature};
 use orogen_ir::plan::BufferRef;
 use orogen_ir::shape::Dim;
-use orogen_ir::types::Attr;
+use orogen_ir::types::{Attr, DType};
 use std::mem::{offset_of, size_of};
 
 use super::Entry;
@@ -110,12 +110,12 @@ impl Entry<'_, '_, '_> {
         }
     }
 
-    fn room(&mut self, bytes: usize) -> StackSlot {
+    pub(super) fn room(&mut self, bytes: usize) -> StackSlot {
         let bytes = u32::try_from(bytes.max(8)).unwrap_or(u32::MAX);
         self.cx.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 4))
     }
 
-    fn set_any(&mut self, list: StackSlot, i: usize, index: i32, value: Value) {
+    pub(super) fn set_any(&mut self, list: StackSlot, i: usize, index: i32, value: Value) {
         let at = (i * size_of::<Any>()) as i32;
         // The four bytes behind the tag are zero.
         let index = self.cx.int(i64::from(index));
@@ -123,15 +123,11 @@ impl Entry<'_, '_, '_> {
         self.cx.b.ins().stack_store(types::I64, value, list, at + offset_of!(Any, payload) as i32);
     }
 
-    /// A `DLTensor` over a buffer, with its size in bytes.
+    /// A view of a buffer for a parameter, with its size in bytes.
     fn view(&mut self, signature: &Signature, i: usize, data: Value, scope: &Scope) -> (Value, Value) {
         let param = &signature.params[i];
-        let rank = param.dims.len();
-        let slot = self.room(size_of::<DLTensor>() + 16 * rank);
-        let shape = size_of::<DLTensor>() as i32;
-        let strides = shape + 8 * rank as i32;
-        let mut elements = self.cx.int(1);
-        for (axis, dim) in param.dims.iter().enumerate().rev() {
+        let mut extents = Vec::with_capacity(param.dims.len());
+        for (axis, dim) in param.dims.iter().enumerate() {
             let extent = Sizes { shapes: &signature.shapes, scope }.value(self.cx, *dim);
             if signature.shapes.as_int(*dim).is_none() {
                 let ok = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, extent, 0);
@@ -139,15 +135,28 @@ impl Entry<'_, '_, '_> {
                 let message = format!("dimension {axis} of `{}` (at least)", param.name);
                 self.require(ok, "ValueError", &message, Some((least, extent)));
             }
-            self.cx.b.ins().stack_store(types::I64, extent, slot, shape + 8 * axis as i32);
-            self.cx.b.ins().stack_store(types::I64, elements, slot, strides + 8 * axis as i32);
-            elements = self.cx.b.ins().imul(elements, extent);
+            extents.push(extent);
         }
-        let bytes = self.cx.b.ins().imul_imm_s(elements, param.dtype.size() as i64);
+        let (view, elements) = self.tensor_view(param.dtype, &extents, data);
+        (view, self.cx.b.ins().imul_imm_s(elements, param.dtype.size() as i64))
+    }
+
+    /// A `DLTensor` over row-major memory of the host, with its number of elements.
+    pub(super) fn tensor_view(&mut self, dtype: DType, extents: &[Value], data: Value) -> (Value, Value) {
+        let rank = extents.len();
+        let slot = self.room(size_of::<DLTensor>() + 16 * rank);
+        let shape = size_of::<DLTensor>() as i32;
+        let strides = shape + 8 * rank as i32;
+        let mut elements = self.cx.int(1);
+        for (axis, extent) in extents.iter().enumerate().rev() {
+            self.cx.b.ins().stack_store(types::I64, *extent, slot, shape + 8 * axis as i32);
+            self.cx.b.ins().stack_store(types::I64, elements, slot, strides + 8 * axis as i32);
+            elements = self.cx.b.ins().imul(elements, *extent);
+        }
         let zero = self.cx.int(0);
         // Device: type 1 (CPU), number 0.
         let device = self.cx.int(1);
-        let dtype = self.cx.b.ins().iconst(types::I32, i64::from(dlpack(param.dtype).to_bits()));
+        let dtype = self.cx.b.ins().iconst(types::I32, i64::from(dlpack(dtype).to_bits()));
         let ndim = self.cx.b.ins().iconst(types::I32, rank as i64);
         let shape = self.cx.b.ins().stack_addr(types::I64, slot, shape);
         let strides = self.cx.b.ins().stack_addr(types::I64, slot, strides);
@@ -163,7 +172,7 @@ impl Entry<'_, '_, '_> {
         for (value, offset) in fields {
             self.cx.b.ins().stack_store(types::I64, value, slot, offset as i32);
         }
-        (self.cx.b.ins().stack_addr(types::I64, slot, 0), bytes)
+        (self.cx.b.ins().stack_addr(types::I64, slot, 0), elements)
     }
 
     /// Tag and payload of an attribute (law K4).

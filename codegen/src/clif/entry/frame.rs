@@ -2,7 +2,7 @@
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, StackSlot, Value, types};
-use orogen_ir::plan::{ArenaId, CallPlan};
+use orogen_ir::plan::{ArenaId, CallPlan, ObjectId};
 
 use crate::clif::support::Support;
 use crate::clif::unit::FunctionCx;
@@ -12,28 +12,30 @@ use crate::clif::unit::FunctionCx;
 pub(super) struct Memory(i32);
 
 /// Layout of the frame: pointer and size of each arena, of the scratch memory of kernels; then object and data
-/// of each output, all null at first; then data of each input.
+/// of each output and of each object place, all null at first; then data of each input.
 #[derive(Clone, Debug)]
 pub(super) struct Frame {
     slot: StackSlot,
     arenas: usize,
     outputs: usize,
+    objects: usize,
 }
 
 impl Frame {
     /// Bytes that the frame of a plan needs.
     pub(super) fn bytes(plan: &CallPlan) -> usize {
-        16 * (plan.arenas.len() + 1 + plan.outputs.len()) + 8 * plan.inputs.len()
+        16 * (plan.arenas.len() + 1 + plan.outputs.len() + plan.objects.len()) + 8 * plan.inputs.len()
     }
 
     pub(super) fn new(plan: &CallPlan, slot: StackSlot) -> Frame {
-        Frame { slot, arenas: plan.arenas.len(), outputs: plan.outputs.len() }
+        let (arenas, outputs, objects) = (plan.arenas.len(), plan.outputs.len(), plan.objects.len());
+        Frame { slot, arenas, outputs, objects }
     }
 
     /// Sets what may be acquired to null.
     pub(super) fn clear(&self, cx: &mut FunctionCx<'_>) {
         let zero = cx.int(0);
-        for word in 0..2 * (self.arenas + 1 + self.outputs) {
+        for word in 0..2 * (self.arenas + 1 + self.outputs + self.objects) {
             cx.b.ins().stack_store(types::I64, zero, self.slot, word as i32 * 8);
         }
     }
@@ -106,8 +108,21 @@ impl Frame {
         cx.b.ins().stack_store(types::I64, data, self.slot, self.output(output) + 8);
     }
 
+    /// The object of an object place, null at first, with its data behind.
+    pub(super) fn object(&self, cx: &mut FunctionCx<'_>, id: ObjectId) -> Value {
+        self.output_object(cx, self.outputs + id.0 as usize)
+    }
+
+    pub(super) fn object_data(&self, cx: &mut FunctionCx<'_>, id: ObjectId) -> Value {
+        self.output_data(cx, self.outputs + id.0 as usize)
+    }
+
+    pub(super) fn set_object(&self, cx: &mut FunctionCx<'_>, id: ObjectId, object: Value, data: Value) {
+        self.set_output(cx, self.outputs + id.0 as usize, object, data);
+    }
+
     fn input_at(&self, input: usize) -> i32 {
-        self.output(self.outputs) + input as i32 * 8
+        self.output(self.outputs + self.objects) + input as i32 * 8
     }
 
     /// The data of an input.

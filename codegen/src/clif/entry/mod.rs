@@ -19,6 +19,7 @@
 mod arguments;
 mod externs;
 mod frame;
+mod invoke;
 mod steps;
 
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -46,6 +47,10 @@ pub(crate) const MAX_BYTES: i64 = 1 << 46;
 pub(crate) struct EntryInput<'a> {
     /// The plan.
     pub(crate) plan: &'a CallPlan,
+    /// The symbol of its code.
+    pub(crate) name: &'a str,
+    /// Symbols of all functions of the module.
+    pub(crate) functions: &'a [String],
     /// The code of its kernels, in the order of the plan; none for functions of the host.
     pub(crate) kernels: &'a [Option<Kernel>],
     /// For each kernel parameter, the blob form of each constant: the symbol of a buffer, when it is a constant.
@@ -62,12 +67,22 @@ pub(crate) trait ConstantSymbols: std::fmt::Debug + Sync {
     fn plain(&self, constant: orogen_ir::types::ConstId) -> String;
 }
 
-/// Builds the entry point.
+/// Parameters of a packed function: handle, arguments, their number, result.
+const PACKED: [cranelift_codegen::ir::Type; 4] = [types::I64, types::I64, types::I32, types::I64];
+
+/// An exported packed function that is a local one under another name.
+pub(crate) fn door(target: Target, name: &str, local: &str) -> Unit {
+    build(target, name, Visibility::Exported, &PACKED, &[types::I32], |cx, args| {
+        let status = cx.call(Symbol::Local(local.to_owned()), &PACKED, &[types::I32], args);
+        cx.b.ins().return_(&[status.expect("one result")]);
+    })
+}
+
+/// Builds the packed function of a plan.
 pub(crate) fn entry(target: Target, input: EntryInput<'_>) -> Unit {
-    let i = types::I64;
-    let name = format!("{}{}", orogen_abi::symbol::FUNCTION_PREFIX, input.plan.name);
-    let (params, returns) = ([i, i, types::I32, i], [types::I32]);
-    build(target, &name, Visibility::Exported, &params, &returns, |cx, args| {
+    let exported = input.name.starts_with(orogen_abi::symbol::FUNCTION_PREFIX);
+    let visibility = if exported { Visibility::Exported } else { Visibility::Local };
+    build(target, input.name, visibility, &PACKED, &[types::I32], |cx, args| {
         let fail = cx.b.create_block();
         cx.b.set_cold_block(fail);
         let plan = input.plan;
@@ -162,6 +177,7 @@ impl Entry<'_, '_, '_> {
             let object = self.frame.output_object(self.cx, output);
             self.cx.support(Support::Release, &[object]);
         }
+        self.release_objects();
         let status = self.cx.b.ins().iconst(types::I32, -1);
         self.cx.b.ins().return_(&[status]);
     }
@@ -189,6 +205,7 @@ impl Entry<'_, '_, '_> {
             }
         };
         self.give_back();
+        self.release_objects();
         let index = self.cx.b.ins().iconst(types::I32, i64::from(index));
         let zero = self.cx.b.ins().iconst(types::I32, 0);
         self.cx.b.ins().store(MemFlagsData::trusted(), index, result, 0);
@@ -280,7 +297,11 @@ impl Entry<'_, '_, '_> {
     /// Sets an error and leaves; ends the current block.
     fn raise(&mut self, kind: &str, message: &str, form: Form, expected: Value, got: Value) {
         let kind = self.cx.text(kind);
-        let message = self.cx.text(message);
+        // The caller names the function that it called; this one may be another.
+        let message = match self.input.name.starts_with(orogen_abi::symbol::FUNCTION_PREFIX) {
+            true => self.cx.text(message),
+            false => self.cx.text(&format!("in `{}`: {message}", self.input.plan.name)),
+        };
         let form = self.cx.int(form as i64);
         self.cx.support(Support::Fail, &[kind, message, form, expected, got]);
         self.cx.b.ins().jump(self.fail, &[]);
@@ -302,6 +323,7 @@ impl Entry<'_, '_, '_> {
         match buffer {
             BufferRef::Input(i) => self.frame.input(self.cx, i as usize),
             BufferRef::Output(i) => self.frame.output_data(self.cx, i as usize),
+            BufferRef::Object(id) => self.frame.object_data(self.cx, id),
             BufferRef::Slot(slot) => {
                 let slot = &self.input.plan.slots[slot.0 as usize];
                 let arena = self.frame.arena(slot.arena);
@@ -330,6 +352,7 @@ pub(crate) fn plain_constants(steps: &[Step], found: &mut IndexSet<orogen_ir::ty
     };
     for step in steps {
         match step {
+            Step::Invoke { args, .. } => args.iter().for_each(|it| add(&it.place)),
             Step::Copy { from, .. } => add(from),
             Step::Bind { from, .. } => add(from),
             Step::If { cond: Condition::Buffer(cond), .. } | Step::While { cond, .. } => add(cond),

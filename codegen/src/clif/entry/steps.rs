@@ -45,6 +45,9 @@ impl Entry<'_, '_, '_> {
                     called => self.kernel(*kernel, called, args, sizes, source),
                 }
             }
+            Step::Invoke { function, args, results, bindings } => {
+                self.invoke(*function, args, results, bindings);
+            }
             Step::Copy { from, to, bytes } => {
                 let (from, to) = (self.plain_buffer(*from), self.plain_buffer(*to));
                 let bytes = self.size(*bytes);
@@ -120,7 +123,7 @@ impl Entry<'_, '_, '_> {
     }
 
     /// A symbol whose value comes from data.
-    fn bind(&mut self, symbol: Sym, value: Value) {
+    pub(super) fn bind(&mut self, symbol: Sym, value: Value) {
         let shapes = &self.input.plan.shapes;
         let value = match shapes.kind(symbol) {
             SymbolKind::Integer => {

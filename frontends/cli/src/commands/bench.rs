@@ -14,17 +14,18 @@ const MAX_RUNS: usize = 100_000;
 const MIN_RUNS: usize = 3;
 
 pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode, Failure> {
-    let subject = subject::open(&args.model, &args.options, args.inputs.as_deref())?;
+    let subject =
+        subject::open(&args.model, &args.options, args.function.as_deref(), args.inputs.as_deref())?;
     let mut tensors =
-        inputs::inputs(&subject.library, args.inputs.as_deref(), args.seed, &args.options.dims)?;
+        inputs::inputs(&subject.function, args.inputs.as_deref(), args.seed, &args.options.dims)?;
     let start = Instant::now();
-    inputs::call(&subject.library, &mut tensors)?;
+    inputs::call(&subject.library, &subject.function, &mut tensors)?;
     let first = start.elapsed();
     let mut times: Vec<Duration> = Vec::new();
     let begin = Instant::now();
     while times.len() < MIN_RUNS || (begin.elapsed().as_secs_f64() < args.seconds && times.len() < MAX_RUNS) {
         let start = Instant::now();
-        inputs::call(&subject.library, &mut tensors)?;
+        inputs::call(&subject.library, &subject.function, &mut tensors)?;
         times.push(start.elapsed());
     }
     times.sort();

@@ -4,7 +4,7 @@ use crate::args::InspectArgs;
 use crate::config;
 use crate::failure::Failure;
 use crate::files;
-use crate::inputs::main_function;
+use crate::inputs::function;
 use crate::output::{plain, say};
 use crate::subject::is_library;
 use orogen::{CompileOptions, Entry, Lowered, MetadataView, OptIn, Step};
@@ -84,23 +84,38 @@ fn size_of(path: &Path) -> Result<u64, Failure> {
 fn library(args: &InspectArgs) -> Result<ExitCode, Failure> {
     let size = size_of(&args.model)?;
     let library = Library::open(&args.model).map_err(Failure::Load)?;
-    let function = main_function(&library)?;
+    let functions = &library.signature().functions;
     let view: MetadataView = serde_json::from_str(library.metadata()).map_err(|error| {
         let (library, reason) = (library.name().to_string(), format!("its metadata: {error}"));
         Failure::Load(RuntimeError::Signature { library, reason })
     })?;
-    let inputs: Vec<Port> = function.inputs.iter().map(Port::of_library).collect();
-    let outputs: Vec<Port> = function.outputs.iter().map(Port::of_library).collect();
+    let ports = |list: &[Parameter]| -> Vec<Port> { list.iter().map(Port::of_library).collect() };
     if args.json {
+        // Inputs and outputs of the function that runs when none is named stand by themselves as well.
+        let main = function(&library, None).ok();
+        let (inputs, outputs) =
+            main.map_or_else(Default::default, |it| (ports(&it.inputs), ports(&it.outputs)));
+        let list = functions
+            .iter()
+            .map(|it| json!({ "name": it.name, "inputs": ports(&it.inputs), "outputs": ports(&it.outputs) }));
+        let list: Vec<Value> = list.collect();
         say!(
             "{}",
-            json!({ "kind": "library", "bytes": size, "inputs": inputs, "outputs": outputs, "metadata": view })
+            json!({
+                "kind": "library", "bytes": size, "inputs": inputs, "outputs": outputs, "functions": list,
+                "metadata": view,
+            })
         );
         return Ok(ExitCode::SUCCESS);
     }
     say!("library of model `{}`, {size} bytes, made by {}", plain(&view.model), plain(&view.compiler));
-    inputs.iter().for_each(|it| say!("  input  {}", it.line()));
-    outputs.iter().for_each(|it| say!("  output {}", it.line()));
+    for function in functions {
+        if functions.len() > 1 {
+            say!("  function {}", plain(&function.name));
+        }
+        ports(&function.inputs).iter().for_each(|it| say!("  input  {}", it.line()));
+        ports(&function.outputs).iter().for_each(|it| say!("  output {}", it.line()));
+    }
     say!("  symbols: {}", list_or(&view.symbols, "none"));
     if !view.bound.is_empty() {
         let bound: Vec<String> = view.bound.iter().map(|(name, size)| format!("{name}={size}")).collect();

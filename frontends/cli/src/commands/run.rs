@@ -29,13 +29,14 @@ struct Comparison {
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     // Small files first: a mistake in them should not wait for a compilation.
     let labels = args.labels.as_deref().map(read_labels).transpose()?;
-    let subject = subject::open(&args.model, &args.options, args.inputs.as_deref())?;
+    let subject =
+        subject::open(&args.model, &args.options, args.function.as_deref(), args.inputs.as_deref())?;
     let mut tensors =
-        inputs::inputs(&subject.library, args.inputs.as_deref(), args.seed, &args.options.dims)?;
+        inputs::inputs(&subject.function, args.inputs.as_deref(), args.seed, &args.options.dims)?;
     let start = Instant::now();
-    let outputs = inputs::call(&subject.library, &mut tensors)?;
+    let outputs = inputs::call(&subject.library, &subject.function, &mut tensors)?;
     let seconds = start.elapsed().as_secs_f64();
-    let results = inputs::results(inputs::main_function(&subject.library)?);
+    let results = inputs::results(&subject.function);
     if let (Some(labels), Some(path)) = (&labels, &args.labels) {
         check_labels(labels, &outputs, path)?;
     }

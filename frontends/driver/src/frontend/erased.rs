@@ -1,10 +1,11 @@
 //! Frontends whose models are of any type, and the choice among them.
 
-use super::{FileHead, Frontend, ImportOptions, ImportReport, Onnx, Recognised, Unsupported};
+use super::{FileHead, FlowText, Frontend, ImportOptions, ImportReport, Onnx, Recognised, Unsupported};
 use crate::Model;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::flow::FlowBuilder;
+use orogen_ir::flow::{FlowBuilder, Module};
 use orogen_ir::graph::GraphBuilder;
+use orogen_ir::ops::OpRegistry;
 use orogen_onnx::OpTable;
 use std::any::Any;
 use std::fs::File;
@@ -33,6 +34,19 @@ pub(crate) trait ErasedFrontend: Send + Sync {
         options: &ImportOptions,
         sink: &mut FlowBuilder<'_>,
     ) -> Result<ImportReport, Diagnostics>;
+
+    /// A model that is a module of the dataflow IR already, so that there is nothing to import.
+    ///
+    /// # Errors
+    /// Text that cannot be read, modules that break a law, and options that it leaves no room for.
+    fn module(
+        &self,
+        _model: &Content,
+        _options: &ImportOptions,
+        _ops: &OpRegistry,
+    ) -> Option<Result<(Module, ImportReport), Diagnostics>> {
+        None
+    }
 }
 
 impl<F: Frontend> ErasedFrontend for F {
@@ -90,7 +104,7 @@ pub(crate) struct Frontends {
 impl Frontends {
     /// Those that ship, with these ONNX converters.
     pub(crate) fn standard(ops: OpTable) -> Self {
-        Frontends { list: vec![Box::new(Onnx { ops })] }
+        Frontends { list: vec![Box::new(FlowText), Box::new(Onnx { ops })] }
     }
 
     /// Adds one behind those of the user, before those that ship.

@@ -4,9 +4,11 @@
 //! IRs. A [`Model`](crate::Model) remembers which frontend opened it, and nothing else here names a format.
 
 mod erased;
+mod flow;
 mod onnx;
 
 pub(crate) use erased::{ErasedFrontend, Frontends};
+pub(crate) use flow::{FlowModel, FlowText};
 pub(crate) use onnx::Onnx;
 
 use indexmap::{IndexMap, IndexSet};

@@ -16,6 +16,7 @@ impl Builder {
             params: Vec::new(),
             outputs: Vec::new(),
             effects: Effects::PURE,
+            private: false,
             body,
             values: la_arena::Arena::new(),
             bindings: la_arena::Arena::new(),

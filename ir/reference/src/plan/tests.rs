@@ -3,6 +3,7 @@ use crate::error::EvalErrorKind;
 use orogen_ir::loops::{BinaryOp, CompareOp, ProgramBuilder, TensorProgram};
 use orogen_ir::plan::{Arena, ArenaId, KernelId, PlanOutput, ShapeCheck, SizeBinding, Slot, SlotId};
 use orogen_ir::shape::Constraint;
+use std::sync::Arc;
 
 /// `y = x ⊕ x` on f32[n].
 fn twice(op: BinaryOp) -> TensorProgram {
@@ -34,7 +35,7 @@ fn chain(offset: i64) -> CallPlan {
     let symbol = plan.shapes.symbol("n");
     plan.bindings.push(SizeBinding { symbol, input: 0, axis: 0 });
     plan.checks.push(ShapeCheck { constraint: Constraint::AtMost(n, 512), message: "n is small".into() });
-    plan.kernels = vec![twice(BinaryOp::Add).into(), twice(BinaryOp::Mul).into()];
+    plan.kernels = Arc::new(vec![twice(BinaryOp::Add).into(), twice(BinaryOp::Mul).into()]);
     plan.arenas.push(Arena { bytes: size });
     let dims = || [n].into_iter().collect();
     plan.slots.push(Slot { dtype: DType::F32, dims: dims(), arena: ArenaId(0), offset: zero });
@@ -113,7 +114,7 @@ fn loops_branches_and_bindings() {
     let (n, one) = (plan.shapes.sym("n"), plan.shapes.int(1));
     let bytes = plan.shapes.scale(n, 4).unwrap();
     let offset = plan.shapes.int(3072);
-    plan.kernels.push(below.into());
+    Arc::make_mut(&mut plan.kernels).push(below.into());
     let dims = [].into_iter().collect();
     plan.slots.push(Slot { dtype: DType::Bool, dims, arena: ArenaId(0), offset });
     let slot = |i: u32| BufferRef::Slot(SlotId(i));

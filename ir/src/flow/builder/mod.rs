@@ -91,7 +91,11 @@ impl<'o> FlowBuilder<'o> {
         Self::with_module(ops, Module { name: name.to_owned(), ..Module::default() }, "main")
     }
 
-    /// A builder that adds a function to a module.
+    /// A builder that adds a function to a module, behind those that it may call. Others may call it too, unless it is
+    /// [`private`](Self::private).
+    ///
+    /// Symbols are those of the module: what is known of one is known in every function that has it. Sizes that have
+    /// nothing to do with each other have names of their own.
     pub fn with_module(ops: &'o OpRegistry, module: Module, function_name: &str) -> Self {
         let mut regions = Arena::new();
         let body = regions.alloc(Region::default());
@@ -99,6 +103,7 @@ impl<'o> FlowBuilder<'o> {
             params: Vec::new(),
             outputs: Vec::new(),
             effects: Effects::PURE,
+            private: false,
             body,
             values: Arena::new(),
             bindings: Arena::new(),
@@ -124,6 +129,13 @@ impl<'o> FlowBuilder<'o> {
     #[must_use]
     pub fn with_folding(mut self, folding: Folding<'o>) -> Self {
         self.folding = folding;
+        self
+    }
+
+    /// The same builder of a function that only functions of its module may call.
+    #[must_use]
+    pub fn private(mut self) -> Self {
+        self.function.private = true;
         self
     }
 

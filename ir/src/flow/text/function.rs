@@ -30,6 +30,7 @@ impl<'p, 't, 'o> FunctionParser<'p, 't, 'o> {
             params: Vec::new(),
             outputs: Vec::new(),
             effects: Effects::PURE,
+            private: false,
             body,
             values: Arena::new(),
             bindings: Arena::new(),

@@ -91,11 +91,14 @@ impl Parser<'_, '_> {
                 let kernel = parse_kernel(&mut self.cursor)?;
                 self.define(kernel.name().to_owned(), Definition::Kernel(kernel))
             }
-            "fn" => {
-                self.cursor.bump();
-                FunctionParser::new(self).function()
+            "private" | "fn" => {
+                let private = self.cursor.eat_word("private");
+                self.cursor.expect_word("fn")?;
+                let mut parser = FunctionParser::new(self);
+                parser.function.private = private;
+                parser.function()
             }
-            _ => Err(self.cursor.expected("`sym`, `fact`, `kernel`, `routine`, `extern` or `fn`")),
+            _ => Err(self.cursor.expected("`sym`, `fact`, `kernel`, `routine`, `extern`, `private` or `fn`")),
         }
     }
 

@@ -169,7 +169,8 @@ impl Printer<'_, '_> {
         });
         let outputs = outputs.collect::<Vec<_>>().join(", ");
         let effects = effects_text(function.effects);
-        let header = format!("fn @{}({params}) -> ({outputs}){effects} {{", name_text(name));
+        let private = if function.private { "private " } else { "" };
+        let header = format!("{private}fn @{}({params}) -> ({outputs}){effects} {{", name_text(name));
         self.spans.header = self.out.open(&header);
         self.region(function.body);
         self.out.close("}");

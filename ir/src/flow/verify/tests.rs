@@ -376,3 +376,28 @@ fn the_editor_emits_types_and_replaces_uses() {
     let f = main_of(&mut module);
     assert_eq!(f.blocks[f.regions[f.body].blocks[0]].kind, BlockKind::Dataflow);
 }
+
+#[test]
+fn f13_what_a_body_binds_is_its_own() {
+    let module = |first: &str, second: &str| {
+        let function = |name: &str, k: &str| {
+            format!(
+                "fn @{name}(%x: Tensor<f32, [n]>) -> (y: Tensor<i64, [1, {k}]>) {{
+                   dataflow {{
+                     %y = non_zero(%x) : Tensor<i64, [1, {k}]>
+                     yield %y
+                   }}
+                   return %y
+                 }}"
+            )
+        };
+        let text =
+            format!("module @m {{ sym n, k, j\n {}\n {} }}", function("f", first), function("g", second));
+        let ops = OpRegistry::standard();
+        text::parse(&text, &ops).expect("text").verify(&ops)
+    };
+    module("k", "j").expect("each has its own");
+    let found = module("k", "k").expect_err("shared");
+    assert_eq!(found.0[0].code, "F013");
+    assert!(found.to_string().contains("mentioned in two, `@f` and `@g`"), "{found}");
+}

@@ -5,24 +5,27 @@
 //! * **T2** `parse(print(p))` equals `p`, given the constants that the text does not hold, up to what the text of
 //!   tensor programs leaves open.
 
+mod module;
 mod parse;
 mod print;
 
 #[cfg(test)]
 mod tests;
 
+pub use module::{parse_plans, print_plans};
 pub use parse::parse_plan;
 pub(super) use print::symbols_of;
 pub use print::{PrintedPlan, print_plan};
 
 use crate::plan::BufferRef;
 
-/// A buffer as steps name it: `%in0`, `%out0`, `%s3`, `#2`.
+/// A buffer as steps name it: `%in0`, `%out0`, `%s3`, `%o1`, `#2`.
 pub(super) fn buffer_text(buffer: BufferRef) -> String {
     match buffer {
         BufferRef::Input(i) => format!("%in{i}"),
         BufferRef::Output(i) => format!("%out{i}"),
         BufferRef::Slot(id) => format!("%s{}", id.0),
         BufferRef::Constant(id) => id.to_string(),
+        BufferRef::Object(id) => format!("%o{}", id.0),
     }
 }

@@ -1,10 +1,10 @@
 //! Parsing of call plans. The parser checks form and names; the laws are the verifier's.
 
 use crate::diag::{Diagnostic, Diagnostics};
-use crate::kernel::{parse_kernel, starts_kernel};
+use crate::kernel::{Kernel, parse_kernel, starts_kernel};
 use crate::plan::{
-    Arena, ArenaId, BufferRef, CallPlan, Condition, KernelId, PlanInput, PlanOutput, ShapeCheck, SizeBinding,
-    Slot, SlotId, Step,
+    Arena, ArenaId, BufferRef, CallPlan, Condition, FunctionId, KernelId, Object, ObjectId, PlanInput,
+    PlanOutput, ResultBinding, ShapeCheck, SizeBinding, Slot, SlotId, Step, View,
 };
 use crate::shape::{Dim, Sym};
 use crate::text::{
@@ -12,6 +12,7 @@ use crate::text::{
     parse_int, parse_literal,
 };
 use crate::types::{ConstId, ConstPool, TensorData};
+use std::sync::Arc;
 
 /// Reads a text that holds one plan. Constants that the text refers to but does not hold come from `pool`, by id.
 ///
@@ -19,26 +20,83 @@ use crate::types::{ConstId, ConstPool, TensorData};
 /// Everything that could not be read, each with its place in `text`.
 pub fn parse_plan(text: &str, pool: &ConstPool) -> Result<CallPlan, Diagnostics> {
     let mut cursor = Cursor::new(text);
-    let mut parser = Parser { plan: CallPlan::default(), pool };
-    let result = parser.plan(&mut cursor);
+    let result = plan(&mut cursor, pool);
+    whole(cursor, result)
+}
+
+/// What was read, if the text ends there and nothing was wrong.
+pub(super) fn whole<T>(mut cursor: Cursor<'_>, result: Result<T, Diagnostic>) -> Result<T, Diagnostics> {
     if result.is_ok() && !cursor.at_end() {
         let problem = cursor.expected("the end of the text");
         cursor.report(problem);
     }
-    if let Err(problem) = result {
-        cursor.report(problem);
-        return Err(cursor.finish());
+    match result {
+        Ok(read) => cursor.finish().into_result(read),
+        Err(problem) => {
+            cursor.report(problem);
+            Err(cursor.finish())
+        }
     }
-    cursor.finish().into_result(parser.plan)
+}
+
+/// A plan with constants and kernels of its own.
+pub(super) fn plan(cursor: &mut Cursor<'_>, pool: &ConstPool) -> Result<CallPlan, Diagnostic> {
+    let mut parser = Parser { plan: CallPlan::default(), pool, shared: None };
+    parser.plan(cursor)?;
+    Ok(parser.plan)
+}
+
+/// A plan of a module with these functions, constants and kernels.
+pub(super) fn member(cursor: &mut Cursor<'_>, shared: &Shared) -> Result<CallPlan, Diagnostic> {
+    let (constants, kernels) = (shared.constants.clone(), shared.kernels.clone());
+    let plan = CallPlan { constants, kernels, ..CallPlan::default() };
+    let pool = ConstPool::default();
+    let mut parser = Parser { plan, pool: &pool, shared: Some(shared) };
+    parser.plan(cursor)?;
+    Ok(parser.plan)
+}
+
+/// What the functions of a module share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) constants: Arc<ConstPool>,
+    pub(super) kernels: Arc<Vec<Kernel>>,
+    /// Names of the functions.
+    pub(super) names: Vec<String>,
+}
+
+/// A constant, inline or from `pool`.
+pub(super) fn constant(
+    cursor: &mut Cursor<'_>,
+    pool: &ConstPool,
+) -> Result<(String, TensorData), Diagnostic> {
+    let start = cursor.span();
+    let (literal, name) = parse_literal(cursor)?;
+    let (id, dtype, dims) = match literal {
+        Literal::Inline(data) => return Ok((name, data)),
+        Literal::Pool { id, dtype, dims } => (id, dtype, dims),
+    };
+    let span = cursor.span_since(&start);
+    if !pool.contains(id) {
+        return Err(cursor.error_at(span, "T092", format!("the constant {id} is not at hand")));
+    }
+    let data = pool.data(id);
+    if data.dtype() != dtype || data.dims() != &dims[..] {
+        return Err(cursor.error_at(span, "T093", format!("the constant {id} has another type")));
+    }
+    Ok((name, data.clone()))
 }
 
 struct Parser<'a> {
     plan: CallPlan,
     pool: &'a ConstPool,
+    /// For one function of several.
+    shared: Option<&'a Shared>,
 }
 
 impl Parser<'_> {
     fn plan(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Diagnostic> {
+        self.plan.private = cursor.eat_word("private");
         cursor.expect_word("plan")?;
         self.plan.name = cursor.expect_symbol()?.0;
         cursor.expect_punct("{")?;
@@ -53,12 +111,16 @@ impl Parser<'_> {
     }
 
     fn item(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Diagnostic> {
+        let span = cursor.span();
+        if self.shared.is_some() && (starts_kernel(cursor) || cursor.at_word("constant")) {
+            let message = "constants and kernels belong to the module, before its plans";
+            return Err(cursor.error_at(span, "T100", message));
+        }
         if starts_kernel(cursor) {
             let kernel = parse_kernel(cursor)?;
-            self.plan.kernels.push(kernel);
+            Arc::make_mut(&mut self.plan.kernels).push(kernel);
             return Ok(());
         }
-        let span = cursor.span();
         match cursor.expect_ident("a declaration")?.as_str() {
             word @ ("size" | "integer") => {
                 let span = cursor.span();
@@ -113,12 +175,16 @@ impl Parser<'_> {
                 let check = self.check(cursor)?;
                 self.plan.checks.push(check);
             }
-            "constant" => self.constant(cursor)?,
+            "constant" => {
+                let (name, data) = constant(cursor, self.pool)?;
+                Arc::make_mut(&mut self.plan.constants).add(name, data);
+            }
             "arena" => {
                 let bytes = self.dim(cursor)?;
                 self.plan.arenas.push(Arena { bytes });
             }
             "slot" => self.slot(cursor)?,
+            "object" => self.object(cursor)?,
             "steps" => self.plan.steps = self.steps(cursor)?,
             word => {
                 return Err(cursor.error_at(span, "T091", format!("`{word}` declares nothing in a plan")));
@@ -138,27 +204,6 @@ impl Parser<'_> {
         Ok((name, dtype, dims))
     }
 
-    fn constant(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Diagnostic> {
-        let start = cursor.span();
-        let (literal, name) = parse_literal(cursor)?;
-        let data: TensorData = match literal {
-            Literal::Inline(data) => data,
-            Literal::Pool { id, dtype, dims } => {
-                let span = cursor.span_since(&start);
-                if !self.pool.contains(id) {
-                    return Err(cursor.error_at(span, "T092", format!("the constant {id} is not at hand")));
-                }
-                let data = self.pool.data(id);
-                if data.dtype() != dtype || data.dims() != &dims[..] {
-                    return Err(cursor.error_at(span, "T093", format!("the constant {id} has another type")));
-                }
-                data.clone()
-            }
-        };
-        self.plan.constants.add(name, data);
-        Ok(())
-    }
-
     /// `%s0: f32[n] = ^0[offset]`
     fn slot(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Diagnostic> {
         let start = cursor.span();
@@ -176,6 +221,64 @@ impl Parser<'_> {
         cursor.expect_punct("]")?;
         self.plan.slots.push(Slot { dtype, dims, arena, offset });
         Ok(())
+    }
+
+    /// `%o0: f32[n]`
+    fn object(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Diagnostic> {
+        let start = cursor.span();
+        let expected = BufferRef::Object(ObjectId(self.plan.objects.len() as u32));
+        if self.buffer_name(cursor)? != expected {
+            return Err(cursor.error_at(start, "T094", "objects are declared in order: %o0, %o1, …"));
+        }
+        cursor.expect_punct(":")?;
+        let dtype = parse_dtype(cursor)?;
+        let dims = parse_dims(cursor, &mut self.plan.shapes, SymbolPolicy::Declared)?;
+        self.plan.objects.push(Object { dtype, dims });
+        Ok(())
+    }
+
+    /// `1 @f(%in0[n, 4]) to (%o0) from m = 0[1]`
+    fn invoke(&mut self, cursor: &mut Cursor<'_>) -> Result<Step, Diagnostic> {
+        let span = cursor.span();
+        let function: u32 = number(cursor)?;
+        if matches!(cursor.peek(), TokenKind::Symbol(_)) {
+            let (name, span) = cursor.expect_symbol()?;
+            let known = self.shared.and_then(|it| it.names.get(function as usize));
+            if known.is_some_and(|it| *it != name) {
+                return Err(cursor.error_at(span, "T098", format!("function {function} has another name")));
+            }
+        }
+        if self.shared.is_none_or(|it| function as usize >= it.names.len()) {
+            return Err(cursor.error_at(span, "T098", format!("there is no function {function}")));
+        }
+        cursor.expect_punct("(")?;
+        let args = cursor.list(")", |cursor| {
+            let place = self.buffer(cursor)?;
+            let dims = parse_dims(cursor, &mut self.plan.shapes, SymbolPolicy::Declared)?;
+            Ok(View { place, dims })
+        })?;
+        cursor.expect_word("to")?;
+        cursor.expect_punct("(")?;
+        let results = cursor.list(")", |cursor| {
+            let span = cursor.span();
+            match self.buffer(cursor)? {
+                BufferRef::Object(id) => Ok(id),
+                _ => Err(cursor.error_at(span, "T097", "results of functions are objects")),
+            }
+        })?;
+        let mut bindings = Vec::new();
+        let mut more = cursor.eat_word("from");
+        while more {
+            let symbol = self.sym(cursor)?;
+            cursor.expect_punct("=")?;
+            let result = number(cursor)?;
+            cursor.expect_punct("[")?;
+            let axis = number(cursor)?;
+            cursor.expect_punct("]")?;
+            bindings.push(ResultBinding { symbol, result, axis });
+            more = cursor.eat_punct(",");
+        }
+        Ok(Step::Invoke { function: FunctionId(function), args, results, bindings })
     }
 
     fn dim(&mut self, cursor: &mut Cursor<'_>) -> Result<Dim, Diagnostic> {
@@ -210,7 +313,8 @@ impl Parser<'_> {
                 let after = |prefix: &str| text.strip_prefix(prefix).and_then(|it| it.parse::<u32>().ok());
                 let slot = after("s").map(|it| BufferRef::Slot(SlotId(it)));
                 let parameter = after("in").map(BufferRef::Input).or(after("out").map(BufferRef::Output));
-                (slot.or(parameter), text)
+                let object = after("o").map(|it| BufferRef::Object(ObjectId(it)));
+                (slot.or(parameter).or(object), text)
             }
             _ => return Err(cursor.expected("a buffer")),
         };
@@ -227,6 +331,7 @@ impl Parser<'_> {
             BufferRef::Output(i) => (i as usize) < self.plan.outputs.len(),
             BufferRef::Slot(id) => (id.0 as usize) < self.plan.slots.len(),
             BufferRef::Constant(id) => self.plan.constants.contains(id),
+            BufferRef::Object(id) => (id.0 as usize) < self.plan.objects.len(),
         };
         match exists {
             true => Ok(buffer),
@@ -312,6 +417,7 @@ impl Parser<'_> {
                 let source = cursor.eat_string().unwrap_or_default();
                 Step::Kernel { kernel: KernelId(kernel), args, sizes, source }
             }
+            "invoke" => self.invoke(cursor)?,
             "copy" => {
                 let from = self.buffer(cursor)?;
                 cursor.expect_word("to")?;

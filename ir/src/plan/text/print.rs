@@ -3,9 +3,12 @@
 use super::buffer_text;
 use crate::diag::Place;
 use crate::kernel::write_kernel;
-use crate::plan::{BufferRef, CallPlan, Condition, ShapeCheck, SlotId, Step};
+use crate::plan::{
+    BufferRef, CallPlan, Condition, FunctionId, ObjectId, ResultBinding, ShapeCheck, SlotId, Step, View,
+};
 use crate::shape::{Constraint, Dim, Sym, SymbolKind};
 use crate::text::{LineIndex, Span, TextWriter, constraint_text, dims_text, literal_text, name_text, quote};
+use crate::types::ConstPool;
 use indexmap::IndexSet;
 
 /// Text with the places of what it shows.
@@ -41,13 +44,33 @@ impl PrintedPlan {
 
 /// A plan as text. Large constants are written as references into the plan's pool.
 pub fn print_plan(plan: &CallPlan) -> PrintedPlan {
-    let mut printer = Printer { plan, writer: TextWriter::new(), printed: PrintedPlan::default() };
+    let writer = TextWriter::new();
+    let mut printer = Printer { plan, names: None, writer, printed: PrintedPlan::default() };
     printer.plan();
     PrintedPlan { text: printer.writer.finish(), ..printer.printed }
 }
 
+/// A function of a module, without what all of them share. `names` are those of the functions.
+pub(super) fn print_member(plan: &CallPlan, names: &[&str], writer: &mut TextWriter) {
+    let names = Some(names);
+    let mut printer =
+        Printer { plan, names, writer: std::mem::take(writer), printed: PrintedPlan::default() };
+    printer.plan();
+    *writer = printer.writer;
+}
+
+/// Constants of a plan or a module.
+pub(super) fn print_constants(constants: &ConstPool, writer: &mut TextWriter) {
+    for id in constants.ids() {
+        let text = literal_text(id, constants.name(id), constants.data(id));
+        writer.line(&format!("constant {text}"));
+    }
+}
+
 struct Printer<'a> {
     plan: &'a CallPlan,
+    /// Names of the functions of the module, for one of several.
+    names: Option<&'a [&'a str]>,
     writer: TextWriter,
     printed: PrintedPlan,
 }
@@ -63,7 +86,8 @@ impl Printer<'_> {
 
     fn plan(&mut self) {
         let plan = self.plan;
-        self.printed.header = self.writer.open(&format!("plan @{} {{", name_text(&plan.name)));
+        let private = if plan.private { "private " } else { "" };
+        self.printed.header = self.writer.open(&format!("{private}plan @{} {{", name_text(&plan.name)));
         let mut found: Vec<Sym> = symbols_of(plan).into_iter().collect();
         found.sort_unstable();
         for sym in &found {
@@ -95,9 +119,8 @@ impl Printer<'_> {
             let line = self.check(check);
             self.writer.line(&format!("entry {line}"));
         }
-        for id in plan.constants.ids() {
-            let text = literal_text(id, plan.constants.name(id), plan.constants.data(id));
-            self.writer.line(&format!("constant {text}"));
+        if self.names.is_none() {
+            print_constants(&plan.constants, &mut self.writer);
         }
         for arena in &plan.arenas {
             let line = format!("arena {}", self.dim(arena.bytes));
@@ -109,7 +132,11 @@ impl Printer<'_> {
             let span = self.writer.line(&format!("slot %s{i}: {}{dims} = ^{arena}[{offset}]", slot.dtype));
             self.printed.slots.push(span);
         }
-        for kernel in &plan.kernels {
+        for (i, object) in plan.objects.iter().enumerate() {
+            let dims = dims_text(&plan.shapes, &object.dims);
+            self.writer.line(&format!("object %o{i}: {}{dims}", object.dtype));
+        }
+        for kernel in plan.kernels.iter().filter(|_| self.names.is_none()) {
             write_kernel(&mut self.writer, kernel.name(), kernel);
         }
         self.writer.open("steps {");
@@ -120,6 +147,26 @@ impl Printer<'_> {
 
     fn check(&self, check: &ShapeCheck) -> String {
         format!("check {} {}", constraint_text(&self.plan.shapes, &check.constraint), quote(&check.message))
+    }
+
+    /// `invoke 1 @f(%in0[n, 4]) to (%o0) from m = 0[1]`
+    fn invoke(
+        &self,
+        function: FunctionId,
+        args: &[View],
+        results: &[ObjectId],
+        bindings: &[ResultBinding],
+    ) -> String {
+        let name = self.names.and_then(|it| it.get(function.0 as usize));
+        let name = name.map_or(String::new(), |it| format!(" @{}", name_text(it)));
+        let view = |it: &View| format!("{}{}", buffer_text(it.place), dims_text(&self.plan.shapes, &it.dims));
+        let args = args.iter().map(view).collect::<Vec<_>>().join(", ");
+        let objects = results.iter().map(|it| buffer_text(BufferRef::Object(*it)));
+        let objects = objects.collect::<Vec<_>>().join(", ");
+        let binds = bindings.iter().map(|it| format!("{} = {}[{}]", self.sym(it.symbol), it.result, it.axis));
+        let binds = binds.collect::<Vec<_>>().join(", ");
+        let from = if binds.is_empty() { String::new() } else { format!(" from {binds}") };
+        format!("invoke {}{name}({args}) to ({objects}){from}", function.0)
     }
 
     fn steps(&mut self, steps: &[Step]) {
@@ -152,6 +199,10 @@ impl Printer<'_> {
                 };
                 let source = if source.is_empty() { String::new() } else { format!(" {}", quote(source)) };
                 self.line(&format!("call {}{name}({}){sizes}{source}", kernel.0, list(args)));
+            }
+            Step::Invoke { function, args, results, bindings } => {
+                let text = self.invoke(*function, args, results, bindings);
+                self.line(&text);
             }
             Step::Copy { from, to, bytes } => {
                 let text =
@@ -226,6 +277,7 @@ impl Symbols<'_> {
         plan.checks.iter().for_each(|it| self.dims(it.constraint.dims()));
         plan.arenas.iter().for_each(|it| self.dims([it.bytes]));
         plan.slots.iter().for_each(|it| self.dims(it.dims.iter().copied().chain([it.offset])));
+        plan.objects.iter().for_each(|it| self.dims(it.dims.iter().copied()));
         self.steps(&plan.steps);
     }
 
@@ -234,6 +286,10 @@ impl Symbols<'_> {
             match step {
                 Step::AllocArena(_) | Step::AllocOutput(_) => {}
                 Step::Kernel { sizes, .. } => self.dims(sizes.iter().copied()),
+                Step::Invoke { args, bindings, .. } => {
+                    args.iter().for_each(|it| self.dims(it.dims.iter().copied()));
+                    self.found.extend(bindings.iter().map(|it| it.symbol));
+                }
                 Step::Copy { bytes, .. } => self.dims([*bytes]),
                 Step::Bind { symbol, .. } => {
                     self.found.insert(*symbol);

@@ -2,6 +2,7 @@ use super::{parse_plan, print_plan};
 use crate::diag::Place;
 use crate::text::mutate::mutations;
 use crate::types::{ConstPool, DType, TensorData};
+use std::sync::Arc;
 
 const PLAN: &str = "\
 plan @main {
@@ -69,7 +70,8 @@ fn what_the_printer_wrote_prints_the_same() {
 #[test]
 fn large_constants_travel_beside_the_text() {
     let mut plan = parse_plan(PLAN, &ConstPool::default()).unwrap();
-    plan.constants.add("big", TensorData::from_f64(DType::F32, &[100], (0..100).map(f64::from)));
+    Arc::make_mut(&mut plan.constants)
+        .add("big", TensorData::from_f64(DType::F32, &[100], (0..100).map(f64::from)));
     let text = print_plan(&plan).text;
     assert!(text.contains("constant #2 \"big\" : f32[100]"), "{text}");
     assert_eq!(parse_plan(&text, &ConstPool::default()).unwrap_err().0[0].code, "T092");

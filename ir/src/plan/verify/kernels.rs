@@ -89,7 +89,7 @@ impl Verifier<'_> {
         }
     }
 
-    fn bytes_of(&mut self, buffer: BufferRef) -> Option<Dim> {
+    pub(super) fn bytes_of(&mut self, buffer: BufferRef) -> Option<Dim> {
         let dims = self.plan.dims(buffer, &mut self.shapes)?;
         byte_size(&mut self.shapes, self.plan.dtype(buffer)?, &dims).ok()
     }

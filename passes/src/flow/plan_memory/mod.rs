@@ -12,6 +12,8 @@
 mod buffers;
 mod control;
 mod in_place;
+mod invoke;
+mod module;
 mod steps;
 mod symbols;
 mod values;
@@ -24,14 +26,19 @@ use indexmap::{IndexMap, IndexSet};
 use la_arena::ArenaMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::{BindingId, Function, Module, Rhs, ValueId};
-use orogen_ir::plan::{BufferRef, CallPlan, KernelId, PlanInput, PlanOutput, SizeBinding, Step};
+use orogen_ir::kernel::Kernel;
+use orogen_ir::plan::{BufferRef, CallPlan, PlanInput, PlanOutput, SizeBinding, Step};
 use orogen_ir::shape::{Constraint, Dim, Sym};
 use orogen_ir::text::type_text;
-use orogen_ir::types::Type;
+use orogen_ir::types::{ConstPool, Type};
+use std::sync::Arc;
 use values::{Storage, known_dims};
 
-/// Lowers the function `name` of a module whose operators are all legalised. What `states` name as outputs are none of
-/// the plan: they are left where the inputs are. What is not made there is copied there at the end.
+pub use module::plan_module;
+
+/// Lowers the function `name` of a module whose operators are all legalised, one that calls no other function:
+/// [`plan_module`] lowers several. What `states` name as outputs are none of the plan: they are left where the inputs are.
+/// What is not made there is copied there at the end.
 ///
 /// # Errors
 /// When a value needs memory but its shape is not known, when the function holds something that has no plan form
@@ -40,19 +47,35 @@ pub fn plan_memory(module: &Module, name: &str, states: &[State]) -> Result<Call
     let Some(function) = module.function(name) else {
         return Err(Diagnostic::error("M001", format!("the module has no function `@{name}`")).into());
     };
-    let inputs: Vec<&str> = function.params.iter().map(|it| it.name.as_str()).collect();
-    let outputs: Vec<&str> = function.outputs.iter().map(|it| it.name.as_str()).collect();
-    let renewed = state::resolve(states, &inputs, &outputs).map_err(Diagnostics::from)?;
-    let mut lowering = Lowering::new(module, function, name, renewed);
+    let shared = Shared { constants: Arc::new(module.constants.clone()), ..Shared::default() };
+    let mut lowering = Lowering::new(module, (name, function), states, shared)?;
     lowering.run().map_err(Diagnostics::from)?;
-    Ok(lowering.plan)
+    let Lowering { mut plan, shared, .. } = lowering;
+    plan.kernels = shared.into_kernels();
+    Ok(plan)
+}
+
+/// What all functions of a module share.
+#[derive(Default)]
+struct Shared<'a> {
+    constants: Arc<ConstPool>,
+    /// By a name of its own; the place is the id.
+    kernels: IndexMap<String, Kernel>,
+    /// Functions that may be invoked, in the order of their ids.
+    functions: IndexSet<&'a str>,
+}
+
+impl Shared<'_> {
+    fn into_kernels(self) -> Arc<Vec<Kernel>> {
+        Arc::new(self.kernels.into_values().collect())
+    }
 }
 
 struct Lowering<'a> {
     module: &'a Module,
     function: &'a Function,
     plan: CallPlan,
-    kernels: IndexMap<String, KernelId>,
+    shared: Shared<'a>,
     storage: ArenaMap<ValueId, Storage>,
     places: Places,
     /// Next values of loops that are made where the present ones are.
@@ -84,20 +107,29 @@ struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    fn new(module: &'a Module, function: &'a Function, name: &str, renewed: Vec<Option<usize>>) -> Self {
+    fn new(
+        module: &'a Module,
+        (name, function): (&str, &'a Function),
+        states: &[State],
+        shared: Shared<'a>,
+    ) -> Result<Self, Diagnostic> {
+        let inputs: Vec<&str> = function.params.iter().map(|it| it.name.as_str()).collect();
+        let outputs: Vec<&str> = function.outputs.iter().map(|it| it.name.as_str()).collect();
+        let renewed = state::resolve(states, &inputs, &outputs)?;
         let states: Vec<ValueId> =
             renewed.iter().flatten().filter_map(|it| Some(function.params.get(*it)?.value)).collect();
         let plan = CallPlan {
             name: name.to_string(),
+            private: function.private,
             shapes: module.shapes.clone(),
-            constants: module.constants.clone(),
+            constants: Arc::clone(&shared.constants),
             ..CallPlan::default()
         };
-        Lowering {
+        Ok(Lowering {
             module,
             function,
             plan,
-            kernels: IndexMap::new(),
+            shared,
             storage: ArenaMap::default(),
             places: Places::of(module, function, &states),
             next: ArenaMap::default(),
@@ -113,7 +145,7 @@ impl<'a> Lowering<'a> {
             position: 0,
             depth: 0,
             source: String::new(),
-        }
+        })
     }
 
     fn run(&mut self) -> Result<(), Diagnostic> {

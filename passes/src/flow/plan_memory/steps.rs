@@ -68,9 +68,7 @@ impl Lowering<'_> {
     ) -> Result<(), Diagnostic> {
         let kernel = match self.module.definitions.get(callee) {
             Some(Definition::Kernel(kernel)) => kernel,
-            Some(Definition::Function(_)) => {
-                return Err(Diagnostic::error("M003", format!("the call of `@{callee}` is not inlined")));
-            }
+            Some(Definition::Function(_)) => return self.invoke(id, callee, args, steps),
             None => return Err(Diagnostic::error("M004", format!("the module has no kernel `@{callee}`"))),
         };
         let function = self.function;
@@ -141,6 +139,10 @@ impl Lowering<'_> {
             Step::Kernel { args, sizes, .. } => {
                 sizes.iter().try_for_each(|it| self.require_bound(*it))?;
                 args.iter().for_each(|it| self.touch(*it));
+            }
+            Step::Invoke { args, .. } => {
+                args.iter().flat_map(|it| &it.dims).try_for_each(|it| self.require_bound(*it))?;
+                args.iter().for_each(|it| self.touch(it.place));
             }
             Step::Copy { bytes: size, .. } | Step::Let { value: size, .. } => self.require_bound(*size)?,
             Step::Check(check) => check.constraint.dims().try_for_each(|it| self.require_bound(it))?,

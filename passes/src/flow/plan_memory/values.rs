@@ -2,7 +2,7 @@
 
 use super::Lowering;
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::flow::{BindingId, Rhs, ValueDef, ValueId};
+use orogen_ir::flow::{BindingId, Definition, Rhs, ValueDef, ValueId};
 use orogen_ir::plan::{BufferRef, byte_size};
 use orogen_ir::shape::{Dim, Overflow};
 use orogen_ir::types::{Dims, TensorType};
@@ -23,8 +23,14 @@ impl<'a> Lowering<'a> {
     /// The call, branch or loop that makes a value.
     pub(super) fn maker(&self, value: ValueId) -> Option<BindingId> {
         let ValueDef::Result(binding, _) = self.function.values[value].def else { return None };
-        let rhs = &self.function.bindings[binding].rhs;
-        matches!(rhs, Rhs::Call { .. } | Rhs::If { .. } | Rhs::While { .. }).then_some(binding)
+        match &self.function.bindings[binding].rhs {
+            // What a function returns is its own.
+            Rhs::Call { callee, .. } => {
+                matches!(self.module.definitions.get(callee), Some(Definition::Kernel(_))).then_some(binding)
+            }
+            Rhs::If { .. } | Rhs::While { .. } => Some(binding),
+            _ => None,
+        }
     }
 
     pub(super) fn tensor(&self, value: ValueId) -> Result<&'a TensorType, Diagnostic> {

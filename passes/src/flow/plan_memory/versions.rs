@@ -63,10 +63,10 @@ impl Lowering<'_> {
 
     /// The kernel in the plan, by a name of its own.
     fn kernel(&mut self, name: String, kernel: &Kernel) -> KernelId {
-        *self.kernels.entry(name).or_insert_with(|| {
-            self.plan.kernels.push(kernel.clone());
-            KernelId((self.plan.kernels.len() - 1) as u32)
-        })
+        let entry = self.shared.kernels.entry(name);
+        let id = KernelId(entry.index() as u32);
+        entry.or_insert_with(|| kernel.clone());
+        id
     }
 
     /// What is to be asked of the sizes of a call for extents of a kernel to be equal; false if they never are.

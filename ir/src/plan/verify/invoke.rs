@@ -1,0 +1,123 @@
+//! P8: calls of functions of the module.
+
+use super::super::text::buffer_text;
+use super::{State, Verifier};
+use crate::plan::{BufferRef, CallPlan, FunctionId, ObjectId, ResultBinding, View, byte_size};
+use indexmap::IndexSet;
+
+impl Verifier<'_> {
+    /// A call of a function: what it reads is valid, and its results are new objects.
+    pub(super) fn invoke(
+        &mut self,
+        function: FunctionId,
+        args: &[View],
+        results: &[ObjectId],
+        bindings: &[ResultBinding],
+        state: &mut State,
+    ) {
+        let functions = self.functions;
+        let Some(callee) = functions.get(function.0 as usize) else {
+            self.report("P008", format!("P8: there is no function {}", function.0));
+            return;
+        };
+        if args.len() != callee.inputs.len() || results.len() != callee.outputs.len() {
+            let message = format!(
+                "P8: `@{}` takes {} buffers and gives {}, but the call has {} and {}",
+                callee.name,
+                callee.inputs.len(),
+                callee.outputs.len(),
+                args.len(),
+                results.len()
+            );
+            self.report("P008", message);
+            return;
+        }
+        if let Some(input) = callee.inputs.iter().find(|it| it.state.is_some()) {
+            let message = format!("P8: input `{}` of `@{}` is state", input.name, callee.name);
+            self.report("P008", message);
+        }
+        args.iter().enumerate().for_each(|(i, it)| self.argument(callee, i, it, state));
+        // What the objects held before is given back first.
+        results.iter().for_each(|it| state.valid.remove(&BufferRef::Object(*it)));
+        self.bindings(callee, results, bindings, state);
+        let mut seen = IndexSet::new();
+        for (id, output) in results.iter().zip(&callee.outputs) {
+            let place = BufferRef::Object(*id);
+            let name = buffer_text(place);
+            let Some(object) = self.plan.objects.get(id.0 as usize) else {
+                self.report("P008", format!("P8: there is no object {name}"));
+                continue;
+            };
+            if !seen.insert(*id) {
+                self.report("P008", format!("P8: {name} is two results of one call"));
+            }
+            if object.dtype != output.dtype || object.dims.len() != output.dims.len() {
+                let message = format!(
+                    "P8: {name} is {} of rank {} but result `{}` of `@{}` is {} of rank {}",
+                    object.dtype,
+                    object.dims.len(),
+                    output.name,
+                    callee.name,
+                    output.dtype,
+                    output.dims.len()
+                );
+                self.report("P008", message);
+            }
+            object.dims.iter().for_each(|it| self.check_p1_bound(state, *it));
+            state.valid.insert(place, None);
+        }
+    }
+
+    /// An argument fits the input: element type, rank, and as many bytes as its place has.
+    fn argument(&mut self, callee: &CallPlan, i: usize, arg: &View, state: &State) {
+        arg.dims.iter().for_each(|it| self.check_p1_bound(state, *it));
+        let Some(dtype) = self.read(arg.place, state) else { return };
+        let (input, place) = (&callee.inputs[i], buffer_text(arg.place));
+        if dtype != input.dtype || arg.dims.len() != input.dims.len() {
+            let message = format!(
+                "P8: {place} is {dtype} of rank {} but input `{}` of `@{}` is {} of rank {}",
+                arg.dims.len(),
+                input.name,
+                callee.name,
+                input.dtype,
+                input.dims.len()
+            );
+            self.report("P008", message);
+        }
+        let Ok(wanted) = byte_size(&mut self.shapes, dtype, &arg.dims) else { return };
+        let Some(bytes) = self.bytes_of(arg.place) else { return };
+        let fits = match arg.place {
+            // Its dimensions are never negative, those of the view may be where a later check refuses the sizes.
+            BufferRef::Slot(_) => self.samples.le(&self.shapes, &state.established, wanted, bytes),
+            _ => self.samples.eq(&self.shapes, &state.established, wanted, bytes),
+        };
+        if !fits {
+            let text = self.shapes.display(wanted).to_string();
+            self.report("P008", format!("P8: {place} does not have the {text} bytes of its view"));
+        }
+    }
+
+    /// Symbols are whole dimensions of results.
+    fn bindings(
+        &mut self,
+        callee: &CallPlan,
+        results: &[ObjectId],
+        bindings: &[ResultBinding],
+        state: &mut State,
+    ) {
+        for it in bindings {
+            let object = results.get(it.result as usize).and_then(|id| self.plan.objects.get(id.0 as usize));
+            let dim = object.and_then(|object| object.dims.get(it.axis as usize));
+            if dim.and_then(|dim| self.plan.shapes.as_sym(*dim)) != Some(it.symbol) {
+                let name = self.plan.shapes.name(it.symbol);
+                let message = format!(
+                    "P8: dimension {} of result {} of `@{}` is not `{name}`",
+                    it.axis, it.result, callee.name
+                );
+                self.report("P008", message);
+            }
+            state.established.define(&self.shapes, it.symbol, None);
+            state.bound.insert(it.symbol);
+        }
+    }
+}

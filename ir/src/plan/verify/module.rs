@@ -1,0 +1,75 @@
+//! P9 to P11: laws of modules.
+
+use super::{verify_kernels, verify_plan};
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::plan::{CallOrder, CallPlan, MAX_CALLS, PlanModule, call_order};
+use indexmap::IndexSet;
+use std::sync::Arc;
+
+/// Checks all laws of a module, those of its plans and kernels included, and reports every violation.
+///
+/// # Errors
+/// The violations; those of a plan are drawn under its lines.
+pub fn verify_module(module: &PlanModule) -> Result<(), Diagnostics> {
+    let mut found = verify_kernels(module.kernels());
+    for plan in &module.functions {
+        found.0.extend(verify_plan(plan, &module.functions).0);
+    }
+    check_p9_names(module, &mut found);
+    check_p10_calls(module, &mut found);
+    check_p11_shared(module, &mut found);
+    found.into_result(())
+}
+
+/// P9: names are unique, and those of exported functions name symbols.
+fn check_p9_names(module: &PlanModule, found: &mut Diagnostics) {
+    let mut seen = IndexSet::new();
+    for plan in &module.functions {
+        let name = &plan.name;
+        if !seen.insert(name) {
+            found.push(Diagnostic::error("P009", format!("P9: two functions are called `@{name}`")));
+        }
+        if !plan.private && (name.is_empty() || name.starts_with('_') || name.contains('\0')) {
+            let message = format!("P9: {name:?} is no name for a function that others may call");
+            let help = "a name that begins with an underscore is the loader's; make the function private or rename it";
+            found.push(Diagnostic::error("P009", message).help(help));
+        }
+    }
+}
+
+/// P10: no function leads back to itself, and chains are short.
+fn check_p10_calls(module: &PlanModule, found: &mut Diagnostics) {
+    let calls = |plan: &CallPlan| {
+        let mut list = Vec::new();
+        plan.visit_invoked(&mut |it| list.push(it.0 as usize));
+        list
+    };
+    let calls: Vec<Vec<usize>> = module.functions.iter().map(calls).collect();
+    let name = |i: usize| format!("`@{}`", module.functions[i].name);
+    let message = match call_order(&calls) {
+        CallOrder::Order(_) => return,
+        CallOrder::Circle(circle) => {
+            let names: Vec<String> = circle.iter().chain(circle.first()).map(|it| name(*it)).collect();
+            format!("P10: functions call each other in a circle: {}", names.join(" calls "))
+        }
+        CallOrder::TooDeep(first) => {
+            format!("P10: a chain of more than {MAX_CALLS} calls begins with {}", name(first))
+        }
+    };
+    found.push(Diagnostic::error("P010", message));
+}
+
+/// P11: constants and kernels are those of all functions.
+fn check_p11_shared(module: &PlanModule, found: &mut Diagnostics) {
+    let Some((first, others)) = module.functions.split_first() else { return };
+    for plan in others {
+        if !Arc::ptr_eq(&first.constants, &plan.constants) && first.constants != plan.constants {
+            let message = format!("P11: `@{}` has other constants than `@{}`", plan.name, first.name);
+            found.push(Diagnostic::error("P011", message));
+        }
+        if !Arc::ptr_eq(&first.kernels, &plan.kernels) {
+            let message = format!("P11: `@{}` has other kernels than `@{}`", plan.name, first.name);
+            found.push(Diagnostic::error("P011", message));
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Modules of several functions: every function of each module on every executor of the dataflow path, against the
+//! interpreter of the module as it was read.
+
+use orogen::{CompileOptions, Compiler, Entry, Library, Lowered, Model, OptIn, Step};
+use orogen_differential::tensors;
+use orogen_ir::flow::Module;
+use orogen_ir::types::{DType, TensorData};
+use orogen_reference::{Value, eval_function, eval_plans};
+use std::path::Path;
+
+const OPTIONS: CompileOptions = CompileOptions {
+    opt_in: OptIn::DataflowIr,
+    dims: Vec::new(),
+    overridden: Vec::new(),
+    states: Vec::new(),
+    threads: 2,
+    cpu: orogen::Cpu::Host,
+    entry: Entry::Ledger,
+    verify: true,
+    budget: orogen::Limits::USUAL,
+};
+
+fn model(name: &str) -> Model {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/functions");
+    Model::open(folder.join(name)).unwrap_or_else(|it| panic!("{it}"))
+}
+
+fn floats(dims: &[u64]) -> TensorData {
+    let count = dims.iter().product::<u64>();
+    TensorData::from_f64(DType::F32, dims, (0..count).map(|it| ((it * 7) % 5) as f64 / 4.0 - 0.25))
+}
+
+fn interpreted(module: &Module, compiler: &Compiler, name: &str, inputs: &[TensorData]) -> Vec<TensorData> {
+    let args: Vec<Value> = inputs.iter().cloned().map(Value::from).collect();
+    let outputs = eval_function(compiler.ops(), module, name, &args).unwrap_or_else(|it| panic!("{it}"));
+    outputs.iter().map(|it| it.as_tensor().expect("a tensor").clone()).collect()
+}
+
+fn run(library: &Library, name: &str, inputs: &[TensorData]) -> Vec<TensorData> {
+    let inputs: Vec<_> = inputs.iter().map(|it| tensors::to_runtime(it).expect("a tensor")).collect();
+    let outputs = library.call(name, &inputs).unwrap_or_else(|it| panic!("{name}: {it}"));
+    outputs.iter().map(|it| tensors::from_runtime(it).expect("a tensor")).collect()
+}
+
+fn same(what: &str, got: &[TensorData], expected: &[TensorData]) {
+    assert_eq!(got.len(), expected.len(), "{what}");
+    for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
+        assert_eq!((got.dtype(), got.dims()), (expected.dtype(), expected.dims()), "{what}: output {i}");
+        for (a, b) in got.to_f64().into_iter().zip(expected.to_f64()) {
+            assert!(
+                a == b || (a - b).abs() <= 1e-5 * b.abs().max(1.0),
+                "{what}: output {i}: {a} instead of {b}"
+            );
+        }
+    }
+}
+
+/// Every way to compute a function agrees; returns what it computes.
+fn agree(name: &str, function: &str, inputs: &[TensorData]) -> Vec<TensorData> {
+    let compiler = Compiler::standard();
+    let model = model(name);
+    let lower = |step| compiler.lower(&model, &OPTIONS, step).unwrap_or_else(|it| panic!("{it}")).0;
+    let Lowered::Flow(module) = lower(Step::Import) else { panic!("a module") };
+    let expected = interpreted(&module, &compiler, function, inputs);
+    for step in [Step::Simplify, Step::Legalize, Step::Fuse, Step::PlanMemory] {
+        let got = match lower(step) {
+            Lowered::Flow(module) => interpreted(&module, &compiler, function, inputs),
+            Lowered::Plan(plans) => {
+                eval_plans(&plans, function, inputs).unwrap_or_else(|it| panic!("{step}: {it}"))
+            }
+            Lowered::Graph(_) => panic!("a module stays on the dataflow path"),
+        };
+        same(&format!("{name}/{function}/{step}"), &got, &expected);
+    }
+    let artifact = compiler.compile(&model, &OPTIONS).unwrap_or_else(|it| panic!("{it}"));
+    same("in memory", &run(&artifact.load().expect("it loads"), function, inputs), &expected);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("model.so");
+    artifact.write_library(&path).expect("it can be written");
+    same("library", &run(&Library::open(&path).expect("it loads"), function, inputs), &expected);
+    expected
+}
+
+#[test]
+fn exported_functions_call_each_other_and_private_ones() {
+    let texts = floats(&[3, 3]);
+    let vectors = agree("retrieval.flow", "encode", std::slice::from_ref(&texts));
+    let scores = agree("retrieval.flow", "score", &[texts, vectors[0].clone()]);
+    // A vector of length 1 has the product 1 with itself.
+    assert_eq!(scores[0].dims(), [3, 3]);
+    (0..3).for_each(|i| assert!((scores[0].get_f64(i * 4) - 1.0).abs() < 1e-5));
+}
+
+#[test]
+fn results_whose_size_data_decide_bind_it_in_the_caller() {
+    let x = TensorData::from_f64(DType::F32, &[5], [0.5, 0.0, 1.5, 0.0, 2.0]);
+    for rounds in [0, 1, 4] {
+        let outputs = agree(
+            "places.flow",
+            "main",
+            &[x.clone(), TensorData::from_f64(DType::I64, &[], [rounds as f64])],
+        );
+        assert_eq!(outputs[0].to_f64(), [0.0, 2.0, 4.0]);
+        assert_eq!(outputs[3].get_i64(0), rounds);
+    }
+    agree("places.flow", "places", &[TensorData::from_f64(DType::F32, &[0], [])]);
+}
+
+#[test]
+fn views_are_arguments_and_calls_stand_in_branches() {
+    for yes in [0.0, 1.0] {
+        let outputs =
+            agree("branches.flow", "main", &[floats(&[3, 4]), TensorData::from_f64(DType::Bool, &[], [yes])]);
+        assert_eq!(outputs[0].dims(), [6, 2]);
+    }
+}
