@@ -47,9 +47,22 @@ pub fn eval_plans(
     name: &str,
     inputs: &[TensorData],
 ) -> Result<Vec<TensorData>, EvalError> {
+    eval_plans_with(&Host::new(), module, name, inputs)
+}
+
+/// [`eval_plans`] with functions of a host.
+///
+/// # Errors
+/// As [`eval_plans`], and what the host reports.
+pub fn eval_plans_with(
+    host: &Host<'_>,
+    module: &PlanModule,
+    name: &str,
+    inputs: &[TensorData],
+) -> Result<Vec<TensorData>, EvalError> {
     let plan = module.function(name);
     let plan = plan.ok_or_else(|| EvalError::invalid(format!("function `{name}` does not exist")))?;
-    run(&Host::new(), &module.functions, plan, inputs, 0)
+    run(host, &module.functions, plan, inputs, 0)
 }
 
 /// One call; `depth` calls are around it.

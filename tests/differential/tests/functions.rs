@@ -1,11 +1,12 @@
 //! Modules of several functions: every function of each module on every executor of the dataflow path, against the
-//! interpreter of the module as it was read.
+//! interpreter of the module as it was read. Their kernels may be routines and functions of the host.
 
 use orogen::{CompileOptions, Compiler, Entry, Library, Lowered, Model, OptIn, Step};
 use orogen_differential::tensors;
 use orogen_ir::flow::Module;
-use orogen_ir::types::{DType, TensorData};
-use orogen_reference::{Value, eval_function, eval_plans};
+use orogen_ir::types::{Attrs, DType, TensorData};
+use orogen_reference::{Host, Value, eval_function_with, eval_plans_with};
+use orogen_runtime::{HostFunction, register_extern};
 use std::path::Path;
 
 const OPTIONS: CompileOptions = CompileOptions {
@@ -30,9 +31,16 @@ fn floats(dims: &[u64]) -> TensorData {
     TensorData::from_f64(DType::F32, dims, (0..count).map(|it| ((it * 7) % 5) as f64 / 4.0 - 0.25))
 }
 
-fn interpreted(module: &Module, compiler: &Compiler, name: &str, inputs: &[TensorData]) -> Vec<TensorData> {
+fn interpreted(
+    host: &Host<'_>,
+    module: &Module,
+    compiler: &Compiler,
+    name: &str,
+    inputs: &[TensorData],
+) -> Vec<TensorData> {
     let args: Vec<Value> = inputs.iter().cloned().map(Value::from).collect();
-    let outputs = eval_function(compiler.ops(), module, name, &args).unwrap_or_else(|it| panic!("{it}"));
+    let outputs =
+        eval_function_with(host, compiler.ops(), module, name, &args).unwrap_or_else(|it| panic!("{it}"));
     outputs.iter().map(|it| it.as_tensor().expect("a tensor").clone()).collect()
 }
 
@@ -57,16 +65,21 @@ fn same(what: &str, got: &[TensorData], expected: &[TensorData]) {
 
 /// Every way to compute a function agrees; returns what it computes.
 fn agree(name: &str, function: &str, inputs: &[TensorData]) -> Vec<TensorData> {
+    agree_with(&Host::new(), name, function, inputs)
+}
+
+/// The same where the module calls functions of a host, which the runtime has as well.
+fn agree_with(host: &Host<'_>, name: &str, function: &str, inputs: &[TensorData]) -> Vec<TensorData> {
     let compiler = Compiler::standard();
     let model = model(name);
     let lower = |step| compiler.lower(&model, &OPTIONS, step).unwrap_or_else(|it| panic!("{it}")).0;
     let Lowered::Flow(module) = lower(Step::Import) else { panic!("a module") };
-    let expected = interpreted(&module, &compiler, function, inputs);
+    let expected = interpreted(host, &module, &compiler, function, inputs);
     for step in [Step::Simplify, Step::Legalize, Step::Fuse, Step::PlanMemory] {
         let got = match lower(step) {
-            Lowered::Flow(module) => interpreted(&module, &compiler, function, inputs),
+            Lowered::Flow(module) => interpreted(host, &module, &compiler, function, inputs),
             Lowered::Plan(plans) => {
-                eval_plans(&plans, function, inputs).unwrap_or_else(|it| panic!("{step}: {it}"))
+                eval_plans_with(host, &plans, function, inputs).unwrap_or_else(|it| panic!("{step}: {it}"))
             }
             Lowered::Graph(_) => panic!("a module stays on the dataflow path"),
         };
@@ -113,4 +126,61 @@ fn views_are_arguments_and_calls_stand_in_branches() {
             agree("branches.flow", "main", &[floats(&[3, 4]), TensorData::from_f64(DType::Bool, &[], [yes])]);
         assert_eq!(outputs[0].dims(), [6, 2]);
     }
+}
+
+#[test]
+fn functions_of_the_host_are_called_in_functions_and_loops() {
+    let sorted = |args: &[TensorData], _: &Attrs| {
+        let mut values = args[0].to_f64();
+        values.chunks_mut(4).for_each(|row| row.sort_by(f64::total_cmp));
+        Ok(vec![TensorData::from_f64(DType::F32, args[0].dims(), values)])
+    };
+    let native = HostFunction::in_place(|call| {
+        let y = call.outputs[0].as_mut_slice::<f32>()?;
+        y.copy_from_slice(call.inputs[0].as_slice::<f32>()?);
+        y.chunks_mut(4).for_each(|row| row.sort_by(f32::total_cmp));
+        Ok(())
+    });
+    register_extern("acme.sort_rows", native);
+    let host = Host::new().with("acme.sort_rows", sorted);
+    let x = floats(&[3, 4]);
+    for rounds in [0.0, 2.0] {
+        let outputs = agree_with(
+            &host,
+            "host.flow",
+            "main",
+            &[x.clone(), TensorData::from_f64(DType::I64, &[], [rounds])],
+        );
+        assert!(outputs[0].to_f64().chunks(4).all(<[f64]>::is_sorted));
+    }
+}
+
+#[test]
+fn functions_of_the_host_with_effects_update_their_operands_in_order() {
+    let counted = |args: &[TensorData], attrs: &Attrs| {
+        let by = attrs.int("level").unwrap_or(0) * args[0].len() as i64;
+        Ok(vec![TensorData::ints(&[args[1].get_i64(0) * 10 + by])])
+    };
+    let native = HostFunction::in_place(|call| {
+        let elements = call.inputs[0].as_slice::<f32>()?.len() as i64;
+        let count = call.outputs[0].as_mut_slice::<i64>()?;
+        count[0] = count[0] * 10 + 3 * elements;
+        Ok(())
+    });
+    register_extern("acme.log", native);
+    let host = Host::new().with("acme.log", counted);
+    let outputs = agree_with(&host, "effects.flow", "main", &[floats(&[2]), TensorData::ints(&[1])]);
+    // ((1 · 10 + 6) · 10 + 6), and the operand keeps its value.
+    assert_eq!((outputs[0].get_i64(0), outputs[1].get_i64(0)), (166, 1));
+}
+
+#[test]
+fn routines_are_kernels_like_any_other() {
+    let x = TensorData::from_f64(DType::F32, &[2, 3], [0.0, 2.0, 0.0, 1.0, 0.0, -1.0]);
+    for count in [0, 2, 3, 5] {
+        let outputs = agree("routine.flow", "main", &[x.clone(), TensorData::ints(&[count])]);
+        assert_eq!(outputs[0].dims(), [2, count as u64]);
+    }
+    let outputs = agree("routine.flow", "main", &[x, TensorData::ints(&[3])]);
+    assert_eq!(outputs[0].to_f64(), [0.0, 1.0, 1.0, 1.0, 0.0, 2.0]);
 }
