@@ -18,7 +18,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use cranelift_frontend::Variable;
 use indexmap::IndexMap;
-use orogen_ir::shape::{Atom, AtomId, Dim, Poly, ShapeCx, Sym, SymbolKind};
+use orogen_ir::shape::{Atom, AtomId, Dim, MAX_INTEGER, Poly, ShapeCx, Sym, SymbolKind};
 
 use super::unit::FunctionCx;
 
@@ -76,8 +76,6 @@ pub(crate) struct Sizes<'a> {
 
 /// The greatest dimension that a call may have.
 pub(crate) const MAX_EXTENT: i64 = 1 << 40;
-/// The greatest magnitude of integers from data that are no sizes.
-pub(crate) const MAX_INTEGER: i64 = 1 << 60;
 
 /// Where exact integers lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use crate::kernel::{Host, eval_dim, eval_kernel};
 use la_arena::ArenaMap;
 use orogen_ir::flow::{Binding, Definition, Function, Module, RegionId, Rhs, ValueId};
 use orogen_ir::ops::OpRegistry;
-use orogen_ir::shape::{Constraint, Dim, Env, ShapeCx};
+use orogen_ir::shape::{Constraint, Dim, Env, MAX_INTEGER, ShapeCx, Sym, SymbolKind};
 use orogen_ir::types::{DType, ShapeInfo, TensorData, Type};
 
 /// A value at run time.
@@ -280,14 +280,22 @@ fn truth(value: &Value) -> EvalResult<bool> {
     }
 }
 
+/// What a symbol is that a number in the data stands for.
+pub(crate) fn from_data(shapes: &ShapeCx, symbol: Sym, found: i64) -> i64 {
+    match shapes.kind(symbol) {
+        SymbolKind::Integer => found.clamp(-MAX_INTEGER, MAX_INTEGER),
+        SymbolKind::Size | SymbolKind::Index { .. } => found,
+    }
+}
+
 /// Checks that a value has a type, and binds its symbols that have no value yet.
 fn match_type(shapes: &ShapeCx, env: &mut Env, value: &Value, ty: &Type) -> EvalResult<()> {
     let mut pairs = Vec::new();
     collect(value, ty, &mut pairs)?;
-    for (dim, found) in &pairs {
-        if let Some(sym) = shapes.as_sym(*dim)
-            && env.get(sym).is_none()
-        {
+    for (dim, found) in &mut pairs {
+        let Some(sym) = shapes.as_sym(*dim) else { continue };
+        *found = from_data(shapes, sym, *found);
+        if env.get(sym).is_none() {
             env.set(sym, *found);
         }
     }

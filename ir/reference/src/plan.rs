@@ -1,7 +1,7 @@
 //! Evaluation of call plans, on real memory: a wrong offset or two slots that overlap give wrong results here too.
 
 use crate::error::{EvalError, EvalResult};
-use crate::flow::{check_constraint, constraint_holds};
+use crate::flow::{check_constraint, constraint_holds, from_data};
 use crate::kernel::eval_dim;
 use crate::kernel::{self, Host};
 use crate::memory::{Memory, Place};
@@ -281,7 +281,7 @@ impl Machine<'_> {
                 let offset = usize::try_from(*element).ok().and_then(|it| it.checked_mul(dtype.size()));
                 let offset = offset.ok_or_else(EvalError::too_large)?;
                 let value = scalar::read_int(self.memory.read(place, offset, dtype.size())?, *dtype);
-                self.env.set(*symbol, value);
+                self.env.set(*symbol, from_data(&plan.shapes, *symbol, value));
             }
             Step::Let { symbol, value } => {
                 let value = self.dim(*value)?;

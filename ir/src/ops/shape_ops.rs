@@ -47,6 +47,9 @@ fn renamed(cx: &mut InferCx<'_>, dims: Dims) -> InferResult {
 /// What a size that must not be 0 is an element of.
 const COPIES: &str = "operand 1 (shape), where a 0 copies the dimension of operand 0";
 
+const AMBIGUOUS: &str = "-1 in operand 1 (shape) is ambiguous beside a dimension 0";
+const SAME_COUNT: &str = "operand 0 and the reshaped result have as many elements";
+
 fn reshape(cx: &mut InferCx<'_>) -> InferResult {
     let ty = cx.tensor(0)?;
     let Some(rank) = cx.list_len(1)? else { return one(plain(ty.dtype, ShapeInfo::Unknown)) };
@@ -90,29 +93,47 @@ fn reshape(cx: &mut InferCx<'_>) -> InferResult {
         let shape = if inferred.is_some() { rank_only(rank) } else { ShapeInfo::Known(dims) };
         return one(plain(ty.dtype, shape));
     };
-    let (total, given) = (cx.product(x)?, cx.product(&dims)?);
     if let Some(i) = inferred {
+        let (total, given) = apart(x, &dims, i);
+        let (total, given) = (cx.product(&total)?, cx.product(&given)?);
         if cx.shapes.as_int(given) == Some(0) {
-            return Err(Diagnostic::error(
-                "S012",
-                "-1 in operand 1 (shape) is ambiguous beside a dimension 0",
-            ));
+            return Err(Diagnostic::error("S012", AMBIGUOUS));
         }
+        cx.require_at_least(given, 1, AMBIGUOUS)?;
         let quotient = cx.shapes.floor_div_dim(total, given);
         dims[i] = cx.no_overflow(quotient)?;
-    }
-    let divides = inferred.is_some()
-        && cx.shapes.as_int(given).is_some_and(|it| cx.shapes.divides(it, total).is_always());
-    if !divides {
-        let result = cx.product(&dims)?;
-        cx.require_eq(total, result, "operand 0 and the reshaped result have as many elements")?;
+        let divides = cx.shapes.as_int(given).is_some_and(|it| cx.shapes.divides(it, total).is_always());
+        if !divides {
+            let result = cx.product(&[given, dims[i]])?;
+            cx.require_eq(total, result, SAME_COUNT)?;
+        }
+    } else {
+        let (total, result) = (cx.product(x)?, cx.product(&dims)?);
+        cx.require_eq(total, result, SAME_COUNT)?;
     }
     for (i, element) in sizes.into_iter().filter(|_| !allow_zero) {
         if copies_another(cx, x, &dims, i, element)? {
-            cx.require_at_least(element, 1, &format!("element {i} of {COPIES}"))?;
+            let least = at_least_where_kept(cx, x.get(i).copied(), element)?;
+            cx.require_at_least(least, 1, &format!("element {i} of {COPIES}"))?;
         }
     }
     renamed(cx, dims)
+}
+
+/// The dimensions of the operand and those of the result but `inferred`, without those that stay where they are: these
+/// say nothing about the inferred one, also where they are 0.
+fn apart(x: &[Dim], result: &[Dim], inferred: usize) -> (Dims, Dims) {
+    let stays = |i: usize| i != inferred && x.get(i).is_some_and(|it| result.get(i) == Some(it));
+    let rest = |dims: &[Dim]| (0..dims.len()).filter(|i| !stays(*i)).map(|i| dims[i]).collect::<Dims>();
+    (rest(x), rest(result))
+}
+
+/// What is at least 1 where an element of a shape is, or the dimension that a 0 copies is 0 too.
+fn at_least_where_kept(cx: &mut InferCx<'_>, own: Option<Dim>, element: Dim) -> Result<Dim, Diagnostic> {
+    let Some(own) = own else { return Ok(element) };
+    let one = cx.shapes.int(1);
+    let empty = cx.shapes.sub(one, own).and_then(|it| cx.shapes.max(&[element, it]));
+    cx.no_overflow(empty)
 }
 
 /// Whether element `i` of a shape may be 0 in a call while dimension `i` of the operand, which a 0 copies, is not.

@@ -98,6 +98,12 @@ impl ShapeCx {
                 && under(Constraint::AtMost(b, 0), &|cx| cx.prove_eq(a, one).is_never()))
     }
 
+    /// Whether `part` is known to be what it and others broadcast to, which is `whole`.
+    pub fn decides_broadcast(&mut self, part: Dim, whole: Dim) -> bool {
+        let parts: SmallVec<[Dim; 4]> = self.broadcast_parts(whole).into();
+        parts.contains(&part) && parts.into_iter().all(|it| it == part || self.gives_broadcast(part, it))
+    }
+
     /// What follows in bounds: beside a constant extent, the other one is that number or 1.
     pub(super) fn assume_broadcast(&mut self, a: Dim, b: Dim) {
         let (extent, other) = match (self.as_int(a), self.as_int(b)) {

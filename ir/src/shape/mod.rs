@@ -111,7 +111,7 @@ pub use facts::{Constraint, Contradiction};
 pub use lexer::ParseDimError;
 pub use poly::{Atom, AtomId, Factor, MAX_DEGREE, MAX_TERMS, Poly};
 pub use scope::SavedFacts;
-pub use symbol::SymbolKind;
+pub use symbol::{MAX_INTEGER, SymbolKind};
 
 /// Handle of an interned symbolic integer.
 ///

@@ -14,9 +14,12 @@ pub enum SymbolKind {
         /// The number of iterations.
         extent: Dim,
     },
-    /// Any integer.
+    /// An integer between −[`MAX_INTEGER`] and that. One that is read from data beyond it is taken to be the bound.
     Integer,
 }
+
+/// The largest magnitude of a symbol that is an [integer](SymbolKind::Integer): sums and differences of two fit.
+pub const MAX_INTEGER: i64 = 1 << 60;
 
 #[derive(Copy, Clone, Debug)]
 pub(super) struct SymbolInfo {

@@ -5,14 +5,14 @@ use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
 use orogen_abi::{DLTensor, TensorObject};
 use orogen_ir::kernel::Kernel as Called;
 use orogen_ir::plan::{BufferRef, Condition, KernelId, ShapeCheck, Step};
-use orogen_ir::shape::{Constraint, Dim, Sym, SymbolKind};
+use orogen_ir::shape::{Constraint, Dim, MAX_INTEGER, Sym, SymbolKind};
 use orogen_ir::types::DType;
 use std::mem::offset_of;
 
 use super::arguments::dlpack;
 use super::{Entry, MAX_BYTES};
 use crate::clif::kernel::{Failure, Kernel, PARAMS};
-use crate::clif::size::{Checked, MAX_EXTENT, MAX_INTEGER, Range, Scope, Sizes};
+use crate::clif::size::{Checked, MAX_EXTENT, Range, Scope, Sizes};
 use crate::clif::support::{Form, Support};
 use crate::clif::unit::Symbol;
 

@@ -56,12 +56,19 @@ fn reshape(cx: &OpCx<'_>) -> EvalResult<TensorData> {
             wanted => dims.push(size_from(wanted)?),
         }
     }
-    if let Some(i) = open {
-        let given = count(&dims)?;
+    if let Some(open) = open {
+        // A dimension that stays where it is says nothing about the open one, also where it is 0.
+        let stays = |i: usize| i != open && i < from.len() && dims.get(i) == from.get(i);
+        let rest =
+            |dims: &[usize]| (0..dims.len()).filter(|i| !stays(*i)).map(|i| dims[i]).collect::<Vec<_>>();
+        let (total, given) = (count(&rest(&from))?, count(&rest(&dims))?);
         if given == 0 {
             return Err(EvalError::invalid("-1 is ambiguous beside a dimension 0"));
         }
-        dims[i] = x.len() / given;
+        if total % given != 0 {
+            return Err(EvalError::invalid(format!("{total} elements are no multiple of {given}")));
+        }
+        dims[open] = total / given;
     }
     renamed(x, &dims)
 }

@@ -9,7 +9,7 @@ use crate::flow::infer::{InferEnv, calls_function, infer};
 use crate::flow::{BindingId, Definition, RegionId, Rhs};
 use crate::shape::{Dim, Overflow, ShapeCx, Sym};
 use crate::text::{constraint_text, type_text};
-use crate::types::{Type, implies, map_dims, match_type};
+use crate::types::{Type, implies, map_dims, match_type, pair_dims};
 use indexmap::{IndexMap, IndexSet};
 
 /// F6: the recorded type of a result follows from its right-hand side: it equals the inferred type or is implied by
@@ -147,7 +147,19 @@ impl Follow<'_, '_> {
 
 /// As [`implies`], once the facts known here simplified both: inference knew less when the type was recorded.
 fn implies_simplified(shapes: &mut ShapeCx, from: &Type, to: &Type) -> bool {
+    let mut pairs = Vec::new();
+    if !pair_dims(from, to, &mut pairs) {
+        return false;
+    }
+    // A broadcast that is decided by now.
+    pairs.retain(|(now, recorded)| shapes.decides_broadcast(*now, *recorded));
+    let decided: IndexMap<Dim, Dim> = pairs.into_iter().map(|(now, recorded)| (recorded, now)).collect();
+    let known = &mut |dim: Dim| Ok::<Dim, Overflow>(decided.get(&dim).copied().unwrap_or(dim));
+    let Ok(to) = map_dims(to, known) else { return false };
+    if implies(shapes, from, &to) {
+        return true;
+    }
     let mut simple = |ty: &Type| map_dims(ty, &mut |dim| Ok::<Dim, Overflow>(shapes.simplify(dim)));
-    let (Ok(from), Ok(to)) = (simple(from), simple(to)) else { return false };
+    let (Ok(from), Ok(to)) = (simple(from), simple(&to)) else { return false };
     implies(shapes, &from, &to)
 }
