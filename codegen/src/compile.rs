@@ -274,9 +274,11 @@ fn signature(plan: &CallPlan) -> Function {
         dims: dims.iter().map(|it| signature_dim(&plan.shapes, *it)).collect(),
         becomes: becomes.cloned(),
     };
-    let inputs = plan.inputs.iter();
-    let inputs = inputs.map(|it| parameter(&it.name, it.dtype, &it.dims, it.state.as_ref())).collect();
-    let outputs = plan.outputs.iter().map(|it| parameter(&it.name, it.dtype, &it.dims, None)).collect();
+    let becomes = |input: usize| Some(&plan.outputs[plan.renewal(input as u32)? as usize].name);
+    let inputs = plan.inputs.iter().enumerate();
+    let inputs = inputs.map(|(i, it)| parameter(&it.name, it.dtype, &it.dims, becomes(i))).collect();
+    let outputs = plan.outputs.iter().filter(|it| it.over.is_none());
+    let outputs = outputs.map(|it| parameter(&it.name, it.dtype, &it.dims, None)).collect();
     Function { name: plan.name.clone(), inputs, outputs }
 }
 

@@ -120,9 +120,10 @@ fn updates_write_what_they_say_and_nothing_else() {
 const STATE: &str = "\
 plan @main {
   size n
-  state past: f32[n, 4] as present
+  in past: f32[n, 4]
   in row: f32[4]
   in at: i64[1]
+  out present: f32[n, 4] over %in0
   from n = %in0[0]
   kernel @write {
     size n
@@ -132,7 +133,9 @@ plan @main {
     for j < 4 { %past[checked {%at[0]}, j] = %row[j] }
   }
   steps {
-    call 0 @write(%in1, %in2, %in0) [n] \"node `w` (ScatterND)\"
+    alloc %out0
+    move %in0 to %out0
+    call 0 @write(%in1, %in2, %out0) [n] \"node `w` (ScatterND)\"
   }
 }
 ";

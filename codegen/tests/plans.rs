@@ -67,7 +67,6 @@ fn two_steps() -> CallPlan {
             name: name.to_owned(),
             dtype: DType::F32,
             dims: [n, c].into_iter().collect(),
-            state: None,
         });
         for (axis, dim) in [n, c].into_iter().enumerate() {
             let symbol = plan.shapes.as_sym(dim).unwrap();
@@ -78,7 +77,7 @@ fn two_steps() -> CallPlan {
     }
     for name in ["out0", "out1"] {
         let dims = [n, c].into_iter().collect();
-        plan.outputs.push(PlanOutput { name: name.to_owned(), dtype: DType::F32, dims });
+        plan.outputs.push(PlanOutput { name: name.to_owned(), dtype: DType::F32, dims, over: None });
     }
     let elements = plan.shapes.mul(n, c).unwrap();
     let bytes = plan.shapes.scale(elements, 4).unwrap();
@@ -219,13 +218,14 @@ fn branches_loops_and_sizes_from_data() {
     let one = plan.shapes.int(1);
     let (eight, room) = (plan.shapes.int(8), plan.shapes.int(256));
     let dims = [one].into_iter().collect();
-    plan.inputs.push(PlanInput { name: "x".to_owned(), dtype: DType::I64, dims, state: None });
+    plan.inputs.push(PlanInput { name: "x".to_owned(), dtype: DType::I64, dims });
     let m = plan.shapes.sym("m");
     let symbol = plan.shapes.as_sym(m).unwrap();
     plan.outputs.push(PlanOutput {
         name: "y".to_owned(),
         dtype: DType::F32,
         dims: [m].into_iter().collect(),
+        over: None,
     });
     plan.arenas.push(Arena { bytes: room });
     for (i, dtype) in [(0, DType::I64), (1, DType::I64), (2, DType::Bool)] {

@@ -85,12 +85,12 @@ pub fn plan_of(program: &TensorProgram, sizes: &[i64]) -> CallPlan {
         let (name, dtype) = (buffer.name.clone(), buffer.dtype);
         if buffer.role == BufferRole::Input {
             args.push(BufferRef::Input(plan.inputs.len() as u32));
-            plan.inputs.push(PlanInput { name, dtype, dims, state: None });
+            plan.inputs.push(PlanInput { name, dtype, dims });
         } else {
             let index = plan.outputs.len() as u32;
             args.push(BufferRef::Output(index));
             plan.steps.push(Step::AllocOutput(index));
-            plan.outputs.push(PlanOutput { name, dtype, dims });
+            plan.outputs.push(PlanOutput { name, dtype, dims, over: None });
         }
     }
     Arc::make_mut(&mut plan.kernels).push(program.clone().into());

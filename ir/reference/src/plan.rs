@@ -17,8 +17,7 @@ use orogen_ir::types::{ConstId, DType, TensorData};
 /// The most iterations of one loop, so that one that never ends is an error.
 const MAX_ITERATIONS: u64 = 1 << 24;
 
-/// Runs a call plan: one tensor for each of its inputs, in order; the result is one for each output, then what each state
-/// is after the call.
+/// Runs a call plan: one tensor for each of its inputs, in order; the result is one for each output.
 ///
 /// Steps run one after the other on byte buffers. Reading memory that no step wrote is an error; so is a write to
 /// an input or a constant. There is no function of a host.
@@ -99,14 +98,7 @@ fn run(
         let result = machine.memory.tensor(*place, output.dtype, dims);
         result.map_err(|it| it.within(format!("output `{}`", output.name)))
     });
-    let mut results: Vec<TensorData> = outputs.collect::<Result<_, _>>()?;
-    for ((input, place), data) in plan.inputs.iter().zip(&machine.inputs).zip(inputs) {
-        if input.state.is_some() {
-            let state = machine.memory.tensor(*place, input.dtype, data.dims());
-            results.push(state.map_err(|it| it.within(format!("state `{}`", input.name)))?);
-        }
-    }
-    Ok(results)
+    outputs.collect()
 }
 
 struct Machine<'a> {
@@ -213,9 +205,6 @@ impl Machine<'_> {
 
     fn target(&mut self, buffer: BufferRef) -> EvalResult<Place> {
         match buffer {
-            BufferRef::Input(i) if self.plan.inputs.get(i as usize).is_some_and(|it| it.state.is_some()) => {
-                self.place(buffer)
-            }
             BufferRef::Input(_) | BufferRef::Constant(_) => {
                 Err(EvalError::invalid(format!("{buffer:?} is written")))
             }
@@ -246,7 +235,11 @@ impl Machine<'_> {
                 let output = plan.outputs.get(*i as usize).ok_or_else(|| missing("output"))?;
                 let dims = self.sizes(&output.dims)?;
                 let bytes = TensorData::byte_count(output.dtype, &dims).ok_or_else(EvalError::too_large)?;
-                self.outputs[*i as usize] = Some((self.memory.allocate(bytes)?, dims));
+                let place = match output.over {
+                    Some(input) => self.place(BufferRef::Input(input))?,
+                    None => self.memory.allocate(bytes)?,
+                };
+                self.outputs[*i as usize] = Some((place, dims));
             }
             Step::Kernel { kernel, args, sizes, source } => {
                 let called = plan.kernels.get(kernel.0 as usize).ok_or_else(|| missing("kernel"))?;
@@ -261,10 +254,15 @@ impl Machine<'_> {
             Step::Invoke { function, args, results, bindings } => {
                 self.invoke(*function, args, results, bindings)?;
             }
+            Step::Move { from, to } => {
+                if self.place(*from)? != self.target(*to)? {
+                    return Err(EvalError::invalid("a move goes to another place"));
+                }
+            }
             Step::Copy { from, to, bytes } => {
                 let (from, to, bytes) = (self.place(*from)?, self.target(*to)?, self.bytes(*bytes)?);
                 let apart = from.block != to.block
-                    || from.offset == to.offset
+                    || bytes == 0
                     || from.offset + bytes <= to.offset
                     || to.offset + bytes <= from.offset;
                 if !apart {

@@ -37,8 +37,6 @@ pub struct PlanInput {
     pub dtype: DType,
     /// Dimensions; checked on entry.
     pub dims: Dims,
-    /// For state, what the user calls its new value: the caller's memory is written in place.
-    pub state: Option<String>,
 }
 
 /// A model output.
@@ -50,6 +48,9 @@ pub struct PlanOutput {
     pub dtype: DType,
     /// Dimensions, over symbols that are bound when [`Step::AllocOutput`] runs.
     pub dims: Dims,
+    /// For the new value of state, the input in whose memory it lies: the caller's is written in place, and nothing is
+    /// returned.
+    pub over: Option<u32>,
 }
 
 /// `symbol = dimension `axis` of input `input``.
@@ -187,7 +188,14 @@ pub enum Step {
         /// Symbols that the dimensions of results bind. All other dimensions are checked.
         bindings: Vec<ResultBinding>,
     },
-    /// Copies bytes between buffers that do not overlap or are the same.
+    /// What is in one buffer is from now on in another one that lies at the same place. Costs nothing.
+    Move {
+        /// What is no more.
+        from: BufferRef,
+        /// What holds its bytes.
+        to: BufferRef,
+    },
+    /// Copies bytes between buffers that do not overlap.
     Copy {
         /// Source.
         from: BufferRef,
@@ -279,6 +287,31 @@ pub struct CallPlan {
 }
 
 impl CallPlan {
+    /// The output that lies over an input, which is state.
+    pub fn renewal(&self, input: u32) -> Option<u32> {
+        self.outputs.iter().position(|it| it.over == Some(input)).map(|it| it as u32)
+    }
+
+    /// Whether two buffers begin at one address, by how they are declared. Two ways to write one offset are not seen
+    /// as the same.
+    pub fn same_place(&self, a: BufferRef, b: BufferRef) -> bool {
+        let place = |it: BufferRef| match it {
+            BufferRef::Output(i) => match self.outputs.get(i as usize).and_then(|it| it.over) {
+                Some(input) => (BufferRef::Input(input), None),
+                None => (it, None),
+            },
+            BufferRef::Slot(id) => match self.slots.get(id.0 as usize) {
+                Some(slot) => (it, Some((slot.arena, slot.offset))),
+                None => (it, None),
+            },
+            BufferRef::Input(_) | BufferRef::Constant(_) | BufferRef::Object(_) => (it, None),
+        };
+        match (place(a), place(b)) {
+            ((_, Some(a)), (_, Some(b))) => a == b,
+            ((a, _), (b, _)) => a == b,
+        }
+    }
+
     /// The element type of a place; `None` for one that is not there.
     pub fn dtype(&self, place: BufferRef) -> Option<DType> {
         Some(match place {

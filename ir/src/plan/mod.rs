@@ -41,16 +41,18 @@
 //! * **P2** Every buffer is written before it is read, on every path.
 //! * **P3** Two slots of one arena whose live ranges overlap do not overlap in memory; a slot is alive from a write to
 //!   the last read of what was written. A kernel's output may lie exactly on an input that it reads only at the
-//!   element it stores.
+//!   element it stores. A move is between buffers that lie at one place and have as many bytes.
 //! * **P4** A slot lies within its arena with all bytes of its type and is aligned to [`ALIGNMENT`].
 //! * **P5** A kernel step matches its kernel: argument count, size arguments, and each argument has the element type and
 //!   the bytes of its parameter. A copy is between buffers of one element type and takes no more bytes than either has.
-//! * **P6** Inputs and constants are never written, but for inputs that are state; no two of these share memory with each
-//!   other or with another input, which the call checks.
+//! * **P6** Inputs and constants are never written.
 //! * **P7** Every output is written on every path.
 //! * **P8** An `invoke` matches the function: an argument for each input with its element type, its rank, and the bytes of
 //!   the place it lies in; an object place of its own for each output, with element type and rank. It binds whole
 //!   dimensions of results. A function with state is called from outside only.
+//! * **P12** State is renewed after all its reads: an output over an input has the type of that, which has no other, and
+//!   from when it is written, or moved there, the input is read no more. No other input shares memory with state, which
+//!   the call checks.
 //!
 //! # Laws of modules
 //! * **P9** Names of functions are unique. That of a function which others may call begins with no underscore and holds

@@ -14,8 +14,9 @@
 //! | P001 | P1 symbols are bound | P005 | P5 kernels match |
 //! | P002 | P2 written before read | P006 | P6 read-only memory |
 //! | P003 | P3 overlapping slots | P007 | P7 outputs are written |
-//! | P004 | P4 slots in arenas | L…, K… | laws of kernels |
-//! | P008 | P8 calls of functions | P009 to P011 | laws of modules |
+//! | P004 | P4 slots in arenas | P008 | P8 calls of functions |
+//! | P012 | P12 state is renewed last | P009 to P011 | laws of modules |
+//! | L…, K… | laws of kernels | | |
 
 mod facts;
 mod in_place;
@@ -91,6 +92,7 @@ fn verify_plan(plan: &CallPlan, functions: &[CallPlan]) -> Diagnostics {
         reported: IndexSet::new(),
     };
     verifier.check_p4_slots();
+    verifier.check_p12_renewals();
     let mut state = State::default();
     verifier.entry(&mut state);
     verifier.steps(&plan.steps, &mut state);
@@ -239,6 +241,27 @@ impl Verifier<'_> {
         for check in &plan.checks {
             self.check(state, check);
         }
+        let renewed = plan.outputs.iter().filter_map(|it| it.over);
+        renewed.for_each(|it| state.valid.insert(BufferRef::Input(it), None));
+    }
+
+    /// P12: an output over an input has the type of that, which has no other.
+    fn check_p12_renewals(&mut self) {
+        let plan = self.plan;
+        let mut taken: IndexSet<u32> = IndexSet::new();
+        for (i, output) in plan.outputs.iter().enumerate() {
+            let Some(over) = output.over else { continue };
+            let Some(input) = plan.inputs.get(over as usize) else {
+                self.report("P012", format!("P12: %out{i} lies over input {over}, which there is not"));
+                continue;
+            };
+            if !taken.insert(over) {
+                self.report("P012", format!("P12: %out{i} lies over %in{over}, and so does another output"));
+            }
+            if (output.dtype, &output.dims) != (input.dtype, &input.dims) {
+                self.report("P012", format!("P12: %out{i} lies over %in{over} but has another type"));
+            }
+        }
     }
 
     /// P1: every symbol of an expression is bound.
@@ -304,6 +327,14 @@ impl Verifier<'_> {
             Step::Invoke { function, args, results, bindings } => {
                 self.invoke(*function, args, results, bindings, state);
             }
+            Step::Move { from, to } => {
+                self.read(*from, state);
+                self.check_p3_move(*from, *to, state);
+                self.check_p6_writable(*to);
+                if self.check_p2_exists(*to, state) {
+                    self.write(*to, state);
+                }
+            }
             Step::Copy { from, to, bytes } => {
                 self.check_p1_bound(state, *bytes);
                 let dtype = self.read(*from, state);
@@ -311,9 +342,9 @@ impl Verifier<'_> {
                     let (from, to) = (buffer_text(*from), buffer_text(*to));
                     self.report("P005", format!("P5: {from} and {to} do not hold the same element type"));
                 }
-                if !self.same_start(*from, *to) && self.overlap(*from, *to) {
+                if self.overlap(*from, *to) {
                     let (from, to) = (buffer_text(*from), buffer_text(*to));
-                    self.report("P003", format!("P3: {from} and {to} overlap but are not the same"));
+                    self.report("P003", format!("P3: {from} is copied to {to}, which overlaps it"));
                 }
                 self.check_p6_writable(*to);
                 for buffer in [*from, *to] {
@@ -427,10 +458,22 @@ impl Verifier<'_> {
         if !self.check_p2_exists(buffer, state) {
             return None;
         }
-        if matches!(buffer, BufferRef::Input(_) | BufferRef::Constant(_)) || state.valid.contains(&buffer) {
+        let renewal = match buffer {
+            BufferRef::Input(i) => self.plan.renewal(i),
+            _ => None,
+        };
+        let always = matches!(buffer, BufferRef::Input(_) | BufferRef::Constant(_)) && renewal.is_none();
+        if always || state.valid.contains(&buffer) {
             return self.plan.dtype(buffer);
         }
         let name = buffer_text(buffer);
+        if let Some(renewal) = renewal {
+            self.report(
+                "P012",
+                format!("P12: {name} is read after %out{renewal}, its new value, was written"),
+            );
+            return None;
+        }
         let destroyer = match buffer {
             BufferRef::Slot(id) => self.destroyed.get(&id),
             _ => None,
@@ -445,9 +488,9 @@ impl Verifier<'_> {
         None
     }
 
-    /// P6: inputs and constants are not written, but for state.
+    /// P6: inputs and constants are not written.
     fn check_p6_writable(&mut self, buffer: BufferRef) {
-        if self.is_read_only(buffer) {
+        if is_read_only(buffer) {
             self.report("P006", format!("P6: {} is written but read-only", buffer_text(buffer)));
         }
     }
@@ -463,14 +506,19 @@ impl Verifier<'_> {
                 }
             }
         }
-        if !self.is_read_only(buffer) {
+        if let BufferRef::Output(i) = buffer
+            && let Some(input) = self.plan.outputs.get(i as usize).and_then(|it| it.over)
+        {
+            state.valid.remove(&BufferRef::Input(input));
+        }
+        if !is_read_only(buffer) {
             state.valid.insert(buffer, extent);
         }
     }
 
     /// Whether two buffers may share a byte.
     fn overlap(&mut self, a: BufferRef, b: BufferRef) -> bool {
-        let (BufferRef::Slot(a), BufferRef::Slot(b)) = (a, b) else { return a == b };
+        let (BufferRef::Slot(a), BufferRef::Slot(b)) = (a, b) else { return self.plan.same_place(a, b) };
         if a == b {
             return true;
         }
@@ -490,22 +538,8 @@ impl Verifier<'_> {
         self.overlaps.insert(pair, overlap);
         overlap
     }
+}
 
-    fn same_start(&self, a: BufferRef, b: BufferRef) -> bool {
-        match (a, b) {
-            (BufferRef::Slot(a), BufferRef::Slot(b)) => {
-                let (a, b) = (self.plan.slots.get(a.0 as usize), self.plan.slots.get(b.0 as usize));
-                a.zip(b).is_some_and(|(a, b)| a.arena == b.arena && a.offset == b.offset)
-            }
-            _ => a == b,
-        }
-    }
-
-    fn is_read_only(&self, buffer: BufferRef) -> bool {
-        match buffer {
-            BufferRef::Input(i) => self.plan.inputs.get(i as usize).is_none_or(|it| it.state.is_none()),
-            BufferRef::Constant(_) => true,
-            BufferRef::Output(_) | BufferRef::Slot(_) | BufferRef::Object(_) => false,
-        }
-    }
+fn is_read_only(buffer: BufferRef) -> bool {
+    matches!(buffer, BufferRef::Input(_) | BufferRef::Constant(_))
 }

@@ -4,6 +4,7 @@ use crate::rules::abort;
 use crate::rules::donation::{Donation, donations};
 use crate::rules::memory::{Request, pack};
 use crate::rules::moves::{Move, Place, in_turn};
+use crate::rules::places::Places;
 use crate::rules::state::{self, State};
 use indexmap::IndexMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
@@ -13,7 +14,7 @@ use orogen_ir::plan::{
     Arena, ArenaId, BufferRef, CallPlan, KernelId, PlanInput, PlanOutput, Slot, SlotId, Step, byte_size,
 };
 use orogen_ir::shape::Dim;
-use orogen_ir::types::Dims;
+use orogen_ir::types::{DType, Dims};
 use std::sync::Arc;
 
 /// Lowers a graph whose operators are all legalised: only kernels and views (which share the memory of their
@@ -50,8 +51,10 @@ pub fn plan_memory(graph: &Graph, name: &str, states: &[State]) -> Result<CallPl
         },
         storage: IndexMap::new(),
         requests: Vec::new(),
+        slot_requests: Vec::new(),
         direct: IndexMap::new(),
-        donors: donors(graph, &renewed),
+        homes: IndexMap::new(),
+        in_place: InPlace::of(graph, &renewed),
         renewed,
     };
     lowering.run()?;
@@ -63,10 +66,13 @@ struct Lowering<'a> {
     plan: CallPlan,
     storage: IndexMap<Edge, BufferRef>,
     requests: Vec<Request>,
-    /// Outputs whose memory a root value writes directly.
-    direct: IndexMap<Edge, u32>,
-    /// Operands whose place a result takes over.
-    donors: IndexMap<Edge, Edge>,
+    /// Which of them each slot is of.
+    slot_requests: Vec<usize>,
+    in_place: InPlace,
+    /// The output that is made at a place.
+    direct: IndexMap<usize, u32>,
+    /// The request for a place.
+    homes: IndexMap<usize, usize>,
     /// For each output of the graph, the input that it renews.
     renewed: Vec<Option<usize>>,
 }
@@ -79,38 +85,88 @@ fn viewed(graph: &Graph, mut edge: Edge) -> Edge {
     edge
 }
 
-/// Which results take over the place of an operand: a kernel made it or it is state, and nothing uses it afterwards.
-fn donors(graph: &Graph, renewed: &[Option<usize>]) -> IndexMap<Edge, Edge> {
-    let states: Vec<NodeId> = renewed.iter().flatten().map(|it| graph.inputs[*it]).collect();
-    let mut last_use: IndexMap<Edge, usize> = IndexMap::new();
-    for (position, id) in graph.order.iter().enumerate() {
-        for edge in &graph.nodes[*id].inputs {
-            last_use.insert(viewed(graph, *edge), position);
-        }
-    }
-    last_use.extend(graph.outputs.iter().map(|(_, edge)| (viewed(graph, *edge), usize::MAX)));
-    let mut allowed: IndexMap<&str, Vec<Donation>> = IndexMap::new();
-    let mut donors: IndexMap<Edge, Edge> = IndexMap::new();
-    for (position, id) in graph.order.iter().enumerate() {
-        let node = &graph.nodes[*id];
-        let NodeKind::Kernel { kernel } = &node.kind else { continue };
-        let list =
-            allowed.entry(kernel).or_insert_with(|| graph.kernels.get(kernel).map_or(vec![], donations));
-        for Donation { operand, result } in list.iter() {
-            let result = Edge { node: *id, output: *result as u32 };
-            let Some(own) = node.inputs.get(*operand).map(|it| viewed(graph, *it)) else { continue };
-            let once = node.inputs.iter().filter(|it| viewed(graph, **it) == own).count() == 1;
-            let made =
-                matches!(graph.nodes[own.node].kind, NodeKind::Kernel { .. }) || states.contains(&own.node);
-            let dies = last_use.get(&own) == Some(&position);
-            let (from, to) = (graph.ty(own), graph.ty(result));
-            let same = from.dtype == to.dtype && count(&from.dims) == count(&to.dims);
-            if once && made && dies && same && !donors.contains_key(&result) {
-                donors.insert(result, own);
+/// Which values lie at one place.
+#[derive(Debug, Default)]
+struct InPlace {
+    numbers: IndexMap<Edge, usize>,
+    places: Places,
+}
+
+impl InPlace {
+    fn of(graph: &Graph, renewed: &[Option<usize>]) -> InPlace {
+        // Everything is made in the tick of its node; results of the graph are in use until the end.
+        let mut spans: IndexMap<Edge, (u32, u32)> = IndexMap::new();
+        let mut wishes: Vec<(u32, Edge, Edge)> = Vec::new();
+        let mut allowed: IndexMap<&str, Vec<Donation>> = IndexMap::new();
+        for (tick, id) in (2..).step_by(2).zip(&graph.order) {
+            let node = &graph.nodes[*id];
+            for edge in &node.inputs {
+                if let Some(span) = spans.get_mut(&viewed(graph, *edge)) {
+                    span.1 = tick;
+                }
+            }
+            // Also what nothing uses is written.
+            let made = |i| (Edge { node: *id, output: i }, (tick, tick + 1));
+            spans.extend((0..node.outputs.len() as u32).map(made));
+            let NodeKind::Kernel { kernel } = &node.kind else { continue };
+            let list =
+                allowed.entry(kernel).or_insert_with(|| graph.kernels.get(kernel).map_or(vec![], donations));
+            for Donation { operand, result } in list.iter() {
+                let result = Edge { node: *id, output: *result as u32 };
+                let Some(own) = node.inputs.get(*operand).map(|it| viewed(graph, *it)) else { continue };
+                if node.inputs.iter().filter(|it| viewed(graph, **it) == own).count() == 1 {
+                    wishes.push((tick, own, result));
+                }
             }
         }
+        for (_, edge) in &graph.outputs {
+            spans.entry(viewed(graph, *edge)).and_modify(|it| it.1 = u32::MAX);
+        }
+        let mut found = InPlace::default();
+        for (edge, span) in spans {
+            found.numbers.insert(edge, found.places.add(vec![span]));
+        }
+        let same_bytes = |a: Edge, b: Edge| {
+            let (a, b) = (graph.ty(a), graph.ty(b));
+            a.dtype == b.dtype && count(&a.dims) == count(&b.dims)
+        };
+        wishes.retain(|(_, operand, result)| same_bytes(*operand, *result));
+        for (tick, operand, result) in &wishes {
+            if let (Some(a), Some(b)) = (found.numbers.get(operand), found.numbers.get(result)) {
+                found.places.may_meet(*tick, *a, *b);
+            }
+        }
+        let mut states: Vec<NodeId> = Vec::new();
+        for (output, input) in renewed.iter().enumerate().filter_map(|(i, it)| Some((i, (*it)?))) {
+            let node = graph.inputs[input];
+            let new = viewed(graph, graph.outputs[output].1);
+            let made = new.node == node || matches!(graph.nodes[new.node].kind, NodeKind::Kernel { .. });
+            if made && found.join(Edge { node, output: 0 }, new) {
+                states.push(node);
+            }
+        }
+        // Constants and inputs belong to others.
+        let own = |it: Edge| match graph.nodes[it.node].kind {
+            NodeKind::Kernel { .. } => true,
+            _ => states.contains(&it.node),
+        };
+        for (_, operand, result) in wishes.iter().filter(|it| own(it.1)) {
+            found.join(*operand, *result);
+        }
+        found
     }
-    donors
+
+    /// The number of the place where an edge lies that has bytes of its own.
+    fn place(&self, edge: Edge) -> Option<usize> {
+        self.numbers.get(&edge).map(|it| self.places.of(*it))
+    }
+
+    fn join(&mut self, a: Edge, b: Edge) -> bool {
+        match (self.numbers.get(&a), self.numbers.get(&b)) {
+            (Some(a), Some(b)) => self.places.join(*a, *b),
+            _ => false,
+        }
+    }
 }
 
 fn count(dims: &[u64]) -> Option<u64> {
@@ -126,22 +182,22 @@ impl Lowering<'_> {
                 return Err(Diagnostic::error("M020", "an entry of the input list is not an input"));
             };
             let dims = self.dims(graph.ty(edge))?;
-            let becomes = self.renewed.iter().position(|it| *it == Some(i));
-            let state = becomes.map(|it| graph.outputs[it].0.clone());
-            self.plan.inputs.push(PlanInput { name: name.clone(), dtype: graph.ty(edge).dtype, dims, state });
+            self.plan.inputs.push(PlanInput { name: name.clone(), dtype: graph.ty(edge).dtype, dims });
             self.storage.insert(edge, BufferRef::Input(i as u32));
         }
         for (i, (name, edge)) in graph.outputs.iter().enumerate() {
             let ty = graph.ty(*edge);
-            let dims = self.dims(ty)?;
-            if self.renewed[i].is_some() {
-                continue;
-            }
-            let number = self.plan.outputs.len() as u32;
-            self.plan.outputs.push(PlanOutput { name: name.clone(), dtype: ty.dtype, dims });
-            let root = self.root(*edge);
-            if matches!(graph.nodes[root.node].kind, NodeKind::Kernel { .. }) {
-                self.direct.entry(root).or_insert(number);
+            let (dims, over) = (self.dims(ty)?, self.renewed[i].map(|it| it as u32));
+            self.plan.outputs.push(PlanOutput { name: name.clone(), dtype: ty.dtype, dims, over });
+            let Some(place) = self.in_place.place(viewed(graph, *edge)) else { continue };
+            match self.renewed[i].map(|it| Edge { node: graph.inputs[it], output: 0 }) {
+                None => {
+                    self.direct.entry(place).or_insert(i as u32);
+                }
+                Some(state) if self.in_place.place(state) == Some(place) => {
+                    self.direct.insert(place, i as u32);
+                }
+                Some(_) => {}
             }
         }
         let zero = self.plan.shapes.int(0);
@@ -152,20 +208,11 @@ impl Lowering<'_> {
         self.write_outputs(&mut steps)?;
         self.plan.steps = steps;
         let packing = pack(&mut self.plan.shapes, &self.requests).map_err(overflow)?;
-        for (slot, offset) in self.plan.slots.iter_mut().zip(packing.offsets) {
-            slot.offset = offset;
+        for (slot, request) in self.plan.slots.iter_mut().zip(&self.slot_requests) {
+            slot.offset = packing.offsets[*request];
         }
         self.plan.arenas[0].bytes = packing.total;
         Ok(())
-    }
-
-    /// The edge whose place an edge has.
-    fn root(&self, edge: Edge) -> Edge {
-        let mut edge = viewed(self.graph, edge);
-        while let Some(donor) = self.donors.get(&edge) {
-            edge = *donor;
-        }
-        edge
     }
 
     fn nodes(&mut self, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {
@@ -206,7 +253,8 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// A buffer for each parameter of a kernel. What the kernel changes is copied before: the operand keeps its value.
+    /// A buffer for each parameter of a kernel. What the kernel changes is copied before, unless the operand lies there
+    /// and is needed no more.
     fn arguments(
         &mut self,
         kernel: &Kernel,
@@ -235,9 +283,7 @@ impl Lowering<'_> {
             args.push(self.new_buffer(result, steps.len())?);
         }
         for (at, from, bytes) in changed {
-            if from != args[at] {
-                steps.push(Step::Copy { from, to: args[at], bytes });
-            }
+            self.transfer(from, args[at], bytes, steps);
         }
         // The copies came before the call.
         args.iter().for_each(|it| self.touch(*it, steps.len()));
@@ -245,73 +291,108 @@ impl Lowering<'_> {
     }
 
     fn write_outputs(&mut self, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {
-        let (mut output, mut renewals) = (0, Vec::new());
+        let (mut edges, mut sources, mut targets) = (Vec::new(), Vec::new(), Vec::new());
         for (i, (_, edge)) in self.graph.outputs.iter().enumerate() {
-            if let Some(input) = self.renewed[i] {
-                renewals.push((*edge, BufferRef::Input(input as u32)));
+            let (from, to) = (self.buffer(*edge)?, BufferRef::Output(i as u32));
+            if self.renewed[i].is_none() {
+                let bytes = self.byte_size(self.graph.ty(*edge))?;
+                self.transfer(from, to, bytes, steps);
                 continue;
             }
-            if self.direct.get(&self.root(*edge)) != Some(&output) {
-                self.copy(*edge, BufferRef::Output(output), steps)?;
-            }
-            output += 1;
+            edges.push(*edge);
+            sources.push(from);
+            targets.push(to);
         }
-        // What is left of the old state is read by now, but for new values that are the old one of another.
-        let edges: Vec<Edge> = renewals.iter().map(|it| it.0).collect();
-        let targets: Vec<BufferRef> = renewals.iter().map(|it| it.1).collect();
-        let sources: Vec<BufferRef> = edges.iter().map(|it| self.buffer(*it)).collect::<Result<_, _>>()?;
+        // The old state is read by now, but for what becomes other state.
+        let from: Vec<BufferRef> = sources.iter().map(|it| self.seat(*it)).collect();
         let mut temporaries: IndexMap<usize, BufferRef> = IndexMap::new();
-        for Move { from, to, size } in in_turn(&sources, &targets) {
+        for Move { from: source, to, size } in in_turn(&from, &targets) {
             let ty = self.graph.ty(edges[size]);
             if let Place::Temporary(i) = to {
                 temporaries.insert(i, self.new_slot(ty, steps.len())?);
             }
-            let [from, to] = [from, to].map(|it| match it {
+            let source = match source {
+                Place::Buffer(seat) => sources[from.iter().position(|it| *it == seat).unwrap_or(size)],
+                Place::Temporary(i) => temporaries[&i],
+            };
+            let to = match to {
                 Place::Buffer(buffer) => buffer,
                 Place::Temporary(i) => temporaries[&i],
-            });
+            };
             let bytes = self.byte_size(ty)?;
-            self.touch(from, steps.len());
-            self.touch(to, steps.len());
-            steps.push(Step::Copy { from, to, bytes });
+            self.transfer(source, to, bytes, steps);
+        }
+        for (source, target) in sources.into_iter().zip(targets) {
+            if self.seat(source) == target {
+                let bytes = self.plan.shapes.int(0);
+                self.transfer(source, target, bytes, steps);
+            }
         }
         Ok(())
     }
 
-    fn copy(&mut self, edge: Edge, to: BufferRef, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {
-        let from = self.buffer(edge)?;
-        if from == to {
-            return Ok(());
+    /// State and its new value are one memory.
+    fn seat(&self, buffer: BufferRef) -> BufferRef {
+        match buffer {
+            BufferRef::Input(i) => self.plan.renewal(i).map_or(buffer, BufferRef::Output),
+            _ => buffer,
         }
-        let bytes = self.byte_size(self.graph.ty(edge))?;
+    }
+
+    /// Brings bytes from one buffer to another one, which costs nothing where both lie at one place.
+    fn transfer(&mut self, from: BufferRef, to: BufferRef, bytes: Dim, steps: &mut Vec<Step>) {
+        if from == to {
+            return;
+        }
+        let request = |it: BufferRef| match it {
+            BufferRef::Slot(slot) => self.slot_requests.get(slot.0 as usize),
+            _ => None,
+        };
+        let same_slots = request(from).is_some() && request(from) == request(to);
+        let same = same_slots || self.seat(from) == self.seat(to);
         self.touch(from, steps.len());
         self.touch(to, steps.len());
-        steps.push(Step::Copy { from, to, bytes });
-        Ok(())
+        steps.push(if same { Step::Move { from, to } } else { Step::Copy { from, to, bytes } });
     }
 
     fn new_buffer(&mut self, edge: Edge, position: usize) -> Result<BufferRef, Diagnostic> {
-        let buffer = match (self.donors.get(&edge), self.direct.get(&edge)) {
-            (Some(donor), _) => self.buffer(*donor)?,
-            (None, Some(output)) => BufferRef::Output(*output),
-            (None, None) => self.new_slot(self.graph.ty(edge), position)?,
+        let place = self.in_place.place(edge);
+        let direct = place.and_then(|it| self.direct.get(&it).copied());
+        let home = place.and_then(|it| self.homes.get(&it).copied());
+        let buffer = match (direct, home) {
+            (Some(output), _) => BufferRef::Output(output),
+            (None, Some(request)) => {
+                let (dtype, dims) = (self.graph.ty(edge).dtype, self.dims(self.graph.ty(edge))?);
+                self.slot(request, dtype, dims)
+            }
+            (None, None) => {
+                let buffer = self.new_slot(self.graph.ty(edge), position)?;
+                self.homes.extend(place.map(|it| (it, self.requests.len() - 1)));
+                buffer
+            }
         };
+        self.touch(buffer, position);
         self.storage.insert(edge, buffer);
         Ok(buffer)
     }
 
     fn new_slot(&mut self, ty: &StaticType, position: usize) -> Result<BufferRef, Diagnostic> {
-        let (dtype, dims, offset) = (ty.dtype, self.dims(ty)?, self.plan.shapes.int(0));
-        let slot = Slot { dtype, dims, arena: ArenaId(0), offset };
-        let bytes = slot.bytes(&mut self.plan.shapes).map_err(overflow)?;
-        self.plan.slots.push(slot);
+        let (bytes, dims) = (self.byte_size(ty)?, self.dims(ty)?);
         self.requests.push(Request { bytes, first: position as u32, last: position as u32 });
-        Ok(BufferRef::Slot(SlotId((self.plan.slots.len() - 1) as u32)))
+        Ok(self.slot(self.requests.len() - 1, ty.dtype, dims))
+    }
+
+    /// One more slot in this memory.
+    fn slot(&mut self, request: usize, dtype: DType, dims: Dims) -> BufferRef {
+        let offset = self.plan.shapes.int(0);
+        self.plan.slots.push(Slot { dtype, dims, arena: ArenaId(0), offset });
+        self.slot_requests.push(request);
+        BufferRef::Slot(SlotId(self.plan.slots.len() as u32 - 1))
     }
 
     fn touch(&mut self, buffer: BufferRef, position: usize) {
         if let BufferRef::Slot(slot) = buffer {
-            let request = &mut self.requests[slot.0 as usize];
+            let request = &mut self.requests[self.slot_requests[slot.0 as usize]];
             request.last = request.last.max(position as u32);
         }
     }

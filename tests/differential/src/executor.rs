@@ -237,8 +237,7 @@ fn interpret(ops: &OpRegistry, lowered: &Lowered, reference: &Reference) -> Resu
             let plan = plans.entry().context("the module has no function")?;
             let names = plan.inputs.iter().map(|it| it.name.as_str());
             let outputs = eval_plans(plans, &plan.name, &ordered(reference, names)?)?;
-            let states = plan.inputs.iter().filter_map(|it| it.state.clone());
-            Ok(plan.outputs.iter().map(|it| it.name.clone()).chain(states).zip(outputs).collect())
+            Ok(plan.outputs.iter().map(|it| it.name.clone()).zip(outputs).collect())
         }
     }
 }

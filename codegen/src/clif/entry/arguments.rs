@@ -73,15 +73,15 @@ impl Entry<'_, '_, '_> {
                 self.dimension(input, axis, input.dims[axis], extent);
             }
         }
-        for state in (0..plan.inputs.len()).filter(|i| plan.inputs[*i].state.is_some()) {
+        let is_state = |i: usize| plan.renewal(i as u32).is_some();
+        for state in (0..plan.inputs.len()).filter(|it| is_state(*it)) {
             // Of two states it is enough to look at one.
-            let others = (0..plan.inputs.len())
-                .filter(|other| *other > state || (*other != state && plan.inputs[*other].state.is_none()));
+            let others = (0..plan.inputs.len()).filter(|it| *it > state || (*it != state && !is_state(*it)));
             others.for_each(|other| self.apart(state, other));
         }
     }
 
-    /// State is written, so no other input may lie over it.
+    /// P12: no other input shares memory with state.
     fn apart(&mut self, state: usize, other: usize) {
         let plan = self.input.plan;
         let [(first, end), (other_first, other_end)] = [state, other].map(|i| {

@@ -12,7 +12,8 @@ use crate::clif::unit::FunctionCx;
 pub(super) struct Memory(i32);
 
 /// Layout of the frame: pointer and size of each arena, of the scratch memory of kernels; then object and data
-/// of each output and of each object place, all null at first; then data of each input.
+/// of each output and of each object place, all null at first (what lies over an input has no object); then data of
+/// each input.
 #[derive(Clone, Debug)]
 pub(super) struct Frame {
     slot: StackSlot,

@@ -184,17 +184,19 @@ impl Entry<'_, '_, '_> {
 
     /// Hands the outputs over and returns 0.
     fn finish(&mut self, result: Value) {
-        let outputs = self.input.plan.outputs.len();
-        let (index, object) = match outputs {
-            0 => (TypeIndex::NONE, self.cx.int(0)),
-            1 => (TypeIndex::TENSOR, self.frame.output_object(self.cx, 0)),
+        let outputs = &self.input.plan.outputs;
+        // What lies over an input is the caller's already.
+        let returned: Vec<usize> = (0..outputs.len()).filter(|it| outputs[*it].over.is_none()).collect();
+        let (index, object) = match returned[..] {
+            [] => (TypeIndex::NONE, self.cx.int(0)),
+            [output] => (TypeIndex::TENSOR, self.frame.output_object(self.cx, output)),
             _ => {
-                for i in 0..outputs {
-                    let object = self.frame.output_object(self.cx, i);
+                for (i, output) in returned.iter().enumerate() {
+                    let object = self.frame.output_object(self.cx, *output);
                     self.cx.b.ins().stack_store(types::I64, object, self.call_buffers, i as i32 * 8);
                 }
                 let list = self.cx.b.ins().stack_addr(types::I64, self.call_buffers, 0);
-                let count = self.cx.int(outputs as i64);
+                let count = self.cx.int(returned.len() as i64);
                 let array = self.cx.support(Support::NewArray, &[count, list]).expect("one result");
                 // The array took the objects over, even if it could not be made.
                 self.frame.forget_outputs(self.cx);

@@ -48,6 +48,7 @@ impl Entry<'_, '_, '_> {
             Step::Invoke { function, args, results, bindings } => {
                 self.invoke(*function, args, results, bindings);
             }
+            Step::Move { .. } => {}
             Step::Copy { from, to, bytes } => {
                 let (from, to) = (self.plain_buffer(*from), self.plain_buffer(*to));
                 let bytes = self.size(*bytes);
@@ -244,6 +245,11 @@ impl Entry<'_, '_, '_> {
         let old = self.frame.output_object(self.cx, output);
         self.cx.support(Support::Release, &[old]);
         let zero = self.cx.int(0);
+        if let Some(input) = it.over {
+            let data = self.frame.input(self.cx, input as usize);
+            self.frame.set_output(self.cx, output, zero, data);
+            return;
+        }
         self.frame.set_output(self.cx, output, zero, zero);
         let element = it.dtype.size();
         let mut extents = Vec::new();

@@ -146,25 +146,20 @@ impl Parser<'_> {
             }
             "in" => {
                 let (name, dtype, dims) = self.signature(cursor)?;
-                self.plan.inputs.push(PlanInput { name, dtype, dims, state: None });
-            }
-            "state" => {
-                let (name, dtype, dims) = self.signature(cursor)?;
-                cursor.expect_word("as")?;
-                let state = Some(cursor.expect_name("the name of its new value")?);
-                self.plan.inputs.push(PlanInput { name, dtype, dims, state });
+                self.plan.inputs.push(PlanInput { name, dtype, dims });
             }
             "out" => {
                 let (name, dtype, dims) = self.signature(cursor)?;
-                self.plan.outputs.push(PlanOutput { name, dtype, dims });
+                let over = match cursor.eat_word("over") {
+                    true => Some(self.input(cursor, "new state lies over an input")?),
+                    false => None,
+                };
+                self.plan.outputs.push(PlanOutput { name, dtype, dims, over });
             }
             "from" => {
                 let symbol = self.sym(cursor)?;
                 cursor.expect_punct("=")?;
-                let start = cursor.span();
-                let BufferRef::Input(input) = self.buffer(cursor)? else {
-                    return Err(cursor.error_at(start, "T090", "a size comes from an input"));
-                };
+                let input = self.input(cursor, "a size comes from an input")?;
                 cursor.expect_punct("[")?;
                 let axis = number(cursor)?;
                 cursor.expect_punct("]")?;
@@ -342,6 +337,14 @@ impl Parser<'_> {
         }
     }
 
+    fn input(&mut self, cursor: &mut Cursor<'_>, otherwise: &str) -> Result<u32, Diagnostic> {
+        let start = cursor.span();
+        match self.buffer(cursor)? {
+            BufferRef::Input(input) => Ok(input),
+            _ => Err(cursor.error_at(start, "T090", otherwise)),
+        }
+    }
+
     fn buffers(&mut self, cursor: &mut Cursor<'_>) -> Result<Vec<BufferRef>, Diagnostic> {
         cursor.expect_punct("(")?;
         cursor.list(")", |cursor| self.buffer(cursor))
@@ -418,6 +421,11 @@ impl Parser<'_> {
                 Step::Kernel { kernel: KernelId(kernel), args, sizes, source }
             }
             "invoke" => self.invoke(cursor)?,
+            "move" => {
+                let from = self.buffer(cursor)?;
+                cursor.expect_word("to")?;
+                Step::Move { from, to: self.buffer(cursor)? }
+            }
             "copy" => {
                 let from = self.buffer(cursor)?;
                 cursor.expect_word("to")?;

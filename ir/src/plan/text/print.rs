@@ -102,14 +102,12 @@ impl Printer<'_> {
         for input in &plan.inputs {
             let dims = dims_text(&plan.shapes, &input.dims);
             let (name, dtype) = (name_text(&input.name), input.dtype);
-            self.writer.line(&match &input.state {
-                None => format!("in {name}: {dtype}{dims}"),
-                Some(after) => format!("state {name}: {dtype}{dims} as {}", name_text(after)),
-            });
+            self.writer.line(&format!("in {name}: {dtype}{dims}"));
         }
         for output in &plan.outputs {
             let dims = dims_text(&plan.shapes, &output.dims);
-            self.writer.line(&format!("out {}: {}{dims}", name_text(&output.name), output.dtype));
+            let over = output.over.map_or(String::new(), |it| format!(" over %in{it}"));
+            self.writer.line(&format!("out {}: {}{dims}{over}", name_text(&output.name), output.dtype));
         }
         for binding in &plan.bindings {
             let line = format!("from {} = %in{}[{}]", self.sym(binding.symbol), binding.input, binding.axis);
@@ -204,6 +202,10 @@ impl Printer<'_> {
                 let text = self.invoke(*function, args, results, bindings);
                 self.line(&text);
             }
+            Step::Move { from, to } => {
+                let text = format!("move {} to {}", buffer_text(*from), buffer_text(*to));
+                self.line(&text);
+            }
             Step::Copy { from, to, bytes } => {
                 let text =
                     format!("copy {} to {}; {}", buffer_text(*from), buffer_text(*to), self.dim(*bytes));
@@ -284,7 +286,7 @@ impl Symbols<'_> {
     fn steps(&mut self, steps: &[Step]) {
         for step in steps {
             match step {
-                Step::AllocArena(_) | Step::AllocOutput(_) => {}
+                Step::AllocArena(_) | Step::AllocOutput(_) | Step::Move { .. } => {}
                 Step::Kernel { sizes, .. } => self.dims(sizes.iter().copied()),
                 Step::Invoke { args, bindings, .. } => {
                     args.iter().for_each(|it| self.dims(it.dims.iter().copied()));

@@ -32,7 +32,8 @@ impl Verifier<'_> {
             self.report("P008", message);
             return;
         }
-        if let Some(input) = callee.inputs.iter().find(|it| it.state.is_some()) {
+        let over = callee.outputs.iter().find_map(|it| callee.inputs.get(it.over? as usize));
+        if let Some(input) = over {
             let message = format!("P8: input `{}` of `@{}` is state", input.name, callee.name);
             self.report("P008", message);
         }

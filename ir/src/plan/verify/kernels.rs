@@ -89,6 +89,18 @@ impl Verifier<'_> {
         }
     }
 
+    /// P3: a move is between buffers of one element type that lie at one place and have as many bytes.
+    pub(super) fn check_p3_move(&mut self, from: BufferRef, to: BufferRef, state: &State) {
+        let mut same = self.plan.same_place(from, to) && self.plan.dtype(from) == self.plan.dtype(to);
+        if let Some((a, b)) = self.bytes_of(from).zip(self.bytes_of(to)) {
+            same &= self.samples.eq(&self.shapes, &state.established, a, b);
+        }
+        if !same {
+            let (from, to) = (buffer_text(from), buffer_text(to));
+            self.report("P003", format!("P3: {from} is moved to {to}, which does not lie at its place"));
+        }
+    }
+
     pub(super) fn bytes_of(&mut self, buffer: BufferRef) -> Option<Dim> {
         let dims = self.plan.dims(buffer, &mut self.shapes)?;
         byte_size(&mut self.shapes, self.plan.dtype(buffer)?, &dims).ok()
@@ -110,7 +122,7 @@ impl Verifier<'_> {
             }
             let shares = param.access == Access::In
                 && kernel.param(output).access == Access::Out
-                && self.same_start(args[output], *other)
+                && self.plan.same_place(args[output], *other)
                 && kernel
                     .program()
                     .is_some_and(|it| in_place::may_share(it, it.params[i], it.params[output]));

@@ -19,7 +19,7 @@ pub(super) struct Open {
     pub(super) changing: Vec<Sym>,
 }
 
-/// A slot's life so far.
+/// Memory of slots at one place, and its life so far.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Life {
     arena: ArenaId,
@@ -28,38 +28,61 @@ pub(super) struct Life {
     through: Option<usize>,
 }
 
+/// What is at a place.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Home {
+    /// An output.
+    Output(u32),
+    /// Slots of this life.
+    Life(usize),
+}
+
+/// Memory that is somewhere else than any other, whatever it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seat {
+    Buffer(BufferRef),
+    Life(usize),
+}
+
 impl Lowering<'_> {
-    /// Memory for a value: that of the operand whose place it takes over, the output or carried value that it becomes,
-    /// or a slot.
+    /// Memory for a value: where its place is, or the output that it becomes, or a slot.
     pub(super) fn new_buffer(
         &mut self,
         value: ValueId,
         steps: &mut Vec<Step>,
     ) -> Result<BufferRef, Diagnostic> {
-        let taken = match self.places.donors.get(value) {
-            Some(donor) => Some(self.buffer_of(*donor)?),
-            None => self.next.get(value).copied(),
-        };
-        if let Some(buffer) = taken {
-            // An output that it is as well is copied from there.
-            self.direct.swap_remove(&value);
-            self.touch(buffer);
-            self.storage.insert(value, Storage::Buffer(buffer));
-            return Ok(buffer);
-        }
-        if let Some(output) = self.direct.get(&value).copied() {
-            // A cast between the value and the result may bind the result's dimensions only later, and a check may only
-            // later establish that both have one size.
-            if self.output_is_bound(output) && self.output_has_size_of(output, value)? {
-                self.alloc_output(output, steps)?;
-                self.storage.insert(value, Storage::Buffer(BufferRef::Output(output)));
-                return Ok(BufferRef::Output(output));
+        let place = self.places.place(self.function, value);
+        let buffer = match place.and_then(|it| self.homes.get(&it).copied()) {
+            Some(Home::Output(output)) => BufferRef::Output(output),
+            Some(Home::Life(life)) => {
+                let (dtype, dims) = (self.tensor(value)?.dtype, self.slot_dims(value)?);
+                self.slot(life, dtype, dims)
             }
-            self.direct.swap_remove(&value);
-        }
-        let buffer = self.new_slot_for(value, steps)?;
+            None => {
+                let output = place.and_then(|it| self.direct.get(&it).copied());
+                let buffer = match self.output_for(output, value)? {
+                    Some(output) => {
+                        self.alloc_output(output, steps)?;
+                        BufferRef::Output(output)
+                    }
+                    None => self.new_slot_for(value, steps)?,
+                };
+                self.settle(value, buffer);
+                buffer
+            }
+        };
+        self.touch(buffer);
         self.storage.insert(value, Storage::Buffer(buffer));
         Ok(buffer)
+    }
+
+    /// An output if a value can be made in it here. A cast between the value and the result may bind the result's
+    /// dimensions only later, and a check may only later establish that both have one size.
+    fn output_for(&mut self, output: Option<u32>, value: ValueId) -> Result<Option<u32>, Diagnostic> {
+        let Some(output) = output.filter(|it| self.depth == 0 && self.output_is_bound(*it)) else {
+            return Ok(None);
+        };
+        Ok(self.output_has_size_of(output, value)?.then_some(output))
     }
 
     /// A slot in the outermost arena that knows all symbols of the value's size.
@@ -99,14 +122,42 @@ impl Lowering<'_> {
         dtype: DType,
         dims: Dims,
     ) -> Result<BufferRef, Diagnostic> {
-        let offset = self.plan.shapes.int(0);
-        let slot = Slot { dtype, dims, arena, offset };
-        let bytes = slot.bytes(&mut self.plan.shapes).map_err(overflow)?;
-        self.plan.slots.push(slot);
-        let slot = SlotId(self.lives.len() as u32);
+        let bytes = byte_size(&mut self.plan.shapes, dtype, &dims).map_err(overflow)?;
         let request = Request { bytes, first: self.position, last: self.position };
         self.lives.push(Life { arena, request, through: None });
-        Ok(BufferRef::Slot(slot))
+        Ok(self.slot(self.lives.len() - 1, dtype, dims))
+    }
+
+    /// One more slot with this memory.
+    fn slot(&mut self, life: usize, dtype: DType, dims: Dims) -> BufferRef {
+        let (arena, offset) = (self.lives[life].arena, self.plan.shapes.int(0));
+        self.plan.slots.push(Slot { dtype, dims, arena, offset });
+        self.slot_lives.push(life);
+        BufferRef::Slot(SlotId(self.plan.slots.len() as u32 - 1))
+    }
+
+    /// Values at the place of `value` lie from now on where this buffer is.
+    pub(super) fn settle(&mut self, value: ValueId, buffer: BufferRef) {
+        let home = match buffer {
+            BufferRef::Slot(slot) => Home::Life(self.slot_lives[slot.0 as usize]),
+            BufferRef::Output(output) => Home::Output(output),
+            BufferRef::Input(_) | BufferRef::Constant(_) | BufferRef::Object(_) => return,
+        };
+        if let Some(place) = self.places.place(self.function, value) {
+            self.homes.insert(place, home);
+        }
+    }
+
+    /// Where a buffer is.
+    pub(super) fn seat(&self, buffer: BufferRef) -> Seat {
+        match buffer {
+            BufferRef::Slot(slot) => Seat::Life(self.slot_lives[slot.0 as usize]),
+            BufferRef::Input(input) => match self.plan.renewal(input) {
+                Some(output) => Seat::Buffer(BufferRef::Output(output)),
+                None => Seat::Buffer(buffer),
+            },
+            _ => Seat::Buffer(buffer),
+        }
     }
 
     /// The dimensions of a slot for a value. A formula for a dimension may be negative at sizes that a check further
@@ -138,7 +189,7 @@ impl Lowering<'_> {
     }
 
     /// Whether the dimensions of an output are known here.
-    pub(super) fn output_is_bound(&self, output: u32) -> bool {
+    fn output_is_bound(&self, output: u32) -> bool {
         let dims = &self.plan.outputs[output as usize].dims;
         let mut symbols = dims.iter().flat_map(|it| self.plan.shapes.free_symbols(*it));
         symbols.all(|it| self.bound.contains(&it))
@@ -160,7 +211,7 @@ impl Lowering<'_> {
     /// A buffer is in use here. What was written before a loop and is used in it is in use until its last turn.
     pub(super) fn touch(&mut self, buffer: BufferRef) {
         if let BufferRef::Slot(slot) = buffer {
-            let life = &mut self.lives[slot.0 as usize];
+            let life = &mut self.lives[self.slot_lives[slot.0 as usize]];
             life.request.last = life.request.last.max(self.position);
             // Loops nest, so their starts are in order.
             let outermost = self.inside.partition_point(|it| self.loops[*it].0 <= life.request.first);
@@ -184,21 +235,25 @@ impl Lowering<'_> {
     /// Gives all slots their offsets and all arenas their sizes.
     pub(super) fn pack_arenas(&mut self) -> Result<(), Diagnostic> {
         let mut members: Vec<(Vec<usize>, Vec<Request>)> = vec![Default::default(); self.plan.arenas.len()];
-        for (slot, life) in self.lives.iter().enumerate() {
+        for (i, life) in self.lives.iter().enumerate() {
             let mut request = life.request;
             if let Some(through) = life.through {
                 request.last = request.last.max(self.loops[through].1);
             }
-            let (slots, requests) = &mut members[life.arena.0 as usize];
-            slots.push(slot);
+            let (lives, requests) = &mut members[life.arena.0 as usize];
+            lives.push(i);
             requests.push(request);
         }
-        for (arena, (slots, requests)) in self.plan.arenas.iter_mut().zip(members) {
+        let mut offsets = vec![None; self.lives.len()];
+        for (arena, (lives, requests)) in self.plan.arenas.iter_mut().zip(members) {
             let packing = pack(&mut self.plan.shapes, &requests).map_err(overflow)?;
-            for (slot, offset) in slots.into_iter().zip(packing.offsets) {
-                self.plan.slots[slot].offset = offset;
+            for (life, offset) in lives.into_iter().zip(packing.offsets) {
+                offsets[life] = Some(offset);
             }
             arena.bytes = packing.total;
+        }
+        for (slot, life) in self.plan.slots.iter_mut().zip(&self.slot_lives) {
+            slot.offset = offsets[*life].unwrap_or(slot.offset);
         }
         Ok(())
     }

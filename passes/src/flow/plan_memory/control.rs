@@ -1,11 +1,12 @@
 //! Branches and loops.
 
 use super::Lowering;
+use super::buffers::Seat;
 use super::values::{Storage, known_dims, overflow};
 use crate::rules::moves::{Move, Place, in_turn};
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::flow::{BindingId, RegionId, Rhs, ValueId};
+use orogen_ir::flow::{BindingId, RegionId, ValueId};
 use orogen_ir::plan::{BufferRef, Condition, Step, byte_size};
 use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::Dims;
@@ -48,9 +49,10 @@ impl Lowering<'_> {
             let is_late =
                 dims.iter().any(|dim| self.plan.shapes.free_symbols(*dim).iter().any(|it| late.contains(it)));
             targets.push(if is_late {
-                self.direct.swap_remove(result);
                 let arena = *late_arena.get_or_insert_with(|| self.new_arena());
-                self.new_slot(arena, *result)?
+                let slot = self.new_slot(arena, *result)?;
+                self.settle(*result, slot);
+                slot
             } else {
                 self.new_buffer(*result, steps)?
             });
@@ -67,7 +69,9 @@ impl Lowering<'_> {
                 if let Some(arena) = late_arena {
                     this.emit(branch, Step::AllocArena(arena))?;
                 }
-                returned.iter().zip(&targets).try_for_each(|(value, to)| this.copy(*value, *to, branch))
+                let ends = returned.iter().zip(results).zip(&targets);
+                let ends: Vec<_> = ends.map(|((value, result), to)| (*value, *result, *to)).collect();
+                this.carry(&ends, branch)
             })?;
         }
         self.bound.extend(late);
@@ -101,19 +105,21 @@ impl Lowering<'_> {
             return Err(self.unbound(*symbol));
         }
         let mut carried = Vec::new();
-        for ((param, value), result) in params.iter().zip(init).zip(results) {
-            let buffer = match self.speaks_of(*param, &changing)? {
-                false => self.carried(*param, *result, steps)?,
+        for param in params {
+            carried.push(match self.speaks_of(*param, &changing)? {
+                false => self.new_buffer(*param, steps)?,
                 true => {
-                    self.direct.swap_remove(result);
                     let arena = self.new_arena();
                     self.emit(steps, Step::AllocArena(arena))?;
-                    self.new_slot(arena, *param)?
+                    let slot = self.new_slot(arena, *param)?;
+                    self.settle(*param, slot);
+                    slot
                 }
-            };
-            self.copy(*value, buffer, steps)?;
-            carried.push(buffer);
+            });
         }
+        let begins = init.iter().zip(params).zip(&carried);
+        let begins: Vec<_> = begins.map(|((value, param), to)| (*value, *param, *to)).collect();
+        self.carry(&begins, steps)?;
         // Memory from before the loop is as large as the first turn needs it.
         for open in &mut self.open {
             let bound =
@@ -130,14 +136,6 @@ impl Lowering<'_> {
         let cond = self.buffer_of(function.regions[cond_region].results[0])?;
         self.touch(cond);
         self.position += 1;
-        for ((value, param), buffer) in next.iter().zip(params).zip(&carried) {
-            let root = self.root(*value);
-            let called = matches!(function.defining_rhs(root), Some(Rhs::Call { .. }));
-            let fixed = !self.speaks_of(*param, &changing)?;
-            if called && fixed && self.same_size(root, *param)? && self.places.ends_before(*param, root) {
-                self.next.insert(root, *buffer);
-            }
-        }
         let body =
             self.path(body_region, &mut |this, body| this.turn(params, next, &carried, &changing, body))?;
         self.emit(steps, Step::While { cond_steps, cond, body })?;
@@ -148,22 +146,6 @@ impl Lowering<'_> {
             self.storage.insert(*result, Storage::Buffer(buffer));
         }
         Ok(())
-    }
-
-    /// Memory of a carried value of fixed size: where the initial value was, what the result is, or its own.
-    fn carried(
-        &mut self,
-        param: ValueId,
-        result: ValueId,
-        steps: &mut Vec<Step>,
-    ) -> Result<BufferRef, Diagnostic> {
-        let output = self.direct.get(&result).copied();
-        let direct = output.is_some_and(|it| self.output_is_bound(it));
-        if self.places.donors.contains_idx(result) || direct {
-            return self.new_buffer(result, steps);
-        }
-        self.direct.swap_remove(&result);
-        self.new_slot_for(param, steps)
     }
 
     /// Symbols that the parameters of a loop bind and that stand for another size in the next turn.
@@ -236,7 +218,8 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Copies next values into the carried buffers, but for those that are there.
+    /// Brings values where others of the same sizes shall be, all at once: what one copy overwrites may be what another
+    /// one reads.
     pub(super) fn carry(
         &mut self,
         values: &[(ValueId, ValueId, BufferRef)],
@@ -244,28 +227,32 @@ impl Lowering<'_> {
     ) -> Result<(), Diagnostic> {
         let sources: Vec<BufferRef> =
             values.iter().map(|it| self.buffer_of(it.0)).collect::<Result<_, _>>()?;
-        let targets: Vec<BufferRef> = values.iter().map(|it| it.2).collect();
+        let from: Vec<Seat> = sources.iter().map(|it| self.seat(*it)).collect();
+        let to: Vec<Seat> = values.iter().map(|it| self.seat(it.2)).collect();
         let mut temporaries: IndexMap<usize, BufferRef> = IndexMap::new();
-        for Move { from, to, size } in in_turn(&sources, &targets) {
-            let param = values[size].1;
-            if let Place::Temporary(i) = to {
-                temporaries.insert(i, self.new_slot_for(param, steps)?);
+        for Move { from: source, to: target, size } in in_turn(&from, &to) {
+            let (_, like, buffer) = values[size];
+            if let Place::Temporary(i) = target {
+                temporaries.insert(i, self.new_slot_for(like, steps)?);
             }
-            let [from, to] = [from, to].map(|it| match it {
-                Place::Buffer(buffer) => buffer,
+            let source = match source {
+                Place::Buffer(seat) => sources[from.iter().position(|it| *it == seat).unwrap_or(size)],
                 Place::Temporary(i) => temporaries[&i],
-            });
-            let bytes = self.byte_size(self.tensor(param)?)?;
-            self.touch(from);
-            self.touch(to);
-            self.emit(steps, Step::Copy { from, to, bytes })?;
+            };
+            let target = match target {
+                Place::Buffer(_) => buffer,
+                Place::Temporary(i) => temporaries[&i],
+            };
+            let bytes = self.byte_size(self.tensor(like)?)?;
+            self.transfer(source, target, bytes, steps)?;
+        }
+        // What lies there already has another name from now on.
+        for (i, (_, like, target)) in values.iter().enumerate() {
+            if from[i] == to[i] && sources[i] != *target {
+                let bytes = self.byte_size(self.tensor(*like)?)?;
+                self.transfer(sources[i], *target, bytes, steps)?;
+            }
         }
         Ok(())
-    }
-
-    /// Whether two values have the same element type and provably as many bytes.
-    pub(super) fn same_size(&mut self, a: ValueId, b: ValueId) -> Result<bool, Diagnostic> {
-        let (a, b) = (self.tensor(a)?, self.tensor(b)?);
-        Ok(a.dtype == b.dtype && self.byte_size(a)? == self.byte_size(b)?)
     }
 }

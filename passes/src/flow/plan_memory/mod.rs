@@ -1,11 +1,12 @@
 //! Lowers a legalised flow function to a call plan: steps in program order, buffers in arenas.
 //!
 //! Every tensor value gets storage: an input, a constant, an output, or a slot. Views share the storage of their
-//! operand. Slots whose size is known on entry share one arena; symbols bound later (`match_cast`, `If` results,
+//! operand; other values that lie at one place have a slot each there, so that the plan's verifier sees a read of what
+//! is no more. Slots whose size is known on entry share one arena; symbols bound later (`match_cast`, `If` results,
 //! carried sizes of a `While`) open further arenas at the point where their size is known. Peak memory is the sum of
 //! the arenas, a formula.
 //!
-//! `in_place` decides which results take over the place of an operand that is not used afterwards, `values` says what
+//! `in_place` decides which values lie at one place, `values` says what
 //! shares storage and how large it is, `buffers` gets memory and tracks how long it is in use,
 //! `symbols` binds sizes, `steps` and `control` walk the function, `versions` chooses among versions of a kernel.
 
@@ -20,17 +21,17 @@ mod values;
 mod versions;
 
 use crate::rules::state::{self, State};
-use buffers::{Life, Open};
-use in_place::Places;
+use buffers::{Home, Life, Open};
+use in_place::InPlace;
 use indexmap::{IndexMap, IndexSet};
 use la_arena::ArenaMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::flow::{BindingId, Function, Module, Rhs, ValueId};
+use orogen_ir::flow::{Function, Module, ValueId};
 use orogen_ir::kernel::Kernel;
 use orogen_ir::plan::{BufferRef, CallPlan, PlanInput, PlanOutput, SizeBinding, Step};
 use orogen_ir::shape::{Constraint, Dim, Sym};
 use orogen_ir::text::type_text;
-use orogen_ir::types::{ConstPool, Type};
+use orogen_ir::types::{ConstPool, Dims, Type};
 use std::sync::Arc;
 use values::{Storage, known_dims};
 
@@ -77,17 +78,19 @@ struct Lowering<'a> {
     plan: CallPlan,
     shared: Shared<'a>,
     storage: ArenaMap<ValueId, Storage>,
-    places: Places,
-    /// Next values of loops that are made where the present ones are.
-    next: ArenaMap<ValueId, BufferRef>,
+    places: InPlace,
+    /// Where the values of a place lie, from the first of them on.
+    homes: IndexMap<usize, Home>,
     /// For each result of the function, the input that it renews.
     renewed: Vec<Option<usize>>,
-    /// Outputs whose memory a root value writes directly.
-    direct: IndexMap<ValueId, u32>,
+    /// The output that would be made at a place.
+    direct: IndexMap<usize, u32>,
     /// Outputs that exist.
     allocated: IndexSet<u32>,
-    /// One for each slot.
+    /// Memory that slots have.
     lives: Vec<Life>,
+    /// Which of them each slot has.
+    slot_lives: Vec<usize>,
     /// The positions where loops begin and end.
     loops: Vec<(u32, u32)>,
     /// The loops around, outermost first.
@@ -116,8 +119,11 @@ impl<'a> Lowering<'a> {
         let inputs: Vec<&str> = function.params.iter().map(|it| it.name.as_str()).collect();
         let outputs: Vec<&str> = function.outputs.iter().map(|it| it.name.as_str()).collect();
         let renewed = state::resolve(states, &inputs, &outputs)?;
-        let states: Vec<ValueId> =
-            renewed.iter().flatten().filter_map(|it| Some(function.params.get(*it)?.value)).collect();
+        let results = function.regions[function.body].results.iter();
+        let states: Vec<(ValueId, ValueId)> = results
+            .zip(&renewed)
+            .filter_map(|(new, input)| Some((function.params.get((*input)?)?.value, *new)))
+            .collect();
         let plan = CallPlan {
             name: name.to_string(),
             private: function.private,
@@ -131,12 +137,13 @@ impl<'a> Lowering<'a> {
             plan,
             shared,
             storage: ArenaMap::default(),
-            places: Places::of(module, function, &states),
-            next: ArenaMap::default(),
+            places: InPlace::of(module, function, &states),
+            homes: IndexMap::new(),
             renewed,
             direct: IndexMap::new(),
             allocated: IndexSet::new(),
             lives: Vec::new(),
+            slot_lives: Vec::new(),
             loops: Vec::new(),
             inside: Vec::new(),
             open: Vec::new(),
@@ -160,6 +167,11 @@ impl<'a> Lowering<'a> {
         let entry = self.new_arena();
         self.open.push(Open { arena: entry, bound: self.bound.len(), changing: Vec::new() });
         steps.push(Step::AllocArena(entry));
+        for i in 0..self.renewed.len() {
+            if self.renewed[i].is_some() {
+                self.alloc_output(i as u32, &mut steps)?;
+            }
+        }
         self.region(self.function.body, &mut steps)?;
         self.write_outputs(&mut steps)?;
         self.plan.steps = steps;
@@ -179,9 +191,7 @@ impl<'a> Lowering<'a> {
                     self.plan.bindings.push(SizeBinding { symbol, input, axis: axis as u32 });
                 }
             }
-            let becomes = self.renewed.iter().position(|it| *it == Some(i));
-            let state = becomes.map(|it| self.function.outputs[it].name.clone());
-            self.plan.inputs.push(PlanInput { name: param.name.clone(), dtype: ty.dtype, dims, state });
+            self.plan.inputs.push(PlanInput { name: param.name.clone(), dtype: ty.dtype, dims });
             self.storage.insert(param.value, Storage::Buffer(BufferRef::Input(input)));
         }
         self.plan.inputs.iter().try_for_each(|input| {
@@ -190,59 +200,48 @@ impl<'a> Lowering<'a> {
         })
     }
 
-    /// Declares outputs and decides which root values write to them directly.
+    /// Declares outputs and decides which of them are made at the place of a value.
     fn outputs(&mut self) -> Result<(), Diagnostic> {
-        let body = &self.function.regions[self.function.body];
-        let results = &body.results;
-        let order = body.blocks.iter().flat_map(|it| &self.function.blocks[*it].order);
-        let at_top: IndexSet<BindingId> = order.copied().collect();
-        for (i, (output, value)) in self.function.outputs.iter().zip(results).enumerate() {
+        let function = self.function;
+        let results = &function.regions[function.body].results;
+        for (i, (output, value)) in function.outputs.iter().zip(results).enumerate() {
             let what = || format!("output `{}`", output.name);
             let ty = self.tensor(*value).map_err(|it| it.at(what()))?;
             let dims = known_dims(ty).map_err(|it| it.at(what()))?;
-            let root = self.root(*value);
-            if let Some(input) = self.renewed[i] {
-                self.renews(input, *value, root, &at_top)?;
-                continue;
-            }
-            let number = self.plan.outputs.len() as u32;
-            self.plan.outputs.push(PlanOutput { name: output.name.clone(), dtype: ty.dtype, dims });
-            if self.maker(root).is_some_and(|it| at_top.contains(&it)) {
-                self.direct.entry(root).or_insert(number);
+            let over = self.renewed[i].map(|it| it as u32);
+            // What it is renewed with has its size at the latest when it is written.
+            let dims = match self.renewed[i] {
+                Some(input) => self.renews(input, i, *value)?,
+                None => dims,
+            };
+            self.plan.outputs.push(PlanOutput { name: output.name.clone(), dtype: ty.dtype, dims, over });
+            let Some(place) = self.places.place(function, *value) else { continue };
+            match self.renewed[i].map(|it| self.places.place(function, function.params[it].value)) {
+                None => {
+                    self.direct.entry(place).or_insert(i as u32);
+                }
+                Some(state) if state == Some(place) => {
+                    self.homes.insert(place, Home::Output(i as u32));
+                }
+                Some(_) => {}
             }
         }
         Ok(())
     }
 
-    /// A new value of a state is made in the caller's memory where the old one is out of use by then.
-    fn renews(
-        &mut self,
-        input: usize,
-        value: ValueId,
-        root: ValueId,
-        at_top: &IndexSet<BindingId>,
-    ) -> Result<(), Diagnostic> {
+    /// The dimensions of a state, if its new value may have them.
+    fn renews(&self, input: usize, output: usize, value: ValueId) -> Result<Dims, Diagnostic> {
         let param = &self.function.params[input];
         let (old, new) = (self.tensor(param.value)?, self.tensor(value)?);
         let (from, to) = (known_dims(old)?, known_dims(new)?);
         let shapes = &self.plan.shapes;
         let apart = |(a, b): (&Dim, &Dim)| shapes.prove_eq(*a, *b).is_never();
-        if old.dtype != new.dtype || from.len() != to.len() || from.iter().zip(&to).any(apart) {
-            let output = self.renewed.iter().position(|it| *it == Some(input)).unwrap_or_default();
-            let state =
-                State { input: param.name.clone(), output: self.function.outputs[output].name.clone() };
-            let text = |ty: &Type| type_text(shapes, ty);
-            let [old, new] = [param.value, value].map(|it| text(&self.function.values[it].ty));
-            return Err(state::misfit(&state, &old, &new));
+        if old.dtype == new.dtype && from.len() == to.len() && !from.iter().zip(&to).any(apart) {
+            return Ok(from);
         }
-        let kernel = matches!(self.function.defining_rhs(root), Some(Rhs::Call { .. }));
-        if kernel
-            && self.maker(root).is_some_and(|it| at_top.contains(&it))
-            && self.same_size(root, param.value)?
-            && self.places.ends_before(param.value, root)
-        {
-            self.next.insert(root, BufferRef::Input(input as u32));
-        }
-        Ok(())
+        let state = State { input: param.name.clone(), output: self.function.outputs[output].name.clone() };
+        let text = |ty: &Type| type_text(shapes, ty);
+        let [old, new] = [param.value, value].map(|it| text(&self.function.values[it].ty));
+        Err(state::misfit(&state, &old, &new))
     }
 }

@@ -86,7 +86,7 @@ impl Lowering<'_> {
                 continue;
             }
             let buffer = self.new_buffer(*results.next().ok_or_else(missing)?, steps)?;
-            // What the kernel changes is copied before: the operand keeps its value.
+            // What the kernel changes is copied before, unless the operand lies there and is needed no more.
             if let Some(operand) = operand {
                 self.copy(operand, buffer, steps)?;
             }
@@ -107,27 +107,39 @@ impl Lowering<'_> {
             return Ok(());
         }
         let bytes = self.byte_size(self.tensor(value)?)?;
+        self.transfer(from, to, bytes, steps)
+    }
+
+    /// Brings bytes from one buffer to another one, which costs nothing where both lie at one place.
+    pub(super) fn transfer(
+        &mut self,
+        from: BufferRef,
+        to: BufferRef,
+        bytes: Dim,
+        steps: &mut Vec<Step>,
+    ) -> Result<(), Diagnostic> {
         self.touch(from);
         self.touch(to);
-        self.emit(steps, Step::Copy { from, to, bytes })
+        match self.seat(from) == self.seat(to) {
+            true => self.emit(steps, Step::Move { from, to }),
+            false => self.emit(steps, Step::Copy { from, to, bytes }),
+        }
     }
 
     pub(super) fn write_outputs(&mut self, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {
         let results = self.function.regions[self.function.body].results.clone();
-        let (mut output, mut renewals) = (0, Vec::new());
+        let mut renewals = Vec::new();
         for (i, value) in results.into_iter().enumerate() {
-            if let Some(input) = self.renewed[i] {
-                let param = self.function.params[input].value;
-                renewals.push((value, param, BufferRef::Input(input as u32)));
-                continue;
+            let output = BufferRef::Output(i as u32);
+            match self.renewed[i] {
+                Some(input) => renewals.push((value, self.function.params[input].value, output)),
+                None => {
+                    self.alloc_output(i as u32, steps)?;
+                    self.copy(value, output, steps)?;
+                }
             }
-            if self.direct.get(&self.root(value)) != Some(&output) {
-                self.alloc_output(output, steps)?;
-                self.copy(value, BufferRef::Output(output), steps)?;
-            }
-            output += 1;
         }
-        // What is left of the old state is read by now.
+        // The old state is read by now, but for what becomes other state.
         let pairs: Vec<_> = renewals.iter().map(|(value, param, _)| (*value, *param)).collect();
         self.bind_types(pairs, "a state", steps)?;
         self.carry(&renewals, steps)
@@ -150,7 +162,11 @@ impl Lowering<'_> {
                 let dims = &self.plan.outputs[*output as usize].dims;
                 dims.iter().try_for_each(|it| self.require_bound(*it))?;
             }
-            Step::AllocArena(_) | Step::Bind { .. } | Step::If { .. } | Step::While { .. } => {}
+            Step::Move { .. }
+            | Step::AllocArena(_)
+            | Step::Bind { .. }
+            | Step::If { .. }
+            | Step::While { .. } => {}
         }
         steps.push(step);
         self.position += 1;

@@ -2,7 +2,7 @@
 
 use super::Lowering;
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::flow::{BindingId, Definition, Rhs, ValueDef, ValueId};
+use orogen_ir::flow::ValueId;
 use orogen_ir::plan::{BufferRef, byte_size};
 use orogen_ir::shape::{Dim, Overflow};
 use orogen_ir::types::{Dims, TensorType};
@@ -15,24 +15,6 @@ pub(super) enum Storage {
 }
 
 impl<'a> Lowering<'a> {
-    /// The value whose storage `value` shares.
-    pub(super) fn root(&self, value: ValueId) -> ValueId {
-        self.places.root(self.function, value)
-    }
-
-    /// The call, branch or loop that makes a value.
-    pub(super) fn maker(&self, value: ValueId) -> Option<BindingId> {
-        let ValueDef::Result(binding, _) = self.function.values[value].def else { return None };
-        match &self.function.bindings[binding].rhs {
-            // What a function returns is its own.
-            Rhs::Call { callee, .. } => {
-                matches!(self.module.definitions.get(callee), Some(Definition::Kernel(_))).then_some(binding)
-            }
-            Rhs::If { .. } | Rhs::While { .. } => Some(binding),
-            _ => None,
-        }
-    }
-
     pub(super) fn tensor(&self, value: ValueId) -> Result<&'a TensorType, Diagnostic> {
         self.function.values[value].ty.as_tensor().ok_or_else(|| {
             Diagnostic::error("M009", "only tensors have a place in a call plan")
