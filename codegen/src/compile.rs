@@ -1,19 +1,19 @@
 //! The whole of code generation for one module of plans.
 
 use indexmap::IndexSet;
-use orogen_abi::signature::{Dim as SignatureDim, Function, Parameter, Signature};
+use orogen_abi::signature::{Dim as SignatureDim, Function, Outside, Parameter, Signature, digest};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::kernel::Kernel as PlanKernel;
 use orogen_ir::plan::{BufferRef, CallPlan, PlanModule, Step};
 use orogen_ir::shape::{Dim, ShapeCx};
-use orogen_ir::types::{ConstId, ConstPool, DType, Dims};
+use orogen_ir::types::{Bytes, ConstId, ConstPool, DType, Dims};
 use rayon::prelude::*;
 
 use crate::clif::entry::{ConstantSymbols, EntryInput, dlpack, door, entry, plain_constants, slot_symbol};
 use crate::clif::kernel::{Kernel, kernel};
 use crate::clif::unit::{Target, Unit};
 use crate::library::{Blob, Compiled, KernelInfo, Metadata};
-use crate::options::{CodegenOptions, OptLevel};
+use crate::options::{CodegenOptions, OUTSIDE, OptLevel};
 use crate::select::forms::ParamForm;
 use crate::select::routine::Routines;
 
@@ -62,8 +62,15 @@ pub fn compile(
     }
     let kernels = diagnostics.into_result(kernels)?;
 
-    let mut constants = Constants { forms: forms(module, &kernels), used: IndexSet::new() };
+    let mut constants =
+        Constants { forms: forms(module, &kernels), used: IndexSet::new(), outside: IndexSet::new() };
     module.functions.iter().for_each(|it| constants.collect(it));
+    let mut blobs = module.constants().map_or_else(Vec::new, |it| constants.blobs(it));
+    let outside = match module.constants() {
+        Some(pool) if options.separate => constants.separate(pool, &mut blobs),
+        _ => Vec::new(),
+    };
+    let parameters = outside.iter().map(|it| it.0.clone()).collect();
     let symbols = Functions::of(module);
     let parallel = options.threads != 1;
     let entries: Vec<Unit> = module
@@ -91,8 +98,10 @@ pub fn compile(
         options: options.clone(),
         units,
         routines,
-        blobs: module.constants().map_or_else(Vec::new, |it| constants.blobs(it)),
-        signature: Signature { functions: module.exported().map(signature).collect() }.to_string(),
+        blobs,
+        outside,
+        signature: Signature { parameters, functions: module.exported().map(signature).collect() }
+            .to_string(),
         meta: metadata.json.clone(),
         instructions: options.instructions()?.join(" "),
         entry: main,
@@ -213,6 +222,8 @@ struct Constants {
     /// Of each kernel, by parameter.
     forms: Vec<Vec<ParamForm>>,
     used: IndexSet<(ConstId, ParamForm)>,
+    /// Symbols of those that are not in the library.
+    outside: IndexSet<String>,
 }
 
 impl Constants {
@@ -245,6 +256,39 @@ impl Constants {
         used.into_par_iter().map(blob).collect()
     }
 
+    /// Takes out what is left out of the library: large constants, in the forms in which the code reads them.
+    fn separate(&mut self, pool: &ConstPool, blobs: &mut Vec<Blob>) -> Vec<(Outside, Bytes)> {
+        let mut found = Vec::new();
+        let mut names: IndexSet<String> = IndexSet::new();
+        let mut inside = Vec::new();
+        for (blob, (id, form)) in std::mem::take(blobs).into_iter().zip(&self.used) {
+            if blob.bytes.len() < OUTSIDE {
+                inside.push(blob);
+                continue;
+            }
+            let data = pool.data(*id);
+            let known = match pool.name(*id) {
+                "" => format!("constant{}", id.0),
+                name => name.to_owned(),
+            };
+            let (known, dims) = match form {
+                ParamForm::Plain => (known, data.dims().to_vec()),
+                ParamForm::Panels(_) => {
+                    (format!("{known}.panels"), vec![(blob.bytes.len() / data.dtype().size()) as u64])
+                }
+            };
+            let numbered = (1..).map(|i| if i == 1 { known.clone() } else { format!("{known}.{i}") });
+            let name = numbered.into_iter().find(|it| !names.contains(it)).unwrap_or_default();
+            names.insert(name.clone());
+            let dims = dims.iter().map(|it| SignatureDim::Fixed(it.cast_signed())).collect();
+            let parameter = Parameter { name, dtype: dlpack(data.dtype()), dims, becomes: None };
+            found.push((Outside { parameter, digest: digest(&blob.bytes) }, blob.bytes));
+            self.outside.insert(blob.symbol);
+        }
+        *blobs = inside;
+        found
+    }
+
     fn symbol(&self, id: ConstId, form: &ParamForm) -> String {
         match form {
             ParamForm::Plain => format!("orogen.const{}", id.0),
@@ -263,6 +307,14 @@ impl ConstantSymbols for Constants {
 
     fn plain(&self, constant: ConstId) -> String {
         self.symbol(constant, &ParamForm::Plain)
+    }
+
+    fn outside(&self, symbol: &str) -> Option<usize> {
+        self.outside.get_index_of(symbol)
+    }
+
+    fn any_outside(&self) -> bool {
+        !self.outside.is_empty()
     }
 }
 

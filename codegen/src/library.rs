@@ -2,6 +2,7 @@
 
 use cranelift_codegen::isa::OwnedTargetIsa;
 use indexmap::{IndexMap, IndexSet};
+use orogen_abi::signature::Outside;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::types::Bytes;
 
@@ -44,6 +45,8 @@ pub struct Compiled {
     /// Separated by spaces.
     pub(crate) instructions: String,
     pub(crate) entry: String,
+    /// Constants that the library does not hold, in the order of its table.
+    pub(crate) outside: Vec<(Outside, Bytes)>,
     /// Slots for functions of the host.
     pub(crate) slots: IndexSet<String>,
     pub(crate) kernels: Vec<KernelInfo>,
@@ -75,6 +78,11 @@ impl Compiled {
     /// What was decided about each kernel, in the order of the plan.
     pub fn kernels(&self) -> &[KernelInfo] {
         &self.kernels
+    }
+
+    /// The data that the library does not hold, as the code reads it: packed where a kernel wants it packed.
+    pub fn parameters(&self) -> &[(Outside, Bytes)] {
+        &self.outside
     }
 
     pub(crate) fn isa(&self, position_independent: bool) -> Result<OwnedTargetIsa, Diagnostic> {

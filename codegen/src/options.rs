@@ -68,11 +68,22 @@ pub struct CodegenOptions {
     pub threads: usize,
     /// Effort.
     pub opt_level: OptLevel,
+    /// Whether constants of at least [`OUTSIDE`] bytes are left out of the library.
+    pub separate: bool,
 }
+
+/// The fewest bytes of a constant that is left out of a library.
+pub const OUTSIDE: usize = 1024;
 
 impl Default for CodegenOptions {
     fn default() -> Self {
-        CodegenOptions { triple: Triple::host(), cpu: Cpu::Host, threads: 0, opt_level: OptLevel::Speed }
+        CodegenOptions {
+            triple: Triple::host(),
+            cpu: Cpu::Host,
+            threads: 0,
+            opt_level: OptLevel::Speed,
+            separate: false,
+        }
     }
 }
 

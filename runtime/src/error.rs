@@ -47,6 +47,13 @@ pub enum RuntimeError {
         /// What is wrong.
         reason: String,
     },
+    /// Parameters that lie outside of a library were not given, or given twice.
+    Parameters {
+        /// Name of the library.
+        library: String,
+        /// Whether it has them.
+        given: bool,
+    },
     /// No function has that name.
     NoFunction {
         /// Where it was looked for.
@@ -148,6 +155,12 @@ impl fmt::Display for RuntimeError {
             RuntimeError::Signature { library, reason } => {
                 write!(f, "`{library}` has an unreadable signature: {reason}")
             }
+            RuntimeError::Parameters { library, given: false } => write!(
+                f,
+                "`{library}` does not hold its parameters\n\
+                 help: give it those that the compiler wrote: `Library::set_parameters`, or `--params FILE.npz`"
+            ),
+            RuntimeError::Parameters { library, .. } => write!(f, "`{library}` has its parameters already"),
             RuntimeError::NoFunction { place, name, available } => {
                 write!(f, "{place} has no function `{name}`\nhelp: it has {}", list(available))
             }

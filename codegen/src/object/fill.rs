@@ -29,7 +29,9 @@ fn add(module: &mut dyn Module, compiled: &Compiled, code: &[Code]) -> Result<()
     // Only a library that calls the host looks for its functions.
     let context = (!compiled.slots.is_empty()).then_some((orogen_abi::symbol::LIBRARY_CONTEXT, 8));
     let slots = compiled.slots.iter().map(|it| (it.as_str(), size_of::<orogen_abi::ExternSlot>()));
-    for (name, bytes) in slots.chain(context) {
+    let table = 8 * compiled.outside.len();
+    let table = (table > 0).then_some((orogen_abi::symbol::PARAMETERS, table));
+    for (name, bytes) in slots.chain(context).chain(table) {
         let id = module.declare_data(name, Linkage::Export, true, false)?;
         let mut data = DataDescription::new();
         data.define(vec![0; bytes].into_boxed_slice());

@@ -106,6 +106,7 @@ impl ModelArgs {
             opt_in,
             dims: self.dims.clone(),
             overridden: self.overridden.clone(),
+            separate: false,
             threads: self.threads,
             cpu: self.cpu.unwrap_or_default(),
             entry: self.waterline.unwrap_or_default(),
@@ -156,6 +157,9 @@ pub(crate) struct CompileArgs {
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) options: ModelArgs,
+    /// Leave weights of a kilobyte and more out of the library, and write them to this file.
+    #[arg(long, value_name = "OUT.npz")]
+    pub(crate) params: Option<PathBuf>,
     /// Say how each kernel is computed.
     #[arg(long)]
     pub(crate) report: bool,
@@ -168,6 +172,9 @@ pub(crate) struct RunArgs {
     /// The function to call [default: main, or the only one]
     #[arg(long, value_name = "NAME")]
     pub(crate) function: Option<String>,
+    /// The weights of a library that does not hold them, as `compile --params` wrote them
+    #[arg(long, value_name = "F.npz")]
+    pub(crate) params: Option<PathBuf>,
     /// Inputs by name: keys `NAME` or `in:NAME`. Without it inputs are random.
     #[arg(long, value_name = "F.npz")]
     pub(crate) inputs: Option<PathBuf>,
@@ -200,6 +207,9 @@ pub(crate) struct BenchArgs {
     /// The function to call [default: main, or the only one]
     #[arg(long, value_name = "NAME")]
     pub(crate) function: Option<String>,
+    /// The weights of a library that does not hold them, as `compile --params` wrote them
+    #[arg(long, value_name = "F.npz")]
+    pub(crate) params: Option<PathBuf>,
     /// Inputs by name: keys `NAME` or `in:NAME`. Without it inputs are random.
     #[arg(long, value_name = "F.npz")]
     pub(crate) inputs: Option<PathBuf>,

@@ -78,7 +78,7 @@ fn from_file(function: &Function, path: &Path) -> Result<Vec<Tensor>, Failure> {
 }
 
 /// An array as an input: `.npz` files cannot hold bf16, so f32 stands for it.
-fn for_input(input: &Parameter, tensor: Tensor) -> Tensor {
+pub(crate) fn for_input(input: &Parameter, tensor: Tensor) -> Tensor {
     match tensor.as_slice::<f32>() {
         Ok(values) if input.dtype == DLDataType::BF16 => {
             let bytes: Vec<u8> = values.iter().flat_map(|it| bf16::from_f32(*it).to_ne_bytes()).collect();

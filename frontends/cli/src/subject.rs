@@ -4,7 +4,8 @@ use crate::args::ModelArgs;
 use crate::config;
 use crate::failure::{Failure, print_diagnostic};
 use crate::files;
-use crate::inputs::{function, open_dims};
+use crate::inputs::{for_input, function, open_dims};
+use crate::npz::Archive;
 use crate::progress::spin;
 use orogen_abi::signature::Function;
 use orogen_runtime::Library;
@@ -37,6 +38,7 @@ pub(crate) fn open(
     path: &Path,
     args: &ModelArgs,
     name: Option<&str>,
+    params: Option<&Path>,
     inputs: Option<&Path>,
 ) -> Result<Subject, Failure> {
     if is_library(path)? {
@@ -45,11 +47,17 @@ pub(crate) fn open(
         args.plugins.compiler()?;
         let start = Instant::now();
         let library = Library::open(path).map_err(Failure::Load)?;
+        set_parameters(&library, params)?;
         let load = start.elapsed();
         library.set_threads(args.threads);
         let function = function(&library, name)?.clone();
         check_dims(&function, args, inputs)?;
         return Ok(Subject { library, function, compile: None, load });
+    }
+    if params.is_some() {
+        return Err(Failure::Usage(
+            "`--params` is for a compiled library; a model has its weights".to_string(),
+        ));
     }
     let options = args.options(config::opt_in(path)?)?;
     let compiler = args.plugins.compiler()?;
@@ -66,6 +74,34 @@ pub(crate) fn open(
     library.set_threads(args.threads);
     let function = function(&library, name)?.clone();
     Ok(Subject { library, function, compile: Some(compile), load })
+}
+
+/// Gives a library what it does not hold.
+fn set_parameters(library: &Library, file: Option<&Path>) -> Result<(), Failure> {
+    let wanted = &library.signature().parameters;
+    let Some(path) = file else {
+        return match wanted.is_empty() {
+            true => Ok(()),
+            false => {
+                let message = "the library does not hold its weights: give them with `--params FILE.npz`";
+                Err(Failure::Usage(message.to_string()))
+            }
+        };
+    };
+    if wanted.is_empty() {
+        return Err(Failure::Usage(
+            "`--params` means nothing here: the library holds its weights".to_string(),
+        ));
+    }
+    let mut archive = Archive::open(path)?;
+    let mut found = Vec::new();
+    for outside in wanted {
+        let name = &outside.parameter.name;
+        if archive.keys().contains(name) {
+            found.push((name.clone(), for_input(&outside.parameter, archive.read(name)?)));
+        }
+    }
+    library.set_parameters(&found).map_err(|error| Failure::file(path, "use", error))
 }
 
 /// Sizes that a user gives for random inputs of a library must be of dimensions that it has.

@@ -8,7 +8,7 @@ use orogen_codegen::link::{ElfLinker, LinkError, LinkInput, Linker, SystemLinker
 use orogen_codegen::{CodegenOptions, Compiled, KernelInfo};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_passes::manager::Step;
-use orogen_runtime::Library;
+use orogen_runtime::{Dim, Library, Parameter, Tensor};
 use std::path::Path;
 
 /// A compiled model.
@@ -40,7 +40,8 @@ pub(crate) fn compile(
     let Lowered::Plan(plans) = lowered else {
         return Err(Diagnostic::error("D001", "lowering ended before the call plan").into());
     };
-    let codegen = CodegenOptions { cpu: options.cpu, threads: options.threads, ..compiler.codegen.clone() };
+    let (cpu, threads, separate) = (options.cpu, options.threads, options.separate);
+    let codegen = CodegenOptions { cpu, threads, separate, ..compiler.codegen.clone() };
     let metadata = metadata::metadata(model, options, &report, &plans, codegen.instructions()?);
     let workspace = metadata::workspace(&plans).filter(|it| it != "0").collect::<Vec<_>>();
     let compiled = orogen_codegen::compile(&plans, &metadata, &codegen)?;
@@ -58,7 +59,25 @@ impl Artifact {
         self.compiled.kernels()
     }
 
-    /// Writes a shared library with the weights inside. The file appears complete or not at all.
+    /// What the library does not hold (see [`CompileOptions::separate`]), under the names that it asks for: after
+    /// optimisation, and packed where a kernel reads it packed.
+    ///
+    /// # Errors
+    /// Memory that cannot be had.
+    pub fn parameters(&self) -> Result<Vec<(String, Tensor)>, Diagnostics> {
+        let mut tensors = Vec::new();
+        for (outside, bytes) in self.compiled.parameters() {
+            let Parameter { name, dtype, dims, .. } = &outside.parameter;
+            // They are numbers, for they are those of constants.
+            let dims = dims.iter().map(|it| if let Dim::Fixed(it) = it { *it } else { 0 });
+            let tensor = Tensor::from_bytes(*dtype, &dims.collect::<Vec<_>>(), bytes);
+            let tensor = tensor.map_err(|error| Diagnostic::error("D003", error.to_string()))?;
+            tensors.push((name.clone(), tensor));
+        }
+        Ok(tensors)
+    }
+
+    /// Writes a shared library, with the weights inside unless they are [separate](CompileOptions::separate). The file appears complete or not at all.
     ///
     /// # Errors
     /// Outputs that cannot be written.
@@ -84,7 +103,12 @@ impl Artifact {
     /// # Errors
     /// Memory that cannot be had.
     pub fn load(&self) -> Result<Library, Diagnostics> {
-        load::load(&self.name, &self.compiled)
+        let library = load::load(&self.name, &self.compiled)?;
+        if !self.compiled.parameters().is_empty() {
+            let given = library.set_parameters(&self.parameters()?);
+            given.map_err(|error| Diagnostic::error("D003", error.to_string()))?;
+        }
+        Ok(library)
     }
 }
 

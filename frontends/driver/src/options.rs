@@ -57,6 +57,9 @@ pub struct CompileOptions {
     /// Initializers that the file lists as inputs too, by name, and that shall be inputs of the library. The others of them
     /// keep the value that the file gives them.
     pub overridden: Vec<String>,
+    /// Whether constants of a kilobyte and more stay outside of the library: [`Artifact::parameters`](crate::Artifact::parameters)
+    /// has them, and a library gets them when it is loaded ([`Library::set_parameters`](crate::Library::set_parameters)).
+    pub separate: bool,
     /// Threads that one call may use; 0 leaves the choice to the host that runs it.
     pub threads: usize,
     /// Instructions that the code may use.

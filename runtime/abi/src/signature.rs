@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! orogen-signature 1
+//! parameter f32 [3,8] 85944171f73967e8 w
 //! function main
 //! input f32 [batch,3,224,224] pixels
 //! input f32 [batch,8] past
@@ -9,6 +10,7 @@
 //! output f32 [batch,1000] logits
 //! ```
 //!
+//! A `parameter` is data that the library does not hold (see [`crate::symbol::PARAMETERS`]), with the [`digest`] of its bytes.
 //! An input that `becomes` something is state: the call writes what comes next over the caller's elements.
 //! A name is the rest of its line; `\n`, `\r` and `\\` stand for a newline, a return and a backslash in it.
 //! A dimension is a number or a symbolic expression without commas outside parentheses and without spaces.
@@ -68,9 +70,28 @@ pub struct Function {
     pub outputs: Vec<Parameter>,
 }
 
+/// Data that the functions of a library read and that it does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outside {
+    /// Name, unique in the library, element type and fixed extents.
+    pub parameter: Parameter,
+    /// [`digest`] of its bytes: the code was made for this data.
+    pub digest: u64,
+}
+
+/// FNV-1a, 64 bits wide, over words of eight bytes (little endian, the last one filled up with zeros): it tells apart
+/// what was confused, not what was forged.
+pub fn digest(bytes: &[u8]) -> u64 {
+    let word = |it: &[u8]| it.iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
+    let start = 0xcbf2_9ce4_8422_2325 ^ bytes.len() as u64;
+    bytes.chunks(8).fold(start, |sum, it| (sum ^ word(it)).wrapping_mul(0x0100_0000_01b3).rotate_left(29))
+}
+
 /// All functions of a library.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Signature {
+    /// Data from outside, in the order of the library.
+    pub parameters: Vec<Outside>,
     /// In the order of the library.
     pub functions: Vec<Function>,
 }
@@ -146,6 +167,10 @@ impl FromStr for Signature {
                 signature.functions.push(Function { name, ..Function::default() });
                 continue;
             }
+            if keyword == "parameter" {
+                signature.parameters.push(parse_outside(rest).map_err(fail)?);
+                continue;
+            }
             let function = signature.functions.last_mut().ok_or(fail("parameter before any function"))?;
             if keyword == "becomes" {
                 let input = function.inputs.last_mut().filter(|it| it.becomes.is_none());
@@ -162,6 +187,18 @@ impl FromStr for Signature {
         }
         Ok(signature)
     }
+}
+
+/// `DTYPE [DIMS] DIGEST NAME`
+fn parse_outside(text: &str) -> Result<Outside, &'static str> {
+    let mut parameter = parse_parameter(text)?;
+    let (digits, name) = parameter.name.split_once(' ').ok_or("expected a digest and a space")?;
+    let digest = u64::from_str_radix(digits, 16).map_err(|_| "expected a digest in hexadecimal digits")?;
+    parameter.name = name.to_owned();
+    if parameter.dims.iter().any(|it| matches!(it, Dim::Symbolic(_))) {
+        return Err("a parameter has fixed dimensions");
+    }
+    Ok(Outside { parameter, digest })
 }
 
 fn parse_parameter(text: &str) -> Result<Parameter, &'static str> {
@@ -224,6 +261,10 @@ fn split_dims(text: &str) -> Result<Vec<Dim>, &'static str> {
 impl fmt::Display for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{HEADER}")?;
+        for Outside { parameter, digest } in &self.parameters {
+            let name = alloc::format!("{digest:016x} {}", parameter.name);
+            writeln!(f, "parameter {}", Parameter { name, ..parameter.clone() })?;
+        }
         for function in &self.functions {
             writeln!(f, "function {}", Escaped(&function.name))?;
             for it in &function.inputs {
@@ -317,7 +358,15 @@ mod tests {
             ["", " ", "387", "a:b/c.d", "{\"x\": [1]}", "two\nlines\\n\r", "ü ", "] f32"].map(name).into();
         inputs[0].dims = vec![Dim::Fixed(0), Dim::Symbolic("max(n,2*m)".into()), Dim::Symbolic("n+1".into())];
         let function = Function { name: "main".into(), inputs, outputs: vec![] };
-        let signature = Signature { functions: vec![function.clone(), Function::default()] };
+        let w = Parameter {
+            name: " a\nb".into(),
+            dtype: DLDataType::I8,
+            dims: vec![Dim::Fixed(2)],
+            becomes: None,
+        };
+        let outside = Outside { parameter: w, digest: digest(&[1, 2]) };
+        let signature =
+            Signature { functions: vec![function.clone(), Function::default()], parameters: vec![outside] };
         assert_eq!(signature.to_string().parse::<Signature>().unwrap(), signature);
     }
 
@@ -329,7 +378,7 @@ mod tests {
         let (name, dims_of) = ("x y".into(), dims.clone());
         let inputs = vec![Parameter { name, dtype: DLDataType::F32, dims: dims_of, becomes: None }];
         let function = Function { name: "main".into(), inputs, outputs: vec![] };
-        let signature = Signature { functions: vec![function] };
+        let signature = Signature { functions: vec![function], ..Signature::default() };
         assert_eq!(signature.to_string().parse::<Signature>().unwrap(), signature);
         let names: Vec<_> = dims.iter().map(|it| it.symbol()).collect();
         let expected = ["seq len", "seqlen", "a]b, c(d", "q\"\\", "x\u{1b}"].map(|it| Some(it.into()));
@@ -357,6 +406,9 @@ mod tests {
             "input f32 [-1] x",
             "input f32 1 x",
         ];
+        for bad in ["f32 [2] x", "f32 [2] zz x", "f32 [n] 12 x", "f32 [2]"] {
+            assert_eq!(line_of(&alloc::format!("orogen-signature 1\nparameter {bad}\n")), 2, "{bad}");
+        }
         for bad in bad.into_iter().chain(["state f32 [] x", "input f32 [] a\\q", "input f32 []"]) {
             assert_eq!(line_of(&alloc::format!("orogen-signature 1\nfunction f\n{bad}\n")), 3, "{bad}");
         }

@@ -58,6 +58,11 @@ pub const X86_64_INSTRUCTIONS: &[&str] = &[
     "avx512vnni",
 ];
 
+/// Exported array of pointers, all null in the file, of libraries whose parameters lie outside: one for each
+/// `parameter` of the [`SIGNATURE`], in its order. A host sets them before the first call: to row-major data, aligned to 64
+/// bytes, that stays as it is while the library is loaded.
+pub const PARAMETERS: &str = "__orogen_parameters";
+
 /// Prefix of the [`crate::ExternSlot`] of each function of the host that the library calls:
 /// `__orogen_extern_<name>`. All null in the file; a host without a [`crate::HostTable`] may put its function there.
 pub const EXTERN_PREFIX: &str = "__orogen_extern_";

@@ -6,10 +6,10 @@ mod instructions;
 use std::any::Any as Anything;
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use orogen_abi::signature::{Dim, Function, Parameter, Signature};
+use orogen_abi::signature::{Dim, Function, Parameter, Signature, digest};
 use orogen_abi::{Any, DLDevice, HostTable, SafeCall, TypeIndex, symbol};
 
 use crate::error::{self, RuntimeError};
@@ -49,6 +49,10 @@ struct Inner {
     /// One for each function of the signature.
     functions: Vec<SafeCall>,
     threads: AtomicUsize,
+    /// Where the addresses of parameters go, for a library that does not hold them.
+    table: AtomicPtr<*const u8>,
+    /// Those that were given: the code reads their memory.
+    parameters: OnceLock<Vec<Tensor>>,
     /// Last, so that it outlives all that points into it.
     image: Image,
 }
@@ -150,12 +154,17 @@ impl Library {
             Ok(unsafe { std::mem::transmute::<*const u8, SafeCall>(address) })
         });
         let functions = functions.collect::<Result<Vec<_>, RuntimeError>>()?;
-        let slot = find(symbol::HOST)?.cast::<std::sync::atomic::AtomicPtr<HostTable>>();
+        let slot = find(symbol::HOST)?.cast::<AtomicPtr<HostTable>>();
         // SAFETY: the slot is an aligned pointer that generated code only reads; the table lives for ever.
         unsafe { (*slot).store((&raw const host::HOST).cast_mut(), Ordering::Release) };
         let metadata = metadata.unwrap_or_default();
-        let threads = AtomicUsize::new(1);
-        Ok(Library { inner: Arc::new(Inner { name, signature, metadata, functions, threads, image }) })
+        let table = match signature.parameters.is_empty() {
+            true => std::ptr::null_mut(),
+            false => find(symbol::PARAMETERS)?.cast::<*const u8>().cast_mut(),
+        };
+        let (threads, table, parameters) = (AtomicUsize::new(1), AtomicPtr::new(table), OnceLock::new());
+        let inner = Inner { name, signature, metadata, functions, threads, table, parameters, image };
+        Ok(Library { inner: Arc::new(inner) })
     }
 
     /// Runs `main`, or the only function of a library that has no `main`.
@@ -258,6 +267,9 @@ impl Library {
         let num_args = i32::try_from(args.len()).map_err(|_| argument_count(signature, args.len()))?;
         let threads = options.threads.unwrap_or_else(|| self.threads());
         let function = inner.functions[index];
+        if !inner.signature.parameters.is_empty() && inner.parameters.get().is_none() {
+            return Err(RuntimeError::Parameters { library: inner.name.clone(), given: false });
+        }
         let mut result = Any::NONE;
         error::clear_raised();
         let status = pool::with_threads(threads, || {
@@ -277,6 +289,50 @@ impl Library {
                 expected: "a tensor or an array of tensors",
                 got: other.kind().to_owned(),
             }),
+        }
+    }
+
+    /// Gives the library the data that it does not hold, once, for all its functions and clones. Tensors are taken by
+    /// name and kept; what the library does not know is left alone.
+    ///
+    /// # Errors
+    /// What is missing, has another type or shape, or is other data than the library was made for; and a second call.
+    pub fn set_parameters(&self, given: &[(String, Tensor)]) -> Result<(), RuntimeError> {
+        let inner = &*self.inner;
+        let mut tensors = Vec::with_capacity(inner.signature.parameters.len());
+        for outside in &inner.signature.parameters {
+            let parameter = &outside.parameter;
+            let what = || format!("parameter `{}` of `{}`", parameter.name, inner.name);
+            let fail = |reason: &str| RuntimeError::Layout {
+                what: what(),
+                reason: reason.to_owned(),
+                help: "parameters are those that the compiler wrote with the library",
+            };
+            let found = given.iter().find(|it| it.0 == parameter.name);
+            let tensor = &found.ok_or_else(|| fail("is missing"))?.1;
+            check_input(parameter, tensor, &what)?;
+            let aligned = tensor.as_bytes()?.as_ptr().addr().is_multiple_of(64);
+            let tensor = if aligned { tensor.clone() } else { tensor.to_owned_copy()? };
+            if digest(tensor.as_bytes()?) != outside.digest {
+                return Err(fail("holds other data than the library was made for"));
+            }
+            tensors.push(tensor);
+        }
+        let mut first = false;
+        inner.parameters.get_or_init(|| {
+            first = true;
+            let table = inner.table.load(Ordering::Relaxed);
+            for (i, tensor) in tensors.iter().enumerate() {
+                let address = tensor.as_bytes().map_or(std::ptr::null(), <[u8]>::as_ptr);
+                // SAFETY: the table has a place for each parameter, and no call runs before this cell is set: every
+                // call looks at it.
+                unsafe { table.add(i).write(address) };
+            }
+            tensors
+        });
+        match first {
+            true => Ok(()),
+            false => Err(RuntimeError::Parameters { library: inner.name.clone(), given: true }),
         }
     }
 
@@ -368,24 +424,32 @@ fn check_inputs(function: &Function, inputs: &[Tensor]) -> Result<(), RuntimeErr
         return Err(argument_count(function, inputs.len()));
     }
     for (parameter, tensor) in function.inputs.iter().zip(inputs) {
-        let what = || format!("input `{}` of `{}`", parameter.name, function.name);
-        if tensor.dtype() != parameter.dtype {
-            let (expected, got) = (parameter.dtype, tensor.dtype());
-            return Err(RuntimeError::DataType { what: what(), expected, got });
-        }
-        if !fits(parameter, tensor.shape()) {
-            let dims: Vec<String> = parameter.dims.iter().map(ToString::to_string).collect();
-            let expected = format!("[{}]", dims.join(","));
-            let got = format!("{:?}", tensor.shape()).replace(' ', "");
-            return Err(RuntimeError::Shape { what: what(), expected, got });
-        }
-        if tensor.device().device_type != DLDevice::CPU.device_type || !tensor.is_contiguous() {
-            return Err(RuntimeError::Layout {
-                what: what(),
-                reason: "is not row-major in host memory".to_owned(),
-                help: "`Tensor::contiguous` makes a row-major copy",
-            });
-        }
+        check_input(parameter, tensor, &|| format!("input `{}` of `{}`", parameter.name, function.name))?;
+    }
+    Ok(())
+}
+
+fn check_input(
+    parameter: &Parameter,
+    tensor: &Tensor,
+    what: &dyn Fn() -> String,
+) -> Result<(), RuntimeError> {
+    if tensor.dtype() != parameter.dtype {
+        let (expected, got) = (parameter.dtype, tensor.dtype());
+        return Err(RuntimeError::DataType { what: what(), expected, got });
+    }
+    if !fits(parameter, tensor.shape()) {
+        let dims: Vec<String> = parameter.dims.iter().map(ToString::to_string).collect();
+        let expected = format!("[{}]", dims.join(","));
+        let got = format!("{:?}", tensor.shape()).replace(' ', "");
+        return Err(RuntimeError::Shape { what: what(), expected, got });
+    }
+    if tensor.device().device_type != DLDevice::CPU.device_type || !tensor.is_contiguous() {
+        return Err(RuntimeError::Layout {
+            what: what(),
+            reason: "is not row-major in host memory".to_owned(),
+            help: "`Tensor::contiguous` makes a row-major copy",
+        });
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ const OPTIONS: CompileOptions = CompileOptions {
     opt_in: OptIn::DataflowIr,
     dims: Vec::new(),
     overridden: Vec::new(),
+    separate: false,
     states: Vec::new(),
     threads: 2,
     cpu: orogen::Cpu::Host,

@@ -65,6 +65,10 @@ pub(crate) trait ConstantSymbols: std::fmt::Debug + Sync {
     fn kernel_argument(&self, kernel: u32, param: usize, constant: orogen_ir::types::ConstId) -> String;
     /// The data symbol of a constant as it is.
     fn plain(&self, constant: orogen_ir::types::ConstId) -> String;
+    /// The place of a symbol in the table of what lies outside of the library.
+    fn outside(&self, symbol: &str) -> Option<usize>;
+    /// Whether anything does.
+    fn any_outside(&self) -> bool;
 }
 
 /// Parameters of a packed function: handle, arguments, their number, result.
@@ -158,6 +162,10 @@ impl Entry<'_, '_, '_> {
         self.frame.clear(self.cx);
         self.arguments(arguments, count);
         let plan = self.input.plan;
+        if self.input.constants.any_outside() {
+            let first = self.outside(0);
+            self.require(first, "RuntimeError", "the parameters of the library are not given", None);
+        }
         for check in &plan.checks {
             self.check(check);
         }
@@ -335,9 +343,18 @@ impl Entry<'_, '_, '_> {
             }
             BufferRef::Constant(id) => {
                 let symbol = constant(self, id);
-                self.cx.data_address(Symbol::Data(symbol))
+                match self.input.constants.outside(&symbol) {
+                    Some(place) => self.outside(place),
+                    None => self.cx.data_address(Symbol::Data(symbol)),
+                }
             }
         }
+    }
+
+    /// Data that lies outside of the library.
+    fn outside(&mut self, place: usize) -> Value {
+        let table = self.cx.data_address(Symbol::Data(orogen_abi::symbol::PARAMETERS.to_owned()));
+        self.cx.b.ins().load(types::I64, MemFlagsData::trusted(), table, place as i32 * 8)
     }
 
     fn plain_buffer(&mut self, buffer: BufferRef) -> Value {

@@ -14,8 +14,8 @@ const MAX_RUNS: usize = 100_000;
 const MIN_RUNS: usize = 3;
 
 pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode, Failure> {
-    let subject =
-        subject::open(&args.model, &args.options, args.function.as_deref(), args.inputs.as_deref())?;
+    let (name, params) = (args.function.as_deref(), args.params.as_deref());
+    let subject = subject::open(&args.model, &args.options, name, params, args.inputs.as_deref())?;
     let mut tensors =
         inputs::inputs(&subject.function, args.inputs.as_deref(), args.seed, &args.options.dims)?;
     let start = Instant::now();

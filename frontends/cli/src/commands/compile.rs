@@ -3,15 +3,17 @@
 use crate::args::CompileArgs;
 use crate::config;
 use crate::failure::{Failure, print_diagnostic};
+use crate::npz;
 use crate::output::say;
 use crate::progress::spin;
-use orogen::Step;
+use orogen::{CompileOptions, Step, Tensor};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 pub(crate) fn run(args: &CompileArgs) -> Result<ExitCode, Failure> {
     let options = args.options.options(config::opt_in(&args.model)?)?;
+    let options = CompileOptions { separate: args.params.is_some(), ..options };
     let same = |path: &Path| std::fs::canonicalize(path).ok();
     if same(&args.model).is_some_and(|model| same(&args.output) == Some(model)) {
         let message = format!("the output `{}` is the model itself", args.output.display());
@@ -32,6 +34,11 @@ pub(crate) fn run(args: &CompileArgs) -> Result<ExitCode, Failure> {
         artifact.write_library(&args.output)?;
         Ok::<_, orogen::Diagnostics>(artifact)
     })?;
+    if let Some(path) = &args.params {
+        let parameters = artifact.parameters()?;
+        let named: Vec<(String, &Tensor)> = parameters.iter().map(|(name, it)| (name.clone(), it)).collect();
+        npz::write(path, &named)?;
+    }
     artifact.report.remarks.iter().for_each(print_diagnostic);
     let size =
         std::fs::metadata(&args.output).map_err(|error| Failure::file(&args.output, "read", error))?.len();

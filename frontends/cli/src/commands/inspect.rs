@@ -89,6 +89,8 @@ fn library(args: &InspectArgs) -> Result<ExitCode, Failure> {
         let (library, reason) = (library.name().to_string(), format!("its metadata: {error}"));
         Failure::Load(RuntimeError::Signature { library, reason })
     })?;
+    let outside = library.signature().parameters.iter();
+    let outside: Vec<Port> = outside.map(|it| Port::of_library(&it.parameter)).collect();
     let ports = |list: &[Parameter]| -> Vec<Port> { list.iter().map(Port::of_library).collect() };
     if args.json {
         // Inputs and outputs of the function that runs when none is named stand by themselves as well.
@@ -103,12 +105,14 @@ fn library(args: &InspectArgs) -> Result<ExitCode, Failure> {
             "{}",
             json!({
                 "kind": "library", "bytes": size, "inputs": inputs, "outputs": outputs, "functions": list,
+                "parameters": outside,
                 "metadata": view,
             })
         );
         return Ok(ExitCode::SUCCESS);
     }
     say!("library of model `{}`, {size} bytes, made by {}", plain(&view.model), plain(&view.compiler));
+    outside.iter().for_each(|it| say!("  needs  {}", it.line()));
     for function in functions {
         if functions.len() > 1 {
             say!("  function {}", plain(&function.name));

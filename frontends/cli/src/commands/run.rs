@@ -29,8 +29,8 @@ struct Comparison {
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     // Small files first: a mistake in them should not wait for a compilation.
     let labels = args.labels.as_deref().map(read_labels).transpose()?;
-    let subject =
-        subject::open(&args.model, &args.options, args.function.as_deref(), args.inputs.as_deref())?;
+    let (name, params) = (args.function.as_deref(), args.params.as_deref());
+    let subject = subject::open(&args.model, &args.options, name, params, args.inputs.as_deref())?;
     let mut tensors =
         inputs::inputs(&subject.function, args.inputs.as_deref(), args.seed, &args.options.dims)?;
     let start = Instant::now();
