@@ -9,7 +9,7 @@ pub use crate::passes::{Changed, Instrument, Ir, IrRef, Pass, PassCx, PassInfo, 
 pub use crate::rules::{Legalizer, Lowering, OpCall, Rewriter, Rule};
 pub use crate::{
     Artifact, Builder, CompileOptions, Compiler, Cpu, Diagnostic, Diagnostics, Entry, HostFunction, Library,
-    LowerReport, Lowered, Model, Operator, OptIn, RuntimeError, Tensor,
+    LowerReport, Lowered, Model, Operator, OptIn, RuntimeError, State, Tensor,
 };
 pub use orogen_ir::flow::Module;
 pub use orogen_ir::graph::Graph;
