@@ -4,7 +4,7 @@ use crate::outcome::Outcome;
 use crate::setup::Setup;
 use orogen_ir::generate::Random;
 use orogen_ir::types::ConstPool;
-use orogen_ir::{flow, graph, loops};
+use orogen_ir::{flow, graph, loops, plan};
 
 /// Characters and words of the formats.
 const NOISE: [&str; 24] = [
@@ -38,10 +38,12 @@ const NOISE: [&str; 24] = [
 pub(crate) fn changed(setup: &Setup, random: &mut Random) -> Vec<u8> {
     let ops = setup.compiler.ops();
     let seed = random.number() % 4096;
-    let mut text = match random.below(3) {
+    let mut text = match random.below(5) {
         0 => flow::text::print(&flow::random_module(ops, seed), ops),
         1 => graph::text::print(&graph::random_graph(ops, seed), ops),
-        _ => kernel(setup, seed).unwrap_or_default(),
+        2 => legal(setup, seed).map_or_else(String::new, |it| graph::text::print(&it, ops)),
+        3 => planned(setup, seed).unwrap_or_default(),
+        _ => FUNCTIONS.to_owned(),
     };
     for _ in 0..random.below(4) {
         let at =
@@ -66,15 +68,24 @@ pub(crate) fn changed(setup: &Setup, random: &mut Random) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// A kernel of a generated graph.
-fn kernel(setup: &Setup, seed: u64) -> Option<String> {
+/// Functions that call each other.
+const FUNCTIONS: &str = include_str!("../../../examples/models/retrieval.flow");
+
+/// The plan of a generated graph.
+fn planned(setup: &Setup, seed: u64) -> Option<String> {
+    let planned = orogen_passes::graph::plan_memory(&legal(setup, seed)?, "main", &[]);
+    Some(plan::print_plan(&planned.ok()?).text)
+}
+
+/// A generated graph of kernels.
+fn legal(setup: &Setup, seed: u64) -> Option<graph::Graph> {
     use orogen_passes::manager::{Pass, PassCx};
     use orogen_passes::rules::legalize::LegalizeTable;
     let ops = setup.compiler.ops();
     let mut found = graph::random_graph(ops, seed);
     let legalize = orogen_passes::graph::Legalize::new(LegalizeTable::standard(ops));
     legalize.run(&mut found, &mut PassCx::new(ops)).ok()?;
-    Some(graph::text::print(&found, ops))
+    Some(found)
 }
 
 /// Reads a text as every format.
@@ -113,9 +124,15 @@ pub(crate) fn run(setup: &Setup, input: &[u8]) -> Outcome {
         outcome = Outcome::Held;
         let _ = loops::verify(&program);
     }
-    if let Ok(plan) = orogen_ir::plan::parse_plan(text, &ConstPool::default()) {
+    if let Ok(plans) = plan::parse_plans(text, &ConstPool::default()) {
         outcome = Outcome::Held;
-        let _ = orogen_ir::plan::verify(&plan);
+        let _ = plan::verify_module(&plans);
+        let printed = plan::print_plans(&plans);
+        let pool = plans.constants().cloned().unwrap_or_default();
+        let second = plan::parse_plans(&printed, &pool).map(|it| plan::print_plans(&it));
+        if let Some(broken) = again("a plan", &printed, second.map_err(|it| it.to_string())) {
+            return broken;
+        }
     }
     outcome
 }
