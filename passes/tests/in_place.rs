@@ -189,6 +189,56 @@ fn a_loop_that_writes_a_row_moves_a_row() {
     assert!(plan.slots.iter().all(|it| it.dims.len() < 2), "{printed}");
 }
 
+/// A branch that writes a row, and one that keeps or writes another.
+fn branches(other: &str) -> String {
+    format!(
+        "module @m {{
+  fn @main(%x: Tensor<f32, [64, 8]>, %row: Tensor<f32, [1, 8]>, %p: Tensor<bool, []>) -> (y: Tensor<f32, [64, 8]>) !abort {{
+    dataflow {{
+      %at = const i64[1, 1] [3] : Tensor<i64, [1, 1]>
+      %a = exp(%x) : Tensor<f32, [64, 8]>
+      yield %at, %a
+    }}
+    effect {{
+      %r = if %p {{
+        dataflow {{
+          %b = scatter_nd(%a, %at, %row) : Tensor<f32, [64, 8]>
+          yield %b
+        }}
+        return %b
+      }} else {{
+        {other}
+      }} : Tensor<f32, [64, 8]>
+    }}
+    return %r
+  }}
+}}
+"
+    )
+}
+
+#[test]
+fn a_branch_makes_its_result_where_the_other_one_does() {
+    let keeps = branches("return %a");
+    let writes = branches(
+        "dataflow {
+          %c = scatter_nd(%a, %at, %row) {reduction = \"add\"} : Tensor<f32, [64, 8]>
+          yield %c
+        }
+        return %c",
+    );
+    for p in [false, true] {
+        let p = TensorData::from_slice(DType::Bool, &[], &[p]);
+        let inputs = [floats(&[64, 8]), floats(&[1, 8]), p];
+        for text in [&keeps, &writes] {
+            let plan = agrees(text, &inputs);
+            let printed = print_plan(&plan).text;
+            let (outside, inside) = copies(&plan.steps);
+            assert_eq!((outside.len(), inside.len(), places(&plan)), (0, 0, 0), "{printed}");
+        }
+    }
+}
+
 fn state() -> [State; 1] {
     [State { input: "past".into(), output: "present".into() }]
 }
