@@ -13,6 +13,7 @@ const SORT_ROWS: Operator = Operator {
         attrs: &[],
         effects: Effects::PURE,
         reads: &[],
+        elementwise: false,
         infer: |cx| Ok(smallvec![cx.args[0].clone()]),
     },
     evaluate: None,

@@ -33,6 +33,7 @@ const GATE: Operator = Operator {
         effects: Effects::PURE,
         infer: |cx| Ok(smallvec![cx.args[0].clone()]),
         reads: &[],
+        elementwise: true,
     },
     evaluate: None,
     lower: Some(|mut cx| {

@@ -14,6 +14,7 @@ const SWISH: Operator = Operator {
         effects: Effects::PURE,
         infer: |cx| Ok(smallvec![cx.args[0].clone()]),
         reads: &[],
+        elementwise: true,
     },
     evaluate: Some(|attrs, args| {
         let (x, alpha) = (&args[0], attrs.float("alpha").unwrap_or(1.0));

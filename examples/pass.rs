@@ -16,8 +16,8 @@ impl Pass<Module> for DivideByMultiplying {
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
         let (div, mul) = (cx.ops.get("div"), cx.ops.get("mul"));
         let mut changed = false;
-        module.edit_dataflow(cx.ops, |editor| -> Result<(), Diagnostic> {
-            for id in editor.order().to_vec() {
+        module.edit(cx.ops, |editor| -> Result<(), Diagnostic> {
+            for id in editor.bindings() {
                 let Rhs::Op { op, args, .. } = &editor.binding(id).rhs else { continue };
                 let (x, divisor, quotient) = (args[0], args.get(1).copied(), editor.binding(id).results[0]);
                 let Some(data) = divisor.filter(|_| *op == div).and_then(|it| editor.constant_data(it))
@@ -31,15 +31,16 @@ impl Pass<Module> for DivideByMultiplying {
                 }
                 let reciprocals = data.to_f64().into_iter().map(f64::recip);
                 let reciprocals = TensorData::from_f64(data.dtype(), data.dims(), reciprocals);
-                editor.set_point(Some(id));
+                editor.before(id);
                 let factor = editor.constant("", reciprocals);
                 let product = editor.op(mul, Attrs::none(), &[x, factor])?[0];
-                editor.replace_all_uses(quotient, product);
+                editor.replace(quotient, product);
+                editor.remove(id);
                 changed = true;
             }
-            editor.remove_dead();
             Ok(())
         })?;
+        module.remove_dead_code(cx.ops);
         Ok(changed.into())
     }
 }

@@ -56,12 +56,12 @@ fn erf(x: f64) -> f64 {
     value.copysign(x)
 }
 
-fn program(f: &Function) -> Program {
-    let mut b = Builder::new(f.name);
+fn program(name: &str, emit: impl Fn(&mut Builder, VReg) -> VReg) -> Program {
+    let mut b = Builder::new(name);
     let [x, y, n] = b.params();
     b.for_lanes(n, &[(x, Size::vectors(1)), (y, Size::vectors(1))], |b, mask| {
         let v = b.load(x, mask);
-        let v = (f.emit)(b, v);
+        let v = emit(b, v);
         b.store(v, y, mask);
     });
     b.finish()
@@ -91,7 +91,7 @@ fn ulps(found: f32, exact: f64) -> f64 {
 
 fn worst(f: &Function, isa: Isa, patterns: impl Iterator<Item = u32>) -> (f64, f32) {
     let mut jit = Jit::new().unwrap();
-    let id = jit.define(&program(f), isa).unwrap_or_else(|e| panic!("{e}"));
+    let id = jit.define(&program(f.name, f.emit), isa).unwrap_or_else(|e| panic!("{e}"));
     let code = jit.finish().unwrap();
     let (mut worst, mut patterns) = ((0.0, 0.0), patterns);
     loop {
@@ -162,7 +162,7 @@ fn special_values_agree_with_the_interpreter() {
     ];
     for f in &FUNCTIONS {
         let args = [Arg::floats(&values), Arg::floats(&[0.0; 21]), Arg::Int(21)];
-        let found = common::as_floats(&run_everywhere(&program(f), &args)[1]);
+        let found = common::as_floats(&run_everywhere(&program(f.name, f.emit), &args)[1]);
         assert!(found[6].is_nan(), "{}: NaN must stay NaN", f.name);
         for (x, y) in values.iter().zip(&found) {
             let exact = (f.exact)(f64::from(*x)) as f32;
@@ -170,6 +170,64 @@ fn special_values_agree_with_the_interpreter() {
             if exact == 0.0 {
                 assert_eq!(y.to_bits(), exact.to_bits(), "{}({x})", f.name);
             }
+        }
+    }
+}
+
+/// Functions that are exact, on what is special to one of them.
+#[test]
+fn exact_functions() {
+    use orogen_codegen::kernels::function::Function as F;
+    let values = [
+        0.0,
+        -0.0,
+        0.5,
+        -0.5,
+        1.5,
+        2.5,
+        -2.5,
+        3.25,
+        -7.75,
+        1e9,
+        2_147_483_648.0,
+        -2_147_483_648.0,
+        1e20,
+        -1e20,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::NAN,
+    ];
+    let sign = |x: f32| {
+        if x > 0.0 {
+            1.0
+        } else if x < 0.0 {
+            -1.0
+        } else {
+            x
+        }
+    };
+    let functions: [(F, &dyn Fn(f32) -> f32); 10] = [
+        (F::Neg, &|x| -x),
+        (F::Abs, &f32::abs),
+        (F::Sqrt, &f32::sqrt),
+        (F::Reciprocal, &f32::recip),
+        (F::Floor, &f32::floor),
+        (F::Ceil, &f32::ceil),
+        (F::Round, &f32::round_ties_even),
+        (F::Trunc, &f32::trunc),
+        (F::Sign, &sign),
+        (F::ToInt, &|x| f32::from_bits(x as i32 as u32)),
+    ];
+    for (function, exact) in functions {
+        let program = program("exact", |b, x| function.emit(b, x));
+        let args =
+            [Arg::floats(&values), Arg::floats(&vec![0.0; values.len()]), Arg::Int(values.len() as i64)];
+        for (x, y) in values.iter().zip(common::as_floats(&run_everywhere(&program, &args)[1])) {
+            let exact = exact(*x);
+            assert!(
+                y.to_bits() == exact.to_bits() || y.is_nan() && exact.is_nan(),
+                "{function:?}({x}): {y:?} but expected {exact:?}"
+            );
         }
     }
 }

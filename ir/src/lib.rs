@@ -15,6 +15,7 @@ pub mod graph;
 pub mod kernel;
 pub mod loops;
 pub mod ops;
+mod order;
 pub mod plan;
 pub mod shape;
 pub mod text;

@@ -3,12 +3,12 @@
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::FlowBuilder;
 use orogen_ir::graph::GraphBuilder;
-use orogen_ir::ops::{OpRegistry, OpSink};
-use orogen_ir::types::{Attrs, DType, Type};
+use orogen_ir::ops::{Arity, OpDef, OpRegistry, OpSink, ResultCount};
+use orogen_ir::types::{Attrs, DType, Effects, Type};
 use orogen_passes::manager::{Ir, Pass, PassCx};
 
-/// `transpose(relu(transpose(x, first)), second)` over a tensor of three dimensions.
-fn around<S: OpSink>(sink: &mut S, first: &[i64], second: &[i64]) {
+/// `transpose(op(transpose(x, first)), second)` over a tensor of three dimensions.
+fn around<S: OpSink>(sink: &mut S, op: &str, first: &[i64], second: &[i64]) {
     let dims = [2, 3, 5].map(|it| sink.shapes().int(it));
     let emit = |op: &str, attrs: Attrs, arg: S::Value, sink: &mut S| {
         let op = sink.ops().get(op);
@@ -16,7 +16,7 @@ fn around<S: OpSink>(sink: &mut S, first: &[i64], second: &[i64]) {
     };
     let x = sink.input("x", Type::tensor(DType::F32, dims)).expect("a static input");
     let a = emit("transpose", Attrs::none().with("perm", first), x, sink);
-    let b = emit("relu", Attrs::none(), a, sink);
+    let b = emit(op, Attrs::none(), a, sink);
     let c = emit("transpose", Attrs::none().with("perm", second), b, sink);
     sink.output("y", c).expect("a new name");
 }
@@ -25,17 +25,31 @@ fn count(text: &str, op: &str) -> usize {
     text.matches(&format!("{op}(")).count()
 }
 
+/// An operator from outside.
+const OPERATOR: OpDef = OpDef {
+    name: "acme.gate",
+    arity: Arity::exactly(1),
+    results: ResultCount::Fixed(1),
+    attrs: &[],
+    effects: Effects::PURE,
+    infer: |cx| Ok([cx.args[0].clone()].into_iter().collect()),
+    reads: &[],
+    elementwise: false,
+};
+
 /// The printed graph and flow module after the step.
-fn after(first: &[i64], second: &[i64]) -> Result<[String; 2], Diagnostics> {
-    let ops = OpRegistry::standard();
+fn after(op: &str, first: &[i64], second: &[i64]) -> Result<[String; 2], Diagnostics> {
+    let mut ops = OpRegistry::standard();
+    ops.register(OPERATOR.by_element());
+    ops.register(OpDef { name: "acme.sort", ..OPERATOR });
     let mut cx = PassCx::new(&ops);
     let mut builder = GraphBuilder::new(&ops, "g");
-    around(&mut builder, first, second);
+    around(&mut builder, op, first, second);
     let mut graph = builder.finish()?;
     orogen_passes::graph::ApplyRules::layout(&ops).run(&mut graph, &mut cx)?;
     Ir::verify(&graph, &ops)?;
     let mut builder = FlowBuilder::new(&ops, "f");
-    around(&mut builder, first, second);
+    around(&mut builder, op, first, second);
     let mut module = builder.finish()?;
     orogen_passes::flow::ApplyRules::layout(&ops).run(&mut module, &mut cx)?;
     Ir::verify(&module, &ops)?;
@@ -44,14 +58,36 @@ fn after(first: &[i64], second: &[i64]) -> Result<[String; 2], Diagnostics> {
 
 #[test]
 fn transposes_around_an_elementwise_operator_cancel() {
-    for text in after(&[0, 2, 1], &[0, 2, 1]).expect("a valid program") {
+    for text in after("relu", &[0, 2, 1], &[0, 2, 1]).expect("a valid program") {
         assert_eq!((count(&text, "transpose"), count(&text, "relu")), (0, 1), "{text}");
     }
 }
 
 #[test]
 fn transposes_that_do_not_cancel_become_one() {
-    for text in after(&[1, 2, 0], &[1, 2, 0]).expect("a valid program") {
+    for text in after("relu", &[1, 2, 0], &[1, 2, 0]).expect("a valid program") {
         assert_eq!((count(&text, "transpose"), count(&text, "relu")), (1, 1), "{text}");
+    }
+}
+
+#[test]
+fn transposes_move_through_elementwise_operators_from_outside_alone() {
+    for text in after("acme.gate", &[0, 2, 1], &[0, 2, 1]).expect("a valid program") {
+        assert_eq!((count(&text, "transpose"), count(&text, "acme.gate")), (0, 1), "{text}");
+    }
+    for text in after("acme.sort", &[0, 2, 1], &[0, 2, 1]).expect("a valid program") {
+        assert_eq!((count(&text, "transpose"), count(&text, "acme.sort")), (2, 1), "{text}");
+    }
+}
+
+#[test]
+fn elementwise_operators_are_those_of_their_family() {
+    let ops = OpRegistry::standard();
+    let elementwise = |name: &str| ops.def(ops.get(name)).elementwise;
+    for name in ["exp", "round", "abs", "relu", "not", "bit_not", "is_inf", "cast", "add", "where", "less"] {
+        assert!(elementwise(name), "{name}");
+    }
+    for name in ["softmax", "cum_sum", "reshape", "matmul", "gather", "concat", "trilu", "size"] {
+        assert!(!elementwise(name), "{name}");
     }
 }

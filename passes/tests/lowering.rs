@@ -58,8 +58,8 @@ fn checked(plan: &CallPlan, what: &str) -> CallPlan {
 
 fn graph_inputs(graph: &Graph) -> Vec<TensorData> {
     let mut seed = 7;
-    let inputs = graph.inputs.iter().map(|it| {
-        let ty = &graph.nodes[*it].outputs[0];
+    let inputs = graph.inputs().iter().map(|it| {
+        let ty = &graph[*it].outputs[0];
         data(&TensorType::unknown(ty.dtype), ty.dims.to_vec(), &mut seed)
     });
     inputs.collect()
@@ -93,8 +93,8 @@ fn module_inputs(module: &Module, n: i64) -> Option<Vec<TensorData>> {
     let function = module.function("main")?;
     let env: Env = module.shapes.symbols().map(|it| (it, n)).collect();
     let mut seed = 11;
-    let inputs = function.params.iter().map(|param| {
-        let ty = function.values[param.value].ty.as_tensor()?;
+    let inputs = function.params().iter().map(|param| {
+        let ty = function[param.value].ty.as_tensor()?;
         let ShapeInfo::Known(dims) = &ty.shape else { return None };
         let dims: Option<Vec<u64>> =
             dims.iter().map(|it| u64::try_from(module.shapes.eval(*it, &env)?).ok()).collect();

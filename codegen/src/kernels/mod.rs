@@ -4,8 +4,7 @@
 //! |---|---|---|
 //! | [`gemm`] | matrix products in any layout, packing | functions of a module |
 //! | [`conv`] | convolution, depthwise convolution, pooling | functions of a module |
-//! | [`elementwise`] | fused elementwise graphs over rows | vector program |
-//! | [`rows`] | softmax, normalisation, reductions | vector programs |
+//! | [`function`] | functions of one operand | part of a vector program |
 //! | [`laws`] | what the generators take for granted | constraints over extents |
 //! | [`epilogue`] | what matrix products and convolutions do to a result before they store it | steps |
 //!
@@ -44,9 +43,8 @@
 //! ```
 
 pub mod conv;
-pub mod elementwise;
 pub mod epilogue;
 mod flow;
+pub mod function;
 pub mod gemm;
 pub mod laws;
-pub mod rows;

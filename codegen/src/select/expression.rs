@@ -4,7 +4,7 @@ use indexmap::{IndexMap, IndexSet};
 use orogen_ir::loops::{BinaryOp, CompareOp, Expr, ExprId, TensorProgram, UnaryOp};
 use orogen_ir::types::DType;
 
-use crate::kernels::elementwise::Function;
+use crate::kernels::function::Function;
 use crate::vector::{self, Builder, Compare, VReg};
 
 /// A node of a vector expression, by its place.

@@ -165,41 +165,6 @@ impl Builder {
         });
     }
 
-    /// Like [`Builder::for_lanes`], with `unroll` whole vectors in one iteration of the main loop. The body gets the number
-    /// of the vector in its iteration, for separate accumulators, and its offset in bytes from the pointers.
-    pub fn for_lanes_unrolled(
-        &mut self,
-        unroll: usize,
-        n: IReg,
-        pointers: &[(IReg, Size)],
-        mut body: impl FnMut(&mut Builder, usize, Size, Option<MReg>),
-    ) {
-        let whole = self.div_lanes(n);
-        let shift = i64::from(unroll.max(1).ilog2());
-        let many = self.int_op(IntOp::ShiftRight, whole, shift);
-        self.repeat(many, |b| {
-            for u in 0..1usize << shift {
-                body(b, u, Size::vectors(u as i64), None);
-            }
-            for &(pointer, step) in pointers {
-                let by = Size { fixed: step.fixed << shift, per_lane: step.per_lane << shift };
-                b.bump(pointer, by);
-            }
-        });
-        let few = self.int_op(IntOp::And, whole, (1 << shift) - 1);
-        self.repeat(few, |b| {
-            body(b, 0, Size::default(), None);
-            for &(pointer, step) in pointers {
-                b.bump(pointer, step);
-            }
-        });
-        let rest = self.int_op(IntOp::And, n, Size { fixed: -1, per_lane: 1 });
-        self.when(IntCompare::Gt, rest, 0, |b| {
-            let mask = b.first(rest);
-            body(b, 0, Size::default(), Some(mask));
-        });
-    }
-
     // ---- integers ----
 
     /// A 64-bit constant.

@@ -12,6 +12,7 @@ const TWICE: Operator = Operator {
         effects: Effects::PURE,
         infer: |cx| Ok(smallvec![cx.args[0].clone()]),
         reads: &[],
+        elementwise: true,
     },
     evaluate: Some(|_, args| {
         let twice = args[0].to_f64().into_iter().map(|it| 2.0 * it);

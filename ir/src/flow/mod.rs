@@ -25,7 +25,7 @@
 //!
 //! # Use
 //! Build with [`FlowBuilder`] (an [`OpSink`](crate::ops::OpSink)), print and parse with [`text`], check with
-//! [`Module::verify`], edit with [`DataflowEditor`].
+//! [`Module::verify`], edit with an [`Editor`]: [`Module::edit`].
 //!
 //! ```
 //! use orogen_ir::flow::{FlowBuilder, same_structure, text};
@@ -66,7 +66,6 @@ mod generate;
 mod infer;
 mod join;
 mod query;
-mod replace;
 pub mod text;
 mod verify;
 
@@ -75,10 +74,8 @@ pub use data::{
     Binding, BindingId, Block, BlockId, BlockKind, Definition, Function, Module, Output, Parameter, Region,
     RegionId, Rhs, Scope, Value, ValueDef, ValueId,
 };
-pub use edit::{DataflowEditor, PureRhs};
+pub use edit::Editor;
 pub use equal::{difference, same_structure};
 pub use generate::random_module;
 pub use infer::{InferEnv, Inferred, Signatures, effects_of, infer, region_effects};
 pub use join::{Join, JoinElements, SettledLoops};
-pub use query::User;
-pub use replace::Replacements;

@@ -1,44 +1,51 @@
 //! Questions about functions.
 
 use super::{BindingId, BlockId, Definition, Function, Module, RegionId, Rhs, ValueDef, ValueId};
-use indexmap::IndexSet;
-use la_arena::ArenaMap;
+use crate::kernel::Kernel;
 use smallvec::SmallVec;
 
 impl Rhs {
-    /// Calls `visit` with every operand; what nested regions use is not among them.
-    pub fn visit_operands(&self, visit: &mut dyn FnMut(ValueId)) {
+    /// The operands in order; what nested regions use is not among them.
+    pub fn operands_slice(&self) -> &[ValueId] {
         match self {
             Rhs::Op { args, .. }
             | Rhs::Call { args, .. }
             | Rhs::Tuple(args)
-            | Rhs::While { init: args, .. } => args.iter().for_each(|it| visit(*it)),
-            Rhs::MatchCast { value, .. } | Rhs::View { value, .. } => visit(*value),
-            Rhs::Get { tuple, .. } => visit(*tuple),
-            Rhs::If { cond, .. } => visit(*cond),
-            Rhs::Constant(_) | Rhs::Check { .. } => {}
+            | Rhs::While { init: args, .. } => args,
+            Rhs::MatchCast { value, .. } | Rhs::View { value, .. } => std::slice::from_ref(value),
+            Rhs::Get { tuple, .. } => std::slice::from_ref(tuple),
+            Rhs::If { cond, .. } => std::slice::from_ref(cond),
+            Rhs::Constant(_) | Rhs::Check { .. } => &[],
         }
+    }
+
+    /// The operands in order, to be replaced.
+    pub fn operands_mut(&mut self) -> &mut [ValueId] {
+        match self {
+            Rhs::Op { args, .. }
+            | Rhs::Call { args, .. }
+            | Rhs::Tuple(args)
+            | Rhs::While { init: args, .. } => args,
+            Rhs::MatchCast { value, .. } | Rhs::View { value, .. } => std::slice::from_mut(value),
+            Rhs::Get { tuple, .. } => std::slice::from_mut(tuple),
+            Rhs::If { cond, .. } => std::slice::from_mut(cond),
+            Rhs::Constant(_) | Rhs::Check { .. } => &mut [],
+        }
+    }
+
+    /// Calls `visit` with every operand.
+    pub fn visit_operands(&self, visit: &mut dyn FnMut(ValueId)) {
+        self.operands_slice().iter().for_each(|it| visit(*it));
     }
 
     /// Replaces every operand.
     pub fn map_operands(&mut self, map: &mut dyn FnMut(ValueId) -> ValueId) {
-        match self {
-            Rhs::Op { args, .. }
-            | Rhs::Call { args, .. }
-            | Rhs::Tuple(args)
-            | Rhs::While { init: args, .. } => args.iter_mut().for_each(|it| *it = map(*it)),
-            Rhs::MatchCast { value, .. } | Rhs::View { value, .. } => *value = map(*value),
-            Rhs::Get { tuple, .. } => *tuple = map(*tuple),
-            Rhs::If { cond, .. } => *cond = map(*cond),
-            Rhs::Constant(_) | Rhs::Check { .. } => {}
-        }
+        self.operands_mut().iter_mut().for_each(|it| *it = map(*it));
     }
 
     /// The operands in order.
     pub fn operands(&self) -> SmallVec<[ValueId; 3]> {
-        let mut list = SmallVec::new();
-        self.visit_operands(&mut |it| list.push(it));
-        list
+        self.operands_slice().into()
     }
 
     /// The nested regions in order.
@@ -60,6 +67,14 @@ impl Module {
         })
     }
 
+    /// The kernels, in order.
+    pub fn kernels(&self) -> impl Iterator<Item = &Kernel> {
+        self.definitions.values().filter_map(|definition| match definition {
+            Definition::Kernel(kernel) => Some(kernel),
+            Definition::Function(_) => None,
+        })
+    }
+
     /// The function of that name.
     pub fn function(&self, name: &str) -> Option<&Function> {
         match self.definitions.get(name)? {
@@ -72,15 +87,6 @@ impl Module {
     pub fn entry(&self) -> Option<(&str, &Function)> {
         self.functions().next_back()
     }
-}
-
-/// One use of a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum User {
-    /// An operand of a binding.
-    Binding(BindingId),
-    /// A result of a region.
-    Region(RegionId),
 }
 
 impl Function {
@@ -122,58 +128,11 @@ impl Function {
         }
     }
 
-    /// What the live regions return.
-    pub fn returned_values(&self) -> IndexSet<ValueId> {
-        let mut returned = IndexSet::new();
-        self.visit_regions(&mut |region| returned.extend(self.regions[region].results.iter().copied()));
-        returned
-    }
-
     /// All live bindings; a block's bindings in order.
     pub fn live_bindings(&self) -> Vec<BindingId> {
         self.live_blocks()
             .into_iter()
             .flat_map(|(_, block)| self.blocks[block].order.iter().copied())
             .collect()
-    }
-
-    /// Who uses each value, live users only: a side table that is out of date after the next edit.
-    pub fn users(&self) -> ArenaMap<ValueId, SmallVec<[User; 2]>> {
-        let mut users: ArenaMap<ValueId, SmallVec<[User; 2]>> = ArenaMap::default();
-        let mut add = |value: ValueId, user: User| match users.get_mut(value) {
-            Some(list) => list.push(user),
-            None => {
-                users.insert(value, smallvec::smallvec![user]);
-            }
-        };
-        self.visit_regions(&mut |region| {
-            for block in &self.regions[region].blocks {
-                for binding in &self.blocks[*block].order {
-                    self.bindings[*binding].rhs.visit_operands(&mut |it| add(it, User::Binding(*binding)));
-                }
-            }
-            self.regions[region].results.iter().for_each(|it| add(*it, User::Region(region)));
-        });
-        users
-    }
-
-    /// How often each value is used, live uses only.
-    pub fn uses(&self) -> ArenaMap<ValueId, usize> {
-        let mut uses = ArenaMap::default();
-        for (value, users) in self.users().iter() {
-            uses.insert(value, users.len());
-        }
-        uses
-    }
-
-    /// The block that holds each live binding.
-    pub fn homes(&self) -> ArenaMap<BindingId, BlockId> {
-        let mut homes = ArenaMap::default();
-        for (_, block) in self.live_blocks() {
-            for binding in &self.blocks[block].order {
-                homes.insert(*binding, block);
-            }
-        }
-        homes
     }
 }

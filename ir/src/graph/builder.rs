@@ -35,7 +35,7 @@ pub const OPT_IN_HELP: &str = "compile with `--opt-in dataflow-ir`, or write `op
 /// let y = builder.emit(ops.get("add"), Attrs::none(), &[x, x])?;
 /// builder.output("y", y[0])?;
 /// let graph = builder.finish()?;
-/// assert_eq!(graph.order.len(), 2);
+/// assert_eq!(graph.order().len(), 2);
 ///
 /// let mut builder = GraphBuilder::new(&ops, "dynamic");
 /// let batch = builder.shapes().sym("batch");

@@ -6,6 +6,7 @@ use crate::types::{Attrs, ConstId, ConstPool, DType};
 use indexmap::IndexMap;
 use la_arena::{Arena, Idx};
 use smallvec::SmallVec;
+use std::ops::Index;
 
 /// A node, printed `%7` (its first output) or `%7.1`.
 pub type NodeId = Idx<Node>;
@@ -69,25 +70,50 @@ pub struct Node {
 }
 
 /// A static, pure graph.
+///
+/// A builder, the parser or a [`GraphEditor`](super::GraphEditor) writes one; everybody else reads: `graph[id]` is a node.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     /// Name.
     pub name: String,
     /// All nodes, also dead ones.
-    pub nodes: Arena<Node>,
+    pub(super) nodes: Arena<Node>,
     /// The program. A node that is not in it is dead.
-    pub order: Vec<NodeId>,
+    pub(super) order: Vec<NodeId>,
     /// Model inputs in order; each is a node of kind `Input`.
-    pub inputs: Vec<NodeId>,
+    pub(super) inputs: Vec<NodeId>,
     /// Model outputs in order.
-    pub outputs: Vec<(String, Edge)>,
+    pub(super) outputs: Vec<(String, Edge)>,
     /// Constants.
     pub constants: ConstPool,
     /// Kernels by name, once operators are legalised.
     pub kernels: IndexMap<String, Kernel>,
 }
 
+impl Index<NodeId> for Graph {
+    type Output = Node;
+
+    fn index(&self, id: NodeId) -> &Node {
+        &self.nodes[id]
+    }
+}
+
 impl Graph {
+    /// The program. A node that is not in it is dead.
+    pub fn order(&self) -> &[NodeId] {
+        &self.order
+    }
+
+    /// Model inputs in order; each is a node of kind `Input`.
+    pub fn inputs(&self) -> &[NodeId] {
+        &self.inputs
+    }
+
+    /// Model outputs in order.
+    pub fn outputs(&self) -> &[(String, Edge)] {
+        &self.outputs
+    }
+
     /// The type of an edge.
     pub fn ty(&self, edge: Edge) -> &StaticType {
         &self.nodes[edge.node].outputs[edge.output as usize]

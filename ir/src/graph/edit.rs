@@ -1,59 +1,255 @@
 //! Editing graphs: nodes are added and left behind; the order says what the program is.
 
-use super::{Edge, Graph, Node, NodeId, NodeKind};
-use crate::types::{ConstId, ConstPool};
+use super::{Edge, Graph, Node, NodeId, NodeKind, StaticType};
+use crate::diag::Diagnostic;
+use crate::kernel::Kernel;
+use crate::ops::OpRegistry;
+use crate::order::Sequences;
+use crate::types::{ConstId, ConstPool, Effects, TensorData};
 use indexmap::{IndexMap, IndexSet};
 use la_arena::{Arena, ArenaMap};
+use smallvec::SmallVec;
+
+/// Edits a graph; see [`Graph::edit`].
+///
+/// New nodes go in front of a node, see [`before`](Self::before), and have its source; without one to the end. What
+/// replaces an edge is read in its place everywhere at once, uses are counted exactly, and an edit takes as long as what it
+/// changes. Nothing with effects but the possibility to abort gets in (law G3).
+pub struct GraphEditor<'g> {
+    ops: &'g OpRegistry,
+    graph: &'g mut Graph,
+    /// The order, which the graph has not meanwhile.
+    order: Sequences<Node>,
+    /// Uses of each edge, and some that are none any more.
+    users: IndexMap<Edge, Vec<Use>>,
+    /// How many uses there are.
+    counts: IndexMap<Edge, usize>,
+    point: Option<NodeId>,
+    source: String,
+}
+
+/// An operand of a node, or an output of the graph.
+#[derive(Clone, Copy, Debug)]
+enum Use {
+    Operand(NodeId, usize),
+    Output(usize),
+}
+
+impl<'g> GraphEditor<'g> {
+    fn new(ops: &'g OpRegistry, graph: &'g mut Graph) -> Self {
+        let mut editor = GraphEditor {
+            ops,
+            order: Sequences::new(1),
+            users: IndexMap::new(),
+            counts: IndexMap::new(),
+            point: None,
+            source: String::new(),
+            graph,
+        };
+        for id in std::mem::take(&mut editor.graph.order) {
+            editor.order.insert(id, None, 0);
+            editor.add_uses(id);
+        }
+        for i in 0..editor.graph.outputs.len() {
+            editor.add_use(editor.graph.outputs[i].1, Use::Output(i));
+        }
+        editor
+    }
+
+    /// The operator table.
+    pub fn ops(&self) -> &'g OpRegistry {
+        self.ops
+    }
+
+    /// The kernels.
+    pub fn kernels(&self) -> &IndexMap<String, Kernel> {
+        &self.graph.kernels
+    }
+
+    /// The nodes in order, as they are now.
+    pub fn order(&self) -> Vec<NodeId> {
+        self.order.iter(0).collect()
+    }
+
+    /// A node.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.graph.nodes[id]
+    }
+
+    /// The edges that a node defines.
+    pub fn edges(&self, node: NodeId) -> impl Iterator<Item = Edge> + use<> {
+        (0..self.node(node).outputs.len() as u32).map(move |output| Edge { node, output })
+    }
+
+    /// The type of an edge.
+    pub fn ty(&self, edge: Edge) -> &StaticType {
+        self.graph.ty(edge)
+    }
+
+    /// The data of an edge that is a constant.
+    pub fn constant_data(&self, edge: Edge) -> Option<&TensorData> {
+        self.graph.constant_data(edge)
+    }
+
+    /// How often an edge is read, outputs of the graph included.
+    pub fn uses(&self, edge: Edge) -> usize {
+        self.counts.get(&edge).copied().unwrap_or(0)
+    }
+
+    /// New nodes go in front of this one, and have its source.
+    pub fn before(&mut self, id: NodeId) {
+        self.source.clone_from(&self.graph.nodes[id].source);
+        self.point = self.order.of(id).map(|_| id);
+    }
+
+    /// Adds a node with outputs of these types.
+    ///
+    /// # Errors
+    /// `G013`: an operator or a kernel with effects (law G3).
+    pub fn emit(
+        &mut self,
+        kind: NodeKind,
+        inputs: SmallVec<[Edge; 3]>,
+        outputs: SmallVec<[StaticType; 1]>,
+    ) -> Result<NodeId, Diagnostic> {
+        let (name, effects) = match &kind {
+            NodeKind::Op { op, .. } => (self.ops.def(*op).name, self.ops.def(*op).effects),
+            NodeKind::Kernel { kernel } => {
+                (kernel.as_str(), self.graph.kernels.get(kernel).map_or(Effects::PURE, Kernel::effects))
+            }
+            NodeKind::Input { .. } | NodeKind::Constant(_) | NodeKind::View => ("", Effects::PURE),
+        };
+        if !effects.allowed_in_dataflow() {
+            return Err(Diagnostic::error("G013", format!("`{name}` has effects: {effects}")));
+        }
+        Ok(self.insert(kind, inputs, outputs))
+    }
+
+    /// Adds a constant.
+    pub fn constant(&mut self, name: &str, data: TensorData) -> Edge {
+        let ty = StaticType { dtype: data.dtype(), dims: data.dims().iter().copied().collect() };
+        let constant = self.graph.constants.add(name, data);
+        let node = self.insert(NodeKind::Constant(constant), SmallVec::new(), [ty].into_iter().collect());
+        Edge { node, output: 0 }
+    }
+
+    /// Adds a kernel that nodes may name.
+    ///
+    /// # Errors
+    /// `G015`: a name that is taken.
+    pub fn define(&mut self, kernel: Kernel) -> Result<(), Diagnostic> {
+        if self.graph.kernels.contains_key(kernel.name()) {
+            return Err(Diagnostic::error("G015", format!("the graph has two kernels `{}`", kernel.name())));
+        }
+        self.graph.kernels.insert(kernel.name().to_owned(), kernel);
+        Ok(())
+    }
+
+    /// Makes a node call a kernel on these operands; its results stay what they are.
+    pub fn set_kernel(&mut self, id: NodeId, kernel: String, inputs: SmallVec<[Edge; 3]>) {
+        self.drop_uses(id);
+        self.graph.nodes[id].kind = NodeKind::Kernel { kernel };
+        self.graph.nodes[id].inputs = inputs;
+        self.add_uses(id);
+    }
+
+    /// Says where a node came from.
+    pub fn set_source(&mut self, id: NodeId, source: String) {
+        self.graph.nodes[id].source = source;
+    }
+
+    /// Makes everything that reads `from` read `to`, outputs of the graph included, but for the node that defines `to`.
+    pub fn replace(&mut self, from: Edge, to: Edge) {
+        if from == to {
+            return;
+        }
+        let mut own = Vec::new();
+        for it in self.users.swap_remove(&from).unwrap_or_default() {
+            let edge = match it {
+                Use::Operand(node, _) if self.order.of(node).is_none() => continue,
+                Use::Operand(node, place) => self.graph.nodes[node].inputs.get_mut(place),
+                Use::Output(i) => self.graph.outputs.get_mut(i).map(|(_, edge)| edge),
+            };
+            let Some(edge) = edge.filter(|it| **it == from) else { continue };
+            if matches!(it, Use::Operand(node, _) if node == to.node) {
+                own.push(it);
+                continue;
+            }
+            *edge = to;
+            self.count(from, -1);
+            self.add_use(to, it);
+        }
+        self.users.insert(from, own);
+    }
+
+    /// Takes a node out of the program. Nothing must read it any more (law G2).
+    pub fn remove(&mut self, id: NodeId) {
+        if self.point == Some(id) {
+            self.point = self.order.after(id);
+        }
+        self.drop_uses(id);
+        self.order.remove(id);
+    }
+
+    fn insert(
+        &mut self,
+        kind: NodeKind,
+        inputs: SmallVec<[Edge; 3]>,
+        outputs: SmallVec<[StaticType; 1]>,
+    ) -> NodeId {
+        let id = self.graph.nodes.alloc(Node { kind, inputs, outputs, source: self.source.clone() });
+        self.order.insert(id, self.point, 0);
+        self.add_uses(id);
+        id
+    }
+
+    fn count(&mut self, edge: Edge, change: isize) {
+        let count = self.counts.entry(edge).or_insert(0);
+        *count = count.saturating_add_signed(change);
+    }
+
+    fn add_use(&mut self, edge: Edge, it: Use) {
+        self.count(edge, 1);
+        self.users.entry(edge).or_default().push(it);
+    }
+
+    fn add_uses(&mut self, id: NodeId) {
+        for (place, edge) in self.graph.nodes[id].inputs.clone().into_iter().enumerate() {
+            self.add_use(edge, Use::Operand(id, place));
+        }
+    }
+
+    fn drop_uses(&mut self, id: NodeId) {
+        if self.order.of(id).is_some() {
+            for edge in self.graph.nodes[id].inputs.clone() {
+                self.count(edge, -1);
+            }
+        }
+    }
+}
 
 impl Graph {
-    /// Adds a node at the end of the order.
-    pub fn push(&mut self, node: Node) -> NodeId {
-        let id = self.nodes.alloc(node);
-        self.order.push(id);
-        id
+    /// Edits the graph.
+    ///
+    /// # Errors
+    /// What `edit` returns; the graph is whole then, but partly edited.
+    pub fn edit<T, E>(
+        &mut self,
+        ops: &OpRegistry,
+        edit: impl FnOnce(&mut GraphEditor<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut editor = GraphEditor::new(ops, self);
+        let result = edit(&mut editor);
+        editor.graph.order = editor.order.iter(0).collect();
+        result
     }
 
-    /// Adds a node before another one in the order; at the end when that one is not in it.
-    pub fn insert_before(&mut self, before: NodeId, node: Node) -> NodeId {
-        let id = self.nodes.alloc(node);
-        let at = self.order.iter().position(|it| *it == before).unwrap_or(self.order.len());
-        self.order.insert(at, id);
-        id
-    }
-
-    /// The users of each node's outputs, ordered nodes only: a side table that is out of date after the next edit.
-    pub fn users(&self) -> ArenaMap<NodeId, Vec<NodeId>> {
-        let mut users: ArenaMap<NodeId, Vec<NodeId>> = ArenaMap::default();
-        for id in &self.order {
-            for input in &self.nodes[*id].inputs {
-                match users.get_mut(input.node) {
-                    Some(list) => list.push(*id),
-                    None => {
-                        users.insert(input.node, vec![*id]);
-                    }
-                }
-            }
+    /// The data of an edge that is a constant.
+    pub fn constant_data(&self, edge: Edge) -> Option<&TensorData> {
+        match self.nodes[edge.node].kind {
+            NodeKind::Constant(constant) => Some(self.constants.data(constant)),
+            _ => None,
         }
-        users
-    }
-
-    /// Makes everything that used `from` use `to`, outputs of the graph included; returns how many uses changed.
-    pub fn replace_uses(&mut self, from: Edge, to: Edge) -> usize {
-        let mut changed = 0;
-        let mut replace = |edge: &mut Edge| {
-            if *edge == from {
-                *edge = to;
-                changed += 1;
-            }
-        };
-        for id in &self.order {
-            // What computes the replacement may itself use what is replaced.
-            if *id != to.node {
-                self.nodes[*id].inputs.iter_mut().for_each(&mut replace);
-            }
-        }
-        self.outputs.iter_mut().for_each(|(_, edge)| replace(edge));
-        changed
     }
 
     /// Removes from the order the nodes that no output needs, and kernels that no node names; inputs stay. Returns how

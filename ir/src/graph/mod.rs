@@ -13,7 +13,7 @@
 //!
 //! # Use
 //! Build with [`GraphBuilder`] (an [`OpSink`](crate::ops::OpSink)), print and parse with [`text`], check with
-//! [`Graph::verify`].
+//! [`Graph::verify`], edit with a [`GraphEditor`]: [`Graph::edit`].
 //!
 //! ```
 //! use orogen_ir::graph::{same_structure, text};
@@ -39,5 +39,6 @@ mod verify;
 
 pub use builder::{GraphBuilder, OPT_IN_HELP};
 pub use data::{Edge, Graph, Node, NodeId, NodeKind, StaticType};
+pub use edit::GraphEditor;
 pub use equal::{difference, same_structure};
 pub use generate::random_graph;

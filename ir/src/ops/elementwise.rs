@@ -1,7 +1,7 @@
 //! Elementwise operators: one result element for each element of the broadcast operands.
 
 use super::support::{Class, decided, fit, larger, one, plain, pure, smaller};
-use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpRegistry};
+use super::{Arity, AttrDef, AttrKind, InferCx, InferFn, InferResult, OpDef, OpRegistry};
 use crate::diag::Diagnostic;
 use crate::shape::{Dim, ShapeCx};
 use crate::types::{DType, ShapeInfo};
@@ -36,93 +36,104 @@ const FLOAT_UNARY: [&str; 23] = [
 const CAST: &[AttrDef] = &[AttrDef::required("to", AttrKind::DType)];
 const MOD: &[AttrDef] = &[AttrDef::optional("fmod", AttrKind::Bool)];
 
+/// An operator of this family.
+fn operator(name: &'static str, arity: Arity, attrs: &'static [AttrDef], infer: InferFn) -> OpDef {
+    pure(name, arity, attrs, infer).by_element()
+}
+
 pub(crate) fn register(ops: &mut OpRegistry) {
     for name in FLOAT_UNARY {
-        ops.register(pure(name, Arity::exactly(1), &[], |cx| unary(cx, Class::Float, |_, _| None)));
+        ops.register(operator(name, Arity::exactly(1), &[], |cx| unary(cx, Class::Float, |_, _| None)));
     }
-    ops.register(pure("abs", Arity::exactly(1), &[], |cx| unary(cx, Class::Number, abs)));
-    ops.register(pure("neg", Arity::exactly(1), &[], |cx| {
+    ops.register(operator("abs", Arity::exactly(1), &[], |cx| unary(cx, Class::Number, abs)));
+    ops.register(operator("neg", Arity::exactly(1), &[], |cx| {
         unary(cx, Class::Number, |shapes, a| shapes.neg(a).ok())
     }));
-    ops.register(pure("sign", Arity::exactly(1), &[], |cx| unary(cx, Class::Number, sign)));
-    ops.register(pure("relu", Arity::exactly(1), &[], |cx| {
+    ops.register(operator("sign", Arity::exactly(1), &[], |cx| unary(cx, Class::Number, sign)));
+    ops.register(operator("relu", Arity::exactly(1), &[], |cx| {
         unary(cx, Class::Number, |shapes, a| {
             let zero = shapes.int(0);
             larger(shapes, a, zero)
         })
     }));
-    ops.register(pure("not", Arity::exactly(1), &[], |cx| {
+    ops.register(operator("not", Arity::exactly(1), &[], |cx| {
         unary(cx, Class::Bool, |shapes, a| {
             let one = shapes.int(1);
             shapes.sub(one, a).ok()
         })
     }));
-    ops.register(pure("bit_not", Arity::exactly(1), &[], |cx| {
+    ops.register(operator("bit_not", Arity::exactly(1), &[], |cx| {
         unary(cx, Class::Int, |shapes, a| shapes.as_int(a).map(|it| shapes.int(!it)))
     }));
     for name in ["is_nan", "is_inf"] {
-        ops.register(pure(name, Arity::exactly(1), &[], |cx| {
+        ops.register(operator(name, Arity::exactly(1), &[], |cx| {
             let shape = cx.tensor_of(0, Class::Float)?.shape.clone();
             one(plain(DType::Bool, shape))
         }));
     }
-    ops.register(pure("cast", Arity::exactly(1), CAST, cast));
+    ops.register(operator("cast", Arity::exactly(1), CAST, cast));
     register_binary(ops);
-    ops.register(pure("where", Arity::exactly(3), &[], where_));
+    ops.register(operator("where", Arity::exactly(3), &[], where_));
 }
 
 fn register_binary(ops: &mut OpRegistry) {
     let two = Arity::exactly(2);
-    ops.register(pure("add", two, &[], |cx| binary(cx, Class::Number, |shapes, a, b| shapes.add(a, b).ok())));
-    ops.register(pure("sub", two, &[], |cx| binary(cx, Class::Number, |shapes, a, b| shapes.sub(a, b).ok())));
-    ops.register(pure("mul", two, &[], |cx| binary(cx, Class::Number, |shapes, a, b| shapes.mul(a, b).ok())));
-    ops.register(pure("div", two, &[], |cx| binary(cx, Class::Number, divide)));
-    ops.register(pure("mod", two, MOD, |cx| {
+    ops.register(operator("add", two, &[], |cx| {
+        binary(cx, Class::Number, |shapes, a, b| shapes.add(a, b).ok())
+    }));
+    ops.register(operator("sub", two, &[], |cx| {
+        binary(cx, Class::Number, |shapes, a, b| shapes.sub(a, b).ok())
+    }));
+    ops.register(operator("mul", two, &[], |cx| {
+        binary(cx, Class::Number, |shapes, a, b| shapes.mul(a, b).ok())
+    }));
+    ops.register(operator("div", two, &[], |cx| binary(cx, Class::Number, divide)));
+    ops.register(operator("mod", two, MOD, |cx| {
         if cx.flag("fmod") {
             binary(cx, Class::Number, truncated_remainder)
         } else {
             binary(cx, Class::Number, floored_remainder)
         }
     }));
-    ops.register(pure("pow", two, &[], |cx| binary(cx, Class::Number, power)));
-    ops.register(pure("max", two, &[], |cx| binary(cx, Class::Number, larger)));
-    ops.register(pure("min", two, &[], |cx| binary(cx, Class::Number, smaller)));
-    ops.register(pure("and", two, &[], |cx| {
+    ops.register(operator("pow", two, &[], |cx| binary(cx, Class::Number, power)));
+    ops.register(operator("max", two, &[], |cx| binary(cx, Class::Number, larger)));
+    ops.register(operator("min", two, &[], |cx| binary(cx, Class::Number, smaller)));
+    ops.register(operator("and", two, &[], |cx| {
         binary(cx, Class::Bits, |shapes, a, b| fold(shapes, a, b, |a, b| a & b))
     }));
-    ops.register(pure("or", two, &[], |cx| {
+    ops.register(operator("or", two, &[], |cx| {
         binary(cx, Class::Bits, |shapes, a, b| fold(shapes, a, b, |a, b| a | b))
     }));
-    ops.register(pure("xor", two, &[], |cx| {
+    ops.register(operator("xor", two, &[], |cx| {
         binary(cx, Class::Bits, |shapes, a, b| fold(shapes, a, b, |a, b| a ^ b))
     }));
-    ops.register(pure("shift_left", two, &[], |cx| binary(cx, Class::Int, |_, _, _| None)));
-    ops.register(pure("shift_right", two, &[], |cx| binary(cx, Class::Int, |_, _, _| None)));
-    ops.register(pure("equal", two, &[], |cx| {
+    ops.register(operator("shift_left", two, &[], |cx| binary(cx, Class::Int, |_, _, _| None)));
+    ops.register(operator("shift_right", two, &[], |cx| binary(cx, Class::Int, |_, _, _| None)));
+    ops.register(operator("equal", two, &[], |cx| {
         compare(cx, Class::Any, |shapes, a, b| {
             let truth = shapes.prove_eq(a, b);
             decided(shapes, truth)
         })
     }));
-    ops.register(pure("less", two, &[], |cx| {
+    ops.register(operator("less", two, &[], |cx| {
         compare(cx, Class::Number, |shapes, a, b| {
             let truth = shapes.prove_lt(a, b);
             decided(shapes, truth)
         })
     }));
-    ops.register(pure("less_equal", two, &[], |cx| {
+    ops.register(operator("less_equal", two, &[], |cx| {
         compare(cx, Class::Number, |shapes, a, b| {
             let truth = shapes.prove_le(a, b);
             decided(shapes, truth)
         })
     }));
-    ops.register(pure("greater", two, &[], |cx| {
+    ops.register(operator("greater", two, &[], |cx| {
         compare(cx, Class::Number, |shapes, a, b| {
             let truth = shapes.prove_gt(a, b);
             decided(shapes, truth)
         })
     }));
-    ops.register(pure("greater_equal", two, &[], |cx| {
+    ops.register(operator("greater_equal", two, &[], |cx| {
         compare(cx, Class::Number, |shapes, a, b| {
             let truth = shapes.prove_ge(a, b);
             decided(shapes, truth)

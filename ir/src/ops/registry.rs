@@ -130,6 +130,9 @@ pub struct OpDef {
     pub infer: InferFn,
     /// Operands whose elements inference reads.
     pub reads: &'static [Read],
+    /// Whether each element of the result is computed from the elements of the operands at the same place alone, after
+    /// operands are broadcast. What only moves elements may then change places with it.
+    pub elementwise: bool,
 }
 
 /// An operand whose elements inference reads. What is not known of them when the operation is emitted, a sink that can
@@ -146,6 +149,12 @@ impl OpDef {
     /// The operator with operands whose elements inference reads.
     pub const fn reading(mut self, reads: &'static [Read]) -> Self {
         self.reads = reads;
+        self
+    }
+
+    /// The operator as one that is [`elementwise`](Self::elementwise).
+    pub const fn by_element(mut self) -> Self {
+        self.elementwise = true;
         self
     }
 }

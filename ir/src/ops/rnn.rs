@@ -25,6 +25,7 @@ pub(crate) fn register(ops: &mut OpRegistry) {
         effects: Effects::PURE,
         infer: |cx| recurrent(cx, 4, 2),
         reads: &[],
+        elementwise: false,
     });
     ops.register(OpDef {
         name: "gru",
@@ -34,6 +35,7 @@ pub(crate) fn register(ops: &mut OpRegistry) {
         effects: Effects::PURE,
         infer: |cx| recurrent(cx, 3, 1),
         reads: &[],
+        elementwise: false,
     });
 }
 

@@ -16,7 +16,16 @@ pub(super) const fn pure(
     attrs: &'static [AttrDef],
     infer: InferFn,
 ) -> OpDef {
-    OpDef { name, arity, results: ResultCount::Fixed(1), attrs, effects: Effects::PURE, infer, reads: &[] }
+    OpDef {
+        name,
+        arity,
+        results: ResultCount::Fixed(1),
+        attrs,
+        effects: Effects::PURE,
+        infer,
+        reads: &[],
+        elementwise: false,
+    }
 }
 
 /// An operator with one result whose indices are data: one out of range ends the call.

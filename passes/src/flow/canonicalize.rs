@@ -4,9 +4,8 @@ use crate::manager::{Changed, Pass, PassCx};
 use crate::rules::identity::identity;
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostics;
-use orogen_ir::flow::{Definition, Function, Module, RegionId, Replacements, Rhs, ValueId};
+use orogen_ir::flow::{Editor, Module, RegionId, Rhs, ValueId};
 use orogen_ir::ops::{OpId, OpRegistry};
-use orogen_ir::shape::ShapeCx;
 use orogen_ir::types::{Attrs, ConstId, Effects};
 use smallvec::SmallVec;
 
@@ -21,15 +20,12 @@ impl Pass<Module> for Canonicalize {
 
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
         let mut changed = false;
-        for definition in module.definitions.values_mut() {
-            if let Definition::Function(function) = definition {
-                let (shapes, replaced) = (&module.shapes, Replacements::default());
-                let mut merge = Merge { ops: cx.ops, shapes, replaced, seen: vec![IndexMap::new()] };
-                merge.region(function, function.body);
-                changed |= !merge.replaced.is_empty();
-                merge.replaced.apply(function);
-            }
-        }
+        module.edit(cx.ops, |editor| -> Result<(), Diagnostics> {
+            let mut merge = Merge { ops: cx.ops, seen: vec![IndexMap::new()], changed: false };
+            merge.region(editor, editor.body());
+            changed |= merge.changed;
+            Ok(())
+        })?;
         let removed = module.remove_dead_code(cx.ops);
         Ok((changed || removed > 0).into())
     }
@@ -44,38 +40,38 @@ enum Key {
 
 struct Merge<'a> {
     ops: &'a OpRegistry,
-    shapes: &'a ShapeCx,
-    replaced: Replacements,
     /// Bindings seen in the enclosing regions, innermost last.
     seen: Vec<IndexMap<Key, SmallVec<[ValueId; 1]>>>,
+    changed: bool,
 }
 
 impl Merge<'_> {
-    fn region(&mut self, function: &mut Function, region: RegionId) {
-        for block in function.regions[region].blocks.clone() {
-            for id in function.blocks[block].order.clone() {
-                let mut rhs = function.bindings[id].rhs.clone();
-                rhs.map_operands(&mut |it| self.replaced.get(it));
-                for nested in rhs.regions() {
+    fn region(&mut self, editor: &mut Editor<'_>, region: RegionId) {
+        for block in editor.region(region).blocks.clone() {
+            for id in editor.order(block) {
+                for nested in editor.binding(id).rhs.regions() {
                     self.seen.push(IndexMap::new());
-                    self.region(function, nested);
+                    self.region(editor, nested);
                     self.seen.pop();
                 }
-                let results = function.bindings[id].results.clone();
-                if let Rhs::Op { op, attrs, args } = &rhs
-                    && let Some(operand) = identity(self.ops, *op, attrs, args, |it| &function.values[it].ty)
+                let binding = editor.binding(id);
+                let results = binding.results.clone();
+                if let Rhs::Op { op, attrs, args } = &binding.rhs
+                    && let Some(operand) = identity(self.ops, *op, attrs, args, |it| editor.type_of(it))
                 {
-                    self.replaced.insert(results[0], operand);
+                    editor.replace(results[0], operand);
+                    self.changed = true;
                     continue;
                 }
-                let Some(key) = self.key(&rhs) else { continue };
+                let Some(key) = self.key(&binding.rhs) else { continue };
                 match self.seen.iter().rev().find_map(|it| it.get(&key)) {
                     // Its own names of sizes are in types further on.
-                    Some(_) if !function.binds(self.shapes, id).is_empty() => {}
+                    Some(_) if !editor.binds(id).is_empty() => {}
                     Some(earlier) => {
-                        for (result, earlier) in results.iter().zip(earlier.clone()) {
-                            self.replaced.insert(*result, earlier);
+                        for (result, earlier) in results.iter().zip(earlier) {
+                            editor.replace(*result, *earlier);
                         }
+                        self.changed = true;
                     }
                     None => {
                         self.seen.last_mut().expect("one scope a region").insert(key, results);

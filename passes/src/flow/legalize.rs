@@ -3,16 +3,10 @@
 use crate::manager::{Changed, Pass, PassCx};
 use crate::rules::kernels::KernelInterner;
 use crate::rules::legalize::{LegalizeTable, LowerStep, Lowering, Operation, Value as Lowered};
-use indexmap::{IndexMap, IndexSet};
-use orogen_ir::diag::Diagnostics;
-use orogen_ir::flow::{
-    Binding, BindingId, BlockKind, Definition, Function, Module, Rhs, Scope, Value, ValueDef, ValueId,
-    region_effects,
-};
-use orogen_ir::kernel::Kernel;
-use orogen_ir::ops::OpRegistry;
+use indexmap::IndexSet;
+use orogen_ir::diag::{Diagnostic, Diagnostics};
+use orogen_ir::flow::{BindingId, Editor, Function, Module, Rhs, ValueId};
 use orogen_ir::types::{TensorData, TensorType, Type};
-use smallvec::SmallVec;
 
 /// Replaces operators by kernels.
 #[derive(Clone, Debug)]
@@ -33,114 +27,79 @@ impl Pass<Module> for Legalize {
     }
 
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
-        let Module { definitions, shapes, constants, .. } = module;
-        // Those of the module keep their names.
-        let mut kernels: IndexMap<String, Kernel> = IndexMap::new();
-        let given = definitions.iter().filter_map(|(name, it)| match it {
-            Definition::Kernel(kernel) => Some((name.clone(), kernel.clone())),
-            Definition::Function(_) => None,
-        });
-        kernels.extend(given);
-        let mut interner = KernelInterner::of(&kernels);
+        // Kernels of the module keep their names.
+        let mut interner = KernelInterner::of(module.kernels());
         let mut found = Diagnostics::new();
         let mut changed = false;
-        let entry = definitions.values().rposition(|it| matches!(it, Definition::Function(_)));
-        for (at, definition) in definitions.values_mut().enumerate() {
-            let Definition::Function(function) = definition else { continue };
+        let mut compared = compared_values(module).into_iter();
+        let edited = module.edit(cx.ops, |editor| -> Result<(), Diagnostics> {
+            let compared = compared.next().unwrap_or_default();
             // Walking backwards, what is used is known: operators that only named shapes are not lowered at all,
             // because types say the same.
-            let mut live = function.returned_values();
-            let compared = compared_values(function, Some(at) != entry);
-            for (_, block) in function.live_blocks().into_iter().rev() {
-                let mut order = Vec::new();
-                for id in std::mem::take(&mut function.blocks[block].order).into_iter().rev() {
-                    let binding = &function.bindings[id];
-                    let Rhs::Op { op, attrs, args } = &binding.rhs else {
-                        live.extend(binding.rhs.operands());
-                        order.push(id);
-                        continue;
-                    };
-                    if !binding.results.iter().any(|it| live.contains(it)) {
-                        order.push(id);
+            for block in editor.blocks().into_iter().rev() {
+                for id in editor.order(block).into_iter().rev() {
+                    if !matches!(editor.binding(id).rhs, Rhs::Op { .. }) {
                         continue;
                     }
-                    let types = |values: &[ValueId]| -> Vec<Type> {
-                        values.iter().map(|it| function.values[*it].ty.clone()).collect()
-                    };
-                    let data: Vec<Option<TensorData>> = args
-                        .iter()
-                        .map(|it| match function.defining_rhs(*it) {
-                            Some(Rhs::Constant(id)) => Some(constants.data(*id).clone()),
-                            _ => None,
-                        })
-                        .collect();
-                    let (arg_types, results) = (types(args), types(&binding.results));
-                    let operation =
-                        Operation { op: *op, attrs, args: &arg_types, results: &results, constants: &data };
-                    match self.table.legalize(cx.ops, shapes, operation) {
-                        Ok(lowering) => {
-                            changed = true;
-                            let kind = function.blocks[block].kind;
-                            let mut run = Run {
-                                function,
-                                kernels: &mut kernels,
-                                interner: &mut interner,
-                                compared: &compared,
-                                kind,
-                                operation: id,
-                            };
-                            let new = run.lowering(lowering);
-                            for id in &new {
-                                live.extend(function.bindings[*id].rhs.operands());
-                            }
-                            order.extend(new.into_iter().rev());
+                    let results = &editor.binding(id).results;
+                    if results.iter().all(|it| editor.uses(*it) == 0) {
+                        if editor.binds(id).is_empty() {
+                            editor.remove(id);
                         }
-                        Err(diagnostic) => {
-                            found.push(diagnostic.at(binding.source.clone()));
-                            order.push(id);
-                        }
+                        continue;
+                    }
+                    let lowered = self.lower(editor, id).and_then(|lowering| {
+                        Run { interner: &mut interner, compared: &compared, operation: id }
+                            .lowering(editor, lowering)
+                    });
+                    match lowered {
+                        Ok(()) => changed = true,
+                        Err(it) => found.push(it.at(editor.binding(id).source.clone())),
                     }
                 }
-                order.reverse();
-                function.blocks[block].order = order;
             }
-        }
-        let found = found.into_result(());
-        let functions = std::mem::take(definitions);
-        for (name, kernel) in kernels {
-            definitions.insert(name, Definition::Kernel(kernel));
-        }
-        definitions.extend(functions);
-        if changed {
-            declare_effects(definitions, cx.ops);
-        }
+            Ok(())
+        });
+        module.kernels_first();
         module.remove_dead_code(cx.ops);
-        found.map(|()| changed.into())
+        edited?;
+        found.into_result(changed.into())
     }
 }
 
-/// Functions declare what their bodies may do: casts and checks of lowerings may abort.
-fn declare_effects(definitions: &mut IndexMap<String, Definition>, ops: &OpRegistry) {
-    for at in 0..definitions.len() {
-        let Definition::Function(function) = &definitions[at] else { continue };
-        let found = region_effects(ops, definitions, function, function.body);
-        if let Definition::Function(function) = &mut definitions[at] {
-            function.effects = function.effects | found;
-        }
+impl Legalize {
+    /// What the table lowers an operation to.
+    fn lower(&self, editor: &mut Editor<'_>, id: BindingId) -> Result<Lowering, Diagnostic> {
+        let binding = editor.binding(id).clone();
+        let args = binding.rhs.operands();
+        let types = |values: &[ValueId]| -> Vec<Type> {
+            values.iter().map(|it| editor.type_of(*it).clone()).collect()
+        };
+        let constants: Vec<Option<TensorData>> =
+            args.iter().map(|it| editor.constant_data(*it).cloned()).collect();
+        let (args, results) = (types(&args), types(&binding.results));
+        let Rhs::Op { op, attrs, .. } = &binding.rhs else { unreachable!("operators alone are lowered") };
+        let operation = Operation { op: *op, attrs, args: &args, results: &results, constants: &constants };
+        self.table.legalize(editor.ops(), editor.shapes, operation)
     }
 }
 
-/// Values whose types, known elements included, are compared with those of others: what branches and loops return and
-/// start with, what calls are given, and what functions that are called return.
-fn compared_values(function: &Function, is_called: bool) -> IndexSet<ValueId> {
+/// For each function, values whose types, known elements included, are compared with those of others: what branches and
+/// loops return and start with, what calls are given, and what functions that are called return.
+fn compared_values(module: &Module) -> Vec<IndexSet<ValueId>> {
+    let entry = module.entry().map(|(name, _)| name);
+    module.functions().map(|(name, it)| compared_in(it, Some(name) != entry)).collect()
+}
+
+fn compared_in(function: &Function, is_called: bool) -> IndexSet<ValueId> {
     let mut compared = IndexSet::new();
     function.visit_regions(&mut |region| {
-        if region != function.body || is_called {
-            compared.extend(function.regions[region].results.iter().copied());
+        if region != function.body() || is_called {
+            compared.extend(function[region].results.iter().copied());
         }
     });
     for id in function.live_bindings() {
-        let rhs = &function.bindings[id].rhs;
+        let rhs = &function[id].rhs;
         if let Rhs::While { .. } | Rhs::Call { .. } = rhs {
             compared.extend(rhs.operands());
         }
@@ -153,104 +112,88 @@ fn compared_values(function: &Function, is_called: bool) -> IndexSet<ValueId> {
 /// What inference knows of elements does not follow from a kernel's signature (law F9). Operators that asked for them
 /// are lowered by now, so results of kernels forget them; where types are compared, a cast asserts them.
 struct Run<'a> {
-    function: &'a mut Function,
-    kernels: &'a mut IndexMap<String, Kernel>,
     interner: &'a mut KernelInterner,
     compared: &'a IndexSet<ValueId>,
-    kind: BlockKind,
     operation: BindingId,
 }
 
 impl Run<'_> {
-    /// Bindings that compute the operation's results, in order.
-    fn lowering(&mut self, lowering: Lowering) -> Vec<BindingId> {
-        let operation = self.function.bindings[self.operation].clone();
+    /// Puts what computes the operation's results in its place.
+    fn lowering(self, editor: &mut Editor<'_>, lowering: Lowering) -> Result<(), Diagnostic> {
+        let operation = editor.binding(self.operation).clone();
         let operands = operation.rhs.operands();
-        // A made value that is a result is the value of that result.
-        let mut given: IndexMap<Lowered, ValueId> =
-            operands.iter().enumerate().map(|(i, it)| (Lowered::Operand(i), *it)).collect();
-        let mut copies = Vec::new();
-        for (from, result) in lowering.results.iter().zip(&operation.results) {
-            match given.contains_key(from) {
-                true => copies.push((*from, *result)),
-                false => {
-                    given.insert(*from, *result);
+        let mut made: Vec<ValueId> = Vec::new();
+        editor.before(self.operation);
+        for step in lowering.steps {
+            let given = |it: &Lowered| match it {
+                Lowered::Operand(i) => operands[*i],
+                Lowered::Made(i) => made[*i],
+            };
+            // A made value that is a result has the type that is known of the result.
+            let result_of = |i: usize| {
+                let at = lowering.results.iter().position(|it| *it == Lowered::Made(i))?;
+                operation.results.get(at).copied()
+            };
+            let results: Vec<Option<ValueId>> =
+                (made.len()..).take(step.types().len()).map(result_of).collect();
+            let types: Vec<Type> = step
+                .types()
+                .iter()
+                .zip(&results)
+                .map(|(ty, result)| result.map_or(ty, |it| editor.type_of(it)).clone())
+                .collect();
+            match step {
+                LowerStep::Kernel { kernel, args, sizes, .. } => {
+                    let args = args.iter().map(given).collect();
+                    let callee = self.interner.add(editor, *kernel);
+                    let rhs = Rhs::Call { callee, args, sizes: sizes.into_iter().collect() };
+                    let plain = editor.emit_as(rhs, types.iter().map(forget_elements))?;
+                    for ((value, ty), result) in plain.into_iter().zip(types).zip(results) {
+                        let elements = ty.as_tensor().is_some_and(|it| it.elements.is_some());
+                        let compared = elements && result.is_some_and(|it| self.compared.contains(&it));
+                        made.push(match compared {
+                            true => editor.emit_as(Rhs::MatchCast { value, ty: ty.clone() }, [ty])?[0],
+                            false => value,
+                        });
+                    }
+                }
+                LowerStep::View { value, ty } => {
+                    made.extend(editor.emit_as(Rhs::View { value: given(&value), ty }, types)?);
+                }
+                LowerStep::MatchCast { value, ty } => {
+                    made.extend(editor.emit_as(Rhs::MatchCast { value: given(&value), ty }, types)?);
+                }
+                LowerStep::Check(it) => {
+                    editor.emit_as(Rhs::Check { constraint: it.constraint, message: it.message }, [])?;
                 }
             }
         }
-        let mut made = 0;
-        let mut new = Vec::new();
-        for step in lowering.steps {
-            let types = step.types().to_vec();
-            let rhs = match step {
-                LowerStep::Kernel { kernel, args, sizes, .. } => Rhs::Call {
-                    callee: self.interner.add(self.kernels, *kernel),
-                    args: args.iter().map(|it| given[it]).collect(),
-                    sizes: sizes.into_iter().collect(),
-                },
-                LowerStep::View { value, ty } => Rhs::View { value: given[&value], ty },
-                LowerStep::MatchCast { value, ty } => Rhs::MatchCast { value: given[&value], ty },
-                LowerStep::Check(it) => Rhs::Check { constraint: it.constraint, message: it.message },
+        for (from, result) in lowering.results.iter().zip(&operation.results) {
+            let to = match from {
+                Lowered::Made(i) => made[*i],
+                Lowered::Operand(i) => operands[*i],
             };
-            let results = (made..).map(Lowered::Made).zip(types);
-            let results = results.map(|(it, ty)| *given.entry(it).or_insert_with(|| self.value(ty)));
-            let mut results: Vec<ValueId> = results.collect();
-            made += results.len();
-            let casts = match rhs {
-                Rhs::Call { .. } => self.forget_elements(&mut results),
-                _ => Vec::new(),
+            let first = lowering.results.iter().position(|it| it == from);
+            let own = matches!(from, Lowered::Made(_))
+                && first.and_then(|it| operation.results.get(it)) == Some(result);
+            let to = match own {
+                true => to,
+                false => {
+                    let ty = editor.type_of(*result).clone();
+                    editor.emit_as(Rhs::View { value: to, ty: ty.clone() }, [ty])?[0]
+                }
             };
-            new.push(self.bind(rhs, &results, &operation.source));
-            for (value, result) in casts {
-                let ty = self.function.values[result].ty.clone();
-                new.push(self.bind(Rhs::MatchCast { value, ty }, &[result], &operation.source));
-            }
+            editor.replace(*result, to);
         }
-        for (from, result) in copies {
-            let rhs = Rhs::View { value: given[&from], ty: self.function.values[result].ty.clone() };
-            new.push(self.bind(rhs, &[result], &operation.source));
-        }
-        new
+        editor.remove(self.operation);
+        Ok(())
     }
+}
 
-    /// Takes known elements out of the types of a kernel's results. Returns the values without and with elements for
-    /// those that must keep them.
-    fn forget_elements(&mut self, results: &mut [ValueId]) -> Vec<(ValueId, ValueId)> {
-        let mut casts = Vec::new();
-        for result in results {
-            let Type::Tensor(ty) = &mut self.function.values[*result].ty else { continue };
-            if ty.elements.is_none() {
-                continue;
-            }
-            if self.compared.contains(result) {
-                let plain = Type::Tensor(TensorType { elements: None, ..ty.clone() });
-                let plain = self.value(plain);
-                casts.push((plain, *result));
-                *result = plain;
-            } else {
-                ty.elements = None;
-            }
-        }
-        casts
-    }
-
-    fn value(&mut self, ty: Type) -> ValueId {
-        let scope = match self.kind {
-            BlockKind::Dataflow => Scope::BlockLocal,
-            BlockKind::Effect => Scope::Region,
-        };
-        // The binding says where it comes from, once it is there.
-        let def = ValueDef::Result(self.operation, 0);
-        self.function.values.alloc(Value { ty, def, scope, name: None })
-    }
-
-    fn bind(&mut self, rhs: Rhs, results: &[ValueId], source: &str) -> BindingId {
-        let source = source.to_owned();
-        let binding =
-            self.function.bindings.alloc(Binding { results: SmallVec::from_slice(results), rhs, source });
-        for (i, result) in (0..).zip(results) {
-            self.function.values[*result].def = ValueDef::Result(binding, i);
-        }
-        binding
+/// A type without what is known of elements.
+fn forget_elements(ty: &Type) -> Type {
+    match ty {
+        Type::Tensor(ty) => Type::Tensor(TensorType { elements: None, ..ty.clone() }),
+        ty => ty.clone(),
     }
 }

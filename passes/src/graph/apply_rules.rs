@@ -1,13 +1,12 @@
 //! Applies shared rules to a legacy graph.
 
-use super::rewrite::{Replacements, constant_data, constant_node, edge_type, remove_dead};
+use super::rewrite::edge_type;
 use crate::manager::{Changed, Pass, PassCx};
 use crate::rules::apply::ApplyRules;
 use crate::rules::rewrite::{OpCall, Rewriter, RuleSet, Value, changes_type};
-use indexmap::IndexMap;
 use la_arena::RawIdx;
 use orogen_ir::diag::Diagnostics;
-use orogen_ir::graph::{Edge, Graph, Node, NodeId, NodeKind, StaticType};
+use orogen_ir::graph::{Edge, Graph, GraphEditor, NodeId, NodeKind, StaticType};
 use orogen_ir::ops::{InferCx, OpRegistry};
 use orogen_ir::shape::ShapeCx;
 use orogen_ir::text::type_text;
@@ -26,47 +25,32 @@ impl Pass<Graph> for ApplyRules {
 
 /// One walk over the program; whether any rule applied.
 fn walk(rules: &RuleSet, graph: &mut Graph, cx: &PassCx<'_>) -> Result<bool, Diagnostics> {
-    let uses = graph.uses();
-    let mut replaced = Replacements::default();
-    let order = std::mem::take(&mut graph.order);
-    let mut rewriter = GraphRewriter {
-        ops: cx.ops,
-        graph,
-        shapes: ShapeCx::new(),
-        uses: &uses,
-        order: Vec::new(),
-        source: String::new(),
-    };
-    for id in order {
-        for input in &mut rewriter.graph.nodes[id].inputs {
-            *input = replaced.get(*input);
-        }
-        let node = &rewriter.graph.nodes[id];
-        if let (NodeKind::Op { op, attrs }, 1) = (&node.kind, node.outputs.len()) {
-            let args = node.inputs.iter().copied().map(value).collect();
-            let call = OpCall { op: *op, attrs: attrs.clone(), args };
-            rewriter.source.clone_from(&rewriter.graph.nodes[id].source);
-            if let Some((new, rule)) = rules.apply(&mut rewriter, &call) {
-                let (old, new) = (Edge { node: id, output: 0 }, edge(new));
-                if rewriter.graph.ty(old) != rewriter.graph.ty(new) {
-                    let mut text = |edge| {
-                        let ty = edge_type(rewriter.graph, &mut rewriter.shapes, edge);
-                        type_text(&rewriter.shapes, &ty)
-                    };
-                    return Err(changes_type(rule, &text(old), &text(new)).into());
-                }
-                replaced.insert(old, new);
-                continue;
+    let changed = graph.edit(cx.ops, |editor| -> Result<bool, Diagnostics> {
+        let mut changed = false;
+        let mut rewriter = GraphRewriter { editor, shapes: ShapeCx::new() };
+        for id in rewriter.editor.order() {
+            let Some(call) = rewriter.call(id) else { continue };
+            // What replaces an operation comes from where it came from.
+            rewriter.editor.before(id);
+            let Some((new, rule)) = rules.apply(&mut rewriter, &call) else { continue };
+            let (old, new) = (Edge { node: id, output: 0 }, edge(new));
+            if rewriter.editor.ty(old) != rewriter.editor.ty(new) {
+                let mut text = |edge| {
+                    let ty = edge_type(rewriter.editor, &mut rewriter.shapes, edge);
+                    type_text(&rewriter.shapes, &ty)
+                };
+                return Err(changes_type(rule, &text(old), &text(new)).into());
             }
+            rewriter.editor.replace(old, new);
+            rewriter.editor.remove(id);
+            changed = true;
         }
-        rewriter.order.push(id);
+        Ok(changed)
+    })?;
+    if changed {
+        graph.prune();
     }
-    graph.order = rewriter.order;
-    replaced.apply(graph);
-    if !replaced.is_empty() {
-        remove_dead(graph);
-    }
-    Ok(!replaced.is_empty())
+    Ok(changed)
 }
 
 /// An edge as rules see it.
@@ -80,38 +64,40 @@ fn edge(value: Value) -> Edge {
     Edge { node, output: value.bits() as u32 }
 }
 
-struct GraphRewriter<'a> {
-    ops: &'a OpRegistry,
-    graph: &'a mut Graph,
+struct GraphRewriter<'a, 'g> {
+    editor: &'a mut GraphEditor<'g>,
     shapes: ShapeCx,
-    uses: &'a IndexMap<Edge, usize>,
-    order: Vec<NodeId>,
-    /// Where the operation that is rewritten came from: what replaces it comes from there too.
-    source: String,
 }
 
-impl Rewriter for GraphRewriter<'_> {
-    fn ops(&self) -> &OpRegistry {
-        self.ops
-    }
-
-    fn definition(&self, value: Value) -> Option<OpCall> {
-        let node = &self.graph.nodes[edge(value).node];
+impl GraphRewriter<'_, '_> {
+    /// The operation of a node, when it is one of one result.
+    fn call(&self, id: NodeId) -> Option<OpCall> {
+        let node = self.editor.node(id);
         match &node.kind {
             NodeKind::Op { op, attrs } if node.outputs.len() == 1 => {
-                let args = node.inputs.iter().copied().map(self::value).collect();
+                let args = node.inputs.iter().copied().map(value).collect();
                 Some(OpCall { op: *op, attrs: attrs.clone(), args })
             }
             _ => None,
         }
     }
+}
+
+impl Rewriter for GraphRewriter<'_, '_> {
+    fn ops(&self) -> &OpRegistry {
+        self.editor.ops()
+    }
+
+    fn definition(&self, value: Value) -> Option<OpCall> {
+        self.call(edge(value).node)
+    }
 
     fn constant(&self, value: Value) -> Option<TensorData> {
-        constant_data(self.graph, edge(value)).cloned()
+        self.editor.constant_data(edge(value)).cloned()
     }
 
     fn ty(&mut self, value: Value) -> Type {
-        edge_type(self.graph, &mut self.shapes, edge(value))
+        edge_type(self.editor, &mut self.shapes, edge(value))
     }
 
     fn shapes(&self) -> &ShapeCx {
@@ -119,29 +105,22 @@ impl Rewriter for GraphRewriter<'_> {
     }
 
     fn uses(&self, value: Value) -> usize {
-        self.uses.get(&edge(value)).copied().unwrap_or(0)
+        self.editor.uses(edge(value))
     }
 
     fn emit(&mut self, op: &str, attrs: Attrs, args: &[Value]) -> Option<Value> {
-        let op = self.ops.find(op)?;
+        let op = self.editor.ops().find(op)?;
         let types: Vec<Type> = args.iter().map(|it| self.ty(*it)).collect();
         let mut cx = InferCx::new(&mut self.shapes, &attrs, &types);
-        let results = self.ops.infer(op, &mut cx).ok()?;
+        let results = self.editor.ops().infer(op, &mut cx).ok()?;
         let [Type::Tensor(tensor)] = results.as_slice() else { return None };
         let ty = StaticType { dtype: tensor.dtype, dims: tensor.static_dims(&self.shapes)? };
-        let node = self.graph.nodes.alloc(Node {
-            kind: NodeKind::Op { op, attrs },
-            inputs: args.iter().copied().map(edge).collect(),
-            outputs: smallvec![ty],
-            source: self.source.clone(),
-        });
-        self.order.push(node);
+        let inputs = args.iter().copied().map(edge).collect();
+        let node = self.editor.emit(NodeKind::Op { op, attrs }, inputs, smallvec![ty]).ok()?;
         Some(value(Edge { node, output: 0 }))
     }
 
     fn emit_constant(&mut self, data: TensorData) -> Value {
-        let node = constant_node(self.graph, data, &self.source);
-        self.order.push(node);
-        value(Edge { node, output: 0 })
+        value(self.editor.constant("", data))
     }
 }

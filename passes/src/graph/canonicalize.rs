@@ -1,11 +1,11 @@
 //! One form for one meaning: duplicates are merged, identities and dead nodes removed.
 
-use super::rewrite::{Replacements, edge_type, remove_dead};
+use super::rewrite::edge_type;
 use crate::manager::{Changed, Pass, PassCx};
 use crate::rules::identity::identity;
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostics;
-use orogen_ir::graph::{Edge, Graph, NodeId, NodeKind};
+use orogen_ir::graph::{Edge, Graph, GraphEditor, NodeId, NodeKind};
 use orogen_ir::ops::OpId;
 use orogen_ir::shape::ShapeCx;
 use orogen_ir::types::{Attrs, ConstId, Type};
@@ -26,38 +26,44 @@ impl Pass<Graph> for Canonicalize {
     }
 
     fn run(&self, graph: &mut Graph, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
-        let mut shapes = ShapeCx::new();
-        let mut replaced = Replacements::default();
-        let mut seen: IndexMap<Key, NodeId> = IndexMap::new();
-        for id in graph.order.clone() {
-            let node = &graph.nodes[id];
-            let inputs: Vec<Edge> = node.inputs.iter().map(|it| replaced.get(*it)).collect();
-            let key = match &node.kind {
-                NodeKind::Op { op, attrs } => {
-                    let types: IndexMap<Edge, Type> =
-                        inputs.iter().map(|it| (*it, edge_type(graph, &mut shapes, *it))).collect();
-                    if let Some(edge) = identity(cx.ops, *op, attrs, &inputs, |it| &types[&it]) {
-                        replaced.insert(Edge { node: id, output: 0 }, edge);
-                        continue;
-                    }
-                    Key::Op(*op, attrs.clone(), inputs)
+        let changed = graph.edit(cx.ops, |editor| -> Result<bool, Diagnostics> { Ok(merge(editor)) })?;
+        let removed = graph.prune();
+        Ok((removed > 0 || changed).into())
+    }
+}
+
+/// Replaces duplicates and identities; whether there was any.
+fn merge(editor: &mut GraphEditor<'_>) -> bool {
+    let mut shapes = ShapeCx::new();
+    let mut seen: IndexMap<Key, NodeId> = IndexMap::new();
+    let mut changed = false;
+    for id in editor.order() {
+        let node = editor.node(id);
+        let key = match &node.kind {
+            NodeKind::Op { op, attrs } => {
+                let types: IndexMap<Edge, Type> =
+                    node.inputs.iter().map(|it| (*it, edge_type(editor, &mut shapes, *it))).collect();
+                if let Some(edge) = identity(editor.ops(), *op, attrs, &node.inputs, |it| &types[&it]) {
+                    editor.replace(Edge { node: id, output: 0 }, edge);
+                    changed = true;
+                    continue;
                 }
-                NodeKind::Constant(constant) => Key::Constant(*constant),
-                NodeKind::Input { .. } | NodeKind::View | NodeKind::Kernel { .. } => continue,
-            };
-            match seen.get(&key) {
-                Some(earlier) => {
-                    for output in 0..graph.nodes[id].outputs.len() as u32 {
-                        replaced.insert(Edge { node: id, output }, Edge { node: *earlier, output });
-                    }
+                Key::Op(*op, attrs.clone(), node.inputs.to_vec())
+            }
+            NodeKind::Constant(constant) => Key::Constant(*constant),
+            NodeKind::Input { .. } | NodeKind::View | NodeKind::Kernel { .. } => continue,
+        };
+        match seen.get(&key) {
+            Some(earlier) => {
+                for (from, to) in editor.edges(id).zip(editor.edges(*earlier)) {
+                    editor.replace(from, to);
                 }
-                None => {
-                    seen.insert(key, id);
-                }
+                changed = true;
+            }
+            None => {
+                seen.insert(key, id);
             }
         }
-        replaced.apply(graph);
-        let removed = remove_dead(graph);
-        Ok((removed || !replaced.is_empty()).into())
     }
+    changed
 }

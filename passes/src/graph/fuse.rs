@@ -3,14 +3,12 @@
 //! Walks the graph in order; each kernel node tries to absorb the nodes that produce its operands, latest first. A
 //! producer whose result anything else uses is left alone, so nothing is computed twice.
 
-use super::rewrite::remove_dead;
 use crate::manager::{Changed, Pass, PassCx};
 use crate::rules::abort::merged_source;
 use crate::rules::fusion::{KernelCall, Merging};
 use crate::rules::kernels::KernelInterner;
-use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostics;
-use orogen_ir::graph::{Edge, Graph, NodeId, NodeKind};
+use orogen_ir::graph::{Graph, GraphEditor, NodeId, NodeKind};
 
 /// Merges kernels.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,71 +19,63 @@ impl Pass<Graph> for Fuse {
         "fuse"
     }
 
-    fn run(&self, graph: &mut Graph, _cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
-        let mut uses = graph.uses();
-        let mut kernels = std::mem::take(&mut graph.kernels);
-        let mut merging = Merging::of(&kernels);
-        let mut changed = false;
-        for id in graph.order.clone() {
-            while absorb_one(graph, id, &mut uses, &mut merging) {
-                changed = true;
-            }
-        }
-        let mut merged = merging.finish();
-        if changed {
-            remove_dead(graph);
-            let mut interner = KernelInterner::of(&kernels);
-            let mut called: IndexSet<String> = IndexSet::new();
-            for id in &graph.order {
-                let NodeKind::Kernel { kernel } = &mut graph.nodes[*id].kind else { continue };
-                if let Some(program) = merged.swap_remove(id) {
-                    *kernel = interner.add(&mut kernels, program);
+    fn run(&self, graph: &mut Graph, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
+        let changed = graph.edit(cx.ops, |editor| -> Result<bool, Diagnostics> {
+            let mut merging = Merging::default();
+            let mut changed = false;
+            for id in editor.order() {
+                while absorb_one(editor, id, &mut merging) {
+                    changed = true;
                 }
-                called.insert(kernel.clone());
             }
-            kernels.retain(|name, _| called.contains(name));
+            name_merged(editor, merging);
+            Ok(changed)
+        })?;
+        if changed {
+            graph.prune();
         }
-        graph.kernels = kernels;
         Ok(changed.into())
     }
 }
 
-/// Merges one producer into the node `id`; the producer becomes dead.
-fn absorb_one(
-    graph: &mut Graph,
-    id: NodeId,
-    uses: &mut IndexMap<Edge, usize>,
-    merging: &mut Merging<'_, NodeId>,
-) -> bool {
-    let node = &graph.nodes[id];
+/// Merges one producer into the node `id`, which keeps the name of its kernel until all is done.
+fn absorb_one(editor: &mut GraphEditor<'_>, id: NodeId, merging: &mut Merging<NodeId>) -> bool {
+    let node = editor.node(id);
     let NodeKind::Kernel { kernel } = &node.kind else { return false };
-    if !merging.may_grow(id, kernel) {
+    if !merging.may_grow(&*editor, id, kernel) {
         return false;
     }
     for edge in node.inputs.iter().rev() {
-        let producer = &graph.nodes[edge.node];
+        let producer = editor.node(edge.node);
         let NodeKind::Kernel { kernel: first } = &producer.kind else { continue };
         let single = producer.outputs.len() == 1
-            && uses.get(edge).copied().unwrap_or(0) == node.inputs.iter().filter(|it| *it == edge).count();
+            && editor.uses(*edge) == node.inputs.iter().filter(|it| *it == edge).count();
         if !single {
             continue;
         }
         let maker = KernelCall { id: edge.node, kernel: first, sizes: &[], args: &producer.inputs };
         let consumer = KernelCall { id, kernel, sizes: &[], args: &node.inputs };
-        let aborts = merging.aborts(edge.node, first);
-        let Some((_, inputs)) = merging.absorb(maker, consumer, *edge) else { continue };
-        // Merging may leave one use where there were several: what read a value in turn now reads it once.
-        for edge in producer.inputs.iter().chain(&node.inputs) {
-            uses[edge] -= 1;
-        }
-        for edge in &inputs {
-            uses[edge] += 1;
-        }
-        let source = merged_source(aborts, &producer.source, &node.source);
-        let node = &mut graph.nodes[id];
-        node.source = source;
-        node.inputs = inputs.into_iter().collect();
+        let aborts = merging.aborts(&*editor, edge.node, first);
+        let Some((_, inputs)) = merging.absorb(&*editor, maker, consumer, *edge) else { continue };
+        let (source, kernel, made) =
+            (merged_source(aborts, &producer.source, &node.source), kernel.clone(), edge.node);
+        editor.set_source(id, source);
+        editor.set_kernel(id, kernel, inputs.into_iter().collect());
+        editor.remove(made);
         return true;
     }
     false
+}
+
+/// Gives merged kernels names.
+fn name_merged(editor: &mut GraphEditor<'_>, merging: Merging<NodeId>) {
+    let mut interner = KernelInterner::of(editor.kernels().values());
+    let mut merged = merging.finish();
+    for id in editor.order() {
+        if let Some(program) = merged.swap_remove(&id) {
+            let inputs = editor.node(id).inputs.clone();
+            let kernel = interner.add(editor, program);
+            editor.set_kernel(id, kernel, inputs);
+        }
+    }
 }

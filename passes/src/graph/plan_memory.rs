@@ -24,18 +24,18 @@ use std::sync::Arc;
 /// When a kernel is missing, a buffer is larger than the address space, or a state and its new value differ in type.
 pub fn plan_memory(graph: &Graph, name: &str, states: &[State]) -> Result<CallPlan, Diagnostics> {
     let inputs: Vec<&str> = graph
-        .inputs
+        .inputs()
         .iter()
-        .map(|id| match &graph.nodes[*id].kind {
+        .map(|id| match &graph[*id].kind {
             NodeKind::Input { name } => name.as_str(),
             _ => "",
         })
         .collect();
-    let outputs: Vec<&str> = graph.outputs.iter().map(|it| it.0.as_str()).collect();
+    let outputs: Vec<&str> = graph.outputs().iter().map(|it| it.0.as_str()).collect();
     let renewed = state::resolve(states, &inputs, &outputs).map_err(Diagnostics::from)?;
     for (i, input) in renewed.iter().enumerate().filter_map(|(i, it)| Some((i, (*it)?))) {
-        let old = graph.ty(Edge { node: graph.inputs[input], output: 0 });
-        let new = graph.ty(graph.outputs[i].1);
+        let old = graph.ty(Edge { node: graph.inputs()[input], output: 0 });
+        let new = graph.ty(graph.outputs()[i].1);
         if old != new {
             let state = State { input: inputs[input].to_owned(), output: outputs[i].to_owned() };
             let text = |it: &StaticType| format!("{}{:?}", it.dtype, it.dims);
@@ -79,8 +79,8 @@ struct Lowering<'a> {
 
 /// Through views to what has bytes of its own.
 fn viewed(graph: &Graph, mut edge: Edge) -> Edge {
-    while let NodeKind::View = graph.nodes[edge.node].kind {
-        edge = graph.nodes[edge.node].inputs[0];
+    while let NodeKind::View = graph[edge.node].kind {
+        edge = graph[edge.node].inputs[0];
     }
     edge
 }
@@ -98,8 +98,8 @@ impl InPlace {
         let mut spans: IndexMap<Edge, (u32, u32)> = IndexMap::new();
         let mut wishes: Vec<(u32, Edge, Edge)> = Vec::new();
         let mut allowed: IndexMap<&str, Vec<Donation>> = IndexMap::new();
-        for (tick, id) in (2..).step_by(2).zip(&graph.order) {
-            let node = &graph.nodes[*id];
+        for (tick, id) in (2..).step_by(2).zip(graph.order()) {
+            let node = &graph[*id];
             for edge in &node.inputs {
                 if let Some(span) = spans.get_mut(&viewed(graph, *edge)) {
                     span.1 = tick;
@@ -119,7 +119,7 @@ impl InPlace {
                 }
             }
         }
-        for (_, edge) in &graph.outputs {
+        for (_, edge) in graph.outputs() {
             spans.entry(viewed(graph, *edge)).and_modify(|it| it.1 = u32::MAX);
         }
         let mut found = InPlace::default();
@@ -138,15 +138,15 @@ impl InPlace {
         }
         let mut states: Vec<NodeId> = Vec::new();
         for (output, input) in renewed.iter().enumerate().filter_map(|(i, it)| Some((i, (*it)?))) {
-            let node = graph.inputs[input];
-            let new = viewed(graph, graph.outputs[output].1);
-            let made = new.node == node || matches!(graph.nodes[new.node].kind, NodeKind::Kernel { .. });
+            let node = graph.inputs()[input];
+            let new = viewed(graph, graph.outputs()[output].1);
+            let made = new.node == node || matches!(graph[new.node].kind, NodeKind::Kernel { .. });
             if made && found.join(Edge { node, output: 0 }, new) {
                 states.push(node);
             }
         }
         // Constants and inputs belong to others.
-        let own = |it: Edge| match graph.nodes[it.node].kind {
+        let own = |it: Edge| match graph[it.node].kind {
             NodeKind::Kernel { .. } => true,
             _ => states.contains(&it.node),
         };
@@ -176,21 +176,21 @@ fn count(dims: &[u64]) -> Option<u64> {
 impl Lowering<'_> {
     fn run(&mut self) -> Result<(), Diagnostic> {
         let graph = self.graph;
-        for (i, node) in graph.inputs.iter().enumerate() {
+        for (i, node) in graph.inputs().iter().enumerate() {
             let edge = Edge { node: *node, output: 0 };
-            let NodeKind::Input { name } = &graph.nodes[*node].kind else {
+            let NodeKind::Input { name } = &graph[*node].kind else {
                 return Err(Diagnostic::error("M020", "an entry of the input list is not an input"));
             };
             let dims = self.dims(graph.ty(edge))?;
             self.plan.inputs.push(PlanInput { name: name.clone(), dtype: graph.ty(edge).dtype, dims });
             self.storage.insert(edge, BufferRef::Input(i as u32));
         }
-        for (i, (name, edge)) in graph.outputs.iter().enumerate() {
+        for (i, (name, edge)) in graph.outputs().iter().enumerate() {
             let ty = graph.ty(*edge);
             let (dims, over) = (self.dims(ty)?, self.renewed[i].map(|it| it as u32));
             self.plan.outputs.push(PlanOutput { name: name.clone(), dtype: ty.dtype, dims, over });
             let Some(place) = self.in_place.place(viewed(graph, *edge)) else { continue };
-            match self.renewed[i].map(|it| Edge { node: graph.inputs[it], output: 0 }) {
+            match self.renewed[i].map(|it| Edge { node: graph.inputs()[it], output: 0 }) {
                 None => {
                     self.direct.entry(place).or_insert(i as u32);
                 }
@@ -218,8 +218,8 @@ impl Lowering<'_> {
     fn nodes(&mut self, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {
         let graph = self.graph;
         let mut kernels: IndexMap<&str, KernelId> = IndexMap::new();
-        for id in &graph.order {
-            let node = &graph.nodes[*id];
+        for id in graph.order() {
+            let node = &graph[*id];
             let result = Edge { node: *id, output: 0 };
             match &node.kind {
                 NodeKind::Input { .. } => {}
@@ -262,7 +262,7 @@ impl Lowering<'_> {
         steps: &mut Vec<Step>,
     ) -> Result<Vec<BufferRef>, Diagnostic> {
         let graph = self.graph;
-        let (mut operands, mut results) = (graph.nodes[id].inputs.iter(), 0..);
+        let (mut operands, mut results) = (graph[id].inputs.iter(), 0..);
         let mut args = Vec::with_capacity(kernel.param_count());
         let mut changed = Vec::new();
         for param in kernel.params() {
@@ -292,7 +292,7 @@ impl Lowering<'_> {
 
     fn write_outputs(&mut self, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {
         let (mut edges, mut sources, mut targets) = (Vec::new(), Vec::new(), Vec::new());
-        for (i, (_, edge)) in self.graph.outputs.iter().enumerate() {
+        for (i, (_, edge)) in self.graph.outputs().iter().enumerate() {
             let (from, to) = (self.buffer(*edge)?, BufferRef::Output(i as u32));
             if self.renewed[i].is_none() {
                 let bytes = self.byte_size(self.graph.ty(*edge))?;

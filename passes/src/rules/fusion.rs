@@ -1,8 +1,8 @@
 //! Which kernels to merge, decided from what their loops are, and the merging itself. Both drivers use it.
 
 use super::abort::aborts;
+use super::kernels::KernelTable;
 use indexmap::IndexMap;
-use orogen_ir::kernel::Kernel;
 use orogen_ir::loops::analysis::{
     FusionKind, flat_stages, fusion_kind, load_counts, reads_at_own_index, row_form,
 };
@@ -86,10 +86,9 @@ fn expressions(program: &TensorProgram, stages: &[&Stage]) -> usize {
     program.postorder(roots).len()
 }
 
-/// Kernels while calls are merged: those of a table, and merged ones, which are in no table until all is done.
+/// Merged kernels while calls are merged: they are in no table until all is done.
 #[derive(Debug)]
-pub struct Merging<'a, K> {
-    table: &'a IndexMap<String, Kernel>,
+pub struct Merging<K> {
     merged: IndexMap<K, Merged>,
 }
 
@@ -114,36 +113,37 @@ pub struct KernelCall<'a, K, V> {
     pub args: &'a [V],
 }
 
-impl<'a, K: Copy + Hash + Eq> Merging<'a, K> {
-    /// For calls of kernels of this table.
-    pub fn of(table: &'a IndexMap<String, Kernel>) -> Self {
-        Merging { table, merged: IndexMap::new() }
+impl<K> Default for Merging<K> {
+    fn default() -> Self {
+        Merging { merged: IndexMap::new() }
     }
+}
 
+impl<K: Copy + Hash + Eq> Merging<K> {
     /// Whether a call can still absorb another one: of a tensor program that is not too large.
-    pub fn may_grow(&self, id: K, kernel: &str) -> bool {
-        self.program(id, kernel).is_some_and(|it| it.params.len() < MAX_PARAMS)
+    pub fn may_grow(&self, table: &impl KernelTable, id: K, kernel: &str) -> bool {
+        self.program(table, id, kernel).is_some_and(|it| it.params.len() < MAX_PARAMS)
     }
 
     /// Whether a call may abort.
-    pub fn aborts(&self, id: K, kernel: &str) -> bool {
+    pub fn aborts(&self, table: &impl KernelTable, id: K, kernel: &str) -> bool {
         match self.merged.get(&id) {
             Some(merged) => merged.aborts,
-            None => self.program(id, kernel).is_some_and(aborts),
+            None => self.program(table, id, kernel).is_some_and(aborts),
         }
     }
 
-    fn program(&self, id: K, kernel: &str) -> Option<&TensorProgram> {
+    fn program<'a>(&'a self, table: &'a impl KernelTable, id: K, kernel: &str) -> Option<&'a TensorProgram> {
         match self.merged.get(&id) {
             Some(merged) => Some(&merged.program),
-            None => self.table.get(kernel)?.program(),
+            None => table.kernel(kernel)?.program(),
         }
     }
 
-    fn kind(&self, id: K, kernel: &str) -> Option<FusionKind> {
+    fn kind(&self, table: &impl KernelTable, id: K, kernel: &str) -> Option<FusionKind> {
         match self.merged.get(&id) {
             Some(merged) => Some(merged.kind),
-            None => self.program(id, kernel).map(fusion_kind),
+            None => self.program(table, id, kernel).map(fusion_kind),
         }
     }
 
@@ -151,6 +151,7 @@ impl<'a, K: Copy + Hash + Eq> Merging<'a, K> {
     /// call and what it reads.
     pub fn absorb<V: Copy + PartialEq>(
         &mut self,
+        table: &impl KernelTable,
         producer: KernelCall<'_, K, V>,
         consumer: KernelCall<'_, K, V>,
         value: V,
@@ -163,10 +164,11 @@ impl<'a, K: Copy + Hash + Eq> Merging<'a, K> {
                 junction.shared.push((same, i));
             }
         }
-        let aborts = self.aborts(producer.id, producer.kernel) || self.aborts(consumer.id, consumer.kernel);
-        let (composed, kind) = self.extended(&producer, &consumer, &junction).or_else(|| {
-            let first = self.program(producer.id, producer.kernel)?;
-            let second = self.program(consumer.id, consumer.kernel)?;
+        let aborts = self.aborts(table, producer.id, producer.kernel)
+            || self.aborts(table, consumer.id, consumer.kernel);
+        let (composed, kind) = self.extended(table, &producer, &consumer, &junction).or_else(|| {
+            let first = self.program(table, producer.id, producer.kernel)?;
+            let second = self.program(table, consumer.id, consumer.kernel)?;
             let composed = merge((first, producer.sizes), (second, consumer.sizes), &junction)?;
             let kind = fusion_kind(&composed.program);
             Some((composed, kind))
@@ -183,14 +185,17 @@ impl<'a, K: Copy + Hash + Eq> Merging<'a, K> {
     /// The merged program of two elementwise calls, made from the producer's where it is.
     fn extended<V>(
         &mut self,
+        table: &impl KernelTable,
         producer: &KernelCall<'_, K, V>,
         consumer: &KernelCall<'_, K, V>,
         junction: &Junction,
     ) -> Option<(Composed, FusionKind)> {
-        let kind = self.kind(producer.id, producer.kernel)?;
-        let read = self.kind(consumer.id, consumer.kernel)?;
-        let (first, second) =
-            (self.program(producer.id, producer.kernel)?, self.program(consumer.id, consumer.kernel)?);
+        let kind = self.kind(table, producer.id, producer.kernel)?;
+        let read = self.kind(table, consumer.id, consumer.kernel)?;
+        let (first, second) = (
+            self.program(table, producer.id, producer.kernel)?,
+            self.program(table, consumer.id, consumer.kernel)?,
+        );
         if [kind, read] != [FusionKind::Elementwise; 2]
             || first.params.len() + second.params.len() > MAX_PARAMS
             || first.exprs.len() + second.exprs.len() > MAX_EXPRESSIONS
@@ -201,9 +206,9 @@ impl<'a, K: Copy + Hash + Eq> Merging<'a, K> {
         let was_merged = taken.as_ref().map(|it| it.aborts);
         let first = match taken {
             Some(taken) => taken.program,
-            None => self.table.get(producer.kernel)?.program()?.clone(),
+            None => table.kernel(producer.kernel)?.program()?.clone(),
         };
-        let second = self.program(consumer.id, consumer.kernel)?;
+        let second = self.program(table, consumer.id, consumer.kernel)?;
         match extend(first, producer.sizes, (second, consumer.sizes), junction) {
             Ok(composed) => Some((composed, FusionKind::Elementwise)),
             Err(program) => {

@@ -6,50 +6,75 @@ use orogen_ir::loops::{Expr, Index, Stmt, TensorProgram};
 use orogen_ir::shape::{Dim, ShapeCx};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+/// Where kernels are kept by name.
+pub trait KernelTable {
+    /// The kernel of that name.
+    fn kernel(&self, name: &str) -> Option<&Kernel>;
+
+    /// Whether something has that name.
+    fn is_taken(&self, name: &str) -> bool;
+
+    /// Adds a kernel under its name, which is not taken.
+    fn put(&mut self, kernel: Kernel);
+}
+
+impl KernelTable for IndexMap<String, Kernel> {
+    fn kernel(&self, name: &str) -> Option<&Kernel> {
+        self.get(name)
+    }
+
+    fn is_taken(&self, name: &str) -> bool {
+        self.contains_key(name)
+    }
+
+    fn put(&mut self, kernel: Kernel) {
+        self.insert(kernel.name().to_owned(), kernel);
+    }
+}
+
 /// Adds kernels to a table, each once. One interner serves one table, and alone adds to it.
 #[derive(Clone, Debug, Default)]
 pub struct KernelInterner {
-    /// Positions in the table by what [`hash`] says.
-    by_hash: IndexMap<u64, Vec<usize>>,
+    /// Names in the table by what [`hash`] says.
+    by_hash: IndexMap<u64, Vec<String>>,
     /// The last suffix that was tried for a name.
     suffixes: IndexMap<String, u32>,
 }
 
 impl KernelInterner {
     /// For a table that holds these kernels.
-    pub fn of(kernels: &IndexMap<String, Kernel>) -> Self {
+    pub fn of<'k>(kernels: impl IntoIterator<Item = &'k Kernel>) -> Self {
         let mut interner = KernelInterner::default();
-        for (i, kernel) in kernels.values().enumerate() {
-            interner.by_hash.entry(hash_kernel(kernel)).or_default().push(i);
+        for kernel in kernels {
+            interner.by_hash.entry(hash_kernel(kernel)).or_default().push(kernel.name().to_owned());
         }
         interner
     }
 
     /// Adds a kernel under its own name, or one like it when that is taken, and returns the name. A kernel that
     /// differs from an earlier one by its name alone is not added again.
-    pub fn add(&mut self, kernels: &mut IndexMap<String, Kernel>, kernel: impl Into<Kernel>) -> String {
+    pub fn add(&mut self, kernels: &mut dyn KernelTable, kernel: impl Into<Kernel>) -> String {
         let mut kernel = kernel.into();
         let same_hash = self.by_hash.entry(hash_kernel(&kernel)).or_default();
-        for at in same_hash.iter() {
-            let (name, earlier) = kernels.get_index(*at).expect("the table only grows");
-            if same_kernel(earlier, &kernel) {
+        for name in same_hash.iter() {
+            if kernels.kernel(name).is_some_and(|it| same_kernel(it, &kernel)) {
                 return name.clone();
             }
         }
-        same_hash.push(kernels.len());
-        if kernels.contains_key(kernel.name()) {
+        if kernels.is_taken(kernel.name()) {
             let base = kernel.name().to_string();
             let suffix = self.suffixes.entry(base.clone()).or_insert(0);
             loop {
                 *suffix += 1;
                 kernel.set_name(&format!("{base}_{suffix}"));
-                if !kernels.contains_key(kernel.name()) {
+                if !kernels.is_taken(kernel.name()) {
                     break;
                 }
             }
         }
         let name = kernel.name().to_string();
-        kernels.insert(name.clone(), kernel);
+        same_hash.push(name.clone());
+        kernels.put(kernel);
         name
     }
 }
@@ -187,7 +212,7 @@ mod tests {
     #[test]
     fn equal_kernels_are_one_and_others_get_names_of_their_own() {
         let mut kernels = IndexMap::new();
-        let mut interner = KernelInterner::of(&kernels);
+        let mut interner = KernelInterner::of(kernels.values());
         let names: Vec<String> =
             [("4", "2.0"), ("8", "2.0"), ("4", "2.0"), ("4", "3.0"), ("n", "2.0"), ("8", "2.0")]
                 .into_iter()
@@ -200,9 +225,12 @@ mod tests {
     #[test]
     fn kernels_of_a_table_are_found_again() {
         let mut kernels = IndexMap::new();
-        kernels.insert("k".to_owned(), scaled("4", "2.0").into());
-        kernels.insert("k_1".to_owned(), scaled("6", "2.0").into());
-        let mut interner = KernelInterner::of(&kernels);
+        for (name, extent) in [("k", "4"), ("k_1", "6")] {
+            let mut kernel = Kernel::from(scaled(extent, "2.0"));
+            kernel.set_name(name);
+            kernels.put(kernel);
+        }
+        let mut interner = KernelInterner::of(kernels.values());
         assert_eq!(interner.add(&mut kernels, scaled("6", "2.0")), "k_1");
         assert_eq!(interner.add(&mut kernels, scaled("7", "2.0")), "k_2");
     }

@@ -21,8 +21,9 @@ fn compose(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
 /// uses what is in between.
 fn compose_around(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
     let middle = rewriter.definition(call.args[0])?;
-    let name = rewriter.ops().def(middle.op).name;
-    if !is_elementwise(name) || rewriter.uses(call.args[0]) != 1 {
+    let def = rewriter.ops().def(middle.op);
+    let name = def.name;
+    if !def.elementwise || rewriter.uses(call.args[0]) != 1 {
         return None;
     }
     let [operand] = middle.args.as_slice() else { return None };
@@ -43,43 +44,4 @@ fn transpose(rewriter: &mut dyn Rewriter, x: Value, first: &Attrs, second: &Attr
         return Some(x);
     }
     rewriter.emit("transpose", Attrs::none().with("perm", perm), &[x])
-}
-
-/// Operators of one operand that compute each element from the element at the same place.
-fn is_elementwise(name: &str) -> bool {
-    matches!(
-        name,
-        "abs"
-            | "neg"
-            | "sign"
-            | "exp"
-            | "log"
-            | "sqrt"
-            | "reciprocal"
-            | "sin"
-            | "cos"
-            | "tan"
-            | "asin"
-            | "acos"
-            | "atan"
-            | "sinh"
-            | "cosh"
-            | "asinh"
-            | "acosh"
-            | "atanh"
-            | "tanh"
-            | "sigmoid"
-            | "erf"
-            | "expm1"
-            | "log1p"
-            | "relu"
-            | "floor"
-            | "ceil"
-            | "round"
-            | "not"
-            | "bit_not"
-            | "is_nan"
-            | "is_inf"
-            | "cast"
-    )
 }

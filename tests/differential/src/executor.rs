@@ -215,19 +215,19 @@ impl Program {
 fn interpret(ops: &OpRegistry, lowered: &Lowered, reference: &Reference) -> Result<Expected> {
     match lowered {
         Lowered::Graph(graph) => {
-            let names = graph.inputs.iter().map(|id| match &graph.nodes[*id].kind {
+            let names = graph.inputs().iter().map(|id| match &graph[*id].kind {
                 orogen_ir::graph::NodeKind::Input { name } => name.as_str(),
                 _ => "",
             });
             let outputs = eval_graph(ops, graph, &ordered(reference, names)?)?;
-            Ok(graph.outputs.iter().map(|it| it.0.clone()).zip(outputs).collect())
+            Ok(graph.outputs().iter().map(|it| it.0.clone()).zip(outputs).collect())
         }
         Lowered::Flow(module) => {
             let (name, function) = module.entry().context("the module has no function")?;
-            let names = function.params.iter().map(|it| it.name.as_str());
+            let names = function.params().iter().map(|it| it.name.as_str());
             let args: Vec<Value> = ordered(reference, names)?.into_iter().map(Value::from).collect();
             let outputs = eval_function(ops, module, name, &args)?;
-            let names = function.outputs.iter().map(|it| it.name.clone());
+            let names = function.outputs().iter().map(|it| it.name.clone());
             names
                 .zip(&outputs)
                 .map(|(name, it)| Ok((name, it.as_tensor().context("an output is no tensor")?.clone())))
@@ -257,8 +257,8 @@ fn dims(model: &Model, reference: &Reference) -> Result<Vec<(String, u64)>> {
     };
     let (_, function) = module.entry().context("the module has no function")?;
     let mut sizes = IndexMap::new();
-    for parameter in &function.params {
-        let ty = function.values[parameter.value].ty.as_tensor().and_then(|it| it.dims());
+    for parameter in function.params() {
+        let ty = function[parameter.value].ty.as_tensor().and_then(|it| it.dims());
         let given = reference.inputs.get(&parameter.name).map(TensorData::dims);
         for (dim, size) in ty.unwrap_or_default().iter().zip(given.unwrap_or_default()) {
             if let Some(symbol) = module.shapes.as_sym(*dim) {

@@ -81,8 +81,8 @@ fn legalized(ops: &OpRegistry, graph: &Graph) -> Result<Graph, String> {
     let mut cx = PassCx::new(ops);
     graph::Legalize::new(LegalizeTable::standard(ops)).run(&mut legal, &mut cx).map_err(text)?;
     Ir::verify(&legal, ops).map_err(text)?;
-    match legal.order.iter().find(|id| matches!(legal.nodes[**id].kind, NodeKind::Op { .. })) {
-        Some(id) => Err(format!("an operator is left: {:?}", legal.nodes[*id].kind)),
+    match legal.order().iter().find(|id| matches!(legal[**id].kind, NodeKind::Op { .. })) {
+        Some(id) => Err(format!("an operator is left: {:?}", legal[*id].kind)),
         None => Ok(legal),
     }
 }
@@ -108,7 +108,7 @@ fn run(ops: &OpRegistry, module: &Module, sample: &Sample) -> Result<Vec<TensorD
 fn calls(module: &Module) -> usize {
     let bindings = module
         .functions()
-        .flat_map(|(_, function)| function.live_bindings().into_iter().map(|it| &function.bindings[it].rhs));
+        .flat_map(|(_, function)| function.live_bindings().into_iter().map(|it| &function[it].rhs));
     bindings.filter(|it| matches!(it, Rhs::Call { .. })).count()
 }
 

@@ -18,6 +18,7 @@ use orogen_passes::rules::legalize::LegalizeFn;
 ///         effects: Effects::PURE,
 ///         infer: |cx| Ok(smallvec![cx.args[0].clone()]),
 ///         reads: &[],
+///         elementwise: true,
 ///     },
 ///     evaluate: Some(|_, args| {
 ///         let x = &args[0];

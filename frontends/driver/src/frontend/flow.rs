@@ -100,11 +100,11 @@ fn accepted(
     Ir::verify(&module, ops)?;
     let mut report = ImportReport { format: FlowText::NAME, ..ImportReport::default() };
     if let Some((_, function)) = module.entry() {
-        let ty = |value: ValueId| function.values[value].ty.clone();
-        let results = &function.regions[function.body].results;
-        report.inputs = function.params.iter().map(|it| (it.name.clone(), ty(it.value))).collect();
+        let ty = |value: ValueId| function[value].ty.clone();
+        let results = &function[function.body()].results;
+        report.inputs = function.params().iter().map(|it| (it.name.clone(), ty(it.value))).collect();
         report.outputs =
-            function.outputs.iter().zip(results).map(|(it, value)| (it.name.clone(), ty(*value))).collect();
+            function.outputs().iter().zip(results).map(|(it, value)| (it.name.clone(), ty(*value))).collect();
     }
     Ok((module, report))
 }

@@ -63,6 +63,7 @@ mod tests {
             effects: Effects::PURE,
             infer: |cx| Ok(smallvec![cx.args[0].clone()]),
             reads: &[],
+            elementwise: true,
         });
         let x = TensorData::from_f64(DType::F32, &[2], [1.0, 3.0]);
         let eval = |ops: &OpRegistry| eval_op(ops, op, &Attrs::none(), std::slice::from_ref(&x));

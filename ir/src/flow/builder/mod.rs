@@ -24,16 +24,16 @@ mod tests;
 use super::infer::{InferEnv, Inferred, calls_function, infer, region_effects};
 use super::join::SettledLoops;
 use super::{
-    Binding, BindingId, Block, BlockId, BlockKind, Definition, Function, Module, Output, Parameter, Region,
-    RegionId, Rhs, Scope, Value, ValueDef, ValueId,
+    Binding, BindingId, Block, BlockId, BlockKind, Definition, Function, Module, Output, Parameter, RegionId,
+    Rhs, Scope, Value, ValueDef, ValueId,
 };
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::kernel::Kernel;
 use crate::ops::{Folding, OnConstants, OpRegistry, OpSink, Outline, Requirement};
 use crate::shape::{Constraint, Dim, Sym};
-use crate::types::{ConstId, ConstInterner, Effects, Type, bound_symbols, map_dims, visit_dims};
+use crate::types::{ConstId, ConstInterner, Type, bound_symbols, map_dims, visit_dims};
 use indexmap::{IndexMap, IndexSet};
-use la_arena::{Arena, ArenaMap};
+use la_arena::ArenaMap;
 use smallvec::SmallVec;
 
 /// Builds a [`Module`] with one function.
@@ -97,19 +97,8 @@ impl<'o> FlowBuilder<'o> {
     /// Symbols are those of the module: what is known of one is known in every function that has it. Sizes that have
     /// nothing to do with each other have names of their own.
     pub fn with_module(ops: &'o OpRegistry, module: Module, function_name: &str) -> Self {
-        let mut regions = Arena::new();
-        let body = regions.alloc(Region::default());
-        let function = Function {
-            params: Vec::new(),
-            outputs: Vec::new(),
-            effects: Effects::PURE,
-            private: false,
-            body,
-            values: Arena::new(),
-            bindings: Arena::new(),
-            blocks: Arena::new(),
-            regions,
-        };
+        let function = Function::empty();
+        let body = function.body;
         FlowBuilder {
             ops,
             module,

@@ -3,6 +3,7 @@ use crate::kernel::{Access, Extern, Signature};
 use crate::ops::{OpSink, SinkResult};
 use crate::shape::{Constraint, Truth};
 use crate::text::type_text;
+use crate::types::Effects;
 use crate::types::{Attrs, DType, TensorData};
 
 fn emit(b: &mut FlowBuilder<'_>, op: &str, args: &[ValueId]) -> Result<ValueId, Diagnostic> {

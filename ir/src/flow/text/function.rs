@@ -7,9 +7,8 @@ use crate::flow::{
     ValueDef, ValueId,
 };
 use crate::text::{Span, SymbolPolicy, TokenKind, parse_effects, parse_type};
-use crate::types::{Effects, Type};
+use crate::types::Type;
 use indexmap::{IndexMap, IndexSet};
-use la_arena::Arena;
 use smallvec::SmallVec;
 
 pub(super) struct FunctionParser<'p, 't, 'o> {
@@ -24,22 +23,9 @@ pub(super) struct FunctionParser<'p, 't, 'o> {
 
 impl<'p, 't, 'o> FunctionParser<'p, 't, 'o> {
     pub(super) fn new(parser: &'p mut Parser<'t, 'o>) -> Self {
-        let mut regions = Arena::new();
-        let body = regions.alloc(Region::default());
-        let function = Function {
-            params: Vec::new(),
-            outputs: Vec::new(),
-            effects: Effects::PURE,
-            private: false,
-            body,
-            values: Arena::new(),
-            bindings: Arena::new(),
-            blocks: Arena::new(),
-            regions,
-        };
         FunctionParser {
             parser,
-            function,
+            function: Function::empty(),
             scopes: vec![IndexMap::new()],
             defined: IndexSet::new(),
             broken: IndexSet::new(),

@@ -356,18 +356,21 @@ fn dead_code_goes_and_checks_stay() {
 fn the_editor_emits_types_and_replaces_uses() {
     let ops = OpRegistry::standard();
     let mut module = good();
-    let definitions = module.definitions.clone();
-    let rhs = Rhs::Call { callee: "log".to_owned(), args: Default::default(), sizes: Default::default() };
-    assert!(rhs.into_pure(&ops, &definitions).is_err(), "an effect cannot be emitted");
     module
-        .edit_dataflow(&ops, |editor| {
-            let first = editor.order()[0];
+        .edit(&ops, |editor| {
+            let block = editor.blocks()[0];
+            let first = editor.order(block)[0];
             let (x, old) = (editor.binding(first).rhs.operands()[0], editor.binding(first).results[0]);
-            editor.set_point(Some(first));
-            let rhs = Rhs::Op { op: ops.get("relu"), attrs: Default::default(), args: [x].as_slice().into() };
-            let new = editor.emit(rhs.into_pure(&ops, &definitions).expect("pure"))?[0];
-            editor.replace_all_uses(old, new);
-            assert_eq!(editor.remove_dead(), 1);
+            editor.before(first);
+            let rhs = Rhs::Call { callee: "log".into(), args: Default::default(), sizes: Default::default() };
+            let refused = editor.emit(rhs).expect_err("an effect cannot be emitted");
+            assert_eq!(refused.code, "B027");
+            let uses = editor.uses(old);
+            let new = editor.op(ops.get("relu"), Default::default(), &[x])?[0];
+            editor.replace(old, new);
+            assert_eq!((editor.uses(old), editor.uses(new)), (0, uses));
+            editor.remove(first);
+            assert_eq!(editor.block_of(first), None);
             Ok::<(), crate::diag::Diagnostic>(())
         })
         .expect("edited");

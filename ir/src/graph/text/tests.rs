@@ -137,7 +137,14 @@ fn edits_keep_the_laws() {
     let edge = |graph: &Graph, i: usize| crate::graph::Edge { node: graph.order[i], output: 0 };
     // The second output reads the view instead of the reshape: the reshape and two constants die.
     let (reshaped, view) = (edge(&graph, 10), edge(&graph, 7));
-    assert_eq!(graph.replace_uses(reshaped, view), 1);
+    graph
+        .edit(&ops, |editor| {
+            assert_eq!((editor.uses(reshaped), editor.uses(view)), (1, 1));
+            editor.replace(reshaped, view);
+            assert_eq!((editor.uses(reshaped), editor.uses(view)), (0, 2));
+            Ok::<(), crate::diag::Diagnostic>(())
+        })
+        .expect("edited");
     assert_eq!(graph.prune(), 3);
     graph.verify(&ops).unwrap_or_else(|it| panic!("{it}"));
     let before = print(&graph, &ops);

@@ -37,7 +37,7 @@ impl Lowering<'_> {
         steps: &mut Vec<Step>,
     ) -> Result<(), Diagnostic> {
         let function = self.function;
-        let results = &function.bindings[id].results;
+        let results = &function[id].results;
         let cond = self.buffer_of(cond)?;
         self.touch(cond);
         // Symbols that the branches bind for the results, and an arena for results whose size uses them.
@@ -59,7 +59,7 @@ impl Lowering<'_> {
         }
         let mut branches = [Vec::new(), Vec::new()];
         for (branch, region) in branches.iter_mut().zip(regions) {
-            let returned = &function.regions[region].results;
+            let returned = &function[region].results;
             *branch = self.path(region, &mut |this, branch| {
                 let pairs = returned.iter().copied().zip(results.iter().copied());
                 this.bind_types(pairs, "a branch result", branch)?;
@@ -96,9 +96,9 @@ impl Lowering<'_> {
         steps: &mut Vec<Step>,
     ) -> Result<(), Diagnostic> {
         let function = self.function;
-        let results = &function.bindings[id].results;
-        let params = &function.regions[body_region].params;
-        let next = &function.regions[body_region].results;
+        let results = &function[id].results;
+        let params = &function[body_region].params;
+        let next = &function[body_region].results;
         let changing = self.changing_symbols(params, next)?;
         self.bind_types(init.iter().copied().zip(params.iter().copied()), "a carried value", steps)?;
         if let Some(symbol) = self.unbound_in(params)?.first() {
@@ -128,12 +128,12 @@ impl Lowering<'_> {
         }
         self.enter_loop();
         for region in [cond_region, body_region] {
-            for (param, buffer) in function.regions[region].params.iter().zip(&carried) {
+            for (param, buffer) in function[region].params.iter().zip(&carried) {
                 self.storage.insert(*param, Storage::Buffer(*buffer));
             }
         }
         let cond_steps = self.path(cond_region, &mut |_, _| Ok(()))?;
-        let cond = self.buffer_of(function.regions[cond_region].results[0])?;
+        let cond = self.buffer_of(function[cond_region].results[0])?;
         self.touch(cond);
         self.position += 1;
         let body =

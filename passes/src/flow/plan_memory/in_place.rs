@@ -16,8 +16,8 @@ use std::collections::BTreeSet;
 /// The value whose bytes `value` has by its definition: views, casts and elements of tuples are none of their own.
 pub(super) fn viewed(function: &Function, mut value: ValueId) -> ValueId {
     loop {
-        let ValueDef::Result(binding, _) = function.values[value].def else { return value };
-        match &function.bindings[binding].rhs {
+        let ValueDef::Result(binding, _) = function[value].def else { return value };
+        match &function[binding].rhs {
             Rhs::View { value: inner, .. } | Rhs::MatchCast { value: inner, .. } => value = *inner,
             Rhs::Get { tuple, index } => match function.defining_rhs(*tuple) {
                 Some(Rhs::Tuple(elements)) => value = elements[*index as usize],
@@ -68,10 +68,10 @@ impl InPlace {
         wishes.loops.iter().for_each(|(a, b)| {
             found.join(function, *a, *b);
         });
-        let mut foreign: IndexSet<ValueId> = function.params.iter().map(|it| it.value).collect();
+        let mut foreign: IndexSet<ValueId> = function.params().iter().map(|it| it.value).collect();
         let states = states.iter().map(|(state, new)| (*state, viewed(function, *new)));
         for (state, new) in states.filter(|it| !is_constant(function, it.1)) {
-            let mine = state == new || !function.params.iter().any(|it| it.value == new);
+            let mine = state == new || !function.params().iter().any(|it| it.value == new);
             if mine && same_bytes(&mut shapes, function, state, new) && found.join(function, state, new) {
                 foreign.swap_remove(&state);
             }
@@ -114,7 +114,7 @@ fn is_constant(function: &Function, value: ValueId) -> bool {
 /// is then known where the other one is.
 fn same_bytes(shapes: &mut ShapeCx, function: &Function, a: ValueId, b: ValueId) -> bool {
     let mut size = |value: ValueId| -> Option<(DType, Dim, BTreeSet<Sym>)> {
-        let ty = function.values[value].ty.as_tensor()?;
+        let ty = function[value].ty.as_tensor()?;
         let dims = ty.dims()?;
         let symbols = dims.iter().flat_map(|it| shapes.free_symbols(*it)).collect();
         Some((ty.dtype, shapes.product(dims).ok()?, symbols))
@@ -183,14 +183,14 @@ impl<'m> Walk<'m> {
 
     fn function(&mut self) {
         self.enter(0, false);
-        self.function.params.iter().for_each(|it| self.made(it.value));
-        self.region(&self.function.regions[self.function.body]);
+        self.function.params().iter().for_each(|it| self.made(it.value));
+        self.region(&self.function[self.function.body()]);
     }
 
     /// The blocks of a region, and the use of its results at its end.
     fn region(&mut self, region: &Region) {
         for block in &region.blocks {
-            self.function.blocks[*block].order.iter().for_each(|it| self.binding(*it));
+            self.function[*block].order.iter().for_each(|it| self.binding(*it));
         }
         let end = self.next();
         region.results.iter().for_each(|it| self.used(*it, end));
@@ -198,13 +198,13 @@ impl<'m> Walk<'m> {
 
     fn binding(&mut self, id: BindingId) {
         let function = self.function;
-        let binding = &function.bindings[id];
+        let binding = &function[id];
         let tick = self.next();
         binding.rhs.visit_operands(&mut |it| self.used(it, tick));
         match &binding.rhs {
             Rhs::Call { callee, args, .. } => self.call(tick, callee, args, &binding.results),
             Rhs::If { then_region, else_region, .. } => {
-                for region in [then_region, else_region].map(|it| &function.regions[*it]) {
+                for region in [then_region, else_region].map(|it| &function[*it]) {
                     self.enter(tick, false);
                     self.region(region);
                     self.scopes.pop();
@@ -215,7 +215,7 @@ impl<'m> Walk<'m> {
             }
             Rhs::While { init, cond, body } => {
                 self.enter(tick, true);
-                let (cond, body) = (&function.regions[*cond], &function.regions[*body]);
+                let (cond, body) = (&function[*cond], &function[*body]);
                 cond.params.iter().for_each(|it| self.made(*it));
                 let begun = self.tick;
                 self.region(cond);

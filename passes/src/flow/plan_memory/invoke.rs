@@ -24,7 +24,7 @@ impl Lowering<'_> {
         let view =
             |it: &ValueId| Ok(View { place: self.buffer_of(*it)?, dims: known_dims(self.tensor(*it)?)? });
         let args = args.iter().map(view).collect::<Result<Vec<_>, Diagnostic>>()?;
-        let values = &self.function.bindings[id].results;
+        let values = &self.function[id].results;
         let (mut results, mut bindings) = (Vec::new(), Vec::new());
         for (result, value) in (0..).zip(values) {
             let ty = self.tensor(*value)?;

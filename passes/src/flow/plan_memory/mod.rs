@@ -116,17 +116,17 @@ impl<'a> Lowering<'a> {
         states: &[State],
         shared: Shared<'a>,
     ) -> Result<Self, Diagnostic> {
-        let inputs: Vec<&str> = function.params.iter().map(|it| it.name.as_str()).collect();
-        let outputs: Vec<&str> = function.outputs.iter().map(|it| it.name.as_str()).collect();
+        let inputs: Vec<&str> = function.params().iter().map(|it| it.name.as_str()).collect();
+        let outputs: Vec<&str> = function.outputs().iter().map(|it| it.name.as_str()).collect();
         let renewed = state::resolve(states, &inputs, &outputs)?;
-        let results = function.regions[function.body].results.iter();
+        let results = function[function.body()].results.iter();
         let states: Vec<(ValueId, ValueId)> = results
             .zip(&renewed)
-            .filter_map(|(new, input)| Some((function.params.get((*input)?)?.value, *new)))
+            .filter_map(|(new, input)| Some((function.params().get((*input)?)?.value, *new)))
             .collect();
         let plan = CallPlan {
             name: name.to_string(),
-            private: function.private,
+            private: function.is_private(),
             shapes: module.shapes.clone(),
             constants: Arc::clone(&shared.constants),
             ..CallPlan::default()
@@ -172,14 +172,14 @@ impl<'a> Lowering<'a> {
                 self.alloc_output(i as u32, &mut steps)?;
             }
         }
-        self.region(self.function.body, &mut steps)?;
+        self.region(self.function.body(), &mut steps)?;
         self.write_outputs(&mut steps)?;
         self.plan.steps = steps;
         self.pack_arenas()
     }
 
     fn params(&mut self) -> Result<(), Diagnostic> {
-        for (i, param) in self.function.params.iter().enumerate() {
+        for (i, param) in self.function.params().iter().enumerate() {
             let what = || format!("input `{}`", param.name);
             let ty = self.tensor(param.value).map_err(|it| it.at(what()))?;
             let dims = known_dims(ty).map_err(|it| it.at(what()))?;
@@ -203,8 +203,8 @@ impl<'a> Lowering<'a> {
     /// Declares outputs and decides which of them are made at the place of a value.
     fn outputs(&mut self) -> Result<(), Diagnostic> {
         let function = self.function;
-        let results = &function.regions[function.body].results;
-        for (i, (output, value)) in function.outputs.iter().zip(results).enumerate() {
+        let results = &function[function.body()].results;
+        for (i, (output, value)) in function.outputs().iter().zip(results).enumerate() {
             let what = || format!("output `{}`", output.name);
             let ty = self.tensor(*value).map_err(|it| it.at(what()))?;
             let dims = known_dims(ty).map_err(|it| it.at(what()))?;
@@ -216,7 +216,7 @@ impl<'a> Lowering<'a> {
             };
             self.plan.outputs.push(PlanOutput { name: output.name.clone(), dtype: ty.dtype, dims, over });
             let Some(place) = self.places.place(function, *value) else { continue };
-            match self.renewed[i].map(|it| self.places.place(function, function.params[it].value)) {
+            match self.renewed[i].map(|it| self.places.place(function, function.params()[it].value)) {
                 None => {
                     self.direct.entry(place).or_insert(i as u32);
                 }
@@ -231,7 +231,7 @@ impl<'a> Lowering<'a> {
 
     /// The dimensions of a state, if its new value may have them.
     fn renews(&self, input: usize, output: usize, value: ValueId) -> Result<Dims, Diagnostic> {
-        let param = &self.function.params[input];
+        let param = &self.function.params()[input];
         let (old, new) = (self.tensor(param.value)?, self.tensor(value)?);
         let (from, to) = (known_dims(old)?, known_dims(new)?);
         let shapes = &self.plan.shapes;
@@ -239,9 +239,9 @@ impl<'a> Lowering<'a> {
         if old.dtype == new.dtype && from.len() == to.len() && !from.iter().zip(&to).any(apart) {
             return Ok(from);
         }
-        let state = State { input: param.name.clone(), output: self.function.outputs[output].name.clone() };
+        let state = State { input: param.name.clone(), output: self.function.outputs()[output].name.clone() };
         let text = |ty: &Type| type_text(shapes, ty);
-        let [old, new] = [param.value, value].map(|it| text(&self.function.values[it].ty));
+        let [old, new] = [param.value, value].map(|it| text(&self.function[it].ty));
         Err(state::misfit(&state, &old, &new))
     }
 }

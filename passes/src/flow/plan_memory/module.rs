@@ -23,7 +23,7 @@ pub fn plan_module(module: &Module, states: &[State]) -> Result<PlanModule, Diag
     let mut shared = Shared { constants, functions: names.clone(), ..Shared::default() };
     let mut plans = PlanModule::default();
     let several = names.len() > 1;
-    let exported = |it: &&&str| module.function(it).is_some_and(|it| !it.private);
+    let exported = |it: &&&str| module.function(it).is_some_and(|it| !it.is_private());
     let entry =
         names.iter().find(|it| **it == "main" && exported(it)).or_else(|| names.iter().rfind(exported));
     let entry = entry.copied();
@@ -88,11 +88,10 @@ fn reachable(module: &Module) -> Result<IndexSet<&str>, Diagnostics> {
     let calls: Vec<Vec<usize>> = functions
         .iter()
         .map(|(_, function)| {
-            let called =
-                function.live_bindings().into_iter().filter_map(|id| match &function.bindings[id].rhs {
-                    Rhs::Call { callee, .. } => place(callee),
-                    _ => None,
-                });
+            let called = function.live_bindings().into_iter().filter_map(|id| match &function[id].rhs {
+                Rhs::Call { callee, .. } => place(callee),
+                _ => None,
+            });
             called.collect::<IndexSet<usize>>().into_iter().collect()
         })
         .collect();
@@ -110,7 +109,8 @@ fn reachable(module: &Module) -> Result<IndexSet<&str>, Diagnostics> {
             return Err(Diagnostic::error("M016", message).into());
         }
     };
-    let mut needed: IndexSet<usize> = (0..functions.len()).filter(|it| !functions[*it].1.private).collect();
+    let mut needed: IndexSet<usize> =
+        (0..functions.len()).filter(|it| !functions[*it].1.is_private()).collect();
     // Callers come before what they call.
     for function in order.into_iter().rev() {
         if needed.contains(&function) {
@@ -124,7 +124,7 @@ fn reachable(module: &Module) -> Result<IndexSet<&str>, Diagnostics> {
         found.push(problem.help("write one without `private`"));
     }
     for (name, function) in needed.iter().map(|it| functions[*it]) {
-        if !function.private && (name.is_empty() || name.starts_with('_') || name.contains('\0')) {
+        if !function.is_private() && (name.is_empty() || name.starts_with('_') || name.contains('\0')) {
             let message = format!("{name:?} is no name for a function that others may call");
             let help = "names that begin with an underscore are the loader's: rename it, or make it private";
             found.push(Diagnostic::error("M015", message).help(help));

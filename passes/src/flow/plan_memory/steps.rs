@@ -12,11 +12,11 @@ use orogen_ir::shape::Dim;
 impl Lowering<'_> {
     pub(super) fn region(&mut self, region: RegionId, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {
         let function = self.function;
-        for block in &function.regions[region].blocks {
-            for binding in &function.blocks[*block].order {
-                self.source.clone_from(&function.bindings[*binding].source);
+        for block in &function[region].blocks {
+            for binding in &function[*block].order {
+                self.source.clone_from(&function[*binding].source);
                 self.binding(*binding, steps).map_err(|it| {
-                    let source = &function.bindings[*binding].source;
+                    let source = &function[*binding].source;
                     if source.is_empty() { it } else { it.at(source.clone()) }
                 })?;
             }
@@ -25,7 +25,7 @@ impl Lowering<'_> {
     }
 
     fn binding(&mut self, id: BindingId, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {
-        let binding = &self.function.bindings[id];
+        let binding = &self.function[id];
         match &binding.rhs {
             Rhs::Op { op, .. } => {
                 return Err(Diagnostic::error("M013", format!("operator {op:?} is not legalised")));
@@ -72,7 +72,7 @@ impl Lowering<'_> {
             None => return Err(Diagnostic::error("M004", format!("the module has no kernel `@{callee}`"))),
         };
         let function = self.function;
-        let (mut operands, mut results) = (args.iter(), function.bindings[id].results.iter());
+        let (mut operands, mut results) = (args.iter(), function[id].results.iter());
         let mut buffers = Vec::with_capacity(kernel.param_count());
         let missing =
             || Diagnostic::error("M014", format!("the call of `@{callee}` does not fit it (law F9)"));
@@ -92,7 +92,7 @@ impl Lowering<'_> {
             }
             buffers.push(buffer);
         }
-        let source = abort::source_of(kernel, &function.bindings[id].source);
+        let source = abort::source_of(kernel, &function[id].source);
         self.call_version(callee, kernel, Call { args: buffers, sizes: sizes.to_vec(), source }, steps)
     }
 
@@ -127,12 +127,12 @@ impl Lowering<'_> {
     }
 
     pub(super) fn write_outputs(&mut self, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {
-        let results = self.function.regions[self.function.body].results.clone();
+        let results = self.function[self.function.body()].results.clone();
         let mut renewals = Vec::new();
         for (i, value) in results.into_iter().enumerate() {
             let output = BufferRef::Output(i as u32);
             match self.renewed[i] {
-                Some(input) => renewals.push((value, self.function.params[input].value, output)),
+                Some(input) => renewals.push((value, self.function.params()[input].value, output)),
                 None => {
                     self.alloc_output(i as u32, steps)?;
                     self.copy(value, output, steps)?;

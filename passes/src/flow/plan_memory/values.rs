@@ -16,7 +16,7 @@ pub(super) enum Storage {
 
 impl<'a> Lowering<'a> {
     pub(super) fn tensor(&self, value: ValueId) -> Result<&'a TensorType, Diagnostic> {
-        self.function.values[value].ty.as_tensor().ok_or_else(|| {
+        self.function[value].ty.as_tensor().ok_or_else(|| {
             Diagnostic::error("M009", "only tensors have a place in a call plan")
                 .note("sequences, optionals and state are not lowered yet")
         })

@@ -28,12 +28,12 @@ const LAYERS: &[Layer] = &[
     layer(
         "ir/src/graph/",
         "crate",
-        &["graph", "generate", "kernel", "loops", "ops", "text", "types", "shape", "diag"],
+        &["graph", "generate", "order", "kernel", "loops", "ops", "text", "types", "shape", "diag"],
     ),
     layer(
         "ir/src/flow/",
         "crate",
-        &["flow", "generate", "kernel", "loops", "ops", "text", "types", "shape", "diag"],
+        &["flow", "generate", "order", "kernel", "loops", "ops", "text", "types", "shape", "diag"],
     ),
     layer("ir/src/plan/", "crate", &["plan", "kernel", "loops", "ops", "text", "types", "shape", "diag"]),
     layer("passes/src/manager/", "crate", &["manager"]),
