@@ -83,7 +83,7 @@ fn two_steps() -> CallPlan {
     let bytes = plan.shapes.scale(elements, 4).unwrap();
     let room = plan.shapes.round_up(bytes, 64).unwrap();
     let zero = plan.shapes.int(0);
-    plan.arenas.push(Arena { bytes: room });
+    plan.arenas.push(Arena { bytes: room, parts: Vec::new() });
     let dims = [n, c].into_iter().collect();
     plan.slots.push(Slot { dtype: DType::F32, dims, arena: ArenaId(0), offset: zero });
     plan.kernels =
@@ -227,7 +227,7 @@ fn branches_loops_and_sizes_from_data() {
         dims: [m].into_iter().collect(),
         over: None,
     });
-    plan.arenas.push(Arena { bytes: room });
+    plan.arenas.push(Arena { bytes: room, parts: Vec::new() });
     for (i, dtype) in [(0, DType::I64), (1, DType::I64), (2, DType::Bool)] {
         let offset = plan.shapes.int(64 * i);
         let dims = [one].into_iter().collect();

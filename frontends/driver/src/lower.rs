@@ -6,7 +6,7 @@ use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::{FlowBuilder, Module};
 use orogen_ir::graph::{Graph, GraphBuilder, OPT_IN_HELP};
 use orogen_ir::ops::{Budget, Folding, Limits, OpRegistry};
-use orogen_ir::plan::{PlanModule, print_plans};
+use orogen_ir::plan::{PlanModule, Proof, print_plans};
 use orogen_ir::types::ConstPool;
 use orogen_passes::manager::{self, Instrument, Ir, PassCx, Report, Step, Verify};
 use orogen_passes::{bridge, flow, graph};
@@ -50,6 +50,8 @@ pub struct LowerReport {
     pub passes: Report,
     /// Remarks for the user.
     pub remarks: Vec<Diagnostic>,
+    /// What was shown of the plans, once there are any.
+    pub proof: Proof,
     instruments: Vec<Box<dyn Instrument>>,
 }
 
@@ -137,7 +139,7 @@ impl<'c> Run<'c> {
             return Ok(Lowered::Graph(graph));
         }
         let plan = graph::plan_memory(&graph, MAIN, &self.options.states)?;
-        Ok(Lowered::Plan(sound(plan.into())?))
+        self.sound(plan.into())
     }
 
     /// The steps above `line` on the legacy graph, the rest on the dataflow IR.
@@ -190,7 +192,7 @@ impl<'c> Run<'c> {
         if last < Step::PlanMemory {
             return Ok(Lowered::Flow(module));
         }
-        Ok(Lowered::Plan(sound(flow::plan_module(&module, &self.options.states)?)?))
+        self.sound(flow::plan_module(&module, &self.options.states)?)
     }
 
     /// What the compilation may spend from here on, for the builder, the importer and the passes.
@@ -220,6 +222,15 @@ impl<'c> Run<'c> {
         let ran = self.compiler.graph.run(graph, &mut self.cx, instruments, |step| step <= last)?;
         self.report.passes.passes.extend(ran.passes);
         Ok(())
+    }
+
+    /// Plans that keep their laws. What is not proven is told to who asks for all checks.
+    fn sound(&mut self, plans: PlanModule) -> Result<Lowered, Diagnostics> {
+        self.report.proof = proof_of(&plans)?;
+        if self.options.verify {
+            self.cx.remarks.extend(self.report.proof.open.iter().cloned());
+        }
+        Ok(Lowered::Plan(plans))
     }
 
     /// Checks all laws of an IR that no pass has seen yet, when the user asks for it.
@@ -254,12 +265,11 @@ fn fixed_inputs(names: &[String]) -> Option<Diagnostic> {
     Some(Diagnostic::remark("D015", message).help(help))
 }
 
-/// A plan that keeps its laws, and so do its kernels. This is always checked: what is generated from a plan is not, so a
-/// wrong plan would be wrong code.
-fn sound(plans: PlanModule) -> Result<PlanModule, Diagnostics> {
-    orogen_ir::plan::verify_module(&plans)
-        .map_err(|found| manager::defect("memory planning left the call plan invalid", found))?;
-    Ok(plans)
+/// What is shown of plans that keep their laws, as their kernels do. This is always checked: what is generated from a
+/// plan is not, so a wrong plan would be wrong code.
+fn proof_of(plans: &PlanModule) -> Result<Proof, Diagnostics> {
+    orogen_ir::plan::verify_module(plans)
+        .map_err(|found| manager::defect("memory planning left the call plan invalid", found))
 }
 
 /// Makes the way out of the legacy path exact: the line for this model, and nothing that was done already.
@@ -301,11 +311,12 @@ mod tests {
 }
 ";
         let plan = |text: &str| parse_plan(text, &ConstPool::default()).expect("a plan");
-        let found = sound(plan(text).into()).expect_err("the slot is too small");
+        let found = proof_of(&plan(text).into()).expect_err("the slot is too small");
         let codes: Vec<&str> = found.iter().map(|it| it.code).collect();
         assert_eq!(codes, ["V001", "P005", "P005"], "{found}");
         assert!(found.to_string().contains("memory planning left the call plan invalid"), "{found}");
         let good = text.replace("arena 64", "arena 64*n").replace("f32[16]", "f32[n]");
-        assert!(sound(plan(&good).into()).is_ok());
+        let proof = proof_of(&plan(&good).into()).expect("lawful");
+        assert!(proof.is_whole() && proof.count().asked > 5, "{proof}");
     }
 }

@@ -78,6 +78,9 @@ pub struct ShapeCheck {
 pub struct Arena {
     /// Size in bytes, a multiple of [`ALIGNMENT`].
     pub bytes: Dim,
+    /// The sizes of the parts that it is made of, in order. A slot that starts where a part starts, and is no larger, is
+    /// apart from what lies in other parts: this is how whoever laid out the memory says why. May be empty.
+    pub parts: Vec<Dim>,
 }
 
 /// A part of an arena that holds one tensor; its size follows from the type of that.

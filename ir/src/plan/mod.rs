@@ -36,13 +36,17 @@
 //! ```
 //!
 //! # Laws
+//! Where a law depends on sizes, it holds for all that may occur; [`verify`] says what of that is proven.
+//!
 //! * **P1** Every symbol in a size, offset, condition or kernel argument is bound before: by an input dimension, or by a
-//!   `Bind` or `Let` step earlier on every path.
+//!   `Bind` or `Let` step earlier on every path. A symbol that is a size is never negative: a `Let` gives it no such
+//!   value, and a check stands right behind a `Bind`.
 //! * **P2** Every buffer is written before it is read, on every path.
 //! * **P3** Two slots of one arena whose live ranges overlap do not overlap in memory; a slot is alive from a write to
 //!   the last read of what was written. A kernel's output may lie exactly on an input that it reads only at the
 //!   element it stores. A move is between buffers that lie at one place and have as many bytes.
-//! * **P4** A slot lies within its arena with all bytes of its type and is aligned to [`ALIGNMENT`].
+//! * **P4** A slot lies within its arena with all bytes of its type and is aligned to [`ALIGNMENT`]. The symbols in the size
+//!   of an arena and of its slots mean the same from its allocation to the last use.
 //! * **P5** A kernel step matches its kernel: argument count, size arguments, and each argument has the element type and
 //!   the bytes of its parameter. A copy is between buffers of one element type and takes no more bytes than either has.
 //! * **P6** Inputs and constants are never written.
@@ -71,4 +75,4 @@ pub use data::{
 };
 pub use module::{CallOrder, MAX_CALLS, PlanModule, call_order};
 pub use text::{PrintedPlan, parse_plan, parse_plans, print_plan, print_plans};
-pub use verify::{verify, verify_module};
+pub use verify::{Count, Proof, verify, verify_module};

@@ -5,9 +5,8 @@
 //! overlap it invalid; a read of an invalid slot is a violation. Branches keep what is valid on both sides, loops
 //! what is valid on entry and after each iteration. Nothing of the planner is used.
 //!
-//! Symbolic sizes and offsets are compared at sample values that satisfy what holds on entry, and for kernels and copies
-//! what the checks before them establish: a counterexample is a violation, none is accepted. Where no sample can be
-//! found, the prover decides.
+//! What depends on sizes is asked for all sizes that may occur: `sizes` proves, or refutes with sample sizes, or does
+//! neither. What is refuted is a violation; what is neither is told in the [`Proof`].
 //!
 //! | code | law | code | law |
 //! |---|---|---|---|
@@ -16,13 +15,17 @@
 //! | P003 | P3 overlapping slots | P007 | P7 outputs are written |
 //! | P004 | P4 slots in arenas | P008 | P8 calls of functions |
 //! | P012 | P12 state is renewed last | P009 to P011 | laws of modules |
-//! | L…, K… | laws of kernels | | |
+//! | P013 | neither proven nor refuted | L…, K… | laws of kernels |
 
 mod facts;
 mod in_place;
 mod invoke;
 mod kernels;
 mod module;
+mod proof;
+mod samples;
+mod sizes;
+mod slots;
 mod state;
 
 #[cfg(test)]
@@ -31,24 +34,33 @@ mod module_tests;
 mod tests;
 
 use super::text::{PrintedPlan, buffer_text, print_plan, symbols_of};
-use super::{ALIGNMENT, BufferRef, CallPlan, Condition, ShapeCheck, SlotId, Step};
+use super::{ArenaId, BufferRef, CallPlan, Condition, ShapeCheck, SlotId, Step};
 use crate::diag::{Diagnostic, Diagnostics, Place};
 use crate::kernel::Kernel;
-use crate::shape::{Constraint, Dim, ShapeCx, Sym};
+use crate::shape::{Constraint, Dim, ShapeCx, Sym, SymbolKind};
 use crate::types::DType;
-use facts::{Established, Range, Samples};
+use facts::Established;
 use indexmap::{IndexMap, IndexSet};
-pub use module::verify_module;
-use state::{Extent, Lost, State};
+use proof::{Asked, Questions, Spot};
+use samples::Samples;
+use sizes::{Answer, Question, Sizes};
+use slots::Layout;
+use state::{Lost, State};
 
-/// Checks all laws, those of the kernels included, and reports every violation, each drawn under its line of the
-/// printed plan.
+pub use module::verify_module;
+pub use proof::{Count, Proof};
+
+/// Checks all laws, those of the kernels included, and says what is proven.
 ///
 /// A plan that calls other functions is verified with its module: [`verify_module`].
-pub fn verify(plan: &CallPlan) -> Result<(), Diagnostics> {
+///
+/// # Errors
+/// Every violation, each drawn under its line of the printed plan.
+pub fn verify(plan: &CallPlan) -> Result<Proof, Diagnostics> {
     let mut found = verify_kernels(&plan.kernels);
-    found.0.extend(verify_plan(plan, &[]).0);
-    found.into_result(())
+    let mut proof = Proof::default();
+    verify_plan(plan, &[], &mut found, &mut proof);
+    found.into_result(proof)
 }
 
 fn verify_kernels(kernels: &[Kernel]) -> Diagnostics {
@@ -57,32 +69,20 @@ fn verify_kernels(kernels: &[Kernel]) -> Diagnostics {
 }
 
 /// All laws of one plan but those of its kernels. `functions` are those of its module.
-fn verify_plan(plan: &CallPlan, functions: &[CallPlan]) -> Diagnostics {
-    let mut shapes = plan.shapes.clone();
-    for check in &plan.checks {
-        // Behind checks that contradict each other nothing ever runs.
-        let _ = shapes.assume(check.constraint);
-    }
+fn verify_plan(plan: &CallPlan, functions: &[CallPlan], found: &mut Diagnostics, proof: &mut Proof) {
+    let shapes = on_entry(plan);
     let samples = Samples::new(&shapes, &symbols_of(plan), &single_lets(plan), &top_checks(plan));
-    let mut extents = Vec::with_capacity(plan.slots.len());
-    let ranges = plan.slots.iter().map(|slot| {
-        let bytes = slot.bytes(&mut shapes).ok();
-        let end = bytes.and_then(|it| shapes.add(slot.offset, it).ok());
-        extents.push(end.and_then(|end| {
-            let (start, end) = (shapes.as_int(slot.offset)?, shapes.as_int(end)?);
-            Some(Extent { arena: slot.arena, start, end })
-        }));
-        Some(samples.range(&shapes, slot.offset, end?))
-    });
-    let ranges = ranges.collect();
+    let mut sizes = Sizes::new(shapes, samples);
+    let layout = Layout::new(plan, &mut sizes);
+    let mut slots_of = vec![Vec::new(); plan.arenas.len()];
     let mut verifier = Verifier {
         plan,
         functions,
-        shapes,
-        samples,
-        ranges,
-        extents,
-        overlaps: IndexMap::new(),
+        sizes,
+        layout,
+        questions: Questions::default(),
+        slots_of: Vec::new(),
+        late: IndexSet::new(),
         destroyed: IndexMap::new(),
         lost: IndexMap::new(),
         printed: None,
@@ -91,14 +91,39 @@ fn verify_plan(plan: &CallPlan, functions: &[CallPlan]) -> Diagnostics {
         found: Diagnostics::new(),
         reported: IndexSet::new(),
     };
-    verifier.check_p4_slots();
+    for (i, slot) in plan.slots.iter().enumerate() {
+        let id = SlotId(i as u32);
+        match slots_of.get_mut(slot.arena.0 as usize) {
+            Some(slots) => slots.push(id),
+            None => {
+                let message = format!("P4: there is no arena ^{}", slot.arena.0);
+                verifier.report_at("P004", message, Spot::Slot(id));
+            }
+        }
+    }
+    verifier.slots_of = slots_of;
     verifier.check_p12_renewals();
     let mut state = State::default();
     verifier.entry(&mut state);
     verifier.steps(&plan.steps, &mut state);
     verifier.step = None;
     verifier.check_p7_outputs(&state);
-    verifier.found
+    let questions = std::mem::take(&mut verifier.questions);
+    proof.add(questions, |spot| verifier.place_of(spot));
+    found.0.append(&mut verifier.found.0);
+}
+
+/// The plan's context with what the call itself makes sure of before the first step, and nothing else.
+fn on_entry(plan: &CallPlan) -> ShapeCx {
+    let mut shapes = plan.shapes.clone();
+    shapes.keep_facts(|_, _| false);
+    let dims = plan.inputs.iter().flat_map(|it| it.dims.iter().map(|dim| Constraint::AtLeast(*dim, 0)));
+    let checks = plan.checks.iter().map(|it| it.constraint);
+    for fact in dims.chain(checks) {
+        // Behind checks that contradict each other nothing ever runs.
+        let _ = shapes.assume(fact);
+    }
+    shapes
 }
 
 /// Symbols that exactly one step defines, a `Let`, with its value; in program order.
@@ -143,15 +168,13 @@ struct Verifier<'a> {
     plan: &'a CallPlan,
     /// Those of the module.
     functions: &'a [CallPlan],
-    /// A copy of the plan's context, for sums and products.
-    shapes: ShapeCx,
-    samples: Samples,
-    /// Where each slot lies; `None` where that overflows.
-    ranges: Vec<Option<Range>>,
-    /// The same in numbers, where it is numbers.
-    extents: Vec<Option<Extent>>,
-    /// Pairs of slots that may overlap, as far as asked.
-    overlaps: IndexMap<(SlotId, SlotId), bool>,
+    sizes: Sizes,
+    layout: Layout,
+    questions: Questions,
+    /// The slots of each arena.
+    slots_of: Vec<Vec<SlotId>>,
+    /// Slots over symbols that are bound only behind the allocation of their arena.
+    late: IndexSet<SlotId>,
     /// Who last destroyed a slot that was valid.
     destroyed: IndexMap<SlotId, SlotId>,
     /// What does not hold at the head of a loop although it does on entry, by the number of its step. It follows from
@@ -163,64 +186,51 @@ struct Verifier<'a> {
     next: usize,
     found: Diagnostics,
     /// Loops are walked more than once, violations are reported once.
-    reported: IndexSet<(Option<usize>, String)>,
+    reported: IndexSet<(Spot, String)>,
 }
 
 impl Verifier<'_> {
+    fn spot(&self) -> Spot {
+        self.step.map_or(Spot::Plan, Spot::Step)
+    }
+
+    fn place_of(&mut self, spot: Spot) -> Place {
+        let printed = self.printed.get_or_insert_with(|| print_plan(self.plan));
+        match spot {
+            Spot::Plan => printed.header_place(),
+            Spot::Slot(slot) => printed.slot_place(slot),
+            Spot::Step(step) => printed.step_place(step),
+        }
+    }
+
     fn report(&mut self, code: &'static str, message: String) {
-        if !self.reported.insert((self.step, message.clone())) {
+        self.report_at(code, message, self.spot());
+    }
+
+    fn report_at(&mut self, code: &'static str, message: String, spot: Spot) {
+        if !self.reported.insert((spot, message.clone())) {
             return;
         }
-        let step = self.step;
-        let printed = self.printed.get_or_insert_with(|| print_plan(self.plan));
-        let place = step.map_or_else(|| printed.header_place(), |it| printed.step_place(it));
-        self.push(code, message, place);
-    }
-
-    fn report_slot(&mut self, slot: SlotId, message: String) {
-        let printed = self.printed.get_or_insert_with(|| print_plan(self.plan));
-        let place = printed.slot_place(slot);
-        self.push("P004", message, place);
-    }
-
-    fn push(&mut self, code: &'static str, message: String, place: Place) {
+        let place = self.place_of(spot);
         let plan = format!("in plan `@{}`", self.plan.name);
         self.found.push(Diagnostic::error(code, message).at_place(place).note(plan));
     }
 
-    /// P4: slots lie in their arena and are aligned; so are arenas.
-    fn check_p4_slots(&mut self) {
-        let (plan, entry) = (self.plan, Established::default());
-        let (zero, alignment) = (self.shapes.int(0), ALIGNMENT as i64);
-        for (i, arena) in plan.arenas.iter().enumerate() {
-            if !self.samples.divides(&self.shapes, alignment, arena.bytes) {
-                let text = self.shapes.display(arena.bytes).to_string();
-                self.report(
-                    "P004",
-                    format!("P4: `{text}`, the size of arena ^{i}, is no multiple of {alignment}"),
-                );
-            }
-        }
-        for (i, slot) in plan.slots.iter().enumerate() {
-            let id = SlotId(i as u32);
-            let Some(arena) = plan.arenas.get(slot.arena.0 as usize) else {
-                self.report_slot(id, format!("P4: there is no arena ^{}", slot.arena.0));
-                continue;
-            };
-            if !self.samples.divides(&self.shapes, alignment, slot.offset) {
-                self.report_slot(id, format!("P4: the offset of %s{i} is no multiple of {alignment}"));
-            }
-            let end = slot.bytes(&mut self.shapes).and_then(|bytes| self.shapes.add(slot.offset, bytes));
-            let fits = match end {
-                Ok(end) => self.samples.le(&self.shapes, &entry, end, arena.bytes),
-                Err(_) => false,
-            };
-            let mut starts = self.samples.le(&self.shapes, &entry, zero, slot.offset);
-            for dim in &slot.dims {
-                starts &= self.samples.le(&self.shapes, &entry, zero, *dim);
-            }
-            if !fits || !starts {
-                self.report_slot(id, format!("P4: %s{i} does not lie within arena ^{}", slot.arena.0));
+    /// A question of a law: what is refuted is a violation. `text` says what is asked.
+    fn ask(
+        &mut self,
+        law: &'static str,
+        spot: Spot,
+        question: Question,
+        known: &Established,
+        text: impl FnOnce() -> String,
+    ) {
+        match self.sizes.ask(question, known) {
+            Answer::Proven => self.questions.proven(law, spot, Asked::Size(question)),
+            Answer::Open => self.questions.open(law, spot, Asked::Size(question), text()),
+            Answer::Refuted(sizes) => {
+                let message = format!("{law}: it is not so that {}{sizes}", text());
+                self.report_at(code_of(law), message, spot);
             }
         }
     }
@@ -274,6 +284,31 @@ impl Verifier<'_> {
         }
     }
 
+    /// P1: a size is given a value that is not negative.
+    fn check_p1_size(&mut self, symbol: Sym, value: Dim, state: &State) {
+        let question = Question::AtMost(self.sizes.shapes.int(0), value);
+        let plan = self.plan;
+        self.ask("P1", self.spot(), question, &state.established, || {
+            let (name, text) = (plan.shapes.name(symbol), plan.shapes.display(value));
+            format!("`{text}`, the value of the size `{name}`, is at least 0")
+        });
+    }
+
+    /// P1 and P4: the size of an arena is known where it is allocated; so is that of most slots.
+    fn alloc_arena(&mut self, id: ArenaId, bytes: Dim, state: &State) {
+        self.check_p1_bound(state, bytes);
+        let plan = self.plan;
+        let slots = std::mem::take(&mut self.slots_of[id.0 as usize]);
+        let bound = |dim: &Dim| plan.shapes.free_symbols(*dim).iter().all(|it| state.bound.contains(it));
+        let (known, late): (Vec<SlotId>, Vec<SlotId>) = slots.iter().partition(|it| {
+            let slot = &plan.slots[it.0 as usize];
+            slot.dims.iter().chain([&slot.offset]).all(bound)
+        });
+        self.check_p4_arena(id, &known, &state.established);
+        self.late.extend(late);
+        self.slots_of[id.0 as usize] = slots;
+    }
+
     fn check(&mut self, state: &State, check: &ShapeCheck) {
         check.constraint.dims().for_each(|it| self.check_p1_bound(state, it));
     }
@@ -297,10 +332,16 @@ impl Verifier<'_> {
 
     fn one_step(&mut self, step: &Step, state: &mut State) {
         let plan = self.plan;
+        if !matches!(step, Step::Bind { .. } | Step::Check(_)) {
+            for symbol in std::mem::take(&mut state.unchecked) {
+                let name = plan.shapes.name(symbol).to_owned();
+                self.report("P001", format!("P1: `{name}` is a size but may be negative: no check follows"));
+            }
+        }
         match step {
             Step::AllocArena(id) => {
                 match plan.arenas.get(id.0 as usize) {
-                    Some(arena) => self.check_p1_bound(state, arena.bytes),
+                    Some(arena) => self.alloc_arena(*id, arena.bytes, state),
                     None => self.report("P002", format!("P2: there is no arena ^{}", id.0)),
                 }
                 // Its memory is new or reused: nothing in it is valid.
@@ -342,10 +383,10 @@ impl Verifier<'_> {
                     let (from, to) = (buffer_text(*from), buffer_text(*to));
                     self.report("P005", format!("P5: {from} and {to} do not hold the same element type"));
                 }
-                if self.overlap(*from, *to) {
+                self.check_p3_apart(*from, *to, || {
                     let (from, to) = (buffer_text(*from), buffer_text(*to));
-                    self.report("P003", format!("P3: {from} is copied to {to}, which overlaps it"));
-                }
+                    format!("P3: {from} is copied to {to}, which overlaps it")
+                });
                 self.check_p6_writable(*to);
                 for buffer in [*from, *to] {
                     self.check_p5_copy(buffer, *bytes, state);
@@ -360,17 +401,29 @@ impl Verifier<'_> {
                     let from = buffer_text(*from);
                     self.report("P005", format!("P5: a symbol is bound to {dtype} in {from}"));
                 }
-                state.established.define(&self.shapes, *symbol, None);
+                self.redefine(*symbol, state);
+                state.established.define(&self.sizes.shapes, *symbol, None);
                 state.bound.insert(*symbol);
+                if self.plan.shapes.kind(*symbol) == SymbolKind::Size {
+                    state.unchecked.insert(*symbol);
+                }
             }
             Step::Let { symbol, value } => {
                 self.check_p1_bound(state, *value);
-                state.established.define(&self.shapes, *symbol, Some(*value));
+                if self.plan.shapes.kind(*symbol) == SymbolKind::Size {
+                    self.check_p1_size(*symbol, *value, state);
+                }
+                self.redefine(*symbol, state);
+                state.established.define(&self.sizes.shapes, *symbol, Some(*value));
                 state.bound.insert(*symbol);
             }
             Step::Check(check) => {
                 self.check(state, check);
                 state.established.check(check.constraint);
+                if let Constraint::AtLeast(dim, 0..) = check.constraint {
+                    let symbol = self.sizes.shapes.as_sym(dim);
+                    state.unchecked.retain(|it| Some(*it) != symbol);
+                }
             }
             Step::If { cond, then_steps, else_steps } => {
                 let mut other = state.clone();
@@ -464,6 +517,16 @@ impl Verifier<'_> {
         };
         let always = matches!(buffer, BufferRef::Input(_) | BufferRef::Constant(_)) && renewal.is_none();
         if always || state.valid.contains(&buffer) {
+            if let BufferRef::Slot(id) = buffer {
+                let asked = Asked::Intact(buffer);
+                match state.doubtful.get(&id) {
+                    None => self.questions.proven("P3", self.spot(), asked),
+                    Some(by) => {
+                        let text = format!("%s{} is as it was before %s{} was written", id.0, by.0);
+                        self.questions.open("P3", self.spot(), asked, text);
+                    }
+                }
+            }
             return self.plan.dtype(buffer);
         }
         let name = buffer_text(buffer);
@@ -494,52 +557,19 @@ impl Verifier<'_> {
             self.report("P006", format!("P6: {} is written but read-only", buffer_text(buffer)));
         }
     }
-
-    fn write(&mut self, buffer: BufferRef, state: &mut State) {
-        let mut extent = None;
-        if let BufferRef::Slot(id) = buffer {
-            extent = self.extents.get(id.0 as usize).copied().flatten();
-            for other in state.valid.near(extent) {
-                if other != id && self.overlap(buffer, BufferRef::Slot(other)) {
-                    state.valid.remove(&BufferRef::Slot(other));
-                    self.destroyed.insert(other, id);
-                }
-            }
-        }
-        if let BufferRef::Output(i) = buffer
-            && let Some(input) = self.plan.outputs.get(i as usize).and_then(|it| it.over)
-        {
-            state.valid.remove(&BufferRef::Input(input));
-        }
-        if !is_read_only(buffer) {
-            state.valid.insert(buffer, extent);
-        }
-    }
-
-    /// Whether two buffers may share a byte.
-    fn overlap(&mut self, a: BufferRef, b: BufferRef) -> bool {
-        let (BufferRef::Slot(a), BufferRef::Slot(b)) = (a, b) else { return self.plan.same_place(a, b) };
-        if a == b {
-            return true;
-        }
-        let pair = (a.min(b), a.max(b));
-        if let Some(known) = self.overlaps.get(&pair) {
-            return *known;
-        }
-        let plan = self.plan;
-        let (first, second) = (a.0 as usize, b.0 as usize);
-        let overlap = match (plan.slots.get(first), plan.slots.get(second)) {
-            (Some(a), Some(b)) if a.arena == b.arena => match (&self.ranges[first], &self.ranges[second]) {
-                (Some(a), Some(b)) => !self.samples.apart(&self.shapes, a, b),
-                _ => true,
-            },
-            _ => false,
-        };
-        self.overlaps.insert(pair, overlap);
-        overlap
-    }
 }
 
 fn is_read_only(buffer: BufferRef) -> bool {
     matches!(buffer, BufferRef::Input(_) | BufferRef::Constant(_))
+}
+
+/// The code of a violation of a law.
+fn code_of(law: &str) -> &'static str {
+    match law {
+        "P1" => "P001",
+        "P3" => "P003",
+        "P4" => "P004",
+        "P8" => "P008",
+        _ => "P005",
+    }
 }

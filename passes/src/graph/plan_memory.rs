@@ -201,7 +201,7 @@ impl Lowering<'_> {
             }
         }
         let zero = self.plan.shapes.int(0);
-        self.plan.arenas.push(Arena { bytes: zero });
+        self.plan.arenas.push(Arena { bytes: zero, parts: Vec::new() });
         let mut steps = vec![Step::AllocArena(ArenaId(0))];
         steps.extend((0..self.plan.outputs.len()).map(|i| Step::AllocOutput(i as u32)));
         self.nodes(&mut steps)?;

@@ -42,6 +42,8 @@ pub struct Packing {
     pub offsets: Vec<Dim>,
     /// Bytes in all.
     pub total: Dim,
+    /// Sizes of the parts that these are made of, each of which holds whole requests; empty where all is numbers.
+    pub parts: Vec<Dim>,
 }
 
 /// Packs `requests` so that requests alive at the same step do not overlap.
@@ -64,7 +66,11 @@ fn pack_constant(shapes: &mut ShapeCx, requests: &[Request], sizes: &[i64]) -> R
     };
     let ends = offsets.iter().zip(sizes).map(|(offset, size)| offset + size);
     let total = ends.max().unwrap_or(0);
-    Ok(Packing { offsets: offsets.into_iter().map(|it| shapes.int(it)).collect(), total: shapes.int(total) })
+    Ok(Packing {
+        offsets: offsets.into_iter().map(|it| shapes.int(it)).collect(),
+        total: shapes.int(total),
+        parts: Vec::new(),
+    })
 }
 
 /// Offsets by size, largest first; `n²` in the number of requests.
@@ -207,7 +213,7 @@ fn pack_symbolic(shapes: &mut ShapeCx, requests: &[Request], sizes: &[Dim]) -> R
         starts.push(total);
         total = shapes.add(total, *token)?;
     }
-    Ok(Packing { offsets: token_of.into_iter().map(|it| starts[it]).collect(), total })
+    Ok(Packing { offsets: token_of.into_iter().map(|it| starts[it]).collect(), total, parts: tokens })
 }
 
 fn take(

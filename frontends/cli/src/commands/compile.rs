@@ -51,6 +51,9 @@ pub(crate) fn run(args: &CompileArgs) -> Result<ExitCode, Failure> {
         options.opt_in.name(),
         start.elapsed().as_secs_f64(),
     );
+    if options.verify {
+        say!("  plan: {}", artifact.report.proof);
+    }
     if args.report {
         match artifact.report.entered {
             None => say!("  no step on the dataflow IR"),

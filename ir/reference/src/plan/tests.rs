@@ -36,7 +36,7 @@ fn chain(offset: i64) -> CallPlan {
     plan.bindings.push(SizeBinding { symbol, input: 0, axis: 0 });
     plan.checks.push(ShapeCheck { constraint: Constraint::AtMost(n, 512), message: "n is small".into() });
     plan.kernels = Arc::new(vec![twice(BinaryOp::Add).into(), twice(BinaryOp::Mul).into()]);
-    plan.arenas.push(Arena { bytes: size });
+    plan.arenas.push(Arena { bytes: size, parts: Vec::new() });
     let dims = || [n].into_iter().collect();
     plan.slots.push(Slot { dtype: DType::F32, dims: dims(), arena: ArenaId(0), offset: zero });
     plan.slots.push(Slot { dtype: DType::F32, dims: dims(), arena: ArenaId(0), offset });

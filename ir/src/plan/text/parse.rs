@@ -176,7 +176,14 @@ impl Parser<'_> {
             }
             "arena" => {
                 let bytes = self.dim(cursor)?;
-                self.plan.arenas.push(Arena { bytes });
+                let mut parts = Vec::new();
+                if cursor.eat_word("of") {
+                    parts.push(self.dim(cursor)?);
+                    while cursor.eat_punct(",") {
+                        parts.push(self.dim(cursor)?);
+                    }
+                }
+                self.plan.arenas.push(Arena { bytes, parts });
             }
             "slot" => self.slot(cursor)?,
             "object" => self.object(cursor)?,

@@ -121,7 +121,9 @@ impl Printer<'_> {
             print_constants(&plan.constants, &mut self.writer);
         }
         for arena in &plan.arenas {
-            let line = format!("arena {}", self.dim(arena.bytes));
+            let parts: Vec<String> = arena.parts.iter().map(|it| self.dim(*it).to_string()).collect();
+            let parts = if parts.is_empty() { String::new() } else { format!(" of {}", parts.join(", ")) };
+            let line = format!("arena {}{parts}", self.dim(arena.bytes));
             self.writer.line(&line);
         }
         for (i, slot) in plan.slots.iter().enumerate() {
@@ -277,7 +279,7 @@ impl Symbols<'_> {
         plan.outputs.iter().for_each(|it| self.dims(it.dims.iter().copied()));
         self.found.extend(plan.bindings.iter().map(|it| it.symbol));
         plan.checks.iter().for_each(|it| self.dims(it.constraint.dims()));
-        plan.arenas.iter().for_each(|it| self.dims([it.bytes]));
+        plan.arenas.iter().for_each(|it| self.dims(it.parts.iter().copied().chain([it.bytes])));
         plan.slots.iter().for_each(|it| self.dims(it.dims.iter().copied().chain([it.offset])));
         plan.objects.iter().for_each(|it| self.dims(it.dims.iter().copied()));
         self.steps(&plan.steps);

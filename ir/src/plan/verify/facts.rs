@@ -1,7 +1,12 @@
-//! Questions about sizes, tried at sample values.
+//! What holds at a point of a plan.
 
-use crate::shape::{Constraint, Dim, Env, ShapeCx, Sym, Truth};
+use crate::shape::{Constraint, Dim, Env, ShapeCx, Sym};
 use indexmap::{IndexMap, IndexSet};
+
+/// How far a check may be from a question: it shares a symbol with it, with a check that does, and so on.
+const ROUNDS: usize = 3;
+/// Checks considered for one question.
+const MAX_FACTS: usize = 64;
 
 /// What holds at a point of the plan, beyond what holds on entry.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,12 +60,56 @@ impl Established {
     }
 
     /// The sample as it is here, `None` when a run with these sizes does not come here.
-    fn here(&self, shapes: &ShapeCx, env: &Env) -> Option<Env> {
+    pub(super) fn here(&self, shapes: &ShapeCx, env: &Env) -> Option<Env> {
         let mut env = env.clone();
         for (sym, value) in &self.lets {
             env.set(*sym, shapes.eval(*value, &env)?);
         }
         self.checks.iter().all(|it| shapes.holds(it, &env) != Some(false)).then_some(env)
+    }
+
+    /// An expression without the symbols whose definition is known; `None` when it does not fit.
+    pub(super) fn resolve(&self, shapes: &mut ShapeCx, dim: Dim) -> Option<Dim> {
+        let mut map: IndexMap<Sym, Dim> = IndexMap::new();
+        let mut waiting: Vec<Sym> = shapes.free_symbols(dim).into_vec();
+        let mut at = 0;
+        while let Some(sym) = waiting.get(at).copied() {
+            at += 1;
+            for inner in self.lets.get(&sym).into_iter().flat_map(|it| shapes.free_symbols(*it)) {
+                if !waiting.contains(&inner) {
+                    waiting.push(inner);
+                }
+            }
+        }
+        // A definition speaks of symbols that were defined before it.
+        for (sym, value) in self.lets.iter().filter(|(sym, _)| waiting.contains(sym)) {
+            let value = shapes.substitute(*value, &map).ok()?;
+            map.insert(*sym, value);
+        }
+        if map.is_empty() { Some(dim) } else { shapes.substitute(dim, &map).ok() }
+    }
+
+    /// The checks that have to do with some expressions, without the symbols whose definition is known.
+    pub(super) fn about(&self, shapes: &mut ShapeCx, dims: impl Iterator<Item = Dim>) -> Vec<Constraint> {
+        let mut symbols: IndexSet<Sym> = dims.flat_map(|it| shapes.free_symbols(it)).collect();
+        let mut found = IndexSet::new();
+        for _ in 0..ROUNDS {
+            let before = symbols.len();
+            for check in &self.checks {
+                let Ok(check) = check.map(&mut |it| self.resolve(shapes, it).ok_or(())) else { continue };
+                let free: Vec<Sym> = check.dims().flat_map(|it| shapes.free_symbols(it)).collect();
+                if found.len() < MAX_FACTS
+                    && free.iter().any(|it| symbols.contains(it))
+                    && found.insert(check)
+                {
+                    symbols.extend(free);
+                }
+            }
+            if symbols.len() == before {
+                break;
+            }
+        }
+        found.into_iter().collect()
     }
 }
 
@@ -69,144 +118,4 @@ impl Established {
 pub(super) struct Forgotten {
     lets: IndexSet<Sym>,
     checks: IndexSet<Constraint>,
-}
-
-/// Values of symbols that satisfy the facts.
-///
-/// What holds on entry is known everywhere. What a check on the way establishes is known behind it only: before it,
-/// memory must hold for sizes that the check will refuse.
-#[derive(Clone, Debug)]
-pub(super) struct Samples {
-    envs: Vec<Env>,
-}
-
-/// Bytes from `start` to before `end`.
-#[derive(Clone, Debug)]
-pub(super) struct Range {
-    start: Dim,
-    end: Dim,
-    /// Both at each sample.
-    values: Vec<Option<(i64, i64)>>,
-}
-
-/// Values that sizes take in samples: edges, odd numbers, tile sizes and their neighbours.
-const VALUES: [i64; 17] = [1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 33, 64, 100, 257, 1000, 4096, 0];
-/// How many samples are kept of each sort, and how many are tried for them.
-const KEPT: usize = 24;
-const TRIED: u64 = 4000;
-
-impl Samples {
-    /// Samples of all of `symbols` that satisfy what holds on entry, the facts of `shapes`; one half of them also what
-    /// the checks on the way establish.
-    ///
-    /// `lets` are symbols that one `Let` step alone defines: they have its value.
-    pub(super) fn new(
-        shapes: &ShapeCx,
-        symbols: &IndexSet<Sym>,
-        lets: &IndexMap<Sym, Dim>,
-        on_the_way: &[Constraint],
-    ) -> Self {
-        let about =
-            |it: &Constraint| it.dims().all(|d| shapes.free_symbols(d).iter().all(|s| symbols.contains(s)));
-        let facts: Vec<Constraint> = shapes.facts().copied().filter(about).collect();
-        let (mut envs, mut strict) = (Vec::new(), Vec::new());
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        for round in 0..TRIED {
-            if envs.len() == KEPT && (strict.len() == KEPT || on_the_way.is_empty()) {
-                break;
-            }
-            let mut env = Env::new();
-            for sym in symbols {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                // The first rounds give all symbols one value, which satisfies most equalities.
-                let pick =
-                    if round < VALUES.len() as u64 { round } else { (state >> 33) % VALUES.len() as u64 };
-                env.set(*sym, VALUES[pick as usize]);
-            }
-            for (sym, value) in lets {
-                if let Some(value) = shapes.eval(*value, &env) {
-                    env.set(*sym, value);
-                }
-            }
-            if facts.iter().any(|it| shapes.holds(it, &env) == Some(false)) {
-                continue;
-            }
-            if envs.len() < KEPT {
-                envs.push(env);
-            } else if strict.len() < KEPT && on_the_way.iter().all(|it| shapes.holds(it, &env) != Some(false))
-            {
-                strict.push(env);
-            }
-        }
-        envs.append(&mut strict);
-        Samples { envs }
-    }
-
-    /// Whether `a ≤ b` as far as can be seen.
-    pub(super) fn le(&self, shapes: &ShapeCx, known: &Established, a: Dim, b: Dim) -> bool {
-        if let (Some(a), Some(b)) = (shapes.as_int(a), shapes.as_int(b)) {
-            return a <= b;
-        }
-        let test = |env: &Env| Some(shapes.eval(a, env)? <= shapes.eval(b, env)?);
-        self.decide(shapes, known, test, || shapes.prove_le(a, b))
-    }
-
-    /// Whether `a = b` as far as can be seen.
-    pub(super) fn eq(&self, shapes: &ShapeCx, known: &Established, a: Dim, b: Dim) -> bool {
-        if let (Some(a), Some(b)) = (shapes.as_int(a), shapes.as_int(b)) {
-            return a == b;
-        }
-        let test = |env: &Env| Some(shapes.eval(a, env)? == shapes.eval(b, env)?);
-        self.decide(shapes, known, test, || shapes.prove_eq(a, b))
-    }
-
-    /// Whether `k` divides `d` as far as can be seen.
-    pub(super) fn divides(&self, shapes: &ShapeCx, k: i64, d: Dim) -> bool {
-        if let Some(d) = shapes.as_int(d) {
-            return d % k == 0;
-        }
-        let test = |env: &Env| Some(shapes.eval(d, env)? % k == 0);
-        self.decide(shapes, &Established::default(), test, || shapes.divides(k, d))
-    }
-
-    /// A range of bytes and what it is at each sample.
-    pub(super) fn range(&self, shapes: &ShapeCx, start: Dim, end: Dim) -> Range {
-        let values =
-            self.envs.iter().map(|env| Some((shapes.eval(start, env)?, shapes.eval(end, env)?))).collect();
-        Range { start, end, values }
-    }
-
-    /// Whether two ranges never meet: they do at no sample, or where there is no sample they do not provably.
-    pub(super) fn apart(&self, shapes: &ShapeCx, a: &Range, b: &Range) -> bool {
-        let mut tried = false;
-        for (a, b) in a.values.iter().zip(&b.values) {
-            let (Some(a), Some(b)) = (a, b) else { continue };
-            if a.0 < a.1 && b.0 < b.1 && a.0 < b.1 && b.0 < a.1 {
-                return false;
-            }
-            tried = true;
-        }
-        tried || !shapes.prove_lt(b.start, a.end).is_always() || !shapes.prove_lt(a.start, b.end).is_always()
-    }
-
-    /// No sample refutes it; where there is no sample, it is not provably false. Samples come first because they cost
-    /// little: a proof would add nothing to them.
-    fn decide(
-        &self,
-        shapes: &ShapeCx,
-        known: &Established,
-        test: impl Fn(&Env) -> Option<bool>,
-        prove: impl FnOnce() -> Truth,
-    ) -> bool {
-        let mut tried = false;
-        for env in &self.envs {
-            let outcome = known.here(shapes, env).and_then(|env| test(&env));
-            if outcome == Some(false) {
-                return false;
-            }
-            tried |= outcome.is_some();
-        }
-        // Behind checks that no sizes pass, nothing is ever done.
-        tried || !known.checks.is_empty() || prove() != Truth::Never
-    }
 }

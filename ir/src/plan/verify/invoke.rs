@@ -1,6 +1,7 @@
 //! P8: calls of functions of the module.
 
 use super::super::text::buffer_text;
+use super::sizes::Question;
 use super::{State, Verifier};
 use crate::plan::{BufferRef, CallPlan, FunctionId, ObjectId, ResultBinding, View, byte_size};
 use indexmap::IndexSet;
@@ -85,17 +86,17 @@ impl Verifier<'_> {
             );
             self.report("P008", message);
         }
-        let Ok(wanted) = byte_size(&mut self.shapes, dtype, &arg.dims) else { return };
+        let Ok(wanted) = byte_size(&mut self.sizes.shapes, dtype, &arg.dims) else { return };
         let Some(bytes) = self.bytes_of(arg.place) else { return };
-        let fits = match arg.place {
+        let question = match arg.place {
             // Its dimensions are never negative, those of the view may be where a later check refuses the sizes.
-            BufferRef::Slot(_) => self.samples.le(&self.shapes, &state.established, wanted, bytes),
-            _ => self.samples.eq(&self.shapes, &state.established, wanted, bytes),
+            BufferRef::Slot(_) => Question::AtMost(wanted, bytes),
+            _ => Question::Equal(wanted, bytes),
         };
-        if !fits {
-            let text = self.shapes.display(wanted).to_string();
-            self.report("P008", format!("P8: {place} does not have the {text} bytes of its view"));
-        }
+        let (text, spot) = (self.sizes.shapes.display(wanted).to_string(), self.spot());
+        self.ask("P8", spot, question, &state.established, || {
+            format!("{place} has the `{text}` bytes of its view")
+        });
     }
 
     /// Symbols are whole dimensions of results.
@@ -117,7 +118,8 @@ impl Verifier<'_> {
                 );
                 self.report("P008", message);
             }
-            state.established.define(&self.shapes, it.symbol, None);
+            self.redefine(it.symbol, state);
+            state.established.define(&self.sizes.shapes, it.symbol, None);
             state.bound.insert(it.symbol);
         }
     }

@@ -1,6 +1,7 @@
 //! P5, and P3 within one step: kernels and copies fit their buffers.
 
 use super::super::text::buffer_text;
+use super::sizes::Question;
 use super::{State, Verifier, in_place};
 use crate::kernel::{Access, Kernel};
 use crate::plan::{BufferRef, byte_size};
@@ -60,50 +61,49 @@ impl Verifier<'_> {
     /// P5: a buffer has as many bytes as the kernel's parameter.
     fn check_p5_size(&mut self, kernel: &Kernel, i: usize, arg: BufferRef, sizes: &[Dim], state: &State) {
         let param = kernel.param(i);
-        let dims = kernel.dims_at(i, sizes, &mut self.shapes);
+        let dims = kernel.dims_at(i, sizes, &mut self.sizes.shapes);
         // A size beyond 64 bits has no memory anyway.
-        let Ok(wanted) = dims.and_then(|dims| byte_size(&mut self.shapes, param.dtype, &dims)) else {
+        let Ok(wanted) = dims.and_then(|dims| byte_size(&mut self.sizes.shapes, param.dtype, &dims)) else {
             return;
         };
         let Some(bytes) = self.bytes_of(arg) else { return };
-        let fits = match arg {
+        let question = match arg {
             // Its dimensions are never negative, those of the parameter may be where a later check refuses the sizes.
-            BufferRef::Slot(_) => self.samples.le(&self.shapes, &state.established, wanted, bytes),
-            _ => self.samples.eq(&self.shapes, &state.established, wanted, bytes),
+            BufferRef::Slot(_) => Question::AtMost(wanted, bytes),
+            _ => Question::Equal(wanted, bytes),
         };
-        if !fits {
-            let text = self.shapes.display(wanted).to_string();
-            self.report(
-                "P005",
-                format!("P5: {} does not have the {text} bytes of `%{}`", buffer_text(arg), param.name),
-            );
-        }
+        let (text, spot) = (self.sizes.shapes.display(wanted).to_string(), self.spot());
+        self.ask("P5", spot, question, &state.established, || {
+            format!("{} has the `{text}` bytes of `%{}`", buffer_text(arg), param.name)
+        });
     }
 
     /// P5: a copy takes no more bytes than the buffer has.
     pub(super) fn check_p5_copy(&mut self, buffer: BufferRef, bytes: Dim, state: &State) {
         let whole = self.bytes_of(buffer);
-        if whole.is_some_and(|it| !self.samples.le(&self.shapes, &state.established, bytes, it)) {
-            let text = self.shapes.display(bytes).to_string();
-            self.report("P005", format!("P5: {} does not have {text} bytes to copy", buffer_text(buffer)));
-        }
+        let Some(whole) = whole else { return };
+        let (text, spot) = (self.sizes.shapes.display(bytes).to_string(), self.spot());
+        self.ask("P5", spot, Question::AtMost(bytes, whole), &state.established, || {
+            format!("{} has `{text}` bytes to copy", buffer_text(buffer))
+        });
     }
 
     /// P3: a move is between buffers of one element type that lie at one place and have as many bytes.
     pub(super) fn check_p3_move(&mut self, from: BufferRef, to: BufferRef, state: &State) {
-        let mut same = self.plan.same_place(from, to) && self.plan.dtype(from) == self.plan.dtype(to);
-        if let Some((a, b)) = self.bytes_of(from).zip(self.bytes_of(to)) {
-            same &= self.samples.eq(&self.shapes, &state.established, a, b);
-        }
-        if !same {
+        if !self.plan.same_place(from, to) || self.plan.dtype(from) != self.plan.dtype(to) {
             let (from, to) = (buffer_text(from), buffer_text(to));
             self.report("P003", format!("P3: {from} is moved to {to}, which does not lie at its place"));
+            return;
         }
+        let Some((a, b)) = self.bytes_of(from).zip(self.bytes_of(to)) else { return };
+        self.ask("P3", self.spot(), Question::Equal(a, b), &state.established, || {
+            format!("{} has as many bytes as {}, to which it is moved", buffer_text(from), buffer_text(to))
+        });
     }
 
     pub(super) fn bytes_of(&mut self, buffer: BufferRef) -> Option<Dim> {
-        let dims = self.plan.dims(buffer, &mut self.shapes)?;
-        byte_size(&mut self.shapes, self.plan.dtype(buffer)?, &dims).ok()
+        let dims = self.plan.dims(buffer, &mut self.sizes.shapes)?;
+        byte_size(&mut self.sizes.shapes, self.plan.dtype(buffer)?, &dims).ok()
     }
 
     /// P3 within one kernel: what it writes overlaps neither what it writes besides nor what it reads and may not share
@@ -116,8 +116,7 @@ impl Verifier<'_> {
         earlier: &[usize],
     ) {
         for (i, (param, other)) in kernel.params().zip(args).enumerate() {
-            let compared = !param.access.writes() || earlier.contains(&i);
-            if i == output || !compared || !self.overlap(args[output], *other) {
+            if i == output || (param.access.writes() && !earlier.contains(&i)) {
                 continue;
             }
             let shares = param.access == Access::In
@@ -127,12 +126,10 @@ impl Verifier<'_> {
                     .program()
                     .is_some_and(|it| in_place::may_share(it, it.params[i], it.params[output]));
             if !shares {
-                let (output, other) = (buffer_text(args[output]), buffer_text(*other));
-                let name = kernel.name();
-                self.report(
-                    "P003",
-                    format!("P3: `@{name}` writes {output}, which overlaps its operand {other}"),
-                );
+                self.check_p3_apart(args[output], *other, || {
+                    let (output, other) = (buffer_text(args[output]), buffer_text(*other));
+                    format!("P3: `@{}` writes {output}, which overlaps its operand {other}", kernel.name())
+                });
             }
         }
     }

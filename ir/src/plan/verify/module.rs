@@ -2,23 +2,24 @@
 
 use super::{verify_kernels, verify_plan};
 use crate::diag::{Diagnostic, Diagnostics};
-use crate::plan::{CallOrder, CallPlan, MAX_CALLS, PlanModule, call_order};
+use crate::plan::{CallOrder, CallPlan, MAX_CALLS, PlanModule, Proof, call_order};
 use indexmap::IndexSet;
 use std::sync::Arc;
 
-/// Checks all laws of a module, those of its plans and kernels included, and reports every violation.
+/// Checks all laws of a module, those of its plans and kernels included, and says what is proven.
 ///
 /// # Errors
-/// The violations; those of a plan are drawn under its lines.
-pub fn verify_module(module: &PlanModule) -> Result<(), Diagnostics> {
+/// Every violation; those of a plan are drawn under its lines.
+pub fn verify_module(module: &PlanModule) -> Result<Proof, Diagnostics> {
     let mut found = verify_kernels(module.kernels());
+    let mut proof = Proof::default();
     for plan in &module.functions {
-        found.0.extend(verify_plan(plan, &module.functions).0);
+        verify_plan(plan, &module.functions, &mut found, &mut proof);
     }
     check_p9_names(module, &mut found);
     check_p10_calls(module, &mut found);
     check_p11_shared(module, &mut found);
-    found.into_result(())
+    found.into_result(proof)
 }
 
 /// P9: names are unique, and those of exported functions name symbols.

@@ -62,7 +62,7 @@ fn each_law_is_held() {
         ("invoke 0 @f(#0[2]) to (%o1)", "invoke 0 @f() to (%o1)", "P008", "takes 1 buffers and gives 1"),
         ("invoke 0 @f(#0[2]) to (%o1)", "invoke 0 @f(#0[2]) to ()", "P008", "takes 1 buffers and gives 1"),
         ("@f(#0[2])", "@f(#0[2, 1])", "P008", "#0 is f32 of rank 2 but input `x` of `@f` is f32 of rank 1"),
-        ("@f(#0[2])", "@f(#0[3])", "P008", "#0 does not have the 12 bytes of its view"),
+        ("@f(#0[2])", "@f(#0[3])", "P008", "#0 has the `12` bytes of its view"),
         ("@f(#0[2])", "@f(%o1[2])", "P002", "%o1 is read before it is written"),
         ("from b = 0[0]", "", "P001", "`b` is not bound"),
         ("from b = 0[0]", "from b = 0[1]", "P008", "dimension 1 of result 0 of `@f` is not `b`"),

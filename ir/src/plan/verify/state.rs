@@ -6,7 +6,7 @@ use crate::shape::Sym;
 use indexmap::IndexSet;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Bytes of an arena, from the first to before the last, where both are numbers.
+/// Bytes of an arena, from the first to before the last, where both are numbers; or else parts of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Extent {
     pub(super) arena: ArenaId,
@@ -23,6 +23,10 @@ pub(super) struct State {
     pub(super) outputs: IndexSet<u32>,
     /// Buffers that hold what was written to them.
     pub(super) valid: Valid,
+    /// Slots of which that is so unless another one that was written since overlaps them, and that one.
+    pub(super) doubtful: BTreeMap<SlotId, SlotId>,
+    /// Sizes read from data that no check has found to be sizes yet.
+    pub(super) unchecked: IndexSet<Sym>,
 }
 
 impl State {
@@ -33,12 +37,15 @@ impl State {
         self.arenas.retain(|it| other.arenas.contains(it));
         self.outputs.retain(|it| other.outputs.contains(it));
         self.valid.retain(|it| other.valid.contains(it));
+        self.doubtful.extend(&other.doubtful);
+        self.unchecked.extend(&other.unchecked);
     }
 
     /// What holds here and no longer holds in `later`.
     pub(super) fn lost(&self, later: &State) -> Lost {
         Lost {
             valid: self.valid.buffers.iter().filter(|it| !later.valid.contains(it)).copied().collect(),
+            doubtful: later.doubtful.clone(),
             established: self.established.forgotten(&later.established),
         }
     }
@@ -46,6 +53,7 @@ impl State {
     /// Without what was lost elsewhere.
     pub(super) fn lose(&mut self, lost: &Lost) {
         lost.valid.iter().for_each(|it| self.valid.remove(it));
+        self.doubtful.extend(&lost.doubtful);
         self.established.forget(&lost.established);
     }
 }
@@ -54,6 +62,7 @@ impl State {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lost {
     valid: Vec<BufferRef>,
+    doubtful: BTreeMap<SlotId, SlotId>,
     established: Forgotten,
 }
 
@@ -62,7 +71,7 @@ pub(super) struct Lost {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Valid {
     buffers: BTreeSet<BufferRef>,
-    /// Slots whose place is known in numbers, by arena and start, with the end.
+    /// Slots whose place is known, by arena and start, with the end.
     placed: BTreeMap<(u32, i64), (i64, SlotId)>,
     /// Other slots.
     unplaced: BTreeSet<SlotId>,
@@ -75,7 +84,7 @@ impl Valid {
         self.buffers.contains(buffer)
     }
 
-    /// A buffer was written; `extent` is where a slot lies, if that is known in numbers.
+    /// A buffer was written; `extent` is where a slot lies, if that is known.
     pub(super) fn insert(&mut self, buffer: BufferRef, extent: Option<Extent>) {
         if !self.buffers.insert(buffer) {
             return;
@@ -84,11 +93,11 @@ impl Valid {
         match extent {
             // An empty slot overlaps nothing.
             Some(Extent { start, end, .. }) if start >= end => {}
-            Some(Extent { arena, start, end }) => {
+            Some(Extent { arena, start, end }) if !self.placed.contains_key(&(arena.0, start)) => {
                 self.placed.insert((arena.0, start), (end, slot));
                 self.places.insert(slot, (arena.0, start));
             }
-            None => {
+            _ => {
                 self.unplaced.insert(slot);
             }
         }

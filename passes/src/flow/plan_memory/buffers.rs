@@ -176,7 +176,7 @@ impl Lowering<'_> {
     /// An arena, whose size is known once everything has its place.
     pub(super) fn new_arena(&mut self) -> ArenaId {
         let bytes = self.plan.shapes.int(0);
-        self.plan.arenas.push(Arena { bytes });
+        self.plan.arenas.push(Arena { bytes, parts: Vec::new() });
         ArenaId((self.plan.arenas.len() - 1) as u32)
     }
 
@@ -251,6 +251,7 @@ impl Lowering<'_> {
                 offsets[life] = Some(offset);
             }
             arena.bytes = packing.total;
+            arena.parts = packing.parts;
         }
         for (slot, life) in self.plan.slots.iter_mut().zip(&self.slot_lives) {
             slot.offset = offsets[*life].unwrap_or(slot.offset);

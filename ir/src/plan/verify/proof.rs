@@ -1,0 +1,103 @@
+//! What was shown of a plan.
+
+use super::sizes::Question;
+use crate::diag::{Diagnostic, Place};
+use crate::plan::{BufferRef, SlotId};
+use indexmap::IndexMap;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What a plan without violations was shown to keep.
+///
+/// Most laws can be decided. Where one depends on sizes, it asks questions that are proven for all sizes that may occur,
+/// or refuted by some, which is a violation, or neither.
+#[derive(Clone, Debug, Default)]
+pub struct Proof {
+    /// By law.
+    pub laws: BTreeMap<&'static str, Count>,
+    /// What was neither proven nor refuted, as remarks under the lines of the printed plan.
+    pub open: Vec<Diagnostic>,
+}
+
+/// Questions about sizes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// How many there are.
+    pub asked: usize,
+    /// How many of them are proven.
+    pub proven: usize,
+}
+
+impl Proof {
+    /// All laws together.
+    pub fn count(&self) -> Count {
+        self.laws.values().fold(Count::default(), |sum, it| Count {
+            asked: sum.asked + it.asked,
+            proven: sum.proven + it.proven,
+        })
+    }
+
+    /// The answers for one plan.
+    pub(super) fn add(&mut self, questions: Questions, mut place: impl FnMut(Spot) -> Place) {
+        for ((law, spot, _), open) in questions.0 {
+            let count = self.laws.entry(law).or_default();
+            count.asked += 1;
+            match open {
+                None => count.proven += 1,
+                Some(message) => {
+                    let message =
+                        format!("{law}: neither proven for all sizes nor refuted by any tried: {message}");
+                    self.open.push(Diagnostic::remark("P013", message).at_place(place(spot)));
+                }
+            }
+        }
+    }
+
+    /// Whether everything is proven.
+    pub fn is_whole(&self) -> bool {
+        self.open.is_empty()
+    }
+}
+
+/// `412 of 412 questions about sizes are proven (P3 120, P4 80, P5 212)`
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Count { asked, proven } = self.count();
+        write!(f, "{proven} of {asked} questions about sizes are proven")?;
+        let laws: Vec<String> = self.laws.iter().map(|(law, it)| format!("{law} {}", it.proven)).collect();
+        if laws.is_empty() { Ok(()) } else { write!(f, " ({})", laws.join(", ")) }
+    }
+}
+
+/// Where a law asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Spot {
+    Plan,
+    Slot(SlotId),
+    Step(usize),
+}
+
+/// What is asked of a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Asked {
+    Size(Question),
+    /// Whether a buffer still holds what was written to it.
+    Intact(BufferRef),
+    /// Whether two buffers share no memory.
+    Apart(BufferRef, BufferRef),
+}
+
+/// The questions so far, each once however often its step is walked, with what is said of it when it is open.
+#[derive(Debug, Default)]
+pub(super) struct Questions(IndexMap<(&'static str, Spot, Asked), Option<String>>);
+
+impl Questions {
+    /// A proof; it does not make up for a round of a loop in which there was none.
+    pub(super) fn proven(&mut self, law: &'static str, spot: Spot, asked: Asked) {
+        self.0.entry((law, spot, asked)).or_insert(None);
+    }
+
+    pub(super) fn open(&mut self, law: &'static str, spot: Spot, asked: Asked, message: String) {
+        self.0.insert((law, spot, asked), Some(message));
+    }
+}

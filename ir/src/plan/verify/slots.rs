@@ -1,0 +1,304 @@
+//! P3 and P4: where slots lie, and which of them share memory.
+//!
+//! An arena may say the parts that it is made of. Where they add up to its size, a slot at the start of one that holds
+//! it lies within the arena, and apart from what lies in another one. A plan need not be believed: each of these is a
+//! question that is proven or not, and so is every one that parts do not answer.
+
+use super::facts::Established;
+use super::proof::{Asked, Spot};
+use super::samples::{Range, Samples};
+use super::sizes::{Answer, Question, Sizes};
+use super::state::{Extent, State};
+use super::{Verifier, buffer_text, is_read_only};
+use crate::plan::{ALIGNMENT, ArenaId, BufferRef, CallPlan, ObjectId, SlotId};
+use crate::shape::{Dim, Sym};
+use indexmap::IndexMap;
+
+/// Where everything lies.
+#[derive(Debug, Default)]
+pub(super) struct Layout {
+    /// The end of each slot; `None` where that overflows.
+    ends: Vec<Option<Dim>>,
+    /// The bytes of each slot.
+    bytes: Vec<Option<Dim>>,
+    /// Each slot at samples, as far as asked.
+    ranges: IndexMap<SlotId, Option<Range>>,
+    /// Which part of its arena each slot lies in, where that is proven, and how large that is.
+    parts: Vec<Option<(u32, Dim)>>,
+    /// The arenas whose parts add up.
+    divided: Vec<bool>,
+    /// Pairs of slots, as far as asked.
+    pairs: IndexMap<(SlotId, SlotId), Overlap>,
+    /// Whose size or layout a symbol is in.
+    mentions: IndexMap<Sym, Mentions>,
+}
+
+/// What a symbol is a size of.
+#[derive(Debug, Default)]
+struct Mentions {
+    arenas: Vec<ArenaId>,
+    outputs: Vec<u32>,
+    objects: Vec<ObjectId>,
+}
+
+/// Whether two buffers share a byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Overlap {
+    /// For no sizes: this is proven.
+    Never,
+    /// For some sizes.
+    Sometimes,
+    /// Neither is known.
+    Unknown,
+}
+
+impl Layout {
+    pub(super) fn new(plan: &CallPlan, sizes: &mut Sizes) -> Layout {
+        let mut layout = Layout::default();
+        let mut starts: Vec<IndexMap<Dim, (u32, Dim)>> = Vec::new();
+        for arena in &plan.arenas {
+            let mut found = IndexMap::new();
+            let mut at = Some(sizes.shapes.int(0));
+            for (i, part) in arena.parts.iter().enumerate() {
+                let Some(start) = at else { break };
+                found.insert(start, (i as u32, *part));
+                at = sizes.shapes.add(start, *part).ok();
+            }
+            layout.divided.push(!arena.parts.is_empty() && at == Some(arena.bytes));
+            starts.push(found);
+        }
+        for slot in &plan.slots {
+            let bytes = slot.bytes(&mut sizes.shapes).ok();
+            layout.bytes.push(bytes);
+            layout.ends.push(bytes.and_then(|it| sizes.shapes.add(slot.offset, it).ok()));
+            let arena = slot.arena.0 as usize;
+            let divided = layout.divided.get(arena).copied().unwrap_or_default();
+            let part = starts.get(arena).and_then(|it| it.get(&slot.offset)).copied().filter(|_| divided);
+            let mut inside = |part: &(u32, Dim), bytes| {
+                let question = Question::AtMost(bytes, part.1);
+                sizes.ask(question, &Established::default()) == Answer::Proven
+            };
+            layout.parts.push(part.zip(bytes).filter(|(part, bytes)| inside(part, *bytes)).map(|it| it.0));
+        }
+        layout.mention(plan, sizes);
+        layout
+    }
+
+    fn mention(&mut self, plan: &CallPlan, sizes: &Sizes) {
+        let in_arenas = plan.arenas.iter().enumerate().map(|(i, it)| (i as u32, it.bytes));
+        let in_slots = plan
+            .slots
+            .iter()
+            .flat_map(|it| it.dims.iter().copied().chain([it.offset]).map(|dim| (it.arena.0, dim)));
+        for (arena, dim) in in_arenas.chain(in_slots) {
+            for symbol in sizes.shapes.free_symbols(dim) {
+                let arenas = &mut self.mentions.entry(symbol).or_default().arenas;
+                if arenas.last() != Some(&ArenaId(arena)) {
+                    arenas.push(ArenaId(arena));
+                }
+            }
+        }
+        for (i, output) in plan.outputs.iter().enumerate() {
+            for symbol in output.dims.iter().flat_map(|it| sizes.shapes.free_symbols(*it)) {
+                self.mentions.entry(symbol).or_default().outputs.push(i as u32);
+            }
+        }
+        for (i, object) in plan.objects.iter().enumerate() {
+            for symbol in object.dims.iter().flat_map(|it| sizes.shapes.free_symbols(*it)) {
+                self.mentions.entry(symbol).or_default().objects.push(ObjectId(i as u32));
+            }
+        }
+    }
+}
+
+impl Verifier<'_> {
+    /// P4: slots lie in their arena and are aligned; so are arenas. Asked where the arena is allocated, or of
+    /// slots whose size is known only later, where they are written.
+    pub(super) fn check_p4_arena(&mut self, id: ArenaId, slots: &[SlotId], known: &Established) {
+        let plan = self.plan;
+        let Some(arena) = plan.arenas.get(id.0 as usize) else { return };
+        let (zero, alignment) = (self.sizes.shapes.int(0), ALIGNMENT as i64);
+        let divided = self.layout.divided[id.0 as usize];
+        // A part that holds a slot is no smaller than that.
+        let holds = |i: usize| {
+            slots.iter().any(|it| self.layout.parts[it.0 as usize].is_some_and(|it| it.0 as usize == i))
+        };
+        let empty: Vec<Dim> =
+            arena.parts.iter().enumerate().filter(|(i, _)| divided && !holds(*i)).map(|it| *it.1).collect();
+        for part in &empty {
+            self.ask("P4", Spot::Plan, Question::AtMost(zero, *part), known, || {
+                format!("`{}`, a part of arena ^{}, is at least 0", plan.shapes.display(*part), id.0)
+            });
+        }
+        self.ask("P4", Spot::Plan, Question::Divides(alignment, arena.bytes), known, || {
+            let text = plan.shapes.display(arena.bytes);
+            format!("`{text}`, the size of arena ^{}, is a multiple of {alignment}", id.0)
+        });
+        slots.iter().for_each(|it| self.check_p4_slot(*it, known));
+    }
+
+    fn check_p4_slot(&mut self, id: SlotId, known: &Established) {
+        let (plan, at) = (self.plan, id.0 as usize);
+        let slot = &plan.slots[at];
+        let (zero, alignment) = (self.sizes.shapes.int(0), ALIGNMENT as i64);
+        self.ask("P4", Spot::Slot(id), Question::Divides(alignment, slot.offset), known, || {
+            let text = plan.shapes.display(slot.offset);
+            format!("`{text}`, the offset of %s{at}, is a multiple of {alignment}")
+        });
+        for dim in &slot.dims {
+            self.ask("P4", Spot::Slot(id), Question::AtMost(zero, *dim), known, || {
+                format!("`{}`, a dimension of %s{at}, is at least 0", plan.shapes.display(*dim))
+            });
+        }
+        let within = || format!("%s{at} lies within arena ^{}", slot.arena.0);
+        if let (Some((_, part)), Some(bytes)) = (self.layout.parts[at], self.layout.bytes[at]) {
+            self.ask("P4", Spot::Slot(id), Question::AtMost(bytes, part), known, within);
+            return;
+        }
+        let Some(end) = self.layout.ends[at] else {
+            self.report_at("P004", format!("P4: the size of %s{at} overflows"), Spot::Slot(id));
+            return;
+        };
+        self.ask("P4", Spot::Slot(id), Question::AtMost(zero, slot.offset), known, within);
+        self.ask(
+            "P4",
+            Spot::Slot(id),
+            Question::AtMost(end, plan.arenas[slot.arena.0 as usize].bytes),
+            known,
+            within,
+        );
+    }
+
+    /// The part of memory that a slot lies in, if it is known.
+    pub(super) fn extent(&self, id: SlotId) -> Option<Extent> {
+        let at = id.0 as usize;
+        let arena = self.plan.slots.get(at)?.arena;
+        if let Some((part, _)) = self.layout.parts[at] {
+            return Some(Extent { arena, start: i64::from(part), end: i64::from(part) + 1 });
+        }
+        if self.layout.divided.get(arena.0 as usize).copied().unwrap_or_default() {
+            return None;
+        }
+        let shapes = &self.sizes.shapes;
+        let (start, end) =
+            (shapes.as_int(self.plan.slots[at].offset)?, shapes.as_int(self.layout.ends[at]?)?);
+        Some(Extent { arena, start, end })
+    }
+
+    /// A symbol gets another value: memory that was got for the old one is none for the new one.
+    pub(super) fn redefine(&mut self, symbol: Sym, state: &mut State) {
+        if !state.bound.contains(&symbol) {
+            return;
+        }
+        let Some(mentions) = self.layout.mentions.get(&symbol) else { return };
+        mentions.arenas.iter().for_each(|it| {
+            state.arenas.shift_remove(it);
+        });
+        mentions.outputs.iter().for_each(|it| {
+            state.outputs.shift_remove(it);
+        });
+        mentions.objects.iter().for_each(|it| state.valid.remove(&BufferRef::Object(*it)));
+    }
+
+    pub(super) fn write(&mut self, buffer: BufferRef, state: &mut State) {
+        let mut extent = None;
+        if let BufferRef::Slot(id) = buffer {
+            extent = self.extent(id);
+            if self.late.contains(&id) {
+                self.check_p4_slot(id, &state.established);
+            }
+            state.doubtful.remove(&id);
+            for other in state.valid.near(extent) {
+                if other == id {
+                    continue;
+                }
+                match self.overlap(buffer, BufferRef::Slot(other)) {
+                    Overlap::Never => {}
+                    Overlap::Sometimes => {
+                        state.valid.remove(&BufferRef::Slot(other));
+                        self.destroyed.insert(other, id);
+                    }
+                    Overlap::Unknown => {
+                        state.doubtful.insert(other, id);
+                    }
+                }
+            }
+        }
+        if let BufferRef::Output(i) = buffer
+            && let Some(input) = self.plan.outputs.get(i as usize).and_then(|it| it.over)
+        {
+            state.valid.remove(&BufferRef::Input(input));
+        }
+        if !is_read_only(buffer) {
+            state.valid.insert(buffer, extent);
+        }
+    }
+
+    /// P3: two buffers of one step share no memory.
+    pub(super) fn check_p3_apart(&mut self, a: BufferRef, b: BufferRef, message: impl FnOnce() -> String) {
+        let asked = Asked::Apart(a.min(b), a.max(b));
+        match self.overlap(a, b) {
+            Overlap::Never => self.questions.proven("P3", self.spot(), asked),
+            Overlap::Sometimes => self.report("P003", message()),
+            Overlap::Unknown => {
+                let text = format!("{} and {} do not overlap", buffer_text(a), buffer_text(b));
+                self.questions.open("P3", self.spot(), asked, text);
+            }
+        }
+    }
+
+    /// Whether two buffers share a byte.
+    pub(super) fn overlap(&mut self, a: BufferRef, b: BufferRef) -> Overlap {
+        let (BufferRef::Slot(a), BufferRef::Slot(b)) = (a, b) else {
+            return if self.plan.same_place(a, b) { Overlap::Sometimes } else { Overlap::Never };
+        };
+        if a == b {
+            return Overlap::Sometimes;
+        }
+        let pair = (a.min(b), a.max(b));
+        if let Some(known) = self.layout.pairs.get(&pair) {
+            return *known;
+        }
+        let overlap = self.slots_overlap(a, b);
+        self.layout.pairs.insert(pair, overlap);
+        overlap
+    }
+
+    fn slots_overlap(&mut self, a: SlotId, b: SlotId) -> Overlap {
+        let plan = self.plan;
+        let (Some(first), Some(second)) = (plan.slots.get(a.0 as usize), plan.slots.get(b.0 as usize)) else {
+            return Overlap::Never;
+        };
+        if first.arena != second.arena {
+            return Overlap::Never;
+        }
+        if let (Some(x), Some(y)) = (self.extent(a), self.extent(b))
+            && (x.start >= x.end || y.start >= y.end || x.end <= y.start || y.end <= x.start)
+        {
+            return Overlap::Never;
+        }
+        for id in [a, b] {
+            self.place(id);
+        }
+        let (Some(Some(x)), Some(Some(y))) = (self.layout.ranges.get(&a), self.layout.ranges.get(&b)) else {
+            return Overlap::Unknown;
+        };
+        if Samples::meet(x, y) {
+            return Overlap::Sometimes;
+        }
+        let (before, after) = (Question::AtMost(x.end, y.start), Question::AtMost(y.end, x.start));
+        let known = Established::default();
+        let proven = [before, after].into_iter().any(|it| self.sizes.ask(it, &known) == Answer::Proven);
+        if proven { Overlap::Never } else { Overlap::Unknown }
+    }
+
+    /// Works out a slot at the samples.
+    fn place(&mut self, id: SlotId) {
+        if !self.layout.ranges.contains_key(&id) {
+            let at = id.0 as usize;
+            let (start, end) = (self.plan.slots[at].offset, self.layout.ends[at]);
+            let range = end.map(|end| self.sizes.samples.range(&self.sizes.shapes, start, end));
+            self.layout.ranges.insert(id, range);
+        }
+    }
+}
