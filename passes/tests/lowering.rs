@@ -156,8 +156,8 @@ fn lower_module(ops: &OpRegistry, seed: u64) -> usize {
         let what = format!("seed {seed}, module after {}", pass.name());
         let mut cx = PassCx::new(ops);
         if let Err(problem) = pass.run(&mut module, &mut cx) {
-            // What has no kernel is a clear error, not a wrong result.
-            assert!(problem.iter().all(|it| !it.code.is_empty()), "{what}");
+            // A shape that is not known has no kernel; nothing else is refused.
+            assert!(problem.iter().all(|it| it.code == "K002"), "{what}: {problem}");
             return 0;
         }
         module.verify(ops).unwrap_or_else(|it| panic!("{what}: {it}"));
@@ -165,7 +165,14 @@ fn lower_module(ops: &OpRegistry, seed: u64) -> usize {
             run.compare(eval_main(ops, &module, &run.inputs), &what);
         }
     }
-    let Ok(plan) = flow::plan_memory(&module, "main", &[]) else { return 0 };
+    let plan = match flow::plan_memory(&module, "main", &[]) {
+        Ok(plan) => plan,
+        Err(problem) => {
+            // A shape that is not known has no memory; nothing else is refused.
+            assert!(problem.iter().all(|it| it.code == "M012"), "seed {seed}, plan: {problem}");
+            return 0;
+        }
+    };
     let what = format!("seed {seed}, plan");
     let plan = checked(&plan, &what);
     let what = format!("{what}\n{}", print_plan(&plan).text);
@@ -193,14 +200,15 @@ fn lower_all<T>(seeds: std::ops::Range<u64>, lower: impl Fn(u64) -> T) -> Vec<T>
 fn graphs() {
     let ops = OpRegistry::standard();
     let evaluated = lower_all(0..SEEDS, |seed| lower_graph(&ops, seed));
-    assert!(evaluated.iter().filter(|it| **it).count() > 20, "few graphs can be evaluated");
+    let evaluated = evaluated.iter().filter(|it| **it).count();
+    assert!(evaluated > SEEDS as usize / 2, "only {evaluated} graphs can be evaluated");
 }
 
 #[test]
 fn modules() {
     let ops = OpRegistry::standard();
     let runs: usize = lower_all(0..SEEDS, |seed| lower_module(&ops, seed)).into_iter().sum();
-    assert!(runs > 20, "only {runs} runs reach a plan");
+    assert!(runs > SEEDS as usize, "only {runs} runs reach a plan");
 }
 
 /// The inner loop carries a size of its own, which an expression behind that loop uses.
