@@ -12,7 +12,7 @@ use super::state::{Extent, State};
 use super::{Verifier, buffer_text, is_read_only};
 use crate::plan::{ALIGNMENT, ArenaId, BufferRef, CallPlan, ObjectId, SlotId};
 use crate::shape::{Dim, Sym};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 /// Where everything lies.
 #[derive(Debug, Default)]
@@ -120,11 +120,10 @@ impl Verifier<'_> {
         let (zero, alignment) = (self.sizes.shapes.int(0), ALIGNMENT as i64);
         let divided = self.layout.divided[id.0 as usize];
         // A part that holds a slot is no smaller than that.
-        let holds = |i: usize| {
-            slots.iter().any(|it| self.layout.parts[it.0 as usize].is_some_and(|it| it.0 as usize == i))
-        };
-        let empty: Vec<Dim> =
-            arena.parts.iter().enumerate().filter(|(i, _)| divided && !holds(*i)).map(|it| *it.1).collect();
+        let held: IndexSet<u32> =
+            slots.iter().filter_map(|it| self.layout.parts[it.0 as usize]).map(|it| it.0).collect();
+        let parts = (0..).zip(&arena.parts).filter(|(i, _)| divided && !held.contains(i));
+        let empty: Vec<Dim> = parts.map(|it| *it.1).collect();
         for part in &empty {
             self.ask("P4", Spot::Plan, Question::AtMost(zero, *part), known, || {
                 format!("`{}`, a part of arena ^{}, is at least 0", plan.shapes.display(*part), id.0)
