@@ -50,6 +50,7 @@ const MODULE: &str = "module {
     from n = %in0[0]
     steps {
       bind m = %in1[0]: i64
+      check m >= 0 \"there cannot be fewer than none\"
       check n - m >= 0 \"there are not so many\"
       alloc %out0
       call 0 @twice(%in0, %out0) [n]

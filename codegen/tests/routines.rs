@@ -43,6 +43,7 @@ fn nonzero(dtype: DType, routine: &str) -> CallPlan {
     alloc ^0
     call 0 @count(%in0, %in1, %s0) [n, m]
     bind count = %s0[0]: i64
+    check count >= 0 \"there cannot be fewer than none\"
     alloc %out0
     call 1 @fill(%in0, %out0) [n, m, count]
   }
