@@ -281,7 +281,8 @@ impl Constants {
             let name = numbered.into_iter().find(|it| !names.contains(it)).unwrap_or_default();
             names.insert(name.clone());
             let dims = dims.iter().map(|it| SignatureDim::Fixed(it.cast_signed())).collect();
-            let parameter = Parameter { name, dtype: dlpack(data.dtype()), dims, becomes: None };
+            let parameter =
+                Parameter { name, dtype: dlpack(data.dtype()), dims, becomes: None, ranked: false };
             found.push((Outside { parameter, digest: digest(&blob.bytes) }, blob.bytes));
             self.outside.insert(blob.symbol);
         }
@@ -325,12 +326,15 @@ fn signature(plan: &CallPlan) -> Function {
         dtype: dlpack(dtype),
         dims: dims.iter().map(|it| signature_dim(&plan.shapes, *it)).collect(),
         becomes: becomes.cloned(),
+        ranked: false,
     };
     let becomes = |input: usize| Some(&plan.outputs[plan.renewal(input as u32)? as usize].name);
     let inputs = plan.inputs.iter().enumerate();
     let inputs = inputs.map(|(i, it)| parameter(&it.name, it.dtype, &it.dims, becomes(i))).collect();
     let outputs = plan.outputs.iter().filter(|it| it.over.is_none());
-    let outputs = outputs.map(|it| parameter(&it.name, it.dtype, &it.dims, None)).collect();
+    let outputs = outputs
+        .map(|it| Parameter { ranked: it.rank.is_some(), ..parameter(&it.name, it.dtype, &it.dims, None) })
+        .collect();
     Function { name: plan.name.clone(), inputs, outputs }
 }
 

@@ -77,7 +77,13 @@ fn two_steps() -> CallPlan {
     }
     for name in ["out0", "out1"] {
         let dims = [n, c].into_iter().collect();
-        plan.outputs.push(PlanOutput { name: name.to_owned(), dtype: DType::F32, dims, over: None });
+        plan.outputs.push(PlanOutput {
+            name: name.to_owned(),
+            dtype: DType::F32,
+            dims,
+            over: None,
+            rank: None,
+        });
     }
     let elements = plan.shapes.mul(n, c).unwrap();
     let bytes = plan.shapes.scale(elements, 4).unwrap();
@@ -226,6 +232,7 @@ fn branches_loops_and_sizes_from_data() {
         dtype: DType::F32,
         dims: [m].into_iter().collect(),
         over: None,
+        rank: None,
     });
     plan.arenas.push(Arena { bytes: room, parts: Vec::new() });
     for (i, dtype) in [(0, DType::I64), (1, DType::I64), (2, DType::Bool)] {

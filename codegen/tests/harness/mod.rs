@@ -90,7 +90,7 @@ pub fn plan_of(program: &TensorProgram, sizes: &[i64]) -> CallPlan {
             let index = plan.outputs.len() as u32;
             args.push(BufferRef::Output(index));
             plan.steps.push(Step::AllocOutput(index));
-            plan.outputs.push(PlanOutput { name, dtype, dims, over: None });
+            plan.outputs.push(PlanOutput { name, dtype, dims, over: None, rank: None });
         }
     }
     Arc::make_mut(&mut plan.kernels).push(program.clone().into());

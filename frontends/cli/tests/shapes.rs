@@ -99,3 +99,25 @@ fn a_zero_in_a_shape_copies_and_is_not_a_size() {
     let error = run(folder.path(), &[("x", &[0, 3]), ("s", &[3, 0])]).expect_err("a copy");
     contains(&error, &["`renamed`", "where a 0 copies", "expected at least 1, got 0"]);
 }
+
+#[test]
+fn a_rank_may_be_known_only_at_run_time() {
+    let nodes = [
+        onnx::node("Expand", "", &["x", "s"], &["grown"], "grow"),
+        onnx::node("Neg", "", &["grown"], &["y"], "negate"),
+    ];
+    let inputs = [onnx::value("x", &["1"]), onnx::value("s", &["l"])];
+    let folder = compiled(&onnx::model(&nodes, &[], &inputs, &[onnx::value("y", &["a", "b"])]));
+    for (length, shape) in [(0, "[1]"), (1, "[2]"), (3, "[2, 2, 2]"), (8, "[2, 2, 2, 2, 2, 2, 2, 2]")] {
+        let printed = run(folder.path(), &[("x", &[1]), ("s", &[length])]).expect("any rank fits");
+        contains(&printed, &[&format!("y f32 {shape}")]);
+    }
+    let error = run(folder.path(), &[("x", &[1]), ("s", &[9])]).expect_err("too many dimensions");
+    contains(&error, &["`grow`", "the rank that its shape gives: expected at most 8, got 9"]);
+    let said = orogen(folder.path(), &["inspect", "model.so"]);
+    contains(&said.out, &["output y: f32[…]"]);
+    // The legacy path names the way.
+    let refused = orogen(folder.path(), &["compile", "model.onnx", "-o", "legacy.so"]);
+    assert_eq!(refused.status, 3, "{}", refused.err);
+    contains(&refused.err, &["--opt-in dataflow-ir"]);
+}

@@ -1,7 +1,7 @@
 //! What converters are written with: types of values, constants, and operations on the sink.
 
 use crate::node::{NodeCx, bad, not_supported};
-use crate::sink::Value;
+use crate::sink::{Ranked, Value};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::types::{Attr, Attrs, DType, Dims, TensorData, TensorType, Type};
 
@@ -252,6 +252,36 @@ impl NodeCx<'_, '_> {
             return Ok(value);
         }
         self.emit("unsqueeze", Attrs::none().with("axes", axes), &[value])
+    }
+
+    /// A value under as many dimensions as the greatest of these ranks, and its rank.
+    pub(crate) fn of_ranks(
+        &mut self,
+        value: Value,
+        ranked: Option<Ranked>,
+        ranks: &[usize],
+    ) -> Result<[Value; 2], Diagnostic> {
+        let own = self.rank(value)?;
+        let most = ranks.last().copied().unwrap_or(own);
+        let foreseen = match &ranked {
+            Some(ranked) => ranked.ranks.iter().all(|it| ranks.contains(it)),
+            None => ranks.contains(&own),
+        };
+        if !foreseen {
+            return Err(self.unforeseen_rank());
+        }
+        let axes: Vec<i64> = (own as i64..most as i64).collect();
+        let value = self.unsqueeze(value, &axes)?;
+        let rank = match ranked {
+            Some(ranked) => ranked.rank,
+            None => self.int_scalar(own as i64),
+        };
+        Ok([value, rank])
+    }
+
+    /// What trying did not find.
+    pub(crate) fn unforeseen_rank(&self) -> Diagnostic {
+        not_supported("the rank of a value depends on several branches or loops inside each other")
     }
 
     /// Removes dimensions of size 1.

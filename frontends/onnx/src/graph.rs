@@ -198,7 +198,7 @@ fn cycle_through(start: usize, stuck: &[usize], users: &[Vec<usize>]) -> Vec<usi
 }
 
 /// Names that a node reads: its operands and what its subgraphs take from outside.
-fn reads(node: &NodeProto) -> impl Iterator<Item = &str> {
+pub(crate) fn reads(node: &NodeProto) -> impl Iterator<Item = &str> {
     let captured = subgraphs(node).flat_map(|(_, graph)| Body::from(graph).free_names());
     node.input.iter().map(String::as_str).filter(|it| !it.is_empty()).chain(captured)
 }

@@ -29,7 +29,7 @@
 //!
 //! Files in reading order: [`proto`] (the format), `decode` (bytes to a [`Model`]), `tensor` and `mapping`
 //! (weights), `graph` (order of nodes), [`OpTable`] and `unsupported` (what can be imported), `import` (the
-//! walk, and in it `branch`: an `If` whose branches differ in rank), `sink` and `probe` (what is built into), `node` and
+//! walk, and in it `branch`: an `If` whose branches differ in rank, and `versions`: nodes built once for each rank), `sink` and `probe` (what is built into), `node` and
 //! `emit` (what converters are written with), `ops` (the converters).
 
 mod decode;

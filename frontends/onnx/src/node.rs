@@ -2,10 +2,11 @@
 
 use crate::graph::{Opsets, describe, normal_domain};
 use crate::proto::{AttributeProto, GraphProto, NodeProto};
-use crate::sink::{Sink, Value};
+use crate::sink::{Ranked, Sink, Value};
 use crate::tensor::TensorLoader;
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostic;
+use orogen_ir::ops::Budget;
 use orogen_ir::types::TensorData;
 use std::ops::Deref;
 
@@ -144,13 +145,23 @@ pub(crate) trait Surroundings<'m> {
         graph: &'m GraphProto,
         inputs: &[Value],
     ) -> Result<Vec<Value>, Diagnostic>;
-    /// The same in a sink that keeps nothing: nodes that are only tried are not reported.
+    /// The same in a sink that keeps nothing: nodes that are only tried are not reported. Some inputs and outputs have a
+    /// rank that is known only at run time.
     fn try_subgraph(
         &mut self,
         probe: &mut dyn Sink,
         graph: &'m GraphProto,
         inputs: &[Value],
-    ) -> Result<Vec<Value>, Diagnostic>;
+        ranked: &[(Value, Ranked)],
+    ) -> Result<Vec<(Value, Option<Ranked>)>, Diagnostic>;
+    /// The ranks that values carried by a loop take, if it was asked before with the same ranks around.
+    fn loop_ranks(&self, sink: &dyn Sink, node: &'m NodeProto) -> Option<Vec<Vec<usize>>>;
+    /// Notes them.
+    fn note_loop_ranks(&mut self, sink: &dyn Sink, node: &'m NodeProto, ranks: Vec<Vec<usize>>);
+    /// What is known of the rank of a value, if it is known only at run time.
+    fn ranked(&self, value: Value) -> Option<Ranked>;
+    /// Notes that the rank of a value is known only at run time.
+    fn note_ranked(&self, value: Value, ranked: Ranked);
     /// Whether a shape is put together from parts: what is known of them is in its place.
     fn is_concat(&self, value: Value) -> bool;
     /// Notes an assumption that a rank follows from.
@@ -227,4 +238,9 @@ pub(crate) fn bad(message: impl Into<String>) -> Diagnostic {
 /// A node that cannot be imported for a reason that only its operands' types or values show.
 pub(crate) fn not_supported(message: impl Into<String>) -> Diagnostic {
     Diagnostic::error("X009", message)
+}
+
+/// Whether the model would also run into an error: it is not one of this importer's own limits.
+pub(crate) fn impossible(error: &Diagnostic) -> bool {
+    !matches!(error.code, "X009" | "X012" | Budget::SPENT)
 }

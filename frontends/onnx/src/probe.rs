@@ -23,6 +23,17 @@ impl<'a> Probe<'a> {
         Probe { base: sink, first, shapes, values: Vec::new(), loops: SettledLoops::default() }
     }
 
+    /// Another probe that knows what this one does.
+    pub(crate) fn beside(&self) -> Self {
+        Probe {
+            base: self.base,
+            first: self.first,
+            shapes: self.shapes.clone(),
+            values: self.values.clone(),
+            loops: self.loops.clone(),
+        }
+    }
+
     fn push(&mut self, ty: Type, data: Option<TensorData>) -> Value {
         self.values.push((ty, data));
         Value::from_index(self.first + self.values.len() as u32 - 1)
@@ -231,7 +242,7 @@ impl Sink for Probe<'_> {
         Ok(types.into_iter().map(|ty| self.push(ty, None)).collect())
     }
 
-    fn output(&mut self, name: &str, _value: Value) -> Result<(), Diagnostic> {
+    fn output(&mut self, name: &str, _value: Value, _rank: Option<Value>) -> Result<(), Diagnostic> {
         Err(bad(format!("output `{name}` is declared inside a branch")))
     }
 }

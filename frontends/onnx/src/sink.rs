@@ -20,6 +20,18 @@ impl Value {
     }
 }
 
+/// The most dimensions of a value whose rank is known only at run time.
+pub(crate) const MAX_RANK: usize = 8;
+
+/// What is known of a value whose rank is known only at run time; the value has as many dimensions as the greatest rank.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ranked {
+    /// An integer of rank 0.
+    pub(crate) rank: Value,
+    /// The ranks that it may have, in increasing order.
+    pub(crate) ranks: Vec<usize>,
+}
+
 /// Which part of a loop is being built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LoopPart {
@@ -59,7 +71,8 @@ pub(crate) trait Sink {
     fn check(&mut self, fact: Constraint, message: &str) -> Result<(), Diagnostic>;
     fn if_else(&mut self, cond: Value, branch: &mut BranchFn<'_>) -> Result<Vec<Value>, Diagnostic>;
     fn while_loop(&mut self, init: &[Value], part: &mut LoopFn<'_>) -> Result<Vec<Value>, Diagnostic>;
-    fn output(&mut self, name: &str, value: Value) -> Result<(), Diagnostic>;
+    /// Declares an output, of that rank if it is known only at run time.
+    fn output(&mut self, name: &str, value: Value, rank: Option<Value>) -> Result<(), Diagnostic>;
 }
 
 /// A sink that can go back.
@@ -219,7 +232,11 @@ impl<S: OpSink> Sink for Adapter<'_, S> {
         Ok(self.outer_all(results))
     }
 
-    fn output(&mut self, name: &str, value: Value) -> Result<(), Diagnostic> {
-        self.sink.output(name, self.inner(value))
+    fn output(&mut self, name: &str, value: Value, rank: Option<Value>) -> Result<(), Diagnostic> {
+        let value = self.inner(value);
+        match rank {
+            Some(rank) => self.sink.output_of_rank(name, value, self.inner(rank)),
+            None => self.sink.output(name, value),
+        }
     }
 }

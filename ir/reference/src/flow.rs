@@ -67,7 +67,35 @@ pub fn eval_function_with(
     name: &str,
     args: &[Value],
 ) -> Result<Vec<Value>, EvalError> {
-    call(World { ops, host, module }, name, args, 0)
+    let results = call(World { ops, host, module }, name, args, 0)?;
+    match module.function(name) {
+        Some(function) => ranked(function, results),
+        None => Ok(results),
+    }
+}
+
+/// The results that a caller sees: outputs with as many dimensions as their ranks say.
+fn ranked(function: &Function, results: Vec<Value>) -> EvalResult<Vec<Value>> {
+    let mut seen: Vec<Value> = Vec::new();
+    for (output, value) in function.outputs().iter().zip(results) {
+        if !output.gives_rank {
+            seen.push(value);
+            continue;
+        }
+        let of = seen.pop().ok_or_else(|| EvalError::invalid("a rank of nothing"))?;
+        let (of, rank) = (of.tensor()?, value.tensor()?);
+        seen.push(Value::Tensor(of_rank(of, rank.get_i64(0))?));
+    }
+    Ok(seen)
+}
+
+/// A tensor with its first dimensions alone; the others are 1.
+pub(crate) fn of_rank(tensor: &TensorData, rank: i64) -> EvalResult<TensorData> {
+    let dims = tensor.dims();
+    let cut =
+        usize::try_from(rank).ok().filter(|it| *it <= dims.len() && dims[*it..].iter().all(|it| *it == 1));
+    let cut = cut.ok_or_else(|| EvalError::invalid(format!("{dims:?} has no rank {rank}")))?;
+    tensor.reshaped(dims[..cut].into()).map_err(|it| EvalError::invalid(it.to_string()))
 }
 
 /// What all calls of an evaluation see.

@@ -1,7 +1,7 @@
 //! Evaluation of call plans, on real memory: a wrong offset or two slots that overlap give wrong results here too.
 
 use crate::error::{EvalError, EvalResult};
-use crate::flow::{check_constraint, constraint_holds, from_data};
+use crate::flow::{check_constraint, constraint_holds, from_data, of_rank};
 use crate::kernel::eval_dim;
 use crate::kernel::{self, Host};
 use crate::memory::{Memory, Place};
@@ -92,10 +92,14 @@ fn run(
     machine.enter(inputs).map_err(place)?;
     machine.steps(&plan.steps).map_err(place)?;
     let outputs = plan.outputs.iter().zip(&machine.outputs).map(|(output, made)| {
-        let Some((place, dims)) = made else {
+        let Some((place, dims, rank)) = made else {
             return Err(EvalError::invalid(format!("output `{}` is never made", output.name)));
         };
         let result = machine.memory.tensor(*place, output.dtype, dims);
+        let result = result.and_then(|it| match rank {
+            Some(rank) => of_rank(&it, *rank),
+            None => Ok(it),
+        });
         result.map_err(|it| it.within(format!("output `{}`", output.name)))
     });
     outputs.collect()
@@ -113,8 +117,8 @@ struct Machine<'a> {
     inputs: Vec<Place>,
     constants: IndexMap<ConstId, Place>,
     arenas: Vec<Option<Place>>,
-    /// Memory and dimensions of the outputs that exist.
-    outputs: Vec<Option<(Place, Vec<u64>)>>,
+    /// Memory, dimensions and rank of the outputs that exist.
+    outputs: Vec<Option<(Place, Vec<u64>, Option<i64>)>>,
 }
 
 impl Machine<'_> {
@@ -235,11 +239,12 @@ impl Machine<'_> {
                 let output = plan.outputs.get(*i as usize).ok_or_else(|| missing("output"))?;
                 let dims = self.sizes(&output.dims)?;
                 let bytes = TensorData::byte_count(output.dtype, &dims).ok_or_else(EvalError::too_large)?;
+                let rank = output.rank.map(|it| self.dim(it)).transpose()?;
                 let place = match output.over {
                     Some(input) => self.place(BufferRef::Input(input))?,
                     None => self.memory.allocate(bytes)?,
                 };
-                self.outputs[*i as usize] = Some((place, dims));
+                self.outputs[*i as usize] = Some((place, dims, rank));
             }
             Step::Kernel { kernel, args, sizes, source } => {
                 let called = plan.kernels.get(kernel.0 as usize).ok_or_else(|| missing("kernel"))?;

@@ -55,6 +55,16 @@ pub struct Parameter {
 pub struct Output {
     /// Name the user sees.
     pub name: String,
+    /// It is no output of its own but the rank, an integer of rank 0, of the one before it. That one has as many
+    /// dimensions as the rank says; those that its type has after them are 1.
+    pub gives_rank: bool,
+}
+
+impl Output {
+    /// An output.
+    pub fn new(name: impl Into<String>) -> Self {
+        Output { name: name.into(), gives_rank: false }
+    }
 }
 
 /// A function: parameters and a body region; its results are the body's results.

@@ -151,7 +151,7 @@ impl<'m> Editor<'m> {
         let body = self.function.body;
         let place = self.function.regions[body].results.len();
         self.function.regions[body].results.push(value);
-        self.function.outputs.push(Output { name: name.to_owned() });
+        self.function.outputs.push(Output::new(name));
         self.function.values[value].scope = Scope::Region;
         self.add_use(value, Use { user: User::Region(body), place });
     }

@@ -79,4 +79,15 @@ pub trait OpSink {
 
     /// Declares a model output.
     fn output(&mut self, name: &str, value: Self::Value) -> Result<(), Diagnostic>;
+
+    /// Declares a model output whose rank the call decides: `rank`, an integer of rank 0, says how many of the
+    /// dimensions of `value` it has; those after them are 1.
+    fn output_of_rank(
+        &mut self,
+        name: &str,
+        _value: Self::Value,
+        _rank: Self::Value,
+    ) -> Result<(), Diagnostic> {
+        Err(Diagnostic::error("G004", format!("the rank of output `{name}` is known only at run time")))
+    }
 }

@@ -51,6 +51,8 @@ pub struct PlanOutput {
     /// For the new value of state, the input in whose memory it lies: the caller's is written in place, and nothing is
     /// returned.
     pub over: Option<u32>,
+    /// How many of them the output has, when that is decided by the call; the others are 1.
+    pub rank: Option<Dim>,
 }
 
 /// `symbol = dimension `axis` of input `input``.

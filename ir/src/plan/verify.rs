@@ -352,7 +352,9 @@ impl Verifier<'_> {
             }
             Step::AllocOutput(i) => {
                 match plan.outputs.get(*i as usize) {
-                    Some(output) => output.dims.iter().for_each(|it| self.check_p1_bound(state, *it)),
+                    Some(output) => {
+                        output.dims.iter().chain(&output.rank).for_each(|it| self.check_p1_bound(state, *it));
+                    }
                     None => self.report("P002", format!("P2: there is no output {i}")),
                 }
                 state.outputs.insert(*i);

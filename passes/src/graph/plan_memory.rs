@@ -188,7 +188,13 @@ impl Lowering<'_> {
         for (i, (name, edge)) in graph.outputs().iter().enumerate() {
             let ty = graph.ty(*edge);
             let (dims, over) = (self.dims(ty)?, self.renewed[i].map(|it| it as u32));
-            self.plan.outputs.push(PlanOutput { name: name.clone(), dtype: ty.dtype, dims, over });
+            self.plan.outputs.push(PlanOutput {
+                name: name.clone(),
+                dtype: ty.dtype,
+                dims,
+                over,
+                rank: None,
+            });
             let Some(place) = self.in_place.place(viewed(graph, *edge)) else { continue };
             match self.renewed[i].map(|it| Edge { node: graph.inputs()[it], output: 0 }) {
                 None => {

@@ -12,6 +12,7 @@
 //!
 //! A `parameter` is data that the library does not hold (see [`crate::symbol::PARAMETERS`]), with the [`digest`] of its bytes.
 //! An input that `becomes` something is state: the call writes what comes next over the caller's elements.
+//! `ranked` in the place of `output` is an output whose rank the call decides, under the most dimensions it may have.
 //! A name is the rest of its line; `\n`, `\r` and `\\` stand for a newline, a return and a backslash in it.
 //! A dimension is a number or a symbolic expression without commas outside parentheses and without spaces.
 //! Names that are no identifiers stand in quotes in it, with `\"` and `\\` for a quote and a backslash; there, anything
@@ -57,6 +58,8 @@ pub struct Parameter {
     pub dims: Vec<Dim>,
     /// For an input that is state, the model's name for its new value, which replaces the elements in place.
     pub becomes: Option<String>,
+    /// For an output whose rank the call decides: it has the first dimensions alone, and those after them are 1.
+    pub ranked: bool,
 }
 
 /// Inputs and outputs of one function, in call order.
@@ -182,7 +185,8 @@ impl FromStr for Signature {
             match keyword {
                 "input" => function.inputs.push(parameter),
                 "output" => function.outputs.push(parameter),
-                _ => return Err(fail("expected `function`, `input`, `becomes` or `output`")),
+                "ranked" => function.outputs.push(Parameter { ranked: true, ..parameter }),
+                _ => return Err(fail("expected `function`, `input`, `becomes`, `output` or `ranked`")),
             }
         }
         Ok(signature)
@@ -208,7 +212,13 @@ fn parse_parameter(text: &str) -> Result<Parameter, &'static str> {
     let (dims, name) = (&rest[..space], &rest[space + 1..]);
     let dims = dims.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
     let dims = split_dims(dims.ok_or("expected `[` and `]` around the dimensions")?)?;
-    Ok(Parameter { name: unescape(name).ok_or("unknown escape in a name")?, dtype, dims, becomes: None })
+    Ok(Parameter {
+        name: unescape(name).ok_or("unknown escape in a name")?,
+        dtype,
+        dims,
+        becomes: None,
+        ranked: false,
+    })
 }
 
 /// The characters outside quotes, with their places.
@@ -274,7 +284,7 @@ impl fmt::Display for Signature {
                 }
             }
             for it in &function.outputs {
-                writeln!(f, "output {it}")?;
+                writeln!(f, "{} {it}", if it.ranked { "ranked" } else { "output" })?;
             }
         }
         Ok(())
@@ -353,6 +363,7 @@ mod tests {
             dtype: DLDataType::BF16,
             dims: vec![],
             becomes: s.contains(':').then(|| s.into()),
+            ranked: false,
         };
         let mut inputs: Vec<_> =
             ["", " ", "387", "a:b/c.d", "{\"x\": [1]}", "two\nlines\\n\r", "ü ", "] f32"].map(name).into();
@@ -363,6 +374,7 @@ mod tests {
             dtype: DLDataType::I8,
             dims: vec![Dim::Fixed(2)],
             becomes: None,
+            ranked: false,
         };
         let outside = Outside { parameter: w, digest: digest(&[1, 2]) };
         let signature =
@@ -376,8 +388,10 @@ mod tests {
             [r#""seq len""#, r#""seqlen""#, r#""a]b, c(d""#, r#""q\"\\""#, r#""x\u{1b}""#, r#"max("a b",n)"#];
         let dims: Vec<Dim> = dims.into_iter().map(|it| Dim::Symbolic(it.into())).collect();
         let (name, dims_of) = ("x y".into(), dims.clone());
-        let inputs = vec![Parameter { name, dtype: DLDataType::F32, dims: dims_of, becomes: None }];
-        let function = Function { name: "main".into(), inputs, outputs: vec![] };
+        let inputs =
+            vec![Parameter { name, dtype: DLDataType::F32, dims: dims_of, becomes: None, ranked: false }];
+        let outputs = inputs.iter().map(|it| Parameter { ranked: true, ..it.clone() }).collect();
+        let function = Function { name: "main".into(), inputs, outputs };
         let signature = Signature { functions: vec![function], ..Signature::default() };
         assert_eq!(signature.to_string().parse::<Signature>().unwrap(), signature);
         let names: Vec<_> = dims.iter().map(|it| it.symbol()).collect();

@@ -51,6 +51,7 @@ impl Case {
         Case { states: &[("past", "present")], fails: true, ..Case::new("cache") },
         Case { legacy: Legacy::Refuses("G003"), ..Case::new("control_flow") },
         Case { legacy: Legacy::Refuses("G003"), ..Case::new("loops") },
+        Case { legacy: Legacy::Refuses("G002"), ..Case::new("ranks") },
         Case { slow_reference: true, ..Case::new("magika_v3_3") },
         Case { slow_reference: true, ..Case::new("ppocr_cls_mobile_v2") },
         Case { legacy: Legacy::Refuses("G002"), ..Case::new("selection") },

@@ -227,7 +227,7 @@ fn interpret(ops: &OpRegistry, lowered: &Lowered, reference: &Reference) -> Resu
             let names = function.params().iter().map(|it| it.name.as_str());
             let args: Vec<Value> = ordered(reference, names)?.into_iter().map(Value::from).collect();
             let outputs = eval_function(ops, module, name, &args)?;
-            let names = function.outputs().iter().map(|it| it.name.clone());
+            let names = function.outputs().iter().filter(|it| !it.gives_rank).map(|it| it.name.clone());
             names
                 .zip(&outputs)
                 .map(|(name, it)| Ok((name, it.as_tensor().context("an output is no tensor")?.clone())))

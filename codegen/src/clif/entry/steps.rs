@@ -269,13 +269,40 @@ impl Entry<'_, '_, '_> {
         self.check_bytes(bytes);
         let bytes = bytes.value;
         let dtype = self.cx.b.ins().iconst(types::I32, i64::from(dlpack(it.dtype).to_bits()));
-        let rank = self.cx.b.ins().iconst(types::I32, it.dims.len() as i64);
+        let rank = match it.rank {
+            Some(rank) => self.rank(rank, &extents, &it.name),
+            None => self.cx.b.ins().iconst(types::I32, it.dims.len() as i64),
+        };
         let shape = self.cx.b.ins().stack_addr(types::I64, self.call_sizes, 0);
         let object = self.cx.support(Support::NewTensor, &[dtype, rank, shape, bytes]).expect("one result");
         self.require_made(object);
         let offset = offset_of!(TensorObject, dl_tensor) + offset_of!(DLTensor, data);
         let data = self.cx.b.ins().load(types::I64, MemFlagsData::trusted(), object, offset as i32);
         self.frame.set_output(self.cx, output, object, data);
+    }
+
+    /// The rank of an output that has the first of these dimensions alone; the others are 1.
+    fn rank(&mut self, rank: Dim, extents: &[Checked], output: &str) -> Value {
+        let rank = self.measured(rank);
+        self.exact(rank);
+        let most = self.cx.int(extents.len() as i64);
+        let ok = self.cx.b.ins().icmp(IntCC::UnsignedLessThanOrEqual, rank.value, most);
+        self.require_that(
+            ok,
+            "ValueError",
+            &format!("output `{output}`: its rank"),
+            "at most",
+            [most, rank.value],
+        );
+        let one = self.cx.int(1);
+        for (axis, extent) in extents.iter().enumerate() {
+            let inside = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, rank.value, axis as i64);
+            let is_one = self.cx.b.ins().icmp(IntCC::Equal, extent.value, one);
+            let ok = self.cx.b.ins().bor(inside, is_one);
+            let message = format!("output `{output}`: dimension {axis}, which its rank leaves out");
+            self.require_that(ok, "ValueError", &message, "", [one, extent.value]);
+        }
+        self.cx.b.ins().ireduce(types::I32, rank.value)
     }
 
     fn kernel(&mut self, id: KernelId, called: &Called, args: &[BufferRef], sizes: &[Dim], source: &str) {

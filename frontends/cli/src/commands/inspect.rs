@@ -47,7 +47,7 @@ impl Port {
         Port {
             name: parameter.name.clone(),
             dtype: parameter.dtype.to_string(),
-            shape: Some(parameter.dims.iter().map(symbolic).collect()),
+            shape: (!parameter.ranked).then(|| parameter.dims.iter().map(symbolic).collect()),
             becomes: parameter.becomes.clone(),
         }
     }

@@ -3,21 +3,22 @@
 //! Exporters keep tests such as "squeeze if the last dimension is 1" in the model. A value whose rank depends on
 //! the data has no type that later nodes could be inferred from. In practice only one branch fits what follows;
 //! with the other one the model is ill-typed and would end with an error when it runs. So both are tried without
-//! being built, and if exactly one fits, the condition is asserted and that branch is built in place.
+//! being built, and if exactly one fits, the condition is asserted and that branch is built in place. If both fit,
+//! there are [versions](super::versions) of what follows.
 //!
 //! What is tried is visited once: a probe tries both branches of a nested `If` in itself, and where their ranks
 //! differ it goes on with the first one that what follows fits. Looking ahead ends after [`LOOKAHEAD`] nodes, and in
 //! no more than [`MAX_FORKS`] `If`s at a time; what is not refuted by then fits.
 
+use super::versions::Fork;
 use super::{Importer, Scope};
 use crate::graph::describe;
-use crate::node::{Node, not_supported};
+use crate::node::{Node, impossible};
 use crate::probe::Probe;
 use crate::proto::{GraphProto, NodeProto};
-use crate::sink::{Probing, Sink, Value};
+use crate::sink::{Probing, Ranked, Sink, Value};
 use indexmap::IndexSet;
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::ops::Budget;
 use orogen_ir::shape::SavedFacts;
 
 /// How many nodes are visited to decide one `If`.
@@ -26,11 +27,13 @@ const LOOKAHEAD: usize = 1 << 14;
 const MAX_FORKS: usize = 16;
 
 /// How to go on with a node.
-pub(super) enum Way {
+pub(super) enum Way<'m> {
     /// As it says.
     Build,
     /// With one branch of it, whose condition is checked.
     Branch(bool),
+    /// In versions.
+    Fork(Fork<'m>),
     /// In a probe: with these results.
     Results(Vec<Value>),
     /// In a probe: all that follows it was tried, and its values are in the scope.
@@ -63,8 +66,21 @@ impl Lookahead {
     }
 }
 
-/// What a probe found of a branch: its results, and what is known after it.
-type Side = Result<(Vec<Value>, SavedFacts), Diagnostic>;
+/// What a probe found of a branch.
+struct Side {
+    results: Vec<Value>,
+    /// Those of them whose rank is known only at run time.
+    ranked: Vec<(Value, Ranked)>,
+    /// What is known after it.
+    facts: SavedFacts,
+}
+
+/// What is to be built of an `If`.
+enum Decision {
+    Build,
+    One(bool),
+    Both,
+}
 
 /// The name of the branch taken when the condition is true or false.
 fn branch_name(taken: bool) -> &'static str {
@@ -79,7 +95,7 @@ impl<'m> Importer<'m> {
         rest: &[&'m NodeProto],
         used: &IndexSet<&'m str>,
         scope: &mut Scope<'_, 'm>,
-    ) -> Result<Way, Diagnostic> {
+    ) -> Result<Way<'m>, Diagnostic> {
         let Some((proto, following)) = rest.split_first() else { return Ok(Way::Build) };
         if proto.op_type != "If" || !crate::graph::normal_domain(&proto.domain).is_empty() {
             return Ok(Way::Build);
@@ -97,7 +113,11 @@ impl<'m> Importer<'m> {
         let forced = self.forced_branch(&mut Probe::over(sink), proto, graphs, following, used, scope);
         self.restore_counts(saved);
         self.lookahead = None;
-        let Some(taken) = forced? else { return Ok(Way::Build) };
+        let taken = match forced? {
+            Decision::Build => return Ok(Way::Build),
+            Decision::Both => return Ok(Way::Fork(Fork::Branches(proto, graphs))),
+            Decision::One(taken) => taken,
+        };
         self.note_assumption(format!(
             "the model is well-formed only when the condition of {} is {taken}: this is checked at run time",
             describe(proto)
@@ -114,15 +134,16 @@ impl<'m> Importer<'m> {
         following: &[&'m NodeProto],
         used: &IndexSet<&'m str>,
         scope: &Scope<'_, 'm>,
-    ) -> Result<Option<bool>, Diagnostic> {
+    ) -> Result<Decision, Diagnostic> {
         match self.sides(probe, graphs, scope) {
-            [Ok((a, _)), Ok((b, _))] if same_ranks(probe, &a, &b) => Ok(None),
+            [Ok(a), Ok(b)] if same_ranks(probe, &a, &b) => Ok(Decision::Build),
             [Ok(a), Ok(b)] => {
-                let fits = [a, b].map(|(results, facts)| {
+                let fits = [a, b].map(|side| {
                     let mark = probe.mark();
-                    probe.shapes().restore_facts(facts);
+                    probe.shapes().restore_facts(side.facts);
                     let mut inner = scope.nested();
-                    inner.define(&proto.output, &results);
+                    inner.define(&proto.output, &side.results);
+                    side.ranked.into_iter().for_each(|(value, it)| inner.note_ranked(value, it));
                     let outer = self.lookahead.replace(Lookahead { nodes: LOOKAHEAD, forks: MAX_FORKS });
                     let fits = self.nodes(probe, following, used, &mut inner);
                     let spent =
@@ -131,14 +152,14 @@ impl<'m> Importer<'m> {
                     if spent { Ok(()) } else { fits }
                 });
                 match fits {
-                    [Ok(()), Err(_)] => Ok(Some(true)),
-                    [Err(_), Ok(())] => Ok(Some(false)),
-                    [Ok(()), Ok(())] => Err(not_supported("its branches return values of different ranks")),
+                    [Ok(()), Err(_)] => Ok(Decision::One(true)),
+                    [Err(_), Ok(())] => Ok(Decision::One(false)),
+                    [Ok(()), Ok(())] => Ok(Decision::Both),
                     [Err(error), Err(_)] => Err(error),
                 }
             }
-            [Ok(_), Err(error)] if impossible(&error) => Ok(Some(true)),
-            [Err(error), Ok(_)] if impossible(&error) => Ok(Some(false)),
+            [Ok(_), Err(error)] if impossible(&error) => Ok(Decision::One(true)),
+            [Err(error), Ok(_)] if impossible(&error) => Ok(Decision::One(false)),
             [Err(error), _] | [_, Err(error)] => Err(error),
         }
     }
@@ -152,14 +173,19 @@ impl<'m> Importer<'m> {
         following: &[&'m NodeProto],
         used: &IndexSet<&'m str>,
         scope: &mut Scope<'_, 'm>,
-    ) -> Result<Way, Diagnostic> {
+    ) -> Result<Way<'m>, Diagnostic> {
         let sides = match self.sides(probe, graphs, scope) {
-            [Ok((a, _)), Ok((b, _))] if same_ranks(probe, &a, &b) => {
-                return probe.join_values(&a, &b).map(Way::Results);
+            [Ok(a), Ok(b)] if same_ranks(probe, &a, &b) => {
+                return probe.join_values(&a.results, &b.results).map(Way::Results);
             }
-            [Ok((results, facts)), Err(error)] | [Err(error), Ok((results, facts))] if impossible(&error) => {
-                probe.shapes().restore_facts(facts);
-                return Ok(Way::Results(results));
+            [Ok(side), Err(error)] | [Err(error), Ok(side)] if impossible(&error) => {
+                probe.shapes().restore_facts(side.facts);
+                side.ranked.into_iter().for_each(|(value, it)| scope.note_ranked(value, it));
+                return Ok(Way::Results(side.results));
+            }
+            // What follows is not asked for which branch it needs.
+            [Ok(_), Ok(_)] if self.lookahead.is_none() => {
+                return Ok(Way::Fork(Fork::Branches(proto, graphs)));
             }
             [Ok(a), Ok(b)] => [a, b],
             [Err(error), _] | [_, Err(error)] => return Err(error),
@@ -169,11 +195,12 @@ impl<'m> Importer<'m> {
         let forks = left.forks.checked_sub(1).ok_or_else(Lookahead::spent)?;
         self.lookahead = Some(Lookahead { forks, ..left });
         let mut refused = None;
-        for (results, facts) in sides {
+        for side in sides {
             let mark = probe.mark();
-            probe.shapes().restore_facts(facts);
+            probe.shapes().restore_facts(side.facts);
             let mut inner = scope.nested();
-            inner.define(&proto.output, &results);
+            inner.define(&proto.output, &side.results);
+            side.ranked.into_iter().for_each(|(value, it)| inner.note_ranked(value, it));
             let fits = self.nodes(probe, following, used, &mut inner);
             match fits {
                 Ok(()) => {
@@ -206,20 +233,20 @@ impl<'m> Importer<'m> {
         probe: &mut dyn Probing,
         graphs: [&'m GraphProto; 2],
         scope: &Scope<'_, 'm>,
-    ) -> [Side; 2] {
+    ) -> [Result<Side, Diagnostic>; 2] {
         graphs.map(|graph| {
             let before = probe.shapes().save_facts();
-            let results = self.subgraph(probe, graph, &[], scope);
-            let after = probe.shapes().save_facts();
+            // What is noted of values of a probe ends with it.
+            let inner = scope.nested();
+            let results = self.subgraph(probe, graph, &[], &inner);
+            let facts = probe.shapes().save_facts();
             probe.shapes().restore_facts(before);
-            results.map(|it| (it, after))
+            results.map(|results| {
+                let ranked = results.iter().filter_map(|it| Some((*it, inner.ranked(*it)?))).collect();
+                Side { results, ranked, facts }
+            })
         })
     }
-}
-
-/// An error that the model would also run into: not one of this importer's own limits.
-fn impossible(error: &Diagnostic) -> bool {
-    !matches!(error.code, "X009" | "X012" | Budget::SPENT)
 }
 
 fn is_known(sink: &mut dyn Sink, cond: Value) -> bool {
@@ -227,7 +254,11 @@ fn is_known(sink: &mut dyn Sink, cond: Value) -> bool {
         || sink.type_of(cond).as_tensor().is_none_or(|it| it.elements.is_some())
 }
 
-fn same_ranks(sink: &dyn Sink, a: &[Value], b: &[Value]) -> bool {
+fn same_ranks(sink: &dyn Sink, a: &Side, b: &Side) -> bool {
+    if !a.ranked.is_empty() || !b.ranked.is_empty() {
+        return false;
+    }
+    let (a, b) = (&a.results, &b.results);
     let rank = |value: &Value| sink.type_of(*value).as_tensor().and_then(|it| it.shape.rank());
-    a.len() != b.len() || a.iter().zip(b).all(|(a, b)| rank(a) == rank(b))
+    a.len() != b.len() || a.iter().zip(b.iter()).all(|(a, b)| rank(a) == rank(b))
 }

@@ -1,16 +1,18 @@
 //! Builds a model into a sink.
 //!
-//! `scope` holds values by name, `branch` decides `If`s whose branches differ in rank.
+//! `scope` holds values by name, `branch` decides `If`s whose branches differ in rank, `versions`
+//! builds nodes once for each rank of what they read.
 
 mod branch;
 mod scope;
+mod versions;
 
 use crate::decode::Model;
-use crate::graph::{Body, describe, opsets, printable};
+use crate::graph::{Body, describe, opsets, printable, reads};
 use crate::node::{Attributes, Node, NodeCx, Surroundings, bad, not_supported};
 use crate::options::{Options, bound_dims, defaults, input_type};
 use crate::proto::{FunctionProto, GraphProto, NodeProto, ValueInfoProto};
-use crate::sink::{Adapter, Sink, Value, assert_condition};
+use crate::sink::{Adapter, Ranked, Sink, Value, assert_condition};
 use crate::table::OpTable;
 use crate::tensor::TensorLoader;
 use crate::unsupported::{self, MAX_NESTING, bind, unsupported};
@@ -18,7 +20,7 @@ use branch::{Lookahead, Way};
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::ops::{Budget, OpSink};
-use orogen_ir::types::Type;
+use orogen_ir::types::{ShapeInfo, Type};
 use scope::{Frame, Scope};
 use std::cell::RefCell;
 
@@ -70,6 +72,7 @@ pub fn import<S: OpSink>(
             ..ImportReport::default()
         },
         assumed_rank: None,
+        loop_ranks: IndexMap::new(),
     };
     importer.model(options, &mut sink)?;
     Ok(importer.report)
@@ -86,7 +89,12 @@ struct Importer<'m> {
     report: ImportReport,
     /// The first assumption that a rank follows from.
     assumed_rank: Option<String>,
+    /// The ranks that values carried by loops take, by what they depend on.
+    loop_ranks: IndexMap<LoopKey, Vec<Vec<usize>>>,
 }
+
+/// A loop, by its place in the model, and the ranks of what it reads.
+type LoopKey = (*const NodeProto, Vec<Option<usize>>);
 
 impl<'m> Importer<'m> {
     fn model(&mut self, options: &Options, sink: &mut dyn Sink) -> Result<(), Diagnostics> {
@@ -124,8 +132,12 @@ impl<'m> Importer<'m> {
             }
             let place = format!("output `{}`", printable(&output.name));
             sink.set_source(&place);
-            sink.output(&output.name, value).map_err(|it| it.at(&*place))?;
-            let ty = sink.type_of(value).clone();
+            let rank = scope.ranked(value).map(|it| it.rank);
+            sink.output(&output.name, value, rank).map_err(|it| it.at(&*place))?;
+            let mut ty = sink.type_of(value).clone();
+            if let (Some(_), Type::Tensor(tensor)) = (rank, &mut ty) {
+                tensor.shape = ShapeInfo::Unknown;
+            }
             self.declared_rank(output, &ty).map_err(|it| it.at(&*place))?;
             self.report.outputs.push((output.name.clone(), ty));
         }
@@ -150,7 +162,9 @@ impl<'m> Importer<'m> {
             )));
         }
         scope.values.extend(graph.input.iter().map(|it| it.name.as_str()).zip(inputs.iter().copied()));
-        self.body(sink, graph.into(), &mut scope)
+        let results = self.body(sink, graph.into(), &mut scope)?;
+        scope.hand_ranks(&results, outer);
+        Ok(results)
     }
 
     fn call(
@@ -159,13 +173,13 @@ impl<'m> Importer<'m> {
         call: &Node<'m>,
         callee: &'m FunctionProto,
         inputs: &[Option<Value>],
-        depth: usize,
+        caller: &Scope<'_, 'm>,
     ) -> Result<Vec<Value>, Diagnostic> {
         let mut versions = self.model.opsets.clone();
         versions.extend(opsets(&callee.opset_import));
         let frame = Frame { opsets: versions, attributes: bind(call, &callee.attribute_proto) };
         let repeats = Some(format!("function `{}`", printable(&callee.name)));
-        let mut scope = Scope::new(&frame, None, depth + 1, repeats);
+        let mut scope = Scope::new(&frame, None, caller.depth + 1, repeats);
         if inputs.len() > callee.input.len() {
             return Err(bad(format!(
                 "function `{}` takes {} values but is given {}",
@@ -179,7 +193,9 @@ impl<'m> Importer<'m> {
                 scope.values.insert(name, *value);
             }
         }
-        self.body(sink, callee.into(), &mut scope)
+        let results = self.body(sink, callee.into(), &mut scope)?;
+        scope.hand_ranks(&results, caller);
+        Ok(results)
     }
 
     /// Builds the nodes of a graph whose inputs are in `scope`.
@@ -213,6 +229,7 @@ impl<'m> Importer<'m> {
                 return Err(Diagnostic::error("X008", "there is another value of that name").at(&*place));
             }
         }
+        scope.want(body.outputs().collect());
         self.nodes(sink, &schedule.order, &schedule.used, scope)?;
         body.outputs()
             .map(|name| {
@@ -233,10 +250,14 @@ impl<'m> Importer<'m> {
     ) -> Result<(), Diagnostic> {
         for (at, node) in order.iter().enumerate() {
             let place = |it: Diagnostic| it.at(describe(node));
+            if let Some(fork) = self.fork(sink, node, scope) {
+                return self.versions(sink, fork, &order[at..], used, scope);
+            }
             let results = match self.way(sink, &order[at..], used, scope).map_err(place)? {
                 Way::Build => self.node(sink, node, scope).map_err(place)?,
                 Way::Branch(taken) => self.one_branch(sink, node, taken, scope).map_err(place)?,
                 Way::Results(results) => results,
+                Way::Fork(fork) => return self.versions(sink, fork, &order[at + 1..], used, scope),
                 Way::Done => return Ok(()),
             };
             scope.define(&node.output, &results);
@@ -337,7 +358,7 @@ impl<'m> Importer<'m> {
             })
             .collect::<Result<Vec<_>, Diagnostic>>()?;
         if let Some((_, callee)) = self.model.callee(proto, self.table) {
-            return self.call(sink, &node, callee, &inputs, scope.depth);
+            return self.call(sink, &node, callee, &inputs, scope);
         }
         let table = self.table;
         let domain = crate::graph::normal_domain(&proto.domain);
@@ -356,6 +377,14 @@ impl<'m> Importer<'m> {
 struct At<'a, 'm> {
     importer: &'a mut Importer<'m>,
     scope: &'a Scope<'a, 'm>,
+}
+
+impl<'m> At<'_, 'm> {
+    /// What the ranks that a loop carries depend on.
+    fn loop_key(&self, sink: &dyn Sink, node: &'m NodeProto) -> LoopKey {
+        let rank = |name| sink.type_of(self.scope.find(name)?).as_tensor()?.shape.rank();
+        (std::ptr::from_ref(node), reads(node).map(rank).collect())
+    }
 }
 
 impl<'m> Surroundings<'m> for At<'_, 'm> {
@@ -377,11 +406,32 @@ impl<'m> Surroundings<'m> for At<'_, 'm> {
         probe: &mut dyn Sink,
         graph: &'m GraphProto,
         inputs: &[Value],
-    ) -> Result<Vec<Value>, Diagnostic> {
+        ranked: &[(Value, Ranked)],
+    ) -> Result<Vec<(Value, Option<Ranked>)>, Diagnostic> {
         let counts = self.importer.save_counts();
-        let results = self.importer.subgraph(probe, graph, inputs, self.scope);
+        // What is noted of values of a probe ends with it.
+        let inner = self.scope.nested();
+        ranked.iter().for_each(|(value, it)| inner.note_ranked(*value, it.clone()));
+        let results = self.importer.subgraph(probe, graph, inputs, &inner);
         self.importer.restore_counts(counts);
-        results
+        Ok(results?.into_iter().map(|it| (it, inner.ranked(it))).collect())
+    }
+
+    fn loop_ranks(&self, sink: &dyn Sink, node: &'m NodeProto) -> Option<Vec<Vec<usize>>> {
+        self.importer.loop_ranks.get(&self.loop_key(sink, node)).cloned()
+    }
+
+    fn note_loop_ranks(&mut self, sink: &dyn Sink, node: &'m NodeProto, ranks: Vec<Vec<usize>>) {
+        let key = self.loop_key(sink, node);
+        self.importer.loop_ranks.insert(key, ranks);
+    }
+
+    fn ranked(&self, value: Value) -> Option<Ranked> {
+        self.scope.ranked(value)
+    }
+
+    fn note_ranked(&self, value: Value, ranked: Ranked) {
+        self.scope.note_ranked(value, ranked);
     }
 
     fn is_concat(&self, value: Value) -> bool {

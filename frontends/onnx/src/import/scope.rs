@@ -2,7 +2,7 @@
 
 use crate::graph::Opsets;
 use crate::node::Attributes;
-use crate::sink::Value;
+use crate::sink::{Ranked, Value};
 use indexmap::{IndexMap, IndexSet};
 use std::cell::RefCell;
 
@@ -22,12 +22,17 @@ pub(super) struct Scope<'s, 'm> {
     pub(super) repeats: Option<String>,
     /// Concatenations of integer vectors.
     concats: RefCell<IndexSet<Value>>,
+    /// Values whose rank is known only at run time.
+    ranked: RefCell<IndexMap<Value, Ranked>>,
+    /// Names that are needed after the nodes that are built in it.
+    wanted: IndexSet<&'m str>,
 }
 
 /// The contents of a [`Scope`].
 pub(super) struct Found<'m> {
     values: IndexMap<&'m str, Value>,
     concats: IndexSet<Value>,
+    ranked: IndexMap<Value, Ranked>,
 }
 
 impl<'s, 'm> Scope<'s, 'm> {
@@ -37,7 +42,16 @@ impl<'s, 'm> Scope<'s, 'm> {
         depth: usize,
         repeats: Option<String>,
     ) -> Self {
-        Scope { values: IndexMap::new(), frame, parent, depth, repeats, concats: RefCell::default() }
+        Scope {
+            values: IndexMap::new(),
+            frame,
+            parent,
+            depth,
+            repeats,
+            concats: RefCell::default(),
+            ranked: RefCell::default(),
+            wanted: IndexSet::new(),
+        }
     }
 
     fn chain(&self) -> impl Iterator<Item = &Scope<'_, 'm>> {
@@ -46,8 +60,9 @@ impl<'s, 'm> Scope<'s, 'm> {
 
     /// A scope inside this one, of the same graph, to try nodes in.
     pub(super) fn nested(&'s self) -> Scope<'s, 'm> {
-        let what = "trying the nodes after an `If` with each of its branches";
-        Scope::new(self.frame, Some(self), self.depth, Some(what.to_string()))
+        let what = "building nodes for each rank that a value may have";
+        let scope = Scope::new(self.frame, Some(self), self.depth, Some(what.to_string()));
+        Scope { wanted: self.wanted.clone(), ..scope }
     }
 
     pub(super) fn define(&mut self, names: &'m [String], values: &[Value]) {
@@ -55,14 +70,35 @@ impl<'s, 'm> Scope<'s, 'm> {
         self.values.extend(named.map(|(name, value)| (name.as_str(), *value)));
     }
 
+    pub(super) fn define_one(&mut self, name: &'m str, value: Value) {
+        self.values.insert(name, value);
+    }
+
+    /// Says that these names are needed later, besides those that were said to be; returns the others.
+    pub(super) fn want(&mut self, names: IndexSet<&'m str>) -> IndexSet<&'m str> {
+        let before = self.wanted.clone();
+        self.wanted.extend(names);
+        before
+    }
+
+    /// What [`want`](Self::want) returned is needed alone.
+    pub(super) fn want_again(&mut self, names: IndexSet<&'m str>) {
+        self.wanted = names;
+    }
+
+    pub(super) fn wants(&self, name: &str) -> bool {
+        self.wanted.contains(name)
+    }
+
     /// What was found inside, to be [adopted](Self::adopt) by the scope around.
     pub(super) fn found(self) -> Found<'m> {
-        Found { values: self.values, concats: self.concats.into_inner() }
+        Found { values: self.values, concats: self.concats.into_inner(), ranked: self.ranked.into_inner() }
     }
 
     pub(super) fn adopt(&mut self, found: Found<'m>) {
         self.values.extend(found.values);
         self.concats.get_mut().extend(found.concats);
+        self.ranked.get_mut().extend(found.ranked);
     }
 
     pub(super) fn find(&self, name: &str) -> Option<Value> {
@@ -76,5 +112,25 @@ impl<'s, 'm> Scope<'s, 'm> {
 
     pub(super) fn note_concat(&self, value: Value) {
         self.concats.borrow_mut().insert(value);
+    }
+
+    pub(super) fn note_ranked(&self, value: Value, ranked: Ranked) {
+        self.ranked.borrow_mut().insert(value, ranked);
+    }
+
+    /// What is known of the rank of a value, if it is known only at run time.
+    pub(super) fn ranked(&self, value: Value) -> Option<Ranked> {
+        self.chain().find_map(|it| it.ranked.borrow().get(&value).cloned())
+    }
+
+    /// What is known of the ranks of results is known to those who get them.
+    pub(super) fn hand_ranks(&self, results: &[Value], to: &Scope<'_, 'm>) {
+        let ranks = results.iter().filter_map(|it| Some((*it, self.ranked(*it)?)));
+        ranks.for_each(|(value, ranked)| to.note_ranked(value, ranked));
+    }
+
+    /// Whether there may be such values.
+    pub(super) fn has_ranked(&self) -> bool {
+        self.chain().any(|it| !it.ranked.borrow().is_empty())
     }
 }

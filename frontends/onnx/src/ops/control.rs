@@ -3,10 +3,10 @@
 use crate::emit::Size;
 use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::probe::Probe;
-use crate::sink::{LoopPart, Sink, Value};
+use crate::sink::{LoopPart, MAX_RANK, Ranked, Sink, Value};
 use crate::table::{Converted, OpTable};
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::types::{Attrs, DType, TensorData, Type};
+use orogen_ir::types::{Attrs, DType, Dims, TensorData, Type};
 
 /// A loop that collects results is unrolled when it is known to make at most this many turns.
 const MAX_TURNS: i64 = 64;
@@ -59,6 +59,9 @@ fn if_else(cx: &mut NodeCx<'_, '_>) -> Converted {
         let graph = if taken { branches.0 } else { branches.1 };
         let results = around.subgraph(sink, graph, &[])?;
         sink.set_source(&source);
+        if results.iter().any(|it| around.ranked(*it).is_some()) {
+            return Err(bad("a branch gives a value of a rank that is known only at run time"));
+        }
         Ok(results)
     })
 }
@@ -115,16 +118,25 @@ fn while_loop(
     collected: &[Collected],
 ) -> Converted {
     let body = cx.graph("body")?;
+    let ranks = carried_ranks(cx, initial)?;
+    let varying: Vec<usize> = (0..initial.len()).filter(|i| ranks[*i].len() > 1).collect();
     let zero = cx.int_scalar(0);
     let mut init = vec![zero, start];
     init.extend_from_slice(initial);
+    // A carried value whose rank changes has the most dimensions that it may have, and its rank beside it.
+    for i in &varying {
+        let [value, rank] = cx.of_ranks(initial[*i], None, &ranks[*i])?;
+        init[2 + i] = value;
+        init.push(rank);
+    }
     init.extend(collected.iter().map(|it| it.empty));
     let node = cx.bare();
     let source = cx.describe();
     let around = &mut *cx.around;
     let mut part = |sink: &mut dyn Sink, part: LoopPart, values: &[Value]| {
         let [turn, go_on, rest @ ..] = values else { return Err(bad("the loop carries too few values")) };
-        let (carried, lists) = rest.split_at(initial.len());
+        let (carried, rest) = rest.split_at(initial.len());
+        let (own_ranks, lists) = rest.split_at(varying.len());
         sink.set_source(&source);
         match part {
             LoopPart::Condition => {
@@ -136,6 +148,9 @@ fn while_loop(
             LoopPart::Body => {
                 let mut inputs = vec![*turn, *go_on];
                 inputs.extend_from_slice(carried);
+                for (i, rank) in varying.iter().zip(own_ranks) {
+                    around.note_ranked(carried[*i], Ranked { rank: *rank, ranks: ranks[*i].clone() });
+                }
                 let results = around.subgraph(sink, body, &inputs)?;
                 sink.set_source(&source);
                 let mut cx = NodeCx::new(node.clone(), Vec::new(), sink, around);
@@ -143,6 +158,16 @@ fn while_loop(
                 let mut next = vec![cx.binary("add", *turn, one)?, condition(&mut cx, results[0])?];
                 let (carried, values) = results[1..].split_at(carried.len());
                 next.extend_from_slice(carried);
+                let fixed = (0..carried.len()).filter(|i| !varying.contains(i)).map(|i| carried[i]);
+                if fixed.chain(values.iter().copied()).any(|it| cx.around.ranked(it).is_some()) {
+                    return Err(cx.unforeseen_rank());
+                }
+                for i in &varying {
+                    let ranked = cx.around.ranked(carried[*i]);
+                    let [value, rank] = cx.of_ranks(carried[*i], ranked, &ranks[*i])?;
+                    next[2 + i] = value;
+                    next.push(rank);
+                }
                 for ((list, value), collected) in lists.iter().zip(values).zip(collected) {
                     next.push(append(&mut cx, *turn, *list, *value, collected.first_decides)?);
                 }
@@ -151,7 +176,76 @@ fn while_loop(
         }
     };
     let results = cx.sink.while_loop(&init, &mut part)?;
-    Ok(results.into_iter().skip(2).collect())
+    let mut results: Vec<Value> = results.into_iter().skip(2).collect();
+    let own_ranks: Vec<Value> = results.drain(initial.len()..initial.len() + varying.len()).collect();
+    for (i, rank) in varying.into_iter().zip(own_ranks) {
+        cx.around.note_ranked(results[i], Ranked { rank, ranks: ranks[i].clone() });
+    }
+    Ok(results)
+}
+
+/// The ranks that each carried value takes in some turn, in increasing order: what the body makes of those that it had
+/// before, until there are no others.
+fn carried_ranks(cx: &mut NodeCx<'_, '_>, initial: &[Value]) -> Result<Vec<Vec<usize>>, Diagnostic> {
+    let own: Option<Vec<usize>> = initial.iter().map(|it| cx.rank(*it).ok()).collect();
+    let Some(own) = own else { return Ok(vec![Vec::new(); initial.len()]) };
+    let node = cx.proto();
+    if let Some(known) = cx.around.loop_ranks(&*cx.sink, node) {
+        return Ok(known);
+    }
+    let mut ranks: Vec<Vec<usize>> = own.into_iter().map(|it| vec![it]).collect();
+    let mut grown = true;
+    while grown {
+        // A body that cannot be built is refused when it is.
+        let Ok(found) = ranks_after_turn(cx, initial, &ranks) else { break };
+        grown = false;
+        for (ranks, found) in ranks.iter_mut().zip(found) {
+            for rank in found {
+                if let Err(place) = ranks.binary_search(&rank) {
+                    ranks.insert(place, rank);
+                    grown = true;
+                }
+            }
+            if ranks.len() > 1 && ranks.last().is_some_and(|it| *it > MAX_RANK) {
+                let message = format!("a carried value may get more than {MAX_RANK} dimensions");
+                return Err(not_supported(message));
+            }
+        }
+    }
+    cx.around.note_loop_ranks(&*cx.sink, node, ranks.clone());
+    Ok(ranks)
+}
+
+/// The ranks that carried values of these ranks have after a turn, found with a probe.
+fn ranks_after_turn(
+    cx: &mut NodeCx<'_, '_>,
+    initial: &[Value],
+    ranks: &[Vec<usize>],
+) -> Result<Vec<Vec<usize>>, Diagnostic> {
+    let body = cx.graph("body")?;
+    let types: Vec<Type> = initial.iter().map(|it| cx.sink.type_of(*it).clone()).collect();
+    let mut probe = Probe::over(cx.sink);
+    let mut inputs =
+        vec![probe.value(Type::tensor(DType::I64, [])), probe.value(Type::tensor(DType::Bool, []))];
+    let mut ranked = Vec::new();
+    for ((value, ty), ranks) in initial.iter().zip(types).zip(ranks) {
+        let Some(tensor) = ty.as_tensor().filter(|_| ranks.len() > 1) else {
+            inputs.push(*value);
+            continue;
+        };
+        let most = ranks.last().copied().unwrap_or_default();
+        let dims: Dims = (0..most).map(|_| probe.shapes().fresh("size")).collect();
+        let value = probe.value(Type::tensor(tensor.dtype, dims));
+        let rank = probe.value(Type::tensor(DType::I64, []));
+        ranked.push((value, Ranked { rank, ranks: ranks.clone() }));
+        inputs.push(value);
+    }
+    let results = cx.around.try_subgraph(&mut probe, body, &inputs, &ranked)?;
+    let carried = results.into_iter().skip(1).take(initial.len()).map(|(value, ranked)| match ranked {
+        Some(ranked) => ranked.ranks,
+        None => probe.type_of(value).as_tensor().and_then(|it| it.shape.rank()).into_iter().collect(),
+    });
+    Ok(carried.collect())
 }
 
 /// A value at the end of those of the turns before.
@@ -205,7 +299,8 @@ fn probed(
     let mut probe = Probe::over(cx.sink);
     let mut inputs = head(&mut probe).to_vec();
     inputs.extend_from_slice(initial);
-    let results = cx.around.try_subgraph(&mut probe, body, &inputs)?;
+    let results = cx.around.try_subgraph(&mut probe, body, &inputs, &[])?;
+    let results: Vec<Value> = results.into_iter().map(|it| it.0).collect();
     let found = results[1..].iter().map(|it| {
         let ty = probe.type_of(*it).clone();
         let dims = ty.as_tensor().and_then(|it| it.dims()).unwrap_or_default();

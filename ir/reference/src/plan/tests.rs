@@ -31,6 +31,7 @@ fn chain(offset: i64) -> CallPlan {
         dtype: DType::F32,
         dims: [n].into_iter().collect(),
         over: None,
+        rank: None,
     });
     let symbol = plan.shapes.symbol("n");
     plan.bindings.push(SizeBinding { symbol, input: 0, axis: 0 });

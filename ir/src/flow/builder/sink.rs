@@ -127,9 +127,23 @@ impl OpSink for FlowBuilder<'_> {
             return Err(self.located(Diagnostic::error("B002", format!("two outputs are called `{name}`"))));
         }
         self.touch(value, None);
-        self.function.outputs.push(Output { name: name.to_owned() });
+        self.function.outputs.push(Output::new(name));
         let body = self.function.body;
         self.function.regions[body].results.push(value);
+        Ok(())
+    }
+
+    fn output_of_rank(&mut self, name: &str, value: ValueId, rank: ValueId) -> Result<(), Diagnostic> {
+        let single = self.type_at(rank).as_tensor().is_some_and(|it| it.shape.rank() == Some(0));
+        if !single {
+            let message = format!("the rank of output `{name}` is not a single integer");
+            return Err(self.located(Diagnostic::error("B029", message)));
+        }
+        self.output(name, value)?;
+        self.output(&format!("rank of {name}"), rank)?;
+        if let Some(last) = self.function.outputs.last_mut() {
+            last.gives_rank = true;
+        }
         Ok(())
     }
 }

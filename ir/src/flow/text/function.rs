@@ -46,15 +46,22 @@ impl<'p, 't, 'o> FunctionParser<'p, 't, 'o> {
         self.parser.cursor.expect_punct("(")?;
         let parser = &mut *self.parser;
         let shapes = &mut parser.module.shapes;
-        let outputs: Vec<(String, Option<Type>, Span)> = parser.cursor.list(")", |cursor| {
+        let outputs: Vec<(Output, Option<Type>, Span)> = parser.cursor.list(")", |cursor| {
             let span = cursor.span();
-            let name = cursor.expect_name("the name of an output")?;
+            let mut output = Output::new(cursor.expect_name("the name of an output")?);
+            if output.name == "rank"
+                && !cursor.at_punct(":")
+                && !cursor.at_punct(",")
+                && !cursor.at_punct(")")
+            {
+                output = Output { name: cursor.expect_name("the name of a rank")?, gives_rank: true };
+            }
             let ty = match cursor.eat_punct(":") {
                 true => Some(parse_type(cursor, shapes, SymbolPolicy::Declared)?),
                 false => None,
             };
             let span = cursor.span_since(&span);
-            Ok((name, ty, span))
+            Ok((output, ty, span))
         })?;
         self.function.effects = parse_effects(&mut self.parser.cursor)?;
         self.parser.cursor.expect_punct("{")?;
@@ -79,7 +86,7 @@ impl<'p, 't, 'o> FunctionParser<'p, 't, 'o> {
                 self.parser.report(diagnostic);
             }
         }
-        self.function.outputs = outputs.into_iter().map(|(name, ..)| Output { name }).collect();
+        self.function.outputs = outputs.into_iter().map(|it| it.0).collect();
         self.parser.define(name, Definition::Function(self.function))
     }
 

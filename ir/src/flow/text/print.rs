@@ -3,7 +3,9 @@
 use super::names::ValueNames;
 use super::symbols::Declarations;
 use crate::diag::Place;
-use crate::flow::{BindingId, BlockId, BlockKind, Definition, Function, Module, RegionId, Rhs, Scope};
+use crate::flow::{
+    BindingId, BlockId, BlockKind, Definition, Function, Module, Output, RegionId, Rhs, Scope,
+};
 use crate::flow::{ValueDef, ValueId};
 use crate::kernel::write_kernel;
 use crate::ops::OpRegistry;
@@ -163,7 +165,9 @@ impl Printer<'_, '_> {
         let params = params.collect::<Vec<_>>().join(", ");
         let results = exists(&function.regions, function.body).map_or(&[][..], |it| &it.results);
         let outputs = (0..results.len().max(function.outputs.len())).map(|i| {
-            let name = function.outputs.get(i).map_or("?".to_owned(), |it| name_text(&it.name));
+            let name =
+                |it: &Output| format!("{}{}", if it.gives_rank { "rank " } else { "" }, name_text(&it.name));
+            let name = function.outputs.get(i).map_or("?".to_owned(), name);
             let ty = results.get(i).map_or("?".to_owned(), |it| self.ty(*it));
             format!("{name}: {ty}")
         });

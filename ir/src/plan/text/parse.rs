@@ -154,7 +154,11 @@ impl Parser<'_> {
                     true => Some(self.input(cursor, "new state lies over an input")?),
                     false => None,
                 };
-                self.plan.outputs.push(PlanOutput { name, dtype, dims, over });
+                let rank = match cursor.eat_word("rank") {
+                    true => Some(parse_dim(cursor, &mut self.plan.shapes, SymbolPolicy::Declared)?),
+                    false => None,
+                };
+                self.plan.outputs.push(PlanOutput { name, dtype, dims, over, rank });
             }
             "from" => {
                 let symbol = self.sym(cursor)?;

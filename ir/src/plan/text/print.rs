@@ -107,7 +107,8 @@ impl Printer<'_> {
         for output in &plan.outputs {
             let dims = dims_text(&plan.shapes, &output.dims);
             let over = output.over.map_or(String::new(), |it| format!(" over %in{it}"));
-            self.writer.line(&format!("out {}: {}{dims}{over}", name_text(&output.name), output.dtype));
+            let rank = output.rank.map_or(String::new(), |it| format!(" rank {}", plan.shapes.display(it)));
+            self.writer.line(&format!("out {}: {}{dims}{over}{rank}", name_text(&output.name), output.dtype));
         }
         for binding in &plan.bindings {
             let line = format!("from {} = %in{}[{}]", self.sym(binding.symbol), binding.input, binding.axis);
@@ -276,7 +277,7 @@ impl Symbols<'_> {
     fn plan(&mut self) {
         let plan = self.plan;
         plan.inputs.iter().for_each(|it| self.dims(it.dims.iter().copied()));
-        plan.outputs.iter().for_each(|it| self.dims(it.dims.iter().copied()));
+        plan.outputs.iter().for_each(|it| self.dims(it.dims.iter().copied().chain(it.rank)));
         self.found.extend(plan.bindings.iter().map(|it| it.symbol));
         plan.checks.iter().for_each(|it| self.dims(it.constraint.dims()));
         plan.arenas.iter().for_each(|it| self.dims(it.parts.iter().copied().chain([it.bytes])));

@@ -205,6 +205,9 @@ impl<'a> Lowering<'a> {
         let function = self.function;
         let results = &function[function.body()].results;
         for (i, (output, value)) in function.outputs().iter().zip(results).enumerate() {
+            if output.gives_rank {
+                continue;
+            }
             let what = || format!("output `{}`", output.name);
             let ty = self.tensor(*value).map_err(|it| it.at(what()))?;
             let dims = known_dims(ty).map_err(|it| it.at(what()))?;
@@ -214,19 +217,38 @@ impl<'a> Lowering<'a> {
                 Some(input) => self.renews(input, i, *value)?,
                 None => dims,
             };
-            self.plan.outputs.push(PlanOutput { name: output.name.clone(), dtype: ty.dtype, dims, over });
+            let number = self.plan.outputs.len() as u32;
+            let rank = self.rank_of(i).map(|_| self.plan.shapes.fresh(&format!("rank of {}", output.name)));
+            let ranked = rank.is_some();
+            self.plan.outputs.push(PlanOutput {
+                name: output.name.clone(),
+                dtype: ty.dtype,
+                dims,
+                over,
+                rank,
+            });
+            // The rank is read from data at the end, so the output is made then.
+            if ranked {
+                continue;
+            }
             let Some(place) = self.places.place(function, *value) else { continue };
             match self.renewed[i].map(|it| self.places.place(function, function.params()[it].value)) {
                 None => {
-                    self.direct.entry(place).or_insert(i as u32);
+                    self.direct.entry(place).or_insert(number);
                 }
                 Some(state) if state == Some(place) => {
-                    self.homes.insert(place, Home::Output(i as u32));
+                    self.homes.insert(place, Home::Output(number));
                 }
                 Some(_) => {}
             }
         }
         Ok(())
+    }
+
+    /// What says the rank of a result, when that is known only at run time.
+    fn rank_of(&self, result: usize) -> Option<ValueId> {
+        let gives = self.function.outputs().get(result + 1).is_some_and(|it| it.gives_rank);
+        gives.then(|| self.function[self.function.body()].results[result + 1])
     }
 
     /// The dimensions of a state, if its new value may have them.

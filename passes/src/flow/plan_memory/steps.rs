@@ -6,8 +6,8 @@ use super::versions::Call;
 use crate::rules::abort;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::{BindingId, Definition, RegionId, Rhs, ValueId};
-use orogen_ir::plan::{BufferRef, Step};
-use orogen_ir::shape::Dim;
+use orogen_ir::plan::{BufferRef, ShapeCheck, Step};
+use orogen_ir::shape::{Constraint, Dim};
 
 impl Lowering<'_> {
     pub(super) fn region(&mut self, region: RegionId, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {
@@ -68,6 +68,13 @@ impl Lowering<'_> {
     ) -> Result<(), Diagnostic> {
         let kernel = match self.module.definitions.get(callee) {
             Some(Definition::Kernel(kernel)) => kernel,
+            Some(Definition::Function(it)) if it.outputs().iter().any(|it| it.gives_rank) => {
+                let message =
+                    format!("the call of `@{callee}` gives a tensor whose rank only that call knows");
+                return Err(Diagnostic::error("M023", message).help(
+                    "return the value under all its dimensions, and its rank as an output of its own",
+                ));
+            }
             Some(Definition::Function(_)) => return self.invoke(id, callee, args, steps),
             None => return Err(Diagnostic::error("M004", format!("the module has no kernel `@{callee}`"))),
         };
@@ -128,21 +135,44 @@ impl Lowering<'_> {
 
     pub(super) fn write_outputs(&mut self, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {
         let results = self.function[self.function.body()].results.clone();
-        let mut renewals = Vec::new();
+        let (mut number, mut renewals) = (0, Vec::new());
         for (i, value) in results.into_iter().enumerate() {
-            let output = BufferRef::Output(i as u32);
+            if self.function.outputs()[i].gives_rank {
+                continue;
+            }
+            let output = BufferRef::Output(number);
             match self.renewed[i] {
                 Some(input) => renewals.push((value, self.function.params()[input].value, output)),
                 None => {
-                    self.alloc_output(i as u32, steps)?;
+                    if let Some(rank) = self.rank_of(i) {
+                        self.bind_rank(number, rank, steps)?;
+                    }
+                    self.alloc_output(number, steps)?;
                     self.copy(value, output, steps)?;
                 }
             }
+            number += 1;
         }
         // The old state is read by now, but for what becomes other state.
         let pairs: Vec<_> = renewals.iter().map(|(value, param, _)| (*value, *param)).collect();
         self.bind_types(pairs, "a state", steps)?;
         self.carry(&renewals, steps)
+    }
+
+    fn bind_rank(&mut self, output: u32, rank: ValueId, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {
+        let dim = self.plan.outputs[output as usize].rank;
+        let Some(symbol) = dim.and_then(|it| self.plan.shapes.as_sym(it)) else { return Ok(()) };
+        let (from, dtype) = (self.buffer_of(rank)?, self.tensor(rank)?.dtype);
+        self.touch(from);
+        self.emit(steps, Step::Bind { symbol, from, dtype, element: 0 })?;
+        self.bound.insert(symbol);
+        let output = &self.plan.outputs[output as usize];
+        let message = format!("the rank of output `{}`", output.name);
+        let (rank, most) = (self.plan.shapes.sym_dim(symbol), output.dims.len() as i64);
+        for constraint in [Constraint::AtLeast(rank, 0), Constraint::AtMost(rank, most)] {
+            self.emit(steps, Step::Check(ShapeCheck { constraint, message: message.clone() }))?;
+        }
+        Ok(())
     }
 
     /// Appends a step; every size that it needs is known here (law P1).
@@ -159,8 +189,8 @@ impl Lowering<'_> {
             Step::Copy { bytes: size, .. } | Step::Let { value: size, .. } => self.require_bound(*size)?,
             Step::Check(check) => check.constraint.dims().try_for_each(|it| self.require_bound(it))?,
             Step::AllocOutput(output) => {
-                let dims = &self.plan.outputs[*output as usize].dims;
-                dims.iter().try_for_each(|it| self.require_bound(*it))?;
+                let output = &self.plan.outputs[*output as usize];
+                output.dims.iter().chain(&output.rank).try_for_each(|it| self.require_bound(*it))?;
             }
             Step::Move { .. }
             | Step::AllocArena(_)
