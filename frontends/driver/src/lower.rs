@@ -224,11 +224,11 @@ impl<'c> Run<'c> {
         Ok(())
     }
 
-    /// Plans that keep their laws. What is not proven is told to who asks for all checks.
-    fn sound(&mut self, plans: PlanModule) -> Result<Lowered, Diagnostics> {
-        self.report.proof = proof_of(&plans)?;
+    /// Plans that keep their laws. What is checked at run time is told to who asks for all checks.
+    fn sound(&mut self, mut plans: PlanModule) -> Result<Lowered, Diagnostics> {
+        self.report.proof = prove(&mut plans)?;
         if self.options.verify {
-            self.cx.remarks.extend(self.report.proof.open.iter().cloned());
+            self.cx.remarks.extend(self.report.proof.checked.iter().cloned());
         }
         Ok(Lowered::Plan(plans))
     }
@@ -265,10 +265,10 @@ fn fixed_inputs(names: &[String]) -> Option<Diagnostic> {
     Some(Diagnostic::remark("D015", message).help(help))
 }
 
-/// What is shown of plans that keep their laws, as their kernels do. This is always checked: what is generated from a
-/// plan is not, so a wrong plan would be wrong code.
-fn proof_of(plans: &PlanModule) -> Result<Proof, Diagnostics> {
-    orogen_ir::plan::verify_module(plans)
+/// What is shown of plans that keep their laws, as their kernels do; what is not shown, they check at run time. This is
+/// always done: what is generated from a plan is not checked, so a wrong plan would be wrong code.
+fn prove(plans: &mut PlanModule) -> Result<Proof, Diagnostics> {
+    orogen_ir::plan::prove_module(plans)
         .map_err(|found| manager::defect("memory planning left the call plan invalid", found))
 }
 
@@ -311,12 +311,12 @@ mod tests {
 }
 ";
         let plan = |text: &str| parse_plan(text, &ConstPool::default()).expect("a plan");
-        let found = proof_of(&plan(text).into()).expect_err("the slot is too small");
+        let found = prove(&mut plan(text).into()).expect_err("the slot is too small");
         let codes: Vec<&str> = found.iter().map(|it| it.code).collect();
         assert_eq!(codes, ["V001", "P005", "P005"], "{found}");
         assert!(found.to_string().contains("memory planning left the call plan invalid"), "{found}");
         let good = text.replace("arena 64", "arena 64*n").replace("f32[16]", "f32[n]");
-        let proof = proof_of(&plan(&good).into()).expect("lawful");
+        let proof = prove(&mut plan(&good).into()).expect("lawful");
         assert!(proof.is_whole() && proof.count().asked > 5, "{proof}");
     }
 }

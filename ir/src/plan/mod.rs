@@ -36,7 +36,8 @@
 //! ```
 //!
 //! # Laws
-//! Where a law depends on sizes, it holds for all that may occur; [`verify`] says what of that is proven.
+//! Where a law depends on sizes, it holds for all that may occur; [`verify`] says what of that is proven, and
+//! [`prove_module`] makes a check of the plan of what is not.
 //!
 //! * **P1** Every symbol in a size, offset, condition or kernel argument is bound before: by an input dimension, or by a
 //!   `Bind` or `Let` step earlier on every path. A symbol that is a size is never negative: a `Let` gives it no such
@@ -48,7 +49,8 @@
 //! * **P4** A slot lies within its arena with all bytes of its type and is aligned to [`ALIGNMENT`]. The symbols in the size
 //!   of an arena and of its slots mean the same from its allocation to the last use.
 //! * **P5** A kernel step matches its kernel: argument count, size arguments, and each argument has the element type and
-//!   the bytes of its parameter. A copy is between buffers of one element type and takes no more bytes than either has.
+//!   the bytes of its parameter. A copy is between buffers of one element type and takes no more bytes than either has,
+//!   and not less than none. An element that is read as a size or a condition is there.
 //! * **P6** Inputs and constants are never written.
 //! * **P7** Every output is written on every path.
 //! * **P8** An `invoke` matches the function: an argument for each input with its element type, its rank, and the bytes of
@@ -75,4 +77,4 @@ pub use data::{
 };
 pub use module::{CallOrder, MAX_CALLS, PlanModule, call_order};
 pub use text::{PrintedPlan, parse_plan, parse_plans, print_plan, print_plans};
-pub use verify::{Count, Proof, verify, verify_module};
+pub use verify::{Count, Proof, prove_module, verify, verify_module};

@@ -6,7 +6,8 @@
 //! what is valid on entry and after each iteration. Nothing of the planner is used.
 //!
 //! What depends on sizes is asked for all sizes that may occur: `sizes` proves, or refutes with sample sizes, or does
-//! neither. What is refuted is a violation; what is neither is told in the [`Proof`].
+//! neither. What is refuted is a violation; what is neither is told in the [`Proof`], and
+//! [`prove_module`] makes it a check of the plan, so that nothing runs that is not known to hold.
 //!
 //! | code | law | code | law |
 //! |---|---|---|---|
@@ -18,6 +19,7 @@
 //! | P013 | neither proven nor refuted | L…, K… | laws of kernels |
 
 mod facts;
+mod guards;
 mod in_place;
 mod invoke;
 mod kernels;
@@ -47,6 +49,7 @@ use sizes::{Answer, Question, Sizes};
 use slots::Layout;
 use state::{Lost, State};
 
+pub use guards::prove_module;
 pub use module::verify_module;
 pub use proof::{Count, Proof};
 
@@ -59,7 +62,7 @@ pub use proof::{Count, Proof};
 pub fn verify(plan: &CallPlan) -> Result<Proof, Diagnostics> {
     let mut found = verify_kernels(&plan.kernels);
     let mut proof = Proof::default();
-    verify_plan(plan, &[], &mut found, &mut proof);
+    verify_plan(0, plan, &[], &mut found, &mut proof);
     found.into_result(proof)
 }
 
@@ -68,8 +71,14 @@ fn verify_kernels(kernels: &[Kernel]) -> Diagnostics {
     Diagnostics(found.flat_map(|it| it.0).collect())
 }
 
-/// All laws of one plan but those of its kernels. `functions` are those of its module.
-fn verify_plan(plan: &CallPlan, functions: &[CallPlan], found: &mut Diagnostics, proof: &mut Proof) {
+/// All laws of one plan but those of its kernels. `functions` are those of its module, in which it is at `number`.
+fn verify_plan(
+    number: usize,
+    plan: &CallPlan,
+    functions: &[CallPlan],
+    found: &mut Diagnostics,
+    proof: &mut Proof,
+) {
     let shapes = on_entry(plan);
     let samples = Samples::new(&shapes, &symbols_of(plan), &single_lets(plan), &top_checks(plan));
     let mut sizes = Sizes::new(shapes, samples);
@@ -109,7 +118,8 @@ fn verify_plan(plan: &CallPlan, functions: &[CallPlan], found: &mut Diagnostics,
     verifier.step = None;
     verifier.check_p7_outputs(&state);
     let questions = std::mem::take(&mut verifier.questions);
-    proof.add(questions, |spot| verifier.place_of(spot));
+    let shapes = std::mem::take(&mut verifier.sizes.shapes);
+    proof.add(number, questions, &shapes, |spot| verifier.place_of(spot));
     found.0.append(&mut verifier.found.0);
 }
 
@@ -227,7 +237,13 @@ impl Verifier<'_> {
     ) {
         match self.sizes.ask(question, known) {
             Answer::Proven => self.questions.proven(law, spot, Asked::Size(question)),
-            Answer::Open => self.questions.open(law, spot, Asked::Size(question), text()),
+            Answer::Open => {
+                let text = text();
+                if let (Some(step), Some(check)) = (self.step, question.constraint(&mut self.sizes.shapes)) {
+                    self.questions.guard(step, check, &text);
+                }
+                self.questions.open(law, spot, Asked::Size(question), text);
+            }
             Answer::Refuted(sizes) => {
                 let message = format!("{law}: it is not so that {}{sizes}", text());
                 self.report_at(code_of(law), message, spot);
@@ -385,11 +401,12 @@ impl Verifier<'_> {
                     let (from, to) = (buffer_text(*from), buffer_text(*to));
                     self.report("P005", format!("P5: {from} and {to} do not hold the same element type"));
                 }
-                self.check_p3_apart(*from, *to, || {
+                self.check_p3_apart(*from, *to, state, || {
                     let (from, to) = (buffer_text(*from), buffer_text(*to));
                     format!("P3: {from} is copied to {to}, which overlaps it")
                 });
                 self.check_p6_writable(*to);
+                self.check_p5_copy_bytes(*bytes, state);
                 for buffer in [*from, *to] {
                     self.check_p5_copy(buffer, *bytes, state);
                 }
@@ -397,11 +414,14 @@ impl Verifier<'_> {
                     self.write(*to, state);
                 }
             }
-            Step::Bind { symbol, from, dtype, .. } => {
+            Step::Bind { symbol, from, dtype, element } => {
                 let found = self.read(*from, state);
                 if dtype.is_float() || found.is_some_and(|it| it != *dtype) {
                     let from = buffer_text(*from);
                     self.report("P005", format!("P5: a symbol is bound to {dtype} in {from}"));
+                }
+                if found.is_some() {
+                    self.check_p5_element(*from, *dtype, *element, state);
                 }
                 self.redefine(*symbol, state);
                 state.established.define(&self.sizes.shapes, *symbol, None);
@@ -480,6 +500,8 @@ impl Verifier<'_> {
         if dtype.is_some_and(|it| it != DType::Bool) {
             let cond = buffer_text(cond);
             self.report("P005", format!("P5: the condition {cond} is no boolean"));
+        } else if dtype.is_some() {
+            self.check_p5_element(cond, DType::Bool, 0, state);
         }
     }
 
@@ -524,7 +546,8 @@ impl Verifier<'_> {
                 match state.doubtful.get(&id) {
                     None => self.questions.proven("P3", self.spot(), asked),
                     Some(by) => {
-                        let text = format!("%s{} is as it was before %s{} was written", id.0, by.0);
+                        let text = format!("%s{} is as it was before %s{} was written", id.0, by.slot.0);
+                        self.guard_apart(by.step, id, by.slot, &text);
                         self.questions.open("P3", self.spot(), asked, text);
                     }
                 }

@@ -86,8 +86,11 @@ impl Verifier<'_> {
             );
             self.report("P008", message);
         }
-        let Ok(wanted) = byte_size(&mut self.sizes.shapes, dtype, &arg.dims) else { return };
         let Some(bytes) = self.bytes_of(arg.place) else { return };
+        let Ok(wanted) = byte_size(&mut self.sizes.shapes, dtype, &arg.dims) else {
+            self.report("P008", format!("P8: the size of a view of {place} overflows"));
+            return;
+        };
         let question = match arg.place {
             // Its dimensions are never negative, those of the view may be where a later check refuses the sizes.
             BufferRef::Slot(_) => Question::AtMost(wanted, bytes),

@@ -6,6 +6,7 @@ use super::{State, Verifier, in_place};
 use crate::kernel::{Access, Kernel};
 use crate::plan::{BufferRef, byte_size};
 use crate::shape::Dim;
+use crate::types::DType;
 
 impl Verifier<'_> {
     /// A kernel step: what it reads is valid, what it writes may be written.
@@ -13,6 +14,7 @@ impl Verifier<'_> {
         if !self.check_p5_counts(kernel, args, sizes) {
             return;
         }
+        sizes.iter().for_each(|it| self.check_p5_size_given(kernel, *it, state));
         let mut written: Vec<usize> = Vec::new();
         for (i, (param, arg)) in kernel.params().zip(args).enumerate() {
             if param.access.writes() {
@@ -32,7 +34,7 @@ impl Verifier<'_> {
             }
             self.check_p5_size(kernel, i, *arg, sizes, state);
             if param.access.writes() {
-                self.check_p3_kernel_operands(kernel, args, i, &written);
+                self.check_p3_kernel_operands(kernel, args, i, &written, state);
                 written.push(i);
             }
         }
@@ -58,15 +60,25 @@ impl Verifier<'_> {
         fits
     }
 
+    /// P5: a size that a kernel is given is one.
+    fn check_p5_size_given(&mut self, kernel: &Kernel, size: Dim, state: &State) {
+        let question = Question::AtMost(self.sizes.shapes.int(0), size);
+        let (text, spot) = (self.sizes.shapes.display(size).to_string(), self.spot());
+        self.ask("P5", spot, question, &state.established, || {
+            format!("`{text}`, a size of `@{}`, is at least 0", kernel.name())
+        });
+    }
+
     /// P5: a buffer has as many bytes as the kernel's parameter.
     fn check_p5_size(&mut self, kernel: &Kernel, i: usize, arg: BufferRef, sizes: &[Dim], state: &State) {
         let param = kernel.param(i);
         let dims = kernel.dims_at(i, sizes, &mut self.sizes.shapes);
-        // A size beyond 64 bits has no memory anyway.
+        // A place whose size is beyond 64 bits has no memory.
+        let Some(bytes) = self.bytes_of(arg) else { return };
         let Ok(wanted) = dims.and_then(|dims| byte_size(&mut self.sizes.shapes, param.dtype, &dims)) else {
+            self.report("P005", format!("P5: the size of `%{}` overflows", param.name));
             return;
         };
-        let Some(bytes) = self.bytes_of(arg) else { return };
         let question = match arg {
             // Its dimensions are never negative, those of the parameter may be where a later check refuses the sizes.
             BufferRef::Slot(_) => Question::AtMost(wanted, bytes),
@@ -75,6 +87,30 @@ impl Verifier<'_> {
         let (text, spot) = (self.sizes.shapes.display(wanted).to_string(), self.spot());
         self.ask("P5", spot, question, &state.established, || {
             format!("{} has the `{text}` bytes of `%{}`", buffer_text(arg), param.name)
+        });
+    }
+
+    /// P5: a copy takes no negative number of bytes.
+    pub(super) fn check_p5_copy_bytes(&mut self, bytes: Dim, state: &State) {
+        let question = Question::AtMost(self.sizes.shapes.int(0), bytes);
+        let (text, spot) = (self.sizes.shapes.display(bytes).to_string(), self.spot());
+        self.ask("P5", spot, question, &state.established, || {
+            format!("`{text}`, the bytes of a copy, is at least 0")
+        });
+    }
+
+    /// P5: an element that is read as a size or a condition is there.
+    pub(super) fn check_p5_element(&mut self, buffer: BufferRef, dtype: DType, element: u64, state: &State) {
+        let Some(bytes) = self.bytes_of(buffer) else { return };
+        let end =
+            i64::try_from(element).ok().and_then(|it| it.checked_add(1)?.checked_mul(dtype.size() as i64));
+        let Some(end) = end else {
+            self.report("P005", format!("P5: {} has no element {element}", buffer_text(buffer)));
+            return;
+        };
+        let (end, spot) = (self.sizes.shapes.int(end), self.spot());
+        self.ask("P5", spot, Question::AtMost(end, bytes), &state.established, || {
+            format!("{} has an element {element}", buffer_text(buffer))
         });
     }
 
@@ -114,6 +150,7 @@ impl Verifier<'_> {
         args: &[BufferRef],
         output: usize,
         earlier: &[usize],
+        state: &State,
     ) {
         for (i, (param, other)) in kernel.params().zip(args).enumerate() {
             if i == output || (param.access.writes() && !earlier.contains(&i)) {
@@ -126,7 +163,7 @@ impl Verifier<'_> {
                     .program()
                     .is_some_and(|it| in_place::may_share(it, it.params[i], it.params[output]));
             if !shares {
-                self.check_p3_apart(args[output], *other, || {
+                self.check_p3_apart(args[output], *other, state, || {
                     let (output, other) = (buffer_text(args[output]), buffer_text(*other));
                     format!("P3: `@{}` writes {output}, which overlaps its operand {other}", kernel.name())
                 });

@@ -13,8 +13,8 @@ use std::sync::Arc;
 pub fn verify_module(module: &PlanModule) -> Result<Proof, Diagnostics> {
     let mut found = verify_kernels(module.kernels());
     let mut proof = Proof::default();
-    for plan in &module.functions {
-        verify_plan(plan, &module.functions, &mut found, &mut proof);
+    for (number, plan) in module.functions.iter().enumerate() {
+        verify_plan(number, plan, &module.functions, &mut found, &mut proof);
     }
     check_p9_names(module, &mut found);
     check_p10_calls(module, &mut found);

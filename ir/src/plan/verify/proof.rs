@@ -2,7 +2,8 @@
 
 use super::sizes::Question;
 use crate::diag::{Diagnostic, Place};
-use crate::plan::{BufferRef, SlotId};
+use crate::plan::{BufferRef, ShapeCheck, SlotId};
+use crate::shape::{Constraint, ShapeCx};
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +18,22 @@ pub struct Proof {
     pub laws: BTreeMap<&'static str, Count>,
     /// What was neither proven nor refuted, as remarks under the lines of the printed plan.
     pub open: Vec<Diagnostic>,
+    /// Checks that would answer it at run time.
+    pub(super) guards: Vec<Guards>,
+    /// What checks answer at run time that [`prove_module`](super::prove_module) put into the plan, as [`open`](Self::open)
+    /// would tell it.
+    pub checked: Vec<Diagnostic>,
+}
+
+/// Checks that answer questions when a plan runs.
+#[derive(Clone, Debug)]
+pub(super) struct Guards {
+    /// The function, by its place in the module.
+    pub(super) function: usize,
+    /// Where the sizes of the checks live: the plan's own context and what was added.
+    pub(super) shapes: ShapeCx,
+    /// Each with the step before which it stands, counted as steps are printed.
+    pub(super) checks: Vec<(usize, ShapeCheck)>,
 }
 
 /// Questions about sizes.
@@ -37,9 +54,21 @@ impl Proof {
         })
     }
 
-    /// The answers for one plan.
-    pub(super) fn add(&mut self, questions: Questions, mut place: impl FnMut(Spot) -> Place) {
-        for ((law, spot, _), open) in questions.0 {
+    /// The answers for one plan of a module.
+    pub(super) fn add(
+        &mut self,
+        function: usize,
+        questions: Questions,
+        shapes: &ShapeCx,
+        mut place: impl FnMut(Spot) -> Place,
+    ) {
+        if !questions.guards.is_empty() {
+            let checks = questions.guards.into_iter();
+            let checks =
+                checks.map(|((step, constraint), message)| (step, ShapeCheck { constraint, message }));
+            self.guards.push(Guards { function, shapes: shapes.clone(), checks: checks.collect() });
+        }
+        for ((law, spot, _), open) in questions.answers {
             let count = self.laws.entry(law).or_default();
             count.asked += 1;
             match open {
@@ -65,7 +94,13 @@ impl fmt::Display for Proof {
         let Count { asked, proven } = self.count();
         write!(f, "{proven} of {asked} questions about sizes are proven")?;
         let laws: Vec<String> = self.laws.iter().map(|(law, it)| format!("{law} {}", it.proven)).collect();
-        if laws.is_empty() { Ok(()) } else { write!(f, " ({})", laws.join(", ")) }
+        if !laws.is_empty() {
+            write!(f, " ({})", laws.join(", "))?;
+        }
+        match self.checked.len() {
+            0 => Ok(()),
+            n => write!(f, ", {n} of them by checks at run time"),
+        }
     }
 }
 
@@ -87,17 +122,29 @@ pub(super) enum Asked {
     Apart(BufferRef, BufferRef),
 }
 
-/// The questions so far, each once however often its step is walked, with what is said of it when it is open.
+/// The questions so far.
 #[derive(Debug, Default)]
-pub(super) struct Questions(IndexMap<(&'static str, Spot, Asked), Option<String>>);
+pub(super) struct Questions {
+    /// Each once however often its step is walked, with what is said of it when it is open.
+    answers: IndexMap<(&'static str, Spot, Asked), Option<String>>,
+    /// What would answer the open ones at run time, by step, with what is said when it does not hold.
+    guards: IndexMap<(usize, Constraint), String>,
+}
 
 impl Questions {
     /// A proof; it does not make up for a round of a loop in which there was none.
     pub(super) fn proven(&mut self, law: &'static str, spot: Spot, asked: Asked) {
-        self.0.entry((law, spot, asked)).or_insert(None);
+        self.answers.entry((law, spot, asked)).or_insert(None);
+    }
+
+    /// A check in front of a step that would prove what is open.
+    pub(super) fn guard(&mut self, step: usize, constraint: Constraint, message: &str) {
+        self.guards.entry((step, constraint)).or_insert_with(|| {
+            format!("the memory that is planned is not enough for these sizes: it is not so that {message}")
+        });
     }
 
     pub(super) fn open(&mut self, law: &'static str, spot: Spot, asked: Asked, message: String) {
-        self.0.insert((law, spot, asked), Some(message));
+        self.answers.insert((law, spot, asked), Some(message));
     }
 }

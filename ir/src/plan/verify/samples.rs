@@ -91,6 +91,15 @@ impl Samples {
         Range { start, end, values }
     }
 
+    /// At how many samples one range ends before another begins.
+    pub(super) fn before(a: &Range, b: &Range) -> usize {
+        a.values
+            .iter()
+            .zip(&b.values)
+            .filter(|(a, b)| matches!((a, b), (Some(a), Some(b)) if a.1 <= b.0))
+            .count()
+    }
+
     /// Whether two ranges meet at a sample.
     pub(super) fn meet(a: &Range, b: &Range) -> bool {
         let both = a.values.iter().zip(&b.values).filter_map(|(a, b)| a.zip(*b));

@@ -55,6 +55,19 @@ impl Question {
         })
     }
 
+    /// The same as a check; `None` where that overflows.
+    pub(super) fn constraint(self, shapes: &mut ShapeCx) -> Option<Constraint> {
+        Some(match self {
+            Question::AtMost(a, b) => match (shapes.as_int(a), shapes.as_int(b)) {
+                (Some(least), _) => Constraint::AtLeast(b, least),
+                (_, Some(most)) => Constraint::AtMost(a, most),
+                _ => Constraint::AtLeast(shapes.sub(b, a).ok()?, 0),
+            },
+            Question::Equal(a, b) => Constraint::Eq(a, b),
+            Question::Divides(k, d) => Constraint::Multiple(d, k),
+        })
+    }
+
     fn proven(self, shapes: &ShapeCx) -> bool {
         match self {
             Question::AtMost(a, b) => shapes.prove_le(a, b),

@@ -8,7 +8,7 @@ use super::facts::Established;
 use super::proof::{Asked, Spot};
 use super::samples::{Range, Samples};
 use super::sizes::{Answer, Question, Sizes};
-use super::state::{Extent, State};
+use super::state::{Extent, State, Write};
 use super::{Verifier, buffer_text, is_read_only};
 use crate::plan::{ALIGNMENT, ArenaId, BufferRef, CallPlan, ObjectId, SlotId};
 use crate::shape::{Dim, Sym};
@@ -217,8 +217,9 @@ impl Verifier<'_> {
                         state.valid.remove(&BufferRef::Slot(other));
                         self.destroyed.insert(other, id);
                     }
+                    Overlap::Unknown if self.apart_here(id, other, state) => {}
                     Overlap::Unknown => {
-                        state.doubtful.insert(other, id);
+                        state.doubtful.insert(other, Write { slot: id, step: self.step });
                     }
                 }
             }
@@ -234,15 +235,55 @@ impl Verifier<'_> {
     }
 
     /// P3: two buffers of one step share no memory.
-    pub(super) fn check_p3_apart(&mut self, a: BufferRef, b: BufferRef, message: impl FnOnce() -> String) {
+    pub(super) fn check_p3_apart(
+        &mut self,
+        a: BufferRef,
+        b: BufferRef,
+        state: &State,
+        message: impl FnOnce() -> String,
+    ) {
         let asked = Asked::Apart(a.min(b), a.max(b));
-        match self.overlap(a, b) {
-            Overlap::Never => self.questions.proven("P3", self.spot(), asked),
-            Overlap::Sometimes => self.report("P003", message()),
-            Overlap::Unknown => {
+        match (self.overlap(a, b), a, b) {
+            (Overlap::Never, ..) => self.questions.proven("P3", self.spot(), asked),
+            (Overlap::Unknown, BufferRef::Slot(x), BufferRef::Slot(y)) if self.apart_here(x, y, state) => {
+                self.questions.proven("P3", self.spot(), asked);
+            }
+            (Overlap::Unknown, ..) => {
                 let text = format!("{} and {} do not overlap", buffer_text(a), buffer_text(b));
+                if let (BufferRef::Slot(x), BufferRef::Slot(y)) = (a, b) {
+                    self.guard_apart(self.step, x, y, &text);
+                }
                 self.questions.open("P3", self.spot(), asked, text);
             }
+            (Overlap::Sometimes, ..) => self.report("P003", message()),
+        }
+    }
+
+    /// Where one of two slots ends and the other begins, either way round: the first before the second if that is so at
+    /// more samples.
+    fn orders(&mut self, a: SlotId, b: SlotId) -> Option<[(Dim, Dim); 2]> {
+        [a, b].into_iter().for_each(|it| self.place(it));
+        let range = |id: SlotId| self.layout.ranges.get(&id).and_then(|it| it.as_ref());
+        let (x, y) = (range(a)?, range(b)?);
+        let orders = [(x.end, y.start), (y.end, x.start)];
+        Some(if Samples::before(x, y) >= Samples::before(y, x) { orders } else { [orders[1], orders[0]] })
+    }
+
+    /// Whether what is known here proves that two slots lie apart.
+    fn apart_here(&mut self, a: SlotId, b: SlotId, state: &State) -> bool {
+        self.orders(a, b).is_some_and(|orders| {
+            orders.into_iter().any(|(end, start)| {
+                self.sizes.ask(Question::AtMost(end, start), &state.established) == Answer::Proven
+            })
+        })
+    }
+
+    /// A check in front of a step that two slots lie apart.
+    pub(super) fn guard_apart(&mut self, step: Option<usize>, a: SlotId, b: SlotId, text: &str) {
+        let Some([(end, start), _]) = self.orders(a, b) else { return };
+        let check = Question::AtMost(end, start).constraint(&mut self.sizes.shapes);
+        if let (Some(step), Some(check)) = (step, check) {
+            self.questions.guard(step, check, text);
         }
     }
 

@@ -14,6 +14,14 @@ pub(super) struct Extent {
     pub(super) end: i64,
 }
 
+/// A write to a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Write {
+    pub(super) slot: SlotId,
+    /// The step that writes.
+    pub(super) step: Option<usize>,
+}
+
 /// What is known at a point of the program, on every path to it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct State {
@@ -23,8 +31,8 @@ pub(super) struct State {
     pub(super) outputs: IndexSet<u32>,
     /// Buffers that hold what was written to them.
     pub(super) valid: Valid,
-    /// Slots of which that is so unless another one that was written since overlaps them, and that one.
-    pub(super) doubtful: BTreeMap<SlotId, SlotId>,
+    /// Slots of which that is so unless another one that was written since overlaps them, and that write.
+    pub(super) doubtful: BTreeMap<SlotId, Write>,
     /// Sizes read from data that no check has found to be sizes yet.
     pub(super) unchecked: IndexSet<Sym>,
 }
@@ -62,7 +70,7 @@ impl State {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lost {
     valid: Vec<BufferRef>,
-    doubtful: BTreeMap<SlotId, SlotId>,
+    doubtful: BTreeMap<SlotId, Write>,
     established: Forgotten,
 }
 

@@ -1,6 +1,6 @@
-use super::verify;
+use super::{prove_module, verify, verify_module};
 use crate::diag::Place;
-use crate::plan::{CallPlan, parse_plan, print_plan};
+use crate::plan::{CallPlan, Step, parse_plan, print_plan};
 use crate::types::ConstPool;
 
 const HEAD: &str = "\
@@ -488,8 +488,8 @@ fn proofs_are_counted_by_law() {
     let proof = proof(PARTS);
     assert!(proof.is_whole());
     // Each slot: aligned, no negative dimension, within; and the whole aligned. A read,
-    // three copies between different places. What copies take, of each size once.
-    assert_eq!(proof.to_string(), "14 of 14 questions about sizes are proven (P3 4, P4 7, P5 3)");
+    // three copies between different places. What copies take, of each size once, and that it is not less than nothing.
+    assert_eq!(proof.to_string(), "17 of 17 questions about sizes are proven (P3 4, P4 7, P5 6)");
 }
 
 #[test]
@@ -526,6 +526,46 @@ fn what_is_neither_proven_nor_refuted_is_told() {
     let proof = proof(&text);
     assert!(!proof.is_whole() && proof.count().proven > 0, "{proof}");
     assert!(proof.open.iter().all(|it| it.code == "P013" && it.place.is_some()), "{:?}", proof.open);
+    // What is told is checked when the plan runs, and then nothing is open: neither sizes nor what overlaps.
+    let mut module = parse_plan(&text, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}")).into();
+    let proven = prove_module(&mut module).unwrap_or_else(|it| panic!("{it}"));
+    assert!(proven.is_whole() && proven.checked.len() >= proof.open.len(), "{proven}");
+    assert!(proven.to_string().contains("by checks at run time"), "{proven}");
+    let steps = &module.functions[0].steps;
+    let checks = steps.iter().filter(|it| matches!(it, Step::Check(_))).count();
+    assert!(checks > 0 && matches!(steps[0], Step::Check(_)), "{steps:?}");
+    assert!(verify_module(&module).is_ok_and(|it| it.is_whole()));
+}
+
+#[test]
+fn p5_copies_take_no_less_than_nothing() {
+    check("    copy %in0 to %out0; 4*n - 4\n", &[("P005", 1)]);
+    check("    check n >= 1 \"n\"\n    copy %in0 to %out0; 4*n - 4\n", &[]);
+}
+
+#[test]
+fn p5_what_is_read_as_a_size_is_there() {
+    let plan = |extent: &str, element: usize| {
+        let text = format!(
+            "{HEAD}    bind m = %in2[{element}]: i64\n    check m >= 0 \"m\"\n    copy %in0 to %out0; 4*n\n  }}\n}}\n"
+        );
+        let text = text.replace("  in c: bool[1]\n", &format!("  in c: bool[1]\n  in d: i64[{extent}]\n"));
+        let plan = parse_plan(&text, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"));
+        verify(&plan).err().unwrap_or_default().iter().map(|it| it.code).collect::<Vec<_>>()
+    };
+    for (extent, element, wanted) in [("2", 1, &[][..]), ("2", 2, &["P005"]), ("n", 0, &["P005"])] {
+        assert_eq!(plan(extent, element), wanted, "{extent} {element}");
+    }
+    // A condition too.
+    let text = format!(
+        "{HEAD}    if %in1 {{\n      copy %in0 to %out0; 4*n\n    }} else {{\n      copy %in0 to %out0; 4*n\n    }}\n  }}\n}}\n"
+    );
+    for (extent, wanted) in [("1", &[][..]), ("0", &["P005"])] {
+        let text = text.replace("bool[1]", &format!("bool[{extent}]"));
+        let plan = parse_plan(&text, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"));
+        let found = verify(&plan).err().unwrap_or_default();
+        assert_eq!(found.iter().map(|it| it.code).collect::<Vec<_>>(), wanted, "{found}");
+    }
 }
 
 #[test]
