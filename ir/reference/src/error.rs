@@ -1,5 +1,6 @@
 //! Why an evaluation has no result.
 
+use orogen_ir::diag::Diagnostic;
 use std::fmt;
 
 /// What kind of problem it is.
@@ -15,6 +16,8 @@ pub enum EvalErrorKind {
     CheckFailed,
     /// A function of the host reports an error.
     Host,
+    /// It takes more steps than it may: see [`Host::with_limit`](crate::Host::with_limit).
+    LimitReached,
     /// There is no evaluation for this, for example a function that the host does not have.
     Unsupported,
 }
@@ -63,6 +66,23 @@ impl EvalError {
     pub(crate) fn within(mut self, place: impl Into<String>) -> Self {
         self.trace.push(place.into());
         self
+    }
+}
+
+impl From<EvalError> for Diagnostic {
+    fn from(error: EvalError) -> Diagnostic {
+        let EvalError { kind, message, trace } = error;
+        let found = match kind {
+            EvalErrorKind::Invalid => Diagnostic::error("E001", message),
+            EvalErrorKind::OutOfRange => Diagnostic::error("E002", message),
+            EvalErrorKind::Uninitialised => Diagnostic::error("E003", message),
+            EvalErrorKind::CheckFailed => Diagnostic::error("E004", message),
+            EvalErrorKind::Host => Diagnostic::error("E005", message),
+            EvalErrorKind::Unsupported => Diagnostic::error("E006", message),
+            EvalErrorKind::LimitReached => Diagnostic::error("E007", message)
+                .help("allow more steps, or smaller inputs; a loop whose condition stays true never ends"),
+        };
+        trace.into_iter().fold(found, |it, place| it.note(format!("in {place}")))
     }
 }
 

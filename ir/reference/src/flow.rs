@@ -1,11 +1,11 @@
 //! Evaluation of the dataflow-block IR.
 
 use crate::error::{EvalError, EvalErrorKind, EvalResult};
-use crate::eval_op;
 use crate::kernel::{Host, eval_dim, eval_kernel};
+use crate::{eval_cost, eval_op};
 use la_arena::ArenaMap;
 use orogen_ir::flow::{Binding, Definition, Function, Module, RegionId, Rhs, ValueId};
-use orogen_ir::ops::OpRegistry;
+use orogen_ir::ops::{OpRegistry, Outline};
 use orogen_ir::shape::{Constraint, Dim, Env, MAX_INTEGER, ShapeCx, Sym, SymbolKind};
 use orogen_ir::types::{DType, ShapeInfo, TensorData, Type};
 
@@ -178,6 +178,7 @@ impl Frame<'_> {
     }
 
     fn binding(&mut self, binding: &Binding) -> EvalResult<()> {
+        self.spend(binding)?;
         let results = self.rhs(&binding.rhs)?;
         if results.len() != binding.results.len() {
             return Err(EvalError::invalid(format!(
@@ -190,6 +191,25 @@ impl Frame<'_> {
             self.bind(*id, value)?;
         }
         Ok(())
+    }
+
+    /// Takes what an operation costs, as far as the sizes of its results can be said before it runs.
+    fn spend(&self, binding: &Binding) -> EvalResult<()> {
+        let Rhs::Op { op, attrs, args } = &binding.rhs else { return self.host.fuel.take(1) };
+        let extent = |dim: &Dim| u64::try_from(self.dim(*dim).ok()?).ok();
+        let results: Option<Vec<Outline>> = binding
+            .results
+            .iter()
+            .map(|it| {
+                let ty = self.function[*it].ty.as_tensor()?;
+                let dims = ty.dims().and_then(|it| it.iter().map(extent).collect());
+                Some(Outline { dtype: ty.dtype, dims })
+            })
+            .collect();
+        let args = self.tensors_of(args)?;
+        let cost = results.and_then(|it| eval_cost(self.ops.def(*op).name, attrs, &args, &it));
+        let operands = args.iter().fold(1, |sum: u64, it| sum.saturating_add(it.len() as u64));
+        self.host.fuel.take(cost.map_or(operands, |it| it.operations.max(1)))
     }
 
     fn rhs(&mut self, rhs: &Rhs) -> EvalResult<Vec<Value>> {
@@ -249,6 +269,7 @@ impl Frame<'_> {
     fn repeat(&mut self, init: &[ValueId], cond: RegionId, body: RegionId) -> EvalResult<Vec<Value>> {
         let mut carried = self.values_of(init)?;
         for _ in 0..MAX_ITERATIONS {
+            self.host.fuel.take(1)?;
             let results = self.with_params(cond, &carried)?;
             let [go_on] = &results[..] else {
                 return Err(EvalError::invalid("a loop condition returns one value"));

@@ -1,6 +1,7 @@
 //! Evaluation of kernels of every kind: programs, routines, functions of a host.
 
 use crate::error::{EvalError, EvalResult};
+use crate::fuel::Fuel;
 use crate::memory::{Memory, Place};
 use crate::program;
 use crate::routines;
@@ -14,10 +15,11 @@ use std::fmt;
 /// writes, in order), or why there is none.
 type Function<'h> = Box<dyn Fn(&[TensorData], &Attrs) -> Result<Vec<TensorData>, String> + 'h>;
 
-/// Functions that externs name, for evaluation.
+/// What an evaluation gets from outside: functions that externs name, and how many steps it may take.
 #[derive(Default)]
 pub struct Host<'h> {
     functions: IndexMap<String, Function<'h>>,
+    pub(crate) fuel: Fuel,
 }
 
 impl<'h> Host<'h> {
@@ -34,6 +36,15 @@ impl<'h> Host<'h> {
         function: impl Fn(&[TensorData], &Attrs) -> Result<Vec<TensorData>, String> + 'h,
     ) -> Self {
         self.functions.insert(symbol.to_owned(), Box::new(function));
+        self
+    }
+
+    /// The same with a limit: all evaluations with it together may take so many steps, each about an operation on an
+    /// element. What takes more ends with [`EvalErrorKind::LimitReached`](crate::EvalErrorKind::LimitReached), so that a
+    /// loop without end is an answer.
+    #[must_use]
+    pub fn with_limit(mut self, steps: u64) -> Self {
+        self.fuel = Fuel::of(steps);
         self
     }
 }
@@ -58,7 +69,7 @@ pub fn eval_kernel(
 ) -> Result<Vec<TensorData>, EvalError> {
     let within = |it: EvalError| it.within(format!("kernel `{}`", kernel.name()));
     if let Kernel::Program(program) = kernel {
-        return program::eval_program(program, sizes, operands);
+        return program::eval_with(&host.fuel, program, sizes, operands);
     }
     let types = param_dims(kernel, sizes).map_err(within)?;
     let reads: Vec<_> = kernel.params().zip(&types).filter(|(it, _)| it.access.reads()).collect();
@@ -92,6 +103,39 @@ pub fn eval_kernel(
     Ok(results)
 }
 
+/// As [`run`], and what the kernel writes does not depend on sharing memory: where a place that it writes meets another
+/// one, the result is that of operands of their own.
+pub(crate) fn run_shared(
+    host: &Host<'_>,
+    kernel: &Kernel,
+    sizes: &[i64],
+    memory: &mut Memory,
+    places: &[Place],
+) -> EvalResult<()> {
+    let writes = |i: usize| kernel.param(i).access.writes();
+    let count = places.len().min(kernel.param_count());
+    let shared = (0..count).any(|i| writes(i) && (0..count).any(|j| j != i && places[i].meets(places[j])));
+    if !shared {
+        return run(host, kernel, sizes, memory, places);
+    }
+    let types = param_dims(kernel, sizes)?;
+    let reads = kernel.params().zip(&types).zip(places).filter(|((param, _), _)| param.access.reads());
+    let operands: EvalResult<Vec<TensorData>> =
+        reads.map(|((param, dims), place)| memory.tensor(*place, param.dtype, dims)).collect();
+    // An operand may be written in part, where no more of it is read.
+    let wanted = operands.and_then(|it| eval_kernel(host, kernel, sizes, &it)).ok();
+    run(host, kernel, sizes, memory, places)?;
+    let written = kernel.params().zip(&types).zip(places).filter(|((param, _), _)| param.access.writes());
+    for (((param, dims), place), wanted) in written.zip(wanted.into_iter().flatten()) {
+        if memory.tensor(*place, param.dtype, dims)?.bytes() != wanted.bytes() {
+            let message =
+                format!("`%{}` is another one because it shares memory with an operand", param.name);
+            return Err(EvalError::invalid(message).within(format!("kernel `{}`", kernel.name())));
+        }
+    }
+    Ok(())
+}
+
 /// Evaluates a kernel on memory: one place for each parameter.
 pub(crate) fn run(
     host: &Host<'_>,
@@ -101,7 +145,7 @@ pub(crate) fn run(
     places: &[Place],
 ) -> EvalResult<()> {
     if let Kernel::Program(program) = kernel {
-        return program::run(program, sizes, memory, places);
+        return program::run(&host.fuel, program, sizes, memory, places);
     }
     if places.len() != kernel.param_count() {
         return Err(EvalError::invalid(format!("`{}` has other parameters", kernel.name())));
@@ -113,6 +157,7 @@ pub(crate) fn run(
             operands.push(memory.tensor(*place, param.dtype, dims)?);
         }
     }
+    host.fuel.take(operands.iter().fold(1, |sum, it| sum + it.len() as u64))?;
     let results = eval_kernel(host, kernel, sizes, &operands)?;
     let written = kernel.params().zip(places).filter(|(it, _)| it.access.writes());
     for ((_, place), data) in written.zip(results) {

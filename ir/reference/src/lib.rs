@@ -21,12 +21,14 @@
 //! * **R1** Evaluation never panics, whatever the program and the operands are: what has no value is an
 //!   [`EvalError`].
 //! * **R2** Reading memory that nothing wrote is an error, not a zero.
+//! * **R3** With a limit ([`Host::with_limit`]) evaluation ends: what takes more steps is an error before they are done.
 //!
-//! Modules in reading order: `error`, `scalar` (arithmetic of one element), `memory`, `program` (loops), `routines`,
+//! Modules in reading order: `error`, `fuel`, `scalar` (arithmetic of one element), `memory`, `program` (loops), `routines`,
 //! `kernel` (kernels of every kind), `ops` (operators, a file per family), `graph`, `flow`, `plan`.
 
 mod error;
 mod flow;
+mod fuel;
 mod graph;
 mod kernel;
 mod memory;

@@ -22,6 +22,17 @@ pub(crate) struct Place {
     pub(crate) bytes: usize,
 }
 
+impl Place {
+    /// Whether both have a byte in common.
+    pub(crate) fn meets(self, other: Place) -> bool {
+        self.block == other.block
+            && self.offset < other.offset + other.bytes
+            && other.offset < self.offset + self.bytes
+            && self.bytes > 0
+            && other.bytes > 0
+    }
+}
+
 /// All blocks of one evaluation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Memory {

@@ -222,6 +222,7 @@ impl Machine<'_> {
 
     fn step(&mut self, step: &Step) -> EvalResult<()> {
         let plan = self.plan;
+        self.host.fuel.take(1)?;
         match step {
             Step::AllocArena(id) => {
                 let arena = plan.arenas.get(id.0 as usize).ok_or_else(|| missing("arena"))?;
@@ -253,7 +254,7 @@ impl Machine<'_> {
                     places.push(if param.access.writes() { self.target(*arg)? } else { self.place(*arg)? });
                 }
                 let sizes: Vec<i64> = sizes.iter().map(|it| self.dim(*it)).collect::<EvalResult<_>>()?;
-                kernel::run(self.host, called, &sizes, &mut self.memory, &places)
+                kernel::run_shared(self.host, called, &sizes, &mut self.memory, &places)
                     .map_err(|it| if source.is_empty() { it } else { it.within(source.clone()) })?;
             }
             Step::Invoke { function, args, results, bindings } => {
@@ -266,11 +267,8 @@ impl Machine<'_> {
             }
             Step::Copy { from, to, bytes } => {
                 let (from, to, bytes) = (self.place(*from)?, self.target(*to)?, self.bytes(*bytes)?);
-                let apart = from.block != to.block
-                    || bytes == 0
-                    || from.offset + bytes <= to.offset
-                    || to.offset + bytes <= from.offset;
-                if !apart {
+                self.host.fuel.take(bytes as u64 / 8)?;
+                if (Place { bytes, ..from }).meets(Place { bytes, ..to }) {
                     return Err(EvalError::invalid("a copy overlaps itself"));
                 }
                 let data = self.memory.read(from, 0, bytes)?.to_vec();
@@ -304,6 +302,7 @@ impl Machine<'_> {
             }
             Step::While { cond_steps, cond, body } => {
                 for round in 0.. {
+                    self.host.fuel.take(1)?;
                     self.steps(cond_steps)?;
                     if !self.truth(*cond)? {
                         break;

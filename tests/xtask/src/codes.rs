@@ -10,6 +10,7 @@ const FAMILIES: &[(char, &str)] = &[
     ('B', "building a graph or a dataflow module"),
     ('C', "code generation"),
     ('D', "driver: compiler, frontends, plug-ins, output"),
+    ('E', "reference evaluation"),
     ('F', "laws of the dataflow IR"),
     ('G', "the legacy graph"),
     ('K', "legalisation: kernels from operators"),

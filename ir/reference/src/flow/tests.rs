@@ -105,3 +105,53 @@ fn branches_and_loops() {
     assert_eq!(go(&[11.0]).unwrap(), [f32s(&[11.0])]);
     assert_eq!(go(&[5.0, 0.5]).unwrap(), [f32s(&[10.0, 1.0])]);
 }
+
+#[test]
+fn r3_a_loop_without_end_is_an_answer() {
+    let built = built(
+        "module @m {
+          fn @main(%x: Tensor<f32, [2]>, %go: Tensor<bool, []>) -> (y) {
+            effect {
+              %y, %still = while (%x, %go) cond (%a: Tensor<f32, [2]>, %b: Tensor<bool, []>) {
+                return %b
+              } body (%c: Tensor<f32, [2]>, %d: Tensor<bool, []>) {
+                dataflow { %e = add(%c, %c) yield %e }
+                return %e, %d
+              } : Tensor<f32, [2]>, Tensor<bool, []>
+            }
+            return %y
+          }
+        }",
+    );
+    let flag = |go: f64| Value::Tensor(TensorData::from_f64(DType::Bool, &[], [go]));
+    let run = |steps: u64, go: f64| {
+        let host = Host::new().with_limit(steps);
+        eval_function_with(&host, &built.0, &built.1, "main", &[f32s(&[1.0, 2.0]), flag(go)])
+    };
+    assert_eq!(run(1000, 0.0).unwrap(), [f32s(&[1.0, 2.0])]);
+    let error = run(1000, 1.0).unwrap_err();
+    assert_eq!(error.kind, EvalErrorKind::LimitReached);
+    let found = orogen_ir::diag::Diagnostic::from(error);
+    assert_eq!((found.code, found.help.is_some()), ("E007", true), "{found}");
+    assert!(found.message.contains("1000 steps"), "{found}");
+}
+
+/// What an operator costs is taken before it is done: no memory for it either.
+#[test]
+fn r3_what_is_too_large_is_not_begun() {
+    let built = built(
+        "module @m {
+          fn @main(%x: Tensor<f32, [1]>) -> (y) {
+            dataflow {
+              %s = const i64[3] [100000, 100000, 10]
+              %y = expand(%x, %s)
+              yield %y
+            }
+            return %y
+          }
+        }",
+    );
+    let host = Host::new().with_limit(1 << 20);
+    let error = eval_function_with(&host, &built.0, &built.1, "main", &[f32s(&[1.0])]).unwrap_err();
+    assert_eq!(error.kind, EvalErrorKind::LimitReached);
+}

@@ -4,6 +4,7 @@ mod code;
 mod index;
 
 use crate::error::{EvalError, EvalResult};
+use crate::fuel::Fuel;
 use crate::memory::{Memory, Place};
 use crate::scalar;
 use code::{At, Code, Compiler, Value};
@@ -22,6 +23,16 @@ pub fn eval_program(
     sizes: &[i64],
     inputs: &[TensorData],
 ) -> Result<Vec<TensorData>, EvalError> {
+    eval_with(&Fuel::default(), program, sizes, inputs)
+}
+
+/// [`eval_program`] within a limit.
+pub(crate) fn eval_with(
+    fuel: &Fuel,
+    program: &TensorProgram,
+    sizes: &[i64],
+    inputs: &[TensorData],
+) -> EvalResult<Vec<TensorData>> {
     let mut memory = Memory::default();
     let mut params = Vec::new();
     let mut outputs = Vec::new();
@@ -57,7 +68,7 @@ pub fn eval_program(
     if inputs.next().is_some() {
         return Err(EvalError::invalid("more inputs are given than the kernel has"));
     }
-    run(program, sizes, &mut memory, &params)?;
+    run(fuel, program, sizes, &mut memory, &params)?;
     let result = outputs.iter().map(|(place, dtype, dims, name)| {
         memory.tensor(*place, *dtype, dims).map_err(|it| it.within(format!("output `%{name}`")))
     });
@@ -66,6 +77,7 @@ pub fn eval_program(
 
 /// Evaluates a kernel on memory: one place for each parameter.
 pub(crate) fn run(
+    fuel: &Fuel,
     program: &TensorProgram,
     sizes: &[i64],
     memory: &mut Memory,
@@ -96,7 +108,7 @@ pub(crate) fn run(
         }
         buffers.push(Bound { name: buffer.name.clone(), place, dtype: buffer.dtype, dims });
     }
-    let mut machine = Machine { program, env, buffers, memory };
+    let mut machine = Machine { fuel, program, env, buffers, memory };
     let result = machine.body(&program.body);
     memory.truncate(blocks);
     result.map_err(|it| it.within(format!("kernel `{}`", program.name)))
@@ -155,6 +167,7 @@ fn linear(buffer: &Bound, at: &[At], axes: &[i64], regs: &[Value]) -> EvalResult
 }
 
 struct Machine<'a> {
+    fuel: &'a Fuel,
     program: &'a TensorProgram,
     env: Env,
     buffers: Vec<Bound>,
@@ -171,6 +184,7 @@ impl Machine<'_> {
                 })?,
                 Stmt::For { axis, body } => {
                     for i in 0..self.extent(axis)? {
+                        self.fuel.take(1)?;
                         self.env.set(axis.var, i);
                         self.body(body)?;
                     }
@@ -213,6 +227,8 @@ impl Machine<'_> {
         let at = compiler.index(&self.program.buffers[stage.buffer], &stage.at)?;
         let index = compiler.finish(0);
         let (mut value_regs, mut index_regs) = (value.registers(), index.registers());
+        let points = extents.iter().fold(1u64, |n, it| n.saturating_mul(it.unsigned_abs()));
+        self.fuel.take(points.saturating_mul((value_regs.len() + index_regs.len()).max(1) as u64))?;
         let mut point = vec![0; axes.len()];
         let mut cursor = Odometer::new(&outer);
         while cursor.next(&mut point[..outer.len()]) {
