@@ -24,7 +24,7 @@ fn check(text: &str, sizes: &[i64], inputs: &[TensorData], wrong: Option<&str>) 
     let expected = eval_program(&program, sizes, inputs);
     let mut plan = plan_of(&program, sizes);
     if let Some(Step::Kernel { source, .. }) = plan.steps.last_mut() {
-        "node `g` (Gather)".clone_into(source);
+        *source = "node `g` (Gather)".into();
     }
     for options in all_cpus() {
         for (threads, host) in [(1, false), (1, true), (4, true)] {

@@ -135,7 +135,7 @@ plan @main {
   steps {
     alloc %out0
     move %in0 to %out0
-    call 0 @write(%in1, %in2, %out0) [n] \"node `w` (ScatterND)\"
+    call 0 @write(%in1, %in2, %out0) [n] loc(\"node `w` (ScatterND)\")
   }
 }
 ";

@@ -48,7 +48,11 @@ fn errors_name_the_input_and_both_values() {
     let ints = Random(1).tensor(DType::I64, &[2, 3]);
     contains(error(&plan, &[x.clone(), ints]), &["`z`", "expected f32, got i64"]);
     let c = plan.shapes.sym("c");
-    let check = |constraint, message: &str| ShapeCheck { constraint, message: message.to_owned() };
+    let check = |constraint, message: &str| ShapeCheck {
+        constraint,
+        message: message.to_owned(),
+        source: Default::default(),
+    };
     plan.checks = vec![check(Constraint::Multiple(c, 4), "`c` is divided by 4")];
     contains(error(&plan, &[x.clone(), x.clone()]), &["divided by 4: expected a multiple of 4, got 3"]);
     assert!(call(&jit(&plan, true), &[other.clone(), other.clone()]).is_ok());
@@ -67,7 +71,6 @@ fn two_steps() -> CallPlan {
             name: name.to_owned(),
             dtype: DType::F32,
             dims: [n, c].into_iter().collect(),
-            default: None,
         });
         for (axis, dim) in [n, c].into_iter().enumerate() {
             let symbol = plan.shapes.as_sym(dim).unwrap();
@@ -101,7 +104,7 @@ fn two_steps() -> CallPlan {
         kernel: KernelId(kernel),
         args: args.to_vec(),
         sizes: vec![n, c],
-        source: String::new(),
+        source: Default::default(),
     };
     plan.steps = vec![
         Step::AllocArena(ArenaId(0)),
@@ -225,7 +228,7 @@ fn branches_loops_and_sizes_from_data() {
     let one = plan.shapes.int(1);
     let (eight, room) = (plan.shapes.int(8), plan.shapes.int(256));
     let dims = [one].into_iter().collect();
-    plan.inputs.push(PlanInput { name: "x".to_owned(), dtype: DType::I64, dims, default: None });
+    plan.inputs.push(PlanInput { name: "x".to_owned(), dtype: DType::I64, dims });
     let m = plan.shapes.sym("m");
     let symbol = plan.shapes.as_sym(m).unwrap();
     plan.outputs.push(PlanOutput {
@@ -263,7 +266,7 @@ fn branches_loops_and_sizes_from_data() {
         kernel: KernelId(kernel),
         args: vec![from, to],
         sizes: vec![],
-        source: String::new(),
+        source: Default::default(),
     };
     let back = Step::Copy { from: next, to: now, bytes: eight };
     plan.steps = vec![
@@ -282,7 +285,7 @@ fn branches_loops_and_sizes_from_data() {
             kernel: KernelId(5),
             args: vec![BufferRef::Output(0)],
             sizes: vec![m],
-            source: String::new(),
+            source: Default::default(),
         },
     ];
     let function = jit(&plan, true);
@@ -306,7 +309,7 @@ fn a_branch_may_be_decided_by_sizes() {
             kernel: KernelId(kernel),
             args: args.clone(),
             sizes: sizes.clone(),
-            source: String::new(),
+            source: Default::default(),
         }]
     };
     plan.steps.push(Step::If {

@@ -85,7 +85,7 @@ pub fn plan_of(program: &TensorProgram, sizes: &[i64]) -> CallPlan {
         let (name, dtype) = (buffer.name.clone(), buffer.dtype);
         if buffer.role == BufferRole::Input {
             args.push(BufferRef::Input(plan.inputs.len() as u32));
-            plan.inputs.push(PlanInput { name, dtype, dims, default: None });
+            plan.inputs.push(PlanInput { name, dtype, dims });
         } else {
             let index = plan.outputs.len() as u32;
             args.push(BufferRef::Output(index));
@@ -94,7 +94,7 @@ pub fn plan_of(program: &TensorProgram, sizes: &[i64]) -> CallPlan {
         }
     }
     Arc::make_mut(&mut plan.kernels).push(program.clone().into());
-    plan.steps.push(Step::Kernel { kernel: KernelId(0), args, sizes: given, source: String::new() });
+    plan.steps.push(Step::Kernel { kernel: KernelId(0), args, sizes: given, source: Default::default() });
     plan
 }
 

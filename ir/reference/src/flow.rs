@@ -169,7 +169,7 @@ impl Frame<'_> {
                 let binding = &self.function[*binding];
                 self.binding(binding).map_err(|it| match binding.source.is_empty() {
                     true => it,
-                    false => it.within(binding.source.clone()),
+                    false => it.within(binding.source.to_string()),
                 })?;
             }
         }

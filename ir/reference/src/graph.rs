@@ -39,7 +39,7 @@ pub fn eval_graph_traced(
         let node = &graph[*id];
         let place = || match node.source.is_empty() {
             true => format!("node {}", id.into_raw().into_u32()),
-            false => node.source.clone(),
+            false => node.source.to_string(),
         };
         let mut args = Vec::with_capacity(node.inputs.len());
         for edge in &node.inputs {

@@ -125,18 +125,9 @@ impl Machine<'_> {
     /// Holds the inputs, binds their symbols, and runs the entry checks.
     fn enter(&mut self, inputs: &[TensorData]) -> EvalResult<()> {
         let plan = self.plan;
-        if inputs.len() < plan.required() || inputs.len() > plan.inputs.len() {
+        if inputs.len() != plan.inputs.len() {
             return Err(EvalError::invalid(format!("{} inputs are expected", plan.inputs.len())));
         }
-        // What is left out at the end takes its default.
-        let left_out = plan.inputs.iter().skip(inputs.len()).filter_map(|it| it.default);
-        let defaults = left_out.map(|it| match plan.constants.contains(it) {
-            true => Ok(plan.constants.data(it).clone()),
-            false => Err(missing("constant")),
-        });
-        let inputs: Vec<TensorData> =
-            inputs.iter().cloned().map(Ok).chain(defaults).collect::<EvalResult<_>>()?;
-        let inputs = &inputs[..];
         for (wanted, found) in plan.inputs.iter().zip(inputs) {
             if wanted.dtype != found.dtype() || wanted.dims.len() != found.dims().len() {
                 return Err(wrong_input(wanted, found));
@@ -159,7 +150,7 @@ impl Machine<'_> {
             }
         }
         for check in &plan.checks {
-            check_constraint(&plan.shapes, &self.env, &check.constraint, &check.message)?;
+            check_constraint(&plan.shapes, &self.env, &check.constraint, &check.sentence())?;
         }
         Ok(())
     }
@@ -264,9 +255,9 @@ impl Machine<'_> {
                 }
                 let sizes: Vec<i64> = sizes.iter().map(|it| self.dim(*it)).collect::<EvalResult<_>>()?;
                 kernel::run_shared(self.host, called, &sizes, &mut self.memory, &places)
-                    .map_err(|it| if source.is_empty() { it } else { it.within(source.clone()) })?;
+                    .map_err(|it| if source.is_empty() { it } else { it.within(source.blame()) })?;
             }
-            Step::Invoke { function, args, results, bindings } => {
+            Step::Invoke { function, args, results, bindings, .. } => {
                 self.invoke(*function, args, results, bindings)?;
             }
             Step::Move { from, to } => {
@@ -298,7 +289,7 @@ impl Machine<'_> {
                 self.env.set(*symbol, value);
             }
             Step::Check(check) => {
-                check_constraint(&plan.shapes, &self.env, &check.constraint, &check.message)?;
+                check_constraint(&plan.shapes, &self.env, &check.constraint, &check.sentence())?;
             }
             Step::If { cond, then_steps, else_steps } => {
                 let taken = match cond {

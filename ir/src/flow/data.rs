@@ -3,7 +3,7 @@
 use crate::kernel::Kernel;
 use crate::ops::OpId;
 use crate::shape::{Constraint, Dim, ShapeCx};
-use crate::types::{Attrs, ConstId, ConstPool, Effects, Type};
+use crate::types::{Attrs, ConstId, ConstPool, Effects, Source, Type};
 use indexmap::IndexMap;
 use la_arena::{Arena, Idx};
 use smallvec::SmallVec;
@@ -221,8 +221,8 @@ pub struct Binding {
     pub results: SmallVec<[ValueId; 1]>,
     /// What they are.
     pub rhs: Rhs,
-    /// Source construct, for diagnostics, for example ``node `conv1` (Conv)``; may be empty.
-    pub source: String,
+    /// Where it comes from.
+    pub source: Source,
 }
 
 /// A right-hand side.

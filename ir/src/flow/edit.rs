@@ -19,7 +19,7 @@ use crate::kernel::Kernel;
 use crate::ops::{OpId, OpRegistry, Requirement};
 use crate::order::Sequences;
 use crate::shape::{ShapeCx, Sym};
-use crate::types::{Attrs, ConstPool, Effects, TensorData, TensorType, Type};
+use crate::types::{Attrs, ConstPool, Effects, Source, TensorData, TensorType, Type};
 use indexmap::{IndexMap, IndexSet};
 use la_arena::{Arena, ArenaMap};
 use smallvec::SmallVec;
@@ -49,7 +49,7 @@ pub struct Editor<'m> {
     /// How many uses there are.
     counts: ArenaMap<ValueId, usize>,
     point: Option<Point>,
-    source: String,
+    source: Source,
 }
 
 /// An operand of a binding or a result of a region.
@@ -92,7 +92,7 @@ impl<'m> Editor<'m> {
             users: ArenaMap::default(),
             counts: ArenaMap::default(),
             point: None,
-            source: String::new(),
+            source: Source::default(),
             function,
         };
         let live = &mut editor.live;
@@ -236,9 +236,9 @@ impl<'m> Editor<'m> {
 
     /// New bindings go to the end of the dataflow block that ends the body, which is added when there is none, and have
     /// this source.
-    pub fn at_end(&mut self, source: &str) {
+    pub fn at_end(&mut self, source: &Source) {
         self.point = None;
-        source.clone_into(&mut self.source);
+        self.source.clone_from(source);
     }
 
     fn set_point(&mut self, of: BindingId, before: Option<BindingId>) {
@@ -358,8 +358,14 @@ impl<'m> Editor<'m> {
     }
 
     /// Says where a binding came from.
-    pub fn set_source(&mut self, id: BindingId, source: String) {
+    pub fn set_source(&mut self, id: BindingId, source: Source) {
         self.function.bindings[id].source = source;
+    }
+
+    /// Says that a binding stands for another one too.
+    pub fn add_source(&mut self, id: BindingId, of: BindingId) {
+        let source = self.function.bindings[of].source.clone();
+        self.function.bindings[id].source.add(&source);
     }
 
     /// Makes everything that uses `from` use `to`, results of regions included, but for the binding that defines `to`.

@@ -11,8 +11,8 @@ use crate::ops::{Folding, InferCx, OnConstants, OpId, OpRegistry, OpSink, Outlin
 use crate::shape::{Constraint, Dim, ShapeCx, Sym, Truth};
 use crate::text::{quote, type_text};
 use crate::types::{
-    Attrs, ConstId, ConstInterner, DType, TensorData, TensorType, Type, implies, map_dims, match_type,
-    visit_dims,
+    Attrs, ConstId, ConstInterner, DType, Source, TensorData, TensorType, Type, implies, map_dims,
+    match_type, visit_dims,
 };
 use indexmap::{IndexMap, IndexSet};
 use smallvec::SmallVec;
@@ -54,7 +54,7 @@ pub struct GraphBuilder<'o> {
     known: IndexMap<Sym, Dim>,
     constants: IndexMap<ConstId, Edge>,
     pool: ConstInterner,
-    source: String,
+    source: Source,
     folding: Folding<'o>,
     unroll: bool,
 }
@@ -73,7 +73,7 @@ impl<'o> GraphBuilder<'o> {
             known: IndexMap::new(),
             constants: IndexMap::new(),
             pool: ConstInterner::default(),
-            source: String::new(),
+            source: Source::default(),
             folding: Folding::default(),
             unroll: true,
         }
@@ -135,7 +135,8 @@ impl<'o> GraphBuilder<'o> {
     fn push(&mut self, kind: NodeKind, inputs: &[Edge], types: Vec<(StaticType, Type)>) -> Vec<Edge> {
         let outputs = types.iter().map(|(ty, _)| ty.clone()).collect();
         // Inputs are their own source, and stand in the header of the text, which has no place for one.
-        let source = if matches!(kind, NodeKind::Input { .. }) { String::new() } else { self.source.clone() };
+        let source =
+            if matches!(kind, NodeKind::Input { .. }) { Source::default() } else { self.source.clone() };
         let node = Node { kind, inputs: inputs.into(), outputs, source };
         let node = self.graph.nodes.alloc(node);
         self.graph.order.push(node);
@@ -180,7 +181,7 @@ impl<'o> GraphBuilder<'o> {
     }
 
     fn control_flow(&self, what: &str) -> Diagnostic {
-        let place = if self.source.is_empty() { "the model".to_owned() } else { self.source.clone() };
+        let place = if self.source.is_empty() { "the model".to_owned() } else { self.source.to_string() };
         let message = format!(
             "the static graph holds no control flow, but {place} is {what} whose condition is known only at run \
              time"
@@ -215,7 +216,7 @@ impl OpSink for GraphBuilder<'_> {
     }
 
     fn set_source(&mut self, source: &str) {
-        source.clone_into(&mut self.source);
+        self.source = source.into();
     }
 
     fn input(&mut self, name: &str, ty: Type) -> Result<Edge, Diagnostic> {
@@ -356,14 +357,15 @@ impl OpSink for GraphBuilder<'_> {
             match self.condition(decision, "while")? {
                 Some(false) => return Ok(carried),
                 Some(true) if self.unroll => {
-                    let what = if source.is_empty() { "turns of a loop" } else { &source };
-                    self.folding.budget.build(TURN_NODES, what).map_err(|it| {
+                    let what =
+                        if source.is_empty() { "turns of a loop".to_owned() } else { source.to_string() };
+                    self.folding.budget.build(TURN_NODES, &what).map_err(|it| {
                         let help = format!("{OPT_IN_HELP}; {}", it.help.as_deref().unwrap_or_default());
                         let note = "the static graph holds no loops: every turn is built";
                         self.located(it.note(note)).help(help)
                     })?;
                     carried = body(self, &carried)?;
-                    self.set_source(&source);
+                    self.source.clone_from(&source);
                 }
                 _ => return Err(self.control_flow("a `While`")),
             }

@@ -2,7 +2,7 @@
 
 use crate::kernel::Kernel;
 use crate::ops::OpId;
-use crate::types::{Attrs, ConstId, ConstPool, DType};
+use crate::types::{Attrs, ConstId, ConstPool, DType, Source};
 use indexmap::IndexMap;
 use la_arena::{Arena, Idx};
 use smallvec::SmallVec;
@@ -65,8 +65,8 @@ pub struct Node {
     pub inputs: SmallVec<[Edge; 3]>,
     /// Output types.
     pub outputs: SmallVec<[StaticType; 1]>,
-    /// Source construct, for diagnostics; may be empty.
-    pub source: String,
+    /// Where it comes from.
+    pub source: Source,
 }
 
 /// A static, pure graph.

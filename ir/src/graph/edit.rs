@@ -5,7 +5,7 @@ use crate::diag::Diagnostic;
 use crate::kernel::Kernel;
 use crate::ops::OpRegistry;
 use crate::order::Sequences;
-use crate::types::{ConstId, ConstPool, Effects, TensorData};
+use crate::types::{ConstId, ConstPool, Effects, Source, TensorData};
 use indexmap::{IndexMap, IndexSet};
 use la_arena::{Arena, ArenaMap};
 use smallvec::SmallVec;
@@ -25,7 +25,7 @@ pub struct GraphEditor<'g> {
     /// How many uses there are.
     counts: IndexMap<Edge, usize>,
     point: Option<NodeId>,
-    source: String,
+    source: Source,
 }
 
 /// An operand of a node, or an output of the graph.
@@ -43,7 +43,7 @@ impl<'g> GraphEditor<'g> {
             users: IndexMap::new(),
             counts: IndexMap::new(),
             point: None,
-            source: String::new(),
+            source: Source::default(),
             graph,
         };
         for id in std::mem::take(&mut editor.graph.order) {
@@ -154,8 +154,14 @@ impl<'g> GraphEditor<'g> {
     }
 
     /// Says where a node came from.
-    pub fn set_source(&mut self, id: NodeId, source: String) {
+    pub fn set_source(&mut self, id: NodeId, source: Source) {
         self.graph.nodes[id].source = source;
+    }
+
+    /// Says that a node stands for another one too.
+    pub fn add_source(&mut self, id: NodeId, of: NodeId) {
+        let source = self.graph.nodes[of].source.clone();
+        self.graph.nodes[id].source.add(&source);
     }
 
     /// Makes everything that reads `from` read `to`, outputs of the graph included, but for the node that defines `to`.
@@ -290,7 +296,7 @@ impl Graph {
                 kind: NodeKind::View,
                 inputs: Default::default(),
                 outputs: Default::default(),
-                source: String::new(),
+                source: Source::default(),
             };
             let mut node = std::mem::replace(&mut old[*id], placeholder);
             if let NodeKind::Constant(constant) = &mut node.kind {

@@ -6,7 +6,7 @@
 
 use super::{Budget, Cost, OpId, OpRegistry};
 use crate::shape::ShapeCx;
-use crate::types::{Attrs, DType, TensorData, TensorType, Type};
+use crate::types::{Attrs, DType, Source, TensorData, TensorType, Type};
 use smallvec::SmallVec;
 use std::fmt;
 
@@ -98,7 +98,7 @@ impl fmt::Debug for Folding<'_> {
 impl Folding<'_> {
     /// The results of an operation on constants; `None` when there is no evaluator, the operator has effects, it has no
     /// result, or the budget does not allow it. `place` names the operation for the remark.
-    pub fn fold(&self, ops: &OpRegistry, call: &OnConstants<'_>, place: &str) -> Option<Vec<TensorData>> {
+    pub fn fold(&self, ops: &OpRegistry, call: &OnConstants<'_>, place: &Source) -> Option<Vec<TensorData>> {
         let OnConstants { op, attrs, args, results } = *call;
         let evaluator = self.evaluator?;
         let def = ops.def(op);
@@ -106,9 +106,9 @@ impl Folding<'_> {
             return None;
         }
         let cost = evaluator.cost(ops, op, attrs, args, results)?;
-        let fits = match place {
-            "" => self.budget.compute(cost, &format!("`{}`", def.name)),
-            place => self.budget.compute(cost, &format!("`{}` of {place}", def.name)),
+        let fits = match place.is_empty() {
+            true => self.budget.compute(cost, &format!("`{}`", def.name)),
+            false => self.budget.compute(cost, &format!("`{}` of {place}", def.name)),
         };
         if !fits {
             return None;
@@ -125,7 +125,7 @@ impl Folding<'_> {
         &self,
         ops: &OpRegistry,
         call: &OnConstants<'_>,
-        place: &str,
+        place: &Source,
     ) -> Option<Vec<TensorData>> {
         let small = |it: &Outline| match &it.dims {
             Some(dims) => {

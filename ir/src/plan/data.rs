@@ -2,7 +2,7 @@
 
 use crate::kernel::Kernel;
 use crate::shape::{Constraint, Dim, Overflow, ShapeCx, Sym};
-use crate::types::{ConstId, ConstPool, DType, Dims};
+use crate::types::{ConstId, ConstPool, DType, Dims, Source};
 use std::sync::Arc;
 
 /// Alignment of slots, outputs and constants, in bytes.
@@ -37,8 +37,6 @@ pub struct PlanInput {
     pub dtype: DType,
     /// Dimensions; checked on entry.
     pub dims: Dims,
-    /// What the input is when the caller leaves it out, or gives nothing for it.
-    pub default: Option<ConstId>,
 }
 
 /// A model output.
@@ -75,6 +73,18 @@ pub struct ShapeCheck {
     pub constraint: Constraint,
     /// Sentence for the user, without actual values.
     pub message: String,
+    /// Where the check comes from.
+    pub source: Source,
+}
+
+impl ShapeCheck {
+    /// What an error says: the first of what the check comes from, and the message.
+    pub fn sentence(&self) -> String {
+        match self.source.names().next() {
+            None => self.message.clone(),
+            Some(source) => format!("{source}: {}", self.message),
+        }
+    }
 }
 
 /// A block of memory that lives from its [`Step::AllocArena`] to the end of the call.
@@ -180,8 +190,8 @@ pub enum Step {
         args: Vec<BufferRef>,
         /// Values of its sizes.
         sizes: Vec<Dim>,
-        /// Source constructs that the error of a kernel that aborts names; may be empty.
-        source: String,
+        /// Where the call comes from; the error of a kernel that aborts says so.
+        source: Source,
     },
     /// Calls a function of the module, which checks its arguments as for any caller. It has memory of its own, and
     /// its results are objects.
@@ -194,6 +204,8 @@ pub enum Step {
         results: Vec<ObjectId>,
         /// Symbols that the dimensions of results bind. All other dimensions are checked.
         bindings: Vec<ResultBinding>,
+        /// Where the call comes from.
+        source: Source,
     },
     /// What is in one buffer is from now on in another one that lies at the same place. Costs nothing.
     Move {
@@ -251,6 +263,17 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// Where a call or a check comes from.
+    pub fn source(&self) -> Option<&Source> {
+        match self {
+            Step::Kernel { source, .. } | Step::Invoke { source, .. } => Some(source),
+            Step::Check(check) => Some(&check.source),
+            _ => None,
+        }
+    }
+}
+
 /// What a branch is decided by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
@@ -271,11 +294,8 @@ pub struct CallPlan {
     /// Where all dimensions of the plan live. Its facts hold on entry: they are promises about the inputs, or checked
     /// by [`CallPlan::checks`].
     pub shapes: ShapeCx,
-    /// Inputs in order; those with a default come last.
+    /// Inputs in order.
     pub inputs: Vec<PlanInput>,
-    /// The function that takes the place of this one in a call that leaves all defaults as they are: it has the other
-    /// inputs alone, and was made with the defaults as constants.
-    pub at_defaults: Option<FunctionId>,
     /// Outputs in order.
     pub outputs: Vec<PlanOutput>,
     /// Symbols bound by input dimensions.
@@ -297,11 +317,6 @@ pub struct CallPlan {
 }
 
 impl CallPlan {
-    /// How many inputs a caller must give.
-    pub fn required(&self) -> usize {
-        self.inputs.iter().take_while(|it| it.default.is_none()).count()
-    }
-
     /// The output that lies over an input, which is state.
     pub fn renewal(&self, input: u32) -> Option<u32> {
         self.outputs.iter().position(|it| it.over == Some(input)).map(|it| it as u32)

@@ -38,6 +38,7 @@ mod cursor;
 mod dims;
 mod lexer;
 mod numbers;
+mod source;
 mod types;
 mod write;
 
@@ -52,6 +53,7 @@ pub use cursor::{Cursor, MAX_NESTING};
 pub use dims::{SymbolPolicy, constraint_text, dims_text, parse_constraint, parse_dim, parse_dims};
 pub use lexer::{LineIndex, Span, Token, TokenKind};
 pub use numbers::{float_text, number_to_f64, parse_float, parse_int};
+pub use source::{parse_source, source_text};
 pub use types::{
     parse_dtype, parse_effects, parse_shape_info, parse_static_dims, parse_type, shape_info_text,
     static_dims_text, type_text,

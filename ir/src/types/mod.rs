@@ -11,6 +11,7 @@ mod effects;
 mod intern;
 mod relate;
 mod rounding;
+mod source;
 mod ty;
 
 pub use attrs::{Attr, Attrs};
@@ -20,4 +21,5 @@ pub use effects::Effects;
 pub use intern::ConstInterner;
 pub use relate::{bound_symbols, implies, map_dims, match_type, pair_dims, visit_dims};
 pub use rounding::{bf16_from_f64, f16_from_f64, f32_to_odd, f64_to_odd};
+pub use source::Source;
 pub use ty::{Dims, FunctionType, ShapeInfo, TensorType, Type};

@@ -43,7 +43,7 @@ fn body(graph: &Graph, editor: &mut Editor<'_>) -> Result<(), Diagnostic> {
         let args: SmallVec<[ValueId; 3]> = node
             .inputs
             .iter()
-            .map(|edge| values.get(edge).copied().ok_or_else(|| undefined(&node.source)))
+            .map(|edge| values.get(edge).copied().ok_or_else(|| undefined(&node.source.to_string())))
             .collect::<Result<_, _>>()?;
         let mut types: SmallVec<[Type; 1]> =
             node.outputs.iter().map(|it| flow_type(editor.shapes, it)).collect::<Result<_, _>>()?;

@@ -4,7 +4,7 @@ use crate::manager::{Changed, Pass, PassCx};
 use crate::rules::identity::identity;
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostics;
-use orogen_ir::flow::{Editor, Module, RegionId, Rhs, ValueId};
+use orogen_ir::flow::{BindingId, Editor, Module, RegionId, Rhs, ValueId};
 use orogen_ir::ops::{OpId, OpRegistry};
 use orogen_ir::types::{Attrs, ConstId, Effects};
 use smallvec::SmallVec;
@@ -41,7 +41,7 @@ enum Key {
 struct Merge<'a> {
     ops: &'a OpRegistry,
     /// Bindings seen in the enclosing regions, innermost last.
-    seen: Vec<IndexMap<Key, SmallVec<[ValueId; 1]>>>,
+    seen: Vec<IndexMap<Key, (BindingId, SmallVec<[ValueId; 1]>)>>,
     changed: bool,
 }
 
@@ -67,14 +67,15 @@ impl Merge<'_> {
                 match self.seen.iter().rev().find_map(|it| it.get(&key)) {
                     // Its own names of sizes are in types further on.
                     Some(_) if !editor.binds(id).is_empty() => {}
-                    Some(earlier) => {
-                        for (result, earlier) in results.iter().zip(earlier) {
-                            editor.replace(*result, *earlier);
+                    Some((earlier, values)) => {
+                        for (result, value) in results.iter().zip(values) {
+                            editor.replace(*result, *value);
                         }
+                        editor.add_source(*earlier, id);
                         self.changed = true;
                     }
                     None => {
-                        self.seen.last_mut().expect("one scope a region").insert(key, results);
+                        self.seen.last_mut().expect("one scope a region").insert(key, (id, results));
                     }
                 }
             }

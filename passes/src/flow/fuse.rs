@@ -4,12 +4,12 @@
 //! whose result anything else uses is left alone, so nothing is computed twice.
 
 use crate::manager::{Changed, Pass, PassCx};
-use crate::rules::abort::merged_source;
 use crate::rules::fusion::{KernelCall, Merging};
 use crate::rules::kernels::KernelInterner;
 use indexmap::IndexSet;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::{BindingId, BlockKind, Definition, Editor, Module, Rhs, ValueDef};
+use orogen_ir::types::Source;
 
 /// Merges kernels.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,9 +67,10 @@ fn absorb_one(
         }
         let maker = KernelCall { id: producer, kernel: first, sizes: first_sizes, args: first_args };
         let consumer = KernelCall { id, kernel: callee, sizes, args };
-        let aborts = merging.aborts(&*editor, producer, first);
+        let aborts = [(producer, first), (id, callee)].map(|(id, it)| merging.aborts(&*editor, id, it));
         let Some((sizes, inputs)) = merging.absorb(&*editor, maker, consumer, *arg) else { continue };
-        let (source, callee) = (merged_source(aborts, &made.source, &read.source), callee.clone());
+        let (source, callee) =
+            (Source::merged((&made.source, aborts[0]), (&read.source, aborts[1])), callee.clone());
         editor.set_source(id, source);
         let args = inputs.into_iter().collect();
         editor.set_rhs(id, Rhs::Call { callee, args, sizes: sizes.into_iter().collect() })?;

@@ -58,6 +58,7 @@ fn merge(editor: &mut GraphEditor<'_>) -> bool {
                 for (from, to) in editor.edges(id).zip(editor.edges(*earlier)) {
                     editor.replace(from, to);
                 }
+                editor.add_source(*earlier, id);
                 changed = true;
             }
             None => {

@@ -4,11 +4,11 @@
 //! producer whose result anything else uses is left alone, so nothing is computed twice.
 
 use crate::manager::{Changed, Pass, PassCx};
-use crate::rules::abort::merged_source;
 use crate::rules::fusion::{KernelCall, Merging};
 use crate::rules::kernels::KernelInterner;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::graph::{Graph, GraphEditor, NodeId, NodeKind};
+use orogen_ir::types::Source;
 
 /// Merges kernels.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,10 +55,13 @@ fn absorb_one(editor: &mut GraphEditor<'_>, id: NodeId, merging: &mut Merging<No
         }
         let maker = KernelCall { id: edge.node, kernel: first, sizes: &[], args: &producer.inputs };
         let consumer = KernelCall { id, kernel, sizes: &[], args: &node.inputs };
-        let aborts = merging.aborts(&*editor, edge.node, first);
+        let aborts = [(edge.node, first), (id, kernel)].map(|(id, it)| merging.aborts(&*editor, id, it));
         let Some((_, inputs)) = merging.absorb(&*editor, maker, consumer, *edge) else { continue };
-        let (source, kernel, made) =
-            (merged_source(aborts, &producer.source, &node.source), kernel.clone(), edge.node);
+        let (source, kernel, made) = (
+            Source::merged((&producer.source, aborts[0]), (&node.source, aborts[1])),
+            kernel.clone(),
+            edge.node,
+        );
         editor.set_source(id, source);
         editor.set_kernel(id, kernel, inputs.into_iter().collect());
         editor.remove(made);

@@ -1,6 +1,5 @@
 //! Lowers a legalised graph to a call plan: kernels in order, buffers in one arena.
 
-use crate::rules::abort;
 use crate::rules::donation::{Donation, donations};
 use crate::rules::memory::{Request, pack};
 use crate::rules::moves::{Move, Place, in_turn};
@@ -182,12 +181,7 @@ impl Lowering<'_> {
                 return Err(Diagnostic::error("M020", "an entry of the input list is not an input"));
             };
             let dims = self.dims(graph.ty(edge))?;
-            self.plan.inputs.push(PlanInput {
-                name: name.clone(),
-                dtype: graph.ty(edge).dtype,
-                dims,
-                default: None,
-            });
+            self.plan.inputs.push(PlanInput { name: name.clone(), dtype: graph.ty(edge).dtype, dims });
             self.storage.insert(edge, BufferRef::Input(i as u32));
         }
         for (i, (name, edge)) in graph.outputs().iter().enumerate() {
@@ -256,7 +250,7 @@ impl Lowering<'_> {
                         next
                     });
                     let args = self.arguments(called, *id, steps)?;
-                    let source = abort::source_of(called, &node.source);
+                    let source = node.source.clone();
                     steps.push(Step::Kernel { kernel, args, sizes: Vec::new(), source });
                 }
             }

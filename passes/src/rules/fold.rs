@@ -7,7 +7,7 @@
 use crate::manager::PassCx;
 use indexmap::IndexSet;
 use orogen_ir::ops::{OnConstants, OpId, OpRegistry, Outline};
-use orogen_ir::types::TensorData;
+use orogen_ir::types::{Source, TensorData};
 use smallvec::SmallVec;
 
 /// A folded result that nothing wants as weights may be at most this many times larger than its operands together, beyond
@@ -58,7 +58,12 @@ pub fn wanted<V: Copy + Eq + std::hash::Hash>(ops: &OpRegistry, operations: &[Op
 
 /// The results of an operator whose operands are all constants, when folding pays, an evaluator is there and the budget
 /// allows it. `wanted` says whether a result is wanted as weights.
-pub fn fold(cx: &PassCx<'_>, call: &OnConstants<'_>, wanted: bool, place: &str) -> Option<Vec<TensorData>> {
+pub fn fold(
+    cx: &PassCx<'_>,
+    call: &OnConstants<'_>,
+    wanted: bool,
+    place: &Source,
+) -> Option<Vec<TensorData>> {
     let operand_bytes: usize = call.args.iter().map(|it| it.bytes().len()).sum();
     // What selects from its operands, so that its size depends on them, is not larger than they are.
     let bytes = |it: &Outline| if it.dims.is_none() { Some(0) } else { it.bytes() };

@@ -1,6 +1,5 @@
 //! Which kernels to merge, decided from what their loops are, and the merging itself. Both drivers use it.
 
-use super::abort::aborts;
 use super::kernels::KernelTable;
 use indexmap::IndexMap;
 use orogen_ir::loops::analysis::{
@@ -10,6 +9,7 @@ use orogen_ir::loops::{
     BufferRole, Composed, Index, Junction, Origin, Stage, TensorProgram, compact, compose, extend,
 };
 use orogen_ir::shape::Dim;
+use orogen_ir::types::Effects;
 use std::hash::Hash;
 
 /// Programs with more stages than this are not grown further.
@@ -129,7 +129,7 @@ impl<K: Copy + Hash + Eq> Merging<K> {
     pub fn aborts(&self, table: &impl KernelTable, id: K, kernel: &str) -> bool {
         match self.merged.get(&id) {
             Some(merged) => merged.aborts,
-            None => self.program(table, id, kernel).is_some_and(aborts),
+            None => self.program(table, id, kernel).is_some_and(|it| it.effects().contains(Effects::ABORT)),
         }
     }
 

@@ -1,6 +1,5 @@
 //! What is known per operator or per kernel, shared by both drivers.
 
-pub mod abort;
 pub mod apply;
 pub mod donation;
 pub mod fold;

@@ -6,12 +6,12 @@ use orogen_abi::{DLTensor, TensorObject};
 use orogen_ir::kernel::Kernel as Called;
 use orogen_ir::plan::{BufferRef, Condition, KernelId, ShapeCheck, Step};
 use orogen_ir::shape::{Constraint, Dim, MAX_INTEGER, Sym, SymbolKind};
-use orogen_ir::types::DType;
+use orogen_ir::types::{DType, Source};
 use std::mem::offset_of;
 
 use super::arguments::dlpack;
 use super::{Entry, MAX_BYTES};
-use crate::clif::kernel::{Failure, Kernel, PARAMS};
+use crate::clif::kernel::{Failure, PARAMS};
 use crate::clif::size::{Checked, MAX_EXTENT, Range, Scope, Sizes};
 use crate::clif::support::{Form, Support};
 use crate::clif::unit::Symbol;
@@ -45,7 +45,7 @@ impl Entry<'_, '_, '_> {
                     called => self.kernel(*kernel, called, args, sizes, source),
                 }
             }
-            Step::Invoke { function, args, results, bindings } => {
+            Step::Invoke { function, args, results, bindings, .. } => {
                 self.invoke(*function, args, results, bindings);
             }
             Step::Move { .. } => {}
@@ -220,7 +220,7 @@ impl Entry<'_, '_, '_> {
             Constraint::Differs(..) => "other than",
             Constraint::Broadcast(..) => "1 or",
         };
-        self.require_that(ok, "ValueError", &check.message, relation, [expected, got]);
+        self.require_that(ok, "ValueError", &check.sentence(), relation, [expected, got]);
     }
 
     /// A number of bytes, in range (law E3).
@@ -305,7 +305,7 @@ impl Entry<'_, '_, '_> {
         self.cx.b.ins().ireduce(types::I32, rank.value)
     }
 
-    fn kernel(&mut self, id: KernelId, called: &Called, args: &[BufferRef], sizes: &[Dim], source: &str) {
+    fn kernel(&mut self, id: KernelId, called: &Called, args: &[BufferRef], sizes: &[Dim], source: &Source) {
         let kernels = self.input.kernels;
         let kernel =
             kernels[id.0 as usize].as_ref().expect("all kernels but functions of the host have code");
@@ -390,14 +390,13 @@ impl Entry<'_, '_, '_> {
         self.cx.b.ins().call(function, &[buffers, values, memory, zero, extent]);
         self.cx.b.ins().jump(done, &[]);
         self.cx.b.switch_to_block(done);
-        self.check_failure(kernel, if source.is_empty() { called.name() } else { source });
+        if kernel.aborts {
+            self.check_failure(&if source.is_empty() { called.name().to_owned() } else { source.blame() });
+        }
     }
 
     /// Ends the call when a kernel aborted.
-    fn check_failure(&mut self, kernel: &Kernel, source: &str) {
-        if !kernel.aborts {
-            return;
-        }
+    fn check_failure(&mut self, source: &str) {
         let offset = offset_of!(Failure, place) as i32;
         let place = self.cx.b.ins().stack_load(types::I64, types::I64, self.failure, offset);
         let good = self.cx.b.ins().icmp_imm_s(IntCC::Equal, place, 0);

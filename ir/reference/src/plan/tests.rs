@@ -25,12 +25,7 @@ fn chain(offset: i64) -> CallPlan {
     let bytes = plan.shapes.scale(n, 4).unwrap();
     let size = plan.shapes.int(4096);
     let (zero, offset) = (plan.shapes.int(0), plan.shapes.int(offset));
-    plan.inputs.push(PlanInput {
-        name: "x".into(),
-        dtype: DType::F32,
-        dims: [n].into_iter().collect(),
-        default: None,
-    });
+    plan.inputs.push(PlanInput { name: "x".into(), dtype: DType::F32, dims: [n].into_iter().collect() });
     plan.outputs.push(PlanOutput {
         name: "y".into(),
         dtype: DType::F32,
@@ -40,7 +35,11 @@ fn chain(offset: i64) -> CallPlan {
     });
     let symbol = plan.shapes.symbol("n");
     plan.bindings.push(SizeBinding { symbol, input: 0, axis: 0 });
-    plan.checks.push(ShapeCheck { constraint: Constraint::AtMost(n, 512), message: "n is small".into() });
+    plan.checks.push(ShapeCheck {
+        constraint: Constraint::AtMost(n, 512),
+        message: "n is small".into(),
+        source: Default::default(),
+    });
     plan.kernels = Arc::new(vec![twice(BinaryOp::Add).into(), twice(BinaryOp::Mul).into()]);
     plan.arenas.push(Arena { bytes: size, parts: Vec::new() });
     let dims = || [n].into_iter().collect();
@@ -50,7 +49,7 @@ fn chain(offset: i64) -> CallPlan {
         kernel: KernelId(k),
         args: vec![from, to],
         sizes: vec![n],
-        source: String::new(),
+        source: Default::default(),
     };
     let slot = |i: u32| BufferRef::Slot(SlotId(i));
     plan.steps = vec![
@@ -130,7 +129,7 @@ fn loops_branches_and_bindings() {
         kernel: KernelId(k),
         args,
         sizes: vec![n],
-        source: String::new(),
+        source: Default::default(),
     };
     let symbol = plan.shapes.symbol("flag");
     let flag = plan.shapes.sym_dim(symbol);
@@ -144,7 +143,11 @@ fn loops_branches_and_bindings() {
             body: vec![kernel(0, vec![slot(0), slot(0)])],
         },
         Step::Bind { symbol, from: slot(2), dtype: DType::Bool, element: 0 },
-        Step::Check(ShapeCheck { constraint: Constraint::Eq(flag, one), message: "never".into() }),
+        Step::Check(ShapeCheck {
+            constraint: Constraint::Eq(flag, one),
+            message: "never".into(),
+            source: Default::default(),
+        }),
         Step::AllocOutput(0),
         Step::If {
             cond: Condition::Buffer(slot(2)),

@@ -31,7 +31,7 @@ use crate::diag::{Diagnostic, Diagnostics};
 use crate::kernel::Kernel;
 use crate::ops::{Folding, OnConstants, OpRegistry, OpSink, Outline, Requirement};
 use crate::shape::{Constraint, Dim, Sym};
-use crate::types::{ConstId, ConstInterner, Type, bound_symbols, map_dims, visit_dims};
+use crate::types::{ConstId, ConstInterner, Source, Type, bound_symbols, map_dims, visit_dims};
 use indexmap::{IndexMap, IndexSet};
 use la_arena::ArenaMap;
 use smallvec::SmallVec;
@@ -65,7 +65,7 @@ pub struct FlowBuilder<'o> {
     home: ArenaMap<BindingId, BlockId>,
     pool: ConstInterner,
     loops: SettledLoops,
-    source: String,
+    source: Source,
     folding: Folding<'o>,
 }
 
@@ -109,7 +109,7 @@ impl<'o> FlowBuilder<'o> {
             home: ArenaMap::default(),
             pool: ConstInterner::default(),
             loops: SettledLoops::default(),
-            source: String::new(),
+            source: Source::default(),
             folding: Folding::default(),
         }
     }

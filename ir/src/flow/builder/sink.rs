@@ -19,7 +19,7 @@ impl OpSink for FlowBuilder<'_> {
     }
 
     fn set_source(&mut self, source: &str) {
-        source.clone_into(&mut self.source);
+        self.source = source.into();
     }
 
     fn input(&mut self, name: &str, ty: Type) -> Result<ValueId, Diagnostic> {

@@ -6,7 +6,7 @@ use crate::flow::{
     Binding, Block, BlockKind, Definition, Function, Output, Parameter, Region, RegionId, Scope, Value,
     ValueDef, ValueId,
 };
-use crate::text::{Span, SymbolPolicy, TokenKind, parse_effects, parse_type};
+use crate::text::{Span, SymbolPolicy, TokenKind, parse_effects, parse_source, parse_type};
 use crate::types::Type;
 use indexmap::{IndexMap, IndexSet};
 use smallvec::SmallVec;
@@ -281,15 +281,7 @@ impl<'p, 't, 'o> FunctionParser<'p, 't, 'o> {
         if !annotated && types.is_empty() {
             types = self.infer(&rhs, &span)?;
         }
-        let source = match self.parser.cursor.eat_word("loc") {
-            true => {
-                self.parser.cursor.expect_punct("(")?;
-                let source = self.parser.cursor.expect_string("a source in quotes")?;
-                self.parser.cursor.expect_punct(")")?;
-                source
-            }
-            false => String::new(),
-        };
+        let source = parse_source(&mut self.parser.cursor)?;
         if types.len() != names.len() {
             let message = format!("{} results are named but there are {}", names.len(), types.len());
             return Err(self.parser.cursor.error_at(span, "T104", message));

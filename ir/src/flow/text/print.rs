@@ -12,7 +12,7 @@ use crate::ops::OpRegistry;
 use crate::text::exists;
 use crate::text::{
     LineIndex, Span, TextWriter, attrs_text, constraint_text, dims_text, is_identifier, literal_text,
-    name_text, quote, type_text,
+    name_text, quote, source_text, type_text,
 };
 use crate::types::{Effects, Type};
 use indexmap::{IndexMap, IndexSet};
@@ -233,10 +233,7 @@ impl Printer<'_, '_> {
         });
         let results = results.collect::<Vec<_>>().join(", ");
         let head = if results.is_empty() { String::new() } else { format!("{results} = ") };
-        let location = match binding.source.as_str() {
-            "" => String::new(),
-            source => format!(" loc({})", quote(source)),
-        };
+        let location = source_text(&binding.source);
         let span = match &binding.rhs {
             Rhs::If { cond, then_region, else_region } => {
                 let cond = self.names.get(*cond);

@@ -335,7 +335,7 @@ fn dead_code_goes_and_checks_stay() {
     let value = f.params[0].value;
     let n = f.values[value].ty.as_tensor().and_then(|it| it.dims().map(|it| it[0])).expect("a dimension");
     let rhs = Rhs::Op { op: ops.get("exp"), attrs: Default::default(), args: [value].as_slice().into() };
-    let dead = f.bindings.alloc(Binding { results: Default::default(), rhs, source: String::new() });
+    let dead = f.bindings.alloc(Binding { results: Default::default(), rhs, source: Default::default() });
     let ty = f.values[value].ty.clone();
     let def = ValueDef::Result(dead, 0);
     let result = f.values.alloc(crate::flow::Value { ty, def, scope: Scope::BlockLocal, name: None });

@@ -5,8 +5,10 @@ use crate::graph::{Edge, Graph, Node, NodeId, NodeKind, StaticType};
 use crate::kernel::{parse_kernel, starts_kernel};
 use crate::ops::{InferCx, OpRegistry};
 use crate::shape::ShapeCx;
-use crate::text::{Cursor, InlineConstants, Span, TokenKind, parse_attrs, parse_dtype, parse_static_dims};
-use crate::types::{ConstPool, TensorType, Type};
+use crate::text::{
+    Cursor, InlineConstants, Span, TokenKind, parse_attrs, parse_dtype, parse_source, parse_static_dims,
+};
+use crate::types::{ConstPool, Source, TensorType, Type};
 use indexmap::{IndexMap, IndexSet};
 use smallvec::SmallVec;
 
@@ -132,7 +134,8 @@ impl Parser<'_, '_> {
         self.cursor.expect_punct(":")?;
         let ty = self.ty()?;
         let kind = NodeKind::Input { name: public };
-        let id = self.define(name, span, kind, SmallVec::new(), smallvec::smallvec![ty], String::new())?;
+        let id =
+            self.define(name, span, kind, SmallVec::new(), smallvec::smallvec![ty], Source::default())?;
         self.graph.inputs.push(id);
         Ok(())
     }
@@ -144,7 +147,7 @@ impl Parser<'_, '_> {
         kind: NodeKind,
         inputs: SmallVec<[Edge; 3]>,
         outputs: SmallVec<[StaticType; 1]>,
-        source: String,
+        source: Source,
     ) -> Result<NodeId, Diagnostic> {
         if self.names.contains_key(&name) {
             return Err(self.cursor.error_at(span, "T101", format!("`%{name}` is defined twice")));
@@ -267,15 +270,7 @@ impl Parser<'_, '_> {
                 }
             };
         }
-        let source = match self.cursor.eat_word("loc") {
-            true => {
-                self.cursor.expect_punct("(")?;
-                let source = self.cursor.expect_string("a source in quotes")?;
-                self.cursor.expect_punct(")")?;
-                source
-            }
-            false => String::new(),
-        };
+        let source = parse_source(&mut self.cursor)?;
         let agrees: Vec<bool> = match &inferred {
             Ok(types) => types
                 .iter()

@@ -7,7 +7,7 @@ use crate::kernel::write_kernel;
 use crate::ops::OpRegistry;
 use crate::text::{
     LineIndex, Span, TextWriter, attrs_text, exists, is_identifier, literal_text, name_text, quote,
-    static_dims_text,
+    source_text, static_dims_text,
 };
 use indexmap::IndexSet;
 use la_arena::ArenaMap;
@@ -114,9 +114,6 @@ fn node_text(graph: &Graph, ops: &OpRegistry, names: &NodeNames, node: &Node) ->
         NodeKind::View => (format!("view({inputs})"), types),
         NodeKind::Kernel { kernel } => (format!("kernel @{}({inputs})", name_text(kernel)), types),
     };
-    let location = match node.source.as_str() {
-        "" => String::new(),
-        source => format!(" loc({})", quote(source)),
-    };
+    let location = source_text(&node.source);
     format!("{text}{types}{location}")
 }

@@ -9,7 +9,7 @@ use crate::plan::{
 use crate::shape::{Dim, Sym};
 use crate::text::{
     Cursor, Literal, SymbolPolicy, TokenKind, parse_constraint, parse_dim, parse_dims, parse_dtype,
-    parse_int, parse_literal,
+    parse_int, parse_literal, parse_source,
 };
 use crate::types::{ConstId, ConstPool, TensorData};
 use std::sync::Arc;
@@ -146,11 +146,7 @@ impl Parser<'_> {
             }
             "in" => {
                 let (name, dtype, dims) = self.signature(cursor)?;
-                let default = match cursor.eat_punct("=") {
-                    true => Some(self.default(cursor)?),
-                    false => None,
-                };
-                self.plan.inputs.push(PlanInput { name, dtype, dims, default });
+                self.plan.inputs.push(PlanInput { name, dtype, dims });
             }
             "out" => {
                 let (name, dtype, dims) = self.signature(cursor)?;
@@ -172,10 +168,6 @@ impl Parser<'_> {
                 let axis = number(cursor)?;
                 cursor.expect_punct("]")?;
                 self.plan.bindings.push(SizeBinding { symbol, input, axis });
-            }
-            "defaults" => {
-                let function = self.function(cursor)?;
-                self.plan.at_defaults = Some(function);
             }
             "entry" => {
                 cursor.expect_word("check")?;
@@ -253,7 +245,18 @@ impl Parser<'_> {
 
     /// `1 @f(%in0[n, 4]) to (%o0) from m = 0[1]`
     fn invoke(&mut self, cursor: &mut Cursor<'_>) -> Result<Step, Diagnostic> {
-        let function = self.function(cursor)?;
+        let span = cursor.span();
+        let function: u32 = number(cursor)?;
+        if matches!(cursor.peek(), TokenKind::Symbol(_)) {
+            let (name, span) = cursor.expect_symbol()?;
+            let known = self.shared.and_then(|it| it.names.get(function as usize));
+            if known.is_some_and(|it| *it != name) {
+                return Err(cursor.error_at(span, "T098", format!("function {function} has another name")));
+            }
+        }
+        if self.shared.is_none_or(|it| function as usize >= it.names.len()) {
+            return Err(cursor.error_at(span, "T098", format!("there is no function {function}")));
+        }
         cursor.expect_punct("(")?;
         let args = cursor.list(")", |cursor| {
             let place = self.buffer(cursor)?;
@@ -281,33 +284,8 @@ impl Parser<'_> {
             bindings.push(ResultBinding { symbol, result, axis });
             more = cursor.eat_punct(",");
         }
-        Ok(Step::Invoke { function, args, results, bindings })
-    }
-
-    /// `1 @f`
-    fn function(&self, cursor: &mut Cursor<'_>) -> Result<FunctionId, Diagnostic> {
-        let span = cursor.span();
-        let function: u32 = number(cursor)?;
-        if matches!(cursor.peek(), TokenKind::Symbol(_)) {
-            let (name, span) = cursor.expect_symbol()?;
-            let known = self.shared.and_then(|it| it.names.get(function as usize));
-            if known.is_some_and(|it| *it != name) {
-                return Err(cursor.error_at(span, "T098", format!("function {function} has another name")));
-            }
-        }
-        if self.shared.is_none_or(|it| function as usize >= it.names.len()) {
-            return Err(cursor.error_at(span, "T098", format!("there is no function {function}")));
-        }
-        Ok(FunctionId(function))
-    }
-
-    /// `#0`, which may be declared later.
-    fn default(&mut self, cursor: &mut Cursor<'_>) -> Result<ConstId, Diagnostic> {
-        let span = cursor.span();
-        match self.buffer_name(cursor)? {
-            BufferRef::Constant(id) => Ok(id),
-            _ => Err(cursor.error_at(span, "T097", "the default of an input is a constant")),
-        }
+        let source = parse_source(cursor)?;
+        Ok(Step::Invoke { function: FunctionId(function), args, results, bindings, source })
     }
 
     fn dim(&mut self, cursor: &mut Cursor<'_>) -> Result<Dim, Diagnostic> {
@@ -387,7 +365,7 @@ impl Parser<'_> {
     fn check(&mut self, cursor: &mut Cursor<'_>) -> Result<ShapeCheck, Diagnostic> {
         let constraint = parse_constraint(cursor, &mut self.plan.shapes, SymbolPolicy::Declared)?;
         let message = cursor.expect_string("a message")?;
-        Ok(ShapeCheck { constraint, message })
+        Ok(ShapeCheck { constraint, message, source: parse_source(cursor)? })
     }
 
     /// `%s0`, or `n == m and k == 1`
@@ -451,7 +429,7 @@ impl Parser<'_> {
                     true => parse_dims(cursor, &mut self.plan.shapes, SymbolPolicy::Declared)?.to_vec(),
                     false => Vec::new(),
                 };
-                let source = cursor.eat_string().unwrap_or_default();
+                let source = parse_source(cursor)?;
                 Step::Kernel { kernel: KernelId(kernel), args, sizes, source }
             }
             "invoke" => self.invoke(cursor)?,

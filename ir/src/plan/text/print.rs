@@ -7,7 +7,9 @@ use crate::plan::{
     BufferRef, CallPlan, Condition, FunctionId, ObjectId, ResultBinding, ShapeCheck, SlotId, Step, View,
 };
 use crate::shape::{Constraint, Dim, Sym, SymbolKind};
-use crate::text::{LineIndex, Span, TextWriter, constraint_text, dims_text, literal_text, name_text, quote};
+use crate::text::{
+    LineIndex, Span, TextWriter, constraint_text, dims_text, literal_text, name_text, quote, source_text,
+};
 use crate::types::ConstPool;
 use indexmap::IndexSet;
 
@@ -102,12 +104,7 @@ impl Printer<'_> {
         for input in &plan.inputs {
             let dims = dims_text(&plan.shapes, &input.dims);
             let (name, dtype) = (name_text(&input.name), input.dtype);
-            let default = input.default.map_or(String::new(), |it| format!(" = {it}"));
-            self.writer.line(&format!("in {name}: {dtype}{dims}{default}"));
-        }
-        if let Some(function) = plan.at_defaults {
-            let text = format!("defaults {}", self.function(function));
-            self.writer.line(&text);
+            self.writer.line(&format!("in {name}: {dtype}{dims}"));
         }
         for output in &plan.outputs {
             let dims = dims_text(&plan.shapes, &output.dims);
@@ -152,7 +149,9 @@ impl Printer<'_> {
     }
 
     fn check(&self, check: &ShapeCheck) -> String {
-        format!("check {} {}", constraint_text(&self.plan.shapes, &check.constraint), quote(&check.message))
+        let (constraint, message) =
+            (constraint_text(&self.plan.shapes, &check.constraint), quote(&check.message));
+        format!("check {constraint} {message}{}", source_text(&check.source))
     }
 
     /// `invoke 1 @f(%in0[n, 4]) to (%o0) from m = 0[1]`
@@ -163,6 +162,8 @@ impl Printer<'_> {
         results: &[ObjectId],
         bindings: &[ResultBinding],
     ) -> String {
+        let name = self.names.and_then(|it| it.get(function.0 as usize));
+        let name = name.map_or(String::new(), |it| format!(" @{}", name_text(it)));
         let view = |it: &View| format!("{}{}", buffer_text(it.place), dims_text(&self.plan.shapes, &it.dims));
         let args = args.iter().map(view).collect::<Vec<_>>().join(", ");
         let objects = results.iter().map(|it| buffer_text(BufferRef::Object(*it)));
@@ -170,14 +171,7 @@ impl Printer<'_> {
         let binds = bindings.iter().map(|it| format!("{} = {}[{}]", self.sym(it.symbol), it.result, it.axis));
         let binds = binds.collect::<Vec<_>>().join(", ");
         let from = if binds.is_empty() { String::new() } else { format!(" from {binds}") };
-        format!("invoke {}({args}) to ({objects}){from}", self.function(function))
-    }
-
-    /// `1 @f`
-    fn function(&self, function: FunctionId) -> String {
-        let name = self.names.and_then(|it| it.get(function.0 as usize));
-        let name = name.map_or(String::new(), |it| format!(" @{}", name_text(it)));
-        format!("{}{name}", function.0)
+        format!("invoke {}{name}({args}) to ({objects}){from}", function.0)
     }
 
     fn steps(&mut self, steps: &[Step]) {
@@ -208,12 +202,12 @@ impl Printer<'_> {
                     true => String::new(),
                     false => format!(" {}", dims_text(&self.plan.shapes, sizes)),
                 };
-                let source = if source.is_empty() { String::new() } else { format!(" {}", quote(source)) };
+                let source = source_text(source);
                 self.line(&format!("call {}{name}({}){sizes}{source}", kernel.0, list(args)));
             }
-            Step::Invoke { function, args, results, bindings } => {
+            Step::Invoke { function, args, results, bindings, source } => {
                 let text = self.invoke(*function, args, results, bindings);
-                self.line(&text);
+                self.line(&format!("{text}{}", source_text(source)));
             }
             Step::Move { from, to } => {
                 let text = format!("move {} to {}", buffer_text(*from), buffer_text(*to));

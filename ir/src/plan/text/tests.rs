@@ -113,3 +113,32 @@ fn broken_text_never_panics() {
         }
     }
 }
+
+#[test]
+fn sources_stand_behind_what_comes_from_them() {
+    let text = "\
+plan @main {
+  size n
+  in x: f32[n]
+  out y: f32[n]
+  from n = %in0[0]
+  entry check n >= 1 \"n is small\" loc(\"node `a`\")
+  kernel @exp {
+    size n
+    in %x: f32[n]
+    out %y: f32[n]
+    for i < n { %y[i] = exp(%x[i]) }
+  }
+  steps {
+    alloc %out0
+    check n <= 9 \"n is large\" loc(\"node `a`\", \"node `b`\", ...)
+    call 0 @exp(%in0, %out0) [n] loc(\"a \\\"quoted\\\" name\" aborts, \"node `c`\")
+  }
+}
+";
+    let plan = parse_plan(text, &ConstPool::default()).unwrap();
+    assert_eq!(print_plan(&plan).text, text, "T1");
+    assert_eq!(plan.checks[0].sentence(), "node `a`: n is small");
+    let broken = text.replace("...)", "..)");
+    assert!(parse_plan(&broken, &ConstPool::default()).is_err());
+}

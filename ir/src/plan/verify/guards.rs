@@ -5,6 +5,7 @@ use super::{Proof, verify_module};
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::plan::{PlanModule, ShapeCheck, Step};
 use crate::shape::Dim;
+use crate::types::Source;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
@@ -45,7 +46,7 @@ fn insert(module: &mut PlanModule, guards: &[Guards]) {
         for (step, check) in checks {
             let Ok(constraint) =
                 check.constraint.map(&mut |it| Ok::<Dim, Infallible>(plan.shapes.import(shapes, it)));
-            let check = ShapeCheck { constraint, message: check.message.clone() };
+            let check = ShapeCheck { constraint, message: check.message.clone(), source: Source::default() };
             own.entry(*step).or_default().push(Step::Check(check));
         }
         let steps = std::mem::take(&mut plan.steps);
@@ -57,7 +58,13 @@ fn insert(module: &mut PlanModule, guards: &[Guards]) {
 fn walk(steps: Vec<Step>, next: &mut usize, checks: &mut BTreeMap<usize, Vec<Step>>) -> Vec<Step> {
     let mut all = Vec::with_capacity(steps.len());
     for step in steps {
-        all.append(&mut checks.remove(next).unwrap_or_default());
+        let mut guards = checks.remove(next).unwrap_or_default();
+        for guard in &mut guards {
+            if let Step::Check(check) = guard {
+                check.source = step.source().cloned().unwrap_or_default();
+            }
+        }
+        all.append(&mut guards);
         *next += 1;
         all.push(match step {
             Step::If { cond, then_steps, else_steps } => {

@@ -4,6 +4,7 @@ use super::sizes::Question;
 use crate::diag::{Diagnostic, Place};
 use crate::plan::{BufferRef, ShapeCheck, SlotId};
 use crate::shape::{Constraint, ShapeCx};
+use crate::types::Source;
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -64,8 +65,9 @@ impl Proof {
     ) {
         if !questions.guards.is_empty() {
             let checks = questions.guards.into_iter();
-            let checks =
-                checks.map(|((step, constraint), message)| (step, ShapeCheck { constraint, message }));
+            let checks = checks.map(|((step, constraint), message)| {
+                (step, ShapeCheck { constraint, message, source: Source::default() })
+            });
             self.guards.push(Guards { function, shapes: shapes.clone(), checks: checks.collect() });
         }
         for ((law, spot, _), open) in questions.answers {

@@ -44,7 +44,8 @@ impl Lowering<'_> {
             let dims = self.plan.objects[object.0 as usize].dims.clone();
             dims.iter().try_for_each(|it| self.require_bound(*it))?;
         }
-        self.emit(steps, Step::Invoke { function, args, results: results.clone(), bindings })?;
+        let source = self.source.clone();
+        self.emit(steps, Step::Invoke { function, args, results: results.clone(), bindings, source })?;
         results.iter().zip(values).try_for_each(|(object, value)| self.elements(*object, *value, steps))
     }
 

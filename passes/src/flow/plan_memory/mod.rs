@@ -31,7 +31,7 @@ use orogen_ir::kernel::Kernel;
 use orogen_ir::plan::{BufferRef, CallPlan, PlanInput, PlanOutput, SizeBinding, Step};
 use orogen_ir::shape::{Constraint, Dim, Sym};
 use orogen_ir::text::type_text;
-use orogen_ir::types::{ConstPool, Dims, Type};
+use orogen_ir::types::{ConstPool, Dims, Source, Type};
 use std::sync::Arc;
 use values::{Storage, known_dims};
 
@@ -99,14 +99,14 @@ struct Lowering<'a> {
     open: Vec<Open>,
     /// Symbols that have a value here, in the order in which they got it; leaving a path forgets the last ones.
     bound: IndexSet<Sym>,
-    /// The checks on entry.
-    checked: IndexSet<(Constraint, String)>,
+    /// The checks on entry, with their places in the plan.
+    checked: IndexMap<(Constraint, String), usize>,
     /// Number of the next step, counted through branches and loops.
     position: u32,
     /// How many branches and loops are around.
     depth: u32,
     /// What the present binding comes from, for messages.
-    source: String,
+    source: Source,
 }
 
 impl<'a> Lowering<'a> {
@@ -148,10 +148,10 @@ impl<'a> Lowering<'a> {
             inside: Vec::new(),
             open: Vec::new(),
             bound: IndexSet::new(),
-            checked: IndexSet::new(),
+            checked: IndexMap::new(),
             position: 0,
             depth: 0,
-            source: String::new(),
+            source: Source::default(),
         })
     }
 
@@ -191,12 +191,7 @@ impl<'a> Lowering<'a> {
                     self.plan.bindings.push(SizeBinding { symbol, input, axis: axis as u32 });
                 }
             }
-            self.plan.inputs.push(PlanInput {
-                name: param.name.clone(),
-                dtype: ty.dtype,
-                dims,
-                default: None,
-            });
+            self.plan.inputs.push(PlanInput { name: param.name.clone(), dtype: ty.dtype, dims });
             self.storage.insert(param.value, Storage::Buffer(BufferRef::Input(input)));
         }
         self.plan.inputs.iter().try_for_each(|input| {

@@ -7,6 +7,7 @@ use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::{Function, Module, Rhs};
 use orogen_ir::plan::{CallOrder, CallPlan, MAX_CALLS, PlanModule, ShapeCheck, call_order};
 use orogen_ir::shape::Sym;
+use orogen_ir::types::Source;
 use std::sync::Arc;
 
 /// Lowers the functions of a module that may be called from outside, and those that they call, in their order.
@@ -76,7 +77,7 @@ fn check_facts(plan: &mut CallPlan) {
             constraint.dims().all(|dim| plan.shapes.free_symbols(dim).iter().all(|it| bound.contains(it)));
         if !known && on_entry {
             let message = "the sizes are not as the module promises".to_owned();
-            plan.checks.push(ShapeCheck { constraint, message });
+            plan.checks.push(ShapeCheck { constraint, message, source: Source::default() });
         }
     }
 }

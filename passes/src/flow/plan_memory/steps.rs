@@ -3,11 +3,11 @@
 use super::Lowering;
 use super::values::Storage;
 use super::versions::Call;
-use crate::rules::abort;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::{BindingId, Definition, RegionId, Rhs, ValueId};
 use orogen_ir::plan::{BufferRef, ShapeCheck, Step};
 use orogen_ir::shape::{Constraint, Dim};
+use orogen_ir::types::Source;
 
 impl Lowering<'_> {
     pub(super) fn region(&mut self, region: RegionId, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {
@@ -99,7 +99,7 @@ impl Lowering<'_> {
             }
             buffers.push(buffer);
         }
-        let source = abort::source_of(kernel, &function[id].source);
+        let source = function[id].source.clone();
         self.call_version(callee, kernel, Call { args: buffers, sizes: sizes.to_vec(), source }, steps)
     }
 
@@ -170,7 +170,10 @@ impl Lowering<'_> {
         let message = format!("the rank of output `{}`", output.name);
         let (rank, most) = (self.plan.shapes.sym_dim(symbol), output.dims.len() as i64);
         for constraint in [Constraint::AtLeast(rank, 0), Constraint::AtMost(rank, most)] {
-            self.emit(steps, Step::Check(ShapeCheck { constraint, message: message.clone() }))?;
+            self.emit(
+                steps,
+                Step::Check(ShapeCheck { constraint, message: message.clone(), source: Source::default() }),
+            )?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 
 use super::Lowering;
 use super::values::{Storage, known_dims, overflow};
+use indexmap::map::Entry;
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::ValueId;
@@ -49,12 +50,16 @@ impl Lowering<'_> {
                 .flat_map(|dim| self.plan.shapes.free_symbols(dim))
                 .all(|symbol| self.bound_in(entry, symbol))
         });
-        let message = if self.source.is_empty() { message } else { format!("{}: {message}", self.source) };
-        let check = ShapeCheck { constraint, message };
+        let check = ShapeCheck { constraint, message, source: self.source.clone() };
         // Inside a branch or loop the check belongs to that path alone.
         if on_entry && self.depth == 0 {
-            if self.checked.insert((check.constraint, check.message.clone())) {
-                self.plan.checks.push(check);
+            let known = self.checked.entry((check.constraint, check.message.clone()));
+            match known {
+                Entry::Occupied(at) => self.plan.checks[*at.get()].source.add(&check.source),
+                Entry::Vacant(place) => {
+                    place.insert(self.plan.checks.len());
+                    self.plan.checks.push(check);
+                }
             }
             return Ok(());
         }

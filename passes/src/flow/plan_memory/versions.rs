@@ -10,13 +10,14 @@ use orogen_ir::kernel::Kernel;
 use orogen_ir::loops::{TensorProgram, equal_extents};
 use orogen_ir::plan::{BufferRef, Condition, KernelId, Step};
 use orogen_ir::shape::{Constraint, Dim, ShapeCx, Truth};
+use orogen_ir::types::Source;
 
 /// What a kernel is called with.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     pub(super) args: Vec<BufferRef>,
     pub(super) sizes: Vec<Dim>,
-    pub(super) source: String,
+    pub(super) source: Source,
 }
 
 impl Call {
