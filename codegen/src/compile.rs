@@ -73,13 +73,17 @@ pub fn compile(
     let parameters = outside.iter().map(|it| it.0.clone()).collect();
     let symbols = Functions::of(module);
     let parallel = options.threads != 1;
+    let stand_ins: IndexSet<usize> =
+        module.functions.iter().filter_map(|it| Some(it.at_defaults?.0 as usize)).collect();
     let entries: Vec<Unit> = module
         .functions
         .par_iter()
         .zip(&symbols.names)
-        .map(|(plan, name)| {
-            let (kernels, functions) = (&kernels, &symbols.names[..]);
-            entry(target, EntryInput { plan, name, functions, kernels, constants: &constants, parallel })
+        .enumerate()
+        .map(|(i, (plan, name))| {
+            let (kernels, functions, stands_in) = (&kernels, &symbols.names[..], stand_ins.contains(&i));
+            let constants = &constants;
+            entry(target, EntryInput { plan, name, stands_in, functions, kernels, constants, parallel })
         })
         .collect();
     let infos =
@@ -229,6 +233,7 @@ struct Constants {
 impl Constants {
     fn collect(&mut self, plan: &CallPlan) {
         let mut plain = IndexSet::new();
+        plain.extend(plan.inputs.iter().filter_map(|it| it.default));
         plain_constants(&plan.steps, &mut plain);
         self.used.extend(plain.into_iter().map(|it| (it, ParamForm::Plain)));
         for_each_kernel(&plan.steps, &mut |kernel, args| {
@@ -281,8 +286,7 @@ impl Constants {
             let name = numbered.into_iter().find(|it| !names.contains(it)).unwrap_or_default();
             names.insert(name.clone());
             let dims = dims.iter().map(|it| SignatureDim::Fixed(it.cast_signed())).collect();
-            let parameter =
-                Parameter { name, dtype: dlpack(data.dtype()), dims, becomes: None, ranked: false };
+            let parameter = Parameter { dims, ..Parameter::new(name, dlpack(data.dtype())) };
             found.push((Outside { parameter, digest: digest(&blob.bytes) }, blob.bytes));
             self.outside.insert(blob.symbol);
         }
@@ -321,19 +325,20 @@ impl ConstantSymbols for Constants {
 
 /// The signature that the runtime reads.
 fn signature(plan: &CallPlan) -> Function {
-    let parameter = |name: &str, dtype: DType, dims: &Dims, becomes: Option<&String>| Parameter {
-        name: name.to_owned(),
-        dtype: dlpack(dtype),
+    let parameter = |name: &str, dtype: DType, dims: &Dims| Parameter {
         dims: dims.iter().map(|it| signature_dim(&plan.shapes, *it)).collect(),
-        becomes: becomes.cloned(),
-        ranked: false,
+        ..Parameter::new(name, dlpack(dtype))
     };
-    let becomes = |input: usize| Some(&plan.outputs[plan.renewal(input as u32)? as usize].name);
-    let inputs = plan.inputs.iter().enumerate();
-    let inputs = inputs.map(|(i, it)| parameter(&it.name, it.dtype, &it.dims, becomes(i))).collect();
+    let becomes = |input: usize| Some(plan.outputs[plan.renewal(input as u32)? as usize].name.clone());
+    let inputs = plan.inputs.iter().enumerate().map(|(i, it)| Parameter {
+        becomes: becomes(i),
+        optional: it.default.is_some(),
+        ..parameter(&it.name, it.dtype, &it.dims)
+    });
+    let inputs = inputs.collect();
     let outputs = plan.outputs.iter().filter(|it| it.over.is_none());
     let outputs = outputs
-        .map(|it| Parameter { ranked: it.rank.is_some(), ..parameter(&it.name, it.dtype, &it.dims, None) })
+        .map(|it| Parameter { ranked: it.rank.is_some(), ..parameter(&it.name, it.dtype, &it.dims) })
         .collect();
     Function { name: plan.name.clone(), inputs, outputs }
 }

@@ -71,6 +71,7 @@ fn two_steps() -> CallPlan {
             name: name.to_owned(),
             dtype: DType::F32,
             dims: [n, c].into_iter().collect(),
+            default: None,
         });
         for (axis, dim) in [n, c].into_iter().enumerate() {
             let symbol = plan.shapes.as_sym(dim).unwrap();
@@ -228,7 +229,7 @@ fn branches_loops_and_sizes_from_data() {
     let one = plan.shapes.int(1);
     let (eight, room) = (plan.shapes.int(8), plan.shapes.int(256));
     let dims = [one].into_iter().collect();
-    plan.inputs.push(PlanInput { name: "x".to_owned(), dtype: DType::I64, dims });
+    plan.inputs.push(PlanInput { name: "x".to_owned(), dtype: DType::I64, dims, default: None });
     let m = plan.shapes.sym("m");
     let symbol = plan.shapes.as_sym(m).unwrap();
     plan.outputs.push(PlanOutput {

@@ -85,7 +85,7 @@ pub fn plan_of(program: &TensorProgram, sizes: &[i64]) -> CallPlan {
         let (name, dtype) = (buffer.name.clone(), buffer.dtype);
         if buffer.role == BufferRole::Input {
             args.push(BufferRef::Input(plan.inputs.len() as u32));
-            plan.inputs.push(PlanInput { name, dtype, dims });
+            plan.inputs.push(PlanInput { name, dtype, dims, default: None });
         } else {
             let index = plan.outputs.len() as u32;
             args.push(BufferRef::Output(index));

@@ -125,9 +125,18 @@ impl Machine<'_> {
     /// Holds the inputs, binds their symbols, and runs the entry checks.
     fn enter(&mut self, inputs: &[TensorData]) -> EvalResult<()> {
         let plan = self.plan;
-        if inputs.len() != plan.inputs.len() {
+        if inputs.len() < plan.required() || inputs.len() > plan.inputs.len() {
             return Err(EvalError::invalid(format!("{} inputs are expected", plan.inputs.len())));
         }
+        // What is left out at the end takes its default.
+        let left_out = plan.inputs.iter().skip(inputs.len()).filter_map(|it| it.default);
+        let defaults = left_out.map(|it| match plan.constants.contains(it) {
+            true => Ok(plan.constants.data(it).clone()),
+            false => Err(missing("constant")),
+        });
+        let inputs: Vec<TensorData> =
+            inputs.iter().cloned().map(Ok).chain(defaults).collect::<EvalResult<_>>()?;
+        let inputs = &inputs[..];
         for (wanted, found) in plan.inputs.iter().zip(inputs) {
             if wanted.dtype != found.dtype() || wanted.dims.len() != found.dims().len() {
                 return Err(wrong_input(wanted, found));

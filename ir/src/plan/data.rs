@@ -37,6 +37,8 @@ pub struct PlanInput {
     pub dtype: DType,
     /// Dimensions; checked on entry.
     pub dims: Dims,
+    /// What the input is when the caller leaves it out, or gives nothing for it.
+    pub default: Option<ConstId>,
 }
 
 /// A model output.
@@ -294,8 +296,11 @@ pub struct CallPlan {
     /// Where all dimensions of the plan live. Its facts hold on entry: they are promises about the inputs, or checked
     /// by [`CallPlan::checks`].
     pub shapes: ShapeCx,
-    /// Inputs in order.
+    /// Inputs in order; those with a default come last.
     pub inputs: Vec<PlanInput>,
+    /// The function that takes the place of this one in a call that leaves all defaults as they are: it has the other
+    /// inputs alone, and was made with the defaults as constants.
+    pub at_defaults: Option<FunctionId>,
     /// Outputs in order.
     pub outputs: Vec<PlanOutput>,
     /// Symbols bound by input dimensions.
@@ -317,6 +322,11 @@ pub struct CallPlan {
 }
 
 impl CallPlan {
+    /// How many inputs a caller must give.
+    pub fn required(&self) -> usize {
+        self.inputs.iter().take_while(|it| it.default.is_none()).count()
+    }
+
     /// The output that lies over an input, which is state.
     pub fn renewal(&self, input: u32) -> Option<u32> {
         self.outputs.iter().position(|it| it.over == Some(input)).map(|it| it as u32)

@@ -59,12 +59,16 @@
 //! * **P12** State is renewed after all its reads: an output over an input has the type of that, which has no other, and
 //!   from when it is written, or moved there, the input is read no more. No other input shares memory with state, which
 //!   the call checks.
+//! * **P14** An input with a default is no state, and no input without one comes after it. The default is a constant of
+//!   its element type, and of sizes that its dimensions may have.
 //!
 //! # Laws of modules
 //! * **P9** Names of functions are unique. That of a function which others may call begins with no underscore and holds
 //!   no NUL: it names a symbol.
 //! * **P10** No function leads back to itself, and no chain of calls is longer than [`MAX_CALLS`].
 //! * **P11** All functions have the same constants and kernels: `#2` and kernel 3 mean one thing in all of them.
+//! * **P15** A function that takes the place of another one at its defaults is private; its inputs are those of the other
+//!   one without a default, its outputs are those of the other one: in order, name, element type and rank.
 
 mod data;
 mod module;

@@ -51,8 +51,10 @@ impl PlanModule {
 }
 
 impl CallPlan {
-    /// Calls `visit` with every function that a step invokes, those in branches and loops included.
+    /// Calls `visit` with every function that a step invokes, those in branches and loops included, and with the one that
+    /// takes its place.
     pub fn visit_invoked(&self, visit: &mut dyn FnMut(FunctionId)) {
+        self.at_defaults.iter().for_each(|it| visit(*it));
         visit_invoked(&self.steps, visit);
     }
 }

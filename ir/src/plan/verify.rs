@@ -15,8 +15,9 @@
 //! | P002 | P2 written before read | P006 | P6 read-only memory |
 //! | P003 | P3 overlapping slots | P007 | P7 outputs are written |
 //! | P004 | P4 slots in arenas | P008 | P8 calls of functions |
-//! | P012 | P12 state is renewed last | P009 to P011 | laws of modules |
-//! | P013 | neither proven nor refuted | L…, K… | laws of kernels |
+//! | P012 | P12 state is renewed last | P009 to P011, P015 | laws of modules |
+//! | P013 | neither proven nor refuted | P014 | P14 defaults fit |
+//! | L…, K… | laws of kernels | | |
 
 mod facts;
 mod guards;
@@ -112,6 +113,7 @@ fn verify_plan(
     }
     verifier.slots_of = slots_of;
     verifier.check_p12_renewals();
+    verifier.check_p14_defaults();
     let mut state = State::default();
     verifier.entry(&mut state);
     verifier.steps(&plan.steps, &mut state);
@@ -286,6 +288,38 @@ impl Verifier<'_> {
             }
             if (output.dtype, &output.dims) != (input.dtype, &input.dims) {
                 self.report("P012", format!("P12: %out{i} lies over %in{over} but has another type"));
+            }
+        }
+    }
+
+    /// P14: defaults come last, are constants of their type, and no state.
+    fn check_p14_defaults(&mut self) {
+        let plan = self.plan;
+        for (i, input) in plan.inputs.iter().enumerate() {
+            let name = &input.name;
+            let Some(default) = input.default else {
+                if i > plan.required() {
+                    let message = format!("P14: `{name}` has no default but comes after one that has");
+                    self.report("P014", message);
+                }
+                continue;
+            };
+            if plan.renewal(i as u32).is_some() {
+                self.report("P014", format!("P14: `{name}` is state and has a default"));
+            }
+            if !plan.constants.contains(default) {
+                self.report("P014", format!("P14: there is no constant {default}, the default of `{name}`"));
+                continue;
+            }
+            let data = plan.constants.data(default);
+            let fits = |(dim, size): (&Dim, &u64)| match plan.shapes.as_int(*dim) {
+                Some(dim) => u64::try_from(dim) == Ok(*size),
+                None => true,
+            };
+            let dims_fit =
+                input.dims.len() == data.dims().len() && input.dims.iter().zip(data.dims()).all(fits);
+            if data.dtype() != input.dtype || !dims_fit {
+                self.report("P014", format!("P14: `{name}` and its default {default} differ in type"));
             }
         }
     }

@@ -181,7 +181,12 @@ impl Lowering<'_> {
                 return Err(Diagnostic::error("M020", "an entry of the input list is not an input"));
             };
             let dims = self.dims(graph.ty(edge))?;
-            self.plan.inputs.push(PlanInput { name: name.clone(), dtype: graph.ty(edge).dtype, dims });
+            self.plan.inputs.push(PlanInput {
+                name: name.clone(),
+                dtype: graph.ty(edge).dtype,
+                dims,
+                default: None,
+            });
             self.storage.insert(edge, BufferRef::Input(i as u32));
         }
         for (i, (name, edge)) in graph.outputs().iter().enumerate() {

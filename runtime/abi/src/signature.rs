@@ -7,10 +7,13 @@
 //! input f32 [batch,3,224,224] pixels
 //! input f32 [batch,8] past
 //! becomes present
+//! optional f32 [] temperature
 //! output f32 [batch,1000] logits
 //! ```
 //!
 //! A `parameter` is data that the library does not hold (see [`crate::symbol::PARAMETERS`]), with the [`digest`] of its bytes.
+//! `optional` in the place of `input` is an input with a default: a caller may give nothing for it, or leave it out at the
+//! end; those come last.
 //! An input that `becomes` something is state: the call writes what comes next over the caller's elements.
 //! `ranked` in the place of `output` is an output whose rank the call decides, under the most dimensions it may have.
 //! A name is the rest of its line; `\n`, `\r` and `\\` stand for a newline, a return and a backslash in it.
@@ -58,8 +61,24 @@ pub struct Parameter {
     pub dims: Vec<Dim>,
     /// For an input that is state, the model's name for its new value, which replaces the elements in place.
     pub becomes: Option<String>,
+    /// For an input that a caller may leave out.
+    pub optional: bool,
     /// For an output whose rank the call decides: it has the first dimensions alone, and those after them are 1.
     pub ranked: bool,
+}
+
+impl Parameter {
+    /// One of rank 0 that is nothing special.
+    pub fn new(name: impl Into<String>, dtype: DLDataType) -> Self {
+        Parameter {
+            name: name.into(),
+            dtype,
+            dims: Vec::new(),
+            becomes: None,
+            optional: false,
+            ranked: false,
+        }
+    }
 }
 
 /// Inputs and outputs of one function, in call order.
@@ -129,6 +148,13 @@ impl Dim {
     }
 }
 
+impl Function {
+    /// How many inputs a caller must give.
+    pub fn required(&self) -> usize {
+        self.inputs.iter().take_while(|it| !it.optional).count()
+    }
+}
+
 impl Signature {
     /// The function called `name`.
     pub fn function(&self, name: &str) -> Option<&Function> {
@@ -183,10 +209,18 @@ impl FromStr for Signature {
             }
             let parameter = parse_parameter(rest).map_err(fail)?;
             match keyword {
+                "input" if function.required() < function.inputs.len() => {
+                    return Err(fail("an input after an optional one is optional too"));
+                }
                 "input" => function.inputs.push(parameter),
+                "optional" => function.inputs.push(Parameter { optional: true, ..parameter }),
                 "output" => function.outputs.push(parameter),
                 "ranked" => function.outputs.push(Parameter { ranked: true, ..parameter }),
-                _ => return Err(fail("expected `function`, `input`, `becomes`, `output` or `ranked`")),
+                _ => {
+                    return Err(fail(
+                        "expected `function`, `input`, `optional`, `becomes`, `output` or `ranked`",
+                    ));
+                }
             }
         }
         Ok(signature)
@@ -212,13 +246,8 @@ fn parse_parameter(text: &str) -> Result<Parameter, &'static str> {
     let (dims, name) = (&rest[..space], &rest[space + 1..]);
     let dims = dims.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
     let dims = split_dims(dims.ok_or("expected `[` and `]` around the dimensions")?)?;
-    Ok(Parameter {
-        name: unescape(name).ok_or("unknown escape in a name")?,
-        dtype,
-        dims,
-        becomes: None,
-        ranked: false,
-    })
+    let name = unescape(name).ok_or("unknown escape in a name")?;
+    Ok(Parameter { dims, ..Parameter::new(name, dtype) })
 }
 
 /// The characters outside quotes, with their places.
@@ -278,7 +307,7 @@ impl fmt::Display for Signature {
         for function in &self.functions {
             writeln!(f, "function {}", Escaped(&function.name))?;
             for it in &function.inputs {
-                writeln!(f, "input {it}")?;
+                writeln!(f, "{} {it}", if it.optional { "optional" } else { "input" })?;
                 if let Some(name) = &it.becomes {
                     writeln!(f, "becomes {}", Escaped(name))?;
                 }
@@ -359,23 +388,15 @@ mod tests {
     #[test]
     fn hostile_names_and_dims_survive_a_round_trip() {
         let name = |s: &str| Parameter {
-            name: s.into(),
-            dtype: DLDataType::BF16,
-            dims: vec![],
             becomes: s.contains(':').then(|| s.into()),
-            ranked: false,
+            optional: s == "] f32",
+            ..Parameter::new(s, DLDataType::BF16)
         };
         let mut inputs: Vec<_> =
             ["", " ", "387", "a:b/c.d", "{\"x\": [1]}", "two\nlines\\n\r", "ü ", "] f32"].map(name).into();
         inputs[0].dims = vec![Dim::Fixed(0), Dim::Symbolic("max(n,2*m)".into()), Dim::Symbolic("n+1".into())];
         let function = Function { name: "main".into(), inputs, outputs: vec![] };
-        let w = Parameter {
-            name: " a\nb".into(),
-            dtype: DLDataType::I8,
-            dims: vec![Dim::Fixed(2)],
-            becomes: None,
-            ranked: false,
-        };
+        let w = Parameter { dims: vec![Dim::Fixed(2)], ..Parameter::new(" a\nb", DLDataType::I8) };
         let outside = Outside { parameter: w, digest: digest(&[1, 2]) };
         let signature =
             Signature { functions: vec![function.clone(), Function::default()], parameters: vec![outside] };
@@ -387,9 +408,8 @@ mod tests {
         let dims =
             [r#""seq len""#, r#""seqlen""#, r#""a]b, c(d""#, r#""q\"\\""#, r#""x\u{1b}""#, r#"max("a b",n)"#];
         let dims: Vec<Dim> = dims.into_iter().map(|it| Dim::Symbolic(it.into())).collect();
-        let (name, dims_of) = ("x y".into(), dims.clone());
-        let inputs =
-            vec![Parameter { name, dtype: DLDataType::F32, dims: dims_of, becomes: None, ranked: false }];
+        let inputs: Vec<Parameter> =
+            vec![Parameter { dims: dims.clone(), ..Parameter::new("x y", DLDataType::F32) }];
         let outputs = inputs.iter().map(|it| Parameter { ranked: true, ..it.clone() }).collect();
         let function = Function { name: "main".into(), inputs, outputs };
         let signature = Signature { functions: vec![function], ..Signature::default() };
@@ -420,6 +440,8 @@ mod tests {
             "input f32 [-1] x",
             "input f32 1 x",
         ];
+        let after = "orogen-signature 1\nfunction f\noptional f32 [] k\ninput f32 [] x\n";
+        assert_eq!(line_of(after), 4);
         for bad in ["f32 [2] x", "f32 [2] zz x", "f32 [n] 12 x", "f32 [2]"] {
             assert_eq!(line_of(&alloc::format!("orogen-signature 1\nparameter {bad}\n")), 2, "{bad}");
         }

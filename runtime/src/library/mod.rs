@@ -167,7 +167,8 @@ impl Library {
         Ok(Library { inner: Arc::new(inner) })
     }
 
-    /// Runs `main`, or the only function of a library that has no `main`.
+    /// Runs `main`, or the only function of a library that has no `main`. Inputs at the end that have a default may be left
+    /// out; [`Library::call_given`] leaves out any of them.
     ///
     /// # Errors
     /// Tensors that do not fit the signature, and what the model itself reports.
@@ -201,7 +202,27 @@ impl Library {
                 help: "`Library::run_in_place` takes tensors that it may write",
             });
         }
-        self.invoke(index, inputs, options)
+        self.invoke(index, &inputs.iter().map(Some).collect::<Vec<_>>(), options)
+    }
+
+    /// Runs the function called `name` with a default for each `None`; new values of state are left where the old ones were,
+    /// as by [`Library::run_in_place`].
+    ///
+    /// # Errors
+    /// As [`Library::run_in_place`], when there is no such function, and for `None` in the place of an input without a
+    /// default.
+    pub fn call_given(
+        &self,
+        name: &str,
+        inputs: &mut [Option<Tensor>],
+        options: RunOptions,
+    ) -> Result<Vec<Tensor>, RuntimeError> {
+        let (index, function) = self.find_function(name)?;
+        check_inputs(function, inputs.iter().map(Option::as_ref))?;
+        for (parameter, tensor) in function.inputs.iter().zip(inputs.iter_mut()) {
+            check_state(function, parameter, tensor.as_mut())?;
+        }
+        self.invoke(index, &inputs.iter().map(Option::as_ref).collect::<Vec<_>>(), options)
     }
 
     /// Runs `main` and leaves the new values of state where the old ones were: in those of `inputs` that the signature
@@ -219,17 +240,11 @@ impl Library {
     /// As [`Library::run_in_place`], and when there is no such function.
     pub fn call_in_place(&self, name: &str, inputs: &mut [Tensor]) -> Result<Vec<Tensor>, RuntimeError> {
         let (index, function) = self.find_function(name)?;
-        check_inputs(function, inputs)?;
+        check_inputs(function, inputs.iter().map(Some))?;
         for (parameter, tensor) in function.inputs.iter().zip(inputs.iter_mut()) {
-            if parameter.becomes.is_some() && tensor.as_mut_bytes().is_err() {
-                return Err(RuntimeError::Layout {
-                    what: format!("input `{}` of `{name}`", parameter.name),
-                    reason: "is state, which the call writes, but it is shared or read-only".to_owned(),
-                    help: "`Tensor::to_owned_copy` makes a copy that can be written",
-                });
-            }
+            check_state(function, parameter, Some(tensor))?;
         }
-        self.invoke(index, inputs, RunOptions::default())
+        self.invoke(index, &inputs.iter().map(Some).collect::<Vec<_>>(), RunOptions::default())
     }
 
     /// The name of the function that runs when none is named.
@@ -256,14 +271,15 @@ impl Library {
     fn invoke(
         &self,
         index: usize,
-        inputs: &[Tensor],
+        inputs: &[Option<&Tensor>],
         options: RunOptions,
     ) -> Result<Vec<Tensor>, RuntimeError> {
         let inner = &*self.inner;
         let signature = &inner.signature.functions[index];
         let name = signature.name.as_str();
-        check_inputs(signature, inputs)?;
-        let args: Vec<Any> = inputs.iter().map(|it| Any::object(TypeIndex::TENSOR, it.object())).collect();
+        check_inputs(signature, inputs.iter().copied())?;
+        let argument = |it: &Tensor| Any::object(TypeIndex::TENSOR, it.object());
+        let args: Vec<Any> = inputs.iter().map(|it| it.map_or(Any::NONE, argument)).collect();
         let num_args = i32::try_from(args.len()).map_err(|_| argument_count(signature, args.len()))?;
         let threads = options.threads.unwrap_or_else(|| self.threads());
         let function = inner.functions[index];
@@ -419,14 +435,39 @@ unsafe fn read_text(start: *const u8) -> Result<String, String> {
 
 /// What can be checked without the model: count, types, ranks, fixed extents, layout.
 /// Symbolic extents are checked by the compiled code, which knows their relations.
-fn check_inputs(function: &Function, inputs: &[Tensor]) -> Result<(), RuntimeError> {
-    if inputs.len() != function.inputs.len() {
+fn check_inputs<'t>(
+    function: &Function,
+    inputs: impl ExactSizeIterator<Item = Option<&'t Tensor>>,
+) -> Result<(), RuntimeError> {
+    if inputs.len() < function.required() || inputs.len() > function.inputs.len() {
         return Err(argument_count(function, inputs.len()));
     }
     for (parameter, tensor) in function.inputs.iter().zip(inputs) {
-        check_input(parameter, tensor, &|| format!("input `{}` of `{}`", parameter.name, function.name))?;
+        let what = || format!("input `{}` of `{}`", parameter.name, function.name);
+        match tensor {
+            Some(tensor) => check_input(parameter, tensor, &what)?,
+            None if parameter.optional => {}
+            None => {
+                let (expected, got) = ("a tensor", "nothing".to_owned());
+                return Err(RuntimeError::Kind { what: what(), expected, got });
+            }
+        }
     }
     Ok(())
+}
+
+/// What a call writes can be written.
+fn check_state(
+    function: &Function,
+    parameter: &Parameter,
+    tensor: Option<&mut Tensor>,
+) -> Result<(), RuntimeError> {
+    let Some(tensor) = tensor.filter(|_| parameter.becomes.is_some()) else { return Ok(()) };
+    tensor.as_mut_bytes().map(|_| ()).map_err(|_| RuntimeError::Layout {
+        what: format!("input `{}` of `{}`", parameter.name, function.name),
+        reason: "is state, which the call writes, but it is shared or read-only".to_owned(),
+        help: "`Tensor::to_owned_copy` makes a copy that can be written",
+    })
 }
 
 fn check_input(

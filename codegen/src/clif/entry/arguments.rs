@@ -19,15 +19,11 @@ pub(crate) fn dlpack(dtype: DType) -> DLDataType {
 }
 
 impl Entry<'_, '_, '_> {
-    pub(super) fn arguments(&mut self, arguments: Value, count: Value) {
+    /// `args` are those of the packed function.
+    pub(super) fn arguments(&mut self, args: &[Value]) {
         let plan = self.input.plan;
-        let names: Vec<&str> = plan.inputs.iter().map(|it| it.name.as_str()).collect();
-        let expected = plan.inputs.len() as i64;
-        let ok = self.cx.b.ins().icmp_imm_s(IntCC::Equal, count, expected);
-        let expected = self.cx.int(expected);
-        let got = self.cx.b.ins().sextend(types::I64, count);
-        let message = format!("wrong number of arguments (inputs: {})", names.join(", "));
-        self.require(ok, "TypeError", &message, Some((expected, got)));
+        self.count(args[2]);
+        let arguments = self.with_defaults(args);
         // The place where each symbol is bound.
         let mut binds: IndexMap<Sym, (usize, usize)> = IndexMap::new();
         for it in &plan.bindings {
@@ -78,6 +74,26 @@ impl Entry<'_, '_, '_> {
             // Of two states it is enough to look at one.
             let others = (0..plan.inputs.len()).filter(|it| *it > state || (*it != state && !is_state(*it)));
             others.for_each(|other| self.apart(state, other));
+        }
+    }
+
+    /// The number of arguments is that of the inputs, or misses some at the end that have a default.
+    fn count(&mut self, count: Value) {
+        let plan = self.input.plan;
+        let names: Vec<&str> = plan.inputs.iter().map(|it| it.name.as_str()).collect();
+        let message = format!("wrong number of arguments (inputs: {})", names.join(", "));
+        let got = self.cx.b.ins().sextend(types::I64, count);
+        let bounds = match (plan.required() as i64, plan.inputs.len() as i64) {
+            (least, most) if least == most => vec![(IntCC::Equal, "", most)],
+            (least, most) => vec![
+                (IntCC::SignedGreaterThanOrEqual, "at least", least),
+                (IntCC::SignedLessThanOrEqual, "at most", most),
+            ],
+        };
+        for (comparison, relation, expected) in bounds {
+            let ok = self.cx.b.ins().icmp_imm_s(comparison, count, expected);
+            let expected = self.cx.int(expected);
+            self.require_that(ok, "TypeError", &message, relation, [expected, got]);
         }
     }
 

@@ -17,6 +17,7 @@
 //!   an error.
 
 mod arguments;
+mod defaults;
 mod externs;
 mod frame;
 mod invoke;
@@ -49,6 +50,8 @@ pub(crate) struct EntryInput<'a> {
     pub(crate) plan: &'a CallPlan,
     /// The symbol of its code.
     pub(crate) name: &'a str,
+    /// Whether the caller has called it by the name of another function, whose place it takes.
+    pub(crate) stands_in: bool,
     /// Symbols of all functions of the module.
     pub(crate) functions: &'a [String],
     /// The code of its kernels, in the order of the plan; none for functions of the host.
@@ -158,9 +161,8 @@ struct Entry<'a, 'b, 'c> {
 
 impl Entry<'_, '_, '_> {
     fn run(&mut self, args: &[Value]) {
-        let (arguments, count, result) = (args[1], args[2], args[3]);
         self.frame.clear(self.cx);
-        self.arguments(arguments, count);
+        self.arguments(args);
         let plan = self.input.plan;
         if self.input.constants.any_outside() {
             let first = self.outside(0);
@@ -171,7 +173,7 @@ impl Entry<'_, '_, '_> {
         }
         self.kernels = vec![None; plan.kernels.len()];
         self.steps(&plan.steps);
-        self.finish(result);
+        self.finish(args[3]);
         if let Some(overflow) = self.overflow {
             self.cx.b.switch_to_block(overflow);
             let zero = self.cx.int(0);
@@ -308,7 +310,8 @@ impl Entry<'_, '_, '_> {
     fn raise(&mut self, kind: &str, message: &str, form: Form, expected: Value, got: Value) {
         let kind = self.cx.text(kind);
         // The caller names the function that it called; this one may be another.
-        let message = match self.input.name.starts_with(orogen_abi::symbol::FUNCTION_PREFIX) {
+        let named = self.input.name.starts_with(orogen_abi::symbol::FUNCTION_PREFIX);
+        let message = match named || self.input.stands_in {
             true => self.cx.text(message),
             false => self.cx.text(&format!("in `{}`: {message}", self.input.plan.name)),
         };

@@ -25,7 +25,12 @@ fn chain(offset: i64) -> CallPlan {
     let bytes = plan.shapes.scale(n, 4).unwrap();
     let size = plan.shapes.int(4096);
     let (zero, offset) = (plan.shapes.int(0), plan.shapes.int(offset));
-    plan.inputs.push(PlanInput { name: "x".into(), dtype: DType::F32, dims: [n].into_iter().collect() });
+    plan.inputs.push(PlanInput {
+        name: "x".into(),
+        dtype: DType::F32,
+        dims: [n].into_iter().collect(),
+        default: None,
+    });
     plan.outputs.push(PlanOutput {
         name: "y".into(),
         dtype: DType::F32,

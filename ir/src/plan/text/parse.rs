@@ -146,7 +146,11 @@ impl Parser<'_> {
             }
             "in" => {
                 let (name, dtype, dims) = self.signature(cursor)?;
-                self.plan.inputs.push(PlanInput { name, dtype, dims });
+                let default = match cursor.eat_punct("=") {
+                    true => Some(self.default(cursor)?),
+                    false => None,
+                };
+                self.plan.inputs.push(PlanInput { name, dtype, dims, default });
             }
             "out" => {
                 let (name, dtype, dims) = self.signature(cursor)?;
@@ -168,6 +172,10 @@ impl Parser<'_> {
                 let axis = number(cursor)?;
                 cursor.expect_punct("]")?;
                 self.plan.bindings.push(SizeBinding { symbol, input, axis });
+            }
+            "defaults" => {
+                let function = self.function(cursor)?;
+                self.plan.at_defaults = Some(function);
             }
             "entry" => {
                 cursor.expect_word("check")?;
@@ -245,18 +253,7 @@ impl Parser<'_> {
 
     /// `1 @f(%in0[n, 4]) to (%o0) from m = 0[1]`
     fn invoke(&mut self, cursor: &mut Cursor<'_>) -> Result<Step, Diagnostic> {
-        let span = cursor.span();
-        let function: u32 = number(cursor)?;
-        if matches!(cursor.peek(), TokenKind::Symbol(_)) {
-            let (name, span) = cursor.expect_symbol()?;
-            let known = self.shared.and_then(|it| it.names.get(function as usize));
-            if known.is_some_and(|it| *it != name) {
-                return Err(cursor.error_at(span, "T098", format!("function {function} has another name")));
-            }
-        }
-        if self.shared.is_none_or(|it| function as usize >= it.names.len()) {
-            return Err(cursor.error_at(span, "T098", format!("there is no function {function}")));
-        }
+        let function = self.function(cursor)?;
         cursor.expect_punct("(")?;
         let args = cursor.list(")", |cursor| {
             let place = self.buffer(cursor)?;
@@ -285,7 +282,33 @@ impl Parser<'_> {
             more = cursor.eat_punct(",");
         }
         let source = parse_source(cursor)?;
-        Ok(Step::Invoke { function: FunctionId(function), args, results, bindings, source })
+        Ok(Step::Invoke { function, args, results, bindings, source })
+    }
+
+    /// `1 @f`
+    fn function(&self, cursor: &mut Cursor<'_>) -> Result<FunctionId, Diagnostic> {
+        let span = cursor.span();
+        let function: u32 = number(cursor)?;
+        if matches!(cursor.peek(), TokenKind::Symbol(_)) {
+            let (name, span) = cursor.expect_symbol()?;
+            let known = self.shared.and_then(|it| it.names.get(function as usize));
+            if known.is_some_and(|it| *it != name) {
+                return Err(cursor.error_at(span, "T098", format!("function {function} has another name")));
+            }
+        }
+        if self.shared.is_none_or(|it| function as usize >= it.names.len()) {
+            return Err(cursor.error_at(span, "T098", format!("there is no function {function}")));
+        }
+        Ok(FunctionId(function))
+    }
+
+    /// `#0`, which may be declared later.
+    fn default(&mut self, cursor: &mut Cursor<'_>) -> Result<ConstId, Diagnostic> {
+        let span = cursor.span();
+        match self.buffer_name(cursor)? {
+            BufferRef::Constant(id) => Ok(id),
+            _ => Err(cursor.error_at(span, "T097", "the default of an input is a constant")),
+        }
     }
 
     fn dim(&mut self, cursor: &mut Cursor<'_>) -> Result<Dim, Diagnostic> {

@@ -104,7 +104,12 @@ impl Printer<'_> {
         for input in &plan.inputs {
             let dims = dims_text(&plan.shapes, &input.dims);
             let (name, dtype) = (name_text(&input.name), input.dtype);
-            self.writer.line(&format!("in {name}: {dtype}{dims}"));
+            let default = input.default.map_or(String::new(), |it| format!(" = {it}"));
+            self.writer.line(&format!("in {name}: {dtype}{dims}{default}"));
+        }
+        if let Some(function) = plan.at_defaults {
+            let text = format!("defaults {}", self.function(function));
+            self.writer.line(&text);
         }
         for output in &plan.outputs {
             let dims = dims_text(&plan.shapes, &output.dims);
@@ -162,8 +167,6 @@ impl Printer<'_> {
         results: &[ObjectId],
         bindings: &[ResultBinding],
     ) -> String {
-        let name = self.names.and_then(|it| it.get(function.0 as usize));
-        let name = name.map_or(String::new(), |it| format!(" @{}", name_text(it)));
         let view = |it: &View| format!("{}{}", buffer_text(it.place), dims_text(&self.plan.shapes, &it.dims));
         let args = args.iter().map(view).collect::<Vec<_>>().join(", ");
         let objects = results.iter().map(|it| buffer_text(BufferRef::Object(*it)));
@@ -171,7 +174,14 @@ impl Printer<'_> {
         let binds = bindings.iter().map(|it| format!("{} = {}[{}]", self.sym(it.symbol), it.result, it.axis));
         let binds = binds.collect::<Vec<_>>().join(", ");
         let from = if binds.is_empty() { String::new() } else { format!(" from {binds}") };
-        format!("invoke {}{name}({args}) to ({objects}){from}", function.0)
+        format!("invoke {}({args}) to ({objects}){from}", self.function(function))
+    }
+
+    /// `1 @f`
+    fn function(&self, function: FunctionId) -> String {
+        let name = self.names.and_then(|it| it.get(function.0 as usize));
+        let name = name.map_or(String::new(), |it| format!(" @{}", name_text(it)));
+        format!("{}{name}", function.0)
     }
 
     fn steps(&mut self, steps: &[Step]) {

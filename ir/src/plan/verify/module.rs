@@ -1,4 +1,4 @@
-//! P9 to P11: laws of modules.
+//! P9 to P11, P15: laws of modules.
 
 use super::{verify_kernels, verify_plan};
 use crate::diag::{Diagnostic, Diagnostics};
@@ -19,6 +19,7 @@ pub fn verify_module(module: &PlanModule) -> Result<Proof, Diagnostics> {
     check_p9_names(module, &mut found);
     check_p10_calls(module, &mut found);
     check_p11_shared(module, &mut found);
+    check_p15_versions(module, &mut found);
     found.into_result(proof)
 }
 
@@ -71,6 +72,34 @@ fn check_p11_shared(module: &PlanModule, found: &mut Diagnostics) {
         if !Arc::ptr_eq(&first.kernels, &plan.kernels) {
             let message = format!("P11: `@{}` has other kernels than `@{}`", plan.name, first.name);
             found.push(Diagnostic::error("P011", message));
+        }
+    }
+}
+
+/// P15: who takes the place of a function at its defaults has its other inputs and its outputs.
+fn check_p15_versions(module: &PlanModule, found: &mut Diagnostics) {
+    for plan in &module.functions {
+        let Some(id) = plan.at_defaults else { continue };
+        let Some(version) = module.functions.get(id.0 as usize) else {
+            let message = format!("P15: `@{}` has no function {} for its defaults", plan.name, id.0);
+            found.push(Diagnostic::error("P015", message));
+            continue;
+        };
+        let inputs = |it: &CallPlan| -> Vec<_> {
+            let given = it.inputs.iter().take(plan.required());
+            given.map(|it| (it.name.clone(), it.dtype, it.dims.len())).collect()
+        };
+        let outputs = |it: &CallPlan| -> Vec<_> {
+            it.outputs.iter().map(|it| (it.name.clone(), it.dtype, it.dims.len(), it.over)).collect()
+        };
+        let same_inputs = version.inputs.len() == plan.required() && inputs(version) == inputs(plan);
+        if !version.private || !same_inputs || outputs(version) != outputs(plan) {
+            let message = format!(
+                "P15: `@{}` cannot take the place of `@{}` at its defaults: it is not private, or differs in inputs \
+                 or outputs",
+                version.name, plan.name
+            );
+            found.push(Diagnostic::error("P015", message));
         }
     }
 }

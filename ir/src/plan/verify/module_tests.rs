@@ -1,4 +1,4 @@
-//! Laws P8 to P11.
+//! Laws P8 to P11, P14 and P15.
 
 use super::verify_module;
 use crate::plan::{MAX_CALLS, PlanModule, parse_plans, print_plans};
@@ -88,6 +88,74 @@ fn each_law_is_held() {
     }
 }
 
+/// `k` has a default, at which `main.defaults` runs.
+const DEFAULTS: &str = "\
+module {
+  constant f32[2] [1, 2]
+  kernel @sum {
+    size n
+    in %x: f32[n]
+    in %k: f32[n]
+    out %y: f32[n]
+    for i < n { %y[i] = %x[i] + %k[i] }
+  }
+  plan @main {
+    size n
+    in x: f32[n]
+    in k: f32[n] = #0
+    defaults 1 @main.defaults
+    out y: f32[n]
+    from n = %in0[0]
+    steps {
+      alloc %out0
+      call 0 @sum(%in0, %in1, %out0) [n]
+    }
+  }
+  private plan @main.defaults {
+    in x: f32[2]
+    out y: f32[2]
+    steps {
+      alloc %out0
+      call 0 @sum(%in0, #0, %out0) [2]
+    }
+  }
+}
+";
+
+#[test]
+fn defaults_are_constants_of_their_type_and_have_a_version() {
+    let module = read(DEFAULTS);
+    verify_module(&module).unwrap_or_else(|it| panic!("{it}"));
+    assert_eq!(print_plans(&module), DEFAULTS);
+    assert_eq!(module.functions[0].required(), 1);
+    let cases = [
+        (
+            "in x: f32[n]\n    in k: f32[n] = #0",
+            "in x: f32[n] = #0\n    in k: f32[n]",
+            "P014",
+            "`k` has no default",
+        ),
+        ("= #0", "= #1", "P014", "there is no constant #1"),
+        ("in k: f32[n] = #0", "in k: f32[3] = #0", "P014", "`k` and its default #0 differ in type"),
+        ("in k: f32[n] = #0", "in k: i32[n] = #0", "P014", "`k` and its default #0 differ in type"),
+        ("in k: f32[n] = #0", "in k: f32[n, 1] = #0", "P014", "`k` and its default #0 differ in type"),
+        ("out y: f32[n]", "out y: f32[n] over %in1", "P014", "`k` is state and has a default"),
+        ("  private plan", "  plan", "P015", "cannot take the place of `@main` at its defaults"),
+        ("in x: f32[2]", "in z: f32[2]", "P015", "cannot take the place of `@main`"),
+        ("out y: f32[2]", "out z: f32[2]", "P015", "cannot take the place of `@main`"),
+        ("defaults 1 @main.defaults", "defaults 0", "P010", "call each other in a circle"),
+    ];
+    for (good, bad, code, message) in cases {
+        let text = DEFAULTS.replacen(good, bad, 1);
+        assert_ne!(text, DEFAULTS, "{good}");
+        let found = verify_module(&read(&text)).expect_err(bad);
+        assert!(found.iter().any(|it| it.code == code && it.message.contains(message)), "{bad}: {found}");
+    }
+    let found =
+        parse_plans(&DEFAULTS.replace("= #0", "= %in0"), &ConstPool::default()).expect_err("no constant");
+    assert_eq!(found.0[0].code, "T097");
+}
+
 #[test]
 fn circles_and_long_chains_of_calls_are_refused() {
     let plan = |i: usize, next: Option<usize>| {
@@ -140,7 +208,8 @@ fn errors_of_the_text_name_what_is_wrong() {
 
 #[test]
 fn broken_text_never_panics() {
-    for mutated in mutations(MODULE, "{}[]()<>%^#@|,;=*+-/ \n\"019.isno", 1000) {
+    let of = |text| mutations(text, "{}[]()<>%^#@|,;=*+-/ \n\"019.isno", 1000);
+    for mutated in of(MODULE).chain(of(DEFAULTS)) {
         if let Ok(module) = parse_plans(&mutated, &ConstPool::default()) {
             let printed = print_plans(&module);
             let pool = module.constants().cloned().unwrap_or_default();

@@ -191,7 +191,12 @@ impl<'a> Lowering<'a> {
                     self.plan.bindings.push(SizeBinding { symbol, input, axis: axis as u32 });
                 }
             }
-            self.plan.inputs.push(PlanInput { name: param.name.clone(), dtype: ty.dtype, dims });
+            self.plan.inputs.push(PlanInput {
+                name: param.name.clone(),
+                dtype: ty.dtype,
+                dims,
+                default: None,
+            });
             self.storage.insert(param.value, Storage::Buffer(BufferRef::Input(input)));
         }
         self.plan.inputs.iter().try_for_each(|input| {
