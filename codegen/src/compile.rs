@@ -1,11 +1,13 @@
 //! The whole of code generation for one module of plans.
 
 use indexmap::IndexSet;
+use orogen_abi::DLDataType;
 use orogen_abi::signature::{Dim as SignatureDim, Function, Outside, Parameter, Signature, digest};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::kernel::Kernel as PlanKernel;
-use orogen_ir::plan::{BufferRef, CallPlan, PlanModule, Step};
+use orogen_ir::plan::{BufferRef, CallPlan, InputKind, ObjectId, OutputKind, PlanInput, PlanModule, Step};
 use orogen_ir::shape::{Dim, ShapeCx};
+use orogen_ir::text::type_text;
 use orogen_ir::types::{Bytes, ConstId, ConstPool, DType, Dims};
 use rayon::prelude::*;
 
@@ -233,7 +235,7 @@ struct Constants {
 impl Constants {
     fn collect(&mut self, plan: &CallPlan) {
         let mut plain = IndexSet::new();
-        plain.extend(plan.inputs.iter().filter_map(|it| it.default));
+        plain.extend(plan.inputs.iter().filter_map(PlanInput::default_value));
         plain_constants(&plan.steps, &mut plain);
         self.used.extend(plain.into_iter().map(|it| (it, ParamForm::Plain)));
         for_each_kernel(&plan.steps, &mut |kernel, args| {
@@ -325,21 +327,31 @@ impl ConstantSymbols for Constants {
 
 /// The signature that the runtime reads.
 fn signature(plan: &CallPlan) -> Function {
-    let parameter = |name: &str, dtype: DType, dims: &Dims| Parameter {
+    let tensor = |name: &str, dtype: DType, dims: &Dims| Parameter {
         dims: dims.iter().map(|it| signature_dim(&plan.shapes, *it)).collect(),
         ..Parameter::new(name, dlpack(dtype))
     };
+    let object = |name: &str, id: ObjectId| Parameter {
+        object: Some(type_text(&plan.shapes, &plan.objects[id.0 as usize].ty)),
+        ..Parameter::new(name, DLDataType::HANDLE)
+    };
     let becomes = |input: usize| Some(plan.outputs[plan.renewal(input as u32)? as usize].name.clone());
-    let inputs = plan.inputs.iter().enumerate().map(|(i, it)| Parameter {
-        becomes: becomes(i),
-        optional: it.default.is_some(),
-        ..parameter(&it.name, it.dtype, &it.dims)
+    let inputs = plan.inputs.iter().enumerate().map(|(i, it)| match &it.kind {
+        InputKind::Tensor(kind) => Parameter {
+            becomes: becomes(i),
+            optional: kind.default.is_some(),
+            ..tensor(&it.name, kind.dtype, &kind.dims)
+        },
+        InputKind::Object(id) => object(&it.name, *id),
     });
     let inputs = inputs.collect();
-    let outputs = plan.outputs.iter().filter(|it| it.over.is_none());
-    let outputs = outputs
-        .map(|it| Parameter { ranked: it.rank.is_some(), ..parameter(&it.name, it.dtype, &it.dims) })
-        .collect();
+    let outputs = plan.outputs.iter().filter(|it| it.over().is_none()).map(|it| match &it.kind {
+        OutputKind::Tensor(kind) => {
+            Parameter { ranked: kind.rank.is_some(), ..tensor(&it.name, kind.dtype, &kind.dims) }
+        }
+        OutputKind::Object(id) => object(&it.name, *id),
+    });
+    let outputs = outputs.collect();
     Function { name: plan.name.clone(), inputs, outputs }
 }
 

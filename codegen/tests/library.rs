@@ -12,7 +12,7 @@ use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlotData, StackSlotK
 use cranelift_frontend::FunctionBuilder;
 use cranelift_module::{Linkage, Module};
 use cranelift_object::ObjectModule;
-use orogen_abi::{DLDataType, DLTensor, HostTable, TensorObject, TypeIndex, symbol};
+use orogen_abi::{ArrayObject, DLDataType, DLTensor, HostTable, TensorObject, TypeIndex, symbol};
 use orogen_codegen::link::{ElfLinker, LinkInput, Linker};
 use orogen_runtime::{
     Dim, Library, Module as _, PackedFunc, RunOptions, RuntimeError, Tensor, Value as Dynamic,
@@ -108,17 +108,25 @@ fn model_using(signature: &str, version: u32, instructions: Option<&str>) -> Vec
                 let expected = b.ins().iconst(I64, REFUSED - 1);
                 host(b, table, offset_of!(HostTable, error_set_shape), &[text, extent, expected], None);
             });
-            let items = b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 16, 3));
+            let items = b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 32, 3));
             for index in 0..outputs {
                 let output = add_one(m, b, table, tensor, extent, body);
-                b.ins().stack_store(I64, output, items, 8 * index as i32);
+                let tag = b.ins().iconst(I64, i64::from(TypeIndex::TENSOR));
+                b.ins().stack_store(I64, tag, items, 16 * index as i32);
+                b.ins().stack_store(I64, output, items, 16 * index as i32 + 8);
             }
             let (type_index, object) = if outputs == 1 {
-                (TypeIndex::TENSOR, b.ins().stack_load(I64, I64, items, 0))
+                (TypeIndex::TENSOR, b.ins().stack_load(I64, I64, items, 8))
             } else {
-                let (count, items) = (b.ins().iconst(I64, outputs as i64), b.ins().stack_addr(I64, items, 0));
-                let array = host(b, table, offset_of!(HostTable, array_new), &[count, items], Some(I64));
-                (TypeIndex::ARRAY, array.unwrap())
+                let count = b.ins().iconst(I64, outputs as i64);
+                let array = host(b, table, offset_of!(HostTable, array_new), &[count], Some(I64)).unwrap();
+                let data = load(b, array, offset_of!(ArrayObject, data) as i32);
+                for word in 0..2 * outputs as i32 {
+                    let value = b.ins().stack_load(I64, I64, items, 8 * word);
+                    store(b, value, data, 8 * word);
+                }
+                store(b, count, array, offset_of!(ArrayObject, size) as i32);
+                (TypeIndex::ARRAY, array)
             };
             let type_index = b.ins().iconst(I64, i64::from(type_index));
             store(b, type_index, p[3], 0);

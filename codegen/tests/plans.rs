@@ -67,12 +67,7 @@ fn two_steps() -> CallPlan {
     let mut plan = CallPlan { name: "main".to_owned(), ..CallPlan::default() };
     let (n, c) = (plan.shapes.sym("n"), plan.shapes.sym("c"));
     for (i, name) in ["x", "z"].into_iter().enumerate() {
-        plan.inputs.push(PlanInput {
-            name: name.to_owned(),
-            dtype: DType::F32,
-            dims: [n, c].into_iter().collect(),
-            default: None,
-        });
+        plan.inputs.push(PlanInput::new(name, DType::F32, [n, c].into_iter().collect()));
         for (axis, dim) in [n, c].into_iter().enumerate() {
             let symbol = plan.shapes.as_sym(dim).unwrap();
             if i == 0 {
@@ -82,13 +77,7 @@ fn two_steps() -> CallPlan {
     }
     for name in ["out0", "out1"] {
         let dims = [n, c].into_iter().collect();
-        plan.outputs.push(PlanOutput {
-            name: name.to_owned(),
-            dtype: DType::F32,
-            dims,
-            over: None,
-            rank: None,
-        });
+        plan.outputs.push(PlanOutput::new(name, DType::F32, dims));
     }
     let elements = plan.shapes.mul(n, c).unwrap();
     let bytes = plan.shapes.scale(elements, 4).unwrap();
@@ -229,16 +218,10 @@ fn branches_loops_and_sizes_from_data() {
     let one = plan.shapes.int(1);
     let (eight, room) = (plan.shapes.int(8), plan.shapes.int(256));
     let dims = [one].into_iter().collect();
-    plan.inputs.push(PlanInput { name: "x".to_owned(), dtype: DType::I64, dims, default: None });
+    plan.inputs.push(PlanInput::new("x", DType::I64, dims));
     let m = plan.shapes.sym("m");
     let symbol = plan.shapes.as_sym(m).unwrap();
-    plan.outputs.push(PlanOutput {
-        name: "y".to_owned(),
-        dtype: DType::F32,
-        dims: [m].into_iter().collect(),
-        over: None,
-        rank: None,
-    });
+    plan.outputs.push(PlanOutput::new("y", DType::F32, [m].into_iter().collect()));
     plan.arenas.push(Arena { bytes: room, parts: Vec::new() });
     for (i, dtype) in [(0, DType::I64), (1, DType::I64), (2, DType::Bool)] {
         let offset = plan.shapes.int(64 * i);

@@ -16,12 +16,7 @@ use std::time::Instant;
 fn plan(shapes: ShapeCx, names: &[&str], checks: Vec<Constraint>) -> CallPlan {
     let mut plan = CallPlan { name: "main".to_owned(), shapes, ..CallPlan::default() };
     let count = plan.shapes.int(names.len() as i64);
-    plan.inputs.push(PlanInput {
-        name: "x".to_owned(),
-        dtype: DType::I64,
-        dims: vec![count].into(),
-        default: None,
-    });
+    plan.inputs.push(PlanInput::new("x", DType::I64, vec![count].into()));
     for (i, name) in names.iter().enumerate() {
         let symbol = plan.shapes.find_sym(name).unwrap();
         let from = BufferRef::Input(0);

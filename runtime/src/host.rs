@@ -9,9 +9,12 @@ use std::ptr::NonNull;
 use orogen_abi::{Any, DLDataType, HOST_VERSION, HostTable, LoopBody, Object, TypeIndex};
 
 use crate::error::{RuntimeError, contain, raise, raise_error};
-use crate::object::{self, ObjectRef};
+use crate::object;
 use crate::tensor::Tensor;
 use crate::{host_function, pool, value, workspace};
+
+/// The most items of an array, so that their size in bytes is no surprise.
+const MOST_ITEMS: usize = 1 << 32;
 
 /// The one table of this runtime.
 pub(crate) static HOST: HostTable = HostTable {
@@ -53,28 +56,14 @@ unsafe extern "C" fn tensor_new(dtype: DLDataType, ndim: i32, shape: *const i64)
     })
 }
 
-unsafe extern "C" fn array_new(count: i64, items: *const *mut Object) -> *mut Object {
-    or_raise("array_new", || {
-        let count = usize::try_from(count).unwrap_or(0);
-        let items = match count {
-            0 => &[][..],
-            // SAFETY: the caller gives `count` objects.
-            count => unsafe { std::slice::from_raw_parts(items, count) },
-        };
-        // Owning the references first releases them on every way out.
-        // SAFETY: every object is live and its reference is given up by the caller.
-        let owned = items.iter().map(|&it| NonNull::new(it).map(|it| unsafe { ObjectRef::from_owned(it) }));
-        let owned: Vec<Option<ObjectRef>> = owned.collect();
-        if owned.iter().any(Option::is_none) {
-            return Err(RuntimeError::Kind {
-                what: "item of a new array".to_owned(),
-                expected: "an object",
-                got: "null".to_owned(),
-            });
-        }
-        let owned = owned.into_iter().flatten();
-        let items = owned.map(|it| Any::object(it.header().type_index, it.into_raw())).collect();
-        Ok(value::new_array(items).into_raw())
+unsafe extern "C" fn array_new(capacity: i64) -> *mut Object {
+    or_raise("array_new", || match usize::try_from(capacity) {
+        Ok(room) if room <= MOST_ITEMS => Ok(value::new_array(Vec::new(), room).into_raw()),
+        _ => Err(RuntimeError::Kind {
+            what: "new array".to_owned(),
+            expected: "room for at most 2^32 items",
+            got: format!("room for {capacity}"),
+        }),
     })
 }
 
@@ -163,7 +152,9 @@ unsafe extern "C" fn call_extern(
 mod tests {
     use super::*;
     use crate::error::take_raised;
+    use crate::object::ObjectRef;
     use crate::value::Value;
+    use orogen_abi::ArrayObject;
 
     fn new(shape: &[i64]) -> *mut Object {
         // SAFETY: the shape has as many extents as it says.
@@ -187,26 +178,34 @@ mod tests {
     }
 
     #[test]
-    fn arrays_own_their_items_also_when_they_fail() {
-        let (first, second) = (new(&[2]), new(&[]));
-        // SAFETY: a further reference, to look at the count afterwards.
-        let watched = unsafe { object::retain(NonNull::new(first).unwrap()) };
-        // SAFETY: both objects are given up; null is what the test is about.
-        let array = unsafe { (HOST.array_new)(3, [first, second, std::ptr::null_mut()].as_ptr()) };
-        assert!(array.is_null());
-        assert_eq!(take_raised("f").kind(), "TypeError");
-        assert_eq!(strong(first), 1);
-        let again = watched.clone().into_raw();
-        // SAFETY: `again` owns a reference, which the array takes.
-        let array = unsafe { (HOST.array_new)(1, &again) };
-        assert_eq!(strong(first), 2);
+    fn arrays_give_back_as_many_items_as_they_say() {
+        // SAFETY: the room is within the limit or refused.
+        unsafe {
+            assert!((HOST.array_new)(-1).is_null());
+            assert_eq!(take_raised("f").kind(), "TypeError");
+            assert!((HOST.array_new)(i64::MAX).is_null());
+            assert_eq!(take_raised("f").kind(), "TypeError");
+        }
+        // SAFETY: made here and owned by the test.
+        let watched = unsafe { ObjectRef::from_owned(NonNull::new(new(&[2])).unwrap()) };
+        // SAFETY: the array is held here alone and has room for three.
+        let array = unsafe {
+            let array = (HOST.array_new)(3);
+            let items = &mut *array.cast::<ArrayObject>();
+            assert_eq!((items.size, items.capacity), (0, 3));
+            for i in 0..2 {
+                items.data.add(i).write(Any::object(TypeIndex::TENSOR, watched.clone().into_raw()));
+            }
+            items.size = 2;
+            array
+        };
+        assert_eq!(strong(watched.as_ptr()), 3);
         // SAFETY: the array is live and owned by the value from here on.
         let value = unsafe { Value::from_owned(Any::object(TypeIndex::ARRAY, array)) }.unwrap();
-        assert!(
-            matches!(&value, Value::Array(items) if matches!(&items[..], [Value::Tensor(it)] if it.shape() == [2]))
-        );
+        assert!(matches!(&value, Value::Array(items)
+            if matches!(&items[..], [Value::Tensor(it), Value::Tensor(_)] if it.shape() == [2])));
         drop(value);
-        assert_eq!(strong(first), 1);
+        assert_eq!(strong(watched.as_ptr()), 1);
         // SAFETY: null is allowed.
         unsafe { (HOST.object_release)(std::ptr::null_mut()) };
     }

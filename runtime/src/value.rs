@@ -71,7 +71,7 @@ impl Value {
             Value::Tensor(it) => Any::object(TypeIndex::TENSOR, it.into_object()),
             Value::Array(items) => {
                 let items = items.into_iter().map(Value::into_any).collect();
-                Any::object(TypeIndex::ARRAY, new_array(items).into_raw())
+                Any::object(TypeIndex::ARRAY, new_array(items, 0).into_raw())
             }
         }
     }
@@ -191,7 +191,12 @@ struct Cell<Body, Keep> {
     keep: Keep,
 }
 
-fn header<Body, Keep>(type_index: i32) -> Object {
+/// What an object keeps, and gives back with it.
+trait Kept<Body> {
+    fn end(self, body: &Body);
+}
+
+fn header<Body, Keep: Kept<Body>>(type_index: i32) -> Object {
     Object {
         counts: AtomicU64::new(Object::COUNTS_ONE),
         type_index,
@@ -201,7 +206,7 @@ fn header<Body, Keep>(type_index: i32) -> Object {
 }
 
 /// Moves a cell to the heap and returns the object in it.
-fn place<Body, Keep>(body: Body, keep: Keep) -> ObjectRef {
+fn place<Body, Keep: Kept<Body>>(body: Body, keep: Keep) -> ObjectRef {
     let cell = Box::new(Cell {
         alloc: AllocHeader { delete_space: None },
         body,
@@ -215,14 +220,14 @@ fn place<Body, Keep>(body: Body, keep: Keep) -> ObjectRef {
     }
 }
 
-unsafe extern "C" fn delete<Body, Keep>(object: *mut c_void, flags: i32) {
+unsafe extern "C" fn delete<Body, Keep: Kept<Body>>(object: *mut c_void, flags: i32) {
     type Stored<Body, Keep> = Cell<Body, std::mem::ManuallyDrop<Keep>>;
     // SAFETY: only `place` makes objects with this deleter, inside a cell of these types.
     let cell =
         unsafe { object.cast::<u8>().sub(offset_of!(Stored<Body, Keep>, body)).cast::<Stored<Body, Keep>>() };
     if flags & Object::DELETE_STRONG != 0 {
         // SAFETY: no strong reference is left, and this happens once.
-        unsafe { std::mem::ManuallyDrop::drop(&mut (*cell).keep) };
+        unsafe { std::mem::ManuallyDrop::take(&mut (*cell).keep).end(&(*cell).body) };
     }
     if flags & Object::DELETE_WEAK != 0 {
         // SAFETY: made by `Box` in `place`; no reference of either kind is left.
@@ -238,12 +243,17 @@ fn new_str(text: String) -> ObjectRef {
     place(StrObject { header: header::<StrObject, Vec<u8>>(TypeIndex::STR), bytes: view }, bytes)
 }
 
-/// Items of an array object; each owns its reference.
+impl Kept<StrObject> for Vec<u8> {
+    fn end(self, _: &StrObject) {}
+}
+
+/// Items of an array object, with the room behind them; each owns its reference.
 struct Items(Vec<Any>);
 
-impl Drop for Items {
-    fn drop(&mut self) {
-        for any in self.0.drain(..) {
+impl Kept<ArrayObject> for Items {
+    /// As many are there as the array says: whoever held it alone may have changed that.
+    fn end(self, array: &ArrayObject) {
+        for any in self.0.into_iter().take(usize::try_from(array.size).unwrap_or(0)) {
             // SAFETY: the items were owned by this array alone.
             unsafe { Value::release(any) };
         }
@@ -263,9 +273,11 @@ impl Value {
     }
 }
 
-/// A new array object; takes the references of the items over.
-pub(crate) fn new_array(mut items: Vec<Any>) -> ObjectRef {
-    let (data, size, capacity) = (items.as_mut_ptr(), items.len() as i64, items.capacity() as i64);
+/// A new array object with room for at least `room` items; takes the references of the items over.
+pub(crate) fn new_array(mut items: Vec<Any>, room: usize) -> ObjectRef {
+    let size = items.len() as i64;
+    items.resize(items.len().max(room), Any::NONE);
+    let (data, capacity) = (items.as_mut_ptr(), items.len() as i64);
     let header = header::<ArrayObject, Items>(TypeIndex::ARRAY);
     place(ArrayObject { header, data, size, capacity, data_deleter: None }, Items(items))
 }

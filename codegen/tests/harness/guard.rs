@@ -189,7 +189,7 @@ pub fn call(loaded: &Loaded, plan: &CallPlan, inputs: &[TensorData], at_end: boo
     // SAFETY: one output is one tensor, made by `tensor_new`.
     let tensor = unsafe { Box::from_raw(result.payload.object.cast::<GuardedTensor>()) };
     let dims: Vec<u64> = tensor.shape.iter().map(|it| *it as u64).collect();
-    let dtype = plan.outputs[0].dtype;
+    let dtype = plan.outputs[0].tensor().unwrap().dtype;
     let bytes = dims.iter().product::<u64>() as usize * dtype.size();
     // SAFETY: the memory holds as many bytes.
     let bytes = unsafe { std::slice::from_raw_parts(tensor.memory.data, bytes) };

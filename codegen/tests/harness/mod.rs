@@ -85,12 +85,12 @@ pub fn plan_of(program: &TensorProgram, sizes: &[i64]) -> CallPlan {
         let (name, dtype) = (buffer.name.clone(), buffer.dtype);
         if buffer.role == BufferRole::Input {
             args.push(BufferRef::Input(plan.inputs.len() as u32));
-            plan.inputs.push(PlanInput { name, dtype, dims, default: None });
+            plan.inputs.push(PlanInput::new(name, dtype, dims));
         } else {
             let index = plan.outputs.len() as u32;
             args.push(BufferRef::Output(index));
             plan.steps.push(Step::AllocOutput(index));
-            plan.outputs.push(PlanOutput { name, dtype, dims, over: None, rank: None });
+            plan.outputs.push(PlanOutput::new(name, dtype, dims));
         }
     }
     Arc::make_mut(&mut plan.kernels).push(program.clone().into());
@@ -291,7 +291,7 @@ pub fn with_constants(
             .inputs
             .iter()
             .enumerate()
-            .find_map(|(i, input)| input.dims.iter().position(|it| *it == dim).map(|axis| (i, axis)));
+            .find_map(|(i, input)| input.dims().iter().position(|it| *it == dim).map(|axis| (i, axis)));
         match bound {
             Some((input, axis)) => {
                 plan.bindings.push(SizeBinding { symbol, input: input as u32, axis: axis as u32 });

@@ -16,6 +16,12 @@ pub enum Value {
     Tensor(TensorData),
     /// Several values.
     Tuple(Vec<Value>),
+    /// Any number of values of one type.
+    Sequence(Vec<Value>),
+    /// An optional without a value; one that has a value is that value.
+    None,
+    /// Text.
+    Str(String),
 }
 
 impl Value {
@@ -23,12 +29,12 @@ impl Value {
     pub fn as_tensor(&self) -> Option<&TensorData> {
         match self {
             Value::Tensor(it) => Some(it),
-            Value::Tuple(_) => None,
+            _ => None,
         }
     }
 
     fn tensor(&self) -> EvalResult<&TensorData> {
-        self.as_tensor().ok_or_else(|| EvalError::invalid("a tuple stands where a tensor must be"))
+        self.as_tensor().ok_or_else(|| EvalError::invalid("another value stands where a tensor must be"))
     }
 }
 
@@ -256,7 +262,7 @@ impl Frame<'_> {
                     let item = items.get(*index as usize).cloned();
                     vec![item.ok_or_else(|| EvalError::invalid(format!("the tuple has no element {index}")))?]
                 }
-                Value::Tensor(_) => return Err(EvalError::invalid("a tensor has no elements to get")),
+                _ => return Err(EvalError::invalid("only a tuple has elements to get")),
             },
             Rhs::If { cond, then_region, else_region } => {
                 let taken = truth(self.value(*cond)?)?;

@@ -1,15 +1,16 @@
 //! Evaluation of call plans, on real memory: a wrong offset or two slots that overlap give wrong results here too.
 
 use crate::error::{EvalError, EvalResult};
-use crate::flow::{check_constraint, constraint_holds, from_data, of_rank};
+use crate::flow::{Value, check_constraint, constraint_holds, from_data, of_rank};
 use crate::kernel::eval_dim;
 use crate::kernel::{self, Host};
 use crate::memory::{Memory, Place};
 use crate::scalar;
 use indexmap::IndexMap;
+use objects::Held;
 use orogen_ir::plan::{
-    BufferRef, CallPlan, Condition, FunctionId, MAX_CALLS, ObjectId, PlanInput, PlanModule, ResultBinding,
-    Step, View,
+    Arg, BufferRef, CallPlan, Condition, FunctionId, InputKind, MAX_CALLS, ObjectId, OutputKind, PlanInput,
+    PlanModule, PlanOutput, ResultBinding, Step,
 };
 use orogen_ir::shape::{Dim, Env};
 use orogen_ir::types::{ConstId, DType, TensorData};
@@ -34,7 +35,7 @@ pub fn eval_plan_with(
     plan: &CallPlan,
     inputs: &[TensorData],
 ) -> Result<Vec<TensorData>, EvalError> {
-    run(host, &[], plan, inputs, 0)
+    tensors(run(host, &[], plan, &values(inputs), 0)?)
 }
 
 /// Runs the function `name` of a module of plans: as [`eval_plan`], and functions may call each other.
@@ -61,7 +62,34 @@ pub fn eval_plans_with(
 ) -> Result<Vec<TensorData>, EvalError> {
     let plan = module.function(name);
     let plan = plan.ok_or_else(|| EvalError::invalid(format!("function `{name}` does not exist")))?;
+    tensors(run(host, &module.functions, plan, &values(inputs), 0)?)
+}
+
+/// Runs the function `name` of a module of plans on values of any kind.
+///
+/// # Errors
+/// As [`eval_plans_with`].
+pub fn eval_plan_values(
+    host: &Host<'_>,
+    module: &PlanModule,
+    name: &str,
+    inputs: &[Value],
+) -> Result<Vec<Value>, EvalError> {
+    let plan = module.function(name);
+    let plan = plan.ok_or_else(|| EvalError::invalid(format!("function `{name}` does not exist")))?;
     run(host, &module.functions, plan, inputs, 0)
+}
+
+fn values(tensors: &[TensorData]) -> Vec<Value> {
+    tensors.iter().cloned().map(Value::Tensor).collect()
+}
+
+fn tensors(values: Vec<Value>) -> EvalResult<Vec<TensorData>> {
+    let tensor = |it| match it {
+        Value::Tensor(it) => Ok(it),
+        _ => Err(EvalError::invalid("an output is no tensor: ask for values")),
+    };
+    values.into_iter().map(tensor).collect()
 }
 
 /// One call; `depth` calls are around it.
@@ -69,9 +97,9 @@ fn run(
     host: &Host<'_>,
     functions: &[CallPlan],
     plan: &CallPlan,
-    inputs: &[TensorData],
+    inputs: &[Value],
     depth: usize,
-) -> Result<Vec<TensorData>, EvalError> {
+) -> Result<Vec<Value>, EvalError> {
     if depth > MAX_CALLS {
         return Err(EvalError::invalid("functions call each other without end"));
     }
@@ -91,15 +119,8 @@ fn run(
     let place = |it: EvalError| it.within(format!("plan `{}`", plan.name));
     machine.enter(inputs).map_err(place)?;
     machine.steps(&plan.steps).map_err(place)?;
-    let outputs = plan.outputs.iter().zip(&machine.outputs).map(|(output, made)| {
-        let Some((place, dims, rank)) = made else {
-            return Err(EvalError::invalid(format!("output `{}` is never made", output.name)));
-        };
-        let result = machine.memory.tensor(*place, output.dtype, dims);
-        let result = result.and_then(|it| match rank {
-            Some(rank) => of_rank(&it, *rank),
-            None => Ok(it),
-        });
+    let outputs = (0..).zip(&plan.outputs).map(|(i, output)| {
+        let result = machine.output(i, output);
         result.map_err(|it| it.within(format!("output `{}`", output.name)))
     });
     outputs.collect()
@@ -109,12 +130,12 @@ struct Machine<'a> {
     plan: &'a CallPlan,
     functions: &'a [CallPlan],
     depth: usize,
-    /// What functions returned.
-    objects: Vec<Option<Place>>,
+    /// What is in object places.
+    objects: Vec<Option<Held>>,
     host: &'a Host<'a>,
     env: Env,
     memory: Memory,
-    inputs: Vec<Place>,
+    inputs: Vec<Option<Place>>,
     constants: IndexMap<ConstId, Place>,
     arenas: Vec<Option<Place>>,
     /// Memory, dimensions and rank of the outputs that exist.
@@ -123,36 +144,44 @@ struct Machine<'a> {
 
 impl Machine<'_> {
     /// Holds the inputs, binds their symbols, and runs the entry checks.
-    fn enter(&mut self, inputs: &[TensorData]) -> EvalResult<()> {
+    fn enter(&mut self, inputs: &[Value]) -> EvalResult<()> {
         let plan = self.plan;
         if inputs.len() < plan.required() || inputs.len() > plan.inputs.len() {
             return Err(EvalError::invalid(format!("{} inputs are expected", plan.inputs.len())));
         }
         // What is left out at the end takes its default.
-        let left_out = plan.inputs.iter().skip(inputs.len()).filter_map(|it| it.default);
+        let left_out = plan.inputs.iter().skip(inputs.len()).filter_map(PlanInput::default_value);
         let defaults = left_out.map(|it| match plan.constants.contains(it) {
-            true => Ok(plan.constants.data(it).clone()),
+            true => Ok(Value::Tensor(plan.constants.data(it).clone())),
             false => Err(missing("constant")),
         });
-        let inputs: Vec<TensorData> =
-            inputs.iter().cloned().map(Ok).chain(defaults).collect::<EvalResult<_>>()?;
+        let inputs: Vec<Value> = inputs.iter().cloned().map(Ok).chain(defaults).collect::<EvalResult<_>>()?;
         let inputs = &inputs[..];
         for (wanted, found) in plan.inputs.iter().zip(inputs) {
-            if wanted.dtype != found.dtype() || wanted.dims.len() != found.dims().len() {
-                return Err(wrong_input(wanted, found));
-            }
-            let place = self.memory.hold(found.bytes());
+            let place = match (&wanted.kind, found) {
+                (InputKind::Tensor(kind), Value::Tensor(found))
+                    if kind.dtype == found.dtype() && kind.dims.len() == found.dims().len() =>
+                {
+                    Some(self.memory.hold(found.bytes()))
+                }
+                (InputKind::Object(id), value) => {
+                    self.put(*id, value.clone(), &[]).map_err(|it| it.within(wanted.name.clone()))?;
+                    None
+                }
+                _ => return Err(wrong_input(wanted, found)),
+            };
             self.inputs.push(place);
         }
         for binding in &plan.bindings {
-            let input = inputs.get(binding.input as usize);
+            let input = inputs.get(binding.input as usize).and_then(Value::as_tensor);
             let dim = input.and_then(|it| it.dims().get(binding.axis as usize));
             let dim =
                 dim.ok_or_else(|| EvalError::invalid("a size is bound to a dimension that does not exist"))?;
             self.env.set(binding.symbol, *dim as i64);
         }
         for (wanted, found) in plan.inputs.iter().zip(inputs) {
-            for (wanted_dim, dim) in wanted.dims.iter().zip(found.dims()) {
+            let dims = found.as_tensor().map_or(&[][..], TensorData::dims);
+            for (wanted_dim, dim) in wanted.dims().iter().zip(dims) {
                 if self.dim(*wanted_dim)? != *dim as i64 {
                     return Err(wrong_input(wanted, found));
                 }
@@ -183,14 +212,17 @@ impl Machine<'_> {
 
     fn place(&mut self, buffer: BufferRef) -> EvalResult<Place> {
         match buffer {
-            BufferRef::Input(i) => self.inputs.get(i as usize).copied().ok_or_else(|| missing("input")),
+            BufferRef::Input(i) => {
+                self.inputs.get(i as usize).copied().flatten().ok_or_else(|| missing("input"))
+            }
             BufferRef::Output(i) => {
                 let made = self.outputs.get(i as usize).and_then(|it| it.as_ref());
                 made.map(|it| it.0).ok_or_else(|| missing("output"))
             }
-            BufferRef::Object(id) => {
-                self.objects.get(id.0 as usize).copied().flatten().ok_or_else(|| missing("object"))
-            }
+            BufferRef::Object(id) => match self.objects.get(id.0 as usize) {
+                Some(Some(Held::Tensor { place, .. })) => Ok(*place),
+                _ => Err(missing("tensor object")),
+            },
             BufferRef::Constant(id) => {
                 if !self.plan.constants.contains(id) {
                     return Err(missing("constant"));
@@ -214,6 +246,21 @@ impl Machine<'_> {
                 }
             }
         }
+    }
+
+    fn output(&self, i: usize, output: &PlanOutput) -> EvalResult<Value> {
+        let tensor = match &output.kind {
+            OutputKind::Tensor(it) => it,
+            OutputKind::Object(id) => return self.object_value(*id),
+        };
+        let Some(Some((place, dims, rank))) = self.outputs.get(i) else {
+            return Err(EvalError::invalid("it is never made"));
+        };
+        let made = self.memory.tensor(*place, tensor.dtype, dims)?;
+        Ok(Value::Tensor(match rank {
+            Some(rank) => of_rank(&made, *rank)?,
+            None => made,
+        }))
     }
 
     fn target(&mut self, buffer: BufferRef) -> EvalResult<Place> {
@@ -246,7 +293,8 @@ impl Machine<'_> {
                 });
             }
             Step::AllocOutput(i) => {
-                let output = plan.outputs.get(*i as usize).ok_or_else(|| missing("output"))?;
+                let output = plan.outputs.get(*i as usize).and_then(PlanOutput::tensor);
+                let output = output.ok_or_else(|| missing("output"))?;
                 let dims = self.sizes(&output.dims)?;
                 let bytes = TensorData::byte_count(output.dtype, &dims).ok_or_else(EvalError::too_large)?;
                 let rank = output.rank.map(|it| self.dim(it)).transpose()?;
@@ -268,6 +316,10 @@ impl Machine<'_> {
             }
             Step::Invoke { function, args, results, bindings, .. } => {
                 self.invoke(*function, args, results, bindings)?;
+            }
+            Step::Object { op, source } => {
+                self.object(op)
+                    .map_err(|it| if source.is_empty() { it } else { it.within(source.blame()) })?;
             }
             Step::Move { from, to } => {
                 if self.place(*from)? != self.target(*to)? {
@@ -329,7 +381,7 @@ impl Machine<'_> {
     fn invoke(
         &mut self,
         function: FunctionId,
-        args: &[View],
+        args: &[Arg],
         results: &[ObjectId],
         bindings: &[ResultBinding],
     ) -> EvalResult<()> {
@@ -337,25 +389,23 @@ impl Machine<'_> {
         let callee = functions.get(function.0 as usize).ok_or_else(|| missing("function"))?;
         let mut inputs = Vec::with_capacity(args.len());
         for arg in args {
-            let (place, dims) = (self.place(arg.place)?, self.sizes(&arg.dims)?);
-            let dtype = self.plan.dtype(arg.place).ok_or_else(|| missing("place"))?;
-            inputs.push(self.memory.tensor(place, dtype, &dims)?);
+            inputs.push(match arg {
+                Arg::Object(id) => self.object_value(*id)?,
+                Arg::View(arg) => {
+                    let (place, dims) = (self.place(arg.place)?, self.sizes(&arg.dims)?);
+                    let dtype = self.plan.dtype(arg.place).ok_or_else(|| missing("place"))?;
+                    Value::Tensor(self.memory.tensor(place, dtype, &dims)?)
+                }
+            });
         }
         let outputs = run(self.host, functions, callee, &inputs, self.depth + 1)?;
         for it in bindings {
-            let dims = outputs.get(it.result as usize).map(TensorData::dims);
-            let size = dims.and_then(|dims| dims.get(it.axis as usize)).ok_or_else(|| missing("result"))?;
-            self.env.set(it.symbol, *size as i64);
+            let tensor = outputs.get(it.result as usize).and_then(Value::as_tensor);
+            let size = tensor.and_then(|tensor| tensor.dims().get(it.axis as usize));
+            self.env.set(it.symbol, *size.ok_or_else(|| missing("result"))? as i64);
         }
-        for (id, output) in results.iter().zip(&outputs) {
-            let object = self.plan.objects.get(id.0 as usize).ok_or_else(|| missing("object"))?;
-            if object.dtype != output.dtype() || self.sizes(&object.dims)? != output.dims() {
-                let message = format!("a result of `{}` does not fit object {}", callee.name, id.0);
-                return Err(EvalError::invalid(message));
-            }
-            self.objects[id.0 as usize] = Some(self.memory.hold(output.bytes()));
-        }
-        Ok(())
+        let within = |it: EvalError| it.within(format!("a result of `{}`", callee.name));
+        results.iter().zip(outputs).try_for_each(|(id, output)| self.put(*id, output, &[]).map_err(within))
     }
 
     fn truth(&mut self, cond: BufferRef) -> EvalResult<bool> {
@@ -368,14 +418,14 @@ fn missing(what: &str) -> EvalError {
     EvalError::invalid(format!("there is no such {what}, or not yet"))
 }
 
-fn wrong_input(wanted: &PlanInput, found: &TensorData) -> EvalError {
-    EvalError::invalid(format!(
-        "input `{}` is {}{:?}, which does not fit its type",
-        wanted.name,
-        found.dtype(),
-        found.dims()
-    ))
+fn wrong_input(wanted: &PlanInput, found: &Value) -> EvalError {
+    let found = match found {
+        Value::Tensor(it) => format!("{}{:?}", it.dtype(), it.dims()),
+        _ => "no tensor".to_owned(),
+    };
+    EvalError::invalid(format!("input `{}` is {found}, which does not fit its type", wanted.name))
 }
 
+mod objects;
 #[cfg(test)]
 mod tests;

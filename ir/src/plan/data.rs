@@ -1,5 +1,6 @@
 //! The data of a call plan.
 
+use super::object::{Object, ObjectId, ObjectOp};
 use crate::kernel::Kernel;
 use crate::shape::{Constraint, Dim, Overflow, ShapeCx, Sym};
 use crate::types::{ConstId, ConstPool, DType, Dims, Source};
@@ -24,15 +25,27 @@ pub struct SlotId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FunctionId(pub u32);
 
-/// An object place of the plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ObjectId(pub u32);
-
 /// A model input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlanInput {
     /// Name the user sees.
     pub name: String,
+    /// What it is.
+    pub kind: InputKind,
+}
+
+/// What an input is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum InputKind {
+    /// A tensor.
+    Tensor(TensorInput),
+    /// The object that is in this place from entry on; its kind is checked on entry.
+    Object(ObjectId),
+}
+
+/// An input that is a tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TensorInput {
     /// Element type.
     pub dtype: DType,
     /// Dimensions; checked on entry.
@@ -41,11 +54,78 @@ pub struct PlanInput {
     pub default: Option<ConstId>,
 }
 
+impl PlanInput {
+    /// A tensor.
+    pub fn new(name: impl Into<String>, dtype: DType, dims: Dims) -> Self {
+        PlanInput { name: name.into(), kind: InputKind::Tensor(TensorInput { dtype, dims, default: None }) }
+    }
+
+    /// The tensor, if it is one.
+    pub fn tensor(&self) -> Option<&TensorInput> {
+        match &self.kind {
+            InputKind::Tensor(it) => Some(it),
+            InputKind::Object(_) => None,
+        }
+    }
+
+    /// The default of a tensor.
+    pub fn default_value(&self) -> Option<ConstId> {
+        self.tensor()?.default
+    }
+
+    /// Dimensions of a tensor; an object has none.
+    pub fn dims(&self) -> &[Dim] {
+        self.tensor().map_or(&[], |it| &it.dims)
+    }
+}
+
 /// A model output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlanOutput {
     /// Name the user sees.
     pub name: String,
+    /// What it is.
+    pub kind: OutputKind,
+}
+
+/// What an output is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OutputKind {
+    /// A tensor.
+    Tensor(TensorOutput),
+    /// The object that is in this place at the end.
+    Object(ObjectId),
+}
+
+impl PlanOutput {
+    /// A new tensor.
+    pub fn new(name: impl Into<String>, dtype: DType, dims: Dims) -> Self {
+        let kind = OutputKind::Tensor(TensorOutput { dtype, dims, over: None, rank: None });
+        PlanOutput { name: name.into(), kind }
+    }
+
+    /// The tensor, if it is one.
+    pub fn tensor(&self) -> Option<&TensorOutput> {
+        match &self.kind {
+            OutputKind::Tensor(it) => Some(it),
+            OutputKind::Object(_) => None,
+        }
+    }
+
+    /// The input that it lies over.
+    pub fn over(&self) -> Option<u32> {
+        self.tensor()?.over
+    }
+
+    /// The sizes that must be known when it is made: dimensions and rank of a tensor.
+    pub fn sizes(&self) -> impl Iterator<Item = Dim> + '_ {
+        self.tensor().into_iter().flat_map(|it| it.dims.iter().copied().chain(it.rank))
+    }
+}
+
+/// An output that is a tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TensorOutput {
     /// Element type.
     pub dtype: DType,
     /// Dimensions, over symbols that are bound when [`Step::AllocOutput`] runs.
@@ -131,17 +211,16 @@ pub fn byte_size(shapes: &mut ShapeCx, dtype: DType, dims: &[Dim]) -> Result<Dim
     shapes.scale(elements, dtype.size() as i64)
 }
 
-/// A place for a tensor object that another function made. The call holds a reference until it ends, or until the step
-/// that made the object runs again.
+/// What a function is called with.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Object {
-    /// Element type.
-    pub dtype: DType,
-    /// Dimensions, over symbols that are bound behind the step that makes the object.
-    pub dims: Dims,
+pub enum Arg {
+    /// A tensor.
+    View(View),
+    /// An object.
+    Object(ObjectId),
 }
 
-/// What a function is called with: a buffer seen under a shape.
+/// A buffer seen under a shape.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
     /// The buffer.
@@ -172,7 +251,7 @@ pub enum BufferRef {
     Slot(SlotId),
     /// A constant.
     Constant(ConstId),
-    /// Data of an object.
+    /// Data of a tensor object.
     Object(ObjectId),
 }
 
@@ -201,12 +280,19 @@ pub enum Step {
         /// Function.
         function: FunctionId,
         /// One for each of its inputs.
-        args: Vec<View>,
+        args: Vec<Arg>,
         /// One for each of its outputs.
         results: Vec<ObjectId>,
         /// Symbols that the dimensions of results bind. All other dimensions are checked.
         bindings: Vec<ResultBinding>,
         /// Where the call comes from.
+        source: Source,
+    },
+    /// Makes, reads or changes objects.
+    Object {
+        /// What is done.
+        op: ObjectOp,
+        /// Where it comes from.
         source: Source,
     },
     /// What is in one buffer is from now on in another one that lies at the same place. Costs nothing.
@@ -324,19 +410,19 @@ pub struct CallPlan {
 impl CallPlan {
     /// How many inputs a caller must give.
     pub fn required(&self) -> usize {
-        self.inputs.iter().take_while(|it| it.default.is_none()).count()
+        self.inputs.iter().take_while(|it| it.default_value().is_none()).count()
     }
 
     /// The output that lies over an input, which is state.
     pub fn renewal(&self, input: u32) -> Option<u32> {
-        self.outputs.iter().position(|it| it.over == Some(input)).map(|it| it as u32)
+        self.outputs.iter().position(|it| it.over() == Some(input)).map(|it| it as u32)
     }
 
     /// Whether two buffers begin at one address, by how they are declared. Two ways to write one offset are not seen
     /// as the same.
     pub fn same_place(&self, a: BufferRef, b: BufferRef) -> bool {
         let place = |it: BufferRef| match it {
-            BufferRef::Output(i) => match self.outputs.get(i as usize).and_then(|it| it.over) {
+            BufferRef::Output(i) => match self.outputs.get(i as usize).and_then(|it| it.over()) {
                 Some(input) => (BufferRef::Input(input), None),
                 None => (it, None),
             },
@@ -352,27 +438,27 @@ impl CallPlan {
         }
     }
 
-    /// The element type of a place; `None` for one that is not there.
+    /// The element type of a place; `None` for one that is not there or holds no tensor.
     pub fn dtype(&self, place: BufferRef) -> Option<DType> {
         Some(match place {
-            BufferRef::Input(i) => self.inputs.get(i as usize)?.dtype,
-            BufferRef::Output(i) => self.outputs.get(i as usize)?.dtype,
+            BufferRef::Input(i) => self.inputs.get(i as usize)?.tensor()?.dtype,
+            BufferRef::Output(i) => self.outputs.get(i as usize)?.tensor()?.dtype,
             BufferRef::Slot(id) => self.slots.get(id.0 as usize)?.dtype,
             BufferRef::Constant(id) => {
                 self.constants.contains(id).then(|| self.constants.data(id).dtype())?
             }
-            BufferRef::Object(id) => self.objects.get(id.0 as usize)?.dtype,
+            BufferRef::Object(id) => self.objects.get(id.0 as usize)?.tensor()?.dtype,
         })
     }
 
     /// The dimensions of a place, those of a constant interned in `shapes`, a copy of the plan's context; `None` for
-    /// one that is not there.
+    /// one that is not there or holds no tensor of known dimensions.
     pub fn dims(&self, place: BufferRef, shapes: &mut ShapeCx) -> Option<Dims> {
         Some(match place {
-            BufferRef::Input(i) => self.inputs.get(i as usize)?.dims.clone(),
-            BufferRef::Output(i) => self.outputs.get(i as usize)?.dims.clone(),
+            BufferRef::Input(i) => self.inputs.get(i as usize)?.tensor()?.dims.clone(),
+            BufferRef::Output(i) => self.outputs.get(i as usize)?.tensor()?.dims.clone(),
             BufferRef::Slot(id) => self.slots.get(id.0 as usize)?.dims.clone(),
-            BufferRef::Object(id) => self.objects.get(id.0 as usize)?.dims.clone(),
+            BufferRef::Object(id) => self.objects.get(id.0 as usize)?.dims()?.into(),
             BufferRef::Constant(id) => {
                 let data = self.constants.contains(id).then(|| self.constants.data(id))?;
                 let dims = data.dims().iter().map(|it| Some(shapes.int(i64::try_from(*it).ok()?)));

@@ -61,6 +61,9 @@
 //!   the call checks.
 //! * **P14** An input with a default is no state, and no input without one comes after it. The default is a constant of
 //!   its element type, and of sizes that its dimensions may have.
+//! * **P16** A step on objects gets and gives what it is about: an element or length is that of a sequence, a value that of
+//!   an optional. What is put into a place is checked against the type of that where the types do not say that it fits.
+//!   Symbols that it binds are whole dimensions of the place.
 //!
 //! # Laws of modules
 //! * **P9** Names of functions are unique. That of a function which others may call begins with no underscore and holds
@@ -72,13 +75,16 @@
 
 mod data;
 mod module;
+mod object;
 mod text;
 mod verify;
 
 pub use data::{
-    ALIGNMENT, Arena, ArenaId, BufferRef, CallPlan, Condition, FunctionId, KernelId, Object, ObjectId,
-    PlanInput, PlanOutput, ResultBinding, ShapeCheck, SizeBinding, Slot, SlotId, Step, View, byte_size,
+    ALIGNMENT, Arena, ArenaId, Arg, BufferRef, CallPlan, Condition, FunctionId, InputKind, KernelId,
+    OutputKind, PlanInput, PlanOutput, ResultBinding, ShapeCheck, SizeBinding, Slot, SlotId, Step,
+    TensorInput, TensorOutput, View, byte_size,
 };
 pub use module::{CallOrder, MAX_CALLS, PlanModule, call_order};
+pub use object::{AxisBinding, Object, ObjectId, ObjectOp};
 pub use text::{PrintedPlan, parse_plan, parse_plans, print_plan, print_plans};
 pub use verify::{Count, Proof, prove_module, verify, verify_module};

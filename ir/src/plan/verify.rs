@@ -17,7 +17,7 @@
 //! | P004 | P4 slots in arenas | P008 | P8 calls of functions |
 //! | P012 | P12 state is renewed last | P009 to P011, P015 | laws of modules |
 //! | P013 | neither proven nor refuted | P014 | P14 defaults fit |
-//! | L…, K… | laws of kernels | | |
+//! | P016 | P16 steps on objects | L…, K… | laws of kernels |
 
 mod facts;
 mod guards;
@@ -25,6 +25,7 @@ mod in_place;
 mod invoke;
 mod kernels;
 mod module;
+mod objects;
 mod proof;
 mod samples;
 mod sizes;
@@ -37,7 +38,9 @@ mod module_tests;
 mod tests;
 
 use super::text::{PrintedPlan, buffer_text, print_plan, symbols_of};
-use super::{ArenaId, BufferRef, CallPlan, Condition, ShapeCheck, SlotId, Step};
+use super::{
+    ArenaId, BufferRef, CallPlan, Condition, OutputKind, PlanInput, PlanOutput, ShapeCheck, SlotId, Step,
+};
 use crate::diag::{Diagnostic, Diagnostics, Place};
 use crate::kernel::Kernel;
 use crate::shape::{Constraint, Dim, ShapeCx, Sym, SymbolKind};
@@ -129,7 +132,7 @@ fn verify_plan(
 fn on_entry(plan: &CallPlan) -> ShapeCx {
     let mut shapes = plan.shapes.clone();
     shapes.keep_facts(|_, _| false);
-    let dims = plan.inputs.iter().flat_map(|it| it.dims.iter().map(|dim| Constraint::AtLeast(*dim, 0)));
+    let dims = plan.inputs.iter().flat_map(|it| it.dims().iter().map(|dim| Constraint::AtLeast(*dim, 0)));
     let checks = plan.checks.iter().map(|it| it.constraint);
     for fact in dims.chain(checks) {
         // Behind checks that contradict each other nothing ever runs.
@@ -149,6 +152,7 @@ fn single_lets(plan: &CallPlan) -> IndexMap<Sym, Dim> {
                 Step::Bind { symbol, .. } => {
                     defined.insert(*symbol, None);
                 }
+                Step::Object { op, .. } => defined.extend(op.defines().into_iter().map(|it| (it, None))),
                 Step::Invoke { bindings, .. } => {
                     defined.extend(bindings.iter().map(|it| (it.symbol, None)));
                 }
@@ -257,19 +261,20 @@ impl Verifier<'_> {
         let plan = self.plan;
         for binding in &plan.bindings {
             let input = plan.inputs.get(binding.input as usize);
-            if input.is_none_or(|it| binding.axis as usize >= it.dims.len()) {
+            if input.is_none_or(|it| binding.axis as usize >= it.dims().len()) {
                 let message = format!("P1: input {} has no dimension {}", binding.input, binding.axis);
                 self.report("P001", message);
             }
             state.bound.insert(binding.symbol);
         }
         for input in &plan.inputs {
-            input.dims.iter().for_each(|it| self.check_p1_bound(state, *it));
+            input.dims().iter().for_each(|it| self.check_p1_bound(state, *it));
         }
+        self.object_inputs(state);
         for check in &plan.checks {
             self.check(state, check);
         }
-        let renewed = plan.outputs.iter().filter_map(|it| it.over);
+        let renewed = plan.outputs.iter().filter_map(PlanOutput::over);
         renewed.for_each(|it| state.valid.insert(BufferRef::Input(it), None));
     }
 
@@ -278,8 +283,8 @@ impl Verifier<'_> {
         let plan = self.plan;
         let mut taken: IndexSet<u32> = IndexSet::new();
         for (i, output) in plan.outputs.iter().enumerate() {
-            let Some(over) = output.over else { continue };
-            let Some(input) = plan.inputs.get(over as usize) else {
+            let Some((output, over)) = output.tensor().and_then(|it| Some((it, it.over?))) else { continue };
+            let Some(input) = plan.inputs.get(over as usize).and_then(PlanInput::tensor) else {
                 self.report("P012", format!("P12: %out{i} lies over input {over}, which there is not"));
                 continue;
             };
@@ -297,7 +302,7 @@ impl Verifier<'_> {
         let plan = self.plan;
         for (i, input) in plan.inputs.iter().enumerate() {
             let name = &input.name;
-            let Some(default) = input.default else {
+            let Some((tensor, default)) = input.tensor().and_then(|it| Some((it, it.default?))) else {
                 if i > plan.required() {
                     let message = format!("P14: `{name}` has no default but comes after one that has");
                     self.report("P014", message);
@@ -317,8 +322,8 @@ impl Verifier<'_> {
                 None => true,
             };
             let dims_fit =
-                input.dims.len() == data.dims().len() && input.dims.iter().zip(data.dims()).all(fits);
-            if data.dtype() != input.dtype || !dims_fit {
+                tensor.dims.len() == data.dims().len() && tensor.dims.iter().zip(data.dims()).all(fits);
+            if data.dtype() != tensor.dtype || !dims_fit {
                 self.report("P014", format!("P14: `{name}` and its default {default} differ in type"));
             }
         }
@@ -366,7 +371,11 @@ impl Verifier<'_> {
     /// P7: every output is written at the end.
     fn check_p7_outputs(&mut self, state: &State) {
         for (i, output) in self.plan.outputs.iter().enumerate() {
-            if !state.valid.contains(&BufferRef::Output(i as u32)) {
+            let place = match output.kind {
+                OutputKind::Tensor(_) => BufferRef::Output(i as u32),
+                OutputKind::Object(id) => BufferRef::Object(id),
+            };
+            if !state.valid.contains(&place) {
                 self.report("P007", format!("P7: output `{}` is not written on every path", output.name));
             }
         }
@@ -401,10 +410,8 @@ impl Verifier<'_> {
                 state.arenas.insert(*id);
             }
             Step::AllocOutput(i) => {
-                match plan.outputs.get(*i as usize) {
-                    Some(output) => {
-                        output.dims.iter().chain(&output.rank).for_each(|it| self.check_p1_bound(state, *it));
-                    }
+                match plan.outputs.get(*i as usize).filter(|it| it.tensor().is_some()) {
+                    Some(output) => output.sizes().for_each(|it| self.check_p1_bound(state, it)),
                     None => self.report("P002", format!("P2: there is no output {i}")),
                 }
                 state.outputs.insert(*i);
@@ -420,10 +427,11 @@ impl Verifier<'_> {
             Step::Invoke { function, args, results, bindings, .. } => {
                 self.invoke(*function, args, results, bindings, state);
             }
+            Step::Object { op, .. } => self.object(op, state),
             Step::Move { from, to } => {
                 self.read(*from, state);
                 self.check_p3_move(*from, *to, state);
-                self.check_p6_writable(*to);
+                self.check_p6_writable(*to, state);
                 if self.check_p2_exists(*to, state) {
                     self.write(*to, state);
                 }
@@ -439,7 +447,7 @@ impl Verifier<'_> {
                     let (from, to) = (buffer_text(*from), buffer_text(*to));
                     format!("P3: {from} is copied to {to}, which overlaps it")
                 });
-                self.check_p6_writable(*to);
+                self.check_p6_writable(*to, state);
                 self.check_p5_copy_bytes(*bytes, state);
                 for buffer in [*from, *to] {
                     self.check_p5_copy(buffer, *bytes, state);
@@ -543,10 +551,17 @@ impl Verifier<'_> {
     fn check_p2_exists(&mut self, buffer: BufferRef, state: &State) -> bool {
         let plan = self.plan;
         let problem = match buffer {
-            BufferRef::Input(i) if i as usize >= plan.inputs.len() => Some("there is no such input"),
-            BufferRef::Output(i) if i as usize >= plan.outputs.len() => Some("there is no such output"),
+            BufferRef::Input(i) if plan.inputs.get(i as usize).and_then(PlanInput::tensor).is_none() => {
+                Some("there is no such input")
+            }
+            BufferRef::Output(i) if plan.outputs.get(i as usize).and_then(PlanOutput::tensor).is_none() => {
+                Some("there is no such output")
+            }
             BufferRef::Constant(id) if !plan.constants.contains(id) => Some("there is no such constant"),
-            BufferRef::Object(id) if id.0 as usize >= plan.objects.len() => Some("there is no such object"),
+            BufferRef::Object(id) => match plan.objects.get(id.0 as usize) {
+                None => Some("there is no such object"),
+                Some(it) => it.dims().is_none().then_some("it is no tensor of known dimensions"),
+            },
             BufferRef::Output(i) if !state.outputs.contains(&i) => Some("its memory is not allocated"),
             BufferRef::Slot(id) => match plan.slots.get(id.0 as usize) {
                 None => Some("there is no such slot"),
@@ -610,10 +625,18 @@ impl Verifier<'_> {
         None
     }
 
-    /// P6: inputs and constants are not written.
-    fn check_p6_writable(&mut self, buffer: BufferRef) {
-        if is_read_only(buffer) {
-            self.report("P006", format!("P6: {} is written but read-only", buffer_text(buffer)));
+    /// P6: inputs and constants are not written, nor is a tensor that others may hold.
+    fn check_p6_writable(&mut self, buffer: BufferRef, state: &State) {
+        let name = buffer_text(buffer);
+        match buffer {
+            _ if is_read_only(buffer) => {
+                self.report("P006", format!("P6: {name} is written but read-only"));
+            }
+            BufferRef::Object(id) if !state.fresh.contains(&id) => {
+                let message = format!("P6: {name} is written but was not made for that, or is shared since");
+                self.report("P006", message);
+            }
+            _ => {}
         }
     }
 }

@@ -10,7 +10,8 @@ use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::graph::{Edge, Graph, NodeId, NodeKind, StaticType};
 use orogen_ir::kernel::{Access, Kernel};
 use orogen_ir::plan::{
-    Arena, ArenaId, BufferRef, CallPlan, KernelId, PlanInput, PlanOutput, Slot, SlotId, Step, byte_size,
+    Arena, ArenaId, BufferRef, CallPlan, KernelId, OutputKind, PlanInput, PlanOutput, Slot, SlotId, Step,
+    TensorOutput, byte_size,
 };
 use orogen_ir::shape::Dim;
 use orogen_ir::types::{DType, Dims};
@@ -181,24 +182,14 @@ impl Lowering<'_> {
                 return Err(Diagnostic::error("M020", "an entry of the input list is not an input"));
             };
             let dims = self.dims(graph.ty(edge))?;
-            self.plan.inputs.push(PlanInput {
-                name: name.clone(),
-                dtype: graph.ty(edge).dtype,
-                dims,
-                default: None,
-            });
+            self.plan.inputs.push(PlanInput::new(name.clone(), graph.ty(edge).dtype, dims));
             self.storage.insert(edge, BufferRef::Input(i as u32));
         }
         for (i, (name, edge)) in graph.outputs().iter().enumerate() {
             let ty = graph.ty(*edge);
             let (dims, over) = (self.dims(ty)?, self.renewed[i].map(|it| it as u32));
-            self.plan.outputs.push(PlanOutput {
-                name: name.clone(),
-                dtype: ty.dtype,
-                dims,
-                over,
-                rank: None,
-            });
+            let kind = OutputKind::Tensor(TensorOutput { dtype: ty.dtype, dims, over, rank: None });
+            self.plan.outputs.push(PlanOutput { name: name.clone(), kind });
             let Some(place) = self.in_place.place(viewed(graph, *edge)) else { continue };
             match self.renewed[i].map(|it| Edge { node: graph.inputs()[it], output: 0 }) {
                 None => {

@@ -23,6 +23,8 @@ impl DLDataType {
     pub const CODE_UINT: u8 = 1;
     /// IEEE float.
     pub const CODE_FLOAT: u8 = 2;
+    /// Opaque.
+    pub const CODE_HANDLE: u8 = 3;
     /// bfloat16.
     pub const CODE_BFLOAT: u8 = 4;
     /// Complex number.
@@ -54,10 +56,12 @@ impl DLDataType {
     pub const U32: Self = Self::new(Self::CODE_UINT, 32);
     /// 64-bit unsigned integer.
     pub const U64: Self = Self::new(Self::CODE_UINT, 64);
+    /// An object that is no tensor.
+    pub const HANDLE: Self = Self::new(Self::CODE_HANDLE, 64);
     /// Truth value, one byte.
     pub const BOOL: Self = Self::new(Self::CODE_BOOL, 8);
 
-    const NAMES: [(&'static str, Self); 13] = [
+    const NAMES: [(&'static str, Self); 14] = [
         ("f32", Self::F32),
         ("f64", Self::F64),
         ("f16", Self::F16),
@@ -71,6 +75,7 @@ impl DLDataType {
         ("u32", Self::U32),
         ("u64", Self::U64),
         ("bool", Self::BOOL),
+        ("handle", Self::HANDLE),
     ];
 
     /// A scalar type (one lane).

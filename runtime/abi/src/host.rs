@@ -35,7 +35,7 @@ pub struct ExternSlot {
 /// Value of [`HostTable::version`] that this crate describes.
 ///
 /// A later version only appends fields; a changed field is a new symbol name.
-pub const HOST_VERSION: u32 = 2;
+pub const HOST_VERSION: u32 = 3;
 
 /// The table behind [`crate::symbol::HOST`].
 ///
@@ -50,9 +50,9 @@ pub struct HostTable {
     /// A new tensor object with one reference: row-major, data aligned to 64 bytes and not initialised.
     /// `shape` has `ndim` extents. Null on failure, with the error set.
     pub tensor_new: unsafe extern "C" fn(dtype: DLDataType, ndim: i32, shape: *const i64) -> *mut Object,
-    /// A new array object; takes over the reference of every item, also on failure.
-    /// Null on failure, with the error set.
-    pub array_new: unsafe extern "C" fn(count: i64, items: *const *mut Object) -> *mut Object,
+    /// A new array object without items, with room for `capacity`. Whoever holds it alone may fill the room and change
+    /// the size: as many items as that says are given back with it. Null on failure, with the error set.
+    pub array_new: unsafe extern "C" fn(capacity: i64) -> *mut Object,
     /// Gives up one reference; null is allowed.
     pub object_release: unsafe extern "C" fn(object: *mut Object),
     /// Scratch memory of the calling thread, aligned to 64 bytes, not initialised.

@@ -15,6 +15,7 @@
 //! `optional` in the place of `input` is an input with a default: a caller may give nothing for it, or leave it out at the
 //! end; those come last.
 //! An input that `becomes` something is state: the call writes what comes next over the caller's elements.
+//! A parameter of type `handle` is an object that is no tensor; the line `is Sequence<Tensor<f32>>` behind it says what.
 //! `ranked` in the place of `output` is an output whose rank the call decides, under the most dimensions it may have.
 //! A name is the rest of its line; `\n`, `\r` and `\\` stand for a newline, a return and a backslash in it.
 //! A dimension is a number or a symbolic expression without commas outside parentheses and without spaces.
@@ -65,6 +66,9 @@ pub struct Parameter {
     pub optional: bool,
     /// For an output whose rank the call decides: it has the first dimensions alone, and those after them are 1.
     pub ranked: bool,
+    /// For an object that is no tensor, its type in the compiler's words; its element type is
+    /// [`DLDataType::HANDLE`], and it has no dimensions.
+    pub object: Option<String>,
 }
 
 impl Parameter {
@@ -77,6 +81,7 @@ impl Parameter {
             becomes: None,
             optional: false,
             ranked: false,
+            object: None,
         }
     }
 }
@@ -207,6 +212,15 @@ impl FromStr for Signature {
                 input.becomes = Some(unescape(rest).ok_or(fail("unknown escape in a name"))?);
                 continue;
             }
+            if keyword == "is" {
+                let last =
+                    if function.outputs.is_empty() { &mut function.inputs } else { &mut function.outputs };
+                let handle = |it: &&mut Parameter| it.dtype == DLDataType::HANDLE && it.object.is_none();
+                let parameter = last.last_mut().filter(handle);
+                let parameter = parameter.ok_or(fail("`is` belongs to the object before it"))?;
+                parameter.object = Some(unescape(rest).ok_or(fail("unknown escape in a type"))?);
+                continue;
+            }
             let parameter = parse_parameter(rest).map_err(fail)?;
             match keyword {
                 "input" if function.required() < function.inputs.len() => {
@@ -218,7 +232,7 @@ impl FromStr for Signature {
                 "ranked" => function.outputs.push(Parameter { ranked: true, ..parameter }),
                 _ => {
                     return Err(fail(
-                        "expected `function`, `input`, `optional`, `becomes`, `output` or `ranked`",
+                        "expected `function`, `input`, `optional`, `becomes`, `output`, `ranked` or `is`",
                     ));
                 }
             }
@@ -311,12 +325,21 @@ impl fmt::Display for Signature {
                 if let Some(name) = &it.becomes {
                     writeln!(f, "becomes {}", Escaped(name))?;
                 }
+                write_object(f, it)?;
             }
             for it in &function.outputs {
                 writeln!(f, "{} {it}", if it.ranked { "ranked" } else { "output" })?;
+                write_object(f, it)?;
             }
         }
         Ok(())
+    }
+}
+
+fn write_object(f: &mut fmt::Formatter<'_>, it: &Parameter) -> fmt::Result {
+    match &it.object {
+        Some(ty) => writeln!(f, "is {}", Escaped(ty)),
+        None => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value, types};
 use indexmap::IndexMap;
 use orogen_abi::{Any, DLDataType, DLTensor, TensorObject, TypeIndex};
-use orogen_ir::plan::PlanInput;
+use orogen_ir::plan::{InputKind, PlanInput};
 use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::DType;
 use std::mem::{offset_of, size_of};
@@ -34,46 +34,55 @@ impl Entry<'_, '_, '_> {
         };
         // One input after the other, so that nothing of it is kept in registers but sizes.
         for (i, input) in plan.inputs.iter().enumerate() {
+            let what = format!("input `{}`", input.name);
+            let (dtype, dims) = match &input.kind {
+                InputKind::Tensor(it) => (it.dtype, &it.dims),
+                InputKind::Object(id) => {
+                    self.object_argument(arguments, i, *id, &what);
+                    continue;
+                }
+            };
             let tensor = self.tensor(arguments, i, input);
-            let extents = self.extents(input, tensor);
-            for (axis, dim) in input.dims.iter().enumerate() {
+            self.tensor_kind(&what, dtype, dims.len(), tensor);
+            let extents = self.extents(&what, dims.len(), tensor);
+            for (axis, dim) in dims.iter().enumerate() {
                 if let Some(symbol) = plan.shapes.as_sym(*dim).filter(|_| bound_here(*dim, (i, axis))) {
                     self.scope.bind(symbol, extents[axis], 0);
                 } else if plan.shapes.as_int(*dim).is_some() {
-                    self.dimension(input, axis, *dim, extents[axis]);
+                    self.dimension(&what, axis, *dim, extents[axis]);
                 }
             }
-            self.contiguous(input, tensor, &extents);
-            let load = |it: &mut Self, offset: usize| {
-                it.cx.b.ins().load(types::I64, MemFlagsData::trusted(), tensor, offset as i32)
-            };
-            let data = load(self, offset_of!(DLTensor, data));
-            let offset = load(self, offset_of!(DLTensor, byte_offset));
-            let data = self.cx.b.ins().iadd(data, offset);
+            self.contiguous(&what, tensor, &extents);
+            let data = self.elements(tensor);
             self.frame.set_input(self.cx, i, data);
         }
         // Relations between inputs, when all sizes are known.
         for (i, input) in plan.inputs.iter().enumerate() {
-            let related: Vec<usize> = (0..input.dims.len())
-                .filter(|axis| plan.shapes.as_int(input.dims[*axis]).is_none())
-                .filter(|axis| !bound_here(input.dims[*axis], (i, *axis)))
+            let dims = input.dims();
+            let related: Vec<usize> = (0..dims.len())
+                .filter(|axis| plan.shapes.as_int(dims[*axis]).is_none())
+                .filter(|axis| !bound_here(dims[*axis], (i, *axis)))
                 .collect();
             if related.is_empty() {
                 continue;
             }
             let (_, tensor) = self.tensor_at(arguments, i);
+            let what = format!("input `{}`", input.name);
             let flags = MemFlagsData::trusted();
             let shape = self.cx.b.ins().load(types::I64, flags, tensor, offset_of!(DLTensor, shape) as i32);
             for axis in related {
                 let extent = self.cx.b.ins().load(types::I64, flags, shape, axis as i32 * 8);
-                self.dimension(input, axis, input.dims[axis], extent);
+                self.dimension(&what, axis, dims[axis], extent);
             }
         }
         let is_state = |i: usize| plan.renewal(i as u32).is_some();
         for state in (0..plan.inputs.len()).filter(|it| is_state(*it)) {
             // Of two states it is enough to look at one.
             let others = (0..plan.inputs.len()).filter(|it| *it > state || (*it != state && !is_state(*it)));
-            others.for_each(|other| self.apart(state, other));
+            // What is in an object is copied before it is changed, if anybody else holds it.
+            others
+                .filter(|it| plan.inputs[*it].tensor().is_some())
+                .for_each(|other| self.apart(state, other));
         }
     }
 
@@ -101,8 +110,9 @@ impl Entry<'_, '_, '_> {
     fn apart(&mut self, state: usize, other: usize) {
         let plan = self.input.plan;
         let [(first, end), (other_first, other_end)] = [state, other].map(|i| {
-            let mut bytes = self.cx.int(plan.inputs[i].dtype.size() as i64);
-            for dim in &plan.inputs[i].dims {
+            let dtype = plan.inputs[i].tensor().map_or(DType::U8, |it| it.dtype);
+            let mut bytes = self.cx.int(dtype.size() as i64);
+            for dim in plan.inputs[i].dims() {
                 let extent = self.size(*dim);
                 bytes = self.cx.b.ins().imul(bytes, extent);
             }
@@ -135,10 +145,19 @@ impl Entry<'_, '_, '_> {
         (index, self.cx.b.ins().select(is_object, inside, payload))
     }
 
-    /// The `DLTensor` of an argument, its type, device and rank checked.
+    /// The first element of a tensor.
+    pub(super) fn elements(&mut self, tensor: Value) -> Value {
+        let load = |it: &mut Self, offset: usize| {
+            it.cx.b.ins().load(types::I64, MemFlagsData::trusted(), tensor, offset as i32)
+        };
+        let data = load(self, offset_of!(DLTensor, data));
+        let offset = load(self, offset_of!(DLTensor, byte_offset));
+        self.cx.b.ins().iadd(data, offset)
+    }
+
+    /// The `DLTensor` of an argument.
     fn tensor(&mut self, arguments: Value, i: usize, input: &PlanInput) -> Value {
         let name = &input.name;
-        let flags = MemFlagsData::trusted();
         let (index, tensor) = self.tensor_at(arguments, i);
         let is_view = self.cx.b.ins().icmp_imm_s(IntCC::Equal, index, i64::from(TypeIndex::DL_TENSOR));
         let is_object = self.cx.b.ins().icmp_imm_s(IntCC::Equal, index, i64::from(TypeIndex::TENSOR));
@@ -147,12 +166,17 @@ impl Entry<'_, '_, '_> {
         let got = self.cx.b.ins().sextend(types::I64, index);
         let message = format!("input `{name}` (argument {i}) is not a tensor; type index");
         self.require(ok, "TypeError", &message, Some((expected, got)));
+        tensor
+    }
 
+    /// A tensor has this element type and rank and is in host memory.
+    pub(super) fn tensor_kind(&mut self, what: &str, dtype: DType, rank: usize, tensor: Value) {
+        let flags = MemFlagsData::trusted();
         let field = |it: &mut Self, ty, offset: usize| it.cx.b.ins().load(ty, flags, tensor, offset as i32);
         let bits = field(self, types::I32, offset_of!(DLTensor, dtype));
-        let wanted = dlpack(input.dtype);
+        let wanted = dlpack(dtype);
         let mut ok = self.cx.b.ins().icmp_imm_s(IntCC::Equal, bits, i64::from(wanted.to_bits()));
-        if input.dtype == DType::Bool {
+        if dtype == DType::Bool {
             // Hosts older than the boolean code say u8.
             let byte = i64::from(DLDataType::U8.to_bits());
             let byte = self.cx.b.ins().icmp_imm_s(IntCC::Equal, bits, byte);
@@ -163,23 +187,22 @@ impl Entry<'_, '_, '_> {
         self.cx.b.switch_to_block(bad);
         let got = self.dtype_name(bits);
         let zero = self.cx.int(0);
-        let message = format!("input `{name}`: element type: expected {}, got", input.dtype);
+        let message = format!("{what}: element type: expected {dtype}, got");
         self.raise("TypeError", &message, Form::Text, zero, got);
         self.cx.b.switch_to_block(good.expect("`unless` leaves a current block"));
 
         let device = field(self, types::I32, offset_of!(DLTensor, device));
         let ok = self.cx.b.ins().icmp_imm_s(IntCC::Equal, device, 1);
         let (expected, got) = (self.cx.int(1), self.cx.b.ins().sextend(types::I64, device));
-        let message = format!("input `{name}` must be in host memory; device type");
+        let message = format!("{what} must be in host memory; device type");
         self.require(ok, "ValueError", &message, Some((expected, got)));
 
-        let rank = field(self, types::I32, offset_of!(DLTensor, ndim));
-        let wanted = input.dims.len() as i64;
-        let ok = self.cx.b.ins().icmp_imm_s(IntCC::Equal, rank, wanted);
-        let (expected, got) = (self.cx.int(wanted), self.cx.b.ins().sextend(types::I64, rank));
-        let message = format!("input `{name}`: number of dimensions");
+        let found = field(self, types::I32, offset_of!(DLTensor, ndim));
+        let wanted = rank as i64;
+        let ok = self.cx.b.ins().icmp_imm_s(IntCC::Equal, found, wanted);
+        let (expected, got) = (self.cx.int(wanted), self.cx.b.ins().sextend(types::I64, found));
+        let message = format!("{what}: number of dimensions");
         self.require(ok, "ValueError", &message, Some((expected, got)));
-        tensor
     }
 
     /// The text for an element type given as its four bytes.
@@ -194,15 +217,15 @@ impl Entry<'_, '_, '_> {
     }
 
     /// The extents of a tensor, each in range (law E2).
-    fn extents(&mut self, input: &PlanInput, tensor: Value) -> Vec<Value> {
+    pub(super) fn extents(&mut self, what: &str, rank: usize, tensor: Value) -> Vec<Value> {
         let flags = MemFlagsData::trusted();
         let shape = self.cx.b.ins().load(types::I64, flags, tensor, offset_of!(DLTensor, shape) as i32);
         let mut extents = Vec::new();
-        for axis in 0..input.dims.len() {
+        for axis in 0..rank {
             let extent = self.cx.b.ins().load(types::I64, flags, shape, axis as i32 * 8);
             let ok = self.cx.b.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, extent, MAX_EXTENT);
             let most = self.cx.int(MAX_EXTENT);
-            let message = format!("input `{}`: dimension {axis}", input.name);
+            let message = format!("{what}: dimension {axis}");
             self.require_that(ok, "ValueError", &message, "at most", [most, extent]);
             extents.push(extent);
         }
@@ -210,7 +233,7 @@ impl Entry<'_, '_, '_> {
     }
 
     /// A dimension is what the plan says.
-    fn dimension(&mut self, input: &PlanInput, axis: usize, dim: Dim, got: Value) {
+    pub(super) fn dimension(&mut self, what: &str, axis: usize, dim: Dim, got: Value) {
         let plan = self.input.plan;
         let measured = self.measured(dim);
         let expected = measured.value;
@@ -220,13 +243,13 @@ impl Entry<'_, '_, '_> {
             Some(_) => String::new(),
             None => format!(" (`{}`)", plan.shapes.display(dim)),
         };
-        let message = format!("input `{}`: dimension {axis}{rule}", input.name);
+        let message = format!("{what}: dimension {axis}{rule}");
         self.require(ok, "ValueError", &message, Some((expected, got)));
     }
 
     /// Strides must be row-major; those of dimensions of one element do not matter, nor do any when there is no
     /// element.
-    fn contiguous(&mut self, input: &PlanInput, tensor: Value, extents: &[Value]) {
+    pub(super) fn contiguous(&mut self, what: &str, tensor: Value, extents: &[Value]) {
         let flags = MemFlagsData::trusted();
         let strides = self.cx.b.ins().load(types::I64, flags, tensor, offset_of!(DLTensor, strides) as i32);
         let (given, done) = (self.cx.b.create_block(), self.cx.b.create_block());
@@ -250,7 +273,7 @@ impl Entry<'_, '_, '_> {
         let all = self.cx.b.ins().bor(all, empty);
         self.cx.b.ins().jump(done, &[BlockArg::Value(all)]);
         self.cx.b.switch_to_block(done);
-        let message = format!("input `{}` is not contiguous (row-major); pass a contiguous copy", input.name);
+        let message = format!("{what} is not contiguous (row-major); pass a contiguous copy");
         self.require(ok, "ValueError", &message, None);
     }
 }

@@ -24,7 +24,7 @@ impl Entry<'_, '_, '_> {
         }
         let list = self.room(size_of::<Any>() * plan.inputs.len());
         for (i, input) in plan.inputs.iter().enumerate() {
-            let Some(default) = input.default else {
+            let Some((tensor, default)) = input.tensor().and_then(|it| Some((it, it.default?))) else {
                 self.copy_argument(arguments, i, list);
                 continue;
             };
@@ -38,7 +38,7 @@ impl Entry<'_, '_, '_> {
             let data = self.plain_buffer(BufferRef::Constant(default));
             let dims = plan.constants.data(default).dims();
             let extents: Vec<Value> = dims.iter().map(|it| self.cx.int(it.cast_signed())).collect();
-            let (view, _) = self.tensor_view(input.dtype, &extents, data);
+            let (view, _) = self.tensor_view(tensor.dtype, &extents, data);
             self.set_any(list, i, TypeIndex::DL_TENSOR, view);
             self.cx.b.ins().jump(done, &[]);
             self.cx.b.switch_to_block(done);

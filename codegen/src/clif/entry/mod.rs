@@ -21,6 +21,7 @@ mod defaults;
 mod externs;
 mod frame;
 mod invoke;
+mod objects;
 mod steps;
 
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -29,12 +30,13 @@ use cranelift_codegen::ir::{
 };
 use indexmap::IndexSet;
 use orogen_abi::TypeIndex;
-use orogen_ir::plan::{BufferRef, CallPlan, Condition, Step};
+use orogen_ir::plan::{Arg, BufferRef, CallPlan, Condition, OutputKind, Step};
 use orogen_ir::shape::Dim;
 
 pub(crate) use self::arguments::dlpack;
 pub(crate) use self::externs::slot_symbol;
 use self::frame::Frame;
+use self::objects::Held;
 use super::kernel::{Failure, Kernel};
 use super::size::{Checked, Scope, Sizes};
 use super::support::{Form, Support};
@@ -134,8 +136,9 @@ fn widest_call(steps: &[Step]) -> usize {
 }
 
 fn widest_rank(plan: &CallPlan) -> usize {
-    let ranks = plan.outputs.iter().map(|it| it.dims.len());
-    ranks.max().unwrap_or(0).max(plan.outputs.len())
+    let outputs = plan.outputs.iter().map(|it| it.sizes().count());
+    let objects = plan.objects.iter().map(|it| it.dims().map_or(0, <[_]>::len));
+    outputs.chain(objects).max().unwrap_or(0)
 }
 
 struct Entry<'a, 'b, 'c> {
@@ -196,34 +199,46 @@ impl Entry<'_, '_, '_> {
     fn finish(&mut self, result: Value) {
         let outputs = &self.input.plan.outputs;
         // What lies over an input is the caller's already.
-        let returned: Vec<usize> = (0..outputs.len()).filter(|it| outputs[*it].over.is_none()).collect();
-        let (index, object) = match returned[..] {
-            [] => (TypeIndex::NONE, self.cx.int(0)),
-            [output] => (TypeIndex::TENSOR, self.frame.output_object(self.cx, output)),
+        let returned: Vec<usize> = (0..outputs.len()).filter(|it| outputs[*it].over().is_none()).collect();
+        let held: Vec<Held> = returned.iter().map(|it| self.returned(*it, &outputs[*it].kind)).collect();
+        let value = match held[..] {
+            [] => Held { tag: self.cx.int(i64::from(TypeIndex::NONE)), payload: self.cx.int(0) },
+            [held] => held,
             _ => {
-                for (i, output) in returned.iter().enumerate() {
-                    let object = self.frame.output_object(self.cx, *output);
-                    self.cx.b.ins().stack_store(types::I64, object, self.call_buffers, i as i32 * 8);
+                let room = self.room(held.len() * size_of::<orogen_abi::Any>());
+                for (i, it) in held.iter().enumerate() {
+                    self.store_any(room, i, *it);
                 }
-                let list = self.cx.b.ins().stack_addr(types::I64, self.call_buffers, 0);
-                let count = self.cx.int(returned.len() as i64);
+                let list = self.cx.b.ins().stack_addr(types::I64, room, 0);
+                let count = self.cx.int(held.len() as i64);
                 let array = self.cx.support(Support::NewArray, &[count, list]).expect("one result");
                 // The array took the objects over, even if it could not be made.
                 self.frame.forget_outputs(self.cx);
-                let (some, none) = (self.cx.b.create_block(), self.fail);
-                self.cx.b.ins().brif(array, some, &[], none, &[]);
-                self.cx.b.switch_to_block(some);
-                (TypeIndex::ARRAY, array)
+                self.require_made(array);
+                Held { tag: self.cx.int(i64::from(TypeIndex::ARRAY)), payload: array }
             }
         };
         self.give_back();
         self.release_objects();
-        let index = self.cx.b.ins().iconst(types::I32, i64::from(index));
         let zero = self.cx.b.ins().iconst(types::I32, 0);
-        self.cx.b.ins().store(MemFlagsData::trusted(), index, result, 0);
-        self.cx.b.ins().store(MemFlagsData::trusted(), zero, result, 4);
-        self.cx.b.ins().store(MemFlagsData::trusted(), object, result, 8);
+        self.cx.b.ins().store(MemFlagsData::trusted(), value.tag, result, 0);
+        self.cx.b.ins().store(MemFlagsData::trusted(), value.payload, result, 8);
         self.cx.b.ins().return_(&[zero]);
+    }
+
+    /// What an output holds, with a reference for the caller.
+    fn returned(&mut self, output: usize, kind: &OutputKind) -> Held {
+        match kind {
+            OutputKind::Tensor(_) => Held {
+                tag: self.cx.int(i64::from(TypeIndex::TENSOR)),
+                payload: self.frame.output_object(self.cx, output),
+            },
+            OutputKind::Object(id) => {
+                let held = self.held(*id);
+                self.retain(held);
+                held
+            }
+        }
     }
 
     fn give_back(&mut self) {
@@ -374,7 +389,11 @@ pub(crate) fn plain_constants(steps: &[Step], found: &mut IndexSet<orogen_ir::ty
     };
     for step in steps {
         match step {
-            Step::Invoke { args, .. } => args.iter().for_each(|it| add(&it.place)),
+            Step::Invoke { args, .. } => args.iter().for_each(|it| {
+                if let Arg::View(it) = it {
+                    add(&it.place);
+                }
+            }),
             Step::Copy { from, .. } => add(from),
             Step::Bind { from, .. } => add(from),
             Step::If { cond: Condition::Buffer(cond), .. } | Step::While { cond, .. } => add(cond),

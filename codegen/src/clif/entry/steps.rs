@@ -48,6 +48,7 @@ impl Entry<'_, '_, '_> {
             Step::Invoke { function, args, results, bindings, .. } => {
                 self.invoke(*function, args, results, bindings);
             }
+            Step::Object { op, source } => self.object(op, source.names().next().unwrap_or_default()),
             Step::Move { .. } => {}
             Step::Copy { from, to, bytes } => {
                 let (from, to) = (self.plain_buffer(*from), self.plain_buffer(*to));
@@ -241,7 +242,8 @@ impl Entry<'_, '_, '_> {
 
     fn alloc_output(&mut self, output: usize) {
         let plan = self.input.plan;
-        let it = &plan.outputs[output];
+        let name = &plan.outputs[output].name;
+        let it = plan.outputs[output].tensor().expect("only tensors are made so (law P2)");
         let old = self.frame.output_object(self.cx, output);
         self.cx.support(Support::Release, &[old]);
         let zero = self.cx.int(0);
@@ -251,34 +253,45 @@ impl Entry<'_, '_, '_> {
             return;
         }
         self.frame.set_output(self.cx, output, zero, zero);
-        let element = it.dtype.size();
+        let extents = self.new_extents(&it.dims, &format!("output `{name}`"));
+        let rank = match it.rank {
+            Some(rank) => self.rank(rank, &extents, name),
+            None => self.cx.b.ins().iconst(types::I32, it.dims.len() as i64),
+        };
+        let (object, data) = self.new_tensor(it.dtype, rank, &extents);
+        self.frame.set_output(self.cx, output, object, data);
+    }
+
+    /// The extents of a tensor that is to be made, where the tensor is told of them.
+    pub(super) fn new_extents(&mut self, dims: &[Dim], what: &str) -> Vec<Checked> {
         let mut extents = Vec::new();
-        for (axis, dim) in it.dims.iter().enumerate() {
+        for (axis, dim) in dims.iter().enumerate() {
             let extent = self.measured(*dim);
             self.exact(extent);
             self.cx.b.ins().stack_store(types::I64, extent.value, self.call_sizes, axis as i32 * 8);
             if !extent.range.is_in(Range::of(SymbolKind::Size)) {
                 let ok = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, extent.value, 0);
                 let least = self.cx.int(0);
-                let message = format!("output `{}`: dimension {axis}", it.name);
+                let message = format!("{what}: dimension {axis}");
                 self.require_that(ok, "ValueError", &message, "at least", [least, extent.value]);
             }
             extents.push(extent);
         }
-        let bytes = Checked::product(self.cx, element as i64, &extents);
+        extents
+    }
+
+    /// A new tensor object and its elements; the first `rank` extents are its own.
+    pub(super) fn new_tensor(&mut self, dtype: DType, rank: Value, extents: &[Checked]) -> (Value, Value) {
+        let bytes = Checked::product(self.cx, dtype.size() as i64, extents);
         self.check_bytes(bytes);
-        let bytes = bytes.value;
-        let dtype = self.cx.b.ins().iconst(types::I32, i64::from(dlpack(it.dtype).to_bits()));
-        let rank = match it.rank {
-            Some(rank) => self.rank(rank, &extents, &it.name),
-            None => self.cx.b.ins().iconst(types::I32, it.dims.len() as i64),
-        };
+        let dtype = self.cx.b.ins().iconst(types::I32, i64::from(dlpack(dtype).to_bits()));
         let shape = self.cx.b.ins().stack_addr(types::I64, self.call_sizes, 0);
-        let object = self.cx.support(Support::NewTensor, &[dtype, rank, shape, bytes]).expect("one result");
+        let object = self.cx.support(Support::NewTensor, &[dtype, rank, shape, bytes.value]);
+        let object = object.expect("one result");
         self.require_made(object);
         let offset = offset_of!(TensorObject, dl_tensor) + offset_of!(DLTensor, data);
         let data = self.cx.b.ins().load(types::I64, MemFlagsData::trusted(), object, offset as i32);
-        self.frame.set_output(self.cx, output, object, data);
+        (object, data)
     }
 
     /// The rank of an output that has the first of these dimensions alone; the others are 1.

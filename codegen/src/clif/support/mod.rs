@@ -4,6 +4,7 @@
 //! `malloc`, tensors are built here, and errors go to the tvm-ffi runtime of the process, if it has one.
 //! They are made when something calls them.
 
+mod array;
 mod error;
 mod external;
 mod object;
@@ -33,8 +34,18 @@ pub(crate) enum Support {
     NewTensor,
     /// `(object)`; null is allowed.
     Release,
-    /// `(count, objects) → array object`, null after an error was set; takes over the objects.
+    /// `(object or other payload, tag)`: gives up the reference of an `Any`, if it has one.
+    ReleaseAny,
+    /// `(payload, tag)`: one more reference to an `Any`, if it is an object.
+    RetainAny,
+    /// `(capacity) → array object` without items, null after an error was set.
+    EmptyArray,
+    /// `(count, anys) → array object`, null after an error was set; takes over what is in them.
     NewArray,
+    /// `(array, at, payload, tag) → array object`, null after an error was set; takes over array and item.
+    InsertItem,
+    /// `(array, at) → array object`, null after an error was set; takes over the array.
+    EraseItem,
     /// `(kind, message, form, expected, got)`; see [`error::Form`].
     Fail,
     /// `(kernel, buffers, sizes, scratch bytes, extent, grain) → i32`: 0, or −1 after an error was set.
@@ -53,12 +64,17 @@ pub(crate) enum Support {
 
 pub(crate) use error::Form;
 
-const ALL: [(Support, &str, &[Type], &[Type]); 12] = [
+const ALL: [(Support, &str, &[Type], &[Type]); 17] = [
     (Support::Alloc, "alloc", &[I, I], &[I]),
     (Support::Free, "free", &[I, I], &[]),
     (Support::NewTensor, "new_tensor", &[types::I32, types::I32, I, I], &[I]),
     (Support::Release, "release", &[I], &[]),
+    (Support::ReleaseAny, "release_any", &[I, I], &[]),
+    (Support::RetainAny, "retain_any", &[I, I], &[]),
+    (Support::EmptyArray, "empty_array", &[I], &[I]),
     (Support::NewArray, "new_array", &[I, I], &[I]),
+    (Support::InsertItem, "insert_item", &[I, I, I, I], &[I]),
+    (Support::EraseItem, "erase_item", &[I, I], &[I]),
     (Support::Fail, "fail", &[I, I, I, I, I], &[]),
     (Support::Parallel, "parallel", &[I, I, I, I, I, I], &[types::I32]),
     (Support::CallExtern, "call_extern", &[I, I, I, I, I, types::I32, I], &[types::I32]),
@@ -152,13 +168,18 @@ pub(crate) fn unit(target: Target, symbol: &str) -> Option<Unit> {
         Support::Free => free(cx, args),
         Support::NewTensor => object::new_tensor(cx, args),
         Support::Release => object::release(cx, args),
-        Support::NewArray => object::new_array(cx, args),
+        Support::ReleaseAny => object::release_any(cx, args),
+        Support::RetainAny => object::retain_any(cx, args),
+        Support::EmptyArray => array::empty_array(cx, args),
+        Support::NewArray => array::new_array(cx, args),
+        Support::InsertItem => array::insert_item(cx, args),
+        Support::EraseItem => array::erase_item(cx, args),
         Support::Fail => error::fail(cx, args),
         Support::Parallel => parallel(cx, args),
         Support::CallExtern => external::call_extern(cx, args),
         Support::IsWritten => external::is_written(cx, args),
         Support::DeleteTensor => object::delete_tensor(cx, args),
-        Support::DeleteArray => object::delete_array(cx, args),
+        Support::DeleteArray => array::delete_array(cx, args),
         Support::ParallelBody => parallel_body(cx, args),
     }))
 }

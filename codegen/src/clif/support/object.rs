@@ -1,8 +1,8 @@
-//! Tensors and arrays made without a host.
+//! Tensors made without a host, and counting of references.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{AtomicRmwOp, InstBuilder, MemFlagsData, Value, types};
-use orogen_abi::{AllocHeader, Any, ArrayObject, DLTensor, HostTable, Object, TensorObject, TypeIndex};
+use cranelift_codegen::ir::{AtomicRmwOp, Block, InstBuilder, MemFlagsData, Value, types};
+use orogen_abi::{AllocHeader, DLTensor, HostTable, Object, TensorObject, TypeIndex};
 use std::mem::{offset_of, size_of};
 
 use super::{ALIGN, I, Support, raw_alloc, raw_free};
@@ -13,11 +13,11 @@ use crate::clif::unit::FunctionCx;
 const BEFORE: i64 = ALIGN;
 const _: () = assert!(size_of::<AllocHeader>() as i64 <= BEFORE);
 
-fn store(cx: &mut FunctionCx<'_>, value: Value, base: Value, offset: usize) {
+pub(super) fn store(cx: &mut FunctionCx<'_>, value: Value, base: Value, offset: usize) {
     cx.b.ins().store(MemFlagsData::trusted(), value, base, offset as i32);
 }
 
-fn store_int(
+pub(super) fn store_int(
     cx: &mut FunctionCx<'_>,
     ty: cranelift_codegen::ir::Type,
     value: i64,
@@ -29,7 +29,7 @@ fn store_int(
 }
 
 /// An object with its header, and `bytes` behind the header. Returns from the function when there is no memory.
-fn new_object(cx: &mut FunctionCx<'_>, bytes: Value, type_index: i32, deleter: Support) -> Value {
+pub(super) fn new_object(cx: &mut FunctionCx<'_>, bytes: Value, type_index: i32, deleter: Support) -> Value {
     let room = cx.b.ins().iadd_imm_s(bytes, BEFORE);
     let start = raw_alloc(cx, room);
     let object = cx.b.ins().iadd_imm_s(start, BEFORE);
@@ -94,41 +94,6 @@ pub(super) fn new_tensor(cx: &mut FunctionCx<'_>, args: &[Value]) {
     cx.b.ins().return_(&[object]);
 }
 
-/// `(count, objects) → object`; takes over the objects.
-pub(super) fn new_array(cx: &mut FunctionCx<'_>, args: &[Value]) {
-    let &[count, items] = args else { unreachable!("two parameters") };
-    let host = cx.host();
-    let (with, without) = cx.branch(host);
-    cx.b.switch_to_block(with);
-    let object = cx.host_call(host, offset_of!(HostTable, array_new), &[I, I], &[I], args);
-    cx.b.ins().return_(&[object.expect("one result")]);
-
-    cx.b.switch_to_block(without);
-    let header = (size_of::<ArrayObject>() as i64 + 15) & !15;
-    let bytes = cx.b.ins().imul_imm_s(count, size_of::<Any>() as i64);
-    let bytes = cx.b.ins().iadd_imm_s(bytes, header);
-    let object = new_object(cx, bytes, TypeIndex::ARRAY, Support::DeleteArray);
-    let data = cx.b.ins().iadd_imm_s(object, header);
-    store(cx, data, object, offset_of!(ArrayObject, data));
-    store(cx, count, object, offset_of!(ArrayObject, size));
-    store(cx, count, object, offset_of!(ArrayObject, capacity));
-    store_int(cx, I, 0, object, offset_of!(ArrayObject, data_deleter));
-    let zero = cx.int(0);
-    let open = cx.open_loop(zero, count, &[]);
-    let from = cx.b.ins().imul_imm_s(open.index, 8);
-    let from = cx.b.ins().iadd(items, from);
-    let item = cx.b.ins().load(I, MemFlagsData::trusted(), from, 0);
-    let to = cx.b.ins().imul_imm_s(open.index, size_of::<Any>() as i64);
-    let to = cx.b.ins().iadd(data, to);
-    let index =
-        cx.b.ins().load(types::I32, MemFlagsData::trusted(), item, offset_of!(Object, type_index) as i32);
-    store(cx, index, to, offset_of!(Any, type_index));
-    store_int(cx, types::I32, 0, to, offset_of!(Any, small_len));
-    store(cx, item, to, offset_of!(Any, payload));
-    cx.close_loop(open, &[]);
-    cx.b.ins().return_(&[object]);
-}
-
 /// `(object)`: gives up one strong reference.
 pub(super) fn release(cx: &mut FunctionCx<'_>, args: &[Value]) {
     let object = args[0];
@@ -168,6 +133,36 @@ pub(super) fn release(cx: &mut FunctionCx<'_>, args: &[Value]) {
     cx.b.ins().return_(&[]);
 }
 
+/// `(payload, tag)`: gives up the reference of an `Any`, if it has one.
+pub(super) fn release_any(cx: &mut FunctionCx<'_>, args: &[Value]) {
+    let (object, other) = if_object(cx, args[1]);
+    cx.b.switch_to_block(object);
+    cx.support(Support::Release, &[args[0]]);
+    cx.b.ins().jump(other, &[]);
+    cx.b.switch_to_block(other);
+    cx.b.ins().return_(&[]);
+}
+
+/// `(payload, tag)`: one more reference to an `Any`, if it is an object.
+pub(super) fn retain_any(cx: &mut FunctionCx<'_>, args: &[Value]) {
+    const _: () = assert!(offset_of!(Object, counts) == 0);
+    let (object, other) = if_object(cx, args[1]);
+    cx.b.switch_to_block(object);
+    let one = cx.int(Object::STRONG_ONE.cast_signed());
+    cx.b.ins().atomic_rmw(I, MemFlagsData::trusted(), AtomicRmwOp::Add, args[0], one);
+    cx.b.ins().jump(other, &[]);
+    cx.b.switch_to_block(other);
+    cx.b.ins().return_(&[]);
+}
+
+/// Two blocks; control goes to the first when an `Any` of this tag is an object.
+fn if_object(cx: &mut FunctionCx<'_>, tag: Value) -> (Block, Block) {
+    let index = cx.b.ins().ireduce(types::I32, tag);
+    let object = i64::from(TypeIndex::OBJECT);
+    let is_object = cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, index, object);
+    cx.branch(is_object)
+}
+
 fn subtract(cx: &mut FunctionCx<'_>, object: Value, by: Value) -> Value {
     const _: () = assert!(offset_of!(Object, counts) == 0);
     cx.b.ins().atomic_rmw(I, MemFlagsData::trusted(), AtomicRmwOp::Sub, object, by)
@@ -192,31 +187,7 @@ pub(super) fn delete_tensor(cx: &mut FunctionCx<'_>, args: &[Value]) {
     cx.b.ins().return_(&[]);
 }
 
-/// `(object, flags)`
-pub(super) fn delete_array(cx: &mut FunctionCx<'_>, args: &[Value]) {
-    let (object, flags) = (args[0], args[1]);
-    let strong = cx.b.ins().band_imm_u(flags, i64::from(Object::DELETE_STRONG));
-    let (items, rest) = cx.branch(strong);
-    cx.b.switch_to_block(items);
-    let load = |cx: &mut FunctionCx<'_>, offset: usize| {
-        cx.b.ins().load(I, MemFlagsData::trusted(), object, offset as i32)
-    };
-    let data = load(cx, offset_of!(ArrayObject, data));
-    let count = load(cx, offset_of!(ArrayObject, size));
-    let zero = cx.int(0);
-    let open = cx.open_loop(zero, count, &[]);
-    let at = cx.b.ins().imul_imm_s(open.index, size_of::<Any>() as i64);
-    let at = cx.b.ins().iadd(data, at);
-    let item = cx.b.ins().load(I, MemFlagsData::trusted(), at, offset_of!(Any, payload) as i32);
-    cx.support(Support::Release, &[item]);
-    cx.close_loop(open, &[]);
-    cx.b.ins().jump(rest, &[]);
-    cx.b.switch_to_block(rest);
-    free_storage(cx, args);
-    cx.b.ins().return_(&[]);
-}
-
-fn free_storage(cx: &mut FunctionCx<'_>, args: &[Value]) {
+pub(super) fn free_storage(cx: &mut FunctionCx<'_>, args: &[Value]) {
     let weak = cx.b.ins().band_imm_u(args[1], i64::from(Object::DELETE_WEAK));
     let (storage, none) = cx.branch(weak);
     cx.b.switch_to_block(storage);

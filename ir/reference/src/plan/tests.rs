@@ -25,19 +25,8 @@ fn chain(offset: i64) -> CallPlan {
     let bytes = plan.shapes.scale(n, 4).unwrap();
     let size = plan.shapes.int(4096);
     let (zero, offset) = (plan.shapes.int(0), plan.shapes.int(offset));
-    plan.inputs.push(PlanInput {
-        name: "x".into(),
-        dtype: DType::F32,
-        dims: [n].into_iter().collect(),
-        default: None,
-    });
-    plan.outputs.push(PlanOutput {
-        name: "y".into(),
-        dtype: DType::F32,
-        dims: [n].into_iter().collect(),
-        over: None,
-        rank: None,
-    });
+    plan.inputs.push(PlanInput::new("x", DType::F32, [n].into_iter().collect()));
+    plan.outputs.push(PlanOutput::new("y", DType::F32, [n].into_iter().collect()));
     let symbol = plan.shapes.symbol("n");
     plan.bindings.push(SizeBinding { symbol, input: 0, axis: 0 });
     plan.checks.push(ShapeCheck {

@@ -6,6 +6,7 @@
 //!   tensor programs leaves open.
 
 mod module;
+mod object;
 mod parse;
 mod print;
 

@@ -1,17 +1,19 @@
 //! Parsing of call plans. The parser checks form and names; the laws are the verifier's.
 
+use super::object::{is_object_word, parse_object_type};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::kernel::{Kernel, parse_kernel, starts_kernel};
 use crate::plan::{
-    Arena, ArenaId, BufferRef, CallPlan, Condition, FunctionId, KernelId, Object, ObjectId, PlanInput,
-    PlanOutput, ResultBinding, ShapeCheck, SizeBinding, Slot, SlotId, Step, View,
+    Arena, ArenaId, Arg, BufferRef, CallPlan, Condition, FunctionId, InputKind, KernelId, Object, ObjectId,
+    OutputKind, PlanInput, PlanOutput, ResultBinding, ShapeCheck, SizeBinding, Slot, SlotId, Step,
+    TensorInput, TensorOutput, View,
 };
 use crate::shape::{Dim, Sym};
 use crate::text::{
     Cursor, Literal, SymbolPolicy, TokenKind, parse_constraint, parse_dim, parse_dims, parse_dtype,
     parse_int, parse_literal, parse_source,
 };
-use crate::types::{ConstId, ConstPool, TensorData};
+use crate::types::{ConstId, ConstPool, DType, Dims, TensorData};
 use std::sync::Arc;
 
 /// Reads a text that holds one plan. Constants that the text refers to but does not hold come from `pool`, by id.
@@ -87,8 +89,8 @@ pub(super) fn constant(
     Ok((name, data.clone()))
 }
 
-struct Parser<'a> {
-    plan: CallPlan,
+pub(super) struct Parser<'a> {
+    pub(super) plan: CallPlan,
     pool: &'a ConstPool,
     /// For one function of several.
     shared: Option<&'a Shared>,
@@ -145,15 +147,30 @@ impl Parser<'_> {
                 }
             }
             "in" => {
-                let (name, dtype, dims) = self.signature(cursor)?;
-                let default = match cursor.eat_punct("=") {
-                    true => Some(self.default(cursor)?),
-                    false => None,
+                let name = cursor.expect_name("a name")?;
+                cursor.expect_punct(":")?;
+                let kind = match self.starts_object(cursor) {
+                    true => InputKind::Object(self.object_name(cursor)?),
+                    false => {
+                        let (dtype, dims) = self.tensor(cursor)?;
+                        let default = match cursor.eat_punct("=") {
+                            true => Some(self.default(cursor)?),
+                            false => None,
+                        };
+                        InputKind::Tensor(TensorInput { dtype, dims, default })
+                    }
                 };
-                self.plan.inputs.push(PlanInput { name, dtype, dims, default });
+                self.plan.inputs.push(PlanInput { name, kind });
             }
             "out" => {
-                let (name, dtype, dims) = self.signature(cursor)?;
+                let name = cursor.expect_name("a name")?;
+                cursor.expect_punct(":")?;
+                if self.starts_object(cursor) {
+                    let kind = OutputKind::Object(self.object_name(cursor)?);
+                    self.plan.outputs.push(PlanOutput { name, kind });
+                    return Ok(());
+                }
+                let (dtype, dims) = self.tensor(cursor)?;
                 let over = match cursor.eat_word("over") {
                     true => Some(self.input(cursor, "new state lies over an input")?),
                     false => None,
@@ -162,7 +179,8 @@ impl Parser<'_> {
                     true => Some(parse_dim(cursor, &mut self.plan.shapes, SymbolPolicy::Declared)?),
                     false => None,
                 };
-                self.plan.outputs.push(PlanOutput { name, dtype, dims, over, rank });
+                let kind = OutputKind::Tensor(TensorOutput { dtype, dims, over, rank });
+                self.plan.outputs.push(PlanOutput { name, kind });
             }
             "from" => {
                 let symbol = self.sym(cursor)?;
@@ -207,15 +225,10 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn signature(
-        &mut self,
-        cursor: &mut Cursor<'_>,
-    ) -> Result<(String, crate::types::DType, crate::types::Dims), Diagnostic> {
-        let name = cursor.expect_name("a name")?;
-        cursor.expect_punct(":")?;
+    /// `f32[n]`
+    fn tensor(&mut self, cursor: &mut Cursor<'_>) -> Result<(DType, Dims), Diagnostic> {
         let dtype = parse_dtype(cursor)?;
-        let dims = parse_dims(cursor, &mut self.plan.shapes, SymbolPolicy::Declared)?;
-        Ok((name, dtype, dims))
+        Ok((dtype, parse_dims(cursor, &mut self.plan.shapes, SymbolPolicy::Declared)?))
     }
 
     /// `%s0: f32[n] = ^0[offset]`
@@ -237,7 +250,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// `%o0: f32[n]`
+    /// `%o0: f32[n]`, `%o1: Sequence<Tensor<f32>>`
     fn object(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Diagnostic> {
         let start = cursor.span();
         let expected = BufferRef::Object(ObjectId(self.plan.objects.len() as u32));
@@ -245,9 +258,8 @@ impl Parser<'_> {
             return Err(cursor.error_at(start, "T094", "objects are declared in order: %o0, %o1, …"));
         }
         cursor.expect_punct(":")?;
-        let dtype = parse_dtype(cursor)?;
-        let dims = parse_dims(cursor, &mut self.plan.shapes, SymbolPolicy::Declared)?;
-        self.plan.objects.push(Object { dtype, dims });
+        let ty = parse_object_type(cursor, &mut self.plan.shapes)?;
+        self.plan.objects.push(Object { ty });
         Ok(())
     }
 
@@ -257,18 +269,17 @@ impl Parser<'_> {
         cursor.expect_punct("(")?;
         let args = cursor.list(")", |cursor| {
             let place = self.buffer(cursor)?;
+            if let BufferRef::Object(id) = place
+                && !cursor.at_punct("[")
+            {
+                return Ok(Arg::Object(id));
+            }
             let dims = parse_dims(cursor, &mut self.plan.shapes, SymbolPolicy::Declared)?;
-            Ok(View { place, dims })
+            Ok(Arg::View(View { place, dims }))
         })?;
         cursor.expect_word("to")?;
         cursor.expect_punct("(")?;
-        let results = cursor.list(")", |cursor| {
-            let span = cursor.span();
-            match self.buffer(cursor)? {
-                BufferRef::Object(id) => Ok(id),
-                _ => Err(cursor.error_at(span, "T097", "results of functions are objects")),
-            }
-        })?;
+        let results = cursor.list(")", |cursor| self.object_place(cursor))?;
         let mut bindings = Vec::new();
         let mut more = cursor.eat_word("from");
         while more {
@@ -311,11 +322,11 @@ impl Parser<'_> {
         }
     }
 
-    fn dim(&mut self, cursor: &mut Cursor<'_>) -> Result<Dim, Diagnostic> {
+    pub(super) fn dim(&mut self, cursor: &mut Cursor<'_>) -> Result<Dim, Diagnostic> {
         parse_dim(cursor, &mut self.plan.shapes, SymbolPolicy::Declared)
     }
 
-    fn sym(&mut self, cursor: &mut Cursor<'_>) -> Result<Sym, Diagnostic> {
+    pub(super) fn sym(&mut self, cursor: &mut Cursor<'_>) -> Result<Sym, Diagnostic> {
         let span = cursor.span();
         let name = cursor.expect_name("a symbol")?;
         let found = self.plan.shapes.find_sym(&name);
@@ -335,7 +346,7 @@ impl Parser<'_> {
     }
 
     /// A buffer in its printed form, existing or not.
-    fn buffer_name(&mut self, cursor: &mut Cursor<'_>) -> Result<BufferRef, Diagnostic> {
+    pub(super) fn buffer_name(&mut self, cursor: &mut Cursor<'_>) -> Result<BufferRef, Diagnostic> {
         let span = cursor.span();
         let (found, text) = match cursor.peek().clone() {
             TokenKind::Const(text) => (text.parse().ok().map(|it| BufferRef::Constant(ConstId(it))), text),
@@ -353,7 +364,7 @@ impl Parser<'_> {
     }
 
     /// A buffer that exists.
-    fn buffer(&mut self, cursor: &mut Cursor<'_>) -> Result<BufferRef, Diagnostic> {
+    pub(super) fn buffer(&mut self, cursor: &mut Cursor<'_>) -> Result<BufferRef, Diagnostic> {
         let span = cursor.span();
         let buffer = self.buffer_name(cursor)?;
         let exists = match buffer {
@@ -495,13 +506,14 @@ impl Parser<'_> {
                 let cond = self.buffer(cursor)?;
                 Step::While { cond_steps, cond, body: self.steps(cursor)? }
             }
+            word if is_object_word(word) => self.object_step(cursor, word)?,
             word => return Err(cursor.error_at(span, "T099", format!("there is no step `{word}`"))),
         })
     }
 }
 
 /// A number that is not negative.
-fn number<T: TryFrom<i64>>(cursor: &mut Cursor<'_>) -> Result<T, Diagnostic> {
+pub(super) fn number<T: TryFrom<i64>>(cursor: &mut Cursor<'_>) -> Result<T, Diagnostic> {
     let start = cursor.span();
     let value = parse_int(cursor)?;
     T::try_from(value)

@@ -1,16 +1,18 @@
 //! Printing of call plans. Any plan prints, also one that breaks the laws: the verifier draws under it.
 
 use super::buffer_text;
+use super::object::{object_text, object_type_text};
 use crate::diag::Place;
 use crate::kernel::write_kernel;
 use crate::plan::{
-    BufferRef, CallPlan, Condition, FunctionId, ObjectId, ResultBinding, ShapeCheck, SlotId, Step, View,
+    Arg, BufferRef, CallPlan, Condition, FunctionId, InputKind, ObjectId, OutputKind, ResultBinding,
+    ShapeCheck, SlotId, Step,
 };
 use crate::shape::{Constraint, Dim, Sym, SymbolKind};
 use crate::text::{
     LineIndex, Span, TextWriter, constraint_text, dims_text, literal_text, name_text, quote, source_text,
 };
-use crate::types::ConstPool;
+use crate::types::{ConstPool, visit_dims};
 use indexmap::IndexSet;
 
 /// Text with the places of what it shows.
@@ -102,20 +104,31 @@ impl Printer<'_> {
             self.writer.line(&format!("assume {}", constraint_text(&plan.shapes, fact)));
         }
         for input in &plan.inputs {
-            let dims = dims_text(&plan.shapes, &input.dims);
-            let (name, dtype) = (name_text(&input.name), input.dtype);
-            let default = input.default.map_or(String::new(), |it| format!(" = {it}"));
-            self.writer.line(&format!("in {name}: {dtype}{dims}{default}"));
+            let what = match &input.kind {
+                InputKind::Tensor(it) => {
+                    let default = it.default.map_or(String::new(), |it| format!(" = {it}"));
+                    format!("{}{}{default}", it.dtype, dims_text(&plan.shapes, &it.dims))
+                }
+                InputKind::Object(id) => buffer_text(BufferRef::Object(*id)),
+            };
+            self.writer.line(&format!("in {}: {what}", name_text(&input.name)));
         }
         if let Some(function) = plan.at_defaults {
             let text = format!("defaults {}", self.function(function));
             self.writer.line(&text);
         }
         for output in &plan.outputs {
-            let dims = dims_text(&plan.shapes, &output.dims);
-            let over = output.over.map_or(String::new(), |it| format!(" over %in{it}"));
-            let rank = output.rank.map_or(String::new(), |it| format!(" rank {}", plan.shapes.display(it)));
-            self.writer.line(&format!("out {}: {}{dims}{over}{rank}", name_text(&output.name), output.dtype));
+            let what = match &output.kind {
+                OutputKind::Tensor(it) => {
+                    let dims = dims_text(&plan.shapes, &it.dims);
+                    let over = it.over.map_or(String::new(), |it| format!(" over %in{it}"));
+                    let rank =
+                        it.rank.map_or(String::new(), |it| format!(" rank {}", plan.shapes.display(it)));
+                    format!("{}{dims}{over}{rank}", it.dtype)
+                }
+                OutputKind::Object(id) => buffer_text(BufferRef::Object(*id)),
+            };
+            self.writer.line(&format!("out {}: {what}", name_text(&output.name)));
         }
         for binding in &plan.bindings {
             let line = format!("from {} = %in{}[{}]", self.sym(binding.symbol), binding.input, binding.axis);
@@ -141,8 +154,8 @@ impl Printer<'_> {
             self.printed.slots.push(span);
         }
         for (i, object) in plan.objects.iter().enumerate() {
-            let dims = dims_text(&plan.shapes, &object.dims);
-            self.writer.line(&format!("object %o{i}: {}{dims}", object.dtype));
+            let ty = object_type_text(&plan.shapes, &object.ty);
+            self.writer.line(&format!("object %o{i}: {ty}"));
         }
         for kernel in plan.kernels.iter().filter(|_| self.names.is_none()) {
             write_kernel(&mut self.writer, kernel.name(), kernel);
@@ -163,12 +176,15 @@ impl Printer<'_> {
     fn invoke(
         &self,
         function: FunctionId,
-        args: &[View],
+        args: &[Arg],
         results: &[ObjectId],
         bindings: &[ResultBinding],
     ) -> String {
-        let view = |it: &View| format!("{}{}", buffer_text(it.place), dims_text(&self.plan.shapes, &it.dims));
-        let args = args.iter().map(view).collect::<Vec<_>>().join(", ");
+        let arg = |it: &Arg| match it {
+            Arg::View(it) => format!("{}{}", buffer_text(it.place), dims_text(&self.plan.shapes, &it.dims)),
+            Arg::Object(id) => buffer_text(BufferRef::Object(*id)),
+        };
+        let args = args.iter().map(arg).collect::<Vec<_>>().join(", ");
         let objects = results.iter().map(|it| buffer_text(BufferRef::Object(*it)));
         let objects = objects.collect::<Vec<_>>().join(", ");
         let binds = bindings.iter().map(|it| format!("{} = {}[{}]", self.sym(it.symbol), it.result, it.axis));
@@ -217,6 +233,10 @@ impl Printer<'_> {
             }
             Step::Invoke { function, args, results, bindings, source } => {
                 let text = self.invoke(*function, args, results, bindings);
+                self.line(&format!("{text}{}", source_text(source)));
+            }
+            Step::Object { op, source } => {
+                let text = object_text(&self.plan.shapes, op);
                 self.line(&format!("{text}{}", source_text(source)));
             }
             Step::Move { from, to } => {
@@ -290,13 +310,13 @@ impl Symbols<'_> {
 
     fn plan(&mut self) {
         let plan = self.plan;
-        plan.inputs.iter().for_each(|it| self.dims(it.dims.iter().copied()));
-        plan.outputs.iter().for_each(|it| self.dims(it.dims.iter().copied().chain(it.rank)));
+        plan.inputs.iter().for_each(|it| self.dims(it.dims().iter().copied()));
+        plan.outputs.iter().for_each(|it| self.dims(it.sizes()));
         self.found.extend(plan.bindings.iter().map(|it| it.symbol));
         plan.checks.iter().for_each(|it| self.dims(it.constraint.dims()));
         plan.arenas.iter().for_each(|it| self.dims(it.parts.iter().copied().chain([it.bytes])));
         plan.slots.iter().for_each(|it| self.dims(it.dims.iter().copied().chain([it.offset])));
-        plan.objects.iter().for_each(|it| self.dims(it.dims.iter().copied()));
+        plan.objects.iter().for_each(|it| visit_dims(&it.ty, &mut |dim| self.dims([dim])));
         self.steps(&plan.steps);
     }
 
@@ -306,8 +326,16 @@ impl Symbols<'_> {
                 Step::AllocArena(_) | Step::AllocOutput(_) | Step::Move { .. } => {}
                 Step::Kernel { sizes, .. } => self.dims(sizes.iter().copied()),
                 Step::Invoke { args, bindings, .. } => {
-                    args.iter().for_each(|it| self.dims(it.dims.iter().copied()));
+                    for arg in args {
+                        if let Arg::View(it) = arg {
+                            self.dims(it.dims.iter().copied());
+                        }
+                    }
                     self.found.extend(bindings.iter().map(|it| it.symbol));
+                }
+                Step::Object { op, .. } => {
+                    self.dims(op.sizes());
+                    self.found.extend(op.defines());
                 }
                 Step::Copy { bytes, .. } => self.dims([*bytes]),
                 Step::Bind { symbol, .. } => {

@@ -1,9 +1,14 @@
 //! P8: calls of functions of the module.
 
 use super::super::text::buffer_text;
+use super::objects::fits;
 use super::sizes::Question;
 use super::{State, Verifier};
-use crate::plan::{BufferRef, CallPlan, FunctionId, ObjectId, ResultBinding, View, byte_size};
+use crate::plan::{
+    Arg, BufferRef, CallPlan, FunctionId, InputKind, ObjectId, OutputKind, ResultBinding, TensorInput, View,
+    byte_size,
+};
+use crate::types::Type;
 use indexmap::IndexSet;
 
 impl Verifier<'_> {
@@ -11,7 +16,7 @@ impl Verifier<'_> {
     pub(super) fn invoke(
         &mut self,
         function: FunctionId,
-        args: &[View],
+        args: &[Arg],
         results: &[ObjectId],
         bindings: &[ResultBinding],
         state: &mut State,
@@ -33,14 +38,37 @@ impl Verifier<'_> {
             self.report("P008", message);
             return;
         }
-        let over = callee.outputs.iter().find_map(|it| callee.inputs.get(it.over? as usize));
+        let over = callee.outputs.iter().find_map(|it| callee.inputs.get(it.over()? as usize));
         if let Some(input) = over {
             let message = format!("P8: input `{}` of `@{}` is state", input.name, callee.name);
             self.report("P008", message);
         }
-        args.iter().enumerate().for_each(|(i, it)| self.argument(callee, i, it, state));
+        for (arg, input) in args.iter().zip(&callee.inputs) {
+            match (arg, &input.kind) {
+                (Arg::View(view), InputKind::Tensor(wanted)) => {
+                    self.argument(callee, &input.name, wanted, view, state);
+                }
+                (Arg::Object(id), InputKind::Object(wanted)) => {
+                    let wanted = callee.objects.get(wanted.0 as usize).map(|it| &it.ty);
+                    self.object_fits(
+                        *id,
+                        wanted,
+                        &format!("input `{}` of `@{}`", input.name, callee.name),
+                        state,
+                    );
+                }
+                _ => {
+                    let message =
+                        format!("P8: input `{}` of `@{}` is another kind of value", input.name, callee.name);
+                    self.report("P008", message);
+                }
+            }
+        }
         // What the objects held before is given back first.
-        results.iter().for_each(|it| state.valid.remove(&BufferRef::Object(*it)));
+        for it in results {
+            state.valid.remove(&BufferRef::Object(*it));
+            state.fresh.shift_remove(it);
+        }
         self.bindings(callee, results, bindings, state);
         let mut seen = IndexSet::new();
         for (id, output) in results.iter().zip(&callee.outputs) {
@@ -53,33 +81,33 @@ impl Verifier<'_> {
             if !seen.insert(*id) {
                 self.report("P008", format!("P8: {name} is two results of one call"));
             }
-            if object.dtype != output.dtype || object.dims.len() != output.dims.len() {
+            let given = match &output.kind {
+                OutputKind::Tensor(it) => Some(Type::tensor(it.dtype, it.dims.iter().copied())),
+                OutputKind::Object(id) => callee.objects.get(id.0 as usize).map(|it| it.ty.clone()),
+            };
+            if given.is_none_or(|it| !fits(&it, &object.ty)) {
                 let message = format!(
-                    "P8: {name} is {} of rank {} but result `{}` of `@{}` is {} of rank {}",
-                    object.dtype,
-                    object.dims.len(),
-                    output.name,
-                    callee.name,
-                    output.dtype,
-                    output.dims.len()
+                    "P8: {name} is no place for result `{}` of `@{}`: it is another kind of value, or has another \
+                     element type or rank",
+                    output.name, callee.name
                 );
                 self.report("P008", message);
             }
-            object.dims.iter().for_each(|it| self.check_p1_bound(state, *it));
+            let dims = object.dims().unwrap_or_default();
+            dims.iter().for_each(|it| self.check_p1_bound(state, *it));
             state.valid.insert(place, None);
         }
     }
 
     /// An argument fits the input: element type, rank, and as many bytes as its place has.
-    fn argument(&mut self, callee: &CallPlan, i: usize, arg: &View, state: &State) {
+    fn argument(&mut self, callee: &CallPlan, name: &str, input: &TensorInput, arg: &View, state: &State) {
         arg.dims.iter().for_each(|it| self.check_p1_bound(state, *it));
         let Some(dtype) = self.read(arg.place, state) else { return };
-        let (input, place) = (&callee.inputs[i], buffer_text(arg.place));
+        let place = buffer_text(arg.place);
         if dtype != input.dtype || arg.dims.len() != input.dims.len() {
             let message = format!(
-                "P8: {place} is {dtype} of rank {} but input `{}` of `@{}` is {} of rank {}",
+                "P8: {place} is {dtype} of rank {} but input `{name}` of `@{}` is {} of rank {}",
                 arg.dims.len(),
-                input.name,
                 callee.name,
                 input.dtype,
                 input.dims.len()
@@ -112,7 +140,7 @@ impl Verifier<'_> {
     ) {
         for it in bindings {
             let object = results.get(it.result as usize).and_then(|id| self.plan.objects.get(id.0 as usize));
-            let dim = object.and_then(|object| object.dims.get(it.axis as usize));
+            let dim = object.and_then(|object| object.dims()?.get(it.axis as usize));
             if dim.and_then(|dim| self.plan.shapes.as_sym(*dim)) != Some(it.symbol) {
                 let name = self.plan.shapes.name(it.symbol);
                 let message = format!(

@@ -18,7 +18,7 @@ impl Verifier<'_> {
         let mut written: Vec<usize> = Vec::new();
         for (i, (param, arg)) in kernel.params().zip(args).enumerate() {
             if param.access.writes() {
-                self.check_p6_writable(*arg);
+                self.check_p6_writable(*arg, state);
             }
             let exists = match param.access.reads() {
                 true => self.read(*arg, state).is_some(),

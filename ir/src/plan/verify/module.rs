@@ -2,7 +2,10 @@
 
 use super::{verify_kernels, verify_plan};
 use crate::diag::{Diagnostic, Diagnostics};
-use crate::plan::{CallOrder, CallPlan, MAX_CALLS, PlanModule, Proof, call_order};
+use crate::plan::{
+    CallOrder, CallPlan, InputKind, MAX_CALLS, OutputKind, PlanInput, PlanModule, PlanOutput, Proof,
+    call_order,
+};
 use indexmap::IndexSet;
 use std::sync::Arc;
 
@@ -87,10 +90,18 @@ fn check_p15_versions(module: &PlanModule, found: &mut Diagnostics) {
         };
         let inputs = |it: &CallPlan| -> Vec<_> {
             let given = it.inputs.iter().take(plan.required());
-            given.map(|it| (it.name.clone(), it.dtype, it.dims.len())).collect()
+            let kind = |input: &PlanInput| match &input.kind {
+                InputKind::Tensor(tensor) => (Some((tensor.dtype, tensor.dims.len())), None),
+                InputKind::Object(id) => (None, it.objects.get(id.0 as usize).cloned()),
+            };
+            given.map(|input| (input.name.clone(), kind(input))).collect()
         };
         let outputs = |it: &CallPlan| -> Vec<_> {
-            it.outputs.iter().map(|it| (it.name.clone(), it.dtype, it.dims.len(), it.over)).collect()
+            let kind = |output: &PlanOutput| match &output.kind {
+                OutputKind::Tensor(it) => (Some((it.dtype, it.dims.len(), it.over)), None),
+                OutputKind::Object(id) => (None, it.objects.get(id.0 as usize).cloned()),
+            };
+            it.outputs.iter().map(|output| (output.name.clone(), kind(output))).collect()
         };
         let same_inputs = version.inputs.len() == plan.required() && inputs(version) == inputs(plan);
         if !version.private || !same_inputs || outputs(version) != outputs(plan) {

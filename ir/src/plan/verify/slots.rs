@@ -10,7 +10,7 @@ use super::samples::{Range, Samples};
 use super::sizes::{Answer, Question, Sizes};
 use super::state::{Extent, State, Write};
 use super::{Verifier, buffer_text, is_read_only};
-use crate::plan::{ALIGNMENT, ArenaId, BufferRef, CallPlan, ObjectId, SlotId};
+use crate::plan::{ALIGNMENT, ArenaId, BufferRef, CallPlan, ObjectId, PlanOutput, SlotId};
 use crate::shape::{Dim, Sym};
 use indexmap::{IndexMap, IndexSet};
 
@@ -99,12 +99,13 @@ impl Layout {
             }
         }
         for (i, output) in plan.outputs.iter().enumerate() {
-            for symbol in output.dims.iter().flat_map(|it| sizes.shapes.free_symbols(*it)) {
+            for symbol in output.sizes().flat_map(|it| sizes.shapes.free_symbols(it)) {
                 self.mentions.entry(symbol).or_default().outputs.push(i as u32);
             }
         }
         for (i, object) in plan.objects.iter().enumerate() {
-            for symbol in object.dims.iter().flat_map(|it| sizes.shapes.free_symbols(*it)) {
+            let dims = object.dims().unwrap_or_default();
+            for symbol in dims.iter().flat_map(|it| sizes.shapes.free_symbols(*it)) {
                 self.mentions.entry(symbol).or_default().objects.push(ObjectId(i as u32));
             }
         }
@@ -196,7 +197,10 @@ impl Verifier<'_> {
         mentions.outputs.iter().for_each(|it| {
             state.outputs.shift_remove(it);
         });
-        mentions.objects.iter().for_each(|it| state.valid.remove(&BufferRef::Object(*it)));
+        for it in &mentions.objects {
+            state.valid.remove(&BufferRef::Object(*it));
+            state.fresh.shift_remove(it);
+        }
     }
 
     pub(super) fn write(&mut self, buffer: BufferRef, state: &mut State) {
@@ -225,7 +229,7 @@ impl Verifier<'_> {
             }
         }
         if let BufferRef::Output(i) = buffer
-            && let Some(input) = self.plan.outputs.get(i as usize).and_then(|it| it.over)
+            && let Some(input) = self.plan.outputs.get(i as usize).and_then(PlanOutput::over)
         {
             state.valid.remove(&BufferRef::Input(input));
         }

@@ -1,7 +1,7 @@
 //! What is known at a point of a plan.
 
 use super::facts::{Established, Forgotten};
-use crate::plan::{ArenaId, BufferRef, SlotId};
+use crate::plan::{ArenaId, BufferRef, ObjectId, SlotId};
 use crate::shape::Sym;
 use indexmap::IndexSet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +29,8 @@ pub(super) struct State {
     pub(super) established: Established,
     pub(super) arenas: IndexSet<ArenaId>,
     pub(super) outputs: IndexSet<u32>,
+    /// Tensor objects that nobody else holds yet, so they may be written.
+    pub(super) fresh: IndexSet<ObjectId>,
     /// Buffers that hold what was written to them.
     pub(super) valid: Valid,
     /// Slots of which that is so unless another one that was written since overlaps them, and that write.
@@ -44,6 +46,7 @@ impl State {
         self.established.meet(&other.established);
         self.arenas.retain(|it| other.arenas.contains(it));
         self.outputs.retain(|it| other.outputs.contains(it));
+        self.fresh.retain(|it| other.fresh.contains(it));
         self.valid.retain(|it| other.valid.contains(it));
         self.doubtful.extend(&other.doubtful);
         self.unchecked.extend(&other.unchecked);

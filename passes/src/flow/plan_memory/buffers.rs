@@ -190,15 +190,15 @@ impl Lowering<'_> {
 
     /// Whether the dimensions of an output are known here.
     fn output_is_bound(&self, output: u32) -> bool {
-        let dims = &self.plan.outputs[output as usize].dims;
-        let mut symbols = dims.iter().flat_map(|it| self.plan.shapes.free_symbols(*it));
+        let output = &self.plan.outputs[output as usize];
+        let mut symbols = output.sizes().flat_map(|it| self.plan.shapes.free_symbols(it));
         symbols.all(|it| self.bound.contains(&it))
     }
 
     /// Whether an output has as many bytes as a value, for all sizes that may occur here.
     fn output_has_size_of(&mut self, output: u32, value: ValueId) -> Result<bool, Diagnostic> {
         let have = self.byte_size(self.tensor(value)?)?;
-        let output = &self.plan.outputs[output as usize];
+        let Some(output) = self.plan.outputs[output as usize].tensor() else { return Ok(false) };
         let wanted = byte_size(&mut self.plan.shapes, output.dtype, &output.dims).map_err(overflow)?;
         Ok(self.plan.shapes.prove_eq(have, wanted).is_always())
     }

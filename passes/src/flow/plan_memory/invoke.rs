@@ -5,8 +5,9 @@ use super::Lowering;
 use super::values::{Storage, known_dims};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::{BindingId, ValueId};
-use orogen_ir::plan::{BufferRef, FunctionId, Object, ObjectId, ResultBinding, Step, View};
+use orogen_ir::plan::{Arg, BufferRef, FunctionId, Object, ObjectId, ResultBinding, Step, View};
 use orogen_ir::shape::{Constraint, SymbolKind};
+use orogen_ir::types::Type;
 
 impl Lowering<'_> {
     pub(super) fn invoke(
@@ -21,8 +22,9 @@ impl Lowering<'_> {
             return Err(Diagnostic::error("M003", message).help("plan the whole module: `plan_module`"));
         };
         let function = FunctionId(function as u32);
-        let view =
-            |it: &ValueId| Ok(View { place: self.buffer_of(*it)?, dims: known_dims(self.tensor(*it)?)? });
+        let view = |it: &ValueId| {
+            Ok(Arg::View(View { place: self.buffer_of(*it)?, dims: known_dims(self.tensor(*it)?)? }))
+        };
         let args = args.iter().map(view).collect::<Result<Vec<_>, Diagnostic>>()?;
         let values = &self.function[id].results;
         let (mut results, mut bindings) = (Vec::new(), Vec::new());
@@ -36,12 +38,12 @@ impl Lowering<'_> {
                 }
             }
             let object = ObjectId(self.plan.objects.len() as u32);
-            self.plan.objects.push(Object { dtype: ty.dtype, dims });
+            self.plan.objects.push(Object { ty: Type::tensor(ty.dtype, dims) });
             self.storage.insert(*value, Storage::Buffer(BufferRef::Object(object)));
             results.push(object);
         }
         for object in &results {
-            let dims = self.plan.objects[object.0 as usize].dims.clone();
+            let dims = self.plan.objects[object.0 as usize].dims().unwrap_or_default().to_vec();
             dims.iter().try_for_each(|it| self.require_bound(*it))?;
         }
         let source = self.source.clone();

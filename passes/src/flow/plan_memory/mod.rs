@@ -28,7 +28,9 @@ use la_arena::ArenaMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::{Function, Module, ValueId};
 use orogen_ir::kernel::Kernel;
-use orogen_ir::plan::{BufferRef, CallPlan, PlanInput, PlanOutput, SizeBinding, Step};
+use orogen_ir::plan::{
+    BufferRef, CallPlan, OutputKind, PlanInput, PlanOutput, SizeBinding, Step, TensorOutput,
+};
 use orogen_ir::shape::{Constraint, Dim, Sym};
 use orogen_ir::text::type_text;
 use orogen_ir::types::{ConstPool, Dims, Source, Type};
@@ -191,16 +193,11 @@ impl<'a> Lowering<'a> {
                     self.plan.bindings.push(SizeBinding { symbol, input, axis: axis as u32 });
                 }
             }
-            self.plan.inputs.push(PlanInput {
-                name: param.name.clone(),
-                dtype: ty.dtype,
-                dims,
-                default: None,
-            });
+            self.plan.inputs.push(PlanInput::new(param.name.clone(), ty.dtype, dims));
             self.storage.insert(param.value, Storage::Buffer(BufferRef::Input(input)));
         }
         self.plan.inputs.iter().try_for_each(|input| {
-            let bound = input.dims.iter().try_for_each(|it| self.require_bound(*it));
+            let bound = input.dims().iter().try_for_each(|it| self.require_bound(*it));
             bound.map_err(|it| it.at(format!("input `{}`", input.name)))
         })
     }
@@ -225,13 +222,8 @@ impl<'a> Lowering<'a> {
             let number = self.plan.outputs.len() as u32;
             let rank = self.rank_of(i).map(|_| self.plan.shapes.fresh(&format!("rank of {}", output.name)));
             let ranked = rank.is_some();
-            self.plan.outputs.push(PlanOutput {
-                name: output.name.clone(),
-                dtype: ty.dtype,
-                dims,
-                over,
-                rank,
-            });
+            let kind = OutputKind::Tensor(TensorOutput { dtype: ty.dtype, dims, over, rank });
+            self.plan.outputs.push(PlanOutput { name: output.name.clone(), kind });
             // The rank is read from data at the end, so the output is made then.
             if ranked {
                 continue;

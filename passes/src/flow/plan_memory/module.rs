@@ -53,7 +53,7 @@ fn check_states(plans: &PlanModule, found: &mut Diagnostics) {
     for caller in &plans.functions {
         caller.visit_invoked(&mut |it| {
             let Some(callee) = plans.functions.get(it.0 as usize) else { return };
-            let over = callee.outputs.iter().find_map(|it| callee.inputs.get(it.over? as usize));
+            let over = callee.outputs.iter().find_map(|it| callee.inputs.get(it.over()? as usize));
             if let Some(state) = over {
                 let (name, by) = (&callee.name, &caller.name);
                 let message = format!(

@@ -5,7 +5,7 @@ use super::values::Storage;
 use super::versions::Call;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::{BindingId, Definition, RegionId, Rhs, ValueId};
-use orogen_ir::plan::{BufferRef, ShapeCheck, Step};
+use orogen_ir::plan::{Arg, BufferRef, ShapeCheck, Step};
 use orogen_ir::shape::{Constraint, Dim};
 use orogen_ir::types::Source;
 
@@ -160,15 +160,16 @@ impl Lowering<'_> {
     }
 
     fn bind_rank(&mut self, output: u32, rank: ValueId, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {
-        let dim = self.plan.outputs[output as usize].rank;
-        let Some(symbol) = dim.and_then(|it| self.plan.shapes.as_sym(it)) else { return Ok(()) };
+        let tensor = self.plan.outputs[output as usize].tensor().cloned();
+        let Some(tensor) = tensor else { return Ok(()) };
+        let Some(symbol) = tensor.rank.and_then(|it| self.plan.shapes.as_sym(it)) else { return Ok(()) };
         let (from, dtype) = (self.buffer_of(rank)?, self.tensor(rank)?.dtype);
         self.touch(from);
         self.emit(steps, Step::Bind { symbol, from, dtype, element: 0 })?;
         self.bound.insert(symbol);
         let output = &self.plan.outputs[output as usize];
         let message = format!("the rank of output `{}`", output.name);
-        let (rank, most) = (self.plan.shapes.sym_dim(symbol), output.dims.len() as i64);
+        let (rank, most) = (self.plan.shapes.sym_dim(symbol), tensor.dims.len() as i64);
         for constraint in [Constraint::AtLeast(rank, 0), Constraint::AtMost(rank, most)] {
             self.emit(
                 steps,
@@ -186,15 +187,20 @@ impl Lowering<'_> {
                 args.iter().for_each(|it| self.touch(*it));
             }
             Step::Invoke { args, .. } => {
-                args.iter().flat_map(|it| &it.dims).try_for_each(|it| self.require_bound(*it))?;
-                args.iter().for_each(|it| self.touch(it.place));
+                for arg in args {
+                    if let Arg::View(it) = arg {
+                        it.dims.iter().try_for_each(|it| self.require_bound(*it))?;
+                        self.touch(it.place);
+                    }
+                }
             }
             Step::Copy { bytes: size, .. } | Step::Let { value: size, .. } => self.require_bound(*size)?,
             Step::Check(check) => check.constraint.dims().try_for_each(|it| self.require_bound(it))?,
             Step::AllocOutput(output) => {
                 let output = &self.plan.outputs[*output as usize];
-                output.dims.iter().chain(&output.rank).try_for_each(|it| self.require_bound(*it))?;
+                output.sizes().try_for_each(|it| self.require_bound(it))?;
             }
+            Step::Object { op, .. } => op.sizes().iter().try_for_each(|it| self.require_bound(*it))?,
             Step::Move { .. }
             | Step::AllocArena(_)
             | Step::Bind { .. }

@@ -1,0 +1,355 @@
+//! Objects: what is in their places, and the steps on them.
+//!
+//! A place holds an `Any` with a reference to it, given back when something else is put there and on every way out. That
+//! of a tensor has the address of its elements in the second word, as its tag is known; others have their tag there.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlot, Value, types};
+use orogen_abi::{Any, ArrayObject, DLTensor, TensorObject, TypeIndex};
+use orogen_ir::plan::{AxisBinding, ObjectId, ObjectOp};
+use orogen_ir::shape::Dim;
+use orogen_ir::types::{TensorType, Type};
+use std::mem::{offset_of, size_of};
+
+use super::Entry;
+use crate::clif::kernel::Failure;
+use crate::clif::support::{Form, Support};
+
+/// Items that are written to the stack at once for a new array.
+const ITEMS_AT_ONCE: usize = 64;
+
+/// Tag word and payload of an `Any`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub(super) tag: Value,
+    pub(super) payload: Value,
+}
+
+const PAYLOAD: i32 = offset_of!(Any, payload) as i32;
+
+impl Entry<'_, '_, '_> {
+    fn is_tensor(&self, id: ObjectId) -> bool {
+        self.input.plan.objects[id.0 as usize].tensor().is_some()
+    }
+
+    /// What is in a place, without a reference of its own.
+    pub(super) fn held(&mut self, id: ObjectId) -> Held {
+        let payload = self.frame.object(self.cx, id);
+        let tag = match self.is_tensor(id) {
+            true => self.cx.int(i64::from(TypeIndex::TENSOR)),
+            false => self.frame.object_data(self.cx, id),
+        };
+        Held { tag, payload }
+    }
+
+    pub(super) fn load_any(&mut self, at: Value) -> Held {
+        let flags = MemFlagsData::trusted();
+        let tag = self.cx.b.ins().load(types::I64, flags, at, 0);
+        Held { tag, payload: self.cx.b.ins().load(types::I64, flags, at, PAYLOAD) }
+    }
+
+    pub(super) fn store_any(&mut self, list: StackSlot, i: usize, held: Held) {
+        let at = (i * size_of::<Any>()) as i32;
+        self.cx.b.ins().stack_store(types::I64, held.tag, list, at);
+        self.cx.b.ins().stack_store(types::I64, held.payload, list, at + PAYLOAD);
+    }
+
+    pub(super) fn retain(&mut self, held: Held) {
+        self.cx.support(Support::RetainAny, &[held.payload, held.tag]);
+    }
+
+    /// Puts something in a place, which takes over the reference; what was there is given back.
+    pub(super) fn put(&mut self, id: ObjectId, held: Held) {
+        self.release_object(id);
+        let second = match self.is_tensor(id) {
+            true => {
+                let inside = offset_of!(TensorObject, dl_tensor) as i64;
+                let tensor = self.cx.b.ins().iadd_imm_s(held.payload, inside);
+                self.elements(tensor)
+            }
+            false => held.tag,
+        };
+        self.frame.set_object(self.cx, id, held.payload, second);
+    }
+
+    /// Nothing is in a place any more; whoever reads it finds nothing to give back.
+    fn empty(&mut self, id: ObjectId) {
+        const _: () = assert!(TypeIndex::NONE == 0);
+        let zero = self.cx.int(0);
+        self.frame.set_object(self.cx, id, zero, zero);
+    }
+
+    fn release_object(&mut self, id: ObjectId) {
+        let payload = self.frame.object(self.cx, id);
+        if self.is_tensor(id) {
+            self.cx.support(Support::Release, &[payload]);
+        } else {
+            let tag = self.frame.object_data(self.cx, id);
+            self.cx.support(Support::ReleaseAny, &[payload, tag]);
+        }
+    }
+
+    pub(super) fn release_objects(&mut self) {
+        for id in 0..self.input.plan.objects.len() as u32 {
+            self.release_object(ObjectId(id));
+        }
+    }
+
+    /// The extent of a tensor in a place.
+    pub(super) fn extent(&mut self, id: ObjectId, axis: u32) -> Value {
+        let object = self.frame.object(self.cx, id);
+        let shape = offset_of!(TensorObject, dl_tensor) + offset_of!(DLTensor, shape);
+        let shape = self.cx.b.ins().load(types::I64, MemFlagsData::trusted(), object, shape as i32);
+        self.cx.b.ins().load(types::I64, MemFlagsData::trusted(), shape, axis as i32 * 8)
+    }
+
+    /// An argument that is an object.
+    pub(super) fn object_argument(&mut self, arguments: Value, i: usize, id: ObjectId, what: &str) {
+        let at = self.cx.b.ins().iadd_imm_s(arguments, (i * size_of::<Any>()) as i64);
+        let held = self.load_any(at);
+        let ty = &self.input.plan.objects[id.0 as usize].ty;
+        self.kind(ty, held, what);
+        self.retain(held);
+        self.put(id, held);
+    }
+
+    /// Whether there is a value of a type, as far as its tag says; a borrowed view is none, since it cannot be kept.
+    fn kind(&mut self, ty: &Type, held: Held, what: &str) {
+        let index = self.cx.b.ins().ireduce(types::I32, held.tag);
+        let is =
+            |it: &mut Self, wanted: i32| it.cx.b.ins().icmp_imm_s(IntCC::Equal, index, i64::from(wanted));
+        let ok = match admitted(ty) {
+            Some(wanted) => {
+                let mut ok = self.cx.b.ins().iconst(types::I8, 0);
+                for wanted in wanted {
+                    let this = is(self, wanted);
+                    ok = self.cx.b.ins().bor(ok, this);
+                }
+                ok
+            }
+            None => {
+                let object = i64::from(TypeIndex::OBJECT);
+                let mut ok = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, index, object);
+                let plain = i64::from(TypeIndex::DL_TENSOR);
+                let plain = self.cx.b.ins().icmp_imm_s(IntCC::SignedLessThan, index, plain);
+                for other in [TypeIndex::SMALL_STR, TypeIndex::SMALL_BYTES] {
+                    let this = is(self, other);
+                    ok = self.cx.b.ins().bor(ok, this);
+                }
+                self.cx.b.ins().bor(ok, plain)
+            }
+        };
+        let expected = admitted(ty).and_then(|it| it.last().copied()).unwrap_or(TypeIndex::OBJECT);
+        let expected = self.cx.int(i64::from(expected));
+        let got = self.cx.b.ins().sextend(types::I64, index);
+        let message = format!("{what} is not {}; type index", words(ty));
+        self.require(ok, "TypeError", &message, Some((expected, got)));
+    }
+
+    /// What is to be put into a place is of its type; symbols are bound by its dimensions.
+    fn admit(&mut self, id: ObjectId, held: Held, bindings: &[AxisBinding], what: &str) {
+        let ty = &self.input.plan.objects[id.0 as usize].ty;
+        self.kind(ty, held, what);
+        let Type::Tensor(TensorType { dtype, .. }) = ty else { return };
+        let dims = ty.as_tensor().and_then(TensorType::dims).unwrap_or_default();
+        let inside = offset_of!(TensorObject, dl_tensor) as i64;
+        let tensor = self.cx.b.ins().iadd_imm_s(held.payload, inside);
+        self.tensor_kind(what, *dtype, dims.len(), tensor);
+        let extents = self.extents(what, dims.len(), tensor);
+        self.contiguous(what, tensor, &extents);
+        for it in bindings {
+            self.bind(it.symbol, extents[it.axis as usize]);
+        }
+        for (axis, dim) in dims.iter().enumerate() {
+            if !bindings.iter().any(|it| it.axis as usize == axis) {
+                self.dimension(what, axis, *dim, extents[axis]);
+            }
+        }
+    }
+
+    fn array_field(&mut self, array: Value, offset: usize) -> Value {
+        self.cx.b.ins().load(types::I64, MemFlagsData::trusted(), array, offset as i32)
+    }
+
+    /// A position among `count` places, where a negative one counts from the end of `size` items.
+    fn position(&mut self, at: Dim, size: Value, count: Value, what: &str) -> Value {
+        let given = self.size(at);
+        let from_end = self.cx.b.ins().iadd(given, size);
+        let negative = self.cx.b.ins().icmp_imm_s(IntCC::SignedLessThan, given, 0);
+        let at = self.cx.b.ins().select(negative, from_end, given);
+        let ok = self.cx.b.ins().icmp(IntCC::UnsignedLessThan, at, count);
+        self.in_sequence(ok, given, size, what);
+        at
+    }
+
+    fn in_sequence(&mut self, ok: Value, given: Value, size: Value, what: &str) {
+        let bad = self.unless(ok);
+        let good = self.cx.b.current_block();
+        self.cx.b.switch_to_block(bad);
+        let place = self.cx.text("the sequence");
+        let fields = [
+            (place, offset_of!(Failure, place)),
+            (given, offset_of!(Failure, index)),
+            (size, offset_of!(Failure, extent)),
+        ];
+        for (value, offset) in fields {
+            self.cx.b.ins().stack_store(types::I64, value, self.failure, offset as i32);
+        }
+        let failure = self.cx.b.ins().stack_addr(types::I64, self.failure, 0);
+        let zero = self.cx.int(0);
+        self.raise("IndexError", what, Form::Index, zero, failure);
+        self.cx.b.switch_to_block(good.expect("`unless` leaves a current block"));
+    }
+
+    /// The array of a sequence, with a reference that the caller gives on: that of the place, if the result goes there.
+    fn taken(&mut self, of: ObjectId, to: ObjectId) -> Value {
+        let held = self.held(of);
+        match of == to {
+            true => self.empty(of),
+            false => self.retain(held),
+        }
+        held.payload
+    }
+
+    fn put_array(&mut self, to: ObjectId, array: Value) {
+        self.require_made(array);
+        let tag = self.cx.int(i64::from(TypeIndex::ARRAY));
+        self.put(to, Held { tag, payload: array });
+    }
+
+    pub(super) fn object(&mut self, op: &ObjectOp, source: &str) {
+        let what = if source.is_empty() { "an element of a sequence" } else { source };
+        match op {
+            ObjectOp::Tensor(to) => self.make_tensor(*to, source),
+            ObjectOp::Sequence { to, items } => self.make_sequence(*to, items),
+            ObjectOp::Length { symbol, of } => {
+                let array = self.held(*of).payload;
+                let size = self.array_field(array, offset_of!(ArrayObject, size));
+                self.bind(*symbol, size);
+            }
+            ObjectOp::Item { to, of, at, bindings } => {
+                let array = self.held(*of).payload;
+                let size = self.array_field(array, offset_of!(ArrayObject, size));
+                let at = self.position(*at, size, size, what);
+                let data = self.array_field(array, offset_of!(ArrayObject, data));
+                let offset = self.cx.b.ins().imul_imm_s(at, size_of::<Any>() as i64);
+                let place = self.cx.b.ins().iadd(data, offset);
+                let held = self.load_any(place);
+                self.admit(*to, held, bindings, what);
+                self.retain(held);
+                self.put(*to, held);
+            }
+            ObjectOp::Insert { to, of, at, item } => {
+                let array = self.held(*of).payload;
+                let size = self.array_field(array, offset_of!(ArrayObject, size));
+                let at = match at {
+                    Some(at) => {
+                        let count = self.cx.b.ins().iadd_imm_s(size, 1);
+                        self.position(*at, size, count, what)
+                    }
+                    None => size,
+                };
+                let item = self.held(*item);
+                self.retain(item);
+                let array = self.taken(*of, *to);
+                let args = [array, at, item.payload, item.tag];
+                let array = self.cx.support(Support::InsertItem, &args).expect("one result");
+                self.put_array(*to, array);
+            }
+            ObjectOp::Erase { to, of, at } => {
+                let array = self.held(*of).payload;
+                let size = self.array_field(array, offset_of!(ArrayObject, size));
+                let at = match at {
+                    Some(at) => self.position(*at, size, size, what),
+                    None => {
+                        let last = self.cx.b.ins().iadd_imm_s(size, -1);
+                        let ok = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, size, 0);
+                        self.in_sequence(ok, last, size, what);
+                        last
+                    }
+                };
+                let array = self.taken(*of, *to);
+                let array = self.cx.support(Support::EraseItem, &[array, at]).expect("one result");
+                self.put_array(*to, array);
+            }
+            ObjectOp::None { to } => {
+                self.release_object(*to);
+                self.empty(*to);
+            }
+            ObjectOp::IsSome { symbol, of } => {
+                let tag = self.held(*of).tag;
+                let index = self.cx.b.ins().ireduce(types::I32, tag);
+                let some = self.cx.b.ins().icmp_imm_s(IntCC::NotEqual, index, i64::from(TypeIndex::NONE));
+                let some = self.cx.b.ins().uextend(types::I64, some);
+                self.bind(*symbol, some);
+            }
+            ObjectOp::Share { to, from, bindings } => {
+                let held = self.held(*from);
+                let what = if source.is_empty() { "the value of an optional" } else { source };
+                self.admit(*to, held, bindings, what);
+                self.retain(held);
+                self.put(*to, held);
+            }
+            ObjectOp::Drop(id) => {
+                self.release_object(*id);
+                self.empty(*id);
+            }
+        }
+    }
+
+    fn make_tensor(&mut self, to: ObjectId, source: &str) {
+        let object = &self.input.plan.objects[to.0 as usize];
+        let tensor = object.tensor().expect("the place is one of a tensor (law P14)");
+        let dims = object.dims().unwrap_or_default();
+        let what = if source.is_empty() { "a tensor" } else { source };
+        let extents = self.new_extents(dims, what);
+        let rank = self.cx.b.ins().iconst(types::I32, dims.len() as i64);
+        let (payload, _) = self.new_tensor(tensor.dtype, rank, &extents);
+        let tag = self.cx.int(i64::from(TypeIndex::TENSOR));
+        self.put(to, Held { tag, payload });
+    }
+
+    fn make_sequence(&mut self, to: ObjectId, items: &[ObjectId]) {
+        let (first, rest) = items.split_at(items.len().min(ITEMS_AT_ONCE));
+        let list = self.room(first.len() * size_of::<Any>());
+        for (i, id) in first.iter().enumerate() {
+            let held = self.held(*id);
+            self.retain(held);
+            self.store_any(list, i, held);
+        }
+        let address = self.cx.b.ins().stack_addr(types::I64, list, 0);
+        let count = self.cx.int(first.len() as i64);
+        let array = self.cx.support(Support::NewArray, &[count, address]).expect("one result");
+        self.put_array(to, array);
+        for item in rest {
+            self.object(&ObjectOp::Insert { to, of: to, at: None, item: *item }, "");
+        }
+    }
+}
+
+/// Type indices of the values of a type; `None`: whatever can be kept.
+fn admitted(ty: &Type) -> Option<Vec<i32>> {
+    match ty {
+        Type::Tensor(_) => Some(vec![TypeIndex::TENSOR]),
+        Type::Sequence(_) => Some(vec![TypeIndex::ARRAY]),
+        Type::Optional(value) => {
+            let mut all = vec![TypeIndex::NONE];
+            all.extend(admitted(value)?);
+            Some(all)
+        }
+        _ => None,
+    }
+}
+
+fn words(ty: &Type) -> &'static str {
+    match ty {
+        Type::Tensor(_) => "a tensor",
+        Type::Sequence(_) => "an array",
+        Type::Optional(value) => match **value {
+            Type::Tensor(_) => "a tensor or nothing",
+            Type::Sequence(_) => "an array or nothing",
+            _ => "an object or nothing",
+        },
+        _ => "an object that can be kept",
+    }
+}
