@@ -14,6 +14,7 @@ mod print;
 mod tests;
 
 pub use module::{parse_plans, print_plans};
+pub(in crate::plan) use object::object_type_text;
 pub use parse::parse_plan;
 pub(super) use print::symbols_of;
 pub use print::{PrintedPlan, print_plan};

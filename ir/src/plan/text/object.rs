@@ -12,22 +12,13 @@ use crate::text::{
 use crate::types::{DType, TensorType, Type};
 
 /// `f32[n]`, or a type in full.
-pub(super) fn object_type_text(shapes: &ShapeCx, ty: &Type) -> String {
+pub(in crate::plan) fn object_type_text(shapes: &ShapeCx, ty: &Type) -> String {
     match ty {
         Type::Tensor(it) if it.elements.is_none() && it.dims().is_some() => {
             format!("{}{}", it.dtype, dims_text(shapes, it.dims().unwrap_or_default()))
         }
         _ => type_text(shapes, ty),
     }
-}
-
-pub(super) fn parse_object_type(cursor: &mut Cursor<'_>, shapes: &mut ShapeCx) -> Result<Type, Diagnostic> {
-    let is_dtype = matches!(cursor.peek(), TokenKind::Ident(word) if word.parse::<DType>().is_ok());
-    if !is_dtype {
-        return parse_type(cursor, shapes, SymbolPolicy::Declared);
-    }
-    let dtype = parse_dtype(cursor)?;
-    Ok(Type::Tensor(TensorType::new(dtype, parse_dims(cursor, shapes, SymbolPolicy::Declared)?)))
 }
 
 /// `item %o3 = %o1[i] from m = 0`
@@ -63,12 +54,6 @@ pub(super) fn object_text(shapes: &ShapeCx, op: &ObjectOp) -> String {
     }
 }
 
-/// Whether a step on objects begins with this word.
-pub(super) fn is_object_word(word: &str) -> bool {
-    ["tensor", "sequence", "length", "item", "insert", "erase", "none", "some", "share", "drop"]
-        .contains(&word)
-}
-
 fn object_of(buffer: BufferRef, span: Span, cursor: &Cursor<'_>) -> Result<ObjectId, Diagnostic> {
     match buffer {
         BufferRef::Object(id) => Ok(id),
@@ -77,6 +62,24 @@ fn object_of(buffer: BufferRef, span: Span, cursor: &Cursor<'_>) -> Result<Objec
 }
 
 impl Parser<'_> {
+    /// Whether a step on objects begins with this word.
+    pub(super) fn is_object_word(word: &str) -> bool {
+        let words =
+            ["tensor", "sequence", "length", "item", "insert", "erase", "none", "some", "share", "drop"];
+        words.contains(&word)
+    }
+
+    /// `f32[n]`, or a type in full.
+    pub(super) fn object_type(&mut self, cursor: &mut Cursor<'_>) -> Result<Type, Diagnostic> {
+        let shapes = &mut self.plan.shapes;
+        let is_dtype = matches!(cursor.peek(), TokenKind::Ident(word) if word.parse::<DType>().is_ok());
+        if !is_dtype {
+            return parse_type(cursor, shapes, SymbolPolicy::Declared);
+        }
+        let dtype = parse_dtype(cursor)?;
+        Ok(Type::Tensor(TensorType::new(dtype, parse_dims(cursor, shapes, SymbolPolicy::Declared)?)))
+    }
+
     /// Whether an object place comes next.
     pub(super) fn starts_object(&self, cursor: &Cursor<'_>) -> bool {
         matches!(cursor.peek(), TokenKind::Value(_))

@@ -1,6 +1,5 @@
 //! Parsing of call plans. The parser checks form and names; the laws are the verifier's.
 
-use super::object::{is_object_word, parse_object_type};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::kernel::{Kernel, parse_kernel, starts_kernel};
 use crate::plan::{
@@ -258,7 +257,7 @@ impl Parser<'_> {
             return Err(cursor.error_at(start, "T094", "objects are declared in order: %o0, %o1, …"));
         }
         cursor.expect_punct(":")?;
-        let ty = parse_object_type(cursor, &mut self.plan.shapes)?;
+        let ty = self.object_type(cursor)?;
         self.plan.objects.push(Object { ty });
         Ok(())
     }
@@ -506,7 +505,7 @@ impl Parser<'_> {
                 let cond = self.buffer(cursor)?;
                 Step::While { cond_steps, cond, body: self.steps(cursor)? }
             }
-            word if is_object_word(word) => self.object_step(cursor, word)?,
+            word if Self::is_object_word(word) => self.object_step(cursor, word)?,
             word => return Err(cursor.error_at(span, "T099", format!("there is no step `{word}`"))),
         })
     }

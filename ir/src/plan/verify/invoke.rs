@@ -1,6 +1,6 @@
 //! P8: calls of functions of the module.
 
-use super::super::text::buffer_text;
+use super::super::text::{buffer_text, object_type_text};
 use super::objects::fits;
 use super::sizes::Question;
 use super::{State, Verifier};
@@ -85,10 +85,11 @@ impl Verifier<'_> {
                 OutputKind::Tensor(it) => Some(Type::tensor(it.dtype, it.dims.iter().copied())),
                 OutputKind::Object(id) => callee.objects.get(id.0 as usize).map(|it| it.ty.clone()),
             };
-            if given.is_none_or(|it| !fits(&it, &object.ty)) {
+            if let Some(given) = given.filter(|it| !fits(it, &object.ty)) {
+                let found = object_type_text(&self.plan.shapes, &object.ty);
+                let given = object_type_text(&callee.shapes, &given);
                 let message = format!(
-                    "P8: {name} is no place for result `{}` of `@{}`: it is another kind of value, or has another \
-                     element type or rank",
+                    "P8: {name} is {found} but result `{}` of `@{}` is {given}",
                     output.name, callee.name
                 );
                 self.report("P008", message);

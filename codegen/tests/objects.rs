@@ -1,0 +1,377 @@
+//! Objects in plans: sequences and optionals go in and out, are made and changed, and every reference is given back.
+#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#![allow(unsafe_code, reason = "calls generated code")]
+
+mod harness;
+
+use harness::{compiled_module, dlpack, in_memory, options};
+use orogen_ir::plan::{PlanModule, parse_plans, print_plans, verify_module};
+use orogen_ir::types::{ConstPool, DType, TensorData};
+use orogen_reference::{Host, Value as Expected, eval_plan_values};
+use orogen_runtime::{PackedFunc, RuntimeError, Tensor, Value};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+fn module(text: &str) -> PlanModule {
+    let module = parse_plans(text, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"));
+    verify_module(&module).unwrap_or_else(|it| panic!("{it}"));
+    assert_eq!(print_plans(&module), text);
+    module
+}
+
+fn functions(module: &PlanModule) -> [PackedFunc; 2] {
+    let compiled = compiled_module(module, &options());
+    [true, false].map(|host| in_memory(&compiled, host))
+}
+
+fn given(value: &Expected) -> Value {
+    match value {
+        Expected::Tensor(it) => {
+            let dims: Vec<i64> = it.dims().iter().map(|it| *it as i64).collect();
+            Value::Tensor(Tensor::from_bytes(dlpack(it.dtype()), &dims, it.bytes()).unwrap())
+        }
+        Expected::Sequence(items) => Value::Array(items.iter().map(given).collect()),
+        Expected::None => Value::None,
+        Expected::Str(it) => Value::Str(it.clone()),
+        Expected::Tuple(_) => unreachable!("plans hold no tuples"),
+    }
+}
+
+fn same(got: &Value, expected: &Expected) {
+    match (got, expected) {
+        (Value::Tensor(got), Expected::Tensor(expected)) => {
+            assert!(got.shape().iter().map(|it| *it as u64).eq(expected.dims().iter().copied()));
+            assert_eq!(got.as_bytes().unwrap(), &expected.bytes()[..]);
+        }
+        (Value::Array(got), Expected::Sequence(expected)) => {
+            assert_eq!(got.len(), expected.len());
+            got.iter().zip(expected).for_each(|(got, expected)| same(got, expected));
+        }
+        (Value::None, Expected::None) => {}
+        (Value::Str(got), Expected::Str(expected)) => assert_eq!(got, expected),
+        _ => panic!("{got:?} is not {expected:?}"),
+    }
+}
+
+/// Runs with a host and without: each gives what the reference does, or an error as that does; afterwards nobody else
+/// holds the inputs, and with a host, whose memory is counted, nothing else is left either.
+fn check(text: &str, inputs: &[Expected]) -> Result<Value, RuntimeError> {
+    let module = module(text);
+    let expected = eval_plan_values(&Host::new(), &module, &module.entry().unwrap().name, inputs);
+    let functions = functions(&module);
+    for function in &functions {
+        let args: Vec<Value> = inputs.iter().map(given).collect();
+        let mut held: Vec<Tensor> = args.iter().flat_map(tensors).cloned().collect();
+        let got = function.call(&args);
+        match (&got, &expected) {
+            (Ok(Value::Array(got)), Ok(expected)) if expected.len() != 1 => {
+                assert_eq!(got.len(), expected.len());
+                got.iter().zip(expected).for_each(|(got, expected)| same(got, expected));
+            }
+            (Ok(got), Ok(expected)) => same(got, &expected[0]),
+            (Err(_), Err(_)) => {}
+            _ => panic!("{got:?} but the reference says {expected:?}"),
+        }
+        drop((got, args));
+        assert!(held.iter_mut().all(|it| it.as_mut_bytes().is_ok()), "somebody still holds an input");
+    }
+    let args: Vec<Value> = inputs.iter().map(given).collect();
+    let before = LIVE.get();
+    drop(functions[0].call(&args));
+    assert_eq!(LIVE.get(), before, "bytes that are not given back");
+    functions[0].call(&args)
+}
+
+thread_local! {
+    /// Bytes that this thread has in use.
+    static LIVE: Cell<i64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: everything is the system's; the count is beside it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LIVE.set(LIVE.get() + layout.size() as i64);
+        // SAFETY: as asked.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        LIVE.set(LIVE.get() - layout.size() as i64);
+        // SAFETY: as asked.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn tensors(value: &Value) -> Vec<&Tensor> {
+    match value {
+        Value::Tensor(it) => vec![it],
+        Value::Array(items) => items.iter().flat_map(tensors).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn floats(dims: &[u64], first: f64) -> Expected {
+    let count: u64 = dims.iter().product();
+    Expected::Tensor(TensorData::from_f64(DType::F32, dims, (0..count).map(|it| first + it as f64)))
+}
+
+fn ints(values: &[i64]) -> Expected {
+    Expected::Tensor(TensorData::ints(values))
+}
+
+const CHANGE: &str = "plan @main {
+  size m
+  integer i
+  size l
+  in s: %o0
+  in x: f32[2]
+  in at: i64[1]
+  out longer: %o2
+  out element: %o3
+  out shorter: %o4
+  out count: i64[l]
+  object %o0: Sequence<Tensor<f32, rank 1>>
+  object %o1: f32[2]
+  object %o2: Sequence<Tensor<f32, rank 1>>
+  object %o3: f32[m]
+  object %o4: Sequence<Tensor<f32>>
+  kernel @zeros {
+    size n
+    out %y: i64[n]
+    for i < n { %y[i] = i64(0) }
+  }
+  steps {
+    bind i = %in2[0]: i64
+    tensor %o1
+    copy %in1 to %o1; 8
+    insert %o2 = %o0[i], %o1 loc(\"node `put`\")
+    item %o3 = %o0[i] from m = 0 loc(\"node `get`\")
+    erase %o4 = %o0[i] loc(\"node `cut`\")
+    length l = %o4
+    alloc %out3
+    call 0 @zeros(%out3) [l]
+  }
+}
+";
+
+#[test]
+fn sequences_are_read_and_changed_at_any_position() {
+    for items in [0_u64, 1, 2, 5] {
+        let sequence = Expected::Sequence((0..items).map(|it| floats(&[it + 1], it as f64)).collect());
+        for at in -6..=6 {
+            let got = check(CHANGE, &[sequence.clone(), floats(&[2], 9.0), ints(&[at])]);
+            assert_eq!(got.is_ok(), (-(items as i64)..items as i64).contains(&at), "{items} {at}");
+        }
+    }
+    let sequence = Expected::Sequence(vec![floats(&[3], 0.0), floats(&[0], 0.0)]);
+    let error = check(CHANGE, &[sequence, floats(&[2], 9.0), ints(&[-3])]).unwrap_err().to_string();
+    assert!(error.contains("node `put`: index -3 is out of range for the sequence, which has 2"), "{error}");
+}
+
+#[test]
+fn what_is_in_a_sequence_is_checked_where_it_is_read() {
+    let change =
+        |item: Expected| check(CHANGE, &[Expected::Sequence(vec![item]), floats(&[2], 9.0), ints(&[0])]);
+    let wrong = change(floats(&[2, 2], 0.0)).unwrap_err().to_string();
+    assert!(wrong.contains("number of dimensions: expected 1, got 2"), "{wrong}");
+    let wrong = change(ints(&[1])).unwrap_err().to_string();
+    assert!(wrong.contains("element type: expected f32, got i64"), "{wrong}");
+    let wrong = change(Expected::None).unwrap_err().to_string();
+    assert!(wrong.contains("node `get` is not a tensor"), "{wrong}");
+    let wrong = check(CHANGE, &[floats(&[1], 0.0), floats(&[2], 9.0), ints(&[0])]).unwrap_err().to_string();
+    assert!(wrong.contains("input `s` is not an array"), "{wrong}");
+}
+
+/// Collects the turns of a loop, in place, and shares what it has on the way.
+const COLLECT: &str = "plan @main {
+  size n
+  in turns: i64[1]
+  out all: %o1
+  out half: %o2
+  arena 256
+  slot %s0: i64[1] = ^0[0]
+  slot %s1: i64[1] = ^0[64]
+  slot %s2: bool[1] = ^0[128]
+  slot %s3: bool[1] = ^0[192]
+  object %o0: i64[1]
+  object %o1: Sequence<Tensor<i64, [1]>>
+  object %o2: Sequence<Tensor<i64, [1]>>
+  kernel @zero {
+    out %j: i64[1]
+    %j[0] = i64(0)
+  }
+  kernel @next {
+    in %i: i64[1]
+    out %j: i64[1]
+    %j[0] = %i[0] + i64(1)
+  }
+  kernel @below {
+    in %i: i64[1]
+    in %n: i64[1]
+    out %c: bool[1]
+    %c[0] = %i[0] < %n[0]
+  }
+  kernel @half {
+    in %i: i64[1]
+    in %n: i64[1]
+    out %c: bool[1]
+    %c[0] = %i[0] + %i[0] == %n[0]
+  }
+  steps {
+    alloc ^0
+    sequence %o1 = ()
+    sequence %o2 = ()
+    call 0 @zero(%s0)
+    while {
+      call 2 @below(%s0, %in0, %s2)
+    } %s2 {
+      tensor %o0
+      copy %s0 to %o0; 8
+      insert %o1 = %o1, %o0
+      call 1 @next(%s0, %s1)
+      copy %s1 to %s0; 8
+      call 3 @half(%s0, %in0, %s3)
+      if %s3 {
+        share %o2 = %o1
+      }
+    }
+    length n = %o1
+    check n >= 0 \"a length\"
+  }
+}
+";
+
+#[test]
+fn a_loop_collects_in_place_what_nobody_else_holds() {
+    for turns in [0, 1, 2, 3, 8, 300] {
+        let Value::Array(outputs) = check(COLLECT, &[ints(&[turns])]).unwrap() else { panic!("two outputs") };
+        let lengths = outputs.iter().map(|it| match it {
+            Value::Array(items) => items.len() as i64,
+            _ => panic!("two sequences"),
+        });
+        let half = if turns % 2 == 0 { turns / 2 } else { 0 };
+        assert_eq!(lengths.collect::<Vec<_>>(), [turns, half]);
+    }
+}
+
+const OPTIONAL: &str = "module {
+  kernel @twice {
+    size k
+    in %x: f32[k]
+    out %y: f32[k]
+    for i < k { %y[i] = %x[i] + %x[i] }
+  }
+  private plan @value {
+    size n
+    size p
+    in x: %o0
+    in list: %o1
+    out y: %o2
+    out list: %o3
+    object %o0: Optional<Tensor<f32, rank 1>>
+    object %o1: Sequence<Tensor<f32>>
+    object %o2: Optional<Tensor<f32, rank 1>>
+    object %o3: Sequence<Tensor<f32>>
+    object %o4: f32[n]
+    object %o5: f32[n]
+    steps {
+      some p = %o0
+      if p == 1 {
+        share %o4 = %o0 from n = 0
+        tensor %o5
+        call 0 @twice(%o4, %o5) [n]
+        share %o2 = %o5
+        insert %o3 = %o1[0], %o4
+        drop %o5
+      } else {
+        none %o2
+        share %o3 = %o1
+      }
+    }
+  }
+  plan @main {
+    in x: %o0
+    out y: %o2
+    out list: %o3
+    object %o0: Optional<Tensor<f32, rank 1>>
+    object %o1: Sequence<Tensor<f32>>
+    object %o2: Optional<Tensor<f32, rank 1>>
+    object %o3: Sequence<Tensor<f32>>
+    steps {
+      sequence %o1 = ()
+      invoke 0 @value(%o0, %o1) to (%o2, %o3)
+    }
+  }
+}
+";
+
+#[test]
+fn optionals_pass_through_calls_of_functions() {
+    let Value::Array(outputs) = check(OPTIONAL, &[Expected::None]).unwrap() else { panic!("two outputs") };
+    assert!(matches!(&outputs[..], [Value::None, Value::Array(items)] if items.is_empty()));
+    let Value::Array(outputs) = check(OPTIONAL, &[floats(&[3], 1.0)]).unwrap() else { panic!("two outputs") };
+    assert!(matches!(&outputs[..], [Value::Tensor(_), Value::Array(items)] if items.len() == 1));
+    let wrong = check(OPTIONAL, &[Expected::Sequence(vec![])]).unwrap_err().to_string();
+    assert!(wrong.contains("input `x` is not a tensor or nothing"), "{wrong}");
+}
+
+#[test]
+fn wide_sequences_are_made_whole() {
+    let items: Vec<String> = (0..150).map(|it| format!("%o{it}")).collect();
+    let objects: String = (0..150).map(|it| format!("  object %o{it}: f32[1]\n")).collect();
+    let makes: String =
+        (0..150).map(|it| format!("    tensor %o{it}\n    copy %in0 to %o{it}; 4\n")).collect();
+    let text = format!(
+        "plan @main {{\n  in x: f32[1]\n  out s: %o150\n{objects}  object %o150: Sequence<Tensor<f32, [1]>>\n  \
+         steps {{\n{makes}    sequence %o150 = ({})\n  }}\n}}\n",
+        items.join(", ")
+    );
+    let Value::Array(items) = check(&text, &[floats(&[1], 4.0)]).unwrap() else { panic!("a sequence") };
+    assert_eq!(items.len(), 150);
+}
+
+#[test]
+fn each_law_is_held() {
+    let cases = [
+        ("item %o3 = %o0[i]", "item %o3 = %o1[i]", "P016", "%o1, a Tensor<f32, [2]>, is no sequence"),
+        ("object %o3: f32[m]", "object %o3: i32[m]", "P016", "an element of place %o0 is none for place %o3"),
+        ("from m = 0", "from l = 0", "P016", "dimension 0 of %o3 is not `l`"),
+        ("from m = 0", "", "P001", "`m` is not bound"),
+        (
+            "    erase %o4 = %o0[i] loc(\"node `cut`\")\n",
+            "",
+            "P002",
+            "%o4 is read before something is put there",
+        ),
+        (
+            "    erase %o4 = %o0[i] loc(\"node `cut`\")\n    length l = %o4",
+            "    length l = %o0",
+            "P007",
+            "`shorter`",
+        ),
+        ("object %o1: f32[2]", "object %o1: f64[2]", "P005", "do not hold the same element type"),
+        ("    tensor %o1\n", "", "P006", "%o1 is written but was not made for that"),
+        (
+            "erase %o4",
+            "copy %in1 to %o1; 8\n    erase %o4",
+            "P006",
+            "%o1 is written but was not made for that, or is shared",
+        ),
+        ("    copy %in1 to %o1; 8\n", "", "P002", "%o1 is read before something is put there"),
+        ("length l = %o4", "some l = %o4", "P016", "place %o4 holds no optional"),
+        ("in s: %o0", "in s: %o1", "P016", "input `s` is no object"),
+        ("%o4: Sequence<Tensor<f32>>", "%o4: Sequence<Tensor<i8>>", "P016", "is none for place %o4"),
+    ];
+    for (good, bad, code, message) in cases {
+        let text = CHANGE.replacen(good, bad, 1);
+        assert_ne!(text, CHANGE, "{good}");
+        let broken = parse_plans(&text, &ConstPool::default()).unwrap_or_else(|it| panic!("{bad}: {it}"));
+        let found = verify_module(&broken).expect_err(bad);
+        assert!(found.iter().any(|it| it.code == code && it.message.contains(message)), "{bad}: {found}");
+    }
+}
