@@ -8,7 +8,7 @@ use std::sync::Arc;
 use orogen_abi::{Any, SafeCall};
 
 use crate::error::{self, RuntimeError};
-use crate::value::Value;
+use crate::value::{OwnedAny, Value};
 
 /// A function that takes and returns [`Value`]s; cloning shares it.
 ///
@@ -93,7 +93,7 @@ impl PackedFunc {
                 }
                 other => {
                     let any = other.clone().into_any();
-                    kept.push(Owned(any));
+                    kept.push(OwnedAny(any));
                     any
                 }
             });
@@ -115,16 +115,6 @@ impl PackedFunc {
         // SAFETY: function and handle belong together and are alive; the arguments are well-formed for the call.
         let status = unsafe { (self.function)(self.handle, args.as_ptr(), num_args, &mut result) };
         if status == 0 { Ok(result) } else { Err(error::take_raised(&self.name)) }
-    }
-}
-
-/// An owned argument that is released after the call.
-struct Owned(Any);
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        // SAFETY: made by `Value::into_any`, which hands one reference over.
-        unsafe { Value::release(self.0) }
     }
 }
 

@@ -273,6 +273,16 @@ impl Value {
     }
 }
 
+/// What [`Value::into_any`] made, given back at the end.
+pub(crate) struct OwnedAny(pub(crate) Any);
+
+impl Drop for OwnedAny {
+    fn drop(&mut self) {
+        // SAFETY: made by `Value::into_any`, which hands one reference over.
+        unsafe { Value::release(self.0) }
+    }
+}
+
 /// A new array object with room for at least `room` items; takes the references of the items over.
 pub(crate) fn new_array(mut items: Vec<Any>, room: usize) -> ObjectRef {
     let size = items.len() as i64;

@@ -16,7 +16,7 @@ use crate::error::{self, RuntimeError};
 use crate::function::PackedFunc;
 use crate::module::Module;
 use crate::tensor::Tensor;
-use crate::value::Value;
+use crate::value::{OwnedAny, Value};
 use crate::{host, pool};
 use image::Image;
 pub use image::orogen_register_symbol;
@@ -196,11 +196,7 @@ impl Library {
     ) -> Result<Vec<Tensor>, RuntimeError> {
         let (index, signature) = self.find_function(name)?;
         if let Some(state) = signature.inputs.iter().find(|it| it.becomes.is_some()) {
-            return Err(RuntimeError::Layout {
-                what: format!("input `{}` of `{name}`", state.name),
-                reason: "is state, which the call writes".to_owned(),
-                help: "`Library::run_in_place` takes tensors that it may write",
-            });
+            return Err(state_is_written(state, name));
         }
         self.invoke(index, &inputs.iter().map(Some).collect::<Vec<_>>(), options)
     }
@@ -223,6 +219,45 @@ impl Library {
             check_state(function, parameter, tensor.as_mut())?;
         }
         self.invoke(index, &inputs.iter().map(Option::as_ref).collect::<Vec<_>>(), options)
+    }
+
+    /// Runs the function called `name` on values of any kind: what is a sequence is an [`Value::Array`], an optional
+    /// without a value is [`Value::None`]. Results are as many as the function has outputs.
+    ///
+    /// ```no_run
+    /// # use orogen_runtime::{Library, Tensor, Value};
+    /// # fn example(library: &Library, x: Tensor, y: Tensor) -> Result<(), orogen_runtime::RuntimeError> {
+    /// let list = Value::Array(vec![x.into(), y.into()]);
+    /// let outputs = library.call_values("main", &[list, Value::None])?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Library::call`], and for values of another kind than the function takes.
+    pub fn call_values(&self, name: &str, inputs: &[Value]) -> Result<Vec<Value>, RuntimeError> {
+        let (index, function) = self.find_function(name)?;
+        if let Some(state) = function.inputs.iter().find(|it| it.becomes.is_some()) {
+            return Err(state_is_written(state, name));
+        }
+        if inputs.len() < function.required() || inputs.len() > function.inputs.len() {
+            return Err(argument_count(function, inputs.len()));
+        }
+        for (parameter, value) in function.inputs.iter().zip(inputs) {
+            let what = || format!("input `{}` of `{}`", parameter.name, function.name);
+            match value {
+                _ if parameter.object.is_some() => {}
+                Value::Tensor(tensor) => check_input(parameter, tensor, &what)?,
+                Value::None if parameter.optional => {}
+                other => {
+                    let (expected, got) = ("a tensor", other.kind().to_owned());
+                    return Err(RuntimeError::Kind { what: what(), expected, got });
+                }
+            }
+        }
+        let owned: Vec<OwnedAny> = inputs.iter().map(|it| OwnedAny(it.clone().into_any())).collect();
+        let args: Vec<Any> = owned.iter().map(|it| it.0).collect();
+        self.invoke_packed(index, &args, RunOptions::default())
     }
 
     /// Runs `main` and leaves the new values of state where the old ones were: in those of `inputs` that the signature
@@ -274,12 +309,22 @@ impl Library {
         inputs: &[Option<&Tensor>],
         options: RunOptions,
     ) -> Result<Vec<Tensor>, RuntimeError> {
+        check_inputs(&self.inner.signature.functions[index], inputs.iter().copied())?;
+        let argument = |it: &Tensor| Any::object(TypeIndex::TENSOR, it.object());
+        let args: Vec<Any> = inputs.iter().map(|it| it.map_or(Any::NONE, argument)).collect();
+        self.invoke_packed(index, &args, options)?.into_iter().map(Value::into_tensor).collect()
+    }
+
+    /// Calls a function with arguments that are checked as far as they can be here; the result is a value for each output.
+    fn invoke_packed(
+        &self,
+        index: usize,
+        args: &[Any],
+        options: RunOptions,
+    ) -> Result<Vec<Value>, RuntimeError> {
         let inner = &*self.inner;
         let signature = &inner.signature.functions[index];
         let name = signature.name.as_str();
-        check_inputs(signature, inputs.iter().copied())?;
-        let argument = |it: &Tensor| Any::object(TypeIndex::TENSOR, it.object());
-        let args: Vec<Any> = inputs.iter().map(|it| it.map_or(Any::NONE, argument)).collect();
         let num_args = i32::try_from(args.len()).map_err(|_| argument_count(signature, args.len()))?;
         let threads = options.threads.unwrap_or_else(|| self.threads());
         let function = inner.functions[index];
@@ -296,13 +341,13 @@ impl Library {
             return Err(error::take_raised(name));
         }
         // SAFETY: on success the result is well-formed and owned by us (law A2).
-        match unsafe { Value::from_owned(result) }? {
-            Value::Tensor(tensor) => Ok(vec![tensor]),
-            Value::Array(items) => items.into_iter().map(Value::into_tensor).collect(),
-            Value::None => Ok(Vec::new()),
-            other => Err(RuntimeError::Kind {
+        match (signature.outputs.len(), unsafe { Value::from_owned(result) }?) {
+            (0, _) => Ok(Vec::new()),
+            (1, value) => Ok(vec![value]),
+            (count, Value::Array(items)) if items.len() == count => Ok(items),
+            (_, other) => Err(RuntimeError::Kind {
                 what: format!("result of `{name}`"),
-                expected: "a tensor or an array of tensors",
+                expected: "an array of its outputs",
                 got: other.kind().to_owned(),
             }),
         }
@@ -446,7 +491,7 @@ fn check_inputs<'t>(
         let what = || format!("input `{}` of `{}`", parameter.name, function.name);
         match tensor {
             Some(tensor) => check_input(parameter, tensor, &what)?,
-            None if parameter.optional => {}
+            None if parameter.optional || parameter.object.is_some() => {}
             None => {
                 let (expected, got) = ("a tensor", "nothing".to_owned());
                 return Err(RuntimeError::Kind { what: what(), expected, got });
@@ -470,11 +515,23 @@ fn check_state(
     })
 }
 
+fn state_is_written(state: &Parameter, function: &str) -> RuntimeError {
+    RuntimeError::Layout {
+        what: format!("input `{}` of `{function}`", state.name),
+        reason: "is state, which the call writes".to_owned(),
+        help: "`Library::run_in_place` takes tensors that it may write",
+    }
+}
+
+/// What is an object is checked by the compiled code.
 fn check_input(
     parameter: &Parameter,
     tensor: &Tensor,
     what: &dyn Fn() -> String,
 ) -> Result<(), RuntimeError> {
+    if parameter.object.is_some() {
+        return Ok(());
+    }
     if tensor.dtype() != parameter.dtype {
         let (expected, got) = (parameter.dtype, tensor.dtype());
         return Err(RuntimeError::DataType { what: what(), expected, got });
