@@ -15,7 +15,7 @@ use crate::clif::entry::{ConstantSymbols, EntryInput, dlpack, door, entry, plain
 use crate::clif::kernel::{Kernel, kernel};
 use crate::clif::unit::{Target, Unit};
 use crate::library::{Blob, Compiled, KernelInfo, Metadata};
-use crate::options::{CodegenOptions, OUTSIDE, OptLevel};
+use crate::options::{CodegenOptions, OptLevel};
 use crate::select::forms::ParamForm;
 use crate::select::routine::Routines;
 
@@ -69,8 +69,10 @@ pub fn compile(
     module.functions.iter().for_each(|it| constants.collect(it));
     let mut blobs = module.constants().map_or_else(Vec::new, |it| constants.blobs(it));
     let outside = match module.constants() {
-        Some(pool) if options.separate => constants.separate(pool, &mut blobs),
-        _ => Vec::new(),
+        Some(pool) => {
+            options.separate.map_or_else(Vec::new, |least| constants.separate(pool, &mut blobs, least))
+        }
+        None => Vec::new(),
     };
     let parameters = outside.iter().map(|it| it.0.clone()).collect();
     let symbols = Functions::of(module);
@@ -264,12 +266,12 @@ impl Constants {
     }
 
     /// Takes out what is left out of the library: large constants, in the forms in which the code reads them.
-    fn separate(&mut self, pool: &ConstPool, blobs: &mut Vec<Blob>) -> Vec<(Outside, Bytes)> {
+    fn separate(&mut self, pool: &ConstPool, blobs: &mut Vec<Blob>, least: usize) -> Vec<(Outside, Bytes)> {
         let mut found = Vec::new();
         let mut names: IndexSet<String> = IndexSet::new();
         let mut inside = Vec::new();
         for (blob, (id, form)) in std::mem::take(blobs).into_iter().zip(&self.used) {
-            if blob.bytes.len() < OUTSIDE {
+            if blob.bytes.len() < least {
                 inside.push(blob);
                 continue;
             }

@@ -68,11 +68,11 @@ pub struct CodegenOptions {
     pub threads: usize,
     /// Effort.
     pub opt_level: OptLevel,
-    /// Whether constants of at least [`OUTSIDE`] bytes are left out of the library.
-    pub separate: bool,
+    /// Constants of at least so many bytes are left out of the library.
+    pub separate: Option<usize>,
 }
 
-/// The fewest bytes of a constant that is left out of a library.
+/// From how many bytes on it pays to leave a constant out of a library.
 pub const OUTSIDE: usize = 1024;
 
 impl Default for CodegenOptions {
@@ -82,7 +82,7 @@ impl Default for CodegenOptions {
             cpu: Cpu::Host,
             threads: 0,
             opt_level: OptLevel::Speed,
-            separate: false,
+            separate: None,
         }
     }
 }

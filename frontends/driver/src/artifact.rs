@@ -40,7 +40,8 @@ pub(crate) fn compile(
     let Lowered::Plan(plans) = lowered else {
         return Err(Diagnostic::error("D001", "lowering ended before the call plan").into());
     };
-    let (cpu, threads, separate) = (options.cpu, options.threads, options.separate);
+    let (cpu, threads) = (options.cpu, options.threads);
+    let separate = options.separate.then_some(orogen_codegen::OUTSIDE);
     let codegen = CodegenOptions { cpu, threads, separate, ..compiler.codegen.clone() };
     let metadata = metadata::metadata(model, options, &report, &plans, codegen.instructions()?);
     let workspace = metadata::workspace(&plans).filter(|it| it != "0").collect::<Vec<_>>();

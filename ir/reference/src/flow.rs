@@ -1,7 +1,7 @@
 //! Evaluation of the dataflow-block IR.
 
 use crate::error::{EvalError, EvalErrorKind, EvalResult};
-use crate::kernel::{Host, eval_dim, eval_kernel};
+use crate::kernel::{Host, eval_dim, eval_kernel, no_value};
 use crate::{eval_cost, eval_op};
 use la_arena::ArenaMap;
 use orogen_ir::flow::{Binding, Definition, Function, Module, RegionId, Rhs, ValueId};
@@ -324,7 +324,7 @@ pub(crate) fn check_constraint(
 /// Whether a constraint holds.
 pub(crate) fn constraint_holds(shapes: &ShapeCx, env: &Env, constraint: &Constraint) -> EvalResult<bool> {
     let holds = shapes.holds(constraint, env);
-    holds.ok_or_else(|| EvalError::invalid(format!("`{}` has no value", shapes.display_fact(constraint))))
+    holds.ok_or_else(|| no_value(shapes, env, constraint.dims(), shapes.display_fact(constraint).to_string()))
 }
 
 fn truth(value: &Value) -> EvalResult<bool> {

@@ -98,7 +98,11 @@ pub fn eval_kernel(
         return Err(within(EvalError::invalid(format!("result `%{missing}` is not written"))));
     }
     for ((param, dims), data) in writes.iter().zip(&results) {
-        check(*param, dims, data).map_err(within)?;
+        check(*param, dims, data).map_err(|it| match kernel {
+            // What the host gives is the host's.
+            Kernel::Extern(_) => within(EvalError::from_host(it.message)),
+            _ => within(it),
+        })?;
     }
     Ok(results)
 }
@@ -194,6 +198,20 @@ fn check(param: ParamRef<'_>, dims: &[u64], data: &TensorData) -> EvalResult<()>
 
 /// The value of a dimension.
 pub(crate) fn eval_dim(shapes: &ShapeCx, env: &Env, dim: Dim) -> EvalResult<i64> {
-    let value = shapes.eval(dim, env);
-    value.ok_or_else(|| EvalError::invalid(format!("`{}` has no value", shapes.display(dim))))
+    shapes.eval(dim, env).ok_or_else(|| no_value(shapes, env, [dim], shapes.display(dim).to_string()))
+}
+
+/// Why an expression has no value: a symbol in it has none, or the sizes do not broadcast or are too large.
+pub(crate) fn no_value(
+    shapes: &ShapeCx,
+    env: &Env,
+    dims: impl IntoIterator<Item = Dim>,
+    text: String,
+) -> EvalError {
+    let mut symbols = dims.into_iter().flat_map(|it| shapes.free_symbols(it));
+    let message = format!("`{text}` has no value");
+    match symbols.all(|it| env.get(it).is_some()) {
+        true => EvalError::out_of_range(message),
+        false => EvalError::invalid(message),
+    }
 }

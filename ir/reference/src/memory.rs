@@ -79,7 +79,7 @@ impl Memory {
         let block = &self.blocks[place.block.0];
         let range = place.offset + offset..place.offset + offset + size;
         if offset + size > place.bytes {
-            return Err(EvalError::out_of_range("a read reaches beyond its buffer"));
+            return Err(EvalError::invalid("a read reaches beyond its buffer"));
         }
         if block.written[range.clone()].contains(&false) {
             return Err(EvalError::new(EvalErrorKind::Uninitialised, "memory is read before it is written"));
@@ -91,7 +91,7 @@ impl Memory {
     pub(crate) fn write(&mut self, place: Place, offset: usize, size: usize) -> EvalResult<&mut [u8]> {
         let range = place.offset + offset..place.offset + offset + size;
         if offset + size > place.bytes {
-            return Err(EvalError::out_of_range("a write reaches beyond its buffer"));
+            return Err(EvalError::invalid("a write reaches beyond its buffer"));
         }
         let block = &mut self.blocks[place.block.0];
         block.written[range.clone()].fill(true);

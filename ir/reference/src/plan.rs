@@ -1,6 +1,6 @@
 //! Evaluation of call plans, on real memory: a wrong offset or two slots that overlap give wrong results here too.
 
-use crate::error::{EvalError, EvalResult};
+use crate::error::{EvalError, EvalErrorKind, EvalResult};
 use crate::flow::{Value, check_constraint, constraint_holds, from_data, of_rank};
 use crate::kernel::eval_dim;
 use crate::kernel::{self, Host};
@@ -242,7 +242,7 @@ impl Machine<'_> {
                     Some(end) if end <= arena.bytes => {
                         Ok(Place { block: arena.block, offset: arena.offset + offset, bytes })
                     }
-                    _ => Err(EvalError::out_of_range(format!("slot {} does not lie in its arena", id.0))),
+                    _ => Err(EvalError::invalid(format!("slot {} does not lie in its arena", id.0))),
                 }
             }
         }
@@ -423,7 +423,8 @@ fn wrong_input(wanted: &PlanInput, found: &Value) -> EvalError {
         Value::Tensor(it) => format!("{}{:?}", it.dtype(), it.dims()),
         _ => "no tensor".to_owned(),
     };
-    EvalError::invalid(format!("input `{}` is {found}, which does not fit its type", wanted.name))
+    let message = format!("input `{}` is {found}, which does not fit its type", wanted.name);
+    EvalError::new(EvalErrorKind::CheckFailed, message)
 }
 
 mod objects;

@@ -49,8 +49,8 @@
 //! * **P4** A slot lies within its arena with all bytes of its type and is aligned to [`ALIGNMENT`]. The symbols in the size
 //!   of an arena and of its slots mean the same from its allocation to the last use.
 //! * **P5** A kernel step matches its kernel: argument count, size arguments, and each argument has the element type and
-//!   the bytes of its parameter. A copy is between buffers of one element type and takes no more bytes than either has,
-//!   and not less than none. An element that is read as a size or a condition is there.
+//!   the bytes of its parameter. A copy is between buffers of one element type and takes no more bytes than the one has,
+//!   and as many as the other. An element that is read as a size or a condition is there.
 //! * **P6** Inputs and constants are never written.
 //! * **P7** Every output is written on every path.
 //! * **P8** An `invoke` matches the function: an argument for each input with its element type, its rank, and the bytes of

@@ -261,9 +261,19 @@ impl Verifier<'_> {
         let plan = self.plan;
         for binding in &plan.bindings {
             let input = plan.inputs.get(binding.input as usize);
-            if input.is_none_or(|it| binding.axis as usize >= it.dims().len()) {
-                let message = format!("P1: input {} has no dimension {}", binding.input, binding.axis);
-                self.report("P001", message);
+            let (name, axis) = (plan.shapes.name(binding.symbol), binding.axis);
+            match input.and_then(|it| it.dims().get(axis as usize)) {
+                None => {
+                    let message = format!("P1: input {} has no dimension {axis}", binding.input);
+                    self.report("P001", message);
+                }
+                Some(dim) if plan.shapes.as_sym(*dim) != Some(binding.symbol) => {
+                    let text = plan.shapes.display(*dim);
+                    let message =
+                        format!("P1: `{name}` is bound to %in{}[{axis}], which is `{text}`", binding.input);
+                    self.report("P001", message);
+                }
+                Some(_) => {}
             }
             state.bound.insert(binding.symbol);
         }
@@ -448,10 +458,7 @@ impl Verifier<'_> {
                     format!("P3: {from} is copied to {to}, which overlaps it")
                 });
                 self.check_p6_writable(*to, state);
-                self.check_p5_copy_bytes(*bytes, state);
-                for buffer in [*from, *to] {
-                    self.check_p5_copy(buffer, *bytes, state);
-                }
+                self.check_p5_copy(*from, *to, *bytes, state);
                 if self.check_p2_exists(*to, state) {
                     self.write(*to, state);
                 }

@@ -10,21 +10,26 @@
 //! * Z1 No input crashes, panics, or takes more than [`MEMORY`](campaign::MEMORY) bytes or
 //!   [`PATIENCE`](campaign::PATIENCE).
 //! * Z2 What is refused is a diagnostic about the input, never a defect of the compiler.
-//! * Z3 Compiled code reads and writes its own memory alone: inputs lie between pages that cannot be touched.
+//! * Z3 Compiled code reads and writes its own memory alone: inputs and constants lie between pages that cannot be
+//!   touched.
 //! * Z4 Both paths compute the same, and what the reference interpreter computes.
 //! * Z5 What a text format prints, it parses, and prints the same.
+//! * Z6 A plan that its verifier lets pass reads what was written and stays within its memory, whatever runs it.
 //!
-//! Modules in reading order: `target` (what is fuzzed), `setup`, `mutate`, `model` (whole models), `text`, `calls`, `libraries`,
-//! `guard`, `campaign` (processes).
+//! Modules in reading order: `target` (what is fuzzed), `setup`, `compare` (values), `mutate`, `model` (whole models),
+//! `programs` (of both IRs), `plans`, `text`, `calls`, `libraries`, `guard`, `campaign` (processes).
 #![allow(clippy::print_stdout, reason = "a command line tool prints")]
 
 mod calls;
 mod campaign;
+mod compare;
 mod guard;
 mod libraries;
 mod model;
 mod mutate;
 mod outcome;
+mod plans;
+mod programs;
 mod setup;
 mod target;
 mod text;

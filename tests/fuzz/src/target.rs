@@ -2,7 +2,7 @@
 
 use crate::outcome::Outcome;
 use crate::setup::{Setup, seed_of};
-use crate::{calls, libraries, model, text};
+use crate::{calls, libraries, model, plans, programs, text};
 use clap::ValueEnum;
 use orogen_ir::generate::Random;
 
@@ -13,8 +13,10 @@ pub(crate) enum Target {
     Bytes,
     /// ONNX files whose structure is changed, so that most still decode.
     Models,
-    /// Generated models: both paths and the interpreter agree.
+    /// Generated programs of both IRs: passes, bridge, plans and code.
     Programs,
+    /// Plans with changes: what the verifier lets pass runs.
+    Plans,
     /// Texts of both graph IRs, of kernels and of plans.
     Texts,
     /// Arguments of packed functions.
@@ -25,15 +27,22 @@ pub(crate) enum Target {
 
 impl Target {
     /// All, in the order in which they take turns.
-    pub(crate) const ALL: &'static [Target] =
-        &[Target::Models, Target::Programs, Target::Bytes, Target::Texts, Target::Calls, Target::Libraries];
+    pub(crate) const ALL: &'static [Target] = &[
+        Target::Models,
+        Target::Programs,
+        Target::Plans,
+        Target::Bytes,
+        Target::Texts,
+        Target::Calls,
+        Target::Libraries,
+    ];
 
     /// How many inputs of it are one round, which takes about a minute for all targets together.
     pub(crate) fn share(self) -> u64 {
         match self {
             Target::Models => 300,
-            Target::Bytes | Target::Libraries => 600,
-            Target::Programs | Target::Texts => 2000,
+            Target::Bytes | Target::Libraries | Target::Programs => 600,
+            Target::Texts | Target::Plans => 2000,
             Target::Calls => 20_000,
         }
     }
@@ -50,6 +59,7 @@ impl Target {
             Target::Bytes => model::changed_bytes(setup, &mut random),
             Target::Models => model::changed_model(setup, &mut random),
             Target::Texts => text::changed(setup, &mut random),
+            Target::Plans => plans::changed(setup, &mut random),
             Target::Programs | Target::Calls => seed.to_le_bytes().to_vec(),
             Target::Libraries => libraries::changed(setup, &mut random),
         }
@@ -59,7 +69,8 @@ impl Target {
     pub(crate) fn run(self, setup: &Setup, input: &[u8]) -> Outcome {
         match self {
             Target::Bytes | Target::Models => model::run(setup, input),
-            Target::Programs => model::run_generated(setup, seed_of(input)),
+            Target::Programs => programs::run(setup, seed_of(input)),
+            Target::Plans => plans::run(input),
             Target::Texts => text::run(setup, input),
             Target::Calls => calls::run(setup, seed_of(input)),
             Target::Libraries => libraries::run(setup, input),

@@ -98,10 +98,9 @@ impl Established {
             for check in &self.checks {
                 let Ok(check) = check.map(&mut |it| self.resolve(shapes, it).ok_or(())) else { continue };
                 let free: Vec<Sym> = check.dims().flat_map(|it| shapes.free_symbols(it)).collect();
-                if found.len() < MAX_FACTS
-                    && free.iter().any(|it| symbols.contains(it))
-                    && found.insert(check)
-                {
+                // With numbers alone it says whether a run comes here at all.
+                let relevant = free.is_empty() || free.iter().any(|it| symbols.contains(it));
+                if found.len() < MAX_FACTS && relevant && found.insert(check) {
                     symbols.extend(free);
                 }
             }

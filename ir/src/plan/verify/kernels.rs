@@ -5,7 +5,7 @@ use super::sizes::Question;
 use super::{State, Verifier, in_place};
 use crate::kernel::{Access, Kernel};
 use crate::plan::{BufferRef, byte_size};
-use crate::shape::Dim;
+use crate::shape::{Dim, SymbolKind};
 use crate::types::DType;
 
 impl Verifier<'_> {
@@ -14,7 +14,12 @@ impl Verifier<'_> {
         if !self.check_p5_counts(kernel, args, sizes) {
             return;
         }
-        sizes.iter().for_each(|it| self.check_p5_size_given(kernel, *it, state));
+        for (symbol, size) in kernel.sizes().iter().zip(sizes) {
+            // Others are numbers that may be negative.
+            if kernel.shapes().kind(*symbol) == SymbolKind::Size {
+                self.check_p5_size_given(kernel, *size, state);
+            }
+        }
         let mut written: Vec<usize> = Vec::new();
         for (i, (param, arg)) in kernel.params().zip(args).enumerate() {
             if param.access.writes() {
@@ -90,15 +95,6 @@ impl Verifier<'_> {
         });
     }
 
-    /// P5: a copy takes no negative number of bytes.
-    pub(super) fn check_p5_copy_bytes(&mut self, bytes: Dim, state: &State) {
-        let question = Question::AtMost(self.sizes.shapes.int(0), bytes);
-        let (text, spot) = (self.sizes.shapes.display(bytes).to_string(), self.spot());
-        self.ask("P5", spot, question, &state.established, || {
-            format!("`{text}`, the bytes of a copy, is at least 0")
-        });
-    }
-
     /// P5: an element that is read as a size or a condition is there.
     pub(super) fn check_p5_element(&mut self, buffer: BufferRef, dtype: DType, element: u64, state: &State) {
         let Some(bytes) = self.bytes_of(buffer) else { return };
@@ -114,14 +110,24 @@ impl Verifier<'_> {
         });
     }
 
-    /// P5: a copy takes no more bytes than the buffer has.
-    pub(super) fn check_p5_copy(&mut self, buffer: BufferRef, bytes: Dim, state: &State) {
-        let whole = self.bytes_of(buffer);
-        let Some(whole) = whole else { return };
+    /// P5: a copy takes no more bytes than there are, which is not less than none, and all that the target has.
+    pub(super) fn check_p5_copy(&mut self, from: BufferRef, to: BufferRef, bytes: Dim, state: &State) {
         let (text, spot) = (self.sizes.shapes.display(bytes).to_string(), self.spot());
-        self.ask("P5", spot, Question::AtMost(bytes, whole), &state.established, || {
-            format!("{} has `{text}` bytes to copy", buffer_text(buffer))
+        let least = Question::AtMost(self.sizes.shapes.int(0), bytes);
+        self.ask("P5", spot, least, &state.established, || {
+            format!("`{text}`, the bytes of a copy, is at least 0")
         });
+        if let Some(whole) = self.bytes_of(from) {
+            self.ask("P5", spot, Question::AtMost(bytes, whole), &state.established, || {
+                format!("{} has `{text}` bytes to copy", buffer_text(from))
+            });
+        }
+        // What is copied in part is not written.
+        if let Some(whole) = self.bytes_of(to) {
+            self.ask("P5", spot, Question::Equal(bytes, whole), &state.established, || {
+                format!("{} has `{text}` bytes, which are copied to it", buffer_text(to))
+            });
+        }
     }
 
     /// P3: a move is between buffers of one element type that lie at one place and have as many bytes.
