@@ -1,11 +1,13 @@
 //! Every routine on random geometry, between guard pages, against the reference.
 //!
-//! The laws of `select` (S1 to S4) and of the generators (C1 to C3, G1, G2) say when a routine may be called; here the
-//! geometry is any, and what does not fit a law must take another form.
+//! The laws of `select` (S1 to S4) and of the generators (C1 to C3, G1, G2, R1, R2, T1 to T3, U1 to U5) say when a routine
+//! may be called; here the geometry is any, the bounds of laws are among it, and what does not fit a law must take another
+//! form.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
 mod harness;
 
+use harness::conv::{Convolution, Window};
 use harness::{Random, all_cpus, assert_close, compiled_with, guard, with_constants};
 use orogen_codegen::CodegenOptions;
 use orogen_ir::diag::Diagnostic;
@@ -87,56 +89,21 @@ fn pick(random: &mut Random, from: &[i64]) -> i64 {
     from[random.below(from.len() as u64) as usize]
 }
 
-/// One dimension of windows that slide.
-struct Window {
-    size: i64,
-    kernel: i64,
-    stride: i64,
-    dilation: i64,
-    begin: i64,
-    end: i64,
-}
-
-impl Window {
-    fn random(random: &mut Random) -> Window {
-        let pad = [0, 0, 0, 1, 2, 5, -1, -2];
-        Window {
-            size: pick(random, &[0, 1, 2, 3, 7, 8, 16, 17, 33, 40]),
-            kernel: pick(random, &[1, 1, 1, 2, 3, 5]),
-            stride: pick(random, &[1, 1, 1, 2, 3]),
-            dilation: pick(random, &[1, 1, 2]),
-            begin: pick(random, &pad),
-            end: pick(random, &[0, 0, 1, 3, 20, -1, -2]),
-        }
-    }
-
-    fn span(&self) -> i64 {
-        self.dilation * (self.kernel - 1) + 1
-    }
-
-    fn fits(&self) -> bool {
-        self.size + self.begin + self.end >= self.span()
-    }
-
-    /// The extent of the result, over that of the input.
-    fn out(&self, b: &mut ProgramBuilder, size: Dim) -> Dim {
-        let room = b.shapes().add_int(size, self.begin + self.end - self.span()).unwrap();
-        let steps = b.shapes().floor_div(room, self.stride).unwrap();
-        b.shapes().add_int(steps, 1).unwrap()
-    }
-
-    /// `stride·o + dilation·k − begin`.
-    fn at(&self, b: &mut ProgramBuilder, o: Dim, k: Dim) -> Dim {
-        let start = b.shapes().scale(o, self.stride).unwrap();
-        let start = b.shapes().add_int(start, -self.begin).unwrap();
-        let offset = b.shapes().scale(k, self.dilation).unwrap();
-        b.shapes().add(start, offset).unwrap()
+fn window(random: &mut Random) -> Window {
+    let pad = [0, 0, 0, 1, 2, 5, -1, -2];
+    Window {
+        size: pick(random, &[0, 1, 2, 3, 7, 8, 16, 17, 33, 40]),
+        kernel: pick(random, &[1, 1, 1, 2, 3, 5]),
+        stride: pick(random, &[1, 1, 1, 2, 3]),
+        dilation: pick(random, &[1, 1, 2]),
+        begin: pick(random, &pad),
+        end: pick(random, &[0, 0, 1, 3, 20, -1, -2]),
     }
 }
 
-/// A convolution as the legalisation writes it, with one to two spatial dimensions.
+/// A convolution with one to two spatial dimensions.
 fn conv(random: &mut Random) -> Result<Option<(TensorProgram, Vec<i64>)>, Diagnostic> {
-    let windows: Vec<Window> = (0..1 + random.below(2)).map(|_| Window::random(random)).collect();
+    let windows: Vec<Window> = (0..1 + random.below(2)).map(|_| window(random)).collect();
     if !windows.iter().all(Window::fits) {
         return Ok(None);
     }
@@ -149,71 +116,60 @@ fn conv(random: &mut Random) -> Result<Option<(TensorProgram, Vec<i64>)>, Diagno
     let mut sizes = Sizes::new();
     let n = pick(random, &[0, 1, 1, 2]);
     let batch = sizes.of(&mut b, random, n);
-    let int = |b: &mut ProgramBuilder, value: i64| b.shapes().int(value);
-    let mut x_dims = vec![batch, int(&mut b, groups * c)];
-    let mut w_dims = vec![int(&mut b, groups * m), int(&mut b, c)];
-    let mut dims = vec![batch, w_dims[0]];
-    for window in &windows {
-        let size = sizes.of(&mut b, random, window.size);
-        x_dims.push(size);
-        w_dims.push(int(&mut b, window.kernel));
-        dims.push(window.out(&mut b, size));
-    }
-    let (x, w) = (b.input("x", F, &x_dims), b.input("w", F, &w_dims));
-    let bias = b.input("bias", F, &[w_dims[0]]);
-    let y = b.output("y", F, &dims);
-    let sum = b.local("sum", F, &dims);
-    let mut axes = vec![b.axis("n", batch)];
-    let zero = int(&mut b, 0);
-    let (mut group, mut channel) = (zero, zero);
-    if groups > 1 {
-        let extent = int(&mut b, groups);
-        axes.push(b.axis("g", extent));
-        group = b.var(axes[1]);
-        channel = b.shapes().scale(group, m).unwrap();
-    }
-    if m > 1 || groups == 1 {
-        let extent = int(&mut b, m);
-        axes.push(b.axis("o", extent));
-        let inner = b.var(axes[axes.len() - 1]);
-        channel = b.shapes().add(channel, inner).unwrap();
-    }
-    let mut reduce = Vec::new();
-    let mut tap = |b: &mut ProgramBuilder, extent: i64, dim: Dim| {
-        if extent == 1 {
-            return b.shapes().int(0);
-        }
-        reduce.push(b.axis("k", dim));
-        b.var(*reduce.last().unwrap())
-    };
-    let ic = tap(&mut b, c, w_dims[1]);
-    let first = b.shapes().scale(group, c).unwrap();
-    let vn = b.var(axes[0]);
-    let mut x_at = vec![vn, b.shapes().add(first, ic).unwrap()];
-    let (mut w_at, mut at) = (vec![channel, ic], vec![vn, channel]);
-    for (i, window) in windows.iter().enumerate() {
-        let axis = b.axis("s", dims[2 + i]);
-        axes.push(axis);
-        let (o, k) = (b.var(axis), tap(&mut b, window.kernel, w_dims[2 + i]));
-        x_at.push(window.at(&mut b, o, k));
-        w_at.push(k);
-        at.push(o);
-    }
-    let nothing = b.float(0.0, F)?;
-    let padded = windows.iter().any(|it| it.begin != 0 || it.end != 0);
-    let value = if padded { b.load_or(x, x_at, nothing)? } else { b.load(x, x_at)? };
-    let weight = b.load(w, w_at)?;
-    let product = b.binary(BinaryOp::Mul, value, weight)?;
-    if reduce.is_empty() {
-        b.stage(&axes, sum, at, product)?;
-    } else {
-        b.reduce_stage(&axes, &reduce, Combine::Sum, sum, at, product)?;
-    }
+    let extents = windows.iter().map(|it| sizes.of(&mut b, random, it.size)).collect();
+    with_bias(b, &Convolution { batch, groups, c, m, windows, sizes: extents })
+        .map(|it| Some((it, sizes.values)))
+}
+
+/// A convolution and a bias behind it.
+fn with_bias(mut b: ProgramBuilder, conv: &Convolution) -> Result<TensorProgram, Diagnostic> {
+    let mut made = None;
+    conv.build(&mut b, |b, dims| {
+        let bias = b.input("bias", F, &dims[1..2]);
+        let y = b.output("y", F, dims);
+        let sum = b.local("sum", F, dims);
+        made = Some((bias, y, sum));
+        sum
+    })?;
+    let (bias, y, sum) = made.expect("declared by then");
     b.fill(y, |b, at| {
         let (sum, bias) = (b.load(sum, at.iter().copied())?, b.load(bias, [at[1]])?);
         b.binary(BinaryOp::Add, sum, bias)
     })?;
-    Ok(Some((b.into_program(), sizes.values)))
+    Ok(b.into_program())
+}
+
+/// Each bound of C1 and C3: below it, at it, beyond it.
+#[test]
+fn convolutions_at_the_bounds_of_c1_c3() {
+    let plain = Window { size: 5, kernel: 1, stride: 1, dilation: 1, begin: 0, end: 0 };
+    let mut cases: Vec<(Window, &str)> = Vec::new();
+    for at in [63, 64, 65] {
+        let form = if at <= 64 { "convolution" } else { "" };
+        cases.push((Window { size: 70, kernel: at, ..plain }, form));
+        cases.push((Window { size: 140, stride: at, kernel: 2, ..plain }, form));
+        cases.push((Window { size: 70, kernel: 2, dilation: at, ..plain }, form));
+    }
+    for at in [1023, 1024, 1025] {
+        cases.push((Window { begin: at, kernel: 2, ..plain }, if at <= 1024 { "convolution" } else { "" }));
+    }
+    for begin in [-1, 0, 1] {
+        // C3: the image is its own unfolding where nothing is around it and nothing is left out.
+        cases.push((Window { begin, end: -begin, ..plain }, if begin < 0 { "" } else { "convolution" }));
+        cases.push((Window { end: begin, ..plain }, "convolution"));
+    }
+    for (i, (window, form)) in cases.into_iter().enumerate() {
+        for options in all_cpus() {
+            let mut b = ProgramBuilder::new("conv");
+            let [batch, size] = [1, window.size].map(|it| b.shapes().int(it));
+            let windows = vec![window];
+            let conv = Convolution { batch, groups: 1, c: 2, m: 3, windows, sizes: vec![size] };
+            let program = with_bias(b, &conv).unwrap();
+            let chosen = check(&program, &[], &["w"], &options, 30 + i as u64);
+            let as_one = chosen.contains("convolution");
+            assert_eq!(as_one, form == "convolution", "case {i}: {chosen}");
+        }
+    }
 }
 
 #[test]
@@ -228,7 +184,7 @@ fn convolutions_of_two_inputs() {
 }
 
 fn pool(random: &mut Random) -> Result<Option<(TensorProgram, Vec<i64>)>, Diagnostic> {
-    let windows: Vec<Window> = (0..1 + random.below(2)).map(|_| Window::random(random)).collect();
+    let windows: Vec<Window> = (0..1 + random.below(2)).map(|_| window(random)).collect();
     if !windows.iter().all(Window::fits) {
         return Ok(None);
     }
@@ -353,6 +309,30 @@ fn reduction(random: &mut Random) -> Result<Option<(TensorProgram, Vec<i64>)>, D
 #[test]
 fn rows_and_columns() {
     run(60, 6, &["rows", "columns"], &[], reduction);
+}
+
+/// Sums over windows of an input of any length: their number is less than 0, 0, or more (laws R1, T1, U1).
+fn windows(random: &mut Random) -> Result<Option<(TensorProgram, Vec<i64>)>, Diagnostic> {
+    let mut b = ProgramBuilder::new("windows");
+    let n = b.size("n");
+    let size = pick(random, &[0, 2, 3, 4, 5, 6, 11, 12, 13, 20, 21]);
+    let windows = b.shapes().add_int(n, -4).unwrap();
+    let value = pick(random, &[1, 3, 16]);
+    let m = b.shapes().int(value);
+    let first = random.below(2) == 0;
+    let x = b.input("x", F, &if first { [n, m] } else { [m, n] });
+    let y = b.output("y", F, &[m]);
+    let (i, k) = (b.axis("i", m), b.axis("k", windows));
+    let (at, along) = (b.var(i), b.var(k));
+    let value = b.load(x, if first { [along, at] } else { [at, along] })?;
+    let combine = [Combine::Sum, Combine::Max, Combine::Min][random.below(3) as usize];
+    b.reduce_stage(&[i], &[k], combine, y, [at], value)?;
+    Ok(Some((b.into_program(), vec![size])))
+}
+
+#[test]
+fn rows_and_columns_of_windows() {
+    run(60, 9, &["rows", "columns"], &[], windows);
 }
 
 /// Transpositions, slices with steps, pads, repeats.

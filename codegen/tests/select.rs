@@ -4,6 +4,7 @@
 mod harness;
 
 use harness::check_constants;
+use harness::conv::{Convolution, Window};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::loops::{
     BinaryOp, BufferId, Combine, CompareOp, ExprId, ProgramBuilder, TensorProgram, UnaryOp,
@@ -204,70 +205,25 @@ struct ConvCase {
     pad: i64,
 }
 
-/// A convolution as the legalisation writes it.
+/// A convolution with something behind it.
 fn conv(case: ConvCase, kind: After) -> Result<TensorProgram, Diagnostic> {
     let ConvCase { n, c, m, groups, size, kernel, stride, dilation, pad } = case;
     let mut b = ProgramBuilder::new("conv");
-    let int = |b: &mut ProgramBuilder, value: i64| b.shapes().int(value);
-    let out_size: Vec<i64> =
-        (0..2).map(|i| (size[i] + 2 * pad - dilation * (kernel[i] - 1) - 1) / stride + 1).collect();
-    let batch = if n == 0 { b.size("n") } else { int(&mut b, n) };
-    let x_dims = [batch, int(&mut b, c * groups), int(&mut b, size[0]), int(&mut b, size[1])];
-    let w_dims = [int(&mut b, m * groups), int(&mut b, c), int(&mut b, kernel[0]), int(&mut b, kernel[1])];
-    let dims = [batch, w_dims[0], int(&mut b, out_size[0]), int(&mut b, out_size[1])];
-    let (x, w) = (b.input("x", F, &x_dims), b.input("w", F, &w_dims));
-    let out = b.output("y", F, &dims);
-    let sum = if kind == After::Nothing { out } else { b.local("sum", F, &dims) };
-    let mut axes = vec![b.axis("n", batch)];
-    let zero = int(&mut b, 0);
-    let vn = b.var(axes[0]);
-    let (channel, group);
-    if groups == 1 {
-        axes.push(b.axis("o", w_dims[0]));
-        (channel, group) = (b.var(axes[1]), zero);
-    } else {
-        let extent = int(&mut b, groups);
-        axes.push(b.axis("g", extent));
-        group = b.var(axes[1]);
-        if m == 1 {
-            channel = group;
-        } else {
-            let extent = int(&mut b, m);
-            axes.push(b.axis("o", extent));
-            let inner = b.var(axes[2]);
-            let first = b.shapes().scale(group, m).unwrap();
-            channel = b.shapes().add(first, inner).unwrap();
-        }
-    }
-    let mut reduce = Vec::new();
-    let mut tap = |b: &mut ProgramBuilder, extent: i64, dim: Dim| {
-        if extent == 1 {
-            return b.shapes().int(0);
-        }
-        reduce.push(b.axis("k", dim));
-        b.var(*reduce.last().unwrap())
-    };
-    let ic = tap(&mut b, c, w_dims[1]);
-    let first = b.shapes().scale(group, c).unwrap();
-    let in_channel = b.shapes().add(first, ic).unwrap();
-    let (mut x_at, mut w_at, mut at) = (vec![vn, in_channel], vec![channel, ic], vec![vn, channel]);
-    for i in 0..2 {
-        let axis = b.axis("s", dims[2 + i]);
-        axes.push(axis);
-        let o = b.var(axis);
-        let k = tap(&mut b, kernel[i], w_dims[2 + i]);
-        let start = b.shapes().scale(o, stride).unwrap();
-        let start = b.shapes().add_int(start, -pad).unwrap();
-        let offset = b.shapes().scale(k, dilation).unwrap();
-        x_at.push(b.shapes().add(start, offset).unwrap());
-        w_at.push(k);
-        at.push(o);
-    }
-    let nothing = b.float(0.0, F)?;
-    let value = if pad > 0 { b.load_or(x, x_at, nothing)? } else { b.load(x, x_at)? };
-    let weight = b.load(w, w_at)?;
-    let product = b.binary(BinaryOp::Mul, value, weight)?;
-    b.reduce_stage(&axes, &reduce, Combine::Sum, sum, at, product)?;
+    let batch = if n == 0 { b.size("n") } else { b.shapes().int(n) };
+    let window =
+        |i: usize| Window { size: size[i], kernel: kernel[i], stride, dilation, begin: pad, end: pad };
+    let sizes = size.map(|it| b.shapes().int(it)).to_vec();
+    let mut made = None;
+    Convolution { batch, groups, c, m, windows: vec![window(0), window(1)], sizes }.build(
+        &mut b,
+        |b, dims| {
+            let out = b.output("y", F, dims);
+            let sum = if kind == After::Nothing { out } else { b.local("sum", F, dims) };
+            made = Some((sum, out, dims.to_vec()));
+            sum
+        },
+    )?;
+    let (sum, out, dims) = made.expect("declared by then");
     after(&mut b, kind, sum, out, &dims, 1)?;
     Ok(b.into_program())
 }

@@ -31,6 +31,11 @@ impl Law {
         Law { number, constraint: Constraint::Eq(a, b) }
     }
 
+    /// A multiple of a number.
+    pub fn multiple(number: &'static str, dim: Dim, of: i64) -> Law {
+        Law { number, constraint: Constraint::Multiple(dim, of) }
+    }
+
     /// `a ≤ b`.
     pub fn no_more(number: &'static str, shapes: &mut ShapeCx, a: Dim, b: Dim) -> Result<Law, Overflow> {
         Ok(Law::at_least(number, shapes.sub(b, a)?, 0))

@@ -107,7 +107,7 @@ pub(crate) struct Collapsed {
 }
 
 /// Number of iterations of an axis: its extent, or none if that is negative.
-fn count(shapes: &mut ShapeCx, extent: Dim) -> Option<Dim> {
+pub(crate) fn count(shapes: &mut ShapeCx, extent: Dim) -> Option<Dim> {
     if shapes.prove(Constraint::AtLeast(extent, 0)).is_always() {
         return Some(extent);
     }

@@ -5,10 +5,10 @@ use orogen_ir::loops::{Combine, Expr, Stage};
 use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::DType;
 
-use super::access::{Access, collapse};
+use super::access::{Access, Collapsed, collapse};
 use super::expression::VectorExpr;
 use super::routine::Routine;
-use super::row_program::{Leaf, RowProgram, RowStage, Work};
+use super::row_program::{Leaf, RowCall, RowProgram, RowStage, Work};
 use super::selector::{Match, Selector, pairs, symbols};
 use super::stages;
 use super::tree::{Arg, Call, Node};
@@ -84,8 +84,8 @@ pub(crate) fn columns(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let reduce: Vec<(Sym, Dim)> = reduce.iter().map(|it| (it.inner, it.extent)).collect();
     let loops: Vec<Sym> = outer.iter().chain(&reduce).map(|it| it.0).collect();
     let what = format!("columns of {}", s.shapes.display(row.extent));
-    let start = call(s, start, &pointers[..1], &loops, row.extent, String::new())?;
-    let step = call(s, body, &pointers, &loops, row.extent, what)?;
+    let start = call(s, start, &pointers[..1], &loops, row, String::new())?;
+    let step = call(s, body, &pointers, &loops, row, what)?;
     let steps = reduce.iter().rev().fold(step, |node, (var, extent)| Node::Loop {
         extent: *extent,
         vars: vec![*var],
@@ -110,23 +110,26 @@ fn map(expr: VectorExpr, root: usize, leaves: Vec<Leaf>) -> RowStage {
     RowStage { work: Work::Map, expr, root, leaves, pointer: Some(0), temporary: false }
 }
 
-/// A call for one row of `n` elements.
+/// A call for one row.
 fn call(
     s: &mut Selector<'_>,
     mut program: RowProgram,
     pointers: &[Access],
     loops: &[Sym],
-    n: Dim,
+    row: &Collapsed,
     what: String,
 ) -> Option<Node> {
     program.plan();
     let (zero, one) = (s.shapes.int(0), s.shapes.int(1));
+    let along = pointers.iter().map(|it| it.of(row.inner).unwrap_or(zero)).collect();
+    let extents = RowCall { n: row.count, rows: one, along };
+    s.lawful(|shapes| Ok(program.laws(shapes, &extents)))?;
     let mut args = Vec::new();
     for access in pointers {
         let bytes = access.bytes_at(&mut s.shapes, loops)?;
         args.push(Arg::Pointer(access.buffer, bytes));
     }
-    args.extend([Arg::Size(n), Arg::Size(one)]);
+    args.extend([Arg::Size(row.count), Arg::Size(one)]);
     args.extend(pointers.iter().map(|_| Arg::Size(zero)));
     let (key, isa) = (program.key(), s.isa);
     let symbol = s.routine("rows", &key, || Routine::Program(Box::new(program.build()), isa));

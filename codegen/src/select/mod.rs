@@ -14,7 +14,8 @@
 //!   stage's axes. Where they are read from buffers, every index is an axis of its own of that extent
 //!   (`selector::spans`).
 //! * **S2** Its preconditions over extents are proven for all sizes that may occur (`Selector::lawful`). The numbered
-//!   laws stand with the generators: see [`crate::kernels::laws`].
+//!   laws stand with the generators (see [`crate::kernels::laws`]): R1 and R2 in `row_program`, T1 to T3 in
+//!   `tile_program`, U1 to U5 in `strip_program`, and those of convolution and of matrix products.
 //! * **S3** It touches what the stage touches, and no other element. The stage's accesses are in range or guarded, so
 //!   nothing is read around them; a guarded access is read under a mask.
 //! * **S4** Sizes that it is given may be any up to 2⁴⁰: what is narrower inside of it (lane numbers, positions in a

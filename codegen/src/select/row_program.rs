@@ -1,9 +1,21 @@
-//! The vector program behind [`super::rows`].
+//! The vector program behind [`super::rows`] and [`super::columns`].
+//!
+//! # Laws
+//! What selection proves before it calls ([`RowProgram::laws`]):
+//!
+//! * **R1** `n` and the number of rows are at least 0: the tail of a row is what whole vectors leave of `n`, so that a
+//!   negative one would have a tail.
+//! * **R2** Neighbours in a row are neighbours in memory; a pointer to one element does not move along the row.
+//!
+//! What holds by construction: a row that one stage makes is read by later ones at the same place alone, and rows of
+//! workspace have room for `n` elements each.
 
 use super::expression::{Node, VectorExpr};
+use crate::kernels::laws::Law;
 use crate::vector::{
     Addr, BinaryOp, Builder, Compare, IReg, IntCompare, IntOp, MReg, Program, ReduceOp, Size, VReg,
 };
+use orogen_ir::shape::{Dim, ShapeCx};
 
 /// A pointer parameter, by its place.
 pub(crate) type Pointer = usize;
@@ -47,6 +59,16 @@ pub(crate) struct RowStage {
     pub(crate) pointer: Option<Pointer>,
     /// Whether only later stages read the result.
     pub(crate) temporary: bool,
+}
+
+/// The extents of a call, all rows of it.
+#[derive(Clone, Debug)]
+pub(crate) struct RowCall {
+    /// Elements of a row.
+    pub(crate) n: Dim,
+    pub(crate) rows: Dim,
+    /// For each pointer, the elements in memory from one element of the row to the next.
+    pub(crate) along: Vec<Dim>,
 }
 
 /// Stages that run one after the other on each row.
@@ -98,6 +120,16 @@ impl RowProgram {
                 !self.stages[number].temporary || later
             })
             .collect();
+    }
+
+    /// The laws of a call.
+    pub(crate) fn laws(&self, shapes: &mut ShapeCx, call: &RowCall) -> Vec<Law> {
+        let mut laws = vec![Law::at_least("R1", call.n, 0), Law::at_least("R1", call.rows, 0)];
+        for (contiguous, along) in self.contiguous.iter().zip(&call.along) {
+            let step = shapes.int(i64::from(*contiguous));
+            laws.push(Law::equal("R2", *along, step));
+        }
+        laws
     }
 
     /// Number of passes over a row.
@@ -345,4 +377,37 @@ fn finish(b: &mut Builder, work: Work, accumulator: VReg) -> VReg {
     let bad = b.select(Compare::Unordered, accumulator, accumulator, one, zero);
     let any = b.reduce(ReduceOp::Max, bad);
     b.select(Compare::Gt, any, zero, nan, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::laws::unproven;
+
+    #[test]
+    fn laws_r1_r2_are_asked() {
+        let mut shapes = ShapeCx::new();
+        let [n, rows] = ["n", "rows"].map(|it| shapes.sym(it));
+        let [zero, one, two] = [0, 1, 2].map(|it| shapes.int(it));
+        let windows = shapes.add_int(n, -1).unwrap();
+        let program = RowProgram::of(vec![true, false]);
+        for (n, rows, along, wanted) in [
+            (n, rows, [one, zero], None),
+            (windows, rows, [one, zero], Some("R1")),
+            (n, windows, [one, zero], Some("R1")),
+            (n, rows, [two, zero], Some("R2")),
+            (n, rows, [zero, zero], Some("R2")),
+            (n, rows, [one, one], Some("R2")),
+            (n, rows, [n, zero], Some("R2")),
+        ] {
+            let laws = program.laws(&mut shapes, &RowCall { n, rows, along: along.to_vec() });
+            assert_eq!(unproven(&shapes, &laws), wanted);
+        }
+        // At the bound, and below it.
+        for (n, wanted) in [(0, None), (1, None), (-1, Some("R1"))] {
+            let call = RowCall { n: shapes.int(n), rows, along: vec![one, zero] };
+            let laws = program.laws(&mut shapes, &call);
+            assert_eq!(unproven(&shapes, &laws), wanted, "{n}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use orogen_ir::types::DType;
 use super::access::{Access, collapse};
 use super::expression::{Node, VectorExpr, fills_lane};
 use super::routine::Routine;
-use super::row_program::{Leaf, Pointer, RowProgram, RowStage, Work};
+use super::row_program::{Leaf, Pointer, RowCall, RowProgram, RowStage, Work};
 use super::selector::{Match, Selector, pairs, single_axes};
 use super::stages;
 use super::tree::{Arg, Call, Node as Tree};
@@ -35,10 +35,12 @@ fn plausible(s: &Selector<'_>, stage: &Stage) -> bool {
         && stage.at.iter().all(|it| it.dim().is_some())
 }
 
-/// A position: outer axes are those of the first stage, the inner axis has a coefficient of 0 or 1.
+/// A position: outer axes are those of the first stage.
 #[derive(Clone, Debug, PartialEq)]
 struct Position {
     outer: Access,
+    /// Elements from one element of the row to the next: 0 or 1.
+    along: Dim,
     contiguous: bool,
 }
 
@@ -114,7 +116,8 @@ impl<'r> Group<'r> {
         let joined = collapse(&mut s.shapes, &inner, &all)?;
         let inner_axis = match &joined[..] {
             [] => None,
-            [only] => Some((only.inner, only.extent)),
+            // An axis of a negative extent has no iterations.
+            [only] => Some((only.inner, only.count)),
             _ => return None,
         };
         if let Some((_, n)) = inner_axis {
@@ -126,15 +129,16 @@ impl<'r> Group<'r> {
         let names: IndexMap<Sym, Sym> =
             stage.axes[..depth].iter().zip(&self.outer).map(|(own, first)| (own.var, first.0)).collect();
         let inner_vars: Vec<Sym> = inner.iter().map(|it| it.0).collect();
+        let zero = s.shapes.int(0);
         let place = |s: &Selector<'_>, access: &Access| -> Option<Position> {
-            let contiguous = match inner_axis.and_then(|it| access.of(it.0)) {
-                None => false,
-                Some(coefficient) if s.shapes.as_int(coefficient) == Some(1) => true,
+            let (along, contiguous) = match inner_axis.and_then(|it| access.of(it.0)) {
+                None => (zero, false),
+                Some(coefficient) if s.shapes.as_int(coefficient) == Some(1) => (coefficient, true),
                 Some(_) => return None,
             };
             let mut outer = access.renamed(&names);
             outer.coefficients.retain(|sym, _| !inner_vars.contains(sym));
-            Some(Position { outer, contiguous })
+            Some(Position { outer, along, contiguous })
         };
         let mut leaves: Vec<Leaf> = Vec::new();
         let mut expr = VectorExpr::default();
@@ -245,9 +249,13 @@ impl<'r> Group<'r> {
         let loops: Vec<(Sym, Dim)> = loops.iter().map(|it| (it.inner, it.extent)).collect();
         let loop_vars: Vec<Sym> = loops.iter().map(|it| it.0).collect();
         let flat = row_axis.is_none() && self.program.stages.iter().all(|it| it.work == Work::Map);
-        let all_rows = row_axis.as_ref().map_or_else(|| s.shapes.int(1), |it| it.extent);
-        let use_range = s.ranged && loops.is_empty();
+        let all_rows = row_axis.as_ref().map_or_else(|| s.shapes.int(1), |it| it.count);
         let one = s.shapes.int(1);
+        // What is not given is workspace.
+        let along = self.positions.iter().map(|it| it.as_ref().map_or(one, |it| it.along)).collect();
+        let call = RowCall { n: self.n, rows: all_rows, along };
+        s.lawful(|shapes| Ok(self.program.laws(shapes, &call)))?;
+        let use_range = s.ranged && loops.is_empty();
         let ((first, last, units), flat) = match (use_range, flat) {
             (true, true) => (s.range(FLAT_UNIT, self.n)?, true),
             (true, false) => (s.range(1, all_rows)?, false),

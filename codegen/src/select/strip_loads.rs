@@ -42,6 +42,8 @@ pub(super) struct Load {
     pub(super) element: Option<Vec<Index>>,
     /// The index that data gives for every element of the row, and the elements from one index to the next.
     pub(super) gather: Option<(Node, i64)>,
+    /// Over how many elements that index chooses.
+    pub(super) reach: Option<Dim>,
 }
 
 /// Takes the expressions of a stage apart for given values of some of its axes.
@@ -84,7 +86,8 @@ impl Parts<'_, '_> {
     fn load(&mut self, expr: &mut VectorExpr, id: ExprId) -> Option<usize> {
         let program = self.s.program;
         let Expr::Load { buffer, at, otherwise } = &program.exprs[id] else { return None };
-        let gather = self.gathered(expr, *buffer, at)?;
+        let gathered = self.gathered(expr, *buffer, at)?;
+        let (gather, reach) = (gathered.map(|it| it.0), gathered.map(|it| it.1));
         let (at, element) = self.indices(at)?;
         let (coefficient, offset) = self.position(*buffer, &at)?;
         let (mut offset, mut part) = (offset, 0);
@@ -110,7 +113,7 @@ impl Parts<'_, '_> {
         if step < 0 || (guard.is_some() && step != 1) || (gather.is_some() && step != 0) {
             return None;
         }
-        let load = Load { buffer: *buffer, offset, step, part, guard, element, gather };
+        let load = Load { buffer: *buffer, offset, step, part, guard, element, gather, reach };
         if let Some(known) = self.loads.iter().position(|it| *it == load) {
             return Some(known);
         }
@@ -174,13 +177,14 @@ impl Parts<'_, '_> {
         stages::symbols_below(self.s.program, id).contains(&self.inner)
     }
 
-    /// The one index of a load that data gives for every element of the row; `Some(None)` if there is none.
+    /// The one index of a load that data gives for every element of the row, with the elements from one index to the next,
+    /// and over how many elements it chooses; `Some(None)` if there is none.
     fn gathered(
         &mut self,
         expr: &mut VectorExpr,
         buffer: BufferId,
         at: &[Index],
-    ) -> Option<Option<(Node, i64)>> {
+    ) -> Option<Option<((Node, i64), Dim)>> {
         let program = self.s.program;
         let mut values = at.iter().enumerate().filter_map(|(i, it)| Some((i, it.value()?)));
         let Some((place, id)) = values.find(|it| self.varies(it.1)) else { return Some(None) };
@@ -189,14 +193,12 @@ impl Parts<'_, '_> {
         if !unique || at[place].is_checked() || program.dtype_of(id) != DType::I32 {
             return None;
         }
-        // Lanes hold the positions in 32 bits.
         let dims = program.buffers[buffer].dims.clone();
         let stride = self.s.shapes.product(&dims[place + 1..]).ok()?;
         let stride = self.s.shapes.as_int(stride)?;
-        let reach = self.s.shapes.as_int(dims[place])?.checked_mul(stride)?;
-        i32::try_from(reach).ok()?;
+        let reach = self.s.shapes.scale(dims[place], stride).ok()?;
         let node = expr.add_with(program, id, self)?;
-        Some(Some((node, stride)))
+        Some(Some(((node, stride), reach)))
     }
 
     /// The indices of a load as sizes, 0 where they depend on data; then also all of them at the start of the row.

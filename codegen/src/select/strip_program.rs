@@ -1,9 +1,21 @@
 //! The vector program behind [`super::strips`].
+//!
+//! # Laws
+//! What selection proves before it calls ([`StripProgram::laws`]):
+//!
+//! * **U1** The number of groups of a row, and that of rows, is at least 0.
+//! * **U2** Groups are whole: their size is a power of two that divides the elements of a row.
+//! * **U3** Neighbours in a row are neighbours in the target, and in what is read as a row or guarded; groups follow each
+//!   other where groups are read; what is one element for the row does not move.
+//! * **U4** The positions of elements that data choose fit in a lane of 32 bits.
+//! * **U5** Where other elements than of four bytes are moved, they fill lanes, and only rows of them are moved.
 
 use super::expression::{Node, VectorExpr};
+use crate::kernels::laws::Law;
 use crate::vector::{
     Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Interleave, Isa, MReg, Program, Size, VReg,
 };
+use orogen_ir::shape::{Dim, Overflow, ShapeCx};
 
 /// A value that an expression reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +30,21 @@ pub(crate) enum Source {
     Gather(Node, i64),
     /// As `Row` inside a range of the row; these bits elsewhere.
     Guarded(u32),
+}
+
+/// The extents of a call, all rows of it.
+#[derive(Clone, Debug)]
+pub(crate) struct StripCall {
+    /// Elements of a row.
+    pub(crate) elements: Dim,
+    /// Bytes of an element.
+    pub(crate) size: i64,
+    pub(crate) groups: Dim,
+    pub(crate) rows: Dim,
+    /// For each source and the target, the elements in memory from one group to the next.
+    pub(crate) steps: Vec<Dim>,
+    /// For each source, over how many elements data may choose one.
+    pub(crate) reach: Vec<Option<Dim>>,
 }
 
 /// Rows of `n` groups of neighbouring elements, each element of a group with an expression of its own.
@@ -46,6 +73,35 @@ impl StripProgram {
     /// A text that two programs share exactly when they are equal.
     pub(crate) fn key(&self) -> String {
         format!("{:?} {} {:?} {}", self.sources, self.expr.key(), self.results, self.short)
+    }
+
+    /// The laws of a call.
+    ///
+    /// # Errors
+    /// [`Overflow`] if a row has more bytes than can be counted.
+    pub(crate) fn laws(&self, shapes: &mut ShapeCx, call: &StripCall) -> Result<Vec<Law>, Overflow> {
+        let mut laws = vec![Law::at_least("U1", call.groups, 0), Law::at_least("U1", call.rows, 0)];
+        let group = self.results.len() as i64;
+        let bits = shapes.int(i64::from(group.count_ones()));
+        laws.extend([Law::equal("U2", bits, shapes.int(1)), Law::multiple("U2", call.elements, group)]);
+        for (i, step) in call.steps.iter().enumerate() {
+            let wanted = match self.sources.get(i) {
+                Some(Source::Scalar | Source::Gather(..)) => 0,
+                Some(Source::Row | Source::Guarded(_)) => 1,
+                Some(Source::Group(_)) | None => group,
+            };
+            laws.push(Law::equal("U3", *step, shapes.int(wanted)));
+            // Only rows are moved as other elements than they are of.
+            if call.size != 4 {
+                laws.push(Law::equal("U5", *step, shapes.int(1)));
+            }
+        }
+        for reach in call.reach.iter().flatten() {
+            laws.extend([Law::at_least("U4", *reach, 0), Law::at_most("U4", *reach, i64::from(i32::MAX))]);
+        }
+        let bytes = shapes.scale(call.elements, call.size)?;
+        laws.push(Law::multiple("U5", bytes, 4));
+        Ok(laws)
     }
 
     /// Places of the sources that are guarded.
@@ -276,5 +332,68 @@ pub(crate) fn accumulate(
         Combine::Product => expr.combine(BinaryOp::Mul, before, value),
         Combine::Max => expr.extremum(true, before, value),
         Combine::Min => expr.extremum(false, before, value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::laws::unproven;
+
+    /// Groups of two; a scalar, a row, groups and what data choose.
+    fn program(group: usize) -> StripProgram {
+        let sources = vec![Source::Scalar, Source::Row, Source::Group(0), Source::Gather(0, 1)];
+        StripProgram { sources, results: vec![0; group], ..StripProgram::default() }
+    }
+
+    #[test]
+    fn laws_u1_to_u5_are_asked() {
+        let mut shapes = ShapeCx::new();
+        let [n, rows] = ["n", "rows"].map(|it| shapes.sym(it));
+        let [zero, one, two] = [0, 1, 2].map(|it| shapes.int(it));
+        let elements = shapes.scale(n, 2).unwrap();
+        let windows = shapes.add_int(n, -1).unwrap();
+        let good = StripCall {
+            elements,
+            size: 4,
+            groups: n,
+            rows,
+            steps: vec![zero, one, two, zero, two],
+            reach: vec![None, None, None, Some(shapes.int(i64::from(i32::MAX)))],
+        };
+        let step = |at: usize, step: Dim| {
+            let mut call = good.clone();
+            call.steps[at] = step;
+            call
+        };
+        let beyond = shapes.int(i64::from(i32::MAX) + 1);
+        let cases = [
+            (2, good.clone(), None),
+            (2, StripCall { groups: windows, ..good.clone() }, Some("U1")),
+            (2, StripCall { rows: windows, ..good.clone() }, Some("U1")),
+            (2, StripCall { elements: n, ..good.clone() }, Some("U2")),
+            (3, good.clone(), Some("U2")),
+            (2, step(0, one), Some("U3")),
+            (2, step(1, two), Some("U3")),
+            (2, step(2, one), Some("U3")),
+            (2, step(4, one), Some("U3")),
+            (2, StripCall { reach: vec![Some(beyond)], ..good.clone() }, Some("U4")),
+            (2, StripCall { reach: vec![Some(n)], ..good.clone() }, Some("U4")),
+            (2, StripCall { size: 2, ..good.clone() }, Some("U5")),
+        ];
+        for (i, (group, call, wanted)) in cases.into_iter().enumerate() {
+            let laws = program(group).laws(&mut shapes, &call).unwrap();
+            assert_eq!(unproven(&shapes, &laws), wanted, "case {i}");
+        }
+        // Bytes fill lanes, or they do not.
+        let mut bytes = StripProgram { sources: vec![Source::Row], ..program(1) };
+        bytes.results.truncate(1);
+        for (elements, wanted) in [(7, Some("U5")), (8, None), (9, Some("U5"))] {
+            let [elements, groups] = [elements, elements / 4].map(|it| shapes.int(it));
+            let call =
+                StripCall { elements, size: 1, groups, rows, steps: vec![one, one], reach: Vec::new() };
+            let laws = bytes.laws(&mut shapes, &call).unwrap();
+            assert_eq!(unproven(&shapes, &laws), wanted);
+        }
     }
 }

@@ -13,12 +13,13 @@ use orogen_ir::loops::{Axis, BufferId, CompareOp, Expr, Index, Stage};
 use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::DType;
 
+use super::access::count;
 use super::expression::{Leaves, VectorExpr, fills_lane};
 use super::routine::Routine;
 use super::selector::{Match, Selector};
 use super::stages;
 use super::strip_loads::{Load, Parts, Range, integer};
-use super::strip_program::{Source, StripProgram, accumulate};
+use super::strip_program::{Source, StripCall, StripProgram, accumulate};
 use super::tree::{Arg, Call, Node as Tree};
 
 /// Sizes of groups that are tried.
@@ -109,12 +110,16 @@ fn terms(s: &Selector<'_>, stage: &Stage) -> Option<Vec<Vec<(Sym, i64)>>> {
 struct Strips {
     /// Axes around the rows, outermost first.
     outer: Vec<(Sym, Dim)>,
+    /// Elements of a row.
+    extent: Dim,
     /// Groups of a row, of lanes.
     n: Dim,
     /// Bytes of an element.
     size: i64,
     loads: Vec<Load>,
     target: (BufferId, Dim),
+    /// Elements in the target from group to group.
+    step: Dim,
     /// The indices of the first element that is stored, where they depend on data.
     scatter: Option<Vec<Index>>,
     program: StripProgram,
@@ -153,9 +158,6 @@ impl Strips {
             Some((begin, end)) => (begin, s.shapes.int(end - begin)),
             None => (0, extent),
         };
-        if !s.shapes.divides(group, extent).is_always() {
-            return None;
-        }
         let n = s.shapes.floor_div(extent, group).ok()?;
         let whole = group == 1 && piece.is_none();
         let q = if whole { s.shapes.sym_dim(inner) } else { s.shapes.fresh_index("group", n) };
@@ -175,7 +177,7 @@ impl Strips {
             spread: IndexMap::new(),
         };
         let mut expr = VectorExpr::default();
-        let (mut results, mut target, mut scatter) = (Vec::new(), None, None);
+        let (mut results, mut target, mut scatter, mut step) = (Vec::new(), None, None, zero);
         for part in 0..group {
             let at = parts.s.shapes.scale(q, group).ok()?;
             let at = parts.s.shapes.add_int(at, part.checked_add(begin)?).ok()?;
@@ -188,9 +190,7 @@ impl Strips {
             }
             scatter = element;
             let (coefficient, offset) = parts.position(stage.buffer, &store)?;
-            if parts.s.shapes.as_int(coefficient) != Some(group) {
-                return None;
-            }
+            step = coefficient;
             let offset = parts.s.shapes.add_int(offset, -part).ok()?;
             if *target.get_or_insert(offset) != offset {
                 return None;
@@ -222,10 +222,6 @@ impl Strips {
         let size = s.program.buffers[stage.buffer].dtype.size() as i64;
         let n = lanes(s, n, size)?;
         for load in &mut loads {
-            // Only rows are moved as other elements than they are of.
-            if size != 4 && load.step != 1 {
-                return None;
-            }
             if let Some(guard) = &mut load.guard {
                 let Range { low, high } = guard.inner;
                 guard.inner = Range { low: lanes(s, low, size)?, high: lanes(s, high, size)? };
@@ -239,7 +235,18 @@ impl Strips {
         );
         let short = s.shapes.as_int(n).is_some_and(|it| it <= i64::from(s.isa.lanes()));
         let program = StripProgram { sources, expr, results, short };
-        Some(Strips { outer, n, size, loads, target: (stage.buffer, target?), scatter, program, what })
+        Some(Strips {
+            outer,
+            extent,
+            n,
+            size,
+            loads,
+            target: (stage.buffer, target?),
+            step,
+            scatter,
+            program,
+            what,
+        })
     }
 
     fn emit(mut self, s: &mut Selector<'_>) -> Option<Match> {
@@ -254,10 +261,15 @@ impl Strips {
             }
             None => (one, self.single(s)?),
         };
+        // Axes of negative extents have no iterations.
+        let [extent, n] = [extent, self.n].map(|it| count(&mut s.shapes, it));
+        let (extent, n) = (extent?, n?);
+        let call = self.call(s, n, extent);
+        s.lawful(|shapes| self.program.laws(shapes, &call))?;
         let use_range = s.ranged && self.outer.is_empty() && s.shapes.as_int(extent) != Some(1);
         let (first, last, units) =
             if use_range { s.range(1, extent)? } else { (s.shapes.int(0), extent, one) };
-        let count = s.shapes.sub(last, first).ok()?;
+        let rows = s.shapes.sub(last, first).ok()?;
         let mut args = Vec::new();
         let mut strides = Vec::new();
         let buffers = self.loads.iter().map(|it| (it.buffer, it.element.as_ref()));
@@ -273,7 +285,7 @@ impl Strips {
             args.push(Arg::Pointer(buffer, s.shapes.scale(elements, self.size).ok()?));
             strides.push(Arg::Size(s.shapes.scale(*stride, self.size).ok()?));
         }
-        args.extend([Arg::Size(self.n), Arg::Size(count)]);
+        args.extend([Arg::Size(n), Arg::Size(rows)]);
         args.extend(strides);
         let inner = self.loads.iter().filter_map(|it| it.guard.as_ref()).map(|it| it.inner);
         for (inner, row) in inner.zip(&linear.guards) {
@@ -288,6 +300,14 @@ impl Strips {
         // Where data says where to store, rows stay in order.
         let node = s.wrap(&self.outer, node, self.scatter.is_none());
         Some(Match { node, stages: 1, units: use_range.then_some(units) })
+    }
+
+    /// What the laws speak of.
+    fn call(&self, s: &mut Selector<'_>, groups: Dim, rows: Dim) -> StripCall {
+        let steps = self.loads.iter().map(|it| s.shapes.int(it.step));
+        let steps = steps.chain([self.step]).collect();
+        let reach = self.loads.iter().map(|it| it.reach).collect();
+        StripCall { elements: self.extent, size: self.size, groups, rows, steps, reach }
     }
 
     /// Everything as linear functions of an axis.

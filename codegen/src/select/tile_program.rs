@@ -1,7 +1,17 @@
 //! The vector program behind [`super::tiles`].
+//!
+//! # Laws
+//! What selection proves before it calls ([`TileProgram::laws`]):
+//!
+//! * **T1** `n` and the number of rows are at least 0: what whole tiles leave of them is computed from their last bits.
+//! * **T2** Neighbours in a row are neighbours in the target.
+//! * **T3** Neighbours in a row are neighbours in a source that lies along, neighbours in a column in one that lies
+//!   across; a scalar source does not move along the row.
 
 use super::expression::{Node, VectorExpr};
+use crate::kernels::laws::Law;
 use crate::vector::{Addr, Builder, IReg, IntCompare, IntOp, Interleave, MReg, Program, VReg};
+use orogen_ir::shape::{Dim, ShapeCx};
 
 /// Rows and columns of a tile.
 const SIDE: i64 = 4;
@@ -17,6 +27,16 @@ pub(crate) enum Source {
     Along,
     /// Neighbours in a column are neighbours in memory.
     Across,
+}
+
+/// The extents of a call, all rows of it.
+#[derive(Clone, Debug)]
+pub(crate) struct TileCall {
+    /// Elements of a row.
+    pub(crate) n: Dim,
+    pub(crate) rows: Dim,
+    /// For each source and the target, the elements in memory from one element to the next: in a column, and in a row.
+    pub(crate) steps: Vec<[Dim; 2]>,
 }
 
 /// A matrix of `rows` by `n` elements in tiles of four by four; the tiles of [`Source::Across`] are transposed.
@@ -41,6 +61,21 @@ impl TileProgram {
     /// A text that two programs share exactly when they are equal.
     pub(crate) fn key(&self) -> String {
         format!("{:?} {} {}", self.sources, self.expr.key(), self.result)
+    }
+
+    /// The laws of a call.
+    pub(crate) fn laws(&self, shapes: &mut ShapeCx, call: &TileCall) -> Vec<Law> {
+        let mut laws = vec![Law::at_least("T1", call.n, 0), Law::at_least("T1", call.rows, 0)];
+        let (zero, one) = (shapes.int(0), shapes.int(1));
+        for (i, [down, along]) in call.steps.iter().enumerate() {
+            laws.push(match self.sources.get(i) {
+                None => Law::equal("T2", *along, one),
+                Some(Source::Along) => Law::equal("T3", *along, one),
+                Some(Source::Across) => Law::equal("T3", *down, one),
+                Some(Source::Scalar) => Law::equal("T3", *along, zero),
+            });
+        }
+        laws
     }
 
     /// The program. Parameters: a pointer for each source and the target; `n`, `rows`; a stride in bytes for each
@@ -208,4 +243,38 @@ fn transpose(b: &mut Builder, [p, q, r, s]: [VReg; 4]) -> [VReg; 4] {
     let [first, second] =
         [0, 1].map(|i| [Interleave::Low64, Interleave::High64].map(|op| b.interleave(op, pq[i], rs[i])));
     [first[0], first[1], second[0], second[1]]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::laws::unproven;
+
+    #[test]
+    fn laws_t1_t2_t3_are_asked() {
+        let mut shapes = ShapeCx::new();
+        let [n, rows] = ["n", "rows"].map(|it| shapes.sym(it));
+        let [zero, one] = [0, 1].map(|it| shapes.int(it));
+        let windows = shapes.add_int(n, -1).unwrap();
+        let sources = vec![Source::Scalar, Source::Along, Source::Across];
+        let program = TileProgram { sources, ..TileProgram::default() };
+        let good = [[n, zero], [rows, one], [one, rows], [n, one]];
+        let with = |at: usize, steps: [Dim; 2]| {
+            let mut changed = good;
+            changed[at] = steps;
+            changed
+        };
+        for (n, rows, steps, wanted) in [
+            (n, rows, good, None),
+            (windows, rows, good, Some("T1")),
+            (n, windows, good, Some("T1")),
+            (n, rows, with(3, [one, n]), Some("T2")),
+            (n, rows, with(0, [n, one]), Some("T3")),
+            (n, rows, with(1, [one, rows]), Some("T3")),
+            (n, rows, with(2, [rows, one]), Some("T3")),
+        ] {
+            let laws = program.laws(&mut shapes, &TileCall { n, rows, steps: steps.to_vec() });
+            assert_eq!(unproven(&shapes, &laws), wanted);
+        }
+    }
 }

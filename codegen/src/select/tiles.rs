@@ -12,7 +12,7 @@ use super::expression::{VectorExpr, fills_lane};
 use super::routine::Routine;
 use super::selector::{Match, Selector, pairs, single_axes, symbols};
 use super::stages;
-use super::tile_program::{Source, TileProgram};
+use super::tile_program::{Source, TileCall, TileProgram};
 use super::tree::{Arg, Call, Node as Tree};
 
 /// Rows in one unit of parallel work.
@@ -76,31 +76,31 @@ pub(crate) fn tiles(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let outer: Vec<(Sym, Dim)> = axes.iter().map(|it| (it.inner, it.extent)).collect();
     let loops: Vec<Sym> = outer.iter().map(|it| it.0).collect();
     let use_range = s.ranged && outer.is_empty();
-    let one = s.shapes.int(1);
-    let (first, last, units) =
-        if use_range { s.range(UNIT, row.extent)? } else { (s.shapes.int(0), row.extent, one) };
+    let (zero, one) = (s.shapes.int(0), s.shapes.int(1));
+    let program = TileProgram { sources, expr, result };
+    let steps = pointers.iter().map(|it| [row.inner, inner.inner].map(|axis| it.of(axis).unwrap_or(zero)));
+    let call = TileCall { n: inner.count, rows: row.count, steps: steps.collect() };
+    s.lawful(|shapes| Ok(program.laws(shapes, &call)))?;
+    let (first, last, units) = if use_range { s.range(UNIT, row.count)? } else { (zero, row.count, one) };
     let count = s.shapes.sub(last, first).ok()?;
     let (mut args, mut strides) = (Vec::new(), Vec::new());
-    for (i, access) in pointers.iter().enumerate() {
-        let [down, along] = [row.inner, inner.inner].map(|it| access.of(it));
-        let zero = s.shapes.int(0);
-        let [down, along] = [down, along].map(|it| it.unwrap_or(zero));
+    for (i, (access, [down, along])) in pointers.iter().zip(call.steps).enumerate() {
         let start = access.bytes_at(&mut s.shapes, &loops)?;
         let skip = s.shapes.mul(first, down).ok()?;
         let skip = s.shapes.scale(skip, 4).ok()?;
         args.push(Arg::Pointer(access.buffer, s.shapes.add(start, skip).ok()?));
-        let stride = if sources.get(i) == Some(&Source::Across) { along } else { down };
+        let stride = if program.sources.get(i) == Some(&Source::Across) { along } else { down };
         strides.push(Arg::Size(s.shapes.scale(stride, 4).ok()?));
     }
-    args.extend([Arg::Size(inner.extent), Arg::Size(count)]);
+    args.extend([Arg::Size(inner.count), Arg::Size(count)]);
     args.extend(strides);
     let what = format!(
         "tiles of {} by {} ({} loads)",
         s.shapes.display(row.extent),
         s.shapes.display(inner.extent),
-        sources.len()
+        program.sources.len()
     );
-    let (program, isa) = (TileProgram { sources, expr, result }, s.isa);
+    let isa = s.isa;
     let symbol = s.routine("tiles", &program.key(), || Routine::Program(Box::new(program.build()), isa));
     let workspace = s.shapes.int(0);
     let node = Tree::Call(Box::new(Call { symbol, args, workspace, what }));

@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "shared by several test crates")]
 #![allow(unsafe_code, reason = "calls generated code")]
 
+pub mod conv;
 pub mod guard;
 
 use orogen_abi::DLDataType;

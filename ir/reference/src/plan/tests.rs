@@ -77,7 +77,7 @@ fn steps_run_on_real_memory() {
 #[test]
 fn memory_errors_are_found() {
     let error = eval_plan(&chain(4093), &[input(&[1.0])]).unwrap_err();
-    assert_eq!(error.kind, EvalErrorKind::OutOfRange);
+    assert_eq!(error.kind, EvalErrorKind::Invalid);
     let error = eval_plan(&chain(2048), &[input(&[0.0; 513])]).unwrap_err();
     assert_eq!(error.kind, EvalErrorKind::CheckFailed);
     let mut plan = chain(2048);
