@@ -5,7 +5,7 @@
 mod harness;
 
 use harness::{compiled_module, options};
-use orogen_codegen::CodegenOptions;
+use orogen_codegen::{CodegenOptions, OUTSIDE};
 use orogen_ir::plan::{PlanModule, parse_plans, verify_module};
 use orogen_ir::types::{ConstPool, DType, TensorData};
 use orogen_reference::eval_plans;
@@ -174,7 +174,7 @@ fn defaults_may_lie_outside() {
         .replace("constant f32[2] [10, 20]", &format!("constant \"k\" f32[300] [{}]", many.join(", ")))
         .replace("f32[2]", "f32[300]")
         .replace("i < 2", "i < 300");
-    let (_, library) = library(&text, &CodegenOptions { separate: true, ..options() });
+    let (_, library) = library(&text, &CodegenOptions { separate: Some(OUTSIDE), ..options() });
     let x = vec![0.5f32; 300];
     let missing = run(&library, &[Some(&x), None, Some(&[1.0])]).expect_err("not given");
     assert!(missing.contains("parameters"), "{missing}");
