@@ -17,7 +17,7 @@
 //! * Z6 A plan that its verifier lets pass reads what was written and stays within its memory, whatever runs it.
 //!
 //! Modules in reading order: `target` (what is fuzzed), `setup`, `compare` (values), `mutate`, `model` (whole models),
-//! `programs` (of both IRs), `plans`, `text`, `calls`, `libraries`, `guard`, `campaign` (processes).
+//! `programs` (of both IRs), `plans`, `plan_texts`, `text`, `calls`, `libraries`, `guard`, `campaign` (processes).
 #![allow(clippy::print_stdout, reason = "a command line tool prints")]
 
 mod calls;
@@ -28,6 +28,7 @@ mod libraries;
 mod model;
 mod mutate;
 mod outcome;
+mod plan_texts;
 mod plans;
 mod programs;
 mod setup;

@@ -2,7 +2,7 @@
 
 use crate::outcome::Outcome;
 use crate::setup::{Setup, seed_of};
-use crate::{calls, libraries, model, plans, programs, text};
+use crate::{calls, libraries, model, plan_texts, programs, text};
 use clap::ValueEnum;
 use orogen_ir::generate::Random;
 
@@ -59,7 +59,7 @@ impl Target {
             Target::Bytes => model::changed_bytes(setup, &mut random),
             Target::Models => model::changed_model(setup, &mut random),
             Target::Texts => text::changed(setup, &mut random),
-            Target::Plans => plans::changed(setup, &mut random),
+            Target::Plans => plan_texts::changed(setup, &mut random),
             Target::Programs | Target::Calls => seed.to_le_bytes().to_vec(),
             Target::Libraries => libraries::changed(setup, &mut random),
         }
@@ -70,7 +70,7 @@ impl Target {
         match self {
             Target::Bytes | Target::Models => model::run(setup, input),
             Target::Programs => programs::run(setup, seed_of(input)),
-            Target::Plans => plans::run(input),
+            Target::Plans => plan_texts::run(input),
             Target::Texts => text::run(setup, input),
             Target::Calls => calls::run(setup, seed_of(input)),
             Target::Libraries => libraries::run(setup, input),
