@@ -48,7 +48,7 @@ pub(crate) struct ModelArgs {
     /// Fix a dynamic dimension of the inputs. For a library: its size in random inputs.
     #[arg(long = "dim", value_name = "NAME=VALUE", value_parser = parse_dim)]
     pub(crate) dims: Vec<(String, u64)>,
-    /// Make an initializer that the model lists as an input too an input; else it keeps its value.
+    /// Let a caller override an initializer that the model lists as an input too, however large or wherever it is used.
     #[arg(long = "override", value_name = "NAME", hide_short_help = true)]
     pub(crate) overridden: Vec<String>,
     /// Threads that one call may use.

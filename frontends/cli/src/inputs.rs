@@ -5,7 +5,7 @@ use crate::npz::Archive;
 use half::{bf16, f16};
 use indexmap::IndexMap;
 use orogen_abi::signature::{Dim, Function, Parameter};
-use orogen_runtime::{DLDataType, Library, Tensor};
+use orogen_runtime::{DLDataType, Library, RunOptions, Tensor};
 use std::path::Path;
 
 /// The function of a library that a user names; else `main`, or the only one.
@@ -25,16 +25,16 @@ pub(crate) fn function<'l>(library: &'l Library, name: Option<&str>) -> Result<&
     })
 }
 
-/// Inputs in call order. `dims` are sizes of dimensions that the function leaves open, for random inputs.
+/// Inputs in call order, without those that take their default. `dims` are sizes of dimensions that the function leaves open, for random inputs.
 pub(crate) fn inputs(
     function: &Function,
     file: Option<&Path>,
     seed: u64,
     dims: &[(String, u64)],
-) -> Result<Vec<Tensor>, Failure> {
+) -> Result<Vec<Option<Tensor>>, Failure> {
     match file {
         Some(path) => from_file(function, path),
-        None => random(function, seed, dims),
+        None => Ok(random(function, seed, dims)?.into_iter().map(Some).collect()),
     }
 }
 
@@ -51,18 +51,22 @@ pub(crate) fn open_dims(function: &Function) -> Vec<String> {
     names
 }
 
-fn from_file(function: &Function, path: &Path) -> Result<Vec<Tensor>, Failure> {
+fn from_file(function: &Function, path: &Path) -> Result<Vec<Option<Tensor>>, Failure> {
     let mut archive = Archive::open(path)?;
     let mut found = Vec::new();
     let mut used = Vec::new();
     for input in &function.inputs {
         let Some(key) = archive.key("in:", &input.name)? else {
+            if input.optional {
+                found.push(None);
+                continue;
+            }
             let has =
                 if archive.keys().is_empty() { "nothing".to_string() } else { archive.keys().join(", ") };
             let message = format!("there is no `{}` or `in:{0}` in it; it has: {has}", input.name);
             return Err(Failure::file(path, "use", message));
         };
-        found.push(for_input(input, archive.read(&key)?));
+        found.push(Some(for_input(input, archive.read(&key)?)));
         used.push(key);
     }
     let is_output = |key: &str| key.starts_with("out:") || function.outputs.iter().any(|it| it.name == key);
@@ -92,7 +96,9 @@ fn random(function: &Function, seed: u64, dims: &[(String, u64)]) -> Result<Vec<
     // The generator never leaves zero.
     let mut state = (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d).max(1);
     let sizes: IndexMap<&str, u64> = dims.iter().map(|(name, size)| (name.as_str(), *size)).collect();
-    function.inputs.iter().map(|input| random_tensor(input, &sizes, &mut state)).collect()
+    // What has a default keeps it.
+    let given = function.inputs.iter().filter(|it| !it.optional);
+    given.map(|input| random_tensor(input, &sizes, &mut state)).collect()
 }
 
 /// Floats in [−1, 1), integers 0 or 1: valid for masks and for indices into anything of two elements.
@@ -152,17 +158,12 @@ pub(crate) fn results(function: &Function) -> Vec<Parameter> {
 pub(crate) fn call(
     library: &Library,
     function: &Function,
-    tensors: &mut [Tensor],
+    tensors: &mut [Option<Tensor>],
 ) -> Result<Vec<Tensor>, Failure> {
-    if function.inputs.iter().all(|it| it.becomes.is_none()) {
-        return library.call(&function.name, tensors).map_err(Failure::Run);
-    }
-    let mut outputs = library.call_in_place(&function.name, tensors).map_err(Failure::Run)?;
-    for (input, tensor) in function.inputs.iter().zip(tensors.iter()) {
-        if input.becomes.is_some() {
-            outputs.push(tensor.clone());
-        }
-    }
+    let options = RunOptions::default();
+    let mut outputs = library.call_given(&function.name, tensors, options).map_err(Failure::Run)?;
+    let states = function.inputs.iter().zip(tensors.iter()).filter(|it| it.0.becomes.is_some());
+    outputs.extend(states.filter_map(|it| it.1.clone()));
     Ok(outputs)
 }
 

@@ -5,7 +5,7 @@ use crate::{CompileOptions, Compiler, Entry, Model, OptIn};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::{FlowBuilder, Module};
 use orogen_ir::graph::{Graph, GraphBuilder, OPT_IN_HELP};
-use orogen_ir::ops::{Budget, Folding, Limits, OpRegistry};
+use orogen_ir::ops::{Budget, Defaulted, Folding, InputDefaults, Limits, OpRegistry};
 use orogen_ir::plan::{PlanModule, Proof, print_plans};
 use orogen_ir::types::ConstPool;
 use orogen_passes::manager::{self, Instrument, Ir, PassCx, Report, Step, Verify};
@@ -87,11 +87,10 @@ pub(crate) fn lower(
     instruments.extend(compiler.instruments.iter().map(|make| make()));
     let cx = PassCx::new(&compiler.ops);
     let report = LowerReport { instruments, ..LowerReport::default() };
-    let mut run = Run { compiler, model, options, last, cx, report };
+    let mut run = Run { compiler, model, options, last, cx, report, defaults: InputDefaults::default() };
     let lowered = run.model()?;
     run.report.remarks = run.cx.remarks;
     run.report.remarks.extend(run.cx.folding.budget.remark());
-    run.report.remarks.extend(fixed_inputs(&run.report.import.defaults));
     Ok((lowered, run.report))
 }
 
@@ -103,10 +102,72 @@ struct Run<'c> {
     last: Step,
     cx: PassCx<'c>,
     report: LowerReport,
+    /// What becomes of inputs with a default in the version that is lowered.
+    defaults: InputDefaults,
 }
 
 impl<'c> Run<'c> {
+    /// A model whose inputs have defaults is lowered twice: once for calls that leave all of them as they are, with constants
+    /// in their place as if nobody could override them; and once for all calls.
     fn model(&mut self) -> Result<Lowered, Diagnostics> {
+        let fixed = self.version(&self.with_state())?;
+        let explicit = !self.options.overridden.is_empty();
+        if self.report.import.defaults.is_empty() && !explicit {
+            return Ok(fixed);
+        }
+        let report = (self.report.import.clone(), self.report.entered);
+        match self.overridable() {
+            Ok(open) if explicit || !self.report.import.optional.is_empty() => {
+                self.cx.remarks.extend(fixed_inputs(&self.report.import.defaults));
+                match (open, fixed) {
+                    (Lowered::Plan(mut open), Lowered::Plan(fixed)) => {
+                        open.add_version_at_defaults(fixed);
+                        self.sound(open)
+                    }
+                    (open, _) => Ok(open),
+                }
+            }
+            Err(found) if explicit => Err(found),
+            result => {
+                (self.report.import, self.report.entered) = report;
+                let why = result.err().and_then(|it| it.0.into_iter().next());
+                let remark = fixed_inputs(&self.report.import.defaults);
+                self.cx.remarks.extend(remark.map(|it| match why {
+                    Some(why) => it.note(format!("with inputs in their place: {}", why.message)),
+                    None => it,
+                }));
+                Ok(fixed)
+            }
+        }
+    }
+
+    /// The version for calls that may override defaults.
+    fn overridable(&mut self) -> Result<Lowered, Diagnostics> {
+        let mut defaults = self.with_state();
+        defaults.others_optional = true;
+        for name in &self.options.overridden {
+            defaults.chosen.insert(name.clone(), Defaulted::Optional);
+        }
+        loop {
+            let lowered = self.version(&defaults);
+            let decided = std::mem::take(&mut *defaults.decided.borrow_mut());
+            if decided.is_empty() {
+                return lowered;
+            }
+            // What is a constant from now on is asked for no more, so this ends.
+            defaults.chosen.extend(decided.into_iter().map(|it| (it, Defaulted::Constant)));
+        }
+    }
+
+    /// State is memory of the caller, so it is given.
+    fn with_state(&self) -> InputDefaults {
+        let states = self.options.states.iter().map(|it| (it.input.clone(), Defaulted::Required));
+        InputDefaults { chosen: states.collect(), ..InputDefaults::default() }
+    }
+
+    /// The model with these defaults for its inputs.
+    fn version(&mut self, defaults: &InputDefaults) -> Result<Lowered, Diagnostics> {
+        self.defaults = defaults.clone();
         match (self.options.opt_in, self.options.entry) {
             (OptIn::Legacy, _) => {
                 let graph = self.import_graph(true).map_err(|found| ways_out(found, self.model, None))?;
@@ -163,7 +224,7 @@ impl<'c> Run<'c> {
     /// The dataflow path from the top.
     fn native(&mut self) -> Result<Lowered, Diagnostics> {
         let folding = self.folding();
-        let options = import_options(self.options, &folding.budget);
+        let options = self.import_options(&folding.budget);
         let frontend = self.compiler.frontends.of(self.model)?;
         let module = match frontend.module(&self.model.content, &options, &self.compiler.ops) {
             Some(module) => {
@@ -204,7 +265,7 @@ impl<'c> Run<'c> {
 
     fn import_graph(&mut self, unroll: bool) -> Result<Graph, Diagnostics> {
         let folding = self.folding();
-        let options = import_options(self.options, &folding.budget);
+        let options = self.import_options(&folding.budget);
         let builder = GraphBuilder::new(&self.compiler.ops, &self.model.name).with_folding(folding);
         let mut builder = if unroll { builder } else { builder.without_unrolling() };
         let frontend = self.compiler.frontends.of(self.model)?;
@@ -224,6 +285,14 @@ impl<'c> Run<'c> {
         Ok(())
     }
 
+    fn import_options(&self, budget: &Budget) -> ImportOptions {
+        ImportOptions {
+            dims: self.options.dims.iter().cloned().collect(),
+            defaults: self.defaults.clone(),
+            budget: budget.clone(),
+        }
+    }
+
     /// Plans that keep their laws. What is checked at run time is told to who asks for all checks.
     fn sound(&mut self, mut plans: PlanModule) -> Result<Lowered, Diagnostics> {
         self.report.proof = prove(&mut plans)?;
@@ -236,14 +305,6 @@ impl<'c> Run<'c> {
     /// Checks all laws of an IR that no pass has seen yet, when the user asks for it.
     fn verified<I: Ir>(&self, maker: &str, ir: &I) -> Result<(), Diagnostics> {
         if self.options.verify { manager::verify_after(ir, maker, &self.compiler.ops) } else { Ok(()) }
-    }
-}
-
-fn import_options(options: &CompileOptions, budget: &Budget) -> ImportOptions {
-    ImportOptions {
-        dims: options.dims.iter().cloned().collect(),
-        overridden: options.overridden.iter().cloned().collect(),
-        budget: budget.clone(),
     }
 }
 
@@ -261,7 +322,7 @@ fn fixed_inputs(names: &[String]) -> Option<Diagnostic> {
         1 => format!("input `{first}` keeps the value that the file gives it"),
         n => format!("{n} inputs keep the values that the file gives them, the first is `{first}`"),
     };
-    let help = format!("`--override {first}` makes it an input of the library");
+    let help = format!("`--override {first}` lets a caller override it");
     Some(Diagnostic::remark("D015", message).help(help))
 }
 

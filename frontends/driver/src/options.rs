@@ -54,8 +54,8 @@ pub struct CompileOptions {
     pub opt_in: OptIn,
     /// Sizes for dynamic dimensions by name.
     pub dims: Vec<(String, u64)>,
-    /// Initializers that the file lists as inputs too, by name, and that shall be inputs of the library. The others of them
-    /// keep the value that the file gives them.
+    /// Inputs to which the file gives a value, by name, that a caller may override whatever that costs. Of the others, those
+    /// may be overridden that the format means to be, that no part of the model is built on, and that are not large.
     pub overridden: Vec<String>,
     /// Whether constants of a kilobyte and more stay outside of the library: [`Artifact::parameters`](crate::Artifact::parameters)
     /// has them, and a library gets them when it is loaded ([`Library::set_parameters`](crate::Library::set_parameters)).

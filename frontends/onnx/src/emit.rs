@@ -132,15 +132,25 @@ impl NodeCx<'_, '_> {
         Ok(self.number(dtype, number))
     }
 
-    /// The data of a constant.
+    /// The data of a constant. An input that may be overridden is one from then on, unless the user chose otherwise: ask
+    /// for what has to be known.
     pub fn constant_data(&self, value: Value) -> Option<&TensorData> {
-        self.sink.constant_data(value)
+        self.sink.needed_data(value)
     }
 
-    /// The integers of a small constant, or of a value whose elements are all known numbers.
+    /// The integers of a small constant, or of a value whose elements are all known numbers. As
+    /// [`constant_data`](Self::constant_data), this is for what has to be known.
     pub fn const_ints(&mut self, value: Value) -> Option<Vec<i64>> {
+        match self.sink.needed_data(value).map(small_ints) {
+            Some(known) => known,
+            None => self.known_ints(value),
+        }
+    }
+
+    /// The same for what is built otherwise when it is not known: inputs that may be overridden stay so.
+    pub fn known_ints(&mut self, value: Value) -> Option<Vec<i64>> {
         if let Some(data) = self.sink.constant_data(value) {
-            return (data.len() <= MAX_LIST && !data.dtype().is_float()).then(|| data.to_i64());
+            return small_ints(data);
         }
         let elements = self.tensor_type(value).ok()?.elements.clone()?;
         let shapes = self.sink.shapes();
@@ -158,7 +168,7 @@ impl NodeCx<'_, '_> {
 
     /// The number of a constant of one element.
     pub fn const_number(&self, value: Value) -> Option<f64> {
-        let data = self.sink.constant_data(value)?;
+        let data = self.sink.needed_data(value)?;
         (data.len() == 1).then(|| data.get_f64(0))
     }
 
@@ -389,4 +399,8 @@ pub(crate) fn normal_axes(axes: &[i64], rank: usize) -> Result<Vec<i64>, Diagnos
         return Err(bad(format!("axes {axes:?} name one axis twice")));
     }
     Ok(list)
+}
+
+fn small_ints(data: &TensorData) -> Option<Vec<i64>> {
+    (data.len() <= MAX_LIST && !data.dtype().is_float()).then(|| data.to_i64())
 }

@@ -1,13 +1,12 @@
 //! What the caller chooses, and the types of inputs that follow.
 
-use crate::graph::printable;
 use crate::node::bad;
-use crate::proto::{DimensionProto, GraphProto, ValueInfoProto};
+use crate::proto::{DimensionProto, ValueInfoProto};
 use crate::table::OpTable;
 use crate::tensor::dtype_of;
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::ops::Budget;
+use orogen_ir::ops::{Budget, InputDefaults};
 use orogen_ir::shape::ShapeCx;
 use orogen_ir::types::{Dims, Type};
 
@@ -18,9 +17,8 @@ pub struct Options {
     /// `<input>_dim<i>`. A size that the model declares as 0 may be given another one by that name: exporters also
     /// write 0 for what they do not know.
     pub dims: IndexMap<String, u64>,
-    /// Initializers that the file lists as inputs too, by name, and that shall be inputs. The others of them keep the value
-    /// that the file gives them.
-    pub overridden: IndexSet<String>,
+    /// What becomes of initializers that the file lists as inputs too.
+    pub defaults: InputDefaults,
     /// Known operators.
     pub ops: OpTable,
     /// What may be built beyond what the file holds; share one with the sink to bound the whole compilation.
@@ -28,11 +26,11 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// The standard operators, no dimension bound, no initializer overridden.
+    /// The standard operators, no dimension bound, all initializers constants.
     fn default() -> Self {
         Options {
             dims: IndexMap::new(),
-            overridden: IndexSet::new(),
+            defaults: InputDefaults::default(),
             ops: OpTable::standard(),
             budget: Budget::default(),
         }
@@ -45,30 +43,6 @@ impl Options {
     pub fn with_dim(mut self, name: &str, value: u64) -> Self {
         self.dims.insert(name.to_string(), value);
         self
-    }
-}
-
-/// Names of the initializers that the file lists as inputs too.
-///
-/// # Errors
-/// When one that the caller overrides is none of them.
-pub(crate) fn defaults<'m>(
-    graph: &'m GraphProto,
-    options: &Options,
-) -> Result<IndexSet<&'m str>, Diagnostic> {
-    let constants: IndexSet<&str> = graph.initializer.iter().map(|it| it.name.as_str()).collect();
-    let inputs = graph.input.iter().map(|it| it.name.as_str());
-    let defaults: IndexSet<&str> = inputs.filter(|it| constants.contains(it)).collect();
-    match options.overridden.iter().find(|it| !defaults.contains(it.as_str())) {
-        None => Ok(defaults),
-        Some(name) => {
-            let message = format!("`{name}` is no initializer that the model lists as an input too");
-            let names: Vec<String> = defaults.iter().map(|it| format!("`{}`", printable(it))).collect();
-            Err(Diagnostic::error("X013", message).help(match names.is_empty() {
-                true => "the model has none".to_string(),
-                false => format!("those are: {}", names.join(", ")),
-            }))
-        }
     }
 }
 

@@ -129,6 +129,10 @@ impl Sink for Probe<'_> {
         Err(bad(format!("input `{name}` is declared inside a branch")))
     }
 
+    fn optional_input(&mut self, name: &str, ty: Type, _default: TensorData) -> Result<Value, Diagnostic> {
+        self.input(name, ty)
+    }
+
     fn constant(&mut self, _name: &str, data: TensorData) -> Value {
         let ty = TensorType::of_constant(&mut self.shapes, &data);
         self.push(Type::Tensor(ty), Some(data))
@@ -184,6 +188,13 @@ impl Sink for Probe<'_> {
         match value.index().checked_sub(self.first) {
             Some(i) => self.values[i as usize].1.as_ref(),
             None => self.base.constant_data(value),
+        }
+    }
+
+    fn needed_data(&self, value: Value) -> Option<&TensorData> {
+        match value.index().checked_sub(self.first) {
+            Some(i) => self.values[i as usize].1.as_ref(),
+            None => self.base.needed_data(value),
         }
     }
 

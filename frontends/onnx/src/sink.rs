@@ -1,10 +1,12 @@
 //! One view of every [`OpSink`], so that converters are compiled once and written without type parameters.
 
+use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::ops::{OnConstants, OpId, OpRegistry, OpSink};
 use orogen_ir::shape::{Constraint, SavedFacts, ShapeCx};
 use orogen_ir::types::{Attrs, DType, TensorData, TensorType, Type};
 use std::cell::RefCell;
+use std::rc::Rc;
 
 /// A value of the IR that is being built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,12 +62,16 @@ pub(crate) trait Sink {
     fn shapes(&mut self) -> &mut ShapeCx;
     fn set_source(&mut self, source: &str);
     fn input(&mut self, name: &str, ty: Type) -> Result<Value, Diagnostic>;
+    /// As [`OpSink::optional_input`].
+    fn optional_input(&mut self, name: &str, ty: Type, default: TensorData) -> Result<Value, Diagnostic>;
     fn constant(&mut self, name: &str, data: TensorData) -> Value;
     fn emit(&mut self, op: OpId, attrs: Attrs, args: &[Value]) -> Result<Vec<Value>, Diagnostic>;
     /// As [`OpSink::fold`].
     fn fold(&self, call: &OnConstants<'_>) -> Option<Vec<TensorData>>;
     fn type_of(&self, value: Value) -> &Type;
     fn constant_data(&self, value: Value) -> Option<&TensorData>;
+    /// The data of a constant, or the default of an input, which is decided by that: for what must be known to build at all.
+    fn needed_data(&self, value: Value) -> Option<&TensorData>;
     fn match_cast(&mut self, value: Value, ty: Type) -> Result<Value, Diagnostic>;
     fn known_sizes(&mut self, value: Value) -> Result<Value, Diagnostic>;
     fn check(&mut self, fact: Constraint, message: &str) -> Result<(), Diagnostic>;
@@ -101,16 +107,47 @@ pub(crate) fn assert_condition(sink: &mut dyn Sink, cond: Value, taken: bool) ->
     sink.match_cast(cond, Type::Tensor(ty)).map(|_| ())
 }
 
+/// Inputs with a default whose value nobody was told to leave open: when a converter must know it to build at all, it is
+/// told, and the name is kept.
+#[derive(Debug)]
+pub(crate) struct Undecided {
+    list: Vec<(String, TensorData)>,
+    places: RefCell<IndexMap<Value, usize>>,
+    decided: Rc<RefCell<IndexSet<String>>>,
+}
+
+impl Undecided {
+    pub(crate) fn new(list: Vec<(String, TensorData)>, decided: Rc<RefCell<IndexSet<String>>>) -> Self {
+        Undecided { list, places: RefCell::default(), decided }
+    }
+
+    /// An input has this value.
+    pub(crate) fn meet(&self, name: &str, value: Value) {
+        if let Some(place) = self.list.iter().position(|it| it.0 == name) {
+            self.places.borrow_mut().insert(value, place);
+        }
+    }
+
+    /// The data of an input, which is decided by that.
+    fn decide(&self, value: Value) -> Option<&TensorData> {
+        let place = self.places.borrow().get(&value).copied()?;
+        let (name, data) = &self.list[place];
+        self.decided.borrow_mut().insert(name.clone());
+        Some(data)
+    }
+}
+
 /// An [`OpSink`] seen as a [`Sink`].
 pub(crate) struct Adapter<'a, S: OpSink> {
     sink: &'a mut S,
     values: &'a RefCell<Vec<S::Value>>,
+    undecided: &'a Undecided,
 }
 
 impl<'a, S: OpSink> Adapter<'a, S> {
     /// `values` must outlive every [`Value`] that is used with this sink.
-    pub(crate) fn new(sink: &'a mut S, values: &'a RefCell<Vec<S::Value>>) -> Self {
-        Adapter { sink, values }
+    pub(crate) fn new(sink: &'a mut S, values: &'a RefCell<Vec<S::Value>>, undecided: &'a Undecided) -> Self {
+        Adapter { sink, values, undecided }
     }
 
     fn inner(&self, value: Value) -> S::Value {
@@ -158,6 +195,11 @@ impl<S: OpSink> Sink for Adapter<'_, S> {
         Ok(self.outer(value))
     }
 
+    fn optional_input(&mut self, name: &str, ty: Type, default: TensorData) -> Result<Value, Diagnostic> {
+        let value = self.sink.optional_input(name, ty, default)?;
+        Ok(self.outer(value))
+    }
+
     fn constant(&mut self, name: &str, data: TensorData) -> Value {
         let value = self.sink.constant(name, data);
         self.outer(value)
@@ -181,6 +223,10 @@ impl<S: OpSink> Sink for Adapter<'_, S> {
         self.sink.constant_data(self.inner(value))
     }
 
+    fn needed_data(&self, value: Value) -> Option<&TensorData> {
+        self.constant_data(value).or_else(|| self.undecided.decide(value))
+    }
+
     fn match_cast(&mut self, value: Value, ty: Type) -> Result<Value, Diagnostic> {
         let value = self.sink.match_cast(self.inner(value), ty)?;
         Ok(self.outer(value))
@@ -197,10 +243,10 @@ impl<S: OpSink> Sink for Adapter<'_, S> {
 
     fn if_else(&mut self, cond: Value, branch: &mut BranchFn<'_>) -> Result<Vec<Value>, Diagnostic> {
         let cond = self.inner(cond);
-        let values = self.values;
+        let (values, undecided) = (self.values, self.undecided);
         let branch = RefCell::new(branch);
         let run = |sink: &mut S, taken: bool| -> Result<Vec<S::Value>, Diagnostic> {
-            let mut adapter = Adapter { sink, values };
+            let mut adapter = Adapter { sink, values, undecided };
             let results = (branch.borrow_mut())(&mut adapter, taken)?;
             Ok(adapter.inner_all(&results))
         };
@@ -210,11 +256,11 @@ impl<S: OpSink> Sink for Adapter<'_, S> {
 
     fn while_loop(&mut self, init: &[Value], part: &mut LoopFn<'_>) -> Result<Vec<Value>, Diagnostic> {
         let init = self.inner_all(init);
-        let values = self.values;
+        let (values, undecided) = (self.values, self.undecided);
         let part = RefCell::new(part);
         let run = |sink: &mut S, which: LoopPart, carried: &[S::Value]| {
             let carried: Vec<Value> = carried.iter().map(|it| outer(values, *it)).collect();
-            let mut adapter = Adapter { sink, values };
+            let mut adapter = Adapter { sink, values, undecided };
             let results = (part.borrow_mut())(&mut adapter, which, &carried)?;
             Ok::<_, Diagnostic>(adapter.inner_all(&results))
         };

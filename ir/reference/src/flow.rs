@@ -120,14 +120,20 @@ fn call(world: World<'_>, name: &str, args: &[Value], depth: u32) -> EvalResult<
     if depth > MAX_CALLS {
         return Err(EvalError::invalid("functions call each other without end"));
     }
-    if function.params().len() != args.len() {
-        return Err(EvalError::invalid(format!("`{name}` has {} parameters", function.params().len())));
+    let params = function.params();
+    // What a caller from outside leaves out at the end takes its default.
+    let left_out = params.iter().skip(args.len()).filter(|_| depth == 0).filter_map(|it| it.default);
+    let defaults = left_out.filter(|it| module.constants.contains(*it));
+    let defaults = defaults.map(|it| Value::Tensor(module.constants.data(it).clone()));
+    let args: Vec<Value> = args.iter().cloned().chain(defaults).collect();
+    if params.len() != args.len() {
+        return Err(EvalError::invalid(format!("`{name}` has {} parameters", params.len())));
     }
     let mut frame =
         Frame { ops, host, module, function, values: ArenaMap::default(), env: Env::new(), depth };
-    for (param, arg) in function.params().iter().zip(args) {
+    for (param, arg) in params.iter().zip(args) {
         let place = |it: EvalError| it.within(format!("parameter `{}`", param.name));
-        frame.bind(param.value, arg.clone()).map_err(place)?;
+        frame.bind(param.value, arg).map_err(place)?;
     }
     frame.region(function.body()).map_err(|it| it.within(format!("function `{name}`")))
 }

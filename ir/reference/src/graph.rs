@@ -26,6 +26,15 @@ pub fn eval_graph_traced(
     inputs: &[TensorData],
     observe: &mut dyn FnMut(Edge, &TensorData),
 ) -> Result<Vec<TensorData>, EvalError> {
+    // What is left out at the end takes its default.
+    let left_out = graph.inputs().iter().skip(inputs.len());
+    let defaults = left_out.filter_map(|it| match &graph[*it].kind {
+        NodeKind::Input { default: Some(id), .. } if graph.constants.contains(*id) => {
+            Some(graph.constants.data(*id).clone())
+        }
+        _ => None,
+    });
+    let inputs: Vec<TensorData> = inputs.iter().cloned().chain(defaults).collect();
     if inputs.len() != graph.inputs().len() {
         return Err(EvalError::invalid(format!(
             "the graph has {} inputs but {} are given",
@@ -50,7 +59,7 @@ pub fn eval_graph_traced(
             );
         }
         let results = match &node.kind {
-            NodeKind::Input { name } => {
+            NodeKind::Input { name, .. } => {
                 let at = graph.inputs().iter().position(|it| it == id);
                 at.map(|at| vec![inputs[at].clone()])
                     .ok_or_else(|| EvalError::invalid(format!("input `{name}` is not listed")))

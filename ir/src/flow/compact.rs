@@ -18,13 +18,15 @@ impl Module {
         for definition in self.definitions.values_mut() {
             let Definition::Function(function) = definition else { continue };
             function.compact();
-            for (_, binding) in function.bindings.iter_mut() {
-                if let Rhs::Constant(id) = &mut binding.rhs {
-                    let pool = &self.constants;
-                    *id = *ids
-                        .entry(*id)
-                        .or_insert_with(|| constants.add(pool.name(*id), pool.data(*id).clone()));
-                }
+            let defaults = function.params.iter_mut().filter_map(|it| it.default.as_mut());
+            let named = function.bindings.iter_mut().filter_map(|(_, it)| match &mut it.rhs {
+                Rhs::Constant(id) => Some(id),
+                _ => None,
+            });
+            for id in defaults.chain(named) {
+                let pool = &self.constants;
+                *id =
+                    *ids.entry(*id).or_insert_with(|| constants.add(pool.name(*id), pool.data(*id).clone()));
             }
         }
         self.constants = constants;

@@ -48,6 +48,8 @@ pub struct Parameter {
     pub name: String,
     /// The value it defines.
     pub value: ValueId,
+    /// What it is when a caller from outside leaves it out.
+    pub default: Option<ConstId>,
 }
 
 /// A named result of a function.

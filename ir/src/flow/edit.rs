@@ -19,7 +19,7 @@ use crate::kernel::Kernel;
 use crate::ops::{OpId, OpRegistry, Requirement};
 use crate::order::Sequences;
 use crate::shape::{ShapeCx, Sym};
-use crate::types::{Attrs, ConstPool, Effects, Source, TensorData, TensorType, Type};
+use crate::types::{Attrs, ConstId, ConstPool, Effects, Source, TensorData, TensorType, Type};
 use indexmap::{IndexMap, IndexSet};
 use la_arena::{Arena, ArenaMap};
 use smallvec::SmallVec;
@@ -564,20 +564,20 @@ impl Module {
     pub fn declare(
         &mut self,
         name: &str,
-        params: impl IntoIterator<Item = (String, Type)>,
+        params: impl IntoIterator<Item = (String, Type, Option<ConstId>)>,
     ) -> Result<(), Diagnostic> {
         if self.definitions.contains_key(name) {
             return Err(Diagnostic::error("B003", format!("the module defines `@{name}` twice")));
         }
         let mut function = Function::empty();
         let mut names = IndexSet::new();
-        for (i, (name, ty)) in (0..).zip(params) {
+        for (i, (name, ty, default)) in (0..).zip(params) {
             if !names.insert(name.clone()) {
                 return Err(Diagnostic::error("B002", format!("two inputs are called `{name}`")));
             }
             let (def, scope) = (ValueDef::Param(i), Scope::Region);
             let value = function.values.alloc(Value { ty, def, scope, name: Some(name.clone()) });
-            function.params.push(Parameter { name, value });
+            function.params.push(Parameter { name, value, default });
         }
         self.definitions.insert(name.to_owned(), Definition::Function(function));
         Ok(())
@@ -660,7 +660,7 @@ impl Function {
         function.params = other
             .params
             .iter()
-            .map(|it| Parameter { name: it.name.clone(), value: copy(it.value) })
+            .map(|it| Parameter { name: it.name.clone(), value: copy(it.value), default: it.default })
             .collect();
         function.regions[function.body].results = other.results().iter().map(|it| copy(*it)).collect();
         function.outputs.clone_from(&other.outputs);

@@ -4,7 +4,7 @@ use super::text::constraint_texts;
 use super::{Binding, Definition, Function, Module, RegionId, Rhs, ValueId};
 use crate::kernel::kernel_text;
 use crate::text::{constraint_text, dims_text, type_text};
-use crate::types::{ConstId, Type};
+use crate::types::{ConstId, TensorData, Type};
 use indexmap::IndexMap;
 
 /// Whether two modules are the same program, down to the order of bindings: they may differ in arena numbering, in
@@ -29,6 +29,10 @@ type Found = Result<(), String>;
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, a: T, b: T) -> Found {
     if a == b { Ok(()) } else { Err(format!("{what}: {a:?} and {b:?}")) }
+}
+
+fn constant(module: &Module, id: ConstId) -> (&str, &TensorData) {
+    (module.constants.name(id), module.constants.data(id))
 }
 
 impl Compare<'_> {
@@ -63,6 +67,8 @@ impl Compare<'_> {
         };
         same("parameters, outputs or effects", names(x), names(y))?;
         for (p, q) in x.params.iter().zip(&y.params) {
+            let default = |id, module| Option::map(id, |id| constant(module, id));
+            same("default", default(p.default, self.a), default(q.default, self.b))?;
             self.define(x, p.value, y, q.value)?;
         }
         self.regions(x, x.body, y, y.body)
@@ -103,10 +109,7 @@ impl Compare<'_> {
         same("right-hand side", self.shallow(self.a, &e.rhs), self.shallow(self.b, &f.rhs))?;
         self.uses(&e.rhs.operands(), &f.rhs.operands())?;
         if let (Rhs::Constant(p), Rhs::Constant(q)) = (&e.rhs, &f.rhs) {
-            let data = |module: &Module, id: ConstId| {
-                (module.constants.name(id).to_owned(), module.constants.data(id).clone())
-            };
-            same("constant", data(self.a, *p), data(self.b, *q))?;
+            same("constant", constant(self.a, *p), constant(self.b, *q))?;
         }
         for (r, s) in e.rhs.regions().into_iter().zip(f.rhs.regions()) {
             self.regions(x, r, y, s)?;

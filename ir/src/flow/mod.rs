@@ -22,6 +22,8 @@
 //! * **F12** A function declares at least the effects that its body has.
 //! * **F13** A symbol that the body of a function binds is mentioned in no other function: what is known of it would be
 //!   known there.
+//! * **F14** The default of a parameter is a constant that has its type, as far as sizes are known; parameters with one
+//!   come last.
 //!
 //! # Use
 //! Build with [`FlowBuilder`] (an [`OpSink`](crate::ops::OpSink)), print and parse with [`text`], check with

@@ -220,7 +220,7 @@ impl OpSink for GraphBuilder<'_> {
     }
 
     fn input(&mut self, name: &str, ty: Type) -> Result<Edge, Diagnostic> {
-        let has_name = |it: &Node| matches!(&it.kind, NodeKind::Input { name: other } if other == name);
+        let has_name = |it: &Node| matches!(&it.kind, NodeKind::Input { name: other, .. } if other == name);
         if self.graph.inputs.iter().any(|it| has_name(&self.graph.nodes[*it])) {
             return Err(self.located(Diagnostic::error("G007", format!("two inputs are called `{name}`"))));
         }
@@ -228,9 +228,18 @@ impl OpSink for GraphBuilder<'_> {
         let Some(fixed) = self.static_type(&ty) else {
             return Err(self.dynamic_input(name, &ty));
         };
-        let kind = NodeKind::Input { name: name.to_owned() };
+        let kind = NodeKind::Input { name: name.to_owned(), default: None };
         let edge = self.push(kind, &[], vec![(fixed, ty)])[0];
         self.graph.inputs.push(edge.node);
+        Ok(edge)
+    }
+
+    fn optional_input(&mut self, name: &str, ty: Type, default: TensorData) -> Result<Edge, Diagnostic> {
+        let edge = self.input(name, ty)?;
+        let id = self.graph.constants.add(name, default);
+        if let NodeKind::Input { default, .. } = &mut self.graph.nodes[edge.node].kind {
+            *default = Some(id);
+        }
         Ok(edge)
     }
 
@@ -316,7 +325,7 @@ impl OpSink for GraphBuilder<'_> {
                 "G002",
                 "the static graph needs the elements of a tensor, which are known only at run time",
             );
-            if let NodeKind::Input { name } = &self.graph.nodes[value.node].kind {
+            if let NodeKind::Input { name, .. } = &self.graph.nodes[value.node].kind {
                 diagnostic = diagnostic.note(format!("the tensor is input `{name}`"));
             }
             return Err(self.located(diagnostic.help(OPT_IN_HELP)));

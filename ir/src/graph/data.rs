@@ -36,6 +36,8 @@ pub enum NodeKind {
     Input {
         /// Name the user sees.
         name: String,
+        /// What it is when a caller leaves it out.
+        default: Option<ConstId>,
     },
     /// A constant of the graph's pool.
     Constant(ConstId),

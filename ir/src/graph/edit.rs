@@ -299,7 +299,12 @@ impl Graph {
                 source: Source::default(),
             };
             let mut node = std::mem::replace(&mut old[*id], placeholder);
-            if let NodeKind::Constant(constant) = &mut node.kind {
+            let named = match &mut node.kind {
+                NodeKind::Constant(constant) => Some(constant),
+                NodeKind::Input { default, .. } => default.as_mut(),
+                _ => None,
+            };
+            if let Some(constant) = named {
                 let pool = &self.constants;
                 *constant = *ids
                     .entry(*constant)

@@ -31,12 +31,16 @@ fn compare(a: &Graph, b: &Graph) -> Result<(), String> {
     same("number of nodes", list_a.len(), list_b.len())?;
     let map: IndexMap<NodeId, NodeId> = list_a.iter().copied().zip(list_b.iter().copied()).collect();
     let mapped = |it: &Edge| map.get(&it.node).map(|node| Edge { node: *node, output: it.output });
+    let data = |it: &Graph, id| (it.constants.name(id).to_owned(), it.constants.data(id).clone());
     for (p, q) in list_a.iter().zip(&list_b) {
         let (x, y) = (&a.nodes[*p], &b.nodes[*q]);
         match (&x.kind, &y.kind) {
             (NodeKind::Constant(p), NodeKind::Constant(q)) => {
-                let data = |it: &Graph, id| (it.constants.name(id).to_owned(), it.constants.data(id).clone());
                 same("constant", data(a, *p), data(b, *q))?;
+            }
+            (NodeKind::Input { name: p, default: x }, NodeKind::Input { name: q, default: y }) => {
+                let default = |it: &Graph, id: Option<_>| id.map(|id| data(it, id));
+                same("input", (p, default(a, *x)), (q, default(b, *y)))?;
             }
             (p, q) => same("kind of node", p, q)?,
         }

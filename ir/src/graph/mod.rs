@@ -10,6 +10,7 @@
 //! * **G4** Recorded output types equal the inferred ones.
 //! * **G5** A kernel node matches its kernel: operand count, dtypes, dimensions.
 //! * **G6** Input and output names are unique.
+//! * **G7** The default of an input is a constant that has its type; inputs with one come last.
 //!
 //! # Use
 //! Build with [`GraphBuilder`] (an [`OpSink`](crate::ops::OpSink)), print and parse with [`text`], check with

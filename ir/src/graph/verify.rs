@@ -8,7 +8,7 @@ use crate::diag::{Diagnostic, Diagnostics};
 use crate::ops::{InferCx, OpRegistry};
 use crate::shape::{Dim, ShapeCx};
 use crate::text::{exists, static_dims_text};
-use crate::types::{TensorData, TensorType, Type};
+use crate::types::{ConstId, TensorData, TensorType, Type};
 use indexmap::{IndexMap, IndexSet};
 
 /// Where a violation is.
@@ -41,6 +41,7 @@ impl Graph {
             check.check_g5_kernels();
         }
         check.check_g6_names();
+        check.check_g7_defaults();
         if check.found.is_empty() {
             return Ok(());
         }
@@ -283,7 +284,7 @@ impl Check<'_> {
     fn check_g6_names(&mut self) {
         let mut seen = IndexSet::new();
         for id in &self.graph.inputs {
-            if let Some(Node { kind: NodeKind::Input { name }, .. }) = exists(&self.graph.nodes, *id)
+            if let Some(Node { kind: NodeKind::Input { name, .. }, .. }) = exists(&self.graph.nodes, *id)
                 && !seen.insert(name)
             {
                 self.report(At::Header, "G016", format!("two inputs are called `{name}`"));
@@ -294,6 +295,34 @@ impl Check<'_> {
             if !seen.insert(name) {
                 self.report(At::Outputs, "G016", format!("two outputs are called `{name}`"));
             }
+        }
+    }
+
+    /// G7: defaults of inputs are constants of their type, and come last.
+    fn check_g7_defaults(&mut self) {
+        let mut optional = false;
+        for id in &self.graph.inputs {
+            let Some(node) = exists(&self.graph.nodes, *id) else { continue };
+            let NodeKind::Input { name, default } = &node.kind else { continue };
+            let constants = &self.graph.constants;
+            let fits = |id: ConstId| {
+                constants.contains(id) && {
+                    let data = constants.data(id);
+                    node.outputs[..] == [StaticType { dtype: data.dtype(), dims: data.dims().into() }]
+                }
+            };
+            match default {
+                Some(id) if !fits(*id) => {
+                    let message = format!("the default of input `{name}` is no constant of its type");
+                    self.report(At::Header, "G017", message);
+                }
+                None if optional => {
+                    let message = format!("input `{name}` has no default but comes after one that has");
+                    self.report(At::Header, "G017", message);
+                }
+                _ => {}
+            }
+            optional |= default.is_some();
         }
     }
 }

@@ -15,6 +15,7 @@
 #![doc = include_str!("operators.md")]
 
 mod budget;
+mod defaults;
 mod elementwise;
 mod evaluate;
 mod index;
@@ -31,6 +32,7 @@ mod slicing;
 mod support;
 
 pub use budget::{Budget, Cost, Limits};
+pub use defaults::{Defaulted, InputDefaults};
 pub use evaluate::{Evaluator, Folding, OnConstants, Outline};
 pub use index::SCATTER_REDUCTIONS;
 pub use infer::{InferCx, InferResult, Requirement};

@@ -28,6 +28,17 @@ pub trait OpSink {
     /// Adds a model input.
     fn input(&mut self, name: &str, ty: Type) -> Result<Self::Value, Diagnostic>;
 
+    /// Adds a model input that a caller may leave out: it is `default` then, which has the type `ty`. Those come after all
+    /// others.
+    fn optional_input(
+        &mut self,
+        name: &str,
+        _ty: Type,
+        _default: TensorData,
+    ) -> Result<Self::Value, Diagnostic> {
+        Err(Diagnostic::error("G004", format!("input `{name}` has a default, which this sink cannot hold")))
+    }
+
     /// Adds a constant; `name` is its name in the source, possibly empty.
     fn constant(&mut self, name: &str, data: TensorData) -> Self::Value;
 

@@ -60,6 +60,15 @@ impl PlanInput {
         PlanInput { name: name.into(), kind: InputKind::Tensor(TensorInput { dtype, dims, default: None }) }
     }
 
+    /// The same tensor with this default.
+    #[must_use]
+    pub fn with_default(mut self, default: Option<ConstId>) -> Self {
+        if let InputKind::Tensor(it) = &mut self.kind {
+            it.default = default;
+        }
+        self
+    }
+
     /// The tensor, if it is one.
     pub fn tensor(&self) -> Option<&TensorInput> {
         match &self.kind {

@@ -74,6 +74,7 @@
 //!   one without a default, its outputs are those of the other one: in order, name, element type and rank.
 
 mod data;
+mod join;
 mod module;
 mod object;
 mod text;

@@ -23,7 +23,9 @@ pub fn translate(graph: &Graph, ops: &OpRegistry) -> Result<Module, Diagnostic> 
     let inputs = graph.inputs().iter().map(|id| {
         let node = &graph[*id];
         match &node.kind {
-            NodeKind::Input { name } => Ok((name.clone(), flow_type(&mut module.shapes, &node.outputs[0])?)),
+            NodeKind::Input { name, default } => {
+                Ok((name.clone(), flow_type(&mut module.shapes, &node.outputs[0])?, *default))
+            }
             _ => Err(Diagnostic::error("M020", "an entry of the input list is not an input")),
         }
     });

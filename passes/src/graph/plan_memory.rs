@@ -27,7 +27,7 @@ pub fn plan_memory(graph: &Graph, name: &str, states: &[State]) -> Result<CallPl
         .inputs()
         .iter()
         .map(|id| match &graph[*id].kind {
-            NodeKind::Input { name } => name.as_str(),
+            NodeKind::Input { name, .. } => name.as_str(),
             _ => "",
         })
         .collect();
@@ -178,11 +178,15 @@ impl Lowering<'_> {
         let graph = self.graph;
         for (i, node) in graph.inputs().iter().enumerate() {
             let edge = Edge { node: *node, output: 0 };
-            let NodeKind::Input { name } = &graph[*node].kind else {
+            let NodeKind::Input { name, default } = &graph[*node].kind else {
                 return Err(Diagnostic::error("M020", "an entry of the input list is not an input"));
             };
-            let dims = self.dims(graph.ty(edge))?;
-            self.plan.inputs.push(PlanInput::new(name.clone(), graph.ty(edge).dtype, dims));
+            let (dims, default) = (self.dims(graph.ty(edge))?, *default);
+            if default.is_some() && self.renewed.contains(&Some(i)) {
+                return Err(state::constant(name));
+            }
+            let input = PlanInput::new(name.clone(), graph.ty(edge).dtype, dims);
+            self.plan.inputs.push(input.with_default(default));
             self.storage.insert(edge, BufferRef::Input(i as u32));
         }
         for (i, (name, edge)) in graph.outputs().iter().enumerate() {

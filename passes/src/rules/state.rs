@@ -48,3 +48,9 @@ pub fn misfit(state: &State, input: &str, output: &str) -> Diagnostic {
     Diagnostic::error("M022", message)
         .help("memory of the caller does not grow: give the state its greatest size and write rows into it")
 }
+
+/// State that a caller may leave out: there would be nothing to write.
+pub fn constant(input: &str) -> Diagnostic {
+    let message = format!("state `{input}` has a default, which no call can write");
+    Diagnostic::error("M024", message).help("state is memory of the caller: an input that must be given")
+}

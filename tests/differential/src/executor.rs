@@ -216,7 +216,7 @@ fn interpret(ops: &OpRegistry, lowered: &Lowered, reference: &Reference) -> Resu
     match lowered {
         Lowered::Graph(graph) => {
             let names = graph.inputs().iter().map(|id| match &graph[*id].kind {
-                orogen_ir::graph::NodeKind::Input { name } => name.as_str(),
+                orogen_ir::graph::NodeKind::Input { name, .. } => name.as_str(),
                 _ => "",
             });
             let outputs = eval_graph(ops, graph, &ordered(reference, names)?)?;

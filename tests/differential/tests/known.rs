@@ -251,25 +251,3 @@ fn weights_that_the_model_fills_are_constants() {
         assert_eq!(large, [64 * 64 * 9 * 4], "the weights are folded, the factor is not worth its bytes");
     }
 }
-
-#[test]
-fn an_initializer_that_is_an_input_can_be_overridden() {
-    let proto = graph(
-        &[("x", &[2]), ("k", &[2])],
-        vec![floats("k", &[2], &[1.0, 2.0])],
-        vec![node("Add", &["x", "k"], "y")],
-    );
-    let inputs = |plan: &CallPlan| -> Vec<String> { plan.inputs.iter().map(|it| it.name.clone()).collect() };
-    for options in both() {
-        let (fixed, remarks) = plan(&proto, &options).expect("compiled");
-        assert_eq!(inputs(&fixed), ["x"]);
-        assert!(remarks.iter().any(|it| it.contains("`k`") && it.contains("--override k")), "{remarks:?}");
-        let overridden = CompileOptions { overridden: vec!["k".into()], ..options.clone() };
-        let (open, remarks) = plan(&proto, &overridden).expect("compiled");
-        assert_eq!(inputs(&open), ["x", "k"]);
-        assert!(remarks.is_empty(), "{remarks:?}");
-        let wrong = CompileOptions { overridden: vec!["x".into()], ..options };
-        let error = plan(&proto, &wrong).expect_err("x has no default").to_string();
-        assert!(error.contains("X013") && error.contains("`k`"), "{error}");
-    }
-}

@@ -32,6 +32,9 @@ struct Port {
     /// For an input that is state, what the call makes of it in place.
     #[serde(skip_serializing_if = "Option::is_none")]
     becomes: Option<String>,
+    /// Whether a caller may leave it out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    optional: bool,
 }
 
 /// A number, the name of a symbol, or an expression.
@@ -49,13 +52,15 @@ impl Port {
             dtype: parameter.dtype.to_string(),
             shape: (!parameter.ranked).then(|| parameter.dims.iter().map(symbolic).collect()),
             becomes: parameter.becomes.clone(),
+            optional: parameter.optional,
         }
     }
 
     fn of_model(shapes: &ShapeCx, (name, ty): &(String, Type)) -> Port {
         let name = name.clone();
         let Type::Tensor(tensor) = ty else {
-            return Port { name, dtype: orogen_ir::text::type_text(shapes, ty), shape: None, becomes: None };
+            let dtype = orogen_ir::text::type_text(shapes, ty);
+            return Port { name, dtype, shape: None, becomes: None, optional: false };
         };
         let dim = |it: &Dim| match shapes.as_int(*it) {
             Some(size) => json!(size),
@@ -63,7 +68,7 @@ impl Port {
             None => symbolic(&signature::Dim::Symbolic(shapes.display(*it).to_string())),
         };
         let shape = tensor.dims().map(|dims| dims.iter().map(dim).collect());
-        Port { name, dtype: tensor.dtype.to_string(), shape, becomes: None }
+        Port { name, dtype: tensor.dtype.to_string(), shape, becomes: None, optional: false }
     }
 
     fn line(&self) -> String {
@@ -73,7 +78,8 @@ impl Port {
             None => "…".to_string(),
         };
         let becomes = self.becomes.as_ref().map(|it| format!(", becomes {} in place", plain(it)));
-        format!("{}: {}[{shape}]{}", plain(&self.name), self.dtype, becomes.unwrap_or_default())
+        let optional = if self.optional { ", optional" } else { "" };
+        format!("{}: {}[{shape}]{}{optional}", plain(&self.name), self.dtype, becomes.unwrap_or_default())
     }
 }
 

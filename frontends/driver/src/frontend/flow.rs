@@ -5,6 +5,7 @@ use super::{FileHead, ImportOptions, ImportReport, Recognised, Unsupported};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::{FlowBuilder, Module, ValueId, text};
 use orogen_ir::graph::{GraphBuilder, OPT_IN_HELP};
+use orogen_ir::ops::Defaulted;
 use orogen_ir::ops::OpRegistry;
 use orogen_passes::manager::Ir;
 use std::path::Path;
@@ -93,7 +94,8 @@ fn accepted(
     options: &ImportOptions,
     ops: &OpRegistry,
 ) -> Result<(Module, ImportReport), Diagnostics> {
-    if let Some(name) = options.dims.keys().chain(&options.overridden).next() {
+    let overridden = options.defaults.names(Defaulted::Optional);
+    if let Some(name) = options.dims.keys().map(String::as_str).chain(overridden).next() {
         let message = format!("`{name}` cannot be chosen: sizes and inputs are as the module has them");
         return Err(Diagnostic::error("D018", message).into());
     }

@@ -11,9 +11,9 @@ pub(crate) use erased::{ErasedFrontend, Frontends};
 pub(crate) use flow::{FlowModel, FlowText};
 pub(crate) use onnx::Onnx;
 
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::ops::{Budget, OpSink};
+use orogen_ir::ops::{Budget, InputDefaults, OpSink};
 use orogen_ir::types::Type;
 use std::fmt;
 use std::path::Path;
@@ -149,8 +149,8 @@ impl FileHead<'_> {
 pub struct ImportOptions {
     /// Sizes for dynamic dimensions by name.
     pub dims: IndexMap<String, u64>,
-    /// Inputs with a value in the file that shall be inputs all the same, by name.
-    pub overridden: IndexSet<String>,
+    /// What becomes of inputs to which the file gives a value.
+    pub defaults: InputDefaults,
     /// What may be built beyond what the file holds. The sink spends from it too.
     pub budget: Budget,
 }
@@ -181,8 +181,11 @@ pub struct ImportReport {
     pub operators: IndexMap<String, usize>,
     /// What the importer had to assume about the data, one sentence each; it is checked when the model runs.
     pub assumptions: Vec<String>,
-    /// Inputs of the file that are none here, because the file gives their value and the user does not override it.
+    /// Inputs of the file that are none here, because the file gives their value, although it says that a caller may give
+    /// another one.
     pub defaults: Vec<String>,
+    /// Inputs that a caller may leave out.
+    pub optional: Vec<String>,
 }
 
 /// Something that cannot be imported.

@@ -54,7 +54,7 @@ impl Frontend for Onnx {
     ) -> Result<ImportReport, Diagnostics> {
         let options = Options {
             dims: options.dims.clone(),
-            overridden: options.overridden.clone(),
+            defaults: options.defaults.clone(),
             ops: self.ops.clone(),
             budget: options.budget.clone(),
         };
@@ -69,6 +69,7 @@ impl Frontend for Onnx {
             operators: report.operators,
             assumptions: report.assumptions,
             defaults: report.defaults,
+            optional: report.optional,
         })
     }
 }

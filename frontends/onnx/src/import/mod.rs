@@ -1,22 +1,24 @@
 //! Builds a model into a sink.
 //!
-//! `scope` holds values by name, `branch` decides `If`s whose branches differ in rank, `versions`
+//! `defaults` says what initializers are that the file lists as inputs too, `scope` holds values by name, `branch` decides `If`s whose branches differ in rank, `versions`
 //! builds nodes once for each rank of what they read.
 
 mod branch;
+mod defaults;
 mod scope;
 mod versions;
 
 use crate::decode::Model;
 use crate::graph::{Body, describe, opsets, printable, reads};
 use crate::node::{Attributes, Node, NodeCx, Surroundings, bad, not_supported};
-use crate::options::{Options, bound_dims, defaults, input_type};
+use crate::options::Options;
 use crate::proto::{FunctionProto, GraphProto, NodeProto, ValueInfoProto};
-use crate::sink::{Adapter, Ranked, Sink, Value, assert_condition};
+use crate::sink::{Adapter, Ranked, Sink, Undecided, Value, assert_condition};
 use crate::table::OpTable;
 use crate::tensor::TensorLoader;
 use crate::unsupported::{self, MAX_NESTING, bind, unsupported};
 use branch::{Lookahead, Way};
+use defaults::Defaults;
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::ops::{Budget, OpSink};
@@ -41,9 +43,11 @@ pub struct ImportReport {
     pub operators: IndexMap<String, usize>,
     /// What the importer had to assume about the data, one sentence each; it is checked when the model runs.
     pub assumptions: Vec<String>,
-    /// Inputs of the file that are none of the import, because an initializer gives their value and the caller does not
-    /// override it. Before version 4 of the format every initializer is listed as an input, so there these are not told.
+    /// Inputs of the file that are none of the import, because an initializer gives their value. Before version 4 of the
+    /// format every initializer is listed as an input, so there these are not told.
     pub defaults: Vec<String>,
+    /// Inputs that a caller may leave out.
+    pub optional: Vec<String>,
 }
 
 /// Imports a model into a sink.
@@ -58,12 +62,14 @@ pub fn import<S: OpSink>(
 ) -> Result<ImportReport, Diagnostics> {
     let found = unsupported(model, &options.ops)?;
     unsupported::report(&found)?;
+    let defaults = Defaults::of(model, options)?;
+    let undecided = defaults::undecided(&defaults, options);
     let values = RefCell::new(Vec::new());
-    let mut sink = Adapter::new(sink, &values);
+    let mut sink = Adapter::new(sink, &values, &undecided);
     let mut importer = Importer {
         model,
         table: &options.ops,
-        overridden: &options.overridden,
+        defaults,
         budget: options.budget.clone(),
         lookahead: None,
         report: ImportReport {
@@ -74,7 +80,7 @@ pub fn import<S: OpSink>(
         assumed_rank: None,
         loop_ranks: IndexMap::new(),
     };
-    importer.model(options, &mut sink)?;
+    importer.model(options, &undecided, &mut sink)?;
     Ok(importer.report)
 }
 
@@ -82,7 +88,7 @@ pub fn import<S: OpSink>(
 struct Importer<'m> {
     model: &'m Model,
     table: &'m OpTable,
-    overridden: &'m IndexSet<String>,
+    defaults: Defaults<'m>,
     budget: Budget,
     /// While an `If` is decided, how much more is looked at.
     lookahead: Option<Lookahead>,
@@ -97,31 +103,23 @@ struct Importer<'m> {
 type LoopKey = (*const NodeProto, Vec<Option<usize>>);
 
 impl<'m> Importer<'m> {
-    fn model(&mut self, options: &Options, sink: &mut dyn Sink) -> Result<(), Diagnostics> {
+    fn model(
+        &mut self,
+        options: &Options,
+        undecided: &Undecided,
+        sink: &mut dyn Sink,
+    ) -> Result<(), Diagnostics> {
         let graph = self.model.graph();
-        let mut fixed = defaults(graph, options)?;
-        fixed.retain(|it| !options.overridden.contains(*it));
-        let inputs: Vec<_> = graph.input.iter().filter(|it| !fixed.contains(it.name.as_str())).collect();
         if self.model.proto.ir_version >= 4 {
-            self.report.defaults = fixed.iter().map(|it| (*it).to_string()).collect();
+            self.report.defaults = self.defaults.constant.iter().map(|it| (*it).to_string()).collect();
         }
-        let bound = bound_dims(&inputs, &options.dims)?;
-
         let frame = Frame { opsets: self.model.opsets.clone(), attributes: Attributes::new() };
         let mut scope = Scope::new(&frame, None, 0, None);
-        for input in inputs {
-            let place = format!("input `{}`", printable(&input.name));
-            let ty = input_type(input, &bound, sink.shapes()).map_err(|it| it.at(&*place))?;
-            sink.set_source(&place);
-            let value = sink.input(&input.name, ty.clone()).map_err(|it| it.at(&*place))?;
-            if scope.values.insert(&input.name, value).is_some() {
-                return Err(
-                    Diagnostic::error("X008", format!("there are two inputs `{}`", input.name)).into()
-                );
+        for (name, value) in self.inputs(options, undecided, sink)? {
+            if scope.values.insert(name, value).is_some() {
+                return Err(Diagnostic::error("X008", format!("there are two inputs `{name}`")).into());
             }
-            self.report.inputs.push((input.name.clone(), ty));
         }
-        self.report.dims = bound.free_names();
         let outputs = self.body(sink, graph.into(), &mut scope)?;
         let mut seen = IndexSet::new();
         for (output, value) in graph.output.iter().zip(outputs) {
@@ -213,8 +211,8 @@ impl<'m> Importer<'m> {
         }
         let schedule = body.schedule(&|name| scope.parent.is_some_and(|it| it.find(name).is_some()))?;
         for tensor in body.graph.iter().flat_map(|it| &it.initializer) {
-            let overridden = scope.depth == 0 && self.overridden.contains(&tensor.name);
-            if overridden || !schedule.used.contains(tensor.name.as_str()) {
+            let open = scope.depth == 0 && self.defaults.open.contains_key(tensor.name.as_str());
+            if open || !schedule.used.contains(tensor.name.as_str()) {
                 continue;
             }
             let place = format!("initializer `{}`", printable(&tensor.name));

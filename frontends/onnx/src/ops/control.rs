@@ -49,7 +49,7 @@ fn scalar(cx: &mut NodeCx<'_, '_>, value: Value) -> Result<Value, Diagnostic> {
 fn if_else(cx: &mut NodeCx<'_, '_>) -> Converted {
     let cond = condition(cx, cx.input(0)?)?;
     let branches = (cx.graph("then_branch")?, cx.graph("else_branch")?);
-    if let Some([known]) = cx.const_ints(cond).as_deref() {
+    if let Some([known]) = cx.known_ints(cond).as_deref() {
         let graph = if *known != 0 { branches.0 } else { branches.1 };
         return cx.around.subgraph(cx.sink, graph, &[]);
     }
@@ -341,7 +341,7 @@ fn nothing(cx: &mut NodeCx<'_, '_>, found: &Found, initial: &[Value]) -> Result<
 }
 
 fn known(cx: &mut NodeCx<'_, '_>, value: Value) -> Option<i64> {
-    match cx.const_ints(value).as_deref() {
+    match cx.known_ints(value).as_deref() {
         Some([it]) => Some(*it),
         _ => None,
     }

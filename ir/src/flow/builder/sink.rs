@@ -34,7 +34,14 @@ impl OpSink for FlowBuilder<'_> {
         let def = ValueDef::Param(self.function.params.len() as u32);
         let value =
             self.function.values.alloc(Value { ty, def, scope: Scope::Region, name: Some(name.to_owned()) });
-        self.function.params.push(Parameter { name: name.to_owned(), value });
+        self.function.params.push(Parameter { name: name.to_owned(), value, default: None });
+        Ok(value)
+    }
+
+    fn optional_input(&mut self, name: &str, ty: Type, default: TensorData) -> Result<ValueId, Diagnostic> {
+        let value = self.input(name, ty)?;
+        let default = self.module.constants.add(name, default);
+        self.function.params.last_mut().expect("it was just added").default = Some(default);
         Ok(value)
     }
 

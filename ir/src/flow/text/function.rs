@@ -98,9 +98,13 @@ impl<'p, 't, 'o> FunctionParser<'p, 't, 'o> {
         };
         self.parser.cursor.expect_punct(":")?;
         let ty = self.ty()?;
+        let default = match self.parser.cursor.eat_punct("=") {
+            true => Some(self.parser.constant()?),
+            false => None,
+        };
         let def = ValueDef::Param(self.function.params.len() as u32);
         let value = self.value(&name, span, ty, def, Scope::Region)?;
-        self.function.params.push(Parameter { name: public, value });
+        self.function.params.push(Parameter { name: public, value, default });
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use crate::text::{
     LineIndex, Span, TextWriter, attrs_text, constraint_text, dims_text, is_identifier, literal_text,
     name_text, quote, source_text, type_text,
 };
-use crate::types::{Effects, Type};
+use crate::types::{ConstId, Effects, Type};
 use indexmap::{IndexMap, IndexSet};
 use la_arena::ArenaMap;
 
@@ -153,13 +153,22 @@ impl Printer<'_, '_> {
         }
     }
 
+    fn literal(&self, id: ConstId) -> String {
+        let pool = &self.module.constants;
+        match pool.contains(id) {
+            true => literal_text(id, pool.name(id), pool.data(id)),
+            false => id.to_string(),
+        }
+    }
+
     fn function(&mut self, name: &str) {
         let function = self.function;
         let params = function.params.iter().map(|it| {
             let (value, ty) = (self.names.get(it.value), self.ty(it.value));
+            let default = it.default.map_or(String::new(), |it| format!(" = {}", self.literal(it)));
             match value[1..] == it.name {
-                true => format!("{value}: {ty}"),
-                false => format!("{value} as {}: {ty}", quote(&it.name)),
+                true => format!("{value}: {ty}{default}"),
+                false => format!("{value} as {}: {ty}{default}", quote(&it.name)),
             }
         });
         let params = params.collect::<Vec<_>>().join(", ");
@@ -284,11 +293,7 @@ impl Printer<'_, '_> {
                 };
                 format!("{name}({}){attrs}", self.list(args))
             }
-            Rhs::Constant(id) if self.module.constants.contains(*id) => {
-                let constants = &self.module.constants;
-                format!("const {}", literal_text(*id, constants.name(*id), constants.data(*id)))
-            }
-            Rhs::Constant(id) => format!("const {id}"),
+            Rhs::Constant(id) => format!("const {}", self.literal(*id)),
             Rhs::Call { callee, args, sizes } => {
                 let sizes = match sizes.is_empty() {
                     true => String::new(),

@@ -104,5 +104,6 @@ fn verify_function(module: &Module, ops: &OpRegistry, function: &Function) -> Ve
     names::check_f10_unique_names(&mut check);
     control::check_f11_region_results(&mut check);
     dataflow::check_f12_declared_effects(&mut check);
+    types::check_f14_defaults(&mut check);
     check.found
 }

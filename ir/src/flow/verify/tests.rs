@@ -404,3 +404,29 @@ fn f13_what_a_body_binds_is_its_own() {
     assert_eq!(found.0[0].code, "F013");
     assert!(found.to_string().contains("mentioned in two, `@f` and `@g`"), "{found}");
 }
+
+#[test]
+fn f14_defaults_of_parameters() {
+    const HEADER: &str = "  fn @main(%x: Tensor<f32, [n]>, %c: Tensor<bool, []>)";
+    let with = |params: &str| {
+        let text = GOOD.replace(HEADER, &format!("  fn @main({params})"));
+        let module = text::parse(&text, &OpRegistry::standard()).unwrap_or_else(|it| panic!("{it}"));
+        let printed = text::print(&module, &OpRegistry::standard());
+        assert!(printed.contains(params), "{printed}");
+        let mut compact = module.clone();
+        compact.compact();
+        assert!(same_structure(&module, &compact), "defaults are kept");
+        violations(&module)
+    };
+    assert_eq!(with("%x: Tensor<f32, [n]>, %c: Tensor<bool, []> = bool[] [true]"), []);
+    assert_eq!(with("%x: Tensor<f32, [n]> = \"w\" f32[2] [1, 2], %c: Tensor<bool, []> = bool[] [true]"), []);
+    let law = |found: Vec<(u32, &'static str)>| assert_eq!(found, [(12, "F014")]);
+    law(with("%x: Tensor<f32, [n]> = f32[2] [1, 2], %c: Tensor<bool, []>"));
+    law(with("%x: Tensor<f32, [n]>, %c: Tensor<bool, []> = bool[1] [true]"));
+    law(with("%x: Tensor<f32, [n]>, %c: Tensor<bool, []> = i8[] [1]"));
+    let text = GOOD.replace("%c: Tensor<bool, []>)", "%c: Tensor<bool, []> = bool[] [true])");
+    let read = |text: &str| text::parse(text, &OpRegistry::standard()).unwrap_or_else(|it| panic!("{it}"));
+    let other = text.replacen("bool[] [true]", "bool[] [false]", 1);
+    assert!(difference(&read(&text), &read(&other)).is_some_and(|it| it.contains("default")));
+    assert!(difference(&read(&text), &good()).is_some_and(|it| it.contains("default")));
+}

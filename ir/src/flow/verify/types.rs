@@ -163,3 +163,34 @@ fn implies_simplified(shapes: &mut ShapeCx, from: &Type, to: &Type) -> bool {
     let (Ok(from), Ok(to)) = (simple(from), simple(&to)) else { return false };
     implies(shapes, &from, &to)
 }
+
+/// F14: defaults of parameters are constants of their type, and come last.
+pub(super) fn check_f14_defaults(check: &mut Check<'_>) {
+    let (module, function) = (check.module, check.function);
+    let mut optional = false;
+    for param in &function.params {
+        let name = &param.name;
+        let Some(default) = param.default else {
+            if optional {
+                let message = format!("parameter `{name}` has no default but comes after one that has");
+                check.report(At::Header, "F014", message);
+            }
+            continue;
+        };
+        optional = true;
+        let fits = module.constants.contains(default)
+            && function[param.value].ty.as_tensor().is_some_and(|ty| {
+                let data = module.constants.data(default);
+                let same = |(dim, size): (&Dim, &u64)| match module.shapes.as_int(*dim) {
+                    Some(dim) => u64::try_from(dim) == Ok(*size),
+                    None => true,
+                };
+                let dims = |it: &[Dim]| it.len() == data.dims().len() && it.iter().zip(data.dims()).all(same);
+                ty.dtype == data.dtype() && ty.elements.is_none() && ty.dims().is_some_and(dims)
+            });
+        if !fits {
+            let message = format!("the default of parameter `{name}` is no constant of its type");
+            check.report(At::Header, "F014", message);
+        }
+    }
+}

@@ -14,7 +14,7 @@ impl NodeNames {
         for id in graph.inputs.iter().chain(&graph.order) {
             let Some(node) = exists(&graph.nodes, *id).filter(|_| !names.contains_idx(*id)) else { continue };
             let wish = match &node.kind {
-                NodeKind::Input { name } => Some(name.as_str()),
+                NodeKind::Input { name, .. } => Some(name.as_str()),
                 NodeKind::Constant(id) if graph.constants.contains(*id) => Some(graph.constants.name(*id)),
                 _ => None,
             };

@@ -133,7 +133,11 @@ impl Parser<'_, '_> {
         };
         self.cursor.expect_punct(":")?;
         let ty = self.ty()?;
-        let kind = NodeKind::Input { name: public };
+        let default = match self.cursor.eat_punct("=") {
+            true => Some(self.constants.read(&mut self.cursor, &mut self.graph.constants)?),
+            false => None,
+        };
+        let kind = NodeKind::Input { name: public, default };
         let id =
             self.define(name, span, kind, SmallVec::new(), smallvec::smallvec![ty], Source::default())?;
         self.graph.inputs.push(id);

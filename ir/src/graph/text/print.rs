@@ -9,6 +9,7 @@ use crate::text::{
     LineIndex, Span, TextWriter, attrs_text, exists, is_identifier, literal_text, name_text, quote,
     source_text, static_dims_text,
 };
+use crate::types::ConstId;
 use indexmap::IndexSet;
 use la_arena::ArenaMap;
 
@@ -48,9 +49,20 @@ pub fn print_with_places(graph: &Graph, ops: &OpRegistry) -> Printed {
     let params = graph.inputs.iter().filter_map(|id| {
         let node = exists(&graph.nodes, *id)?;
         let (value, ty) = (names.node(*id), types_text(&node.outputs));
+        let default = |it: &Option<ConstId>| match it {
+            Some(id) if graph.constants.contains(*id) => {
+                format!(" = {}", literal_text(*id, graph.constants.name(*id), graph.constants.data(*id)))
+            }
+            Some(id) => format!(" = {id}"),
+            None => String::new(),
+        };
         match &node.kind {
-            NodeKind::Input { name } if value[1..] == *name => Some(format!("{value}: {ty}")),
-            NodeKind::Input { name } => Some(format!("{value} as {}: {ty}", quote(name))),
+            NodeKind::Input { name, default: it } if value[1..] == *name => {
+                Some(format!("{value}: {ty}{}", default(it)))
+            }
+            NodeKind::Input { name, default: it } => {
+                Some(format!("{value} as {}: {ty}{}", quote(name), default(it)))
+            }
             _ => Some(format!("{value}: {ty}")),
         }
     });
@@ -93,7 +105,7 @@ fn node_text(graph: &Graph, ops: &OpRegistry, names: &NodeNames, node: &Node) ->
     let types = format!(" : {}", types_text(&node.outputs));
     let (text, types) = match &node.kind {
         // Only in an unlawful graph, which does not list the node among its inputs.
-        NodeKind::Input { name } => (format!("input {}", quote(name)), types),
+        NodeKind::Input { name, .. } => (format!("input {}", quote(name)), types),
         NodeKind::Constant(id) if graph.constants.contains(*id) => {
             let data = graph.constants.data(*id);
             let literal = literal_text(*id, graph.constants.name(*id), data);

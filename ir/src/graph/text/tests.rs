@@ -118,6 +118,28 @@ fn every_law_has_a_violation_that_is_found() {
 }
 
 #[test]
+fn g7_defaults_of_inputs() {
+    let ops = OpRegistry::standard();
+    let text =
+        |params: &str| format!("graph @g({params}) {{\n  %0 = add(%x, %k) : f32[2]\n  return y = %0\n}}\n");
+    let good = text("%x: f32[2], %k as \"the k\": f32[2] = \"k\" f32[2] [1, 2]");
+    let mut graph = read(&good);
+    graph.verify(&ops).unwrap_or_else(|it| panic!("{it}"));
+    graph.compact();
+    assert_eq!(print(&graph, &ops), good);
+    assert_eq!(difference(&graph, &read(&good)), None);
+    assert!(difference(&graph, &read(&good.replace("[1, 2]", "[1, 3]"))).is_some());
+    assert!(difference(&graph, &read(&good.replace(" = \"k\" f32[2] [1, 2]", ""))).is_some());
+    for bad in [
+        "%x: f32[2] = f32[2] [1, 2], %k: f32[2]",
+        "%x: f32[2], %k: f32[2] = f32[1] [1]",
+        "%x: f32[2], %k: f32[2] = i32[2] [1, 2]",
+    ] {
+        assert_eq!(codes(&read(&text(bad)).verify(&ops).expect_err(bad)), [(1, "G017")]);
+    }
+}
+
+#[test]
 fn broken_text_is_an_error_and_never_a_panic() {
     let ops = OpRegistry::standard();
     for text in mutations(FULL, "{}()\"%,\n:-9é@.=", 1500) {

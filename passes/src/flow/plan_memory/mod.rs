@@ -193,7 +193,11 @@ impl<'a> Lowering<'a> {
                     self.plan.bindings.push(SizeBinding { symbol, input, axis: axis as u32 });
                 }
             }
-            self.plan.inputs.push(PlanInput::new(param.name.clone(), ty.dtype, dims));
+            let (name, default) = (param.name.clone(), param.default);
+            if default.is_some() && self.renewed.contains(&Some(i)) {
+                return Err(state::constant(&name));
+            }
+            self.plan.inputs.push(PlanInput::new(name, ty.dtype, dims).with_default(default));
             self.storage.insert(param.value, Storage::Buffer(BufferRef::Input(input)));
         }
         self.plan.inputs.iter().try_for_each(|input| {
