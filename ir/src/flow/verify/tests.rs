@@ -420,7 +420,7 @@ fn f14_defaults_of_parameters() {
     };
     assert_eq!(with("%x: Tensor<f32, [n]>, %c: Tensor<bool, []> = bool[] [true]"), []);
     assert_eq!(with("%x: Tensor<f32, [n]> = \"w\" f32[2] [1, 2], %c: Tensor<bool, []> = bool[] [true]"), []);
-    let law = |found: Vec<(u32, &'static str)>| assert_eq!(found, [(12, "F014")]);
+    let law = |found: Vec<(u32, &'static str)>| assert_eq!(found, [(13, "F014")]);
     law(with("%x: Tensor<f32, [n]> = f32[2] [1, 2], %c: Tensor<bool, []>"));
     law(with("%x: Tensor<f32, [n]>, %c: Tensor<bool, []> = bool[1] [true]"));
     law(with("%x: Tensor<f32, [n]>, %c: Tensor<bool, []> = i8[] [1]"));

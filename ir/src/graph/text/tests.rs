@@ -122,7 +122,7 @@ fn g7_defaults_of_inputs() {
     let ops = OpRegistry::standard();
     let text =
         |params: &str| format!("graph @g({params}) {{\n  %0 = add(%x, %k) : f32[2]\n  return y = %0\n}}\n");
-    let good = text("%x: f32[2], %k as \"the k\": f32[2] = \"k\" f32[2] [1, 2]");
+    let good = text("%x: f32[2], %k: f32[2] = \"k\" f32[2] [1, 2]");
     let mut graph = read(&good);
     graph.verify(&ops).unwrap_or_else(|it| panic!("{it}"));
     graph.compact();
