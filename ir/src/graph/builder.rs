@@ -57,6 +57,9 @@ pub struct GraphBuilder<'o> {
     source: Source,
     folding: Folding<'o>,
     unroll: bool,
+    /// Names of inputs and of outputs so far.
+    inputs: IndexSet<String>,
+    outputs: IndexSet<String>,
 }
 
 /// What one turn of an unrolled loop costs beyond its nodes: of loops with many turns the code would be too long.
@@ -76,6 +79,8 @@ impl<'o> GraphBuilder<'o> {
             source: Source::default(),
             folding: Folding::default(),
             unroll: true,
+            inputs: IndexSet::new(),
+            outputs: IndexSet::new(),
         }
     }
 
@@ -220,8 +225,7 @@ impl OpSink for GraphBuilder<'_> {
     }
 
     fn input(&mut self, name: &str, ty: Type) -> Result<Edge, Diagnostic> {
-        let has_name = |it: &Node| matches!(&it.kind, NodeKind::Input { name: other, .. } if other == name);
-        if self.graph.inputs.iter().any(|it| has_name(&self.graph.nodes[*it])) {
+        if self.inputs.contains(name) {
             return Err(self.located(Diagnostic::error("G007", format!("two inputs are called `{name}`"))));
         }
         let ty = self.resolve(&ty)?;
@@ -231,6 +235,7 @@ impl OpSink for GraphBuilder<'_> {
         let kind = NodeKind::Input { name: name.to_owned(), default: None };
         let edge = self.push(kind, &[], vec![(fixed, ty)])[0];
         self.graph.inputs.push(edge.node);
+        self.inputs.insert(name.to_owned());
         Ok(edge)
     }
 
@@ -382,7 +387,7 @@ impl OpSink for GraphBuilder<'_> {
     }
 
     fn output(&mut self, name: &str, value: Edge) -> Result<(), Diagnostic> {
-        if self.graph.outputs.iter().any(|(it, _)| it == name) {
+        if !self.outputs.insert(name.to_owned()) {
             return Err(self.located(Diagnostic::error("G007", format!("two outputs are called `{name}`"))));
         }
         self.graph.outputs.push((name.to_owned(), value));

@@ -310,10 +310,11 @@ impl Verifier<'_> {
     /// P14: defaults come last, are constants of their type, and no state.
     fn check_p14_defaults(&mut self) {
         let plan = self.plan;
+        let required = plan.required();
         for (i, input) in plan.inputs.iter().enumerate() {
             let name = &input.name;
             let Some((tensor, default)) = input.tensor().and_then(|it| Some((it, it.default?))) else {
-                if i > plan.required() {
+                if i > required {
                     let message = format!("P14: `{name}` has no default but comes after one that has");
                     self.report("P014", message);
                 }

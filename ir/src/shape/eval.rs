@@ -39,33 +39,45 @@ impl FromIterator<(Sym, i64)> for Env {
     }
 }
 
+/// What gives the values of symbols.
+pub(super) type Values<'a> = &'a dyn Fn(Sym) -> Option<i64>;
+
 impl ShapeCx {
     /// The value under `env`; `None` if a symbol has no value, a divisor is zero,
     /// or a number leaves its range (64 bits for the result and every operand, 128 within a sum).
     pub fn eval(&self, d: Dim, env: &Env) -> Option<i64> {
-        self.eval_poly(self.poly(d), env)
+        self.eval_with(d, &|sym| env.get(sym))
+    }
+
+    /// As [`eval`](ShapeCx::eval), with a function that gives the values of symbols.
+    pub(super) fn eval_with(&self, d: Dim, value: Values<'_>) -> Option<i64> {
+        self.eval_poly(self.poly(d), value)
     }
 
     /// Whether a fact holds under `env`; `None` where one of its expressions has no value.
     pub fn holds(&self, fact: &Constraint, env: &Env) -> Option<bool> {
+        self.holds_with(fact, &|sym| env.get(sym))
+    }
+
+    /// As [`holds`](ShapeCx::holds), with a function that gives the values of symbols.
+    pub(super) fn holds_with(&self, fact: &Constraint, value: Values<'_>) -> Option<bool> {
+        let eval = |d: Dim| self.eval_with(d, value);
         Some(match *fact {
-            Constraint::AtLeast(d, k) => self.eval(d, env)? >= k,
-            Constraint::AtMost(d, k) => self.eval(d, env)? <= k,
-            Constraint::Eq(a, b) => self.eval(a, env)? == self.eval(b, env)?,
-            Constraint::Multiple(d, k) => self.eval(d, env)?.checked_rem(k)? == 0,
-            Constraint::Differs(d, k) => self.eval(d, env)? != k,
-            Constraint::Broadcast(a, b) => {
-                broadcast_extents(self.eval(a, env)?, self.eval(b, env)?).is_some()
-            }
+            Constraint::AtLeast(d, k) => eval(d)? >= k,
+            Constraint::AtMost(d, k) => eval(d)? <= k,
+            Constraint::Eq(a, b) => eval(a)? == eval(b)?,
+            Constraint::Multiple(d, k) => eval(d)?.checked_rem(k)? == 0,
+            Constraint::Differs(d, k) => eval(d)? != k,
+            Constraint::Broadcast(a, b) => broadcast_extents(eval(a)?, eval(b)?).is_some(),
         })
     }
 
-    pub(super) fn eval_poly(&self, p: &Poly, env: &Env) -> Option<i64> {
+    pub(super) fn eval_poly(&self, p: &Poly, values: Values<'_>) -> Option<i64> {
         let mut sum = i128::from(p.constant);
         for (factors, coefficient) in p.terms() {
             let mut product = i128::from(coefficient);
             for &(id, power) in factors {
-                let value = i128::from(self.eval_atom(id, env)?);
+                let value = i128::from(self.eval_atom(id, values)?);
                 for _ in 0..power {
                     product = product.checked_mul(value)?;
                 }
@@ -75,15 +87,16 @@ impl ShapeCx {
         i64::try_from(sum).ok()
     }
 
-    fn eval_atom(&self, id: AtomId, env: &Env) -> Option<i64> {
+    fn eval_atom(&self, id: AtomId, values: Values<'_>) -> Option<i64> {
+        let eval = |d: Dim| self.eval_with(d, values);
         match self.atom(id) {
-            Atom::Sym(sym) => env.get(*sym),
-            Atom::FloorDiv(a, k) => floor_div(self.eval(*a, env)?, *k),
-            Atom::FloorDivSym(a, b) => floor_div(self.eval(*a, env)?, self.eval(*b, env)?),
-            Atom::Min(list) => reduce(list.iter().map(|&d| self.eval(d, env)), i64::min),
-            Atom::Max(list) => reduce(list.iter().map(|&d| self.eval(d, env)), i64::max),
+            Atom::Sym(sym) => values(*sym),
+            Atom::FloorDiv(a, k) => floor_div(eval(*a)?, *k),
+            Atom::FloorDivSym(a, b) => floor_div(eval(*a)?, eval(*b)?),
+            Atom::Min(list) => reduce(list.iter().map(|&d| eval(d)), i64::min),
+            Atom::Max(list) => reduce(list.iter().map(|&d| eval(d)), i64::max),
             Atom::Broadcast(list) => {
-                list.iter().try_fold(1, |extent, &d| broadcast_extents(extent, self.eval(d, env)?))
+                list.iter().try_fold(1, |extent, &d| broadcast_extents(extent, eval(d)?))
             }
         }
     }

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::bounds::{Interval, Range};
 use super::poly::{Mono, Poly};
 use super::symbol::SymbolKind;
+use super::witness::Witnesses;
 use super::{Dim, ShapeCx, Sym, Truth};
 
 /// A fact about expressions.
@@ -82,6 +83,8 @@ pub(super) struct Facts {
     pub(super) equations: Vec<Fact>,
     /// Polynomials that are multiples of a number.
     pub(super) multiples: Vec<(Fact, i64)>,
+    /// Values of symbols with which all facts hold.
+    pub(super) witnesses: Witnesses,
 }
 
 /// A polynomial that a fact speaks of.
@@ -153,6 +156,7 @@ impl ShapeCx {
             Truth::Unknown => {}
         }
         self.facts.list.insert(fact);
+        self.keep_witnesses(&fact);
         // A fact whose difference has no representation stays in the list but helps no proof.
         match fact {
             Constraint::AtLeast(d, k) => {

@@ -101,6 +101,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod witness;
 
 pub use arith::MAX_OPERANDS;
 pub use bounds::Interval;

@@ -34,6 +34,12 @@ impl ShapeCx {
         self.sign(self.poly(b).sub(self.poly(a)))
     }
 
+    /// Whether `a ≤ b` is proven; it is not asked whether it never holds, which takes as long again.
+    pub fn is_le(&self, a: Dim, b: Dim) -> bool {
+        let difference = self.poly(b).sub(self.poly(a));
+        difference.is_ok_and(|it| self.at_least_zero(&self.without_exact_quotients(&it)))
+    }
+
     /// Whether `a < b`.
     pub fn prove_lt(&self, a: Dim, b: Dim) -> Truth {
         !self.prove_le(b, a)

@@ -56,7 +56,8 @@ impl<'a> Search<'a> {
         if self.ranges.tight(d).lo >= 0 {
             return true;
         }
-        if d.terms.is_empty() {
+        // Without this, a search that must fail takes all of its budget.
+        if d.terms.is_empty() || self.cx.is_negative_at_witness(d) {
             return false;
         }
         if !self.gathered {

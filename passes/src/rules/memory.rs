@@ -9,7 +9,7 @@
 
 use indexmap::IndexMap;
 use orogen_ir::plan::ALIGNMENT;
-use orogen_ir::shape::{Dim, Overflow, ShapeCx, Truth};
+use orogen_ir::shape::{Dim, Overflow, ShapeCx};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
@@ -188,8 +188,8 @@ fn pack_symbolic(shapes: &mut ShapeCx, requests: &[Request], sizes: &[Dim]) -> R
         let same = free_of.get(&size).and_then(|it| it.first().copied());
         let find =
             |holds: &dyn Fn(Dim) -> bool| free.iter().take(MAX_PROOFS).copied().find(|it| holds(tokens[*it]));
-        let fits = || find(&|token| shapes.prove_le(size, token) == Truth::Always);
-        let grows = || find(&|token| shapes.prove_le(token, size) == Truth::Always);
+        let fits = || find(&|token| shapes.is_le(size, token));
+        let grows = || find(&|token| shapes.is_le(token, size));
         let token = match same.or_else(fits) {
             Some(token) => take(&mut free, &mut free_of, token, tokens[token]),
             None => match grows() {

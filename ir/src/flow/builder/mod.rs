@@ -67,6 +67,9 @@ pub struct FlowBuilder<'o> {
     loops: SettledLoops,
     source: Source,
     folding: Folding<'o>,
+    /// Names of inputs and of outputs so far.
+    inputs: IndexSet<String>,
+    outputs: IndexSet<String>,
 }
 
 /// A region under construction.
@@ -111,6 +114,8 @@ impl<'o> FlowBuilder<'o> {
             loops: SettledLoops::default(),
             source: Source::default(),
             folding: Folding::default(),
+            inputs: IndexSet::new(),
+            outputs: IndexSet::new(),
         }
     }
 

@@ -27,7 +27,7 @@ impl OpSink for FlowBuilder<'_> {
             let message = format!("input `{name}` is declared inside a branch or a loop");
             return Err(self.located(Diagnostic::error("B004", message)));
         }
-        if self.function.params.iter().any(|it| it.name == name) {
+        if !self.inputs.insert(name.to_owned()) {
             return Err(self.located(Diagnostic::error("B002", format!("two inputs are called `{name}`"))));
         }
         self.bind_symbols(&ty);
@@ -130,7 +130,7 @@ impl OpSink for FlowBuilder<'_> {
             let message = format!("output `{name}` is declared inside a branch or a loop");
             return Err(self.located(Diagnostic::error("B004", message)));
         }
-        if self.function.outputs.iter().any(|it| it.name == name) {
+        if !self.outputs.insert(name.to_owned()) {
             return Err(self.located(Diagnostic::error("B002", format!("two outputs are called `{name}`"))));
         }
         self.touch(value, None);

@@ -70,11 +70,10 @@ impl Question {
 
     fn proven(self, shapes: &ShapeCx) -> bool {
         match self {
-            Question::AtMost(a, b) => shapes.prove_le(a, b),
-            Question::Equal(a, b) => shapes.prove_eq(a, b),
-            Question::Divides(k, d) => shapes.divides(k, d),
+            Question::AtMost(a, b) => shapes.is_le(a, b),
+            Question::Equal(a, b) => shapes.prove_eq(a, b).is_always(),
+            Question::Divides(k, d) => shapes.divides(k, d).is_always(),
         }
-        .is_always()
     }
 }
 

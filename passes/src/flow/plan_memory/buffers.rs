@@ -166,7 +166,7 @@ impl Lowering<'_> {
         let dims = known_dims(self.tensor(value)?)?;
         let shapes = &mut self.plan.shapes;
         let zero = shapes.int(0);
-        let at_least_zero = dims.into_iter().map(|dim| match shapes.prove_le(zero, dim).is_always() {
+        let at_least_zero = dims.into_iter().map(|dim| match shapes.is_le(zero, dim) {
             true => Ok(dim),
             false => shapes.max(&[zero, dim]).map_err(overflow),
         });
