@@ -79,7 +79,7 @@ pub fn compile(
     let parallel = options.threads != 1;
     let stand_ins: IndexSet<usize> =
         module.functions.iter().filter_map(|it| Some(it.at_defaults?.0 as usize)).collect();
-    let entries: Vec<Unit> = module
+    let entries: Vec<Vec<Unit>> = module
         .functions
         .par_iter()
         .zip(&symbols.names)
@@ -100,7 +100,7 @@ pub fn compile(
         kernel.unit.rename(&renamed);
         units.push(kernel.unit);
     }
-    units.extend(entries);
+    units.extend(entries.into_iter().flatten());
     units.extend(symbols.doors(target, module));
     Ok(Compiled {
         options: options.clone(),

@@ -20,7 +20,7 @@ use cranelift_frontend::Variable;
 use indexmap::IndexMap;
 use orogen_ir::shape::{Atom, AtomId, Dim, MAX_INTEGER, Poly, ShapeCx, Sym, SymbolKind};
 
-use super::unit::FunctionCx;
+use super::unit::{FunctionCx, Words};
 
 /// How the value of a symbol is found.
 #[derive(Clone, Copy, Debug)]
@@ -29,15 +29,34 @@ enum Bound {
     Value(Value, u32),
     /// A variable, set on every path.
     Variable(Variable),
+    /// In memory, so many bytes from the start.
+    Memory(i32),
 }
 
 /// Values of symbols.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope {
     values: IndexMap<Sym, Bound>,
+    /// Memory for the values, and how many bytes from its start; several functions that share it share the symbols.
+    memory: Option<(Words, i32)>,
 }
 
 impl Scope {
+    /// No symbols yet; what is assigned lies in memory, a word for each, so many bytes from the start.
+    pub(crate) fn in_memory(words: Words, start: i32) -> Scope {
+        Scope { values: IndexMap::new(), memory: Some((words, start)) }
+    }
+
+    /// Where the symbols lie, if in memory.
+    pub(crate) fn words(&self) -> Option<Words> {
+        self.memory.map(|it| it.0)
+    }
+
+    /// The function being built reaches the memory of the symbols there.
+    pub(crate) fn move_to(&mut self, words: Words) {
+        self.memory = self.memory.map(|(_, start)| (words, start));
+    }
+
     /// Gives a symbol its value at a loop depth.
     pub(crate) fn bind(&mut self, sym: Sym, value: Value, depth: u32) {
         self.values.insert(sym, Bound::Value(value, depth));
@@ -45,6 +64,12 @@ impl Scope {
 
     /// Sets a symbol that may be set elsewhere too.
     pub(crate) fn assign(&mut self, cx: &mut FunctionCx<'_>, sym: Sym, value: Value) {
+        if let Some((words, start)) = self.memory {
+            let next = start + self.values.len() as i32 * 8;
+            let Bound::Memory(at) = *self.values.entry(sym).or_insert(Bound::Memory(next)) else { return };
+            words.store(cx, value, at);
+            return;
+        }
         let bound = self.values.entry(sym).or_insert_with(|| Bound::Variable(cx.b.declare_var(types::I64)));
         match bound {
             Bound::Variable(variable) => cx.b.def_var(*variable, value),
@@ -57,6 +82,10 @@ impl Scope {
         match self.values.get(&sym).expect("symbols are bound before use: laws L1 and P1") {
             Bound::Value(value, depth) => (*value, *depth),
             Bound::Variable(variable) => (cx.b.use_var(*variable), 0),
+            Bound::Memory(at) => {
+                let (words, _) = self.memory.expect("symbols in memory have one");
+                (words.load(cx, *at), 0)
+            }
         }
     }
 

@@ -5,8 +5,9 @@
 
 use cranelift_codegen::entity::EntityRef;
 use cranelift_codegen::ir::{
-    AbiParam, ExtFuncData, ExternalName, FuncRef, Function, GlobalValue, GlobalValueData, Signature, Type,
-    UserExternalName, UserFuncName, Value, immediates::Imm64, types,
+    AbiParam, ExtFuncData, ExternalName, FuncRef, Function, GlobalValue, GlobalValueData, InstBuilder,
+    MemFlagsData, Signature, StackSlot, Type, UserExternalName, UserFuncName, Value, immediates::Imm64,
+    types,
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
@@ -108,7 +109,6 @@ pub(crate) struct FunctionCx<'a> {
 impl FunctionCx<'_> {
     /// The 64-bit integer `value`.
     pub(crate) fn int(&mut self, value: i64) -> Value {
-        use cranelift_codegen::ir::InstBuilder;
         self.b.ins().iconst(types::I64, value)
     }
 
@@ -137,7 +137,6 @@ impl FunctionCx<'_> {
 
     /// The address of a data symbol.
     pub(crate) fn data_address(&mut self, symbol: Symbol) -> Value {
-        use cranelift_codegen::ir::InstBuilder;
         let global = match self.data.get(&symbol) {
             Some(known) => *known,
             None => {
@@ -161,10 +160,48 @@ impl FunctionCx<'_> {
         returns: &[Type],
         args: &[Value],
     ) -> Option<Value> {
-        use cranelift_codegen::ir::InstBuilder;
         let function = self.function(symbol, params, returns);
         let call = self.b.ins().call(function, args);
         self.b.inst_results(call).first().copied()
+    }
+}
+
+/// Words of memory: of this function, or where a pointer says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Words {
+    /// In a stack slot.
+    Slot(StackSlot),
+    /// Behind a pointer.
+    Behind(Value),
+}
+
+impl Words {
+    /// The word `offset` bytes from the start.
+    pub(crate) fn load(self, cx: &mut FunctionCx<'_>, offset: i32) -> Value {
+        match self {
+            Words::Slot(slot) => cx.b.ins().stack_load(types::I64, types::I64, slot, offset),
+            Words::Behind(base) => cx.b.ins().load(types::I64, MemFlagsData::trusted(), base, offset),
+        }
+    }
+
+    /// Sets the word `offset` bytes from the start.
+    pub(crate) fn store(self, cx: &mut FunctionCx<'_>, value: Value, offset: i32) {
+        match self {
+            Words::Slot(slot) => {
+                cx.b.ins().stack_store(types::I64, value, slot, offset);
+            }
+            Words::Behind(base) => {
+                cx.b.ins().store(MemFlagsData::trusted(), value, base, offset);
+            }
+        }
+    }
+
+    /// The address of the first one.
+    pub(crate) fn address(self, cx: &mut FunctionCx<'_>) -> Value {
+        match self {
+            Words::Slot(slot) => cx.b.ins().stack_addr(types::I64, slot, 0),
+            Words::Behind(base) => base,
+        }
     }
 }
 

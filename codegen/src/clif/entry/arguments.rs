@@ -10,6 +10,7 @@ use orogen_ir::types::DType;
 use std::mem::{offset_of, size_of};
 
 use super::Entry;
+use super::parts::INPUT_WEIGHT;
 use crate::clif::size::MAX_EXTENT;
 use crate::clif::support::Form;
 
@@ -23,66 +24,78 @@ impl Entry<'_, '_, '_> {
     pub(super) fn arguments(&mut self, args: &[Value]) {
         let plan = self.input.plan;
         self.count(args[2]);
-        let arguments = self.with_defaults(args);
+        self.arguments = self.with_defaults(args);
         // The place where each symbol is bound.
         let mut binds: IndexMap<Sym, (usize, usize)> = IndexMap::new();
         for it in &plan.bindings {
             binds.entry(it.symbol).or_insert((it.input as usize, it.axis as usize));
         }
-        let bound_here = |dim: Dim, at: (usize, usize)| {
-            plan.shapes.as_sym(dim).is_some_and(|symbol| binds.get(&symbol) == Some(&at))
+        let bound = |dim: Dim, at: (usize, usize)| {
+            plan.shapes.as_sym(dim).filter(|symbol| binds.get(symbol) == Some(&at))
         };
-        // One input after the other, so that nothing of it is kept in registers but sizes.
-        for (i, input) in plan.inputs.iter().enumerate() {
-            let what = format!("input `{}`", input.name);
-            let (dtype, dims) = match &input.kind {
-                InputKind::Tensor(it) => (it.dtype, &it.dims),
-                InputKind::Object(id) => {
-                    self.object_argument(arguments, i, *id, &what);
-                    continue;
-                }
-            };
-            let tensor = self.tensor(arguments, i, input);
-            self.tensor_kind(&what, dtype, dims.len(), tensor);
-            let extents = self.extents(&what, dims.len(), tensor);
-            for (axis, dim) in dims.iter().enumerate() {
-                if let Some(symbol) = plan.shapes.as_sym(*dim).filter(|_| bound_here(*dim, (i, axis))) {
-                    self.scope.bind(symbol, extents[axis], 0);
-                } else if plan.shapes.as_int(*dim).is_some() {
-                    self.dimension(&what, axis, *dim, extents[axis]);
-                }
-            }
-            self.contiguous(&what, tensor, &extents);
-            let data = self.elements(tensor);
-            self.frame.set_input(self.cx, i, data);
-        }
+        self.in_parts(plan.inputs.len(), INPUT_WEIGHT, &|entry, i| entry.argument(i, &bound));
         // Relations between inputs, when all sizes are known.
-        for (i, input) in plan.inputs.iter().enumerate() {
-            let dims = input.dims();
-            let related: Vec<usize> = (0..dims.len())
-                .filter(|axis| plan.shapes.as_int(dims[*axis]).is_none())
-                .filter(|axis| !bound_here(dims[*axis], (i, *axis)))
-                .collect();
-            if related.is_empty() {
-                continue;
-            }
-            let (_, tensor) = self.tensor_at(arguments, i);
-            let what = format!("input `{}`", input.name);
-            let flags = MemFlagsData::trusted();
-            let shape = self.cx.b.ins().load(types::I64, flags, tensor, offset_of!(DLTensor, shape) as i32);
-            for axis in related {
-                let extent = self.cx.b.ins().load(types::I64, flags, shape, axis as i32 * 8);
-                self.dimension(&what, axis, dims[axis], extent);
+        let related = |i: usize| {
+            let dims = plan.inputs[i].dims().iter().enumerate();
+            let open = dims.filter(|(axis, dim)| {
+                plan.shapes.as_int(**dim).is_none() && bound(**dim, (i, *axis)).is_none()
+            });
+            open.map(|(axis, _)| axis).collect::<Vec<usize>>()
+        };
+        let with_relations: Vec<usize> =
+            (0..plan.inputs.len()).filter(|it| !related(*it).is_empty()).collect();
+        self.in_parts(with_relations.len(), INPUT_WEIGHT, &|entry, at| {
+            let i = with_relations[at];
+            entry.relations(i, &related(i));
+        });
+        let is_state = |i: usize| plan.renewal(i as u32).is_some();
+        let states = (0..plan.inputs.len()).filter(|it| is_state(*it));
+        let pairs = states.flat_map(|state| {
+            // Of two states it is enough to look at one.
+            let others =
+                (0..plan.inputs.len()).filter(move |it| *it > state || (*it != state && !is_state(*it)));
+            // What is in an object is copied before it is changed, if anybody else holds it.
+            others.filter(|it| plan.inputs[*it].tensor().is_some()).map(move |other| (state, other))
+        });
+        let pairs: Vec<(usize, usize)> = pairs.collect();
+        self.in_parts(pairs.len(), 1, &|entry, at| entry.apart(pairs[at].0, pairs[at].1));
+    }
+
+    /// One argument: checked, its sizes bound, its data noted, so that nothing of it stays in registers but sizes. `bound`
+    /// is the symbol that a dimension binds there.
+    fn argument(&mut self, i: usize, bound: &dyn Fn(Dim, (usize, usize)) -> Option<Sym>) {
+        let plan = self.input.plan;
+        let input = &plan.inputs[i];
+        let what = format!("input `{}`", input.name);
+        let (dtype, dims) = match &input.kind {
+            InputKind::Tensor(it) => (it.dtype, &it.dims),
+            InputKind::Object(id) => return self.object_argument(self.arguments, i, *id, &what),
+        };
+        let tensor = self.tensor(self.arguments, i, input);
+        self.tensor_kind(&what, dtype, dims.len(), tensor);
+        let extents = self.extents(&what, dims.len(), tensor);
+        for (axis, dim) in dims.iter().enumerate() {
+            if let Some(symbol) = bound(*dim, (i, axis)) {
+                self.bind_on_entry(symbol, extents[axis]);
+            } else if plan.shapes.as_int(*dim).is_some() {
+                self.dimension(&what, axis, *dim, extents[axis]);
             }
         }
-        let is_state = |i: usize| plan.renewal(i as u32).is_some();
-        for state in (0..plan.inputs.len()).filter(|it| is_state(*it)) {
-            // Of two states it is enough to look at one.
-            let others = (0..plan.inputs.len()).filter(|it| *it > state || (*it != state && !is_state(*it)));
-            // What is in an object is copied before it is changed, if anybody else holds it.
-            others
-                .filter(|it| plan.inputs[*it].tensor().is_some())
-                .for_each(|other| self.apart(state, other));
+        self.contiguous(&what, tensor, &extents);
+        let data = self.elements(tensor);
+        self.frame.set_input(self.cx, i, data);
+    }
+
+    /// Dimensions of an input that follow from those of others.
+    fn relations(&mut self, i: usize, axes: &[usize]) {
+        let input = &self.input.plan.inputs[i];
+        let what = format!("input `{}`", input.name);
+        let (_, tensor) = self.tensor_at(self.arguments, i);
+        let flags = MemFlagsData::trusted();
+        let shape = self.cx.b.ins().load(types::I64, flags, tensor, offset_of!(DLTensor, shape) as i32);
+        for axis in axes {
+            let extent = self.cx.b.ins().load(types::I64, flags, shape, *axis as i32 * 8);
+            self.dimension(&what, *axis, input.dims()[*axis], extent);
         }
     }
 

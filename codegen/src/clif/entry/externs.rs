@@ -6,7 +6,7 @@
 //! still holds nothing else was not written, unless the function says how many results it wrote.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, StackSlot, StackSlotData, StackSlotKind, Value, types};
+use cranelift_codegen::ir::{InstBuilder, StackSlot, Value, types};
 use orogen_abi::{Any, DLTensor, TypeIndex};
 use orogen_ir::kernel::{Access, Extern, Signature};
 use orogen_ir::plan::BufferRef;
@@ -14,8 +14,8 @@ use orogen_ir::shape::Dim;
 use orogen_ir::types::{Attr, DType};
 use std::mem::{offset_of, size_of};
 
-use super::Entry;
 use super::arguments::dlpack;
+use super::{Entry, room};
 use crate::clif::size::{Scope, Sizes};
 use crate::clif::support::Support;
 use crate::clif::unit::Symbol;
@@ -111,8 +111,7 @@ impl Entry<'_, '_, '_> {
     }
 
     pub(super) fn room(&mut self, bytes: usize) -> StackSlot {
-        let bytes = u32::try_from(bytes.max(8)).unwrap_or(u32::MAX);
-        self.cx.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 4))
+        room(self.cx, bytes)
     }
 
     pub(super) fn set_any(&mut self, list: StackSlot, i: usize, index: i32, value: Value) {

@@ -1,11 +1,11 @@
-//! The stack slot that holds pointers to acquired memory and to inputs.
+//! The stack slot that holds pointers to acquired memory and to inputs, and where the plan is in parts, symbols.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, StackSlot, Value, types};
+use cranelift_codegen::ir::{InstBuilder, Value, types};
 use orogen_ir::plan::{ArenaId, CallPlan, ObjectId};
 
 use crate::clif::support::Support;
-use crate::clif::unit::FunctionCx;
+use crate::clif::unit::{FunctionCx, Words};
 
 /// Memory that grows on demand: the offset of its pointer in the frame; its size follows.
 #[derive(Clone, Copy, Debug)]
@@ -13,10 +13,10 @@ pub(super) struct Memory(i32);
 
 /// Layout of the frame: pointer and size of each arena, of the scratch memory of kernels; then object and data
 /// of each output and of each object place, all null at first (what lies over an input has no object); then data of
-/// each input.
-#[derive(Clone, Debug)]
+/// each input; then symbols.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Frame {
-    slot: StackSlot,
+    words: Words,
     arenas: usize,
     outputs: usize,
     objects: usize,
@@ -28,16 +28,26 @@ impl Frame {
         16 * (plan.arenas.len() + 1 + plan.outputs.len() + plan.objects.len()) + 8 * plan.inputs.len()
     }
 
-    pub(super) fn new(plan: &CallPlan, slot: StackSlot) -> Frame {
+    pub(super) fn new(plan: &CallPlan, words: Words) -> Frame {
         let (arenas, outputs, objects) = (plan.arenas.len(), plan.outputs.len(), plan.objects.len());
-        Frame { slot, arenas, outputs, objects }
+        Frame { words, arenas, outputs, objects }
+    }
+
+    /// The same for a function that reaches it there.
+    pub(super) fn elsewhere(&self, words: Words) -> Frame {
+        Frame { words, ..*self }
+    }
+
+    /// Where it lies, for another function.
+    pub(super) fn address(&self, cx: &mut FunctionCx<'_>) -> Value {
+        self.words.address(cx)
     }
 
     /// Sets what may be acquired to null.
     pub(super) fn clear(&self, cx: &mut FunctionCx<'_>) {
         let zero = cx.int(0);
         for word in 0..2 * (self.arenas + 1 + self.outputs + self.objects) {
-            cx.b.ins().stack_store(types::I64, zero, self.slot, word as i32 * 8);
+            self.words.store(cx, zero, word as i32 * 8);
         }
     }
 
@@ -55,7 +65,7 @@ impl Frame {
     }
 
     pub(super) fn pointer(&self, cx: &mut FunctionCx<'_>, memory: Memory) -> Value {
-        cx.b.ins().stack_load(types::I64, types::I64, self.slot, memory.0)
+        self.words.load(cx, memory.0)
     }
 
     /// Makes a memory at least `bytes` large; its content may be lost. Null when there is none, with the error set.
@@ -70,7 +80,7 @@ impl Frame {
         let (grow, done) = (cx.b.create_block(), cx.b.create_block());
         let result = cx.b.append_block_param(done, types::I64);
         let old = self.pointer(cx, memory);
-        let size = cx.b.ins().stack_load(types::I64, types::I64, self.slot, memory.0 + 8);
+        let size = self.words.load(cx, memory.0 + 8);
         // A size of zero is no memory, whatever is asked for.
         let one = cx.int(1);
         let bytes = cx.b.ins().smax(bytes, one);
@@ -79,14 +89,14 @@ impl Frame {
         cx.b.switch_to_block(grow);
         cx.support(Support::Free, &[host, old]);
         let zero = cx.int(0);
-        cx.b.ins().stack_store(types::I64, zero, self.slot, memory.0);
-        cx.b.ins().stack_store(types::I64, zero, self.slot, memory.0 + 8);
+        self.words.store(cx, zero, memory.0);
+        self.words.store(cx, zero, memory.0 + 8);
         let new = cx.support(Support::Alloc, &[host, bytes]).expect("one result");
-        cx.b.ins().stack_store(types::I64, new, self.slot, memory.0);
+        self.words.store(cx, new, memory.0);
         // Without memory the size stays zero.
         let made = cx.b.ins().icmp_imm_s(IntCC::NotEqual, new, 0);
         let size = cx.b.ins().select(made, bytes, zero);
-        cx.b.ins().stack_store(types::I64, size, self.slot, memory.0 + 8);
+        self.words.store(cx, size, memory.0 + 8);
         cx.b.ins().jump(done, &[BlockArg::Value(new)]);
         cx.b.switch_to_block(done);
         result
@@ -97,16 +107,16 @@ impl Frame {
     }
 
     pub(super) fn output_object(&self, cx: &mut FunctionCx<'_>, output: usize) -> Value {
-        cx.b.ins().stack_load(types::I64, types::I64, self.slot, self.output(output))
+        self.words.load(cx, self.output(output))
     }
 
     pub(super) fn output_data(&self, cx: &mut FunctionCx<'_>, output: usize) -> Value {
-        cx.b.ins().stack_load(types::I64, types::I64, self.slot, self.output(output) + 8)
+        self.words.load(cx, self.output(output) + 8)
     }
 
     pub(super) fn set_output(&self, cx: &mut FunctionCx<'_>, output: usize, object: Value, data: Value) {
-        cx.b.ins().stack_store(types::I64, object, self.slot, self.output(output));
-        cx.b.ins().stack_store(types::I64, data, self.slot, self.output(output) + 8);
+        self.words.store(cx, object, self.output(output));
+        self.words.store(cx, data, self.output(output) + 8);
     }
 
     /// The object of an object place, null at first, with its data behind.
@@ -128,11 +138,11 @@ impl Frame {
 
     /// The data of an input.
     pub(super) fn input(&self, cx: &mut FunctionCx<'_>, input: usize) -> Value {
-        cx.b.ins().stack_load(types::I64, types::I64, self.slot, self.input_at(input))
+        self.words.load(cx, self.input_at(input))
     }
 
     pub(super) fn set_input(&self, cx: &mut FunctionCx<'_>, input: usize, data: Value) {
-        cx.b.ins().stack_store(types::I64, data, self.slot, self.input_at(input));
+        self.words.store(cx, data, self.input_at(input));
     }
 
     /// The outputs belong to someone else now.

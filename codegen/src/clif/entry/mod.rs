@@ -18,29 +18,32 @@
 
 mod arguments;
 mod defaults;
+mod exact;
 mod externs;
 mod frame;
 mod invoke;
 mod objects;
+mod parts;
 mod steps;
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    Block, FuncRef, InstBuilder, MemFlagsData, StackSlotData, StackSlotKind, Value, types,
+    Block, FuncRef, InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Value, types,
 };
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 use orogen_abi::TypeIndex;
 use orogen_ir::plan::{Arg, BufferRef, CallPlan, Condition, OutputKind, Step};
 use orogen_ir::shape::Dim;
 
 pub(crate) use self::arguments::dlpack;
+use self::exact::Exact;
 pub(crate) use self::externs::slot_symbol;
 use self::frame::Frame;
 use self::objects::Held;
 use super::kernel::{Failure, Kernel};
 use super::size::{Checked, Scope, Sizes};
 use super::support::{Form, Support};
-use super::unit::{FunctionCx, Symbol, Target, Unit, Visibility, build};
+use super::unit::{FunctionCx, Symbol, Target, Unit, Visibility, Words, build};
 
 /// The most bytes that a call may ask for at once.
 pub(crate) const MAX_BYTES: i64 = 1 << 46;
@@ -87,41 +90,33 @@ pub(crate) fn door(target: Target, name: &str, local: &str) -> Unit {
     })
 }
 
-/// Builds the packed function of a plan.
-pub(crate) fn entry(target: Target, input: EntryInput<'_>) -> Unit {
+/// Builds the packed function of a plan: the first of these, and the parts of it that are functions of their own.
+pub(crate) fn entry(target: Target, input: EntryInput<'_>) -> Vec<Unit> {
     let exported = input.name.starts_with(orogen_abi::symbol::FUNCTION_PREFIX);
     let visibility = if exported { Visibility::Exported } else { Visibility::Local };
-    build(target, input.name, visibility, &PACKED, &[types::I32], |cx, args| {
-        let fail = cx.b.create_block();
-        cx.b.set_cold_block(fail);
+    let mut parts = Vec::new();
+    let unit = build(target, input.name, visibility, &PACKED, &[types::I32], |cx, args| {
         let plan = input.plan;
-        let slot = |cx: &mut FunctionCx<'_>, bytes: usize| {
-            let bytes = u32::try_from(bytes.max(8)).unwrap_or(u32::MAX);
-            cx.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 4))
-        };
-        // One more than the arguments: kernels that may abort take a failure.
-        let words = (widest_call(&plan.steps) + 1).max(widest_rank(plan));
-        let frame = slot(cx, Frame::bytes(plan));
-        let call_buffers = slot(cx, words * 8);
-        let call_sizes = slot(cx, words * 8);
-        let failure = slot(cx, size_of::<Failure>());
+        // Symbols that functions share lie in memory.
+        let in_parts = parts::is_long(plan);
+        let start = Frame::bytes(plan);
+        let frame = Words::Slot(room(cx, start + if in_parts { 8 * plan.shapes.symbols().len() } else { 0 }));
+        let scope = if in_parts { Scope::in_memory(frame, start as i32) } else { Scope::default() };
         let host = cx.host();
-        let mut entry = Entry {
-            input,
-            cx,
-            host,
-            scope: Scope::default(),
-            frame: Frame::new(plan, frame),
-            call_buffers,
-            call_sizes,
-            failure,
-            fail,
-            overflow: None,
-            exact: IndexSet::new(),
-            kernels: Vec::new(),
-        };
+        // One more than the arguments: kernels that may abort take a failure.
+        let width = (widest_call(&plan.steps) + 1).max(widest_rank(plan));
+        let mut entry = Entry::new(input, cx, Frame::new(plan, frame), host, args[1], width);
+        entry.scope = scope;
         entry.run(args);
-    })
+        parts = std::mem::take(&mut entry.parts);
+    });
+    std::iter::once(unit).chain(parts).collect()
+}
+
+/// Memory of a function.
+fn room(cx: &mut FunctionCx<'_>, bytes: usize) -> StackSlot {
+    let bytes = u32::try_from(bytes.max(8)).unwrap_or(u32::MAX);
+    cx.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 4))
 }
 
 /// The most arguments or sizes of any kernel.
@@ -146,20 +141,62 @@ struct Entry<'a, 'b, 'c> {
     cx: &'b mut FunctionCx<'c>,
     /// The host table, null without a host (law E7).
     host: Value,
+    /// Those of the call, with defaults for those that are left out.
+    arguments: Value,
+    /// Words of the memory for arguments and sizes of a kernel.
+    width: usize,
     scope: Scope,
     frame: Frame,
     /// Arguments of the kernel being called; shapes and objects of outputs before that.
-    call_buffers: cranelift_codegen::ir::StackSlot,
-    call_sizes: cranelift_codegen::ir::StackSlot,
+    call_buffers: StackSlot,
+    call_sizes: StackSlot,
     /// The [`Failure`] of the kernel being called.
-    failure: cranelift_codegen::ir::StackSlot,
+    failure: StackSlot,
     /// Gives back what was acquired and returns −1.
     fail: Block,
     /// Sets the error of law E7 and goes to `fail`; made when it is needed.
     overflow: Option<Block>,
     /// Expressions that are known to be exact here.
-    exact: IndexSet<Dim>,
-    kernels: Vec<Option<FuncRef>>,
+    exact: Exact,
+    kernels: IndexMap<u32, FuncRef>,
+    /// Functions that are parts of this one.
+    parts: Vec<Unit>,
+    /// Whether this is one.
+    is_part: bool,
+}
+
+impl<'a, 'b, 'c> Entry<'a, 'b, 'c> {
+    fn new(
+        input: EntryInput<'a>,
+        cx: &'b mut FunctionCx<'c>,
+        frame: Frame,
+        host: Value,
+        arguments: Value,
+        width: usize,
+    ) -> Entry<'a, 'b, 'c> {
+        let fail = cx.b.create_block();
+        cx.b.set_cold_block(fail);
+        let [call_buffers, call_sizes] = [(); 2].map(|()| room(cx, width * 8));
+        let failure = room(cx, size_of::<Failure>());
+        Entry {
+            input,
+            cx,
+            host,
+            arguments,
+            width,
+            scope: Scope::default(),
+            frame,
+            call_buffers,
+            call_sizes,
+            failure,
+            fail,
+            overflow: None,
+            exact: Exact::default(),
+            kernels: IndexMap::new(),
+            parts: Vec::new(),
+            is_part: false,
+        }
+    }
 }
 
 impl Entry<'_, '_, '_> {
@@ -171,18 +208,10 @@ impl Entry<'_, '_, '_> {
             let first = self.outside(0);
             self.require(first, "RuntimeError", "the parameters of the library are not given", None);
         }
-        for check in &plan.checks {
-            self.check(check);
-        }
-        self.kernels = vec![None; plan.kernels.len()];
+        self.in_parts(plan.checks.len(), 1, &|entry, i| entry.check(&plan.checks[i]));
         self.steps(&plan.steps);
         self.finish(args[3]);
-        if let Some(overflow) = self.overflow {
-            self.cx.b.switch_to_block(overflow);
-            let zero = self.cx.int(0);
-            let message = "a size that is computed from these dimensions or data does not fit in 64 bits";
-            self.raise("ValueError", message, Form::Plain, zero, zero);
-        }
+        self.overflowed();
         let fail = self.fail;
         self.cx.b.switch_to_block(fail);
         self.give_back();
@@ -193,6 +222,15 @@ impl Entry<'_, '_, '_> {
         self.release_objects();
         let status = self.cx.b.ins().iconst(types::I32, -1);
         self.cx.b.ins().return_(&[status]);
+    }
+
+    /// Where a size overflowed, if one may.
+    fn overflowed(&mut self) {
+        let Some(overflow) = self.overflow else { return };
+        self.cx.b.switch_to_block(overflow);
+        let zero = self.cx.int(0);
+        let message = "a size that is computed from these dimensions or data does not fit in 64 bits";
+        self.raise("ValueError", message, Form::Plain, zero, zero);
     }
 
     /// Hands the outputs over and returns 0.
@@ -251,7 +289,7 @@ impl Entry<'_, '_, '_> {
     /// The value of an expression; the call ends if it is no 64-bit number (law E7).
     fn size(&mut self, dim: Dim) -> Value {
         let sizes = Sizes { shapes: &self.input.plan.shapes, scope: &self.scope };
-        if self.exact.contains(&dim) {
+        if self.exact.contains(&self.input.plan.shapes, dim) {
             return sizes.value(self.cx, dim);
         }
         let checked = sizes.checked(self.cx, dim);

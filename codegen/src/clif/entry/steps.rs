@@ -22,13 +22,7 @@ const PARALLEL_WORK: i64 = 1 << 16;
 const GRAIN_WORK: i64 = 1 << 14;
 
 impl Entry<'_, '_, '_> {
-    pub(super) fn steps(&mut self, steps: &[Step]) {
-        for step in steps {
-            self.step(step);
-        }
-    }
-
-    fn step(&mut self, step: &Step) {
+    pub(super) fn step(&mut self, step: &Step) {
         match step {
             Step::AllocArena(id) => {
                 let bytes = self.input.plan.arenas[id.0 as usize].bytes;
@@ -79,16 +73,18 @@ impl Entry<'_, '_, '_> {
                 };
                 let [yes, no, done] = std::array::from_fn(|_| self.cx.b.create_block());
                 self.cx.b.ins().brif(condition, yes, &[], no, &[]);
-                // What was exact before stays so on both ways, unless one of them changes a symbol.
-                let before = self.exact.clone();
+                let before = self.exact.mark();
                 self.cx.b.switch_to_block(yes);
                 self.steps(then_steps);
                 self.cx.b.ins().jump(done, &[]);
-                let after = std::mem::replace(&mut self.exact, before);
+                let shapes = &self.input.plan.shapes;
+                let first = self.exact.back_to(before, shapes);
                 self.cx.b.switch_to_block(no);
                 self.steps(else_steps);
                 self.cx.b.ins().jump(done, &[]);
-                self.exact.retain(|it| after.contains(it));
+                let second = self.exact.back_to(before, shapes);
+                // What became exact on both ways.
+                second.iter().filter(|it| first.contains(*it)).for_each(|it| self.exact.insert(*it));
                 self.cx.b.switch_to_block(done);
             }
             Step::While { cond_steps, cond, body } => {
@@ -146,8 +142,16 @@ impl Entry<'_, '_, '_> {
         self.assign(symbol, value);
     }
 
+    /// A symbol that is bound once, before the first step.
+    pub(super) fn bind_on_entry(&mut self, symbol: Sym, value: Value) {
+        match self.scope.words() {
+            Some(_) => self.scope.assign(self.cx, symbol, value),
+            None => self.scope.bind(symbol, value, 0),
+        }
+    }
+
     fn assign(&mut self, symbol: Sym, value: Value) {
-        self.exact.retain(|it| !self.input.plan.shapes.mentions(*it, symbol));
+        self.exact.assigned(symbol);
         self.scope.assign(self.cx, symbol, value);
     }
 
@@ -336,7 +340,7 @@ impl Entry<'_, '_, '_> {
         let mut scope = Scope::default();
         for (i, (size, symbol)) in sizes.iter().zip(called.sizes()).enumerate() {
             let checked = self.measured(*size);
-            if !self.exact.contains(size) {
+            if !self.exact.contains(&self.input.plan.shapes, *size) {
                 self.exact(checked);
                 self.exact.insert(*size);
             }
@@ -365,8 +369,7 @@ impl Entry<'_, '_, '_> {
             }
         };
         let name = Symbol::Local(kernel.unit.name.clone());
-        let function =
-            *self.kernels[id.0 as usize].get_or_insert_with(|| self.cx.function(name, &PARAMS, &[]));
+        let function = *self.kernels.entry(id.0).or_insert_with(|| self.cx.function(name, &PARAMS, &[]));
         let buffers = self.cx.b.ins().stack_addr(types::I64, self.call_buffers, 0);
         let values = self.cx.b.ins().stack_addr(types::I64, self.call_sizes, 0);
         let done = self.cx.b.create_block();
