@@ -34,7 +34,7 @@ fn planned(module: &mut Module) -> CallPlan {
     legalize.run(module, &mut cx).unwrap_or_else(|it| panic!("{it}"));
     Fuse.run(module, &mut cx).unwrap_or_else(|it| panic!("{it}"));
     Ir::verify(module, &ops).unwrap_or_else(|it| panic!("{it}"));
-    let plan = plan_memory(module, "main", &[]).unwrap_or_else(|it| panic!("{it}"));
+    let plan = plan_memory(&ops, module, "main", &[]).unwrap_or_else(|it| panic!("{it}"));
     verify(&plan).unwrap_or_else(|it| panic!("{}\n{it}", print_plan(&plan).text));
     plan
 }

@@ -165,7 +165,7 @@ fn lower_module(ops: &OpRegistry, seed: u64) -> usize {
             run.compare(eval_main(ops, &module, &run.inputs), &what);
         }
     }
-    let plan = match flow::plan_memory(&module, "main", &[]) {
+    let plan = match flow::plan_memory(ops, &module, "main", &[]) {
         Ok(plan) => plan,
         Err(problem) => {
             // A shape that is not known has no memory; nothing else is refused.

@@ -34,7 +34,8 @@ fn floats(dims: &[u64]) -> TensorData {
 fn agrees(text: &str, runs: &[Vec<TensorData>]) -> CallPlan {
     let ops = OpRegistry::standard();
     let before = module(text);
-    let plan = plan_memory(&legalized(text), "main", &[]).unwrap_or_else(|it| panic!("{it}"));
+    let plan = plan_memory(&OpRegistry::standard(), &legalized(text), "main", &[])
+        .unwrap_or_else(|it| panic!("{it}"));
     let printed = print_plan(&plan).text;
     verify(&plan).unwrap_or_else(|it| panic!("{printed}\n{it}"));
     for inputs in runs {
@@ -51,7 +52,7 @@ fn refused(text: &str) -> String {
     // The laws refuse it already.
     let module = text::parse(text, &OpRegistry::standard()).unwrap_or_else(|it| panic!("{it}"));
     assert!(module.verify(&OpRegistry::standard()).unwrap_err().iter().any(|it| it.code == "F007"));
-    let problem = plan_memory(&module, "main", &[]).expect_err("this has no plan");
+    let problem = plan_memory(&OpRegistry::standard(), &module, "main", &[]).expect_err("this has no plan");
     assert_eq!(problem.iter().map(|it| it.code).collect::<Vec<_>>(), ["M008"], "{problem}");
     problem.to_string()
 }
@@ -181,7 +182,8 @@ fn a_branch_binds_the_elements_that_it_returns() {
 ";
     let flag = |it: f64| TensorData::from_f64(DType::Bool, &[], [it]);
     agrees(text, &[vec![floats(&[3, 4]), flag(1.0)], vec![floats(&[2, 4]), flag(0.0)]]);
-    let plan = plan_memory(&legalized(text), "main", &[]).unwrap_or_else(|it| panic!("{it}"));
+    let plan = plan_memory(&OpRegistry::standard(), &legalized(text), "main", &[])
+        .unwrap_or_else(|it| panic!("{it}"));
     let wrong = eval_plan(&plan, &[floats(&[3, 4]), flag(0.0)]).expect_err("3 rows are not 2");
     assert!(wrong.to_string().contains("the elements of a reshape"), "{wrong}");
 }

@@ -3,15 +3,11 @@
 /// Why an ONNX operator is not in the table; `None` for names that are no ONNX operators.
 pub(crate) fn why_missing(name: &str) -> Option<&'static str> {
     const DATA_DEPENDENT: &str = "the size of its result depends on the data";
-    const SEQUENCE: &str = "sequences and optionals are not supported";
     const TEXT: &str = "text is not supported";
     const RANDOM: &str = "random numbers are not supported";
     const NONE: &str = "there is no importer for it";
     Some(match name {
         "Unique" | "NonMaxSuppression" => DATA_DEPENDENT,
-        "SequenceAt" | "SequenceConstruct" | "SequenceEmpty" | "SequenceErase" | "SequenceInsert"
-        | "SequenceLength" | "SequenceMap" | "SplitToSequence" | "ConcatFromSequence" | "Optional"
-        | "OptionalGetElement" | "OptionalHasElement" => SEQUENCE,
         "StringConcat" | "StringNormalizer" | "StringSplit" | "RegexFullMatch" | "TfIdfVectorizer" => TEXT,
         "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" | "Multinomial"
         | "Bernoulli" => RANDOM,

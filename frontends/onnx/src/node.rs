@@ -1,7 +1,7 @@
 //! One node as converters see it: attributes, operands, and the operations they emit.
 
 use crate::graph::{Opsets, describe, normal_domain};
-use crate::proto::{AttributeProto, GraphProto, NodeProto};
+use crate::proto::{AttributeProto, GraphProto, NodeProto, TypeProto};
 use crate::sink::{Ranked, Sink, Value};
 use crate::tensor::TensorLoader;
 use indexmap::IndexMap;
@@ -126,6 +126,11 @@ impl<'m> Node<'m> {
             .get(name)
             .and_then(|it| it.g.as_deref())
             .ok_or_else(|| bad(format!("attribute `{name}` is missing or no graph")))
+    }
+
+    /// The type attribute.
+    pub(crate) fn type_of(&self, name: &str) -> Option<&'m TypeProto> {
+        self.attributes.get(name)?.tp.as_ref()
     }
 
     /// The element type of a tensor attribute.

@@ -1,14 +1,14 @@
 //! What the caller chooses, and the types of inputs that follow.
 
 use crate::node::bad;
-use crate::proto::{DimensionProto, ValueInfoProto};
+use crate::proto::{DimensionProto, ItemTypeProto, TypeProto, ValueInfoProto};
 use crate::table::OpTable;
 use crate::tensor::dtype_of;
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::ops::{Budget, InputDefaults};
 use orogen_ir::shape::ShapeCx;
-use orogen_ir::types::{Dims, Type};
+use orogen_ir::types::{Dims, ShapeInfo, TensorType, Type};
 
 /// What the caller chooses.
 #[derive(Clone, Debug)]
@@ -126,11 +126,8 @@ pub(crate) fn input_type(
     if input.name.is_empty() {
         return Err(bad("the input has no name"));
     }
-    let tensor = input
-        .r#type
-        .as_ref()
-        .and_then(|it| it.tensor_type.as_ref())
-        .ok_or_else(|| bad("the input has no tensor type"))?;
+    let ty = input.r#type.as_ref().ok_or_else(|| bad("the input has no type"))?;
+    let Some(tensor) = &ty.tensor_type else { return item_type(ty, bound, shapes) };
     let dtype = dtype_of(tensor.elem_type).map_err(bad)?;
     let shape =
         tensor.shape.as_ref().ok_or_else(|| bad("the number of dimensions of the input is not known"))?;
@@ -149,6 +146,36 @@ pub(crate) fn input_type(
         dims.push(size);
     }
     Ok(Type::tensor(dtype, dims))
+}
+
+/// The type of an item of a sequence, or of a sequence or an optional itself. Items may differ in every dimension that is
+/// no number, whatever its name.
+fn item_type(ty: &TypeProto, bound: &BoundDims, shapes: &mut ShapeCx) -> Result<Type, Diagnostic> {
+    let inner = |of: &ItemTypeProto, shapes: &mut ShapeCx| {
+        let ty = of.elem_type.as_deref().ok_or_else(|| bad("the type of its items is missing"))?;
+        Ok::<_, Diagnostic>(Box::new(item_type(ty, bound, shapes)?))
+    };
+    if let Some(of) = &ty.sequence_type {
+        return Ok(Type::Sequence(inner(of, shapes)?));
+    }
+    if let Some(of) = &ty.optional_type {
+        return Ok(Type::Optional(inner(of, shapes)?));
+    }
+    let tensor =
+        ty.tensor_type.as_ref().ok_or_else(|| bad("the input is of a type that is not supported"))?;
+    let dtype = dtype_of(tensor.elem_type).map_err(bad)?;
+    let Some(shape) = &tensor.shape else { return Ok(Type::Tensor(TensorType::unknown(dtype))) };
+    let rank = u8::try_from(shape.dim.len())
+        .map_err(|_| bad(format!("its items have {} dimensions", shape.dim.len())))?;
+    let fixed = |dim: &DimensionProto| match name_of(dim) {
+        Some(name) => bound.sizes.get(name).and_then(|it| i64::try_from(*it).ok()),
+        // Exporters also write 0 for what they do not know.
+        None => size_of(dim).filter(|it| *it > 0),
+    };
+    Ok(match shape.dim.iter().map(fixed).collect::<Option<Vec<i64>>>() {
+        Some(sizes) => Type::tensor(dtype, sizes.into_iter().map(|it| shapes.int(it))),
+        None => Type::Tensor(TensorType { dtype, shape: ShapeInfo::Rank(rank), elements: None }),
+    })
 }
 
 /// A name that means something: exporters also write `?` or `-1` for every dimension they do not know.

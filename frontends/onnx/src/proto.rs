@@ -60,6 +60,8 @@ pub mod attribute_type {
     pub const INTS: i32 = 7;
     /// Several byte strings.
     pub const STRINGS: i32 = 8;
+    /// A type.
+    pub const TYPE: i32 = 13;
 }
 
 /// A model.
@@ -188,6 +190,9 @@ pub struct AttributeProto {
     /// Several byte strings.
     #[prost(bytes = "bytes", repeated, tag = "9")]
     pub strings: Vec<Bytes>,
+    /// A type.
+    #[prost(message, optional, tag = "14")]
+    pub tp: Option<TypeProto>,
     /// Which of the fields counts, see [`attribute_type`].
     #[prost(int32, tag = "20")]
     pub kind: i32,
@@ -273,21 +278,29 @@ pub struct TypeProto {
     /// A dense tensor.
     #[prost(message, optional, tag = "1")]
     pub tensor_type: Option<TensorTypeProto>,
-    /// A sequence; recognised to be refused.
+    /// A sequence.
     #[prost(message, optional, tag = "4")]
-    pub sequence_type: Option<OtherTypeProto>,
+    pub sequence_type: Option<ItemTypeProto>,
     /// A map; recognised to be refused.
     #[prost(message, optional, tag = "5")]
     pub map_type: Option<OtherTypeProto>,
     /// A sparse tensor; recognised to be refused.
     #[prost(message, optional, tag = "8")]
     pub sparse_tensor_type: Option<OtherTypeProto>,
-    /// An optional; recognised to be refused.
+    /// An optional.
     #[prost(message, optional, tag = "9")]
-    pub optional_type: Option<OtherTypeProto>,
+    pub optional_type: Option<ItemTypeProto>,
 }
 
-/// A type that is not a dense tensor.
+/// The type of a sequence or an optional.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ItemTypeProto {
+    /// The type of its items, or of what it holds.
+    #[prost(message, optional, boxed, tag = "1")]
+    pub elem_type: Option<Box<TypeProto>>,
+}
+
+/// A type that is refused.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub struct OtherTypeProto {}
 

@@ -3,7 +3,7 @@
 use crate::decode::Model;
 use crate::graph::{self, Body, Opsets, describe, normal_domain, printable, subgraphs};
 use crate::node::{Attributes, Node};
-use crate::proto::{AttributeProto, NodeProto};
+use crate::proto::{AttributeProto, NodeProto, TypeProto};
 use crate::table::OpTable;
 use crate::tensor::dtype_of;
 use indexmap::{IndexMap, IndexSet};
@@ -74,6 +74,20 @@ struct Walk<'m> {
     visited: IndexSet<usize>,
 }
 
+/// Why a type of an input is not supported.
+fn why_not(ty: &TypeProto) -> Option<String> {
+    if let Some(tensor) = &ty.tensor_type {
+        return dtype_of(tensor.elem_type).err();
+    }
+    if let Some(of) = ty.sequence_type.as_ref().or(ty.optional_type.as_ref()) {
+        return of.elem_type.as_deref().and_then(why_not);
+    }
+    if ty.map_type.is_some() {
+        return Some("maps are not supported".into());
+    }
+    ty.sparse_tensor_type.is_some().then(|| "sparse tensors are not supported".into())
+}
+
 /// Names that a graph's subgraphs may use.
 struct Scope<'a> {
     defined: IndexSet<&'a str>,
@@ -97,15 +111,7 @@ impl<'m> Walk<'m> {
         let constants: IndexSet<&str> = graph.initializer.iter().map(|it| it.name.as_str()).collect();
         for input in graph.input.iter().filter(|it| !constants.contains(it.name.as_str())) {
             let Some(ty) = &input.r#type else { continue };
-            let reason = match &ty.tensor_type {
-                Some(tensor) => dtype_of(tensor.elem_type).err(),
-                None if ty.sequence_type.is_some() => Some("sequences are not supported".into()),
-                None if ty.map_type.is_some() => Some("maps are not supported".into()),
-                None if ty.optional_type.is_some() => Some("optional inputs are not supported".into()),
-                None if ty.sparse_tensor_type.is_some() => Some("sparse tensors are not supported".into()),
-                None => None,
-            };
-            if let Some(reason) = reason {
+            if let Some(reason) = why_not(ty) {
                 self.other(format!("input `{}`", printable(&input.name)), reason);
             }
         }

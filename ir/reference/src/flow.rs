@@ -5,9 +5,10 @@ use crate::kernel::{Host, eval_dim, eval_kernel, no_value};
 use crate::{eval_cost, eval_op};
 use la_arena::ArenaMap;
 use orogen_ir::flow::{Binding, Definition, Function, Module, RegionId, Rhs, ValueId};
-use orogen_ir::ops::{OpRegistry, Outline};
+use orogen_ir::ops::{OpRegistry, Outline, StructureOp};
 use orogen_ir::shape::{Constraint, Dim, Env, MAX_INTEGER, ShapeCx, Sym, SymbolKind};
 use orogen_ir::types::{DType, ShapeInfo, TensorData, Type};
+use structure::eval_structure;
 
 /// A value at run time.
 #[derive(Clone, Debug, PartialEq)]
@@ -208,6 +209,14 @@ impl Frame<'_> {
     /// Takes what an operation costs, as far as the sizes of its results can be said before it runs.
     fn spend(&self, binding: &Binding) -> EvalResult<()> {
         let Rhs::Op { op, attrs, args } = &binding.rhs else { return self.host.fuel.take(1) };
+        if StructureOp::of(self.ops.def(*op)).is_some() {
+            // The reference copies what it changes.
+            let items = |it: &ValueId| match self.values.get(*it) {
+                Some(Value::Sequence(items)) => items.len() as u64,
+                _ => 1,
+            };
+            return self.host.fuel.take(args.iter().map(items).sum::<u64>().max(1));
+        }
         let extent = |dim: &Dim| u64::try_from(self.dim(*dim).ok()?).ok();
         let results: Option<Vec<Outline>> = binding
             .results
@@ -227,7 +236,10 @@ impl Frame<'_> {
     fn rhs(&mut self, rhs: &Rhs) -> EvalResult<Vec<Value>> {
         let tensors = |list: Vec<TensorData>| list.into_iter().map(Value::Tensor).collect();
         Ok(match rhs {
-            Rhs::Op { op, attrs, args } => tensors(eval_op(self.ops, *op, attrs, &self.tensors_of(args)?)?),
+            Rhs::Op { op, attrs, args } => match StructureOp::of(self.ops.def(*op)) {
+                Some(structure) => vec![eval_structure(structure, &self.values_of(args)?)?],
+                None => tensors(eval_op(self.ops, *op, attrs, &self.tensors_of(args)?)?),
+            },
             Rhs::Constant(id) if self.module.constants.contains(*id) => {
                 vec![Value::Tensor(self.module.constants.data(*id).clone())]
             }
@@ -400,10 +412,15 @@ fn collect(value: &Value, ty: &Type, pairs: &mut Vec<(Dim, i64)>) -> EvalResult<
             items.iter().zip(types).try_for_each(|(item, ty)| collect(item, ty, pairs))
         }
         (_, Type::Object) => Ok(()),
+        (Value::Sequence(items), Type::Sequence(ty)) => {
+            items.iter().try_for_each(|item| collect(item, ty, pairs))
+        }
+        (Value::None, Type::Optional(_)) | (Value::Str(_), Type::String) => Ok(()),
         (value, Type::Optional(ty)) => collect(value, ty, pairs),
         _ => Err(EvalError::unsupported("a value of this type has no reference evaluation")),
     }
 }
 
+mod structure;
 #[cfg(test)]
 mod tests;

@@ -24,7 +24,8 @@
 //! * **R3** With a limit ([`Host::with_limit`]) evaluation ends: what takes more steps is an error before they are done.
 //!
 //! Modules in reading order: `error`, `fuel`, `scalar` (arithmetic of one element), `memory`, `program` (loops), `routines`,
-//! `kernel` (kernels of every kind), `ops` (operators, a file per family), `graph`, `flow`, `plan`.
+//! `kernel` (kernels of every kind), `ops` (operators, a file per family), `graph`,
+//! `flow` (and in it `structure`, operators on sequences and optionals), `plan`.
 
 mod error;
 mod flow;

@@ -3,7 +3,7 @@
 use crate::diag::Diagnostic;
 use crate::shape::{Dim, ShapeCx, Sym};
 use crate::text::type_text;
-use crate::types::{ShapeInfo, TensorType, Type};
+use crate::types::{ShapeInfo, TensorType, Type, join_items};
 
 /// What a join does with elements that differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl SettledLoops {
 impl Join<'_> {
     /// The most precise type that both imply, with fresh symbols for dimensions that differ.
     ///
-    /// Tensors of different rank join to an unknown shape. Types of different kind or element type have no join.
+    /// Tensors of different rank join to an unknown shape, items of different dimensions to their rank. Types of different kind or element type have no join.
     pub fn types(&mut self, a: &Type, b: &Type) -> Result<Type, Diagnostic> {
         match (a, b) {
             (Type::Tensor(x), Type::Tensor(y)) if x.dtype == y.dtype => {
@@ -99,10 +99,13 @@ impl Join<'_> {
             (Type::Tuple(x), Type::Tuple(y)) if x.len() == y.len() => {
                 Ok(Type::Tuple(x.iter().zip(y).map(|(x, y)| self.types(x, y)).collect::<Result<_, _>>()?))
             }
-            (Type::Sequence(x), Type::Sequence(y)) => Ok(Type::Sequence(Box::new(self.types(x, y)?))),
-            (Type::Optional(x), Type::Optional(y)) => Ok(Type::Optional(Box::new(self.types(x, y)?))),
-            _ if a == b => Ok(a.clone()),
             _ => {
+                // A symbol in the type of items is one that is bound outside.
+                let kept =
+                    |shapes: &ShapeCx, dim| shapes.free_symbols(dim).iter().all(|it| (self.bound)(*it));
+                if let Some(ty) = join_items(self.shapes, a, b, &kept) {
+                    return Ok(ty);
+                }
                 let (a, b) = (type_text(self.shapes, a), type_text(self.shapes, b));
                 Err(Diagnostic::error("B010", format!("`{a}` and `{b}` have no common type")))
             }

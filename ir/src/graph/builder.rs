@@ -3,11 +3,14 @@
 //! The graph is static: an operation whose result has a dimension that is not a constant is an error that names
 //! what is needed. Small integer tensors know their elements, so shape arithmetic costs no nodes; with an evaluator the
 //! same holds for small tensors of any type whose operands are constants. A branch is accepted when its condition is
-//! a known constant, and a loop when every one of its conditions is: it is unrolled, within the budget.
+//! a known constant, and a loop when every one of its conditions is: it is unrolled, within the budget. Sequences and
+//! optionals are no nodes: they are there while the graph is built, and what is taken out of one is what was put in.
 
 use super::{Edge, Graph, Node, NodeKind, StaticType};
 use crate::diag::{Diagnostic, Diagnostics};
-use crate::ops::{Folding, InferCx, OnConstants, OpId, OpRegistry, OpSink, Outline, SinkResult};
+use crate::ops::{
+    Folding, InferCx, OnConstants, OpId, OpRegistry, OpSink, Outline, SinkResult, StructureOp, emit_decided,
+};
 use crate::shape::{Constraint, Dim, ShapeCx, Sym, Truth};
 use crate::text::{quote, type_text};
 use crate::types::{
@@ -229,6 +232,9 @@ impl OpSink for GraphBuilder<'_> {
             return Err(self.located(Diagnostic::error("G007", format!("two inputs are called `{name}`"))));
         }
         let ty = self.resolve(&ty)?;
+        if ty.as_tensor().is_none() {
+            return Err(self.no_tensor(&format!("input `{name}`"), &ty));
+        }
         let Some(fixed) = self.static_type(&ty) else {
             return Err(self.dynamic_input(name, &ty));
         };
@@ -259,6 +265,9 @@ impl OpSink for GraphBuilder<'_> {
                 format!("the static graph holds no effects, but `{}` has {}", def.name, def.effects);
             return Err(self.located(Diagnostic::error("G004", message).help(OPT_IN_HELP)));
         }
+        if let Some(decided) = emit_decided(self, op, args, &Self::structure_of) {
+            return decided;
+        }
         let types: Vec<Type> = args.iter().map(|it| self.types[it].clone()).collect();
         let mut cx = InferCx::new(&mut self.shapes, &attrs, &types);
         let results = match self.ops.infer(op, &mut cx) {
@@ -275,6 +284,9 @@ impl OpSink for GraphBuilder<'_> {
         }
         if let Some(requirement) = requirements.into_iter().next() {
             return Err(self.only_at_run_time(&requirement.message));
+        }
+        if let Some(made) = self.structure(op, &attrs, args, &results) {
+            return made;
         }
         let mut typed = Vec::with_capacity(results.len());
         for ty in results {
@@ -390,12 +402,56 @@ impl OpSink for GraphBuilder<'_> {
         if !self.outputs.insert(name.to_owned()) {
             return Err(self.located(Diagnostic::error("G007", format!("two outputs are called `{name}`"))));
         }
+        if self.types[&value].as_tensor().is_none() {
+            return Err(self.no_tensor(&format!("output `{name}`"), &self.types[&value]));
+        }
         self.graph.outputs.push((name.to_owned(), value));
         Ok(())
     }
 }
 
 impl GraphBuilder<'_> {
+    /// The operation on sequences or optionals that makes a value.
+    fn structure_of(&self, value: Edge) -> Option<(StructureOp, Vec<Edge>)> {
+        let node = &self.graph.nodes[value.node];
+        match &node.kind {
+            NodeKind::Op { op, .. } => Some((StructureOp::of(self.ops.def(*op))?, node.inputs.to_vec())),
+            _ => None,
+        }
+    }
+
+    /// Makes a sequence or an optional: a node that is in no order, so that it is not part of the program.
+    ///
+    /// An operation on one that is not decided here is one of run time.
+    fn structure(
+        &mut self,
+        op: OpId,
+        attrs: &Attrs,
+        args: &[Edge],
+        results: &[Type],
+    ) -> Option<SinkResult<Edge>> {
+        StructureOp::of(self.ops.def(op))?;
+        let object = args.iter().map(|it| &self.types[it]).find(|it| it.as_tensor().is_none());
+        match results {
+            [ty] if ty.as_tensor().is_none() => {
+                let kind = NodeKind::Op { op, attrs: attrs.clone() };
+                let source = self.source.clone();
+                let outputs = SmallVec::new();
+                let node = self.graph.nodes.alloc(Node { kind, inputs: args.into(), outputs, source });
+                let edge = Edge { node, output: 0 };
+                self.types.insert(edge, ty.clone());
+                Some(Ok(vec![edge]))
+            }
+            _ => Some(Err(self.no_tensor(&format!("an operand of `{}`", self.ops.def(op).name), object?))),
+        }
+    }
+
+    fn no_tensor(&self, what: &str, ty: &Type) -> Diagnostic {
+        let ty = type_text(&self.shapes, ty);
+        let message = format!("the static graph holds tensors alone, but {what} is `{ty}` when it runs");
+        self.located(Diagnostic::error("G008", message).help(OPT_IN_HELP))
+    }
+
     fn dynamic_input(&self, name: &str, ty: &Type) -> Diagnostic {
         let mut symbols = IndexSet::new();
         visit_dims(ty, &mut |dim: Dim| symbols.extend(self.shapes.free_symbols(dim)));

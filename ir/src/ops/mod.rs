@@ -26,6 +26,7 @@ mod reduce;
 mod registry;
 mod rnn;
 mod selection;
+mod sequence;
 mod shape_ops;
 mod sink;
 mod slicing;
@@ -41,6 +42,8 @@ pub use registry::{
     Arity, AttrDef, AttrKind, EvaluateFn, InferFn, OpDef, OpId, OpRegistry, Read, ResultCount,
 };
 pub use rnn::DIRECTIONS;
+pub(crate) use sequence::emit_decided;
+pub use sequence::{Decided, StructureOp};
 pub use shape_ops::PAD_MODES;
 pub use sink::{OpSink, SinkResult};
 pub use slicing::{SliceRange, range_length, slice_range};
@@ -57,6 +60,7 @@ impl OpRegistry {
         shape_ops::register(&mut ops);
         index::register(&mut ops);
         selection::register(&mut ops);
+        sequence::register(&mut ops);
         ops
     }
 }

@@ -37,16 +37,21 @@ pub fn type_text(shapes: &ShapeCx, ty: &Type) -> String {
             let effects = if ty.effects.is_pure() { String::new() } else { format!(" {}", ty.effects) };
             format!("Function<({}) -> ({}){effects}>", list(&ty.params), list(&ty.results))
         }
+        Type::Map(key, value) => {
+            format!("Map<{}, {}>", type_text(shapes, key), type_text(shapes, value))
+        }
+        Type::String => "String".to_owned(),
         Type::Object => "Object".to_owned(),
     }
 }
 
-/// What is known of a shape: `[n, 64]`, `rank 3`, `?`.
+/// What is known of a shape: `[n, 64]`, `rank 3`, `?`, `never`.
 pub fn shape_info_text(shapes: &ShapeCx, shape: &ShapeInfo) -> String {
     match shape {
         ShapeInfo::Known(dims) => dims_text(shapes, dims),
         ShapeInfo::Rank(rank) => format!("rank {rank}"),
         ShapeInfo::Unknown => "?".to_owned(),
+        ShapeInfo::Never => "never".to_owned(),
     }
 }
 
@@ -91,7 +96,7 @@ pub fn parse_static_dims(cursor: &mut Cursor<'_>) -> Result<SmallVec<[u64; 4]>, 
     Ok(dims.into())
 }
 
-/// Reads `[n, 64]`, `rank 3` or `?`.
+/// Reads `[n, 64]`, `rank 3`, `?` or `never`.
 pub fn parse_shape_info(
     cursor: &mut Cursor<'_>,
     shapes: &mut ShapeCx,
@@ -100,6 +105,9 @@ pub fn parse_shape_info(
     if cursor.eat_punct("?") {
         return Ok(ShapeInfo::Unknown);
     }
+    if cursor.eat_word("never") {
+        return Ok(ShapeInfo::Never);
+    }
     if cursor.eat_word("rank") {
         let span = cursor.span();
         let rank = parse_int(cursor)?;
@@ -107,7 +115,7 @@ pub fn parse_shape_info(
         return Ok(ShapeInfo::Rank(rank));
     }
     if !cursor.at_punct("[") {
-        return Err(cursor.expected("a shape: `[…]`, `rank n` or `?`"));
+        return Err(cursor.expected("a shape: `[…]`, `rank n`, `?` or `never`"));
     }
     Ok(ShapeInfo::Known(parse_dims(cursor, shapes, policy)?))
 }
@@ -164,9 +172,18 @@ pub fn parse_type(
                 cursor.expect_punct(">")?;
                 Ok(Type::Function(Box::new(FunctionType { params, results, effects })))
             }
+            "Map" => {
+                cursor.expect_punct("<")?;
+                let key = Box::new(parse_type(cursor, shapes, policy)?);
+                cursor.expect_punct(",")?;
+                let value = Box::new(parse_type(cursor, shapes, policy)?);
+                cursor.expect_punct(">")?;
+                Ok(Type::Map(key, value))
+            }
+            "String" => Ok(Type::String),
             "Object" => Ok(Type::Object),
             _ => Err(cursor.error_at(span, "T052", format!("`{name}` is no type")).help(
-                "the types are: Tensor, Shape, Scalar, Tuple, Sequence, Optional, Function, State, Object",
+                "the types are: Tensor, Shape, Scalar, Tuple, Sequence, Optional, Map, String, Function, State, Object",
             )),
         }
     })

@@ -16,8 +16,12 @@ pub fn visit_dims(ty: &Type, visit: &mut dyn FnMut(Dim)) {
         Type::Scalar(_, value) => value.iter().for_each(|it| visit(*it)),
         Type::Tuple(items) => items.iter().for_each(|it| visit_dims(it, visit)),
         Type::Sequence(item) | Type::Optional(item) | Type::State(item) => visit_dims(item, visit),
+        Type::Map(key, value) => {
+            visit_dims(key, visit);
+            visit_dims(value, visit);
+        }
         // The symbols of a function type are bound by its own parameters.
-        Type::Function(_) | Type::Object => {}
+        Type::Function(_) | Type::String | Type::Object => {}
     }
 }
 
@@ -47,14 +51,19 @@ pub fn map_dims<E>(ty: &Type, map: &mut dyn FnMut(Dim) -> Result<Dim, E>) -> Res
         }
         Type::Sequence(item) => Type::Sequence(Box::new(map_dims(item, map)?)),
         Type::Optional(item) => Type::Optional(Box::new(map_dims(item, map)?)),
+        Type::Map(key, value) => Type::Map(Box::new(map_dims(key, map)?), Box::new(map_dims(value, map)?)),
         Type::State(item) => Type::State(Box::new(map_dims(item, map)?)),
-        Type::Function(_) | Type::Object => ty.clone(),
+        Type::Function(_) | Type::String | Type::Object => ty.clone(),
     })
 }
 
-/// The symbols that a type binds: those that are a whole dimension, element or scalar of it.
+/// The symbols that a type binds: those that are a whole dimension, element or scalar of it, but not of items.
 pub fn bound_symbols(shapes: &ShapeCx, ty: &Type, out: &mut dyn FnMut(Sym)) {
-    visit_dims(ty, &mut |dim| shapes.as_sym(dim).into_iter().for_each(&mut *out));
+    match ty {
+        Type::Tuple(items) => items.iter().for_each(|it| bound_symbols(shapes, it, out)),
+        Type::Sequence(_) | Type::Optional(_) | Type::Map(..) => {}
+        ty => visit_dims(ty, &mut |dim| shapes.as_sym(dim).into_iter().for_each(&mut *out)),
+    }
 }
 
 /// Whether every value of type `specific` is provably of type `general`.
@@ -101,6 +110,8 @@ fn relate(specific: &Type, general: &Type, equal: &mut dyn FnMut(Dim, Dim) -> bo
         (Type::Sequence(a), Type::Sequence(b)) | (Type::Optional(a), Type::Optional(b)) => {
             relate(a, b, equal)
         }
+        (Type::Map(a, x), Type::Map(b, y)) => relate(a, b, equal) && relate(x, y, equal),
+        (Type::String, Type::String) => true,
         // State is written as well as read, so its content may not be generalised: both directions.
         (Type::State(a), Type::State(b)) => relate(a, b, equal) && relate(b, a, &mut |_, _| true),
         (Type::Function(a), Type::Function(b)) => a == b,
@@ -111,7 +122,7 @@ fn relate(specific: &Type, general: &Type, equal: &mut dyn FnMut(Dim, Dim) -> bo
 
 fn relate_shapes(specific: &ShapeInfo, general: &ShapeInfo, equal: &mut dyn FnMut(Dim, Dim) -> bool) -> bool {
     match (specific, general) {
-        (_, ShapeInfo::Unknown) => true,
+        (_, ShapeInfo::Unknown) | (ShapeInfo::Never, _) => true,
         (_, ShapeInfo::Rank(rank)) => specific.rank() == Some(usize::from(*rank)),
         (ShapeInfo::Known(a), ShapeInfo::Known(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(*a, *b))
@@ -144,6 +155,7 @@ pub fn pair_dims(from: &Type, to: &Type, pairs: &mut Vec<(Dim, Dim)>) -> bool {
         (Type::Sequence(a), Type::Sequence(b))
         | (Type::Optional(a), Type::Optional(b))
         | (Type::State(a), Type::State(b)) => pair_dims(a, b, pairs),
+        (Type::Map(a, x), Type::Map(b, y)) => pair_dims(a, b, pairs) && pair_dims(x, y, pairs),
         (Type::Object, _) => true,
         _ => from == to,
     }

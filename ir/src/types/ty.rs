@@ -16,6 +16,8 @@ pub enum ShapeInfo {
     Rank(u8),
     /// Nothing is known.
     Unknown,
+    /// There is no tensor that has it: what is known of the items of a sequence that has none.
+    Never,
 }
 
 impl ShapeInfo {
@@ -24,7 +26,7 @@ impl ShapeInfo {
         match self {
             ShapeInfo::Known(dims) => Some(dims.len()),
             ShapeInfo::Rank(rank) => Some(usize::from(*rank)),
-            ShapeInfo::Unknown => None,
+            ShapeInfo::Unknown | ShapeInfo::Never => None,
         }
     }
 
@@ -129,10 +131,15 @@ pub enum Type {
     Scalar(DType, Option<Dim>),
     /// Several values.
     Tuple(Vec<Type>),
-    /// Any number of values of one type.
+    /// Any number of values of one type. Symbols in the type of items are used there and never bound, here and in the two
+    /// that follow: where there is no item there is no size.
     Sequence(Box<Type>),
     /// A value or nothing.
     Optional(Box<Type>),
+    /// Values by keys.
+    Map(Box<Type>, Box<Type>),
+    /// Text.
+    String,
     /// A function.
     Function(Box<FunctionType>),
     /// State of the given content, read and written by operations with effects.
@@ -145,6 +152,14 @@ impl Type {
     /// A tensor with known dimensions.
     pub fn tensor(dtype: DType, dims: impl IntoIterator<Item = Dim>) -> Self {
         Type::Tensor(TensorType::new(dtype, dims))
+    }
+
+    /// The type of the items, when it is a sequence.
+    pub fn as_sequence(&self) -> Option<&Type> {
+        match self {
+            Type::Sequence(item) => Some(item),
+            _ => None,
+        }
     }
 
     /// The tensor type, when it is one.

@@ -2,7 +2,7 @@
 //!
 //! A case is one line of a `.ops` file: `given fact, …: op(types) {attributes} => types requires fact, …`, or
 //! `=> error[CODE]: message`. A type is `f32[n, 3]`, with known elements `i64[2] = [n, 3]`, of known rank
-//! `f32 rank 2`, or of unknown shape `f32 ?`.
+//! `f32 rank 2`, or of unknown shape `f32 ?`; other types stand as in programs.
 //!
 //! `BLESS=1 cargo test -p orogen-ir --test inference` rewrites what stands after `=>`; read the difference.
 
@@ -11,7 +11,7 @@ use orogen_ir::ops::{InferCx, OpRegistry};
 use orogen_ir::shape::ShapeCx;
 use orogen_ir::text::{
     Cursor, SymbolPolicy, TokenKind, constraint_text, dims_text, parse_attrs, parse_constraint, parse_dims,
-    parse_dtype, parse_int,
+    parse_dtype, parse_int, parse_type, type_text,
 };
 use orogen_ir::types::{ShapeInfo, TensorType, Type};
 use std::path::{Path, PathBuf};
@@ -146,6 +146,12 @@ fn parse_short(cursor: &mut Cursor<'_>, shapes: &mut ShapeCx) -> Result<Type, Di
     if cursor.eat_word("object") {
         return Ok(Type::Object);
     }
+    // Other types in full.
+    if let TokenKind::Ident(word) = cursor.peek()
+        && word.starts_with(char::is_uppercase)
+    {
+        return parse_type(cursor, shapes, SymbolPolicy::Create);
+    }
     let mut ty = TensorType::unknown(parse_dtype(cursor)?);
     if cursor.eat_word("rank") {
         ty.shape = ShapeInfo::Rank(parse_int(cursor)? as u8);
@@ -160,11 +166,12 @@ fn parse_short(cursor: &mut Cursor<'_>, shapes: &mut ShapeCx) -> Result<Type, Di
 }
 
 fn short_text(shapes: &ShapeCx, ty: &Type) -> String {
-    let Some(ty) = ty.as_tensor() else { return format!("{ty:?}") };
+    let Some(ty) = ty.as_tensor() else { return type_text(shapes, ty) };
     let shape = match &ty.shape {
         ShapeInfo::Known(dims) => dims_text(shapes, dims),
         ShapeInfo::Rank(rank) => format!(" rank {rank}"),
         ShapeInfo::Unknown => " ?".to_owned(),
+        ShapeInfo::Never => " never".to_owned(),
     };
     let elements = ty.elements.as_ref().map_or(String::new(), |it| format!(" = {}", dims_text(shapes, it)));
     format!("{}{shape}{elements}", ty.dtype)

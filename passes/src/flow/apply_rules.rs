@@ -9,7 +9,7 @@ use orogen_ir::flow::{BindingId, Editor, Module, Rhs, ValueDef, ValueId};
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::shape::{ShapeCx, Truth};
 use orogen_ir::text::type_text;
-use orogen_ir::types::{Attrs, TensorData, Type};
+use orogen_ir::types::{Attrs, TensorData, Type, pair_dims};
 
 impl Pass<Module> for ApplyRules {
     fn name(&self) -> &'static str {
@@ -36,6 +36,14 @@ fn walk(rules: &RuleSet, module: &mut Module, cx: &PassCx<'_>) -> Result<bool, D
                 let text = |ty| type_text(editor.shapes, ty);
                 return Err(changes_type(rule, &text(from), &text(to)).into());
             }
+            let new = match editor.binds(id).is_empty() {
+                true => new,
+                // The sizes that the operation bound are in types further on.
+                false => {
+                    let ty = editor.type_of(old).clone();
+                    editor.emit_as(Rhs::MatchCast { value: new, ty: ty.clone() }, [ty])?[0]
+                }
+            };
             editor.replace(old, new);
             editor.remove(id);
             changed = true;
@@ -50,17 +58,9 @@ fn walk(rules: &RuleSet, module: &mut Module, cx: &PassCx<'_>) -> Result<bool, D
 
 /// Whether values of the two types are known to be of different element type or shape.
 fn differ(shapes: &ShapeCx, a: &Type, b: &Type) -> bool {
-    let (Some(a), Some(b)) = (a.as_tensor(), b.as_tensor()) else { return true };
-    if a.dtype != b.dtype {
-        return true;
-    }
-    match (a.shape.rank(), b.shape.rank()) {
-        (Some(x), Some(y)) if x != y => true,
-        _ => {
-            let pairs = a.dims().unwrap_or_default().iter().zip(b.dims().unwrap_or_default());
-            pairs.into_iter().any(|(x, y)| shapes.prove_eq(*x, *y) == Truth::Never)
-        }
-    }
+    let mut pairs = Vec::new();
+    let fits = pair_dims(a, b, &mut pairs);
+    !fits || pairs.into_iter().any(|(x, y)| shapes.prove_eq(x, y) == Truth::Never)
 }
 
 /// A value as rules see it.

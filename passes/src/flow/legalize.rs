@@ -6,6 +6,7 @@ use crate::rules::legalize::{LegalizeTable, LowerStep, Lowering, Operation, Valu
 use indexmap::IndexSet;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::{BindingId, Editor, Function, Module, Rhs, ValueId};
+use orogen_ir::ops::StructureOp;
 use orogen_ir::types::{TensorData, TensorType, Type};
 
 /// Replaces operators by kernels.
@@ -38,15 +39,24 @@ impl Pass<Module> for Legalize {
             // because types say the same.
             for block in editor.blocks().into_iter().rev() {
                 for id in editor.order(block).into_iter().rev() {
-                    if !matches!(editor.binding(id).rhs, Rhs::Op { .. }) {
-                        continue;
-                    }
+                    let Rhs::Op { op, .. } = &editor.binding(id).rhs else { continue };
+                    let structural = StructureOp::of(cx.ops.def(*op)).is_some();
                     let results = &editor.binding(id).results;
                     if results.iter().all(|it| editor.uses(*it) == 0) {
                         if editor.binds(id).is_empty() {
                             editor.remove(id);
                         }
                         continue;
+                    }
+                    // They are steps of a plan as they are. A number that one finds is stored by a kernel.
+                    if structural {
+                        let ty = editor.type_of(editor.binding(id).results[0]).clone();
+                        if ty.as_tensor().is_none_or(|it| it.elements.is_none()) {
+                            continue;
+                        }
+                        let rhs = editor.binding(id).rhs.clone();
+                        editor.before(id);
+                        editor.emit_as(rhs, [ty])?;
                     }
                     let lowered = self.lower(editor, id).and_then(|lowering| {
                         Run { interner: &mut interner, compared: &compared, operation: id }

@@ -23,7 +23,7 @@ impl ApplyRules {
         ApplyRules { name, rules }
     }
 
-    /// Algebra that saves work.
+    /// Algebra that saves work, and what follows from how sequences and optionals are put together.
     ///
     /// # Panics
     /// When `ops` lacks a standard operator.

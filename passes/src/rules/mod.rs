@@ -14,4 +14,5 @@ pub mod places;
 pub mod rewrite;
 pub mod simplify;
 pub mod state;
+mod structure;
 pub mod table;

@@ -3,6 +3,7 @@
 //! See [`rewrite`](super::rewrite) for what a rule is.
 
 use super::rewrite::{OpCall, Rewriter, Rule, Value};
+use super::structure::decide;
 use orogen_ir::types::{Attr, Attrs, DType, TensorData};
 
 /// The rules of the step, in the order they are tried.
@@ -11,6 +12,12 @@ pub const RULES: &[Rule] = &[
     Rule { name: "absorb-padding", root: "conv", apply: absorb_padding },
     Rule { name: "expand-power", root: "pow", apply: expand_power },
     Rule { name: "split-concat", root: "concat", apply: split_concat },
+    Rule { name: "decide-sequence-length", root: "sequence_length", apply: decide },
+    Rule { name: "decide-sequence-at", root: "sequence_at", apply: decide },
+    Rule { name: "decide-sequence-insert", root: "sequence_insert", apply: decide },
+    Rule { name: "decide-sequence-erase", root: "sequence_erase", apply: decide },
+    Rule { name: "decide-optional-has", root: "optional_has", apply: decide },
+    Rule { name: "decide-optional-get", root: "optional_get", apply: decide },
 ];
 
 /// `batch_norm(conv(x, w, b), s, t, m, v) = conv(x, w·k, (b − m)·k + t)` with `k = s / sqrt(v + ε)`, when all

@@ -65,7 +65,7 @@ fn plan_memory(ops: &OpRegistry, sample: &Sample) -> Result<(), String> {
     let old = graph::plan_memory(&legal, MAIN, &[]).map_err(text)?;
     let module = translated(ops, &legal)?;
     let name = entry(&module)?.to_string();
-    let new = flow::plan_memory(&module, &name, &[]).map_err(text)?;
+    let new = flow::plan_memory(ops, &module, &name, &[]).map_err(text)?;
 
     same("plan of the graph", &eval_plan(&old, &sample.inputs).map_err(text)?, &expected)?;
     same("plan of the module", &eval_plan(&new, &sample.inputs).map_err(text)?, &expected)?;

@@ -130,6 +130,9 @@ fn while_loop(
         init.push(rank);
     }
     init.extend(collected.iter().map(|it| it.empty));
+    // A loop may begin with an optional and go on with what one holds.
+    let optional: Vec<bool> = initial.iter().map(|it| is_optional(&*cx.sink, *it)).collect();
+    let mut opened = vec![false; initial.len()];
     let node = cx.bare();
     let source = cx.describe();
     let around = &mut *cx.around;
@@ -157,7 +160,10 @@ fn while_loop(
                 let one = cx.int_scalar(1);
                 let mut next = vec![cx.binary("add", *turn, one)?, condition(&mut cx, results[0])?];
                 let (carried, values) = results[1..].split_at(carried.len());
-                next.extend_from_slice(carried);
+                for (i, value) in carried.iter().enumerate() {
+                    opened[i] = optional[i] && !is_optional(&*cx.sink, *value);
+                    next.push(if opened[i] { cx.unary("optional_some", *value)? } else { *value });
+                }
                 let fixed = (0..carried.len()).filter(|i| !varying.contains(i)).map(|i| carried[i]);
                 if fixed.chain(values.iter().copied()).any(|it| cx.around.ranked(it).is_some()) {
                     return Err(cx.unforeseen_rank());
@@ -178,22 +184,34 @@ fn while_loop(
     let results = cx.sink.while_loop(&init, &mut part)?;
     let mut results: Vec<Value> = results.into_iter().skip(2).collect();
     let own_ranks: Vec<Value> = results.drain(initial.len()..initial.len() + varying.len()).collect();
+    for i in (0..initial.len()).filter(|i| opened[*i]) {
+        results[i] = cx.unary("optional_get", results[i])?;
+    }
     for (i, rank) in varying.into_iter().zip(own_ranks) {
         cx.around.note_ranked(results[i], Ranked { rank, ranks: ranks[i].clone() });
     }
     Ok(results)
 }
 
+fn is_optional(sink: &dyn Sink, value: Value) -> bool {
+    matches!(sink.type_of(value), Type::Optional(_))
+}
+
 /// The ranks that each carried value takes in some turn, in increasing order: what the body makes of those that it had
 /// before, until there are no others.
 fn carried_ranks(cx: &mut NodeCx<'_, '_>, initial: &[Value]) -> Result<Vec<Vec<usize>>, Diagnostic> {
-    let own: Option<Vec<usize>> = initial.iter().map(|it| cx.rank(*it).ok()).collect();
+    // What is no tensor has no rank; that of a tensor must be known.
+    let own = |value: &Value| match cx.sink.type_of(*value) {
+        Type::Tensor(ty) => ty.shape.rank().map(|it| vec![it]),
+        _ => Some(Vec::new()),
+    };
+    let own: Option<Vec<Vec<usize>>> = initial.iter().map(own).collect();
     let Some(own) = own else { return Ok(vec![Vec::new(); initial.len()]) };
     let node = cx.proto();
     if let Some(known) = cx.around.loop_ranks(&*cx.sink, node) {
         return Ok(known);
     }
-    let mut ranks: Vec<Vec<usize>> = own.into_iter().map(|it| vec![it]).collect();
+    let mut ranks = own;
     let mut grown = true;
     while grown {
         // A body that cannot be built is refused when it is.

@@ -14,6 +14,7 @@ mod reduce;
 mod resize;
 mod rnn;
 mod selection;
+mod sequence;
 mod shape;
 mod slice;
 
@@ -35,6 +36,7 @@ fn register(table: &mut OpTable) {
     slice::register(table);
     index::register(table);
     selection::register(table);
+    sequence::register(table);
     control::register(table);
     quant::register(table);
     attention::register(table);

@@ -155,3 +155,114 @@ fn r3_what_is_too_large_is_not_begun() {
     let error = eval_function_with(&host, &built.0, &built.1, "main", &[f32s(&[1.0])]).unwrap_err();
     assert_eq!(error.kind, EvalErrorKind::LimitReached);
 }
+
+#[test]
+fn sequences_hold_what_is_put_into_them() {
+    let built = built(
+        "module @m {
+          sym n, k
+          fn @main(%s: Sequence<Tensor<f32, rank 1>>, %x: Tensor<f32, [n]>, %i: Tensor<i64, []>) -> (y, s, count) !abort {
+            dataflow {
+              %more = sequence_insert(%s, %x, %i)
+              %less = sequence_erase(%more)
+              %count = sequence_length(%less)
+              %item = sequence_at(%more, %i) : Tensor<f32, [k]>
+              %y = add(%item, %item)
+              yield %y, %less, %count
+            }
+            return %y, %less, %count
+          }
+        }",
+    );
+    let int = |it: i64| Value::Tensor(TensorData::from_slice(DType::I64, &[], &[it]));
+    let of = |items: &[&[f32]]| Value::Sequence(items.iter().map(|it| f32s(it)).collect());
+    let call = |s: Value, i: i64| run(&built, &[s, f32s(&[1.0, 2.0]), int(i)]);
+    assert_eq!(
+        call(of(&[&[5.0], &[6.0]]), 1).unwrap(),
+        [f32s(&[2.0, 4.0]), of(&[&[5.0], &[1.0, 2.0]]), int(2)]
+    );
+    // Before the last item; the item at −1 of what results is another one.
+    assert_eq!(call(of(&[&[5.0], &[6.0]]), -1).unwrap(), [f32s(&[12.0]), of(&[&[5.0], &[1.0, 2.0]]), int(2)]);
+    assert_eq!(call(of(&[]), 0).unwrap(), [f32s(&[2.0, 4.0]), of(&[]), int(0)]);
+    for i in [1, -1] {
+        assert_eq!(call(of(&[]), i).unwrap_err().kind, EvalErrorKind::OutOfRange, "{i}");
+    }
+    let rank_2 = Value::Tensor(TensorData::from_slice(DType::F32, &[1, 1], &[1.0_f32]));
+    assert!(call(Value::Sequence(vec![rank_2]), 0).is_err(), "the type of items");
+}
+
+#[test]
+fn optionals_hold_a_value_or_nothing() {
+    let built = built(
+        "module @m {
+          sym k
+          fn @main(%o: Optional<Tensor<f32, rank 1>>) -> (has, y) !abort {
+            dataflow {
+              %has = optional_has(%o)
+              %y = optional_get(%o) : Tensor<f32, [k]>
+              yield %has, %y
+            }
+            return %has, %y
+          }
+        }",
+    );
+    let yes = Value::Tensor(TensorData::from_f64(DType::Bool, &[], [1.0]));
+    assert_eq!(run(&built, &[f32s(&[3.0])]).unwrap(), [yes, f32s(&[3.0])]);
+    assert_eq!(run(&built, &[Value::None]).unwrap_err().kind, EvalErrorKind::CheckFailed);
+    assert!(run(&built, &[Value::Sequence(vec![])]).is_err(), "not what it may hold");
+}
+
+#[test]
+fn loops_and_branches_carry_sequences() {
+    let built = built(
+        "module @m {
+          sym n, k
+          fn @main(%count: Tensor<i64, []>, %x: Tensor<f32, [n]>, %c: Tensor<bool, []>) -> (y, s) !abort {
+            dataflow {
+              %zero = const i64[] [0]
+              %one = const i64[] [1]
+              %none = sequence_empty() {dtype = f32}
+              yield %zero, %one, %none
+            }
+            effect {
+            %turns, %s = while (%zero, %none) cond (%i: Tensor<i64, []>, %t: Sequence<Tensor<f32, [n]>>) {
+                dataflow {
+                  %go = less(%i, %count)
+                  yield %go
+                }
+                return %go
+              } body (%j: Tensor<i64, []>, %u: Sequence<Tensor<f32, [n]>>) {
+                dataflow {
+                  %next = add(%j, %one)
+                  %more = sequence_insert(%u, %x)
+                  yield %next, %more
+                }
+                return %next, %more
+              } : Tensor<i64, []>, Sequence<Tensor<f32, [n]>>
+            %r = if %c {
+              dataflow {
+                %less = sequence_erase(%s)
+                yield %less
+              }
+              return %less
+            } else {
+              return %s
+            } : Sequence<Tensor<f32, [n]>>
+            }
+            dataflow {
+              %y = sequence_at(%r, %zero)
+              yield %y
+            }
+            return %y, %r
+          }
+        }",
+    );
+    let int = |it: i64| Value::Tensor(TensorData::from_slice(DType::I64, &[], &[it]));
+    let truth = |it: f64| Value::Tensor(TensorData::from_f64(DType::Bool, &[], [it]));
+    let x = f32s(&[1.0, 2.0]);
+    let found = run(&built, &[int(3), x.clone(), truth(1.0)]).unwrap();
+    assert_eq!(found, [x.clone(), Value::Sequence(vec![x.clone(), x.clone()])]);
+    let empty = run(&built, &[int(0), x.clone(), truth(0.0)]).unwrap_err();
+    assert_eq!(empty.kind, EvalErrorKind::OutOfRange);
+    assert_eq!(run(&built, &[int(0), x, truth(1.0)]).unwrap_err().kind, EvalErrorKind::OutOfRange);
+}

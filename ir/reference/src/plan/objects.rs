@@ -1,7 +1,7 @@
 //! Steps on objects.
 
 use super::{Machine, missing};
-use crate::error::{EvalError, EvalResult};
+use crate::error::{EvalError, EvalErrorKind, EvalResult};
 use crate::flow::Value;
 use crate::memory::Place;
 use orogen_ir::plan::{AxisBinding, ObjectId, ObjectOp};
@@ -38,8 +38,8 @@ impl Machine<'_> {
                 self.env.set(it.symbol, *size as i64);
             }
         }
-        if let (Type::Tensor(_), Value::None) = (&ty, &value) {
-            return Err(EvalError::invalid("an optional has no value"));
+        if value == Value::None && !matches!(ty, Type::Optional(_) | Type::Object) {
+            return Err(EvalError::new(EvalErrorKind::CheckFailed, "an optional has no value"));
         }
         let held = match (&ty, value) {
             (Type::Tensor(ty), Value::Tensor(value)) => {

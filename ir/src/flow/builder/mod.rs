@@ -30,8 +30,8 @@ use super::{
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::kernel::Kernel;
 use crate::ops::{Folding, OnConstants, OpRegistry, OpSink, Outline, Requirement};
-use crate::shape::{Constraint, Dim, Sym};
-use crate::types::{ConstId, ConstInterner, Source, Type, bound_symbols, map_dims, visit_dims};
+use crate::shape::{Constraint, Dim, ShapeCx, Sym};
+use crate::types::{ConstId, ConstInterner, Source, Type, bound_symbols, forget_items, map_dims, visit_dims};
 use indexmap::{IndexMap, IndexSet};
 use la_arena::ArenaMap;
 use smallvec::SmallVec;
@@ -346,6 +346,20 @@ impl<'o> FlowBuilder<'o> {
     /// Symbols of a callee's results that its parameters do not bind are fresh for every call.
     fn rename_unbound(&mut self, results: &mut [Type]) -> Result<(), Diagnostic> {
         let mut map = IndexMap::new();
+        // Items bind no symbol: what the callee knows of theirs is not known here.
+        let shapes = &self.module.shapes;
+        let mut news: IndexSet<Sym> = IndexSet::new();
+        results.iter().for_each(|ty| {
+            bound_symbols(shapes, ty, &mut |it| {
+                news.insert(it);
+            });
+        });
+        let kept = |shapes: &ShapeCx, dim| {
+            shapes.free_symbols(dim).iter().all(|it| self.bound.contains(it) || news.contains(it))
+        };
+        for ty in results.iter_mut() {
+            *ty = forget_items(shapes, ty, &kept);
+        }
         for ty in results {
             let mut unbound = Vec::new();
             visit_dims(ty, &mut |dim| unbound.extend(self.module.shapes.free_symbols(dim)));

@@ -2,7 +2,7 @@
 
 use super::{FlowBuilder, Output, Parameter, Rhs, Scope, Value, ValueDef, ValueId};
 use crate::diag::Diagnostic;
-use crate::ops::{OnConstants, OpId, OpRegistry, OpSink, Requirement, SinkResult};
+use crate::ops::{OnConstants, OpId, OpRegistry, OpSink, Requirement, SinkResult, StructureOp, emit_decided};
 use crate::shape::{Constraint, ShapeCx, Truth};
 use crate::text::type_text;
 use crate::types::{Attrs, TensorData, Type, implies, pair_dims, visit_dims};
@@ -50,6 +50,9 @@ impl OpSink for FlowBuilder<'_> {
     }
 
     fn emit(&mut self, op: OpId, attrs: Attrs, args: &[ValueId]) -> SinkResult<ValueId> {
+        if let Some(decided) = emit_decided(self, op, args, &Self::structure_of) {
+            return decided;
+        }
         let args = self.read_operands(op, args)?;
         self.push(Rhs::Op { op, attrs, args })
     }
@@ -156,6 +159,14 @@ impl OpSink for FlowBuilder<'_> {
 }
 
 impl FlowBuilder<'_> {
+    /// The operation on sequences or optionals that makes a value.
+    fn structure_of(&self, value: ValueId) -> Option<(StructureOp, Vec<ValueId>)> {
+        match self.function.defining_rhs(value)? {
+            Rhs::Op { op, args, .. } => Some((StructureOp::of(self.ops.def(*op))?, args.to_vec())),
+            _ => None,
+        }
+    }
+
     fn mismatch(&self, from: &Type, to: &Type) -> Diagnostic {
         let (from, to) = (type_text(&self.module.shapes, from), type_text(&self.module.shapes, to));
         Diagnostic::error("B016", format!("a value of type `{from}` is never a `{to}`"))

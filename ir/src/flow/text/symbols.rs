@@ -78,6 +78,10 @@ impl Used<'_> {
             Type::Function(it) => self.function_type(it),
             Type::Tuple(items) => items.iter().for_each(|it| self.ty(it)),
             Type::Sequence(it) | Type::Optional(it) | Type::State(it) => self.ty(it),
+            Type::Map(key, value) => {
+                self.ty(key);
+                self.ty(value);
+            }
             _ => visit_dims(ty, &mut |dim| self.dim(dim)),
         }
     }

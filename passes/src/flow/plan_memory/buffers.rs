@@ -52,6 +52,13 @@ impl Lowering<'_> {
         steps: &mut Vec<Step>,
     ) -> Result<BufferRef, Diagnostic> {
         let place = self.places.place(self.function, value);
+        let is_output = place.is_some_and(|it| {
+            self.direct.contains_key(&it) || matches!(self.homes.get(&it), Some(Home::Output(_)))
+        });
+        if !is_output && let Some(item) = self.buffer_as_item(value, steps)? {
+            self.storage.insert(value, Storage::Buffer(item));
+            return Ok(item);
+        }
         let buffer = match place.and_then(|it| self.homes.get(&it).copied()) {
             Some(Home::Output(output)) => BufferRef::Output(output),
             Some(Home::Life(life)) => {

@@ -2,12 +2,13 @@
 
 use super::Lowering;
 use super::buffers::Seat;
+use super::objects::is_object;
 use super::values::{Storage, known_dims, overflow};
 use crate::rules::moves::{Move, Place, in_turn};
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::{BindingId, RegionId, ValueId};
-use orogen_ir::plan::{BufferRef, Condition, Step, byte_size};
+use orogen_ir::plan::{BufferRef, Condition, ObjectId, Step, byte_size};
 use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::Dims;
 
@@ -44,7 +45,12 @@ impl Lowering<'_> {
         let late = self.unbound_in(results)?;
         let mut late_arena = None;
         let mut targets = Vec::new();
+        let mut objects: Vec<ObjectId> = Vec::new();
         for result in results {
+            if self.is_object(*result) {
+                objects.push(self.object_place(*result));
+                continue;
+            }
             let dims = known_dims(self.tensor(*result)?)?;
             let is_late =
                 dims.iter().any(|dim| self.plan.shapes.free_symbols(*dim).iter().any(|it| late.contains(it)));
@@ -60,6 +66,7 @@ impl Lowering<'_> {
         let mut branches = [Vec::new(), Vec::new()];
         for (branch, region) in branches.iter_mut().zip(regions) {
             let returned = &function[region].results;
+            let since = self.plan.objects.len();
             *branch = self.path(region, &mut |this, branch| {
                 let pairs = returned.iter().copied().zip(results.iter().copied());
                 this.bind_types(pairs, "a branch result", branch)?;
@@ -69,15 +76,20 @@ impl Lowering<'_> {
                 if let Some(arena) = late_arena {
                     this.emit(branch, Step::AllocArena(arena))?;
                 }
-                let ends = returned.iter().zip(results).zip(&targets);
-                let ends: Vec<_> = ends.map(|((value, result), to)| (*value, *result, *to)).collect();
-                this.carry(&ends, branch)
+                let pairs = returned.iter().copied().zip(results.iter().copied());
+                let (held, tensors): (Vec<_>, Vec<_>) = pairs.partition(|it| this.is_object(it.1));
+                let ends = tensors.into_iter().zip(&targets);
+                let ends: Vec<_> = ends.map(|((value, result), to)| (value, result, *to)).collect();
+                this.carry(&ends, branch)?;
+                let ends: Vec<_> = held.iter().map(|it| it.0).zip(objects.iter().copied()).collect();
+                this.carry_objects(&ends, since, branch)
             })?;
         }
         self.bound.extend(late);
         let [then_steps, else_steps] = branches;
         self.emit(steps, Step::If { cond: Condition::Buffer(cond), then_steps, else_steps })?;
-        for (result, target) in results.iter().zip(targets) {
+        let tensors = results.iter().filter(|it| !is_object(&function[**it].ty));
+        for (result, target) in tensors.zip(targets) {
             self.touch(target);
             self.storage.insert(*result, Storage::Buffer(target));
         }
@@ -96,9 +108,14 @@ impl Lowering<'_> {
         steps: &mut Vec<Step>,
     ) -> Result<(), Diagnostic> {
         let function = self.function;
-        let results = &function[id].results;
-        let params = &function[body_region].params;
-        let next = &function[body_region].results;
+        let split = |values: &[ValueId]| -> (Vec<ValueId>, Vec<ValueId>) {
+            values.iter().copied().partition(|it| !is_object(&function[*it].ty))
+        };
+        let (results, held_results) = split(&function[id].results);
+        let (params, held_params) = split(&function[body_region].params);
+        let (next, held_next) = split(&function[body_region].results);
+        let (init, held_init) = split(init);
+        let (results, params, next) = (&results, &params, &next);
         let changing = self.changing_symbols(params, next)?;
         self.bind_types(init.iter().copied().zip(params.iter().copied()), "a carried value", steps)?;
         if let Some(symbol) = self.unbound_in(params)?.first() {
@@ -120,6 +137,9 @@ impl Lowering<'_> {
         let begins = init.iter().zip(params).zip(&carried);
         let begins: Vec<_> = begins.map(|((value, param), to)| (*value, *param, *to)).collect();
         self.carry(&begins, steps)?;
+        let held: Vec<ObjectId> = held_params.iter().map(|it| self.object_place(*it)).collect();
+        let begins: Vec<_> = held_init.into_iter().zip(held.iter().copied()).collect();
+        self.carry_objects(&begins, usize::MAX, steps)?;
         // Memory from before the loop is as large as the first turn needs it.
         for open in &mut self.open {
             let bound =
@@ -128,22 +148,33 @@ impl Lowering<'_> {
         }
         self.enter_loop();
         for region in [cond_region, body_region] {
-            for (param, buffer) in function[region].params.iter().zip(&carried) {
-                self.storage.insert(*param, Storage::Buffer(*buffer));
+            let (params, held_params) = split(&function[region].params);
+            for (param, buffer) in params.into_iter().zip(&carried) {
+                self.storage.insert(param, Storage::Buffer(*buffer));
+            }
+            for (param, place) in held_params.into_iter().zip(&held) {
+                self.storage.insert(param, Storage::Object(*place));
             }
         }
         let cond_steps = self.path(cond_region, &mut |_, _| Ok(()))?;
         let cond = self.buffer_of(function[cond_region].results[0])?;
         self.touch(cond);
         self.position += 1;
-        let body =
-            self.path(body_region, &mut |this, body| this.turn(params, next, &carried, &changing, body))?;
+        let since = self.plan.objects.len();
+        let ends: Vec<_> = held_next.into_iter().zip(held.iter().copied()).collect();
+        let body = self.path(body_region, &mut |this, body| {
+            this.turn(params, next, &carried, &changing, body)?;
+            this.carry_objects(&ends, since, body)
+        })?;
         self.emit(steps, Step::While { cond_steps, cond, body })?;
         self.leave_loop();
         self.bind_types(params.iter().copied().zip(results.iter().copied()), "a carried value", steps)?;
         for (result, buffer) in results.iter().zip(carried) {
             self.touch(buffer);
             self.storage.insert(*result, Storage::Buffer(buffer));
+        }
+        for (result, place) in held_results.into_iter().zip(held) {
+            self.storage.insert(result, Storage::Object(place));
         }
         Ok(())
     }

@@ -4,11 +4,13 @@
 //! of a loop where the present one is, new state where the old one is: then nothing is copied. [`Places`] refuses what
 //! is still in use. Constants and inputs belong to others; state is the call's from when its new value is made.
 
+use super::objects::is_object;
 use crate::rules::donation::{Donation, donations};
 use crate::rules::places::Places;
 use indexmap::{IndexMap, IndexSet};
 use la_arena::ArenaMap;
 use orogen_ir::flow::{BindingId, Definition, Function, Module, Region, Rhs, ValueDef, ValueId};
+use orogen_ir::ops::{OpId, OpRegistry, StructureOp};
 use orogen_ir::shape::{Dim, ShapeCx, Sym};
 use orogen_ir::types::DType;
 use std::collections::BTreeSet;
@@ -37,8 +39,14 @@ pub(super) struct InPlace {
 
 impl InPlace {
     /// Finds the places. `states` are inputs with the results that renew them.
-    pub(super) fn of(module: &Module, function: &Function, states: &[(ValueId, ValueId)]) -> InPlace {
+    pub(super) fn of(
+        ops: &OpRegistry,
+        module: &Module,
+        function: &Function,
+        states: &[(ValueId, ValueId)],
+    ) -> InPlace {
         let mut walk = Walk {
+            ops,
             module,
             function,
             tick: 0,
@@ -110,9 +118,13 @@ fn is_constant(function: &Function, value: ValueId) -> bool {
     matches!(function.defining_rhs(value), Some(Rhs::Constant(_)))
 }
 
-/// Whether values have as many bytes and are of sizes that the same symbols say: what is known where one of them is made
+/// Whether values are objects of one kind, or have as many bytes and are of sizes that the same symbols say: what is known where one of them is made
 /// is then known where the other one is.
 fn same_bytes(shapes: &mut ShapeCx, function: &Function, a: ValueId, b: ValueId) -> bool {
+    let types = [a, b].map(|it| &function[it].ty);
+    if types.iter().any(|it| is_object(it)) {
+        return std::mem::discriminant(types[0]) == std::mem::discriminant(types[1]);
+    }
     let mut size = |value: ValueId| -> Option<(DType, Dim, BTreeSet<Sym>)> {
         let ty = function[value].ty.as_tensor()?;
         let dims = ty.dims()?;
@@ -160,6 +172,7 @@ struct Scope {
 
 /// Finds when values are in use, and wishes.
 struct Walk<'m> {
+    ops: &'m OpRegistry,
     module: &'m Module,
     function: &'m Function,
     tick: u32,
@@ -203,6 +216,7 @@ impl<'m> Walk<'m> {
         binding.rhs.visit_operands(&mut |it| self.used(it, tick));
         match &binding.rhs {
             Rhs::Call { callee, args, .. } => self.call(tick, callee, args, &binding.results),
+            Rhs::Op { op, args, .. } => self.structure(tick, *op, args, &binding.results),
             Rhs::If { then_region, else_region, .. } => {
                 for region in [then_region, else_region].map(|it| &function[*it]) {
                     self.enter(tick, false);
@@ -251,6 +265,18 @@ impl<'m> Walk<'m> {
             if args.iter().filter(|it| viewed(function, **it) == own).count() == 1 {
                 self.wishes.kernels.push((tick, own, *result));
             }
+        }
+    }
+
+    /// A sequence with one more or one less item lies where the one before it did.
+    fn structure(&mut self, tick: u32, op: OpId, args: &[ValueId], results: &[ValueId]) {
+        let Some(StructureOp::Insert | StructureOp::Erase) = StructureOp::of(self.ops.def(op)) else {
+            return;
+        };
+        let (Some(arg), Some(result)) = (args.first(), results.first()) else { return };
+        let own = viewed(self.function, *arg);
+        if args.iter().filter(|it| viewed(self.function, **it) == own).count() == 1 {
+            self.wishes.kernels.push((tick, own, *result));
         }
     }
 

@@ -23,12 +23,20 @@ impl Lowering<'_> {
         };
         let function = FunctionId(function as u32);
         let view = |it: &ValueId| {
+            if self.is_object(*it) {
+                return Ok(Arg::Object(self.object_of(*it)?));
+            }
             Ok(Arg::View(View { place: self.buffer_of(*it)?, dims: known_dims(self.tensor(*it)?)? }))
         };
         let args = args.iter().map(view).collect::<Result<Vec<_>, Diagnostic>>()?;
         let values = &self.function[id].results;
         let (mut results, mut bindings) = (Vec::new(), Vec::new());
         for (result, value) in (0..).zip(values) {
+            if self.is_object(*value) {
+                let id = self.object_place(*value);
+                results.push(id);
+                continue;
+            }
             let ty = self.tensor(*value)?;
             let dims = known_dims(ty)?;
             for (axis, dim) in (0..).zip(&dims) {
@@ -58,6 +66,9 @@ impl Lowering<'_> {
         value: ValueId,
         steps: &mut Vec<Step>,
     ) -> Result<(), Diagnostic> {
+        if self.is_object(value) {
+            return Ok(());
+        }
         let ty = self.tensor(value)?;
         for (element, dim) in (0..).zip(ty.elements.iter().flatten()) {
             let Some(symbol) = self.plan.shapes.as_sym(*dim).filter(|it| !self.bound.contains(it)) else {

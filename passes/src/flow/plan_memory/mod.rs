@@ -8,13 +8,14 @@
 //!
 //! `in_place` decides which values lie at one place, `values` says what
 //! shares storage and how large it is, `buffers` gets memory and tracks how long it is in use,
-//! `symbols` binds sizes, `steps` and `control` walk the function, `versions` chooses among versions of a kernel.
+//! `symbols` binds sizes, `objects` holds what is no tensor, `steps` and `control` walk the function, `versions` chooses among versions of a kernel.
 
 mod buffers;
 mod control;
 mod in_place;
 mod invoke;
 mod module;
+mod objects;
 mod steps;
 mod symbols;
 mod values;
@@ -25,11 +26,14 @@ use buffers::{Home, Life, Open};
 use in_place::InPlace;
 use indexmap::{IndexMap, IndexSet};
 use la_arena::ArenaMap;
+use objects::{made_as_items, place_type};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::{Function, Module, ValueId};
 use orogen_ir::kernel::Kernel;
+use orogen_ir::ops::OpRegistry;
 use orogen_ir::plan::{
-    BufferRef, CallPlan, OutputKind, PlanInput, PlanOutput, SizeBinding, Step, TensorOutput,
+    BufferRef, CallPlan, InputKind, ObjectId, OutputKind, PlanInput, PlanOutput, SizeBinding, Step,
+    TensorOutput,
 };
 use orogen_ir::shape::{Constraint, Dim, Sym};
 use orogen_ir::text::type_text;
@@ -46,12 +50,17 @@ pub use module::plan_module;
 /// # Errors
 /// When a value needs memory but its shape is not known, when the function holds something that has no plan form
 /// (a sequence, an operator without a kernel), and when a state and its new value differ in type.
-pub fn plan_memory(module: &Module, name: &str, states: &[State]) -> Result<CallPlan, Diagnostics> {
+pub fn plan_memory(
+    ops: &OpRegistry,
+    module: &Module,
+    name: &str,
+    states: &[State],
+) -> Result<CallPlan, Diagnostics> {
     let Some(function) = module.function(name) else {
         return Err(Diagnostic::error("M001", format!("the module has no function `@{name}`")).into());
     };
     let shared = Shared { constants: Arc::new(module.constants.clone()), ..Shared::default() };
-    let mut lowering = Lowering::new(module, (name, function), states, shared)?;
+    let mut lowering = Lowering::new(ops, module, (name, function), states, shared)?;
     lowering.run().map_err(Diagnostics::from)?;
     let Lowering { mut plan, shared, .. } = lowering;
     plan.kernels = shared.into_kernels();
@@ -75,6 +84,7 @@ impl Shared<'_> {
 }
 
 struct Lowering<'a> {
+    ops: &'a OpRegistry,
     module: &'a Module,
     function: &'a Function,
     plan: CallPlan,
@@ -85,6 +95,10 @@ struct Lowering<'a> {
     homes: IndexMap<usize, Home>,
     /// For each result of the function, the input that it renews.
     renewed: Vec<Option<usize>>,
+    /// The object place of the values of a place.
+    object_homes: IndexMap<usize, ObjectId>,
+    /// Values that are made as items.
+    items: IndexSet<ValueId>,
     /// The output that would be made at a place.
     direct: IndexMap<usize, u32>,
     /// Outputs that exist.
@@ -113,6 +127,7 @@ struct Lowering<'a> {
 
 impl<'a> Lowering<'a> {
     fn new(
+        ops: &'a OpRegistry,
         module: &'a Module,
         (name, function): (&str, &'a Function),
         states: &[State],
@@ -134,14 +149,17 @@ impl<'a> Lowering<'a> {
             ..CallPlan::default()
         };
         Ok(Lowering {
+            ops,
             module,
             function,
             plan,
             shared,
             storage: ArenaMap::default(),
-            places: InPlace::of(module, function, &states),
+            places: InPlace::of(ops, module, function, &states),
             homes: IndexMap::new(),
             renewed,
+            object_homes: IndexMap::new(),
+            items: made_as_items(ops, module, function),
             direct: IndexMap::new(),
             allocated: IndexSet::new(),
             lives: Vec::new(),
@@ -183,6 +201,11 @@ impl<'a> Lowering<'a> {
     fn params(&mut self) -> Result<(), Diagnostic> {
         for (i, param) in self.function.params().iter().enumerate() {
             let what = || format!("input `{}`", param.name);
+            if self.is_object(param.value) {
+                let id = self.object_place(param.value);
+                self.plan.inputs.push(PlanInput { name: param.name.clone(), kind: InputKind::Object(id) });
+                continue;
+            }
             let ty = self.tensor(param.value).map_err(|it| it.at(what()))?;
             let dims = known_dims(ty).map_err(|it| it.at(what()))?;
             let input = u32::try_from(i).expect("fewer than 2^32 inputs");
@@ -212,6 +235,12 @@ impl<'a> Lowering<'a> {
         let results = &function[function.body()].results;
         for (i, (output, value)) in function.outputs().iter().zip(results).enumerate() {
             if output.gives_rank {
+                continue;
+            }
+            if self.is_object(*value) && self.renewed[i].is_none() {
+                let ty = self.function[*value].ty.clone();
+                let kind = OutputKind::Object(self.new_object(place_type(&self.plan.shapes, &ty)));
+                self.plan.outputs.push(PlanOutput { name: output.name.clone(), kind });
                 continue;
             }
             let what = || format!("output `{}`", output.name);

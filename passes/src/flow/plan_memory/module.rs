@@ -5,6 +5,7 @@ use crate::rules::state::State;
 use indexmap::IndexSet;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::{Function, Module, Rhs};
+use orogen_ir::ops::OpRegistry;
 use orogen_ir::plan::{CallOrder, CallPlan, MAX_CALLS, PlanModule, ShapeCheck, call_order};
 use orogen_ir::shape::Sym;
 use orogen_ir::types::Source;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 /// symbol may have.
 ///
 /// `states` are those of `main`, or of the last function that may be called from outside.
-pub fn plan_module(module: &Module, states: &[State]) -> Result<PlanModule, Diagnostics> {
+pub fn plan_module(ops: &OpRegistry, module: &Module, states: &[State]) -> Result<PlanModule, Diagnostics> {
     let names = reachable(module)?;
     let mut found = Diagnostics::new();
     let constants = Arc::new(module.constants.clone());
@@ -31,7 +32,7 @@ pub fn plan_module(module: &Module, states: &[State]) -> Result<PlanModule, Diag
     for name in names {
         let Some(function) = module.function(name) else { continue };
         let own = if entry == Some(name) { states } else { &[] };
-        let mut lowering = Lowering::new(module, (name, function), own, shared)?;
+        let mut lowering = Lowering::new(ops, module, (name, function), own, shared)?;
         if let Err(problem) = lowering.run() {
             found.push(if several { problem.note(format!("in function `@{name}`")) } else { problem });
         }

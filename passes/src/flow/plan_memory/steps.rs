@@ -5,7 +5,8 @@ use super::values::Storage;
 use super::versions::Call;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::{BindingId, Definition, RegionId, Rhs, ValueId};
-use orogen_ir::plan::{Arg, BufferRef, ShapeCheck, Step};
+use orogen_ir::ops::StructureOp;
+use orogen_ir::plan::{Arg, BufferRef, OutputKind, ShapeCheck, Step};
 use orogen_ir::shape::{Constraint, Dim};
 use orogen_ir::types::Source;
 
@@ -27,7 +28,10 @@ impl Lowering<'_> {
     fn binding(&mut self, id: BindingId, steps: &mut Vec<Step>) -> Result<(), Diagnostic> {
         let binding = &self.function[id];
         match &binding.rhs {
-            Rhs::Op { op, .. } => {
+            Rhs::Op { op, args, .. } => {
+                if let Some(structure) = StructureOp::of(self.ops.def(*op)) {
+                    return self.structure(id, structure, args, steps);
+                }
                 return Err(Diagnostic::error("M013", format!("operator {op:?} is not legalised")));
             }
             Rhs::View { value, .. } => {
@@ -138,6 +142,11 @@ impl Lowering<'_> {
         let (mut number, mut renewals) = (0, Vec::new());
         for (i, value) in results.into_iter().enumerate() {
             if self.function.outputs()[i].gives_rank {
+                continue;
+            }
+            if let OutputKind::Object(to) = self.plan.outputs[number as usize].kind {
+                self.carry_objects(&[(value, to)], usize::MAX, steps)?;
+                number += 1;
                 continue;
             }
             let output = BufferRef::Output(number);

@@ -12,7 +12,7 @@ use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::ValueId;
 use orogen_ir::plan::{ShapeCheck, Step};
 use orogen_ir::shape::{Constraint, Dim, Sym, SymbolKind};
-use orogen_ir::types::Type;
+use orogen_ir::types::{Type, implies};
 
 /// A dimension or element that is known, and what it is called in a type.
 struct Pair {
@@ -75,6 +75,10 @@ impl Lowering<'_> {
     ) -> Result<(), Diagnostic> {
         let storage = self.storage_of(value)?;
         self.storage.insert(result, storage.clone());
+        if self.is_object(value) && !implies(&self.plan.shapes, &self.function[value].ty, ty) {
+            let message = "match_cast of an object to a type that says more of what it holds";
+            return Err(Diagnostic::error("M027", message).help("cast the items when they are taken out"));
+        }
         let (Type::Tensor(wanted), Storage::Buffer(buffer)) = (ty, storage) else { return Ok(()) };
         let have = self.tensor(value)?;
         let (Some(have_dims), Some(wanted_dims)) = (have.dims(), wanted.dims()) else {
@@ -134,6 +138,10 @@ impl Lowering<'_> {
     ) -> Result<(), Diagnostic> {
         let mut pairs = Vec::new();
         for (from, to) in values {
+            // What objects hold binds no symbol.
+            if self.is_object(to) {
+                continue;
+            }
             let (from, to) = (self.tensor(from)?, self.tensor(to)?);
             let (from_dims, to_dims) = (known_dims(from)?, known_dims(to)?);
             let (from_elements, to_elements) =
@@ -184,7 +192,7 @@ impl Lowering<'_> {
     /// Symbols in the types of `values` that are not bound here.
     pub(super) fn unbound_in(&self, values: &[ValueId]) -> Result<IndexSet<Sym>, Diagnostic> {
         let mut unbound = IndexSet::new();
-        for value in values {
+        for value in values.iter().filter(|it| !self.is_object(**it)) {
             let ty = self.tensor(*value)?;
             let dims = known_dims(ty)?;
             let elements = ty.elements.as_deref().unwrap_or_default();

@@ -3,7 +3,7 @@
 use super::Lowering;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::ValueId;
-use orogen_ir::plan::{BufferRef, byte_size};
+use orogen_ir::plan::{BufferRef, ObjectId, byte_size};
 use orogen_ir::shape::{Dim, Overflow};
 use orogen_ir::types::{Dims, TensorType};
 
@@ -11,14 +11,18 @@ use orogen_ir::types::{Dims, TensorType};
 #[derive(Clone, Debug)]
 pub(super) enum Storage {
     Buffer(BufferRef),
+    Object(ObjectId),
     Tuple(Vec<ValueId>),
 }
 
 impl<'a> Lowering<'a> {
     pub(super) fn tensor(&self, value: ValueId) -> Result<&'a TensorType, Diagnostic> {
         self.function[value].ty.as_tensor().ok_or_else(|| {
-            Diagnostic::error("M009", "only tensors have a place in a call plan")
-                .note("sequences, optionals and state are not lowered yet")
+            Diagnostic::error(
+                "M009",
+                "a value of this type has no place in a call plan where a tensor is needed",
+            )
+            .help("functions, state, shapes and scalars have none: pass tensors, sequences or optionals")
         })
     }
 
@@ -38,7 +42,9 @@ impl<'a> Lowering<'a> {
     pub(super) fn buffer_of(&self, value: ValueId) -> Result<BufferRef, Diagnostic> {
         match self.storage_of(value)? {
             Storage::Buffer(buffer) => Ok(buffer),
-            Storage::Tuple(_) => Err(Diagnostic::error("M011", "a tuple is used where a tensor is needed")),
+            Storage::Tuple(_) | Storage::Object(_) => {
+                Err(Diagnostic::error("M011", "a tuple or an object is used where a tensor is needed"))
+            }
         }
     }
 }

@@ -32,7 +32,7 @@ pub use lowering::{LowerStep, Lowering, Value};
 
 use super::table::OpTable;
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::ops::{OpId, OpRegistry};
+use orogen_ir::ops::{OpId, OpRegistry, StructureOp};
 use orogen_ir::shape::ShapeCx;
 use orogen_ir::types::{Attrs, TensorData, Type};
 
@@ -92,9 +92,11 @@ impl LegalizeTable {
         self.rows.set(op, row);
     }
 
-    /// Names of the operators of `ops` without a row.
+    /// Names of the operators of `ops` without a row; those that a plan has steps for need none.
     pub fn missing<'a>(&self, ops: &'a OpRegistry) -> Vec<&'a str> {
-        self.rows.missing(ops)
+        let mut missing = self.rows.missing(ops);
+        missing.retain(|name| StructureOp::named(name).is_none());
+        missing
     }
 
     /// The lowering of an operation. An integer result whose elements are all known becomes a kernel that stores
