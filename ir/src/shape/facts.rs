@@ -219,8 +219,15 @@ impl ShapeCx {
     /// Whether a fact follows from what is known.
     pub fn prove(&self, fact: Constraint) -> Truth {
         match fact {
-            Constraint::AtLeast(d, k) => self.sign(self.poly(d).sub(&Poly::int(k))),
-            Constraint::AtMost(d, k) => self.sign(Poly::int(k).sub(self.poly(d))),
+            Constraint::AtLeast(d, k) => match self.as_int(d) {
+                // The difference of numbers may be none.
+                Some(d) => Truth::from(d >= k),
+                None => self.sign(self.poly(d).sub(&Poly::int(k))),
+            },
+            Constraint::AtMost(d, k) => match self.as_int(d) {
+                Some(d) => Truth::from(d <= k),
+                None => self.sign(Poly::int(k).sub(self.poly(d))),
+            },
             Constraint::Eq(a, b) => self.prove_eq(a, b),
             Constraint::Multiple(d, k) => self.divides(k, d),
             Constraint::Broadcast(a, b) => self.prove_broadcast(a, b),

@@ -135,6 +135,12 @@ pub enum Truth {
     Unknown,
 }
 
+impl From<bool> for Truth {
+    fn from(holds: bool) -> Truth {
+        if holds { Truth::Always } else { Truth::Never }
+    }
+}
+
 impl Truth {
     /// Whether the answer is [`Truth::Always`].
     pub fn is_always(self) -> bool {

@@ -31,7 +31,11 @@ impl ShapeCx {
 
     /// Whether `a ≤ b`.
     pub fn prove_le(&self, a: Dim, b: Dim) -> Truth {
-        self.sign(self.poly(b).sub(self.poly(a)))
+        // The difference of numbers may be none.
+        match (self.as_int(a), self.as_int(b)) {
+            (Some(a), Some(b)) => Truth::from(a <= b),
+            _ => self.sign(self.poly(b).sub(self.poly(a))),
+        }
     }
 
     /// Whether `a ≤ b` is proven; it is not asked whether it never holds, which takes as long again.

@@ -461,3 +461,14 @@ fn extents_broadcast() {
     let simple = cx.simplify(both);
     assert!(simple == n || simple == m);
 }
+
+/// Numbers are compared also where their difference is no number.
+#[test]
+fn far_numbers_are_compared() {
+    let mut cx = ShapeCx::new();
+    let [least, zero, most] = [i64::MIN, 0, i64::MAX].map(|it| cx.int(it));
+    assert_eq!([cx.prove_ge(least, zero), cx.prove_le(least, most)], [Truth::Never, Truth::Always]);
+    assert_eq!(cx.prove(Constraint::AtLeast(least, 1)), Truth::Never);
+    assert_eq!(cx.prove(Constraint::AtMost(most, -1)), Truth::Never);
+    assert_eq!(cx.prove(Constraint::AtMost(least, i64::MAX)), Truth::Always);
+}

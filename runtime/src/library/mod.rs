@@ -2,6 +2,7 @@
 
 mod image;
 mod instructions;
+mod mapped;
 
 use std::any::Any as Anything;
 use std::fmt;
@@ -20,6 +21,7 @@ use crate::value::{OwnedAny, Value};
 use crate::{host, pool};
 use image::Image;
 pub use image::orogen_register_symbol;
+use mapped::Mapped;
 
 /// Text blocks beyond this are taken for damage.
 const LARGEST_TEXT: u64 = 1 << 30;
@@ -134,13 +136,18 @@ impl Library {
             });
         }
         let unreadable = |reason: String| RuntimeError::Signature { library: name.clone(), reason };
-        // SAFETY: both are length-prefixed texts.
+        // A file may be damaged; code in memory is not.
+        let mapped = if matches!(image, Image::File(_)) { Mapped::now() } else { Mapped::unknown() };
+        // SAFETY: both are length-prefixed texts, or damage that is found.
         let (signature, metadata) = unsafe {
-            let signature = read_text(find(symbol::SIGNATURE)?).map_err(unreadable)?;
-            (signature, find(symbol::META).ok().map(|it| read_text(it)).transpose().map_err(unreadable)?)
+            let signature = read_text(find(symbol::SIGNATURE)?, &mapped).map_err(unreadable)?;
+            (
+                signature,
+                find(symbol::META).ok().map(|it| read_text(it, &mapped)).transpose().map_err(unreadable)?,
+            )
         };
-        // SAFETY: a length-prefixed text.
-        let needed = find(symbol::INSTRUCTIONS).ok().map(|it| unsafe { read_text(it) });
+        // SAFETY: as above.
+        let needed = find(symbol::INSTRUCTIONS).ok().map(|it| unsafe { read_text(it, &mapped) });
         let missing = instructions::missing(&needed.transpose().map_err(unreadable)?.unwrap_or_default());
         if !missing.is_empty() {
             return Err(RuntimeError::Instructions { library: name.clone(), missing });
@@ -466,11 +473,15 @@ impl fmt::Debug for Library {
 /// A `u64` length, little endian, and as many bytes of UTF-8.
 ///
 /// # Safety
-/// `start` points to such a text.
-unsafe fn read_text(start: *const u8) -> Result<String, String> {
-    // SAFETY: by contract.
+/// `start` points to such a text, or to what `mapped` knows the extent of.
+unsafe fn read_text(start: *const u8, mapped: &Mapped) -> Result<String, String> {
+    let room = mapped.room(start.addr()).map_or(LARGEST_TEXT, |it| LARGEST_TEXT.min(it as u64));
+    if room < 8 {
+        return Err("it has no length".to_owned());
+    }
+    // SAFETY: by contract, and there is room for it.
     let length = u64::from_le_bytes(unsafe { start.cast::<[u8; 8]>().read() });
-    if length > LARGEST_TEXT {
+    if length > room - 8 {
         return Err(format!("it claims to be {length} bytes long"));
     }
     // SAFETY: by contract; the length was found plausible.

@@ -1,18 +1,30 @@
-//! What the runtime reads of a library: the text of its signature, changed in a file that the system's loader still
-//! takes. Damage to what the loader itself parses, and to the length of a text, is out of reach: a library carries no
-//! digest that could be checked before.
+//! What the runtime reads of a library: the text of its signature and its length, changed in a file that the system's
+//! loader still takes. Damage to what the loader itself parses is out of reach: a library carries no digest that could be
+//! checked before.
 
 use crate::outcome::Outcome;
 use crate::setup::Setup;
 use orogen_ir::generate::Random;
 use orogen_runtime::Library;
 
-/// A library with changes in the text of its signature.
+/// Bytes of the length in front of a text.
+const LENGTH: usize = 8;
+
+/// A library with changes in the text of its signature, or in its length.
 pub(crate) fn changed(setup: &Setup, random: &mut Random) -> Vec<u8> {
     let mut file = setup.file.clone();
     let text = setup.library.signature().to_string();
     let Some(start) = file.windows(text.len()).position(|it| it == text.as_bytes()) else { return file };
     let end = start + text.len();
+    if start >= LENGTH && random.below(4) == 0 {
+        let length = match random.below(3) {
+            0 => random.number() >> random.below(64),
+            1 => 1 << random.below(40),
+            _ => (text.len() + random.below(1 << 22)) as u64,
+        };
+        file[start - LENGTH..start].copy_from_slice(&length.to_le_bytes());
+        return file;
+    }
     for _ in 0..=random.below(4) {
         let at = start + random.below(end - start);
         file[at] = match random.below(3) {

@@ -41,8 +41,9 @@ impl Target {
     pub(crate) fn share(self) -> u64 {
         match self {
             Target::Models => 300,
-            Target::Bytes | Target::Libraries | Target::Programs => 600,
-            Target::Texts | Target::Plans => 2000,
+            Target::Programs => 200,
+            Target::Bytes | Target::Libraries | Target::Plans => 600,
+            Target::Texts => 2000,
             Target::Calls => 20_000,
         }
     }

@@ -204,7 +204,9 @@ fn convolve(cx: &OpCx<'_>, transposed: bool) -> EvalResult<Vec<TensorData>> {
         result.push(super::tensor::size_from(size)?);
     }
     let (coarse, fine) = if transposed { (spatial, &result[2..]) } else { (&result[2..], spatial) };
-    let phases = Phases { row: fine[n - 1], stride: window.strides[n - 1] as usize };
+    // Steps beyond the row have phases of one element each, as steps of a row have.
+    let row = fine[n - 1];
+    let phases = Phases { row, stride: (window.strides[n - 1] as usize).min(row.max(1)) };
     let mut padded = fine.to_vec();
     padded[n - 1] = phases.padded();
     let (coarse_len, fine_len) = (count(coarse)?, count(&padded)?);
