@@ -13,7 +13,7 @@ mod cases;
 mod forms;
 mod run;
 
-use orogen_ir::ops::OpRegistry;
+use orogen_ir::ops::{OpRegistry, StructureOp};
 use orogen_passes::rules::legalize::LegalizeTable;
 
 #[test]
@@ -26,7 +26,10 @@ fn every_standard_operator_has_a_row() {
 fn every_standard_operator_has_a_case() {
     let ops = OpRegistry::standard();
     let cased = |name: &str| cases::all().any(|it| it.split('(').next() == Some(name));
-    let missing: Vec<&str> = ops.iter().map(|(_, def)| def.name).filter(|it| !cased(it)).collect();
+    // What a plan has steps for has no kernel: `tests/differential/tests/objects.rs` runs all of it.
+    let lowered = |name: &str| StructureOp::named(name).is_none();
+    let names = ops.iter().map(|(_, def)| def.name);
+    let missing: Vec<&str> = names.filter(|it| lowered(it) && !cased(it)).collect();
     assert_eq!(missing, Vec::<&str>::new());
 }
 
