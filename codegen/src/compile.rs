@@ -8,7 +8,7 @@ use orogen_ir::kernel::Kernel as PlanKernel;
 use orogen_ir::plan::{BufferRef, CallPlan, InputKind, ObjectId, OutputKind, PlanInput, PlanModule, Step};
 use orogen_ir::shape::{Dim, ShapeCx};
 use orogen_ir::text::type_text;
-use orogen_ir::types::{Bytes, ConstId, ConstPool, DType, Dims};
+use orogen_ir::types::{Bytes, ConstId, ConstPool, DType, Dims, Source};
 use rayon::prelude::*;
 
 use crate::clif::entry::{ConstantSymbols, EntryInput, dlpack, door, entry, plain_constants, slot_symbol};
@@ -31,6 +31,7 @@ pub fn compile(
     let isa = options.isa(true)?;
     let target = Target::of(&*isa);
     let constant = constant_params(module);
+    let sources = sources(module);
     let vector = match options.opt_level {
         OptLevel::None => None,
         OptLevel::Speed => Some(options.vector_isa()),
@@ -40,7 +41,7 @@ pub fn compile(
         .par_iter()
         .enumerate()
         .map(|(i, called)| {
-            let name = kernel_symbol(i, called);
+            let name = kernel_symbol(i, called, &sources[i]);
             match called {
                 PlanKernel::Program(program) => {
                     let made = kernel(target, &name, program, vector, &constant[i]);
@@ -90,8 +91,8 @@ pub fn compile(
             entry(target, EntryInput { plan, name, stands_in, functions, kernels, constants, parallel })
         })
         .collect();
-    let infos =
-        kernels.iter().zip(module.kernels()).map(|(code, called)| info(code.as_ref(), called)).collect();
+    let infos = kernels.iter().zip(module.kernels()).zip(&sources);
+    let infos = infos.map(|((code, called), source)| info(code.as_ref(), called, source)).collect();
     let main = module.entry().map(|it| exported_symbol(&it.name)).unwrap_or_default();
     let mut routines = Routines::default();
     let mut units = Vec::new();
@@ -118,10 +119,35 @@ pub fn compile(
     })
 }
 
-fn kernel_symbol(i: usize, kernel: &PlanKernel) -> String {
-    let name: String =
-        kernel.name().chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '_' }).take(40).collect();
-    format!("orogen.kernel{i}.{name}")
+/// Most characters of each part of the symbol of a kernel.
+const SYMBOL_PART: usize = 40;
+
+/// What profilers and debuggers show of a kernel: its place in the plan, what it does, and the first of what it comes from.
+fn kernel_symbol(i: usize, kernel: &PlanKernel, source: &Source) -> String {
+    let name = symbol_part(kernel.name());
+    let name: String = name.chars().take(SYMBOL_PART).collect();
+    let source = source.names().next().unwrap_or_default();
+    // The name of the construct, where the text quotes it.
+    let source = symbol_part(source.split('`').nth(1).unwrap_or(source));
+    // Names are paths from the whole to its parts: the end tells most.
+    let source = &source[source.len().saturating_sub(SYMBOL_PART)..];
+    let source = source.trim_matches('_');
+    let dot = if source.is_empty() { "" } else { "." };
+    format!("orogen.kernel{i}.{name}{dot}{source}")
+}
+
+/// Letters and digits of ASCII, all others as underscores.
+fn symbol_part(text: &str) -> String {
+    text.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '_' }).collect()
+}
+
+/// For each kernel, where its calls come from.
+fn sources(module: &PlanModule) -> Vec<Source> {
+    let mut sources = vec![Source::default(); module.kernels().len()];
+    for plan in &module.functions {
+        for_each_kernel(&plan.steps, &mut |kernel, _, source| sources[kernel as usize].add(source));
+    }
+    sources
 }
 
 fn slot(kernel: &PlanKernel) -> Option<String> {
@@ -174,11 +200,13 @@ fn forms(module: &PlanModule, kernels: &[Option<Kernel>]) -> Vec<Vec<ParamForm>>
     pairs.map(|(code, called)| code.as_ref().map_or_else(|| plain(called), |it| it.forms.clone())).collect()
 }
 
-fn info(code: Option<&Kernel>, called: &PlanKernel) -> KernelInfo {
+fn info(code: Option<&Kernel>, called: &PlanKernel, source: &Source) -> KernelInfo {
+    let sources = source.names().chain(source.is_cut().then_some("…")).map(str::to_owned).collect();
     let Some(kernel) = code else {
         return KernelInfo {
             symbol: slot(called).unwrap_or_default(),
             name: called.name().to_owned(),
+            sources,
             strategy: vec!["a function of the host".to_owned()],
             scratch: "0".to_owned(),
             extent: "1".to_owned(),
@@ -187,6 +215,7 @@ fn info(code: Option<&Kernel>, called: &PlanKernel) -> KernelInfo {
     KernelInfo {
         symbol: kernel.unit.name.clone(),
         name: called.name().to_owned(),
+        sources,
         strategy: kernel.strategy.clone(),
         scratch: kernel.shapes.display(kernel.scratch).to_string(),
         extent: kernel.shapes.display(kernel.extent).to_string(),
@@ -198,7 +227,7 @@ fn constant_params(module: &PlanModule) -> Vec<Vec<bool>> {
     let mut constant: Vec<Vec<bool>> =
         module.kernels().iter().map(|it| vec![true; it.param_count()]).collect();
     for plan in &module.functions {
-        for_each_kernel(&plan.steps, &mut |kernel, args| {
+        for_each_kernel(&plan.steps, &mut |kernel, args, _| {
             for (known, arg) in constant[kernel as usize].iter_mut().zip(args) {
                 *known &= matches!(arg, BufferRef::Constant(_));
             }
@@ -207,10 +236,10 @@ fn constant_params(module: &PlanModule) -> Vec<Vec<bool>> {
     constant
 }
 
-fn for_each_kernel(steps: &[Step], visit: &mut dyn FnMut(u32, &[BufferRef])) {
+fn for_each_kernel(steps: &[Step], visit: &mut dyn FnMut(u32, &[BufferRef], &Source)) {
     for step in steps {
         match step {
-            Step::Kernel { kernel, args, .. } => visit(kernel.0, args),
+            Step::Kernel { kernel, args, source, .. } => visit(kernel.0, args, source),
             Step::If { then_steps, else_steps, .. } => {
                 for_each_kernel(then_steps, visit);
                 for_each_kernel(else_steps, visit);
@@ -240,7 +269,7 @@ impl Constants {
         plain.extend(plan.inputs.iter().filter_map(PlanInput::default_value));
         plain_constants(&plan.steps, &mut plain);
         self.used.extend(plain.into_iter().map(|it| (it, ParamForm::Plain)));
-        for_each_kernel(&plan.steps, &mut |kernel, args| {
+        for_each_kernel(&plan.steps, &mut |kernel, args, _| {
             for (arg, form) in args.iter().zip(&self.forms[kernel as usize]) {
                 if let BufferRef::Constant(id) = arg {
                     self.used.insert((*id, form.clone()));

@@ -25,12 +25,23 @@ pub struct KernelInfo {
     pub symbol: String,
     /// The name of its program.
     pub name: String,
+    /// Where its calls come from: source constructs such as nodes of the model, in order; `…` when there are more.
+    pub sources: Vec<String>,
     /// What was chosen, a line for each part.
     pub strategy: Vec<String>,
     /// Bytes of scratch memory, as text over its size parameters.
     pub scratch: String,
     /// Iterations that may run in parallel, as text over its size parameters.
     pub extent: String,
+}
+
+/// How much machine code a kernel is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KernelCode {
+    /// Bytes of its own function.
+    pub own: u64,
+    /// Bytes of the vector routines that it calls, which other kernels may call as well.
+    pub routines: u64,
 }
 
 /// A compiled plan, before it takes the form of a file or of memory.

@@ -1,6 +1,6 @@
 //! Fusion decisions on legalised operators.
 
-use orogen_ir::flow::{Definition, FlowBuilder};
+use orogen_ir::flow::FlowBuilder;
 use orogen_ir::graph::GraphBuilder;
 use orogen_ir::loops::analysis::{FusionKind, fusion_kind};
 use orogen_ir::loops::{Junction, TensorProgram};
@@ -120,7 +120,7 @@ fn an_activation_that_reads_its_operand_twice_joins_the_contraction() {
         .expect("every operator has a row");
     orogen_passes::graph::Fuse.run(&mut graph, &mut cx).expect("a legal graph");
     Ir::verify(&graph, &ops).expect("fusion keeps the laws");
-    assert_eq!(graph.kernels.len(), 1, "{}", Ir::print(&graph, &ops));
+    assert_eq!(graph.kernels().len(), 1, "{}", Ir::print(&graph, &ops));
 
     let mut builder = FlowBuilder::new(&ops, "f");
     dense_with_gelu(&mut builder);
@@ -130,6 +130,6 @@ fn an_activation_that_reads_its_operand_twice_joins_the_contraction() {
         .expect("every operator has a row");
     orogen_passes::flow::Fuse.run(&mut module, &mut cx).expect("a legal module");
     Ir::verify(&module, &ops).expect("fusion keeps the laws");
-    let kernels = module.definitions.values().filter(|it| matches!(it, Definition::Kernel(_))).count();
+    let kernels = module.kernels().count();
     assert_eq!(kernels, 1, "{}", Ir::print(&module, &ops));
 }

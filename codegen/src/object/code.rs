@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use crate::clif::unit::{Symbol, Target, Unit};
 use crate::clif::{math, support};
+use crate::library::KernelCode;
 use crate::select::routine::{Routine, Routines};
 
 use super::record::{Code, Place, Recorder, Relocation};
@@ -32,6 +33,28 @@ pub(super) fn compile(
     };
     let made: Vec<Result<Vec<Code>, Diagnostic>> = jobs.par_iter().map(run).collect();
     Ok(made.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// How much code each function and the routines that it calls are.
+pub(super) fn sizes(
+    isa: &dyn TargetIsa,
+    units: &[&Unit],
+    routines: &Routines,
+) -> Result<Vec<KernelCode>, Diagnostic> {
+    let routines: Vec<(&str, &Routine)> = routines.iter().collect();
+    let bytes = |code: &Code| code.bytes.len() as u64;
+    let routines = routines.into_par_iter().map(|(name, it)| {
+        let code = compile_routine(isa, name, it)?;
+        Ok((name, code.iter().map(bytes).sum()))
+    });
+    let routines: IndexMap<&str, u64> =
+        routines.collect::<Result<Vec<_>, Diagnostic>>()?.into_iter().collect();
+    let sizes = units.par_iter().map(|unit| {
+        let called = local_names(unit);
+        let called = called.iter().filter_map(|it| routines.get(it.as_str()));
+        Ok(KernelCode { own: bytes(&compile_unit(isa, unit)?), routines: called.sum() })
+    });
+    sizes.collect()
 }
 
 fn compile_routine(isa: &dyn TargetIsa, name: &str, routine: &Routine) -> Result<Vec<Code>, Diagnostic> {

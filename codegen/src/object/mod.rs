@@ -11,7 +11,8 @@ use cranelift_module::default_libcall_names;
 use cranelift_object::{ObjectBuilder, ObjectModule};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 
-use crate::library::{Blob, Compiled};
+use crate::clif::unit::Unit;
+use crate::library::{Blob, Compiled, KernelCode, KernelInfo};
 
 pub use loader::Loaded;
 use loader::load;
@@ -32,6 +33,20 @@ impl Compiled {
     /// Code that the target cannot express.
     pub fn object(&self) -> Result<ObjectOutput, Diagnostics> {
         emit(self)
+    }
+
+    /// How much machine code each kernel is, in the order of [`kernels`](Self::kernels); none for functions of the host.
+    ///
+    /// # Errors
+    /// Code that the target cannot express.
+    pub fn kernel_code(&self) -> Result<Vec<KernelCode>, Diagnostics> {
+        let isa = self.isa(true)?;
+        let unit = |it: &KernelInfo| self.units.iter().find(|unit| unit.name == it.symbol);
+        let units: Vec<Option<&Unit>> = self.kernels.iter().map(unit).collect();
+        let known: Vec<&Unit> = units.iter().copied().flatten().collect();
+        let mut sizes = code::sizes(&*isa, &known, &self.routines)?.into_iter();
+        let size = |it: &Option<&Unit>| it.and_then(|_| sizes.next()).unwrap_or_default();
+        Ok(units.iter().map(size).collect())
     }
 
     /// The code in the memory of this process.

@@ -99,6 +99,32 @@ fn the_ledger_says_where_a_model_enters_the_dataflow_ir() {
 }
 
 #[test]
+fn kernels_are_listed_with_their_nodes() {
+    let nodes = [
+        onnx::node("Mul", "", &["x", "x"], &["s"], "/block/square"),
+        onnx::node("Relu", "", &["s"], &["y"], "/block/relu"),
+    ];
+    let model = onnx::model(&nodes, &[], &[onnx::value("x", &["64"])], &[onnx::value("y", &["64"])]);
+    let (folder, _) = folder_with("model.onnx", &model);
+    for more in [&[][..], &DATAFLOW] {
+        let list = [&["print", "model.onnx", "--stage", "codegen"], more].concat();
+        let report = [&["compile", "model.onnx", "-o", "out.so", "--report"], more].concat();
+        for args in [list, report] {
+            let outcome = orogen(folder.path(), &args);
+            assert_eq!(outcome.status, 0, "{}", outcome.err);
+            let phrases = [
+                "orogen.kernel0.mul_relu.block_square: ",
+                " bytes of code",
+                "from node `/block/square` (Mul), node `/block/relu` (Relu)",
+            ];
+            for phrase in phrases {
+                assert!(outcome.out.contains(phrase), "no `{phrase}` in:\n{}", outcome.out);
+            }
+        }
+    }
+}
+
+#[test]
 fn an_output_that_cannot_be_written() {
     let (folder, _) = folder_with("model.onnx", &onnx::relu("x", "y", &["2"]));
     let outcome = orogen(folder.path(), &["compile", "model.onnx", "-o", "absent/out.so"]);

@@ -5,7 +5,7 @@ use crate::load;
 use crate::metadata;
 use crate::{CompileOptions, Compiler, LowerReport, Lowered, Model};
 use orogen_codegen::link::{ElfLinker, LinkError, LinkInput, Linker, SystemLinker};
-use orogen_codegen::{CodegenOptions, Compiled, KernelInfo};
+use orogen_codegen::{CodegenOptions, Compiled, KernelCode, KernelInfo};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_passes::manager::Step;
 use orogen_runtime::{Dim, Library, Parameter, Tensor};
@@ -58,6 +58,14 @@ impl Artifact {
     /// How each kernel is computed.
     pub fn kernels(&self) -> &[KernelInfo] {
         self.compiled.kernels()
+    }
+
+    /// How much machine code each kernel is, in the order of [`kernels`](Self::kernels).
+    ///
+    /// # Errors
+    /// Code that the target cannot express.
+    pub fn kernel_code(&self) -> Result<Vec<KernelCode>, Diagnostics> {
+        self.compiled.kernel_code()
     }
 
     /// What the library does not hold (see [`CompileOptions::separate`]), under the names that it asks for: after

@@ -49,6 +49,42 @@ fn bytes(tensors: &[Tensor]) -> Vec<Vec<u8>> {
     tensors.iter().map(|it| it.as_bytes().expect("row-major").to_vec()).collect()
 }
 
+/// Both paths, fused kernels, and a kernel that several nodes share.
+#[test]
+fn kernels_know_the_nodes_that_they_come_from() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/models");
+    let model =
+        Model::open(models.join("ppocr_cls_mobile_v2/model.onnx")).expect("a model of the repository");
+    let bind = |(name, size): (&str, u64)| (name.to_owned(), size);
+    let legacy = CompileOptions {
+        opt_in: OptIn::Legacy,
+        dims: [("x_dim0", 1), ("x_dim2", 48), ("x_dim3", 192)].map(bind).into(),
+        ..CompileOptions::default()
+    };
+    for options in [DATAFLOW, legacy] {
+        let artifact = orogen::compile(&model, &options).unwrap_or_else(|it| panic!("{it}"));
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("model.so");
+        artifact.write_library(&path).expect("it can be written");
+        let library = std::fs::read(&path).expect("it was written");
+        let code = artifact.kernel_code().expect("it compiles again");
+        assert_eq!(code.len(), artifact.kernels().len());
+        let (mut fused, mut shared) = (0, 0);
+        for (kernel, code) in artifact.kernels().iter().zip(&code) {
+            assert!(!kernel.sources.is_empty(), "{kernel:?}");
+            assert!(code.own > 0, "{kernel:?}");
+            let named = kernel.sources.iter().any(|it| it.contains("(Conv)"));
+            let activated = kernel.sources.iter().any(|it| it.contains("(Add)") || it.contains("(Relu)"));
+            fused += u32::from(named && activated);
+            shared += u32::from(kernel.sources.iter().filter(|it| it.contains("(Conv)")).count() > 1);
+            // Profilers and debuggers read the table of symbols.
+            let symbol = [kernel.symbol.as_bytes(), &[0]].concat();
+            assert!(library.windows(symbol.len()).any(|it| it == symbol), "{} is not there", kernel.symbol);
+        }
+        assert!(fused > 0 && shared > 0, "{:#?}", artifact.kernels());
+    }
+}
+
 #[test]
 fn many_threads_call_one_library() {
     for name in ["control_flow", "ppocr_cls_mobile_v2"] {

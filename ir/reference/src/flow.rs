@@ -244,7 +244,7 @@ impl Frame<'_> {
                 vec![Value::Tensor(self.module.constants.data(*id).clone())]
             }
             Rhs::Constant(id) => return Err(EvalError::invalid(format!("constant {id} does not exist"))),
-            Rhs::Call { callee, args, sizes } => match self.module.definitions.get(callee) {
+            Rhs::Call { callee, args, sizes } => match self.module.definitions().get(callee) {
                 Some(Definition::Kernel(kernel)) => {
                     let sizes: Vec<i64> = sizes.iter().map(|it| self.dim(*it)).collect::<EvalResult<_>>()?;
                     tensors(eval_kernel(self.host, kernel, &sizes, &self.tensors_of(args)?)?)

@@ -70,7 +70,7 @@ pub fn eval_graph_traced(
             NodeKind::Constant(id) => Err(EvalError::invalid(format!("constant {id} does not exist"))),
             NodeKind::Op { op, attrs } => eval_op(ops, *op, attrs, &args),
             NodeKind::View => view(&args, node),
-            NodeKind::Kernel { kernel } => match graph.kernels.get(kernel) {
+            NodeKind::Kernel { kernel } => match graph.kernels().get(kernel) {
                 Some(kernel) => eval_kernel(&Host::new(), kernel, &[], &args),
                 None => Err(EvalError::invalid(format!("kernel `{kernel}` does not exist"))),
             },

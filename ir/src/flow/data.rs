@@ -28,7 +28,7 @@ pub struct Module {
     /// Constants of all functions.
     pub constants: ConstPool,
     /// Definitions by name, in order.
-    pub definitions: IndexMap<String, Definition>,
+    pub(super) definitions: IndexMap<String, Definition>,
 }
 
 /// What a module defines.

@@ -2,6 +2,7 @@
 
 use super::{BindingId, BlockId, Definition, Function, Module, RegionId, Rhs, ValueDef, ValueId};
 use crate::kernel::Kernel;
+use indexmap::IndexMap;
 use smallvec::SmallVec;
 
 impl Rhs {
@@ -59,6 +60,11 @@ impl Rhs {
 }
 
 impl Module {
+    /// Definitions by name, in order.
+    pub fn definitions(&self) -> &IndexMap<String, Definition> {
+        &self.definitions
+    }
+
     /// The functions with their names, in order.
     pub fn functions(&self) -> impl DoubleEndedIterator<Item = (&str, &Function)> {
         self.definitions.iter().filter_map(|(name, definition)| match definition {

@@ -89,7 +89,7 @@ pub struct Graph {
     /// Constants.
     pub constants: ConstPool,
     /// Kernels by name, once operators are legalised.
-    pub kernels: IndexMap<String, Kernel>,
+    pub(super) kernels: IndexMap<String, Kernel>,
 }
 
 impl Index<NodeId> for Graph {
@@ -114,6 +114,11 @@ impl Graph {
     /// Model outputs in order.
     pub fn outputs(&self) -> &[(String, Edge)] {
         &self.outputs
+    }
+
+    /// Kernels by name, once operators are legalised.
+    pub fn kernels(&self) -> &IndexMap<String, Kernel> {
+        &self.kernels
     }
 
     /// The type of an edge.

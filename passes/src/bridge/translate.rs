@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::flow::{Definition, Editor, Module, Rhs, ValueId};
+use orogen_ir::flow::{Editor, Module, Rhs, ValueId};
 use orogen_ir::graph::{Edge, Graph, NodeKind, StaticType};
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::shape::ShapeCx;
@@ -15,11 +15,10 @@ use smallvec::{SmallVec, smallvec};
 /// # Errors
 /// When the graph breaks its laws: an edge that nothing defines, or an operator whose types cannot be inferred.
 pub fn translate(graph: &Graph, ops: &OpRegistry) -> Result<Module, Diagnostic> {
-    let mut module =
-        Module { name: graph.name.clone(), constants: graph.constants.clone(), ..Module::default() };
-    for (name, kernel) in &graph.kernels {
-        module.definitions.insert(name.clone(), Definition::Kernel(kernel.clone()));
-    }
+    let mut module = Module::default();
+    module.name.clone_from(&graph.name);
+    module.constants.clone_from(&graph.constants);
+    graph.kernels().values().try_for_each(|it| module.define(it.clone()))?;
     let inputs = graph.inputs().iter().map(|id| {
         let node = &graph[*id];
         match &node.kind {

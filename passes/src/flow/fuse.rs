@@ -6,9 +6,8 @@
 use crate::manager::{Changed, Pass, PassCx};
 use crate::rules::fusion::{KernelCall, Merging};
 use crate::rules::kernels::KernelInterner;
-use indexmap::IndexSet;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::flow::{BindingId, BlockKind, Definition, Editor, Module, Rhs, ValueDef};
+use orogen_ir::flow::{BindingId, BlockKind, Editor, Module, Rhs, ValueDef};
 use orogen_ir::types::Source;
 
 /// Merges kernels.
@@ -38,7 +37,7 @@ impl Pass<Module> for Fuse {
         })?;
         if changed {
             module.remove_dead_code(cx.ops);
-            keep_called(module);
+            module.drop_uncalled_kernels();
             module.kernels_first();
         }
         Ok(changed.into())
@@ -97,17 +96,4 @@ fn name_merged(
         }
     }
     Ok(())
-}
-
-/// Drops the kernels that no function calls.
-fn keep_called(module: &mut Module) {
-    let mut called: IndexSet<String> = IndexSet::new();
-    for (_, function) in module.functions() {
-        for id in function.live_bindings() {
-            if let Rhs::Call { callee, .. } = &function[id].rhs {
-                called.insert(callee.clone());
-            }
-        }
-    }
-    module.definitions.retain(|name, it| !matches!(it, Definition::Kernel(_)) || called.contains(name));
 }

@@ -109,8 +109,9 @@ impl InPlace {
             let made = |i| (Edge { node: *id, output: i }, (tick, tick + 1));
             spans.extend((0..node.outputs.len() as u32).map(made));
             let NodeKind::Kernel { kernel } = &node.kind else { continue };
-            let list =
-                allowed.entry(kernel).or_insert_with(|| graph.kernels.get(kernel).map_or(vec![], donations));
+            let list = allowed
+                .entry(kernel)
+                .or_insert_with(|| graph.kernels().get(kernel).map_or(vec![], donations));
             for Donation { operand, result } in list.iter() {
                 let result = Edge { node: *id, output: *result as u32 };
                 let Some(own) = node.inputs.get(*operand).map(|it| viewed(graph, *it)) else { continue };
@@ -240,7 +241,7 @@ impl Lowering<'_> {
                     self.storage.insert(result, buffer);
                 }
                 NodeKind::Kernel { kernel } => {
-                    let Some(called) = graph.kernels.get(kernel) else {
+                    let Some(called) = graph.kernels().get(kernel) else {
                         return Err(Diagnostic::error("M004", format!("the graph has no kernel `{kernel}`"))
                             .at(node.source.clone()));
                     };

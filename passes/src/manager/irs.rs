@@ -1,7 +1,7 @@
 //! The two graph IRs as pass subjects. The laws of their kernels are among theirs.
 
 use orogen_ir::diag::Diagnostics;
-use orogen_ir::flow::{Definition, Module};
+use orogen_ir::flow::Module;
 use orogen_ir::graph::Graph;
 use orogen_ir::ops::OpRegistry;
 
@@ -61,14 +61,11 @@ impl IrRef<'_> {
     pub fn verify(self, ops: &OpRegistry) -> Result<(), Diagnostics> {
         match self {
             IrRef::Graph(graph) => {
-                let kernels = graph.kernels.values();
+                let kernels = graph.kernels().values();
                 all(std::iter::once(graph.verify(ops)).chain(kernels.map(orogen_ir::kernel::verify)))
             }
             IrRef::Flow(module) => {
-                let kernels = module.definitions.values().filter_map(|it| match it {
-                    Definition::Kernel(kernel) => Some(kernel),
-                    Definition::Function(_) => None,
-                });
+                let kernels = module.kernels();
                 all(std::iter::once(module.verify(ops)).chain(kernels.map(orogen_ir::kernel::verify)))
             }
         }

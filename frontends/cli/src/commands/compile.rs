@@ -3,6 +3,7 @@
 use crate::args::CompileArgs;
 use crate::config;
 use crate::failure::{Failure, print_diagnostic};
+use crate::kernels;
 use crate::npz;
 use crate::output::say;
 use crate::progress::spin;
@@ -60,10 +61,7 @@ pub(crate) fn run(args: &CompileArgs) -> Result<ExitCode, Failure> {
             Some(Step::Import) => say!("  every step on the dataflow IR"),
             Some(step) => say!("  on the dataflow IR from {step} on"),
         }
-        for kernel in artifact.kernels() {
-            say!("  {}", kernel.name);
-            kernel.strategy.iter().for_each(|line| say!("    {line}"));
-        }
+        kernels::list(&artifact)?;
         for pass in &artifact.report.passes.passes {
             say!("  pass {} ({}): {:.1} ms", pass.name, pass.step, pass.time.as_secs_f64() * 1e3);
         }

@@ -3,6 +3,7 @@
 use crate::args::PrintArgs;
 use crate::config;
 use crate::failure::Failure;
+use crate::kernels;
 use crate::output::say;
 use orogen::Step;
 use std::process::ExitCode;
@@ -12,10 +13,7 @@ pub(crate) fn run(args: &PrintArgs) -> Result<ExitCode, Failure> {
     let compiler = args.options.plugins.compiler()?;
     let model = compiler.open(&args.model)?;
     if args.stage == Step::Codegen {
-        for kernel in compiler.compile(&model, &options)?.kernels() {
-            say!("{} (parallel over {}, scratch {} bytes)", kernel.name, kernel.extent, kernel.scratch);
-            kernel.strategy.iter().for_each(|line| say!("  {line}"));
-        }
+        kernels::list(&compiler.compile(&model, &options)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let (lowered, _) = compiler.lower(&model, &options, args.stage)?;

@@ -50,7 +50,7 @@ use smallvec::SmallVec;
 /// let y = builder.emit(ops.get("add"), Attrs::none(), &[x, x])?;
 /// builder.output("y", y[0])?;
 /// let module = builder.finish()?;
-/// assert_eq!(module.definitions.len(), 1);
+/// assert_eq!(module.definitions().len(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]

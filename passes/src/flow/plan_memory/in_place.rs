@@ -255,7 +255,7 @@ impl<'m> Walk<'m> {
     /// Operands that results may be written over. One that the kernel reads as another operand too is not.
     fn call(&mut self, tick: u32, callee: &'m str, args: &[ValueId], results: &[ValueId]) {
         let (module, function) = (self.module, self.function);
-        let wanted = self.kernels.entry(callee).or_insert_with(|| match module.definitions.get(callee) {
+        let wanted = self.kernels.entry(callee).or_insert_with(|| match module.definitions().get(callee) {
             Some(Definition::Kernel(kernel)) => donations(kernel),
             _ => Vec::new(),
         });

@@ -25,7 +25,7 @@ pub(super) fn made_as_items(ops: &OpRegistry, module: &Module, function: &Functi
     let kernel = |value: &ValueId| match function[*value].def {
         ValueDef::Result(binding, _) => match &function[binding].rhs {
             Rhs::Call { callee, .. } => {
-                matches!(module.definitions.get(callee), Some(Definition::Kernel(_)))
+                matches!(module.definitions().get(callee), Some(Definition::Kernel(_)))
             }
             _ => false,
         },

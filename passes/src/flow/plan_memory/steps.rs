@@ -70,7 +70,7 @@ impl Lowering<'_> {
         sizes: &[Dim],
         steps: &mut Vec<Step>,
     ) -> Result<(), Diagnostic> {
-        let kernel = match self.module.definitions.get(callee) {
+        let kernel = match self.module.definitions().get(callee) {
             Some(Definition::Kernel(kernel)) => kernel,
             Some(Definition::Function(it)) if it.outputs().iter().any(|it| it.gives_rank) => {
                 let message =
