@@ -1,8 +1,8 @@
 //! Parameters outside of a library: given once, shared by its functions, refused when they are others.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
-use orogen::{CompileOptions, Compiler, OptIn};
-use orogen_runtime::{Library, RuntimeError, Tensor};
+use orogen::{CompileOptions, Compiler, OptIn, State};
+use orogen_runtime::{DLDataType, Library, RuntimeError, Tensor};
 
 /// Two functions that read one matrix, one of them also as it is.
 const MODULE: &str = "module @two {
@@ -102,4 +102,60 @@ fn code_does_not_read_parameters_that_are_not_there() {
     let function = library.function("product").expect("it has one");
     let error = function.call(&[ones(&[3, 16]).into()]).expect_err("refused").to_string();
     assert!(error.contains("the parameters of the library are not given"), "{error}");
+}
+
+/// State belongs to `main`, which has another function beside it; both have a parameter of bf16.
+#[test]
+fn state_several_functions_and_parameters_go_together() {
+    const STATES: &str = "module @steps {
+  fn @last(%x: Tensor<bf16, [1024]>) -> (y: Tensor<bf16, [1024]>) {
+    dataflow {
+      %w = const \"w\" bf16[1024] splat 0.5 : Tensor<bf16, [1024]>
+      %y = sub(%x, %w) : Tensor<bf16, [1024]>
+      yield %y
+    }
+    return %y
+  }
+  fn @main(%past: Tensor<bf16, [1024]>) -> (present: Tensor<bf16, [1024]>) {
+    dataflow {
+      %w = const \"w\" bf16[1024] splat 0.5 : Tensor<bf16, [1024]>
+      %present = add(%past, %w) : Tensor<bf16, [1024]>
+      yield %present
+    }
+    return %present
+  }
+}
+";
+    let compiler = Compiler::standard();
+    let model = compiler.decode("steps.flow", STATES.into()).expect("a module");
+    let state = State { input: "past".to_owned(), output: "present".to_owned() };
+    let options = CompileOptions {
+        opt_in: OptIn::DataflowIr,
+        separate: true,
+        states: vec![state],
+        verify: true,
+        ..CompileOptions::default()
+    };
+    let artifact = compiler.compile(&model, &options).expect("it compiles");
+    let parameters = artifact.parameters().expect("a small tensor");
+    let of_bf16 = |it: &(String, Tensor)| it.1.dtype() == DLDataType::BF16;
+    assert!(parameters.len() == 2 && parameters.iter().all(of_bf16), "each function has its own");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("steps.so");
+    artifact.write_library(&path).expect("it can be written");
+    let library = Library::open(&path).expect("it loads");
+    library.set_parameters(&parameters).expect("these are right");
+
+    // The upper half of the bits of 1.0, 2.0 and 1.5.
+    let filled = |bits: u16| {
+        let bytes: Vec<u8> = std::iter::repeat_n(bits.to_le_bytes(), 1024).flatten().collect();
+        Tensor::from_bytes(DLDataType::BF16, &[1024], &bytes).expect("a small tensor")
+    };
+    let mut states = [filled(0x3f80)];
+    for _ in 0..2 {
+        assert!(library.run_in_place(&mut states).expect("it runs").is_empty(), "all of it is state");
+    }
+    assert_eq!(states[0].as_bytes().expect("row-major"), filled(0x4000).as_bytes().expect("row-major"));
+    let last = library.call("last", &states).expect("it runs");
+    assert_eq!(last[0].as_bytes().expect("row-major"), filled(0x3fc0).as_bytes().expect("row-major"));
 }
