@@ -27,6 +27,7 @@ mod kernels;
 mod module;
 mod objects;
 mod proof;
+mod runs;
 mod samples;
 mod sizes;
 mod slots;
@@ -474,7 +475,7 @@ impl Verifier<'_> {
                     self.check_p5_element(*from, *dtype, *element, state);
                 }
                 self.redefine(*symbol, state);
-                state.established.define(&self.sizes.shapes, *symbol, None);
+                state.established.define(&self.sizes, *symbol, None);
                 state.bound.insert(*symbol);
                 if self.plan.shapes.kind(*symbol) == SymbolKind::Size {
                     state.unchecked.insert(*symbol);
@@ -486,12 +487,12 @@ impl Verifier<'_> {
                     self.check_p1_size(*symbol, *value, state);
                 }
                 self.redefine(*symbol, state);
-                state.established.define(&self.sizes.shapes, *symbol, Some(*value));
+                state.established.define(&self.sizes, *symbol, Some(*value));
                 state.bound.insert(*symbol);
             }
             Step::Check(check) => {
                 self.check(state, check);
-                state.established.check(check.constraint);
+                state.established.check(&mut self.sizes, check.constraint);
                 if let Constraint::AtLeast(dim, 0..) = check.constraint {
                     let symbol = self.sizes.shapes.as_sym(dim);
                     state.unchecked.retain(|it| Some(*it) != symbol);
@@ -507,13 +508,13 @@ impl Verifier<'_> {
                     Condition::Sizes(facts) => {
                         for fact in facts {
                             fact.dims().for_each(|it| self.check_p1_bound(state, it));
-                            state.established.check(*fact);
+                            state.established.check(&mut self.sizes, *fact);
                         }
                     }
                 }
                 self.steps(then_steps, state);
                 self.steps(else_steps, &mut other);
-                state.meet(&other);
+                state.meet(&self.sizes.shapes, &other);
             }
             Step::While { cond_steps, cond, body } => self.repeat(cond_steps, *cond, body, state),
         }
@@ -524,7 +525,7 @@ impl Verifier<'_> {
         let (step, first) = (self.step, self.next);
         let mut head = state.clone();
         if let Some(lost) = self.lost.get(&first) {
-            head.lose(lost);
+            head.lose(&self.sizes.shapes, lost);
         }
         loop {
             self.next = first;
@@ -535,7 +536,7 @@ impl Verifier<'_> {
             let leaving = round.clone();
             self.steps(body, &mut round);
             let mut next = head.clone();
-            next.meet(&round);
+            next.meet(&self.sizes.shapes, &round);
             if next == head {
                 self.lost.insert(first, state.lost(&head));
                 *state = leaving;

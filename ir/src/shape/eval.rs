@@ -40,7 +40,7 @@ impl FromIterator<(Sym, i64)> for Env {
 }
 
 /// What gives the values of symbols.
-pub(super) type Values<'a> = &'a dyn Fn(Sym) -> Option<i64>;
+pub(crate) type Values<'a> = &'a dyn Fn(Sym) -> Option<i64>;
 
 impl ShapeCx {
     /// The value under `env`; `None` if a symbol has no value, a divisor is zero,
@@ -50,7 +50,7 @@ impl ShapeCx {
     }
 
     /// As [`eval`](ShapeCx::eval), with a function that gives the values of symbols.
-    pub(super) fn eval_with(&self, d: Dim, value: Values<'_>) -> Option<i64> {
+    pub(crate) fn eval_with(&self, d: Dim, value: Values<'_>) -> Option<i64> {
         self.eval_poly(self.poly(d), value)
     }
 
@@ -60,7 +60,7 @@ impl ShapeCx {
     }
 
     /// As [`holds`](ShapeCx::holds), with a function that gives the values of symbols.
-    pub(super) fn holds_with(&self, fact: &Constraint, value: Values<'_>) -> Option<bool> {
+    pub(crate) fn holds_with(&self, fact: &Constraint, value: Values<'_>) -> Option<bool> {
         let eval = |d: Dim| self.eval_with(d, value);
         Some(match *fact {
             Constraint::AtLeast(d, k) => eval(d)? >= k,

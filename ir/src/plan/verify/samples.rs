@@ -1,6 +1,5 @@
 //! Sample sizes, which refute.
 
-use super::facts::Established;
 use crate::shape::{Constraint, Dim, Env, ShapeCx, Sym};
 use indexmap::{IndexMap, IndexSet};
 
@@ -26,6 +25,8 @@ pub(super) struct Range {
 const VALUES: [i64; 17] = [1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 33, 64, 100, 257, 1000, 4096, 0];
 /// How many samples are kept of each sort, and how many are tried for them.
 const KEPT: usize = 24;
+// Runs are bits.
+const _: () = assert!(2 * KEPT <= 64);
 const TRIED: u64 = 4000;
 
 impl Samples {
@@ -75,13 +76,14 @@ impl Samples {
         Samples { envs }
     }
 
-    /// The samples with which a run comes to where this is known.
-    pub(super) fn at<'s>(
-        &'s self,
-        shapes: &'s ShapeCx,
-        known: &'s Established,
-    ) -> impl Iterator<Item = Env> + 's {
-        self.envs.iter().filter_map(|env| known.here(shapes, env))
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.envs.len()
+    }
+
+    /// The value of a symbol in one.
+    pub(super) fn value(&self, sample: usize, sym: Sym) -> Option<i64> {
+        self.envs[sample].get(sym)
     }
 
     /// A range of bytes and what it is at each sample.

@@ -6,7 +6,7 @@
 
 use super::facts::Established;
 use super::samples::Samples;
-use crate::shape::{Constraint, Dim, Env, ShapeCx};
+use crate::shape::{Constraint, Dim, ShapeCx, Sym};
 use indexmap::IndexMap;
 
 /// What is asked, for all sizes that may occur.
@@ -46,8 +46,8 @@ impl Question {
         })
     }
 
-    fn at(self, shapes: &ShapeCx, env: &Env) -> Option<bool> {
-        let value = |d: Dim| shapes.as_int(d).or_else(|| shapes.eval(d, env));
+    fn at(self, shapes: &ShapeCx, values: &dyn Fn(Sym) -> Option<i64>) -> Option<bool> {
+        let value = |d: Dim| shapes.as_int(d).or_else(|| shapes.eval_with(d, values));
         Some(match self {
             Question::AtMost(a, b) => value(a)? <= value(b)?,
             Question::Equal(a, b) => value(a)? == value(b)?,
@@ -99,15 +99,15 @@ impl Sizes {
             return Answer::Proven;
         }
         if question.dims().all(|it| self.shapes.as_int(it).is_some()) {
-            return match question.at(&self.shapes, &Env::new()) {
+            return match question.at(&self.shapes, &|_| None) {
                 Some(true) => Answer::Proven,
                 _ => Answer::Refuted(String::new()),
             };
         }
-        let refuted =
-            self.samples.at(&self.shapes, known).find(|env| question.at(&self.shapes, env) == Some(false));
-        if let Some(env) = refuted {
-            return Answer::Refuted(self.witness(question, &env));
+        let value = |run: usize, sym: Sym| known.runs.value(self, run, sym);
+        let refutes = |run: &usize| question.at(&self.shapes, &|sym| value(*run, sym)) == Some(false);
+        if let Some(run) = known.runs.here(self.samples.count()).find(refutes) {
+            return Answer::Refuted(self.witness(question, &|sym| value(run, sym)));
         }
         match self.proven_on_entry(question) || self.proven_here(question, known) {
             true => Answer::Proven,
@@ -130,6 +130,10 @@ impl Sizes {
         if self.proven_on_entry(question) {
             return true;
         }
+        // Behind checks that contradict each other nothing ever runs.
+        if known.unreachable {
+            return true;
+        }
         let facts = known.about(&mut self.shapes, question.dims());
         if facts.is_empty() {
             return false;
@@ -148,10 +152,10 @@ impl Sizes {
     }
 
     /// ` (n = 17, m = 3)`
-    fn witness(&self, question: Question, env: &Env) -> String {
+    fn witness(&self, question: Question, value: &dyn Fn(Sym) -> Option<i64>) -> String {
         let mut found = Vec::new();
         for sym in question.dims().flat_map(|it| self.shapes.free_symbols(it)) {
-            let text = format!("{} = {}", self.shapes.display_sym(sym), env.get(sym).unwrap_or_default());
+            let text = format!("{} = {}", self.shapes.display_sym(sym), value(sym).unwrap_or_default());
             if !found.contains(&text) {
                 found.push(text);
             }

@@ -2,7 +2,7 @@
 
 use super::facts::{Established, Forgotten};
 use crate::plan::{ArenaId, BufferRef, ObjectId, SlotId};
-use crate::shape::Sym;
+use crate::shape::{ShapeCx, Sym};
 use indexmap::IndexSet;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,9 +41,9 @@ pub(super) struct State {
 
 impl State {
     /// What holds on this path and on another.
-    pub(super) fn meet(&mut self, other: &State) {
+    pub(super) fn meet(&mut self, shapes: &ShapeCx, other: &State) {
         self.bound.retain(|it| other.bound.contains(it));
-        self.established.meet(&other.established);
+        self.established.meet(shapes, &other.established);
         self.arenas.retain(|it| other.arenas.contains(it));
         self.outputs.retain(|it| other.outputs.contains(it));
         self.fresh.retain(|it| other.fresh.contains(it));
@@ -62,10 +62,10 @@ impl State {
     }
 
     /// Without what was lost elsewhere.
-    pub(super) fn lose(&mut self, lost: &Lost) {
+    pub(super) fn lose(&mut self, shapes: &ShapeCx, lost: &Lost) {
         lost.valid.iter().for_each(|it| self.valid.remove(it));
         self.doubtful.extend(&lost.doubtful);
-        self.established.forget(&lost.established);
+        self.established.forget(shapes, &lost.established);
     }
 }
 
