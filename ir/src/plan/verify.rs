@@ -475,7 +475,7 @@ impl Verifier<'_> {
                     self.check_p5_element(*from, *dtype, *element, state);
                 }
                 self.redefine(*symbol, state);
-                state.established.define(&self.sizes, *symbol, None);
+                state.established.define(&self.sizes.shapes, &self.sizes.samples, *symbol, None);
                 state.bound.insert(*symbol);
                 if self.plan.shapes.kind(*symbol) == SymbolKind::Size {
                     state.unchecked.insert(*symbol);
@@ -487,12 +487,12 @@ impl Verifier<'_> {
                     self.check_p1_size(*symbol, *value, state);
                 }
                 self.redefine(*symbol, state);
-                state.established.define(&self.sizes, *symbol, Some(*value));
+                state.established.define(&self.sizes.shapes, &self.sizes.samples, *symbol, Some(*value));
                 state.bound.insert(*symbol);
             }
             Step::Check(check) => {
                 self.check(state, check);
-                state.established.check(&mut self.sizes, check.constraint);
+                state.established.check(&mut self.sizes.shapes, &self.sizes.samples, check.constraint);
                 if let Constraint::AtLeast(dim, 0..) = check.constraint {
                     let symbol = self.sizes.shapes.as_sym(dim);
                     state.unchecked.retain(|it| Some(*it) != symbol);
@@ -508,7 +508,7 @@ impl Verifier<'_> {
                     Condition::Sizes(facts) => {
                         for fact in facts {
                             fact.dims().for_each(|it| self.check_p1_bound(state, it));
-                            state.established.check(&mut self.sizes, *fact);
+                            state.established.check(&mut self.sizes.shapes, &self.sizes.samples, *fact);
                         }
                     }
                 }

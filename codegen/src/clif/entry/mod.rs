@@ -238,17 +238,18 @@ impl Entry<'_, '_, '_> {
         let outputs = &self.input.plan.outputs;
         // What lies over an input is the caller's already.
         let returned: Vec<usize> = (0..outputs.len()).filter(|it| outputs[*it].over().is_none()).collect();
-        let held: Vec<Held> = returned.iter().map(|it| self.returned(*it, &outputs[*it].kind)).collect();
-        let value = match held[..] {
+        let value = match returned[..] {
             [] => Held { tag: self.cx.int(i64::from(TypeIndex::NONE)), payload: self.cx.int(0) },
-            [held] => held,
+            [output] => self.returned(output, &outputs[output].kind),
             _ => {
-                let room = self.room(held.len() * size_of::<orogen_abi::Any>());
-                for (i, it) in held.iter().enumerate() {
-                    self.store_any(room, i, *it);
+                let room = self.room(returned.len() * size_of::<orogen_abi::Any>());
+                // One after the other: in registers all of them would be alive together.
+                for (i, output) in returned.iter().enumerate() {
+                    let held = self.returned(*output, &outputs[*output].kind);
+                    self.store_any(room, i, held);
                 }
                 let list = self.cx.b.ins().stack_addr(types::I64, room, 0);
-                let count = self.cx.int(held.len() as i64);
+                let count = self.cx.int(returned.len() as i64);
                 let array = self.cx.support(Support::NewArray, &[count, list]).expect("one result");
                 // The array took the objects over, even if it could not be made.
                 self.frame.forget_outputs(self.cx);

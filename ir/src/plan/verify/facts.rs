@@ -4,7 +4,7 @@
 //! short one. Points between which nothing changed share what is known.
 
 use super::runs::Runs;
-use super::sizes::Sizes;
+use super::samples::Samples;
 use crate::shape::{Constraint, Dim, ShapeCx, Sym};
 use indexmap::{IndexMap, IndexSet};
 use std::rc::Rc;
@@ -52,11 +52,11 @@ impl PartialEq for Established {
 
 impl Established {
     /// Behind a check.
-    pub(super) fn check(&mut self, sizes: &mut Sizes, constraint: Constraint) {
-        self.runs.check(sizes, &constraint);
+    pub(super) fn check(&mut self, shapes: &mut ShapeCx, samples: &Samples, constraint: Constraint) {
+        self.runs.check(shapes, samples, &constraint);
         // With numbers alone it says whether a run comes here at all.
-        let resolved = constraint.map(&mut |it| self.resolve(&mut sizes.shapes, it).ok_or(()));
-        if resolved.is_ok_and(|it| sizes.shapes.holds_with(&it, &|_| None) == Some(false)) {
+        let resolved = constraint.map(&mut |it| self.resolve(shapes, it).ok_or(()));
+        if resolved.is_ok_and(|it| shapes.holds_with(&it, &|_| None) == Some(false)) {
             self.unreachable = true;
         }
         if self.known.checks.contains(&constraint) {
@@ -64,26 +64,26 @@ impl Established {
         }
         let known = Rc::make_mut(&mut self.known);
         known.checks.insert(constraint);
-        for sym in symbols(&sizes.shapes, &constraint) {
+        for sym in symbols(shapes, &constraint) {
             known.mentions.entry(sym).or_default().checks.insert(constraint);
         }
     }
 
     /// Behind a definition of a symbol: what was known about its old value is not known about the new one.
-    pub(super) fn define(&mut self, sizes: &Sizes, symbol: Sym, value: Option<Dim>) {
-        self.runs.define(sizes, symbol, value);
-        let value = value.filter(|it| !sizes.shapes.mentions(*it, symbol));
+    pub(super) fn define(&mut self, shapes: &ShapeCx, samples: &Samples, symbol: Sym, value: Option<Dim>) {
+        self.runs.define(shapes, samples, symbol, value);
+        let value = value.filter(|it| !shapes.mentions(*it, symbol));
         let old = self.known.lets.contains_key(&symbol) || self.known.mentions.contains_key(&symbol);
         if !old && value.is_none() {
             return;
         }
         let known = Rc::make_mut(&mut self.known);
         let mentions = known.mentions.get(&symbol).cloned().unwrap_or_default();
-        mentions.checks.iter().for_each(|it| known.drop_check(&sizes.shapes, it));
-        mentions.lets.iter().chain([&symbol]).for_each(|it| known.drop_let(&sizes.shapes, *it));
+        mentions.checks.iter().for_each(|it| known.drop_check(shapes, it));
+        mentions.lets.iter().chain([&symbol]).for_each(|it| known.drop_let(shapes, *it));
         if let Some(value) = value {
             known.lets.insert(symbol, value);
-            for sym in sizes.shapes.free_symbols(value) {
+            for sym in shapes.free_symbols(value) {
                 known.mentions.entry(sym).or_default().lets.insert(symbol);
             }
         }

@@ -151,7 +151,7 @@ impl Verifier<'_> {
                 self.report("P008", message);
             }
             self.redefine(it.symbol, state);
-            state.established.define(&self.sizes, it.symbol, None);
+            state.established.define(&self.sizes.shapes, &self.sizes.samples, it.symbol, None);
             state.bound.insert(it.symbol);
         }
     }

@@ -143,7 +143,7 @@ impl Verifier<'_> {
         }
         for symbol in op.defines() {
             self.redefine(symbol, state);
-            state.established.define(&self.sizes, symbol, None);
+            state.established.define(&self.sizes.shapes, &self.sizes.samples, symbol, None);
             state.bound.insert(symbol);
         }
         let Some(to) = op.result() else { return };

@@ -3,8 +3,8 @@
 //! A sample is a run: what is read from data is what the sample says, and a definition has the value that it has with
 //! the sizes before it. A run that fails a check ends.
 
-use super::sizes::Sizes;
-use crate::shape::{Constraint, Dim, Sym};
+use super::samples::Samples;
+use crate::shape::{Constraint, Dim, ShapeCx, Sym};
 use indexmap::IndexMap;
 
 /// The runs that come to a point, as bits by their place among the samples.
@@ -24,16 +24,16 @@ impl Runs {
     }
 
     /// What a symbol is here in a sample.
-    pub(super) fn value(&self, sizes: &Sizes, run: usize, sym: Sym) -> Option<i64> {
+    pub(super) fn value(&self, samples: &Samples, run: usize, sym: Sym) -> Option<i64> {
         match self.values.get(&sym) {
             Some(values) => values.get(run).copied(),
-            None => sizes.samples.value(run, sym),
+            None => samples.value(run, sym),
         }
     }
 
-    pub(super) fn check(&mut self, sizes: &Sizes, constraint: &Constraint) {
-        for run in self.here(sizes.samples.count()) {
-            let holds = sizes.shapes.holds_with(constraint, &|sym| self.value(sizes, run, sym));
+    pub(super) fn check(&mut self, shapes: &ShapeCx, samples: &Samples, constraint: &Constraint) {
+        for run in self.here(samples.count()) {
+            let holds = shapes.holds_with(constraint, &|sym| self.value(samples, run, sym));
             if holds == Some(false) {
                 self.ended |= 1 << run;
             }
@@ -41,15 +41,14 @@ impl Runs {
     }
 
     /// A symbol got a value, or one from data.
-    pub(super) fn define(&mut self, sizes: &Sizes, symbol: Sym, value: Option<Dim>) {
-        let samples = &sizes.samples;
+    pub(super) fn define(&mut self, shapes: &ShapeCx, samples: &Samples, symbol: Sym, value: Option<Dim>) {
         let Some(value) = value else {
             self.values.swap_remove(&symbol);
             return;
         };
         let mut values = Vec::with_capacity(samples.count());
         for run in 0..samples.count() {
-            let found = sizes.shapes.eval_with(value, &|sym| self.value(sizes, run, sym));
+            let found = shapes.eval_with(value, &|sym| self.value(samples, run, sym));
             if found.is_none() {
                 self.ended |= 1 << run;
             }

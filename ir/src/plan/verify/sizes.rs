@@ -104,7 +104,7 @@ impl Sizes {
                 _ => Answer::Refuted(String::new()),
             };
         }
-        let value = |run: usize, sym: Sym| known.runs.value(self, run, sym);
+        let value = |run: usize, sym: Sym| known.runs.value(&self.samples, run, sym);
         let refutes = |run: &usize| question.at(&self.shapes, &|sym| value(*run, sym)) == Some(false);
         if let Some(run) = known.runs.here(self.samples.count()).find(refutes) {
             return Answer::Refuted(self.witness(question, &|sym| value(run, sym)));
