@@ -5,6 +5,7 @@
 mod harness;
 
 use harness::{compiled_module, dlpack, in_memory, options};
+use orogen_abi::{Any, ArrayObject, DLDataType, DLDevice, DLTensor, Object, TensorObject, TypeIndex};
 use orogen_ir::plan::{PlanModule, parse_plans, print_plans, verify_module};
 use orogen_ir::types::{ConstPool, DType, TensorData};
 use orogen_reference::{Host, Value as Expected, eval_plan_values};
@@ -318,6 +319,52 @@ fn optionals_pass_through_calls_of_functions() {
     assert!(matches!(&outputs[..], [Value::Tensor(_), Value::Array(items)] if items.len() == 1));
     let wrong = check(OPTIONAL, &[Expected::Sequence(vec![])]).unwrap_err().to_string();
     assert!(wrong.contains("input `x` is not a tensor or nothing"), "{wrong}");
+}
+
+#[test]
+fn a_borrowed_tensor_is_copied_where_an_object_is_expected() {
+    let compiled = compiled_module(&module(OPTIONAL), &options());
+    for host in [true, false] {
+        let loaded = compiled.jit().unwrap_or_else(|it| panic!("{it}"));
+        loaded.set_host(host.then(orogen_runtime::host_table));
+        let mut data = [1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0];
+        for (extent, stride, offset, good) in
+            [(3, 1, 4, true), (3, 2, 0, false), (1, 9, 20, true), (-1, 1, 0, false)]
+        {
+            let (mut shape, mut strides) = ([extent], [stride]);
+            let mut view = DLTensor {
+                data: data.as_mut_ptr().cast(),
+                device: DLDevice::CPU,
+                ndim: 1,
+                dtype: DLDataType::F32,
+                shape: shape.as_mut_ptr(),
+                strides: strides.as_mut_ptr(),
+                byte_offset: offset,
+            };
+            let mut result = Any::NONE;
+            let args = [Any::dl_tensor(&raw mut view)];
+            // SAFETY: the parameters of a packed function; the view and its data live until after the call.
+            let status = unsafe { (loaded.entry())(std::ptr::null_mut(), args.as_ptr(), 1, &raw mut result) };
+            assert_eq!(status == 0, good, "{extent} {stride}");
+            if !good {
+                continue;
+            }
+            assert_eq!(result.type_index, TypeIndex::ARRAY);
+            // SAFETY: on success the result is an array of two outputs, the second a sequence of one tensor.
+            unsafe {
+                let outputs = &*result.payload.object.cast::<ArrayObject>();
+                let list = &*(*outputs.data.add(1)).payload.object.cast::<ArrayObject>();
+                let kept = &(*(*list.data).payload.object.cast::<TensorObject>()).dl_tensor;
+                let values = std::slice::from_raw_parts(kept.data.cast::<f32>(), extent as usize);
+                let first = offset as usize / 4;
+                assert_eq!(values, &data[first..first + extent as usize]);
+                assert_ne!(kept.data, data.as_mut_ptr().cast());
+                // The array gives back what it holds.
+                let header = &*result.payload.object;
+                (header.deleter.unwrap())(result.payload.object.cast(), Object::DELETE_BOTH);
+            }
+        }
+    }
 }
 
 #[test]

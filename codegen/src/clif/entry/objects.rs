@@ -108,12 +108,32 @@ impl Entry<'_, '_, '_> {
         let at = self.cx.b.ins().iadd_imm_s(arguments, (i * size_of::<Any>()) as i64);
         let held = self.load_any(at);
         let ty = &self.input.plan.objects[id.0 as usize].ty;
+        if !admitted(ty).is_none_or(|it| it.contains(&TypeIndex::TENSOR)) {
+            self.kind(ty, held, what);
+            self.retain(held);
+            self.put(id, held);
+            return;
+        }
+        // A view is the lender's; what is kept is a copy.
+        let index = self.cx.b.ins().ireduce(types::I32, held.tag);
+        let is_view = self.cx.b.ins().icmp_imm_s(IntCC::Equal, index, i64::from(TypeIndex::DL_TENSOR));
+        let [lent, owned, done] = [(); 3].map(|()| self.cx.b.create_block());
+        self.cx.b.ins().brif(is_view, lent, &[], owned, &[]);
+        self.cx.b.switch_to_block(lent);
+        let copy = self.cx.support(Support::OwnTensor, &[held.payload]).expect("one result");
+        self.require_made(copy);
+        let tag = self.cx.int(i64::from(TypeIndex::TENSOR));
+        self.put(id, Held { tag, payload: copy });
+        self.cx.b.ins().jump(done, &[]);
+        self.cx.b.switch_to_block(owned);
         self.kind(ty, held, what);
         self.retain(held);
         self.put(id, held);
+        self.cx.b.ins().jump(done, &[]);
+        self.cx.b.switch_to_block(done);
     }
 
-    /// Whether there is a value of a type, as far as its tag says; a borrowed view is none, since it cannot be kept.
+    /// Whether there is a value of a type, as far as its tag says; what is borrowed is none, since it cannot be kept.
     fn kind(&mut self, ty: &Type, held: Held, what: &str) {
         let index = self.cx.b.ins().ireduce(types::I32, held.tag);
         let is =

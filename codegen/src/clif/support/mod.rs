@@ -32,6 +32,8 @@ pub(crate) enum Support {
     Free,
     /// `(dtype: i32, rank: i32, shape, bytes) → tensor object`, null after an error was set.
     NewTensor,
+    /// `(view: DLTensor) → tensor object` with its elements, null after an error was set.
+    OwnTensor,
     /// `(object)`; null is allowed.
     Release,
     /// `(object or other payload, tag)`: gives up the reference of an `Any`, if it has one.
@@ -64,10 +66,11 @@ pub(crate) enum Support {
 
 pub(crate) use error::Form;
 
-const ALL: [(Support, &str, &[Type], &[Type]); 17] = [
+const ALL: [(Support, &str, &[Type], &[Type]); 18] = [
     (Support::Alloc, "alloc", &[I, I], &[I]),
     (Support::Free, "free", &[I, I], &[]),
     (Support::NewTensor, "new_tensor", &[types::I32, types::I32, I, I], &[I]),
+    (Support::OwnTensor, "own_tensor", &[I], &[I]),
     (Support::Release, "release", &[I], &[]),
     (Support::ReleaseAny, "release_any", &[I, I], &[]),
     (Support::RetainAny, "retain_any", &[I, I], &[]),
@@ -167,6 +170,7 @@ pub(crate) fn unit(target: Target, symbol: &str) -> Option<Unit> {
         Support::Alloc => alloc(cx, args),
         Support::Free => free(cx, args),
         Support::NewTensor => object::new_tensor(cx, args),
+        Support::OwnTensor => object::own_tensor(cx, args),
         Support::Release => object::release(cx, args),
         Support::ReleaseAny => object::release_any(cx, args),
         Support::RetainAny => object::retain_any(cx, args),

@@ -1,12 +1,13 @@
 //! Tensors made without a host, and counting of references.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{AtomicRmwOp, Block, InstBuilder, MemFlagsData, Value, types};
+use cranelift_codegen::ir::{AtomicRmwOp, Block, BlockArg, InstBuilder, MemFlagsData, Value, types};
 use orogen_abi::{AllocHeader, DLTensor, HostTable, Object, TensorObject, TypeIndex};
 use std::mem::{offset_of, size_of};
 
-use super::{ALIGN, I, Support, raw_alloc, raw_free};
-use crate::clif::unit::FunctionCx;
+use super::{ALIGN, Form, I, Support, raw_alloc, raw_free};
+use crate::clif::size::MAX_EXTENT;
+use crate::clif::unit::{FunctionCx, Symbol};
 
 /// Bytes between the start of an allocation and the object in it: the allocation header lies just before the
 /// object (law A5), and the object is aligned.
@@ -91,6 +92,78 @@ pub(super) fn new_tensor(cx: &mut FunctionCx<'_>, args: &[Value]) {
     cx.b.ins().store(MemFlagsData::trusted(), stride, to, 0);
     let next = cx.b.ins().imul(stride, extent);
     cx.close_loop(open, &[next]);
+    cx.b.ins().return_(&[object]);
+}
+
+/// `(view) → object`: a copy of a borrowed tensor, which must be row-major in host memory.
+pub(super) fn own_tensor(cx: &mut FunctionCx<'_>, args: &[Value]) {
+    let view = args[0];
+    let flags = MemFlagsData::trusted();
+    let field = |cx: &mut FunctionCx<'_>, ty, offset: usize| cx.b.ins().load(ty, flags, view, offset as i32);
+    let rank = field(cx, types::I32, offset_of!(DLTensor, ndim));
+    let shape = field(cx, I, offset_of!(DLTensor, shape));
+    let strides = field(cx, I, offset_of!(DLTensor, strides));
+    let dtype = field(cx, types::I32, offset_of!(DLTensor, dtype));
+    let device = field(cx, types::I32, offset_of!(DLTensor, device));
+    let (zero, one) = (cx.int(0), cx.int(1));
+    let wide = cx.b.ins().sextend(I, rank);
+    // Elements of the dimensions from the last one on, and whether all strides are what that makes them.
+    let good = cx.b.ins().icmp_imm_s(IntCC::Equal, device, 1);
+    let open = cx.open_loop(zero, wide, &[one, good]);
+    let (elements, good) = (open.carried[0], open.carried[1]);
+    let axis = cx.b.ins().isub(wide, open.index);
+    let at = cx.b.ins().iadd_imm_s(axis, -1);
+    let at = cx.b.ins().imul_imm_s(at, 8);
+    let extent = cx.b.ins().iadd(shape, at);
+    let extent = cx.b.ins().load(I, flags, extent, 0);
+    let (given, next) = (cx.b.create_block(), cx.b.create_block());
+    let stride = cx.b.append_block_param(next, I);
+    cx.b.ins().brif(strides, given, &[], next, &[BlockArg::Value(elements)]);
+    cx.b.switch_to_block(given);
+    let place = cx.b.ins().iadd(strides, at);
+    let found = cx.b.ins().load(I, flags, place, 0);
+    cx.b.ins().jump(next, &[BlockArg::Value(found)]);
+    cx.b.switch_to_block(next);
+    let same = cx.b.ins().icmp(IntCC::Equal, stride, elements);
+    let single = cx.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, extent, 1);
+    let fine = cx.b.ins().bor(same, single);
+    let small = cx.b.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, extent, MAX_EXTENT);
+    let fine = cx.b.ins().band(fine, small);
+    let good = cx.b.ins().band(good, fine);
+    let (low, high) = (cx.b.ins().imul(elements, extent), cx.b.ins().umulhi(elements, extent));
+    let fits = cx.b.ins().icmp_imm_s(IntCC::Equal, high, 0);
+    let bounded = cx.b.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, low, MAX_EXTENT);
+    let fits = cx.b.ins().band(fits, bounded);
+    let good = cx.b.ins().band(good, fits);
+    let [elements, good] = cx.close_loop(open, &[low, good])[..] else { unreachable!("two carried values") };
+    let (whole, bad) = cx.branch(good);
+    cx.b.switch_to_block(bad);
+    let kind = cx.text("ValueError");
+    let message = cx.text("a tensor that is kept must be row-major in host memory");
+    let form = cx.int(Form::Plain as i64);
+    cx.support(Support::Fail, &[kind, message, form, zero, zero]);
+    cx.b.ins().return_(&[zero]);
+    cx.b.switch_to_block(whole);
+    // Bits of an element, times lanes; both are small.
+    let packed = cx.b.ins().uextend(I, dtype);
+    let bits = cx.b.ins().ushr_imm_u(packed, 8);
+    let bits = cx.b.ins().band_imm_u(bits, 0xff);
+    let lanes = cx.b.ins().ushr_imm_u(packed, 16);
+    let bits = cx.b.ins().imul(bits, lanes);
+    let bits = cx.b.ins().iadd_imm_s(bits, 7);
+    let size = cx.b.ins().ushr_imm_u(bits, 3);
+    let bytes = cx.b.ins().imul(elements, size);
+    let object = cx.support(Support::NewTensor, &[dtype, rank, shape, bytes]).expect("one result");
+    let (made, failed) = cx.branch(object);
+    cx.b.switch_to_block(failed);
+    cx.b.ins().return_(&[zero]);
+    cx.b.switch_to_block(made);
+    let inside = offset_of!(TensorObject, dl_tensor) + offset_of!(DLTensor, data);
+    let to = cx.b.ins().load(I, flags, object, inside as i32);
+    let from = field(cx, I, offset_of!(DLTensor, data));
+    let offset = field(cx, I, offset_of!(DLTensor, byte_offset));
+    let from = cx.b.ins().iadd(from, offset);
+    cx.call(Symbol::Import("memmove".to_owned()), &[I; 3], &[I], &[to, from, bytes]);
     cx.b.ins().return_(&[object]);
 }
 
