@@ -79,10 +79,11 @@ fn tensor(values: &[f32]) -> Tensor {
 }
 
 fn run(library: &Library, given: &[Option<&[f32]>]) -> Result<Vec<Vec<f32>>, String> {
-    let mut given: Vec<Option<Tensor>> = given.iter().map(|it| it.map(tensor)).collect();
-    let outputs = library.call_given("main", &mut given, RunOptions::default());
-    let outputs = outputs.map_err(|it| it.to_string())?;
-    Ok(outputs.iter().map(|it| it.as_slice::<f32>().unwrap().to_vec()).collect())
+    let value = |it: &Option<&[f32]>| it.map_or(Value::None, |it| tensor(it).into());
+    let mut given: Vec<Value> = given.iter().map(value).collect();
+    let outputs = library.call_values("main", &mut given, RunOptions::default());
+    let outputs = outputs.map_err(|it| it.to_string())?.into_iter().map(|it| it.into_tensor().unwrap());
+    Ok(outputs.map(|it| it.as_slice::<f32>().unwrap().to_vec()).collect())
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use crate::failure::Failure;
 use crate::npz::Archive;
+use crate::objects::{self, Kind};
 use half::{bf16, f16};
 use indexmap::IndexMap;
 use orogen_abi::signature::{Dim, Function, Parameter};
-use orogen_runtime::{DLDataType, Library, RunOptions, Tensor};
+use orogen_runtime::{DLDataType, Library, RunOptions, Tensor, Value};
 use std::path::Path;
 
 /// The function of a library that a user names; else `main`, or the only one.
@@ -31,10 +32,10 @@ pub(crate) fn inputs(
     file: Option<&Path>,
     seed: u64,
     dims: &[(String, u64)],
-) -> Result<Vec<Option<Tensor>>, Failure> {
+) -> Result<Vec<Value>, Failure> {
     match file {
         Some(path) => from_file(function, path),
-        None => Ok(random(function, seed, dims)?.into_iter().map(Some).collect()),
+        None => Ok(random(function, seed, dims)?.into_iter().map(Value::Tensor).collect()),
     }
 }
 
@@ -51,14 +52,18 @@ pub(crate) fn open_dims(function: &Function) -> Vec<String> {
     names
 }
 
-fn from_file(function: &Function, path: &Path) -> Result<Vec<Option<Tensor>>, Failure> {
+fn from_file(function: &Function, path: &Path) -> Result<Vec<Value>, Failure> {
     let mut archive = Archive::open(path)?;
     let mut found = Vec::new();
     let mut used = Vec::new();
     for input in &function.inputs {
+        if let Some(kind) = Kind::of(input) {
+            found.push(objects::read(&mut archive, input, kind, &mut used)?);
+            continue;
+        }
         let Some(key) = archive.key("in:", &input.name)? else {
             if input.optional {
-                found.push(None);
+                found.push(Value::None);
                 continue;
             }
             let has =
@@ -66,10 +71,12 @@ fn from_file(function: &Function, path: &Path) -> Result<Vec<Option<Tensor>>, Fa
             let message = format!("there is no `{}` or `in:{0}` in it; it has: {has}", input.name);
             return Err(Failure::file(path, "use", message));
         };
-        found.push(Some(for_input(input, archive.read(&key)?)));
+        found.push(for_input(input, archive.read(&key)?).into());
         used.push(key);
     }
-    let is_output = |key: &str| key.starts_with("out:") || function.outputs.iter().any(|it| it.name == key);
+    let is_output = |key: &str| {
+        key.starts_with("out:") || function.outputs.iter().any(|it| it.name == objects::name_of(key))
+    };
     match archive.keys().iter().find(|it| !used.contains(it) && !is_output(it)) {
         Some(extra) => {
             let names: Vec<&str> = function.inputs.iter().map(|it| it.name.as_str()).collect();
@@ -98,7 +105,15 @@ fn random(function: &Function, seed: u64, dims: &[(String, u64)]) -> Result<Vec<
     let sizes: IndexMap<&str, u64> = dims.iter().map(|(name, size)| (name.as_str(), *size)).collect();
     // What has a default keeps it.
     let given = function.inputs.iter().filter(|it| !it.optional);
-    given.map(|input| random_tensor(input, &sizes, &mut state)).collect()
+    given
+        .map(|input| match &input.object {
+            None => random_tensor(input, &sizes, &mut state),
+            Some(ty) => Err(Failure::Usage(format!(
+                "input `{}` is a {ty}, for which there are no random values: give a file with `--inputs`",
+                input.name
+            ))),
+        })
+        .collect()
 }
 
 /// Floats in [−1, 1), integers 0 or 1: valid for masks and for indices into anything of two elements.
@@ -148,23 +163,23 @@ fn next(state: &mut u64) -> u64 {
 }
 
 /// The results of a function as a run shows them: outputs, then what state becomes.
-pub(crate) fn results(function: &Function) -> Vec<Parameter> {
+fn results(function: &Function) -> Vec<Parameter> {
     let states =
         function.inputs.iter().filter_map(|it| Some(Parameter { name: it.becomes.clone()?, ..it.clone() }));
     function.outputs.iter().cloned().chain(states).collect()
 }
 
-/// Runs a function once; state is left in `tensors`, and at the end of what comes out.
+/// Runs a function once; state is left in `inputs`, and at the end of what comes out. Each tensor of an object has a
+/// result of its own.
 pub(crate) fn call(
     library: &Library,
     function: &Function,
-    tensors: &mut [Option<Tensor>],
-) -> Result<Vec<Tensor>, Failure> {
-    let options = RunOptions::default();
-    let mut outputs = library.call_given(&function.name, tensors, options).map_err(Failure::Run)?;
-    let states = function.inputs.iter().zip(tensors.iter()).filter(|it| it.0.becomes.is_some());
-    outputs.extend(states.filter_map(|it| it.1.clone()));
-    Ok(outputs)
+    inputs: &mut [Value],
+) -> Result<Vec<(Parameter, Tensor)>, Failure> {
+    let outputs = library.call_values(&function.name, inputs, RunOptions::default()).map_err(Failure::Run)?;
+    let states = function.inputs.iter().zip(inputs.iter()).filter(|it| it.0.becomes.is_some());
+    let values = outputs.into_iter().chain(states.map(|it| it.1.clone()));
+    objects::tensors(results(function).into_iter().zip(values))
 }
 
 #[cfg(test)]

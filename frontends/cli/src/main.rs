@@ -9,6 +9,7 @@ mod files;
 mod inputs;
 mod kernels;
 mod npz;
+mod objects;
 mod output;
 mod progress;
 mod subject;

@@ -43,6 +43,11 @@ impl<'a> Archive<'a> {
         Ok(Archive { path, archive })
     }
 
+    /// The file.
+    pub(crate) fn path(&self) -> &'a Path {
+        self.path
+    }
+
     /// All keys, in order.
     pub(crate) fn keys(&self) -> &[String] {
         self.archive.keys()

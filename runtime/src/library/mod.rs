@@ -205,56 +205,42 @@ impl Library {
         if let Some(state) = signature.inputs.iter().find(|it| it.becomes.is_some()) {
             return Err(state_is_written(state, name));
         }
-        self.invoke(index, &inputs.iter().map(Some).collect::<Vec<_>>(), options)
+        self.invoke(index, inputs, options)
     }
 
-    /// Runs the function called `name` with a default for each `None`; new values of state are left where the old ones were,
-    /// as by [`Library::run_in_place`].
-    ///
-    /// # Errors
-    /// As [`Library::run_in_place`], when there is no such function, and for `None` in the place of an input without a
-    /// default.
-    pub fn call_given(
-        &self,
-        name: &str,
-        inputs: &mut [Option<Tensor>],
-        options: RunOptions,
-    ) -> Result<Vec<Tensor>, RuntimeError> {
-        let (index, function) = self.find_function(name)?;
-        check_inputs(function, inputs.iter().map(Option::as_ref))?;
-        for (parameter, tensor) in function.inputs.iter().zip(inputs.iter_mut()) {
-            check_state(function, parameter, tensor.as_mut())?;
-        }
-        self.invoke(index, &inputs.iter().map(Option::as_ref).collect::<Vec<_>>(), options)
-    }
-
-    /// Runs the function called `name` on values of any kind: what is a sequence is an [`Value::Array`], an optional
-    /// without a value is [`Value::None`]. Results are as many as the function has outputs.
+    /// Runs the function called `name` on values of any kind: a sequence is a [`Value::Array`], and [`Value::None`] stands
+    /// for an optional without a value and for an input that takes its default. New values of state are left where the
+    /// old ones were, as by [`Library::run_in_place`]. Results are as many as the function has outputs.
     ///
     /// ```no_run
-    /// # use orogen_runtime::{Library, Tensor, Value};
+    /// # use orogen_runtime::{Library, RunOptions, Tensor, Value};
     /// # fn example(library: &Library, x: Tensor, y: Tensor) -> Result<(), orogen_runtime::RuntimeError> {
     /// let list = Value::Array(vec![x.into(), y.into()]);
-    /// let outputs = library.call_values("main", &[list, Value::None])?;
+    /// let outputs = library.call_values("main", &mut [list, Value::None], RunOptions::default())?;
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
-    /// As [`Library::call`], and for values of another kind than the function takes.
-    pub fn call_values(&self, name: &str, inputs: &[Value]) -> Result<Vec<Value>, RuntimeError> {
+    /// As [`Library::run_in_place`], and for values of another kind than the function takes.
+    pub fn call_values(
+        &self,
+        name: &str,
+        inputs: &mut [Value],
+        options: RunOptions,
+    ) -> Result<Vec<Value>, RuntimeError> {
         let (index, function) = self.find_function(name)?;
-        if let Some(state) = function.inputs.iter().find(|it| it.becomes.is_some()) {
-            return Err(state_is_written(state, name));
-        }
         if inputs.len() < function.required() || inputs.len() > function.inputs.len() {
             return Err(argument_count(function, inputs.len()));
         }
-        for (parameter, value) in function.inputs.iter().zip(inputs) {
+        for (parameter, value) in function.inputs.iter().zip(inputs.iter_mut()) {
             let what = || format!("input `{}` of `{}`", parameter.name, function.name);
             match value {
+                Value::Tensor(tensor) => {
+                    check_input(parameter, tensor, &what)?;
+                    check_state(function, parameter, Some(tensor))?;
+                }
                 _ if parameter.object.is_some() => {}
-                Value::Tensor(tensor) => check_input(parameter, tensor, &what)?,
                 Value::None if parameter.optional => {}
                 other => {
                     let (expected, got) = ("a tensor", other.kind().to_owned());
@@ -262,9 +248,20 @@ impl Library {
                 }
             }
         }
-        let owned: Vec<OwnedAny> = inputs.iter().map(|it| OwnedAny(it.clone().into_any())).collect();
-        let args: Vec<Any> = owned.iter().map(|it| it.0).collect();
-        self.invoke_packed(index, &args, RunOptions::default())
+        let mut kept = Vec::new();
+        let args: Vec<Any> = inputs
+            .iter()
+            .map(|it| match it {
+                // Not one more reference: state is the caller's alone.
+                Value::Tensor(tensor) => Any::object(TypeIndex::TENSOR, tensor.object()),
+                other => {
+                    let any = other.clone().into_any();
+                    kept.push(OwnedAny(any));
+                    any
+                }
+            })
+            .collect();
+        self.invoke_packed(index, &args, options)
     }
 
     /// Runs `main` and leaves the new values of state where the old ones were: in those of `inputs` that the signature
@@ -282,11 +279,11 @@ impl Library {
     /// As [`Library::run_in_place`], and when there is no such function.
     pub fn call_in_place(&self, name: &str, inputs: &mut [Tensor]) -> Result<Vec<Tensor>, RuntimeError> {
         let (index, function) = self.find_function(name)?;
-        check_inputs(function, inputs.iter().map(Some))?;
+        check_inputs(function, inputs)?;
         for (parameter, tensor) in function.inputs.iter().zip(inputs.iter_mut()) {
             check_state(function, parameter, Some(tensor))?;
         }
-        self.invoke(index, &inputs.iter().map(Some).collect::<Vec<_>>(), RunOptions::default())
+        self.invoke(index, inputs, RunOptions::default())
     }
 
     /// The name of the function that runs when none is named.
@@ -313,12 +310,11 @@ impl Library {
     fn invoke(
         &self,
         index: usize,
-        inputs: &[Option<&Tensor>],
+        inputs: &[Tensor],
         options: RunOptions,
     ) -> Result<Vec<Tensor>, RuntimeError> {
-        check_inputs(&self.inner.signature.functions[index], inputs.iter().copied())?;
-        let argument = |it: &Tensor| Any::object(TypeIndex::TENSOR, it.object());
-        let args: Vec<Any> = inputs.iter().map(|it| it.map_or(Any::NONE, argument)).collect();
+        check_inputs(&self.inner.signature.functions[index], inputs)?;
+        let args: Vec<Any> = inputs.iter().map(|it| Any::object(TypeIndex::TENSOR, it.object())).collect();
         self.invoke_packed(index, &args, options)?.into_iter().map(Value::into_tensor).collect()
     }
 
@@ -491,25 +487,14 @@ unsafe fn read_text(start: *const u8, mapped: &Mapped) -> Result<String, String>
 
 /// What can be checked without the model: count, types, ranks, fixed extents, layout.
 /// Symbolic extents are checked by the compiled code, which knows their relations.
-fn check_inputs<'t>(
-    function: &Function,
-    inputs: impl ExactSizeIterator<Item = Option<&'t Tensor>>,
-) -> Result<(), RuntimeError> {
+fn check_inputs(function: &Function, inputs: &[Tensor]) -> Result<(), RuntimeError> {
     if inputs.len() < function.required() || inputs.len() > function.inputs.len() {
         return Err(argument_count(function, inputs.len()));
     }
-    for (parameter, tensor) in function.inputs.iter().zip(inputs) {
-        let what = || format!("input `{}` of `{}`", parameter.name, function.name);
-        match tensor {
-            Some(tensor) => check_input(parameter, tensor, &what)?,
-            None if parameter.optional || parameter.object.is_some() => {}
-            None => {
-                let (expected, got) = ("a tensor", "nothing".to_owned());
-                return Err(RuntimeError::Kind { what: what(), expected, got });
-            }
-        }
-    }
-    Ok(())
+    let mut pairs = function.inputs.iter().zip(inputs);
+    pairs.try_for_each(|(parameter, tensor)| {
+        check_input(parameter, tensor, &|| format!("input `{}` of `{}`", parameter.name, function.name))
+    })
 }
 
 /// What a call writes can be written.

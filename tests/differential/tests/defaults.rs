@@ -10,7 +10,7 @@ use orogen_ir::plan::{BufferRef, CallPlan, PlanModule, Step as PlanStep};
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
 use orogen_reference::{Value, eval_function, eval_graph, eval_plans};
-use orogen_runtime::{RunOptions, Tensor};
+use orogen_runtime::{RunOptions, Tensor, Value as Given};
 use protos::{model, plain_node, value};
 
 fn floats(name: &str, dims: &[i64], list: &[f32]) -> TensorProto {
@@ -93,10 +93,11 @@ fn run(
     let library = artifact.unwrap_or_else(|it| panic!("{it}")).load().unwrap_or_else(|it| panic!("{it}"));
     let once = |given: &&[Option<&[f32]>]| {
         let tensor = |it: &[f32]| Tensor::from_slice(&[it.len() as i64], it).unwrap();
-        let mut given: Vec<Option<Tensor>> = given.iter().map(|it| it.map(tensor)).collect();
-        let outputs = library.call_given("main", &mut given, RunOptions::default());
-        let outputs = outputs.map_err(|it| it.to_string())?;
-        Ok(tensors::from_runtime(&outputs[0]).unwrap().to_f64().into_iter().map(|it| it as f32).collect())
+        let value = |it: &Option<&[f32]>| it.map_or(Given::None, |it| tensor(it).into());
+        let mut given: Vec<Given> = given.iter().map(value).collect();
+        let outputs = library.call_values("main", &mut given, RunOptions::default());
+        let output = outputs.map_err(|it| it.to_string())?.remove(0).into_tensor().unwrap();
+        Ok(tensors::from_runtime(&output).unwrap().to_f64().into_iter().map(|it| it as f32).collect())
     };
     given.iter().map(once).collect()
 }
