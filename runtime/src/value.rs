@@ -35,7 +35,7 @@ impl Value {
     /// The kind of value, in words.
     pub fn kind(&self) -> &'static str {
         match self {
-            Value::None => "none",
+            Value::None => "nothing",
             Value::Bool(_) => "a truth value",
             Value::Int(_) => "an integer",
             Value::Float(_) => "a float",
