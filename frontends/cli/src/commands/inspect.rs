@@ -35,6 +35,9 @@ struct Port {
     /// Whether a caller may leave it out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     optional: bool,
+    /// Whether it is no tensor.
+    #[serde(skip)]
+    is_object: bool,
 }
 
 /// A number, the name of a symbol, or an expression.
@@ -49,10 +52,11 @@ impl Port {
     fn of_library(parameter: &Parameter) -> Port {
         Port {
             name: parameter.name.clone(),
-            dtype: parameter.dtype.to_string(),
+            dtype: parameter.object.clone().unwrap_or_else(|| parameter.dtype.to_string()),
             shape: (!parameter.ranked).then(|| parameter.dims.iter().map(symbolic).collect()),
             becomes: parameter.becomes.clone(),
             optional: parameter.optional,
+            is_object: parameter.object.is_some(),
         }
     }
 
@@ -60,7 +64,7 @@ impl Port {
         let name = name.clone();
         let Type::Tensor(tensor) = ty else {
             let dtype = orogen_ir::text::type_text(shapes, ty);
-            return Port { name, dtype, shape: None, becomes: None, optional: false };
+            return Port { name, dtype, shape: None, becomes: None, optional: false, is_object: true };
         };
         let dim = |it: &Dim| match shapes.as_int(*it) {
             Some(size) => json!(size),
@@ -68,7 +72,14 @@ impl Port {
             None => symbolic(&signature::Dim::Symbolic(shapes.display(*it).to_string())),
         };
         let shape = tensor.dims().map(|dims| dims.iter().map(dim).collect());
-        Port { name, dtype: tensor.dtype.to_string(), shape, becomes: None, optional: false }
+        Port {
+            name,
+            dtype: tensor.dtype.to_string(),
+            shape,
+            becomes: None,
+            optional: false,
+            is_object: false,
+        }
     }
 
     fn line(&self) -> String {
@@ -79,7 +90,8 @@ impl Port {
         };
         let becomes = self.becomes.as_ref().map(|it| format!(", becomes {} in place", plain(it)));
         let optional = if self.optional { ", optional" } else { "" };
-        format!("{}: {}[{shape}]{}{optional}", plain(&self.name), self.dtype, becomes.unwrap_or_default())
+        let shape = if self.is_object { String::new() } else { format!("[{shape}]") };
+        format!("{}: {}{shape}{}{optional}", plain(&self.name), self.dtype, becomes.unwrap_or_default())
     }
 }
 
