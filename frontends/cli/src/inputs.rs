@@ -1,7 +1,7 @@
 //! Inputs of a run: from a file, or random.
 
 use crate::failure::Failure;
-use crate::npz::Archive;
+use crate::npz::{Archive, for_input};
 use crate::objects::{self, Kind};
 use half::{bf16, f16};
 use indexmap::IndexMap;
@@ -85,17 +85,6 @@ fn from_file(function: &Function, path: &Path) -> Result<Vec<Value>, Failure> {
             Err(Failure::file(path, "use", message))
         }
         None => Ok(found),
-    }
-}
-
-/// An array as an input: `.npz` files cannot hold bf16, so f32 stands for it.
-pub(crate) fn for_input(input: &Parameter, tensor: Tensor) -> Tensor {
-    match tensor.as_slice::<f32>() {
-        Ok(values) if input.dtype == DLDataType::BF16 => {
-            let bytes: Vec<u8> = values.iter().flat_map(|it| bf16::from_f32(*it).to_ne_bytes()).collect();
-            Tensor::from_bytes(input.dtype, tensor.shape(), &bytes).unwrap_or(tensor)
-        }
-        _ => tensor,
     }
 }
 

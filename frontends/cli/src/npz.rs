@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::files;
 use half::bf16;
 use orogen::OutputFile;
+use orogen_abi::signature::Parameter;
 use orogen_npz::{Array, Kind, Writer};
 use orogen_runtime::{DLDataType, Tensor};
 use std::fs::File;
@@ -84,6 +85,17 @@ fn tensor(array: &Array) -> Result<Tensor, String> {
         .map_err(|it| it.to_string())?;
     let (_, dtype) = TYPES.iter().find(|it| it.0 == array.kind).ok_or("elements without a type here")?;
     Tensor::from_bytes(*dtype, &shape, &array.bytes).map_err(|it| it.to_string())
+}
+
+/// An array as an input: `.npz` files cannot hold bf16, so f32 stands for it.
+pub(crate) fn for_input(input: &Parameter, tensor: Tensor) -> Tensor {
+    match tensor.as_slice::<f32>() {
+        Ok(values) if input.dtype == DLDataType::BF16 => {
+            let bytes: Vec<u8> = values.iter().flat_map(|it| bf16::from_f32(*it).to_ne_bytes()).collect();
+            Tensor::from_bytes(input.dtype, tensor.shape(), &bytes).unwrap_or(tensor)
+        }
+        _ => tensor,
+    }
 }
 
 /// Writes tensors under their names; the file appears complete or not at all.

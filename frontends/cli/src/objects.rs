@@ -4,8 +4,7 @@
 //! in the file has no value.
 
 use crate::failure::Failure;
-use crate::inputs::for_input;
-use crate::npz::Archive;
+use crate::npz::{Archive, for_input};
 use orogen_abi::signature::Parameter;
 use orogen_runtime::{DLDataType, Tensor, Value};
 
