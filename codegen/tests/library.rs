@@ -326,7 +326,7 @@ fn code_in_memory_and_in_the_program_runs_too() {
             orogen_runtime::orogen_register_symbol(prefixed.as_ptr(), at(name).unwrap().cast());
         }
         let signature: &'static [u8] =
-            Box::leak(text("orogen-signature 1\nfunction main\ninput i64 [n] x\n").into());
+            Box::leak(text("orogen-signature 1\nfunction main\ninput i64 [n] x\noutput i64 [n] y\n").into());
         let name = std::ffi::CString::new(symbol::with_prefix(symbol::SIGNATURE, "demo_")).unwrap();
         orogen_runtime::orogen_register_symbol(name.as_ptr(), signature.as_ptr().cast());
         let system = Library::from_system("demo_").unwrap();
