@@ -175,7 +175,7 @@ impl Library {
     }
 
     /// Runs `main`, or the only function of a library that has no `main`. Inputs at the end that have a default may be left
-    /// out; [`Library::call_given`] leaves out any of them.
+    /// out; [`Library::call_values`] leaves out any of them.
     ///
     /// # Errors
     /// Tensors that do not fit the signature, and what the model itself reports.

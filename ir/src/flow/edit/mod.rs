@@ -26,7 +26,7 @@ use emit::Point;
 use indexmap::{IndexMap, IndexSet};
 use la_arena::ArenaMap;
 
-/// Edits one function; see [`Module::edit`].
+/// Edits one function; see [`Module::edit`](super::Module::edit).
 ///
 /// New bindings go to the insertion point: [`before`](Self::before) or [`after`](Self::after) a binding, whose source
 /// they have.
