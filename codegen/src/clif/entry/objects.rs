@@ -109,10 +109,7 @@ impl Entry<'_, '_, '_> {
         let held = self.load_any(at);
         let ty = &self.input.plan.objects[id.0 as usize].ty;
         if !admitted(ty).is_none_or(|it| it.contains(&TypeIndex::TENSOR)) {
-            self.kind(ty, held, what);
-            self.retain(held);
-            self.put(id, held);
-            return;
+            return self.keep(id, held, what);
         }
         // A view is the lender's; what is kept is a copy.
         let index = self.cx.b.ins().ireduce(types::I32, held.tag);
@@ -126,11 +123,16 @@ impl Entry<'_, '_, '_> {
         self.put(id, Held { tag, payload: copy });
         self.cx.b.ins().jump(done, &[]);
         self.cx.b.switch_to_block(owned);
-        self.kind(ty, held, what);
-        self.retain(held);
-        self.put(id, held);
+        self.keep(id, held, what);
         self.cx.b.ins().jump(done, &[]);
         self.cx.b.switch_to_block(done);
+    }
+
+    /// Puts what somebody else holds into a place, if it is of the kind.
+    fn keep(&mut self, id: ObjectId, held: Held, what: &str) {
+        self.kind(&self.input.plan.objects[id.0 as usize].ty, held, what);
+        self.retain(held);
+        self.put(id, held);
     }
 
     /// Whether there is a value of a type, as far as its tag says; what is borrowed is none, since it cannot be kept.
@@ -319,7 +321,7 @@ impl Entry<'_, '_, '_> {
 
     fn make_tensor(&mut self, to: ObjectId, source: &str) {
         let object = &self.input.plan.objects[to.0 as usize];
-        let tensor = object.tensor().expect("the place is one of a tensor (law P14)");
+        let tensor = object.tensor().expect("the place is one of a tensor (law P16)");
         let dims = object.dims().unwrap_or_default();
         let what = if source.is_empty() { "a tensor" } else { source };
         let extents = self.new_extents(dims, what);

@@ -44,6 +44,16 @@ fn share(cx: &mut FunctionCx<'_>, [from, to]: [Value; 2], [begin, end]: [Value; 
     cx.close_loop(open, &[]);
 }
 
+/// Gives up the references of the first `count` items.
+fn release_items(cx: &mut FunctionCx<'_>, items: Value, count: Value) {
+    let zero = cx.int(0);
+    let open = cx.open_loop(zero, count, &[]);
+    let item = item_at(cx, items, open.index);
+    let (tag, payload) = (load(cx, item, 0), load(cx, item, offset_of!(Any, payload)));
+    cx.support(Support::ReleaseAny, &[payload, tag]);
+    cx.close_loop(open, &[]);
+}
+
 /// Whether there is one strong reference and no weak one but that of it. What others wrote before they gave theirs up is
 /// seen behind this.
 fn is_unique(cx: &mut FunctionCx<'_>, object: Value) -> Value {
@@ -78,22 +88,27 @@ pub(super) fn empty_array(cx: &mut FunctionCx<'_>, args: &[Value]) {
     cx.b.ins().return_(&[object]);
 }
 
+/// An array without items and where they go. Without memory the function returns null, after `give_back`.
+fn room_for(
+    cx: &mut FunctionCx<'_>,
+    capacity: Value,
+    give_back: impl FnOnce(&mut FunctionCx<'_>),
+) -> (Value, Value) {
+    let new = cx.support(Support::EmptyArray, &[capacity]).expect("one result");
+    let (made, failed) = cx.branch(new);
+    cx.b.switch_to_block(failed);
+    give_back(cx);
+    let null = cx.int(0);
+    cx.b.ins().return_(&[null]);
+    cx.b.switch_to_block(made);
+    let data = load(cx, new, offset_of!(ArrayObject, data));
+    (new, data)
+}
+
 /// `(count, anys) → array object`; takes over what is in them, also on failure.
 pub(super) fn new_array(cx: &mut FunctionCx<'_>, args: &[Value]) {
     let &[count, items] = args else { unreachable!("two parameters") };
-    let zero = cx.int(0);
-    let array = cx.support(Support::EmptyArray, &[count]).expect("one result");
-    let (made, failed) = cx.branch(array);
-    cx.b.switch_to_block(failed);
-    let open = cx.open_loop(zero, count, &[]);
-    let item = item_at(cx, items, open.index);
-    let (tag, payload) = (load(cx, item, 0), load(cx, item, offset_of!(Any, payload)));
-    cx.support(Support::ReleaseAny, &[payload, tag]);
-    cx.close_loop(open, &[]);
-    cx.b.ins().return_(&[zero]);
-
-    cx.b.switch_to_block(made);
-    let data = load(cx, array, offset_of!(ArrayObject, data));
+    let (array, data) = room_for(cx, count, |cx| release_items(cx, items, count));
     let bytes = cx.b.ins().imul_imm_s(count, ITEM);
     memmove(cx, data, items, bytes);
     store(cx, count, array, offset_of!(ArrayObject, size));
@@ -125,15 +140,10 @@ pub(super) fn insert_item(cx: &mut FunctionCx<'_>, args: &[Value]) {
     cx.b.switch_to_block(elsewhere);
     let double = cx.b.ins().imul_imm_s(size, 2);
     let capacity = cx.b.ins().iadd_imm_s(double, LEAST_ROOM);
-    let new = cx.support(Support::EmptyArray, &[capacity]).expect("one result");
-    let (made, failed) = cx.branch(new);
-    cx.b.switch_to_block(failed);
-    cx.support(Support::Release, &[array]);
-    cx.support(Support::ReleaseAny, &[payload, tag]);
-    let null = cx.int(0);
-    cx.b.ins().return_(&[null]);
-    cx.b.switch_to_block(made);
-    let to = load(cx, new, offset_of!(ArrayObject, data));
+    let (new, to) = room_for(cx, capacity, |cx| {
+        cx.support(Support::Release, &[array]);
+        cx.support(Support::ReleaseAny, &[payload, tag]);
+    });
     let zero = cx.int(0);
     share(cx, [data, to], [zero, at], 0);
     share(cx, [data, to], [at, size], 1);
@@ -166,14 +176,9 @@ pub(super) fn erase_item(cx: &mut FunctionCx<'_>, args: &[Value]) {
     cx.b.ins().return_(&[array]);
 
     cx.b.switch_to_block(elsewhere);
-    let new = cx.support(Support::EmptyArray, &[less]).expect("one result");
-    let (made, failed) = cx.branch(new);
-    cx.b.switch_to_block(failed);
-    cx.support(Support::Release, &[array]);
-    let null = cx.int(0);
-    cx.b.ins().return_(&[null]);
-    cx.b.switch_to_block(made);
-    let to = load(cx, new, offset_of!(ArrayObject, data));
+    let (new, to) = room_for(cx, less, |cx| {
+        cx.support(Support::Release, &[array]);
+    });
     let zero = cx.int(0);
     share(cx, [data, to], [zero, at], 0);
     share(cx, [data, to], [after, size], -1);
@@ -190,12 +195,7 @@ pub(super) fn delete_array(cx: &mut FunctionCx<'_>, args: &[Value]) {
     cx.b.switch_to_block(items);
     let data = load(cx, object, offset_of!(ArrayObject, data));
     let count = load(cx, object, offset_of!(ArrayObject, size));
-    let zero = cx.int(0);
-    let open = cx.open_loop(zero, count, &[]);
-    let at = item_at(cx, data, open.index);
-    let (tag, payload) = (load(cx, at, 0), load(cx, at, offset_of!(Any, payload)));
-    cx.support(Support::ReleaseAny, &[payload, tag]);
-    cx.close_loop(open, &[]);
+    release_items(cx, data, count);
     cx.b.ins().jump(rest, &[]);
     cx.b.switch_to_block(rest);
     free_storage(cx, args);
