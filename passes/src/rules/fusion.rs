@@ -6,7 +6,7 @@ use orogen_ir::loops::analysis::{
     FusionKind, flat_stages, fusion_kind, load_counts, reads_at_own_index, row_form,
 };
 use orogen_ir::loops::{
-    BufferRole, Composed, Index, Junction, Origin, Stage, TensorProgram, compact, compose, extend,
+    BufferRole, Composed, Index, Junction, Origin, TensorProgram, compact, compose, extend,
 };
 use orogen_ir::shape::Dim;
 use orogen_ir::types::Effects;
@@ -31,6 +31,38 @@ pub fn merge(
     consumer: (&TensorProgram, &[Dim]),
     junction: &Junction,
 ) -> Option<Composed> {
+    let known = [Summary::of(producer.0), Summary::of(consumer.0)];
+    Some(merge_known(producer, consumer, junction, known)?.0)
+}
+
+/// What merging asks of a program, so that nobody looks at the whole of it again.
+#[derive(Clone, Copy, Debug)]
+struct Summary {
+    kind: FusionKind,
+    /// Expressions that its stages use.
+    expressions: usize,
+}
+
+impl Summary {
+    fn of(program: &TensorProgram) -> Self {
+        Summary { kind: fusion_kind(program), expressions: expressions(program) }
+    }
+}
+
+/// Expressions that the stages of a program use.
+fn expressions(program: &TensorProgram) -> usize {
+    let stages = flat_stages(program).unwrap_or_default();
+    let roots = stages.into_iter().flat_map(|it| it.at.iter().filter_map(Index::value).chain([it.value]));
+    program.postorder(roots).len()
+}
+
+/// [`merge`] for programs of which this is known.
+fn merge_known(
+    producer: (&TensorProgram, &[Dim]),
+    consumer: (&TensorProgram, &[Dim]),
+    junction: &Junction,
+    known: [Summary; 2],
+) -> Option<(Composed, Summary)> {
     let sum = |count: fn(&TensorProgram) -> usize| count(producer.0) + count(consumer.0);
     // Half of the expressions of a program may be what earlier merges left behind.
     if !junction.kept.is_empty()
@@ -43,7 +75,13 @@ pub fn merge(
     if producer.0.updated() + consumer.0.updated() > 0 {
         return None;
     }
-    let (first, second) = (fusion_kind(producer.0), fusion_kind(consumer.0));
+    // Of the expressions of both, merging drops one load for each stage that goes away. A call asks again whenever it
+    // has grown, so what is too large is refused before anything is built.
+    let dropped = sum(|it| it.body.len());
+    if known[0].expressions + known[1].expressions > MAX_EXPRESSIONS + dropped {
+        return None;
+    }
+    let [first, second] = known.map(|it| it.kind);
     let wanted = match (first, second) {
         (
             FusionKind::Elementwise | FusionKind::Injective,
@@ -66,24 +104,19 @@ pub fn merge(
         _ => return None,
     };
     let composed = compose(producer, consumer, junction)?;
-    let stages = flat_stages(&composed.program)?;
-    if stages.len() > MAX_STAGES || expressions(&composed.program, &stages) > MAX_EXPRESSIONS {
+    if flat_stages(&composed.program)?.len() > MAX_STAGES {
+        return None;
+    }
+    let merged = Summary::of(&composed.program);
+    if merged.expressions > MAX_EXPRESSIONS {
         return None;
     }
     let kept_form = match wanted {
         Wanted::Inlined => locals_in_use(&composed.program) == locals_in_use(consumer.0),
-        Wanted::Row => {
-            row_form(&composed.program).is_some() && fusion_kind(&composed.program) == FusionKind::Row
-        }
-        Wanted::Epilogue(kind) => fusion_kind(&composed.program) == kind,
+        Wanted::Row => row_form(&composed.program).is_some() && merged.kind == FusionKind::Row,
+        Wanted::Epilogue(kind) => merged.kind == kind,
     };
-    kept_form.then_some(composed)
-}
-
-/// Expressions that the stages use.
-fn expressions(program: &TensorProgram, stages: &[&Stage]) -> usize {
-    let roots = stages.iter().flat_map(|it| it.at.iter().filter_map(Index::value).chain([it.value]));
-    program.postorder(roots).len()
+    kept_form.then_some((composed, merged))
 }
 
 /// Merged kernels while calls are merged: they are in no table until all is done.
@@ -92,11 +125,11 @@ pub struct Merging<K> {
     merged: IndexMap<K, Merged>,
 }
 
-/// A merged program and what is known of it, so that nobody looks at the whole of it again.
+/// A merged program and what is known of it.
 #[derive(Debug)]
 struct Merged {
     program: TensorProgram,
-    kind: FusionKind,
+    known: Summary,
     aborts: bool,
 }
 
@@ -140,10 +173,10 @@ impl<K: Copy + Hash + Eq> Merging<K> {
         }
     }
 
-    fn kind(&self, table: &impl KernelTable, id: K, kernel: &str) -> Option<FusionKind> {
+    fn known(&self, table: &impl KernelTable, id: K, kernel: &str) -> Option<Summary> {
         match self.merged.get(&id) {
-            Some(merged) => Some(merged.kind),
-            None => self.program(table, id, kernel).map(fusion_kind),
+            Some(merged) => Some(merged.known),
+            None => self.program(table, id, kernel).map(Summary::of),
         }
     }
 
@@ -166,15 +199,18 @@ impl<K: Copy + Hash + Eq> Merging<K> {
         }
         let aborts = self.aborts(table, producer.id, producer.kernel)
             || self.aborts(table, consumer.id, consumer.kernel);
-        let (composed, kind) = self.extended(table, &producer, &consumer, &junction).or_else(|| {
-            let first = self.program(table, producer.id, producer.kernel)?;
-            let second = self.program(table, consumer.id, consumer.kernel)?;
-            let composed = merge((first, producer.sizes), (second, consumer.sizes), &junction)?;
-            let kind = fusion_kind(&composed.program);
-            Some((composed, kind))
-        })?;
+        let known = [
+            self.known(table, producer.id, producer.kernel)?,
+            self.known(table, consumer.id, consumer.kernel)?,
+        ];
+        let (composed, known) =
+            self.extended(table, &producer, &consumer, &junction, known).or_else(|| {
+                let first = self.program(table, producer.id, producer.kernel)?;
+                let second = self.program(table, consumer.id, consumer.kernel)?;
+                merge_known((first, producer.sizes), (second, consumer.sizes), &junction, known)
+            })?;
         self.merged.swap_remove(&producer.id);
-        self.merged.insert(consumer.id, Merged { program: composed.program, kind, aborts });
+        self.merged.insert(consumer.id, Merged { program: composed.program, known, aborts });
         let args = composed.params.iter().filter_map(|origin| match origin {
             Origin::Producer(i) => producer.args.get(*i).copied(),
             Origin::Consumer(i) => consumer.args.get(*i).copied(),
@@ -189,14 +225,13 @@ impl<K: Copy + Hash + Eq> Merging<K> {
         producer: &KernelCall<'_, K, V>,
         consumer: &KernelCall<'_, K, V>,
         junction: &Junction,
-    ) -> Option<(Composed, FusionKind)> {
-        let kind = self.kind(table, producer.id, producer.kernel)?;
-        let read = self.kind(table, consumer.id, consumer.kernel)?;
+        known: [Summary; 2],
+    ) -> Option<(Composed, Summary)> {
         let (first, second) = (
             self.program(table, producer.id, producer.kernel)?,
             self.program(table, consumer.id, consumer.kernel)?,
         );
-        if [kind, read] != [FusionKind::Elementwise; 2]
+        if known.map(|it| it.kind) != [FusionKind::Elementwise; 2]
             || first.params.len() + second.params.len() > MAX_PARAMS
             || first.exprs.len() + second.exprs.len() > MAX_EXPRESSIONS
         {
@@ -210,10 +245,14 @@ impl<K: Copy + Hash + Eq> Merging<K> {
         };
         let second = self.program(table, consumer.id, consumer.kernel)?;
         match extend(first, producer.sizes, (second, consumer.sizes), junction) {
-            Ok(composed) => Some((composed, FusionKind::Elementwise)),
+            Ok(composed) => {
+                // The load between them is gone.
+                let expressions = known[0].expressions + known[1].expressions - 1;
+                Some((composed, Summary { kind: FusionKind::Elementwise, expressions }))
+            }
             Err(program) => {
                 if let Some(aborts) = was_merged {
-                    self.merged.insert(producer.id, Merged { program: *program, kind, aborts });
+                    self.merged.insert(producer.id, Merged { program: *program, known: known[0], aborts });
                 }
                 None
             }
