@@ -15,7 +15,7 @@ use crate::clif::entry::{ConstantSymbols, EntryInput, dlpack, door, entry, plain
 use crate::clif::kernel::{Kernel, kernel};
 use crate::clif::unit::{Target, Unit};
 use crate::library::{Blob, Compiled, KernelInfo, Metadata};
-use crate::options::{CodegenOptions, OptLevel};
+use crate::options::CodegenOptions;
 use crate::select::forms::ParamForm;
 use crate::select::routine::Routines;
 
@@ -32,10 +32,7 @@ pub fn compile(
     let target = Target::of(&*isa);
     let constant = constant_params(module);
     let sources = sources(module);
-    let vector = match options.opt_level {
-        OptLevel::None => None,
-        OptLevel::Speed => Some(options.vector_isa()),
-    };
+    let vector = options.vector_isa();
     let built: Vec<Result<Option<Kernel>, Diagnostic>> = module
         .kernels()
         .par_iter()

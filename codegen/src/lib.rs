@@ -33,4 +33,4 @@ mod library;
 pub use compile::compile;
 pub use library::{Blob, Compiled, KernelCode, KernelInfo, Metadata};
 pub use object::{Loaded, ObjectOutput};
-pub use options::{CodegenOptions, Cpu, OUTSIDE, OptLevel};
+pub use options::{CodegenOptions, Cpu, OUTSIDE};

@@ -77,11 +77,7 @@ pub struct Blob {
 impl Blob {
     /// The form that the linker takes.
     pub fn for_link(&self) -> link::Blob<'_> {
-        link::Blob {
-            symbol: &self.symbol,
-            source: link::BlobSource::Bytes(&self.bytes),
-            alignment: self.alignment,
-        }
+        link::Blob { symbol: &self.symbol, bytes: &self.bytes, alignment: self.alignment }
     }
 }
 

@@ -46,16 +46,6 @@ impl FromStr for Cpu {
     }
 }
 
-/// How much time compilation may take.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OptLevel {
-    /// As little as possible.
-    None,
-    /// What fast code needs.
-    #[default]
-    Speed,
-}
-
 /// Options of [`compile`](crate::compile).
 #[derive(Clone, Debug)]
 pub struct CodegenOptions {
@@ -66,8 +56,6 @@ pub struct CodegenOptions {
     /// 1 makes code that never uses a second thread. Otherwise large kernels ask the host for its threads, and the
     /// host decides how many.
     pub threads: usize,
-    /// Effort.
-    pub opt_level: OptLevel,
     /// Constants of at least so many bytes are left out of the library.
     pub separate: Option<usize>,
 }
@@ -77,13 +65,7 @@ pub const OUTSIDE: usize = 1024;
 
 impl Default for CodegenOptions {
     fn default() -> Self {
-        CodegenOptions {
-            triple: Triple::host(),
-            cpu: Cpu::Host,
-            threads: 0,
-            opt_level: OptLevel::Speed,
-            separate: None,
-        }
+        CodegenOptions { triple: Triple::host(), cpu: Cpu::Host, threads: 0, separate: None }
     }
 }
 
@@ -135,14 +117,10 @@ impl CodegenOptions {
             Diagnostic::error("C001", format!("cannot generate code for `{}`: {message}", self.triple))
         };
         let mut flags = settings::builder();
-        let level = match self.opt_level {
-            OptLevel::None => "none",
-            OptLevel::Speed => "speed",
-        };
         let verify = if cfg!(debug_assertions) { "true" } else { "false" };
         let pic = if position_independent { "true" } else { "false" };
         let settings = [
-            ("opt_level", level),
+            ("opt_level", "speed"),
             ("is_pic", pic),
             ("enable_verifier", verify),
             ("use_colocated_libcalls", "false"),

@@ -4,8 +4,8 @@ mod common;
 
 use common::{Arg, Random, as_floats, run_everywhere};
 use orogen_codegen::vector::{
-    Addr, BinaryOp, Builder, CacheLevel, Compare, FmaOp, Inst, IntCompare, IntOp, Interleave, Narrow,
-    ReduceOp, ShiftOp, Size, UnaryOp, VReg,
+    Addr, BinaryOp, Builder, CacheLevel, Compare, FmaOp, Inst, IntCompare, IntOp, Interleave, ReduceOp,
+    ShiftOp, Size, UnaryOp, VReg,
 };
 
 /// Bit patterns that matter: zeros, denormals, one, infinities, NaN, limits of `i32`, and noise.
@@ -223,16 +223,11 @@ fn integers_control_and_stack_parameters() {
 }
 
 #[test]
-fn widening_quads_and_indexed_addresses() {
+fn quads_and_indexed_addresses() {
     let mut b = Builder::new("memory");
     let [x, out, i] = b.params();
     let at = |n: i64| Addr::new(out).offset(64 * n);
     let mut n = 0;
-    for from in [Narrow::I8, Narrow::U8] {
-        let v = b.load_widen(Addr::new(x).indexed(i, 2).offset(3), from);
-        b.store(v, at(n), None);
-        n += 1;
-    }
     let q = b.load_quad(Addr::new(x).indexed(i, 8));
     b.store(q, at(n), None);
     let v = b.load(Addr::new(x).offset(Size::vectors(1)), None);

@@ -128,7 +128,7 @@ impl Generator<'_> {
                 // Constants are shared, so only registers made here may be written: copy first.
                 let r = b.unary(UnaryOp::Move, v);
                 let c = self.random.float();
-                b.splat_into(r, c);
+                b.emit(Inst::Splat { dst: r, bits: c.to_bits() });
                 live.vectors.push(r);
             }
             13 => {

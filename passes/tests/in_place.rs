@@ -30,7 +30,8 @@ fn lowered(module: &Module, fuse: bool, states: &[State]) -> CallPlan {
     if fuse {
         Fuse.run(&mut module, &mut cx).unwrap_or_else(|it| panic!("{it}"));
     }
-    let plan = plan_memory(&ops, &module, "main", states).unwrap_or_else(|it| panic!("{it}"));
+    let plans = plan_memory(&ops, &module, states).unwrap_or_else(|it| panic!("{it}"));
+    let plan = plans.entry().expect("`main`").clone();
     let printed = print_plan(&plan).text;
     verify(&plan).unwrap_or_else(|it| panic!("{printed}\n{it}"));
     let again = orogen_ir::plan::parse_plan(&printed, &plan.constants).unwrap_or_else(|it| panic!("{it}"));
@@ -316,7 +317,7 @@ fn wrong_states_are_refused() {
     let mut legal = module(CACHE);
     Legalize::new(LegalizeTable::standard(&ops)).run(&mut legal, &mut PassCx::new(&ops)).expect("legal");
     let codes = |states: &[State]| -> Vec<&'static str> {
-        plan_memory(&ops, &legal, "main", states).expect_err("no plan").iter().map(|it| it.code).collect()
+        plan_memory(&ops, &legal, states).expect_err("no plan").iter().map(|it| it.code).collect()
     };
     let pair = |input: &str, output: &str| State { input: input.into(), output: output.into() };
     assert_eq!(codes(&[pair("pest", "present")]), ["M021"]);

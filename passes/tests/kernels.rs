@@ -34,7 +34,8 @@ fn planned(module: &mut Module) -> CallPlan {
     legalize.run(module, &mut cx).unwrap_or_else(|it| panic!("{it}"));
     Fuse.run(module, &mut cx).unwrap_or_else(|it| panic!("{it}"));
     Ir::verify(module, &ops).unwrap_or_else(|it| panic!("{it}"));
-    let plan = plan_memory(&ops, module, "main", &[]).unwrap_or_else(|it| panic!("{it}"));
+    let plans = plan_memory(&ops, module, &[]).unwrap_or_else(|it| panic!("{it}"));
+    let plan = plans.entry().expect("`main`").clone();
     verify(&plan).unwrap_or_else(|it| panic!("{}\n{it}", print_plan(&plan).text));
     plan
 }

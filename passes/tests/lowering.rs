@@ -165,8 +165,8 @@ fn lower_module(ops: &OpRegistry, seed: u64) -> usize {
             run.compare(eval_main(ops, &module, &run.inputs), &what);
         }
     }
-    let plan = match flow::plan_memory(ops, &module, "main", &[]) {
-        Ok(plan) => plan,
+    let plans = match flow::plan_memory(ops, &module, &[]) {
+        Ok(plans) => plans,
         Err(problem) => {
             // A shape that is not known has no memory; nothing else is refused.
             assert!(problem.iter().all(|it| it.code == "M012"), "seed {seed}, plan: {problem}");
@@ -174,7 +174,7 @@ fn lower_module(ops: &OpRegistry, seed: u64) -> usize {
         }
     };
     let what = format!("seed {seed}, plan");
-    let plan = checked(&plan, &what);
+    let plan = checked(plans.entry().expect("`main`"), &what);
     let what = format!("{what}\n{}", print_plan(&plan).text);
     for run in &runs {
         run.compare(eval_plan(&plan, &run.inputs), &what);

@@ -30,12 +30,17 @@ fn floats(dims: &[u64]) -> TensorData {
     TensorData::from_f64(DType::F32, dims, (0..count).map(|i| i as f64 * 0.25 - 1.0))
 }
 
+fn planned(text: &str) -> CallPlan {
+    let plans =
+        plan_memory(&OpRegistry::standard(), &legalized(text), &[]).unwrap_or_else(|it| panic!("{it}"));
+    plans.entry().expect("`main`").clone()
+}
+
 /// Lowers a module and runs it on each list of inputs; returns the plan.
 fn agrees(text: &str, runs: &[Vec<TensorData>]) -> CallPlan {
     let ops = OpRegistry::standard();
     let before = module(text);
-    let plan = plan_memory(&OpRegistry::standard(), &legalized(text), "main", &[])
-        .unwrap_or_else(|it| panic!("{it}"));
+    let plan = planned(text);
     let printed = print_plan(&plan).text;
     verify(&plan).unwrap_or_else(|it| panic!("{printed}\n{it}"));
     for inputs in runs {
@@ -52,7 +57,7 @@ fn refused(text: &str) -> String {
     // The laws refuse it already.
     let module = text::parse(text, &OpRegistry::standard()).unwrap_or_else(|it| panic!("{it}"));
     assert!(module.verify(&OpRegistry::standard()).unwrap_err().iter().any(|it| it.code == "F007"));
-    let problem = plan_memory(&OpRegistry::standard(), &module, "main", &[]).expect_err("this has no plan");
+    let problem = plan_memory(&OpRegistry::standard(), &module, &[]).expect_err("this has no plan");
     assert_eq!(problem.iter().map(|it| it.code).collect::<Vec<_>>(), ["M008"], "{problem}");
     problem.to_string()
 }
@@ -182,8 +187,7 @@ fn a_branch_binds_the_elements_that_it_returns() {
 ";
     let flag = |it: f64| TensorData::from_f64(DType::Bool, &[], [it]);
     agrees(text, &[vec![floats(&[3, 4]), flag(1.0)], vec![floats(&[2, 4]), flag(0.0)]]);
-    let plan = plan_memory(&OpRegistry::standard(), &legalized(text), "main", &[])
-        .unwrap_or_else(|it| panic!("{it}"));
+    let plan = planned(text);
     let wrong = eval_plan(&plan, &[floats(&[3, 4]), flag(0.0)]).expect_err("3 rows are not 2");
     assert!(wrong.to_string().contains("the elements of a reshape"), "{wrong}");
 }

@@ -26,7 +26,7 @@
 //! # Ok::<(), RuntimeError>(())
 //! ```
 //!
-//! Reading order: [`Tensor`], [`Value`], [`PackedFunc`], [`HostFunction`], [`Module`], [`Library`]; then `host` (what compiled code
+//! Reading order: [`Tensor`], [`Value`], [`PackedFunc`], [`HostFunction`], [`Library`]; then `host` (what compiled code
 //! calls), `pool` and `workspace`.
 #![allow(unsafe_code, reason = "this crate is the border to generated code")]
 
@@ -35,7 +35,6 @@ mod function;
 mod host;
 mod host_function;
 mod library;
-mod module;
 mod object;
 mod pool;
 mod tensor;
@@ -47,7 +46,6 @@ pub use function::PackedFunc;
 pub use host::host_table;
 pub use host_function::{HostCall, HostFunction, extern_function, register_extern, unregister_extern};
 pub use library::{Library, RunOptions, orogen_register_symbol};
-pub use module::Module;
 pub use orogen_abi::signature::{Dim, Function, Parameter, Signature};
 pub use orogen_abi::{DLDataType, DLDevice};
 pub use tensor::{ALIGNMENT, Element, Tensor, TensorView, TensorViewMut, trim_tensors};

@@ -66,7 +66,7 @@ pub(crate) fn kernel(
     target: Target,
     name: &str,
     program: &TensorProgram,
-    isa: Option<Isa>,
+    isa: Isa,
     constant: &[bool],
 ) -> Result<Kernel, Overflow> {
     let mut schedule = schedule(program, isa, constant);

@@ -4,7 +4,7 @@
 //! no tool of the system is needed.
 //! [`SystemLinker`] hands the work to a callback, for every other target and for signing or cross toolchains.
 //!
-//! Weights are [`Blob`]s: they never pass through the object file or through memory, but go straight to the output,
+//! Weights are [`Blob`]s: they never pass through the object file, but go straight to the output,
 //! page-aligned, in a read-only segment of their own at the end of the library.
 //!
 //! **How generated code refers to a blob.** Declare the symbol as imported data (`Linkage::Import`, so not
@@ -26,7 +26,6 @@ mod error;
 mod output;
 mod system;
 
-use std::io::{self, Write};
 use std::path::Path;
 
 pub use elf::ElfLinker;
@@ -66,79 +65,8 @@ pub struct LinkInput<'a> {
 pub struct Blob<'a> {
     /// The symbol under which the object refers to it. It is not exported.
     pub symbol: &'a str,
-    /// Where the bytes come from.
-    pub source: BlobSource<'a>,
+    /// Its content, in memory or in a mapped file.
+    pub bytes: &'a [u8],
     /// Alignment in bytes, a power of two up to a page (4096).
     pub alignment: u64,
-}
-
-/// The bytes of a blob.
-#[derive(Clone, Copy)]
-pub enum BlobSource<'a> {
-    /// In memory, or in a mapped file.
-    Bytes(&'a [u8]),
-    /// Made on the way: `write` must produce exactly `length` bytes, the same at every call.
-    Stream {
-        /// Number of bytes.
-        length: u64,
-        /// Writes them.
-        write: &'a dyn Fn(&mut dyn Write) -> io::Result<()>,
-    },
-}
-
-impl BlobSource<'_> {
-    /// Number of bytes.
-    pub fn length(&self) -> u64 {
-        match self {
-            BlobSource::Bytes(bytes) => bytes.len() as u64, // widening
-            BlobSource::Stream { length, .. } => *length,
-        }
-    }
-
-    /// Writes all bytes.
-    pub(crate) fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
-        match self {
-            BlobSource::Bytes(bytes) => out.write_all(bytes),
-            BlobSource::Stream { length, write } => {
-                let mut counted = Counted { out, left: *length };
-                write(&mut counted)?;
-                if counted.left == 0 {
-                    return Ok(());
-                }
-                let left = counted.left;
-                let message = format!("the source ended {left} bytes before its length of {length}");
-                Err(io::Error::new(io::ErrorKind::UnexpectedEof, message))
-            }
-        }
-    }
-}
-
-impl std::fmt::Debug for BlobSource<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "BlobSource({} bytes)", self.length())
-    }
-}
-
-/// Refuses bytes beyond the announced length.
-struct Counted<'a> {
-    out: &'a mut dyn Write,
-    left: u64,
-}
-
-impl Write for Counted<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.len() as u64 > self.left {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the source gave more bytes than announced",
-            ));
-        }
-        let written = self.out.write(bytes)?;
-        self.left -= written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
 }

@@ -10,7 +10,7 @@ use cranelift_object::object::write::{Object, StandardSection, StreamingBuffer, 
 use cranelift_object::object::{self, SymbolFlags, SymbolKind, SymbolScope};
 
 use super::output::{Staged, create, failure};
-use super::{BlobSource, LinkError, LinkInput, Linker};
+use super::{LinkError, LinkInput, Linker};
 
 /// Makes a library from object files: the objects, then the output; the error is shown to the user.
 pub type LinkCommand = dyn Fn(&[PathBuf], &Path) -> Result<(), String> + Send + Sync;
@@ -119,23 +119,12 @@ fn constants<'a>(input: &LinkInput<'a>) -> Result<Object<'a>, LinkError> {
     let file = parse(input.object)?;
     let mut constants = Object::new(file.format(), file.architecture(), file.endianness());
     for blob in input.blobs {
-        let fail = |error: std::io::Error| LinkError::Blob {
-            symbol: blob.symbol.to_owned(),
-            reason: error.to_string(),
-        };
         let section = constants.add_subsection(StandardSection::ReadOnlyData, blob.symbol.as_bytes());
-        match blob.source {
-            BlobSource::Bytes(bytes) => constants.set_section_data(section, bytes, blob.alignment.max(1)),
-            BlobSource::Stream { .. } => {
-                let mut bytes = Vec::new();
-                blob.source.write_to(&mut bytes).map_err(fail)?;
-                constants.set_section_data(section, bytes, blob.alignment.max(1));
-            }
-        }
+        constants.set_section_data(section, blob.bytes, blob.alignment.max(1));
         constants.add_symbol(Symbol {
             name: blob.symbol.as_bytes().to_vec(),
             value: 0,
-            size: blob.source.length(),
+            size: blob.bytes.len() as u64, // widening
             kind: SymbolKind::Data,
             scope: SymbolScope::Linkage,
             weak: false,

@@ -46,16 +46,16 @@ pub(crate) struct Schedule {
 }
 
 /// Chooses the loop structure of a program and the routines that it calls. `constant` says which parameters are
-/// always constants; without an instruction set everything is scalar loops.
-pub(crate) fn schedule(program: &TensorProgram, isa: Option<Isa>, constant: &[bool]) -> Schedule {
+/// always constants.
+pub(crate) fn schedule(program: &TensorProgram, isa: Isa, constant: &[bool]) -> Schedule {
     let mut kept = IndexMap::new();
     for (id, buffer) in program.buffers.iter() {
         if buffer.role == BufferRole::Local {
             kept.insert(id, vec![true; buffer.dims.len()]);
         }
     }
-    let mut selector = Selector::new(program, isa.unwrap_or(Isa::Clif128), constant);
-    let mut chooser = Chooser { vector: isa.is_some(), kept, strategy: Vec::new(), workspaces: Vec::new() };
+    let mut selector = Selector::new(program, isa, constant);
+    let mut chooser = Chooser { kept, strategy: Vec::new(), workspaces: Vec::new() };
     let whole: Option<Vec<&Stage>> = program
         .body
         .iter()
@@ -111,7 +111,6 @@ fn some(program: &TensorProgram, stages: &[&Stage], body: Vec<Node>) -> Vec<Node
 }
 
 struct Chooser {
-    vector: bool,
     kept: IndexMap<BufferId, Vec<bool>>,
     strategy: Vec<String>,
     workspaces: Vec<Dim>,
@@ -135,9 +134,6 @@ impl Chooser {
 
     /// A routine for the first stages of a run.
     fn choose(&mut self, s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
-        if !self.vector {
-            return None;
-        }
         let found = convolution(s, run)
             .or_else(|| matrix_product(s, run))
             .or_else(|| rows(s, run))

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use super::ir::{
     Addr, BinaryOp, CacheLevel, Compare, FmaOp, IReg, If, Inst, IntCompare, IntOp, IntSource, Interleave,
-    Loop, MReg, Narrow, Program, ReduceOp, ShiftOp, Size, Stmt, UnaryOp, VReg,
+    Loop, MReg, Program, ReduceOp, ShiftOp, Size, Stmt, UnaryOp, VReg,
 };
 
 /// Appends statements to a program.
@@ -275,12 +275,6 @@ impl Builder {
         self.emit_vector(|dst| Inst::LoadQuad { dst, addr })
     }
 
-    /// `VL` bytes, widened to `i32`.
-    pub fn load_widen(&mut self, addr: impl Into<Addr>, from: Narrow) -> VReg {
-        let addr = addr.into();
-        self.emit_vector(|dst| Inst::LoadWiden { dst, addr, from })
-    }
-
     /// For each active lane the element at `base + 4 * index[lane]`; zero in the others.
     pub fn gather(&mut self, base: IReg, index: VReg, mask: MReg) -> VReg {
         self.emit_vector(|dst| Inst::Gather { dst, base, index, mask })
@@ -330,11 +324,6 @@ impl Builder {
     /// A fresh register that starts with the same value in every lane and may be written later.
     pub fn splat(&mut self, value: f32) -> VReg {
         self.emit_vector(|dst| Inst::Splat { dst, bits: value.to_bits() })
-    }
-
-    /// Overwrites a register with a constant.
-    pub fn splat_into(&mut self, dst: VReg, value: f32) {
-        self.emit(Inst::Splat { dst, bits: value.to_bits() });
     }
 
     /// The low 32 bits of an integer in every lane.

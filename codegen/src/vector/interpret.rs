@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::ir::{
-    Addr, BinaryOp, Compare, FmaOp, IReg, Inst, IntCompare, IntOp, IntSource, Interleave, Narrow, Program,
-    Reg, ShiftOp, Stmt, UnaryOp, VReg,
+    Addr, BinaryOp, Compare, FmaOp, IReg, Inst, IntCompare, IntOp, IntSource, Interleave, Program, Reg,
+    ShiftOp, Stmt, UnaryOp, VReg,
 };
 
 /// The most lanes a register can have.
@@ -195,14 +195,6 @@ impl Machine<'_> {
                 self.lanewise(|_| first)
             }
             Inst::LoadQuad { addr, .. } => self.load(addr, 0b1111)?,
-            Inst::LoadWiden { addr, from, .. } => {
-                let address = self.address(addr);
-                let bytes = self.memory.slice(address, self.lanes)?.to_vec();
-                self.lanewise(|i| match from {
-                    Narrow::U8 => u32::from(bytes[i]),
-                    Narrow::I8 => i32::from(bytes[i].cast_signed()).cast_unsigned(),
-                })
-            }
             Inst::Store { src, addr } => return self.store(src, addr, all),
             Inst::StoreMasked { src, addr, mask } => {
                 return self.store(src, addr, self.masks[mask.0 as usize]);

@@ -383,15 +383,6 @@ pub enum IntCompare {
     Ge,
 }
 
-/// Element type of a widening load.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Narrow {
-    /// Signed byte.
-    I8,
-    /// Unsigned byte.
-    U8,
-}
-
 /// A place in the stack frame, made by the register allocator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub u32);
@@ -409,8 +400,6 @@ pub enum Inst {
     LoadSplat { dst: VReg, addr: Addr },
     /// Four elements in lanes 0 to 3, zero in the others.
     LoadQuad { dst: VReg, addr: Addr },
-    /// `VL` bytes, each widened to an `i32` lane.
-    LoadWiden { dst: VReg, addr: Addr, from: Narrow },
     /// `VL` lanes to unaligned memory.
     Store { src: VReg, addr: Addr },
     /// Active lanes to memory; the memory of the others is not touched.

@@ -45,7 +45,7 @@ pub mod verify;
 pub use build::Builder;
 pub use ir::{
     Addr, BinaryOp, CacheLevel, Compare, FmaOp, IReg, Inst, IntCompare, IntOp, IntSource, Interleave, MReg,
-    Narrow, Program, ReduceOp, Reg, ShiftOp, Size, UnaryOp, VReg,
+    Program, ReduceOp, Reg, ShiftOp, Size, UnaryOp, VReg,
 };
 pub use operands::Role;
 

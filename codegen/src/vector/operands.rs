@@ -66,7 +66,6 @@ impl Inst {
             }
             LoadSplat { dst, addr } => LoadSplat { addr: w.addr(addr), dst: w.dv(dst) },
             LoadQuad { dst, addr } => LoadQuad { addr: w.addr(addr), dst: w.dv(dst) },
-            LoadWiden { dst, addr, from } => LoadWiden { addr: w.addr(addr), from, dst: w.dv(dst) },
             Store { src, addr } => Store { src: w.v(src), addr: w.addr(addr) },
             StoreMasked { src, addr, mask } => {
                 StoreMasked { src: w.v(src), addr: w.addr(addr), mask: w.m(mask) }

@@ -46,7 +46,6 @@ impl fmt::Display for Inst {
             LoadMasked { dst, addr, mask } => write!(f, "{dst} = load {addr} if {mask}"),
             LoadSplat { dst, addr } => write!(f, "{dst} = load_splat {addr}"),
             LoadQuad { dst, addr } => write!(f, "{dst} = load_quad {addr}"),
-            LoadWiden { dst, addr, from } => write!(f, "{dst} = load_{} {addr}", name(from)),
             Store { src, addr } => write!(f, "store {addr}, {src}"),
             StoreMasked { src, addr, mask } => write!(f, "store {addr}, {src} if {mask}"),
             StoreLane { src, addr } => write!(f, "store_lane {addr}, {src}"),

@@ -120,7 +120,6 @@ impl Verifier<'_> {
             | Inst::LoadMasked { addr, .. }
             | Inst::LoadSplat { addr, .. }
             | Inst::LoadQuad { addr, .. }
-            | Inst::LoadWiden { addr, .. }
             | Inst::Store { addr, .. }
             | Inst::StoreMasked { addr, .. }
             | Inst::StoreLane { addr, .. }

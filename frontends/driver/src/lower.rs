@@ -253,7 +253,7 @@ impl<'c> Run<'c> {
         if last < Step::PlanMemory {
             return Ok(Lowered::Flow(module));
         }
-        self.sound(flow::plan_module(&self.compiler.ops, &module, &self.options.states)?)
+        self.sound(flow::plan_memory(&self.compiler.ops, &module, &self.options.states)?)
     }
 
     /// What the compilation may spend from here on, for the builder, the importer and the passes.

@@ -1,8 +1,6 @@
 //! Questions about expressions and programs that need no context.
 
-use super::{
-    Buffer, BufferId, BufferRole, CompareOp, Expr, ExprId, Index, Stage, Stmt, TensorProgram, UnaryOp,
-};
+use super::{Buffer, BufferId, BufferRole, Expr, ExprId, Index, Stage, Stmt, TensorProgram, UnaryOp};
 use crate::shape::Dim;
 use crate::types::{DType, Effects};
 use indexmap::IndexSet;
@@ -41,19 +39,6 @@ impl super::BinaryOp {
             Shl | Shr => dtype.is_int(),
             Max | Min => true,
             _ => dtype != DType::Bool,
-        }
-    }
-}
-
-impl CompareOp {
-    /// The comparison that holds exactly when this one holds with its operands exchanged.
-    pub fn swapped(self) -> Self {
-        match self {
-            CompareOp::Eq | CompareOp::Ne => self,
-            CompareOp::Lt => CompareOp::Gt,
-            CompareOp::Le => CompareOp::Ge,
-            CompareOp::Gt => CompareOp::Lt,
-            CompareOp::Ge => CompareOp::Le,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Tokens of expression text, shared by the strict and the lenient parser.
+//! Tokens of expression text.
 
 use std::fmt;
 
@@ -39,14 +39,12 @@ pub(super) struct Lexer<'t> {
     /// Where the lookahead starts and ends.
     start: usize,
     end: usize,
-    /// Where the token before the lookahead ended.
-    pub(super) consumed: usize,
     pub(super) token: Token,
 }
 
 impl<'t> Lexer<'t> {
     pub(super) fn new(text: &'t str) -> Result<Lexer<'t>, ParseDimError> {
-        let mut lexer = Lexer { text, start: 0, end: 0, consumed: 0, token: Token::End };
+        let mut lexer = Lexer { text, start: 0, end: 0, token: Token::End };
         lexer.scan()?;
         Ok(lexer)
     }
@@ -55,18 +53,9 @@ impl<'t> Lexer<'t> {
         ParseDimError { offset: self.start, message: message.into() }
     }
 
-    /// Whether the lookahead stands between two identifier characters, without spaces: `batch-size`.
-    pub(super) fn is_tight(&self) -> bool {
-        let word = |c: char| c.is_alphanumeric() || c == '_';
-        let before = self.text[..self.start].chars().next_back().is_some_and(word);
-        let after = self.text[self.end..].chars().next().is_some_and(|c| word(c) && !c.is_ascii_digit());
-        before && after
-    }
-
     /// Takes the lookahead and reads the next token.
     pub(super) fn bump(&mut self) -> Result<Token, ParseDimError> {
         let token = std::mem::replace(&mut self.token, Token::End);
-        self.consumed = self.end;
         self.scan()?;
         Ok(token)
     }
@@ -102,7 +91,7 @@ impl<'t> Lexer<'t> {
             Some('"') => self.quoted(trimmed)?,
             _ => match SIGNS.iter().find(|sign| trimmed.starts_with(**sign)) {
                 Some(sign) => (Token::Sign(sign), sign.len()),
-                // What is no token ends the expression; whether that is allowed is the caller's matter.
+                // What is no token ends the expression; [`Lexer::finish`] refuses it.
                 None => (Token::End, 0),
             },
         };

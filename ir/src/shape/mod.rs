@@ -84,7 +84,6 @@ mod broadcast;
 mod check;
 mod congruence;
 mod context;
-mod dim_param;
 mod display;
 mod divide;
 mod eval;

@@ -14,7 +14,7 @@ use super::lexer::{Lexer, ParseDimError, Token};
 use super::{Constraint, Dim, Overflow, ShapeCx};
 
 /// The deepest nesting of parentheses and calls.
-pub(super) const MAX_NESTING: u32 = 100;
+const MAX_NESTING: u32 = 100;
 
 impl ShapeCx {
     /// Reads an expression; symbols that do not exist are created as sizes.
@@ -32,15 +32,6 @@ impl ShapeCx {
         let d = parser.sum()?;
         parser.lexer.finish()?;
         Ok(d)
-    }
-
-    /// Reads the longest expression at the start of `text`, and tells where it ends, in bytes.
-    ///
-    /// For grammars that hold expressions: they go on after a `,`, a `]`, or whatever follows.
-    pub fn parse_prefix(&mut self, text: &str) -> Result<(Dim, usize), ParseDimError> {
-        let mut parser = Parser { cx: self, lexer: Lexer::new(text)?, nesting: 0 };
-        let d = parser.sum()?;
-        Ok((d, parser.lexer.consumed))
     }
 }
 

@@ -5,7 +5,6 @@ use smallvec::SmallVec;
 
 use super::bounds::Known;
 use super::context::operands;
-use super::facts::Contradiction;
 use super::poly::{Atom, AtomId, Mono, Poly};
 use super::symbol::SymbolKind;
 use super::{Dim, Overflow, ShapeCx, Sym};
@@ -29,7 +28,7 @@ impl ShapeCx {
     ///
     /// Symbols are matched by name; those that do not exist here are created with their kinds.
     /// A name that exists here keeps its kind: give unrelated symbols different names, or use
-    /// [`import_with`](ShapeCx::import_with). Facts stay behind; see [`import_facts`](ShapeCx::import_facts).
+    /// [`import_with`](ShapeCx::import_with). Facts stay behind.
     pub fn import(&mut self, other: &ShapeCx, d: Dim) -> Dim {
         // A renaming of symbols merges no terms, so numbers, terms and sizes stay what they are.
         let poly = other.poly(d);
@@ -127,15 +126,6 @@ impl ShapeCx {
         leaf: Leaf<'_>,
     ) -> Result<Dim, Overflow> {
         self.rebuild(Some(other), d, over, leaf)
-    }
-
-    /// Assumes all facts of another context, matching symbols by name.
-    pub fn import_facts(&mut self, other: &ShapeCx) -> Result<(), Contradiction> {
-        for fact in other.facts() {
-            let Ok(fact) = fact.map(&mut |d| Ok::<Dim, std::convert::Infallible>(self.import(other, d)));
-            self.assume(fact)?;
-        }
-        Ok(())
     }
 
     fn rebuild(

@@ -16,7 +16,7 @@ pub use canonicalize::Canonicalize;
 pub use fold_constants::FoldConstants;
 pub use fuse::Fuse;
 pub use legalize::Legalize;
-pub use plan_memory::{plan_memory, plan_module};
+pub use plan_memory::plan_memory;
 
 impl KernelTable for Editor<'_> {
     fn kernel(&self, name: &str) -> Option<&Kernel> {

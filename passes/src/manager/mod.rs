@@ -19,7 +19,7 @@ pub use pipeline::{PassInfo, PassRecord, Pipeline, Place, Report};
 pub use step::Step;
 
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::ops::{Evaluator, Folding, OpRegistry};
+use orogen_ir::ops::{Folding, OpRegistry};
 
 /// Whether a pass changed the IR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,13 +50,6 @@ impl<'a> PassCx<'a> {
     /// A context without an evaluator.
     pub fn new(ops: &'a OpRegistry) -> Self {
         PassCx { ops, folding: Folding::default(), remarks: Vec::new() }
-    }
-
-    /// The same with an evaluator.
-    #[must_use]
-    pub fn with_evaluator(mut self, evaluator: &'a dyn Evaluator) -> Self {
-        self.folding.evaluator = Some(evaluator);
-        self
     }
 
     /// The same with an evaluator, or none, and the budget it spends.

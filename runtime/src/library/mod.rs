@@ -15,7 +15,6 @@ use orogen_abi::{Any, DLDevice, HostTable, SafeCall, TypeIndex, symbol};
 
 use crate::error::{self, RuntimeError};
 use crate::function::PackedFunc;
-use crate::module::Module;
 use crate::tensor::Tensor;
 use crate::value::{OwnedAny, Value};
 use crate::{host, pool};
@@ -447,16 +446,6 @@ impl Library {
         };
         // SAFETY: exported functions ignore the handle, may run on any thread, and live as long as the library.
         Some(unsafe { PackedFunc::from_raw(name, function, std::ptr::null_mut(), Arc::new(self.clone())) })
-    }
-}
-
-impl Module for Library {
-    fn kind(&self) -> &str {
-        "library"
-    }
-
-    fn function(&self, name: &str) -> Option<PackedFunc> {
-        Library::function(self, name)
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) fn module_plan(setup: &Setup, seed: u64) -> Option<String> {
     for pass in module_pipeline(ops) {
         pass.run(&mut module, &mut PassCx::new(ops)).ok()?;
     }
-    Some(print_plans(&flow_passes::plan_module(ops, &module, &[]).ok()?))
+    Some(print_plans(&flow_passes::plan_memory(ops, &module, &[]).ok()?))
 }
 
 fn graph_pipeline(ops: &OpRegistry) -> [Box<dyn Pass<Graph>>; 5] {
@@ -138,7 +138,7 @@ fn graph(setup: &Setup, seed: u64) -> Result<bool, String> {
     let runs = [run];
     let plan = graph_passes::plan_memory(&graph, "main", &[]).map_err(|it| format!("no plan: {it}"))?;
     planned(plan.into(), &runs, smooth).map_err(|it| format!("the legacy path: {it}"))?;
-    let plans = flow_passes::plan_module(ops, &module, &[])
+    let plans = flow_passes::plan_memory(ops, &module, &[])
         .map_err(|it| format!("no plan of the translation: {it}"))?;
     planned(plans, &runs, smooth).map_err(|it| format!("the translation: {it}"))?;
     Ok(true)
@@ -177,7 +177,7 @@ fn module(setup: &Setup, seed: u64) -> Result<bool, String> {
             run.compare(eval_main(ops, &module, &run.args), smooth).map_err(after)?;
         }
     }
-    match flow_passes::plan_module(ops, &module, &[]) {
+    match flow_passes::plan_memory(ops, &module, &[]) {
         Ok(plans) => planned(plans, &runs, smooth).map(|()| true),
         // A shape that is not known has no memory; nothing else is refused.
         Err(found) => refused(&found, "M012"),

@@ -3,7 +3,7 @@
 use cranelift_object::object::read::elf::{FileHeader, SectionHeader, Sym};
 use cranelift_object::object::{LittleEndian, SectionIndex, elf};
 
-use crate::link::{BlobSource, LinkError, LinkInput};
+use crate::link::{LinkError, LinkInput};
 
 /// Order of the sections in the library, and what memory they need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,15 +29,14 @@ pub(super) enum Class {
 pub(super) enum Source<'a> {
     Bytes(&'a [u8]),
     Zeros(u64),
-    Blob(BlobSource<'a>),
+    Blob(&'a [u8]),
 }
 
 impl Source<'_> {
     pub(super) fn size(&self) -> u64 {
         match self {
-            Source::Bytes(bytes) => bytes.len() as u64, // widening
+            Source::Bytes(bytes) | Source::Blob(bytes) => bytes.len() as u64, // widening
             Source::Zeros(size) => *size,
-            Source::Blob(blob) => blob.length(),
         }
     }
 }
@@ -292,8 +291,9 @@ fn add_blobs<'a>(
         if blob.symbol.is_empty() || blob.symbol.contains('\0') {
             return Err(fail("its name is empty or contains a zero byte".to_owned()));
         }
-        if blob.source.length() > super::LARGEST {
-            return Err(fail(format!("its length of {} bytes is out of reach", blob.source.length())));
+        let source = Source::Blob(blob.bytes);
+        if source.size() > super::LARGEST {
+            return Err(fail(format!("its length of {} bytes is out of reach", source.size())));
         }
         let definition = Definition::Section(sections.len(), 0);
         sections.push(Section {
@@ -301,13 +301,13 @@ fn add_blobs<'a>(
             class: Class::Blob,
             kind: elf::SHT_PROGBITS,
             alignment: blob.alignment,
-            source: Source::Blob(blob.source),
+            source,
             references: Vec::new(),
         });
         let bound = Symbol {
             name: blob.symbol.to_owned(),
             definition,
-            size: blob.source.length(),
+            size: source.size(),
             kind: elf::STT_OBJECT,
             binding: elf::STB_LOCAL,
             visibility: elf::STV_DEFAULT,

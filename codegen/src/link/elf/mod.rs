@@ -180,7 +180,7 @@ impl Library<'_> {
                     for &(offset, index) in pieces {
                         out.pad_to(section.offset + offset).map_err(fail)?;
                         match input.sections[index].source {
-                            Source::Blob(blob) => blob.write_to(&mut out).map_err(fail)?,
+                            Source::Blob(bytes) => out.write_all(bytes).map_err(fail)?,
                             _ => out.write_all(&self.contents[index]).map_err(fail)?,
                         }
                     }

@@ -7,7 +7,7 @@
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::immediates::Ieee32;
-use cranelift_codegen::ir::types::{F32, F32X4, I8X16, I16X8, I32, I32X4, I64};
+use cranelift_codegen::ir::types::{F32, F32X4, I8X16, I32, I32X4, I64};
 use cranelift_codegen::ir::{
     AbiParam, Block, BlockArg, ConstantData, Endianness, Function, InstBuilder, MemFlagsData, Signature,
     Type, Value,
@@ -18,7 +18,7 @@ use target_lexicon::Architecture;
 
 use crate::vector::ir::{
     Addr, BinaryOp, Compare, FmaOp, IReg, If, Inst, IntCompare, IntOp, IntSource, Interleave, Loop, MReg,
-    Narrow, Program, ReduceOp, ShiftOp, Stmt, UnaryOp, VReg,
+    Program, ReduceOp, ShiftOp, Stmt, UnaryOp, VReg,
 };
 
 /// The width of this encoder.
@@ -254,24 +254,6 @@ impl Emitter<'_, '_> {
                 let (v, (p, at)) = (self.v(src), self.addr(addr));
                 let lane = self.b.ins().extractlane(v, 0);
                 self.b.ins().store(memory(), lane, p, at);
-            }
-            Inst::LoadWiden { dst, addr, from } => {
-                let (p, at) = self.addr(addr);
-                let four = self.b.ins().load(I32, memory(), p, at);
-                let four = self.b.ins().scalar_to_vector(I32X4, four);
-                let bytes = self.cast(I8X16, four);
-                let wide = match from {
-                    Narrow::I8 => {
-                        let halves = self.b.ins().swiden_low(bytes);
-                        self.b.ins().swiden_low(halves)
-                    }
-                    Narrow::U8 => {
-                        let halves = self.b.ins().uwiden_low(bytes);
-                        self.b.ins().uwiden_low(halves)
-                    }
-                };
-                debug_assert_eq!(I16X8.lane_count(), 8);
-                self.set(dst, wide);
             }
             Inst::Splat { dst, bits } => {
                 let v = self.splat(bits);

@@ -18,8 +18,7 @@ impl Lowering<'_> {
         steps: &mut Vec<Step>,
     ) -> Result<(), Diagnostic> {
         let Some(function) = self.shared.functions.get_index_of(callee) else {
-            let message = format!("`@{callee}` is a function, and this is a plan of one function alone");
-            return Err(Diagnostic::error("M003", message).help("plan the whole module: `plan_module`"));
+            return Err(Diagnostic::error("M003", format!("the module has no function `@{callee}`")));
         };
         let function = FunctionId(function as u32);
         let view = |it: &ValueId| {

@@ -27,7 +27,7 @@ use in_place::InPlace;
 use indexmap::{IndexMap, IndexSet};
 use la_arena::ArenaMap;
 use objects::{made_as_items, place_type};
-use orogen_ir::diag::{Diagnostic, Diagnostics};
+use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::{Function, Module, ValueId};
 use orogen_ir::kernel::Kernel;
 use orogen_ir::ops::OpRegistry;
@@ -41,31 +41,7 @@ use orogen_ir::types::{ConstPool, Dims, Source, Type};
 use std::sync::Arc;
 use values::{Storage, known_dims};
 
-pub use module::plan_module;
-
-/// Lowers the function `name` of a module whose operators are all legalised, one that calls no other function:
-/// [`plan_module`] lowers several. What `states` name as outputs are none of the plan: they are left where the inputs are.
-/// What is not made there is copied there at the end.
-///
-/// # Errors
-/// When a value needs memory but its shape is not known, when the function holds something that has no plan form
-/// (a sequence, an operator without a kernel), and when a state and its new value differ in type.
-pub fn plan_memory(
-    ops: &OpRegistry,
-    module: &Module,
-    name: &str,
-    states: &[State],
-) -> Result<CallPlan, Diagnostics> {
-    let Some(function) = module.function(name) else {
-        return Err(Diagnostic::error("M001", format!("the module has no function `@{name}`")).into());
-    };
-    let shared = Shared { constants: Arc::new(module.constants.clone()), ..Shared::default() };
-    let mut lowering = Lowering::new(ops, module, (name, function), states, shared)?;
-    lowering.run().map_err(Diagnostics::from)?;
-    let Lowering { mut plan, shared, .. } = lowering;
-    plan.kernels = shared.into_kernels();
-    Ok(plan)
-}
+pub use module::plan_memory;
 
 /// What all functions of a module share.
 #[derive(Default)]

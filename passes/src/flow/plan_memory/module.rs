@@ -11,14 +11,16 @@ use orogen_ir::shape::Sym;
 use orogen_ir::types::Source;
 use std::sync::Arc;
 
-/// Lowers the functions of a module that may be called from outside, and those that they call, in their order.
+/// Lowers the functions of a module that may be called from outside, and those that they call, in their order. All of
+/// their operators are legalised.
+///
+/// `states` are those of `main`, or of the last function that may be called from outside. What they name as outputs are none
+/// of its plan: they are left where the inputs are. What is not made there is copied there at the end.
 ///
 /// # Errors
-/// As [`plan_memory`](super::plan_memory), for each function; functions that lead back to themselves, and names that no
-/// symbol may have.
-///
-/// `states` are those of `main`, or of the last function that may be called from outside.
-pub fn plan_module(ops: &OpRegistry, module: &Module, states: &[State]) -> Result<PlanModule, Diagnostics> {
+/// When a value needs memory but its shape is not known, when a function holds something that has no plan form, and when a
+/// state and its new value differ in type; functions that lead back to themselves, and names that no symbol may have.
+pub fn plan_memory(ops: &OpRegistry, module: &Module, states: &[State]) -> Result<PlanModule, Diagnostics> {
     let names = reachable(module)?;
     let mut found = Diagnostics::new();
     let constants = Arc::new(module.constants.clone());

@@ -36,7 +36,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const OWNED: &[(&str, &str, &str)] = &[
     ("cranelift", "orogen-codegen", "the code generator can be replaced only if nothing else knows it"),
     ("iced-x86", "orogen-codegen", "machine code is written in one place"),
-    ("egg", "orogen-passes", "equality saturation is a detail of one pass"),
     ("prost", "orogen-onnx", "the model format ends at its importer"),
     ("clap", "orogen-cli", "libraries take options as values"),
     ("indicatif", "orogen-cli", "libraries do not print"),

@@ -6,7 +6,7 @@ use super::codes::{self, Codes};
 use super::{Emitter, EncodeError, SCRATCH, gpr};
 use crate::vector::allocate::File;
 use crate::vector::ir::{
-    BinaryOp, CacheLevel, Compare, FmaOp, IReg, Inst, MReg, Narrow, ReduceOp, Reg, ShiftOp, UnaryOp, VReg,
+    BinaryOp, CacheLevel, Compare, FmaOp, IReg, Inst, MReg, ReduceOp, Reg, ShiftOp, UnaryOp, VReg,
 };
 
 type Done = Result<(), EncodeError>;
@@ -116,13 +116,6 @@ impl Emitter {
             Inst::StoreLane { src, addr } => {
                 let code = self.code(VEX_Vmovss_m32_xmm, EVEX_Vmovss_m32_k1_xmm);
                 self.push(Instruction::with2(code, self.memory(addr), xmm(src)))
-            }
-            Inst::LoadWiden { dst, addr, from } => {
-                let code = match from {
-                    Narrow::I8 => self.code(VEX_Vpmovsxbd_ymm_xmmm64, EVEX_Vpmovsxbd_zmm_k1z_xmmm128),
-                    Narrow::U8 => self.code(VEX_Vpmovzxbd_ymm_xmmm64, EVEX_Vpmovzxbd_zmm_k1z_xmmm128),
-                };
-                self.push(Instruction::with2(code, self.full(dst), self.memory(addr)))
             }
             Inst::Splat { dst, bits } => self.splat(dst, bits),
             Inst::SplatInt { dst, src } => self.splat_int(dst, Register::EAX + src.0),
