@@ -63,15 +63,8 @@ const MODULE: &str = "module {
 fn library(text: &str, options: &CodegenOptions) -> (PlanModule, Library) {
     let module = parse_plans(text, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"));
     verify_module(&module).unwrap_or_else(|it| panic!("{it}"));
-    let compiled = compiled_module(&module, options);
-    let object = compiled.object().unwrap();
-    let blobs: Vec<_> = object.blobs.iter().map(|it| it.for_link()).collect();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model.so");
-    let input =
-        orogen_codegen::link::LinkInput { object: &object.bytes, blobs: &blobs, ..Default::default() };
-    orogen_codegen::link::Linker::link(&orogen_codegen::link::ElfLinker, &input, &path).unwrap();
-    (module, Library::open(&path).unwrap())
+    let library = harness::library(&compiled_module(&module, options));
+    (module, library)
 }
 
 fn tensor(values: &[f32]) -> Tensor {
@@ -132,8 +125,8 @@ fn hosts_leave_out_and_give_nothing() {
     let refused: [(&[Value], &str); 5] = [
         (&[], "wrong number of arguments (inputs: x, k, w): expected at least 1, got 0"),
         (&[x(), x(), x(), x()], "wrong number of arguments (inputs: x, k, w): expected at most 3, got 4"),
-        (&[Value::None], "input `x` (argument 0) is not a tensor"),
-        (&[x(), Value::Int(1)], "input `k` (argument 1) is not a tensor"),
+        (&[Value::None], "input `x` (argument 0) is not a tensor, but nothing"),
+        (&[x(), Value::Int(1)], "input `k` (argument 1) is not a tensor, but an integer"),
         (
             &[tensor(&[1.0, 2.0, 3.0]).into(), Value::None, x()],
             "input `k`: dimension 0 (`n`): expected 3, got 2",

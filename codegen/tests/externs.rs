@@ -101,7 +101,7 @@ fn refused(symbol: &str, function: HostFunction) -> String {
 fn results_are_written_in_place() {
     register_extern("test.right", right());
     let plan = plan("test.right");
-    let (_folder, opened) = library(&plan);
+    let opened = library(&compiled(&plan));
     for n in [0, 1, 7] {
         let got = call(&jit(&plan, true), &inputs(n)).unwrap();
         assert_eq!(got, expected(n), "in memory, {n}");

@@ -4,7 +4,7 @@
 
 mod harness;
 
-use harness::{call, compiled_module, options};
+use harness::{call, compiled_module, library, options};
 use orogen_abi::SafeCall;
 use orogen_codegen::Loaded;
 use orogen_ir::plan::{PlanModule, parse_plans, verify_module};
@@ -84,7 +84,7 @@ const MODULE: &str = "module {
       while {
         call 3 @below(%s0, %in1, %s2)
       } %s2 {
-        invoke 0 @both(%out1[2*a], %s0[1]) to (%o2, %o3) from g = 1[0]
+        invoke 0 @both(%out1[2*a], %s0[1]) to (%o2, %o3) from g = 1[0] loc(\"node `again`\")
         copy %o2 to %out1; 8*a
         call 2 @next(%s0, %s1)
         copy %s1 to %s0; 8
@@ -137,7 +137,10 @@ fn errors_of_a_function_are_those_of_the_call_and_leave_nothing_behind() {
     let (function, _loaded) = in_memory(&module, true);
     for _ in 0..3 {
         let error = call(&function, &inputs(3, 9)).unwrap_err().to_string();
-        assert!(error.contains("in `both`: there are not so many"), "{error}");
+        assert_eq!(
+            error,
+            "`main`: ValueError: node `again`: in `both`: there are not so many: expected at least 0, got -1"
+        );
         let error = call(&function, &inputs(0, 0)).unwrap_err().to_string();
         assert!(error.contains("in `both`: there are not so many"), "{error}");
         assert_eq!(call(&function, &inputs(3, 2)).unwrap()[0].dims(), [2]);
@@ -177,15 +180,7 @@ fn objects_are_given_back_on_every_way_out() {
 fn exported_functions_that_are_called_inside_are_symbols_too() {
     let text = MODULE.replace("private plan", "plan");
     let module = parse_plans(&text, &ConstPool::default()).unwrap();
-    let compiled = compiled_module(&module, &options());
-    let object = compiled.object().unwrap();
-    let blobs: Vec<_> = object.blobs.iter().map(|it| it.for_link()).collect();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model.so");
-    let input =
-        orogen_codegen::link::LinkInput { object: &object.bytes, blobs: &blobs, ..Default::default() };
-    orogen_codegen::link::Linker::link(&orogen_codegen::link::ElfLinker, &input, &path).unwrap();
-    let library = orogen_runtime::Library::open(&path).unwrap();
+    let library = library(&compiled_module(&module, &options()));
     let names: Vec<&str> = library.signature().functions.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(names, ["both", "main"]);
     let given = [TensorData::from_f64(DType::F32, &[2], [1.0, 3.0]), TensorData::ints(&[1])];

@@ -3,14 +3,14 @@
 
 mod harness;
 
-use harness::{Random, assert_close, call, jit, library, plan_of};
+use harness::{Random, assert_close, call, compiled, jit, library, plan_of};
 use orogen_ir::loops::{BinaryOp, CompareOp, ProgramBuilder, TensorProgram};
 use orogen_ir::plan::{
     Arena, ArenaId, BufferRef, CallPlan, Condition, KernelId, PlanInput, PlanOutput, ShapeCheck, SizeBinding,
     Slot, SlotId, Step,
 };
 use orogen_ir::shape::Constraint;
-use orogen_ir::types::{DType, TensorData};
+use orogen_ir::types::{DType, Source, TensorData};
 use std::sync::Arc;
 
 /// y = x op z, all f32[n, c].
@@ -163,7 +163,7 @@ fn libraries_are_what_memory_is() {
     if let Step::Kernel { args, .. } = &mut plan.steps[3] {
         args[1] = BufferRef::Constant(id);
     }
-    let (folder, library) = library(&plan);
+    let library = library(&compiled(&plan));
     let x = Random(1).tensor(DType::F32, &[4, 5]);
     let z = Random(2).tensor(DType::F32, &[4, 5]);
     let expected: Vec<f64> =
@@ -174,13 +174,12 @@ fn libraries_are_what_memory_is() {
     assert_close("memory", &got[0], &TensorData::from_f64(DType::F32, &[4, 5], expected));
     let signature = library.signature().function("main").unwrap().clone();
     assert_eq!(signature.inputs[0].name, "x");
-    drop(folder);
 }
 
 #[test]
 fn equal_input_gives_equal_bytes() {
-    let first = harness::compiled(&two_steps()).object().unwrap();
-    let second = harness::compiled(&two_steps()).object().unwrap();
+    let first = compiled(&two_steps()).object().unwrap();
+    let second = compiled(&two_steps()).object().unwrap();
     assert_eq!(first.bytes, second.bytes);
 }
 
@@ -263,7 +262,7 @@ fn branches_loops_and_sizes_from_data() {
             then_steps: vec![run(3, now, next)],
             else_steps: vec![run(4, now, next)],
         },
-        Step::Bind { symbol, from: next, dtype: DType::I64, element: 0 },
+        Step::Bind { symbol, from: next, dtype: DType::I64, element: 0, source: Source::default() },
         Step::AllocOutput(0),
         Step::Kernel {
             kernel: KernelId(5),

@@ -3,7 +3,7 @@
 
 mod harness;
 
-use harness::{Random, call, jit, library};
+use harness::{Random, call, compiled, jit, library};
 use orogen_codegen::{CodegenOptions, Metadata, compile};
 use orogen_ir::plan::{CallPlan, parse_plan, verify};
 use orogen_ir::types::{ConstPool, DType, TensorData};
@@ -60,7 +60,7 @@ fn nonzero(dtype: DType, routine: &str) -> CallPlan {
 fn nonzero_fills_a_result_whose_size_is_data() {
     for dtype in [DType::F32, DType::F16, DType::Bool, DType::U8, DType::I64] {
         let plan = nonzero(dtype, "nonzero");
-        let (_folder, opened) = library(&plan);
+        let opened = library(&compiled(&plan));
         for (n, m, extra) in [(0, 3, 0), (1, 1, 0), (3, 5, 0), (7, 33, 0), (4, 4, 3), (4, 4, -1)] {
             let mut random = Random(n + m);
             let values = (0..n * m).map(|_| f64::from((random.below(3) == 1) as u8));

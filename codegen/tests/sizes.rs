@@ -9,7 +9,7 @@ use orogen_ir::loops::{BinaryOp, Combine, ProgramBuilder};
 use orogen_ir::plan::{BufferRef, CallPlan, PlanInput, ShapeCheck, Step};
 use orogen_ir::shape::testing::{Config, Expr, NAMES, Op, Rng, SIZES, context};
 use orogen_ir::shape::{Constraint, Dim, ShapeCx};
-use orogen_ir::types::{DType, TensorData};
+use orogen_ir::types::{DType, Source, TensorData};
 use std::time::Instant;
 
 /// A plan that gives symbols values from data, and then checks.
@@ -20,7 +20,13 @@ fn plan(shapes: ShapeCx, names: &[&str], checks: Vec<Constraint>) -> CallPlan {
     for (i, name) in names.iter().enumerate() {
         let symbol = plan.shapes.find_sym(name).unwrap();
         let from = BufferRef::Input(0);
-        plan.steps.push(Step::Bind { symbol, from, dtype: DType::I64, element: i as u64 });
+        plan.steps.push(Step::Bind {
+            symbol,
+            from,
+            dtype: DType::I64,
+            element: i as u64,
+            source: Source::default(),
+        });
     }
     for constraint in checks {
         plan.steps.push(Step::Check(ShapeCheck {
@@ -146,7 +152,7 @@ fn z2_symbols_are_in_range() {
         let symbol = if is_size { shapes.fresh("s") } else { shapes.fresh_integer("s") };
         let symbol = shapes.as_sym(symbol).unwrap();
         let mut plan = plan(shapes, &["a"], Vec::new());
-        plan.steps.push(Step::Let { symbol, value: square });
+        plan.steps.push(Step::Let { symbol, value: square, source: Source::default() });
         let function = jit(&plan, true);
         let holds = |a: i64| call(&function, &data(&[a])).is_ok();
         assert!(holds(-3) && holds(1 << 20));

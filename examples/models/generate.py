@@ -8,11 +8,12 @@ HERE = Path(__file__).parent
 OPSETS = [helper.make_opsetid("", 17), helper.make_opsetid("com.acme", 1)]
 
 
-def write(name, nodes):
-    """A model of one input x: f32[n, 4] and one output y."""
+def write(name, nodes, defaults=()):
+    """A model of inputs x: f32[n, 4], and those with a default, and one output y."""
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4])
-    graph = helper.make_graph(nodes, name, [x], [y])
+    others = [helper.make_tensor_value_info(it.name, it.data_type, it.dims) for it in defaults]
+    graph = helper.make_graph(nodes, name, [x, *others], [y], defaults)
     model = helper.make_model(graph, opset_imports=OPSETS, producer_name="examples", ir_version=8)
     save(model, HERE / f"{name}.onnx")
 
@@ -40,3 +41,6 @@ write(
         helper.make_node("Div", ["x", "c"], ["y"], "scale"),
     ],
 )
+# y = x * gain, where a caller may leave gain out: it is 2 then.
+gain = helper.make_tensor("gain", TensorProto.FLOAT, [1], [2.0])
+write("gain", [helper.make_node("Mul", ["x", "gain"], ["y"], "gain")], [gain])

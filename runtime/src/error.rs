@@ -245,6 +245,15 @@ pub(crate) fn raise(kind: &str, message: &str) {
     let _ = RAISED.try_with(|slot| slot.replace(Some(raised)));
 }
 
+/// Puts a place before the message of the error that was left.
+pub(crate) fn raised_within(place: &str) {
+    let _ = RAISED.try_with(|slot| {
+        if let Some(raised) = slot.borrow_mut().as_mut() {
+            raised.message = format!("{place}: {}", raised.message);
+        }
+    });
+}
+
 /// Leaves `error` for the caller of a packed function.
 pub(crate) fn raise_error(error: &RuntimeError) {
     match error {

@@ -1,7 +1,7 @@
 //! [`PackedFunc`]: a function with the packed calling convention.
 
 use std::any::Any as Anything;
-use std::ffi::{CString, c_void};
+use std::ffi::c_void;
 use std::fmt;
 use std::sync::Arc;
 
@@ -79,18 +79,11 @@ impl PackedFunc {
     /// # Errors
     /// What the function reports, and results that are no [`Value`].
     pub fn call(&self, args: &[Value]) -> Result<Value, RuntimeError> {
-        let mut strings = Vec::new();
         let mut kept = Vec::new();
         let mut packed = Vec::with_capacity(args.len());
         for arg in args {
             packed.push(match arg {
                 Value::Tensor(tensor) => Any::object(orogen_abi::TypeIndex::TENSOR, tensor.object()),
-                Value::Str(text) if !text.contains('\0') => {
-                    let text = CString::new(text.as_str()).unwrap_or_default();
-                    let any = Any::raw_str(text.as_ptr());
-                    strings.push(text);
-                    any
-                }
                 other => {
                     let any = other.clone().into_any();
                     kept.push(OwnedAny(any));

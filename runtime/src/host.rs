@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 
 use orogen_abi::{Any, DLDataType, HOST_VERSION, HostTable, LoopBody, Object, TypeIndex};
 
-use crate::error::{RuntimeError, contain, raise, raise_error};
+use crate::error::{RuntimeError, contain, raise, raise_error, raised_within};
 use crate::object;
 use crate::tensor::Tensor;
 use crate::{host_function, pool, value, workspace};
@@ -26,7 +26,7 @@ pub(crate) static HOST: HostTable = HostTable {
     workspace_acquire,
     workspace_release,
     error_set,
-    error_set_shape,
+    error_within,
     parallel_for,
     call_extern,
 };
@@ -98,10 +98,9 @@ unsafe extern "C" fn error_set(kind: *const c_char, message: *const c_char) {
     raise(if kind.is_empty() { "RuntimeError" } else { &kind }, &message);
 }
 
-unsafe extern "C" fn error_set_shape(message: *const c_char, got: i64, expected: i64) {
+unsafe extern "C" fn error_within(place: *const c_char) {
     // SAFETY: the caller gives a NUL-terminated text.
-    let message = unsafe { text(message) };
-    raise("ValueError", &format!("{message}: expected {expected}, got {got}"));
+    raised_within(&unsafe { text(place) });
 }
 
 unsafe extern "C" fn parallel_for(body: LoopBody, context: *mut c_void, extent: i64, grain: i64) {
@@ -211,15 +210,20 @@ mod tests {
     }
 
     #[test]
-    fn errors_carry_kind_message_and_numbers() {
+    fn errors_carry_kind_message_and_place() {
         // SAFETY: the texts are NUL-terminated or null.
         unsafe {
             (HOST.error_set)(c"TypeError".as_ptr(), c"no".as_ptr());
             assert_eq!(take_raised("f").to_string(), "`f`: TypeError: no");
             (HOST.error_set)(std::ptr::null(), std::ptr::null());
             assert_eq!(take_raised("f").to_string(), "`f`: RuntimeError: ");
-            (HOST.error_set_shape)(c"extent 1 of `x`".as_ptr(), -3, 4);
-            assert_eq!(take_raised("f").to_string(), "`f`: ValueError: extent 1 of `x`: expected 4, got -3");
+            (HOST.error_set)(c"ValueError".as_ptr(), c"extent 1".as_ptr());
+            (HOST.error_within)(c"node `b`".as_ptr());
+            (HOST.error_within)(c"node `a`".as_ptr());
+            assert_eq!(take_raised("f").to_string(), "`f`: ValueError: node `a`: node `b`: extent 1");
+            // Without an error there is nothing to say it of.
+            (HOST.error_within)(c"node `a`".as_ptr());
+            assert!(take_raised("f").to_string().ends_with("it failed without setting an error"));
             assert!((HOST.workspace_acquire)(u64::MAX).is_null());
             assert_eq!(take_raised("f").kind(), "MemoryError");
         }

@@ -132,7 +132,7 @@ fn unknown(type_index: i32) -> RuntimeError {
     RuntimeError::Kind {
         what: "value".to_owned(),
         expected: "a number, a string, a tensor or an array",
-        got: format!("type index {type_index}"),
+        got: format!("{} (type index {type_index})", TypeIndex::name(type_index)),
     }
 }
 

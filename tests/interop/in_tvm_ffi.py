@@ -1,7 +1,8 @@
 """Libraries in a real tvm-ffi host: `pip install apache-tvm-ffi numpy`, then `python tests/interop/in_tvm_ffi.py OROGEN`.
 
 Nothing of Orogen's runtime takes part: tvm-ffi loads the library, calls its functions, and provides the function of the
-host that one of them calls. The wheel is no part of the toolchain, so this runs by hand or at night, not in every test.
+host that one of them calls. The wheel is no part of the toolchain, so this is no test of Cargo: `cargo xtask ci interop`
+installs it and runs this.
 """
 
 import ctypes

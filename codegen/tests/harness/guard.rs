@@ -115,12 +115,6 @@ unsafe extern "C" fn error_set(_: *const c_char, message: *const c_char) {
     eprintln!("{}", unsafe { std::ffi::CStr::from_ptr(message) }.to_string_lossy());
 }
 
-unsafe extern "C" fn error_set_shape(message: *const c_char, got: i64, expected: i64) {
-    // SAFETY: a text that ends with 0.
-    let message = unsafe { std::ffi::CStr::from_ptr(message) };
-    eprintln!("{}: expected {expected}, got {got}", message.to_string_lossy());
-}
-
 /// Three ranges, the last one first.
 unsafe extern "C" fn parallel_for(body: LoopBody, context: *mut c_void, extent: i64, grain: i64) {
     let grain = grain * (extent / 3 / grain).max(1);
@@ -151,7 +145,6 @@ pub fn load(compiled: &Compiled) -> Loaded {
         workspace_acquire,
         workspace_release,
         error_set,
-        error_set_shape,
         parallel_for,
         ..*orogen_runtime::host_table()
     }));

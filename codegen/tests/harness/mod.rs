@@ -12,9 +12,9 @@ use orogen_codegen::vector::Isa;
 use orogen_codegen::{CodegenOptions, Compiled, Cpu, Metadata, compile};
 use orogen_ir::loops::{BufferRole, TensorProgram};
 use orogen_ir::plan::{BufferRef, CallPlan, KernelId, PlanInput, PlanModule, PlanOutput, SizeBinding, Step};
-use orogen_ir::types::{DType, TensorData};
+use orogen_ir::types::{DType, Source, TensorData};
 use orogen_reference::eval_program;
-use orogen_runtime::{PackedFunc, RuntimeError, Tensor, Value};
+use orogen_runtime::{Library, PackedFunc, RuntimeError, Tensor, Value};
 use std::sync::Arc;
 
 /// A generator of test data: SplitMix64.
@@ -74,7 +74,7 @@ pub fn plan_of(program: &TensorProgram, sizes: &[i64]) -> CallPlan {
             } else {
                 let symbol = plan.shapes.as_sym(inside).unwrap();
                 let value = plan.shapes.int(*size);
-                plan.steps.push(Step::Let { symbol, value });
+                plan.steps.push(Step::Let { symbol, value, source: Source::default() });
             }
             inside
         })
@@ -172,9 +172,9 @@ pub fn in_memory(compiled: &Compiled, host: bool) -> PackedFunc {
     unsafe { PackedFunc::from_raw("main", loaded.entry(), std::ptr::null_mut(), Arc::new(loaded)) }
 }
 
-/// Links a library in a temporary folder and opens it.
-pub fn library(plan: &CallPlan) -> (tempfile::TempDir, orogen_runtime::Library) {
-    let object = match compiled(plan).object() {
+/// Links a library and opens it; its file is gone then.
+pub fn library(compiled: &Compiled) -> Library {
+    let object = match compiled.object() {
         Ok(object) => object,
         Err(diagnostics) => panic!("{diagnostics}"),
     };
@@ -183,7 +183,7 @@ pub fn library(plan: &CallPlan) -> (tempfile::TempDir, orogen_runtime::Library) 
     let path = folder.path().join("model.so");
     let input = LinkInput { object: &object.bytes, blobs: &blobs, ..LinkInput::default() };
     ElfLinker.link(&input, &path).unwrap();
-    (folder, orogen_runtime::Library::open(&path).unwrap())
+    Library::open(&path).unwrap()
 }
 
 /// Relative and absolute tolerance for a type.
@@ -299,7 +299,7 @@ pub fn with_constants(
             }
             None if bindings.iter().any(|it| it.symbol == symbol) => {
                 let value = plan.shapes.int(*size);
-                plan.steps.insert(0, Step::Let { symbol, value });
+                plan.steps.insert(0, Step::Let { symbol, value, source: Source::default() });
             }
             None => {}
         }

@@ -273,7 +273,15 @@ impl Machine<'_> {
     }
 
     fn steps(&mut self, steps: &[Step]) -> EvalResult<()> {
-        steps.iter().try_for_each(|it| self.step(it))
+        steps.iter().try_for_each(|step| {
+            self.step(step).map_err(|error| match step.source() {
+                // The sentence of a check says it.
+                Some(source) if !source.is_empty() && !matches!(step, Step::Check(_)) => {
+                    error.within(source.blame())
+                }
+                _ => error,
+            })
+        })
     }
 
     fn step(&mut self, step: &Step) -> EvalResult<()> {
@@ -304,23 +312,19 @@ impl Machine<'_> {
                 };
                 self.outputs[*i as usize] = Some((place, dims, rank));
             }
-            Step::Kernel { kernel, args, sizes, source } => {
+            Step::Kernel { kernel, args, sizes, .. } => {
                 let called = plan.kernels.get(kernel.0 as usize).ok_or_else(|| missing("kernel"))?;
                 let mut places = Vec::with_capacity(args.len());
                 for (param, arg) in called.params().zip(args) {
                     places.push(if param.access.writes() { self.target(*arg)? } else { self.place(*arg)? });
                 }
                 let sizes: Vec<i64> = sizes.iter().map(|it| self.dim(*it)).collect::<EvalResult<_>>()?;
-                kernel::run_shared(self.host, called, &sizes, &mut self.memory, &places)
-                    .map_err(|it| if source.is_empty() { it } else { it.within(source.blame()) })?;
+                kernel::run_shared(self.host, called, &sizes, &mut self.memory, &places)?;
             }
             Step::Invoke { function, args, results, bindings, .. } => {
                 self.invoke(*function, args, results, bindings)?;
             }
-            Step::Object { op, source } => {
-                self.object(op)
-                    .map_err(|it| if source.is_empty() { it } else { it.within(source.blame()) })?;
-            }
+            Step::Object { op, .. } => self.object(op)?,
             Step::Move { from, to } => {
                 if self.place(*from)? != self.target(*to)? {
                     return Err(EvalError::invalid("a move goes to another place"));
@@ -335,7 +339,7 @@ impl Machine<'_> {
                 let data = self.memory.read(from, 0, bytes)?.to_vec();
                 self.memory.write(to, 0, bytes)?.copy_from_slice(&data);
             }
-            Step::Bind { symbol, from, dtype, element } => {
+            Step::Bind { symbol, from, dtype, element, .. } => {
                 if dtype.is_float() {
                     return Err(EvalError::invalid("a symbol is bound to a float"));
                 }
@@ -345,7 +349,7 @@ impl Machine<'_> {
                 let value = scalar::read_int(self.memory.read(place, offset, dtype.size())?, *dtype);
                 self.env.set(*symbol, from_data(&plan.shapes, *symbol, value));
             }
-            Step::Let { symbol, value } => {
+            Step::Let { symbol, value, .. } => {
                 let value = self.dim(*value)?;
                 self.env.set(*symbol, value);
             }

@@ -330,6 +330,8 @@ pub enum Step {
         dtype: DType,
         /// Which element, row-major.
         element: u64,
+        /// Where it comes from.
+        source: Source,
     },
     /// `symbol = value`.
     Let {
@@ -337,6 +339,8 @@ pub enum Step {
         symbol: Sym,
         /// Its value.
         value: Dim,
+        /// Where it comes from.
+        source: Source,
     },
     /// Ends the call with an error when it does not hold.
     Check(ShapeCheck),
@@ -361,12 +365,21 @@ pub enum Step {
 }
 
 impl Step {
-    /// Where a call or a check comes from.
+    /// Where it comes from; that of a step of memory, which its plan makes lawful, is not known.
     pub fn source(&self) -> Option<&Source> {
         match self {
-            Step::Kernel { source, .. } | Step::Invoke { source, .. } => Some(source),
+            Step::Kernel { source, .. }
+            | Step::Invoke { source, .. }
+            | Step::Object { source, .. }
+            | Step::Bind { source, .. }
+            | Step::Let { source, .. } => Some(source),
             Step::Check(check) => Some(&check.source),
-            _ => None,
+            Step::AllocArena(_)
+            | Step::AllocOutput(_)
+            | Step::Move { .. }
+            | Step::Copy { .. }
+            | Step::If { .. }
+            | Step::While { .. } => None,
         }
     }
 }

@@ -147,7 +147,7 @@ fn single_lets(plan: &CallPlan) -> IndexMap<Sym, Dim> {
     fn collect(steps: &[Step], defined: &mut IndexMap<Sym, Option<Dim>>) {
         for step in steps {
             match step {
-                Step::Let { symbol, value } => {
+                Step::Let { symbol, value, .. } => {
                     defined.entry(*symbol).and_modify(|it| *it = None).or_insert(Some(*value));
                 }
                 Step::Bind { symbol, .. } => {
@@ -465,7 +465,7 @@ impl Verifier<'_> {
                     self.write(*to, state);
                 }
             }
-            Step::Bind { symbol, from, dtype, element } => {
+            Step::Bind { symbol, from, dtype, element, .. } => {
                 let found = self.read(*from, state);
                 if dtype.is_float() || found.is_some_and(|it| it != *dtype) {
                     let from = buffer_text(*from);
@@ -481,7 +481,7 @@ impl Verifier<'_> {
                     state.unchecked.insert(*symbol);
                 }
             }
-            Step::Let { symbol, value } => {
+            Step::Let { symbol, value, .. } => {
                 self.check_p1_bound(state, *value);
                 if self.plan.shapes.kind(*symbol) == SymbolKind::Size {
                     self.check_p1_size(*symbol, *value, state);

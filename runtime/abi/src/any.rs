@@ -61,6 +61,41 @@ impl TypeIndex {
     pub const TENSOR: i32 = 70;
     /// An immutable array of [`Any`].
     pub const ARRAY: i32 = 71;
+    /// An immutable map.
+    pub const MAP: i32 = 72;
+
+    /// What a value with a tag is, in words.
+    pub const NAMES: &[(i32, &str)] = &[
+        (Self::NONE, "nothing"),
+        (Self::INT, "an integer"),
+        (Self::BOOL, "a truth value"),
+        (Self::FLOAT, "a float"),
+        (Self::OPAQUE_POINTER, "a pointer"),
+        (Self::DATA_TYPE, "an element type"),
+        (Self::DEVICE, "a device"),
+        (Self::DL_TENSOR, "a borrowed tensor"),
+        (Self::RAW_STR, "a borrowed string"),
+        (Self::BYTE_ARRAY, "borrowed bytes"),
+        (Self::RVALUE_REF, "a reference to give away"),
+        (Self::SMALL_STR, "a string"),
+        (Self::SMALL_BYTES, "bytes"),
+        (Self::STR, "a string"),
+        (Self::BYTES, "bytes"),
+        (Self::ERROR, "an error"),
+        (Self::FUNCTION, "a function"),
+        (Self::SHAPE, "a shape"),
+        (Self::TENSOR, "a tensor"),
+        (Self::ARRAY, "an array"),
+        (Self::MAP, "a map"),
+    ];
+
+    /// What a value with any other tag is.
+    pub const OTHER: &str = "an object of another kind";
+
+    /// What a value with this tag is, in words.
+    pub fn name(index: i32) -> &'static str {
+        Self::NAMES.iter().find(|it| it.0 == index).map_or(Self::OTHER, |it| it.1)
+    }
 }
 
 /// The eight payload bytes of [`Any`]; which field holds is told by the tag.
@@ -130,11 +165,6 @@ impl Any {
     /// A borrowed `DLTensor`.
     pub const fn dl_tensor(tensor: *mut DLTensor) -> Any {
         Any { type_index: TypeIndex::DL_TENSOR, small_len: 0, payload: Payload { dl_tensor: tensor } }
-    }
-
-    /// A borrowed NUL-terminated string.
-    pub const fn raw_str(text: *const c_char) -> Any {
-        Any { type_index: TypeIndex::RAW_STR, small_len: 0, payload: Payload { raw_str: text } }
     }
 
     /// An object with its tag, which must be the one in the object's header.

@@ -35,7 +35,7 @@ pub struct ExternSlot {
 /// Value of [`HostTable::version`] that this crate describes.
 ///
 /// A later version only appends fields; a changed field is a new symbol name.
-pub const HOST_VERSION: u32 = 3;
+pub const HOST_VERSION: u32 = 4;
 
 /// The table behind [`crate::symbol::HOST`].
 ///
@@ -62,8 +62,8 @@ pub struct HostTable {
     pub workspace_release: unsafe extern "C" fn(workspace: *mut u8),
     /// Sets the error of the calling thread; both texts are NUL-terminated and copied.
     pub error_set: unsafe extern "C" fn(kind: *const c_char, message: *const c_char),
-    /// Sets a shape error: `message` says what, the two numbers say which values.
-    pub error_set_shape: unsafe extern "C" fn(message: *const c_char, got: i64, expected: i64),
+    /// Says where the error of the calling thread came about: `place`, NUL-terminated and copied, comes before its message.
+    pub error_within: unsafe extern "C" fn(place: *const c_char),
     /// Runs `body` over disjoint ranges that cover `0..extent`, and returns when all are done.
     /// Every range begins at a multiple of `grain`, and only the last may be shorter.
     /// Ranges may run on other threads, in any order; a loop inside a body runs on the thread of that body.

@@ -15,7 +15,7 @@ pub const LIBRARY_CONTEXT: &str = "__tvm_ffi__library_ctx";
 pub const VERSION: &str = "__orogen_version";
 
 /// Value of [`VERSION`] that this crate describes.
-pub const LIBRARY_VERSION: u32 = 3;
+pub const LIBRARY_VERSION: u32 = 4;
 
 /// Exported pointer slot, null in the file: our loader stores the address of a [`crate::HostTable`] in it.
 pub const HOST: &str = "__orogen_host";

@@ -169,7 +169,7 @@ impl Tensor {
             return Err(RuntimeError::Kind {
                 what: "object".to_owned(),
                 expected: "a tensor",
-                got: format!("type index {}", object.header().type_index),
+                got: TypeIndex::name(object.header().type_index).to_owned(),
             });
         }
         let tensor = Tensor { object };

@@ -42,7 +42,7 @@ impl<'a> TensorView<'a> {
         let tensor = tensor.ok_or_else(|| RuntimeError::Kind {
             what: "argument".to_owned(),
             expected: "a tensor",
-            got: format!("type index {}", any.type_index),
+            got: TypeIndex::name(any.type_index).to_owned(),
         })?;
         let rank = usize::try_from(tensor.ndim).unwrap_or(0);
         let list = |start: *const i64| match rank {

@@ -1,5 +1,6 @@
 //! What continuous integration runs, step by step, with the time each takes.
 
+use crate::outcome::Outcome;
 use crate::workspace;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
@@ -17,6 +18,8 @@ pub(crate) enum Step {
     Clippy,
     /// The README's test command.
     Test,
+    /// Libraries in the tvm-ffi host of Python; skipped where it cannot be installed.
+    Interop,
     /// A minute of hostile input.
     Fuzz,
     /// The documentation builds and its links lead somewhere.
@@ -44,12 +47,6 @@ pub(crate) fn run(steps: &[Step]) -> Result<()> {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    Passed,
-    Failed,
-}
-
 impl Step {
     fn run(self) -> Result<Outcome> {
         match self {
@@ -57,6 +54,7 @@ impl Step {
             Step::Tidy => Ok(outcome(crate::tidy::run())),
             Step::Clippy => cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[]),
             Step::Test => cargo(&["test", "--workspace"], &[]),
+            Step::Interop => crate::interop::run(),
             Step::Fuzz => cargo(&["run", "--package", "orogen-fuzz", "--", "--rounds", "1"], &[]),
             Step::Doc => cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")]),
             Step::Deny => Ok(outcome(crate::deny::run())),

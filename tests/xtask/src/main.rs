@@ -1,7 +1,7 @@
 //! Chores of the repository: `cargo xtask tidy`, `bless`, `models`, `growth`, `ci`.
 //!
 //! Modules in reading order: `workspace` (the files), `tidy` (the rules that tests hold), `codes` (the error index),
-//! `generated` (files written by code), `deny` (licences), `bless`, `models`, `growth`, `ci`.
+//! `generated` (files written by code), `deny` (licences), `bless`, `models`, `growth`, `interop`, `outcome`, `ci`.
 #![allow(clippy::print_stdout, reason = "a command line tool prints")]
 
 mod bless;
@@ -10,7 +10,9 @@ mod codes;
 mod deny;
 mod generated;
 mod growth;
+mod interop;
 mod models;
+mod outcome;
 mod tidy;
 mod workspace;
 

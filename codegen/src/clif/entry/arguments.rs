@@ -175,10 +175,8 @@ impl Entry<'_, '_, '_> {
         let is_view = self.cx.b.ins().icmp_imm_s(IntCC::Equal, index, i64::from(TypeIndex::DL_TENSOR));
         let is_object = self.cx.b.ins().icmp_imm_s(IntCC::Equal, index, i64::from(TypeIndex::TENSOR));
         let ok = self.cx.b.ins().bor(is_view, is_object);
-        let expected = self.cx.int(i64::from(TypeIndex::TENSOR));
-        let got = self.cx.b.ins().sextend(types::I64, index);
-        let message = format!("input `{name}` (argument {i}) is not a tensor; type index");
-        self.require(ok, "TypeError", &message, Some((expected, got)));
+        let tag = self.cx.b.ins().uextend(types::I64, index);
+        self.require_kind(ok, &format!("input `{name}` (argument {i})"), "a tensor", tag);
         tensor
     }
 

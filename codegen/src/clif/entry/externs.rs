@@ -86,9 +86,7 @@ impl Entry<'_, '_, '_> {
         let host = self.host;
         let call = [host, name, access, slot, first, number, result_at];
         let status = self.cx.support(Support::CallExtern, &call).expect("one result");
-        let good = self.cx.b.create_block();
-        self.cx.b.ins().brif(status, self.fail, &[], good, &[]);
-        self.cx.b.switch_to_block(good);
+        self.require_done(status);
 
         let index = self.cx.b.ins().stack_load(types::I64, types::I32, list, result);
         let payload = self.cx.b.ins().stack_load(types::I64, types::I64, list, result + 8);

@@ -48,9 +48,7 @@ impl Entry<'_, '_, '_> {
         let result = self.cx.b.ins().stack_addr(types::I64, list, result_at);
         let name = Symbol::Local(self.input.functions[function.0 as usize].clone());
         let status = self.cx.call(name, &PACKED, &[types::I32], &[none, first, count, result]);
-        let good = self.cx.b.create_block();
-        self.cx.b.ins().brif(status.expect("one result"), self.fail, &[], good, &[]);
-        self.cx.b.switch_to_block(good);
+        self.require_done(status.expect("one result"));
         let returned = self.load_any(result);
         match results {
             [] => {}

@@ -154,8 +154,10 @@ struct Entry<'a, 'b, 'c> {
     failure: StackSlot,
     /// Gives back what was acquired and returns −1.
     fail: Block,
-    /// Sets the error of law E7 and goes to `fail`; made when it is needed.
-    overflow: Option<Block>,
+    /// By the place that a step comes from: sets the error of law E7 and goes to `fail`; made when it is needed.
+    overflow: IndexMap<String, Block>,
+    /// Where the step comes from that is being built.
+    place: String,
     /// Expressions that are known to be exact here.
     exact: Exact,
     kernels: IndexMap<u32, FuncRef>,
@@ -190,7 +192,8 @@ impl<'a, 'b, 'c> Entry<'a, 'b, 'c> {
             call_sizes,
             failure,
             fail,
-            overflow: None,
+            overflow: IndexMap::new(),
+            place: String::new(),
             exact: Exact::default(),
             kernels: IndexMap::new(),
             parts: Vec::new(),
@@ -224,13 +227,15 @@ impl Entry<'_, '_, '_> {
         self.cx.b.ins().return_(&[status]);
     }
 
-    /// Where a size overflowed, if one may.
+    /// Where sizes overflowed, if any may.
     fn overflowed(&mut self) {
-        let Some(overflow) = self.overflow else { return };
-        self.cx.b.switch_to_block(overflow);
-        let zero = self.cx.int(0);
-        let message = "a size that is computed from these dimensions or data does not fit in 64 bits";
-        self.raise("ValueError", message, Form::Plain, zero, zero);
+        for (place, overflow) in std::mem::take(&mut self.overflow) {
+            self.place = place;
+            self.cx.b.switch_to_block(overflow);
+            let zero = self.cx.int(0);
+            let message = "a size that is computed from these dimensions or data does not fit in 64 bits";
+            self.raise("ValueError", message, Form::Plain, zero, zero);
+        }
     }
 
     /// Hands the outputs over and returns 0.
@@ -307,11 +312,15 @@ impl Entry<'_, '_, '_> {
     /// Ends the call if there was an overflow.
     fn exact(&mut self, checked: Checked) {
         let Some(flag) = checked.overflow else { return };
-        let overflow = *self.overflow.get_or_insert_with(|| {
-            let block = self.cx.b.create_block();
-            self.cx.b.set_cold_block(block);
-            block
-        });
+        let overflow = match self.overflow.get(&self.place) {
+            Some(block) => *block,
+            None => {
+                let block = self.cx.b.create_block();
+                self.cx.b.set_cold_block(block);
+                self.overflow.insert(self.place.clone(), block);
+                block
+            }
+        };
         let good = self.cx.b.create_block();
         self.cx.b.ins().brif(flag, overflow, &[], good, &[]);
         self.cx.b.switch_to_block(good);
@@ -360,18 +369,40 @@ impl Entry<'_, '_, '_> {
         bad
     }
 
-    /// Sets an error and leaves; ends the current block.
+    /// Sets an error, with the place that the step comes from, and leaves; ends the current block.
     fn raise(&mut self, kind: &str, message: &str, form: Form, expected: Value, got: Value) {
         let kind = self.cx.text(kind);
+        let message = match (&self.place[..], message) {
+            ("", message) => message.to_owned(),
+            (place, "") => place.to_owned(),
+            (place, message) => format!("{place}: {message}"),
+        };
         // The caller names the function that it called; this one may be another.
         let named = self.input.name.starts_with(orogen_abi::symbol::FUNCTION_PREFIX);
         let message = match named || self.input.stands_in {
-            true => self.cx.text(message),
+            true => self.cx.text(&message),
             false => self.cx.text(&format!("in `{}`: {message}", self.input.plan.name)),
         };
         let form = self.cx.int(form as i64);
         self.cx.support(Support::Fail, &[kind, message, form, expected, got]);
         self.cx.b.ins().jump(self.fail, &[]);
+    }
+
+    /// Leaves when a call of a function failed, which has set the error: a host that can is told from where it was called.
+    fn require_done(&mut self, status: Value) {
+        let good = self.cx.b.create_block();
+        if self.place.is_empty() {
+            self.cx.b.ins().brif(status, self.fail, &[], good, &[]);
+        } else {
+            let bad = self.cx.b.create_block();
+            self.cx.b.set_cold_block(bad);
+            self.cx.b.ins().brif(status, bad, &[], good, &[]);
+            self.cx.b.switch_to_block(bad);
+            let place = self.cx.text(&self.place);
+            self.cx.support(Support::Within, &[place]);
+            self.cx.b.ins().jump(self.fail, &[]);
+        }
+        self.cx.b.switch_to_block(good);
     }
 
     /// Leaves when a call failed that has set the error already.

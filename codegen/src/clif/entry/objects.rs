@@ -161,11 +161,18 @@ impl Entry<'_, '_, '_> {
                 self.cx.b.ins().bor(ok, plain)
             }
         };
-        let expected = admitted(ty).and_then(|it| it.last().copied()).unwrap_or(TypeIndex::OBJECT);
-        let expected = self.cx.int(i64::from(expected));
-        let got = self.cx.b.ins().sextend(types::I64, index);
-        let message = format!("{what} is not {}; type index", words(ty));
-        self.require(ok, "TypeError", &message, Some((expected, got)));
+        self.require_kind(ok, what, &words(ty), held.tag);
+    }
+
+    /// An error that names the kind that is wanted and the one that there is.
+    pub(super) fn require_kind(&mut self, ok: Value, what: &str, wanted: &str, tag: Value) {
+        let bad = self.unless(ok);
+        let good = self.cx.b.current_block();
+        self.cx.b.switch_to_block(bad);
+        let got = self.cx.support(Support::KindName, &[tag]).expect("one result");
+        let zero = self.cx.int(0);
+        self.raise("TypeError", &format!("{what} is not {wanted}, but"), Form::Text, zero, got);
+        self.cx.b.switch_to_block(good.expect("`unless` leaves a current block"));
     }
 
     /// What is to be put into a place is of its type; symbols are bound by its dimensions.
@@ -194,17 +201,17 @@ impl Entry<'_, '_, '_> {
     }
 
     /// A position among `count` places, where a negative one counts from the end of `size` items.
-    fn position(&mut self, at: Dim, size: Value, count: Value, what: &str) -> Value {
+    fn position(&mut self, at: Dim, size: Value, count: Value) -> Value {
         let given = self.size(at);
         let from_end = self.cx.b.ins().iadd(given, size);
         let negative = self.cx.b.ins().icmp_imm_s(IntCC::SignedLessThan, given, 0);
         let at = self.cx.b.ins().select(negative, from_end, given);
         let ok = self.cx.b.ins().icmp(IntCC::UnsignedLessThan, at, count);
-        self.in_sequence(ok, given, size, what);
+        self.in_sequence(ok, given, size);
         at
     }
 
-    fn in_sequence(&mut self, ok: Value, given: Value, size: Value, what: &str) {
+    fn in_sequence(&mut self, ok: Value, given: Value, size: Value) {
         let bad = self.unless(ok);
         let good = self.cx.b.current_block();
         self.cx.b.switch_to_block(bad);
@@ -219,6 +226,7 @@ impl Entry<'_, '_, '_> {
         }
         let failure = self.cx.b.ins().stack_addr(types::I64, self.failure, 0);
         let zero = self.cx.int(0);
+        let what = if self.place.is_empty() { "an element of a sequence" } else { "" };
         self.raise("IndexError", what, Form::Index, zero, failure);
         self.cx.b.switch_to_block(good.expect("`unless` leaves a current block"));
     }
@@ -239,10 +247,10 @@ impl Entry<'_, '_, '_> {
         self.put(to, Held { tag, payload: array });
     }
 
-    pub(super) fn object(&mut self, op: &ObjectOp, source: &str) {
-        let what = if source.is_empty() { "an element of a sequence" } else { source };
+    pub(super) fn object(&mut self, op: &ObjectOp) {
+        let what = "an element of a sequence";
         match op {
-            ObjectOp::Tensor(to) => self.make_tensor(*to, source),
+            ObjectOp::Tensor(to) => self.make_tensor(*to),
             ObjectOp::Sequence { to, items } => self.make_sequence(*to, items),
             ObjectOp::Length { symbol, of } => {
                 let array = self.held(*of).payload;
@@ -252,7 +260,7 @@ impl Entry<'_, '_, '_> {
             ObjectOp::Item { to, of, at, bindings } => {
                 let array = self.held(*of).payload;
                 let size = self.array_field(array, offset_of!(ArrayObject, size));
-                let at = self.position(*at, size, size, what);
+                let at = self.position(*at, size, size);
                 let data = self.array_field(array, offset_of!(ArrayObject, data));
                 let offset = self.cx.b.ins().imul_imm_s(at, size_of::<Any>() as i64);
                 let place = self.cx.b.ins().iadd(data, offset);
@@ -267,7 +275,7 @@ impl Entry<'_, '_, '_> {
                 let at = match at {
                     Some(at) => {
                         let count = self.cx.b.ins().iadd_imm_s(size, 1);
-                        self.position(*at, size, count, what)
+                        self.position(*at, size, count)
                     }
                     None => size,
                 };
@@ -282,11 +290,11 @@ impl Entry<'_, '_, '_> {
                 let array = self.held(*of).payload;
                 let size = self.array_field(array, offset_of!(ArrayObject, size));
                 let at = match at {
-                    Some(at) => self.position(*at, size, size, what),
+                    Some(at) => self.position(*at, size, size),
                     None => {
                         let last = self.cx.b.ins().iadd_imm_s(size, -1);
                         let ok = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, size, 0);
-                        self.in_sequence(ok, last, size, what);
+                        self.in_sequence(ok, last, size);
                         last
                     }
                 };
@@ -307,8 +315,7 @@ impl Entry<'_, '_, '_> {
             }
             ObjectOp::Share { to, from, bindings } => {
                 let held = self.held(*from);
-                let what = if source.is_empty() { "the value of an optional" } else { source };
-                self.admit(*to, held, bindings, what);
+                self.admit(*to, held, bindings, "the value of an optional");
                 self.retain(held);
                 self.put(*to, held);
             }
@@ -319,12 +326,11 @@ impl Entry<'_, '_, '_> {
         }
     }
 
-    fn make_tensor(&mut self, to: ObjectId, source: &str) {
+    fn make_tensor(&mut self, to: ObjectId) {
         let object = &self.input.plan.objects[to.0 as usize];
         let tensor = object.tensor().expect("the place is one of a tensor (law P16)");
         let dims = object.dims().unwrap_or_default();
-        let what = if source.is_empty() { "a tensor" } else { source };
-        let extents = self.new_extents(dims, what);
+        let extents = self.new_extents(dims, "a tensor");
         let rank = self.cx.b.ins().iconst(types::I32, dims.len() as i64);
         let (payload, _) = self.new_tensor(tensor.dtype, rank, &extents);
         let tag = self.cx.int(i64::from(TypeIndex::TENSOR));
@@ -344,7 +350,7 @@ impl Entry<'_, '_, '_> {
         let array = self.cx.support(Support::NewArray, &[count, address]).expect("one result");
         self.put_array(to, array);
         for item in rest {
-            self.object(&ObjectOp::Insert { to, of: to, at: None, item: *item }, "");
+            self.object(&ObjectOp::Insert { to, of: to, at: None, item: *item });
         }
     }
 }
@@ -354,6 +360,8 @@ fn admitted(ty: &Type) -> Option<Vec<i32>> {
     match ty {
         Type::Tensor(_) => Some(vec![TypeIndex::TENSOR]),
         Type::Sequence(_) => Some(vec![TypeIndex::ARRAY]),
+        Type::Map(..) => Some(vec![TypeIndex::MAP]),
+        Type::String => Some(vec![TypeIndex::SMALL_STR, TypeIndex::STR]),
         Type::Optional(value) => {
             let mut all = vec![TypeIndex::NONE];
             all.extend(admitted(value)?);
@@ -363,15 +371,13 @@ fn admitted(ty: &Type) -> Option<Vec<i32>> {
     }
 }
 
-fn words(ty: &Type) -> &'static str {
+fn words(ty: &Type) -> String {
     match ty {
-        Type::Tensor(_) => "a tensor",
-        Type::Sequence(_) => "an array",
-        Type::Optional(value) => match **value {
-            Type::Tensor(_) => "a tensor or nothing",
-            Type::Sequence(_) => "an array or nothing",
-            _ => "an object or nothing",
-        },
-        _ => "an object that can be kept",
+        Type::Tensor(_) => "a tensor".to_owned(),
+        Type::Sequence(_) => "an array".to_owned(),
+        Type::Map(..) => "a map".to_owned(),
+        Type::String => "a string that can be kept".to_owned(),
+        Type::Optional(value) => format!("{} or nothing", words(value)),
+        _ => "an object that can be kept".to_owned(),
     }
 }

@@ -23,6 +23,16 @@ const GRAIN_WORK: i64 = 1 << 14;
 
 impl Entry<'_, '_, '_> {
     pub(super) fn step(&mut self, step: &Step) {
+        self.place = match step {
+            // Its sentence says it.
+            Step::Check(_) => String::new(),
+            step => step.source().map_or_else(String::new, Source::blame),
+        };
+        self.step_from_place(step);
+        self.place.clear();
+    }
+
+    fn step_from_place(&mut self, step: &Step) {
         match step {
             Step::AllocArena(id) => {
                 let bytes = self.input.plan.arenas[id.0 as usize].bytes;
@@ -32,17 +42,17 @@ impl Entry<'_, '_, '_> {
                 self.require_made(pointer);
             }
             Step::AllocOutput(i) => self.alloc_output(*i as usize),
-            Step::Kernel { kernel, args, sizes, source } => {
+            Step::Kernel { kernel, args, sizes, .. } => {
                 let plan = self.input.plan;
                 match &plan.kernels[kernel.0 as usize] {
                     Called::Extern(external) => self.call_extern(external, args, sizes),
-                    called => self.kernel(*kernel, called, args, sizes, source),
+                    called => self.kernel(*kernel, called, args, sizes),
                 }
             }
             Step::Invoke { function, args, results, bindings, .. } => {
                 self.invoke(*function, args, results, bindings);
             }
-            Step::Object { op, source } => self.object(op, source.names().next().unwrap_or_default()),
+            Step::Object { op, .. } => self.object(op),
             Step::Move { .. } => {}
             Step::Copy { from, to, bytes } => {
                 let (from, to) = (self.plain_buffer(*from), self.plain_buffer(*to));
@@ -50,7 +60,7 @@ impl Entry<'_, '_, '_> {
                 let symbol = Symbol::Import("memmove".to_owned());
                 self.cx.call(symbol, &[types::I64; 3], &[types::I64], &[to, from, bytes]);
             }
-            Step::Bind { symbol, from, dtype, element } => {
+            Step::Bind { symbol, from, dtype, element, .. } => {
                 let pointer = self.plain_buffer(*from);
                 let offset = element.saturating_mul(dtype.size() as u64);
                 let pointer = self.cx.b.ins().iadd_imm_s(pointer, offset.cast_signed());
@@ -58,7 +68,7 @@ impl Entry<'_, '_, '_> {
                 let value = self.cx.index_of_element(*dtype, value);
                 self.bind(*symbol, value);
             }
-            Step::Let { symbol, value } => {
+            Step::Let { symbol, value, .. } => {
                 let checked = self.measured(*value);
                 self.exact(checked);
                 let shapes = &self.input.plan.shapes;
@@ -322,7 +332,7 @@ impl Entry<'_, '_, '_> {
         self.cx.b.ins().ireduce(types::I32, rank.value)
     }
 
-    fn kernel(&mut self, id: KernelId, called: &Called, args: &[BufferRef], sizes: &[Dim], source: &Source) {
+    fn kernel(&mut self, id: KernelId, called: &Called, args: &[BufferRef], sizes: &[Dim]) {
         let kernels = self.input.kernels;
         let kernel =
             kernels[id.0 as usize].as_ref().expect("all kernels but functions of the host have code");
@@ -407,12 +417,12 @@ impl Entry<'_, '_, '_> {
         self.cx.b.ins().jump(done, &[]);
         self.cx.b.switch_to_block(done);
         if kernel.aborts {
-            self.check_failure(&if source.is_empty() { called.name().to_owned() } else { source.blame() });
+            self.check_failure(if self.place.is_empty() { called.name() } else { "" });
         }
     }
 
     /// Ends the call when a kernel aborted.
-    fn check_failure(&mut self, source: &str) {
+    fn check_failure(&mut self, what: &str) {
         let offset = offset_of!(Failure, place) as i32;
         let place = self.cx.b.ins().stack_load(types::I64, types::I64, self.failure, offset);
         let good = self.cx.b.ins().icmp_imm_s(IntCC::Equal, place, 0);
@@ -421,7 +431,7 @@ impl Entry<'_, '_, '_> {
         self.cx.b.switch_to_block(bad);
         let failure = self.cx.b.ins().stack_addr(types::I64, self.failure, 0);
         let zero = self.cx.int(0);
-        self.raise("IndexError", source, Form::Index, zero, failure);
+        self.raise("IndexError", what, Form::Index, zero, failure);
         self.cx.b.switch_to_block(next.expect("`unless` leaves a current block"));
     }
 }

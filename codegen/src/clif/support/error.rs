@@ -100,6 +100,17 @@ pub(super) fn fail(cx: &mut FunctionCx<'_>, args: &[Value]) {
     cx.b.ins().return_(&[]);
 }
 
+/// `(place)`
+pub(super) fn within(cx: &mut FunctionCx<'_>, args: &[Value]) {
+    let host = cx.host();
+    let (with, without) = cx.branch(host);
+    cx.b.switch_to_block(with);
+    cx.host_call(host, offset_of!(HostTable, error_within), &[I], &[], args);
+    cx.b.ins().jump(without, &[]);
+    cx.b.switch_to_block(without);
+    cx.b.ins().return_(&[]);
+}
+
 fn copy_literal(cx: &mut FunctionCx<'_>, mut at: Value, text: &str) -> Value {
     for byte in text.bytes() {
         let byte = cx.b.ins().iconst(types::I8, i64::from(byte));

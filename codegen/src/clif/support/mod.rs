@@ -40,6 +40,8 @@ pub(crate) enum Support {
     ReleaseAny,
     /// `(payload, tag)`: one more reference to an `Any`, if it is an object.
     RetainAny,
+    /// `(tag) → text`: what an `Any` is, in words.
+    KindName,
     /// `(capacity) → array object` without items, null after an error was set.
     EmptyArray,
     /// `(count, anys) → array object`, null after an error was set; takes over what is in them.
@@ -50,6 +52,8 @@ pub(crate) enum Support {
     EraseItem,
     /// `(kind, message, form, expected, got)`; see [`error::Form`].
     Fail,
+    /// `(place)`: says where the error came about that was set, if the host can.
+    Within,
     /// `(kernel, buffers, sizes, scratch bytes, extent, grain) → i32`: 0, or −1 after an error was set.
     Parallel,
     /// `(host, name, access, slot, args, count: i32, result) → i32`: 0, or −1 after an error was set.
@@ -66,7 +70,7 @@ pub(crate) enum Support {
 
 pub(crate) use error::Form;
 
-const ALL: [(Support, &str, &[Type], &[Type]); 18] = [
+const ALL: [(Support, &str, &[Type], &[Type]); 20] = [
     (Support::Alloc, "alloc", &[I, I], &[I]),
     (Support::Free, "free", &[I, I], &[]),
     (Support::NewTensor, "new_tensor", &[types::I32, types::I32, I, I], &[I]),
@@ -74,11 +78,13 @@ const ALL: [(Support, &str, &[Type], &[Type]); 18] = [
     (Support::Release, "release", &[I], &[]),
     (Support::ReleaseAny, "release_any", &[I, I], &[]),
     (Support::RetainAny, "retain_any", &[I, I], &[]),
+    (Support::KindName, "kind_name", &[I], &[I]),
     (Support::EmptyArray, "empty_array", &[I], &[I]),
     (Support::NewArray, "new_array", &[I, I], &[I]),
     (Support::InsertItem, "insert_item", &[I, I, I, I], &[I]),
     (Support::EraseItem, "erase_item", &[I, I], &[I]),
     (Support::Fail, "fail", &[I, I, I, I, I], &[]),
+    (Support::Within, "within", &[I], &[]),
     (Support::Parallel, "parallel", &[I, I, I, I, I, I], &[types::I32]),
     (Support::CallExtern, "call_extern", &[I, I, I, I, I, types::I32, I], &[types::I32]),
     (Support::IsWritten, "is_written", &[I, I, I], &[types::I8]),
@@ -174,11 +180,13 @@ pub(crate) fn unit(target: Target, symbol: &str) -> Option<Unit> {
         Support::Release => object::release(cx, args),
         Support::ReleaseAny => object::release_any(cx, args),
         Support::RetainAny => object::retain_any(cx, args),
+        Support::KindName => object::kind_name(cx, args),
         Support::EmptyArray => array::empty_array(cx, args),
         Support::NewArray => array::new_array(cx, args),
         Support::InsertItem => array::insert_item(cx, args),
         Support::EraseItem => array::erase_item(cx, args),
         Support::Fail => error::fail(cx, args),
+        Support::Within => error::within(cx, args),
         Support::Parallel => parallel(cx, args),
         Support::CallExtern => external::call_extern(cx, args),
         Support::IsWritten => external::is_written(cx, args),

@@ -152,7 +152,7 @@ fn is_of(value: &Value, ty: &Type) -> bool {
         (Type::Tensor(ty), Value::Tensor(it)) => {
             it.dtype() == ty.dtype && ty.shape.rank().is_none_or(|rank| rank == it.dims().len())
         }
-        (_, Value::Str(_)) => !matches!(ty, Type::Tensor(_) | Type::Sequence(_) | Type::Tuple(_)),
+        (Type::String, Value::Str(_)) => true,
         _ => false,
     }
 }

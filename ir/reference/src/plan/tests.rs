@@ -3,6 +3,7 @@ use crate::error::EvalErrorKind;
 use orogen_ir::loops::{BinaryOp, CompareOp, ProgramBuilder, TensorProgram};
 use orogen_ir::plan::{Arena, ArenaId, KernelId, PlanOutput, ShapeCheck, SizeBinding, Slot, SlotId};
 use orogen_ir::shape::Constraint;
+use orogen_ir::types::Source;
 use std::sync::Arc;
 
 /// `y = x ⊕ x` on f32[n].
@@ -136,7 +137,7 @@ fn loops_branches_and_bindings() {
             // Elementwise in place.
             body: vec![kernel(0, vec![slot(0), slot(0)])],
         },
-        Step::Bind { symbol, from: slot(2), dtype: DType::Bool, element: 0 },
+        Step::Bind { symbol, from: slot(2), dtype: DType::Bool, element: 0, source: Source::default() },
         Step::Check(ShapeCheck {
             constraint: Constraint::Eq(flag, one),
             message: "never".into(),

@@ -486,12 +486,14 @@ impl Parser<'_> {
                 let element = number(cursor)?;
                 cursor.expect_punct("]")?;
                 cursor.expect_punct(":")?;
-                Step::Bind { symbol, from, dtype: parse_dtype(cursor)?, element }
+                let dtype = parse_dtype(cursor)?;
+                Step::Bind { symbol, from, dtype, element, source: parse_source(cursor)? }
             }
             "let" => {
                 let symbol = self.sym(cursor)?;
                 cursor.expect_punct("=")?;
-                Step::Let { symbol, value: self.dim(cursor)? }
+                let value = self.dim(cursor)?;
+                Step::Let { symbol, value, source: parse_source(cursor)? }
             }
             "check" => Step::Check(self.check(cursor)?),
             "if" => {

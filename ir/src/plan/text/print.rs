@@ -248,13 +248,13 @@ impl Printer<'_> {
                     format!("copy {} to {}; {}", buffer_text(*from), buffer_text(*to), self.dim(*bytes));
                 self.line(&text);
             }
-            Step::Bind { symbol, from, dtype, element } => {
+            Step::Bind { symbol, from, dtype, element, source } => {
                 let text = format!("bind {} = {}[{element}]: {dtype}", self.sym(*symbol), buffer_text(*from));
-                self.line(&text);
+                self.line(&format!("{text}{}", source_text(source)));
             }
-            Step::Let { symbol, value } => {
+            Step::Let { symbol, value, source } => {
                 let text = format!("let {} = {}", self.sym(*symbol), self.dim(*value));
-                self.line(&text);
+                self.line(&format!("{text}{}", source_text(source)));
             }
             Step::Check(check) => {
                 let text = self.check(check);
@@ -341,7 +341,7 @@ impl Symbols<'_> {
                 Step::Bind { symbol, .. } => {
                     self.found.insert(*symbol);
                 }
-                Step::Let { symbol, value } => {
+                Step::Let { symbol, value, .. } => {
                     self.found.insert(*symbol);
                     self.dims([*value]);
                 }

@@ -1,4 +1,4 @@
-//! Laws P8 to P11, P14 and P15.
+//! Laws P8 to P11 and P14 to P16.
 
 use super::verify_module;
 use crate::plan::{MAX_CALLS, PlanModule, parse_plans, print_plans};
@@ -47,6 +47,17 @@ fn read(text: &str) -> PlanModule {
     parse_plans(text, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"))
 }
 
+/// What one change of a lawful text breaks: the part that is replaced, by what, the code and the message.
+fn each_is_refused(good: &str, cases: &[(&str, &str, &str, &str)]) {
+    verify_module(&read(good)).unwrap_or_else(|it| panic!("{it}"));
+    for (from, to, code, message) in cases {
+        let text = good.replacen(from, to, 1);
+        assert_ne!(text, good, "{from}");
+        let found = verify_module(&read(&text)).expect_err(to);
+        assert!(found.iter().any(|it| it.code == *code && it.message.contains(message)), "{to}: {found}");
+    }
+}
+
 #[test]
 fn a_good_module_passes_and_prints_the_same() {
     let module = read(MODULE);
@@ -73,14 +84,42 @@ fn each_law_is_held() {
         ("plan @main", "plan @_main", "P009", "\"_main\" is no name for a function"),
         ("plan @main", "plan @f", "P009", "two functions are called `@f`"),
     ];
-    for (good, bad, code, message) in cases {
-        let text = MODULE.replacen(good, bad, 1);
-        assert_ne!(text, MODULE, "{good}");
-        // Names in calls are for readers.
-        let text = if good.starts_with("plan") { text.replace("invoke 0 @f", "invoke 0") } else { text };
-        let found = verify_module(&read(&text)).expect_err(bad);
-        assert!(found.iter().any(|it| it.code == code && it.message.contains(message)), "{bad}: {found}");
-    }
+    each_is_refused(MODULE, &cases);
+}
+
+#[test]
+fn each_law_of_objects_is_held() {
+    let cases = [
+        ("item %o3 = %o0[i]", "item %o3 = %o1[i]", "P016", "%o1, a Tensor<f32, [2]>, is no sequence"),
+        ("object %o3: f32[m]", "object %o3: i32[m]", "P016", "an element of place %o0 is none for place %o3"),
+        ("from m = 0", "from l = 0", "P016", "dimension 0 of %o3 is not `l`"),
+        ("from m = 0", "", "P001", "`m` is not bound"),
+        (
+            "    erase %o4 = %o0[i] loc(\"node `cut`\")\n",
+            "",
+            "P002",
+            "%o4 is read before something is put there",
+        ),
+        (
+            "    erase %o4 = %o0[i] loc(\"node `cut`\")\n    length l = %o4",
+            "    length l = %o0",
+            "P007",
+            "`shorter`",
+        ),
+        ("object %o1: f32[2]", "object %o1: f64[2]", "P005", "do not hold the same element type"),
+        ("    tensor %o1\n", "", "P006", "%o1 is written but was not made for that"),
+        (
+            "erase %o4",
+            "copy %in1 to %o1; 8\n    erase %o4",
+            "P006",
+            "%o1 is written but was not made for that, or is shared",
+        ),
+        ("    copy %in1 to %o1; 8\n", "", "P002", "%o1 is read before something is put there"),
+        ("length l = %o4", "some l = %o4", "P016", "place %o4 holds no optional"),
+        ("in s: %o0", "in s: %o1", "P016", "input `s` is no object"),
+        ("%o4: Sequence<Tensor<f32>>", "%o4: Sequence<Tensor<i8>>", "P016", "is none for place %o4"),
+    ];
+    each_is_refused(include_str!("objects.plan"), &cases);
 }
 
 /// `k` has a default, at which `main.defaults` runs.
@@ -140,12 +179,7 @@ fn defaults_are_constants_of_their_type_and_have_a_version() {
         ("out y: f32[2]", "out z: f32[2]", "P015", "cannot take the place of `@main`"),
         ("defaults 1 @main.defaults", "defaults 0", "P010", "call each other in a circle"),
     ];
-    for (good, bad, code, message) in cases {
-        let text = DEFAULTS.replacen(good, bad, 1);
-        assert_ne!(text, DEFAULTS, "{good}");
-        let found = verify_module(&read(&text)).expect_err(bad);
-        assert!(found.iter().any(|it| it.code == code && it.message.contains(message)), "{bad}: {found}");
-    }
+    each_is_refused(DEFAULTS, &cases);
     let found =
         parse_plans(&DEFAULTS.replace("= #0", "= %in0"), &ConstPool::default()).expect_err("no constant");
     assert_eq!(found.0[0].code, "T097");

@@ -236,7 +236,7 @@ impl Lowering<'_> {
         }
         self.carry(&fixed, steps)?;
         for (symbol, value) in later {
-            self.emit(steps, Step::Let { symbol, value })?;
+            self.emit(steps, Step::Let { symbol, value, source: self.source.clone() })?;
         }
         for (from, to, bytes) in moved {
             if let BufferRef::Slot(slot) = to {

@@ -75,7 +75,10 @@ impl Lowering<'_> {
             };
             self.bound.insert(symbol);
             let from = BufferRef::Object(object);
-            self.emit(steps, Step::Bind { symbol, from, dtype: ty.dtype, element })?;
+            self.emit(
+                steps,
+                Step::Bind { symbol, from, dtype: ty.dtype, element, source: self.source.clone() },
+            )?;
             if self.plan.shapes.kind(symbol) == SymbolKind::Size {
                 let message = format!("element {element} of a result must not be negative");
                 self.check(Constraint::AtLeast(*dim, 0), message, steps)?;

@@ -257,7 +257,10 @@ impl Lowering<'_> {
         let symbol = self.plan.shapes.as_sym(position).expect("a fresh symbol is a symbol");
         debug_assert_eq!(self.plan.shapes.kind(symbol), SymbolKind::Integer);
         self.touch(from);
-        self.emit(steps, Step::Bind { symbol, from, dtype: ty.dtype, element: 0 })?;
+        self.emit(
+            steps,
+            Step::Bind { symbol, from, dtype: ty.dtype, element: 0, source: self.source.clone() },
+        )?;
         self.bound.insert(symbol);
         Ok(position)
     }

@@ -174,7 +174,7 @@ impl Lowering<'_> {
         let Some(symbol) = tensor.rank.and_then(|it| self.plan.shapes.as_sym(it)) else { return Ok(()) };
         let (from, dtype) = (self.buffer_of(rank)?, self.tensor(rank)?.dtype);
         self.touch(from);
-        self.emit(steps, Step::Bind { symbol, from, dtype, element: 0 })?;
+        self.emit(steps, Step::Bind { symbol, from, dtype, element: 0, source: self.source.clone() })?;
         self.bound.insert(symbol);
         let output = &self.plan.outputs[output as usize];
         let message = format!("the rank of output `{}`", output.name);

@@ -100,7 +100,16 @@ impl Lowering<'_> {
             });
             self.touch(buffer);
             self.bound.insert(symbol);
-            self.emit(steps, Step::Bind { symbol, from: buffer, dtype: have.dtype, element: i as u64 })?;
+            self.emit(
+                steps,
+                Step::Bind {
+                    symbol,
+                    from: buffer,
+                    dtype: have.dtype,
+                    element: i as u64,
+                    source: self.source.clone(),
+                },
+            )?;
             read.push((i, *element, symbol, fresh.is_some()));
         }
         // An element may be an expression over symbols that a later one binds.
@@ -178,7 +187,7 @@ impl Lowering<'_> {
             }
             match self.plan.shapes.as_sym(pair.to) {
                 Some(symbol) if !self.bound.contains(&symbol) => {
-                    self.emit(steps, Step::Let { symbol, value: pair.from })?;
+                    self.emit(steps, Step::Let { symbol, value: pair.from, source: self.source.clone() })?;
                     self.bound.insert(symbol);
                 }
                 _ => checked.push(pair),
