@@ -170,36 +170,55 @@ impl Gaps {
     }
 }
 
+/// Memory that buffers take one after the other.
+#[derive(Clone, Copy, Debug)]
+struct Token {
+    /// What the largest of them needs,
+    bytes: Dim,
+    /// and that rounded up.
+    size: Dim,
+}
+
+impl Token {
+    /// Whether one is proven to be no larger than another. Rounding keeps the order, and sizes that are not rounded are
+    /// compared with far less work.
+    fn is_le(self, other: Token, shapes: &ShapeCx) -> bool {
+        shapes.is_le(self.bytes, other.bytes) || shapes.is_le(self.size, other.size)
+    }
+}
+
 fn pack_symbolic(shapes: &mut ShapeCx, requests: &[Request], sizes: &[Dim]) -> Result<Packing, Overflow> {
     let mut by_start: Vec<usize> = (0..requests.len()).collect();
     by_start.sort_by_key(|i| (requests[*i].first, *i));
-    let mut tokens: Vec<Dim> = Vec::new();
+    let mut tokens: Vec<Token> = Vec::new();
     let mut token_of = vec![0usize; requests.len()];
     let mut busy: BinaryHeap<Reverse<(u32, usize)>> = BinaryHeap::new();
     // Free tokens, and those of one size.
     let mut free: BTreeSet<usize> = BTreeSet::new();
     let mut free_of: IndexMap<Dim, BTreeSet<usize>> = IndexMap::new();
     for i in by_start {
-        let (size, request) = (sizes[i], requests[i]);
+        let request = requests[i];
+        let new = Token { bytes: request.bytes, size: sizes[i] };
         while let Some(Reverse((_, token))) = pop_before(&mut busy, request.first) {
             free.insert(token);
-            free_of.entry(tokens[token]).or_default().insert(token);
+            free_of.entry(tokens[token].size).or_default().insert(token);
         }
-        let same = free_of.get(&size).and_then(|it| it.first().copied());
-        let find =
-            |holds: &dyn Fn(Dim) -> bool| free.iter().take(MAX_PROOFS).copied().find(|it| holds(tokens[*it]));
-        let fits = || find(&|token| shapes.is_le(size, token));
-        let grows = || find(&|token| shapes.is_le(token, size));
+        let same = free_of.get(&new.size).and_then(|it| it.first().copied());
+        let find = |holds: &dyn Fn(Token) -> bool| {
+            free.iter().take(MAX_PROOFS).copied().find(|it| holds(tokens[*it]))
+        };
+        let fits = || find(&|token| new.is_le(token, shapes));
+        let grows = || find(&|token| token.is_le(new, shapes));
         let token = match same.or_else(fits) {
-            Some(token) => take(&mut free, &mut free_of, token, tokens[token]),
+            Some(token) => take(&mut free, &mut free_of, token, tokens[token].size),
             None => match grows() {
                 Some(token) => {
-                    take(&mut free, &mut free_of, token, tokens[token]);
-                    tokens[token] = size;
+                    take(&mut free, &mut free_of, token, tokens[token].size);
+                    tokens[token] = new;
                     token
                 }
                 None => {
-                    tokens.push(size);
+                    tokens.push(new);
                     tokens.len() - 1
                 }
             },
@@ -207,13 +226,14 @@ fn pack_symbolic(shapes: &mut ShapeCx, requests: &[Request], sizes: &[Dim]) -> R
         busy.push(Reverse((request.last, token)));
         token_of[i] = token;
     }
-    let mut starts = Vec::with_capacity(tokens.len());
+    let parts: Vec<Dim> = tokens.into_iter().map(|it| it.size).collect();
+    let mut starts = Vec::with_capacity(parts.len());
     let mut total = shapes.int(0);
-    for token in &tokens {
+    for part in &parts {
         starts.push(total);
-        total = shapes.add(total, *token)?;
+        total = shapes.add(total, *part)?;
     }
-    Ok(Packing { offsets: token_of.into_iter().map(|it| starts[it]).collect(), total, parts: tokens })
+    Ok(Packing { offsets: token_of.into_iter().map(|it| starts[it]).collect(), total, parts })
 }
 
 fn take(
