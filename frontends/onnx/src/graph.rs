@@ -203,6 +203,17 @@ pub(crate) fn reads(node: &NodeProto) -> impl Iterator<Item = &str> {
     node.input.iter().map(String::as_str).filter(|it| !it.is_empty()).chain(captured)
 }
 
+/// Nodes of a graph and of the graphs inside it.
+pub(crate) fn count_nodes(graph: &GraphProto) -> u64 {
+    let mut count = 0;
+    let mut pending = vec![graph];
+    while let Some(graph) = pending.pop() {
+        count += graph.node.len() as u64;
+        pending.extend(graph.node.iter().flat_map(subgraphs).map(|it| it.1));
+    }
+    count
+}
+
 /// The subgraphs of a node with the attributes that hold them.
 pub(crate) fn subgraphs(node: &NodeProto) -> impl Iterator<Item = (&AttributeProto, &GraphProto)> {
     node.attribute.iter().filter_map(|it| {

@@ -7,8 +7,9 @@
 //! there are [versions](super::versions) of what follows.
 //!
 //! What is tried is visited once: a probe tries both branches of a nested `If` in itself, and where their ranks
-//! differ it goes on with the first one that what follows fits. Looking ahead ends after [`LOOKAHEAD`] nodes, and in
-//! no more than [`MAX_FORKS`] `If`s at a time; what is not refuted by then fits.
+//! differ it goes on with the first one that what follows fits. What refutes a branch is mostly near, so a few nodes
+//! are looked at first, then more, up to the last of [`LOOKAHEAD`]; what is not refuted by then fits. Once one branch is
+//! refuted, the other one is built.
 
 use super::versions::Fork;
 use super::{Importer, Scope};
@@ -19,12 +20,12 @@ use crate::proto::{GraphProto, NodeProto};
 use crate::sink::{Probing, Ranked, Sink, Value};
 use indexmap::IndexSet;
 use orogen_ir::diag::Diagnostic;
+use orogen_ir::ops::Budget;
 use orogen_ir::shape::SavedFacts;
 
-/// How many nodes are visited to decide one `If`.
-const LOOKAHEAD: usize = 1 << 14;
-/// How many undecided `If`s are tried inside each other.
-const MAX_FORKS: usize = 16;
+/// How many nodes are visited to decide one `If`, and how many undecided `If`s are tried inside each other.
+const LOOKAHEAD: [Lookahead; 3] =
+    [Lookahead { nodes: 1 << 4, forks: 1 }, Lookahead { nodes: 1 << 9, forks: 4 }, Lookahead::MOST];
 
 /// How to go on with a node.
 pub(super) enum Way<'m> {
@@ -48,6 +49,8 @@ pub(super) struct Lookahead {
 }
 
 impl Lookahead {
+    const MOST: Lookahead = Lookahead { nodes: 1 << 14, forks: 16 };
+
     /// Counts a node.
     pub(super) fn visit(&mut self) -> Result<(), Diagnostic> {
         self.nodes = self.nodes.checked_sub(1).ok_or_else(Self::spent)?;
@@ -59,8 +62,9 @@ impl Lookahead {
     }
 
     fn spent() -> Diagnostic {
+        let most = Self::MOST.nodes;
         let message = format!(
-            "which branches of `If`s have the ranks that what follows needs is not decided after {LOOKAHEAD} nodes"
+            "which branches of `If`s have the ranks that what follows needs is not decided after {most} nodes"
         );
         Diagnostic::error("X012", message)
     }
@@ -73,6 +77,31 @@ struct Side {
     ranked: Vec<(Value, Ranked)>,
     /// What is known after it.
     facts: SavedFacts,
+}
+
+impl Side {
+    /// Goes on with the branch in a probe.
+    fn enter<'s, 'm>(
+        &self,
+        probe: &mut dyn Probing,
+        proto: &'m NodeProto,
+        scope: &'s Scope<'_, 'm>,
+    ) -> Scope<'s, 'm> {
+        probe.shapes().restore_facts(self.facts.clone());
+        let mut inner = scope.nested();
+        inner.define(&proto.output, &self.results);
+        self.ranked.iter().for_each(|(value, it)| inner.note_ranked(*value, it.clone()));
+        inner
+    }
+}
+
+/// Whether what follows can go on with a branch.
+enum Fit {
+    /// All of it.
+    Whole,
+    /// As far as was looked.
+    SoFar,
+    Refused(Diagnostic),
 }
 
 /// What is to be built of an `If`.
@@ -138,29 +167,47 @@ impl<'m> Importer<'m> {
         match self.sides(probe, graphs, scope) {
             [Ok(a), Ok(b)] if same_ranks(probe, &a, &b) => Ok(Decision::Build),
             [Ok(a), Ok(b)] => {
-                let fits = [a, b].map(|side| {
-                    let mark = probe.mark();
-                    probe.shapes().restore_facts(side.facts);
-                    let mut inner = scope.nested();
-                    inner.define(&proto.output, &side.results);
-                    side.ranked.into_iter().for_each(|(value, it)| inner.note_ranked(value, it));
-                    let outer = self.lookahead.replace(Lookahead { nodes: LOOKAHEAD, forks: MAX_FORKS });
-                    let fits = self.nodes(probe, following, used, &mut inner);
-                    let spent =
-                        std::mem::replace(&mut self.lookahead, outer).is_some_and(Lookahead::is_spent);
-                    probe.rewind(mark);
-                    if spent { Ok(()) } else { fits }
-                });
-                match fits {
-                    [Ok(()), Err(_)] => Ok(Decision::One(true)),
-                    [Err(_), Ok(())] => Ok(Decision::One(false)),
-                    [Ok(()), Ok(())] => Ok(Decision::Both),
-                    [Err(error), Err(_)] => Err(error),
+                for limit in LOOKAHEAD {
+                    let mut fits = |side| self.fits(probe, limit, proto, side, following, used, scope);
+                    match [fits(&a)?, fits(&b)?] {
+                        [Fit::Refused(error), Fit::Refused(_)] => return Err(error),
+                        [_, Fit::Refused(_)] => return Ok(Decision::One(true)),
+                        [Fit::Refused(_), _] => return Ok(Decision::One(false)),
+                        [Fit::Whole, Fit::Whole] => break,
+                        _ => {}
+                    }
                 }
+                Ok(Decision::Both)
             }
             [Ok(_), Err(error)] if impossible(&error) => Ok(Decision::One(true)),
             [Err(error), Ok(_)] if impossible(&error) => Ok(Decision::One(false)),
             [Err(error), _] | [_, Err(error)] => Err(error),
+        }
+    }
+
+    /// Whether what follows an `If` can go on with one of its branches.
+    #[allow(clippy::too_many_arguments, reason = "what is tried, how far, and where")]
+    fn fits(
+        &mut self,
+        probe: &mut Probe<'_>,
+        limit: Lookahead,
+        proto: &'m NodeProto,
+        side: &Side,
+        following: &[&'m NodeProto],
+        used: &IndexSet<&'m str>,
+        scope: &Scope<'_, 'm>,
+    ) -> Result<Fit, Diagnostic> {
+        let mark = probe.mark();
+        let mut inner = side.enter(probe, proto, scope);
+        let outer = self.lookahead.replace(limit);
+        let tried = self.nodes(probe, following, used, &mut inner);
+        let spent = std::mem::replace(&mut self.lookahead, outer).is_some_and(Lookahead::is_spent);
+        probe.rewind(mark);
+        match tried {
+            Ok(()) if !spent => Ok(Fit::Whole),
+            Err(error) if error.code == Budget::SPENT => Err(error),
+            Err(error) if !spent => Ok(Fit::Refused(error)),
+            _ => Ok(Fit::SoFar),
         }
     }
 
@@ -191,18 +238,14 @@ impl<'m> Importer<'m> {
             [Err(error), _] | [_, Err(error)] => return Err(error),
         };
         let outer = self.lookahead;
-        let left = outer.unwrap_or(Lookahead { nodes: LOOKAHEAD, forks: MAX_FORKS });
+        let left = outer.unwrap_or(Lookahead::MOST);
         let forks = left.forks.checked_sub(1).ok_or_else(Lookahead::spent)?;
         self.lookahead = Some(Lookahead { forks, ..left });
         let mut refused = None;
         for side in sides {
             let mark = probe.mark();
-            probe.shapes().restore_facts(side.facts);
-            let mut inner = scope.nested();
-            inner.define(&proto.output, &side.results);
-            side.ranked.into_iter().for_each(|(value, it)| inner.note_ranked(value, it));
-            let fits = self.nodes(probe, following, used, &mut inner);
-            match fits {
+            let mut inner = side.enter(probe, proto, scope);
+            match self.nodes(probe, following, used, &mut inner) {
                 Ok(()) => {
                     let found = inner.found();
                     scope.adopt(found);
@@ -210,7 +253,11 @@ impl<'m> Importer<'m> {
                     return Ok(Way::Done);
                 }
                 // An error for lack of looking, not one of this branch.
-                Err(error) if self.lookahead.is_some_and(Lookahead::is_spent) => return Err(error),
+                Err(error)
+                    if error.code == Budget::SPENT || self.lookahead.is_some_and(Lookahead::is_spent) =>
+                {
+                    return Err(error);
+                }
                 Err(error) => {
                     probe.rewind(mark);
                     refused.get_or_insert(error);

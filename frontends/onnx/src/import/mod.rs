@@ -9,7 +9,7 @@ mod scope;
 mod versions;
 
 use crate::decode::Model;
-use crate::graph::{Body, describe, opsets, printable, reads};
+use crate::graph::{Body, count_nodes, describe, opsets, printable, reads};
 use crate::node::{Attributes, Node, NodeCx, Surroundings, bad, not_supported};
 use crate::options::Options;
 use crate::proto::{FunctionProto, GraphProto, NodeProto, ValueInfoProto};
@@ -21,10 +21,12 @@ use branch::{Lookahead, Way};
 use defaults::Defaults;
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::ops::{Budget, OpSink};
+use orogen_ir::ops::{Budget, Limits, OpSink};
 use orogen_ir::types::{ShapeInfo, Type};
 use scope::{Frame, Scope};
+use std::borrow::Cow;
 use std::cell::RefCell;
+use versions::Fork;
 
 /// What was imported.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +66,7 @@ pub fn import<S: OpSink>(
     unsupported::report(&found)?;
     let defaults = Defaults::of(model, options)?;
     let undecided = defaults::undecided(&defaults, options);
+    options.budget.raise(in_proportion(model));
     let values = RefCell::new(Vec::new());
     let mut sink = Adapter::new(sink, &values, &undecided);
     let mut importer = Importer {
@@ -82,6 +85,11 @@ pub fn import<S: OpSink>(
     };
     importer.model(options, &undecided, &mut sink)?;
     Ok(importer.report)
+}
+
+/// What a model may have tried and built again, beyond what any model may, because it is as large as it is.
+fn in_proportion(model: &Model) -> Limits {
+    Limits { bytes: 0, operations: 0, nodes: count_nodes(model.graph()).saturating_mul(16) }
 }
 
 /// What outlives a graph while a model is built.
@@ -246,17 +254,33 @@ impl<'m> Importer<'m> {
         used: &IndexSet<&'m str>,
         scope: &mut Scope<'_, 'm>,
     ) -> Result<(), Diagnostic> {
+        let mut rest = Cow::Borrowed(order);
+        while let Some((fork, following)) = self.nodes_to_fork(sink, &rest, used, scope)? {
+            rest = Cow::Owned(self.versions(sink, fork, following, used, scope)?);
+        }
+        Ok(())
+    }
+
+    /// Builds nodes up to one that must be built more than once; returns why, and the nodes from that one on or, of an
+    /// `If`, those after it.
+    fn nodes_to_fork<'o>(
+        &mut self,
+        sink: &mut dyn Sink,
+        order: &'o [&'m NodeProto],
+        used: &IndexSet<&'m str>,
+        scope: &mut Scope<'_, 'm>,
+    ) -> Result<Option<(Fork<'m>, &'o [&'m NodeProto])>, Diagnostic> {
         for (at, node) in order.iter().enumerate() {
             let place = |it: Diagnostic| it.at(describe(node));
             if let Some(fork) = self.fork(sink, node, scope) {
-                return self.versions(sink, fork, &order[at..], used, scope);
+                return Ok(Some((fork, &order[at..])));
             }
             let results = match self.way(sink, &order[at..], used, scope).map_err(place)? {
                 Way::Build => self.node(sink, node, scope).map_err(place)?,
                 Way::Branch(taken) => self.one_branch(sink, node, taken, scope).map_err(place)?,
                 Way::Results(results) => results,
-                Way::Fork(fork) => return self.versions(sink, fork, &order[at + 1..], used, scope),
-                Way::Done => return Ok(()),
+                Way::Fork(fork) => return Ok(Some((fork, &order[at + 1..]))),
+                Way::Done => return Ok(None),
             };
             scope.define(&node.output, &results);
             let missing = node.output.iter().skip(results.len());
@@ -267,7 +291,7 @@ impl<'m> Importer<'m> {
                 ))));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Builds one branch of an `If` in place and asserts its condition.

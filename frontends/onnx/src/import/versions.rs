@@ -82,8 +82,9 @@ impl<'m> Importer<'m> {
         open.then_some(Fork::Length(node, name))
     }
 
-    /// Builds versions of what depends on a fork, and the rest of `following`: the nodes from the forking one on, or those
-    /// after an `If`.
+    /// Builds versions of what depends on a fork, of `following`: the nodes from the forking one on, or those after an
+    /// `If`. Returns the rest of them, to be built next: forks come one after the other without end, so this does not
+    /// go on with them itself.
     pub(super) fn versions(
         &mut self,
         sink: &mut dyn Sink,
@@ -91,7 +92,7 @@ impl<'m> Importer<'m> {
         following: &[&'m NodeProto],
         used: &IndexSet<&'m str>,
         scope: &mut Scope<'_, 'm>,
-    ) -> Result<(), Diagnostic> {
+    ) -> Result<Vec<&'m NodeProto>, Diagnostic> {
         if let Fork::Length(node, name) = fork {
             self.limit_length(sink, node, name, scope)?;
         }
@@ -101,7 +102,7 @@ impl<'m> Importer<'m> {
         let division = division?;
         if let [only] = division.live[..] {
             self.enter(sink, fork, only, true, scope)?;
-            return self.nodes(sink, following, used, scope);
+            return Ok(following.to_vec());
         }
         let later = division.inside.iter().chain(&division.after).copied().flat_map(reads);
         let wanted = scope.want(later.collect());
@@ -116,7 +117,7 @@ impl<'m> Importer<'m> {
             }
             scope.define_one(name, value);
         }
-        self.nodes(sink, &division.after, used, scope)
+        Ok(division.after)
     }
 
     /// Which versions are possible, what goes into them, and what they give.
