@@ -91,8 +91,8 @@ impl CodegenOptions {
         let features = enabled.filter_map(|it| it.name.strip_prefix("has_").map(str::to_owned));
         let vector: &[&str] = match self.vector_isa() {
             Isa::Clif128 => &[],
-            Isa::Avx2 => &["avx2", "fma"],
-            Isa::Avx512 => &["avx2", "fma", "avx512f", "avx512vl", "avx512bw", "avx512dq"],
+            Isa::Avx2 => &["avx2", "fma", "f16c"],
+            Isa::Avx512 => &["avx2", "fma", "f16c", "avx512f", "avx512vl", "avx512bw", "avx512dq"],
         };
         let mut names: IndexSet<String> = features
             .map(|name| SPELLINGS.iter().find(|it| it.0 == name).map_or(name, |it| it.1.to_owned()))

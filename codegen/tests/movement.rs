@@ -47,7 +47,15 @@ fn check(text: &str, sizes: &[i64], part: &str, seed: u64) {
 /// Runs a program on elements of all bit patterns; `{t}` in its text is the element type, and values are only moved.
 /// The oracle moves integers, so no bit can be lost.
 fn check_bits(text: &str, sizes: &[i64], part: &str, seed: u64) {
-    check_bits_of([DType::F32, DType::I32], text, sizes, part, seed);
+    for dtypes in [
+        [DType::F32, DType::I32],
+        [DType::U32, DType::I32],
+        [DType::F16, DType::I16],
+        [DType::BF16, DType::U16],
+        [DType::I8, DType::U8],
+    ] {
+        check_bits_of(dtypes, text, sizes, part, seed);
+    }
 }
 
 /// As [`check_bits`], on elements of the first type by the oracle of the second, of the same size.

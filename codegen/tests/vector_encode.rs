@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::{Arg, Random, as_floats, run_everywhere};
+use common::{Arg, Random, as_floats, run_code, run_everywhere};
 use orogen_codegen::vector::{
-    Addr, BinaryOp, Builder, CacheLevel, Compare, FmaOp, Inst, IntCompare, IntOp, Interleave, ReduceOp,
-    ShiftOp, Size, UnaryOp, VReg,
+    Addr, BinaryOp, Builder, CacheLevel, Compare, FmaOp, Inst, IntCompare, IntOp, Interleave, Isa, ReduceOp,
+    ShiftOp, Size, Storage, UnaryOp, VReg,
 };
 
 /// Bit patterns that matter: zeros, denormals, one, infinities, NaN, limits of `i32`, and noise.
@@ -75,7 +75,7 @@ fn binary_operations() {
 #[test]
 fn unary_operations() {
     use UnaryOp::*;
-    for op in [Move, Sqrt, Neg, Abs, Floor, Ceil, Nearest, Trunc, ToInt, FromInt] {
+    for op in [Move, Sqrt, Neg, Abs, Floor, Ceil, Nearest, Trunc, ToInt, FromInt, ToHalf] {
         pairs(&format!("{op:?}"), |b, x, _| b.unary(op, x));
     }
 }
@@ -223,11 +223,23 @@ fn integers_control_and_stack_parameters() {
 }
 
 #[test]
-fn quads_and_indexed_addresses() {
+fn widening_quads_and_indexed_addresses() {
     let mut b = Builder::new("memory");
     let [x, out, i] = b.params();
     let at = |n: i64| Addr::new(out).offset(64 * n);
     let mut n = 0;
+    for from in Storage::ALL {
+        let v = b.load_from(from, Addr::new(x).indexed(i, 2).offset(3), None);
+        b.store(v, at(n), None);
+        let v = b.load_splat_from(from, Addr::new(x).indexed(i, 2).offset(5));
+        b.store(v, at(n + 1), None);
+        b.store_lane_to(from, v, at(n + 2));
+        let v = b.load_quad_from(from, Addr::new(x).indexed(i, 2).offset(7));
+        b.store(v, at(n + 3), None);
+        let v = b.load(Addr::new(x).offset(3), None);
+        b.store_quad_to(from, v, at(n + 4));
+        n += 5;
+    }
     let q = b.load_quad(Addr::new(x).indexed(i, 8));
     b.store(q, at(n), None);
     let v = b.load(Addr::new(x).offset(Size::vectors(1)), None);
@@ -245,9 +257,69 @@ fn quads_and_indexed_addresses() {
         b.store(v, at(n + 4), None);
         b.store(s, at(n + 5), Some(mask));
         n += 2;
+        for storage in Storage::ALL {
+            let v = b.load_from(storage, Addr::new(x).offset(1), Some(mask));
+            b.store(v, at(n + 4), None);
+            b.store_to(storage, s, Addr::new(out).indexed(i, 1).offset(64 * (n + 5)), Some(mask));
+            n += 2;
+        }
     }
     let bytes: Vec<u8> = (0..160u32).map(|v| (v * 37) as u8).collect();
-    run_everywhere(&b.finish(), &[Arg::Buffer(bytes), Arg::Buffer(vec![0xAA; 4096]), Arg::Int(3)]);
+    run_everywhere(&b.finish(), &[Arg::Buffer(bytes), Arg::Buffer(vec![0xAA; 16384]), Arg::Int(3)]);
+}
+
+/// Every half widens, and every kind of `f32` around every half rounds, on every machine as `half` does it.
+#[test]
+fn halves_and_narrow_integers_convert() {
+    for storage in Storage::ALL {
+        let mut b = Builder::new("convert");
+        let [narrow, wide, back, n] = b.params();
+        let (one, lanes) = (storage.vectors(1), Size::vectors(1));
+        b.for_lanes(n, &[(narrow, one), (wide, lanes), (back, one)], |b, mask| {
+            let v = b.load_from(storage, narrow, mask);
+            let w = b.load(wide, mask);
+            b.store_to(storage, w, back, mask);
+            b.store(v, wide, mask);
+        });
+        let program = b.finish();
+        let halves: Vec<u16> = (0..=u16::MAX).collect();
+        let wide: Vec<f32> = halves
+            .iter()
+            .map(|h| {
+                let at = half::f16::from_bits(h & 0x7FFF).to_f32();
+                // Halfway to the next half, just below and above it, and beyond the largest.
+                let next = half::f16::from_bits((h & 0x7FFF) + 1).to_f32();
+                let middle = if next.is_finite() { at + (next - at) / 2.0 } else { 65520.0 };
+                let bits = middle.to_bits().wrapping_add_signed(i32::from(h % 3) - 1);
+                f32::from_bits(bits | (u32::from(h >> 15) << 31))
+            })
+            .chain(samples())
+            // What NaN becomes is looked at below: the bits of its fraction may differ.
+            .filter(|it| !it.is_nan())
+            .collect();
+        let mut bytes: Vec<u8> = halves.iter().flat_map(|it| it.to_le_bytes()).collect();
+        let n = if storage.bytes() == 2 { halves.len() - 3 } else { halves.len() / 2 - 3 };
+        bytes.resize(4 * halves.len() + 64, 0);
+        let args = [
+            Arg::Buffer(bytes.clone()),
+            Arg::floats(&wide),
+            Arg::Buffer(vec![0x55; bytes.len()]),
+            Arg::Int(n as i64),
+        ];
+        run_everywhere(&program, &args);
+    }
+    let mut b = Builder::new("nan");
+    let [x, out] = b.params();
+    let v = b.load_splat(x);
+    b.store_to(Storage::F16, v, out, None);
+    let program = b.finish();
+    for isa in Isa::available() {
+        let found = run_code(&program, isa, &[Arg::floats(&[-f32::NAN]), Arg::Buffer(vec![0; 64])]);
+        for pair in found[1].chunks_exact(2).take(isa.lanes() as usize) {
+            let half = half::f16::from_bits(u16::from_le_bytes([pair[0], pair[1]]));
+            assert!(half.is_nan() && half.is_sign_negative(), "{isa:?}");
+        }
+    }
 }
 
 #[test]

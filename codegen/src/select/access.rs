@@ -79,8 +79,8 @@ impl Access {
             && self.coefficients.iter().all(|(sym, dim)| other.of(*sym) == Some(*dim))
     }
 
-    /// Byte offset for 4-byte elements, where each of `axes` is at its variable and all others at 0.
-    pub(crate) fn bytes_at(&self, shapes: &mut ShapeCx, axes: &[Sym]) -> Option<Dim> {
+    /// Byte offset for elements of `size` bytes, where each of `axes` is at its variable and all others at 0.
+    pub(crate) fn bytes_at(&self, shapes: &mut ShapeCx, axes: &[Sym], size: i64) -> Option<Dim> {
         let mut offset = self.rest;
         for axis in axes {
             if let Some(coefficient) = self.of(*axis) {
@@ -89,7 +89,7 @@ impl Access {
                 offset = shapes.add(offset, part).ok()?;
             }
         }
-        shapes.scale(offset, 4).ok()
+        shapes.scale(offset, size).ok()
     }
 }
 

@@ -6,9 +6,10 @@ use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::DType;
 
 use super::access::{Access, Collapsed, collapse};
+use super::element::Element;
 use super::expression::VectorExpr;
 use super::routine::Routine;
-use super::row_program::{Leaf, RowCall, RowProgram, RowStage, Work};
+use super::row_program::{Leaf, RowCall, RowProgram, RowStage, Target, Work};
 use super::selector::{Match, Selector, pairs, symbols};
 use super::stages;
 use super::tree::{Arg, Call, Node};
@@ -30,7 +31,7 @@ pub(crate) fn columns(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let mut loads = IndexMap::new();
     for id in stages::expressions(program, stage) {
         if let Expr::Load { buffer, at, otherwise } = &program.exprs[id] {
-            if otherwise.is_some() || program.buffers[*buffer].dtype != DType::F32 {
+            if otherwise.is_some() || Element::of(program.buffers[*buffer].dtype).is_none() {
                 return None;
             }
             loads.insert(id, Access::new(program, &mut s.shapes, *buffer, at, &vars)?);
@@ -52,14 +53,16 @@ pub(crate) fn columns(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     }
 
     let (mut expr, mut pointers) = (VectorExpr::default(), vec![store.clone()]);
-    let mut body = RowProgram::of(vec![true]);
+    let row_of_floats = Target { contiguous: true, element: Element::LANE };
+    let mut body = RowProgram::of(vec![row_of_floats]);
     let old = expr.leaf(0);
     let mut places = IndexMap::new();
     for (id, access) in &loads {
         let at = match pointers.iter().skip(1).position(|it| it == access) {
             Some(at) => at + 1,
             None => {
-                body.contiguous.push(contiguous(s, access)?);
+                let element = Element::of(program.buffers[access.buffer].dtype)?;
+                body.targets.push(Target { contiguous: contiguous(s, access)?, element });
                 pointers.push(access.clone());
                 pointers.len() - 1
             }
@@ -77,7 +80,7 @@ pub(crate) fn columns(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     body.stages.push(map(expr, root, leaves));
     let mut constant = VectorExpr::default();
     let value = constant.constant(identity);
-    let mut start = RowProgram::of(vec![true]);
+    let mut start = RowProgram::of(vec![row_of_floats]);
     start.stages.push(map(constant, value, Vec::new()));
 
     let outer: Vec<(Sym, Dim)> = outer.iter().map(|it| (it.inner, it.extent)).collect();
@@ -125,8 +128,8 @@ fn call(
     let extents = RowCall { n: row.count, rows: one, along };
     s.lawful(|shapes| Ok(program.laws(shapes, &extents)))?;
     let mut args = Vec::new();
-    for access in pointers {
-        let bytes = access.bytes_at(&mut s.shapes, loops)?;
+    for (access, target) in pointers.iter().zip(&program.targets) {
+        let bytes = access.bytes_at(&mut s.shapes, loops, target.element.bytes())?;
         args.push(Arg::Pointer(access.buffer, bytes));
     }
     args.extend([Arg::Size(row.count), Arg::Size(one)]);

@@ -279,7 +279,7 @@ impl Product {
         along: Option<Sym>,
         first: Dim,
     ) -> Option<Dim> {
-        let mut bytes = access.bytes_at(&mut s.shapes, outer)?;
+        let mut bytes = access.bytes_at(&mut s.shapes, outer, 4)?;
         if let Some(coefficient) = along.and_then(|it| access.of(it)) {
             let elements = s.shapes.mul(first, coefficient).ok()?;
             let skip = s.shapes.scale(elements, 4).ok()?;
@@ -381,7 +381,7 @@ pub(crate) fn same_axes(s: &Selector<'_>, first: &Stage, stage: &Stage) -> Optio
 fn pointer(s: &mut Selector<'_>, access: &Access, layout: Layout, outer: &[Sym], skip: Dim) -> Option<Arg> {
     let start = match layout {
         Layout::Packed => s.shapes.int(0),
-        _ => access.bytes_at(&mut s.shapes, outer)?,
+        _ => access.bytes_at(&mut s.shapes, outer, 4)?,
     };
     Some(Arg::Pointer(access.buffer, s.shapes.add(start, skip).ok()?))
 }

@@ -2,7 +2,8 @@
 
 use orogen_ir::loops::{BufferId, BufferRole, Expr, ExprId, Index, Stage, TensorProgram};
 
-use super::expression::{Node, VectorExpr, fills_lane};
+use super::element::Element;
+use super::expression::{Node, VectorExpr};
 use super::stages::accesses;
 use crate::kernels::epilogue::{Operand, Step};
 use crate::vector::BinaryOp;
@@ -65,7 +66,7 @@ fn try_chain(
         {
             return None;
         }
-        if !fills_lane(program.buffers[stage.buffer].dtype) {
+        if Element::of(program.buffers[stage.buffer].dtype) != Some(Element::LANE) {
             return None;
         }
         let root = stage.value;
@@ -74,7 +75,7 @@ fn try_chain(
             if let Some((_, node)) = values.iter().find(|it| it.0 == *buffer) {
                 return same_element(program, *buffer, index, &stage.at).then_some(*node);
             }
-            if !admit(at, id) {
+            if Element::of(program.buffers[*buffer].dtype) != Some(Element::LANE) || !admit(at, id) {
                 return None;
             }
             leaves.push((at, id));

@@ -1,11 +1,12 @@
 //! Scalar expressions of tensor programs as vector code.
 
 use indexmap::{IndexMap, IndexSet};
-use orogen_ir::loops::{BinaryOp, CompareOp, Expr, ExprId, TensorProgram, UnaryOp};
+use orogen_ir::loops::{BinaryOp, CompareOp, Expr, ExprId, Stage, TensorProgram, UnaryOp};
 use orogen_ir::types::DType;
 
+use super::element::{Class, moves, round_bf16};
 use crate::kernels::function::Function;
-use crate::vector::{self, Builder, Compare, VReg};
+use crate::vector::{self, Builder, Compare, ShiftOp, VReg};
 
 /// A node of a vector expression, by its place.
 pub(crate) type Node = usize;
@@ -25,11 +26,17 @@ enum Operation {
     Compare(Compare, Node, Node),
     /// By mask.
     Blend(Node, Node, Node),
+    /// A lane shifted by so many bits.
+    Shift(ShiftOp, Node, u8),
+    /// An `f32` rounded to what the type holds.
+    Round(Half, Node),
 }
 
-/// Whether elements of the type fill a lane of a vector.
-pub(crate) fn fills_lane(dtype: DType) -> bool {
-    matches!(dtype, DType::F32 | DType::I32)
+/// Floats of 16 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Half {
+    F16,
+    BF16,
 }
 
 /// What the operands of an expression become.
@@ -44,7 +51,7 @@ pub(crate) trait Leaves {
 }
 
 /// Leaves by a function, nothing decided.
-struct Load<'f>(&'f mut dyn FnMut(&mut VectorExpr, ExprId) -> Option<Node>);
+pub(crate) struct Load<'f>(pub(crate) &'f mut dyn FnMut(&mut VectorExpr, ExprId) -> Option<Node>);
 
 impl Leaves for Load<'_> {
     fn leaf(&mut self, expr: &mut VectorExpr, id: ExprId) -> Option<Node> {
@@ -110,6 +117,9 @@ impl VectorExpr {
                 Operation::Min(x, y) => b.min(v(x), v(y)),
                 Operation::Compare(op, x, y) => b.compare(op, v(x), v(y)),
                 Operation::Blend(mask, yes, no) => b.blend(v(mask), v(yes), v(no)),
+                Operation::Shift(op, x, by) => b.shift(op, v(x), by),
+                Operation::Round(Half::F16, x) => b.unary(vector::UnaryOp::ToHalf, v(x)),
+                Operation::Round(Half::BF16, x) => round_bf16(b, v(x)),
             });
         }
         results.iter().map(|it| values[*it].expect("results are needed")).collect()
@@ -118,7 +128,7 @@ impl VectorExpr {
     fn operands(&self, node: Node) -> Vec<Node> {
         match self.operations[node] {
             Operation::Leaf(_) | Operation::Constant(_) => Vec::new(),
-            Operation::Function(_, x) => vec![x],
+            Operation::Function(_, x) | Operation::Shift(_, x, _) | Operation::Round(_, x) => vec![x],
             Operation::Binary(_, x, y)
             | Operation::Max(x, y)
             | Operation::Min(x, y)
@@ -190,6 +200,8 @@ impl VectorExpr {
                 Operation::Min(x, y) => Operation::Min(m(x), m(y)),
                 Operation::Compare(op, x, y) => Operation::Compare(op, m(x), m(y)),
                 Operation::Blend(x, y, z) => Operation::Blend(m(x), m(y), m(z)),
+                Operation::Shift(op, x, by) => Operation::Shift(op, m(x), by),
+                Operation::Round(half, x) => Operation::Round(half, m(x)),
             };
             let made = copy.push(operation);
             map.insert(node, made);
@@ -206,6 +218,35 @@ impl VectorExpr {
         load: &mut dyn FnMut(&mut VectorExpr, ExprId) -> Option<Node>,
     ) -> Option<Node> {
         self.add_with(program, root, &mut Load(load))
+    }
+
+    /// Adds what a stage stores: what is moved as it is, a boolean as 0 or 1, and what the store rounds is not rounded
+    /// before.
+    pub(crate) fn add_stored(
+        &mut self,
+        program: &TensorProgram,
+        stage: &Stage,
+        leaves: &mut dyn Leaves,
+    ) -> Option<Node> {
+        let root = stage.value;
+        if moves(program, stage) {
+            return leaves.leaf(self, root);
+        }
+        let dtype = program.dtype_of(root);
+        let root = match &program.exprs[root] {
+            Expr::Cast(_, x)
+                if program.dtype_of(*x) == DType::F32 && matches!(dtype, DType::F16 | DType::BF16) =>
+            {
+                *x
+            }
+            _ => root,
+        };
+        let value = self.add_with(program, root, leaves)?;
+        if Class::of(dtype)? != Class::Mask {
+            return Some(value);
+        }
+        let one = self.bits(1);
+        Some(self.push(Operation::Binary(vector::BinaryOp::And, value, one)))
     }
 
     /// As [`VectorExpr::add`], with the branches that are taken where conditions are decided.
@@ -229,16 +270,17 @@ impl VectorExpr {
         if let Some(node) = known.get(&id) {
             return Some(*node);
         }
-        let dtype = |id: ExprId| program.dtype_of(id);
-        let is_float = |id: ExprId| dtype(id) == DType::F32;
-        let is_int = |id: ExprId| dtype(id) == DType::I32;
+        let dtype = program.dtype_of(id);
+        let class = Class::of(dtype);
+        let class_of = |id: ExprId| Class::of(program.dtype_of(id));
         let node = match &program.exprs[id] {
-            Expr::Float(value, DType::F32) => self.constant(*value as f32),
-            Expr::Int(value, DType::F32) => self.constant(*value as f32),
-            Expr::Float(value, DType::I32) => self.bits(*value as i32),
-            Expr::Int(value, DType::I32) => self.bits(*value as i32),
-            Expr::Load { .. } if fills_lane(dtype(id)) => leaves.leaf(self, id)?,
-            Expr::Cast(DType::F32, x) if is_float(*x) => self.convert(program, *x, leaves, known)?,
+            Expr::Float(value, _) => self.number(class?, *value)?,
+            Expr::Int(value, _) if class == Some(Class::Float) => self.constant(*value as f32),
+            Expr::Int(value, _) => self.number(class?, *value as f64)?,
+            Expr::Load { .. } => {
+                let leaf = leaves.leaf(self, id)?;
+                if class? == Class::Mask { self.not_zero(leaf) } else { leaf }
+            }
             // To an integer and back, as quantisation does.
             Expr::Cast(DType::F32, x) if integer_source(program, *x).is_some() => {
                 let (source, to) = integer_source(program, *x)?;
@@ -250,72 +292,51 @@ impl VectorExpr {
             Expr::Cast(DType::F32, x) if matches!(program.exprs[*x], Expr::Dim(_, DType::I64)) => {
                 leaves.leaf(self, *x)?
             }
-            // A condition as a number, and back.
-            Expr::Cast(to @ (DType::F32 | DType::I32), x) if dtype(*x) == DType::Bool => {
+            Expr::Dim(..) => return None,
+            Expr::Cast(to, x) => {
+                let from = program.dtype_of(*x);
+                class.zip(Class::of(from))?;
+                let x = self.convert(program, *x, leaves, known)?;
+                self.cast(from, *to, x)?
+            }
+            Expr::Unary(UnaryOp::Not, x) if class == Some(Class::Mask) => {
                 let mask = self.convert(program, *x, leaves, known)?;
-                let one = if *to == DType::F32 { self.constant(1.0) } else { self.bits(1) };
-                self.push(Operation::Binary(vector::BinaryOp::And, mask, one))
+                self.not(mask)
             }
-            Expr::Cast(DType::Bool, x) if is_float(*x) => {
+            Expr::Unary(op, x) => {
+                let operand = class_of(*x)?;
                 let x = self.convert(program, *x, leaves, known)?;
-                let zero = self.constant(0.0);
-                self.push(Operation::Compare(Compare::Ne, x, zero))
-            }
-            Expr::Cast(DType::Bool, x) if is_int(*x) => {
-                let x = self.convert(program, *x, leaves, known)?;
-                let zero = self.bits(0);
-                self.compare_ints(CompareOp::Ne, x, zero)
-            }
-            Expr::Cast(DType::I32, x) if is_int(*x) => self.convert(program, *x, leaves, known)?,
-            Expr::Cast(DType::F32, x) if is_int(*x) => {
-                let x = self.convert(program, *x, leaves, known)?;
-                self.push(Operation::Function(Function::FromInt, x))
-            }
-            Expr::Cast(DType::I32, x) if is_float(*x) => {
-                let x = self.convert(program, *x, leaves, known)?;
-                self.push(Operation::Function(Function::ToInt, x))
-            }
-            Expr::Unary(op, x) if is_float(*x) => {
-                let x = self.convert(program, *x, leaves, known)?;
-                self.unary(*op, x)?
-            }
-            Expr::Unary(UnaryOp::Not, x) => {
-                let mask = self.convert(program, *x, leaves, known)?;
-                let ones = self.push(Operation::Constant(u32::MAX));
-                self.push(Operation::Binary(vector::BinaryOp::Xor, mask, ones))
+                match operand {
+                    Class::Float => self.unary(*op, x)?,
+                    Class::Int => self.unary_ints(*op, dtype, x)?,
+                    Class::Mask => return None,
+                }
             }
             Expr::Binary(op, x, y) => {
-                let operands = dtype(*x);
-                if !fills_lane(operands) && operands != DType::Bool {
-                    return None;
-                }
+                let operands = class_of(*x)?;
                 let x = self.convert(program, *x, leaves, known)?;
                 let y = self.convert(program, *y, leaves, known)?;
                 match operands {
-                    DType::F32 => self.binary(*op, x, y)?,
-                    DType::I32 => self.binary_ints(*op, x, y)?,
-                    _ => self.logical(*op, x, y)?,
+                    Class::Float => self.binary(*op, x, y)?,
+                    Class::Int => self.binary_ints(*op, dtype, x, y)?,
+                    Class::Mask => self.logical(*op, x, y)?,
                 }
             }
-            Expr::Compare(op, x, y) if is_int(*x) => {
+            Expr::Compare(op, x, y) => {
+                let operands = class_of(*x)?;
                 let x = self.convert(program, *x, leaves, known)?;
                 let y = self.convert(program, *y, leaves, known)?;
-                self.compare_ints(*op, x, y)
+                match (operands, op) {
+                    (Class::Float, _) => self.compare_floats(*op, x, y),
+                    // A mask is −1 or 0.
+                    (Class::Int, _) | (Class::Mask, CompareOp::Eq | CompareOp::Ne) => {
+                        self.compare_ints(*op, x, y)
+                    }
+                    (Class::Mask, _) => self.compare_ints(*op, y, x),
+                }
             }
-            Expr::Compare(op, x, y) if is_float(*x) => {
-                let x = self.convert(program, *x, leaves, known)?;
-                let y = self.convert(program, *y, leaves, known)?;
-                let op = match op {
-                    CompareOp::Eq => Compare::Eq,
-                    CompareOp::Ne => Compare::Ne,
-                    CompareOp::Lt => Compare::Lt,
-                    CompareOp::Le => Compare::Le,
-                    CompareOp::Gt => Compare::Gt,
-                    CompareOp::Ge => Compare::Ge,
-                };
-                self.push(Operation::Compare(op, x, y))
-            }
-            Expr::Select(condition, x, y) if fills_lane(dtype(*x)) => {
+            Expr::Select(condition, x, y) => {
+                class?;
                 if let Some(holds) = leaves.decide(*condition) {
                     return self.convert(program, if holds { *x } else { *y }, leaves, known);
                 }
@@ -324,10 +345,94 @@ impl VectorExpr {
                 let y = self.convert(program, *y, leaves, known)?;
                 self.push(Operation::Blend(mask, x, y))
             }
-            _ => return None,
         };
         known.insert(id, node);
         Some(node)
+    }
+
+    /// A constant of a class.
+    fn number(&mut self, class: Class, value: f64) -> Option<Node> {
+        Some(match class {
+            Class::Float => self.constant(value as f32),
+            Class::Int => self.bits(value as i32),
+            Class::Mask => self.bits(if value == 0.0 { 0 } else { -1 }),
+        })
+    }
+
+    fn not(&mut self, mask: Node) -> Node {
+        let ones = self.push(Operation::Constant(u32::MAX));
+        self.push(Operation::Binary(vector::BinaryOp::Xor, mask, ones))
+    }
+
+    /// The mask of the `i32` lanes that are not 0.
+    fn not_zero(&mut self, x: Node) -> Node {
+        let zero = self.bits(0);
+        self.compare_ints(CompareOp::Ne, x, zero)
+    }
+
+    /// A value as a lane of another type. Floats saturate to integers, NaN to 0; integers wrap.
+    fn cast(&mut self, from: DType, to: DType, x: Node) -> Option<Node> {
+        if from == to {
+            return Some(x);
+        }
+        let node = match (Class::of(from)?, Class::of(to)?) {
+            (Class::Float, Class::Float) => x,
+            (Class::Int, Class::Float) => {
+                // What f32 does not hold would be rounded twice.
+                if from == DType::I32 && to == DType::BF16 {
+                    return None;
+                }
+                self.push(Operation::Function(Function::FromInt, x))
+            }
+            // A condition as a number, and back.
+            (Class::Mask, Class::Float) => {
+                let one = self.constant(1.0);
+                return Some(self.push(Operation::Binary(vector::BinaryOp::And, x, one)));
+            }
+            (Class::Mask, Class::Int) => {
+                let one = self.bits(1);
+                return Some(self.push(Operation::Binary(vector::BinaryOp::And, x, one)));
+            }
+            (Class::Float, Class::Mask) => {
+                let zero = self.constant(0.0);
+                return Some(self.push(Operation::Compare(Compare::Ne, x, zero)));
+            }
+            (Class::Int, Class::Mask) => return Some(self.not_zero(x)),
+            (Class::Float, Class::Int) => {
+                let x = if to == DType::I32 { x } else { self.through_integer(to, x)? };
+                return Some(self.push(Operation::Function(Function::ToInt, x)));
+            }
+            (Class::Int, Class::Int) => {
+                let holds = from.size() < to.size() && (to.is_signed_int() || !from.is_signed_int());
+                return Some(if holds { x } else { self.wrap(to, x) });
+            }
+            (Class::Mask, Class::Mask) => return Some(x),
+        };
+        Some(self.rounded(to, node))
+    }
+
+    /// An `f32` rounded to what a float type holds.
+    fn rounded(&mut self, to: DType, x: Node) -> Node {
+        match to {
+            DType::F16 => self.push(Operation::Round(Half::F16, x)),
+            DType::BF16 => self.push(Operation::Round(Half::BF16, x)),
+            _ => x,
+        }
+    }
+
+    /// An `i32` as the integer that its low bits are in a type.
+    fn wrap(&mut self, to: DType, x: Node) -> Node {
+        let bits = 8 * to.size();
+        if bits >= 32 {
+            return x;
+        }
+        if !to.is_signed_int() {
+            let mask = self.bits((1 << bits) - 1);
+            return self.push(Operation::Binary(vector::BinaryOp::And, x, mask));
+        }
+        let by = 32 - bits as u8;
+        let upper = self.push(Operation::Shift(ShiftOp::Left, x, by));
+        self.push(Operation::Shift(ShiftOp::RightArithmetic, upper, by))
     }
 
     /// What a cast to an integer type and back makes of a value: saturated, NaN 0, no negative zero.
@@ -406,8 +511,22 @@ impl VectorExpr {
         self.push(Operation::Constant(value.cast_unsigned()))
     }
 
-    /// Operations of `i32` that vectors have.
-    fn binary_ints(&mut self, op: BinaryOp, x: Node, y: Node) -> Option<Node> {
+    /// Operations on one integer that vectors have.
+    fn unary_ints(&mut self, op: UnaryOp, dtype: DType, x: Node) -> Option<Node> {
+        let zero = self.bits(0);
+        let negated = self.push(Operation::Binary(vector::BinaryOp::IntSub, zero, x));
+        let value = match op {
+            UnaryOp::Neg => negated,
+            UnaryOp::Abs => self.push(Operation::Binary(vector::BinaryOp::IntMax, x, negated)),
+            UnaryOp::BitNot => self.not(x),
+            _ => return None,
+        };
+        Some(self.wrap(dtype, value))
+    }
+
+    /// Operations on integers that vectors have.
+    fn binary_ints(&mut self, op: BinaryOp, dtype: DType, x: Node, y: Node) -> Option<Node> {
+        let wraps = matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul);
         let op = match op {
             BinaryOp::Add => vector::BinaryOp::IntAdd,
             BinaryOp::Sub => vector::BinaryOp::IntSub,
@@ -416,7 +535,21 @@ impl VectorExpr {
             BinaryOp::Min => vector::BinaryOp::IntMin,
             _ => return self.logical(op, x, y),
         };
-        Some(self.push(Operation::Binary(op, x, y)))
+        let value = self.push(Operation::Binary(op, x, y));
+        Some(if wraps { self.wrap(dtype, value) } else { value })
+    }
+
+    /// A comparison of `f32`, as a mask.
+    fn compare_floats(&mut self, op: CompareOp, x: Node, y: Node) -> Node {
+        let op = match op {
+            CompareOp::Eq => Compare::Eq,
+            CompareOp::Ne => Compare::Ne,
+            CompareOp::Lt => Compare::Lt,
+            CompareOp::Le => Compare::Le,
+            CompareOp::Gt => Compare::Gt,
+            CompareOp::Ge => Compare::Ge,
+        };
+        self.push(Operation::Compare(op, x, y))
     }
 
     /// A comparison of `i32`, as a mask.
@@ -430,11 +563,7 @@ impl VectorExpr {
             CompareOp::Ge => (vector::BinaryOp::IntGt, y, x, true),
         };
         let mask = self.push(Operation::Binary(op, x, y));
-        if !negated {
-            return mask;
-        }
-        let ones = self.push(Operation::Constant(u32::MAX));
-        self.push(Operation::Binary(vector::BinaryOp::Xor, mask, ones))
+        if negated { self.not(mask) } else { mask }
     }
 
     /// Small constant exponents; others are left to scalar code.

@@ -29,6 +29,7 @@ mod access;
 mod columns;
 mod contraction;
 mod convolution;
+mod element;
 mod epilogue;
 mod expression;
 pub(crate) mod forms;

@@ -10,6 +10,7 @@
 //! What holds by construction: a row that one stage makes is read by later ones at the same place alone, and rows of
 //! workspace have room for `n` elements each.
 
+use super::element::Element;
 use super::expression::{Node, VectorExpr};
 use crate::kernels::laws::Law;
 use crate::vector::{
@@ -19,6 +20,14 @@ use orogen_ir::shape::{Dim, ShapeCx};
 
 /// A pointer parameter, by its place.
 pub(crate) type Pointer = usize;
+
+/// What a pointer points at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// Whether it is a row; else it is one element.
+    pub(crate) contiguous: bool,
+    pub(crate) element: Element,
+}
 
 /// A value that a stage reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,8 +83,8 @@ pub(crate) struct RowCall {
 /// Stages that run one after the other on each row.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RowProgram {
-    /// For each pointer, whether it is a row; else it is one element.
-    pub(crate) contiguous: Vec<bool>,
+    /// What each pointer points at.
+    pub(crate) targets: Vec<Target>,
     /// How many numbers are read.
     pub(crate) sizes: usize,
     /// The stages.
@@ -88,8 +97,8 @@ pub(crate) struct RowProgram {
 
 impl RowProgram {
     /// No stages yet, over these pointers.
-    pub(crate) fn of(contiguous: Vec<bool>) -> RowProgram {
-        RowProgram { contiguous, ..RowProgram::default() }
+    pub(crate) fn of(targets: Vec<Target>) -> RowProgram {
+        RowProgram { targets, ..RowProgram::default() }
     }
 
     /// Divides the stages into passes: a stage joins the pass before it unless it needs a value which that computes.
@@ -125,8 +134,8 @@ impl RowProgram {
     /// The laws of a call.
     pub(crate) fn laws(&self, shapes: &mut ShapeCx, call: &RowCall) -> Vec<Law> {
         let mut laws = vec![Law::at_least("R1", call.n, 0), Law::at_least("R1", call.rows, 0)];
-        for (contiguous, along) in self.contiguous.iter().zip(&call.along) {
-            let step = shapes.int(i64::from(*contiguous));
+        for (target, along) in self.targets.iter().zip(&call.along) {
+            let step = shapes.int(i64::from(target.contiguous));
             laws.push(Law::equal("R2", *along, step));
         }
         laws
@@ -162,16 +171,16 @@ impl RowProgram {
                 it.temporary
             )
         });
-        format!("{:?} {} {:?}", self.contiguous, self.sizes, stages.collect::<Vec<_>>())
+        format!("{:?} {} {:?}", self.targets, self.sizes, stages.collect::<Vec<_>>())
     }
 
     /// The program. Parameters: the pointers, `n` (elements of a row), `rows`, and a row stride in bytes for each
     /// pointer; then the bits of the numbers.
     pub(crate) fn build(&self) -> Program {
         let mut b = Builder::new("rows");
-        let pointers: Vec<IReg> = self.contiguous.iter().map(|_| b.param()).collect();
+        let pointers: Vec<IReg> = self.targets.iter().map(|_| b.param()).collect();
         let [n, rows] = b.params();
-        let strides: Vec<IReg> = self.contiguous.iter().map(|_| b.param()).collect();
+        let strides: Vec<IReg> = self.targets.iter().map(|_| b.param()).collect();
         let sizes: Vec<IReg> = (0..self.sizes).map(|_| b.param()).collect();
         let sizes: Vec<VReg> = sizes.into_iter().map(|it| b.splat_int(it)).collect();
         b.repeat(rows, |b| {
@@ -206,14 +215,14 @@ impl RowProgram {
             .leaves
             .iter()
             .map(|leaf| match leaf {
-                Leaf::Memory(p) | Leaf::Row(_, p) => b.load_splat(pointers[*p]),
+                Leaf::Memory(p) | Leaf::Row(_, p) => self.targets[*p].element.load_splat(b, pointers[*p]),
                 Leaf::Value(of) => values[*of].expect("stages before this one are built"),
                 Leaf::Size(i) => sizes[*i],
             })
             .collect();
         let value = stage.expr.emit(b, &leaves, &[stage.root])[0];
         if let Some(pointer) = stage.pointer {
-            b.store_lane(value, pointers[pointer]);
+            self.targets[pointer].element.store_lane(b, value, pointers[pointer]);
         }
         values[number] = Some(value);
     }
@@ -229,6 +238,10 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
+    fn element(&self, pointer: Pointer) -> Element {
+        self.program.targets[pointer].element
+    }
+
     fn build(&self, b: &mut Builder, values: &mut [Option<VReg>]) {
         let stages = &self.program.stages;
         // Single elements are loaded once, rows have a cursor.
@@ -238,9 +251,9 @@ impl Pass<'_> {
             let stage = &stages[number];
             for leaf in &stage.leaves {
                 match leaf {
-                    Leaf::Memory(p) if !self.program.contiguous[*p] => {
+                    Leaf::Memory(p) if !self.program.targets[*p].contiguous => {
                         if splats[*p].is_none() {
-                            splats[*p] = Some(b.load_splat(self.pointers[*p]));
+                            splats[*p] = Some(self.element(*p).load_splat(b, self.pointers[*p]));
                         }
                     }
                     Leaf::Row(of, _) if self.segment.contains(of) => {}
@@ -259,12 +272,14 @@ impl Pass<'_> {
             .iter()
             .map(|number| identity(stages[*number].work).map(|value| b.splat(value)))
             .collect();
-        let moving: Vec<IReg> = cursors.iter().flatten().copied().collect();
+        let moving =
+            cursors.iter().enumerate().filter_map(|(p, it)| Some(((*it)?, self.element(p).vectors(1))));
+        let moving: Vec<(IReg, Size)> = moving.collect();
         let whole = b.div_lanes(self.n);
         b.repeat(whole, |b| {
             self.step(b, &splats, &cursors, &accumulators, values, None);
-            for cursor in &moving {
-                b.bump(*cursor, Size::vectors(1));
+            for (cursor, step) in &moving {
+                b.bump(*cursor, *step);
             }
         });
         let covered = b.int_mul(whole, Size::lanes(1));
@@ -280,7 +295,7 @@ impl Pass<'_> {
             let Some(accumulator) = accumulator else { continue };
             let value = finish(b, stages[*number].work, *accumulator);
             if let Some(pointer) = stages[*number].pointer {
-                b.store_lane(value, self.pointers[pointer]);
+                self.element(pointer).store_lane(b, value, self.pointers[pointer]);
             }
             values[*number] = Some(value);
         }
@@ -305,7 +320,8 @@ impl Pass<'_> {
                 let load = |b: &mut Builder, p: Pointer, loaded: &mut Vec<Option<VReg>>| match loaded[p] {
                     Some(value) => value,
                     None => {
-                        let value = b.load(Addr::new(cursors[p].expect("a cursor for each row")), mask);
+                        let cursor = cursors[p].expect("a cursor for each row");
+                        let value = self.element(p).load(b, Addr::new(cursor), mask);
                         loaded[p] = Some(value);
                         value
                     }
@@ -329,7 +345,7 @@ impl Pass<'_> {
                 (Work::Map, _) => {
                     if let (Some(p), true) = (stage.pointer, self.program.stored[number]) {
                         let cursor = cursors[p].expect("a cursor for each row");
-                        b.store(value, Addr::new(cursor), mask);
+                        self.element(p).store(b, value, Addr::new(cursor), mask);
                         // A later load of the same place in this pass would be of the old value.
                         loaded[p] = None;
                     }
@@ -390,7 +406,9 @@ mod tests {
         let [n, rows] = ["n", "rows"].map(|it| shapes.sym(it));
         let [zero, one, two] = [0, 1, 2].map(|it| shapes.int(it));
         let windows = shapes.add_int(n, -1).unwrap();
-        let program = RowProgram::of(vec![true, false]);
+        let program = RowProgram::of(
+            [true, false].map(|contiguous| Target { contiguous, element: Element::LANE }).to_vec(),
+        );
         for (n, rows, along, wanted) in [
             (n, rows, [one, zero], None),
             (windows, rows, [one, zero], Some("R1")),

@@ -7,9 +7,10 @@ use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::DType;
 
 use super::access::{Access, collapse};
-use super::expression::{Node, VectorExpr, fills_lane};
+use super::element::{Element, elements_in};
+use super::expression::{Load, Node, VectorExpr};
 use super::routine::Routine;
-use super::row_program::{Leaf, Pointer, RowCall, RowProgram, RowStage, Work};
+use super::row_program::{Leaf, Pointer, RowCall, RowProgram, RowStage, Target, Work};
 use super::selector::{Match, Selector, pairs, single_axes};
 use super::stages;
 use super::tree::{Arg, Call, Node as Tree};
@@ -30,7 +31,7 @@ pub(crate) fn rows(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
 /// Cheap reasons against a stage.
 fn plausible(s: &Selector<'_>, stage: &Stage) -> bool {
     let dtype = s.program.buffers[stage.buffer].dtype;
-    (dtype == DType::F32 || (stage.combine.is_none() && fills_lane(dtype)))
+    (dtype == DType::F32 || (stage.combine.is_none() && elements_in(s.program, stage, dtype).is_some()))
         && stage.combine != Some(Combine::Product)
         && stage.at.iter().all(|it| it.dim().is_some())
 }
@@ -39,6 +40,7 @@ fn plausible(s: &Selector<'_>, stage: &Stage) -> bool {
 #[derive(Clone, Debug, PartialEq)]
 struct Position {
     outer: Access,
+    element: Element,
     /// Elements from one element of the row to the next: 0 or 1.
     along: Dim,
     contiguous: bool,
@@ -99,7 +101,9 @@ impl<'r> Group<'r> {
         let mut loads = IndexMap::new();
         for id in stages::expressions(program, stage) {
             if let Expr::Load { buffer, at, otherwise } = &program.exprs[id] {
-                if otherwise.is_some() || !fills_lane(program.buffers[*buffer].dtype) {
+                if otherwise.is_some()
+                    || elements_in(program, stage, program.buffers[*buffer].dtype).is_none()
+                {
                     return None;
                 }
                 let mut access = Access::new(program, &mut s.shapes, *buffer, at, &vars)?;
@@ -138,7 +142,8 @@ impl<'r> Group<'r> {
             };
             let mut outer = access.renamed(&names);
             outer.coefficients.retain(|sym, _| !inner_vars.contains(sym));
-            Some(Position { outer, along, contiguous })
+            let element = elements_in(program, stage, program.buffers[access.buffer].dtype)?;
+            Some(Position { outer, element, along, contiguous })
         };
         let mut leaves: Vec<Leaf> = Vec::new();
         let mut expr = VectorExpr::default();
@@ -146,7 +151,7 @@ impl<'r> Group<'r> {
         for (id, access) in &loads {
             positions.insert(*id, place(s, access)?);
         }
-        let root: Node = expr.add(program, stage.value, &mut |expr, id| {
+        let mut leaf = |expr: &mut VectorExpr, id| {
             let leaf = if let Expr::Dim(dim, _) = &program.exprs[id] {
                 let fixed = s.shapes.free_symbols(*dim).iter().all(|it| program.sizes.contains(it));
                 Leaf::Size(self.size(*dim).filter(|_| fixed)?)
@@ -159,7 +164,8 @@ impl<'r> Group<'r> {
                 leaves.len() - 1
             });
             Some(expr.leaf(at))
-        })?;
+        };
+        let root: Node = expr.add_stored(program, stage, &mut Load(&mut leaf))?;
         let target = place(s, &store)?;
         if maps != target.contiguous && (maps || target.contiguous) {
             return None;
@@ -226,7 +232,10 @@ impl<'r> Group<'r> {
         {
             return at;
         }
-        self.program.contiguous.push(position.as_ref().is_none_or(|it| it.contiguous));
+        // Workspace holds lanes.
+        let (contiguous, element) =
+            position.as_ref().map_or((true, Element::LANE), |it| (it.contiguous, it.element));
+        self.program.targets.push(Target { contiguous, element });
         self.positions.push(position);
         self.positions.len() - 1
     }
@@ -275,13 +284,14 @@ impl<'r> Group<'r> {
                 continue;
             };
             let access = &position.outer;
+            let size = position.element.bytes();
             let stride = match row_axis.as_ref().and_then(|it| access.of(it.inner)) {
-                Some(elements) => s.shapes.scale(elements, 4).ok()?,
+                Some(elements) => s.shapes.scale(elements, size).ok()?,
                 None => zero,
             };
-            let mut bytes = access.bytes_at(&mut s.shapes, &loop_vars)?;
+            let mut bytes = access.bytes_at(&mut s.shapes, &loop_vars, size)?;
             let step = match (flat, position.contiguous) {
-                (true, true) => s.shapes.int(4),
+                (true, true) => s.shapes.int(size),
                 (true, false) => zero,
                 (false, _) => stride,
             };

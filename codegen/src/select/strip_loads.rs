@@ -5,6 +5,7 @@ use orogen_ir::loops::{BinaryOp, BufferId, CompareOp, Expr, ExprId, Index, Stage
 use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::DType;
 
+use super::element::{Class, moves};
 use super::expression::{Leaves, Node, VectorExpr};
 use super::selector::Selector;
 use super::stages;
@@ -64,6 +65,8 @@ pub(super) struct Parts<'a, 'p> {
     pub(super) sources: Vec<Source>,
     /// Loads of whole groups, by expression and term: the first element, and how many parts were met.
     pub(super) spread: IndexMap<(ExprId, usize), (Dim, i64)>,
+    /// Whether elements are moved as lanes of four bytes, whatever they are.
+    pub(super) packed: bool,
 }
 
 impl Parts<'_, '_> {
@@ -87,6 +90,10 @@ impl Parts<'_, '_> {
         let program = self.s.program;
         let Expr::Load { buffer, at, otherwise } = &program.exprs[id] else { return None };
         let gathered = self.gathered(expr, *buffer, at)?;
+        // Gathers are of whole lanes.
+        if gathered.is_some() && program.buffers[*buffer].dtype.size() != 4 {
+            return None;
+        }
         let (gather, reach) = (gathered.map(|it| it.0), gathered.map(|it| it.1));
         let (at, element) = self.indices(at)?;
         let (coefficient, offset) = self.position(*buffer, &at)?;
@@ -134,14 +141,19 @@ impl Parts<'_, '_> {
 
     /// The guard of a load; `Some(None)` where it always holds.
     fn guard(&mut self, buffer: BufferId, at: &[Dim], otherwise: ExprId) -> Option<Option<Guard>> {
-        let otherwise = match self.s.program.exprs[otherwise] {
-            Expr::Float(value, DType::F32) => (value as f32).to_bits(),
-            Expr::Int(value, DType::F32) => (value as f32).to_bits(),
-            Expr::Float(value, DType::I32) => (value as i32).cast_unsigned(),
-            Expr::Int(value, DType::I32) => (value as i32).cast_unsigned(),
-            // Zero is zero in every type.
-            Expr::Float(value, _) if value == 0.0 && value.is_sign_positive() => 0,
-            Expr::Int(0, _) => 0,
+        let dtype = self.s.program.buffers[buffer].dtype;
+        // Where lanes hold bits, zero alone is the same in all types.
+        let bits = moves(self.s.program, self.stage) && (self.packed || dtype.size() != 4);
+        let class = if bits { None } else { Class::of(dtype) };
+        let otherwise = match (&self.s.program.exprs[otherwise], class) {
+            (Expr::Float(value, _), _) if *value == 0.0 && value.is_sign_positive() => 0,
+            (Expr::Int(0, _), _) => 0,
+            (Expr::Float(value, _), Some(Class::Float)) => (*value as f32).to_bits(),
+            (Expr::Int(value, _), Some(Class::Float)) => (*value as f32).to_bits(),
+            (Expr::Float(value, _), Some(Class::Int)) => (*value as i32).cast_unsigned(),
+            (Expr::Int(value, _), Some(Class::Int)) => (*value as i32).cast_unsigned(),
+            // As in memory.
+            (Expr::Float(..) | Expr::Int(..), Some(Class::Mask)) => 1,
             _ => return None,
         };
         let row = self.row;

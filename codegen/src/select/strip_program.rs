@@ -10,6 +10,7 @@
 //! * **U4** The positions of elements that data choose fit in a lane of 32 bits.
 //! * **U5** Where other elements than of four bytes are moved, they fill lanes, and only rows of them are moved.
 
+use super::element::Element;
 use super::expression::{Node, VectorExpr};
 use crate::kernels::laws::Law;
 use crate::vector::{
@@ -37,7 +38,7 @@ pub(crate) enum Source {
 pub(crate) struct StripCall {
     /// Elements of a row.
     pub(crate) elements: Dim,
-    /// Bytes of an element.
+    /// Bytes of an element that is moved as part of a lane, or as one; else 4.
     pub(crate) size: i64,
     pub(crate) groups: Dim,
     pub(crate) rows: Dim,
@@ -52,6 +53,8 @@ pub(crate) struct StripCall {
 pub(crate) struct StripProgram {
     /// What is read, a pointer each.
     pub(crate) sources: Vec<Source>,
+    /// The elements of each source and of the target.
+    pub(crate) elements: Vec<Element>,
     /// The expressions, over the sources.
     pub(crate) expr: VectorExpr,
     /// The elements of a group, in order; their number is a power of two.
@@ -72,7 +75,14 @@ struct Registers {
 impl StripProgram {
     /// A text that two programs share exactly when they are equal.
     pub(crate) fn key(&self) -> String {
-        format!("{:?} {} {:?} {}", self.sources, self.expr.key(), self.results, self.short)
+        format!(
+            "{:?} {:?} {} {:?} {}",
+            self.sources,
+            self.elements,
+            self.expr.key(),
+            self.results,
+            self.short
+        )
     }
 
     /// The laws of a call.
@@ -102,6 +112,11 @@ impl StripProgram {
         let bytes = shapes.scale(call.elements, call.size)?;
         laws.push(Law::multiple("U5", bytes, 4));
         Ok(laws)
+    }
+
+    fn element_of_target(&self) -> Element {
+        // It comes last.
+        self.elements[self.sources.len()]
     }
 
     /// Places of the sources that are guarded.
@@ -136,8 +151,10 @@ impl StripProgram {
                 last = b.int_op(IntOp::Min, last, high);
                 ranges[*source] = Some((low, high));
             }
-            let scalars = self.sources.iter().zip(&sources);
-            let scalars = scalars.map(|(it, p)| (*it == Source::Scalar).then(|| b.load_splat(*p))).collect();
+            let scalars = self.sources.iter().zip(&self.elements).zip(&sources);
+            let scalars =
+                scalars.map(|((it, element), p)| (*it == Source::Scalar).then(|| element.load_splat(b, *p)));
+            let scalars = scalars.collect();
             let registers = Registers { sources: sources.clone(), target, scalars, ranges };
             if guards.is_empty() || self.short {
                 self.segment(b, isa, &registers, zero, n, self.short);
@@ -162,21 +179,31 @@ impl StripProgram {
     fn segment(&self, b: &mut Builder, isa: Isa, r: &Registers, from: IReg, count: IReg, edge: bool) {
         b.when(IntCompare::Gt, count, 0, |b| {
             let group = self.results.len() as i64;
-            let single = b.int_op(IntOp::ShiftLeft, from, 2);
-            let whole = b.int_op(IntOp::ShiftLeft, single, i64::from(group.ilog2()));
-            let target = b.int_add(r.target, whole);
-            let mut moving: Vec<(IReg, Size)> = vec![(target, Size::vectors(group))];
+            // Where the groups start, for each number of bytes in one.
+            let mut offsets: Vec<(i64, IReg)> = Vec::new();
+            let mut skip = |b: &mut Builder, pointer: IReg, element: Element, group: i64| {
+                let bytes = element.bytes() * group;
+                let known = offsets.iter().find(|it| it.0 == bytes).map(|it| it.1);
+                let by = known.unwrap_or_else(|| {
+                    let by = b.int_op(IntOp::ShiftLeft, from, i64::from(bytes.ilog2()));
+                    offsets.push((bytes, by));
+                    by
+                });
+                (b.int_add(pointer, by), element.vectors(group))
+            };
+            let (target, step) = skip(b, r.target, self.element_of_target(), group);
+            let mut moving: Vec<(IReg, Size)> = vec![(target, step)];
             let mut cursors = Vec::new();
-            for (source, pointer) in self.sources.iter().zip(&r.sources) {
-                let (skip, step) = match source {
+            for ((source, element), pointer) in self.sources.iter().zip(&self.elements).zip(&r.sources) {
+                let group = match source {
                     Source::Scalar | Source::Gather(..) => {
                         cursors.push(*pointer);
                         continue;
                     }
-                    Source::Group(_) => (whole, Size::vectors(group)),
-                    Source::Row | Source::Guarded(_) => (single, Size::vectors(1)),
+                    Source::Group(_) => group,
+                    Source::Row | Source::Guarded(_) => 1,
                 };
-                let cursor = b.int_add(*pointer, skip);
+                let (cursor, step) = skip(b, *pointer, *element, group);
                 cursors.push(cursor);
                 moving.push((cursor, step));
             }
@@ -235,6 +262,7 @@ impl StripProgram {
         };
         let mut leaves = Vec::new();
         for (i, source) in self.sources.iter().enumerate() {
+            let element = self.elements[i];
             leaves.push(match (source, scalars[i], ranges[i]) {
                 (_, Some(scalar), _) => scalar,
                 (Source::Guarded(otherwise), None, Some((low, high))) => {
@@ -244,7 +272,7 @@ impl StripProgram {
                         high = b.int_op(IntOp::Min, high, rest);
                     }
                     let inside = b.between(low, high);
-                    let value = b.load(Addr::new(cursors[i]), Some(inside));
+                    let value = element.load(b, Addr::new(cursors[i]), Some(inside));
                     if *otherwise == 0 {
                         value
                     } else {
@@ -267,18 +295,19 @@ impl StripProgram {
                 }
                 (Source::Group(part), ..) => {
                     let load = |(j, mask): (usize, &Option<MReg>)| {
-                        b.load(Addr::new(cursors[i]).offset(Size::vectors(j as i64)), *mask)
+                        element.load(b, Addr::new(cursors[i]).offset(element.vectors(j as i64)), *mask)
                     };
                     let vectors: Vec<VReg> = masks.iter().enumerate().map(load).collect();
                     pick(b, vectors, *part)
                 }
-                _ => b.load(Addr::new(cursors[i]), mask),
+                _ => element.load(b, Addr::new(cursors[i]), mask),
             });
         }
         let values = self.expr.emit(b, &leaves, &self.results);
+        let element = self.element_of_target();
         let vectors = interleave(b, isa, &values);
         for (i, (value, mask)) in vectors.into_iter().zip(masks).enumerate() {
-            b.store(value, Addr::new(target).offset(Size::vectors(i as i64)), mask);
+            element.store(b, value, Addr::new(target).offset(element.vectors(i as i64)), mask);
         }
     }
 }
@@ -343,7 +372,12 @@ mod tests {
     /// Groups of two; a scalar, a row, groups and what data choose.
     fn program(group: usize) -> StripProgram {
         let sources = vec![Source::Scalar, Source::Row, Source::Group(0), Source::Gather(0, 1)];
-        StripProgram { sources, results: vec![0; group], ..StripProgram::default() }
+        StripProgram {
+            elements: vec![Element::LANE; 5],
+            sources,
+            results: vec![0; group],
+            ..StripProgram::default()
+        }
     }
 
     #[test]

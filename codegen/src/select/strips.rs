@@ -14,7 +14,8 @@ use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::DType;
 
 use super::access::count;
-use super::expression::{Leaves, VectorExpr, fills_lane};
+use super::element::{Element, elements_in, moves};
+use super::expression::VectorExpr;
 use super::routine::Routine;
 use super::selector::{Match, Selector};
 use super::stages;
@@ -34,26 +35,48 @@ pub(crate) fn strips(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let stage = *run.first()?;
     let terms = terms(s, stage)?;
     let dtype = s.program.buffers[stage.buffer].dtype;
-    // Elements that do not fill a lane are moved only.
-    let moves = stage.combine.is_none() && matches!(s.program.exprs[stage.value], Expr::Load { .. });
-    let fits = dtype == DType::F32 || (stage.combine.is_none() && fills_lane(dtype)) || moves;
-    if !fits {
+    let single =
+        dtype == DType::F32 || (stage.combine.is_none() && elements_in(s.program, stage, dtype).is_some());
+    // What is only moved need not be of a type that lanes hold: so many elements are lanes.
+    if !single && !moves(s.program, stage) {
         return None;
     }
     let cuts = cuts(s, stage)?;
+    let stage = Strip { stage, terms, single };
     if cuts.is_empty() {
-        return GROUPS.iter().find_map(|group| Strips::new(s, stage, &terms, *group, None)?.emit(s));
+        return stage.choose(s, None);
     }
     let ranged = std::mem::replace(&mut s.ranged, false);
-    let mut piece = |piece: &[i64]| {
-        let piece = (piece[0], piece[1]);
-        GROUPS.iter().find_map(|group| Strips::new(s, stage, &terms, *group, Some(piece))?.emit(s))
-    };
+    let mut piece = |piece: &[i64]| stage.choose(s, Some((piece[0], piece[1])));
     let body = cuts.windows(2).map(|it| Some(piece(it)?.node)).collect::<Option<Vec<Tree>>>();
     s.ranged = ranged;
     let extent = s.shapes.int(1);
     let node = Tree::Loop { extent, vars: Vec::new(), body: body?, independent: false };
     Some(Match { node, stages: 1, units: None })
+}
+
+/// A stage that may become strips.
+struct Strip<'a> {
+    stage: &'a Stage,
+    /// The points of its reduction.
+    terms: Vec<Vec<(Sym, i64)>>,
+    /// Whether a lane holds one of its elements.
+    single: bool,
+}
+
+impl Strip<'_> {
+    /// The stage, or a piece of its innermost axis.
+    fn choose(&self, s: &mut Selector<'_>, piece: Option<(i64, i64)>) -> Option<Match> {
+        let lanes = Element::of(s.program.buffers[self.stage.buffer].dtype) == Some(Element::LANE);
+        // Four bytes at a time, where elements are moved as they are.
+        let packed =
+            if moves(s.program, self.stage) && !lanes { Strips::new(s, self, 1, piece, true) } else { None };
+        if let Some(found) = packed.and_then(|it| it.emit(s)) {
+            return Some(found);
+        }
+        let mut groups = GROUPS.iter().filter(|_| self.single);
+        groups.find_map(|group| Strips::new(s, self, *group, piece, false)?.emit(s))
+    }
 }
 
 /// Where conditions on the innermost axis alone change, from its begin to its end; empty if nowhere.
@@ -114,7 +137,7 @@ struct Strips {
     extent: Dim,
     /// Groups of a row, of lanes.
     n: Dim,
-    /// Bytes of an element.
+    /// Bytes of an element that is moved as lanes or as part of one; else 4.
     size: i64,
     loads: Vec<Load>,
     target: (BufferId, Dim),
@@ -127,14 +150,16 @@ struct Strips {
 }
 
 impl Strips {
-    /// `piece` is the part of the innermost axis that is meant, if it is not all of it.
+    /// `piece` is the part of the innermost axis that is meant, if it is not all of it; `packed` says that elements are
+    /// moved as lanes of four bytes, whatever they are.
     fn new(
         s: &mut Selector<'_>,
-        stage: &Stage,
-        terms: &[Vec<(Sym, i64)>],
+        strip: &Strip<'_>,
         group: i64,
         piece: Option<(i64, i64)>,
+        packed: bool,
     ) -> Option<Strips> {
+        let (stage, terms) = (strip.stage, &strip.terms);
         let zero = s.shapes.int(0);
         let mut values: IndexMap<Sym, Dim> = IndexMap::new();
         let by_data = |at: &[Index]| at.iter().any(|it| it.dim().is_none());
@@ -175,6 +200,7 @@ impl Strips {
             loads: Vec::new(),
             sources: Vec::new(),
             spread: IndexMap::new(),
+            packed,
         };
         let mut expr = VectorExpr::default();
         let (mut results, mut target, mut scatter, mut step) = (Vec::new(), None, None, zero);
@@ -203,11 +229,7 @@ impl Strips {
                     parts.values.insert(*axis, at);
                 }
                 let program = parts.s.program;
-                let node = match fills_lane(program.buffers[stage.buffer].dtype) {
-                    true => expr.add_with(program, stage.value, &mut parts)?,
-                    false if group == 1 => parts.leaf(&mut expr, stage.value)?,
-                    false => return None,
-                };
+                let node = expr.add_stored(program, stage, &mut parts)?;
                 value = Some(match stage.combine {
                     Some(combine) => accumulate(&mut expr, combine, value, node),
                     None => node,
@@ -219,7 +241,7 @@ impl Strips {
             return None;
         }
         let (mut loads, sources) = (parts.loads, parts.sources);
-        let size = s.program.buffers[stage.buffer].dtype.size() as i64;
+        let size = if packed { s.program.buffers[stage.buffer].dtype.size() as i64 } else { 4 };
         let n = lanes(s, n, size)?;
         for load in &mut loads {
             if let Some(guard) = &mut load.guard {
@@ -234,7 +256,13 @@ impl Strips {
             loads.len()
         );
         let short = s.shapes.as_int(n).is_some_and(|it| it <= i64::from(s.isa.lanes()));
-        let program = StripProgram { sources, expr, results, short };
+        let buffers = loads.iter().map(|it| it.buffer).chain([stage.buffer]);
+        let element = |buffer: BufferId| match packed {
+            true => Some(Element::LANE),
+            false => elements_in(s.program, stage, s.program.buffers[buffer].dtype),
+        };
+        let elements = buffers.map(element).collect::<Option<Vec<Element>>>()?;
+        let program = StripProgram { sources, elements, expr, results, short };
         Some(Strips {
             outer,
             extent,
@@ -275,6 +303,7 @@ impl Strips {
         let buffers = self.loads.iter().map(|it| (it.buffer, it.element.as_ref()));
         let buffers = buffers.chain([(self.target.0, self.scatter.as_ref())]);
         for ((buffer, element), (stride, offset)) in buffers.zip(&linear.positions) {
+            let size = s.program.buffers[buffer].dtype.size() as i64;
             if let Some(element) = element {
                 args.push(Arg::Element(buffer, element.clone()));
                 strides.push(Arg::Size(*stride));
@@ -282,8 +311,8 @@ impl Strips {
             }
             let skip = s.shapes.mul(first, *stride).ok()?;
             let elements = s.shapes.add(*offset, skip).ok()?;
-            args.push(Arg::Pointer(buffer, s.shapes.scale(elements, self.size).ok()?));
-            strides.push(Arg::Size(s.shapes.scale(*stride, self.size).ok()?));
+            args.push(Arg::Pointer(buffer, s.shapes.scale(elements, size).ok()?));
+            strides.push(Arg::Size(s.shapes.scale(*stride, size).ok()?));
         }
         args.extend([Arg::Size(n), Arg::Size(rows)]);
         args.extend(strides);

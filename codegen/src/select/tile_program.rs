@@ -8,6 +8,7 @@
 //! * **T3** Neighbours in a row are neighbours in a source that lies along, neighbours in a column in one that lies
 //!   across; a scalar source does not move along the row.
 
+use super::element::Element;
 use super::expression::{Node, VectorExpr};
 use crate::kernels::laws::Law;
 use crate::vector::{Addr, Builder, IReg, IntCompare, IntOp, Interleave, MReg, Program, VReg};
@@ -44,6 +45,8 @@ pub(crate) struct TileCall {
 pub(crate) struct TileProgram {
     /// What is read, a pointer each.
     pub(crate) sources: Vec<Source>,
+    /// The elements of each source and of the target.
+    pub(crate) elements: Vec<Element>,
     /// The expression, over the sources.
     pub(crate) expr: VectorExpr,
     /// The result, stored along rows.
@@ -60,7 +63,7 @@ struct Edge {
 impl TileProgram {
     /// A text that two programs share exactly when they are equal.
     pub(crate) fn key(&self) -> String {
-        format!("{:?} {} {}", self.sources, self.expr.key(), self.result)
+        format!("{:?} {:?} {} {}", self.sources, self.elements, self.expr.key(), self.result)
     }
 
     /// The laws of a call.
@@ -115,7 +118,7 @@ impl TileProgram {
     fn move_rows(&self, b: &mut Builder, pointers: &[IReg], strides: &[IReg]) {
         for (i, (pointer, stride)) in pointers.iter().zip(strides).enumerate() {
             if self.kind(i) == Source::Across {
-                b.bump(*pointer, 4 * SIDE);
+                b.bump(*pointer, self.elements[i].bytes() * SIDE);
             } else {
                 let by = b.int_op(IntOp::ShiftLeft, *stride, 2);
                 b.bump(*pointer, by);
@@ -127,7 +130,7 @@ impl TileProgram {
         for (i, (pointer, stride)) in pointers.iter().zip(strides).enumerate() {
             match self.kind(i) {
                 Source::Scalar => {}
-                Source::Along => b.bump(*pointer, 4 * columns),
+                Source::Along => b.bump(*pointer, self.elements[i].bytes() * columns),
                 Source::Across => {
                     let by = b.int_op(IntOp::ShiftLeft, *stride, i64::from(columns.ilog2()));
                     b.bump(*pointer, by);
@@ -175,7 +178,7 @@ impl TileProgram {
         let masks = edge.map(|it| (b.first(it.rows), b.first(it.columns)));
         let mut rows: Vec<Vec<VReg>> = vec![Vec::new(); SIDE as usize];
         for (i, source) in self.sources.iter().enumerate() {
-            let lines = self.lines(b, cursors[i], strides[i], *source, edge, masks);
+            let lines = self.lines(b, i, cursors[i], strides[i], edge, masks);
             let lines = if *source == Source::Across { transpose(b, lines) } else { lines };
             for (row, line) in rows.iter_mut().zip(lines) {
                 row.push(line);
@@ -184,6 +187,7 @@ impl TileProgram {
         let values: Vec<VReg> =
             rows.iter().map(|leaves| self.expr.emit(b, leaves, &[self.result])[0]).collect();
         let target = self.sources.len();
+        let element = self.elements[target];
         let mut cursor = cursors[target];
         for (i, value) in values.into_iter().enumerate() {
             if i > 0 {
@@ -191,9 +195,9 @@ impl TileProgram {
             }
             match (edge, masks) {
                 (Some(edge), Some((_, columns))) => b.when(IntCompare::Gt, edge.rows, i as i64, |b| {
-                    b.store(value, Addr::new(cursor), Some(columns));
+                    element.store(b, value, Addr::new(cursor), Some(columns));
                 }),
-                _ => b.store_quad(value, Addr::new(cursor)),
+                _ => element.store_quad(b, value, Addr::new(cursor)),
             }
         }
     }
@@ -202,21 +206,21 @@ impl TileProgram {
     fn lines(
         &self,
         b: &mut Builder,
+        number: usize,
         cursor: IReg,
         stride: IReg,
-        source: Source,
         edge: Option<Edge>,
         masks: Option<(MReg, MReg)>,
     ) -> [VReg; 4] {
-        let mut cursor = cursor;
+        let (mut cursor, source, element) = (cursor, self.sources[number], self.elements[number]);
         std::array::from_fn(|i| {
             if i > 0 {
                 cursor = b.int_add(cursor, stride);
             }
             let (Some(edge), Some((rows, columns))) = (edge, masks) else {
                 return match source {
-                    Source::Scalar => b.load_splat(cursor),
-                    _ => b.load_quad(cursor),
+                    Source::Scalar => element.load_splat(b, cursor),
+                    _ => element.load_quad(b, cursor),
                 };
             };
             let (count, mask) = match source {
@@ -224,12 +228,12 @@ impl TileProgram {
                 Source::Along | Source::Scalar => (edge.rows, columns),
             };
             let line = b.splat(0.0);
-            b.when(IntCompare::Gt, count, i as i64, |b| match source {
-                Source::Scalar => {
-                    let value = b.load_splat(cursor);
-                    b.assign(line, value);
-                }
-                _ => b.load_into(line, cursor, Some(mask)),
+            b.when(IntCompare::Gt, count, i as i64, |b| {
+                let value = match source {
+                    Source::Scalar => element.load_splat(b, cursor),
+                    _ => element.load(b, cursor, Some(mask)),
+                };
+                b.assign(line, value);
             });
             line
         })

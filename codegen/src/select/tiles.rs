@@ -8,7 +8,8 @@ use orogen_ir::loops::{Expr, Stage};
 use orogen_ir::shape::{Dim, Sym};
 
 use super::access::{Access, Collapsed, collapse};
-use super::expression::{VectorExpr, fills_lane};
+use super::element::{Element, elements_in};
+use super::expression::{Load, VectorExpr};
 use super::routine::Routine;
 use super::selector::{Match, Selector, pairs, single_axes, symbols};
 use super::stages;
@@ -22,7 +23,7 @@ const UNIT: i64 = 16;
 pub(crate) fn tiles(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let stage = *run.first()?;
     let program = s.program;
-    if stage.combine.is_some() || !fills_lane(program.buffers[stage.buffer].dtype) {
+    if stage.combine.is_some() || elements_in(program, stage, program.buffers[stage.buffer].dtype).is_none() {
         return None;
     }
     let (vars, single) = (symbols(stage), single_axes(&s.shapes, stage));
@@ -31,7 +32,8 @@ pub(crate) fn tiles(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let mut loads = IndexMap::new();
     for id in stages::expressions(program, stage) {
         if let Expr::Load { buffer, at, otherwise } = &program.exprs[id] {
-            if otherwise.is_some() || !fills_lane(program.buffers[*buffer].dtype) || *buffer == stage.buffer {
+            let element = elements_in(program, stage, program.buffers[*buffer].dtype);
+            if otherwise.is_some() || element.is_none() || *buffer == stage.buffer {
                 return None;
             }
             let mut access = Access::new(program, &mut s.shapes, *buffer, at, &vars)?;
@@ -70,14 +72,17 @@ pub(crate) fn tiles(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         });
         places.insert(*id, place);
     }
-    let result = expr.add(program, stage.value, &mut |expr, id| Some(expr.leaf(*places.get(&id)?)))?;
+    let mut leaf = |expr: &mut VectorExpr, id| Some(expr.leaf(*places.get(&id)?));
+    let result = expr.add_stored(program, stage, &mut Load(&mut leaf))?;
     pointers.push(&store);
 
     let outer: Vec<(Sym, Dim)> = axes.iter().map(|it| (it.inner, it.extent)).collect();
     let loops: Vec<Sym> = outer.iter().map(|it| it.0).collect();
     let use_range = s.ranged && outer.is_empty();
     let (zero, one) = (s.shapes.int(0), s.shapes.int(1));
-    let program = TileProgram { sources, expr, result };
+    let elements: Option<Vec<Element>> =
+        pointers.iter().map(|it| elements_in(program, stage, program.buffers[it.buffer].dtype)).collect();
+    let program = TileProgram { sources, elements: elements?, expr, result };
     let steps = pointers.iter().map(|it| [row.inner, inner.inner].map(|axis| it.of(axis).unwrap_or(zero)));
     let call = TileCall { n: inner.count, rows: row.count, steps: steps.collect() };
     s.lawful(|shapes| Ok(program.laws(shapes, &call)))?;
@@ -85,12 +90,13 @@ pub(crate) fn tiles(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let count = s.shapes.sub(last, first).ok()?;
     let (mut args, mut strides) = (Vec::new(), Vec::new());
     for (i, (access, [down, along])) in pointers.iter().zip(call.steps).enumerate() {
-        let start = access.bytes_at(&mut s.shapes, &loops)?;
+        let size = program.elements[i].bytes();
+        let start = access.bytes_at(&mut s.shapes, &loops, size)?;
         let skip = s.shapes.mul(first, down).ok()?;
-        let skip = s.shapes.scale(skip, 4).ok()?;
+        let skip = s.shapes.scale(skip, size).ok()?;
         args.push(Arg::Pointer(access.buffer, s.shapes.add(start, skip).ok()?));
         let stride = if program.sources.get(i) == Some(&Source::Across) { along } else { down };
-        strides.push(Arg::Size(s.shapes.scale(stride, 4).ok()?));
+        strides.push(Arg::Size(s.shapes.scale(stride, size).ok()?));
     }
     args.extend([Arg::Size(inner.count), Arg::Size(count)]);
     args.extend(strides);

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use super::ir::{
     Addr, BinaryOp, CacheLevel, Compare, FmaOp, IReg, If, Inst, IntCompare, IntOp, IntSource, Interleave,
-    Loop, MReg, Program, ReduceOp, ShiftOp, Size, Stmt, UnaryOp, VReg,
+    Loop, MReg, Program, ReduceOp, ShiftOp, Size, Stmt, Storage, UnaryOp, VReg,
 };
 
 /// Appends statements to a program.
@@ -249,30 +249,38 @@ impl Builder {
 
     /// A whole vector, or its active lanes.
     pub fn load(&mut self, addr: impl Into<Addr>, mask: Option<MReg>) -> VReg {
-        let dst = self.vector();
-        self.load_into(dst, addr, mask);
-        dst
+        self.load_from(Storage::Lane, addr, mask)
     }
 
-    /// A load into an existing register.
-    pub fn load_into(&mut self, dst: VReg, addr: impl Into<Addr>, mask: Option<MReg>) {
+    /// A whole vector, or its active lanes, converted from what memory holds.
+    pub fn load_from(&mut self, from: Storage, addr: impl Into<Addr>, mask: Option<MReg>) -> VReg {
         let addr = addr.into();
-        self.emit(match mask {
-            None => Inst::Load { dst, addr },
-            Some(mask) => Inst::LoadMasked { dst, addr, mask },
-        });
+        self.emit_vector(|dst| match mask {
+            None => Inst::Load { dst, addr, from },
+            Some(mask) => Inst::LoadMasked { dst, addr, from, mask },
+        })
     }
 
     /// One element in every lane.
     pub fn load_splat(&mut self, addr: impl Into<Addr>) -> VReg {
+        self.load_splat_from(Storage::Lane, addr)
+    }
+
+    /// One element in every lane, converted from what memory holds.
+    pub fn load_splat_from(&mut self, from: Storage, addr: impl Into<Addr>) -> VReg {
         let addr = addr.into();
-        self.emit_vector(|dst| Inst::LoadSplat { dst, addr })
+        self.emit_vector(|dst| Inst::LoadSplat { dst, addr, from })
     }
 
     /// Four elements in the first four lanes, zero in the others.
     pub fn load_quad(&mut self, addr: impl Into<Addr>) -> VReg {
+        self.load_quad_from(Storage::Lane, addr)
+    }
+
+    /// Four elements, converted from what memory holds, in the first four lanes, zero in the others.
+    pub fn load_quad_from(&mut self, from: Storage, addr: impl Into<Addr>) -> VReg {
         let addr = addr.into();
-        self.emit_vector(|dst| Inst::LoadQuad { dst, addr })
+        self.emit_vector(|dst| Inst::LoadQuad { dst, addr, from })
     }
 
     /// For each active lane the element at `base + 4 * index[lane]`; zero in the others.
@@ -282,21 +290,36 @@ impl Builder {
 
     /// Stores a whole vector, or its active lanes.
     pub fn store(&mut self, src: VReg, addr: impl Into<Addr>, mask: Option<MReg>) {
+        self.store_to(Storage::Lane, src, addr, mask);
+    }
+
+    /// Stores a whole vector, or its active lanes, converted to what memory holds.
+    pub fn store_to(&mut self, to: Storage, src: VReg, addr: impl Into<Addr>, mask: Option<MReg>) {
         let addr = addr.into();
         self.emit(match mask {
-            None => Inst::Store { src, addr },
-            Some(mask) => Inst::StoreMasked { src, addr, mask },
+            None => Inst::Store { src, addr, to },
+            Some(mask) => Inst::StoreMasked { src, addr, to, mask },
         });
     }
 
     /// Stores lane 0.
     pub fn store_lane(&mut self, src: VReg, addr: impl Into<Addr>) {
-        self.emit(Inst::StoreLane { src, addr: addr.into() });
+        self.store_lane_to(Storage::Lane, src, addr);
+    }
+
+    /// Stores lane 0, converted to what memory holds.
+    pub fn store_lane_to(&mut self, to: Storage, src: VReg, addr: impl Into<Addr>) {
+        self.emit(Inst::StoreLane { src, addr: addr.into(), to });
     }
 
     /// Stores lanes 0 to 3.
     pub fn store_quad(&mut self, src: VReg, addr: impl Into<Addr>) {
-        self.emit(Inst::StoreQuad { src, addr: addr.into() });
+        self.store_quad_to(Storage::Lane, src, addr);
+    }
+
+    /// Stores lanes 0 to 3, converted to what memory holds.
+    pub fn store_quad_to(&mut self, to: Storage, src: VReg, addr: impl Into<Addr>) {
+        self.emit(Inst::StoreQuad { src, addr: addr.into(), to });
     }
 
     // ---- vectors ----
@@ -324,6 +347,11 @@ impl Builder {
     /// A fresh register that starts with the same value in every lane and may be written later.
     pub fn splat(&mut self, value: f32) -> VReg {
         self.emit_vector(|dst| Inst::Splat { dst, bits: value.to_bits() })
+    }
+
+    /// Overwrites a register with a constant.
+    pub fn splat_into(&mut self, dst: VReg, value: f32) {
+        self.emit(Inst::Splat { dst, bits: value.to_bits() });
     }
 
     /// The low 32 bits of an integer in every lane.

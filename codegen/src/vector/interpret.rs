@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::ir::{
     Addr, BinaryOp, Compare, FmaOp, IReg, Inst, IntCompare, IntOp, IntSource, Interleave, Program, Reg,
-    ShiftOp, Stmt, UnaryOp, VReg,
+    ShiftOp, Stmt, Storage, UnaryOp, VReg,
 };
 
 /// The most lanes a register can have.
@@ -126,21 +126,25 @@ impl Machine<'_> {
         self.ints[a.base.0 as usize].wrapping_add(index).wrapping_add(a.disp.at(self.lanes as u32))
     }
 
-    fn load(&mut self, addr: Addr, active: u32) -> Result<Lanes, Fault> {
+    fn load(&mut self, addr: Addr, from: Storage, active: u32) -> Result<Lanes, Fault> {
         let mut out = [0; MAX_LANES];
         let address = self.address(addr);
+        let size = from.bytes() as usize;
         for (i, lane) in out.iter_mut().enumerate().filter(|(i, _)| active >> i & 1 != 0) {
-            let bytes = self.memory.slice(address + 4 * i as i64, 4)?;
-            *lane = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+            let mut word = [0; 4];
+            word[..size].copy_from_slice(self.memory.slice(address + (size * i) as i64, size)?);
+            *lane = widen(from, u32::from_le_bytes(word));
         }
         Ok(out)
     }
 
-    fn store(&mut self, src: VReg, addr: Addr, active: u32) -> Result<(), Fault> {
+    fn store(&mut self, src: VReg, addr: Addr, to: Storage, active: u32) -> Result<(), Fault> {
         let address = self.address(addr);
         let lanes = self.vectors[src.0 as usize];
+        let size = to.bytes() as usize;
         for (i, lane) in lanes.iter().enumerate().filter(|(i, _)| active >> i & 1 != 0) {
-            self.memory.slice(address + 4 * i as i64, 4)?.copy_from_slice(&lane.to_le_bytes());
+            let word = narrow(to, *lane).to_le_bytes();
+            self.memory.slice(address + (size * i) as i64, size)?.copy_from_slice(&word[..size]);
         }
         Ok(())
     }
@@ -188,19 +192,21 @@ impl Machine<'_> {
         let all = (1 << self.lanes) - 1;
         let v = |r: VReg| self.vectors[r.0 as usize];
         let result: Lanes = match *inst {
-            Inst::Load { addr, .. } => self.load(addr, all)?,
-            Inst::LoadMasked { addr, mask, .. } => self.load(addr, self.masks[mask.0 as usize])?,
-            Inst::LoadSplat { addr, .. } => {
-                let first = self.load(addr, 1)?[0];
+            Inst::Load { addr, from, .. } => self.load(addr, from, all)?,
+            Inst::LoadMasked { addr, from, mask, .. } => {
+                self.load(addr, from, self.masks[mask.0 as usize])?
+            }
+            Inst::LoadSplat { addr, from, .. } => {
+                let first = self.load(addr, from, 1)?[0];
                 self.lanewise(|_| first)
             }
-            Inst::LoadQuad { addr, .. } => self.load(addr, 0b1111)?,
-            Inst::Store { src, addr } => return self.store(src, addr, all),
-            Inst::StoreMasked { src, addr, mask } => {
-                return self.store(src, addr, self.masks[mask.0 as usize]);
+            Inst::LoadQuad { addr, from, .. } => self.load(addr, from, 0b1111)?,
+            Inst::Store { src, addr, to } => return self.store(src, addr, to, all),
+            Inst::StoreMasked { src, addr, to, mask } => {
+                return self.store(src, addr, to, self.masks[mask.0 as usize]);
             }
-            Inst::StoreLane { src, addr } => return self.store(src, addr, 1),
-            Inst::StoreQuad { src, addr } => return self.store(src, addr, 0b1111),
+            Inst::StoreLane { src, addr, to } => return self.store(src, addr, to, 1),
+            Inst::StoreQuad { src, addr, to } => return self.store(src, addr, to, 0b1111),
             Inst::Splat { bits, .. } => self.lanewise(|_| bits),
             Inst::SplatInt { src, .. } => self.lanewise(|_| self.ints[src.0 as usize] as u32),
             Inst::Iota { .. } => self.lanewise(|i| i as u32),
@@ -323,6 +329,24 @@ impl Machine<'_> {
     }
 }
 
+/// The lane of an element, given by its bits.
+fn widen(from: Storage, bits: u32) -> u32 {
+    match from {
+        Storage::Lane | Storage::U8 | Storage::U16 => bits,
+        Storage::I8 => i32::from(bits as i8).cast_unsigned(),
+        Storage::I16 => i32::from(bits as i16).cast_unsigned(),
+        Storage::F16 => half::f16::from_bits(bits as u16).to_f32().to_bits(),
+    }
+}
+
+/// The low bits are those of the element that a lane becomes.
+fn narrow(to: Storage, bits: u32) -> u32 {
+    match to {
+        Storage::Lane | Storage::I8 | Storage::U8 | Storage::I16 | Storage::U16 => bits,
+        Storage::F16 => u32::from(half::f16::from_f32(f32::from_bits(bits)).to_bits()),
+    }
+}
+
 fn unary(op: UnaryOp, bits: u32) -> u32 {
     let x = f32::from_bits(bits);
     match op {
@@ -339,6 +363,7 @@ fn unary(op: UnaryOp, bits: u32) -> u32 {
             if fits { (x as i32).cast_unsigned() } else { i32::MIN.cast_unsigned() }
         }
         UnaryOp::FromInt => (bits.cast_signed() as f32).to_bits(),
+        UnaryOp::ToHalf => widen(Storage::F16, narrow(Storage::F16, bits)),
     }
 }
 

@@ -215,6 +215,8 @@ pub enum UnaryOp {
     ToInt,
     /// `i32` to the nearest `f32`.
     FromInt,
+    /// `f32` rounded to the nearest that binary16 holds, ties to even.
+    ToHalf,
 }
 
 /// Lane-wise operation of two operands.
@@ -289,7 +291,7 @@ pub enum Compare {
 }
 
 /// Shift of `i32` lanes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ShiftOp {
     /// Left.
     Left,
@@ -383,6 +385,43 @@ pub enum IntCompare {
     Ge,
 }
 
+/// How lanes are kept in memory: loads and stores convert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Storage {
+    /// The bits of the lane.
+    Lane,
+    /// A signed byte of an `i32`. Stores keep the low bits.
+    I8,
+    /// An unsigned byte of an `i32`. Stores keep the low bits.
+    U8,
+    /// A signed 16-bit integer of an `i32`. Stores keep the low bits.
+    I16,
+    /// An unsigned 16-bit integer of an `i32`. Stores keep the low bits.
+    U16,
+    /// A binary16 of an `f32`. Stores round to the nearest, ties to even.
+    F16,
+}
+
+impl Storage {
+    /// Every one.
+    pub const ALL: [Storage; 6] =
+        [Storage::Lane, Storage::I8, Storage::U8, Storage::I16, Storage::U16, Storage::F16];
+
+    /// Bytes of an element.
+    pub const fn bytes(self) -> u32 {
+        match self {
+            Storage::Lane => 4,
+            Storage::I8 | Storage::U8 => 1,
+            Storage::I16 | Storage::U16 | Storage::F16 => 2,
+        }
+    }
+
+    /// `n` vectors of such elements, in bytes: `bytes * n * VL`.
+    pub const fn vectors(self, n: i64) -> Size {
+        Size::lanes(self.bytes() as i64 * n)
+    }
+}
+
 /// A place in the stack frame, made by the register allocator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub u32);
@@ -392,22 +431,22 @@ pub struct Slot(pub u32);
 #[allow(missing_docs, reason = "the operands are named in the line above each instruction")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inst {
-    /// `VL` lanes from unaligned memory.
-    Load { dst: VReg, addr: Addr },
+    /// `VL` elements from unaligned memory.
+    Load { dst: VReg, addr: Addr, from: Storage },
     /// Active lanes from memory, zero in the others, whose memory is not touched.
-    LoadMasked { dst: VReg, addr: Addr, mask: MReg },
-    /// One 32-bit element in every lane.
-    LoadSplat { dst: VReg, addr: Addr },
+    LoadMasked { dst: VReg, addr: Addr, from: Storage, mask: MReg },
+    /// One element in every lane.
+    LoadSplat { dst: VReg, addr: Addr, from: Storage },
     /// Four elements in lanes 0 to 3, zero in the others.
-    LoadQuad { dst: VReg, addr: Addr },
-    /// `VL` lanes to unaligned memory.
-    Store { src: VReg, addr: Addr },
+    LoadQuad { dst: VReg, addr: Addr, from: Storage },
+    /// `VL` elements to unaligned memory.
+    Store { src: VReg, addr: Addr, to: Storage },
     /// Active lanes to memory; the memory of the others is not touched.
-    StoreMasked { src: VReg, addr: Addr, mask: MReg },
+    StoreMasked { src: VReg, addr: Addr, to: Storage, mask: MReg },
     /// Lane 0 to memory.
-    StoreLane { src: VReg, addr: Addr },
+    StoreLane { src: VReg, addr: Addr, to: Storage },
     /// Lanes 0 to 3 to memory.
-    StoreQuad { src: VReg, addr: Addr },
+    StoreQuad { src: VReg, addr: Addr, to: Storage },
     /// The same 32 bits in every lane.
     Splat { dst: VReg, bits: u32 },
     /// The low 32 bits of an integer register in every lane.

@@ -45,7 +45,7 @@ pub mod verify;
 pub use build::Builder;
 pub use ir::{
     Addr, BinaryOp, CacheLevel, Compare, FmaOp, IReg, Inst, IntCompare, IntOp, IntSource, Interleave, MReg,
-    Program, ReduceOp, Reg, ShiftOp, Size, UnaryOp, VReg,
+    Program, ReduceOp, Reg, ShiftOp, Size, Storage, UnaryOp, VReg,
 };
 pub use operands::Role;
 
@@ -54,7 +54,7 @@ pub use operands::Role;
 pub enum Isa {
     /// Four lanes, through Cranelift; every target.
     Clif128,
-    /// Eight lanes; x86-64 with AVX2 and FMA.
+    /// Eight lanes; x86-64 with AVX2, FMA and F16C.
     Avx2,
     /// Sixteen lanes; x86-64 with AVX-512 F, VL, BW and DQ.
     Avx512,
@@ -81,7 +81,10 @@ impl Isa {
             if avx512 {
                 return Isa::Avx512;
             }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            if is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("f16c")
+            {
                 return Isa::Avx2;
             }
         }

@@ -60,18 +60,18 @@ impl Inst {
         use Inst::*;
         // Struct fields are evaluated in the order they are written: sources first.
         match *self {
-            Load { dst, addr } => Load { addr: w.addr(addr), dst: w.dv(dst) },
-            LoadMasked { dst, addr, mask } => {
-                LoadMasked { addr: w.addr(addr), mask: w.m(mask), dst: w.dv(dst) }
+            Load { dst, addr, from } => Load { addr: w.addr(addr), from, dst: w.dv(dst) },
+            LoadMasked { dst, addr, from, mask } => {
+                LoadMasked { addr: w.addr(addr), from, mask: w.m(mask), dst: w.dv(dst) }
             }
-            LoadSplat { dst, addr } => LoadSplat { addr: w.addr(addr), dst: w.dv(dst) },
-            LoadQuad { dst, addr } => LoadQuad { addr: w.addr(addr), dst: w.dv(dst) },
-            Store { src, addr } => Store { src: w.v(src), addr: w.addr(addr) },
-            StoreMasked { src, addr, mask } => {
-                StoreMasked { src: w.v(src), addr: w.addr(addr), mask: w.m(mask) }
+            LoadSplat { dst, addr, from } => LoadSplat { addr: w.addr(addr), from, dst: w.dv(dst) },
+            LoadQuad { dst, addr, from } => LoadQuad { addr: w.addr(addr), from, dst: w.dv(dst) },
+            Store { src, addr, to } => Store { src: w.v(src), addr: w.addr(addr), to },
+            StoreMasked { src, addr, to, mask } => {
+                StoreMasked { src: w.v(src), addr: w.addr(addr), to, mask: w.m(mask) }
             }
-            StoreLane { src, addr } => StoreLane { src: w.v(src), addr: w.addr(addr) },
-            StoreQuad { src, addr } => StoreQuad { src: w.v(src), addr: w.addr(addr) },
+            StoreLane { src, addr, to } => StoreLane { src: w.v(src), addr: w.addr(addr), to },
+            StoreQuad { src, addr, to } => StoreQuad { src: w.v(src), addr: w.addr(addr), to },
             Splat { dst, bits } => Splat { bits, dst: w.dv(dst) },
             SplatInt { dst, src } => SplatInt { src: w.x(src), dst: w.dv(dst) },
             Iota { dst } => Iota { dst: w.dv(dst) },

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::ir::{Addr, CacheLevel, Inst, IntSource, Program, Stmt};
+use super::ir::{Addr, CacheLevel, Inst, IntSource, Program, Stmt, Storage};
 
 impl fmt::Display for Addr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,18 +38,28 @@ fn name(op: impl fmt::Debug) -> String {
     text
 }
 
+/// What follows the name of a load or a store: `.f16`, and nothing for whole lanes.
+impl fmt::Display for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Storage::Lane => Ok(()),
+            _ => write!(f, ".{}", name(self)),
+        }
+    }
+}
+
 impl fmt::Display for Inst {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use Inst::*;
         match self {
-            Load { dst, addr } => write!(f, "{dst} = load {addr}"),
-            LoadMasked { dst, addr, mask } => write!(f, "{dst} = load {addr} if {mask}"),
-            LoadSplat { dst, addr } => write!(f, "{dst} = load_splat {addr}"),
-            LoadQuad { dst, addr } => write!(f, "{dst} = load_quad {addr}"),
-            Store { src, addr } => write!(f, "store {addr}, {src}"),
-            StoreMasked { src, addr, mask } => write!(f, "store {addr}, {src} if {mask}"),
-            StoreLane { src, addr } => write!(f, "store_lane {addr}, {src}"),
-            StoreQuad { src, addr } => write!(f, "store_quad {addr}, {src}"),
+            Load { dst, addr, from } => write!(f, "{dst} = load{from} {addr}"),
+            LoadMasked { dst, addr, from, mask } => write!(f, "{dst} = load{from} {addr} if {mask}"),
+            LoadSplat { dst, addr, from } => write!(f, "{dst} = load_splat{from} {addr}"),
+            LoadQuad { dst, addr, from } => write!(f, "{dst} = load_quad{from} {addr}"),
+            Store { src, addr, to } => write!(f, "store{to} {addr}, {src}"),
+            StoreMasked { src, addr, to, mask } => write!(f, "store{to} {addr}, {src} if {mask}"),
+            StoreLane { src, addr, to } => write!(f, "store_lane{to} {addr}, {src}"),
+            StoreQuad { src, addr, to } => write!(f, "store_quad{to} {addr}, {src}"),
             Splat { dst, bits } => write!(f, "{dst} = splat {bits:#010x} ; {}", f32::from_bits(*bits)),
             SplatInt { dst, src } => write!(f, "{dst} = splat {src}"),
             Iota { dst } => write!(f, "{dst} = iota"),

@@ -45,6 +45,7 @@ pub const X86_64_INSTRUCTIONS: &[&str] = &[
     "avx",
     "avx2",
     "fma",
+    "f16c",
     "bmi1",
     "bmi2",
     "lzcnt",

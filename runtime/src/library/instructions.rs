@@ -19,7 +19,7 @@ fn is_present(feature: &str) -> Option<bool> {
             }
         };
     }
-    any_of!("sse3" "ssse3" "sse4.1" "sse4.2" "popcnt" "cmpxchg16b" "avx" "avx2" "fma" "bmi1" "bmi2" "lzcnt" "avxvnni"
+    any_of!("sse3" "ssse3" "sse4.1" "sse4.2" "popcnt" "cmpxchg16b" "avx" "avx2" "fma" "f16c" "bmi1" "bmi2" "lzcnt" "avxvnni"
             "avx512f" "avx512vl" "avx512dq" "avx512bw" "avx512bitalg" "avx512vbmi" "avx512vnni")
 }
 

@@ -2,10 +2,8 @@
 
 use iced_x86::{Code, Instruction, Register};
 
-use super::{Emitter, EncodeError, SCRATCH, gpr};
+use super::{Done, Emitter, EncodeError, SCRATCH, gpr};
 use crate::vector::ir::{IReg, IntOp, IntSource};
-
-type Done = Result<(), EncodeError>;
 
 impl Emitter {
     pub(super) fn move_int(&mut self, dst: Register, src: Register) -> Done {

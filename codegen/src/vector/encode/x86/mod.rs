@@ -10,6 +10,7 @@
 
 mod codes;
 mod int;
+mod memory;
 mod vector;
 
 use std::fmt;
@@ -22,7 +23,7 @@ use indexmap::IndexMap;
 
 use crate::vector::Isa;
 use crate::vector::allocate::{Allocated, File, OutOfRegisters, Registers, allocate, check};
-use crate::vector::ir::{Addr, If, IntCompare, IntSource, Loop, Program, Slot, Stmt};
+use crate::vector::ir::{Addr, If, IntCompare, IntSource, Loop, Program, Slot, Stmt, VReg};
 
 const RDI: u32 = 7;
 const RSI: u32 = 6;
@@ -122,6 +123,17 @@ struct Emitter {
 fn gpr(n: u32) -> Register {
     Register::RAX + n
 }
+
+/// The low half of a vector register.
+fn xmm(r: VReg) -> Register {
+    Register::XMM0 + r.0
+}
+
+/// What an instruction was appended with.
+type Done = Result<(), EncodeError>;
+
+/// The rounding of `vcvtps2ph`: to the nearest, ties to even, whatever the control register says.
+const NEAREST_EVEN: u32 = 0;
 
 /// The scratch integer register.
 const SCRATCH: Register = Register::RAX;

@@ -3,32 +3,26 @@
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
 use super::codes::{self, Codes};
-use super::{Emitter, EncodeError, SCRATCH, gpr};
+use super::{Done, Emitter, NEAREST_EVEN, SCRATCH, gpr, xmm};
 use crate::vector::allocate::File;
 use crate::vector::ir::{
     BinaryOp, CacheLevel, Compare, FmaOp, IReg, Inst, MReg, ReduceOp, Reg, ShiftOp, UnaryOp, VReg,
 };
 
-type Done = Result<(), EncodeError>;
-
 /// The scratch mask register of AVX-512.
 const K_SCRATCH: Register = Register::K1;
 
-fn xmm(r: VReg) -> Register {
-    Register::XMM0 + r.0
-}
-
 impl Emitter {
     /// The register at the full width.
-    fn full(&self, r: VReg) -> Register {
+    pub(super) fn full(&self, r: VReg) -> Register {
         if self.wide() { Register::ZMM0 + r.0 } else { Register::YMM0 + r.0 }
     }
 
-    fn scratch(&self) -> VReg {
+    pub(super) fn scratch(&self) -> VReg {
         VReg(if self.wide() { 31 } else { 15 })
     }
 
-    fn mask(&self, m: MReg) -> Register {
+    pub(super) fn mask(&self, m: MReg) -> Register {
         if self.wide() { Register::K0 + m.0 } else { Register::YMM0 + m.0 }
     }
 
@@ -36,7 +30,7 @@ impl Emitter {
         if self.wide() { codes.z } else { codes.y }
     }
 
-    fn code(&self, y: Code, z: Code) -> Code {
+    pub(super) fn code(&self, y: Code, z: Code) -> Code {
         if self.wide() { z } else { y }
     }
 
@@ -57,7 +51,7 @@ impl Emitter {
     }
 
     /// Marks the last instruction with a write mask.
-    fn masked(&mut self, mask: Register, zeroing: bool) {
+    pub(super) fn masked(&mut self, mask: Register, zeroing: bool) {
         if let Some(last) = self.out.last_mut() {
             last.set_op_mask(mask);
             last.set_zeroing_masking(zeroing);
@@ -67,56 +61,14 @@ impl Emitter {
     pub(super) fn inst(&mut self, inst: &Inst) -> Done {
         use Code::*;
         match *inst {
-            Inst::Load { dst, addr } => {
-                let code = self.code(VEX_Vmovups_ymm_ymmm256, EVEX_Vmovups_zmm_k1z_zmmm512);
-                self.push(Instruction::with2(code, self.full(dst), self.memory(addr)))
-            }
-            Inst::Store { src, addr } => {
-                let code = self.code(VEX_Vmovups_ymmm256_ymm, EVEX_Vmovups_zmmm512_k1z_zmm);
-                self.push(Instruction::with2(code, self.memory(addr), self.full(src)))
-            }
-            Inst::LoadMasked { dst, addr, mask } if self.wide() => {
-                let load =
-                    Instruction::with2(EVEX_Vmovups_zmm_k1z_zmmm512, self.full(dst), self.memory(addr));
-                self.push(load)?;
-                self.masked(self.mask(mask), true);
-                Ok(())
-            }
-            Inst::LoadMasked { dst, addr, mask } => self.push(Instruction::with3(
-                VEX_Vmaskmovps_ymm_ymm_m256,
-                self.full(dst),
-                self.mask(mask),
-                self.memory(addr),
-            )),
-            Inst::StoreMasked { src, addr, mask } if self.wide() => {
-                let store =
-                    Instruction::with2(EVEX_Vmovups_zmmm512_k1z_zmm, self.memory(addr), self.full(src));
-                self.push(store)?;
-                self.masked(self.mask(mask), false);
-                Ok(())
-            }
-            Inst::StoreMasked { src, addr, mask } => self.push(Instruction::with3(
-                VEX_Vmaskmovps_m256_ymm_ymm,
-                self.memory(addr),
-                self.mask(mask),
-                self.full(src),
-            )),
-            Inst::LoadSplat { dst, addr } => {
-                let code = self.code(VEX_Vbroadcastss_ymm_m32, EVEX_Vbroadcastss_zmm_k1z_xmmm32);
-                self.push(Instruction::with2(code, self.full(dst), self.memory(addr)))
-            }
-            Inst::LoadQuad { dst, addr } => {
-                let code = self.code(VEX_Vmovups_xmm_xmmm128, EVEX_Vmovups_xmm_k1z_xmmm128);
-                self.push(Instruction::with2(code, xmm(dst), self.memory(addr)))
-            }
-            Inst::StoreQuad { src, addr } => {
-                let code = self.code(VEX_Vmovups_xmmm128_xmm, EVEX_Vmovups_xmmm128_k1z_xmm);
-                self.push(Instruction::with2(code, self.memory(addr), xmm(src)))
-            }
-            Inst::StoreLane { src, addr } => {
-                let code = self.code(VEX_Vmovss_m32_xmm, EVEX_Vmovss_m32_k1_xmm);
-                self.push(Instruction::with2(code, self.memory(addr), xmm(src)))
-            }
+            Inst::Load { dst, addr, from } => self.load(dst, addr, from),
+            Inst::LoadMasked { dst, addr, from, mask } => self.load_masked(dst, addr, from, mask),
+            Inst::LoadSplat { dst, addr, from } => self.load_splat(dst, addr, from),
+            Inst::Store { src, addr, to } => self.store(src, addr, to),
+            Inst::StoreMasked { src, addr, to, mask } => self.store_masked(src, addr, to, mask),
+            Inst::StoreLane { src, addr, to } => self.store_lane(src, addr, to),
+            Inst::LoadQuad { dst, addr, from } => self.load_quad(dst, addr, from),
+            Inst::StoreQuad { src, addr, to } => self.store_quad(src, addr, to),
             Inst::Splat { dst, bits } => self.splat(dst, bits),
             Inst::SplatInt { dst, src } => self.splat_int(dst, Register::EAX + src.0),
             Inst::Iota { dst } => {
@@ -262,7 +214,7 @@ impl Emitter {
         }
     }
 
-    fn splat_int(&mut self, dst: VReg, src: Register) -> Done {
+    pub(super) fn splat_int(&mut self, dst: VReg, src: Register) -> Done {
         use Code::*;
         if self.wide() {
             return self.push(Instruction::with2(EVEX_Vpbroadcastd_zmm_k1z_r32, self.full(dst), src));
@@ -298,6 +250,16 @@ impl Emitter {
             UnaryOp::FromInt => {
                 let code = self.code(VEX_Vcvtdq2ps_ymm_ymmm256, EVEX_Vcvtdq2ps_zmm_k1z_zmmm512b32_er);
                 self.op2(code, dst, a)
+            }
+            UnaryOp::ToHalf => {
+                // The scratch register is one of half the width.
+                let s = self.scratch();
+                let half = if self.wide() { Register::YMM0 + s.0 } else { xmm(s) };
+                let narrow =
+                    self.code(VEX_Vcvtps2ph_xmmm128_ymm_imm8, EVEX_Vcvtps2ph_ymmm256_k1z_zmm_imm8_sae);
+                let widen = self.code(VEX_Vcvtph2ps_ymm_xmmm128, EVEX_Vcvtph2ps_zmm_k1z_ymmm256_sae);
+                self.push(Instruction::with3(narrow, half, self.full(a), NEAREST_EVEN))?;
+                self.push(Instruction::with2(widen, self.full(dst), half))
             }
             UnaryOp::Neg | UnaryOp::Abs => {
                 let (op, bits) = if op == UnaryOp::Neg {

@@ -5,6 +5,8 @@
 //! A mask is an integer with a bit for each lane; masked accesses are conditional scalar accesses, unless all lanes are
 //! active.
 
+mod memory;
+
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::immediates::Ieee32;
 use cranelift_codegen::ir::types::{F32, F32X4, I8X16, I32, I32X4, I64};
@@ -18,7 +20,7 @@ use target_lexicon::Architecture;
 
 use crate::vector::ir::{
     Addr, BinaryOp, Compare, FmaOp, IReg, If, Inst, IntCompare, IntOp, IntSource, Interleave, Loop, MReg,
-    Program, ReduceOp, ShiftOp, Stmt, UnaryOp, VReg,
+    Program, ReduceOp, ShiftOp, Stmt, Storage, UnaryOp, VReg,
 };
 
 /// The width of this encoder.
@@ -233,27 +235,28 @@ impl Emitter<'_, '_> {
 
     fn inst(&mut self, inst: &Inst) {
         match *inst {
-            Inst::Load { dst, addr } | Inst::LoadQuad { dst, addr } => {
-                let (p, at) = self.addr(addr);
-                let v = self.b.ins().load(F32X4, memory(), p, at);
+            Inst::Load { dst, addr, from } | Inst::LoadQuad { dst, addr, from } => {
+                let place = self.addr(addr);
+                let v = self.load(place, from);
                 self.set(dst, v);
             }
-            Inst::Store { src, addr } | Inst::StoreQuad { src, addr } => {
-                let (v, (p, at)) = (self.v(src), self.addr(addr));
-                self.b.ins().store(memory(), v, p, at);
+            Inst::Store { src, addr, to } | Inst::StoreQuad { src, addr, to } => {
+                let (v, place) = (self.v(src), self.addr(addr));
+                self.store(v, place, to);
             }
-            Inst::LoadMasked { dst, addr, mask } => self.load_masked(dst, addr, mask),
-            Inst::StoreMasked { src, addr, mask } => self.store_masked(src, addr, mask),
-            Inst::LoadSplat { dst, addr } => {
-                let (p, at) = self.addr(addr);
-                let scalar = self.b.ins().load(F32, memory(), p, at);
+            Inst::LoadMasked { dst, addr, from, mask } => self.load_masked(dst, addr, from, mask),
+            Inst::StoreMasked { src, addr, to, mask } => self.store_masked(src, addr, to, mask),
+            Inst::LoadSplat { dst, addr, from } => {
+                let place = self.addr(addr);
+                let scalar = self.load_element(place, from);
                 let v = self.b.ins().splat(F32X4, scalar);
+                let v = if from == Storage::F16 { self.half_to_float(v) } else { v };
                 self.set(dst, v);
             }
-            Inst::StoreLane { src, addr } => {
-                let (v, (p, at)) = (self.v(src), self.addr(addr));
-                let lane = self.b.ins().extractlane(v, 0);
-                self.b.ins().store(memory(), lane, p, at);
+            Inst::StoreLane { src, addr, to } => {
+                let (v, place) = (self.v(src), self.addr(addr));
+                let v = if to == Storage::F16 { self.float_to_half(v) } else { v };
+                self.store_element(v, 0, place, to);
             }
             Inst::Splat { dst, bits } => {
                 let v = self.splat(bits);
@@ -413,6 +416,10 @@ impl Emitter<'_, '_> {
             UnaryOp::FromInt => {
                 let i = self.vi(a);
                 self.b.ins().fcvt_from_sint(F32X4, i)
+            }
+            UnaryOp::ToHalf => {
+                let half = self.float_to_half(x);
+                self.half_to_float(half)
             }
             UnaryOp::ToInt if self.features.x86 => self.b.ins().x86_cvtt2dq(I32X4, x),
             UnaryOp::ToInt => {
@@ -579,39 +586,5 @@ impl Emitter<'_, '_> {
         self.b.ins().jump(done, &[BlockArg::Value(v)]);
         self.b.switch_to_block(done);
         result
-    }
-
-    fn load_masked(&mut self, dst: VReg, addr: Addr, mask: MReg) {
-        let (p, at) = self.addr(addr);
-        let v = self.if_all_active(
-            mask,
-            |e| e.b.ins().load(F32X4, memory(), p, at),
-            |e| {
-                let zero = e.splat(0);
-                e.active_lanes(mask, zero, |e, lane, vector| {
-                    let scalar = e.b.ins().load(F32, memory(), p, at + 4 * i32::from(lane));
-                    e.b.ins().insertlane(vector, scalar, lane)
-                })
-            },
-        );
-        self.set(dst, v);
-    }
-
-    fn store_masked(&mut self, src: VReg, addr: Addr, mask: MReg) {
-        let (v, (p, at)) = (self.v(src), self.addr(addr));
-        self.if_all_active(
-            mask,
-            |e| {
-                e.b.ins().store(memory(), v, p, at);
-                v
-            },
-            |e| {
-                e.active_lanes(mask, v, |e, lane, vector| {
-                    let scalar = e.b.ins().extractlane(vector, lane);
-                    e.b.ins().store(memory(), scalar, p, at + 4 * i32::from(lane));
-                    vector
-                })
-            },
-        );
     }
 }

@@ -1,0 +1,157 @@
+//! Elements of 8 and 16 bits in vector code: arithmetic, comparisons, conversions, reductions, against the reference on
+//! every instruction set. Integers are exact and wrap, booleans are exact, floats of 16 bits are computed as `f32` and
+//! rounded once.
+#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+
+mod harness;
+
+use harness::{Random, all_cpus, assert_close, call, compiled_with, in_memory, plan_of};
+use orogen_ir::loops::{parse_program, verify};
+use orogen_ir::types::{DType, TensorData};
+use orogen_reference::eval_program;
+
+const INTS: [DType; 5] = [DType::I8, DType::U8, DType::I16, DType::U16, DType::I32];
+const FLOATS: [DType; 3] = [DType::F16, DType::BF16, DType::F32];
+
+/// Every bit pattern of small integers, halves without NaN in pairs, noise of the others.
+fn operand(dtype: DType, dims: &[u64], random: &mut Random) -> TensorData {
+    let count = dims.iter().product::<u64>() as usize;
+    if dtype.is_float() || dtype == DType::Bool {
+        return random.tensor(dtype, dims);
+    }
+    let bytes: Vec<u8> =
+        (0..count).flat_map(|_| random.next().to_le_bytes()[..dtype.size()].to_vec()).collect();
+    TensorData::new(dtype, dims.to_vec(), bytes.into()).unwrap()
+}
+
+/// Runs a program over `n` elements a row, 3 rows, on inputs `x`, `y` (a row), and `b` of booleans; all of it must be
+/// vector code.
+fn check(body: &str, dtype: DType, out: DType, n: i64) {
+    let text = format!(
+        "kernel @elements {{
+  size n
+  in %x: {dtype}[3, n]
+  in %y: {dtype}[n]
+  in %b: bool[3, n]
+  out %z: {out}[3, n]
+  for i < 3, j < n {{ %z[i, j] = {} }}
+}}
+",
+        body.replace("{t}", dtype.name())
+            .replace("{x}", "%x[i, j]")
+            .replace("{y}", "%y[j]")
+            .replace("{b}", "%b[i, j]")
+    );
+    let program = parse_program(&text).unwrap_or_else(|it| panic!("{it}\n{text}"));
+    verify(&program).unwrap_or_else(|it| panic!("{it}\n{text}"));
+    let mut random = Random(n as u64 + 1);
+    let rows = n as u64;
+    let inputs = [
+        operand(dtype, &[3, rows], &mut random),
+        operand(dtype, &[rows], &mut random),
+        operand(DType::Bool, &[3, rows], &mut random),
+    ];
+    let expected = eval_program(&program, &[n], &inputs).unwrap();
+    for options in all_cpus() {
+        let compiled = compiled_with(&plan_of(&program, &[n]), &options);
+        let strategy = compiled.kernels()[0].strategy.clone();
+        assert!(!strategy.iter().any(|it| it.contains("scalar")), "{strategy:?}\n{text}");
+        let got = call(&in_memory(&compiled, true), &inputs).unwrap();
+        assert_close(&format!("{} {n}\n{text}", options.cpu), &got[0], &expected[0]);
+    }
+}
+
+const ROWS: [i64; 4] = [0, 5, 16, 67];
+
+#[test]
+fn integers_wrap() {
+    for dtype in INTS {
+        for body in
+            ["{x} + {y}", "{x} - {y}", "{x} * {y}", "min({x}, {y})", "max({x} + {y}, {x})", "{x} + {x} * {y}"]
+        {
+            for n in ROWS {
+                check(body, dtype, dtype, n);
+            }
+        }
+        check("select({b}, {x}, {y})", dtype, dtype, 37);
+        for op in ["==", "!=", "<", "<=", ">", ">="] {
+            check(&format!("{{x}} {op} {{y}}"), dtype, DType::Bool, 37);
+            check(&format!("and({{x}} + {{y}} {op} {{y}}, {{b}})"), dtype, DType::Bool, 37);
+        }
+    }
+    for dtype in [DType::I8, DType::I16, DType::I32] {
+        check("neg({x})", dtype, dtype, 37);
+        check("abs({x})", dtype, dtype, 37);
+        check("bit_not({x})", dtype, dtype, 37);
+    }
+}
+
+#[test]
+fn booleans() {
+    for body in
+        ["and({x}, {b})", "or({x}, {b})", "xor({x}, {b})", "not({x})", "{x} == {b}", "{x} != {y}", "{b}"]
+    {
+        for n in ROWS {
+            check(body, DType::Bool, DType::Bool, n);
+        }
+    }
+}
+
+#[test]
+fn floats_of_sixteen_bits() {
+    for dtype in FLOATS {
+        for body in [
+            "{x} + {y}",
+            "{x} * {y} - {x}",
+            "max({x}, {y})",
+            "exp({x})",
+            "tanh({x} * {y})",
+            "sqrt(abs({x}))",
+            "select({x} < {y}, {x}, neg({y}))",
+            "select({b}, {x}, {t}(0.5))",
+        ] {
+            for n in ROWS {
+                check(body, dtype, dtype, n);
+            }
+        }
+        check("{x} <= {y}", dtype, DType::Bool, 37);
+        check("cast<f32>({x}) * f32(3.0)", dtype, DType::F32, 37);
+        check("cast<f16>(cast<f32>({x}) * f32(3.0))", dtype, DType::F16, 37);
+        check("cast<bf16>(cast<f32>({x}) * f32(3.0))", dtype, DType::BF16, 37);
+        check("cast<u8>({x} * {t}(100.0))", dtype, DType::U8, 37);
+    }
+}
+
+#[test]
+fn reductions_and_rows() {
+    // As half precision is normalised: sums in f32 over elements of 16 bits, and a row that is stored as such.
+    for dtype in FLOATS {
+        let text = format!(
+            "kernel @softmax {{
+  size n
+  in %x: {dtype}[3, n]
+  out %y: {dtype}[3, n]
+  local %high: f32[3]
+  local %sum: f32[3]
+  local %power: f32[3, n]
+  for i < 3 {{ %high[i] = max j < n {{ cast<f32>(%x[i, j]) }} }}
+  for i1 < 3, j1 < n {{ %power[i1, j1] = exp(cast<f32>(%x[i1, j1]) - %high[i1]) }}
+  for i2 < 3 {{ %sum[i2] = sum j2 < n {{ %power[i2, j2] }} }}
+  for i3 < 3, j3 < n {{ %y[i3, j3] = cast<{dtype}>(%power[i3, j3] / %sum[i3]) }}
+}}
+"
+        );
+        let program = parse_program(&text).unwrap_or_else(|it| panic!("{it}\n{text}"));
+        for n in [1, 5, 16, 67] {
+            let inputs = [operand(dtype, &[3, n as u64], &mut Random(9))];
+            let expected = eval_program(&program, &[n], &inputs).unwrap();
+            for options in all_cpus() {
+                let compiled = compiled_with(&plan_of(&program, &[n]), &options);
+                let strategy = compiled.kernels()[0].strategy.clone();
+                assert!(strategy.len() == 1 && strategy[0].contains("rows of"), "{strategy:?}");
+                let got = call(&in_memory(&compiled, true), &inputs).unwrap();
+                assert_close(&format!("{} {n} {dtype}", options.cpu), &got[0], &expected[0]);
+            }
+        }
+    }
+}
