@@ -9,7 +9,7 @@ use orogen_abi::{Any, ArrayObject, DLDataType, DLDevice, DLTensor, Object, Tenso
 use orogen_ir::plan::{PlanModule, parse_plans, print_plans, verify_module};
 use orogen_ir::types::{ConstPool, DType, TensorData};
 use orogen_reference::{Host, Value as Expected, eval_plan_values};
-use orogen_runtime::{PackedFunc, RuntimeError, Tensor, Value};
+use orogen_runtime::{HostCall, HostFunction, PackedFunc, RuntimeError, Tensor, Value, register_extern};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -18,11 +18,6 @@ fn module(text: &str) -> PlanModule {
     verify_module(&module).unwrap_or_else(|it| panic!("{it}"));
     assert_eq!(print_plans(&module), text);
     module
-}
-
-fn functions(module: &PlanModule) -> [PackedFunc; 2] {
-    let compiled = compiled_module(module, &options());
-    [true, false].map(|host| in_memory(&compiled, host))
 }
 
 fn given(value: &Expected) -> Value {
@@ -57,9 +52,20 @@ fn same(got: &Value, expected: &Expected) {
 /// Runs with a host and without: each gives what the reference does, or an error as that does; afterwards nobody else
 /// holds the inputs, and with a host, whose memory is counted, nothing else is left either.
 fn check(text: &str, inputs: &[Expected]) -> Result<Value, RuntimeError> {
+    check_with(&Host::new(), &[true, false], text, inputs)
+}
+
+/// The same with functions of the host, which code without a host finds nowhere.
+fn check_with(
+    host: &Host<'_>,
+    with_host: &[bool],
+    text: &str,
+    inputs: &[Expected],
+) -> Result<Value, RuntimeError> {
     let module = module(text);
-    let expected = eval_plan_values(&Host::new(), &module, &module.entry().unwrap().name, inputs);
-    let functions = functions(&module);
+    let expected = eval_plan_values(host, &module, &module.entry().unwrap().name, inputs);
+    let compiled = compiled_module(&module, &options());
+    let functions: Vec<PackedFunc> = with_host.iter().map(|it| in_memory(&compiled, *it)).collect();
     for function in &functions {
         let args: Vec<Value> = inputs.iter().map(given).collect();
         let mut held: Vec<Tensor> = args.iter().flat_map(tensors).cloned().collect();
@@ -329,6 +335,102 @@ fn strings_and_maps_pass_through_and_other_kinds_are_named() {
     );
     let wrong = run(text("x"), names, text("no map")).unwrap_err();
     assert!(wrong.contains("input `table` is not a map or nothing, but a string"), "{wrong}");
+}
+
+/// A function of the host takes the last item from a sequence, and doubles a tensor.
+const HOST: &str = "plan @main {
+  in s: %o0
+  in x: f32[2]
+  out y: f32[2]
+  out rest: %o1
+  out last: %o2
+  object %o0: Sequence<Tensor<f32, rank 1>>
+  object %o1: Sequence<Tensor<f32>>
+  object %o2: Optional<Tensor<f32, rank 1>>
+  extern @f = \"SYMBOL\" with {by = 2.0} {
+    in %s: Sequence<Tensor<f32, rank 1>>
+    in %x: f32[2]
+    out %y: f32[2]
+    out %rest: Sequence<Tensor<f32>>
+    out %last: Optional<Tensor<f32, rank 1>>
+  }
+  steps {
+    alloc %out0
+    call 0 @f(%o0, %in1, %out0, %o1, %o2) loc(\"node `pop`\")
+  }
+}
+";
+
+fn pop(call: &mut HostCall<'_>) -> Result<(), RuntimeError> {
+    let [Value::Array(items)] = &call.objects[..] else { panic!("{:?}", call.objects) };
+    let [Value::Float(by)] = call.attributes[..] else { panic!("{:?}", call.attributes) };
+    let x = call.inputs[0].as_slice::<f32>()?;
+    call.outputs[0].as_mut_slice::<f32>()?.iter_mut().zip(x).for_each(|(y, x)| *y = by as f32 * x);
+    let mut items = items.clone();
+    let last = items.pop().unwrap_or_default();
+    call.made = vec![Value::Array(items), last];
+    Ok(())
+}
+
+#[test]
+fn functions_of_the_host_take_objects_and_return_them() {
+    let host = || {
+        Host::new().with_values("test.pop", |args, attrs| {
+            let [Expected::Sequence(items), Expected::Tensor(x)] = args else { panic!("{args:?}") };
+            let by = attrs.float("by").unwrap_or_default();
+            let y = TensorData::from_f64(DType::F32, x.dims(), x.to_f64().into_iter().map(|x| by * x));
+            let mut items = items.clone();
+            let last = items.pop().unwrap_or(Expected::None);
+            Ok(vec![Expected::Tensor(y), Expected::Sequence(items), last])
+        })
+    };
+    let run = |items: u64| {
+        let sequence = Expected::Sequence((0..items).map(|it| floats(&[it + 1], it as f64)).collect());
+        let text = HOST.replace("SYMBOL", "test.pop");
+        let got = check_with(&host(), &[true], &text, &[sequence, floats(&[2], 9.0)]).unwrap();
+        let Value::Array(outputs) = got else { panic!("three outputs") };
+        let Value::Array(rest) = &outputs[1] else { panic!("a sequence") };
+        assert_eq!(rest.len() as u64, items.saturating_sub(1));
+    };
+    register_extern("test.pop", HostFunction::in_place(pop));
+    [0, 1, 3].into_iter().for_each(run);
+    // One of values gets them where they stand among the parameters, and returns objects behind tensors.
+    let values = PackedFunc::new("values", |args| {
+        let [Value::Array(items), Value::Tensor(x), Value::Float(by)] = args else { panic!("{args:?}") };
+        let y: Vec<f32> = x.as_slice::<f32>()?.iter().map(|x| *by as f32 * x).collect();
+        let mut items = items.clone();
+        let last = items.pop().unwrap_or_default();
+        Ok(Value::Array(vec![Tensor::from_slice(&[2], &y)?.into(), Value::Array(items), last]))
+    });
+    register_extern("test.pop", values);
+    [0, 1, 3].into_iter().for_each(run);
+}
+
+#[test]
+fn what_a_function_returns_is_checked_and_given_back_in_any_case() {
+    let refused = |symbol: &str, made: fn() -> Vec<Value>| {
+        let function = HostFunction::in_place(move |call| {
+            pop(call)?;
+            call.made = made();
+            Ok(())
+        });
+        register_extern(symbol, function);
+        let host = Host::new().with_values(symbol, |_, _| Err("it is refused".to_owned()));
+        let inputs = [Expected::Sequence(vec![floats(&[1], 0.0)]), floats(&[2], 9.0)];
+        check_with(&host, &[true], &HOST.replace("SYMBOL", symbol), &inputs).unwrap_err().to_string()
+    };
+    let none = refused("test.none", Vec::new);
+    assert!(none.contains("node `pop`: the function `test.none` must return 2 objects"), "{none}");
+    let wrong = refused("test.wrong", || vec![Value::Array(vec![]), Value::Array(vec![])]);
+    let expected =
+        "node `pop`: the result `last` of the function `test.wrong` is not a tensor or nothing, but an array";
+    assert!(wrong.contains(expected), "{wrong}");
+    let wrong = refused("test.string", || vec![Value::Str("a text that is not small".into()), Value::None]);
+    assert!(wrong.contains("`rest` of the function `test.string` is not an array, but a string"), "{wrong}");
+    let missing = HOST.replace("SYMBOL", "test.missing");
+    let inputs = [Expected::Sequence(vec![]), floats(&[2], 9.0)];
+    let missing = check_with(&Host::new(), &[true], &missing, &inputs).unwrap_err().to_string();
+    assert!(missing.contains("node `pop`: ") && missing.contains("test.missing"), "{missing}");
 }
 
 #[test]

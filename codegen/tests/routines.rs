@@ -85,7 +85,8 @@ fn what_is_no_routine_is_refused() {
     assert!(unknown.help.as_deref().unwrap_or_default().contains("nonzero"));
     let mut plan = nonzero(DType::F32, "nonzero");
     if let orogen_ir::kernel::Kernel::Routine(it) = &mut std::sync::Arc::make_mut(&mut plan.kernels)[1] {
-        it.signature.params[1].dtype = DType::I32;
+        let dims = it.signature.params[1].buffer().expect("a buffer").1.into();
+        it.signature.params[1].ty = orogen_ir::kernel::ParamType::Buffer { dtype: DType::I32, dims };
     }
     assert_eq!(refused(&plan).code, "C008");
 }

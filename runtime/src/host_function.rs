@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use orogen_abi::host::{ACCESS_ATTRIBUTE, ACCESS_READ};
+use orogen_abi::host::{ACCESS_ATTRIBUTE, ACCESS_OBJECT, ACCESS_READ, ACCESS_RETURN};
 use orogen_abi::{Any, SafeCall};
 
 use crate::error::RuntimeError;
@@ -14,14 +14,18 @@ use crate::tensor::{Tensor, TensorView, TensorViewMut};
 use crate::value::Value;
 
 /// Arguments of one call by a compiled model. The tensors are views of the model's own memory: nothing is copied.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct HostCall<'a> {
     /// What the function reads, in order.
     pub inputs: Vec<TensorView<'a>>,
     /// What it writes, in order: results that it must fill, and tensors that it may change.
     pub outputs: Vec<TensorViewMut<'a>>,
+    /// Objects that it reads, in order.
+    pub objects: Vec<Value>,
     /// Attributes, in order of their names.
     pub attributes: Vec<Value>,
+    /// Objects that it makes, in order: the function puts them here.
+    pub made: Vec<Value>,
 }
 
 type InPlace = dyn Fn(&mut HostCall<'_>) -> Result<(), RuntimeError> + Send + Sync;
@@ -75,8 +79,8 @@ impl HostFunction {
         HostFunction { kind: Kind::Raw(unsafe { PackedFunc::from_raw(name, function, handle, owner) }) }
     }
 
-    /// Calls with the arguments of a compiled model. The result is the number of results known to be written, or what
-    /// a function without results returns.
+    /// Calls with the arguments of a compiled model. The result is the objects that the function makes; without any, the
+    /// number of results known to be written, or what a function without results returns.
     ///
     /// # Safety
     /// Arguments are as [`orogen_abi::HostTable::call_extern`] describes them.
@@ -89,13 +93,18 @@ impl HostFunction {
         match &self.kind {
             Kind::InPlace(body) => body(&mut call)?,
             Kind::Values(function) => {
-                let result = function.call(&values(&call)?)?;
-                if call.outputs.is_empty() {
+                let result = function.call(&values(access, &call)?)?;
+                let objects = access.chars().filter(|it| *it == ACCESS_RETURN).count();
+                if call.outputs.is_empty() && objects <= 1 {
                     return Ok(result.into_any());
                 }
-                store(&mut call.outputs, result)?;
+                call.made = store(&mut call.outputs, objects, result)?;
             }
             Kind::Raw(_) => {}
+        }
+        if access.contains(ACCESS_RETURN) {
+            let only = if call.made.len() == 1 { call.made.pop() } else { None };
+            return Ok(only.unwrap_or(Value::Array(call.made)).into_any());
         }
         // Those that are changed hold a value in any case.
         let filled = call.outputs.iter().zip(changed).filter(|(_, changed)| !changed);
@@ -104,8 +113,8 @@ impl HostFunction {
     }
 }
 
-/// A function of values: it gets what it reads as tensors of its own, then attributes, and returns its results, which are
-/// checked and copied to where the model wants them.
+/// A function of values: it gets what it reads as tensors of its own and objects, then attributes, and returns its results,
+/// objects behind tensors, which are checked and copied to where the model wants them.
 impl From<PackedFunc> for HostFunction {
     fn from(function: PackedFunc) -> Self {
         HostFunction { kind: Kind::Values(function) }
@@ -127,12 +136,14 @@ impl fmt::Debug for HostFunction {
 /// # Safety
 /// As [`HostFunction::call`].
 unsafe fn arguments<'a>(access: &str, args: &'a [Any]) -> Result<(HostCall<'a>, Vec<bool>), RuntimeError> {
-    let mut call = HostCall { inputs: Vec::new(), outputs: Vec::new(), attributes: Vec::new() };
+    let mut call = HostCall::default();
     let mut changed = Vec::new();
     for (access, any) in access.chars().zip(args) {
         match access {
             // SAFETY: the arguments are well-formed and alive during the call; what is written overlaps nothing else.
             ACCESS_READ => call.inputs.push(unsafe { TensorView::of(any) }?),
+            // SAFETY: as above.
+            ACCESS_OBJECT => call.objects.push(unsafe { Value::from_borrowed(any) }?),
             // SAFETY: as above.
             ACCESS_ATTRIBUTE => call.attributes.push(unsafe { Value::from_borrowed(any) }?),
             access => {
@@ -146,27 +157,40 @@ unsafe fn arguments<'a>(access: &str, args: &'a [Any]) -> Result<(HostCall<'a>, 
     Ok((call, changed))
 }
 
-fn values(call: &HostCall<'_>) -> Result<Vec<Value>, RuntimeError> {
+/// What the function reads, in the order of the parameters, and attributes.
+fn values(access: &str, call: &HostCall<'_>) -> Result<Vec<Value>, RuntimeError> {
+    let (mut inputs, mut objects, mut outputs) =
+        (call.inputs.iter(), call.objects.iter(), call.outputs.iter());
     let mut list = Vec::new();
-    for input in &call.inputs {
-        list.push(input.to_tensor()?.into());
-    }
-    for (i, output) in call.outputs.iter().enumerate() {
-        if output.holds_value() {
-            list.push(call.outputs[i].to_tensor()?.into());
+    for letter in access.chars() {
+        match letter {
+            ACCESS_READ => list.extend(inputs.next().map(|it| it.to_tensor().map(Value::from)).transpose()?),
+            ACCESS_OBJECT => list.extend(objects.next().cloned()),
+            ACCESS_ATTRIBUTE | ACCESS_RETURN => {}
+            _ => {
+                let held = outputs.next().filter(|it| it.holds_value());
+                list.extend(held.map(|it| it.to_tensor().map(Value::from)).transpose()?);
+            }
         }
     }
     list.extend(call.attributes.iter().cloned());
     Ok(list)
 }
 
-/// Copies returned results to their places.
-fn store(outputs: &mut [TensorViewMut<'_>], result: Value) -> Result<(), RuntimeError> {
-    let results: Vec<Tensor> = match result {
+/// Copies returned tensors to their places; what remains are the objects behind them.
+fn store(
+    outputs: &mut [TensorViewMut<'_>],
+    objects: usize,
+    result: Value,
+) -> Result<Vec<Value>, RuntimeError> {
+    let mut results: Vec<Value> = match result {
         Value::None => Vec::new(),
-        Value::Array(items) => items.into_iter().map(Value::into_tensor).collect::<Result<_, _>>()?,
-        one => vec![one.into_tensor()?],
+        Value::Array(items) => items,
+        one => vec![one],
     };
+    let tensors = if objects == 0 { results.len() } else { results.len().min(outputs.len()) };
+    let made = results.split_off(tensors);
+    let results: Vec<Tensor> = results.into_iter().map(Value::into_tensor).collect::<Result<_, _>>()?;
     if results.len() > outputs.len() {
         return Err(RuntimeError::Kind {
             what: "what the function returns".to_owned(),
@@ -176,7 +200,8 @@ fn store(outputs: &mut [TensorViewMut<'_>], result: Value) -> Result<(), Runtime
     }
     outputs.iter_mut().zip(&results).enumerate().try_for_each(|(i, (output, result))| {
         output.copy_from(result).map_err(|error| error.about(format!("result {i} of the function")))
-    })
+    })?;
+    Ok(made)
 }
 
 static EXTERNS: RwLock<BTreeMap<String, HostFunction>> = RwLock::new(BTreeMap::new());

@@ -4,6 +4,7 @@
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value, types};
 use orogen_ir::kernel::{Access, Routine};
+use orogen_ir::shape::Dim;
 use orogen_ir::types::DType;
 
 use crate::clif::kernel::{Kernel, PARAMS};
@@ -15,9 +16,10 @@ use crate::select::routine::Routines;
 pub(super) fn fits(routine: &Routine) -> bool {
     let [x, y] = &routine.signature.params[..] else { return false };
     let shapes = &routine.signature.shapes;
-    let rows = y.dims.first().and_then(|it| shapes.as_int(*it));
-    (x.access, y.access, y.dtype, y.dims.len()) == (Access::In, Access::Out, DType::I64, 2)
-        && rows == i64::try_from(x.dims.len()).ok()
+    let (Some((_, from)), Some((dtype, to))) = (x.buffer(), y.buffer()) else { return false };
+    let rows = to.first().and_then(|it| shapes.as_int(*it));
+    (x.access, y.access, dtype, to.len()) == (Access::In, Access::Out, DType::I64, 2)
+        && rows == i64::try_from(from.len()).ok()
         && routine.attrs.is_empty()
 }
 
@@ -26,7 +28,8 @@ pub(super) fn build(target: Target, name: &str, routine: &Routine) -> Kernel {
     let signature = &routine.signature;
     let mut shapes = signature.shapes.clone();
     let (zero, one) = (shapes.int(0), shapes.int(1));
-    let work = shapes.product(&signature.params[0].dims).unwrap_or(one);
+    let (_, dims) = buffer(routine, 0);
+    let work = shapes.product(dims).unwrap_or(one);
     Kernel {
         unit,
         shapes,
@@ -39,6 +42,10 @@ pub(super) fn build(target: Target, name: &str, routine: &Routine) -> Kernel {
         routines: Routines::default(),
         strategy: vec!["routine nonzero: one pass".to_owned()],
     }
+}
+
+fn buffer(routine: &Routine, i: usize) -> (DType, &[Dim]) {
+    routine.signature.params[i].buffer().expect("`fits` looked")
 }
 
 fn code(cx: &mut FunctionCx<'_>, args: &[Value], routine: &Routine) {
@@ -54,18 +61,18 @@ fn code(cx: &mut FunctionCx<'_>, args: &[Value], routine: &Routine) {
     }
     let inside = Sizes { shapes: &signature.shapes, scope: &scope };
     let (x, y) = (load(cx, buffers, 0), load(cx, buffers, 1));
-    let (input, output) = (&signature.params[0], &signature.params[1]);
-    let extents: Vec<Value> = input.dims.iter().map(|it| inside.value(cx, *it)).collect();
-    let count = inside.value(cx, output.dims[1]);
+    let ((dtype, dims), (_, found_dims)) = (buffer(routine, 0), buffer(routine, 1));
+    let extents: Vec<Value> = dims.iter().map(|it| inside.value(cx, *it)).collect();
+    let count = inside.value(cx, found_dims[1]);
     let (zero, one) = (cx.int(0), cx.int(1));
     let elements = extents.iter().fold(one, |product, extent| cx.b.ins().imul(product, *extent));
 
     let open = cx.open_loop(zero, elements, &[zero]);
     let found = open.carried[0];
-    let at = cx.b.ins().imul_imm_s(open.index, input.dtype.size() as i64);
+    let at = cx.b.ins().imul_imm_s(open.index, dtype.size() as i64);
     let at = cx.b.ins().iadd(x, at);
-    let element = cx.load_element(input.dtype, at, 0);
-    let is_found = cx.cast(input.dtype, DType::Bool, element);
+    let element = cx.load_element(dtype, at, 0);
+    let is_found = cx.cast(dtype, DType::Bool, element);
     // Law N1: as many as there is room for.
     let has_room = cx.b.ins().icmp(IntCC::SignedLessThan, found, count);
     let is_found = cx.b.ins().icmp_imm_s(IntCC::NotEqual, is_found, 0);

@@ -49,7 +49,7 @@ pub use ir::{
 };
 pub use operands::Role;
 
-/// What a program is encoded for. Always explicit data: a library may carry code for several.
+/// What a program is encoded for: explicit data, never that of the machine that compiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Isa {
     /// Four lanes, through Cranelift; every target.

@@ -3,8 +3,9 @@
 use crate::node::bad;
 use crate::sink::{BranchFn, LoopFn, LoopPart, Mark, Probing, Sink, Value};
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::flow::{Join, JoinElements, SettledLoops};
-use orogen_ir::ops::{InferCx, OnConstants, OpId, OpRegistry, Outline, Read};
+use orogen_ir::ops::{
+    InferCx, Join, JoinElements, OnConstants, OpId, OpRegistry, Outline, Read, SettledLoops,
+};
 use orogen_ir::shape::{Constraint, ShapeCx};
 use orogen_ir::types::{Attrs, TensorData, TensorType, Type};
 

@@ -1,7 +1,8 @@
 //! Evaluation of the dataflow-block IR.
 
 use crate::error::{EvalError, EvalErrorKind, EvalResult};
-use crate::kernel::{Host, eval_dim, eval_kernel, no_value};
+use crate::kernel::{Host, eval_dim, eval_kernel_values, no_value};
+use crate::value::Value;
 use crate::{eval_cost, eval_op};
 use la_arena::ArenaMap;
 use orogen_ir::flow::{Binding, Definition, Function, Module, RegionId, Rhs, ValueId};
@@ -9,41 +10,6 @@ use orogen_ir::ops::{OpRegistry, Outline, StructureOp};
 use orogen_ir::shape::{Constraint, Dim, Env, MAX_INTEGER, ShapeCx, Sym, SymbolKind};
 use orogen_ir::types::{DType, ShapeInfo, TensorData, Type};
 use structure::eval_structure;
-
-/// A value at run time.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value {
-    /// A tensor.
-    Tensor(TensorData),
-    /// Several values.
-    Tuple(Vec<Value>),
-    /// Any number of values of one type.
-    Sequence(Vec<Value>),
-    /// An optional without a value; one that has a value is that value.
-    None,
-    /// Text.
-    Str(String),
-}
-
-impl Value {
-    /// The tensor, when it is one.
-    pub fn as_tensor(&self) -> Option<&TensorData> {
-        match self {
-            Value::Tensor(it) => Some(it),
-            _ => None,
-        }
-    }
-
-    fn tensor(&self) -> EvalResult<&TensorData> {
-        self.as_tensor().ok_or_else(|| EvalError::invalid("another value stands where a tensor must be"))
-    }
-}
-
-impl From<TensorData> for Value {
-    fn from(it: TensorData) -> Self {
-        Value::Tensor(it)
-    }
-}
 
 /// The most iterations of one `While`, so that a loop that never ends is an error.
 const MAX_ITERATIONS: u64 = 1 << 24;
@@ -247,7 +213,7 @@ impl Frame<'_> {
             Rhs::Call { callee, args, sizes } => match self.module.definitions().get(callee) {
                 Some(Definition::Kernel(kernel)) => {
                     let sizes: Vec<i64> = sizes.iter().map(|it| self.dim(*it)).collect::<EvalResult<_>>()?;
-                    tensors(eval_kernel(self.host, kernel, &sizes, &self.tensors_of(args)?)?)
+                    eval_kernel_values(self.host, kernel, &sizes, &self.values_of(args)?)?
                 }
                 _ => {
                     let world = World { ops: self.ops, host: self.host, module: self.module };

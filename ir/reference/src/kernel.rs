@@ -5,15 +5,16 @@ use crate::fuel::Fuel;
 use crate::memory::{Memory, Place};
 use crate::program;
 use crate::routines;
+use crate::value::Value;
 use indexmap::IndexMap;
-use orogen_ir::kernel::{Kernel, ParamRef};
+use orogen_ir::kernel::{Kernel, ParamRef, ParamTypeRef};
 use orogen_ir::shape::{Dim, Env, ShapeCx};
-use orogen_ir::types::{Attrs, TensorData};
+use orogen_ir::types::{Attrs, DType, TensorData};
 use std::fmt;
 
 /// What a function of the host computes: operands (what the kernel reads, in order) and attributes to results (what it
-/// writes, in order), or why there is none.
-type Function<'h> = Box<dyn Fn(&[TensorData], &Attrs) -> Result<Vec<TensorData>, String> + 'h>;
+/// writes or makes, in order), or why there is none.
+type Function<'h> = Box<dyn Fn(&[Value], &Attrs) -> Result<Vec<Value>, String> + 'h>;
 
 /// What an evaluation gets from outside: functions that externs name, and how many steps it may take.
 #[derive(Default)]
@@ -28,12 +29,26 @@ impl<'h> Host<'h> {
         Self::default()
     }
 
-    /// The same with one more function.
+    /// The same with one more function, of tensors alone.
     #[must_use]
     pub fn with(
-        mut self,
+        self,
         symbol: &str,
         function: impl Fn(&[TensorData], &Attrs) -> Result<Vec<TensorData>, String> + 'h,
+    ) -> Self {
+        self.with_values(symbol, move |values, attrs| {
+            let tensors: Option<Vec<TensorData>> = values.iter().map(|it| it.as_tensor().cloned()).collect();
+            let results = function(&tensors.ok_or("an operand is no tensor")?, attrs)?;
+            Ok(results.into_iter().map(Value::Tensor).collect())
+        })
+    }
+
+    /// The same with one more function, of values of any kind.
+    #[must_use]
+    pub fn with_values(
+        mut self,
+        symbol: &str,
+        function: impl Fn(&[Value], &Attrs) -> Result<Vec<Value>, String> + 'h,
     ) -> Self {
         self.functions.insert(symbol.to_owned(), Box::new(function));
         self
@@ -67,9 +82,33 @@ pub fn eval_kernel(
     sizes: &[i64],
     operands: &[TensorData],
 ) -> Result<Vec<TensorData>, EvalError> {
+    let operands: Vec<Value> = operands.iter().cloned().map(Value::Tensor).collect();
+    let results = eval_kernel_values(host, kernel, sizes, &operands)?;
+    let tensor = |it: Value| match it {
+        Value::Tensor(it) => Ok(it),
+        _ => Err(EvalError::invalid(format!("`{}` gives something that is no tensor", kernel.name()))),
+    };
+    results.into_iter().map(tensor).collect()
+}
+
+/// As [`eval_kernel`], with values of any kind.
+///
+/// # Errors
+/// As there.
+pub fn eval_kernel_values(
+    host: &Host<'_>,
+    kernel: &Kernel,
+    sizes: &[i64],
+    operands: &[Value],
+) -> Result<Vec<Value>, EvalError> {
     let within = |it: EvalError| it.within(format!("kernel `{}`", kernel.name()));
+    let tensors = || -> Result<Vec<TensorData>, EvalError> {
+        let tensors: Option<Vec<TensorData>> = operands.iter().map(|it| it.as_tensor().cloned()).collect();
+        tensors.ok_or_else(|| within(EvalError::invalid("an operand is no tensor")))
+    };
+    let values = |it: Vec<TensorData>| it.into_iter().map(Value::Tensor).collect::<Vec<_>>();
     if let Kernel::Program(program) = kernel {
-        return program::eval_with(&host.fuel, program, sizes, operands);
+        return program::eval_with(&host.fuel, program, sizes, &tensors()?).map(values);
     }
     let types = param_dims(kernel, sizes).map_err(within)?;
     let reads: Vec<_> = kernel.params().zip(&types).filter(|(it, _)| it.access.reads()).collect();
@@ -88,7 +127,7 @@ pub fn eval_kernel(
         },
         Kernel::Routine(it) => {
             let shapes: Vec<&[u64]> = writes.iter().map(|it| &it.1[..]).collect();
-            routines::eval(&it.routine, &it.attrs, operands, &shapes)
+            routines::eval(&it.routine, &it.attrs, &tensors()?, &shapes).map(values)
         }
         Kernel::Program(_) => Ok(Vec::new()),
     };
@@ -125,13 +164,13 @@ pub(crate) fn run_shared(
     let types = param_dims(kernel, sizes)?;
     let reads = kernel.params().zip(&types).zip(places).filter(|((param, _), _)| param.access.reads());
     let operands: EvalResult<Vec<TensorData>> =
-        reads.map(|((param, dims), place)| memory.tensor(*place, param.dtype, dims)).collect();
+        reads.map(|((param, dims), place)| memory.tensor(*place, dtype_of(param), dims)).collect();
     // An operand may be written in part, where no more of it is read.
     let wanted = operands.and_then(|it| eval_kernel(host, kernel, sizes, &it)).ok();
     run(host, kernel, sizes, memory, places)?;
     let written = kernel.params().zip(&types).zip(places).filter(|((param, _), _)| param.access.writes());
     for (((param, dims), place), wanted) in written.zip(wanted.into_iter().flatten()) {
-        if memory.tensor(*place, param.dtype, dims)?.bytes() != wanted.bytes() {
+        if memory.tensor(*place, dtype_of(param), dims)?.bytes() != wanted.bytes() {
             let message =
                 format!("`%{}` is another one because it shares memory with an operand", param.name);
             return Err(EvalError::invalid(message).within(format!("kernel `{}`", kernel.name())));
@@ -158,7 +197,7 @@ pub(crate) fn run(
     let mut operands = Vec::new();
     for ((param, dims), place) in kernel.params().zip(&types).zip(places) {
         if param.access.reads() {
-            operands.push(memory.tensor(*place, param.dtype, dims)?);
+            operands.push(memory.tensor(*place, dtype_of(param), dims)?);
         }
     }
     host.fuel.take(operands.iter().fold(1, |sum, it| sum + it.len() as u64))?;
@@ -171,7 +210,17 @@ pub(crate) fn run(
     Ok(())
 }
 
-fn param_dims(kernel: &Kernel, sizes: &[i64]) -> EvalResult<Vec<Vec<u64>>> {
+/// The element type of a parameter of a kernel without objects.
+fn dtype_of(param: ParamRef<'_>) -> DType {
+    param.buffer().map_or(DType::U8, |it| it.0)
+}
+
+/// Whether the kernel takes or makes something that is no buffer.
+pub(crate) fn has_objects(kernel: &Kernel) -> bool {
+    kernel.params().any(|it| it.object().is_some())
+}
+
+pub(crate) fn param_dims(kernel: &Kernel, sizes: &[i64]) -> EvalResult<Vec<Vec<u64>>> {
     if sizes.len() != kernel.sizes().len() {
         return Err(EvalError::invalid(format!("it has {} sizes", kernel.sizes().len())));
     }
@@ -180,20 +229,29 @@ fn param_dims(kernel: &Kernel, sizes: &[i64]) -> EvalResult<Vec<Vec<u64>>> {
         let value = eval_dim(kernel.shapes(), &env, dim)?;
         u64::try_from(value).map_err(|_| EvalError::out_of_range(format!("{value} is no size")))
     };
-    kernel.params().map(|it| it.dims.iter().copied().map(extent).collect()).collect()
+    let dims =
+        |it: ParamRef<'_>| it.buffer().map_or(&[][..], |it| it.1).iter().copied().map(extent).collect();
+    kernel.params().map(dims).collect()
 }
 
-fn check(param: ParamRef<'_>, dims: &[u64], data: &TensorData) -> EvalResult<()> {
-    if data.dtype() == param.dtype && data.dims() == dims {
+fn check(param: ParamRef<'_>, dims: &[u64], value: &Value) -> EvalResult<()> {
+    let fits = match (param.ty, value) {
+        (ParamTypeRef::Buffer(dtype, _), Value::Tensor(data)) => data.dtype() == dtype && data.dims() == dims,
+        (ParamTypeRef::Object(ty), value) => value.is_of(ty),
+        _ => false,
+    };
+    if fits {
         return Ok(());
     }
-    Err(EvalError::invalid(format!(
-        "`%{}` is {}{dims:?} but {}{:?} is given",
-        param.name,
-        param.dtype,
-        data.dtype(),
-        data.dims()
-    )))
+    let given = match value {
+        Value::Tensor(data) => format!("{}{:?}", data.dtype(), data.dims()),
+        _ => "a value of another kind".to_owned(),
+    };
+    let wanted = match param.buffer() {
+        Some((dtype, _)) => format!("{dtype}{dims:?}"),
+        None => "an object of its type".to_owned(),
+    };
+    Err(EvalError::invalid(format!("`%{}` is {wanted} but {given} is given", param.name)))
 }
 
 /// The value of a dimension.

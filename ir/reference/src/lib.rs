@@ -38,11 +38,13 @@ mod plan;
 mod program;
 mod routines;
 mod scalar;
+mod value;
 
 pub use error::{EvalError, EvalErrorKind};
-pub use flow::{Value, eval_function, eval_function_with};
+pub use flow::{eval_function, eval_function_with};
 pub use graph::{eval_graph, eval_graph_traced};
-pub use kernel::{Host, eval_kernel};
+pub use kernel::{Host, eval_kernel, eval_kernel_values};
 pub use ops::{eval_cost, eval_named, eval_op};
 pub use plan::{eval_plan, eval_plan_values, eval_plan_with, eval_plans, eval_plans_with};
 pub use program::eval_program;
+pub use value::Value;

@@ -1,11 +1,12 @@
 //! Evaluation of call plans, on real memory: a wrong offset or two slots that overlap give wrong results here too.
 
 use crate::error::{EvalError, EvalErrorKind, EvalResult};
-use crate::flow::{Value, check_constraint, constraint_holds, from_data, of_rank};
+use crate::flow::{check_constraint, constraint_holds, from_data, of_rank};
 use crate::kernel::eval_dim;
 use crate::kernel::{self, Host};
 use crate::memory::{Memory, Place};
 use crate::scalar;
+use crate::value::Value;
 use indexmap::IndexMap;
 use objects::Held;
 use orogen_ir::plan::{
@@ -314,11 +315,14 @@ impl Machine<'_> {
             }
             Step::Kernel { kernel, args, sizes, .. } => {
                 let called = plan.kernels.get(kernel.0 as usize).ok_or_else(|| missing("kernel"))?;
+                let sizes: Vec<i64> = sizes.iter().map(|it| self.dim(*it)).collect::<EvalResult<_>>()?;
+                if kernel::has_objects(called) {
+                    return self.call_with_objects(called, &sizes, args);
+                }
                 let mut places = Vec::with_capacity(args.len());
                 for (param, arg) in called.params().zip(args) {
                     places.push(if param.access.writes() { self.target(*arg)? } else { self.place(*arg)? });
                 }
-                let sizes: Vec<i64> = sizes.iter().map(|it| self.dim(*it)).collect::<EvalResult<_>>()?;
                 kernel::run_shared(self.host, called, &sizes, &mut self.memory, &places)?;
             }
             Step::Invoke { function, args, results, bindings, .. } => {

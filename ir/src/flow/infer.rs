@@ -2,13 +2,14 @@
 
 use super::{Definition, Function, Module, RegionId, Rhs, ValueId};
 use crate::diag::Diagnostic;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, ParamTypeRef};
 use crate::ops::{InferCx, OpRegistry, Requirement};
 use crate::shape::{Constraint, Dim, ShapeCx, Sym};
 use crate::text::type_text;
 use crate::types::{ConstPool, Effects, FunctionType, TensorType, Type, implies, map_dims, match_type};
 use indexmap::IndexMap;
 use smallvec::{SmallVec, smallvec};
+use std::convert::Infallible;
 
 /// What inference finds.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -177,7 +178,14 @@ fn kernel_results(
         let dims = kernel
             .dims_at(i, sizes, shapes)
             .map_err(|_| Diagnostic::error("S002", "the size of a dimension overflows 64-bit integers"))?;
-        let ty = Type::tensor(param.dtype, dims);
+        let ty = match param.ty {
+            ParamTypeRef::Buffer(dtype, _) => Type::tensor(dtype, dims),
+            // Its dimensions are numbers.
+            ParamTypeRef::Object(ty) => {
+                map_dims(ty, &mut |dim| Ok::<Dim, Infallible>(shapes.import(kernel.shapes(), dim)))
+                    .unwrap_or_else(|never| match never {})
+            }
+        };
         if param.access.reads()
             && let Some((i, actual)) = args.next()
             && !implies(shapes, actual, &ty)

@@ -270,8 +270,9 @@ impl Check<'_> {
             let given = node.inputs.iter().map(|it| graph.ty(*it)).chain(&node.outputs);
             for (ty, param) in given.zip(reads.into_iter().chain(writes)) {
                 let extent = |it: &Dim| kernel.shapes().as_int(*it).and_then(|it| u64::try_from(it).ok());
-                let dims: Option<Vec<u64>> = param.dims.iter().map(extent).collect();
-                if param.dtype != ty.dtype || dims.as_deref() != Some(&ty.dims[..]) {
+                let buffer = param.buffer();
+                let dims = buffer.and_then(|it| it.1.iter().map(extent).collect::<Option<Vec<u64>>>());
+                if buffer.map(|it| it.0) != Some(ty.dtype) || dims.as_deref() != Some(&ty.dims[..]) {
                     let given = format!("{}{}", ty.dtype, static_dims_text(&ty.dims));
                     let message = format!("buffer `%{}` of `@{name}` does not fit {given}", param.name);
                     self.report(At::Node(*id), "G015", message);

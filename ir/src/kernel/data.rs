@@ -2,7 +2,7 @@
 
 use crate::loops::{BufferRole, TensorProgram};
 use crate::shape::{Dim, Overflow, ShapeCx, Sym};
-use crate::types::{Attrs, DType, Dims, Effects};
+use crate::types::{Attrs, DType, Dims, Effects, Type};
 
 /// What a kernel does with a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,17 +36,40 @@ impl Access {
     }
 }
 
-/// A parameter of a routine or an extern: a dense, row-major buffer.
+/// A parameter of a routine or an extern.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Param {
     /// Name, unique among the parameters.
     pub name: String,
     /// What is done with it.
     pub access: Access,
-    /// Element type.
-    pub dtype: DType,
-    /// Dimensions over the sizes.
-    pub dims: Dims,
+    /// What it is.
+    pub ty: ParamType,
+}
+
+impl Param {
+    /// Element type and dimensions of a buffer.
+    pub fn buffer(&self) -> Option<(DType, &[Dim])> {
+        match &self.ty {
+            ParamType::Buffer { dtype, dims } => Some((*dtype, dims)),
+            ParamType::Object(_) => None,
+        }
+    }
+}
+
+/// What a parameter is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ParamType {
+    /// A dense, row-major buffer.
+    Buffer {
+        /// Element type.
+        dtype: DType,
+        /// Dimensions over the sizes.
+        dims: Dims,
+    },
+    /// Something that is held by reference: a sequence, an optional, a string, a map, or anything (law K5). A function gets
+    /// what it reads and returns what it makes.
+    Object(Type),
 }
 
 /// What a routine or an extern takes and does.
@@ -75,7 +98,15 @@ impl Signature {
     /// The same with one more parameter.
     #[must_use]
     pub fn with(mut self, access: Access, name: &str, dtype: DType, dims: &[Dim]) -> Self {
-        self.params.push(Param { name: name.to_owned(), access, dtype, dims: dims.into() });
+        let ty = ParamType::Buffer { dtype, dims: dims.into() };
+        self.params.push(Param { name: name.to_owned(), access, ty });
+        self
+    }
+
+    /// The same with one more parameter that is an object.
+    #[must_use]
+    pub fn with_object(mut self, access: Access, name: &str, ty: Type) -> Self {
+        self.params.push(Param { name: name.to_owned(), access, ty: ParamType::Object(ty) });
         self
     }
 }
@@ -100,7 +131,7 @@ pub struct Extern {
     pub name: String,
     /// Name under which the host has the function.
     pub symbol: String,
-    /// Passed to the function after the buffers, in name order.
+    /// Passed to the function after the parameters, in name order.
     pub attrs: Attrs,
     /// What it takes and does. Any function of a host may fail, which need not be said.
     pub signature: Signature,
@@ -125,10 +156,35 @@ pub struct ParamRef<'a> {
     pub name: &'a str,
     /// What is done with it.
     pub access: Access,
-    /// Element type.
-    pub dtype: DType,
-    /// Dimensions over the kernel's sizes.
-    pub dims: &'a [Dim],
+    /// What it is.
+    pub ty: ParamTypeRef<'a>,
+}
+
+/// What a parameter of any kernel is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ParamTypeRef<'a> {
+    /// A buffer of an element type, with dimensions over the kernel's sizes.
+    Buffer(DType, &'a [Dim]),
+    /// An object.
+    Object(&'a Type),
+}
+
+impl<'a> ParamRef<'a> {
+    /// Element type and dimensions of a buffer.
+    pub fn buffer(&self) -> Option<(DType, &'a [Dim])> {
+        match self.ty {
+            ParamTypeRef::Buffer(dtype, dims) => Some((dtype, dims)),
+            ParamTypeRef::Object(_) => None,
+        }
+    }
+
+    /// The type of an object.
+    pub fn object(&self) -> Option<&'a Type> {
+        match self.ty {
+            ParamTypeRef::Buffer(..) => None,
+            ParamTypeRef::Object(ty) => Some(ty),
+        }
+    }
 }
 
 impl From<TensorProgram> for Kernel {
@@ -232,11 +288,15 @@ impl Kernel {
                     BufferRole::InOut => Access::InOut,
                     BufferRole::Output | BufferRole::Local => Access::Out,
                 };
-                ParamRef { name: &buffer.name, access, dtype: buffer.dtype, dims: &buffer.dims }
+                ParamRef { name: &buffer.name, access, ty: ParamTypeRef::Buffer(buffer.dtype, &buffer.dims) }
             }
             Kernel::Routine(Routine { signature, .. }) | Kernel::Extern(Extern { signature, .. }) => {
-                let Param { name, access, dtype, dims } = &signature.params[i];
-                ParamRef { name, access: *access, dtype: *dtype, dims }
+                let Param { name, access, ty } = &signature.params[i];
+                let ty = match ty {
+                    ParamType::Buffer { dtype, dims } => ParamTypeRef::Buffer(*dtype, dims),
+                    ParamType::Object(ty) => ParamTypeRef::Object(ty),
+                };
+                ParamRef { name, access: *access, ty }
             }
         }
     }
@@ -246,7 +306,7 @@ impl Kernel {
         (0..self.param_count()).map(|i| self.param(i))
     }
 
-    /// The dimensions of parameter `i` where the kernel is called with these sizes, in the caller's context.
+    /// The dimensions of parameter `i`, none of an object, where the kernel is called with these sizes, in the caller's context.
     ///
     /// # Errors
     /// A dimension beyond 64 bits.
@@ -257,7 +317,8 @@ impl Kernel {
             // Only in a kernel that breaks L1 or K1, which its verifier reports, or a call that breaks F9 or P5.
             _ => cx.fresh_integer(own.name(sym)),
         };
-        self.param(i).dims.iter().map(|dim| shapes.import_with(own, *dim, &mut leaf)).collect()
+        let dims = self.param(i).buffer().map_or(&[][..], |it| it.1);
+        dims.iter().map(|dim| shapes.import_with(own, *dim, &mut leaf)).collect()
     }
 
     /// The sizes of a call whose operands have these dimensions: each size that is a whole dimension of a parameter
@@ -267,7 +328,7 @@ impl Kernel {
         let size = |symbol: &Sym| {
             let own = self.shapes().find_sym_dim(*symbol)?;
             read.iter().zip(operands).find_map(|(param, dims)| {
-                let axis = param.dims.iter().position(|it| *it == own)?;
+                let axis = param.buffer()?.1.iter().position(|it| *it == own)?;
                 dims.get(axis).copied()
             })
         };

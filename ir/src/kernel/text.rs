@@ -4,15 +4,15 @@
 //! kernel    = program
 //!           | ( "extern" | "routine" ) SYMBOL "=" STRING [ "with" attrs ] effects "{" item* "}"
 //! item      = "size" NAME | "integer" NAME
-//!           | ( "in" | "inout" | "out" ) VALUE ":" dtype "[" dims "]"
+//!           | ( "in" | "inout" | "out" ) VALUE ":" ( dtype "[" dims "]" | type )
 //! ```
 
-use super::{Access, Extern, Kernel, Param, Routine, Signature};
+use super::{Access, Extern, Kernel, Param, ParamType, Routine, Signature};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::shape::SymbolKind;
 use crate::text::{
-    Cursor, Span, SymbolPolicy, TextWriter, attrs_text, dims_text, name_text, parse_attrs, parse_dims,
-    parse_dtype, parse_effects, quote,
+    Cursor, Span, SymbolPolicy, TextWriter, TokenKind, attrs_text, dims_text, name_text, parse_attrs,
+    parse_dims, parse_dtype, parse_effects, parse_type, quote, type_text,
 };
 use crate::types::Attrs;
 
@@ -94,9 +94,18 @@ fn item(cursor: &mut Cursor<'_>, signature: &mut Signature) -> Result<(), Diagno
     };
     let (name, _) = cursor.expect_value()?;
     cursor.expect_punct(":")?;
-    let dtype = parse_dtype(cursor)?;
-    let dims = parse_dims(cursor, &mut signature.shapes, SymbolPolicy::Declared)?;
-    signature.params.push(Param { name, access, dtype, dims });
+    let shapes = &mut signature.shapes;
+    let ty = match cursor.peek() {
+        // Types in words begin with a capital letter, element types do not.
+        TokenKind::Ident(word) if word.starts_with(char::is_uppercase) => {
+            ParamType::Object(parse_type(cursor, shapes, SymbolPolicy::Declared)?)
+        }
+        _ => {
+            let dtype = parse_dtype(cursor)?;
+            ParamType::Buffer { dtype, dims: parse_dims(cursor, shapes, SymbolPolicy::Declared)? }
+        }
+    };
+    signature.params.push(Param { name, access, ty });
     Ok(())
 }
 
@@ -133,9 +142,12 @@ pub(crate) fn write_kernel(out: &mut TextWriter, name: &str, kernel: &Kernel) ->
         let kind = if signature.shapes.kind(*size) == SymbolKind::Size { "size" } else { "integer" };
         out.line(&format!("{kind} {}", signature.shapes.display_sym(*size)));
     }
-    for Param { name, access, dtype, dims } in &signature.params {
-        let dims = dims_text(&signature.shapes, dims);
-        out.line(&format!("{} %{}: {dtype}{dims}", access.word(), name_text(name)));
+    for Param { name, access, ty } in &signature.params {
+        let ty = match ty {
+            ParamType::Buffer { dtype, dims } => format!("{dtype}{}", dims_text(&signature.shapes, dims)),
+            ParamType::Object(ty) => type_text(&signature.shapes, ty),
+        };
+        out.line(&format!("{} %{}: {ty}", access.word(), name_text(name)));
     }
     out.close("}");
     span

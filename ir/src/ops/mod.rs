@@ -20,6 +20,7 @@ mod elementwise;
 mod evaluate;
 mod index;
 mod infer;
+mod join;
 mod linalg;
 mod nn;
 mod reduce;
@@ -37,6 +38,7 @@ pub use defaults::{Defaulted, InputDefaults};
 pub use evaluate::{Evaluator, Folding, OnConstants, Outline};
 pub use index::SCATTER_REDUCTIONS;
 pub use infer::{InferCx, InferResult, Requirement};
+pub use join::{Join, JoinElements, SettledLoops};
 pub use nn::{RESIZE_COORDINATES, RESIZE_MODES, RESIZE_NEAREST, Window};
 pub use registry::{
     Arity, AttrDef, AttrKind, EvaluateFn, InferFn, OpDef, OpId, OpRegistry, Read, ResultCount,

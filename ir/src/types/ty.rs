@@ -162,6 +162,11 @@ impl Type {
         }
     }
 
+    /// Whether values are held by reference. A tensor may be, where it is an item.
+    pub fn is_object(&self) -> bool {
+        matches!(self, Type::Sequence(_) | Type::Optional(_) | Type::Map(..) | Type::String | Type::Object)
+    }
+
     /// The tensor type, when it is one.
     pub fn as_tensor(&self) -> Option<&TensorType> {
         match self {

@@ -232,9 +232,9 @@ impl Lowering<'_> {
                 NodeKind::Constant(constant) => {
                     self.storage.insert(result, BufferRef::Constant(*constant));
                 }
-                NodeKind::Op { op, .. } => {
-                    return Err(Diagnostic::error("M013", format!("operator {op:?} is not legalised"))
-                        .at(node.source.clone()));
+                NodeKind::Op { .. } => {
+                    let problem = Diagnostic::error("M013", "an operator of the graph is not legalised");
+                    return Err(problem.at(node.source.clone()));
                 }
                 NodeKind::View => {
                     let buffer = self.buffer(node.inputs[0])?;

@@ -17,10 +17,15 @@ pub const ACCESS_WRITE: char = 'w';
 pub const ACCESS_UPDATE: char = 'u';
 /// An attribute.
 pub const ACCESS_ATTRIBUTE: char = 'a';
+/// An object that it reads, as any value of a packed call.
+pub const ACCESS_OBJECT: char = 'o';
+/// No argument: an object that it returns. These letters come last.
+pub const ACCESS_RETURN: char = 'n';
 
 /// Where a library looks first for a function of the host (see [`crate::symbol::EXTERN_PREFIX`]).
 ///
-/// Arguments are views (`DLTensor*`) of what the function reads, then of what it fills, then attributes. A function that
+/// Arguments are views (`DLTensor*`) of what the function reads, and the objects among that, then views of what it fills,
+/// then attributes. Objects that it makes it returns: one as it is, several in an array, in order. A function that
 /// does not write a result gets an error reported for it; a result is taken for unwritten when all its bytes are as they
 /// were before the call, unless the function returns the number of results that it wrote as an integer.
 #[repr(C)]
@@ -70,8 +75,9 @@ pub struct HostTable {
     /// A body has no way to fail: what can go wrong is checked before.
     pub parallel_for: unsafe extern "C" fn(body: LoopBody, context: *mut c_void, extent: i64, grain: i64),
     /// Calls the function registered under `name`, as [`SafeCall`]. `access` has a letter for each argument:
-    /// [`ACCESS_READ`], [`ACCESS_WRITE`], [`ACCESS_UPDATE`] or [`ACCESS_ATTRIBUTE`]; all but the last are views of
-    /// tensors. The result is the number of filled tensors that are known to be written, or anything else.
+    /// [`ACCESS_READ`], [`ACCESS_WRITE`] or [`ACCESS_UPDATE`] for views of tensors, [`ACCESS_OBJECT`] or
+    /// [`ACCESS_ATTRIBUTE`]; then [`ACCESS_RETURN`] for each object that is to be returned. The result is these, or
+    /// else the number of filled tensors that are known to be written, or anything else.
     pub call_extern: unsafe extern "C" fn(
         name: *const c_char,
         access: *const c_char,

@@ -59,7 +59,7 @@ impl Entry<'_, '_, '_> {
     }
 
     /// Takes a reference to each item of an array, and gives the array back.
-    fn unpack(&mut self, results: &[ObjectId], array: Value) {
+    pub(super) fn unpack(&mut self, results: &[ObjectId], array: Value) {
         let flags = MemFlagsData::trusted();
         let items = self.cx.b.ins().load(types::I64, flags, array, offset_of!(ArrayObject, data) as i32);
         for (i, id) in results.iter().enumerate() {

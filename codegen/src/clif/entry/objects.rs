@@ -136,7 +136,7 @@ impl Entry<'_, '_, '_> {
     }
 
     /// Whether there is a value of a type, as far as its tag says; what is borrowed is none, since it cannot be kept.
-    fn kind(&mut self, ty: &Type, held: Held, what: &str) {
+    pub(super) fn kind(&mut self, ty: &Type, held: Held, what: &str) {
         let index = self.cx.b.ins().ireduce(types::I32, held.tag);
         let is =
             |it: &mut Self, wanted: i32| it.cx.b.ins().icmp_imm_s(IntCC::Equal, index, i64::from(wanted));

@@ -1,10 +1,12 @@
 //! Steps on objects.
 
-use super::{Machine, missing};
+use super::{Machine, kernel, missing};
 use crate::error::{EvalError, EvalErrorKind, EvalResult};
-use crate::flow::Value;
+use crate::kernel::eval_kernel_values;
 use crate::memory::Place;
-use orogen_ir::plan::{AxisBinding, ObjectId, ObjectOp};
+use crate::value::Value;
+use orogen_ir::kernel::{Kernel, ParamTypeRef};
+use orogen_ir::plan::{AxisBinding, BufferRef, ObjectId, ObjectOp};
 use orogen_ir::shape::Dim;
 use orogen_ir::types::{DType, TensorData, Type};
 
@@ -50,7 +52,7 @@ impl Machine<'_> {
                 }
                 Held::Tensor { place: self.memory.hold(value.bytes()), dtype: ty.dtype, dims }
             }
-            (ty, value) if is_of(&value, ty) => Held::Other(value),
+            (ty, value) if value.is_of(ty) => Held::Other(value),
             _ => return Err(EvalError::invalid(format!("a value of another kind for object {}", id.0))),
         };
         self.objects[id.0 as usize] = Some(held);
@@ -62,6 +64,40 @@ impl Machine<'_> {
             Value::Sequence(items) => Ok(items),
             _ => Err(missing("sequence")),
         }
+    }
+
+    /// A function of the host that takes or makes objects.
+    pub(super) fn call_with_objects(
+        &mut self,
+        kernel: &Kernel,
+        sizes: &[i64],
+        args: &[BufferRef],
+    ) -> EvalResult<()> {
+        let types = kernel::param_dims(kernel, sizes)?;
+        let params = || kernel.params().zip(&types).zip(args);
+        let mut operands = Vec::new();
+        for ((param, dims), arg) in params().filter(|it| it.0.0.access.reads()) {
+            operands.push(match (param.ty, arg) {
+                (ParamTypeRef::Buffer(dtype, _), arg) => {
+                    let place = self.place(*arg)?;
+                    Value::Tensor(self.memory.tensor(place, dtype, dims)?)
+                }
+                (ParamTypeRef::Object(_), BufferRef::Object(id)) => self.object_value(*id)?,
+                _ => return Err(missing("object")),
+            });
+        }
+        let results = eval_kernel_values(self.host, kernel, sizes, &operands)?;
+        for (((param, _), arg), value) in params().filter(|it| it.0.0.access.writes()).zip(results) {
+            match (param.ty, arg, value) {
+                (ParamTypeRef::Buffer(..), arg, Value::Tensor(data)) => {
+                    let place = self.target(*arg)?;
+                    self.memory.write(place, 0, data.bytes().len())?.copy_from_slice(data.bytes());
+                }
+                (ParamTypeRef::Object(_), BufferRef::Object(id), value) => self.put(*id, value, &[])?,
+                _ => return Err(missing("object")),
+            }
+        }
+        Ok(())
     }
 
     /// A position among `count`, from the end when it is negative.
@@ -140,19 +176,5 @@ impl Machine<'_> {
                 Ok(())
             }
         }
-    }
-}
-
-/// Whether a value is of a kind that is no tensor of known dimensions.
-fn is_of(value: &Value, ty: &Type) -> bool {
-    match (ty, value) {
-        (Type::Object, _) | (Type::Optional(_), Value::None) => true,
-        (Type::Optional(ty), value) => is_of(value, ty),
-        (Type::Sequence(ty), Value::Sequence(items)) => items.iter().all(|it| is_of(it, ty)),
-        (Type::Tensor(ty), Value::Tensor(it)) => {
-            it.dtype() == ty.dtype && ty.shape.rank().is_none_or(|rank| rank == it.dims().len())
-        }
-        (Type::String, Value::Str(_)) => true,
-        _ => false,
     }
 }

@@ -2,9 +2,8 @@
 
 use super::{FlowBuilder, Frame};
 use crate::diag::Diagnostic;
-use crate::flow::join::{Join, JoinElements};
 use crate::flow::{Region, RegionId, Rhs, Scope, Value, ValueDef, ValueId};
-use crate::ops::SinkResult;
+use crate::ops::{Join, JoinElements, SinkResult};
 use crate::shape::{Dim, SavedFacts, Sym};
 use crate::text::{MAX_NESTING, type_text};
 use crate::types::{DType, Type, implies, map_dims, match_type};

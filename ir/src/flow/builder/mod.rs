@@ -22,14 +22,13 @@ mod sink;
 mod tests;
 
 use super::infer::{InferEnv, Inferred, calls_function, infer, region_effects};
-use super::join::SettledLoops;
 use super::{
     Binding, BindingId, Block, BlockId, BlockKind, Definition, Function, Module, Output, Parameter, RegionId,
     Rhs, Scope, Value, ValueDef, ValueId,
 };
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::kernel::Kernel;
-use crate::ops::{Folding, OnConstants, OpRegistry, OpSink, Outline, Requirement};
+use crate::ops::{Folding, OnConstants, OpRegistry, OpSink, Outline, Requirement, SettledLoops};
 use crate::shape::{Constraint, Dim, ShapeCx, Sym};
 use crate::types::{ConstId, ConstInterner, Source, Type, bound_symbols, forget_items, map_dims, visit_dims};
 use indexmap::{IndexMap, IndexSet};

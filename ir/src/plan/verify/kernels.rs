@@ -1,9 +1,10 @@
 //! P5, and P3 within one step: kernels and copies fit their buffers.
 
 use super::super::text::buffer_text;
+use super::objects::fits;
 use super::sizes::Question;
 use super::{State, Verifier, in_place};
-use crate::kernel::{Access, Kernel};
+use crate::kernel::{Access, Kernel, ParamRef};
 use crate::plan::{BufferRef, byte_size};
 use crate::shape::{Dim, SymbolKind};
 use crate::types::DType;
@@ -22,6 +23,10 @@ impl Verifier<'_> {
         }
         let mut written: Vec<usize> = Vec::new();
         for (i, (param, arg)) in kernel.params().zip(args).enumerate() {
+            let Some((dtype, _)) = param.buffer() else {
+                self.kernel_object(param, *arg, state);
+                continue;
+            };
             if param.access.writes() {
                 self.check_p6_writable(*arg, state);
             }
@@ -32,10 +37,16 @@ impl Verifier<'_> {
             if !exists {
                 continue;
             }
-            if let Some(dtype) = self.plan.dtype(*arg).filter(|it| *it != param.dtype) {
-                let arg = buffer_text(*arg);
-                let message = format!("P5: {arg} holds {dtype} but `%{}` is {}", param.name, param.dtype);
-                self.report("P005", message);
+            match self.plan.dtype(*arg) {
+                Some(found) if found == dtype => {}
+                Some(found) => {
+                    let arg = buffer_text(*arg);
+                    self.report("P005", format!("P5: {arg} holds {found} but `%{}` is {dtype}", param.name));
+                }
+                None => {
+                    let arg = buffer_text(*arg);
+                    self.report("P005", format!("P5: {arg} is no tensor but `%{}` is {dtype}", param.name));
+                }
             }
             self.check_p5_size(kernel, i, *arg, sizes, state);
             if param.access.writes() {
@@ -45,6 +56,33 @@ impl Verifier<'_> {
         }
         for i in written {
             self.write(args[i], state);
+        }
+        // What is made is put in its place when all is read.
+        for (param, arg) in kernel.params().zip(args) {
+            if let (Some(_), true, BufferRef::Object(id)) = (param.object(), param.access.writes(), *arg) {
+                state.fresh.shift_remove(&id);
+                state.valid.insert(*arg, None);
+            }
+        }
+    }
+
+    /// P16: an object that a function of the host takes is of its type; one that it makes fits its place.
+    fn kernel_object(&mut self, param: ParamRef<'_>, arg: BufferRef, state: &mut State) {
+        let (BufferRef::Object(id), Some(wanted)) = (arg, param.object()) else {
+            let message = format!("P5: {} is no object but `%{}` is", buffer_text(arg), param.name);
+            return self.report("P005", message);
+        };
+        let what = format!("`%{}`", param.name);
+        if param.access.reads() {
+            self.object_fits(id, Some(wanted), &what, state);
+            state.fresh.shift_remove(&id);
+        } else if !self
+            .plan
+            .objects
+            .get(id.0 as usize)
+            .is_some_and(|it| it.ty.is_object() && fits(wanted, &it.ty))
+        {
+            self.report("P016", format!("P16: {what} is none for place {}", buffer_text(arg)));
         }
     }
 
@@ -77,10 +115,11 @@ impl Verifier<'_> {
     /// P5: a buffer has as many bytes as the kernel's parameter.
     fn check_p5_size(&mut self, kernel: &Kernel, i: usize, arg: BufferRef, sizes: &[Dim], state: &State) {
         let param = kernel.param(i);
+        let Some((dtype, _)) = param.buffer() else { return };
         let dims = kernel.dims_at(i, sizes, &mut self.sizes.shapes);
         // A place whose size is beyond 64 bits has no memory.
         let Some(bytes) = self.bytes_of(arg) else { return };
-        let Ok(wanted) = dims.and_then(|dims| byte_size(&mut self.sizes.shapes, param.dtype, &dims)) else {
+        let Ok(wanted) = dims.and_then(|dims| byte_size(&mut self.sizes.shapes, dtype, &dims)) else {
             self.report("P005", format!("P5: the size of `%{}` overflows", param.name));
             return;
         };
@@ -159,7 +198,7 @@ impl Verifier<'_> {
         state: &State,
     ) {
         for (i, (param, other)) in kernel.params().zip(args).enumerate() {
-            if i == output || (param.access.writes() && !earlier.contains(&i)) {
+            if i == output || param.object().is_some() || (param.access.writes() && !earlier.contains(&i)) {
                 continue;
             }
             let shares = param.access == Access::In

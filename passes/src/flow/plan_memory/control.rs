@@ -2,7 +2,6 @@
 
 use super::Lowering;
 use super::buffers::Seat;
-use super::objects::is_object;
 use super::values::{Storage, known_dims, overflow};
 use crate::rules::moves::{Move, Place, in_turn};
 use indexmap::{IndexMap, IndexSet};
@@ -88,7 +87,7 @@ impl Lowering<'_> {
         self.bound.extend(late);
         let [then_steps, else_steps] = branches;
         self.emit(steps, Step::If { cond: Condition::Buffer(cond), then_steps, else_steps })?;
-        let tensors = results.iter().filter(|it| !is_object(&function[**it].ty));
+        let tensors = results.iter().filter(|it| !function[**it].ty.is_object());
         for (result, target) in tensors.zip(targets) {
             self.touch(target);
             self.storage.insert(*result, Storage::Buffer(target));
@@ -109,7 +108,7 @@ impl Lowering<'_> {
     ) -> Result<(), Diagnostic> {
         let function = self.function;
         let split = |values: &[ValueId]| -> (Vec<ValueId>, Vec<ValueId>) {
-            values.iter().copied().partition(|it| !is_object(&function[*it].ty))
+            values.iter().copied().partition(|it| !function[*it].ty.is_object())
         };
         let (results, held_results) = split(&function[id].results);
         let (params, held_params) = split(&function[body_region].params);

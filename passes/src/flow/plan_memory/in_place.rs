@@ -4,7 +4,6 @@
 //! of a loop where the present one is, new state where the old one is: then nothing is copied. [`Places`] refuses what
 //! is still in use. Constants and inputs belong to others; state is the call's from when its new value is made.
 
-use super::objects::is_object;
 use crate::rules::donation::{Donation, donations};
 use crate::rules::places::Places;
 use indexmap::{IndexMap, IndexSet};
@@ -122,7 +121,7 @@ fn is_constant(function: &Function, value: ValueId) -> bool {
 /// is then known where the other one is.
 fn same_bytes(shapes: &mut ShapeCx, function: &Function, a: ValueId, b: ValueId) -> bool {
     let types = [a, b].map(|it| &function[it].ty);
-    if types.iter().any(|it| is_object(it)) {
+    if types.iter().any(|it| it.is_object()) {
         return std::mem::discriminant(types[0]) == std::mem::discriminant(types[1]);
     }
     let mut size = |value: ValueId| -> Option<(DType, Dim, BTreeSet<Sym>)> {

@@ -15,11 +15,6 @@ use orogen_ir::plan::{AxisBinding, BufferRef, Object, ObjectId, ObjectOp, Step};
 use orogen_ir::shape::{Constraint, Dim, ShapeCx, Sym, SymbolKind};
 use orogen_ir::types::{Type, forget_items, join_items};
 
-/// Whether values of a type are held by reference.
-pub(super) fn is_object(ty: &Type) -> bool {
-    matches!(ty, Type::Sequence(_) | Type::Optional(_) | Type::Map(..) | Type::String | Type::Object)
-}
-
 /// Results of kernels that become items as they are.
 pub(super) fn made_as_items(ops: &OpRegistry, module: &Module, function: &Function) -> IndexSet<ValueId> {
     let kernel = |value: &ValueId| match function[*value].def {
@@ -55,7 +50,7 @@ fn is_number(shapes: &ShapeCx, dim: Dim) -> bool {
 
 impl Lowering<'_> {
     pub(super) fn is_object(&self, value: ValueId) -> bool {
-        is_object(&self.function[value].ty)
+        self.function[value].ty.is_object()
     }
 
     /// A place for an object.

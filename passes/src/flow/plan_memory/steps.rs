@@ -32,7 +32,8 @@ impl Lowering<'_> {
                 if let Some(structure) = StructureOp::of(self.ops.def(*op)) {
                     return self.structure(id, structure, args, steps);
                 }
-                return Err(Diagnostic::error("M013", format!("operator {op:?} is not legalised")));
+                let name = self.ops.def(*op).name;
+                return Err(Diagnostic::error("M013", format!("operator `{name}` is not legalised")));
             }
             Rhs::View { value, .. } => {
                 let storage = self.storage_of(*value)?;
@@ -92,6 +93,14 @@ impl Lowering<'_> {
                 true => Some(*operands.next().ok_or_else(missing)?),
                 false => None,
             };
+            if param.object().is_some() {
+                let id = match operand {
+                    Some(operand) => self.object_of(operand)?,
+                    None => self.object_place(*results.next().ok_or_else(missing)?),
+                };
+                buffers.push(BufferRef::Object(id));
+                continue;
+            }
             if !param.access.writes() {
                 buffers.extend(operand.map(|it| self.buffer_of(it)).transpose()?);
                 continue;

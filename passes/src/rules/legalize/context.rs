@@ -4,7 +4,7 @@ use super::Operation;
 use super::lowering::{LowerStep, Lowering, Value};
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::kernel::{Extern, Kernel, Param, ParamRef, Signature};
+use orogen_ir::kernel::{Extern, Kernel, Param, ParamRef, ParamType, Signature};
 use orogen_ir::loops::{Axis, BufferId, BuildResult, Combine, ExprId, Index, ProgramBuilder, TensorProgram};
 use orogen_ir::ops::Requirement;
 use orogen_ir::shape::{Constraint, Dim, Overflow, ShapeCx};
@@ -187,8 +187,9 @@ impl<'a> Legalizer<'a> {
         let (program, sizes) = self.take_program();
         let program = Kernel::from(program);
         let own = |it: ParamRef<'_>| {
-            let ParamRef { name, access, dtype, dims } = it;
-            Param { name: name.to_owned(), access, dtype, dims: dims.into() }
+            let (dtype, dims) = it.buffer().expect("parameters of a tensor program are buffers");
+            let ty = ParamType::Buffer { dtype, dims: dims.into() };
+            Param { name: it.name.to_owned(), access: it.access, ty }
         };
         let signature = Signature {
             shapes: program.shapes().clone(),

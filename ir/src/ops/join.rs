@@ -1,4 +1,5 @@
-//! The join of two types: what both branches of an `If` return.
+//! The join of two types: what both branches of an `If` return, and what a loop carries. Builders and those that predict
+//! what a builder makes share it.
 
 use crate::diag::Diagnostic;
 use crate::shape::{Dim, ShapeCx, Sym};
