@@ -363,7 +363,8 @@ fn signature(plan: &CallPlan) -> Function {
         object: Some(type_text(&plan.shapes, &plan.objects[id.0 as usize].ty)),
         ..Parameter::new(name, DLDataType::HANDLE)
     };
-    let becomes = |input: usize| Some(plan.outputs[plan.renewal(input as u32)? as usize].name.clone());
+    let renewals = plan.renewals();
+    let becomes = |input: usize| Some(plan.outputs[*renewals.get(&(input as u32))? as usize].name.clone());
     let inputs = plan.inputs.iter().enumerate().map(|(i, it)| match &it.kind {
         InputKind::Tensor(kind) => Parameter {
             becomes: becomes(i),

@@ -4,6 +4,7 @@ use super::object::{Object, ObjectId, ObjectOp};
 use crate::kernel::Kernel;
 use crate::shape::{Constraint, Dim, Overflow, ShapeCx, Sym};
 use crate::types::{ConstId, ConstPool, DType, Dims, Source};
+use indexmap::IndexMap;
 use std::sync::Arc;
 
 /// Alignment of slots, outputs and constants, in bytes.
@@ -435,9 +436,14 @@ impl CallPlan {
         self.inputs.iter().take_while(|it| it.default_value().is_none()).count()
     }
 
-    /// The output that lies over an input, which is state.
-    pub fn renewal(&self, input: u32) -> Option<u32> {
-        self.outputs.iter().position(|it| it.over() == Some(input)).map(|it| it as u32)
+    /// Inputs that are state, each with the output that lies over it.
+    pub fn renewals(&self) -> IndexMap<u32, u32> {
+        let mut renewals = IndexMap::new();
+        for (output, input) in (0..).zip(&self.outputs).filter_map(|(i, it)| Some((i, it.over()?))) {
+            // More than one breaks law P12.
+            renewals.entry(input).or_insert(output);
+        }
+        renewals
     }
 
     /// Whether two buffers begin at one address, by how they are declared. Two ways to write one offset are not seen

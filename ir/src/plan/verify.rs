@@ -94,6 +94,7 @@ fn verify_plan(
         functions,
         sizes,
         layout,
+        renewals: plan.renewals(),
         questions: Questions::default(),
         slots_of: Vec::new(),
         late: IndexSet::new(),
@@ -187,6 +188,8 @@ struct Verifier<'a> {
     functions: &'a [CallPlan],
     sizes: Sizes,
     layout: Layout,
+    /// [`CallPlan::renewals`]
+    renewals: IndexMap<u32, u32>,
     questions: Questions,
     /// The slots of each arena.
     slots_of: Vec<Vec<SlotId>>,
@@ -321,7 +324,7 @@ impl Verifier<'_> {
                 }
                 continue;
             };
-            if plan.renewal(i as u32).is_some() {
+            if self.renewals.contains_key(&(i as u32)) {
                 self.report("P014", format!("P14: `{name}` is state and has a default"));
             }
             if !plan.constants.contains(default) {
@@ -594,7 +597,7 @@ impl Verifier<'_> {
             return None;
         }
         let renewal = match buffer {
-            BufferRef::Input(i) => self.plan.renewal(i),
+            BufferRef::Input(i) => self.renewals.get(&i).copied(),
             _ => None,
         };
         let always = matches!(buffer, BufferRef::Input(_) | BufferRef::Constant(_)) && renewal.is_none();

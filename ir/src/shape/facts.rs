@@ -146,8 +146,11 @@ impl ShapeCx {
     /// An obvious contradiction with earlier facts is an error and changes nothing.
     /// Contradictions that need more than the prover sees are not found;
     /// questions then have answers for an empty set of values.
+    ///
+    /// A fact that holds for all values, such as `2 == 2` or `n == n`, says nothing and is not kept.
     pub fn assume(&mut self, fact: Constraint) -> Result<(), Contradiction> {
         match self.prove(fact) {
+            Truth::Always if self.is_trivial(&fact) => return Ok(()),
             Truth::Always => {
                 self.facts.list.insert(fact);
                 return Ok(());
@@ -199,6 +202,12 @@ impl ShapeCx {
             }
         }
         Ok(())
+    }
+
+    /// Whether a fact that holds is one about numbers, or about one expression and itself.
+    fn is_trivial(&self, fact: &Constraint) -> bool {
+        let same = matches!(fact, Constraint::Eq(a, b) | Constraint::Broadcast(a, b) if a == b);
+        same || fact.dims().all(|it| self.as_int(it).is_some())
     }
 
     pub(super) fn fact(&self, poly: Poly) -> Fact {

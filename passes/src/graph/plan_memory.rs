@@ -56,6 +56,7 @@ pub fn plan_memory(graph: &Graph, name: &str, states: &[State]) -> Result<CallPl
         homes: IndexMap::new(),
         in_place: InPlace::of(graph, &renewed),
         renewed,
+        renewals: IndexMap::new(),
     };
     lowering.run()?;
     Ok(lowering.plan)
@@ -75,6 +76,8 @@ struct Lowering<'a> {
     homes: IndexMap<usize, usize>,
     /// For each output of the graph, the input that it renews.
     renewed: Vec<Option<usize>>,
+    /// The inputs among them, with their outputs.
+    renewals: IndexMap<u32, u32>,
 }
 
 /// Through views to what has bytes of its own.
@@ -206,6 +209,7 @@ impl Lowering<'_> {
                 Some(_) => {}
             }
         }
+        self.renewals = self.plan.renewals();
         let zero = self.plan.shapes.int(0);
         self.plan.arenas.push(Arena { bytes: zero, parts: Vec::new() });
         let mut steps = vec![Step::AllocArena(ArenaId(0))];
@@ -340,7 +344,7 @@ impl Lowering<'_> {
     /// State and its new value are one memory.
     fn seat(&self, buffer: BufferRef) -> BufferRef {
         match buffer {
-            BufferRef::Input(i) => self.plan.renewal(i).map_or(buffer, BufferRef::Output),
+            BufferRef::Input(i) => self.renewals.get(&i).map_or(buffer, |it| BufferRef::Output(*it)),
             _ => buffer,
         }
     }

@@ -48,7 +48,8 @@ impl Entry<'_, '_, '_> {
             let i = with_relations[at];
             entry.relations(i, &related(i));
         });
-        let is_state = |i: usize| plan.renewal(i as u32).is_some();
+        let renewals = plan.renewals();
+        let is_state = |i: usize| renewals.contains_key(&(i as u32));
         let states = (0..plan.inputs.len()).filter(|it| is_state(*it));
         let pairs = states.flat_map(|state| {
             // Of two states it is enough to look at one.

@@ -159,8 +159,8 @@ impl Lowering<'_> {
     pub(super) fn seat(&self, buffer: BufferRef) -> Seat {
         match buffer {
             BufferRef::Slot(slot) => Seat::Life(self.slot_lives[slot.0 as usize]),
-            BufferRef::Input(input) => match self.plan.renewal(input) {
-                Some(output) => Seat::Buffer(BufferRef::Output(output)),
+            BufferRef::Input(input) => match self.renewals.get(&input) {
+                Some(output) => Seat::Buffer(BufferRef::Output(*output)),
                 None => Seat::Buffer(buffer),
             },
             _ => Seat::Buffer(buffer),

@@ -71,6 +71,8 @@ struct Lowering<'a> {
     homes: IndexMap<usize, Home>,
     /// For each result of the function, the input that it renews.
     renewed: Vec<Option<usize>>,
+    /// The inputs among them, with their outputs.
+    renewals: IndexMap<u32, u32>,
     /// The object place of the values of a place.
     object_homes: IndexMap<usize, ObjectId>,
     /// Values that are made as items.
@@ -134,6 +136,7 @@ impl<'a> Lowering<'a> {
             places: InPlace::of(ops, module, function, &states),
             homes: IndexMap::new(),
             renewed,
+            renewals: IndexMap::new(),
             object_homes: IndexMap::new(),
             items: made_as_items(ops, module, function),
             direct: IndexMap::new(),
@@ -154,6 +157,7 @@ impl<'a> Lowering<'a> {
     fn run(&mut self) -> Result<(), Diagnostic> {
         self.params()?;
         self.outputs()?;
+        self.renewals = self.plan.renewals();
         // What a check establishes later must not shape memory that is used before it.
         let bound = &self.bound;
         self.plan.shapes.keep_facts(|shapes, fact| {
