@@ -120,6 +120,42 @@ fn deep_nesting_is_an_error() {
     refused(model(18, inner), "recursion limit");
 }
 
+/// `n` branches one after the other that differ in rank; what follows each is `end`, of an operator and its attributes.
+fn undecided_branches(n: usize, end: &dyn Fn(&str, &str) -> NodeProto) -> ModelProto {
+    let mut nodes = Vec::new();
+    let mut at = "x".to_owned();
+    for i in 0..n {
+        let [wide, same, either, next] = ["a", "b", "c", "d"].map(|it| format!("{it}{i}"));
+        let wider = node("Unsqueeze", &[&at, "axes"], &[&wide], vec![]);
+        let kept = node("Identity", &[&at], &[&same], vec![]);
+        let sides = vec![
+            graph_attr("then_branch", graph(vec![], vec![], vec![wider], &[&wide])),
+            graph_attr("else_branch", graph(vec![], vec![], vec![kept], &[&same])),
+        ];
+        nodes.push(node("If", &["on"], &[&either], sides));
+        nodes.push(end(&either, &next));
+        at = next;
+    }
+    let inputs = vec![f32_input("x", &[4, 4]), value("on", data_type::BOOL, &[])];
+    let constants = vec![i64_tensor("axes", &[1], &[0]), f32_tensor("w", &[4, 4], &[0.5; 16])];
+    model(18, graph(inputs, constants, nodes, &[&at]))
+}
+
+#[test]
+fn undecided_branches_may_follow_each_other_without_end() {
+    // One side of each fits what comes next.
+    let gemm = |from: &str, to: &str| node("Gemm", &[from, "w"], &[to], vec![]);
+    let sink = run(undecided_branches(5000, &gemm)).expect("a model");
+    assert_eq!(sink.names().iter().filter(|it| **it == "matmul").count(), 5000);
+    // Both sides do, so the node behind each is built for both ranks. On the stack of a test this must not nest.
+    let shape = |from: &str, to: &str| node("Reshape", &[from, "axes_of_w"], &[to], vec![]);
+    let mut model = undecided_branches(300, &shape);
+    let square = i64_tensor("axes_of_w", &[2], &[4, 4]);
+    model.graph.as_mut().expect("a graph").initializer.push(square);
+    let sink = run(model).expect("a model");
+    assert!(sink.names().iter().filter(|it| **it == "reshape").count() >= 300);
+}
+
 #[test]
 fn tensors_that_claim_more_than_they_hold_are_refused() {
     let with = |tensor: TensorProto| {
