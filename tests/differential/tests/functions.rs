@@ -176,6 +176,33 @@ fn functions_of_the_host_with_effects_update_their_operands_in_order() {
 }
 
 #[test]
+fn functions_of_the_host_take_and_give_objects() {
+    let reversed = |args: &[Value], _: &Attrs| {
+        let [Value::Sequence(items), Value::Tensor(x)] = args else { panic!("{args:?}") };
+        let count = items.len() as f64;
+        let sum = TensorData::from_f64(DType::F32, &[1], x.to_f64().into_iter().map(|x| x + count));
+        Ok(vec![Value::Tensor(sum), Value::Sequence(items.iter().rev().cloned().collect())])
+    };
+    let native = HostFunction::in_place(|call| {
+        let [orogen_runtime::Value::Array(items)] = &call.objects[..] else { panic!("{:?}", call.objects) };
+        let x = call.inputs[0].as_slice::<f32>()?[0];
+        call.outputs[0].as_mut_slice::<f32>()?[0] = x + items.len() as f32;
+        call.made = vec![orogen_runtime::Value::Array(items.iter().rev().cloned().collect())];
+        Ok(())
+    });
+    register_extern("acme.reverse", native);
+    let host = Host::new().with_values("acme.reverse", reversed);
+    let by = TensorData::from_f64(DType::F32, &[1], [2.0]);
+    for turns in [0_u32, 1, 4] {
+        let inputs = [floats(&[3]), by.clone(), TensorData::from_f64(DType::I64, &[], [f64::from(turns)])];
+        let outputs = agree_with(&host, "objects.flow", "main", &inputs);
+        assert_eq!(outputs[1].to_f64(), [2.0 + 3.0 * f64::from(turns)]);
+        let same = outputs[0] == inputs[0];
+        assert_eq!(same, turns % 2 == 0, "the first item is the last one after an odd number of turns");
+    }
+}
+
+#[test]
 fn routines_are_kernels_like_any_other() {
     let x = TensorData::from_f64(DType::F32, &[2, 3], [0.0, 2.0, 0.0, 1.0, 0.0, -1.0]);
     for count in [0, 2, 3, 5] {
