@@ -360,7 +360,7 @@ fn padding_gather_scatter_and_recurrences() {
     let i = b.axis("i", n);
     let vi = b.var(i);
     let (index, value) = (b.load(indices, [vi]).unwrap(), b.load(x, [vi]).unwrap());
-    b.stage(&[i], y, [Index::Value(index)], value).unwrap();
+    b.stage(&[i], y, [Index::Checked(index)], value).unwrap();
     let program = b.into_program();
     let inputs = [
         TensorData::from_slice(DType::I16, &[3], &[5i16, -6, 7]),

@@ -311,14 +311,27 @@ impl Kernel {
     /// # Errors
     /// A dimension beyond 64 bits.
     pub fn dims_at(&self, i: usize, sizes: &[Dim], shapes: &mut ShapeCx) -> Result<Dims, Overflow> {
-        let own = self.shapes();
-        let mut leaf = |cx: &mut ShapeCx, sym: Sym| match self.sizes().iter().position(|it| *it == sym) {
+        let dims = self.param(i).buffer().map_or(&[][..], |it| it.1);
+        dims.iter().map(|dim| self.import_at(self.shapes(), *dim, sizes, shapes)).collect()
+    }
+
+    /// An expression over the sizes of the kernel where it is called with these, in the caller's context; `own` is the
+    /// context of the kernel, or one that grew out of it.
+    ///
+    /// # Errors
+    /// A value beyond 64 bits.
+    pub fn import_at(
+        &self,
+        own: &ShapeCx,
+        dim: Dim,
+        sizes: &[Dim],
+        shapes: &mut ShapeCx,
+    ) -> Result<Dim, Overflow> {
+        shapes.import_with(own, dim, &mut |cx, sym| match self.sizes().iter().position(|it| *it == sym) {
             Some(at) if at < sizes.len() => sizes[at],
             // Only in a kernel that breaks L1 or K1, which its verifier reports, or a call that breaks F9 or P5.
             _ => cx.fresh_integer(own.name(sym)),
-        };
-        let dims = self.param(i).buffer().map_or(&[][..], |it| it.1);
-        dims.iter().map(|dim| shapes.import_with(own, *dim, &mut leaf)).collect()
+        })
     }
 
     /// The sizes of a call whose operands have these dimensions: each size that is a whole dimension of a parameter

@@ -8,15 +8,16 @@
 
 use super::{Access, Kernel, ParamType, Signature, print_kernel_text};
 use crate::diag::{Diagnostic, Diagnostics};
+use crate::loops::Requirements;
 use crate::text::type_text;
 use crate::types::{Attr, visit_dims};
 use indexmap::IndexSet;
 
-/// Checks all laws and reports every violation.
+/// Checks all laws; returns what of them depends on the sizes of a call.
 ///
 /// # Errors
-/// The violations, each with the printed kernel.
-pub fn verify(kernel: &Kernel) -> Result<(), Diagnostics> {
+/// Every violation, each with the printed kernel.
+pub fn verify(kernel: &Kernel) -> Result<Requirements, Diagnostics> {
     let mut found = Diagnostics::new();
     let mut report = |code: &'static str, message: String| {
         let diagnostic = Diagnostic::error(code, message).note(format!("in {}", print_kernel_text(kernel)));
@@ -42,7 +43,7 @@ pub fn verify(kernel: &Kernel) -> Result<(), Diagnostics> {
             }
         }
     }
-    found.into_result(())
+    found.into_result(Requirements::default())
 }
 
 fn signature(signature: &Signature, report: &mut dyn FnMut(&'static str, String)) {

@@ -9,6 +9,7 @@ use super::copy::replacing;
 use super::{Axis, Expr, Index, Stage, Stmt, TensorProgram};
 use crate::shape::{Atom, AtomId, Dim, Overflow, ShapeCx, Sym, SymbolKind};
 use indexmap::{IndexMap, IndexSet};
+use smallvec::SmallVec;
 
 /// Where an operand of extent `own` is read for the index `i` of a result of extent `extent`, both of one dimension.
 pub(super) fn broadcast_index(
@@ -49,19 +50,28 @@ fn last_of(shapes: &ShapeCx, id: AtomId) -> Option<Dim> {
 
 /// The symbol that an index is, perhaps times factors of broadcasts.
 pub(super) fn broadcast_axis(shapes: &ShapeCx, index: Dim) -> Option<Sym> {
+    Some(factors_of(shapes, index)?.0)
+}
+
+/// The symbol that an index is times factors of broadcasts, and the extents less one of these.
+fn factors_of(shapes: &ShapeCx, index: Dim) -> Option<(Sym, SmallVec<[Dim; 2]>)> {
     let poly = shapes.poly(index);
     let mut terms = poly.terms();
     let (Some((factors, 1)), None, 0) = (terms.next(), terms.next(), poly.constant()) else { return None };
-    let mut axis = None;
+    let (mut axis, mut lasts) = (None, SmallVec::new());
     for (id, power) in factors {
         match shapes.atom(*id) {
             Atom::Sym(sym) if axis.is_none() && *power == 1 => axis = Some(*sym),
-            _ => {
-                last_of(shapes, *id)?;
-            }
+            _ => lasts.push(last_of(shapes, *id)?),
         }
     }
-    axis
+    Some((axis?, lasts))
+}
+
+/// The symbol that an index is times factors of broadcasts, at least one, and the extents of these.
+pub(super) fn broadcast_index_parts(shapes: &mut ShapeCx, index: Dim) -> Option<(Sym, SmallVec<[Dim; 2]>)> {
+    let (axis, lasts) = factors_of(shapes, index).filter(|it| !it.1.is_empty())?;
+    Some((axis, lasts.into_iter().map(|it| shapes.add_int(it, 1).ok()).collect::<Option<_>>()?))
 }
 
 /// Whether an index is `own`, or `own` times factors of broadcasts.

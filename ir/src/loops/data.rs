@@ -56,7 +56,7 @@ pub struct Buffer {
 pub enum Index {
     /// An expression over axes, loop variables and sizes.
     Dim(Dim),
-    /// An integer computed from data. The program's author guarantees that it is in range or loads with a guard.
+    /// An integer computed from data, which is clamped into the dimension, or in a load with a guard (law L11).
     Value(ExprId),
     /// An integer from data that is checked: of `n` elements −n to n − 1 are in range, and negative ones count from
     /// the end. Any other ends the program with an error before the access, guarded or not.

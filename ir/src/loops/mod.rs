@@ -29,16 +29,21 @@
 //!
 //! # Laws
 //! * **L1** Every symbol in an index, extent or buffer shape is a size parameter, a loop variable or an axis in
-//!   scope.
+//!   scope. What a program assumes is about size parameters.
 //! * **L2** A buffer is indexed by as many expressions as it has dimensions.
 //! * **L3** Input buffers are never stored to; output buffers are stored to by at least one stage.
 //! * **L4** A local buffer is stored before it is loaded, in program order.
 //! * **L5** Operand types of an expression agree; the stored value has the buffer's element type.
 //! * **L6** Within one stage no iteration loads what another iteration stores, and no two store to one element.
 //! * **L7** Parameters list inputs first, then buffers that are updated, then outputs; every parameter is listed once.
-//! * **L8** Axis symbols are unique in the program.
+//! * **L8** Axis symbols are unique in the program, and are indices below the extents of their axes.
 //! * **L9** A stage has a combination exactly when it has reduction axes, and no expression contains itself.
 //! * **L10** Expressions nest at most [`MAX_NESTING`] deep, so that what walks them may recurse.
+//! * **L11** Every access stays within its buffer, for all iterations: stores, and loads without a guard. An index from data
+//!   is checked before the access, or clamped. What that needs of sizes beyond what the program says of them is one of
+//!   the [`Requirements`] that each call must keep (law P17 of [plans](crate::plan)), and so is what it assumes.
+//! * **L12** Every element of an output is written, by one stage or by several side by side. What that needs of sizes is
+//!   required of calls as well.
 
 pub mod analysis;
 mod broadcast;
@@ -65,4 +70,4 @@ pub use extend::extend;
 pub use inline::inline;
 pub(crate) use text::write_kernel;
 pub use text::{Printed, parse_kernel, parse_program, print_kernel, print_program};
-pub use verify::{MAX_NESTING, verify};
+pub use verify::{MAX_NESTING, Requirement, Requirements, verify};

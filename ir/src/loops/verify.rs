@@ -7,20 +7,36 @@
 //! | L003 | L3 inputs and outputs | L008 | L8 unique axes |
 //! | L004 | L4 stored before loaded | L009 | L9 well-formed expressions and reductions |
 //! | L005 | L5 types | L010 | L10 nesting of expressions |
+//! | L011 | L11 accesses in range | L012 | L12 outputs written whole |
+
+mod accesses;
+mod bounds;
+mod coverage;
+mod requirements;
+mod values;
+
+#[cfg(test)]
+mod tests;
 
 use super::text::{Printed, print_program};
-use super::{Buffer, BufferId, BufferRole, Combine, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
+use super::{Axis, Buffer, BufferId, BufferRole, Combine, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
 use crate::diag::{Diagnostic, Diagnostics, Place};
-use crate::shape::{Constraint, Dim, Sym};
+use crate::shape::{Constraint, Dim, Sym, SymbolKind};
 use crate::types::DType;
+use accesses::Accesses;
 use indexmap::IndexSet;
 use la_arena::ArenaMap;
+
+pub use requirements::{Requirement, Requirements};
 
 /// How deep expressions may nest. Fusion stays far below it.
 pub const MAX_NESTING: u32 = 512;
 
-/// Checks all laws and reports every violation, each drawn under its line of the printed program.
-pub fn verify(program: &TensorProgram) -> Result<(), Diagnostics> {
+/// Checks all laws; returns what of them depends on the sizes of a call.
+///
+/// # Errors
+/// Every violation, each drawn under its line of the printed program.
+pub fn verify(program: &TensorProgram) -> Result<Requirements, Diagnostics> {
     let mut verifier = Verifier {
         program,
         printed: None,
@@ -43,7 +59,22 @@ pub fn verify(program: &TensorProgram) -> Result<(), Diagnostics> {
         verifier.statement = None;
         verifier.check_l3_outputs_are_stored();
     }
-    verifier.found.into_result(())
+    let mut requirements = Requirements::default();
+    // These take the other laws for granted.
+    if verifier.found.is_empty() {
+        let mut accesses = Accesses::new(program);
+        accesses.body(&program.body, &mut 0);
+        for (statement, code, message) in std::mem::take(&mut accesses.violations) {
+            verifier.statement = Some(statement);
+            verifier.report(code, message);
+        }
+        verifier.statement = None;
+        for (buffer, message) in accesses.check_l12_whole() {
+            verifier.report_buffer("L012", buffer, message);
+        }
+        requirements = accesses.finish();
+    }
+    verifier.found.into_result(requirements)
 }
 
 struct Verifier<'a> {
@@ -185,9 +216,15 @@ impl Verifier<'_> {
         }
     }
 
-    /// L1: shapes of buffers are over size parameters.
+    /// L1: shapes of buffers and what is assumed are over size parameters.
     fn check_l1_buffer_shapes(&mut self) {
         let program = self.program;
+        for fact in program.shapes.facts() {
+            if let Some(sym) = fact.dims().find_map(|it| self.out_of_scope(it, &program.sizes)) {
+                let name = program.shapes.name(sym);
+                self.report("L001", format!("L1: `{name}` is assumed about, and is no size parameter"));
+            }
+        }
         for (id, buffer) in program.buffers.iter() {
             for dim in &buffer.dims {
                 if let Some(sym) = self.out_of_scope(*dim, &program.sizes) {
@@ -223,9 +260,12 @@ impl Verifier<'_> {
         }
     }
 
-    fn check_l8_unique_axis(&mut self, var: Sym) {
-        if self.program.sizes.contains(&var) || !self.axes.insert(var) {
-            let name = self.program.shapes.name(var).to_owned();
+    fn check_l8_axis(&mut self, axis: &Axis) {
+        let name = self.program.shapes.name(axis.var);
+        if self.program.shapes.kind(axis.var) != (SymbolKind::Index { extent: axis.extent }) {
+            self.report("L008", format!("L8: the axis `{name}` is no index below its extent"));
+        }
+        if self.program.sizes.contains(&axis.var) || !self.axes.insert(axis.var) {
             self.report("L008", format!("L8: the axis `{name}` is used elsewhere"));
         }
     }
@@ -238,7 +278,7 @@ impl Verifier<'_> {
                 Stmt::Stage(stage) => self.stage(stage, scope),
                 Stmt::For { axis, body } => {
                     self.check_l1_scope(axis.extent, scope, "the extent");
-                    self.check_l8_unique_axis(axis.var);
+                    self.check_l8_axis(axis);
                     scope.push(axis.var);
                     self.body(body, scope, next);
                     scope.pop();
@@ -251,7 +291,7 @@ impl Verifier<'_> {
         let outside = scope.len();
         for axis in stage.all_axes() {
             self.check_l1_scope(axis.extent, &scope[..outside], "the extent");
-            self.check_l8_unique_axis(axis.var);
+            self.check_l8_axis(axis);
             scope.push(axis.var);
         }
         let stores = outside + stage.axes.len();
@@ -452,6 +492,3 @@ impl Verifier<'_> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

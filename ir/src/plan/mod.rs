@@ -64,6 +64,8 @@
 //! * **P16** A step on objects gets and gives what it is about: an element or length is that of a sequence, a value that of
 //!   an optional. What is put into a place is checked against the type of that where the types do not say that it fits.
 //!   Symbols that it binds are whole dimensions of the place.
+//! * **P17** The sizes of a kernel step keep what the kernel [requires](crate::loops::Requirement) of them (law L11 of
+//!   [programs](crate::loops)).
 //!
 //! # Laws of modules
 //! * **P9** Names of functions are unique. That of a function which others may call begins with no underscore and holds

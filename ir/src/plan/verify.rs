@@ -17,7 +17,8 @@
 //! | P004 | P4 slots in arenas | P008 | P8 calls of functions |
 //! | P012 | P12 state is renewed last | P009 to P011, P015 | laws of modules |
 //! | P013 | neither proven nor refuted | P014 | P14 defaults fit |
-//! | P016 | P16 steps on objects | L…, K… | laws of kernels |
+//! | P016 | P16 steps on objects | P017 | P17 requirements of kernels |
+//! | L…, K… | laws of kernels | | |
 
 mod facts;
 mod guards;
@@ -27,6 +28,7 @@ mod kernels;
 mod module;
 mod objects;
 mod proof;
+mod requirements;
 mod runs;
 mod samples;
 mod sizes;
@@ -44,6 +46,7 @@ use super::{
 };
 use crate::diag::{Diagnostic, Diagnostics, Place};
 use crate::kernel::Kernel;
+use crate::loops::Requirements;
 use crate::shape::{Constraint, Dim, ShapeCx, Sym, SymbolKind};
 use crate::types::DType;
 use facts::Established;
@@ -65,21 +68,31 @@ pub use proof::{Count, Proof};
 /// # Errors
 /// Every violation, each drawn under its line of the printed plan.
 pub fn verify(plan: &CallPlan) -> Result<Proof, Diagnostics> {
-    let mut found = verify_kernels(&plan.kernels);
     let mut proof = Proof::default();
-    verify_plan(0, plan, &[], &mut found, &mut proof);
+    let (required, mut found) = verify_kernels(&plan.kernels, &mut proof);
+    verify_plan(0, plan, &required, &[], &mut found, &mut proof);
     found.into_result(proof)
 }
 
-fn verify_kernels(kernels: &[Kernel]) -> Diagnostics {
-    let found = kernels.iter().filter_map(|it| crate::kernel::verify(it).err());
-    Diagnostics(found.flat_map(|it| it.0).collect())
+/// What each kernel requires of the sizes of its calls; nothing of one that breaks its laws.
+fn verify_kernels(kernels: &[Kernel], proof: &mut Proof) -> (Vec<Requirements>, Diagnostics) {
+    let mut found = Diagnostics::new();
+    let verified = kernels.iter().map(|it| {
+        crate::kernel::verify(it).unwrap_or_else(|mut problems| {
+            found.0.append(&mut problems.0);
+            Requirements::default()
+        })
+    });
+    let required: Vec<Requirements> = verified.collect();
+    proof.add_kernels(&required);
+    (required, found)
 }
 
 /// All laws of one plan but those of its kernels. `functions` are those of its module, in which it is at `number`.
 fn verify_plan(
     number: usize,
     plan: &CallPlan,
+    requirements: &[Requirements],
     functions: &[CallPlan],
     found: &mut Diagnostics,
     proof: &mut Proof,
@@ -91,6 +104,7 @@ fn verify_plan(
     let mut slots_of = vec![Vec::new(); plan.arenas.len()];
     let mut verifier = Verifier {
         plan,
+        requirements,
         functions,
         sizes,
         layout,
@@ -184,6 +198,8 @@ fn top_checks(plan: &CallPlan) -> Vec<Constraint> {
 
 struct Verifier<'a> {
     plan: &'a CallPlan,
+    /// Those of the kernels.
+    requirements: &'a [Requirements],
     /// Those of the module.
     functions: &'a [CallPlan],
     sizes: Sizes,
@@ -435,7 +451,7 @@ impl Verifier<'_> {
             Step::Kernel { kernel, args, sizes, .. } => {
                 sizes.iter().for_each(|it| self.check_p1_bound(state, *it));
                 match plan.kernels.get(kernel.0 as usize) {
-                    Some(kernel) => self.kernel(kernel, args, sizes, state),
+                    Some(it) => self.kernel(*kernel, it, args, sizes, state),
                     None => self.report("P005", format!("P5: there is no kernel {}", kernel.0)),
                 }
             }

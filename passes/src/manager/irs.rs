@@ -62,11 +62,13 @@ impl IrRef<'_> {
         match self {
             IrRef::Graph(graph) => {
                 let kernels = graph.kernels().values();
-                all(std::iter::once(graph.verify(ops)).chain(kernels.map(orogen_ir::kernel::verify)))
+                all(std::iter::once(graph.verify(ops))
+                    .chain(kernels.map(|it| orogen_ir::kernel::verify(it).map(drop))))
             }
             IrRef::Flow(module) => {
                 let kernels = module.kernels();
-                all(std::iter::once(module.verify(ops)).chain(kernels.map(orogen_ir::kernel::verify)))
+                all(std::iter::once(module.verify(ops))
+                    .chain(kernels.map(|it| orogen_ir::kernel::verify(it).map(drop))))
             }
         }
     }

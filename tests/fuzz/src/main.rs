@@ -14,7 +14,8 @@
 //!   touched.
 //! * Z4 Both paths compute the same, and what the reference interpreter computes.
 //! * Z5 What a text format prints, it parses, and prints the same.
-//! * Z6 A plan that its verifier lets pass reads what was written and stays within its memory, whatever runs it.
+//! * Z6 A plan that its verifier lets pass reads what was written and stays within its memory, whatever runs it: its
+//!   kernels neither read nor write beyond their buffers, and leave no element of an output unwritten.
 //!
 //! Modules in reading order: `target` (what is fuzzed), `setup`, `compare` (values), `mutate`, `model` (whole models),
 //! `programs` (of both IRs), `plans`, `plan_texts`, `text`, `calls`, `libraries`, `guard`, `campaign` (processes).

@@ -99,9 +99,10 @@ pub(crate) fn run(setup: &Setup, bytes: &[u8]) -> Outcome {
         },
     };
     let Some(function) = first.signature().functions.first() else { return Outcome::Refused };
-    // Numbers that are none make a difference where zeros are left out of a sum.
+    // Convolutions may leave the zeros of padding out of their sums or multiply them by weights, which differs where
+    // weights are no finite numbers.
     let text = orogen_ir::flow::text::print(&module, setup.compiler.ops());
-    let exact = exact && !text.contains("nan") && !text.contains("inf");
+    let exact = exact && !(text.contains("conv") && (text.contains("nan") || text.contains("inf")));
     let mut random = Random::new(bytes.len() as u64);
     for turn in 0..3 {
         let Some(inputs) = inputs(function, &mut random, turn % 2 == 0) else { return Outcome::Refused };

@@ -5,16 +5,24 @@ use super::objects::fits;
 use super::sizes::Question;
 use super::{State, Verifier, in_place};
 use crate::kernel::{Access, Kernel, ParamRef};
-use crate::plan::{BufferRef, byte_size};
+use crate::plan::{BufferRef, KernelId, byte_size};
 use crate::shape::{Dim, SymbolKind};
 use crate::types::DType;
 
 impl Verifier<'_> {
     /// A kernel step: what it reads is valid, what it writes may be written.
-    pub(super) fn kernel(&mut self, kernel: &Kernel, args: &[BufferRef], sizes: &[Dim], state: &mut State) {
+    pub(super) fn kernel(
+        &mut self,
+        id: KernelId,
+        kernel: &Kernel,
+        args: &[BufferRef],
+        sizes: &[Dim],
+        state: &mut State,
+    ) {
         if !self.check_p5_counts(kernel, args, sizes) {
             return;
         }
+        self.check_p17_requirements(id, kernel, sizes, state);
         for (symbol, size) in kernel.sizes().iter().zip(sizes) {
             // Others are numbers that may be negative.
             if kernel.shapes().kind(*symbol) == SymbolKind::Size {

@@ -14,10 +14,10 @@ use std::sync::Arc;
 /// # Errors
 /// Every violation; those of a plan are drawn under its lines.
 pub fn verify_module(module: &PlanModule) -> Result<Proof, Diagnostics> {
-    let mut found = verify_kernels(module.kernels());
     let mut proof = Proof::default();
+    let (required, mut found) = verify_kernels(module.kernels(), &mut proof);
     for (number, plan) in module.functions.iter().enumerate() {
-        verify_plan(number, plan, &module.functions, &mut found, &mut proof);
+        verify_plan(number, plan, &required, &module.functions, &mut found, &mut proof);
     }
     check_p9_names(module, &mut found);
     check_p10_calls(module, &mut found);

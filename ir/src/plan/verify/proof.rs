@@ -2,6 +2,7 @@
 
 use super::sizes::Question;
 use crate::diag::{Diagnostic, Place};
+use crate::loops::Requirements;
 use crate::plan::{BufferRef, ShapeCheck, SlotId};
 use crate::shape::{Constraint, ShapeCx};
 use crate::types::Source;
@@ -53,6 +54,15 @@ impl Proof {
             asked: sum.asked + it.asked,
             proven: sum.proven + it.proven,
         })
+    }
+
+    /// The answers for the bodies of kernels.
+    pub(super) fn add_kernels(&mut self, kernels: &[Requirements]) {
+        for (law, proven) in kernels.iter().flat_map(|it| &it.proven) {
+            let count = self.laws.entry(law).or_default();
+            count.asked += proven;
+            count.proven += proven;
+        }
     }
 
     /// The answers for one plan of a module.
@@ -122,6 +132,8 @@ pub(super) enum Asked {
     Intact(BufferRef),
     /// Whether two buffers share no memory.
     Apart(BufferRef, BufferRef),
+    /// A requirement of the kernel of a step, by its place among them.
+    Required(usize),
 }
 
 /// The questions so far.

@@ -18,6 +18,8 @@ pub(super) enum Question {
     Equal(Dim, Dim),
     /// The number divides it.
     Divides(i64, Dim),
+    /// Any relation.
+    Holds(Constraint),
 }
 
 /// What is known of a question.
@@ -30,12 +32,16 @@ pub(super) enum Answer {
 }
 
 impl Question {
-    fn dims(self) -> impl Iterator<Item = Dim> {
+    pub(super) fn dims(self) -> impl Iterator<Item = Dim> {
         let (first, second) = match self {
-            Question::AtMost(a, b) | Question::Equal(a, b) => (a, Some(b)),
-            Question::Divides(_, d) => (d, None),
+            Question::AtMost(a, b) | Question::Equal(a, b) => (Some(a), Some(b)),
+            Question::Divides(_, d) => (Some(d), None),
+            Question::Holds(constraint) => {
+                let mut dims = constraint.dims();
+                (dims.next(), dims.next())
+            }
         };
-        std::iter::once(first).chain(second)
+        first.into_iter().chain(second)
     }
 
     fn map(self, mut map: impl FnMut(Dim) -> Option<Dim>) -> Option<Self> {
@@ -43,6 +49,7 @@ impl Question {
             Question::AtMost(a, b) => Question::AtMost(map(a)?, map(b)?),
             Question::Equal(a, b) => Question::Equal(map(a)?, map(b)?),
             Question::Divides(k, d) => Question::Divides(k, map(d)?),
+            Question::Holds(constraint) => Question::Holds(constraint.map(&mut |it| map(it).ok_or(())).ok()?),
         })
     }
 
@@ -52,6 +59,7 @@ impl Question {
             Question::AtMost(a, b) => value(a)? <= value(b)?,
             Question::Equal(a, b) => value(a)? == value(b)?,
             Question::Divides(k, d) => value(d)?.checked_rem(k)? == 0,
+            Question::Holds(constraint) => shapes.holds_with(&constraint, values)?,
         })
     }
 
@@ -65,6 +73,7 @@ impl Question {
             },
             Question::Equal(a, b) => Constraint::Eq(a, b),
             Question::Divides(k, d) => Constraint::Multiple(d, k),
+            Question::Holds(constraint) => constraint,
         })
     }
 
@@ -73,6 +82,7 @@ impl Question {
             Question::AtMost(a, b) => shapes.is_le(a, b),
             Question::Equal(a, b) => shapes.prove_eq(a, b).is_always(),
             Question::Divides(k, d) => shapes.divides(k, d).is_always(),
+            Question::Holds(constraint) => shapes.prove(constraint).is_always(),
         }
     }
 }
@@ -95,21 +105,36 @@ impl Sizes {
     }
 
     pub(super) fn ask(&mut self, question: Question, known: &Established) -> Answer {
+        self.ask_within(question, &[], known)
+    }
+
+    /// The same where each of these extents is at least 1.
+    pub(super) fn ask_within(&mut self, question: Question, within: &[Dim], known: &Established) -> Answer {
         if self.on_entry.get(&question) == Some(&true) {
             return Answer::Proven;
         }
-        if question.dims().all(|it| self.shapes.as_int(it).is_some()) {
+        if question.dims().chain(within.iter().copied()).all(|it| self.shapes.as_int(it).is_some()) {
+            let within = within.iter().all(|it| self.shapes.as_int(*it).is_some_and(|it| it >= 1));
             return match question.at(&self.shapes, &|_| None) {
-                Some(true) => Answer::Proven,
-                _ => Answer::Refuted(String::new()),
+                Some(false) | None if within => Answer::Refuted(String::new()),
+                _ => Answer::Proven,
             };
         }
         let value = |run: usize, sym: Sym| known.runs.value(&self.samples, run, sym);
-        let refutes = |run: &usize| question.at(&self.shapes, &|sym| value(*run, sym)) == Some(false);
+        let refutes = |run: &usize| {
+            let at = |sym: Sym| value(*run, sym);
+            let positive = |it: &Dim| {
+                self.shapes.as_int(*it).or_else(|| self.shapes.eval_with(*it, &at)).is_some_and(|it| it >= 1)
+            };
+            within.iter().all(positive) && question.at(&self.shapes, &at) == Some(false)
+        };
         if let Some(run) = known.runs.here(self.samples.count()).find(refutes) {
-            return Answer::Refuted(self.witness(question, &|sym| value(run, sym)));
+            return Answer::Refuted(self.witness(question, within, &|sym| value(run, sym)));
         }
-        match self.proven_on_entry(question) || self.proven_here(question, known) {
+        let proven = self.proven_on_entry(question)
+            || self.proven_here(question, &[], known)
+            || (!within.is_empty() && self.proven_here(question, within, known));
+        match proven {
             true => Answer::Proven,
             false => Answer::Open,
         }
@@ -124,8 +149,8 @@ impl Sizes {
         proven
     }
 
-    /// With the definitions and checks before.
-    fn proven_here(&mut self, question: Question, known: &Established) -> bool {
+    /// With the definitions and checks before, where these extents are at least 1.
+    fn proven_here(&mut self, question: Question, within: &[Dim], known: &Established) -> bool {
         let Some(question) = question.map(|it| known.resolve(&mut self.shapes, it)) else { return false };
         if self.proven_on_entry(question) {
             return true;
@@ -134,7 +159,9 @@ impl Sizes {
         if known.unreachable {
             return true;
         }
-        let facts = known.about(&mut self.shapes, question.dims());
+        let within: Vec<Dim> = within.iter().filter_map(|it| known.resolve(&mut self.shapes, *it)).collect();
+        let mut facts = known.about(&mut self.shapes, question.dims().chain(within.iter().copied()));
+        facts.extend(within.into_iter().map(|it| Constraint::AtLeast(it, 1)));
         if facts.is_empty() {
             return false;
         }
@@ -152,9 +179,10 @@ impl Sizes {
     }
 
     /// ` (n = 17, m = 3)`
-    fn witness(&self, question: Question, value: &dyn Fn(Sym) -> Option<i64>) -> String {
+    fn witness(&self, question: Question, within: &[Dim], value: &dyn Fn(Sym) -> Option<i64>) -> String {
         let mut found = Vec::new();
-        for sym in question.dims().flat_map(|it| self.shapes.free_symbols(it)) {
+        let dims = question.dims().chain(within.iter().copied());
+        for sym in dims.flat_map(|it| self.shapes.free_symbols(it)) {
             let text = format!("{} = {}", self.shapes.display_sym(sym), value(sym).unwrap_or_default());
             if !found.contains(&text) {
                 found.push(text);

@@ -34,7 +34,7 @@ plan @main {
     size k
     in %x: f32[k]
     out %y: bool[]
-    %y[] = %x[0] < f32(1.0)
+    %y[] = %x[0 | f32(0.0)] < f32(1.0)
   }
   steps {
     alloc ^0
@@ -615,4 +615,74 @@ fn memory_is_that_of_the_sizes_it_was_got_for() {
     let plan = parse_plan(&later, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"));
     let found = verify(&plan).expect_err("memory of another size");
     assert_eq!(found.0[0].code, "P002", "{found}");
+}
+
+/// A plan that calls a kernel which reads from `start` on; `steps` come before the call.
+fn shifted(steps: &str, sizes: &str) -> CallPlan {
+    let text = format!(
+        "plan @main {{
+  size n
+  size m
+  integer k
+  in x: f32[n]
+  in z: f32[m]
+  in at: i64[1]
+  out y: f32[m]
+  from n = %in0[0]
+  from m = %in1[0]
+  kernel @shift {{
+    size n
+    size m
+    integer start
+    in %x: f32[n]
+    out %y: f32[m]
+    for i < m {{ %y[i] = %x[i + start] }}
+  }}
+  steps {{
+    alloc %out0
+{steps}    call 0 @shift(%in0, %out0) [{sizes}]
+  }}
+}}
+"
+    );
+    parse_plan(&text, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"))
+}
+
+#[test]
+fn p17_sizes_keep_what_kernels_require() {
+    // Proven by a check before.
+    let fits = "    check n - m >= 0 \"too short\"\n";
+    let proof = verify(&shifted(fits, "n, m, 0")).unwrap_or_else(|it| panic!("{it}"));
+    assert!(proof.is_whole(), "{proof}");
+    assert_eq!((proof.laws["P17"].proven, proof.laws["L12"].proven), (2, 1));
+    // Where nothing is read, nothing is required.
+    assert!(verify(&shifted("    check m == 0 \"empty\"\n", "n, m, 0")).is_ok_and(|it| it.is_whole()));
+    // Refuted.
+    let codes =
+        |plan: &CallPlan| verify(plan).map_or_else(|it| it.iter().map(|it| it.code).collect(), |_| vec![]);
+    assert_eq!(codes(&shifted("", "n, m, 0")), ["P017"]);
+    assert_eq!(codes(&shifted(fits, "n, m, -1")), ["P017"]);
+    // Data may say anything: known by a check, or refuted.
+    let data = "    bind k = %in2[0]: i64\n";
+    assert_eq!(codes(&shifted(&format!("{fits}{data}"), "n, m, k")), ["P017"]);
+    let checks = "    check k >= 0 \"k\"\n    check n - m - k >= 0 \"k\"\n";
+    assert_eq!(codes(&shifted(&format!("{data}{checks}"), "n, m, k")), [""; 0]);
+}
+
+/// What a kernel assumes is checked in front of its call where nothing proves it.
+#[test]
+fn p17_what_kernels_assume_is_checked() {
+    let text = print_plan(&shifted("    check n - m >= 0 \"short\"\n", "n, m, 0")).text;
+    let text = text.replace("    in %x: f32[n]", "    assume n >= 7\n    in %x: f32[n]");
+    let plan = parse_plan(&text, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"));
+    assert_eq!(verify(&plan).unwrap_or_else(|it| panic!("{it}")).open.len(), 1);
+    let mut module = crate::plan::PlanModule::from(plan);
+    let proof = prove_module(&mut module).unwrap_or_else(|it| panic!("{it}"));
+    assert_eq!((proof.is_whole(), proof.checked.len()), (true, 1));
+    let steps = &module.functions[0].steps;
+    assert_eq!(steps.iter().filter(|it| matches!(it, Step::Check(_))).count(), 2, "{steps:?}");
+    // Sizes that are fixed are refused here and now.
+    let fixed = text.replace("[n, m, 0]", "[3, 3, 0]");
+    let plan = parse_plan(&fixed, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"));
+    assert!(verify(&plan).unwrap_err().iter().any(|it| it.code == "P017"));
 }

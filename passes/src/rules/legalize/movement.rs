@@ -88,6 +88,7 @@ fn concat(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
         parts.push(cx.operand(i)?);
     }
     let out = cx.output(0)?;
+    let out_dims = cx.b.buffer_dims(out);
     let mut offset = cx.b.shapes().int(0);
     let mut empty = true;
     for (part, dims) in parts {
@@ -95,7 +96,8 @@ fn concat(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
             continue;
         }
         empty = false;
-        let axes = cx.b.axes("i", &dims);
+        // Off the axis all have the dimensions of the result, however these are spelled.
+        let axes = cx.b.axes("i", &with(&out_dims, axis, dims[axis]));
         let vars = cx.b.vars(&axes);
         let value = cx.b.load(part, vars.iter().copied())?;
         let position = cx.add(offset, vars[axis])?;

@@ -4,7 +4,7 @@ use super::context::overflow;
 use super::{LegalizeFn, Legalizer, Lowering, Value};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::loops::{BinaryOp, BuildResult, CompareOp, Index};
-use orogen_ir::shape::Dim;
+use orogen_ir::shape::{Constraint, Dim};
 use orogen_ir::types::{DType, Type};
 
 pub(super) const ROWS: &[(&str, LegalizeFn)] = &[("non_zero", non_zero), ("compress", compress)];
@@ -22,10 +22,12 @@ fn positions(cx: &mut Legalizer<'_>, vector: Value, length: Dim, size: Dim) -> B
     cx.b.fill(places, |_, _| Ok(none))?;
     let axis = cx.b.axis("i", cx.b.buffer_dims(x)[0]);
     cx.b.for_loop(axis, |b| {
-        // What is no hit is overwritten by the next that is one. There are never more hits than elements so far, so
-        // the store is in range.
+        // What is no hit is overwritten by the next that is one. There are never more hits than elements so far, which
+        // the clamp says.
         let (i, found) = (b.var(axis), b.load(count, [first])?);
         let here = b.dim(i, DType::I64)?;
+        let found = b.binary(BinaryOp::Max, found, none)?;
+        let found = b.binary(BinaryOp::Min, found, here)?;
         b.stage(&[], places, [Index::Value(found)], here)?;
         let (value, nothing) = (b.load(x, [i])?, b.number(0.0, b.buffer_dtype(x)));
         let hit = b.compare(CompareOp::Ne, value, nothing)?;
@@ -35,6 +37,8 @@ fn positions(cx: &mut Legalizer<'_>, vector: Value, length: Dim, size: Dim) -> B
     })?;
     let [places, count] = cx.emit()[..] else { unreachable!("the kernel has two outputs") };
     cx.bind(count, &[size])?;
+    let rest = cx.caller.sub(length, size).map_err(overflow)?;
+    cx.check(Constraint::AtLeast(rest, 0), "more elements are selected than there are");
     Ok(places)
 }
 
@@ -81,7 +85,9 @@ fn compress(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let vars = cx.b.vars(&axes);
     let mut from: Vec<Index> = vars.iter().map(|it| (*it).into()).collect();
     from[axis] = Index::Value(cx.b.load(places, [vars[axis]])?);
-    let value = cx.b.load(x, from)?;
+    // All places are in range, but nothing in this kernel says so.
+    let nothing = cx.b.number(0.0, cx.b.buffer_dtype(x));
+    let value = cx.b.load_or(x, from, nothing)?;
     cx.b.stage(&axes, out, vars, value)?;
     cx.finish()
 }
