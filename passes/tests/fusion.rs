@@ -2,7 +2,7 @@
 
 use orogen_ir::flow::FlowBuilder;
 use orogen_ir::graph::GraphBuilder;
-use orogen_ir::loops::analysis::{FusionKind, fusion_kind};
+use orogen_ir::loops::analysis::{FusionKind, fusion_kind, is_scattered};
 use orogen_ir::loops::{Junction, TensorProgram};
 use orogen_ir::ops::{InferCx, OpRegistry, OpSink};
 use orogen_ir::shape::ShapeCx;
@@ -16,9 +16,11 @@ fn kernel(op: &str, attrs: Attrs, shapes: &[&[i64]]) -> TensorProgram {
     let mut cx = ShapeCx::new();
     let args: Vec<Type> = shapes
         .iter()
-        .map(|dims| {
+        .enumerate()
+        .map(|(operand, dims)| {
             let dims: Vec<_> = dims.iter().map(|it| cx.int(*it)).collect();
-            Type::tensor(DType::F32, dims)
+            let indices = op == "gather" && operand == 1;
+            Type::tensor(if indices { DType::I64 } else { DType::F32 }, dims)
         })
         .collect();
     let mut infer = InferCx::new(&mut cx, &attrs, &args);
@@ -84,6 +86,16 @@ fn rows_take_elementwise_work_on_either_side() {
 fn a_contraction_does_not_take_its_operands_producers() {
     let relu = kernel("relu", Attrs::none(), &[&[1, 8, 6, 6]]);
     assert!(fused(&relu, &conv(), 0).is_none());
+}
+
+#[test]
+fn scattered_reads_go_into_no_other_loops() {
+    let along = |axis: i64| kernel("gather", Attrs::none().with("axis", axis), &[&[8, 9], &[7]]);
+    let (points, rows) = (along(1), along(0));
+    assert!(is_scattered(&points) && !is_scattered(&rows));
+    let exp = |dims: &[i64]| kernel("exp", Attrs::none(), &[dims]);
+    assert!(fused(&points, &exp(&[8, 7]), 0).is_none(), "it would be computed point by point");
+    assert!(fused(&rows, &exp(&[7, 9]), 0).is_some(), "rows that lie elsewhere are rows");
 }
 
 /// `gelu(x × w + bias)` with the activation in its parts, as exporters write it.

@@ -3,7 +3,9 @@
 //! Nothing here is declared by whoever wrote the program, so kernels of users fuse and compile like built-in ones.
 
 use super::broadcast::is_broadcast_of;
-use super::{BinaryOp, BufferId, BufferRole, Combine, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
+use super::{
+    Axis, BinaryOp, BufferId, BufferRole, Combine, Expr, ExprId, Index, Stage, Stmt, TensorProgram,
+};
 use crate::shape::Dim;
 use indexmap::IndexMap;
 
@@ -212,6 +214,34 @@ pub fn load_counts(program: &TensorProgram) -> IndexMap<BufferId, usize> {
     let mut counts = IndexMap::new();
     visit(program, &program.body, &mut counts);
     counts
+}
+
+/// Whether a stage reads or writes single elements at places from data: along its innermost axis every point has a
+/// place of its own, so points are computed one after the other. Whole rows at places from data are not meant.
+pub fn is_scattered(program: &TensorProgram) -> bool {
+    program.stages().into_iter().any(|stage| {
+        let innermost = |axes: &[Axis]| {
+            axes.iter().rfind(|it| program.shapes.as_int(it.extent) != Some(1)).map(|it| it.var)
+        };
+        let innermost = [innermost(&stage.axes), innermost(&stage.reduce)];
+        let varies = |dim: Dim| innermost.iter().flatten().any(|axis| program.shapes.mentions(dim, *axis));
+        let scattered = |at: &[Index]| {
+            let mut found = false;
+            for place in at.iter().filter_map(Index::value) {
+                program.walk(place, &mut |_, expr| {
+                    found |= match expr {
+                        Expr::Dim(dim, _) => varies(*dim),
+                        Expr::Load { at, .. } => at.iter().filter_map(Index::dim).any(varies),
+                        _ => false,
+                    };
+                });
+            }
+            found
+        };
+        let mut found = scattered(&stage.at);
+        for_each_load(program, stage.value, &mut |_, at, _| found |= scattered(at));
+        found
+    })
 }
 
 /// Calls `f(buffer, index, whether it is guarded)` for every load below `root`, shared ones once.

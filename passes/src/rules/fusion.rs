@@ -3,7 +3,7 @@
 use super::kernels::KernelTable;
 use indexmap::IndexMap;
 use orogen_ir::loops::analysis::{
-    FusionKind, flat_stages, fusion_kind, load_counts, reads_at_own_index, row_form,
+    FusionKind, flat_stages, fusion_kind, is_scattered, load_counts, reads_at_own_index, row_form,
 };
 use orogen_ir::loops::{
     BufferRole, Composed, Index, Junction, Origin, TensorProgram, compact, compose, extend,
@@ -26,6 +26,9 @@ const MAX_EXPRESSIONS: usize = 256;
 /// * elementwise and injective producers go into the loads of any consumer but a contraction,
 /// * elementwise consumers become the epilogue of a contraction or reduction,
 /// * elementwise producers and consumers join a row program over the same rows.
+///
+/// A producer that takes single elements from places in data goes into nothing: the consumer would compute point by
+/// point for its sake, and gather again wherever it reads an element twice.
 pub fn merge(
     producer: (&TensorProgram, &[Dim]),
     consumer: (&TensorProgram, &[Dim]),
@@ -103,6 +106,9 @@ fn merge_known(
         }
         _ => return None,
     };
+    if first == FusionKind::Injective && is_scattered(producer.0) {
+        return None;
+    }
     let composed = compose(producer, consumer, junction)?;
     if flat_stages(&composed.program)?.len() > MAX_STAGES {
         return None;
