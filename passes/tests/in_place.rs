@@ -191,6 +191,47 @@ fn a_loop_that_writes_a_row_moves_a_row() {
 }
 
 /// A branch that writes a row, and one that keeps or writes another.
+#[test]
+fn a_carried_value_that_grows_is_copied_once_a_turn() {
+    // Both grow by a row, the second one from what was the first; the third one keeps its size.
+    let text = "module @m {
+  sym c, m, n
+  fn @main(%a: Tensor<f32, [n, 3]>, %row: Tensor<f32, [1, 3]>, %limit: Tensor<i64, []>) -> (y: Tensor<f32, [m, 3]>, z: Tensor<f32, [m, 3]>, s: Tensor<f32, [1, 3]>) {
+    dataflow {
+      %zero = const i64[] [0] : Tensor<i64, [], [0]>
+      %one = const i64[] [1] : Tensor<i64, [], [1]>
+      yield %zero, %one
+    }
+    effect {
+      %i, %y, %z, %s = while (%zero, %a, %a, %row) cond (%i0: Tensor<i64, []>, %y0: Tensor<f32, [c, 3]>, %z0: Tensor<f32, [c, 3]>, %s0: Tensor<f32, [1, 3]>) {
+        dataflow {
+          %more = less(%i0, %limit) : Tensor<bool, []>
+          yield %more
+        }
+        return %more
+      } body (%i1: Tensor<i64, []>, %y1: Tensor<f32, [c, 3]>, %z1: Tensor<f32, [c, 3]>, %s1: Tensor<f32, [1, 3]>) {
+        dataflow {
+          %i2 = add(%i1, %one) : Tensor<i64, []>
+          %longer = concat(%y1, %s1) {axis = 0} : Tensor<f32, [c + 1, 3]>
+          %y2 = neg(%longer) : Tensor<f32, [c + 1, 3]>
+          %z2 = concat(%row, %y1) {axis = 0} : Tensor<f32, [c + 1, 3]>
+          %s2 = add(%s1, %row) : Tensor<f32, [1, 3]>
+          yield %i2, %y2, %z2, %s2
+        }
+        return %i2, %y2, %z2, %s2
+      } : Tensor<i64, []>, Tensor<f32, [m, 3]>, Tensor<f32, [m, 3]>, Tensor<f32, [1, 3]>
+    }
+    return %y, %z, %s
+  }
+}
+";
+    for (rows, turns) in [(2, 3), (0, 2), (1, 0)] {
+        let plan = agrees(text, &[floats(&[rows, 3]), floats(&[1, 3]), ints(&[], &[turns])]);
+        let (_, inside) = copies(&plan.steps);
+        assert_eq!(inside.len(), 2, "{}", print_plan(&plan).text);
+    }
+}
+
 fn branches(other: &str) -> String {
     format!(
         "module @m {{

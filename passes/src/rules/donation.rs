@@ -5,7 +5,8 @@
 
 use orogen_ir::kernel::{Access, Kernel};
 use orogen_ir::loops::analysis::for_each_load;
-use orogen_ir::loops::{BufferId, BufferRole, Stmt, TensorProgram};
+use orogen_ir::loops::{BufferId, BufferRole, Index, Stmt, TensorProgram};
+use orogen_ir::shape::Dim;
 
 /// A result that may lie where an operand lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +52,12 @@ fn may_write_over(program: &TensorProgram, input: BufferId, output: BufferId) ->
     for_each_load(program, stage.value, &mut |buffer, at, _| {
         if buffer == input {
             loaded = true;
-            own &= at == &stage.at[..];
+            // A dimension of 1 has one element, also where it is read at 0.
+            let same = |((read, stored), dim): ((&Index, &Index), &Dim)| {
+                let is = |dim: Dim, value: i64| program.shapes.as_int(dim) == Some(value);
+                read == stored || (is(*dim, 1) && read.dim().is_some_and(|it| is(it, 0)))
+            };
+            own &= at.len() == stage.at.len() && at.iter().zip(&stage.at).zip(&from.dims).all(same);
         }
     });
     loaded && own
@@ -86,6 +92,24 @@ mod tests {
         assert_eq!(of(&kernel("%x[i, 3 - j] + %y[i, j]")), [(1, 0)]);
         assert_eq!(of(&kernel("%x[i, j] + %x[i, 0]")), []);
         assert_eq!(of(&kernel("%b[j]")), []);
+    }
+
+    #[test]
+    fn a_dimension_of_one_may_be_read_at_zero() {
+        let kernel = |rows: &str, value: &str| {
+            format!(
+                "kernel @k {{
+  size n
+  in %x: f32[{rows}, n]
+  out %z: f32[{rows}, n]
+  for i < {rows}, j < n {{ %z[i, j] = {value} }}
+}}
+"
+            )
+        };
+        assert_eq!(of(&kernel("1", "%x[0, j] + %x[i, j]")), [(0, 0)]);
+        assert_eq!(of(&kernel("2", "%x[0, j] + %x[i, j]")), []);
+        assert_eq!(of(&kernel("1", "%x[0, 0] + %x[i, j]")), []);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Whether a kernel may write an output where an input lies.
 
-use crate::loops::{BufferId, Expr, Index, Stmt, TensorProgram};
+use crate::loops::{BufferId, Expr, Index, Stage, Stmt, TensorProgram};
+use crate::shape::Dim;
 
 /// Whether the kernel gives the same result when `output` shares the memory of `input`: the buffers have one layout,
 /// one stage stores the output, and it alone loads the input, only at the element it stores. However stages are put
@@ -27,7 +28,7 @@ pub(super) fn may_share(program: &TensorProgram, input: BufferId, output: Buffer
                 if let Expr::Load { buffer, at, .. } = expr
                     && *buffer == input
                 {
-                    safe &= stores && *at == stage.at && stage.combine.is_none();
+                    safe &= stores && stage.combine.is_none() && same_element(program, at, stage, &from.dims);
                 }
             });
         }
@@ -37,4 +38,14 @@ pub(super) fn may_share(program: &TensorProgram, input: BufferId, output: Buffer
         stored |= stores;
     }
     stored
+}
+
+/// Whether what is read at `at` is the element that the stage stores: of a dimension of 1 there is one.
+fn same_element(program: &TensorProgram, at: &[Index], stage: &Stage, dims: &[Dim]) -> bool {
+    let first = |index: &Index| index.dim().and_then(|it| program.shapes.as_int(it)) == Some(0);
+    at.len() == dims.len()
+        && stage.at.len() == dims.len()
+        && (0..dims.len()).all(|i| {
+            at[i] == stage.at[i] || (program.shapes.as_int(dims[i]) == Some(1) && first(&at[i]))
+        })
 }

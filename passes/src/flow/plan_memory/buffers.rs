@@ -62,8 +62,14 @@ impl Lowering<'_> {
         let buffer = match place.and_then(|it| self.homes.get(&it).copied()) {
             Some(Home::Output(output)) => BufferRef::Output(output),
             Some(Home::Life(life)) => {
-                let (dtype, dims) = (self.tensor(value)?.dtype, self.slot_dims(value)?);
-                self.slot(life, dtype, dims)
+                let growing = place.and_then(|it| self.growing.get(&it)?.slot);
+                match growing.filter(|it| self.seat(*it) == Seat::Life(life)) {
+                    Some(slot) => slot,
+                    None => {
+                        let (dtype, dims) = (self.tensor(value)?.dtype, self.slot_dims(value)?);
+                        self.slot(life, dtype, dims)
+                    }
+                }
             }
             None => {
                 let output = place.and_then(|it| self.direct.get(&it).copied());
@@ -72,7 +78,10 @@ impl Lowering<'_> {
                         self.alloc_output(output, steps)?;
                         BufferRef::Output(output)
                     }
-                    None => self.new_slot_for(value, steps)?,
+                    None => match place.map_or(Ok(None), |it| self.grown(it, value, steps))? {
+                        Some(slot) => slot,
+                        None => self.new_slot_for(value, steps)?,
+                    },
                 };
                 self.settle(value, buffer);
                 buffer

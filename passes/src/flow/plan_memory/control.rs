@@ -2,14 +2,12 @@
 
 use super::Lowering;
 use super::buffers::Seat;
-use super::values::{Storage, known_dims, overflow};
+use super::values::{Storage, known_dims};
 use crate::rules::moves::{Move, Place, in_turn};
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::{BindingId, RegionId, ValueId};
-use orogen_ir::plan::{BufferRef, Condition, ObjectId, Step, byte_size};
-use orogen_ir::shape::{Dim, Sym};
-use orogen_ir::types::Dims;
+use orogen_ir::plan::{BufferRef, Condition, ObjectId, Step};
 
 impl Lowering<'_> {
     /// A region on a path of its own: symbols that it binds and arenas that it opens end with it, after `end`.
@@ -97,7 +95,7 @@ impl Lowering<'_> {
 
     /// Carried values live in buffers of their own, which each turn writes again. The initial values bind the symbols of
     /// the parameters' types. What changes its size from turn to turn has an arena of its own, which each turn makes
-    /// again, and a second one that holds the next value meanwhile.
+    /// again, and a second one in which the next value waits meanwhile.
     pub(super) fn while_loop(
         &mut self,
         id: BindingId,
@@ -161,10 +159,15 @@ impl Lowering<'_> {
         self.position += 1;
         let since = self.plan.objects.len();
         let ends: Vec<_> = held_next.into_iter().zip(held.iter().copied()).collect();
+        let later = self.later_names(&changing);
+        let grows = self.expect_growing(params, next, &later)?;
         let body = self.path(body_region, &mut |this, body| {
-            this.turn(params, next, &carried, &changing, body)?;
+            this.turn(params, next, &carried, &later, body)?;
             this.carry_objects(&ends, since, body)
         })?;
+        grows.into_iter().for_each(|place| {
+            self.growing.swap_remove(&place);
+        });
         self.emit(steps, Step::While { cond_steps, cond, body })?;
         self.leave_loop();
         self.bind_types(params.iter().copied().zip(results.iter().copied()), "a carried value", steps)?;
@@ -174,76 +177,6 @@ impl Lowering<'_> {
         }
         for (result, place) in held_results.into_iter().zip(held) {
             self.storage.insert(result, Storage::Object(place));
-        }
-        Ok(())
-    }
-
-    /// Symbols that the parameters of a loop bind and that stand for another size in the next turn.
-    fn changing_symbols(&self, params: &[ValueId], next: &[ValueId]) -> Result<IndexSet<Sym>, Diagnostic> {
-        let mut changing = IndexSet::new();
-        for (param, next) in params.iter().zip(next) {
-            let (param, next) = (self.tensor(*param)?, self.tensor(*next)?);
-            let dims = param.dims().zip(next.dims());
-            let elements = param.elements.as_deref().zip(next.elements.as_deref());
-            for (from, to) in dims.into_iter().chain(elements).flat_map(|(a, b)| a.iter().zip(b)) {
-                let symbol = self.plan.shapes.as_sym(*from);
-                changing.extend(symbol.filter(|it| from != to && !self.bound.contains(it)));
-            }
-        }
-        Ok(changing)
-    }
-
-    fn speaks_of(&self, value: ValueId, symbols: &IndexSet<Sym>) -> Result<bool, Diagnostic> {
-        let dims = known_dims(self.tensor(value)?)?;
-        let mut free = dims.iter().flat_map(|it| self.plan.shapes.free_symbols(*it));
-        Ok(free.any(|it| symbols.contains(&it)))
-    }
-
-    /// The end of a turn: the next values become the carried ones, and symbols that change get their next values.
-    fn turn(
-        &mut self,
-        params: &[ValueId],
-        next: &[ValueId],
-        carried: &[BufferRef],
-        changing: &IndexSet<Sym>,
-        steps: &mut Vec<Step>,
-    ) -> Result<(), Diagnostic> {
-        // Sizes of this turn are in use until all next values are copied: those of the next turn have other names.
-        let mut later: IndexMap<Sym, Dim> = IndexMap::new();
-        for symbol in changing {
-            let name = self.plan.shapes.name(*symbol).to_owned();
-            later.insert(*symbol, self.plan.shapes.fresh_like(*symbol, &name));
-        }
-        let pairs = next.iter().copied().zip(params.iter().copied());
-        self.bind_types_as(pairs, &later, "a carried value", steps)?;
-        let (mut fixed, mut moved) = (Vec::new(), Vec::new());
-        for ((param, value), buffer) in params.iter().zip(next).zip(carried) {
-            if !self.speaks_of(*param, changing)? {
-                fixed.push((*value, *param, *buffer));
-                continue;
-            }
-            let dtype = self.tensor(*param)?.dtype;
-            let dims = self.slot_dims(*param)?.into_iter();
-            let dims = dims.map(|it| self.plan.shapes.substitute(it, &later).map_err(overflow));
-            let dims = dims.collect::<Result<Dims, _>>()?;
-            let bytes = byte_size(&mut self.plan.shapes, dtype, &dims).map_err(overflow)?;
-            let arena = self.new_arena();
-            let slot = self.new_slot_of(arena, dtype, dims)?;
-            self.emit(steps, Step::AllocArena(arena))?;
-            self.copy(*value, slot, steps)?;
-            moved.push((slot, *buffer, bytes));
-        }
-        self.carry(&fixed, steps)?;
-        for (symbol, value) in later {
-            self.emit(steps, Step::Let { symbol, value, source: self.source.clone() })?;
-        }
-        for (from, to, bytes) in moved {
-            if let BufferRef::Slot(slot) = to {
-                self.emit(steps, Step::AllocArena(self.plan.slots[slot.0 as usize].arena))?;
-            }
-            self.touch(from);
-            self.touch(to);
-            self.emit(steps, Step::Copy { from, to, bytes })?;
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ mod module;
 mod objects;
 mod steps;
 mod symbols;
+mod turns;
 mod values;
 mod versions;
 
@@ -39,6 +40,7 @@ use orogen_ir::shape::{Constraint, Dim, Sym};
 use orogen_ir::text::type_text;
 use orogen_ir::types::{ConstPool, Dims, Source, Type};
 use std::sync::Arc;
+use turns::Growing;
 use values::{Storage, known_dims};
 
 pub use module::plan_memory;
@@ -73,6 +75,8 @@ struct Lowering<'a> {
     renewed: Vec<Option<usize>>,
     /// The inputs among them, with their outputs.
     renewals: IndexMap<u32, u32>,
+    /// Places of next values of loops that are made where they wait for their turn.
+    growing: IndexMap<usize, Growing>,
     /// The object place of the values of a place.
     object_homes: IndexMap<usize, ObjectId>,
     /// Values that are made as items.
@@ -135,6 +139,7 @@ impl<'a> Lowering<'a> {
             storage: ArenaMap::default(),
             places: InPlace::of(ops, module, function, &states),
             homes: IndexMap::new(),
+            growing: IndexMap::new(),
             renewed,
             renewals: IndexMap::new(),
             object_homes: IndexMap::new(),
