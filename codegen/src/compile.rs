@@ -5,7 +5,9 @@ use orogen_abi::DLDataType;
 use orogen_abi::signature::{Dim as SignatureDim, Function, Outside, Parameter, Signature, digest};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::kernel::Kernel as PlanKernel;
-use orogen_ir::plan::{BufferRef, CallPlan, InputKind, ObjectId, OutputKind, PlanInput, PlanModule, Step};
+use orogen_ir::plan::{
+    BufferRef, CallPlan, InputKind, ObjectId, OutputKind, PlanInput, PlanModule, for_each_kernel,
+};
 use orogen_ir::shape::{Dim, ShapeCx};
 use orogen_ir::text::type_text;
 use orogen_ir::types::{Bytes, ConstId, ConstPool, DType, Dims, Source};
@@ -30,7 +32,7 @@ pub fn compile(
 ) -> Result<Compiled, Diagnostics> {
     let isa = options.isa(true)?;
     let target = Target::of(&*isa);
-    let constant = constant_params(module);
+    let constant = module.constant_params();
     let sources = sources(module);
     let vector = options.vector_isa();
     let built: Vec<Result<Option<Kernel>, Diagnostic>> = module
@@ -216,37 +218,6 @@ fn info(code: Option<&Kernel>, called: &PlanKernel, source: &Source) -> KernelIn
         strategy: kernel.strategy.clone(),
         scratch: kernel.shapes.display(kernel.scratch).to_string(),
         extent: kernel.shapes.display(kernel.extent).to_string(),
-    }
-}
-
-/// For each kernel, which parameters are constants in every call.
-fn constant_params(module: &PlanModule) -> Vec<Vec<bool>> {
-    let mut constant: Vec<Vec<bool>> =
-        module.kernels().iter().map(|it| vec![true; it.param_count()]).collect();
-    for plan in &module.functions {
-        for_each_kernel(&plan.steps, &mut |kernel, args, _| {
-            for (known, arg) in constant[kernel as usize].iter_mut().zip(args) {
-                *known &= matches!(arg, BufferRef::Constant(_));
-            }
-        });
-    }
-    constant
-}
-
-fn for_each_kernel(steps: &[Step], visit: &mut dyn FnMut(u32, &[BufferRef], &Source)) {
-    for step in steps {
-        match step {
-            Step::Kernel { kernel, args, source, .. } => visit(kernel.0, args, source),
-            Step::If { then_steps, else_steps, .. } => {
-                for_each_kernel(then_steps, visit);
-                for_each_kernel(else_steps, visit);
-            }
-            Step::While { cond_steps, body, .. } => {
-                for_each_kernel(cond_steps, visit);
-                for_each_kernel(body, visit);
-            }
-            _ => {}
-        }
     }
 }
 

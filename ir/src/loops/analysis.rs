@@ -3,9 +3,7 @@
 //! Nothing here is declared by whoever wrote the program, so kernels of users fuse and compile like built-in ones.
 
 use super::broadcast::is_broadcast_of;
-use super::{
-    Axis, BinaryOp, BufferId, BufferRole, Combine, Expr, ExprId, Index, Stage, Stmt, TensorProgram,
-};
+use super::{Axis, BinaryOp, BufferId, BufferRole, Combine, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
 use crate::shape::Dim;
 use indexmap::IndexMap;
 

@@ -3,24 +3,24 @@
 use super::{
     Arg, BufferRef, CallPlan, Condition, FunctionId, InputKind, KernelId, PlanModule, Step, TensorInput,
 };
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, print_kernel_text};
 use crate::types::{ConstId, ConstPool, TensorData};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl PlanModule {
     /// Adds the functions of another module as private ones, the entry of which takes the place of the entry here when a
-    /// call leaves all defaults as they are. Constants that are equal, down to their names, become one.
+    /// call leaves all defaults as they are. Constants that are equal, down to their names, become one, and so do kernels
+    /// that get constants for the same parameters: what they do with a constant is done when it is compiled.
     pub fn add_version_at_defaults(&mut self, version: PlanModule) {
         let (Some(of), Some(entry)) = (position_of_entry(self), position_of_entry(&version)) else { return };
         let mut constants = self.constants().cloned().unwrap_or_default();
         let mut kernels = self.kernels().to_vec();
         let moved = Moved {
             functions: self.functions.len() as u32,
-            kernels: kernels.len() as u32,
+            kernels: merge_kernels(&mut kernels, self.constant_params(), &version),
             constants: version.constants().map_or_else(Vec::new, |it| merge(&mut constants, it)),
         };
-        kernels.extend_from_slice(version.kernels());
         self.functions[of].at_defaults = Some(FunctionId(moved.functions + entry as u32));
         for mut plan in version.functions {
             moved.plan(&mut plan);
@@ -61,10 +61,23 @@ fn merge(pool: &mut ConstPool, others: &ConstPool) -> Vec<ConstId> {
     others.ids().map(place).collect()
 }
 
+/// Adds the kernels of a module to others, whose parameters are `constant` in every call, and says which each is there.
+fn merge_kernels(kernels: &mut Vec<Kernel>, constant: Vec<Vec<bool>>, others: &PlanModule) -> Vec<KernelId> {
+    let all = kernels.iter().map(print_kernel_text).zip(constant).zip(0..);
+    let known: BTreeMap<(String, Vec<bool>), u32> = all.collect();
+    let place = |(kernel, constant): (&Kernel, Vec<bool>)| {
+        KernelId(known.get(&(print_kernel_text(kernel), constant)).copied().unwrap_or_else(|| {
+            kernels.push(kernel.clone());
+            kernels.len() as u32 - 1
+        }))
+    };
+    others.kernels().iter().zip(others.constant_params()).map(place).collect()
+}
+
 /// How the numbers of a module change.
 struct Moved {
     functions: u32,
-    kernels: u32,
+    kernels: Vec<KernelId>,
     constants: Vec<ConstId>,
 }
 
@@ -96,8 +109,8 @@ impl Moved {
     fn steps(&self, steps: &mut [Step]) {
         for step in steps {
             match step {
-                Step::Kernel { kernel: KernelId(kernel), args, .. } => {
-                    *kernel += self.kernels;
+                Step::Kernel { kernel, args, .. } => {
+                    *kernel = self.kernels[kernel.0 as usize];
                     args.iter_mut().for_each(|it| self.buffer(it));
                 }
                 Step::Invoke { function, args, .. } => {
@@ -132,5 +145,62 @@ impl Moved {
                 | Step::Check(_) => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{parse_plans, print_plans, verify_module};
+    use super::*;
+
+    fn module(inputs: &str, steps: &str) -> PlanModule {
+        let text = format!(
+            "module {{
+  constant \"k\" f32[2] [10, 20]
+  constant \"w\" f32[2] [1, 2]
+  kernel @sum {{
+    in %x: f32[2]
+    in %k: f32[2]
+    out %y: f32[2]
+    for i < 2 {{ %y[i] = %x[i] + %k[i] }}
+  }}
+  kernel @product {{
+    in %x: f32[2]
+    in %w: f32[2]
+    out %y: f32[2]
+    for i < 2 {{ %y[i] = %x[i] * %w[i] }}
+  }}
+  plan @main {{
+    in x: f32[2]
+    {inputs}
+    out y: f32[2]
+    out z: f32[2]
+    steps {{
+      alloc %out0
+      alloc %out1
+      {steps}
+    }}
+  }}
+}}
+"
+        );
+        parse_plans(&text, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"))
+    }
+
+    #[test]
+    fn kernels_that_get_the_same_constants_are_one() {
+        // One gets `k` from the caller and a constant `w`, the version gets both as constants.
+        let mut open = module(
+            "in k: f32[2] = #0",
+            "call 0 @sum(%in0, %in1, %out0)\n      call 1 @product(%in0, #1, %out1)",
+        );
+        let version = module("", "call 0 @sum(%in0, #0, %out0)\n      call 1 @product(%in0, #1, %out1)");
+        open.add_version_at_defaults(version);
+        let printed = print_plans(&open);
+        verify_module(&open).unwrap_or_else(|it| panic!("{printed}\n{it}"));
+        let names: Vec<&str> = open.kernels().iter().map(Kernel::name).collect();
+        assert_eq!(names, ["sum", "product", "sum"], "{printed}");
+        let constant = open.constant_params();
+        assert_eq!([&constant[0], &constant[2]], [&[false, false, false], &[false, true, false]]);
     }
 }

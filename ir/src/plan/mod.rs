@@ -87,7 +87,7 @@ pub use data::{
     OutputKind, PlanInput, PlanOutput, ResultBinding, ShapeCheck, SizeBinding, Slot, SlotId, Step,
     TensorInput, TensorOutput, View, byte_size,
 };
-pub use module::{CallOrder, MAX_CALLS, PlanModule, call_order};
+pub use module::{CallOrder, MAX_CALLS, PlanModule, call_order, for_each_kernel};
 pub use object::{AxisBinding, Object, ObjectId, ObjectOp};
 pub use text::{PrintedPlan, parse_plan, parse_plans, print_plan, print_plans};
 pub use verify::{Count, Proof, prove_module, verify, verify_module};

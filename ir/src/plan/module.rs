@@ -1,8 +1,8 @@
 //! Several functions: a module of plans.
 
-use super::{CallPlan, FunctionId, Step};
+use super::{BufferRef, CallPlan, FunctionId, Step};
 use crate::kernel::Kernel;
-use crate::types::ConstPool;
+use crate::types::{ConstPool, Source};
 
 /// The longest chain of calls. Each call has a frame on the stack.
 pub const MAX_CALLS: usize = 64;
@@ -47,6 +47,39 @@ impl PlanModule {
     /// Kernels of all functions (law P11).
     pub fn kernels(&self) -> &[Kernel] {
         self.functions.first().map_or(&[], |it| &it.kernels)
+    }
+
+    /// For each kernel, which parameters are constants in every call.
+    pub fn constant_params(&self) -> Vec<Vec<bool>> {
+        let mut constant: Vec<Vec<bool>> =
+            self.kernels().iter().map(|it| vec![true; it.param_count()]).collect();
+        for plan in &self.functions {
+            for_each_kernel(&plan.steps, &mut |kernel, args, _| {
+                for (known, arg) in constant[kernel as usize].iter_mut().zip(args) {
+                    *known &= matches!(arg, BufferRef::Constant(_));
+                }
+            });
+        }
+        constant
+    }
+}
+
+/// Calls `visit` with the kernel, the arguments and the source of every step that runs one, those in branches and loops
+/// included.
+pub fn for_each_kernel(steps: &[Step], visit: &mut dyn FnMut(u32, &[BufferRef], &Source)) {
+    for step in steps {
+        match step {
+            Step::Kernel { kernel, args, source, .. } => visit(kernel.0, args, source),
+            Step::If { then_steps, else_steps, .. } => {
+                for_each_kernel(then_steps, visit);
+                for_each_kernel(else_steps, visit);
+            }
+            Step::While { cond_steps, body, .. } => {
+                for_each_kernel(cond_steps, visit);
+                for_each_kernel(body, visit);
+            }
+            _ => {}
+        }
     }
 }
 

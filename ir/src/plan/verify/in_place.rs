@@ -45,7 +45,6 @@ fn same_element(program: &TensorProgram, at: &[Index], stage: &Stage, dims: &[Di
     let first = |index: &Index| index.dim().and_then(|it| program.shapes.as_int(it)) == Some(0);
     at.len() == dims.len()
         && stage.at.len() == dims.len()
-        && (0..dims.len()).all(|i| {
-            at[i] == stage.at[i] || (program.shapes.as_int(dims[i]) == Some(1) && first(&at[i]))
-        })
+        && (0..dims.len())
+            .all(|i| at[i] == stage.at[i] || (program.shapes.as_int(dims[i]) == Some(1) && first(&at[i])))
 }

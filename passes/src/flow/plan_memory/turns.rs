@@ -96,9 +96,10 @@ impl Lowering<'_> {
         };
         let ty = self.tensor(next)?;
         let (have, wanted) = (self.byte_size(self.tensor(value)?)?, self.byte_size(ty)?);
-        let known = known_dims(ty)?.iter().chain(ty.elements.as_deref().unwrap_or_default()).all(|it| {
-            self.require_bound(*it).is_ok()
-        });
+        let known = known_dims(ty)?
+            .iter()
+            .chain(ty.elements.as_deref().unwrap_or_default())
+            .all(|it| self.require_bound(*it).is_ok());
         if depth != self.depth || !known || have != wanted {
             return Ok(None);
         }
