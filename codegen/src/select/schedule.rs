@@ -15,7 +15,7 @@ use super::routine::Routines;
 use super::rows::rows;
 use super::selector::{Match, Selector};
 use super::stages::{count, own_dims, shared_axes, shared_depth};
-use super::strips::strips;
+use super::strips::{packed, strips};
 use super::tiles::tiles;
 use super::tree::{Node, Parallel};
 use crate::vector::Isa;
@@ -136,6 +136,7 @@ impl Chooser {
     fn choose(&mut self, s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         let found = convolution(s, run)
             .or_else(|| matrix_product(s, run))
+            .or_else(|| packed(s, run))
             .or_else(|| rows(s, run))
             .or_else(|| pooling(s, run))
             .or_else(|| columns(s, run))

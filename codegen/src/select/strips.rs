@@ -55,6 +55,16 @@ pub(crate) fn strips(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     Some(Match { node, stages: 1, units: None })
 }
 
+/// A stage that moves rows of elements of another size than four bytes, which fill lanes.
+pub(crate) fn packed(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
+    let stage = *run.first()?;
+    let terms = terms(s, stage)?;
+    if !cuts(s, stage)?.is_empty() {
+        return None;
+    }
+    Strip { stage, terms, single: false }.packed(s, None)
+}
+
 /// A stage that may become strips.
 struct Strip<'a> {
     stage: &'a Stage,
@@ -67,15 +77,21 @@ struct Strip<'a> {
 impl Strip<'_> {
     /// The stage, or a piece of its innermost axis.
     fn choose(&self, s: &mut Selector<'_>, piece: Option<(i64, i64)>) -> Option<Match> {
-        let lanes = Element::of(s.program.buffers[self.stage.buffer].dtype) == Some(Element::LANE);
-        // Four bytes at a time, where elements are moved as they are.
-        let packed =
-            if moves(s.program, self.stage) && !lanes { Strips::new(s, self, 1, piece, true) } else { None };
-        if let Some(found) = packed.and_then(|it| it.emit(s)) {
+        // Where a row is not cut, this was tried before all else.
+        if let Some(found) = piece.and_then(|_| self.packed(s, piece)) {
             return Some(found);
         }
         let mut groups = GROUPS.iter().filter(|_| self.single);
         groups.find_map(|group| Strips::new(s, self, *group, piece, false)?.emit(s))
+    }
+
+    /// Four bytes at a time, where elements of another size are moved as they are and fill lanes.
+    fn packed(&self, s: &mut Selector<'_>, piece: Option<(i64, i64)>) -> Option<Match> {
+        let lanes = Element::of(s.program.buffers[self.stage.buffer].dtype) == Some(Element::LANE);
+        if lanes || !moves(s.program, self.stage) {
+            return None;
+        }
+        Strips::new(s, self, 1, piece, true)?.emit(s)
     }
 }
 
