@@ -92,6 +92,10 @@ pub fn equal_extents(program: &TensorProgram) -> Option<(TensorProgram, Vec<(Dim
         return None;
     }
     let mut over = representatives(&shapes, &equal);
+    // What is equal to one extent is equal to the others.
+    if over.iter().any(|(a, b)| shapes.prove_eq(*a, *b).is_never()) {
+        return None;
+    }
     let one = shapes.int(1);
     over.extend(factors.into_iter().map(|it| (it, one)));
     // Handles of a context mean the same in one that grew out of it.
@@ -287,6 +291,22 @@ kernel @add {
         let (version, equal) = version(text).expect("a broadcast");
         assert_eq!(equal, ["p + q = 2*p"]);
         assert!(version.contains("%a[i] + %b[i]"), "{version}");
+    }
+
+    /// `n` is no `n + 1`, though each may be `m`.
+    #[test]
+    fn extents_that_differ_are_not_equal_by_a_third() {
+        let text = "\
+kernel @add {
+  size n
+  size m
+  in %a: f32[n]
+  in %b: f32[n + 1]
+  out %y: f32[m]
+  for i < m { %y[i] = %a[i*min(n - 1, 1)] + %b[i*min(n, 1)] }
+}
+";
+        assert!(version(text).is_none());
     }
 
     #[test]

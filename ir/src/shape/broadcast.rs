@@ -104,25 +104,32 @@ impl ShapeCx {
         parts.contains(&part) && parts.into_iter().all(|it| it == part || self.gives_broadcast(part, it))
     }
 
-    /// What follows in bounds: beside an extent that is a number or never 1, the other one is that or 1.
+    /// What follows in bounds: beside a constant extent, the other one is that number or 1.
     pub(super) fn assume_broadcast(&mut self, a: Dim, b: Dim) {
-        let one = self.int(1);
-        for (extent, other) in [(a, b), (b, a)] {
-            let decides = self.as_int(extent).is_some()
-                || self.is_never_one(extent)
-                || self.prove(Constraint::Differs(extent, 1)).is_always();
-            if !decides || self.as_int(other).is_some() {
-                continue;
-            }
-            let (Ok(least), Ok(most)) = (self.min(&[extent, one]), self.max(&[extent, one])) else {
-                continue;
-            };
-            let above = self.poly(other).sub(self.poly(least));
-            let below = self.poly(most).sub(self.poly(other));
-            for poly in [above, below].into_iter().flatten() {
-                self.facts.add_at_least_zero(self.fact(poly));
-            }
+        let (extent, other) = match (self.as_int(a), self.as_int(b)) {
+            (Some(extent), None) => (extent, b),
+            (None, Some(extent)) => (extent, a),
+            _ => return,
+        };
+        let above = self.poly(other).sub(&Poly::int(extent.min(1)));
+        let below = Poly::int(extent.max(1)).sub(self.poly(other));
+        for poly in [above, below].into_iter().flatten() {
+            self.facts.add_at_least_zero(self.fact(poly));
         }
+    }
+
+    /// Whether an extent is known to be at least 1 because it broadcasts with one that is at least 2: it is that or 1.
+    pub(super) fn is_positive_by_broadcast(&self, d: Dim) -> bool {
+        self.facts().any(|fact| {
+            let other = match *fact {
+                Constraint::Broadcast(a, b) if a == d => b,
+                Constraint::Broadcast(a, b) if b == d => a,
+                _ => return false,
+            };
+            let decides =
+                self.is_never_one(other) || self.facts.list.contains(&Constraint::Differs(other, 1));
+            decides && self.poly(other).sub(&Poly::int(1)).is_ok_and(|it| self.at_least_zero(&it))
+        })
     }
 
     pub(super) fn prove_broadcast(&self, a: Dim, b: Dim) -> Truth {

@@ -231,7 +231,10 @@ impl ShapeCx {
             Constraint::AtLeast(d, k) => match self.as_int(d) {
                 // The difference of numbers may be none.
                 Some(d) => Truth::from(d >= k),
-                None => self.sign(self.poly(d).sub(&Poly::int(k))),
+                None => match self.sign(self.poly(d).sub(&Poly::int(k))) {
+                    Truth::Unknown if k == 1 && self.is_positive_by_broadcast(d) => Truth::Always,
+                    truth => truth,
+                },
             },
             Constraint::AtMost(d, k) => match self.as_int(d) {
                 Some(d) => Truth::from(d <= k),
