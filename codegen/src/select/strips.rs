@@ -58,11 +58,20 @@ pub(crate) fn strips(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
 /// A stage that moves rows of elements of another size than four bytes, which fill lanes.
 pub(crate) fn packed(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let stage = *run.first()?;
+    if !packs(s, stage) {
+        return None;
+    }
     let terms = terms(s, stage)?;
     if !cuts(s, stage)?.is_empty() {
         return None;
     }
-    Strip { stage, terms, single: false }.packed(s, None)
+    Strips::new(s, &Strip { stage, terms, single: false }, 1, None, true)?.emit(s)
+}
+
+/// Whether a stage moves elements, as they are, that do not fill a lane each.
+fn packs(s: &Selector<'_>, stage: &Stage) -> bool {
+    let dtype = s.program.buffers[stage.buffer].dtype;
+    moves(s.program, stage) && Element::of(dtype) != Some(Element::LANE)
 }
 
 /// A stage that may become strips.
@@ -77,21 +86,15 @@ struct Strip<'a> {
 impl Strip<'_> {
     /// The stage, or a piece of its innermost axis.
     fn choose(&self, s: &mut Selector<'_>, piece: Option<(i64, i64)>) -> Option<Match> {
-        // Where a row is not cut, this was tried before all else.
-        if let Some(found) = piece.and_then(|_| self.packed(s, piece)) {
+        // Four bytes at a time. Where a row is not cut, `packed` tried that before all else.
+        if piece.is_some()
+            && packs(s, self.stage)
+            && let Some(found) = Strips::new(s, self, 1, piece, true).and_then(|it| it.emit(s))
+        {
             return Some(found);
         }
         let mut groups = GROUPS.iter().filter(|_| self.single);
         groups.find_map(|group| Strips::new(s, self, *group, piece, false)?.emit(s))
-    }
-
-    /// Four bytes at a time, where elements of another size are moved as they are and fill lanes.
-    fn packed(&self, s: &mut Selector<'_>, piece: Option<(i64, i64)>) -> Option<Match> {
-        let lanes = Element::of(s.program.buffers[self.stage.buffer].dtype) == Some(Element::LANE);
-        if lanes || !moves(s.program, self.stage) {
-            return None;
-        }
-        Strips::new(s, self, 1, piece, true)?.emit(s)
     }
 }
 
