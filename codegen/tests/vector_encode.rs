@@ -66,7 +66,7 @@ fn binary_operations() {
     use BinaryOp::*;
     for op in [
         Add, Sub, Mul, Div, Min, Max, And, Or, Xor, AndNot, IntAdd, IntSub, IntMul, IntMin, IntMax, IntEq,
-        IntGt,
+        IntGt, PairSub,
     ] {
         pairs(&format!("{op:?}"), |b, x, y| b.binary(op, x, y));
     }
@@ -112,6 +112,18 @@ fn fused_multiply_add_with_every_destination() {
                 b.add(sum, dst)
             });
         }
+    }
+}
+
+#[test]
+fn dot_products_of_pairs_with_every_destination() {
+    for case in 0..4 {
+        pairs("pairdot", |b, x, y| {
+            let z = b.add(x, y);
+            let dst = [x, y, z].get(case).copied().unwrap_or_else(|| b.vector());
+            b.emit(Inst::PairDot { dst, a: x, b: y, c: z });
+            dst
+        });
     }
 }
 

@@ -141,7 +141,13 @@ impl Generator<'_> {
             14 | 15 => {
                 let op = self.pick(&[FmaOp::MulAdd, FmaOp::MulSub, FmaOp::NegMulAdd]);
                 let dst = self.target(b, live);
-                b.emit(Inst::Fma { op, dst, a: v, b: w, c: z });
+                if self.random.below(4) == 0 {
+                    b.emit(Inst::PairDot { dst, a: v, b: w, c: z });
+                    let whole = finite(b, dst);
+                    b.assign(dst, whole);
+                } else {
+                    b.emit(Inst::Fma { op, dst, a: v, b: w, c: z });
+                }
                 live.vectors.push(dst);
             }
             16 => {

@@ -43,6 +43,7 @@
 //! ```
 
 pub mod conv;
+pub(crate) mod element;
 pub mod epilogue;
 mod flow;
 pub mod function;

@@ -6,13 +6,13 @@ use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::DType;
 
 use super::access::{Access, Collapsed, collapse};
-use super::element::Element;
 use super::expression::VectorExpr;
 use super::routine::Routine;
 use super::row_program::{Leaf, RowCall, RowProgram, RowStage, Target, Work};
 use super::selector::{Match, Selector, pairs, symbols};
 use super::stages;
 use super::tree::{Arg, Call, Node};
+use crate::kernels::element::Element;
 use crate::vector::BinaryOp;
 
 /// Rows shorter than this are left to scalar loops.

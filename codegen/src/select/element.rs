@@ -1,22 +1,9 @@
-//! Elements of memory as lanes of vector programs.
-//!
-//! A lane holds an `f32` or an `i32`. Floats of 16 bits are computed as `f32` and rounded once, where they are stored;
-//! narrower integers are held by their value, so that what goes beyond their range has to be wrapped; booleans are 0 or
-//! 1 in memory, and masks in expressions.
+//! What lanes hold of an element type, and what stages do with elements.
 
 use orogen_ir::loops::{Expr, Stage, TensorProgram};
 use orogen_ir::types::DType;
 
-use crate::vector::{Addr, BinaryOp, Builder, Compare, MReg, ShiftOp, Size, Storage, VReg};
-
-/// How an element lies in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Element {
-    /// As vector programs store it.
-    Stored(Storage),
-    /// The upper half of an `f32`.
-    BF16,
-}
+use crate::kernels::element::Element;
 
 /// What lanes hold of an element type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,116 +28,6 @@ impl Class {
     }
 }
 
-impl Element {
-    /// Whole lanes of 32 bits.
-    pub(crate) const LANE: Element = Element::Stored(Storage::Lane);
-
-    /// The elements of a type; `None` if lanes do not hold them.
-    pub(crate) fn of(dtype: DType) -> Option<Element> {
-        Some(match dtype {
-            DType::F32 | DType::I32 => Element::LANE,
-            DType::F16 => Element::Stored(Storage::F16),
-            DType::BF16 => Element::BF16,
-            DType::I8 => Element::Stored(Storage::I8),
-            DType::U8 | DType::Bool => Element::Stored(Storage::U8),
-            DType::I16 => Element::Stored(Storage::I16),
-            DType::U16 => Element::Stored(Storage::U16),
-            DType::I64 | DType::U32 | DType::U64 | DType::F64 => return None,
-        })
-    }
-
-    /// The elements of a type that are only moved, bit by bit; `None` if lanes are too narrow for them.
-    pub(crate) fn moved(dtype: DType) -> Option<Element> {
-        match dtype.size() {
-            1 => Some(Element::Stored(Storage::U8)),
-            2 => Some(Element::Stored(Storage::U16)),
-            4 => Some(Element::LANE),
-            _ => None,
-        }
-    }
-
-    fn storage(self) -> Storage {
-        match self {
-            Element::Stored(storage) => storage,
-            Element::BF16 => Storage::U16,
-        }
-    }
-
-    /// Bytes of an element.
-    pub(crate) fn bytes(self) -> i64 {
-        i64::from(self.storage().bytes())
-    }
-
-    /// `n` vectors of elements, in bytes.
-    pub(crate) fn vectors(self, n: i64) -> Size {
-        self.storage().vectors(n)
-    }
-
-    /// A whole vector, or its active lanes.
-    pub(crate) fn load(self, b: &mut Builder, addr: impl Into<Addr>, mask: Option<MReg>) -> VReg {
-        let lanes = b.load_from(self.storage(), addr, mask);
-        self.widened(b, lanes)
-    }
-
-    /// One element in every lane.
-    pub(crate) fn load_splat(self, b: &mut Builder, addr: impl Into<Addr>) -> VReg {
-        let lanes = b.load_splat_from(self.storage(), addr);
-        self.widened(b, lanes)
-    }
-
-    /// Four elements in the first four lanes.
-    pub(crate) fn load_quad(self, b: &mut Builder, addr: impl Into<Addr>) -> VReg {
-        let lanes = b.load_quad_from(self.storage(), addr);
-        self.widened(b, lanes)
-    }
-
-    /// Stores a whole vector, or its active lanes.
-    pub(crate) fn store(self, b: &mut Builder, value: VReg, addr: impl Into<Addr>, mask: Option<MReg>) {
-        let value = self.narrowed(b, value);
-        b.store_to(self.storage(), value, addr, mask);
-    }
-
-    /// Stores lane 0.
-    pub(crate) fn store_lane(self, b: &mut Builder, value: VReg, addr: impl Into<Addr>) {
-        let value = self.narrowed(b, value);
-        b.store_lane_to(self.storage(), value, addr);
-    }
-
-    /// Stores lanes 0 to 3.
-    pub(crate) fn store_quad(self, b: &mut Builder, value: VReg, addr: impl Into<Addr>) {
-        let value = self.narrowed(b, value);
-        b.store_quad_to(self.storage(), value, addr);
-    }
-
-    fn widened(self, b: &mut Builder, lanes: VReg) -> VReg {
-        match self {
-            Element::BF16 => b.shift(ShiftOp::Left, lanes, 16),
-            Element::Stored(_) => lanes,
-        }
-    }
-
-    fn narrowed(self, b: &mut Builder, value: VReg) -> VReg {
-        match self {
-            Element::BF16 => {
-                let bits = bf16_bits(b, value);
-                b.shift(ShiftOp::RightLogical, bits, 16)
-            }
-            Element::Stored(_) => value,
-        }
-    }
-}
-
-/// The upper halves of lanes are those of the nearest bfloat16, ties to even; NaN stays NaN.
-fn bf16_bits(b: &mut Builder, value: VReg) -> VReg {
-    let odd = b.shift(ShiftOp::RightLogical, value, 16);
-    let (one, almost_half) = (b.constant_int(1), b.constant_int(0x7FFF));
-    let odd = b.binary(BinaryOp::And, odd, one);
-    let rounded = b.binary(BinaryOp::IntAdd, value, almost_half);
-    let rounded = b.binary(BinaryOp::IntAdd, rounded, odd);
-    let nan = b.constant_bits(0x7FC0_0000);
-    b.select(Compare::Unordered, value, value, nan, rounded)
-}
-
 /// Whether a stage only moves elements: even a NaN keeps its bits then.
 pub(crate) fn moves(program: &TensorProgram, stage: &Stage) -> bool {
     stage.combine.is_none() && matches!(program.exprs[stage.value], Expr::Load { .. })
@@ -159,11 +36,4 @@ pub(crate) fn moves(program: &TensorProgram, stage: &Stage) -> bool {
 /// The elements of a type in a stage.
 pub(crate) fn elements_in(program: &TensorProgram, stage: &Stage, dtype: DType) -> Option<Element> {
     if moves(program, stage) { Element::moved(dtype) } else { Element::of(dtype) }
-}
-
-/// An `f32` rounded to the nearest bfloat16.
-pub(crate) fn round_bf16(b: &mut Builder, value: VReg) -> VReg {
-    let bits = bf16_bits(b, value);
-    let upper = b.constant_bits(0xFFFF_0000);
-    b.binary(BinaryOp::And, bits, upper)
 }

@@ -2,9 +2,9 @@
 
 use orogen_ir::loops::{BufferId, BufferRole, Expr, ExprId, Index, Stage, TensorProgram};
 
-use super::element::Element;
 use super::expression::{Node, VectorExpr};
 use super::stages::accesses;
+use crate::kernels::element::Element;
 use crate::kernels::epilogue::{Operand, Step};
 use crate::vector::BinaryOp;
 

@@ -4,7 +4,8 @@ use indexmap::{IndexMap, IndexSet};
 use orogen_ir::loops::{BinaryOp, CompareOp, Expr, ExprId, Stage, TensorProgram, UnaryOp};
 use orogen_ir::types::DType;
 
-use super::element::{Class, moves, round_bf16};
+use super::element::{Class, moves};
+use crate::kernels::element::round_bf16;
 use crate::kernels::function::Function;
 use crate::vector::{self, Builder, Compare, ShiftOp, VReg};
 

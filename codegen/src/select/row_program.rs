@@ -10,8 +10,8 @@
 //! What holds by construction: a row that one stage makes is read by later ones at the same place alone, and rows of
 //! workspace have room for `n` elements each.
 
-use super::element::Element;
 use super::expression::{Node, VectorExpr};
+use crate::kernels::element::Element;
 use crate::kernels::laws::Law;
 use crate::vector::{
     Addr, BinaryOp, Builder, Compare, IReg, IntCompare, IntOp, MReg, Program, ReduceOp, Size, VReg,

@@ -7,13 +7,14 @@ use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::DType;
 
 use super::access::{Access, collapse};
-use super::element::{Element, elements_in};
+use super::element::elements_in;
 use super::expression::{Load, Node, VectorExpr};
 use super::routine::Routine;
 use super::row_program::{Leaf, Pointer, RowCall, RowProgram, RowStage, Target, Work};
 use super::selector::{Match, Selector, pairs, single_axes};
 use super::stages;
 use super::tree::{Arg, Call, Node as Tree};
+use crate::kernels::element::Element;
 
 /// Elements in one unit of parallel work of a flat loop.
 const FLAT_UNIT: i64 = 4096;

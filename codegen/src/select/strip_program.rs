@@ -10,8 +10,8 @@
 //! * **U4** The positions of elements that data choose fit in a lane of 32 bits.
 //! * **U5** Where other elements than of four bytes are moved, they fill lanes, and only rows of them are moved.
 
-use super::element::Element;
 use super::expression::{Node, VectorExpr};
+use crate::kernels::element::Element;
 use crate::kernels::laws::Law;
 use crate::vector::{
     Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Interleave, Isa, MReg, Program, Size, VReg,

@@ -14,7 +14,7 @@ use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::DType;
 
 use super::access::count;
-use super::element::{Element, elements_in, moves};
+use super::element::{elements_in, moves};
 use super::expression::VectorExpr;
 use super::routine::Routine;
 use super::selector::{Match, Selector};
@@ -22,6 +22,7 @@ use super::stages;
 use super::strip_loads::{Load, Parts, Range, integer};
 use super::strip_program::{Source, StripCall, StripProgram, accumulate};
 use super::tree::{Arg, Call, Node as Tree};
+use crate::kernels::element::Element;
 
 /// Sizes of groups that are tried.
 const GROUPS: [i64; 4] = [1, 2, 4, 8];

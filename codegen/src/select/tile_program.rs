@@ -8,8 +8,8 @@
 //! * **T3** Neighbours in a row are neighbours in a source that lies along, neighbours in a column in one that lies
 //!   across; a scalar source does not move along the row.
 
-use super::element::Element;
 use super::expression::{Node, VectorExpr};
+use crate::kernels::element::Element;
 use crate::kernels::laws::Law;
 use crate::vector::{Addr, Builder, IReg, IntCompare, IntOp, Interleave, MReg, Program, VReg};
 use orogen_ir::shape::{Dim, ShapeCx};

@@ -8,13 +8,14 @@ use orogen_ir::loops::{Expr, Stage};
 use orogen_ir::shape::{Dim, Sym};
 
 use super::access::{Access, Collapsed, collapse};
-use super::element::{Element, elements_in};
+use super::element::elements_in;
 use super::expression::{Load, VectorExpr};
 use super::routine::Routine;
 use super::selector::{Match, Selector, pairs, single_axes, symbols};
 use super::stages;
 use super::tile_program::{Source, TileCall, TileProgram};
 use super::tree::{Arg, Call, Node as Tree};
+use crate::kernels::element::Element;
 
 /// Rows in one unit of parallel work.
 const UNIT: i64 = 16;

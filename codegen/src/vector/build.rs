@@ -414,6 +414,11 @@ impl Builder {
         self.emit(Inst::Fma { op: FmaOp::MulAdd, dst: acc, a, b, c: acc });
     }
 
+    /// `acc += a₀ · b₀ + a₁ · b₁` over 16-bit halves; see [`Inst::PairDot`].
+    pub fn pair_dot_into(&mut self, acc: VReg, a: VReg, b: VReg) {
+        self.emit(Inst::PairDot { dst: acc, a, b, c: acc });
+    }
+
     /// `c - a * b`, rounded once.
     pub fn neg_fma(&mut self, a: VReg, b: VReg, c: VReg) -> VReg {
         self.emit_vector(|dst| Inst::Fma { op: FmaOp::NegMulAdd, dst, a, b, c })

@@ -215,6 +215,7 @@ impl Machine<'_> {
             Inst::Fma { op, a, b, c, .. } => {
                 self.lanewise(|i| fma(op, v(a)[i], v(b)[i], v(c)[i], self.fused))
             }
+            Inst::PairDot { a, b, c, .. } => self.lanewise(|i| pair_dot(v(a)[i], v(b)[i], v(c)[i])),
             Inst::Compare { op, a, b, .. } => {
                 self.lanewise(|i| if compare(op, v(a)[i], v(b)[i]) { u32::MAX } else { 0 })
             }
@@ -336,6 +337,8 @@ fn widen(from: Storage, bits: u32) -> u32 {
         Storage::I8 => i32::from(bits as i8).cast_unsigned(),
         Storage::I16 => i32::from(bits as i16).cast_unsigned(),
         Storage::F16 => half::f16::from_bits(bits as u16).to_f32().to_bits(),
+        Storage::I8Pair => pair(bits, |byte| i16::from(byte as i8)),
+        Storage::U8Pair => pair(bits, i16::from),
     }
 }
 
@@ -344,7 +347,19 @@ fn narrow(to: Storage, bits: u32) -> u32 {
     match to {
         Storage::Lane | Storage::I8 | Storage::U8 | Storage::I16 | Storage::U16 => bits,
         Storage::F16 => u32::from(half::f16::from_f32(f32::from_bits(bits)).to_bits()),
+        Storage::I8Pair | Storage::U8Pair => bits & 0xFF | bits >> 8 & 0xFF00,
     }
+}
+
+/// The lane whose halves are made of two bytes.
+fn pair(bits: u32, widen: impl Fn(u8) -> i16) -> u32 {
+    let [low, high] = [bits as u8, (bits >> 8) as u8].map(|byte| u32::from(widen(byte).cast_unsigned()));
+    low | high << 16
+}
+
+/// The halves of a lane, as signed integers.
+fn halves(bits: u32) -> [i16; 2] {
+    [bits as i16, (bits >> 16) as i16]
 }
 
 fn unary(op: UnaryOp, bits: u32) -> u32 {
@@ -401,6 +416,11 @@ fn binary(op: BinaryOp, a_bits: u32, b_bits: u32) -> u32 {
         BinaryOp::IntMax => ia.max(ib).cast_unsigned(),
         BinaryOp::IntEq => ones(ia == ib),
         BinaryOp::IntGt => ones(ia > ib),
+        BinaryOp::PairSub => {
+            let ([a0, a1], [b0, b1]) = (halves(a_bits), halves(b_bits));
+            let [low, high] = [(a0, b0), (a1, b1)].map(|(a, b)| u32::from(a.wrapping_sub(b).cast_unsigned()));
+            low | high << 16
+        }
     }
 }
 
@@ -413,6 +433,12 @@ fn fma(op: FmaOp, a: u32, b: u32, c: u32, fused: bool) -> u32 {
     };
     let fused = fused || op == FmaOp::NegMulAddFused;
     if fused { a.mul_add(b, c).to_bits() } else { (a * b + c).to_bits() }
+}
+
+fn pair_dot(a: u32, b: u32, c: u32) -> u32 {
+    let ([a0, a1], [b0, b1]) = (halves(a), halves(b));
+    let [low, high] = [(a0, b0), (a1, b1)].map(|(a, b)| (i32::from(a) * i32::from(b)).cast_unsigned());
+    c.wrapping_add(low).wrapping_add(high)
 }
 
 fn compare(op: Compare, a: u32, b: u32) -> bool {

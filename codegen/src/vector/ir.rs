@@ -256,6 +256,8 @@ pub enum BinaryOp {
     IntEq,
     /// All bits one where `a > b` as `i32`, else zero.
     IntGt,
+    /// Differences of the 16-bit halves, wrapping.
+    PairSub,
 }
 
 /// Fused multiply-add forms.
@@ -400,20 +402,37 @@ pub enum Storage {
     U16,
     /// A binary16 of an `f32`. Stores round to the nearest, ties to even.
     F16,
+    /// Two signed bytes, each one of the 16-bit halves. Stores keep the low bits of each.
+    I8Pair,
+    /// Two unsigned bytes, each one of the 16-bit halves. Stores keep the low bits of each.
+    U8Pair,
 }
 
 impl Storage {
     /// Every one.
-    pub const ALL: [Storage; 6] =
-        [Storage::Lane, Storage::I8, Storage::U8, Storage::I16, Storage::U16, Storage::F16];
+    pub const ALL: [Storage; 8] = [
+        Storage::Lane,
+        Storage::I8,
+        Storage::U8,
+        Storage::I16,
+        Storage::U16,
+        Storage::F16,
+        Storage::I8Pair,
+        Storage::U8Pair,
+    ];
 
     /// Bytes of an element.
     pub const fn bytes(self) -> u32 {
         match self {
             Storage::Lane => 4,
             Storage::I8 | Storage::U8 => 1,
-            Storage::I16 | Storage::U16 | Storage::F16 => 2,
+            Storage::I16 | Storage::U16 | Storage::F16 | Storage::I8Pair | Storage::U8Pair => 2,
         }
+    }
+
+    /// Whether an element is the two halves of a lane.
+    pub const fn is_pair(self) -> bool {
+        matches!(self, Storage::I8Pair | Storage::U8Pair)
     }
 
     /// `n` vectors of such elements, in bytes: `bytes * n * VL`.
@@ -459,6 +478,8 @@ pub enum Inst {
     Binary { op: BinaryOp, dst: VReg, a: VReg, b: VReg },
     /// A lane-wise fused multiply-add.
     Fma { op: FmaOp, dst: VReg, a: VReg, b: VReg, c: VReg },
+    /// `c + a₀ · b₀ + a₁ · b₁` as `i32`, wrapping, over the low and high halves as signed 16-bit integers.
+    PairDot { dst: VReg, a: VReg, b: VReg, c: VReg },
     /// All bits one in the lanes where the comparison holds, else zero.
     Compare { op: Compare, dst: VReg, a: VReg, b: VReg },
     /// `yes` in the lanes whose sign bit of `mask` is set, else `no`.

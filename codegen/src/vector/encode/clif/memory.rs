@@ -31,6 +31,15 @@ impl Emitter<'_, '_> {
             }
             _ => return self.b.ins().load(F32X4, memory(), p, at),
         };
+        if from.is_pair() {
+            let four = self.cast(I8X16, packed);
+            let widen = if from == Storage::I8Pair {
+                self.b.ins().swiden_low(four)
+            } else {
+                self.b.ins().uwiden_low(four)
+            };
+            return self.cast(F32X4, widen);
+        }
         let words = match from {
             Storage::I8 => self.b.ins().swiden_low(packed),
             Storage::U8 => self.b.ins().uwiden_low(packed),
@@ -52,8 +61,9 @@ impl Emitter<'_, '_> {
             return;
         }
         // The low bytes of each lane side by side.
+        let step = if to.is_pair() { 2 } else { 1 };
         let order: Vec<u8> =
-            (0..16).map(|i| if i < 4 * size { i / size * 4 + i % size } else { 0 }).collect();
+            (0..16).map(|i| if i < 4 * size { i / size * 4 + i % size * step } else { 0 }).collect();
         let packed = self.bytes(v, v, &order);
         let packed = if size == 1 {
             let lanes = self.cast(I32X4, packed);
@@ -76,7 +86,23 @@ impl Emitter<'_, '_> {
             Storage::I8 | Storage::I16 => self.b.ins().sextend(I32, element),
             _ => self.b.ins().uextend(I32, element),
         };
-        self.cast(F32, wide)
+        if !from.is_pair() {
+            return self.cast(F32, wide);
+        }
+        let low = self.b.ins().ireduce(I8, wide);
+        let high = self.b.ins().ushr_imm_u(wide, 8);
+        let high = self.b.ins().ireduce(I8, high);
+        let [low, high] = [low, high].map(|byte| {
+            let half = if from == Storage::I8Pair {
+                self.b.ins().sextend(I16, byte)
+            } else {
+                self.b.ins().uextend(I16, byte)
+            };
+            self.b.ins().uextend(I32, half)
+        });
+        let high = self.b.ins().ishl_imm_u(high, 16);
+        let both = self.b.ins().bor(low, high);
+        self.cast(F32, both)
     }
 
     /// One lane as an element; a half is converted already.
@@ -87,7 +113,13 @@ impl Emitter<'_, '_> {
             return;
         }
         let lanes = if self.b.func.dfg.value_type(v) == I32X4 { v } else { self.cast(I32X4, v) };
-        let scalar = self.b.ins().extractlane(lanes, lane);
+        let mut scalar = self.b.ins().extractlane(lanes, lane);
+        if to.is_pair() {
+            let low = self.b.ins().band_imm_u(scalar, 0xFF);
+            let high = self.b.ins().ushr_imm_u(scalar, 8);
+            let high = self.b.ins().band_imm_u(high, 0xFF00);
+            scalar = self.b.ins().bor(low, high);
+        }
         let scalar = self.b.ins().ireduce(if to.bytes() == 1 { I8 } else { I16 }, scalar);
         self.b.ins().store(memory(), scalar, p, at);
     }

@@ -9,7 +9,7 @@ mod memory;
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::immediates::Ieee32;
-use cranelift_codegen::ir::types::{F32, F32X4, I8X16, I32, I32X4, I64};
+use cranelift_codegen::ir::types::{F32, F32X4, I8X16, I16X8, I32, I32X4, I64};
 use cranelift_codegen::ir::{
     AbiParam, Block, BlockArg, ConstantData, Endianness, Function, InstBuilder, MemFlagsData, Signature,
     Type, Value,
@@ -277,6 +277,7 @@ impl Emitter<'_, '_> {
             Inst::Unary { op, dst, a } => self.unary(op, dst, a),
             Inst::Binary { op, dst, a, b } => self.binary(op, dst, a, b),
             Inst::Fma { op, dst, a, b, c } => self.fma(op, dst, a, b, c),
+            Inst::PairDot { dst, a, b, c } => self.pair_dot(dst, a, b, c),
             Inst::Compare { op, dst, a, b } => {
                 let (a, b) = (self.v(a), self.v(b));
                 let mask = self.b.ins().fcmp(float_condition(op), a, b);
@@ -461,6 +462,10 @@ impl Emitter<'_, '_> {
             IntMin => self.b.ins().smin(a, b),
             IntMax => self.b.ins().smax(a, b),
             IntEq => self.b.ins().icmp(IntCC::Equal, a, b),
+            PairSub => {
+                let [a, b] = [a, b].map(|it| self.cast(I16X8, it));
+                self.b.ins().isub(a, b)
+            }
             IntGt => self.b.ins().icmp(IntCC::SignedGreaterThan, a, b),
         };
         self.set(dst, v);
@@ -495,6 +500,21 @@ impl Emitter<'_, '_> {
                 FmaOp::NegMulAdd | FmaOp::NegMulAddFused => self.b.ins().fsub(c, product),
             }
         };
+        self.set(dst, v);
+    }
+
+    fn pair_dot(&mut self, dst: VReg, a: VReg, b: VReg, c: VReg) {
+        let [a, b] = [a, b].map(|it| {
+            let v = self.v(it);
+            self.cast(I16X8, v)
+        });
+        let [low_a, low_b] = [a, b].map(|it| self.b.ins().swiden_low(it));
+        let [high_a, high_b] = [a, b].map(|it| self.b.ins().swiden_high(it));
+        let low = self.b.ins().imul(low_a, low_b);
+        let high = self.b.ins().imul(high_a, high_b);
+        let sums = self.b.ins().iadd_pairwise(low, high);
+        let c = self.vi(c);
+        let v = self.b.ins().iadd(c, sums);
         self.set(dst, v);
     }
 

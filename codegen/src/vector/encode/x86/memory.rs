@@ -21,6 +21,13 @@ impl Emitter {
         use Code::*;
         let mask = self.mask(mask);
         if self.wide() {
+            if from.is_pair() {
+                // Masks of an instruction that widens bytes are by halves: the pairs first, as they are.
+                let (place, s) = (self.memory(addr), Register::YMM0 + self.scratch().0);
+                self.push(Instruction::with2(EVEX_Vmovdqu16_ymm_k1z_ymmm256, s, place))?;
+                self.masked(mask, true);
+                return self.push(Instruction::with2(self.load_code(from), self.full(dst), s));
+            }
             self.load(dst, addr, from)?;
             self.masked(mask, true);
             return Ok(());
@@ -58,15 +65,15 @@ impl Emitter {
             Storage::I8 => Movsx_r32_rm8,
             Storage::U8 => Movzx_r32_rm8,
             Storage::I16 => Movsx_r32_rm16,
-            Storage::U16 | Storage::F16 => Movzx_r32_rm16,
+            _ => Movzx_r32_rm16,
         };
         self.push(Instruction::with2(widen, SCRATCH32, place))?;
-        if from != Storage::F16 {
+        if from != Storage::F16 && !from.is_pair() {
             return self.splat_int(dst, SCRATCH32);
         }
         let (to_vector, convert, splat) = (
             self.code(VEX_Vmovd_xmm_rm32, EVEX_Vmovd_xmm_rm32),
-            self.code(VEX_Vcvtph2ps_xmm_xmmm64, EVEX_Vcvtph2ps_xmm_k1z_xmmm64),
+            self.quad_code(from),
             self.code(VEX_Vbroadcastss_ymm_xmm, EVEX_Vbroadcastss_zmm_k1z_xmmm32),
         );
         self.push(Instruction::with2(to_vector, xmm(dst), SCRATCH32))?;
@@ -88,6 +95,9 @@ impl Emitter {
                 }
                 Storage::I16 | Storage::U16 => {
                     self.push(Instruction::with2(EVEX_Vpmovdw_ymmm256_k1z_zmm, place, self.full(src)))
+                }
+                Storage::I8Pair | Storage::U8Pair => {
+                    self.push(Instruction::with2(EVEX_Vpmovwb_ymmm256_k1z_zmm, place, self.full(src)))
                 }
                 Storage::Lane => {
                     self.push(Instruction::with2(EVEX_Vmovups_zmmm512_k1z_zmm, place, self.full(src)))
@@ -112,7 +122,13 @@ impl Emitter {
         use Code::*;
         let mask = self.mask(mask);
         if self.wide() {
-            self.store(src, addr, to)?;
+            if to.is_pair() {
+                let (place, s) = (self.memory(addr), Register::YMM0 + self.scratch().0);
+                self.push(Instruction::with2(EVEX_Vpmovwb_ymmm256_k1z_zmm, s, self.full(src)))?;
+                self.push(Instruction::with2(EVEX_Vmovdqu16_ymmm256_k1z_ymm, place, s))?;
+            } else {
+                self.store(src, addr, to)?;
+            }
             self.masked(mask, false);
             return Ok(());
         }
@@ -151,6 +167,12 @@ impl Emitter {
                 self.push(Instruction::with3(code, s, xmm(src), NEAREST_EVEN))?;
                 self.push(Instruction::with2(from_vector, SCRATCH32, s))?;
             }
+            Storage::I8Pair | Storage::U8Pair => {
+                let (order, s) = (self.low_bytes(to), xmm(self.scratch()));
+                let code = self.code(VEX_Vpshufb_xmm_xmm_xmmm128, EVEX_Vpshufb_xmm_k1z_xmm_xmmm128);
+                self.push(Instruction::with3(code, s, xmm(src), order))?;
+                self.push(Instruction::with2(from_vector, SCRATCH32, s))?;
+            }
             _ => self.push(Instruction::with2(from_vector, SCRATCH32, xmm(src)))?,
         }
         match to.bytes() {
@@ -160,17 +182,23 @@ impl Emitter {
     }
 
     pub(super) fn load_quad(&mut self, dst: VReg, addr: Addr, from: Storage) -> Done {
+        let place = self.memory(addr);
+        self.push(Instruction::with2(self.quad_code(from), xmm(dst), place))
+    }
+
+    /// The load of four elements that also converts.
+    fn quad_code(&self, from: Storage) -> Code {
         use Code::*;
-        let code = match from {
+        match from {
             Storage::Lane => self.code(VEX_Vmovups_xmm_xmmm128, EVEX_Vmovups_xmm_k1z_xmmm128),
             Storage::I8 => self.code(VEX_Vpmovsxbd_xmm_xmmm32, EVEX_Vpmovsxbd_xmm_k1z_xmmm32),
             Storage::U8 => self.code(VEX_Vpmovzxbd_xmm_xmmm32, EVEX_Vpmovzxbd_xmm_k1z_xmmm32),
             Storage::I16 => self.code(VEX_Vpmovsxwd_xmm_xmmm64, EVEX_Vpmovsxwd_xmm_k1z_xmmm64),
             Storage::U16 => self.code(VEX_Vpmovzxwd_xmm_xmmm64, EVEX_Vpmovzxwd_xmm_k1z_xmmm64),
             Storage::F16 => self.code(VEX_Vcvtph2ps_xmm_xmmm64, EVEX_Vcvtph2ps_xmm_k1z_xmmm64),
-        };
-        let place = self.memory(addr);
-        self.push(Instruction::with2(code, xmm(dst), place))
+            Storage::I8Pair => self.code(VEX_Vpmovsxbw_xmm_xmmm64, EVEX_Vpmovsxbw_xmm_k1z_xmmm64),
+            Storage::U8Pair => self.code(VEX_Vpmovzxbw_xmm_xmmm64, EVEX_Vpmovzxbw_xmm_k1z_xmmm64),
+        }
     }
 
     pub(super) fn store_quad(&mut self, src: VReg, addr: Addr, to: Storage) -> Done {
@@ -191,6 +219,7 @@ impl Emitter {
             }
             Storage::I8 | Storage::U8 => EVEX_Vpmovdb_xmmm32_k1z_xmm,
             Storage::I16 | Storage::U16 => EVEX_Vpmovdw_xmmm64_k1z_xmm,
+            Storage::I8Pair | Storage::U8Pair => EVEX_Vpmovwb_xmmm64_k1z_xmm,
         };
         self.push(Instruction::with2(code, place, xmm(src)))
     }
@@ -205,6 +234,8 @@ impl Emitter {
             Storage::I16 => self.code(VEX_Vpmovsxwd_ymm_xmmm128, EVEX_Vpmovsxwd_zmm_k1z_ymmm256),
             Storage::U16 => self.code(VEX_Vpmovzxwd_ymm_xmmm128, EVEX_Vpmovzxwd_zmm_k1z_ymmm256),
             Storage::F16 => self.code(VEX_Vcvtph2ps_ymm_xmmm128, EVEX_Vcvtph2ps_zmm_k1z_ymmm256_sae),
+            Storage::I8Pair => self.code(VEX_Vpmovsxbw_ymm_xmmm128, EVEX_Vpmovsxbw_zmm_k1z_ymmm256),
+            Storage::U8Pair => self.code(VEX_Vpmovzxbw_ymm_xmmm128, EVEX_Vpmovzxbw_zmm_k1z_ymmm256),
         }
     }
 
@@ -228,8 +259,8 @@ impl Emitter {
 
     /// The order that brings the low bytes of each lane to the start of its half of a register.
     fn low_bytes(&mut self, to: Storage) -> MemoryOperand {
-        let size = to.bytes();
-        let low = (0..4).flat_map(|lane| (0..size).map(move |byte| (4 * lane + byte) as u8));
+        let (size, step) = (to.bytes(), if to.is_pair() { 2 } else { 1 });
+        let low = (0..4).flat_map(|lane| (0..size).map(move |byte| (4 * lane + step * byte) as u8));
         let half: Vec<u8> = low.chain(std::iter::repeat(0x80)).take(16).collect();
         self.constant(half.repeat(2), false)
     }

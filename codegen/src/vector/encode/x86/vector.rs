@@ -89,6 +89,7 @@ impl Emitter {
                 self.op3(code, dst, a, b)
             }
             Inst::Fma { op, dst, a, b, c } => self.fma(op, dst, a, b, c),
+            Inst::PairDot { dst, a, b, c } => self.pair_dot(dst, a, b, c),
             Inst::Compare { op, dst, a, b } => {
                 if !self.wide() {
                     return self.compare(op, self.full(dst), a, b);
@@ -288,6 +289,15 @@ impl Emitter {
             self.unary(UnaryOp::Move, dst, c)?;
             self.op3(f231, dst, a, b)
         }
+    }
+
+    fn pair_dot(&mut self, dst: VReg, a: VReg, b: VReg, c: VReg) -> Done {
+        use Code::*;
+        let s = self.scratch();
+        let dot = self.code(VEX_Vpmaddwd_ymm_ymm_ymmm256, EVEX_Vpmaddwd_zmm_k1z_zmm_zmmm512);
+        self.op3(dot, s, a, b)?;
+        let add = self.pick(codes::binary(BinaryOp::IntAdd));
+        self.op3(add, dst, c, s)
     }
 
     /// Compares into a vector register (AVX2) or a mask register (AVX-512).
