@@ -4,9 +4,48 @@ mod common;
 
 use common::{Arg, Random, as_floats, run_code, run_everywhere};
 use orogen_codegen::vector::{
-    Addr, BinaryOp, Builder, CacheLevel, Compare, FmaOp, Inst, IntCompare, IntOp, Interleave, Isa, ReduceOp,
-    ShiftOp, Size, Storage, UnaryOp, VReg,
+    Addr, BinaryOp, Builder, CacheLevel, Compare, FmaOp, Inst, IntCompare, IntOp, Interleave, Isa, ShiftOp,
+    Size, Storage, UnaryOp, VReg, Width,
 };
+
+/// Bit patterns of `f64` that matter: as those of `f32`, limits of `i64` and of `f32`, and small integers.
+fn wide_samples() -> Vec<u64> {
+    let mut values: Vec<u64> = samples().iter().take(22).map(|it| f64::from(*it).to_bits()).collect();
+    let more = [
+        9.3e18,
+        -9.3e18,
+        4_503_599_627_370_497.5,
+        1e-310,
+        3.5e38,
+        1e-46,
+        65519.99,
+        -1e300,
+        0.49999999999999994,
+    ];
+    values.extend(more.map(f64::to_bits));
+    let two_63 = 2f64.powi(63);
+    let edges = [two_63, -two_63, two_63 - 1024.0, -two_63 + 1024.0, 4_294_967_296.5, -4_294_967_296.5];
+    values.extend(edges.map(f64::to_bits));
+    values.extend([1, u64::MAX, 1 << 63, 1 << 32, (1 << 53) + 1, 0xFFFF_FFFF, i64::MAX.cast_unsigned()]);
+    let mut random = Random(9);
+    while values.len() < 64 {
+        values.push(random.next() << 17 ^ random.next());
+    }
+    values
+}
+
+/// Samples as lanes.
+fn lanes(width: Width) -> Vec<u64> {
+    match width {
+        Width::W32 => samples().iter().map(|it| u64::from(it.to_bits())).collect(),
+        Width::W64 => wide_samples(),
+    }
+}
+
+/// A buffer of lanes.
+fn buffer(width: Width, lanes: impl Iterator<Item = u64>) -> Arg {
+    Arg::Buffer(lanes.flat_map(|it| it.to_le_bytes().into_iter().take(width.bytes() as usize)).collect())
+}
 
 /// Bit patterns that matter: zeros, denormals, one, infinities, NaN, limits of `i32`, and noise.
 fn samples() -> Vec<f32> {
@@ -41,24 +80,35 @@ fn samples() -> Vec<f32> {
     values
 }
 
-/// Applies `f` to all pairs of samples, 61 elements at a time so that there is a tail at every width.
+/// Applies `f` to all pairs of samples of both widths, so many elements at a time that there is a tail at every width.
 fn pairs(name: &str, f: impl Fn(&mut Builder, VReg, VReg) -> VReg) {
-    let mut b = Builder::new(name);
+    for width in Width::ALL {
+        pairs_of(width, name, &f);
+    }
+}
+
+fn pairs_of(width: Width, name: &str, f: impl Fn(&mut Builder, VReg, VReg) -> VReg) {
+    let mut b = Builder::of_width(name, width);
     let [x, y, out, n] = b.params();
-    let step = Size::vectors(1);
+    let step = width.storage().vectors(1);
     b.for_lanes(n, &[(x, step), (y, step), (out, step)], |b, mask| {
         let (p, q) = (b.load(x, mask), b.load(y, mask));
         let r = f(b, p, q);
         b.store(r, out, mask);
     });
     let program = b.finish();
-    let values = samples();
+    let values = lanes(width);
     let n = values.len() * values.len() - 3;
-    let left: Vec<f32> = (0..n).map(|i| values[i / values.len()]).collect();
-    let right: Vec<f32> = (0..n).map(|i| values[i % values.len()]).collect();
-    let args = [Arg::floats(&left), Arg::floats(&right), Arg::floats(&vec![7.0; n + 20]), Arg::Int(n as i64)];
+    let guard = 0x4242_4242_4242_4242;
+    let args = [
+        buffer(width, (0..n).map(|i| values[i / values.len()])),
+        buffer(width, (0..n).map(|i| values[i % values.len()])),
+        buffer(width, std::iter::repeat_n(guard, n + 20)),
+        Arg::Int(n as i64),
+    ];
     let out = run_everywhere(&program, &args);
-    assert_eq!(as_floats(&out[2])[n..], [7.0; 20], "the tail store must not touch what follows");
+    let rest = &out[2][n * width.bytes() as usize..];
+    assert!(rest.iter().all(|it| *it == 0x42), "the tail store must not touch what follows");
 }
 
 #[test]
@@ -66,9 +116,17 @@ fn binary_operations() {
     use BinaryOp::*;
     for op in [
         Add, Sub, Mul, Div, Min, Max, And, Or, Xor, AndNot, IntAdd, IntSub, IntMul, IntMin, IntMax, IntEq,
-        IntGt, PairSub,
+        IntGt,
     ] {
         pairs(&format!("{op:?}"), |b, x, y| b.binary(op, x, y));
+        // The destination is an operand, which is needed no more.
+        for second in [false, true] {
+            pairs(&format!("{op:?}"), |b, x, y| {
+                let dst = if second { y } else { x };
+                b.binary_into(op, dst, x, y);
+                dst
+            });
+        }
     }
 }
 
@@ -77,7 +135,13 @@ fn unary_operations() {
     use UnaryOp::*;
     for op in [Move, Sqrt, Neg, Abs, Floor, Ceil, Nearest, Trunc, ToInt, FromInt, ToHalf] {
         pairs(&format!("{op:?}"), |b, x, _| b.unary(op, x));
+        // The destination is the operand.
+        pairs(&format!("{op:?}"), |b, x, _| {
+            b.emit(Inst::Unary { op, dst: x, a: x });
+            x
+        });
     }
+    pairs_of(Width::W64, "single", |b, x, _| b.unary(ToSingle, x));
 }
 
 #[test]
@@ -117,8 +181,9 @@ fn fused_multiply_add_with_every_destination() {
 
 #[test]
 fn dot_products_of_pairs_with_every_destination() {
+    pairs_of(Width::W32, "difference", |b, x, y| b.binary(BinaryOp::PairSub, x, y));
     for case in 0..4 {
-        pairs("pairdot", |b, x, y| {
+        pairs_of(Width::W32, "pairdot", |b, x, y| {
             let z = b.add(x, y);
             let dst = [x, y, z].get(case).copied().unwrap_or_else(|| b.vector());
             b.emit(Inst::PairDot { dst, a: x, b: y, c: z });
@@ -129,9 +194,12 @@ fn dot_products_of_pairs_with_every_destination() {
 
 #[test]
 fn shifts_interleaves_and_constants() {
-    for by in [0, 1, 23, 31] {
-        for op in [ShiftOp::Left, ShiftOp::RightLogical, ShiftOp::RightArithmetic] {
+    for op in [ShiftOp::Left, ShiftOp::RightLogical, ShiftOp::RightArithmetic] {
+        for by in [0, 1, 23, 31] {
             pairs("shift", |b, x, _| b.shift(op, x, by));
+        }
+        for by in [32, 52, 63] {
+            pairs_of(Width::W64, "shift", |b, x, _| b.shift(op, x, by));
         }
     }
     for op in [Interleave::Low32, Interleave::High32, Interleave::Low64, Interleave::High64] {
@@ -140,7 +208,7 @@ fn shifts_interleaves_and_constants() {
     pairs("even", |b, x, y| b.deinterleave(x, y, false));
     pairs("odd", |b, x, y| b.deinterleave(x, y, true));
     pairs("constants", |b, x, _| {
-        let (ones, zero) = (b.constant_bits(u32::MAX), b.constant(0.0));
+        let (ones, zero) = (b.constant_int(-1), b.constant(0.0));
         let (iota, three) = (b.iota(), b.constant_int(3));
         let a = b.binary(BinaryOp::And, x, ones);
         let c = b.binary(BinaryOp::Or, a, zero);
@@ -151,8 +219,13 @@ fn shifts_interleaves_and_constants() {
 
 #[test]
 fn reductions() {
-    for op in [ReduceOp::Sum, ReduceOp::Max, ReduceOp::Min] {
+    use BinaryOp::*;
+    for op in [Add, Mul, Max, Min, And, Or, Xor, IntAdd, IntMul, IntMin, IntMax] {
         pairs("reduce", |b, x, _| b.reduce(op, x));
+        pairs("reduce", |b, x, y| {
+            b.emit(Inst::Reduce { op, dst: x, a: x });
+            b.binary(Xor, x, y)
+        });
     }
 }
 
@@ -236,11 +309,17 @@ fn integers_control_and_stack_parameters() {
 
 #[test]
 fn widening_quads_and_indexed_addresses() {
-    let mut b = Builder::new("memory");
+    for width in Width::ALL {
+        accesses(width);
+    }
+}
+
+fn accesses(width: Width) {
+    let mut b = Builder::of_width("memory", width);
     let [x, out, i] = b.params();
     let at = |n: i64| Addr::new(out).offset(64 * n);
     let mut n = 0;
-    for from in Storage::ALL {
+    for &from in Storage::all(width) {
         let v = b.load_from(from, Addr::new(x).indexed(i, 2).offset(3), None);
         b.store(v, at(n), None);
         let v = b.load_splat_from(from, Addr::new(x).indexed(i, 2).offset(5));
@@ -269,7 +348,7 @@ fn widening_quads_and_indexed_addresses() {
         b.store(v, at(n + 4), None);
         b.store(s, at(n + 5), Some(mask));
         n += 2;
-        for storage in Storage::ALL {
+        for &storage in Storage::all(width) {
             let v = b.load_from(storage, Addr::new(x).offset(1), Some(mask));
             b.store(v, at(n + 4), None);
             b.store_to(storage, s, Addr::new(out).indexed(i, 1).offset(64 * (n + 5)), Some(mask));
@@ -277,16 +356,16 @@ fn widening_quads_and_indexed_addresses() {
         }
     }
     let bytes: Vec<u8> = (0..160u32).map(|v| (v * 37) as u8).collect();
-    run_everywhere(&b.finish(), &[Arg::Buffer(bytes), Arg::Buffer(vec![0xAA; 16384]), Arg::Int(3)]);
+    run_everywhere(&b.finish(), &[Arg::Buffer(bytes), Arg::Buffer(vec![0xAA; 1 << 15]), Arg::Int(3)]);
 }
 
 /// Every half widens, and every kind of `f32` around every half rounds, on every machine as `half` does it.
 #[test]
 fn halves_and_narrow_integers_convert() {
-    for storage in Storage::ALL {
-        let mut b = Builder::new("convert");
+    for (width, &storage) in Width::ALL.iter().flat_map(|&it| Storage::all(it).iter().map(move |s| (it, s))) {
+        let mut b = Builder::of_width("convert", width);
         let [narrow, wide, back, n] = b.params();
-        let (one, lanes) = (storage.vectors(1), Size::vectors(1));
+        let (one, lanes) = (storage.vectors(1), width.storage().vectors(1));
         b.for_lanes(n, &[(narrow, one), (wide, lanes), (back, one)], |b, mask| {
             let v = b.load_from(storage, narrow, mask);
             let w = b.load(wide, mask);
@@ -311,10 +390,11 @@ fn halves_and_narrow_integers_convert() {
             .collect();
         let mut bytes: Vec<u8> = halves.iter().flat_map(|it| it.to_le_bytes()).collect();
         let n = if storage.bytes() == 2 { halves.len() - 3 } else { halves.len() / 2 - 3 };
-        bytes.resize(4 * halves.len() + 64, 0);
+        bytes.resize(8 * halves.len() + 64, 0);
         let args = [
             Arg::Buffer(bytes.clone()),
-            Arg::floats(&wide),
+            // As lanes of the width; what is beyond `f32` is a sample of it.
+            buffer(width, wide.iter().map(|it| width.float(f64::from(*it))).chain(finite_samples(width))),
             Arg::Buffer(vec![0x55; bytes.len()]),
             Arg::Int(n as i64),
         ];
@@ -334,16 +414,30 @@ fn halves_and_narrow_integers_convert() {
     }
 }
 
+/// Samples of a width that are no NaN.
+fn finite_samples(width: Width) -> Vec<u64> {
+    let mut found = lanes(width);
+    found.retain(|it| width == Width::W32 || !f64::from_bits(*it).is_nan());
+    found.retain(|it| width == Width::W64 || !f32::from_bits(*it as u32).is_nan());
+    found
+}
+
 #[test]
 fn masks_between_bounds_and_gathers() {
-    let mut b = Builder::new("masks");
+    for width in Width::ALL {
+        masks(width);
+    }
+}
+
+fn masks(width: Width) {
+    let mut b = Builder::of_width("masks", width);
     let [x, out] = b.params();
     let mut place = 0;
     let (iota, three) = (b.iota(), b.constant_int(3));
     let index = b.binary(BinaryOp::IntMul, iota, three);
     let back = b.constant_int(-1);
     let negative = b.binary(BinaryOp::IntMul, iota, back);
-    let middle = b.int_add(x, 4 * 20);
+    let middle = b.int_add(x, 8 * 20);
     for (low, high) in [(0, 16), (-5, 3), (1, 2), (2, 2), (3, 1), (3, 100), (5, 9), (20, 30), (-9, -2)] {
         let (low, high) = (b.int_const(low), b.int_const(high));
         let mask = b.between(low, high);
@@ -362,6 +456,6 @@ fn masks_between_bounds_and_gathers() {
     let mask = b.first(all);
     let last = b.gather(middle, index, mask);
     b.store(last, Addr::new(out).offset(place), None);
-    let values: Vec<f32> = (0..80).map(|i| i as f32 + 0.5).collect();
+    let values: Vec<f32> = (0..160).map(|i| i as f32 + 0.5).collect();
     run_everywhere(&b.finish(), &[Arg::floats(&values), Arg::Buffer(vec![0x11; place as usize + 64])]);
 }

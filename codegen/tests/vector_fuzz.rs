@@ -7,8 +7,8 @@ use orogen_codegen::vector::allocate::{Registers, allocate, check};
 use orogen_codegen::vector::encode::x86::registers;
 use orogen_codegen::vector::ir::{Program, Stmt};
 use orogen_codegen::vector::{
-    Addr, BinaryOp, Builder, Compare, FmaOp, IReg, Inst, IntCompare, IntOp, Isa, MReg, Size, Storage,
-    UnaryOp, VReg, verify,
+    Addr, BinaryOp, Builder, Compare, FmaOp, IReg, Inst, IntCompare, IntOp, Isa, MReg, ShiftOp, Size,
+    Storage, UnaryOp, VReg, Width, verify,
 };
 
 /// Elements of the scratch buffer that a program may read and write.
@@ -97,14 +97,14 @@ impl Generator<'_> {
             4 => {
                 let addr = self.addr(b, live);
                 let mask = self.pick(&live.masks);
-                let storage = self.pick(&Storage::ALL);
+                let storage = self.pick(Storage::all(b.width()));
                 let v = b.load_from(storage, addr, if self.random.below(2) == 0 { Some(mask) } else { None });
                 live.vectors.push(finite(b, v));
             }
             5 => {
                 let addr = self.addr(b, live);
                 let mask = self.pick(&live.masks);
-                let storage = self.pick(&Storage::ALL);
+                let storage = self.pick(Storage::all(b.width()));
                 b.store_to(storage, v, addr, if self.random.below(2) == 0 { Some(mask) } else { None });
             }
             6 => live.masks.push(b.first(x)),
@@ -130,7 +130,7 @@ impl Generator<'_> {
                 // Constants are shared, so only registers made here may be written: copy first.
                 let r = b.unary(UnaryOp::Move, v);
                 let c = self.random.float();
-                b.emit(Inst::Splat { dst: r, bits: c.to_bits() });
+                b.splat_into(r, c);
                 live.vectors.push(r);
             }
             13 => {
@@ -141,7 +141,7 @@ impl Generator<'_> {
             14 | 15 => {
                 let op = self.pick(&[FmaOp::MulAdd, FmaOp::MulSub, FmaOp::NegMulAdd]);
                 let dst = self.target(b, live);
-                if self.random.below(4) == 0 {
+                if b.width() == Width::W32 && self.random.below(4) == 0 {
                     b.emit(Inst::PairDot { dst, a: v, b: w, c: z });
                     let whole = finite(b, dst);
                     b.assign(dst, whole);
@@ -161,6 +161,22 @@ impl Generator<'_> {
                 let index = b.binary(BinaryOp::And, v, seven);
                 live.vectors.push(b.gather(eight, index, mask));
             }
+            18 => {
+                let op = self.pick(&[ShiftOp::Left, ShiftOp::RightLogical, ShiftOp::RightArithmetic]);
+                let by = self.random.below(u64::from(b.width().bits())) as u8;
+                let v = b.shift(op, v, by);
+                live.vectors.push(finite(b, v));
+            }
+            19 => {
+                let op = self.pick(&[BinaryOp::IntAdd, BinaryOp::IntMul, BinaryOp::IntMax, BinaryOp::Xor]);
+                let v = b.reduce(op, v);
+                live.vectors.push(finite(b, v));
+            }
+            20 => {
+                let op = self.pick(&[UnaryOp::ToInt, UnaryOp::FromInt, UnaryOp::Abs, UnaryOp::Floor]);
+                let v = b.unary(op, v);
+                live.vectors.push(finite(b, v));
+            }
             _ => {
                 let op = self.pick(&[
                     BinaryOp::Add,
@@ -168,12 +184,14 @@ impl Generator<'_> {
                     BinaryOp::Max,
                     BinaryOp::Xor,
                     BinaryOp::IntAdd,
+                    BinaryOp::IntMul,
+                    BinaryOp::IntMin,
                     BinaryOp::IntGt,
                 ]);
                 let dst = self.target(b, live);
                 b.emit(Inst::Binary { op, dst, a: v, b: w });
-                if op == BinaryOp::IntGt {
-                    let bits = b.constant_bits(FINITE);
+                if matches!(op, BinaryOp::IntGt | BinaryOp::IntMul) {
+                    let bits = b.constant_lane(finite_bits(b.width()));
                     b.emit(Inst::Binary { op: BinaryOp::And, dst, a: dst, b: bits });
                 }
                 live.vectors.push(dst);
@@ -182,17 +200,21 @@ impl Generator<'_> {
     }
 }
 
-/// The bits of a number below 2. The sign of a NaN, and which of several a result is, differ between machines.
-const FINITE: u32 = 0xBFFF_FFFF;
+/// The bits of a number below 2, at any width. The sign of a NaN, and which of several a result is, differ between
+/// machines.
+fn finite_bits(width: Width) -> u64 {
+    width.ones() ^ (width.sign() >> 1)
+}
 
 fn finite(b: &mut Builder, v: VReg) -> VReg {
-    let bits = b.constant_bits(FINITE);
+    let bits = b.constant_lane(finite_bits(b.width()));
     b.binary(BinaryOp::And, v, bits)
 }
 
 fn random_program(seed: u64) -> Program {
     let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
-    let mut b = Builder::new(format!("seed_{seed}"));
+    let width = Width::ALL[seed as usize % 2];
+    let mut b = Builder::of_width(format!("seed_{seed}"), width);
     let [buffer, out] = b.params();
     let numbers: Vec<IReg> = (0..6).map(|_| b.param()).collect();
     let budget = 20 + random.below(150) as u32;
@@ -216,11 +238,11 @@ fn random_program(seed: u64) -> Program {
     let mut place = 0;
     for v in live.vectors.into_iter().rev().take(60) {
         b.store(v, Addr::new(out).offset(Size { fixed: 0, per_lane: place }), None);
-        place += 4;
+        place += i64::from(width.bytes());
     }
     for x in live.ints.into_iter().take(40) {
         b.emit(Inst::IntStore { src: x, addr: Addr::new(out).offset(Size { fixed: 0, per_lane: place }) });
-        place += 4;
+        place += i64::from(width.bytes());
     }
     b.finish()
 }
@@ -240,19 +262,19 @@ fn arguments() -> Vec<Arg> {
 #[test]
 fn random_programs_agree_with_the_interpreter() {
     let mut ran = 0;
-    for seed in 0..70 {
+    for seed in 0..100 {
         let program = random_program(seed);
         if is_valid(&program) {
             run_everywhere(&program, &arguments());
             ran += 1;
         }
     }
-    assert!(ran > 55, "only {ran} programs were valid");
+    assert!(ran > 80, "only {ran} programs were valid");
 }
 
 /// Few registers of each kind, so that almost everything is spilled.
 fn tight(masks: bool) -> Registers {
-    let all = registers(if masks { Isa::Avx512 } else { Isa::Avx2 });
+    let all = registers(if masks { Isa::Avx512 } else { Isa::Avx2 }, Width::W32);
     Registers {
         vectors: all.vectors[..6].to_vec(),
         ints: all.ints[..7].to_vec(),

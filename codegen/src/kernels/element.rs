@@ -19,7 +19,7 @@ pub(crate) enum Element {
 
 impl Element {
     /// Whole lanes of 32 bits.
-    pub(crate) const LANE: Element = Element::Stored(Storage::Lane);
+    pub(crate) const LANE: Element = Element::Stored(Storage::Bits32);
 
     /// The elements of a type; `None` if lanes do not hold them.
     pub(crate) fn of(dtype: DType) -> Option<Element> {

@@ -13,9 +13,7 @@
 use super::expression::{Node, VectorExpr};
 use crate::kernels::element::Element;
 use crate::kernels::laws::Law;
-use crate::vector::{
-    Addr, BinaryOp, Builder, Compare, IReg, IntCompare, IntOp, MReg, Program, ReduceOp, Size, VReg,
-};
+use crate::vector::{Addr, BinaryOp, Builder, Compare, IReg, IntCompare, IntOp, MReg, Program, Size, VReg};
 use orogen_ir::shape::{Dim, ShapeCx};
 
 /// A pointer parameter, by its place.
@@ -383,15 +381,15 @@ fn identity(work: Work) -> Option<f32> {
 /// The reduction of the lanes, in every lane.
 fn finish(b: &mut Builder, work: Work, accumulator: VReg) -> VReg {
     let op = match work {
-        Work::Max => ReduceOp::Max,
-        Work::Min => ReduceOp::Min,
-        _ => return b.reduce(ReduceOp::Sum, accumulator),
+        Work::Max => BinaryOp::Max,
+        Work::Min => BinaryOp::Min,
+        _ => return b.reduce(BinaryOp::Add, accumulator),
     };
     let value = b.reduce(op, accumulator);
     // The extremum of lanes drops NaN.
     let (zero, one, nan) = (b.constant(0.0), b.constant(1.0), b.constant(f32::NAN));
     let bad = b.select(Compare::Unordered, accumulator, accumulator, one, zero);
-    let any = b.reduce(ReduceOp::Max, bad);
+    let any = b.reduce(BinaryOp::Max, bad);
     b.select(Compare::Gt, any, zero, nan, value)
 }
 

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use super::ir::{
     Addr, BinaryOp, CacheLevel, Compare, FmaOp, IReg, If, Inst, IntCompare, IntOp, IntSource, Interleave,
-    Loop, MReg, Program, ReduceOp, ShiftOp, Size, Stmt, Storage, UnaryOp, VReg,
+    Loop, MReg, Program, ShiftOp, Size, Stmt, Storage, UnaryOp, VReg, Width,
 };
 
 /// Appends statements to a program.
@@ -14,19 +14,26 @@ use super::ir::{
 #[derive(Debug)]
 pub struct Builder {
     name: String,
+    width: Width,
     params: Vec<IReg>,
     vectors: u32,
     ints: u32,
     masks: u32,
-    constants: IndexMap<u32, VReg>,
+    constants: IndexMap<u64, VReg>,
     blocks: Vec<Vec<Stmt>>,
 }
 
 impl Builder {
-    /// An empty program.
+    /// An empty program of 32-bit lanes.
     pub fn new(name: impl Into<String>) -> Builder {
+        Builder::of_width(name, Width::W32)
+    }
+
+    /// An empty program.
+    pub fn of_width(name: impl Into<String>, width: Width) -> Builder {
         Builder {
             name: name.into(),
+            width,
             params: Vec::new(),
             vectors: 0,
             ints: 0,
@@ -44,12 +51,18 @@ impl Builder {
         body.extend(rest);
         Program {
             name: self.name,
+            width: self.width,
             params: self.params,
             vectors: self.vectors,
             ints: self.ints,
             masks: self.masks,
             body,
         }
+    }
+
+    /// The width of the lanes.
+    pub fn width(&self) -> Width {
+        self.width
     }
 
     /// Adds a parameter.
@@ -249,7 +262,7 @@ impl Builder {
 
     /// A whole vector, or its active lanes.
     pub fn load(&mut self, addr: impl Into<Addr>, mask: Option<MReg>) -> VReg {
-        self.load_from(Storage::Lane, addr, mask)
+        self.load_from(self.width.storage(), addr, mask)
     }
 
     /// A whole vector, or its active lanes, converted from what memory holds.
@@ -263,7 +276,7 @@ impl Builder {
 
     /// One element in every lane.
     pub fn load_splat(&mut self, addr: impl Into<Addr>) -> VReg {
-        self.load_splat_from(Storage::Lane, addr)
+        self.load_splat_from(self.width.storage(), addr)
     }
 
     /// One element in every lane, converted from what memory holds.
@@ -272,25 +285,25 @@ impl Builder {
         self.emit_vector(|dst| Inst::LoadSplat { dst, addr, from })
     }
 
-    /// Four elements in the first four lanes, zero in the others.
+    /// The elements of the first 128 bits of lanes, zero in the others.
     pub fn load_quad(&mut self, addr: impl Into<Addr>) -> VReg {
-        self.load_quad_from(Storage::Lane, addr)
+        self.load_quad_from(self.width.storage(), addr)
     }
 
-    /// Four elements, converted from what memory holds, in the first four lanes, zero in the others.
+    /// The elements of the first 128 bits of lanes, converted from what memory holds, zero in the others.
     pub fn load_quad_from(&mut self, from: Storage, addr: impl Into<Addr>) -> VReg {
         let addr = addr.into();
         self.emit_vector(|dst| Inst::LoadQuad { dst, addr, from })
     }
 
-    /// For each active lane the element at `base + 4 * index[lane]`; zero in the others.
+    /// For each active lane the lane of memory at `base + bytes * index[lane]`; zero in the others.
     pub fn gather(&mut self, base: IReg, index: VReg, mask: MReg) -> VReg {
         self.emit_vector(|dst| Inst::Gather { dst, base, index, mask })
     }
 
     /// Stores a whole vector, or its active lanes.
     pub fn store(&mut self, src: VReg, addr: impl Into<Addr>, mask: Option<MReg>) {
-        self.store_to(Storage::Lane, src, addr, mask);
+        self.store_to(self.width.storage(), src, addr, mask);
     }
 
     /// Stores a whole vector, or its active lanes, converted to what memory holds.
@@ -304,7 +317,7 @@ impl Builder {
 
     /// Stores lane 0.
     pub fn store_lane(&mut self, src: VReg, addr: impl Into<Addr>) {
-        self.store_lane_to(Storage::Lane, src, addr);
+        self.store_lane_to(self.width.storage(), src, addr);
     }
 
     /// Stores lane 0, converted to what memory holds.
@@ -312,30 +325,37 @@ impl Builder {
         self.emit(Inst::StoreLane { src, addr: addr.into(), to });
     }
 
-    /// Stores lanes 0 to 3.
+    /// Stores the lanes of the first 128 bits.
     pub fn store_quad(&mut self, src: VReg, addr: impl Into<Addr>) {
-        self.store_quad_to(Storage::Lane, src, addr);
+        self.store_quad_to(self.width.storage(), src, addr);
     }
 
-    /// Stores lanes 0 to 3, converted to what memory holds.
+    /// Stores the lanes of the first 128 bits, converted to what memory holds.
     pub fn store_quad_to(&mut self, to: Storage, src: VReg, addr: impl Into<Addr>) {
         self.emit(Inst::StoreQuad { src, addr: addr.into(), to });
     }
 
     // ---- vectors ----
 
-    /// A constant in every lane. It is made once, at the start of the program: do not write to the register.
-    pub fn constant(&mut self, value: f32) -> VReg {
-        self.constant_bits(value.to_bits())
+    /// A float in every lane. It is made once, at the start of the program: do not write to the register.
+    pub fn constant(&mut self, value: impl Into<f64>) -> VReg {
+        let bits = self.width.float(value.into());
+        self.constant_lane(bits)
     }
 
-    /// An `i32` constant in every lane; see [`Builder::constant`].
-    pub fn constant_int(&mut self, value: i32) -> VReg {
-        self.constant_bits(value.cast_unsigned())
+    /// An integer in every lane; see [`Builder::constant`].
+    pub fn constant_int(&mut self, value: impl Into<i64>) -> VReg {
+        let bits = self.width.int(value.into());
+        self.constant_lane(bits)
+    }
+
+    /// A constant of 32 bits; see [`Builder::constant`]. Wider lanes are filled up with zeros.
+    pub fn constant_bits(&mut self, bits: u32) -> VReg {
+        self.constant_lane(bits.into())
     }
 
     /// A constant given by its bits; see [`Builder::constant`].
-    pub fn constant_bits(&mut self, bits: u32) -> VReg {
+    pub fn constant_lane(&mut self, bits: u64) -> VReg {
         if let Some(&r) = self.constants.get(&bits) {
             return r;
         }
@@ -345,21 +365,28 @@ impl Builder {
     }
 
     /// A fresh register that starts with the same value in every lane and may be written later.
-    pub fn splat(&mut self, value: f32) -> VReg {
-        self.emit_vector(|dst| Inst::Splat { dst, bits: value.to_bits() })
+    pub fn splat(&mut self, value: impl Into<f64>) -> VReg {
+        let bits = self.width.float(value.into());
+        self.splat_lane(bits)
+    }
+
+    /// A fresh register that starts with the same bits in every lane and may be written later.
+    pub fn splat_lane(&mut self, bits: u64) -> VReg {
+        self.emit_vector(|dst| Inst::Splat { dst, bits })
     }
 
     /// Overwrites a register with a constant.
-    pub fn splat_into(&mut self, dst: VReg, value: f32) {
-        self.emit(Inst::Splat { dst, bits: value.to_bits() });
+    pub fn splat_into(&mut self, dst: VReg, value: impl Into<f64>) {
+        let bits = self.width.float(value.into());
+        self.emit(Inst::Splat { dst, bits });
     }
 
-    /// The low 32 bits of an integer in every lane.
+    /// The low bits of an integer in every lane.
     pub fn splat_int(&mut self, src: IReg) -> VReg {
         self.emit_vector(|dst| Inst::SplatInt { dst, src })
     }
 
-    /// The lane numbers `0, 1, …` as `i32`.
+    /// The lane numbers `0, 1, …` as integers.
     pub fn iota(&mut self) -> VReg {
         self.emit_vector(|dst| Inst::Iota { dst })
     }
@@ -453,7 +480,11 @@ impl Builder {
     }
 
     fn is_number(&self, r: VReg) -> bool {
-        self.constants.iter().any(|(&bits, &v)| v == r && !f32::from_bits(bits).is_nan())
+        let is_nan = |bits: u64| match self.width {
+            Width::W32 => f32::from_bits(bits as u32).is_nan(),
+            Width::W64 => f64::from_bits(bits).is_nan(),
+        };
+        self.constants.iter().any(|(&bits, &v)| v == r && !is_nan(bits))
     }
 
     /// All bits one where the comparison holds, else zero.
@@ -471,12 +502,12 @@ impl Builder {
         self.emit_vector(|dst| Inst::Blend { dst, mask, yes, no })
     }
 
-    /// A shift of `i32` lanes.
+    /// A shift of integer lanes.
     pub fn shift(&mut self, op: ShiftOp, a: VReg, by: u8) -> VReg {
         self.emit_vector(|dst| Inst::Shift { op, dst, a, by })
     }
 
-    /// An interleaving inside each block of four lanes.
+    /// An interleaving inside each block of 128 bits.
     pub fn interleave(&mut self, op: Interleave, a: VReg, b: VReg) -> VReg {
         self.emit_vector(|dst| Inst::Interleave { op, dst, a, b })
     }
@@ -487,7 +518,7 @@ impl Builder {
     }
 
     /// A horizontal reduction; the result is in every lane.
-    pub fn reduce(&mut self, op: ReduceOp, a: VReg) -> VReg {
+    pub fn reduce(&mut self, op: BinaryOp, a: VReg) -> VReg {
         self.emit_vector(|dst| Inst::Reduce { op, dst, a })
     }
 

@@ -2,7 +2,66 @@
 
 use std::fmt;
 
-/// A virtual vector register: `VL` lanes of 32 bits, read as `f32` or `i32` by each instruction.
+/// How wide the lanes of a program are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Width {
+    /// Lanes are `f32` or `i32`.
+    #[default]
+    W32,
+    /// Lanes are `f64` or `i64`.
+    W64,
+}
+
+impl Width {
+    /// Every one.
+    pub const ALL: [Width; 2] = [Width::W32, Width::W64];
+
+    /// Bits of a lane.
+    pub const fn bits(self) -> u32 {
+        match self {
+            Width::W32 => 32,
+            Width::W64 => 64,
+        }
+    }
+
+    /// Bytes of a lane.
+    pub const fn bytes(self) -> u32 {
+        self.bits() / 8
+    }
+
+    /// A lane whose bits are all one.
+    pub const fn ones(self) -> u64 {
+        u64::MAX >> (64 - self.bits())
+    }
+
+    /// A lane of which the upper bit alone is one.
+    pub const fn sign(self) -> u64 {
+        1 << (self.bits() - 1)
+    }
+
+    /// The bits of a float lane; a number that an `f32` lane does not hold is rounded.
+    pub const fn float(self, value: f64) -> u64 {
+        match self {
+            Width::W32 => (value as f32).to_bits() as u64,
+            Width::W64 => value.to_bits(),
+        }
+    }
+
+    /// The bits of an integer lane.
+    pub const fn int(self, value: i64) -> u64 {
+        value.cast_unsigned() & self.ones()
+    }
+
+    /// How whole lanes lie in memory.
+    pub const fn storage(self) -> Storage {
+        match self {
+            Width::W32 => Storage::Bits32,
+            Width::W64 => Storage::Bits64,
+        }
+    }
+}
+
+/// A virtual vector register: `VL` lanes of the width of the program, read as floats or as integers by each instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VReg(pub u32);
 
@@ -99,7 +158,7 @@ impl Size {
         Size { fixed, per_lane: 0 }
     }
 
-    /// `n` whole vectors, in bytes: `4 * n * VL`.
+    /// `n` whole vectors of 32-bit lanes, in bytes: `4 * n * VL`. See also [`Storage::vectors`].
     pub const fn vectors(n: i64) -> Size {
         Size { fixed: 0, per_lane: 4 * n }
     }
@@ -192,43 +251,45 @@ impl From<IReg> for Addr {
     }
 }
 
-/// Lane-wise operation of one operand.
+/// Lane-wise operation of one operand. Floats and integers are those of the width of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnaryOp {
     /// A copy of the bits.
     Move,
-    /// `f32` square root, correctly rounded; negative operands give NaN.
+    /// Float square root, correctly rounded; negative operands give NaN.
     Sqrt,
-    /// `f32` sign bit flipped (also of NaN).
+    /// Float sign bit flipped (also of NaN).
     Neg,
-    /// `f32` sign bit cleared (also of NaN).
+    /// Float sign bit cleared (also of NaN).
     Abs,
-    /// `f32` rounding toward −∞.
+    /// Float rounding toward −∞.
     Floor,
-    /// `f32` rounding toward +∞.
+    /// Float rounding toward +∞.
     Ceil,
-    /// `f32` rounding to the nearest integer, ties to even.
+    /// Float rounding to the nearest integer, ties to even.
     Nearest,
-    /// `f32` rounding toward zero.
+    /// Float rounding toward zero.
     Trunc,
-    /// `f32` to `i32` by truncation; NaN and values out of range give `i32::MIN`.
+    /// Float to integer by truncation; NaN and values out of range give the least integer.
     ToInt,
-    /// `i32` to the nearest `f32`.
+    /// Integer to the nearest float, ties to even.
     FromInt,
-    /// `f32` rounded to the nearest that binary16 holds, ties to even.
+    /// Float rounded to the nearest that binary16 holds, ties to even; an `f64` is rounded to an `f32` before.
     ToHalf,
+    /// `f64` rounded to the nearest that an `f32` holds, ties to even.
+    ToSingle,
 }
 
 /// Lane-wise operation of two operands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BinaryOp {
-    /// `f32` sum.
+    /// Float sum.
     Add,
-    /// `f32` difference.
+    /// Float difference.
     Sub,
-    /// `f32` product.
+    /// Float product.
     Mul,
-    /// `f32` quotient.
+    /// Float quotient.
     Div,
     /// `if a < b { a } else { b }`: gives `b` when either is NaN, and when the operands are equal zeros.
     Min,
@@ -242,22 +303,30 @@ pub enum BinaryOp {
     Xor,
     /// `!a & b`, bitwise.
     AndNot,
-    /// `i32` sum, wrapping.
+    /// Integer sum, wrapping.
     IntAdd,
-    /// `i32` difference, wrapping.
+    /// Integer difference, wrapping.
     IntSub,
-    /// `i32` product, wrapping.
+    /// Integer product, wrapping.
     IntMul,
-    /// `i32` minimum.
+    /// Integer minimum.
     IntMin,
-    /// `i32` maximum.
+    /// Integer maximum.
     IntMax,
-    /// All bits one where `a == b` as `i32`, else zero.
+    /// All bits one where `a == b` as integers, else zero.
     IntEq,
-    /// All bits one where `a > b` as `i32`, else zero.
+    /// All bits one where `a > b` as signed integers, else zero.
     IntGt,
-    /// Differences of the 16-bit halves, wrapping.
+    /// Differences of the 16-bit halves of lanes of 32 bits, wrapping.
     PairSub,
+}
+
+impl BinaryOp {
+    /// Whether lanes can be reduced by it (law V8): the order of the operands does not matter, but for rounding and NaN.
+    pub const fn reduces(self) -> bool {
+        use BinaryOp::*;
+        matches!(self, Add | Mul | Min | Max | And | Or | Xor | IntAdd | IntMul | IntMin | IntMax)
+    }
 }
 
 /// Fused multiply-add forms.
@@ -269,11 +338,11 @@ pub enum FmaOp {
     MulSub,
     /// `c - a * b`.
     NegMulAdd,
-    /// `c - a * b`, rounded once where the instruction is missing too, but for ties of the rounding from `f64`.
+    /// `c - a * b` of `f32`, rounded once where the instruction is missing too, but for ties of the rounding from `f64`.
     NegMulAddFused,
 }
 
-/// `f32` comparison. All but `Ne` and `Unordered` are false when an operand is NaN.
+/// Float comparison. All but `Ne` and `Unordered` are false when an operand is NaN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Compare {
     /// Equal.
@@ -292,7 +361,7 @@ pub enum Compare {
     Unordered,
 }
 
-/// Shift of `i32` lanes.
+/// Shift of integer lanes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ShiftOp {
     /// Left.
@@ -303,16 +372,16 @@ pub enum ShiftOp {
     RightArithmetic,
 }
 
-/// Interleaving of two vectors inside each block of four lanes.
+/// Interleaving of two vectors inside each block of 128 bits, in units of 32 or of 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interleave {
-    /// `a0 b0 a1 b1`.
+    /// `a0 b0 a1 b1` of the four parts of a block.
     Low32,
     /// `a2 b2 a3 b3`.
     High32,
-    /// `a0 a1 b0 b1`.
+    /// `a0 a1 b0 b1`: the lower halves of blocks.
     Low64,
-    /// `a2 a3 b2 b3`.
+    /// `a2 a3 b2 b3`: the upper halves of blocks.
     High64,
 }
 
@@ -323,28 +392,6 @@ pub enum CacheLevel {
     First,
     /// The next: for what is needed later, and would drive other data from the first level.
     Second,
-}
-
-/// Horizontal reduction. Lane `i` is combined with lane `i + n/2`, then `n` is halved, until one lane is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReduceOp {
-    /// [`BinaryOp::Add`].
-    Sum,
-    /// [`BinaryOp::Max`].
-    Max,
-    /// [`BinaryOp::Min`].
-    Min,
-}
-
-impl ReduceOp {
-    /// The operation that combines two lanes.
-    pub fn combine(self) -> BinaryOp {
-        match self {
-            ReduceOp::Sum => BinaryOp::Add,
-            ReduceOp::Max => BinaryOp::Max,
-            ReduceOp::Min => BinaryOp::Min,
-        }
-    }
 }
 
 /// 64-bit integer operation, wrapping.
@@ -387,46 +434,52 @@ pub enum IntCompare {
     Ge,
 }
 
-/// How lanes are kept in memory: loads and stores convert.
+/// How lanes are kept in memory: loads and stores convert. A width has storages of its own ([`Storage::all`], law V8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Storage {
-    /// The bits of the lane.
-    Lane,
-    /// A signed byte of an `i32`. Stores keep the low bits.
+    /// The bits of a lane of 32 bits.
+    Bits32,
+    /// The bits of a lane of 64 bits.
+    Bits64,
+    /// A signed byte of an integer. Stores keep the low bits, here and below.
     I8,
-    /// An unsigned byte of an `i32`. Stores keep the low bits.
+    /// An unsigned byte of an integer.
     U8,
-    /// A signed 16-bit integer of an `i32`. Stores keep the low bits.
+    /// A signed 16-bit integer.
     I16,
-    /// An unsigned 16-bit integer of an `i32`. Stores keep the low bits.
+    /// An unsigned 16-bit integer.
     U16,
-    /// A binary16 of an `f32`. Stores round to the nearest, ties to even.
+    /// A signed 32-bit integer of an `i64`.
+    I32,
+    /// An unsigned 32-bit integer of an `i64`.
+    U32,
+    /// A binary16 of a float. Stores round to the nearest, ties to even; an `f64` is rounded to an `f32` before.
     F16,
-    /// Two signed bytes, each one of the 16-bit halves. Stores keep the low bits of each.
+    /// An `f32` of an `f64`. Stores round to the nearest, ties to even.
+    F32,
+    /// Two signed bytes, each one of the 16-bit halves of 32 bits. Stores keep the low bits of each.
     I8Pair,
-    /// Two unsigned bytes, each one of the 16-bit halves. Stores keep the low bits of each.
+    /// Two unsigned bytes, each one of the 16-bit halves of 32 bits. Stores keep the low bits of each.
     U8Pair,
 }
 
 impl Storage {
-    /// Every one.
-    pub const ALL: [Storage; 8] = [
-        Storage::Lane,
-        Storage::I8,
-        Storage::U8,
-        Storage::I16,
-        Storage::U16,
-        Storage::F16,
-        Storage::I8Pair,
-        Storage::U8Pair,
-    ];
+    /// Those of a width.
+    pub const fn all(width: Width) -> &'static [Storage] {
+        use Storage::*;
+        match width {
+            Width::W32 => &[Bits32, I8, U8, I16, U16, F16, I8Pair, U8Pair],
+            Width::W64 => &[Bits64, I8, U8, I16, U16, I32, U32, F16, F32],
+        }
+    }
 
     /// Bytes of an element.
     pub const fn bytes(self) -> u32 {
         match self {
-            Storage::Lane => 4,
             Storage::I8 | Storage::U8 => 1,
             Storage::I16 | Storage::U16 | Storage::F16 | Storage::I8Pair | Storage::U8Pair => 2,
+            Storage::Bits32 | Storage::I32 | Storage::U32 | Storage::F32 => 4,
+            Storage::Bits64 => 8,
         }
     }
 
@@ -456,7 +509,7 @@ pub enum Inst {
     LoadMasked { dst: VReg, addr: Addr, from: Storage, mask: MReg },
     /// One element in every lane.
     LoadSplat { dst: VReg, addr: Addr, from: Storage },
-    /// Four elements in lanes 0 to 3, zero in the others.
+    /// The elements of the first 128 bits of lanes, zero in the other lanes.
     LoadQuad { dst: VReg, addr: Addr, from: Storage },
     /// `VL` elements to unaligned memory.
     Store { src: VReg, addr: Addr, to: Storage },
@@ -464,13 +517,13 @@ pub enum Inst {
     StoreMasked { src: VReg, addr: Addr, to: Storage, mask: MReg },
     /// Lane 0 to memory.
     StoreLane { src: VReg, addr: Addr, to: Storage },
-    /// Lanes 0 to 3 to memory.
+    /// The lanes of the first 128 bits to memory.
     StoreQuad { src: VReg, addr: Addr, to: Storage },
-    /// The same 32 bits in every lane.
-    Splat { dst: VReg, bits: u32 },
-    /// The low 32 bits of an integer register in every lane.
+    /// The same bits in every lane.
+    Splat { dst: VReg, bits: u64 },
+    /// The low bits of an integer register in every lane.
     SplatInt { dst: VReg, src: IReg },
-    /// Lane `i` holds the `i32` number `i`.
+    /// Lane `i` holds the integer `i`.
     Iota { dst: VReg },
     /// A lane-wise operation of one operand.
     Unary { op: UnaryOp, dst: VReg, a: VReg },
@@ -486,21 +539,23 @@ pub enum Inst {
     Blend { dst: VReg, mask: VReg, yes: VReg, no: VReg },
     /// `yes` in the lanes where the comparison of `a` and `b` holds, else `no`.
     Select { op: Compare, dst: VReg, a: VReg, b: VReg, yes: VReg, no: VReg },
-    /// A shift of `i32` lanes by 0..32.
+    /// A shift of integer lanes by less than their width.
     Shift { op: ShiftOp, dst: VReg, a: VReg, by: u8 },
-    /// An interleaving inside each block of four lanes.
+    /// An interleaving inside each block of 128 bits.
     Interleave { op: Interleave, dst: VReg, a: VReg, b: VReg },
     /// Lane `i` is lane `2i`, or `2i + 1` if `odd`, of `a` followed by `b`.
     Deinterleave { dst: VReg, a: VReg, b: VReg, odd: bool },
-    /// A horizontal reduction; the result is in every lane.
-    Reduce { op: ReduceOp, dst: VReg, a: VReg },
+    /// A horizontal reduction; the result is in every lane. Lane `i` is combined with lane `i + n/2`, then `n` is halved,
+    /// until one lane is left.
+    Reduce { op: BinaryOp, dst: VReg, a: VReg },
     /// The mask of the first `n` lanes, `n` clamped to 0..=VL. `n` must not be below `i32::MIN`.
     First { dst: MReg, n: IReg },
     /// The mask of the lanes `low <= i < high`. Neither bound may be below `i32::MIN`.
     Between { dst: MReg, low: IReg, high: IReg },
     /// All bits one in active lanes, else zero.
     MaskLanes { dst: VReg, mask: MReg },
-    /// For each active lane the element at `base + 4 * index[lane]`, `index` being `i32`; zero in the others.
+    /// For each active lane the lane of memory at `base + bytes * index[lane]`, `index` being integers and `bytes` those
+    /// of a lane; zero in the others.
     Gather { dst: VReg, base: IReg, index: VReg, mask: MReg },
     /// A 64-bit constant.
     IntConst { dst: IReg, value: Size },
@@ -572,6 +627,8 @@ pub struct If {
 pub struct Program {
     /// A name for listings.
     pub name: String,
+    /// The width of its lanes.
+    pub width: Width,
     /// The registers that hold the parameters at entry.
     pub params: Vec<IReg>,
     /// Number of vector registers; all numbers in use are below it.

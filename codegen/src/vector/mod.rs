@@ -1,8 +1,9 @@
 //! Vector programs: hot leaf loops, written once, encoded for several machines.
 //!
 //! A [`Program`] is a leaf function of 64-bit parameters (pointers, sizes in elements, strides in bytes) without a
-//! result. It works on virtual vector registers of `VL` 32-bit lanes, 64-bit integers and masks, in structured loops
-//! and conditionals. `VL` is chosen when the program is encoded: 4 through Cranelift, 8 for AVX2, 16 for AVX-512.
+//! result. It works on virtual vector registers of `VL` lanes, 64-bit integers and masks, in structured loops and
+//! conditionals. All lanes of a program have one [`Width`]; loads and stores convert from and to others ([`Storage`]).
+//! `VL` is chosen when the program is encoded: registers have 128 bits through Cranelift, 256 for AVX2, 512 for AVX-512.
 //!
 //! ```
 //! use orogen_codegen::vector::{Builder, Isa, Size, encode, interpret};
@@ -45,29 +46,39 @@ pub mod verify;
 pub use build::Builder;
 pub use ir::{
     Addr, BinaryOp, CacheLevel, Compare, FmaOp, IReg, Inst, IntCompare, IntOp, IntSource, Interleave, MReg,
-    Program, ReduceOp, Reg, ShiftOp, Size, Storage, UnaryOp, VReg,
+    Program, Reg, ShiftOp, Size, Storage, UnaryOp, VReg, Width,
 };
 pub use operands::Role;
 
 /// What a program is encoded for: explicit data, never that of the machine that compiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Isa {
-    /// Four lanes, through Cranelift; every target.
+    /// Registers of 128 bits, through Cranelift; every target.
     Clif128,
-    /// Eight lanes; x86-64 with AVX2, FMA and F16C.
+    /// Registers of 256 bits; x86-64 with AVX2, FMA and F16C.
     Avx2,
-    /// Sixteen lanes; x86-64 with AVX-512 F, VL, BW and DQ.
+    /// Registers of 512 bits; x86-64 with AVX-512 F, VL, BW and DQ.
     Avx512,
 }
 
 impl Isa {
+    /// Bytes of a vector register.
+    pub const fn bytes(self) -> u32 {
+        match self {
+            Isa::Clif128 => 16,
+            Isa::Avx2 => 32,
+            Isa::Avx512 => 64,
+        }
+    }
+
     /// The number of 32-bit lanes in a vector register.
     pub const fn lanes(self) -> u32 {
-        match self {
-            Isa::Clif128 => 4,
-            Isa::Avx2 => 8,
-            Isa::Avx512 => 16,
-        }
+        self.lanes_of(Width::W32)
+    }
+
+    /// The number of lanes of a width in a vector register.
+    pub const fn lanes_of(self, width: Width) -> u32 {
+        self.bytes() / width.bytes()
     }
 
     /// The widest one that this machine runs.

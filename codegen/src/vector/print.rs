@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::ir::{Addr, CacheLevel, Inst, IntSource, Program, Stmt, Storage};
+use super::ir::{Addr, CacheLevel, Inst, IntSource, Program, Stmt, Storage, Width};
 
 impl fmt::Display for Addr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,11 +38,16 @@ fn name(op: impl fmt::Debug) -> String {
     text
 }
 
+/// The number that bits are, as an `f32` where they could be one.
+fn float(bits: u64) -> f64 {
+    u32::try_from(bits).map_or(f64::from_bits(bits), |bits| f64::from(f32::from_bits(bits)))
+}
+
 /// What follows the name of a load or a store: `.f16`, and nothing for whole lanes.
 impl fmt::Display for Storage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Storage::Lane => Ok(()),
+            Storage::Bits32 | Storage::Bits64 => Ok(()),
             _ => write!(f, ".{}", name(self)),
         }
     }
@@ -60,7 +65,7 @@ impl fmt::Display for Inst {
             StoreMasked { src, addr, to, mask } => write!(f, "store{to} {addr}, {src} if {mask}"),
             StoreLane { src, addr, to } => write!(f, "store_lane{to} {addr}, {src}"),
             StoreQuad { src, addr, to } => write!(f, "store_quad{to} {addr}, {src}"),
-            Splat { dst, bits } => write!(f, "{dst} = splat {bits:#010x} ; {}", f32::from_bits(*bits)),
+            Splat { dst, bits } => write!(f, "{dst} = splat {bits:#010x} ; {}", float(*bits)),
             SplatInt { dst, src } => write!(f, "{dst} = splat {src}"),
             Iota { dst } => write!(f, "{dst} = iota"),
             Unary { op, dst, a } => write!(f, "{dst} = {} {a}", name(op)),
@@ -81,7 +86,7 @@ impl fmt::Display for Inst {
             First { dst, n } => write!(f, "{dst} = first {n}"),
             Between { dst, low, high } => write!(f, "{dst} = between {low}, {high}"),
             MaskLanes { dst, mask } => write!(f, "{dst} = mask_lanes {mask}"),
-            Gather { dst, base, index, mask } => write!(f, "{dst} = gather [{base}+{index}*4] if {mask}"),
+            Gather { dst, base, index, mask } => write!(f, "{dst} = gather [{base}+{index}] if {mask}"),
             IntConst { dst, value } => write!(f, "{dst} = {value}"),
             IntMove { dst, src } => write!(f, "{dst} = {src}"),
             Int { op, dst, a, b } => write!(f, "{dst} = {} {a}, {b}", name(op)),
@@ -127,7 +132,12 @@ fn block(out: &mut fmt::Formatter<'_>, stmts: &[Stmt], depth: usize) -> fmt::Res
 
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "program {}(", self.name)?;
+        write!(f, "program {}", self.name)?;
+        // The width is said where it is not 32 bits.
+        if self.width != Width::W32 {
+            write!(f, ".{}", self.width.bits())?;
+        }
+        f.write_char('(')?;
         for (i, p) in self.params.iter().enumerate() {
             write!(f, "{}{p}", if i > 0 { ", " } else { "" })?;
         }

@@ -3,17 +3,21 @@
 //! - V1: every register number is below the count of its class.
 //! - V2: a register is written on every path before it is read. Loop bodies may not run, so what a loop writes does not
 //!   count after it.
-//! - V3: an index scale is 1, 2, 4 or 8; shifts are constants in range.
+//! - V3: an index scale is 1, 2, 4 or 8; shifts are constants below the width.
 //! - V4: displacements and constant operands fit in a signed 32-bit number at every width up to 16 lanes.
 //! - V5: a loop body does not write its own counter or that of a loop around it.
 //! - V6: parameters are distinct registers.
 //! - V7: no instruction of allocated programs occurs.
+//! - V8: what an instruction does exists at the width of the program: its storage, the bits of a constant, the operation;
+//!   reductions are by operations whose order does not matter.
 
 use std::fmt;
 
 use indexmap::IndexSet;
 
-use super::ir::{Addr, IReg, Inst, IntOp, IntSource, Program, Reg, Size, Stmt};
+use super::ir::{
+    Addr, BinaryOp, FmaOp, IReg, Inst, IntOp, IntSource, Program, Reg, Size, Stmt, Storage, UnaryOp, Width,
+};
 use super::operands::Role;
 
 /// A broken law and where.
@@ -81,6 +85,31 @@ impl Verifier<'_> {
         }
     }
 
+    fn check_v8_exists(&mut self, inst: &Inst) {
+        let width = self.program.width;
+        let storage = |it: Storage| Storage::all(width).contains(&it);
+        let exists = match *inst {
+            Inst::Load { from, .. }
+            | Inst::LoadMasked { from, .. }
+            | Inst::LoadSplat { from, .. }
+            | Inst::LoadQuad { from, .. } => storage(from),
+            Inst::Store { to, .. }
+            | Inst::StoreMasked { to, .. }
+            | Inst::StoreLane { to, .. }
+            | Inst::StoreQuad { to, .. } => storage(to),
+            Inst::Splat { bits, .. } => bits <= width.ones(),
+            Inst::Unary { op: UnaryOp::ToSingle, .. } => width == Width::W64,
+            Inst::Fma { op: FmaOp::NegMulAddFused, .. }
+            | Inst::Binary { op: BinaryOp::PairSub, .. }
+            | Inst::PairDot { .. } => width == Width::W32,
+            Inst::Reduce { op, .. } => op.reduces(),
+            _ => true,
+        };
+        if !exists {
+            self.report("V8", inst, format!("not of lanes of {} bits", width.bits()));
+        }
+    }
+
     fn source(&mut self, s: IntSource, written: &IndexSet<Reg>, place: impl ToString) {
         match s {
             IntSource::Reg(r) => {
@@ -115,6 +144,7 @@ impl Verifier<'_> {
                 }
             }
         });
+        self.check_v8_exists(inst);
         match *inst {
             Inst::Load { addr, .. }
             | Inst::LoadMasked { addr, .. }
@@ -127,7 +157,9 @@ impl Verifier<'_> {
             | Inst::IntLoad { addr, .. }
             | Inst::IntStore { addr, .. }
             | Inst::Prefetch { addr, .. } => self.addr(addr, inst),
-            Inst::Shift { by, .. } if by >= 32 => self.report("V3", inst, format!("shift by {by}")),
+            Inst::Shift { by, .. } if u32::from(by) >= self.program.width.bits() => {
+                self.report("V3", inst, format!("shift by {by}"))
+            }
             Inst::Int { op: IntOp::ShiftLeft | IntOp::ShiftRight, b, .. }
                 if !matches!(b, IntSource::Const(Size { fixed: 0..64, per_lane: 0 })) =>
             {

@@ -78,14 +78,24 @@ pub fn run_everywhere(program: &Program, args: &[Arg]) -> Vec<Vec<u8>> {
         let expected = run_interpreter(program, isa.lanes(), args);
         let found = run_code(program, isa, args);
         for (i, (e, f)) in expected.iter().zip(&found).enumerate() {
-            for (at, (x, y)) in e.chunks(4).zip(f.chunks(4)).enumerate() {
-                let nan = |w: &[u8]| w.len() == 4 && f32::from_le_bytes(w.try_into().unwrap()).is_nan();
-                assert!(x == y || nan(x) && nan(y), "{isa:?} buffer {i} word {at}: {x:?} {y:?}\n{program}");
+            let size = program.width.bytes() as usize;
+            for (at, (x, y)) in e.chunks(size).zip(f.chunks(size)).enumerate() {
+                assert!(same(x, y), "{isa:?} buffer {i} word {at}: {x:?} {y:?}\n{program}");
             }
         }
         last = found;
     }
     last
+}
+
+/// Whether words are equal, or NaN of the same type.
+fn same(x: &[u8], y: &[u8]) -> bool {
+    let nan = |word: &[u8]| match word.len() {
+        8 => f64::from_le_bytes(word.try_into().unwrap()).is_nan(),
+        4 => f32::from_le_bytes(word.try_into().unwrap()).is_nan(),
+        _ => false,
+    };
+    x == y || nan(x) && nan(y) || x.len() == 8 && same(&x[..4], &y[..4]) && same(&x[4..], &y[4..])
 }
 
 /// A small deterministic generator of random numbers (xorshift).

@@ -28,7 +28,7 @@ enum Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Value {
     Of(Reg),
-    Vector(u32),
+    Vector(u64),
     Int(i64, i64),
 }
 

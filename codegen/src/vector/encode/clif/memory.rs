@@ -3,116 +3,158 @@
 //! Cranelift has no vectors of halves on every target, so these are converted by integer operations.
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::types::{F32, F32X4, I8, I8X16, I16, I16X8, I32, I32X4, I64, I64X2};
-use cranelift_codegen::ir::{InstBuilder, Value};
+use cranelift_codegen::ir::types::{F32X4, I8, I8X16, I16, I16X8, I32, I32X4, I64, I64X2};
+use cranelift_codegen::ir::{InstBuilder, Type, Value};
 
 use super::{Emitter, memory};
-use crate::vector::ir::{Addr, MReg, Storage, VReg};
+use crate::vector::ir::{Addr, MReg, Storage, VReg, Width};
 
 /// A pointer and an offset.
 type Place = (Value, i32);
 
-/// The bits of 2¹¹² as `f32`.
-const SCALE: u32 = (112 + 127) << 23;
+/// 2¹¹².
+const SCALE: f32 = f32::from_bits((112 + 127) << 23);
+
+/// Whether elements are extended by their sign.
+fn signed(storage: Storage) -> bool {
+    matches!(storage, Storage::I8 | Storage::I16 | Storage::I32 | Storage::I8Pair)
+}
 
 impl Emitter<'_, '_> {
-    /// Four elements as lanes.
+    /// A vector of elements as lanes.
     pub(super) fn load(&mut self, (p, at): Place, from: Storage) -> Value {
-        let packed = match from.bytes() {
-            1 => {
-                let four = self.b.ins().load(I32, memory(), p, at);
-                let four = self.b.ins().scalar_to_vector(I32X4, four);
-                self.cast(I8X16, four)
-            }
-            2 => {
-                let four = self.b.ins().load(I64, memory(), p, at);
-                let four = self.b.ins().scalar_to_vector(I64X2, four);
-                self.cast(I16X8, four)
-            }
-            _ => return self.b.ins().load(F32X4, memory(), p, at),
-        };
-        if from.is_pair() {
-            let four = self.cast(I8X16, packed);
-            let widen = if from == Storage::I8Pair {
-                self.b.ins().swiden_low(four)
-            } else {
-                self.b.ins().uwiden_low(four)
-            };
-            return self.cast(F32X4, widen);
+        if from == self.width.storage() {
+            return self.b.ins().load(self.float, memory(), p, at);
         }
-        let words = match from {
-            Storage::I8 => self.b.ins().swiden_low(packed),
-            Storage::U8 => self.b.ins().uwiden_low(packed),
-            _ => packed,
+        // The elements in the lowest bytes, then widened until they are lanes.
+        let size = from.bytes() * self.lanes();
+        let (vector, packed) = match size {
+            2 => (I32X4, self.b.ins().uload16(I32, memory(), p, at)),
+            4 => (I32X4, self.b.ins().load(I32, memory(), p, at)),
+            _ => (I64X2, self.b.ins().load(I64, memory(), p, at)),
         };
-        let wide = match from {
-            Storage::I8 | Storage::I16 => self.b.ins().swiden_low(words),
-            _ => self.b.ins().uwiden_low(words),
-        };
-        if from == Storage::F16 { self.half_to_float(wide) } else { wide }
+        let mut packed = self.b.ins().scalar_to_vector(vector, packed);
+        if from == Storage::F32 {
+            let singles = self.cast(F32X4, packed);
+            return self.b.ins().fvpromote_low(singles);
+        }
+        if from.is_pair() {
+            let bytes = self.cast(I8X16, packed);
+            return match signed(from) {
+                true => self.b.ins().swiden_low(bytes),
+                false => self.b.ins().uwiden_low(bytes),
+            };
+        }
+        let mut bytes = from.bytes();
+        while bytes < self.width.bytes() {
+            packed = self.as_type([I8X16, I16X8, I32X4][bytes.ilog2() as usize], packed);
+            packed = match signed(from) {
+                true => self.b.ins().swiden_low(packed),
+                false => self.b.ins().uwiden_low(packed),
+            };
+            bytes *= 2;
+        }
+        self.converted(packed, from)
     }
 
-    /// Four lanes as elements.
+    /// What is stored of lanes in elements of a storage, as the low bits of the lanes.
+    pub(super) fn convert(&mut self, v: Value, to: Storage) -> Value {
+        match (to, self.width) {
+            (Storage::F16, Width::W32) => self.float_to_half(v),
+            (Storage::F16, Width::W64) => {
+                let singles = self.b.ins().fvdemote(v);
+                let halves = self.float_to_half(singles);
+                self.b.ins().uwiden_low(halves)
+            }
+            (Storage::F32, _) => {
+                let singles = self.b.ins().fvdemote(v);
+                let bits = self.cast(I32X4, singles);
+                self.b.ins().uwiden_low(bits)
+            }
+            _ => v,
+        }
+    }
+
+    /// Lanes of which the low bits are elements; integers are extended already.
+    pub(super) fn converted(&mut self, v: Value, from: Storage) -> Value {
+        let singles = match (from, self.width) {
+            (Storage::F16, Width::W32) => return self.half_to_float(v),
+            (Storage::F16 | Storage::F32, Width::W64) => {
+                // The low parts of the lanes side by side.
+                let order: Vec<u8> = (0..16).map(|i| if i < 8 { i / 4 * 8 + i % 4 } else { 0 }).collect();
+                let packed = self.bytes(v, v, &order);
+                if from == Storage::F16 { self.half_to_float(packed) } else { self.cast(F32X4, packed) }
+            }
+            _ => return v,
+        };
+        self.b.ins().fvpromote_low(singles)
+    }
+
+    /// A vector of lanes as elements.
     pub(super) fn store(&mut self, v: Value, (p, at): Place, to: Storage) {
-        let v = if to == Storage::F16 { self.float_to_half(v) } else { v };
-        let size = to.bytes() as u8;
-        if to == Storage::Lane {
+        if to == self.width.storage() {
             self.b.ins().store(memory(), v, p, at);
             return;
         }
+        let v = self.convert(v, to);
         // The low bytes of each lane side by side.
         let step = if to.is_pair() { 2 } else { 1 };
+        let (size, lane, lanes) = (to.bytes() as u8, self.width.bytes() as u8, self.lanes() as u8);
         let order: Vec<u8> =
-            (0..16).map(|i| if i < 4 * size { i / size * 4 + i % size * step } else { 0 }).collect();
+            (0..16).map(|i| if i < lanes * size { i / size * lane + i % size * step } else { 0 }).collect();
         let packed = self.bytes(v, v, &order);
-        let packed = if size == 1 {
-            let lanes = self.cast(I32X4, packed);
-            self.b.ins().extractlane(lanes, 0)
-        } else {
-            let lanes = self.cast(I64X2, packed);
-            self.b.ins().extractlane(lanes, 0)
+        let vector = match lanes * size {
+            2 => I16X8,
+            4 => I32X4,
+            _ => I64X2,
         };
+        let packed = self.as_type(vector, packed);
+        let packed = self.b.ins().extractlane(packed, 0);
         self.b.ins().store(memory(), packed, p, at);
     }
 
-    /// One element as an `f32` lane; the bits of a half are not converted yet.
+    /// One element as the low bits of a lane; see [`Emitter::converted`].
     pub(super) fn load_element(&mut self, (p, at): Place, from: Storage) -> Value {
+        let lane = self.float.lane_type();
         let element = match from.bytes() {
+            bytes if bytes == self.width.bytes() => return self.b.ins().load(lane, memory(), p, at),
             1 => self.b.ins().load(I8, memory(), p, at),
             2 => self.b.ins().load(I16, memory(), p, at),
-            _ => return self.b.ins().load(F32, memory(), p, at),
+            _ => self.b.ins().load(I32, memory(), p, at),
         };
-        let wide = match from {
-            Storage::I8 | Storage::I16 => self.b.ins().sextend(I32, element),
-            _ => self.b.ins().uextend(I32, element),
-        };
-        if !from.is_pair() {
-            return self.cast(F32, wide);
+        let int = self.int.lane_type();
+        if from.is_pair() {
+            let both = self.pair_of_bytes(element, signed(from));
+            return self.cast(lane, both);
         }
-        let low = self.b.ins().ireduce(I8, wide);
-        let high = self.b.ins().ushr_imm_u(wide, 8);
+        let wide = match signed(from) {
+            true => self.b.ins().sextend(int, element),
+            false => self.b.ins().uextend(int, element),
+        };
+        self.cast(lane, wide)
+    }
+
+    /// The two bytes of 16 bits as 16-bit halves.
+    fn pair_of_bytes(&mut self, bytes: Value, signed: bool) -> Value {
+        let low = self.b.ins().ireduce(I8, bytes);
+        let high = self.b.ins().ushr_imm_u(bytes, 8);
         let high = self.b.ins().ireduce(I8, high);
         let [low, high] = [low, high].map(|byte| {
-            let half = if from == Storage::I8Pair {
-                self.b.ins().sextend(I16, byte)
-            } else {
-                self.b.ins().uextend(I16, byte)
-            };
+            let half = if signed { self.b.ins().sextend(I16, byte) } else { self.b.ins().uextend(I16, byte) };
             self.b.ins().uextend(I32, half)
         });
         let high = self.b.ins().ishl_imm_u(high, 16);
-        let both = self.b.ins().bor(low, high);
-        self.cast(F32, both)
+        self.b.ins().bor(low, high)
     }
 
-    /// One lane as an element; a half is converted already.
+    /// One lane as an element, of what [`Emitter::convert`] made.
     pub(super) fn store_element(&mut self, v: Value, lane: u8, (p, at): Place, to: Storage) {
-        if to == Storage::Lane {
+        if to == self.width.storage() {
             let scalar = self.b.ins().extractlane(v, lane);
             self.b.ins().store(memory(), scalar, p, at);
             return;
         }
-        let lanes = if self.b.func.dfg.value_type(v) == I32X4 { v } else { self.cast(I32X4, v) };
+        let lanes = self.ints(v);
         let mut scalar = self.b.ins().extractlane(lanes, lane);
         if to.is_pair() {
             let low = self.b.ins().band_imm_u(scalar, 0xFF);
@@ -120,7 +162,8 @@ impl Emitter<'_, '_> {
             let high = self.b.ins().band_imm_u(high, 0xFF00);
             scalar = self.b.ins().bor(low, high);
         }
-        let scalar = self.b.ins().ireduce(if to.bytes() == 1 { I8 } else { I16 }, scalar);
+        let ty = [I8, I16, I32][to.bytes().ilog2() as usize];
+        let scalar = if self.int.lane_type() == ty { scalar } else { self.b.ins().ireduce(ty, scalar) };
         self.b.ins().store(memory(), scalar, p, at);
     }
 
@@ -139,7 +182,8 @@ impl Emitter<'_, '_> {
                     let scalar = e.load_element((p, at), from);
                     e.b.ins().insertlane(vector, scalar, lane)
                 });
-                if from == Storage::F16 { e.half_to_float(v) } else { v }
+                let v = e.converted(v, from);
+                e.floats(v)
             },
         );
         self.set(dst, v);
@@ -154,7 +198,7 @@ impl Emitter<'_, '_> {
                 v
             },
             |e| {
-                let converted = if to == Storage::F16 { e.float_to_half(v) } else { v };
+                let converted = e.convert(v, to);
                 e.active_lanes(mask, v, |e, lane, vector| {
                     let at = at + to.bytes() as i32 * i32::from(lane);
                     e.store_element(converted, lane, (p, at), to);
@@ -164,12 +208,28 @@ impl Emitter<'_, '_> {
         );
     }
 
+    fn as_type(&mut self, ty: Type, v: Value) -> Value {
+        if self.b.func.dfg.value_type(v) == ty { v } else { self.cast(ty, v) }
+    }
+
     fn floats(&mut self, v: Value) -> Value {
-        if self.b.func.dfg.value_type(v) == F32X4 { v } else { self.cast(F32X4, v) }
+        self.as_type(self.float, v)
     }
 
     fn ints(&mut self, v: Value) -> Value {
-        if self.b.func.dfg.value_type(v) == I32X4 { v } else { self.cast(I32X4, v) }
+        self.as_type(self.int, v)
+    }
+
+    /// An `i32` in every lane of 32 bits.
+    fn bits32(&mut self, n: i32) -> Value {
+        let scalar = self.b.ins().iconst(I32, i64::from(n));
+        self.b.ins().splat(I32X4, scalar)
+    }
+
+    /// An `f32` in every lane of 32 bits.
+    fn single(&mut self, value: f32) -> Value {
+        let scalar = self.b.ins().f32const(value);
+        self.b.ins().splat(F32X4, scalar)
     }
 
     fn shift_left(&mut self, v: Value, by: i64) -> Value {
@@ -183,7 +243,7 @@ impl Emitter<'_, '_> {
     }
 
     fn and(&mut self, v: Value, mask: i32) -> Value {
-        let mask = self.int_splat(mask);
+        let mask = self.bits32(mask);
         self.b.ins().band(v, mask)
     }
 
@@ -191,56 +251,56 @@ impl Emitter<'_, '_> {
     ///
     /// Exponent and fraction go where those of an `f32` are, and a product with 2¹¹² mends the bias, also of subnormals.
     pub(super) fn half_to_float(&mut self, halves: Value) -> Value {
-        let h = self.ints(halves);
+        let h = self.as_type(I32X4, halves);
         let magnitude = self.and(h, 0x7FFF);
         let sign = self.b.ins().bxor(h, magnitude);
         let sign = self.shift_left(sign, 16);
         let shifted = self.shift_left(magnitude, 13);
-        let (shifted_float, scale) = (self.floats(shifted), self.splat(SCALE));
+        let (shifted_float, scale) = (self.as_type(F32X4, shifted), self.single(SCALE));
         let finite = self.b.ins().fmul(shifted_float, scale);
-        let finite = self.ints(finite);
+        let finite = self.as_type(I32X4, finite);
         // Infinity and NaN keep their fraction, and a NaN becomes a quiet one.
-        let (limit, exponent) = (self.int_splat(0x7BFF), self.int_splat(0x7F80_0000));
+        let (limit, exponent) = (self.bits32(0x7BFF), self.bits32(0x7F80_0000));
         let special = self.b.ins().icmp(IntCC::SignedGreaterThan, magnitude, limit);
         let special_bits = self.b.ins().bor(shifted, exponent);
-        let infinity = self.int_splat(0x7C00);
+        let infinity = self.bits32(0x7C00);
         let nan = self.b.ins().icmp(IntCC::SignedGreaterThan, magnitude, infinity);
         let quiet = self.and(nan, 1 << 22);
         let special_bits = self.b.ins().bor(special_bits, quiet);
         let value = self.b.ins().bitselect(special, special_bits, finite);
         let value = self.b.ins().bor(value, sign);
-        self.floats(value)
+        self.as_type(F32X4, value)
     }
 
     /// The binary16 bits, in `i32` lanes, of `f32` lanes, rounded to the nearest, ties to even.
     pub(super) fn float_to_half(&mut self, v: Value) -> Value {
-        let x = self.ints(v);
+        let x = self.as_type(I32X4, v);
         let magnitude = self.and(x, i32::MAX);
         let sign = self.b.ins().bxor(x, magnitude);
         let sign = self.shift_right(sign, 16);
         // Normal numbers: another bias, then half of the last place is added, a little less for even fractions.
-        let (bias, almost_half) = (self.int_splat(112 << 23), self.int_splat(0xFFF));
+        let (bias, almost_half) = (self.bits32(112 << 23), self.bits32(0xFFF));
         let rebased = self.b.ins().isub(magnitude, bias);
         let odd = self.shift_right(rebased, 13);
         let odd = self.and(odd, 1);
         let rounded = self.b.ins().iadd(rebased, almost_half);
         let rounded = self.b.ins().iadd(rounded, odd);
         let normal = self.shift_right(rounded, 13);
-        let infinity = self.int_splat(0x7C00);
+        let infinity = self.bits32(0x7C00);
         let normal = self.b.ins().smin(normal, infinity);
         // Subnormal numbers: the last place of a sum with one half is that of the smallest half.
-        let (half, half_bits) = (self.splat(0.5f32.to_bits()), self.int_splat(0.5f32.to_bits() as i32));
-        let magnitude_float = self.floats(magnitude);
+        let (half, half_bits) = (self.single(0.5), self.bits32(0.5f32.to_bits() as i32));
+        let magnitude_float = self.as_type(F32X4, magnitude);
         let sum = self.b.ins().fadd(magnitude_float, half);
-        let sum = self.ints(sum);
+        let sum = self.as_type(I32X4, sum);
         let subnormal = self.b.ins().isub(sum, half_bits);
-        let smallest = self.int_splat(113 << 23);
+        let smallest = self.bits32(113 << 23);
         let is_small = self.b.ins().icmp(IntCC::SignedLessThan, magnitude, smallest);
         let finite = self.b.ins().bitselect(is_small, subnormal, normal);
-        let float = self.floats(x);
+        let float = self.as_type(F32X4, x);
         let unordered = self.b.ins().fcmp(FloatCC::Unordered, float, float);
         let fraction = self.shift_right(magnitude, 13);
-        let quiet = self.int_splat(0x7E00);
+        let quiet = self.bits32(0x7E00);
         let nan = self.b.ins().bor(fraction, quiet);
         let nan = self.and(nan, 0x7FFF);
         let value = self.b.ins().bitselect(unordered, nan, finite);

@@ -1,15 +1,16 @@
-//! Four-lane code through Cranelift, for every target that it supports.
+//! Code for registers of 128 bits through Cranelift, for every target that it supports.
 //!
 //! Registers become variables of the function builder, which makes SSA form of them. Where the target has no fused
 //! multiply-add, [`Inst::Fma`] becomes a multiplication and an addition; all else means the same on every target.
 //! A mask is an integer with a bit for each lane; masked accesses are conditional scalar accesses, unless all lanes are
 //! active.
 
+mod arithmetic;
 mod memory;
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::immediates::Ieee32;
-use cranelift_codegen::ir::types::{F32, F32X4, I8X16, I16X8, I32, I32X4, I64};
+use cranelift_codegen::ir::immediates::{Ieee32, Ieee64};
+use cranelift_codegen::ir::types::{F32X4, F64X2, I8X16, I32, I32X4, I64, I64X2};
 use cranelift_codegen::ir::{
     AbiParam, Block, BlockArg, ConstantData, Endianness, Function, InstBuilder, MemFlagsData, Signature,
     Type, Value,
@@ -18,14 +19,11 @@ use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use target_lexicon::Architecture;
 
+use crate::vector::Isa;
 use crate::vector::ir::{
-    Addr, BinaryOp, Compare, FmaOp, IReg, If, Inst, IntCompare, IntOp, IntSource, Interleave, Loop, MReg,
-    Program, ReduceOp, ShiftOp, Stmt, Storage, UnaryOp, VReg,
+    Addr, Compare, IReg, If, Inst, IntCompare, IntOp, IntSource, Interleave, Loop, MReg, Program, Stmt, VReg,
+    Width,
 };
-
-/// The width of this encoder.
-const LANES: u32 = 4;
-
 /// What the encoder must know of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Features {
@@ -72,18 +70,28 @@ pub fn encode(
 
 /// Writes a program at the current place of a function that is being built; `args` are its parameters.
 pub fn inline(program: &Program, builder: &mut FunctionBuilder<'_>, args: &[Value], features: Features) {
-    let vectors = (0..program.vectors).map(|_| builder.declare_var(F32X4)).collect();
+    let (float, int) = match program.width {
+        Width::W32 => (F32X4, I32X4),
+        Width::W64 => (F64X2, I64X2),
+    };
+    let vectors = (0..program.vectors).map(|_| builder.declare_var(float)).collect();
     let ints: Vec<Variable> = (0..program.ints).map(|_| builder.declare_var(I64)).collect();
     let masks = (0..program.masks).map(|_| builder.declare_var(I64)).collect();
     for (p, &arg) in program.params.iter().zip(args) {
         builder.def_var(ints[p.0 as usize], arg);
     }
-    let mut e = Emitter { b: builder, vectors, ints, masks, features };
+    let width = program.width;
+    let mut e = Emitter { b: builder, width, float, int, vectors, ints, masks, features };
     e.block(&program.body);
 }
 
 struct Emitter<'a, 'f> {
     b: &'a mut FunctionBuilder<'f>,
+    width: Width,
+    /// The type of a register of floats; variables are of it.
+    float: Type,
+    /// The type of a register of integers.
+    int: Type,
     vectors: Vec<Variable>,
     ints: Vec<Variable>,
     masks: Vec<Variable>,
@@ -122,10 +130,14 @@ impl Emitter<'_, '_> {
         self.b.use_var(self.vectors[r.0 as usize])
     }
 
-    /// The register as `i32` lanes.
+    /// The register as integer lanes.
     fn vi(&mut self, r: VReg) -> Value {
         let v = self.v(r);
-        self.cast(I32X4, v)
+        self.cast(self.int, v)
+    }
+
+    fn lanes(&self) -> u32 {
+        Isa::Clif128.lanes_of(self.width)
     }
 
     fn x(&mut self, r: IReg) -> Value {
@@ -135,7 +147,7 @@ impl Emitter<'_, '_> {
     /// The mask of the lanes below the value of a register.
     fn bits_below(&mut self, n: IReg) -> Value {
         let n = self.x(n);
-        let (zero, one, all) = (self.iconst(0), self.iconst(1), self.iconst(i64::from(LANES)));
+        let (zero, one, all) = (self.iconst(0), self.iconst(1), self.iconst(i64::from(self.lanes())));
         let n = self.clamp(IntCC::SignedGreaterThan, n, zero);
         let n = self.clamp(IntCC::SignedLessThan, n, all);
         let power = self.b.ins().ishl(one, n);
@@ -153,7 +165,7 @@ impl Emitter<'_, '_> {
 
     /// Writes a vector register with a value of any lane type.
     fn set(&mut self, r: VReg, v: Value) {
-        let v = if self.b.func.dfg.value_type(v) == F32X4 { v } else { self.cast(F32X4, v) };
+        let v = if self.b.func.dfg.value_type(v) == self.float { v } else { self.cast(self.float, v) };
         self.b.def_var(self.vectors[r.0 as usize], v);
     }
 
@@ -168,7 +180,7 @@ impl Emitter<'_, '_> {
     fn source(&mut self, s: IntSource) -> Value {
         match s {
             IntSource::Reg(r) => self.x(r),
-            IntSource::Const(c) => self.iconst(c.at(LANES)),
+            IntSource::Const(c) => self.iconst(c.at(self.lanes())),
         }
     }
 
@@ -181,17 +193,30 @@ impl Emitter<'_, '_> {
             let scaled = self.b.ins().ishl(index, by);
             p = self.b.ins().iadd(p, scaled);
         }
-        (p, a.disp.at(LANES) as i32) // law V4: it fits
+        (p, a.disp.at(self.lanes()) as i32) // law V4: it fits
     }
 
-    fn splat(&mut self, bits: u32) -> Value {
-        let scalar = self.b.ins().f32const(Ieee32::with_bits(bits));
-        self.b.ins().splat(F32X4, scalar)
+    /// The bits in every lane, as floats.
+    fn splat(&mut self, bits: u64) -> Value {
+        let scalar = match self.width {
+            Width::W32 => self.b.ins().f32const(Ieee32::with_bits(bits as u32)),
+            Width::W64 => self.b.ins().f64const(Ieee64::with_bits(bits)),
+        };
+        self.b.ins().splat(self.float, scalar)
     }
 
-    fn int_splat(&mut self, n: i32) -> Value {
-        let scalar = self.b.ins().iconst(I32, i64::from(n));
-        self.b.ins().splat(I32X4, scalar)
+    /// An integer in every lane.
+    fn int_splat(&mut self, n: i64) -> Value {
+        let scalar = self.b.ins().iconst(self.int.lane_type(), n);
+        self.b.ins().splat(self.int, scalar)
+    }
+
+    /// A constant of integer lanes.
+    fn int_lanes(&mut self, lanes: impl Iterator<Item = u64>) -> Value {
+        let size = self.width.bytes() as usize;
+        let bytes: Vec<u8> = lanes.flat_map(|it| it.to_le_bytes().into_iter().take(size)).collect();
+        let constant = self.b.func.dfg.constants.insert(ConstantData::from(bytes.as_slice()));
+        self.b.ins().vconst(self.int, constant)
     }
 
     fn block(&mut self, stmts: &[Stmt]) {
@@ -235,6 +260,7 @@ impl Emitter<'_, '_> {
 
     fn inst(&mut self, inst: &Inst) {
         match *inst {
+            // A register has 128 bits.
             Inst::Load { dst, addr, from } | Inst::LoadQuad { dst, addr, from } => {
                 let place = self.addr(addr);
                 let v = self.load(place, from);
@@ -249,13 +275,13 @@ impl Emitter<'_, '_> {
             Inst::LoadSplat { dst, addr, from } => {
                 let place = self.addr(addr);
                 let scalar = self.load_element(place, from);
-                let v = self.b.ins().splat(F32X4, scalar);
-                let v = if from == Storage::F16 { self.half_to_float(v) } else { v };
+                let v = self.b.ins().splat(self.float, scalar);
+                let v = self.converted(v, from);
                 self.set(dst, v);
             }
             Inst::StoreLane { src, addr, to } => {
                 let (v, place) = (self.v(src), self.addr(addr));
-                let v = if to == Storage::F16 { self.float_to_half(v) } else { v };
+                let v = self.convert(v, to);
                 self.store_element(v, 0, place, to);
             }
             Inst::Splat { dst, bits } => {
@@ -264,14 +290,12 @@ impl Emitter<'_, '_> {
             }
             Inst::SplatInt { dst, src } => {
                 let x = self.x(src);
-                let low = self.b.ins().ireduce(I32, x);
-                let v = self.b.ins().splat(I32X4, low);
+                let low = if self.width == Width::W32 { self.b.ins().ireduce(I32, x) } else { x };
+                let v = self.b.ins().splat(self.int, low);
                 self.set(dst, v);
             }
             Inst::Iota { dst } => {
-                let bytes: Vec<u8> = (0..LANES).flat_map(u32::to_le_bytes).collect();
-                let constant = self.b.func.dfg.constants.insert(ConstantData::from(bytes.as_slice()));
-                let v = self.b.ins().vconst(I32X4, constant);
+                let v = self.int_lanes(0..u64::from(self.lanes()));
                 self.set(dst, v);
             }
             Inst::Unary { op, dst, a } => self.unary(op, dst, a),
@@ -286,7 +310,7 @@ impl Emitter<'_, '_> {
             Inst::Blend { dst, mask, yes, no } => {
                 let (mask, yes, no) = (self.vi(mask), self.vi(yes), self.vi(no));
                 // Spread the sign bit over the lane.
-                let by = self.b.ins().iconst(I32, 31);
+                let by = self.b.ins().iconst(I32, i64::from(self.width.bits() - 1));
                 let mask = self.b.ins().sshr(mask, by);
                 let v = self.b.ins().bitselect(mask, yes, no);
                 self.set(dst, v);
@@ -300,18 +324,13 @@ impl Emitter<'_, '_> {
             }
             Inst::Shift { op, dst, a, by } => {
                 let a = self.vi(a);
-                let by = self.b.ins().iconst(I32, i64::from(by));
-                let v = match op {
-                    ShiftOp::Left => self.b.ins().ishl(a, by),
-                    ShiftOp::RightLogical => self.b.ins().ushr(a, by),
-                    ShiftOp::RightArithmetic => self.b.ins().sshr(a, by),
-                };
+                let v = self.shift(op, a, i64::from(by));
                 self.set(dst, v);
             }
             Inst::Interleave { op, dst, a, b } => self.interleave(op, dst, a, b),
             Inst::Deinterleave { dst, a, b, odd } => {
-                let lanes = [0, 2, 4, 6].map(|lane| lane + u8::from(odd));
-                self.shuffle(lanes, dst, a, b);
+                let order: Vec<u8> = (0..self.lanes() as u8).map(|lane| 2 * lane + u8::from(odd)).collect();
+                self.shuffle(&order, self.width.bytes() as u8, dst, a, b);
             }
             Inst::Reduce { op, dst, a } => self.reduce(op, dst, a),
             Inst::First { dst, n } => {
@@ -326,11 +345,9 @@ impl Emitter<'_, '_> {
             Inst::MaskLanes { dst, mask } => {
                 // Spread the mask, keep bit `i` in lane `i`, and compare with it.
                 let bits = self.bits(mask);
-                let bits = self.b.ins().ireduce(I32, bits);
-                let bits = self.b.ins().splat(I32X4, bits);
-                let bytes: Vec<u8> = (0..LANES).flat_map(|i| (1u32 << i).to_le_bytes()).collect();
-                let constant = self.b.func.dfg.constants.insert(ConstantData::from(bytes.as_slice()));
-                let own = self.b.ins().vconst(I32X4, constant);
+                let bits = if self.width == Width::W32 { self.b.ins().ireduce(I32, bits) } else { bits };
+                let bits = self.b.ins().splat(self.int, bits);
+                let own = self.int_lanes((0..self.lanes()).map(|i| 1 << i));
                 let kept = self.b.ins().band(bits, own);
                 let v = self.b.ins().icmp(IntCC::Equal, kept, own);
                 self.set(dst, v);
@@ -340,17 +357,17 @@ impl Emitter<'_, '_> {
                 let zero = self.splat(0);
                 let v = self.active_lanes(mask, zero, |e, lane, vector| {
                     let at = e.b.ins().extractlane(index, lane);
-                    let at = e.b.ins().sextend(I64, at);
-                    let two = e.iconst(2);
-                    let at = e.b.ins().ishl(at, two);
+                    let at = if e.width == Width::W32 { e.b.ins().sextend(I64, at) } else { at };
+                    let by = e.iconst(i64::from(e.width.bytes().ilog2()));
+                    let at = e.b.ins().ishl(at, by);
                     let p = e.b.ins().iadd(base, at);
-                    let scalar = e.b.ins().load(F32, memory(), p, 0);
+                    let scalar = e.b.ins().load(e.float.lane_type(), memory(), p, 0);
                     e.b.ins().insertlane(vector, scalar, lane)
                 });
                 self.set(dst, v);
             }
             Inst::IntConst { dst, value } => {
-                let v = self.iconst(value.at(LANES));
+                let v = self.iconst(value.at(self.lanes()));
                 self.set_int(dst, v);
             }
             Inst::IntMove { dst, src } => {
@@ -373,7 +390,7 @@ impl Emitter<'_, '_> {
                 self.set_int(dst, v);
             }
             Inst::DivLanes { dst, n } => {
-                let (n, by) = (self.x(n), self.iconst(i64::from(LANES.ilog2())));
+                let (n, by) = (self.x(n), self.iconst(i64::from(self.lanes().ilog2())));
                 let v = self.b.ins().sshr(n, by);
                 self.set_int(dst, v);
             }
@@ -403,135 +420,21 @@ impl Emitter<'_, '_> {
         self.b.ins().select(holds, a, b)
     }
 
-    fn unary(&mut self, op: UnaryOp, dst: VReg, a: VReg) {
-        let x = self.v(a);
-        let v = match op {
-            UnaryOp::Move => x,
-            UnaryOp::Sqrt => self.b.ins().sqrt(x),
-            UnaryOp::Neg => self.b.ins().fneg(x),
-            UnaryOp::Abs => self.b.ins().fabs(x),
-            UnaryOp::Floor => self.b.ins().floor(x),
-            UnaryOp::Ceil => self.b.ins().ceil(x),
-            UnaryOp::Nearest => self.b.ins().nearest(x),
-            UnaryOp::Trunc => self.b.ins().trunc(x),
-            UnaryOp::FromInt => {
-                let i = self.vi(a);
-                self.b.ins().fcvt_from_sint(F32X4, i)
-            }
-            UnaryOp::ToHalf => {
-                let half = self.float_to_half(x);
-                self.half_to_float(half)
-            }
-            UnaryOp::ToInt if self.features.x86 => self.b.ins().x86_cvtt2dq(I32X4, x),
-            UnaryOp::ToInt => {
-                // Saturating conversion maps NaN to zero and large values to the maximum: put the minimum there.
-                let saturated = self.b.ins().fcvt_to_sint_sat(I32X4, x);
-                let limit = self.splat(2_147_483_648f32.to_bits());
-                let fits = self.b.ins().fcmp(FloatCC::LessThan, x, limit);
-                let lowest = self.int_splat(i32::MIN);
-                self.b.ins().bitselect(fits, saturated, lowest)
-            }
-        };
-        self.set(dst, v);
-    }
-
-    fn binary(&mut self, op: BinaryOp, dst: VReg, ra: VReg, rb: VReg) {
-        use BinaryOp::*;
-        let (a, b) = match op {
-            Add | Sub | Mul | Div => (self.v(ra), self.v(rb)),
-            _ => (self.vi(ra), self.vi(rb)),
-        };
-        let v = match op {
-            Add => self.b.ins().fadd(a, b),
-            Sub => self.b.ins().fsub(a, b),
-            Mul => self.b.ins().fmul(a, b),
-            Div => self.b.ins().fdiv(a, b),
-            Min | Max => {
-                let condition = if op == Min { FloatCC::LessThan } else { FloatCC::GreaterThan };
-                let (fa, fb) = (self.v(ra), self.v(rb));
-                let mask = self.b.ins().fcmp(condition, fa, fb);
-                self.b.ins().bitselect(mask, a, b)
-            }
-            And => self.b.ins().band(a, b),
-            Or => self.b.ins().bor(a, b),
-            Xor => self.b.ins().bxor(a, b),
-            AndNot => self.b.ins().band_not(b, a),
-            IntAdd => self.b.ins().iadd(a, b),
-            IntSub => self.b.ins().isub(a, b),
-            IntMul => self.b.ins().imul(a, b),
-            IntMin => self.b.ins().smin(a, b),
-            IntMax => self.b.ins().smax(a, b),
-            IntEq => self.b.ins().icmp(IntCC::Equal, a, b),
-            PairSub => {
-                let [a, b] = [a, b].map(|it| self.cast(I16X8, it));
-                self.b.ins().isub(a, b)
-            }
-            IntGt => self.b.ins().icmp(IntCC::SignedGreaterThan, a, b),
-        };
-        self.set(dst, v);
-    }
-
-    fn fma(&mut self, op: FmaOp, dst: VReg, a: VReg, b: VReg, c: VReg) {
-        let (a, b, c) = (self.v(a), self.v(b), self.v(c));
-        let v = if self.features.fused {
-            let negated = matches!(op, FmaOp::NegMulAdd | FmaOp::NegMulAddFused);
-            let a = if negated { self.b.ins().fneg(a) } else { a };
-            let c = if op == FmaOp::MulSub { self.b.ins().fneg(c) } else { c };
-            self.b.ins().fma(a, b, c)
-        } else if op == FmaOp::NegMulAddFused {
-            // Products of two f32 are exact as f64. Lanes 2 and 3, then lanes 0 and 1.
-            let upper: Vec<u8> = (8..16).chain(0..8).collect();
-            let halves = [true, false].map(|high| {
-                let [a, b, c] = [a, b, c].map(|v| {
-                    let v = if high { self.bytes(v, v, &upper) } else { v };
-                    self.b.ins().fvpromote_low(v)
-                });
-                let product = self.b.ins().fmul(a, b);
-                let value = self.b.ins().fsub(c, product);
-                self.b.ins().fvdemote(value)
-            });
-            let lower: Vec<u8> = (0..8).chain(16..24).collect();
-            self.bytes(halves[1], halves[0], &lower)
-        } else {
-            let product = self.b.ins().fmul(a, b);
-            match op {
-                FmaOp::MulAdd => self.b.ins().fadd(product, c),
-                FmaOp::MulSub => self.b.ins().fsub(product, c),
-                FmaOp::NegMulAdd | FmaOp::NegMulAddFused => self.b.ins().fsub(c, product),
-            }
-        };
-        self.set(dst, v);
-    }
-
-    fn pair_dot(&mut self, dst: VReg, a: VReg, b: VReg, c: VReg) {
-        let [a, b] = [a, b].map(|it| {
-            let v = self.v(it);
-            self.cast(I16X8, v)
-        });
-        let [low_a, low_b] = [a, b].map(|it| self.b.ins().swiden_low(it));
-        let [high_a, high_b] = [a, b].map(|it| self.b.ins().swiden_high(it));
-        let low = self.b.ins().imul(low_a, low_b);
-        let high = self.b.ins().imul(high_a, high_b);
-        let sums = self.b.ins().iadd_pairwise(low, high);
-        let c = self.vi(c);
-        let v = self.b.ins().iadd(c, sums);
-        self.set(dst, v);
-    }
-
     fn interleave(&mut self, op: Interleave, dst: VReg, a: VReg, b: VReg) {
-        // Lanes 0 to 3 are those of `a`, 4 to 7 those of `b`.
-        let lanes: [u8; 4] = match op {
+        // Parts 0 to 3 are those of `a`, 4 to 7 those of `b`.
+        let order: [u8; 4] = match op {
             Interleave::Low32 => [0, 4, 1, 5],
             Interleave::High32 => [2, 6, 3, 7],
             Interleave::Low64 => [0, 1, 4, 5],
             Interleave::High64 => [2, 3, 6, 7],
         };
-        self.shuffle(lanes, dst, a, b);
+        self.shuffle(&order, 4, dst, a, b);
     }
 
-    /// Picks lanes of `a` (0 to 3) and `b` (4 to 7).
-    fn shuffle(&mut self, lanes: [u8; 4], dst: VReg, a: VReg, b: VReg) {
-        let bytes: Vec<u8> = lanes.iter().flat_map(|lane| (0..4).map(move |byte| 4 * lane + byte)).collect();
+    /// Picks parts of so many bytes, of `a` and then of `b`.
+    fn shuffle(&mut self, order: &[u8], size: u8, dst: VReg, a: VReg, b: VReg) {
+        let bytes: Vec<u8> =
+            order.iter().flat_map(|part| (0..size).map(move |byte| size * part + byte)).collect();
         let (a, b) = (self.v(a), self.v(b));
         let v = self.bytes(a, b, &bytes);
         self.set(dst, v);
@@ -542,24 +445,7 @@ impl Emitter<'_, '_> {
         let (a, b) = (self.cast(I8X16, a), self.cast(I8X16, b));
         let mask = self.b.func.dfg.immediates.push(ConstantData::from(order));
         let v = self.b.ins().shuffle(a, b, mask);
-        self.cast(F32X4, v)
-    }
-
-    fn reduce(&mut self, op: ReduceOp, dst: VReg, a: VReg) {
-        let v = self.v(a);
-        let lanes: [Value; 4] = std::array::from_fn(|i| self.b.ins().extractlane(v, i as u8));
-        let mut combine = |a: Value, b: Value| match op {
-            ReduceOp::Sum => self.b.ins().fadd(a, b),
-            ReduceOp::Max | ReduceOp::Min => {
-                let condition = if op == ReduceOp::Max { FloatCC::GreaterThan } else { FloatCC::LessThan };
-                let first = self.b.ins().fcmp(condition, a, b);
-                self.b.ins().select(first, a, b)
-            }
-        };
-        let (even, odd) = (combine(lanes[0], lanes[2]), combine(lanes[1], lanes[3]));
-        let all = combine(even, odd);
-        let v = self.b.ins().splat(F32X4, all);
-        self.set(dst, v);
+        self.cast(self.float, v)
     }
 
     /// Runs `access` for each active lane; it may change the vector, which is returned.
@@ -571,11 +457,11 @@ impl Emitter<'_, '_> {
     ) -> Value {
         let bits = self.bits(mask);
         let mut vector = start;
-        for lane in 0..LANES as u8 {
+        for lane in 0..self.lanes() as u8 {
             let bit = self.iconst(1 << lane);
             let active = self.b.ins().band(bits, bit);
             let (run, next) = (self.b.create_block(), self.b.create_block());
-            let after = self.b.append_block_param(next, F32X4);
+            let after = self.b.append_block_param(next, self.float);
             self.b.ins().brif(active, run, &[], next, &[BlockArg::Value(vector)]);
             self.b.switch_to_block(run);
             let changed = access(self, lane, vector);
@@ -594,9 +480,10 @@ impl Emitter<'_, '_> {
         lanes: impl FnOnce(&mut Self) -> Value,
     ) -> Value {
         let bits = self.bits(mask);
-        let all = self.b.ins().icmp_imm_s(IntCC::Equal, bits, (1 << LANES) - 1);
+        let every = (1 << self.lanes()) - 1;
+        let all = self.b.ins().icmp_imm_s(IntCC::Equal, bits, every);
         let [fast, slow, done]: [Block; 3] = std::array::from_fn(|_| self.b.create_block());
-        let result = self.b.append_block_param(done, F32X4);
+        let result = self.b.append_block_param(done, self.float);
         self.b.ins().brif(all, fast, &[], slow, &[]);
         self.b.switch_to_block(fast);
         let v = whole(self);

@@ -30,7 +30,7 @@ impl Emitter {
     pub(super) fn compare_int(&mut self, a: Register, b: IntSource) -> Done {
         match b {
             IntSource::Reg(b) => self.push(Instruction::with2(Code::Cmp_r64_rm64, a, gpr(b.0))),
-            IntSource::Const(c) => match c.at(self.isa.lanes()) as i32 {
+            IntSource::Const(c) => match c.at(self.lanes()) as i32 {
                 0 => self.push(Instruction::with2(Code::Test_rm64_r64, a, a)),
                 n => self.with_const(Code::Cmp_rm64_imm8, Code::Cmp_rm64_imm32, a, n),
             },
@@ -47,7 +47,7 @@ impl Emitter {
         match b {
             IntSource::Reg(b) => self.int_op_reg(op, dst, a, gpr(b.0)),
             IntSource::Const(c) => {
-                let c = c.at(self.isa.lanes()) as i32; // law V4: it fits
+                let c = c.at(self.lanes()) as i32; // law V4: it fits
                 self.int_op_const(op, dst, a, c)
             }
         }

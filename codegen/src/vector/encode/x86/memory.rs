@@ -1,119 +1,203 @@
 //! Loads and stores of vectors, with the conversion between a lane and what memory holds.
 //!
-//! AVX-512 converts and masks in one instruction. AVX2 has masks for whole lanes alone: masked accesses of narrower
-//! elements go element by element, unless all lanes are active.
+//! AVX-512 converts and masks in one instruction. AVX2 has masks for elements of 32 and 64 bits alone: masked accesses of
+//! narrower elements go element by element, unless all lanes are active. Halves become `f64` by way of `f32`.
 
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
-use super::{Done, Emitter, NEAREST_EVEN, SCRATCH, xmm};
-use crate::vector::ir::{Addr, MReg, Storage, VReg};
+use super::{Done, Emitter, NEAREST_EVEN, SCRATCH, codes, xmm};
+use crate::vector::ir::{Addr, MReg, Storage, VReg, Width};
 
 /// The low half of [`SCRATCH`].
 const SCRATCH32: Register = Register::EAX;
 
 impl Emitter {
     pub(super) fn load(&mut self, dst: VReg, addr: Addr, from: Storage) -> Done {
+        self.load_if(dst, addr, from, None)
+    }
+
+    /// A load under a mask of AVX-512, if there is one.
+    fn load_if(&mut self, dst: VReg, addr: Addr, from: Storage, mask: Option<Register>) -> Done {
         let place = self.memory(addr);
-        self.push(Instruction::with2(self.load_code(from), self.full(dst), place))
+        let code = self.pick(codes::load(from, self.width));
+        if let Some(mask) = mask.filter(|_| from.is_pair()) {
+            // Masks of an instruction that widens bytes are by halves: the pairs first, as they are.
+            let s = self.half(self.scratch());
+            self.push(Instruction::with2(Code::EVEX_Vmovdqu16_ymm_k1z_ymmm256, s, place))?;
+            self.masked(mask, true);
+            return self.push(Instruction::with2(code, self.full(dst), s));
+        }
+        let twice = self.by_singles(from);
+        let first = if twice { self.half(dst) } else { self.full(dst) };
+        self.push(Instruction::with2(code, first, place))?;
+        if let Some(mask) = mask {
+            self.masked(mask, true);
+        }
+        if twice { self.singles_to_doubles(dst, dst) } else { Ok(()) }
+    }
+
+    /// Whether elements become lanes, and lanes elements, by way of `f32`.
+    fn by_singles(&self, storage: Storage) -> bool {
+        storage == Storage::F16 && self.width == Width::W64
     }
 
     pub(super) fn load_masked(&mut self, dst: VReg, addr: Addr, from: Storage, mask: MReg) -> Done {
         use Code::*;
         let mask = self.mask(mask);
         if self.wide() {
-            if from.is_pair() {
-                // Masks of an instruction that widens bytes are by halves: the pairs first, as they are.
-                let (place, s) = (self.memory(addr), Register::YMM0 + self.scratch().0);
-                self.push(Instruction::with2(EVEX_Vmovdqu16_ymm_k1z_ymmm256, s, place))?;
-                self.masked(mask, true);
-                return self.push(Instruction::with2(self.load_code(from), self.full(dst), s));
-            }
-            self.load(dst, addr, from)?;
-            self.masked(mask, true);
-            return Ok(());
+            return self.load_if(dst, addr, from, Some(mask));
         }
         let place = self.memory(addr);
-        if from == Storage::Lane {
-            return self.push(Instruction::with3(VEX_Vmaskmovps_ymm_ymm_m256, self.full(dst), mask, place));
+        if from == self.width.storage() {
+            let code = self.by_width(VEX_Vmaskmovps_ymm_ymm_m256, VEX_Vmaskmovpd_ymm_ymm_m256);
+            return self.push(Instruction::with3(code, self.full(dst), mask, place));
         }
+        let convert = self.pick(codes::load(from, self.width));
         let s = xmm(self.scratch());
+        if from.bytes() == 4 {
+            self.halve_mask(s, mask)?;
+            self.push(Instruction::with3(VEX_Vmaskmovps_xmm_xmm_m128, xmm(dst), s, place))?;
+            return self.push(Instruction::with2(convert, self.full(dst), xmm(dst)));
+        }
         let insert = match from.bytes() {
             1 => VEX_Vpinsrb_xmm_xmm_r32m8_imm8,
             _ => VEX_Vpinsrw_xmm_xmm_r32m16_imm8,
         };
-        let convert = self.load_code(from);
         // The mask may share the register of the destination: it is read before.
         self.active_elements(
             mask,
             place,
             from,
-            |e| e.push(Instruction::with2(convert, e.full(dst), place)),
+            |e| e.load(dst, addr, from),
             |e| e.push(Instruction::with3(VEX_Vpxor_xmm_xmm_xmmm128, s, s, s)),
             |e, lane, place| e.push(Instruction::with4(insert, s, s, place, lane)),
-            |e| e.push(Instruction::with2(convert, e.full(dst), s)),
+            |e| {
+                if e.by_singles(from) {
+                    e.push(Instruction::with2(convert, s, s))?;
+                    return e.singles_to_doubles(dst, e.scratch());
+                }
+                e.push(Instruction::with2(convert, e.full(dst), s))
+            },
         )
+    }
+
+    /// AVX2: a mask of 64-bit lanes as one of 32-bit lanes.
+    fn halve_mask(&mut self, target: Register, mask: Register) -> Done {
+        use Code::*;
+        let low = Register::XMM0 + (mask as u32 - Register::YMM0 as u32);
+        self.push(Instruction::with3(VEX_Vextractf128_xmmm128_ymm_imm8, target, mask, 1))?;
+        let code = VEX_Vshufps_xmm_xmm_xmmm128_imm8;
+        self.push(Instruction::with4(code, target, low, target, 0b10_00_10_00u32))
     }
 
     pub(super) fn load_splat(&mut self, dst: VReg, addr: Addr, from: Storage) -> Done {
         use Code::*;
         let place = self.memory(addr);
-        let widen = match from {
-            Storage::Lane => {
-                let code = self.code(VEX_Vbroadcastss_ymm_m32, EVEX_Vbroadcastss_zmm_k1z_xmmm32);
+        let widen = match (from, self.width) {
+            (Storage::Bits32 | Storage::Bits64, _) => {
+                let code = self.code_of(
+                    [VEX_Vbroadcastss_ymm_m32, EVEX_Vbroadcastss_zmm_k1z_xmmm32],
+                    [VEX_Vbroadcastsd_ymm_m64, EVEX_Vbroadcastsd_zmm_k1z_xmmm64],
+                );
                 return self.push(Instruction::with2(code, self.full(dst), place));
             }
-            Storage::I8 => Movsx_r32_rm8,
-            Storage::U8 => Movzx_r32_rm8,
-            Storage::I16 => Movsx_r32_rm16,
-            _ => Movzx_r32_rm16,
+            (Storage::F32, _) => {
+                let load = self.code(VEX_Vmovss_xmm_m32, EVEX_Vmovss_xmm_k1z_m32);
+                self.push(Instruction::with2(load, xmm(dst), place))?;
+                return self.splat_single(dst);
+            }
+            (Storage::I8, Width::W32) => Movsx_r32_rm8,
+            (Storage::I16, Width::W32) => Movsx_r32_rm16,
+            (Storage::I8, Width::W64) => Movsx_r64_rm8,
+            (Storage::I16, Width::W64) => Movsx_r64_rm16,
+            (Storage::I32, _) => Movsxd_r64_rm32,
+            // The upper half of the register becomes zero.
+            (Storage::U8, _) => Movzx_r32_rm8,
+            (Storage::U16 | Storage::F16 | Storage::I8Pair | Storage::U8Pair, _) => Movzx_r32_rm16,
+            (Storage::U32, _) => Mov_r32_rm32,
         };
-        self.push(Instruction::with2(widen, SCRATCH32, place))?;
-        if from != Storage::F16 && !from.is_pair() {
-            return self.splat_int(dst, SCRATCH32);
-        }
-        let (to_vector, convert, splat) = (
-            self.code(VEX_Vmovd_xmm_rm32, EVEX_Vmovd_xmm_rm32),
-            self.quad_code(from),
-            self.code(VEX_Vbroadcastss_ymm_xmm, EVEX_Vbroadcastss_zmm_k1z_xmmm32),
-        );
+        let target = if matches!(widen, Movsx_r64_rm8 | Movsx_r64_rm16 | Movsxd_r64_rm32) {
+            SCRATCH
+        } else {
+            SCRATCH32
+        };
+        self.push(Instruction::with2(widen, target, place))?;
+        let convert = match from {
+            Storage::F16 => self.code(VEX_Vcvtph2ps_xmm_xmmm64, EVEX_Vcvtph2ps_xmm_k1z_xmmm64),
+            Storage::I8Pair => self.code(VEX_Vpmovsxbw_xmm_xmmm64, EVEX_Vpmovsxbw_xmm_k1z_xmmm64),
+            Storage::U8Pair => self.code(VEX_Vpmovzxbw_xmm_xmmm64, EVEX_Vpmovzxbw_xmm_k1z_xmmm64),
+            _ => return self.splat_int(dst, SCRATCH),
+        };
+        let to_vector = self.code(VEX_Vmovd_xmm_rm32, EVEX_Vmovd_xmm_rm32);
         self.push(Instruction::with2(to_vector, xmm(dst), SCRATCH32))?;
         self.push(Instruction::with2(convert, xmm(dst), xmm(dst)))?;
+        self.splat_single(dst)
+    }
+
+    /// The `f32` in the lowest part of a register in every lane.
+    fn splat_single(&mut self, dst: VReg) -> Done {
+        use Code::*;
+        if self.width == Width::W64 {
+            let code = self.code(VEX_Vcvtps2pd_xmm_xmmm64, EVEX_Vcvtps2pd_xmm_k1z_xmmm64b32);
+            self.push(Instruction::with2(code, xmm(dst), xmm(dst)))?;
+        }
+        let splat = self.code_of(
+            [VEX_Vbroadcastss_ymm_xmm, EVEX_Vbroadcastss_zmm_k1z_xmmm32],
+            [VEX_Vbroadcastsd_ymm_xmm, EVEX_Vbroadcastsd_zmm_k1z_xmmm64],
+        );
         self.push(Instruction::with2(splat, self.full(dst), xmm(dst)))
     }
 
     pub(super) fn store(&mut self, src: VReg, addr: Addr, to: Storage) -> Done {
         use Code::*;
         let place = self.memory(addr);
+        let narrow = self.width == Width::W32;
         if self.wide() {
-            return match to {
-                Storage::F16 => {
+            let code = match to {
+                Storage::F16 if narrow => {
                     let code = EVEX_Vcvtps2ph_ymmm256_k1z_zmm_imm8_sae;
-                    self.push(Instruction::with3(code, place, self.full(src), NEAREST_EVEN))
+                    return self.push(Instruction::with3(code, place, self.full(src), NEAREST_EVEN));
+                }
+                Storage::F16 | Storage::F32 => {
+                    let s = self.scratch();
+                    self.doubles_to_singles(s, src)?;
+                    let s = self.half(s);
+                    if to == Storage::F32 {
+                        return self.push(Instruction::with2(EVEX_Vmovups_ymmm256_k1z_ymm, place, s));
+                    }
+                    let code = EVEX_Vcvtps2ph_xmmm128_k1z_ymm_imm8;
+                    return self.push(Instruction::with3(code, place, s, NEAREST_EVEN));
                 }
                 Storage::I8 | Storage::U8 => {
-                    self.push(Instruction::with2(EVEX_Vpmovdb_xmmm128_k1z_zmm, place, self.full(src)))
+                    self.by_width(EVEX_Vpmovdb_xmmm128_k1z_zmm, EVEX_Vpmovqb_xmmm64_k1z_zmm)
                 }
                 Storage::I16 | Storage::U16 => {
-                    self.push(Instruction::with2(EVEX_Vpmovdw_ymmm256_k1z_zmm, place, self.full(src)))
+                    self.by_width(EVEX_Vpmovdw_ymmm256_k1z_zmm, EVEX_Vpmovqw_xmmm128_k1z_zmm)
                 }
-                Storage::I8Pair | Storage::U8Pair => {
-                    self.push(Instruction::with2(EVEX_Vpmovwb_ymmm256_k1z_zmm, place, self.full(src)))
-                }
-                Storage::Lane => {
-                    self.push(Instruction::with2(EVEX_Vmovups_zmmm512_k1z_zmm, place, self.full(src)))
-                }
+                Storage::I32 | Storage::U32 => EVEX_Vpmovqd_ymmm256_k1z_zmm,
+                Storage::I8Pair | Storage::U8Pair => EVEX_Vpmovwb_ymmm256_k1z_zmm,
+                Storage::Bits32 => EVEX_Vmovups_zmmm512_k1z_zmm,
+                Storage::Bits64 => EVEX_Vmovupd_zmmm512_k1z_zmm,
             };
+            return self.push(Instruction::with2(code, place, self.full(src)));
         }
         match to {
-            Storage::Lane => self.push(Instruction::with2(VEX_Vmovups_ymmm256_ymm, place, self.full(src))),
-            Storage::F16 => {
+            Storage::Bits32 | Storage::Bits64 => {
+                self.push(Instruction::with2(VEX_Vmovups_ymmm256_ymm, place, self.full(src)))
+            }
+            Storage::F16 if narrow => {
                 let code = VEX_Vcvtps2ph_xmmm128_ymm_imm8;
                 self.push(Instruction::with3(code, place, self.full(src), NEAREST_EVEN))
             }
             _ => {
                 self.narrow(src, to)?;
-                let code = if to.bytes() == 1 { VEX_Vmovq_xmmm64_xmm } else { VEX_Vmovups_xmmm128_xmm };
-                self.push(Instruction::with2(code, place, xmm(self.scratch())))
+                let s = xmm(self.scratch());
+                let code = match to.bytes() * self.lanes() {
+                    4 => VEX_Vmovd_rm32_xmm,
+                    8 => VEX_Vmovq_xmmm64_xmm,
+                    _ => VEX_Vmovups_xmmm128_xmm,
+                };
+                self.push(Instruction::with2(code, place, s))
             }
         }
     }
@@ -123,7 +207,7 @@ impl Emitter {
         let mask = self.mask(mask);
         if self.wide() {
             if to.is_pair() {
-                let (place, s) = (self.memory(addr), Register::YMM0 + self.scratch().0);
+                let (place, s) = (self.memory(addr), self.half(self.scratch()));
                 self.push(Instruction::with2(EVEX_Vpmovwb_ymmm256_k1z_zmm, s, self.full(src)))?;
                 self.push(Instruction::with2(EVEX_Vmovdqu16_ymmm256_k1z_ymm, place, s))?;
             } else {
@@ -133,10 +217,17 @@ impl Emitter {
             return Ok(());
         }
         let place = self.memory(addr);
-        if to == Storage::Lane {
-            return self.push(Instruction::with3(VEX_Vmaskmovps_m256_ymm_ymm, place, mask, self.full(src)));
+        if to == self.width.storage() {
+            let code = self.by_width(VEX_Vmaskmovps_m256_ymm_ymm, VEX_Vmaskmovpd_m256_ymm_ymm);
+            return self.push(Instruction::with3(code, place, mask, self.full(src)));
         }
         let s = xmm(self.scratch());
+        if to.bytes() == 4 {
+            let half = xmm(self.spare());
+            self.halve_mask(half, mask)?;
+            self.narrow(src, to)?;
+            return self.push(Instruction::with3(VEX_Vmaskmovps_m128_xmm_xmm, place, half, s));
+        }
         let extract = match to.bytes() {
             1 => VEX_Vpextrb_r32m8_xmm_imm8,
             _ => VEX_Vpextrw_r32m16_xmm_imm8,
@@ -157,18 +248,29 @@ impl Emitter {
         let place = self.memory(addr);
         let from_vector = self.code(VEX_Vmovd_rm32_xmm, EVEX_Vmovd_rm32_xmm);
         match to {
-            Storage::Lane => {
-                let code = self.code(VEX_Vmovss_m32_xmm, EVEX_Vmovss_m32_k1_xmm);
+            Storage::Bits32 | Storage::Bits64 => {
+                let code = self.code_of(
+                    [VEX_Vmovss_m32_xmm, EVEX_Vmovss_m32_k1_xmm],
+                    [VEX_Vmovsd_m64_xmm, EVEX_Vmovsd_m64_k1_xmm],
+                );
                 return self.push(Instruction::with2(code, place, xmm(src)));
             }
-            Storage::F16 => {
+            Storage::F16 | Storage::F32 => {
                 let s = xmm(self.scratch());
-                let code = self.code(VEX_Vcvtps2ph_xmmm64_xmm_imm8, EVEX_Vcvtps2ph_xmmm64_k1z_xmm_imm8);
-                self.push(Instruction::with3(code, s, xmm(src), NEAREST_EVEN))?;
+                let mut single = xmm(src);
+                if self.width == Width::W64 {
+                    let code = self.code(VEX_Vcvtpd2ps_xmm_xmmm128, EVEX_Vcvtpd2ps_xmm_k1z_xmmm128b64);
+                    self.push(Instruction::with2(code, s, single))?;
+                    single = s;
+                }
+                if to == Storage::F16 {
+                    let code = self.code(VEX_Vcvtps2ph_xmmm64_xmm_imm8, EVEX_Vcvtps2ph_xmmm64_k1z_xmm_imm8);
+                    self.push(Instruction::with3(code, s, single, NEAREST_EVEN))?;
+                }
                 self.push(Instruction::with2(from_vector, SCRATCH32, s))?;
             }
             Storage::I8Pair | Storage::U8Pair => {
-                let (order, s) = (self.low_bytes(to), xmm(self.scratch()));
+                let (order, s) = (self.low_bytes(to, 4), xmm(self.scratch()));
                 let code = self.code(VEX_Vpshufb_xmm_xmm_xmmm128, EVEX_Vpshufb_xmm_k1z_xmm_xmmm128);
                 self.push(Instruction::with3(code, s, xmm(src), order))?;
                 self.push(Instruction::with2(from_vector, SCRATCH32, s))?;
@@ -177,78 +279,125 @@ impl Emitter {
         }
         match to.bytes() {
             1 => self.push(Instruction::with2(Mov_rm8_r8, place, Register::AL)),
-            _ => self.push(Instruction::with2(Mov_rm16_r16, place, Register::AX)),
+            2 => self.push(Instruction::with2(Mov_rm16_r16, place, Register::AX)),
+            _ => self.push(Instruction::with2(Mov_rm32_r32, place, SCRATCH32)),
         }
     }
 
     pub(super) fn load_quad(&mut self, dst: VReg, addr: Addr, from: Storage) -> Done {
-        let place = self.memory(addr);
-        self.push(Instruction::with2(self.quad_code(from), xmm(dst), place))
-    }
-
-    /// The load of four elements that also converts.
-    fn quad_code(&self, from: Storage) -> Code {
         use Code::*;
-        match from {
-            Storage::Lane => self.code(VEX_Vmovups_xmm_xmmm128, EVEX_Vmovups_xmm_k1z_xmmm128),
-            Storage::I8 => self.code(VEX_Vpmovsxbd_xmm_xmmm32, EVEX_Vpmovsxbd_xmm_k1z_xmmm32),
-            Storage::U8 => self.code(VEX_Vpmovzxbd_xmm_xmmm32, EVEX_Vpmovzxbd_xmm_k1z_xmmm32),
-            Storage::I16 => self.code(VEX_Vpmovsxwd_xmm_xmmm64, EVEX_Vpmovsxwd_xmm_k1z_xmmm64),
-            Storage::U16 => self.code(VEX_Vpmovzxwd_xmm_xmmm64, EVEX_Vpmovzxwd_xmm_k1z_xmmm64),
-            Storage::F16 => self.code(VEX_Vcvtph2ps_xmm_xmmm64, EVEX_Vcvtph2ps_xmm_k1z_xmmm64),
-            Storage::I8Pair => self.code(VEX_Vpmovsxbw_xmm_xmmm64, EVEX_Vpmovsxbw_xmm_k1z_xmmm64),
-            Storage::U8Pair => self.code(VEX_Vpmovzxbw_xmm_xmmm64, EVEX_Vpmovzxbw_xmm_k1z_xmmm64),
+        let pair = |y: Code, z: Code| self.code(y, z);
+        let code = match (from, self.width) {
+            (Storage::Bits32 | Storage::Bits64, _) => {
+                pair(VEX_Vmovups_xmm_xmmm128, EVEX_Vmovups_xmm_k1z_xmmm128)
+            }
+            (Storage::I8, Width::W32) => pair(VEX_Vpmovsxbd_xmm_xmmm32, EVEX_Vpmovsxbd_xmm_k1z_xmmm32),
+            (Storage::U8, Width::W32) => pair(VEX_Vpmovzxbd_xmm_xmmm32, EVEX_Vpmovzxbd_xmm_k1z_xmmm32),
+            (Storage::I16, Width::W32) => pair(VEX_Vpmovsxwd_xmm_xmmm64, EVEX_Vpmovsxwd_xmm_k1z_xmmm64),
+            (Storage::U16, Width::W32) => pair(VEX_Vpmovzxwd_xmm_xmmm64, EVEX_Vpmovzxwd_xmm_k1z_xmmm64),
+            (Storage::F16, Width::W32) => pair(VEX_Vcvtph2ps_xmm_xmmm64, EVEX_Vcvtph2ps_xmm_k1z_xmmm64),
+            (Storage::I8, Width::W64) => pair(VEX_Vpmovsxbq_xmm_xmmm16, EVEX_Vpmovsxbq_xmm_k1z_xmmm16),
+            (Storage::U8, Width::W64) => pair(VEX_Vpmovzxbq_xmm_xmmm16, EVEX_Vpmovzxbq_xmm_k1z_xmmm16),
+            (Storage::I16, Width::W64) => pair(VEX_Vpmovsxwq_xmm_xmmm32, EVEX_Vpmovsxwq_xmm_k1z_xmmm32),
+            (Storage::U16, Width::W64) => pair(VEX_Vpmovzxwq_xmm_xmmm32, EVEX_Vpmovzxwq_xmm_k1z_xmmm32),
+            (Storage::I8Pair, _) => pair(VEX_Vpmovsxbw_xmm_xmmm64, EVEX_Vpmovsxbw_xmm_k1z_xmmm64),
+            (Storage::U8Pair, _) => pair(VEX_Vpmovzxbw_xmm_xmmm64, EVEX_Vpmovzxbw_xmm_k1z_xmmm64),
+            (Storage::I32, _) => pair(VEX_Vpmovsxdq_xmm_xmmm64, EVEX_Vpmovsxdq_xmm_k1z_xmmm64),
+            (Storage::U32, _) => pair(VEX_Vpmovzxdq_xmm_xmmm64, EVEX_Vpmovzxdq_xmm_k1z_xmmm64),
+            (Storage::F32, _) => pair(VEX_Vcvtps2pd_xmm_xmmm64, EVEX_Vcvtps2pd_xmm_k1z_xmmm64b32),
+            // Two halves are less than the conversion would read.
+            (Storage::F16, Width::W64) => pair(VEX_Vmovd_xmm_rm32, EVEX_Vmovd_xmm_rm32),
+        };
+        let place = self.memory(addr);
+        let dst = xmm(dst);
+        self.push(Instruction::with2(code, dst, place))?;
+        if self.by_singles(from) {
+            let singles = self.code(VEX_Vcvtph2ps_xmm_xmmm64, EVEX_Vcvtph2ps_xmm_k1z_xmmm64);
+            self.push(Instruction::with2(singles, dst, dst))?;
+            let doubles = self.code(VEX_Vcvtps2pd_xmm_xmmm64, EVEX_Vcvtps2pd_xmm_k1z_xmmm64b32);
+            self.push(Instruction::with2(doubles, dst, dst))?;
         }
+        Ok(())
     }
 
     pub(super) fn store_quad(&mut self, src: VReg, addr: Addr, to: Storage) -> Done {
         use Code::*;
         let place = self.memory(addr);
+        let s = xmm(self.scratch());
+        let halves = self.code(VEX_Vcvtps2ph_xmmm64_xmm_imm8, EVEX_Vcvtps2ph_xmmm64_k1z_xmm_imm8);
+        let doubles_to_singles = self.code(VEX_Vcvtpd2ps_xmm_xmmm128, EVEX_Vcvtpd2ps_xmm_k1z_xmmm128b64);
         let code = match to {
-            Storage::Lane => self.code(VEX_Vmovups_xmmm128_xmm, EVEX_Vmovups_xmmm128_k1z_xmm),
-            Storage::F16 => {
-                let code = self.code(VEX_Vcvtps2ph_xmmm64_xmm_imm8, EVEX_Vcvtps2ph_xmmm64_k1z_xmm_imm8);
-                return self.push(Instruction::with3(code, place, xmm(src), NEAREST_EVEN));
+            Storage::Bits32 | Storage::Bits64 => {
+                self.code(VEX_Vmovups_xmmm128_xmm, EVEX_Vmovups_xmmm128_k1z_xmm)
             }
-            _ if !self.wide() => {
-                let order = self.low_bytes(to);
-                let s = xmm(self.scratch());
-                self.push(Instruction::with3(VEX_Vpshufb_xmm_xmm_xmmm128, s, xmm(src), order))?;
-                let code = if to.bytes() == 1 { VEX_Vmovd_rm32_xmm } else { VEX_Vmovq_xmmm64_xmm };
+            Storage::F16 if self.width == Width::W32 => {
+                return self.push(Instruction::with3(halves, place, xmm(src), NEAREST_EVEN));
+            }
+            Storage::F16 => {
+                self.push(Instruction::with2(doubles_to_singles, s, xmm(src)))?;
+                self.push(Instruction::with3(halves, s, s, NEAREST_EVEN))?;
+                let code = self.code(VEX_Vmovd_rm32_xmm, EVEX_Vmovd_rm32_xmm);
                 return self.push(Instruction::with2(code, place, s));
             }
-            Storage::I8 | Storage::U8 => EVEX_Vpmovdb_xmmm32_k1z_xmm,
-            Storage::I16 | Storage::U16 => EVEX_Vpmovdw_xmmm64_k1z_xmm,
+            Storage::F32 => {
+                self.push(Instruction::with2(doubles_to_singles, s, xmm(src)))?;
+                let code = self.code(VEX_Vmovq_xmmm64_xmm, EVEX_Vmovq_xmmm64_xmm);
+                return self.push(Instruction::with2(code, place, s));
+            }
+            _ if !self.wide() => {
+                let order = self.low_bytes(to, self.width.bytes());
+                self.push(Instruction::with3(VEX_Vpshufb_xmm_xmm_xmmm128, s, xmm(src), order))?;
+                let code = match to.bytes() * 16 / self.width.bytes() {
+                    2 => return self.push(Instruction::with3(VEX_Vpextrw_r32m16_xmm_imm8, place, s, 0)),
+                    4 => VEX_Vmovd_rm32_xmm,
+                    _ => VEX_Vmovq_xmmm64_xmm,
+                };
+                return self.push(Instruction::with2(code, place, s));
+            }
+            Storage::I8 | Storage::U8 => {
+                self.by_width(EVEX_Vpmovdb_xmmm32_k1z_xmm, EVEX_Vpmovqb_xmmm16_k1z_xmm)
+            }
+            Storage::I16 | Storage::U16 => {
+                self.by_width(EVEX_Vpmovdw_xmmm64_k1z_xmm, EVEX_Vpmovqw_xmmm32_k1z_xmm)
+            }
+            Storage::I32 | Storage::U32 => EVEX_Vpmovqd_xmmm64_k1z_xmm,
             Storage::I8Pair | Storage::U8Pair => EVEX_Vpmovwb_xmmm64_k1z_xmm,
         };
         self.push(Instruction::with2(code, place, xmm(src)))
-    }
-
-    /// The load that also converts.
-    fn load_code(&self, from: Storage) -> Code {
-        use Code::*;
-        match from {
-            Storage::Lane => self.code(VEX_Vmovups_ymm_ymmm256, EVEX_Vmovups_zmm_k1z_zmmm512),
-            Storage::I8 => self.code(VEX_Vpmovsxbd_ymm_xmmm64, EVEX_Vpmovsxbd_zmm_k1z_xmmm128),
-            Storage::U8 => self.code(VEX_Vpmovzxbd_ymm_xmmm64, EVEX_Vpmovzxbd_zmm_k1z_xmmm128),
-            Storage::I16 => self.code(VEX_Vpmovsxwd_ymm_xmmm128, EVEX_Vpmovsxwd_zmm_k1z_ymmm256),
-            Storage::U16 => self.code(VEX_Vpmovzxwd_ymm_xmmm128, EVEX_Vpmovzxwd_zmm_k1z_ymmm256),
-            Storage::F16 => self.code(VEX_Vcvtph2ps_ymm_xmmm128, EVEX_Vcvtph2ps_zmm_k1z_ymmm256_sae),
-            Storage::I8Pair => self.code(VEX_Vpmovsxbw_ymm_xmmm128, EVEX_Vpmovsxbw_zmm_k1z_ymmm256),
-            Storage::U8Pair => self.code(VEX_Vpmovzxbw_ymm_xmmm128, EVEX_Vpmovzxbw_zmm_k1z_ymmm256),
-        }
     }
 
     /// AVX2: the elements of a vector, side by side in the scratch register.
     fn narrow(&mut self, src: VReg, to: Storage) -> Done {
         use Code::*;
         let s = self.scratch();
-        if to == Storage::F16 {
-            let code = VEX_Vcvtps2ph_xmmm128_ymm_imm8;
-            return self.push(Instruction::with3(code, xmm(s), self.full(src), NEAREST_EVEN));
+        match (to, self.width) {
+            (Storage::F16, Width::W32) => {
+                let code = VEX_Vcvtps2ph_xmmm128_ymm_imm8;
+                return self.push(Instruction::with3(code, xmm(s), self.full(src), NEAREST_EVEN));
+            }
+            (Storage::F16 | Storage::F32, _) => {
+                self.doubles_to_singles(s, src)?;
+                if to == Storage::F32 {
+                    return Ok(());
+                }
+                let code = VEX_Vcvtps2ph_xmmm64_xmm_imm8;
+                return self.push(Instruction::with3(code, xmm(s), xmm(s), NEAREST_EVEN));
+            }
+            (_, Width::W64) => {
+                // The low halves of the lanes are lanes of 32 bits.
+                self.push(Instruction::with3(VEX_Vextractf128_xmmm128_ymm_imm8, xmm(s), self.full(src), 1))?;
+                let code = VEX_Vshufps_xmm_xmm_xmmm128_imm8;
+                self.push(Instruction::with4(code, xmm(s), xmm(src), xmm(s), 0b10_00_10_00u32))?;
+                if to.bytes() < 4 {
+                    let order = self.low_bytes(to, 4);
+                    self.push(Instruction::with3(VEX_Vpshufb_xmm_xmm_xmmm128, xmm(s), xmm(s), order))?;
+                }
+                return Ok(());
+            }
+            (_, Width::W32) => {}
         }
         // The low bytes of each lane go to the start of their half, then the halves side by side.
-        let order = self.low_bytes(to);
+        let order = self.low_bytes(to, 4);
         self.push(Instruction::with3(VEX_Vpshufb_ymm_ymm_ymmm256, self.full(s), self.full(src), order))?;
         self.push(Instruction::with3(VEX_Vpermq_ymm_ymmm256_imm8, self.full(s), self.full(s), 0b1000))?;
         if to.bytes() == 1 {
@@ -257,10 +406,12 @@ impl Emitter {
         Ok(())
     }
 
-    /// The order that brings the low bytes of each lane to the start of its half of a register.
-    fn low_bytes(&mut self, to: Storage) -> MemoryOperand {
+    /// The order that brings the low bytes of each lane of so many bytes to the start of its half of a register.
+    fn low_bytes(&mut self, to: Storage, lane_bytes: u32) -> MemoryOperand {
         let (size, step) = (to.bytes(), if to.is_pair() { 2 } else { 1 });
-        let low = (0..4).flat_map(|lane| (0..size).map(move |byte| (4 * lane + step * byte) as u8));
+        let lanes = 16 / lane_bytes;
+        let low =
+            (0..lanes).flat_map(|lane| (0..size).map(move |byte| (lane_bytes * lane + step * byte) as u8));
         let half: Vec<u8> = low.chain(std::iter::repeat(0x80)).take(16).collect();
         self.constant(half.repeat(2), false)
     }
@@ -278,9 +429,10 @@ impl Emitter {
         after: impl FnOnce(&mut Self) -> Done,
     ) -> Done {
         use Code::*;
-        let lanes = self.isa.lanes();
+        let lanes = self.lanes();
+        let signs = self.by_width(VEX_Vmovmskps_r32_ymm, VEX_Vmovmskpd_r32_ymm);
         let (some, end) = (self.new_label(), self.new_label());
-        self.push(Instruction::with2(VEX_Vmovmskps_r32_ymm, SCRATCH32, mask))?;
+        self.push(Instruction::with2(signs, SCRATCH32, mask))?;
         self.push(Instruction::with2(Cmp_rm32_imm32, SCRATCH32, (1u32 << lanes) - 1))?;
         self.jump(Jne_rel32_64, some)?;
         whole(self)?;

@@ -5,10 +5,12 @@
 //! further ones on the stack, eight bytes each. Functions are leaves: they preserve the callee-saved registers that they
 //! use and end with `vzeroupper`.
 //!
-//! Kept back from the allocator: `rsp`, `rax` and the last vector register (and `k1` on AVX-512) as scratch. `k0` cannot
-//! be a write mask.
+//! Kept back from the allocator: `rsp`, `rax` and the last vector register (and `k1` on AVX-512) as scratch; a second
+//! vector register where AVX2 composes instructions on 64-bit lanes. `k0` cannot be a write mask.
 
+mod arithmetic;
 mod codes;
+mod compose;
 mod int;
 mod memory;
 mod vector;
@@ -23,7 +25,7 @@ use indexmap::IndexMap;
 
 use crate::vector::Isa;
 use crate::vector::allocate::{Allocated, File, OutOfRegisters, Registers, allocate, check};
-use crate::vector::ir::{Addr, If, IntCompare, IntSource, Loop, Program, Slot, Stmt, VReg};
+use crate::vector::ir::{Addr, If, IntCompare, IntSource, Loop, Program, Slot, Stmt, VReg, Width};
 
 const RDI: u32 = 7;
 const RSI: u32 = 6;
@@ -72,10 +74,11 @@ impl From<IcedError> for EncodeError {
 }
 
 /// The registers that the allocator may use.
-pub fn registers(isa: Isa) -> Registers {
-    let (vectors, masks) = match isa {
-        Isa::Avx512 => ((0..31).collect(), (2..8).collect()),
-        _ => ((0..15).collect(), Vec::new()),
+pub fn registers(isa: Isa, width: Width) -> Registers {
+    let (vectors, masks) = match (isa, width) {
+        (Isa::Avx512, _) => ((0..31).collect(), (2..8).collect()),
+        (_, Width::W32) => ((0..15).collect(), Vec::new()),
+        (_, Width::W64) => ((0..14).collect(), Vec::new()),
     };
     let ints = vec![RDI, RSI, RDX, RCX, 8, 9, 10, 11, RBX, RBP, 12, 13, 14, 15];
     Registers { vectors, ints, masks, params: vec![RDI, RSI, RDX, RCX, 8, 9] }
@@ -90,7 +93,7 @@ pub fn encode(program: &Program, isa: Isa) -> Result<Vec<u8>, EncodeError> {
     }
     crate::vector::verify::verify(program)
         .map_err(|v| EncodeError::Invalid(v.iter().map(|v| v.to_string()).collect::<Vec<_>>().join("; ")))?;
-    let registers = registers(isa);
+    let registers = registers(isa, program.width);
     let allocated = allocate(program, &registers).map_err(EncodeError::OutOfRegisters)?;
     if cfg!(debug_assertions) {
         check::check(program, &allocated, &registers).map_err(EncodeError::Allocation)?;
@@ -109,6 +112,7 @@ pub fn encode_allocated(allocated: &Allocated, isa: Isa) -> Result<Vec<u8>, Enco
 
 struct Emitter {
     isa: Isa,
+    width: Width,
     out: Vec<Instruction>,
     labels: u64,
     /// Constant bytes and their offset in the pool.
@@ -140,7 +144,7 @@ const SCRATCH: Register = Register::RAX;
 
 impl Emitter {
     fn new(allocated: &Allocated, isa: Isa) -> Emitter {
-        let vector_bytes = i64::from(isa.lanes()) * 4;
+        let vector_bytes = i64::from(isa.bytes());
         let mut frame = 0;
         let mut slots = Vec::new();
         for &file in &allocated.slots {
@@ -150,6 +154,7 @@ impl Emitter {
         let saved = CALLEE_SAVED.into_iter().filter(|&r| uses_int(&allocated.program.body, r)).collect();
         Emitter {
             isa,
+            width: allocated.program.width,
             out: Vec::new(),
             labels: 0,
             pool: IndexMap::new(),
@@ -162,6 +167,10 @@ impl Emitter {
 
     fn wide(&self) -> bool {
         self.isa == Isa::Avx512
+    }
+
+    fn lanes(&self) -> u32 {
+        self.isa.lanes_of(self.width)
     }
 
     fn push(&mut self, inst: Result<Instruction, IcedError>) -> Result<(), EncodeError> {
@@ -202,7 +211,7 @@ impl Emitter {
     }
 
     fn memory(&self, addr: Addr) -> MemoryOperand {
-        let disp = addr.disp.at(self.isa.lanes());
+        let disp = addr.disp.at(self.lanes());
         let (index, scale) = addr.index.map_or((Register::None, 1), |(r, s)| (gpr(r.0), u32::from(s)));
         // `rbp` and `r13` as base need a displacement; the encoder adds it.
         let size = u32::from(disp != 0);
@@ -253,7 +262,7 @@ impl Emitter {
     fn repeat(&mut self, l: &Loop) -> Result<(), EncodeError> {
         let (top, end) = (self.new_label(), self.new_label());
         let known = match l.count {
-            IntSource::Const(c) => Some(c.at(self.isa.lanes())),
+            IntSource::Const(c) => Some(c.at(self.lanes())),
             IntSource::Reg(_) => None,
         };
         if known.is_some_and(|n| n <= 0) {

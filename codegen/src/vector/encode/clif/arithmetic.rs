@@ -1,0 +1,216 @@
+//! Lane-wise operations, and reductions of lanes.
+
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::types::{F32X4, F64, I16X8, I32, I32X4, I64};
+use cranelift_codegen::ir::{InstBuilder, Value};
+
+use super::Emitter;
+use crate::vector::ir::{BinaryOp, FmaOp, ShiftOp, Storage, UnaryOp, VReg, Width};
+
+impl Emitter<'_, '_> {
+    pub(super) fn unary(&mut self, op: UnaryOp, dst: VReg, a: VReg) {
+        let x = self.v(a);
+        let v = match op {
+            UnaryOp::Move => x,
+            UnaryOp::Sqrt => self.b.ins().sqrt(x),
+            UnaryOp::Neg => self.b.ins().fneg(x),
+            UnaryOp::Abs => self.b.ins().fabs(x),
+            UnaryOp::Floor => self.b.ins().floor(x),
+            UnaryOp::Ceil => self.b.ins().ceil(x),
+            UnaryOp::Nearest => self.b.ins().nearest(x),
+            UnaryOp::Trunc => self.b.ins().trunc(x),
+            UnaryOp::FromInt => {
+                let i = self.vi(a);
+                if self.width == Width::W32 {
+                    self.b.ins().fcvt_from_sint(F32X4, i)
+                } else {
+                    self.each_lane(i, |e, lane| e.b.ins().fcvt_from_sint(F64, lane))
+                }
+            }
+            UnaryOp::ToHalf => {
+                let half = self.convert(x, Storage::F16);
+                self.converted(half, Storage::F16)
+            }
+            UnaryOp::ToSingle => {
+                let single = self.convert(x, Storage::F32);
+                self.converted(single, Storage::F32)
+            }
+            UnaryOp::ToInt if self.width == Width::W64 => {
+                let limit = 2f64.powi(63);
+                self.each_lane(x, |e, lane| {
+                    // As below.
+                    let saturated = e.b.ins().fcvt_to_sint_sat(I64, lane);
+                    let limit = e.b.ins().f64const(limit);
+                    let fits = e.b.ins().fcmp(FloatCC::LessThan, lane, limit);
+                    let lowest = e.iconst(i64::MIN);
+                    e.b.ins().select(fits, saturated, lowest)
+                })
+            }
+            UnaryOp::ToInt if self.features.x86 => self.b.ins().x86_cvtt2dq(I32X4, x),
+            UnaryOp::ToInt => {
+                // Saturating conversion maps NaN to zero and large values to the maximum: put the minimum there.
+                let saturated = self.b.ins().fcvt_to_sint_sat(I32X4, x);
+                let limit = self.splat(self.width.float(2_147_483_648.0));
+                let fits = self.b.ins().fcmp(FloatCC::LessThan, x, limit);
+                let lowest = self.int_splat(i64::from(i32::MIN));
+                self.b.ins().bitselect(fits, saturated, lowest)
+            }
+        };
+        self.set(dst, v);
+    }
+
+    pub(super) fn binary(&mut self, op: BinaryOp, dst: VReg, ra: VReg, rb: VReg) {
+        use BinaryOp::*;
+        let (a, b) = match op {
+            Add | Sub | Mul | Div | Min | Max => (self.v(ra), self.v(rb)),
+            _ => (self.vi(ra), self.vi(rb)),
+        };
+        let v = self.combined(op, a, b);
+        self.set(dst, v);
+    }
+
+    /// `a op b` of vectors, floats for float operations and integers for the others.
+    fn combined(&mut self, op: BinaryOp, a: Value, b: Value) -> Value {
+        use BinaryOp::*;
+        match op {
+            Add => self.b.ins().fadd(a, b),
+            Sub => self.b.ins().fsub(a, b),
+            Mul => self.b.ins().fmul(a, b),
+            Div => self.b.ins().fdiv(a, b),
+            Min | Max => {
+                let condition = if op == Min { FloatCC::LessThan } else { FloatCC::GreaterThan };
+                let mask = self.b.ins().fcmp(condition, a, b);
+                let (a, b) = (self.cast(self.int, a), self.cast(self.int, b));
+                self.b.ins().bitselect(mask, a, b)
+            }
+            And => self.b.ins().band(a, b),
+            Or => self.b.ins().bor(a, b),
+            Xor => self.b.ins().bxor(a, b),
+            AndNot => self.b.ins().band_not(b, a),
+            IntAdd => self.b.ins().iadd(a, b),
+            IntSub => self.b.ins().isub(a, b),
+            IntMul => self.b.ins().imul(a, b),
+            IntMin | IntMax if self.width == Width::W64 => {
+                let greater = self.b.ins().icmp(IntCC::SignedGreaterThan, a, b);
+                let (yes, no) = if op == IntMax { (a, b) } else { (b, a) };
+                self.b.ins().bitselect(greater, yes, no)
+            }
+            IntMin => self.b.ins().smin(a, b),
+            IntMax => self.b.ins().smax(a, b),
+            IntEq => self.b.ins().icmp(IntCC::Equal, a, b),
+            PairSub => {
+                let [a, b] = [a, b].map(|it| self.cast(I16X8, it));
+                self.b.ins().isub(a, b)
+            }
+            IntGt => self.b.ins().icmp(IntCC::SignedGreaterThan, a, b),
+        }
+    }
+
+    pub(super) fn fma(&mut self, op: FmaOp, dst: VReg, a: VReg, b: VReg, c: VReg) {
+        let (a, b, c) = (self.v(a), self.v(b), self.v(c));
+        let v = if self.features.fused {
+            let negated = matches!(op, FmaOp::NegMulAdd | FmaOp::NegMulAddFused);
+            let a = if negated { self.b.ins().fneg(a) } else { a };
+            let c = if op == FmaOp::MulSub { self.b.ins().fneg(c) } else { c };
+            self.b.ins().fma(a, b, c)
+        } else if op == FmaOp::NegMulAddFused {
+            // Products of two f32 are exact as f64. Lanes 2 and 3, then lanes 0 and 1.
+            let upper: Vec<u8> = (8..16).chain(0..8).collect();
+            let halves = [true, false].map(|high| {
+                let [a, b, c] = [a, b, c].map(|v| {
+                    let v = if high { self.bytes(v, v, &upper) } else { v };
+                    self.b.ins().fvpromote_low(v)
+                });
+                let product = self.b.ins().fmul(a, b);
+                let value = self.b.ins().fsub(c, product);
+                self.b.ins().fvdemote(value)
+            });
+            let lower: Vec<u8> = (0..8).chain(16..24).collect();
+            self.bytes(halves[1], halves[0], &lower)
+        } else {
+            let product = self.b.ins().fmul(a, b);
+            match op {
+                FmaOp::MulAdd => self.b.ins().fadd(product, c),
+                FmaOp::MulSub => self.b.ins().fsub(product, c),
+                FmaOp::NegMulAdd | FmaOp::NegMulAddFused => self.b.ins().fsub(c, product),
+            }
+        };
+        self.set(dst, v);
+    }
+
+    pub(super) fn pair_dot(&mut self, dst: VReg, a: VReg, b: VReg, c: VReg) {
+        let [a, b] = [a, b].map(|it| {
+            let v = self.v(it);
+            self.cast(I16X8, v)
+        });
+        let [low_a, low_b] = [a, b].map(|it| self.b.ins().swiden_low(it));
+        let [high_a, high_b] = [a, b].map(|it| self.b.ins().swiden_high(it));
+        let low = self.b.ins().imul(low_a, low_b);
+        let high = self.b.ins().imul(high_a, high_b);
+        let sums = self.b.ins().iadd_pairwise(low, high);
+        let c = self.vi(c);
+        let v = self.b.ins().iadd(c, sums);
+        self.set(dst, v);
+    }
+
+    pub(super) fn shift(&mut self, op: ShiftOp, a: Value, by: i64) -> Value {
+        let by = self.b.ins().iconst(I32, by);
+        match op {
+            ShiftOp::Left => self.b.ins().ishl(a, by),
+            ShiftOp::RightLogical => self.b.ins().ushr(a, by),
+            ShiftOp::RightArithmetic => self.b.ins().sshr(a, by),
+        }
+    }
+
+    /// What a function makes of each lane of a vector.
+    fn each_lane(&mut self, v: Value, mut f: impl FnMut(&mut Self, Value) -> Value) -> Value {
+        let lanes: Vec<Value> = (0..self.lanes() as u8)
+            .map(|lane| {
+                let scalar = self.b.ins().extractlane(v, lane);
+                f(self, scalar)
+            })
+            .collect();
+        let of = self.b.func.dfg.value_type(lanes[0]);
+        let ty = if of.is_float() { self.float } else { self.int };
+        let first = self.b.ins().splat(ty, lanes[0]);
+        (1..lanes.len()).fold(first, |vector, lane| self.b.ins().insertlane(vector, lanes[lane], lane as u8))
+    }
+
+    pub(super) fn reduce(&mut self, op: BinaryOp, dst: VReg, a: VReg) {
+        let ints = !matches!(op, BinaryOp::Add | BinaryOp::Mul | BinaryOp::Max | BinaryOp::Min);
+        let mut v = if ints { self.vi(a) } else { self.v(a) };
+        let scalars = self.width == Width::W32 && !ints;
+        if scalars && op != BinaryOp::Mul {
+            let lanes: [Value; 4] = std::array::from_fn(|i| self.b.ins().extractlane(v, i as u8));
+            let mut combine = |a: Value, b: Value| match op {
+                BinaryOp::Add => self.b.ins().fadd(a, b),
+                _ => {
+                    let condition =
+                        if op == BinaryOp::Max { FloatCC::GreaterThan } else { FloatCC::LessThan };
+                    let first = self.b.ins().fcmp(condition, a, b);
+                    self.b.ins().select(first, a, b)
+                }
+            };
+            let (even, odd) = (combine(lanes[0], lanes[2]), combine(lanes[1], lanes[3]));
+            let all = combine(even, odd);
+            let v = self.b.ins().splat(F32X4, all);
+            self.set(dst, v);
+            return;
+        }
+        // Every half with the other one, of which the lower is meant.
+        let ty = self.b.func.dfg.value_type(v);
+        let size = self.width.bytes() as u8;
+        let mut half = 8;
+        while half >= size {
+            let order: Vec<u8> = (0..16).map(|byte| byte ^ half).collect();
+            let other = self.bytes(v, v, &order);
+            let other = if ty == self.float { other } else { self.cast(ty, other) };
+            let all = self.combined(op, v, other);
+            v = if self.b.func.dfg.value_type(all) == ty { all } else { self.cast(ty, all) };
+            half /= 2;
+        }
+        let lane = self.b.ins().extractlane(v, 0);
+        let v = self.b.ins().splat(ty, lane);
+        self.set(dst, v);
+    }
+}

@@ -1,0 +1,105 @@
+//! Operations on 64-bit lanes that AVX2 has no instruction for.
+
+use iced_x86::{Code, Instruction};
+
+use super::{Done, Emitter, xmm};
+use crate::vector::ir::{BinaryOp, VReg};
+
+impl Emitter {
+    pub(super) fn composed(&mut self, op: BinaryOp, dst: VReg, a: VReg, b: VReg) -> Done {
+        use Code::*;
+        let s = self.scratch();
+        match op {
+            BinaryOp::IntMin | BinaryOp::IntMax => {
+                self.op3(VEX_Vpcmpgtq_ymm_ymm_ymmm256, s, a, b)?;
+                let (greater, other) = if op == BinaryOp::IntMax { (a, b) } else { (b, a) };
+                self.blend(dst, s, greater, other)
+            }
+            // The product of the low halves, and the sum of the mixed ones above it.
+            _ => {
+                let full = self.full(s);
+                self.push(Instruction::with3(
+                    VEX_Vpshufd_ymm_ymmm256_imm8,
+                    full,
+                    self.full(b),
+                    0b10_11_00_01,
+                ))?;
+                self.op3(VEX_Vpmulld_ymm_ymm_ymmm256, s, s, a)?;
+                self.op3(VEX_Vphaddd_ymm_ymm_ymmm256, s, s, s)?;
+                self.push(Instruction::with3(VEX_Vpshufd_ymm_ymmm256_imm8, full, full, 0b01_01_00_00))?;
+                self.push(Instruction::with3(VEX_Vpsllq_ymm_ymm_imm8, full, full, 32))?;
+                self.op3(VEX_Vpmuludq_ymm_ymm_ymmm256, dst, a, b)?;
+                self.op3(VEX_Vpaddq_ymm_ymm_ymmm256, dst, dst, s)
+            }
+        }
+    }
+
+    pub(super) fn shift_wide_signed(&mut self, dst: VReg, a: VReg, by: u8) -> Done {
+        use Code::*;
+        if by == 0 {
+            return self.op2(VEX_Vmovaps_ymm_ymmm256, dst, a);
+        }
+        // The sign in all bits, of which the upper ones are kept.
+        let s = self.scratch();
+        let (full, target) = (self.full(s), self.full(dst));
+        self.push(Instruction::with3(VEX_Vpshufd_ymm_ymmm256_imm8, full, self.full(a), 0b11_11_01_01))?;
+        self.push(Instruction::with3(VEX_Vpsrad_ymm_ymm_imm8, full, full, 31))?;
+        self.push(Instruction::with3(VEX_Vpsllq_ymm_ymm_imm8, full, full, 64 - u32::from(by)))?;
+        self.push(Instruction::with3(VEX_Vpsrlq_ymm_ymm_imm8, target, self.full(a), u32::from(by)))?;
+        self.op3(VEX_Vpor_ymm_ymm_ymmm256, dst, dst, s)
+    }
+
+    /// `i64` to the nearest `f64`: the halves become the low bits of numbers that are known otherwise, and all but the
+    /// last sum is exact.
+    pub(super) fn ints_to_doubles(&mut self, dst: VReg, a: VReg) -> Done {
+        use Code::*;
+        let s = self.scratch();
+        let (full, target) = (self.full(s), self.full(dst));
+        // 2⁵² + low half.
+        let low = self.splat_operand(2f64.powi(52).to_bits());
+        self.push(Instruction::with4(
+            VEX_Vpblendd_ymm_ymm_ymmm256_imm8,
+            full,
+            self.full(a),
+            low,
+            0b1010_1010,
+        ))?;
+        // 2⁸⁴ + 2⁶³ + 2³² · high half, by the sign bit taken as one of 2³¹.
+        self.push(Instruction::with3(VEX_Vpsrlq_ymm_ymm_imm8, target, self.full(a), 32))?;
+        let high = self.splat_operand(2f64.powi(84).to_bits() ^ (1 << 31));
+        self.push(Instruction::with3(VEX_Vpxor_ymm_ymm_ymmm256, target, target, high))?;
+        let known = self.splat_operand((2f64.powi(84) + 2f64.powi(63) + 2f64.powi(52)).to_bits());
+        self.push(Instruction::with3(VEX_Vsubpd_ymm_ymm_ymmm256, target, target, known))?;
+        self.op3(VEX_Vaddpd_ymm_ymm_ymmm256, dst, dst, s)
+    }
+
+    /// `f64` to `i64` by truncation, in halves; what is out of range is replaced before.
+    pub(super) fn doubles_to_ints(&mut self, dst: VReg, a: VReg) -> Done {
+        use Code::*;
+        let (s, t) = (self.scratch(), self.spare());
+        let [full, other] = [s, t].map(|it| self.full(it));
+        let magnitude = self.splat_operand(self.width.sign() - 1);
+        self.push(Instruction::with3(VEX_Vandpd_ymm_ymm_ymmm256, other, self.full(a), magnitude))?;
+        let limit = self.splat_operand(2f64.powi(63).to_bits());
+        let not_less = 0x15u32; // also NaN; quiet
+        self.push(Instruction::with4(VEX_Vcmppd_ymm_ymm_ymmm256_imm8, other, other, limit, not_less))?;
+        let least = self.splat_operand((-2f64.powi(63)).to_bits());
+        self.push(Instruction::with4(VEX_Vblendvpd_ymm_ymm_ymmm256_ymm, full, self.full(a), least, other))?;
+        let (down, toward_zero) = (9u32, 11u32);
+        self.push(Instruction::with3(VEX_Vroundpd_ymm_ymmm256_imm8, full, full, toward_zero))?;
+        // The high half, a whole number of 2³².
+        let scale = self.splat_operand(2f64.powi(-32).to_bits());
+        self.push(Instruction::with3(VEX_Vmulpd_ymm_ymm_ymmm256, other, full, scale))?;
+        self.push(Instruction::with3(VEX_Vroundpd_ymm_ymmm256_imm8, other, other, down))?;
+        // The low half, at least 0, becomes the low bits of a sum.
+        let back = self.splat_operand(2f64.powi(32).to_bits());
+        self.push(Instruction::with3(VEX_Vfnmadd231pd_ymm_ymm_ymmm256, full, other, back))?;
+        let bits = self.splat_operand(2f64.powi(52).to_bits());
+        self.push(Instruction::with3(VEX_Vaddpd_ymm_ymm_ymmm256, full, full, bits))?;
+        self.push(Instruction::with2(VEX_Vcvttpd2dq_xmm_ymmm256, xmm(t), other))?;
+        self.push(Instruction::with2(VEX_Vpmovzxdq_ymm_xmmm128, other, xmm(t)))?;
+        self.push(Instruction::with3(VEX_Vpsllq_ymm_ymm_imm8, other, other, 32))?;
+        let (code, low) = (VEX_Vpblendd_ymm_ymm_ymmm256_imm8, 0b0101_0101u32);
+        self.push(Instruction::with4(code, self.full(dst), other, full, low))
+    }
+}
