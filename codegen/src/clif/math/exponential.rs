@@ -8,8 +8,8 @@ use super::reciprocal_factorials;
 use crate::clif::unit::FunctionCx;
 
 /// ln 2 in two parts; the first has 32 bits, so that its product with a small integer is exact.
-const LN2_HIGH: f64 = 0.6931471803691238;
-const LN2_LOW: f64 = 1.9082149292705877e-10;
+pub(super) const LN2_HIGH: f64 = 0.6931471803691238;
+pub(super) const LN2_LOW: f64 = 1.9082149292705877e-10;
 
 /// `erfc(x)·e^(x²)/t` for `x ≥ 1` as a polynomial in `3t − 1`, where `t = 2/(2 + x)`: a Chebyshev fit of degree 20,
 /// error 3e-17.
@@ -90,8 +90,8 @@ impl FunctionCx<'_> {
         self.select_c(end, f64::NEG_INFINITY, value)
     }
 
-    /// Natural logarithm.
-    pub(super) fn log(&mut self, x: Value) -> Value {
+    /// `f` with `1 + f` in [√½, √2), and `e` as a float, so that `x = (1 + f)·2^e`; `x` is positive and finite.
+    pub(super) fn fraction_and_exponent(&mut self, x: Value) -> (Value, Value) {
         let subnormal = self.when(FloatCC::LessThan, x, f64::MIN_POSITIVE);
         let scaled = self.fmul_c(x, 2f64.powi(54));
         let normal = self.b.ins().select(subnormal, scaled, x);
@@ -108,7 +108,12 @@ impl FunctionCx<'_> {
         let mantissa = self.float_of_bits(mantissa);
         let exponent = self.b.ins().fcvt_from_sint(types::F64, exponent);
         let exponent = self.b.ins().fsub(exponent, shift);
-        let fraction = self.fadd_c(mantissa, -1.0);
+        (self.fadd_c(mantissa, -1.0), exponent)
+    }
+
+    /// Natural logarithm.
+    pub(super) fn log(&mut self, x: Value) -> Value {
+        let (fraction, exponent) = self.fraction_and_exponent(x);
         let log = self.log_of_one_plus(fraction);
         let low = self.fmul_c(exponent, LN2_LOW);
         let high = self.fmul_c(exponent, LN2_HIGH);
@@ -151,13 +156,16 @@ impl FunctionCx<'_> {
         self.b.ins().select(small, near, far)
     }
 
-    /// 1/(1 + e^−x).
+    /// 1/(1 + e^−x), with the exponential of a number that is not positive, so that nothing overflows.
     pub(super) fn sigmoid(&mut self, x: Value) -> Value {
-        let minus = self.b.ins().fneg(x);
+        let magnitude = self.b.ins().fabs(x);
+        let minus = self.b.ins().fneg(magnitude);
         let power = self.exp(minus);
-        let denominator = self.fadd_c(power, 1.0);
         let one = self.f(1.0);
-        self.b.ins().fdiv(one, denominator)
+        let negative = self.when(FloatCC::LessThan, x, 0.0);
+        let numerator = self.b.ins().select(negative, power, one);
+        let denominator = self.fadd_c(power, 1.0);
+        self.b.ins().fdiv(numerator, denominator)
     }
 
     /// `t/(t + 2)` with `t = e^(2|x|) − 1`, and the sign.

@@ -210,6 +210,18 @@ impl FunctionCx<'_> {
         x
     }
 
+    /// The integer `m` below 2^53 and the `e ≥ 1` of a number that is not negative: `m·2^(e − 1075)`.
+    fn significand(&mut self, x: Value) -> (Value, Value) {
+        let bits = self.bits(x);
+        let field = self.b.ins().ushr_imm_u(bits, 52);
+        let one = self.int(1);
+        let exponent = self.b.ins().umax(field, one);
+        let hidden = self.b.ins().umin(field, one);
+        let hidden = self.b.ins().ishl_imm_u(hidden, 52);
+        let fraction = self.b.ins().band_imm_u(bits, (1 << 52) - 1);
+        (self.b.ins().bor(hidden, fraction), exponent)
+    }
+
     /// Whether `x` is below zero, as an integer comparison of its bits.
     fn is_negative_bits(&mut self, x: Value) -> Value {
         let bits = self.bits(x);

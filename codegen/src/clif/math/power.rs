@@ -3,18 +3,40 @@
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Value, types};
 
+use std::f64::consts::LOG2_E;
+
+use super::exponential::{LN2_HIGH, LN2_LOW};
+use super::reciprocal_factorials;
 use crate::clif::unit::FunctionCx;
 
+/// ⅔ in two parts.
+const TWO_THIRDS: [f64; 2] = [0.6666666666666666, 3.700743415417188e-17];
+
+/// An unevaluated sum: the second number is below a unit in the last place of the first.
+type Pair = (Value, Value);
+
 impl FunctionCx<'_> {
-    /// `x^y` with the special cases of IEEE 754 `pow`.
+    /// `x^y` with the special cases of IEEE 754 `pow`; exact where the result is an f64. The logarithm is a pair, so
+    /// that its error times `y` is small beside 1.
     pub(super) fn pow(&mut self, x: Value, y: Value) -> Value {
         let a = self.b.ins().fabs(x);
-        let log = self.log(a);
-        let exponent = self.b.ins().fmul(y, log);
-        let power = self.exp(exponent);
-        // 0·∞ in the exponent: |x| = 1 and y infinite.
-        let unit = self.when(FloatCC::Equal, a, 1.0);
-        let power = self.select_c(unit, 1.0, power);
+        let log = self.log_pair(a);
+        // More makes no other result: no logarithm but 0 is below 2^-53.
+        let bound = 2f64.powi(66);
+        let factor = self.clamp(y, -bound, bound);
+        let (high, low) = self.two_product(factor, log.0);
+        let rest = self.b.ins().fmul(factor, log.1);
+        let low = self.b.ins().fadd(low, rest);
+        let power = self.exp_pair((high, low));
+        // The logarithm is that of positive numbers. |x| = 0 and |x| = ∞ give 0 or ∞.
+        let none = self.when(FloatCC::Equal, a, 0.0);
+        let all = self.when(FloatCC::Equal, a, f64::INFINITY);
+        let down = self.when(FloatCC::LessThan, y, 0.0);
+        let edge = self.b.ins().bor(none, all);
+        let (zero, infinity) = (self.f(0.0), self.f(f64::INFINITY));
+        let up = self.b.ins().bxor(all, down);
+        let end = self.b.ins().select(up, infinity, zero);
+        let power = self.b.ins().select(edge, end, power);
         let truncated = self.b.ins().trunc(y);
         let whole = self.b.ins().fcmp(FloatCC::Equal, truncated, y);
         // Odd: half of y is not whole. Floats beyond 2^53 are even, infinities count as even.
@@ -39,49 +61,150 @@ impl FunctionCx<'_> {
         let trivial = self.b.ins().bor(is_one, is_zeroth);
         self.select_c(trivial, 1.0, power)
     }
+
+    /// `a + b` and what it lost; `|a| ≥ |b|` or `a = 0`.
+    fn two_sum(&mut self, a: Value, b: Value) -> Pair {
+        let sum = self.b.ins().fadd(a, b);
+        let kept = self.b.ins().fsub(sum, a);
+        (sum, self.b.ins().fsub(b, kept))
+    }
+
+    /// `a·b` and what it lost; factors below 2^996 (Dekker, "A floating-point technique for extending the available
+    /// precision", 1971).
+    fn two_product(&mut self, a: Value, b: Value) -> Pair {
+        let product = self.b.ins().fmul(a, b);
+        if self.target.fma {
+            let minus = self.b.ins().fneg(product);
+            return (product, self.b.ins().fma(a, b, minus));
+        }
+        let halves = |it: &mut Self, x: Value| {
+            let scaled = it.fmul_c(x, 134_217_729.0);
+            let rest = it.b.ins().fsub(scaled, x);
+            let high = it.b.ins().fsub(scaled, rest);
+            (high, it.b.ins().fsub(x, high))
+        };
+        let ((a, a_low), (b, b_low)) = (halves(self, a), halves(self, b));
+        let all = self.b.ins().fmul(a, b);
+        let mut lost = self.b.ins().fsub(all, product);
+        for (x, y) in [(a, b_low), (a_low, b), (a_low, b_low)] {
+            let part = self.b.ins().fmul(x, y);
+            lost = self.b.ins().fadd(lost, part);
+        }
+        (product, lost)
+    }
+
+    /// A product of pairs.
+    fn multiply_pairs(&mut self, a: Pair, b: Pair) -> Pair {
+        let (high, low) = self.two_product(a.0, b.0);
+        let cross = self.b.ins().fmul(a.0, b.1);
+        let low = self.b.ins().fadd(low, cross);
+        let cross = self.b.ins().fmul(a.1, b.0);
+        (high, self.b.ins().fadd(low, cross))
+    }
+
+    /// The logarithm of a positive finite number: `e·ln 2 + 2·artanh(s)` with `s = f/(2 + f)`; relative error 2^-64.
+    fn log_pair(&mut self, x: Value) -> Pair {
+        let (f, exponent) = self.fraction_and_exponent(x);
+        let two = self.f(2.0);
+        let (sum, sum_low) = self.two_sum(two, f);
+        let s = self.b.ins().fdiv(f, sum);
+        let (product, lost) = self.two_product(s, sum);
+        let rest = self.b.ins().fsub(f, product);
+        let rest = self.b.ins().fsub(rest, lost);
+        let more = self.b.ins().fmul(s, sum_low);
+        let rest = self.b.ins().fsub(rest, more);
+        let s_low = self.b.ins().fdiv(rest, sum);
+        let s = (s, s_low);
+        // 2s + s³·(⅔ + s²·series)
+        let square = self.multiply_pairs(s, s);
+        let series = self.polynomial(square.0, (2..13).map(|n| 2.0 / f64::from(2 * n + 1)));
+        let tail = self.b.ins().fmul(square.0, series);
+        let third = self.f(TWO_THIRDS[0]);
+        let (factor, factor_low) = self.two_sum(third, tail);
+        let factor_low = self.fadd_c(factor_low, TWO_THIRDS[1]);
+        let cube = self.multiply_pairs(square, s);
+        let (tail, tail_low) = self.multiply_pairs(cube, (factor, factor_low));
+        let (double, double_low) = (self.b.ins().fadd(s.0, s.0), self.b.ins().fadd(s.1, s.1));
+        let (log, low) = self.two_sum(double, tail);
+        let tail_low = self.b.ins().fadd(tail_low, double_low);
+        let low = self.b.ins().fadd(low, tail_low);
+        let whole = self.fmul_c(exponent, LN2_HIGH);
+        let whole_low = self.fmul_c(exponent, LN2_LOW);
+        let (log, lost) = self.two_sum(whole, log);
+        let low = self.b.ins().fadd(low, whole_low);
+        let low = self.b.ins().fadd(low, lost);
+        self.two_sum(log, low)
+    }
+
+    /// The exponential of a pair.
+    fn exp_pair(&mut self, x: Pair) -> Value {
+        let high = self.clamp(x.0, -800.0, 800.0);
+        // Where the first is limited, the second is anything.
+        let low = self.clamp(x.1, -1.0, 1.0);
+        let scaled = self.fmul_c(high, LOG2_E);
+        let rounded = self.b.ins().nearest(scaled);
+        let k = self.b.ins().fcvt_to_sint_sat(types::I64, rounded);
+        let multiple = self.fmul_c(rounded, LN2_HIGH);
+        let exact = self.b.ins().fsub(high, multiple);
+        let small = self.fmul_c(rounded, LN2_LOW);
+        let r = self.b.ins().fsub(exact, small);
+        let lost = self.b.ins().fsub(exact, r);
+        let lost = self.b.ins().fsub(lost, small);
+        let rest = self.b.ins().fadd(lost, low);
+        // e^r·(1 + rest) as 1 + (r + (r²·series + rest·e^r))
+        let series = self.polynomial(r, reciprocal_factorials(15).into_iter().skip(2));
+        let square = self.b.ins().fmul(r, r);
+        let tail = self.b.ins().fmul(square, series);
+        let growth = self.b.ins().fadd(r, tail);
+        let rest = self.multiply_add(rest, growth, rest);
+        let tail = self.b.ins().fadd(tail, rest);
+        let sum = self.b.ins().fadd(r, tail);
+        let power = self.fadd_c(sum, 1.0);
+        self.scale_by_power(power, k)
+    }
 }
 
-/// `x − y·trunc(x/y)`, exactly: subtracts the largest `|y|·2^k` that fits until none does.
+/// `x − y·trunc(x/y)`, exactly: the remainder of the integers that the significands are, eleven bits of the quotient
+/// at a time.
 pub(super) fn fmod(cx: &mut FunctionCx<'_>, args: &[Value]) {
     let (x, y) = (args[0], args[1]);
+    let (head, body, done) = (cx.b.create_block(), cx.b.create_block(), cx.b.create_block());
+    let rest = cx.b.append_block_param(head, types::I64);
+    let left = cx.b.append_block_param(head, types::I64);
     let a = cx.b.ins().fabs(x);
     let d = cx.b.ins().fabs(y);
-    // Exponents of subnormal divisors are read from a scaled copy.
-    let subnormal = cx.when(FloatCC::LessThan, d, f64::MIN_POSITIVE);
-    let scaled = cx.fmul_c(d, 2f64.powi(54));
-    let normal = cx.b.ins().select(subnormal, scaled, d);
-    let (fifty, zero) = (cx.int(54), cx.int(0));
-    let shift = cx.b.ins().select(subnormal, fifty, zero);
-    let bits = cx.bits(normal);
-    let divisor_exponent = cx.b.ins().ushr_imm_u(bits, 52);
-    let divisor_exponent = cx.b.ins().isub(divisor_exponent, shift);
-    let (head, body, done) = (cx.b.create_block(), cx.b.create_block(), cx.b.create_block());
-    let rest = cx.b.append_block_param(head, types::F64);
-    let result = cx.b.append_block_param(done, types::F64);
+    let (m, e) = cx.significand(a);
+    let (divisor, scale) = cx.significand(d);
+    // Integers below 2^53; where something is invalid, the divisor is just not 0.
+    let one = cx.int(1);
+    let divisor = cx.b.ins().umax(divisor, one);
+    let steps = cx.b.ins().isub(e, scale);
+    let start = cx.b.ins().urem(m, divisor);
+    cx.b.ins().jump(head, &[BlockArg::Value(start), BlockArg::Value(steps)]);
+
+    cx.b.switch_to_block(head);
+    let more = cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, left, 0);
+    cx.b.ins().brif(more, body, &[], done, &[]);
+
+    cx.b.switch_to_block(body);
+    let eleven = cx.int(11);
+    let bits = cx.b.ins().smin(left, eleven);
+    let moved = cx.b.ins().ishl(rest, bits);
+    let next = cx.b.ins().urem(moved, divisor);
+    let next_left = cx.b.ins().isub(left, bits);
+    cx.b.ins().jump(head, &[BlockArg::Value(next), BlockArg::Value(next_left)]);
+
+    cx.b.switch_to_block(done);
+    let result = cx.b.ins().fcvt_from_sint(types::F64, rest);
+    let unit = cx.b.ins().iadd_imm_s(scale, -1075);
+    let result = cx.scale_by_power(result, unit);
+    let below = cx.b.ins().fcmp(FloatCC::LessThan, a, d);
+    let result = cx.b.ins().select(below, a, result);
+    let result = cx.b.ins().fcopysign(result, x);
     let invalid_x = cx.when(FloatCC::UnorderedOrGreaterThanOrEqual, a, f64::INFINITY);
     let invalid_y = cx.when(FloatCC::UnorderedOrLessThanOrEqual, d, 0.0);
     let invalid = cx.b.ins().bor(invalid_x, invalid_y);
-    let nan = cx.f(f64::NAN);
-    cx.b.ins().brif(invalid, done, &[BlockArg::Value(nan)], head, &[BlockArg::Value(a)]);
-
-    cx.b.switch_to_block(head);
-    let fits = cx.b.ins().fcmp(FloatCC::GreaterThanOrEqual, rest, d);
-    cx.b.ins().brif(fits, body, &[], done, &[BlockArg::Value(rest)]);
-
-    cx.b.switch_to_block(body);
-    let bits = cx.bits(rest);
-    let exponent = cx.b.ins().ushr_imm_u(bits, 52);
-    let k = cx.b.ins().isub(exponent, divisor_exponent);
-    let k = cx.b.ins().smax(k, zero);
-    let multiple = cx.scale_by_power(d, k);
-    let too_large = cx.b.ins().fcmp(FloatCC::GreaterThan, multiple, rest);
-    let halved = cx.fmul_c(multiple, 0.5);
-    let multiple = cx.b.ins().select(too_large, halved, multiple);
-    let next = cx.b.ins().fsub(rest, multiple);
-    cx.b.ins().jump(head, &[BlockArg::Value(next)]);
-
-    cx.b.switch_to_block(done);
-    let result = cx.b.ins().fcopysign(result, x);
+    let result = cx.select_c(invalid, f64::NAN, result);
     cx.b.ins().return_(&[result]);
 }
 
