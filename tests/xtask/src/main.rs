@@ -1,7 +1,7 @@
-//! Chores of the repository: `cargo xtask tidy`, `bless`, `models`, `growth`, `ci`.
+//! Chores of the repository: `cargo xtask tidy`, `bless`, `models`, `growth`, `bench`, `ci`.
 //!
 //! Modules in reading order: `workspace` (the files), `tidy` (the rules that tests hold), `codes` (the error index),
-//! `generated` (files written by code), `deny` (licences), `bless`, `models`, `growth`, `interop`, `outcome`, `ci`.
+//! `generated` (files written by code), `deny` (licences), `bless`, `models`, `tool` (of `growth` and `bench`), `interop`, `outcome`, `ci`.
 #![allow(clippy::print_stdout, reason = "a command line tool prints")]
 
 mod bless;
@@ -9,11 +9,11 @@ mod ci;
 mod codes;
 mod deny;
 mod generated;
-mod growth;
 mod interop;
 mod models;
 mod outcome;
 mod tidy;
+mod tool;
 mod workspace;
 
 use anyhow::Result;
@@ -46,6 +46,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Print how fast kernels are: `bench kernels`, by class, element type and instruction set.
+    Bench {
+        /// Arguments of the tool; `kernels --help` says which.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Run what continuous integration runs.
     Ci {
         /// Run these steps only.
@@ -69,7 +75,8 @@ fn run() -> Result<()> {
         Command::Tidy => tidy::run(),
         Command::Bless { no_tests } => bless::run(no_tests),
         Command::Models(args) => models::run(&args),
-        Command::Growth { args } => growth::run(&args),
+        Command::Growth { args } => tool::run("orogen-growth", &args),
+        Command::Bench { args } => tool::run("orogen-bench", &args),
         Command::Ci { steps } => ci::run(&steps),
     }
 }

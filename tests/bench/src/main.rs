@@ -1,0 +1,119 @@
+//! Measures benchmarks and keeps what they give.
+#![allow(clippy::print_stdout, reason = "a command line tool prints")]
+
+use anyhow::{Result, ensure};
+use clap::{Parser, Subcommand};
+use orogen::Cpu;
+use orogen_bench::{CLASSES, Cell, Class, Column, Effort, TYPES};
+use orogen_bench::{cell, cpus, machine, overhead, render, summary, today};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+/// Benchmarks.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench")]
+struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Time kernels of every class, element type and instruction set on one thread: ns for each element or
+    /// multiply-add, the share of what bytes and lanes allow by the time of f32, and what is scalar code.
+    Kernels(Kernels),
+}
+
+#[derive(Debug, clap::Args)]
+struct Kernels {
+    /// Classes whose name contains this, all without; may be given several times.
+    #[arg(long, value_name = "CLASS")]
+    only: Vec<String>,
+    /// Instruction sets, all that this machine runs without: baseline, avx2, avx512.
+    #[arg(long, value_parser = known)]
+    cpu: Vec<Cpu>,
+    /// Element types beside f32, all without.
+    #[arg(long = "type", value_name = "TYPE")]
+    types: Vec<String>,
+    /// Print the names of the classes.
+    #[arg(long)]
+    list: bool,
+    /// Write the table to this file, tests/bench/kernels.md for the one that is kept.
+    #[arg(long, value_name = "FILE.md")]
+    write: Option<PathBuf>,
+    /// Small models, one call each: shows that everything runs, and times nothing.
+    #[arg(long)]
+    smoke: bool,
+}
+
+fn known(name: &str) -> Result<Cpu, String> {
+    let cpus = cpus();
+    let names: Vec<String> = cpus.iter().map(Cpu::to_string).collect();
+    cpus.into_iter()
+        .find(|it| it.to_string() == name)
+        .ok_or_else(|| format!("this machine runs {}", names.join(", ")))
+}
+
+fn main() -> Result<()> {
+    let What::Kernels(args) = Args::parse().what;
+    let wanted = |it: &&Class| args.only.is_empty() || args.only.iter().any(|name| it.name.contains(name));
+    let classes: Vec<Class> = CLASSES.iter().filter(wanted).copied().collect();
+    ensure!(!classes.is_empty(), "no class has such a name; `--list` prints them");
+    if args.list {
+        classes.iter().for_each(|it| println!("{}", it.name));
+        return Ok(());
+    }
+    let cpus = if args.cpu.is_empty() { cpus() } else { args.cpu };
+    let unknown = args.types.iter().find(|name| !TYPES.iter().any(|it| it.name() == **name));
+    ensure!(unknown.is_none(), "the table has no type {}", unknown.map_or("", |it| it));
+    let types: Vec<_> = TYPES
+        .into_iter()
+        .enumerate()
+        .filter(|(i, it)| *i == 0 || args.types.is_empty() || args.types.iter().any(|name| name == it.name()))
+        .map(|it| it.1)
+        .collect();
+    let effort = if args.smoke { Effort::SMOKE } else { Effort::FULL };
+    let mut text = head(effort);
+    for cpu in cpus {
+        let overhead = if args.smoke { 0.0 } else { overhead(cpu, effort)? };
+        // What classes go by, each once.
+        let mut by: Vec<(&str, Cell)> = Vec::new();
+        let mut cells: Column = Vec::new();
+        for class in &classes {
+            let measured = match by.iter().find(|it| it.0 == class.by) {
+                Some(it) => it.1,
+                None => {
+                    let class = CLASSES.iter().find(|it| it.name == class.by).unwrap_or(class);
+                    let measured = cell(class, TYPES[0], cpu, effort, overhead)?;
+                    by.push((class.name, measured));
+                    measured
+                }
+            };
+            for dtype in types.iter().copied().filter(|it| (class.types)(*it)) {
+                let own = dtype == TYPES[0] && class.by == class.name;
+                let found = if own { measured } else { cell(class, dtype, cpu, effort, overhead)? };
+                cells.push((*class, dtype, found, measured.time));
+            }
+        }
+        let (table, summary) = (render(&cells, &types), summary(&cells));
+        write!(text, "\n## {cpu}\n\nA call of one element takes {overhead:.0} ns.\n\n{table}\n{summary}")?;
+    }
+    print!("{text}");
+    if let Some(path) = args.write {
+        std::fs::write(&path, text)?;
+    }
+    Ok(())
+}
+
+fn head(effort: Effort) -> String {
+    format!(
+        "# Kernels by class and element type\n\n\
+         {}, {}; one thread, the least of calls in {} ms. Written by `cargo xtask bench kernels --write tests/bench/kernels.md`.\n\n\
+         A cell: ns for each element or multiply-add; the share of what bytes and lanes allow, which is the time of f32 scaled \
+         by the bytes of the type (of its lanes where it computes: 16-bit floats as f32, narrow products in pairs), by the \
+         time taken; `scalar` where a part is scalar loops. What f32 itself reaches is 1, but where a class goes by that of another.\n",
+        machine(),
+        today(),
+        effort.time.as_millis(),
+    )
+}
