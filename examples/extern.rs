@@ -14,6 +14,7 @@ const SORT_ROWS: Operator = Operator {
         effects: Effects::PURE,
         reads: &[],
         elementwise: false,
+        function: None,
         infer: |cx| Ok(smallvec![cx.args[0].clone()]),
     },
     evaluate: None,

@@ -34,6 +34,7 @@ const GATE: Operator = Operator {
         infer: |cx| Ok(smallvec![cx.args[0].clone()]),
         reads: &[],
         elementwise: true,
+        function: None,
     },
     evaluate: None,
     lower: Some(|mut cx| {

@@ -15,6 +15,7 @@ const SWISH: Operator = Operator {
         infer: |cx| Ok(smallvec![cx.args[0].clone()]),
         reads: &[],
         elementwise: true,
+        function: None,
     },
     evaluate: Some(|attrs, args| {
         let (x, alpha) = (&args[0], attrs.float("alpha").unwrap_or(1.0));

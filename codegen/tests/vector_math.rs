@@ -6,9 +6,14 @@ mod common;
 
 use common::{Arg, run_everywhere};
 use orogen_codegen::jit_memory::Jit;
+use orogen_codegen::vector::math::Emit;
 use orogen_codegen::vector::{Builder, Isa, Program, Size, VReg, math};
+use orogen_ir::scalar::UnaryOp;
 
-type Emit = fn(&mut Builder, VReg) -> VReg;
+/// The vector code of a function that has some.
+fn code(function: UnaryOp) -> Emit {
+    math::code(function).expect("vector code")
+}
 
 struct Function {
     name: &'static str,
@@ -177,7 +182,6 @@ fn special_values_agree_with_the_interpreter() {
 /// Functions that are exact, on what is special to one of them.
 #[test]
 fn exact_functions() {
-    use orogen_codegen::kernels::function::Function as F;
     let values = [
         0.0,
         -0.0,
@@ -206,27 +210,27 @@ fn exact_functions() {
             x
         }
     };
-    let functions: [(F, &dyn Fn(f32) -> f32); 10] = [
-        (F::Neg, &|x| -x),
-        (F::Abs, &f32::abs),
-        (F::Sqrt, &f32::sqrt),
-        (F::Reciprocal, &f32::recip),
-        (F::Floor, &f32::floor),
-        (F::Ceil, &f32::ceil),
-        (F::Round, &f32::round_ties_even),
-        (F::Trunc, &f32::trunc),
-        (F::Sign, &sign),
-        (F::ToInt, &|x| f32::from_bits(x as i32 as u32)),
+    let functions: [(&str, Emit, &dyn Fn(f32) -> f32); 10] = [
+        ("neg", code(UnaryOp::Neg), &|x| -x),
+        ("abs", code(UnaryOp::Abs), &f32::abs),
+        ("sqrt", code(UnaryOp::Sqrt), &f32::sqrt),
+        ("reciprocal", code(UnaryOp::Reciprocal), &f32::recip),
+        ("floor", code(UnaryOp::Floor), &f32::floor),
+        ("ceil", code(UnaryOp::Ceil), &f32::ceil),
+        ("round", code(UnaryOp::Round), &f32::round_ties_even),
+        ("trunc", code(UnaryOp::Trunc), &f32::trunc),
+        ("sign", code(UnaryOp::Sign), &sign),
+        ("to_int", math::to_int, &|x| f32::from_bits(x as i32 as u32)),
     ];
-    for (function, exact) in functions {
-        let program = program("exact", |b, x| function.emit(b, x));
+    for (name, emit, exact) in functions {
+        let program = program("exact", emit);
         let args =
             [Arg::floats(&values), Arg::floats(&vec![0.0; values.len()]), Arg::Int(values.len() as i64)];
         for (x, y) in values.iter().zip(common::as_floats(&run_everywhere(&program, &args)[1])) {
             let exact = exact(*x);
             assert!(
                 y.to_bits() == exact.to_bits() || y.is_nan() && exact.is_nan(),
-                "{function:?}({x}): {y:?} but expected {exact:?}"
+                "{name}({x}): {y:?} but expected {exact:?}"
             );
         }
     }

@@ -5,7 +5,7 @@
 //! [`loops::TensorProgram`]s, and a [`plan::CallPlan`] (which kernel runs when, on which memory). What is known per operator lives once in
 //! [`ops`], keyed by [`ops::OpId`].
 //!
-//! Modules in reading order: [`diag`], [`shape`], [`types`], [`ops`], [`text`], [`graph`], [`flow`],
+//! Modules in reading order: [`diag`], [`shape`], [`types`], [`scalar`], [`ops`], [`text`], [`graph`], [`flow`],
 //! [`loops`], [`kernel`], [`plan`]; [`generate`] makes random programs for tests.
 
 pub mod diag;
@@ -17,6 +17,7 @@ pub mod loops;
 pub mod ops;
 mod order;
 pub mod plan;
+pub mod scalar;
 pub mod shape;
 pub mod text;
 pub mod types;

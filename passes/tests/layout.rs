@@ -35,6 +35,7 @@ const OPERATOR: OpDef = OpDef {
     infer: |cx| Ok([cx.args[0].clone()].into_iter().collect()),
     reads: &[],
     elementwise: false,
+    function: None,
 };
 
 /// The printed graph and flow module after the step.

@@ -7,7 +7,6 @@ use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
 use orogen_ir::loops::{BinaryOp, Combine, CompareOp, UnaryOp};
 use orogen_ir::types::DType;
 
-use super::math::Math;
 use super::unit::FunctionCx;
 
 /// The Cranelift type that holds a value.
@@ -309,51 +308,7 @@ impl FunctionCx<'_> {
         if !dtype.is_float() {
             return self.unary_int(op, dtype, x);
         }
-        match op {
-            UnaryOp::Neg => self.b.ins().fneg(x),
-            UnaryOp::Abs => self.b.ins().fabs(x),
-            UnaryOp::Sqrt => self.b.ins().sqrt(x),
-            UnaryOp::Floor => self.b.ins().floor(x),
-            UnaryOp::Ceil => self.b.ins().ceil(x),
-            UnaryOp::Round => self.b.ins().nearest(x),
-            UnaryOp::Trunc => self.b.ins().trunc(x),
-            UnaryOp::Reciprocal => {
-                let one = self.constant(dtype, 1.0);
-                self.b.ins().fdiv(one, x)
-            }
-            UnaryOp::Sign => {
-                let [zero, one, minus] = [0.0, 1.0, -1.0].map(|it| self.constant(dtype, it));
-                let negative = self.b.ins().fcmp(FloatCC::LessThan, x, zero);
-                let positive = self.b.ins().fcmp(FloatCC::GreaterThan, x, zero);
-                let rest = self.b.ins().select(negative, minus, x);
-                self.b.ins().select(positive, one, rest)
-            }
-            UnaryOp::IsNan => self.b.ins().fcmp(FloatCC::Unordered, x, x),
-            UnaryOp::IsInf => {
-                let magnitude = self.b.ins().fabs(x);
-                let infinity = self.constant(dtype, f64::INFINITY);
-                self.b.ins().fcmp(FloatCC::Equal, magnitude, infinity)
-            }
-            UnaryOp::Not | UnaryOp::BitNot => x,
-            UnaryOp::Exp => self.math(Math::Exp, &[x]),
-            UnaryOp::Log => self.math(Math::Log, &[x]),
-            UnaryOp::Expm1 => self.math(Math::Expm1, &[x]),
-            UnaryOp::Log1p => self.math(Math::Log1p, &[x]),
-            UnaryOp::Sin => self.math(Math::Sin, &[x]),
-            UnaryOp::Cos => self.math(Math::Cos, &[x]),
-            UnaryOp::Tan => self.math(Math::Tan, &[x]),
-            UnaryOp::Asin => self.math(Math::Asin, &[x]),
-            UnaryOp::Acos => self.math(Math::Acos, &[x]),
-            UnaryOp::Atan => self.math(Math::Atan, &[x]),
-            UnaryOp::Sinh => self.math(Math::Sinh, &[x]),
-            UnaryOp::Cosh => self.math(Math::Cosh, &[x]),
-            UnaryOp::Asinh => self.math(Math::Asinh, &[x]),
-            UnaryOp::Acosh => self.math(Math::Acosh, &[x]),
-            UnaryOp::Atanh => self.math(Math::Atanh, &[x]),
-            UnaryOp::Tanh => self.math(Math::Tanh, &[x]),
-            UnaryOp::Sigmoid => self.math(Math::Sigmoid, &[x]),
-            UnaryOp::Erf => self.math(Math::Erf, &[x]),
-        }
+        self.unary_float(op, dtype, x)
     }
 
     fn unary_int(&mut self, op: UnaryOp, dtype: DType, x: Value) -> Value {
@@ -389,10 +344,10 @@ impl FunctionCx<'_> {
             BinaryOp::Div => self.b.ins().fdiv(x, y),
             BinaryOp::Max => self.b.ins().fmax(x, y),
             BinaryOp::Min => self.b.ins().fmin(x, y),
-            BinaryOp::Pow => self.math(Math::Pow, &[x, y]),
-            BinaryOp::Fmod => self.math(Math::Fmod, &[x, y]),
+            BinaryOp::Pow => self.float_power(x, y),
+            BinaryOp::Fmod => self.float_remainder(x, y),
             BinaryOp::Mod => {
-                let rest = self.math(Math::Fmod, &[x, y]);
+                let rest = self.float_remainder(x, y);
                 let zero = self.constant(dtype, 0.0);
                 let wrapped = self.b.ins().fadd(rest, y);
                 let low = self.b.ins().fcmp(FloatCC::LessThan, rest, zero);

@@ -4,7 +4,6 @@
 //! |---|---|---|
 //! | [`gemm`] | matrix products in any layout, packing | functions of a module |
 //! | [`conv`] | convolution, depthwise convolution, pooling | functions of a module |
-//! | [`function`] | functions of one operand | part of a vector program |
 //! | [`laws`] | what the generators take for granted | constraints over extents |
 //! | [`epilogue`] | what matrix products and convolutions do to a result before they store it | steps |
 //!
@@ -46,6 +45,5 @@ pub mod conv;
 pub(crate) mod element;
 pub mod epilogue;
 mod flow;
-pub mod function;
 pub mod gemm;
 pub mod laws;

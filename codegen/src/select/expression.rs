@@ -6,8 +6,7 @@ use orogen_ir::types::DType;
 
 use super::element::{Class, moves};
 use crate::kernels::element::round_bf16;
-use crate::kernels::function::Function;
-use crate::vector::{self, Builder, Compare, ShiftOp, VReg};
+use crate::vector::{self, Builder, Compare, ShiftOp, VReg, math};
 
 /// A node of a vector expression, by its place.
 pub(crate) type Node = usize;
@@ -19,7 +18,12 @@ enum Operation {
     Leaf(usize),
     /// An `f32` by its bits.
     Constant(u32),
-    Function(Function, Node),
+    /// One that has vector code.
+    Function(UnaryOp, Node),
+    /// An `f32` as an `i32`, truncated and saturated.
+    ToInt(Node),
+    /// An `i32` as an `f32`.
+    FromInt(Node),
     Binary(vector::BinaryOp, Node, Node),
     Max(Node, Node),
     Min(Node, Node),
@@ -112,7 +116,11 @@ impl VectorExpr {
             values[node] = Some(match *operation {
                 Operation::Leaf(i) => leaves[i],
                 Operation::Constant(bits) => b.constant_bits(bits),
-                Operation::Function(function, x) => function.emit(b, v(x)),
+                Operation::Function(function, x) => {
+                    math::code(function).expect("only functions with vector code are added")(b, v(x))
+                }
+                Operation::ToInt(x) => math::to_int(b, v(x)),
+                Operation::FromInt(x) => math::from_int(b, v(x)),
                 Operation::Binary(op, x, y) => b.binary(op, v(x), v(y)),
                 Operation::Max(x, y) => b.max(v(x), v(y)),
                 Operation::Min(x, y) => b.min(v(x), v(y)),
@@ -129,7 +137,11 @@ impl VectorExpr {
     fn operands(&self, node: Node) -> Vec<Node> {
         match self.operations[node] {
             Operation::Leaf(_) | Operation::Constant(_) => Vec::new(),
-            Operation::Function(_, x) | Operation::Shift(_, x, _) | Operation::Round(_, x) => vec![x],
+            Operation::Function(_, x)
+            | Operation::ToInt(x)
+            | Operation::FromInt(x)
+            | Operation::Shift(_, x, _)
+            | Operation::Round(_, x) => vec![x],
             Operation::Binary(_, x, y)
             | Operation::Max(x, y)
             | Operation::Min(x, y)
@@ -196,6 +208,8 @@ impl VectorExpr {
                 Operation::Leaf(i) => Operation::Leaf(i),
                 Operation::Constant(bits) => Operation::Constant(bits),
                 Operation::Function(f, x) => Operation::Function(f, m(x)),
+                Operation::ToInt(x) => Operation::ToInt(m(x)),
+                Operation::FromInt(x) => Operation::FromInt(m(x)),
                 Operation::Binary(op, x, y) => Operation::Binary(op, m(x), m(y)),
                 Operation::Max(x, y) => Operation::Max(m(x), m(y)),
                 Operation::Min(x, y) => Operation::Min(m(x), m(y)),
@@ -383,7 +397,7 @@ impl VectorExpr {
                 if from == DType::I32 && to == DType::BF16 {
                     return None;
                 }
-                self.push(Operation::Function(Function::FromInt, x))
+                self.push(Operation::FromInt(x))
             }
             // A condition as a number, and back.
             (Class::Mask, Class::Float) => {
@@ -401,7 +415,7 @@ impl VectorExpr {
             (Class::Int, Class::Mask) => return Some(self.not_zero(x)),
             (Class::Float, Class::Int) => {
                 let x = if to == DType::I32 { x } else { self.through_integer(to, x)? };
-                return Some(self.push(Operation::Function(Function::ToInt, x)));
+                return Some(self.push(Operation::ToInt(x)));
             }
             (Class::Int, Class::Int) => {
                 let holds = from.size() < to.size() && (to.is_signed_int() || !from.is_signed_int());
@@ -459,7 +473,7 @@ impl VectorExpr {
         // The second operand stands for NaN, and for a negative zero where `low` is 0.
         value = self.push(Operation::Binary(vector::BinaryOp::Max, value, low));
         value = self.push(Operation::Binary(vector::BinaryOp::Min, value, high));
-        value = self.push(Operation::Function(Function::Trunc, value));
+        value = self.push(Operation::Function(UnaryOp::Trunc, value));
         if least < 0.0 {
             let zero = self.constant(0.0);
             value = self.push(Operation::Binary(vector::BinaryOp::Add, value, zero));
@@ -468,29 +482,11 @@ impl VectorExpr {
     }
 
     fn unary(&mut self, op: UnaryOp, x: Node) -> Option<Node> {
-        let function = match op {
-            UnaryOp::Neg => Function::Neg,
-            UnaryOp::Abs => Function::Abs,
-            UnaryOp::Sqrt => Function::Sqrt,
-            UnaryOp::Reciprocal => Function::Reciprocal,
-            UnaryOp::Floor => Function::Floor,
-            UnaryOp::Ceil => Function::Ceil,
-            UnaryOp::Round => Function::Round,
-            UnaryOp::Trunc => Function::Trunc,
-            UnaryOp::Exp => Function::Exp,
-            UnaryOp::Log => Function::Log,
-            UnaryOp::Expm1 => Function::Expm1,
-            UnaryOp::Log1p => Function::Log1p,
-            UnaryOp::Tanh => Function::Tanh,
-            UnaryOp::Sigmoid => Function::Sigmoid,
-            UnaryOp::Erf => Function::Erf,
-            UnaryOp::Sin => Function::Sin,
-            UnaryOp::Cos => Function::Cos,
-            UnaryOp::Sign => Function::Sign,
-            UnaryOp::IsNan => return Some(self.push(Operation::Compare(Compare::Unordered, x, x))),
-            _ => return None,
-        };
-        Some(self.push(Operation::Function(function, x)))
+        if op == UnaryOp::IsNan {
+            return Some(self.push(Operation::Compare(Compare::Unordered, x, x)));
+        }
+        math::code(op)?;
+        Some(self.push(Operation::Function(op, x)))
     }
 
     fn binary(&mut self, op: BinaryOp, x: Node, y: Node) -> Option<Node> {
@@ -583,7 +579,7 @@ impl VectorExpr {
                 let square = mul(self, x, x);
                 Some(mul(self, square, square))
             }
-            -1.0 => Some(self.push(Operation::Function(Function::Reciprocal, x))),
+            -1.0 => Some(self.push(Operation::Function(UnaryOp::Reciprocal, x))),
             _ => None,
         }
     }
@@ -610,7 +606,7 @@ impl VectorExpr {
 
     /// Negation.
     pub(crate) fn negate(&mut self, x: Node) -> Node {
-        self.push(Operation::Function(Function::Neg, x))
+        self.push(Operation::Function(UnaryOp::Neg, x))
     }
 }
 

@@ -13,6 +13,7 @@ const TWICE: Operator = Operator {
         infer: |cx| Ok(smallvec![cx.args[0].clone()]),
         reads: &[],
         elementwise: true,
+        function: None,
     },
     evaluate: Some(|_, args| {
         let twice = args[0].to_f64().into_iter().map(|it| 2.0 * it);

@@ -3,9 +3,8 @@
 //! An integer of any type is held as an i64: signed types sign-extended, unsigned types zero-extended (u64 by
 //! its bits), booleans as 0 or 1. [`wrap`] restores that form after an operation.
 
-use orogen_ir::loops::{BinaryOp, Combine, CompareOp, UnaryOp};
+use orogen_ir::loops::{BinaryOp, Combine, UnaryOp};
 use orogen_ir::types::{DType, bf16_from_f64, f16_from_f64, f64_to_odd};
-use std::cmp::Ordering;
 
 /// The nearest value of a float type.
 pub(crate) fn round_float(value: f64, dtype: DType) -> f64 {
@@ -55,184 +54,14 @@ pub(crate) fn float_to_int(value: f64, to: DType) -> i64 {
     }
 }
 
-/// A float operation with a float result.
-pub(crate) fn unary_float(op: UnaryOp, x: f64) -> f64 {
-    match op {
-        UnaryOp::Neg => -x,
-        UnaryOp::Abs => x.abs(),
-        UnaryOp::Sign => {
-            if x > 0.0 {
-                1.0
-            } else if x < 0.0 {
-                -1.0
-            } else {
-                x
-            }
-        }
-        UnaryOp::Exp => libm::exp(x),
-        UnaryOp::Log => libm::log(x),
-        UnaryOp::Sqrt => x.sqrt(),
-        UnaryOp::Reciprocal => 1.0 / x,
-        UnaryOp::Sin => libm::sin(x),
-        UnaryOp::Cos => libm::cos(x),
-        UnaryOp::Tan => libm::tan(x),
-        UnaryOp::Asin => libm::asin(x),
-        UnaryOp::Acos => libm::acos(x),
-        UnaryOp::Atan => libm::atan(x),
-        UnaryOp::Sinh => libm::sinh(x),
-        UnaryOp::Cosh => libm::cosh(x),
-        UnaryOp::Asinh => libm::asinh(x),
-        UnaryOp::Acosh => libm::acosh(x),
-        UnaryOp::Atanh => libm::atanh(x),
-        UnaryOp::Tanh => libm::tanh(x),
-        UnaryOp::Sigmoid => 1.0 / (1.0 + libm::exp(-x)),
-        UnaryOp::Erf => libm::erf(x),
-        UnaryOp::Expm1 => libm::expm1(x),
-        UnaryOp::Log1p => libm::log1p(x),
-        UnaryOp::Floor => x.floor(),
-        UnaryOp::Ceil => x.ceil(),
-        UnaryOp::Round => x.round_ties_even(),
-        UnaryOp::Trunc => x.trunc(),
-        // The verifier admits these on no float; IsNan and IsInf have boolean results.
-        UnaryOp::Not | UnaryOp::BitNot | UnaryOp::IsNan | UnaryOp::IsInf => f64::NAN,
-    }
-}
-
-/// A test on a float.
-pub(crate) fn test_float(op: UnaryOp, x: f64) -> bool {
-    match op {
-        UnaryOp::IsNan => x.is_nan(),
-        UnaryOp::IsInf => x.is_infinite(),
-        _ => false,
-    }
-}
-
 /// An integer or boolean operation.
 pub(crate) fn unary_int(op: UnaryOp, x: i64, dtype: DType) -> i64 {
-    let signed = dtype.is_signed_int();
-    let value = match op {
-        UnaryOp::Neg => x.wrapping_neg(),
-        UnaryOp::Abs if signed => x.wrapping_abs(),
-        UnaryOp::Abs => x,
-        UnaryOp::Sign if signed => x.signum(),
-        UnaryOp::Sign => i64::from(x != 0),
-        UnaryOp::Not => i64::from(x == 0),
-        UnaryOp::BitNot => !x,
-        _ => 0,
-    };
-    wrap(value, dtype)
-}
-
-/// A float operation with a float result.
-pub(crate) fn binary_float(op: BinaryOp, a: f64, b: f64) -> f64 {
-    match op {
-        BinaryOp::Add => a + b,
-        BinaryOp::Sub => a - b,
-        BinaryOp::Mul => a * b,
-        BinaryOp::Div => a / b,
-        BinaryOp::Mod => {
-            let r = a % b;
-            if r != 0.0 && (r < 0.0) != (b < 0.0) { r + b } else { r }
-        }
-        BinaryOp::Fmod => a % b,
-        BinaryOp::Pow => libm::pow(a, b),
-        BinaryOp::Max => max_float(a, b),
-        BinaryOp::Min => min_float(a, b),
-        // The verifier admits these on no float.
-        BinaryOp::And | BinaryOp::Or | BinaryOp::Xor | BinaryOp::Shl | BinaryOp::Shr => f64::NAN,
-    }
-}
-
-fn max_float(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() {
-        f64::NAN
-    } else if a > b {
-        a
-    } else {
-        b
-    }
-}
-
-fn min_float(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() {
-        f64::NAN
-    } else if a < b {
-        a
-    } else {
-        b
-    }
+    wrap(op.row().meaning.int(x, dtype), dtype)
 }
 
 /// An integer or boolean operation.
 pub(crate) fn binary_int(op: BinaryOp, a: i64, b: i64, dtype: DType) -> i64 {
-    let unsigned = dtype == DType::U64;
-    let (ua, ub) = (a as u64, b as u64);
-    let amount = (b as u64 % (8 * dtype.size() as u64)) as u32;
-    let value = match op {
-        BinaryOp::Add => a.wrapping_add(b),
-        BinaryOp::Sub => a.wrapping_sub(b),
-        BinaryOp::Mul => a.wrapping_mul(b),
-        BinaryOp::Div | BinaryOp::Mod | BinaryOp::Fmod if b == 0 => 0,
-        BinaryOp::Div if unsigned => (ua / ub) as i64,
-        BinaryOp::Div => a.wrapping_div(b),
-        BinaryOp::Mod | BinaryOp::Fmod if unsigned => (ua % ub) as i64,
-        BinaryOp::Mod => {
-            let r = a.wrapping_rem(b);
-            if r != 0 && (r < 0) != (b < 0) { r + b } else { r }
-        }
-        BinaryOp::Fmod => a.wrapping_rem(b),
-        BinaryOp::Pow => power(a, b, unsigned),
-        BinaryOp::Max => pick(a, b, dtype, Ordering::Greater),
-        BinaryOp::Min => pick(a, b, dtype, Ordering::Less),
-        BinaryOp::And => a & b,
-        BinaryOp::Or => a | b,
-        BinaryOp::Xor => a ^ b,
-        BinaryOp::Shl => a.wrapping_shl(amount),
-        BinaryOp::Shr if dtype.is_signed_int() => a >> amount,
-        BinaryOp::Shr => (ua >> amount) as i64,
-    };
-    wrap(value, dtype)
-}
-
-fn power(base: i64, exponent: i64, unsigned: bool) -> i64 {
-    if exponent < 0 && !unsigned {
-        return match base {
-            1 => 1,
-            -1 if exponent % 2 == 0 => 1,
-            -1 => -1,
-            _ => 0,
-        };
-    }
-    let (mut result, mut square, mut rest) = (1_i64, base, exponent as u64);
-    while rest > 0 {
-        if rest % 2 == 1 {
-            result = result.wrapping_mul(square);
-        }
-        square = square.wrapping_mul(square);
-        rest /= 2;
-    }
-    result
-}
-
-fn pick(a: i64, b: i64, dtype: DType, wanted: Ordering) -> i64 {
-    if order_int(a, b, dtype) == wanted { a } else { b }
-}
-
-/// The order of two integers of a type.
-pub(crate) fn order_int(a: i64, b: i64, dtype: DType) -> Ordering {
-    if dtype == DType::U64 { (a as u64).cmp(&(b as u64)) } else { a.cmp(&b) }
-}
-
-/// Whether a comparison holds for two operands in this order; `None` is unordered (NaN).
-pub(crate) fn compare(op: CompareOp, order: Option<Ordering>) -> bool {
-    match op {
-        CompareOp::Eq => order == Some(Ordering::Equal),
-        CompareOp::Ne => order != Some(Ordering::Equal),
-        CompareOp::Lt => order == Some(Ordering::Less),
-        CompareOp::Le => order.is_some_and(Ordering::is_le),
-        CompareOp::Gt => order == Some(Ordering::Greater),
-        CompareOp::Ge => order.is_some_and(Ordering::is_ge),
-    }
+    wrap(op.row().meaning.int(a, b, dtype), dtype)
 }
 
 /// The operation that a reduction repeats.
@@ -327,6 +156,15 @@ pub(crate) fn write_float(bytes: &mut [u8], value: f64, dtype: DType) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use orogen_ir::loops::CompareOp;
+
+    fn float(op: UnaryOp, x: f64) -> f64 {
+        op.row().meaning.float(x)
+    }
+
+    fn float2(op: BinaryOp, a: f64, b: f64) -> f64 {
+        op.row().meaning.float(a, b)
+    }
 
     #[test]
     fn integers_wrap_at_their_width() {
@@ -368,26 +206,26 @@ mod tests {
         assert_eq!(binary_int(BinaryOp::Pow, -1, -3, DType::I64), -1);
         assert_eq!(binary_int(BinaryOp::Pow, 2, 8, DType::U8), 0);
         assert_eq!(binary_int(BinaryOp::Pow, 0, 0, DType::U8), 1);
-        assert_eq!(binary_float(BinaryOp::Pow, 2.0, -1.0), 0.5);
+        assert_eq!(float2(BinaryOp::Pow, 2.0, -1.0), 0.5);
     }
 
     #[test]
     fn floats_follow_their_documents() {
-        assert_eq!(unary_float(UnaryOp::Round, 2.5), 2.0);
-        assert_eq!(unary_float(UnaryOp::Round, -3.5), -4.0);
-        assert!(unary_float(UnaryOp::Sign, f64::NAN).is_nan());
-        assert_eq!(unary_float(UnaryOp::Sigmoid, -1000.0), 0.0);
-        assert!((unary_float(UnaryOp::Erf, 0.5) - 0.520_499_877_813_046_5).abs() < 1e-15);
-        assert!(binary_float(BinaryOp::Max, 1.0, f64::NAN).is_nan());
-        assert!(binary_float(BinaryOp::Min, f64::NAN, 1.0).is_nan());
-        assert_eq!(binary_float(BinaryOp::Mod, -7.5, 2.0), 0.5);
-        assert_eq!(binary_float(BinaryOp::Fmod, -7.5, 2.0), -1.5);
+        assert_eq!(float(UnaryOp::Round, 2.5), 2.0);
+        assert_eq!(float(UnaryOp::Round, -3.5), -4.0);
+        assert!(float(UnaryOp::Sign, f64::NAN).is_nan());
+        assert_eq!(float(UnaryOp::Sigmoid, -1000.0), 0.0);
+        assert!((float(UnaryOp::Erf, 0.5) - 0.520_499_877_813_046_5).abs() < 1e-15);
+        assert!(float2(BinaryOp::Max, 1.0, f64::NAN).is_nan());
+        assert!(float2(BinaryOp::Min, f64::NAN, 1.0).is_nan());
+        assert_eq!(float2(BinaryOp::Mod, -7.5, 2.0), 0.5);
+        assert_eq!(float2(BinaryOp::Fmod, -7.5, 2.0), -1.5);
         assert_eq!(float_to_int(f64::NAN, DType::I32), 0);
         assert_eq!(float_to_int(-1.9, DType::I8), -1);
         assert_eq!(float_to_int(1e30, DType::U64), -1);
         assert_eq!(round_float(0.1, DType::F32), f64::from(0.1_f32));
-        assert!(!compare(CompareOp::Le, 1.0_f64.partial_cmp(&f64::NAN)));
-        assert!(compare(CompareOp::Ne, 1.0_f64.partial_cmp(&f64::NAN)));
+        assert!(!CompareOp::Le.holds(1.0_f64.partial_cmp(&f64::NAN)));
+        assert!(CompareOp::Ne.holds(1.0_f64.partial_cmp(&f64::NAN)));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::{
     TensorProgram, UnaryOp,
 };
 use crate::diag::Diagnostic;
+use crate::scalar::ScalarFn;
 use crate::shape::{Constraint, Dim, Overflow, ShapeCx, Sym, SymbolKind};
 use crate::types::{DType, Dims};
 use indexmap::IndexMap;
@@ -302,6 +303,19 @@ impl ProgramBuilder {
     pub fn compare(&mut self, op: CompareOp, a: ExprId, b: ExprId) -> BuildResult<ExprId> {
         self.same_dtype(a, b)?;
         Ok(self.expr(Expr::Compare(op, a, b)))
+    }
+
+    /// A function of the table on as many operands as it has.
+    pub fn apply(&mut self, function: ScalarFn, operands: &[ExprId]) -> BuildResult<ExprId> {
+        match (function, operands) {
+            (ScalarFn::Unary(op), [a]) => self.unary(op, *a),
+            (ScalarFn::Binary(op), [a, b]) => self.binary(op, *a, *b),
+            (ScalarFn::Compare(op), [a, b]) => self.compare(op, *a, *b),
+            _ => {
+                let message = format!("`{function:?}` has no meaning on {} operands", operands.len());
+                Err(Diagnostic::error("L005", message))
+            }
+        }
     }
 
     /// `a` where the boolean `cond` holds, else `b`.

@@ -1,5 +1,6 @@
 //! The data of tensor programs.
 
+use crate::scalar::{BinaryOp, CompareOp, UnaryOp};
 use crate::shape::{Dim, ShapeCx, Sym};
 use crate::types::{DType, Dims};
 use la_arena::{Arena, Idx};
@@ -61,125 +62,6 @@ pub enum Index {
     /// An integer from data that is checked: of `n` elements −n to n − 1 are in range, and negative ones count from
     /// the end. Any other ends the program with an error before the access, guarded or not.
     Checked(ExprId),
-}
-
-/// Operations of one operand. On integers only `Neg`, `Abs`, `Sign` and `BitNot`; on booleans only `Not`; the rest on
-/// floats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum UnaryOp {
-    /// −x.
-    Neg,
-    /// |x|.
-    Abs,
-    /// −1, 0 or 1; NaN stays NaN.
-    Sign,
-    /// e^x.
-    Exp,
-    /// Natural logarithm.
-    Log,
-    /// Square root.
-    Sqrt,
-    /// 1/x.
-    Reciprocal,
-    /// Sine, x in radians.
-    Sin,
-    /// Cosine, x in radians.
-    Cos,
-    /// Tangent.
-    Tan,
-    /// Arcsine.
-    Asin,
-    /// Arccosine.
-    Acos,
-    /// Arctangent.
-    Atan,
-    /// Hyperbolic sine.
-    Sinh,
-    /// Hyperbolic cosine.
-    Cosh,
-    /// Inverse hyperbolic sine.
-    Asinh,
-    /// Inverse hyperbolic cosine.
-    Acosh,
-    /// Inverse hyperbolic tangent.
-    Atanh,
-    /// Hyperbolic tangent.
-    Tanh,
-    /// 1/(1+e^−x).
-    Sigmoid,
-    /// Error function.
-    Erf,
-    /// e^x − 1, accurate near 0.
-    Expm1,
-    /// ln(1 + x), accurate near 0.
-    Log1p,
-    /// Largest integer not above x.
-    Floor,
-    /// Smallest integer not below x.
-    Ceil,
-    /// Nearest integer, ties to even.
-    Round,
-    /// Towards zero.
-    Trunc,
-    /// Logical not, on booleans.
-    Not,
-    /// Bitwise complement, on integers.
-    BitNot,
-    /// Whether x is NaN; a boolean.
-    IsNan,
-    /// Whether x is infinite; a boolean.
-    IsInf,
-}
-
-/// Operations of two operands of one type. Integers wrap. `And`, `Or`, `Xor` are logical on booleans and bitwise on
-/// integers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum BinaryOp {
-    /// a + b.
-    Add,
-    /// a − b.
-    Sub,
-    /// a · b.
-    Mul,
-    /// a / b; integers truncate towards zero, division by zero gives 0.
-    Div,
-    /// Remainder with the sign of the divisor (Python); integer remainder by zero gives 0.
-    Mod,
-    /// Remainder with the sign of the dividend (C `fmod`).
-    Fmod,
-    /// a^b; integers with a negative exponent truncate towards zero.
-    Pow,
-    /// Larger; NaN when either is NaN.
-    Max,
-    /// Smaller; NaN when either is NaN.
-    Min,
-    /// And.
-    And,
-    /// Or.
-    Or,
-    /// Exclusive or.
-    Xor,
-    /// Shift left, integers; the amount counts modulo the width.
-    Shl,
-    /// Shift right (arithmetic for signed), integers; the amount counts modulo the width.
-    Shr,
-}
-
-/// Comparisons; false when either operand is NaN, except `Ne`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum CompareOp {
-    /// =
-    Eq,
-    /// ≠
-    Ne,
-    /// <
-    Lt,
-    /// ≤
-    Le,
-    /// >
-    Gt,
-    /// ≥
-    Ge,
 }
 
 /// A scalar expression.

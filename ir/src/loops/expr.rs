@@ -1,6 +1,6 @@
 //! Questions about expressions and programs that need no context.
 
-use super::{Buffer, BufferId, BufferRole, Expr, ExprId, Index, Stage, Stmt, TensorProgram, UnaryOp};
+use super::{Buffer, BufferId, BufferRole, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
 use crate::shape::Dim;
 use crate::types::{DType, Effects};
 use indexmap::IndexSet;
@@ -15,31 +15,6 @@ impl From<Dim> for Index {
 impl From<ExprId> for Index {
     fn from(value: ExprId) -> Self {
         Index::Value(value)
-    }
-}
-
-impl UnaryOp {
-    /// Whether the operation is defined on operands of type `dtype`.
-    pub fn admits(self, dtype: DType) -> bool {
-        match self {
-            UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Sign => dtype != DType::Bool,
-            UnaryOp::BitNot => dtype.is_int(),
-            UnaryOp::Not => dtype == DType::Bool,
-            _ => dtype.is_float(),
-        }
-    }
-}
-
-impl super::BinaryOp {
-    /// Whether the operation is defined on operands of type `dtype`.
-    pub fn admits(self, dtype: DType) -> bool {
-        use super::BinaryOp::{And, Max, Min, Or, Shl, Shr, Xor};
-        match self {
-            And | Or | Xor => !dtype.is_float(),
-            Shl | Shr => dtype.is_int(),
-            Max | Min => true,
-            _ => dtype != DType::Bool,
-        }
     }
 }
 
@@ -129,7 +104,8 @@ impl TensorProgram {
                     return *dtype;
                 }
                 Expr::Load { buffer, .. } => return self.buffers[*buffer].dtype,
-                Expr::Compare(..) | Expr::Unary(UnaryOp::IsNan | UnaryOp::IsInf, _) => return DType::Bool,
+                Expr::Compare(..) => return DType::Bool,
+                Expr::Unary(op, _) if op.is_test() => return DType::Bool,
                 Expr::Unary(_, a) | Expr::Binary(_, a, _) | Expr::Select(_, a, _) => *a,
             };
         }

@@ -58,13 +58,13 @@ mod names;
 mod text;
 mod verify;
 
+pub use crate::scalar::{BinaryOp, CompareOp, UnaryOp};
 pub use broadcast::equal_extents;
 pub use builder::{BuildResult, ProgramBuilder};
 pub use compose::{Composed, Junction, Origin, compose};
 pub use copy::compact;
 pub use data::{
-    Axis, BinaryOp, Buffer, BufferId, BufferRole, Combine, CompareOp, Expr, ExprId, Index, Stage, Stmt,
-    TensorProgram, UnaryOp,
+    Axis, Buffer, BufferId, BufferRole, Combine, Expr, ExprId, Index, Stage, Stmt, TensorProgram,
 };
 pub use extend::extend;
 pub use inline::inline;

@@ -3,35 +3,9 @@
 use super::support::{Class, decided, fit, larger, one, plain, pure, smaller};
 use super::{Arity, AttrDef, AttrKind, InferCx, InferFn, InferResult, OpDef, OpRegistry};
 use crate::diag::Diagnostic;
+use crate::scalar::{BinaryOp, CompareOp, ScalarFn, UnaryOp};
 use crate::shape::{Dim, ShapeCx};
 use crate::types::{DType, ShapeInfo};
-
-/// Unary operators on floats without tracked elements.
-const FLOAT_UNARY: [&str; 23] = [
-    "exp",
-    "log",
-    "sqrt",
-    "reciprocal",
-    "sin",
-    "cos",
-    "tan",
-    "asin",
-    "acos",
-    "atan",
-    "sinh",
-    "cosh",
-    "asinh",
-    "acosh",
-    "atanh",
-    "tanh",
-    "sigmoid",
-    "erf",
-    "expm1",
-    "log1p",
-    "floor",
-    "ceil",
-    "round",
-];
 
 const CAST: &[AttrDef] = &[AttrDef::required("to", AttrKind::DType)];
 const MOD: &[AttrDef] = &[AttrDef::optional("fmod", AttrKind::Bool)];
@@ -41,116 +15,119 @@ fn operator(name: &'static str, arity: Arity, attrs: &'static [AttrDef], infer: 
     pure(name, arity, attrs, infer).by_element()
 }
 
+/// The operator over one function.
+fn of_function(name: &'static str, function: ScalarFn) -> OpDef {
+    let operator = operator(name, Arity::exactly(function.arity()), &[], apply);
+    OpDef { function: Some(function), ..operator }
+}
+
 pub(crate) fn register(ops: &mut OpRegistry) {
-    for name in FLOAT_UNARY {
-        ops.register(operator(name, Arity::exactly(1), &[], |cx| unary(cx, Class::Float, |_, _| None)));
+    for function in ScalarFn::all() {
+        if let Some(name) = function.operator() {
+            ops.register(of_function(name, function));
+        }
     }
-    ops.register(operator("abs", Arity::exactly(1), &[], |cx| unary(cx, Class::Number, abs)));
-    ops.register(operator("neg", Arity::exactly(1), &[], |cx| {
-        unary(cx, Class::Number, |shapes, a| shapes.neg(a).ok())
-    }));
-    ops.register(operator("sign", Arity::exactly(1), &[], |cx| unary(cx, Class::Number, sign)));
     ops.register(operator("relu", Arity::exactly(1), &[], |cx| {
         unary(cx, Class::Number, |shapes, a| {
             let zero = shapes.int(0);
             larger(shapes, a, zero)
         })
     }));
-    ops.register(operator("not", Arity::exactly(1), &[], |cx| {
-        unary(cx, Class::Bool, |shapes, a| {
-            let one = shapes.int(1);
-            shapes.sub(one, a).ok()
-        })
-    }));
-    ops.register(operator("bit_not", Arity::exactly(1), &[], |cx| {
-        unary(cx, Class::Int, |shapes, a| shapes.as_int(a).map(|it| shapes.int(!it)))
-    }));
-    for name in ["is_nan", "is_inf"] {
-        ops.register(operator(name, Arity::exactly(1), &[], |cx| {
-            let shape = cx.tensor_of(0, Class::Float)?.shape.clone();
-            one(plain(DType::Bool, shape))
-        }));
-    }
     ops.register(operator("cast", Arity::exactly(1), CAST, cast));
-    register_binary(ops);
-    ops.register(operator("where", Arity::exactly(3), &[], where_));
-}
-
-fn register_binary(ops: &mut OpRegistry) {
-    let two = Arity::exactly(2);
-    ops.register(operator("add", two, &[], |cx| {
-        binary(cx, Class::Number, |shapes, a, b| shapes.add(a, b).ok())
-    }));
-    ops.register(operator("sub", two, &[], |cx| {
-        binary(cx, Class::Number, |shapes, a, b| shapes.sub(a, b).ok())
-    }));
-    ops.register(operator("mul", two, &[], |cx| {
-        binary(cx, Class::Number, |shapes, a, b| shapes.mul(a, b).ok())
-    }));
-    ops.register(operator("div", two, &[], |cx| binary(cx, Class::Number, divide)));
-    ops.register(operator("mod", two, MOD, |cx| {
+    ops.register(operator("mod", Arity::exactly(2), MOD, |cx| {
         if cx.flag("fmod") {
             binary(cx, Class::Number, truncated_remainder)
         } else {
             binary(cx, Class::Number, floored_remainder)
         }
     }));
-    ops.register(operator("pow", two, &[], |cx| binary(cx, Class::Number, power)));
-    ops.register(operator("max", two, &[], |cx| binary(cx, Class::Number, larger)));
-    ops.register(operator("min", two, &[], |cx| binary(cx, Class::Number, smaller)));
-    ops.register(operator("and", two, &[], |cx| {
-        binary(cx, Class::Bits, |shapes, a, b| fold(shapes, a, b, |a, b| a & b))
-    }));
-    ops.register(operator("or", two, &[], |cx| {
-        binary(cx, Class::Bits, |shapes, a, b| fold(shapes, a, b, |a, b| a | b))
-    }));
-    ops.register(operator("xor", two, &[], |cx| {
-        binary(cx, Class::Bits, |shapes, a, b| fold(shapes, a, b, |a, b| a ^ b))
-    }));
-    ops.register(operator("shift_left", two, &[], |cx| binary(cx, Class::Int, |_, _, _| None)));
-    ops.register(operator("shift_right", two, &[], |cx| binary(cx, Class::Int, |_, _, _| None)));
-    ops.register(operator("equal", two, &[], |cx| {
-        compare(cx, Class::Any, |shapes, a, b| {
-            let truth = shapes.prove_eq(a, b);
-            decided(shapes, truth)
-        })
-    }));
-    ops.register(operator("less", two, &[], |cx| {
-        compare(cx, Class::Number, |shapes, a, b| {
-            let truth = shapes.prove_lt(a, b);
-            decided(shapes, truth)
-        })
-    }));
-    ops.register(operator("less_equal", two, &[], |cx| {
-        compare(cx, Class::Number, |shapes, a, b| {
-            let truth = shapes.prove_le(a, b);
-            decided(shapes, truth)
-        })
-    }));
-    ops.register(operator("greater", two, &[], |cx| {
-        compare(cx, Class::Number, |shapes, a, b| {
-            let truth = shapes.prove_gt(a, b);
-            decided(shapes, truth)
-        })
-    }));
-    ops.register(operator("greater_equal", two, &[], |cx| {
-        compare(cx, Class::Number, |shapes, a, b| {
-            let truth = shapes.prove_ge(a, b);
-            decided(shapes, truth)
-        })
-    }));
+    ops.register(operator("where", Arity::exactly(3), &[], where_));
 }
 
-type Unary = fn(&mut ShapeCx, Dim) -> Option<Dim>;
-type Binary = fn(&mut ShapeCx, Dim, Dim) -> Option<Dim>;
+/// Inference of an operator over one function.
+fn apply(cx: &mut InferCx<'_>) -> InferResult {
+    match cx.function.expect("this is the inference of operators over a function") {
+        ScalarFn::Unary(op) => {
+            let ty = cx.tensor_of(0, op.row().meaning.operand())?;
+            map(cx, ty.dtype, op.result(ty.dtype), |shapes, a| element(shapes, op, a))
+        }
+        ScalarFn::Binary(op) => {
+            binary(cx, op.row().meaning.operands(), |shapes, a, b| element_of_two(shapes, op, a, b))
+        }
+        ScalarFn::Compare(op) => {
+            cx.tensor_of(0, op.row().operands)?;
+            cx.same_dtype(0, 1)?;
+            broadcast_map(cx, DType::Bool, |shapes, a, b| truth(shapes, op, a, b))
+        }
+    }
+}
 
-fn unary(cx: &mut InferCx<'_>, class: Class, element: Unary) -> InferResult {
+/// A function of a tracked element, where it is followed.
+fn element(shapes: &mut ShapeCx, op: UnaryOp, a: Dim) -> Option<Dim> {
+    match op {
+        UnaryOp::Neg => shapes.neg(a).ok(),
+        UnaryOp::Abs => {
+            let minus = shapes.neg(a).ok()?;
+            larger(shapes, a, minus)
+        }
+        UnaryOp::Sign => sign(shapes, a),
+        UnaryOp::Not => {
+            let one = shapes.int(1);
+            shapes.sub(one, a).ok()
+        }
+        UnaryOp::BitNot => shapes.as_int(a).map(|it| shapes.int(!it)),
+        _ => None,
+    }
+}
+
+/// A function of two tracked elements, where it is followed.
+fn element_of_two(shapes: &mut ShapeCx, op: BinaryOp, a: Dim, b: Dim) -> Option<Dim> {
+    match op {
+        BinaryOp::Add => shapes.add(a, b).ok(),
+        BinaryOp::Sub => shapes.sub(a, b).ok(),
+        BinaryOp::Mul => shapes.mul(a, b).ok(),
+        BinaryOp::Div => divide(shapes, a, b),
+        BinaryOp::Mod => floored_remainder(shapes, a, b),
+        BinaryOp::Fmod => truncated_remainder(shapes, a, b),
+        BinaryOp::Pow => power(shapes, a, b),
+        BinaryOp::Max => larger(shapes, a, b),
+        BinaryOp::Min => smaller(shapes, a, b),
+        BinaryOp::And => fold(shapes, a, b, |a, b| a & b),
+        BinaryOp::Or => fold(shapes, a, b, |a, b| a | b),
+        BinaryOp::Xor => fold(shapes, a, b, |a, b| a ^ b),
+        BinaryOp::Shl | BinaryOp::Shr => None,
+    }
+}
+
+/// A comparison of tracked elements, where it is decided.
+fn truth(shapes: &mut ShapeCx, op: CompareOp, a: Dim, b: Dim) -> Option<Dim> {
+    let truth = match op {
+        CompareOp::Eq => shapes.prove_eq(a, b),
+        CompareOp::Ne => !shapes.prove_eq(a, b),
+        CompareOp::Lt => shapes.prove_lt(a, b),
+        CompareOp::Le => shapes.prove_le(a, b),
+        CompareOp::Gt => shapes.prove_gt(a, b),
+        CompareOp::Ge => shapes.prove_ge(a, b),
+    };
+    decided(shapes, truth)
+}
+
+fn unary(
+    cx: &mut InferCx<'_>,
+    class: Class,
+    element: impl Fn(&mut ShapeCx, Dim) -> Option<Dim>,
+) -> InferResult {
     let ty = cx.tensor_of(0, class)?;
     map(cx, ty.dtype, ty.dtype, element)
 }
 
 /// One operand, elements mapped.
-fn map(cx: &mut InferCx<'_>, from: DType, to: DType, element: Unary) -> InferResult {
+fn map(
+    cx: &mut InferCx<'_>,
+    from: DType,
+    to: DType,
+    element: impl Fn(&mut ShapeCx, Dim) -> Option<Dim>,
+) -> InferResult {
     let ty = cx.tensor(0)?;
     debug_assert_eq!(ty.dtype, from);
     let (ShapeInfo::Known(dims), Some(known)) = (&ty.shape, cx.known(0)) else {
@@ -175,19 +152,21 @@ fn cast(cx: &mut InferCx<'_>) -> InferResult {
     map(cx, from, to, |_, a| Some(a))
 }
 
-fn binary(cx: &mut InferCx<'_>, class: Class, element: Binary) -> InferResult {
+fn binary(
+    cx: &mut InferCx<'_>,
+    class: Class,
+    element: impl Fn(&mut ShapeCx, Dim, Dim) -> Option<Dim>,
+) -> InferResult {
     cx.tensor_of(0, class)?;
     let dtype = cx.same_dtype(0, 1)?;
     broadcast_map(cx, dtype, element)
 }
 
-fn compare(cx: &mut InferCx<'_>, class: Class, element: Binary) -> InferResult {
-    cx.tensor_of(0, class)?;
-    cx.same_dtype(0, 1)?;
-    broadcast_map(cx, DType::Bool, element)
-}
-
-fn broadcast_map(cx: &mut InferCx<'_>, to: DType, element: Binary) -> InferResult {
+fn broadcast_map(
+    cx: &mut InferCx<'_>,
+    to: DType,
+    element: impl Fn(&mut ShapeCx, Dim, Dim) -> Option<Dim>,
+) -> InferResult {
     let shape = cx.broadcast(&[&cx.tensor(0)?.shape, &cx.tensor(1)?.shape])?;
     match (shape, cx.known(0), cx.known(1)) {
         (ShapeInfo::Known(dims), Some(a), Some(b)) => one(cx.tensor_with(to, dims, |shapes, at| {
@@ -217,11 +196,6 @@ fn where_(cx: &mut InferCx<'_>) -> InferResult {
             None => a.filter(|_| a == b),
         }
     }))
-}
-
-fn abs(shapes: &mut ShapeCx, a: Dim) -> Option<Dim> {
-    let minus = shapes.neg(a).ok()?;
-    larger(shapes, a, minus)
 }
 
 fn sign(shapes: &mut ShapeCx, a: Dim) -> Option<Dim> {

@@ -1,6 +1,7 @@
 //! What inference functions work with.
 
 use crate::diag::Diagnostic;
+use crate::scalar::ScalarFn;
 use crate::shape::{Constraint, Dim, Overflow, ShapeCx, Truth};
 use crate::types::{Attrs, DType, Dims, ShapeInfo, TensorType, Type};
 use smallvec::SmallVec;
@@ -30,12 +31,14 @@ pub struct InferCx<'a> {
     pub requirements: Vec<Requirement>,
     /// What holds of fresh sizes by what the operator means.
     pub facts: Vec<Constraint>,
+    /// The function that the operator applies to each element.
+    pub(super) function: Option<ScalarFn>,
 }
 
 impl<'a> InferCx<'a> {
     /// A call with these operands.
     pub fn new(shapes: &'a mut ShapeCx, attrs: &'a Attrs, args: &'a [Type]) -> Self {
-        InferCx { shapes, attrs, args, requirements: Vec::new(), facts: Vec::new() }
+        InferCx { shapes, attrs, args, requirements: Vec::new(), facts: Vec::new(), function: None }
     }
 
     /// The tensor type of operand `i`.

@@ -2,6 +2,7 @@
 
 use super::{InferCx, InferResult};
 use crate::diag::Diagnostic;
+use crate::scalar::ScalarFn;
 use crate::types::{Attr, Attrs, Effects, TensorData};
 use indexmap::IndexMap;
 
@@ -133,6 +134,9 @@ pub struct OpDef {
     /// Whether each element of the result is computed from the elements of the operands at the same place alone, after
     /// operands are broadcast. What only moves elements may then change places with it.
     pub elementwise: bool,
+    /// The function of one element that the operator applies to each, where it does nothing else. Inference, lowering and
+    /// evaluation follow from it.
+    pub function: Option<ScalarFn>,
 }
 
 /// An operand whose elements inference reads. What is not known of them when the operation is emitted, a sink that can
@@ -240,6 +244,7 @@ impl OpRegistry {
             ));
         }
         check_attrs(def, cx.attrs)?;
+        cx.function = def.function;
         let results = (def.infer)(cx).map_err(|mut diagnostic| {
             diagnostic.message = format!("`{}`: {}", def.name, diagnostic.message);
             diagnostic

@@ -26,6 +26,7 @@ pub(crate) fn register(ops: &mut OpRegistry) {
         infer: |cx| recurrent(cx, 4, 2),
         reads: &[],
         elementwise: false,
+        function: None,
     });
     ops.register(OpDef {
         name: "gru",
@@ -36,6 +37,7 @@ pub(crate) fn register(ops: &mut OpRegistry) {
         infer: |cx| recurrent(cx, 3, 1),
         reads: &[],
         elementwise: false,
+        function: None,
     });
 }
 

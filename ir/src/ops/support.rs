@@ -2,6 +2,7 @@
 
 use super::{Arity, AttrDef, InferCx, InferFn, InferResult, OpDef, Requirement, ResultCount};
 use crate::diag::Diagnostic;
+pub(super) use crate::scalar::Class;
 use crate::shape::{Constraint, Dim, ShapeCx, Truth};
 use crate::types::{DType, Dims, Effects, ShapeInfo, TensorType, Type};
 use smallvec::{SmallVec, smallvec};
@@ -25,6 +26,7 @@ pub(super) const fn pure(
         infer,
         reads: &[],
         elementwise: false,
+        function: None,
     }
 }
 
@@ -51,47 +53,6 @@ pub(super) fn plain(dtype: DType, shape: ShapeInfo) -> TensorType {
 /// A shape of which only the rank is known.
 pub(super) fn rank_only(rank: usize) -> ShapeInfo {
     u8::try_from(rank).map_or(ShapeInfo::Unknown, ShapeInfo::Rank)
-}
-
-/// Which element types an operator accepts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
-    /// Floating point.
-    Float,
-    /// Integers, without bool.
-    Int,
-    /// Integers and floating point.
-    Number,
-    /// Bool.
-    Bool,
-    /// Bool and integers.
-    Bits,
-    /// All of them.
-    Any,
-}
-
-impl Class {
-    fn admits(self, dtype: DType) -> bool {
-        match self {
-            Class::Float => dtype.is_float(),
-            Class::Int => dtype.is_int(),
-            Class::Number => dtype != DType::Bool,
-            Class::Bool => dtype == DType::Bool,
-            Class::Bits => !dtype.is_float(),
-            Class::Any => true,
-        }
-    }
-
-    fn noun(self) -> &'static str {
-        match self {
-            Class::Float => "a floating-point type",
-            Class::Int => "an integer type",
-            Class::Number => "a numeric type",
-            Class::Bool => "bool",
-            Class::Bits => "bool or an integer type",
-            Class::Any => "any type",
-        }
-    }
 }
 
 impl<'a> InferCx<'a> {

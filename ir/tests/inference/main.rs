@@ -7,13 +7,14 @@
 //! `BLESS=1 cargo test -p orogen-ir --test inference` rewrites what stands after `=>`; read the difference.
 
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::ops::{InferCx, OpRegistry};
+use orogen_ir::ops::{InferCx, OpDef, OpRegistry};
+use orogen_ir::scalar::ScalarFn;
 use orogen_ir::shape::ShapeCx;
 use orogen_ir::text::{
     Cursor, SymbolPolicy, TokenKind, constraint_text, dims_text, parse_attrs, parse_constraint, parse_dims,
     parse_dtype, parse_int, parse_type, type_text,
 };
-use orogen_ir::types::{ShapeInfo, TensorType, Type};
+use orogen_ir::types::{DType, ShapeInfo, TensorType, Type};
 use std::path::{Path, PathBuf};
 
 fn files() -> Vec<PathBuf> {
@@ -64,9 +65,32 @@ fn every_standard_operator_is_covered() {
     let all: String =
         files().iter().map(|it| std::fs::read_to_string(it).expect("a readable file")).collect();
     let ops = OpRegistry::standard();
-    let covered = |name: &str| all.contains(&format!("\n{name}("));
-    let missing: Vec<&str> = ops.iter().map(|(_, def)| def.name).filter(|it| !covered(it)).collect();
+    let covered = |def: &OpDef| def.function.is_some() || all.contains(&format!("\n{}(", def.name));
+    let missing: Vec<&str> = ops.iter().filter(|(_, def)| !covered(def)).map(|(_, def)| def.name).collect();
     assert_eq!(missing, Vec::<&str>::new());
+}
+
+/// The types that an operator over a function takes and gives are those of the function's row.
+#[test]
+fn operators_over_functions_follow_their_rows() {
+    let ops = OpRegistry::standard();
+    for function in ScalarFn::all() {
+        let Some(name) = function.operator() else { continue };
+        assert!(ops.def(ops.get(name)).elementwise, "{name}");
+        for dtype in DType::ALL {
+            let operands = vec![format!("{dtype}[n, 3]"); function.arity()].join(", ");
+            let answer = infer(&ops, &format!("{name}({operands})"));
+            let result = match function {
+                ScalarFn::Unary(op) => op.result(dtype),
+                ScalarFn::Binary(_) => dtype,
+                ScalarFn::Compare(_) => DType::Bool,
+            };
+            match function.operands().admits(dtype) {
+                true => assert_eq!(answer, format!("{result}[n, 3]"), "{name}"),
+                false => assert!(answer.starts_with("error[O013]"), "{name}({dtype}): {answer}"),
+            }
+        }
+    }
 }
 
 #[test]
@@ -83,6 +107,7 @@ fn the_table_of_operators_lists_each_with_its_attributes() {
     let ops = OpRegistry::standard();
     let mut expected: Vec<String> = ops
         .iter()
+        .filter(|(_, def)| !matches!(def.function, Some(ScalarFn::Unary(_))))
         .map(|(_, def)| {
             let attrs = def.attrs.iter().map(|it| match it.required {
                 true => it.name.to_owned(),

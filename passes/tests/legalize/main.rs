@@ -14,6 +14,8 @@ mod forms;
 mod run;
 
 use orogen_ir::ops::{OpRegistry, StructureOp};
+use orogen_ir::scalar::ScalarFn;
+use orogen_ir::types::DType;
 use orogen_passes::rules::legalize::LegalizeTable;
 
 #[test]
@@ -28,7 +30,8 @@ fn every_standard_operator_has_a_case() {
     let cased = |name: &str| cases::all().any(|it| it.split('(').next() == Some(name));
     // What a plan has steps for has no kernel: `tests/differential/tests/objects.rs` runs all of it.
     let lowered = |name: &str| StructureOp::named(name).is_none();
-    let names = ops.iter().map(|(_, def)| def.name);
+    // Operators over one function have cases below.
+    let names = ops.iter().filter(|(_, def)| def.function.is_none()).map(|(_, def)| def.name);
     let missing: Vec<&str> = names.filter(|it| lowered(it) && !cased(it)).collect();
     assert_eq!(missing, Vec::<&str>::new());
 }
@@ -36,6 +39,28 @@ fn every_standard_operator_has_a_case() {
 fn check(cases: &str) {
     let failures: Vec<String> = run::run_all(cases);
     assert!(failures.is_empty(), "{} of the cases fail:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Every function of the table, on a type of each class that it is defined on.
+#[test]
+fn functions() {
+    let mut cases = String::new();
+    for function in ScalarFn::all() {
+        let Some(name) = function.operator() else { continue };
+        for (dtype, operand) in [
+            (DType::F32, "f32[2, 3]"),
+            (DType::BF16, "bf16[2, 3]"),
+            (DType::I32, "i32[2, 3] (-5, 5)"),
+            (DType::U8, "u8[2, 3]"),
+            (DType::Bool, "bool[2, 3]"),
+        ] {
+            if function.operands().admits(dtype) {
+                cases += &format!("{name}({})\n", vec![operand; function.arity()].join(", "));
+            }
+        }
+    }
+    assert!(cases.lines().count() > 80, "{cases}");
+    check(&cases);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Every function is one Cranelift function on `f64`, made when something calls it; `f32` arguments are promoted,
 //! so that their results are correctly rounded but for rare ties. The algorithms are the textbook ones: argument
 //! reduction, then a Taylor series long enough for `f64` (the coefficients are the closed formulas), except for
-//! [`Math::Erf`], whose tail is a Chebyshev fit.
+//! the error function, whose tail is a Chebyshev fit.
 //! They are straight-line code; loops that matter use the vector versions instead.
 
 mod exponential;
@@ -11,66 +11,97 @@ mod power;
 mod trigonometric;
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
+use orogen_ir::scalar::{BinaryOp, UnaryOp};
+use orogen_ir::types::DType;
 
 use super::unit::{FunctionCx, Symbol, Target, Unit, Visibility, build};
 
 const PREFIX: &str = "orogen.math.";
 
-/// A function of floats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Math {
-    Exp,
-    Log,
-    Expm1,
-    Log1p,
-    Sin,
-    Cos,
-    Tan,
-    Asin,
-    Acos,
-    Atan,
-    Sinh,
-    Cosh,
-    Asinh,
-    Acosh,
-    Atanh,
-    Tanh,
-    Sigmoid,
-    Erf,
-    Pow,
-    Fmod,
+/// How a function is computed on floats.
+enum Code {
+    /// By a few instructions, on the type that holds an element.
+    Inline(fn(&mut FunctionCx<'_>, DType, Value) -> Value),
+    /// By a function of the library on `f64`; this is its body.
+    Called(fn(&mut FunctionCx<'_>, Value) -> Value),
 }
 
-const ALL: [(Math, &str); 20] = [
-    (Math::Exp, "exp"),
-    (Math::Log, "log"),
-    (Math::Expm1, "expm1"),
-    (Math::Log1p, "log1p"),
-    (Math::Sin, "sin"),
-    (Math::Cos, "cos"),
-    (Math::Tan, "tan"),
-    (Math::Asin, "asin"),
-    (Math::Acos, "acos"),
-    (Math::Atan, "atan"),
-    (Math::Sinh, "sinh"),
-    (Math::Cosh, "cosh"),
-    (Math::Asinh, "asinh"),
-    (Math::Acosh, "acosh"),
-    (Math::Atanh, "atanh"),
-    (Math::Tanh, "tanh"),
-    (Math::Sigmoid, "sigmoid"),
-    (Math::Erf, "erf"),
-    (Math::Pow, "pow"),
-    (Math::Fmod, "fmod"),
-];
+/// The scalar code of every function of one operand that is defined on floats.
+fn code(op: UnaryOp) -> Option<Code> {
+    use Code::{Called, Inline};
+    Some(match op {
+        UnaryOp::Neg => Inline(|cx, _, x| cx.b.ins().fneg(x)),
+        UnaryOp::Abs => Inline(|cx, _, x| cx.b.ins().fabs(x)),
+        UnaryOp::Sqrt => Inline(|cx, _, x| cx.b.ins().sqrt(x)),
+        UnaryOp::Floor => Inline(|cx, _, x| cx.b.ins().floor(x)),
+        UnaryOp::Ceil => Inline(|cx, _, x| cx.b.ins().ceil(x)),
+        UnaryOp::Round => Inline(|cx, _, x| cx.b.ins().nearest(x)),
+        UnaryOp::Trunc => Inline(|cx, _, x| cx.b.ins().trunc(x)),
+        UnaryOp::IsNan => Inline(|cx, _, x| cx.b.ins().fcmp(FloatCC::Unordered, x, x)),
+        UnaryOp::Reciprocal => Inline(|cx, dtype, x| {
+            let one = cx.constant(dtype, 1.0);
+            cx.b.ins().fdiv(one, x)
+        }),
+        UnaryOp::Sign => Inline(|cx, dtype, x| {
+            let [zero, one, minus] = [0.0, 1.0, -1.0].map(|it| cx.constant(dtype, it));
+            let negative = cx.b.ins().fcmp(FloatCC::LessThan, x, zero);
+            let positive = cx.b.ins().fcmp(FloatCC::GreaterThan, x, zero);
+            let rest = cx.b.ins().select(negative, minus, x);
+            cx.b.ins().select(positive, one, rest)
+        }),
+        UnaryOp::IsInf => Inline(|cx, dtype, x| {
+            let magnitude = cx.b.ins().fabs(x);
+            let infinity = cx.constant(dtype, f64::INFINITY);
+            cx.b.ins().fcmp(FloatCC::Equal, magnitude, infinity)
+        }),
+        UnaryOp::Exp => Called(|cx, x| cx.exp(x)),
+        UnaryOp::Log => Called(|cx, x| cx.log(x)),
+        UnaryOp::Expm1 => Called(|cx, x| cx.expm1(x)),
+        UnaryOp::Log1p => Called(|cx, x| cx.log1p(x)),
+        UnaryOp::Sinh => Called(|cx, x| cx.sinh(x)),
+        UnaryOp::Cosh => Called(|cx, x| cx.cosh(x)),
+        UnaryOp::Asinh => Called(|cx, x| cx.asinh(x)),
+        UnaryOp::Acosh => Called(|cx, x| cx.acosh(x)),
+        UnaryOp::Atanh => Called(|cx, x| cx.atanh(x)),
+        UnaryOp::Tanh => Called(|cx, x| cx.tanh(x)),
+        UnaryOp::Sigmoid => Called(|cx, x| cx.sigmoid(x)),
+        UnaryOp::Erf => Called(|cx, x| cx.erf(x)),
+        UnaryOp::Sin => Called(|cx, x| cx.sin(x)),
+        UnaryOp::Cos => Called(|cx, x| cx.cos(x)),
+        UnaryOp::Tan => Called(|cx, x| cx.tan(x)),
+        UnaryOp::Asin => Called(|cx, x| cx.asin(x)),
+        UnaryOp::Acos => Called(|cx, x| cx.acos(x)),
+        UnaryOp::Atan => Called(|cx, x| cx.atan(x)),
+        UnaryOp::Not | UnaryOp::BitNot => return None,
+    })
+}
 
 const INT_POWER: &str = "int_power";
 
 impl FunctionCx<'_> {
+    /// A function of a float.
+    pub(crate) fn unary_float(&mut self, op: UnaryOp, dtype: DType, x: Value) -> Value {
+        match code(op) {
+            Some(Code::Inline(emit)) => emit(self, dtype, x),
+            Some(Code::Called(_)) => self.call_math(op.name(), &[x]),
+            // Law L5 of tensor programs: it is for integers or booleans.
+            None => x,
+        }
+    }
+
+    /// `x^y`.
+    pub(crate) fn float_power(&mut self, x: Value, y: Value) -> Value {
+        self.call_math(BinaryOp::Pow.name(), &[x, y])
+    }
+
+    /// The remainder of `x/y` with the sign of `x`.
+    pub(crate) fn float_remainder(&mut self, x: Value, y: Value) -> Value {
+        self.call_math(BinaryOp::Fmod.name(), &[x, y])
+    }
+
     /// Calls a function on arguments that are all `f32` or all `f64`.
-    pub(crate) fn math(&mut self, function: Math, args: &[Value]) -> Value {
-        let name = ALL.iter().find(|it| it.0 == function).map_or("", |it| it.1);
+    fn call_math(&mut self, name: &str, args: &[Value]) -> Value {
         let narrow = self.b.func.dfg.value_type(args[0]) == types::F32;
         let wide: Vec<Value> = match narrow {
             true => args.iter().map(|it| self.b.ins().fpromote(types::F64, *it)).collect(),
@@ -90,43 +121,28 @@ impl FunctionCx<'_> {
     }
 }
 
-/// The function behind a symbol that [`FunctionCx::math`] or [`FunctionCx::int_power`] made.
+/// The function behind a symbol that this module calls.
 pub(crate) fn unit(target: Target, symbol: &str) -> Option<Unit> {
     let name = symbol.strip_prefix(PREFIX)?;
+    let local = |arity: usize, ty: Type, body: &dyn Fn(&mut FunctionCx<'_>, &[Value])| {
+        build(target, symbol, Visibility::Local, &vec![ty; arity], &[ty], body)
+    };
     if name == INT_POWER {
-        let params = [types::I64, types::I64];
-        return Some(build(target, symbol, Visibility::Local, &params, &[types::I64], power::int_power));
+        return Some(local(2, types::I64, &power::int_power));
     }
-    let (function, _) = ALL.iter().find(|it| it.1 == name)?;
-    let arity = if matches!(function, Math::Pow | Math::Fmod) { 2 } else { 1 };
-    let params = vec![types::F64; arity];
-    Some(build(target, symbol, Visibility::Local, &params, &[types::F64], |cx, args| {
-        if *function == Math::Fmod {
-            return power::fmod(cx, args);
-        }
-        let x = args[0];
-        let result = match function {
-            Math::Exp => cx.exp(x),
-            Math::Log => cx.log(x),
-            Math::Expm1 => cx.expm1(x),
-            Math::Log1p => cx.log1p(x),
-            Math::Sinh => cx.sinh(x),
-            Math::Cosh => cx.cosh(x),
-            Math::Asinh => cx.asinh(x),
-            Math::Acosh => cx.acosh(x),
-            Math::Atanh => cx.atanh(x),
-            Math::Tanh => cx.tanh(x),
-            Math::Sigmoid => cx.sigmoid(x),
-            Math::Erf => cx.erf(x),
-            Math::Sin => cx.sin(x),
-            Math::Cos => cx.cos(x),
-            Math::Tan => cx.tan(x),
-            Math::Asin => cx.asin(x),
-            Math::Acos => cx.acos(x),
-            Math::Atan => cx.atan(x),
-            Math::Pow => cx.pow(x, args[1]),
-            Math::Fmod => x,
+    if let Some(op) = BinaryOp::from_name(name) {
+        return match op {
+            BinaryOp::Fmod => Some(local(2, types::F64, &power::fmod)),
+            BinaryOp::Pow => Some(local(2, types::F64, &|cx, args| {
+                let result = cx.pow(args[0], args[1]);
+                cx.b.ins().return_(&[result]);
+            })),
+            _ => None,
         };
+    }
+    let Some(Code::Called(body)) = code(UnaryOp::from_name(name)?) else { return None };
+    Some(local(1, types::F64, &|cx, args| {
+        let result = body(cx, args[0]);
         cx.b.ins().return_(&[result]);
     }))
 }

@@ -18,19 +18,62 @@
 //! Waite), a polynomial, reconstruction by the exponent. The coefficients are our own; `coefficients.py` beside this
 //! file computes and prints them.
 
+mod convert;
 mod erf;
+mod exact;
 mod exp;
 mod log;
 mod near;
 mod trigonometry;
 
+pub use convert::{from_int, to_int};
 pub use erf::erf;
 pub use exp::{exp, sigmoid, tanh};
 pub use log::log;
 pub use near::{expm1, log1p};
 pub use trigonometry::{cos, sin};
 
-use super::{BinaryOp, Builder, VReg};
+use super::{BinaryOp, Builder, UnaryOp, VReg};
+use orogen_ir::scalar::UnaryOp as Function;
+
+/// Appends the code of a function to a program.
+pub type Emit = fn(&mut Builder, VReg) -> VReg;
+
+/// The vector code of every function of one `f32` with an `f32` result that has any.
+pub fn code(function: Function) -> Option<Emit> {
+    Some(match function {
+        Function::Neg => |b, x| b.unary(UnaryOp::Neg, x),
+        Function::Abs => |b, x| b.unary(UnaryOp::Abs, x),
+        Function::Sqrt => |b, x| b.unary(UnaryOp::Sqrt, x),
+        Function::Floor => |b, x| b.unary(UnaryOp::Floor, x),
+        Function::Ceil => |b, x| b.unary(UnaryOp::Ceil, x),
+        Function::Round => |b, x| b.unary(UnaryOp::Nearest, x),
+        Function::Trunc => |b, x| b.unary(UnaryOp::Trunc, x),
+        Function::Sign => exact::sign,
+        Function::Reciprocal => exact::reciprocal,
+        Function::Exp => exp,
+        Function::Log => log,
+        Function::Expm1 => expm1,
+        Function::Log1p => log1p,
+        Function::Tanh => tanh,
+        Function::Sigmoid => sigmoid,
+        Function::Erf => erf,
+        Function::Sin => sin,
+        Function::Cos => cos,
+        // Scalar code.
+        Function::Tan
+        | Function::Asin
+        | Function::Acos
+        | Function::Atan
+        | Function::Sinh
+        | Function::Cosh
+        | Function::Asinh
+        | Function::Acosh
+        | Function::Atanh => return None,
+        // Results are masks, or operands no floats; selection has operations for them.
+        Function::Not | Function::BitNot | Function::IsNan | Function::IsInf => return None,
+    })
+}
 
 /// A polynomial by Horner's rule; coefficients from the constant term up.
 fn polynomial(b: &mut Builder, x: VReg, coefficients: &[u32]) -> VReg {

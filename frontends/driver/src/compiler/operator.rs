@@ -19,6 +19,7 @@ use orogen_passes::rules::legalize::LegalizeFn;
 ///         infer: |cx| Ok(smallvec![cx.args[0].clone()]),
 ///         reads: &[],
 ///         elementwise: true,
+///         function: None,
 ///     },
 ///     evaluate: Some(|_, args| {
 ///         let x = &args[0];

@@ -7,63 +7,19 @@ use crate::sink::Value;
 use crate::table::{Converted, OpTable};
 use crate::tensor::dtype_of;
 use orogen_ir::diag::Diagnostic;
+use orogen_ir::scalar::ScalarFn;
 use orogen_ir::types::DType;
 
 type Single = Result<Value, Diagnostic>;
 
 pub(super) fn register(table: &mut OpTable) {
-    const UNARY: [(&str, &str); 27] = [
-        ("Abs", "abs"),
-        ("Neg", "neg"),
-        ("Sign", "sign"),
-        ("Exp", "exp"),
-        ("Log", "log"),
-        ("Sqrt", "sqrt"),
-        ("Reciprocal", "reciprocal"),
-        ("Sin", "sin"),
-        ("Cos", "cos"),
-        ("Tan", "tan"),
-        ("Asin", "asin"),
-        ("Acos", "acos"),
-        ("Atan", "atan"),
-        ("Sinh", "sinh"),
-        ("Cosh", "cosh"),
-        ("Asinh", "asinh"),
-        ("Acosh", "acosh"),
-        ("Atanh", "atanh"),
-        ("Tanh", "tanh"),
-        ("Sigmoid", "sigmoid"),
-        ("Erf", "erf"),
-        ("Relu", "relu"),
-        ("Floor", "floor"),
-        ("Ceil", "ceil"),
-        ("Round", "round"),
-        ("Not", "not"),
-        ("BitwiseNot", "bit_not"),
-    ];
-    for (name, op) in UNARY {
-        table.register("", name, .., single(move |cx| cx.unary(op, cx.input(0)?)));
+    for function in ScalarFn::all() {
+        let Some(op) = function.operator() else { continue };
+        for name in function.onnx() {
+            table.register("", name, .., single(move |cx| apply(cx, op, function.arity())));
+        }
     }
-    const BINARY: [(&str, &str); 15] = [
-        ("Add", "add"),
-        ("Sub", "sub"),
-        ("Mul", "mul"),
-        ("Div", "div"),
-        ("And", "and"),
-        ("Or", "or"),
-        ("Xor", "xor"),
-        ("BitwiseAnd", "and"),
-        ("BitwiseOr", "or"),
-        ("BitwiseXor", "xor"),
-        ("Equal", "equal"),
-        ("Less", "less"),
-        ("LessOrEqual", "less_equal"),
-        ("Greater", "greater"),
-        ("GreaterOrEqual", "greater_equal"),
-    ];
-    for (name, op) in BINARY {
-        table.register("", name, .., single(move |cx| cx.binary(op, cx.input(0)?, cx.input(1)?)));
-    }
+    table.register("", "Relu", .., single(|cx| cx.unary("relu", cx.input(0)?)));
     for (name, op) in [("Max", "max"), ("Min", "min"), ("Sum", "add")] {
         table.register("", name, .., single(move |cx| fold(cx, op)));
     }
@@ -72,7 +28,6 @@ pub(super) fn register(table: &mut OpTable) {
     table.register("", "Pow", .., single(pow));
     table.register("", "BitShift", .., single(bit_shift));
     table.register("", "Where", .., single(|cx| cx.select(cx.input(0)?, cx.input(1)?, cx.input(2)?)));
-    table.register("", "IsNaN", .., single(|cx| cx.unary("is_nan", cx.input(0)?)));
     table.register("", "IsInf", .., single(is_inf));
     table.register_checked("", "Cast", .., cast_target, single(cast));
     table.register("", "CastLike", .., single(cast_like));
@@ -108,6 +63,12 @@ fn register_activations(table: &mut OpTable) {
             cx.binary("mul", gate, cx.input(1)?)
         }),
     );
+}
+
+/// An operator over one function of its elements.
+fn apply(cx: &mut NodeCx<'_, '_>, op: &str, arity: usize) -> Single {
+    let operands = (0..arity).map(|i| cx.input(i)).collect::<Result<Vec<_>, _>>()?;
+    cx.emit(op, attrs([]), &operands)
 }
 
 fn fold(cx: &mut NodeCx<'_, '_>, op: &str) -> Single {

@@ -6,92 +6,23 @@ use super::tensor::{
 use super::{FamilyResult, OpCx};
 use crate::error::{EvalError, EvalResult};
 use crate::scalar;
-use orogen_ir::loops::{BinaryOp, CompareOp, UnaryOp};
+use orogen_ir::scalar::{BinaryOp, CompareOp, ScalarFn, UnaryMeaning, UnaryOp};
 use orogen_ir::types::{DType, TensorData};
 
 pub(super) fn eval(cx: &OpCx<'_>) -> FamilyResult {
-    if let Some(op) = unary_op(cx.name) {
-        return Some(unary(cx, op));
-    }
-    if let Some(op) = binary_op(cx) {
-        return Some(binary(cx, op));
-    }
-    if let Some(op) = compare_op(cx.name) {
-        return Some(compare(cx, op));
+    match ScalarFn::named(cx.name) {
+        Some(ScalarFn::Unary(op)) => return Some(unary(cx, op)),
+        Some(ScalarFn::Binary(op)) => return Some(binary(cx, op)),
+        Some(ScalarFn::Compare(op)) => return Some(compare(cx, op)),
+        None => {}
     }
     match cx.name {
+        "mod" => Some(binary(cx, if cx.flag("fmod") { BinaryOp::Fmod } else { BinaryOp::Mod })),
         "relu" => Some(relu(cx)),
         "cast" => Some(cast(cx)),
         "where" => Some(choose(cx)),
         _ => None,
     }
-}
-
-fn unary_op(name: &str) -> Option<UnaryOp> {
-    Some(match name {
-        "abs" => UnaryOp::Abs,
-        "neg" => UnaryOp::Neg,
-        "sign" => UnaryOp::Sign,
-        "exp" => UnaryOp::Exp,
-        "log" => UnaryOp::Log,
-        "sqrt" => UnaryOp::Sqrt,
-        "reciprocal" => UnaryOp::Reciprocal,
-        "sin" => UnaryOp::Sin,
-        "cos" => UnaryOp::Cos,
-        "tan" => UnaryOp::Tan,
-        "asin" => UnaryOp::Asin,
-        "acos" => UnaryOp::Acos,
-        "atan" => UnaryOp::Atan,
-        "sinh" => UnaryOp::Sinh,
-        "cosh" => UnaryOp::Cosh,
-        "asinh" => UnaryOp::Asinh,
-        "acosh" => UnaryOp::Acosh,
-        "atanh" => UnaryOp::Atanh,
-        "tanh" => UnaryOp::Tanh,
-        "sigmoid" => UnaryOp::Sigmoid,
-        "erf" => UnaryOp::Erf,
-        "expm1" => UnaryOp::Expm1,
-        "log1p" => UnaryOp::Log1p,
-        "floor" => UnaryOp::Floor,
-        "ceil" => UnaryOp::Ceil,
-        "round" => UnaryOp::Round,
-        "not" => UnaryOp::Not,
-        "bit_not" => UnaryOp::BitNot,
-        "is_nan" => UnaryOp::IsNan,
-        "is_inf" => UnaryOp::IsInf,
-        _ => return None,
-    })
-}
-
-fn binary_op(cx: &OpCx<'_>) -> Option<BinaryOp> {
-    Some(match cx.name {
-        "add" => BinaryOp::Add,
-        "sub" => BinaryOp::Sub,
-        "mul" => BinaryOp::Mul,
-        "div" => BinaryOp::Div,
-        "mod" if cx.flag("fmod") => BinaryOp::Fmod,
-        "mod" => BinaryOp::Mod,
-        "pow" => BinaryOp::Pow,
-        "max" => BinaryOp::Max,
-        "min" => BinaryOp::Min,
-        "and" => BinaryOp::And,
-        "or" => BinaryOp::Or,
-        "xor" => BinaryOp::Xor,
-        "shift_left" => BinaryOp::Shl,
-        "shift_right" => BinaryOp::Shr,
-        _ => return None,
-    })
-}
-
-fn compare_op(name: &str) -> Option<CompareOp> {
-    Some(match name {
-        "equal" => CompareOp::Eq,
-        "less" => CompareOp::Lt,
-        "less_equal" => CompareOp::Le,
-        "greater" => CompareOp::Gt,
-        "greater_equal" => CompareOp::Ge,
-        _ => return None,
-    })
 }
 
 fn meaningless(cx: &OpCx<'_>, dtype: DType) -> EvalError {
@@ -100,18 +31,17 @@ fn meaningless(cx: &OpCx<'_>, dtype: DType) -> EvalError {
 
 fn unary(cx: &OpCx<'_>, op: UnaryOp) -> EvalResult<Vec<TensorData>> {
     let x = cx.arg(0)?;
-    let dtype = x.dtype();
+    let (dtype, dims, meaning) = (x.dtype(), dims_of(x), op.row().meaning);
     if !op.admits(dtype) {
         return Err(meaningless(cx, dtype));
     }
-    let dims = dims_of(x);
-    if matches!(op, UnaryOp::IsNan | UnaryOp::IsInf) {
-        let tests: Vec<i64> = floats(x).iter().map(|it| i64::from(scalar::test_float(op, *it))).collect();
+    if let UnaryMeaning::Test(test) = meaning {
+        let tests: Vec<i64> = floats(x).iter().map(|it| i64::from(test(*it))).collect();
         return Ok(vec![from_ints(DType::Bool, &dims, &tests)?]);
     }
     let mut values = elements(x);
     match &mut values {
-        Elements::Float(list) => list.iter_mut().for_each(|it| *it = scalar::unary_float(op, *it)),
+        Elements::Float(list) => list.iter_mut().for_each(|it| *it = meaning.float(*it)),
         Elements::Int(list) => list.iter_mut().for_each(|it| *it = scalar::unary_int(op, *it, dtype)),
     }
     Ok(vec![from_elements(dtype, &dims, &values)?])
@@ -181,7 +111,7 @@ fn binary(cx: &OpCx<'_>, op: BinaryOp) -> EvalResult<Vec<TensorData>> {
     }
     let values = match pair {
         Pair::Float(a, b) => {
-            Elements::Float(a.iter().zip(&b).map(|(a, b)| scalar::binary_float(op, *a, *b)).collect())
+            Elements::Float(a.iter().zip(&b).map(|(a, b)| op.row().meaning.float(*a, *b)).collect())
         }
         Pair::Int(a, b) => {
             Elements::Int(a.iter().zip(&b).map(|(a, b)| scalar::binary_int(op, *a, *b, dtype)).collect())
@@ -192,11 +122,11 @@ fn binary(cx: &OpCx<'_>, op: BinaryOp) -> EvalResult<Vec<TensorData>> {
 
 fn compare(cx: &OpCx<'_>, op: CompareOp) -> EvalResult<Vec<TensorData>> {
     let (dtype, dims, pair) = pair(cx)?;
-    let test = |order| i64::from(scalar::compare(op, order));
+    let test = |order| i64::from(op.holds(order));
     let values: Vec<i64> = match pair {
         Pair::Float(a, b) => a.iter().zip(&b).map(|(a, b)| test(a.partial_cmp(b))).collect(),
         Pair::Int(a, b) => {
-            a.iter().zip(&b).map(|(a, b)| test(Some(scalar::order_int(*a, *b, dtype)))).collect()
+            a.iter().zip(&b).map(|(a, b)| test(Some(CompareOp::order(*a, *b, dtype)))).collect()
         }
     };
     Ok(vec![from_ints(DType::Bool, &dims, &values)?])

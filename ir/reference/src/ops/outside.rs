@@ -64,6 +64,7 @@ mod tests {
             infer: |cx| Ok(smallvec![cx.args[0].clone()]),
             reads: &[],
             elementwise: true,
+            function: None,
         });
         let x = TensorData::from_f64(DType::F32, &[2], [1.0, 3.0]);
         let eval = |ops: &OpRegistry| eval_op(ops, op, &Attrs::none(), std::slice::from_ref(&x));

@@ -70,7 +70,7 @@ fn pool(cx: &OpCx<'_>, average: bool) -> EvalResult<Vec<TensorData>> {
                 }
                 (Elements::Float(x), Elements::Float(y)) => {
                     let start = scalar::identity_float(Combine::Max);
-                    let max = |best, it: &usize| scalar::binary_float(BinaryOp::Max, best, x[at(it)]);
+                    let max = |best, it: &usize| BinaryOp::Max.row().meaning.float(best, x[at(it)]);
                     y.push(cells.iter().fold(start, max));
                 }
                 (Elements::Int(x), Elements::Int(y)) => {

@@ -50,7 +50,7 @@ fn reduce(cx: &OpCx<'_>, combine: Combine) -> EvalResult<Vec<TensorData>> {
         Elements::Float(values) => {
             let mut totals = vec![scalar::identity_float(combine); n];
             for (value, at) in values.iter().zip(&targets) {
-                totals[*at] = scalar::binary_float(op, totals[*at], *value);
+                totals[*at] = op.row().meaning.float(totals[*at], *value);
             }
             if mean {
                 totals.iter_mut().for_each(|it| *it /= terms as f64);
@@ -91,7 +91,7 @@ fn arg(cx: &OpCx<'_>, wanted: Ordering) -> EvalResult<Vec<TensorData>> {
                 (false, true) => wanted.reverse(),
                 _ => list[a].partial_cmp(&list[b]).unwrap_or(Ordering::Equal),
             },
-            Elements::Int(list) => scalar::order_int(list[a], list[b], dtype),
+            Elements::Int(list) => orogen_ir::scalar::CompareOp::order(list[a], list[b], dtype),
         };
         order == wanted || (last && order == Ordering::Equal)
     };

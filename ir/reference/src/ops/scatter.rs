@@ -37,7 +37,7 @@ fn update(cx: &OpCx<'_>, positions: &[usize]) -> EvalResult<TensorData> {
     match (&mut values, elements(updates)) {
         (Elements::Float(x), Elements::Float(updates)) => {
             for (at, update) in positions.iter().zip(updates) {
-                x[*at] = op.map_or(update, |op| scalar::binary_float(op, x[*at], update));
+                x[*at] = op.map_or(update, |op| op.row().meaning.float(x[*at], update));
             }
         }
         (Elements::Int(x), Elements::Int(updates)) => {

@@ -7,6 +7,7 @@ use crate::memory::Memory;
 use crate::scalar;
 use la_arena::ArenaMap;
 use orogen_ir::loops::{BinaryOp, Buffer, CompareOp, Expr, ExprId, Index, TensorProgram, UnaryOp};
+use orogen_ir::scalar::UnaryMeaning;
 use orogen_ir::shape::{Env, Sym};
 use orogen_ir::types::DType;
 
@@ -223,23 +224,21 @@ impl Code {
                         }
                     }
                 }
-                Instr::Unary(op @ (UnaryOp::IsNan | UnaryOp::IsInf), _, a) => {
-                    int(i64::from(scalar::test_float(*op, regs[*a].float)))
-                }
-                Instr::Unary(op, dtype, a) => match dtype.is_float() {
-                    true => float(scalar::unary_float(*op, regs[*a].float)),
-                    false => int(scalar::unary_int(*op, regs[*a].int, *dtype)),
+                Instr::Unary(op, dtype, a) => match (op.row().meaning, dtype.is_float()) {
+                    (UnaryMeaning::Test(test), _) => int(i64::from(test(regs[*a].float))),
+                    (meaning, true) => float(meaning.float(regs[*a].float)),
+                    (_, false) => int(scalar::unary_int(*op, regs[*a].int, *dtype)),
                 },
                 Instr::Binary(op, dtype, a, b) => match dtype.is_float() {
-                    true => float(scalar::binary_float(*op, regs[*a].float, regs[*b].float)),
+                    true => float(op.row().meaning.float(regs[*a].float, regs[*b].float)),
                     false => int(scalar::binary_int(*op, regs[*a].int, regs[*b].int, *dtype)),
                 },
                 Instr::Compare(op, dtype, a, b) => {
                     let order = match dtype.is_float() {
                         true => regs[*a].float.partial_cmp(&regs[*b].float),
-                        false => Some(scalar::order_int(regs[*a].int, regs[*b].int, *dtype)),
+                        false => Some(CompareOp::order(regs[*a].int, regs[*b].int, *dtype)),
                     };
-                    int(i64::from(scalar::compare(*op, order)))
+                    int(i64::from(op.holds(order)))
                 }
                 Instr::Select(cond, a, b) => regs[if regs[*cond].int != 0 { *a } else { *b }],
                 Instr::Cast { to, from, a } => cast(regs[*a], *from, *to),

@@ -273,7 +273,7 @@ impl Machine<'_> {
         while cursor.next(&mut point[outer..]) {
             let value = code.run(point, &self.buffers, self.memory, regs)?;
             match float {
-                true => total.float = scalar::binary_float(op, total.float, value.float),
+                true => total.float = op.row().meaning.float(total.float, value.float),
                 false => total.int = scalar::binary_int(op, total.int, value.int, dtype),
             }
         }

@@ -92,15 +92,19 @@ impl LegalizeTable {
         self.rows.set(op, row);
     }
 
-    /// Names of the operators of `ops` without a row; those that a plan has steps for need none.
+    /// Names of the operators of `ops` without a row; those that a plan has steps for need none, nor do those over one
+    /// function of elements.
     pub fn missing<'a>(&self, ops: &'a OpRegistry) -> Vec<&'a str> {
         let mut missing = self.rows.missing(ops);
-        missing.retain(|name| StructureOp::named(name).is_none());
+        let over_a_function = |name: &str| ops.find(name).is_some_and(|it| ops.def(it).function.is_some());
+        missing.retain(|name| StructureOp::named(name).is_none() && !over_a_function(name));
         missing
     }
 
     /// The lowering of an operation. An integer result whose elements are all known becomes a kernel that stores
     /// them, whatever the operator.
+    ///
+    /// An operator over one function of its elements needs no row.
     ///
     /// Errors name what cannot be lowered: an operator without a row (`K001`), an operand of unknown shape (`K002`),
     /// an operand that must be known at compile time (`K003`).
@@ -117,12 +121,14 @@ impl LegalizeTable {
         {
             return cx.store_elements(elements);
         }
-        match self.rows.get(operation.op) {
-            Some(row) => row(cx).map_err(|mut diagnostic| {
-                diagnostic.message = format!("`{name}`: {}", diagnostic.message);
-                diagnostic
-            }),
-            None => Err(Diagnostic::error("K001", format!("operator `{name}` has no legalisation"))
+        let named = |mut diagnostic: Diagnostic| {
+            diagnostic.message = format!("`{name}`: {}", diagnostic.message);
+            diagnostic
+        };
+        match (self.rows.get(operation.op), ops.def(operation.op).function) {
+            (Some(row), _) => row(cx).map_err(named),
+            (None, Some(function)) => elementwise::apply(cx, function).map_err(named),
+            (None, None) => Err(Diagnostic::error("K001", format!("operator `{name}` has no legalisation"))
                 .help("give it a lowering where it is registered, or replace it before this step")),
         }
     }

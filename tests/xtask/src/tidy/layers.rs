@@ -15,27 +15,32 @@ const fn layer(folder: &'static str, crate_name: &'static str, allowed: &'static
     Layer { folder, crate_name, allowed }
 }
 
-/// `shape ← types ← text ← ops ← loops ← kernel ← {graph, flow} ← plan`, and the two graph IRs do not know each other: either
+/// `shape ← types ← {text, scalar} ← ops ← loops ← kernel ← {graph, flow} ← plan`, and the two graph IRs do not know each other: either
 /// can go without the other noticing. The same holds for the passes over them; only `bridge` sees both.
 const LAYERS: &[Layer] = &[
     layer("ir/src/diag/", "crate", &["diag"]),
     layer("ir/src/shape/", "crate", &["shape", "diag"]),
     layer("ir/src/types/", "crate", &["types", "shape", "diag"]),
+    layer("ir/src/scalar/", "crate", &["scalar", "types"]),
     layer("ir/src/text/", "crate", &["text", "types", "shape", "diag"]),
-    layer("ir/src/ops/", "crate", &["ops", "text", "types", "shape", "diag"]),
-    layer("ir/src/loops/", "crate", &["loops", "ops", "text", "types", "shape", "diag"]),
-    layer("ir/src/kernel/", "crate", &["kernel", "loops", "ops", "text", "types", "shape", "diag"]),
+    layer("ir/src/ops/", "crate", &["ops", "text", "scalar", "types", "shape", "diag"]),
+    layer("ir/src/loops/", "crate", &["loops", "ops", "text", "scalar", "types", "shape", "diag"]),
+    layer("ir/src/kernel/", "crate", &["kernel", "loops", "ops", "text", "scalar", "types", "shape", "diag"]),
     layer(
         "ir/src/graph/",
         "crate",
-        &["graph", "generate", "order", "kernel", "loops", "ops", "text", "types", "shape", "diag"],
+        &["graph", "generate", "order", "kernel", "loops", "ops", "text", "scalar", "types", "shape", "diag"],
     ),
     layer(
         "ir/src/flow/",
         "crate",
-        &["flow", "generate", "order", "kernel", "loops", "ops", "text", "types", "shape", "diag"],
+        &["flow", "generate", "order", "kernel", "loops", "ops", "text", "scalar", "types", "shape", "diag"],
     ),
-    layer("ir/src/plan/", "crate", &["plan", "kernel", "loops", "ops", "text", "types", "shape", "diag"]),
+    layer(
+        "ir/src/plan/",
+        "crate",
+        &["plan", "kernel", "loops", "ops", "text", "scalar", "types", "shape", "diag"],
+    ),
     layer("passes/src/manager/", "crate", &["manager"]),
     layer("passes/src/rules/", "crate", &["rules", "manager"]),
     layer("passes/src/graph/", "crate", &["graph", "rules", "manager"]),
@@ -43,20 +48,24 @@ const LAYERS: &[Layer] = &[
     layer(
         "passes/src/rules/",
         "orogen_ir",
-        &["plan", "ops", "kernel", "loops", "types", "shape", "text", "diag"],
+        &["plan", "ops", "kernel", "loops", "scalar", "types", "shape", "text", "diag"],
     ),
     layer(
         "passes/src/graph/",
         "orogen_ir",
-        &["graph", "plan", "kernel", "loops", "ops", "types", "shape", "text", "diag"],
+        &["graph", "plan", "kernel", "loops", "ops", "scalar", "types", "shape", "text", "diag"],
     ),
     layer(
         "passes/src/flow/",
         "orogen_ir",
-        &["flow", "plan", "kernel", "loops", "ops", "types", "shape", "text", "diag"],
+        &["flow", "plan", "kernel", "loops", "ops", "scalar", "types", "shape", "text", "diag"],
     ),
-    layer("codegen/src/", "orogen_ir", &["plan", "kernel", "loops", "types", "shape", "text", "diag"]),
-    layer("frontends/onnx/src/", "orogen_ir", &["ops", "types", "shape", "text", "diag"]),
+    layer(
+        "codegen/src/",
+        "orogen_ir",
+        &["plan", "kernel", "loops", "scalar", "types", "shape", "text", "diag"],
+    ),
+    layer("frontends/onnx/src/", "orogen_ir", &["ops", "scalar", "types", "shape", "text", "diag"]),
 ];
 
 /// Crates that one folder alone may name in its code.

@@ -1,0 +1,46 @@
+//! Classes of element types.
+
+use crate::types::DType;
+
+/// Which element types an operand may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Floating point.
+    Float,
+    /// Integers, without bool.
+    Int,
+    /// Integers and floating point.
+    Number,
+    /// Bool.
+    Bool,
+    /// Bool and integers.
+    Bits,
+    /// All of them.
+    Any,
+}
+
+impl Class {
+    /// Whether a type belongs to the class.
+    pub fn admits(self, dtype: DType) -> bool {
+        match self {
+            Class::Float => dtype.is_float(),
+            Class::Int => dtype.is_int(),
+            Class::Number => dtype != DType::Bool,
+            Class::Bool => dtype == DType::Bool,
+            Class::Bits => !dtype.is_float(),
+            Class::Any => true,
+        }
+    }
+
+    /// What an error says an operand must be.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Class::Float => "a floating-point type",
+            Class::Int => "an integer type",
+            Class::Number => "a numeric type",
+            Class::Bool => "bool",
+            Class::Bits => "bool or an integer type",
+            Class::Any => "any type",
+        }
+    }
+}
