@@ -121,13 +121,15 @@ functions! {
     /// Hyperbolic tangent.
     Tanh, "tanh", Float(libm::tanh), &["Tanh"], 1.5;
     /// 1/(1+e^−x).
-    Sigmoid, "sigmoid", Float(|x| 1.0 / (1.0 + libm::exp(-x))), &["Sigmoid"], 1.5;
+    Sigmoid, "sigmoid", Float(sigmoid), &["Sigmoid"], 1.5;
     /// Error function.
     Erf, "erf", Float(libm::erf), &["Erf"], 2.0;
     /// e^x − 1, accurate near 0.
     Expm1, "expm1", Float(libm::expm1), &[], 2.0;
     /// ln(1 + x), accurate near 0.
     Log1p, "log1p", Float(libm::log1p), &[], 2.0;
+    /// ln(1 + e^x), also where it is small, and where e^x is too large.
+    Softplus, "softplus", Float(softplus), &["Softplus"], 2.0;
     /// Largest integer not above x.
     Floor, "floor", Float(f64::floor), &["Floor"], 0.0;
     /// Smallest integer not below x.
@@ -176,6 +178,15 @@ impl UnaryOp {
     pub fn result(self, dtype: DType) -> DType {
         if self.is_test() { DType::Bool } else { dtype }
     }
+}
+
+fn sigmoid(x: f64) -> f64 {
+    let power = libm::exp(-x.abs());
+    if x < 0.0 { power / (1.0 + power) } else { 1.0 / (1.0 + power) }
+}
+
+fn softplus(x: f64) -> f64 {
+    x.max(0.0) + libm::log1p(libm::exp(-x.abs()))
 }
 
 fn sign(x: f64) -> f64 {

@@ -168,6 +168,18 @@ impl FunctionCx<'_> {
         self.b.ins().fdiv(numerator, denominator)
     }
 
+    /// `max(x, 0) + ln(1 + e^−|x|)`.
+    pub(super) fn softplus(&mut self, x: Value) -> Value {
+        let magnitude = self.b.ins().fabs(x);
+        let minus = self.b.ins().fneg(magnitude);
+        let power = self.exp(minus);
+        let small = self.log_plus_one(power);
+        let zero = self.f(0.0);
+        let positive = self.when(FloatCC::GreaterThan, x, 0.0);
+        let large = self.b.ins().select(positive, x, zero);
+        self.b.ins().fadd(large, small)
+    }
+
     /// `t/(t + 2)` with `t = e^(2|x|) − 1`, and the sign.
     pub(super) fn tanh(&mut self, x: Value) -> Value {
         let magnitude = self.b.ins().fabs(x);

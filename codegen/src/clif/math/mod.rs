@@ -59,6 +59,7 @@ fn code(op: UnaryOp) -> Option<Code> {
         UnaryOp::Log => Called(|cx, x| cx.log(x)),
         UnaryOp::Expm1 => Called(|cx, x| cx.expm1(x)),
         UnaryOp::Log1p => Called(|cx, x| cx.log1p(x)),
+        UnaryOp::Softplus => Called(|cx, x| cx.softplus(x)),
         UnaryOp::Sinh => Called(|cx, x| cx.sinh(x)),
         UnaryOp::Cosh => Called(|cx, x| cx.cosh(x)),
         UnaryOp::Asinh => Called(|cx, x| cx.asinh(x)),

@@ -11,7 +11,7 @@
 //! | [`tanh`] | 1.5 | all |
 //! | [`sigmoid`] | 1.5 | all |
 //! | [`erf`] | 2 | all |
-//! | [`expm1`], [`log1p`] | 2 | all |
+//! | [`expm1`], [`log1p`], [`softplus`] | 2 | all |
 //! | [`sin`], [`cos`] | 2 | all, without fused multiply-add too |
 //!
 //! The algorithms are the classical ones: reduction of the argument to a short interval in two or three steps (Cody and
@@ -30,7 +30,7 @@ pub use convert::{from_int, to_int};
 pub use erf::erf;
 pub use exp::{exp, sigmoid, tanh};
 pub use log::log;
-pub use near::{expm1, log1p};
+pub use near::{expm1, log1p, softplus};
 pub use trigonometry::{cos, sin};
 
 use super::{BinaryOp, Builder, UnaryOp, VReg};
@@ -55,6 +55,7 @@ pub fn code(function: Function) -> Option<Emit> {
         Function::Log => log,
         Function::Expm1 => expm1,
         Function::Log1p => log1p,
+        Function::Softplus => softplus,
         Function::Tanh => tanh,
         Function::Sigmoid => sigmoid,
         Function::Erf => erf,

@@ -1,6 +1,6 @@
 //! Exponential and logarithm near the identity.
 
-use super::exp::exp_m1_parts;
+use super::exp::{exp, exp_m1_parts};
 use super::log::log;
 use crate::vector::{Builder, Compare, UnaryOp, VReg};
 
@@ -29,6 +29,17 @@ pub fn log1p(b: &mut Builder, x: VReg) -> VReg {
     let log = log(b, u);
     let value = b.add(log, correction);
     itself_near_zero(b, x, value)
+}
+
+/// `log(1 + eˣ) = max(x, 0) + log(1 + e^−|x|)`.
+pub fn softplus(b: &mut Builder, x: VReg) -> VReg {
+    let magnitude = b.unary(UnaryOp::Abs, x);
+    let minus = b.unary(UnaryOp::Neg, magnitude);
+    let power = exp(b, minus);
+    let small = log1p(b, power);
+    let zero = b.constant(0.0);
+    let large = b.select(Compare::Gt, x, zero, x, zero);
+    b.add(large, small)
 }
 
 /// `x` where `|x| < 2⁻²⁵`, else `value`.

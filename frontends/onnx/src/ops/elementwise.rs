@@ -49,7 +49,6 @@ fn register_activations(table: &mut OpTable) {
     table.register("", "PRelu", .., single(|cx| leaky(cx, cx.input(0)?, cx.input(1)?)));
     table.register("", "ThresholdedRelu", .., single(thresholded_relu));
     table.register("", "Shrink", .., single(shrink));
-    table.register("", "Softplus", .., single(|cx| softplus(cx, cx.input(0)?)));
     table.register("", "Softsign", .., single(softsign));
     table.register("", "Mish", .., single(mish));
     table.register("", "Gelu", .., single(gelu));
@@ -279,16 +278,6 @@ fn shrink(cx: &mut NodeCx<'_, '_>) -> Single {
     cx.select(below, raised, rest)
 }
 
-/// `max(x, 0) + log1p(exp(−|x|))`, which neither overflows nor loses small values.
-fn softplus(cx: &mut NodeCx<'_, '_>, x: Value) -> Single {
-    let positive = cx.unary("relu", x)?;
-    let magnitude = cx.unary("abs", x)?;
-    let negated = cx.unary("neg", magnitude)?;
-    let small = cx.unary("exp", negated)?;
-    let rest = cx.unary("log1p", small)?;
-    cx.binary("add", positive, rest)
-}
-
 fn softsign(cx: &mut NodeCx<'_, '_>) -> Single {
     let x = cx.input(0)?;
     let magnitude = cx.unary("abs", x)?;
@@ -298,7 +287,7 @@ fn softsign(cx: &mut NodeCx<'_, '_>) -> Single {
 
 fn mish(cx: &mut NodeCx<'_, '_>) -> Single {
     let x = cx.input(0)?;
-    let soft = softplus(cx, x)?;
+    let soft = cx.unary("softplus", x)?;
     let gate = cx.unary("tanh", soft)?;
     cx.binary("mul", x, gate)
 }
