@@ -5,6 +5,7 @@
 use super::broadcast::is_broadcast_of;
 use super::{Axis, BinaryOp, BufferId, BufferRole, Combine, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
 use crate::shape::Dim;
+use crate::types::DType;
 use indexmap::IndexMap;
 
 /// How a program may take part in fusion.
@@ -75,18 +76,24 @@ pub fn flat_stages(program: &TensorProgram) -> Option<Vec<&Stage>> {
         .collect()
 }
 
-/// Whether a stage sums products of two loads, possibly converted, over its reduction axes.
+/// Whether a stage sums products of two loads over its reduction axes. Each may be converted; from one that is converted
+/// to i32 another such load may be subtracted, the zero point of a quantised value.
 pub fn is_contraction(program: &TensorProgram, stage: &Stage) -> bool {
     if stage.combine != Some(Combine::Sum) {
         return false;
     }
     let Expr::Binary(BinaryOp::Mul, a, b) = &program.exprs[stage.value] else { return false };
-    let is_load = |id: &ExprId| match program.exprs[*id] {
+    let is_load = |id: ExprId| match program.exprs[id] {
         Expr::Cast(_, inner) => matches!(program.exprs[inner], Expr::Load { .. }),
         Expr::Load { .. } => true,
         _ => false,
     };
-    is_load(a) && is_load(b)
+    let is_widened = |id: ExprId| matches!(program.exprs[id], Expr::Cast(DType::I32, _)) && is_load(id);
+    let is_factor = |id: ExprId| match program.exprs[id] {
+        Expr::Binary(BinaryOp::Sub, x, zero) => is_widened(x) && is_widened(zero),
+        _ => is_load(id),
+    };
+    is_factor(*a) && is_factor(*b)
 }
 
 /// Whether a stage stores at its axes, and every load is at the stored index or a broadcast of it: a load of a buffer

@@ -2,7 +2,7 @@
 
 use super::support::{Class, one, plain, pure, rank_only};
 use super::{Arity, InferCx, InferResult, OpRegistry};
-use crate::types::{Dims, ShapeInfo};
+use crate::types::{DType, Dims, ShapeInfo};
 
 pub(crate) fn register(ops: &mut OpRegistry) {
     ops.register(pure("matmul", Arity::exactly(2), &[], matmul));
@@ -10,8 +10,14 @@ pub(crate) fn register(ops: &mut OpRegistry) {
 
 /// Numpy's `matmul`: 1-D operands are vectors, leading dimensions broadcast.
 fn matmul(cx: &mut InferCx<'_>) -> InferResult {
-    let (a, b) = (cx.tensor_of(0, Class::Number)?, cx.tensor(1)?);
+    cx.tensor_of(0, Class::Number)?;
     let dtype = cx.same_dtype(0, 1)?;
+    product(cx, dtype)
+}
+
+/// The product of operands 0 and 1, with elements of `dtype`.
+pub(super) fn product(cx: &mut InferCx<'_>, dtype: DType) -> InferResult {
+    let (a, b) = (cx.tensor(0)?, cx.tensor(1)?);
     cx.expect_rank_at_least(0, 1)?;
     cx.expect_rank_at_least(1, 1)?;
     let (Some(rank_a), Some(rank_b)) = (a.shape.rank(), b.shape.rank()) else {

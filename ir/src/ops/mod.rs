@@ -23,6 +23,7 @@ mod infer;
 mod join;
 mod linalg;
 mod nn;
+mod quantized;
 mod reduce;
 mod registry;
 mod rnn;
@@ -58,6 +59,7 @@ impl OpRegistry {
         reduce::register(&mut ops);
         linalg::register(&mut ops);
         nn::register(&mut ops);
+        quantized::register(&mut ops);
         rnn::register(&mut ops);
         shape_ops::register(&mut ops);
         index::register(&mut ops);

@@ -4,10 +4,10 @@ use super::support::{Class, one, plain, pure, rank_only, smaller};
 use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpRegistry, Read};
 use crate::diag::Diagnostic;
 use crate::shape::{Dim, Overflow, ShapeCx};
-use crate::types::{Dims, ShapeInfo};
+use crate::types::{DType, Dims, ShapeInfo};
 use smallvec::SmallVec;
 
-const CONV: &[AttrDef] = &[
+pub(super) const CONV: &[AttrDef] = &[
     AttrDef::optional("strides", AttrKind::Ints),
     AttrDef::optional("pads", AttrKind::Ints),
     AttrDef::optional("dilations", AttrKind::Ints),
@@ -128,8 +128,18 @@ fn spatial_rank(cx: &InferCx<'_>, operands: &[usize]) -> Result<Option<usize>, D
 }
 
 fn conv(cx: &mut InferCx<'_>) -> InferResult {
-    let (x, w) = (cx.tensor_of(0, Class::Number)?, cx.tensor(1)?);
+    cx.tensor_of(0, Class::Number)?;
     let dtype = cx.all_same_dtype(0..cx.args.len())?;
+    let result = convolution(cx, dtype)?;
+    if let Some(w) = cx.dims(1)? {
+        cx.bias(w[0])?;
+    }
+    Ok(result)
+}
+
+/// The result of sliding operand 1 over operand 0, with elements of `dtype`.
+pub(super) fn convolution(cx: &mut InferCx<'_>, dtype: DType) -> InferResult {
+    let (x, w) = (cx.tensor(0)?, cx.tensor(1)?);
     let Some(n) = spatial_rank(cx, &[0, 1])? else { return one(plain(dtype, ShapeInfo::Unknown)) };
     let (window, group) = (cx.window(n)?, cx.group()?);
     let (Some(x), Some(w)) = (x.dims(), w.dims()) else { return one(plain(dtype, rank_only(n + 2))) };
@@ -141,7 +151,6 @@ fn conv(cx: &mut InferCx<'_>) -> InferResult {
         "dimension 1 of operand 0 (channels) and `group` times dimension 1 of operand 1",
     )?;
     divisible(cx, w[0], group, "dimension 0 of operand 1 (output channels)")?;
-    cx.bias(w[0])?;
     let mut dims = Dims::from_slice(&[x[0], w[0]]);
     for i in 0..n {
         let size = conv_size(cx.shapes, &window, i, x[2 + i], w[2 + i]);

@@ -20,7 +20,9 @@ const FREE_BYTES: usize = 1 << 16;
 pub fn wants_constant(ops: &OpRegistry, op: OpId, operand: usize) -> bool {
     matches!(
         (ops.def(op).name, operand),
-        ("matmul", 0 | 1) | ("conv" | "conv_transpose", 1) | ("lstm" | "gru", 1 | 2)
+        ("matmul" | "matmul_integer", 0 | 1)
+            | ("conv" | "conv_integer" | "conv_transpose", 1)
+            | ("lstm" | "gru", 1 | 2)
     )
 }
 

@@ -2,7 +2,7 @@
 
 /// All lines that are cases.
 pub(crate) fn all() -> impl Iterator<Item = &'static str> {
-    [ELEMENTWISE, REDUCE, CONTRACTION, POOL, NORMALIZE, RESIZE, RNN, MOVEMENT, INDEX, SELECTION]
+    [ELEMENTWISE, REDUCE, CONTRACTION, QUANTIZED, POOL, NORMALIZE, RESIZE, RNN, MOVEMENT, INDEX, SELECTION]
         .into_iter()
         .flat_map(str::lines)
         .map(str::trim)
@@ -159,6 +159,34 @@ pub(crate) const CONTRACTION: &str = "
     conv_transpose(f32[2, 4, 3], f32[4, 1, 4]) {strides = [3], group = 4}
     conv_transpose(f32[2, 2, 3, 3], f32[2, 3, 3, 2]) {strides = [3, 1], pads = [0, 1, 0, 0]}
     conv_transpose(f16[1, 2, 3], f16[2, 3, 2]) {strides = [2]}
+";
+
+pub(crate) const QUANTIZED: &str = "
+    quantize(f32[2, 5], f32[] (1, 2)) {to = u8}
+    quantize(f32[2, 5], f32[5] (1, 4), i8[5] (-9, 9)) {to = i8}
+    quantize(f32[3, 4], f32[3, 1] (1, 4), u16[1] (0, 9)) {to = u16}
+    quantize(f16[7], f16[] (1, 4)) {to = i16}
+    quantize(f64[7], f64[] (1, 4), u8[] (100, 120)) {to = u8}
+    dequantize(u8[2, 5] (0, 255), f32[])
+    dequantize(i8[2, 5] (-128, 127), f32[5], i8[5] (-128, 127))
+    dequantize(u8[3, 4] (0, 255), f16[3, 1], u8[1] (0, 255))
+    dequantize(i16[7] (-32768, 32767), bf16[])
+    dequantize(i32[7] (-2147483648, 2147483647), f32[], i32[] (-9, 9))
+    dequantize(u8[0, 3], f64[])
+    matmul_integer(u8[3, 4] (0, 255), i8[4, 5] (-128, 127))
+    matmul_integer(u8[3, 70] (0, 255), u8[70, 5] (0, 255), u8[] (0, 255), u8[] (0, 255))
+    matmul_integer(i8[3, 70] (-128, 127), u8[70, 5] (0, 255), i8[3, 1] (-128, 127), u8[5] (0, 255))
+    matmul_integer(u8[2, 3, 4] (0, 255), i8[4, 5] (-128, 127), u8[1] = [7], i8[1, 5] (-128, 127))
+    matmul_integer(i8[2, 3, 4] (-128, 127), i8[2, 4, 5] (-128, 127), i8[2, 3, 1] (-9, 9), i8[2, 1, 5] (-9, 9))
+    matmul_integer(u8[3, 4] (0, 255), i8[4, 5] (-128, 127), u8[] = [0], i8[5] (-128, 127))
+    matmul_integer(u8[4] (0, 255), i8[4, 5] (-128, 127), u8[] (0, 255))
+    matmul_integer(u8[4] (0, 255), u8[4] (0, 255), u8[1] (0, 255), u8[1] (0, 255))
+    matmul_integer(u8[3, 0], i8[0, 5])
+    conv_integer(u8[2, 3, 7] (0, 255), i8[4, 3, 3] (-128, 127))
+    conv_integer(u8[1, 3, 7, 6] (0, 255), u8[4, 3, 3, 2] (0, 255), u8[] (0, 255), u8[4, 1, 1, 1] (0, 255)) {pads = [1, 0, 2, 1], strides = [2, 1]}
+    conv_integer(i8[1, 4, 7, 6] (-128, 127), u8[6, 2, 3, 3] (0, 255), i8[1] (-128, 127), u8[1] (0, 255)) {pads = [1, 1, 1, 1], group = 2}
+    conv_integer(u8[1, 4, 7, 6] (0, 255), i8[4, 1, 3, 3] (-128, 127), u8[] (0, 255)) {pads = [1, 1, 1, 1], group = 4, dilations = [2, 1]}
+    conv_integer(u8[1, 4, 7] (0, 255), i8[4, 4, 3] (-128, 127), u8[] = [0], i8[4, 1, 1] (-128, 127)) {pads = [1, 1]}
 ";
 
 pub(crate) const POOL: &str = "

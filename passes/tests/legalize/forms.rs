@@ -32,6 +32,11 @@ const FORMS: &str = "
     Contraction: conv(f32[1, 3, 7, 6], f32[4, 3, 3, 3])
     Contraction: conv(f32[1, 3, 7, 6], f32[4, 3, 3, 3], f32[4]) {pads = [1, 1, 1, 1]}
     Contraction: conv(f32[1, 4, 7, 6], f32[4, 1, 3, 3], f32[4]) {group = 4}
+    Contraction: matmul_integer(u8[3, 4], i8[4, 5])
+    Contraction: matmul_integer(u8[3, 4], i8[4, 5], u8[], i8[5])
+    Contraction: conv_integer(u8[1, 3, 7, 6], i8[4, 3, 3, 3], u8[], i8[4, 1, 1, 1]) {pads = [1, 1, 1, 1]}
+    Elementwise: quantize(f32[2, 3], f32[], u8[]) {to = u8}
+    Elementwise: dequantize(u8[2, 3], f32[3], u8[3])
     Contraction: conv_transpose(f32[1, 3, 4, 5], f32[3, 2, 2, 2]) {strides = [2, 2]}
 ";
 

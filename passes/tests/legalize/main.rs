@@ -79,6 +79,11 @@ fn contractions() {
 }
 
 #[test]
+fn quantized() {
+    check(cases::QUANTIZED);
+}
+
+#[test]
 fn pools() {
     check(cases::POOL);
 }

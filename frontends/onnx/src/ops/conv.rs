@@ -17,8 +17,9 @@ pub(super) fn register(table: &mut OpTable) {
         ..,
         check_padding,
         single(|cx| {
-            let (x, w) = (cx.input(0)?, cx.input(1)?);
-            convolve(cx, x, w, cx.optional(2))
+            let mut operands = vec![cx.input(0)?, cx.input(1)?];
+            operands.extend(cx.optional(2));
+            convolve(cx, "conv", Fill::Number(0.0), &operands)
         }),
     );
     table.register_checked("", "ConvTranspose", .., check_padding, single(conv_transpose));
@@ -80,12 +81,19 @@ pub(super) enum Padding {
     Dynamic(Value),
 }
 
-/// Padding of a sliding window over `x`; `fill` is what a dynamic padding writes.
+/// What a dynamic padding writes.
+#[derive(Clone, Copy)]
+pub(super) enum Fill {
+    Number(f64),
+    Value(Value),
+}
+
+/// Padding of a sliding window over `x`.
 pub(super) fn padding(
     cx: &mut NodeCx<'_, '_>,
     x: Value,
     window: &Window,
-    fill: f64,
+    fill: Fill,
 ) -> Result<Padding, Diagnostic> {
     let n = window.kernel.len();
     let upper = match cx.text("auto_pad").unwrap_or("NOTSET") {
@@ -125,7 +133,7 @@ fn same_padding(
     x: Value,
     window: &Window,
     upper: bool,
-    fill: f64,
+    fill: Fill,
 ) -> Result<Padding, Diagnostic> {
     let (zeros, two) = (cx.int_vector(&[0, 0]), cx.int_vector(&[2]));
     let (mut begins, mut ends) = (vec![zeros], vec![zeros]);
@@ -145,7 +153,10 @@ fn same_padding(
     }
     begins.append(&mut ends);
     let pads = cx.concat(&begins, 0)?;
-    let fill = cx.number_like(x, fill)?;
+    let fill = match fill {
+        Fill::Number(number) => cx.number_like(x, number)?,
+        Fill::Value(value) => value,
+    };
     let padded = cx.emit("pad", attrs([("mode", "constant".into())]), &[x, pads, fill])?;
     Ok(Padding::Dynamic(padded))
 }
@@ -167,18 +178,19 @@ fn kernel_of(cx: &mut NodeCx<'_, '_>, w: Value) -> Result<Vec<i64>, Diagnostic> 
     }
 }
 
-/// A convolution with the attributes of the node.
-pub(super) fn convolve(cx: &mut NodeCx<'_, '_>, x: Value, w: Value, bias: Option<Value>) -> Single {
+/// An operator over sliding windows with the attributes of the node. Its operands begin with the data and the weights;
+/// `fill` is what stands for data outside.
+pub(super) fn convolve(cx: &mut NodeCx<'_, '_>, op: &str, fill: Fill, operands: &[Value]) -> Single {
+    let (x, w) = (operands[0], operands[1]);
     let kernel = kernel_of(cx, w)?;
     let window = Window::new(cx, kernel)?;
-    let (x, pads) = match padding(cx, x, &window, 0.0)? {
+    let (x, pads) = match padding(cx, x, &window, fill)? {
         Padding::Fixed(pads) => (x, pads),
         Padding::Dynamic(padded) => (padded, vec![0; 2 * window.kernel.len()]),
     };
     let attrs = window.attrs(pads).with("group", cx.int("group").unwrap_or(1));
-    let mut args = vec![x, w];
-    args.extend(bias);
-    cx.emit("conv", attrs, &args)
+    let args: Vec<Value> = [x].into_iter().chain(operands[1..].iter().copied()).collect();
+    cx.emit(op, attrs, &args)
 }
 
 fn conv_transpose(cx: &mut NodeCx<'_, '_>) -> Single {

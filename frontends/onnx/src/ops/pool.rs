@@ -1,6 +1,6 @@
 //! Pooling.
 
-use super::conv::{Padding, Window, check_padding, padding};
+use super::conv::{Fill, Padding, Window, check_padding, padding};
 use super::{reduce, single};
 use crate::emit::attrs;
 use crate::node::{Node, NodeCx, bad, not_supported};
@@ -66,7 +66,7 @@ fn max_pool(cx: &mut NodeCx<'_, '_>) -> Single {
     let x = cx.input(0)?;
     let window = window(cx, x)?;
     let lowest = if cx.dtype(x)?.is_float() { f64::NEG_INFINITY } else { f64::MIN };
-    let (x, pads) = match padding(cx, x, &window, lowest)? {
+    let (x, pads) = match padding(cx, x, &window, Fill::Number(lowest))? {
         Padding::Fixed(pads) => (x, pads),
         Padding::Dynamic(padded) => (padded, vec![0; 2 * window.kernel.len()]),
     };
@@ -77,7 +77,7 @@ fn max_pool(cx: &mut NodeCx<'_, '_>) -> Single {
 
 fn average(cx: &mut NodeCx<'_, '_>, x: Value, count_padding: bool) -> Single {
     let window = window(cx, x)?;
-    let (x, pads) = match padding(cx, x, &window, 0.0)? {
+    let (x, pads) = match padding(cx, x, &window, Fill::Number(0.0))? {
         Padding::Fixed(pads) => (x, pads),
         Padding::Dynamic(padded) if count_padding => (padded, vec![0; 2 * window.kernel.len()]),
         Padding::Dynamic(_) => {

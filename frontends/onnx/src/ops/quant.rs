@@ -1,13 +1,14 @@
-//! Quantised operators, as arithmetic on integers and floats.
+//! Quantised operators: products of integers are exact, and scaled afterwards.
 
-use super::conv::{check_padding, convolve, per_channel};
+use super::conv::{Fill, check_padding, convolve, per_channel};
 use super::single;
+use crate::emit::attrs;
 use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::sink::Value;
 use crate::table::{Converted, OpTable};
 use crate::tensor::dtype_of;
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::types::DType;
+use orogen_ir::types::{Attrs, DType};
 
 type Single = Result<Value, Diagnostic>;
 
@@ -45,20 +46,16 @@ fn along(cx: &mut NodeCx<'_, '_>, x: Value, value: Value, axis: i64) -> Single {
     }
 }
 
-/// `(x − zero) · scale`.
+/// `(x − zero) · scale`, each along an axis of `x` or one number.
 fn dequantize(cx: &mut NodeCx<'_, '_>, x: Value, scale: Value, zero: Option<Value>, axis: i64) -> Single {
-    let dtype = cx.dtype(scale)?;
-    let scale = along(cx, x, scale, axis)?;
-    let mut value = cx.cast(x, dtype)?;
+    let mut operands = vec![x, along(cx, x, scale, axis)?];
     if let Some(zero) = zero {
-        let zero = along(cx, x, zero, axis)?;
-        let zero = cx.cast(zero, dtype)?;
-        value = cx.binary("sub", value, zero)?;
+        operands.push(along(cx, x, zero, axis)?);
     }
-    cx.binary("mul", value, scale)
+    cx.emit("dequantize", Attrs::none(), &operands)
 }
 
-/// `saturate(round(x / scale) + zero)`.
+/// `saturate(round(x / scale) + zero)`, each along an axis of `x` or one number.
 fn quantize(
     cx: &mut NodeCx<'_, '_>,
     x: Value,
@@ -67,29 +64,15 @@ fn quantize(
     axis: i64,
     to: DType,
 ) -> Single {
-    let dtype = cx.dtype(scale)?;
-    let scale = along(cx, x, scale, axis)?;
-    let value = cx.cast(x, dtype)?;
-    let value = cx.binary("div", value, scale)?;
-    let mut value = cx.unary("round", value)?;
+    // Data of another type than the scale is divided in f32.
+    let (found, of_scale) = (cx.dtype(x)?, cx.dtype(scale)?);
+    let dtype = if found == of_scale || !found.is_float() { of_scale } else { DType::F32 };
+    let (value, scale) = (cx.cast(x, dtype)?, cx.cast(scale, dtype)?);
+    let mut operands = vec![value, along(cx, x, scale, axis)?];
     if let Some(zero) = zero {
-        let zero = along(cx, x, zero, axis)?;
-        let zero = cx.cast(zero, dtype)?;
-        value = cx.binary("add", value, zero)?;
+        operands.push(along(cx, x, zero, axis)?);
     }
-    let (low, high) = limits(to)?;
-    let value = cx.clamp(value, low, high)?;
-    cx.cast(value, to)
-}
-
-fn limits(dtype: DType) -> Result<(f64, f64), Diagnostic> {
-    Ok(match dtype {
-        DType::I8 => (-128.0, 127.0),
-        DType::U8 => (0.0, 255.0),
-        DType::I16 => (-32768.0, 32767.0),
-        DType::U16 => (0.0, 65535.0),
-        other => return Err(bad(format!("{other} is no quantised type"))),
-    })
+    cx.emit("quantize", attrs([("to", to.into())]), &operands)
 }
 
 fn axis_of(cx: &NodeCx<'_, '_>) -> i64 {
@@ -141,55 +124,136 @@ fn dynamic_quantize(cx: &mut NodeCx<'_, '_>) -> Converted {
     Ok(vec![y, scale, zero])
 }
 
-/// The integers of a quantised tensor: `x − zero` in i32. `axis` counts from the end.
-fn centered(cx: &mut NodeCx<'_, '_>, x: Value, zero: Option<Value>, axis: i64) -> Single {
-    let value = cx.cast(x, DType::I32)?;
-    let Some(zero) = zero else { return Ok(value) };
-    let zero = if cx.rank(zero)? == 1 { along(cx, x, zero, axis)? } else { zero };
-    let zero = cx.cast(zero, DType::I32)?;
-    cx.binary("sub", value, zero)
+/// A quantised operand: integers, and the zero points and scales of them, shaped to broadcast with the integers (zero
+/// points) and with the product (scales).
+#[derive(Clone, Copy)]
+struct Quantized {
+    integers: Value,
+    zero: Option<Value>,
+    scale: Option<Value>,
+}
+
+/// The first operand of a matrix product with `b`: one zero point and scale, or one for each row.
+fn left(
+    cx: &mut NodeCx<'_, '_>,
+    a: Value,
+    b: Value,
+    zero: Option<Value>,
+    scale: Option<Value>,
+) -> Result<Quantized, Diagnostic> {
+    let rows = |cx: &mut NodeCx<'_, '_>, value: Value| along(cx, a, value, -2);
+    let zero = zero.map(|it| of_matrix(cx, a, it, rows)).transpose()?;
+    // A product with a vector has rows alone.
+    let scale = match scale {
+        Some(scale) if cx.rank(b)? == 1 => Some(scale),
+        Some(scale) => Some(of_matrix(cx, a, scale, rows)?),
+        None => None,
+    };
+    Ok(Quantized { integers: a, zero, scale })
+}
+
+/// The second operand of a matrix product: one zero point and scale, or one for each column.
+fn right(
+    cx: &mut NodeCx<'_, '_>,
+    b: Value,
+    zero: Option<Value>,
+    scale: Option<Value>,
+) -> Result<Quantized, Diagnostic> {
+    let columns = |cx: &mut NodeCx<'_, '_>, value: Value| along(cx, b, value, -1);
+    let zero = zero.map(|it| of_matrix(cx, b, it, columns)).transpose()?;
+    let scale = scale.map(|it| of_matrix(cx, b, it, columns)).transpose()?;
+    Ok(Quantized { integers: b, zero, scale })
+}
+
+/// A zero point or scale of a matrix: for vectors one, for matrices shaped by `shape`, and for stacks of matrices with
+/// one dimension for each of theirs, as it is.
+fn of_matrix<'m>(
+    cx: &mut NodeCx<'_, 'm>,
+    matrix: Value,
+    value: Value,
+    shape: impl Fn(&mut NodeCx<'_, 'm>, Value) -> Single,
+) -> Single {
+    match (cx.rank(matrix)?, cx.rank(value)?) {
+        (_, 0) => Ok(value),
+        (0 | 1, 1) => cx.squeeze(value, &[0]),
+        (_, 1) => shape(cx, value),
+        _ => Ok(value),
+    }
+}
+
+/// Integers, and the zero points that there are.
+fn operands(cx: &mut NodeCx<'_, '_>, [a, b]: [Quantized; 2]) -> Result<Vec<Value>, Diagnostic> {
+    let mut operands = vec![a.integers, b.integers];
+    match (a.zero, b.zero) {
+        (None, None) => {}
+        (Some(zero), None) => operands.push(zero),
+        (None, Some(zero)) => operands.extend([cx.number_like(a.integers, 0.0)?, zero]),
+        (Some(first), Some(second)) => operands.extend([first, second]),
+    }
+    Ok(operands)
 }
 
 fn matmul_integer(cx: &mut NodeCx<'_, '_>) -> Single {
     let (a, b) = (cx.input(0)?, cx.input(1)?);
-    // One zero point for each row of the first and each column of the second operand.
-    let a = centered(cx, a, cx.optional(2), -2)?;
-    let b = centered(cx, b, cx.optional(3), -1)?;
-    cx.binary("matmul", a, b)
+    let a = left(cx, a, b, cx.optional(2), None)?;
+    let b = right(cx, b, cx.optional(3), None)?;
+    let operands = operands(cx, [a, b])?;
+    cx.emit("matmul_integer", Attrs::none(), &operands)
 }
 
 fn qlinear_matmul(cx: &mut NodeCx<'_, '_>) -> Single {
-    let a = dequantize(cx, cx.input(0)?, cx.input(1)?, cx.optional(2), -2)?;
-    let b = dequantize(cx, cx.input(3)?, cx.input(4)?, cx.optional(5), -1)?;
-    let product = cx.binary("matmul", a, b)?;
-    let zero = cx.input(7)?;
+    let (a, b) = (cx.input(0)?, cx.input(3)?);
+    let a = left(cx, a, b, cx.optional(2), Some(cx.input(1)?))?;
+    let b = right(cx, b, cx.optional(5), Some(cx.input(4)?))?;
+    let all = operands(cx, [a, b])?;
+    let product = cx.emit("matmul_integer", Attrs::none(), &all)?;
+    let (scale, zero) = (cx.input(6)?, cx.input(7)?);
+    let rows = |cx: &mut NodeCx<'_, '_>, value: Value| along(cx, product, value, -2);
+    let (scale, zero) = (of_matrix(cx, product, scale, rows)?, of_matrix(cx, product, zero, rows)?);
+    requantize(cx, product, [a.scale, b.scale, Some(scale)], zero)
+}
+
+/// `saturate(round(sum · (a · b / y)) + zero)` in f32, scales and zero point shaped to broadcast with the sum.
+fn requantize(cx: &mut NodeCx<'_, '_>, sum: Value, scales: [Option<Value>; 3], zero: Value) -> Single {
+    let mut factor = None;
+    for (op, scale) in ["mul", "mul", "div"].into_iter().zip(scales) {
+        let Some(scale) = scale else { continue };
+        let scale = cx.cast(scale, DType::F32)?;
+        factor = Some(match factor {
+            None => scale,
+            Some(factor) => cx.binary(op, factor, scale)?,
+        });
+    }
+    let factor = factor.ok_or_else(|| bad("it has no scales"))?;
+    let value = cx.cast(sum, DType::F32)?;
+    let value = cx.binary("mul", value, factor)?;
+    let one = cx.number(DType::F32, 1.0);
     let to = cx.dtype(zero)?;
-    quantize(cx, product, cx.input(6)?, Some(zero), -1, to)
+    cx.emit("quantize", attrs([("to", to.into())]), &[value, one, zero])
+}
+
+/// The data and the weights of a convolution: one zero point for the data, one or one for each channel for the weights.
+fn convolved(cx: &mut NodeCx<'_, '_>, [x, w]: [Value; 2], zeros: [Option<Value>; 2]) -> Single {
+    let x_zero = zeros[0].map(|it| along(cx, x, it, 1)).transpose()?;
+    let w_zero = zeros[1].map(|it| along(cx, w, it, 0)).transpose()?;
+    let x = Quantized { integers: x, zero: x_zero, scale: None };
+    let w = Quantized { integers: w, zero: w_zero, scale: None };
+    let operands = operands(cx, [x, w])?;
+    convolve(cx, "conv_integer", x_zero.map_or(Fill::Number(0.0), Fill::Value), &operands)
 }
 
 fn conv_integer(cx: &mut NodeCx<'_, '_>) -> Single {
-    let (x, w) = (cx.input(0)?, cx.input(1)?);
-    let x = centered(cx, x, cx.optional(2), 1)?;
-    let w = centered(cx, w, cx.optional(3), 0)?;
-    convolve(cx, x, w, None)
+    convolved(cx, [cx.input(0)?, cx.input(1)?], [cx.optional(2), cx.optional(3)])
 }
 
 fn qlinear_conv(cx: &mut NodeCx<'_, '_>) -> Single {
-    let (x_scale, w, w_scale) = (cx.input(1)?, cx.input(3)?, cx.input(4)?);
-    let x = dequantize(cx, cx.input(0)?, x_scale, cx.optional(2), 1)?;
-    let weights = dequantize(cx, w, w_scale, cx.optional(5), 0)?;
-    let mut product = convolve(cx, x, weights, None)?;
-    let dtype = cx.dtype(x)?;
+    let mut sum = convolved(cx, [cx.input(0)?, cx.input(3)?], [cx.optional(2), cx.optional(5)])?;
     if let Some(bias) = cx.optional(8) {
-        // The bias has the scale of the product of data and weights.
-        let bias = cx.cast(bias, dtype)?;
-        let scale = cx.binary("mul", x_scale, w_scale)?;
-        let bias = cx.binary("mul", bias, scale)?;
-        let rank = cx.rank(product)?;
+        let rank = cx.rank(sum)?;
         let bias = per_channel(cx, bias, rank)?;
-        product = cx.binary("add", product, bias)?;
+        sum = cx.binary("add", sum, bias)?;
     }
-    let zero = cx.input(7)?;
-    let to = cx.dtype(zero)?;
-    quantize(cx, product, cx.input(6)?, Some(zero), 1, to)
+    let [x, w, y, zero] =
+        [cx.input(1)?, cx.input(4)?, cx.input(6)?, cx.input(7)?].map(|it| along(cx, sum, it, 1));
+    requantize(cx, sum, [Some(x?), Some(w?), Some(y?)], zero?)
 }

@@ -164,7 +164,7 @@ struct Layout {
     transposed: bool,
 }
 
-fn convolve(cx: &OpCx<'_>, transposed: bool) -> EvalResult<Vec<TensorData>> {
+pub(super) fn convolve(cx: &OpCx<'_>, transposed: bool) -> EvalResult<Vec<TensorData>> {
     let dtype = cx.same_dtype(0..cx.args.len())?;
     let (x, w) = (cx.arg(0)?, cx.arg(1)?);
     let dims_x = dims_of(x);

@@ -29,8 +29,12 @@ pub fn eval_cost(name: &str, attrs: &Attrs, args: &[TensorData], results: &[Outl
         |i: usize, axis: usize| args.get(i).and_then(|it| it.dims().get(axis)).map_or(1, |it| (*it).max(1));
     // Operations an element of a result takes beyond one.
     let each = match name {
-        "matmul" => args.first().and_then(|it| it.dims().last()).map_or(1, |it| (*it).max(1)),
-        "conv" => args.get(1).map_or(1, |it| elements(it.dims().get(1..).unwrap_or_default())),
+        "matmul" | "matmul_integer" => {
+            args.first().and_then(|it| it.dims().last()).map_or(1, |it| (*it).max(1))
+        }
+        "conv" | "conv_integer" => {
+            args.get(1).map_or(1, |it| elements(it.dims().get(1..).unwrap_or_default()))
+        }
         "max_pool" | "avg_pool" => {
             let kernel = attrs.ints("kernel").unwrap_or_default();
             kernel.iter().fold(1u64, |n, it| n.saturating_mul(it.unsigned_abs().max(1)))

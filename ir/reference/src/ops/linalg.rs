@@ -17,7 +17,7 @@ pub(super) fn eval(cx: &OpCx<'_>) -> FamilyResult {
 
 /// Numpy's `matmul`: a 1-D operand is a row (left) or a column (right) whose dimension is dropped again; leading
 /// dimensions broadcast.
-fn matmul(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
+pub(super) fn matmul(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
     let dtype = cx.same_dtype(0..2)?;
     let (a, b) = (cx.arg(0)?, cx.arg(1)?);
     let (mut dims_a, mut dims_b) = (dims_of(a), dims_of(b));

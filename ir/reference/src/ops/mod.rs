@@ -9,6 +9,7 @@ mod linalg;
 mod norm;
 mod outside;
 mod pool;
+mod quantized;
 mod reduce;
 mod resize;
 mod rnn;
@@ -54,6 +55,7 @@ pub fn eval_named(name: &str, attrs: &Attrs, args: &[TensorData]) -> Result<Vec<
         linalg::eval,
         conv::eval,
         pool::eval,
+        quantized::eval,
         norm::eval,
         resize::eval,
         rnn::eval,

@@ -314,6 +314,15 @@ impl<'a> Legalizer<'a> {
         }
     }
 
+    /// Whether every element of operand `i` is known to be 0.
+    pub fn is_zero(&self, i: usize) -> bool {
+        if let Some(elements) = self.elements(i) {
+            return elements.iter().all(|it| self.caller.as_int(*it) == Some(0));
+        }
+        let data = self.operation.constants.get(i).and_then(Option::as_ref);
+        data.is_some_and(|it| it.bytes().iter().all(|it| *it == 0))
+    }
+
     /// The single element of operand `i` as a value: known, else loaded.
     pub fn scalar(&mut self, i: usize) -> BuildResult<ExprId> {
         if let Some(known) = self.known_scalar(i)? {

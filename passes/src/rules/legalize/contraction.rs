@@ -1,4 +1,7 @@
 //! Contractions: one reduction stage over a product of two loads.
+//!
+//! Integers of quantised values are read as `cast<i32>(load x) − cast<i32>(load zero)`, or as `cast<i32>(load x)` where
+//! the zero point is known to be 0. Padding is the zero point: the load's `otherwise` is the load of it, or 0.
 
 use super::context::{overflow, wide};
 use super::{LegalizeFn, Legalizer, Lowering};
@@ -7,8 +10,38 @@ use orogen_ir::loops::{Axis, BinaryOp, BufferId, BuildResult, Combine, CompareOp
 use orogen_ir::shape::Dim;
 use orogen_ir::types::{DType, Dims};
 
-pub(super) const ROWS: &[(&str, LegalizeFn)] =
-    &[("matmul", matmul), ("conv", conv), ("conv_transpose", conv_transpose)];
+pub(super) const ROWS: &[(&str, LegalizeFn)] = &[
+    ("matmul", |cx| matmul(cx, plain)),
+    ("matmul_integer", |cx| matmul(cx, centred)),
+    ("conv", |cx| conv(cx, plain, Some(2))),
+    ("conv_integer", |cx| conv(cx, centred, None)),
+    ("conv_transpose", conv_transpose),
+];
+
+/// How operand `i` is read at a place, in or out of range when it is `padded`.
+type Read = fn(&mut Legalizer<'_>, i: usize, at: Dims, padded: bool) -> BuildResult<ExprId>;
+
+fn plain(cx: &mut Legalizer<'_>, i: usize, at: Dims, padded: bool) -> BuildResult<ExprId> {
+    let buffer = cx.input(i)?;
+    if !padded {
+        return cx.b.load(buffer, at);
+    }
+    let zero = cx.b.number(0.0, cx.b.buffer_dtype(buffer));
+    cx.b.load_or(buffer, at, zero)
+}
+
+/// The distance from the zero point, which is operand `i + 2`.
+fn centred(cx: &mut Legalizer<'_>, i: usize, at: Dims, padded: bool) -> BuildResult<ExprId> {
+    if !cx.has(i + 2) || cx.is_zero(i + 2) {
+        let value = plain(cx, i, at, padded)?;
+        return Ok(cx.b.cast(DType::I32, value));
+    }
+    let (x, zero) = (cx.input(i)?, cx.input(i + 2)?);
+    let zero = cx.b.load_broadcast(zero, &at)?;
+    let value = if padded { cx.b.load_or(x, at, zero)? } else { cx.b.load(x, at)? };
+    let (value, zero) = (cx.b.cast(DType::I32, value), cx.b.cast(DType::I32, zero));
+    cx.b.binary(BinaryOp::Sub, value, zero)
+}
 
 /// The product of two values in the type that sums are computed in.
 pub(super) fn product(cx: &mut Legalizer<'_>, a: ExprId, b: ExprId) -> BuildResult<ExprId> {
@@ -17,8 +50,8 @@ pub(super) fn product(cx: &mut Legalizer<'_>, a: ExprId, b: ExprId) -> BuildResu
     cx.b.binary(BinaryOp::Mul, a, b)
 }
 
-fn matmul(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
-    let ((a, a_dims), (b, b_dims)) = (cx.operand(0)?, cx.operand(1)?);
+fn matmul(mut cx: Legalizer<'_>, read: Read) -> Result<Lowering, Diagnostic> {
+    let ((_, a_dims), (_, b_dims)) = (cx.operand(0)?, cx.operand(1)?);
     let out = cx.output(0)?;
     let out_dims = cx.b.buffer_dims(out);
     let vectors = usize::from(a_dims.len() == 1) + usize::from(b_dims.len() == 1);
@@ -41,7 +74,7 @@ fn matmul(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
         axes.push(axis);
         b_at.push(cx.b.var(axis));
     }
-    let (a, b) = (cx.b.load(a, a_at)?, cx.b.load(b, b_at)?);
+    let (a, b) = (read(&mut cx, 0, a_at, false)?, read(&mut cx, 1, b_at, false)?);
     let value = product(&mut cx, a, b)?;
     let at = cx.b.vars(&axes);
     cx.reduce_into(&axes, &[sum], Combine::Sum, out, &at, value)?;
@@ -56,10 +89,10 @@ fn batch_index(cx: &mut Legalizer<'_>, dims: &[Dim], batch: &[Dim]) -> BuildResu
 
 /// What convolutions share: operands, result, attributes over `n` spatial dimensions.
 struct Conv {
-    x: BufferId,
     x_dims: Dims,
-    w: BufferId,
     w_dims: Dims,
+    /// Which operand is the bias, when there is one.
+    bias: Option<usize>,
     out: BufferId,
     out_dims: Dims,
     strides: Vec<i64>,
@@ -69,13 +102,12 @@ struct Conv {
 }
 
 impl Conv {
-    fn new(cx: &mut Legalizer<'_>) -> BuildResult<Self> {
-        let ((x, x_dims), (w, w_dims)) = (cx.operand(0)?, cx.operand(1)?);
+    fn new(cx: &mut Legalizer<'_>, bias: Option<usize>) -> BuildResult<Self> {
+        let ((_, x_dims), (_, w_dims)) = (cx.operand(0)?, cx.operand(1)?);
         let out = cx.output(0)?;
         let n = x_dims.len().saturating_sub(2);
         Ok(Conv {
-            x,
-            w,
+            bias: bias.filter(|it| cx.has(*it)),
             out,
             out_dims: cx.b.buffer_dims(out),
             strides: cx.ints_attr("strides", n, 1),
@@ -97,15 +129,13 @@ impl Conv {
 
     /// Where the contraction goes: the result, or a local that a bias stage reads.
     fn target(&self, cx: &mut Legalizer<'_>) -> BuildResult<BufferId> {
-        if cx.has(2) { cx.local("sum", &self.out_dims) } else { Ok(self.out) }
+        if self.bias.is_some() { cx.local("sum", &self.out_dims) } else { Ok(self.out) }
     }
 
     /// Adds the bias, when there is one.
     fn bias(&self, cx: &mut Legalizer<'_>, target: BufferId) -> BuildResult<()> {
-        if !cx.has(2) {
-            return Ok(());
-        }
-        let bias = cx.input(2)?;
+        let Some(bias) = self.bias else { return Ok(()) };
+        let bias = cx.input(bias)?;
         let (dtype, out_dtype) = (cx.b.buffer_dtype(target), cx.b.buffer_dtype(self.out));
         cx.b.fill(self.out, |b, at| {
             let sum = b.load(target, at.iter().copied())?;
@@ -157,8 +187,8 @@ struct Channels {
     inside: Dim,
 }
 
-fn conv(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
-    let conv = Conv::new(&mut cx)?;
+fn conv(mut cx: Legalizer<'_>, read: Read, bias: Option<usize>) -> Result<Lowering, Diagnostic> {
+    let conv = Conv::new(&mut cx, bias)?;
     let target = conv.target(&mut cx)?;
     let batch = cx.b.axis("n", conv.out_dims[0]);
     let out_channels = conv.w_dims[0];
@@ -184,13 +214,7 @@ fn conv(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
         at.push(o);
         w_at.push(k);
     }
-    let x = if conv.padded() {
-        let zero = cx.b.number(0.0, cx.b.buffer_dtype(conv.x));
-        cx.b.load_or(conv.x, x_at, zero)?
-    } else {
-        cx.b.load(conv.x, x_at)?
-    };
-    let w = cx.b.load(conv.w, w_at)?;
+    let (x, w) = (read(&mut cx, 0, x_at, conv.padded())?, read(&mut cx, 1, w_at, false)?);
     finish_contraction(cx, &conv, target, &axes, &reduce, &at, x, w)
 }
 
@@ -212,7 +236,7 @@ fn finish_contraction(
 
 /// Each result element gathers the inputs that reach it: tap `k` of position `i` goes to `stride·i + dilation·k − pad`.
 fn conv_transpose(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
-    let conv = Conv::new(&mut cx)?;
+    let conv = Conv::new(&mut cx, Some(2))?;
     let target = conv.target(&mut cx)?;
     let batch = cx.b.axis("n", conv.out_dims[0]);
     let channels = conv.channels(&mut cx, conv.w_dims[1])?;
@@ -252,14 +276,14 @@ fn conv_transpose(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
             w_at.push(k);
         }
     }
-    let nothing = cx.b.number(0.0, cx.b.buffer_dtype(conv.x));
-    let mut x = if guarded { cx.b.load_or(conv.x, x_at, nothing)? } else { cx.b.load(conv.x, x_at)? };
+    let mut x = plain(&mut cx, 0, x_at, guarded)?;
+    let nothing = cx.b.number(0.0, cx.b.dtype_of(x));
     for phase in phases.into_iter().filter(|it| cx.as_int(*it) != Some(0)).collect::<Vec<_>>() {
         let (phase, zero) = (cx.b.dim(phase, DType::I64)?, cx.b.int(0, DType::I64)?);
         let hit = cx.b.compare(CompareOp::Eq, phase, zero)?;
         x = cx.b.select(hit, x, nothing)?;
     }
-    let w = cx.b.load(conv.w, w_at)?;
+    let w = plain(&mut cx, 1, w_at, false)?;
     finish_contraction(cx, &conv, target, &axes, &reduce, &at, x, w)
 }
 

@@ -29,7 +29,7 @@ pub(super) fn apply(cx: Legalizer<'_>, function: ScalarFn) -> Result<Lowering, D
 }
 
 /// `out[i] = value(operands at i)`, operands broadcast. An operand of one known element is that number.
-fn elementwise(
+pub(super) fn elementwise(
     mut cx: Legalizer<'_>,
     value: impl FnOnce(&mut ProgramBuilder, &[ExprId]) -> BuildResult<ExprId>,
 ) -> Result<Lowering, Diagnostic> {

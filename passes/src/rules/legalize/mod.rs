@@ -3,8 +3,8 @@
 //! One table serves the drivers of both graph IRs. A row writes a [`Lowering`] from attributes and operand types:
 //! mostly one kernel. The forms of kernels are the ones code generation recognises by structure:
 //!
-//! * a contraction (`matmul`, `conv`, `conv_transpose`) is one reduction stage over a product of two loads,
-//!   padding is the load's `otherwise`, batch and group are index arithmetic; a bias is a stage of its own,
+//! * a contraction (`matmul`, `conv`, `conv_transpose`, products of integers) is one reduction stage over a product of two
+//!   loads, of integers less their zero points, padding is the load's `otherwise`, batch and group are index arithmetic; a bias is a stage of its own,
 //! * a row operator (`softmax`, `layer_norm`) is a chain of stages over locals,
 //! * everything elementwise or injective is one stage; `concat` is one for each operand,
 //! * recurrences are loops over time around the stages of one step,
@@ -21,6 +21,7 @@ mod lowering;
 mod movement;
 mod normalize;
 mod pool;
+mod quantized;
 mod reduce;
 mod resize;
 mod rnn;
@@ -68,11 +69,12 @@ impl LegalizeTable {
     /// When `ops` lacks a standard operator.
     pub fn standard(ops: &OpRegistry) -> Self {
         let mut rows = OpTable::new();
-        let families: [&[(&str, LegalizeFn)]; 11] = [
+        let families: [&[(&str, LegalizeFn)]; 12] = [
             elementwise::ROWS,
             reduce::ROWS,
             contraction::ROWS,
             pool::ROWS,
+            quantized::ROWS,
             normalize::ROWS,
             resize::ROWS,
             rnn::ROWS,

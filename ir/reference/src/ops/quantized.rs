@@ -1,0 +1,139 @@
+//! Quantised values: a number is `(integer − zero point) · scale`.
+
+use super::tensor::{broadcast, broadcast_positions, dims_of, floats, from_floats, from_ints, ints};
+use super::{FamilyResult, OpCx, conv, linalg};
+use crate::error::{EvalError, EvalResult};
+use crate::scalar;
+use orogen_ir::types::{DType, TensorData};
+
+pub(super) fn eval(cx: &OpCx<'_>) -> FamilyResult {
+    match cx.name {
+        "quantize" => Some(quantize(cx)),
+        "dequantize" => Some(dequantize(cx)),
+        "matmul_integer" => Some(on_centred(cx, linalg::matmul)),
+        "conv_integer" => Some(on_centred(cx, |cx| conv::convolve(cx, false))),
+        _ => None,
+    }
+}
+
+/// The type that numbers of a type are scaled in.
+fn scaled_in(dtype: DType) -> DType {
+    if dtype == DType::F64 { DType::F64 } else { DType::F32 }
+}
+
+/// Dimensions of the broadcast operands, and where each is read for every element.
+fn places(cx: &OpCx<'_>) -> EvalResult<(Vec<usize>, Vec<Vec<usize>>)> {
+    let shapes: Vec<Vec<usize>> = cx.args.iter().map(dims_of).collect();
+    let dims = broadcast(&shapes.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+    let places = shapes.iter().map(|it| broadcast_positions(it, &dims)).collect();
+    Ok((dims, places))
+}
+
+fn quantize(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
+    let (x, scale) = (cx.float_arg(0)?, cx.float_arg(1)?);
+    let (dtype, to) = (scaled_in(cx.same_dtype(0..2)?), cx.attrs.dtype("to").unwrap_or(DType::U8));
+    let zero = cx.args.get(2).map(ints);
+    if cx.args.get(2).is_some_and(|it| it.dtype() != to) {
+        return Err(EvalError::invalid("the zero point has another type than the result"));
+    }
+    let (x, scale) = (floats(x), floats(scale));
+    let (dims, at) = places(cx)?;
+    let values = (0..at[0].len()).map(|i| {
+        let quotient = scalar::round_float(x[at[0][i]] / scale[at[1][i]], dtype);
+        let zero = zero.as_ref().map_or(0, |it| it[at[2][i]]);
+        let shifted = scalar::round_float(quotient.round_ties_even() + zero as f64, dtype);
+        scalar::float_to_int(shifted, to)
+    });
+    Ok(vec![from_ints(to, &dims, &values.collect::<Vec<i64>>())?])
+}
+
+fn dequantize(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
+    let (x, scale) = (ints(cx.int_arg(0)?), cx.float_arg(1)?);
+    let to = scale.dtype();
+    let dtype = scaled_in(to);
+    let zero = cx.args.get(2).map(ints);
+    if cx.args.get(2).is_some_and(|it| it.dtype() != cx.args[0].dtype()) {
+        return Err(EvalError::invalid("the zero point has another type than the integers"));
+    }
+    let scale = floats(scale);
+    let (dims, at) = places(cx)?;
+    let values = (0..at[0].len()).map(|i| {
+        let zero = zero.as_ref().map_or(0, |it| it[at[2][i]]);
+        let difference = scalar::wrap(x[at[0][i]].wrapping_sub(zero), DType::I32);
+        scalar::round_float(scalar::int_to_float(difference, DType::I32, dtype) * scale[at[1][i]], dtype)
+    });
+    Ok(vec![from_floats(to, &dims, &values.collect::<Vec<f64>>())?])
+}
+
+/// Evaluates an operator on the differences of two operands and their zero points.
+fn on_centred(
+    cx: &OpCx<'_>,
+    eval: impl Fn(&OpCx<'_>) -> EvalResult<Vec<TensorData>>,
+) -> EvalResult<Vec<TensorData>> {
+    let args = [centred(cx, 0)?, centred(cx, 1)?];
+    eval(&OpCx { args: &args, ..*cx })
+}
+
+fn centred(cx: &OpCx<'_>, i: usize) -> EvalResult<TensorData> {
+    let x = cx.arg(i)?;
+    let dims = dims_of(x);
+    let mut values = ints(x);
+    if let Some(zero) = cx.args.get(i + 2) {
+        let own = dims_of(zero);
+        if zero.dtype() != x.dtype() || own.len() > dims.len() || broadcast(&[&own, &dims])? != dims {
+            return Err(EvalError::invalid(format!("operand {} is no zero point of operand {i}", i + 2)));
+        }
+        let zero = ints(zero);
+        for (value, at) in values.iter_mut().zip(broadcast_positions(&own, &dims)) {
+            *value -= zero[at];
+        }
+    }
+    from_ints(DType::I32, &dims, &values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{eval, f32s, none, run};
+    use orogen_ir::types::{DType, TensorData};
+
+    fn u8s(dims: &[u64], values: &[u8]) -> TensorData {
+        TensorData::new(DType::U8, dims.into(), values.to_vec().into()).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_rounded_to_even_and_saturated() {
+        let x = f32s(&[6], &[1.0, 3.0, -1.0, 1000.0, -1000.0, f32::NAN]);
+        let attrs = none().with("to", DType::U8);
+        let y = run("quantize", attrs, &[x.clone(), f32s(&[], &[2.0]), u8s(&[], &[3])]);
+        assert_eq!(y.1, [3.0, 5.0, 3.0, 255.0, 0.0, 0.0]);
+        let y = run("quantize", none().with("to", DType::I8), &[x, f32s(&[1], &[2.0])]);
+        assert_eq!(y.1, [0.0, 2.0, 0.0, 127.0, -128.0, 0.0]);
+    }
+
+    #[test]
+    fn integers_are_scaled_by_their_distance_from_the_zero_point() {
+        let (x, zero) = (u8s(&[2, 2], &[0, 255, 7, 9]), u8s(&[2, 1], &[255, 8]));
+        assert_eq!(
+            run("dequantize", none(), &[x, f32s(&[1, 2], &[1.0, 0.5]), zero]).1,
+            [-255.0, 0.0, -1.0, 0.5]
+        );
+    }
+
+    #[test]
+    fn products_are_of_what_is_left_of_the_zero_points() {
+        let (a, b) = (u8s(&[2, 2], &[255, 0, 1, 2]), u8s(&[2, 2], &[1, 2, 3, 4]));
+        let y = run("matmul_integer", none(), &[a.clone(), b.clone()]);
+        assert_eq!(y.1, [255.0, 510.0, 7.0, 10.0]);
+        let (rows, columns) = (u8s(&[2, 1], &[255, 1]), u8s(&[2], &[1, 3]));
+        let y = run("matmul_integer", none(), &[a.clone(), b, rows, columns]);
+        assert_eq!(y.1, [-510.0, -255.0, 2.0, 1.0]);
+        assert!(eval("matmul_integer", none(), &[a.clone(), a.clone(), u8s(&[3], &[0; 3])]).is_err());
+    }
+
+    #[test]
+    fn padding_of_a_convolution_is_the_zero_point() {
+        let (x, w) = (u8s(&[1, 1, 2], &[5, 6]), u8s(&[1, 1, 3], &[1, 1, 1]));
+        let y = run("conv_integer", none().with("pads", vec![1, 1]), &[x, w, u8s(&[], &[5])]);
+        assert_eq!(y.1, [1.0, 1.0]);
+    }
+}
