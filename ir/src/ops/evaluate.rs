@@ -134,7 +134,8 @@ impl Folding<'_> {
             }
             None => true,
         };
-        match call.results.iter().all(small) {
+        // Quantised constants stay integers until rules have seen them.
+        match call.results.iter().all(small) && ops.def(call.op).name != "dequantize" {
             true => self.fold(ops, call, place),
             false => None,
         }

@@ -1,20 +1,16 @@
 //! Evaluates operators whose operands are constants.
 
 use crate::manager::{Changed, Pass, PassCx};
-use crate::rules::fold::{Operation, fold, wanted};
+use crate::rules::fold::{FoldConstants, Operation, wanted};
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::{BindingId, Editor, Module, Rhs, ValueId};
 use orogen_ir::ops::{OnConstants, Outline};
 use orogen_ir::types::TensorData;
 use smallvec::smallvec;
 
-/// Evaluates operators on constants.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct FoldConstants;
-
 impl Pass<Module> for FoldConstants {
     fn name(&self) -> &'static str {
-        "fold-constants"
+        self.pass_name()
     }
 
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
@@ -34,7 +30,7 @@ impl Pass<Module> for FoldConstants {
                 };
                 let wanted = binding.results.iter().any(|it| wanted.contains(it));
                 let call = OnConstants { op: *op, attrs, args: &data, results: &results };
-                if let Some(folded) = fold(cx, &call, wanted, &binding.source) {
+                if let Some(folded) = self.fold(cx, &call, wanted, &binding.source) {
                     replace(editor, id, folded)?;
                     changed = true;
                 }

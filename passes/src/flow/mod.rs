@@ -12,8 +12,8 @@ use orogen_ir::flow::{Definition, Editor};
 use orogen_ir::kernel::Kernel;
 
 pub use crate::rules::apply::ApplyRules;
+pub use crate::rules::fold::FoldConstants;
 pub use canonicalize::Canonicalize;
-pub use fold_constants::FoldConstants;
 pub use fuse::Fuse;
 pub use legalize::Legalize;
 pub use plan_memory::plan_memory;

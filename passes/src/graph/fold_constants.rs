@@ -1,19 +1,15 @@
 //! Evaluates operators whose operands are constants.
 
 use crate::manager::{Changed, Pass, PassCx};
-use crate::rules::fold::{Operation, fold, wanted};
+use crate::rules::fold::{FoldConstants, Operation, wanted};
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::graph::{Edge, Graph, GraphEditor, NodeId, NodeKind};
 use orogen_ir::ops::{OnConstants, Outline};
 use orogen_ir::types::TensorData;
 
-/// Evaluates operators on constants.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct FoldConstants;
-
 impl Pass<Graph> for FoldConstants {
     fn name(&self) -> &'static str {
-        "fold-constants"
+        self.pass_name()
     }
 
     fn run(&self, graph: &mut Graph, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
@@ -30,7 +26,7 @@ impl Pass<Graph> for FoldConstants {
                     outlines.map(|it| Outline { dtype: it.dtype, dims: Some(it.dims.clone()) }).collect();
                 let wanted = editor.edges(id).any(|it| wanted.contains(&it));
                 let call = OnConstants { op: *op, attrs, args: &data, results: &results };
-                let Some(folded) = fold(cx, &call, wanted, &node.source) else {
+                let Some(folded) = self.fold(cx, &call, wanted, &node.source) else {
                     continue;
                 };
                 editor.before(id);

@@ -9,8 +9,8 @@ mod plan_memory;
 mod rewrite;
 
 pub use crate::rules::apply::ApplyRules;
+pub use crate::rules::fold::FoldConstants;
 pub use canonicalize::Canonicalize;
-pub use fold_constants::FoldConstants;
 pub use fuse::Fuse;
 pub use legalize::Legalize;
 pub use plan_memory::plan_memory;

@@ -1,8 +1,8 @@
 //! Applying rules until none applies.
 
-use super::layout;
 use super::rewrite::{Rule, RuleSet};
 use super::simplify;
+use super::{layout, quantized};
 use crate::manager::Changed;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::ops::OpRegistry;
@@ -23,12 +23,12 @@ impl ApplyRules {
         ApplyRules { name, rules }
     }
 
-    /// Algebra that saves work, and what follows from how sequences and optionals are put together.
+    /// Algebra that saves work, products of quantised values, and what follows from how sequences and optionals are put together.
     ///
     /// # Panics
     /// When `ops` lacks a standard operator.
     pub fn simplify(ops: &OpRegistry) -> Self {
-        Self::standard("simplify", simplify::RULES, ops)
+        Self::standard("simplify", &[simplify::RULES, quantized::RULES], ops)
     }
 
     /// Order of dimensions.
@@ -36,11 +36,11 @@ impl ApplyRules {
     /// # Panics
     /// When `ops` lacks a standard operator.
     pub fn layout(ops: &OpRegistry) -> Self {
-        Self::standard("layout", layout::RULES, ops)
+        Self::standard("layout", &[layout::RULES], ops)
     }
 
-    fn standard(name: &'static str, rules: &[Rule], ops: &OpRegistry) -> Self {
-        let rules = RuleSet::new(ops, rules.iter().copied());
+    fn standard(name: &'static str, rules: &[&[Rule]], ops: &OpRegistry) -> Self {
+        let rules = RuleSet::new(ops, rules.iter().copied().flatten().copied());
         Self::new(name, rules.unwrap_or_else(|found| panic!("rules over standard operators: {found}")))
     }
 

@@ -1,8 +1,10 @@
 //! Evaluating operators on constants.
 //!
-//! A result that is much larger than its operands, such as a scalar that fills a tensor, costs bytes in the library and is
-//! cheap to compute again, so it folds only where a constant is worth it: when an operator wants it as weights, which are
-//! packed at compile time, directly or through operators that fold too.
+//! A result that is larger than its operands, such as a scalar that fills a tensor or a table that is widened, costs bytes
+//! in the library and is cheap to compute again, so it folds only where a constant is worth it: when an operator wants it
+//! as weights, which are packed at compile time, directly or through operators that fold too.
+//!
+//! Quantised constants stay integers until rules have seen them: what rules make products of integers of needs no numbers.
 
 use crate::manager::PassCx;
 use indexmap::IndexSet;
@@ -10,11 +12,32 @@ use orogen_ir::ops::{OnConstants, OpId, OpRegistry, Outline};
 use orogen_ir::types::{Source, TensorData};
 use smallvec::SmallVec;
 
-/// A folded result that nothing wants as weights may be at most this many times larger than its operands together, beyond
-/// [`FREE_BYTES`].
-const MAX_GROWTH: usize = 8;
-/// Results up to this size fold whatever their operands.
+/// Results up to this size fold although they are larger than their operands together.
 const FREE_BYTES: usize = 1 << 16;
+
+/// Evaluates operators on constants. A pass over either IR; the driver of each holds its walk.
+#[derive(Clone, Copy, Debug)]
+pub struct FoldConstants {
+    name: &'static str,
+    /// Whether quantised constants may become numbers.
+    dequantizes: bool,
+}
+
+impl FoldConstants {
+    /// What folds before rules are applied.
+    pub const fn before_rules() -> Self {
+        FoldConstants { name: "fold-constants", dequantizes: false }
+    }
+
+    /// What folds after rules were applied.
+    pub const fn after_rules() -> Self {
+        FoldConstants { name: "fold-rest", dequantizes: true }
+    }
+
+    pub(crate) fn pass_name(self) -> &'static str {
+        self.name
+    }
+}
 
 /// Whether an operator is computed by faster kernels when this operand is a constant.
 pub fn wants_constant(ops: &OpRegistry, op: OpId, operand: usize) -> bool {
@@ -58,20 +81,27 @@ pub fn wanted<V: Copy + Eq + std::hash::Hash>(ops: &OpRegistry, operations: &[Op
     wanted
 }
 
-/// The results of an operator whose operands are all constants, when folding pays, an evaluator is there and the budget
-/// allows it. `wanted` says whether a result is wanted as weights.
-pub fn fold(
-    cx: &PassCx<'_>,
-    call: &OnConstants<'_>,
-    wanted: bool,
-    place: &Source,
-) -> Option<Vec<TensorData>> {
-    let operand_bytes: usize = call.args.iter().map(|it| it.bytes().len()).sum();
-    // What selects from its operands, so that its size depends on them, is not larger than they are.
-    let bytes = |it: &Outline| if it.dims.is_none() { Some(0) } else { it.bytes() };
-    let result_bytes: usize = call.results.iter().map(bytes).sum::<Option<usize>>()?;
-    if !wanted && result_bytes > FREE_BYTES && result_bytes > operand_bytes.saturating_mul(MAX_GROWTH) {
-        return None;
+impl FoldConstants {
+    /// The results of an operator whose operands are all constants, when folding pays, an evaluator is there and the
+    /// budget allows it. `wanted` says whether a result is wanted as weights.
+    pub(crate) fn fold(
+        self,
+        cx: &PassCx<'_>,
+        call: &OnConstants<'_>,
+        wanted: bool,
+        place: &Source,
+    ) -> Option<Vec<TensorData>> {
+        let operand_bytes: usize = call.args.iter().map(|it| it.bytes().len()).sum();
+        // What selects from its operands, so that its size depends on them, is not larger than they are.
+        let bytes = |it: &Outline| if it.dims.is_none() { Some(0) } else { it.bytes() };
+        let result_bytes: usize = call.results.iter().map(bytes).sum::<Option<usize>>()?;
+        // Integers that are as wide as the numbers are those of biases.
+        let is_quantized = cx.ops.def(call.op).name == "dequantize"
+            && call.args.first().is_some_and(|it| it.dtype().size() < call.results[0].dtype.size());
+        let enlarges = result_bytes > operand_bytes;
+        if (is_quantized && !self.dequantizes) || (enlarges && !wanted && result_bytes > FREE_BYTES) {
+            return None;
+        }
+        cx.folding.fold(cx.ops, call, place)
     }
-    cx.folding.fold(cx.ops, call, place)
 }

@@ -11,6 +11,7 @@ pub mod legalize;
 pub mod memory;
 pub mod moves;
 pub mod places;
+pub mod quantized;
 pub mod rewrite;
 pub mod simplify;
 pub mod state;

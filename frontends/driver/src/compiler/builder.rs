@@ -13,7 +13,7 @@ use orogen_passes::manager::{Instrument, Pass, Pipeline, Place, Step};
 use orogen_passes::rules::apply::ApplyRules;
 use orogen_passes::rules::legalize::LegalizeTable;
 use orogen_passes::rules::rewrite::{Rule, RuleSet};
-use orogen_passes::rules::{layout, simplify};
+use orogen_passes::rules::{layout, quantized, simplify};
 use orogen_passes::{flow, graph};
 use orogen_runtime::HostFunction;
 use std::ops::RangeBounds;
@@ -187,16 +187,17 @@ impl Builder {
                 table.set(id, lower);
             }
         }
-        let mut simplify = standard_rules(&ops, simplify::RULES);
+        let mut simplify = standard_rules(&ops, &[simplify::RULES, quantized::RULES]);
         for rule in rules {
             note(simplify.insert(&ops, rule));
         }
-        let layout = standard_rules(&ops, layout::RULES);
+        let layout = standard_rules(&ops, &[layout::RULES]);
         let mut on_graph = Pipeline::default()
             .pass(Step::Canonicalize, graph::Canonicalize)
-            .pass(Step::FoldConstants, graph::FoldConstants)
+            .pass(Step::FoldConstants, graph::FoldConstants::before_rules())
             .pass(Step::Simplify, ApplyRules::new("simplify", simplify.clone()))
             .pass(Step::Layout, ApplyRules::new("layout", layout.clone()))
+            .pass(Step::Layout, graph::FoldConstants::after_rules())
             .pass(Step::Legalize, graph::Legalize::new(table.clone()))
             .pass(Step::Fuse, graph::Fuse);
         for (place, pass) in graph {
@@ -204,9 +205,10 @@ impl Builder {
         }
         let mut on_flow = Pipeline::default()
             .pass(Step::Canonicalize, flow::Canonicalize)
-            .pass(Step::FoldConstants, flow::FoldConstants)
+            .pass(Step::FoldConstants, flow::FoldConstants::before_rules())
             .pass(Step::Simplify, ApplyRules::new("simplify", simplify))
             .pass(Step::Layout, ApplyRules::new("layout", layout))
+            .pass(Step::Layout, flow::FoldConstants::after_rules())
             .pass(Step::Legalize, flow::Legalize::new(table))
             .pass(Step::Fuse, flow::Fuse);
         for (place, pass) in flow {
@@ -264,8 +266,8 @@ fn register(ops: &mut OpRegistry, operator: &Operator) -> Result<(), Diagnostic>
     Ok(())
 }
 
-fn standard_rules(ops: &OpRegistry, rules: &[Rule]) -> RuleSet {
-    let rules = RuleSet::new(ops, rules.iter().copied());
+fn standard_rules(ops: &OpRegistry, rules: &[&[Rule]]) -> RuleSet {
+    let rules = RuleSet::new(ops, rules.iter().copied().flatten().copied());
     rules.unwrap_or_else(|found| panic!("rules over standard operators: {found}"))
 }
 

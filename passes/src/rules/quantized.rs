@@ -1,0 +1,307 @@
+//! Quantised values, written once for both graph IRs: products of what was integers are products of the integers, and what
+//! only moves numbers moves the integers.
+//!
+//! Rules that take a scale out of a product, which is a factor of every sum then, reassociate: the result is within the
+//! rounding of f32 of what it was, and the sum itself is exact. All others keep every bit.
+
+use super::rewrite::{OpCall, Rewriter, Rule, Value};
+use orogen_ir::types::{Attrs, DType, TensorData};
+
+/// The rules, in the order they are tried.
+pub const RULES: &[Rule] = &[
+    Rule { name: "drop-zero-point-of-quantize", root: "quantize", apply: drop_zero_point },
+    Rule { name: "drop-zero-point-of-dequantize", root: "dequantize", apply: drop_zero_point },
+    Rule { name: "quantize-again", root: "quantize", apply: quantize_again },
+    Rule { name: "multiply-integers", root: "matmul", apply: multiply_integers },
+    Rule { name: "convolve-integers", root: "conv", apply: convolve_integers },
+    Rule { name: "dequantize-after-reshape", root: "reshape", apply: dequantize_after },
+    Rule { name: "dequantize-after-squeeze", root: "squeeze", apply: dequantize_after },
+    Rule { name: "dequantize-after-unsqueeze", root: "unsqueeze", apply: dequantize_after },
+    Rule { name: "dequantize-after-transpose", root: "transpose", apply: dequantize_after_transpose },
+    Rule { name: "dequantize-after-slice", root: "slice", apply: dequantize_after },
+    Rule { name: "dequantize-after-gather", root: "gather", apply: dequantize_after },
+    Rule { name: "dequantize-after-gather-elements", root: "gather_elements", apply: dequantize_after },
+    Rule { name: "dequantize-after-gather-nd", root: "gather_nd", apply: dequantize_after },
+    Rule { name: "dequantize-after-concat", root: "concat", apply: dequantize_after_concat },
+    Rule { name: "dequantize-after-max-pool", root: "max_pool", apply: dequantize_after_max_pool },
+    Rule { name: "widen-after-gather", root: "gather", apply: widen_after_gather },
+];
+
+/// A value that is dequantised integers of its own shape.
+struct Quantized {
+    integers: Value,
+    dtype: DType,
+    rank: usize,
+    scale: Value,
+    zero: Option<Value>,
+}
+
+impl Quantized {
+    fn of(rewriter: &mut dyn Rewriter, value: Value) -> Option<Quantized> {
+        let call = rewriter.definition_by(value, "dequantize")?;
+        let (integers, result) = (rewriter.ty(call.args[0]), rewriter.ty(value));
+        let (integers, result) = (integers.as_tensor()?, result.as_tensor()?);
+        let (dims, found) = (integers.dims()?, result.dims()?);
+        (dims == found).then_some(Quantized {
+            integers: call.args[0],
+            dtype: integers.dtype,
+            rank: dims.len(),
+            scale: call.args[1],
+            zero: call.args.get(2).copied(),
+        })
+    }
+
+    /// The scale, then the zero point.
+    fn parameters(&self) -> impl Iterator<Item = Value> {
+        [self.scale].into_iter().chain(self.zero)
+    }
+
+    /// Whether the integers can be those of a product, and scale and zero point are the same along a dimension.
+    fn is_factor(&self, rewriter: &mut dyn Rewriter, summed: impl Fn(usize) -> bool) -> bool {
+        matches!(self.dtype, DType::I8 | DType::U8)
+            && self.parameters().all(|it| {
+                extents(rewriter, it).is_some_and(|extents| {
+                    let skip = self.rank - extents.len();
+                    extents.iter().enumerate().all(|(i, it)| !summed(skip + i) || *it == Some(1))
+                })
+            })
+    }
+
+    /// Whether scale and zero point are scalars.
+    fn is_uniform(&self, rewriter: &mut dyn Rewriter) -> bool {
+        self.parameters().all(|it| extents(rewriter, it).is_some_and(|it| it.is_empty()))
+    }
+
+    /// The numbers of other integers of the same scale and zero point.
+    fn dequantize(&self, rewriter: &mut dyn Rewriter, integers: Value) -> Option<Value> {
+        let args: Vec<Value> = [integers].into_iter().chain(self.parameters()).collect();
+        rewriter.emit("dequantize", Attrs::none(), &args)
+    }
+}
+
+/// The dimensions of a value, those that are constant as numbers.
+fn extents(rewriter: &mut dyn Rewriter, value: Value) -> Option<Vec<Option<i64>>> {
+    let ty = rewriter.ty(value);
+    let dims = ty.as_tensor()?.dims()?;
+    Some(dims.iter().map(|it| rewriter.shapes().as_int(*it)).collect())
+}
+
+fn dtype_of(rewriter: &mut dyn Rewriter, value: Value) -> Option<DType> {
+    Some(rewriter.ty(value).as_tensor()?.dtype)
+}
+
+/// Whether two values are the same: one value, or constants of the same data.
+fn same(rewriter: &dyn Rewriter, a: Value, b: Value) -> bool {
+    a == b || rewriter.constant(a).is_some_and(|a| rewriter.constant(b).is_some_and(|b| a == b))
+}
+
+fn same_parameters(rewriter: &dyn Rewriter, a: &[Value], b: &[Value]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(rewriter, *a, *b))
+}
+
+fn cast(rewriter: &mut dyn Rewriter, value: Value, to: DType) -> Option<Value> {
+    match dtype_of(rewriter, value)? {
+        dtype if dtype == to => Some(value),
+        _ => rewriter.emit("cast", Attrs::none().with("to", to), &[value]),
+    }
+}
+
+/// A zero point of 0 is none.
+fn drop_zero_point(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+    let zero = rewriter.constant(*call.args.get(2)?)?;
+    let whole = extents(rewriter, call.args[2])?.len() <= extents(rewriter, call.args[0])?.len();
+    if !whole || zero.bytes().iter().any(|it| *it != 0) {
+        return None;
+    }
+    let name = rewriter.ops().def(call.op).name;
+    rewriter.emit(name, call.attrs.clone(), &call.args[..2])
+}
+
+/// Whether a scale is constant, and dividing by it what was multiplied by it gives the integer again.
+fn is_regular(rewriter: &dyn Rewriter, scale: Value) -> Option<TensorData> {
+    let data = rewriter.constant(scale).filter(|it| it.dtype() == DType::F32)?;
+    // Products with 16-bit integers stay finite and normal.
+    let fits = |it: f64| (1e-30..1e30).contains(&it);
+    data.to_f64().into_iter().all(fits).then_some(data)
+}
+
+/// `quantize(dequantize(x)) = x`, and `quantize(relu(dequantize(x))) = max(x, zero)`, for one scale and zero point.
+fn quantize_again(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+    let relu = rewriter.definition_by(call.args[0], "relu");
+    let numbers = relu.as_ref().map_or(call.args[0], |it| it.args[0]);
+    let x = Quantized::of(rewriter, numbers)?;
+    let parameters: Vec<Value> = x.parameters().collect();
+    is_regular(rewriter, x.scale)?;
+    if call.attrs.dtype("to") != Some(x.dtype) || !same_parameters(rewriter, &parameters, &call.args[1..]) {
+        return None;
+    }
+    match (relu, x.zero) {
+        (None, _) => Some(x.integers),
+        (Some(_), Some(zero)) => rewriter.emit("max", Attrs::none(), &[x.integers, zero]),
+        (Some(_), None) => rewriter.emit("relu", Attrs::none(), &[x.integers]),
+    }
+}
+
+/// `integers · (scale of a · scale of b)` of a type.
+fn scaled(
+    rewriter: &mut dyn Rewriter,
+    integers: Value,
+    scales: [Value; 2],
+    to: DType,
+    bias: Option<Value>,
+) -> Option<Value> {
+    let [a, b] = [cast(rewriter, scales[0], DType::F32)?, cast(rewriter, scales[1], DType::F32)?];
+    let factor = rewriter.emit("mul", Attrs::none(), &[a, b])?;
+    let sums = cast(rewriter, integers, DType::F32)?;
+    let mut value = rewriter.emit("mul", Attrs::none(), &[sums, factor])?;
+    if let Some(bias) = bias {
+        let bias = cast(rewriter, bias, DType::F32)?;
+        value = rewriter.emit("add", Attrs::none(), &[value, bias])?;
+    }
+    cast(rewriter, value, to)
+}
+
+/// Operands of a product of integers.
+fn factors(rewriter: &mut dyn Rewriter, a: &Quantized, b: &Quantized) -> Vec<Value> {
+    let mut args = vec![a.integers, b.integers];
+    match (a.zero, b.zero) {
+        (None, None) => {}
+        (Some(zero), None) => args.push(zero),
+        (None, Some(zero)) => {
+            args.push(rewriter.emit_constant(TensorData::from_f64(a.dtype, &[], [0.0])));
+            args.push(zero);
+        }
+        (Some(first), Some(second)) => args.extend([first, second]),
+    }
+    args
+}
+
+/// The type of products that are scaled in f32.
+fn result_type(rewriter: &mut dyn Rewriter, value: Value) -> Option<DType> {
+    dtype_of(rewriter, value).filter(|it| matches!(it, DType::F32 | DType::F16 | DType::BF16))
+}
+
+/// `matmul(dequantize(a), dequantize(b)) = matmul_integer(a, b) · (scale of a · scale of b)`.
+fn multiply_integers(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+    let to = result_type(rewriter, call.args[0])?;
+    let (a, b) = (Quantized::of(rewriter, call.args[0])?, Quantized::of(rewriter, call.args[1])?);
+    // What is one for each row or column has a dimension of 1 that a product with a vector does not have.
+    let vector = a.rank.min(b.rank) < 2;
+    if vector && !(a.is_uniform(rewriter) && b.is_uniform(rewriter)) {
+        return None;
+    }
+    let (last, inner) = (a.rank - 1, b.rank.saturating_sub(2));
+    if !a.is_factor(rewriter, |axis| axis == last) || !b.is_factor(rewriter, |axis| axis == inner) {
+        return None;
+    }
+    let args = factors(rewriter, &a, &b);
+    let product = rewriter.emit("matmul_integer", Attrs::none(), &args)?;
+    scaled(rewriter, product, [a.scale, b.scale], to, None)
+}
+
+/// `conv(dequantize(x), dequantize(w), bias) = conv_integer(x, w) · (scale of x · scale of w) + bias`.
+fn convolve_integers(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+    let to = result_type(rewriter, call.args[0])?;
+    let (x, w) = (Quantized::of(rewriter, call.args[0])?, Quantized::of(rewriter, call.args[1])?);
+    if !x.is_uniform(rewriter) || !w.is_factor(rewriter, |axis| axis > 0) {
+        return None;
+    }
+    if !x.is_factor(rewriter, |_| true) {
+        return None;
+    }
+    // One for each channel: the channels of weights come first, those of the result second.
+    let mut scale = w.scale;
+    if extents(rewriter, scale)?.len() == w.rank {
+        scale = rewriter.emit("squeeze", Attrs::none().with("axes", vec![1]), &[scale])?;
+    }
+    let bias = match call.args.get(2) {
+        Some(bias) => {
+            let trailing: Vec<i64> = (1..w.rank as i64 - 1).collect();
+            Some(rewriter.emit("unsqueeze", Attrs::none().with("axes", trailing), &[*bias])?)
+        }
+        None => None,
+    };
+    let args = factors(rewriter, &x, &w);
+    let product = rewriter.emit("conv_integer", call.attrs.clone(), &args)?;
+    scaled(rewriter, product, [x.scale, scale], to, bias)
+}
+
+/// `f(dequantize(x)) = dequantize(f(x))` for `f` that only moves its first operand, with one scale and zero point.
+fn dequantize_after(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+    let x = Quantized::of(rewriter, call.args[0])?;
+    if !x.is_uniform(rewriter) {
+        return None;
+    }
+    let name = rewriter.ops().def(call.op).name;
+    let args: Vec<Value> = [x.integers].into_iter().chain(call.args[1..].iter().copied()).collect();
+    let moved = rewriter.emit(name, call.attrs.clone(), &args)?;
+    x.dequantize(rewriter, moved)
+}
+
+/// The same for a transpose; what is one for each index of a dimension is transposed with it.
+fn dequantize_after_transpose(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+    let x = Quantized::of(rewriter, call.args[0])?;
+    let mut args = vec![rewriter.emit("transpose", call.attrs.clone(), &[x.integers])?];
+    for parameter in x.parameters() {
+        let rank = extents(rewriter, parameter)?.len();
+        args.push(match rank {
+            0 => parameter,
+            _ => {
+                let leading: Vec<i64> = (0..(x.rank - rank) as i64).collect();
+                let whole = match leading.is_empty() {
+                    true => parameter,
+                    false => rewriter.emit("unsqueeze", Attrs::none().with("axes", leading), &[parameter])?,
+                };
+                rewriter.emit("transpose", call.attrs.clone(), &[whole])?
+            }
+        });
+    }
+    rewriter.emit("dequantize", Attrs::none(), &args)
+}
+
+/// The same for a concatenation of values of one scale and zero point.
+fn dequantize_after_concat(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+    let first = Quantized::of(rewriter, *call.args.first()?)?;
+    let parameters: Vec<Value> = first.parameters().collect();
+    if !first.is_uniform(rewriter) {
+        return None;
+    }
+    let mut integers = vec![first.integers];
+    for arg in &call.args[1..] {
+        let other = Quantized::of(rewriter, *arg)?;
+        let own: Vec<Value> = other.parameters().collect();
+        if other.dtype != first.dtype || !same_parameters(rewriter, &parameters, &own) {
+            return None;
+        }
+        integers.push(other.integers);
+    }
+    let joined = rewriter.emit("concat", call.attrs.clone(), &integers)?;
+    first.dequantize(rewriter, joined)
+}
+
+/// The same for the largest of a window, where the scale is positive and no window lies outside alone.
+fn dequantize_after_max_pool(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+    let x = Quantized::of(rewriter, call.args[0])?;
+    is_regular(rewriter, x.scale)?;
+    let kernel = call.attrs.ints("kernel")?;
+    let pads = call.attrs.ints("pads").unwrap_or_default();
+    let inside = pads.iter().enumerate().all(|(i, pad)| *pad < kernel[i % kernel.len()]);
+    let dilated = call.attrs.ints("dilations").is_some_and(|it| it.iter().any(|it| *it != 1));
+    if !inside || dilated {
+        return None;
+    }
+    dequantize_after(rewriter, call)
+}
+
+/// `gather(cast(x), …) = cast(gather(x, …))` where the cast is to a wider type: fewer elements are converted, and a table
+/// stays as small as the model has it.
+fn widen_after_gather(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+    let widened = rewriter.definition_by(call.args[0], "cast")?;
+    let (from, to) = (dtype_of(rewriter, widened.args[0])?, widened.attrs.dtype("to")?);
+    if from.size() >= to.size() {
+        return None;
+    }
+    let args: Vec<Value> = [widened.args[0]].into_iter().chain(call.args[1..].iter().copied()).collect();
+    let gathered = rewriter.emit("gather", call.attrs.clone(), &args)?;
+    cast(rewriter, gathered, to)
+}
