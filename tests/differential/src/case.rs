@@ -54,6 +54,7 @@ impl Case {
         Case { legacy: Legacy::Refuses("G002"), ..Case::new("ranks") },
         Case { slow_reference: true, ..Case::new("magika_v3_3") },
         Case { slow_reference: true, ..Case::new("ppocr_cls_mobile_v2") },
+        Case::new("quantized"),
         Case { legacy: Legacy::Refuses("G002"), ..Case::new("selection") },
         Case::new("silero_vad_16k_sequence"),
     ];

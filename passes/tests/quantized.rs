@@ -1,0 +1,165 @@
+//! Rules over quantised values on both graph IRs: what is left afterwards, and that it computes the same.
+
+use orogen_ir::graph::{Edge, text};
+use orogen_ir::ops::OpRegistry;
+use orogen_ir::types::{DType, TensorData};
+use orogen_passes::bridge::translate;
+use orogen_passes::manager::{Ir, Pass, PassCx};
+use orogen_passes::{flow, graph};
+use orogen_reference::eval_graph;
+
+/// A graph, and the operators that are left of it, in order.
+struct Case {
+    name: &'static str,
+    text: &'static str,
+    left: &'static [&'static str],
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "a product with one scale for each column of transposed weights",
+        text: "(%x: u8[3, 4], %s: f32[], %z: u8[]) {
+          %w = const i8[2, 4] [1, -2, 3, -4, 5, -6, 7, -128]
+          %ws = const f32[2, 1] [0.5, 0.25]
+          %wz = const i8[2, 1] [0, 3]
+          %a = dequantize(%x, %s, %z) : f32[3, 4]
+          %b = dequantize(%w, %ws, %wz) : f32[2, 4]
+          %c = transpose(%b) {perm = [1, 0]} : f32[4, 2]
+          %y = matmul(%a, %c) : f32[3, 2]
+          return y = %y
+        }",
+        left: &["transpose", "transpose", "transpose", "matmul_integer", "mul", "cast", "mul"],
+    },
+    Case {
+        name: "a product of data and data, one for each row",
+        text: "(%x: i8[2, 3, 4], %s: f32[3, 1], %y: u8[2, 4, 5], %t: f32[], %u: u8[]) {
+          %a = dequantize(%x, %s) : f32[2, 3, 4]
+          %b = dequantize(%y, %t, %u) : f32[2, 4, 5]
+          %p = matmul(%a, %b) : f32[2, 3, 5]
+          return y = %p
+        }",
+        left: &["matmul_integer", "mul", "cast", "mul"],
+    },
+    Case {
+        name: "scales that differ along the sum stay inside",
+        text: "(%x: i8[3, 4], %s: f32[4], %y: u8[4, 5], %t: f32[]) {
+          %a = dequantize(%x, %s) : f32[3, 4]
+          %b = dequantize(%y, %t) : f32[4, 5]
+          %p = matmul(%a, %b) : f32[3, 5]
+          return y = %p
+        }",
+        left: &["dequantize", "dequantize", "matmul"],
+    },
+    Case {
+        name: "16-bit integers have no product",
+        text: "(%x: i16[3, 4], %s: f32[], %y: u8[4, 5]) {
+          %a = dequantize(%x, %s) : f32[3, 4]
+          %b = dequantize(%y, %s) : f32[4, 5]
+          %p = matmul(%a, %b) : f32[3, 5]
+          return y = %p
+        }",
+        left: &["dequantize", "dequantize", "matmul"],
+    },
+    Case {
+        name: "a grouped convolution with padding and bias, quantised again",
+        text: "(%x: u8[1, 4, 5], %s: f32[], %z: u8[], %b: f32[2]) {
+          %w = const i8[2, 2, 3] [1, -2, 3, -4, 5, -6, 7, -8, 9, -10, 11, -12]
+          %ws = const f32[2, 1, 1] [0.5, 0.25]
+          %wz = const i8[2, 1, 1] [0, 0]
+          %ys = const f32[] [16]
+          %a = dequantize(%x, %s, %z) : f32[1, 4, 5]
+          %c = dequantize(%w, %ws, %wz) : f32[2, 2, 3]
+          %y = conv(%a, %c, %b) {group = 2, pads = [1, 1]} : f32[1, 2, 5]
+          %r = relu(%y) : f32[1, 2, 5]
+          %q = quantize(%r, %ys) {to = u8} : u8[1, 2, 5]
+          return y = %q
+        }",
+        left: &["squeeze", "unsqueeze", "conv_integer", "mul", "cast", "mul", "add", "relu", "quantize"],
+    },
+    Case {
+        name: "moves of numbers that are quantised again are moves of integers",
+        text: "(%x: u8[1, 2, 4, 4], %i: i64[3]) {
+          %s = const f32[] [0.1]
+          %z = const u8[] [7]
+          %size = const i64[2] [8, 1]
+          %a = dequantize(%x, %s, %z) : f32[1, 2, 4, 4]
+          %p = max_pool(%a) {kernel = [2, 2], strides = [2, 2]} : f32[1, 2, 2, 2]
+          %t = transpose(%p) {perm = [0, 2, 3, 1]} : f32[1, 2, 2, 2]
+          %f = reshape(%t, %size) : f32[8, 1]
+          %g = gather(%f, %i) {axis = 0} : f32[3, 1]
+          %c = concat(%g, %f) {axis = 0} : f32[11, 1]
+          %r = relu(%c) : f32[11, 1]
+          %q = quantize(%r, %s, %z) {to = u8} : u8[11, 1]
+          return y = %q
+        }",
+        left: &["max_pool", "transpose", "reshape", "gather", "concat", "max"],
+    },
+    Case {
+        name: "another scale is another integer",
+        text: "(%x: u8[4]) {
+          %s = const f32[] [0.1]
+          %t = const f32[] [0.2]
+          %a = dequantize(%x, %s) : f32[4]
+          %q = quantize(%a, %t) {to = u8} : u8[4]
+          return y = %q
+        }",
+        left: &["dequantize", "quantize"],
+    },
+    Case {
+        name: "a table is widened where its rows are",
+        text: "(%i: i64[3]) {
+          %t = const f16[2, 2] [1, 2, 3, 4]
+          %w = cast(%t) {to = f32} : f32[2, 2]
+          %g = gather(%w, %i) {axis = 0} : f32[3, 2]
+          return y = %g
+        }",
+        left: &["gather", "cast"],
+    },
+];
+
+fn operators(text: &str) -> Vec<&str> {
+    text.lines()
+        .filter_map(|line| {
+            let name = line.trim().split_once(" = ")?.1.split_once('(')?.0;
+            name.chars().all(|it| it.is_ascii_lowercase() || it == '_').then_some(name)
+        })
+        .collect()
+}
+
+/// Integers over the range of their type, other numbers small; what is an index is small too.
+fn data(dtype: DType, dims: &[u64]) -> TensorData {
+    let count = dims.iter().product::<u64>();
+    let value = |i: u64| match dtype {
+        DType::U8 => ((i * 89 + 3) % 256) as f64,
+        DType::I8 => ((i * 89 + 3) % 256) as f64 - 128.0,
+        DType::I64 => (i % 2) as f64,
+        dtype if dtype.is_float() => ((i * 5 + 3) % 7) as f64 / 4.0 + 0.25,
+        _ => i as f64 - 1.0,
+    };
+    TensorData::from_f64(dtype, dims, (0..count).map(value))
+}
+
+#[test]
+fn rules_leave_integers_and_keep_values() {
+    let ops = OpRegistry::standard();
+    for Case { name, text, left } in CASES {
+        let source = format!("graph @g{text}");
+        let mut of_graph = text::parse(&source, &ops).unwrap_or_else(|it| panic!("{name}: {it}"));
+        let mut module = translate(&of_graph, &ops).expect("it translates");
+        let types = of_graph.inputs().iter().map(|it| of_graph.ty(Edge { node: *it, output: 0 }));
+        let inputs: Vec<TensorData> = types.map(|it| data(it.dtype, &it.dims)).collect();
+        let before = eval_graph(&ops, &of_graph, &inputs).expect("a valid graph");
+        let mut cx = PassCx::new(&ops);
+        graph::ApplyRules::simplify(&ops).run(&mut of_graph, &mut cx).expect("the rules apply");
+        Ir::verify(&of_graph, &ops).expect("the laws hold");
+        flow::ApplyRules::simplify(&ops).run(&mut module, &mut cx).expect("the rules apply");
+        Ir::verify(&module, &ops).expect("the laws hold");
+        for printed in [Ir::print(&of_graph, &ops), Ir::print(&module, &ops)] {
+            assert_eq!(operators(&printed), *left, "{name}: {printed}");
+        }
+        let after = eval_graph(&ops, &of_graph, &inputs).expect("a valid graph");
+        for (a, b) in before[0].to_f64().into_iter().zip(after[0].to_f64()) {
+            assert!((a - b).abs() <= 1e-5 * a.abs().max(1.0), "{name}: {a} became {b}");
+        }
+    }
+}

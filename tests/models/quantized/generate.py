@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""Makes a model of quantised operators in the forms that exporters write, and references by ONNX Runtime.
+
+    python3 generate.py
+
+Writes model.onnx and reference_*.npz beside itself: one model, two sizes. Needs numpy, onnx and onnxruntime.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+HERE = Path(__file__).parent
+RANDOM = np.random.default_rng(11)
+
+
+def integers(dtype, *dims):
+    info = np.iinfo(dtype)
+    return RANDOM.integers(info.min, info.max + 1, dims).astype(dtype)
+
+
+def scales(*dims):
+    return RANDOM.uniform(0.002, 0.03, dims).astype(np.float32)
+
+
+def number(value, dtype=np.float32):
+    return np.array(value, dtype)
+
+
+U8, I8, I32 = np.uint8, np.int8, np.int32
+CONSTANTS = {
+    # Products of integers.
+    "w": integers(I8, 70, 24),
+    "w_zero": integers(I8, 24),
+    "zero_u8": number(131, U8),
+    "zero_i8": number(-7, I8),
+    "none_u8": number(0, U8),
+    # Layers with everything quantised, as operators.
+    "scale": number(0.02),
+    "w_scale": scales(24),
+    "w_none": np.zeros(24, I8),
+    "y_scale": number(0.9),
+    "kernel": integers(I8, 6, 2, 3, 3),
+    "kernel_scale": scales(6),
+    "kernel_none": np.zeros(6, I8),
+    "bias": RANDOM.integers(-9999, 9999, 6).astype(I32),
+    "conv_scale": number(0.25),
+    # Layers between numbers that are quantised and back.
+    "dense": integers(I8, 24, 70),
+    "dense_scale": scales(24),
+    "depth": integers(I8, 4, 1, 3, 3),
+    "depth_scale": scales(4),
+    "depth_bias": RANDOM.integers(-999, 999, 4).astype(I32),
+    "depth_bias_scale": None,
+    "rows": number([1, -1], np.int64),
+    # A table that is as small in the library as it is here.
+    "table": integers(I8, 40, 16),
+    "half": RANDOM.standard_normal((40, 16)).astype(np.float16),
+    # Weights of dynamic quantisation.
+    "z": integers(I8, 70, 24),
+    "z_bias": RANDOM.standard_normal(24).astype(np.float32),
+}
+CONSTANTS["depth_bias_scale"] = (CONSTANTS["depth_scale"] * CONSTANTS["scale"]).astype(np.float32)
+
+NODES = [
+    ("MatMulInteger", ["a", "w", "a_zero", "w_zero"], ["product"], {}),
+    ("MatMulInteger", ["a", "w"], ["plain_product"], {}),
+    ("ConvInteger", ["image", "kernel", "zero_u8"], ["convolved"], {"pads": [1, 0, 2, 1], "group": 2, "strides": [2, 1]}),
+    (
+        "QLinearMatMul",
+        ["a", "a_scale", "a_zero", "w", "w_scale", "w_none", "y_scale", "zero_u8"],
+        ["layer"],
+        {},
+    ),
+    (
+        "QLinearConv",
+        ["image", "scale", "zero_u8", "kernel", "kernel_scale", "kernel_none", "conv_scale", "zero_u8", "bias"],
+        ["conv_layer"],
+        {"pads": [1, 1, 1, 1], "group": 2},
+    ),
+    # Gemm with transposed weights, and what follows, on bytes again.
+    ("DequantizeLinear", ["a", "scale", "zero_u8"], ["a_number"], {}),
+    ("DequantizeLinear", ["dense", "dense_scale"], ["dense_number"], {"axis": 0}),
+    ("Gemm", ["a_number", "dense_number"], ["gemm"], {"transB": 1}),
+    ("Relu", ["gemm"], ["positive"], {}),
+    ("QuantizeLinear", ["positive", "y_scale", "none_u8"], ["gemm_layer"], {}),
+    # A depthwise convolution, then moves of its result.
+    ("DequantizeLinear", ["image", "scale", "zero_u8"], ["image_number"], {}),
+    ("DequantizeLinear", ["depth", "depth_scale"], ["depth_number"], {"axis": 0}),
+    ("DequantizeLinear", ["depth_bias", "depth_bias_scale"], ["depth_bias_number"], {"axis": 0}),
+    ("Conv", ["image_number", "depth_number", "depth_bias_number"], ["depthwise"], {"group": 4, "pads": [1, 1, 1, 1]}),
+    ("QuantizeLinear", ["depthwise", "conv_scale", "zero_u8"], ["depth_q"], {}),
+    ("DequantizeLinear", ["depth_q", "conv_scale", "zero_u8"], ["depth_back"], {}),
+    ("MaxPool", ["depth_back"], ["pooled"], {"kernel_shape": [2, 2], "strides": [2, 2]}),
+    ("Transpose", ["pooled"], ["last"], {"perm": [0, 2, 3, 1]}),
+    ("Reshape", ["last", "rows"], ["flat"], {}),
+    ("QuantizeLinear", ["flat", "conv_scale", "zero_u8"], ["moved"], {}),
+    # Rows of tables.
+    ("DequantizeLinear", ["table", "scale", "zero_i8"], ["table_number"], {}),
+    ("Gather", ["table_number", "ids"], ["embedded"], {}),
+    ("Cast", ["half"], ["half_number"], {"to": TensorProto.FLOAT}),
+    ("Gather", ["half_number", "ids"], ["embedded_half"], {}),
+    # Data that is quantised when it is there.
+    ("DynamicQuantizeLinear", ["x"], ["x_q", "x_scale", "x_zero"], {}),
+    ("MatMulInteger", ["x_q", "z", "x_zero"], ["x_sum"], {}),
+    ("Cast", ["x_sum"], ["x_float"], {"to": TensorProto.FLOAT}),
+    ("Mul", ["x_scale", "scale"], ["x_factor"], {}),
+    ("Mul", ["x_float", "x_factor"], ["x_scaled"], {}),
+    ("Add", ["x_scaled", "z_bias"], ["dynamic"], {}),
+]
+
+INPUTS = {
+    "a": (TensorProto.UINT8, ["N", 70]),
+    "a_zero": (TensorProto.UINT8, []),
+    "a_scale": (TensorProto.FLOAT, []),
+    "image": (TensorProto.UINT8, [1, 4, "H", 9]),
+    "ids": (TensorProto.INT64, ["T"]),
+    "x": (TensorProto.FLOAT, ["B", 5, 70]),
+}
+OUTPUTS = {
+    "product": TensorProto.INT32,
+    "plain_product": TensorProto.INT32,
+    "convolved": TensorProto.INT32,
+    "layer": TensorProto.UINT8,
+    "conv_layer": TensorProto.UINT8,
+    "gemm_layer": TensorProto.UINT8,
+    "moved": TensorProto.UINT8,
+    "embedded": TensorProto.FLOAT,
+    "embedded_half": TensorProto.FLOAT,
+    "dynamic": TensorProto.FLOAT,
+}
+
+
+def main():
+    graph = helper.make_graph(
+        [helper.make_node(op, inputs, outputs, **attributes) for op, inputs, outputs, attributes in NODES],
+        "quantized",
+        [helper.make_tensor_value_info(name, *ty) for name, ty in INPUTS.items()],
+        [helper.make_tensor_value_info(name, ty, None) for name, ty in OUTPUTS.items()],
+        [numpy_helper.from_array(data, name) for name, data in CONSTANTS.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    onnx.save(model, HERE / "model.onnx")
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    for name, (n, h, t, b) in {"a": (13, 8, 7, 2), "b": (1, 6, 1, 1)}.items():
+        inputs = {
+            "a": integers(U8, n, 70),
+            "a_zero": number(97, U8),
+            "a_scale": number(0.017),
+            "image": integers(U8, 1, 4, h, 9),
+            "ids": RANDOM.integers(-40, 40, t),
+            "x": (RANDOM.standard_normal((b, 5, 70)) * 3 + 1).astype(np.float32),
+        }
+        results = session.run(list(OUTPUTS), inputs)
+        arrays = {f"in:{key}": value for key, value in inputs.items()}
+        arrays |= {f"out:{key}": value for key, value in zip(OUTPUTS, results)}
+        np.savez(HERE / f"reference_{name}.npz", **arrays)
+
+
+if __name__ == "__main__":
+    main()
