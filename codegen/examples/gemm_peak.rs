@@ -5,7 +5,7 @@
 #![allow(clippy::print_stdout, reason = "a measurement prints")]
 
 use orogen_codegen::jit_memory::{Jit, Loaded};
-use orogen_codegen::kernels::gemm::{Blocking, Gemm, Layout, Micro, Source, Tile};
+use orogen_codegen::kernels::gemm::{Blocking, Gemm, Layout, Tile};
 use orogen_codegen::vector::{Builder, Isa, Program};
 
 /// Independent chains of fused multiply-adds, `n` times.
@@ -67,8 +67,7 @@ fn main() {
         let chains = if isa == Isa::Avx512 { 24 } else { 12 };
         let mut jit = Jit::new().unwrap();
         let peak_id = jit.define(&peak_program(chains), isa).unwrap();
-        let micro =
-            Micro { isa, rows: tile.rows, a: Source::Packed, b: Source::Packed, epilogue: Vec::new() };
+        let micro = Gemm::new(isa, Layout::Packed, Layout::Packed).micro(tile.rows);
         let micro_id = jit.define(&micro.program(), isa).unwrap();
         let gemm = |b| Gemm { blocking: blocking(isa), ..Gemm::new(isa, Layout::RowMajor, b) };
         let (both, weights) = (gemm(Layout::RowMajor), gemm(Layout::Packed));

@@ -55,8 +55,9 @@ fn check(isa: Isa, a_layout: Layout, b_layout: Layout, case: &Case) {
             let mut value: f32 = (0..k).map(|p| a[i * k + p] * b[p * n + j]).sum();
             for step in &case.epilogue {
                 value = match step {
-                    Step::Combine(op, operand) => {
-                        let x = match operand {
+                    Step::Combine(op, term) => {
+                        let x = match term.operands[0].0 {
+                            Operand::Scalar => unreachable!("none in these cases"),
                             Operand::Row => row[i],
                             Operand::Column => column[j],
                             Operand::Full => full[i * n + j],
@@ -101,11 +102,12 @@ fn check(isa: Isa, a_layout: Layout, b_layout: Layout, case: &Case) {
         workspace.as_mut_ptr() as i64,
     ];
     for step in &case.epilogue {
-        match step {
-            Step::Combine(_, Operand::Row) => args.push(row.as_ptr() as i64),
-            Step::Combine(_, Operand::Column) => args.push(column.as_ptr() as i64),
-            Step::Combine(_, Operand::Full) => args.extend([full.as_ptr() as i64, 4 * n as i64]),
-            Step::Map(_) => {}
+        let Step::Combine(_, term) = step else { continue };
+        match term.operands[0].0 {
+            Operand::Scalar => unreachable!("none in these cases"),
+            Operand::Row => args.push(row.as_ptr() as i64),
+            Operand::Column => args.push(column.as_ptr() as i64),
+            Operand::Full => args.extend([full.as_ptr() as i64, 4 * n as i64]),
         }
     }
     assert_eq!(args.len(), gemm.params());
@@ -160,7 +162,7 @@ fn epilogues_light_and_heavy() {
     let light = vec![Step::add(Operand::Row), Step::relu()];
     let full = vec![
         Step::add(Operand::Column),
-        Step::Combine(BinaryOp::Mul, Operand::Row),
+        Step::combine(BinaryOp::Mul, Operand::Row),
         Step::add(Operand::Full),
         Step::relu(),
         Step::relu(),

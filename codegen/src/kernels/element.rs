@@ -10,7 +10,7 @@ use crate::vector::{Addr, BinaryOp, Builder, Compare, MReg, ShiftOp, Size, Stora
 
 /// How an element lies in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Element {
+pub enum Element {
     /// As vector programs store it.
     Stored(Storage),
     /// The upper half of an `f32`.
@@ -19,7 +19,7 @@ pub(crate) enum Element {
 
 impl Element {
     /// Whole lanes of 32 bits.
-    pub(crate) const LANE: Element = Element::Stored(Storage::Bits32);
+    pub const LANE: Element = Element::Stored(Storage::Bits32);
 
     /// The elements of a type; `None` if lanes do not hold them.
     pub(crate) fn of(dtype: DType) -> Option<Element> {
@@ -53,7 +53,7 @@ impl Element {
     }
 
     /// Bytes of an element.
-    pub(crate) fn bytes(self) -> i64 {
+    pub fn bytes(self) -> i64 {
         i64::from(self.storage().bytes())
     }
 

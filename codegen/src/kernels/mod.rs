@@ -42,7 +42,7 @@
 //! ```
 
 pub mod conv;
-pub(crate) mod element;
+pub mod element;
 pub mod epilogue;
 mod flow;
 pub mod gemm;

@@ -1,42 +1,26 @@
 //! Matrix products.
 
 use indexmap::IndexMap;
-use orogen_ir::loops::{BinaryOp, Combine, Expr, ExprId, Stage};
+use orogen_ir::loops::{Expr, ExprId, Stage};
 use orogen_ir::shape::{Dim, Sym};
-use orogen_ir::types::DType;
 
 use super::access::{Access, Collapsed, collapse};
-use super::epilogue::{Chain, chain, is_fill};
+use super::epilogue::{Chain, Kind, chain, is_fill};
 use super::forms::{Panels, ParamForm};
+use super::product::{Term, products};
 use super::routine::Routine;
 use super::selector::{Match, Selector, pairs, symbols};
 use super::tree::{Arg, Call, Node};
-use crate::kernels::epilogue::Operand;
-use crate::kernels::gemm::{Gemm, Layout, Tile};
+use crate::kernels::element::Element;
+use crate::kernels::epilogue::{self, Operand};
+use crate::kernels::gemm::{Arithmetic, Blocking, Factor, Gemm, Layout, Tile, Zero};
+use crate::vector::Isa;
 
 /// Rows below which a B that must not be packed is read in place.
 const FEW_ROWS: i64 = 16;
 
-/// The two loads of a sum of products of f32.
-pub(crate) fn product_loads(s: &Selector<'_>, stage: &Stage) -> Option<[ExprId; 2]> {
-    let program = s.program;
-    if stage.combine != Some(Combine::Sum) || program.buffers[stage.buffer].dtype != DType::F32 {
-        return None;
-    }
-    let Expr::Binary(BinaryOp::Mul, x, y) = &program.exprs[stage.value] else { return None };
-    let strip = |mut id: ExprId| {
-        while let Expr::Cast(to, inner) = &program.exprs[id]
-            && program.dtype_of(*inner) == *to
-        {
-            id = *inner;
-        }
-        id
-    };
-    let loads = [strip(*x), strip(*y)];
-    let fits =
-        |id: ExprId| matches!(&program.exprs[id], Expr::Load { .. }) && program.dtype_of(id) == DType::F32;
-    loads.iter().all(|it| fits(*it)).then_some(loads)
-}
+/// Instructions of an epilogue that is repeated for every register of a tile, because what it stores is rounded.
+const MOST_REPEATED: usize = 24;
 
 /// Which operand of the product a matrix is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,16 +33,19 @@ enum Side {
 struct Matrix {
     side: Side,
     access: Access,
+    element: Element,
+    /// Its zero points: where they are read, and how many there are.
+    zero: Option<(Access, Zero)>,
     /// Along the free axis, when there is one.
     free: Option<Dim>,
     /// Along the sum.
-    depth: Dim,
+    depth: Option<Dim>,
 }
 
 /// A stage that is a matrix product, perhaps inside loops.
 pub(crate) fn matrix_product(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let stage = *run.first()?;
-    let loads = product_loads(s, stage)?;
+    let found = products(s.program, stage)?;
     let vars = symbols(stage);
     let mut access = |id: ExprId| match &s.program.exprs[id] {
         Expr::Load { buffer, at, otherwise: None } => {
@@ -66,7 +53,8 @@ pub(crate) fn matrix_product(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Mat
         }
         _ => None,
     };
-    let (x, y) = (access(loads[0])?, access(loads[1])?);
+    let [x_term, y_term] = found.terms;
+    let (x, y) = (access(x_term.load)?, access(y_term.load)?);
     let out = Access::new(s.program, &mut s.shapes, stage.buffer, &stage.at, &vars)?;
     let sum = collapse(&mut s.shapes, &pairs(&stage.reduce), &[&x, &y])?;
     let [sum] = &sum[..] else { return None };
@@ -76,9 +64,9 @@ pub(crate) fn matrix_product(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Mat
     if s.shapes.as_int(out.of(inner)?) != Some(1) {
         return None;
     }
-    let (a, b) = match (x.uses(inner), y.uses(inner)) {
-        (true, false) => (y, x),
-        (false, true) => (x, y),
+    let ((a, a_term), (b, b_term)) = match (x.uses(inner), y.uses(inner)) {
+        (true, false) => ((y, y_term), (x, x_term)),
+        (false, true) => ((x, x_term), (y, y_term)),
         _ => return None,
     };
 
@@ -98,13 +86,49 @@ pub(crate) fn matrix_product(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Mat
     let one = s.shapes.int(1);
     let m = row.as_ref().map_or(one, |it| it.count);
     let free = row.as_ref().and_then(|it| a.of(it.inner));
-    let a = Matrix { side: Side::A, free, depth: a.of(sum.inner)?, access: a };
-    let b = Matrix { side: Side::B, free: b.of(column.inner), depth: b.of(sum.inner)?, access: b };
-    let product = Product { m, n: column.count, k: sum.count, a, b, out, row, column, outer };
+    let a_zero = zero_point(s, &a_term, &vars, row.as_ref())?;
+    let b_zero = zero_point(s, &b_term, &vars, Some(&column))?;
+    let matrix = |side, access: Access, term: Term, zero, free| Matrix {
+        side,
+        depth: access.of(sum.inner),
+        access,
+        element: term.element,
+        zero,
+        free,
+    };
+    let b_free = b.of(column.inner);
+    let a = matrix(Side::A, a, a_term, a_zero, free);
+    let b = matrix(Side::B, b, b_term, b_zero, b_free);
+    let arithmetic = found.arithmetic;
+    let product = Product { arithmetic, m, n: column.count, k: sum.count, a, b, out, row, column, outer };
     product.emit(s, run)
 }
 
+/// Where the zero points of a factor are, if it has some: one for all, or one for each index of its free axis. The outer
+/// `None`: they are anything else.
+#[allow(clippy::option_option, reason = "no zero points, or none that can be read")]
+fn zero_point(
+    s: &mut Selector<'_>,
+    term: &Term,
+    vars: &[Sym],
+    free: Option<&Collapsed>,
+) -> Option<Option<(Access, Zero)>> {
+    let Some(id) = term.zero else { return Some(None) };
+    let Expr::Load { buffer, at, otherwise: None } = &s.program.exprs[id] else { return None };
+    let access = Access::new(s.program, &mut s.shapes, *buffer, at, vars)?;
+    let along = |axis: Sym| free.is_some_and(|it| it.axes.contains(&axis));
+    let kind = if !vars.iter().any(|it| access.uses(*it) && along(*it)) {
+        Zero::One
+    } else {
+        let free = free?;
+        let dense = free.axes.len() == 1 && s.shapes.as_int(access.of(free.inner)?) == Some(1);
+        dense.then_some(Zero::Each)?
+    };
+    Some(Some((access, kind)))
+}
+
 struct Product {
+    arithmetic: Arithmetic,
     m: Dim,
     n: Dim,
     k: Dim,
@@ -120,27 +144,49 @@ impl Product {
     fn emit(&self, s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         let outer: Vec<Sym> = self.outer.iter().map(|it| it.0).collect();
         let (chain, operands) = self.chain(s, run);
-        let kinds: Vec<Operand> = operands.iter().map(|it| it.kind).collect();
+        let kinds: Vec<Kind> = operands.iter().map(|it| (it.kind, it.element)).collect();
 
         let tile = Tile::of(s.isa);
         let columns = i64::from(tile.columns(s.isa));
         let rows = i64::from(tile.rows);
         let few = s.shapes.as_int(self.m).is_some_and(|m| m <= FEW_ROWS);
         let fixed = s.shapes.as_int(self.m);
-        let (a_layout, a_stride) = match self.layout(s, &self.a, rows)? {
-            (Layout::RowMajor, stride) if fixed == Some(1) => (Layout::Direct, stride),
+        let pairs = self.arithmetic == Arithmetic::Pairs;
+        let constant_b = self.panels(s, &self.b, columns).is_some();
+        let (a_layout, a_stride) = match self.layout(s, &self.a, rows, constant_b)? {
+            (Layout::RowMajor, stride) if fixed == Some(1) && !pairs => (Layout::Direct, stride),
             other => other,
         };
-        let (b_layout, b_stride) = match self.layout(s, &self.b, columns)? {
-            (Layout::RowMajor, stride) if few => (Layout::Direct, stride),
+        // What is narrower than a lane is read under a mask one by one, where masks are of lanes.
+        let in_place = !pairs
+            && few
+            && (self.b.element == Element::LANE
+                || s.isa == Isa::Avx512
+                || s.shapes.as_int(self.n).is_some_and(|n| n % columns == 0));
+        let (b_layout, b_stride) = match self.layout(s, &self.b, columns, false)? {
+            (Layout::RowMajor, stride) if in_place => (Layout::Direct, stride),
             other => other,
         };
         // A vector times rows: every row is read once, where it lies.
-        if self.row.is_none() && b_layout == Layout::Transposed {
+        if self.row.is_none() && b_layout == Layout::Transposed && self.arithmetic == Arithmetic::Float {
             return None;
         }
-        let gemm = Gemm { m: fixed, epilogue: chain.steps(&kinds), ..Gemm::new(s.isa, a_layout, b_layout) };
-        let key = format!("{a_layout:?} {b_layout:?} {fixed:?} {}", chain.key(&kinds));
+        let factor = |layout, it: &Matrix| Factor {
+            layout,
+            element: it.element,
+            zero: it.zero.as_ref().map(|zero| zero.1),
+        };
+        let gemm = Gemm {
+            arithmetic: self.arithmetic,
+            a: factor(a_layout, &self.a),
+            b: factor(b_layout, &self.b),
+            c: chain.element,
+            m: fixed,
+            epilogue: chain.steps(&kinds),
+            ..Gemm::new(s.isa, a_layout, b_layout)
+        };
+        let Gemm { arithmetic, a: of_a, b: of_b, .. } = gemm;
+        let key = format!("{arithmetic:?} {of_a:?} {of_b:?} {fixed:?} {}", chain.key(&kinds));
         let zero = s.shapes.int(0);
         let extents = [self.m, self.n, self.k];
         s.lawful(|shapes| gemm.laws(shapes, extents))?;
@@ -160,24 +206,31 @@ impl Product {
         let mut args = Vec::new();
         let a_skip = if by_columns { zero } else { self.skip(s, &self.a, a_layout, first)? };
         let b_skip = if by_columns { self.skip(s, &self.b, b_layout, first)? } else { zero };
-        args.push(pointer(s, &self.a.access, a_layout, &outer, a_skip)?);
-        args.push(pointer(s, &self.b.access, b_layout, &outer, b_skip)?);
+        args.push(pointer(s, &self.a, a_layout, &outer, a_skip)?);
+        args.push(pointer(s, &self.b, b_layout, &outer, b_skip)?);
         let moved = if by_columns { Some(self.column.inner) } else { self.row.as_ref().map(|it| it.inner) };
         let target = Access { buffer: chain.target, ..self.out.clone() };
-        args.push(Arg::Pointer(target.buffer, self.moved(s, &target, &outer, moved, first)?));
+        let size = chain.element.bytes();
+        args.push(Arg::Pointer(target.buffer, self.moved(s, &target, size, &outer, moved, first)?));
         args.extend([m, n, self.k, a_stride, b_stride].map(Arg::Size));
         let row_stride = match self.row.as_ref().and_then(|it| self.out.of(it.inner)) {
-            Some(stride) => s.shapes.scale(stride, 4).ok()?,
+            Some(stride) => s.shapes.scale(stride, size).ok()?,
             None => zero,
         };
         args.push(Arg::Size(row_stride));
         args.push(Arg::Workspace(zero));
+        for (matrix, follows) in [(&self.a, !by_columns), (&self.b, by_columns)] {
+            let Some((access, _)) = &matrix.zero else { continue };
+            let along = if follows { moved } else { None };
+            let at = self.moved(s, access, matrix.element.bytes(), &outer, along, first)?;
+            args.push(Arg::Pointer(access.buffer, at));
+        }
         for operand in &operands {
             let moves = match (operand.kind, by_columns) {
-                (Operand::Row, true) | (Operand::Column, false) => None,
+                (Operand::Row, true) | (Operand::Column, false) | (Operand::Scalar, _) => None,
                 _ => moved,
             };
-            let at = self.moved(s, &operand.access, &outer, moves, first)?;
+            let at = self.moved(s, &operand.access, operand.element.bytes(), &outer, moves, first)?;
             args.push(Arg::Pointer(operand.access.buffer, at));
             if operand.kind == Operand::Full {
                 args.push(Arg::Size(operand.stride));
@@ -188,8 +241,13 @@ impl Product {
         self.claim(s, &self.b, b_layout, columns);
         let show = |dim: Dim| s.shapes.display(dim).to_string();
         let epilogue = if chain.is_empty() { String::new() } else { format!(", {} fused", chain.stages) };
+        let kind = match arithmetic {
+            Arithmetic::Float => "gemm",
+            Arithmetic::Int => "integer gemm",
+            Arithmetic::Pairs => "integer gemm in pairs",
+        };
         let what = format!(
-            "gemm {}x{}x{} (A {a_layout:?}, B {b_layout:?}{epilogue})",
+            "{kind} {}x{}x{} (A {a_layout:?}, B {b_layout:?}{epilogue})",
             show(self.m),
             show(self.n),
             show(self.k)
@@ -201,31 +259,43 @@ impl Product {
 
     /// Layout and row stride in bytes. A's rows are its free axis, B's are the sum: so "row-major" is a unit stride
     /// along the sum for A, and along the free axis for B.
-    fn layout(&self, s: &mut Selector<'_>, matrix: &Matrix, width: i64) -> Option<(Layout, Dim)> {
+    ///
+    /// Pairs are multiplied where at least one operand is packed by the driver, so that `other` must be no constant then.
+    fn layout(
+        &self,
+        s: &mut Selector<'_>,
+        matrix: &Matrix,
+        width: i64,
+        other: bool,
+    ) -> Option<(Layout, Dim)> {
         let is_a = matrix.side == Side::A;
-        if self.panels(s, matrix, width).is_some() {
+        let both = other && self.arithmetic == Arithmetic::Pairs;
+        if !both && self.panels(s, matrix, width).is_some() {
             return Some((Layout::Packed, s.shapes.int(0)));
         }
         let unit = |dim: Dim| s.shapes.as_int(dim) == Some(1);
+        let depth = matrix.depth?;
         let (layout, stride) = match matrix.free {
-            _ if unit(matrix.depth) => {
+            _ if unit(depth) => {
                 let free = matrix.free.unwrap_or(self.k);
                 (if is_a { Layout::RowMajor } else { Layout::Transposed }, free)
             }
-            Some(free) if unit(free) => {
-                (if is_a { Layout::Transposed } else { Layout::RowMajor }, matrix.depth)
-            }
+            Some(free) if unit(free) => (if is_a { Layout::Transposed } else { Layout::RowMajor }, depth),
             // One row: its elements are anywhere, as a column of a transposed matrix.
-            None if is_a => (Layout::Transposed, matrix.depth),
+            None if is_a => (Layout::Transposed, depth),
             _ => return None,
         };
-        Some((layout, s.shapes.scale(stride, 4).ok()?))
+        Some((layout, s.shapes.scale(stride, matrix.element.bytes()).ok()?))
     }
 
     /// The panels of a constant operand.
     fn panels(&self, s: &mut Selector<'_>, matrix: &Matrix, width: i64) -> Option<Panels> {
         let is_a = matrix.side == Side::A;
         s.packable(matrix.access.buffer)?;
+        // A panel of A is widened with one zero point.
+        if is_a && matrix.zero.as_ref().is_some_and(|it| it.1 == Zero::Each) {
+            return None;
+        }
         let batched = self.outer.iter().any(|it| matrix.access.uses(it.0));
         if batched || s.shapes.as_int(matrix.access.rest) != Some(0) {
             return None;
@@ -236,13 +306,17 @@ impl Product {
             None => 0,
         };
         let panels = Panels {
+            element: matrix.element.bytes(),
             groups: 1,
             group_stride: 0,
             count,
             stride,
             depth: s.shapes.as_int(self.k)?,
-            depth_stride: s.shapes.as_int(matrix.depth)?,
+            depth_stride: s.shapes.as_int(matrix.depth?)?,
+            inner: 1,
+            inner_stride: 0,
             width,
+            terms: self.arithmetic.terms(),
         };
         let dims = s.program.buffers[matrix.access.buffer].dims.clone();
         let elements = s.shapes.product(&dims).ok()?;
@@ -262,12 +336,16 @@ impl Product {
 
     /// Bytes to the first row (A) or column (B) of a range.
     fn skip(&self, s: &mut Selector<'_>, matrix: &Matrix, layout: Layout, first: Dim) -> Option<Dim> {
-        let per = match layout {
-            Layout::Packed => self.k,
-            _ => matrix.free?,
+        let (per, size) = match layout {
+            Layout::Packed => {
+                let factor = Factor { layout, element: matrix.element, zero: None };
+                let steps = s.shapes.ceil_div(self.k, self.arithmetic.terms()).ok()?;
+                (steps, factor.unit(self.arithmetic).bytes())
+            }
+            _ => (matrix.free?, matrix.element.bytes()),
         };
         let elements = s.shapes.mul(first, per).ok()?;
-        s.shapes.scale(elements, 4).ok()
+        s.shapes.scale(elements, size).ok()
     }
 
     /// Bytes to the position of an access in the current outer iteration, `first` steps along an axis.
@@ -275,14 +353,15 @@ impl Product {
         &self,
         s: &mut Selector<'_>,
         access: &Access,
+        size: i64,
         outer: &[Sym],
         along: Option<Sym>,
         first: Dim,
     ) -> Option<Dim> {
-        let mut bytes = access.bytes_at(&mut s.shapes, outer, 4)?;
+        let mut bytes = access.bytes_at(&mut s.shapes, outer, size)?;
         if let Some(coefficient) = along.and_then(|it| access.of(it)) {
             let elements = s.shapes.mul(first, coefficient).ok()?;
-            let skip = s.shapes.scale(elements, 4).ok()?;
+            let skip = s.shapes.scale(elements, size).ok()?;
             bytes = s.shapes.add(bytes, skip).ok()?;
         }
         Some(bytes)
@@ -290,18 +369,25 @@ impl Product {
 
     /// The elementwise stages that follow, and how their operands are read.
     fn chain(&self, s: &mut Selector<'_>, run: &[&Stage]) -> (Chain, Vec<Bound>) {
-        let fill = is_fill(s.program, run[0]);
         let program = s.program;
         let mut shapes = s.shapes.clone();
         let mut bind = |at: usize, id: ExprId| self.operand(s, &mut shapes, run, at, id);
-        let chain = if fill {
-            chain(program, run, &mut |at, id| bind(at, id).is_some())
-        } else {
-            chain(program, &run[..1], &mut |_, _| false)
-        };
-        let operands = chain.operands.iter().filter_map(|(at, id)| bind(*at, *id)).collect();
+        let run = if is_fill(program, run[0]) { run } else { &run[..1] };
+        let mut found = chain(program, run, self.whole(s), &mut |at, id| bind(at, id).is_some());
+        let mut operands: Vec<Bound> = found.operands.iter().filter_map(|(at, id)| bind(*at, *id)).collect();
+        let kinds: Vec<Kind> = operands.iter().map(|it| (it.kind, it.element)).collect();
+        if found.element != Element::LANE && epilogue::length(&found.steps(&kinds)) > MOST_REPEATED {
+            found = chain(program, run, false, &mut |at, id| bind(at, id).is_some());
+            operands = found.operands.iter().filter_map(|(at, id)| bind(*at, *id)).collect();
+        }
         s.shapes = shapes;
-        (chain, operands)
+        (found, operands)
+    }
+
+    /// Whether the sum is so short that it may be computed as a whole, to be rounded once.
+    fn whole(&self, s: &Selector<'_>) -> bool {
+        let most = 2 * Blocking::of(s.isa).depth * self.arithmetic.terms();
+        s.shapes.bounds(self.k).hi.is_some_and(|k| k <= most)
     }
 
     fn operand(
@@ -339,13 +425,15 @@ impl Product {
         };
         let as_int = |dim: Dim| shapes.as_int(dim);
         let kind = match (as_int(by_row), as_int(by_column)) {
+            (Some(0), Some(0)) => Operand::Scalar,
             (Some(0), Some(1)) => Operand::Column,
             (Some(1), Some(0)) => Operand::Row,
             (_, Some(1)) => Operand::Full,
             _ => return None,
         };
-        let stride = shapes.scale(by_row, 4).ok()?;
-        Some(Bound { access, kind, stride })
+        let element = Element::of(s.program.buffers[*buffer].dtype)?;
+        let stride = shapes.scale(by_row, element.bytes()).ok()?;
+        Some(Bound { access, kind, element, stride })
     }
 
     fn extent(&self, stage: &Stage, axis: Sym) -> Option<Dim> {
@@ -357,6 +445,7 @@ impl Product {
 struct Bound {
     access: Access,
     kind: Operand,
+    element: Element,
     /// From row to row, in bytes.
     stride: Dim,
 }
@@ -378,10 +467,10 @@ pub(crate) fn same_axes(s: &Selector<'_>, first: &Stage, stage: &Stage) -> Optio
     Some(map)
 }
 
-fn pointer(s: &mut Selector<'_>, access: &Access, layout: Layout, outer: &[Sym], skip: Dim) -> Option<Arg> {
+fn pointer(s: &mut Selector<'_>, matrix: &Matrix, layout: Layout, outer: &[Sym], skip: Dim) -> Option<Arg> {
     let start = match layout {
         Layout::Packed => s.shapes.int(0),
-        _ => access.bytes_at(&mut s.shapes, outer, 4)?,
+        _ => matrix.access.bytes_at(&mut s.shapes, outer, matrix.element.bytes())?,
     };
-    Some(Arg::Pointer(access.buffer, s.shapes.add(start, skip).ok()?))
+    Some(Arg::Pointer(matrix.access.buffer, s.shapes.add(start, skip).ok()?))
 }

@@ -5,15 +5,16 @@ use orogen_ir::shape::Dim;
 use orogen_ir::types::DType;
 
 use super::access::Access;
-use super::contraction::product_loads;
-use super::epilogue::{Chain, chain};
+use super::epilogue::{Chain, Kind, chain};
 use super::forms::{Panels, ParamForm};
+use super::product::products;
 use super::routine::Routine;
 use super::selector::{Match, Selector, single_axes, spans, symbols};
 use super::tree::{Arg, Call, Node};
 use crate::kernels::conv::{Convolution, Depthwise, Form, Geometry, Images, SlidingWindow, Window};
+use crate::kernels::element::Element;
 use crate::kernels::epilogue::Operand;
-use crate::kernels::gemm::Tile;
+use crate::kernels::gemm::{Arithmetic, Tile};
 
 /// Outputs of a plane in one unit of parallel work.
 const PLANE_UNIT: i64 = 64;
@@ -36,11 +37,15 @@ struct Shape {
 /// A stage that is a convolution with constant weights.
 pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let stage = *run.first()?;
-    let loads = product_loads(s, stage)?;
+    let found = products(s.program, stage)?;
+    if found.arithmetic != Arithmetic::Float || found.terms.iter().any(|it| it.element != Element::LANE) {
+        return None;
+    }
+    let loads = found.terms.map(|it| it.load);
     let shape =
         recognise(s, stage, loads[0], loads[1]).or_else(|| recognise(s, stage, loads[1], loads[0]))?;
     let (chain, operands) = epilogue(s, run);
-    let kinds: Vec<Operand> = operands.iter().map(|it| it.1).collect();
+    let kinds: Vec<Kind> = operands.iter().map(|it| (it.1, Element::LANE)).collect();
     let plane = s.shapes.mul(shape.output[0], shape.output[1]).ok()?;
     let plane_bytes = s.shapes.scale(plane, 4).ok()?;
     let zero = s.shapes.int(0);
@@ -69,13 +74,17 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
         let rows = i64::from(Tile::of(s.isa).rows);
         let depth = shape.c * shape.geometry.kernel[0] * shape.geometry.kernel[1];
         let panels = Panels {
+            element: 4,
             groups: shape.groups,
             group_stride: shape.m * depth,
             count: shape.m,
             stride: depth,
             depth,
             depth_stride: 1,
+            inner: 1,
+            inner_stride: 0,
             width: rows,
+            terms: 1,
         };
         let (first, last, units) = s.range(PLANE_UNIT, plane)?;
         let [groups, c, m] = [shape.groups, shape.c, shape.m].map(|it| Arg::Size(s.shapes.int(it)));
@@ -294,7 +303,7 @@ pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     };
     s.lawful(|shapes| geometry.laws(Form::Unfolded, shapes, &images))?;
     let (chain, operands) = epilogue(s, run);
-    let kinds: Vec<Operand> = operands.iter().map(|it| it.1).collect();
+    let kinds: Vec<Kind> = operands.iter().map(|it| (it.1, Element::LANE)).collect();
     let zero = s.shapes.int(0);
     let planes = s.shapes.mul(out_dims[0], out_dims[1]).ok()?;
     let (first, last, units) = s.range(1, planes)?;
@@ -330,6 +339,9 @@ fn epilogue(s: &mut Selector<'_>, run: &[&Stage]) -> (Chain, Vec<(orogen_ir::loo
     let mut bind = |at: usize, id: ExprId| -> Option<(orogen_ir::loops::BufferId, Operand)> {
         let stage = run[at];
         let Expr::Load { buffer, at: index, otherwise: None } = &program.exprs[id] else { return None };
+        if Element::of(program.buffers[*buffer].dtype) != Some(Element::LANE) {
+            return None;
+        }
         let axes = symbols(stage);
         let single = single_axes(&shapes, stage);
         let mut access = Access::new(program, &mut shapes, *buffer, index, &axes)?;
@@ -348,7 +360,7 @@ fn epilogue(s: &mut Selector<'_>, run: &[&Stage]) -> (Chain, Vec<(orogen_ir::loo
         let only = rest.all(|it| (*it == channel) == access.uses(*it));
         (only && shapes.as_int(access.of(channel)?) == Some(1)).then_some((*buffer, Operand::Row))
     };
-    let chain = chain(program, run, &mut |at, id| bind(at, id).is_some());
+    let chain = chain(program, run, false, &mut |at, id| bind(at, id).is_some());
     let operands = chain.operands.iter().filter_map(|(at, id)| bind(*at, *id)).collect();
     s.shapes = shapes;
     (chain, operands)

@@ -1,18 +1,21 @@
 //! Elementwise stages after a contraction, as steps of its epilogue.
 
+use std::sync::Arc;
+
 use orogen_ir::loops::{BufferId, BufferRole, Expr, ExprId, Index, Stage, TensorProgram};
 
-use super::expression::{Node, VectorExpr};
+use super::element::Class;
+use super::expression::{Load, Node, VectorExpr};
 use super::stages::accesses;
 use crate::kernels::element::Element;
-use crate::kernels::epilogue::{Operand, Step};
-use crate::vector::BinaryOp;
+use crate::kernels::epilogue::{Fold, Operand, Step, Term};
+use crate::vector::{BinaryOp, Builder, VReg};
 
 /// One step, before the operands are known.
 #[derive(Clone, Debug)]
 enum Part {
-    /// With the operand that leaf `i` stands for.
-    Combine(BinaryOp, usize),
+    /// With what is made of these leaves, as leaves 0, 1, …; none: with the only leaf itself.
+    Combine(BinaryOp, Vec<usize>, Option<(VectorExpr, Node)>),
     /// A function of the value, which is leaf 0.
     Map(VectorExpr, Node),
 }
@@ -25,22 +28,39 @@ pub(crate) struct Chain {
     pub(crate) stages: usize,
     /// Where the final value goes.
     pub(crate) target: BufferId,
+    /// Elements of the final value.
+    pub(crate) element: Element,
     /// Loads of the operands, in the order of the steps, each with its stage.
     pub(crate) operands: Vec<(usize, ExprId)>,
 }
 
-/// The longest chain after stage 0 of `run`: every stage is elementwise over the result before it. `admit` says
-/// whether an operand can be read.
+/// How an operand is read.
+pub(crate) type Kind = (Operand, Element);
+
+/// The longest chain after stage 0 of `run`: every stage is elementwise over the result before it. `narrow` says whether
+/// the final value may be narrower than a lane, `admit` whether an operand can be read.
 pub(crate) fn chain(
     program: &TensorProgram,
     run: &[&Stage],
+    narrow: bool,
     admit: &mut dyn FnMut(usize, ExprId) -> bool,
 ) -> Chain {
     (1..run.len())
         .rev()
+        .filter(|last| narrow || element(program, run[*last].buffer) == Some(Element::LANE))
         .filter(|last| dead_between(program, run, *last))
         .find_map(|last| try_chain(program, &run[..=last], admit))
-        .unwrap_or(Chain { parts: Vec::new(), stages: 0, target: run[0].buffer, operands: Vec::new() })
+        .unwrap_or(Chain {
+            parts: Vec::new(),
+            stages: 0,
+            target: run[0].buffer,
+            element: Element::LANE,
+            operands: Vec::new(),
+        })
+}
+
+fn element(program: &TensorProgram, buffer: BufferId) -> Option<Element> {
+    Element::of(program.buffers[buffer].dtype)
 }
 
 /// Whether nothing but stages 1 to `last` reads what stages before `last` store.
@@ -66,21 +86,21 @@ fn try_chain(
         {
             return None;
         }
-        if Element::of(program.buffers[stage.buffer].dtype) != Some(Element::LANE) {
-            return None;
-        }
-        let root = stage.value;
-        let node = expr.add(program, root, &mut |expr, id| {
+        Class::of(program.buffers[stage.buffer].dtype)?;
+        let mut leaf = |expr: &mut VectorExpr, id: ExprId| {
             let Expr::Load { buffer, at: index, otherwise: None } = &program.exprs[id] else { return None };
             if let Some((_, node)) = values.iter().find(|it| it.0 == *buffer) {
                 return same_element(program, *buffer, index, &stage.at).then_some(*node);
             }
-            if Element::of(program.buffers[*buffer].dtype) != Some(Element::LANE) || !admit(at, id) {
-                return None;
-            }
+            element(program, *buffer).filter(|_| admit(at, id))?;
             leaves.push((at, id));
             Some(expr.leaf(leaves.len() - 1))
-        })?;
+        };
+        let node = if at + 1 == run.len() {
+            expr.add_stored(program, stage, &mut Load(&mut leaf))?
+        } else {
+            expr.add(program, stage.value, &mut leaf)?
+        };
         values.push((stage.buffer, node));
     }
     let (target, root) = *values.last()?;
@@ -88,12 +108,13 @@ fn try_chain(
     steps(&mut expr, root, &mut parts)?;
     let operands = parts
         .iter()
-        .filter_map(|it| match it {
-            Part::Combine(_, leaf) => Some(leaves[*leaf]),
-            Part::Map(..) => None,
+        .flat_map(|it| match it {
+            Part::Combine(_, own, _) => &own[..],
+            Part::Map(..) => &[],
         })
+        .map(|leaf| leaves[*leaf])
         .collect();
-    Some(Chain { parts, stages: run.len() - 1, target, operands })
+    Some(Chain { parts, stages: run.len() - 1, target, element: element(program, target)?, operands })
 }
 
 /// Whether the stage stores at its axes, in order; dimensions of one element may be stored at 0.
@@ -128,7 +149,7 @@ fn same_extents(program: &TensorProgram, buffer: BufferId, stage: &Stage) -> boo
     program.buffers[buffer].dims == program.buffers[stage.buffer].dims
 }
 
-/// Takes an expression apart into steps on leaf 0; operands are bare leaves.
+/// Takes an expression apart into steps on leaf 0.
 fn steps(expr: &mut VectorExpr, root: Node, parts: &mut Vec<Part>) -> Option<()> {
     if expr.as_leaf(root) == Some(0) {
         return Some(());
@@ -144,26 +165,40 @@ fn steps(expr: &mut VectorExpr, root: Node, parts: &mut Vec<Part>) -> Option<()>
         return Some(());
     }
     if let Some((op, x, y)) = expr.as_binary(root) {
-        let operand = |node: Node| expr.as_leaf(node).filter(|it| *it != 0);
-        let commutes = matches!(op, BinaryOp::Add | BinaryOp::Mul);
-        if let Some(leaf) = operand(y) {
+        let operand = |node: Node| Some(expr.leaves_of(node)).filter(|it| !it.is_empty() && !it.contains(&0));
+        let combine = |op: BinaryOp, node: Node, leaves: Vec<usize>| {
+            let value = expr.as_leaf(node).is_none().then(|| expr.part(node, &leaves));
+            Part::Combine(op, leaves, value)
+        };
+        let commutes = matches!(op, BinaryOp::Add | BinaryOp::Mul | BinaryOp::IntAdd | BinaryOp::IntMul);
+        if let Some(leaves) = operand(y) {
+            let part = combine(op, y, leaves);
             steps(expr, x, parts)?;
-            parts.push(Part::Combine(op, leaf));
+            parts.push(part);
             return Some(());
         }
-        if let Some(leaf) = operand(x) {
+        if let Some(leaves) = operand(x) {
             if commutes {
+                let part = combine(op, x, leaves);
                 steps(expr, y, parts)?;
-                parts.push(Part::Combine(op, leaf));
+                parts.push(part);
                 return Some(());
             }
-            if op == BinaryOp::Sub {
+            let negation = match op {
+                BinaryOp::Sub => {
+                    Some((BinaryOp::Add, VectorExpr::negate as fn(&mut VectorExpr, Node) -> Node))
+                }
+                BinaryOp::IntSub => Some((BinaryOp::IntAdd, VectorExpr::negate_int as _)),
+                _ => None,
+            };
+            if let Some((sum, negation)) = negation {
+                let part = combine(sum, x, leaves);
                 steps(expr, y, parts)?;
                 let mut negate = VectorExpr::default();
                 let value = negate.leaf(0);
-                let result = negate.negate(value);
+                let result = negation(&mut negate, value);
                 parts.push(Part::Map(negate, result));
-                parts.push(Part::Combine(BinaryOp::Add, leaf));
+                parts.push(part);
                 return Some(());
             }
         }
@@ -182,13 +217,18 @@ fn steps(expr: &mut VectorExpr, root: Node, parts: &mut Vec<Part>) -> Option<()>
 
 impl Chain {
     /// The steps, with how each operand is read.
-    pub(crate) fn steps(&self, operands: &[Operand]) -> Vec<Step> {
+    pub(crate) fn steps(&self, operands: &[Kind]) -> Vec<Step> {
         let mut operands = operands.iter();
         self.parts
             .iter()
             .map(|part| match part {
-                Part::Combine(op, _) => {
-                    Step::Combine(*op, *operands.next().expect("one for each combination"))
+                Part::Combine(op, leaves, value) => {
+                    let operands = operands.by_ref().take(leaves.len()).copied().collect();
+                    let value = value.clone().map(|(expr, root)| {
+                        let fold = move |b: &mut Builder, leaves: &[VReg]| expr.emit(b, leaves, &[root])[0];
+                        Arc::new(fold) as Fold
+                    });
+                    Step::Combine(*op, Term { operands, value })
                 }
                 Part::Map(expr, root) => {
                     let (expr, root) = (expr.clone(), *root);
@@ -198,13 +238,16 @@ impl Chain {
             .collect()
     }
 
-    /// A text that says everything about the steps.
-    pub(crate) fn key(&self, operands: &[Operand]) -> String {
+    /// A text that says everything about the steps and the final value.
+    pub(crate) fn key(&self, operands: &[Kind]) -> String {
         let parts = self.parts.iter().map(|part| match part {
-            Part::Combine(op, _) => format!("{op:?}"),
+            Part::Combine(op, leaves, None) => format!("{op:?}/{}", leaves.len()),
+            Part::Combine(op, leaves, Some((expr, root))) => {
+                format!("{op:?}/{} {}@{root}", leaves.len(), expr.key())
+            }
             Part::Map(expr, root) => format!("{}@{root}", expr.key()),
         });
-        format!("{:?} {operands:?}", parts.collect::<Vec<_>>())
+        format!("{:?} {operands:?} {:?}", parts.collect::<Vec<_>>(), self.element)
     }
 
     /// Whether there is nothing to do.

@@ -193,19 +193,30 @@ impl VectorExpr {
     /// The part of the graph between `root` and `cut`, with `cut` as leaf 0; it must depend on nothing else.
     pub(crate) fn between(&self, root: Node, cut: Node) -> (VectorExpr, Node) {
         let mut copy = VectorExpr::default();
-        let mut map: IndexMap<Node, Node> = IndexMap::new();
         let zero = copy.leaf(0);
-        map.insert(cut, zero);
+        self.copied(root, copy, IndexMap::from_iter([(cut, zero)]))
+    }
+
+    /// The part of the graph under `root`, which depends on these leaves: leaf `leaves[i]` becomes leaf `i`.
+    pub(crate) fn part(&self, root: Node, leaves: &[usize]) -> (VectorExpr, Node) {
+        let mut copy = VectorExpr::default();
+        let mut map = IndexMap::new();
+        for (i, leaf) in leaves.iter().enumerate() {
+            let new = copy.leaf(i);
+            map.extend(self.operations.get_index_of(&Operation::Leaf(*leaf)).map(|old| (old, new)));
+        }
+        self.copied(root, copy, map)
+    }
+
+    /// Adds to `copy` what `root` needs beyond the nodes that `map` has.
+    fn copied(&self, root: Node, mut copy: VectorExpr, mut map: IndexMap<Node, Node>) -> (VectorExpr, Node) {
         for node in 0..=root {
             if map.contains_key(&node) || self.operands(node).iter().any(|it| !map.contains_key(it)) {
                 continue;
             }
-            if matches!(self.operations[node], Operation::Leaf(_)) {
-                continue;
-            }
             let m = |node: Node| map[&node];
             let operation = match self.operations[node] {
-                Operation::Leaf(i) => Operation::Leaf(i),
+                Operation::Leaf(_) => continue,
                 Operation::Constant(bits) => Operation::Constant(bits),
                 Operation::Function(f, x) => Operation::Function(f, m(x)),
                 Operation::ToInt(x) => Operation::ToInt(m(x)),
@@ -607,6 +618,12 @@ impl VectorExpr {
     /// Negation.
     pub(crate) fn negate(&mut self, x: Node) -> Node {
         self.push(Operation::Function(UnaryOp::Neg, x))
+    }
+
+    /// Negation of an `i32`.
+    pub(crate) fn negate_int(&mut self, x: Node) -> Node {
+        let zero = self.bits(0);
+        self.push(Operation::Binary(vector::BinaryOp::IntSub, zero, x))
     }
 }
 

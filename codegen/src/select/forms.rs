@@ -10,10 +10,13 @@ pub(crate) enum ParamForm {
     Panels(Panels),
 }
 
-/// Panels of `width` rows (or columns) of 4-byte elements, over the whole depth: for each group
-/// `[⌈count / width⌉][depth][width]`, filled up with zeros. Strides are those of the constant, in elements.
+/// Panels of `width` rows (or columns), over the whole depth: for each group
+/// `[⌈count / width⌉][⌈depth / terms⌉][inner][width][terms]`, filled up with zeros. Strides are those of the constant, in
+/// elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Panels {
+    /// Bytes of an element.
+    pub(crate) element: i64,
     /// Number of matrices.
     pub(crate) groups: i64,
     /// From one matrix to the next.
@@ -22,30 +25,46 @@ pub(crate) struct Panels {
     pub(crate) count: i64,
     /// From one to the next.
     pub(crate) stride: i64,
-    /// The other extent, that of the sum.
+    /// The other extent, that of the sum, or the outer part of it.
     pub(crate) depth: i64,
     /// From one summand to the next.
     pub(crate) depth_stride: i64,
+    /// The inner part of the sum; 1 if there is none.
+    pub(crate) inner: i64,
+    /// From one of its summands to the next.
+    pub(crate) inner_stride: i64,
     /// Rows (or columns) of a panel.
     pub(crate) width: i64,
+    /// Neighbours along `depth` that stand side by side.
+    pub(crate) terms: i64,
 }
 
 impl Panels {
     /// Whether there is no element at all; the other numbers may be of any size then.
     fn is_empty(&self) -> bool {
-        [self.groups, self.count, self.depth].iter().any(|it| *it <= 0)
+        [self.groups, self.count, self.depth, self.inner].iter().any(|it| *it <= 0)
+    }
+
+    /// Steps of the outer part of the sum.
+    fn steps(&self) -> i64 {
+        (self.depth + self.terms - 1) / self.terms
     }
 
     /// Bytes of one group.
     fn group_bytes(&self) -> i64 {
-        (self.count + self.width - 1) / self.width * self.width * self.depth * 4
+        let rows = (self.count + self.width - 1) / self.width * self.width;
+        rows * self.steps() * self.inner * self.terms * self.element
     }
 
     /// Whether every element that the strides reach is one of `elements`, so that packing reads no other memory.
     pub(crate) fn fits(&self, elements: usize) -> bool {
         let last = |count: i64, stride: i64| i128::from((count - 1).max(0)) * i128::from(stride);
-        let parts =
-            [(self.groups, self.group_stride), (self.count, self.stride), (self.depth, self.depth_stride)];
+        let parts = [
+            (self.groups, self.group_stride),
+            (self.count, self.stride),
+            (self.depth, self.depth_stride),
+            (self.inner, self.inner_stride),
+        ];
         let reach: i128 = parts.iter().map(|it| last(it.0, it.1)).sum();
         parts.iter().all(|it| it.1 >= 0) && (self.is_empty() || reach < elements as i128)
     }
@@ -57,21 +76,28 @@ impl Panels {
         }
         let group_bytes = usize::try_from(self.group_bytes()).unwrap_or(0);
         let mut out = vec![0; group_bytes * usize::try_from(self.groups).unwrap_or(0)];
-        let mut at = 0;
+        let size = usize::try_from(self.element).unwrap_or(0);
+        let mut places = out.chunks_exact_mut(size.max(1));
         for group in 0..self.groups {
             for first in (0..self.count).step_by(self.width.max(1) as usize) {
-                for k in 0..self.depth {
-                    for lane in 0..self.width {
-                        if first + lane < self.count {
-                            let from = group * self.group_stride
-                                + (first + lane) * self.stride
-                                + k * self.depth_stride;
-                            let from = 4 * from as usize;
-                            if let Some(element) = bytes.get(from..from + 4) {
-                                out[at..at + 4].copy_from_slice(element);
+                for outer in (0..self.depth).step_by(self.terms.max(1) as usize) {
+                    for inner in 0..self.inner {
+                        for lane in 0..self.width {
+                            for term in 0..self.terms {
+                                let Some(place) = places.next() else { return out };
+                                if first + lane >= self.count || outer + term >= self.depth {
+                                    continue;
+                                }
+                                let from = group * self.group_stride
+                                    + (first + lane) * self.stride
+                                    + (outer + term) * self.depth_stride
+                                    + inner * self.inner_stride;
+                                let from = size * from as usize;
+                                if let Some(element) = bytes.get(from..from + size) {
+                                    place.copy_from_slice(element);
+                                }
                             }
                         }
-                        at += 4;
                     }
                 }
             }

@@ -33,6 +33,7 @@ mod element;
 mod epilogue;
 mod expression;
 pub(crate) mod forms;
+mod product;
 pub(crate) mod routine;
 mod row_program;
 mod rows;

@@ -8,7 +8,7 @@ use super::unfold::inside;
 use crate::kernels::epilogue::{self, Operand, Step};
 use crate::kernels::flow;
 use crate::vector::encode::{self, DefineError};
-use crate::vector::{Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Isa, MReg, Program, Size, VReg};
+use crate::vector::{Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Isa, Program, Size, VReg};
 
 /// What a window computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,14 +50,7 @@ impl SlidingWindow {
     pub fn program(&self) -> Program {
         let mut b = Builder::new("depthwise");
         let [x, weights, y, h, w, oh, ow] = b.params();
-        let operands: Vec<(Operand, IReg)> = self
-            .epilogue
-            .iter()
-            .filter_map(|step| match step {
-                Step::Combine(_, operand) => Some((*operand, b.param())),
-                Step::Map(_) => None,
-            })
-            .collect();
+        let bound = epilogue::bind_planes(&mut b, &self.epilogue);
         let geometry = &self.geometry;
         let [kh, kw] = geometry.kernel;
         let [sy, sx] = geometry.stride;
@@ -92,41 +85,18 @@ impl SlidingWindow {
                     |b| row.accumulate(b, acc, x, y_top, ix, None),
                     |b| row.accumulate(b, acc, x, y_top, ix, Some(left)),
                 );
-                let value = self.finish(b, acc, &operands, mask);
+                let value = epilogue::apply(b, &self.epilogue, &bound, acc, 0, Some(mask));
                 b.store(value, y, Some(mask));
                 let done = b.int_op(IntOp::Min, left, Size::lanes(1));
                 let bytes = b.int_op(IntOp::ShiftLeft, done, 2);
                 b.bump(y, bytes);
-                for &(operand, p) in &operands {
-                    if operand != Operand::Row {
-                        b.bump(p, bytes);
-                    }
-                }
+                epilogue::next_columns(b, &bound, done);
                 b.bump(left, Size::lanes(-1));
                 b.bump(ix, Size::lanes(sx));
             });
             b.bump(y_top, sy);
         });
         b.finish()
-    }
-
-    fn finish(&self, b: &mut Builder, acc: VReg, operands: &[(Operand, IReg)], mask: MReg) -> VReg {
-        let mut value = acc;
-        let mut next = operands.iter();
-        for step in &self.epilogue {
-            value = match step {
-                Step::Map(f) => f(b, value),
-                Step::Combine(op, _) => {
-                    let &(operand, p) = next.next().expect("one for each step");
-                    let v = match operand {
-                        Operand::Row => b.load_splat(p),
-                        Operand::Column | Operand::Full => b.load(p, Some(mask)),
-                    };
-                    b.binary(*op, value, v)
-                }
-            };
-        }
-        value
     }
 
     /// Defines the kernel and a driver over planes as local functions; their names start with `name`.
@@ -161,12 +131,11 @@ impl SlidingWindow {
                     let mut values = vec![x, weights, y, h, w, oh, ow];
                     let mut operands = args[11..].iter();
                     let mut next = || *operands.next().expect("declared for each operand");
-                    for step in &self.epilogue {
-                        let Step::Combine(_, operand) = step else { continue };
+                    for (operand, element) in epilogue::operands(&self.epilogue) {
                         let p = next();
                         values.push(match operand {
-                            Operand::Row => flow.at_scaled(p, channel, 4),
-                            Operand::Column => p,
+                            Operand::Row => flow.at_scaled(p, channel, element.bytes()),
+                            Operand::Scalar | Operand::Column => p,
                             Operand::Full => {
                                 let stride = next();
                                 flow.at(p, plane, stride)

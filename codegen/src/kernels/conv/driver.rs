@@ -183,6 +183,8 @@ impl Convolution {
                         accumulate: flow.flag(IntCC::SignedGreaterThan, pc, zero),
                         last: flow.flag(IntCC::SignedGreaterThanOrEqual, done, c),
                         ahead,
+                        panel: workspace,
+                        zeros: [None; 2],
                         operands: operands.clone(),
                     };
                     tiles.compute(flow, &block);

@@ -84,5 +84,6 @@ pub(super) fn inside(b: &mut Builder, y: IReg, h: IReg) -> IReg {
 
 /// The packing program for [`Form::Pointwise`](super::Form::Pointwise): columns of the image as they are.
 pub fn pack_pointwise(vectors: u32, isa: Isa) -> Program {
-    gemm::pack_rows(Size::lanes(i64::from(vectors)), isa)
+    let factor = gemm::Factor::floats(gemm::Layout::RowMajor);
+    gemm::pack_rows(Size::lanes(i64::from(vectors)), isa, &factor, gemm::Arithmetic::Float)
 }

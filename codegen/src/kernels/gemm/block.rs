@@ -1,10 +1,11 @@
 //! The tile kernels over a block of the result, as part of a function that is being built.
 
-use cranelift_codegen::ir::{Function, Value};
+use cranelift_codegen::ir::{FuncRef, Function, Value};
 use cranelift_module::{FuncId, Module};
 
+use super::pack::widen_panel;
 use super::{Gemm, Layout};
-use crate::kernels::epilogue::{Operand, Step};
+use crate::kernels::epilogue::{self, Operand, Step};
 use crate::kernels::flow::{Choice, Flow};
 use crate::vector::encode::{self, DefineError, clif};
 
@@ -12,11 +13,19 @@ use crate::vector::encode::{self, DefineError, clif};
 pub(crate) struct Tiles<'a> {
     gemm: &'a Gemm,
     choice: Choice,
+    /// Makes whole lanes of a constant panel of A.
+    widen: Option<FuncRef>,
+}
+
+/// The functions of a block, of which [`Tiles`] are made.
+pub(crate) struct Kernels {
+    tiles: Vec<FuncId>,
+    widen: Option<FuncId>,
 }
 
 /// A block of C, and what is multiplied for it: rows of A and columns of B over a part of the depth.
 ///
-/// Pointers are to the first row, column and step of the depth; distances are in bytes.
+/// Pointers are to the first row, column and step of the sum; distances are in bytes.
 pub(crate) struct Block {
     pub(crate) a: Value,
     /// From one row of A to the next; in panels, from one panel to the next by the rows of one.
@@ -30,6 +39,7 @@ pub(crate) struct Block {
     pub(crate) c_row: Value,
     pub(crate) rows: Value,
     pub(crate) columns: Value,
+    /// Steps of the sum.
     pub(crate) depth: Value,
     /// Not 0: add to what C holds.
     pub(crate) accumulate: Value,
@@ -37,6 +47,10 @@ pub(crate) struct Block {
     pub(crate) last: Value,
     /// What later blocks and tiles read, for the first tile, and how far it moves from one row and column to the next.
     pub(crate) ahead: [Value; 3],
+    /// Room for a panel of A of this depth, where [`Gemm::widens`].
+    pub(crate) panel: Value,
+    /// The first zero point of A that is still to be subtracted, and that of B.
+    pub(crate) zeros: [Option<Value>; 2],
     /// The operands of the epilogue.
     pub(crate) operands: Vec<Value>,
 }
@@ -45,13 +59,14 @@ impl<'a> Tiles<'a> {
     /// Imports what [`Gemm::kernels`] defined.
     pub(crate) fn import(
         gemm: &'a Gemm,
-        kernels: &[FuncId],
+        kernels: &Kernels,
         module: &mut dyn Module,
         func: &mut Function,
     ) -> Tiles<'a> {
-        let functions = kernels.iter().map(|&id| module.declare_func_in_func(id, func)).collect();
+        let functions = kernels.tiles.iter().map(|&id| module.declare_func_in_func(id, func)).collect();
+        let widen = kernels.widen.map(|id| module.declare_func_in_func(id, func));
         let signature = clif::signature(gemm.micro(1).params(), encode::call_conv(module));
-        Tiles { gemm, choice: Choice { signature: func.import_signature(signature), functions } }
+        Tiles { gemm, choice: Choice { signature: func.import_signature(signature), functions }, widen }
     }
 
     /// Computes a block: a row of tiles after the other, so that a panel of A stays near while B passes by.
@@ -64,24 +79,34 @@ impl<'a> Tiles<'a> {
             let full = flow.int(rows);
             let here = flow.min(left, full);
             let kernel = self.choice.address(flow, here);
-            let a = flow.at(block.a, i, block.a_row);
+            let mut a = flow.at(block.a, i, block.a_row);
+            if let Some(widen) = self.widen {
+                let steps = flow.scale(block.depth, rows);
+                let mut values = vec![a, block.panel, steps];
+                values.extend(block.zeros[0]);
+                flow.call(widen, &values);
+                a = block.panel;
+            }
             let [ahead, ahead_row, ahead_column] = block.ahead;
             let ahead = flow.at(ahead, i, ahead_row);
             flow.range(zero, block.columns, columns, |flow, j| {
                 let b = flow.at(block.b, j, block.b_column);
                 let c = flow.at(block.c, i, block.c_row);
-                let c = flow.at_scaled(c, j, 4);
+                let c = flow.at_scaled(c, j, self.gemm.c.bytes());
                 let left = flow.sub(block.columns, j);
                 let full = flow.int(columns);
                 let valid = flow.min(left, full);
                 let Block { depth, c_row, accumulate, last, .. } = *block;
                 let ahead = flow.at(ahead, j, ahead_column);
                 let mut values = vec![a, b, c, depth, c_row, valid, accumulate, last, ahead];
-                if self.gemm.a == Layout::Direct {
+                if self.gemm.a.layout == Layout::Direct {
                     values.push(block.a_row);
                 }
-                if self.gemm.b == Layout::Direct {
+                if self.gemm.b.layout == Layout::Direct {
                     values.push(block.b_row);
+                }
+                if let Some(zero) = block.zeros[1] {
+                    values.push(flow.at_scaled(zero, j, self.gemm.b.zero_step()));
                 }
                 values.extend(operands_at(flow, &self.gemm.epilogue, &block.operands, [i, i], j));
                 self.choice.call(flow, kernel, &values);
@@ -92,7 +117,7 @@ impl<'a> Tiles<'a> {
 
 impl Gemm {
     /// Defines the tile kernels for 1 to `tile.rows` rows. Where `m` is known, those that cannot occur are any other's.
-    pub(crate) fn kernels(&self, module: &mut dyn Module, name: &str) -> Result<Vec<FuncId>, DefineError> {
+    pub(crate) fn kernels(&self, module: &mut dyn Module, name: &str) -> Result<Kernels, DefineError> {
         let full = self.tile().rows;
         let define = |module: &mut dyn Module, rows: u32| -> Result<FuncId, DefineError> {
             let program = self.micro(rows).program();
@@ -115,7 +140,14 @@ impl Gemm {
         }
         let any = made[0].1;
         let of = |rows| made.iter().find(|(r, _)| *r == rows).map_or(any, |(_, id)| *id);
-        Ok((1..=full).map(of).collect())
+        let mut widen = None;
+        if self.widens() {
+            let program = widen_panel(self.a.unit(self.arithmetic), self.arithmetic, &self.a);
+            let id = encode::declare(module, &format!("{name}.widen"), program.params.len())?;
+            encode::define(module, id, &program, self.isa)?;
+            widen = Some(id);
+        }
+        Ok(Kernels { tiles: (1..=full).map(of).collect(), widen })
     }
 }
 
@@ -124,29 +156,25 @@ impl Gemm {
 pub(crate) fn operands_at(
     flow: &mut Flow<'_, '_>,
     epilogue: &[Step],
-    mut operands: &[Value],
+    operands: &[Value],
     [row, full_row]: [Value; 2],
     column: Value,
 ) -> Vec<Value> {
+    let mut given = operands.iter().copied();
+    let mut next = || given.next().expect("the function is declared with a parameter for each operand");
     let mut values = Vec::new();
-    for step in epilogue {
-        let Step::Combine(_, operand) = step else { continue };
-        match (operand, operands) {
-            (Operand::Row, [p, rest @ ..]) => {
-                values.push(flow.at_scaled(*p, row, 4));
-                operands = rest;
+    for (operand, element) in epilogue::operands(epilogue) {
+        let p = next();
+        match operand {
+            Operand::Scalar => values.push(p),
+            Operand::Row => values.push(flow.at_scaled(p, row, element.bytes())),
+            Operand::Column => values.push(flow.at_scaled(p, column, element.bytes())),
+            Operand::Full => {
+                let stride = next();
+                let row = flow.at(p, full_row, stride);
+                values.push(flow.at_scaled(row, column, element.bytes()));
+                values.push(stride);
             }
-            (Operand::Column, [p, rest @ ..]) => {
-                values.push(flow.at_scaled(*p, column, 4));
-                operands = rest;
-            }
-            (Operand::Full, [p, stride, rest @ ..]) => {
-                let row = flow.at(*p, full_row, *stride);
-                values.push(flow.at_scaled(row, column, 4));
-                values.push(*stride);
-                operands = rest;
-            }
-            _ => unreachable!("the function is declared with a parameter for each operand"),
         }
     }
     values

@@ -6,7 +6,8 @@ use cranelift_module::{FuncId, Module};
 use orogen_ir::shape::{Dim, Overflow, ShapeCx};
 
 use super::block::{Block, Tiles, operands_at};
-use super::{Micro, Source, Tile, pack_rows, pack_transposed};
+use super::{Arithmetic, Factor, Micro, Source, Tile, pack_rows, pack_transposed};
+use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Step};
 use crate::kernels::flow::{self, Flow};
 use crate::kernels::laws::Law;
@@ -29,16 +30,21 @@ pub enum Layout {
 /// A matrix multiplication to be generated.
 ///
 /// The function takes, all 64-bit: `a`, `b`, `c` (pointers), `m`, `n`, `k`, `lda`, `ldb`, `ldc` (row strides in bytes;
-/// ignored for packed operands), `workspace` (a pointer, 64-byte aligned for speed), then the operands of the epilogue.
+/// ignored for packed operands), `workspace` (a pointer, 64-byte aligned for speed), the first zero point of A and that
+/// of B where they have some, then the operands of the epilogue.
 /// The workspace holds [`Gemm::workspace`] bytes. Sizes may be zero.
 #[derive(Debug, Clone)]
 pub struct Gemm {
     /// The instruction set of the kernels.
     pub isa: Isa,
-    /// Layout of A.
-    pub a: Layout,
-    /// Layout of B.
-    pub b: Layout,
+    /// How terms are multiplied.
+    pub arithmetic: Arithmetic,
+    /// The left operand.
+    pub a: Factor,
+    /// The right operand.
+    pub b: Factor,
+    /// Elements of the result: whole lanes, or what they are rounded to when the sum is complete.
+    pub c: Element,
     /// `m`, if it is known: fewer kernels are made then.
     pub m: Option<i64>,
     /// What happens to the result.
@@ -73,9 +79,25 @@ impl Blocking {
 const PACK_CHUNK: i64 = 64;
 
 impl Gemm {
-    /// A multiplication of any size, without an epilogue.
+    /// A multiplication of `f32` of any size, without an epilogue.
     pub fn new(isa: Isa, a: Layout, b: Layout) -> Gemm {
-        Gemm { isa, a, b, m: None, epilogue: Vec::new(), blocking: Blocking::of(isa) }
+        Gemm {
+            isa,
+            arithmetic: Arithmetic::Float,
+            a: Factor::floats(a),
+            b: Factor::floats(b),
+            c: Element::LANE,
+            m: None,
+            epilogue: Vec::new(),
+            blocking: Blocking::of(isa),
+        }
+    }
+
+    /// Whether constant panels of A are made whole lanes before they are read: what one lane is in every lane of a
+    /// register takes too long to convert each time.
+    pub(crate) fn widens(&self) -> bool {
+        let narrow = self.a.unit(self.arithmetic) != Element::LANE || self.a.zero.is_some();
+        self.a.layout == Layout::Packed && narrow
     }
 
     /// The register tile.
@@ -85,18 +107,22 @@ impl Gemm {
 
     /// The number of parameters of the function.
     pub fn params(&self) -> usize {
-        10 + epilogue::params(&self.epilogue)
+        10 + usize::from(self.a.zero.is_some())
+            + usize::from(self.b.zero.is_some())
+            + epilogue::params(&self.epilogue)
     }
 
-    /// The size of the workspace in bytes: `4·k·(min(m, block) rounded up to tile rows)` if A is to be packed, plus
-    /// `4·k·(n rounded up to tile columns)` if B is, plus 64 for each. Where `m` is not known, it counts as a block.
+    /// The size of the workspace in bytes: `4·⌈k/terms⌉·(min(m, block) rounded up to tile rows)` if A is to be packed,
+    /// plus `4·⌈k/terms⌉·(n rounded up to tile columns)` if B is, plus 64 for each. Where `m` is not known, it counts as a
+    /// block. Panels of A that are widened take the room of one.
     ///
     /// # Errors
     /// [`Overflow`] if that is no 64-bit number.
     pub fn workspace_over(&self, shapes: &mut ShapeCx, [m, n, k]: [Dim; 3]) -> Result<Dim, Overflow> {
         let rows = i64::from(self.tile().rows);
         let columns = i64::from(self.tile().columns(self.isa));
-        let packs = |layout| matches!(layout, Layout::RowMajor | Layout::Transposed);
+        let packs = |it: Factor| matches!(it.layout, Layout::RowMajor | Layout::Transposed);
+        let k = shapes.ceil_div(k, self.arithmetic.terms())?;
         let panel = |shapes: &mut ShapeCx, width: Dim, unit: i64| {
             let width = shapes.round_up(width, unit)?;
             let elements = shapes.mul(width, k)?;
@@ -108,6 +134,11 @@ impl Gemm {
             let block = rows.saturating_mul(self.blocking.row_tiles);
             let height = shapes.as_int(m).map_or(block, |m| m.min(block));
             let height = shapes.int(height);
+            let part = panel(shapes, height, rows)?;
+            bytes = shapes.add(bytes, part)?;
+        }
+        if self.widens() {
+            let height = shapes.int(rows);
             let part = panel(shapes, height, rows)?;
             bytes = shapes.add(bytes, part)?;
         }
@@ -140,33 +171,52 @@ impl Gemm {
     }
 
     /// The tile kernel for a number of rows.
-    pub(super) fn micro(&self, rows: u32) -> Micro {
-        let source = |layout| if layout == Layout::Direct { Source::Direct } else { Source::Packed };
-        Micro { isa: self.isa, rows, a: source(self.a), b: source(self.b), epilogue: self.epilogue.clone() }
+    pub fn micro(&self, rows: u32) -> Micro {
+        let (a, b) = (&self.a, &self.b);
+        let source = |it: &Factor| if it.layout == Layout::Direct { Source::Direct } else { Source::Packed };
+        // What is packed or widened by the driver is whole lanes, without zero points.
+        let ready = |it: &Factor| matches!(it.layout, Layout::RowMajor | Layout::Transposed);
+        let unit = |it: &Factor| if ready(it) { Element::LANE } else { it.unit(self.arithmetic) };
+        Micro {
+            isa: self.isa,
+            rows,
+            arithmetic: self.arithmetic,
+            a: source(a),
+            a_step: if a.layout == Layout::Direct { a.element } else { Element::LANE },
+            b: source(b),
+            b_step: unit(b),
+            b_zero: b.zero.filter(|_| !ready(b)).map(|each| (each, b.element)),
+            c: self.c,
+            epilogue: self.epilogue.clone(),
+        }
     }
 
     /// Defines the kernels and the driver as local functions; their names start with `name`.
     pub fn emit(&self, module: &mut dyn Module, name: &str) -> Result<FuncId, DefineError> {
         let tile = self.tile();
         let kernels = self.kernels(module, name)?;
-        let mut packer = |layout: Layout, width: Size, what: &str| -> Result<Option<FuncId>, DefineError> {
+        let mut packer = |layout: Layout,
+                          factor: &Factor,
+                          width: Size,
+                          what: &str|
+         -> Result<Option<FuncId>, DefineError> {
             let program = match layout {
                 Layout::Packed | Layout::Direct => return Ok(None),
-                Layout::RowMajor => pack_rows(width, self.isa),
-                Layout::Transposed => pack_transposed(width),
+                Layout::RowMajor => pack_rows(width, self.isa, factor, self.arithmetic),
+                Layout::Transposed => pack_transposed(width, factor, self.arithmetic),
             };
             let id = encode::declare(module, &format!("{name}.{what}"), program.params.len())?;
             encode::define(module, id, &program, self.isa)?;
             Ok(Some(id))
         };
         // Rows of A lie across its panels, rows of B along them.
-        let a_layout = match self.a {
+        let a_layout = match self.a.layout {
             Layout::RowMajor => Layout::Transposed,
             Layout::Transposed => Layout::RowMajor,
             other => other,
         };
-        let pack_a = packer(a_layout, Size::fixed(i64::from(tile.rows)), "pack_a")?;
-        let pack_b = packer(self.b, Size::lanes(i64::from(tile.vectors)), "pack_b")?;
+        let pack_a = packer(a_layout, &self.a, Size::fixed(i64::from(tile.rows)), "pack_a")?;
+        let pack_b = packer(self.b.layout, &self.b, Size::lanes(i64::from(tile.vectors)), "pack_b")?;
 
         flow::define(
             module,
@@ -197,57 +247,102 @@ impl Driver<'_> {
         let &[a, b, c, m, n, k, lda, ldb, ldc, workspace, ..] = self.args else {
             unreachable!("the function is declared with ten parameters and more")
         };
-        let isa = self.gemm.isa;
+        let Gemm { isa, arithmetic, a: of_a, b: of_b, c: of_c, .. } = *self.gemm;
         let rows = i64::from(self.gemm.tile().rows);
         let columns = i64::from(self.gemm.tile().columns(isa));
         let zero = flow.int(0);
+        let mut rest = &self.args[10..];
+        let mut zero_point = |factor: &Factor| {
+            factor.zero?;
+            let (first, others) = rest.split_first()?;
+            rest = others;
+            Some(*first)
+        };
+        let (zero_a, zero_b) = (zero_point(&of_a), zero_point(&of_b));
+        let operands = rest;
+        let steps = match arithmetic.terms() {
+            1 => k,
+            terms => {
+                let whole = flow.round_up(k, terms);
+                flow.scaled_div(whole, 1, terms)
+            }
+        };
 
-        // B first, then the block of A.
+        // B first, then the block or the panel of A.
         let mut a_block = workspace;
         let mut b_panels = b;
         if let Some(pack) = self.pack_b {
             b_panels = workspace;
-            self.pack_panels(flow, pack, self.gemm.b == Layout::Transposed, b, b_panels, n, ldb, k, columns);
+            let across = of_b.layout == Layout::Transposed;
+            let panels = Panels {
+                factor: &of_b,
+                pack,
+                across,
+                panels: b_panels,
+                stride: ldb,
+                zero: zero_b,
+                width: columns,
+            };
+            self.pack_panels(flow, &panels, b, n, [k, steps]);
             let packed = flow.round_up(n, columns);
-            let bytes = flow.mul(packed, k);
+            let bytes = flow.mul(packed, steps);
             let bytes = flow.scale(bytes, 4);
             let bytes = flow.offset(bytes, 64 + 63);
             let mask = flow.int(-64);
             let bytes = flow.b.ins().band(bytes, mask);
             a_block = flow.add(workspace, bytes);
         }
+        // From one step of the sum to the next, in a tile, and from one row or column to the next.
+        let unit = |it: &Factor| match it.layout {
+            Layout::RowMajor | Layout::Transposed => 4,
+            Layout::Packed => it.unit(arithmetic).bytes(),
+            Layout::Direct => it.element.bytes(),
+        };
+        let (a_unit, b_unit) = (unit(&of_a), unit(&of_b));
         let block = rows * self.gemm.blocking.row_tiles;
-        let depth_step = flow.balanced(k, self.gemm.blocking.depth, 4);
+        // What is rounded to C is the whole sum.
+        let most = if of_c == Element::LANE { self.gemm.blocking.depth } else { i64::from(i32::MAX) };
+        let depth_step = flow.balanced(steps, most, 4);
         let block = flow.balanced(m, block, rows);
         flow.range_by(zero, m, block, |flow, ic| {
             let left = flow.sub(m, ic);
             let height = flow.min(left, block);
+            let zero_a = zero_a.map(|p| flow.at_scaled(p, ic, of_a.zero_step()));
             if let Some(pack) = self.pack_a {
                 // A row-major is packed with transpositions.
-                let across = self.gemm.a == Layout::RowMajor;
-                let step = if across { lda } else { flow.int(4) };
+                let across = of_a.layout == Layout::RowMajor;
+                let step = if across { lda } else { flow.int(of_a.element.bytes()) };
                 let from = flow.at(a, ic, step);
-                self.pack_panels(flow, pack, across, from, a_block, height, lda, k, rows);
+                let panels = Panels {
+                    factor: &of_a,
+                    pack,
+                    across,
+                    panels: a_block,
+                    stride: lda,
+                    zero: zero_a,
+                    width: rows,
+                };
+                self.pack_panels(flow, &panels, from, height, [k, steps]);
             }
-            flow.range_once(zero, k, depth_step, |flow, pc| {
-                let left = flow.sub(k, pc);
+            flow.range_once(zero, steps, depth_step, |flow, pc| {
+                let left = flow.sub(steps, pc);
                 let depth = flow.min(left, depth_step);
                 let done = flow.add(pc, depth);
                 let accumulate = flow.flag(IntCC::SignedGreaterThan, pc, zero);
-                let last = flow.flag(IntCC::SignedGreaterThanOrEqual, done, k);
+                let last = flow.flag(IntCC::SignedGreaterThanOrEqual, done, steps);
                 let Blocking { depth: most, b_bytes, .. } = self.gemm.blocking;
                 let width = (b_bytes / 4 / most / columns).max(1) * columns;
-                let a_row = if self.gemm.a == Layout::Direct { lda } else { flow.scale(k, 4) };
-                let a = match self.gemm.a {
+                let a_row = if of_a.layout == Layout::Direct { lda } else { flow.scale(steps, a_unit) };
+                let a = match of_a.layout {
                     Layout::Direct | Layout::Packed => flow.at(a, ic, a_row),
                     Layout::RowMajor | Layout::Transposed => a_block,
                 };
-                let a_step = if self.gemm.a == Layout::Direct { 4 } else { 4 * rows };
+                let a_step = if of_a.layout == Layout::Direct { a_unit } else { a_unit * rows };
                 let a = flow.at_scaled(a, pc, a_step);
-                let (b_column, b_step) = if self.gemm.b == Layout::Direct {
-                    (flow.int(4), ldb)
+                let (b_column, b_step) = if of_b.layout == Layout::Direct {
+                    (flow.int(b_unit), ldb)
                 } else {
-                    (flow.scale(k, 4), flow.int(4 * columns))
+                    (flow.scale(steps, b_unit), flow.int(b_unit * columns))
                 };
                 let b = flow.at(b_panels, pc, b_step);
                 flow.range(zero, n, width, |flow, jc| {
@@ -263,13 +358,14 @@ impl Driver<'_> {
                         flow.scaled_div(depth, Micro::AHEAD_PER_STEP, rows),
                         b_column,
                     ];
+                    let waits_b = zero_b.filter(|_| self.pack_b.is_none());
                     let block = Block {
                         a,
                         a_row,
                         b,
                         b_column,
                         b_row: ldb,
-                        c: flow.at_scaled(c, jc, 4),
+                        c: flow.at_scaled(c, jc, of_c.bytes()),
                         c_row: ldc,
                         rows: height,
                         columns: count,
@@ -277,7 +373,9 @@ impl Driver<'_> {
                         accumulate,
                         last,
                         ahead,
-                        operands: operands_at(flow, &self.gemm.epilogue, &self.args[10..], [ic, ic], jc),
+                        panel: a_block,
+                        zeros: [zero_a, waits_b.map(|p| flow.at_scaled(p, jc, of_b.zero_step()))],
+                        operands: operands_at(flow, &self.gemm.epilogue, operands, [ic, ic], jc),
                     };
                     self.tiles.compute(flow, &block);
                 });
@@ -285,39 +383,51 @@ impl Driver<'_> {
         });
     }
 
-    /// Packs `count` rows or columns of an operand into panels of `width`.
+    /// Packs `count` rows or columns of an operand into panels; the depth is given in terms and in steps.
     ///
     /// Across means that panels take rows of the source, which are read along. Otherwise they take columns: then a few
     /// rows are packed into all panels before the next ones, which reads memory in order.
     fn pack_panels(
         &self,
         flow: &mut Flow<'_, '_>,
-        pack: FuncRef,
-        across: bool,
+        it: &Panels<'_>,
         source: Value,
-        panels: Value,
         count: Value,
-        stride: Value,
-        k: Value,
-        width: i64,
+        [k, steps]: [Value; 2],
     ) {
         let zero = flow.int(0);
-        let step = if across { flow.int(1 << 40) } else { flow.int(PACK_CHUNK) };
+        let terms = self.gemm.arithmetic.terms();
+        let step = if it.across { flow.int(1 << 40) } else { flow.int(PACK_CHUNK) };
         flow.range_by(zero, k, step, |flow, start| {
             let left = flow.sub(k, start);
             let depth = flow.min(left, step);
-            let source = if across { source } else { flow.at(source, start, stride) };
-            let panels = flow.at_scaled(panels, start, 4 * width);
-            flow.range(zero, count, width, |flow, at| {
-                let step = if across { stride } else { flow.int(4) };
+            let source = if it.across { source } else { flow.at(source, start, it.stride) };
+            let panels = flow.at_scaled(it.panels, start, 4 * it.width / terms);
+            flow.range(zero, count, it.width, |flow, at| {
+                let step = if it.across { it.stride } else { flow.int(it.factor.element.bytes()) };
                 let from = flow.at(source, at, step);
-                let to = flow.mul(at, k);
+                let to = flow.mul(at, steps);
                 let to = flow.at_scaled(panels, to, 4);
                 let left = flow.sub(count, at);
-                let full = flow.int(width);
+                let full = flow.int(it.width);
                 let valid = flow.min(left, full);
-                flow.call(pack, &[from, to, depth, stride, valid]);
+                let mut values = vec![from, to, depth, it.stride, valid];
+                values.extend(it.zero.map(|p| flow.at_scaled(p, at, it.factor.zero_step())));
+                flow.call(it.pack, &values);
             });
         });
     }
+}
+
+/// Panels that the driver makes.
+struct Panels<'a> {
+    factor: &'a Factor,
+    pack: FuncRef,
+    across: bool,
+    panels: Value,
+    stride: Value,
+    /// The first zero point.
+    zero: Option<Value>,
+    /// Rows (or columns) of a panel.
+    width: i64,
 }

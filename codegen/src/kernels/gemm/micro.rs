@@ -1,10 +1,10 @@
 //! The innermost tile: `rows` by `vectors` accumulators over all of `k`.
 
+use super::factor::{Arithmetic, Zero, centred, repeated};
 use super::{Source, Tile};
+use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Bound, Step};
-use crate::vector::{
-    Addr, BinaryOp, Builder, CacheLevel, IReg, IntCompare, IntOp, Isa, MReg, Program, Size, VReg,
-};
+use crate::vector::{Addr, Builder, CacheLevel, IReg, IntCompare, IntOp, Isa, MReg, Program, Size, VReg};
 
 /// Steps of `k` in one iteration of the loop.
 const UNROLL: i64 = 4;
@@ -27,14 +27,15 @@ const IN_FLIGHT: u32 = 8;
 /// | `a` | first element of the tile's rows of A |
 /// | `b` | first element of the tile's columns of B |
 /// | `c` | first element of the tile of C |
-/// | `k` | depth, at least 0 |
+/// | `k` | steps of the sum, at least 0 |
 /// | `ldc` | row stride of C in bytes |
 /// | `columns` | valid columns, 1 to `vectors * VL`; the others are not stored |
-/// | `accumulate` | not 0: add to what C holds |
+/// | `accumulate` | not 0: add to what C holds; 0 where C is narrower than a lane |
 /// | `last` | not 0: apply the epilogue |
 /// | `ahead` | what later tiles read: [`Micro::AHEAD_PER_STEP`] bytes from here for each step of `k` are fetched, unless B is direct |
 /// | `lda` | only if A is direct: its row stride in bytes |
 /// | `ldb` | only if B is direct: its row stride in bytes |
+/// | `zero` | only if panels of B have zero points: the first of them |
 /// | … | operands of the epilogue: [`epilogue::params`] |
 #[derive(Debug, Clone)]
 pub struct Micro {
@@ -42,10 +43,20 @@ pub struct Micro {
     pub isa: Isa,
     /// Rows computed: 1 to those of the full tile. Packed panels of A have the columns of the full tile whatever this is.
     pub rows: u32,
+    /// How terms are multiplied.
+    pub arithmetic: Arithmetic,
     /// Where A comes from.
     pub a: Source,
+    /// A step of A in memory; whole lanes in a panel.
+    pub a_step: Element,
     /// Where B comes from.
     pub b: Source,
+    /// A step of B in memory.
+    pub b_step: Element,
+    /// Zero points that are still to be subtracted from panels of B, elements of the second kind.
+    pub b_zero: Option<(Zero, Element)>,
+    /// Elements of C.
+    pub c: Element,
     /// What happens to the result.
     pub epilogue: Vec<Step>,
 }
@@ -62,6 +73,7 @@ impl Micro {
     pub fn params(&self) -> usize {
         9 + usize::from(self.a == Source::Direct)
             + usize::from(self.b == Source::Direct)
+            + usize::from(self.b_zero.is_some())
             + epilogue::params(&self.epilogue)
     }
 
@@ -71,6 +83,7 @@ impl Micro {
         let [pa, pb, pc, k, ldc, columns, accumulate, last, ahead] = b.params();
         let lda = (self.a == Source::Direct).then(|| b.param());
         let ldb = (self.b == Source::Direct).then(|| b.param());
+        let zero = self.b_zero.map(|(each, element)| (each, element, b.param()));
         let bound = epilogue::bind(&mut b, &self.epilogue);
         let (rows, vectors) = (self.rows as usize, self.tile().vectors as usize);
 
@@ -80,6 +93,22 @@ impl Micro {
         let acc: Vec<Vec<Vec<VReg>>> = (0..sets)
             .map(|_| (0..rows).map(|_| (0..vectors).map(|_| b.splat(0.0)).collect()).collect())
             .collect();
+
+        let zeros: Option<Vec<VReg>> = zero.map(|(each, element, p)| {
+            let masks = column_masks(&mut b, columns, vectors);
+            (0..vectors as i64)
+                .map(|j| {
+                    let value = match each {
+                        Zero::One => element.load_splat(&mut b, p),
+                        Zero::Each => {
+                            let at = Addr::new(p).offset(element.vectors(j));
+                            element.load(&mut b, at, Some(masks[j as usize]))
+                        }
+                    };
+                    repeated(&mut b, self.arithmetic, value)
+                })
+                .collect()
+        });
 
         // The old result is needed only at the end.
         b.when(IntCompare::Ne, accumulate, 0, |b| {
@@ -91,7 +120,8 @@ impl Micro {
                 b.bump(row, ldc);
             }
         });
-        let tile = Operands { micro: self, a: self.row_pointers(&mut b, pa, lda), lda, b: pb, ldb, ahead };
+        let tile =
+            Operands { micro: self, a: self.row_pointers(&mut b, pa, lda), lda, b: pb, ldb, zeros, ahead };
         let full = Size::lanes(vectors as i64);
         // The last tile of a row may need only its first vectors: the others are then left out.
         let loop_over_k = |b: &mut Builder, width: usize, masks: Option<&[MReg]>| {
@@ -139,14 +169,14 @@ impl Micro {
         if let Some((first, others)) = acc.split_first() {
             for set in others {
                 for (&sum, &part) in first.iter().flatten().zip(set.iter().flatten()) {
-                    b.binary_into(BinaryOp::Add, sum, sum, part);
+                    b.binary_into(self.arithmetic.sum(), sum, sum, part);
                 }
             }
         }
 
-        let result =
-            Result { acc: &acc[0], c: pc, ldc, accumulate, last, bound: &bound, steps: &self.epilogue };
-        let light = epilogue::is_light(&self.epilogue);
+        let result = Result { micro: self, acc: &acc[0], c: pc, ldc, accumulate, last, bound: &bound };
+        // What C does not hold exactly is not read back.
+        let light = self.c != Element::LANE || epilogue::is_light(&self.epilogue);
         b.when_else(
             IntCompare::Eq,
             columns,
@@ -207,6 +237,8 @@ struct Operands<'m> {
     lda: Option<IReg>,
     b: IReg,
     ldb: Option<IReg>,
+    /// What is subtracted from each vector of columns.
+    zeros: Option<Vec<VReg>>,
     ahead: IReg,
 }
 
@@ -216,11 +248,13 @@ impl Operands<'_> {
         let vectors = self.micro.tile().vectors;
         let columns: Vec<VReg> = (0..width as i64)
             .map(|j| {
+                let unit = self.micro.b_step;
                 let row = match self.ldb {
-                    None => Addr::new(self.b).offset(Size::vectors(u * i64::from(vectors))),
+                    None => Addr::new(self.b).offset(unit.vectors(u * i64::from(vectors))),
                     Some(_) => Addr::new(self.b),
                 };
-                b.load(row.offset(Size::vectors(j)), masks.map(|m| m[j as usize]))
+                let steps = unit.load(b, row.offset(unit.vectors(j)), masks.map(|m| m[j as usize]));
+                centred(b, self.micro.arithmetic, steps, self.zeros.as_ref().map(|it| it[j as usize]))
             })
             .collect();
         self.prefetch(b, u);
@@ -231,7 +265,7 @@ impl Operands<'_> {
             let at = match self.lda {
                 None => Addr::new(self.a[0]).offset(4 * (u * i64::from(self.micro.tile().rows) + r as i64)),
                 Some(lda) => {
-                    let base = Addr::new(self.a[r / 3]).offset(4 * u);
+                    let base = Addr::new(self.a[r / 3]).offset(self.micro.a_step.bytes() * u);
                     match r % 3 {
                         0 => base,
                         1 => base.indexed(lda, 1),
@@ -239,9 +273,9 @@ impl Operands<'_> {
                     }
                 }
             };
-            let element = b.load_splat(at);
+            let element = self.micro.a_step.load_splat(b, at);
             for (&acc, &column) in acc.iter().zip(&columns) {
-                b.fma_into(acc, element, column);
+                self.micro.arithmetic.multiply(b, acc, element, column);
             }
         }
     }
@@ -251,16 +285,16 @@ impl Operands<'_> {
     fn prefetch(&self, b: &mut Builder, u: i64) {
         let tile = self.micro.tile();
         let panel = |b: &mut Builder, from: IReg, width: i64| {
-            let lines = |step: i64| (4 * width * step + LINE - 1) / LINE;
+            let lines = |step: i64| (width * step + LINE - 1) / LINE;
             for line in lines(u)..lines(u + 1) {
                 b.prefetch(CacheLevel::First, Addr::new(from).offset(AHEAD + LINE * line));
             }
         };
         if self.lda.is_none() {
-            panel(b, self.a[0], i64::from(tile.rows));
+            panel(b, self.a[0], 4 * i64::from(tile.rows));
         }
         if self.ldb.is_none() {
-            panel(b, self.b, i64::from(tile.columns(self.micro.isa)));
+            panel(b, self.b, self.micro.b_step.bytes() * i64::from(tile.columns(self.micro.isa)));
         }
     }
 
@@ -278,25 +312,28 @@ impl Operands<'_> {
 
     /// Moves the pointers by `steps` of `k`.
     fn advance(&self, b: &mut Builder, steps: i64) {
-        let width = if self.lda.is_some() { 1 } else { i64::from(self.micro.tile().rows) };
+        let step = match self.lda {
+            Some(_) => self.micro.a_step.bytes(),
+            None => 4 * i64::from(self.micro.tile().rows),
+        };
         for &p in &self.a {
-            b.bump(p, 4 * steps * width);
+            b.bump(p, step * steps);
         }
         if self.ldb.is_none() {
-            b.bump(self.b, Size::vectors(steps * i64::from(self.micro.tile().vectors)));
+            b.bump(self.b, self.micro.b_step.vectors(steps * i64::from(self.micro.tile().vectors)));
         }
     }
 }
 
 /// What happens after the loop over `k`.
 struct Result<'m> {
+    micro: &'m Micro,
     acc: &'m [Vec<VReg>],
     c: IReg,
     ldc: IReg,
     accumulate: IReg,
     last: IReg,
     bound: &'m [Bound],
-    steps: &'m [Step],
 }
 
 impl Result<'_> {
@@ -311,7 +348,7 @@ impl Result<'_> {
         let c = b.int_move(self.c);
         for (r, row) in self.acc.iter().enumerate() {
             for (j, &value) in row.iter().enumerate() {
-                let at = Addr::new(c).offset(Size::vectors(j as i64));
+                let at = Addr::new(c).offset(self.micro.c.vectors(j as i64));
                 body(b, value, at, j as i64, masks.map(|m| m[j]));
             }
             if r + 1 < self.acc.len() {
@@ -327,17 +364,17 @@ impl Result<'_> {
         b.when(IntCompare::Ne, self.accumulate, 0, |b| {
             self.each(b, masks, false, |b, value, at, _, mask| {
                 let old = b.load(at, mask);
-                b.binary_into(BinaryOp::Add, value, value, old);
+                b.binary_into(self.micro.arithmetic.sum(), value, value, old);
             });
         });
-        if light && !self.steps.is_empty() {
+        if light && !self.micro.epilogue.is_empty() {
             b.when(IntCompare::Ne, self.last, 0, |b| {
                 self.each(b, masks, true, |b, value, _, j, mask| {
-                    let done = epilogue::apply(b, self.steps, self.bound, value, j, mask);
+                    let done = epilogue::apply(b, &self.micro.epilogue, self.bound, value, j, mask);
                     b.assign(value, done);
                 });
             });
         }
-        self.each(b, masks, false, |b, value, at, _, mask| b.store(value, at, mask));
+        self.each(b, masks, false, |b, value, at, _, mask| self.micro.c.store(b, value, at, mask));
     }
 }

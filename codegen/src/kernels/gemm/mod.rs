@@ -1,9 +1,11 @@
 //! Matrix multiplication: tile kernels, packing, and the blocked driver around them.
 //!
-//! `C[m][n] = epilogue(Σ_k A[m][k] · B[k][n])`, all `f32`, row-major with any row stride.
+//! `C[m][n] = epilogue(Σ_k A[m][k] · B[k][n])`, row-major with any row stride. Elements of A, B and C are what a
+//! [`Factor`] says: floats are computed as `f32`, integers as `i32`, less their zero points.
 //!
 //! Packed operands are panels over all of `k`:
-//! A is `[⌈m / rows⌉][k][rows]`, B is `[⌈n / columns⌉][k][columns]`, with `rows` and `columns` of the [`Tile`].
+//! A is `[⌈m / rows⌉][steps][rows]`, B is `[⌈n / columns⌉][steps][columns]`, with `rows` and `columns` of the [`Tile`].
+//! A step holds one term of the sum, or two neighbours where terms are multiplied in pairs ([`Arithmetic`]).
 //! Panels know no blocking of `k`, so constant weights are packed at compile time and any driver can use them.
 //!
 //! # Laws
@@ -15,15 +17,18 @@
 //!
 //! What holds by construction: the workspace is that of [`Gemm::workspace_over`], whose arithmetic does not wrap; every
 //! operand has a stride of one element along one of its axes, or none (its [`Layout`]); panels reach no further than
-//! the constant that they are packed from.
+//! the constant that they are packed from. Pairs are never read in place, and where the depth is odd, one of the two
+//! operands is packed by the driver, which makes the missing term zero.
 
 mod block;
 mod driver;
+mod factor;
 mod micro;
 mod pack;
 
 pub(super) use block::{Block, Tiles, operands_at};
 pub use driver::{Blocking, Gemm, Layout};
+pub use factor::{Arithmetic, Factor, Zero};
 pub use micro::Micro;
 pub use pack::{pack_rows, pack_transposed};
 

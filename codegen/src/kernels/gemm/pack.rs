@@ -1,14 +1,21 @@
-//! Packing of operands into panels.
+//! Packing of operands into panels of whole lanes, one step of the sum in each.
 
-use crate::vector::{Addr, Builder, IReg, Inst, IntCompare, IntOp, Interleave, Isa, MReg, Program, Size};
+use super::factor::{Arithmetic, centred, joined, low_half, repeated, unit};
+use super::{Factor, Zero};
+use crate::kernels::element::Element;
+use crate::vector::{
+    Addr, BinaryOp, Builder, IReg, Inst, IntCompare, IntOp, Interleave, Isa, MReg, Program, Size, VReg,
+};
 
-/// A program that copies columns of a row-major matrix into a panel `[k][width]`.
+/// A program that copies columns of a row-major matrix into a panel `[⌈k / terms⌉][width]`.
 ///
 /// Parameters: `source` (first element of the panel's columns), `panel`, `k` (rows), `stride` (of a source row, in
-/// bytes), `columns` (valid ones; the rest of the panel is filled with zeros).
-pub fn pack_rows(width: Size, isa: Isa) -> Program {
+/// bytes), `columns` (valid ones; the rest of the panel counts for nothing), and the first zero point if there are any.
+pub fn pack_rows(width: Size, isa: Isa, factor: &Factor, arithmetic: Arithmetic) -> Program {
     let mut b = Builder::new("pack_rows");
     let [source, panel, k, stride, columns] = b.params();
+    let zero = factor.zero.map(|each| (each, b.param()));
+    let element = factor.element;
     let lanes = isa.lanes();
     let count = width.at(lanes).cast_unsigned().div_ceil(u64::from(lanes)).cast_signed();
     let ragged = width.at(lanes) % i64::from(lanes) != 0;
@@ -23,15 +30,52 @@ pub fn pack_rows(width: Size, isa: Isa) -> Program {
     let all = b.int_const(width);
     let stored = if ragged { Some(masks(&mut b, all)) } else { None };
     let copy = |b: &mut Builder, loaded: Option<&[MReg]>| {
-        b.repeat(k, |b| {
-            for j in 0..count {
-                let at = |p: IReg| Addr::new(p).offset(Size::vectors(j));
-                let v = b.load(at(source), loaded.map(|m| m[j as usize]));
-                b.store(v, at(panel), stored.as_ref().map(|m| m[j as usize]));
+        let mask = |j: i64| loaded.map(|m| m[j as usize]);
+        let zeros: Option<Vec<VReg>> = zero.map(|(each, p)| match each {
+            Zero::One => vec![element.load_splat(b, p); count as usize],
+            Zero::Each => (0..count)
+                .map(|j| element.load(b, Addr::new(p).offset(element.vectors(j)), mask(j)))
+                .collect(),
+        });
+        let term = |b: &mut Builder, row: Addr, j: i64| {
+            let value = element.load(b, row.offset(element.vectors(j)), mask(j));
+            match &zeros {
+                Some(zeros) => b.binary(BinaryOp::IntSub, value, zeros[j as usize]),
+                None => value,
             }
-            b.bump(source, stride);
+        };
+        let put = |b: &mut Builder, value: VReg, j: i64| {
+            b.store(value, Addr::new(panel).offset(Size::vectors(j)), stored.as_ref().map(|m| m[j as usize]));
+        };
+        let whole = match arithmetic.terms() {
+            1 => k,
+            terms => b.int_op(IntOp::ShiftRight, k, i64::from(terms.trailing_zeros())),
+        };
+        b.repeat(whole, |b| {
+            for j in 0..count {
+                let mut value = term(b, Addr::new(source), j);
+                if arithmetic == Arithmetic::Pairs {
+                    let next = term(b, Addr::new(source).indexed(stride, 1), j);
+                    let low = low_half(b, value);
+                    value = joined(b, low, next);
+                }
+                put(b, value, j);
+            }
+            for _ in 0..arithmetic.terms() {
+                b.bump(source, stride);
+            }
             b.bump(panel, Size { fixed: 4 * width.fixed, per_lane: 4 * width.per_lane });
         });
+        if arithmetic == Arithmetic::Pairs {
+            let rest = b.int_op(IntOp::And, k, 1);
+            b.repeat(rest, |b| {
+                for j in 0..count {
+                    let value = term(b, Addr::new(source), j);
+                    let value = low_half(b, value);
+                    put(b, value, j);
+                }
+            });
+        }
     };
     b.when_else(
         IntCompare::Eq,
@@ -46,17 +90,19 @@ pub fn pack_rows(width: Size, isa: Isa) -> Program {
     b.finish()
 }
 
-/// A program that transposes rows of a row-major matrix into a panel `[k][width]`.
+/// A program that transposes rows of a row-major matrix into a panel `[⌈k / terms⌉][width]`.
 ///
 /// Parameters: `source` (first row), `panel`, `k` (elements of each row), `stride` (of a source row, in bytes), `rows`
-/// (valid ones, at least 1; the last of them is repeated up to `width`).
+/// (valid ones, at least 1; the last of them is repeated up to `width`), and the first zero point if there are any.
 /// It may write up to 12 bytes after the panel.
 ///
 /// Rows are taken four at a time, as 4×4 transpositions. The last group comes first: where `width` is no multiple of
 /// four it also writes the start of the next panel row, which the first group overwrites.
-pub fn pack_transposed(width: Size) -> Program {
+pub fn pack_transposed(width: Size, factor: &Factor, arithmetic: Arithmetic) -> Program {
     let mut b = Builder::new("pack_transposed");
     let [source, panel, k, stride, rows] = b.params();
+    let zero = factor.zero.map(|_| b.param());
+    let (element, unit) = (factor.element, unit(factor.element, arithmetic));
     let row_bytes = Size { fixed: 4 * width.fixed, per_lane: 4 * width.per_lane };
     let times = |n: i64| Size { fixed: n * row_bytes.fixed, per_lane: n * row_bytes.per_lane };
     // The first row of the last group: widths that depend on VL are multiples of four.
@@ -69,18 +115,37 @@ pub fn pack_transposed(width: Size) -> Program {
     let groups = b.int_op(IntOp::ShiftRight, row, 2);
     let groups = b.int_add(groups, 1);
     let last_row = b.int_add(rows, -1);
+    let steps = match arithmetic.terms() {
+        1 => k,
+        terms => b.int_op(IntOp::ShiftRight, k, i64::from(terms.trailing_zeros())),
+    };
     b.repeat(groups, |b| {
-        let from: [_; 4] = std::array::from_fn(|i| {
+        let numbers: [_; 4] = std::array::from_fn(|i| {
             let r = b.int_add(row, i as i64);
-            let r = b.int_op(IntOp::Min, r, last_row);
-            let offset = b.int_op(IntOp::Mul, r, stride);
+            b.int_op(IntOp::Min, r, last_row)
+        });
+        let from: [_; 4] = std::array::from_fn(|i| {
+            let offset = b.int_op(IntOp::Mul, numbers[i], stride);
             b.int_add(source, offset)
         });
+        // The zero points of the four rows, as elements and as steps.
+        let zeros: Option<[(VReg, VReg); 4]> = zero.map(|p| {
+            numbers.map(|r| {
+                let at = b.int_mul(r, factor.zero_step());
+                let at = b.int_add(at, p);
+                let value = element.load_splat(b, at);
+                (value, repeated(b, arithmetic, value))
+            })
+        });
+        let zero_steps = |i: usize| zeros.map(|it| it[i].1);
         let bytes = b.int_op(IntOp::ShiftLeft, row, 2);
         let to = b.int_add(panel, bytes);
-        let blocks = b.int_op(IntOp::ShiftRight, k, 2);
+        let blocks = b.int_op(IntOp::ShiftRight, steps, 2);
         b.repeat(blocks, |b| {
-            let [r0, r1, r2, r3] = from.map(|p| b.load_quad(p));
+            let [r0, r1, r2, r3] = std::array::from_fn(|i| {
+                let quad = unit.load_quad(b, from[i]);
+                centred(b, arithmetic, quad, zero_steps(i))
+            });
             let lo01 = b.interleave(Interleave::Low32, r0, r1);
             let hi01 = b.interleave(Interleave::High32, r0, r1);
             let lo23 = b.interleave(Interleave::Low32, r2, r3);
@@ -95,20 +160,62 @@ pub fn pack_transposed(width: Size) -> Program {
                 b.store_quad(column, Addr::new(to).offset(times(i as i64)));
             }
             for p in from {
-                b.bump(p, 16);
+                b.bump(p, 4 * unit.bytes());
             }
             b.bump(to, times(4));
         });
-        let rest = b.int_op(IntOp::And, k, 3);
+        let rest = b.int_op(IntOp::And, steps, 3);
         b.repeat(rest, |b| {
             for (i, p) in from.into_iter().enumerate() {
-                let v = b.load_splat(p);
+                let v = unit.load_splat(b, p);
+                let v = centred(b, arithmetic, v, zero_steps(i));
                 b.store_lane(v, Addr::new(to).offset(4 * i as i64));
-                b.bump(p, 4);
+                b.bump(p, unit.bytes());
             }
             b.bump(to, row_bytes);
         });
+        if arithmetic == Arithmetic::Pairs {
+            let rest = b.int_op(IntOp::And, k, 1);
+            b.repeat(rest, |b| {
+                for (i, p) in from.into_iter().enumerate() {
+                    let v = element.load_splat(b, p);
+                    let v = centred(b, Arithmetic::Int, v, zeros.map(|it| it[i].0));
+                    let v = low_half(b, v);
+                    b.store_lane(v, Addr::new(to).offset(4 * i as i64));
+                }
+            });
+        }
         b.emit(Inst::Int { op: IntOp::Add, dst: row, a: row, b: (-4).into() });
+    });
+    b.finish()
+}
+
+/// A program that makes whole lanes of the steps of a constant panel.
+///
+/// Parameters: `source`, `panel`, `count` (steps), and the zero point if there is one.
+pub(super) fn widen_panel(unit: Element, arithmetic: Arithmetic, factor: &Factor) -> Program {
+    let mut b = Builder::new("widen_panel");
+    let [source, panel, count] = b.params();
+    let zero = factor.zero.map(|_| {
+        let p = b.param();
+        let value = factor.element.load_splat(&mut b, p);
+        repeated(&mut b, arithmetic, value)
+    });
+    let whole = b.div_lanes(count);
+    b.repeat(whole, |b| {
+        let steps = unit.load(b, source, None);
+        let steps = centred(b, arithmetic, steps, zero);
+        b.store(steps, panel, None);
+        b.bump(source, unit.vectors(1));
+        b.bump(panel, Size::vectors(1));
+    });
+    let rest = b.int_op(IntOp::And, count, Size { fixed: -1, per_lane: 1 });
+    b.repeat(rest, |b| {
+        let steps = unit.load_splat(b, source);
+        let steps = centred(b, arithmetic, steps, zero);
+        b.store_lane(steps, panel);
+        b.bump(source, unit.bytes());
+        b.bump(panel, 4);
     });
     b.finish()
 }

@@ -1,0 +1,81 @@
+//! Sums of products, and what they multiply.
+
+use orogen_ir::loops::{BinaryOp, Combine, Expr, ExprId, Stage, TensorProgram};
+use orogen_ir::types::DType;
+
+use crate::kernels::element::Element;
+use crate::kernels::gemm::Arithmetic;
+use crate::vector::Storage;
+
+/// A factor of a product: a load, converted, less its zero point.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Term {
+    /// The load.
+    pub(crate) load: ExprId,
+    /// How its elements lie in memory.
+    pub(crate) element: Element,
+    /// The load of the zero point: an element of the same kind.
+    pub(crate) zero: Option<ExprId>,
+}
+
+/// A sum of products.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Products {
+    /// How they are computed.
+    pub(crate) arithmetic: Arithmetic,
+    /// The two factors.
+    pub(crate) terms: [Term; 2],
+}
+
+/// A stage that sums products of two loads, in `f32` or in `i32`.
+pub(crate) fn products(program: &TensorProgram, stage: &Stage) -> Option<Products> {
+    if stage.combine != Some(Combine::Sum) {
+        return None;
+    }
+    let Expr::Binary(BinaryOp::Mul, x, y) = &program.exprs[stage.value] else { return None };
+    match program.buffers[stage.buffer].dtype {
+        DType::F32 => {
+            let terms = [float(program, *x)?, float(program, *y)?];
+            Some(Products { arithmetic: Arithmetic::Float, terms })
+        }
+        DType::I32 => {
+            let terms = [integer(program, *x)?, integer(program, *y)?];
+            let fits = |it: &Term| match it.element {
+                Element::Stored(Storage::I8 | Storage::U8) => true,
+                Element::Stored(Storage::I16) => it.zero.is_none(),
+                _ => false,
+            };
+            let arithmetic = if terms.iter().all(fits) { Arithmetic::Pairs } else { Arithmetic::Int };
+            Some(Products { arithmetic, terms })
+        }
+        _ => None,
+    }
+}
+
+/// The load under casts to a type, and the type that it is of.
+fn load(program: &TensorProgram, mut id: ExprId, to: DType) -> Option<(ExprId, DType)> {
+    while let Expr::Cast(dtype, inner) = &program.exprs[id] {
+        if *dtype != to {
+            return None;
+        }
+        id = *inner;
+    }
+    matches!(program.exprs[id], Expr::Load { .. }).then(|| (id, program.dtype_of(id)))
+}
+
+fn float(program: &TensorProgram, id: ExprId) -> Option<Term> {
+    let (load, dtype) = load(program, id, DType::F32)?;
+    let element = Element::of(dtype).filter(|_| dtype.is_float())?;
+    Some(Term { load, element, zero: None })
+}
+
+fn integer(program: &TensorProgram, id: ExprId) -> Option<Term> {
+    let (value, zero) = match &program.exprs[id] {
+        Expr::Binary(BinaryOp::Sub, value, zero) => (*value, Some(load(program, *zero, DType::I32)?)),
+        _ => (id, None),
+    };
+    let (load, dtype) = load(program, value, DType::I32)?;
+    let element = Element::of(dtype).filter(|_| dtype.is_int())?;
+    let same = zero.is_none_or(|(_, of)| of == dtype);
+    same.then(|| Term { load, element, zero: zero.map(|it| it.0) })
+}
