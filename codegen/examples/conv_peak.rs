@@ -5,7 +5,7 @@
 #![allow(clippy::print_stdout, reason = "a measurement prints")]
 
 use orogen_codegen::jit_memory::{Jit, Loaded};
-use orogen_codegen::kernels::conv::{Convolution, Depthwise, Geometry, Images};
+use orogen_codegen::kernels::conv::{Convolution, Geometry, Images, SlidingWindow, Window};
 use orogen_codegen::kernels::epilogue::{Operand, Step};
 use orogen_codegen::vector::{Builder, Isa};
 use orogen_ir::shape::ShapeCx;
@@ -72,10 +72,15 @@ fn main() {
             output: [1, m, out, out].map(|it| shapes.int(it)),
         };
         let form = geometry.form(&mut shapes, &images).expect("the laws hold");
-        let conv = Convolution { isa, geometry, form, m: Some(m), epilogue: epilogue.clone() };
+        let conv = Convolution {
+            m: Some(m),
+            epilogue: epilogue.clone(),
+            ..Convolution::floats(isa, geometry, form)
+        };
         let channels = if depthwise { c } else { m };
         let id = if depthwise {
-            Depthwise { isa, geometry, epilogue }.emit(jit.module(), "conv").unwrap()
+            let window = SlidingWindow::floats(isa, Window::Weights, geometry);
+            SlidingWindow { epilogue, ..window }.emit(jit.module(), "conv").unwrap()
         } else {
             conv.emit(jit.module(), "conv").unwrap()
         };
@@ -85,7 +90,7 @@ fn main() {
         let weights = vec![0.5f32; conv.packed_weights(c, m) as usize + 64];
         let bias = vec![0.1f32; channels as usize];
         let mut y = vec![0.0f32; (channels * out * out) as usize];
-        let mut workspace = vec![0.0f32; conv.workspace(c) as usize / 4 + 16];
+        let mut workspace = vec![0.0f32; conv.workspace(c, m) as usize / 4 + 16];
         let aligned = (workspace.as_mut_ptr() as i64 + 63) & !63;
         let (x, weights, y, bias) =
             (x.as_ptr() as i64, weights.as_ptr() as i64, y.as_mut_ptr() as i64, bias.as_ptr() as i64);

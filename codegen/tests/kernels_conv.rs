@@ -5,7 +5,7 @@ mod common;
 
 use common::Random;
 use orogen_codegen::jit_memory::Jit;
-use orogen_codegen::kernels::conv::{Convolution, Depthwise, Geometry, Images, SlidingWindow, Window};
+use orogen_codegen::kernels::conv::{Convolution, Geometry, Images, SlidingWindow, Window};
 use orogen_codegen::kernels::epilogue::{Operand, Step};
 use orogen_codegen::kernels::gemm::Tile;
 use orogen_codegen::vector::Isa;
@@ -97,7 +97,7 @@ fn check(isa: Isa, s: Sizes, g: Geometry, split: bool, depthwise: bool) {
     let mut shapes = ShapeCx::new();
     let what = format!("{isa:?} {g:?} {}x{} w{}", s.c, s.m, s.w);
     if depthwise {
-        let conv = Depthwise { isa, geometry: g, epilogue };
+        let conv = SlidingWindow { epilogue, ..SlidingWindow::floats(isa, Window::Weights, g) };
         let id = conv.emit(jit.module(), "conv").unwrap_or_else(|e| panic!("{what}: {e}"));
         let code = jit.finish().unwrap();
         let planes = s.batch * s.groups;
@@ -131,11 +131,11 @@ fn check(isa: Isa, s: Sizes, g: Geometry, split: bool, depthwise: bool) {
             output: [s.batch, s.groups * s.m, oh, ow].map(|it| shapes.int(int(it))),
         };
         let form = g.form(&mut shapes, &images).unwrap();
-        let conv = Convolution { isa, geometry: g, form, m: None, epilogue };
+        let conv = Convolution { epilogue, ..Convolution::floats(isa, g, form) };
         assert_eq!(conv.packed_weights(int(s.c), int(s.m)) as usize * s.groups, packed.len());
         let id = conv.emit(jit.module(), "conv").unwrap_or_else(|e| panic!("{what}: {e}"));
         let code = jit.finish().unwrap();
-        let bytes = conv.workspace(int(s.c)) as usize;
+        let bytes = conv.workspace(int(s.c), int(s.m)) as usize;
         let mut workspace = vec![f32::NAN; bytes / 4 + 16];
         workspace[bytes / 4..].fill(3.0);
         let ranges = if split { vec![(0, plane / 3), (plane / 3, plane)] } else { vec![(0, plane)] };
@@ -240,7 +240,7 @@ fn pooling() {
                 let end = g.padding.map(|p| p as usize);
                 let [oh, ow] = [out_size(h, 0, &g, end[0]), out_size(w, 1, &g, end[1])];
                 let mut y = vec![7.0f32; planes * oh * ow + 32];
-                let pool = SlidingWindow { isa, window, geometry: g, epilogue: Vec::new() };
+                let pool = SlidingWindow::floats(isa, window, g);
                 let mut jit = Jit::new().unwrap();
                 let id = pool.emit(jit.module(), "pool").unwrap_or_else(|e| panic!("{e}"));
                 let code = jit.finish().unwrap();

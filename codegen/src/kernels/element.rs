@@ -57,6 +57,16 @@ impl Element {
         i64::from(self.storage().bytes())
     }
 
+    /// The least integer that an element holds.
+    pub(crate) fn least(self) -> i32 {
+        match self {
+            Element::Stored(Storage::U8 | Storage::U16 | Storage::U8Pair) => 0,
+            Element::Stored(Storage::I8 | Storage::I8Pair) => i32::from(i8::MIN),
+            Element::Stored(Storage::I16) => i32::from(i16::MIN),
+            _ => i32::MIN,
+        }
+    }
+
     /// `n` vectors of elements, in bytes.
     pub(crate) fn vectors(self, n: i64) -> Size {
         self.storage().vectors(n)

@@ -5,7 +5,7 @@ use orogen_ir::loops::{Expr, ExprId, Stage};
 use orogen_ir::shape::{Dim, Sym};
 
 use super::access::{Access, Collapsed, collapse};
-use super::epilogue::{Chain, Kind, chain, is_fill};
+use super::epilogue::{Chain, Kind, MOST_REPEATED, chain, is_fill};
 use super::forms::{Panels, ParamForm};
 use super::product::{Term, products};
 use super::routine::Routine;
@@ -18,9 +18,6 @@ use crate::vector::Isa;
 
 /// Rows below which a B that must not be packed is read in place.
 const FEW_ROWS: i64 = 16;
-
-/// Instructions of an epilogue that is repeated for every register of a tile, because what it stores is rounded.
-const MOST_REPEATED: usize = 24;
 
 /// Which operand of the product a matrix is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,28 +1,32 @@
 //! Convolutions and pooling.
 
-use orogen_ir::loops::{Axis, Combine, Expr, ExprId, Index, Stage};
+use orogen_ir::loops::{Axis, BufferId, Combine, Expr, ExprId, Index, Stage, TensorProgram};
 use orogen_ir::shape::Dim;
 use orogen_ir::types::DType;
 
 use super::access::Access;
-use super::epilogue::{Chain, Kind, chain};
+use super::element::Class;
+use super::epilogue::{Chain, Kind, MOST_REPEATED, chain};
 use super::forms::{Panels, ParamForm};
-use super::product::products;
+use super::product::{Term, products};
 use super::routine::Routine;
 use super::selector::{Match, Selector, single_axes, spans, symbols};
 use super::tree::{Arg, Call, Node};
-use crate::kernels::conv::{Convolution, Depthwise, Form, Geometry, Images, SlidingWindow, Window};
+use crate::kernels::conv::{Convolution, Form, Geometry, Images, SlidingWindow, Source, Window};
 use crate::kernels::element::Element;
-use crate::kernels::epilogue::Operand;
-use crate::kernels::gemm::{Arithmetic, Tile};
+use crate::kernels::epilogue::{self, Operand};
+use crate::kernels::gemm::{Arithmetic, Blocking, Factor, Layout, Tile, Zero};
 
 /// Outputs of a plane in one unit of parallel work.
 const PLANE_UNIT: i64 = 64;
 
 /// A convolution over one or two spatial dimensions.
 struct Shape {
-    x: orogen_ir::loops::BufferId,
-    w: orogen_ir::loops::BufferId,
+    x: BufferId,
+    w: BufferId,
+    /// The zero point of the images, and the first one of the weights.
+    x_zero: Option<Access>,
+    w_zero: Option<(Access, Zero)>,
     geometry: Geometry,
     batch: Dim,
     groups: i64,
@@ -34,20 +38,33 @@ struct Shape {
     output: [Dim; 2],
 }
 
-/// A stage that is a convolution with constant weights.
+/// A stage that is a convolution.
 pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let stage = *run.first()?;
     let found = products(s.program, stage)?;
-    if found.arithmetic != Arithmetic::Float || found.terms.iter().any(|it| it.element != Element::LANE) {
-        return None;
-    }
-    let loads = found.terms.map(|it| it.load);
-    let shape =
-        recognise(s, stage, loads[0], loads[1]).or_else(|| recognise(s, stage, loads[1], loads[0]))?;
-    let (chain, operands) = epilogue(s, run);
-    let kinds: Vec<Kind> = operands.iter().map(|it| (it.1, Element::LANE)).collect();
+    let [first, second] = found.terms;
+    let (shape, x, w) = match recognise(s, stage, &first, &second) {
+        Some(shape) => (shape, first, second),
+        None => (recognise(s, stage, &second, &first)?, second, first),
+    };
+    let depthwise = shape.c == 1 && shape.m == 1 && shape.groups > 1;
+    // Panels that are made when the program is compiled have one zero point.
+    let each = shape.w_zero.as_ref().is_some_and(|it| it.1 == Zero::Each);
+    let place = s.packable(shape.w).filter(|_| !depthwise && !each);
+    let arithmetic = match found.arithmetic {
+        Arithmetic::Pairs if place.is_none() => Arithmetic::Int,
+        other => other,
+    };
+    let source = Source { element: x.element, zero: shape.x_zero.is_some(), arithmetic };
+    let layout = if place.is_some() { Layout::Packed } else { Layout::RowMajor };
+    let weights = Factor { layout, element: w.element, zero: shape.w_zero.as_ref().map(|it| it.1) };
+    let taps = shape.geometry.kernel[0] * shape.geometry.kernel[1];
+    let steps = shape.c * taps / arithmetic.terms();
+    let whole = depthwise || steps <= 2 * Blocking::of(s.isa).depth;
+    let most = if depthwise { usize::MAX } else { MOST_REPEATED };
+    let (chain, operands) = epilogue(s, run, whole.then_some(most));
+    let kinds: Vec<Kind> = operands.iter().map(|it| it.1).collect();
     let plane = s.shapes.mul(shape.output[0], shape.output[1]).ok()?;
-    let plane_bytes = s.shapes.scale(plane, 4).ok()?;
     let zero = s.shapes.int(0);
     let mut args = vec![
         Arg::Pointer(shape.x, zero),
@@ -55,8 +72,10 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
         Arg::Pointer(chain.target, zero),
         Arg::Size(shape.batch),
     ];
-    let depthwise = shape.c == 1 && shape.m == 1 && shape.groups > 1;
-    let steps = chain.steps(&kinds);
+    let epilogue = chain.steps(&kinds);
+    let y = chain.element;
+    let geometry = shape.geometry;
+    let key = format!("{geometry:?} {source:?} {weights:?} {}", chain.key(&kinds));
     let (symbol, workspace, units, kind) = if depthwise {
         let channels = s.shapes.int(shape.groups);
         let planes = s.shapes.mul(shape.batch, channels).ok()?;
@@ -64,66 +83,108 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
         args.push(Arg::Size(channels));
         args.extend(shape.input.iter().chain(&shape.output).map(|it| Arg::Size(*it)));
         args.extend([Arg::Size(first), Arg::Size(last)]);
-        s.lawful(|shapes| shape.geometry.laws(Form::Unfolded, shapes, &shape.images))?;
-        let key = format!("depthwise {:?} {}", shape.geometry, chain.key(&kinds));
-        let routine = Depthwise { isa: s.isa, geometry: shape.geometry, epilogue: steps };
-        let symbol = s.routine("depthwise", &key, || Routine::Depthwise(Box::new(routine)));
+        s.lawful(|shapes| geometry.laws(Form::Unfolded, shapes, &shape.images))?;
+        s.lawful(|shapes| Ok(geometry.reads(shapes, x.element).into()))?;
+        let routine =
+            SlidingWindow { isa: s.isa, window: Window::Weights, geometry, x: source, weights, y, epilogue };
+        let symbol = s.routine("depthwise", &key, || Routine::Window(Box::new(routine)));
         (symbol, zero, units, "depthwise")
     } else {
-        let place = s.packable(shape.w)?;
-        let rows = i64::from(Tile::of(s.isa).rows);
-        let depth = shape.c * shape.geometry.kernel[0] * shape.geometry.kernel[1];
-        let panels = Panels {
-            element: 4,
-            groups: shape.groups,
-            group_stride: shape.m * depth,
-            count: shape.m,
-            stride: depth,
-            depth,
-            depth_stride: 1,
-            inner: 1,
-            inner_stride: 0,
-            width: rows,
-            terms: 1,
-        };
         let (first, last, units) = s.range(PLANE_UNIT, plane)?;
         let [groups, c, m] = [shape.groups, shape.c, shape.m].map(|it| Arg::Size(s.shapes.int(it)));
         args.extend([groups, c, m]);
         args.extend(shape.input.iter().chain(&shape.output).map(|it| Arg::Size(*it)));
         args.push(Arg::Workspace(zero));
         args.extend([Arg::Size(first), Arg::Size(last)]);
-        let form = shape.geometry.form(&mut s.shapes, &shape.images)?;
-        let routine =
-            Convolution { isa: s.isa, geometry: shape.geometry, form, m: Some(shape.m), epilogue: steps };
-        let workspace = s.shapes.int(routine.workspace(shape.c));
-        let key = format!("convolution {:?} {form:?} {} {}", shape.geometry, shape.m, chain.key(&kinds));
+        let form = geometry.form(&mut s.shapes, &shape.images)?;
+        let m = Some(shape.m);
+        let routine = Convolution { isa: s.isa, geometry, x: source, weights, y, form, m, epilogue };
+        let workspace = s.shapes.int(routine.workspace(shape.c, shape.m));
+        let key = format!("{form:?} {} {key}", shape.m);
         let symbol = s.routine("convolution", &key, || Routine::Convolution(Box::new(routine)));
-        s.forms[place] = ParamForm::Panels(panels);
+        if let Some(place) = place {
+            s.forms[place] = ParamForm::Panels(Panels {
+                element: w.element.bytes(),
+                groups: shape.groups,
+                group_stride: shape.m * shape.c * taps,
+                count: shape.m,
+                stride: shape.c * taps,
+                depth: shape.c,
+                depth_stride: taps,
+                inner: taps,
+                inner_stride: 1,
+                width: i64::from(Tile::of(s.isa).rows),
+                terms: arithmetic.terms(),
+            });
+        }
         (symbol, workspace, units, "convolution")
     };
-    for (buffer, kind) in &operands {
+    for (access, size) in [
+        shape.x_zero.as_ref().map(|it| (it, x.element.bytes())),
+        shape.w_zero.as_ref().map(|it| (&it.0, w.element.bytes())),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        args.push(Arg::Pointer(access.buffer, access.bytes_at(&mut s.shapes, &[], size)?));
+    }
+    for (buffer, (kind, element)) in &operands {
         args.push(Arg::Pointer(*buffer, zero));
         if *kind == Operand::Full {
-            args.push(Arg::Size(plane_bytes));
+            args.push(Arg::Size(s.shapes.scale(plane, element.bytes()).ok()?));
         }
     }
-    let Geometry { kernel: [kh, kw], stride: [sy, sx], .. } = shape.geometry;
-    let epilogue = if chain.is_empty() { String::new() } else { format!(", {} fused", chain.stages) };
+    let Geometry { kernel: [kh, kw], stride: [sy, sx], .. } = geometry;
+    let fused = if chain.is_empty() { String::new() } else { format!(", {} fused", chain.stages) };
+    let integers = match arithmetic {
+        Arithmetic::Float => "",
+        Arithmetic::Int => "integer ",
+        Arithmetic::Pairs => "paired integer ",
+    };
     let what = format!(
-        "{kind} {kh}x{kw}/{sy}x{sx}, {} groups of {} to {}{epilogue}",
+        "{integers}{kind} {kh}x{kw}/{sy}x{sx}, {} groups of {} to {}{fused}",
         shape.groups, shape.c, shape.m
     );
     let node = Node::Call(Box::new(Call { symbol, args, workspace, what }));
     Some(Match { node, stages: 1 + chain.stages, units: s.ranged.then_some(units) })
 }
 
-fn recognise(s: &mut Selector<'_>, stage: &Stage, x: ExprId, w: ExprId) -> Option<Shape> {
+/// Whether a load is of the same place as another.
+fn same_load(program: &TensorProgram, one: ExprId, other: ExprId) -> bool {
+    match (&program.exprs[one], &program.exprs[other]) {
+        (Expr::Load { buffer, at, otherwise: None }, Expr::Load { buffer: b, at: a, otherwise: None }) => {
+            buffer == b && at == a
+        }
+        _ => false,
+    }
+}
+
+fn recognise(s: &mut Selector<'_>, stage: &Stage, x_term: &Term, w_term: &Term) -> Option<Shape> {
+    let (x, w) = (x_term.load, w_term.load);
     let program = s.program;
     let Expr::Load { buffer: xb, at: x_at, otherwise } = &program.exprs[x] else { return None };
     let Expr::Load { buffer: wb, at: w_at, otherwise: None } = &program.exprs[w] else { return None };
-    if let Some(otherwise) = otherwise
-        && !matches!(program.exprs[*otherwise], Expr::Float(value, _) if value == 0.0)
-    {
+    // What lies outside of the image is 0 when it is multiplied.
+    if let Some(otherwise) = otherwise {
+        let nothing = match x_term.zero {
+            Some(zero) => same_load(program, *otherwise, zero),
+            None => match &program.exprs[*otherwise] {
+                Expr::Float(value, _) => *value == 0.0,
+                Expr::Int(value, _) => *value == 0,
+                _ => false,
+            },
+        };
+        if !nothing {
+            return None;
+        }
+    }
+    let zero_point = |s: &mut Selector<'_>, term: &Term| -> Option<Option<Access>> {
+        let Some(zero) = term.zero else { return Some(None) };
+        let Expr::Load { buffer, at, otherwise: None } = &program.exprs[zero] else { return None };
+        Access::new(program, &mut s.shapes, *buffer, at, &symbols(stage)).map(Some)
+    };
+    let x_zero = zero_point(s, x_term)?;
+    if x_zero.as_ref().is_some_and(|it| symbols(stage).iter().any(|axis| it.uses(*axis))) {
         return None;
     }
     let rank = x_at.len();
@@ -151,6 +212,17 @@ fn recognise(s: &mut Selector<'_>, stage: &Stage, x: ExprId, w: ExprId) -> Optio
         return None;
     }
     let m = out_channels / groups;
+    let w_zero = match zero_point(s, w_term)? {
+        None => None,
+        Some(access) if !symbols(stage).iter().any(|axis| access.uses(*axis)) => Some((access, Zero::One)),
+        Some(access) => {
+            let zero = w_term.zero?;
+            let Expr::Load { at: of, .. } = &program.exprs[zero] else { return None };
+            let [index] = &of[..] else { return None };
+            let whole = index.dim() == Some(at[1]) && s.shapes.as_int(access.rest) == Some(0);
+            whole.then_some((access, Zero::Each)).map(Some)?
+        }
+    };
     let group_part = s.shapes.sub(x_at[1], w_at[1]).ok()?;
     let channel = at[1];
     // What the indices of the result and of the sum are, with the extents that the routine runs over.
@@ -203,7 +275,8 @@ fn recognise(s: &mut Selector<'_>, stage: &Stage, x: ExprId, w: ExprId) -> Optio
         input: [x_dims[0], x_dims[1], input[0], input[1]],
         output: [out_dims[0], out_dims[1], output[0], output[1]],
     };
-    Some(Shape { x: *xb, w: *wb, geometry, batch: out_dims[0], groups, c, m, images, input, output })
+    let batch = out_dims[0];
+    Some(Shape { x: *xb, w: *wb, x_zero, w_zero, geometry, batch, groups, c, m, images, input, output })
 }
 
 /// Kernel size, stride, dilation and padding of `x = stride·o + dilation·k − padding`.
@@ -245,20 +318,42 @@ fn spatial_dim(
 pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let stage = *run.first()?;
     let program = s.program;
-    let (window, outside) = match stage.combine? {
-        Combine::Sum => (Window::Sum, 0.0),
-        Combine::Max => (Window::Max, f64::NEG_INFINITY),
+    let window = match stage.combine? {
+        Combine::Sum => Window::Sum,
+        Combine::Max => Window::Max,
         Combine::Product | Combine::Min => return None,
     };
-    let Expr::Load { buffer: x, at: x_at, otherwise } = &program.exprs[stage.value] else { return None };
-    let is_float = |id: orogen_ir::loops::BufferId| program.buffers[id].dtype == DType::F32;
-    if !is_float(*x) || !is_float(stage.buffer) {
-        return None;
-    }
-    if let Some(otherwise) = otherwise
-        && !matches!(program.exprs[*otherwise], Expr::Float(value, _) if value == outside)
+    let to = program.buffers[stage.buffer].dtype;
+    // Sums may be of a wider type than what is added.
+    let value = match &program.exprs[stage.value] {
+        Expr::Cast(dtype, inner) if *dtype == to && to == DType::F32 => *inner,
+        _ => stage.value,
+    };
+    let Expr::Load { buffer: x, at: x_at, otherwise } = &program.exprs[value] else { return None };
+    let from = program.buffers[*x].dtype;
+    let element = Element::of(from)?;
+    let arithmetic = match Class::of(from)? {
+        Class::Float => Arithmetic::Float,
+        Class::Int => Arithmetic::Int,
+        Class::Mask => return None,
+    };
+    // Narrower sums would wrap, or be rounded, after each summand.
+    if !(from == to || arithmetic == Arithmetic::Float && to == DType::F32)
+        || window == Window::Sum && Element::of(to) != Some(Element::LANE)
     {
         return None;
+    }
+    if let Some(otherwise) = otherwise {
+        let outside = match (window, &program.exprs[*otherwise]) {
+            (Window::Max, Expr::Float(value, _)) => *value == f64::NEG_INFINITY,
+            (Window::Max, Expr::Int(value, _)) => *value == i64::from(element.least()),
+            (_, Expr::Float(value, _)) => *value == 0.0,
+            (_, Expr::Int(value, _)) => *value == 0,
+            _ => false,
+        };
+        if !outside {
+            return None;
+        }
     }
     let dims = |list: &[Index]| list.iter().map(Index::dim).collect::<Option<Vec<Dim>>>();
     let (x_at, at) = (dims(x_at)?, dims(&stage.at)?);
@@ -302,13 +397,13 @@ pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         output: [out_dims[0], out_dims[1], output[0], output[1]],
     };
     s.lawful(|shapes| geometry.laws(Form::Unfolded, shapes, &images))?;
-    let (chain, operands) = epilogue(s, run);
-    let kinds: Vec<Kind> = operands.iter().map(|it| (it.1, Element::LANE)).collect();
+    s.lawful(|shapes| Ok(geometry.reads(shapes, element).into()))?;
+    let (chain, operands) = epilogue(s, run, Some(usize::MAX));
+    let kinds: Vec<Kind> = operands.iter().map(|it| it.1).collect();
     let zero = s.shapes.int(0);
     let planes = s.shapes.mul(out_dims[0], out_dims[1]).ok()?;
     let (first, last, units) = s.range(1, planes)?;
     let plane = s.shapes.mul(output[0], output[1]).ok()?;
-    let plane_bytes = s.shapes.scale(plane, 4).ok()?;
     let mut args = vec![
         Arg::Pointer(*x, zero),
         Arg::Pointer(*x, zero),
@@ -317,14 +412,23 @@ pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         Arg::Size(out_dims[1]),
     ];
     args.extend(input.iter().chain(&output).chain(&[first, last]).map(|it| Arg::Size(*it)));
-    for (buffer, kind) in &operands {
+    for (buffer, (kind, element)) in &operands {
         args.push(Arg::Pointer(*buffer, zero));
         if *kind == Operand::Full {
-            args.push(Arg::Size(plane_bytes));
+            args.push(Arg::Size(s.shapes.scale(plane, element.bytes()).ok()?));
         }
     }
-    let key = format!("{window:?} {geometry:?} {}", chain.key(&kinds));
-    let routine = SlidingWindow { isa: s.isa, window, geometry, epilogue: chain.steps(&kinds) };
+    let source = Source { element, zero: false, arithmetic };
+    let key = format!("{window:?} {geometry:?} {source:?} {}", chain.key(&kinds));
+    let routine = SlidingWindow {
+        isa: s.isa,
+        window,
+        geometry,
+        x: source,
+        weights: Factor::floats(Layout::RowMajor),
+        y: if chain.is_empty() { Element::of(to)? } else { chain.element },
+        epilogue: chain.steps(&kinds),
+    };
     let symbol = s.routine("pool", &key, || Routine::Window(Box::new(routine)));
     let Geometry { kernel: [kh, kw], stride: [sy, sx], .. } = geometry;
     let what = format!("pool {window:?} {kh}x{kw}/{sy}x{sx}");
@@ -332,16 +436,15 @@ pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     Some(Match { node, stages: 1 + chain.stages, units: s.ranged.then_some(units) })
 }
 
-/// The elementwise stages that follow, with the buffer and kind of each operand.
-fn epilogue(s: &mut Selector<'_>, run: &[&Stage]) -> (Chain, Vec<(orogen_ir::loops::BufferId, Operand)>) {
+/// The elementwise stages that follow, with the buffer and kind of each operand. `narrow` says whether the final value may
+/// be narrower than a lane, and how many instructions there may be then.
+fn epilogue(s: &mut Selector<'_>, run: &[&Stage], narrow: Option<usize>) -> (Chain, Vec<(BufferId, Kind)>) {
     let program = s.program;
     let mut shapes = s.shapes.clone();
-    let mut bind = |at: usize, id: ExprId| -> Option<(orogen_ir::loops::BufferId, Operand)> {
+    let mut bind = |at: usize, id: ExprId| -> Option<(BufferId, Kind)> {
         let stage = run[at];
         let Expr::Load { buffer, at: index, otherwise: None } = &program.exprs[id] else { return None };
-        if Element::of(program.buffers[*buffer].dtype) != Some(Element::LANE) {
-            return None;
-        }
+        let element = Element::of(program.buffers[*buffer].dtype)?;
         let axes = symbols(stage);
         let single = single_axes(&shapes, stage);
         let mut access = Access::new(program, &mut shapes, *buffer, index, &axes)?;
@@ -352,16 +455,30 @@ fn epilogue(s: &mut Selector<'_>, run: &[&Stage]) -> (Chain, Vec<(orogen_ir::loo
             return None;
         }
         if access.same_position(&own) {
-            return Some((*buffer, Operand::Full));
+            return Some((*buffer, (Operand::Full, element)));
+        }
+        if !axes.iter().any(|it| access.uses(*it)) {
+            return Some((*buffer, (Operand::Scalar, element)));
         }
         // By channel: the second dimension of the result alone, densely.
         let channel = shapes.as_sym(stage.at.get(1)?.dim()?)?;
         let mut rest = axes.iter().filter(|it| !single.contains(it));
         let only = rest.all(|it| (*it == channel) == access.uses(*it));
-        (only && shapes.as_int(access.of(channel)?) == Some(1)).then_some((*buffer, Operand::Row))
+        let dense = only && shapes.as_int(access.of(channel)?) == Some(1);
+        dense.then_some((*buffer, (Operand::Row, element)))
     };
-    let chain = chain(program, run, false, &mut |at, id| bind(at, id).is_some());
-    let operands = chain.operands.iter().filter_map(|(at, id)| bind(*at, *id)).collect();
+    let bound = |found: &Chain, bind: &mut dyn FnMut(usize, ExprId) -> Option<(BufferId, Kind)>| {
+        found.operands.iter().filter_map(|(at, id)| bind(*at, *id)).collect::<Vec<_>>()
+    };
+    let mut found = chain(program, run, narrow.is_some(), &mut |at, id| bind(at, id).is_some());
+    let mut operands = bound(&found, &mut bind);
+    let kinds: Vec<Kind> = operands.iter().map(|it| it.1).collect();
+    if found.element != Element::LANE
+        && narrow.is_some_and(|most| epilogue::length(&found.steps(&kinds)) > most)
+    {
+        found = chain(program, run, false, &mut |at, id| bind(at, id).is_some());
+        operands = bound(&found, &mut bind);
+    }
     s.shapes = shapes;
-    (chain, operands)
+    (found, operands)
 }

@@ -34,6 +34,9 @@ pub(crate) struct Chain {
     pub(crate) operands: Vec<(usize, ExprId)>,
 }
 
+/// Instructions of an epilogue that is repeated for every register of a tile, because what it stores is rounded.
+pub(crate) const MOST_REPEATED: usize = 24;
+
 /// How an operand is read.
 pub(crate) type Kind = (Operand, Element);
 

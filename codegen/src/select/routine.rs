@@ -3,7 +3,7 @@
 use cranelift_module::{FuncId, Module};
 use indexmap::IndexMap;
 
-use crate::kernels::conv::{Convolution, Depthwise, SlidingWindow};
+use crate::kernels::conv::{Convolution, SlidingWindow};
 use crate::kernels::gemm::Gemm;
 use crate::vector::encode::{self, DefineError};
 use crate::vector::{Isa, Program};
@@ -17,9 +17,7 @@ pub(crate) enum Routine {
     Gemm(Box<Gemm>),
     /// A convolution.
     Convolution(Box<Convolution>),
-    /// A depthwise convolution.
-    Depthwise(Box<Depthwise>),
-    /// A pooling.
+    /// A depthwise convolution or a pooling.
     Window(Box<SlidingWindow>),
 }
 
@@ -34,7 +32,6 @@ impl Routine {
             }
             Routine::Gemm(it) => it.emit(module, name),
             Routine::Convolution(it) => it.emit(module, name),
-            Routine::Depthwise(it) => it.emit(module, name),
             Routine::Window(it) => it.emit(module, name),
         }
     }

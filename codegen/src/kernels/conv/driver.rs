@@ -4,12 +4,15 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{FuncRef, Value};
 use cranelift_module::{FuncId, Module};
 
-use super::{Form, Geometry, pack_pointwise, unfold_segment};
+use super::{Form, Geometry, Source, pack_pointwise, unfold_segment};
+use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Step};
 use crate::kernels::flow::{self, Flow};
-use crate::kernels::gemm::{Block, Blocking, Gemm, Layout, Micro, Tile, Tiles, operands_at};
+use crate::kernels::gemm::{
+    Block, Blocking, Factor, Gemm, Layout, Micro, Tile, Tiles, Zero, operands_at, pack_transposed,
+};
 use crate::vector::encode::{self, DefineError};
-use crate::vector::{Isa, Program};
+use crate::vector::{Isa, Program, Size};
 
 /// Bytes of the workspace that hold panels of the unfolded image: a good part of the second-level cache.
 const BLOCK_BYTES: i64 = 768 * 1024;
@@ -19,17 +22,25 @@ const BLOCK_BYTES: i64 = 768 * 1024;
 /// The function takes, all 64-bit: `x`, `weights`, `y` (pointers), `batch`, `groups`, `c`, `m` (input and output channels
 /// of one group), `h`, `w`, `oh`, `ow`, `workspace` (a pointer to [`Convolution::workspace`] bytes, 64-byte aligned for
 /// speed), `first`, `last` (the outputs of each plane to compute, as a range of `oy · ow + ox`, so that threads can
-/// share a plane), then the operands of the epilogue. An operand by row has an element for each output channel; a full
-/// one is laid out like `y`, and its stride is that of a plane.
+/// share a plane), the zero point of `x` and the first one of the weights where they have some, then the operands of the
+/// epilogue. An operand by row has an element for each output channel; a full one is laid out like `y`, and its stride is
+/// that of a plane.
 ///
-/// `weights` holds for each group `[⌈m / rows⌉][c · kh · kw][rows]`, the panels of [`crate::kernels::gemm`] of the
-/// row-major matrix `[m][c · kh · kw]`, with `rows` of [`Tile::of`].
+/// Packed weights hold for each group `[⌈m / rows⌉][⌈c / terms⌉ · kh · kw][rows][terms]`, the panels of
+/// [`crate::kernels::gemm`], with `rows` of [`Tile::of`]; terms are neighbouring channels. Others are row-major,
+/// `[groups · m][c · kh · kw]`, and packed on the way; they are not multiplied in pairs.
 #[derive(Debug, Clone)]
 pub struct Convolution {
     /// The instruction set of the kernels.
     pub isa: Isa,
     /// The constants.
     pub geometry: Geometry,
+    /// The images.
+    pub x: Source,
+    /// The weights: panels, or row-major. They have one zero point, or, in rows, one for each output channel.
+    pub weights: Factor,
+    /// Elements of the result: whole lanes, or what they are rounded to when the sum is complete.
+    pub y: Element,
     /// Where panels come from; [`Geometry::form`] for the extents of all calls.
     pub form: Form,
     /// Output channels of a group, if known: fewer kernels are made then.
@@ -39,14 +50,33 @@ pub struct Convolution {
 }
 
 impl Convolution {
+    /// A convolution of `f32` with packed weights, without an epilogue.
+    pub fn floats(isa: Isa, geometry: Geometry, form: Form) -> Convolution {
+        Convolution {
+            isa,
+            geometry,
+            x: Source::floats(),
+            weights: Factor::floats(Layout::Packed),
+            y: Element::LANE,
+            form,
+            m: None,
+            epilogue: Vec::new(),
+        }
+    }
+
     /// The number of parameters of the function.
     pub fn params(&self) -> usize {
-        14 + epilogue::params(&self.epilogue)
+        14 + usize::from(self.x.zero)
+            + usize::from(self.weights.zero.is_some())
+            + epilogue::params(&self.epilogue)
     }
 
     /// The multiplication of weights with panels.
     fn gemm(&self) -> Gemm {
         Gemm {
+            arithmetic: self.x.arithmetic,
+            a: self.weights,
+            c: self.y,
             m: self.m,
             epilogue: self.epilogue.clone(),
             ..Gemm::new(self.isa, Layout::Packed, Layout::Packed)
@@ -58,22 +88,48 @@ impl Convolution {
         self.geometry.kernel[0] * self.geometry.kernel[1]
     }
 
-    /// The most input channels that are unfolded at a time.
+    /// The most input channels that are unfolded at a time: all, where the sum is to be rounded once.
     fn most_channels(&self) -> i64 {
-        (Blocking::of(self.isa).depth / self.taps()).max(1)
+        if self.y != Element::LANE {
+            return i64::from(i32::MAX);
+        }
+        (Blocking::of(self.isa).depth / self.taps()).max(1) * self.x.arithmetic.terms()
     }
 
-    /// The size of the workspace in bytes, for `c` input channels of a group.
-    pub fn workspace(&self, c: i64) -> i64 {
+    /// Steps of the sum over so many channels.
+    fn steps(&self, channels: i64) -> i64 {
+        let terms = self.x.arithmetic.terms();
+        (channels + terms - 1) / terms * self.taps()
+    }
+
+    /// Bytes of the workspace before what is made of the weights, for `c` input channels of a group.
+    fn image_bytes(&self, c: i64) -> i64 {
         let columns = i64::from(Tile::of(self.isa).columns(self.isa));
-        let depth = c.min(self.most_channels()) * self.taps();
-        (4 * depth * columns).max(BLOCK_BYTES)
+        (4 * self.steps(c.min(self.most_channels())) * columns).max(BLOCK_BYTES)
+    }
+
+    /// Whether the weights are packed on the way.
+    fn packs(&self) -> bool {
+        self.weights.layout == Layout::RowMajor
+    }
+
+    /// The size of the workspace in bytes, for `c` input and `m` output channels of a group.
+    pub fn workspace(&self, c: i64, m: i64) -> i64 {
+        let rows = i64::from(Tile::of(self.isa).rows);
+        let weights = if self.packs() {
+            (m + rows - 1) / rows * rows * self.steps(c) * 4 + 64
+        } else if self.gemm().widens() {
+            rows * self.steps(c.min(self.most_channels())) * 4
+        } else {
+            0
+        };
+        self.image_bytes(c) + weights
     }
 
     /// The size of the packed weights of one group, in elements.
     pub fn packed_weights(&self, c: i64, m: i64) -> i64 {
         let rows = i64::from(Tile::of(self.isa).rows);
-        (m + rows - 1) / rows * rows * c * self.taps()
+        (m + rows - 1) / rows * rows * self.steps(c) * self.x.arithmetic.terms()
     }
 
     /// Defines the kernels and the driver as local functions; their names start with `name`.
@@ -82,33 +138,69 @@ impl Convolution {
         let kernels = gemm.kernels(module, name)?;
         let vectors = gemm.tile().vectors;
         let program: Program = match self.form {
-            Form::Pointwise => pack_pointwise(vectors, self.isa),
-            Form::Unfolded => unfold_segment(&self.geometry, vectors),
+            Form::Pointwise => pack_pointwise(vectors, self.isa, &self.x),
+            Form::Unfolded => unfold_segment(&self.geometry, vectors, &self.x),
         };
         let unfold = encode::declare(module, &format!("{name}.unfold"), program.params.len())?;
         encode::define(module, unfold, &program, self.isa)?;
+        let mut pack = None;
+        if self.packs() {
+            let rows = Size::fixed(i64::from(gemm.tile().rows));
+            let program = pack_transposed(rows, &self.weights, self.x.arithmetic);
+            let id = encode::declare(module, &format!("{name}.pack"), program.params.len())?;
+            encode::define(module, id, &program, self.isa)?;
+            pack = Some(id);
+        }
         flow::define(
             module,
             name,
             self.params(),
             |module, func| {
-                (Tiles::import(&gemm, &kernels, module, func), module.declare_func_in_func(unfold, func))
+                let tiles = Tiles::import(&gemm, &kernels, module, func);
+                let mut import = |id: FuncId| module.declare_func_in_func(id, func);
+                (tiles, import(unfold), pack.map(&mut import))
             },
-            |flow, args, (tiles, unfold)| self.body(flow, args, &tiles, unfold),
+            |flow, args, (tiles, unfold, pack)| self.body(flow, args, &tiles, unfold, pack),
         )
     }
 
     /// Blocks of outputs, and for each of them blocks of input channels: a block is unfolded once, and all weights of
     /// its channels pass by.
-    fn body(&self, flow: &mut Flow<'_, '_>, args: &[Value], tiles: &Tiles<'_>, unfold: FuncRef) {
+    fn body(
+        &self,
+        flow: &mut Flow<'_, '_>,
+        args: &[Value],
+        tiles: &Tiles<'_>,
+        unfold: FuncRef,
+        pack: Option<FuncRef>,
+    ) {
         let &[x, weights, y, batch, groups, c, m, h, w, oh, ow, workspace, first, last, ..] = args else {
             unreachable!("the function is declared with fourteen parameters and more")
         };
         let tile = Tile::of(self.isa);
         let (rows, columns) = (i64::from(tile.rows), i64::from(tile.columns(self.isa)));
         let (zero, one) = (flow.int(0), flow.int(1));
-        let channels = flow.balanced(c, self.most_channels(), 1);
-        let channel_bytes = flow.scale(channels, 4 * self.taps());
+        let mut rest = &args[14..];
+        let mut zero_point = |there: bool| {
+            let (first, others) = rest.split_first().filter(|_| there)?;
+            rest = others;
+            Some(*first)
+        };
+        let (x_zero, w_zero) = (zero_point(self.x.zero), zero_point(self.weights.zero.is_some()));
+        let given = rest;
+        let terms = self.x.arithmetic.terms();
+        let steps_of = |flow: &mut Flow<'_, '_>, channels: Value| match terms {
+            1 => flow.scale(channels, self.taps()),
+            _ => {
+                let whole = flow.round_up(channels, terms);
+                let groups = flow.scaled_div(whole, 1, terms);
+                flow.scale(groups, self.taps())
+            }
+        };
+        let (x_size, y_size) = (self.x.element.bytes(), self.y.bytes());
+        let channels = flow.balanced(c, self.most_channels(), terms);
+        let channel_steps = steps_of(flow, channels);
+        let channel_bytes = flow.scale(channel_steps, 4);
         let budget = flow.int(BLOCK_BYTES);
         let width = flow.div(budget, channel_bytes);
         let least = flow.int(columns);
@@ -120,13 +212,27 @@ impl Convolution {
         let count = flow.max(count, one);
         let width = flow.balanced_by(count, width, columns);
         let in_plane = flow.mul(h, w);
-        let in_plane = flow.scale(in_plane, 4);
+        let in_plane = flow.scale(in_plane, x_size);
         let group_bytes = flow.mul(in_plane, c);
         let out_plane = flow.mul(oh, ow);
-        let out_plane = flow.scale(out_plane, 4);
-        let weight_row = flow.scale(c, 4 * self.taps());
-        let weight_rows = flow.round_up(m, rows);
-        let weight_bytes = flow.mul(weight_rows, weight_row);
+        let out_plane = flow.scale(out_plane, y_size);
+        // Weights as they are given, and as tiles read them.
+        let unit = if self.packs() { 4 } else { self.weights.unit(self.x.arithmetic).bytes() };
+        let all_steps = steps_of(flow, c);
+        let weight_row = flow.scale(all_steps, unit);
+        let given_row = flow.scale(c, self.weights.element.bytes() * self.taps());
+        let weight_bytes = if self.packs() {
+            flow.mul(m, given_row)
+        } else {
+            let weight_rows = flow.round_up(m, rows);
+            flow.mul(weight_rows, weight_row)
+        };
+        let image_bytes = {
+            let bytes = flow.scale(channel_bytes, columns);
+            let least = flow.int(BLOCK_BYTES);
+            flow.max(bytes, least)
+        };
+        let made = flow.add(workspace, image_bytes);
         let total = flow.mul(batch, groups);
 
         flow.range(zero, total, 1, |flow, image| {
@@ -136,17 +242,37 @@ impl Convolution {
             let x = flow.at(x, image, group_bytes);
             let weights = flow.at(weights, group, weight_bytes);
             let channel = flow.mul(group, m);
+            let each = self.weights.zero == Some(Zero::Each);
+            let w_zero =
+                w_zero.map(|p| if each { flow.at_scaled(p, channel, self.weights.zero_step()) } else { p });
+            let weights = match pack {
+                None => weights,
+                Some(pack) => {
+                    flow.range(zero, m, rows, |flow, i| {
+                        let from = flow.at(weights, i, given_row);
+                        let to = flow.at(made, i, weight_row);
+                        let left = flow.sub(m, i);
+                        let full = flow.int(rows);
+                        let valid = flow.min(left, full);
+                        let depth = flow.scale(c, self.taps());
+                        let mut values = vec![from, to, depth, given_row, valid];
+                        values.extend(w_zero.map(|p| flow.at_scaled(p, i, self.weights.zero_step())));
+                        flow.call(pack, &values);
+                    });
+                    made
+                }
+            };
             let plane = flow.mul(image, m);
             let y = flow.at(y, plane, out_plane);
             flow.range_by(first, last, width, |flow, j| {
                 let end = flow.add(j, width);
                 let end = flow.min(end, last);
-                let operands = operands_at(flow, &self.epilogue, &args[14..], [channel, plane], j);
+                let operands = operands_at(flow, &self.epilogue, given, [channel, plane], j);
                 flow.range_once(zero, c, channels, |flow, pc| {
                     let left = flow.sub(c, pc);
                     let here = flow.min(left, channels);
                     let x = flow.at(x, pc, in_plane);
-                    let depth = flow.scale(here, self.taps());
+                    let depth = steps_of(flow, here);
                     flow.range(j, end, columns, |flow, p| {
                         let done = flow.sub(p, j);
                         let to = flow.mul(done, depth);
@@ -154,16 +280,19 @@ impl Convolution {
                         let stop = flow.offset(p, columns);
                         let stop = flow.min(stop, end);
                         if self.form == Form::Pointwise {
-                            let from = flow.at_scaled(x, p, 4);
+                            let from = flow.at_scaled(x, p, x_size);
                             let valid = flow.sub(stop, p);
-                            flow.call(unfold, &[from, to, here, in_plane, valid]);
+                            let mut values = vec![from, to, here, in_plane, valid];
+                            values.extend(x_zero);
+                            flow.call(unfold, &values);
                         } else {
-                            self.unfold_panel(flow, unfold, [x, here, h, w, ow], to, p, stop);
+                            self.unfold_panel(flow, unfold, [x, here, h, w, ow], x_zero, to, p, stop);
                         }
                     });
                     let done = flow.add(pc, here);
                     // Weights come from far away, a panel for each row of tiles: each tile fetches a part of the next.
-                    let a = flow.at_scaled(weights, pc, 4 * self.taps() * rows);
+                    let before = steps_of(flow, pc);
+                    let a = flow.at_scaled(weights, before, unit * rows);
                     let ahead = [
                         flow.at_scaled(a, weight_row, rows),
                         weight_row,
@@ -175,7 +304,7 @@ impl Convolution {
                         b: workspace,
                         b_column: flow.scale(depth, 4),
                         b_row: zero,
-                        c: flow.at_scaled(y, j, 4),
+                        c: flow.at_scaled(y, j, y_size),
                         c_row: out_plane,
                         rows: m,
                         columns: flow.sub(end, j),
@@ -183,8 +312,8 @@ impl Convolution {
                         accumulate: flow.flag(IntCC::SignedGreaterThan, pc, zero),
                         last: flow.flag(IntCC::SignedGreaterThanOrEqual, done, c),
                         ahead,
-                        panel: workspace,
-                        zeros: [None; 2],
+                        panel: made,
+                        zeros: [w_zero.filter(|_| pack.is_none()), None],
                         operands: operands.clone(),
                     };
                     tiles.compute(flow, &block);
@@ -199,6 +328,7 @@ impl Convolution {
         flow: &mut Flow<'_, '_>,
         unfold: FuncRef,
         [x, c, h, w, ow]: [Value; 5],
+        zero: Option<Value>,
         panel: Value,
         p: Value,
         stop: Value,
@@ -222,7 +352,9 @@ impl Convolution {
             let done = flow.sub(from, p);
             let target = flow.at_scaled(panel, done, 4);
             let count = flow.sub(to, from);
-            flow.call(unfold, &[x, target, c, h, w, iy, ix, count]);
+            let mut values = vec![x, target, c, h, w, iy, ix, count];
+            values.extend(zero);
+            flow.call(unfold, &values);
         });
     }
 }

@@ -1,13 +1,15 @@
 //! Reading the elements under one kernel element for neighbouring outputs, from one row of an image.
 
 use super::{Geometry, ceil_div};
+use crate::kernels::element::Element;
 use crate::vector::{Addr, BinaryOp, Builder, IReg, IntOp, MReg, Size, VReg};
 
 /// How outputs that are `stride` apart are read, and what is known before the row is.
 ///
 /// Unit strides are plain loads. For stride 2, two neighbouring vectors hold the elements of two kernel columns, and are
-/// separated by lanes. Longer strides gather.
+/// separated by lanes. Longer strides gather, which whole lanes alone can.
 pub(super) struct Line {
+    element: Element,
     stride: i64,
     dilation: i64,
     vectors: i64,
@@ -29,6 +31,11 @@ impl Line {
         bases
     }
 
+    /// Whether outputs of this stride can be read from elements of this kind.
+    pub(super) fn reads(geometry: &Geometry, element: Element) -> bool {
+        geometry.stride[1] <= 2 || element == Element::LANE
+    }
+
     /// Elements from the first one read to the last one that whole loads touch, for one vector of outputs.
     pub(super) fn reach(geometry: &Geometry) -> Size {
         let [_, stride] = geometry.stride;
@@ -44,6 +51,7 @@ impl Line {
     pub(super) fn new(
         b: &mut Builder,
         geometry: &Geometry,
+        element: Element,
         vectors: i64,
         ix: IReg,
         bounds: Option<(IReg, IReg)>,
@@ -90,7 +98,7 @@ impl Line {
             }
             None => Vec::new(),
         };
-        Line { stride, dilation, vectors, index, bases, masks }
+        Line { element, stride, dilation, vectors, index, bases, masks }
     }
 
     /// The vectors under each kernel column, from `row`, the address of column `ix`. Lanes outside the row hold `other`
@@ -106,7 +114,7 @@ impl Line {
         kx.map(|kx| {
             let at = kx * self.dilation;
             if self.stride != 2 {
-                let step = Size { fixed: 0, per_lane: 4 * self.stride };
+                let step = Size { fixed: 0, per_lane: self.element.bytes() * self.stride };
                 return (0..self.vectors)
                     .map(|j| self.one(b, row, at, kx as usize, j, step, other))
                     .collect();
@@ -117,7 +125,7 @@ impl Line {
                 _ => {
                     let number = self.bases.iter().take_while(|it| **it < base).count();
                     (0..2 * self.vectors)
-                        .map(|j| self.one(b, row, base, number, j, Size::vectors(1), other))
+                        .map(|j| self.one(b, row, base, number, j, self.element.vectors(1), other))
                         .collect()
                 }
             };
@@ -138,14 +146,14 @@ impl Line {
         step: Size,
         other: Option<VReg>,
     ) -> VReg {
-        let offset = Size { fixed: 4 * at, per_lane: j * step.per_lane };
+        let offset = Size { fixed: self.element.bytes() * at, per_lane: j * step.per_lane };
         let mask = self.masks.get(base).map(|masks| masks[j as usize]);
         let v = match (self.index, mask) {
             (Some(index), Some(mask)) => {
                 let from = b.int_add(row, offset);
                 b.gather(from, index, mask)
             }
-            _ => b.load(Addr::new(row).offset(offset), mask),
+            _ => self.element.load(b, Addr::new(row).offset(offset), mask),
         };
         match (other, mask) {
             (Some(other), Some(mask)) => {

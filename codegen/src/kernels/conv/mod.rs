@@ -1,7 +1,7 @@
-//! Two-dimensional convolution of `f32` images in NCHW order.
+//! Two-dimensional convolution of images in NCHW order, of floats and of integers less their zero points.
 //!
 //! [`Convolution`] multiplies packed weights with panels of the unfolded image, which are made block by block in a
-//! workspace and never as a whole; [`Depthwise`] convolution and pooling
+//! workspace and never as a whole; depthwise convolution and pooling
 //! ([`SlidingWindow`]) have a kernel of their own. Sizes of images are run-time values;
 //! kernel, stride, dilation and padding are constants of the code.
 //!
@@ -13,21 +13,25 @@
 //! * **C2** There are at least as many images in as out.
 //! * **C3** [`Form::Pointwise`] has a kernel of one element, unit strides and no padding, and `oh = h`, `ow = w`:
 //!   columns of a panel are columns of the image, at the end of it too.
+//! * **C4** [`SlidingWindow`] moves by at most two columns over elements that are narrower than a lane: whole lanes alone
+//!   are gathered.
 //!
 //! [`Form::Unfolded`] and [`SlidingWindow`] need no relation between `h, w` and `oh, ow`: what they read is masked to
 //! the image, whatever padding there is at its ends, and however far they are apart.
 
-mod depthwise;
 mod driver;
 mod line;
 mod unfold;
+mod window;
 
-pub use depthwise::{Depthwise, SlidingWindow, Window};
 pub use driver::Convolution;
 pub use unfold::{pack_pointwise, unfold_segment};
+pub use window::{SlidingWindow, Window};
 
 use orogen_ir::shape::{Dim, Overflow, ShapeCx};
 
+use super::element::Element;
+use super::gemm::Arithmetic;
 use super::laws::{Law, unproven};
 use crate::vector::{Builder, IReg, IntOp, Size};
 
@@ -42,6 +46,17 @@ pub struct Geometry {
     pub dilation: [i64; 2],
     /// Zeros above and to the left of the image. Those below and to the right follow from the output size.
     pub padding: [i64; 2],
+}
+
+/// What an image is made of, and how it is multiplied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Source {
+    /// How an element lies in memory.
+    pub element: Element,
+    /// Whether there is a zero point: an element that is subtracted from all, and that stands outside of the image.
+    pub zero: bool,
+    /// How elements are multiplied.
+    pub arithmetic: Arithmetic,
 }
 
 /// How the elements under the kernel get into panels.
@@ -87,6 +102,12 @@ impl Geometry {
             laws.extend([2, 3].map(|it| Law::equal("C3", input[it], output[it])));
         }
         Ok(laws)
+    }
+
+    /// The law of a [`SlidingWindow`] over such elements.
+    pub(crate) fn reads(&self, shapes: &mut ShapeCx, element: Element) -> [Law; 2] {
+        let most = if element == Element::LANE { 64 } else { 2 };
+        Law::constant("C4", shapes, self.stride[1], 1..=most)
     }
 
     /// The first form whose laws are proven.

@@ -1,76 +1,199 @@
 //! Panels of the unfolded image.
 
-use super::Geometry;
 use super::line::Line;
-use crate::kernels::gemm;
-use crate::vector::{Addr, Builder, IReg, IntCompare, IntOp, Isa, MReg, Program, Size};
+use super::{Geometry, Source};
+use crate::kernels::element::Element;
+use crate::kernels::gemm::{self, Arithmetic, Factor, Layout, Zero, joined, low_half};
+use crate::vector::{Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Isa, MReg, Program, Size, VReg};
 
 /// A program that copies the elements under every kernel element, for neighbouring outputs of one row, into a panel
-/// `[c · kh · kw][vectors * VL]`.
+/// `[⌈c / terms⌉ · kh · kw][vectors * VL]`: terms are neighbouring channels.
 ///
 /// Parameters: `x` (the image, `c` planes), `panel` (already moved to the column of the first output), `c`, `h`, `w`,
 /// `iy`, `ix` (image position under the first kernel element for the first output; may lie in the padding), `count`
-/// (outputs; they must fit in the panel).
-pub fn unfold_segment(geometry: &Geometry, vectors: u32) -> Program {
+/// (outputs; they must fit in the panel), and the zero point if there is one.
+pub fn unfold_segment(geometry: &Geometry, vectors: u32, source: &Source) -> Program {
     let mut b = Builder::new("unfold");
     let [x, panel, c, h, w, iy, ix, count] = b.params();
-    let [kh, kw] = geometry.kernel;
-    let [down, _] = geometry.dilation;
+    let zero = source.zero.then(|| {
+        let p = b.param();
+        source.element.load_splat(&mut b, p)
+    });
     let vectors = i64::from(vectors);
-
-    let stored: Vec<MReg> = (0..vectors)
-        .map(|j| {
-            let left = b.int_op(IntOp::Sub, count, Size::lanes(j));
-            b.first(left)
-        })
-        .collect();
-    let line = Line::new(&mut b, geometry, vectors, ix, Some((w, count)));
-    let zeros = b.constant(0.0);
-    let row_bytes = b.int_op(IntOp::ShiftLeft, w, 2);
+    let size = i64::from(source.element.bytes().trailing_zeros());
+    let row_bytes = b.int_op(IntOp::ShiftLeft, w, size);
     let plane_bytes = b.int_mul(row_bytes, h);
+    let left = b.int_op(IntOp::ShiftLeft, ix, size);
+    let down = b.int_mul(row_bytes, geometry.dilation[0]);
     let plane = b.int_move(x);
     let to = b.int_move(panel);
-    let target = |kx: i64, j: i64| Addr::new(to).offset(Size::vectors(kx * vectors + j));
-    let clear = |b: &mut Builder| {
-        for kx in 0..kw {
-            for j in 0..vectors {
-                b.store(zeros, target(kx, j), Some(stored[j as usize]));
-            }
-        }
+    let put = if Line::reads(geometry, source.element) {
+        Put::lines(&mut b, geometry, source, vectors, ix, w, count)
+    } else {
+        Put::Each { ix, w, count }
     };
-    b.repeat(c, |b| {
+    let unfold = Unfold { geometry, source, vectors, zero, put };
+    let channels = |b: &mut Builder, terms: i64| {
         let y = b.int_move(iy);
         let start = b.int_mul(y, row_bytes);
         let start = b.int_add(start, plane);
-        let left = b.int_op(IntOp::ShiftLeft, ix, 2);
         let row = b.int_add(start, left);
-        let step = b.int_mul(row_bytes, down);
-        b.repeat(kh, |b| {
+        b.repeat(geometry.kernel[0], |b| {
+            let rows: Vec<IReg> = match terms {
+                1 => vec![row],
+                _ => vec![row, b.int_add(row, plane_bytes)],
+            };
             let inside = inside(b, y, h);
-            b.when_else(
-                IntCompare::Ne,
-                inside,
-                0,
-                |b| {
-                    // Two kernel columns at a time may share their loads.
-                    for first in (0..kw).step_by(2) {
-                        let columns = first..(first + 2).min(kw);
-                        for (kx, loaded) in columns.clone().zip(line.load(b, row, columns, None)) {
-                            for (j, v) in loaded.into_iter().enumerate() {
-                                b.store(v, target(kx, j as i64), Some(stored[j]));
-                            }
+            b.when_else(IntCompare::Ne, inside, 0, |b| unfold.row(b, &rows, to), |b| unfold.clear(b, to));
+            b.bump(to, Size::vectors(geometry.kernel[1] * vectors));
+            b.bump(y, geometry.dilation[0]);
+            b.bump(row, down);
+        });
+        for _ in 0..terms {
+            b.bump(plane, plane_bytes);
+        }
+    };
+    if source.arithmetic == Arithmetic::Pairs {
+        let pairs = b.int_op(IntOp::ShiftRight, c, 1);
+        b.repeat(pairs, |b| channels(b, 2));
+        let rest = b.int_op(IntOp::And, c, 1);
+        b.repeat(rest, |b| channels(b, 1));
+    } else {
+        b.repeat(c, |b| channels(b, 1));
+    }
+    b.finish()
+}
+
+/// How the outputs of a segment get into the panel.
+enum Put {
+    /// In vectors, under masks.
+    Lines { line: Line, stored: Vec<MReg> },
+    /// One by one.
+    Each { ix: IReg, w: IReg, count: IReg },
+}
+
+impl Put {
+    fn lines(
+        b: &mut Builder,
+        geometry: &Geometry,
+        source: &Source,
+        vectors: i64,
+        ix: IReg,
+        w: IReg,
+        count: IReg,
+    ) -> Put {
+        let stored: Vec<MReg> = (0..vectors)
+            .map(|j| {
+                let left = b.int_op(IntOp::Sub, count, Size::lanes(j));
+                b.first(left)
+            })
+            .collect();
+        Put::Lines { line: Line::new(b, geometry, source.element, vectors, ix, Some((w, count))), stored }
+    }
+}
+
+/// What the rows of an unfolding share.
+struct Unfold<'a> {
+    geometry: &'a Geometry,
+    source: &'a Source,
+    vectors: i64,
+    /// The zero point in every lane.
+    zero: Option<VReg>,
+    put: Put,
+}
+
+impl Unfold<'_> {
+    /// A row of the kernel, from rows of one channel or of two.
+    fn row(&self, b: &mut Builder, rows: &[IReg], to: IReg) {
+        let kw = self.geometry.kernel[1];
+        match &self.put {
+            Put::Lines { line, stored } => {
+                // Two kernel columns at a time may share their loads.
+                for first in (0..kw).step_by(2) {
+                    let columns = first..(first + 2).min(kw);
+                    let mut terms: Vec<_> =
+                        rows.iter().map(|row| line.load(b, *row, columns.clone(), self.zero)).collect();
+                    let high = terms.split_off(1).pop();
+                    for (i, (kx, low)) in columns.zip(terms.remove(0)).enumerate() {
+                        for (j, low) in low.into_iter().enumerate() {
+                            let v = self.step(b, low, high.as_ref().map(|it| it[i][j]));
+                            b.store(v, self.target(to, kx, j as i64), Some(stored[j]));
                         }
                     }
-                },
-                clear,
-            );
-            b.bump(to, Size::vectors(kw * vectors));
-            b.bump(y, down);
-            b.bump(row, step);
-        });
-        b.bump(plane, plane_bytes);
-    });
-    b.finish()
+                }
+            }
+            Put::Each { ix, w, count } => {
+                for kx in 0..kw {
+                    let at = kx * self.geometry.dilation[1];
+                    let bytes = self.source.element.bytes();
+                    let x = b.int_add(*ix, at);
+                    let from: Vec<IReg> = rows.iter().map(|row| b.int_add(*row, bytes * at)).collect();
+                    let place = b.int_add(to, Size::vectors(kx * self.vectors));
+                    b.repeat(*count, |b| {
+                        let value = b.splat(0.0);
+                        let inside = inside(b, x, *w);
+                        b.when(IntCompare::Ne, inside, 0, |b| {
+                            let terms: Vec<VReg> =
+                                from.iter().map(|p| self.source.element.load_splat(b, *p)).collect();
+                            let v = self.step(b, terms[0], terms.get(1).copied());
+                            b.assign(value, v);
+                        });
+                        b.store_lane(value, place);
+                        b.bump(place, 4);
+                        b.bump(x, self.geometry.stride[1]);
+                        for &p in &from {
+                            b.bump(p, bytes * self.geometry.stride[1]);
+                        }
+                    });
+                }
+            }
+        }
+    }
+
+    /// What lies outside of the image counts for nothing.
+    fn clear(&self, b: &mut Builder, to: IReg) {
+        let kw = self.geometry.kernel[1];
+        match &self.put {
+            Put::Lines { stored, .. } => {
+                let zeros = b.constant(0.0);
+                for kx in 0..kw {
+                    for j in 0..self.vectors {
+                        b.store(zeros, self.target(to, kx, j), Some(stored[j as usize]));
+                    }
+                }
+            }
+            Put::Each { count, .. } => {
+                let zeros = b.constant(0.0);
+                for kx in 0..kw {
+                    let place = b.int_add(to, Size::vectors(kx * self.vectors));
+                    b.repeat(*count, |b| {
+                        b.store_lane(zeros, place);
+                        b.bump(place, 4);
+                    });
+                }
+            }
+        }
+    }
+
+    fn target(&self, to: IReg, kx: i64, j: i64) -> Addr {
+        Addr::new(to).offset(Size::vectors(kx * self.vectors + j))
+    }
+
+    /// Lanes of a panel from the elements of one channel or of two.
+    fn step(&self, b: &mut Builder, low: VReg, high: Option<VReg>) -> VReg {
+        let low = self.source.centred(b, low, self.zero);
+        if self.source.arithmetic != Arithmetic::Pairs {
+            return low;
+        }
+        let low = low_half(b, low);
+        match high {
+            Some(high) => {
+                let high = self.source.centred(b, high, self.zero);
+                joined(b, low, high)
+            }
+            None => low,
+        }
+    }
 }
 
 /// 1 if `0 <= y < h`, else 0.
@@ -83,7 +206,23 @@ pub(super) fn inside(b: &mut Builder, y: IReg, h: IReg) -> IReg {
 }
 
 /// The packing program for [`Form::Pointwise`](super::Form::Pointwise): columns of the image as they are.
-pub fn pack_pointwise(vectors: u32, isa: Isa) -> Program {
-    let factor = gemm::Factor::floats(gemm::Layout::RowMajor);
-    gemm::pack_rows(Size::lanes(i64::from(vectors)), isa, &factor, gemm::Arithmetic::Float)
+pub fn pack_pointwise(vectors: u32, isa: Isa, source: &Source) -> Program {
+    let zero = source.zero.then_some(Zero::One);
+    let factor = Factor { layout: Layout::RowMajor, element: source.element, zero };
+    gemm::pack_rows(Size::lanes(i64::from(vectors)), isa, &factor, source.arithmetic)
+}
+
+impl Source {
+    /// Images of `f32`.
+    pub fn floats() -> Source {
+        Source { element: Element::LANE, zero: false, arithmetic: Arithmetic::Float }
+    }
+
+    /// Elements as lanes, less the zero point.
+    pub(super) fn centred(&self, b: &mut Builder, lanes: VReg, zero: Option<VReg>) -> VReg {
+        match zero {
+            Some(zero) => b.binary(BinaryOp::IntSub, lanes, zero),
+            None => lanes,
+        }
+    }
 }

@@ -25,7 +25,7 @@ impl Arithmetic {
     }
 
     /// `acc += x · y`.
-    pub(super) fn multiply(self, b: &mut Builder, acc: VReg, x: VReg, y: VReg) {
+    pub(in crate::kernels) fn multiply(self, b: &mut Builder, acc: VReg, x: VReg, y: VReg) {
         match self {
             Arithmetic::Float => b.fma_into(acc, x, y),
             Arithmetic::Pairs => b.pair_dot_into(acc, x, y),
@@ -37,7 +37,7 @@ impl Arithmetic {
     }
 
     /// The sum of two results.
-    pub(super) fn sum(self) -> BinaryOp {
+    pub(in crate::kernels) fn sum(self) -> BinaryOp {
         if self == Arithmetic::Float { BinaryOp::Add } else { BinaryOp::IntAdd }
     }
 
@@ -83,7 +83,7 @@ impl Factor {
     }
 
     /// Bytes from one zero point to the next.
-    pub(super) fn zero_step(&self) -> i64 {
+    pub(in crate::kernels) fn zero_step(&self) -> i64 {
         if self.zero == Some(Zero::Each) { self.element.bytes() } else { 0 }
     }
 }
@@ -110,13 +110,13 @@ pub(super) fn repeated(b: &mut Builder, arithmetic: Arithmetic, value: VReg) -> 
 }
 
 /// The low halves of lanes, and zeros.
-pub(super) fn low_half(b: &mut Builder, value: VReg) -> VReg {
+pub(in crate::kernels) fn low_half(b: &mut Builder, value: VReg) -> VReg {
     let mask = b.constant_int(0xFFFF);
     b.binary(BinaryOp::And, value, mask)
 }
 
 /// Steps of two terms: a lane whose high half is zero, and one whose low half counts.
-pub(super) fn joined(b: &mut Builder, low: VReg, high: VReg) -> VReg {
+pub(in crate::kernels) fn joined(b: &mut Builder, low: VReg, high: VReg) -> VReg {
     let high = b.shift(ShiftOp::Left, high, 16);
     b.binary(BinaryOp::Or, low, high)
 }

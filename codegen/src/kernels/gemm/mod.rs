@@ -29,6 +29,7 @@ mod pack;
 pub(super) use block::{Block, Tiles, operands_at};
 pub use driver::{Blocking, Gemm, Layout};
 pub use factor::{Arithmetic, Factor, Zero};
+pub(super) use factor::{joined, low_half};
 pub use micro::Micro;
 pub use pack::{pack_rows, pack_transposed};
 

@@ -2,11 +2,13 @@
 
 use cranelift_module::{FuncId, Module};
 
-use super::Geometry;
 use super::line::Line;
 use super::unfold::inside;
+use super::{Geometry, Source};
+use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Operand, Step};
 use crate::kernels::flow;
+use crate::kernels::gemm::{Arithmetic, Factor, Layout, Zero};
 use crate::vector::encode::{self, DefineError};
 use crate::vector::{Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Isa, Program, Size, VReg};
 
@@ -25,7 +27,8 @@ pub enum Window {
 ///
 /// The function takes, all 64-bit: `x`, `weights` (`[channels][kh][kw]`; ignored unless the window is
 /// [`Window::Weights`]), `y` (pointers), `batch`, `channels`, `h`, `w`, `oh`, `ow`, `first`, `last` (the range of planes
-/// `image · channels + channel` to compute), then the operands of the epilogue: by row for an element of each channel,
+/// `image · channels + channel` to compute), the zero point of `x` and the first one of the weights where they have some,
+/// then the operands of the epilogue: by row for an element of each channel,
 /// full for a tensor like `y` with the stride of a plane, by column for one plane that all share.
 #[derive(Debug, Clone)]
 pub struct SlidingWindow {
@@ -35,35 +38,75 @@ pub struct SlidingWindow {
     pub window: Window,
     /// The constants.
     pub geometry: Geometry,
+    /// The images. What has a zero point is multiplied by weights.
+    pub x: Source,
+    /// The weights, in rows.
+    pub weights: Factor,
+    /// Elements of the result.
+    pub y: Element,
     /// What happens to the result.
     pub epilogue: Vec<Step>,
 }
 
 impl SlidingWindow {
-    /// The number of parameters of the function.
-    pub fn params(&self) -> usize {
-        11 + epilogue::params(&self.epilogue)
+    /// A window over `f32`, without an epilogue.
+    pub fn floats(isa: Isa, window: Window, geometry: Geometry) -> SlidingWindow {
+        SlidingWindow {
+            isa,
+            window,
+            geometry,
+            x: Source::floats(),
+            weights: Factor::floats(Layout::RowMajor),
+            y: Element::LANE,
+            epilogue: Vec::new(),
+        }
     }
 
-    /// The program for one plane. Parameters: `x`, `weights`, `y`, `h`, `w`, `oh`, `ow`, then one pointer for each
-    /// operand of the epilogue (full ones have no stride here).
+    /// The number of parameters of the function.
+    pub fn params(&self) -> usize {
+        11 + usize::from(self.x.zero)
+            + usize::from(self.weights.zero.is_some())
+            + epilogue::params(&self.epilogue)
+    }
+
+    /// The program for one plane. Parameters: `x`, `weights`, `y`, `h`, `w`, `oh`, `ow`, the zero points, then one pointer
+    /// for each operand of the epilogue (full ones have no stride here).
     pub fn program(&self) -> Program {
         let mut b = Builder::new("depthwise");
         let [x, weights, y, h, w, oh, ow] = b.params();
+        let zero = self.x.zero.then(|| {
+            let p = b.param();
+            self.x.element.load_splat(&mut b, p)
+        });
+        let weight_zero = self.weights.zero.map(|_| {
+            let p = b.param();
+            self.weights.element.load_splat(&mut b, p)
+        });
         let bound = epilogue::bind_planes(&mut b, &self.epilogue);
         let geometry = &self.geometry;
         let [kh, kw] = geometry.kernel;
         let [sy, sx] = geometry.stride;
 
         let taps: Vec<VReg> = match self.window {
-            Window::Weights => (0..kh * kw).map(|i| b.load_splat(Addr::new(weights).offset(4 * i))).collect(),
+            Window::Weights => {
+                let of = self.weights.element;
+                let tap = |i: i64| {
+                    let tap = of.load_splat(&mut b, Addr::new(weights).offset(of.bytes() * i));
+                    match weight_zero {
+                        Some(zero) => b.binary(BinaryOp::IntSub, tap, zero),
+                        None => tap,
+                    }
+                };
+                (0..kh * kw).map(tap).collect()
+            }
             Window::Sum | Window::Max => Vec::new(),
         };
-        let row_bytes = b.int_op(IntOp::ShiftLeft, w, 2);
+        let size = i64::from(self.x.element.bytes().trailing_zeros());
+        let row_bytes = b.int_op(IntOp::ShiftLeft, w, size);
         let y_top = b.int_const(-geometry.padding[0]);
         // Wholly inside are the blocks that start in 0..=limit.
         let limit = b.int_op(IntOp::Sub, w, Line::reach(geometry));
-        let row = Row { window: self.window, geometry, taps: &taps, w, h, row_bytes };
+        let row = Row { window: self.window, geometry, source: &self.x, zero, taps: &taps, w, h, row_bytes };
         let blocks = b.int_add(ow, Size { fixed: -1, per_lane: 1 });
         let blocks = b.div_lanes(blocks);
         b.repeat(oh, |b| {
@@ -71,7 +114,7 @@ impl SlidingWindow {
             let ix = b.int_const(-geometry.padding[1]);
             b.repeat(blocks, |b| {
                 let mask = b.first(left);
-                let acc = b.splat(if self.window == Window::Max { f32::NEG_INFINITY } else { 0.0 });
+                let acc = b.splat(f32::from_bits(self.least().unwrap_or(0)));
                 let fast = b.int_const(0);
                 b.when(IntCompare::Ge, left, Size::lanes(1), |b| {
                     b.when(IntCompare::Ge, ix, 0, |b| {
@@ -86,9 +129,9 @@ impl SlidingWindow {
                     |b| row.accumulate(b, acc, x, y_top, ix, Some(left)),
                 );
                 let value = epilogue::apply(b, &self.epilogue, &bound, acc, 0, Some(mask));
-                b.store(value, y, Some(mask));
+                self.y.store(b, value, y, Some(mask));
                 let done = b.int_op(IntOp::Min, left, Size::lanes(1));
-                let bytes = b.int_op(IntOp::ShiftLeft, done, 2);
+                let bytes = b.int_op(IntOp::ShiftLeft, done, i64::from(self.y.bytes().trailing_zeros()));
                 b.bump(y, bytes);
                 epilogue::next_columns(b, &bound, done);
                 b.bump(left, Size::lanes(-1));
@@ -97,6 +140,14 @@ impl SlidingWindow {
             b.bump(y_top, sy);
         });
         b.finish()
+    }
+
+    /// What the largest element starts from: the least there is, by its bits.
+    fn least(&self) -> Option<u32> {
+        (self.window == Window::Max).then(|| match self.x.arithmetic {
+            Arithmetic::Float => f32::NEG_INFINITY.to_bits(),
+            Arithmetic::Int | Arithmetic::Pairs => self.x.element.least().cast_unsigned(),
+        })
     }
 
     /// Defines the kernel and a driver over planes as local functions; their names start with `name`.
@@ -114,9 +165,9 @@ impl SlidingWindow {
                     unreachable!("the function is declared with eleven parameters and more")
                 };
                 let in_plane = flow.mul(h, w);
-                let in_plane = flow.scale(in_plane, 4);
+                let in_plane = flow.scale(in_plane, self.x.element.bytes());
                 let out_plane = flow.mul(oh, ow);
-                let out_plane = flow.scale(out_plane, 4);
+                let out_plane = flow.scale(out_plane, self.y.bytes());
                 flow.range(first, last, 1, |flow, plane| {
                     let image = flow.div(plane, channels);
                     let before = flow.mul(image, channels);
@@ -126,11 +177,19 @@ impl SlidingWindow {
                     let weights = flow.at_scaled(
                         weights,
                         channel,
-                        4 * self.geometry.kernel[0] * self.geometry.kernel[1],
+                        self.weights.element.bytes() * self.geometry.kernel[0] * self.geometry.kernel[1],
                     );
                     let mut values = vec![x, weights, y, h, w, oh, ow];
                     let mut operands = args[11..].iter();
                     let mut next = || *operands.next().expect("declared for each operand");
+                    if self.x.zero {
+                        values.push(next());
+                    }
+                    if let Some(each) = self.weights.zero {
+                        let p = next();
+                        let step = self.weights.zero_step();
+                        values.push(if each == Zero::Each { flow.at_scaled(p, channel, step) } else { p });
+                    }
                     for (operand, element) in epilogue::operands(&self.epilogue) {
                         let p = next();
                         values.push(match operand {
@@ -149,42 +208,13 @@ impl SlidingWindow {
     }
 }
 
-/// A depthwise convolution: a [`SlidingWindow`] with weights.
-#[derive(Debug, Clone)]
-pub struct Depthwise {
-    /// The instruction set of the kernel.
-    pub isa: Isa,
-    /// The constants.
-    pub geometry: Geometry,
-    /// What happens to the result.
-    pub epilogue: Vec<Step>,
-}
-
-impl Depthwise {
-    fn window(&self) -> SlidingWindow {
-        SlidingWindow {
-            isa: self.isa,
-            window: Window::Weights,
-            geometry: self.geometry,
-            epilogue: self.epilogue.clone(),
-        }
-    }
-
-    /// The number of parameters of the function.
-    pub fn params(&self) -> usize {
-        self.window().params()
-    }
-
-    /// Defines the functions; see [`SlidingWindow::emit`].
-    pub fn emit(&self, module: &mut dyn Module, name: &str) -> Result<FuncId, DefineError> {
-        self.window().emit(module, name)
-    }
-}
-
 /// What one block of outputs reads.
 struct Row<'a> {
     window: Window,
     geometry: &'a Geometry,
+    source: &'a Source,
+    /// The zero point in every lane.
+    zero: Option<VReg>,
     taps: &'a [VReg],
     w: IReg,
     h: IReg,
@@ -197,11 +227,17 @@ impl Row<'_> {
     fn accumulate(&self, b: &mut Builder, acc: VReg, x: IReg, y: IReg, ix: IReg, left: Option<IReg>) {
         let [kh, kw] = self.geometry.kernel;
         let [down, _] = self.geometry.dilation;
-        let line = Line::new(b, self.geometry, 1, ix, left.map(|left| (self.w, left)));
-        let other = (self.window == Window::Max).then(|| b.constant(f32::NEG_INFINITY));
+        let Source { element, arithmetic, .. } = *self.source;
+        let line = Line::new(b, self.geometry, element, 1, ix, left.map(|left| (self.w, left)));
+        let floats = arithmetic == Arithmetic::Float;
+        let other = match self.window {
+            Window::Max if floats => Some(b.constant(f32::NEG_INFINITY)),
+            Window::Max => Some(b.constant_int(element.least())),
+            Window::Weights | Window::Sum => self.zero,
+        };
         let start = b.int_mul(y, self.row_bytes);
         let start = b.int_add(start, x);
-        let columns = b.int_op(IntOp::ShiftLeft, ix, 2);
+        let columns = b.int_op(IntOp::ShiftLeft, ix, i64::from(element.bytes().trailing_zeros()));
         let row = b.int_add(start, columns);
         let step = b.int_mul(self.row_bytes, down);
         let current = b.int_move(y);
@@ -210,8 +246,12 @@ impl Row<'_> {
             b.when(IntCompare::Ne, inside, 0, |b| {
                 for (kx, v) in line.load(b, row, 0..kw, other).into_iter().flatten().enumerate() {
                     match self.window {
-                        Window::Weights => b.fma_into(acc, v, self.taps[ky as usize * kw as usize + kx]),
-                        Window::Sum => b.binary_into(BinaryOp::Add, acc, acc, v),
+                        Window::Weights => {
+                            let v = self.source.centred(b, v, self.zero);
+                            arithmetic.multiply(b, acc, v, self.taps[ky as usize * kw as usize + kx]);
+                        }
+                        Window::Sum => b.binary_into(arithmetic.sum(), acc, acc, v),
+                        Window::Max if !floats => b.binary_into(BinaryOp::IntMax, acc, acc, v),
                         Window::Max => {
                             let larger = b.max(acc, v);
                             b.assign(acc, larger);
