@@ -119,3 +119,46 @@ fn integers_keep_their_low_bits() {
         check(&x, &[to, DType::I32]);
     }
 }
+
+/// Every number of 8 bits, what lies half-way between two of them, and what is next to that.
+#[test]
+fn floats_of_8_bits_are_the_nearest_and_saturate() {
+    for narrow in DType::ALL.into_iter().filter(|it| it.is_float() && it.bits() == 8) {
+        let all = TensorData::new(narrow, vec![256], (0..=255).collect::<Vec<u8>>().into()).unwrap();
+        for to in [DType::F16, DType::BF16, DType::F32, DType::F64, DType::I8, DType::I32, DType::Bool] {
+            check(&all, &[to]);
+        }
+        let mut values: Vec<f64> = all.to_f64().into_iter().filter(|it| it.is_finite()).collect();
+        values.sort_by(f64::total_cmp);
+        let middles: Vec<f64> = values.windows(2).map(|it| f64::midpoint(it[0], it[1])).collect();
+        for middle in middles {
+            values.extend([middle, middle * (1.0 + 2f64.powi(-20)), middle * (1.0 - 2f64.powi(-20))]);
+            values.extend([middle * (1.0 + 2f64.powi(-45)), middle * (1.0 - 2f64.powi(-45))]);
+        }
+        values.extend([
+            464.0,
+            465.0,
+            61439.0,
+            61440.0,
+            1e5,
+            -1e5,
+            1e30,
+            f64::NAN,
+            f64::INFINITY,
+            -f64::INFINITY,
+        ]);
+        for from in [DType::F64, DType::F32, DType::F16] {
+            let x = TensorData::from_f64(from, &[values.len() as u64], values.iter().copied());
+            check(&x, &[narrow]);
+            check(&x, &[narrow, from]);
+        }
+        let ints = [0, 1, -1, 15, 17, 19, 100, -127, 300, 449, 1 << 20, -(1 << 40), i64::MAX, i64::MIN];
+        for from in [DType::I64, DType::I32, DType::U8] {
+            let x = TensorData::from_f64(from, &[ints.len() as u64], ints.iter().map(|it| *it as f64));
+            check(&x, &[narrow]);
+        }
+        for other in DType::ALL.into_iter().filter(|it| it.is_float() && it.bits() == 8) {
+            check(&all, &[other]);
+        }
+    }
+}

@@ -7,7 +7,8 @@
 pub(crate) mod entry;
 pub(crate) mod kernel;
 pub(crate) mod math;
-pub(crate) mod nest;
+mod narrow;
+mod nest;
 pub(crate) mod scalar;
 pub(crate) mod size;
 pub(crate) mod support;

@@ -1,43 +1,34 @@
 //! Scalar values: how each element type is held, loaded, stored, converted and computed with.
 //!
-//! f16 and bf16 are held as f32 and rounded when stored; booleans are bytes that are 0 or 1.
+//! Floats of 8 and 16 bits are held as f32 and rounded when stored; booleans are bytes that are 0 or 1.
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
 use orogen_ir::loops::{BinaryOp, Combine, CompareOp, UnaryOp};
-use orogen_ir::types::DType;
+use orogen_ir::types::{DType, FloatFormat};
 
 use super::unit::FunctionCx;
 
 /// The Cranelift type that holds a value.
 pub(crate) fn held(dtype: DType) -> Type {
-    match dtype {
-        DType::Bool | DType::I8 | DType::U8 => types::I8,
-        DType::I16 | DType::U16 => types::I16,
-        DType::I32 | DType::U32 => types::I32,
-        DType::I64 | DType::U64 => types::I64,
-        DType::F16 | DType::BF16 | DType::F32 => types::F32,
-        DType::F64 => types::F64,
+    match (dtype.is_float(), dtype.compute().bits()) {
+        (true, 32) => types::F32,
+        (true, _) => types::F64,
+        (false, 8) => types::I8,
+        (false, 16) => types::I16,
+        (false, 32) => types::I32,
+        (false, _) => types::I64,
     }
+}
+
+/// The format of a float of 8 bits.
+fn narrow_format(dtype: DType) -> Option<FloatFormat> {
+    dtype.float_format().filter(|_| dtype.bits() == 8)
 }
 
 /// Flags of an access to tensor memory: it does not trap, and may be misaligned.
 pub(crate) fn memory() -> MemFlagsData {
     MemFlagsData::new().with_notrap()
-}
-
-/// A number as an integer of a type, as casts convert it.
-fn saturated(dtype: DType, value: f64) -> i64 {
-    match dtype {
-        DType::I8 => i64::from(value as i8),
-        DType::I16 => i64::from(value as i16),
-        DType::I32 => i64::from(value as i32),
-        DType::U8 => i64::from(value as u8),
-        DType::U16 => i64::from(value as u16),
-        DType::U32 => i64::from(value as u32),
-        DType::U64 => (value as u64).cast_signed(),
-        _ => value as i64,
-    }
 }
 
 impl FunctionCx<'_> {
@@ -53,7 +44,13 @@ impl FunctionCx<'_> {
                 let bits = self.b.ins().ishl_imm_u(half, 16);
                 self.b.ins().bitcast(types::F32, MemFlagsData::new(), bits)
             }
-            _ => self.b.ins().load(held(dtype), memory(), address, offset),
+            _ => match narrow_format(dtype) {
+                Some(format) => {
+                    let bits = self.b.ins().uload8(types::I32, memory(), address, offset);
+                    self.narrow_to_f32(format, bits)
+                }
+                None => self.b.ins().load(held(dtype), memory(), address, offset),
+            },
         }
     }
 
@@ -62,7 +59,13 @@ impl FunctionCx<'_> {
         let value = match dtype {
             DType::F16 => self.f32_to_f16(value),
             DType::BF16 => self.f32_to_bf16(value),
-            _ => value,
+            _ => match narrow_format(dtype) {
+                Some(format) => {
+                    let bits = self.f32_to_narrow(format, value);
+                    self.b.ins().ireduce(types::I8, bits)
+                }
+                None => value,
+            },
         };
         self.b.ins().store(memory(), value, address, offset);
     }
@@ -137,7 +140,7 @@ impl FunctionCx<'_> {
             types::F32 => self.b.ins().f32const(value as f32),
             types::F64 => self.b.ins().f64const(value),
             _ if dtype == DType::Bool => self.b.ins().iconst(types::I8, i64::from(value != 0.0)),
-            _ => self.int_constant(dtype, saturated(dtype, value)),
+            _ => self.int_constant(dtype, dtype.saturate(value)),
         }
     }
 
@@ -210,18 +213,18 @@ impl FunctionCx<'_> {
                 } else {
                     self.b.ins().fcvt_to_uint_sat(wide, value)
                 };
-                let value = match to {
-                    DType::I8 | DType::I16 => {
-                        let ends = [f64::NEG_INFINITY, f64::INFINITY].map(|it| saturated(to, it));
+                let value = match (to.bits() < 32, to.is_signed_int()) {
+                    (true, true) => {
+                        let ends = [f64::NEG_INFINITY, f64::INFINITY].map(|it| to.saturate(it));
                         let [least, most] = ends.map(|it| self.b.ins().iconst(types::I32, it & 0xffff_ffff));
                         let value = self.b.ins().smax(value, least);
                         self.b.ins().smin(value, most)
                     }
-                    DType::U8 | DType::U16 => {
-                        let most = self.b.ins().iconst(types::I32, saturated(to, f64::INFINITY));
+                    (true, false) => {
+                        let most = self.b.ins().iconst(types::I32, to.saturate(f64::INFINITY));
                         self.b.ins().umin(value, most)
                     }
-                    _ => value,
+                    (false, _) => value,
                 };
                 self.narrow(target, value)
             }
@@ -272,7 +275,7 @@ impl FunctionCx<'_> {
         }
     }
 
-    /// Rounds a held value to f16 or bf16; other types are exact already.
+    /// Rounds a held value to a float of 16 or 8 bits; other types are exact already.
     fn round_half(&mut self, to: DType, value: Value) -> Value {
         match to {
             DType::F16 => {
@@ -286,7 +289,13 @@ impl FunctionCx<'_> {
                 let bits = self.b.ins().ishl_imm_u(half, 16);
                 self.b.ins().bitcast(types::F32, MemFlagsData::new(), bits)
             }
-            _ => value,
+            _ => match narrow_format(to) {
+                Some(format) => {
+                    let bits = self.f32_to_narrow(format, value);
+                    self.narrow_to_f32(format, bits)
+                }
+                None => value,
+            },
         }
     }
 

@@ -31,7 +31,7 @@ impl Element {
             DType::U8 | DType::Bool => Element::Stored(Storage::U8),
             DType::I16 => Element::Stored(Storage::I16),
             DType::U16 => Element::Stored(Storage::U16),
-            DType::I64 | DType::U32 | DType::U64 | DType::F64 => return None,
+            _ => return None,
         })
     }
 

@@ -23,7 +23,7 @@ impl Class {
             DType::F32 | DType::F16 | DType::BF16 => Some(Class::Float),
             DType::I32 | DType::I16 | DType::I8 | DType::U16 | DType::U8 => Some(Class::Int),
             DType::Bool => Some(Class::Mask),
-            DType::I64 | DType::U32 | DType::U64 | DType::F64 => None,
+            _ => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Comparing outputs with expected ones.
 
-use half::{bf16, f16};
-use orogen_runtime::{DLDataType, Tensor};
+use crate::npz;
+use orogen_runtime::Tensor;
 
 /// How far an output is from the expected one.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,18 +53,14 @@ pub(crate) fn values(tensor: &Tensor) -> Option<Vec<f64>> {
     of!(f32 => f64::from, f64 => f64::from, i8 => f64::from, i16 => f64::from, i32 => f64::from,
         i64 => |it| it as f64, u8 => f64::from, u16 => f64::from, u32 => f64::from, u64 => |it| it as f64,
         bool => |it| f64::from(u8::from(it)));
-    let convert = match tensor.dtype() {
-        DLDataType::F16 => |bits: u16| f16::from_bits(bits).to_f64(),
-        DLDataType::BF16 => |bits: u16| bf16::from_bits(bits).to_f64(),
-        _ => return None,
-    };
-    let bytes = tensor.as_bytes().ok()?;
-    Some(bytes.chunks_exact(2).map(|it| convert(u16::from_ne_bytes([it[0], it[1]]))).collect())
+    let dtype = npz::float_type(tensor.dtype())?;
+    Some(npz::float_values(dtype, tensor.as_bytes().ok()?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use orogen_runtime::DLDataType;
 
     fn tensor(values: &[f32]) -> Tensor {
         Tensor::from_slice(&[values.len() as i64], values).expect("a small tensor")

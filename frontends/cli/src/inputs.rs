@@ -1,12 +1,11 @@
 //! Inputs of a run: from a file, or random.
 
 use crate::failure::Failure;
-use crate::npz::{Archive, for_input};
+use crate::npz::{self, Archive, for_input};
 use crate::objects::{self, Kind};
-use half::{bf16, f16};
 use indexmap::IndexMap;
 use orogen_abi::signature::{Dim, Function, Parameter};
-use orogen_runtime::{DLDataType, Library, RunOptions, Tensor, Value};
+use orogen_runtime::{Library, RunOptions, Tensor, Value};
 use std::path::Path;
 
 /// The function of a library that a user names; else `main`, or the only one.
@@ -132,13 +131,11 @@ fn random_tensor(input: &Parameter, sizes: &IndexMap<&str, u64>, state: &mut u64
           u8 => |bits: u64| (bits >> 63) as u8, u16 => |bits: u64| (bits >> 63) as u16,
           u32 => |bits: u64| (bits >> 63) as u32, u64 => |bits: u64| bits >> 63,
           bool => |bits: u64| bits >> 63 == 1);
-    let half = |bits: u64| match input.dtype {
-        DLDataType::F16 => f16::from_f64(unit(bits)).to_bits(),
-        _ => bf16::from_f64(unit(bits)).to_bits(),
-    };
-    if [DLDataType::F16, DLDataType::BF16].contains(&input.dtype) {
+    if let Some(dtype) = npz::float_type(input.dtype) {
         let bytes = tensor.as_mut_bytes().map_err(Failure::Run)?;
-        bytes.chunks_exact_mut(2).for_each(|it| it.copy_from_slice(&half(next(state)).to_ne_bytes()));
+        for element in bytes.chunks_exact_mut(dtype.size()) {
+            element.copy_from_slice(&dtype.float_bits(unit(next(state))).to_ne_bytes()[..dtype.size()]);
+        }
     }
     Ok(tensor)
 }
@@ -193,7 +190,7 @@ mod tests {
 
     #[test]
     fn every_type_gets_values_that_depend_on_the_seed() {
-        for dtype in "f32 f64 f16 bf16 i8 i16 i32 i64 u8 u16 u32 u64 bool".split(' ') {
+        for dtype in "f32 f64 f16 bf16 f8e4m3fn f8e5m2fnuz i8 i16 i32 i64 u8 u16 u32 u64 bool".split(' ') {
             let function = function(&format!("input {dtype} [64] x\n"));
             let bytes = |seed| {
                 let inputs = random(&function, seed, &[]).expect("small tensors");

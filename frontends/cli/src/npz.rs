@@ -1,34 +1,28 @@
 //! Tensors in `.npz` files.
 //!
-//! The format has no bf16: such outputs are written as f32, which holds every value, and f32 arrays are taken for
-//! bf16 inputs, rounded to the nearest value.
+//! The format lacks bf16 and the floats of 8 bits: such outputs are written as f32, which holds every value, and f32
+//! arrays are taken for such inputs, rounded to the nearest value.
 
 use crate::failure::Failure;
 use crate::files;
-use half::bf16;
 use orogen::OutputFile;
 use orogen_abi::signature::Parameter;
+use orogen_ir::types::DType;
 use orogen_npz::{Array, Kind, Writer};
 use orogen_runtime::{DLDataType, Tensor};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::Path;
 
-/// Element types that both sides have.
-const TYPES: &[(Kind, DLDataType)] = &[
-    (Kind::F32, DLDataType::F32),
-    (Kind::F64, DLDataType::F64),
-    (Kind::F16, DLDataType::F16),
-    (Kind::I8, DLDataType::I8),
-    (Kind::I16, DLDataType::I16),
-    (Kind::I32, DLDataType::I32),
-    (Kind::I64, DLDataType::I64),
-    (Kind::U8, DLDataType::U8),
-    (Kind::U16, DLDataType::U16),
-    (Kind::U32, DLDataType::U32),
-    (Kind::U64, DLDataType::U64),
-    (Kind::Bool, DLDataType::BOOL),
-];
+/// The row of a type of a library.
+fn row(dtype: DLDataType) -> Option<DType> {
+    DType::ALL.into_iter().find(|it| it.row().dlpack == (dtype.code, dtype.bits) && dtype.lanes == 1)
+}
+
+/// What a file calls a type; `None` if the format lacks it.
+fn kind(dtype: DType) -> Option<Kind> {
+    dtype.row().npy?.parse().ok()
+}
 
 /// A file of arrays, read one by one.
 pub(crate) struct Archive<'a> {
@@ -83,15 +77,18 @@ fn tensor(array: &Array) -> Result<Tensor, String> {
         .map(|it| i64::try_from(*it))
         .collect::<Result<_, _>>()
         .map_err(|it| it.to_string())?;
-    let (_, dtype) = TYPES.iter().find(|it| it.0 == array.kind).ok_or("elements without a type here")?;
-    Tensor::from_bytes(*dtype, &shape, &array.bytes).map_err(|it| it.to_string())
+    let dtype = DType::ALL.into_iter().find(|it| kind(*it) == Some(array.kind));
+    let (code, bits) = dtype.ok_or("elements without a type here")?.row().dlpack;
+    Tensor::from_bytes(DLDataType::new(code, bits), &shape, &array.bytes).map_err(|it| it.to_string())
 }
 
-/// An array as an input: `.npz` files cannot hold bf16, so f32 stands for it.
+/// An array as an input: f32 stands for floats that the format lacks.
 pub(crate) fn for_input(input: &Parameter, tensor: Tensor) -> Tensor {
-    match tensor.as_slice::<f32>() {
-        Ok(values) if input.dtype == DLDataType::BF16 => {
-            let bytes: Vec<u8> = values.iter().flat_map(|it| bf16::from_f32(*it).to_ne_bytes()).collect();
+    let wanted = row(input.dtype).filter(|it| it.is_float() && kind(*it).is_none());
+    match (tensor.as_slice::<f32>(), wanted) {
+        (Ok(values), Some(dtype)) => {
+            let bits = values.iter().map(|it| dtype.float_bits(f64::from(*it)).to_ne_bytes());
+            let bytes: Vec<u8> = bits.flat_map(|it| it.into_iter().take(dtype.size())).collect();
             Tensor::from_bytes(input.dtype, tensor.shape(), &bytes).unwrap_or(tensor)
         }
         _ => tensor,
@@ -122,15 +119,27 @@ fn array(tensor: &Tensor) -> Result<Array, String> {
         .collect::<Result<_, _>>()
         .map_err(|it| it.to_string())?;
     let bytes = tensor.as_bytes().map_err(|it| it.to_string())?;
-    if tensor.dtype() == DLDataType::BF16 {
-        let halves = bytes.chunks_exact(2).map(|it| bf16::from_le_bytes([it[0], it[1]]));
-        let bytes = halves.flat_map(|it| it.to_f32().to_le_bytes()).collect();
-        return Ok(Array { kind: Kind::F32, shape, bytes });
+    let none = || format!("it has type {}, which .npz cannot hold", tensor.dtype());
+    let dtype = row(tensor.dtype()).ok_or_else(none)?;
+    match kind(dtype) {
+        Some(kind) => Ok(Array { kind, shape, bytes: bytes.to_vec() }),
+        None if dtype.is_float() => {
+            let values = float_values(dtype, bytes).into_iter().flat_map(|it| (it as f32).to_le_bytes());
+            Ok(Array { kind: Kind::F32, shape, bytes: values.collect() })
+        }
+        None => Err(none()),
     }
-    match TYPES.iter().find(|it| it.1 == tensor.dtype()) {
-        Some((kind, _)) => Ok(Array { kind: *kind, shape, bytes: bytes.to_vec() }),
-        None => Err(format!("it has type {}, which .npz cannot hold", tensor.dtype())),
-    }
+}
+
+/// The values of elements of a float type.
+pub(crate) fn float_values(dtype: DType, bytes: &[u8]) -> Vec<f64> {
+    let bits = |it: &[u8]| it.iter().rev().fold(0, |bits, byte| bits << 8 | u64::from(*byte));
+    bytes.chunks_exact(dtype.size()).map(|it| dtype.float_value(bits(it))).collect()
+}
+
+/// The row of a float type of a library.
+pub(crate) fn float_type(dtype: DLDataType) -> Option<DType> {
+    row(dtype).filter(|it| it.is_float())
 }
 
 #[cfg(test)]
@@ -141,19 +150,31 @@ mod tests {
     fn every_type_survives_a_file() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x.npz");
-        for (i, (_, dtype)) in TYPES.iter().enumerate() {
+        for (i, it) in DType::ALL.iter().filter(|it| kind(**it).is_some()).enumerate() {
+            let (code, bits) = it.row().dlpack;
+            let dtype = DLDataType::new(code, bits);
             let bytes: Vec<u8> = (0..2 * dtype.byte_size()).map(|it| u8::from(it % 2 == 0)).collect();
-            let tensor = Tensor::from_bytes(*dtype, &[1, 2], &bytes).expect("a small tensor");
+            let tensor = Tensor::from_bytes(dtype, &[1, 2], &bytes).expect("a small tensor");
             let name = format!("a/{i} ü");
             write(&path, &[(name.clone(), &tensor)]).expect("it can be written");
             let back = Archive::open(&path).and_then(|mut it| it.read(&name)).expect("it is there");
             assert_eq!((back.dtype(), back.shape()), (tensor.dtype(), tensor.shape()));
             assert_eq!(back.as_bytes().ok(), tensor.as_bytes().ok());
         }
-        let bits: Vec<u8> = [0x3f80u16, 0xff80].iter().flat_map(|it| it.to_le_bytes()).collect();
-        let bf16 = Tensor::from_bytes(DLDataType::BF16, &[2], &bits).expect("a small tensor");
-        write(&path, &[("b".to_string(), &bf16)]).expect("it can be written");
-        let back = Archive::open(&path).and_then(|mut it| it.read("b")).expect("it is there");
-        assert_eq!(back.as_slice::<f32>().ok(), Some(&[1.0, f32::NEG_INFINITY][..]));
+        for dtype in DType::ALL.into_iter().filter(|it| it.is_float() && kind(*it).is_none()) {
+            let (code, bits) = dtype.row().dlpack;
+            let values = [1.0, -2.0, 0.5];
+            let bytes = values
+                .iter()
+                .flat_map(|it| dtype.float_bits(*it).to_le_bytes().into_iter().take(dtype.size()));
+            let bytes: Vec<u8> = bytes.collect();
+            let tensor =
+                Tensor::from_bytes(DLDataType::new(code, bits), &[3], &bytes).expect("a small tensor");
+            write(&path, &[("b".to_string(), &tensor)]).expect("it can be written");
+            let back = Archive::open(&path).and_then(|mut it| it.read("b")).expect("it is there");
+            assert_eq!(back.as_slice::<f32>().ok(), Some(&values.map(|it| it as f32)[..]), "{dtype}");
+            let input = Parameter::new("b", tensor.dtype());
+            assert_eq!(for_input(&input, back).as_bytes().ok(), Some(&bytes[..]), "{dtype}");
+        }
     }
 }

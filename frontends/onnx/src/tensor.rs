@@ -12,37 +12,13 @@ use std::sync::{Arc, Mutex};
 /// # Errors
 /// Why there is none.
 pub fn dtype_of(number: i32) -> Result<DType, String> {
-    let name = match number {
-        data_type::FLOAT => return Ok(DType::F32),
-        data_type::UINT8 => return Ok(DType::U8),
-        data_type::INT8 => return Ok(DType::I8),
-        data_type::UINT16 => return Ok(DType::U16),
-        data_type::INT16 => return Ok(DType::I16),
-        data_type::INT32 => return Ok(DType::I32),
-        data_type::INT64 => return Ok(DType::I64),
-        data_type::BOOL => return Ok(DType::Bool),
-        data_type::FLOAT16 => return Ok(DType::F16),
-        data_type::DOUBLE => return Ok(DType::F64),
-        data_type::UINT32 => return Ok(DType::U32),
-        data_type::UINT64 => return Ok(DType::U64),
-        data_type::BFLOAT16 => return Ok(DType::BF16),
-        data_type::UNDEFINED => return Err("the element type is missing".into()),
-        data_type::STRING => "string",
-        14 => "complex64",
-        15 => "complex128",
-        17 => "float8e4m3fn",
-        18 => "float8e4m3fnuz",
-        19 => "float8e5m2",
-        20 => "float8e5m2fnuz",
-        21 => "uint4",
-        22 => "int4",
-        23 => "float4e2m1",
-        24 => "float8e8m0",
-        25 => "uint2",
-        26 => "int2",
-        other => return Err(format!("there is no element type number {other}")),
-    };
-    Err(format!("element type {name} is not supported"))
+    if number == data_type::UNDEFINED {
+        return Err("the element type is missing".into());
+    }
+    DType::from_onnx(number).map_err(|known| match known {
+        Some(name) => format!("element type {name} is not supported"),
+        None => format!("there is no element type number {number}"),
+    })
 }
 
 /// Reads tensors; keeps the mapped files of external data.
@@ -147,20 +123,18 @@ fn has_typed_data(tensor: &TensorProto) -> bool {
         && tensor.uint64_data.is_empty())
 }
 
-/// Little-endian bytes of the field that holds elements of `dtype`.
+/// Little-endian bytes of the field that holds elements of `dtype`: types of 32 and 64 bits have fields of their own, all
+/// others are the low bits of 32-bit integers.
 fn typed_data(tensor: &TensorProto, dtype: DType) -> Vec<u8> {
-    let narrow = &tensor.int32_data;
+    let size = dtype.size();
     match dtype {
         DType::F32 => tensor.float_data.iter().flat_map(|it| it.to_le_bytes()).collect(),
         DType::F64 => tensor.double_data.iter().flat_map(|it| it.to_le_bytes()).collect(),
         DType::I64 => tensor.int64_data.iter().flat_map(|it| it.to_le_bytes()).collect(),
-        DType::U64 => tensor.uint64_data.iter().flat_map(|it| it.to_le_bytes()).collect(),
-        DType::U32 => tensor.uint64_data.iter().flat_map(|it| (*it as u32).to_le_bytes()).collect(),
-        DType::I32 => narrow.iter().flat_map(|it| it.to_le_bytes()).collect(),
-        DType::I16 | DType::U16 | DType::F16 | DType::BF16 => {
-            narrow.iter().flat_map(|it| (*it as u16).to_le_bytes()).collect()
+        DType::U64 | DType::U32 => {
+            tensor.uint64_data.iter().flat_map(|it| it.to_le_bytes().into_iter().take(size)).collect()
         }
-        DType::I8 | DType::U8 => narrow.iter().map(|it| *it as u8).collect(),
-        DType::Bool => narrow.iter().map(|it| u8::from(*it != 0)).collect(),
+        DType::Bool => tensor.int32_data.iter().map(|it| u8::from(*it != 0)).collect(),
+        _ => tensor.int32_data.iter().flat_map(|it| it.to_le_bytes().into_iter().take(size)).collect(),
     }
 }

@@ -4,30 +4,20 @@
 //! its bits), booleans as 0 or 1. [`wrap`] restores that form after an operation.
 
 use orogen_ir::loops::{BinaryOp, Combine, UnaryOp};
-use orogen_ir::types::{DType, bf16_from_f64, f16_from_f64, f64_to_odd};
+use orogen_ir::types::{DType, f64_to_odd};
 
 /// The nearest value of a float type.
 pub(crate) fn round_float(value: f64, dtype: DType) -> f64 {
     match dtype {
-        DType::F16 => f16_from_f64(value).to_f64(),
-        DType::BF16 => bf16_from_f64(value).to_f64(),
+        DType::F64 => value,
         DType::F32 => f64::from(value as f32),
-        _ => value,
+        _ => dtype.round(value),
     }
 }
 
 /// The value of an integer type that has the low bits of `value`; for bool, whether it is not 0.
 pub(crate) fn wrap(value: i64, dtype: DType) -> i64 {
-    match dtype {
-        DType::Bool => i64::from(value != 0),
-        DType::I8 => i64::from(value as i8),
-        DType::I16 => i64::from(value as i16),
-        DType::I32 => i64::from(value as i32),
-        DType::U8 => i64::from(value as u8),
-        DType::U16 => i64::from(value as u16),
-        DType::U32 => i64::from(value as u32),
-        _ => value,
-    }
+    dtype.wrap(value)
 }
 
 /// The value of a float type that is nearest to an integer of a type.
@@ -41,17 +31,7 @@ pub(crate) fn int_to_float(value: i64, from: DType, to: DType) -> f64 {
 
 /// A float as an integer type: truncates, saturates, NaN is 0 (true for bool).
 pub(crate) fn float_to_int(value: f64, to: DType) -> i64 {
-    match to {
-        DType::Bool => i64::from(value != 0.0),
-        DType::I8 => i64::from(value as i8),
-        DType::I16 => i64::from(value as i16),
-        DType::I32 => i64::from(value as i32),
-        DType::U8 => i64::from(value as u8),
-        DType::U16 => i64::from(value as u16),
-        DType::U32 => i64::from(value as u32),
-        DType::U64 => value as u64 as i64,
-        _ => value as i64,
-    }
+    to.saturate(value)
 }
 
 /// An integer or boolean operation.
@@ -96,28 +76,12 @@ pub(crate) fn identity_int(combine: Combine, dtype: DType) -> i64 {
 
 /// The lowest value of an integer type or bool.
 pub(crate) fn lowest(dtype: DType) -> i64 {
-    match dtype {
-        DType::I8 => i64::from(i8::MIN),
-        DType::I16 => i64::from(i16::MIN),
-        DType::I32 => i64::from(i32::MIN),
-        DType::I64 => i64::MIN,
-        _ => 0,
-    }
+    dtype.int_range().map_or(0, |it| it.0 as i64)
 }
 
 /// The highest value of an integer type or bool.
 pub(crate) fn highest(dtype: DType) -> i64 {
-    match dtype {
-        DType::Bool => 1,
-        DType::I8 => i64::from(i8::MAX),
-        DType::I16 => i64::from(i16::MAX),
-        DType::I32 => i64::from(i32::MAX),
-        DType::I64 => i64::MAX,
-        DType::U8 => i64::from(u8::MAX),
-        DType::U16 => i64::from(u16::MAX),
-        DType::U32 => i64::from(u32::MAX),
-        _ => -1,
-    }
+    dtype.int_range().map_or(0, |it| it.1 as i64)
 }
 
 /// Reads an integer or boolean element.
@@ -129,13 +93,9 @@ pub(crate) fn read_int(bytes: &[u8], dtype: DType) -> i64 {
 
 /// Reads a float element.
 pub(crate) fn read_float(bytes: &[u8], dtype: DType) -> f64 {
-    match (dtype, bytes) {
-        (DType::F16, &[a, b]) => half::f16::from_le_bytes([a, b]).to_f64(),
-        (DType::BF16, &[a, b]) => half::bf16::from_le_bytes([a, b]).to_f64(),
-        (_, &[a, b, c, d]) => f64::from(f32::from_le_bytes([a, b, c, d])),
-        (_, &[a, b, c, d, e, f, g, h]) => f64::from_le_bytes([a, b, c, d, e, f, g, h]),
-        _ => f64::NAN,
-    }
+    let mut low = [0_u8; 8];
+    low[..bytes.len()].copy_from_slice(bytes);
+    dtype.float_value(u64::from_le_bytes(low))
 }
 
 /// Writes an integer or boolean element.
@@ -145,12 +105,7 @@ pub(crate) fn write_int(bytes: &mut [u8], value: i64) {
 
 /// Writes a float element, rounding it to the type.
 pub(crate) fn write_float(bytes: &mut [u8], value: f64, dtype: DType) {
-    match dtype {
-        DType::F16 => bytes.copy_from_slice(&f16_from_f64(value).to_le_bytes()),
-        DType::BF16 => bytes.copy_from_slice(&bf16_from_f64(value).to_le_bytes()),
-        DType::F32 => bytes.copy_from_slice(&(value as f32).to_le_bytes()),
-        _ => bytes.copy_from_slice(&value.to_le_bytes()),
-    }
+    bytes.copy_from_slice(&dtype.float_bits(value).to_le_bytes()[..bytes.len()]);
 }
 
 #[cfg(test)]

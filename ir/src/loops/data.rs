@@ -92,7 +92,8 @@ pub enum Expr {
     Select(ExprId, ExprId, ExprId),
     /// Conversion, the same everywhere: in scalar and vector code, in the interpreter, when folded.
     /// Float to integer truncates towards zero and saturates at the ends of the type; NaN becomes 0.
-    /// Integer to integer keeps the low bits. To float: the nearest value, ties to even, rounded once. To bool: `!= 0`.
+    /// Integer to integer keeps the low bits. To float: the nearest value, ties to even, rounded once;
+    /// a number beyond the largest of 8 bits becomes that one. To bool: `!= 0`.
     Cast(DType, ExprId),
 }
 

@@ -316,20 +316,9 @@ pub(super) fn flat(extents: &[usize], at: &[usize]) -> usize {
 /// `value` as an element of `dtype`: a constant must be in range; a symbolic one is tracked only where sizes live
 /// (i32 and i64, where it is taken to be in range, and unsigned 64-bit when it is proved not negative).
 pub(super) fn fit(shapes: &mut ShapeCx, dtype: DType, value: Dim) -> Option<Dim> {
-    let (low, high) = match dtype {
-        DType::Bool => (0, 1),
-        DType::I8 => (i64::from(i8::MIN), i64::from(i8::MAX)),
-        DType::I16 => (i64::from(i16::MIN), i64::from(i16::MAX)),
-        DType::I32 => (i64::from(i32::MIN), i64::from(i32::MAX)),
-        DType::I64 => (i64::MIN, i64::MAX),
-        DType::U8 => (0, i64::from(u8::MAX)),
-        DType::U16 => (0, i64::from(u16::MAX)),
-        DType::U32 => (0, i64::from(u32::MAX)),
-        DType::U64 => (0, i64::MAX),
-        DType::F16 | DType::BF16 | DType::F32 | DType::F64 => return None,
-    };
+    let (low, high) = dtype.int_range()?;
     match (shapes.as_int(value), dtype) {
-        (Some(it), _) => (low..=high).contains(&it).then_some(value),
+        (Some(it), _) => (low..=high).contains(&i128::from(it)).then_some(value),
         (None, DType::I32 | DType::I64) => Some(value),
         (None, DType::U64) => {
             let zero = shapes.int(0);

@@ -6,7 +6,7 @@ use super::numbers::{number_to_f64, parse_int, parse_nan_bits};
 use super::types::{parse_dtype, parse_static_dims, static_dims_text};
 use super::write::quote;
 use crate::diag::Diagnostic;
-use crate::types::{ConstId, ConstPool, DType, TensorData, bf16_from_f64, f16_from_f64};
+use crate::types::{ConstId, ConstPool, DType, FloatFormat, TensorData};
 use indexmap::IndexMap;
 use smallvec::SmallVec;
 
@@ -50,16 +50,13 @@ pub fn literal_text(id: ConstId, name: &str, data: &TensorData) -> String {
 }
 
 fn element_text(data: &TensorData, i: usize) -> String {
-    let size = data.dtype().size();
-    let bytes = &data.bytes()[i * size..(i + 1) * size];
-    let bits = bytes.iter().rev().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
-    let value = data.get_f64(i);
+    let (bits, value) = (data.bits(i), data.get_f64(i));
     match data.dtype() {
         DType::Bool if bits <= 1 => (bits == 1).to_string(),
         DType::Bool => bits.to_string(),
         DType::U64 => bits.to_string(),
         dtype if !dtype.is_float() => data.get_i64(i).to_string(),
-        dtype if value.is_nan() => match bits == canonical_nan(dtype) {
+        dtype if value.is_nan() => match bits == dtype.float_bits(f64::NAN) {
             true => "nan".to_owned(),
             false => format!("nan({bits:#x})"),
         },
@@ -71,15 +68,6 @@ fn element_text(data: &TensorData, i: usize) -> String {
 
 fn short(text: String) -> String {
     text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
-}
-
-fn canonical_nan(dtype: DType) -> u64 {
-    match dtype {
-        DType::F16 => u64::from(half::f16::NAN.to_bits()),
-        DType::BF16 => u64::from(half::bf16::NAN.to_bits()),
-        DType::F32 => u64::from(f32::NAN.to_bits()),
-        _ => f64::NAN.to_bits(),
-    }
 }
 
 /// Reads a constant, after the keyword, with its name (empty when it has none).
@@ -187,12 +175,9 @@ fn parse_element(cursor: &mut Cursor<'_>, dtype: DType, out: &mut Vec<u8>) -> Re
         }
         _ => i128::from(parse_int(cursor)?),
     };
-    let bits = 8 * dtype.size() as u32;
-    let range = match dtype.is_signed_int() {
-        true => -(1_i128 << (bits - 1))..1_i128 << (bits - 1),
-        false => 0..1_i128 << bits,
-    };
-    if !range.contains(&value) {
+    // A byte of a bool may be any: models hold such.
+    let (least, most) = if dtype == DType::Bool { (0, 255) } else { dtype.int_range().unwrap_or_default() };
+    if !(least..=most).contains(&value) {
         return Err(cursor.error_at(cursor.span_since(&start), "T063", format!("not a value of {dtype}")));
     }
     out.extend_from_slice(&(value as u64).to_le_bytes()[..dtype.size()]);
@@ -202,40 +187,36 @@ fn parse_element(cursor: &mut Cursor<'_>, dtype: DType, out: &mut Vec<u8>) -> Re
 fn parse_float_element(cursor: &mut Cursor<'_>, dtype: DType, out: &mut Vec<u8>) -> Result<(), Diagnostic> {
     let start = cursor.span();
     let negative = cursor.eat_punct("-");
-    let sign = 1_u64 << (8 * dtype.size() - 1);
+    let signed = |value: f64| if negative { -value } else { value };
+    let sign = 1_u64 << (dtype.bits() - 1);
     let bits = match cursor.peek().clone() {
         TokenKind::Ident(word) if word == "inf" => {
             cursor.bump();
-            Some(float_bits(dtype, f64::INFINITY))
+            let infinity = dtype.float_format().and_then(FloatFormat::infinity);
+            infinity.map(|bits| if negative { bits ^ sign } else { bits })
         }
         TokenKind::Ident(word) if word == "nan" => {
             cursor.bump();
-            Some(parse_nan_bits(cursor)?.unwrap_or(canonical_nan(dtype)))
+            let bits = parse_nan_bits(cursor)?;
+            bits.map_or_else(
+                || Some(dtype.float_bits(f64::NAN)),
+                |bits| (bits < sign << 1 || sign << 1 == 0).then_some(bits),
+            )
+            .map(|bits| if negative { bits ^ sign } else { bits })
         }
         TokenKind::Number(text) => {
             cursor.bump();
             match (dtype, text.parse::<f32>()) {
                 // Straight to f32: by way of f64 it would round twice.
-                (DType::F32, Ok(value)) => Some(u64::from(value.to_bits())),
-                _ => number_to_f64(&text).map(|value| float_bits(dtype, value)),
+                (DType::F32, Ok(value)) => Some(u64::from(if negative { -value } else { value }.to_bits())),
+                _ => number_to_f64(&text).map(|value| dtype.float_bits(signed(value))),
             }
         }
         _ => return Err(cursor.expected("a number")),
     };
-    let fits = |bits: &u64| dtype.size() == 8 || *bits < sign << 1;
-    let Some(bits) = bits.filter(fits) else {
+    let Some(bits) = bits else {
         return Err(cursor.error_at(cursor.span_since(&start), "T064", format!("not a value of {dtype}")));
     };
-    let bits = if negative { bits ^ sign } else { bits };
     out.extend_from_slice(&bits.to_le_bytes()[..dtype.size()]);
     Ok(())
-}
-
-fn float_bits(dtype: DType, value: f64) -> u64 {
-    match dtype {
-        DType::F16 => u64::from(f16_from_f64(value).to_bits()),
-        DType::BF16 => u64::from(bf16_from_f64(value).to_bits()),
-        DType::F32 => u64::from((value as f32).to_bits()),
-        _ => value.to_bits(),
-    }
 }

@@ -1,6 +1,6 @@
 //! Constant tensor data: owned or mapped bytes, never copied on the way.
 
-use super::{DType, bf16_from_f64, f16_from_f64};
+use super::DType;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -130,24 +130,13 @@ impl TensorData {
     /// # Panics
     /// When the count does not match the dimensions.
     pub fn from_f64(dtype: DType, dims: &[u64], values: impl IntoIterator<Item = f64>) -> Self {
-        let mut bytes = Vec::new();
-        for it in values {
-            match dtype {
-                DType::Bool => bytes.push(u8::from(it != 0.0)),
-                DType::I8 => bytes.extend((it as i8).to_le_bytes()),
-                DType::I16 => bytes.extend((it as i16).to_le_bytes()),
-                DType::I32 => bytes.extend((it as i32).to_le_bytes()),
-                DType::I64 => bytes.extend((it as i64).to_le_bytes()),
-                DType::U8 => bytes.push(it as u8),
-                DType::U16 => bytes.extend((it as u16).to_le_bytes()),
-                DType::U32 => bytes.extend((it as u32).to_le_bytes()),
-                DType::U64 => bytes.extend((it as u64).to_le_bytes()),
-                DType::F16 => bytes.extend(f16_from_f64(it).to_le_bytes()),
-                DType::BF16 => bytes.extend(bf16_from_f64(it).to_le_bytes()),
-                DType::F32 => bytes.extend((it as f32).to_le_bytes()),
-                DType::F64 => bytes.extend(it.to_le_bytes()),
-            }
-        }
+        let size = dtype.size();
+        let bits = |it: f64| match dtype.is_float() {
+            true => dtype.float_bits(it),
+            false => dtype.saturate(it).cast_unsigned(),
+        };
+        let bytes: Vec<u8> =
+            values.into_iter().flat_map(|it| bits(it).to_le_bytes().into_iter().take(size)).collect();
         Self::new(dtype, dims.to_vec(), bytes.into()).expect("the element count matches the dimensions")
     }
 
@@ -186,13 +175,10 @@ impl TensorData {
     /// # Panics
     /// When `i` is out of range.
     pub fn get_f64(&self, i: usize) -> f64 {
-        match self.dtype {
-            DType::F16 => half::f16::from_le_bytes(self.element(i)).to_f64(),
-            DType::BF16 => half::bf16::from_le_bytes(self.element(i)).to_f64(),
-            DType::F32 => f64::from(f32::from_le_bytes(self.element(i))),
-            DType::F64 => f64::from_le_bytes(self.element(i)),
-            DType::U64 => u64::from_le_bytes(self.element(i)) as f64,
-            _ => self.get_i64(i) as f64,
+        match (self.dtype.is_float(), self.dtype) {
+            (true, dtype) => dtype.float_value(self.bits(i)),
+            (false, DType::U64) => self.bits(i) as f64,
+            (false, _) => self.get_i64(i) as f64,
         }
     }
 
@@ -202,16 +188,21 @@ impl TensorData {
     /// When `i` is out of range.
     pub fn get_i64(&self, i: usize) -> i64 {
         match self.dtype {
-            DType::Bool | DType::U8 => i64::from(self.bytes[i]),
-            DType::I8 => i64::from(self.bytes[i] as i8),
-            DType::I16 => i64::from(i16::from_le_bytes(self.element(i))),
-            DType::I32 => i64::from(i32::from_le_bytes(self.element(i))),
-            DType::I64 => i64::from_le_bytes(self.element(i)),
-            DType::U16 => i64::from(u16::from_le_bytes(self.element(i))),
-            DType::U32 => i64::from(u32::from_le_bytes(self.element(i))),
-            DType::U64 => u64::from_le_bytes(self.element(i)) as i64,
-            _ => self.get_f64(i) as i64,
+            dtype if dtype.is_float() => self.get_f64(i) as i64,
+            // What a byte that is no bool holds is kept.
+            DType::Bool => self.bits(i).cast_signed(),
+            dtype => dtype.wrap(self.bits(i).cast_signed()),
         }
+    }
+
+    /// The bits of element `i`.
+    ///
+    /// # Panics
+    /// When `i` is out of range.
+    pub fn bits(&self, i: usize) -> u64 {
+        let size = self.dtype.size();
+        let bytes = &self.bytes[i * size..(i + 1) * size];
+        bytes.iter().rev().fold(0, |bits, byte| bits << 8 | u64::from(*byte))
     }
 
     /// All elements as f64.
@@ -222,10 +213,6 @@ impl TensorData {
     /// All elements as i64.
     pub fn to_i64(&self) -> Vec<i64> {
         (0..self.len()).map(|i| self.get_i64(i)).collect()
-    }
-
-    fn element<const N: usize>(&self, i: usize) -> [u8; N] {
-        self.bytes[i * N..(i + 1) * N].try_into().expect("a slice of N bytes is an array of N bytes")
     }
 }
 

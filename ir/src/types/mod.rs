@@ -8,6 +8,7 @@ mod attrs;
 mod data;
 mod dtype;
 mod effects;
+mod float;
 mod intern;
 mod items;
 mod relate;
@@ -17,8 +18,9 @@ mod ty;
 
 pub use attrs::{Attr, Attrs};
 pub use data::{Bytes, ConstId, ConstPool, DataError, TensorData};
-pub use dtype::DType;
+pub use dtype::{DType, DTypeRow, Kind};
 pub use effects::Effects;
+pub use float::{FloatFormat, Special};
 pub use intern::ConstInterner;
 pub use items::{forget_items, join_items};
 pub use relate::{bound_symbols, implies, map_dims, match_type, pair_dims, visit_dims};

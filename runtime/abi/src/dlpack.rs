@@ -31,6 +31,14 @@ impl DLDataType {
     pub const CODE_COMPLEX: u8 = 5;
     /// Truth value, one byte each.
     pub const CODE_BOOL: u8 = 6;
+    /// Float8: 4 bits of exponent, no infinities.
+    pub const CODE_F8E4M3FN: u8 = 10;
+    /// Float8: 4 bits of exponent, no infinities, no negative zero.
+    pub const CODE_F8E4M3FNUZ: u8 = 11;
+    /// Float8: 5 bits of exponent.
+    pub const CODE_F8E5M2: u8 = 12;
+    /// Float8: 5 bits of exponent, no infinities, no negative zero.
+    pub const CODE_F8E5M2FNUZ: u8 = 13;
 
     /// 32-bit float.
     pub const F32: Self = Self::new(Self::CODE_FLOAT, 32);
@@ -61,7 +69,7 @@ impl DLDataType {
     /// Truth value, one byte.
     pub const BOOL: Self = Self::new(Self::CODE_BOOL, 8);
 
-    const NAMES: [(&'static str, Self); 14] = [
+    const NAMES: &[(&'static str, Self)] = &[
         ("f32", Self::F32),
         ("f64", Self::F64),
         ("f16", Self::F16),
@@ -76,6 +84,10 @@ impl DLDataType {
         ("u64", Self::U64),
         ("bool", Self::BOOL),
         ("handle", Self::HANDLE),
+        ("f8e4m3fn", Self::new(Self::CODE_F8E4M3FN, 8)),
+        ("f8e4m3fnuz", Self::new(Self::CODE_F8E4M3FNUZ, 8)),
+        ("f8e5m2", Self::new(Self::CODE_F8E5M2, 8)),
+        ("f8e5m2fnuz", Self::new(Self::CODE_F8E5M2FNUZ, 8)),
     ];
 
     /// A scalar type (one lane).

@@ -16,7 +16,8 @@ use crate::clif::support::Form;
 
 /// The DLPack form of an element type.
 pub(crate) fn dlpack(dtype: DType) -> DLDataType {
-    DLDataType::from_name(dtype.name()).expect("every element type has a DLPack name")
+    let (code, bits) = dtype.row().dlpack;
+    DLDataType::new(code, bits)
 }
 
 impl Entry<'_, '_, '_> {

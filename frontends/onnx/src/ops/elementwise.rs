@@ -8,7 +8,7 @@ use crate::table::{Converted, OpTable};
 use crate::tensor::dtype_of;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::scalar::ScalarFn;
-use orogen_ir::types::DType;
+use orogen_ir::types::{DType, TensorData};
 
 type Single = Result<Value, Diagnostic>;
 
@@ -151,12 +151,43 @@ fn cast_target(node: &Node<'_>) -> Result<(), String> {
 fn cast(cx: &mut NodeCx<'_, '_>) -> Single {
     let to = cx.int("to").and_then(|it| i32::try_from(it).ok()).unwrap_or(0);
     let to = dtype_of(to).map_err(not_supported)?;
-    cx.cast(cx.input(0)?, to)
+    convert(cx, cx.input(0)?, to)
 }
 
 fn cast_like(cx: &mut NodeCx<'_, '_>) -> Single {
     let to = cx.dtype(cx.input(1)?)?;
-    cx.cast(cx.input(0)?, to)
+    convert(cx, cx.input(0)?, to)
+}
+
+/// A cast as a node says it: what is beyond the largest number of a float of 8 bits becomes that number, or with
+/// `saturate` 0 infinity, or NaN where there is none.
+pub(super) fn convert(cx: &mut NodeCx<'_, '_>, x: Value, to: DType) -> Single {
+    let from = cx.dtype(x)?;
+    let Some(format) = to.float_format().filter(|_| to.bits() == 8 && from != to) else {
+        return cx.cast(x, to);
+    };
+    let most = format.decode(format.most());
+    if cx.int("saturate") != Some(0) {
+        // The cast keeps infinity where the type has one.
+        let x = if from.is_float() && format.infinity().is_some() { cx.clamp(x, -most, most)? } else { x };
+        return cx.cast(x, to);
+    }
+    let x = if from.is_float() { x } else { cx.cast(x, DType::F32)? };
+    let saturated = cx.cast(x, to)?;
+    // Half-way to what would be the next number; a tie goes to the even one.
+    let border = most + (most - format.decode(format.most() - 1)) / 2.0;
+    let test = if format.most() % 2 == 0 { "greater" } else { "greater_equal" };
+    let magnitude = cx.unary("abs", x)?;
+    let beyond = cx.with_number(test, magnitude, border)?;
+    let mut constant = |bits: u64| {
+        let data = TensorData::new(to, Vec::new(), vec![bits as u8].into());
+        cx.constant(data.expect("one byte is an element"))
+    };
+    let above = constant(format.infinity().unwrap_or(format.nan()));
+    let below = constant(format.infinity().map_or(format.nan(), |it| it | format.sign()));
+    let negative = cx.with_number("less", x, 0.0)?;
+    let replaced = cx.select(negative, below, above)?;
+    cx.select(beyond, replaced, saturated)
 }
 
 /// Inference only: the value itself and a mask of ones.

@@ -49,6 +49,11 @@ fn along(cx: &mut NodeCx<'_, '_>, x: Value, value: Value, axis: i64) -> Single {
 /// `(x − zero) · scale`, each along an axis of `x` or one number.
 fn dequantize(cx: &mut NodeCx<'_, '_>, x: Value, scale: Value, zero: Option<Value>, axis: i64) -> Single {
     let mut operands = vec![x, along(cx, x, scale, axis)?];
+    if cx.dtype(x)?.is_float() {
+        // Zero points of floats are zeros.
+        let value = cx.cast(x, cx.dtype(scale)?)?;
+        return cx.binary("mul", value, operands[1]);
+    }
     if let Some(zero) = zero {
         operands.push(along(cx, x, zero, axis)?);
     }
@@ -69,6 +74,11 @@ fn quantize(
     let dtype = if found == of_scale || !found.is_float() { of_scale } else { DType::F32 };
     let (value, scale) = (cx.cast(x, dtype)?, cx.cast(scale, dtype)?);
     let mut operands = vec![value, along(cx, x, scale, axis)?];
+    if to.is_float() && to.bits() == 8 {
+        // Zero points of floats are zeros.
+        let value = cx.binary("div", operands[0], operands[1])?;
+        return super::elementwise::convert(cx, value, to);
+    }
     if let Some(zero) = zero {
         operands.push(along(cx, x, zero, axis)?);
     }

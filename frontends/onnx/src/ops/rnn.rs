@@ -5,7 +5,7 @@ use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::sink::Value;
 use crate::table::{Converted, OpTable};
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::types::{Attrs, DType};
+use orogen_ir::types::Attrs;
 
 type Single = Result<Value, Diagnostic>;
 
@@ -178,7 +178,7 @@ fn plain(
 ) -> Result<Vec<Value>, Diagnostic> {
     const FAR: f64 = 1e4;
     let dtype = cx.dtype(x)?;
-    if !matches!(dtype, DType::F32 | DType::F64 | DType::BF16 | DType::F16) {
+    if !dtype.is_float() {
         return Err(bad("its data must be floats"));
     }
     let gates = |cx: &mut NodeCx<'_, '_>, weights: Value| -> Single {

@@ -163,10 +163,6 @@ impl Accesses<'_> {
 
 /// The least and the greatest number of a type of integers of less than 64 bits.
 fn range_of(dtype: DType) -> Option<(i64, i64)> {
-    let bits = 8 * dtype.size() as u32;
-    match (dtype.is_int() && bits < 64, dtype.is_signed_int()) {
-        (true, true) => Some((-1 << (bits - 1), (1 << (bits - 1)) - 1)),
-        (true, false) => Some((0, (1 << bits) - 1)),
-        (false, _) => None,
-    }
+    let (least, most) = dtype.int_range().filter(|_| dtype.is_int() && dtype.bits() < 64)?;
+    Some((i64::try_from(least).ok()?, i64::try_from(most).ok()?))
 }

@@ -460,10 +460,7 @@ impl<'a> Legalizer<'a> {
 
 /// The type in which sums of elements of `dtype` are computed.
 pub(super) fn wide(dtype: DType) -> DType {
-    match dtype {
-        DType::F16 | DType::BF16 => DType::F32,
-        other => other,
-    }
+    dtype.compute()
 }
 
 pub(super) fn overflow(_: Overflow) -> Diagnostic {

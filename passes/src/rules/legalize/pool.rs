@@ -57,13 +57,9 @@ fn max_pool(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
 
 /// −∞, or the lowest integer.
 fn lowest(cx: &mut Legalizer<'_>, dtype: DType) -> BuildResult<ExprId> {
-    match dtype {
-        _ if dtype.is_float() => cx.b.float(f64::NEG_INFINITY, dtype),
-        DType::I8 => cx.b.int(i64::from(i8::MIN), dtype),
-        DType::I16 => cx.b.int(i64::from(i16::MIN), dtype),
-        DType::I32 => cx.b.int(i64::from(i32::MIN), dtype),
-        DType::I64 => cx.b.int(i64::MIN, dtype),
-        _ => cx.b.int(0, dtype),
+    match dtype.int_range() {
+        None => cx.b.float(f64::NEG_INFINITY, dtype),
+        Some((least, _)) => cx.b.int(least as i64, dtype),
     }
 }
 

@@ -1,0 +1,118 @@
+//! Formats of floating-point numbers of at most 32 bits.
+
+/// Which bits are no finite number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Special {
+    /// The highest exponent is infinity, and NaN with a mantissa.
+    Ieee,
+    /// All bits but the sign are NaN; there is no infinity.
+    NanAlone,
+    /// What would be a negative zero is NaN; there is no infinity.
+    NanForNegativeZero,
+}
+
+/// How bits are a floating-point number: a sign, then `exponent` bits, then `mantissa` bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FloatFormat {
+    /// Bits of the exponent.
+    pub exponent: u32,
+    /// Bits of the mantissa.
+    pub mantissa: u32,
+    /// What the exponent of 1.0 is.
+    pub bias: i32,
+    /// Which bits are no finite number.
+    pub special: Special,
+}
+
+impl FloatFormat {
+    /// The bit of the sign.
+    pub const fn sign(self) -> u64 {
+        1 << (self.exponent + self.mantissa)
+    }
+
+    /// The canonical NaN.
+    pub const fn nan(self) -> u64 {
+        match self.special {
+            Special::Ieee => (self.sign() - 1) ^ ((1 << (self.mantissa - 1)) - 1),
+            Special::NanAlone => self.sign() - 1,
+            Special::NanForNegativeZero => self.sign(),
+        }
+    }
+
+    /// The largest finite number.
+    pub const fn most(self) -> u64 {
+        match self.special {
+            Special::Ieee => self.sign() - 1 - (1 << self.mantissa),
+            Special::NanAlone => self.sign() - 2,
+            Special::NanForNegativeZero => self.sign() - 1,
+        }
+    }
+
+    /// Infinity, where the format has one.
+    pub const fn infinity(self) -> Option<u64> {
+        match self.special {
+            Special::Ieee => Some(self.most() + 1),
+            Special::NanAlone | Special::NanForNegativeZero => None,
+        }
+    }
+
+    /// What a number beyond the largest becomes: infinity in 16 bits and more; in 8 bits the largest number.
+    const fn beyond(self) -> u64 {
+        match self.special {
+            Special::Ieee if self.exponent + self.mantissa >= 15 => self.most() + 1,
+            _ => self.most(),
+        }
+    }
+
+    /// The value of some bits.
+    pub fn decode(self, bits: u64) -> f64 {
+        let magnitude = bits & (self.sign() - 1);
+        let negative = bits & self.sign() != 0;
+        let nan = match self.special {
+            Special::Ieee => magnitude > self.most() + 1,
+            Special::NanAlone => magnitude == self.nan(),
+            Special::NanForNegativeZero => negative && magnitude == 0,
+        };
+        let value = if nan {
+            f64::NAN
+        } else if self.special == Special::Ieee && magnitude == self.most() + 1 {
+            f64::INFINITY
+        } else {
+            let (exponent, mantissa) = (magnitude >> self.mantissa, magnitude & ((1 << self.mantissa) - 1));
+            let implied = if exponent == 0 { mantissa } else { mantissa | 1 << self.mantissa };
+            let scale = exponent.max(1) as i32 - self.bias - self.mantissa as i32;
+            implied as f64 * 2_f64.powi(scale)
+        };
+        if negative { -value } else { value }
+    }
+
+    /// The bits of the nearest number, ties to even. Infinity is kept where the format has one.
+    pub fn encode(self, value: f64) -> u64 {
+        let sign = if value.is_sign_negative() { self.sign() } else { 0 };
+        if value.is_nan() {
+            return self.nan() | sign;
+        }
+        if value.is_infinite() {
+            return self.infinity().unwrap_or(self.most()) | sign;
+        }
+        // The last place of the result; subnormal numbers share the one of the least normal number.
+        let exponent = (value.abs().to_bits() >> 52) as i32 - 1023;
+        let place = exponent.max(1 - self.bias) - self.mantissa as i32;
+        // Exact, and so `round_ties_even` rounds once. What rounds up to a power of two carries into the exponent.
+        let units = scaled(value.abs(), -place).round_ties_even();
+        let normal =
+            (i64::from(place) + i64::from(self.mantissa) + i64::from(self.bias) - 1) << self.mantissa;
+        let magnitude = (normal + units as i64).cast_unsigned();
+        let magnitude = if magnitude > self.most() { self.beyond() } else { magnitude };
+        match (self.special, magnitude) {
+            (Special::NanForNegativeZero, 0) => 0,
+            _ => magnitude | sign,
+        }
+    }
+}
+
+/// `value · 2^power`, exactly where that is a normal number.
+fn scaled(value: f64, power: i32) -> f64 {
+    let half = power / 2;
+    value * 2_f64.powi(half) * 2_f64.powi(power - half)
+}

@@ -1,0 +1,148 @@
+//! Floats of 8 bits: cast to and from, moved and kept as constants, on both paths, by the reference and by generated code.
+
+mod protos;
+
+use anyhow::{Context, Result, ensure};
+use orogen::{Model, Step};
+use orogen_differential::{Executor, Expected, Reference, Way};
+use orogen_ir::types::{DType, TensorData};
+use orogen_onnx::proto::*;
+use protos::{model, plain_node, value};
+
+fn int(name: &str, i: i64) -> AttributeProto {
+    AttributeProto { name: name.into(), i, kind: attribute_type::INT, ..AttributeProto::default() }
+}
+
+/// A model of these nodes gives `y`, bit by bit, whatever computes it.
+fn check(
+    what: &str,
+    nodes: Vec<NodeProto>,
+    constants: Vec<TensorProto>,
+    x: &TensorData,
+    y: &TensorData,
+) -> Result<()> {
+    let dims: Vec<i64> = x.dims().iter().map(|it| it.cast_signed()).collect();
+    let graph = GraphProto {
+        node: nodes,
+        name: "g".into(),
+        initializer: constants,
+        input: vec![value("x", x.dtype().row().onnx, &dims)],
+        output: vec![ValueInfoProto { name: "y".into(), r#type: None }],
+        ..GraphProto::default()
+    };
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("model.onnx");
+    std::fs::write(&file, model("", graph).to_bytes())?;
+    let model = Model::open(&file)?;
+    let inputs: Expected = [("x".to_owned(), x.clone())].into_iter().collect();
+    let reference = Reference { name: what.to_owned(), inputs, outputs: Expected::new() };
+    for executor in [
+        Executor::Reference(Way::Native, Step::Import),
+        Executor::Reference(Way::Legacy, Step::Import),
+        Executor::Reference(Way::Legacy, Step::PlanMemory),
+        Executor::Jit(Way::Legacy),
+        Executor::Jit(Way::Native),
+    ] {
+        let found = executor.run_model(&model, std::slice::from_ref(&reference));
+        let found = found.with_context(|| format!("{what}: {executor}"))?.pop().context("an output")?;
+        let found = &found["y"];
+        ensure!(
+            found.dtype() == y.dtype() && found.dims() == y.dims(),
+            "{what}: {executor}: {}",
+            found.dtype()
+        );
+        for i in 0..y.len() {
+            let same = found.bits(i) == y.bits(i)
+                || y.dtype().is_float() && y.get_f64(i).is_nan() && found.get_f64(i).is_nan();
+            ensure!(same, "{what}: {executor}: {} becomes {}", x.get_f64(i % x.len()), found.get_f64(i));
+        }
+    }
+    Ok(())
+}
+
+/// Values in and beyond the range of each type, with what they become: saturated, and not.
+const VALUES: [f64; 12] =
+    [0.0, -0.0, 1.0, -1.3, 0.001, 300.0, 464.0, 470.0, -61_440.0, 1e9, f64::INFINITY, f64::NAN];
+
+#[test]
+fn casts_saturate_or_not_as_the_node_says() -> Result<()> {
+    const NAN: f64 = f64::NAN;
+    const INF: f64 = f64::INFINITY;
+    for (dtype, saturated, beyond) in [
+        (DType::F8E4M3FN, [288.0, 448.0, 448.0, -448.0, 448.0, 448.0], [288.0, 448.0, NAN, NAN, NAN, NAN]),
+        (DType::F8E4M3FNUZ, [240.0, 240.0, 240.0, -240.0, 240.0, 240.0], [NAN; 6]),
+        (
+            DType::F8E5M2,
+            [320.0, 448.0, 448.0, -57344.0, 57344.0, 57344.0],
+            [320.0, 448.0, 448.0, -INF, INF, INF],
+        ),
+        (
+            DType::F8E5M2FNUZ,
+            [320.0, 448.0, 448.0, -57344.0, 57344.0, 57344.0],
+            [320.0, 448.0, 448.0, NAN, NAN, NAN],
+        ),
+    ] {
+        for (saturate, ends) in [(1, saturated), (0, beyond)] {
+            let small = &VALUES[..5];
+            let infinity = dtype.float_format().and_then(|it| it.infinity()).unwrap_or(0);
+            let bits = small.iter().chain(&ends).chain(&[NAN]).map(|it| match it.is_infinite() {
+                true => infinity as u8 | if *it < 0.0 { 0x80 } else { 0 },
+                false => dtype.float_bits(*it) as u8,
+            });
+            let y = TensorData::new(dtype, vec![12], bits.collect::<Vec<u8>>().into())?;
+            for from in [DType::F32, DType::F64] {
+                let mut cast = plain_node("", "Cast", &["x"], &["y"]);
+                cast.attribute = vec![int("to", dtype.row().onnx.into()), int("saturate", saturate)];
+                let x = TensorData::from_f64(from, &[12], VALUES);
+                check(&format!("{from} to {dtype}, saturate {saturate}"), vec![cast], Vec::new(), &x, &y)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_number_is_read_and_moved() -> Result<()> {
+    for dtype in DType::ALL.into_iter().filter(|it| it.is_float() && it.bits() == 8) {
+        let x = TensorData::new(dtype, vec![16, 16], (0..=255).collect::<Vec<u8>>().into())?;
+        let mut cast = plain_node("", "Cast", &["x"], &["y"]);
+        cast.attribute = vec![int("to", DType::F32.row().onnx.into())];
+        let wide = TensorData::from_f64(DType::F32, &[16, 16], x.to_f64());
+        check(&format!("{dtype} to f32"), vec![cast], Vec::new(), &x, &wide)?;
+
+        let turned: Vec<u8> = (0..256).map(|i| (i % 16 * 16 + i / 16) as u8).collect();
+        let turned = TensorData::new(dtype, vec![16, 16], turned.into())?;
+        let transpose = plain_node("", "Transpose", &["x"], &["y"]);
+        check(&format!("{dtype} transposed"), vec![transpose], Vec::new(), &x, &turned)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn quantised_weights_are_numbers_of_8_bits() -> Result<()> {
+    for dtype in [DType::F8E4M3FN, DType::F8E5M2] {
+        let weights = TensorData::from_f64(dtype, &[4], [1.0, -2.0, 0.5, 24.0]);
+        let constant = |name: &str, data: &TensorData| TensorProto {
+            name: name.into(),
+            data_type: data.dtype().row().onnx,
+            dims: data.dims().iter().map(|it| it.cast_signed()).collect(),
+            raw_data: Some(data.bytes().to_vec().into()),
+            ..TensorProto::default()
+        };
+        let scale = TensorData::from_f64(DType::F32, &[], [0.25]);
+        let nodes = vec![
+            plain_node("", "DequantizeLinear", &["w", "s"], &["v"]),
+            plain_node("", "Mul", &["x", "v"], &["y"]),
+        ];
+        let x = TensorData::from_f64(DType::F32, &[4], [1.0, 2.0, 3.0, 4.0]);
+        let y = TensorData::from_f64(DType::F32, &[4], [0.25, -1.0, 0.375, 24.0]);
+        check(
+            &format!("weights of {dtype}"),
+            nodes,
+            vec![constant("w", &weights), constant("s", &scale)],
+            &x,
+            &y,
+        )?;
+    }
+    Ok(())
+}
