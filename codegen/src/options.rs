@@ -22,6 +22,8 @@ pub enum Cpu {
     Avx2,
     /// AVX-512 F, VL, BW and DQ (x86-64-v4).
     Avx512,
+    /// The same with VNNI, for products of bytes.
+    Avx512Vnni,
 }
 
 impl fmt::Display for Cpu {
@@ -31,6 +33,7 @@ impl fmt::Display for Cpu {
             Cpu::Baseline => "baseline",
             Cpu::Avx2 => "avx2",
             Cpu::Avx512 => "avx512",
+            Cpu::Avx512Vnni => "avx512vnni",
         })
     }
 }
@@ -39,7 +42,7 @@ impl FromStr for Cpu {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Cpu::Host, Cpu::Baseline, Cpu::Avx2, Cpu::Avx512]
+        [Cpu::Host, Cpu::Baseline, Cpu::Avx2, Cpu::Avx512, Cpu::Avx512Vnni]
             .into_iter()
             .find(|it| it.to_string() == text)
             .ok_or(())
@@ -93,6 +96,9 @@ impl CodegenOptions {
             Isa::Clif128 => &[],
             Isa::Avx2 => &["avx2", "fma", "f16c"],
             Isa::Avx512 => &["avx2", "fma", "f16c", "avx512f", "avx512vl", "avx512bw", "avx512dq"],
+            Isa::Avx512Vnni => {
+                &["avx2", "fma", "f16c", "avx512f", "avx512vl", "avx512bw", "avx512dq", "avx512vnni"]
+            }
         };
         let mut names: IndexSet<String> = features
             .map(|name| SPELLINGS.iter().find(|it| it.0 == name).map_or(name, |it| it.1.to_owned()))
@@ -107,7 +113,8 @@ impl CodegenOptions {
             Cpu::Host => Isa::host(),
             Cpu::Avx2 if self.triple.architecture == Architecture::X86_64 => Isa::Avx2,
             Cpu::Avx512 if self.triple.architecture == Architecture::X86_64 => Isa::Avx512,
-            Cpu::Baseline | Cpu::Avx2 | Cpu::Avx512 => Isa::Clif128,
+            Cpu::Avx512Vnni if self.triple.architecture == Architecture::X86_64 => Isa::Avx512Vnni,
+            Cpu::Baseline | Cpu::Avx2 | Cpu::Avx512 | Cpu::Avx512Vnni => Isa::Clif128,
         }
     }
 
@@ -146,7 +153,7 @@ impl CodegenOptions {
         let mut builder = isa::lookup(self.triple.clone()).map_err(|error| fail(error.to_string()))?;
         if self.triple.architecture == Architecture::X86_64 {
             let levels: &[&[&str]] = match self.cpu {
-                Cpu::Avx512 => &[V2, V3, V4],
+                Cpu::Avx512 | Cpu::Avx512Vnni => &[V2, V3, V4],
                 Cpu::Avx2 => &[V2, V3],
                 Cpu::Host | Cpu::Baseline => &[V2],
             };
@@ -174,8 +181,9 @@ mod tests {
         assert!(has(Cpu::Baseline, "sse4.2") && !has(Cpu::Baseline, "avx"));
         assert!(has(Cpu::Avx2, "avx2") && has(Cpu::Avx2, "fma") && !has(Cpu::Avx2, "avx512f"));
         for name in ["avx2", "avx512f", "avx512bw"] {
-            assert!(has(Cpu::Avx512, name));
+            assert!(has(Cpu::Avx512, name) && has(Cpu::Avx512Vnni, name));
         }
+        assert!(has(Cpu::Avx512Vnni, "avx512vnni") && !has(Cpu::Avx512, "avx512vnni"));
     }
 
     #[test]

@@ -192,6 +192,29 @@ fn dot_products_of_pairs_with_every_destination() {
     }
 }
 
+/// Where the machine has the instruction, and through Cranelift.
+#[test]
+fn dot_products_of_bytes_with_every_destination() {
+    for isa in Isa::available().into_iter().filter(|it| *it == Isa::Clif128 || it.has_byte_dot()) {
+        for case in 0..4 {
+            let mut b = Builder::new("bytedot");
+            let [p, out] = b.params();
+            let [x, y, z] = [0, 1, 2].map(|i| b.load(Addr::new(p).offset(64 * i), None));
+            let dst = [x, y, z].get(case).copied().unwrap_or_else(|| b.vector());
+            b.emit(Inst::ByteDot { dst, a: x, b: y, c: z });
+            b.store(dst, out, None);
+            let program = b.finish();
+            let mut random = Random(11);
+            let extremes = [0, 0x7F, 0x80, 0xFF];
+            let bytes =
+                (0..192).map(|i| if i % 3 == 0 { random.next() as u8 } else { extremes[i % 4] }).collect();
+            let args = [Arg::Buffer(bytes), Arg::Buffer(vec![0; 64])];
+            let expected = common::run_interpreter(&program, isa.lanes(), &args);
+            assert_eq!(run_code(&program, isa, &args), expected, "{isa:?} {case}");
+        }
+    }
+}
+
 #[test]
 fn shifts_interleaves_and_constants() {
     for op in [ShiftOp::Left, ShiftOp::RightLogical, ShiftOp::RightArithmetic] {

@@ -13,18 +13,11 @@ use super::selector::{Match, Selector, pairs, symbols};
 use super::tree::{Arg, Call, Node};
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Operand};
-use crate::kernels::gemm::{Arithmetic, Blocking, Factor, Gemm, Layout, Tile, Zero};
-use crate::vector::Isa;
+use crate::kernels::gemm::{Arithmetic, Blocking, Factor, Gemm, Layout, Side, Tile, Zero};
+use crate::vector::Storage;
 
 /// Rows below which a B that must not be packed is read in place.
 const FEW_ROWS: i64 = 16;
-
-/// Which operand of the product a matrix is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
-    A,
-    B,
-}
 
 /// A matrix operand: strides along the axes of the product.
 struct Matrix {
@@ -97,7 +90,10 @@ pub(crate) fn matrix_product(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Mat
     let a = matrix(Side::A, a, a_term, a_zero, free);
     let b = matrix(Side::B, b, b_term, b_zero, b_free);
     let arithmetic = found.arithmetic;
-    let product = Product { arithmetic, m, n: column.count, k: sum.count, a, b, out, row, column, outer };
+    let mut product = Product { arithmetic, m, n: column.count, k: sum.count, a, b, out, row, column, outer };
+    if product.in_bytes(s) {
+        product.arithmetic = Arithmetic::Quads(Side::B);
+    }
     product.emit(s, run)
 }
 
@@ -138,6 +134,20 @@ struct Product {
 }
 
 impl Product {
+    /// Whether bytes can be multiplied as they are: with constant columns, which are signed and have no zero points.
+    fn in_bytes(&self, s: &mut Selector<'_>) -> bool {
+        let columns = i64::from(Tile::of(s.isa).columns(s.isa));
+        let one = self.a.zero.as_ref().is_none_or(|it| it.1 == Zero::One);
+        let bytes = |it: &Matrix| it.element.bytes() == 1;
+        let signed = self.b.element == Element::Stored(Storage::I8) && self.b.zero.is_none();
+        s.isa.has_byte_dot()
+            && self.arithmetic == Arithmetic::Pairs
+            && bytes(&self.a)
+            && one
+            && signed
+            && self.panels(s, &self.b, columns).is_some()
+    }
+
     fn emit(&self, s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         let outer: Vec<Sym> = self.outer.iter().map(|it| it.0).collect();
         let (chain, operands) = self.chain(s, run);
@@ -148,17 +158,17 @@ impl Product {
         let rows = i64::from(tile.rows);
         let few = s.shapes.as_int(self.m).is_some_and(|m| m <= FEW_ROWS);
         let fixed = s.shapes.as_int(self.m);
-        let pairs = self.arithmetic == Arithmetic::Pairs;
+        let grouped = self.arithmetic.terms() > 1;
         let constant_b = self.panels(s, &self.b, columns).is_some();
         let (a_layout, a_stride) = match self.layout(s, &self.a, rows, constant_b)? {
-            (Layout::RowMajor, stride) if fixed == Some(1) && !pairs => (Layout::Direct, stride),
+            (Layout::RowMajor, stride) if fixed == Some(1) && !grouped => (Layout::Direct, stride),
             other => other,
         };
         // What is narrower than a lane is read under a mask one by one, where masks are of lanes.
-        let in_place = !pairs
+        let in_place = !grouped
             && few
             && (self.b.element == Element::LANE
-                || s.isa == Isa::Avx512
+                || s.isa.is_avx512()
                 || s.shapes.as_int(self.n).is_some_and(|n| n % columns == 0));
         let (b_layout, b_stride) = match self.layout(s, &self.b, columns, false)? {
             (Layout::RowMajor, stride) if in_place => (Layout::Direct, stride),
@@ -242,6 +252,7 @@ impl Product {
             Arithmetic::Float => "gemm",
             Arithmetic::Int => "integer gemm",
             Arithmetic::Pairs => "integer gemm in pairs",
+            Arithmetic::Quads(_) => "integer gemm of bytes",
         };
         let what = format!(
             "{kind} {}x{}x{} (A {a_layout:?}, B {b_layout:?}{epilogue})",
@@ -257,7 +268,8 @@ impl Product {
     /// Layout and row stride in bytes. A's rows are its free axis, B's are the sum: so "row-major" is a unit stride
     /// along the sum for A, and along the free axis for B.
     ///
-    /// Pairs are multiplied where at least one operand is packed by the driver, so that `other` must be no constant then.
+    /// Several terms at a step are multiplied where at least one operand is packed by the driver, so that `other` must be
+    /// no constant then.
     fn layout(
         &self,
         s: &mut Selector<'_>,
@@ -266,7 +278,7 @@ impl Product {
         other: bool,
     ) -> Option<(Layout, Dim)> {
         let is_a = matrix.side == Side::A;
-        let both = other && self.arithmetic == Arithmetic::Pairs;
+        let both = other && self.arithmetic.terms() > 1;
         if !both && self.panels(s, matrix, width).is_some() {
             return Some((Layout::Packed, s.shapes.int(0)));
         }
@@ -314,6 +326,7 @@ impl Product {
             inner_stride: 0,
             width,
             terms: self.arithmetic.terms(),
+            sums: self.arithmetic.sum_bytes(matrix.side) > 0,
         };
         let dims = s.program.buffers[matrix.access.buffer].dims.clone();
         let elements = s.shapes.product(&dims).ok()?;
@@ -333,16 +346,16 @@ impl Product {
 
     /// Bytes to the first row (A) or column (B) of a range.
     fn skip(&self, s: &mut Selector<'_>, matrix: &Matrix, layout: Layout, first: Dim) -> Option<Dim> {
-        let (per, size) = match layout {
+        let per = match layout {
             Layout::Packed => {
                 let factor = Factor { layout, element: matrix.element, zero: None };
                 let steps = s.shapes.ceil_div(self.k, self.arithmetic.terms()).ok()?;
-                (steps, factor.unit(self.arithmetic).bytes())
+                let bytes = s.shapes.scale(steps, factor.unit(self.arithmetic).bytes()).ok()?;
+                s.shapes.add_int(bytes, self.arithmetic.sum_bytes(matrix.side)).ok()?
             }
-            _ => (matrix.free?, matrix.element.bytes()),
+            _ => s.shapes.scale(matrix.free?, matrix.element.bytes()).ok()?,
         };
-        let elements = s.shapes.mul(first, per).ok()?;
-        s.shapes.scale(elements, size).ok()
+        s.shapes.mul(first, per).ok()
     }
 
     /// Bytes to the position of an access in the current outer iteration, `first` steps along an axis.

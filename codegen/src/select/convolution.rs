@@ -15,7 +15,8 @@ use super::tree::{Arg, Call, Node};
 use crate::kernels::conv::{Convolution, Form, Geometry, Images, SlidingWindow, Source, Window};
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Operand};
-use crate::kernels::gemm::{Arithmetic, Blocking, Factor, Layout, Tile, Zero};
+use crate::kernels::gemm::{Arithmetic, Blocking, Factor, Layout, Side, Tile, Zero};
+use crate::vector::Storage;
 
 /// Outputs of a plane in one unit of parallel work.
 const PLANE_UNIT: i64 = 64;
@@ -51,8 +52,12 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
     // Panels that are made when the program is compiled have one zero point.
     let each = shape.w_zero.as_ref().is_some_and(|it| it.1 == Zero::Each);
     let place = s.packable(shape.w).filter(|_| !depthwise && !each);
+    // Signed bytes without zero points can be multiplied as they are.
+    let signed =
+        w.element == Element::Stored(Storage::I8) && shape.w_zero.is_none() && x.element.bytes() == 1;
     let arithmetic = match found.arithmetic {
         Arithmetic::Pairs if place.is_none() => Arithmetic::Int,
+        Arithmetic::Pairs if signed && s.isa.has_byte_dot() => Arithmetic::Quads(Side::A),
         other => other,
     };
     let source = Source { element: x.element, zero: shape.x_zero.is_some(), arithmetic };
@@ -115,6 +120,7 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
                 inner_stride: 1,
                 width: i64::from(Tile::of(s.isa).rows),
                 terms: arithmetic.terms(),
+                sums: arithmetic.sum_bytes(Side::A) > 0,
             });
         }
         (symbol, workspace, units, "convolution")
@@ -140,6 +146,7 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
         Arithmetic::Float => "",
         Arithmetic::Int => "integer ",
         Arithmetic::Pairs => "paired integer ",
+        Arithmetic::Quads(_) => "byte ",
     };
     let what = format!(
         "{integers}{kind} {kh}x{kw}/{sy}x{sx}, {} groups of {} to {}{fused}",
@@ -218,9 +225,12 @@ fn recognise(s: &mut Selector<'_>, stage: &Stage, x_term: &Term, w_term: &Term) 
         Some(access) => {
             let zero = w_term.zero?;
             let Expr::Load { at: of, .. } = &program.exprs[zero] else { return None };
-            let [index] = &of[..] else { return None };
-            let whole = index.dim() == Some(at[1]) && s.shapes.as_int(access.rest) == Some(0);
-            whole.then_some((access, Zero::Each)).map(Some)?
+            let along: Vec<&Index> =
+                of.iter().filter(|it| it.dim().is_none_or(|it| s.shapes.as_int(it) != Some(0))).collect();
+            let whole = along.len() == 1 && along[0].dim() == Some(at[1]);
+            // The channels are the last dimension that is not of one element.
+            let dense = s.shapes.as_int(access.rest) == Some(0);
+            (whole && dense).then_some((access, Zero::Each)).map(Some)?
         }
     };
     let group_part = s.shapes.sub(x_at[1], w_at[1]).ok()?;

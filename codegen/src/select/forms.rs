@@ -12,7 +12,7 @@ pub(crate) enum ParamForm {
 
 /// Panels of `width` rows (or columns), over the whole depth: for each group
 /// `[⌈count / width⌉][⌈depth / terms⌉][inner][width][terms]`, filled up with zeros. Strides are those of the constant, in
-/// elements.
+/// elements. Sums of signed bytes may follow each panel, `[width]` of `i32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Panels {
     /// Bytes of an element.
@@ -37,6 +37,8 @@ pub(crate) struct Panels {
     pub(crate) width: i64,
     /// Neighbours along `depth` that stand side by side.
     pub(crate) terms: i64,
+    /// Whether the sum over the depth, of signed bytes, follows each panel.
+    pub(crate) sums: bool,
 }
 
 impl Panels {
@@ -53,7 +55,8 @@ impl Panels {
     /// Bytes of one group.
     fn group_bytes(&self) -> i64 {
         let rows = (self.count + self.width - 1) / self.width * self.width;
-        rows * self.steps() * self.inner * self.terms * self.element
+        let sum = if self.sums { 4 } else { 0 };
+        rows * (self.steps() * self.inner * self.terms * self.element + sum)
     }
 
     /// Whether every element that the strides reach is one of `elements`, so that packing reads no other memory.
@@ -78,6 +81,7 @@ impl Panels {
         let mut out = vec![0; group_bytes * usize::try_from(self.groups).unwrap_or(0)];
         let size = usize::try_from(self.element).unwrap_or(0);
         let mut places = out.chunks_exact_mut(size.max(1));
+        let mut sums = vec![0i32; usize::try_from(self.width).unwrap_or(0)];
         for group in 0..self.groups {
             for first in (0..self.count).step_by(self.width.max(1) as usize) {
                 for outer in (0..self.depth).step_by(self.terms.max(1) as usize) {
@@ -95,9 +99,18 @@ impl Panels {
                                 let from = size * from as usize;
                                 if let Some(element) = bytes.get(from..from + size) {
                                     place.copy_from_slice(element);
+                                    if self.sums {
+                                        sums[lane as usize] += i32::from(element[0] as i8);
+                                    }
                                 }
                             }
                         }
+                    }
+                }
+                if self.sums {
+                    let bytes = sums.iter_mut().flat_map(|it| std::mem::take(it).to_le_bytes());
+                    for (byte, place) in bytes.zip(places.by_ref()) {
+                        place[0] = byte;
                     }
                 }
             }

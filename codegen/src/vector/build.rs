@@ -441,6 +441,11 @@ impl Builder {
         self.emit(Inst::Fma { op: FmaOp::MulAdd, dst: acc, a, b, c: acc });
     }
 
+    /// `acc += Σ aᵢ · bᵢ` over unsigned bytes of `a` and signed ones of `b`; see [`Inst::ByteDot`].
+    pub fn byte_dot_into(&mut self, acc: VReg, a: VReg, b: VReg) {
+        self.emit(Inst::ByteDot { dst: acc, a, b, c: acc });
+    }
+
     /// `acc += a₀ · b₀ + a₁ · b₁` over 16-bit halves; see [`Inst::PairDot`].
     pub fn pair_dot_into(&mut self, acc: VReg, a: VReg, b: VReg) {
         self.emit(Inst::PairDot { dst: acc, a, b, c: acc });

@@ -234,6 +234,7 @@ impl Machine<'_> {
             Inst::Fma { op, a, b, c, .. } => {
                 self.lanewise(|i| (arithmetic.fma)(op, [a, b, c].map(|it| v(it)[i]), self.fused))
             }
+            Inst::ByteDot { a, b, c, .. } => self.lanewise(|i| lane::byte_dot([a, b, c].map(|it| v(it)[i]))),
             Inst::PairDot { a, b, c, .. } => self.lanewise(|i| lane::pair_dot([a, b, c].map(|it| v(it)[i]))),
             Inst::Compare { op, a, b, .. } => self.lanewise(|i| if compare(op, a, b, i) { ones } else { 0 }),
             Inst::Blend { mask, yes, no, .. } => {

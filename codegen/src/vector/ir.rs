@@ -533,6 +533,9 @@ pub enum Inst {
     Fma { op: FmaOp, dst: VReg, a: VReg, b: VReg, c: VReg },
     /// `c + a₀ · b₀ + a₁ · b₁` as `i32`, wrapping, over the low and high halves as signed 16-bit integers.
     PairDot { dst: VReg, a: VReg, b: VReg, c: VReg },
+    /// `c + Σ aᵢ · bᵢ` as `i32`, wrapping, over the four bytes of lanes of 32 bits: unsigned ones of `a`, signed ones of
+    /// `b`. Not every instruction set has it ([`Isa::has_byte_dot`](super::Isa::has_byte_dot)).
+    ByteDot { dst: VReg, a: VReg, b: VReg, c: VReg },
     /// All bits one in the lanes where the comparison holds, else zero.
     Compare { op: Compare, dst: VReg, a: VReg, b: VReg },
     /// `yes` in the lanes whose sign bit of `mask` is set, else `no`.

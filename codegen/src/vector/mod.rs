@@ -59,6 +59,8 @@ pub enum Isa {
     Avx2,
     /// Registers of 512 bits; x86-64 with AVX-512 F, VL, BW and DQ.
     Avx512,
+    /// The same with VNNI, which adds up products of bytes and of 16-bit integers.
+    Avx512Vnni,
 }
 
 impl Isa {
@@ -67,7 +69,7 @@ impl Isa {
         match self {
             Isa::Clif128 => 16,
             Isa::Avx2 => 32,
-            Isa::Avx512 => 64,
+            Isa::Avx512 | Isa::Avx512Vnni => 64,
         }
     }
 
@@ -81,6 +83,16 @@ impl Isa {
         self.bytes() / width.bytes()
     }
 
+    /// Whether it has masks of lanes, and 32 registers.
+    pub const fn is_avx512(self) -> bool {
+        matches!(self, Isa::Avx512 | Isa::Avx512Vnni)
+    }
+
+    /// Whether it has [`Inst::ByteDot`] in one instruction.
+    pub const fn has_byte_dot(self) -> bool {
+        matches!(self, Isa::Avx512Vnni)
+    }
+
     /// The widest one that this machine runs.
     pub fn host() -> Isa {
         #[cfg(target_arch = "x86_64")]
@@ -90,7 +102,8 @@ impl Isa {
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512dq");
             if avx512 {
-                return Isa::Avx512;
+                let vnni = is_x86_feature_detected!("avx512vnni");
+                return if vnni { Isa::Avx512Vnni } else { Isa::Avx512 };
             }
             if is_x86_feature_detected!("avx2")
                 && is_x86_feature_detected!("fma")
@@ -104,6 +117,7 @@ impl Isa {
 
     /// The ones that this machine runs, narrowest first.
     pub fn available() -> Vec<Isa> {
-        [Isa::Clif128, Isa::Avx2, Isa::Avx512].into_iter().filter(|&isa| isa <= Isa::host()).collect()
+        let all = [Isa::Clif128, Isa::Avx2, Isa::Avx512, Isa::Avx512Vnni];
+        all.into_iter().filter(|&isa| isa <= Isa::host()).collect()
     }
 }

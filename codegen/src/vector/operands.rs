@@ -77,6 +77,7 @@ impl Inst {
             Iota { dst } => Iota { dst: w.dv(dst) },
             Unary { op, dst, a } => Unary { op, a: w.v(a), dst: w.dv(dst) },
             Binary { op, dst, a, b } => Binary { op, a: w.v(a), b: w.v(b), dst: w.dv(dst) },
+            ByteDot { dst, a, b, c } => ByteDot { a: w.v(a), b: w.v(b), c: w.v(c), dst: w.dv(dst) },
             PairDot { dst, a, b, c } => PairDot { a: w.v(a), b: w.v(b), c: w.v(c), dst: w.dv(dst) },
             Fma { op, dst, a, b, c } => Fma { op, a: w.v(a), b: w.v(b), c: w.v(c), dst: w.dv(dst) },
             Compare { op, dst, a, b } => Compare { op, a: w.v(a), b: w.v(b), dst: w.dv(dst) },

@@ -70,6 +70,7 @@ impl fmt::Display for Inst {
             Iota { dst } => write!(f, "{dst} = iota"),
             Unary { op, dst, a } => write!(f, "{dst} = {} {a}", name(op)),
             Binary { op, dst, a, b } => write!(f, "{dst} = {} {a}, {b}", name(op)),
+            ByteDot { dst, a, b, c } => write!(f, "{dst} = bytedot {a}, {b}, {c}"),
             PairDot { dst, a, b, c } => write!(f, "{dst} = pairdot {a}, {b}, {c}"),
             Fma { op, dst, a, b, c } => write!(f, "{dst} = {} {a}, {b}, {c}", name(op)),
             Compare { op, dst, a, b } => write!(f, "{dst} = compare.{} {a}, {b}", name(op)),

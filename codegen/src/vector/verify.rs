@@ -101,7 +101,8 @@ impl Verifier<'_> {
             Inst::Unary { op: UnaryOp::ToSingle, .. } => width == Width::W64,
             Inst::Fma { op: FmaOp::NegMulAddFused, .. }
             | Inst::Binary { op: BinaryOp::PairSub, .. }
-            | Inst::PairDot { .. } => width == Width::W32,
+            | Inst::PairDot { .. }
+            | Inst::ByteDot { .. } => width == Width::W32,
             Inst::Reduce { op, .. } => op.reduces(),
             _ => true,
         };

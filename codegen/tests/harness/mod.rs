@@ -151,6 +151,7 @@ pub fn all_cpus() -> Vec<CodegenOptions> {
             Isa::Clif128 => Cpu::Baseline,
             Isa::Avx2 => Cpu::Avx2,
             Isa::Avx512 => Cpu::Avx512,
+            Isa::Avx512Vnni => Cpu::Avx512Vnni,
         })
         .map(|cpu| CodegenOptions { cpu, ..CodegenOptions::default() })
         .collect()

@@ -54,7 +54,7 @@ pub(crate) struct ModelArgs {
     /// Threads that one call may use.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse_threads)]
     pub(crate) threads: usize,
-    /// Instructions that the code may use: host, baseline, avx2 or avx512 [default: host]
+    /// Instructions that the code may use: host, baseline, avx2, avx512 or avx512vnni [default: host]
     #[arg(long, value_name = "CPU", value_parser = parse_cpu)]
     pub(crate) cpu: Option<Cpu>,
     /// An input that each call updates in place, and the output that is its new value.
@@ -289,7 +289,7 @@ fn parse_amount(text: &str) -> Result<f64, String> {
 }
 
 fn parse_cpu(text: &str) -> Result<Cpu, String> {
-    text.parse().map_err(|()| "choose host, baseline, avx2 or avx512".to_string())
+    text.parse().map_err(|()| "choose host, baseline, avx2, avx512 or avx512vnni".to_string())
 }
 
 fn parse_entry(text: &str) -> Result<Entry, String> {

@@ -45,6 +45,7 @@ pub fn cpus() -> Vec<Cpu> {
             Isa::Clif128 => Cpu::Baseline,
             Isa::Avx2 => Cpu::Avx2,
             Isa::Avx512 => Cpu::Avx512,
+            Isa::Avx512Vnni => Cpu::Avx512Vnni,
         })
         .collect()
 }

@@ -9,7 +9,8 @@ use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Step};
 use crate::kernels::flow::{self, Flow};
 use crate::kernels::gemm::{
-    Block, Blocking, Factor, Gemm, Layout, Micro, Tile, Tiles, Zero, operands_at, pack_transposed,
+    Arithmetic, Block, Blocking, Factor, Gemm, Layout, Micro, Side, Tile, Tiles, Zero, operands_at,
+    pack_transposed,
 };
 use crate::vector::encode::{self, DefineError};
 use crate::vector::{Isa, Program, Size};
@@ -76,6 +77,11 @@ impl Convolution {
         Gemm {
             arithmetic: self.x.arithmetic,
             a: self.weights,
+            b: match self.x.arithmetic {
+                // What bytes were moved by is made good after the sum; all else is done while they are unfolded.
+                Arithmetic::Quads(_) => Factor { layout: Layout::Packed, ..self.x.factor() },
+                _ => Factor::floats(Layout::Packed),
+            },
             c: self.y,
             m: self.m,
             epilogue: self.epilogue.clone(),
@@ -129,7 +135,9 @@ impl Convolution {
     /// The size of the packed weights of one group, in elements.
     pub fn packed_weights(&self, c: i64, m: i64) -> i64 {
         let rows = i64::from(Tile::of(self.isa).rows);
-        (m + rows - 1) / rows * rows * self.steps(c) * self.x.arithmetic.terms()
+        let own = self.steps(c) * self.x.arithmetic.terms();
+        let sums = self.x.arithmetic.sum_bytes(Side::A) / self.weights.element.bytes();
+        (m + rows - 1) / rows * rows * (own + sums)
     }
 
     /// Defines the kernels and the driver as local functions; their names start with `name`.
@@ -220,6 +228,7 @@ impl Convolution {
         let unit = if self.packs() { 4 } else { self.weights.unit(self.x.arithmetic).bytes() };
         let all_steps = steps_of(flow, c);
         let weight_row = flow.scale(all_steps, unit);
+        let weight_row = flow.offset(weight_row, self.x.arithmetic.sum_bytes(Side::A));
         let given_row = flow.scale(c, self.weights.element.bytes() * self.taps());
         let weight_bytes = if self.packs() {
             flow.mul(m, given_row)
@@ -283,7 +292,7 @@ impl Convolution {
                             let from = flow.at_scaled(x, p, x_size);
                             let valid = flow.sub(stop, p);
                             let mut values = vec![from, to, here, in_plane, valid];
-                            values.extend(x_zero);
+                            values.extend(x_zero.filter(|_| !self.x.arithmetic.is_quads()));
                             flow.call(unfold, &values);
                         } else {
                             self.unfold_panel(flow, unfold, [x, here, h, w, ow], x_zero, to, p, stop);
@@ -313,7 +322,10 @@ impl Convolution {
                         last: flow.flag(IntCC::SignedGreaterThanOrEqual, done, c),
                         ahead,
                         panel: made,
-                        zeros: [w_zero.filter(|_| pack.is_none()), None],
+                        zeros: [
+                            w_zero.filter(|_| pack.is_none()),
+                            x_zero.filter(|_| self.x.arithmetic.is_quads()),
+                        ],
                         operands: operands.clone(),
                     };
                     tiles.compute(flow, &block);

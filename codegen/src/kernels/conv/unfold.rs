@@ -3,8 +3,10 @@
 use super::line::Line;
 use super::{Geometry, Source};
 use crate::kernels::element::Element;
-use crate::kernels::gemm::{self, Arithmetic, Factor, Layout, Zero, joined, low_half};
-use crate::vector::{Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Isa, MReg, Program, Size, VReg};
+use crate::kernels::gemm::{self, Arithmetic, Factor, Layout, Zero, remainder, repeated, step};
+use crate::vector::{
+    Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Isa, MReg, Program, Size, UnaryOp, VReg,
+};
 
 /// A program that copies the elements under every kernel element, for neighbouring outputs of one row, into a panel
 /// `[⌈c / terms⌉ · kh · kw][vectors * VL]`: terms are neighbouring channels.
@@ -17,7 +19,7 @@ pub fn unfold_segment(geometry: &Geometry, vectors: u32, source: &Source) -> Pro
     let [x, panel, c, h, w, iy, ix, count] = b.params();
     let zero = source.zero.then(|| {
         let p = b.param();
-        source.element.load_splat(&mut b, p)
+        source.term().load_splat(&mut b, p)
     });
     let vectors = i64::from(vectors);
     let size = i64::from(source.element.bytes().trailing_zeros());
@@ -32,17 +34,23 @@ pub fn unfold_segment(geometry: &Geometry, vectors: u32, source: &Source) -> Pro
     } else {
         Put::Each { ix, w, count }
     };
-    let unfold = Unfold { geometry, source, vectors, zero, put };
+    // What lies outside of the image is its zero point, so that it counts for nothing.
+    let nothing = match zero {
+        Some(zero) if source.arithmetic.is_quads() => repeated(&mut b, source.arithmetic, zero),
+        _ => b.constant(0.0),
+    };
+    let nothing = source.factor().unsigned(&mut b, source.arithmetic, nothing);
+    let unfold = Unfold { geometry, source, vectors, zero, nothing, put };
     let channels = |b: &mut Builder, terms: i64| {
         let y = b.int_move(iy);
         let start = b.int_mul(y, row_bytes);
         let start = b.int_add(start, plane);
         let row = b.int_add(start, left);
         b.repeat(geometry.kernel[0], |b| {
-            let rows: Vec<IReg> = match terms {
-                1 => vec![row],
-                _ => vec![row, b.int_add(row, plane_bytes)],
-            };
+            let mut rows = vec![row];
+            for _ in 1..terms {
+                rows.push(b.int_add(rows[rows.len() - 1], plane_bytes));
+            }
             let inside = inside(b, y, h);
             b.when_else(IntCompare::Ne, inside, 0, |b| unfold.row(b, &rows, to), |b| unfold.clear(b, to));
             b.bump(to, Size::vectors(geometry.kernel[1] * vectors));
@@ -53,14 +61,13 @@ pub fn unfold_segment(geometry: &Geometry, vectors: u32, source: &Source) -> Pro
             b.bump(plane, plane_bytes);
         }
     };
-    if source.arithmetic == Arithmetic::Pairs {
-        let pairs = b.int_op(IntOp::ShiftRight, c, 1);
-        b.repeat(pairs, |b| channels(b, 2));
-        let rest = b.int_op(IntOp::And, c, 1);
-        b.repeat(rest, |b| channels(b, 1));
-    } else {
-        b.repeat(c, |b| channels(b, 1));
-    }
+    let terms = source.arithmetic.terms();
+    let whole = match terms {
+        1 => c,
+        _ => b.int_op(IntOp::ShiftRight, c, i64::from(terms.trailing_zeros())),
+    };
+    b.repeat(whole, |b| channels(b, terms));
+    remainder(&mut b, c, terms, channels);
     b.finish()
 }
 
@@ -88,7 +95,7 @@ impl Put {
                 b.first(left)
             })
             .collect();
-        Put::Lines { line: Line::new(b, geometry, source.element, vectors, ix, Some((w, count))), stored }
+        Put::Lines { line: Line::new(b, geometry, source.term(), vectors, ix, Some((w, count))), stored }
     }
 }
 
@@ -99,11 +106,13 @@ struct Unfold<'a> {
     vectors: i64,
     /// The zero point in every lane.
     zero: Option<VReg>,
+    /// A step of what lies outside of the image.
+    nothing: VReg,
     put: Put,
 }
 
 impl Unfold<'_> {
-    /// A row of the kernel, from rows of one channel or of two.
+    /// A row of the kernel, from rows of one channel or of neighbouring ones.
     fn row(&self, b: &mut Builder, rows: &[IReg], to: IReg) {
         let kw = self.geometry.kernel[1];
         match &self.put {
@@ -111,12 +120,12 @@ impl Unfold<'_> {
                 // Two kernel columns at a time may share their loads.
                 for first in (0..kw).step_by(2) {
                     let columns = first..(first + 2).min(kw);
-                    let mut terms: Vec<_> =
+                    let terms: Vec<_> =
                         rows.iter().map(|row| line.load(b, *row, columns.clone(), self.zero)).collect();
-                    let high = terms.split_off(1).pop();
-                    for (i, (kx, low)) in columns.zip(terms.remove(0)).enumerate() {
-                        for (j, low) in low.into_iter().enumerate() {
-                            let v = self.step(b, low, high.as_ref().map(|it| it[i][j]));
+                    for (i, kx) in columns.enumerate() {
+                        for j in 0..self.vectors as usize {
+                            let own: Vec<VReg> = terms.iter().map(|it| it[i][j]).collect();
+                            let v = self.step(b, &own);
                             b.store(v, self.target(to, kx, j as i64), Some(stored[j]));
                         }
                     }
@@ -130,12 +139,12 @@ impl Unfold<'_> {
                     let from: Vec<IReg> = rows.iter().map(|row| b.int_add(*row, bytes * at)).collect();
                     let place = b.int_add(to, Size::vectors(kx * self.vectors));
                     b.repeat(*count, |b| {
-                        let value = b.splat(0.0);
+                        let value = b.unary(UnaryOp::Move, self.nothing);
                         let inside = inside(b, x, *w);
                         b.when(IntCompare::Ne, inside, 0, |b| {
                             let terms: Vec<VReg> =
-                                from.iter().map(|p| self.source.element.load_splat(b, *p)).collect();
-                            let v = self.step(b, terms[0], terms.get(1).copied());
+                                from.iter().map(|p| self.source.term().load_splat(b, *p)).collect();
+                            let v = self.step(b, &terms);
                             b.assign(value, v);
                         });
                         b.store_lane(value, place);
@@ -155,19 +164,17 @@ impl Unfold<'_> {
         let kw = self.geometry.kernel[1];
         match &self.put {
             Put::Lines { stored, .. } => {
-                let zeros = b.constant(0.0);
                 for kx in 0..kw {
                     for j in 0..self.vectors {
-                        b.store(zeros, self.target(to, kx, j), Some(stored[j as usize]));
+                        b.store(self.nothing, self.target(to, kx, j), Some(stored[j as usize]));
                     }
                 }
             }
             Put::Each { count, .. } => {
-                let zeros = b.constant(0.0);
                 for kx in 0..kw {
                     let place = b.int_add(to, Size::vectors(kx * self.vectors));
                     b.repeat(*count, |b| {
-                        b.store_lane(zeros, place);
+                        b.store_lane(self.nothing, place);
                         b.bump(place, 4);
                     });
                 }
@@ -179,20 +186,16 @@ impl Unfold<'_> {
         Addr::new(to).offset(Size::vectors(kx * self.vectors + j))
     }
 
-    /// Lanes of a panel from the elements of one channel or of two.
-    fn step(&self, b: &mut Builder, low: VReg, high: Option<VReg>) -> VReg {
-        let low = self.source.centred(b, low, self.zero);
-        if self.source.arithmetic != Arithmetic::Pairs {
-            return low;
-        }
-        let low = low_half(b, low);
-        match high {
-            Some(high) => {
-                let high = self.source.centred(b, high, self.zero);
-                joined(b, low, high)
-            }
-            None => low,
-        }
+    /// Lanes of a panel from the elements of one channel or of neighbouring ones.
+    fn step(&self, b: &mut Builder, terms: &[VReg]) -> VReg {
+        let arithmetic = self.source.arithmetic;
+        let centre = |b: &mut Builder, term: VReg| match arithmetic {
+            Arithmetic::Quads(_) => term,
+            _ => self.source.centred(b, term, self.zero),
+        };
+        let terms: Vec<VReg> = terms.iter().map(|term| centre(b, *term)).collect();
+        let value = step(b, arithmetic, &terms);
+        self.source.factor().unsigned(b, arithmetic, value)
     }
 }
 
@@ -207,15 +210,24 @@ pub(super) fn inside(b: &mut Builder, y: IReg, h: IReg) -> IReg {
 
 /// The packing program for [`Form::Pointwise`](super::Form::Pointwise): columns of the image as they are.
 pub fn pack_pointwise(vectors: u32, isa: Isa, source: &Source) -> Program {
-    let zero = source.zero.then_some(Zero::One);
-    let factor = Factor { layout: Layout::RowMajor, element: source.element, zero };
-    gemm::pack_rows(Size::lanes(i64::from(vectors)), isa, &factor, source.arithmetic)
+    gemm::pack_rows(Size::lanes(i64::from(vectors)), isa, &source.factor(), source.arithmetic)
 }
 
 impl Source {
     /// Images of `f32`.
     pub fn floats() -> Source {
         Source { element: Element::LANE, zero: false, arithmetic: Arithmetic::Float }
+    }
+
+    /// The image as an operand of a product.
+    pub(super) fn factor(&self) -> Factor {
+        let zero = self.zero.then_some(Zero::One);
+        Factor { layout: Layout::RowMajor, element: self.element, zero }
+    }
+
+    /// The element that is read for one term.
+    pub(super) fn term(&self) -> Element {
+        self.factor().term(self.arithmetic).0
     }
 
     /// Elements as lanes, less the zero point.

@@ -146,7 +146,9 @@ impl SlidingWindow {
     fn least(&self) -> Option<u32> {
         (self.window == Window::Max).then(|| match self.x.arithmetic {
             Arithmetic::Float => f32::NEG_INFINITY.to_bits(),
-            Arithmetic::Int | Arithmetic::Pairs => self.x.element.least().cast_unsigned(),
+            Arithmetic::Int | Arithmetic::Pairs | Arithmetic::Quads(_) => {
+                self.x.element.least().cast_unsigned()
+            }
         })
     }
 

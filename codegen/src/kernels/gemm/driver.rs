@@ -6,13 +6,13 @@ use cranelift_module::{FuncId, Module};
 use orogen_ir::shape::{Dim, Overflow, ShapeCx};
 
 use super::block::{Block, Tiles, operands_at};
-use super::{Arithmetic, Factor, Micro, Source, Tile, pack_rows, pack_transposed};
+use super::{Arithmetic, Factor, Micro, Offset, Side, Source, Tile, pack_rows, pack_transposed};
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Step};
 use crate::kernels::flow::{self, Flow};
 use crate::kernels::laws::Law;
 use crate::vector::encode::{self, DefineError};
-use crate::vector::{Isa, Size};
+use crate::vector::{Isa, Size, Storage};
 
 /// How a matrix operand lies in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,7 +69,7 @@ impl Blocking {
     /// What was found best on machines at hand, for square and for transformer-sized problems.
     pub fn of(isa: Isa) -> Blocking {
         match isa {
-            Isa::Avx512 => Blocking { depth: 1024, row_tiles: 24, b_bytes: 512 * 1024 },
+            Isa::Avx512 | Isa::Avx512Vnni => Blocking { depth: 1024, row_tiles: 24, b_bytes: 512 * 1024 },
             Isa::Avx2 | Isa::Clif128 => Blocking { depth: 512, row_tiles: 24, b_bytes: 512 * 1024 },
         }
     }
@@ -185,10 +185,23 @@ impl Gemm {
             a_step: if a.layout == Layout::Direct { a.element } else { Element::LANE },
             b: source(b),
             b_step: unit(b),
-            b_zero: b.zero.filter(|_| !ready(b)).map(|each| (each, b.element)),
+            b_zero: b.zero.filter(|_| !ready(b) && !self.arithmetic.is_quads()).map(|each| (each, b.element)),
+            offset: self.offset(),
             c: self.c,
             epilogue: self.epilogue.clone(),
         }
+    }
+
+    /// What the bytes of the operand that is not constant are too large by.
+    fn offset(&self) -> Offset {
+        let other = match self.arithmetic {
+            Arithmetic::Quads(Side::A) => &self.b,
+            Arithmetic::Quads(Side::B) => &self.a,
+            _ => return Offset::default(),
+        };
+        let element = other.element;
+        let constant = if element == Element::Stored(Storage::I8) { 128 } else { 0 };
+        Offset { zero: other.zero.map(|_| element), constant }
     }
 
     /// Defines the kernels and the driver as local functions; their names start with `name`.
@@ -332,7 +345,17 @@ impl Driver<'_> {
                 let last = flow.flag(IntCC::SignedGreaterThanOrEqual, done, steps);
                 let Blocking { depth: most, b_bytes, .. } = self.gemm.blocking;
                 let width = (b_bytes / 4 / most / columns).max(1) * columns;
-                let a_row = if of_a.layout == Layout::Direct { lda } else { flow.scale(steps, a_unit) };
+                let sum_bytes = [(&of_a, Side::A), (&of_b, Side::B)].map(|(it, side)| match it.layout {
+                    Layout::Packed => arithmetic.sum_bytes(side),
+                    _ => 0,
+                });
+                let a_row = match of_a.layout {
+                    Layout::Direct => lda,
+                    _ => {
+                        let row = flow.scale(steps, a_unit);
+                        flow.offset(row, sum_bytes[0])
+                    }
+                };
                 let a = match of_a.layout {
                     Layout::Direct | Layout::Packed => flow.at(a, ic, a_row),
                     Layout::RowMajor | Layout::Transposed => a_block,
@@ -342,7 +365,8 @@ impl Driver<'_> {
                 let (b_column, b_step) = if of_b.layout == Layout::Direct {
                     (flow.int(b_unit), ldb)
                 } else {
-                    (flow.scale(steps, b_unit), flow.int(b_unit * columns))
+                    let column = flow.scale(steps, b_unit);
+                    (flow.offset(column, sum_bytes[1]), flow.int(b_unit * columns))
                 };
                 let b = flow.at(b_panels, pc, b_step);
                 flow.range(zero, n, width, |flow, jc| {
@@ -358,7 +382,10 @@ impl Driver<'_> {
                         flow.scaled_div(depth, Micro::AHEAD_PER_STEP, rows),
                         b_column,
                     ];
-                    let waits_b = zero_b.filter(|_| self.pack_b.is_none());
+                    let waits_b = match arithmetic {
+                        Arithmetic::Quads(_) => zero_a,
+                        _ => zero_b.filter(|_| self.pack_b.is_none()),
+                    };
                     let block = Block {
                         a,
                         a_row,
@@ -412,7 +439,9 @@ impl Driver<'_> {
                 let full = flow.int(it.width);
                 let valid = flow.min(left, full);
                 let mut values = vec![from, to, depth, it.stride, valid];
-                values.extend(it.zero.map(|p| flow.at_scaled(p, at, it.factor.zero_step())));
+                let (_, subtracts) = it.factor.term(self.gemm.arithmetic);
+                let zero = it.zero.filter(|_| subtracts);
+                values.extend(zero.map(|p| flow.at_scaled(p, at, it.factor.zero_step())));
                 flow.call(it.pack, &values);
             });
         });

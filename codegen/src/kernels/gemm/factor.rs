@@ -13,6 +13,19 @@ pub enum Arithmetic {
     Int,
     /// Pairs of 16-bit integers into `i32`, wrapping: two terms at each step.
     Pairs,
+    /// Bytes into `i32`, wrapping: four terms at each step, of which those of a constant operand are signed and have no
+    /// zero point, and those of the other are made unsigned. What that one is moved by is made good by the sums of the
+    /// constant, which follow each of its panels.
+    Quads(Side),
+}
+
+/// Which operand of a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The left one.
+    A,
+    /// The right one.
+    B,
 }
 
 impl Arithmetic {
@@ -21,6 +34,20 @@ impl Arithmetic {
         match self {
             Arithmetic::Float | Arithmetic::Int => 1,
             Arithmetic::Pairs => 2,
+            Arithmetic::Quads(_) => 4,
+        }
+    }
+
+    /// Whether steps are of bytes.
+    pub(in crate::kernels) const fn is_quads(self) -> bool {
+        matches!(self, Arithmetic::Quads(_))
+    }
+
+    /// Bytes of the sum that follows a panel of a constant operand, for each of its rows (or columns).
+    pub const fn sum_bytes(self, side: Side) -> i64 {
+        match (self, side) {
+            (Arithmetic::Quads(Side::A), Side::A) | (Arithmetic::Quads(Side::B), Side::B) => 4,
+            _ => 0,
         }
     }
 
@@ -29,6 +56,8 @@ impl Arithmetic {
         match self {
             Arithmetic::Float => b.fma_into(acc, x, y),
             Arithmetic::Pairs => b.pair_dot_into(acc, x, y),
+            Arithmetic::Quads(Side::B) => b.byte_dot_into(acc, x, y),
+            Arithmetic::Quads(Side::A) => b.byte_dot_into(acc, y, x),
             Arithmetic::Int => {
                 let product = b.binary(BinaryOp::IntMul, x, y);
                 b.binary_into(BinaryOp::IntAdd, acc, acc, product);
@@ -45,7 +74,7 @@ impl Arithmetic {
     fn difference(self) -> BinaryOp {
         match self {
             Arithmetic::Float => BinaryOp::Sub,
-            Arithmetic::Int => BinaryOp::IntSub,
+            Arithmetic::Int | Arithmetic::Quads(_) => BinaryOp::IntSub,
             Arithmetic::Pairs => BinaryOp::PairSub,
         }
     }
@@ -93,32 +122,49 @@ pub(super) fn unit(element: Element, arithmetic: Arithmetic) -> Element {
     match (arithmetic, element) {
         (Arithmetic::Pairs, Element::Stored(Storage::I8)) => Element::Stored(Storage::I8Pair),
         (Arithmetic::Pairs, Element::Stored(Storage::U8)) => Element::Stored(Storage::U8Pair),
-        (Arithmetic::Pairs, _) => Element::LANE,
+        (Arithmetic::Pairs | Arithmetic::Quads(_), _) => Element::LANE,
         _ => element,
     }
 }
 
-/// Steps whose terms are all the same element.
-pub(super) fn repeated(b: &mut Builder, arithmetic: Arithmetic, value: VReg) -> VReg {
-    match arithmetic {
-        Arithmetic::Float | Arithmetic::Int => value,
-        Arithmetic::Pairs => {
-            let low = low_half(b, value);
-            joined(b, low, value)
+impl Factor {
+    /// The element that is read for one term, and whether zero points are subtracted from it.
+    pub(in crate::kernels) fn term(&self, arithmetic: Arithmetic) -> (Element, bool) {
+        match arithmetic {
+            Arithmetic::Quads(_) => (Element::Stored(Storage::U8), false),
+            _ => (self.element, self.zero.is_some()),
         }
+    }
+
+    /// Steps of the operand that is not constant: signed bytes are moved to unsigned ones.
+    pub(in crate::kernels) fn unsigned(&self, b: &mut Builder, arithmetic: Arithmetic, steps: VReg) -> VReg {
+        if !arithmetic.is_quads() || self.element == Element::Stored(Storage::U8) {
+            return steps;
+        }
+        let flip = b.constant_bits(0x8080_8080);
+        b.binary(BinaryOp::Xor, steps, flip)
     }
 }
 
-/// The low halves of lanes, and zeros.
-pub(in crate::kernels) fn low_half(b: &mut Builder, value: VReg) -> VReg {
-    let mask = b.constant_int(0xFFFF);
-    b.binary(BinaryOp::And, value, mask)
+/// Steps whose terms are all the same element.
+pub(in crate::kernels) fn repeated(b: &mut Builder, arithmetic: Arithmetic, value: VReg) -> VReg {
+    step(b, arithmetic, &vec![value; arithmetic.terms() as usize])
 }
 
-/// Steps of two terms: a lane whose high half is zero, and one whose low half counts.
-pub(in crate::kernels) fn joined(b: &mut Builder, low: VReg, high: VReg) -> VReg {
-    let high = b.shift(ShiftOp::Left, high, 16);
-    b.binary(BinaryOp::Or, low, high)
+/// Steps of terms, each in the low bits of a lane; missing ones are zero. Terms of a pair have any upper bits, those of
+/// four have none.
+pub(in crate::kernels) fn step(b: &mut Builder, arithmetic: Arithmetic, terms: &[VReg]) -> VReg {
+    let bits = 32 / arithmetic.terms() as u8;
+    let mut value = terms[0];
+    if arithmetic == Arithmetic::Pairs {
+        let low = b.constant_int(0xFFFF);
+        value = b.binary(BinaryOp::And, value, low);
+    }
+    for (i, term) in terms.iter().enumerate().skip(1) {
+        let upper = b.shift(ShiftOp::Left, *term, bits * i as u8);
+        value = b.binary(BinaryOp::Or, value, upper);
+    }
+    value
 }
 
 /// Steps less their zero points, which stand in every term.

@@ -1,10 +1,12 @@
 //! The innermost tile: `rows` by `vectors` accumulators over all of `k`.
 
-use super::factor::{Arithmetic, Zero, centred, repeated};
+use super::factor::{Arithmetic, Side, Zero, centred, repeated};
 use super::{Source, Tile};
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Bound, Step};
-use crate::vector::{Addr, Builder, CacheLevel, IReg, IntCompare, IntOp, Isa, MReg, Program, Size, VReg};
+use crate::vector::{
+    Addr, BinaryOp, Builder, CacheLevel, IReg, IntCompare, IntOp, Isa, MReg, Program, Size, VReg,
+};
 
 /// Steps of `k` in one iteration of the loop.
 const UNROLL: i64 = 4;
@@ -35,7 +37,7 @@ const IN_FLIGHT: u32 = 8;
 /// | `ahead` | what later tiles read: [`Micro::AHEAD_PER_STEP`] bytes from here for each step of `k` are fetched, unless B is direct |
 /// | `lda` | only if A is direct: its row stride in bytes |
 /// | `ldb` | only if B is direct: its row stride in bytes |
-/// | `zero` | only if panels of B have zero points: the first of them |
+/// | `zero` | only if panels of B have zero points: the first of them; or, in products of bytes, that of the operand which is not constant, if there is one |
 /// | … | operands of the epilogue: [`epilogue::params`] |
 #[derive(Debug, Clone)]
 pub struct Micro {
@@ -55,10 +57,21 @@ pub struct Micro {
     pub b_step: Element,
     /// Zero points that are still to be subtracted from panels of B, elements of the second kind.
     pub b_zero: Option<(Zero, Element)>,
+    /// In products of bytes, what the operand that is not constant was moved by.
+    pub offset: Offset,
     /// Elements of C.
     pub c: Element,
     /// What happens to the result.
     pub epilogue: Vec<Step>,
+}
+
+/// What unsigned bytes are too large by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Offset {
+    /// Their zero point, as it lies in memory.
+    pub zero: Option<Element>,
+    /// A constant: 128 where signed bytes were made unsigned.
+    pub constant: i32,
 }
 
 impl Micro {
@@ -73,7 +86,7 @@ impl Micro {
     pub fn params(&self) -> usize {
         9 + usize::from(self.a == Source::Direct)
             + usize::from(self.b == Source::Direct)
-            + usize::from(self.b_zero.is_some())
+            + usize::from(self.b_zero.is_some() || self.offset.zero.is_some())
             + epilogue::params(&self.epilogue)
     }
 
@@ -84,6 +97,7 @@ impl Micro {
         let lda = (self.a == Source::Direct).then(|| b.param());
         let ldb = (self.b == Source::Direct).then(|| b.param());
         let zero = self.b_zero.map(|(each, element)| (each, element, b.param()));
+        let offset_zero = self.offset.zero.map(|element| (element, b.param()));
         let bound = epilogue::bind(&mut b, &self.epilogue);
         let (rows, vectors) = (self.rows as usize, self.tile().vectors as usize);
 
@@ -174,6 +188,7 @@ impl Micro {
             }
         }
 
+        self.make_good(&mut b, &tile, &acc[0], last, offset_zero);
         let result = Result { micro: self, acc: &acc[0], c: pc, ldc, accumulate, last, bound: &bound };
         // What C does not hold exactly is not read back.
         let light = self.c != Element::LANE || epilogue::is_light(&self.epilogue);
@@ -203,6 +218,48 @@ impl Micro {
             });
         }
         b.finish()
+    }
+
+    /// Takes away what unsigned bytes are too large by, times the sums of the constant operand: they follow its panel.
+    fn make_good(
+        &self,
+        b: &mut Builder,
+        tile: &Operands<'_>,
+        acc: &[Vec<VReg>],
+        last: IReg,
+        zero: Option<(Element, IReg)>,
+    ) {
+        let Arithmetic::Quads(side) = self.arithmetic else { return };
+        if self.offset == Offset::default() {
+            return;
+        }
+        b.when(IntCompare::Ne, last, 0, |b| {
+            let mut by = b.constant_int(self.offset.constant);
+            if let Some((element, p)) = zero {
+                let zero = element.load_splat(b, p);
+                by = b.binary(BinaryOp::IntAdd, zero, by);
+            }
+            let take = |b: &mut Builder, sums: VReg, from: &mut dyn Iterator<Item = VReg>| {
+                let excess = b.binary(BinaryOp::IntMul, sums, by);
+                for acc in from {
+                    b.binary_into(BinaryOp::IntSub, acc, acc, excess);
+                }
+            };
+            match side {
+                Side::A => {
+                    for (r, row) in acc.iter().enumerate() {
+                        let sums = b.load_splat(Addr::new(tile.a[0]).offset(4 * r as i64));
+                        take(b, sums, &mut row.iter().copied());
+                    }
+                }
+                Side::B => {
+                    for j in 0..self.tile().vectors as usize {
+                        let sums = b.load(Addr::new(tile.b).offset(Size::vectors(j as i64)), None);
+                        take(b, sums, &mut acc.iter().map(|row| row[j]));
+                    }
+                }
+            }
+        });
     }
 
     /// For direct rows: a pointer to every third row, from which two more are reached by an index.

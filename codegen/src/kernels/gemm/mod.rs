@@ -5,7 +5,8 @@
 //!
 //! Packed operands are panels over all of `k`:
 //! A is `[⌈m / rows⌉][steps][rows]`, B is `[⌈n / columns⌉][steps][columns]`, with `rows` and `columns` of the [`Tile`].
-//! A step holds one term of the sum, or two neighbours where terms are multiplied in pairs ([`Arithmetic`]).
+//! A step holds one term of the sum, or two or four neighbours where terms are multiplied so ([`Arithmetic`]); after the
+//! steps of a constant operand of bytes stand the sums of its elements, `[rows]` or `[columns]` of `i32`.
 //! Panels know no blocking of `k`, so constant weights are packed at compile time and any driver can use them.
 //!
 //! # Laws
@@ -28,9 +29,10 @@ mod pack;
 
 pub(super) use block::{Block, Tiles, operands_at};
 pub use driver::{Blocking, Gemm, Layout};
-pub use factor::{Arithmetic, Factor, Zero};
-pub(super) use factor::{joined, low_half};
-pub use micro::Micro;
+pub use factor::{Arithmetic, Factor, Side, Zero};
+pub(super) use factor::{repeated, step};
+pub use micro::{Micro, Offset};
+pub(super) use pack::remainder;
 pub use pack::{pack_rows, pack_transposed};
 
 use crate::vector::Isa;
@@ -51,7 +53,7 @@ impl Tile {
         match isa {
             Isa::Clif128 => Tile { rows: 4, vectors: 2 },
             Isa::Avx2 => Tile { rows: 6, vectors: 2 },
-            Isa::Avx512 => Tile { rows: 14, vectors: 2 },
+            Isa::Avx512 | Isa::Avx512Vnni => Tile { rows: 14, vectors: 2 },
         }
     }
 

@@ -1,6 +1,6 @@
 //! Packing of operands into panels of whole lanes, one step of the sum in each.
 
-use super::factor::{Arithmetic, centred, joined, low_half, repeated, unit};
+use super::factor::{Arithmetic, centred, repeated, step, unit};
 use super::{Factor, Zero};
 use crate::kernels::element::Element;
 use crate::vector::{
@@ -14,8 +14,9 @@ use crate::vector::{
 pub fn pack_rows(width: Size, isa: Isa, factor: &Factor, arithmetic: Arithmetic) -> Program {
     let mut b = Builder::new("pack_rows");
     let [source, panel, k, stride, columns] = b.params();
-    let zero = factor.zero.map(|each| (each, b.param()));
-    let element = factor.element;
+    let (element, zeros) = factor.term(arithmetic);
+    let zero = factor.zero.filter(|_| zeros).map(|each| (each, b.param()));
+    let terms = arithmetic.terms();
     let lanes = isa.lanes();
     let count = width.at(lanes).cast_unsigned().div_ceil(u64::from(lanes)).cast_signed();
     let ragged = width.at(lanes) % i64::from(lanes) != 0;
@@ -47,35 +48,38 @@ pub fn pack_rows(width: Size, isa: Isa, factor: &Factor, arithmetic: Arithmetic)
         let put = |b: &mut Builder, value: VReg, j: i64| {
             b.store(value, Addr::new(panel).offset(Size::vectors(j)), stored.as_ref().map(|m| m[j as usize]));
         };
-        let whole = match arithmetic.terms() {
-            1 => k,
-            terms => b.int_op(IntOp::ShiftRight, k, i64::from(terms.trailing_zeros())),
+        // Rows of a step: two from here, two from further on.
+        let beyond = (terms > 2).then(|| {
+            let two = b.int_op(IntOp::ShiftLeft, stride, 1);
+            b.int_add(source, two)
+        });
+        let row = |i: i64| {
+            let base = Addr::new(beyond.filter(|_| i >= 2).unwrap_or(source));
+            if i % 2 == 1 { base.indexed(stride, 1) } else { base }
         };
-        b.repeat(whole, |b| {
+        let rows = |b: &mut Builder, n: i64| {
             for j in 0..count {
-                let mut value = term(b, Addr::new(source), j);
-                if arithmetic == Arithmetic::Pairs {
-                    let next = term(b, Addr::new(source).indexed(stride, 1), j);
-                    let low = low_half(b, value);
-                    value = joined(b, low, next);
-                }
+                let values: Vec<VReg> = (0..n).map(|i| term(b, row(i), j)).collect();
+                let value = step(b, arithmetic, &values);
+                let value = factor.unsigned(b, arithmetic, value);
                 put(b, value, j);
             }
-            for _ in 0..arithmetic.terms() {
+        };
+        let whole = match terms {
+            1 => k,
+            _ => b.int_op(IntOp::ShiftRight, k, i64::from(terms.trailing_zeros())),
+        };
+        b.repeat(whole, |b| {
+            rows(b, terms);
+            for _ in 0..terms {
                 b.bump(source, stride);
+                if let Some(beyond) = beyond {
+                    b.bump(beyond, stride);
+                }
             }
             b.bump(panel, Size { fixed: 4 * width.fixed, per_lane: 4 * width.per_lane });
         });
-        if arithmetic == Arithmetic::Pairs {
-            let rest = b.int_op(IntOp::And, k, 1);
-            b.repeat(rest, |b| {
-                for j in 0..count {
-                    let value = term(b, Addr::new(source), j);
-                    let value = low_half(b, value);
-                    put(b, value, j);
-                }
-            });
-        }
+        remainder(b, k, terms, rows);
     };
     b.when_else(
         IntCompare::Eq,
@@ -90,6 +94,17 @@ pub fn pack_rows(width: Size, isa: Isa, factor: &Factor, arithmetic: Arithmetic)
     b.finish()
 }
 
+/// The last step, where the depth is no multiple of its terms: `body` is given how many there are.
+pub(in crate::kernels) fn remainder(b: &mut Builder, k: IReg, terms: i64, body: impl Fn(&mut Builder, i64)) {
+    if terms == 1 {
+        return;
+    }
+    let rest = b.int_op(IntOp::And, k, terms - 1);
+    for n in 1..terms {
+        b.when(IntCompare::Eq, rest, n, |b| body(b, n));
+    }
+}
+
 /// A program that transposes rows of a row-major matrix into a panel `[⌈k / terms⌉][width]`.
 ///
 /// Parameters: `source` (first row), `panel`, `k` (elements of each row), `stride` (of a source row, in bytes), `rows`
@@ -101,8 +116,10 @@ pub fn pack_rows(width: Size, isa: Isa, factor: &Factor, arithmetic: Arithmetic)
 pub fn pack_transposed(width: Size, factor: &Factor, arithmetic: Arithmetic) -> Program {
     let mut b = Builder::new("pack_transposed");
     let [source, panel, k, stride, rows] = b.params();
-    let zero = factor.zero.map(|_| b.param());
-    let (element, unit) = (factor.element, unit(factor.element, arithmetic));
+    let (element, zeros) = factor.term(arithmetic);
+    let zero = factor.zero.filter(|_| zeros).map(|_| b.param());
+    let unit = unit(factor.element, arithmetic);
+    let terms = arithmetic.terms();
     let row_bytes = Size { fixed: 4 * width.fixed, per_lane: 4 * width.per_lane };
     let times = |n: i64| Size { fixed: n * row_bytes.fixed, per_lane: n * row_bytes.per_lane };
     // The first row of the last group: widths that depend on VL are multiples of four.
@@ -115,9 +132,9 @@ pub fn pack_transposed(width: Size, factor: &Factor, arithmetic: Arithmetic) -> 
     let groups = b.int_op(IntOp::ShiftRight, row, 2);
     let groups = b.int_add(groups, 1);
     let last_row = b.int_add(rows, -1);
-    let steps = match arithmetic.terms() {
+    let steps = match terms {
         1 => k,
-        terms => b.int_op(IntOp::ShiftRight, k, i64::from(terms.trailing_zeros())),
+        _ => b.int_op(IntOp::ShiftRight, k, i64::from(terms.trailing_zeros())),
     };
     b.repeat(groups, |b| {
         let numbers: [_; 4] = std::array::from_fn(|i| {
@@ -138,12 +155,14 @@ pub fn pack_transposed(width: Size, factor: &Factor, arithmetic: Arithmetic) -> 
             })
         });
         let zero_steps = |i: usize| zeros.map(|it| it[i].1);
+        let zeros_of = |i: usize| zeros.map(|it| it[i].0);
         let bytes = b.int_op(IntOp::ShiftLeft, row, 2);
         let to = b.int_add(panel, bytes);
         let blocks = b.int_op(IntOp::ShiftRight, steps, 2);
         b.repeat(blocks, |b| {
             let [r0, r1, r2, r3] = std::array::from_fn(|i| {
                 let quad = unit.load_quad(b, from[i]);
+                let quad = factor.unsigned(b, arithmetic, quad);
                 centred(b, arithmetic, quad, zero_steps(i))
             });
             let lo01 = b.interleave(Interleave::Low32, r0, r1);
@@ -168,23 +187,26 @@ pub fn pack_transposed(width: Size, factor: &Factor, arithmetic: Arithmetic) -> 
         b.repeat(rest, |b| {
             for (i, p) in from.into_iter().enumerate() {
                 let v = unit.load_splat(b, p);
+                let v = factor.unsigned(b, arithmetic, v);
                 let v = centred(b, arithmetic, v, zero_steps(i));
                 b.store_lane(v, Addr::new(to).offset(4 * i as i64));
                 b.bump(p, unit.bytes());
             }
             b.bump(to, row_bytes);
         });
-        if arithmetic == Arithmetic::Pairs {
-            let rest = b.int_op(IntOp::And, k, 1);
-            b.repeat(rest, |b| {
-                for (i, p) in from.into_iter().enumerate() {
-                    let v = element.load_splat(b, p);
-                    let v = centred(b, Arithmetic::Int, v, zeros.map(|it| it[i].0));
-                    let v = low_half(b, v);
-                    b.store_lane(v, Addr::new(to).offset(4 * i as i64));
-                }
-            });
-        }
+        remainder(b, k, terms, |b, n| {
+            for (i, p) in from.into_iter().enumerate() {
+                let values: Vec<VReg> = (0..n)
+                    .map(|term| {
+                        let v = element.load_splat(b, Addr::new(p).offset(element.bytes() * term));
+                        centred(b, Arithmetic::Int, v, zeros_of(i))
+                    })
+                    .collect();
+                let v = step(b, arithmetic, &values);
+                let v = factor.unsigned(b, arithmetic, v);
+                b.store_lane(v, Addr::new(to).offset(4 * i as i64));
+            }
+        });
         b.emit(Inst::Int { op: IntOp::Add, dst: row, a: row, b: (-4).into() });
     });
     b.finish()

@@ -48,6 +48,13 @@ pub(super) fn pair_dot([a, b, c]: [u64; 3]) -> u64 {
     u64::from(products.iter().fold(c as u32, |sum, it| sum.wrapping_add(*it)))
 }
 
+pub(super) fn byte_dot([a, b, c]: [u64; 3]) -> u64 {
+    let bytes = |bits: u64| (bits as u32).to_le_bytes();
+    let products =
+        bytes(a).into_iter().zip(bytes(b)).map(|(a, b)| (i32::from(a) * i32::from(b as i8)).cast_unsigned());
+    u64::from(products.fold(c as u32, u32::wrapping_add))
+}
+
 /// An integer lane as a number.
 pub(super) fn signed(width: Width, bits: u64) -> i64 {
     match width {

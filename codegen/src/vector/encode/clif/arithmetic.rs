@@ -1,7 +1,7 @@
 //! Lane-wise operations, and reductions of lanes.
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::types::{F32X4, F64, I16X8, I32, I32X4, I64};
+use cranelift_codegen::ir::types::{F32X4, F64, I8X16, I16X8, I32, I32X4, I64};
 use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::Emitter;
@@ -135,6 +135,25 @@ impl Emitter<'_, '_> {
                 FmaOp::NegMulAdd | FmaOp::NegMulAddFused => self.b.ins().fsub(c, product),
             }
         };
+        self.set(dst, v);
+    }
+
+    pub(super) fn byte_dot(&mut self, dst: VReg, a: VReg, b: VReg, c: VReg) {
+        let [a, b] = [a, b].map(|it| {
+            let v = self.v(it);
+            self.cast(I8X16, v)
+        });
+        // Products of bytes fit in 16 bits, their sums do not.
+        let (a_low, b_low) = (self.b.ins().uwiden_low(a), self.b.ins().swiden_low(b));
+        let (a_high, b_high) = (self.b.ins().uwiden_high(a), self.b.ins().swiden_high(b));
+        let products = [self.b.ins().imul(a_low, b_low), self.b.ins().imul(a_high, b_high)];
+        let [low, high] = products.map(|it| {
+            let (low, high) = (self.b.ins().swiden_low(it), self.b.ins().swiden_high(it));
+            self.b.ins().iadd_pairwise(low, high)
+        });
+        let sums = self.b.ins().iadd_pairwise(low, high);
+        let c = self.vi(c);
+        let v = self.b.ins().iadd(c, sums);
         self.set(dst, v);
     }
 

@@ -301,6 +301,7 @@ impl Emitter<'_, '_> {
             Inst::Unary { op, dst, a } => self.unary(op, dst, a),
             Inst::Binary { op, dst, a, b } => self.binary(op, dst, a, b),
             Inst::Fma { op, dst, a, b, c } => self.fma(op, dst, a, b, c),
+            Inst::ByteDot { dst, a, b, c } => self.byte_dot(dst, a, b, c),
             Inst::PairDot { dst, a, b, c } => self.pair_dot(dst, a, b, c),
             Inst::Compare { op, dst, a, b } => {
                 let (a, b) = (self.v(a), self.v(b));

@@ -130,6 +130,14 @@ impl Emitter {
         }
     }
 
+    /// An instruction that adds to its destination.
+    pub(super) fn accumulate(&mut self, code: Code, dst: VReg, a: VReg, b: VReg, c: VReg) -> Done {
+        let target = if dst == c || (dst != a && dst != b) { dst } else { self.scratch() };
+        self.unary(UnaryOp::Move, target, c)?;
+        self.op3(code, target, a, b)?;
+        self.unary(UnaryOp::Move, dst, target)
+    }
+
     pub(super) fn pair_dot(&mut self, dst: VReg, a: VReg, b: VReg, c: VReg) -> Done {
         let s = self.scratch();
         let dot = self.code(Code::VEX_Vpmaddwd_ymm_ymm_ymmm256, Code::EVEX_Vpmaddwd_zmm_k1z_zmm_zmmm512);

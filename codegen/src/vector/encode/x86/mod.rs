@@ -76,7 +76,7 @@ impl From<IcedError> for EncodeError {
 /// The registers that the allocator may use.
 pub fn registers(isa: Isa, width: Width) -> Registers {
     let (vectors, masks) = match (isa, width) {
-        (Isa::Avx512, _) => ((0..31).collect(), (2..8).collect()),
+        (Isa::Avx512 | Isa::Avx512Vnni, _) => ((0..31).collect(), (2..8).collect()),
         (_, Width::W32) => ((0..15).collect(), Vec::new()),
         (_, Width::W64) => ((0..14).collect(), Vec::new()),
     };
@@ -84,7 +84,7 @@ pub fn registers(isa: Isa, width: Width) -> Registers {
     Registers { vectors, ints, masks, params: vec![RDI, RSI, RDX, RCX, 8, 9] }
 }
 
-/// Allocates registers and encodes a program for [`Isa::Avx2`] or [`Isa::Avx512`].
+/// Allocates registers and encodes a program for an instruction set of x86-64.
 ///
 /// In builds with debug assertions the allocation is checked.
 pub fn encode(program: &Program, isa: Isa) -> Result<Vec<u8>, EncodeError> {
@@ -166,7 +166,7 @@ impl Emitter {
     }
 
     fn wide(&self) -> bool {
-        self.isa == Isa::Avx512
+        self.isa.is_avx512()
     }
 
     fn lanes(&self) -> u32 {

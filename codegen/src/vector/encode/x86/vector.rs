@@ -3,7 +3,7 @@
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
 use super::codes::{self, Codes};
-use super::{Done, Emitter, SCRATCH, gpr, xmm};
+use super::{Done, Emitter, EncodeError, SCRATCH, gpr, xmm};
 use crate::vector::allocate::File;
 use crate::vector::ir::{BinaryOp, CacheLevel, Compare, IReg, Inst, MReg, Reg, UnaryOp, VReg, Width};
 
@@ -123,6 +123,15 @@ impl Emitter {
             Inst::Unary { op, dst, a } => self.unary(op, dst, a),
             Inst::Binary { op, dst, a, b } => self.binary(op, dst, a, b),
             Inst::Fma { op, dst, a, b, c } => self.fma(op, dst, a, b, c),
+            Inst::ByteDot { dst, a, b, c } if self.isa.has_byte_dot() => {
+                self.accumulate(EVEX_Vpdpbusd_zmm_k1z_zmm_zmmm512b32, dst, a, b, c)
+            }
+            Inst::ByteDot { .. } => {
+                Err(EncodeError::Invalid(format!("{:?} has no products of bytes", self.isa)))
+            }
+            Inst::PairDot { dst, a, b, c } if self.isa.has_byte_dot() => {
+                self.accumulate(EVEX_Vpdpwssd_zmm_k1z_zmm_zmmm512b32, dst, a, b, c)
+            }
             Inst::PairDot { dst, a, b, c } => self.pair_dot(dst, a, b, c),
             Inst::Compare { op, dst, a, b } => {
                 if !self.wide() {
