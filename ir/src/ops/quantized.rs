@@ -8,7 +8,7 @@ use crate::diag::Diagnostic;
 use crate::types::DType;
 
 /// Integers of quantised values: those of products, those of `quantize`, those of `dequantize`.
-const QUANTIZED: [DType; 5] = [DType::I8, DType::U8, DType::I16, DType::U16, DType::I32];
+pub(super) const QUANTIZED: [DType; 5] = [DType::I8, DType::U8, DType::I16, DType::U16, DType::I32];
 const QUANTIZE: &[AttrDef] = &[AttrDef::required("to", AttrKind::DType)];
 
 pub(crate) fn register(ops: &mut OpRegistry) {
@@ -19,7 +19,7 @@ pub(crate) fn register(ops: &mut OpRegistry) {
 }
 
 /// Requires one of some integer types.
-fn check_type(found: DType, admitted: &[DType], what: &str) -> Result<(), Diagnostic> {
+pub(super) fn check_type(found: DType, admitted: &[DType], what: &str) -> Result<(), Diagnostic> {
     if admitted.contains(&found) {
         return Ok(());
     }

@@ -45,7 +45,7 @@ pub fn wants_constant(ops: &OpRegistry, op: OpId, operand: usize) -> bool {
         (ops.def(op).name, operand),
         ("matmul" | "matmul_integer", 0 | 1)
             | ("conv" | "conv_integer" | "conv_transpose", 1)
-            | ("lstm" | "gru", 1 | 2)
+            | ("lstm" | "lstm_integer" | "gru", 1 | 2)
     )
 }
 

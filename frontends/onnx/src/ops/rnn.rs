@@ -17,8 +17,10 @@ pub(super) fn register(table: &mut OpTable) {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Kind<'a> {
     Lstm,
+    /// With the scales of the integers of both weights, and their zero points.
+    LstmInteger(&'a [Value]),
     Gru,
     Rnn,
 }
@@ -61,39 +63,40 @@ fn check(node: &Node<'_>, activations: &[&str]) -> Result<(), String> {
     }
 }
 
-fn weighted(cx: &mut NodeCx<'_, '_>, kind: Kind) -> Converted {
+fn weighted(cx: &mut NodeCx<'_, '_>, kind: Kind<'_>) -> Converted {
     recurrent(cx, kind, cx.input(1)?, cx.input(2)?)
 }
 
-/// An LSTM with integer weights, stored with gates last. Its data is not quantised here: that only adds error.
+/// An LSTM with integer weights, stored with gates last.
 fn quantized(cx: &mut NodeCx<'_, '_>) -> Converted {
-    let mut weights = Vec::new();
-    for (value, scale) in [(1, 8), (2, 10)] {
-        let (value, scale, zero) = (cx.input(value)?, cx.input(scale)?, cx.optional(scale + 1));
-        let dtype = cx.dtype(scale)?;
-        let mut centered = cx.cast(value, dtype)?;
-        if let Some(zero) = zero {
-            let zero = cx.cast(zero, dtype)?;
-            let zero = per_direction(cx, zero)?;
-            centered = cx.binary("sub", centered, zero)?;
+    let (w, r) = (cx.transpose(cx.input(1)?, &[0, 2, 1])?, cx.transpose(cx.input(2)?, &[0, 2, 1])?);
+    let mut scales = vec![per_direction(cx, cx.input(8)?)?, per_direction(cx, cx.input(10)?)?];
+    let zeros = [(w, cx.optional(9)), (r, cx.optional(11))];
+    if zeros.iter().any(|it| it.1.is_some()) {
+        for (weights, zero) in zeros {
+            scales.push(match zero {
+                Some(zero) => per_direction(cx, zero)?,
+                None => {
+                    let zero = cx.number_like(weights, 0.0)?;
+                    let shape = cx.shape_vector(&[Size::Of(weights, 0), Size::Const(1)])?;
+                    cx.full(shape, zero)?
+                }
+            });
         }
-        let scale = per_direction(cx, scale)?;
-        let scaled = cx.binary("mul", centered, scale)?;
-        weights.push(cx.transpose(scaled, &[0, 2, 1])?);
     }
-    recurrent(cx, Kind::Lstm, weights[0], weights[1])
+    recurrent(cx, Kind::LstmInteger(&scales), w, r)
 }
 
-/// One number for each direction, or for each direction and gate, beside `[directions, inputs, gates]`.
+/// One number for each direction, or for each direction and gate: `[directions, 1]` or `[directions, gates]`.
 fn per_direction(cx: &mut NodeCx<'_, '_>, value: Value) -> Single {
     match cx.rank(value)? {
-        1 => cx.unsqueeze(value, &[1, 2]),
-        2 => cx.unsqueeze(value, &[1]),
+        1 => cx.unsqueeze(value, &[1]),
+        2 => Ok(value),
         rank => Err(bad(format!("its scales have {rank} dimensions"))),
     }
 }
 
-fn recurrent(cx: &mut NodeCx<'_, '_>, kind: Kind, w: Value, r: Value) -> Converted {
+fn recurrent(cx: &mut NodeCx<'_, '_>, kind: Kind<'_>, w: Value, r: Value) -> Converted {
     let batch_first = cx.flag("layout");
     let direction = cx.text("direction").unwrap_or("forward");
     let directions = if direction == "bidirectional" { 2 } else { 1 };
@@ -110,7 +113,7 @@ fn recurrent(cx: &mut NodeCx<'_, '_>, kind: Kind, w: Value, r: Value) -> Convert
         (None, None) => return Err(not_supported("its hidden size is not known")),
     };
     let gates = match kind {
-        Kind::Lstm => 4,
+        Kind::Lstm | Kind::LstmInteger(_) => 4,
         Kind::Gru => 3,
         Kind::Rnn => 1,
     };
@@ -132,6 +135,10 @@ fn recurrent(cx: &mut NodeCx<'_, '_>, kind: Kind, w: Value, r: Value) -> Convert
         Kind::Lstm => {
             let (h, c) = (initial(cx, 5)?, initial(cx, 6)?);
             cx.emit_all("lstm", attrs, &[x, w, r, bias, h, c])?
+        }
+        Kind::LstmInteger(scales) => {
+            let (h, c) = (initial(cx, 5)?, initial(cx, 6)?);
+            cx.emit_all("lstm_integer", attrs, &[&[x, w, r, bias, h, c], scales].concat())?
         }
         Kind::Gru => {
             let h = initial(cx, 5)?;

@@ -4,14 +4,14 @@
 //! Operands are `x[T, B, I]`, `w[D, gates·H, I]`, `r[D, gates·H, H]`, `b[D, 2·gates·H]` (of `w`, then of `r`), and
 //! the initial states `[D, B, H]`; results are all hidden states `[T, D, B, H]` and the last states.
 
-use super::tensor::{dims_of, floats, from_floats};
+use super::tensor::{dims_of, floats, from_floats, ints};
 use super::{FamilyResult, OpCx};
 use crate::error::{EvalError, EvalResult};
 use orogen_ir::types::TensorData;
 
 pub(super) fn eval(cx: &OpCx<'_>) -> FamilyResult {
     match cx.name {
-        "lstm" => Some(recurrent(cx, 4, 2, lstm_cell)),
+        "lstm" | "lstm_integer" => Some(recurrent(cx, 4, 2, lstm_cell)),
         "gru" => Some(recurrent(cx, 3, 1, gru_cell)),
         _ => None,
     }
@@ -84,7 +84,8 @@ fn gru_cell(weights: &Weights<'_>, x: &[f64], states: &mut [Vec<f64>]) {
 }
 
 fn recurrent(cx: &OpCx<'_>, gates: usize, states: usize, cell: Cell) -> EvalResult<Vec<TensorData>> {
-    let dtype = cx.same_dtype(0..4 + states)?;
+    let quantized = cx.name == "lstm_integer";
+    let dtype = if quantized { cx.same_dtype([0, 3, 4, 5, 6, 7])? } else { cx.same_dtype(0..4 + states)? };
     cx.float_arg(0)?;
     let [time, batch, inputs] = cx.ranked(0, 3)?[..] else {
         return Err(EvalError::invalid("`x` has rank 3"));
@@ -111,7 +112,17 @@ fn recurrent(cx: &OpCx<'_>, gates: usize, states: usize, cell: Cell) -> EvalResu
             return Err(EvalError::invalid(format!("operand {i} is {found:?} but must be {wanted:?}")));
         }
     }
-    let all: Vec<Vec<f64>> = cx.args.iter().map(floats).collect();
+    let all: Vec<Vec<f64>> = match quantized {
+        true => vec![
+            rounded(&floats(cx.arg(0)?)),
+            dequantized(cx, 1)?,
+            dequantized(cx, 2)?,
+            floats(cx.arg(3)?),
+            floats(cx.arg(4)?),
+            floats(cx.arg(5)?),
+        ],
+        false => cx.args.iter().map(floats).collect(),
+    };
     let mut y = vec![0.0; time * directions * batch * hidden];
     let mut last = vec![vec![0.0; directions * batch * hidden]; states];
     for (d, reversed) in reversed.iter().enumerate() {
@@ -124,17 +135,27 @@ fn recurrent(cx: &OpCx<'_>, gates: usize, states: usize, cell: Cell) -> EvalResu
             hidden,
             linear_before_reset: cx.flag("linear_before_reset"),
         };
-        for b in 0..batch {
-            let from = (d * batch + b) * hidden;
-            let mut state: Vec<Vec<f64>> =
-                all[4..4 + states].iter().map(|it| it[from..from + hidden].to_vec()).collect();
-            for step in 0..time {
-                let t = if *reversed { time - 1 - step } else { step };
-                cell(&weights, &all[0][(t * batch + b) * inputs..][..inputs], &mut state);
-                y[((t * directions + d) * batch + b) * hidden..][..hidden].copy_from_slice(&state[0]);
+        let from = |b: usize| (d * batch + b) * hidden;
+        let mut rows: Vec<Vec<Vec<f64>>> = (0..batch)
+            .map(|b| all[4..4 + states].iter().map(|it| it[from(b)..from(b) + hidden].to_vec()).collect())
+            .collect();
+        for step in 0..time {
+            let t = if *reversed { time - 1 - step } else { step };
+            if quantized {
+                // The step sees the state through its integers alone.
+                let h = rounded(&rows.iter().flat_map(|it| it[0].iter().copied()).collect::<Vec<f64>>());
+                for (row, h) in rows.iter_mut().zip(h.chunks(hidden.max(1))) {
+                    row[0].copy_from_slice(h);
+                }
             }
-            for (last, state) in last.iter_mut().zip(&state) {
-                last[from..from + hidden].copy_from_slice(state);
+            for (b, row) in rows.iter_mut().enumerate() {
+                cell(&weights, &all[0][(t * batch + b) * inputs..][..inputs], row);
+                y[((t * directions + d) * batch + b) * hidden..][..hidden].copy_from_slice(&row[0]);
+            }
+        }
+        for (b, row) in rows.iter().enumerate() {
+            for (last, state) in last.iter_mut().zip(row) {
+                last[from(b)..from(b) + hidden].copy_from_slice(state);
             }
         }
     }
@@ -143,6 +164,40 @@ fn recurrent(cx: &OpCx<'_>, gates: usize, states: usize, cell: Cell) -> EvalResu
         results.push(from_floats(dtype, &state_dims, last)?);
     }
     Ok(results)
+}
+
+/// Numbers as their integers of u8 say them: quantised by the range of all of them and 0, in f32.
+fn rounded(x: &[f64]) -> Vec<f64> {
+    let f32 = |it: f64| f64::from(it as f32);
+    let low = x.iter().fold(0.0, |low, it| f64::min(low, f32(*it)));
+    let high = x.iter().fold(0.0, |high, it| f64::max(high, f32(*it)));
+    let span = f32(high - low);
+    let scale = if span == 0.0 { 1.0 } else { f32(span / 255.0) };
+    let zero = f32(-low / scale).round_ties_even().clamp(0.0, 255.0);
+    x.iter()
+        .map(|it| (f32(f32(*it) / scale).round_ties_even() + zero).clamp(0.0, 255.0))
+        .map(|it| (it - zero) * scale)
+        .collect()
+}
+
+/// The numbers of the integers `[D, rows, columns]` of operand `i`, with scales and zero points for each direction, or
+/// each direction and row.
+fn dequantized(cx: &OpCx<'_>, i: usize) -> EvalResult<Vec<f64>> {
+    let dims = cx.ranked(i, 3)?;
+    let each = |values: Vec<f64>, found: &[usize]| match found {
+        [d, 1] if *d == dims[0] => Ok(values.iter().flat_map(|it| vec![*it; dims[1]]).collect::<Vec<f64>>()),
+        [d, rows] if *d == dims[0] && *rows == dims[1] => Ok(values),
+        _ => Err(EvalError::invalid(format!("{found:?} are no scales of {dims:?}"))),
+    };
+    let scale = cx.arg(i + 5)?;
+    let scales = each(floats(scale), &dims_of(scale))?;
+    let zeros = match cx.args.get(i + 7) {
+        Some(zero) => each(zero.to_f64(), &dims_of(zero))?,
+        None => vec![0.0; scales.len()],
+    };
+    let of_row = |at: usize| at / dims[2].max(1);
+    let values = ints(cx.int_arg(i)?).into_iter().enumerate();
+    Ok(values.map(|(at, it)| (it as f64 - zeros[of_row(at)]) * scales[of_row(at)]).collect())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! the zero point is known to be 0. Padding is the zero point: the load's `otherwise` is the load of it, or 0.
 
 use super::context::{overflow, wide};
+use super::quantized::centred;
 use super::{LegalizeFn, Legalizer, Lowering};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::loops::{Axis, BinaryOp, BufferId, BuildResult, Combine, CompareOp, ExprId};
@@ -12,9 +13,9 @@ use orogen_ir::types::{DType, Dims};
 
 pub(super) const ROWS: &[(&str, LegalizeFn)] = &[
     ("matmul", |cx| matmul(cx, plain)),
-    ("matmul_integer", |cx| matmul(cx, centred)),
+    ("matmul_integer", |cx| matmul(cx, from_zero_point)),
     ("conv", |cx| conv(cx, plain, Some(2))),
-    ("conv_integer", |cx| conv(cx, centred, None)),
+    ("conv_integer", |cx| conv(cx, from_zero_point, None)),
     ("conv_transpose", conv_transpose),
 ];
 
@@ -31,16 +32,15 @@ fn plain(cx: &mut Legalizer<'_>, i: usize, at: Dims, padded: bool) -> BuildResul
 }
 
 /// The distance from the zero point, which is operand `i + 2`.
-fn centred(cx: &mut Legalizer<'_>, i: usize, at: Dims, padded: bool) -> BuildResult<ExprId> {
+fn from_zero_point(cx: &mut Legalizer<'_>, i: usize, at: Dims, padded: bool) -> BuildResult<ExprId> {
     if !cx.has(i + 2) || cx.is_zero(i + 2) {
         let value = plain(cx, i, at, padded)?;
-        return Ok(cx.b.cast(DType::I32, value));
+        return centred(&mut cx.b, value, None);
     }
     let (x, zero) = (cx.input(i)?, cx.input(i + 2)?);
     let zero = cx.b.load_broadcast(zero, &at)?;
     let value = if padded { cx.b.load_or(x, at, zero)? } else { cx.b.load(x, at)? };
-    let (value, zero) = (cx.b.cast(DType::I32, value), cx.b.cast(DType::I32, zero));
-    cx.b.binary(BinaryOp::Sub, value, zero)
+    centred(&mut cx.b, value, Some(zero))
 }
 
 /// The product of two values in the type that sums are computed in.

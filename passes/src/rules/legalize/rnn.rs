@@ -2,13 +2,14 @@
 
 use super::context::wide;
 use super::contraction::product;
+use super::quantized::Scales;
 use super::{LegalizeFn, Legalizer, Lowering};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::loops::{Axis, BinaryOp, BufferId, BuildResult, Combine, ExprId, ProgramBuilder, UnaryOp};
 use orogen_ir::shape::Dim;
 use orogen_ir::types::DType;
 
-pub(super) const ROWS: &[(&str, LegalizeFn)] = &[("lstm", lstm), ("gru", gru)];
+pub(super) const ROWS: &[(&str, LegalizeFn)] = &[("lstm", lstm), ("lstm_integer", lstm), ("gru", gru)];
 
 /// Buffers and sizes of a recurrent network.
 struct Net {
@@ -24,6 +25,8 @@ struct Net {
     columns: Dim,
     dtype: DType,
     directions: Vec<bool>,
+    /// How the integers of w and of r are quantised.
+    quantized: Option<[Scales; 2]>,
 }
 
 impl Net {
@@ -35,7 +38,12 @@ impl Net {
             "bidirectional" => vec![false, true],
             _ => vec![false],
         };
+        let quantized = match cx.has(6) {
+            true => Some([Scales::new(cx, 6)?, Scales::new(cx, 7)?]),
+            false => None,
+        };
         Ok(Net {
+            quantized,
             x,
             w,
             r,
@@ -61,14 +69,17 @@ impl Net {
         let dims = [self.time, self.batch, self.columns];
         let sum = cx.b.local("sum", self.dtype, &dims);
         let projected = cx.b.local("projected", self.dtype, &dims);
-        let axes = cx.b.axes("i", &dims);
-        let at = cx.b.vars(&axes);
-        let term = cx.b.axis("k", self.input);
-        let k = cx.b.var(term);
-        let (x, w) = (cx.b.load(self.x, [at[0], at[1], k])?, cx.b.load(self.w, [direction, at[2], k])?);
-        let value = product(cx, x, w)?;
-        cx.b.reduce_stage(&axes, &[term], Combine::Sum, sum, at, value)?;
-
+        if let Some([scales, _]) = &self.quantized {
+            scales.product(&mut cx.b, self.x, self.w, sum, direction)?;
+        } else {
+            let axes = cx.b.axes("i", &dims);
+            let at = cx.b.vars(&axes);
+            let term = cx.b.axis("k", self.input);
+            let k = cx.b.var(term);
+            let (x, w) = (cx.b.load(self.x, [at[0], at[1], k])?, cx.b.load(self.w, [direction, at[2], k])?);
+            let value = product(cx, x, w)?;
+            cx.b.reduce_stage(&axes, &[term], Combine::Sum, sum, at, value)?;
+        }
         let axes = cx.b.axes("i", &dims);
         let at = cx.b.vars(&axes);
         let second = cx.add(at[2], self.columns)?;
@@ -138,6 +149,9 @@ impl Net {
         direction: Dim,
         first: Dim,
     ) -> BuildResult<()> {
+        if let Some([_, scales]) = &self.quantized {
+            return scales.product(b, h, self.r, out, direction);
+        }
         let dims = b.buffer_dims(out);
         let axes = b.axes("i", &dims);
         let at = b.vars(&axes);
@@ -192,7 +206,7 @@ fn column(b: &mut ProgramBuilder, net: &Net, index: i64, j: Dim) -> BuildResult<
     b.shapes().add(first, j).map_err(super::context::overflow)
 }
 
-/// Gates in the order input, output, forget, cell.
+/// Gates in the order input, output, forget, cell; of numbers, or with integers for the weights.
 fn lstm(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let net = Net::new(&mut cx, 4)?;
     let (h0, c0) = (cx.input(4)?, cx.input(5)?);
