@@ -106,6 +106,40 @@ const CASES: &[Case] = &[
         left: &["dequantize", "quantize"],
     },
     Case {
+        name: "a table that is written as arithmetic is dequantised where its rows are",
+        text: "(%i: i64[3, 1]) {
+          %t = const i8[2, 2] [1, -2, 3, 127]
+          %s = const f32[2, 1] [0.5, 0.25]
+          %z = const f32[] [3]
+          %c = cast(%t) {to = f32} : f32[2, 2]
+          %d = sub(%c, %z) : f32[2, 2]
+          %n = mul(%s, %d) : f32[2, 2]
+          %g = gather(%n, %i) {axis = 0} : f32[3, 1, 2]
+          return y = %g
+        }",
+        left: &["gather", "gather", "dequantize"],
+    },
+    Case {
+        name: "a scale for each column stays beside rows of a table",
+        text: "(%i: i64[3]) {
+          %t = const u8[2, 2] [1, 2, 3, 4]
+          %s = const f32[2] [0.5, 0.25]
+          %n = dequantize(%t, %s) : f32[2, 2]
+          %g = gather(%n, %i) {axis = 0} : f32[3, 2]
+          return y = %g
+        }",
+        left: &["gather", "dequantize"],
+    },
+    Case {
+        name: "a product of what is no quantised constant keeps its form",
+        text: "(%x: u8[2], %s: f32[2]) {
+          %c = cast(%x) {to = f32} : f32[2]
+          %y = mul(%c, %s) : f32[2]
+          return y = %y
+        }",
+        left: &["cast", "mul"],
+    },
+    Case {
         name: "a table is widened where its rows are",
         text: "(%i: i64[3]) {
           %t = const f16[2, 2] [1, 2, 3, 4]

@@ -12,6 +12,7 @@ pub const RULES: &[Rule] = &[
     Rule { name: "drop-zero-point-of-quantize", root: "quantize", apply: drop_zero_point },
     Rule { name: "drop-zero-point-of-dequantize", root: "dequantize", apply: drop_zero_point },
     Rule { name: "quantize-again", root: "quantize", apply: quantize_again },
+    Rule { name: "name-dequantize", root: "mul", apply: name_dequantize },
     Rule { name: "multiply-integers", root: "matmul", apply: multiply_integers },
     Rule { name: "convolve-integers", root: "conv", apply: convolve_integers },
     Rule { name: "dequantize-after-reshape", root: "reshape", apply: dequantize_after },
@@ -19,7 +20,7 @@ pub const RULES: &[Rule] = &[
     Rule { name: "dequantize-after-unsqueeze", root: "unsqueeze", apply: dequantize_after },
     Rule { name: "dequantize-after-transpose", root: "transpose", apply: dequantize_after_transpose },
     Rule { name: "dequantize-after-slice", root: "slice", apply: dequantize_after },
-    Rule { name: "dequantize-after-gather", root: "gather", apply: dequantize_after },
+    Rule { name: "dequantize-after-gather", root: "gather", apply: dequantize_after_gather },
     Rule { name: "dequantize-after-gather-elements", root: "gather_elements", apply: dequantize_after },
     Rule { name: "dequantize-after-gather-nd", root: "gather_nd", apply: dequantize_after },
     Rule { name: "dequantize-after-concat", root: "concat", apply: dequantize_after_concat },
@@ -115,6 +116,34 @@ fn drop_zero_point(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> 
     }
     let name = rewriter.ops().def(call.op).name;
     rewriter.emit(name, call.attrs.clone(), &call.args[..2])
+}
+
+/// `(cast(x) − zero) · scale = dequantize(x, scale, zero)`, where scale and zero point are constants.
+fn name_dequantize(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+    let (numbers, scale) = match rewriter.constant(call.args[1]) {
+        Some(_) => (call.args[0], call.args[1]),
+        None => (call.args[1], call.args[0]),
+    };
+    let is_number = rewriter.constant(scale)?.dtype() == DType::F32;
+    let difference = rewriter.definition_by(numbers, "sub");
+    let widened = difference.as_ref().map_or(numbers, |it| it.args[0]);
+    let x = rewriter.definition_by(widened, "cast")?.args[0];
+    let dtype = dtype_of(rewriter, x)?;
+    if !is_number || !matches!(dtype, DType::I8 | DType::U8 | DType::I16 | DType::U16) {
+        return None;
+    }
+    let mut args = vec![x, scale];
+    if let Some(difference) = difference {
+        let zero = rewriter.constant(difference.args[1])?;
+        let integers = TensorData::from_f64(dtype, zero.dims(), zero.to_f64());
+        if integers.to_f64() != zero.to_f64() {
+            return None;
+        }
+        args.push(rewriter.emit_constant(integers));
+    }
+    let value = rewriter.emit("dequantize", Attrs::none(), &args)?;
+    let (x, found) = (rewriter.ty(x), rewriter.ty(value));
+    (x.as_tensor()?.dims()? == found.as_tensor()?.dims()?).then_some(value)
 }
 
 /// Whether a scale is constant, and dividing by it what was multiplied by it gives the integer again.
@@ -236,6 +265,27 @@ fn dequantize_after(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value>
     let args: Vec<Value> = [x.integers].into_iter().chain(call.args[1..].iter().copied()).collect();
     let moved = rewriter.emit(name, call.attrs.clone(), &args)?;
     x.dequantize(rewriter, moved)
+}
+
+/// The same for rows of a table; what is one for each of them is taken with them.
+fn dequantize_after_gather(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+    let x = Quantized::of(rewriter, call.args[0])?;
+    let axis = usize::try_from(call.attrs.int("axis")?).ok()?;
+    let mut args = vec![rewriter.emit("gather", call.attrs.clone(), &[x.integers, call.args[1]])?];
+    for parameter in x.parameters() {
+        let extents = extents(rewriter, parameter)?;
+        // What has no such dimension belongs to those after it.
+        let Some(own) = axis.checked_sub(x.rank - extents.len()).filter(|_| !extents.is_empty()) else {
+            args.push(parameter);
+            continue;
+        };
+        if extents[own].is_none_or(|it| it == 1) {
+            return None;
+        }
+        let attrs = Attrs::none().with("axis", own as i64);
+        args.push(rewriter.emit("gather", attrs, &[parameter, call.args[1]])?);
+    }
+    rewriter.emit("dequantize", Attrs::none(), &args)
 }
 
 /// The same for a transpose; what is one for each index of a dimension is transposed with it.
