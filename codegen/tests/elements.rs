@@ -1,6 +1,6 @@
-//! Elements of 8 and 16 bits in vector code: arithmetic, comparisons, conversions, reductions, against the reference on
+//! Elements of 8 to 64 bits in vector code: arithmetic, comparisons, conversions, reductions, against the reference on
 //! every instruction set. Integers are exact and wrap, booleans are exact, floats of 16 bits are computed as `f32` and
-//! rounded once.
+//! rounded once, operations on `f64` have the bits of the reference.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
 mod harness;
@@ -10,7 +10,8 @@ use orogen_ir::loops::{parse_program, verify};
 use orogen_ir::types::{DType, TensorData};
 use orogen_reference::eval_program;
 
-const INTS: [DType; 5] = [DType::I8, DType::U8, DType::I16, DType::U16, DType::I32];
+const INTS: [DType; 8] =
+    [DType::I8, DType::U8, DType::I16, DType::U16, DType::I32, DType::U32, DType::I64, DType::U64];
 const FLOATS: [DType; 3] = [DType::F16, DType::BF16, DType::F32];
 
 /// Every bit pattern of small integers, halves without NaN in pairs, noise of the others.
@@ -79,10 +80,58 @@ fn integers_wrap() {
             check(&format!("and({{x}} + {{y}} {op} {{y}}, {{b}})"), dtype, DType::Bool, 37);
         }
     }
-    for dtype in [DType::I8, DType::I16, DType::I32] {
-        check("neg({x})", dtype, dtype, 37);
-        check("abs({x})", dtype, dtype, 37);
+    for dtype in INTS {
         check("bit_not({x})", dtype, dtype, 37);
+        check("sign({x})", dtype, dtype, 37);
+        check("abs({x})", dtype, dtype, 37);
+        if dtype.is_signed_int() {
+            check("neg({x})", dtype, dtype, 37);
+        }
+    }
+}
+
+#[test]
+fn doubles() {
+    let dtype = DType::F64;
+    for body in [
+        "{x} + {y}",
+        "{x} * {y} - {x}",
+        "{x} / {y}",
+        "max({x}, {y})",
+        "min({x}, neg({y}))",
+        "sqrt(abs({x}))",
+        "floor({x}) + ceil({y}) * trunc({x}) - round({y})",
+        "sign({x}) * reciprocal({y})",
+        "select({x} < {y}, {x}, neg({y}))",
+        "select({b}, {x}, {t}(0.1))",
+    ] {
+        for n in ROWS {
+            check(body, dtype, dtype, n);
+        }
+    }
+    for body in ["{x} <= {y}", "is_nan({x} / {x})", "is_inf({x} / f64(0.0))", "and({x} == {x}, {b})"] {
+        check(body, dtype, DType::Bool, 37);
+    }
+}
+
+/// Values of several widths in one stage are what they are alone: those of `f32` are rounded after each operation.
+#[test]
+fn widths_mix() {
+    for (body, dtype, out) in [
+        ("cast<f64>({x}) * f64(0.1)", DType::F32, DType::F64),
+        ("cast<f32>({x}) / f32(3.0) * cast<f32>({y})", DType::F64, DType::F32),
+        ("cast<f32>({x}) * f32(0.1) + f32(1.0)", DType::I64, DType::F32),
+        ("cast<i64>({x}) * i64(1000003)", DType::I32, DType::I64),
+        ("cast<i32>({x} + {y}) + cast<i32>({y})", DType::I64, DType::I32),
+        ("cast<u8>({x}) + cast<u8>({y})", DType::U64, DType::U8),
+        ("cast<f16>({x} * {y})", DType::F64, DType::F16),
+        ("cast<f64>({x}) - f64(0.5)", DType::U8, DType::F64),
+        ("cast<i64>({x} < {y}) + cast<i64>({b})", DType::F32, DType::I64),
+        ("select({x} == {y}, f32(0.0), f32(-1.5))", DType::I64, DType::F32),
+    ] {
+        for n in ROWS {
+            check(body, dtype, out, n);
+        }
     }
 }
 
@@ -119,6 +168,35 @@ fn floats_of_sixteen_bits() {
         check("cast<f16>(cast<f32>({x}) * f32(3.0))", dtype, DType::F16, 37);
         check("cast<bf16>(cast<f32>({x}) * f32(3.0))", dtype, DType::BF16, 37);
         check("cast<u8>({x} * {t}(100.0))", dtype, DType::U8, 37);
+    }
+}
+
+/// Reductions along rows, along columns, and of a matrix whole: exact for integers, which wrap, and for booleans.
+#[test]
+fn reductions_of_every_type() {
+    for dtype in INTS.into_iter().chain([DType::Bool, DType::F64, DType::F32]) {
+        for op in ["sum", "product", "max", "min"] {
+            for (text, what) in [
+                ("out %z: {t}[3]\n  for i < 3 { %z[i] = {op} j < n { %x[i, j] } }", "rows of"),
+                ("out %z: {t}[n]\n  for j < n { %z[j] = {op} i < 3 { %x[i, j] } }", "columns of"),
+                ("out %z: {t}[]\n  %z[] = {op} i < 3, j < n { %x[i, j] }", "rows of"),
+            ] {
+                let body = text.replace("{t}", dtype.name()).replace("{op}", op);
+                let text = format!("kernel @reduce {{\n  size n\n  in %x: {dtype}[3, n]\n  {body}\n}}\n");
+                let program = parse_program(&text).unwrap_or_else(|it| panic!("{it}\n{text}"));
+                for n in [5, 16, 67] {
+                    let inputs = [operand(dtype, &[3, n as u64], &mut Random(n as u64))];
+                    let expected = eval_program(&program, &[n], &inputs).unwrap();
+                    for options in all_cpus() {
+                        let compiled = compiled_with(&plan_of(&program, &[n]), &options);
+                        let strategy = compiled.kernels()[0].strategy.clone();
+                        assert!(strategy.iter().all(|it| it.contains(what)), "{strategy:?}\n{text}");
+                        let got = call(&in_memory(&compiled, true), &inputs).unwrap();
+                        assert_close(&format!("{} {n}\n{text}", options.cpu), &got[0], &expected[0]);
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -7,12 +7,12 @@ mod common;
 use common::{Arg, run_everywhere};
 use orogen_codegen::jit_memory::Jit;
 use orogen_codegen::vector::math::Emit;
-use orogen_codegen::vector::{Builder, Isa, Program, Size, VReg, math};
+use orogen_codegen::vector::{Builder, Isa, Program, Size, VReg, Width, math};
 use orogen_ir::scalar::{UnaryMeaning, UnaryOp};
 
 /// The vector code of a function that has some.
 fn code(function: UnaryOp) -> Emit {
-    math::code(function).expect("vector code")
+    math::code(function, Width::W32).expect("vector code")
 }
 
 struct Function {

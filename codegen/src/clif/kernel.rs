@@ -309,6 +309,11 @@ impl Lowering<'_> {
                     let bits = cx.b.ins().bitcast(types::I32, MemFlagsData::new(), value);
                     cx.b.ins().uextend(types::I64, bits)
                 }
+                Arg::Double(dim) => {
+                    let value = self.size(cx, *dim);
+                    let value = cx.element_of_index(DType::F64, value);
+                    cx.b.ins().bitcast(types::I64, MemFlagsData::new(), value)
+                }
                 Arg::Pointer(buffer, bytes) => {
                     let bytes = self.size(cx, *bytes);
                     cx.b.ins().iadd(self.pointers[buffer], bytes)

@@ -1,19 +1,19 @@
 //! Elements of memory as lanes of vector programs.
 //!
-//! A lane holds an `f32` or an `i32`. Floats of 16 bits are computed as `f32` and rounded once, where they are stored;
-//! narrower integers are held by their value, so that what goes beyond their range has to be wrapped; booleans are 0 or
-//! 1 in memory, and masks in expressions.
+//! A lane holds a float or an integer of its width. Narrower floats are computed as these and rounded, where they are
+//! stored at the latest; narrower integers are held by their value, so that what goes beyond their range has to be
+//! wrapped; booleans are 0 or 1 in memory, and masks in expressions.
 
 use orogen_ir::types::DType;
 
-use crate::vector::{Addr, BinaryOp, Builder, Compare, MReg, ShiftOp, Size, Storage, VReg};
+use crate::vector::{Addr, BinaryOp, Builder, Compare, MReg, ShiftOp, Size, Storage, VReg, Width};
 
 /// How an element lies in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Element {
     /// As vector programs store it.
     Stored(Storage),
-    /// The upper half of an `f32`.
+    /// The upper half of an `f32`, in lanes of 32 bits.
     BF16,
 }
 
@@ -21,28 +21,44 @@ impl Element {
     /// Whole lanes of 32 bits.
     pub const LANE: Element = Element::Stored(Storage::Bits32);
 
-    /// The elements of a type; `None` if lanes do not hold them.
+    /// Whole lanes.
+    pub(crate) const fn lane(width: Width) -> Element {
+        Element::Stored(width.storage())
+    }
+
+    /// The elements of a type in lanes of 32 bits; `None` if these do not hold them.
     pub(crate) fn of(dtype: DType) -> Option<Element> {
-        Some(match dtype {
-            DType::F32 | DType::I32 => Element::LANE,
-            DType::F16 => Element::Stored(Storage::F16),
-            DType::BF16 => Element::BF16,
-            DType::I8 => Element::Stored(Storage::I8),
-            DType::U8 | DType::Bool => Element::Stored(Storage::U8),
-            DType::I16 => Element::Stored(Storage::I16),
-            DType::U16 => Element::Stored(Storage::U16),
+        Element::in_lanes(dtype, Width::W32)
+    }
+
+    /// The elements of a type in lanes of a width; `None` if these do not hold them.
+    pub(crate) fn in_lanes(dtype: DType, width: Width) -> Option<Element> {
+        use Width::{W32, W64};
+        Some(match (dtype, width) {
+            (DType::F32 | DType::I32 | DType::U32, W32) => Element::lane(width),
+            (DType::F64 | DType::I64 | DType::U64, W64) => Element::lane(width),
+            (DType::BF16, W32) => Element::BF16,
+            (DType::F32, W64) => Element::Stored(Storage::F32),
+            (DType::I32, W64) => Element::Stored(Storage::I32),
+            (DType::U32, W64) => Element::Stored(Storage::U32),
+            (DType::F16, _) => Element::Stored(Storage::F16),
+            (DType::I8, _) => Element::Stored(Storage::I8),
+            (DType::U8 | DType::Bool, _) => Element::Stored(Storage::U8),
+            (DType::I16, _) => Element::Stored(Storage::I16),
+            (DType::U16, _) => Element::Stored(Storage::U16),
             _ => return None,
         })
     }
 
     /// The elements of a type that are only moved, bit by bit; `None` if lanes are too narrow for them.
-    pub(crate) fn moved(dtype: DType) -> Option<Element> {
-        match dtype.size() {
-            1 => Some(Element::Stored(Storage::U8)),
-            2 => Some(Element::Stored(Storage::U16)),
-            4 => Some(Element::LANE),
-            _ => None,
-        }
+    pub(crate) fn moved(dtype: DType, width: Width) -> Option<Element> {
+        Some(Element::Stored(match (dtype.size(), width) {
+            (1, _) => Storage::U8,
+            (2, _) => Storage::U16,
+            (4, Width::W64) => Storage::U32,
+            (size, _) if size == width.bytes() as usize => width.storage(),
+            _ => return None,
+        }))
     }
 
     fn storage(self) -> Storage {
@@ -84,7 +100,7 @@ impl Element {
         self.widened(b, lanes)
     }
 
-    /// Four elements in the first four lanes.
+    /// The elements of the first 128 bits of lanes.
     pub(crate) fn load_quad(self, b: &mut Builder, addr: impl Into<Addr>) -> VReg {
         let lanes = b.load_quad_from(self.storage(), addr);
         self.widened(b, lanes)
@@ -102,7 +118,7 @@ impl Element {
         b.store_lane_to(self.storage(), value, addr);
     }
 
-    /// Stores lanes 0 to 3.
+    /// Stores the lanes of the first 128 bits.
     pub(crate) fn store_quad(self, b: &mut Builder, value: VReg, addr: impl Into<Addr>) {
         let value = self.narrowed(b, value);
         b.store_quad_to(self.storage(), value, addr);

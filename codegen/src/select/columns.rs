@@ -1,19 +1,19 @@
 //! Reductions over axes that are not the innermost: rows are combined element by element.
 
 use indexmap::IndexMap;
-use orogen_ir::loops::{Combine, Expr, Stage};
+use orogen_ir::loops::{BufferId, Expr, Stage};
 use orogen_ir::shape::{Dim, Sym};
-use orogen_ir::types::DType;
 
 use super::access::{Access, Collapsed, collapse};
-use super::expression::VectorExpr;
+use super::expression::{Load, VectorExpr};
+use super::reduction::Reduction;
 use super::routine::Routine;
 use super::row_program::{Leaf, RowCall, RowProgram, RowStage, Target, Work};
 use super::selector::{Match, Selector, pairs, symbols};
 use super::stages;
 use super::tree::{Arg, Call, Node};
 use crate::kernels::element::Element;
-use crate::vector::BinaryOp;
+use crate::vector::Width;
 
 /// Rows shorter than this are left to scalar loops.
 const SHORT: i64 = 4;
@@ -21,17 +21,20 @@ const SHORT: i64 = 4;
 /// A reduction whose result is contiguous along its innermost axis.
 pub(crate) fn columns(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let stage = *run.first()?;
-    let combine = stage.combine?;
+    stages::widths(s.program, &[stage]).iter().find_map(|width| columns_of(s, stage, *width))
+}
+
+fn columns_of(s: &mut Selector<'_>, stage: &Stage, width: Width) -> Option<Match> {
     let program = s.program;
-    if program.buffers[stage.buffer].dtype != DType::F32 {
-        return None;
-    }
+    let dtype = program.buffers[stage.buffer].dtype;
+    let Reduction { combine, .. } = Reduction::new(stage.combine?, dtype, width)?;
+    let element_of = |buffer: BufferId| Element::in_lanes(program.buffers[buffer].dtype, width);
     let vars = symbols(stage);
     let store = Access::new(program, &mut s.shapes, stage.buffer, &stage.at, &vars)?;
     let mut loads = IndexMap::new();
     for id in stages::expressions(program, stage) {
         if let Expr::Load { buffer, at, otherwise } = &program.exprs[id] {
-            if otherwise.is_some() || Element::of(program.buffers[*buffer].dtype).is_none() {
+            if otherwise.is_some() || element_of(*buffer).is_none() {
                 return None;
             }
             loads.insert(id, Access::new(program, &mut s.shapes, *buffer, at, &vars)?);
@@ -52,16 +55,16 @@ pub(crate) fn columns(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         return None;
     }
 
-    let (mut expr, mut pointers) = (VectorExpr::default(), vec![store.clone()]);
-    let row_of_floats = Target { contiguous: true, element: Element::LANE };
-    let mut body = RowProgram::of(vec![row_of_floats]);
+    let (mut expr, mut pointers) = (VectorExpr::of_width(width), vec![store.clone()]);
+    let result = Target { contiguous: true, element: element_of(stage.buffer)? };
+    let mut body = RowProgram::of(width, vec![result]);
     let old = expr.leaf(0);
     let mut places = IndexMap::new();
     for (id, access) in &loads {
         let at = match pointers.iter().skip(1).position(|it| it == access) {
             Some(at) => at + 1,
             None => {
-                let element = Element::of(program.buffers[access.buffer].dtype)?;
+                let element = element_of(access.buffer)?;
                 body.targets.push(Target { contiguous: contiguous(s, access)?, element });
                 pointers.push(access.clone());
                 pointers.len() - 1
@@ -69,18 +72,14 @@ pub(crate) fn columns(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         };
         places.insert(*id, at);
     }
-    let new = expr.add(program, stage.value, &mut |expr, id| Some(expr.leaf(*places.get(&id)?)))?;
-    let (root, identity) = match combine {
-        Combine::Sum => (expr.combine(BinaryOp::Add, old, new), 0.0),
-        Combine::Product => (expr.combine(BinaryOp::Mul, old, new), 1.0),
-        Combine::Max => (expr.extremum(true, old, new), f32::NEG_INFINITY),
-        Combine::Min => (expr.extremum(false, old, new), f32::INFINITY),
-    };
+    let mut leaf = |expr: &mut VectorExpr, id| Some(expr.leaf(*places.get(&id)?));
+    let new = expr.add_stored(program, stage, &mut Load(&mut leaf))?;
+    let root = expr.accumulate(combine, dtype, old, new);
     let leaves = (0..pointers.len()).map(Leaf::Memory).collect();
     body.stages.push(map(expr, root, leaves));
-    let mut constant = VectorExpr::default();
-    let value = constant.constant(identity);
-    let mut start = RowProgram::of(vec![row_of_floats]);
+    let mut constant = VectorExpr::of_width(width);
+    let value = constant.identity(combine, dtype)?;
+    let mut start = RowProgram::of(width, vec![result]);
     start.stages.push(map(constant, value, Vec::new()));
 
     let outer: Vec<(Sym, Dim)> = outer.iter().map(|it| (it.inner, it.extent)).collect();

@@ -1,30 +1,31 @@
 //! What lanes hold of an element type, and what stages do with elements.
 
-use orogen_ir::loops::{Expr, Stage, TensorProgram};
+use orogen_ir::loops::{Combine, Expr, Stage, TensorProgram};
 use orogen_ir::types::DType;
 
 use crate::kernels::element::Element;
+use crate::vector::Width;
 
 /// What lanes hold of an element type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// An `f32`.
+    /// A float of the width of lanes.
     Float,
-    /// An `i32`.
+    /// An integer of the width of lanes.
     Int,
     /// All bits of a lane, or none.
     Mask,
 }
 
 impl Class {
-    /// The class of a type; `None` if lanes do not hold it.
-    pub(crate) fn of(dtype: DType) -> Option<Class> {
-        match dtype {
-            DType::F32 | DType::F16 | DType::BF16 => Some(Class::Float),
-            DType::I32 | DType::I16 | DType::I8 | DType::U16 | DType::U8 => Some(Class::Int),
-            DType::Bool => Some(Class::Mask),
-            _ => None,
-        }
+    /// The class of a type; `None` if lanes of a width do not hold it.
+    pub(crate) fn of(dtype: DType, width: Width) -> Option<Class> {
+        Element::in_lanes(dtype, width)?;
+        Some(match dtype {
+            DType::Bool => Class::Mask,
+            _ if dtype.is_float() => Class::Float,
+            _ => Class::Int,
+        })
     }
 }
 
@@ -34,6 +35,51 @@ pub(crate) fn moves(program: &TensorProgram, stage: &Stage) -> bool {
 }
 
 /// The elements of a type in a stage.
-pub(crate) fn elements_in(program: &TensorProgram, stage: &Stage, dtype: DType) -> Option<Element> {
-    if moves(program, stage) { Element::moved(dtype) } else { Element::of(dtype) }
+pub(crate) fn elements_in(
+    program: &TensorProgram,
+    stage: &Stage,
+    dtype: DType,
+    width: Width,
+) -> Option<Element> {
+    if moves(program, stage) { Element::moved(dtype, width) } else { Element::in_lanes(dtype, width) }
+}
+
+/// An integer as casts from floats make it: saturated, by its value or, of `u64`, by its bits.
+pub(crate) fn saturated(dtype: DType, value: f64) -> i64 {
+    match dtype {
+        DType::I8 => i64::from(value as i8),
+        DType::I16 => i64::from(value as i16),
+        DType::I32 => i64::from(value as i32),
+        DType::U8 => i64::from(value as u8),
+        DType::U16 => i64::from(value as u16),
+        DType::U32 => i64::from(value as u32),
+        DType::U64 => (value as u64).cast_signed(),
+        _ => value as i64,
+    }
+}
+
+/// The lane of a number; booleans are masks. `None` if lanes do not hold the type.
+pub(crate) fn lane_of(dtype: DType, width: Width, value: f64) -> Option<u64> {
+    Some(match Class::of(dtype, width)? {
+        Class::Float if dtype == DType::F64 => width.float(value),
+        Class::Float => width.float(f64::from(value as f32)),
+        Class::Int => width.int(saturated(dtype, value)),
+        Class::Mask if value == 0.0 => 0,
+        Class::Mask => width.ones(),
+    })
+}
+
+/// The value of an empty reduction, as a lane; booleans are 0 or 1.
+pub(crate) fn identity(combine: Combine, dtype: DType, width: Width) -> Option<u64> {
+    let (low, high) = (f64::NEG_INFINITY, f64::INFINITY);
+    let value = match combine {
+        Combine::Sum => 0.0,
+        Combine::Product => 1.0,
+        Combine::Max => low,
+        Combine::Min => high,
+    };
+    match Class::of(dtype, width)? {
+        Class::Mask => Some(u64::from(value > 0.0)),
+        _ => lane_of(dtype, width, value),
+    }
 }

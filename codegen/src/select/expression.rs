@@ -1,28 +1,29 @@
 //! Scalar expressions of tensor programs as vector code.
 
 use indexmap::{IndexMap, IndexSet};
-use orogen_ir::loops::{BinaryOp, CompareOp, Expr, ExprId, Stage, TensorProgram, UnaryOp};
+use orogen_ir::loops::{BinaryOp, Combine, CompareOp, Expr, ExprId, Stage, TensorProgram, UnaryOp};
 use orogen_ir::types::DType;
 
-use super::element::{Class, moves};
+use super::cast::integer_source;
+use super::element::{Class, identity, moves};
 use crate::kernels::element::round_bf16;
-use crate::vector::{self, Builder, Compare, ShiftOp, VReg, math};
+use crate::vector::{self, Builder, Compare, ShiftOp, VReg, Width, math};
 
 /// A node of a vector expression, by its place.
 pub(crate) type Node = usize;
 
 /// An operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Operation {
+pub(super) enum Operation {
     /// The value of leaf `i`.
     Leaf(usize),
-    /// An `f32` by its bits.
-    Constant(u32),
+    /// A lane by its bits.
+    Constant(u64),
     /// One that has vector code.
     Function(UnaryOp, Node),
-    /// An `f32` as an `i32`, truncated and saturated.
+    /// A float as an integer, truncated and saturated.
     ToInt(Node),
-    /// An `i32` as an `f32`.
+    /// An integer as a float.
     FromInt(Node),
     Binary(vector::BinaryOp, Node, Node),
     Max(Node, Node),
@@ -33,15 +34,24 @@ enum Operation {
     Blend(Node, Node, Node),
     /// A lane shifted by so many bits.
     Shift(ShiftOp, Node, u8),
-    /// An `f32` rounded to what the type holds.
-    Round(Half, Node),
+    /// An instruction on each lane.
+    Unary(vector::UnaryOp, Node),
+    /// An `f32` rounded to what bfloat16 holds.
+    RoundBf16(Node),
 }
 
-/// Floats of 16 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Half {
-    F16,
-    BF16,
+/// The float that lanes of a width hold.
+fn float_of(width: Width) -> DType {
+    match width {
+        Width::W32 => DType::F32,
+        Width::W64 => DType::F64,
+    }
+}
+
+/// Whether a function of a float gives one of the same type without rounding.
+fn exact(op: UnaryOp) -> bool {
+    use UnaryOp::{Abs, Ceil, Floor, IsInf, IsNan, Neg, Round, Sign, Trunc};
+    matches!(op, Neg | Abs | Floor | Ceil | Round | Trunc | Sign | IsNan | IsInf)
 }
 
 /// What the operands of an expression become.
@@ -67,18 +77,29 @@ impl Leaves for Load<'_> {
 /// An expression over leaves (loads, mostly), as a graph; equal nodes are one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct VectorExpr {
-    operations: IndexSet<Operation>,
+    /// The width of the lanes.
+    width: Width,
+    pub(super) operations: IndexSet<Operation>,
 }
 
 impl PartialEq for VectorExpr {
     fn eq(&self, other: &Self) -> bool {
         // Operands are places, so the order counts.
-        self.operations.as_slice() == other.operations.as_slice()
+        self.width == other.width && self.operations.as_slice() == other.operations.as_slice()
     }
 }
 
 impl VectorExpr {
-    fn push(&mut self, operation: Operation) -> Node {
+    /// An empty expression over lanes of a width.
+    pub(crate) fn of_width(width: Width) -> VectorExpr {
+        VectorExpr { width, ..VectorExpr::default() }
+    }
+
+    pub(super) fn width(&self) -> Width {
+        self.width
+    }
+
+    pub(super) fn push(&mut self, operation: Operation) -> Node {
         // Constants are compared by bits, so NaN does not matter here.
         self.operations.insert_full(operation).0
     }
@@ -88,14 +109,19 @@ impl VectorExpr {
         self.push(Operation::Leaf(i))
     }
 
-    /// A constant.
-    pub(crate) fn constant(&mut self, value: f32) -> Node {
-        self.push(Operation::Constant(value.to_bits()))
+    /// A float.
+    pub(crate) fn constant(&mut self, value: f64) -> Node {
+        self.push(Operation::Constant(self.width.float(value)))
+    }
+
+    /// An integer.
+    pub(super) fn bits(&mut self, value: i64) -> Node {
+        self.push(Operation::Constant(self.width.int(value)))
     }
 
     /// A text that two expressions share exactly when they are equal.
     pub(crate) fn key(&self) -> String {
-        format!("{:?}", self.operations.as_slice())
+        format!("{:?} {:?}", self.width, self.operations.as_slice())
     }
 
     /// Appends code for `results`; `leaves` are the values of the leaves.
@@ -115,9 +141,10 @@ impl VectorExpr {
             let v = |node: Node| values[node].expect("operands come first");
             values[node] = Some(match *operation {
                 Operation::Leaf(i) => leaves[i],
-                Operation::Constant(bits) => b.constant_bits(bits),
+                Operation::Constant(bits) => b.constant_lane(bits),
                 Operation::Function(function, x) => {
-                    math::code(function).expect("only functions with vector code are added")(b, v(x))
+                    let code = math::code(function, self.width);
+                    code.expect("only functions with vector code are added")(b, v(x))
                 }
                 Operation::ToInt(x) => math::to_int(b, v(x)),
                 Operation::FromInt(x) => math::from_int(b, v(x)),
@@ -127,8 +154,8 @@ impl VectorExpr {
                 Operation::Compare(op, x, y) => b.compare(op, v(x), v(y)),
                 Operation::Blend(mask, yes, no) => b.blend(v(mask), v(yes), v(no)),
                 Operation::Shift(op, x, by) => b.shift(op, v(x), by),
-                Operation::Round(Half::F16, x) => b.unary(vector::UnaryOp::ToHalf, v(x)),
-                Operation::Round(Half::BF16, x) => round_bf16(b, v(x)),
+                Operation::Unary(op, x) => b.unary(op, v(x)),
+                Operation::RoundBf16(x) => round_bf16(b, v(x)),
             });
         }
         results.iter().map(|it| values[*it].expect("results are needed")).collect()
@@ -141,7 +168,8 @@ impl VectorExpr {
             | Operation::ToInt(x)
             | Operation::FromInt(x)
             | Operation::Shift(_, x, _)
-            | Operation::Round(_, x) => vec![x],
+            | Operation::Unary(_, x)
+            | Operation::RoundBf16(x) => vec![x],
             Operation::Binary(_, x, y)
             | Operation::Max(x, y)
             | Operation::Min(x, y)
@@ -192,14 +220,14 @@ impl VectorExpr {
 
     /// The part of the graph between `root` and `cut`, with `cut` as leaf 0; it must depend on nothing else.
     pub(crate) fn between(&self, root: Node, cut: Node) -> (VectorExpr, Node) {
-        let mut copy = VectorExpr::default();
+        let mut copy = VectorExpr::of_width(self.width);
         let zero = copy.leaf(0);
         self.copied(root, copy, IndexMap::from_iter([(cut, zero)]))
     }
 
     /// The part of the graph under `root`, which depends on these leaves: leaf `leaves[i]` becomes leaf `i`.
     pub(crate) fn part(&self, root: Node, leaves: &[usize]) -> (VectorExpr, Node) {
-        let mut copy = VectorExpr::default();
+        let mut copy = VectorExpr::of_width(self.width);
         let mut map = IndexMap::new();
         for (i, leaf) in leaves.iter().enumerate() {
             let new = copy.leaf(i);
@@ -227,7 +255,8 @@ impl VectorExpr {
                 Operation::Compare(op, x, y) => Operation::Compare(op, m(x), m(y)),
                 Operation::Blend(x, y, z) => Operation::Blend(m(x), m(y), m(z)),
                 Operation::Shift(op, x, by) => Operation::Shift(op, m(x), by),
-                Operation::Round(half, x) => Operation::Round(half, m(x)),
+                Operation::Unary(op, x) => Operation::Unary(op, m(x)),
+                Operation::RoundBf16(x) => Operation::RoundBf16(m(x)),
             };
             let made = copy.push(operation);
             map.insert(node, made);
@@ -268,8 +297,11 @@ impl VectorExpr {
             _ => root,
         };
         let value = self.add_with(program, root, leaves)?;
-        if Class::of(dtype)? != Class::Mask {
-            return Some(value);
+        if Class::of(dtype, self.width)? != Class::Mask {
+            return Some(match self.operations[value] {
+                Operation::Unary(vector::UnaryOp::ToSingle, exact) if dtype == DType::F32 => exact,
+                _ => value,
+            });
         }
         let one = self.bits(1);
         Some(self.push(Operation::Binary(vector::BinaryOp::And, value, one)))
@@ -297,31 +329,34 @@ impl VectorExpr {
             return Some(*node);
         }
         let dtype = program.dtype_of(id);
-        let class = Class::of(dtype);
-        let class_of = |id: ExprId| Class::of(program.dtype_of(id));
+        let width = self.width;
+        let class = Class::of(dtype, width);
+        let class_of = |id: ExprId| Class::of(program.dtype_of(id), width);
         let node = match &program.exprs[id] {
-            Expr::Float(value, _) => self.number(class?, *value)?,
-            Expr::Int(value, _) if class == Some(Class::Float) => self.constant(*value as f32),
-            Expr::Int(value, _) => self.number(class?, *value as f64)?,
+            Expr::Float(value, _) => self.number(dtype, *value)?,
+            Expr::Int(value, _) if class == Some(Class::Int) => self.bits(*value),
+            Expr::Int(value, _) => self.number(dtype, *value as f64)?,
             Expr::Load { .. } => {
                 let leaf = leaves.leaf(self, id)?;
                 if class? == Class::Mask { self.not_zero(leaf) } else { leaf }
             }
             // To an integer and back, as quantisation does.
-            Expr::Cast(DType::F32, x) if integer_source(program, *x).is_some() => {
+            Expr::Cast(DType::F32, x) if width == Width::W32 && integer_source(program, *x).is_some() => {
                 let (source, to) = integer_source(program, *x)?;
                 let x = self.convert(program, source, leaves, known)?;
                 self.through_integer(to, x)?
             }
             // A size as a number.
-            Expr::Dim(_, DType::F32) => leaves.leaf(self, id)?,
-            Expr::Cast(DType::F32, x) if matches!(program.exprs[*x], Expr::Dim(_, DType::I64)) => {
+            Expr::Dim(..) if dtype == float_of(width) => leaves.leaf(self, id)?,
+            Expr::Cast(to, x)
+                if *to == float_of(width) && matches!(program.exprs[*x], Expr::Dim(_, DType::I64)) =>
+            {
                 leaves.leaf(self, *x)?
             }
             Expr::Dim(..) => return None,
             Expr::Cast(to, x) => {
                 let from = program.dtype_of(*x);
-                class.zip(Class::of(from))?;
+                class.zip(Class::of(from, width))?;
                 let x = self.convert(program, *x, leaves, known)?;
                 self.cast(from, *to, x)?
             }
@@ -333,8 +368,11 @@ impl VectorExpr {
                 let operand = class_of(*x)?;
                 let x = self.convert(program, *x, leaves, known)?;
                 match operand {
-                    Class::Float => self.unary(*op, x)?,
-                    Class::Int => self.unary_ints(*op, dtype, x)?,
+                    Class::Float => {
+                        let value = self.unary(*op, x)?;
+                        if exact(*op) { value } else { self.rounded_to_single(dtype, value) }
+                    }
+                    Class::Int => self.unary_ints(*op, program.dtype_of(id), x)?,
                     Class::Mask => return None,
                 }
             }
@@ -343,21 +381,29 @@ impl VectorExpr {
                 let x = self.convert(program, *x, leaves, known)?;
                 let y = self.convert(program, *y, leaves, known)?;
                 match operands {
-                    Class::Float => self.binary(*op, x, y)?,
+                    Class::Float => {
+                        let value = self.binary(*op, x, y)?;
+                        let exact = matches!(op, BinaryOp::Max | BinaryOp::Min);
+                        if exact { value } else { self.rounded_to_single(dtype, value) }
+                    }
                     Class::Int => self.binary_ints(*op, dtype, x, y)?,
                     Class::Mask => self.logical(*op, x, y)?,
                 }
             }
-            Expr::Compare(op, x, y) => {
-                let operands = class_of(*x)?;
-                let x = self.convert(program, *x, leaves, known)?;
+            Expr::Compare(op, of, y) => {
+                let operands = class_of(*of)?;
+                let x = self.convert(program, *of, leaves, known)?;
                 let y = self.convert(program, *y, leaves, known)?;
                 match (operands, op) {
                     (Class::Float, _) => self.compare_floats(*op, x, y),
-                    // A mask is −1 or 0.
-                    (Class::Int, _) | (Class::Mask, CompareOp::Eq | CompareOp::Ne) => {
+                    (Class::Int, CompareOp::Eq | CompareOp::Ne) => self.compare_ints(*op, x, y),
+                    (Class::Int, _) => {
+                        let of = program.dtype_of(*of);
+                        let [x, y] = [x, y].map(|it| self.ordered(of, it));
                         self.compare_ints(*op, x, y)
                     }
+                    // A mask is −1 or 0.
+                    (Class::Mask, CompareOp::Eq | CompareOp::Ne) => self.compare_ints(*op, x, y),
                     (Class::Mask, _) => self.compare_ints(*op, y, x),
                 }
             }
@@ -376,127 +422,17 @@ impl VectorExpr {
         Some(node)
     }
 
-    /// A constant of a class.
-    fn number(&mut self, class: Class, value: f64) -> Option<Node> {
-        Some(match class {
-            Class::Float => self.constant(value as f32),
-            Class::Int => self.bits(value as i32),
-            Class::Mask => self.bits(if value == 0.0 { 0 } else { -1 }),
-        })
-    }
-
-    fn not(&mut self, mask: Node) -> Node {
-        let ones = self.push(Operation::Constant(u32::MAX));
-        self.push(Operation::Binary(vector::BinaryOp::Xor, mask, ones))
-    }
-
-    /// The mask of the `i32` lanes that are not 0.
-    fn not_zero(&mut self, x: Node) -> Node {
-        let zero = self.bits(0);
-        self.compare_ints(CompareOp::Ne, x, zero)
-    }
-
-    /// A value as a lane of another type. Floats saturate to integers, NaN to 0; integers wrap.
-    fn cast(&mut self, from: DType, to: DType, x: Node) -> Option<Node> {
-        if from == to {
-            return Some(x);
-        }
-        let node = match (Class::of(from)?, Class::of(to)?) {
-            (Class::Float, Class::Float) => x,
-            (Class::Int, Class::Float) => {
-                // What f32 does not hold would be rounded twice.
-                if from == DType::I32 && to == DType::BF16 {
-                    return None;
-                }
-                self.push(Operation::FromInt(x))
-            }
-            // A condition as a number, and back.
-            (Class::Mask, Class::Float) => {
-                let one = self.constant(1.0);
-                return Some(self.push(Operation::Binary(vector::BinaryOp::And, x, one)));
-            }
-            (Class::Mask, Class::Int) => {
-                let one = self.bits(1);
-                return Some(self.push(Operation::Binary(vector::BinaryOp::And, x, one)));
-            }
-            (Class::Float, Class::Mask) => {
-                let zero = self.constant(0.0);
-                return Some(self.push(Operation::Compare(Compare::Ne, x, zero)));
-            }
-            (Class::Int, Class::Mask) => return Some(self.not_zero(x)),
-            (Class::Float, Class::Int) => {
-                let x = if to == DType::I32 { x } else { self.through_integer(to, x)? };
-                return Some(self.push(Operation::ToInt(x)));
-            }
-            (Class::Int, Class::Int) => {
-                let holds = from.size() < to.size() && (to.is_signed_int() || !from.is_signed_int());
-                return Some(if holds { x } else { self.wrap(to, x) });
-            }
-            (Class::Mask, Class::Mask) => return Some(x),
-        };
-        Some(self.rounded(to, node))
-    }
-
-    /// An `f32` rounded to what a float type holds.
-    fn rounded(&mut self, to: DType, x: Node) -> Node {
-        match to {
-            DType::F16 => self.push(Operation::Round(Half::F16, x)),
-            DType::BF16 => self.push(Operation::Round(Half::BF16, x)),
-            _ => x,
-        }
-    }
-
-    /// An `i32` as the integer that its low bits are in a type.
-    fn wrap(&mut self, to: DType, x: Node) -> Node {
-        let bits = 8 * to.size();
-        if bits >= 32 {
-            return x;
-        }
-        if !to.is_signed_int() {
-            let mask = self.bits((1 << bits) - 1);
-            return self.push(Operation::Binary(vector::BinaryOp::And, x, mask));
-        }
-        let by = 32 - bits as u8;
-        let upper = self.push(Operation::Shift(ShiftOp::Left, x, by));
-        self.push(Operation::Shift(ShiftOp::RightArithmetic, upper, by))
-    }
-
-    /// What a cast to an integer type and back makes of a value: saturated, NaN 0, no negative zero.
-    fn through_integer(&mut self, to: DType, x: Node) -> Option<Node> {
-        let (least, most) = match to {
-            DType::I8 => (f32::from(i8::MIN), f32::from(i8::MAX)),
-            DType::I16 => (f32::from(i16::MIN), f32::from(i16::MAX)),
-            DType::U8 => (0.0, f32::from(u8::MAX)),
-            DType::U16 => (0.0, f32::from(u16::MAX)),
-            // The greatest integers of the others are no f32; the nearest f32 is what they become.
-            DType::I32 => (-(2f32.powi(31)), 2f32.powi(31)),
-            DType::I64 => (-(2f32.powi(63)), 2f32.powi(63)),
-            DType::U32 => (0.0, 2f32.powi(32)),
-            DType::U64 => (0.0, 2f32.powi(64)),
-            _ => return None,
-        };
-        let (low, high) = (self.constant(least), self.constant(most));
-        let mut value = x;
-        if least < 0.0 {
-            let (nan, zero) = (self.push(Operation::Compare(Compare::Unordered, x, x)), self.constant(0.0));
-            value = self.push(Operation::Blend(nan, zero, x));
-        }
-        // The second operand stands for NaN, and for a negative zero where `low` is 0.
-        value = self.push(Operation::Binary(vector::BinaryOp::Max, value, low));
-        value = self.push(Operation::Binary(vector::BinaryOp::Min, value, high));
-        value = self.push(Operation::Function(UnaryOp::Trunc, value));
-        if least < 0.0 {
-            let zero = self.constant(0.0);
-            value = self.push(Operation::Binary(vector::BinaryOp::Add, value, zero));
-        }
-        Some(value)
-    }
-
     fn unary(&mut self, op: UnaryOp, x: Node) -> Option<Node> {
-        if op == UnaryOp::IsNan {
-            return Some(self.push(Operation::Compare(Compare::Unordered, x, x)));
+        match op {
+            UnaryOp::IsNan => return Some(self.push(Operation::Compare(Compare::Unordered, x, x))),
+            UnaryOp::IsInf => {
+                let magnitude = self.push(Operation::Function(UnaryOp::Abs, x));
+                let infinity = self.constant(f64::INFINITY);
+                return Some(self.push(Operation::Compare(Compare::Eq, magnitude, infinity)));
+            }
+            _ => {}
         }
-        math::code(op)?;
+        math::code(op, self.width)?;
         Some(self.push(Operation::Function(op, x)))
     }
 
@@ -514,19 +450,28 @@ impl VectorExpr {
         Some(self.push(Operation::Binary(op, x, y)))
     }
 
-    /// An `i32` constant.
-    fn bits(&mut self, value: i32) -> Node {
-        self.push(Operation::Constant(value.cast_unsigned()))
-    }
-
     /// Operations on one integer that vectors have.
     fn unary_ints(&mut self, op: UnaryOp, dtype: DType, x: Node) -> Option<Node> {
         let zero = self.bits(0);
-        let negated = self.push(Operation::Binary(vector::BinaryOp::IntSub, zero, x));
+        let signed = dtype.is_signed_int();
         let value = match op {
-            UnaryOp::Neg => negated,
-            UnaryOp::Abs => self.push(Operation::Binary(vector::BinaryOp::IntMax, x, negated)),
+            UnaryOp::Abs if !signed => return Some(x),
+            UnaryOp::Neg | UnaryOp::Abs => {
+                let negated = self.push(Operation::Binary(vector::BinaryOp::IntSub, zero, x));
+                if op == UnaryOp::Neg { negated } else { self.combine(vector::BinaryOp::IntMax, x, negated) }
+            }
+            // The difference of −1 or 0, and −1 or 0.
+            UnaryOp::Sign if signed => {
+                let below = self.compare_ints(CompareOp::Lt, x, zero);
+                let above = self.compare_ints(CompareOp::Gt, x, zero);
+                return Some(self.combine(vector::BinaryOp::IntSub, below, above));
+            }
+            UnaryOp::Sign => {
+                let (mask, one) = (self.not_zero(x), self.bits(1));
+                return Some(self.combine(vector::BinaryOp::And, mask, one));
+            }
             UnaryOp::BitNot => self.not(x),
+            UnaryOp::IsNan | UnaryOp::IsInf => return Some(zero),
             _ => return None,
         };
         Some(self.wrap(dtype, value))
@@ -534,20 +479,70 @@ impl VectorExpr {
 
     /// Operations on integers that vectors have.
     fn binary_ints(&mut self, op: BinaryOp, dtype: DType, x: Node, y: Node) -> Option<Node> {
-        let wraps = matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul);
         let op = match op {
             BinaryOp::Add => vector::BinaryOp::IntAdd,
             BinaryOp::Sub => vector::BinaryOp::IntSub,
             BinaryOp::Mul => vector::BinaryOp::IntMul,
-            BinaryOp::Max => vector::BinaryOp::IntMax,
-            BinaryOp::Min => vector::BinaryOp::IntMin,
+            BinaryOp::Max => return Some(self.extremum_of(true, dtype, x, y)),
+            BinaryOp::Min => return Some(self.extremum_of(false, dtype, x, y)),
             _ => return self.logical(op, x, y),
         };
-        let value = self.push(Operation::Binary(op, x, y));
-        Some(if wraps { self.wrap(dtype, value) } else { value })
+        let value = self.combine(op, x, y);
+        Some(self.wrap(dtype, value))
     }
 
-    /// A comparison of `f32`, as a mask.
+    /// Whether integers of a type fill lanes, without a sign.
+    fn fills_unsigned(&self, dtype: DType) -> bool {
+        dtype.is_int() && !dtype.is_signed_int() && 8 * dtype.size() as u32 == self.width.bits()
+    }
+
+    /// Integers that are ordered as signed ones as those of a type are.
+    fn ordered(&mut self, dtype: DType, x: Node) -> Node {
+        if !self.fills_unsigned(dtype) {
+            return x;
+        }
+        let sign = self.push(Operation::Constant(self.width.sign()));
+        self.combine(vector::BinaryOp::Xor, x, sign)
+    }
+
+    /// The larger (or smaller) value of a type; NaN if either is.
+    fn extremum_of(&mut self, max: bool, dtype: DType, x: Node, y: Node) -> Node {
+        if dtype.is_float() {
+            return self.extremum(max, x, y);
+        }
+        if self.fills_unsigned(dtype) {
+            let [left, right] = [x, y].map(|it| self.ordered(dtype, it));
+            let greater = self.compare_ints(CompareOp::Gt, left, right);
+            let (yes, no) = if max { (x, y) } else { (y, x) };
+            return self.push(Operation::Blend(greater, yes, no));
+        }
+        self.combine(if max { vector::BinaryOp::IntMax } else { vector::BinaryOp::IntMin }, x, y)
+    }
+
+    /// One step of a reduction of what stages store. Integers are not wrapped: they are where they are stored.
+    pub(crate) fn accumulate(&mut self, combine: Combine, dtype: DType, x: Node, y: Node) -> Node {
+        let float = dtype.is_float();
+        let op = match combine {
+            Combine::Max => return self.extremum_of(true, dtype, x, y),
+            Combine::Min => return self.extremum_of(false, dtype, x, y),
+            // Booleans are 0 or 1.
+            Combine::Sum if dtype == DType::Bool => vector::BinaryOp::Or,
+            Combine::Product if dtype == DType::Bool => vector::BinaryOp::And,
+            Combine::Sum if float => vector::BinaryOp::Add,
+            Combine::Product if float => vector::BinaryOp::Mul,
+            Combine::Sum => vector::BinaryOp::IntAdd,
+            Combine::Product => vector::BinaryOp::IntMul,
+        };
+        self.combine(op, x, y)
+    }
+
+    /// The value of an empty reduction.
+    pub(crate) fn identity(&mut self, combine: Combine, dtype: DType) -> Option<Node> {
+        let lane = identity(combine, dtype, self.width)?;
+        Some(self.push(Operation::Constant(lane)))
+    }
+
+    /// A comparison of floats, as a mask.
     fn compare_floats(&mut self, op: CompareOp, x: Node, y: Node) -> Node {
         let op = match op {
             CompareOp::Eq => Compare::Eq,
@@ -560,8 +555,8 @@ impl VectorExpr {
         self.push(Operation::Compare(op, x, y))
     }
 
-    /// A comparison of `i32`, as a mask.
-    fn compare_ints(&mut self, op: CompareOp, x: Node, y: Node) -> Node {
+    /// A comparison of signed integers, as a mask.
+    pub(super) fn compare_ints(&mut self, op: CompareOp, x: Node, y: Node) -> Node {
         let (op, x, y, negated) = match op {
             CompareOp::Eq => (vector::BinaryOp::IntEq, x, y, false),
             CompareOp::Ne => (vector::BinaryOp::IntEq, x, y, true),
@@ -578,7 +573,10 @@ impl VectorExpr {
     fn power(&mut self, x: Node, y: Node) -> Option<Node> {
         let Operation::Constant(bits) = self.operations[y] else { return None };
         let mul = |e: &mut Self, a, b| e.push(Operation::Binary(vector::BinaryOp::Mul, a, b));
-        let exponent = f32::from_bits(bits);
+        let exponent = match self.width {
+            Width::W32 => f64::from(f32::from_bits(bits as u32)),
+            Width::W64 => f64::from_bits(bits),
+        };
         match exponent {
             1.0 => Some(x),
             2.0 => Some(mul(self, x, x)),
@@ -625,20 +623,4 @@ impl VectorExpr {
         let zero = self.bits(0);
         self.push(Operation::Binary(vector::BinaryOp::IntSub, zero, x))
     }
-}
-
-/// The f32 under casts to integers that only widen after the first, and the type of the first.
-fn integer_source(program: &TensorProgram, id: ExprId) -> Option<(ExprId, DType)> {
-    let Expr::Cast(to, inner) = &program.exprs[id] else { return None };
-    let from = program.dtype_of(*inner);
-    if !to.is_int() {
-        return None;
-    }
-    if from == DType::F32 {
-        return Some((*inner, *to));
-    }
-    let widens = from.is_int()
-        && (from.size() < to.size() || from == *to)
-        && (to.is_signed_int() || !from.is_signed_int());
-    if widens { integer_source(program, *inner) } else { None }
 }

@@ -26,6 +26,7 @@
 //! `strips` with `strip_loads` and `strip_program`, `forms` (constants as routines want them), `routine`.
 
 mod access;
+mod cast;
 mod columns;
 mod contraction;
 mod convolution;
@@ -34,6 +35,7 @@ mod epilogue;
 mod expression;
 pub(crate) mod forms;
 mod product;
+mod reduction;
 pub(crate) mod routine;
 mod row_program;
 mod rows;

@@ -11,9 +11,10 @@
 //! workspace have room for `n` elements each.
 
 use super::expression::{Node, VectorExpr};
+use super::reduction::Reduction;
 use crate::kernels::element::Element;
 use crate::kernels::laws::Law;
-use crate::vector::{Addr, BinaryOp, Builder, Compare, IReg, IntCompare, IntOp, MReg, Program, Size, VReg};
+use crate::vector::{Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, MReg, Program, Size, VReg, Width};
 use orogen_ir::shape::{Dim, ShapeCx};
 
 /// A pointer parameter, by its place.
@@ -45,12 +46,8 @@ pub(crate) enum Leaf {
 pub(crate) enum Work {
     /// Stores it for every element.
     Map,
-    /// Adds it up over the row.
-    Sum,
-    /// The largest; NaN if any is.
-    Max,
-    /// The smallest; NaN if any is.
-    Min,
+    /// Reduces it over the row.
+    Reduce(Reduction),
     /// Computes it once for the row.
     Scalar,
 }
@@ -81,6 +78,8 @@ pub(crate) struct RowCall {
 /// Stages that run one after the other on each row.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RowProgram {
+    /// The width of lanes.
+    pub(crate) width: Width,
     /// What each pointer points at.
     pub(crate) targets: Vec<Target>,
     /// How many numbers are read.
@@ -95,8 +94,8 @@ pub(crate) struct RowProgram {
 
 impl RowProgram {
     /// No stages yet, over these pointers.
-    pub(crate) fn of(targets: Vec<Target>) -> RowProgram {
-        RowProgram { targets, ..RowProgram::default() }
+    pub(crate) fn of(width: Width, targets: Vec<Target>) -> RowProgram {
+        RowProgram { width, targets, ..RowProgram::default() }
     }
 
     /// Divides the stages into passes: a stage joins the pass before it unless it needs a value which that computes.
@@ -148,9 +147,7 @@ impl RowProgram {
     pub(crate) fn describe(&self) -> String {
         let words = self.stages.iter().map(|it| match it.work {
             Work::Map => "map",
-            Work::Sum => "sum",
-            Work::Max => "max",
-            Work::Min => "min",
+            Work::Reduce(reduction) => reduction.name(),
             Work::Scalar => "scalar",
         });
         words.collect::<Vec<_>>().join(", ")
@@ -169,13 +166,13 @@ impl RowProgram {
                 it.temporary
             )
         });
-        format!("{:?} {} {:?}", self.targets, self.sizes, stages.collect::<Vec<_>>())
+        format!("{:?} {:?} {} {:?}", self.width, self.targets, self.sizes, stages.collect::<Vec<_>>())
     }
 
     /// The program. Parameters: the pointers, `n` (elements of a row), `rows`, and a row stride in bytes for each
     /// pointer; then the bits of the numbers.
     pub(crate) fn build(&self) -> Program {
-        let mut b = Builder::new("rows");
+        let mut b = Builder::of_width("rows", self.width);
         let pointers: Vec<IReg> = self.targets.iter().map(|_| b.param()).collect();
         let [n, rows] = b.params();
         let strides: Vec<IReg> = self.targets.iter().map(|_| b.param()).collect();
@@ -268,7 +265,10 @@ impl Pass<'_> {
         let accumulators: Vec<Option<VReg>> = self
             .segment
             .iter()
-            .map(|number| identity(stages[*number].work).map(|value| b.splat(value)))
+            .map(|number| match stages[*number].work {
+                Work::Reduce(reduction) => Some(b.splat_lane(reduction.start(self.program.width))),
+                Work::Map | Work::Scalar => None,
+            })
             .collect();
         let moving =
             cursors.iter().enumerate().filter_map(|(p, it)| Some(((*it)?, self.element(p).vectors(1))));
@@ -290,8 +290,10 @@ impl Pass<'_> {
             self.step(b, &splats, &cursors, &accumulators, values, Some((mask, active)));
         });
         for (number, accumulator) in self.segment.iter().zip(&accumulators) {
-            let Some(accumulator) = accumulator else { continue };
-            let value = finish(b, stages[*number].work, *accumulator);
+            let (Some(accumulator), Work::Reduce(reduction)) = (accumulator, stages[*number].work) else {
+                continue;
+            };
+            let value = reduction.finish(b, *accumulator);
             if let Some(pointer) = stages[*number].pointer {
                 self.element(pointer).store_lane(b, value, self.pointers[pointer]);
             }
@@ -348,49 +350,21 @@ impl Pass<'_> {
                         loaded[p] = None;
                     }
                 }
-                (work, Some(accumulator)) => {
+                (Work::Reduce(reduction), Some(accumulator)) => {
                     let value = match tail {
                         None => value,
                         Some((_, active)) => {
-                            let nothing = b.constant(identity(work).unwrap_or(0.0));
+                            let nothing = b.constant_lane(reduction.nothing(self.program.width));
                             b.blend(active, value, nothing)
                         }
                     };
-                    let sum = match work {
-                        Work::Max => b.max(*accumulator, value),
-                        Work::Min => b.min(*accumulator, value),
-                        _ => b.add(*accumulator, value),
-                    };
+                    let sum = reduction.step(b, *accumulator, value);
                     b.assign(*accumulator, sum);
                 }
-                (_, None) => {}
+                (Work::Scalar, _) | (_, None) => {}
             }
         }
     }
-}
-
-fn identity(work: Work) -> Option<f32> {
-    match work {
-        Work::Sum => Some(0.0),
-        Work::Max => Some(f32::NEG_INFINITY),
-        Work::Min => Some(f32::INFINITY),
-        Work::Map | Work::Scalar => None,
-    }
-}
-
-/// The reduction of the lanes, in every lane.
-fn finish(b: &mut Builder, work: Work, accumulator: VReg) -> VReg {
-    let op = match work {
-        Work::Max => BinaryOp::Max,
-        Work::Min => BinaryOp::Min,
-        _ => return b.reduce(BinaryOp::Add, accumulator),
-    };
-    let value = b.reduce(op, accumulator);
-    // The extremum of lanes drops NaN.
-    let (zero, one, nan) = (b.constant(0.0), b.constant(1.0), b.constant(f32::NAN));
-    let bad = b.select(Compare::Unordered, accumulator, accumulator, one, zero);
-    let any = b.reduce(BinaryOp::Max, bad);
-    b.select(Compare::Gt, any, zero, nan, value)
 }
 
 #[cfg(test)]
@@ -405,6 +379,7 @@ mod tests {
         let [zero, one, two] = [0, 1, 2].map(|it| shapes.int(it));
         let windows = shapes.add_int(n, -1).unwrap();
         let program = RowProgram::of(
+            Width::W32,
             [true, false].map(|contiguous| Target { contiguous, element: Element::LANE }).to_vec(),
         );
         for (n, rows, along, wanted) in [

@@ -2,19 +2,20 @@
 //! normalisation): one vector program that works row by row.
 
 use indexmap::IndexMap;
-use orogen_ir::loops::{BufferId, BufferRole, Combine, Expr, Stage};
+use orogen_ir::loops::{BufferId, BufferRole, Expr, Stage};
 use orogen_ir::shape::{Dim, Sym};
-use orogen_ir::types::DType;
 
 use super::access::{Access, collapse};
 use super::element::elements_in;
 use super::expression::{Load, Node, VectorExpr};
+use super::reduction::Reduction;
 use super::routine::Routine;
 use super::row_program::{Leaf, Pointer, RowCall, RowProgram, RowStage, Target, Work};
 use super::selector::{Match, Selector, pairs, single_axes};
 use super::stages;
 use super::tree::{Arg, Call, Node as Tree};
 use crate::kernels::element::Element;
+use crate::vector::Width;
 
 /// Elements in one unit of parallel work of a flat loop.
 const FLAT_UNIT: i64 = 4096;
@@ -24,17 +25,22 @@ pub(crate) fn rows(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let most = (1..=run.len()).find(|len| !plausible(s, run[*len - 1])).map_or(run.len(), |it| it - 1);
     (1..=most).rev().find_map(|len| {
         let stages = &run[..len];
-        let depth = stages::shared_depth(s.program, stages)?;
-        (0..=depth).find_map(|depth| Group::new(s, stages, depth)?.emit(s))
+        let most = stages::shared_depth(s.program, stages)?;
+        let widths = stages::widths(s.program, stages);
+        widths
+            .iter()
+            .find_map(|width| (0..=most).find_map(|depth| Group::new(s, stages, depth, *width)?.emit(s)))
     })
 }
 
 /// Cheap reasons against a stage.
 fn plausible(s: &Selector<'_>, stage: &Stage) -> bool {
     let dtype = s.program.buffers[stage.buffer].dtype;
-    (dtype == DType::F32 || (stage.combine.is_none() && elements_in(s.program, stage, dtype).is_some()))
-        && stage.combine != Some(Combine::Product)
-        && stage.at.iter().all(|it| it.dim().is_some())
+    let held = |width: Width| match stage.combine {
+        None => elements_in(s.program, stage, dtype, width).is_some(),
+        Some(combine) => Reduction::new(combine, dtype, width).is_some(),
+    };
+    Width::ALL.into_iter().any(held) && stage.at.iter().all(|it| it.dim().is_some())
 }
 
 /// A position: outer axes are those of the first stage.
@@ -61,14 +67,14 @@ struct Group<'r> {
 }
 
 impl<'r> Group<'r> {
-    fn new(s: &mut Selector<'_>, stages: &'r [&'r Stage], depth: usize) -> Option<Group<'r>> {
+    fn new(s: &mut Selector<'_>, stages: &'r [&'r Stage], depth: usize, width: Width) -> Option<Group<'r>> {
         let outer = pairs(&stages[0].axes[..depth]);
         let one = s.shapes.int(1);
         let mut group = Group {
             stages,
             outer,
             n: one,
-            program: RowProgram::default(),
+            program: RowProgram::of(width, Vec::new()),
             positions: Vec::new(),
             sizes: Vec::new(),
         };
@@ -89,7 +95,7 @@ impl<'r> Group<'r> {
         extent: &mut Option<Dim>,
         made: &mut IndexMap<BufferId, (Position, Leaf)>,
     ) -> Option<()> {
-        let program = s.program;
+        let (program, width) = (s.program, self.program.width);
         let vars: Vec<Sym> = super::selector::symbols(stage);
         let single = single_axes(&s.shapes, stage);
         let mut inner = pairs(&stage.axes[depth..]);
@@ -103,7 +109,7 @@ impl<'r> Group<'r> {
         for id in stages::expressions(program, stage) {
             if let Expr::Load { buffer, at, otherwise } = &program.exprs[id] {
                 if otherwise.is_some()
-                    || elements_in(program, stage, program.buffers[*buffer].dtype).is_none()
+                    || elements_in(program, stage, program.buffers[*buffer].dtype, width).is_none()
                 {
                     return None;
                 }
@@ -143,11 +149,11 @@ impl<'r> Group<'r> {
             };
             let mut outer = access.renamed(&names);
             outer.coefficients.retain(|sym, _| !inner_vars.contains(sym));
-            let element = elements_in(program, stage, program.buffers[access.buffer].dtype)?;
+            let element = elements_in(program, stage, program.buffers[access.buffer].dtype, width)?;
             Some(Position { outer, element, along, contiguous })
         };
         let mut leaves: Vec<Leaf> = Vec::new();
-        let mut expr = VectorExpr::default();
+        let mut expr = VectorExpr::of_width(width);
         let mut positions = IndexMap::new();
         for (id, access) in &loads {
             positions.insert(*id, place(s, access)?);
@@ -192,10 +198,9 @@ impl<'r> Group<'r> {
             (false, false) => (Some(self.pointer(Some(target.clone()))), Leaf::Value(number)),
         };
         let work = match (stage.combine, maps) {
-            (Some(Combine::Sum), _) => Work::Sum,
-            (Some(Combine::Max), _) => Work::Max,
-            (Some(Combine::Min), _) => Work::Min,
-            (Some(Combine::Product), _) => return None,
+            (Some(combine), _) => {
+                Work::Reduce(Reduction::new(combine, program.buffers[stage.buffer].dtype, width)?)
+            }
             (None, true) => Work::Map,
             (None, false) => Work::Scalar,
         };
@@ -234,8 +239,9 @@ impl<'r> Group<'r> {
             return at;
         }
         // Workspace holds lanes.
-        let (contiguous, element) =
-            position.as_ref().map_or((true, Element::LANE), |it| (it.contiguous, it.element));
+        let (contiguous, element) = position
+            .as_ref()
+            .map_or((true, Element::lane(self.program.width)), |it| (it.contiguous, it.element));
         self.program.targets.push(Target { contiguous, element });
         self.positions.push(position);
         self.positions.len() - 1
@@ -247,7 +253,7 @@ impl<'r> Group<'r> {
         }
         self.program.plan();
         let zero = s.shapes.int(0);
-        let row_bytes = s.shapes.scale(self.n, 4).ok()?;
+        let row_bytes = s.shapes.scale(self.n, self.program.width.bytes().into()).ok()?;
         let row_bytes = s.shapes.round_up(row_bytes, 64).ok()?;
         let accesses: Vec<Access> = self.positions.iter().flatten().map(|it| it.outer.clone()).collect();
         let joined = collapse(&mut s.shapes, &self.outer, &accesses.iter().collect::<Vec<_>>())?;
@@ -303,7 +309,10 @@ impl<'r> Group<'r> {
         }
         args.extend([Arg::Size(n), Arg::Size(rows)]);
         args.extend(strides.into_iter().map(Arg::Size));
-        args.extend(self.sizes.iter().map(|it| Arg::Float(*it)));
+        args.extend(self.sizes.iter().map(|it| match self.program.width {
+            Width::W32 => Arg::Float(*it),
+            Width::W64 => Arg::Double(*it),
+        }));
         let key = self.program.key();
         let isa = s.isa;
         let program = &self.program;

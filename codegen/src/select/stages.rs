@@ -4,6 +4,15 @@ use indexmap::IndexSet;
 use orogen_ir::loops::{BufferId, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
 use orogen_ir::shape::Sym;
 
+use crate::vector::Width;
+
+/// The widths of lanes to try for stages: the wider one where some value is as wide.
+pub(super) fn widths(program: &TensorProgram, stages: &[&Stage]) -> &'static [Width] {
+    let wide = |id: &ExprId| program.dtype_of(*id).size() == 8;
+    let any = stages.iter().any(|it| values_below(program, it.value).iter().any(wide));
+    if any { &[Width::W32, Width::W64] } else { &[Width::W32] }
+}
+
 /// How many leading axes stages can share.
 pub(super) fn shared_depth(program: &TensorProgram, run: &[&Stage]) -> Option<usize> {
     let mut depth = run.first()?.axes.len();
@@ -111,7 +120,16 @@ pub(super) fn symbols_below(program: &TensorProgram, root: ExprId) -> IndexSet<S
 }
 
 /// All expressions at or below some.
-pub(super) fn expressions_below(program: &TensorProgram, mut stack: Vec<ExprId>) -> IndexSet<ExprId> {
+pub(super) fn expressions_below(program: &TensorProgram, stack: Vec<ExprId>) -> IndexSet<ExprId> {
+    below(program, stack, true)
+}
+
+/// The expressions that a value is made of, but not the indices of what it reads.
+fn values_below(program: &TensorProgram, root: ExprId) -> IndexSet<ExprId> {
+    below(program, vec![root], false)
+}
+
+fn below(program: &TensorProgram, mut stack: Vec<ExprId>, indices: bool) -> IndexSet<ExprId> {
     let mut seen = IndexSet::new();
     while let Some(id) = stack.pop() {
         if !seen.insert(id) {
@@ -120,7 +138,7 @@ pub(super) fn expressions_below(program: &TensorProgram, mut stack: Vec<ExprId>)
         match &program.exprs[id] {
             Expr::Dim(..) | Expr::Float(..) | Expr::Int(..) => {}
             Expr::Load { at, otherwise, .. } => {
-                stack.extend(at.iter().filter_map(Index::value));
+                stack.extend(at.iter().filter_map(Index::value).filter(|_| indices));
                 stack.extend(*otherwise);
             }
             Expr::Unary(_, a) | Expr::Cast(_, a) => stack.push(*a),

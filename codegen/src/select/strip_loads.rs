@@ -5,11 +5,12 @@ use orogen_ir::loops::{BinaryOp, BufferId, CompareOp, Expr, ExprId, Index, Stage
 use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::DType;
 
-use super::element::{Class, moves};
+use super::element::{lane_of, moves};
 use super::expression::{Leaves, Node, VectorExpr};
 use super::selector::Selector;
 use super::stages;
 use super::strip_program::Source;
+use crate::vector::Width;
 
 /// `low ≤ index < high`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +22,8 @@ pub(super) struct Range {
 /// When a load is in range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Guard {
-    /// Bits of the value elsewhere.
-    pub(super) otherwise: u32,
+    /// Bits of the value elsewhere, as a lane.
+    pub(super) otherwise: u64,
     /// Of groups in a row.
     pub(super) inner: Range,
     /// Of indices over the other axes.
@@ -65,6 +66,8 @@ pub(super) struct Parts<'a, 'p> {
     pub(super) sources: Vec<Source>,
     /// Loads of whole groups, by expression and term: the first element, and how many parts were met.
     pub(super) spread: IndexMap<(ExprId, usize), (Dim, i64)>,
+    /// The width of lanes.
+    pub(super) width: Width,
     /// Whether elements are moved as lanes of four bytes, whatever they are.
     pub(super) packed: bool,
 }
@@ -91,7 +94,7 @@ impl Parts<'_, '_> {
         let Expr::Load { buffer, at, otherwise } = &program.exprs[id] else { return None };
         let gathered = self.gathered(expr, *buffer, at)?;
         // Gathers are of whole lanes.
-        if gathered.is_some() && program.buffers[*buffer].dtype.size() != 4 {
+        if gathered.is_some() && program.buffers[*buffer].dtype.size() != self.width.bytes() as usize {
             return None;
         }
         let (gather, reach) = (gathered.map(|it| it.0), gathered.map(|it| it.1));
@@ -143,17 +146,17 @@ impl Parts<'_, '_> {
     fn guard(&mut self, buffer: BufferId, at: &[Dim], otherwise: ExprId) -> Option<Option<Guard>> {
         let dtype = self.s.program.buffers[buffer].dtype;
         // Where lanes hold bits, zero alone is the same in all types.
-        let bits = moves(self.s.program, self.stage) && (self.packed || dtype.size() != 4);
-        let class = if bits { None } else { Class::of(dtype) };
-        let otherwise = match (&self.s.program.exprs[otherwise], class) {
-            (Expr::Float(value, _), _) if *value == 0.0 && value.is_sign_positive() => 0,
-            (Expr::Int(0, _), _) => 0,
-            (Expr::Float(value, _), Some(Class::Float)) => (*value as f32).to_bits(),
-            (Expr::Int(value, _), Some(Class::Float)) => (*value as f32).to_bits(),
-            (Expr::Float(value, _), Some(Class::Int)) => (*value as i32).cast_unsigned(),
-            (Expr::Int(value, _), Some(Class::Int)) => (*value as i32).cast_unsigned(),
+        let bits =
+            moves(self.s.program, self.stage) && (self.packed || dtype.size() != self.width.bytes() as usize);
+        let otherwise = match self.s.program.exprs[otherwise] {
+            Expr::Float(value, _) if value == 0.0 && value.is_sign_positive() => 0,
+            Expr::Int(0, _) => 0,
+            Expr::Float(..) | Expr::Int(..) if bits => return None,
             // As in memory.
-            (Expr::Float(..) | Expr::Int(..), Some(Class::Mask)) => 1,
+            Expr::Float(..) | Expr::Int(..) if dtype == DType::Bool => 1,
+            Expr::Int(value, _) if dtype.is_int() => self.width.int(value),
+            Expr::Int(value, _) => lane_of(dtype, self.width, value as f64)?,
+            Expr::Float(value, _) => lane_of(dtype, self.width, value)?,
             _ => return None,
         };
         let row = self.row;
@@ -202,7 +205,9 @@ impl Parts<'_, '_> {
         let Some((place, id)) = values.find(|it| self.varies(it.1)) else { return Some(None) };
         let unique = !values.any(|it| self.varies(it.1));
         // A vector of indices is not checked.
-        if !unique || at[place].is_checked() || program.dtype_of(id) != DType::I32 {
+        let index = program.dtype_of(id);
+        let signed = index == DType::I32 || (index == DType::I64 && self.width == Width::W64);
+        if !unique || at[place].is_checked() || !signed {
             return None;
         }
         let dims = program.buffers[buffer].dims.clone();

@@ -7,14 +7,14 @@
 //! * **U2** Groups are whole: their size is a power of two that divides the elements of a row.
 //! * **U3** Neighbours in a row are neighbours in the target, and in what is read as a row or guarded; groups follow each
 //!   other where groups are read; what is one element for the row does not move.
-//! * **U4** The positions of elements that data choose fit in a lane of 32 bits.
+//! * **U4** The positions of elements that data choose fit in a lane.
 //! * **U5** Where other elements than of four bytes are moved, they fill lanes, and only rows of them are moved.
 
 use super::expression::{Node, VectorExpr};
 use crate::kernels::element::Element;
 use crate::kernels::laws::Law;
 use crate::vector::{
-    Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Interleave, Isa, MReg, Program, Size, VReg,
+    Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Interleave, Isa, MReg, Program, Size, VReg, Width,
 };
 use orogen_ir::shape::{Dim, Overflow, ShapeCx};
 
@@ -30,7 +30,7 @@ pub(crate) enum Source {
     /// The element at an index that the expression gives, times so many elements.
     Gather(Node, i64),
     /// As `Row` inside a range of the row; these bits elsewhere.
-    Guarded(u32),
+    Guarded(u64),
 }
 
 /// The extents of a call, all rows of it.
@@ -51,6 +51,8 @@ pub(crate) struct StripCall {
 /// Rows of `n` groups of neighbouring elements, each element of a group with an expression of its own.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StripProgram {
+    /// The width of lanes.
+    pub(crate) width: Width,
     /// What is read, a pointer each.
     pub(crate) sources: Vec<Source>,
     /// The elements of each source and of the target.
@@ -76,7 +78,8 @@ impl StripProgram {
     /// A text that two programs share exactly when they are equal.
     pub(crate) fn key(&self) -> String {
         format!(
-            "{:?} {:?} {} {:?} {}",
+            "{:?} {:?} {:?} {} {:?} {}",
+            self.width,
             self.sources,
             self.elements,
             self.expr.key(),
@@ -106,8 +109,9 @@ impl StripProgram {
                 laws.push(Law::equal("U5", *step, shapes.int(1)));
             }
         }
+        let most = i64::MAX >> (64 - self.width.bits());
         for reach in call.reach.iter().flatten() {
-            laws.extend([Law::at_least("U4", *reach, 0), Law::at_most("U4", *reach, i64::from(i32::MAX))]);
+            laws.extend([Law::at_least("U4", *reach, 0), Law::at_most("U4", *reach, most)]);
         }
         let bytes = shapes.scale(call.elements, call.size)?;
         laws.push(Law::multiple("U5", bytes, 4));
@@ -128,7 +132,7 @@ impl StripProgram {
     /// in bytes for each source and the target; for each guarded source the range of groups, then of rows, in which
     /// it is read, each as begin and end, which may lie outside of the row.
     pub(crate) fn build(&self, isa: Isa) -> Program {
-        let mut b = Builder::new("strips");
+        let mut b = Builder::of_width("strips", self.width);
         let sources: Vec<IReg> = self.sources.iter().map(|_| b.param()).collect();
         let target = b.param();
         let [n, rows] = b.params();
@@ -277,14 +281,14 @@ impl StripProgram {
                         value
                     } else {
                         let lanes = b.mask_lanes(inside);
-                        let otherwise = b.constant_bits(*otherwise);
+                        let otherwise = b.constant_lane(*otherwise);
                         b.blend(lanes, value, otherwise)
                     }
                 }
                 (Source::Gather(index, scale), ..) => {
                     let mut index = self.expr.emit(b, &leaves, &[*index])[0];
                     if *scale != 1 {
-                        let scale = b.constant_int(i32::try_from(*scale).unwrap_or(i32::MAX));
+                        let scale = b.constant_int(*scale);
                         index = b.binary(BinaryOp::IntMul, index, scale);
                     }
                     let active = mask.unwrap_or_else(|| {
@@ -333,35 +337,19 @@ fn interleave(b: &mut Builder, isa: Isa, vectors: &[VReg]) -> Vec<VReg> {
 
 /// `x0 y0 x1 y1 …` as two vectors.
 fn shuffle(b: &mut Builder, isa: Isa, x: VReg, y: VReg) -> [VReg; 2] {
-    if isa.lanes() == 4 {
-        return [Interleave::Low32, Interleave::High32].map(|op| b.interleave(op, x, y));
+    match (isa, b.width()) {
+        (Isa::Clif128, Width::W32) => {
+            return [Interleave::Low32, Interleave::High32].map(|op| b.interleave(op, x, y));
+        }
+        (Isa::Clif128, Width::W64) => {
+            return [Interleave::Low64, Interleave::High64].map(|op| b.interleave(op, x, y));
+        }
+        _ => {}
     }
     // Taking even and then odd elements rotates the bits of positions, of which there are one more than in a lane
     // number; all rotations but one are one in the other direction.
-    (0..isa.lanes().ilog2()).fold([x, y], |[x, y], _| [false, true].map(|odd| b.deinterleave(x, y, odd)))
-}
-
-/// The combination of `value` with what was there before.
-pub(crate) fn accumulate(
-    expr: &mut VectorExpr,
-    combine: orogen_ir::loops::Combine,
-    before: Option<Node>,
-    value: Node,
-) -> Node {
-    use orogen_ir::loops::Combine;
-    let identity = match combine {
-        Combine::Sum => 0.0,
-        Combine::Product => 1.0,
-        Combine::Max => f32::NEG_INFINITY,
-        Combine::Min => f32::INFINITY,
-    };
-    let before = before.unwrap_or_else(|| expr.constant(identity));
-    match combine {
-        Combine::Sum => expr.combine(BinaryOp::Add, before, value),
-        Combine::Product => expr.combine(BinaryOp::Mul, before, value),
-        Combine::Max => expr.extremum(true, before, value),
-        Combine::Min => expr.extremum(false, before, value),
-    }
+    (0..isa.lanes_of(b.width()).ilog2())
+        .fold([x, y], |[x, y], _| [false, true].map(|odd| b.deinterleave(x, y, odd)))
 }
 
 #[cfg(test)]

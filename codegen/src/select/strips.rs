@@ -9,20 +9,21 @@
 //! at a fixed place of the innermost axis cut it into pieces.
 
 use indexmap::IndexMap;
-use orogen_ir::loops::{Axis, BufferId, CompareOp, Expr, Index, Stage};
+use orogen_ir::loops::{Axis, BufferId, CompareOp, Expr, ExprId, Index, Stage, TensorProgram};
 use orogen_ir::shape::{Dim, Sym};
-use orogen_ir::types::DType;
 
 use super::access::count;
 use super::element::{elements_in, moves};
 use super::expression::VectorExpr;
+use super::reduction::Reduction;
 use super::routine::Routine;
 use super::selector::{Match, Selector};
 use super::stages;
 use super::strip_loads::{Load, Parts, Range, integer};
-use super::strip_program::{Source, StripCall, StripProgram, accumulate};
+use super::strip_program::{Source, StripCall, StripProgram};
 use super::tree::{Arg, Call, Node as Tree};
 use crate::kernels::element::Element;
+use crate::vector::Width;
 
 /// Sizes of groups that are tried.
 const GROUPS: [i64; 4] = [1, 2, 4, 8];
@@ -36,14 +37,17 @@ pub(crate) fn strips(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let stage = *run.first()?;
     let terms = terms(s, stage)?;
     let dtype = s.program.buffers[stage.buffer].dtype;
-    let single =
-        dtype == DType::F32 || (stage.combine.is_none() && elements_in(s.program, stage, dtype).is_some());
+    let single = |width: &Width| match stage.combine {
+        None => elements_in(s.program, stage, dtype, *width).is_some(),
+        Some(combine) => Reduction::new(combine, dtype, *width).is_some(),
+    };
+    let widths: Vec<Width> = gathering_widths(s.program, stage).iter().copied().filter(single).collect();
     // What is only moved need not be of a type that lanes hold: so many elements are lanes.
-    if !single && !moves(s.program, stage) {
+    if widths.is_empty() && !moves(s.program, stage) {
         return None;
     }
     let cuts = cuts(s, stage)?;
-    let stage = Strip { stage, terms, single };
+    let stage = Strip { stage, terms, widths };
     if cuts.is_empty() {
         return stage.choose(s, None);
     }
@@ -66,13 +70,20 @@ pub(crate) fn packed(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     if !cuts(s, stage)?.is_empty() {
         return None;
     }
-    Strips::new(s, &Strip { stage, terms, single: false }, 1, None, true)?.emit(s)
+    Strips::new(s, &Strip { stage, terms, widths: Vec::new() }, 1, None, None)?.emit(s)
+}
+
+/// The widths of lanes to try, of indices that data gives too.
+fn gathering_widths(program: &TensorProgram, stage: &Stage) -> &'static [Width] {
+    let wide = |id: &ExprId| program.dtype_of(*id).size() == 8;
+    let any = stages::expressions(program, stage).iter().any(wide);
+    if any { &[Width::W32, Width::W64] } else { &[Width::W32] }
 }
 
 /// Whether a stage moves elements, as they are, that do not fill a lane each.
 fn packs(s: &Selector<'_>, stage: &Stage) -> bool {
     let dtype = s.program.buffers[stage.buffer].dtype;
-    moves(s.program, stage) && Element::of(dtype) != Some(Element::LANE)
+    moves(s.program, stage) && dtype.size() != 4
 }
 
 /// A stage that may become strips.
@@ -80,8 +91,8 @@ struct Strip<'a> {
     stage: &'a Stage,
     /// The points of its reduction.
     terms: Vec<Vec<(Sym, i64)>>,
-    /// Whether a lane holds one of its elements.
-    single: bool,
+    /// The widths of lanes that hold one of its elements.
+    widths: Vec<Width>,
 }
 
 impl Strip<'_> {
@@ -90,12 +101,12 @@ impl Strip<'_> {
         // Four bytes at a time. Where a row is not cut, `packed` tried that before all else.
         if piece.is_some()
             && packs(s, self.stage)
-            && let Some(found) = Strips::new(s, self, 1, piece, true).and_then(|it| it.emit(s))
+            && let Some(found) = Strips::new(s, self, 1, piece, None).and_then(|it| it.emit(s))
         {
             return Some(found);
         }
-        let mut groups = GROUPS.iter().filter(|_| self.single);
-        groups.find_map(|group| Strips::new(s, self, *group, piece, false)?.emit(s))
+        let mut ways = self.widths.iter().flat_map(|width| GROUPS.map(|group| (*width, group)));
+        ways.find_map(|(width, group)| Strips::new(s, self, group, piece, Some(width))?.emit(s))
     }
 }
 
@@ -170,16 +181,18 @@ struct Strips {
 }
 
 impl Strips {
-    /// `piece` is the part of the innermost axis that is meant, if it is not all of it; `packed` says that elements are
-    /// moved as lanes of four bytes, whatever they are.
+    /// `piece` is the part of the innermost axis that is meant, if it is not all of it; without a width of lanes that hold
+    /// an element each, elements are moved as lanes of four bytes, whatever they are.
     fn new(
         s: &mut Selector<'_>,
         strip: &Strip<'_>,
         group: i64,
         piece: Option<(i64, i64)>,
-        packed: bool,
+        width: Option<Width>,
     ) -> Option<Strips> {
         let (stage, terms) = (strip.stage, &strip.terms);
+        let packed = width.is_none();
+        let width = width.unwrap_or_default();
         let zero = s.shapes.int(0);
         let mut values: IndexMap<Sym, Dim> = IndexMap::new();
         let by_data = |at: &[Index]| at.iter().any(|it| it.dim().is_none());
@@ -220,9 +233,10 @@ impl Strips {
             loads: Vec::new(),
             sources: Vec::new(),
             spread: IndexMap::new(),
+            width,
             packed,
         };
-        let mut expr = VectorExpr::default();
+        let mut expr = VectorExpr::of_width(width);
         let (mut results, mut target, mut scatter, mut step) = (Vec::new(), None, None, zero);
         for part in 0..group {
             let at = parts.s.shapes.scale(q, group).ok()?;
@@ -251,7 +265,14 @@ impl Strips {
                 let program = parts.s.program;
                 let node = expr.add_stored(program, stage, &mut parts)?;
                 value = Some(match stage.combine {
-                    Some(combine) => accumulate(&mut expr, combine, value, node),
+                    Some(combine) => {
+                        let dtype = program.buffers[stage.buffer].dtype;
+                        let before = match value {
+                            Some(before) => before,
+                            None => expr.identity(combine, dtype)?,
+                        };
+                        expr.accumulate(combine, dtype, before, node)
+                    }
                     None => node,
                 });
             }
@@ -275,14 +296,14 @@ impl Strips {
             s.shapes.display(extent),
             loads.len()
         );
-        let short = s.shapes.as_int(n).is_some_and(|it| it <= i64::from(s.isa.lanes()));
+        let short = s.shapes.as_int(n).is_some_and(|it| it <= i64::from(s.isa.lanes_of(width)));
         let buffers = loads.iter().map(|it| it.buffer).chain([stage.buffer]);
         let element = |buffer: BufferId| match packed {
-            true => Some(Element::LANE),
-            false => elements_in(s.program, stage, s.program.buffers[buffer].dtype),
+            true => Some(Element::lane(width)),
+            false => elements_in(s.program, stage, s.program.buffers[buffer].dtype, width),
         };
         let elements = buffers.map(element).collect::<Option<Vec<Element>>>()?;
-        let program = StripProgram { sources, elements, expr, results, short };
+        let program = StripProgram { width, sources, elements, expr, results, short };
         Some(Strips {
             outer,
             extent,

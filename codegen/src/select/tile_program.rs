@@ -11,11 +11,9 @@
 use super::expression::{Node, VectorExpr};
 use crate::kernels::element::Element;
 use crate::kernels::laws::Law;
-use crate::vector::{Addr, Builder, IReg, IntCompare, IntOp, Interleave, MReg, Program, VReg};
+use crate::vector::{Addr, Builder, IReg, IntCompare, IntOp, Interleave, MReg, Program, VReg, Width};
 use orogen_ir::shape::{Dim, ShapeCx};
 
-/// Rows and columns of a tile.
-const SIDE: i64 = 4;
 /// Columns that are taken together, so that the cache lines of crossed sources are used up while they are there.
 const STRIP: i64 = 16;
 
@@ -40,9 +38,11 @@ pub(crate) struct TileCall {
     pub(crate) steps: Vec<[Dim; 2]>,
 }
 
-/// A matrix of `rows` by `n` elements in tiles of four by four; the tiles of [`Source::Across`] are transposed.
+/// A matrix of `rows` by `n` elements in square tiles of rows of 128 bits of lanes; the tiles of [`Source::Across`] are transposed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TileProgram {
+    /// The width of lanes.
+    pub(crate) width: Width,
     /// What is read, a pointer each.
     pub(crate) sources: Vec<Source>,
     /// The elements of each source and of the target.
@@ -63,7 +63,7 @@ struct Edge {
 impl TileProgram {
     /// A text that two programs share exactly when they are equal.
     pub(crate) fn key(&self) -> String {
-        format!("{:?} {:?} {} {}", self.sources, self.elements, self.expr.key(), self.result)
+        format!("{:?} {:?} {:?} {} {}", self.width, self.sources, self.elements, self.expr.key(), self.result)
     }
 
     /// The laws of a call.
@@ -84,21 +84,22 @@ impl TileProgram {
     /// The program. Parameters: a pointer for each source and the target; `n`, `rows`; a stride in bytes for each
     /// source and the target: from column to column for [`Source::Across`], else from row to row.
     pub(crate) fn build(&self) -> Program {
-        let mut b = Builder::new("tiles");
+        let mut b = Builder::of_width("tiles", self.width);
+        let side = self.side();
         let pointers: Vec<IReg> = (0..=self.sources.len()).map(|_| b.param()).collect();
         let [n, rows] = b.params();
         let strides: Vec<IReg> = pointers.iter().map(|_| b.param()).collect();
-        let whole_rows = b.int_op(IntOp::ShiftRight, rows, 2);
-        let rest_rows = b.int_op(IntOp::And, rows, SIDE - 1);
+        let whole_rows = b.int_op(IntOp::ShiftRight, rows, shift(side));
+        let rest_rows = b.int_op(IntOp::And, rows, side - 1);
         let strips = b.int_add(n, STRIP - 1);
         let strips = b.int_op(IntOp::ShiftRight, strips, 4);
         let left = b.int_move(n);
         b.repeat(strips, |b| {
             let width = b.int_op(IntOp::Min, left, STRIP);
             let strip: Vec<IReg> = pointers.iter().map(|it| b.int_move(*it)).collect();
-            let four = b.int_const(SIDE);
+            let all = b.int_const(side);
             b.repeat(whole_rows, |b| {
-                self.row_of_tiles(b, &strip, &strides, width, four, true);
+                self.row_of_tiles(b, &strip, &strides, width, all, true);
                 self.move_rows(b, &strip, &strides);
             });
             b.when(IntCompare::Gt, rest_rows, 0, |b| {
@@ -110,6 +111,11 @@ impl TileProgram {
         b.finish()
     }
 
+    /// Rows and columns of a tile.
+    fn side(&self) -> i64 {
+        i64::from(16 / self.width.bytes())
+    }
+
     fn kind(&self, pointer: usize) -> Source {
         // The target comes last.
         self.sources.get(pointer).copied().unwrap_or(Source::Along)
@@ -118,9 +124,9 @@ impl TileProgram {
     fn move_rows(&self, b: &mut Builder, pointers: &[IReg], strides: &[IReg]) {
         for (i, (pointer, stride)) in pointers.iter().zip(strides).enumerate() {
             if self.kind(i) == Source::Across {
-                b.bump(*pointer, self.elements[i].bytes() * SIDE);
+                b.bump(*pointer, self.elements[i].bytes() * self.side());
             } else {
-                let by = b.int_op(IntOp::ShiftLeft, *stride, 2);
+                let by = b.int_op(IntOp::ShiftLeft, *stride, shift(self.side()));
                 b.bump(*pointer, by);
             }
         }
@@ -132,7 +138,7 @@ impl TileProgram {
                 Source::Scalar => {}
                 Source::Along => b.bump(*pointer, self.elements[i].bytes() * columns),
                 Source::Across => {
-                    let by = b.int_op(IntOp::ShiftLeft, *stride, i64::from(columns.ilog2()));
+                    let by = b.int_op(IntOp::ShiftLeft, *stride, shift(columns));
                     b.bump(*pointer, by);
                 }
             }
@@ -151,24 +157,25 @@ impl TileProgram {
     ) {
         let cursors: Vec<IReg> = strip.iter().map(|it| b.int_move(*it)).collect();
         let left = b.int_move(width);
+        let side = self.side();
         if full {
-            let whole = b.int_op(IntOp::ShiftRight, width, 2);
+            let whole = b.int_op(IntOp::ShiftRight, width, shift(side));
             b.repeat(whole, |b| {
                 self.tile(b, &cursors, strides, None);
-                self.move_columns(b, &cursors, strides, SIDE);
-                b.bump(left, -SIDE);
+                self.move_columns(b, &cursors, strides, side);
+                b.bump(left, -side);
             });
             b.when(IntCompare::Gt, left, 0, |b| {
                 self.tile(b, &cursors, strides, Some(Edge { rows, columns: left }));
             });
         } else {
-            let tiles = b.int_add(width, SIDE - 1);
-            let tiles = b.int_op(IntOp::ShiftRight, tiles, 2);
+            let tiles = b.int_add(width, side - 1);
+            let tiles = b.int_op(IntOp::ShiftRight, tiles, shift(side));
             b.repeat(tiles, |b| {
-                let columns = b.int_op(IntOp::Min, left, SIDE);
+                let columns = b.int_op(IntOp::Min, left, side);
                 self.tile(b, &cursors, strides, Some(Edge { rows, columns }));
-                self.move_columns(b, &cursors, strides, SIDE);
-                b.bump(left, -SIDE);
+                self.move_columns(b, &cursors, strides, side);
+                b.bump(left, -side);
             });
         }
     }
@@ -176,10 +183,10 @@ impl TileProgram {
     /// One tile; at an edge only so many rows and columns of it are touched.
     fn tile(&self, b: &mut Builder, cursors: &[IReg], strides: &[IReg], edge: Option<Edge>) {
         let masks = edge.map(|it| (b.first(it.rows), b.first(it.columns)));
-        let mut rows: Vec<Vec<VReg>> = vec![Vec::new(); SIDE as usize];
+        let mut rows: Vec<Vec<VReg>> = vec![Vec::new(); self.side() as usize];
         for (i, source) in self.sources.iter().enumerate() {
             let lines = self.lines(b, i, cursors[i], strides[i], edge, masks);
-            let lines = if *source == Source::Across { transpose(b, lines) } else { lines };
+            let lines = if *source == Source::Across { transpose(b, &lines) } else { lines };
             for (row, line) in rows.iter_mut().zip(lines) {
                 row.push(line);
             }
@@ -202,7 +209,7 @@ impl TileProgram {
         }
     }
 
-    /// The four lines of a tile as they lie in memory.
+    /// The lines of a tile as they lie in memory.
     fn lines(
         &self,
         b: &mut Builder,
@@ -211,9 +218,9 @@ impl TileProgram {
         stride: IReg,
         edge: Option<Edge>,
         masks: Option<(MReg, MReg)>,
-    ) -> [VReg; 4] {
+    ) -> Vec<VReg> {
         let (mut cursor, source, element) = (cursor, self.sources[number], self.elements[number]);
-        std::array::from_fn(|i| {
+        let line = |i: usize| {
             if i > 0 {
                 cursor = b.int_add(cursor, stride);
             }
@@ -236,17 +243,28 @@ impl TileProgram {
                 b.assign(line, value);
             });
             line
-        })
+        };
+        (0..self.side() as usize).map(line).collect()
     }
 }
 
-/// The transpose of four lanes of four vectors.
-fn transpose(b: &mut Builder, [p, q, r, s]: [VReg; 4]) -> [VReg; 4] {
+/// By what a number is shifted for a multiple of a power of two.
+fn shift(power: i64) -> i64 {
+    i64::from(power.ilog2())
+}
+
+/// The transpose of the first 128 bits of lanes of so many vectors.
+fn transpose(b: &mut Builder, lines: &[VReg]) -> Vec<VReg> {
+    let [p, q, r, s] = match *lines {
+        [p, q] => return [Interleave::Low64, Interleave::High64].map(|op| b.interleave(op, p, q)).to_vec(),
+        [p, q, r, s] => [p, q, r, s],
+        _ => unreachable!("lanes are of 32 or of 64 bits"),
+    };
     let [pq, rs] = [(p, q), (r, s)]
         .map(|(x, y)| [Interleave::Low32, Interleave::High32].map(|op| b.interleave(op, x, y)));
     let [first, second] =
         [0, 1].map(|i| [Interleave::Low64, Interleave::High64].map(|op| b.interleave(op, pq[i], rs[i])));
-    [first[0], first[1], second[0], second[1]]
+    [first, second].concat()
 }
 
 #[cfg(test)]

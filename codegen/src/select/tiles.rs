@@ -4,7 +4,7 @@
 //! computed in small tiles, so that both memories are touched by whole vectors.
 
 use indexmap::IndexMap;
-use orogen_ir::loops::{Expr, Stage};
+use orogen_ir::loops::{BufferId, Expr, Stage};
 use orogen_ir::shape::{Dim, Sym};
 
 use super::access::{Access, Collapsed, collapse};
@@ -16,6 +16,7 @@ use super::stages;
 use super::tile_program::{Source, TileCall, TileProgram};
 use super::tree::{Arg, Call, Node as Tree};
 use crate::kernels::element::Element;
+use crate::vector::Width;
 
 /// Rows in one unit of parallel work.
 const UNIT: i64 = 16;
@@ -23,8 +24,13 @@ const UNIT: i64 = 16;
 /// A stage in tiles.
 pub(crate) fn tiles(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let stage = *run.first()?;
+    stages::widths(s.program, &[stage]).iter().find_map(|width| tiles_of(s, stage, *width))
+}
+
+fn tiles_of(s: &mut Selector<'_>, stage: &Stage, width: Width) -> Option<Match> {
     let program = s.program;
-    if stage.combine.is_some() || elements_in(program, stage, program.buffers[stage.buffer].dtype).is_none() {
+    let element_of = |buffer: BufferId| elements_in(program, stage, program.buffers[buffer].dtype, width);
+    if stage.combine.is_some() || element_of(stage.buffer).is_none() {
         return None;
     }
     let (vars, single) = (symbols(stage), single_axes(&s.shapes, stage));
@@ -33,8 +39,7 @@ pub(crate) fn tiles(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let mut loads = IndexMap::new();
     for id in stages::expressions(program, stage) {
         if let Expr::Load { buffer, at, otherwise } = &program.exprs[id] {
-            let element = elements_in(program, stage, program.buffers[*buffer].dtype);
-            if otherwise.is_some() || element.is_none() || *buffer == stage.buffer {
+            if otherwise.is_some() || element_of(*buffer).is_none() || *buffer == stage.buffer {
                 return None;
             }
             let mut access = Access::new(program, &mut s.shapes, *buffer, at, &vars)?;
@@ -57,7 +62,7 @@ pub(crate) fn tiles(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     }
 
     let (mut sources, mut pointers) = (Vec::new(), Vec::new());
-    let mut expr = VectorExpr::default();
+    let mut expr = VectorExpr::of_width(width);
     let mut places: IndexMap<_, usize> = IndexMap::new();
     for (id, access) in &loads {
         let source = match access.of(inner.inner) {
@@ -81,9 +86,8 @@ pub(crate) fn tiles(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let loops: Vec<Sym> = outer.iter().map(|it| it.0).collect();
     let use_range = s.ranged && outer.is_empty();
     let (zero, one) = (s.shapes.int(0), s.shapes.int(1));
-    let elements: Option<Vec<Element>> =
-        pointers.iter().map(|it| elements_in(program, stage, program.buffers[it.buffer].dtype)).collect();
-    let program = TileProgram { sources, elements: elements?, expr, result };
+    let elements: Option<Vec<Element>> = pointers.iter().map(|it| element_of(it.buffer)).collect();
+    let program = TileProgram { width, sources, elements: elements?, expr, result };
     let steps = pointers.iter().map(|it| [row.inner, inner.inner].map(|axis| it.of(axis).unwrap_or(zero)));
     let call = TileCall { n: inner.count, rows: row.count, steps: steps.collect() };
     s.lawful(|shapes| Ok(program.laws(shapes, &call)))?;

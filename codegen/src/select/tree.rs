@@ -54,7 +54,7 @@ impl Node {
             Node::Call(call) => call.args.iter().any(|arg| match arg {
                 Arg::Pointer(own, _) => *own == buffer,
                 Arg::Element(own, at) => *own == buffer || loads(at),
-                Arg::Size(_) | Arg::Float(_) | Arg::Workspace(_) => false,
+                Arg::Size(_) | Arg::Float(_) | Arg::Double(_) | Arg::Workspace(_) => false,
             }),
         }
     }
@@ -89,6 +89,8 @@ pub(crate) enum Arg {
     Size(Dim),
     /// The bits of the `f32` nearest to a number.
     Float(Dim),
+    /// The bits of the `f64` nearest to a number.
+    Double(Dim),
     /// An address in the workspace, so many bytes from its start.
     Workspace(Dim),
 }

@@ -252,7 +252,7 @@ impl From<IReg> for Addr {
 }
 
 /// Lane-wise operation of one operand. Floats and integers are those of the width of the program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum UnaryOp {
     /// A copy of the bits.
     Move,

@@ -33,14 +33,17 @@ pub use log::log;
 pub use near::{expm1, log1p, softplus};
 pub use trigonometry::{cos, sin};
 
-use super::{BinaryOp, Builder, UnaryOp, VReg};
+use super::{BinaryOp, Builder, UnaryOp, VReg, Width};
 use orogen_ir::scalar::UnaryOp as Function;
 
 /// Appends the code of a function to a program.
 pub type Emit = fn(&mut Builder, VReg) -> VReg;
 
-/// The vector code of every function of one `f32` with an `f32` result that has any.
-pub fn code(function: Function) -> Option<Emit> {
+/// The vector code of every function of one float with a float as result that has any, in lanes of a width.
+pub fn code(function: Function, width: Width) -> Option<Emit> {
+    if width == Width::W64 && !function_of_doubles(function) {
+        return None;
+    }
     Some(match function {
         Function::Neg => |b, x| b.unary(UnaryOp::Neg, x),
         Function::Abs => |b, x| b.unary(UnaryOp::Abs, x),
@@ -74,6 +77,12 @@ pub fn code(function: Function) -> Option<Emit> {
         // Results are masks, or operands no floats; selection has operations for them.
         Function::Not | Function::BitNot | Function::IsNan | Function::IsInf => return None,
     })
+}
+
+/// What is exact, or one instruction, is the same in lanes of every width.
+fn function_of_doubles(function: Function) -> bool {
+    use Function::{Abs, Ceil, Floor, Neg, Reciprocal, Round, Sign, Sqrt, Trunc};
+    matches!(function, Neg | Abs | Sqrt | Floor | Ceil | Round | Trunc | Sign | Reciprocal)
 }
 
 /// A polynomial by Horner's rule; coefficients from the constant term up.

@@ -1,0 +1,234 @@
+//! Conversions between element types, in vector expressions. Floats saturate to integers, NaN to 0; integers wrap.
+
+use orogen_ir::loops::{CompareOp, Expr, ExprId, TensorProgram, UnaryOp as Function};
+use orogen_ir::types::DType;
+
+use super::element::{Class, lane_of};
+use super::expression::{Node, Operation, VectorExpr};
+use crate::vector::{BinaryOp, Compare, ShiftOp, UnaryOp, Width};
+
+impl VectorExpr {
+    /// A number of a type.
+    pub(super) fn number(&mut self, dtype: DType, value: f64) -> Option<Node> {
+        let lane = lane_of(dtype, self.width(), value)?;
+        Some(self.push(Operation::Constant(lane)))
+    }
+
+    pub(super) fn not(&mut self, mask: Node) -> Node {
+        let ones = self.bits(-1);
+        self.combine(BinaryOp::Xor, mask, ones)
+    }
+
+    /// The mask of the integer lanes that are not 0.
+    pub(super) fn not_zero(&mut self, x: Node) -> Node {
+        let zero = self.bits(0);
+        self.compare_ints(CompareOp::Ne, x, zero)
+    }
+
+    fn compare(&mut self, op: Compare, x: Node, y: Node) -> Node {
+        self.push(Operation::Compare(op, x, y))
+    }
+
+    fn blend(&mut self, mask: Node, yes: Node, no: Node) -> Node {
+        self.push(Operation::Blend(mask, yes, no))
+    }
+
+    /// Whether integers of a type fill lanes.
+    fn fills(&self, dtype: DType) -> bool {
+        8 * dtype.size() as u32 == self.width().bits()
+    }
+
+    /// A value as a lane of another type.
+    pub(super) fn cast(&mut self, from: DType, to: DType, x: Node) -> Option<Node> {
+        if from == to {
+            return Some(x);
+        }
+        let width = self.width();
+        Some(match (Class::of(from, width)?, Class::of(to, width)?) {
+            (Class::Float, Class::Float) => {
+                let odd = from == DType::F64 && to == DType::F16;
+                let x = if odd { self.single_to_odd(x) } else { x };
+                self.rounded(to, x)
+            }
+            (Class::Int, Class::Float) => {
+                // What f32 does not hold would be rounded twice.
+                if from.size() == 4 && to == DType::BF16 {
+                    return None;
+                }
+                let value = self.int_to_float(from, to, x);
+                self.rounded(to, value)
+            }
+            // A condition as a number, and back.
+            (Class::Mask, Class::Float) => {
+                let one = self.constant(1.0);
+                self.combine(BinaryOp::And, x, one)
+            }
+            (Class::Mask, Class::Int) => {
+                let one = self.bits(1);
+                self.combine(BinaryOp::And, x, one)
+            }
+            (Class::Float, Class::Mask) => {
+                let zero = self.constant(0.0);
+                self.compare(Compare::Ne, x, zero)
+            }
+            (Class::Int, Class::Mask) => self.not_zero(x),
+            (Class::Float, Class::Int) if self.fills(to) && !to.is_signed_int() => self.float_to_unsigned(x),
+            (Class::Float, Class::Int) => {
+                let x = if self.fills(to) { x } else { self.through_integer(to, x)? };
+                self.push(Operation::ToInt(x))
+            }
+            (Class::Int, Class::Int) => {
+                let holds = from.size() < to.size() && (to.is_signed_int() || !from.is_signed_int());
+                if holds { x } else { self.wrap(to, x) }
+            }
+            (Class::Mask, Class::Mask) => x,
+        })
+    }
+
+    /// Integers as floats of the width, rounded once if they are then rounded to `to`.
+    fn int_to_float(&mut self, from: DType, to: DType, x: Node) -> Node {
+        let half = self.width().bits() as u8 / 2;
+        // Where f32 does not hold an integer, f16 is infinite.
+        let twice = to == DType::F32 && from.size() == 8;
+        if !self.fills(from) || from.is_signed_int() {
+            let x = if twice { self.double_to_odd(from, x) } else { x };
+            return self.push(Operation::FromInt(x));
+        }
+        let x = if twice { self.double_to_odd(from, x) } else { x };
+        // The halves, each of them exact, and one rounding of their sum.
+        let high = self.push(Operation::Shift(ShiftOp::RightLogical, x, half));
+        let mask = self.bits((1 << half) - 1);
+        let low = self.combine(BinaryOp::And, x, mask);
+        let [high, low] = [high, low].map(|it| self.push(Operation::FromInt(it)));
+        let scale = self.constant(2f64.powi(half.into()));
+        let high = self.combine(BinaryOp::Mul, high, scale);
+        self.combine(BinaryOp::Add, high, low)
+    }
+
+    /// 64-bit integers beyond ±2⁵³ with zeros in their lowest 11 bits, but for the last of the others, which says
+    /// whether there were any: an `f64` holds them, and rounding that to an `f32` is as if once.
+    fn double_to_odd(&mut self, from: DType, x: Node) -> Node {
+        let [low, last] = [0x7FF, 0x800].map(|it| self.bits(it));
+        let cut = self.combine(BinaryOp::And, x, low);
+        let inexact = self.not_zero(cut);
+        let sticky = self.combine(BinaryOp::And, inexact, last);
+        let upper = self.bits(!0x7FF);
+        let upper = self.combine(BinaryOp::And, x, upper);
+        let odd = self.combine(BinaryOp::Or, upper, sticky);
+        // In ±2⁵³ everything is exact: the upper bits are those of the sign there.
+        let high = match from.is_signed_int() {
+            true => self.push(Operation::Shift(ShiftOp::RightArithmetic, x, 53)),
+            false => self.push(Operation::Shift(ShiftOp::RightLogical, x, 53)),
+        };
+        let (zero, minus) = (self.bits(0), self.bits(-1));
+        let positive = self.compare_ints(CompareOp::Eq, high, zero);
+        let negative = self.compare_ints(CompareOp::Eq, high, minus);
+        let exact = self.combine(BinaryOp::Or, positive, negative);
+        self.blend(exact, x, odd)
+    }
+
+    /// An `f64` of as many digits as an `f32` has, the last of them odd if there were more; for types of fewer digits
+    /// and a narrower range.
+    fn single_to_odd(&mut self, x: Node) -> Node {
+        let [low, last] = [(1 << 29) - 1, 1 << 29].map(|it| self.bits(it));
+        let cut = self.combine(BinaryOp::And, x, low);
+        let inexact = self.not_zero(cut);
+        let sticky = self.combine(BinaryOp::And, inexact, last);
+        let upper = self.bits(-(1 << 29));
+        let upper = self.combine(BinaryOp::And, x, upper);
+        self.combine(BinaryOp::Or, upper, sticky)
+    }
+
+    /// Floats as unsigned integers that fill lanes: those from half of the range on are less it.
+    fn float_to_unsigned(&mut self, x: Node) -> Node {
+        let half = 2f64.powi(self.width().bits() as i32 - 1);
+        let (zero, middle, end) = (self.constant(0.0), self.constant(half), self.constant(2.0 * half));
+        let upper = self.compare(Compare::Ge, x, middle);
+        let less = self.combine(BinaryOp::Sub, x, middle);
+        let value = self.blend(upper, less, x);
+        let value = self.push(Operation::Unary(UnaryOp::ToInt, value));
+        let sign = self.push(Operation::Constant(self.width().sign()));
+        let sign = self.combine(BinaryOp::And, upper, sign);
+        let value = self.combine(BinaryOp::Xor, value, sign);
+        let beyond = self.compare(Compare::Ge, x, end);
+        let value = self.combine(BinaryOp::Or, value, beyond);
+        let positive = self.compare(Compare::Gt, x, zero);
+        self.combine(BinaryOp::And, value, positive)
+    }
+
+    /// A float of the width rounded to what a float type holds.
+    fn rounded(&mut self, to: DType, x: Node) -> Node {
+        match to {
+            DType::F16 => self.push(Operation::Unary(UnaryOp::ToHalf, x)),
+            DType::BF16 => self.push(Operation::RoundBf16(x)),
+            _ => self.rounded_to_single(to, x),
+        }
+    }
+
+    /// What narrower floats than lanes are computed as is an `f32`.
+    pub(super) fn rounded_to_single(&mut self, dtype: DType, x: Node) -> Node {
+        if self.width() == Width::W64 && dtype.is_float() && dtype != DType::F64 {
+            return self.push(Operation::Unary(UnaryOp::ToSingle, x));
+        }
+        x
+    }
+
+    /// An integer lane as the integer that its low bits are in a type.
+    pub(super) fn wrap(&mut self, to: DType, x: Node) -> Node {
+        let (bits, lane) = (8 * to.size() as u32, self.width().bits());
+        if bits >= lane {
+            return x;
+        }
+        if !to.is_signed_int() {
+            let mask = self.bits((1 << bits) - 1);
+            return self.combine(BinaryOp::And, x, mask);
+        }
+        let by = (lane - bits) as u8;
+        let upper = self.push(Operation::Shift(ShiftOp::Left, x, by));
+        self.push(Operation::Shift(ShiftOp::RightArithmetic, upper, by))
+    }
+
+    /// What a cast to an integer type and back makes of a value: saturated, NaN 0, no negative zero.
+    pub(super) fn through_integer(&mut self, to: DType, x: Node) -> Option<Node> {
+        let bits = 8 * to.size() as i32;
+        if !to.is_int() {
+            return None;
+        }
+        let (least, most) = match to.is_signed_int() {
+            true => (-(2f64.powi(bits - 1)), 2f64.powi(bits - 1) - 1.0),
+            false => (0.0, 2f64.powi(bits) - 1.0),
+        };
+        // The greatest integers of wide types are no `f32`; the nearest `f32` is what they become.
+        let (low, high) = (self.constant(least), self.constant(most));
+        let mut value = x;
+        if least < 0.0 {
+            let (nan, zero) = (self.compare(Compare::Unordered, x, x), self.constant(0.0));
+            value = self.blend(nan, zero, x);
+        }
+        // The second operand stands for NaN, and for a negative zero where `low` is 0.
+        value = self.combine(BinaryOp::Max, value, low);
+        value = self.combine(BinaryOp::Min, value, high);
+        value = self.push(Operation::Function(Function::Trunc, value));
+        if least < 0.0 {
+            let zero = self.constant(0.0);
+            value = self.combine(BinaryOp::Add, value, zero);
+        }
+        Some(value)
+    }
+}
+
+/// The f32 under casts to integers that only widen after the first, and the type of the first.
+pub(super) fn integer_source(program: &TensorProgram, id: ExprId) -> Option<(ExprId, DType)> {
+    let Expr::Cast(to, inner) = &program.exprs[id] else { return None };
+    let from = program.dtype_of(*inner);
+    if !to.is_int() {
+        return None;
+    }
+    if from == DType::F32 {
+        return Some((*inner, *to));
+    }
+    let widens = from.is_int()
+        && (from.size() < to.size() || from == *to)
+        && (to.is_signed_int() || !from.is_signed_int());
+    if widens { integer_source(program, *inner) } else { None }
+}

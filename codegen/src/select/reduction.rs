@@ -1,0 +1,125 @@
+//! Reductions of lanes.
+
+use orogen_ir::loops::Combine;
+use orogen_ir::types::DType;
+
+use super::element::{Class, identity};
+use crate::vector::{BinaryOp, Builder, Compare, ShiftOp, VReg, Width};
+
+/// How elements become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reduction {
+    pub(crate) combine: Combine,
+    pub(crate) dtype: DType,
+}
+
+impl Reduction {
+    /// A reduction in lanes of a width. Floats of 16 bits are accumulated as such, which no lanes do.
+    pub(crate) fn new(combine: Combine, dtype: DType, width: Width) -> Option<Reduction> {
+        Class::of(dtype, width)?;
+        let half = dtype.is_float() && dtype.size() == 2;
+        (!half).then_some(Reduction { combine, dtype })
+    }
+
+    /// In words.
+    pub(crate) fn name(self) -> &'static str {
+        match self.combine {
+            Combine::Sum => "sum",
+            Combine::Product => "product",
+            Combine::Max => "max",
+            Combine::Min => "min",
+        }
+    }
+
+    /// The value of a reduction of nothing.
+    pub(crate) fn nothing(self, width: Width) -> u64 {
+        identity(self.combine, self.dtype, width).unwrap_or_default()
+    }
+
+    /// What accumulators start with.
+    pub(crate) fn start(self, width: Width) -> u64 {
+        let flipped = if self.flips(width) { width.sign() } else { 0 };
+        self.nothing(width) ^ flipped
+    }
+
+    /// Whether accumulators hold values with another sign bit, so that unsigned ones are ordered as signed ones.
+    fn flips(self, width: Width) -> bool {
+        let extremum = matches!(self.combine, Combine::Max | Combine::Min);
+        let fills = 8 * self.dtype.size() as u32 == width.bits();
+        extremum && fills && self.dtype.is_int() && !self.dtype.is_signed_int()
+    }
+
+    fn flip(self, b: &mut Builder, value: VReg) -> VReg {
+        let width = b.width();
+        if !self.flips(width) {
+            return value;
+        }
+        let sign = b.constant_lane(width.sign());
+        b.binary(BinaryOp::Xor, value, sign)
+    }
+
+    fn op(self) -> BinaryOp {
+        let float = self.dtype.is_float();
+        match self.combine {
+            Combine::Max if float => BinaryOp::Max,
+            Combine::Min if float => BinaryOp::Min,
+            Combine::Max => BinaryOp::IntMax,
+            Combine::Min => BinaryOp::IntMin,
+            // Booleans are 0 or 1.
+            Combine::Sum if self.dtype == DType::Bool => BinaryOp::Or,
+            Combine::Product if self.dtype == DType::Bool => BinaryOp::And,
+            Combine::Sum if float => BinaryOp::Add,
+            Combine::Product if float => BinaryOp::Mul,
+            Combine::Sum => BinaryOp::IntAdd,
+            Combine::Product => BinaryOp::IntMul,
+        }
+    }
+
+    /// The combination of an accumulator with a value.
+    pub(crate) fn step(self, b: &mut Builder, accumulator: VReg, value: VReg) -> VReg {
+        match self.op() {
+            BinaryOp::Max => b.max(accumulator, value),
+            BinaryOp::Min => b.min(accumulator, value),
+            op => {
+                let value = self.flip(b, value);
+                b.binary(op, accumulator, value)
+            }
+        }
+    }
+
+    /// The reduction of the lanes of an accumulator, in every lane.
+    pub(crate) fn finish(self, b: &mut Builder, accumulator: VReg) -> VReg {
+        let op = self.op();
+        let value = b.reduce(op, accumulator);
+        if matches!(op, BinaryOp::Max | BinaryOp::Min) {
+            // The extremum of lanes drops NaN.
+            let (zero, one, nan) = (b.constant(0.0), b.constant(1.0), b.constant(f32::NAN));
+            let bad = b.select(Compare::Unordered, accumulator, accumulator, one, zero);
+            let any = b.reduce(BinaryOp::Max, bad);
+            return b.select(Compare::Gt, any, zero, nan, value);
+        }
+        let value = self.flip(b, value);
+        self.wrapped(b, value)
+    }
+
+    /// What lanes hold beyond a narrower type.
+    fn wrapped(self, b: &mut Builder, value: VReg) -> VReg {
+        let (bits, lane) = (8 * self.dtype.size() as u32, b.width().bits());
+        if bits >= lane || self.dtype == DType::Bool {
+            return value;
+        }
+        if self.dtype.is_float() {
+            return b.unary(crate::vector::UnaryOp::ToSingle, value);
+        }
+        if matches!(self.combine, Combine::Max | Combine::Min) {
+            return value;
+        }
+        if !self.dtype.is_signed_int() {
+            let mask = b.constant_int((1i64 << bits) - 1);
+            return b.binary(BinaryOp::And, value, mask);
+        }
+        let by = (lane - bits) as u8;
+        let upper = b.shift(ShiftOp::Left, value, by);
+        b.shift(ShiftOp::RightArithmetic, upper, by)
+    }
+}
