@@ -102,6 +102,8 @@ fn doubles() {
         "sqrt(abs({x}))",
         "floor({x}) + ceil({y}) * trunc({x}) - round({y})",
         "sign({x}) * reciprocal({y})",
+        "exp({x}) + tanh({y})",
+        "log(abs({x})) * sigmoid({y})",
         "select({x} < {y}, {x}, neg({y}))",
         "select({b}, {x}, {t}(0.1))",
     ] {

@@ -26,9 +26,10 @@ impl Element {
         Element::Stored(width.storage())
     }
 
-    /// The elements of a type in lanes of 32 bits; `None` if these do not hold them.
+    /// The elements of a type in lanes of 32 bits, which are ordered as signed integers are; `None` if these do not hold
+    /// them.
     pub(crate) fn of(dtype: DType) -> Option<Element> {
-        Element::in_lanes(dtype, Width::W32)
+        Element::in_lanes(dtype, Width::W32).filter(|_| dtype != DType::U32)
     }
 
     /// The elements of a type in lanes of a width; `None` if these do not hold them.

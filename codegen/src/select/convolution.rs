@@ -342,7 +342,7 @@ pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let Expr::Load { buffer: x, at: x_at, otherwise } = &program.exprs[value] else { return None };
     let from = program.buffers[*x].dtype;
     let element = Element::of(from)?;
-    let arithmetic = match Class::of(from)? {
+    let arithmetic = match Class::of(from, crate::vector::Width::W32)? {
         Class::Float => Arithmetic::Float,
         Class::Int => Arithmetic::Int,
         Class::Mask => return None,

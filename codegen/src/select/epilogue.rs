@@ -9,7 +9,7 @@ use super::expression::{Load, Node, VectorExpr};
 use super::stages::accesses;
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{Fold, Operand, Step, Term};
-use crate::vector::{BinaryOp, Builder, VReg};
+use crate::vector::{BinaryOp, Builder, VReg, Width};
 
 /// One step, before the operands are known.
 #[derive(Clone, Debug)]
@@ -89,7 +89,7 @@ fn try_chain(
         {
             return None;
         }
-        Class::of(program.buffers[stage.buffer].dtype)?;
+        Class::of(program.buffers[stage.buffer].dtype, Width::W32)?;
         let mut leaf = |expr: &mut VectorExpr, id: ExprId| {
             let Expr::Load { buffer, at: index, otherwise: None } = &program.exprs[id] else { return None };
             if let Some((_, node)) = values.iter().find(|it| it.0 == *buffer) {

@@ -4,38 +4,8 @@ use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, SQRT_2};
 
-use super::reciprocal_factorials;
 use crate::clif::unit::FunctionCx;
-
-/// ln 2 in two parts; the first has 32 bits, so that its product with a small integer is exact.
-pub(super) const LN2_HIGH: f64 = 0.6931471803691238;
-pub(super) const LN2_LOW: f64 = 1.9082149292705877e-10;
-
-/// `erfc(x)·e^(x²)/t` for `x ≥ 1` as a polynomial in `3t − 1`, where `t = 2/(2 + x)`: a Chebyshev fit of degree 20,
-/// error 3e-17.
-const ERFC_TAIL: [f64; 21] = [
-    0.41099837287518415,
-    0.1719047368352015,
-    0.051458943911772345,
-    0.008316570615410525,
-    -0.0007068666933523211,
-    -0.0006285090885235884,
-    -1.839463147845159e-05,
-    5.2458596843905846e-05,
-    3.1718595662248438e-06,
-    -5.591643606816089e-06,
-    -1.0514718003634753e-07,
-    7.016173504768595e-07,
-    -6.342614283773998e-08,
-    -8.977537469903464e-08,
-    2.4135503542921486e-08,
-    9.674160446378373e-09,
-    -5.756227682876598e-09,
-    -5.920714366014348e-10,
-    9.640988537521993e-10,
-    -9.474148144628878e-12,
-    -8.794948927916054e-11,
-];
+use crate::vector::math::double::{ERFC_TAIL, LN2_HIGH, LN2_LOW, reciprocal_factorials};
 
 impl FunctionCx<'_> {
     /// `k = round(x / ln 2)` as an integer, and `r = x − k·ln 2`; `|x| ≤ 1500`.

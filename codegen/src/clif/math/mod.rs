@@ -245,11 +245,3 @@ impl FunctionCx<'_> {
         self.b.ins().icmp_imm_s(IntCC::SignedLessThan, bits, 0)
     }
 }
-
-/// `1/0!, 1/1!, …`, `n` of them.
-fn reciprocal_factorials(n: usize) -> Vec<f64> {
-    std::iter::successors(Some((1.0, 1.0)), |(f, n)| Some((f * n, n + 1.0)))
-        .map(|it| 1.0 / it.0)
-        .take(n)
-        .collect()
-}

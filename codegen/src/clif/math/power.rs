@@ -5,9 +5,8 @@ use cranelift_codegen::ir::{BlockArg, InstBuilder, Value, types};
 
 use std::f64::consts::LOG2_E;
 
-use super::exponential::{LN2_HIGH, LN2_LOW};
-use super::reciprocal_factorials;
 use crate::clif::unit::FunctionCx;
+use crate::vector::math::double::{LN2_HIGH, LN2_LOW, reciprocal_factorials};
 
 /// ⅔ in two parts.
 const TWO_THIRDS: [f64; 2] = [0.6666666666666666, 3.700743415417188e-17];

@@ -4,8 +4,8 @@ use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Value, types};
 use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, FRAC_PI_6, PI};
 
-use super::reciprocal_factorials;
 use crate::clif::unit::FunctionCx;
+use crate::vector::math::double::reciprocal_factorials;
 
 /// π/2 in three parts; the first two have 33 bits, so that their products with integers below 2^20 are exact.
 const HALF_PI: [f64; 3] = [1.5707963267341256, 6.077100506303966e-11, 2.0222662487959506e-21];

@@ -1,4 +1,4 @@
-//! Elementary functions of `f32` as instruction sequences, appended to a program.
+//! Elementary functions of `f32` as instruction sequences, appended to a program; those of `f64` stand in `double`.
 //!
 //! Every function takes and returns a register, works lane by lane, and follows IEEE 754 for ±0, ±∞ and NaN; results
 //! may be denormal. The bounds below hold on targets with fused multiply-add, against the exact result; tests check them
@@ -19,6 +19,7 @@
 //! file computes and prints them.
 
 mod convert;
+pub(crate) mod double;
 mod erf;
 mod exact;
 mod exp;
@@ -41,8 +42,8 @@ pub type Emit = fn(&mut Builder, VReg) -> VReg;
 
 /// The vector code of every function of one float with a float as result that has any, in lanes of a width.
 pub fn code(function: Function, width: Width) -> Option<Emit> {
-    if width == Width::W64 && !function_of_doubles(function) {
-        return None;
+    if width == Width::W64 && !one_instruction(function) {
+        return double::code(function);
     }
     Some(match function {
         Function::Neg => |b, x| b.unary(UnaryOp::Neg, x),
@@ -79,10 +80,10 @@ pub fn code(function: Function, width: Width) -> Option<Emit> {
     })
 }
 
-/// What is exact, or one instruction, is the same in lanes of every width.
-fn function_of_doubles(function: Function) -> bool {
-    use Function::{Abs, Ceil, Floor, Neg, Reciprocal, Round, Sign, Sqrt, Trunc};
-    matches!(function, Neg | Abs | Sqrt | Floor | Ceil | Round | Trunc | Sign | Reciprocal)
+/// What is one instruction is the same in lanes of every width.
+fn one_instruction(function: Function) -> bool {
+    use Function::{Abs, Ceil, Floor, Neg, Round, Sqrt, Trunc};
+    matches!(function, Neg | Abs | Sqrt | Floor | Ceil | Round | Trunc)
 }
 
 /// A polynomial by Horner's rule; coefficients from the constant term up.
