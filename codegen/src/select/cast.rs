@@ -1,6 +1,6 @@
 //! Conversions between element types, in vector expressions. Floats saturate to integers, NaN to 0; integers wrap.
 
-use orogen_ir::loops::{CompareOp, Expr, ExprId, TensorProgram, UnaryOp as Function};
+use orogen_ir::loops::{CompareOp, UnaryOp as Function};
 use orogen_ir::types::DType;
 
 use super::element::{Class, lane_of};
@@ -215,20 +215,4 @@ impl VectorExpr {
         }
         Some(value)
     }
-}
-
-/// The f32 under casts to integers that only widen after the first, and the type of the first.
-pub(super) fn integer_source(program: &TensorProgram, id: ExprId) -> Option<(ExprId, DType)> {
-    let Expr::Cast(to, inner) = &program.exprs[id] else { return None };
-    let from = program.dtype_of(*inner);
-    if !to.is_int() {
-        return None;
-    }
-    if from == DType::F32 {
-        return Some((*inner, *to));
-    }
-    let widens = from.is_int()
-        && (from.size() < to.size() || from == *to)
-        && (to.is_signed_int() || !from.is_signed_int());
-    if widens { integer_source(program, *inner) } else { None }
 }

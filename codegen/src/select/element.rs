@@ -1,6 +1,6 @@
 //! What lanes hold of an element type, and what stages do with elements.
 
-use orogen_ir::loops::{Combine, Expr, Stage, TensorProgram};
+use orogen_ir::loops::{Combine, Expr, ExprId, Stage, TensorProgram};
 use orogen_ir::types::DType;
 
 use crate::kernels::element::Element;
@@ -82,4 +82,20 @@ pub(crate) fn identity(combine: Combine, dtype: DType, width: Width) -> Option<u
         Class::Mask => Some(u64::from(value > 0.0)),
         _ => lane_of(dtype, width, value),
     }
+}
+
+/// The f32 under casts to integers that only widen after the first, and the type of the first.
+pub(crate) fn integer_source(program: &TensorProgram, id: ExprId) -> Option<(ExprId, DType)> {
+    let Expr::Cast(to, inner) = &program.exprs[id] else { return None };
+    let from = program.dtype_of(*inner);
+    if !to.is_int() {
+        return None;
+    }
+    if from == DType::F32 {
+        return Some((*inner, *to));
+    }
+    let widens = from.is_int()
+        && (from.size() < to.size() || from == *to)
+        && (to.is_signed_int() || !from.is_signed_int());
+    if widens { integer_source(program, *inner) } else { None }
 }

@@ -4,8 +4,7 @@ use indexmap::{IndexMap, IndexSet};
 use orogen_ir::loops::{BinaryOp, Combine, CompareOp, Expr, ExprId, Stage, TensorProgram, UnaryOp};
 use orogen_ir::types::DType;
 
-use super::cast::integer_source;
-use super::element::{Class, identity, moves};
+use super::element::{Class, identity, integer_source, moves};
 use crate::kernels::element::round_bf16;
 use crate::vector::{self, Builder, Compare, ShiftOp, VReg, Width, math};
 
