@@ -49,8 +49,7 @@ impl FunctionCx<'_> {
     /// `e^x − 1`; zeros keep their sign.
     pub(super) fn expm1(&mut self, x: Value) -> Value {
         let value = self.exp_minus_one(x);
-        let zero = self.when(FloatCC::Equal, x, 0.0);
-        self.b.ins().select(zero, x, value)
+        self.zero_as_it_is(x, value)
     }
 
     /// `ln(1 + x)`; −∞ at −1.

@@ -227,6 +227,12 @@ impl FunctionCx<'_> {
         x
     }
 
+    /// `value`, or `x` where that is a zero: arithmetic loses its sign.
+    fn zero_as_it_is(&mut self, x: Value, value: Value) -> Value {
+        let zero = self.when(FloatCC::Equal, x, 0.0);
+        self.b.ins().select(zero, x, value)
+    }
+
     /// The integer `m` below 2^53 and the `e ≥ 1` of a number that is not negative: `m·2^(e − 1075)`.
     fn significand(&mut self, x: Value) -> (Value, Value) {
         let bits = self.bits(x);

@@ -183,7 +183,8 @@ impl FunctionCx<'_> {
     /// Sine.
     pub(super) fn sin(&mut self, x: Value) -> Value {
         let (sine, cosine, k) = self.quadrant(x);
-        self.sine_of_quadrant(sine, cosine, k)
+        let value = self.sine_of_quadrant(sine, cosine, k);
+        self.zero_as_it_is(x, value)
     }
 
     /// Cosine: the sine a quarter turn later.
@@ -200,7 +201,8 @@ impl FunctionCx<'_> {
         let odd = self.is_odd(k);
         let over = self.b.ins().select(odd, minus, sine);
         let under = self.b.ins().select(odd, sine, cosine);
-        self.b.ins().fdiv(over, under)
+        let value = self.b.ins().fdiv(over, under);
+        self.zero_as_it_is(x, value)
     }
 
     /// Arctangent: `π/2 − atan(1/a)` above 1, then `π/6 + atan((a√3 − 1)/(a + √3))` above tan(π/12).

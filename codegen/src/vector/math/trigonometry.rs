@@ -123,7 +123,8 @@ fn reduce_large(b: &mut Builder, x: VReg) -> (VReg, VReg) {
     let [factor, more] = HALF_PI_PAIR.map(|it| b.constant_bits(it));
     let low = b.mul(low, factor);
     let low = b.fma(high, more, low);
-    let r = b.fma(high, factor, low);
+    let minus = b.unary(UnaryOp::Neg, high);
+    let r = b.neg_fma_fused(minus, factor, low);
     // NaN for ∞.
     let nothing = b.sub(x, x);
     (b.add(r, nothing), quadrant)
