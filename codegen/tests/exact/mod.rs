@@ -310,6 +310,18 @@ pub fn sigmoid(x: f64) -> Exact {
     }
 }
 
+/// `ln(1 + e^x)`.
+pub fn softplus(x: f64) -> Exact {
+    match x {
+        _ if x < -100.0 => exp_of(Pair::of(x)),
+        _ if x > 100.0 => x.into(),
+        _ => {
+            let small = log1p_of(expm1_of(Pair::of(-x.abs())) + 1.0);
+            if x > 0.0 { (small + x).into() } else { small.into() }
+        }
+    }
+}
+
 pub fn asinh(x: f64) -> Exact {
     let a = Pair::of(x.abs());
     let y = match a.0 {

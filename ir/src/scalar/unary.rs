@@ -115,13 +115,13 @@ functions! {
     /// Inverse hyperbolic sine.
     Asinh, "asinh", Float(libm::asinh), &["Asinh"], 1.0;
     /// Inverse hyperbolic cosine.
-    Acosh, "acosh", Float(libm::acosh), &["Acosh"], 1.0;
+    Acosh, "acosh", Float(acosh), &["Acosh"], 1.0;
     /// Inverse hyperbolic tangent.
     Atanh, "atanh", Float(libm::atanh), &["Atanh"], 1.0;
     /// Hyperbolic tangent.
     Tanh, "tanh", Float(libm::tanh), &["Tanh"], 1.5;
     /// 1/(1+e^−x).
-    Sigmoid, "sigmoid", Float(sigmoid), &["Sigmoid"], 1.5;
+    Sigmoid, "sigmoid", Float(sigmoid), &["Sigmoid"], 2.5;
     /// Error function.
     Erf, "erf", Float(libm::erf), &["Erf"], 2.0;
     /// e^x − 1, accurate near 0.
@@ -180,13 +180,19 @@ impl UnaryOp {
     }
 }
 
-fn sigmoid(x: f64) -> f64 {
-    let power = libm::exp(-x.abs());
-    if x < 0.0 { power / (1.0 + power) } else { 1.0 / (1.0 + power) }
-}
-
 fn softplus(x: f64) -> f64 {
     x.max(0.0) + libm::log1p(libm::exp(-x.abs()))
+}
+
+/// NaN below 1; the library function makes numbers of large negative arguments.
+fn acosh(x: f64) -> f64 {
+    if x < 1.0 { f64::NAN } else { libm::acosh(x) }
+}
+
+/// With the exponential of a number that is not positive, so that nothing overflows.
+fn sigmoid(x: f64) -> f64 {
+    let power = libm::exp(-x.abs());
+    (if x < 0.0 { power } else { 1.0 }) / (1.0 + power)
 }
 
 fn sign(x: f64) -> f64 {

@@ -1,18 +1,8 @@
 //! Elementary functions of `f32` as instruction sequences, appended to a program; those of `f64` stand in `double`.
 //!
 //! Every function takes and returns a register, works lane by lane, and follows IEEE 754 for ±0, ±∞ and NaN; results
-//! may be denormal. The bounds below hold on targets with fused multiply-add, against the exact result; tests check them
-//! on a stride over all bit patterns, and on every bit pattern in an ignored test.
-//!
-//! | function | error in ulp | range |
-//! |---|---|---|
-//! | [`exp`] | 1 | all |
-//! | [`log`] | 1 | all |
-//! | [`tanh`] | 1.5 | all |
-//! | [`sigmoid`] | 1.5 | all |
-//! | [`erf`] | 2 | all |
-//! | [`expm1`], [`log1p`], [`softplus`] | 2 | all |
-//! | [`sin`], [`cos`] | 2 | all, without fused multiply-add too |
+//! may be denormal. Rows of the functions say how large errors may be ([`orogen_ir::scalar::UnaryRow::ulp`]); what they
+//! are on each encoder is measured, and stands in `docs/accuracy.md`.
 //!
 //! The algorithms are the classical ones: reduction of the argument to a short interval in two or three steps (Cody and
 //! Waite), a polynomial, reconstruction by the exponent. The coefficients are our own; `coefficients.py` beside this
