@@ -10,24 +10,6 @@ use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
 use protos::{model, plain_node, value};
 
-fn onnx_type(dtype: DType) -> i32 {
-    match dtype {
-        DType::Bool => data_type::BOOL,
-        DType::I8 => data_type::INT8,
-        DType::I16 => data_type::INT16,
-        DType::I32 => data_type::INT32,
-        DType::I64 => data_type::INT64,
-        DType::U8 => data_type::UINT8,
-        DType::U16 => data_type::UINT16,
-        DType::U32 => data_type::UINT32,
-        DType::U64 => data_type::UINT64,
-        DType::F16 => data_type::FLOAT16,
-        DType::BF16 => data_type::BFLOAT16,
-        DType::F32 => data_type::FLOAT,
-        DType::F64 => data_type::DOUBLE,
-    }
-}
-
 /// Values around the ends of all types, `count` of them.
 fn operand(dtype: DType, count: usize) -> TensorData {
     let mut values = vec![f64::NAN, 1e30, f64::NEG_INFINITY, f64::INFINITY, -1e30, -1e9, 1e9, 65_519.999_999];
@@ -44,11 +26,11 @@ fn operand(dtype: DType, count: usize) -> TensorData {
 fn casts(x: &TensorData) -> Result<Model> {
     let from = x.dtype();
     let mut graph = GraphProto { name: "g".into(), ..GraphProto::default() };
-    graph.input.push(value("x", onnx_type(from), &[x.len() as i64]));
+    graph.input.push(value("x", from.row().onnx, &[x.len() as i64]));
     graph.initializer.push(TensorProto {
         name: "c".into(),
         dims: vec![x.len() as i64],
-        data_type: onnx_type(from),
+        data_type: from.row().onnx,
         raw_data: Some(x.bytes().to_vec().into()),
         ..TensorProto::default()
     });
@@ -58,7 +40,7 @@ fn casts(x: &TensorData) -> Result<Model> {
             let mut node = plain_node("", "Cast", &[operand], &[&result]);
             node.attribute.push(AttributeProto {
                 name: "to".into(),
-                i: i64::from(onnx_type(to)),
+                i: i64::from(to.row().onnx),
                 kind: attribute_type::INT,
                 ..AttributeProto::default()
             });
