@@ -70,8 +70,10 @@ const COLUMNS: [Column; 9] = [
 ];
 
 impl Column {
+    /// VNNI is for integers alone.
     fn isas(self) -> Vec<Isa> {
-        Isa::available().into_iter().filter(|it| self.isa.is_none_or(|isa| isa == *it)).collect()
+        let all = Isa::available().into_iter().filter(|it| *it != Isa::Avx512Vnni);
+        all.filter(|it| self.isa.is_none_or(|isa| isa == *it)).collect()
     }
 
     /// Bits of the significand and the least exponent of a normal number.
@@ -129,6 +131,7 @@ fn results(program: &TensorProgram, isa: Isa, scalar: bool, inputs: &[TensorData
         Isa::Clif128 => Cpu::Baseline,
         Isa::Avx2 => Cpu::Avx2,
         Isa::Avx512 => Cpu::Avx512,
+        Isa::Avx512Vnni => Cpu::Avx512Vnni,
     };
     let compiled =
         compiled_with(&plan_of(program, &[0]), &CodegenOptions { cpu, ..CodegenOptions::default() });
