@@ -2,7 +2,7 @@
 
 use super::conv::{Fill, check_padding, convolve, per_channel};
 use super::single;
-use crate::emit::attrs;
+use crate::emit::{Size, attrs};
 use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::sink::Value;
 use crate::table::{Converted, OpTable};
@@ -23,8 +23,8 @@ pub(super) fn register(table: &mut OpTable) {
 }
 
 fn check(node: &Node<'_>) -> Result<(), String> {
-    if node.int("block_size").unwrap_or(0) != 0 {
-        return Err("blocks (`block_size`) are not supported".into());
+    if !(0..1 << 31).contains(&node.int("block_size").unwrap_or(0)) {
+        return Err("its `block_size` is out of range".into());
     }
     match node.int("output_dtype").unwrap_or(0) {
         0 => Ok(()),
@@ -42,7 +42,37 @@ fn along(cx: &mut NodeCx<'_, '_>, x: Value, value: Value, axis: i64) -> Single {
             let axis = cx.axis(x, axis)?;
             cx.along_axis(value, axis, rank)
         }
-        _ => Err(not_supported("scales of more than one dimension are not supported")),
+        _ => match cx.int("block_size").unwrap_or(0) {
+            0 => Err(bad(format!("its scales have {dims} dimensions, but no `block_size` is given"))),
+            block => of_blocks(cx, x, value, axis, block),
+        },
+    }
+}
+
+/// A scale or zero point for each `block` elements along an axis of `x`, the last of which may be fewer, as one for each
+/// element.
+fn of_blocks(cx: &mut NodeCx<'_, '_>, x: Value, value: Value, axis: i64, block: i64) -> Single {
+    let (rank, axis) = (cx.rank(x)?, cx.axis(x, axis)?);
+    if cx.rank(value)? != rank {
+        return Err(bad(format!("its scales have {} dimensions beside {rank} of its data", cx.rank(value)?)));
+    }
+    let count =
+        cx.static_dim(value, axis).ok_or_else(|| not_supported("the number of its blocks is dynamic"))?;
+    let length = count.checked_mul(block).ok_or_else(|| bad("its `block_size` is out of range"))?;
+    let of_value = |i: usize| Size::Of(value, i);
+    let repeated: Vec<Size> =
+        (0..=axis).map(of_value).chain([Size::Const(block)]).chain((axis + 1..rank).map(of_value)).collect();
+    let flat: Vec<Size> =
+        (0..rank).map(|i| if i == axis { Size::Const(length) } else { of_value(i) }).collect();
+    let single = cx.unsqueeze(value, &[axis as i64 + 1])?;
+    let shape = cx.shape_vector(&repeated)?;
+    let repeated = cx.emit("expand", Attrs::none(), &[single, shape])?;
+    let each = cx.reshape_to(repeated, &flat)?;
+    match cx.static_dim(x, axis) {
+        Some(size) if size == length => Ok(each),
+        Some(size) if size < length && length - size < block => cx.slice(each, axis, 0, size),
+        Some(size) => Err(bad(format!("{count} blocks of {block} do not fit {size} elements"))),
+        None => Err(not_supported("the size of what is in blocks is dynamic")),
     }
 }
 
