@@ -14,6 +14,7 @@ const I8: Element = Element::Stored(Storage::I8);
 const U8: Element = Element::Stored(Storage::U8);
 const I16: Element = Element::Stored(Storage::I16);
 const U16: Element = Element::Stored(Storage::U16);
+const F64: Element = Element::Stored(Storage::Bits64);
 const F16: Element = Element::Stored(Storage::F16);
 
 /// The bytes of a number, which the element holds exactly.
@@ -21,6 +22,7 @@ fn bytes(element: Element, arithmetic: Arithmetic, value: i32) -> Vec<u8> {
     match (element, arithmetic) {
         (F16, _) => f16::from_f32(value as f32 / 16.0).to_le_bytes().to_vec(),
         (Element::BF16, _) => bf16::from_f32(value as f32 / 16.0).to_le_bytes().to_vec(),
+        (F64, Arithmetic::Double) => (f64::from(value) / 16.0).to_le_bytes().to_vec(),
         (Element::LANE, Arithmetic::Float) => (value as f32 / 16.0).to_le_bytes().to_vec(),
         _ => value.to_le_bytes()[..element.bytes() as usize].to_vec(),
     }
@@ -33,7 +35,7 @@ fn numbers(random: &mut Random, element: Element, arithmetic: Arithmetic, n: usi
         (U8, _) => (0, 255),
         (I16, _) => (-32768, 32767),
         (U16, _) => (0, 65535),
-        (_, Arithmetic::Float) => (-16, 16),
+        (_, Arithmetic::Float | Arithmetic::Double) => (-16, 16),
         _ => (i32::MIN / 2, i32::MAX / 2),
     };
     (0..n)
@@ -127,7 +129,7 @@ fn check(isa: Isa, arithmetic: Arithmetic, a: Factor, b: Factor, c: Element, [m,
     let b = Operand::new(&mut random, b, arithmetic, n, k);
     let tile = gemm.tile();
     let (a_bytes, lda) = a.stored(arithmetic, m, k, tile.rows as usize, Side::A);
-    let columns = tile.columns(isa) as usize;
+    let columns = gemm.columns() as usize;
     let (b_bytes, ldb) = b.stored(arithmetic, n, k, columns, Side::B);
     let zeros = |it: &Operand| -> Vec<u8> {
         it.zeros.iter().flat_map(|zero| bytes(it.factor.element, arithmetic, *zero)).collect()
@@ -173,6 +175,10 @@ fn check(isa: Isa, arithmetic: Arithmetic, a: Factor, b: Factor, c: Element, [m,
                     _ => sum.to_le_bytes().to_vec(),
                 }
             }
+            Arithmetic::Double => {
+                let sum = terms.fold(0.0f64, |sum, (x, y)| sum + f64::from(x * y) / 256.0);
+                sum.to_le_bytes().to_vec()
+            }
             _ => {
                 let sum = terms.fold(0i32, |sum, (x, y)| sum.wrapping_add(x.wrapping_mul(y)));
                 sum.to_le_bytes()[..size].to_vec()
@@ -208,6 +214,18 @@ fn floats_of_16_bits_are_computed_as_f32_and_rounded_once() {
                 for size in SIZES {
                     check(isa, Arithmetic::Float, factor(first, a, None), factor(second, b, None), c, size);
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn doubles() {
+    use Layout::*;
+    for isa in Isa::available() {
+        for (a, b) in [(RowMajor, Packed), (Transposed, RowMajor), (Packed, Transposed), (Direct, Direct)] {
+            for size in [[15, 45, 37], [3, 7, 0], [30, 41, 1031]] {
+                check(isa, Arithmetic::Double, factor(a, F64, None), factor(b, F64, None), F64, size);
             }
         }
     }

@@ -154,7 +154,7 @@ impl Product {
         let kinds: Vec<Kind> = operands.iter().map(|it| (it.kind, it.element)).collect();
 
         let tile = Tile::of(s.isa);
-        let columns = i64::from(tile.columns(s.isa));
+        let columns = i64::from(tile.columns_of(s.isa, self.arithmetic.width()));
         let rows = i64::from(tile.rows);
         let few = s.shapes.as_int(self.m).is_some_and(|m| m <= FEW_ROWS);
         let fixed = s.shapes.as_int(self.m);
@@ -167,7 +167,7 @@ impl Product {
         // What is narrower than a lane is read under a mask one by one, where masks are of lanes.
         let in_place = !grouped
             && few
-            && (self.b.element == Element::LANE
+            && (self.b.element == self.arithmetic.lane()
                 || s.isa.is_avx512()
                 || s.shapes.as_int(self.n).is_some_and(|n| n % columns == 0));
         let (b_layout, b_stride) = match self.layout(s, &self.b, columns, false)? {
@@ -250,6 +250,7 @@ impl Product {
         let epilogue = if chain.is_empty() { String::new() } else { format!(", {} fused", chain.stages) };
         let kind = match arithmetic {
             Arithmetic::Float => "gemm",
+            Arithmetic::Double => "gemm of f64",
             Arithmetic::Int => "integer gemm",
             Arithmetic::Pairs => "integer gemm in pairs",
             Arithmetic::Quads(_) => "integer gemm of bytes",
@@ -382,11 +383,16 @@ impl Product {
         let program = s.program;
         let mut shapes = s.shapes.clone();
         let mut bind = |at: usize, id: ExprId| self.operand(s, &mut shapes, run, at, id);
-        let run = if is_fill(program, run[0]) { run } else { &run[..1] };
+        // Chains are of 32-bit lanes.
+        let extends = is_fill(program, run[0]) && self.arithmetic != Arithmetic::Double;
+        let run = if extends { run } else { &run[..1] };
         let mut found = chain(program, run, self.whole(s), &mut |at, id| bind(at, id).is_some());
         let mut operands: Vec<Bound> = found.operands.iter().filter_map(|(at, id)| bind(*at, *id)).collect();
         let kinds: Vec<Kind> = operands.iter().map(|it| (it.kind, it.element)).collect();
-        if found.element != Element::LANE && epilogue::length(&found.steps(&kinds)) > MOST_REPEATED {
+        if found.stages == 0 {
+            found.element = self.arithmetic.lane();
+        }
+        if found.element != self.arithmetic.lane() && epilogue::length(&found.steps(&kinds)) > MOST_REPEATED {
             found = chain(program, run, false, &mut |at, id| bind(at, id).is_some());
             operands = found.operands.iter().filter_map(|(at, id)| bind(*at, *id)).collect();
         }

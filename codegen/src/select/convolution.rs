@@ -43,6 +43,9 @@ struct Shape {
 pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let stage = *run.first()?;
     let found = products(s.program, stage)?;
+    if found.arithmetic == Arithmetic::Double {
+        return None;
+    }
     let [first, second] = found.terms;
     let (shape, x, w) = match recognise(s, stage, &first, &second) {
         Some(shape) => (shape, first, second),
@@ -143,7 +146,7 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
     let Geometry { kernel: [kh, kw], stride: [sy, sx], .. } = geometry;
     let fused = if chain.is_empty() { String::new() } else { format!(", {} fused", chain.stages) };
     let integers = match arithmetic {
-        Arithmetic::Float => "",
+        Arithmetic::Float | Arithmetic::Double => "",
         Arithmetic::Int => "integer ",
         Arithmetic::Pairs => "paired integer ",
         Arithmetic::Quads(_) => "byte ",

@@ -27,7 +27,7 @@ pub(crate) struct Products {
     pub(crate) terms: [Term; 2],
 }
 
-/// A stage that sums products of two loads, in `f32` or in `i32`.
+/// A stage that sums products of two loads, in `f32`, `f64` or `i32`.
 pub(crate) fn products(program: &TensorProgram, stage: &Stage) -> Option<Products> {
     if stage.combine != Some(Combine::Sum) {
         return None;
@@ -37,6 +37,10 @@ pub(crate) fn products(program: &TensorProgram, stage: &Stage) -> Option<Product
         DType::F32 => {
             let terms = [float(program, *x)?, float(program, *y)?];
             Some(Products { arithmetic: Arithmetic::Float, terms })
+        }
+        DType::F64 => {
+            let terms = [double(program, *x)?, double(program, *y)?];
+            Some(Products { arithmetic: Arithmetic::Double, terms })
         }
         DType::I32 => {
             let terms = [integer(program, *x)?, integer(program, *y)?];
@@ -67,6 +71,11 @@ fn float(program: &TensorProgram, id: ExprId) -> Option<Term> {
     let (load, dtype) = load(program, id, DType::F32)?;
     let element = Element::of(dtype).filter(|_| dtype.is_float())?;
     Some(Term { load, element, zero: None })
+}
+
+fn double(program: &TensorProgram, id: ExprId) -> Option<Term> {
+    let (load, dtype) = load(program, id, DType::F64)?;
+    (dtype == DType::F64).then_some(Term { load, element: Arithmetic::Double.lane(), zero: None })
 }
 
 fn integer(program: &TensorProgram, id: ExprId) -> Option<Term> {

@@ -145,7 +145,7 @@ impl SlidingWindow {
     /// What the largest element starts from: the least there is, by its bits.
     fn least(&self) -> Option<u32> {
         (self.window == Window::Max).then(|| match self.x.arithmetic {
-            Arithmetic::Float => f32::NEG_INFINITY.to_bits(),
+            Arithmetic::Float | Arithmetic::Double => f32::NEG_INFINITY.to_bits(),
             Arithmetic::Int | Arithmetic::Pairs | Arithmetic::Quads(_) => {
                 self.x.element.least().cast_unsigned()
             }

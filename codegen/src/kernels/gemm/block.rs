@@ -72,7 +72,7 @@ impl<'a> Tiles<'a> {
     /// Computes a block: a row of tiles after the other, so that a panel of A stays near while B passes by.
     pub(crate) fn compute(&self, flow: &mut Flow<'_, '_>, block: &Block) {
         let tile = self.gemm.tile();
-        let (rows, columns) = (i64::from(tile.rows), i64::from(tile.columns(self.gemm.isa)));
+        let (rows, columns) = (i64::from(tile.rows), self.gemm.columns());
         let zero = flow.int(0);
         flow.range(zero, block.rows, rows, |flow, i| {
             let left = flow.sub(block.rows, i);

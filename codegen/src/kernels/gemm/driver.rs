@@ -96,13 +96,18 @@ impl Gemm {
     /// Whether constant panels of A are made whole lanes before they are read: what one lane is in every lane of a
     /// register takes too long to convert each time.
     pub(crate) fn widens(&self) -> bool {
-        let narrow = self.a.unit(self.arithmetic) != Element::LANE || self.a.zero.is_some();
+        let narrow = self.a.unit(self.arithmetic) != self.arithmetic.lane() || self.a.zero.is_some();
         self.a.layout == Layout::Packed && narrow
     }
 
     /// The register tile.
     pub fn tile(&self) -> Tile {
         Tile::of(self.isa)
+    }
+
+    /// Columns of the tile.
+    pub fn columns(&self) -> i64 {
+        i64::from(self.tile().columns_of(self.isa, self.arithmetic.width()))
     }
 
     /// The number of parameters of the function.
@@ -112,21 +117,22 @@ impl Gemm {
             + epilogue::params(&self.epilogue)
     }
 
-    /// The size of the workspace in bytes: `4·⌈k/terms⌉·(min(m, block) rounded up to tile rows)` if A is to be packed,
-    /// plus `4·⌈k/terms⌉·(n rounded up to tile columns)` if B is, plus 64 for each. Where `m` is not known, it counts as a
+    /// The size of the workspace in bytes: `lane·⌈k/terms⌉·(min(m, block) rounded up to tile rows)` if A is to be packed,
+    /// plus `lane·⌈k/terms⌉·(n rounded up to tile columns)` if B is, plus 64 for each. Where `m` is not known, it counts as a
     /// block. Panels of A that are widened take the room of one.
     ///
     /// # Errors
     /// [`Overflow`] if that is no 64-bit number.
     pub fn workspace_over(&self, shapes: &mut ShapeCx, [m, n, k]: [Dim; 3]) -> Result<Dim, Overflow> {
         let rows = i64::from(self.tile().rows);
-        let columns = i64::from(self.tile().columns(self.isa));
+        let columns = self.columns();
+        let lane = self.arithmetic.lane().bytes();
         let packs = |it: Factor| matches!(it.layout, Layout::RowMajor | Layout::Transposed);
         let k = shapes.ceil_div(k, self.arithmetic.terms())?;
         let panel = |shapes: &mut ShapeCx, width: Dim, unit: i64| {
             let width = shapes.round_up(width, unit)?;
             let elements = shapes.mul(width, k)?;
-            let bytes = shapes.scale(elements, 4)?;
+            let bytes = shapes.scale(elements, lane)?;
             shapes.add_int(bytes, 64)
         };
         let mut bytes = shapes.int(0);
@@ -176,13 +182,13 @@ impl Gemm {
         let source = |it: &Factor| if it.layout == Layout::Direct { Source::Direct } else { Source::Packed };
         // What is packed or widened by the driver is whole lanes, without zero points.
         let ready = |it: &Factor| matches!(it.layout, Layout::RowMajor | Layout::Transposed);
-        let unit = |it: &Factor| if ready(it) { Element::LANE } else { it.unit(self.arithmetic) };
+        let unit = |it: &Factor| if ready(it) { self.arithmetic.lane() } else { it.unit(self.arithmetic) };
         Micro {
             isa: self.isa,
             rows,
             arithmetic: self.arithmetic,
             a: source(a),
-            a_step: if a.layout == Layout::Direct { a.element } else { Element::LANE },
+            a_step: if a.layout == Layout::Direct { a.element } else { self.arithmetic.lane() },
             b: source(b),
             b_step: unit(b),
             b_zero: b.zero.filter(|_| !ready(b) && !self.arithmetic.is_quads()).map(|each| (each, b.element)),
@@ -260,9 +266,10 @@ impl Driver<'_> {
         let &[a, b, c, m, n, k, lda, ldb, ldc, workspace, ..] = self.args else {
             unreachable!("the function is declared with ten parameters and more")
         };
-        let Gemm { isa, arithmetic, a: of_a, b: of_b, c: of_c, .. } = *self.gemm;
+        let Gemm { arithmetic, a: of_a, b: of_b, c: of_c, .. } = *self.gemm;
         let rows = i64::from(self.gemm.tile().rows);
-        let columns = i64::from(self.gemm.tile().columns(isa));
+        let columns = self.gemm.columns();
+        let lane = arithmetic.lane().bytes();
         let zero = flow.int(0);
         let mut rest = &self.args[10..];
         let mut zero_point = |factor: &Factor| {
@@ -299,7 +306,7 @@ impl Driver<'_> {
             self.pack_panels(flow, &panels, b, n, [k, steps]);
             let packed = flow.round_up(n, columns);
             let bytes = flow.mul(packed, steps);
-            let bytes = flow.scale(bytes, 4);
+            let bytes = flow.scale(bytes, lane);
             let bytes = flow.offset(bytes, 64 + 63);
             let mask = flow.int(-64);
             let bytes = flow.b.ins().band(bytes, mask);
@@ -307,14 +314,14 @@ impl Driver<'_> {
         }
         // From one step of the sum to the next, in a tile, and from one row or column to the next.
         let unit = |it: &Factor| match it.layout {
-            Layout::RowMajor | Layout::Transposed => 4,
+            Layout::RowMajor | Layout::Transposed => lane,
             Layout::Packed => it.unit(arithmetic).bytes(),
             Layout::Direct => it.element.bytes(),
         };
         let (a_unit, b_unit) = (unit(&of_a), unit(&of_b));
         let block = rows * self.gemm.blocking.row_tiles;
         // What is rounded to C is the whole sum.
-        let most = if of_c == Element::LANE { self.gemm.blocking.depth } else { i64::from(i32::MAX) };
+        let most = if of_c == arithmetic.lane() { self.gemm.blocking.depth } else { i64::from(i32::MAX) };
         let depth_step = flow.balanced(steps, most, 4);
         let block = flow.balanced(m, block, rows);
         flow.range_by(zero, m, block, |flow, ic| {
@@ -344,7 +351,7 @@ impl Driver<'_> {
                 let accumulate = flow.flag(IntCC::SignedGreaterThan, pc, zero);
                 let last = flow.flag(IntCC::SignedGreaterThanOrEqual, done, steps);
                 let Blocking { depth: most, b_bytes, .. } = self.gemm.blocking;
-                let width = (b_bytes / 4 / most / columns).max(1) * columns;
+                let width = (b_bytes / lane / most / columns).max(1) * columns;
                 let sum_bytes = [(&of_a, Side::A), (&of_b, Side::B)].map(|(it, side)| match it.layout {
                     Layout::Packed => arithmetic.sum_bytes(side),
                     _ => 0,
@@ -423,18 +430,18 @@ impl Driver<'_> {
         [k, steps]: [Value; 2],
     ) {
         let zero = flow.int(0);
-        let terms = self.gemm.arithmetic.terms();
+        let (terms, lane) = (self.gemm.arithmetic.terms(), self.gemm.arithmetic.lane().bytes());
         let step = if it.across { flow.int(1 << 40) } else { flow.int(PACK_CHUNK) };
         flow.range_by(zero, k, step, |flow, start| {
             let left = flow.sub(k, start);
             let depth = flow.min(left, step);
             let source = if it.across { source } else { flow.at(source, start, it.stride) };
-            let panels = flow.at_scaled(it.panels, start, 4 * it.width / terms);
+            let panels = flow.at_scaled(it.panels, start, lane * it.width / terms);
             flow.range(zero, count, it.width, |flow, at| {
                 let step = if it.across { it.stride } else { flow.int(it.factor.element.bytes()) };
                 let from = flow.at(source, at, step);
                 let to = flow.mul(at, steps);
-                let to = flow.at_scaled(panels, to, 4);
+                let to = flow.at_scaled(panels, to, lane);
                 let left = flow.sub(count, at);
                 let full = flow.int(it.width);
                 let valid = flow.min(left, full);

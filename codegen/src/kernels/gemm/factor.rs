@@ -2,13 +2,15 @@
 
 use super::Layout;
 use crate::kernels::element::Element;
-use crate::vector::{BinaryOp, Builder, ShiftOp, Storage, VReg};
+use crate::vector::{BinaryOp, Builder, ShiftOp, Storage, VReg, Width};
 
-/// How the terms of a sum are multiplied and added, in lanes of 32 bits.
+/// How the terms of a sum are multiplied and added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Arithmetic {
     /// `f32`.
     Float,
+    /// `f64`.
+    Double,
     /// `i32`, wrapping.
     Int,
     /// Pairs of 16-bit integers into `i32`, wrapping: two terms at each step.
@@ -32,10 +34,20 @@ impl Arithmetic {
     /// Terms of the sum in one step.
     pub const fn terms(self) -> i64 {
         match self {
-            Arithmetic::Float | Arithmetic::Int => 1,
+            Arithmetic::Float | Arithmetic::Double | Arithmetic::Int => 1,
             Arithmetic::Pairs => 2,
             Arithmetic::Quads(_) => 4,
         }
+    }
+
+    /// The width of the lanes that steps are multiplied in.
+    pub const fn width(self) -> Width {
+        if matches!(self, Arithmetic::Double) { Width::W64 } else { Width::W32 }
+    }
+
+    /// Steps in panels that are made on the way, and results that are not rounded: whole lanes.
+    pub const fn lane(self) -> Element {
+        Element::Stored(self.width().storage())
     }
 
     /// Whether steps are of bytes.
@@ -54,7 +66,7 @@ impl Arithmetic {
     /// `acc += x · y`.
     pub(in crate::kernels) fn multiply(self, b: &mut Builder, acc: VReg, x: VReg, y: VReg) {
         match self {
-            Arithmetic::Float => b.fma_into(acc, x, y),
+            Arithmetic::Float | Arithmetic::Double => b.fma_into(acc, x, y),
             Arithmetic::Pairs => b.pair_dot_into(acc, x, y),
             Arithmetic::Quads(Side::B) => b.byte_dot_into(acc, x, y),
             Arithmetic::Quads(Side::A) => b.byte_dot_into(acc, y, x),
@@ -67,13 +79,13 @@ impl Arithmetic {
 
     /// The sum of two results.
     pub(in crate::kernels) fn sum(self) -> BinaryOp {
-        if self == Arithmetic::Float { BinaryOp::Add } else { BinaryOp::IntAdd }
+        if matches!(self, Arithmetic::Float | Arithmetic::Double) { BinaryOp::Add } else { BinaryOp::IntAdd }
     }
 
     /// The difference of two steps.
     fn difference(self) -> BinaryOp {
         match self {
-            Arithmetic::Float => BinaryOp::Sub,
+            Arithmetic::Float | Arithmetic::Double => BinaryOp::Sub,
             Arithmetic::Int | Arithmetic::Quads(_) => BinaryOp::IntSub,
             Arithmetic::Pairs => BinaryOp::PairSub,
         }

@@ -78,6 +78,11 @@ impl Micro {
     /// Bytes of what later tiles read that one step of `k` fetches.
     pub const AHEAD_PER_STEP: i64 = LINE / 2;
 
+    /// Bytes of a lane.
+    fn lane(&self) -> i64 {
+        self.arithmetic.lane().bytes()
+    }
+
     fn tile(&self) -> Tile {
         Tile::of(self.isa)
     }
@@ -92,7 +97,8 @@ impl Micro {
 
     /// The program.
     pub fn program(&self) -> Program {
-        let mut b = Builder::new(format!("gemm_{}x{}", self.rows, self.tile().vectors));
+        let name = format!("gemm_{}x{}", self.rows, self.tile().vectors);
+        let mut b = Builder::of_width(name, self.arithmetic.width());
         let [pa, pb, pc, k, ldc, columns, accumulate, last, ahead] = b.params();
         let lda = (self.a == Source::Direct).then(|| b.param());
         let ldb = (self.b == Source::Direct).then(|| b.param());
@@ -129,7 +135,7 @@ impl Micro {
             let row = b.int_move(pc);
             for _ in 0..self.rows {
                 for j in 0..vectors {
-                    b.prefetch(CacheLevel::First, Addr::new(row).offset(Size::vectors(j as i64)));
+                    b.prefetch(CacheLevel::First, Addr::new(row).offset(self.c.vectors(j as i64)));
                 }
                 b.bump(row, ldc);
             }
@@ -191,7 +197,7 @@ impl Micro {
         self.make_good(&mut b, &tile, &acc[0], last, offset_zero);
         let result = Result { micro: self, acc: &acc[0], c: pc, ldc, accumulate, last, bound: &bound };
         // What C does not hold exactly is not read back.
-        let light = self.c != Element::LANE || epilogue::is_light(&self.epilogue);
+        let light = self.c != self.arithmetic.lane() || epilogue::is_light(&self.epilogue);
         b.when_else(
             IntCompare::Eq,
             columns,
@@ -207,7 +213,7 @@ impl Micro {
                 let masks = column_masks(b, columns, vectors);
                 b.repeat(self.rows as i64, |b| {
                     for (j, &mask) in masks.iter().enumerate() {
-                        let at = Addr::new(pc).offset(Size::vectors(j as i64));
+                        let at = Addr::new(pc).offset(self.c.vectors(j as i64));
                         let value = b.load(at, Some(mask));
                         let value = epilogue::apply(b, &self.epilogue, &bound, value, j as i64, Some(mask));
                         b.store(value, at, Some(mask));
@@ -320,7 +326,8 @@ impl Operands<'_> {
         }
         for (r, acc) in acc.iter().enumerate() {
             let at = match self.lda {
-                None => Addr::new(self.a[0]).offset(4 * (u * i64::from(self.micro.tile().rows) + r as i64)),
+                None => Addr::new(self.a[0])
+                    .offset(self.micro.lane() * (u * i64::from(self.micro.tile().rows) + r as i64)),
                 Some(lda) => {
                     let base = Addr::new(self.a[r / 3]).offset(self.micro.a_step.bytes() * u);
                     match r % 3 {
@@ -348,10 +355,15 @@ impl Operands<'_> {
             }
         };
         if self.lda.is_none() {
-            panel(b, self.a[0], 4 * i64::from(tile.rows));
+            panel(b, self.a[0], self.micro.lane() * i64::from(tile.rows));
         }
         if self.ldb.is_none() {
-            panel(b, self.b, self.micro.b_step.bytes() * i64::from(tile.columns(self.micro.isa)));
+            panel(
+                b,
+                self.b,
+                self.micro.b_step.bytes()
+                    * i64::from(tile.columns_of(self.micro.isa, self.micro.arithmetic.width())),
+            );
         }
     }
 
@@ -371,7 +383,7 @@ impl Operands<'_> {
     fn advance(&self, b: &mut Builder, steps: i64) {
         let step = match self.lda {
             Some(_) => self.micro.a_step.bytes(),
-            None => 4 * i64::from(self.micro.tile().rows),
+            None => self.micro.lane() * i64::from(self.micro.tile().rows),
         };
         for &p in &self.a {
             b.bump(p, step * steps);

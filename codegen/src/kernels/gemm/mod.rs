@@ -35,7 +35,7 @@ pub use micro::{Micro, Offset};
 pub(super) use pack::remainder;
 pub use pack::{pack_rows, pack_transposed};
 
-use crate::vector::Isa;
+use crate::vector::{Isa, Width};
 
 /// The register tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,9 +57,14 @@ impl Tile {
         }
     }
 
-    /// Columns of the tile.
+    /// Columns of the tile, in lanes of 32 bits.
     pub fn columns(self, isa: Isa) -> u32 {
-        self.vectors * isa.lanes()
+        self.columns_of(isa, Width::W32)
+    }
+
+    /// Columns of the tile in lanes of a width.
+    pub fn columns_of(self, isa: Isa, width: Width) -> u32 {
+        self.vectors * isa.lanes_of(width)
     }
 }
 

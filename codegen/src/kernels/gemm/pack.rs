@@ -12,12 +12,12 @@ use crate::vector::{
 /// Parameters: `source` (first element of the panel's columns), `panel`, `k` (rows), `stride` (of a source row, in
 /// bytes), `columns` (valid ones; the rest of the panel counts for nothing), and the first zero point if there are any.
 pub fn pack_rows(width: Size, isa: Isa, factor: &Factor, arithmetic: Arithmetic) -> Program {
-    let mut b = Builder::new("pack_rows");
+    let mut b = Builder::of_width("pack_rows", arithmetic.width());
     let [source, panel, k, stride, columns] = b.params();
     let (element, zeros) = factor.term(arithmetic);
     let zero = factor.zero.filter(|_| zeros).map(|each| (each, b.param()));
     let terms = arithmetic.terms();
-    let lanes = isa.lanes();
+    let (lane, lanes) = (arithmetic.lane(), isa.lanes_of(arithmetic.width()));
     let count = width.at(lanes).cast_unsigned().div_ceil(u64::from(lanes)).cast_signed();
     let ragged = width.at(lanes) % i64::from(lanes) != 0;
     let masks = |b: &mut Builder, n: IReg| -> Vec<MReg> {
@@ -46,7 +46,7 @@ pub fn pack_rows(width: Size, isa: Isa, factor: &Factor, arithmetic: Arithmetic)
             }
         };
         let put = |b: &mut Builder, value: VReg, j: i64| {
-            b.store(value, Addr::new(panel).offset(Size::vectors(j)), stored.as_ref().map(|m| m[j as usize]));
+            b.store(value, Addr::new(panel).offset(lane.vectors(j)), stored.as_ref().map(|m| m[j as usize]));
         };
         // Rows of a step: two from here, two from further on.
         let beyond = (terms > 2).then(|| {
@@ -77,7 +77,8 @@ pub fn pack_rows(width: Size, isa: Isa, factor: &Factor, arithmetic: Arithmetic)
                     b.bump(beyond, stride);
                 }
             }
-            b.bump(panel, Size { fixed: 4 * width.fixed, per_lane: 4 * width.per_lane });
+            let bytes = lane.bytes();
+            b.bump(panel, Size { fixed: bytes * width.fixed, per_lane: bytes * width.per_lane });
         });
         remainder(b, k, terms, rows);
     };
@@ -111,25 +112,27 @@ pub(in crate::kernels) fn remainder(b: &mut Builder, k: IReg, terms: i64, body: 
 /// (valid ones, at least 1; the last of them is repeated up to `width`), and the first zero point if there are any.
 /// It may write up to 12 bytes after the panel.
 ///
-/// Rows are taken four at a time, as 4×4 transpositions. The last group comes first: where `width` is no multiple of
-/// four it also writes the start of the next panel row, which the first group overwrites.
+/// Rows are taken as many at a time as fit in 128 bits, as small transpositions. The last group comes first: where `width`
+/// is no multiple of them it also writes the start of the next panel row, which the first group overwrites.
 pub fn pack_transposed(width: Size, factor: &Factor, arithmetic: Arithmetic) -> Program {
-    let mut b = Builder::new("pack_transposed");
+    let mut b = Builder::of_width("pack_transposed", arithmetic.width());
     let [source, panel, k, stride, rows] = b.params();
     let (element, zeros) = factor.term(arithmetic);
     let zero = factor.zero.filter(|_| zeros).map(|_| b.param());
     let unit = unit(factor.element, arithmetic);
     let terms = arithmetic.terms();
-    let row_bytes = Size { fixed: 4 * width.fixed, per_lane: 4 * width.per_lane };
+    let lane = arithmetic.lane().bytes();
+    let group = 16 / lane;
+    let row_bytes = Size { fixed: lane * width.fixed, per_lane: lane * width.per_lane };
     let times = |n: i64| Size { fixed: n * row_bytes.fixed, per_lane: n * row_bytes.per_lane };
-    // The first row of the last group: widths that depend on VL are multiples of four.
+    // The first row of the last group: widths that depend on VL are multiples of its size.
     let last_group = if width.per_lane == 0 {
-        Size::fixed((width.fixed - 1) / 4 * 4)
+        Size::fixed((width.fixed - 1) / group * group)
     } else {
-        Size { fixed: width.fixed - 4, ..width }
+        Size { fixed: width.fixed - group, ..width }
     };
     let row = b.int_const(last_group);
-    let groups = b.int_op(IntOp::ShiftRight, row, 2);
+    let groups = b.int_op(IntOp::ShiftRight, row, i64::from(group.trailing_zeros()));
     let groups = b.int_add(groups, 1);
     let last_row = b.int_add(rows, -1);
     let steps = match terms {
@@ -137,65 +140,64 @@ pub fn pack_transposed(width: Size, factor: &Factor, arithmetic: Arithmetic) -> 
         _ => b.int_op(IntOp::ShiftRight, k, i64::from(terms.trailing_zeros())),
     };
     b.repeat(groups, |b| {
-        let numbers: [_; 4] = std::array::from_fn(|i| {
-            let r = b.int_add(row, i as i64);
-            b.int_op(IntOp::Min, r, last_row)
-        });
-        let from: [_; 4] = std::array::from_fn(|i| {
-            let offset = b.int_op(IntOp::Mul, numbers[i], stride);
-            b.int_add(source, offset)
-        });
-        // The zero points of the four rows, as elements and as steps.
-        let zeros: Option<[(VReg, VReg); 4]> = zero.map(|p| {
-            numbers.map(|r| {
-                let at = b.int_mul(r, factor.zero_step());
+        let numbers: Vec<IReg> = (0..group)
+            .map(|i| {
+                let r = b.int_add(row, i);
+                b.int_op(IntOp::Min, r, last_row)
+            })
+            .collect();
+        let from: Vec<IReg> = numbers
+            .iter()
+            .map(|r| {
+                let offset = b.int_op(IntOp::Mul, *r, stride);
+                b.int_add(source, offset)
+            })
+            .collect();
+        // The zero points of the rows, as elements and as steps.
+        let zeros: Option<Vec<(VReg, VReg)>> = zero.map(|p| {
+            let read = |r: &IReg| {
+                let at = b.int_mul(*r, factor.zero_step());
                 let at = b.int_add(at, p);
                 let value = element.load_splat(b, at);
                 (value, repeated(b, arithmetic, value))
-            })
+            };
+            numbers.iter().map(read).collect()
         });
-        let zero_steps = |i: usize| zeros.map(|it| it[i].1);
-        let zeros_of = |i: usize| zeros.map(|it| it[i].0);
-        let bytes = b.int_op(IntOp::ShiftLeft, row, 2);
+        let zero_steps = |i: usize| zeros.as_ref().map(|it| it[i].1);
+        let zeros_of = |i: usize| zeros.as_ref().map(|it| it[i].0);
+        let bytes = b.int_op(IntOp::ShiftLeft, row, i64::from(lane.trailing_zeros()));
         let to = b.int_add(panel, bytes);
-        let blocks = b.int_op(IntOp::ShiftRight, steps, 2);
+        let blocks = b.int_op(IntOp::ShiftRight, steps, i64::from(group.trailing_zeros()));
         b.repeat(blocks, |b| {
-            let [r0, r1, r2, r3] = std::array::from_fn(|i| {
-                let quad = unit.load_quad(b, from[i]);
-                let quad = factor.unsigned(b, arithmetic, quad);
-                centred(b, arithmetic, quad, zero_steps(i))
-            });
-            let lo01 = b.interleave(Interleave::Low32, r0, r1);
-            let hi01 = b.interleave(Interleave::High32, r0, r1);
-            let lo23 = b.interleave(Interleave::Low32, r2, r3);
-            let hi23 = b.interleave(Interleave::High32, r2, r3);
-            let columns = [
-                b.interleave(Interleave::Low64, lo01, lo23),
-                b.interleave(Interleave::High64, lo01, lo23),
-                b.interleave(Interleave::Low64, hi01, hi23),
-                b.interleave(Interleave::High64, hi01, hi23),
-            ];
+            let rows: Vec<VReg> = (0..group as usize)
+                .map(|i| {
+                    let quad = unit.load_quad(b, from[i]);
+                    let quad = factor.unsigned(b, arithmetic, quad);
+                    centred(b, arithmetic, quad, zero_steps(i))
+                })
+                .collect();
+            let columns = transposed(b, &rows);
             for (i, &column) in columns.iter().enumerate() {
                 b.store_quad(column, Addr::new(to).offset(times(i as i64)));
             }
-            for p in from {
-                b.bump(p, 4 * unit.bytes());
+            for &p in &from {
+                b.bump(p, group * unit.bytes());
             }
-            b.bump(to, times(4));
+            b.bump(to, times(group));
         });
-        let rest = b.int_op(IntOp::And, steps, 3);
+        let rest = b.int_op(IntOp::And, steps, group - 1);
         b.repeat(rest, |b| {
-            for (i, p) in from.into_iter().enumerate() {
+            for (i, &p) in from.iter().enumerate() {
                 let v = unit.load_splat(b, p);
                 let v = factor.unsigned(b, arithmetic, v);
                 let v = centred(b, arithmetic, v, zero_steps(i));
-                b.store_lane(v, Addr::new(to).offset(4 * i as i64));
+                b.store_lane(v, Addr::new(to).offset(lane * i as i64));
                 b.bump(p, unit.bytes());
             }
             b.bump(to, row_bytes);
         });
         remainder(b, k, terms, |b, n| {
-            for (i, p) in from.into_iter().enumerate() {
+            for (i, &p) in from.iter().enumerate() {
                 let values: Vec<VReg> = (0..n)
                     .map(|term| {
                         let v = element.load_splat(b, Addr::new(p).offset(element.bytes() * term));
@@ -204,19 +206,32 @@ pub fn pack_transposed(width: Size, factor: &Factor, arithmetic: Arithmetic) -> 
                     .collect();
                 let v = step(b, arithmetic, &values);
                 let v = factor.unsigned(b, arithmetic, v);
-                b.store_lane(v, Addr::new(to).offset(4 * i as i64));
+                b.store_lane(v, Addr::new(to).offset(lane * i as i64));
             }
         });
-        b.emit(Inst::Int { op: IntOp::Add, dst: row, a: row, b: (-4).into() });
+        b.emit(Inst::Int { op: IntOp::Add, dst: row, a: row, b: (-group).into() });
     });
     b.finish()
+}
+
+/// The columns of as many rows as 128 bits have lanes.
+fn transposed(b: &mut Builder, rows: &[VReg]) -> Vec<VReg> {
+    let halves = |b: &mut Builder, x: VReg, y: VReg| {
+        [b.interleave(Interleave::Low64, x, y), b.interleave(Interleave::High64, x, y)]
+    };
+    let &[r0, r1, r2, r3] = rows else { return halves(b, rows[0], rows[1]).into() };
+    let lo01 = b.interleave(Interleave::Low32, r0, r1);
+    let hi01 = b.interleave(Interleave::High32, r0, r1);
+    let lo23 = b.interleave(Interleave::Low32, r2, r3);
+    let hi23 = b.interleave(Interleave::High32, r2, r3);
+    [halves(b, lo01, lo23), halves(b, hi01, hi23)].concat()
 }
 
 /// A program that makes whole lanes of the steps of a constant panel.
 ///
 /// Parameters: `source`, `panel`, `count` (steps), and the zero point if there is one.
 pub(super) fn widen_panel(unit: Element, arithmetic: Arithmetic, factor: &Factor) -> Program {
-    let mut b = Builder::new("widen_panel");
+    let mut b = Builder::of_width("widen_panel", arithmetic.width());
     let [source, panel, count] = b.params();
     let zero = factor.zero.map(|_| {
         let p = b.param();
@@ -229,7 +244,7 @@ pub(super) fn widen_panel(unit: Element, arithmetic: Arithmetic, factor: &Factor
         let steps = centred(b, arithmetic, steps, zero);
         b.store(steps, panel, None);
         b.bump(source, unit.vectors(1));
-        b.bump(panel, Size::vectors(1));
+        b.bump(panel, arithmetic.lane().vectors(1));
     });
     let rest = b.int_op(IntOp::And, count, Size { fixed: -1, per_lane: 1 });
     b.repeat(rest, |b| {
@@ -237,7 +252,7 @@ pub(super) fn widen_panel(unit: Element, arithmetic: Arithmetic, factor: &Factor
         let steps = centred(b, arithmetic, steps, zero);
         b.store_lane(steps, panel);
         b.bump(source, unit.bytes());
-        b.bump(panel, 4);
+        b.bump(panel, arithmetic.lane().bytes());
     });
     b.finish()
 }
