@@ -10,7 +10,7 @@ use crate::kernels::epilogue::{self, Operand, Step};
 use crate::kernels::flow;
 use crate::kernels::gemm::{Arithmetic, Factor, Layout, Zero};
 use crate::vector::encode::{self, DefineError};
-use crate::vector::{Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Isa, Program, Size, VReg};
+use crate::vector::{Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Isa, Program, Size, UnaryOp, VReg};
 
 /// What a window computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -101,12 +101,38 @@ impl SlidingWindow {
             }
             Window::Sum | Window::Max => Vec::new(),
         };
+        let exact = self.is_exact_as_floats();
+        let taps = if exact { taps.iter().map(|it| b.unary(UnaryOp::FromInt, *it)).collect() } else { taps };
+        // What the rows of the window are too large by, where zero points are not subtracted from elements.
+        let excess = zero.filter(|_| exact).map(|zero| {
+            let zero = b.unary(UnaryOp::FromInt, zero);
+            let row = |taps: &[VReg]| {
+                let sum = taps[1..].iter().fold(taps[0], |sum, it| b.add(sum, *it));
+                b.mul(sum, zero)
+            };
+            taps.chunks(kw as usize).map(row).collect::<Vec<VReg>>()
+        });
+        let start = excess.as_ref().map(|rows| {
+            let all = rows[1..].iter().fold(rows[0], |sum, it| b.add(sum, *it));
+            b.unary(UnaryOp::Neg, all)
+        });
         let size = i64::from(self.x.element.bytes().trailing_zeros());
         let row_bytes = b.int_op(IntOp::ShiftLeft, w, size);
         let y_top = b.int_const(-geometry.padding[0]);
         // Wholly inside are the blocks that start in 0..=limit.
         let limit = b.int_op(IntOp::Sub, w, Line::reach(geometry));
-        let row = Row { window: self.window, geometry, source: &self.x, zero, taps: &taps, w, h, row_bytes };
+        let row = Row {
+            window: self.window,
+            geometry,
+            source: &self.x,
+            zero,
+            taps: &taps,
+            exact,
+            excess,
+            w,
+            h,
+            row_bytes,
+        };
         let blocks = b.int_add(ow, Size { fixed: -1, per_lane: 1 });
         let blocks = b.div_lanes(blocks);
         b.repeat(oh, |b| {
@@ -114,7 +140,10 @@ impl SlidingWindow {
             let ix = b.int_const(-geometry.padding[1]);
             b.repeat(blocks, |b| {
                 let mask = b.first(left);
-                let acc = b.splat(f32::from_bits(self.least().unwrap_or(0)));
+                let acc = match start {
+                    Some(start) => b.unary(UnaryOp::Move, start),
+                    None => b.splat(f32::from_bits(self.least().unwrap_or(0))),
+                };
                 let fast = b.int_const(0);
                 b.when(IntCompare::Ge, left, Size::lanes(1), |b| {
                     b.when(IntCompare::Ge, ix, 0, |b| {
@@ -128,7 +157,8 @@ impl SlidingWindow {
                     |b| row.accumulate(b, acc, x, y_top, ix, None),
                     |b| row.accumulate(b, acc, x, y_top, ix, Some(left)),
                 );
-                let value = epilogue::apply(b, &self.epilogue, &bound, acc, 0, Some(mask));
+                let sum = if exact { b.unary(UnaryOp::ToInt, acc) } else { acc };
+                let value = epilogue::apply(b, &self.epilogue, &bound, sum, 0, Some(mask));
                 self.y.store(b, value, y, Some(mask));
                 let done = b.int_op(IntOp::Min, left, Size::lanes(1));
                 let bytes = b.int_op(IntOp::ShiftLeft, done, i64::from(self.y.bytes().trailing_zeros()));
@@ -140,6 +170,15 @@ impl SlidingWindow {
             b.bump(y_top, sy);
         });
         b.finish()
+    }
+
+    /// Whether sums of products of integers are below 2²⁴, so that `f32` holds each of them: products of integers take
+    /// longer.
+    fn is_exact_as_floats(&self) -> bool {
+        let bytes = self.x.element.bytes() == 1 && self.weights.element.bytes() == 1;
+        let taps: i64 = self.geometry.kernel.iter().product();
+        let weighs = self.window == Window::Weights && self.x.arithmetic == Arithmetic::Int;
+        weighs && bytes && taps * 255 * 255 * 2 < 1 << 24
     }
 
     /// What the largest element starts from: the least there is, by its bits.
@@ -218,6 +257,10 @@ struct Row<'a> {
     /// The zero point in every lane.
     zero: Option<VReg>,
     taps: &'a [VReg],
+    /// Integers are multiplied as floats.
+    exact: bool,
+    /// What each row of the window is too large by.
+    excess: Option<Vec<VReg>>,
     w: IReg,
     h: IReg,
     row_bytes: IReg,
@@ -245,9 +288,18 @@ impl Row<'_> {
         let current = b.int_move(y);
         for ky in 0..kh {
             let inside = inside(b, current, self.h);
-            b.when(IntCompare::Ne, inside, 0, |b| {
+            let skipped = |b: &mut Builder| {
+                if let Some(excess) = &self.excess {
+                    b.binary_into(BinaryOp::Add, acc, acc, excess[ky as usize]);
+                }
+            };
+            let taken = |b: &mut Builder| {
                 for (kx, v) in line.load(b, row, 0..kw, other).into_iter().flatten().enumerate() {
                     match self.window {
+                        Window::Weights if self.exact => {
+                            let v = b.unary(UnaryOp::FromInt, v);
+                            b.fma_into(acc, v, self.taps[ky as usize * kw as usize + kx]);
+                        }
                         Window::Weights => {
                             let v = self.source.centred(b, v, self.zero);
                             arithmetic.multiply(b, acc, v, self.taps[ky as usize * kw as usize + kx]);
@@ -260,7 +312,8 @@ impl Row<'_> {
                         }
                     }
                 }
-            });
+            };
+            b.when_else(IntCompare::Ne, inside, 0, taken, skipped);
             if ky + 1 < kh {
                 b.bump(row, step);
                 b.bump(current, down);
