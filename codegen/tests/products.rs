@@ -1,0 +1,196 @@
+//! Matrix products, convolutions and pools of every element type, with their epilogues, against the reference on every
+//! instruction set: none is scalar loops. Integers are exact; floats of 16 bits are rounded once.
+#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+
+mod harness;
+
+use harness::{all_cpus, assert_close, call, compiled_with, in_memory, with_constants};
+use orogen_ir::loops::{parse_program, verify};
+use orogen_reference::eval_program;
+
+/// Checks a kernel with its inputs `constants` as constants, and all as inputs; `chosen` stands in what was chosen.
+fn check(text: &str, constants: &[&str], chosen: &str) {
+    let program = parse_program(text).unwrap_or_else(|it| panic!("{it}\n{text}"));
+    verify(&program).unwrap_or_else(|it| panic!("{it}\n{text}"));
+    for constants in [constants, &[]] {
+        let (plan, all, given) = with_constants(&program, &[], constants, 5);
+        let expected = eval_program(&program, &[], &all).unwrap();
+        for options in all_cpus() {
+            let compiled = compiled_with(&plan, &options);
+            let strategy = compiled.kernels()[0].strategy.clone();
+            let fits = strategy.iter().any(|it| it.contains(chosen));
+            assert!(fits && !strategy.iter().any(|it| it.contains("scalar")), "{strategy:?}\n{text}");
+            let got = call(&in_memory(&compiled, true), &given).unwrap();
+            assert_close(&format!("{} {strategy:?}\n{text}", options.cpu), &got[0], &expected[0]);
+        }
+    }
+}
+
+/// `f(load)` for an operand: cast, less its zero point where there is one.
+fn term(load: &str, to: &str, zero: Option<&str>) -> String {
+    match zero {
+        Some(zero) => format!("(cast<{to}>({load}) - cast<{to}>({zero}))"),
+        None => format!("cast<{to}>({load})"),
+    }
+}
+
+#[test]
+fn products_of_floats() {
+    for (a, b, sum) in
+        [("f16", "f16", "f32"), ("bf16", "bf16", "f32"), ("f32", "f16", "f32"), ("f64", "f64", "f64")]
+    {
+        for (m, n, k) in [(1, 40, 33), (5, 70, 8), (37, 19, 130)] {
+            let text = format!(
+                "kernel @product {{
+  in %a: {a}[{m}, {k}]
+  in %w: {b}[{k}, {n}]
+  out %y: {a}[{m}, {n}]
+  local %s: {sum}[{m}, {n}]
+  for i < {m}, j < {n} {{ %s[i, j] = sum k < {k} {{ {} * {} }} }}
+  for p < {m}, q < {n} {{ %y[p, q] = cast<{a}>(%s[p, q]) }}
+}}
+",
+                term("%a[i, k]", sum, None),
+                term("%w[k, j]", sum, None),
+            );
+            check(&text, &["w"], "gemm");
+        }
+    }
+}
+
+#[test]
+fn products_of_integers_with_zero_points() {
+    for (a, b) in [("u8", "i8"), ("i8", "i8"), ("i8", "u8"), ("i16", "i8"), ("u16", "u16"), ("i32", "i32")] {
+        for (za, zb) in [(None, None), (Some("%za[]"), None), (Some("%za[]"), Some("%zb[j]"))] {
+            let text = format!(
+                "kernel @product {{
+  in %a: {a}[21, 37]
+  in %w: {b}[37, 45]
+  in %za: {a}[]
+  in %zb: {b}[45]
+  out %y: i32[21, 45]
+  for i < 21, j < 45 {{ %y[i, j] = sum k < 37 {{ {} * {} }} }}
+}}
+",
+                term("%a[i, k]", "i32", za),
+                term("%w[k, j]", "i32", zb),
+            );
+            check(&text, &["w"], "integer gemm");
+        }
+    }
+}
+
+/// What follows a product of bytes in a quantised model: scales, an offset of each column, another row of numbers.
+#[test]
+fn results_are_scaled_and_rounded_in_the_tile() {
+    let text = "kernel @requantised {
+  in %a: u8[21, 37]
+  in %w: i8[37, 45]
+  in %za: u8[]
+  in %scale: f32[45]
+  in %own: f32[]
+  in %bias: f16[45]
+  in %z: u8[]
+  out %y: u8[21, 45]
+  local %s: i32[21, 45]
+  for i < 21, j < 45 { %s[i, j] = sum k < 37 { (cast<i32>(%a[i, k]) - cast<i32>(%za[])) * cast<i32>(%w[k, j]) } }
+  for p < 21, q < 45 {
+    %y[p, q] = cast<u8>(round(cast<f32>(%s[p, q]) * (%scale[q] * %own[]) * f32(0.01) + cast<f32>(%bias[q])) + cast<f32>(%z[]))
+  }
+}
+";
+    check(text, &["w"], "1 fused");
+}
+
+/// A convolution over 9 × 23 of `group · c` channels to `group · m`, padded by 1 where the kernel has 3 columns.
+fn convolution(x: &str, w: &str, sum: &str, zeros: [Option<&str>; 2], [g, c, m, kernel]: [i64; 4]) -> String {
+    let pad = kernel / 2;
+    let outside = zeros[0].map_or(format!("{x}(0)"), str::to_owned);
+    let load = format!("%x[0, {c}*g + c, h + kh - {pad}, v + kw - {pad} | {outside}]");
+    let (h, v) = (9 + 2 * pad - kernel + 1, 23 + 2 * pad - kernel + 1);
+    format!(
+        "kernel @convolution {{
+  in %x: {x}[1, {0}, 9, 23]
+  in %w: {w}[{1}, {c}, {kernel}, {kernel}]
+  in %zx: {x}[]
+  in %zw: {w}[{1}]
+  out %y: {sum}[1, {1}, {h}, {v}]
+  for g < {g}, o < {m}, h < {h}, v < {v} {{
+    %y[0, {m}*g + o, h, v] = sum c < {c}, kh < {kernel}, kw < {kernel} {{
+      {2} * {3}
+    }}
+  }}
+}}
+",
+        g * c,
+        g * m,
+        term(&load, sum, zeros[0]),
+        term(&format!("%w[{m}*g + o, c, kh, kw]"), sum, zeros[1]),
+    )
+}
+
+#[test]
+fn convolutions_of_every_element() {
+    let zero = ["%zx[]", "%zw[%m*g + o]"];
+    for shape in [[2, 3, 5, 3], [2, 7, 2, 1], [2, 4, 17, 3]] {
+        for float in ["f32", "f16", "bf16"] {
+            check(&convolution(float, float, "f32", [None; 2], shape), &["w"], "convolution");
+        }
+        for (x, w) in [("u8", "i8"), ("i8", "i8"), ("u8", "u8"), ("i16", "i16")] {
+            let each = zero[1].replace("%m", &shape[2].to_string());
+            for zeros in [[None; 2], [Some(zero[0]), None], [Some(zero[0]), Some(&each[..])]] {
+                check(&convolution(x, w, "i32", zeros, shape), &["w"], "convolution");
+            }
+        }
+    }
+}
+
+#[test]
+fn depthwise_convolutions_of_bytes() {
+    for zeros in [[None; 2], [Some("%zx[]"), None], [Some("%zx[]"), Some("%zw[g]")]] {
+        let load = match zeros[0] {
+            Some(zero) => format!("%x[0, g, h + kh - 1, v + kw - 1 | {zero}]"),
+            None => "%x[0, g, h + kh - 1, v + kw - 1 | u8(0)]".to_owned(),
+        };
+        let text = format!(
+            "kernel @depthwise {{
+  in %x: u8[1, 6, 9, 23]
+  in %w: i8[6, 1, 3, 3]
+  in %zx: u8[]
+  in %zw: i8[6]
+  out %y: i32[1, 6, 9, 23]
+  for g < 6, h < 9, v < 23 {{
+    %y[0, g, h, v] = sum kh < 3, kw < 3 {{ {} * {} }}
+  }}
+}}
+",
+            term(&load, "i32", zeros[0]),
+            term("%w[g, 0, kh, kw]", "i32", zeros[1]),
+        );
+        check(&text, &["w"], "depthwise");
+    }
+}
+
+#[test]
+fn pools_of_every_element() {
+    for (dtype, least) in [
+        ("u8", "0"),
+        ("i8", "-128"),
+        ("i16", "-32768"),
+        ("i32", "-2147483648"),
+        ("f16", "-inf"),
+        ("bf16", "-inf"),
+    ] {
+        let text = format!(
+            "kernel @pool {{
+  in %x: {dtype}[1, 3, 9, 23]
+  out %y: {dtype}[1, 3, 5, 12]
+  for c < 3, h < 5, v < 12 {{
+    %y[0, c, h, v] = max kh < 3, kw < 3 {{ %x[0, c, 2*h + kh - 1, 2*v + kw - 1 | {dtype}({least})] }}
+  }}
+}}
+"
+        );
+        check(&text, &[], "pool Max");
+    }
+}
