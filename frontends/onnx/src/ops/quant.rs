@@ -58,7 +58,16 @@ fn of_blocks(cx: &mut NodeCx<'_, '_>, x: Value, value: Value, axis: i64, block: 
     }
     let count =
         cx.static_dim(value, axis).ok_or_else(|| not_supported("the number of its blocks is dynamic"))?;
+    let size =
+        cx.static_dim(x, axis).ok_or_else(|| not_supported("the size of what is in blocks is dynamic"))?;
     let length = count.checked_mul(block).ok_or_else(|| bad("its `block_size` is out of range"))?;
+    if !(0..block).contains(&(length - size)) {
+        return Err(bad(format!("{count} blocks of {block} do not fit {size} elements")));
+    }
+    // One block broadcasts.
+    if count == 1 {
+        return Ok(value);
+    }
     let of_value = |i: usize| Size::Of(value, i);
     let repeated: Vec<Size> =
         (0..=axis).map(of_value).chain([Size::Const(block)]).chain((axis + 1..rank).map(of_value)).collect();
@@ -68,12 +77,7 @@ fn of_blocks(cx: &mut NodeCx<'_, '_>, x: Value, value: Value, axis: i64, block: 
     let shape = cx.shape_vector(&repeated)?;
     let repeated = cx.emit("expand", Attrs::none(), &[single, shape])?;
     let each = cx.reshape_to(repeated, &flat)?;
-    match cx.static_dim(x, axis) {
-        Some(size) if size == length => Ok(each),
-        Some(size) if size < length && length - size < block => cx.slice(each, axis, 0, size),
-        Some(size) => Err(bad(format!("{count} blocks of {block} do not fit {size} elements"))),
-        None => Err(not_supported("the size of what is in blocks is dynamic")),
-    }
+    if size == length { Ok(each) } else { cx.slice(each, axis, 0, size) }
 }
 
 /// `(x − zero) · scale`, each along an axis of `x` or one number.
