@@ -31,9 +31,9 @@ fn check(x: &TensorData, through: &[DType]) {
     let expected = eval_program(&program, &[], std::slice::from_ref(x)).unwrap();
     for options in all_cpus() {
         let compiled = compiled_with(&plan_of(&program, &[]), &options);
-        // Lanes of 64 bits do not hold bfloat16, and none hold floats of 8 bits.
+        // Lanes of 64 bits do not hold bfloat16, and none hold floats of 8 bits or integers narrower than a byte.
         let types = [&[x.dtype()], through].concat();
-        let bytes = types.iter().any(|it| it.is_float() && it.size() == 1);
+        let bytes = types.iter().any(|it| it.is_only_stored() || it.is_float() && it.size() == 1);
         let vectors = !bytes && (!types.contains(&DType::BF16) || types.iter().all(|it| it.size() < 4));
         let scalar = compiled.kernels()[0].strategy.iter().any(|it| it.contains("scalar"));
         assert!(!(vectors && scalar && x.len() > 1), "{types:?} is scalar code");
@@ -130,7 +130,9 @@ fn integers_keep_their_low_bits() {
 #[test]
 fn floats_of_8_bits_are_the_nearest_and_saturate() {
     for narrow in DType::ALL.into_iter().filter(|it| it.is_float() && it.bits() == 8) {
-        let all = TensorData::new(narrow, vec![256], (0..=255).collect::<Vec<u8>>().into()).unwrap();
+        let count = 1_u64 << narrow.width();
+        let all: Vec<u8> = (0..count).map(|it| it as u8).collect();
+        let all = TensorData::new(narrow, vec![count], all.into()).unwrap();
         for to in [DType::F16, DType::BF16, DType::F32, DType::F64, DType::I8, DType::I32, DType::Bool] {
             check(&all, &[to]);
         }
@@ -165,6 +167,28 @@ fn floats_of_8_bits_are_the_nearest_and_saturate() {
         }
         for other in DType::ALL.into_iter().filter(|it| it.is_float() && it.bits() == 8) {
             check(&all, &[other]);
+        }
+    }
+}
+
+/// Integers narrower than a byte: the low bits of what lies in memory count, casts from integers keep low bits, those from
+/// floats saturate.
+#[test]
+fn integers_narrower_than_a_byte() {
+    let only_stored: Vec<DType> = DType::ALL.into_iter().filter(|it| it.is_only_stored()).collect();
+    assert_eq!(only_stored.len(), 4);
+    let values: Vec<f64> = (-300..300).map(|it| f64::from(it) * 0.75).collect();
+    for narrow in &only_stored {
+        let all = TensorData::new(*narrow, vec![256], (0..=255).collect::<Vec<u8>>().into()).unwrap();
+        for to in DType::ALL.into_iter().filter(|it| it != narrow) {
+            check(&all, &[to]);
+        }
+        for from in
+            [DType::F64, DType::F32, DType::F16, DType::I64, DType::I16, DType::I8, DType::U8, DType::Bool]
+        {
+            let x = TensorData::from_f64(from, &[values.len() as u64], values.iter().copied());
+            check(&x, &[*narrow]);
+            check(&x, &[*narrow, DType::I32]);
         }
     }
 }

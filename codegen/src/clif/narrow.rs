@@ -1,8 +1,8 @@
-//! Floats of 8 bits: from memory to `f32`, and rounded back.
+//! Floats of at most 8 bits: from memory to `f32`, and rounded back; integers narrower than a byte.
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
-use orogen_ir::types::{FloatFormat, Special};
+use orogen_ir::types::{DType, FloatFormat, Special};
 
 use super::unit::FunctionCx;
 
@@ -10,6 +10,16 @@ use super::unit::FunctionCx;
 const NAN: i64 = 0x7fc0_0000;
 
 impl FunctionCx<'_> {
+    /// A byte as an integer of a type narrower than it: the low bits count.
+    pub(super) fn wrap_narrow(&mut self, dtype: DType, byte: Value) -> Value {
+        let unused = i64::from(dtype.bits() - dtype.width());
+        if dtype.is_signed_int() {
+            let upper = self.b.ins().ishl_imm_u(byte, unused);
+            return self.b.ins().sshr_imm_u(upper, unused);
+        }
+        self.b.ins().band_imm_u(byte, (1 << dtype.width()) - 1)
+    }
+
     /// The `f32` that a format's bits mean, which an `I32` holds.
     pub(super) fn narrow_to_f32(&mut self, format: FloatFormat, bits: Value) -> Value {
         let sign = self.b.ins().band_imm_u(bits, format.sign().cast_signed());
@@ -22,6 +32,10 @@ impl FunctionCx<'_> {
         let scaled = self.b.ins().fmul(scaled, scale);
         let finite = self.b.ins().bitcast(types::I32, MemFlagsData::new(), scaled);
         let (is_special, special) = match format.special {
+            Special::None => {
+                let value = self.b.ins().bor(finite, sign);
+                return self.b.ins().bitcast(types::F32, MemFlagsData::new(), value);
+            }
             Special::Ieee => {
                 let least = (format.most() + 1).cast_signed();
                 let above = self.b.ins().icmp_imm_u(IntCC::UnsignedGreaterThanOrEqual, magnitude, least);

@@ -49,7 +49,10 @@ impl FunctionCx<'_> {
                     let bits = self.b.ins().uload8(types::I32, memory(), address, offset);
                     self.narrow_to_f32(format, bits)
                 }
-                None => self.b.ins().load(held(dtype), memory(), address, offset),
+                None => {
+                    let value = self.b.ins().load(held(dtype), memory(), address, offset);
+                    if dtype.is_only_stored() { self.wrap_narrow(dtype, value) } else { value }
+                }
             },
         }
     }
@@ -64,6 +67,7 @@ impl FunctionCx<'_> {
                     let bits = self.f32_to_narrow(format, value);
                     self.b.ins().ireduce(types::I8, bits)
                 }
+                None if dtype.is_only_stored() => self.wrap_narrow(dtype, value),
                 None => value,
             },
         };
@@ -227,6 +231,10 @@ impl FunctionCx<'_> {
                     (false, _) => value,
                 };
                 self.narrow(target, value)
+            }
+            (false, false) if to.is_only_stored() => {
+                let value = self.narrow(target, value);
+                self.wrap_narrow(to, value)
             }
             (false, false) if source.bits() < target.bits() => {
                 let signed = from.is_signed_int();
@@ -466,12 +474,7 @@ impl FunctionCx<'_> {
 
     /// The value of an empty reduction.
     pub(crate) fn identity(&mut self, combine: Combine, dtype: DType) -> Value {
-        let bits = held(dtype).bits();
-        let (low, high) = match dtype {
-            DType::Bool => (0, 1),
-            _ if dtype.is_signed_int() => (i64::MIN >> (64 - bits), i64::MAX >> (64 - bits)),
-            _ => (0, -1),
-        };
+        let (low, high) = dtype.int_range().map_or((0, 0), |it| (it.0 as i64, it.1 as i64));
         match combine {
             Combine::Sum => self.constant(dtype, 0.0),
             Combine::Product => self.constant(dtype, 1.0),

@@ -1,6 +1,7 @@
 //! Comparing outputs with expected ones.
 
 use crate::npz;
+use orogen_ir::types::TensorData;
 use orogen_runtime::Tensor;
 
 /// How far an output is from the expected one.
@@ -53,8 +54,9 @@ pub(crate) fn values(tensor: &Tensor) -> Option<Vec<f64>> {
     of!(f32 => f64::from, f64 => f64::from, i8 => f64::from, i16 => f64::from, i32 => f64::from,
         i64 => |it| it as f64, u8 => f64::from, u16 => f64::from, u32 => f64::from, u64 => |it| it as f64,
         bool => |it| f64::from(u8::from(it)));
-    let dtype = npz::float_type(tensor.dtype())?;
-    Some(npz::float_values(dtype, tensor.as_bytes().ok()?))
+    let (dtype, bytes) = (npz::row(tensor.dtype())?, tensor.as_bytes().ok()?);
+    let count = bytes.len() / dtype.size();
+    TensorData::new(dtype, vec![count as u64], bytes.to_vec().into()).ok().map(|it| it.to_f64())
 }
 
 #[cfg(test)]

@@ -131,10 +131,12 @@ fn random_tensor(input: &Parameter, sizes: &IndexMap<&str, u64>, state: &mut u64
           u8 => |bits: u64| (bits >> 63) as u8, u16 => |bits: u64| (bits >> 63) as u16,
           u32 => |bits: u64| (bits >> 63) as u32, u64 => |bits: u64| bits >> 63,
           bool => |bits: u64| bits >> 63 == 1);
-    if let Some(dtype) = npz::float_type(input.dtype) {
+    if let Some(dtype) = npz::row(input.dtype) {
         let bytes = tensor.as_mut_bytes().map_err(Failure::Run)?;
         for element in bytes.chunks_exact_mut(dtype.size()) {
-            element.copy_from_slice(&dtype.float_bits(unit(next(state))).to_ne_bytes()[..dtype.size()]);
+            let random = next(state);
+            let bits = if dtype.is_float() { dtype.float_bits(unit(random)) } else { random >> 63 };
+            element.copy_from_slice(&bits.to_ne_bytes()[..dtype.size()]);
         }
     }
     Ok(tensor)
@@ -190,7 +192,9 @@ mod tests {
 
     #[test]
     fn every_type_gets_values_that_depend_on_the_seed() {
-        for dtype in "f32 f64 f16 bf16 f8e4m3fn f8e5m2fnuz i8 i16 i32 i64 u8 u16 u32 u64 bool".split(' ') {
+        for dtype in "f32 f64 f16 bf16 f8e4m3fn f8e5m2fnuz f4e2m1fn i4 u2 i8 i16 i32 i64 u8 u16 u32 u64 bool"
+            .split(' ')
+        {
             let function = function(&format!("input {dtype} [64] x\n"));
             let bytes = |seed| {
                 let inputs = random(&function, seed, &[]).expect("small tensors");

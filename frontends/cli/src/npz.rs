@@ -1,13 +1,14 @@
 //! Tensors in `.npz` files.
 //!
-//! The format lacks bf16 and the floats of 8 bits: such outputs are written as f32, which holds every value, and f32
-//! arrays are taken for such inputs, rounded to the nearest value.
+//! Of a type that the format lacks, arrays of the narrowest one that it has and that holds every value stand for it: f32 for
+//! bf16 and floats of 8 and 4 bits, i8 and u8 for integers narrower than a byte. As inputs, such arrays are taken for
+//! them, rounded or saturated to the nearest value.
 
 use crate::failure::Failure;
 use crate::files;
 use orogen::OutputFile;
 use orogen_abi::signature::Parameter;
-use orogen_ir::types::DType;
+use orogen_ir::types::{DType, TensorData};
 use orogen_npz::{Array, Kind, Writer};
 use orogen_runtime::{DLDataType, Tensor};
 use std::fs::File;
@@ -15,7 +16,7 @@ use std::io::{BufReader, BufWriter, Write};
 use std::path::Path;
 
 /// The row of a type of a library.
-fn row(dtype: DLDataType) -> Option<DType> {
+pub(crate) fn row(dtype: DLDataType) -> Option<DType> {
     DType::ALL.into_iter().find(|it| it.row().dlpack == (dtype.code, dtype.bits) && dtype.lanes == 1)
 }
 
@@ -82,17 +83,28 @@ fn tensor(array: &Array) -> Result<Tensor, String> {
     Tensor::from_bytes(DLDataType::new(code, bits), &shape, &array.bytes).map_err(|it| it.to_string())
 }
 
-/// An array as an input: f32 stands for floats that the format lacks.
+/// The type whose arrays stand for those of a type that the format lacks: the narrowest that it has and that holds every
+/// value.
+fn stand_in(dtype: DType) -> DType {
+    if kind(dtype).is_some() { dtype } else { dtype.compute() }
+}
+
+/// Elements of a type as elements of another one.
+fn converted(from: DType, to: DType, bytes: &[u8]) -> Option<Vec<u8>> {
+    let count = bytes.len() / from.size();
+    let data = TensorData::new(from, vec![count as u64], bytes.to_vec().into()).ok()?;
+    Some(TensorData::from_f64(to, &[count as u64], data.to_f64()).bytes().to_vec())
+}
+
+/// An array as an input: of types that the format lacks, another one stands for them.
 pub(crate) fn for_input(input: &Parameter, tensor: Tensor) -> Tensor {
-    let wanted = row(input.dtype).filter(|it| it.is_float() && kind(*it).is_none());
-    match (tensor.as_slice::<f32>(), wanted) {
-        (Ok(values), Some(dtype)) => {
-            let bits = values.iter().map(|it| dtype.float_bits(f64::from(*it)).to_ne_bytes());
-            let bytes: Vec<u8> = bits.flat_map(|it| it.into_iter().take(dtype.size())).collect();
-            Tensor::from_bytes(input.dtype, tensor.shape(), &bytes).unwrap_or(tensor)
-        }
-        _ => tensor,
+    let (Some(wanted), Some(found)) = (row(input.dtype), row(tensor.dtype())) else { return tensor };
+    if wanted == found || stand_in(wanted) != found {
+        return tensor;
     }
+    let bytes = tensor.as_bytes().ok().and_then(|it| converted(found, wanted, it));
+    let made = bytes.and_then(|it| Tensor::from_bytes(input.dtype, tensor.shape(), &it).ok());
+    made.unwrap_or(tensor)
 }
 
 /// Writes tensors under their names; the file appears complete or not at all.
@@ -121,25 +133,10 @@ fn array(tensor: &Tensor) -> Result<Array, String> {
     let bytes = tensor.as_bytes().map_err(|it| it.to_string())?;
     let none = || format!("it has type {}, which .npz cannot hold", tensor.dtype());
     let dtype = row(tensor.dtype()).ok_or_else(none)?;
-    match kind(dtype) {
-        Some(kind) => Ok(Array { kind, shape, bytes: bytes.to_vec() }),
-        None if dtype.is_float() => {
-            let values = float_values(dtype, bytes).into_iter().flat_map(|it| (it as f32).to_le_bytes());
-            Ok(Array { kind: Kind::F32, shape, bytes: values.collect() })
-        }
-        None => Err(none()),
-    }
-}
-
-/// The values of elements of a float type.
-pub(crate) fn float_values(dtype: DType, bytes: &[u8]) -> Vec<f64> {
-    let bits = |it: &[u8]| it.iter().rev().fold(0, |bits, byte| bits << 8 | u64::from(*byte));
-    bytes.chunks_exact(dtype.size()).map(|it| dtype.float_value(bits(it))).collect()
-}
-
-/// The row of a float type of a library.
-pub(crate) fn float_type(dtype: DLDataType) -> Option<DType> {
-    row(dtype).filter(|it| it.is_float())
+    let other = stand_in(dtype);
+    let kind = kind(other).ok_or_else(none)?;
+    let bytes = if other == dtype { Some(bytes.to_vec()) } else { converted(dtype, other, bytes) };
+    Ok(Array { kind, shape, bytes: bytes.ok_or_else(none)? })
 }
 
 #[cfg(test)]
@@ -161,20 +158,18 @@ mod tests {
             assert_eq!((back.dtype(), back.shape()), (tensor.dtype(), tensor.shape()));
             assert_eq!(back.as_bytes().ok(), tensor.as_bytes().ok());
         }
-        for dtype in DType::ALL.into_iter().filter(|it| it.is_float() && kind(*it).is_none()) {
+        for dtype in DType::ALL.into_iter().filter(|it| kind(*it).is_none()) {
             let (code, bits) = dtype.row().dlpack;
-            let values = [1.0, -2.0, 0.5];
-            let bytes = values
-                .iter()
-                .flat_map(|it| dtype.float_bits(*it).to_le_bytes().into_iter().take(dtype.size()));
-            let bytes: Vec<u8> = bytes.collect();
+            let data = TensorData::from_f64(dtype, &[3], [1.0, -2.0, 0.5]);
             let tensor =
-                Tensor::from_bytes(DLDataType::new(code, bits), &[3], &bytes).expect("a small tensor");
+                Tensor::from_bytes(DLDataType::new(code, bits), &[3], data.bytes()).expect("a small tensor");
             write(&path, &[("b".to_string(), &tensor)]).expect("it can be written");
             let back = Archive::open(&path).and_then(|mut it| it.read("b")).expect("it is there");
-            assert_eq!(back.as_slice::<f32>().ok(), Some(&values.map(|it| it as f32)[..]), "{dtype}");
+            let found = row(back.dtype()).expect("a type of files");
+            let found = TensorData::new(found, vec![3], back.as_bytes().expect("row-major").to_vec().into());
+            assert_eq!(found.map(|it| it.to_f64()), Ok(data.to_f64()), "{dtype}");
             let input = Parameter::new("b", tensor.dtype());
-            assert_eq!(for_input(&input, back).as_bytes().ok(), Some(&bytes[..]), "{dtype}");
+            assert_eq!(for_input(&input, back).as_bytes().ok(), Some(&data.bytes()[..]), "{dtype}");
         }
     }
 }

@@ -62,7 +62,12 @@ impl<'a> InferCx<'a> {
         if class.admits(ty.dtype) {
             return Ok(ty);
         }
-        Err(Diagnostic::error("O013", format!("operand {i} is {} but must be {}", ty.dtype, class.noun())))
+        let error =
+            Diagnostic::error("O013", format!("operand {i} is {} but must be {}", ty.dtype, class.noun()));
+        Err(match ty.dtype.is_only_stored() {
+            true => error.help(format!("{} is only stored and converted: insert a `cast`", ty.dtype)),
+            false => error,
+        })
     }
 
     /// Whether operand `i` is given.

@@ -23,6 +23,8 @@ impl Class {
     /// Whether a type belongs to the class.
     pub fn admits(self, dtype: DType) -> bool {
         match self {
+            // Arithmetic on what is only stored would not wrap.
+            Class::Int | Class::Number | Class::Bits if dtype.is_only_stored() => false,
             Class::Float => dtype.is_float(),
             Class::Int => dtype.is_int(),
             Class::Number => dtype != DType::Bool,

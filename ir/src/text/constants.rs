@@ -203,6 +203,7 @@ fn parse_float_element(cursor: &mut Cursor<'_>, dtype: DType, out: &mut Vec<u8>)
                 |bits| (bits < sign << 1 || sign << 1 == 0).then_some(bits),
             )
             .map(|bits| if negative { bits ^ sign } else { bits })
+            .filter(|bits| dtype.float_value(*bits).is_nan())
         }
         TokenKind::Number(text) => {
             cursor.bump();

@@ -168,6 +168,13 @@ fn constants_round_trip_bit_by_bit() {
                     *last = if random() % 2 == 0 { 0x7f } else { 0xff };
                 }
             }
+            if dtype.width() < 8 {
+                // Bits that do not count are not written.
+                let mask = (1 << dtype.width()) - 1;
+                let canonical =
+                    |it: &u8| if dtype.is_float() { it & mask } else { dtype.wrap((*it).into()) as u8 };
+                bytes = bytes.iter().map(canonical).collect();
+            }
             let data = TensorData::new(dtype, vec![count as u64], Bytes::from(bytes)).expect("right length");
             literal_cycle(&data);
         }

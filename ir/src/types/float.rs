@@ -9,6 +9,8 @@ pub enum Special {
     NanAlone,
     /// What would be a negative zero is NaN; there is no infinity.
     NanForNegativeZero,
+    /// All numbers are finite.
+    None,
 }
 
 /// How bits are a floating-point number: a sign, then `exponent` bits, then `mantissa` bits.
@@ -30,12 +32,12 @@ impl FloatFormat {
         1 << (self.exponent + self.mantissa)
     }
 
-    /// The canonical NaN.
+    /// The canonical NaN; negative zero where there is none.
     pub const fn nan(self) -> u64 {
         match self.special {
             Special::Ieee => (self.sign() - 1) ^ ((1 << (self.mantissa - 1)) - 1),
             Special::NanAlone => self.sign() - 1,
-            Special::NanForNegativeZero => self.sign(),
+            Special::NanForNegativeZero | Special::None => self.sign(),
         }
     }
 
@@ -44,7 +46,7 @@ impl FloatFormat {
         match self.special {
             Special::Ieee => self.sign() - 1 - (1 << self.mantissa),
             Special::NanAlone => self.sign() - 2,
-            Special::NanForNegativeZero => self.sign() - 1,
+            Special::NanForNegativeZero | Special::None => self.sign() - 1,
         }
     }
 
@@ -52,7 +54,7 @@ impl FloatFormat {
     pub const fn infinity(self) -> Option<u64> {
         match self.special {
             Special::Ieee => Some(self.most() + 1),
-            Special::NanAlone | Special::NanForNegativeZero => None,
+            Special::NanAlone | Special::NanForNegativeZero | Special::None => None,
         }
     }
 
@@ -72,6 +74,7 @@ impl FloatFormat {
             Special::Ieee => magnitude > self.most() + 1,
             Special::NanAlone => magnitude == self.nan(),
             Special::NanForNegativeZero => negative && magnitude == 0,
+            Special::None => false,
         };
         let value = if nan {
             f64::NAN

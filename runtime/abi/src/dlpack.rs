@@ -39,6 +39,8 @@ impl DLDataType {
     pub const CODE_F8E5M2: u8 = 12;
     /// Float8: 5 bits of exponent, no infinities, no negative zero.
     pub const CODE_F8E5M2FNUZ: u8 = 13;
+    /// Float4: 2 bits of exponent, all numbers finite.
+    pub const CODE_F4E2M1FN: u8 = 17;
 
     /// 32-bit float.
     pub const F32: Self = Self::new(Self::CODE_FLOAT, 32);
@@ -88,6 +90,11 @@ impl DLDataType {
         ("f8e4m3fnuz", Self::new(Self::CODE_F8E4M3FNUZ, 8)),
         ("f8e5m2", Self::new(Self::CODE_F8E5M2, 8)),
         ("f8e5m2fnuz", Self::new(Self::CODE_F8E5M2FNUZ, 8)),
+        ("i4", Self::new(Self::CODE_INT, 4)),
+        ("u4", Self::new(Self::CODE_UINT, 4)),
+        ("i2", Self::new(Self::CODE_INT, 2)),
+        ("u2", Self::new(Self::CODE_UINT, 2)),
+        ("f4e2m1fn", Self::new(Self::CODE_F4E2M1FN, 4)),
     ];
 
     /// A scalar type (one lane).
@@ -95,7 +102,7 @@ impl DLDataType {
         DLDataType { code, bits, lanes: 1 }
     }
 
-    /// Bytes of one element; sub-byte types round up.
+    /// Bytes of one element; those narrower than a byte have one each (DLPack calls them padded).
     pub const fn byte_size(self) -> usize {
         (self.bits as usize * self.lanes as usize).div_ceil(8)
     }
@@ -222,6 +229,8 @@ impl DLManagedTensorVersioned {
     pub const FLAG_READ_ONLY: u64 = 1;
     /// The lender made a copy that the borrower has to itself.
     pub const FLAG_IS_COPIED: u64 = 2;
+    /// Elements narrower than a byte have a byte each, and are not packed.
+    pub const FLAG_IS_PADDED: u64 = 4;
 }
 
 const _: () = {

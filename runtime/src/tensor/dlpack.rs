@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::ptr::NonNull;
 
-use orogen_abi::{DLDevice, DLManagedTensor, DLManagedTensorVersioned, DLPackVersion, DLTensor};
+use orogen_abi::{DLDataType, DLDevice, DLManagedTensor, DLManagedTensorVersioned, DLPackVersion, DLTensor};
 
 use super::block::{self, Data};
 use super::{Tensor, check_alignment, null_data};
@@ -19,7 +19,7 @@ impl Tensor {
             version: DLPackVersion::CURRENT,
             manager_ctx: self.object.clone().into_raw().cast(),
             deleter: Some(end_versioned),
-            flags: 0,
+            flags: if narrow(self.dtype()) { DLManagedTensorVersioned::FLAG_IS_PADDED } else { 0 },
             dl_tensor: *self.dl_tensor(),
         });
         NonNull::from(Box::leak(loan))
@@ -55,6 +55,9 @@ impl Tensor {
                 got: lent.version.major,
             });
         }
+        if lent.flags & DLManagedTensorVersioned::FLAG_IS_PADDED == 0 {
+            refuse_packed(lent.dl_tensor.dtype)?;
+        }
         let writable = lent.flags & DLManagedTensorVersioned::FLAG_IS_COPIED != 0
             && lent.flags & DLManagedTensorVersioned::FLAG_READ_ONLY == 0;
         // SAFETY: valid by contract.
@@ -71,8 +74,28 @@ impl Tensor {
     pub unsafe fn from_dlpack(loan: NonNull<DLManagedTensor>) -> Result<Self, RuntimeError> {
         let guard = Loan::Unversioned(loan);
         // SAFETY: valid by contract.
-        unsafe { borrow(loan.as_ref().dl_tensor, false, guard) }
+        let lent = unsafe { loan.as_ref().dl_tensor };
+        refuse_packed(lent.dtype)?;
+        // SAFETY: valid by contract.
+        unsafe { borrow(lent, false, guard) }
     }
+}
+
+/// Whether elements of a type are narrower than a byte.
+fn narrow(dtype: DLDataType) -> bool {
+    usize::from(dtype.bits) * usize::from(dtype.lanes) < 8
+}
+
+/// Elements narrower than a byte have a byte each here.
+fn refuse_packed(dtype: DLDataType) -> Result<(), RuntimeError> {
+    if !narrow(dtype) {
+        return Ok(());
+    }
+    Err(RuntimeError::Layout {
+        what: format!("a borrowed tensor of {dtype}"),
+        reason: "packs several elements into a byte".to_owned(),
+        help: "pass a byte for each element, with the flag that says so",
+    })
 }
 
 /// # Safety

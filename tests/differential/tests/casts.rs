@@ -8,7 +8,7 @@ use orogen::{Model, Step};
 use orogen_differential::{Executor, Expected, Reference, Way};
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
-use protos::{model, plain_node, value};
+use protos::{model, packed, plain_node, value};
 
 /// Values around the ends of all types, `count` of them.
 fn operand(dtype: DType, count: usize) -> TensorData {
@@ -31,7 +31,7 @@ fn casts(x: &TensorData) -> Result<Model> {
         name: "c".into(),
         dims: vec![x.len() as i64],
         data_type: from.row().onnx,
-        raw_data: Some(x.bytes().to_vec().into()),
+        raw_data: Some(packed(x).into()),
         ..TensorProto::default()
     });
     for to in DType::ALL.into_iter().filter(|it| *it != from) {

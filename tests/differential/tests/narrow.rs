@@ -1,4 +1,4 @@
-//! Floats of 8 bits: cast to and from, moved and kept as constants, on both paths, by the reference and by generated code.
+//! Floats of 8 and 4 bits, integers of 4 and 2: cast to and from, moved and kept as constants, on both paths, by the reference and by generated code.
 
 mod protos;
 
@@ -7,7 +7,7 @@ use orogen::{Model, Step};
 use orogen_differential::{Executor, Expected, Reference, Way};
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
-use protos::{model, plain_node, value};
+use protos::{model, packed, plain_node, value};
 
 fn int(name: &str, i: i64) -> AttributeProto {
     AttributeProto { name: name.into(), i, kind: attribute_type::INT, ..AttributeProto::default() }
@@ -103,14 +103,18 @@ fn casts_saturate_or_not_as_the_node_says() -> Result<()> {
 
 #[test]
 fn every_number_is_read_and_moved() -> Result<()> {
-    for dtype in DType::ALL.into_iter().filter(|it| it.is_float() && it.bits() == 8) {
-        let x = TensorData::new(dtype, vec![16, 16], (0..=255).collect::<Vec<u8>>().into())?;
+    for dtype in DType::ALL.into_iter().filter(|it| it.is_only_stored() || it.is_float() && it.bits() == 8) {
+        let canonical = |it: u8| {
+            let low = it & (0xff >> (8 - dtype.width()));
+            if dtype.is_float() { low } else { dtype.wrap(low.into()) as u8 }
+        };
+        let x = TensorData::new(dtype, vec![16, 16], (0..=255).map(canonical).collect::<Vec<u8>>().into())?;
         let mut cast = plain_node("", "Cast", &["x"], &["y"]);
         cast.attribute = vec![int("to", DType::F32.row().onnx.into())];
         let wide = TensorData::from_f64(DType::F32, &[16, 16], x.to_f64());
         check(&format!("{dtype} to f32"), vec![cast], Vec::new(), &x, &wide)?;
 
-        let turned: Vec<u8> = (0..256).map(|i| (i % 16 * 16 + i / 16) as u8).collect();
+        let turned: Vec<u8> = (0..256).map(|i| canonical((i % 16 * 16 + i / 16) as u8)).collect();
         let turned = TensorData::new(dtype, vec![16, 16], turned.into())?;
         let transpose = plain_node("", "Transpose", &["x"], &["y"]);
         check(&format!("{dtype} transposed"), vec![transpose], Vec::new(), &x, &turned)?;
@@ -119,14 +123,16 @@ fn every_number_is_read_and_moved() -> Result<()> {
 }
 
 #[test]
-fn quantised_weights_are_numbers_of_8_bits() -> Result<()> {
-    for dtype in [DType::F8E4M3FN, DType::F8E5M2] {
-        let weights = TensorData::from_f64(dtype, &[4], [1.0, -2.0, 0.5, 24.0]);
+fn quantised_weights_are_narrow() -> Result<()> {
+    let types = [DType::F8E4M3FN, DType::F8E5M2, DType::F4E2M1FN, DType::I4, DType::I2];
+    let rows = [[1.0, -2.0, 0.5], [1.0, -2.0, 0.5], [1.0, -2.0, 0.5], [1.0, -2.0, 7.0], [1.0, -2.0, 0.0]];
+    for (dtype, [a, b, c]) in types.into_iter().zip(rows) {
+        let weights = TensorData::from_f64(dtype, &[3], [a, b, c]);
         let constant = |name: &str, data: &TensorData| TensorProto {
             name: name.into(),
             data_type: data.dtype().row().onnx,
             dims: data.dims().iter().map(|it| it.cast_signed()).collect(),
-            raw_data: Some(data.bytes().to_vec().into()),
+            raw_data: Some(packed(data).into()),
             ..TensorProto::default()
         };
         let scale = TensorData::from_f64(DType::F32, &[], [0.25]);
@@ -134,8 +140,8 @@ fn quantised_weights_are_numbers_of_8_bits() -> Result<()> {
             plain_node("", "DequantizeLinear", &["w", "s"], &["v"]),
             plain_node("", "Mul", &["x", "v"], &["y"]),
         ];
-        let x = TensorData::from_f64(DType::F32, &[4], [1.0, 2.0, 3.0, 4.0]);
-        let y = TensorData::from_f64(DType::F32, &[4], [0.25, -1.0, 0.375, 24.0]);
+        let x = TensorData::from_f64(DType::F32, &[3], [1.0, 2.0, 3.0]);
+        let y = TensorData::from_f64(DType::F32, &[3], [0.25 * a, 0.5 * b, 0.75 * c]);
         check(
             &format!("weights of {dtype}"),
             nodes,
@@ -143,6 +149,30 @@ fn quantised_weights_are_numbers_of_8_bits() -> Result<()> {
             &x,
             &y,
         )?;
+    }
+    Ok(())
+}
+
+#[test]
+fn quantisation_saturates_at_the_width() -> Result<()> {
+    for (dtype, expected) in [
+        (DType::I4, [0.0, 2.0, -8.0, 7.0]),
+        (DType::U4, [0.0, 2.0, 0.0, 15.0]),
+        (DType::I2, [0.0, 1.0, -2.0, 1.0]),
+        (DType::F4E2M1FN, [0.0, 2.0, -6.0, 6.0]),
+    ] {
+        let scale = TensorData::from_f64(DType::F32, &[], [0.5]);
+        let initializer = TensorProto {
+            name: "s".into(),
+            data_type: DType::F32.row().onnx,
+            raw_data: Some(scale.bytes().to_vec().into()),
+            ..TensorProto::default()
+        };
+        let mut node = plain_node("", "QuantizeLinear", &["x", "s"], &["y"]);
+        node.attribute = vec![int("output_dtype", dtype.row().onnx.into())];
+        let x = TensorData::from_f64(DType::F32, &[4], [0.0, 1.0, -40.0, 40.0]);
+        let y = TensorData::from_f64(dtype, &[4], expected);
+        check(&format!("quantised to {dtype}"), vec![node], vec![initializer], &x, &y)?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::table::{Converted, OpTable};
 use crate::tensor::dtype_of;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::scalar::ScalarFn;
-use orogen_ir::types::{DType, TensorData};
+use orogen_ir::types::{DType, Special, TensorData};
 
 type Single = Result<Value, Diagnostic>;
 
@@ -160,14 +160,19 @@ fn cast_like(cx: &mut NodeCx<'_, '_>) -> Single {
 }
 
 /// A cast as a node says it: what is beyond the largest number of a float of 8 bits becomes that number, or with
-/// `saturate` 0 infinity, or NaN where there is none.
+/// `saturate` 0 infinity, or NaN where there is none; of integers narrower than a byte the low bits are kept.
 pub(super) fn convert(cx: &mut NodeCx<'_, '_>, x: Value, to: DType) -> Single {
     let from = cx.dtype(x)?;
+    if to.is_only_stored() && from.is_float() {
+        // The low bits of the integer that it is.
+        let whole = cx.cast(x, DType::I32)?;
+        return cx.cast(whole, to);
+    }
     let Some(format) = to.float_format().filter(|_| to.bits() == 8 && from != to) else {
         return cx.cast(x, to);
     };
     let most = format.decode(format.most());
-    if cx.int("saturate") != Some(0) {
+    if cx.int("saturate") != Some(0) || format.special == Special::None {
         // The cast keeps infinity where the type has one.
         let x = if from.is_float() && format.infinity().is_some() { cx.clamp(x, -most, most)? } else { x };
         return cx.cast(x, to);

@@ -82,6 +82,9 @@ fn of_blocks(cx: &mut NodeCx<'_, '_>, x: Value, value: Value, axis: i64, block: 
 
 /// `(x − zero) · scale`, each along an axis of `x` or one number.
 fn dequantize(cx: &mut NodeCx<'_, '_>, x: Value, scale: Value, zero: Option<Value>, axis: i64) -> Single {
+    let held = cx.dtype(x)?.compute();
+    let x = if held.is_float() { x } else { cx.cast(x, held)? };
+    let zero = zero.map(|it| if held.is_float() { Ok(it) } else { cx.cast(it, held) }).transpose()?;
     let mut operands = vec![x, along(cx, x, scale, axis)?];
     if cx.dtype(x)?.is_float() {
         // Zero points of floats are zeros.
@@ -113,10 +116,19 @@ fn quantize(
         let value = cx.binary("div", operands[0], operands[1])?;
         return super::elementwise::convert(cx, value, to);
     }
+    let held = to.compute();
     if let Some(zero) = zero {
-        operands.push(along(cx, x, zero, axis)?);
+        let zero = along(cx, x, zero, axis)?;
+        operands.push(cx.cast(zero, held)?);
     }
-    cx.emit("quantize", attrs([("to", to.into())]), &operands)
+    let value = cx.emit("quantize", attrs([("to", held.into())]), &operands)?;
+    match to.int_range() {
+        Some((least, most)) if to.is_only_stored() => {
+            let value = cx.clamp(value, least as f64, most as f64)?;
+            cx.cast(value, to)
+        }
+        _ => Ok(value),
+    }
 }
 
 fn axis_of(cx: &NodeCx<'_, '_>) -> i64 {
