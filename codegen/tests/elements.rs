@@ -173,6 +173,39 @@ fn floats_of_sixteen_bits() {
     }
 }
 
+/// Elements that lie apart, forwards and backwards: gathered where an instruction does it, and nothing else is read.
+#[test]
+fn strided_rows() {
+    for dtype in [DType::F32, DType::I32, DType::U32, DType::F64, DType::I64, DType::I8] {
+        for (width, index) in
+            [("2 * n", "2 * j"), ("3 * n", "3 * j + 2"), ("n", "n - j - 1"), ("2 * n", "2 * n - 2 * j - 1")]
+        {
+            let text = format!(
+                "kernel @strided {{\n  size n\n  in %s: bool[n]\n  in %x: {dtype}[3, {width}]\n  out %z: {dtype}[3, n]
+  for i < 3, j < n {{ %z[i, j] = %x[i, {index}] + %x[i, {index}] }}\n}}\n"
+            );
+            let program = parse_program(&text).unwrap_or_else(|it| panic!("{it}\n{text}"));
+            verify(&program).unwrap_or_else(|it| panic!("{it}\n{text}"));
+            for n in ROWS {
+                let columns = width.split_whitespace().next().unwrap().parse().unwrap_or(1) * n;
+                let inputs = [
+                    operand(DType::Bool, &[n as u64], &mut Random(1)),
+                    operand(dtype, &[3, columns as u64], &mut Random(n as u64)),
+                ];
+                let expected = eval_program(&program, &[n], &inputs).unwrap();
+                for options in all_cpus() {
+                    let compiled = compiled_with(&plan_of(&program, &[n]), &options);
+                    let strategy = compiled.kernels()[0].strategy.clone();
+                    let vector = dtype != DType::I8 && options.cpu.to_string() != "baseline";
+                    assert!(!vector || strategy[0].contains("strips of"), "{strategy:?}\n{text}");
+                    let got = call(&in_memory(&compiled, true), &inputs).unwrap();
+                    assert_close(&format!("{} {n}\n{text}", options.cpu), &got[0], &expected[0]);
+                }
+            }
+        }
+    }
+}
+
 /// Reductions along rows, along columns, and of a matrix whole: exact for integers, which wrap, and for booleans.
 #[test]
 fn reductions_of_every_type() {

@@ -10,7 +10,10 @@ use super::expression::{Leaves, Node, VectorExpr};
 use super::selector::Selector;
 use super::stages;
 use super::strip_program::Source;
-use crate::vector::Width;
+use crate::vector::{Isa, Width};
+
+/// Elements are gathered that are less apart than this, so that the positions of a vector of them fit in lanes.
+const FURTHEST: i64 = 1 << 26;
 
 /// `low ≤ index < high`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +110,9 @@ impl Parts<'_, '_> {
             Some(otherwise) => self.guard(*buffer, &at, *otherwise)?,
             None => None,
         };
-        if step > 1 {
+        let apart = self.group == 1 && guard.is_none() && element.is_none() && gather.is_none();
+        let strided = apart && !(0..2).contains(&step) && self.gathers(*buffer) && step.abs() < FURTHEST;
+        if step > 1 && !strided {
             // Every element of the group is read, each by its own part.
             if step != self.group || guard.is_some() || element.is_some() {
                 return None;
@@ -120,7 +125,7 @@ impl Parts<'_, '_> {
             }
             seen.1 += 1;
         }
-        if step < 0 || (guard.is_some() && step != 1) || (gather.is_some() && step != 0) {
+        if (step < 0 && !strided) || (guard.is_some() && step != 1) || (gather.is_some() && step != 0) {
             return None;
         }
         let load = Load { buffer: *buffer, offset, step, part, guard, element, gather, reach };
@@ -134,12 +139,19 @@ impl Parts<'_, '_> {
         self.sources.push(match &load.guard {
             Some(guard) => Source::Guarded(guard.otherwise),
             None if let Some((index, scale)) = load.gather => Source::Gather(index, scale),
+            None if strided => Source::Strided(step),
             None if step == 0 => Source::Scalar,
             None if step == 1 => Source::Row,
             None => Source::Group(part),
         });
         self.loads.push(load);
         Some(self.loads.len() - 1)
+    }
+
+    /// Whether elements of a buffer are gathered faster than one by one: whole lanes, by an instruction.
+    fn gathers(&self, buffer: BufferId) -> bool {
+        let size = self.s.program.buffers[buffer].dtype.size();
+        !self.packed && self.s.isa != Isa::Clif128 && size == self.width.bytes() as usize
     }
 
     /// The guard of a load; `Some(None)` where it always holds.

@@ -6,7 +6,7 @@
 //! * **U1** The number of groups of a row, and that of rows, is at least 0.
 //! * **U2** Groups are whole: their size is a power of two that divides the elements of a row.
 //! * **U3** Neighbours in a row are neighbours in the target, and in what is read as a row or guarded; groups follow each
-//!   other where groups are read; what is one element for the row does not move.
+//!   other where groups are read; what is strided moves by its stride, what is one element for the row does not move.
 //! * **U4** The positions of elements that data choose fit in a lane.
 //! * **U5** Where other elements than of four bytes are moved, they fill lanes, and only rows of them are moved.
 
@@ -25,6 +25,8 @@ pub(crate) enum Source {
     Scalar,
     /// One element for each element of the row.
     Row,
+    /// One element for each element of the row, so many elements apart, in either direction.
+    Strided(i64),
     /// A group of elements for each group of the row, of which this is the place of the one that is meant.
     Group(i64),
     /// The element at an index that the expression gives, times so many elements.
@@ -69,6 +71,7 @@ pub(crate) struct StripProgram {
 struct Registers {
     sources: Vec<IReg>,
     target: IReg,
+    /// Of sources that are one element its value, of strided ones the positions of a vector of elements.
     scalars: Vec<Option<VReg>>,
     /// For each source that is guarded, its range in the current row.
     ranges: Vec<Option<(IReg, IReg)>>,
@@ -101,6 +104,7 @@ impl StripProgram {
             let wanted = match self.sources.get(i) {
                 Some(Source::Scalar | Source::Gather(..)) => 0,
                 Some(Source::Row | Source::Guarded(_)) => 1,
+                Some(Source::Strided(step)) => *step,
                 Some(Source::Group(_)) | None => group,
             };
             laws.push(Law::equal("U3", *step, shapes.int(wanted)));
@@ -156,8 +160,11 @@ impl StripProgram {
                 ranges[*source] = Some((low, high));
             }
             let scalars = self.sources.iter().zip(&self.elements).zip(&sources);
-            let scalars =
-                scalars.map(|((it, element), p)| (*it == Source::Scalar).then(|| element.load_splat(b, *p)));
+            let scalars = scalars.map(|((it, element), p)| match it {
+                Source::Scalar => Some(element.load_splat(b, *p)),
+                Source::Strided(step) => Some(positions(b, *step)),
+                _ => None,
+            });
             let scalars = scalars.collect();
             let registers = Registers { sources: sources.clone(), target, scalars, ranges };
             if guards.is_empty() || self.short {
@@ -202,6 +209,14 @@ impl StripProgram {
                 let group = match source {
                     Source::Scalar | Source::Gather(..) => {
                         cursors.push(*pointer);
+                        continue;
+                    }
+                    Source::Strided(step) => {
+                        let bytes = element.bytes() * step;
+                        let by = b.int_mul(from, bytes);
+                        let cursor = b.int_add(*pointer, by);
+                        cursors.push(cursor);
+                        moving.push((cursor, Size::lanes(bytes)));
                         continue;
                     }
                     Source::Group(_) => group,
@@ -268,6 +283,10 @@ impl StripProgram {
         for (i, source) in self.sources.iter().enumerate() {
             let element = self.elements[i];
             leaves.push(match (source, scalars[i], ranges[i]) {
+                (Source::Strided(_), Some(positions), _) => {
+                    let active = all_or(b, mask);
+                    b.gather(cursors[i], positions, active)
+                }
                 (_, Some(scalar), _) => scalar,
                 (Source::Guarded(otherwise), None, Some((low, high))) => {
                     let low = b.int_op(IntOp::Max, low, 0);
@@ -291,10 +310,7 @@ impl StripProgram {
                         let scale = b.constant_int(*scale);
                         index = b.binary(BinaryOp::IntMul, index, scale);
                     }
-                    let active = mask.unwrap_or_else(|| {
-                        let all = b.int_const(Size::lanes(1));
-                        b.first(all)
-                    });
+                    let active = all_or(b, mask);
                     b.gather(cursors[i], index, active)
                 }
                 (Source::Group(part), ..) => {
@@ -314,6 +330,20 @@ impl StripProgram {
             element.store(b, value, Addr::new(target).offset(element.vectors(i as i64)), mask);
         }
     }
+}
+
+/// The positions of elements that are so many apart.
+fn positions(b: &mut Builder, step: i64) -> VReg {
+    let (lanes, step) = (b.iota(), b.constant_int(step));
+    b.binary(BinaryOp::IntMul, lanes, step)
+}
+
+/// A mask, or that of all lanes.
+fn all_or(b: &mut Builder, mask: Option<MReg>) -> MReg {
+    mask.unwrap_or_else(|| {
+        let all = b.int_const(Size::lanes(1));
+        b.first(all)
+    })
 }
 
 /// Element `part` of each group; the vectors hold as many groups as one of them holds elements.
