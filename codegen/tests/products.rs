@@ -194,3 +194,44 @@ fn pools_of_every_element() {
         check(&text, &[], "pool Max");
     }
 }
+
+/// Several matrices of one constant are packed together, and not at all where something else reads them too.
+#[test]
+fn products_share_a_constant() {
+    for (second, b) in
+        [("%w[1, k2, j2]", "B Packed"), ("%w[0, k2, j2]", "B Packed"), ("%w[1, j2, k2]", "gemm")]
+    {
+        for (a, sum) in [("f32", "f32"), ("f16", "f32"), ("i8", "i32")] {
+            let text = format!(
+                "kernel @two {{
+  in %a: {a}[21, 40]
+  in %w: {a}[2, 40, 40]
+  out %y: {sum}[21, 40]
+  out %z: {sum}[21, 40]
+  for i < 21, j < 40 {{ %y[i, j] = sum k < 40 {{ {0} * {1} }} }}
+  for i2 < 21, j2 < 40 {{ %z[i2, j2] = sum k2 < 40 {{ {2} * {3} }} }}
+}}
+",
+                term("%a[i, k]", sum, None),
+                term("%w[0, k, j]", sum, None),
+                term("%a[i2, k2]", sum, None),
+                term(second, sum, None),
+            );
+            let program = parse_program(&text).unwrap_or_else(|it| panic!("{it}\n{text}"));
+            let (plan, all, given) = with_constants(&program, &[], &["w"], 5);
+            let expected = eval_program(&program, &[], &all).unwrap();
+            for options in all_cpus() {
+                let compiled = compiled_with(&plan, &options);
+                let strategy = compiled.kernels()[0].strategy.clone();
+                assert!(
+                    strategy.len() == 2 && strategy.iter().all(|it| it.contains(b)),
+                    "{strategy:?}\n{text}"
+                );
+                let got = call(&in_memory(&compiled, true), &given).unwrap();
+                for (got, expected) in got.iter().zip(&expected) {
+                    assert_close(&format!("{} {strategy:?}\n{text}", options.cpu), got, expected);
+                }
+            }
+        }
+    }
+}

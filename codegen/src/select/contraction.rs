@@ -19,6 +19,14 @@ use crate::vector::Storage;
 /// Rows below which a B that must not be packed is read in place.
 const FEW_ROWS: i64 = 16;
 
+/// A constant operand in panels.
+struct Constant {
+    place: usize,
+    panels: Panels,
+    /// Which of the groups it is.
+    group: i64,
+}
+
 /// A matrix operand: strides along the axes of the product.
 struct Matrix {
     side: Side,
@@ -213,8 +221,8 @@ impl Product {
         let mut args = Vec::new();
         let a_skip = if by_columns { zero } else { self.skip(s, &self.a, a_layout, first)? };
         let b_skip = if by_columns { self.skip(s, &self.b, b_layout, first)? } else { zero };
-        args.push(pointer(s, &self.a, a_layout, &outer, a_skip)?);
-        args.push(pointer(s, &self.b, b_layout, &outer, b_skip)?);
+        args.push(self.pointer(s, &self.a, (a_layout, rows), &outer, a_skip)?);
+        args.push(self.pointer(s, &self.b, (b_layout, columns), &outer, b_skip)?);
         let moved = if by_columns { Some(self.column.inner) } else { self.row.as_ref().map(|it| it.inner) };
         let target = Access { buffer: chain.target, ..self.out.clone() };
         let size = chain.element.bytes();
@@ -299,50 +307,80 @@ impl Product {
     }
 
     /// The panels of a constant operand.
-    fn panels(&self, s: &mut Selector<'_>, matrix: &Matrix, width: i64) -> Option<Panels> {
+    fn panels(&self, s: &mut Selector<'_>, matrix: &Matrix, width: i64) -> Option<Constant> {
         let is_a = matrix.side == Side::A;
-        s.packable(matrix.access.buffer)?;
+        let place = s.constant_place(matrix.access.buffer)?;
         // A panel of A is widened with one zero point.
         if is_a && matrix.zero.as_ref().is_some_and(|it| it.1 == Zero::Each) {
             return None;
         }
         let batched = self.outer.iter().any(|it| matrix.access.uses(it.0));
-        if batched || s.shapes.as_int(matrix.access.rest) != Some(0) {
+        if batched {
             return None;
         }
+        let first = s.shapes.as_int(matrix.access.rest)?;
         let count = s.shapes.as_int(if is_a { self.m } else { self.n })?;
         let stride = match matrix.free {
             Some(free) => s.shapes.as_int(free)?,
             None => 0,
         };
+        let (depth, depth_stride) = (s.shapes.as_int(self.k)?, s.shapes.as_int(matrix.depth?)?);
+        let dims = s.program.buffers[matrix.access.buffer].dims.clone();
+        let elements = s.shapes.product(&dims).ok()?;
+        let elements = s.shapes.as_int(elements)?;
+        // Matrices that follow each other are the groups of one constant.
+        let dense = (stride, depth_stride) == (depth, 1) || (stride, depth_stride) == (1, count);
+        let own = count.checked_mul(depth)?;
+        let follow = dense && own > 0 && first % own == 0 && elements % own == 0;
+        let (groups, group_stride, group) = match first {
+            _ if follow => (elements / own, own, first / own),
+            0 => (1, 0, 0),
+            _ => return None,
+        };
         let panels = Panels {
             element: matrix.element.bytes(),
-            groups: 1,
-            group_stride: 0,
+            groups,
+            group_stride,
             count,
             stride,
-            depth: s.shapes.as_int(self.k)?,
-            depth_stride: s.shapes.as_int(matrix.depth?)?,
+            depth,
+            depth_stride,
             inner: 1,
             inner_stride: 0,
             width,
             terms: self.arithmetic.terms(),
             sums: self.arithmetic.sum_bytes(matrix.side) > 0,
         };
-        let dims = s.program.buffers[matrix.access.buffer].dims.clone();
-        let elements = s.shapes.product(&dims).ok()?;
-        let elements = usize::try_from(s.shapes.as_int(elements)?).ok()?;
-        panels.fits(elements).then_some(panels)
+        let fits = panels.fits(usize::try_from(elements).ok()?);
+        fits.then_some(Constant { place, panels, group })
     }
 
     /// Notes that a constant is wanted in panels.
     fn claim(&self, s: &mut Selector<'_>, matrix: &Matrix, layout: Layout, width: i64) {
         if layout == Layout::Packed
-            && let Some(panels) = self.panels(s, matrix, width)
-            && let Some(place) = s.packable(matrix.access.buffer)
+            && let Some(constant) = self.panels(s, matrix, width)
         {
-            s.forms[place] = ParamForm::Panels(panels);
+            s.claim(constant.place, ParamForm::Panels(constant.panels));
         }
+    }
+
+    /// An operand, so many bytes from its start; panels have a width.
+    fn pointer(
+        &self,
+        s: &mut Selector<'_>,
+        matrix: &Matrix,
+        (layout, width): (Layout, i64),
+        outer: &[Sym],
+        skip: Dim,
+    ) -> Option<Arg> {
+        let start = match layout {
+            Layout::Packed => {
+                let constant = self.panels(s, matrix, width)?;
+                s.shapes.int(constant.group.checked_mul(constant.panels.group_bytes())?)
+            }
+            _ => matrix.access.bytes_at(&mut s.shapes, outer, matrix.element.bytes())?,
+        };
+        Some(Arg::Pointer(matrix.access.buffer, s.shapes.add(start, skip).ok()?))
     }
 
     /// Bytes to the first row (A) or column (B) of a range.
@@ -481,12 +519,4 @@ pub(crate) fn same_axes(s: &Selector<'_>, first: &Stage, stage: &Stage) -> Optio
         }
     }
     Some(map)
-}
-
-fn pointer(s: &mut Selector<'_>, matrix: &Matrix, layout: Layout, outer: &[Sym], skip: Dim) -> Option<Arg> {
-    let start = match layout {
-        Layout::Packed => s.shapes.int(0),
-        _ => matrix.access.bytes_at(&mut s.shapes, outer, matrix.element.bytes())?,
-    };
-    Some(Arg::Pointer(matrix.access.buffer, s.shapes.add(start, skip).ok()?))
 }

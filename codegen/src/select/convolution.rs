@@ -111,20 +111,23 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
         let key = format!("{form:?} {} {key}", shape.m);
         let symbol = s.routine("convolution", &key, || Routine::Convolution(Box::new(routine)));
         if let Some(place) = place {
-            s.forms[place] = ParamForm::Panels(Panels {
-                element: w.element.bytes(),
-                groups: shape.groups,
-                group_stride: shape.m * shape.c * taps,
-                count: shape.m,
-                stride: shape.c * taps,
-                depth: shape.c,
-                depth_stride: taps,
-                inner: taps,
-                inner_stride: 1,
-                width: i64::from(Tile::of(s.isa).rows),
-                terms: arithmetic.terms(),
-                sums: arithmetic.sum_bytes(Side::A) > 0,
-            });
+            s.claim(
+                place,
+                ParamForm::Panels(Panels {
+                    element: w.element.bytes(),
+                    groups: shape.groups,
+                    group_stride: shape.m * shape.c * taps,
+                    count: shape.m,
+                    stride: shape.c * taps,
+                    depth: shape.c,
+                    depth_stride: taps,
+                    inner: taps,
+                    inner_stride: 1,
+                    width: i64::from(Tile::of(s.isa).rows),
+                    terms: arithmetic.terms(),
+                    sums: arithmetic.sum_bytes(Side::A) > 0,
+                }),
+            );
         }
         (symbol, workspace, units, "convolution")
     };

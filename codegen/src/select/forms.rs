@@ -53,7 +53,7 @@ impl Panels {
     }
 
     /// Bytes of one group.
-    fn group_bytes(&self) -> i64 {
+    pub(crate) fn group_bytes(&self) -> i64 {
         let rows = (self.count + self.width - 1) / self.width * self.width;
         let sum = if self.sums { 4 } else { 0 };
         rows * (self.steps() * self.inner * self.terms * self.element + sum)

@@ -48,6 +48,18 @@ pub(crate) struct Schedule {
 /// Chooses the loop structure of a program and the routines that it calls. `constant` says which parameters are
 /// always constants.
 pub(crate) fn schedule(program: &TensorProgram, isa: Isa, constant: &[bool]) -> Schedule {
+    // A constant has one form. Where its loads want different ones, it stays as it is, and all is chosen again.
+    let mut constant = constant.to_vec();
+    loop {
+        match attempt(program, isa, &constant) {
+            Ok(schedule) => return schedule,
+            Err(disputed) => constant[disputed] = false,
+        }
+    }
+}
+
+/// A schedule, or the place of a constant that cannot have a form of its own.
+fn attempt(program: &TensorProgram, isa: Isa, constant: &[bool]) -> Result<Schedule, usize> {
     let mut kept = IndexMap::new();
     for (id, buffer) in program.buffers.iter() {
         if buffer.role == BufferRole::Local {
@@ -117,10 +129,18 @@ struct Chooser {
 }
 
 impl Chooser {
-    fn finish(mut self, selector: Selector<'_>, body: Vec<Node>, parallel: Parallel) -> Schedule {
+    fn finish(
+        mut self,
+        selector: Selector<'_>,
+        body: Vec<Node>,
+        parallel: Parallel,
+    ) -> Result<Schedule, usize> {
+        if let Some(disputed) = selector.disputed() {
+            return Err(disputed);
+        }
         // What lives inside routines needs no memory of its own.
         self.kept.retain(|buffer, _| body.iter().any(|node| node.touches(selector.program, *buffer)));
-        Schedule {
+        Ok(Schedule {
             body,
             parallel,
             kept: self.kept,
@@ -129,7 +149,7 @@ impl Chooser {
             routines: selector.routines,
             workspaces: self.workspaces,
             strategy: self.strategy,
-        }
+        })
     }
 
     /// A routine for the first stages of a run.

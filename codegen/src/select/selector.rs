@@ -5,6 +5,7 @@ use orogen_ir::shape::{Dim, Overflow, ShapeCx, Sym};
 
 use super::forms::ParamForm;
 use super::routine::{Routine, Routines};
+use super::stages::total_accesses;
 use super::tree::Node;
 use crate::kernels::laws::{Law, unproven};
 use crate::vector::Isa;
@@ -32,6 +33,8 @@ pub(crate) struct Selector<'p> {
     pub(crate) constant: &'p [bool],
     /// Forms of the parameters, by place.
     pub(crate) forms: Vec<ParamForm>,
+    /// How many routines want that form, by place; none where they disagree.
+    claims: Vec<Option<usize>>,
     /// Routines that are called.
     pub(crate) routines: Routines,
     /// First unit of the range that a call of the kernel computes.
@@ -54,6 +57,7 @@ impl<'p> Selector<'p> {
             isa,
             constant,
             forms: vec![ParamForm::Plain; program.params.len()],
+            claims: vec![Some(0); program.params.len()],
             routines: Routines::default(),
             begin,
             end,
@@ -61,11 +65,30 @@ impl<'p> Selector<'p> {
         }
     }
 
+    /// The place of a parameter that is always a constant.
+    pub(crate) fn constant_place(&self, buffer: BufferId) -> Option<usize> {
+        let place = self.program.params.iter().position(|it| *it == buffer)?;
+        self.constant.get(place).copied().unwrap_or(false).then_some(place)
+    }
+
     /// The place of a parameter that is always a constant and read by one load only.
     pub(crate) fn packable(&self, buffer: BufferId) -> Option<usize> {
-        let place = self.program.params.iter().position(|it| *it == buffer)?;
-        let constant = self.constant.get(place).copied().unwrap_or(false);
-        (constant && super::stages::total_accesses(self.program, buffer) == 1).then_some(place)
+        self.constant_place(buffer).filter(|_| total_accesses(self.program, buffer) == 1)
+    }
+
+    /// Notes that a routine wants a constant in a form.
+    pub(crate) fn claim(&mut self, place: usize, form: ParamForm) {
+        let same = self.forms[place] == ParamForm::Plain || self.forms[place] == form;
+        self.claims[place] = self.claims[place].filter(|_| same).map(|it| it + 1);
+        self.forms[place] = form;
+    }
+
+    /// A constant that not all loads want in the form that some do.
+    pub(crate) fn disputed(&self) -> Option<usize> {
+        (0..self.forms.len()).find(|place| {
+            let loads = total_accesses(self.program, self.program.params[*place]);
+            self.forms[*place] != ParamForm::Plain && self.claims[*place] != Some(loads)
+        })
     }
 
     /// Registers a routine; `key` says everything that decides its code.
