@@ -79,6 +79,7 @@ fn code(op: UnaryOp) -> Option<Code> {
 }
 
 const INT_POWER: &str = "int_power";
+const POWER_OF_F32: &str = "power_of_f32";
 
 impl FunctionCx<'_> {
     /// A function of a float.
@@ -93,7 +94,8 @@ impl FunctionCx<'_> {
 
     /// `x^y`.
     pub(crate) fn float_power(&mut self, x: Value, y: Value) -> Value {
-        self.call_math(BinaryOp::Pow.name(), &[x, y])
+        let narrow = self.b.func.dfg.value_type(x) == types::F32;
+        self.call_math(if narrow { POWER_OF_F32 } else { BinaryOp::Pow.name() }, &[x, y])
     }
 
     /// The remainder of `x/y` with the sign of `x`.
@@ -130,6 +132,12 @@ pub(crate) fn unit(target: Target, symbol: &str) -> Option<Unit> {
     };
     if name == INT_POWER {
         return Some(local(2, types::I64, &power::int_power));
+    }
+    if name == POWER_OF_F32 {
+        return Some(local(2, types::F64, &|cx, args| {
+            let result = cx.pow_of_f32(args[0], args[1]);
+            cx.b.ins().return_(&[result]);
+        }));
     }
     if let Some(op) = BinaryOp::from_name(name) {
         return match op {

@@ -36,6 +36,23 @@ impl FunctionCx<'_> {
         let up = self.b.ins().bxor(all, down);
         let end = self.b.ins().select(up, infinity, zero);
         let power = self.b.ins().select(edge, end, power);
+        self.pow_cases(power, x, y)
+    }
+
+    /// The same for numbers and results that are f32: a plain logarithm is near enough.
+    pub(super) fn pow_of_f32(&mut self, x: Value, y: Value) -> Value {
+        let a = self.b.ins().fabs(x);
+        let log = self.log(a);
+        let exponent = self.b.ins().fmul(y, log);
+        let power = self.exp(exponent);
+        // 0·∞ in the exponent: |x| = 1 and y infinite.
+        let unit = self.when(FloatCC::Equal, a, 1.0);
+        let power = self.select_c(unit, 1.0, power);
+        self.pow_cases(power, x, y)
+    }
+
+    /// `x^y` where `|x|^y` is `power`.
+    fn pow_cases(&mut self, power: Value, x: Value, y: Value) -> Value {
         let truncated = self.b.ins().trunc(y);
         let whole = self.b.ins().fcmp(FloatCC::Equal, truncated, y);
         // Odd: half of y is not whole. Floats beyond 2^53 are even, infinities count as even.
