@@ -195,6 +195,34 @@ fn pools_of_every_element() {
     }
 }
 
+/// What follows a pool may be nothing but a conversion: its result has the elements of the last stage.
+#[test]
+fn pools_convert_what_they_store() {
+    for (from, to) in
+        [("f16", "f32"), ("bf16", "f32"), ("f32", "f16"), ("u8", "i32"), ("i16", "f32"), ("i32", "i8")]
+    {
+        let least = match from {
+            "u8" => "0",
+            "i16" => "-32768",
+            "i32" => "-2147483648",
+            _ => "-inf",
+        };
+        let text = format!(
+            "kernel @pool {{
+  in %x: {from}[1, 3, 9, 23]
+  out %y: {to}[1, 3, 5, 12]
+  local %m: {from}[1, 3, 5, 12]
+  for c < 3, h < 5, v < 12 {{
+    %m[0, c, h, v] = max kh < 3, kw < 3 {{ %x[0, c, 2*h + kh - 1, 2*v + kw - 1 | {from}({least})] }}
+  }}
+  for d < 3, i < 5, j < 12 {{ %y[0, d, i, j] = cast<{to}>(%m[0, d, i, j]) }}
+}}
+"
+        );
+        check(&text, &[], "pool Max");
+    }
+}
+
 /// Several matrices of one constant are packed together, and not at all where something else reads them too.
 #[test]
 fn products_share_a_constant() {

@@ -427,9 +427,6 @@ impl Product {
         let mut found = chain(program, run, self.whole(s), &mut |at, id| bind(at, id).is_some());
         let mut operands: Vec<Bound> = found.operands.iter().filter_map(|(at, id)| bind(*at, *id)).collect();
         let kinds: Vec<Kind> = operands.iter().map(|it| (it.kind, it.element)).collect();
-        if found.stages == 0 {
-            found.element = self.arithmetic.lane();
-        }
         if found.element != self.arithmetic.lane() && epilogue::length(&found.steps(&kinds)) > MOST_REPEATED {
             found = chain(program, run, false, &mut |at, id| bind(at, id).is_some());
             operands = found.operands.iter().filter_map(|(at, id)| bind(*at, *id)).collect();

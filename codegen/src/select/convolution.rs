@@ -442,7 +442,7 @@ pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         geometry,
         x: source,
         weights: Factor::floats(Layout::RowMajor),
-        y: if chain.is_empty() { Element::of(to)? } else { chain.element },
+        y: chain.element,
         epilogue: chain.steps(&kinds),
     };
     let symbol = s.routine("pool", &key, || Routine::Window(Box::new(routine)));

@@ -48,6 +48,9 @@ pub(crate) fn chain(
     narrow: bool,
     admit: &mut dyn FnMut(usize, ExprId) -> bool,
 ) -> Chain {
+    // Without a chain the result is what the stage stores, which may be lanes of 64 bits.
+    let dtype = program.buffers[run[0].buffer].dtype;
+    let own = Element::of(dtype).or_else(|| Element::in_lanes(dtype, Width::W64)).unwrap_or(Element::LANE);
     (1..run.len())
         .rev()
         .filter(|last| narrow || element(program, run[*last].buffer) == Some(Element::LANE))
@@ -57,7 +60,7 @@ pub(crate) fn chain(
             parts: Vec::new(),
             stages: 0,
             target: run[0].buffer,
-            element: Element::LANE,
+            element: own,
             operands: Vec::new(),
         })
 }

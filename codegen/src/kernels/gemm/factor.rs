@@ -47,7 +47,7 @@ impl Arithmetic {
 
     /// Steps in panels that are made on the way, and results that are not rounded: whole lanes.
     pub const fn lane(self) -> Element {
-        Element::Stored(self.width().storage())
+        Element::lane(self.width())
     }
 
     /// Whether steps are of bytes.
