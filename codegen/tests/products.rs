@@ -80,6 +80,33 @@ fn products_of_integers_with_zero_points() {
     }
 }
 
+/// Zero points that differ along the sum, or along the axis of the other operand, are none of a product's.
+#[test]
+fn zero_points_along_other_axes_are_scalar_code() {
+    for (zero, extent) in [("%z[k]", 37), ("%z[j]", 45)] {
+        let text = format!(
+            "kernel @product {{
+  in %a: u8[21, 37]
+  in %w: i8[37, 45]
+  in %z: u8[{extent}]
+  out %y: i32[21, 45]
+  for i < 21, j < 45 {{ %y[i, j] = sum k < 37 {{ {} * {} }} }}
+}}
+",
+            term("%a[i, k]", "i32", Some(zero)),
+            term("%w[k, j]", "i32", None),
+        );
+        let program = parse_program(&text).unwrap_or_else(|it| panic!("{it}\n{text}"));
+        let (plan, all, given) = with_constants(&program, &[], &["w"], 5);
+        let expected = eval_program(&program, &[], &all).unwrap();
+        for options in all_cpus() {
+            let compiled = compiled_with(&plan, &options);
+            let got = call(&in_memory(&compiled, true), &given).unwrap();
+            assert_close(&format!("{} {text}", options.cpu), &got[0], &expected[0]);
+        }
+    }
+}
+
 /// What follows a product of bytes in a quantised model: scales, an offset of each column, another row of numbers.
 #[test]
 fn results_are_scaled_and_rounded_in_the_tile() {

@@ -84,8 +84,8 @@ pub(crate) fn matrix_product(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Mat
     let one = s.shapes.int(1);
     let m = row.as_ref().map_or(one, |it| it.count);
     let free = row.as_ref().and_then(|it| a.of(it.inner));
-    let a_zero = zero_point(s, &a_term, &vars, row.as_ref())?;
-    let b_zero = zero_point(s, &b_term, &vars, Some(&column))?;
+    let a_zero = zero_point(s, &a_term, &vars, row.as_ref(), &outer)?;
+    let b_zero = zero_point(s, &b_term, &vars, Some(&column), &outer)?;
     let matrix = |side, access: Access, term: Term, zero, free| Matrix {
         side,
         depth: access.of(sum.inner),
@@ -105,20 +105,25 @@ pub(crate) fn matrix_product(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Mat
     product.emit(s, run)
 }
 
-/// Where the zero points of a factor are, if it has some: one for all, or one for each index of its free axis. The outer
-/// `None`: they are anything else.
+/// Where the zero points of a factor are, if it has some: one for all, or one for each index of its free axis, in each
+/// iteration of the loops around the product. The outer `None`: they are anything else.
 #[allow(clippy::option_option, reason = "no zero points, or none that can be read")]
 fn zero_point(
     s: &mut Selector<'_>,
     term: &Term,
     vars: &[Sym],
     free: Option<&Collapsed>,
+    outer: &[(Sym, Dim)],
 ) -> Option<Option<(Access, Zero)>> {
     let Some(id) = term.zero else { return Some(None) };
     let Expr::Load { buffer, at, otherwise: None } = &s.program.exprs[id] else { return None };
     let access = Access::new(s.program, &mut s.shapes, *buffer, at, vars)?;
     let along = |axis: Sym| free.is_some_and(|it| it.axes.contains(&axis));
-    let kind = if !vars.iter().any(|it| access.uses(*it) && along(*it)) {
+    let used: Vec<Sym> = vars.iter().copied().filter(|it| access.uses(*it)).collect();
+    if used.iter().any(|it| !along(*it) && outer.iter().all(|axis| axis.0 != *it)) {
+        return None;
+    }
+    let kind = if !used.iter().any(|it| along(*it)) {
         Zero::One
     } else {
         let free = free?;
