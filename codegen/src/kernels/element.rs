@@ -26,10 +26,12 @@ impl Element {
         Element::Stored(width.storage())
     }
 
-    /// The elements of a type in lanes of 32 bits, which are ordered as signed integers are; `None` if these do not hold
-    /// them.
-    pub(crate) fn of(dtype: DType) -> Option<Element> {
-        Element::in_lanes(dtype, Width::W32).filter(|_| dtype != DType::U32)
+    /// The elements of a type in lanes of a width, whose order is that of floats or of signed integers; `None` if these
+    /// do not hold them.
+    pub(crate) fn ordered(dtype: DType, width: Width) -> Option<Element> {
+        let unsigned = dtype.is_int() && !dtype.is_signed_int();
+        let element = Element::in_lanes(dtype, width)?;
+        (!unsigned || element != Element::lane(width)).then_some(element)
     }
 
     /// The elements of a type in lanes of a width; `None` if these do not hold them.
@@ -75,12 +77,13 @@ impl Element {
     }
 
     /// The least integer that an element holds.
-    pub(crate) fn least(self) -> i32 {
+    pub(crate) fn least(self) -> i64 {
         match self {
-            Element::Stored(Storage::U8 | Storage::U16 | Storage::U8Pair) => 0,
-            Element::Stored(Storage::I8 | Storage::I8Pair) => i32::from(i8::MIN),
-            Element::Stored(Storage::I16) => i32::from(i16::MIN),
-            _ => i32::MIN,
+            Element::Stored(Storage::U8 | Storage::U16 | Storage::U32 | Storage::U8Pair) => 0,
+            Element::Stored(Storage::I8 | Storage::I8Pair) => i64::from(i8::MIN),
+            Element::Stored(Storage::I16) => i64::from(i16::MIN),
+            Element::Stored(Storage::Bits64) => i64::MIN,
+            _ => i64::from(i32::MIN),
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::element::Element;
-use crate::vector::{Addr, BinaryOp, Builder, IReg, IntOp, MReg, VReg};
+use crate::vector::{Addr, BinaryOp, Builder, IReg, IntOp, MReg, VReg, Width};
 
 /// How a tensor operand of an epilogue meets the rows and columns of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -185,8 +185,8 @@ pub(super) fn next_columns(b: &mut Builder, bound: &[Bound], count: IReg) {
 }
 
 /// How many instructions the steps are for one register.
-pub(crate) fn length(epilogue: &[Step]) -> usize {
-    let mut b = Builder::new("probe");
+pub(crate) fn length(epilogue: &[Step], width: Width) -> usize {
+    let mut b = Builder::of_width("probe", width);
     let bound = bind(&mut b, epilogue);
     let value = b.vector();
     apply(&mut b, epilogue, &bound, value, 0, None);
@@ -194,6 +194,6 @@ pub(crate) fn length(epilogue: &[Step]) -> usize {
 }
 
 /// Whether the steps are so short that repeating them for each register of a tile is cheaper than a second pass.
-pub(super) fn is_light(epilogue: &[Step]) -> bool {
-    length(epilogue) <= 8
+pub(super) fn is_light(epilogue: &[Step], width: Width) -> bool {
+    length(epilogue, width) <= 8
 }

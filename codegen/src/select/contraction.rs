@@ -188,7 +188,8 @@ impl Product {
             other => other,
         };
         // A vector times rows: every row is read once, where it lies.
-        if self.row.is_none() && b_layout == Layout::Transposed && self.arithmetic == Arithmetic::Float {
+        let by_rows = matches!(self.arithmetic, Arithmetic::Float | Arithmetic::Long);
+        if self.row.is_none() && b_layout == Layout::Transposed && by_rows {
             return None;
         }
         let factor = |layout, it: &Matrix| Factor {
@@ -265,6 +266,7 @@ impl Product {
             Arithmetic::Float => "gemm",
             Arithmetic::Double => "gemm of f64",
             Arithmetic::Int => "integer gemm",
+            Arithmetic::Long => "gemm of i64",
             Arithmetic::Pairs => "integer gemm in pairs",
             Arithmetic::Quads(_) => "integer gemm of bytes",
         };
@@ -426,14 +428,15 @@ impl Product {
         let program = s.program;
         let mut shapes = s.shapes.clone();
         let mut bind = |at: usize, id: ExprId| self.operand(s, &mut shapes, run, at, id);
-        // Chains are of 32-bit lanes.
-        let extends = is_fill(program, run[0]) && self.arithmetic != Arithmetic::Double;
-        let run = if extends { run } else { &run[..1] };
-        let mut found = chain(program, run, self.whole(s), &mut |at, id| bind(at, id).is_some());
+        let run = if is_fill(program, run[0]) { run } else { &run[..1] };
+        let width = self.arithmetic.width();
+        let mut found = chain(program, run, width, self.whole(s), &mut |at, id| bind(at, id).is_some());
         let mut operands: Vec<Bound> = found.operands.iter().filter_map(|(at, id)| bind(*at, *id)).collect();
         let kinds: Vec<Kind> = operands.iter().map(|it| (it.kind, it.element)).collect();
-        if found.element != self.arithmetic.lane() && epilogue::length(&found.steps(&kinds)) > MOST_REPEATED {
-            found = chain(program, run, false, &mut |at, id| bind(at, id).is_some());
+        if found.element != self.arithmetic.lane()
+            && epilogue::length(&found.steps(&kinds), width) > MOST_REPEATED
+        {
+            found = chain(program, run, width, false, &mut |at, id| bind(at, id).is_some());
             operands = found.operands.iter().filter_map(|(at, id)| bind(*at, *id)).collect();
         }
         s.shapes = shapes;
@@ -487,7 +490,7 @@ impl Product {
             (_, Some(1)) => Operand::Full,
             _ => return None,
         };
-        let element = Element::of(s.program.buffers[*buffer].dtype)?;
+        let element = Element::in_lanes(s.program.buffers[*buffer].dtype, self.arithmetic.width())?;
         let stride = shapes.scale(by_row, element.bytes()).ok()?;
         Some(Bound { access, kind, element, stride })
     }

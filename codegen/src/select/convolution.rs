@@ -16,7 +16,7 @@ use crate::kernels::conv::{Convolution, Form, Geometry, Images, SlidingWindow, S
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Operand};
 use crate::kernels::gemm::{Arithmetic, Blocking, Factor, Layout, Side, Tile, Zero};
-use crate::vector::Storage;
+use crate::vector::{Storage, Width};
 
 /// Outputs of a plane in one unit of parallel work.
 const PLANE_UNIT: i64 = 64;
@@ -43,9 +43,6 @@ struct Shape {
 pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let stage = *run.first()?;
     let found = products(s.program, stage)?;
-    if found.arithmetic == Arithmetic::Double {
-        return None;
-    }
     let [first, second] = found.terms;
     let (shape, x, w) = match recognise(s, stage, &first, &second) {
         Some(shape) => (shape, first, second),
@@ -70,7 +67,8 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
     let steps = shape.c * taps / arithmetic.terms();
     let whole = depthwise || steps <= 2 * Blocking::of(s.isa).depth;
     let most = if depthwise { usize::MAX } else { MOST_REPEATED };
-    let (chain, operands) = epilogue(s, run, whole.then_some(most));
+    let width = arithmetic.width();
+    let (chain, operands) = epilogue(s, run, width, whole.then_some(most));
     let kinds: Vec<Kind> = operands.iter().map(|it| it.1).collect();
     let plane = s.shapes.mul(shape.output[0], shape.output[1]).ok()?;
     let zero = s.shapes.int(0);
@@ -92,7 +90,7 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
         args.extend(shape.input.iter().chain(&shape.output).map(|it| Arg::Size(*it)));
         args.extend([Arg::Size(first), Arg::Size(last)]);
         s.lawful(|shapes| geometry.laws(Form::Unfolded, shapes, &shape.images))?;
-        s.lawful(|shapes| Ok(geometry.reads(shapes, x.element).into()))?;
+        s.lawful(|shapes| Ok(geometry.reads(shapes, &source).into()))?;
         let routine =
             SlidingWindow { isa: s.isa, window: Window::Weights, geometry, x: source, weights, y, epilogue };
         let symbol = s.routine("depthwise", &key, || Routine::Window(Box::new(routine)));
@@ -150,7 +148,7 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
     let fused = if chain.is_empty() { String::new() } else { format!(", {} fused", chain.stages) };
     let integers = match arithmetic {
         Arithmetic::Float | Arithmetic::Double => "",
-        Arithmetic::Int => "integer ",
+        Arithmetic::Int | Arithmetic::Long => "integer ",
         Arithmetic::Pairs => "paired integer ",
         Arithmetic::Quads(_) => "byte ",
     };
@@ -347,22 +345,24 @@ pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     };
     let Expr::Load { buffer: x, at: x_at, otherwise } = &program.exprs[value] else { return None };
     let from = program.buffers[*x].dtype;
-    let element = Element::of(from)?;
-    let arithmetic = match Class::of(from, crate::vector::Width::W32)? {
-        Class::Float => Arithmetic::Float,
-        Class::Int => Arithmetic::Int,
-        Class::Mask => return None,
+    let (width, element) = Width::ALL.into_iter().find_map(|it| Some((it, Element::ordered(from, it)?)))?;
+    let arithmetic = match (Class::of(from, width)?, width) {
+        (Class::Float, Width::W32) => Arithmetic::Float,
+        (Class::Float, Width::W64) => Arithmetic::Double,
+        (Class::Int, Width::W32) => Arithmetic::Int,
+        (Class::Int, Width::W64) => Arithmetic::Long,
+        (Class::Mask, _) => return None,
     };
     // Narrower sums would wrap, or be rounded, after each summand.
     if !(from == to || arithmetic == Arithmetic::Float && to == DType::F32)
-        || window == Window::Sum && Element::of(to) != Some(Element::LANE)
+        || window == Window::Sum && Element::in_lanes(to, width) != Some(Element::lane(width))
     {
         return None;
     }
     if let Some(otherwise) = otherwise {
         let outside = match (window, &program.exprs[*otherwise]) {
             (Window::Max, Expr::Float(value, _)) => *value == f64::NEG_INFINITY,
-            (Window::Max, Expr::Int(value, _)) => *value == i64::from(element.least()),
+            (Window::Max, Expr::Int(value, _)) => *value == element.least(),
             (_, Expr::Float(value, _)) => *value == 0.0,
             (_, Expr::Int(value, _)) => *value == 0,
             _ => false,
@@ -413,8 +413,9 @@ pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         output: [out_dims[0], out_dims[1], output[0], output[1]],
     };
     s.lawful(|shapes| geometry.laws(Form::Unfolded, shapes, &images))?;
-    s.lawful(|shapes| Ok(geometry.reads(shapes, element).into()))?;
-    let (chain, operands) = epilogue(s, run, Some(usize::MAX));
+    let source = Source { element, zero: false, arithmetic };
+    s.lawful(|shapes| Ok(geometry.reads(shapes, &source).into()))?;
+    let (chain, operands) = epilogue(s, run, width, Some(usize::MAX));
     let kinds: Vec<Kind> = operands.iter().map(|it| it.1).collect();
     let zero = s.shapes.int(0);
     let planes = s.shapes.mul(out_dims[0], out_dims[1]).ok()?;
@@ -434,14 +435,13 @@ pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
             args.push(Arg::Size(s.shapes.scale(plane, element.bytes()).ok()?));
         }
     }
-    let source = Source { element, zero: false, arithmetic };
     let key = format!("{window:?} {geometry:?} {source:?} {}", chain.key(&kinds));
     let routine = SlidingWindow {
         isa: s.isa,
         window,
         geometry,
         x: source,
-        weights: Factor::floats(Layout::RowMajor),
+        weights: Factor::lanes(Layout::RowMajor, arithmetic),
         y: chain.element,
         epilogue: chain.steps(&kinds),
     };
@@ -454,13 +454,18 @@ pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
 
 /// The elementwise stages that follow, with the buffer and kind of each operand. `narrow` says whether the final value may
 /// be narrower than a lane, and how many instructions there may be then.
-fn epilogue(s: &mut Selector<'_>, run: &[&Stage], narrow: Option<usize>) -> (Chain, Vec<(BufferId, Kind)>) {
+fn epilogue(
+    s: &mut Selector<'_>,
+    run: &[&Stage],
+    width: Width,
+    narrow: Option<usize>,
+) -> (Chain, Vec<(BufferId, Kind)>) {
     let program = s.program;
     let mut shapes = s.shapes.clone();
     let mut bind = |at: usize, id: ExprId| -> Option<(BufferId, Kind)> {
         let stage = run[at];
         let Expr::Load { buffer, at: index, otherwise: None } = &program.exprs[id] else { return None };
-        let element = Element::of(program.buffers[*buffer].dtype)?;
+        let element = Element::in_lanes(program.buffers[*buffer].dtype, width)?;
         let axes = symbols(stage);
         let single = single_axes(&shapes, stage);
         let mut access = Access::new(program, &mut shapes, *buffer, index, &axes)?;
@@ -486,13 +491,13 @@ fn epilogue(s: &mut Selector<'_>, run: &[&Stage], narrow: Option<usize>) -> (Cha
     let bound = |found: &Chain, bind: &mut dyn FnMut(usize, ExprId) -> Option<(BufferId, Kind)>| {
         found.operands.iter().filter_map(|(at, id)| bind(*at, *id)).collect::<Vec<_>>()
     };
-    let mut found = chain(program, run, narrow.is_some(), &mut |at, id| bind(at, id).is_some());
+    let mut found = chain(program, run, width, narrow.is_some(), &mut |at, id| bind(at, id).is_some());
     let mut operands = bound(&found, &mut bind);
     let kinds: Vec<Kind> = operands.iter().map(|it| it.1).collect();
-    if found.element != Element::LANE
-        && narrow.is_some_and(|most| epilogue::length(&found.steps(&kinds)) > most)
+    if found.element != Element::lane(width)
+        && narrow.is_some_and(|most| epilogue::length(&found.steps(&kinds), width) > most)
     {
-        found = chain(program, run, false, &mut |at, id| bind(at, id).is_some());
+        found = chain(program, run, width, false, &mut |at, id| bind(at, id).is_some());
         operands = bound(&found, &mut bind);
     }
     s.shapes = shapes;

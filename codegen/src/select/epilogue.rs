@@ -40,33 +40,28 @@ pub(crate) const MOST_REPEATED: usize = 24;
 /// How an operand is read.
 pub(crate) type Kind = (Operand, Element);
 
-/// The longest chain after stage 0 of `run`: every stage is elementwise over the result before it. `narrow` says whether
-/// the final value may be narrower than a lane, `admit` whether an operand can be read.
+/// The longest chain after stage 0 of `run` in lanes of a width: every stage is elementwise over the result before it.
+/// `narrow` says whether the final value may be narrower than a lane, `admit` whether an operand can be read.
 pub(crate) fn chain(
     program: &TensorProgram,
     run: &[&Stage],
+    width: Width,
     narrow: bool,
     admit: &mut dyn FnMut(usize, ExprId) -> bool,
 ) -> Chain {
-    // Without a chain the result is what the stage stores, which may be lanes of 64 bits.
-    let dtype = program.buffers[run[0].buffer].dtype;
-    let own = Element::of(dtype).or_else(|| Element::in_lanes(dtype, Width::W64)).unwrap_or(Element::LANE);
+    let element = |stage: &Stage| Element::in_lanes(program.buffers[stage.buffer].dtype, width);
     (1..run.len())
         .rev()
-        .filter(|last| narrow || element(program, run[*last].buffer) == Some(Element::LANE))
+        .filter(|last| narrow || element(run[*last]) == Some(Element::lane(width)))
         .filter(|last| dead_between(program, run, *last))
-        .find_map(|last| try_chain(program, &run[..=last], admit))
+        .find_map(|last| try_chain(program, &run[..=last], width, admit))
         .unwrap_or(Chain {
             parts: Vec::new(),
             stages: 0,
             target: run[0].buffer,
-            element: own,
+            element: element(run[0]).unwrap_or(Element::lane(width)),
             operands: Vec::new(),
         })
-}
-
-fn element(program: &TensorProgram, buffer: BufferId) -> Option<Element> {
-    Element::of(program.buffers[buffer].dtype)
 }
 
 /// Whether nothing but stages 1 to `last` reads what stages before `last` store.
@@ -82,9 +77,10 @@ fn dead_between(program: &TensorProgram, run: &[&Stage], last: usize) -> bool {
 fn try_chain(
     program: &TensorProgram,
     run: &[&Stage],
+    width: Width,
     admit: &mut dyn FnMut(usize, ExprId) -> bool,
 ) -> Option<Chain> {
-    let mut expr = VectorExpr::default();
+    let mut expr = VectorExpr::of_width(width);
     let mut values: Vec<(BufferId, Node)> = vec![(run[0].buffer, expr.leaf(0))];
     let mut leaves: Vec<(usize, ExprId)> = vec![(0, run[0].value)];
     for (at, stage) in run.iter().enumerate().skip(1) {
@@ -92,13 +88,13 @@ fn try_chain(
         {
             return None;
         }
-        Class::of(program.buffers[stage.buffer].dtype, Width::W32)?;
+        Class::of(program.buffers[stage.buffer].dtype, width)?;
         let mut leaf = |expr: &mut VectorExpr, id: ExprId| {
             let Expr::Load { buffer, at: index, otherwise: None } = &program.exprs[id] else { return None };
             if let Some((_, node)) = values.iter().find(|it| it.0 == *buffer) {
                 return same_element(program, *buffer, index, &stage.at).then_some(*node);
             }
-            element(program, *buffer).filter(|_| admit(at, id))?;
+            Element::in_lanes(program.buffers[*buffer].dtype, width).filter(|_| admit(at, id))?;
             leaves.push((at, id));
             Some(expr.leaf(leaves.len() - 1))
         };
@@ -120,7 +116,8 @@ fn try_chain(
         })
         .map(|leaf| leaves[*leaf])
         .collect();
-    Some(Chain { parts, stages: run.len() - 1, target, element: element(program, target)?, operands })
+    let element = Element::in_lanes(program.buffers[target].dtype, width)?;
+    Some(Chain { parts, stages: run.len() - 1, target, element, operands })
 }
 
 /// Whether the stage stores at its axes, in order; dimensions of one element may be stored at 0.
@@ -200,7 +197,7 @@ fn steps(expr: &mut VectorExpr, root: Node, parts: &mut Vec<Part>) -> Option<()>
             if let Some((sum, negation)) = negation {
                 let part = combine(sum, x, leaves);
                 steps(expr, y, parts)?;
-                let mut negate = VectorExpr::default();
+                let mut negate = VectorExpr::of_width(expr.width());
                 let value = negate.leaf(0);
                 let result = negation(&mut negate, value);
                 parts.push(Part::Map(negate, result));

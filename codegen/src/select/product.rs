@@ -5,7 +5,7 @@ use orogen_ir::types::DType;
 
 use crate::kernels::element::Element;
 use crate::kernels::gemm::Arithmetic;
-use crate::vector::Storage;
+use crate::vector::{Storage, Width};
 
 /// A factor of a product: a load, converted, less its zero point.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ pub(crate) struct Products {
     pub(crate) terms: [Term; 2],
 }
 
-/// A stage that sums products of two loads, in `f32`, `f64` or `i32`.
+/// A stage that sums products of two loads, in `f32`, `f64`, or integers of 32 or 64 bits.
 pub(crate) fn products(program: &TensorProgram, stage: &Stage) -> Option<Products> {
     if stage.combine != Some(Combine::Sum) {
         return None;
@@ -42,8 +42,9 @@ pub(crate) fn products(program: &TensorProgram, stage: &Stage) -> Option<Product
             let terms = [double(program, *x)?, double(program, *y)?];
             Some(Products { arithmetic: Arithmetic::Double, terms })
         }
-        DType::I32 => {
-            let terms = [integer(program, *x)?, integer(program, *y)?];
+        dtype @ (DType::I32 | DType::U32) => {
+            let factor = |id| integer(program, id, dtype, Width::W32);
+            let terms = [factor(*x)?, factor(*y)?];
             let fits = |it: &Term| match it.element {
                 Element::Stored(Storage::I8 | Storage::U8) => true,
                 Element::Stored(Storage::I16) => it.zero.is_none(),
@@ -51,6 +52,11 @@ pub(crate) fn products(program: &TensorProgram, stage: &Stage) -> Option<Product
             };
             let arithmetic = if terms.iter().all(fits) { Arithmetic::Pairs } else { Arithmetic::Int };
             Some(Products { arithmetic, terms })
+        }
+        dtype @ (DType::I64 | DType::U64) => {
+            let factor = |id| integer(program, id, dtype, Width::W64).filter(is_wide);
+            let terms = [factor(*x)?, factor(*y)?];
+            Some(Products { arithmetic: Arithmetic::Long, terms })
         }
         _ => None,
     }
@@ -69,22 +75,29 @@ fn load(program: &TensorProgram, mut id: ExprId, to: DType) -> Option<(ExprId, D
 
 fn float(program: &TensorProgram, id: ExprId) -> Option<Term> {
     let (load, dtype) = load(program, id, DType::F32)?;
-    let element = Element::of(dtype).filter(|_| dtype.is_float())?;
+    let element = Element::in_lanes(dtype, Width::W32).filter(|_| dtype.is_float())?;
     Some(Term { load, element, zero: None })
 }
 
 fn double(program: &TensorProgram, id: ExprId) -> Option<Term> {
     let (load, dtype) = load(program, id, DType::F64)?;
-    (dtype == DType::F64).then_some(Term { load, element: Arithmetic::Double.lane(), zero: None })
+    let element = Element::in_lanes(dtype, Width::W64).filter(|_| dtype.is_float())?;
+    Some(Term { load, element, zero: None }).filter(is_wide)
 }
 
-fn integer(program: &TensorProgram, id: ExprId) -> Option<Term> {
+/// Lanes of 64 bits are multiplied as they lie in memory.
+fn is_wide(term: &Term) -> bool {
+    term.element == Element::lane(Width::W64)
+}
+
+/// A factor in the integers of a type, which lanes of a width hold.
+fn integer(program: &TensorProgram, id: ExprId, to: DType, width: Width) -> Option<Term> {
     let (value, zero) = match &program.exprs[id] {
-        Expr::Binary(BinaryOp::Sub, value, zero) => (*value, Some(load(program, *zero, DType::I32)?)),
+        Expr::Binary(BinaryOp::Sub, value, zero) => (*value, Some(load(program, *zero, to)?)),
         _ => (id, None),
     };
-    let (load, dtype) = load(program, value, DType::I32)?;
-    let element = Element::of(dtype).filter(|_| dtype.is_int())?;
+    let (load, dtype) = load(program, value, to)?;
+    let element = Element::in_lanes(dtype, width).filter(|_| dtype.is_int())?;
     let same = zero.is_none_or(|(_, of)| of == dtype);
     same.then(|| Term { load, element, zero: zero.map(|it| it.0) })
 }

@@ -80,7 +80,7 @@ impl Convolution {
             b: match self.x.arithmetic {
                 // What bytes were moved by is made good after the sum; all else is done while they are unfolded.
                 Arithmetic::Quads(_) => Factor { layout: Layout::Packed, ..self.x.factor() },
-                _ => Factor::floats(Layout::Packed),
+                _ => Factor::lanes(Layout::Packed, self.x.arithmetic),
             },
             c: self.y,
             m: self.m,
@@ -96,7 +96,7 @@ impl Convolution {
 
     /// The most input channels that are unfolded at a time: all, where the sum is to be rounded once.
     fn most_channels(&self) -> i64 {
-        if self.y != Element::LANE {
+        if self.y != self.x.arithmetic.lane() {
             return i64::from(i32::MAX);
         }
         (Blocking::of(self.isa).depth / self.taps()).max(1) * self.x.arithmetic.terms()
@@ -108,10 +108,15 @@ impl Convolution {
         (channels + terms - 1) / terms * self.taps()
     }
 
+    /// Columns of a panel.
+    fn columns(&self) -> i64 {
+        i64::from(Tile::of(self.isa).columns_of(self.isa, self.x.arithmetic.width()))
+    }
+
     /// Bytes of the workspace before what is made of the weights, for `c` input channels of a group.
     fn image_bytes(&self, c: i64) -> i64 {
-        let columns = i64::from(Tile::of(self.isa).columns(self.isa));
-        (4 * self.steps(c.min(self.most_channels())) * columns).max(BLOCK_BYTES)
+        let (columns, lane) = (self.columns(), self.x.arithmetic.lane().bytes());
+        (lane * self.steps(c.min(self.most_channels())) * columns).max(BLOCK_BYTES)
     }
 
     /// Whether the weights are packed on the way.
@@ -122,10 +127,11 @@ impl Convolution {
     /// The size of the workspace in bytes, for `c` input and `m` output channels of a group.
     pub fn workspace(&self, c: i64, m: i64) -> i64 {
         let rows = i64::from(Tile::of(self.isa).rows);
+        let lane = self.x.arithmetic.lane().bytes();
         let weights = if self.packs() {
-            (m + rows - 1) / rows * rows * self.steps(c) * 4 + 64
+            (m + rows - 1) / rows * rows * self.steps(c) * lane + 64
         } else if self.gemm().widens() {
-            rows * self.steps(c.min(self.most_channels())) * 4
+            rows * self.steps(c.min(self.most_channels())) * lane
         } else {
             0
         };
@@ -185,8 +191,8 @@ impl Convolution {
         let &[x, weights, y, batch, groups, c, m, h, w, oh, ow, workspace, first, last, ..] = args else {
             unreachable!("the function is declared with fourteen parameters and more")
         };
-        let tile = Tile::of(self.isa);
-        let (rows, columns) = (i64::from(tile.rows), i64::from(tile.columns(self.isa)));
+        let (rows, columns) = (i64::from(Tile::of(self.isa).rows), self.columns());
+        let lane = self.x.arithmetic.lane().bytes();
         let (zero, one) = (flow.int(0), flow.int(1));
         let mut rest = &args[14..];
         let mut zero_point = |there: bool| {
@@ -208,7 +214,7 @@ impl Convolution {
         let (x_size, y_size) = (self.x.element.bytes(), self.y.bytes());
         let channels = flow.balanced(c, self.most_channels(), terms);
         let channel_steps = steps_of(flow, channels);
-        let channel_bytes = flow.scale(channel_steps, 4);
+        let channel_bytes = flow.scale(channel_steps, lane);
         let budget = flow.int(BLOCK_BYTES);
         let width = flow.div(budget, channel_bytes);
         let least = flow.int(columns);
@@ -225,7 +231,7 @@ impl Convolution {
         let out_plane = flow.mul(oh, ow);
         let out_plane = flow.scale(out_plane, y_size);
         // Weights as they are given, and as tiles read them.
-        let unit = if self.packs() { 4 } else { self.weights.unit(self.x.arithmetic).bytes() };
+        let unit = if self.packs() { lane } else { self.weights.unit(self.x.arithmetic).bytes() };
         let all_steps = steps_of(flow, c);
         let weight_row = flow.scale(all_steps, unit);
         let weight_row = flow.offset(weight_row, self.x.arithmetic.sum_bytes(Side::A));
@@ -285,7 +291,7 @@ impl Convolution {
                     flow.range(j, end, columns, |flow, p| {
                         let done = flow.sub(p, j);
                         let to = flow.mul(done, depth);
-                        let to = flow.at_scaled(workspace, to, 4);
+                        let to = flow.at_scaled(workspace, to, lane);
                         let stop = flow.offset(p, columns);
                         let stop = flow.min(stop, end);
                         if self.form == Form::Pointwise {
@@ -311,7 +317,7 @@ impl Convolution {
                         a,
                         a_row: weight_row,
                         b: workspace,
-                        b_column: flow.scale(depth, 4),
+                        b_column: flow.scale(depth, lane),
                         b_row: zero,
                         c: flow.at_scaled(y, j, y_size),
                         c_row: out_plane,
@@ -362,7 +368,7 @@ impl Convolution {
             let iy = flow.scale(oy, sy);
             let iy = flow.offset(iy, -top);
             let done = flow.sub(from, p);
-            let target = flow.at_scaled(panel, done, 4);
+            let target = flow.at_scaled(panel, done, self.x.arithmetic.lane().bytes());
             let count = flow.sub(to, from);
             let mut values = vec![x, target, c, h, w, iy, ix, count];
             values.extend(zero);

@@ -2,7 +2,7 @@
 
 use super::{Geometry, ceil_div};
 use crate::kernels::element::Element;
-use crate::vector::{Addr, BinaryOp, Builder, IReg, IntOp, MReg, Size, VReg};
+use crate::vector::{Addr, BinaryOp, Builder, IReg, IntOp, MReg, Size, VReg, Width};
 
 /// How outputs that are `stride` apart are read, and what is known before the row is.
 ///
@@ -31,9 +31,9 @@ impl Line {
         bases
     }
 
-    /// Whether outputs of this stride can be read from elements of this kind.
-    pub(super) fn reads(geometry: &Geometry, element: Element) -> bool {
-        geometry.stride[1] <= 2 || element == Element::LANE
+    /// Whether outputs of this stride can be read from elements of this kind, in lanes of a width.
+    pub(super) fn reads(geometry: &Geometry, element: Element, width: Width) -> bool {
+        geometry.stride[1] <= 2 || element == Element::lane(width)
     }
 
     /// Elements from the first one read to the last one that whole loads touch, for one vector of outputs.

@@ -104,9 +104,9 @@ impl Geometry {
         Ok(laws)
     }
 
-    /// The law of a [`SlidingWindow`] over such elements.
-    pub(crate) fn reads(&self, shapes: &mut ShapeCx, element: Element) -> [Law; 2] {
-        let most = if element == Element::LANE { 64 } else { 2 };
+    /// The law of a [`SlidingWindow`] over such images.
+    pub(crate) fn reads(&self, shapes: &mut ShapeCx, source: &Source) -> [Law; 2] {
+        let most = if source.element == source.arithmetic.lane() { 64 } else { 2 };
         Law::constant("C4", shapes, self.stride[1], 1..=most)
     }
 

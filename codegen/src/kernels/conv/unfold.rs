@@ -15,13 +15,13 @@ use crate::vector::{
 /// `iy`, `ix` (image position under the first kernel element for the first output; may lie in the padding), `count`
 /// (outputs; they must fit in the panel), and the zero point if there is one.
 pub fn unfold_segment(geometry: &Geometry, vectors: u32, source: &Source) -> Program {
-    let mut b = Builder::new("unfold");
+    let mut b = Builder::of_width("unfold", source.arithmetic.width());
     let [x, panel, c, h, w, iy, ix, count] = b.params();
     let zero = source.zero.then(|| {
         let p = b.param();
         source.term().load_splat(&mut b, p)
     });
-    let vectors = i64::from(vectors);
+    let (vectors, lane) = (i64::from(vectors), source.arithmetic.lane());
     let size = i64::from(source.element.bytes().trailing_zeros());
     let row_bytes = b.int_op(IntOp::ShiftLeft, w, size);
     let plane_bytes = b.int_mul(row_bytes, h);
@@ -29,7 +29,7 @@ pub fn unfold_segment(geometry: &Geometry, vectors: u32, source: &Source) -> Pro
     let down = b.int_mul(row_bytes, geometry.dilation[0]);
     let plane = b.int_move(x);
     let to = b.int_move(panel);
-    let put = if Line::reads(geometry, source.element) {
+    let put = if Line::reads(geometry, source.element, b.width()) {
         Put::lines(&mut b, geometry, source, vectors, ix, w, count)
     } else {
         Put::Each { ix, w, count }
@@ -53,7 +53,7 @@ pub fn unfold_segment(geometry: &Geometry, vectors: u32, source: &Source) -> Pro
             }
             let inside = inside(b, y, h);
             b.when_else(IntCompare::Ne, inside, 0, |b| unfold.row(b, &rows, to), |b| unfold.clear(b, to));
-            b.bump(to, Size::vectors(geometry.kernel[1] * vectors));
+            b.bump(to, lane.vectors(geometry.kernel[1] * vectors));
             b.bump(y, geometry.dilation[0]);
             b.bump(row, down);
         });
@@ -137,7 +137,7 @@ impl Unfold<'_> {
                     let bytes = self.source.element.bytes();
                     let x = b.int_add(*ix, at);
                     let from: Vec<IReg> = rows.iter().map(|row| b.int_add(*row, bytes * at)).collect();
-                    let place = b.int_add(to, Size::vectors(kx * self.vectors));
+                    let place = b.int_add(to, self.lane().vectors(kx * self.vectors));
                     b.repeat(*count, |b| {
                         let value = b.unary(UnaryOp::Move, self.nothing);
                         let inside = inside(b, x, *w);
@@ -148,7 +148,7 @@ impl Unfold<'_> {
                             b.assign(value, v);
                         });
                         b.store_lane(value, place);
-                        b.bump(place, 4);
+                        b.bump(place, self.lane().bytes());
                         b.bump(x, self.geometry.stride[1]);
                         for &p in &from {
                             b.bump(p, bytes * self.geometry.stride[1]);
@@ -172,18 +172,23 @@ impl Unfold<'_> {
             }
             Put::Each { count, .. } => {
                 for kx in 0..kw {
-                    let place = b.int_add(to, Size::vectors(kx * self.vectors));
+                    let place = b.int_add(to, self.lane().vectors(kx * self.vectors));
                     b.repeat(*count, |b| {
                         b.store_lane(self.nothing, place);
-                        b.bump(place, 4);
+                        b.bump(place, self.lane().bytes());
                     });
                 }
             }
         }
     }
 
+    /// What panels are made of.
+    fn lane(&self) -> Element {
+        self.source.arithmetic.lane()
+    }
+
     fn target(&self, to: IReg, kx: i64, j: i64) -> Addr {
-        Addr::new(to).offset(Size::vectors(kx * self.vectors + j))
+        Addr::new(to).offset(self.lane().vectors(kx * self.vectors + j))
     }
 
     /// Lanes of a panel from the elements of one channel or of neighbouring ones.

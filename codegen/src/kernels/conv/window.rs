@@ -72,7 +72,7 @@ impl SlidingWindow {
     /// The program for one plane. Parameters: `x`, `weights`, `y`, `h`, `w`, `oh`, `ow`, the zero points, then one pointer
     /// for each operand of the epilogue (full ones have no stride here).
     pub fn program(&self) -> Program {
-        let mut b = Builder::new("depthwise");
+        let mut b = Builder::of_width("depthwise", self.x.arithmetic.width());
         let [x, weights, y, h, w, oh, ow] = b.params();
         let zero = self.x.zero.then(|| {
             let p = b.param();
@@ -142,7 +142,7 @@ impl SlidingWindow {
                 let mask = b.first(left);
                 let acc = match start {
                     Some(start) => b.unary(UnaryOp::Move, start),
-                    None => b.splat(f32::from_bits(self.least().unwrap_or(0))),
+                    None => b.splat_lane(self.least().unwrap_or(0)),
                 };
                 let fast = b.int_const(0);
                 b.when(IntCompare::Ge, left, Size::lanes(1), |b| {
@@ -182,12 +182,11 @@ impl SlidingWindow {
     }
 
     /// What the largest element starts from: the least there is, by its bits.
-    fn least(&self) -> Option<u32> {
-        (self.window == Window::Max).then(|| match self.x.arithmetic {
-            Arithmetic::Float | Arithmetic::Double => f32::NEG_INFINITY.to_bits(),
-            Arithmetic::Int | Arithmetic::Pairs | Arithmetic::Quads(_) => {
-                self.x.element.least().cast_unsigned()
-            }
+    fn least(&self) -> Option<u64> {
+        let width = self.x.arithmetic.width();
+        (self.window == Window::Max).then(|| match self.x.arithmetic.is_float() {
+            true => width.float(f64::NEG_INFINITY),
+            false => width.int(self.x.element.least()),
         })
     }
 
@@ -274,7 +273,7 @@ impl Row<'_> {
         let [down, _] = self.geometry.dilation;
         let Source { element, arithmetic, .. } = *self.source;
         let line = Line::new(b, self.geometry, element, 1, ix, left.map(|left| (self.w, left)));
-        let floats = arithmetic == Arithmetic::Float;
+        let floats = arithmetic.is_float();
         let other = match self.window {
             Window::Max if floats => Some(b.constant(f32::NEG_INFINITY)),
             Window::Max => Some(b.constant_int(element.least())),

@@ -13,6 +13,8 @@ pub enum Arithmetic {
     Double,
     /// `i32`, wrapping.
     Int,
+    /// `i64`, wrapping.
+    Long,
     /// Pairs of 16-bit integers into `i32`, wrapping: two terms at each step.
     Pairs,
     /// Bytes into `i32`, wrapping: four terms at each step, of which those of a constant operand are signed and have no
@@ -34,7 +36,7 @@ impl Arithmetic {
     /// Terms of the sum in one step.
     pub const fn terms(self) -> i64 {
         match self {
-            Arithmetic::Float | Arithmetic::Double | Arithmetic::Int => 1,
+            Arithmetic::Float | Arithmetic::Double | Arithmetic::Int | Arithmetic::Long => 1,
             Arithmetic::Pairs => 2,
             Arithmetic::Quads(_) => 4,
         }
@@ -42,12 +44,17 @@ impl Arithmetic {
 
     /// The width of the lanes that steps are multiplied in.
     pub const fn width(self) -> Width {
-        if matches!(self, Arithmetic::Double) { Width::W64 } else { Width::W32 }
+        if matches!(self, Arithmetic::Double | Arithmetic::Long) { Width::W64 } else { Width::W32 }
     }
 
     /// Steps in panels that are made on the way, and results that are not rounded: whole lanes.
     pub const fn lane(self) -> Element {
         Element::lane(self.width())
+    }
+
+    /// Whether lanes are floats.
+    pub(crate) const fn is_float(self) -> bool {
+        matches!(self, Arithmetic::Float | Arithmetic::Double)
     }
 
     /// Whether steps are of bytes.
@@ -70,7 +77,7 @@ impl Arithmetic {
             Arithmetic::Pairs => b.pair_dot_into(acc, x, y),
             Arithmetic::Quads(Side::B) => b.byte_dot_into(acc, x, y),
             Arithmetic::Quads(Side::A) => b.byte_dot_into(acc, y, x),
-            Arithmetic::Int => {
+            Arithmetic::Int | Arithmetic::Long => {
                 let product = b.binary(BinaryOp::IntMul, x, y);
                 b.binary_into(BinaryOp::IntAdd, acc, acc, product);
             }
@@ -79,14 +86,14 @@ impl Arithmetic {
 
     /// The sum of two results.
     pub(in crate::kernels) fn sum(self) -> BinaryOp {
-        if matches!(self, Arithmetic::Float | Arithmetic::Double) { BinaryOp::Add } else { BinaryOp::IntAdd }
+        if self.is_float() { BinaryOp::Add } else { BinaryOp::IntAdd }
     }
 
     /// The difference of two steps.
     fn difference(self) -> BinaryOp {
         match self {
             Arithmetic::Float | Arithmetic::Double => BinaryOp::Sub,
-            Arithmetic::Int | Arithmetic::Quads(_) => BinaryOp::IntSub,
+            Arithmetic::Int | Arithmetic::Long | Arithmetic::Quads(_) => BinaryOp::IntSub,
             Arithmetic::Pairs => BinaryOp::PairSub,
         }
     }
@@ -115,7 +122,12 @@ pub struct Factor {
 impl Factor {
     /// An operand of `f32`.
     pub fn floats(layout: Layout) -> Factor {
-        Factor { layout, element: Element::LANE, zero: None }
+        Factor::lanes(layout, Arithmetic::Float)
+    }
+
+    /// An operand of whole lanes.
+    pub const fn lanes(layout: Layout, arithmetic: Arithmetic) -> Factor {
+        Factor { layout, element: arithmetic.lane(), zero: None }
     }
 
     /// One step of the sum, as a panel that was made when the program was compiled holds it.

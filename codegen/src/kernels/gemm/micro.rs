@@ -197,7 +197,8 @@ impl Micro {
         self.make_good(&mut b, &tile, &acc[0], last, offset_zero);
         let result = Result { micro: self, acc: &acc[0], c: pc, ldc, accumulate, last, bound: &bound };
         // What C does not hold exactly is not read back.
-        let light = self.c != self.arithmetic.lane() || epilogue::is_light(&self.epilogue);
+        let light =
+            self.c != self.arithmetic.lane() || epilogue::is_light(&self.epilogue, self.arithmetic.width());
         b.when_else(
             IntCompare::Eq,
             columns,
