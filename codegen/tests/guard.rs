@@ -1,6 +1,6 @@
 //! Every routine on random geometry, between guard pages, against the reference.
 //!
-//! The laws of `select` (S1 to S4) and of the generators (C1 to C3, G1, G2, R1, R2, T1 to T3, U1 to U5) say when a routine
+//! The laws of `select` (S1 to S4) and of the generators (C1 to C3, G1, G2, R1, R2, T1 to T3, U1 to U5, N1 and N2) say when a routine
 //! may be called; here the geometry is any, the bounds of laws are among it, and what does not fit a law must take another
 //! form.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]

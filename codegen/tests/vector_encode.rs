@@ -230,6 +230,12 @@ fn shifts_interleaves_and_constants() {
     }
     pairs("even", |b, x, y| b.deinterleave(x, y, false));
     pairs("odd", |b, x, y| b.deinterleave(x, y, true));
+    for by in [0, 1, 2].into_iter().flat_map(|it| [Size::fixed(it), Size { fixed: -it, per_lane: 1 }]) {
+        pairs("slide", |b, x, y| b.slide(x, y, by));
+    }
+    for lane in [Size::fixed(0), Size::fixed(1), Size { fixed: -1, per_lane: 1 }] {
+        pairs("splat_lane", |b, x, _| b.splat_lane_of(x, lane));
+    }
     pairs("constants", |b, x, _| {
         let (ones, zero) = (b.constant_int(-1), b.constant(0.0));
         let (iota, three) = (b.iota(), b.constant_int(3));

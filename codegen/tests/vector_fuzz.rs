@@ -36,6 +36,12 @@ impl Generator<'_> {
         from[self.random.below(from.len() as u64) as usize]
     }
 
+    /// A number of lanes, from either end.
+    fn size(&mut self) -> Size {
+        let fixed = self.random.below(9) as i64;
+        if self.random.below(2) == 0 { fixed.into() } else { Size { fixed: -fixed, per_lane: 1 } }
+    }
+
     fn addr(&mut self, b: &mut Builder, live: &Live) -> Addr {
         let offset = 4 * self.random.below(BUFFER as u64 - 70) as i64;
         if self.random.below(2) == 0 {
@@ -65,7 +71,7 @@ impl Generator<'_> {
     fn statement(&mut self, b: &mut Builder, live: &mut Live, depth: u32) {
         let (v, w, z) = (self.pick(&live.vectors), self.pick(&live.vectors), self.pick(&live.vectors));
         let (x, y) = (self.pick(&live.ints), self.pick(&live.ints));
-        match self.random.below(22) {
+        match self.random.below(24) {
             0 | 1 if depth < 3 => {
                 let count = b.int_op(IntOp::And, x, 3);
                 let mut inside = live.clone();
@@ -176,6 +182,14 @@ impl Generator<'_> {
                 let op = self.pick(&[UnaryOp::ToInt, UnaryOp::FromInt, UnaryOp::Abs, UnaryOp::Floor]);
                 let v = b.unary(op, v);
                 live.vectors.push(finite(b, v));
+            }
+            21 => {
+                let by = self.size();
+                live.vectors.push(b.slide(v, w, by));
+            }
+            22 => {
+                let lane = self.size();
+                live.vectors.push(b.splat_lane_of(v, lane));
             }
             _ => {
                 let op = self.pick(&[

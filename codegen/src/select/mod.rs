@@ -5,7 +5,7 @@
 //!
 //! What is tried for the stages at hand, in this order: a convolution, a matrix product, rows (elementwise and
 //! reductions), columns, each with as many of the following stages as it can take in; tiles (transpositions), strips
-//! (padding, upsampling); then scalar loops.
+//! (padding, upsampling); then scalar loops. Loops are kept as they are, but for scans (running sums).
 //!
 //! # Laws
 //! What holds of every routine that is called:
@@ -15,7 +15,7 @@
 //!   (`selector::spans`).
 //! * **S2** Its preconditions over extents are proven for all sizes that may occur (`Selector::lawful`). The numbered
 //!   laws stand with the generators (see [`crate::kernels::laws`]): R1 and R2 in `row_program`, T1 to T3 in
-//!   `tile_program`, U1 to U5 in `strip_program`, and those of convolution and of matrix products.
+//!   `tile_program`, U1 to U5 in `strip_program`, N1 and N2 in `scan_program`, and those of convolution and of matrix products.
 //! * **S3** It touches what the stage touches, and no other element. The stage's accesses are in range or guarded, so
 //!   nothing is read around them; a guarded access is read under a mask.
 //! * **S4** Sizes that it is given may be any up to 2⁴⁰: what is narrower inside of it (lane numbers, positions in a
@@ -23,7 +23,7 @@
 //!
 //! Modules in reading order: `tree` (what comes out), `schedule`, `stages` (questions about stages), `access` (linear positions), `expression` (scalar expressions as vector
 //! code), `epilogue`, `contraction`, `convolution`, `rows` and `row_program`, `columns`, `tiles` and `tile_program`,
-//! `strips` with `strip_loads` and `strip_program`, `forms` (constants as routines want them), `routine`.
+//! `strips` with `strip_loads` and `strip_program`, `scans` and `scan_program`, `forms` (constants as routines want them), `routine`.
 
 mod access;
 mod cast;
@@ -39,6 +39,8 @@ mod reduction;
 pub(crate) mod routine;
 mod row_program;
 mod rows;
+mod scan_program;
+mod scans;
 pub(crate) mod schedule;
 mod selector;
 mod stages;

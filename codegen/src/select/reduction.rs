@@ -103,7 +103,7 @@ impl Reduction {
     }
 
     /// What lanes hold beyond a narrower type.
-    fn wrapped(self, b: &mut Builder, value: VReg) -> VReg {
+    pub(super) fn wrapped(self, b: &mut Builder, value: VReg) -> VReg {
         let (bits, lane) = (8 * self.dtype.size() as u32, b.width().bits());
         if bits >= lane || self.dtype == DType::Bool {
             return value;

@@ -13,6 +13,7 @@ use super::convolution::{convolution, pooling};
 use super::forms::ParamForm;
 use super::routine::Routines;
 use super::rows::rows;
+use super::scans::{self, scan};
 use super::selector::{Match, Selector};
 use super::stages::{count, own_dims, shared_axes, shared_depth};
 use super::strips::{packed, strips};
@@ -91,6 +92,17 @@ fn attempt(program: &TensorProgram, isa: Isa, constant: &[bool]) -> Result<Sched
         chooser.strategy.clear();
         chooser.workspaces.clear();
     }
+    if program.body.len() == scans::STATEMENTS {
+        selector.ranged = true;
+        if let Some(found) = chooser.scan(&mut selector, &program.body) {
+            let parallel = match found.units {
+                Some(units) => Parallel::Range { units, begin: selector.begin, end: selector.end },
+                None => parallel_loop(&found.node),
+            };
+            return chooser.finish(selector, vec![found.node], parallel);
+        }
+        selector.ranged = false;
+    }
     let body = chooser.statements(&mut selector, &program.body);
     let parallel = match &body[..] {
         [only] => parallel_loop(only),
@@ -166,10 +178,25 @@ impl Chooser {
         Some(found)
     }
 
+    /// A routine for the first statements of some that are a scan.
+    fn scan(&mut self, s: &mut Selector<'_>, body: &[Stmt]) -> Option<Match> {
+        let found = scan(s, body)?;
+        note(&found.node, &mut self.strategy, &mut self.workspaces);
+        Some(found)
+    }
+
     fn statements(&mut self, s: &mut Selector<'_>, body: &[Stmt]) -> Vec<Node> {
         let mut nodes = Vec::new();
         let mut run: Vec<&Stage> = Vec::new();
-        for statement in body {
+        let mut rest = body;
+        while let Some((statement, after)) = rest.split_first() {
+            if let Some(found) = self.scan(s, rest) {
+                nodes.extend(self.run(s, &std::mem::take(&mut run)));
+                nodes.push(found.node);
+                rest = &rest[found.stages..];
+                continue;
+            }
+            rest = after;
             match statement {
                 Stmt::Stage(stage) => run.push(stage),
                 Stmt::For { axis, body } => {

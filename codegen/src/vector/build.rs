@@ -522,6 +522,18 @@ impl Builder {
         self.emit_vector(|dst| Inst::Deinterleave { dst, a, b, odd })
     }
 
+    /// Lane `i` is lane `i + by` of `low` followed by `high`.
+    pub fn slide(&mut self, low: VReg, high: VReg, by: impl Into<Size>) -> VReg {
+        let by = by.into();
+        self.emit_vector(|dst| Inst::Slide { dst, low, high, by })
+    }
+
+    /// One lane in every lane.
+    pub fn splat_lane_of(&mut self, a: VReg, lane: impl Into<Size>) -> VReg {
+        let lane = lane.into();
+        self.emit_vector(|dst| Inst::SplatLane { dst, a, lane })
+    }
+
     /// A horizontal reduction; the result is in every lane.
     pub fn reduce(&mut self, op: BinaryOp, a: VReg) -> VReg {
         self.emit_vector(|dst| Inst::Reduce { op, dst, a })

@@ -267,6 +267,17 @@ impl Machine<'_> {
                 let at = 2 * i + usize::from(odd);
                 if at < self.lanes { v(a)[at] } else { v(b)[at - self.lanes] }
             }),
+            Inst::Slide { low, high, by, .. } => {
+                let by = by.lane_at(self.lanes as u32, self.lanes as u32) as usize;
+                self.lanewise(|i| {
+                    let at = i + by;
+                    if at < self.lanes { v(low)[at] } else { v(high)[at - self.lanes] }
+                })
+            }
+            Inst::SplatLane { a, lane, .. } => {
+                let lane = v(a)[lane.lane_at(self.lanes as u32, self.lanes as u32 - 1) as usize];
+                self.lanewise(|_| lane)
+            }
             Inst::Reduce { op, a, .. } => {
                 let mut lanes = v(a);
                 let mut n = self.lanes;

@@ -168,6 +168,11 @@ impl Size {
         Size { fixed: 0, per_lane: n }
     }
 
+    /// The value at `lanes` lanes, clamped to 0..=`most`: what a number of lanes means.
+    pub fn lane_at(self, lanes: u32, most: u32) -> u32 {
+        self.at(lanes).clamp(0, i64::from(most)) as u32
+    }
+
     /// The value at `lanes` lanes.
     pub fn at(self, lanes: u32) -> i64 {
         self.fixed.wrapping_add(self.per_lane.wrapping_mul(i64::from(lanes)))
@@ -548,6 +553,10 @@ pub enum Inst {
     Interleave { op: Interleave, dst: VReg, a: VReg, b: VReg },
     /// Lane `i` is lane `2i`, or `2i + 1` if `odd`, of `a` followed by `b`.
     Deinterleave { dst: VReg, a: VReg, b: VReg, odd: bool },
+    /// Lane `i` is lane `i + by` of `low` followed by `high`, `by` clamped to 0..=VL.
+    Slide { dst: VReg, low: VReg, high: VReg, by: Size },
+    /// One lane in every lane, its number clamped to 0..VL.
+    SplatLane { dst: VReg, a: VReg, lane: Size },
     /// A horizontal reduction; the result is in every lane. Lane `i` is combined with lane `i + n/2`, then `n` is halved,
     /// until one lane is left.
     Reduce { op: BinaryOp, dst: VReg, a: VReg },

@@ -90,6 +90,8 @@ impl Inst {
             Shift { op, dst, a, by } => Shift { op, a: w.v(a), by, dst: w.dv(dst) },
             Interleave { op, dst, a, b } => Interleave { op, a: w.v(a), b: w.v(b), dst: w.dv(dst) },
             Deinterleave { dst, a, b, odd } => Deinterleave { a: w.v(a), b: w.v(b), odd, dst: w.dv(dst) },
+            Slide { dst, low, high, by } => Slide { low: w.v(low), high: w.v(high), by, dst: w.dv(dst) },
+            SplatLane { dst, a, lane } => SplatLane { a: w.v(a), lane, dst: w.dv(dst) },
             Reduce { op, dst, a } => Reduce { op, a: w.v(a), dst: w.dv(dst) },
             First { dst, n } => {
                 let n = w.x(n);

@@ -83,6 +83,8 @@ impl fmt::Display for Inst {
             Deinterleave { dst, a, b, odd } => {
                 write!(f, "{dst} = deinterleave.{} {a}, {b}", if *odd { "odd" } else { "even" })
             }
+            Slide { dst, low, high, by } => write!(f, "{dst} = slide {low}, {high}, {by}"),
+            SplatLane { dst, a, lane } => write!(f, "{dst} = splat_lane {a}, {lane}"),
             Reduce { op, dst, a } => write!(f, "{dst} = reduce.{} {a}", name(op)),
             First { dst, n } => write!(f, "{dst} = first {n}"),
             Between { dst, low, high } => write!(f, "{dst} = between {low}, {high}"),

@@ -333,6 +333,16 @@ impl Emitter<'_, '_> {
                 let order: Vec<u8> = (0..self.lanes() as u8).map(|lane| 2 * lane + u8::from(odd)).collect();
                 self.shuffle(&order, self.width.bytes() as u8, dst, a, b);
             }
+            Inst::Slide { dst, low, high, by } => {
+                let first = by.lane_at(self.lanes(), self.lanes()) as u8;
+                let order: Vec<u8> = (0..self.lanes() as u8).map(|lane| lane + first).collect();
+                self.shuffle(&order, self.width.bytes() as u8, dst, low, high);
+            }
+            Inst::SplatLane { dst, a, lane } => {
+                let lane = lane.lane_at(self.lanes(), self.lanes() - 1) as u8;
+                let order = vec![lane; self.lanes() as usize];
+                self.shuffle(&order, self.width.bytes() as u8, dst, a, a);
+            }
             Inst::Reduce { op, dst, a } => self.reduce(op, dst, a),
             Inst::First { dst, n } => {
                 let bits = self.bits_below(n);

@@ -158,6 +158,12 @@ impl Emitter {
                 self.op3(code, dst, a, b)
             }
             Inst::Deinterleave { dst, a, b, odd } => self.deinterleave(dst, a, b, odd),
+            Inst::Slide { dst, low, high, by } => {
+                self.slide(dst, low, high, by.lane_at(self.lanes(), self.lanes()))
+            }
+            Inst::SplatLane { dst, a, lane } => {
+                self.splat_lane(dst, a, lane.lane_at(self.lanes(), self.lanes() - 1))
+            }
             Inst::Reduce { op, dst, a } => self.reduce(op, dst, a),
             Inst::First { dst, n } => self.first(dst, n),
             Inst::Between { dst, low, high } => self.between(dst, low, high),
@@ -315,6 +321,51 @@ impl Emitter {
         self.push(Instruction::with4(code, self.full(s), self.full(a), self.full(b), lanes))?;
         let quarters: u32 = 0b11_01_10_00;
         self.push(Instruction::with3(VEX_Vpermpd_ymm_ymmm256_imm8, self.full(dst), self.full(s), quarters))
+    }
+
+    /// Lanes from lane `by` on of two registers; `by` is at most the number of lanes.
+    fn slide(&mut self, dst: VReg, low: VReg, high: VReg, by: u32) -> Done {
+        use Code::*;
+        if by == self.lanes() {
+            return self.unary(UnaryOp::Move, dst, high);
+        }
+        if self.wide() {
+            let code = self
+                .by_width(EVEX_Valignd_zmm_k1z_zmm_zmmm512b32_imm8, EVEX_Valignq_zmm_k1z_zmm_zmmm512b64_imm8);
+            return self.push(Instruction::with4(code, self.full(dst), self.full(high), self.full(low), by));
+        }
+        // The upper half of the one and the lower half of the other, then bytes inside the halves.
+        let s = self.scratch();
+        let (bytes, middle) = (by * self.width.bytes(), self.full(s));
+        let code = VEX_Vperm2i128_ymm_ymm_ymmm256_imm8;
+        self.push(Instruction::with4(code, middle, self.full(low), self.full(high), 0x21u32))?;
+        let (upper, lower, bytes) = if bytes < 16 { (s, low, bytes) } else { (high, s, bytes - 16) };
+        let code = VEX_Vpalignr_ymm_ymm_ymmm256_imm8;
+        self.push(Instruction::with4(code, self.full(dst), self.full(upper), self.full(lower), bytes))
+    }
+
+    /// One lane in every lane.
+    fn splat_lane(&mut self, dst: VReg, a: VReg, lane: u32) -> Done {
+        use Code::*;
+        if lane == 0 {
+            let code = self.code_of(
+                [VEX_Vbroadcastss_ymm_xmm, EVEX_Vbroadcastss_zmm_k1z_xmmm32],
+                [VEX_Vbroadcastsd_ymm_xmm, EVEX_Vbroadcastsd_zmm_k1z_xmmm64],
+            );
+            return self.push(Instruction::with2(code, self.full(dst), xmm(a)));
+        }
+        if !self.wide() && self.width == Width::W64 {
+            let code = VEX_Vpermpd_ymm_ymmm256_imm8;
+            return self.push(Instruction::with3(code, self.full(dst), self.full(a), lane * 0b01_01_01_01));
+        }
+        // The scratch register holds the number of the lane.
+        let s = self.scratch();
+        self.splat(s, u64::from(lane))?;
+        let code = self.code_of(
+            [VEX_Vpermps_ymm_ymm_ymmm256, EVEX_Vpermps_zmm_k1z_zmm_zmmm512b32],
+            [INVALID, EVEX_Vpermpd_zmm_k1z_zmm_zmmm512b64],
+        );
+        self.op3(code, dst, s, a)
     }
 
     /// `scratch = clamp(n, …, VL)` in every lane of the scratch register.
