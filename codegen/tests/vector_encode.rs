@@ -34,9 +34,15 @@ fn wide_samples() -> Vec<u64> {
     values
 }
 
-/// Samples as lanes.
+/// Samples as lanes: of 8 and 16 bits limits, neighbours of powers of two, and noise.
 fn lanes(width: Width) -> Vec<u64> {
     match width {
+        Width::W8 | Width::W16 => {
+            let near = (0..width.bits()).flat_map(|bit| [(1 << bit) - 1, 1 << bit, !(1u64 << bit)]);
+            let mut random = Random(8);
+            let noise = (0..16).map(|_| random.next());
+            near.chain(noise).map(|it| it & width.ones()).collect()
+        }
         Width::W32 => samples().iter().map(|it| u64::from(it.to_bits())).collect(),
         Width::W64 => wide_samples(),
     }
@@ -80,9 +86,16 @@ fn samples() -> Vec<f32> {
     values
 }
 
-/// Applies `f` to all pairs of samples of both widths, so many elements at a time that there is a tail at every width.
+/// Applies `f` to all pairs of samples of every width, so many elements at a time that there is a tail at every width.
 fn pairs(name: &str, f: impl Fn(&mut Builder, VReg, VReg) -> VReg) {
     for width in Width::ALL {
+        pairs_of(width, name, &f);
+    }
+}
+
+/// The same where lanes hold floats.
+fn float_pairs(name: &str, f: impl Fn(&mut Builder, VReg, VReg) -> VReg) {
+    for width in Width::FLOATS {
         pairs_of(width, name, &f);
     }
 }
@@ -115,17 +128,19 @@ fn pairs_of(width: Width, name: &str, f: impl Fn(&mut Builder, VReg, VReg) -> VR
 fn binary_operations() {
     use BinaryOp::*;
     for op in [
-        Add, Sub, Mul, Div, Min, Max, And, Or, Xor, AndNot, IntAdd, IntSub, IntMul, IntMin, IntMax, IntEq,
-        IntGt,
+        Add, Sub, Mul, Div, Min, Max, And, Or, Xor, AndNot, IntAdd, IntSub, IntMul, IntMin, IntMax, UintMin,
+        UintMax, IntEq, IntGt,
     ] {
-        pairs(&format!("{op:?}"), |b, x, y| b.binary(op, x, y));
-        // The destination is an operand, which is needed no more.
-        for second in [false, true] {
-            pairs(&format!("{op:?}"), |b, x, y| {
-                let dst = if second { y } else { x };
-                b.binary_into(op, dst, x, y);
-                dst
-            });
+        for width in Width::ALL.into_iter().filter(|it| it.has_floats() || !op.is_float()) {
+            pairs_of(width, &format!("{op:?}"), |b, x, y| b.binary(op, x, y));
+            // The destination is an operand, which is needed no more.
+            for second in [false, true] {
+                pairs_of(width, &format!("{op:?}"), |b, x, y| {
+                    let dst = if second { y } else { x };
+                    b.binary_into(op, dst, x, y);
+                    dst
+                });
+            }
         }
     }
 }
@@ -134,13 +149,14 @@ fn binary_operations() {
 fn unary_operations() {
     use UnaryOp::*;
     for op in [Move, Sqrt, Neg, Abs, Floor, Ceil, Nearest, Trunc, ToInt, FromInt, ToHalf] {
-        pairs(&format!("{op:?}"), |b, x, _| b.unary(op, x));
+        float_pairs(&format!("{op:?}"), |b, x, _| b.unary(op, x));
         // The destination is the operand.
-        pairs(&format!("{op:?}"), |b, x, _| {
+        float_pairs(&format!("{op:?}"), |b, x, _| {
             b.emit(Inst::Unary { op, dst: x, a: x });
             x
         });
     }
+    pairs("copy", |b, x, _| b.unary(Move, x));
     pairs_of(Width::W64, "single", |b, x, _| b.unary(ToSingle, x));
 }
 
@@ -148,8 +164,8 @@ fn unary_operations() {
 fn comparisons_and_blends() {
     use Compare::*;
     for op in [Eq, Ne, Lt, Le, Gt, Ge, Unordered] {
-        pairs(&format!("{op:?}"), |b, x, y| b.compare(op, x, y));
-        pairs(&format!("select_{op:?}"), |b, x, y| b.select(op, x, y, y, x));
+        float_pairs(&format!("{op:?}"), |b, x, y| b.compare(op, x, y));
+        float_pairs(&format!("select_{op:?}"), |b, x, y| b.select(op, x, y, y, x));
     }
     pairs("blend", |b, x, y| b.blend(x, y, x));
 }
@@ -159,7 +175,7 @@ fn fused_multiply_add_with_every_destination() {
     for op in [FmaOp::MulAdd, FmaOp::MulSub, FmaOp::NegMulAdd] {
         // The destination is fresh, or one of the three sources, with and without later uses of the others.
         for case in 0..8 {
-            pairs("fma", |b, x, y| {
+            float_pairs("fma", |b, x, y| {
                 let z = b.add(x, y);
                 let dst = match case % 4 {
                     0 => b.vector(),
@@ -218,26 +234,25 @@ fn dot_products_of_bytes_with_every_destination() {
 #[test]
 fn shifts_interleaves_and_constants() {
     for op in [ShiftOp::Left, ShiftOp::RightLogical, ShiftOp::RightArithmetic] {
-        for by in [0, 1, 23, 31] {
-            pairs("shift", |b, x, _| b.shift(op, x, by));
-        }
-        for by in [32, 52, 63] {
-            pairs_of(Width::W64, "shift", |b, x, _| b.shift(op, x, by));
+        for by in [0, 1, 3, 7, 8, 13, 15, 23, 31, 32, 52, 63] {
+            for width in Width::ALL.into_iter().filter(|it| u32::from(by) < it.bits()) {
+                pairs_of(width, "shift", |b, x, _| b.shift(op, x, by));
+            }
         }
     }
-    for op in [Interleave::Low32, Interleave::High32, Interleave::Low64, Interleave::High64] {
+    for op in [1, 2, 4, 8].into_iter().flat_map(Interleave::halves) {
         pairs("interleave", |b, x, y| b.interleave(op, x, y));
     }
-    pairs("even", |b, x, y| b.deinterleave(x, y, false));
-    pairs("odd", |b, x, y| b.deinterleave(x, y, true));
+    float_pairs("even", |b, x, y| b.deinterleave(x, y, false));
+    float_pairs("odd", |b, x, y| b.deinterleave(x, y, true));
     for by in [0, 1, 2].into_iter().flat_map(|it| [Size::fixed(it), Size { fixed: -it, per_lane: 1 }]) {
-        pairs("slide", |b, x, y| b.slide(x, y, by));
+        float_pairs("slide", |b, x, y| b.slide(x, y, by));
     }
     for lane in [Size::fixed(0), Size::fixed(1), Size { fixed: -1, per_lane: 1 }] {
-        pairs("splat_lane", |b, x, _| b.splat_lane_of(x, lane));
+        float_pairs("splat_lane", |b, x, _| b.splat_lane_of(x, lane));
     }
     pairs("constants", |b, x, _| {
-        let (ones, zero) = (b.constant_int(-1), b.constant(0.0));
+        let (ones, zero) = (b.constant_int(-1), b.constant_int(0));
         let (iota, three) = (b.iota(), b.constant_int(3));
         let a = b.binary(BinaryOp::And, x, ones);
         let c = b.binary(BinaryOp::Or, a, zero);
@@ -249,12 +264,14 @@ fn shifts_interleaves_and_constants() {
 #[test]
 fn reductions() {
     use BinaryOp::*;
-    for op in [Add, Mul, Max, Min, And, Or, Xor, IntAdd, IntMul, IntMin, IntMax] {
-        pairs("reduce", |b, x, _| b.reduce(op, x));
-        pairs("reduce", |b, x, y| {
-            b.emit(Inst::Reduce { op, dst: x, a: x });
-            b.binary(Xor, x, y)
-        });
+    for op in [Add, Mul, Max, Min, And, Or, Xor, IntAdd, IntMul, IntMin, IntMax, UintMin, UintMax] {
+        for width in Width::ALL.into_iter().filter(|it| it.has_floats() || !op.is_float()) {
+            pairs_of(width, "reduce", |b, x, _| b.reduce(op, x));
+            pairs_of(width, "reduce", |b, x, y| {
+                b.emit(Inst::Reduce { op, dst: x, a: x });
+                b.binary(Xor, x, y)
+            });
+        }
     }
 }
 
@@ -362,7 +379,7 @@ fn accesses(width: Width) {
     }
     let q = b.load_quad(Addr::new(x).indexed(i, 8));
     b.store(q, at(n), None);
-    let v = b.load(Addr::new(x).offset(Size::vectors(1)), None);
+    let v = b.load(Addr::new(x).offset(width.storage().vectors(1)), None);
     b.store_quad(v, at(n + 1));
     let s = b.load_splat(Addr::new(x).indexed(i, 4).offset(-4));
     b.store_lane(s, at(n + 2));
@@ -370,7 +387,7 @@ fn accesses(width: Width) {
     b.store(s, at(n + 3), None);
     b.prefetch(CacheLevel::First, x);
     b.prefetch(CacheLevel::Second, x);
-    for lanes in [-1, 0, 1, 3, 4, 7, 16, 40] {
+    for lanes in [-300, -1, 0, 1, 3, 4, 7, 11, 16, 21, 32, 40, 63, 64, 300] {
         let count = b.int_const(lanes);
         let mask = b.first(count);
         let v = b.load(x, Some(mask));
@@ -384,8 +401,8 @@ fn accesses(width: Width) {
             n += 2;
         }
     }
-    let bytes: Vec<u8> = (0..160u32).map(|v| (v * 37) as u8).collect();
-    run_everywhere(&b.finish(), &[Arg::Buffer(bytes), Arg::Buffer(vec![0xAA; 1 << 15]), Arg::Int(3)]);
+    let bytes: Vec<u8> = (0..200u32).map(|v| (v * 37) as u8).collect();
+    run_everywhere(&b.finish(), &[Arg::Buffer(bytes), Arg::Buffer(vec![0xAA; 1 << 16]), Arg::Int(3)]);
 }
 
 /// Every half widens, and every kind of `f32` around every half rounds, on every machine as `half` does it.
@@ -423,7 +440,7 @@ fn halves_and_narrow_integers_convert() {
         let args = [
             Arg::Buffer(bytes.clone()),
             // As lanes of the width; what is beyond `f32` is a sample of it.
-            buffer(width, wide.iter().map(|it| width.float(f64::from(*it))).chain(finite_samples(width))),
+            buffer(width, wide.iter().map(|it| lane_of(width, *it)).chain(finite_samples(width))),
             Arg::Buffer(vec![0x55; bytes.len()]),
             Arg::Int(n as i64),
         ];
@@ -443,11 +460,19 @@ fn halves_and_narrow_integers_convert() {
     }
 }
 
+/// A float as a lane; where these hold none, its upper bits.
+fn lane_of(width: Width, value: f32) -> u64 {
+    match width {
+        Width::W8 | Width::W16 => u64::from(value.to_bits()) >> (32 - width.bits()),
+        Width::W32 | Width::W64 => width.float(f64::from(value)),
+    }
+}
+
 /// Samples of a width that are no NaN.
 fn finite_samples(width: Width) -> Vec<u64> {
     let mut found = lanes(width);
-    found.retain(|it| width == Width::W32 || !f64::from_bits(*it).is_nan());
-    found.retain(|it| width == Width::W64 || !f32::from_bits(*it as u32).is_nan());
+    found.retain(|it| width != Width::W64 || !f64::from_bits(*it).is_nan());
+    found.retain(|it| width != Width::W32 || !f32::from_bits(*it as u32).is_nan());
     found
 }
 
@@ -467,24 +492,28 @@ fn masks(width: Width) {
     let back = b.constant_int(-1);
     let negative = b.binary(BinaryOp::IntMul, iota, back);
     let middle = b.int_add(x, 8 * 20);
-    for (low, high) in [(0, 16), (-5, 3), (1, 2), (2, 2), (3, 1), (3, 100), (5, 9), (20, 30), (-9, -2)] {
+    let bounds = [(0, 16), (-5, 3), (1, 2), (2, 2), (3, 1), (3, 100), (5, 9), (20, 30), (-9, -2), (7, 61)];
+    for (low, high) in bounds {
         let (low, high) = (b.int_const(low), b.int_const(high));
         let mask = b.between(low, high);
         let lanes = b.mask_lanes(mask);
-        let loaded = b.load(x, Some(mask));
-        let gathered = b.gather(middle, index, mask);
-        let reversed = b.gather(middle, negative, mask);
-        for v in [lanes, loaded, gathered, reversed] {
+        let mut values = vec![lanes, b.load(x, Some(mask))];
+        if width.has_floats() {
+            values.extend([index, negative].map(|it| b.gather(middle, it, mask)));
+        }
+        for v in values {
             b.store(v, Addr::new(out).offset(place), None);
             b.store(v, Addr::new(out).offset(place + 64), Some(mask));
             place += 128;
         }
     }
     // The index may die in the gather, but its register must not be overwritten.
-    let all = b.int_const(16);
-    let mask = b.first(all);
-    let last = b.gather(middle, index, mask);
-    b.store(last, Addr::new(out).offset(place), None);
+    if width.has_floats() {
+        let all = b.int_const(16);
+        let mask = b.first(all);
+        let last = b.gather(middle, index, mask);
+        b.store(last, Addr::new(out).offset(place), None);
+    }
     let values: Vec<f32> = (0..160).map(|i| i as f32 + 0.5).collect();
     run_everywhere(&b.finish(), &[Arg::floats(&values), Arg::Buffer(vec![0x11; place as usize + 64])]);
 }

@@ -1,6 +1,6 @@
 //! Elements of memory as lanes of vector programs.
 //!
-//! A lane holds a float or an integer of its width. Narrower floats are computed as these and rounded, where they are
+//! A lane holds a float or an integer of its width, an integer alone where it has 8 or 16 bits. Narrower floats are computed as these and rounded, where they are
 //! stored at the latest; narrower integers are held by their value, so that what goes beyond their range has to be
 //! wrapped; booleans are 0 or 1 in memory, and masks in expressions.
 
@@ -36,10 +36,15 @@ impl Element {
 
     /// The elements of a type in lanes of a width; `None` if these do not hold them.
     pub(crate) fn in_lanes(dtype: DType, width: Width) -> Option<Element> {
-        use Width::{W32, W64};
+        use Width::{W8, W16, W32, W64};
         Some(match (dtype, width) {
+            (DType::I8 | DType::U8 | DType::Bool, W8) => Element::lane(width),
+            (DType::I16 | DType::U16, W16) => Element::lane(width),
             (DType::F32 | DType::I32 | DType::U32, W32) => Element::lane(width),
             (DType::F64 | DType::I64 | DType::U64, W64) => Element::lane(width),
+            (DType::I8, W16) => Element::Stored(Storage::I8),
+            (DType::U8 | DType::Bool, W16) => Element::Stored(Storage::U8),
+            (_, W8 | W16) => return None,
             (DType::BF16, W32) => Element::BF16,
             (DType::F32, W64) => Element::Stored(Storage::F32),
             (DType::I32, W64) => Element::Stored(Storage::I32),
@@ -56,10 +61,11 @@ impl Element {
     /// The elements of a type that are only moved, bit by bit; `None` if lanes are too narrow for them.
     pub(crate) fn moved(dtype: DType, width: Width) -> Option<Element> {
         Some(Element::Stored(match (dtype.size(), width) {
+            (size, _) if size == width.bytes() as usize => width.storage(),
+            (size, _) if size > width.bytes() as usize => return None,
             (1, _) => Storage::U8,
             (2, _) => Storage::U16,
-            (4, Width::W64) => Storage::U32,
-            (size, _) if size == width.bytes() as usize => width.storage(),
+            (4, _) => Storage::U32,
             _ => return None,
         }))
     }

@@ -345,13 +345,14 @@ pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     };
     let Expr::Load { buffer: x, at: x_at, otherwise } = &program.exprs[value] else { return None };
     let from = program.buffers[*x].dtype;
-    let (width, element) = Width::ALL.into_iter().find_map(|it| Some((it, Element::ordered(from, it)?)))?;
+    let (width, element) =
+        Width::FLOATS.into_iter().find_map(|it| Some((it, Element::ordered(from, it)?)))?;
     let arithmetic = match (Class::of(from, width)?, width) {
         (Class::Float, Width::W32) => Arithmetic::Float,
         (Class::Float, Width::W64) => Arithmetic::Double,
         (Class::Int, Width::W32) => Arithmetic::Int,
         (Class::Int, Width::W64) => Arithmetic::Long,
-        (Class::Mask, _) => return None,
+        (Class::Mask, _) | (_, Width::W8 | Width::W16) => return None,
     };
     // Narrower sums would wrap, or be rounded, after each summand.
     if !(from == to || arithmetic == Arithmetic::Float && to == DType::F32)

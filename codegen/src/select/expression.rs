@@ -40,10 +40,11 @@ pub(super) enum Operation {
 }
 
 /// The float that lanes of a width hold.
-fn float_of(width: Width) -> DType {
+fn float_of(width: Width) -> Option<DType> {
     match width {
-        Width::W32 => DType::F32,
-        Width::W64 => DType::F64,
+        Width::W8 | Width::W16 => None,
+        Width::W32 => Some(DType::F32),
+        Width::W64 => Some(DType::F64),
     }
 }
 
@@ -346,9 +347,9 @@ impl VectorExpr {
                 self.through_integer(to, x)?
             }
             // A size as a number.
-            Expr::Dim(..) if dtype == float_of(width) => leaves.leaf(self, id)?,
+            Expr::Dim(..) if Some(dtype) == float_of(width) => leaves.leaf(self, id)?,
             Expr::Cast(to, x)
-                if *to == float_of(width) && matches!(program.exprs[*x], Expr::Dim(_, DType::I64)) =>
+                if Some(*to) == float_of(width) && matches!(program.exprs[*x], Expr::Dim(_, DType::I64)) =>
             {
                 leaves.leaf(self, *x)?
             }
@@ -573,6 +574,7 @@ impl VectorExpr {
         let Operation::Constant(bits) = self.operations[y] else { return None };
         let mul = |e: &mut Self, a, b| e.push(Operation::Binary(vector::BinaryOp::Mul, a, b));
         let exponent = match self.width {
+            Width::W8 | Width::W16 => return None,
             Width::W32 => f64::from(f32::from_bits(bits as u32)),
             Width::W64 => f64::from_bits(bits),
         };

@@ -309,9 +309,10 @@ impl<'r> Group<'r> {
         }
         args.extend([Arg::Size(n), Arg::Size(rows)]);
         args.extend(strides.into_iter().map(Arg::Size));
+        // Lanes without floats read no sizes.
         args.extend(self.sizes.iter().map(|it| match self.program.width {
-            Width::W32 => Arg::Float(*it),
             Width::W64 => Arg::Double(*it),
+            _ => Arg::Float(*it),
         }));
         let key = self.program.key();
         let isa = s.isa;

@@ -367,14 +367,8 @@ fn interleave(b: &mut Builder, isa: Isa, vectors: &[VReg]) -> Vec<VReg> {
 
 /// `x0 y0 x1 y1 …` as two vectors.
 fn shuffle(b: &mut Builder, isa: Isa, x: VReg, y: VReg) -> [VReg; 2] {
-    match (isa, b.width()) {
-        (Isa::Clif128, Width::W32) => {
-            return [Interleave::Low32, Interleave::High32].map(|op| b.interleave(op, x, y));
-        }
-        (Isa::Clif128, Width::W64) => {
-            return [Interleave::Low64, Interleave::High64].map(|op| b.interleave(op, x, y));
-        }
-        _ => {}
+    if isa == Isa::Clif128 {
+        return Interleave::halves(b.width().bytes()).map(|op| b.interleave(op, x, y));
     }
     // Taking even and then odd elements rotates the bits of positions, of which there are one more than in a lane
     // number; all rotations but one are one in the other direction.

@@ -186,7 +186,8 @@ impl TileProgram {
         let mut rows: Vec<Vec<VReg>> = vec![Vec::new(); self.side() as usize];
         for (i, source) in self.sources.iter().enumerate() {
             let lines = self.lines(b, i, cursors[i], strides[i], edge, masks);
-            let lines = if *source == Source::Across { transpose(b, &lines) } else { lines };
+            let lines =
+                if *source == Source::Across { transpose(b, &lines, self.width.bytes()) } else { lines };
             for (row, line) in rows.iter_mut().zip(lines) {
                 row.push(line);
             }
@@ -234,7 +235,7 @@ impl TileProgram {
                 Source::Across => (edge.columns, rows),
                 Source::Along | Source::Scalar => (edge.rows, columns),
             };
-            let line = b.splat(0.0);
+            let line = b.splat_lane(0);
             b.when(IntCompare::Gt, count, i as i64, |b| {
                 let value = match source {
                     Source::Scalar => element.load_splat(b, cursor),
@@ -253,18 +254,18 @@ fn shift(power: i64) -> i64 {
     i64::from(power.ilog2())
 }
 
-/// The transpose of the first 128 bits of lanes of so many vectors.
-fn transpose(b: &mut Builder, lines: &[VReg]) -> Vec<VReg> {
-    let [p, q, r, s] = match *lines {
-        [p, q] => return [Interleave::Low64, Interleave::High64].map(|op| b.interleave(op, p, q)).to_vec(),
-        [p, q, r, s] => [p, q, r, s],
-        _ => unreachable!("lanes are of 32 or of 64 bits"),
-    };
-    let [pq, rs] = [(p, q), (r, s)]
-        .map(|(x, y)| [Interleave::Low32, Interleave::High32].map(|op| b.interleave(op, x, y)));
-    let [first, second] =
-        [0, 1].map(|i| [Interleave::Low64, Interleave::High64].map(|op| b.interleave(op, pq[i], rs[i])));
-    [first, second].concat()
+/// The transpose of the first 128 bits of so many vectors, of as many units of `bytes`.
+fn transpose(b: &mut Builder, lines: &[VReg], bytes: u32) -> Vec<VReg> {
+    if lines.len() < 2 {
+        return lines.to_vec();
+    }
+    // Pairs of lines become units of twice the size: those of the left half of the columns, and those of the right half.
+    let pairs: Vec<[VReg; 2]> = lines
+        .chunks_exact(2)
+        .map(|it| Interleave::halves(bytes).map(|op| b.interleave(op, it[0], it[1])))
+        .collect();
+    let halves = [0, 1].map(|half| pairs.iter().map(|it| it[half]).collect::<Vec<_>>());
+    halves.map(|it| transpose(b, &it, 2 * bytes)).concat()
 }
 
 #[cfg(test)]

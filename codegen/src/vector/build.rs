@@ -486,6 +486,7 @@ impl Builder {
 
     fn is_number(&self, r: VReg) -> bool {
         let is_nan = |bits: u64| match self.width {
+            Width::W8 | Width::W16 => true,
             Width::W32 => f32::from_bits(bits as u32).is_nan(),
             Width::W64 => f64::from_bits(bits).is_nan(),
         };

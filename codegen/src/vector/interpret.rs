@@ -4,13 +4,11 @@ mod lane;
 
 use std::fmt;
 
-use super::ir::{
-    Addr, IReg, Inst, IntCompare, IntOp, IntSource, Interleave, Program, Reg, Stmt, Storage, VReg, Width,
-};
-use lane::Arithmetic;
+use super::ir::{Addr, IReg, Inst, IntCompare, IntOp, IntSource, Program, Reg, Stmt, Storage, VReg, Width};
+use lane::Floats;
 
 /// The most lanes a register can have.
-const MAX_LANES: usize = 16;
+const MAX_LANES: usize = 64;
 /// The bits of each lane, the upper ones zero where lanes are narrower.
 type Lanes = [u64; MAX_LANES];
 
@@ -84,7 +82,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Runs a program on registers of `lanes` lanes of 32 bits (4, 8 or 16), or as many wider ones as these have room for.
+/// Runs a program on registers of `lanes` lanes of 32 bits (4, 8 or 16), or of as many others as these have room for.
 ///
 /// With `fused` off, [`Inst::Fma`] rounds the product as well, as targets without the instruction do.
 pub fn interpret(
@@ -100,7 +98,6 @@ pub fn interpret(
     let mut m = Machine {
         lanes: (lanes * Width::W32.bytes() / program.width.bytes()) as usize,
         width: program.width,
-        arithmetic: Arithmetic::of(program.width),
         fused,
         vectors: vec![[0; MAX_LANES]; program.vectors as usize],
         ints: vec![0; program.ints as usize],
@@ -117,14 +114,18 @@ pub fn interpret(
 struct Machine<'m> {
     lanes: usize,
     width: Width,
-    arithmetic: Arithmetic,
     fused: bool,
     vectors: Vec<Lanes>,
     ints: Vec<i64>,
     /// Bit `i` is lane `i`.
-    masks: Vec<u32>,
+    masks: Vec<u64>,
     memory: &'m mut Memory,
     fuel: u64,
+}
+
+/// The mask of so many lanes.
+fn first(lanes: u32) -> u64 {
+    1u64.checked_shl(lanes).unwrap_or(0).wrapping_sub(1)
 }
 
 impl Machine<'_> {
@@ -140,7 +141,7 @@ impl Machine<'_> {
         self.ints[a.base.0 as usize].wrapping_add(index).wrapping_add(a.disp.at(self.lanes as u32))
     }
 
-    fn load(&mut self, addr: Addr, from: Storage, active: u32) -> Result<Lanes, Fault> {
+    fn load(&mut self, addr: Addr, from: Storage, active: u64) -> Result<Lanes, Fault> {
         let mut out = [0; MAX_LANES];
         let address = self.address(addr);
         let size = from.bytes() as usize;
@@ -150,7 +151,7 @@ impl Machine<'_> {
         Ok(out)
     }
 
-    fn store(&mut self, src: VReg, addr: Addr, to: Storage, active: u32) -> Result<(), Fault> {
+    fn store(&mut self, src: VReg, addr: Addr, to: Storage, active: u64) -> Result<(), Fault> {
         let address = self.address(addr);
         let lanes = self.vectors[src.0 as usize];
         let size = to.bytes() as usize;
@@ -162,8 +163,8 @@ impl Machine<'_> {
     }
 
     /// The lanes below the value of a register.
-    fn below(&self, n: IReg) -> u32 {
-        (1 << self.ints[n.0 as usize].clamp(0, self.lanes as i64)) - 1
+    fn below(&self, n: IReg) -> u64 {
+        first(self.ints[n.0 as usize].clamp(0, self.lanes as i64) as u32)
     }
 
     fn lanewise(&self, f: impl Fn(usize) -> u64) -> Lanes {
@@ -171,8 +172,8 @@ impl Machine<'_> {
     }
 
     /// The first 128 bits of lanes.
-    fn quad(&self) -> u32 {
-        (1 << (16 / self.width.bytes())) - 1
+    fn quad(&self) -> u64 {
+        first(16 / self.width.bytes())
     }
 
     fn block(&mut self, stmts: &[Stmt]) -> Result<(), Fault> {
@@ -206,10 +207,11 @@ impl Machine<'_> {
 
     fn inst(&mut self, inst: &Inst) -> Result<(), Fault> {
         self.fuel = self.fuel.checked_sub(1).ok_or(Fault::OutOfFuel)?;
-        let all = (1 << self.lanes) - 1;
+        let all = first(self.lanes as u32);
         let v = |r: VReg| self.vectors[r.0 as usize];
-        let (ones, sign, arithmetic) = (self.width.ones(), self.width.sign(), self.arithmetic);
-        let compare = |op, a: VReg, b: VReg, i: usize| (arithmetic.compare)(op, v(a)[i], v(b)[i]);
+        let (width, ones, sign) = (self.width, self.width.ones(), self.width.sign());
+        let floats = Floats::of(width);
+        let compare = |op, a: VReg, b: VReg, i: usize| (floats.compare)(op, v(a)[i], v(b)[i]);
         let result: Lanes = match *inst {
             Inst::Load { addr, from, .. } => self.load(addr, from, all)?,
             Inst::LoadMasked { addr, from, mask, .. } => {
@@ -229,10 +231,10 @@ impl Machine<'_> {
             Inst::Splat { bits, .. } => self.lanewise(|_| bits),
             Inst::SplatInt { src, .. } => self.lanewise(|_| self.width.int(self.ints[src.0 as usize])),
             Inst::Iota { .. } => self.lanewise(|i| i as u64),
-            Inst::Unary { op, a, .. } => self.lanewise(|i| (arithmetic.unary)(op, v(a)[i])),
-            Inst::Binary { op, a, b, .. } => self.lanewise(|i| (arithmetic.binary)(op, v(a)[i], v(b)[i])),
+            Inst::Unary { op, a, .. } => self.lanewise(|i| lane::unary(width, op, v(a)[i])),
+            Inst::Binary { op, a, b, .. } => self.lanewise(|i| lane::binary(width, op, v(a)[i], v(b)[i])),
             Inst::Fma { op, a, b, c, .. } => {
-                self.lanewise(|i| (arithmetic.fma)(op, [a, b, c].map(|it| v(it)[i]), self.fused))
+                self.lanewise(|i| (floats.fma)(op, [a, b, c].map(|it| v(it)[i]), self.fused))
             }
             Inst::ByteDot { a, b, c, .. } => self.lanewise(|i| lane::byte_dot([a, b, c].map(|it| v(it)[i]))),
             Inst::PairDot { a, b, c, .. } => self.lanewise(|i| lane::pair_dot([a, b, c].map(|it| v(it)[i]))),
@@ -243,22 +245,19 @@ impl Machine<'_> {
             Inst::Select { op, a, b, yes, no, .. } => {
                 self.lanewise(|i| if compare(op, a, b, i) { v(yes)[i] } else { v(no)[i] })
             }
-            Inst::Shift { op, a, by, .. } => self.lanewise(|i| (arithmetic.shift)(op, v(a)[i], by)),
+            Inst::Shift { op, a, by, .. } => self.lanewise(|i| lane::shift(width, op, v(a)[i], by)),
             Inst::Interleave { op, a, b, .. } => {
-                let pick: [(bool, usize); 4] = match op {
-                    Interleave::Low32 => [(false, 0), (true, 0), (false, 1), (true, 1)],
-                    Interleave::High32 => [(false, 2), (true, 2), (false, 3), (true, 3)],
-                    Interleave::Low64 => [(false, 0), (false, 1), (true, 0), (true, 1)],
-                    Interleave::High64 => [(false, 2), (false, 3), (true, 2), (true, 3)],
-                };
-                // The parts of 32 bits of which lanes consist.
-                let parts = self.width.bits() as usize / 32;
-                let part = |lanes: Lanes, at: usize| lanes[at / parts] >> (32 * (at % parts)) & 0xFFFF_FFFF;
+                let (size, unit) = (self.width.bytes() as usize, op.bytes() as usize);
+                // A byte of a register, by its place.
+                let byte = |r: VReg, at: usize| v(r)[at / size] >> (8 * (at % size)) & 0xFF;
                 self.lanewise(|i| {
-                    let picked = (0..parts).map(|k| {
-                        let at = i * parts + k;
-                        let (second, lane) = pick[at % 4];
-                        part(v(if second { b } else { a }), at / 4 * 4 + lane) << (32 * k)
+                    let picked = (0..size).map(|k| {
+                        let at = i * size + k;
+                        let (block, place) = (at / 16 * 16, at % 16);
+                        let (turn, rest) = (place / unit, place % unit);
+                        let half = if op.is_high() { 8 } else { 0 };
+                        let from = if turn % 2 == 0 { a } else { b };
+                        byte(from, block + half + turn / 2 * unit + rest) << (8 * k)
                     });
                     picked.sum()
                 })
@@ -284,7 +283,7 @@ impl Machine<'_> {
                 while n > 1 {
                     n /= 2;
                     for i in 0..n {
-                        lanes[i] = (arithmetic.binary)(op, lanes[i], lanes[i + n]);
+                        lanes[i] = lane::binary(width, op, lanes[i], lanes[i + n]);
                     }
                 }
                 self.lanewise(|_| lanes[0])

@@ -2,64 +2,7 @@
 
 use std::fmt;
 
-/// How wide the lanes of a program are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum Width {
-    /// Lanes are `f32` or `i32`.
-    #[default]
-    W32,
-    /// Lanes are `f64` or `i64`.
-    W64,
-}
-
-impl Width {
-    /// Every one.
-    pub const ALL: [Width; 2] = [Width::W32, Width::W64];
-
-    /// Bits of a lane.
-    pub const fn bits(self) -> u32 {
-        match self {
-            Width::W32 => 32,
-            Width::W64 => 64,
-        }
-    }
-
-    /// Bytes of a lane.
-    pub const fn bytes(self) -> u32 {
-        self.bits() / 8
-    }
-
-    /// A lane whose bits are all one.
-    pub const fn ones(self) -> u64 {
-        u64::MAX >> (64 - self.bits())
-    }
-
-    /// A lane of which the upper bit alone is one.
-    pub const fn sign(self) -> u64 {
-        1 << (self.bits() - 1)
-    }
-
-    /// The bits of a float lane; a number that an `f32` lane does not hold is rounded.
-    pub const fn float(self, value: f64) -> u64 {
-        match self {
-            Width::W32 => (value as f32).to_bits() as u64,
-            Width::W64 => value.to_bits(),
-        }
-    }
-
-    /// The bits of an integer lane.
-    pub const fn int(self, value: i64) -> u64 {
-        value.cast_unsigned() & self.ones()
-    }
-
-    /// How whole lanes lie in memory.
-    pub const fn storage(self) -> Storage {
-        match self {
-            Width::W32 => Storage::Bits32,
-            Width::W64 => Storage::Bits64,
-        }
-    }
-}
+pub use super::lanes::{Size, Storage, Width};
 
 /// A virtual vector register: `VL` lanes of the width of the program, read as floats or as integers by each instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -139,58 +82,6 @@ impl fmt::Display for Reg {
             Reg::Vector(r) => r.fmt(f),
             Reg::Int(r) => r.fmt(f),
             Reg::Mask(r) => r.fmt(f),
-        }
-    }
-}
-
-/// A constant that may depend on the vector width: `fixed + per_lane * VL`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Size {
-    /// The part that every width shares.
-    pub fixed: i64,
-    /// The part multiplied by the number of lanes.
-    pub per_lane: i64,
-}
-
-impl Size {
-    /// The same constant at every width.
-    pub const fn fixed(fixed: i64) -> Size {
-        Size { fixed, per_lane: 0 }
-    }
-
-    /// `n` whole vectors of 32-bit lanes, in bytes: `4 * n * VL`. See also [`Storage::vectors`].
-    pub const fn vectors(n: i64) -> Size {
-        Size { fixed: 0, per_lane: 4 * n }
-    }
-
-    /// `n` times the number of lanes.
-    pub const fn lanes(n: i64) -> Size {
-        Size { fixed: 0, per_lane: n }
-    }
-
-    /// The value at `lanes` lanes, clamped to 0..=`most`: what a number of lanes means.
-    pub fn lane_at(self, lanes: u32, most: u32) -> u32 {
-        self.at(lanes).clamp(0, i64::from(most)) as u32
-    }
-
-    /// The value at `lanes` lanes.
-    pub fn at(self, lanes: u32) -> i64 {
-        self.fixed.wrapping_add(self.per_lane.wrapping_mul(i64::from(lanes)))
-    }
-}
-
-impl From<i64> for Size {
-    fn from(fixed: i64) -> Size {
-        Size::fixed(fixed)
-    }
-}
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.fixed, self.per_lane) {
-            (fixed, 0) => write!(f, "{fixed}"),
-            (0, lanes) => write!(f, "{lanes}*VL"),
-            (fixed, lanes) => write!(f, "{fixed}+{lanes}*VL"),
         }
     }
 }
@@ -318,6 +209,10 @@ pub enum BinaryOp {
     IntMin,
     /// Integer maximum.
     IntMax,
+    /// Minimum of unsigned integers.
+    UintMin,
+    /// Maximum of unsigned integers.
+    UintMax,
     /// All bits one where `a == b` as integers, else zero.
     IntEq,
     /// All bits one where `a > b` as signed integers, else zero.
@@ -327,10 +222,19 @@ pub enum BinaryOp {
 }
 
 impl BinaryOp {
+    /// Whether operands are floats.
+    pub const fn is_float(self) -> bool {
+        use BinaryOp::*;
+        matches!(self, Add | Sub | Mul | Div | Min | Max)
+    }
+
     /// Whether lanes can be reduced by it (law V8): the order of the operands does not matter, but for rounding and NaN.
     pub const fn reduces(self) -> bool {
         use BinaryOp::*;
-        matches!(self, Add | Mul | Min | Max | And | Or | Xor | IntAdd | IntMul | IntMin | IntMax)
+        matches!(
+            self,
+            Add | Mul | Min | Max | And | Or | Xor | IntAdd | IntMul | IntMin | IntMax | UintMin | UintMax
+        )
     }
 }
 
@@ -377,17 +281,47 @@ pub enum ShiftOp {
     RightArithmetic,
 }
 
-/// Interleaving of two vectors inside each block of 128 bits, in units of 32 or of 64 bits.
+/// Interleaving of two vectors inside each block of 128 bits, in units of so many bits: `a0 b0 a1 b1 …` of the lower or
+/// of the upper halves of blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "half and unit are the name")]
 pub enum Interleave {
-    /// `a0 b0 a1 b1` of the four parts of a block.
+    Low8,
+    High8,
+    Low16,
+    High16,
     Low32,
-    /// `a2 b2 a3 b3`.
     High32,
-    /// `a0 a1 b0 b1`: the lower halves of blocks.
     Low64,
-    /// `a2 a3 b2 b3`: the upper halves of blocks.
     High64,
+}
+
+impl Interleave {
+    /// Those of the lower and of the upper halves, of units of 1, 2, 4 or 8 bytes.
+    pub const fn halves(bytes: u32) -> [Interleave; 2] {
+        match bytes {
+            1 => [Interleave::Low8, Interleave::High8],
+            2 => [Interleave::Low16, Interleave::High16],
+            4 => [Interleave::Low32, Interleave::High32],
+            _ => [Interleave::Low64, Interleave::High64],
+        }
+    }
+
+    /// Bytes of a unit.
+    pub const fn bytes(self) -> u32 {
+        match self {
+            Interleave::Low8 | Interleave::High8 => 1,
+            Interleave::Low16 | Interleave::High16 => 2,
+            Interleave::Low32 | Interleave::High32 => 4,
+            Interleave::Low64 | Interleave::High64 => 8,
+        }
+    }
+
+    /// Whether the upper halves are meant.
+    pub const fn is_high(self) -> bool {
+        use Interleave::*;
+        matches!(self, High8 | High16 | High32 | High64)
+    }
 }
 
 /// A level of the processor's caches.
@@ -437,66 +371,6 @@ pub enum IntCompare {
     Gt,
     /// Greater or equal.
     Ge,
-}
-
-/// How lanes are kept in memory: loads and stores convert. A width has storages of its own ([`Storage::all`], law V8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Storage {
-    /// The bits of a lane of 32 bits.
-    Bits32,
-    /// The bits of a lane of 64 bits.
-    Bits64,
-    /// A signed byte of an integer. Stores keep the low bits, here and below.
-    I8,
-    /// An unsigned byte of an integer.
-    U8,
-    /// A signed 16-bit integer.
-    I16,
-    /// An unsigned 16-bit integer.
-    U16,
-    /// A signed 32-bit integer of an `i64`.
-    I32,
-    /// An unsigned 32-bit integer of an `i64`.
-    U32,
-    /// A binary16 of a float. Stores round to the nearest, ties to even; an `f64` is rounded to an `f32` before.
-    F16,
-    /// An `f32` of an `f64`. Stores round to the nearest, ties to even.
-    F32,
-    /// Two signed bytes, each one of the 16-bit halves of 32 bits. Stores keep the low bits of each.
-    I8Pair,
-    /// Two unsigned bytes, each one of the 16-bit halves of 32 bits. Stores keep the low bits of each.
-    U8Pair,
-}
-
-impl Storage {
-    /// Those of a width.
-    pub const fn all(width: Width) -> &'static [Storage] {
-        use Storage::*;
-        match width {
-            Width::W32 => &[Bits32, I8, U8, I16, U16, F16, I8Pair, U8Pair],
-            Width::W64 => &[Bits64, I8, U8, I16, U16, I32, U32, F16, F32],
-        }
-    }
-
-    /// Bytes of an element.
-    pub const fn bytes(self) -> u32 {
-        match self {
-            Storage::I8 | Storage::U8 => 1,
-            Storage::I16 | Storage::U16 | Storage::F16 | Storage::I8Pair | Storage::U8Pair => 2,
-            Storage::Bits32 | Storage::I32 | Storage::U32 | Storage::F32 => 4,
-            Storage::Bits64 => 8,
-        }
-    }
-
-    /// Whether an element is the two halves of a lane.
-    pub const fn is_pair(self) -> bool {
-        matches!(self, Storage::I8Pair | Storage::U8Pair)
-    }
-
-    /// `n` vectors of such elements, in bytes: `bytes * n * VL`.
-    pub const fn vectors(self, n: i64) -> Size {
-        Size::lanes(self.bytes() as i64 * n)
-    }
 }
 
 /// A place in the stack frame, made by the register allocator.

@@ -38,6 +38,7 @@ mod build;
 pub mod encode;
 pub mod interpret;
 pub mod ir;
+mod lanes;
 pub mod math;
 mod operands;
 mod print;
@@ -73,7 +74,7 @@ impl Isa {
         }
     }
 
-    /// The number of 32-bit lanes in a vector register.
+    /// The number of lanes of 32 bits in a vector register.
     pub const fn lanes(self) -> u32 {
         self.lanes_of(Width::W32)
     }

@@ -47,7 +47,7 @@ fn float(bits: u64) -> f64 {
 impl fmt::Display for Storage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Storage::Bits32 | Storage::Bits64 => Ok(()),
+            Storage::Bits8 | Storage::Bits16 | Storage::Bits32 | Storage::Bits64 => Ok(()),
             _ => write!(f, ".{}", name(self)),
         }
     }

@@ -4,7 +4,7 @@
 //! - V2: a register is written on every path before it is read. Loop bodies may not run, so what a loop writes does not
 //!   count after it.
 //! - V3: an index scale is 1, 2, 4 or 8; shifts are constants below the width.
-//! - V4: displacements and constant operands fit in a signed 32-bit number at every width up to 16 lanes.
+//! - V4: displacements and constant operands fit in a signed 32-bit number for registers of 128, 256 and 512 bits.
 //! - V5: a loop body does not write its own counter or that of a loop around it.
 //! - V6: parameters are distinct registers.
 //! - V7: no instruction of allocated programs occurs.
@@ -80,7 +80,8 @@ impl Verifier<'_> {
     }
 
     fn check_v4_fits(&mut self, size: Size, place: impl ToString) {
-        if [4, 8, 16].iter().any(|&vl| i32::try_from(size.at(vl)).is_err()) {
+        let lanes = [16, 32, 64].map(|bytes| bytes / self.program.width.bytes());
+        if lanes.iter().any(|&vl| i32::try_from(size.at(vl)).is_err()) {
             self.report("V4", place, format!("{size} does not fit in 32 bits"));
         }
     }
@@ -99,6 +100,18 @@ impl Verifier<'_> {
             | Inst::StoreQuad { to, .. } => storage(to),
             Inst::Splat { bits, .. } => bits <= width.ones(),
             Inst::Unary { op: UnaryOp::ToSingle, .. } => width == Width::W64,
+            Inst::Unary { op, .. } => op == UnaryOp::Move || width.has_floats(),
+            Inst::Binary { op, .. } if op.is_float() => width.has_floats(),
+            Inst::Reduce { op, .. } if op.is_float() && !width.has_floats() => false,
+            // Lanes of 8 and 16 bits hold no positions, and are not taken apart.
+            Inst::Compare { .. }
+            | Inst::Select { .. }
+            | Inst::Gather { .. }
+            | Inst::SignBits { .. }
+            | Inst::Slide { .. }
+            | Inst::SplatLane { .. }
+            | Inst::Deinterleave { .. } => width.has_floats(),
+            Inst::Fma { op, .. } if op != FmaOp::NegMulAddFused => width.has_floats(),
             Inst::Fma { op: FmaOp::NegMulAddFused, .. }
             | Inst::Binary { op: BinaryOp::PairSub, .. }
             | Inst::PairDot { .. }
@@ -206,6 +219,78 @@ impl Verifier<'_> {
                     self.block(&i.otherwise, &mut no);
                     *written = yes.intersection(&no).copied().collect();
                 }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vector::{Builder, Compare, VReg};
+
+    /// What a statement breaks in a program of a width, in which a vector and a pointer have values.
+    fn broken(width: Width, make: impl Fn(VReg, IReg) -> Inst) -> Option<&'static str> {
+        let mut b = Builder::of_width("laws", width);
+        let p = b.param();
+        let v = b.load(p, None);
+        b.emit(make(v, p));
+        verify(&b.finish()).err().map(|it| it[0].law)
+    }
+
+    #[test]
+    fn law_v8_says_what_lanes_of_a_width_do() {
+        use Width::{W8, W16, W32, W64};
+        let check = |widths: &[Width], make: &dyn Fn(VReg, IReg) -> Inst| {
+            for width in Width::ALL {
+                let wanted = if widths.contains(&width) { None } else { Some("V8") };
+                assert_eq!(broken(width, make), wanted, "{width:?} {}", make(VReg(0), IReg(0)));
+            }
+        };
+        let all = &Width::ALL;
+        for (storage, widths) in [
+            (Storage::Bits8, &[W8][..]),
+            (Storage::Bits16, &[W16]),
+            (Storage::Bits32, &[W32]),
+            (Storage::Bits64, &[W64]),
+            (Storage::I8, &[W16, W32, W64]),
+            (Storage::U16, &[W32, W64]),
+            (Storage::F16, &[W32, W64]),
+            (Storage::I8Pair, &[W32]),
+            (Storage::F32, &[W64]),
+        ] {
+            check(widths, &|dst, p| Inst::Load { dst, addr: p.into(), from: storage });
+            check(widths, &|src, p| Inst::StoreLane { src, addr: p.into(), to: storage });
+        }
+        for op in [BinaryOp::IntMul, BinaryOp::UintMax, BinaryOp::IntGt, BinaryOp::AndNot] {
+            check(all, &|v, _| Inst::Binary { op, dst: v, a: v, b: v });
+        }
+        check(all, &|v, _| Inst::Reduce { op: BinaryOp::UintMin, dst: v, a: v });
+        check(&[], &|v, _| Inst::Reduce { op: BinaryOp::IntSub, dst: v, a: v });
+        check(all, &|v, _| Inst::Blend { dst: v, mask: v, yes: v, no: v });
+        check(all, &|v, _| Inst::Unary { op: UnaryOp::Move, dst: v, a: v });
+        let floats = &Width::FLOATS;
+        for op in [BinaryOp::Add, BinaryOp::Max] {
+            check(floats, &|v, _| Inst::Binary { op, dst: v, a: v, b: v });
+            check(floats, &|v, _| Inst::Reduce { op, dst: v, a: v });
+        }
+        check(floats, &|v, _| Inst::Unary { op: UnaryOp::Neg, dst: v, a: v });
+        check(floats, &|v, _| Inst::Compare { op: Compare::Lt, dst: v, a: v, b: v });
+        check(floats, &|v, _| Inst::Fma { op: FmaOp::MulAdd, dst: v, a: v, b: v, c: v });
+        check(floats, &|v, p| Inst::SignBits { dst: p, a: v });
+        check(floats, &|v, _| Inst::Deinterleave { dst: v, a: v, b: v, odd: true });
+        check(&[W32], &|v, _| Inst::PairDot { dst: v, a: v, b: v, c: v });
+        for (bits, widths) in [(0xFF, &all[..]), (0x100, &all[1..]), (1 << 16, floats), (1 << 32, &[W64])] {
+            check(widths, &|dst, _| Inst::Splat { dst, bits });
+        }
+    }
+
+    #[test]
+    fn law_v3_keeps_shifts_inside_lanes() {
+        for width in Width::ALL {
+            for (by, wanted) in [(width.bits() - 1, None), (width.bits(), Some("V3"))] {
+                let op = crate::vector::ShiftOp::Left;
+                assert_eq!(broken(width, |v, _| Inst::Shift { op, dst: v, a: v, by: by as u8 }), wanted);
             }
         }
     }

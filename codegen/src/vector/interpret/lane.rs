@@ -6,7 +6,8 @@ use crate::vector::ir::{BinaryOp, Compare, FmaOp, ShiftOp, Storage, UnaryOp, Wid
 pub(super) fn widen(from: Storage, width: Width, bits: u64) -> u64 {
     let float = |it: f32| width.float(f64::from(it));
     match from {
-        Storage::Bits32 | Storage::Bits64 | Storage::U8 | Storage::U16 | Storage::U32 => bits,
+        Storage::Bits8 | Storage::Bits16 | Storage::Bits32 | Storage::Bits64 => bits,
+        Storage::U8 | Storage::U16 | Storage::U32 => bits,
         Storage::I8 => width.int(i64::from(bits as i8)),
         Storage::I16 => width.int(i64::from(bits as i16)),
         Storage::I32 => width.int(i64::from(bits as i32)),
@@ -20,8 +21,8 @@ pub(super) fn widen(from: Storage, width: Width, bits: u64) -> u64 {
 /// The low bits are those of the element that a lane becomes.
 pub(super) fn narrow(to: Storage, width: Width, bits: u64) -> u64 {
     let single = match width {
-        Width::W32 => f32::from_bits(bits as u32),
         Width::W64 => f64::from_bits(bits) as f32,
+        _ => f32::from_bits(bits as u32),
     };
     match to {
         Storage::F16 => u64::from(half::f16::from_f32(single).to_bits()),
@@ -58,38 +59,88 @@ pub(super) fn byte_dot([a, b, c]: [u64; 3]) -> u64 {
 /// An integer lane as a number.
 pub(super) fn signed(width: Width, bits: u64) -> i64 {
     match width {
+        Width::W8 => i64::from(bits as i8),
+        Width::W16 => i64::from(bits as i16),
         Width::W32 => i64::from(bits as i32),
         Width::W64 => bits.cast_signed(),
     }
 }
 
-/// The operations of a width, on the bits of lanes.
+/// A lane-wise operation of one operand.
+pub(super) fn unary(width: Width, op: UnaryOp, a: u64) -> u64 {
+    match op {
+        UnaryOp::Move => a,
+        UnaryOp::Neg => a ^ width.sign(),
+        UnaryOp::Abs => a & !width.sign(),
+        UnaryOp::ToHalf => widen(Storage::F16, width, narrow(Storage::F16, width, a)),
+        UnaryOp::ToSingle => widen(Storage::F32, width, narrow(Storage::F32, width, a)),
+        _ => (Floats::of(width).unary)(op, a),
+    }
+}
+
+/// A lane-wise operation of two operands.
+pub(super) fn binary(width: Width, op: BinaryOp, a: u64, b: u64) -> u64 {
+    let (i, j) = (signed(width, a), signed(width, b));
+    let ones = |yes: bool| if yes { width.ones() } else { 0 };
+    match op {
+        BinaryOp::And => a & b,
+        BinaryOp::Or => a | b,
+        BinaryOp::Xor => a ^ b,
+        BinaryOp::AndNot => !a & b,
+        BinaryOp::IntAdd => width.int(i.wrapping_add(j)),
+        BinaryOp::IntSub => width.int(i.wrapping_sub(j)),
+        BinaryOp::IntMul => width.int(i.wrapping_mul(j)),
+        BinaryOp::IntMin => width.int(i.min(j)),
+        BinaryOp::IntMax => width.int(i.max(j)),
+        BinaryOp::UintMin => a.min(b),
+        BinaryOp::UintMax => a.max(b),
+        BinaryOp::IntEq => ones(i == j),
+        BinaryOp::IntGt => ones(i > j),
+        BinaryOp::PairSub => {
+            let ([a0, a1], [b0, b1]) = (halves(a), halves(b));
+            let differences = [(a0, b0), (a1, b1)].map(|(a, b)| u64::from(a.wrapping_sub(b).cast_unsigned()));
+            differences[0] | differences[1] << 16
+        }
+        _ => (Floats::of(width).binary)(op, a, b),
+    }
+}
+
+/// A shift of an integer lane.
+pub(super) fn shift(width: Width, op: ShiftOp, a: u64, by: u8) -> u64 {
+    match op {
+        ShiftOp::Left => a << by & width.ones(),
+        ShiftOp::RightLogical => a >> by,
+        ShiftOp::RightArithmetic => width.int(signed(width, a) >> by),
+    }
+}
+
+/// The operations on floats of a width, on the bits of lanes.
 #[derive(Clone, Copy)]
-pub(super) struct Arithmetic {
-    pub(super) unary: fn(UnaryOp, u64) -> u64,
-    pub(super) binary: fn(BinaryOp, u64, u64) -> u64,
+pub(super) struct Floats {
+    unary: fn(UnaryOp, u64) -> u64,
+    binary: fn(BinaryOp, u64, u64) -> u64,
     /// The last argument says whether the product is not rounded.
     pub(super) fma: fn(FmaOp, [u64; 3], bool) -> u64,
     pub(super) compare: fn(Compare, u64, u64) -> bool,
-    pub(super) shift: fn(ShiftOp, u64, u8) -> u64,
 }
 
-impl Arithmetic {
-    pub(super) fn of(width: Width) -> Arithmetic {
+impl Floats {
+    /// Those of lanes that hold floats (law V8).
+    pub(super) fn of(width: Width) -> Floats {
         match width {
-            Width::W32 => w32::ARITHMETIC,
-            Width::W64 => w64::ARITHMETIC,
+            Width::W64 => w64::FLOATS,
+            Width::W8 | Width::W16 | Width::W32 => w32::FLOATS,
         }
     }
 }
 
-/// The operations on lanes of one width, given its types.
-macro_rules! arithmetic {
-    ($module:ident, $width:expr, $float:ty, $int:ty, $bits:ty) => {
+/// The operations on floats of one width, given its types.
+macro_rules! floats {
+    ($module:ident, $float:ty, $int:ty, $bits:ty) => {
         mod $module {
             use super::*;
 
-            pub(super) const ARITHMETIC: Arithmetic = Arithmetic { unary, binary, fma, compare, shift };
+            pub(super) const FLOATS: Floats = Floats { unary, binary, fma, compare };
 
             fn float(bits: u64) -> $float {
                 <$float>::from_bits(bits as $bits)
@@ -99,10 +150,6 @@ macro_rules! arithmetic {
                 value.to_bits() as u64
             }
 
-            fn int(bits: u64) -> $int {
-                (bits as $bits).cast_signed()
-            }
-
             fn word(value: $int) -> u64 {
                 value.cast_unsigned() as u64
             }
@@ -110,10 +157,7 @@ macro_rules! arithmetic {
             fn unary(op: UnaryOp, a: u64) -> u64 {
                 let x = float(a);
                 match op {
-                    UnaryOp::Move => a,
                     UnaryOp::Sqrt => bits(x.sqrt()),
-                    UnaryOp::Neg => a ^ $width.sign(),
-                    UnaryOp::Abs => a & !$width.sign(),
                     UnaryOp::Floor => bits(x.floor()),
                     UnaryOp::Ceil => bits(x.ceil()),
                     UnaryOp::Nearest => bits(x.round_ties_even()),
@@ -123,16 +167,14 @@ macro_rules! arithmetic {
                         let fits = (least..-least).contains(&x.trunc());
                         word(if fits { x as $int } else { <$int>::MIN })
                     }
-                    UnaryOp::FromInt => bits(int(a) as $float),
-                    UnaryOp::ToHalf => widen(Storage::F16, $width, narrow(Storage::F16, $width, a)),
-                    UnaryOp::ToSingle => widen(Storage::F32, $width, narrow(Storage::F32, $width, a)),
+                    UnaryOp::FromInt => bits((a as $bits).cast_signed() as $float),
+                    // The others do not depend on the width.
+                    _ => a,
                 }
             }
 
             fn binary(op: BinaryOp, a: u64, b: u64) -> u64 {
                 let (x, y) = (float(a), float(b));
-                let (i, j) = (int(a), int(b));
-                let ones = |yes: bool| if yes { $width.ones() } else { 0 };
                 match op {
                     BinaryOp::Add => bits(x + y),
                     BinaryOp::Sub => bits(x - y),
@@ -140,24 +182,8 @@ macro_rules! arithmetic {
                     BinaryOp::Div => bits(x / y),
                     BinaryOp::Min if x < y => a,
                     BinaryOp::Max if x > y => a,
-                    BinaryOp::Min | BinaryOp::Max => b,
-                    BinaryOp::And => a & b,
-                    BinaryOp::Or => a | b,
-                    BinaryOp::Xor => a ^ b,
-                    BinaryOp::AndNot => !a & b,
-                    BinaryOp::IntAdd => word(i.wrapping_add(j)),
-                    BinaryOp::IntSub => word(i.wrapping_sub(j)),
-                    BinaryOp::IntMul => word(i.wrapping_mul(j)),
-                    BinaryOp::IntMin => word(i.min(j)),
-                    BinaryOp::IntMax => word(i.max(j)),
-                    BinaryOp::IntEq => ones(i == j),
-                    BinaryOp::IntGt => ones(i > j),
-                    BinaryOp::PairSub => {
-                        let ([a0, a1], [b0, b1]) = (halves(a), halves(b));
-                        let differences =
-                            [(a0, b0), (a1, b1)].map(|(a, b)| u64::from(a.wrapping_sub(b).cast_unsigned()));
-                        differences[0] | differences[1] << 16
-                    }
+                    // Also of those on integers, which are done.
+                    _ => b,
                 }
             }
 
@@ -184,17 +210,9 @@ macro_rules! arithmetic {
                     Compare::Unordered => a.is_nan() || b.is_nan(),
                 }
             }
-
-            fn shift(op: ShiftOp, a: u64, by: u8) -> u64 {
-                match op {
-                    ShiftOp::Left => ((a as $bits) << by) as u64,
-                    ShiftOp::RightLogical => a >> by,
-                    ShiftOp::RightArithmetic => word(int(a) >> by),
-                }
-            }
         }
     };
 }
 
-arithmetic!(w32, Width::W32, f32, i32, u32);
-arithmetic!(w64, Width::W64, f64, i64, u64);
+floats!(w32, f32, i32, u32);
+floats!(w64, f64, i64, u64);

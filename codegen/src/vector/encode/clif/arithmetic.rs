@@ -1,7 +1,7 @@
 //! Lane-wise operations, and reductions of lanes.
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::types::{F32X4, F64, I8X16, I16X8, I32, I32X4, I64};
+use cranelift_codegen::ir::types::{F32X4, F64, I8X16, I16, I16X8, I32, I32X4, I64};
 use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::Emitter;
@@ -21,10 +21,10 @@ impl Emitter<'_, '_> {
             UnaryOp::Trunc => self.b.ins().trunc(x),
             UnaryOp::FromInt => {
                 let i = self.vi(a);
-                if self.width == Width::W32 {
-                    self.b.ins().fcvt_from_sint(F32X4, i)
-                } else {
+                if self.width == Width::W64 {
                     self.each_lane(i, |e, lane| e.b.ins().fcvt_from_sint(F64, lane))
+                } else {
+                    self.b.ins().fcvt_from_sint(F32X4, i)
                 }
             }
             UnaryOp::ToHalf => {
@@ -89,12 +89,22 @@ impl Emitter<'_, '_> {
             AndNot => self.b.ins().band_not(b, a),
             IntAdd => self.b.ins().iadd(a, b),
             IntSub => self.b.ins().isub(a, b),
+            IntMul if self.width == Width::W8 => self.multiply_bytes(a, b),
             IntMul => self.b.ins().imul(a, b),
             IntMin | IntMax if self.width == Width::W64 => {
                 let greater = self.b.ins().icmp(IntCC::SignedGreaterThan, a, b);
                 let (yes, no) = if op == IntMax { (a, b) } else { (b, a) };
                 self.b.ins().bitselect(greater, yes, no)
             }
+            UintMin | UintMax if self.width == Width::W64 => {
+                let sign = self.int_splat(i64::MIN);
+                let [left, right] = [a, b].map(|it| self.b.ins().bxor(it, sign));
+                let greater = self.b.ins().icmp(IntCC::SignedGreaterThan, left, right);
+                let (yes, no) = if op == UintMax { (a, b) } else { (b, a) };
+                self.b.ins().bitselect(greater, yes, no)
+            }
+            UintMin => self.b.ins().umin(a, b),
+            UintMax => self.b.ins().umax(a, b),
             IntMin => self.b.ins().smin(a, b),
             IntMax => self.b.ins().smax(a, b),
             IntEq => self.b.ins().icmp(IntCC::Equal, a, b),
@@ -104,6 +114,21 @@ impl Emitter<'_, '_> {
             }
             IntGt => self.b.ins().icmp(IntCC::SignedGreaterThan, a, b),
         }
+    }
+
+    /// Products of bytes, as the low halves of those of 16 bits; of bytes at odd places, which are upper ones, with zeros
+    /// below them.
+    fn multiply_bytes(&mut self, a: Value, b: Value) -> Value {
+        let [words_a, words_b] = [a, b].map(|it| self.cast(I16X8, it));
+        let low = self.b.ins().iconst(I16, 0xFF);
+        let low = self.b.ins().splat(I16X8, low);
+        let even = self.b.ins().imul(words_a, words_b);
+        let even = self.b.ins().band(even, low);
+        let upper_a = self.b.ins().band_not(words_a, low);
+        let upper_b = self.shift(ShiftOp::RightLogical, words_b, 8);
+        let odd = self.b.ins().imul(upper_a, upper_b);
+        let both = self.b.ins().bor(even, odd);
+        self.cast(I8X16, both)
     }
 
     pub(super) fn fma(&mut self, op: FmaOp, dst: VReg, a: VReg, b: VReg, c: VReg) {

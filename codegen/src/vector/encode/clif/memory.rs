@@ -4,7 +4,7 @@
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F32X4, I8, I8X16, I16, I16X8, I32, I32X4, I64, I64X2};
-use cranelift_codegen::ir::{InstBuilder, Type, Value};
+use cranelift_codegen::ir::{BlockArg, InstBuilder, StackSlotData, StackSlotKind, Type, Value};
 
 use super::{Emitter, memory};
 use crate::vector::ir::{Addr, MReg, Storage, VReg, Width};
@@ -177,6 +177,12 @@ impl Emitter<'_, '_> {
             },
             |e| {
                 let zero = e.splat(0);
+                if !e.width.has_floats() {
+                    let buffer = e.buffer();
+                    e.b.ins().store(memory(), zero, buffer, 0);
+                    e.move_active(mask, from, p, at, buffer, 0);
+                    return e.load((buffer, 0), from);
+                }
                 let v = e.active_lanes(mask, zero, |e, lane, vector| {
                     let at = at + from.bytes() as i32 * i32::from(lane);
                     let scalar = e.load_element((p, at), from);
@@ -198,6 +204,12 @@ impl Emitter<'_, '_> {
                 v
             },
             |e| {
+                if !e.width.has_floats() {
+                    let buffer = e.buffer();
+                    e.store(v, (buffer, 0), to);
+                    e.move_active(mask, to, buffer, 0, p, at);
+                    return v;
+                }
                 let converted = e.convert(v, to);
                 e.active_lanes(mask, v, |e, lane, vector| {
                     let at = at + to.bytes() as i32 * i32::from(lane);
@@ -206,6 +218,37 @@ impl Emitter<'_, '_> {
                 })
             },
         );
+    }
+
+    /// The address of room for a vector.
+    fn buffer(&mut self) -> Value {
+        let slot = *self.buffer.get_or_insert_with(|| {
+            let data = StackSlotData::new(StackSlotKind::ExplicitSlot, 16, 4);
+            self.b.create_sized_stack_slot(data)
+        });
+        self.b.ins().stack_addr(I64, slot, 0)
+    }
+
+    /// Moves active elements, one by one: there are more of them than branches are worth.
+    fn move_active(&mut self, mask: MReg, storage: Storage, from: Value, at: i32, to: Value, place: i32) {
+        let bits = self.bits(mask);
+        let [top, body, done] = std::array::from_fn(|_| self.b.create_block());
+        let left = self.b.append_block_param(top, I64);
+        self.b.ins().jump(top, &[BlockArg::Value(bits)]);
+        self.b.switch_to_block(top);
+        self.b.ins().brif(left, body, &[], done, &[]);
+        self.b.switch_to_block(body);
+        let lane = self.b.ins().ctz(left);
+        let by = self.iconst(i64::from(storage.bytes().ilog2()));
+        let offset = self.b.ins().ishl(lane, by);
+        let [from, to] = [from, to].map(|it| self.b.ins().iadd(it, offset));
+        let ty = if storage.bytes() == 1 { I8 } else { I16 };
+        let element = self.b.ins().load(ty, memory(), from, at);
+        self.b.ins().store(memory(), element, to, place);
+        let below = self.b.ins().iadd_imm_s(left, -1);
+        let rest = self.b.ins().band(left, below);
+        self.b.ins().jump(top, &[BlockArg::Value(rest)]);
+        self.b.switch_to_block(done);
     }
 
     fn as_type(&mut self, ty: Type, v: Value) -> Value {

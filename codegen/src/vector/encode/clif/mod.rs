@@ -10,10 +10,10 @@ mod memory;
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::immediates::{Ieee32, Ieee64};
-use cranelift_codegen::ir::types::{F32X4, F64X2, I8X16, I32, I32X4, I64, I64X2};
+use cranelift_codegen::ir::types::{F32X4, F64X2, I8X16, I16, I16X8, I32, I32X4, I64, I64X2};
 use cranelift_codegen::ir::{
     AbiParam, Block, BlockArg, ConstantData, Endianness, Function, InstBuilder, MemFlagsData, Signature,
-    Type, Value,
+    StackSlot, Type, Value,
 };
 use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
@@ -71,6 +71,8 @@ pub fn encode(
 /// Writes a program at the current place of a function that is being built; `args` are its parameters.
 pub fn inline(program: &Program, builder: &mut FunctionBuilder<'_>, args: &[Value], features: Features) {
     let (float, int) = match program.width {
+        Width::W8 => (I8X16, I8X16),
+        Width::W16 => (I16X8, I16X8),
         Width::W32 => (F32X4, I32X4),
         Width::W64 => (F64X2, I64X2),
     };
@@ -81,14 +83,14 @@ pub fn inline(program: &Program, builder: &mut FunctionBuilder<'_>, args: &[Valu
         builder.def_var(ints[p.0 as usize], arg);
     }
     let width = program.width;
-    let mut e = Emitter { b: builder, width, float, int, vectors, ints, masks, features };
+    let mut e = Emitter { b: builder, width, float, int, vectors, ints, masks, features, buffer: None };
     e.block(&program.body);
 }
 
 struct Emitter<'a, 'f> {
     b: &'a mut FunctionBuilder<'f>,
     width: Width,
-    /// The type of a register of floats; variables are of it.
+    /// The type of a register of floats, if lanes hold any; variables are of it.
     float: Type,
     /// The type of a register of integers.
     int: Type,
@@ -96,6 +98,8 @@ struct Emitter<'a, 'f> {
     ints: Vec<Variable>,
     masks: Vec<Variable>,
     features: Features,
+    /// Room for a vector, once something needs it.
+    buffer: Option<StackSlot>,
 }
 
 fn memory() -> MemFlagsData {
@@ -159,6 +163,9 @@ impl Emitter<'_, '_> {
     }
 
     fn cast(&mut self, ty: Type, v: Value) -> Value {
+        if self.b.func.dfg.value_type(v) == ty {
+            return v;
+        }
         let flags = MemFlagsData::new().with_endianness(Endianness::Little);
         self.b.ins().bitcast(ty, flags, v)
     }
@@ -199,6 +206,7 @@ impl Emitter<'_, '_> {
     /// The bits in every lane, as floats.
     fn splat(&mut self, bits: u64) -> Value {
         let scalar = match self.width {
+            Width::W8 | Width::W16 => self.b.ins().iconst(self.int.lane_type(), bits.cast_signed()),
             Width::W32 => self.b.ins().f32const(Ieee32::with_bits(bits as u32)),
             Width::W64 => self.b.ins().f64const(Ieee64::with_bits(bits)),
         };
@@ -290,7 +298,8 @@ impl Emitter<'_, '_> {
             }
             Inst::SplatInt { dst, src } => {
                 let x = self.x(src);
-                let low = if self.width == Width::W32 { self.b.ins().ireduce(I32, x) } else { x };
+                let lane = self.int.lane_type();
+                let low = if lane == I64 { x } else { self.b.ins().ireduce(lane, x) };
                 let v = self.b.ins().splat(self.int, low);
                 self.set(dst, v);
             }
@@ -310,6 +319,12 @@ impl Emitter<'_, '_> {
             }
             Inst::Blend { dst, mask, yes, no } => {
                 let (mask, yes, no) = (self.vi(mask), self.vi(yes), self.vi(no));
+                if !self.width.has_floats() {
+                    let zero = self.splat(0);
+                    let mask = self.b.ins().icmp(IntCC::SignedLessThan, mask, zero);
+                    let v = self.b.ins().bitselect(mask, yes, no);
+                    return self.set(dst, v);
+                }
                 // Spread the sign bit over the lane.
                 let by = self.b.ins().iconst(I32, i64::from(self.width.bits() - 1));
                 let mask = self.b.ins().sshr(mask, by);
@@ -356,9 +371,22 @@ impl Emitter<'_, '_> {
             Inst::MaskLanes { dst, mask } => {
                 // Spread the mask, keep bit `i` in lane `i`, and compare with it.
                 let bits = self.bits(mask);
-                let bits = if self.width == Width::W32 { self.b.ins().ireduce(I32, bits) } else { bits };
-                let bits = self.b.ins().splat(self.int, bits);
-                let own = self.int_lanes((0..self.lanes()).map(|i| 1 << i));
+                let bits = match self.width {
+                    // A byte of the mask for each half.
+                    Width::W8 => {
+                        let low = self.b.ins().ireduce(I16, bits);
+                        let both = self.b.ins().splat(I16X8, low);
+                        let order: Vec<u8> = (0..16).map(|lane| lane / 8).collect();
+                        self.bytes(both, both, &order)
+                    }
+                    Width::W64 => self.b.ins().splat(self.int, bits),
+                    _ => {
+                        let low = self.b.ins().ireduce(self.int.lane_type(), bits);
+                        self.b.ins().splat(self.int, low)
+                    }
+                };
+                let width = self.width.bits();
+                let own = self.int_lanes((0..self.lanes()).map(|i| 1 << (i % width)));
                 let kept = self.b.ins().band(bits, own);
                 let v = self.b.ins().icmp(IntCC::Equal, kept, own);
                 self.set(dst, v);
@@ -432,14 +460,12 @@ impl Emitter<'_, '_> {
     }
 
     fn interleave(&mut self, op: Interleave, dst: VReg, a: VReg, b: VReg) {
-        // Parts 0 to 3 are those of `a`, 4 to 7 those of `b`.
-        let order: [u8; 4] = match op {
-            Interleave::Low32 => [0, 4, 1, 5],
-            Interleave::High32 => [2, 6, 3, 7],
-            Interleave::Low64 => [0, 1, 4, 5],
-            Interleave::High64 => [2, 3, 6, 7],
-        };
-        self.shuffle(&order, 4, dst, a, b);
+        let size = op.bytes() as u8;
+        let parts = 16 / size;
+        let half = if op.is_high() { parts / 2 } else { 0 };
+        // The parts of `b` follow those of `a`.
+        let order: Vec<u8> = (0..parts / 2).flat_map(|i| [half + i, parts + half + i]).collect();
+        self.shuffle(&order, size, dst, a, b);
     }
 
     /// Picks parts of so many bytes, of `a` and then of `b`.

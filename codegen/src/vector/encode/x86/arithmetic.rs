@@ -87,7 +87,10 @@ impl Emitter {
             return self.spread(dst, K_SCRATCH);
         }
         if code == Code::INVALID {
-            return self.composed(op, dst, a, b);
+            return match self.width {
+                Width::W8 => self.multiply_bytes(dst, a, b),
+                _ => self.composed(op, dst, a, b),
+            };
         }
         self.op3(code, dst, a, b)
     }
@@ -96,6 +99,13 @@ impl Emitter {
         use Code::*;
         if op == ShiftOp::RightArithmetic && self.width == Width::W64 && !self.wide() {
             return self.shift_wide_signed(dst, a, by);
+        }
+        if self.width == Width::W8 {
+            return self.shift_bytes(op, dst, a, by);
+        }
+        if self.width == Width::W16 {
+            let code = self.shift_words(op);
+            return self.push(Instruction::with3(code, self.full(dst), self.full(a), u32::from(by)));
         }
         let code = match op {
             ShiftOp::Left => self.code_of(
@@ -175,13 +185,16 @@ impl Emitter {
         }
         let shuffle = self.code(VEX_Vpshufd_ymm_ymmm256_imm8, EVEX_Vpshufd_zmm_k1z_zmmm512b32_imm8);
         step(self, shuffle, 0b01_00_11_10)?;
-        if self.width == Width::W32 {
+        if self.width.bits() <= 32 {
             step(self, shuffle, 0b10_11_00_01)?;
         }
-        let splat = self.code_of(
-            [VEX_Vbroadcastss_ymm_xmm, EVEX_Vbroadcastss_zmm_k1z_xmmm32],
-            [VEX_Vbroadcastsd_ymm_xmm, EVEX_Vbroadcastsd_zmm_k1z_xmmm64],
-        );
+        // Inside 32 bits, the upper half comes down.
+        let shift = self.code(VEX_Vpsrld_ymm_ymm_imm8, EVEX_Vpsrld_zmm_k1z_zmmm512b32_imm8);
+        let lane = self.width.bits();
+        for by in [16, 8].into_iter().filter(|it| *it >= lane) {
+            step(self, shift, by)?;
+        }
+        let splat = self.broadcast();
         self.push(Instruction::with2(splat, self.full(dst), xmm(dst)))
     }
 

@@ -1,4 +1,4 @@
-//! Operations on 64-bit lanes that AVX2 has no instruction for.
+//! Operations that there is no instruction for: of AVX2 on 64-bit lanes.
 
 use iced_x86::{Code, Instruction};
 
@@ -13,6 +13,14 @@ impl Emitter {
             BinaryOp::IntMin | BinaryOp::IntMax => {
                 self.op3(VEX_Vpcmpgtq_ymm_ymm_ymmm256, s, a, b)?;
                 let (greater, other) = if op == BinaryOp::IntMax { (a, b) } else { (b, a) };
+                self.blend(dst, s, greater, other)
+            }
+            // Where signs differ, unsigned integers are ordered the other way: the sign of the mask is what counts.
+            BinaryOp::UintMin | BinaryOp::UintMax => {
+                self.op3(VEX_Vpcmpgtq_ymm_ymm_ymmm256, s, a, b)?;
+                self.op3(VEX_Vxorpd_ymm_ymm_ymmm256, s, s, a)?;
+                self.op3(VEX_Vxorpd_ymm_ymm_ymmm256, s, s, b)?;
+                let (greater, other) = if op == BinaryOp::UintMax { (a, b) } else { (b, a) };
                 self.blend(dst, s, greater, other)
             }
             // The product of the low halves, and the sum of the mixed ones above it.

@@ -1,7 +1,8 @@
 //! Loads and stores of vectors, with the conversion between a lane and what memory holds.
 //!
 //! AVX-512 converts and masks in one instruction. AVX2 has masks for elements of 32 and 64 bits alone: masked accesses of
-//! narrower elements go element by element, unless all lanes are active. Halves become `f64` by way of `f32`.
+//! narrower elements go element by element, unless all lanes are active; in lanes of 8 and 16 bits as `narrow` says.
+//! Halves become `f64` by way of `f32`.
 
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
@@ -46,6 +47,9 @@ impl Emitter {
         let mask = self.mask(mask);
         if self.wide() {
             return self.load_if(dst, addr, from, Some(mask));
+        }
+        if !self.width.has_floats() {
+            return self.load_active_bytes(dst, addr, from, mask);
         }
         let place = self.memory(addr);
         if from == self.width.storage() {
@@ -94,11 +98,8 @@ impl Emitter {
         use Code::*;
         let place = self.memory(addr);
         let widen = match (from, self.width) {
-            (Storage::Bits32 | Storage::Bits64, _) => {
-                let code = self.code_of(
-                    [VEX_Vbroadcastss_ymm_m32, EVEX_Vbroadcastss_zmm_k1z_xmmm32],
-                    [VEX_Vbroadcastsd_ymm_m64, EVEX_Vbroadcastsd_zmm_k1z_xmmm64],
-                );
+            (Storage::Bits8 | Storage::Bits16 | Storage::Bits32 | Storage::Bits64, _) => {
+                let code = self.broadcast_memory();
                 return self.push(Instruction::with2(code, self.full(dst), place));
             }
             (Storage::F32, _) => {
@@ -106,8 +107,8 @@ impl Emitter {
                 self.push(Instruction::with2(load, xmm(dst), place))?;
                 return self.splat_single(dst);
             }
-            (Storage::I8, Width::W32) => Movsx_r32_rm8,
-            (Storage::I16, Width::W32) => Movsx_r32_rm16,
+            (Storage::I8, Width::W8 | Width::W16 | Width::W32) => Movsx_r32_rm8,
+            (Storage::I16, Width::W8 | Width::W16 | Width::W32) => Movsx_r32_rm16,
             (Storage::I8, Width::W64) => Movsx_r64_rm8,
             (Storage::I16, Width::W64) => Movsx_r64_rm16,
             (Storage::I32, _) => Movsxd_r64_rm32,
@@ -168,6 +169,7 @@ impl Emitter {
                     let code = EVEX_Vcvtps2ph_xmmm128_k1z_ymm_imm8;
                     return self.push(Instruction::with3(code, place, s, NEAREST_EVEN));
                 }
+                Storage::I8 | Storage::U8 if self.width == Width::W16 => EVEX_Vpmovwb_ymmm256_k1z_zmm,
                 Storage::I8 | Storage::U8 => {
                     self.by_width(EVEX_Vpmovdb_xmmm128_k1z_zmm, EVEX_Vpmovqb_xmmm64_k1z_zmm)
                 }
@@ -176,13 +178,15 @@ impl Emitter {
                 }
                 Storage::I32 | Storage::U32 => EVEX_Vpmovqd_ymmm256_k1z_zmm,
                 Storage::I8Pair | Storage::U8Pair => EVEX_Vpmovwb_ymmm256_k1z_zmm,
+                Storage::Bits8 => EVEX_Vmovdqu8_zmmm512_k1z_zmm,
+                Storage::Bits16 => EVEX_Vmovdqu16_zmmm512_k1z_zmm,
                 Storage::Bits32 => EVEX_Vmovups_zmmm512_k1z_zmm,
                 Storage::Bits64 => EVEX_Vmovupd_zmmm512_k1z_zmm,
             };
             return self.push(Instruction::with2(code, place, self.full(src)));
         }
         match to {
-            Storage::Bits32 | Storage::Bits64 => {
+            Storage::Bits8 | Storage::Bits16 | Storage::Bits32 | Storage::Bits64 => {
                 self.push(Instruction::with2(VEX_Vmovups_ymmm256_ymm, place, self.full(src)))
             }
             Storage::F16 if narrow => {
@@ -215,6 +219,9 @@ impl Emitter {
             }
             self.masked(mask, false);
             return Ok(());
+        }
+        if !self.width.has_floats() {
+            return self.store_active_bytes(src, addr, to, mask);
         }
         let place = self.memory(addr);
         if to == self.width.storage() {
@@ -288,9 +295,17 @@ impl Emitter {
         use Code::*;
         let pair = |y: Code, z: Code| self.code(y, z);
         let code = match (from, self.width) {
-            (Storage::Bits32 | Storage::Bits64, _) => {
+            (Storage::Bits8 | Storage::Bits16 | Storage::Bits32 | Storage::Bits64, _) => {
                 pair(VEX_Vmovups_xmm_xmmm128, EVEX_Vmovups_xmm_k1z_xmmm128)
             }
+            (Storage::I8 | Storage::I8Pair, Width::W8 | Width::W16) => {
+                pair(VEX_Vpmovsxbw_xmm_xmmm64, EVEX_Vpmovsxbw_xmm_k1z_xmmm64)
+            }
+            (Storage::U8 | Storage::U8Pair, Width::W8 | Width::W16) => {
+                pair(VEX_Vpmovzxbw_xmm_xmmm64, EVEX_Vpmovzxbw_xmm_k1z_xmmm64)
+            }
+            // Law V8.
+            (Storage::I16 | Storage::U16 | Storage::F16, Width::W8 | Width::W16) => INVALID,
             (Storage::I8, Width::W32) => pair(VEX_Vpmovsxbd_xmm_xmmm32, EVEX_Vpmovsxbd_xmm_k1z_xmmm32),
             (Storage::U8, Width::W32) => pair(VEX_Vpmovzxbd_xmm_xmmm32, EVEX_Vpmovzxbd_xmm_k1z_xmmm32),
             (Storage::I16, Width::W32) => pair(VEX_Vpmovsxwd_xmm_xmmm64, EVEX_Vpmovsxwd_xmm_k1z_xmmm64),
@@ -327,7 +342,7 @@ impl Emitter {
         let halves = self.code(VEX_Vcvtps2ph_xmmm64_xmm_imm8, EVEX_Vcvtps2ph_xmmm64_k1z_xmm_imm8);
         let doubles_to_singles = self.code(VEX_Vcvtpd2ps_xmm_xmmm128, EVEX_Vcvtpd2ps_xmm_k1z_xmmm128b64);
         let code = match to {
-            Storage::Bits32 | Storage::Bits64 => {
+            Storage::Bits8 | Storage::Bits16 | Storage::Bits32 | Storage::Bits64 => {
                 self.code(VEX_Vmovups_xmmm128_xmm, EVEX_Vmovups_xmmm128_k1z_xmm)
             }
             Storage::F16 if self.width == Width::W32 => {
@@ -354,6 +369,7 @@ impl Emitter {
                 };
                 return self.push(Instruction::with2(code, place, s));
             }
+            Storage::I8 | Storage::U8 if self.width == Width::W16 => EVEX_Vpmovwb_xmmm64_k1z_xmm,
             Storage::I8 | Storage::U8 => {
                 self.by_width(EVEX_Vpmovdb_xmmm32_k1z_xmm, EVEX_Vpmovqb_xmmm16_k1z_xmm)
             }
@@ -367,7 +383,7 @@ impl Emitter {
     }
 
     /// AVX2: the elements of a vector, side by side in the scratch register.
-    fn narrow(&mut self, src: VReg, to: Storage) -> Done {
+    pub(super) fn narrow(&mut self, src: VReg, to: Storage) -> Done {
         use Code::*;
         let s = self.scratch();
         match (to, self.width) {
@@ -394,13 +410,13 @@ impl Emitter {
                 }
                 return Ok(());
             }
-            (_, Width::W32) => {}
+            _ => {}
         }
         // The low bytes of each lane go to the start of their half, then the halves side by side.
-        let order = self.low_bytes(to, 4);
+        let order = self.low_bytes(to, self.width.bytes());
         self.push(Instruction::with3(VEX_Vpshufb_ymm_ymm_ymmm256, self.full(s), self.full(src), order))?;
         self.push(Instruction::with3(VEX_Vpermq_ymm_ymmm256_imm8, self.full(s), self.full(s), 0b1000))?;
-        if to.bytes() == 1 {
+        if to.bytes() == 1 && self.width == Width::W32 {
             self.push(Instruction::with3(VEX_Vpshufd_xmm_xmmm128_imm8, xmm(s), xmm(s), 0b1000))?;
         }
         Ok(())

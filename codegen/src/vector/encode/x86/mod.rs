@@ -6,13 +6,15 @@
 //! use and end with `vzeroupper`.
 //!
 //! Kept back from the allocator: `rsp`, `rax` and the last vector register (and `k1` on AVX-512) as scratch; a second
-//! vector register where AVX2 composes instructions on 64-bit lanes. `k0` cannot be a write mask.
+//! vector register where AVX2 composes instructions on 64-bit lanes, and for lanes of 8 and 16 bits, where AVX2 also
+//! needs `r10` and `r11` for masks. `k0` cannot be a write mask.
 
 mod arithmetic;
 mod codes;
 mod compose;
 mod int;
 mod memory;
+mod narrow;
 mod vector;
 
 use std::fmt;
@@ -76,11 +78,15 @@ impl From<IcedError> for EncodeError {
 /// The registers that the allocator may use.
 pub fn registers(isa: Isa, width: Width) -> Registers {
     let (vectors, masks) = match (isa, width) {
-        (Isa::Avx512 | Isa::Avx512Vnni, _) => ((0..31).collect(), (2..8).collect()),
+        (Isa::Avx512 | Isa::Avx512Vnni, Width::W32 | Width::W64) => ((0..31).collect(), (2..8).collect()),
+        (Isa::Avx512 | Isa::Avx512Vnni, _) => ((0..30).collect(), (2..8).collect()),
         (_, Width::W32) => ((0..15).collect(), Vec::new()),
-        (_, Width::W64) => ((0..14).collect(), Vec::new()),
+        _ => ((0..14).collect(), Vec::new()),
     };
-    let ints = vec![RDI, RSI, RDX, RCX, 8, 9, 10, 11, RBX, RBP, 12, 13, 14, 15];
+    let mut ints = vec![RDI, RSI, RDX, RCX, 8, 9, 10, 11, RBX, RBP, 12, 13, 14, 15];
+    if narrow::needs_buffer(isa, width) {
+        ints.retain(|it| ![10, 11].contains(it));
+    }
     Registers { vectors, ints, masks, params: vec![RDI, RSI, RDX, RCX, 8, 9] }
 }
 
@@ -121,6 +127,8 @@ struct Emitter {
     /// Offset from `rsp` of each slot.
     slots: Vec<(File, i64)>,
     frame: i64,
+    /// Offset from `rsp` of room for a vector, where masked accesses need it.
+    buffer: i64,
     saved: Vec<u32>,
 }
 
@@ -151,6 +159,10 @@ impl Emitter {
             slots.push((file, frame));
             frame += if file == File::Vector { vector_bytes } else { 8 };
         }
+        let buffer = frame;
+        if narrow::needs_buffer(isa, allocated.program.width) {
+            frame += vector_bytes;
+        }
         let saved = CALLEE_SAVED.into_iter().filter(|&r| uses_int(&allocated.program.body, r)).collect();
         Emitter {
             isa,
@@ -161,6 +173,7 @@ impl Emitter {
             pool_len: 0,
             slots,
             frame: (frame + 15) & !15,
+            buffer,
             saved,
         }
     }

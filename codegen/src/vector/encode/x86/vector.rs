@@ -20,9 +20,10 @@ impl Emitter {
         VReg(if self.wide() { 31 } else { 15 })
     }
 
-    /// AVX2: the second scratch register of programs of 64-bit lanes. AVX-512 composes nothing and has one.
+    /// The second scratch register, where there is one: in programs of 64-bit lanes on AVX2, and of 8 and 16 bits.
     pub(super) fn spare(&self) -> VReg {
-        if !self.wide() && self.width == Width::W64 { VReg(14) } else { self.scratch() }
+        let second = if self.width.has_floats() { !self.wide() && self.width == Width::W64 } else { true };
+        if second { VReg(self.scratch().0 - 1) } else { self.scratch() }
     }
 
     /// The register at half of the full width.
@@ -42,28 +43,81 @@ impl Emitter {
         if self.wide() { z } else { y }
     }
 
+    /// For lanes that hold floats.
     pub(super) fn by_width(&self, w32: Code, w64: Code) -> Code {
-        match self.width {
-            Width::W32 => w32,
-            Width::W64 => w64,
-        }
+        if self.width == Width::W64 { w64 } else { w32 }
+    }
+
+    /// For lanes of 8, 16, 32 and 64 bits.
+    pub(super) fn of_width(&self, codes: [Code; 4]) -> Code {
+        codes[self.width.bytes().ilog2() as usize]
     }
 
     /// The code for `ymm` and `zmm` of 32-bit lanes, then of 64-bit lanes.
     pub(super) fn code_of(&self, w32: [Code; 2], w64: [Code; 2]) -> Code {
-        let [y, z] = if self.width == Width::W32 { w32 } else { w64 };
+        let [y, z] = if self.width == Width::W64 { w64 } else { w32 };
         self.code(y, z)
+    }
+
+    /// The lowest lane of a register in every lane.
+    pub(super) fn broadcast(&self) -> Code {
+        use Code::*;
+        self.code(
+            self.of_width([
+                VEX_Vpbroadcastb_ymm_xmmm8,
+                VEX_Vpbroadcastw_ymm_xmmm16,
+                VEX_Vbroadcastss_ymm_xmm,
+                VEX_Vbroadcastsd_ymm_xmm,
+            ]),
+            self.broadcast_wide(),
+        )
+    }
+
+    /// A lane of memory in every lane.
+    pub(super) fn broadcast_memory(&self) -> Code {
+        use Code::*;
+        self.code(
+            self.of_width([
+                VEX_Vpbroadcastb_ymm_xmmm8,
+                VEX_Vpbroadcastw_ymm_xmmm16,
+                VEX_Vbroadcastss_ymm_m32,
+                VEX_Vbroadcastsd_ymm_m64,
+            ]),
+            self.broadcast_wide(),
+        )
+    }
+
+    fn broadcast_wide(&self) -> Code {
+        use Code::*;
+        self.of_width([
+            EVEX_Vpbroadcastb_zmm_k1z_xmmm8,
+            EVEX_Vpbroadcastw_zmm_k1z_xmmm16,
+            EVEX_Vbroadcastss_zmm_k1z_xmmm32,
+            EVEX_Vbroadcastsd_zmm_k1z_xmmm64,
+        ])
     }
 
     /// AVX-512: all bits one in the lanes of a mask, else zero.
     pub(super) fn spread(&mut self, dst: VReg, mask: Register) -> Done {
-        let code = self.by_width(Code::EVEX_Vpmovm2d_zmm_kr, Code::EVEX_Vpmovm2q_zmm_kr);
+        use Code::*;
+        let code = self.of_width([
+            EVEX_Vpmovm2b_zmm_kr,
+            EVEX_Vpmovm2w_zmm_kr,
+            EVEX_Vpmovm2d_zmm_kr,
+            EVEX_Vpmovm2q_zmm_kr,
+        ]);
         self.push(Instruction::with2(code, self.full(dst), mask))
     }
 
     /// AVX-512: the scratch mask of the lanes whose sign bit is set.
     fn signs(&mut self, a: VReg) -> Done {
-        let code = self.by_width(Code::EVEX_Vpmovd2m_kr_zmm, Code::EVEX_Vpmovq2m_kr_zmm);
+        use Code::*;
+        let code = self.of_width([
+            EVEX_Vpmovb2m_kr_zmm,
+            EVEX_Vpmovw2m_kr_zmm,
+            EVEX_Vpmovd2m_kr_zmm,
+            EVEX_Vpmovq2m_kr_zmm,
+        ]);
         self.push(Instruction::with2(code, K_SCRATCH, self.full(a)))
     }
 
@@ -84,7 +138,9 @@ impl Emitter {
     /// The same bits in every lane, as an operand of a full-width instruction.
     pub(super) fn splat_operand(&mut self, bits: u64) -> MemoryOperand {
         let wide = self.wide();
-        let bytes = self.lane_bytes(std::iter::repeat_n(bits, if wide { 1 } else { self.lanes() as usize }));
+        // Broadcast parts have 32 bits at least.
+        let count = if wide { 4u32.div_ceil(self.width.bytes()) } else { self.lanes() };
+        let bytes = self.lane_bytes(std::iter::repeat_n(bits, count as usize));
         self.constant(bytes, wide)
     }
 
@@ -222,7 +278,8 @@ impl Emitter {
         };
         let (from, to) = match file {
             File::Int => (Mov_r64_rm64, Mov_rm64_r64),
-            File::Mask => (VEX_Kmovw_kr_km16, VEX_Kmovw_m16_kr),
+            File::Mask if self.width.has_floats() => (VEX_Kmovw_kr_km16, VEX_Kmovw_m16_kr),
+            File::Mask => (VEX_Kmovq_kr_km64, VEX_Kmovq_m64_kr),
             File::Vector => (
                 self.code(VEX_Vmovups_ymm_ymmm256, EVEX_Vmovups_zmm_k1z_zmmm512),
                 self.code(VEX_Vmovups_ymmm256_ymm, EVEX_Vmovups_zmmm512_k1z_zmm),
@@ -248,10 +305,7 @@ impl Emitter {
             _ => {
                 let bytes = self.lane_bytes(std::iter::once(bits));
                 let operand = self.constant(bytes, false);
-                let code = self.code_of(
-                    [VEX_Vbroadcastss_ymm_m32, EVEX_Vbroadcastss_zmm_k1z_xmmm32],
-                    [VEX_Vbroadcastsd_ymm_m64, EVEX_Vbroadcastsd_zmm_k1z_xmmm64],
-                );
+                let code = self.broadcast_memory();
                 self.push(Instruction::with2(code, self.full(dst), operand))
             }
         }
@@ -261,14 +315,24 @@ impl Emitter {
     pub(super) fn splat_int(&mut self, dst: VReg, src: Register) -> Done {
         use Code::*;
         let half = Register::EAX + (src as u32 - Register::RAX as u32);
-        let src = if self.width == Width::W32 { half } else { src };
+        let src = if self.width == Width::W64 { src } else { half };
         if self.wide() {
-            let code = self.by_width(EVEX_Vpbroadcastd_zmm_k1z_r32, EVEX_Vpbroadcastq_zmm_k1z_r64);
+            let code = self.of_width([
+                EVEX_Vpbroadcastb_zmm_k1z_r32,
+                EVEX_Vpbroadcastw_zmm_k1z_r32,
+                EVEX_Vpbroadcastd_zmm_k1z_r32,
+                EVEX_Vpbroadcastq_zmm_k1z_r64,
+            ]);
             return self.push(Instruction::with2(code, self.full(dst), src));
         }
         let code = self.by_width(VEX_Vmovd_xmm_rm32, VEX_Vmovq_xmm_rm64);
         self.push(Instruction::with2(code, xmm(dst), src))?;
-        let code = self.by_width(VEX_Vpbroadcastd_ymm_xmmm32, VEX_Vpbroadcastq_ymm_xmmm64);
+        let code = self.of_width([
+            VEX_Vpbroadcastb_ymm_xmmm8,
+            VEX_Vpbroadcastw_ymm_xmmm16,
+            VEX_Vpbroadcastd_ymm_xmmm32,
+            VEX_Vpbroadcastq_ymm_xmmm64,
+        ]);
         self.push(Instruction::with2(code, self.full(dst), xmm(dst)))
     }
 
@@ -287,11 +351,18 @@ impl Emitter {
         use Code::*;
         let (d, y, n) = (self.full(dst), self.full(yes), self.full(no));
         if self.wide() {
-            let code =
-                self.by_width(EVEX_Vblendmps_zmm_k1z_zmm_zmmm512b32, EVEX_Vblendmpd_zmm_k1z_zmm_zmmm512b64);
+            let code = self.of_width([
+                EVEX_Vpblendmb_zmm_k1z_zmm_zmmm512,
+                EVEX_Vpblendmw_zmm_k1z_zmm_zmmm512,
+                EVEX_Vblendmps_zmm_k1z_zmm_zmmm512b32,
+                EVEX_Vblendmpd_zmm_k1z_zmm_zmmm512b64,
+            ]);
             self.push(Instruction::with3(code, d, n, y))?;
             self.masked(K_SCRATCH, false);
             return Ok(());
+        }
+        if !self.width.has_floats() {
+            return self.blend_bytes(dst, mask, yes, no);
         }
         let code = self.by_width(VEX_Vblendvps_ymm_ymm_ymmm256_ymm, VEX_Vblendvpd_ymm_ymm_ymmm256_ymm);
         self.push(Instruction::with4(code, d, n, y, self.full(mask)))
@@ -312,10 +383,10 @@ impl Emitter {
         }
         // Inside the 128-bit halves first: a0 a2 b0 b2, a4 a6 b4 b6, or a0 b0, a2 b2; then the middle quarters change places.
         let lanes: u32 = match (self.width, odd) {
-            (Width::W32, true) => 0b11_01_11_01,
-            (Width::W32, false) => 0b10_00_10_00,
             (Width::W64, true) => 0b1111,
             (Width::W64, false) => 0,
+            (_, true) => 0b11_01_11_01,
+            (_, false) => 0b10_00_10_00,
         };
         let code = self.by_width(VEX_Vshufps_ymm_ymm_ymmm256_imm8, VEX_Vshufpd_ymm_ymm_ymmm256_imm8);
         self.push(Instruction::with4(code, self.full(s), self.full(a), self.full(b), lanes))?;
@@ -348,10 +419,7 @@ impl Emitter {
     fn splat_lane(&mut self, dst: VReg, a: VReg, lane: u32) -> Done {
         use Code::*;
         if lane == 0 {
-            let code = self.code_of(
-                [VEX_Vbroadcastss_ymm_xmm, EVEX_Vbroadcastss_zmm_k1z_xmmm32],
-                [VEX_Vbroadcastsd_ymm_xmm, EVEX_Vbroadcastsd_zmm_k1z_xmmm64],
-            );
+            let code = self.broadcast();
             return self.push(Instruction::with2(code, self.full(dst), xmm(a)));
         }
         if !self.wide() && self.width == Width::W64 {
@@ -368,12 +436,17 @@ impl Emitter {
         self.op3(code, dst, s, a)
     }
 
-    /// `scratch = clamp(n, …, VL)` in every lane of the scratch register.
+    /// `scratch = clamp(n, …, VL)` in every lane of the scratch register: no less than 0, where lanes do not hold any `n`.
     fn splat_count(&mut self, n: IReg) -> Done {
         use Code::*;
         self.load_const(SCRATCH, i64::from(self.lanes()))?;
         self.push(Instruction::with2(Cmp_r64_rm64, gpr(n.0), SCRATCH))?;
         self.push(Instruction::with2(Cmovl_r64_rm64, SCRATCH, gpr(n.0)))?;
+        if !self.width.has_floats() {
+            let zero = self.constant(vec![0; 8], false);
+            self.push(Instruction::with2(Test_rm64_r64, SCRATCH, SCRATCH))?;
+            self.push(Instruction::with2(Cmovs_r64_rm64, SCRATCH, zero))?;
+        }
         self.splat_int(self.scratch(), SCRATCH)
     }
 
@@ -396,7 +469,8 @@ impl Emitter {
         let (dst, s) = (self.mask(dst), self.full(self.scratch()));
         if self.wide() {
             self.lanes_below(K_SCRATCH)?;
-            return self.push(Instruction::with3(VEX_Kandnw_kr_kr_kr, dst, K_SCRATCH, dst));
+            let code = if self.width.has_floats() { VEX_Kandnw_kr_kr_kr } else { VEX_Kandnq_kr_kr_kr };
+            return self.push(Instruction::with3(code, dst, K_SCRATCH, dst));
         }
         self.lanes_below(s)?;
         self.push(Instruction::with3(VEX_Vpandn_ymm_ymm_ymmm256, dst, s, dst))
