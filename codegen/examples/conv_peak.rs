@@ -5,7 +5,7 @@
 #![allow(clippy::print_stdout, reason = "a measurement prints")]
 
 use orogen_codegen::jit_memory::{Jit, Loaded};
-use orogen_codegen::kernels::conv::{Convolution, Geometry, Images, SlidingWindow, Window};
+use orogen_codegen::kernels::conv::{Convolution, Geometry, Images, Slide, SlidingWindow, Window};
 use orogen_codegen::kernels::epilogue::{Operand, Step};
 use orogen_codegen::vector::{Builder, Isa};
 use orogen_ir::shape::ShapeCx;
@@ -60,22 +60,21 @@ fn main() {
     for [c, m, side, kernel, stride] in LAYERS {
         let depthwise = m == 1;
         let padding = kernel / 2;
-        let geometry =
-            Geometry { kernel: [kernel; 2], stride: [stride; 2], dilation: [1; 2], padding: [padding; 2] };
+        let geometry = Geometry(vec![Slide { kernel, stride, dilation: 1, padding }; 2]);
         let out = (side + 2 * padding - kernel) / stride + 1;
         let epilogue = vec![Step::add(Operand::Row), Step::relu()];
         let mut jit = Jit::new().unwrap();
         let peak_id = jit.define(&peak_program, isa).unwrap();
         let mut shapes = ShapeCx::new();
         let images = Images {
-            input: [1, c, side, side].map(|it| shapes.int(it)),
-            output: [1, m, out, out].map(|it| shapes.int(it)),
+            input: [1, c, side, side].map(|it| shapes.int(it)).into(),
+            output: [1, m, out, out].map(|it| shapes.int(it)).into(),
         };
         let form = geometry.form(&mut shapes, &images).expect("the laws hold");
         let conv = Convolution {
             m: Some(m),
             epilogue: epilogue.clone(),
-            ..Convolution::floats(isa, geometry, form)
+            ..Convolution::floats(isa, geometry.clone(), form)
         };
         let channels = if depthwise { c } else { m };
         let id = if depthwise {

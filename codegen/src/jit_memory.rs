@@ -60,7 +60,7 @@ impl Loaded {
     /// be to memory that lives, does not move, and is not borrowed in conflict with the access.
     ///
     /// # Panics
-    /// With more than 20 arguments.
+    /// With more than 24 arguments.
     pub unsafe fn call(&self, id: FuncId, args: &[i64]) {
         let code = self.module.as_ref().expect("until drop").get_finalized_function(id);
         macro_rules! call {
@@ -102,6 +102,10 @@ impl Loaded {
             18: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17;
             19: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18;
             20: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19;
+            21: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20;
+            22: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21;
+            23: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22;
+            24: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23;
         }
     }
 }

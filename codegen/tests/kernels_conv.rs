@@ -1,27 +1,33 @@
-//! Convolutions against seven nested loops.
+//! Convolutions of images of any rank against nested loops.
 #![allow(unsafe_code, reason = "calling generated code")]
 
 mod common;
 
 use common::Random;
 use orogen_codegen::jit_memory::Jit;
-use orogen_codegen::kernels::conv::{Convolution, Geometry, Images, SlidingWindow, Window};
+use orogen_codegen::kernels::conv::{Convolution, Geometry, Images, Slide, SlidingWindow, Window};
 use orogen_codegen::kernels::epilogue::{Operand, Step};
 use orogen_codegen::kernels::gemm::Tile;
 use orogen_codegen::vector::Isa;
-use orogen_ir::shape::ShapeCx;
+use orogen_ir::shape::{Dim, ShapeCx};
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Sizes {
     batch: usize,
     groups: usize,
     /// Input and output channels of a group.
     c: usize,
     m: usize,
-    h: usize,
-    w: usize,
-    /// Zeros below and to the right.
-    end: [usize; 2],
+    image: Vec<usize>,
+    /// Zeros behind the image on each axis.
+    end: Vec<usize>,
+}
+
+impl Sizes {
+    fn outputs(&self, g: &Geometry) -> Vec<usize> {
+        let axes = self.image.iter().zip(&self.end).zip(&g.0);
+        axes.map(|((n, end), slide)| out_size(*n, slide, *end)).collect()
+    }
 }
 
 /// Multiples of 1/16, so that all sums are exact.
@@ -29,36 +35,49 @@ fn values(random: &mut Random, n: usize) -> Vec<f32> {
     (0..n).map(|_| (random.below(33) as f32 - 16.0) / 16.0).collect()
 }
 
-fn out_size(n: usize, axis: usize, g: &Geometry, end: usize) -> usize {
-    let span = g.dilation[axis] as usize * (g.kernel[axis] as usize - 1) + 1;
-    (n + g.padding[axis] as usize + end - span) / g.stride[axis] as usize + 1
+fn out_size(n: usize, slide: &Slide, end: usize) -> usize {
+    let span = slide.dilation as usize * (slide.kernel as usize - 1) + 1;
+    (n + slide.padding as usize + end - span) / slide.stride as usize + 1
+}
+
+/// All positions in some extents, in order.
+fn positions(extents: &[usize]) -> Vec<Vec<usize>> {
+    let step = |found: Vec<Vec<usize>>, extent: &usize| {
+        found.iter().flat_map(|it| (0..*extent).map(move |i| [&it[..], &[i]].concat())).collect()
+    };
+    extents.iter().fold(vec![Vec::new()], step)
+}
+
+/// The number of the element under a kernel element, if it lies in the image.
+fn under(g: &Geometry, image: &[usize], output: &[usize], tap: &[usize]) -> Option<usize> {
+    g.0.iter().enumerate().try_fold(0, |number, (i, slide)| {
+        let at = output[i] as i64 * slide.stride + tap[i] as i64 * slide.dilation - slide.padding;
+        (0..image[i] as i64).contains(&at).then(|| number * image[i] + at as usize)
+    })
+}
+
+fn kernel(g: &Geometry) -> Vec<usize> {
+    g.0.iter().map(|it| it.kernel as usize).collect()
 }
 
 fn oracle(x: &[f32], weights: &[f32], s: &Sizes, g: &Geometry) -> Vec<f32> {
-    let [oh, ow] = [out_size(s.h, 0, g, s.end[0]), out_size(s.w, 1, g, s.end[1])];
-    let [kh, kw] = g.kernel.map(|k| k as usize);
+    let (outputs, taps) = (positions(&s.outputs(g)), positions(&kernel(g)));
+    let plane: usize = s.image.iter().product();
     let mut y = Vec::new();
     for image in 0..s.batch * s.groups {
         let group = image % s.groups;
         for m in 0..s.m {
-            for oy in 0..oh {
-                for ox in 0..ow {
-                    let mut sum = 0.0;
-                    for c in 0..s.c {
-                        for ky in 0..kh {
-                            for kx in 0..kw {
-                                let iy = oy as i64 * g.stride[0] + ky as i64 * g.dilation[0] - g.padding[0];
-                                let ix = ox as i64 * g.stride[1] + kx as i64 * g.dilation[1] - g.padding[1];
-                                if (0..s.h as i64).contains(&iy) && (0..s.w as i64).contains(&ix) {
-                                    let at = ((image * s.c + c) * s.h + iy as usize) * s.w + ix as usize;
-                                    let tap = (((group * s.m + m) * s.c + c) * kh + ky) * kw + kx;
-                                    sum += x[at] * weights[tap];
-                                }
-                            }
+            for output in &outputs {
+                let mut sum = 0.0;
+                for c in 0..s.c {
+                    for (number, tap) in taps.iter().enumerate() {
+                        if let Some(at) = under(g, &s.image, output, tap) {
+                            let weight = ((group * s.m + m) * s.c + c) * taps.len() + number;
+                            sum += x[(image * s.c + c) * plane + at] * weights[weight];
                         }
                     }
-                    y.push(sum);
                 }
+                y.push(sum);
             }
         }
     }
@@ -75,16 +94,15 @@ fn panels(weights: &[f32], m: usize, k: usize, rows: usize) -> Vec<f32> {
     out
 }
 
-fn check(isa: Isa, s: Sizes, g: Geometry, split: bool, depthwise: bool) {
+fn check(isa: Isa, s: &Sizes, g: &Geometry, split: bool, depthwise: bool) {
     let mut random = Random(99);
-    let [kh, kw] = g.kernel.map(|k| k as usize);
-    let k = s.c * kh * kw;
-    let x = values(&mut random, s.batch * s.groups * s.c * s.h * s.w);
+    let k = s.c * g.taps() as usize;
+    let x = values(&mut random, s.batch * s.groups * s.c * s.image.iter().product::<usize>());
     let weights = values(&mut random, s.groups * s.m * k);
     let bias = values(&mut random, s.groups * s.m);
-    let [oh, ow] = [out_size(s.h, 0, &g, s.end[0]), out_size(s.w, 1, &g, s.end[1])];
-    let plane = oh * ow;
-    let mut expected = oracle(&x, &weights, &s, &g);
+    let outputs = s.outputs(g);
+    let plane: usize = outputs.iter().product();
+    let mut expected = oracle(&x, &weights, s, g);
     let residual = values(&mut random, expected.len());
     for (i, y) in expected.iter_mut().enumerate() {
         *y = (*y + bias[i / plane % (s.groups * s.m)] + residual[i]).max(0.0);
@@ -95,29 +113,19 @@ fn check(isa: Isa, s: Sizes, g: Geometry, split: bool, depthwise: bool) {
     let mut jit = Jit::new().unwrap();
     let int = |n: usize| n as i64;
     let mut shapes = ShapeCx::new();
-    let what = format!("{isa:?} {g:?} {}x{} w{}", s.c, s.m, s.w);
+    let extents = s.image.iter().chain(&outputs).map(|it| int(*it));
+    let what = format!("{isa:?} {g:?} {}x{} {:?}", s.c, s.m, s.image);
     if depthwise {
-        let conv = SlidingWindow { epilogue, ..SlidingWindow::floats(isa, Window::Weights, g) };
+        let conv = SlidingWindow { epilogue, ..SlidingWindow::floats(isa, Window::Weights, g.clone()) };
         let id = conv.emit(jit.module(), "conv").unwrap_or_else(|e| panic!("{what}: {e}"));
         let code = jit.finish().unwrap();
         let planes = s.batch * s.groups;
         for (first, last) in if split { vec![(0, 1), (1, planes)] } else { vec![(0, planes)] } {
-            let args = [
-                x.as_ptr() as i64,
-                weights.as_ptr() as i64,
-                y.as_mut_ptr() as i64,
-                int(s.batch),
-                int(s.groups),
-                int(s.h),
-                int(s.w),
-                int(oh),
-                int(ow),
-                int(first),
-                int(last),
-                bias.as_ptr() as i64,
-                residual.as_ptr() as i64,
-                int(4 * plane),
-            ];
+            let mut args = vec![x.as_ptr() as i64, weights.as_ptr() as i64, y.as_mut_ptr() as i64];
+            args.extend([int(s.batch), int(s.groups)]);
+            args.extend(extents.clone());
+            args.extend([int(first), int(last), bias.as_ptr() as i64]);
+            args.extend([residual.as_ptr() as i64, int(4 * plane)]);
             assert_eq!(args.len(), conv.params());
             // SAFETY: buffers of the sizes that the function documents.
             unsafe { code.call(id, &args) };
@@ -127,11 +135,11 @@ fn check(isa: Isa, s: Sizes, g: Geometry, split: bool, depthwise: bool) {
         let packed: Vec<f32> =
             weights.chunks((s.m * k).max(1)).flat_map(|group| panels(group, s.m, k, rows)).collect();
         let images = Images {
-            input: [s.batch, s.groups * s.c, s.h, s.w].map(|it| shapes.int(int(it))),
-            output: [s.batch, s.groups * s.m, oh, ow].map(|it| shapes.int(int(it))),
+            input: dims(&mut shapes, [s.batch, s.groups * s.c], &s.image),
+            output: dims(&mut shapes, [s.batch, s.groups * s.m], &outputs),
         };
         let form = g.form(&mut shapes, &images).unwrap();
-        let conv = Convolution { epilogue, ..Convolution::floats(isa, g, form) };
+        let conv = Convolution { epilogue, ..Convolution::floats(isa, g.clone(), form) };
         assert_eq!(conv.packed_weights(int(s.c), int(s.m)) as usize * s.groups, packed.len());
         let id = conv.emit(jit.module(), "conv").unwrap_or_else(|e| panic!("{what}: {e}"));
         let code = jit.finish().unwrap();
@@ -140,25 +148,11 @@ fn check(isa: Isa, s: Sizes, g: Geometry, split: bool, depthwise: bool) {
         workspace[bytes / 4..].fill(3.0);
         let ranges = if split { vec![(0, plane / 3), (plane / 3, plane)] } else { vec![(0, plane)] };
         for (first, last) in ranges {
-            let args = [
-                x.as_ptr() as i64,
-                packed.as_ptr() as i64,
-                y.as_mut_ptr() as i64,
-                int(s.batch),
-                int(s.groups),
-                int(s.c),
-                int(s.m),
-                int(s.h),
-                int(s.w),
-                int(oh),
-                int(ow),
-                workspace.as_mut_ptr() as i64,
-                int(first),
-                int(last),
-                bias.as_ptr() as i64,
-                residual.as_ptr() as i64,
-                int(4 * plane),
-            ];
+            let mut args = vec![x.as_ptr() as i64, packed.as_ptr() as i64, y.as_mut_ptr() as i64];
+            args.extend([s.batch, s.groups, s.c, s.m].map(int));
+            args.extend(extents.clone());
+            args.extend([workspace.as_mut_ptr() as i64, int(first), int(last)]);
+            args.extend([bias.as_ptr() as i64, residual.as_ptr() as i64, int(4 * plane)]);
             assert_eq!(args.len(), conv.params());
             // SAFETY: buffers of the sizes that the function documents.
             unsafe { code.call(id, &args) };
@@ -171,112 +165,154 @@ fn check(isa: Isa, s: Sizes, g: Geometry, split: bool, depthwise: bool) {
     }
 }
 
-const PLAIN: Geometry = Geometry { kernel: [3, 3], stride: [1, 1], dilation: [1, 1], padding: [1, 1] };
+fn dims(shapes: &mut ShapeCx, first: [usize; 2], extents: &[usize]) -> Vec<Dim> {
+    first.iter().chain(extents).map(|it| shapes.int(*it as i64)).collect()
+}
+
+const PLAIN: Slide = Slide { kernel: 3, stride: 1, dilation: 1, padding: 1 };
+
+/// Slides that are the same but for the kernel and the padding on each axis.
+fn slides<const N: usize>(kernel: [i64; N], padding: [i64; N]) -> Geometry {
+    Geometry(
+        kernel.into_iter().zip(padding).map(|(kernel, padding)| Slide { kernel, padding, ..PLAIN }).collect(),
+    )
+}
+
+/// The same with other constants on each axis.
+fn by<const N: usize>(g: Geometry, stride: [i64; N], dilation: [i64; N]) -> Geometry {
+    let slides = g.0.into_iter().zip(stride).zip(dilation);
+    Geometry(slides.map(|((it, stride), dilation)| Slide { stride, dilation, ..it }).collect())
+}
+
+fn sizes<const N: usize>(image: [usize; N], end: [usize; N]) -> Sizes {
+    Sizes { batch: 2, groups: 1, c: 3, m: 17, image: image.into(), end: end.into() }
+}
 
 #[test]
 fn kernels_strides_dilations_and_paddings() {
-    let s = Sizes { batch: 2, groups: 1, c: 3, m: 17, h: 13, w: 21, end: [1, 1] };
     let geometries = [
-        PLAIN,
-        Geometry { kernel: [1, 1], padding: [0, 0], ..PLAIN },
-        Geometry { kernel: [1, 1], padding: [0, 0], stride: [2, 2], ..PLAIN },
-        Geometry { kernel: [7, 7], padding: [3, 3], stride: [2, 2], ..PLAIN },
-        Geometry { kernel: [1, 5], padding: [0, 2], ..PLAIN },
-        Geometry { kernel: [5, 2], padding: [4, 0], stride: [1, 3], ..PLAIN },
-        Geometry { dilation: [2, 3], padding: [2, 3], ..PLAIN },
-        Geometry { dilation: [1, 2], padding: [0, 5], stride: [3, 2], ..PLAIN },
+        slides([3, 3], [1, 1]),
+        slides([1, 1], [0, 0]),
+        by(slides([1, 1], [0, 0]), [2, 2], [1, 1]),
+        by(slides([7, 7], [3, 3]), [2, 2], [1, 1]),
+        slides([1, 5], [0, 2]),
+        by(slides([5, 2], [4, 0]), [1, 3], [1, 1]),
+        by(slides([3, 3], [2, 3]), [1, 1], [2, 3]),
+        by(slides([3, 3], [0, 5]), [3, 2], [1, 2]),
     ];
     for isa in Isa::available() {
-        for g in geometries {
-            let end = if g.padding == [0, 0] { [0, 0] } else { s.end };
-            check(isa, Sizes { end, ..s }, g, false, false);
-            check(isa, Sizes { end: [2, 5], ..s }, g, true, false);
+        for g in &geometries {
+            let end = if g.0.iter().all(|it| it.padding == 0) { [0, 0] } else { [1, 1] };
+            check(isa, &sizes([13, 21], end), g, false, false);
+            check(isa, &sizes([13, 21], [2, 5]), g, true, false);
+        }
+    }
+}
+
+/// Every axis before that of columns is one of rows.
+#[test]
+fn one_axis_and_more_than_two() {
+    let one = slides([3], [1]);
+    let three = [
+        slides([3, 3, 3], [1, 1, 1]),
+        slides([1, 1, 1], [0, 0, 0]),
+        by(slides([2, 3, 2], [0, 1, 2]), [2, 1, 2], [1, 2, 1]),
+        by(slides([3, 1, 4], [2, 0, 1]), [1, 2, 3], [2, 1, 1]),
+    ];
+    let four = by(slides([2, 1, 3, 3], [1, 0, 1, 1]), [1, 2, 1, 2], [1, 1, 2, 1]);
+    for isa in Isa::available() {
+        for depthwise in [false, true] {
+            let of = |s: Sizes| if depthwise { Sizes { groups: 5, c: 1, m: 1, ..s } } else { s };
+            check(isa, &of(sizes([61], [3])), &one, true, depthwise);
+            for g in &three {
+                check(isa, &of(sizes([5, 6, 21], [1, 0, 2])), g, true, depthwise);
+                check(
+                    isa,
+                    &of(Sizes { groups: 2, c: 5, m: 3, ..sizes([4, 7, 5], [0; 3]) }),
+                    g,
+                    false,
+                    depthwise,
+                );
+            }
+            check(isa, &of(sizes([3, 4, 5, 9], [1, 0, 0, 1])), &four, true, depthwise);
         }
     }
 }
 
 #[test]
 fn groups_small_images_and_ranges() {
+    let plain = slides([3, 3], [1, 1]);
     for isa in Isa::available() {
-        let s = Sizes { batch: 2, groups: 3, c: 2, m: 5, h: 7, w: 7, end: [1, 1] };
-        check(isa, s, PLAIN, true, false);
-        check(isa, Sizes { h: 1, w: 1, ..s }, PLAIN, false, false);
-        check(isa, Sizes { c: 600, m: 30, groups: 1, batch: 1, ..s }, PLAIN, false, false);
-        check(isa, Sizes { w: 70, h: 40, ..s }, PLAIN, true, false);
+        let s = Sizes { groups: 3, c: 2, m: 5, ..sizes([7, 7], [1, 1]) };
+        check(isa, &s, &plain, true, false);
+        check(isa, &Sizes { image: vec![1, 1], ..s.clone() }, &plain, false, false);
+        check(isa, &Sizes { c: 600, m: 30, groups: 1, batch: 1, ..s.clone() }, &plain, false, false);
+        check(isa, &Sizes { image: vec![40, 70], ..s }, &plain, true, false);
     }
 }
 
 #[test]
 fn depthwise() {
-    let s = Sizes { batch: 2, groups: 5, c: 1, m: 1, h: 11, w: 40, end: [1, 1] };
     for isa in Isa::available() {
         for g in [
-            PLAIN,
-            Geometry { stride: [2, 2], ..PLAIN },
-            Geometry { kernel: [5, 5], padding: [2, 2], ..PLAIN },
-            Geometry { kernel: [3, 2], padding: [1, 0], stride: [1, 3], dilation: [2, 2] },
-            Geometry { kernel: [7, 7], padding: [3, 3], ..PLAIN },
+            slides([3, 3], [1, 1]),
+            by(slides([3, 3], [1, 1]), [2, 2], [1, 1]),
+            slides([5, 5], [2, 2]),
+            by(slides([3, 2], [1, 0]), [1, 3], [2, 2]),
+            slides([7, 7], [3, 3]),
         ] {
-            check(isa, s, g, false, true);
-            check(isa, Sizes { w: 7, h: 7, end: [3, 3], ..s }, g, true, true);
-            check(isa, Sizes { w: 113, h: 6, end: [0, 2], ..s }, g, false, true);
+            for (image, end, split) in
+                [([11, 40], [1, 1], false), ([7, 7], [3, 3], true), ([6, 113], [0, 2], false)]
+            {
+                check(isa, &Sizes { groups: 5, c: 1, m: 1, ..sizes(image, end) }, &g, split, true);
+            }
         }
     }
 }
 
 #[test]
 fn pooling() {
-    let (planes, h, w) = (3usize, 9usize, 37usize);
-    let mut x = values(&mut Random(4), planes * h * w);
-    x[40] = f32::NAN;
+    let planes = 3usize;
     for isa in Isa::available() {
-        for g in [
-            Geometry { stride: [2, 2], ..PLAIN },
-            PLAIN,
-            Geometry { kernel: [2, 2], stride: [2, 2], padding: [0, 0], ..PLAIN },
-            Geometry { kernel: [5, 3], stride: [1, 3], padding: [2, 0], ..PLAIN },
+        for (g, image) in [
+            (by(slides([3, 3], [1, 1]), [2, 2], [1, 1]), vec![9, 37]),
+            (slides([3, 3], [1, 1]), vec![9, 37]),
+            (by(slides([2, 2], [0, 0]), [2, 2], [1, 1]), vec![9, 37]),
+            (by(slides([5, 3], [2, 0]), [1, 3], [1, 1]), vec![9, 37]),
+            (by(slides([3], [1]), [2], [1]), vec![70]),
+            (by(slides([2, 3, 3], [1, 1, 0]), [1, 2, 2], [2, 1, 1]), vec![5, 6, 19]),
+            (slides([2, 1, 3, 2], [0, 0, 1, 1]), vec![3, 2, 5, 18]),
         ] {
+            let mut x = values(&mut Random(4), planes * image.iter().product::<usize>());
+            x[40] = f32::NAN;
             for window in [Window::Max, Window::Sum] {
-                let end = g.padding.map(|p| p as usize);
-                let [oh, ow] = [out_size(h, 0, &g, end[0]), out_size(w, 1, &g, end[1])];
-                let mut y = vec![7.0f32; planes * oh * ow + 32];
-                let pool = SlidingWindow::floats(isa, window, g);
+                let end = g.0.iter().map(|it| it.padding as usize).collect();
+                let s = Sizes { image: image.clone(), end, ..sizes([], []) };
+                let outputs = s.outputs(&g);
+                let count: usize = outputs.iter().product();
+                let mut y = vec![7.0f32; planes * count + 32];
+                let pool = SlidingWindow::floats(isa, window, g.clone());
                 let mut jit = Jit::new().unwrap();
                 let id = pool.emit(jit.module(), "pool").unwrap_or_else(|e| panic!("{e}"));
                 let code = jit.finish().unwrap();
                 let int = |n: usize| n as i64;
-                let args = [
-                    x.as_ptr() as i64,
-                    0,
-                    y.as_mut_ptr() as i64,
-                    1,
-                    int(planes),
-                    int(h),
-                    int(w),
-                    int(oh),
-                    int(ow),
-                    0,
-                    int(planes),
-                ];
+                let mut args = vec![x.as_ptr() as i64, 0, y.as_mut_ptr() as i64, 1, int(planes)];
+                args.extend(image.iter().chain(&outputs).map(|it| int(*it)));
+                args.extend([0, int(planes)]);
                 // SAFETY: buffers of the sizes that the function documents; weights are not read.
                 unsafe { code.call(id, &args) };
-                assert_eq!(y[planes * oh * ow..], [7.0; 32], "wrote behind the output");
-                for (i, found) in y[..planes * oh * ow].iter().enumerate() {
-                    let (plane, oy, ox) = (i / (oh * ow), i / ow % oh, i % ow);
+                assert_eq!(y[planes * count..], [7.0; 32], "wrote behind the output");
+                let (places, taps) = (positions(&outputs), positions(&kernel(&g)));
+                let plane: usize = image.iter().product();
+                for (i, found) in y[..planes * count].iter().enumerate() {
                     let mut exact = if window == Window::Max { f32::NEG_INFINITY } else { 0.0 };
-                    for ky in 0..g.kernel[0] {
-                        for kx in 0..g.kernel[1] {
-                            let iy = oy as i64 * g.stride[0] + ky - g.padding[0];
-                            let ix = ox as i64 * g.stride[1] + kx - g.padding[1];
-                            if (0..h as i64).contains(&iy) && (0..w as i64).contains(&ix) {
-                                let v = x[(plane * h + iy as usize) * w + ix as usize];
-                                exact = match window {
-                                    _ if v.is_nan() || exact.is_nan() => f32::NAN,
-                                    Window::Max => exact.max(v),
-                                    _ => exact + v,
-                                };
-                            }
-                        }
+                    for at in taps.iter().filter_map(|tap| under(&g, &image, &places[i % count], tap)) {
+                        let v = x[i / count * plane + at];
+                        exact = match window {
+                            _ if v.is_nan() || exact.is_nan() => f32::NAN,
+                            Window::Max => exact.max(v),
+                            _ => exact + v,
+                        };
                     }
                     let same = *found == exact || found.is_nan() && exact.is_nan();
                     assert!(same, "{isa:?} {window:?} {g:?} at {i}: {found} {exact}");

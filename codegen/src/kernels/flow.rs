@@ -30,6 +30,11 @@ impl Flow<'_, '_> {
         self.b.ins().imul(a, b)
     }
 
+    pub(crate) fn product(&mut self, factors: &[Value]) -> Value {
+        let Some((first, others)) = factors.split_first() else { return self.int(1) };
+        others.iter().fold(*first, |product, it| self.mul(product, *it))
+    }
+
     pub(crate) fn scale(&mut self, a: Value, by: i64) -> Value {
         let by = self.int(by);
         self.mul(a, by)

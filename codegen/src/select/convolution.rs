@@ -12,7 +12,7 @@ use super::product::{Term, products};
 use super::routine::Routine;
 use super::selector::{Match, Selector, single_axes, spans, symbols};
 use super::tree::{Arg, Call, Node};
-use crate::kernels::conv::{Convolution, Form, Geometry, Images, SlidingWindow, Source, Window};
+use crate::kernels::conv::{Convolution, Form, Geometry, Images, Slide, SlidingWindow, Source, Window};
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Operand};
 use crate::kernels::gemm::{Arithmetic, Blocking, Factor, Layout, Side, Tile, Zero};
@@ -21,7 +21,7 @@ use crate::vector::{Storage, Width};
 /// Outputs of a plane in one unit of parallel work.
 const PLANE_UNIT: i64 = 64;
 
-/// A convolution over one or two spatial dimensions.
+/// A convolution.
 struct Shape {
     x: BufferId,
     w: BufferId,
@@ -35,8 +35,9 @@ struct Shape {
     c: i64,
     m: i64,
     images: Images,
-    input: [Dim; 2],
-    output: [Dim; 2],
+    /// Extents of an image.
+    input: Vec<Dim>,
+    output: Vec<Dim>,
 }
 
 /// A stage that is a convolution.
@@ -48,7 +49,9 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
         Some(shape) => (shape, first, second),
         None => (recognise(s, stage, &second, &first)?, second, first),
     };
-    let depthwise = shape.c == 1 && shape.m == 1 && shape.groups > 1;
+    let taps = shape.geometry.taps();
+    let single = shape.c == 1 && shape.m == 1 && shape.groups > 1;
+    let depthwise = single && taps <= SlidingWindow::MOST_TAPS;
     // Panels that are made when the program is compiled have one zero point.
     let each = shape.w_zero.as_ref().is_some_and(|it| it.1 == Zero::Each);
     let place = s.packable(shape.w).filter(|_| !depthwise && !each);
@@ -63,14 +66,13 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
     let source = Source { element: x.element, zero: shape.x_zero.is_some(), arithmetic };
     let layout = if place.is_some() { Layout::Packed } else { Layout::RowMajor };
     let weights = Factor { layout, element: w.element, zero: shape.w_zero.as_ref().map(|it| it.1) };
-    let taps = shape.geometry.kernel[0] * shape.geometry.kernel[1];
     let steps = shape.c * taps / arithmetic.terms();
     let whole = depthwise || steps <= 2 * Blocking::of(s.isa).depth;
     let most = if depthwise { usize::MAX } else { MOST_REPEATED };
     let width = arithmetic.width();
     let (chain, operands) = epilogue(s, run, width, whole.then_some(most));
     let kinds: Vec<Kind> = operands.iter().map(|it| it.1).collect();
-    let plane = s.shapes.mul(shape.output[0], shape.output[1]).ok()?;
+    let plane = s.shapes.product(&shape.output).ok()?;
     let zero = s.shapes.int(0);
     let mut args = vec![
         Arg::Pointer(shape.x, zero),
@@ -80,7 +82,8 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
     ];
     let epilogue = chain.steps(&kinds);
     let y = chain.element;
-    let geometry = shape.geometry;
+    let geometry = shape.geometry.clone();
+    let slides = geometry.to_string();
     let key = format!("{geometry:?} {source:?} {weights:?} {}", chain.key(&kinds));
     let (symbol, workspace, units, kind) = if depthwise {
         let channels = s.shapes.int(shape.groups);
@@ -144,7 +147,6 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
             args.push(Arg::Size(s.shapes.scale(plane, element.bytes()).ok()?));
         }
     }
-    let Geometry { kernel: [kh, kw], stride: [sy, sx], .. } = geometry;
     let fused = if chain.is_empty() { String::new() } else { format!(", {} fused", chain.stages) };
     let integers = match arithmetic {
         Arithmetic::Float | Arithmetic::Double => "",
@@ -152,10 +154,8 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
         Arithmetic::Pairs => "paired integer ",
         Arithmetic::Quads(_) => "byte ",
     };
-    let what = format!(
-        "{integers}{kind} {kh}x{kw}/{sy}x{sx}, {} groups of {} to {}{fused}",
-        shape.groups, shape.c, shape.m
-    );
+    let what =
+        format!("{integers}{kind} {slides}, {} groups of {} to {}{fused}", shape.groups, shape.c, shape.m);
     let node = Node::Call(Box::new(Call { symbol, args, workspace, what }));
     Some(Match { node, stages: 1 + chain.stages, units: s.ranged.then_some(units) })
 }
@@ -199,7 +199,7 @@ fn recognise(s: &mut Selector<'_>, stage: &Stage, x_term: &Term, w_term: &Term) 
         return None;
     }
     let rank = x_at.len();
-    let spatial = rank.checked_sub(2).filter(|it| (1..=2).contains(it))?;
+    let spatial = rank.checked_sub(2).filter(|it| *it > 0)?;
     let dims = |list: &[Index]| list.iter().map(Index::dim).collect::<Option<Vec<Dim>>>();
     let (x_at, w_at, at) = (dims(x_at)?, dims(w_at)?, dims(&stage.at)?);
     if w_at.len() != rank || at.len() != rank {
@@ -268,32 +268,23 @@ fn recognise(s: &mut Selector<'_>, stage: &Stage, x_term: &Term, w_term: &Term) 
     if !spans(&s.shapes, &stage.axes, &result) || !spans(&s.shapes, &stage.reduce, &sum) {
         return None;
     }
-    let mut geometry = Geometry { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], padding: [0; 2] };
-    let one = s.shapes.int(1);
-    let (mut input, mut output) = ([one; 2], [one; 2]);
+    let mut sliding = Sliding::new(s, spatial);
     for i in 0..spatial {
-        let to = i + 2 - spatial;
-        let (kernel, stride, dilation, padding) =
+        let slide =
             spatial_dim(s, stage, x_at[2 + i], at[2 + i], out_dims[2 + i], w_at[2 + i], w_dims[2 + i])?;
-        if padding != 0 && otherwise.is_none() {
+        if slide.padding != 0 && otherwise.is_none() {
             return None;
         }
-        geometry.kernel[to] = kernel;
-        geometry.stride[to] = stride;
-        geometry.dilation[to] = dilation;
-        geometry.padding[to] = padding;
-        input[to] = x_dims[2 + i];
-        output[to] = out_dims[2 + i];
+        sliding.push(slide, x_dims[2 + i], out_dims[2 + i]);
     }
-    let images = Images {
-        input: [x_dims[0], x_dims[1], input[0], input[1]],
-        output: [out_dims[0], out_dims[1], output[0], output[1]],
-    };
+    let Sliding { geometry, input, output } = sliding;
+    let images =
+        Images { input: [&x_dims[..2], &input].concat(), output: [&out_dims[..2], &output].concat() };
     let batch = out_dims[0];
     Some(Shape { x: *xb, w: *wb, x_zero, w_zero, geometry, batch, groups, c, m, images, input, output })
 }
 
-/// Kernel size, stride, dilation and padding of `x = stride·o + dilation·k − padding`.
+/// What of `x = stride·o + dilation·k − padding` are constants.
 fn spatial_dim(
     s: &mut Selector<'_>,
     stage: &Stage,
@@ -302,7 +293,7 @@ fn spatial_dim(
     o_extent: Dim,
     k: Dim,
     k_extent: Dim,
-) -> Option<(i64, i64, i64, i64)> {
+) -> Option<Slide> {
     let kernel = s.shapes.as_int(k_extent)?;
     let (mut rest, mut stride, mut dilation) = (x, 1, 1);
     match s.shapes.as_sym(o) {
@@ -325,7 +316,34 @@ fn spatial_dim(
     }
     let padding = -s.shapes.as_int(rest)?;
     let sane = (1..=64).contains(&stride) && (1..=64).contains(&dilation) && (1..=64).contains(&kernel);
-    (sane && (0..=1024).contains(&padding)).then_some((kernel, stride, dilation, padding))
+    (sane && (0..=1024).contains(&padding)).then_some(Slide { kernel, stride, dilation, padding })
+}
+
+/// The axes of images.
+struct Sliding {
+    geometry: Geometry,
+    /// Extents of an image.
+    input: Vec<Dim>,
+    output: Vec<Dim>,
+}
+
+impl Sliding {
+    /// An image of one axis is one row.
+    fn new(s: &mut Selector<'_>, spatial: usize) -> Sliding {
+        let rows = usize::from(spatial == 1);
+        let one = s.shapes.int(1);
+        Sliding {
+            geometry: Geometry(vec![Slide::new(1); rows]),
+            input: vec![one; rows],
+            output: vec![one; rows],
+        }
+    }
+
+    fn push(&mut self, slide: Slide, input: Dim, output: Dim) {
+        self.geometry.0.push(slide);
+        self.input.push(input);
+        self.output.push(output);
+    }
 }
 
 /// A stage that is a pooling: the sum or the largest of a window that slides over planes.
@@ -374,7 +392,7 @@ pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     }
     let dims = |list: &[Index]| list.iter().map(Index::dim).collect::<Option<Vec<Dim>>>();
     let (x_at, at) = (dims(x_at)?, dims(&stage.at)?);
-    let spatial = x_at.len().checked_sub(2).filter(|it| (1..=2).contains(it))?;
+    let spatial = x_at.len().checked_sub(2).filter(|it| *it > 0)?;
     let x_dims = program.buffers[*x].dims.clone();
     let out_dims = program.buffers[stage.buffer].dims.clone();
     if at.len() != x_at.len() || x_at[..2] != at[..2] || x_dims[..2] != out_dims[..2] {
@@ -384,11 +402,9 @@ pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         return None;
     }
     let one = s.shapes.int(1);
-    let mut geometry = Geometry { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], padding: [0; 2] };
-    let (mut input, mut output) = ([one; 2], [one; 2]);
+    let mut sliding = Sliding::new(s, spatial);
     let mut taps = Vec::new();
     for i in 0..spatial {
-        let to = i + 2 - spatial;
         let symbols = s.shapes.free_symbols(x_at[2 + i]);
         let tap = stage.reduce.iter().find(|it| symbols.contains(&it.var)).copied();
         let (k, k_extent) = match tap {
@@ -396,23 +412,18 @@ pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
             None => (s.shapes.int(0), one),
         };
         taps.push((k, k_extent));
-        let (kernel, stride, dilation, padding) =
-            spatial_dim(s, stage, x_at[2 + i], at[2 + i], out_dims[2 + i], k, k_extent)?;
-        if padding != 0 && otherwise.is_none() {
+        let slide = spatial_dim(s, stage, x_at[2 + i], at[2 + i], out_dims[2 + i], k, k_extent)?;
+        if slide.padding != 0 && otherwise.is_none() {
             return None;
         }
-        (geometry.kernel[to], geometry.stride[to]) = (kernel, stride);
-        (geometry.dilation[to], geometry.padding[to]) = (dilation, padding);
-        input[to] = x_dims[2 + i];
-        output[to] = out_dims[2 + i];
+        sliding.push(slide, x_dims[2 + i], out_dims[2 + i]);
     }
-    if !spans(&s.shapes, &stage.reduce, &taps) || geometry.kernel.iter().product::<i64>() > 1024 {
+    let Sliding { geometry, input, output } = sliding;
+    if !spans(&s.shapes, &stage.reduce, &taps) {
         return None;
     }
-    let images = Images {
-        input: [x_dims[0], x_dims[1], input[0], input[1]],
-        output: [out_dims[0], out_dims[1], output[0], output[1]],
-    };
+    let images =
+        Images { input: [&x_dims[..2], &input].concat(), output: [&out_dims[..2], &output].concat() };
     s.lawful(|shapes| geometry.laws(Form::Unfolded, shapes, &images))?;
     let source = Source { element, zero: false, arithmetic };
     s.lawful(|shapes| Ok(geometry.reads(shapes, &source).into()))?;
@@ -421,7 +432,7 @@ pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let zero = s.shapes.int(0);
     let planes = s.shapes.mul(out_dims[0], out_dims[1]).ok()?;
     let (first, last, units) = s.range(1, planes)?;
-    let plane = s.shapes.mul(output[0], output[1]).ok()?;
+    let plane = s.shapes.product(&output).ok()?;
     let mut args = vec![
         Arg::Pointer(*x, zero),
         Arg::Pointer(*x, zero),
@@ -437,6 +448,7 @@ pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         }
     }
     let key = format!("{window:?} {geometry:?} {source:?} {}", chain.key(&kinds));
+    let slides = geometry.to_string();
     let routine = SlidingWindow {
         isa: s.isa,
         window,
@@ -447,8 +459,7 @@ pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         epilogue: chain.steps(&kinds),
     };
     let symbol = s.routine("pool", &key, || Routine::Window(Box::new(routine)));
-    let Geometry { kernel: [kh, kw], stride: [sy, sx], .. } = geometry;
-    let what = format!("pool {window:?} {kh}x{kw}/{sy}x{sx}");
+    let what = format!("pool {window:?} {slides}");
     let node = Node::Call(Box::new(Call { symbol, args, workspace: zero, what }));
     Some(Match { node, stages: 1 + chain.stages, units: s.ranged.then_some(units) })
 }

@@ -4,7 +4,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{FuncRef, Value};
 use cranelift_module::{FuncId, Module};
 
-use super::{Form, Geometry, Source, pack_pointwise, unfold_segment};
+use super::{Form, Geometry, Slide, Source, pack_pointwise, unfold_segment};
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Step};
 use crate::kernels::flow::{self, Flow};
@@ -21,15 +21,15 @@ const BLOCK_BYTES: i64 = 768 * 1024;
 /// A convolution to be generated.
 ///
 /// The function takes, all 64-bit: `x`, `weights`, `y` (pointers), `batch`, `groups`, `c`, `m` (input and output channels
-/// of one group), `h`, `w`, `oh`, `ow`, `workspace` (a pointer to [`Convolution::workspace`] bytes, 64-byte aligned for
-/// speed), `first`, `last` (the outputs of each plane to compute, as a range of `oy · ow + ox`, so that threads can
-/// share a plane), the zero point of `x` and the first one of the weights where they have some, then the operands of the
+/// of one group), the extents of an image in and of one out, `workspace` (a pointer to [`Convolution::workspace`] bytes,
+/// 64-byte aligned for speed), `first`, `last` (the outputs of each plane to compute, as a range of their numbers in
+/// memory, so that threads can share a plane), the zero point of `x` and the first one of the weights where they have some, then the operands of the
 /// epilogue. An operand by row has an element for each output channel; a full one is laid out like `y`, and its stride is
 /// that of a plane.
 ///
-/// Packed weights hold for each group `[⌈m / rows⌉][⌈c / terms⌉ · kh · kw][rows][terms]`, the panels of
+/// Packed weights hold for each group `[⌈m / rows⌉][⌈c / terms⌉ · taps][rows][terms]`, the panels of
 /// [`crate::kernels::gemm`], with `rows` of [`Tile::of`]; terms are neighbouring channels. Others are row-major,
-/// `[groups · m][c · kh · kw]`, and packed on the way; they are not multiplied in pairs.
+/// `[groups · m][c · taps]`, and packed on the way; they are not multiplied in pairs.
 #[derive(Debug, Clone)]
 pub struct Convolution {
     /// The instruction set of the kernels.
@@ -65,9 +65,15 @@ impl Convolution {
         }
     }
 
+    /// Parameters before the zero points.
+    fn fixed_params(&self) -> usize {
+        10 + 2 * self.geometry.rank()
+    }
+
     /// The number of parameters of the function.
     pub fn params(&self) -> usize {
-        14 + usize::from(self.x.zero)
+        self.fixed_params()
+            + usize::from(self.x.zero)
             + usize::from(self.weights.zero.is_some())
             + epilogue::params(&self.epilogue)
     }
@@ -91,7 +97,7 @@ impl Convolution {
 
     /// Elements of the kernel.
     fn taps(&self) -> i64 {
-        self.geometry.kernel[0] * self.geometry.kernel[1]
+        self.geometry.taps()
     }
 
     /// The most input channels that are unfolded at a time: all, where the sum is to be rounded once.
@@ -188,13 +194,15 @@ impl Convolution {
         unfold: FuncRef,
         pack: Option<FuncRef>,
     ) {
-        let &[x, weights, y, batch, groups, c, m, h, w, oh, ow, workspace, first, last, ..] = args else {
-            unreachable!("the function is declared with fourteen parameters and more")
+        let rank = self.geometry.rank();
+        let (fixed, mut rest) = args.split_at(self.fixed_params());
+        let &[x, weights, y, batch, groups, c, m, ref extents @ .., workspace, first, last] = fixed else {
+            unreachable!("the function is declared with these parameters and more")
         };
+        let (input, output) = extents.split_at(rank);
         let (rows, columns) = (i64::from(Tile::of(self.isa).rows), self.columns());
         let lane = self.x.arithmetic.lane().bytes();
         let (zero, one) = (flow.int(0), flow.int(1));
-        let mut rest = &args[14..];
         let mut zero_point = |there: bool| {
             let (first, others) = rest.split_first().filter(|_| there)?;
             rest = others;
@@ -225,10 +233,10 @@ impl Convolution {
         let count = flow.sub(last, first);
         let count = flow.max(count, one);
         let width = flow.balanced_by(count, width, columns);
-        let in_plane = flow.mul(h, w);
+        let in_plane = flow.product(input);
         let in_plane = flow.scale(in_plane, x_size);
         let group_bytes = flow.mul(in_plane, c);
-        let out_plane = flow.mul(oh, ow);
+        let out_plane = flow.product(output);
         let out_plane = flow.scale(out_plane, y_size);
         // Weights as they are given, and as tiles read them.
         let unit = if self.packs() { lane } else { self.weights.unit(self.x.arithmetic).bytes() };
@@ -301,7 +309,7 @@ impl Convolution {
                             values.extend(x_zero.filter(|_| !self.x.arithmetic.is_quads()));
                             flow.call(unfold, &values);
                         } else {
-                            self.unfold_panel(flow, unfold, [x, here, h, w, ow], x_zero, to, p, stop);
+                            self.unfold_panel(flow, unfold, [x, here], [input, output], x_zero, to, p, stop);
                         }
                     });
                     let done = flow.add(pc, here);
@@ -345,32 +353,51 @@ impl Convolution {
         &self,
         flow: &mut Flow<'_, '_>,
         unfold: FuncRef,
-        [x, c, h, w, ow]: [Value; 5],
+        [x, c]: [Value; 2],
+        [input, output]: [&[Value]; 2],
         zero: Option<Value>,
         panel: Value,
         p: Value,
         stop: Value,
     ) {
-        let [sy, sx] = self.geometry.stride;
-        let [top, left] = self.geometry.padding;
+        let (rows, columns) = self.geometry.split();
+        let (out_rows, ow) = (&output[..rows.len()], output[rows.len()]);
         let top_row = flow.div(p, ow);
         let last = flow.offset(stop, -1);
         let bottom = flow.div(last, ow);
         let bottom = flow.offset(bottom, 1);
-        flow.range(top_row, bottom, 1, |flow, oy| {
-            let row = flow.mul(oy, ow);
+        flow.range(top_row, bottom, 1, |flow, number| {
+            let row = flow.mul(number, ow);
             let next = flow.add(row, ow);
             let from = flow.max(p, row);
             let to = flow.min(stop, next);
             let ox = flow.sub(from, row);
-            let ix = flow.scale(ox, sx);
-            let ix = flow.offset(ix, -left);
-            let iy = flow.scale(oy, sy);
-            let iy = flow.offset(iy, -top);
+            let start = |flow: &mut Flow<'_, '_>, at: Value, slide: &Slide| {
+                let at = flow.scale(at, slide.stride);
+                flow.offset(at, -slide.padding)
+            };
+            let mut starts = vec![start(flow, ox, &columns)];
+            // The position on each axis of rows, from the number of the row.
+            let mut left = number;
+            for (axis, slide) in rows.iter().enumerate().rev() {
+                let at = if axis == 0 {
+                    left
+                } else {
+                    let whole = flow.div(left, out_rows[axis]);
+                    let before = flow.mul(whole, out_rows[axis]);
+                    let at = flow.sub(left, before);
+                    left = whole;
+                    at
+                };
+                starts.push(start(flow, at, slide));
+            }
             let done = flow.sub(from, p);
             let target = flow.at_scaled(panel, done, self.x.arithmetic.lane().bytes());
             let count = flow.sub(to, from);
-            let mut values = vec![x, target, c, h, w, iy, ix, count];
+            let mut values = vec![x, target, c];
+            values.extend(input);
+            values.extend(starts.into_iter().rev());
+            values.push(count);
             values.extend(zero);
             flow.call(unfold, &values);
         });

@@ -1,6 +1,6 @@
 //! Reading the elements under one kernel element for neighbouring outputs, from one row of an image.
 
-use super::{Geometry, ceil_div};
+use super::{Slide, ceil_div};
 use crate::kernels::element::Element;
 use crate::vector::{Addr, BinaryOp, Builder, IReg, IntOp, MReg, Size, VReg, Width};
 
@@ -21,25 +21,24 @@ pub(super) struct Line {
 }
 
 impl Line {
-    fn bases(geometry: &Geometry) -> Vec<i64> {
-        let [_, stride] = geometry.stride;
-        let mut bases: Vec<i64> = (0..geometry.kernel[1])
-            .map(|kx| kx * geometry.dilation[1])
-            .map(|at| if stride == 2 { at & !1 } else { at })
+    fn bases(slide: Slide) -> Vec<i64> {
+        let mut bases: Vec<i64> = (0..slide.kernel)
+            .map(|kx| kx * slide.dilation)
+            .map(|at| if slide.stride == 2 { at & !1 } else { at })
             .collect();
         bases.dedup();
         bases
     }
 
     /// Whether outputs of this stride can be read from elements of this kind, in lanes of a width.
-    pub(super) fn reads(geometry: &Geometry, element: Element, width: Width) -> bool {
-        geometry.stride[1] <= 2 || element == Element::lane(width)
+    pub(super) fn reads(slide: Slide, element: Element, width: Width) -> bool {
+        slide.stride <= 2 || element == Element::lane(width)
     }
 
     /// Elements from the first one read to the last one that whole loads touch, for one vector of outputs.
-    pub(super) fn reach(geometry: &Geometry) -> Size {
-        let [_, stride] = geometry.stride;
-        let last = Line::bases(geometry).last().copied().unwrap_or_default();
+    pub(super) fn reach(slide: Slide) -> Size {
+        let stride = slide.stride;
+        let last = Line::bases(slide).last().copied().unwrap_or_default();
         match stride {
             1 | 2 => Size { fixed: last, per_lane: stride },
             _ => Size { fixed: last - stride + 1, per_lane: stride },
@@ -50,19 +49,18 @@ impl Line {
     /// lies outside `0..w` reads as zero. Without bounds, all must be inside.
     pub(super) fn new(
         b: &mut Builder,
-        geometry: &Geometry,
+        slide: Slide,
         element: Element,
         vectors: i64,
         ix: IReg,
         bounds: Option<(IReg, IReg)>,
     ) -> Line {
-        let [_, stride] = geometry.stride;
-        let [_, dilation] = geometry.dilation;
+        let Slide { stride, dilation, .. } = slide;
         let index = (stride > 2).then(|| {
             let (iota, by) = (b.iota(), b.constant_int(stride as i32));
             b.binary(BinaryOp::IntMul, iota, by)
         });
-        let bases = Line::bases(geometry);
+        let bases = Line::bases(slide);
         let loads = if stride == 2 { 2 * vectors } else { vectors };
         let masks = match bounds {
             Some((w, count)) => bases

@@ -1,7 +1,7 @@
 //! Panels of the unfolded image.
 
 use super::line::Line;
-use super::{Geometry, Source};
+use super::{Geometry, Slide, Source, inside, strides};
 use crate::kernels::element::Element;
 use crate::kernels::gemm::{self, Arithmetic, Factor, Layout, Zero, remainder, repeated, step};
 use crate::vector::{
@@ -9,28 +9,39 @@ use crate::vector::{
 };
 
 /// A program that copies the elements under every kernel element, for neighbouring outputs of one row, into a panel
-/// `[⌈c / terms⌉ · kh · kw][vectors * VL]`: terms are neighbouring channels.
+/// `[⌈c / terms⌉ · taps][vectors * VL]`: terms are neighbouring channels.
 ///
-/// Parameters: `x` (the image, `c` planes), `panel` (already moved to the column of the first output), `c`, `h`, `w`,
-/// `iy`, `ix` (image position under the first kernel element for the first output; may lie in the padding), `count`
-/// (outputs; they must fit in the panel), and the zero point if there is one.
+/// Parameters: `x` (the image, `c` planes), `panel` (already moved to the column of the first output), `c`, the extent of
+/// each axis, the position on each axis under the first kernel element for the first output (which may lie in the
+/// padding), `count` (outputs; they must fit in the panel), and the zero point if there is one.
 pub fn unfold_segment(geometry: &Geometry, vectors: u32, source: &Source) -> Program {
     let mut b = Builder::of_width("unfold", source.arithmetic.width());
-    let [x, panel, c, h, w, iy, ix, count] = b.params();
+    let [x, panel, c] = b.params();
+    let [extents, starts] = [(); 2].map(|()| (0..geometry.rank()).map(|_| b.param()).collect::<Vec<_>>());
+    let count = b.param();
+    let (w, ix) = (extents[geometry.rank() - 1], starts[geometry.rank() - 1]);
     let zero = source.zero.then(|| {
         let p = b.param();
         source.term().load_splat(&mut b, p)
     });
-    let (vectors, lane) = (i64::from(vectors), source.arithmetic.lane());
+    let vectors = i64::from(vectors);
     let size = i64::from(source.element.bytes().trailing_zeros());
-    let row_bytes = b.int_op(IntOp::ShiftLeft, w, size);
-    let plane_bytes = b.int_mul(row_bytes, h);
+    let (strides, plane_bytes) = strides(&mut b, &extents, size);
     let left = b.int_op(IntOp::ShiftLeft, ix, size);
-    let down = b.int_mul(row_bytes, geometry.dilation[0]);
+    let rows = geometry.split().0.iter().zip(strides).zip(extents.iter().zip(&starts));
+    let rows = rows
+        .map(|((slide, bytes), (extent, start))| Rows {
+            slide: *slide,
+            extent: *extent,
+            start: *start,
+            bytes,
+            step: b.int_mul(bytes, slide.dilation),
+        })
+        .collect();
     let plane = b.int_move(x);
     let to = b.int_move(panel);
-    let put = if Line::reads(geometry, source.element, b.width()) {
-        Put::lines(&mut b, geometry, source, vectors, ix, w, count)
+    let put = if Line::reads(geometry.columns(), source.element, b.width()) {
+        Put::lines(&mut b, geometry.columns(), source, vectors, ix, w, count)
     } else {
         Put::Each { ix, w, count }
     };
@@ -40,23 +51,11 @@ pub fn unfold_segment(geometry: &Geometry, vectors: u32, source: &Source) -> Pro
         _ => b.constant(0.0),
     };
     let nothing = source.factor().unsigned(&mut b, source.arithmetic, nothing);
-    let unfold = Unfold { geometry, source, vectors, zero, nothing, put };
+    let unfold =
+        Unfold { columns: geometry.columns(), rows, plane_bytes, source, vectors, zero, nothing, put };
     let channels = |b: &mut Builder, terms: i64| {
-        let y = b.int_move(iy);
-        let start = b.int_mul(y, row_bytes);
-        let start = b.int_add(start, plane);
-        let row = b.int_add(start, left);
-        b.repeat(geometry.kernel[0], |b| {
-            let mut rows = vec![row];
-            for _ in 1..terms {
-                rows.push(b.int_add(rows[rows.len() - 1], plane_bytes));
-            }
-            let inside = inside(b, y, h);
-            b.when_else(IntCompare::Ne, inside, 0, |b| unfold.row(b, &rows, to), |b| unfold.clear(b, to));
-            b.bump(to, lane.vectors(geometry.kernel[1] * vectors));
-            b.bump(y, geometry.dilation[0]);
-            b.bump(row, down);
-        });
+        let from = b.int_add(plane, left);
+        unfold.rows(b, &unfold.rows, from, None, terms, to);
         for _ in 0..terms {
             b.bump(plane, plane_bytes);
         }
@@ -82,7 +81,7 @@ enum Put {
 impl Put {
     fn lines(
         b: &mut Builder,
-        geometry: &Geometry,
+        columns: Slide,
         source: &Source,
         vectors: i64,
         ix: IReg,
@@ -95,13 +94,27 @@ impl Put {
                 b.first(left)
             })
             .collect();
-        Put::Lines { line: Line::new(b, geometry, source.term(), vectors, ix, Some((w, count))), stored }
+        Put::Lines { line: Line::new(b, columns, source.term(), vectors, ix, Some((w, count))), stored }
     }
+}
+
+/// An axis of rows.
+struct Rows {
+    slide: Slide,
+    extent: IReg,
+    /// The position under the first kernel element.
+    start: IReg,
+    /// From one element to the next, and from one kernel element to the next.
+    bytes: IReg,
+    step: IReg,
 }
 
 /// What the rows of an unfolding share.
 struct Unfold<'a> {
-    geometry: &'a Geometry,
+    /// The axis of columns.
+    columns: Slide,
+    rows: Vec<Rows>,
+    plane_bytes: IReg,
     source: &'a Source,
     vectors: i64,
     /// The zero point in every lane.
@@ -112,9 +125,45 @@ struct Unfold<'a> {
 }
 
 impl Unfold<'_> {
+    /// The rows of the kernel along some axes, of as many channels as there are terms. `from` is where the first one is
+    /// read without these axes, `inside` whether the position on the axes before them is in the image.
+    fn rows(
+        &self,
+        b: &mut Builder,
+        axes: &[Rows],
+        from: IReg,
+        inside_before: Option<IReg>,
+        terms: i64,
+        to: IReg,
+    ) {
+        let Some((axis, inner)) = axes.split_first() else {
+            let mut rows = vec![from];
+            for _ in 1..terms {
+                rows.push(b.int_add(rows[rows.len() - 1], self.plane_bytes));
+            }
+            match inside_before {
+                Some(flag) => {
+                    b.when_else(IntCompare::Ne, flag, 0, |b| self.row(b, &rows, to), |b| self.clear(b, to));
+                }
+                None => self.row(b, &rows, to),
+            }
+            b.bump(to, self.lane().vectors(self.columns.kernel * self.vectors));
+            return;
+        };
+        let at = b.int_move(axis.start);
+        let offset = b.int_mul(at, axis.bytes);
+        let from = b.int_add(offset, from);
+        b.repeat(axis.slide.kernel, |b| {
+            let flag = inside(b, at, axis.extent, inside_before);
+            self.rows(b, inner, from, Some(flag), terms, to);
+            b.bump(at, axis.slide.dilation);
+            b.bump(from, axis.step);
+        });
+    }
+
     /// A row of the kernel, from rows of one channel or of neighbouring ones.
     fn row(&self, b: &mut Builder, rows: &[IReg], to: IReg) {
-        let kw = self.geometry.kernel[1];
+        let kw = self.columns.kernel;
         match &self.put {
             Put::Lines { line, stored } => {
                 // Two kernel columns at a time may share their loads.
@@ -133,14 +182,14 @@ impl Unfold<'_> {
             }
             Put::Each { ix, w, count } => {
                 for kx in 0..kw {
-                    let at = kx * self.geometry.dilation[1];
+                    let at = kx * self.columns.dilation;
                     let bytes = self.source.element.bytes();
                     let x = b.int_add(*ix, at);
                     let from: Vec<IReg> = rows.iter().map(|row| b.int_add(*row, bytes * at)).collect();
                     let place = b.int_add(to, self.lane().vectors(kx * self.vectors));
                     b.repeat(*count, |b| {
                         let value = b.unary(UnaryOp::Move, self.nothing);
-                        let inside = inside(b, x, *w);
+                        let inside = inside(b, x, *w, None);
                         b.when(IntCompare::Ne, inside, 0, |b| {
                             let terms: Vec<VReg> =
                                 from.iter().map(|p| self.source.term().load_splat(b, *p)).collect();
@@ -149,9 +198,9 @@ impl Unfold<'_> {
                         });
                         b.store_lane(value, place);
                         b.bump(place, self.lane().bytes());
-                        b.bump(x, self.geometry.stride[1]);
+                        b.bump(x, self.columns.stride);
                         for &p in &from {
-                            b.bump(p, bytes * self.geometry.stride[1]);
+                            b.bump(p, bytes * self.columns.stride);
                         }
                     });
                 }
@@ -161,7 +210,7 @@ impl Unfold<'_> {
 
     /// What lies outside of the image counts for nothing.
     fn clear(&self, b: &mut Builder, to: IReg) {
-        let kw = self.geometry.kernel[1];
+        let kw = self.columns.kernel;
         match &self.put {
             Put::Lines { stored, .. } => {
                 for kx in 0..kw {
@@ -202,15 +251,6 @@ impl Unfold<'_> {
         let value = step(b, arithmetic, &terms);
         self.source.factor().unsigned(b, arithmetic, value)
     }
-}
-
-/// 1 if `0 <= y < h`, else 0.
-pub(super) fn inside(b: &mut Builder, y: IReg, h: IReg) -> IReg {
-    let flag = b.int_const(0);
-    b.when(IntCompare::Ge, y, 0, |b| {
-        b.when(IntCompare::Lt, y, h, |b| b.bump(flag, 1));
-    });
-    flag
 }
 
 /// The packing program for [`Form::Pointwise`](super::Form::Pointwise): columns of the image as they are.

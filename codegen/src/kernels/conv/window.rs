@@ -3,8 +3,7 @@
 use cranelift_module::{FuncId, Module};
 
 use super::line::Line;
-use super::unfold::inside;
-use super::{Geometry, Source};
+use super::{Geometry, Slide, Source, inside, strides};
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Operand, Step};
 use crate::kernels::flow;
@@ -25,9 +24,9 @@ pub enum Window {
 
 /// A depthwise convolution or a pooling to be generated.
 ///
-/// The function takes, all 64-bit: `x`, `weights` (`[channels][kh][kw]`; ignored unless the window is
-/// [`Window::Weights`]), `y` (pointers), `batch`, `channels`, `h`, `w`, `oh`, `ow`, `first`, `last` (the range of planes
-/// `image · channels + channel` to compute), the zero point of `x` and the first one of the weights where they have some,
+/// The function takes, all 64-bit: `x`, `weights` (`[channels][taps]`; ignored unless the window is
+/// [`Window::Weights`]), `y` (pointers), `batch`, `channels`, the extents of an image in and of one out, `first`, `last`
+/// (the range of planes `image · channels + channel` to compute), the zero point of `x` and the first one of the weights where they have some,
 /// then the operands of the epilogue: by row for an element of each channel,
 /// full for a tensor like `y` with the stride of a plane, by column for one plane that all share.
 #[derive(Debug, Clone)]
@@ -49,6 +48,9 @@ pub struct SlidingWindow {
 }
 
 impl SlidingWindow {
+    /// The most elements of a kernel.
+    pub const MOST_TAPS: i64 = 1024;
+
     /// A window over `f32`, without an epilogue.
     pub fn floats(isa: Isa, window: Window, geometry: Geometry) -> SlidingWindow {
         SlidingWindow {
@@ -62,18 +64,26 @@ impl SlidingWindow {
         }
     }
 
+    /// Parameters before the zero points.
+    fn fixed_params(&self) -> usize {
+        7 + 2 * self.geometry.rank()
+    }
+
     /// The number of parameters of the function.
     pub fn params(&self) -> usize {
-        11 + usize::from(self.x.zero)
+        self.fixed_params()
+            + usize::from(self.x.zero)
             + usize::from(self.weights.zero.is_some())
             + epilogue::params(&self.epilogue)
     }
 
-    /// The program for one plane. Parameters: `x`, `weights`, `y`, `h`, `w`, `oh`, `ow`, the zero points, then one pointer
+    /// The program for one plane. Parameters: `x`, `weights`, `y`, the extents in and out, the zero points, then one pointer
     /// for each operand of the epilogue (full ones have no stride here).
     pub fn program(&self) -> Program {
         let mut b = Builder::of_width("depthwise", self.x.arithmetic.width());
-        let [x, weights, y, h, w, oh, ow] = b.params();
+        let [x, weights, y] = b.params();
+        let [input, output] =
+            [(); 2].map(|()| (0..self.geometry.rank()).map(|_| b.param()).collect::<Vec<_>>());
         let zero = self.x.zero.then(|| {
             let p = b.param();
             self.x.element.load_splat(&mut b, p)
@@ -84,8 +94,8 @@ impl SlidingWindow {
         });
         let bound = epilogue::bind_planes(&mut b, &self.epilogue);
         let geometry = &self.geometry;
-        let [kh, kw] = geometry.kernel;
-        let [sy, sx] = geometry.stride;
+        let (rows, columns) = geometry.split();
+        let (w, ow) = (input[rows.len()], output[rows.len()]);
 
         let taps: Vec<VReg> = match self.window {
             Window::Weights => {
@@ -97,7 +107,7 @@ impl SlidingWindow {
                         None => tap,
                     }
                 };
-                (0..kh * kw).map(tap).collect()
+                (0..geometry.taps()).map(tap).collect()
             }
             Window::Sum | Window::Max => Vec::new(),
         };
@@ -110,34 +120,36 @@ impl SlidingWindow {
                 let sum = taps[1..].iter().fold(taps[0], |sum, it| b.add(sum, *it));
                 b.mul(sum, zero)
             };
-            taps.chunks(kw as usize).map(row).collect::<Vec<VReg>>()
+            taps.chunks(columns.kernel as usize).map(row).collect::<Vec<VReg>>()
         });
         let start = excess.as_ref().map(|rows| {
             let all = rows[1..].iter().fold(rows[0], |sum, it| b.add(sum, *it));
             b.unary(UnaryOp::Neg, all)
         });
         let size = i64::from(self.x.element.bytes().trailing_zeros());
-        let row_bytes = b.int_op(IntOp::ShiftLeft, w, size);
-        let y_top = b.int_const(-geometry.padding[0]);
+        let (strides, _) = strides(&mut b, &input, size);
         // Wholly inside are the blocks that start in 0..=limit.
-        let limit = b.int_op(IntOp::Sub, w, Line::reach(geometry));
+        let limit = b.int_op(IntOp::Sub, w, Line::reach(columns));
+        let axes = rows.iter().zip(&input).zip(strides);
         let row = Row {
             window: self.window,
-            geometry,
+            columns,
+            rows: axes
+                .map(|((slide, extent), bytes)| Rows { slide: *slide, extent: *extent, bytes })
+                .collect(),
             source: &self.x,
             zero,
             taps: &taps,
             exact,
             excess,
             w,
-            h,
-            row_bytes,
         };
         let blocks = b.int_add(ow, Size { fixed: -1, per_lane: 1 });
         let blocks = b.div_lanes(blocks);
-        b.repeat(oh, |b| {
+        let outputs: Vec<(Slide, IReg)> = rows.iter().copied().zip(output.iter().copied()).collect();
+        each_row(&mut b, &outputs, &mut Vec::new(), &|b, tops| {
             let left = b.int_move(ow);
-            let ix = b.int_const(-geometry.padding[1]);
+            let ix = b.int_const(-columns.padding);
             b.repeat(blocks, |b| {
                 let mask = b.first(left);
                 let acc = match start {
@@ -154,8 +166,8 @@ impl SlidingWindow {
                     IntCompare::Ne,
                     fast,
                     0,
-                    |b| row.accumulate(b, acc, x, y_top, ix, None),
-                    |b| row.accumulate(b, acc, x, y_top, ix, Some(left)),
+                    |b| row.accumulate(b, acc, x, tops, ix, None),
+                    |b| row.accumulate(b, acc, x, tops, ix, Some(left)),
                 );
                 let sum = if exact { b.unary(UnaryOp::ToInt, acc) } else { acc };
                 let value = epilogue::apply(b, &self.epilogue, &bound, sum, 0, Some(mask));
@@ -165,9 +177,8 @@ impl SlidingWindow {
                 b.bump(y, bytes);
                 epilogue::next_columns(b, &bound, done);
                 b.bump(left, Size::lanes(-1));
-                b.bump(ix, Size::lanes(sx));
+                b.bump(ix, Size::lanes(columns.stride));
             });
-            b.bump(y_top, sy);
         });
         b.finish()
     }
@@ -176,7 +187,7 @@ impl SlidingWindow {
     /// longer.
     fn is_exact_as_floats(&self) -> bool {
         let bytes = self.x.element.bytes() == 1 && self.weights.element.bytes() == 1;
-        let taps: i64 = self.geometry.kernel.iter().product();
+        let taps = self.geometry.taps();
         let weighs = self.window == Window::Weights && self.x.arithmetic == Arithmetic::Int;
         weighs && bytes && taps * 255 * 255 * 2 < 1 << 24
     }
@@ -201,12 +212,14 @@ impl SlidingWindow {
             self.params(),
             |module, func| module.declare_func_in_func(kernel, func),
             |flow, args, kernel| {
-                let &[x, weights, y, _batch, channels, h, w, oh, ow, first, last, ..] = args else {
-                    unreachable!("the function is declared with eleven parameters and more")
+                let (fixed, given) = args.split_at(self.fixed_params());
+                let &[x, weights, y, _batch, channels, ref extents @ .., first, last] = fixed else {
+                    unreachable!("the function is declared with these parameters and more")
                 };
-                let in_plane = flow.mul(h, w);
+                let (input, output) = extents.split_at(self.geometry.rank());
+                let in_plane = flow.product(input);
                 let in_plane = flow.scale(in_plane, self.x.element.bytes());
-                let out_plane = flow.mul(oh, ow);
+                let out_plane = flow.product(output);
                 let out_plane = flow.scale(out_plane, self.y.bytes());
                 flow.range(first, last, 1, |flow, plane| {
                     let image = flow.div(plane, channels);
@@ -214,13 +227,11 @@ impl SlidingWindow {
                     let channel = flow.sub(plane, before);
                     let x = flow.at(x, plane, in_plane);
                     let y = flow.at(y, plane, out_plane);
-                    let weights = flow.at_scaled(
-                        weights,
-                        channel,
-                        self.weights.element.bytes() * self.geometry.kernel[0] * self.geometry.kernel[1],
-                    );
-                    let mut values = vec![x, weights, y, h, w, oh, ow];
-                    let mut operands = args[11..].iter();
+                    let weights =
+                        flow.at_scaled(weights, channel, self.weights.element.bytes() * self.geometry.taps());
+                    let mut values = vec![x, weights, y];
+                    values.extend(extents);
+                    let mut operands = given.iter();
                     let mut next = || *operands.next().expect("declared for each operand");
                     if self.x.zero {
                         values.push(next());
@@ -248,10 +259,36 @@ impl SlidingWindow {
     }
 }
 
+/// Runs `body` for every row of outputs, with the positions that its windows start from on each axis of rows.
+fn each_row(
+    b: &mut Builder,
+    axes: &[(Slide, IReg)],
+    tops: &mut Vec<IReg>,
+    body: &dyn Fn(&mut Builder, &[IReg]),
+) {
+    let Some((&(slide, count), inner)) = axes.split_first() else { return body(b, tops) };
+    let top = b.int_const(-slide.padding);
+    tops.push(top);
+    b.repeat(count, |b| {
+        each_row(b, inner, tops, body);
+        b.bump(top, slide.stride);
+    });
+    tops.pop();
+}
+
+/// An axis of rows.
+struct Rows {
+    slide: Slide,
+    extent: IReg,
+    /// From one element to the next.
+    bytes: IReg,
+}
+
 /// What one block of outputs reads.
 struct Row<'a> {
     window: Window,
-    geometry: &'a Geometry,
+    columns: Slide,
+    rows: Vec<Rows>,
     source: &'a Source,
     /// The zero point in every lane.
     zero: Option<VReg>,
@@ -261,62 +298,102 @@ struct Row<'a> {
     /// What each row of the window is too large by.
     excess: Option<Vec<VReg>>,
     w: IReg,
-    h: IReg,
-    row_bytes: IReg,
 }
 
 impl Row<'_> {
-    /// Takes in the window of the block whose first output reads from row `y`, column `ix` on. With `left`, the number
-    /// of outputs still to do, loads are masked to what lies in the image.
-    fn accumulate(&self, b: &mut Builder, acc: VReg, x: IReg, y: IReg, ix: IReg, left: Option<IReg>) {
-        let [kh, kw] = self.geometry.kernel;
-        let [down, _] = self.geometry.dilation;
+    /// Takes in the window of the block whose first output reads from these positions on the axes of rows, from column
+    /// `ix` on. With `left`, the number of outputs still to do, loads are masked to what lies in the image.
+    fn accumulate(&self, b: &mut Builder, acc: VReg, x: IReg, tops: &[IReg], ix: IReg, left: Option<IReg>) {
         let Source { element, arithmetic, .. } = *self.source;
-        let line = Line::new(b, self.geometry, element, 1, ix, left.map(|left| (self.w, left)));
-        let floats = arithmetic.is_float();
+        let line = Line::new(b, self.columns, element, 1, ix, left.map(|left| (self.w, left)));
         let other = match self.window {
-            Window::Max if floats => Some(b.constant(f32::NEG_INFINITY)),
+            Window::Max if arithmetic.is_float() => Some(b.constant(f32::NEG_INFINITY)),
             Window::Max => Some(b.constant_int(element.least())),
             Window::Weights | Window::Sum => self.zero,
         };
-        let start = b.int_mul(y, self.row_bytes);
-        let start = b.int_add(start, x);
         let columns = b.int_op(IntOp::ShiftLeft, ix, i64::from(element.bytes().trailing_zeros()));
-        let row = b.int_add(start, columns);
-        let step = b.int_mul(self.row_bytes, down);
-        let current = b.int_move(y);
-        for ky in 0..kh {
-            let inside = inside(b, current, self.h);
+        let from = b.int_add(x, columns);
+        let block = Block { line: &line, acc, other };
+        self.take_in(b, &block, &self.rows, tops, from, None, 0);
+    }
+
+    /// Takes in the rows of the window along some axes, which start at `tops`. `from` is where the first one is read
+    /// without these axes, `before` whether the position on the axes before them is in the image, and `number` how many
+    /// rows the axes before them have passed.
+    fn take_in(
+        &self,
+        b: &mut Builder,
+        block: &Block<'_>,
+        axes: &[Rows],
+        tops: &[IReg],
+        from: IReg,
+        before: Option<IReg>,
+        number: usize,
+    ) {
+        let (Some((axis, inner)), Some((top, tops))) = (axes.split_first(), tops.split_first()) else {
             let skipped = |b: &mut Builder| {
                 if let Some(excess) = &self.excess {
-                    b.binary_into(BinaryOp::Add, acc, acc, excess[ky as usize]);
+                    b.binary_into(BinaryOp::Add, block.acc, block.acc, excess[number]);
                 }
             };
-            let taken = |b: &mut Builder| {
-                for (kx, v) in line.load(b, row, 0..kw, other).into_iter().flatten().enumerate() {
-                    match self.window {
-                        Window::Weights if self.exact => {
-                            let v = b.unary(UnaryOp::FromInt, v);
-                            b.fma_into(acc, v, self.taps[ky as usize * kw as usize + kx]);
-                        }
-                        Window::Weights => {
-                            let v = self.source.centred(b, v, self.zero);
-                            arithmetic.multiply(b, acc, v, self.taps[ky as usize * kw as usize + kx]);
-                        }
-                        Window::Sum => b.binary_into(arithmetic.sum(), acc, acc, v),
-                        Window::Max if !floats => b.binary_into(BinaryOp::IntMax, acc, acc, v),
-                        Window::Max => {
-                            let larger = b.max(acc, v);
-                            b.assign(acc, larger);
-                        }
-                    }
+            return match before {
+                Some(flag) => {
+                    b.when_else(
+                        IntCompare::Ne,
+                        flag,
+                        0,
+                        |b| self.take_in_row(b, block, from, number),
+                        skipped,
+                    );
                 }
+                None => self.take_in_row(b, block, from, number),
             };
-            b.when_else(IntCompare::Ne, inside, 0, taken, skipped);
-            if ky + 1 < kh {
-                b.bump(row, step);
-                b.bump(current, down);
+        };
+        let start = b.int_mul(*top, axis.bytes);
+        let from = b.int_add(start, from);
+        let step = b.int_mul(axis.bytes, axis.slide.dilation);
+        let current = b.int_move(*top);
+        let count = axis.slide.kernel;
+        for k in 0..count {
+            let flag = inside(b, current, axis.extent, before);
+            let number = number * count as usize + k as usize;
+            self.take_in(b, block, inner, tops, from, Some(flag), number);
+            if k + 1 < count {
+                b.bump(from, step);
+                b.bump(current, axis.slide.dilation);
             }
         }
     }
+
+    fn take_in_row(&self, b: &mut Builder, block: &Block<'_>, row: IReg, number: usize) {
+        let Source { arithmetic, .. } = *self.source;
+        let (kw, acc) = (self.columns.kernel, block.acc);
+        for (kx, v) in block.line.load(b, row, 0..kw, block.other).into_iter().flatten().enumerate() {
+            let tap = number * kw as usize + kx;
+            match self.window {
+                Window::Weights if self.exact => {
+                    let v = b.unary(UnaryOp::FromInt, v);
+                    b.fma_into(acc, v, self.taps[tap]);
+                }
+                Window::Weights => {
+                    let v = self.source.centred(b, v, self.zero);
+                    arithmetic.multiply(b, acc, v, self.taps[tap]);
+                }
+                Window::Sum => b.binary_into(arithmetic.sum(), acc, acc, v),
+                Window::Max if !arithmetic.is_float() => b.binary_into(BinaryOp::IntMax, acc, acc, v),
+                Window::Max => {
+                    let larger = b.max(acc, v);
+                    b.assign(acc, larger);
+                }
+            }
+        }
+    }
+}
+
+/// A block of outputs.
+struct Block<'a> {
+    line: &'a Line,
+    acc: VReg,
+    /// What stands outside of the image.
+    other: Option<VReg>,
 }
