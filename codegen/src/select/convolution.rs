@@ -12,7 +12,7 @@ use super::product::{Term, products};
 use super::routine::Routine;
 use super::selector::{Match, Selector, single_axes, spans, symbols};
 use super::tree::{Arg, Call, Node};
-use crate::kernels::conv::{Convolution, Form, Geometry, Images, Slide, SlidingWindow, Source, Window};
+use crate::kernels::conv::{Convolution, Depthwise, Form, Geometry, Images, Slide, SlidingWindow, Source, Window};
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Operand};
 use crate::kernels::gemm::{Arithmetic, Blocking, Factor, Layout, Side, Tile, Zero};
@@ -90,14 +90,46 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
         let planes = s.shapes.mul(shape.batch, channels).ok()?;
         let (first, last, units) = s.range(1, planes)?;
         args.push(Arg::Size(channels));
-        args.extend(shape.input.iter().chain(&shape.output).map(|it| Arg::Size(*it)));
-        args.extend([Arg::Size(first), Arg::Size(last)]);
         s.lawful(|shapes| geometry.laws(Form::Unfolded, shapes, &shape.images))?;
-        s.lawful(|shapes| Ok(geometry.reads(shapes, &source).into()))?;
-        let routine =
-            SlidingWindow { isa: s.isa, window: Window::Weights, geometry, x: source, weights, y, epilogue };
-        let symbol = s.routine("depthwise", &key, || Routine::Window(Box::new(routine)));
-        (symbol, zero, units, "depthwise")
+        let images = Factor {
+            layout: Layout::RowMajor,
+            element: x.element,
+            zero: shape.x_zero.is_some().then_some(Zero::One),
+        };
+        let bytes = Depthwise::planes(&geometry).map(|slides| Depthwise {
+            isa: s.isa,
+            slides,
+            x: images,
+            weights,
+            y,
+            epilogue: epilogue.clone(),
+        });
+        let (symbol, workspace) = if let Some(bytes) = bytes.filter(Depthwise::fits) {
+            let one = s.shapes.int(1);
+            for extents in [&shape.input, &shape.output] {
+                args.extend(std::iter::repeat_n(Arg::Size(one), 2 - extents.len()));
+                args.extend(extents.iter().map(|it| Arg::Size(*it)));
+            }
+            args.push(Arg::Workspace(zero));
+            let row = *shape.output.last()?;
+            let workspace = bytes.workspace(&mut s.shapes, row).ok()?;
+            (s.routine("depthwise", &key, || Routine::Depthwise(Box::new(bytes))), workspace)
+        } else {
+            args.extend(shape.input.iter().chain(&shape.output).map(|it| Arg::Size(*it)));
+            s.lawful(|shapes| Ok(geometry.reads(shapes, &source).into()))?;
+            let routine = SlidingWindow {
+                isa: s.isa,
+                window: Window::Weights,
+                geometry,
+                x: source,
+                weights,
+                y,
+                epilogue,
+            };
+            (s.routine("depthwise", &key, || Routine::Window(Box::new(routine))), zero)
+        };
+        args.extend([Arg::Size(first), Arg::Size(last)]);
+        (symbol, workspace, units, "depthwise")
     } else {
         let (first, last, units) = s.range(PLANE_UNIT, plane)?;
         let [groups, c, m] = [shape.groups, shape.c, shape.m].map(|it| Arg::Size(s.shapes.int(it)));

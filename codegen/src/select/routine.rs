@@ -3,7 +3,7 @@
 use cranelift_module::{FuncId, Module};
 use indexmap::IndexMap;
 
-use crate::kernels::conv::{Convolution, SlidingWindow};
+use crate::kernels::conv::{Convolution, Depthwise, SlidingWindow};
 use crate::kernels::gemm::Gemm;
 use crate::vector::encode::{self, DefineError};
 use crate::vector::{Isa, Program};
@@ -19,6 +19,8 @@ pub(crate) enum Routine {
     Convolution(Box<Convolution>),
     /// A depthwise convolution or a pooling.
     Window(Box<SlidingWindow>),
+    /// A depthwise convolution of bytes.
+    Depthwise(Box<Depthwise>),
 }
 
 impl Routine {
@@ -33,6 +35,7 @@ impl Routine {
             Routine::Gemm(it) => it.emit(module, name),
             Routine::Convolution(it) => it.emit(module, name),
             Routine::Window(it) => it.emit(module, name),
+            Routine::Depthwise(it) => it.emit(module, name),
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Applying rules until none applies.
 
 use super::rewrite::{Rule, RuleSet};
-use super::simplify;
-use super::{layout, quantized};
+use super::{layout, quantized, requantize, simplify};
 use crate::manager::Changed;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::ops::OpRegistry;
 
 /// Rounds after which a pass stops although rules still apply.
 const MAX_ROUNDS: usize = 8;
+
+/// The rules of the step `simplify`, in the order they are tried.
+pub const SIMPLIFY: &[&[Rule]] = &[simplify::RULES, quantized::RULES, requantize::RULES];
 
 /// Applies a set of rules until none applies. A pass over either IR; the driver of each holds its walk.
 #[derive(Clone, Debug)]
@@ -28,7 +30,7 @@ impl ApplyRules {
     /// # Panics
     /// When `ops` lacks a standard operator.
     pub fn simplify(ops: &OpRegistry) -> Self {
-        Self::standard("simplify", &[simplify::RULES, quantized::RULES], ops)
+        Self::standard("simplify", SIMPLIFY, ops)
     }
 
     /// Order of dimensions.

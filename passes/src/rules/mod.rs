@@ -12,6 +12,7 @@ pub mod memory;
 pub mod moves;
 pub mod places;
 pub mod quantized;
+pub mod requantize;
 pub mod rewrite;
 pub mod simplify;
 pub mod state;

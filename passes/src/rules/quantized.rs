@@ -29,16 +29,16 @@ pub const RULES: &[Rule] = &[
 ];
 
 /// A value that is dequantised integers of its own shape.
-struct Quantized {
-    integers: Value,
+pub(super) struct Quantized {
+    pub(super) integers: Value,
     dtype: DType,
     rank: usize,
-    scale: Value,
-    zero: Option<Value>,
+    pub(super) scale: Value,
+    pub(super) zero: Option<Value>,
 }
 
 impl Quantized {
-    fn of(rewriter: &mut dyn Rewriter, value: Value) -> Option<Quantized> {
+    pub(super) fn of(rewriter: &mut dyn Rewriter, value: Value) -> Option<Quantized> {
         let call = rewriter.definition_by(value, "dequantize")?;
         let (integers, result) = (rewriter.ty(call.args[0]), rewriter.ty(value));
         let (integers, result) = (integers.as_tensor()?, result.as_tensor()?);
@@ -147,7 +147,7 @@ fn name_dequantize(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> 
 }
 
 /// Whether a scale is constant, and dividing by it what was multiplied by it gives the integer again.
-fn is_regular(rewriter: &dyn Rewriter, scale: Value) -> Option<TensorData> {
+pub(super) fn is_regular(rewriter: &dyn Rewriter, scale: Value) -> Option<TensorData> {
     let data = rewriter.constant(scale).filter(|it| it.dtype() == DType::F32)?;
     // Products with 16-bit integers stay finite and normal.
     let fits = |it: f64| (1e-30..1e30).contains(&it);

@@ -2,7 +2,7 @@
 //!
 //! [`Convolution`] multiplies packed weights with panels of the unfolded image, which are made block by block in a
 //! workspace and never as a whole; depthwise convolution and pooling
-//! ([`SlidingWindow`]) have a kernel of their own. Sizes of images are run-time values; the number of axes, kernel, stride,
+//! ([`SlidingWindow`], and [`Depthwise`] for bytes) have kernels of their own. Sizes of images are run-time values; the number of axes, kernel, stride,
 //! dilation and padding are constants of the code.
 //!
 //! Images are `[batch][channels]` and their axes, whose last one is that of columns: neighbours in memory, which vectors
@@ -18,15 +18,20 @@
 //!   of those in: columns of a panel are columns of the image, at the end of it too.
 //! * **C4** [`SlidingWindow`] moves by at most two columns over elements that are narrower than a lane: whole lanes alone
 //!   are gathered. Its kernel has at most 1024 elements, each of which is code.
+//! * **C5** [`Depthwise`] takes bytes to bytes; elements of a row that meet neighbouring weights are neighbours, and two of
+//!   them (four, where there is an instruction for it) are a multiple of the elements between outputs. Operands of its
+//!   epilogue are the same for all elements of a channel ([`Depthwise::fits`]).
 //!
 //! [`Form::Unfolded`] and [`SlidingWindow`] need no relation between the extents in and out: what they read is masked to
 //! the image, whatever padding there is at its ends, and however far they are apart.
 
+mod depthwise;
 mod driver;
 mod line;
 mod unfold;
 mod window;
 
+pub use depthwise::Depthwise;
 pub use driver::Convolution;
 pub use unfold::{pack_pointwise, unfold_segment};
 pub use window::{SlidingWindow, Window};

@@ -10,10 +10,10 @@ use orogen_ir::graph::Graph;
 use orogen_ir::ops::OpRegistry;
 use orogen_onnx::{Converted, Node, NodeCx, OpTable};
 use orogen_passes::manager::{Instrument, Pass, Pipeline, Place, Step};
-use orogen_passes::rules::apply::ApplyRules;
+use orogen_passes::rules::apply::{ApplyRules, SIMPLIFY};
+use orogen_passes::rules::layout;
 use orogen_passes::rules::legalize::LegalizeTable;
 use orogen_passes::rules::rewrite::{Rule, RuleSet};
-use orogen_passes::rules::{layout, quantized, simplify};
 use orogen_passes::{flow, graph};
 use orogen_runtime::HostFunction;
 use std::ops::RangeBounds;
@@ -187,7 +187,7 @@ impl Builder {
                 table.set(id, lower);
             }
         }
-        let mut simplify = standard_rules(&ops, &[simplify::RULES, quantized::RULES]);
+        let mut simplify = standard_rules(&ops, SIMPLIFY);
         for rule in rules {
             note(simplify.insert(&ops, rule));
         }
