@@ -73,10 +73,8 @@ impl VectorExpr {
             }
             (Class::Int, Class::Mask) => self.not_zero(x),
             (Class::Float, Class::Int) if self.fills(to) && !to.is_signed_int() => self.float_to_unsigned(x),
-            (Class::Float, Class::Int) => {
-                let x = if self.fills(to) { x } else { self.through_integer(to, x)? };
-                self.push(Operation::ToInt(x))
-            }
+            (Class::Float, Class::Int) if self.fills(to) => self.push(Operation::ToInt(x)),
+            (Class::Float, Class::Int) => self.float_to_narrow(to, x)?,
             (Class::Int, Class::Int) => {
                 let holds = from.size() < to.size() && (to.is_signed_int() || !from.is_signed_int());
                 if holds { x } else { self.wrap(to, x) }
@@ -90,6 +88,12 @@ impl VectorExpr {
         let half = self.width().bits() as u8 / 2;
         // Where f32 does not hold an integer, f16 is infinite.
         let twice = to == DType::F32 && from.size() == 8;
+        if let Operation::Constant(lane) = self.operations[x] {
+            let value = (lane << (64 - self.width().bits())).cast_signed() >> (64 - self.width().bits());
+            if value.unsigned_abs() < 1 << 24 && (value >= 0 || from.is_signed_int()) {
+                return self.constant(value as f64);
+            }
+        }
         if !self.fills(from) || from.is_signed_int() {
             let x = if twice { self.double_to_odd(from, x) } else { x };
             return self.push(Operation::FromInt(x));
@@ -188,8 +192,40 @@ impl VectorExpr {
         self.push(Operation::Shift(ShiftOp::RightArithmetic, upper, by))
     }
 
-    /// What a cast to an integer type and back makes of a value: saturated, NaN 0, no negative zero.
-    pub(super) fn through_integer(&mut self, to: DType, x: Node) -> Option<Node> {
+    /// Floats as integers narrower than lanes.
+    fn float_to_narrow(&mut self, to: DType, x: Node) -> Option<Node> {
+        let Some((number, zero)) = self.nearest(x).filter(|_| to.size() <= 2) else {
+            let value = self.saturated(to, x, 0.0)?;
+            return Some(self.push(Operation::Unary(UnaryOp::ToInt, value)));
+        };
+        // The last digit of what is added is 1, so that the sum is rounded to an integer, ties to even, and the lower bits
+        // are that integer.
+        let anchor = 1.5 * 2f32.powi(23);
+        let value = self.saturated(to, number, zero)?;
+        let by = self.constant(anchor.into());
+        let sum = self.combine(BinaryOp::Add, value, by);
+        let bits = self.bits(i64::from(anchor.to_bits()) - zero as i64);
+        Some(self.combine(BinaryOp::IntSub, sum, bits))
+    }
+
+    /// The number and the integer of `round(number) + integer`, in lanes of `f32`.
+    fn nearest(&self, x: Node) -> Option<(Node, f64)> {
+        let rounded = |node: Node| match self.operations[node] {
+            Operation::Function(Function::Round, number) => Some(number),
+            _ => None,
+        };
+        let found = match self.operations[x] {
+            Operation::Binary(BinaryOp::Add, sum, other) => {
+                let Operation::Constant(lane) = self.operations[other] else { return None };
+                (rounded(sum)?, f64::from(f32::from_bits(lane as u32)))
+            }
+            _ => (rounded(x)?, 0.0),
+        };
+        (self.width() == Width::W32 && found.1.fract() == 0.0 && found.1.abs() < 65536.0).then_some(found)
+    }
+
+    /// A float less `zero`, an integer, saturated to what an integer type holds, less it too; NaN is 0.
+    fn saturated(&mut self, to: DType, x: Node, zero: f64) -> Option<Node> {
         let bits = 8 * to.size() as i32;
         if !to.is_int() {
             return None;
@@ -199,20 +235,25 @@ impl VectorExpr {
             false => (0.0, 2f64.powi(bits) - 1.0),
         };
         // The greatest integers of wide types are no `f32`; the nearest `f32` is what they become.
-        let (low, high) = (self.constant(least), self.constant(most));
+        let (low, high) = (self.constant(least - zero), self.constant(most - zero));
         let mut value = x;
         if least < 0.0 {
-            let (nan, zero) = (self.compare(Compare::Unordered, x, x), self.constant(0.0));
+            let (nan, zero) = (self.compare(Compare::Unordered, x, x), self.constant(-zero));
             value = self.blend(nan, zero, x);
         }
         // The second operand stands for NaN, and for a negative zero where `low` is 0.
         value = self.combine(BinaryOp::Max, value, low);
-        value = self.combine(BinaryOp::Min, value, high);
-        value = self.push(Operation::Function(Function::Trunc, value));
-        if least < 0.0 {
-            let zero = self.constant(0.0);
-            value = self.combine(BinaryOp::Add, value, zero);
+        Some(self.combine(BinaryOp::Min, value, high))
+    }
+
+    /// What a cast to an integer type and back makes of a value: saturated, NaN 0, no negative zero.
+    pub(super) fn through_integer(&mut self, to: DType, x: Node) -> Option<Node> {
+        let value = self.saturated(to, x, 0.0)?;
+        let value = self.push(Operation::Function(Function::Trunc, value));
+        if !to.is_signed_int() {
+            return Some(value);
         }
-        Some(value)
+        let zero = self.constant(0.0);
+        Some(self.combine(BinaryOp::Add, value, zero))
     }
 }

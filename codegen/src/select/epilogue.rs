@@ -35,7 +35,7 @@ pub(crate) struct Chain {
 }
 
 /// Instructions of an epilogue that is repeated for every register of a tile, because what it stores is rounded.
-pub(crate) const MOST_REPEATED: usize = 24;
+pub(crate) const MOST_REPEATED: usize = 40;
 
 /// How an operand is read.
 pub(crate) type Kind = (Operand, Element);

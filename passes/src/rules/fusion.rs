@@ -23,7 +23,8 @@ const MAX_EXPRESSIONS: usize = 256;
 
 /// Merges a producer into its only consumer, when that saves memory traffic and code generation keeps the form:
 ///
-/// * elementwise and injective producers go into the loads of any consumer but a contraction,
+/// * elementwise and injective producers go into the loads of any consumer but a contraction, and those that widen
+///   elements into the loads of its epilogue,
 /// * elementwise consumers become the epilogue of a contraction or reduction,
 /// * elementwise producers and consumers join a row program over the same rows.
 ///
@@ -94,6 +95,16 @@ fn merge_known(
         (FusionKind::Elementwise, FusionKind::Row)
         | (FusionKind::Row, FusionKind::Elementwise | FusionKind::Row) => Wanted::Row,
         (FusionKind::Injective, FusionKind::Row) => Wanted::Inlined,
+        // An epilogue that reads what a conversion reads moves fewer bytes.
+        (FusionKind::Elementwise, FusionKind::Contraction)
+            if widens(producer.0)
+                && junction
+                    .links
+                    .iter()
+                    .all(|(_, input)| reads_at_own_index(consumer.0, consumer.0.params[*input])) =>
+        {
+            Wanted::Inlined
+        }
         (FusionKind::Contraction | FusionKind::Reduction, FusionKind::Elementwise) => {
             let own = junction
                 .links
@@ -280,6 +291,16 @@ enum Wanted {
     Row,
     /// The same kind as the producer.
     Epilogue(FusionKind),
+}
+
+/// Whether an elementwise program writes more bytes for each element than it reads: it has an operand of its own shape,
+/// and others are the same for many elements.
+fn widens(program: &TensorProgram) -> bool {
+    let buffers = || program.params.iter().map(|it| &program.buffers[*it]);
+    let Some(output) = buffers().find(|it| it.role == BufferRole::Output) else { return false };
+    let whole = buffers().filter(|it| it.role == BufferRole::Input && it.dims == output.dims);
+    let read: usize = whole.map(|it| it.dtype.size()).sum();
+    (1..output.dtype.size()).contains(&read)
 }
 
 /// Local buffers that some stage loads.
