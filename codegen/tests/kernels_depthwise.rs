@@ -5,7 +5,7 @@ mod common;
 
 use common::Random;
 use orogen_codegen::jit_memory::Jit;
-use orogen_codegen::kernels::conv::{Depthwise, Geometry};
+use orogen_codegen::kernels::conv::{Depthwise, Slide};
 use orogen_codegen::kernels::element::Element;
 use orogen_codegen::kernels::epilogue::{Operand, Step};
 use orogen_codegen::kernels::gemm::{Factor, Layout, Zero};
@@ -31,12 +31,18 @@ fn bytes(values: &[i32]) -> Vec<u8> {
     values.iter().map(|it| it.to_le_bytes()[0]).collect()
 }
 
-fn out_size(n: i64, axis: usize, g: &Geometry, end: i64) -> i64 {
-    (n + g.padding[axis] + end - g.dilation[axis] * (g.kernel[axis] - 1) - 1) / g.stride[axis] + 1
+fn out_size(n: i64, slide: Slide, end: i64) -> i64 {
+    (n + slide.padding + end - slide.dilation * (slide.kernel - 1) - 1) / slide.stride + 1
 }
 
 /// Sums are divided by 2⁷ and saturated after the bias of the channel was added.
-fn check(isa: Isa, [x, weights, y]: [Element; 3], zeros: [Option<Zero>; 2], [h, w]: [i64; 2], g: Geometry) {
+fn check(
+    isa: Isa,
+    [x, weights, y]: [Element; 3],
+    zeros: [Option<Zero>; 2],
+    [h, w]: [i64; 2],
+    slides: [Slide; 2],
+) {
     let random = &mut Random(11);
     let (batch, channels) = (2, 3);
     let (low, high) = if y == I8 { (-128, 127) } else { (0, 255) };
@@ -48,15 +54,15 @@ fn check(isa: Isa, [x, weights, y]: [Element; 3], zeros: [Option<Zero>; 2], [h, 
     });
     let kernel = Depthwise {
         isa,
-        geometry: g,
+        slides,
         x: Factor { layout: Layout::RowMajor, element: x, zero: zeros[0] },
         weights: Factor { layout: Layout::RowMajor, element: weights, zero: zeros[1] },
         y,
         epilogue: vec![Step::combine(BinaryOp::IntAdd, Operand::Row), saturate],
     };
     assert!(kernel.fits());
-    let [oh, ow] = [out_size(h, 0, &g, 1), out_size(w, 1, &g, 2)];
-    let [kh, kw] = g.kernel;
+    let [oh, ow] = [out_size(h, slides[0], 1), out_size(w, slides[1], 2)];
+    let [kh, kw] = slides.map(|it| it.kernel);
     let images = values(random, x, (batch * channels * h * w) as usize);
     let taps = values(random, weights, (channels * kh * kw) as usize);
     let bias: Vec<i32> = (0..channels).map(|_| random.below(20_000) as i32 - 10_000).collect();
@@ -74,8 +80,8 @@ fn check(isa: Isa, [x, weights, y]: [Element; 3], zeros: [Option<Zero>; 2], [h, 
         for (oy, ox) in (0..oh).flat_map(|oy| (0..ow).map(move |ox| (oy, ox))) {
             let mut sum = bias[channel as usize];
             for (ky, kx) in (0..kh).flat_map(|ky| (0..kw).map(move |kx| (ky, kx))) {
-                let iy = oy * g.stride[0] + ky * g.dilation[0] - g.padding[0];
-                let ix = ox * g.stride[1] + kx * g.dilation[1] - g.padding[1];
+                let at = |slide: Slide, o: i64, k: i64| o * slide.stride + k * slide.dilation - slide.padding;
+                let (iy, ix) = (at(slides[0], oy, ky), at(slides[1], ox, kx));
                 if (0..h).contains(&iy) && (0..w).contains(&ix) {
                     let tap = taps[((channel * kh + ky) * kw + kx) as usize] - w_less(channel);
                     sum += (images[((plane * h + iy) * w + ix) as usize] - x_less) * tap;
@@ -85,7 +91,7 @@ fn check(isa: Isa, [x, weights, y]: [Element; 3], zeros: [Option<Zero>; 2], [h, 
         }
     }
 
-    let what = format!("{isa:?} {x:?} {weights:?} {y:?} {zeros:?} {h}x{w} {g:?}");
+    let what = format!("{isa:?} {x:?} {weights:?} {y:?} {zeros:?} {h}x{w} {slides:?}");
     let mut shapes = ShapeCx::new();
     let row = shapes.int(ow);
     let room = kernel.workspace(&mut shapes, row).unwrap();
@@ -113,13 +119,15 @@ fn check(isa: Isa, [x, weights, y]: [Element; 3], zeros: [Option<Zero>; 2], [h, 
     assert!(workspace[room..].iter().all(|it| *it == 0xA5), "{what}: behind the workspace");
 }
 
-fn geometry(kernel: [i64; 2], stride: [i64; 2], down: i64, padding: [i64; 2]) -> Geometry {
-    Geometry { kernel, stride, dilation: [down, 1], padding }
+fn slides(kernel: [i64; 2], stride: [i64; 2], down: i64, padding: [i64; 2]) -> [Slide; 2] {
+    let slide =
+        |i: usize, dilation| Slide { kernel: kernel[i], stride: stride[i], dilation, padding: padding[i] };
+    [slide(0, down), slide(1, 1)]
 }
 
 #[test]
 fn every_kind_of_bytes() {
-    let g = geometry([3, 3], [1, 1], 1, [1, 1]);
+    let g = slides([3, 3], [1, 1], 1, [1, 1]);
     for isa in Isa::available() {
         for (x, weights, y) in [(U8, I8, U8), (I8, I8, I8), (U8, U8, I8), (I8, U8, U8)] {
             for zeros in [
@@ -135,25 +143,25 @@ fn every_kind_of_bytes() {
 }
 
 #[test]
-fn every_geometry() {
+fn every_slides() {
     for isa in Isa::available() {
         for (sizes, g) in [
             // One pixel, rows shorter than a vector, and rows of several.
-            ([1, 1], geometry([3, 3], [1, 1], 1, [1, 1])),
-            ([7, 7], geometry([5, 5], [1, 1], 1, [2, 2])),
-            ([5, 150], geometry([3, 3], [1, 1], 1, [1, 1])),
+            ([1, 1], slides([3, 3], [1, 1], 1, [1, 1])),
+            ([7, 7], slides([5, 5], [1, 1], 1, [2, 2])),
+            ([5, 150], slides([3, 3], [1, 1], 1, [1, 1])),
             // Bands.
-            ([140, 130], geometry([3, 3], [1, 1], 1, [1, 1])),
-            ([300, 61], geometry([3, 3], [2, 2], 1, [1, 1])),
-            ([3, 9000], geometry([3, 4], [1, 1], 1, [1, 3])),
+            ([140, 130], slides([3, 3], [1, 1], 1, [1, 1])),
+            ([300, 61], slides([3, 3], [2, 2], 1, [1, 1])),
+            ([3, 9000], slides([3, 4], [1, 1], 1, [1, 3])),
             // Strides, dilation, padding that is wider than a vector or the window.
-            ([14, 15], geometry([3, 3], [2, 2], 1, [1, 1])),
-            ([13, 31], geometry([2, 7], [3, 1], 2, [0, 6])),
-            ([13, 31], geometry([3, 3], [1, 2], 3, [3, 1])),
-            ([4, 3], geometry([1, 9], [1, 1], 1, [0, 40])),
-            ([4, 3], geometry([9, 1], [2, 2], 1, [20, 0])),
+            ([14, 15], slides([3, 3], [2, 2], 1, [1, 1])),
+            ([13, 31], slides([2, 7], [3, 1], 2, [0, 6])),
+            ([13, 31], slides([3, 3], [1, 2], 3, [3, 1])),
+            ([4, 3], slides([1, 9], [1, 1], 1, [0, 40])),
+            ([4, 3], slides([9, 1], [2, 2], 1, [20, 0])),
             // A part of the image that no window reaches.
-            ([6, 90], geometry([1, 1], [1, 2], 1, [0, 0])),
+            ([6, 90], slides([1, 1], [1, 2], 1, [0, 0])),
         ] {
             check(isa, [U8, I8, U8], [Some(Zero::One), None], sizes, g);
             check(isa, [I8, U8, I8], [Some(Zero::One), Some(Zero::One)], sizes, g);

@@ -103,7 +103,66 @@ const CASES: &[Case] = &[
           %q = quantize(%a, %t) {to = u8} : u8[4]
           return y = %q
         }",
-        left: &["dequantize", "quantize"],
+        left: &["div", "dequantize", "quantize"],
+    },
+    Case {
+        name: "what is quantised again is not divided",
+        text: "(%x: i32[2, 3, 4], %r: u8[2, 3, 4]) {
+          %c = const f32[3, 1] [0.5, 0.25, 0.125]
+          %b = const i32[3] [100, -100, 7]
+          %bs = const f32[] [0.03125]
+          %s = const f32[] [0.7]
+          %rs = const f32[] [0.5]
+          %z = const u8[] [3]
+          %f = cast(%x) {to = f32} : f32[2, 3, 4]
+          %m = mul(%f, %c) : f32[2, 3, 4]
+          %d = dequantize(%b, %bs) : f32[3]
+          %u = unsqueeze(%d) {axes = [1]} : f32[3, 1]
+          %a = add(%m, %u) : f32[2, 3, 4]
+          %e = relu(%a) : f32[2, 3, 4]
+          %g = dequantize(%r, %rs, %z) : f32[2, 3, 4]
+          %h = add(%e, %g) : f32[2, 3, 4]
+          %q = quantize(%h, %s, %z) {to = u8} : u8[2, 3, 4]
+          return y = %q
+        }",
+        left: &[
+            "cast",
+            "unsqueeze",
+            "dequantize",
+            "div",
+            "mul",
+            "div",
+            "add",
+            "relu",
+            "div",
+            "dequantize",
+            "add",
+            "quantize",
+        ],
+    },
+    Case {
+        name: "numbers that something else needs are divided",
+        text: "(%x: i32[4]) {
+          %c = const f32[] [0.5]
+          %s = const f32[] [0.75]
+          %f = cast(%x) {to = f32} : f32[4]
+          %m = mul(%f, %c) : f32[4]
+          %q = quantize(%m, %s) {to = u8} : u8[4]
+          return y = %q, m = %m
+        }",
+        left: &["cast", "mul", "quantize"],
+    },
+    Case {
+        name: "a factor that a scale makes infinite divides",
+        text: "(%x: i32[4]) {
+          %c = const f32[] [1e20]
+          %s = const f32[] [1e-20]
+          %f = cast(%x) {to = f32} : f32[4]
+          %m = mul(%f, %c) : f32[4]
+          %q = quantize(%m, %s) {to = u8} : u8[4]
+          return y = %q
+        }",
+        left: &["cast", "mul", "quantize"],
     },
     Case {
         name: "a table that is written as arithmetic is dequantised where its rows are",

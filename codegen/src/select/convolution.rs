@@ -12,7 +12,9 @@ use super::product::{Term, products};
 use super::routine::Routine;
 use super::selector::{Match, Selector, single_axes, spans, symbols};
 use super::tree::{Arg, Call, Node};
-use crate::kernels::conv::{Convolution, Depthwise, Form, Geometry, Images, Slide, SlidingWindow, Source, Window};
+use crate::kernels::conv::{
+    Convolution, Depthwise, Form, Geometry, Images, Slide, SlidingWindow, Source, Window,
+};
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Operand};
 use crate::kernels::gemm::{Arithmetic, Blocking, Factor, Layout, Side, Tile, Zero};

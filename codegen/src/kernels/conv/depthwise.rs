@@ -270,8 +270,10 @@ impl Depthwise {
                 for (ky, row_of) in taps.iter().enumerate() {
                     for (phase, sum) in (0..).zip(&sums) {
                         for (group, tap) in (0..).zip(row_of) {
-                            let v =
-                                b.load(Addr::new(row).offset((phase * along.stride + group * terms) * size), None);
+                            let v = b.load(
+                                Addr::new(row).offset((phase * along.stride + group * terms) * size),
+                                None,
+                            );
                             if quads {
                                 b.byte_dot_into(*sum, v, *tap);
                             } else {
