@@ -57,12 +57,21 @@ fn check(body: &str, dtype: DType, out: DType, n: i64) {
         let compiled = compiled_with(&plan_of(&program, &[n]), &options);
         let strategy = compiled.kernels()[0].strategy.clone();
         assert!(!strategy.iter().any(|it| it.contains("scalar")), "{strategy:?}\n{text}");
+        let lanes = lanes(&[dtype, out]);
+        assert!(strategy.iter().all(|it| it.contains(&lanes)), "{lanes} {strategy:?}\n{text}");
         let got = call(&in_memory(&compiled, true), &inputs).unwrap();
         assert_close(&format!("{} {n}\n{text}", options.cpu), &got[0], &expected[0]);
     }
 }
 
-const ROWS: [i64; 4] = [0, 5, 16, 67];
+const ROWS: [i64; 5] = [0, 5, 16, 67, 203];
+
+/// What a report says of the lanes of a kernel of integers and booleans: as narrow as its widest value.
+fn lanes(dtypes: &[DType]) -> String {
+    let bytes = dtypes.iter().map(|it| it.size()).max().unwrap_or(0);
+    let narrow = bytes < 4 && dtypes.iter().all(|it| it.is_int() || *it == DType::Bool);
+    if narrow { format!("lanes of {} bits", 8 * bytes) } else { String::new() }
+}
 
 #[test]
 fn integers_wrap() {
@@ -219,13 +228,18 @@ fn reductions_of_every_type() {
                 let body = text.replace("{t}", dtype.name()).replace("{op}", op);
                 let text = format!("kernel @reduce {{\n  size n\n  in %x: {dtype}[3, n]\n  {body}\n}}\n");
                 let program = parse_program(&text).unwrap_or_else(|it| panic!("{it}\n{text}"));
-                for n in [5, 16, 67] {
+                for n in [5, 16, 67, 203] {
                     let inputs = [operand(dtype, &[3, n as u64], &mut Random(n as u64))];
                     let expected = eval_program(&program, &[n], &inputs).unwrap();
                     for options in all_cpus() {
                         let compiled = compiled_with(&plan_of(&program, &[n]), &options);
                         let strategy = compiled.kernels()[0].strategy.clone();
                         assert!(strategy.iter().all(|it| it.contains(what)), "{strategy:?}\n{text}");
+                        let lanes = lanes(&[dtype]);
+                        assert!(
+                            strategy.iter().all(|it| it.contains(&lanes)),
+                            "{lanes} {strategy:?}\n{text}"
+                        );
                         let got = call(&in_memory(&compiled, true), &inputs).unwrap();
                         assert_close(&format!("{} {n}\n{text}", options.cpu), &got[0], &expected[0]);
                     }

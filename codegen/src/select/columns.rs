@@ -51,7 +51,8 @@ fn columns_of(s: &mut Selector<'_>, stage: &Stage, width: Width) -> Option<Match
         Some(_) => None,
     };
     let short = s.shapes.as_int(row.extent).is_some_and(|it| it < SHORT);
-    if short || contiguous(s, &store) != Some(true) {
+    let fills = s.fills(width, row.count);
+    if short || !fills || contiguous(s, &store) != Some(true) {
         return None;
     }
 
@@ -85,7 +86,7 @@ fn columns_of(s: &mut Selector<'_>, stage: &Stage, width: Width) -> Option<Match
     let outer: Vec<(Sym, Dim)> = outer.iter().map(|it| (it.inner, it.extent)).collect();
     let reduce: Vec<(Sym, Dim)> = reduce.iter().map(|it| (it.inner, it.extent)).collect();
     let loops: Vec<Sym> = outer.iter().chain(&reduce).map(|it| it.0).collect();
-    let what = format!("columns of {}", s.shapes.display(row.extent));
+    let what = format!("columns of {}{}", s.shapes.display(row.extent), stages::lanes(width));
     let start = call(s, start, &pointers[..1], &loops, row, String::new())?;
     let step = call(s, body, &pointers, &loops, row, what)?;
     let steps = reduce.iter().rev().fold(step, |node, (var, extent)| Node::Loop {

@@ -510,13 +510,14 @@ impl VectorExpr {
         if dtype.is_float() {
             return self.extremum(max, x, y);
         }
-        if self.fills_unsigned(dtype) {
-            let [left, right] = [x, y].map(|it| self.ordered(dtype, it));
-            let greater = self.compare_ints(CompareOp::Gt, left, right);
-            let (yes, no) = if max { (x, y) } else { (y, x) };
-            return self.push(Operation::Blend(greater, yes, no));
-        }
-        self.combine(if max { vector::BinaryOp::IntMax } else { vector::BinaryOp::IntMin }, x, y)
+        let unsigned = dtype.is_int() && !dtype.is_signed_int();
+        let op = match (max, unsigned) {
+            (true, false) => vector::BinaryOp::IntMax,
+            (false, false) => vector::BinaryOp::IntMin,
+            (true, true) => vector::BinaryOp::UintMax,
+            (false, true) => vector::BinaryOp::UintMin,
+        };
+        self.combine(op, x, y)
     }
 
     /// One step of a reduction of what stages store. Integers are not wrapped: they are where they are stored.

@@ -36,33 +36,14 @@ impl Reduction {
         identity(self.combine, self.dtype, width).unwrap_or_default()
     }
 
-    /// What accumulators start with.
-    pub(crate) fn start(self, width: Width) -> u64 {
-        let flipped = if self.flips(width) { width.sign() } else { 0 };
-        self.nothing(width) ^ flipped
-    }
-
-    /// Whether accumulators hold values with another sign bit, so that unsigned ones are ordered as signed ones.
-    fn flips(self, width: Width) -> bool {
-        let extremum = matches!(self.combine, Combine::Max | Combine::Min);
-        let fills = 8 * self.dtype.size() as u32 == width.bits();
-        extremum && fills && self.dtype.is_int() && !self.dtype.is_signed_int()
-    }
-
-    fn flip(self, b: &mut Builder, value: VReg) -> VReg {
-        let width = b.width();
-        if !self.flips(width) {
-            return value;
-        }
-        let sign = b.constant_lane(width.sign());
-        b.binary(BinaryOp::Xor, value, sign)
-    }
-
     fn op(self) -> BinaryOp {
         let float = self.dtype.is_float();
+        let unsigned = self.dtype.is_int() && !self.dtype.is_signed_int();
         match self.combine {
             Combine::Max if float => BinaryOp::Max,
             Combine::Min if float => BinaryOp::Min,
+            Combine::Max if unsigned => BinaryOp::UintMax,
+            Combine::Min if unsigned => BinaryOp::UintMin,
             Combine::Max => BinaryOp::IntMax,
             Combine::Min => BinaryOp::IntMin,
             // Booleans are 0 or 1.
@@ -80,10 +61,7 @@ impl Reduction {
         match self.op() {
             BinaryOp::Max => b.max(accumulator, value),
             BinaryOp::Min => b.min(accumulator, value),
-            op => {
-                let value = self.flip(b, value);
-                b.binary(op, accumulator, value)
-            }
+            op => b.binary(op, accumulator, value),
         }
     }
 
@@ -98,7 +76,6 @@ impl Reduction {
             let any = b.reduce(BinaryOp::Max, bad);
             return b.select(Compare::Gt, any, zero, nan, value);
         }
-        let value = self.flip(b, value);
         self.wrapped(b, value)
     }
 

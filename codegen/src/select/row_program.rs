@@ -266,7 +266,7 @@ impl Pass<'_> {
             .segment
             .iter()
             .map(|number| match stages[*number].work {
-                Work::Reduce(reduction) => Some(b.splat_lane(reduction.start(self.program.width))),
+                Work::Reduce(reduction) => Some(b.splat_lane(reduction.nothing(self.program.width))),
                 Work::Map | Work::Scalar => None,
             })
             .collect();

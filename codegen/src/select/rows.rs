@@ -248,7 +248,8 @@ impl<'r> Group<'r> {
     }
 
     fn emit(mut self, s: &mut Selector<'_>) -> Option<Match> {
-        if !self.program.stages.iter().any(|it| it.work != Work::Scalar) {
+        let vectors = self.program.stages.iter().any(|it| it.work != Work::Scalar);
+        if !vectors || !s.fills(self.program.width, self.n) {
             return None;
         }
         self.program.plan();
@@ -319,10 +320,11 @@ impl<'r> Group<'r> {
         let program = &self.program;
         let symbol = s.routine("rows", &key, || Routine::Program(Box::new(program.build()), isa));
         let what = format!(
-            "rows of {} ({} in {} passes)",
+            "rows of {} ({} in {} passes){}",
             s.shapes.display(self.n),
             self.program.describe(),
-            self.program.passes()
+            self.program.passes(),
+            stages::lanes(self.program.width)
         );
         let node = Tree::Call(Box::new(Call { symbol, args, workspace, what }));
         let node = s.wrap(&loops, node, true);

@@ -28,7 +28,8 @@ pub(crate) const STATEMENTS: usize = 2;
 pub(crate) fn scan(s: &mut Selector<'_>, body: &[Stmt]) -> Option<Match> {
     let scan = Scan::of(s.program, body)?;
     let widths = stages::widths(s.program, &[scan.update, scan.publish]);
-    widths.iter().find_map(|width| scan.select(s, *width))
+    // Lanes of 8 and 16 bits do not move along a vector.
+    widths.iter().filter(|it| it.has_floats()).find_map(|width| scan.select(s, *width))
 }
 
 /// A loop over `time`.

@@ -8,7 +8,7 @@ use super::routine::{Routine, Routines};
 use super::stages::total_accesses;
 use super::tree::Node;
 use crate::kernels::laws::{Law, unproven};
-use crate::vector::Isa;
+use crate::vector::{Isa, Width};
 
 /// A routine, or loops around one, for the first stages of a run.
 #[derive(Debug)]
@@ -117,6 +117,13 @@ impl<'p> Selector<'p> {
         let last = self.shapes.min(&[last, whole]).ok()?;
         let units = self.shapes.ceil_div(whole, unit).ok()?;
         Some((first, last, units))
+    }
+
+    /// Whether lanes of a width are worth it for so many elements: where these do not fill a vector of narrow lanes, wider
+    /// ones have less of a tail.
+    pub(crate) fn fills(&self, width: Width, elements: Dim) -> bool {
+        let lanes = i64::from(self.isa.lanes_of(width));
+        width.has_floats() || self.shapes.as_int(elements).is_none_or(|it| it >= lanes)
     }
 
     /// Loops over `axes` (outermost first) around a node, whose iterations may run at the same time or not.

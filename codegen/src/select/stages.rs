@@ -6,11 +6,28 @@ use orogen_ir::shape::Sym;
 
 use crate::vector::Width;
 
-/// The widths of lanes to try for stages: the wider one where some value is as wide.
+/// The widths of lanes to try for stages: the narrowest that may hold every value, and what is computed otherwise.
 pub(super) fn widths(program: &TensorProgram, stages: &[&Stage]) -> &'static [Width] {
-    let wide = |id: &ExprId| program.dtype_of(*id).size() == 8;
-    let any = stages.iter().any(|it| values_below(program, it.value).iter().any(wide));
-    if any { &[Width::W32, Width::W64] } else { &[Width::W32] }
+    widths_of(program, stages.iter().flat_map(|it| values_below(program, it.value)))
+}
+
+/// The widths of lanes to try for values.
+pub(super) fn widths_of(
+    program: &TensorProgram,
+    values: impl IntoIterator<Item = ExprId>,
+) -> &'static [Width] {
+    let sizes = values.into_iter().map(|id| program.dtype_of(id).size());
+    match sizes.max() {
+        Some(1) => &[Width::W8, Width::W16, Width::W32],
+        Some(2) => &[Width::W16, Width::W32],
+        Some(8) => &[Width::W32, Width::W64],
+        _ => &[Width::W32],
+    }
+}
+
+/// What reports say of the width of lanes: nothing where lanes hold floats.
+pub(super) fn lanes(width: Width) -> String {
+    if width.has_floats() { String::new() } else { format!(", lanes of {} bits", width.bits()) }
 }
 
 /// How many leading axes stages can share.
@@ -125,7 +142,7 @@ pub(super) fn expressions_below(program: &TensorProgram, stack: Vec<ExprId>) -> 
 }
 
 /// The expressions that a value is made of, but not the indices of what it reads.
-fn values_below(program: &TensorProgram, root: ExprId) -> IndexSet<ExprId> {
+pub(super) fn values_below(program: &TensorProgram, root: ExprId) -> IndexSet<ExprId> {
     below(program, vec![root], false)
 }
 

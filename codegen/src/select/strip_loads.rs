@@ -151,7 +151,8 @@ impl Parts<'_, '_> {
     /// Whether elements of a buffer are gathered faster than one by one: whole lanes, by an instruction.
     fn gathers(&self, buffer: BufferId) -> bool {
         let size = self.s.program.buffers[buffer].dtype.size();
-        !self.packed && self.s.isa != Isa::Clif128 && size == self.width.bytes() as usize
+        let lanes = !self.packed && self.width.has_floats();
+        lanes && self.s.isa != Isa::Clif128 && size == self.width.bytes() as usize
     }
 
     /// The guard of a load; `Some(None)` where it always holds.

@@ -9,7 +9,7 @@
 //! at a fixed place of the innermost axis cut it into pieces.
 
 use indexmap::IndexMap;
-use orogen_ir::loops::{Axis, BufferId, CompareOp, Expr, ExprId, Index, Stage, TensorProgram};
+use orogen_ir::loops::{Axis, BufferId, CompareOp, Expr, Index, Stage, TensorProgram};
 use orogen_ir::shape::{Dim, Sym};
 
 use super::access::count;
@@ -41,7 +41,7 @@ pub(crate) fn strips(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         None => elements_in(s.program, stage, dtype, *width).is_some(),
         Some(combine) => Reduction::new(combine, dtype, *width).is_some(),
     };
-    let widths: Vec<Width> = gathering_widths(s.program, stage).iter().copied().filter(single).collect();
+    let widths: Vec<Width> = gathering_widths(s.program, stage).into_iter().filter(single).collect();
     // What is only moved need not be of a type that lanes hold: so many elements are lanes.
     if widths.is_empty() && !moves(s.program, stage) {
         return None;
@@ -73,11 +73,11 @@ pub(crate) fn packed(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     Strips::new(s, &Strip { stage, terms, widths: Vec::new() }, 1, None, None)?.emit(s)
 }
 
-/// The widths of lanes to try, of indices that data gives too.
-fn gathering_widths(program: &TensorProgram, stage: &Stage) -> &'static [Width] {
-    let wide = |id: &ExprId| program.dtype_of(*id).size() == 8;
-    let any = stages::expressions(program, stage).iter().any(wide);
-    if any { &[Width::W32, Width::W64] } else { &[Width::W32] }
+/// The widths of lanes to try: narrow ones for values, others of indices that data gives too.
+fn gathering_widths(program: &TensorProgram, stage: &Stage) -> Vec<Width> {
+    let narrow = stages::widths(program, &[stage]).iter().filter(|it| !it.has_floats());
+    let others = stages::widths_of(program, stages::expressions(program, stage));
+    narrow.chain(others.iter().filter(|it| it.has_floats())).copied().collect()
 }
 
 /// Whether a stage moves elements, as they are, that do not fill a lane each.
@@ -105,7 +105,9 @@ impl Strip<'_> {
         {
             return Some(found);
         }
-        let mut ways = self.widths.iter().flat_map(|width| GROUPS.map(|group| (*width, group)));
+        // Narrow lanes are not taken apart.
+        let ways = self.widths.iter().flat_map(|width| GROUPS.map(|group| (*width, group)));
+        let mut ways = ways.filter(|(width, group)| width.has_floats() || *group == 1);
         ways.find_map(|(width, group)| Strips::new(s, self, group, piece, Some(width))?.emit(s))
     }
 }
@@ -292,9 +294,10 @@ impl Strips {
         }
         let guards = sources.iter().filter(|it| matches!(it, Source::Guarded(_))).count();
         let what = format!(
-            "strips of {} ({group} by {group}, {} loads, {guards} guarded)",
+            "strips of {} ({group} by {group}, {} loads, {guards} guarded){}",
             s.shapes.display(extent),
-            loads.len()
+            loads.len(),
+            stages::lanes(width)
         );
         let short = s.shapes.as_int(n).is_some_and(|it| it <= i64::from(s.isa.lanes_of(width)));
         let buffers = loads.iter().map(|it| it.buffer).chain([stage.buffer]);

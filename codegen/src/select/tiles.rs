@@ -57,6 +57,12 @@ fn tiles_of(s: &mut Selector<'_>, stage: &Stage, width: Width) -> Option<Match> 
     let crossed = loads.values().find(|it| it.uses(inner.inner) && !unit(s, it, inner.inner))?;
     let at = axes.iter().position(|it| unit(s, crossed, it.inner))?;
     let row: Collapsed = axes.remove(at);
+    // Tiles of narrow lanes are large.
+    let side = i64::from(16 / width.bytes());
+    let small = |extent: Dim| s.shapes.as_int(extent).is_some_and(|it| it < side);
+    if !width.has_floats() && (small(inner.extent) || small(row.extent)) {
+        return None;
+    }
     if !unit(s, &store, inner.inner) {
         return None;
     }
@@ -106,10 +112,11 @@ fn tiles_of(s: &mut Selector<'_>, stage: &Stage, width: Width) -> Option<Match> 
     args.extend([Arg::Size(inner.count), Arg::Size(count)]);
     args.extend(strides);
     let what = format!(
-        "tiles of {} by {} ({} loads)",
+        "tiles of {} by {} ({} loads){}",
         s.shapes.display(row.extent),
         s.shapes.display(inner.extent),
-        program.sources.len()
+        program.sources.len(),
+        stages::lanes(width)
     );
     let isa = s.isa;
     let symbol = s.routine("tiles", &program.key(), || Routine::Program(Box::new(program.build()), isa));
