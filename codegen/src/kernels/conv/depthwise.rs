@@ -154,20 +154,25 @@ impl Depthwise {
         let to_storage = self.copied();
         let size = i64::from(to_storage.bytes());
         let vector = to_storage.vectors(1);
-        let fill = |b: &mut Builder, at: IReg, count: IReg| {
-            let count = b.int_op(IntOp::Max, count, 0);
-            let count = b.int_add(count, Size { fixed: -1, per_lane: 1 });
-            let vectors = b.div_lanes(count);
+        let fill = |b: &mut Builder, at: IReg, vectors: IReg| {
             let at = b.int_move(at);
             b.repeat(vectors, |b| {
                 b.store_to(to_storage, around, at, None);
                 b.bump(at, vector);
             });
         };
+        let vectors_of = |b: &mut Builder, count: IReg| {
+            let count = b.int_op(IntOp::Max, count, 0);
+            let count = b.int_add(count, Size { fixed: -1, per_lane: 1 });
+            b.div_lanes(count)
+        };
         let left = b.int_op(IntOp::Min, pitch, self.slides[1].padding);
         let room = b.int_op(IntOp::Sub, pitch, left);
         let count = b.int_op(IntOp::Min, w, room);
         let right = b.int_op(IntOp::Sub, room, count);
+        let (before, after, whole) =
+            (vectors_of(&mut b, left), vectors_of(&mut b, right), vectors_of(&mut b, pitch));
+        let span = Span::new(&mut b, count);
         let left_bytes = b.int_mul(left, size);
         let pitch_bytes = b.int_mul(pitch, size);
         let done = b.int_add(left, count);
@@ -182,9 +187,9 @@ impl Depthwise {
                 inside,
                 0,
                 |b| {
-                    fill(b, to, left);
+                    fill(b, to, before);
                     let into = b.int_add(to, left_bytes);
-                    copy(b, count, (row, 1), (into, size), |b, from, to, mask| {
+                    span.copy(b, (row, 1), (into, size), |b, from, to, mask| {
                         let v = self.x.element.load(b, from, mask);
                         let v = match (quads, zero) {
                             (false, Some(zero)) => b.binary(BinaryOp::IntSub, v, zero),
@@ -194,9 +199,9 @@ impl Depthwise {
                         b.store_to(to_storage, v, to, mask);
                     });
                     let end = b.int_add(to, done_bytes);
-                    fill(b, end, right);
+                    fill(b, end, after);
                 },
-                |b| fill(b, to, pitch),
+                |b| fill(b, to, whole),
             );
             b.bump(to, pitch_bytes);
             b.bump(row, w);
@@ -339,8 +344,9 @@ impl Depthwise {
     fn crop(&self) -> Program {
         let mut b = Builder::new("depthwise.crop");
         let [from, y, rows, count, pitch] = b.params();
+        let span = Span::new(&mut b, count);
         b.repeat(rows, |b| {
-            copy(b, count, (from, 1), (y, 1), |b, from, to, mask| {
+            span.copy(b, (from, 1), (y, 1), |b, from, to, mask| {
                 let v = b.load_from(Storage::U8, from, mask);
                 b.store_to(Storage::U8, v, to, mask);
             });
@@ -443,41 +449,55 @@ impl Depthwise {
     }
 }
 
-/// Copies `count` elements of some bytes each: in whole vectors, the last of which overlaps the one before it, or under
-/// a mask where there are fewer elements than lanes.
-fn copy(
-    b: &mut Builder,
-    count: IReg,
-    (from, from_size): (IReg, i64),
-    (to, to_size): (IReg, i64),
-    body: impl Fn(&mut Builder, IReg, IReg, Option<MReg>),
-) {
-    let count = b.int_op(IntOp::Max, count, 0);
-    let (from, to) = (b.int_move(from), b.int_move(to));
-    let whole = b.div_lanes(count);
-    b.repeat(whole, |b| {
-        body(b, from, to, None);
-        b.bump(from, Size::lanes(from_size));
-        b.bump(to, Size::lanes(to_size));
-    });
-    let rest = b.int_op(IntOp::And, count, Size { fixed: -1, per_lane: 1 });
-    b.when(IntCompare::Gt, rest, 0, |b| {
-        b.when_else(
-            IntCompare::Gt,
-            whole,
-            0,
-            |b| {
-                let back = b.int_op(IntOp::Sub, rest, Size::lanes(1));
-                for (pointer, size) in [(from, from_size), (to, to_size)] {
-                    let back = b.int_mul(back, size);
-                    b.bump(pointer, back);
-                }
-                body(b, from, to, None);
-            },
-            |b| {
-                let mask = b.first(rest);
-                body(b, from, to, Some(mask));
-            },
-        );
-    });
+/// Elements of a row, in vectors.
+struct Span {
+    whole: IReg,
+    /// Elements after the whole vectors, and what these are less than a vector.
+    rest: IReg,
+    back: IReg,
+}
+
+impl Span {
+    fn new(b: &mut Builder, count: IReg) -> Span {
+        let count = b.int_op(IntOp::Max, count, 0);
+        let whole = b.div_lanes(count);
+        let rest = b.int_op(IntOp::And, count, Size { fixed: -1, per_lane: 1 });
+        let back = b.int_op(IntOp::Sub, rest, Size::lanes(1));
+        Span { whole, rest, back }
+    }
+
+    /// Copies elements of so many bytes: in whole vectors, the last of which overlaps the one before it, or under a mask
+    /// where there are fewer elements than lanes.
+    fn copy(
+        &self,
+        b: &mut Builder,
+        (from, from_size): (IReg, i64),
+        (to, to_size): (IReg, i64),
+        body: impl Fn(&mut Builder, IReg, IReg, Option<MReg>),
+    ) {
+        let (from, to) = (b.int_move(from), b.int_move(to));
+        b.repeat(self.whole, |b| {
+            body(b, from, to, None);
+            b.bump(from, Size::lanes(from_size));
+            b.bump(to, Size::lanes(to_size));
+        });
+        b.when(IntCompare::Gt, self.rest, 0, |b| {
+            b.when_else(
+                IntCompare::Gt,
+                self.whole,
+                0,
+                |b| {
+                    for (pointer, size) in [(from, from_size), (to, to_size)] {
+                        let back = b.int_mul(self.back, size);
+                        b.bump(pointer, back);
+                    }
+                    body(b, from, to, None);
+                },
+                |b| {
+                    let mask = b.first(self.rest);
+                    body(b, from, to, Some(mask));
+                },
+            );
+        });
+    }
 }
