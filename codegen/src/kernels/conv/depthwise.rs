@@ -18,7 +18,7 @@ use crate::kernels::gemm::{Factor, Zero};
 use crate::vector::encode::{self, DefineError};
 use crate::vector::{
     Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Isa, MReg, Program, ShiftOp, Size, Storage, UnaryOp,
-    VReg,
+    VReg, Width,
 };
 
 /// Elements of a band: with their outputs they stay in the first-level cache.
@@ -82,6 +82,15 @@ impl Depthwise {
         if self.terms() == 4 { Storage::U8 } else { Storage::I16 }
     }
 
+    /// The lanes in which rows of these elements are copied: as wide as the elements where there are masks for them.
+    fn copied_in(&self, storage: Storage) -> Width {
+        match storage {
+            _ if !self.isa.is_avx512() => Width::W32,
+            Storage::U8 => Width::W8,
+            _ => Width::W16,
+        }
+    }
+
     /// Vectors that neighbouring outputs go to in turn: what a lane reads starts at one element in so many.
     fn phases(&self) -> i64 {
         self.terms() / self.slides[1].stride
@@ -130,12 +139,15 @@ impl Depthwise {
     /// Parameters: `x` (the plane), `to`, `rows`, `iy` (the first row, which may lie outside), `h`, `w`, `pitch` (elements
     /// of a row of the workspace), and the zero point if there is one.
     fn pad(&self) -> Program {
-        let mut b = Builder::new("depthwise.pad");
+        let width = self.copied_in(self.copied());
+        let mut b = Builder::of_width("depthwise.pad", width);
+        // Bytes as lanes are those of either sign.
+        let element = if width == Width::W8 { Element::lane(width) } else { self.x.element };
         let [x, to, rows, iy, h, w, pitch] = b.params();
         let quads = self.terms() == 4;
         let zero = self.x.zero.map(|_| {
             let p = b.param();
-            self.x.element.load_splat(&mut b, p)
+            element.load_splat(&mut b, p)
         });
         let flip = (quads && self.x_is_signed()).then(|| b.constant_int(0x80));
         let unsigned = |b: &mut Builder, v: VReg| match flip {
@@ -151,7 +163,7 @@ impl Depthwise {
             }
             None => b.constant_int(0),
         };
-        let to_storage = self.copied();
+        let to_storage = if width == Width::W32 { self.copied() } else { width.storage() };
         let size = i64::from(to_storage.bytes());
         let vector = to_storage.vectors(1);
         let fill = |b: &mut Builder, at: IReg, vectors: IReg| {
@@ -190,7 +202,7 @@ impl Depthwise {
                     fill(b, to, before);
                     let into = b.int_add(to, left_bytes);
                     span.copy(b, (row, 1), (into, size), |b, from, to, mask| {
-                        let v = self.x.element.load(b, from, mask);
+                        let v = element.load(b, from, mask);
                         let v = match (quads, zero) {
                             (false, Some(zero)) => b.binary(BinaryOp::IntSub, v, zero),
                             (false, None) => v,
@@ -342,13 +354,15 @@ impl Depthwise {
     /// The program that copies outputs from the workspace. Parameters: `from`, `y`, `rows`, `count` (of each row),
     /// `pitch` (bytes of a row of the workspace).
     fn crop(&self) -> Program {
-        let mut b = Builder::new("depthwise.crop");
+        let width = self.copied_in(Storage::U8);
+        let mut b = Builder::of_width("depthwise.crop", width);
+        let storage = if width == Width::W32 { Storage::U8 } else { width.storage() };
         let [from, y, rows, count, pitch] = b.params();
         let span = Span::new(&mut b, count);
         b.repeat(rows, |b| {
             span.copy(b, (from, 1), (y, 1), |b, from, to, mask| {
-                let v = b.load_from(Storage::U8, from, mask);
-                b.store_to(Storage::U8, v, to, mask);
+                let v = b.load_from(storage, from, mask);
+                b.store_to(storage, v, to, mask);
             });
             b.bump(from, pitch);
             b.bump(y, count);
