@@ -20,6 +20,17 @@ fn parse(text: &str) -> TensorProgram {
 
 /// What the oracle and the code say to these inputs: the same results, or the same clause about an index.
 fn check(text: &str, sizes: &[i64], inputs: &[TensorData], wrong: Option<&str>) {
+    check_strategy(text, sizes, inputs, wrong, |_| true);
+}
+
+/// The same, for code that is made in some way.
+fn check_strategy(
+    text: &str,
+    sizes: &[i64],
+    inputs: &[TensorData],
+    wrong: Option<&str>,
+    wanted: impl Fn(&[String]) -> bool,
+) {
     let program = parse(text);
     let expected = eval_program(&program, sizes, inputs);
     let mut plan = plan_of(&program, sizes);
@@ -32,6 +43,7 @@ fn check(text: &str, sizes: &[i64], inputs: &[TensorData], wrong: Option<&str>) 
                 compiled_with(&plan, &orogen_codegen::CodegenOptions { threads, ..options.clone() });
             let strategy = compiled.kernels()[0].strategy.clone();
             let what = format!("{} {threads} {host} {sizes:?} {strategy:?}\n{text}", options.cpu);
+            assert!(wanted(&strategy), "{what}");
             let got = call(&in_memory(&compiled, host), inputs);
             let Some(wrong) = wrong else {
                 let (got, expected) = (got.unwrap(), expected.as_ref().unwrap());
@@ -85,6 +97,47 @@ fn rows_are_gathered_or_refused() {
                 let ids = TensorData::from_slice(dtype, &[1], &[index]);
                 check(&text, &[1], &[x.clone(), ids], Some(&place(index)));
             }
+        }
+    }
+}
+
+#[test]
+fn elements_are_gathered_or_refused() {
+    for dtype in [DType::F32, DType::F64, DType::BF16, DType::Bool] {
+        for indices in [DType::I64, DType::I32] {
+            let text = format!(
+                "kernel @elements {{
+  size n
+  size c
+  in %x: {dtype}[3, n]
+  in %ids: {indices}[3, c]
+  out %y: {dtype}[3, c]
+  for i < 3, j < c {{ %y[i, j] = %x[i, checked {{%ids[i, j]}}] }}
+}}
+"
+            );
+            let vector = |strategy: &[String]| strategy.iter().all(|it| it.contains("strips"));
+            let place = |index: i64, n: i64| {
+                format!("index {index} is out of range for dimension 1 of `x`, which has {n}")
+            };
+            for (n, c, wrong) in
+                [(30, 41, None), (30, 16, Some((7, -31))), (30, 41, Some((122, 30))), (1, 3, None)]
+            {
+                let x = Random(3).tensor(dtype, &[3, n as u64]);
+                let mut ids: Vec<i64> = (0..3 * c).map(|it| (it * 7 + 3) % (2 * n) - n).collect();
+                if let Some((at, index)) = wrong {
+                    ids[at] = index;
+                }
+                let ids = TensorData::from_f64(indices, &[3, c as u64], ids.iter().map(|it| *it as f64));
+                let wrong = wrong.map(|it| place(it.1, n));
+                check_strategy(&text, &[n, c], &[x, ids], wrong.as_deref(), vector);
+            }
+            // Of no elements none is in range, but none is asked for either.
+            let empty = |n: u64| Random(3).tensor(dtype, &[3, n]);
+            let ids = TensorData::from_f64(indices, &[3, 2], [0.0; 6]);
+            check(&text, &[0, 2], &[empty(0), ids], Some(&place(0, 0)));
+            let none = TensorData::from_f64(indices, &[3, 0], []);
+            check(&text, &[0, 0], &[empty(0), none], None);
         }
     }
 }

@@ -409,3 +409,35 @@ fn elements_of_other_sizes() {
         }
     }
 }
+
+/// Steps that units, evens and odds, and gathers take; also at the end of a buffer, and with arithmetic.
+#[test]
+fn strided_and_reversed_rows() {
+    let cases =
+        [(2, 0, 40), (2, 1, 71), (2, 0, 1), (3, 1, 16), (4, 3, 40), (8, 5, 37), (8, 0, 5), (7, 2, 16)];
+    let reversed = [(-1, 0, 40), (-1, 0, 5), (-2, 0, 37)];
+    let types = ["f32", "f16", "bf16", "i8", "u8", "i16", "i64"];
+    for (i, (step, first, n)) in cases.into_iter().chain(reversed).enumerate() {
+        let first = if step < 0 { -step * (n - 1) } else { first };
+        let row = first + if step < 0 { 1 } else { step * (n - 1) + 1 };
+        let text = |value: &str| {
+            format!(
+                "kernel @strided {{
+  in %x: {{t}}[3, {row}]
+  out %y: {{t}}[3, {n}]
+  for i < 3, j < {n} {{ %y[i, j] = {value} }}
+}}
+"
+            )
+        };
+        let element = format!("%x[i, {step}*j + {first}]");
+        // A single element of a row is no row.
+        let part = if n == 1 { "" } else { "strips" };
+        check_bits(&text(&element), &[], part, n as u64);
+        check_bits_of([DType::F64, DType::I64], &text(&element), &[], part, n as u64);
+        for dtype in [types[i % 7], types[(i + 3) % 7]] {
+            let sum = text(&format!("{element} + {element}")).replace("{t}", dtype);
+            check(&sum, &[], part, n as u64);
+        }
+    }
+}

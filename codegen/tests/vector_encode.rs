@@ -507,6 +507,16 @@ fn masks(width: Width) {
             place += 128;
         }
     }
+    let gathered = |it: &&Storage| width.has_floats() && !it.is_pair();
+    for &from in Storage::all(width).iter().filter(gathered) {
+        for lanes in [3, 100] {
+            let lanes = b.int_const(lanes);
+            let mask = b.first(lanes);
+            let gathered = b.gather_from(from, middle, index, mask);
+            b.store(gathered, Addr::new(out).offset(place), None);
+            place += 64;
+        }
+    }
     // The index may die in the gather, but its register must not be overwritten.
     if width.has_floats() {
         let all = b.int_const(16);

@@ -176,7 +176,11 @@ impl Generator<'_> {
                 let mask = self.pick(&live.masks);
                 let (seven, eight) = (b.constant_int(7), b.int_add(self.buffer, 64));
                 let index = b.binary(BinaryOp::And, v, seven);
-                live.vectors.push(b.gather(eight, index, mask));
+                let storages: Vec<Storage> =
+                    Storage::all(b.width()).iter().copied().filter(|it| !it.is_pair()).collect();
+                let from = self.pick(&storages);
+                let v = b.gather_from(from, eight, index, mask);
+                live.vectors.push(finite(b, v));
             }
             18 => {
                 let op = self.pick(&[ShiftOp::Left, ShiftOp::RightLogical, ShiftOp::RightArithmetic]);

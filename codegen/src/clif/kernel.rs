@@ -237,6 +237,20 @@ impl Lowering<'_> {
                     cx.b.ins().jump(done, &[]);
                     cx.b.switch_to_block(done);
                 }
+                Node::Checked { body, stage } => {
+                    let flags = MemFlagsData::trusted();
+                    let good = cx.int(0);
+                    cx.b.ins().store(flags, good, self.workspace, 0);
+                    self.nodes(cx, body)?;
+                    let bad = cx.b.ins().load(types::I64, flags, self.workspace, 0);
+                    let (again, done) = (cx.b.create_block(), cx.b.create_block());
+                    cx.b.set_cold_block(again);
+                    cx.b.ins().brif(bad, again, &[], done, &[]);
+                    cx.b.switch_to_block(again);
+                    self.stage(cx, stage, 0)?;
+                    cx.b.ins().jump(done, &[]);
+                    cx.b.switch_to_block(done);
+                }
                 Node::Loop { extent, vars, body, .. } => {
                     let (begin, end) = match self.range.take() {
                         Some(range) => range,

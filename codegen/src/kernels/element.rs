@@ -6,7 +6,7 @@
 
 use orogen_ir::types::DType;
 
-use crate::vector::{Addr, BinaryOp, Builder, Compare, MReg, ShiftOp, Size, Storage, VReg, Width};
+use crate::vector::{Addr, BinaryOp, Builder, Compare, IReg, MReg, ShiftOp, Size, Storage, VReg, Width};
 
 /// How an element lies in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -114,6 +114,39 @@ impl Element {
     pub(crate) fn load_quad(self, b: &mut Builder, addr: impl Into<Addr>) -> VReg {
         let lanes = b.load_quad_from(self.storage(), addr);
         self.widened(b, lanes)
+    }
+
+    /// For each active lane the element at `base + bytes * index[lane]`.
+    pub(crate) fn gather(self, b: &mut Builder, base: IReg, index: VReg, mask: Option<MReg>) -> VReg {
+        let lanes = b.gather_from(self.storage(), base, index, mask);
+        self.widened(b, lanes)
+    }
+
+    /// A vector of elements that are `step` apart, the first at the address, all in one load of units of so many elements;
+    /// reads to the end of the last unit. `None` if lanes are no such units.
+    pub(crate) fn load_every(self, b: &mut Builder, step: i64, addr: impl Into<Addr>) -> Option<VReg> {
+        let (width, bits) = (b.width(), 8 * self.bytes() as u32);
+        let unit = match self.bytes() * step {
+            2 => Storage::U16,
+            4 if width == Width::W64 => Storage::U32,
+            unit if unit == i64::from(width.bytes()) => width.storage(),
+            _ => return None,
+        };
+        match self.storage() {
+            Storage::U8 | Storage::U16 | Storage::U32 => {
+                let units = b.load_from(unit, addr, None);
+                let low = b.constant_lane((1 << bits) - 1);
+                let lanes = b.binary(BinaryOp::And, units, low);
+                Some(self.widened(b, lanes))
+            }
+            Storage::I8 | Storage::I16 | Storage::I32 => {
+                let units = b.load_from(unit, addr, None);
+                let by = (width.bits() - bits) as u8;
+                let upper = b.shift(ShiftOp::Left, units, by);
+                Some(b.shift(ShiftOp::RightArithmetic, upper, by))
+            }
+            _ => None,
+        }
     }
 
     /// Stores a whole vector, or its active lanes.

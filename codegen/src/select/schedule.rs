@@ -115,7 +115,7 @@ fn attempt(program: &TensorProgram, isa: Isa, constant: &[bool]) -> Result<Sched
 fn parallel_loop(node: &Node) -> Parallel {
     match node {
         Node::Loop { independent: true, extent, .. } => Parallel::Loop(*extent),
-        Node::Some { body, .. } if let [only] = &body[..] => parallel_loop(only),
+        Node::Some { body, .. } | Node::Checked { body, .. } if let [only] = &body[..] => parallel_loop(only),
         _ => Parallel::No,
     }
 }
@@ -260,7 +260,7 @@ impl Chooser {
 
 fn note(node: &Node, strategy: &mut Vec<String>, workspaces: &mut Vec<Dim>) {
     match node {
-        Node::Loop { body, .. } | Node::Some { body, .. } => {
+        Node::Loop { body, .. } | Node::Some { body, .. } | Node::Checked { body, .. } => {
             body.iter().for_each(|it| note(it, strategy, workspaces));
         }
         Node::Stage { .. } => {}

@@ -10,7 +10,7 @@ use super::expression::{Leaves, Node, VectorExpr};
 use super::selector::Selector;
 use super::stages;
 use super::strip_program::Source;
-use crate::vector::{Isa, Width};
+use crate::vector::Width;
 
 /// Elements are gathered that are less apart than this, so that the positions of a vector of them fit in lanes.
 const FURTHEST: i64 = 1 << 26;
@@ -45,10 +45,23 @@ pub(super) struct Load {
     pub(super) guard: Option<Guard>,
     /// The indices of the first element, where they depend on data.
     pub(super) element: Option<Vec<Index>>,
-    /// The index that data gives for every element of the row, and the elements from one index to the next.
-    pub(super) gather: Option<(Node, i64)>,
-    /// Over how many elements that index chooses.
-    pub(super) reach: Option<Dim>,
+    /// How data choose an element for every element of the row.
+    pub(super) gather: Option<Gathered>,
+    /// Whether it is read for the sake of an index.
+    pub(super) indexes: bool,
+}
+
+/// How data choose elements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Gathered {
+    /// The index, over the loads before.
+    pub(super) index: Node,
+    /// Elements from one index to the next.
+    pub(super) scale: i64,
+    /// Over how many elements the index chooses.
+    pub(super) reach: Dim,
+    /// The extent of what is indexed, if indices are to be checked.
+    pub(super) checked: Option<Dim>,
 }
 
 /// Takes the expressions of a stage apart for given values of some of its axes.
@@ -73,6 +86,8 @@ pub(super) struct Parts<'a, 'p> {
     pub(super) width: Width,
     /// Whether elements are moved as lanes of four bytes, whatever they are.
     pub(super) packed: bool,
+    /// Whether an index is taken apart.
+    pub(super) indexes: bool,
 }
 
 impl Parts<'_, '_> {
@@ -95,12 +110,10 @@ impl Parts<'_, '_> {
     fn load(&mut self, expr: &mut VectorExpr, id: ExprId) -> Option<usize> {
         let program = self.s.program;
         let Expr::Load { buffer, at, otherwise } = &program.exprs[id] else { return None };
-        let gathered = self.gathered(expr, *buffer, at)?;
-        // Gathers are of whole lanes.
-        if gathered.is_some() && program.buffers[*buffer].dtype.size() != self.width.bytes() as usize {
+        let gather = self.gathered(expr, *buffer, at)?;
+        if gather.is_some() && (self.packed || !self.width.has_floats()) {
             return None;
         }
-        let (gather, reach) = (gathered.map(|it| it.0), gathered.map(|it| it.1));
         let (at, element) = self.indices(at)?;
         let (coefficient, offset) = self.position(*buffer, &at)?;
         let (mut offset, mut part) = (offset, 0);
@@ -111,7 +124,8 @@ impl Parts<'_, '_> {
             None => None,
         };
         let apart = self.group == 1 && guard.is_none() && element.is_none() && gather.is_none();
-        let strided = apart && !(0..2).contains(&step) && self.gathers(*buffer) && step.abs() < FURTHEST;
+        let lanes = !self.packed && self.width.has_floats();
+        let strided = apart && !(0..2).contains(&step) && lanes && step.abs() < FURTHEST;
         if step > 1 && !strided {
             // Every element of the group is read, each by its own part.
             if step != self.group || guard.is_some() || element.is_some() {
@@ -128,7 +142,8 @@ impl Parts<'_, '_> {
         if (step < 0 && !strided) || (guard.is_some() && step != 1) || (gather.is_some() && step != 0) {
             return None;
         }
-        let load = Load { buffer: *buffer, offset, step, part, guard, element, gather, reach };
+        let load =
+            Load { buffer: *buffer, offset, step, part, guard, element, gather, indexes: self.indexes };
         if let Some(known) = self.loads.iter().position(|it| *it == load) {
             return Some(known);
         }
@@ -138,7 +153,9 @@ impl Parts<'_, '_> {
         }
         self.sources.push(match &load.guard {
             Some(guard) => Source::Guarded(guard.otherwise),
-            None if let Some((index, scale)) = load.gather => Source::Gather(index, scale),
+            None if let Some(Gathered { index, scale, checked, .. }) = &load.gather => {
+                Source::Gather { index: *index, scale: *scale, checked: checked.is_some() }
+            }
             None if strided => Source::Strided(step),
             None if step == 0 => Source::Scalar,
             None if step == 1 => Source::Row,
@@ -146,13 +163,6 @@ impl Parts<'_, '_> {
         });
         self.loads.push(load);
         Some(self.loads.len() - 1)
-    }
-
-    /// Whether elements of a buffer are gathered faster than one by one: whole lanes, by an instruction.
-    fn gathers(&self, buffer: BufferId) -> bool {
-        let size = self.s.program.buffers[buffer].dtype.size();
-        let lanes = !self.packed && self.width.has_floats();
-        lanes && self.s.isa != Isa::Clif128 && size == self.width.bytes() as usize
     }
 
     /// The guard of a load; `Some(None)` where it always holds.
@@ -205,30 +215,31 @@ impl Parts<'_, '_> {
         stages::symbols_below(self.s.program, id).contains(&self.inner)
     }
 
-    /// The one index of a load that data gives for every element of the row, with the elements from one index to the next,
-    /// and over how many elements it chooses; `Some(None)` if there is none.
+    /// The one index of a load that data gives for every element of the row; `Some(None)` if there is none.
     fn gathered(
         &mut self,
         expr: &mut VectorExpr,
         buffer: BufferId,
         at: &[Index],
-    ) -> Option<Option<((Node, i64), Dim)>> {
+    ) -> Option<Option<Gathered>> {
         let program = self.s.program;
         let mut values = at.iter().enumerate().filter_map(|(i, it)| Some((i, it.value()?)));
         let Some((place, id)) = values.find(|it| self.varies(it.1)) else { return Some(None) };
         let unique = !values.any(|it| self.varies(it.1));
-        // A vector of indices is not checked.
-        let index = program.dtype_of(id);
-        let signed = index == DType::I32 || (index == DType::I64 && self.width == Width::W64);
-        if !unique || at[place].is_checked() || !signed {
+        let dtype = program.dtype_of(id);
+        let signed = dtype == DType::I32 || (dtype == DType::I64 && self.width == Width::W64);
+        if !unique || !signed {
             return None;
         }
         let dims = program.buffers[buffer].dims.clone();
         let stride = self.s.shapes.product(&dims[place + 1..]).ok()?;
-        let stride = self.s.shapes.as_int(stride)?;
-        let reach = self.s.shapes.scale(dims[place], stride).ok()?;
-        let node = expr.add_with(program, id, self)?;
-        Some(Some(((node, stride), reach)))
+        let scale = self.s.shapes.as_int(stride)?;
+        let reach = self.s.shapes.scale(dims[place], scale).ok()?;
+        let outer = std::mem::replace(&mut self.indexes, true);
+        let index = expr.add_with(program, id, self);
+        self.indexes = outer;
+        let checked = at[place].is_checked().then_some(dims[place]);
+        Some(Some(Gathered { index: index?, scale, reach, checked }))
     }
 
     /// The indices of a load as sizes, 0 where they depend on data; then also all of them at the start of the row.

@@ -14,7 +14,7 @@ use super::expression::{Node, VectorExpr};
 use crate::kernels::element::Element;
 use crate::kernels::laws::Law;
 use crate::vector::{
-    Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Interleave, Isa, MReg, Program, Size, VReg, Width,
+    Addr, BinaryOp, Builder, IReg, Inst, IntCompare, IntOp, Interleave, Isa, MReg, Program, Size, VReg, Width,
 };
 use orogen_ir::shape::{Dim, Overflow, ShapeCx};
 
@@ -29,8 +29,14 @@ pub(crate) enum Source {
     Strided(i64),
     /// A group of elements for each group of the row, of which this is the place of the one that is meant.
     Group(i64),
-    /// The element at an index that the expression gives, times so many elements.
-    Gather(Node, i64),
+    /// The element at an index that the expression gives.
+    Gather {
+        index: Node,
+        /// Elements from one index to the next.
+        scale: i64,
+        /// Whether it may be out of range, or negative, which counts from the end.
+        checked: bool,
+    },
     /// As `Row` inside a range of the row; these bits elsewhere.
     Guarded(u64),
 }
@@ -75,6 +81,19 @@ struct Registers {
     scalars: Vec<Option<VReg>>,
     /// For each source that is guarded, its range in the current row.
     ranges: Vec<Option<(IReg, IReg)>>,
+    /// For each source whose indices are checked, by what.
+    checks: Vec<Option<Check>>,
+}
+
+/// What indices are checked by.
+#[derive(Clone, Copy)]
+struct Check {
+    /// The extent, in every lane.
+    extent: VReg,
+    /// The same with another sign bit.
+    limit: VReg,
+    /// All bits in lanes where all indices were in range; one for all sources.
+    good: VReg,
 }
 
 impl StripProgram {
@@ -102,7 +121,7 @@ impl StripProgram {
         laws.extend([Law::equal("U2", bits, shapes.int(1)), Law::multiple("U2", call.elements, group)]);
         for (i, step) in call.steps.iter().enumerate() {
             let wanted = match self.sources.get(i) {
-                Some(Source::Scalar | Source::Gather(..)) => 0,
+                Some(Source::Scalar | Source::Gather { .. }) => 0,
                 Some(Source::Row | Source::Guarded(_)) => 1,
                 Some(Source::Strided(step)) => *step,
                 Some(Source::Group(_)) | None => group,
@@ -113,9 +132,12 @@ impl StripProgram {
                 laws.push(Law::equal("U5", *step, shapes.int(1)));
             }
         }
-        let most = i64::MAX >> (64 - self.width.bits());
         for reach in call.reach.iter().flatten() {
-            laws.extend([Law::at_least("U4", *reach, 0), Law::at_most("U4", *reach, most)]);
+            laws.push(Law::at_least("U4", *reach, 0));
+            // All positions fit in 64 bits.
+            if self.width == Width::W32 {
+                laws.push(Law::at_most("U4", *reach, i32::MAX.into()));
+            }
         }
         let bytes = shapes.scale(call.elements, call.size)?;
         laws.push(Law::multiple("U5", bytes, 4));
@@ -132,9 +154,16 @@ impl StripProgram {
         (0..self.sources.len()).filter(|it| matches!(self.sources[*it], Source::Guarded(_)))
     }
 
+    /// Places of the sources whose indices are checked.
+    fn checked(&self) -> impl Iterator<Item = usize> {
+        (0..self.sources.len()).filter(|it| matches!(self.sources[*it], Source::Gather { checked: true, .. }))
+    }
+
     /// The program. Parameters: a pointer for each source and the target; `n` (groups of a row), `rows`; a row stride
     /// in bytes for each source and the target; for each guarded source the range of groups, then of rows, in which
-    /// it is read, each as begin and end, which may lie outside of the row.
+    /// it is read, each as begin and end, which may lie outside of the row; for each source whose indices are checked the
+    /// extent that they are checked against, then, if there are any, a pointer to 64 bits, which become 1 where an index is
+    /// out of range.
     pub(crate) fn build(&self, isa: Isa) -> Program {
         let mut b = Builder::of_width("strips", self.width);
         let sources: Vec<IReg> = self.sources.iter().map(|_| b.param()).collect();
@@ -142,11 +171,57 @@ impl StripProgram {
         let [n, rows] = b.params();
         let strides: Vec<IReg> = (0..=sources.len()).map(|_| b.param()).collect();
         let guards: Vec<(usize, [IReg; 4])> = self.guarded().map(|it| (it, b.params())).collect();
+        let checked: Vec<(usize, IReg)> = self.checked().map(|it| (it, b.param())).collect();
+        let mut checks = vec![None; sources.len()];
+        if checked.is_empty() {
+            self.rows(&mut b, isa, (&sources, target), (n, rows), &strides, &guards, checks);
+            return b.finish();
+        }
+        let flag = b.param();
+        let ones = self.width.ones();
+        let good = b.splat_lane(ones);
+        let sign = b.constant_lane(self.width.sign());
+        let mut least = checked[0].1;
+        for (source, extent) in &checked {
+            least = b.int_op(IntOp::Min, least, *extent);
+            let extent = b.splat_int(*extent);
+            let limit = b.binary(BinaryOp::Xor, extent, sign);
+            checks[*source] = Some(Check { extent, limit, good });
+        }
+        // Where there are no elements, all indices are out of range.
+        b.when_else(
+            IntCompare::Gt,
+            least,
+            0,
+            |b| self.rows(b, isa, (&sources, target), (n, rows), &strides, &guards, checks),
+            |b| b.emit(Inst::Splat { dst: good, bits: 0 }),
+        );
+        let ones = b.constant_lane(ones);
+        let bad = b.binary(BinaryOp::Xor, good, ones);
+        let any = b.sign_bits(bad);
+        b.when(IntCompare::Ne, any, 0, |b| {
+            let one = b.int_const(1);
+            b.emit(Inst::IntStore { src: one, addr: Addr::new(flag) });
+        });
+        b.finish()
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parameters of the program, in order")]
+    fn rows(
+        &self,
+        b: &mut Builder,
+        isa: Isa,
+        (sources, target): (&[IReg], IReg),
+        (n, rows): (IReg, IReg),
+        strides: &[IReg],
+        guards: &[(usize, [IReg; 4])],
+        checks: Vec<Option<Check>>,
+    ) {
         b.repeat(rows, |b| {
             let zero = b.int_const(0);
             let (mut first, mut last) = (b.int_move(zero), b.int_move(n));
             let mut ranges = vec![None; sources.len()];
-            for (source, [low, high, row_low, row_high]) in &guards {
+            for (source, [low, high, row_low, row_high]) in guards {
                 let (low, high) = (b.int_move(*low), b.int_move(*high));
                 for (op, bound) in [(IntCompare::Gt, *row_low), (IntCompare::Le, *row_high)] {
                     b.when(op, bound, 0, |b| {
@@ -159,14 +234,15 @@ impl StripProgram {
                 last = b.int_op(IntOp::Min, last, high);
                 ranges[*source] = Some((low, high));
             }
-            let scalars = self.sources.iter().zip(&self.elements).zip(&sources);
+            let scalars = self.sources.iter().zip(&self.elements).zip(sources);
             let scalars = scalars.map(|((it, element), p)| match it {
                 Source::Scalar => Some(element.load_splat(b, *p)),
                 Source::Strided(step) => Some(positions(b, *step)),
                 _ => None,
             });
             let scalars = scalars.collect();
-            let registers = Registers { sources: sources.clone(), target, scalars, ranges };
+            let (sources, checks) = (sources.to_vec(), checks.clone());
+            let registers = Registers { sources, target, scalars, ranges, checks };
             if guards.is_empty() || self.short {
                 self.segment(b, isa, &registers, zero, n, self.short);
             } else {
@@ -179,11 +255,10 @@ impl StripProgram {
                 self.segment(b, isa, &registers, first, middle, false);
                 self.segment(b, isa, &registers, last, rest, true);
             }
-            for (pointer, stride) in sources.iter().chain([&target]).zip(&strides) {
+            for (pointer, stride) in registers.sources.iter().chain([&target]).zip(strides) {
                 b.bump(*pointer, *stride);
             }
         });
-        b.finish()
     }
 
     /// `count` groups from `from` on; `edge` says that guarded sources may be out of range.
@@ -207,7 +282,7 @@ impl StripProgram {
             let mut cursors = Vec::new();
             for ((source, element), pointer) in self.sources.iter().zip(&self.elements).zip(&r.sources) {
                 let group = match source {
-                    Source::Scalar | Source::Gather(..) => {
+                    Source::Scalar | Source::Gather { .. } => {
                         cursors.push(*pointer);
                         continue;
                     }
@@ -237,16 +312,24 @@ impl StripProgram {
                     Some((relative[0], relative[1]))
                 })
                 .collect();
-            let whole = b.div_lanes(count);
+            // Where what lies between elements is read too, some element is left for the end.
+            let between = self.sources.iter().any(|it| matches!(it, Source::Strided(step) if near(*step)));
+            let others = if between { b.int_add(count, -1) } else { count };
+            let whole = b.div_lanes(others);
             b.repeat(whole, |b| {
-                self.step(b, isa, &cursors, target, &r.scalars, &ranges, None);
+                self.step(b, isa, &cursors, target, r, &ranges, None);
                 for (register, step) in &moving {
                     b.bump(*register, *step);
                 }
             });
-            let rest = b.int_op(IntOp::And, count, Size { fixed: -1, per_lane: 1 });
+            let rest = if between {
+                let covered = b.int_mul(whole, Size::lanes(1));
+                b.int_op(IntOp::Sub, count, covered)
+            } else {
+                b.int_op(IntOp::And, count, Size { fixed: -1, per_lane: 1 })
+            };
             b.when(IntCompare::Gt, rest, 0, |b| {
-                self.step(b, isa, &cursors, target, &r.scalars, &ranges, Some(rest));
+                self.step(b, isa, &cursors, target, r, &ranges, Some(rest));
             });
         });
     }
@@ -258,7 +341,7 @@ impl StripProgram {
         isa: Isa,
         cursors: &[IReg],
         target: IReg,
-        scalars: &[Option<VReg>],
+        r: &Registers,
         ranges: &[Option<(IReg, IReg)>],
         rest: Option<IReg>,
     ) {
@@ -282,11 +365,11 @@ impl StripProgram {
         let mut leaves = Vec::new();
         for (i, source) in self.sources.iter().enumerate() {
             let element = self.elements[i];
-            leaves.push(match (source, scalars[i], ranges[i]) {
-                (Source::Strided(_), Some(positions), _) => {
-                    let active = all_or(b, mask);
-                    b.gather(cursors[i], positions, active)
+            leaves.push(match (source, r.scalars[i], ranges[i]) {
+                (Source::Strided(step), Some(_), _) if rest.is_none() && near(*step) => {
+                    load_near(b, element, cursors[i], *step)
                 }
+                (Source::Strided(_), Some(positions), _) => element.gather(b, cursors[i], positions, mask),
                 (_, Some(scalar), _) => scalar,
                 (Source::Guarded(otherwise), None, Some((low, high))) => {
                     let low = b.int_op(IntOp::Max, low, 0);
@@ -304,14 +387,16 @@ impl StripProgram {
                         b.blend(lanes, value, otherwise)
                     }
                 }
-                (Source::Gather(index, scale), ..) => {
+                (Source::Gather { index, scale, .. }, ..) => {
                     let mut index = self.expr.emit(b, &leaves, &[*index])[0];
+                    if let Some(check) = &r.checks[i] {
+                        index = in_range(b, index, check);
+                    }
                     if *scale != 1 {
                         let scale = b.constant_int(*scale);
                         index = b.binary(BinaryOp::IntMul, index, scale);
                     }
-                    let active = all_or(b, mask);
-                    b.gather(cursors[i], index, active)
+                    element.gather(b, cursors[i], index, mask)
                 }
                 (Source::Group(part), ..) => {
                     let load = |(j, mask): (usize, &Option<MReg>)| {
@@ -338,12 +423,32 @@ fn positions(b: &mut Builder, step: i64) -> VReg {
     b.binary(BinaryOp::IntMul, lanes, step)
 }
 
-/// A mask, or that of all lanes.
-fn all_or(b: &mut Builder, mask: Option<MReg>) -> MReg {
-    mask.unwrap_or_else(|| {
-        let all = b.int_const(Size::lanes(1));
-        b.first(all)
-    })
+/// Whether elements that are so many apart are picked from all that lie there: by one load, or by evens and odds.
+fn near(step: i64) -> bool {
+    matches!(step, 2 | 4 | 8)
+}
+
+/// A vector of elements that are so many apart; reads to where the next one starts.
+fn load_near(b: &mut Builder, element: Element, cursor: IReg, step: i64) -> VReg {
+    if let Some(units) = element.load_every(b, step, cursor) {
+        return units;
+    }
+    let load = |j: i64| element.load(b, Addr::new(cursor).offset(element.vectors(j)), None);
+    let vectors = (0..step).map(load).collect();
+    pick(b, vectors, 0)
+}
+
+/// Indices with those from the end made positive, and 0 in place of what is out of range.
+fn in_range(b: &mut Builder, index: VReg, check: &Check) -> VReg {
+    let (zero, sign) = (b.constant_int(0), b.constant_lane(b.width().sign()));
+    let negative = b.binary(BinaryOp::IntGt, zero, index);
+    let from_end = b.binary(BinaryOp::And, negative, check.extent);
+    let position = b.binary(BinaryOp::IntAdd, index, from_end);
+    // As unsigned numbers, what is still negative is too large.
+    let ordered = b.binary(BinaryOp::Xor, position, sign);
+    let inside = b.binary(BinaryOp::IntGt, check.limit, ordered);
+    b.binary_into(BinaryOp::And, check.good, check.good, inside);
+    b.binary(BinaryOp::And, inside, position)
 }
 
 /// Element `part` of each group; the vectors hold as many groups as one of them holds elements.
@@ -383,7 +488,12 @@ mod tests {
 
     /// Groups of two; a scalar, a row, groups and what data choose.
     fn program(group: usize) -> StripProgram {
-        let sources = vec![Source::Scalar, Source::Row, Source::Group(0), Source::Gather(0, 1)];
+        let sources = vec![
+            Source::Scalar,
+            Source::Row,
+            Source::Group(0),
+            Source::Gather { index: 0, scale: 1, checked: false },
+        ];
         StripProgram {
             elements: vec![Element::LANE; 5],
             sources,

@@ -1,6 +1,6 @@
 //! Elementwise stages, and reductions over a few elements, whose loads are guarded, or which treat neighbouring
 //! elements of a row differently, or whose rows come from where data says: padding, upsampling by a factor,
-//! transposed convolution, gathering of rows or, through tables of 32-bit indices, of elements.
+//! transposed convolution, gathering of rows or of elements, strided and reversed rows.
 //!
 //! Where a guard is linear in the innermost axis, a row falls into a part in which all loads are in range and the
 //! edges around it; only the edges look at the guards. Where an index divides the innermost axis by a factor, the
@@ -9,7 +9,7 @@
 //! at a fixed place of the innermost axis cut it into pieces.
 
 use indexmap::IndexMap;
-use orogen_ir::loops::{Axis, BufferId, CompareOp, Expr, Index, Stage, TensorProgram};
+use orogen_ir::loops::{Axis, BufferId, CompareOp, Expr, ExprId, Index, Stage, TensorProgram};
 use orogen_ir::shape::{Dim, Sym};
 
 use super::access::count;
@@ -31,6 +31,8 @@ const GROUPS: [i64; 4] = [1, 2, 4, 8];
 const MOST_TERMS: i64 = 25;
 /// Most places at which a row is cut.
 const MOST_CUTS: usize = 4;
+/// Bytes of the flag that says whether an index is out of range.
+const FLAG_BYTES: i64 = 8;
 
 /// A stage in strips.
 pub(crate) fn strips(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
@@ -73,10 +75,18 @@ pub(crate) fn packed(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     Strips::new(s, &Strip { stage, terms, widths: Vec::new() }, 1, None, None)?.emit(s)
 }
 
-/// The widths of lanes to try: narrow ones for values, others of indices that data gives too.
+/// The widths of lanes to try: narrow ones for values, others of indices that data gives too, whose positions may need the
+/// widest.
 fn gathering_widths(program: &TensorProgram, stage: &Stage) -> Vec<Width> {
     let narrow = stages::widths(program, &[stage]).iter().filter(|it| !it.has_floats());
-    let others = stages::widths_of(program, stages::expressions(program, stage));
+    let expressions = stages::expressions(program, stage);
+    let by_data = |id: &ExprId| match &program.exprs[*id] {
+        Expr::Load { at, .. } => at.iter().any(|it| it.value().is_some()),
+        _ => false,
+    };
+    let gathers = expressions.iter().any(by_data);
+    let others = stages::widths_of(program, expressions);
+    let others = if gathers { &Width::FLOATS[..] } else { others };
     narrow.chain(others.iter().filter(|it| it.has_floats())).copied().collect()
 }
 
@@ -163,7 +173,7 @@ fn terms(s: &Selector<'_>, stage: &Stage) -> Option<Vec<Vec<(Sym, i64)>>> {
     (points.len() as i64 <= MOST_TERMS).then_some(points)
 }
 
-struct Strips {
+struct Strips<'a> {
     /// Axes around the rows, outermost first.
     outer: Vec<(Sym, Dim)>,
     /// Elements of a row.
@@ -180,18 +190,19 @@ struct Strips {
     scatter: Option<Vec<Index>>,
     program: StripProgram,
     what: String,
+    stage: &'a Stage,
 }
 
-impl Strips {
+impl<'a> Strips<'a> {
     /// `piece` is the part of the innermost axis that is meant, if it is not all of it; without a width of lanes that hold
     /// an element each, elements are moved as lanes of four bytes, whatever they are.
     fn new(
         s: &mut Selector<'_>,
-        strip: &Strip<'_>,
+        strip: &Strip<'a>,
         group: i64,
         piece: Option<(i64, i64)>,
         width: Option<Width>,
-    ) -> Option<Strips> {
+    ) -> Option<Strips<'a>> {
         let (stage, terms) = (strip.stage, &strip.terms);
         let packed = width.is_none();
         let width = width.unwrap_or_default();
@@ -237,6 +248,7 @@ impl Strips {
             spread: IndexMap::new(),
             width,
             packed,
+            indexes: false,
         };
         let mut expr = VectorExpr::of_width(width);
         let (mut results, mut target, mut scatter, mut step) = (Vec::new(), None, None, zero);
@@ -300,10 +312,12 @@ impl Strips {
             stages::lanes(width)
         );
         let short = s.shapes.as_int(n).is_some_and(|it| it <= i64::from(s.isa.lanes_of(width)));
-        let buffers = loads.iter().map(|it| it.buffer).chain([stage.buffer]);
-        let element = |buffer: BufferId| match packed {
-            true => Some(Element::lane(width)),
-            false => elements_in(s.program, stage, s.program.buffers[buffer].dtype, width),
+        let buffers = loads.iter().map(|it| (it.buffer, it.indexes)).chain([(stage.buffer, false)]);
+        let element = |(buffer, indexes): (BufferId, bool)| match s.program.buffers[buffer].dtype {
+            _ if packed => Some(Element::lane(width)),
+            // An index counts by its value, even where elements are moved bit by bit.
+            dtype if indexes => Element::in_lanes(dtype, width),
+            dtype => elements_in(s.program, stage, dtype, width),
         };
         let elements = buffers.map(element).collect::<Option<Vec<Element>>>()?;
         let program = StripProgram { width, sources, elements, expr, results, short };
@@ -318,6 +332,7 @@ impl Strips {
             scatter,
             program,
             what,
+            stage,
         })
     }
 
@@ -365,13 +380,23 @@ impl Strips {
             let row = [row.low, row.high].map(|it| s.shapes.sub(it, first).ok());
             args.extend([inner.low, inner.high, row[0]?, row[1]?].map(Arg::Size));
         }
+        let extents: Vec<Dim> =
+            self.loads.iter().filter_map(|it| it.gather.as_ref()).filter_map(|it| it.checked).collect();
+        let checks = !extents.is_empty();
+        let workspace = s.shapes.int(if checks { FLAG_BYTES } else { 0 });
+        if checks {
+            args.extend(extents.into_iter().map(Arg::Size));
+            args.push(Arg::Workspace(s.shapes.int(0)));
+        }
         let (program, isa) = (self.program, s.isa);
         let symbol =
             s.routine("strips", &program.key(), || Routine::Program(Box::new(program.build(isa)), isa));
-        let workspace = s.shapes.int(0);
         let node = Tree::Call(Box::new(Call { symbol, args, workspace, what: self.what }));
         // Where data says where to store, rows stay in order.
-        let node = s.wrap(&self.outer, node, self.scatter.is_none());
+        let mut node = s.wrap(&self.outer, node, self.scatter.is_none());
+        if checks {
+            node = Tree::Checked { body: vec![node], stage: self.stage.clone() };
+        }
         Some(Match { node, stages: 1, units: use_range.then_some(units) })
     }
 
@@ -379,7 +404,7 @@ impl Strips {
     fn call(&self, s: &mut Selector<'_>, groups: Dim, rows: Dim) -> StripCall {
         let steps = self.loads.iter().map(|it| s.shapes.int(it.step));
         let steps = steps.chain([self.step]).collect();
-        let reach = self.loads.iter().map(|it| it.reach).collect();
+        let reach = self.loads.iter().map(|it| it.gather.as_ref().map(|it| it.reach)).collect();
         StripCall { elements: self.extent, size: self.size, groups, rows, steps, reach }
     }
 

@@ -27,6 +27,14 @@ pub(crate) enum Node {
     },
     /// A vector routine.
     Call(Box<Call>),
+    /// Parts that compute a stage, unless an index is out of range: they say so by a number other than 0 at the start of
+    /// the workspace, and then the stage runs again as scalar loops, which find that index.
+    Checked {
+        /// What runs.
+        body: Vec<Node>,
+        /// The stage.
+        stage: Stage,
+    },
     /// Parts that compute stages whose points may be none: they run only where there is a point to be stored, so that
     /// no loop turns around nothing.
     Some {
@@ -50,7 +58,9 @@ impl Node {
             Node::Loop { body, .. } | Node::Some { body, .. } => {
                 body.iter().any(|it| it.touches(program, buffer))
             }
-            Node::Stage { stage, .. } => accesses(program, stage, buffer).next().is_some(),
+            Node::Checked { stage, .. } | Node::Stage { stage, .. } => {
+                accesses(program, stage, buffer).next().is_some()
+            }
             Node::Call(call) => call.args.iter().any(|arg| match arg {
                 Arg::Pointer(own, _) => *own == buffer,
                 Arg::Element(own, at) => *own == buffer || loads(at),

@@ -297,8 +297,21 @@ impl Builder {
     }
 
     /// For each active lane the lane of memory at `base + bytes * index[lane]`; zero in the others.
-    pub fn gather(&mut self, base: IReg, index: VReg, mask: MReg) -> VReg {
-        self.emit_vector(|dst| Inst::Gather { dst, base, index, mask })
+    pub fn gather(&mut self, base: IReg, index: VReg, mask: impl Into<Option<MReg>>) -> VReg {
+        self.gather_from(self.width.storage(), base, index, mask)
+    }
+
+    /// For each active lane the element at `base + bytes * index[lane]`, converted from what memory holds; zero in the
+    /// others.
+    pub fn gather_from(
+        &mut self,
+        from: Storage,
+        base: IReg,
+        index: VReg,
+        mask: impl Into<Option<MReg>>,
+    ) -> VReg {
+        let mask = mask.into();
+        self.emit_vector(|dst| Inst::Gather { dst, base, index, from, mask })
     }
 
     /// Stores a whole vector, or its active lanes.

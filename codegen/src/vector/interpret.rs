@@ -300,15 +300,15 @@ impl Machine<'_> {
                 let active = self.masks[mask.0 as usize];
                 self.lanewise(|i| if active >> i & 1 != 0 { ones } else { 0 })
             }
-            Inst::Gather { base, index, mask, .. } => {
+            Inst::Gather { base, index, from, mask, .. } => {
                 let (base, index, active) =
-                    (self.ints[base.0 as usize], v(index), self.masks[mask.0 as usize]);
+                    (self.ints[base.0 as usize], v(index), mask.map_or(all, |it| self.masks[it.0 as usize]));
                 let mut out = [0; MAX_LANES];
-                let size = self.width.bytes();
+                let size = from.bytes();
                 for i in (0..self.lanes).filter(|i| active >> i & 1 != 0) {
                     let index = lane::signed(self.width, index[i]);
                     let at = base.wrapping_add(i64::from(size).wrapping_mul(index));
-                    out[i] = self.memory.word(at, size as usize)?;
+                    out[i] = lane::widen(from, self.width, self.memory.word(at, size as usize)?);
                 }
                 out
             }

@@ -440,9 +440,9 @@ pub enum Inst {
     Between { dst: MReg, low: IReg, high: IReg },
     /// All bits one in active lanes, else zero.
     MaskLanes { dst: VReg, mask: MReg },
-    /// For each active lane the lane of memory at `base + bytes * index[lane]`, `index` being integers and `bytes` those
-    /// of a lane; zero in the others.
-    Gather { dst: VReg, base: IReg, index: VReg, mask: MReg },
+    /// For each active lane, all without a mask, the element of memory at `base + bytes * index[lane]`, `index` being
+    /// integers and `bytes` those of an element; zero in the others, whose memory is not touched.
+    Gather { dst: VReg, base: IReg, index: VReg, from: Storage, mask: Option<MReg> },
     /// A 64-bit constant.
     IntConst { dst: IReg, value: Size },
     /// A copy.

@@ -102,9 +102,13 @@ impl Inst {
                 Between { low, high, dst: MReg((w.f)(Role::Def, Reg::Mask(dst)).number()) }
             }
             MaskLanes { dst, mask } => MaskLanes { mask: w.m(mask), dst: w.dv(dst) },
-            Gather { dst, base, index, mask } => {
-                Gather { base: w.x(base), index: w.v(index), mask: w.m(mask), dst: w.dv(dst) }
-            }
+            Gather { dst, base, index, from, mask } => Gather {
+                base: w.x(base),
+                index: w.v(index),
+                from,
+                mask: mask.map(|it| w.m(it)),
+                dst: w.dv(dst),
+            },
             IntConst { dst, value } => IntConst { value, dst: w.dx(dst) },
             IntMove { dst, src } => IntMove { src: w.x(src), dst: w.dx(dst) },
             Int { op, dst, a, b } => Int { op, a: w.x(a), b: w.source(b), dst: w.dx(dst) },

@@ -89,7 +89,10 @@ impl fmt::Display for Inst {
             First { dst, n } => write!(f, "{dst} = first {n}"),
             Between { dst, low, high } => write!(f, "{dst} = between {low}, {high}"),
             MaskLanes { dst, mask } => write!(f, "{dst} = mask_lanes {mask}"),
-            Gather { dst, base, index, mask } => write!(f, "{dst} = gather [{base}+{index}] if {mask}"),
+            Gather { dst, base, index, from, mask } => {
+                write!(f, "{dst} = gather{from} [{base}+{index}]")?;
+                mask.map_or(Ok(()), |mask| write!(f, " if {mask}"))
+            }
             IntConst { dst, value } => write!(f, "{dst} = {value}"),
             IntMove { dst, src } => write!(f, "{dst} = {src}"),
             Int { op, dst, a, b } => write!(f, "{dst} = {} {a}, {b}", name(op)),

@@ -98,6 +98,7 @@ impl Verifier<'_> {
             | Inst::StoreMasked { to, .. }
             | Inst::StoreLane { to, .. }
             | Inst::StoreQuad { to, .. } => storage(to),
+            Inst::Gather { from, .. } => storage(from) && !from.is_pair() && width.has_floats(),
             Inst::Splat { bits, .. } => bits <= width.ones(),
             Inst::Unary { op: UnaryOp::ToSingle, .. } => width == Width::W64,
             Inst::Unary { op, .. } => op == UnaryOp::Move || width.has_floats(),
@@ -106,7 +107,6 @@ impl Verifier<'_> {
             // Lanes of 8 and 16 bits hold no positions, and are not taken apart.
             Inst::Compare { .. }
             | Inst::Select { .. }
-            | Inst::Gather { .. }
             | Inst::SignBits { .. }
             | Inst::Slide { .. }
             | Inst::SplatLane { .. }

@@ -1,4 +1,5 @@
-//! Kernels along rows that are not elementwise, for elements of every size: running sums. The reference of the operator
+//! Kernels along rows that are not elementwise, for elements of every size: running sums, strided
+//! slices, elements that data choose. The reference of the operator
 //! against generated code, on both paths.
 
 mod protos;
@@ -102,6 +103,44 @@ fn running_sums() -> Result<()> {
                 let attributes = [("exclusive", exclusive), ("reverse", reverse)];
                 check("CumSum", &attributes, &[given(x), constant(axis)])?;
             }
+        }
+    }
+    Ok(())
+}
+
+fn integers(values: &[i64]) -> TensorData {
+    TensorData::from_slice(DType::I64, &[values.len() as u64], values)
+}
+
+#[test]
+fn strided_slices() -> Result<()> {
+    for dtype in TYPES.into_iter().chain([DType::Bool]) {
+        let x = match dtype {
+            DType::Bool => TensorData::from_f64(dtype, &[3, 150], (0..450).map(|i| f64::from(i * 7 % 3 % 2))),
+            _ => numbers(dtype, &[3, 150]),
+        };
+        for (start, end, step) in [(1, 150, 2), (0, 149, 3), (2, 6, 4), (0, 150, 4), (5, 150, 8), (0, 17, 8)]
+            .into_iter()
+            .chain([(-1, i64::MIN, -1), (148, 3, -2), (149, i64::MIN, -5)])
+        {
+            let [starts, ends, steps] = [start, end, step].map(|it| constant(integers(&[it])));
+            let axes = constant(integers(&[1]));
+            check("Slice", &[], &[given(x.clone()), starts, ends, axes, steps])?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn elements_that_data_choose() -> Result<()> {
+    for dtype in TYPES.into_iter().chain([DType::U32, DType::U64]) {
+        let x = numbers(dtype, &[4, 11]);
+        for indices in [DType::I64, DType::I32] {
+            let at = |count: u64| (0..count).map(|i| ((i * 7 + 3) % 22) as f64 - 11.0);
+            let plane = TensorData::from_f64(indices, &[4, 37], at(4 * 37));
+            check("GatherElements", &[("axis", 1)], &[given(x.clone()), given(plane)])?;
+            let row = TensorData::from_f64(indices, &[2, 19], at(38));
+            check("Gather", &[("axis", 1)], &[given(x.clone()), given(row)])?;
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use cranelift_codegen::ir::types::{F32X4, I8, I8X16, I16, I16X8, I32, I32X4, I64
 use cranelift_codegen::ir::{BlockArg, InstBuilder, StackSlotData, StackSlotKind, Type, Value};
 
 use super::{Emitter, memory};
-use crate::vector::ir::{Addr, MReg, Storage, VReg, Width};
+use crate::vector::ir::{Addr, IReg, MReg, Storage, VReg, Width};
 
 /// A pointer and an offset.
 type Place = (Value, i32);
@@ -165,6 +165,26 @@ impl Emitter<'_, '_> {
         let ty = [I8, I16, I32][to.bytes().ilog2() as usize];
         let scalar = if self.int.lane_type() == ty { scalar } else { self.b.ins().ireduce(ty, scalar) };
         self.b.ins().store(memory(), scalar, p, at);
+    }
+
+    pub(super) fn gather(&mut self, dst: VReg, base: IReg, index: VReg, from: Storage, mask: Option<MReg>) {
+        let (base, index) = (self.x(base), self.vi(index));
+        let element = |e: &mut Self, lane: u8, vector: Value| {
+            let at = e.b.ins().extractlane(index, lane);
+            let at = if e.width == Width::W32 { e.b.ins().sextend(I64, at) } else { at };
+            let by = e.iconst(i64::from(from.bytes().ilog2()));
+            let at = e.b.ins().ishl(at, by);
+            let p = e.b.ins().iadd(base, at);
+            let scalar = e.load_element((p, 0), from);
+            e.b.ins().insertlane(vector, scalar, lane)
+        };
+        let zero = self.splat(0);
+        let v = match mask {
+            Some(mask) => self.active_lanes(mask, zero, element),
+            None => (0..self.lanes() as u8).fold(zero, |vector, lane| element(self, lane, vector)),
+        };
+        let v = self.converted(v, from);
+        self.set(dst, v);
     }
 
     pub(super) fn load_masked(&mut self, dst: VReg, addr: Addr, from: Storage, mask: MReg) {

@@ -391,20 +391,7 @@ impl Emitter<'_, '_> {
                 let v = self.b.ins().icmp(IntCC::Equal, kept, own);
                 self.set(dst, v);
             }
-            Inst::Gather { dst, base, index, mask } => {
-                let (base, index) = (self.x(base), self.vi(index));
-                let zero = self.splat(0);
-                let v = self.active_lanes(mask, zero, |e, lane, vector| {
-                    let at = e.b.ins().extractlane(index, lane);
-                    let at = if e.width == Width::W32 { e.b.ins().sextend(I64, at) } else { at };
-                    let by = e.iconst(i64::from(e.width.bytes().ilog2()));
-                    let at = e.b.ins().ishl(at, by);
-                    let p = e.b.ins().iadd(base, at);
-                    let scalar = e.b.ins().load(e.float.lane_type(), memory(), p, 0);
-                    e.b.ins().insertlane(vector, scalar, lane)
-                });
-                self.set(dst, v);
-            }
+            Inst::Gather { dst, base, index, from, mask } => self.gather(dst, base, index, from, mask),
             Inst::IntConst { dst, value } => {
                 let v = self.iconst(value.at(self.lanes()));
                 self.set_int(dst, v);

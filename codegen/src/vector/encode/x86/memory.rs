@@ -38,7 +38,7 @@ impl Emitter {
     }
 
     /// Whether elements become lanes, and lanes elements, by way of `f32`.
-    fn by_singles(&self, storage: Storage) -> bool {
+    pub(super) fn by_singles(&self, storage: Storage) -> bool {
         storage == Storage::F16 && self.width == Width::W64
     }
 
@@ -86,7 +86,7 @@ impl Emitter {
     }
 
     /// AVX2: a mask of 64-bit lanes as one of 32-bit lanes.
-    fn halve_mask(&mut self, target: Register, mask: Register) -> Done {
+    pub(super) fn halve_mask(&mut self, target: Register, mask: Register) -> Done {
         use Code::*;
         let low = Register::XMM0 + (mask as u32 - Register::YMM0 as u32);
         self.push(Instruction::with3(VEX_Vextractf128_xmmm128_ymm_imm8, target, mask, 1))?;

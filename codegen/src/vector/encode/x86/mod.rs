@@ -12,6 +12,7 @@
 mod arithmetic;
 mod codes;
 mod compose;
+mod gather;
 mod int;
 mod memory;
 mod narrow;
@@ -126,6 +127,8 @@ struct Emitter {
     pool_len: u64,
     /// Offset from `rsp` of each slot.
     slots: Vec<(File, i64)>,
+    /// Offset from `rsp` of a vector of indices, where elements are gathered one by one.
+    indices: i64,
     frame: i64,
     /// Offset from `rsp` of room for a vector, where masked accesses need it.
     buffer: i64,
@@ -159,6 +162,10 @@ impl Emitter {
             slots.push((file, frame));
             frame += if file == File::Vector { vector_bytes } else { 8 };
         }
+        let indices = frame;
+        if gather::one_by_one(&allocated.program.body) {
+            frame += vector_bytes;
+        }
         let buffer = frame;
         if narrow::needs_buffer(isa, allocated.program.width) {
             frame += vector_bytes;
@@ -172,6 +179,7 @@ impl Emitter {
             pool: IndexMap::new(),
             pool_len: 0,
             slots,
+            indices,
             frame: (frame + 15) & !15,
             buffer,
             saved,

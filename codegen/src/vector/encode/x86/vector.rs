@@ -100,6 +100,8 @@ impl Emitter {
     /// AVX-512: all bits one in the lanes of a mask, else zero.
     pub(super) fn spread(&mut self, dst: VReg, mask: Register) -> Done {
         use Code::*;
+        // Processors wait for the register's old value, as if it were read.
+        self.splat(dst, 0)?;
         let code = self.of_width([
             EVEX_Vpmovm2b_zmm_kr,
             EVEX_Vpmovm2w_zmm_kr,
@@ -227,7 +229,7 @@ impl Emitter {
             Inst::MaskLanes { dst, mask } => {
                 self.push(Instruction::with2(VEX_Vmovaps_ymm_ymmm256, self.full(dst), self.mask(mask)))
             }
-            Inst::Gather { dst, base, index, mask } => self.gather(dst, base, index, mask),
+            Inst::Gather { dst, base, index, from, mask } => self.gather(dst, base, index, from, mask),
             Inst::IntConst { dst, value } => self.load_const(gpr(dst.0), value.at(self.lanes())),
             Inst::IntMove { dst, src } => self.move_int(gpr(dst.0), gpr(src.0)),
             Inst::Int { op, dst, a, b } => self.int_op(op, dst, a, b),
@@ -474,26 +476,5 @@ impl Emitter {
         }
         self.lanes_below(s)?;
         self.push(Instruction::with3(VEX_Vpandn_ymm_ymm_ymmm256, dst, s, dst))
-    }
-
-    /// Gathers clear their mask, so it is copied first.
-    fn gather(&mut self, dst: VReg, base: IReg, index: VReg, mask: MReg) -> Done {
-        use Code::*;
-        let size = self.width.bytes();
-        let place = MemoryOperand::new(gpr(base.0), self.full(index), size, 0, 0, false, Register::None);
-        if self.wide() {
-            self.push(Instruction::with2(VEX_Kmovw_kr_km16, K_SCRATCH, self.mask(mask)))?;
-            self.splat(dst, 0)?;
-            let code = self.by_width(EVEX_Vgatherdps_zmm_k1_vm32z, EVEX_Vgatherqpd_zmm_k1_vm64z);
-            self.push(Instruction::with2(code, self.full(dst), place))?;
-            self.masked(K_SCRATCH, false);
-            return Ok(());
-        }
-        let s = self.full(self.scratch());
-        // The mask may end here and share the register of the destination.
-        self.push(Instruction::with2(VEX_Vmovaps_ymm_ymmm256, s, self.mask(mask)))?;
-        self.splat(dst, 0)?;
-        let code = self.by_width(VEX_Vgatherdps_ymm_vm32y_ymm, VEX_Vgatherqpd_ymm_vm64y_ymm);
-        self.push(Instruction::with3(code, self.full(dst), place, s))
     }
 }
