@@ -144,10 +144,9 @@ fn convolutions_of_whole_lanes() {
         let types = [["f32", "f64"], ["i64", "i32"], ["u64", "u32"]];
         let dtype = types[number % 3][number / 3 % 2];
         check(&convolution(dtype, dtype, axes, [2, 3, 5]), "convolution");
-        for dtype in ["f64", "i64"] {
-            check(&convolution(dtype, dtype, axes, [1, 4, 17]), "convolution");
-            check(&convolution(dtype, dtype, axes, [6, 1, 1]), "depthwise");
-        }
+        let wide = ["f64", "i64"][number % 2];
+        check(&convolution(wide, wide, axes, [1, 4, 17]), "convolution");
+        check(&convolution(wide, wide, axes, [6, 1, 1]), "depthwise");
     }
 }
 

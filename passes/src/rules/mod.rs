@@ -18,3 +18,4 @@ pub mod simplify;
 pub mod state;
 mod structure;
 pub mod table;
+pub mod transposed;
