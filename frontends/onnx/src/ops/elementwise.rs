@@ -290,7 +290,7 @@ fn leaky_relu(cx: &mut NodeCx<'_, '_>) -> Single {
 }
 
 /// `x` where it is not negative, else `slope·x`.
-fn leaky(cx: &mut NodeCx<'_, '_>, x: Value, slope: Value) -> Single {
+pub(super) fn leaky(cx: &mut NodeCx<'_, '_>, x: Value, slope: Value) -> Single {
     let negative = cx.with_number("less", x, 0.0)?;
     let scaled = cx.binary("mul", x, slope)?;
     cx.select(negative, scaled, x)

@@ -9,6 +9,7 @@ mod index;
 mod linalg;
 mod norm;
 mod pool;
+mod qoperator;
 mod quant;
 mod reduce;
 mod resize;
@@ -39,6 +40,7 @@ fn register(table: &mut OpTable) {
     sequence::register(table);
     control::register(table);
     quant::register(table);
+    qoperator::register(table);
     attention::register(table);
 }
 

@@ -75,7 +75,7 @@ fn max_pool(cx: &mut NodeCx<'_, '_>) -> Single {
     cx.emit("max_pool", attrs, &[x])
 }
 
-fn average(cx: &mut NodeCx<'_, '_>, x: Value, count_padding: bool) -> Single {
+pub(super) fn average(cx: &mut NodeCx<'_, '_>, x: Value, count_padding: bool) -> Single {
     let window = window(cx, x)?;
     let (x, pads) = match padding(cx, x, &window, Fill::Number(0.0))? {
         Padding::Fixed(pads) => (x, pads),

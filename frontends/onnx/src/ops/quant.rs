@@ -5,7 +5,7 @@ use super::single;
 use crate::emit::{Size, attrs};
 use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::sink::Value;
-use crate::table::{Converted, OpTable};
+use crate::table::OpTable;
 use crate::tensor::dtype_of;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::types::{Attrs, DType};
@@ -15,14 +15,14 @@ type Single = Result<Value, Diagnostic>;
 pub(super) fn register(table: &mut OpTable) {
     table.register_checked("", "QuantizeLinear", .., check, single(quantize_linear));
     table.register_checked("", "DequantizeLinear", .., check, single(dequantize_linear));
-    table.register("", "DynamicQuantizeLinear", .., dynamic_quantize);
+    table.register("", "DynamicQuantizeLinear", .., |cx| Ok(dynamic_quantize_of(cx, cx.input(0)?)?.into()));
     table.register("", "MatMulInteger", .., single(matmul_integer));
     table.register("", "QLinearMatMul", .., single(qlinear_matmul));
     table.register_checked("", "ConvInteger", .., check_padding, single(conv_integer));
     table.register_checked("", "QLinearConv", .., check_padding, single(qlinear_conv));
 }
 
-fn check(node: &Node<'_>) -> Result<(), String> {
+pub(super) fn check(node: &Node<'_>) -> Result<(), String> {
     if !(0..1 << 31).contains(&node.int("block_size").unwrap_or(0)) {
         return Err("its `block_size` is out of range".into());
     }
@@ -81,7 +81,13 @@ fn of_blocks(cx: &mut NodeCx<'_, '_>, x: Value, value: Value, axis: i64, block: 
 }
 
 /// `(x − zero) · scale`, each along an axis of `x` or one number.
-fn dequantize(cx: &mut NodeCx<'_, '_>, x: Value, scale: Value, zero: Option<Value>, axis: i64) -> Single {
+pub(super) fn dequantize(
+    cx: &mut NodeCx<'_, '_>,
+    x: Value,
+    scale: Value,
+    zero: Option<Value>,
+    axis: i64,
+) -> Single {
     let held = cx.dtype(x)?.compute();
     let x = if held.is_float() { x } else { cx.cast(x, held)? };
     let zero = zero.map(|it| if held.is_float() { Ok(it) } else { cx.cast(it, held) }).transpose()?;
@@ -98,7 +104,7 @@ fn dequantize(cx: &mut NodeCx<'_, '_>, x: Value, scale: Value, zero: Option<Valu
 }
 
 /// `saturate(round(x / scale) + zero)`, each along an axis of `x` or one number.
-fn quantize(
+pub(super) fn quantize(
     cx: &mut NodeCx<'_, '_>,
     x: Value,
     scale: Value,
@@ -135,7 +141,7 @@ fn axis_of(cx: &NodeCx<'_, '_>) -> i64 {
     cx.int("axis").unwrap_or(1)
 }
 
-fn quantize_linear(cx: &mut NodeCx<'_, '_>) -> Single {
+pub(super) fn quantize_linear(cx: &mut NodeCx<'_, '_>) -> Single {
     let zero = cx.optional(2);
     let to = match (zero, cx.int("output_dtype").unwrap_or(0)) {
         (Some(zero), _) => cx.dtype(zero)?,
@@ -146,7 +152,7 @@ fn quantize_linear(cx: &mut NodeCx<'_, '_>) -> Single {
     quantize(cx, cx.input(0)?, cx.input(1)?, zero, axis, to)
 }
 
-fn dequantize_linear(cx: &mut NodeCx<'_, '_>) -> Single {
+pub(super) fn dequantize_linear(cx: &mut NodeCx<'_, '_>) -> Single {
     let axis = axis_of(cx);
     let result = dequantize(cx, cx.input(0)?, cx.input(1)?, cx.optional(2), axis)?;
     match cx.int("output_dtype").unwrap_or(0) {
@@ -158,8 +164,8 @@ fn dequantize_linear(cx: &mut NodeCx<'_, '_>) -> Single {
     }
 }
 
-fn dynamic_quantize(cx: &mut NodeCx<'_, '_>) -> Converted {
-    let x = cx.input(0)?;
+/// Integers, their scale and their zero point, by the range of all data and 0.
+pub(super) fn dynamic_quantize_of(cx: &mut NodeCx<'_, '_>, x: Value) -> Result<[Value; 3], Diagnostic> {
     let axes: Vec<i64> = (0..cx.rank(x)? as i64).collect();
     let highest = cx.reduce("reduce_max", x, &axes, false)?;
     let highest = cx.with_number("max", highest, 0.0)?;
@@ -177,20 +183,20 @@ fn dynamic_quantize(cx: &mut NodeCx<'_, '_>) -> Converted {
     let zero = cx.clamp(zero, 0.0, 255.0)?;
     let zero = cx.cast(zero, DType::U8)?;
     let y = quantize(cx, x, scale, Some(zero), 0, DType::U8)?;
-    Ok(vec![y, scale, zero])
+    Ok([y, scale, zero])
 }
 
 /// A quantised operand: integers, and the zero points and scales of them, shaped to broadcast with the integers (zero
 /// points) and with the product (scales).
 #[derive(Clone, Copy)]
-struct Quantized {
-    integers: Value,
+pub(super) struct Quantized {
+    pub(super) integers: Value,
     zero: Option<Value>,
-    scale: Option<Value>,
+    pub(super) scale: Option<Value>,
 }
 
 /// The first operand of a matrix product with `b`: one zero point and scale, or one for each row.
-fn left(
+pub(super) fn left(
     cx: &mut NodeCx<'_, '_>,
     a: Value,
     b: Value,
@@ -209,7 +215,7 @@ fn left(
 }
 
 /// The second operand of a matrix product: one zero point and scale, or one for each column.
-fn right(
+pub(super) fn right(
     cx: &mut NodeCx<'_, '_>,
     b: Value,
     zero: Option<Value>,
@@ -238,7 +244,7 @@ fn of_matrix<'m>(
 }
 
 /// Integers, and the zero points that there are.
-fn operands(cx: &mut NodeCx<'_, '_>, [a, b]: [Quantized; 2]) -> Result<Vec<Value>, Diagnostic> {
+pub(super) fn operands(cx: &mut NodeCx<'_, '_>, [a, b]: [Quantized; 2]) -> Result<Vec<Value>, Diagnostic> {
     let mut operands = vec![a.integers, b.integers];
     match (a.zero, b.zero) {
         (None, None) => {}
@@ -270,7 +276,12 @@ fn qlinear_matmul(cx: &mut NodeCx<'_, '_>) -> Single {
 }
 
 /// `saturate(round(sum · (a · b / y)) + zero)` in f32, scales and zero point shaped to broadcast with the sum.
-fn requantize(cx: &mut NodeCx<'_, '_>, sum: Value, scales: [Option<Value>; 3], zero: Value) -> Single {
+pub(super) fn requantize(
+    cx: &mut NodeCx<'_, '_>,
+    sum: Value,
+    scales: [Option<Value>; 3],
+    zero: Value,
+) -> Single {
     let mut factor = None;
     for (op, scale) in ["mul", "mul", "div"].into_iter().zip(scales) {
         let Some(scale) = scale else { continue };
