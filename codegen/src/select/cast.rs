@@ -237,7 +237,10 @@ impl VectorExpr {
         // The greatest integers of wide types are no `f32`; the nearest `f32` is what they become.
         let (low, high) = (self.constant(least - zero), self.constant(most - zero));
         let mut value = x;
-        if least < 0.0 {
+        if least < 0.0 && zero == 0.0 {
+            let number = self.compare(Compare::Eq, x, x);
+            value = self.combine(BinaryOp::And, x, number);
+        } else if least < 0.0 {
             let (nan, zero) = (self.compare(Compare::Unordered, x, x), self.constant(-zero));
             value = self.blend(nan, zero, x);
         }

@@ -17,7 +17,7 @@ const SCALE: f32 = f32::from_bits((112 + 127) << 23);
 
 /// Whether elements are extended by their sign.
 fn signed(storage: Storage) -> bool {
-    matches!(storage, Storage::I8 | Storage::I16 | Storage::I32 | Storage::I8Pair)
+    matches!(storage, Storage::I8 | Storage::I16 | Storage::I32 | Storage::F16 | Storage::I8Pair)
 }
 
 impl Emitter<'_, '_> {
@@ -310,63 +310,57 @@ impl Emitter<'_, '_> {
         self.b.ins().band(v, mask)
     }
 
-    /// The `f32` of binary16 bits in `i32` lanes.
+    /// The `f32` of binary16 bits in `i32` lanes, sign-extended.
     ///
     /// Exponent and fraction go where those of an `f32` are, and a product with 2¹¹² mends the bias, also of subnormals.
+    /// Infinity and NaN keep their fraction and get all bits of the exponent.
     pub(super) fn half_to_float(&mut self, halves: Value) -> Value {
         let h = self.as_type(I32X4, halves);
-        let magnitude = self.and(h, 0x7FFF);
-        let sign = self.b.ins().bxor(h, magnitude);
-        let sign = self.shift_left(sign, 16);
-        let shifted = self.shift_left(magnitude, 13);
-        let (shifted_float, scale) = (self.as_type(F32X4, shifted), self.single(SCALE));
-        let finite = self.b.ins().fmul(shifted_float, scale);
-        let finite = self.as_type(I32X4, finite);
-        // Infinity and NaN keep their fraction, and a NaN becomes a quiet one.
-        let (limit, exponent) = (self.bits32(0x7BFF), self.bits32(0x7F80_0000));
+        let shifted = self.shift_left(h, 13);
+        let magnitude = self.and(shifted, 0x7FFF << 13);
+        let limit = self.bits32(0x7BFF << 13);
         let special = self.b.ins().icmp(IntCC::SignedGreaterThan, magnitude, limit);
-        let special_bits = self.b.ins().bor(shifted, exponent);
-        let infinity = self.bits32(0x7C00);
-        let nan = self.b.ins().icmp(IntCC::SignedGreaterThan, magnitude, infinity);
-        let quiet = self.and(nan, 1 << 22);
-        let special_bits = self.b.ins().bor(special_bits, quiet);
-        let value = self.b.ins().bitselect(special, special_bits, finite);
+        let special = self.and(special, 0x7F80_0000);
+        let (float, scale) = (self.as_type(F32X4, magnitude), self.single(SCALE));
+        let finite = self.b.ins().fmul(float, scale);
+        let finite = self.as_type(I32X4, finite);
+        let value = self.b.ins().bor(finite, special);
+        let sign = self.and(h, i32::MIN);
         let value = self.b.ins().bor(value, sign);
         self.as_type(F32X4, value)
     }
 
-    /// The binary16 bits, in `i32` lanes, of `f32` lanes, rounded to the nearest, ties to even.
+    /// The binary16 bits, in `i32` lanes and sign-extended, of `f32` lanes, rounded to the nearest, ties to even.
+    ///
+    /// A sum with 2¹³ times the power of two below a magnitude, and no less than one half, has its last place where a half
+    /// has it: what the sum is more than that power is the fraction, the leading digit of normal numbers among it.
     pub(super) fn float_to_half(&mut self, v: Value) -> Value {
         let x = self.as_type(I32X4, v);
         let magnitude = self.and(x, i32::MAX);
-        let sign = self.b.ins().bxor(x, magnitude);
-        let sign = self.shift_right(sign, 16);
-        // Normal numbers: another bias, then half of the last place is added, a little less for even fractions.
-        let (bias, almost_half) = (self.bits32(112 << 23), self.bits32(0xFFF));
-        let rebased = self.b.ins().isub(magnitude, bias);
-        let odd = self.shift_right(rebased, 13);
-        let odd = self.and(odd, 1);
-        let rounded = self.b.ins().iadd(rebased, almost_half);
-        let rounded = self.b.ins().iadd(rounded, odd);
-        let normal = self.shift_right(rounded, 13);
-        let infinity = self.bits32(0x7C00);
-        let normal = self.b.ins().smin(normal, infinity);
-        // Subnormal numbers: the last place of a sum with one half is that of the smallest half.
-        let (half, half_bits) = (self.single(0.5), self.bits32(0.5f32.to_bits() as i32));
-        let magnitude_float = self.as_type(F32X4, magnitude);
-        let sum = self.b.ins().fadd(magnitude_float, half);
-        let sum = self.as_type(I32X4, sum);
-        let subnormal = self.b.ins().isub(sum, half_bits);
+        // From here on everything is infinite.
+        let most = self.bits32(65536f32.to_bits() as i32);
+        let magnitude = self.b.ins().smin(magnitude, most);
+        let power = self.and(magnitude, 0x7F80_0000);
         let smallest = self.bits32(113 << 23);
-        let is_small = self.b.ins().icmp(IntCC::SignedLessThan, magnitude, smallest);
-        let finite = self.b.ins().bitselect(is_small, subnormal, normal);
+        let power = self.b.ins().smax(power, smallest);
+        let by = self.bits32(13 << 23);
+        let above = self.b.ins().iadd(power, by);
+        let [float, above] = [magnitude, above].map(|it| self.as_type(F32X4, it));
+        let sum = self.b.ins().fadd(float, above);
+        let sum = self.as_type(I32X4, sum);
+        // The fraction, and the exponent where a half has it, less that of the leading digit.
+        let fraction = self.b.ins().isub(sum, power);
+        let exponent = self.shift_right(power, 13);
+        let value = self.b.ins().iadd(fraction, exponent);
+        let biases = self.bits32((13 << 23) + (113 << 10));
+        let value = self.b.ins().isub(value, biases);
         let float = self.as_type(F32X4, x);
-        let unordered = self.b.ins().fcmp(FloatCC::Unordered, float, float);
-        let fraction = self.shift_right(magnitude, 13);
-        let quiet = self.bits32(0x7E00);
-        let nan = self.b.ins().bor(fraction, quiet);
-        let nan = self.and(nan, 0x7FFF);
-        let value = self.b.ins().bitselect(unordered, nan, finite);
+        let nan = self.b.ins().fcmp(FloatCC::Unordered, float, float);
+        let nan = self.and(nan, 0x200);
+        let value = self.b.ins().bor(value, nan);
+        let by = self.b.ins().iconst(I32, 16);
+        let sign = self.b.ins().sshr(x, by);
+        let sign = self.and(sign, !0x7FFF);
         self.b.ins().bor(value, sign)
     }
 }
