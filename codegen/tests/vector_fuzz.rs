@@ -76,9 +76,9 @@ impl Generator<'_> {
         if !b.width().has_floats() {
             kind = match kind {
                 11 | 12 => 25,
-                13 | 21 => 26,
+                13 => 26,
                 14 | 15 => 24,
-                17 | 20 | 22 => 27,
+                17 | 20 => 27,
                 kind => kind,
             };
         }

@@ -28,8 +28,7 @@ pub(crate) const STATEMENTS: usize = 2;
 pub(crate) fn scan(s: &mut Selector<'_>, body: &[Stmt]) -> Option<Match> {
     let scan = Scan::of(s.program, body)?;
     let widths = stages::widths(s.program, &[scan.update, scan.publish]);
-    // Lanes of 8 and 16 bits do not move along a vector.
-    widths.iter().filter(|it| it.has_floats()).find_map(|width| scan.select(s, *width))
+    widths.iter().find_map(|width| scan.select(s, *width))
 }
 
 /// A loop over `time`.
@@ -88,7 +87,7 @@ impl<'a> Scan<'a> {
     fn select(&self, s: &mut Selector<'_>, width: Width) -> Option<Match> {
         let program = s.program;
         let dtype = program.buffers[self.update.buffer].dtype;
-        if dtype == DType::Bool {
+        if dtype == DType::Bool || !s.fills(width, self.time.extent) {
             return None;
         }
         let reduction = Reduction::new(self.combine, dtype, width)?;
@@ -187,7 +186,12 @@ impl<'a> Scan<'a> {
         }
         args.extend([n, s.shapes.sub(last, first).ok()?].map(Arg::Size));
         args.extend(strides);
-        let what = format!("scan of {} ({})", s.shapes.display(self.time.extent), scan.reduction.name());
+        let what = format!(
+            "scan of {} ({}){}",
+            s.shapes.display(self.time.extent),
+            scan.reduction.name(),
+            stages::lanes(scan.width)
+        );
         let isa = s.isa;
         let symbol = s.routine("scan", &scan.key(), || Routine::Program(Box::new(scan.build(isa)), isa));
         let node = Tree::Call(Box::new(Call { symbol, args, workspace: zero, what }));

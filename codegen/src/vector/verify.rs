@@ -104,12 +104,10 @@ impl Verifier<'_> {
             Inst::Unary { op, .. } => op == UnaryOp::Move || width.has_floats(),
             Inst::Binary { op, .. } if op.is_float() => width.has_floats(),
             Inst::Reduce { op, .. } if op.is_float() && !width.has_floats() => false,
-            // Lanes of 8 and 16 bits hold no positions, and are not taken apart.
+            // Lanes of 8 and 16 bits hold no positions, and no groups of them are taken apart.
             Inst::Compare { .. }
             | Inst::Select { .. }
             | Inst::SignBits { .. }
-            | Inst::Slide { .. }
-            | Inst::SplatLane { .. }
             | Inst::Deinterleave { .. } => width.has_floats(),
             Inst::Fma { op, .. } if op != FmaOp::NegMulAddFused => width.has_floats(),
             Inst::Fma { op: FmaOp::NegMulAddFused, .. }

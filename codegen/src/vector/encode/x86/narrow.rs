@@ -5,7 +5,7 @@
 
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
-use super::{Done, Emitter, SCRATCH, codes, xmm};
+use super::{Done, Emitter, EncodeError, SCRATCH, codes, xmm};
 use crate::vector::Isa;
 use crate::vector::ir::{Addr, BinaryOp, ShiftOp, Storage, VReg, Width};
 
@@ -88,6 +88,45 @@ impl Emitter {
         }
         let [d, n, y, m] = [dst, no, yes, signs].map(|it| self.full(it));
         self.push(Instruction::with4(Code::VEX_Vpblendvb_ymm_ymm_ymmm256_ymm, d, n, y, m))
+    }
+
+    /// AVX-512: from byte `by` on of two registers. Blocks of 128 bits come into place first, then bytes inside them.
+    pub(super) fn slide_bytes(&mut self, dst: VReg, low: VReg, high: VReg, by: u32) -> Done {
+        let (block, rest) = (by / 16, by % 16);
+        let first = self.blocks(self.scratch(), low, high, block)?;
+        let second = self.blocks(self.spare(), low, high, block + 1)?;
+        let code = Code::EVEX_Vpalignr_zmm_k1z_zmm_zmmm512_imm8;
+        self.push(Instruction::with4(code, self.full(dst), self.full(second), self.full(first), rest))
+    }
+
+    /// AVX-512: from a block of 128 bits on of two registers.
+    fn blocks(&mut self, target: VReg, low: VReg, high: VReg, block: u32) -> Result<VReg, EncodeError> {
+        if block == 0 || block == 4 {
+            return Ok(if block == 0 { low } else { high });
+        }
+        let code = Code::EVEX_Valignq_zmm_k1z_zmm_zmmm512b64_imm8;
+        let [t, h, l] = [target, high, low].map(|it| self.full(it));
+        self.push(Instruction::with4(code, t, h, l, 2 * block))?;
+        Ok(target)
+    }
+
+    /// The lane that starts at a byte in every lane.
+    pub(super) fn splat_byte(&mut self, dst: VReg, a: VReg, at: u32) -> Done {
+        use Code::*;
+        let (block, rest) = (at / 16, at % 16);
+        let (s, mut from) = (xmm(self.scratch()), xmm(a));
+        if block > 0 {
+            let code = self.code(VEX_Vextracti128_xmmm128_ymm_imm8, EVEX_Vextracti32x4_xmmm128_k1z_zmm_imm8);
+            self.push(Instruction::with3(code, s, self.full(a), block))?;
+            from = s;
+        }
+        if rest > 0 {
+            let code = self.code(VEX_Vpsrldq_xmm_xmm_imm8, EVEX_Vpsrldq_xmm_xmmm128_imm8);
+            self.push(Instruction::with3(code, s, from, rest))?;
+            from = s;
+        }
+        let splat = self.broadcast();
+        self.push(Instruction::with2(splat, self.full(dst), from))
     }
 
     pub(super) fn load_active_bytes(&mut self, dst: VReg, addr: Addr, from: Storage, mask: Register) -> Done {

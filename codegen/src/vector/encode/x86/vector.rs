@@ -402,6 +402,9 @@ impl Emitter {
         if by == self.lanes() {
             return self.unary(UnaryOp::Move, dst, high);
         }
+        if self.wide() && !self.width.has_floats() {
+            return self.slide_bytes(dst, low, high, by * self.width.bytes());
+        }
         if self.wide() {
             let code = self
                 .by_width(EVEX_Valignd_zmm_k1z_zmm_zmmm512b32_imm8, EVEX_Valignq_zmm_k1z_zmm_zmmm512b64_imm8);
@@ -423,6 +426,9 @@ impl Emitter {
         if lane == 0 {
             let code = self.broadcast();
             return self.push(Instruction::with2(code, self.full(dst), xmm(a)));
+        }
+        if !self.width.has_floats() {
+            return self.splat_byte(dst, a, lane * self.width.bytes());
         }
         if !self.wide() && self.width == Width::W64 {
             let code = VEX_Vpermpd_ymm_ymmm256_imm8;
