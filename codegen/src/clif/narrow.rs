@@ -22,6 +22,9 @@ impl FunctionCx<'_> {
 
     /// The `f32` that a format's bits mean, which an `I32` holds.
     pub(super) fn narrow_to_f32(&mut self, format: FloatFormat, bits: Value) -> Value {
+        if format.special == Special::Powers {
+            return self.power_to_f32(format, bits);
+        }
         let sign = self.b.ins().band_imm_u(bits, format.sign().cast_signed());
         let sign = self.b.ins().ishl_imm_u(sign, i64::from(31 - format.exponent - format.mantissa));
         let magnitude = self.b.ins().band_imm_u(bits, (format.sign() - 1).cast_signed());
@@ -32,7 +35,7 @@ impl FunctionCx<'_> {
         let scaled = self.b.ins().fmul(scaled, scale);
         let finite = self.b.ins().bitcast(types::I32, MemFlagsData::new(), scaled);
         let (is_special, special) = match format.special {
-            Special::None => {
+            Special::None | Special::Powers => {
                 let value = self.b.ins().bor(finite, sign);
                 return self.b.ins().bitcast(types::F32, MemFlagsData::new(), value);
             }
@@ -56,9 +59,42 @@ impl FunctionCx<'_> {
         self.b.ins().bitcast(types::F32, MemFlagsData::new(), value)
     }
 
+    /// The `f32` of a power of two with the exponent of `f32`: the least one is subnormal there.
+    fn power_to_f32(&mut self, format: FloatFormat, bits: Value) -> Value {
+        let normal = self.b.ins().ishl_imm_u(bits, 23);
+        let least = self.b.ins().iconst(types::I32, 1 << 22);
+        let is_least = self.b.ins().icmp_imm_u(IntCC::Equal, bits, 0);
+        let value = self.b.ins().select(is_least, least, normal);
+        let nan = self.b.ins().iconst(types::I32, NAN);
+        let is_nan = self.b.ins().icmp_imm_u(IntCC::Equal, bits, format.nan().cast_signed());
+        let value = self.b.ins().select(is_nan, nan, value);
+        self.b.ins().bitcast(types::F32, MemFlagsData::new(), value)
+    }
+
+    /// The power of two nearest to a number without its sign, ties to the larger one.
+    fn f32_to_power(&mut self, format: FloatFormat, value: Value) -> Value {
+        let bits = self.b.ins().bitcast(types::I32, MemFlagsData::new(), value);
+        let magnitude = self.b.ins().band_imm_u(bits, 0x7fff_ffff);
+        let moved = self.b.ins().iadd_imm_u(magnitude, 1 << 22);
+        let normal = self.b.ins().ushr_imm_u(moved, 23);
+        // Among subnormal numbers the least power is half the least normal one, and the tie is half-way between them.
+        let half = self.b.ins().icmp_imm_u(IntCC::UnsignedGreaterThanOrEqual, magnitude, 3 << 21);
+        let small = self.b.ins().uextend(types::I32, half);
+        let is_small = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThan, magnitude, 1 << 23);
+        let rounded = self.b.ins().select(is_small, small, normal);
+        let most = self.b.ins().iconst(types::I32, format.most().cast_signed());
+        let limited = self.b.ins().umin(rounded, most);
+        let nan = self.b.ins().iconst(types::I32, format.nan().cast_signed());
+        let finite = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThan, magnitude, 0x7f80_0000);
+        self.b.ins().select(finite, limited, nan)
+    }
+
     /// The bits of the nearest number of a format, ties to even, in an `I32`; a number beyond the largest becomes the
     /// largest, infinity is kept where the format has one.
     pub(super) fn f32_to_narrow(&mut self, format: FloatFormat, value: Value) -> Value {
+        if format.special == Special::Powers {
+            return self.f32_to_power(format, value);
+        }
         let shift = 23 - format.mantissa;
         let bits = self.b.ins().bitcast(types::I32, MemFlagsData::new(), value);
         let sign = self.b.ins().ushr_imm_u(bits, 31);

@@ -7,7 +7,7 @@
 //! # Laws
 //! * **T1** Names differ, and so do the numbers of ONNX and the codes of DLPack.
 //! * **T2** A float type that has a [`FloatFormat`] says its bits; a value that is computed in the compute type and
-//!   rounded once is the nearest value of the type.
+//!   rounded once is the nearest value of the type; of two as near the even one, of powers of two the larger one.
 //! * **T3** The compute type holds every value of the type, and is its own compute type.
 //! * **T4** An element lies in whole bytes. Of one narrower than a byte the low bits count, whatever the others are; what is
 //!   written has its sign extended. Files that pack several into a byte are unpacked where they are read.
@@ -116,6 +116,8 @@ types! {
     F8E5M2, "f8e5m2", 8, 8, float(5, 2, 15, Special::Ieee), F32, (12, 8), 19, None;
     /// Float8 with 5 bits of exponent, without infinities and without a negative zero.
     F8E5M2FNUZ, "f8e5m2fnuz", 8, 8, float(5, 2, 16, Special::NanForNegativeZero), F32, (13, 8), 20, None;
+    /// Float8 with 8 bits of exponent and nothing else: powers of two, without a sign, zero and infinities.
+    F8E8M0FNU, "f8e8m0fnu", 8, 8, float(8, 0, 127, Special::Powers), F32, (14, 8), 24, None;
     /// Signed 4-bit integer, in a byte; only stored and converted.
     I4, "i4", 8, 4, Kind::Signed, I8, (0, 4), 22, None;
     /// Unsigned 4-bit integer, in a byte; only stored and converted.
@@ -129,7 +131,7 @@ types! {
 }
 
 /// Element types of ONNX that have no row yet, with their numbers.
-const UNKNOWN: &[(i32, &str)] = &[(8, "string"), (14, "complex64"), (15, "complex128"), (24, "float8e8m0")];
+const UNKNOWN: &[(i32, &str)] = &[(8, "string"), (14, "complex64"), (15, "complex128")];
 
 impl DType {
     /// What is known of the type.
@@ -324,8 +326,11 @@ mod tests {
                 let middle = f64::midpoint(a, b);
                 assert_eq!(dtype.round(middle.next_down()), a, "{dtype} below {middle}");
                 assert_eq!(dtype.round(middle.next_up()), b, "{dtype} above {middle}");
-                let even = dtype.round(middle);
-                assert!(middle == 0.0 || dtype.float_bits(even) & 1 == 0, "{dtype} at {middle}: {even}");
+                let tie = dtype.round(middle);
+                let even = dtype.float_bits(tie) & 1 == 0;
+                let powers = dtype.float_format().is_some_and(|it| it.special == Special::Powers);
+                let right = if powers { tie == b } else { middle == 0.0 || even };
+                assert!(right, "{dtype} at {middle}: {tie}");
             }
             let finite = dtype.float_format().is_some_and(|it| it.special == Special::None);
             assert!(dtype.round(f64::NAN).is_nan() || finite, "{dtype}");
@@ -382,5 +387,16 @@ mod tests {
         assert_eq!(DType::F8E4M3FNUZ.float_bits(-0.0), 0);
         assert_eq!(DType::F8E4M3FNUZ.float_bits(-1e-9), 0);
         assert!(DType::F16.round(1e9).is_infinite());
+    }
+
+    #[test]
+    fn powers_of_two_have_no_sign_and_no_zero() {
+        let least = 2f64.powi(-127);
+        assert_eq!([0.0, -0.0, 1e-300].map(|it| DType::F8E8M0FNU.round(it)), [least; 3]);
+        assert_eq!(
+            [1.49, 1.5, -3.0, 6e38].map(|it| DType::F8E8M0FNU.round(it)),
+            [1.0, 2.0, 4.0, 2f64.powi(127)]
+        );
+        assert_eq!([f64::INFINITY, -f64::NAN].map(|it| DType::F8E8M0FNU.float_bits(it)), [0xff; 2]);
     }
 }

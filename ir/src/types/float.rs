@@ -11,9 +11,12 @@ pub enum Special {
     NanForNegativeZero,
     /// All numbers are finite.
     None,
+    /// Powers of two: there is no sign, no zero, no subnormal number and no infinity; all bits together are NaN. A sign is
+    /// dropped, and what is not finite becomes NaN.
+    Powers,
 }
 
-/// How bits are a floating-point number: a sign, then `exponent` bits, then `mantissa` bits.
+/// How bits are a floating-point number: a sign, unless all are powers, then `exponent` bits, then `mantissa` bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FloatFormat {
     /// Bits of the exponent.
@@ -27,7 +30,7 @@ pub struct FloatFormat {
 }
 
 impl FloatFormat {
-    /// The bit of the sign.
+    /// The bit of the sign; above all bits where there is none.
     pub const fn sign(self) -> u64 {
         1 << (self.exponent + self.mantissa)
     }
@@ -36,7 +39,7 @@ impl FloatFormat {
     pub const fn nan(self) -> u64 {
         match self.special {
             Special::Ieee => (self.sign() - 1) ^ ((1 << (self.mantissa - 1)) - 1),
-            Special::NanAlone => self.sign() - 1,
+            Special::NanAlone | Special::Powers => self.sign() - 1,
             Special::NanForNegativeZero | Special::None => self.sign(),
         }
     }
@@ -45,7 +48,7 @@ impl FloatFormat {
     pub const fn most(self) -> u64 {
         match self.special {
             Special::Ieee => self.sign() - 1 - (1 << self.mantissa),
-            Special::NanAlone => self.sign() - 2,
+            Special::NanAlone | Special::Powers => self.sign() - 2,
             Special::NanForNegativeZero | Special::None => self.sign() - 1,
         }
     }
@@ -54,7 +57,7 @@ impl FloatFormat {
     pub const fn infinity(self) -> Option<u64> {
         match self.special {
             Special::Ieee => Some(self.most() + 1),
-            Special::NanAlone | Special::NanForNegativeZero | Special::None => None,
+            Special::NanAlone | Special::NanForNegativeZero | Special::None | Special::Powers => None,
         }
     }
 
@@ -72,12 +75,14 @@ impl FloatFormat {
         let negative = bits & self.sign() != 0;
         let nan = match self.special {
             Special::Ieee => magnitude > self.most() + 1,
-            Special::NanAlone => magnitude == self.nan(),
+            Special::NanAlone | Special::Powers => magnitude == self.nan(),
             Special::NanForNegativeZero => negative && magnitude == 0,
             Special::None => false,
         };
         let value = if nan {
             f64::NAN
+        } else if self.special == Special::Powers {
+            2_f64.powi(magnitude as i32 - self.bias)
         } else if self.special == Special::Ieee && magnitude == self.most() + 1 {
             f64::INFINITY
         } else {
@@ -89,8 +94,12 @@ impl FloatFormat {
         if negative { -value } else { value }
     }
 
-    /// The bits of the nearest number, ties to even. Infinity is kept where the format has one.
+    /// The bits of the nearest number, ties to even; of powers, ties to the larger one. Infinity is kept where the format has
+    /// one.
     pub fn encode(self, value: f64) -> u64 {
+        if self.special == Special::Powers {
+            return self.power(value);
+        }
         let sign = if value.is_sign_negative() { self.sign() } else { 0 };
         if value.is_nan() {
             return self.nan() | sign;
@@ -111,6 +120,19 @@ impl FloatFormat {
             (Special::NanForNegativeZero, 0) => 0,
             _ => magnitude | sign,
         }
+    }
+
+    /// The power of two nearest to a number without its sign.
+    fn power(self, value: f64) -> u64 {
+        if !value.is_finite() {
+            return self.nan();
+        }
+        let bits = value.abs().to_bits();
+        let exponent = (bits >> 52) as i32 - 1023;
+        let upper = i32::from(bits >> 51 & 1 == 1);
+        let number = (exponent + upper + self.bias).clamp(0, self.most() as i32);
+        // What is less than the least one has no half that counts.
+        if exponent + self.bias < 0 { 0 } else { number.unsigned_abs().into() }
     }
 }
 

@@ -39,6 +39,8 @@ impl DLDataType {
     pub const CODE_F8E5M2: u8 = 12;
     /// Float8: 5 bits of exponent, no infinities, no negative zero.
     pub const CODE_F8E5M2FNUZ: u8 = 13;
+    /// Float8: 8 bits of exponent alone, powers of two.
+    pub const CODE_F8E8M0FNU: u8 = 14;
     /// Float4: 2 bits of exponent, all numbers finite.
     pub const CODE_F4E2M1FN: u8 = 17;
 
@@ -90,6 +92,7 @@ impl DLDataType {
         ("f8e4m3fnuz", Self::new(Self::CODE_F8E4M3FNUZ, 8)),
         ("f8e5m2", Self::new(Self::CODE_F8E5M2, 8)),
         ("f8e5m2fnuz", Self::new(Self::CODE_F8E5M2FNUZ, 8)),
+        ("f8e8m0fnu", Self::new(Self::CODE_F8E8M0FNU, 8)),
         ("i4", Self::new(Self::CODE_INT, 4)),
         ("u4", Self::new(Self::CODE_UINT, 4)),
         ("i2", Self::new(Self::CODE_INT, 2)),

@@ -101,6 +101,41 @@ fn casts_saturate_or_not_as_the_node_says() -> Result<()> {
     Ok(())
 }
 
+/// Powers of two have three roundings, no sign and no zero; what is not finite is NaN.
+#[test]
+fn powers_of_two_round_as_the_node_says() -> Result<()> {
+    let dtype = DType::F8E8M0FNU;
+    let (least, most) = (2f64.powi(-127), 2f64.powi(127));
+    let values = [1.0, 1.25, 1.5, 1.75, -3.0, 0.0, least, 1.75 * most, 1.25 * most, f64::INFINITY, f64::NAN];
+    let nan = f64::NAN;
+    for (mode, saturate, wanted) in [
+        ("up", 1, [1.0, 2.0, 2.0, 2.0, 4.0, least, least, most, most, nan, nan]),
+        ("up", 0, [1.0, 2.0, 2.0, 2.0, 4.0, least, least, nan, nan, nan, nan]),
+        ("down", 1, [1.0, 1.0, 1.0, 1.0, 2.0, least, least, most, most, nan, nan]),
+        ("down", 0, [1.0, 1.0, 1.0, 1.0, 2.0, least, least, most, most, nan, nan]),
+        ("nearest", 1, [1.0, 1.0, 2.0, 2.0, 4.0, least, least, most, most, nan, nan]),
+        ("nearest", 0, [1.0, 1.0, 2.0, 2.0, 4.0, least, least, nan, most, nan, nan]),
+        ("", 1, [1.0, 2.0, 2.0, 2.0, 4.0, least, least, most, most, nan, nan]),
+    ] {
+        let y = TensorData::from_f64(dtype, &[11], wanted);
+        for from in [DType::F32, DType::F64, DType::BF16] {
+            let mut cast = plain_node("", "Cast", &["x"], &["y"]);
+            cast.attribute = vec![int("to", dtype.row().onnx.into()), int("saturate", saturate)];
+            if !mode.is_empty() {
+                cast.attribute.push(AttributeProto {
+                    name: "round_mode".into(),
+                    s: mode.into(),
+                    kind: attribute_type::STRING,
+                    ..AttributeProto::default()
+                });
+            }
+            let x = TensorData::from_f64(from, &[11], values);
+            check(&format!("{from} {mode}, saturate {saturate}"), vec![cast], Vec::new(), &x, &y)?;
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn every_number_is_read_and_moved() -> Result<()> {
     for dtype in DType::ALL.into_iter().filter(|it| it.is_only_stored() || it.is_float() && it.bits() == 8) {

@@ -171,6 +171,9 @@ pub(super) fn convert(cx: &mut NodeCx<'_, '_>, x: Value, to: DType) -> Single {
     let Some(format) = to.float_format().filter(|_| to.bits() == 8 && from != to) else {
         return cx.cast(x, to);
     };
+    if format.special == Special::Powers {
+        return power_of_two(cx, x, to);
+    }
     let most = format.decode(format.most());
     if cx.int("saturate") != Some(0) || format.special == Special::None {
         // The cast keeps infinity where the type has one.
@@ -193,6 +196,40 @@ pub(super) fn convert(cx: &mut NodeCx<'_, '_>, x: Value, to: DType) -> Single {
     let negative = cx.with_number("less", x, 0.0)?;
     let replaced = cx.select(negative, below, above)?;
     cx.select(beyond, replaced, saturated)
+}
+
+/// A cast to powers of two, rounded as `round_mode` says: up without it. Numbers beyond the largest become it, or NaN with
+/// `saturate` 0; infinity becomes NaN, and a sign is dropped.
+fn power_of_two(cx: &mut NodeCx<'_, '_>, x: Value, to: DType) -> Single {
+    // The nearest power is compared in a type that holds it and the number.
+    let held = if cx.dtype(x)? == DType::F64 { DType::F64 } else { DType::F32 };
+    let x = cx.cast(x, held)?;
+    let magnitude = cx.unary("abs", x)?;
+    let nearest = cx.cast(magnitude, to)?;
+    let power = cx.cast(nearest, held)?;
+    let most = to.round(f64::MAX);
+    let mode = cx.text("round_mode").unwrap_or("up");
+    let (rounded, beyond) = match mode {
+        "nearest" => (power, Some(("greater_equal", 1.5 * most))),
+        "up" | "down" => {
+            let (test, step) = if mode == "up" { ("less", 2.0) } else { ("greater", 0.5) };
+            let passed = cx.binary(test, power, magnitude)?;
+            let next = cx.with_number("mul", power, step)?;
+            let rounded = cx.select(passed, next, power)?;
+            (rounded, (mode == "up").then_some(("greater", most)))
+        }
+        other => return Err(bad(format!("rounding mode `{other}` is not known"))),
+    };
+    let limited = cx.with_number("min", rounded, most)?;
+    let result = cx.cast(limited, to)?;
+    match beyond.filter(|_| cx.int("saturate") == Some(0)) {
+        Some((test, border)) => {
+            let beyond = cx.with_number(test, magnitude, border)?;
+            let nan = cx.number(to, f64::NAN);
+            cx.select(beyond, nan, result)
+        }
+        None => Ok(result),
+    }
 }
 
 /// Inference only: the value itself and a mask of ones.
