@@ -58,6 +58,80 @@ fn products_of_floats() {
     }
 }
 
+/// Weights that are integers less their zero points, on either side of floats: few rows, and many.
+#[test]
+fn products_of_floats_and_integers() {
+    let (one, each) = (Some("%zero[]"), Some("%each[j]"));
+    for (w, zeros) in [("i8", [None, each]), ("u8", [one, each]), ("i16", [None, one])] {
+        for zero in zeros {
+            for (m, n, k) in [(1, 40, 33), (5, 70, 8), (37, 19, 130)] {
+                let text = format!(
+                    "kernel @product {{
+  in %a: f32[{m}, {k}]
+  in %w: {w}[{k}, {n}]
+  in %zero: {w}[]
+  in %each: {w}[{n}]
+  in %scale: f32[{n}]
+  out %y: f32[{m}, {n}]
+  local %s: f32[{m}, {n}]
+  for i < {m}, j < {n} {{ %s[i, j] = sum k < {k} {{ {} * {} }} }}
+  for p < {m}, q < {n} {{ %y[p, q] = %s[p, q] * %scale[q] * f32(0.01) }}
+}}
+",
+                    term("%a[i, k]", "f32", None),
+                    term("%w[k, j]", "f32", zero),
+                );
+                check(&text, &["w"], "gemm");
+            }
+            let zero = zero.map(|it| it.replace('j', "i"));
+            let text = format!(
+                "kernel @left {{
+  in %w: {w}[21, 37]
+  in %b: f16[37, 45]
+  in %zero: {w}[]
+  in %each: {w}[21]
+  out %y: f32[21, 45]
+  local %s: f32[21, 45]
+  for i < 21, j < 45 {{ %s[i, j] = sum k < 37 {{ {} * {} }} }}
+  for p < 21, q < 45 {{ %y[p, q] = %s[p, q] * f32(0.01) }}
+}}
+",
+                term("%w[i, k]", "f32", zero.as_deref()),
+                term("%b[k, j]", "f32", None),
+            );
+            check(&text, &["w"], "gemm");
+        }
+    }
+}
+
+/// Deep and wide enough for several blocks, with another number of rows in each call.
+#[test]
+fn columns_are_widened_block_by_block() {
+    let text = "kernel @product {
+  size m
+  in %a: f32[m, 1100]
+  in %w: i8[1100, 300]
+  in %each: i8[300]
+  out %y: f32[m, 300]
+  local %s: f32[m, 300]
+  for i < m, j < 300 { %s[i, j] = sum k < 1100 { %a[i, k] * (cast<f32>(%w[k, j]) - cast<f32>(%each[j])) } }
+  for p < m, q < 300 { %y[p, q] = %s[p, q] * f32(0.001) }
+}
+";
+    let program = parse_program(text).unwrap_or_else(|it| panic!("{it}\n{text}"));
+    for m in [1, 45] {
+        let (plan, all, given) = with_constants(&program, &[m], &["w"], 5);
+        let expected = eval_program(&program, &[m], &all).unwrap();
+        for options in all_cpus() {
+            let compiled = compiled_with(&plan, &options);
+            let strategy = compiled.kernels()[0].strategy.clone();
+            assert!(strategy.len() == 1 && strategy[0].contains("1 fused"), "{strategy:?}");
+            let got = call(&in_memory(&compiled, true), &given).unwrap();
+            assert_close(&format!("{} {strategy:?}", options.cpu), &got[0], &expected[0]);
+        }
+    }
+}
+
 #[test]
 fn products_of_integers_with_zero_points() {
     for (a, b) in [("u8", "i8"), ("i8", "i8"), ("i8", "u8"), ("i16", "i8"), ("u16", "u16"), ("i32", "i32")] {
@@ -135,6 +209,8 @@ fn convolution(x: &str, w: &str, sum: &str, zeros: [Option<&str>; 2], [g, c, m, 
     let outside = zeros[0].map_or(format!("{x}(0)"), str::to_owned);
     let load = format!("%x[0, {c}*g + c, h + kh - {pad}, v + kw - {pad} | {outside}]");
     let (h, v) = (9 + 2 * pad - kernel + 1, 23 + 2 * pad - kernel + 1);
+    // Sums of floats and integers are large.
+    let factor = if sum == "f32" && w.starts_with(['i', 'u']) { "0.01" } else { "1" };
     format!(
         "kernel @convolution {{
   in %x: {x}[1, {0}, 9, 23]
@@ -142,11 +218,13 @@ fn convolution(x: &str, w: &str, sum: &str, zeros: [Option<&str>; 2], [g, c, m, 
   in %zx: {x}[]
   in %zw: {w}[{1}]
   out %y: {sum}[1, {1}, {h}, {v}]
+  local %s: {sum}[1, {1}, {h}, {v}]
   for g < {g}, o < {m}, h < {h}, v < {v} {{
-    %y[0, {m}*g + o, h, v] = sum c < {c}, kh < {kernel}, kw < {kernel} {{
+    %s[0, {m}*g + o, h, v] = sum c < {c}, kh < {kernel}, kw < {kernel} {{
       {2} * {3}
     }}
   }}
+  for p < {1}, q < {h}, r < {v} {{ %y[0, p, q, r] = %s[0, p, q, r] * {sum}({factor}) }}
 }}
 ",
         g * c,
@@ -163,6 +241,15 @@ fn convolutions_of_every_element() {
         for float in ["f32", "f16", "bf16"] {
             check(&convolution(float, float, "f32", [None; 2], shape), &["w"], "convolution");
         }
+        let each = zero[1].replace("%m", &shape[2].to_string());
+        for (x, w, zw) in [
+            ("f32", "i8", None),
+            ("f16", "u8", Some("%zw[0]")),
+            ("f32", "i16", Some(&each[..])),
+            ("f32", "f16", None),
+        ] {
+            check(&convolution(x, w, "f32", [None, zw], shape), &["w"], "convolution");
+        }
         for (x, w) in [("u8", "i8"), ("i8", "i8"), ("u8", "u8"), ("i16", "i16")] {
             let each = zero[1].replace("%m", &shape[2].to_string());
             for zeros in [[None; 2], [Some(zero[0]), None], [Some(zero[0]), Some(&each[..])]] {
@@ -174,25 +261,31 @@ fn convolutions_of_every_element() {
 
 #[test]
 fn depthwise_convolutions_of_bytes() {
-    for zeros in [[None; 2], [Some("%zx[]"), None], [Some("%zx[]"), Some("%zw[g]")]] {
+    for (x, sum, zeros) in [
+        ("u8", "i32", [None; 2]),
+        ("u8", "i32", [Some("%zx[]"), None]),
+        ("u8", "i32", [Some("%zx[]"), Some("%zw[g]")]),
+        ("f32", "f32", [None; 2]),
+        ("f16", "f32", [None, Some("%zw[g]")]),
+    ] {
         let load = match zeros[0] {
             Some(zero) => format!("%x[0, g, h + kh - 1, v + kw - 1 | {zero}]"),
-            None => "%x[0, g, h + kh - 1, v + kw - 1 | u8(0)]".to_owned(),
+            None => format!("%x[0, g, h + kh - 1, v + kw - 1 | {x}(0)]"),
         };
         let text = format!(
             "kernel @depthwise {{
-  in %x: u8[1, 6, 9, 23]
+  in %x: {x}[1, 6, 9, 23]
   in %w: i8[6, 1, 3, 3]
-  in %zx: u8[]
+  in %zx: {x}[]
   in %zw: i8[6]
-  out %y: i32[1, 6, 9, 23]
+  out %y: {sum}[1, 6, 9, 23]
   for g < 6, h < 9, v < 23 {{
     %y[0, g, h, v] = sum kh < 3, kw < 3 {{ {} * {} }}
   }}
 }}
 ",
-            term(&load, "i32", zeros[0]),
-            term("%w[g, 0, kh, kw]", "i32", zeros[1]),
+            term(&load, sum, zeros[0]),
+            term("%w[g, 0, kh, kw]", sum, zeros[1]),
         );
         check(&text, &["w"], "depthwise");
     }

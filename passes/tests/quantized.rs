@@ -51,7 +51,7 @@ const CASES: &[Case] = &[
         left: &["dequantize", "dequantize", "matmul"],
     },
     Case {
-        name: "16-bit integers have no product",
+        name: "16-bit integers have no product of integers",
         text: "(%x: i16[3, 4], %s: f32[], %y: u8[4, 5]) {
           %a = dequantize(%x, %s) : f32[3, 4]
           %b = dequantize(%y, %s) : f32[4, 5]
@@ -197,6 +197,89 @@ const CASES: &[Case] = &[
           return y = %y
         }",
         left: &["cast", "mul"],
+    },
+    Case {
+        name: "weights alone are quantised, with a scale for each column: the product takes them as they are",
+        text: "(%x: f32[2, 3, 4]) {
+          %w = const i8[4, 2] [1, -2, 3, -4, 5, -6, 7, -128]
+          %s = const f32[1, 2] [0.5, 0.25]
+          %b = dequantize(%w, %s) : f32[4, 2]
+          %y = matmul(%x, %b) : f32[2, 3, 2]
+          return y = %y
+        }",
+        left: &["matmul_mixed", "mul"],
+    },
+    Case {
+        name: "the same written as arithmetic, transposed",
+        text: "(%x: f16[3, 4]) {
+          %w = const i8[2, 4] [1, -2, 3, -4, 5, -6, 7, -128]
+          %s = const f16[2, 1] [0.5, 0.25]
+          %n = cast(%w) {to = f16} : f16[2, 4]
+          %t = transpose(%n) {perm = [1, 0]} : f16[4, 2]
+          %y = matmul(%x, %t) : f16[3, 2]
+          return y = %y
+        }",
+        left: &["transpose", "matmul_mixed", "cast"],
+    },
+    Case {
+        name: "unsigned weights around 128 are signed bytes, on the left too",
+        text: "(%x: f32[4, 5]) {
+          %w = const u8[2, 4] [1, 128, 3, 4, 5, 6, 7, 254]
+          %s = const f32[2, 1] [0.5, 0.25]
+          %z = const u8[2, 1] [128, 127]
+          %b = dequantize(%w, %s, %z) : f32[2, 4]
+          %y = matmul(%b, %x) : f32[2, 5]
+          return y = %y
+        }",
+        left: &["matmul_mixed", "mul"],
+    },
+    Case {
+        name: "zero points that signed bytes do not hold stay",
+        text: "(%x: f32[3, 2]) {
+          %w = const u8[2, 2] [1, 128, 3, 255]
+          %s = const f32[] [0.5]
+          %z = const u8[2] [128, 7]
+          %b = dequantize(%w, %s, %z) : f32[2, 2]
+          %y = matmul(%x, %b) : f32[3, 2]
+          return y = %y
+        }",
+        left: &["matmul_mixed", "mul"],
+    },
+    Case {
+        name: "weights of a convolution, one of which is used twice",
+        text: "(%x: f32[1, 2, 5], %b: f32[2]) {
+          %w = const i8[2, 2, 3] [1, -2, 3, -4, 5, -6, 7, -8, 9, -10, 11, -12]
+          %s = const f32[2, 1, 1] [0.5, 0.25]
+          %n = dequantize(%w, %s) : f32[2, 2, 3]
+          %y = conv(%x, %n, %b) {pads = [1, 1]} : f32[1, 2, 5]
+          %z = conv(%y, %n) : f32[1, 2, 3]
+          return y = %z
+        }",
+        left: &["squeeze", "unsqueeze", "conv_mixed", "mul", "add", "squeeze", "conv_mixed", "mul"],
+    },
+    Case {
+        name: "a product of weights of 16 bits",
+        text: "(%x: f32[3, 2]) {
+          %w = const f16[2, 2] [1, 2, 3, 4]
+          %n = cast(%w) {to = f32} : f32[2, 2]
+          %y = matmul(%x, %n) : f32[3, 2]
+          return y = %y
+        }",
+        left: &["matmul_mixed"],
+    },
+    Case {
+        name: "weights that are data keep their form, and so do scales along the sum",
+        text: "(%x: f32[3, 2], %w: i8[2, 2]) {
+          %s = const f32[2, 1] [0.5, 0.25]
+          %c = const i8[2, 2] [1, -2, 3, 127]
+          %t = const f32[] [0.5]
+          %n = dequantize(%w, %t) : f32[2, 2]
+          %y = matmul(%x, %n) : f32[3, 2]
+          %m = dequantize(%c, %s) : f32[2, 2]
+          %z = matmul(%y, %m) : f32[3, 2]
+          return y = %z
+        }",
+        left: &["dequantize", "matmul", "dequantize", "matmul"],
     },
     Case {
         name: "a table is widened where its rows are",

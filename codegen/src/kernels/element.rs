@@ -82,6 +82,11 @@ impl Element {
         i64::from(self.storage().bytes())
     }
 
+    /// Whether it is an integer that is narrower than a lane.
+    pub(crate) fn is_narrow_int(self) -> bool {
+        matches!(self, Element::Stored(Storage::I8 | Storage::U8 | Storage::I16 | Storage::U16))
+    }
+
     /// The least integer that an element holds.
     pub(crate) fn least(self) -> i64 {
         match self {

@@ -51,6 +51,10 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
         Some(shape) => (shape, first, second),
         None => (recognise(s, stage, &second, &first)?, second, first),
     };
+    // Images of integers are not converted to floats while they are unfolded.
+    if found.arithmetic == Arithmetic::Float && x.element.is_narrow_int() {
+        return None;
+    }
     let taps = shape.geometry.taps();
     let single = shape.c == 1 && shape.m == 1 && shape.groups > 1;
     let depthwise = single && taps <= SlidingWindow::MOST_TAPS;

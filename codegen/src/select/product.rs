@@ -73,10 +73,19 @@ fn load(program: &TensorProgram, mut id: ExprId, to: DType) -> Option<(ExprId, D
     matches!(program.exprs[id], Expr::Load { .. }).then(|| (id, program.dtype_of(id)))
 }
 
+/// A float, or an integer less its zero point that `f32` holds exactly.
 fn float(program: &TensorProgram, id: ExprId) -> Option<Term> {
-    let (load, dtype) = load(program, id, DType::F32)?;
-    let element = Element::in_lanes(dtype, Width::W32).filter(|_| dtype.is_float())?;
-    Some(Term { load, element, zero: None })
+    let (value, zero) = match &program.exprs[id] {
+        Expr::Binary(BinaryOp::Sub, value, zero) => (*value, Some(load(program, *zero, DType::F32)?)),
+        _ => (id, None),
+    };
+    let (load, dtype) = load(program, value, DType::F32)?;
+    let element = Element::in_lanes(dtype, Width::W32)?;
+    let fits = match zero {
+        Some((_, of)) => element.is_narrow_int() && of == dtype,
+        None => element.is_narrow_int() && dtype != DType::Bool || dtype.is_float(),
+    };
+    fits.then_some(Term { load, element, zero: zero.map(|it| it.0) })
 }
 
 fn double(program: &TensorProgram, id: ExprId) -> Option<Term> {

@@ -88,7 +88,8 @@ pub fn is_contraction(program: &TensorProgram, stage: &Stage) -> bool {
         Expr::Load { .. } => true,
         _ => false,
     };
-    let is_widened = |id: ExprId| matches!(program.exprs[id], Expr::Cast(DType::I32, _)) && is_load(id);
+    let is_widened =
+        |id: ExprId| matches!(program.exprs[id], Expr::Cast(DType::I32 | DType::F32, _)) && is_load(id);
     let is_factor = |id: ExprId| match program.exprs[id] {
         Expr::Binary(BinaryOp::Sub, x, zero) => is_widened(x) && is_widened(zero),
         _ => is_load(id),

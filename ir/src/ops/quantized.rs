@@ -9,6 +9,8 @@ use crate::types::DType;
 
 /// Integers of quantised values: those of products, those of `quantize`, those of `dequantize`.
 pub(super) const QUANTIZED: [DType; 5] = [DType::I8, DType::U8, DType::I16, DType::U16, DType::I32];
+/// Floats of mixed products.
+const MIXED_FLOATS: [DType; 3] = [DType::F32, DType::F16, DType::BF16];
 const QUANTIZE: &[AttrDef] = &[AttrDef::required("to", AttrKind::DType)];
 
 pub(crate) fn register(ops: &mut OpRegistry) {
@@ -16,6 +18,8 @@ pub(crate) fn register(ops: &mut OpRegistry) {
     ops.register(pure("dequantize", Arity::between(2, 3), &[], dequantize).by_element());
     ops.register(pure("matmul_integer", Arity::between(2, 4), &[], matmul_integer));
     ops.register(pure("conv_integer", Arity::between(2, 4), CONV, conv_integer));
+    ops.register(pure("matmul_mixed", Arity::between(2, 3), &[], matmul_mixed));
+    ops.register(pure("conv_mixed", Arity::between(2, 3), CONV, conv_mixed));
 }
 
 /// Requires one of some integer types.
@@ -59,18 +63,60 @@ fn broadcast(cx: &mut InferCx<'_>, to: DType) -> InferResult {
 fn matmul_integer(cx: &mut InferCx<'_>) -> InferResult {
     check_bytes(cx)?;
     let result = product(cx, DType::I32)?;
-    // The sum goes along the last dimension of a and the last but one of b.
-    zero_point(cx, 0, |axis, rank| axis + 1 == rank)?;
-    zero_point(cx, 1, |axis, rank| axis + 2 == rank || rank == 1)?;
+    zero_point(cx, 0, 2, summed_of_a)?;
+    zero_point(cx, 1, 3, summed_of_b)?;
     Ok(result)
+}
+
+/// Whether a matrix product sums along a dimension of its first operand.
+fn summed_of_a(axis: usize, rank: usize) -> bool {
+    axis + 1 == rank
+}
+
+/// The same for its second operand.
+fn summed_of_b(axis: usize, rank: usize) -> bool {
+    axis + 2 == rank || rank == 1
 }
 
 fn conv_integer(cx: &mut InferCx<'_>) -> InferResult {
     check_bytes(cx)?;
     let result = convolution(cx, DType::I32)?;
-    zero_point(cx, 0, |_, _| true)?;
-    zero_point(cx, 1, |axis, _| axis > 0)?;
+    zero_point(cx, 0, 2, |_, _| true)?;
+    zero_point(cx, 1, 3, |axis, _| axis > 0)?;
     Ok(result)
+}
+
+fn matmul_mixed(cx: &mut InferCx<'_>) -> InferResult {
+    let integers = mixed_operand(cx)?;
+    let result = product(cx, DType::F32)?;
+    match integers {
+        Some(0) => zero_point(cx, 0, 2, summed_of_a)?,
+        _ => zero_point(cx, 1, 2, summed_of_b)?,
+    }
+    Ok(result)
+}
+
+fn conv_mixed(cx: &mut InferCx<'_>) -> InferResult {
+    if mixed_operand(cx)? == Some(0) {
+        check_type(cx.tensor(0)?.dtype, &MIXED_FLOATS, "operand 0")?;
+    }
+    let result = convolution(cx, DType::F32)?;
+    zero_point(cx, 1, 2, |axis, _| axis > 0)?;
+    Ok(result)
+}
+
+/// Which operand of a mixed product is integers, if one is.
+fn mixed_operand(cx: &InferCx<'_>) -> Result<Option<usize>, Diagnostic> {
+    let types = [cx.tensor(0)?.dtype, cx.tensor(1)?.dtype];
+    let integers = types.iter().position(|it| !MIXED_FLOATS.contains(it));
+    if let Some(i) = integers {
+        check_type(types[i], &QUANTIZED[..4], &format!("operand {i}"))?;
+        check_type(types[1 - i], &MIXED_FLOATS, &format!("operand {}", 1 - i))?;
+    } else if cx.has(2) {
+        let message = "operand 2 is a zero point but no operand is integers";
+        return Err(Diagnostic::error("O013", message).help("leave it out"));
+    }
+    Ok(integers)
 }
 
 fn check_bytes(cx: &InferCx<'_>) -> Result<(), Diagnostic> {
@@ -80,14 +126,14 @@ fn check_bytes(cx: &InferCx<'_>) -> Result<(), Diagnostic> {
     Ok(())
 }
 
-/// The zero point of operand `i`, when it is given, broadcasts to the operand and is the same along its dimensions that
+/// The zero point of operand `i`, which is operand `zero`, when it is given, broadcasts to the operand and is the same along its dimensions that
 /// `summed` names by their place and the rank.
 fn zero_point(
     cx: &mut InferCx<'_>,
     i: usize,
+    zero: usize,
     summed: impl Fn(usize, usize) -> bool,
 ) -> Result<(), Diagnostic> {
-    let zero = i + 2;
     if !cx.has(zero) {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! Applying rules until none applies.
 
 use super::rewrite::{Rule, RuleSet};
-use super::{layout, quantized, requantize, simplify, transposed};
+use super::{layout, quantized, requantize, simplify, transposed, weights};
 use crate::manager::Changed;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::ops::OpRegistry;
@@ -10,7 +10,8 @@ use orogen_ir::ops::OpRegistry;
 const MAX_ROUNDS: usize = 8;
 
 /// The rules of the step `simplify`, in the order they are tried.
-pub const SIMPLIFY: &[&[Rule]] = &[simplify::RULES, quantized::RULES, requantize::RULES, transposed::RULES];
+pub const SIMPLIFY: &[&[Rule]] =
+    &[simplify::RULES, quantized::RULES, requantize::RULES, transposed::RULES, weights::RULES];
 
 /// Applies a set of rules until none applies. A pass over either IR; the driver of each holds its walk.
 #[derive(Clone, Debug)]

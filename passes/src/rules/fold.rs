@@ -5,6 +5,7 @@
 //! as weights, which are packed at compile time, directly or through operators that fold too.
 //!
 //! Quantised constants stay integers until rules have seen them: what rules make products of integers of needs no numbers.
+//! So do weights that are converted to a wider type, which products read as they are.
 
 use crate::manager::PassCx;
 use indexmap::IndexSet;
@@ -19,19 +20,19 @@ const FREE_BYTES: usize = 1 << 16;
 #[derive(Clone, Copy, Debug)]
 pub struct FoldConstants {
     name: &'static str,
-    /// Whether quantised constants may become numbers.
-    dequantizes: bool,
+    /// Whether quantised constants may become numbers, and weights wider.
+    widens: bool,
 }
 
 impl FoldConstants {
     /// What folds before rules are applied.
     pub const fn before_rules() -> Self {
-        FoldConstants { name: "fold-constants", dequantizes: false }
+        FoldConstants { name: "fold-constants", widens: false }
     }
 
     /// What folds after rules were applied.
     pub const fn after_rules() -> Self {
-        FoldConstants { name: "fold-rest", dequantizes: true }
+        FoldConstants { name: "fold-rest", widens: true }
     }
 
     pub(crate) fn pass_name(self) -> &'static str {
@@ -43,8 +44,8 @@ impl FoldConstants {
 pub fn wants_constant(ops: &OpRegistry, op: OpId, operand: usize) -> bool {
     matches!(
         (ops.def(op).name, operand),
-        ("matmul" | "matmul_integer", 0 | 1)
-            | ("conv" | "conv_integer" | "conv_transpose", 1)
+        ("matmul" | "matmul_integer" | "matmul_mixed", 0 | 1)
+            | ("conv" | "conv_integer" | "conv_mixed" | "conv_transpose", 1)
             | ("lstm" | "lstm_integer" | "gru", 1 | 2)
     )
 }
@@ -96,10 +97,11 @@ impl FoldConstants {
         let bytes = |it: &Outline| if it.dims.is_none() { Some(0) } else { it.bytes() };
         let result_bytes: usize = call.results.iter().map(bytes).sum::<Option<usize>>()?;
         // Integers that are as wide as the numbers are those of biases.
-        let is_quantized = cx.ops.def(call.op).name == "dequantize"
+        let name = cx.ops.def(call.op).name;
+        let is_narrow = (name == "dequantize" || name == "cast" && wanted)
             && call.args.first().is_some_and(|it| it.dtype().size() < call.results[0].dtype.size());
         let enlarges = result_bytes > operand_bytes;
-        if (is_quantized && !self.dequantizes) || (enlarges && !wanted && result_bytes > FREE_BYTES) {
+        if (is_narrow && !self.widens) || (enlarges && !wanted && result_bytes > FREE_BYTES) {
             return None;
         }
         cx.folding.fold(cx.ops, call, place)

@@ -19,3 +19,4 @@ pub mod state;
 mod structure;
 pub mod table;
 pub mod transposed;
+pub mod weights;

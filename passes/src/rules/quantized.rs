@@ -31,8 +31,8 @@ pub const RULES: &[Rule] = &[
 /// A value that is dequantised integers of its own shape.
 pub(super) struct Quantized {
     pub(super) integers: Value,
-    dtype: DType,
-    rank: usize,
+    pub(super) dtype: DType,
+    pub(super) rank: usize,
     pub(super) scale: Value,
     pub(super) zero: Option<Value>,
 }
@@ -57,19 +57,23 @@ impl Quantized {
         [self.scale].into_iter().chain(self.zero)
     }
 
-    /// Whether the integers can be those of a product, and scale and zero point are the same along a dimension.
+    /// Whether the integers can be those of a product of integers.
     fn is_factor(&self, rewriter: &mut dyn Rewriter, summed: impl Fn(usize) -> bool) -> bool {
-        matches!(self.dtype, DType::I8 | DType::U8)
-            && self.parameters().all(|it| {
-                extents(rewriter, it).is_some_and(|extents| {
-                    let skip = self.rank - extents.len();
-                    extents.iter().enumerate().all(|(i, it)| !summed(skip + i) || *it == Some(1))
-                })
+        matches!(self.dtype, DType::I8 | DType::U8) && self.is_same_along(rewriter, summed)
+    }
+
+    /// Whether scale and zero point are the same along these dimensions.
+    pub(super) fn is_same_along(&self, rewriter: &mut dyn Rewriter, summed: impl Fn(usize) -> bool) -> bool {
+        self.parameters().all(|it| {
+            extents(rewriter, it).is_some_and(|extents| {
+                let skip = self.rank - extents.len();
+                extents.iter().enumerate().all(|(i, it)| !summed(skip + i) || *it == Some(1))
             })
+        })
     }
 
     /// Whether scale and zero point are scalars.
-    fn is_uniform(&self, rewriter: &mut dyn Rewriter) -> bool {
+    pub(super) fn is_uniform(&self, rewriter: &mut dyn Rewriter) -> bool {
         self.parameters().all(|it| extents(rewriter, it).is_some_and(|it| it.is_empty()))
     }
 
@@ -81,13 +85,13 @@ impl Quantized {
 }
 
 /// The dimensions of a value, those that are constant as numbers.
-fn extents(rewriter: &mut dyn Rewriter, value: Value) -> Option<Vec<Option<i64>>> {
+pub(super) fn extents(rewriter: &mut dyn Rewriter, value: Value) -> Option<Vec<Option<i64>>> {
     let ty = rewriter.ty(value);
     let dims = ty.as_tensor()?.dims()?;
     Some(dims.iter().map(|it| rewriter.shapes().as_int(*it)).collect())
 }
 
-fn dtype_of(rewriter: &mut dyn Rewriter, value: Value) -> Option<DType> {
+pub(super) fn dtype_of(rewriter: &mut dyn Rewriter, value: Value) -> Option<DType> {
     Some(rewriter.ty(value).as_tensor()?.dtype)
 }
 
@@ -100,7 +104,7 @@ fn same_parameters(rewriter: &dyn Rewriter, a: &[Value], b: &[Value]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(rewriter, *a, *b))
 }
 
-fn cast(rewriter: &mut dyn Rewriter, value: Value, to: DType) -> Option<Value> {
+pub(super) fn cast(rewriter: &mut dyn Rewriter, value: Value, to: DType) -> Option<Value> {
     match dtype_of(rewriter, value)? {
         dtype if dtype == to => Some(value),
         _ => rewriter.emit("cast", Attrs::none().with("to", to), &[value]),
@@ -206,7 +210,7 @@ fn factors(rewriter: &mut dyn Rewriter, a: &Quantized, b: &Quantized) -> Vec<Val
 }
 
 /// The type of products that are scaled in f32.
-fn result_type(rewriter: &mut dyn Rewriter, value: Value) -> Option<DType> {
+pub(super) fn result_type(rewriter: &mut dyn Rewriter, value: Value) -> Option<DType> {
     dtype_of(rewriter, value).filter(|it| matches!(it, DType::F32 | DType::F16 | DType::BF16))
 }
 

@@ -35,6 +35,8 @@ const FORMS: &str = "
     Contraction: matmul_integer(u8[3, 4], i8[4, 5])
     Contraction: matmul_integer(u8[3, 4], i8[4, 5], u8[], i8[5])
     Contraction: conv_integer(u8[1, 3, 7, 6], i8[4, 3, 3, 3], u8[], i8[4, 1, 1, 1]) {pads = [1, 1, 1, 1]}
+    Contraction: matmul_mixed(f32[3, 4], u8[4, 5], u8[5])
+    Contraction: conv_mixed(f32[1, 3, 7, 6], f16[4, 3, 3, 3])
     Elementwise: quantize(f32[2, 3], f32[], u8[]) {to = u8}
     Elementwise: dequantize(u8[2, 3], f32[3], u8[3])
     Contraction: conv_transpose(f32[1, 3, 4, 5], f32[3, 2, 2, 2]) {strides = [2, 2]}

@@ -76,6 +76,42 @@ CONSTANTS = {
     "lstm_r_zero": number([9, 0], I8),
     "lstm_bias": RANDOM.standard_normal((2, 48)).astype(np.float32) / 4,
 }
+WEIGHTS = np.random.default_rng(12)
+
+
+def weights(dtype, *dims):
+    info = np.iinfo(dtype)
+    return WEIGHTS.integers(info.min, info.max + 1, dims).astype(dtype)
+
+
+def weight_scales(*dims):
+    return WEIGHTS.uniform(0.002, 0.03, dims).astype(np.float32)
+
+
+# Weights that alone are quantised, in products with numbers.
+CONSTANTS |= {
+    "only_w": weights(I8, 70, 24),
+    "only_w_scale": weight_scales(24),
+    "cast_w": weights(I8, 70, 24),
+    "cast_w_scale": weight_scales(1, 24),
+    "shifted_w": weights(U8, 24, 70),
+    "shifted_scale": number(0.01),
+    "shifted_zero": number(128, U8),
+    "around_w": weights(U8, 70, 20),
+    "around_scale": weight_scales(20),
+    "around_zero": weights(U8, 20),
+    "long_w": weights(np.int16, 70, 24),
+    "long_scale": number(0.00003),
+    "half_w": WEIGHTS.standard_normal((70, 24)).astype(np.float16),
+    "left_w": weights(I8, 9, 5),
+    "left_scale": weight_scales(9),
+    "line_w": weights(I8, 6, 5, 3),
+    "line_scale": weight_scales(6),
+    "line_bias": WEIGHTS.standard_normal(6).astype(np.float32),
+    "each_w": weights(U8, 5, 1, 3),
+    "each_scale": weight_scales(5),
+    "each_zero": weights(U8, 5),
+}
 CONSTANTS["depth_bias_scale"] = (CONSTANTS["depth_scale"] * CONSTANTS["scale"]).astype(np.float32)
 
 NODES = [
@@ -133,6 +169,30 @@ NODES = [
     # Rows of a table that is scaled in blocks.
     ("DequantizeLinear", ["blocks", "blocks_scale", "blocks_zero"], ["blocks_number"], {"axis": 0, "block_size": 3}),
     ("Gather", ["blocks_number", "ids"], ["embedded_blocks"], {}),
+    # Weights that alone are quantised: one scale for each column, as operator and as arithmetic; unsigned around 128,
+    # transposed; any zero points; of 16 bits; on the left; the table again, which is used twice.
+    ("DequantizeLinear", ["only_w", "only_w_scale"], ["only_number"], {"axis": 1}),
+    ("MatMul", ["x", "only_number"], ["only"], {}),
+    ("Cast", ["cast_w"], ["cast_number"], {"to": TensorProto.FLOAT}),
+    ("Mul", ["cast_number", "cast_w_scale"], ["cast_scaled"], {}),
+    ("MatMul", ["x", "cast_scaled"], ["cast_product"], {}),
+    ("DequantizeLinear", ["shifted_w", "shifted_scale", "shifted_zero"], ["shifted_number"], {}),
+    ("Gemm", ["a_number", "shifted_number"], ["shifted"], {"transB": 1}),
+    ("DequantizeLinear", ["around_w", "around_scale", "around_zero"], ["around_number"], {"axis": 1}),
+    ("MatMul", ["x", "around_number"], ["around"], {}),
+    ("DequantizeLinear", ["long_w", "long_scale"], ["long_number"], {}),
+    ("MatMul", ["x", "long_number"], ["long"], {}),
+    ("Cast", ["half_w"], ["half_w_number"], {"to": TensorProto.FLOAT}),
+    ("MatMul", ["x", "half_w_number"], ["half_product"], {}),
+    ("DequantizeLinear", ["left_w", "left_scale"], ["left_number"], {"axis": 0}),
+    ("MatMul", ["left_number", "x"], ["left"], {}),
+    ("Transpose", ["table_number"], ["table_turned"], {"perm": [1, 0]}),
+    ("MatMul", ["embedded", "table_turned"], ["logits"], {}),
+    # The same of convolutions.
+    ("DequantizeLinear", ["line_w", "line_scale"], ["line_number"], {"axis": 0}),
+    ("Conv", ["x", "line_number", "line_bias"], ["line"], {"pads": [1, 1]}),
+    ("DequantizeLinear", ["each_w", "each_scale", "each_zero"], ["each_number"], {"axis": 0}),
+    ("Conv", ["x", "each_number"], ["each"], {"pads": [1, 1], "group": 5}),
 ]
 
 INPUTS = {
@@ -159,6 +219,8 @@ OUTPUTS = {
     "last_c": TensorProto.FLOAT,
     "embedded_blocks": TensorProto.FLOAT,
 }
+ONLY_WEIGHTS = ["only", "cast_product", "shifted", "around", "long", "half_product", "left", "logits", "line", "each"]
+OUTPUTS |= {name: TensorProto.FLOAT for name in ONLY_WEIGHTS}
 
 
 def main():

@@ -102,10 +102,11 @@ impl SlidingWindow {
                 let of = self.weights.element;
                 let tap = |i: i64| {
                     let tap = of.load_splat(&mut b, Addr::new(weights).offset(of.bytes() * i));
-                    match weight_zero {
+                    let tap = match weight_zero {
                         Some(zero) => b.binary(BinaryOp::IntSub, tap, zero),
                         None => tap,
-                    }
+                    };
+                    self.x.arithmetic.converted(&mut b, of, tap)
                 };
                 (0..geometry.taps()).map(tap).collect()
             }

@@ -6,6 +6,7 @@ use cranelift_module::{FuncId, Module};
 use orogen_ir::shape::{Dim, Overflow, ShapeCx};
 
 use super::block::{Block, Tiles, operands_at};
+use super::pack::widen_columns;
 use super::{Arithmetic, Factor, Micro, Offset, Side, Source, Tile, pack_rows, pack_transposed};
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Step};
@@ -75,6 +76,9 @@ impl Blocking {
     }
 }
 
+/// Tiles of rows up to which columns are converted in each of them, and not once for all.
+const FEW_TILES: i64 = 2;
+
 /// Rows of B packed at a time, so that the pages of a chunk stay in the first-level translation buffer.
 const PACK_CHUNK: i64 = 64;
 
@@ -100,6 +104,26 @@ impl Gemm {
         self.a.layout == Layout::Packed && narrow
     }
 
+    /// Whether constant panels of B are made whole lanes for a block of rows: a tile that converts what it loads has more
+    /// to do than one that does not.
+    fn widens_columns(&self) -> bool {
+        let narrow = self.b.unit(self.arithmetic) != self.arithmetic.lane() || self.b.zero.is_some();
+        let few = self.m.is_some_and(|m| m <= FEW_TILES * i64::from(self.tile().rows));
+        self.b.layout == Layout::Packed && self.arithmetic == Arithmetic::Float && narrow && !few
+    }
+
+    /// Columns of a block.
+    fn block_columns(&self) -> i64 {
+        let Blocking { depth, b_bytes, .. } = self.blocking;
+        let columns = self.columns();
+        (b_bytes / self.arithmetic.lane().bytes() / depth / columns).max(1) * columns
+    }
+
+    /// The most steps of a block: what is rounded to C is the whole sum.
+    fn block_depth(&self) -> i64 {
+        if self.c == self.arithmetic.lane() { self.blocking.depth } else { i64::from(i32::MAX) }
+    }
+
     /// The register tile.
     pub fn tile(&self) -> Tile {
         Tile::of(self.isa)
@@ -119,7 +143,7 @@ impl Gemm {
 
     /// The size of the workspace in bytes: `lane·⌈k/terms⌉·(min(m, block) rounded up to tile rows)` if A is to be packed,
     /// plus `lane·⌈k/terms⌉·(n rounded up to tile columns)` if B is, plus 64 for each. Where `m` is not known, it counts as a
-    /// block. Panels of A that are widened take the room of one.
+    /// block. Panels of A that are widened take the room of one, panels of B that of a block.
     ///
     /// # Errors
     /// [`Overflow`] if that is no 64-bit number.
@@ -152,6 +176,21 @@ impl Gemm {
             let part = panel(shapes, n, columns)?;
             bytes = shapes.add(bytes, part)?;
         }
+        if self.widens_columns() {
+            let most = self.block_columns();
+            let width = shapes.as_int(n).map_or(most, |n| n.min(most));
+            let most = self.block_depth();
+            let depth = match shapes.as_int(k) {
+                Some(k) => shapes.int(k.min(most)),
+                None => k,
+            };
+            let (width, depth) = (shapes.int(width), shapes.round_up(depth, 4)?);
+            let width = shapes.round_up(width, columns)?;
+            let elements = shapes.mul(width, depth)?;
+            let part = shapes.scale(elements, lane)?;
+            bytes = shapes.add(bytes, part)?;
+            bytes = shapes.add_int(bytes, 64)?;
+        }
         Ok(bytes)
     }
 
@@ -181,8 +220,9 @@ impl Gemm {
         let (a, b) = (&self.a, &self.b);
         let source = |it: &Factor| if it.layout == Layout::Direct { Source::Direct } else { Source::Packed };
         // What is packed or widened by the driver is whole lanes, without zero points.
-        let ready = |it: &Factor| matches!(it.layout, Layout::RowMajor | Layout::Transposed);
-        let unit = |it: &Factor| if ready(it) { self.arithmetic.lane() } else { it.unit(self.arithmetic) };
+        let packed = matches!(b.layout, Layout::RowMajor | Layout::Transposed);
+        let ready = packed || self.widens_columns();
+        let b_step = if ready { self.arithmetic.lane() } else { b.unit(self.arithmetic) };
         Micro {
             isa: self.isa,
             rows,
@@ -190,8 +230,8 @@ impl Gemm {
             a: source(a),
             a_step: if a.layout == Layout::Direct { a.element } else { self.arithmetic.lane() },
             b: source(b),
-            b_step: unit(b),
-            b_zero: b.zero.filter(|_| !ready(b) && !self.arithmetic.is_quads()).map(|each| (each, b.element)),
+            b_step,
+            b_zero: b.zero.filter(|_| !ready && !self.arithmetic.is_quads()).map(|each| (each, b.element)),
             offset: self.offset(),
             c: self.c,
             epilogue: self.epilogue.clone(),
@@ -236,6 +276,13 @@ impl Gemm {
         };
         let pack_a = packer(a_layout, &self.a, Size::fixed(i64::from(tile.rows)), "pack_a")?;
         let pack_b = packer(self.b.layout, &self.b, Size::lanes(i64::from(tile.vectors)), "pack_b")?;
+        let mut widen = None;
+        if self.widens_columns() {
+            let program = widen_columns(tile.vectors, self.arithmetic, &self.b);
+            let id = encode::declare(module, &format!("{name}.widen_b"), program.params.len())?;
+            encode::define(module, id, &program, self.isa)?;
+            widen = Some(id);
+        }
 
         flow::define(
             module,
@@ -244,10 +291,10 @@ impl Gemm {
             |module, func| {
                 let tiles = Tiles::import(self, &kernels, module, func);
                 let mut import = |id: FuncId| module.declare_func_in_func(id, func);
-                (tiles, pack_a.map(&mut import), pack_b.map(&mut import))
+                (tiles, pack_a.map(&mut import), pack_b.map(&mut import), widen.map(&mut import))
             },
-            |flow, args, (tiles, pack_a, pack_b)| {
-                Driver { gemm: self, args, tiles, pack_a, pack_b }.emit(flow)
+            |flow, args, (tiles, pack_a, pack_b, widen)| {
+                Driver { gemm: self, args, tiles, pack_a, pack_b, widen }.emit(flow)
             },
         )
     }
@@ -259,6 +306,8 @@ struct Driver<'a> {
     tiles: Tiles<'a>,
     pack_a: Option<FuncRef>,
     pack_b: Option<FuncRef>,
+    /// Makes whole lanes of constant panels of B.
+    widen: Option<FuncRef>,
 }
 
 impl Driver<'_> {
@@ -312,6 +361,18 @@ impl Driver<'_> {
             let bytes = flow.b.ins().band(bytes, mask);
             a_block = flow.add(workspace, bytes);
         }
+        let b_block = a_block;
+        if self.widen.is_some() {
+            let depth = flow.round_up(steps, 4);
+            let most = flow.int(self.gemm.block_depth());
+            let depth = flow.min(depth, most);
+            let width = flow.round_up(n, columns);
+            let most = flow.int(self.gemm.block_columns());
+            let width = flow.min(width, most);
+            let bytes = flow.mul(width, depth);
+            let bytes = flow.scale(bytes, lane);
+            a_block = flow.add(b_block, bytes);
+        }
         // From one step of the sum to the next, in a tile, and from one row or column to the next.
         let unit = |it: &Factor| match it.layout {
             Layout::RowMajor | Layout::Transposed => lane,
@@ -320,9 +381,7 @@ impl Driver<'_> {
         };
         let (a_unit, b_unit) = (unit(&of_a), unit(&of_b));
         let block = rows * self.gemm.blocking.row_tiles;
-        // What is rounded to C is the whole sum.
-        let most = if of_c == arithmetic.lane() { self.gemm.blocking.depth } else { i64::from(i32::MAX) };
-        let depth_step = flow.balanced(steps, most, 4);
+        let depth_step = flow.balanced(steps, self.gemm.block_depth(), 4);
         let block = flow.balanced(m, block, rows);
         flow.range_by(zero, m, block, |flow, ic| {
             let left = flow.sub(m, ic);
@@ -350,8 +409,16 @@ impl Driver<'_> {
                 let done = flow.add(pc, depth);
                 let accumulate = flow.flag(IntCC::SignedGreaterThan, pc, zero);
                 let last = flow.flag(IntCC::SignedGreaterThanOrEqual, done, steps);
-                let Blocking { depth: most, b_bytes, .. } = self.gemm.blocking;
-                let width = (b_bytes / lane / most / columns).max(1) * columns;
+                let width = flow.int(self.gemm.block_columns());
+                // What is widened for a few rows alone is read again at once.
+                let width = match self.widen {
+                    None => width,
+                    Some(_) => {
+                        let (few, one) = (flow.int(FEW_TILES * rows), flow.int(columns));
+                        let holds = flow.b.ins().icmp(IntCC::SignedLessThanOrEqual, height, few);
+                        flow.b.ins().select(holds, one, width)
+                    }
+                };
                 let sum_bytes = [(&of_a, Side::A), (&of_b, Side::B)].map(|(it, side)| match it.layout {
                     Layout::Packed => arithmetic.sum_bytes(side),
                     _ => 0,
@@ -376,9 +443,8 @@ impl Driver<'_> {
                     (flow.offset(column, sum_bytes[1]), flow.int(b_unit * columns))
                 };
                 let b = flow.at(b_panels, pc, b_step);
-                flow.range(zero, n, width, |flow, jc| {
+                flow.range_by(zero, n, width, |flow, jc| {
                     let left = flow.sub(n, jc);
-                    let width = flow.int(width);
                     let count = flow.min(left, width);
                     let c = flow.at(c, ic, ldc);
                     // Panels of B are new to the caches in the first row of tiles; each row fetches a part of them for
@@ -392,6 +458,22 @@ impl Driver<'_> {
                     let waits_b = match arithmetic {
                         Arithmetic::Quads(_) => zero_a,
                         _ => zero_b.filter(|_| self.pack_b.is_none()),
+                    };
+                    let waits_b = waits_b.map(|p| flow.at_scaled(p, jc, of_b.zero_step()));
+                    let (b, b_column, waits_b) = match self.widen {
+                        None => (b, b_column, waits_b),
+                        Some(widen) => {
+                            let column = flow.scale(depth, lane);
+                            flow.range(zero, count, columns, |flow, j| {
+                                let from = flow.at(b, j, b_column);
+                                let to = flow.at(b_block, j, column);
+                                let left = flow.sub(count, j);
+                                let mut values = vec![from, to, depth, left];
+                                values.extend(waits_b.map(|p| flow.at_scaled(p, j, of_b.zero_step())));
+                                flow.call(widen, &values);
+                            });
+                            (b_block, column, None)
+                        }
                     };
                     let block = Block {
                         a,
@@ -408,7 +490,7 @@ impl Driver<'_> {
                         last,
                         ahead,
                         panel: a_block,
-                        zeros: [zero_a, waits_b.map(|p| flow.at_scaled(p, jc, of_b.zero_step()))],
+                        zeros: [zero_a, waits_b],
                         operands: operands_at(flow, &self.gemm.epilogue, operands, [ic, ic], jc),
                     };
                     self.tiles.compute(flow, &block);

@@ -2,9 +2,11 @@
 
 use super::Layout;
 use crate::kernels::element::Element;
-use crate::vector::{BinaryOp, Builder, ShiftOp, Storage, VReg, Width};
+use crate::vector::{BinaryOp, Builder, ShiftOp, Storage, UnaryOp, VReg, Width};
 
 /// How the terms of a sum are multiplied and added.
+///
+/// Operands of a product of floats may be integers, which are converted when they are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Arithmetic {
     /// `f32`.
@@ -70,6 +72,15 @@ impl Arithmetic {
         }
     }
 
+    /// Elements that were read into lanes, as terms.
+    pub(in crate::kernels) fn converted(self, b: &mut Builder, element: Element, lanes: VReg) -> VReg {
+        if self == Arithmetic::Float && element.is_narrow_int() {
+            b.unary(UnaryOp::FromInt, lanes)
+        } else {
+            lanes
+        }
+    }
+
     /// `acc += x · y`.
     pub(in crate::kernels) fn multiply(self, b: &mut Builder, acc: VReg, x: VReg, y: VReg) {
         match self {
@@ -115,7 +126,7 @@ pub struct Factor {
     pub layout: Layout,
     /// How each of them lies in memory.
     pub element: Element,
-    /// What is subtracted from each of them before it is multiplied: elements of the same kind. Integers only.
+    /// What is subtracted from each of them before it is multiplied: elements of the same kind. Of integers only.
     pub zero: Option<Zero>,
 }
 

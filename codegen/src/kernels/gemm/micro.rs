@@ -125,6 +125,7 @@ impl Micro {
                             element.load(&mut b, at, Some(masks[j as usize]))
                         }
                     };
+                    let value = self.arithmetic.converted(&mut b, element, value);
                     repeated(&mut b, self.arithmetic, value)
                 })
                 .collect()
@@ -318,6 +319,7 @@ impl Operands<'_> {
                     Some(_) => Addr::new(self.b),
                 };
                 let steps = unit.load(b, row.offset(unit.vectors(j)), masks.map(|m| m[j as usize]));
+                let steps = self.micro.arithmetic.converted(b, unit, steps);
                 centred(b, self.micro.arithmetic, steps, self.zeros.as_ref().map(|it| it[j as usize]))
             })
             .collect();
@@ -339,6 +341,7 @@ impl Operands<'_> {
                 }
             };
             let element = self.micro.a_step.load_splat(b, at);
+            let element = self.micro.arithmetic.converted(b, self.micro.a_step, element);
             for (&acc, &column) in acc.iter().zip(&columns) {
                 self.micro.arithmetic.multiply(b, acc, element, column);
             }

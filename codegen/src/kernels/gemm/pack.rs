@@ -40,10 +40,11 @@ pub fn pack_rows(width: Size, isa: Isa, factor: &Factor, arithmetic: Arithmetic)
         });
         let term = |b: &mut Builder, row: Addr, j: i64| {
             let value = element.load(b, row.offset(element.vectors(j)), mask(j));
-            match &zeros {
+            let value = match &zeros {
                 Some(zeros) => b.binary(BinaryOp::IntSub, value, zeros[j as usize]),
                 None => value,
-            }
+            };
+            arithmetic.converted(b, element, value)
         };
         let put = |b: &mut Builder, value: VReg, j: i64| {
             b.store(value, Addr::new(panel).offset(lane.vectors(j)), stored.as_ref().map(|m| m[j as usize]));
@@ -159,6 +160,7 @@ pub fn pack_transposed(width: Size, factor: &Factor, arithmetic: Arithmetic) -> 
                 let at = b.int_mul(*r, factor.zero_step());
                 let at = b.int_add(at, p);
                 let value = element.load_splat(b, at);
+                let value = arithmetic.converted(b, element, value);
                 (value, repeated(b, arithmetic, value))
             };
             numbers.iter().map(read).collect()
@@ -172,6 +174,7 @@ pub fn pack_transposed(width: Size, factor: &Factor, arithmetic: Arithmetic) -> 
             let rows: Vec<VReg> = (0..group as usize)
                 .map(|i| {
                     let quad = unit.load_quad(b, from[i]);
+                    let quad = arithmetic.converted(b, unit, quad);
                     let quad = factor.unsigned(b, arithmetic, quad);
                     centred(b, arithmetic, quad, zero_steps(i))
                 })
@@ -189,6 +192,7 @@ pub fn pack_transposed(width: Size, factor: &Factor, arithmetic: Arithmetic) -> 
         b.repeat(rest, |b| {
             for (i, &p) in from.iter().enumerate() {
                 let v = unit.load_splat(b, p);
+                let v = arithmetic.converted(b, unit, v);
                 let v = factor.unsigned(b, arithmetic, v);
                 let v = centred(b, arithmetic, v, zero_steps(i));
                 b.store_lane(v, Addr::new(to).offset(lane * i as i64));
@@ -236,11 +240,13 @@ pub(super) fn widen_panel(unit: Element, arithmetic: Arithmetic, factor: &Factor
     let zero = factor.zero.map(|_| {
         let p = b.param();
         let value = factor.element.load_splat(&mut b, p);
+        let value = arithmetic.converted(&mut b, factor.element, value);
         repeated(&mut b, arithmetic, value)
     });
     let whole = b.div_lanes(count);
     b.repeat(whole, |b| {
         let steps = unit.load(b, source, None);
+        let steps = arithmetic.converted(b, unit, steps);
         let steps = centred(b, arithmetic, steps, zero);
         b.store(steps, panel, None);
         b.bump(source, unit.vectors(1));
@@ -249,10 +255,57 @@ pub(super) fn widen_panel(unit: Element, arithmetic: Arithmetic, factor: &Factor
     let rest = b.int_op(IntOp::And, count, Size { fixed: -1, per_lane: 1 });
     b.repeat(rest, |b| {
         let steps = unit.load_splat(b, source);
+        let steps = arithmetic.converted(b, unit, steps);
         let steps = centred(b, arithmetic, steps, zero);
         b.store_lane(steps, panel);
         b.bump(source, unit.bytes());
         b.bump(panel, arithmetic.lane().bytes());
     });
+    b.finish()
+}
+
+/// A program that makes whole lanes of a constant panel of columns, `vectors` wide.
+///
+/// Parameters: `source`, `panel`, `steps`, `columns` (valid ones), and the first zero point if there are any.
+pub(super) fn widen_columns(vectors: u32, arithmetic: Arithmetic, factor: &Factor) -> Program {
+    let mut b = Builder::of_width("widen_columns", arithmetic.width());
+    let [source, panel, steps, columns] = b.params();
+    let (unit, vectors) = (factor.unit(arithmetic), i64::from(vectors));
+    let zeros: Option<Vec<VReg>> = factor.zero.map(|each| {
+        let p = b.param();
+        (0..vectors)
+            .map(|j| {
+                let left = b.int_op(IntOp::Sub, columns, Size::lanes(j));
+                let value = match each {
+                    Zero::One => factor.element.load_splat(&mut b, p),
+                    Zero::Each => {
+                        let mask = b.first(left);
+                        factor.element.load(
+                            &mut b,
+                            Addr::new(p).offset(factor.element.vectors(j)),
+                            Some(mask),
+                        )
+                    }
+                };
+                let value = arithmetic.converted(&mut b, factor.element, value);
+                repeated(&mut b, arithmetic, value)
+            })
+            .collect()
+    });
+    let lane = arithmetic.lane();
+    let some = |b: &mut Builder, count: i64| {
+        for i in 0..count * vectors {
+            let value = unit.load(b, Addr::new(source).offset(unit.vectors(i)), None);
+            let value = arithmetic.converted(b, unit, value);
+            let value = centred(b, arithmetic, value, zeros.as_ref().map(|it| it[(i % vectors) as usize]));
+            b.store(value, Addr::new(panel).offset(lane.vectors(i)), None);
+        }
+        b.bump(source, unit.vectors(count * vectors));
+        b.bump(panel, lane.vectors(count * vectors));
+    };
+    let whole = b.int_op(IntOp::ShiftRight, steps, 2);
+    b.repeat(whole, |b| some(b, 4));
+    let rest = b.int_op(IntOp::And, steps, 3);
+    b.repeat(rest, |b| some(b, 1));
     b.finish()
 }

@@ -12,6 +12,8 @@ pub(super) fn eval(cx: &OpCx<'_>) -> FamilyResult {
         "dequantize" => Some(dequantize(cx)),
         "matmul_integer" => Some(on_centred(cx, linalg::matmul)),
         "conv_integer" => Some(on_centred(cx, |cx| conv::convolve(cx, false))),
+        "matmul_mixed" => Some(on_converted(cx, linalg::matmul)),
+        "conv_mixed" => Some(on_converted(cx, |cx| conv::convolve(cx, false))),
         _ => None,
     }
 }
@@ -70,20 +72,38 @@ fn on_centred(
     cx: &OpCx<'_>,
     eval: impl Fn(&OpCx<'_>) -> EvalResult<Vec<TensorData>>,
 ) -> EvalResult<Vec<TensorData>> {
-    let args = [centred(cx, 0)?, centred(cx, 1)?];
+    let args = [centred(cx, 0, 2)?, centred(cx, 1, 3)?];
     eval(&OpCx { args: &args, ..*cx })
 }
 
-fn centred(cx: &OpCx<'_>, i: usize) -> EvalResult<TensorData> {
+/// Evaluates an operator on two operands as f32, of which one may be integers less their zero points.
+fn on_converted(
+    cx: &OpCx<'_>,
+    eval: impl Fn(&OpCx<'_>) -> EvalResult<Vec<TensorData>>,
+) -> EvalResult<Vec<TensorData>> {
+    let converted = |i: usize| -> EvalResult<TensorData> {
+        let x = cx.arg(i)?;
+        let values: Vec<f64> = match x.dtype().is_float() {
+            true => floats(x),
+            false => ints(&centred(cx, i, 2)?).into_iter().map(|it| it as f64).collect(),
+        };
+        from_floats(DType::F32, &dims_of(x), &values)
+    };
+    let args = [converted(0)?, converted(1)?];
+    eval(&OpCx { args: &args, ..*cx })
+}
+
+/// Operand `i` less its zero points, which are operand `zero`, when it is there.
+fn centred(cx: &OpCx<'_>, i: usize, zero: usize) -> EvalResult<TensorData> {
     let x = cx.arg(i)?;
     let dims = dims_of(x);
     let mut values = ints(x);
-    if let Some(zero) = cx.args.get(i + 2) {
-        let own = dims_of(zero);
-        if zero.dtype() != x.dtype() || own.len() > dims.len() || broadcast(&[&own, &dims])? != dims {
-            return Err(EvalError::invalid(format!("operand {} is no zero point of operand {i}", i + 2)));
+    if let Some(point) = cx.args.get(zero) {
+        let own = dims_of(point);
+        if point.dtype() != x.dtype() || own.len() > dims.len() || broadcast(&[&own, &dims])? != dims {
+            return Err(EvalError::invalid(format!("operand {zero} is no zero point of operand {i}")));
         }
-        let zero = ints(zero);
+        let zero = ints(point);
         for (value, at) in values.iter_mut().zip(broadcast_positions(&own, &dims)) {
             *value -= zero[at];
         }
@@ -128,6 +148,21 @@ mod tests {
         let y = run("matmul_integer", none(), &[a.clone(), b, rows, columns]);
         assert_eq!(y.1, [-510.0, -255.0, 2.0, 1.0]);
         assert!(eval("matmul_integer", none(), &[a.clone(), a.clone(), u8s(&[3], &[0; 3])]).is_err());
+    }
+
+    #[test]
+    fn mixed_products_are_of_numbers() {
+        let (a, b) = (f32s(&[1, 2], &[0.5, -2.0]), u8s(&[2, 2], &[1, 2, 3, 255]));
+        assert_eq!(run("matmul_mixed", none(), &[a.clone(), b.clone()]).1, [-5.5, -509.0]);
+        let zero = u8s(&[2], &[3, 0]);
+        assert_eq!(run("matmul_mixed", none(), &[a.clone(), b.clone(), zero]).1, [-1.0, -509.0]);
+        assert_eq!(
+            run("matmul_mixed", none(), &[b, f32s(&[2], &[1.0, 0.5]), u8s(&[], &[1])]).1,
+            [0.5, 129.0]
+        );
+        let (x, w) = (f32s(&[1, 1, 2], &[0.5, 1.0]), u8s(&[1, 1, 3], &[4, 5, 6]));
+        let y = run("conv_mixed", none().with("pads", vec![1, 1]), &[x, w, u8s(&[1], &[5])]);
+        assert_eq!(y.1, [1.0, -0.5]);
     }
 
     #[test]

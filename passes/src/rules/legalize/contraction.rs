@@ -2,6 +2,7 @@
 //!
 //! Integers of quantised values are read as `cast<i32>(load x) − cast<i32>(load zero)`, or as `cast<i32>(load x)` where
 //! the zero point is known to be 0. Padding is the zero point: the load's `otherwise` is the load of it, or 0.
+//! In products with floats they are read as `cast<f32>(load x) − cast<f32>(load zero)`.
 
 use super::context::{overflow, wide};
 use super::quantized::centred;
@@ -16,6 +17,8 @@ pub(super) const ROWS: &[(&str, LegalizeFn)] = &[
     ("matmul_integer", |cx| matmul(cx, from_zero_point)),
     ("conv", |cx| conv(cx, plain, Some(2))),
     ("conv_integer", |cx| conv(cx, from_zero_point, None)),
+    ("matmul_mixed", |cx| matmul(cx, converted)),
+    ("conv_mixed", |cx| conv(cx, converted, None)),
     ("conv_transpose", conv_transpose),
 ];
 
@@ -41,6 +44,21 @@ fn from_zero_point(cx: &mut Legalizer<'_>, i: usize, at: Dims, padded: bool) -> 
     let zero = cx.b.load_broadcast(zero, &at)?;
     let value = if padded { cx.b.load_or(x, at, zero)? } else { cx.b.load(x, at)? };
     centred(&mut cx.b, value, Some(zero))
+}
+
+/// An operand in f32; integers less their zero point, which is operand 2.
+fn converted(cx: &mut Legalizer<'_>, i: usize, at: Dims, padded: bool) -> BuildResult<ExprId> {
+    let buffer = cx.input(i)?;
+    let is_int = cx.b.buffer_dtype(buffer).is_int();
+    let value = plain(cx, i, at.clone(), padded)?;
+    let value = cx.b.cast(DType::F32, value);
+    if !is_int || !cx.has(2) || cx.is_zero(2) {
+        return Ok(value);
+    }
+    let zero = cx.input(2)?;
+    let zero = cx.b.load_broadcast(zero, &at)?;
+    let zero = cx.b.cast(DType::F32, zero);
+    cx.b.binary(BinaryOp::Sub, value, zero)
 }
 
 /// The product of two values in the type that sums are computed in.
