@@ -42,7 +42,7 @@ impl Symbol {
 }
 
 /// Whether others may call a function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Visibility {
     /// Only functions of this library.
     Local,

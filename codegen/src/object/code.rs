@@ -12,6 +12,7 @@ use crate::library::KernelCode;
 use crate::select::routine::{Routine, Routines};
 
 use super::record::{Code, Place, Recorder, Relocation};
+use super::share::{rename, shared};
 
 /// Compiles the functions and everything of the shared library that they call, in a fixed order.
 pub(super) fn compile(
@@ -24,15 +25,22 @@ pub(super) fn compile(
         Routine(&'a str, &'a Routine),
     }
     let target = Target::of(isa);
-    let shared = shared_units(target, units);
+    let support = shared_units(target, units);
     let mut jobs: Vec<Job<'_>> = routines.iter().map(|(name, it)| Job::Routine(name, it)).collect();
-    jobs.extend(units.iter().chain(&shared).map(Job::Unit));
+    jobs.extend(units.iter().chain(&support).map(Job::Unit));
     let run = |job: &Job<'_>| match job {
         Job::Unit(unit) => compile_unit(isa, unit).map(|it| vec![it]),
         Job::Routine(name, routine) => compile_routine(isa, name, routine),
     };
     let made: Vec<Result<Vec<Code>, Diagnostic>> = jobs.par_iter().map(run).collect();
-    Ok(made.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    let mut made = made.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let units = made.split_off(routines.iter().count());
+    let (mut code, renamed) = shared(made.into_iter().flatten());
+    code.extend(units.into_iter().flatten().map(|mut it| {
+        rename(&mut it, &renamed);
+        it
+    }));
+    Ok(code)
 }
 
 /// How much code each function and the routines that it calls are.

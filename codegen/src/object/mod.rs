@@ -6,6 +6,7 @@ mod code;
 mod fill;
 mod loader;
 mod record;
+mod share;
 
 use cranelift_module::default_libcall_names;
 use cranelift_object::{ObjectBuilder, ObjectModule};

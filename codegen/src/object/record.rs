@@ -3,6 +3,8 @@
 //! Kernel generators write into a [`Module`]. With one recorder each they run in parallel, and what they made is
 //! added to the real module afterwards, in order.
 
+use std::hash::{Hash, Hasher};
+
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{LibCall, Signature};
@@ -16,7 +18,7 @@ use cranelift_module::{
 use crate::clif::unit::{Symbol, Visibility};
 
 /// What a relocation points at.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Place {
     /// A symbol, with its signature when it is a function.
     Symbol(Symbol, Option<Signature>),
@@ -27,7 +29,7 @@ pub(super) enum Place {
 }
 
 /// A place in the code that holds an address.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Relocation {
     pub(super) offset: u32,
     pub(super) kind: Reloc,
@@ -35,8 +37,15 @@ pub(super) struct Relocation {
     pub(super) addend: i64,
 }
 
+impl Hash for Relocation {
+    /// Kinds have no hash; they follow from the place but for few.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.offset, &self.place, self.addend).hash(state);
+    }
+}
+
 /// A compiled function.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Code {
     pub(super) name: String,
     pub(super) visibility: Visibility,
