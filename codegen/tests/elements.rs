@@ -282,3 +282,79 @@ fn reductions_and_rows() {
         }
     }
 }
+
+/// Every pair of special and of ordinary numbers, against the reference; signs of zeros count.
+#[test]
+fn powers_of_special_numbers() {
+    let specials = [
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        0.5,
+        -0.5,
+        2.0,
+        -2.0,
+        3.0,
+        -3.0,
+        1e-4,
+        -2.5,
+        0.99,
+        1.01,
+        100.0,
+        -1e4,
+        6e4,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::NAN,
+    ];
+    let n = (specials.len() * specials.len()) as u64;
+    for dtype in [DType::F32, DType::F64, DType::F16, DType::BF16] {
+        let text = format!(
+            "kernel @powers {{
+  size n
+  in %x: {dtype}[n]
+  in %y: {dtype}[n]
+  out %z: {dtype}[n]
+  for i < n {{ %z[i] = pow(%x[i], %y[i]) }}
+}}
+"
+        );
+        let program = parse_program(&text).unwrap();
+        let x = specials.iter().flat_map(|x| specials.map(|_| *x));
+        let y = specials.iter().flat_map(|_| specials);
+        let inputs = [TensorData::from_f64(dtype, &[n], x), TensorData::from_f64(dtype, &[n], y)];
+        let expected = &eval_program(&program, &[n as i64], &inputs).unwrap()[0];
+        for options in all_cpus() {
+            let compiled = compiled_with(&plan_of(&program, &[n as i64]), &options);
+            let strategy = compiled.kernels()[0].strategy.clone();
+            assert!(!strategy.iter().any(|it| it.contains("scalar")), "{strategy:?}");
+            let got = &call(&in_memory(&compiled, true), &inputs).unwrap()[0];
+            assert_close(&format!("{} {dtype}", options.cpu), got, expected);
+            for i in (0..got.len()).filter(|it| expected.get_f64(*it) == 0.0) {
+                let [got, expected] = [got, expected].map(|it| it.get_f64(i).is_sign_negative());
+                assert_eq!(got, expected, "{dtype} {} {}", inputs[0].get_f64(i), inputs[1].get_f64(i));
+            }
+        }
+    }
+}
+
+/// Functions that lanes of 64 bits alone have are vector code for shorter floats too; arguments are of every size.
+#[test]
+fn functions_of_the_widest_lanes() {
+    for dtype in [DType::F64, DType::F32, DType::F16] {
+        for body in
+            ["tan({x}) + sin({x} * {t}(300.0))", "atan({x}) * cosh({y})", "sinh({y}) - asin({x} * {t}(0.4))"]
+        {
+            check(body, dtype, dtype, 37);
+        }
+    }
+    for factor in ["1e7", "1e300", "3e-300"] {
+        check(
+            &format!("sin({{x}} * {{t}}({factor})) + cos({{y}} * {{t}}({factor}))"),
+            DType::F64,
+            DType::F64,
+            67,
+        );
+    }
+}

@@ -25,6 +25,8 @@ pub(super) enum Operation {
     /// An integer as a float.
     FromInt(Node),
     Binary(vector::BinaryOp, Node, Node),
+    /// A power; whether numbers and results have no more than half the digits of lanes.
+    Power(Node, Node, bool),
     Max(Node, Node),
     Min(Node, Node),
     /// A mask: all bits of a lane set or none.
@@ -149,6 +151,10 @@ impl VectorExpr {
                 Operation::ToInt(x) => math::to_int(b, v(x)),
                 Operation::FromInt(x) => math::from_int(b, v(x)),
                 Operation::Binary(op, x, y) => b.binary(op, v(x), v(y)),
+                Operation::Power(x, y, shorter) => {
+                    let code = math::power(shorter, self.width);
+                    code.expect("only powers with vector code are added")(b, v(x), v(y))
+                }
                 Operation::Max(x, y) => b.max(v(x), v(y)),
                 Operation::Min(x, y) => b.min(v(x), v(y)),
                 Operation::Compare(op, x, y) => b.compare(op, v(x), v(y)),
@@ -171,6 +177,7 @@ impl VectorExpr {
             | Operation::Unary(_, x)
             | Operation::RoundBf16(x) => vec![x],
             Operation::Binary(_, x, y)
+            | Operation::Power(x, y, _)
             | Operation::Max(x, y)
             | Operation::Min(x, y)
             | Operation::Compare(_, x, y) => vec![x, y],
@@ -250,6 +257,7 @@ impl VectorExpr {
                 Operation::ToInt(x) => Operation::ToInt(m(x)),
                 Operation::FromInt(x) => Operation::FromInt(m(x)),
                 Operation::Binary(op, x, y) => Operation::Binary(op, m(x), m(y)),
+                Operation::Power(x, y, shorter) => Operation::Power(m(x), m(y), shorter),
                 Operation::Max(x, y) => Operation::Max(m(x), m(y)),
                 Operation::Min(x, y) => Operation::Min(m(x), m(y)),
                 Operation::Compare(op, x, y) => Operation::Compare(op, m(x), m(y)),
@@ -288,15 +296,20 @@ impl VectorExpr {
             return leaves.leaf(self, root);
         }
         let dtype = program.dtype_of(root);
+        let mut short = false;
         let root = match &program.exprs[root] {
             Expr::Cast(_, x)
                 if program.dtype_of(*x) == DType::F32 && matches!(dtype, DType::F16 | DType::BF16) =>
             {
+                short = true;
                 *x
             }
             _ => root,
         };
-        let value = self.add_with(program, root, leaves)?;
+        let value = match short {
+            true => self.convert_short(program, root, leaves, &mut IndexMap::new())?,
+            false => self.add_with(program, root, leaves)?,
+        };
         if Class::of(dtype, self.width)? != Class::Mask {
             return Some(match self.operations[value] {
                 Operation::Unary(vector::UnaryOp::ToSingle, exact) if dtype == DType::F32 => exact,
@@ -357,7 +370,10 @@ impl VectorExpr {
             Expr::Cast(to, x) => {
                 let from = program.dtype_of(*x);
                 class.zip(Class::of(from, width))?;
-                let x = self.convert(program, *x, leaves, known)?;
+                let x = match to.is_float() && to.size() == 2 {
+                    true => self.convert_short(program, *x, leaves, known)?,
+                    false => self.convert(program, *x, leaves, known)?,
+                };
                 self.cast(from, *to, x)?
             }
             Expr::Unary(UnaryOp::Not, x) if class == Some(Class::Mask) => {
@@ -381,6 +397,10 @@ impl VectorExpr {
                 let x = self.convert(program, *x, leaves, known)?;
                 let y = self.convert(program, *y, leaves, known)?;
                 match operands {
+                    Class::Float if *op == BinaryOp::Pow => {
+                        let value = self.power(x, y, dtype)?;
+                        self.rounded_to_single(dtype, value)
+                    }
                     Class::Float => {
                         let value = self.binary(*op, x, y)?;
                         let exact = matches!(op, BinaryOp::Max | BinaryOp::Min);
@@ -422,6 +442,23 @@ impl VectorExpr {
         Some(node)
     }
 
+    /// A value of which 16 bits are kept: a power need not be more precise than that. It is not known to others.
+    fn convert_short(
+        &mut self,
+        program: &TensorProgram,
+        id: ExprId,
+        leaves: &mut dyn Leaves,
+        known: &mut IndexMap<ExprId, Node>,
+    ) -> Option<Node> {
+        let Expr::Binary(BinaryOp::Pow, x, y) = &program.exprs[id] else {
+            return self.convert(program, id, leaves, known);
+        };
+        Class::of(program.dtype_of(id), self.width).filter(|it| *it == Class::Float)?;
+        let x = self.convert(program, *x, leaves, known)?;
+        let y = self.convert(program, *y, leaves, known)?;
+        self.power(x, y, DType::F16)
+    }
+
     fn unary(&mut self, op: UnaryOp, x: Node) -> Option<Node> {
         match op {
             UnaryOp::IsNan => return Some(self.push(Operation::Compare(Compare::Unordered, x, x))),
@@ -444,7 +481,6 @@ impl VectorExpr {
             BinaryOp::Div => vector::BinaryOp::Div,
             BinaryOp::Max => return Some(self.push(Operation::Max(x, y))),
             BinaryOp::Min => return Some(self.push(Operation::Min(x, y))),
-            BinaryOp::Pow => return self.power(x, y),
             _ => return None,
         };
         Some(self.push(Operation::Binary(op, x, y)))
@@ -570,8 +606,18 @@ impl VectorExpr {
         if negated { self.not(mask) } else { mask }
     }
 
-    /// Small constant exponents; others are left to scalar code.
-    fn power(&mut self, x: Node, y: Node) -> Option<Node> {
+    /// A power as precise as those of a type have to be.
+    fn power(&mut self, x: Node, y: Node, dtype: DType) -> Option<Node> {
+        if let Some(simple) = self.simple_power(x, y) {
+            return Some(simple);
+        }
+        let shorter = 2 * 8 * dtype.size() <= self.width.bits() as usize;
+        math::power(shorter, self.width)?;
+        Some(self.push(Operation::Power(x, y, shorter)))
+    }
+
+    /// Small constant exponents.
+    fn simple_power(&mut self, x: Node, y: Node) -> Option<Node> {
         let Operation::Constant(bits) = self.operations[y] else { return None };
         let mul = |e: &mut Self, a, b| e.push(Operation::Binary(vector::BinaryOp::Mul, a, b));
         let exponent = match self.width {

@@ -1,10 +1,10 @@
 //! Questions about stages: which axes they share, what they touch, what they evaluate.
 
 use indexmap::IndexSet;
-use orogen_ir::loops::{BufferId, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
+use orogen_ir::loops::{BinaryOp, BufferId, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
 use orogen_ir::shape::Sym;
 
-use crate::vector::Width;
+use crate::vector::{Width, math};
 
 /// The widths of lanes to try for stages: the narrowest that may hold every value, and what is computed otherwise.
 pub(super) fn widths(program: &TensorProgram, stages: &[&Stage]) -> &'static [Width] {
@@ -16,12 +16,26 @@ pub(super) fn widths_of(
     program: &TensorProgram,
     values: impl IntoIterator<Item = ExprId>,
 ) -> &'static [Width] {
-    let sizes = values.into_iter().map(|id| program.dtype_of(id).size());
-    match sizes.max() {
+    let (mut most, mut wide) = (None, false);
+    for id in values {
+        most = most.max(Some(program.dtype_of(id).size()));
+        wide |= is_wide(program, id);
+    }
+    match most {
+        _ if wide => &Width::FLOATS,
         Some(1) => &[Width::W8, Width::W16, Width::W32],
         Some(2) => &[Width::W16, Width::W32],
         Some(8) => &[Width::W32, Width::W64],
         _ => &[Width::W32],
+    }
+}
+
+/// Whether a value is a function that only the widest lanes have, whatever its type.
+fn is_wide(program: &TensorProgram, id: ExprId) -> bool {
+    match program.exprs[id] {
+        Expr::Unary(op, _) => math::code(op, Width::W32).is_none() && math::code(op, Width::W64).is_some(),
+        Expr::Binary(op, ..) => op == BinaryOp::Pow && program.dtype_of(id).is_float(),
+        _ => false,
     }
 }
 

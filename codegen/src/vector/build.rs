@@ -474,6 +474,11 @@ impl Builder {
         self.emit_vector(|dst| Inst::Fma { op: FmaOp::NegMulAddFused, dst, a, b, c })
     }
 
+    /// What `product`, the rounded product of two `f64`, lost.
+    pub fn lost_product(&mut self, a: VReg, b: VReg, product: VReg) -> VReg {
+        self.emit_vector(|dst| Inst::Fma { op: FmaOp::LostProduct, dst, a, b, c: product })
+    }
+
     /// The larger operand; NaN if either is NaN (the rule of ONNX `Max`, `Relu` and `Clip`).
     pub fn max(&mut self, a: VReg, b: VReg) -> VReg {
         self.propagating(BinaryOp::Max, a, b)

@@ -249,6 +249,9 @@ pub enum FmaOp {
     NegMulAdd,
     /// `c - a * b` of `f32`, rounded once where the instruction is missing too, but for ties of the rounding from `f64`.
     NegMulAddFused,
+    /// `a * b - c` of `f64`, where `c` is the rounded product, exact where the instruction is missing too: what rounding
+    /// lost. Factors are below 2^996.
+    LostProduct,
 }
 
 /// Float comparison. All but `Ne` and `Unordered` are false when an operand is NaN.

@@ -109,6 +109,7 @@ impl Verifier<'_> {
             | Inst::Select { .. }
             | Inst::SignBits { .. }
             | Inst::Deinterleave { .. } => width.has_floats(),
+            Inst::Fma { op: FmaOp::LostProduct, .. } => width == Width::W64,
             Inst::Fma { op, .. } if op != FmaOp::NegMulAddFused => width.has_floats(),
             Inst::Fma { op: FmaOp::NegMulAddFused, .. }
             | Inst::Binary { op: BinaryOp::PairSub, .. }

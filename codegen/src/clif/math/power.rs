@@ -7,9 +7,7 @@ use std::f64::consts::LOG2_E;
 
 use crate::clif::unit::FunctionCx;
 use crate::vector::math::double::{LN2_HIGH, LN2_LOW, reciprocal_factorials};
-
-/// ⅔ in two parts.
-const TWO_THIRDS: [f64; 2] = [0.6666666666666666, 3.700743415417188e-17];
+use crate::vector::math::power::TWO_THIRDS;
 
 /// An unevaluated sum: the second number is below a unit in the last place of the first.
 type Pair = (Value, Value);

@@ -5,40 +5,7 @@ use cranelift_codegen::ir::{BlockArg, InstBuilder, Value, types};
 use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, FRAC_PI_6, PI};
 
 use crate::clif::unit::FunctionCx;
-use crate::vector::math::double::reciprocal_factorials;
-
-/// π/2 in three parts; the first two have 33 bits, so that their products with integers below 2^20 are exact.
-const HALF_PI: [f64; 3] = [1.5707963267341256, 6.077100506303966e-11, 2.0222662487959506e-21];
-
-/// The largest argument that is reduced by these parts.
-const SMALL: f64 = 1e6;
-
-/// π/2 less the nearest f64.
-const HALF_PI_REST: f64 = 6.123233995736766e-17;
-
-/// 64 bits of zeros, then the first 1216 of 2/π: as many as the largest f64 needs.
-const TWO_OVER_PI: [u64; 20] = [
-    0,
-    0xa2f9836e4e441529,
-    0xfc2757d1f534ddc0,
-    0xdb6295993c439041,
-    0xfe5163abdebbc561,
-    0xb7246e3a424dd2e0,
-    0x06492eea09d1921c,
-    0xfe1deb1cb129a73e,
-    0xe88235f52ebb4484,
-    0xe99c7026b45f7e41,
-    0x3991d639835339f4,
-    0x9c845f8bbdf9283b,
-    0x1ff897ffde05980f,
-    0xef2f118b5a0a6d1f,
-    0x6d367ecf27cb09b7,
-    0x4f463f669e5fea2d,
-    0x7527bac7ebe5f17b,
-    0x3d0739f78a5292ea,
-    0x6bfb5fb11f8d5d08,
-    0x56033046fc7b6bab,
-];
+use crate::vector::math::double_trigonometry::{HALF_PI, HALF_PI_REST, SMALL, TWO_OVER_PI, alternating};
 
 impl FunctionCx<'_> {
     /// Sine and cosine of the part of `x` beyond the nearest multiple `k` of π/2, and `k` modulo 4.
@@ -58,14 +25,6 @@ impl FunctionCx<'_> {
         self.b.ins().jump(done, &[BlockArg::Value(rest), BlockArg::Value(quarters)]);
         self.b.switch_to_block(done);
         let square = self.b.ins().fmul(r, r);
-        let factorials = reciprocal_factorials(20);
-        let alternating = |first: usize| {
-            let factorials = factorials.clone();
-            (0..9usize).map(move |n| {
-                let sign = if n % 2 == 0 { 1.0 } else { -1.0 };
-                sign * factorials[2 * n + first]
-            })
-        };
         let sine = self.polynomial(square, alternating(1));
         let sine = self.b.ins().fmul(sine, r);
         let cosine = self.polynomial(square, alternating(0));

@@ -191,10 +191,10 @@ macro_rules! floats {
                 let [a, b, c] = operands.map(float);
                 let (a, c) = match op {
                     FmaOp::MulAdd => (a, c),
-                    FmaOp::MulSub => (a, -c),
+                    FmaOp::MulSub | FmaOp::LostProduct => (a, -c),
                     FmaOp::NegMulAdd | FmaOp::NegMulAddFused => (-a, c),
                 };
-                let fused = fused || op == FmaOp::NegMulAddFused;
+                let fused = fused || matches!(op, FmaOp::NegMulAddFused | FmaOp::LostProduct);
                 bits(if fused { a.mul_add(b, c) } else { a * b + c })
             }
 

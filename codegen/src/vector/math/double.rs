@@ -2,8 +2,7 @@
 //!
 //! They take the same steps as the scalar code of [`crate::clif`], so that both give the same bits where both have fused
 //! multiply-add, or neither: argument reduction, then a Taylor series long enough for `f64` (the coefficients are the
-//! closed formulas), except for [`erf`], whose tail is a Chebyshev fit. Functions that the scalar code computes with
-//! tables of many words have no vector code.
+//! closed formulas), except for [`erf`], whose tail is a Chebyshev fit.
 
 use std::f64::consts::{FRAC_2_SQRT_PI, FRAC_PI_2, FRAC_PI_6, LN_2, LOG2_E, PI, SQRT_2};
 
@@ -75,7 +74,11 @@ pub(super) fn code(function: Function) -> Option<Emit> {
 }
 
 /// `c₀ + c₁·x + c₂·x² + …`
-fn polynomial(b: &mut Builder, x: VReg, coefficients: impl DoubleEndedIterator<Item = f64>) -> VReg {
+pub(super) fn polynomial(
+    b: &mut Builder,
+    x: VReg,
+    coefficients: impl DoubleEndedIterator<Item = f64>,
+) -> VReg {
     let mut coefficients = coefficients.rev();
     let mut sum = b.constant(coefficients.next().unwrap_or(0.0));
     for c in coefficients {
@@ -102,7 +105,7 @@ fn when(b: &mut Builder, op: Compare, x: VReg, y: f64, yes: VReg, no: VReg) -> V
 }
 
 /// `x` clamped to `lo..=hi`; NaN stays.
-fn clamp(b: &mut Builder, x: VReg, lo: f64, hi: f64) -> VReg {
+pub(super) fn clamp(b: &mut Builder, x: VReg, lo: f64, hi: f64) -> VReg {
     let (lo, hi) = (b.constant(lo), b.constant(hi));
     let x = b.binary(BinaryOp::Max, lo, x);
     b.binary(BinaryOp::Min, hi, x)
@@ -132,7 +135,7 @@ fn power_of_two(b: &mut Builder, k: VReg) -> VReg {
 }
 
 /// `x·2^k` for a whole number `k` of at most 1200 in magnitude, in two steps of which the first is exact.
-fn scale_by_power(b: &mut Builder, x: VReg, k: VReg) -> VReg {
+pub(super) fn scale_by_power(b: &mut Builder, x: VReg, k: VReg) -> VReg {
     let half = times(b, k, 0.5);
     let first = b.unary(UnaryOp::Floor, half);
     let second = b.sub(k, first);
@@ -142,7 +145,7 @@ fn scale_by_power(b: &mut Builder, x: VReg, k: VReg) -> VReg {
 }
 
 /// `e^x`.
-fn exp(b: &mut Builder, x: VReg) -> VReg {
+pub(super) fn exp(b: &mut Builder, x: VReg) -> VReg {
     let clamped = clamp(b, x, -800.0, 800.0);
     let (k, r) = reduce_exponent(b, clamped);
     let power = polynomial(b, r, reciprocal_factorials(14).into_iter());
@@ -178,7 +181,7 @@ fn expm1(b: &mut Builder, x: VReg) -> VReg {
 }
 
 /// `f` with `1 + f` in [√½, √2), and `e`, so that `x = (1 + f)·2^e`; `x` is positive and finite.
-fn fraction_and_exponent(b: &mut Builder, x: VReg) -> (VReg, VReg) {
+pub(super) fn fraction_and_exponent(b: &mut Builder, x: VReg) -> (VReg, VReg) {
     let scaled = times(b, x, 2f64.powi(54));
     let normal = when(b, Compare::Lt, x, f64::MIN_POSITIVE, scaled, x);
     let (shift, none) = (b.constant(54.0), b.constant(0.0));
@@ -201,7 +204,7 @@ fn fraction_and_exponent(b: &mut Builder, x: VReg) -> (VReg, VReg) {
 }
 
 /// Natural logarithm.
-fn log(b: &mut Builder, x: VReg) -> VReg {
+pub(super) fn log(b: &mut Builder, x: VReg) -> VReg {
     let (fraction, exponent) = fraction_and_exponent(b, x);
     let log = log_of_one_plus(b, fraction);
     let (low, high) = (times(b, exponent, LN2_LOW), times(b, exponent, LN2_HIGH));

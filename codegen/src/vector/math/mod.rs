@@ -10,11 +10,13 @@
 
 mod convert;
 pub(crate) mod double;
+pub(crate) mod double_trigonometry;
 mod erf;
 mod exact;
 mod exp;
 mod log;
 mod near;
+pub(crate) mod power;
 mod trigonometry;
 
 pub use convert::{from_int, to_int};
@@ -33,7 +35,12 @@ pub type Emit = fn(&mut Builder, VReg) -> VReg;
 /// The vector code of every function of one float with a float as result that has any, in lanes of a width.
 pub fn code(function: Function, width: Width) -> Option<Emit> {
     if width == Width::W64 && !one_instruction(function) {
-        return double::code(function);
+        return match function {
+            Function::Sin => Some(double_trigonometry::sin),
+            Function::Cos => Some(double_trigonometry::cos),
+            Function::Tan => Some(double_trigonometry::tan),
+            _ => double::code(function),
+        };
     }
     Some(match function {
         Function::Neg => |b, x| b.unary(UnaryOp::Neg, x),
@@ -55,7 +62,7 @@ pub fn code(function: Function, width: Width) -> Option<Emit> {
         Function::Erf => erf,
         Function::Sin => sin,
         Function::Cos => cos,
-        // Scalar code.
+        // Those of lanes of 64 bits are taken.
         Function::Tan
         | Function::Asin
         | Function::Acos
@@ -68,6 +75,19 @@ pub fn code(function: Function, width: Width) -> Option<Emit> {
         // Results are masks, or operands no floats; selection has operations for them.
         Function::Not | Function::BitNot | Function::IsNan | Function::IsInf => return None,
     })
+}
+
+/// Appends the code of a power to a program.
+pub type EmitPower = fn(&mut Builder, VReg, VReg) -> VReg;
+
+/// The vector code of powers in lanes of a width; `shorter` says that numbers and results have no more than half the digits
+/// of lanes. `None` if there is none.
+pub fn power(shorter: bool, width: Width) -> Option<EmitPower> {
+    match (shorter, width) {
+        (true, Width::W32 | Width::W64) => Some(power::pow_of_shorter),
+        (false, Width::W64) => Some(power::pow),
+        _ => None,
+    }
 }
 
 /// What is one instruction is the same in lanes of every width.

@@ -136,8 +136,11 @@ impl Emitter<'_, '_> {
         let v = if self.features.fused {
             let negated = matches!(op, FmaOp::NegMulAdd | FmaOp::NegMulAddFused);
             let a = if negated { self.b.ins().fneg(a) } else { a };
-            let c = if op == FmaOp::MulSub { self.b.ins().fneg(c) } else { c };
+            let minus = matches!(op, FmaOp::MulSub | FmaOp::LostProduct);
+            let c = if minus { self.b.ins().fneg(c) } else { c };
             self.b.ins().fma(a, b, c)
+        } else if op == FmaOp::LostProduct {
+            self.lost_product(a, b, c)
         } else if op == FmaOp::NegMulAddFused {
             // Products of two f32 are exact as f64. Lanes 2 and 3, then lanes 0 and 1.
             let upper: Vec<u8> = (8..16).chain(0..8).collect();
@@ -156,11 +159,31 @@ impl Emitter<'_, '_> {
             let product = self.b.ins().fmul(a, b);
             match op {
                 FmaOp::MulAdd => self.b.ins().fadd(product, c),
-                FmaOp::MulSub => self.b.ins().fsub(product, c),
+                FmaOp::MulSub | FmaOp::LostProduct => self.b.ins().fsub(product, c),
                 FmaOp::NegMulAdd | FmaOp::NegMulAddFused => self.b.ins().fsub(c, product),
             }
         };
         self.set(dst, v);
+    }
+
+    /// By products of halves of the digits, which are exact (Dekker, "A floating-point technique for extending the available
+    /// precision", 1971).
+    fn lost_product(&mut self, a: Value, b: Value, product: Value) -> Value {
+        let halves = |e: &mut Self, x: Value| {
+            let factor = e.splat(e.width.float(134_217_729.0));
+            let scaled = e.b.ins().fmul(x, factor);
+            let rest = e.b.ins().fsub(scaled, x);
+            let high = e.b.ins().fsub(scaled, rest);
+            (high, e.b.ins().fsub(x, high))
+        };
+        let ((a, a_low), (b, b_low)) = (halves(self, a), halves(self, b));
+        let all = self.b.ins().fmul(a, b);
+        let mut lost = self.b.ins().fsub(all, product);
+        for (x, y) in [(a, b_low), (a_low, b), (a_low, b_low)] {
+            let part = self.b.ins().fmul(x, y);
+            lost = self.b.ins().fadd(lost, part);
+        }
+        lost
     }
 
     pub(super) fn byte_dot(&mut self, dst: VReg, a: VReg, b: VReg, c: VReg) {
