@@ -6,6 +6,7 @@
 
 use orogen_ir::types::DType;
 
+use super::narrow;
 use crate::vector::{Addr, BinaryOp, Builder, Compare, IReg, MReg, ShiftOp, Size, Storage, VReg, Width};
 
 /// How an element lies in memory.
@@ -15,6 +16,8 @@ pub enum Element {
     Stored(Storage),
     /// The upper half of an `f32`, in lanes of 32 bits.
     BF16,
+    /// A float of at most 8 bits or an integer narrower than a byte, in lanes of 32 bits.
+    Narrow(DType),
 }
 
 impl Element {
@@ -46,6 +49,9 @@ impl Element {
             (DType::U8 | DType::Bool, W16) => Element::Stored(Storage::U8),
             (_, W8 | W16) => return None,
             (DType::BF16, W32) => Element::BF16,
+            (_, W32) if dtype.is_float() && dtype.bits() == 8 || dtype.is_only_stored() => {
+                Element::Narrow(dtype)
+            }
             (DType::F32, W64) => Element::Stored(Storage::F32),
             (DType::I32, W64) => Element::Stored(Storage::I32),
             (DType::U32, W64) => Element::Stored(Storage::U32),
@@ -74,6 +80,7 @@ impl Element {
         match self {
             Element::Stored(storage) => storage,
             Element::BF16 => Storage::U16,
+            Element::Narrow(_) => Storage::U8,
         }
     }
 
@@ -175,6 +182,7 @@ impl Element {
     fn widened(self, b: &mut Builder, lanes: VReg) -> VReg {
         match self {
             Element::BF16 => b.shift(ShiftOp::Left, lanes, 16),
+            Element::Narrow(dtype) => narrow::widened(b, dtype, lanes),
             Element::Stored(_) => lanes,
         }
     }
@@ -185,6 +193,7 @@ impl Element {
                 let bits = bf16_bits(b, value);
                 b.shift(ShiftOp::RightLogical, bits, 16)
             }
+            Element::Narrow(dtype) => narrow::narrowed(b, dtype, value),
             Element::Stored(_) => value,
         }
     }
@@ -201,8 +210,12 @@ fn bf16_bits(b: &mut Builder, value: VReg) -> VReg {
     b.select(Compare::Unordered, value, value, nan, rounded)
 }
 
-/// An `f32` rounded to the nearest bfloat16.
-pub(crate) fn round_bf16(b: &mut Builder, value: VReg) -> VReg {
+/// An `f32` rounded to the nearest that a float type of fewer bits holds.
+pub(crate) fn rounded(b: &mut Builder, dtype: DType, value: VReg) -> VReg {
+    if dtype != DType::BF16 {
+        let bits = narrow::narrowed(b, dtype, value);
+        return narrow::widened(b, dtype, bits);
+    }
     let bits = bf16_bits(b, value);
     let upper = b.constant_bits(0xFFFF_0000);
     b.binary(BinaryOp::And, bits, upper)

@@ -47,3 +47,4 @@ pub mod epilogue;
 mod flow;
 pub mod gemm;
 pub mod laws;
+mod narrow;

@@ -35,7 +35,7 @@ impl VectorExpr {
 
     /// Whether integers of a type fill lanes.
     fn fills(&self, dtype: DType) -> bool {
-        8 * dtype.size() as u32 == self.width().bits()
+        dtype.width() == self.width().bits()
     }
 
     /// A value as a lane of another type.
@@ -76,7 +76,7 @@ impl VectorExpr {
             (Class::Float, Class::Int) if self.fills(to) => self.push(Operation::ToInt(x)),
             (Class::Float, Class::Int) => self.float_to_narrow(to, x)?,
             (Class::Int, Class::Int) => {
-                let holds = from.size() < to.size() && (to.is_signed_int() || !from.is_signed_int());
+                let holds = from.width() < to.width() && (to.is_signed_int() || !from.is_signed_int());
                 if holds { x } else { self.wrap(to, x) }
             }
             (Class::Mask, Class::Mask) => x,
@@ -164,7 +164,7 @@ impl VectorExpr {
     fn rounded(&mut self, to: DType, x: Node) -> Node {
         match to {
             DType::F16 => self.push(Operation::Unary(UnaryOp::ToHalf, x)),
-            DType::BF16 => self.push(Operation::RoundBf16(x)),
+            _ if to.is_float() && to.size() < 4 => self.push(Operation::Rounded(to, x)),
             _ => self.rounded_to_single(to, x),
         }
     }
@@ -179,7 +179,7 @@ impl VectorExpr {
 
     /// An integer lane as the integer that its low bits are in a type.
     pub(super) fn wrap(&mut self, to: DType, x: Node) -> Node {
-        let (bits, lane) = (8 * to.size() as u32, self.width().bits());
+        let (bits, lane) = (to.width(), self.width().bits());
         if bits >= lane {
             return x;
         }
@@ -226,7 +226,7 @@ impl VectorExpr {
 
     /// A float less `zero`, an integer, saturated to what an integer type holds, less it too; NaN is 0.
     fn saturated(&mut self, to: DType, x: Node, zero: f64) -> Option<Node> {
-        let bits = 8 * to.size() as i32;
+        let bits = to.width() as i32;
         if !to.is_int() {
             return None;
         }

@@ -44,26 +44,12 @@ pub(crate) fn elements_in(
     if moves(program, stage) { Element::moved(dtype, width) } else { Element::in_lanes(dtype, width) }
 }
 
-/// An integer as casts from floats make it: saturated, by its value or, of `u64`, by its bits.
-pub(crate) fn saturated(dtype: DType, value: f64) -> i64 {
-    match dtype {
-        DType::I8 => i64::from(value as i8),
-        DType::I16 => i64::from(value as i16),
-        DType::I32 => i64::from(value as i32),
-        DType::U8 => i64::from(value as u8),
-        DType::U16 => i64::from(value as u16),
-        DType::U32 => i64::from(value as u32),
-        DType::U64 => (value as u64).cast_signed(),
-        _ => value as i64,
-    }
-}
-
 /// The lane of a number; booleans are masks. `None` if lanes do not hold the type.
 pub(crate) fn lane_of(dtype: DType, width: Width, value: f64) -> Option<u64> {
     Some(match Class::of(dtype, width)? {
         Class::Float if dtype == DType::F64 => width.float(value),
         Class::Float => width.float(f64::from(value as f32)),
-        Class::Int => width.int(saturated(dtype, value)),
+        Class::Int => width.int(dtype.saturate(value)),
         Class::Mask if value == 0.0 => 0,
         Class::Mask => width.ones(),
     })

@@ -5,7 +5,7 @@ use orogen_ir::loops::{BinaryOp, Combine, CompareOp, Expr, ExprId, Stage, Tensor
 use orogen_ir::types::DType;
 
 use super::element::{Class, identity, integer_source, moves};
-use crate::kernels::element::round_bf16;
+use crate::kernels::element::rounded;
 use crate::vector::{self, Builder, Compare, ShiftOp, VReg, Width, math};
 
 /// A node of a vector expression, by its place.
@@ -37,8 +37,8 @@ pub(super) enum Operation {
     Shift(ShiftOp, Node, u8),
     /// An instruction on each lane.
     Unary(vector::UnaryOp, Node),
-    /// An `f32` rounded to what bfloat16 holds.
-    RoundBf16(Node),
+    /// An `f32` rounded to what a narrower float holds.
+    Rounded(DType, Node),
 }
 
 /// The float that lanes of a width hold.
@@ -161,7 +161,7 @@ impl VectorExpr {
                 Operation::Blend(mask, yes, no) => b.blend(v(mask), v(yes), v(no)),
                 Operation::Shift(op, x, by) => b.shift(op, v(x), by),
                 Operation::Unary(op, x) => b.unary(op, v(x)),
-                Operation::RoundBf16(x) => round_bf16(b, v(x)),
+                Operation::Rounded(dtype, x) => rounded(b, dtype, v(x)),
             });
         }
         results.iter().map(|it| values[*it].expect("results are needed")).collect()
@@ -175,7 +175,7 @@ impl VectorExpr {
             | Operation::FromInt(x)
             | Operation::Shift(_, x, _)
             | Operation::Unary(_, x)
-            | Operation::RoundBf16(x) => vec![x],
+            | Operation::Rounded(_, x) => vec![x],
             Operation::Binary(_, x, y)
             | Operation::Power(x, y, _)
             | Operation::Max(x, y)
@@ -264,7 +264,7 @@ impl VectorExpr {
                 Operation::Blend(x, y, z) => Operation::Blend(m(x), m(y), m(z)),
                 Operation::Shift(op, x, by) => Operation::Shift(op, m(x), by),
                 Operation::Unary(op, x) => Operation::Unary(op, m(x)),
-                Operation::RoundBf16(x) => Operation::RoundBf16(m(x)),
+                Operation::Rounded(dtype, x) => Operation::Rounded(dtype, m(x)),
             };
             let made = copy.push(operation);
             map.insert(node, made);
@@ -299,7 +299,7 @@ impl VectorExpr {
         let mut short = false;
         let root = match &program.exprs[root] {
             Expr::Cast(_, x)
-                if program.dtype_of(*x) == DType::F32 && matches!(dtype, DType::F16 | DType::BF16) =>
+                if program.dtype_of(*x) == DType::F32 && dtype.is_float() && dtype.size() < 4 =>
             {
                 short = true;
                 *x
