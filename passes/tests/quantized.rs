@@ -293,6 +293,28 @@ const CASES: &[Case] = &[
     },
 ];
 
+/// Unsigned weights around 128 are signed bytes without a zero point, which are multiplied four at a time.
+#[test]
+fn weights_around_128_are_signed() {
+    let ops = OpRegistry::standard();
+    let source = "graph @g(%x: u8[3, 2], %z: u8[]) {
+      %s = const f32[] [0.5]
+      %w = const u8[2, 2] [1, 128, 3, 255]
+      %t = const u8[] [128]
+      %a = dequantize(%x, %s, %z) : f32[3, 2]
+      %b = dequantize(%w, %s, %t) : f32[2, 2]
+      %y = matmul(%a, %b) : f32[3, 2]
+      return y = %y
+    }";
+    let mut graph = text::parse(source, &ops).expect("a graph");
+    graph::ApplyRules::simplify(&ops).run(&mut graph, &mut PassCx::new(&ops)).expect("the rules apply");
+    let printed = Ir::print(&graph, &ops);
+    let weights = printed.lines().find_map(|it| it.split_once("const i8[2, 2]")).expect("signed weights");
+    assert!(weights.1.contains("[-127, 0, -125, 127]"), "{printed}");
+    let product = printed.lines().find_map(|it| it.split_once("matmul_integer(")).expect("a product");
+    assert_eq!(product.1.split(')').next().map(|it| it.split(',').count()), Some(3), "{printed}");
+}
+
 fn operators(text: &str) -> Vec<&str> {
     text.lines()
         .filter_map(|line| {

@@ -1,6 +1,7 @@
 //! What is known per operator or per kernel, shared by both drivers.
 
 pub mod apply;
+mod constants;
 pub mod donation;
 pub mod fold;
 pub mod fusion;

@@ -4,6 +4,7 @@
 //! Rules that take a scale out of a product, which is a factor of every sum then, reassociate: the result is within the
 //! rounding of f32 of what it was, and the sum itself is exact. All others keep every bit.
 
+use super::constants::centred;
 use super::rewrite::{OpCall, Rewriter, Rule, Value};
 use orogen_ir::types::{Attrs, DType, TensorData};
 
@@ -194,14 +195,20 @@ fn scaled(
     cast(rewriter, value, to)
 }
 
-/// Operands of a product of integers.
+/// Operands of a product of integers; constant bytes around a zero point are signed ones, where these hold them.
 fn factors(rewriter: &mut dyn Rewriter, a: &Quantized, b: &Quantized) -> Vec<Value> {
-    let mut args = vec![a.integers, b.integers];
-    match (a.zero, b.zero) {
+    let mut parts = |it: &Quantized| match it.zero.and_then(|zero| centred(rewriter, it.integers, zero)) {
+        Some(integers) => (integers, None),
+        None => (it.integers, it.zero),
+    };
+    let ((first, first_zero), (second, second_zero)) = (parts(a), parts(b));
+    let mut args = vec![first, second];
+    match (first_zero, second_zero) {
         (None, None) => {}
         (Some(zero), None) => args.push(zero),
         (None, Some(zero)) => {
-            args.push(rewriter.emit_constant(TensorData::from_f64(a.dtype, &[], [0.0])));
+            let dtype = dtype_of(rewriter, first).unwrap_or(a.dtype);
+            args.push(rewriter.emit_constant(TensorData::from_f64(dtype, &[], [0.0])));
             args.push(zero);
         }
         (Some(first), Some(second)) => args.extend([first, second]),

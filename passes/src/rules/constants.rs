@@ -1,0 +1,72 @@
+//! What rules ask of constants and of what moves them.
+
+use super::rewrite::{OpCall, Rewriter, Value};
+use orogen_ir::types::{DType, TensorData};
+
+/// Operators that move elements of their first operand, and how many of them are looked through.
+const MOVES: [&str; 4] = ["transpose", "reshape", "squeeze", "unsqueeze"];
+const MOST_MOVES: usize = 8;
+
+/// Whether a value is a constant, or one that is only moved.
+pub(super) fn is_constant(rewriter: &dyn Rewriter, mut value: Value) -> bool {
+    for _ in 0..MOST_MOVES {
+        if rewriter.constant(value).is_some() {
+            return true;
+        }
+        let Some(moved) = moved(rewriter, value) else { return false };
+        value = moved.args[0];
+    }
+    false
+}
+
+/// A move of elements by constants.
+fn moved(rewriter: &dyn Rewriter, value: Value) -> Option<OpCall> {
+    let call = rewriter.definition(value)?;
+    let by_constants = call.args[1..].iter().all(|it| rewriter.constant(*it).is_some());
+    (by_constants && MOVES.contains(&rewriter.ops().def(call.op).name)).then_some(call)
+}
+
+/// Bytes less their zero points as signed bytes, where these hold them all.
+pub(super) fn centred(rewriter: &mut dyn Rewriter, integers: Value, zero: Value) -> Option<Value> {
+    let points = rewriter.constant(zero)?;
+    let Some(data) = rewriter.constant(integers) else {
+        // What has one zero point may be moved afterwards.
+        let call = moved(rewriter, integers).filter(|_| points.len() == 1)?;
+        let inner = centred(rewriter, call.args[0], zero)?;
+        let args: Vec<Value> = [inner].into_iter().chain(call.args[1..].iter().copied()).collect();
+        let name = rewriter.ops().def(call.op).name;
+        return rewriter.emit(name, call.attrs, &args);
+    };
+    let number = |byte: u8| match data.dtype() {
+        DType::I8 => Some(i16::from(byte.cast_signed())),
+        DType::U8 => Some(i16::from(byte)),
+        _ => None,
+    };
+    // From one element along each dimension to the next zero point.
+    let (dims, own) = (data.dims(), points.dims());
+    let skip = dims.len().checked_sub(own.len())?;
+    let mut strides = vec![0usize; dims.len()];
+    let mut stride = 1usize;
+    for (axis, extent) in own.iter().enumerate().rev() {
+        strides[skip + axis] = if *extent == 1 { 0 } else { stride };
+        stride *= usize::try_from(*extent).ok()?;
+    }
+    let mut at = vec![0u64; dims.len()];
+    let mut place = 0;
+    let mut bytes = Vec::with_capacity(data.bytes().len());
+    for byte in data.bytes().iter() {
+        let difference = number(*byte)? - number(*points.bytes().get(place)?)?;
+        bytes.push(i8::try_from(difference).ok()?.cast_unsigned());
+        for axis in (0..dims.len()).rev() {
+            at[axis] += 1;
+            place += strides[axis];
+            if at[axis] < dims[axis] {
+                break;
+            }
+            place -= strides[axis] * usize::try_from(at[axis]).ok()?;
+            at[axis] = 0;
+        }
+    }
+    let centred = TensorData::new(DType::I8, dims.to_vec(), bytes.into()).ok()?;
+    Some(rewriter.emit_constant(centred))
+}
