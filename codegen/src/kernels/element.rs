@@ -1,10 +1,10 @@
 //! Elements of memory as lanes of vector programs.
 //!
-//! A lane holds a float or an integer of its width, an integer alone where it has 8 or 16 bits. Narrower floats are computed as these and rounded, where they are
-//! stored at the latest; narrower integers are held by their value, so that what goes beyond their range has to be
-//! wrapped; booleans are 0 or 1 in memory, and masks in expressions.
+//! A lane holds a float or an integer of its width, an integer alone where it has 8 or 16 bits. Narrower floats are computed
+//! as these and rounded, where they are stored at the latest; narrower integers are held by their value, so that what goes
+//! beyond their range has to be wrapped; booleans are 0 or 1 in memory, and masks in expressions.
 
-use orogen_ir::types::DType;
+use orogen_ir::types::{DType, Kind};
 
 use super::narrow;
 use crate::vector::{Addr, BinaryOp, Builder, Compare, IReg, MReg, ShiftOp, Size, Storage, VReg, Width};
@@ -39,29 +39,31 @@ impl Element {
 
     /// The elements of a type in lanes of a width; `None` if these do not hold them.
     pub(crate) fn in_lanes(dtype: DType, width: Width) -> Option<Element> {
-        use Width::{W8, W16, W32, W64};
-        Some(match (dtype, width) {
-            (DType::I8 | DType::U8 | DType::Bool, W8) => Element::lane(width),
-            (DType::I16 | DType::U16, W16) => Element::lane(width),
-            (DType::F32 | DType::I32 | DType::U32, W32) => Element::lane(width),
-            (DType::F64 | DType::I64 | DType::U64, W64) => Element::lane(width),
-            (DType::I8, W16) => Element::Stored(Storage::I8),
-            (DType::U8 | DType::Bool, W16) => Element::Stored(Storage::U8),
-            (_, W8 | W16) => return None,
-            (DType::BF16, W32) => Element::BF16,
-            (_, W32) if dtype.is_float() && dtype.bits() == 8 || dtype.is_only_stored() => {
-                Element::Narrow(dtype)
-            }
-            (DType::F32, W64) => Element::Stored(Storage::F32),
-            (DType::I32, W64) => Element::Stored(Storage::I32),
-            (DType::U32, W64) => Element::Stored(Storage::U32),
-            (DType::F16, _) => Element::Stored(Storage::F16),
-            (DType::I8, _) => Element::Stored(Storage::I8),
-            (DType::U8 | DType::Bool, _) => Element::Stored(Storage::U8),
-            (DType::I16, _) => Element::Stored(Storage::I16),
-            (DType::U16, _) => Element::Stored(Storage::U16),
+        let (kind, bits, lane) = (dtype.row().kind, dtype.bits(), width.bits());
+        if dtype.is_only_stored() || dtype.is_float() && bits == 8 {
+            return (width == Width::W32).then_some(Element::Narrow(dtype));
+        }
+        // Lanes below 32 bits hold integers alone.
+        let least = if dtype.is_float() { 32 } else { 8 };
+        if bits > lane || lane < least {
+            return None;
+        }
+        if bits == lane {
+            return Some(Element::lane(width));
+        }
+        Some(Element::Stored(match (kind, bits) {
+            (Kind::Signed, 8) => Storage::I8,
+            (Kind::Signed, 16) => Storage::I16,
+            (Kind::Signed, 32) => Storage::I32,
+            (Kind::Unsigned | Kind::Bool, 8) => Storage::U8,
+            (Kind::Unsigned | Kind::Bool, 16) => Storage::U16,
+            (Kind::Unsigned | Kind::Bool, 32) => Storage::U32,
+            (Kind::Float(format), 16) if format.exponent == 5 => Storage::F16,
+            // With the exponent of `f32` it is its upper half.
+            (Kind::Float(_), 16) if width == Width::W32 => return Some(Element::BF16),
+            (Kind::Float(_), 32) => Storage::F32,
             _ => return None,
-        })
+        }))
     }
 
     /// The elements of a type that are only moved, bit by bit; `None` if lanes are too narrow for them.

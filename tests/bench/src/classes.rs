@@ -139,7 +139,10 @@ pub const CLASSES: &[Class] = &[
     class!("conv 3x3, depthwise", "multiply-add", numbers, Products, depthwise),
     class!("conv 1-d", "multiply-add", numbers, Products, |b, t| conv_of(b, t, 1, 3)),
     class!("conv 3-d", "multiply-add", numbers, Products, "conv 3x3", |b, t| conv_of(b, t, 3, 3)),
-    class!("conv transposed", "multiply-add", numbers, Products, conv_transpose),
+    class!("conv transposed", "multiply-add", numbers, Products, |b, t| conv_transpose(b, t, 2, 0)),
+    class!("conv transposed 4x4, overlapping", "multiply-add", numbers, Products, "conv 3x3", |b, t| {
+        conv_transpose(b, t, 4, 1)
+    }),
 ];
 
 /// The plane that elementwise classes work on: it fits the second cache in every type.
@@ -368,11 +371,13 @@ fn conv_of(b: &mut Build<'_>, t: DType, rank: usize, kernel: i64) -> Result<(Val
     conv(b, t, &x, &w, 1, true)
 }
 
-fn conv_transpose(b: &mut Build<'_>, t: DType) -> Result<(ValueId, i64)> {
+/// Twice the extents; kernels beyond 2 overlap.
+fn conv_transpose(b: &mut Build<'_>, t: DType, kernel: i64, pad: i64) -> Result<(ValueId, i64)> {
     let (channels, extent) = (b.size(32), b.size(28));
-    let (x, w) = ([1, channels, extent, extent], [channels, channels, 2, 2]);
+    let (x, w) = ([1, channels, extent, extent], [channels, channels, kernel, kernel]);
     let work = extent * extent * w.iter().product::<i64>();
     let (x, w) = (b.input(t, &x)?, b.constant(t, &w));
     let factors = factors(b, t, x, w)?;
-    Ok((b.op("conv_transpose", &[("strides", vec![2, 2].into())], &factors)?, work))
+    let attrs = [("strides", vec![2, 2].into()), ("pads", vec![pad; 4].into())];
+    Ok((b.op("conv_transpose", &attrs, &factors)?, work))
 }
