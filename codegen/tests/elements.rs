@@ -26,8 +26,13 @@ fn operand(dtype: DType, dims: &[u64], random: &mut Random) -> TensorData {
 }
 
 /// Runs a program over `n` elements a row, 3 rows, on inputs `x`, `y` (a row), and `b` of booleans; all of it must be
-/// vector code.
+/// vector code, in lanes as narrow as its values are.
 fn check(body: &str, dtype: DType, out: DType, n: i64) {
+    check_in(body, dtype, out, n, &lanes(&[dtype, out]));
+}
+
+/// The same, in lanes that a report says something of.
+fn check_in(body: &str, dtype: DType, out: DType, n: i64, lanes: &str) {
     let text = format!(
         "kernel @elements {{
   size n
@@ -57,8 +62,7 @@ fn check(body: &str, dtype: DType, out: DType, n: i64) {
         let compiled = compiled_with(&plan_of(&program, &[n]), &options);
         let strategy = compiled.kernels()[0].strategy.clone();
         assert!(!strategy.iter().any(|it| it.contains("scalar")), "{strategy:?}\n{text}");
-        let lanes = lanes(&[dtype, out]);
-        assert!(strategy.iter().all(|it| it.contains(&lanes)), "{lanes} {strategy:?}\n{text}");
+        assert!(strategy.iter().all(|it| it.contains(lanes)), "{lanes} {strategy:?}\n{text}");
         let got = call(&in_memory(&compiled, true), &inputs).unwrap();
         assert_close(&format!("{} {n}\n{text}", options.cpu), &got[0], &expected[0]);
     }
@@ -182,7 +186,7 @@ fn floats_of_sixteen_bits() {
     }
 }
 
-/// Elements that lie apart, forwards and backwards: gathered where an instruction does it, and nothing else is read.
+/// Elements that lie apart, forwards and backwards.
 #[test]
 fn strided_rows() {
     for dtype in [DType::F32, DType::I32, DType::U32, DType::F64, DType::I64, DType::I8] {
@@ -205,8 +209,7 @@ fn strided_rows() {
                 for options in all_cpus() {
                     let compiled = compiled_with(&plan_of(&program, &[n]), &options);
                     let strategy = compiled.kernels()[0].strategy.clone();
-                    let vector = dtype != DType::I8 && options.cpu.to_string() != "baseline";
-                    assert!(!vector || strategy[0].contains("strips of"), "{strategy:?}\n{text}");
+                    assert!(strategy[0].contains("strips of"), "{strategy:?}\n{text}");
                     let got = call(&in_memory(&compiled, true), &inputs).unwrap();
                     assert_close(&format!("{} {n}\n{text}", options.cpu), &got[0], &expected[0]);
                 }
@@ -356,5 +359,51 @@ fn functions_of_the_widest_lanes() {
             DType::F64,
             67,
         );
+    }
+}
+
+/// Quotients and remainders of all signs, by 0 and by −1 too; operands are of the whole range.
+#[test]
+fn integers_are_divided() {
+    for dtype in [DType::I8, DType::U8, DType::I16, DType::U16, DType::I32, DType::U32] {
+        let by_few = "{y} - {y} / {t}(5) * {t}(5) - {t}(2)";
+        for body in ["{x} / {y}", "mod({x}, {y})", "fmod({x}, {y})", "{x} / ({FEW})", "mod({x}, {FEW})"] {
+            check_in(&body.replace("{FEW}", by_few), dtype, dtype, 67, "");
+        }
+    }
+}
+
+/// The place of the largest element, along rows and along columns.
+#[test]
+fn places_of_extrema() {
+    for dtype in [DType::F32, DType::F64, DType::F16, DType::I64, DType::I32, DType::U8] {
+        for (dims, at, point) in [("[3, n]", "i, k", 3), ("[n, 21]", "k, i", 21)] {
+            let second = at.replace('i', "i2").replace('k', "k2");
+            let text = format!(
+                "kernel @place {{
+  size n
+  in %x: {dtype}{dims}
+  out %y: i64[{point}]
+  local %best: {dtype}[{point}]
+  for i < {point} {{ %best[i] = max k < n {{ %x[{at}] }} }}
+  for i2 < {point} {{ %y[i2] = min k2 < n {{ select(%x[{second}] == %best[i2], dim<i64>(k2), dim<i64>(n)) }} }}
+}}
+"
+            );
+            let program = parse_program(&text).unwrap_or_else(|it| panic!("{it}\n{text}"));
+            verify(&program).unwrap_or_else(|it| panic!("{it}\n{text}"));
+            for n in [1, 5, 67] {
+                let shape = if point == 3 { [3, n as u64] } else { [n as u64, 21] };
+                let inputs = [operand(dtype, &shape, &mut Random(n as u64))];
+                let expected = eval_program(&program, &[n], &inputs).unwrap();
+                for options in all_cpus() {
+                    let compiled = compiled_with(&plan_of(&program, &[n]), &options);
+                    let strategy = compiled.kernels()[0].strategy.clone();
+                    assert!(!strategy.iter().any(|it| it.contains("scalar")), "{strategy:?}\n{text}");
+                    let got = call(&in_memory(&compiled, true), &inputs).unwrap();
+                    assert_close(&format!("{} {n}\n{text}", options.cpu), &got[0], &expected[0]);
+                }
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use orogen_ir::loops::{BufferId, Expr, Stage};
 use orogen_ir::shape::{Dim, Sym};
 
 use super::access::{Access, Collapsed, collapse};
-use super::expression::{Load, VectorExpr};
+use super::expression::{LoadOrCount, VectorExpr};
 use super::reduction::Reduction;
 use super::routine::Routine;
 use super::row_program::{Leaf, RowCall, RowProgram, RowStage, Target, Work};
@@ -73,10 +73,28 @@ fn columns_of(s: &mut Selector<'_>, stage: &Stage, width: Width) -> Option<Match
         };
         places.insert(*id, at);
     }
-    let mut leaf = |expr: &mut VectorExpr, id| Some(expr.leaf(*places.get(&id)?));
-    let new = expr.add_stored(program, stage, &mut Load(&mut leaf))?;
+    // Axes that run as loops of their own are numbers there.
+    let alone: Vec<Sym> =
+        outer.iter().chain(&reduce).filter(|it| it.axes.len() == 1).map(|it| it.inner).collect();
+    let (mut counts, first) = (Vec::new(), pointers.len());
+    let mut leaf = |expr: &mut VectorExpr, id, whole: bool| match &program.exprs[id] {
+        Expr::Dim(dim, _) => {
+            let known = |it: &Sym| program.sizes.contains(it) || alone.contains(it);
+            if !whole || !s.shapes.free_symbols(*dim).iter().all(known) {
+                return None;
+            }
+            let at = counts.iter().position(|it| it == dim).unwrap_or(counts.len());
+            if at == counts.len() {
+                counts.push(*dim);
+            }
+            Some(expr.leaf(first + at))
+        }
+        _ => Some(expr.leaf(*places.get(&id)?)),
+    };
+    let new = expr.add_stored(program, stage, &mut LoadOrCount(&mut leaf))?;
     let root = expr.accumulate(combine, dtype, old, new);
-    let leaves = (0..pointers.len()).map(Leaf::Memory).collect();
+    let leaves = (0..first).map(Leaf::Memory).chain((0..counts.len()).map(Leaf::Size)).collect();
+    body.sizes = counts.len();
     body.stages.push(map(expr, root, leaves));
     let mut constant = VectorExpr::of_width(width);
     let value = constant.identity(combine, dtype)?;
@@ -87,8 +105,8 @@ fn columns_of(s: &mut Selector<'_>, stage: &Stage, width: Width) -> Option<Match
     let reduce: Vec<(Sym, Dim)> = reduce.iter().map(|it| (it.inner, it.extent)).collect();
     let loops: Vec<Sym> = outer.iter().chain(&reduce).map(|it| it.0).collect();
     let what = format!("columns of {}{}", s.shapes.display(row.extent), stages::lanes(width));
-    let start = call(s, start, &pointers[..1], &loops, row, String::new())?;
-    let step = call(s, body, &pointers, &loops, row, what)?;
+    let start = call(s, start, (&pointers[..1], &[]), &loops, row, String::new())?;
+    let step = call(s, body, (&pointers, &counts), &loops, row, what)?;
     let steps = reduce.iter().rev().fold(step, |node, (var, extent)| Node::Loop {
         extent: *extent,
         vars: vec![*var],
@@ -117,7 +135,7 @@ fn map(expr: VectorExpr, root: usize, leaves: Vec<Leaf>) -> RowStage {
 fn call(
     s: &mut Selector<'_>,
     mut program: RowProgram,
-    pointers: &[Access],
+    (pointers, counts): (&[Access], &[Dim]),
     loops: &[Sym],
     row: &Collapsed,
     what: String,
@@ -134,6 +152,7 @@ fn call(
     }
     args.extend([Arg::Size(row.count), Arg::Size(one)]);
     args.extend(pointers.iter().map(|_| Arg::Size(zero)));
+    args.extend(counts.iter().copied().map(Arg::Size));
     let (key, isa) = (program.key(), s.isa);
     let symbol = s.routine("rows", &key, || Routine::Program(Box::new(program.build()), isa));
     Some(Node::Call(Box::new(Call { symbol, args, workspace: zero, what })))

@@ -61,6 +61,11 @@ pub(crate) trait Leaves {
     /// The node of a load, or of a size as a number; `None` gives up.
     fn leaf(&mut self, expr: &mut VectorExpr, id: ExprId) -> Option<Node>;
 
+    /// The node of a whole number that is made of sizes and axes, as an integer; `None` gives up.
+    fn whole(&mut self, _expr: &mut VectorExpr, _id: ExprId) -> Option<Node> {
+        None
+    }
+
     /// Whether a condition holds, where that is known.
     fn decide(&mut self, _condition: ExprId) -> Option<bool> {
         None
@@ -73,6 +78,21 @@ pub(crate) struct Load<'f>(pub(crate) &'f mut dyn FnMut(&mut VectorExpr, ExprId)
 impl Leaves for Load<'_> {
     fn leaf(&mut self, expr: &mut VectorExpr, id: ExprId) -> Option<Node> {
         (self.0)(expr, id)
+    }
+}
+
+/// As [`Load`], of whole numbers too, which the last argument says.
+pub(crate) struct LoadOrCount<'f>(
+    pub(crate) &'f mut dyn FnMut(&mut VectorExpr, ExprId, bool) -> Option<Node>,
+);
+
+impl Leaves for LoadOrCount<'_> {
+    fn leaf(&mut self, expr: &mut VectorExpr, id: ExprId) -> Option<Node> {
+        (self.0)(expr, id, false)
+    }
+
+    fn whole(&mut self, expr: &mut VectorExpr, id: ExprId) -> Option<Node> {
+        (self.0)(expr, id, true)
     }
 }
 
@@ -366,6 +386,7 @@ impl VectorExpr {
             {
                 leaves.leaf(self, *x)?
             }
+            Expr::Dim(_, DType::I64) if class == Some(Class::Int) => leaves.whole(self, id)?,
             Expr::Dim(..) => return None,
             Expr::Cast(to, x) => {
                 let from = program.dtype_of(*x);
@@ -521,6 +542,10 @@ impl VectorExpr {
             BinaryOp::Mul => vector::BinaryOp::IntMul,
             BinaryOp::Max => return Some(self.extremum_of(true, dtype, x, y)),
             BinaryOp::Min => return Some(self.extremum_of(false, dtype, x, y)),
+            BinaryOp::Div | BinaryOp::Mod | BinaryOp::Fmod => {
+                let value = self.divide(op, dtype, x, y)?;
+                return Some(self.wrap(dtype, value));
+            }
             _ => return self.logical(op, x, y),
         };
         let value = self.combine(op, x, y);

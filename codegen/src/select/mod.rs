@@ -21,7 +21,7 @@
 //! * **S4** Sizes that it is given may be any up to 2⁴⁰: what is narrower inside of it (lane numbers, positions in a
 //!   gather) is bounded by the vector, by its constants, or by a law.
 //!
-//! Modules in reading order: `tree` (what comes out), `schedule`, `stages` (questions about stages), `access` (linear positions), `expression` (scalar expressions as vector
+//! Modules in reading order: `tree` (what comes out), `schedule`, `stages` (questions about stages), `access` (linear positions), `expression` and `division` (scalar expressions as vector
 //! code), `epilogue`, `contraction`, `convolution`, `rows` and `row_program`, `columns`, `tiles` and `tile_program`,
 //! `strips` with `strip_loads` and `strip_program`, `scans` and `scan_program`, `forms` (constants as routines want them), `routine`.
 
@@ -30,6 +30,7 @@ mod cast;
 mod columns;
 mod contraction;
 mod convolution;
+mod division;
 mod element;
 mod epilogue;
 mod expression;

@@ -14,11 +14,12 @@ pub(crate) struct Reduction {
 }
 
 impl Reduction {
-    /// A reduction in lanes of a width. Floats of 16 bits are accumulated as such, which no lanes do.
+    /// A reduction in lanes of a width. Sums of 16-bit floats are rounded at every step, which no lanes do.
     pub(crate) fn new(combine: Combine, dtype: DType, width: Width) -> Option<Reduction> {
         Class::of(dtype, width)?;
+        let exact = matches!(combine, Combine::Max | Combine::Min);
         let half = dtype.is_float() && dtype.size() == 2;
-        (!half).then_some(Reduction { combine, dtype })
+        (exact || !half).then_some(Reduction { combine, dtype })
     }
 
     /// In words.
@@ -85,11 +86,11 @@ impl Reduction {
         if bits >= lane || self.dtype == DType::Bool {
             return value;
         }
-        if self.dtype.is_float() {
-            return b.unary(crate::vector::UnaryOp::ToSingle, value);
-        }
         if matches!(self.combine, Combine::Max | Combine::Min) {
             return value;
+        }
+        if self.dtype.is_float() {
+            return b.unary(crate::vector::UnaryOp::ToSingle, value);
         }
         if !self.dtype.is_signed_int() {
             let mask = b.constant_int((1i64 << bits) - 1);

@@ -39,6 +39,8 @@ pub(crate) enum Leaf {
     Value(usize),
     /// A parameter that is the bits of a number.
     Size(usize),
+    /// The number of the element in the row, an integer.
+    Position,
 }
 
 /// What a stage does with its expression.
@@ -213,6 +215,7 @@ impl RowProgram {
                 Leaf::Memory(p) | Leaf::Row(_, p) => self.targets[*p].element.load_splat(b, pointers[*p]),
                 Leaf::Value(of) => values[*of].expect("stages before this one are built"),
                 Leaf::Size(i) => sizes[*i],
+                Leaf::Position => b.constant_int(0),
             })
             .collect();
         let value = stage.expr.emit(b, &leaves, &[stage.root])[0];
@@ -255,7 +258,7 @@ impl Pass<'_> {
                     Leaf::Memory(p) | Leaf::Row(_, p) => {
                         cursors[*p].get_or_insert_with(|| b.int_move(self.pointers[*p]));
                     }
-                    Leaf::Value(_) | Leaf::Size(_) => {}
+                    Leaf::Value(_) | Leaf::Size(_) | Leaf::Position => {}
                 }
             }
             if let (Work::Map, Some(p), true) = (stage.work, stage.pointer, self.program.stored[number]) {
@@ -273,9 +276,18 @@ impl Pass<'_> {
         let moving =
             cursors.iter().enumerate().filter_map(|(p, it)| Some(((*it)?, self.element(p).vectors(1))));
         let moving: Vec<(IReg, Size)> = moving.collect();
+        let counts = self.segment.iter().any(|it| stages[*it].leaves.contains(&Leaf::Position));
+        let position = counts.then(|| {
+            let step = b.int_const(Size::lanes(1));
+            (b.iota(), b.splat_int(step))
+        });
+        let places = position.map(|it| it.0);
         let whole = b.div_lanes(self.n);
         b.repeat(whole, |b| {
-            self.step(b, &splats, &cursors, &accumulators, values, None);
+            self.step(b, &splats, &cursors, &accumulators, values, places, None);
+            if let Some((places, step)) = position {
+                b.binary_into(BinaryOp::IntAdd, places, places, step);
+            }
             for (cursor, step) in &moving {
                 b.bump(*cursor, *step);
             }
@@ -287,7 +299,7 @@ impl Pass<'_> {
             let count = b.splat_int(left);
             let lanes = b.iota();
             let active = b.binary(BinaryOp::IntGt, count, lanes);
-            self.step(b, &splats, &cursors, &accumulators, values, Some((mask, active)));
+            self.step(b, &splats, &cursors, &accumulators, values, places, Some((mask, active)));
         });
         for (number, accumulator) in self.segment.iter().zip(&accumulators) {
             let (Some(accumulator), Work::Reduce(reduction)) = (accumulator, stages[*number].work) else {
@@ -301,6 +313,7 @@ impl Pass<'_> {
         }
     }
 
+    #[allow(clippy::too_many_arguments, reason = "the registers of a pass, by kind")]
     fn step(
         &self,
         b: &mut Builder,
@@ -308,6 +321,7 @@ impl Pass<'_> {
         cursors: &[Option<IReg>],
         accumulators: &[Option<VReg>],
         values: &[Option<VReg>],
+        places: Option<VReg>,
         tail: Option<(MReg, VReg)>,
     ) {
         let mask = tail.map(|it| it.0);
@@ -329,6 +343,7 @@ impl Pass<'_> {
                 leaves.push(match leaf {
                     Leaf::Value(of) => values[*of].expect("passes before this one are built"),
                     Leaf::Size(i) => self.sizes[*i],
+                    Leaf::Position => places.expect("places are counted where they are read"),
                     Leaf::Memory(p) => match splats[*p] {
                         Some(value) => value,
                         None => load(b, *p, &mut loaded),

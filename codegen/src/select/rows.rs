@@ -7,7 +7,7 @@ use orogen_ir::shape::{Dim, Sym};
 
 use super::access::{Access, collapse};
 use super::element::elements_in;
-use super::expression::{Load, Node, VectorExpr};
+use super::expression::{LoadOrCount, Node, VectorExpr};
 use super::reduction::Reduction;
 use super::routine::Routine;
 use super::row_program::{Leaf, Pointer, RowCall, RowProgram, RowStage, Target, Work};
@@ -62,8 +62,8 @@ struct Group<'r> {
     program: RowProgram,
     /// Where each pointer of the program starts; `None` for a row of workspace.
     positions: Vec<Option<Position>>,
-    /// Sizes that are read as numbers.
-    sizes: Vec<Dim>,
+    /// Sizes that are read as numbers, and whether as integers.
+    sizes: Vec<(Dim, bool)>,
 }
 
 impl<'r> Group<'r> {
@@ -158,10 +158,21 @@ impl<'r> Group<'r> {
         for (id, access) in &loads {
             positions.insert(*id, place(s, access)?);
         }
-        let mut leaf = |expr: &mut VectorExpr, id| {
-            let leaf = if let Expr::Dim(dim, _) = &program.exprs[id] {
+        // The single axis of a reduction counts its elements.
+        let counted = match &joined[..] {
+            [only] if only.axes.len() == 1 && stage.combine.is_some() => Some(only.inner),
+            _ => None,
+        };
+        let mut leaf = |expr: &mut VectorExpr, id, whole: bool| {
+            let leaf = if let Expr::Dim(dim, _) = &program.exprs[id]
+                && whole
+                && counted.is_some()
+                && s.shapes.as_sym(*dim) == counted
+            {
+                Leaf::Position
+            } else if let Expr::Dim(dim, _) = &program.exprs[id] {
                 let fixed = s.shapes.free_symbols(*dim).iter().all(|it| program.sizes.contains(it));
-                Leaf::Size(self.size(*dim).filter(|_| fixed)?)
+                Leaf::Size(self.size(*dim, whole).filter(|_| fixed)?)
             } else {
                 let position = positions.get(&id)?;
                 self.leaf(position, made)?
@@ -172,7 +183,7 @@ impl<'r> Group<'r> {
             });
             Some(expr.leaf(at))
         };
-        let root: Node = expr.add_stored(program, stage, &mut Load(&mut leaf))?;
+        let root: Node = expr.add_stored(program, stage, &mut LoadOrCount(&mut leaf))?;
         let target = place(s, &store)?;
         if maps != target.contiguous && (maps || target.contiguous) {
             return None;
@@ -222,9 +233,9 @@ impl<'r> Group<'r> {
     }
 
     /// The place of a size that is read as a number.
-    fn size(&mut self, dim: Dim) -> Option<usize> {
-        let at = self.sizes.iter().position(|it| *it == dim).unwrap_or_else(|| {
-            self.sizes.push(dim);
+    fn size(&mut self, dim: Dim, whole: bool) -> Option<usize> {
+        let at = self.sizes.iter().position(|it| *it == (dim, whole)).unwrap_or_else(|| {
+            self.sizes.push((dim, whole));
             self.sizes.len() - 1
         });
         self.program.sizes = self.sizes.len();
@@ -311,9 +322,10 @@ impl<'r> Group<'r> {
         args.extend([Arg::Size(n), Arg::Size(rows)]);
         args.extend(strides.into_iter().map(Arg::Size));
         // Lanes without floats read no sizes.
-        args.extend(self.sizes.iter().map(|it| match self.program.width {
-            Width::W64 => Arg::Double(*it),
-            _ => Arg::Float(*it),
+        args.extend(self.sizes.iter().map(|(size, whole)| match self.program.width {
+            _ if *whole => Arg::Size(*size),
+            Width::W64 => Arg::Double(*size),
+            _ => Arg::Float(*size),
         }));
         let key = self.program.key();
         let isa = s.isa;

@@ -4,6 +4,7 @@ use indexmap::IndexSet;
 use orogen_ir::loops::{BinaryOp, BufferId, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
 use orogen_ir::shape::Sym;
 
+use super::division::divides;
 use crate::vector::{Width, math};
 
 /// The widths of lanes to try for stages: the narrowest that may hold every value, and what is computed otherwise.
@@ -34,7 +35,10 @@ pub(super) fn widths_of(
 fn is_wide(program: &TensorProgram, id: ExprId) -> bool {
     match program.exprs[id] {
         Expr::Unary(op, _) => math::code(op, Width::W32).is_none() && math::code(op, Width::W64).is_some(),
-        Expr::Binary(op, ..) => op == BinaryOp::Pow && program.dtype_of(id).is_float(),
+        Expr::Binary(BinaryOp::Pow, ..) => program.dtype_of(id).is_float(),
+        Expr::Binary(BinaryOp::Div | BinaryOp::Mod | BinaryOp::Fmod, ..) => {
+            divides(program.dtype_of(id), Width::W64)
+        }
         _ => false,
     }
 }

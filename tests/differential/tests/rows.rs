@@ -1,5 +1,6 @@
 //! Kernels along rows that are not elementwise, for elements of every size: running sums, strided
-//! slices, elements that data choose; and functions of two numbers, or of f64. The reference of the operator
+//! slices, elements that data choose; functions of two numbers, or of f64; places of
+//! extrema; quotients of integers. The reference of the operator
 //! against generated code, on both paths.
 
 mod protos;
@@ -167,6 +168,26 @@ fn powers_and_angles() -> Result<()> {
     let angles = TensorData::from_f64(DType::F64, &[37], angles);
     for op in ["Sin", "Cos", "Tan"] {
         check_within(op, &[], &[given(angles.clone())], 1e-14)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn places_of_extrema_and_quotients() -> Result<()> {
+    for dtype in TYPES {
+        for axis in [0, 1, 2] {
+            for last in [0, 1] {
+                for op in ["ArgMax", "ArgMin"] {
+                    let attributes = [("axis", axis), ("select_last_index", last)];
+                    check(op, &attributes, &[given(numbers(dtype, &[3, 4, 37]))])?;
+                }
+            }
+        }
+    }
+    for dtype in TYPES.into_iter().filter(|it| it.is_int()) {
+        for op in ["Div", "Mod"] {
+            check(op, &[], &[given(numbers(dtype, &[5, 37])), given(numbers(dtype, &[37]))])?;
+        }
     }
     Ok(())
 }
