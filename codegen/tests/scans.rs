@@ -97,7 +97,9 @@ fn running_sums_of_every_type() {
 
 #[test]
 fn running_products() {
-    for dtype in [DType::F32, DType::F64, DType::I32, DType::I64, DType::U8] {
+    for dtype in
+        [DType::F32, DType::F64, DType::I32, DType::I64, DType::U8, DType::I8, DType::I16, DType::U16]
+    {
         for reverse in [false, true] {
             Scan { dtype, running: dtype, op: "*", reverse, exclusive: true }.check(37);
         }
