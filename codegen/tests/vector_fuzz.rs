@@ -4,7 +4,7 @@ mod common;
 
 use common::{Arg, Random, run_everywhere};
 use orogen_codegen::vector::allocate::{Registers, allocate, check};
-use orogen_codegen::vector::encode::x86::registers;
+use orogen_codegen::vector::encode::{self, x86::registers};
 use orogen_codegen::vector::ir::{Program, Stmt};
 use orogen_codegen::vector::{
     Addr, BinaryOp, Builder, Compare, FmaOp, IReg, Inst, IntCompare, IntOp, Interleave, Isa, MReg, ShiftOp,
@@ -317,6 +317,112 @@ fn random_programs_agree_with_the_interpreter() {
         }
     }
     assert!(ran > 140, "only {ran} programs were valid");
+}
+
+/// What a line of a listing says, in no dialect: the mnemonic, registers, and numbers that are no scales of indices.
+fn meaning(line: &str) -> (String, Vec<String>) {
+    let (mnemonic, operands) = line.split_once(' ').unwrap_or((line, ""));
+    let mnemonic = match mnemonic {
+        "je" => "jz",
+        "jne" => "jnz",
+        other => other,
+    };
+    if mnemonic.starts_with('j') {
+        // The one says where a jump goes, the other how far.
+        return (mnemonic.to_owned(), Vec::new());
+    }
+    let spaced: String = operands
+        .chars()
+        .flat_map(|c| if c.is_alphanumeric() { vec![c] } else { vec![' ', c, ' '] })
+        .collect();
+    let (mut words, mut before) = (Vec::new(), "");
+    for word in spaced.split_whitespace() {
+        let digits = word.strip_prefix("0x");
+        let number = digits.map_or_else(|| word.parse().ok(), |it| i64::from_str_radix(it, 16).ok());
+        let register = ["xmm", "ymm", "zmm", "r", "e", "a", "c", "d", "b", "s", "k"];
+        match number {
+            Some(_) if before == "*" => {}
+            // A byte has a sign or none.
+            Some(number @ 1..=128) if before == "-" => words.push((256 - number).to_string()),
+            Some(number) => words.push((if before == "-" { -number } else { number }).to_string()),
+            None if word.contains("word") || word == "byte" || word == "bcst" || word == "ptr" => {}
+            None if register.iter().any(|it| word.starts_with(it)) => words.push(word.to_owned()),
+            None => {}
+        }
+        before = word;
+    }
+    // A displacement of nothing may be left out.
+    words.retain(|it| it != "0");
+    (mnemonic.to_owned(), words)
+}
+
+/// What the decoder does not know (shifts by constants and gathers of AVX-512, some moves of masks) or whose operands it
+/// misreads. Of these we know what machines do.
+const UNREAD: [&str; 17] = [
+    "kandnq",
+    "kandnw",
+    "kmovq",
+    "kmovw",
+    "vcvtph2ps",
+    "vextracti32x4",
+    "vgatherdps",
+    "vgatherqpd",
+    "vpgatherqd",
+    "vpmovwb",
+    "vpslld",
+    "vpsllq",
+    "vpsllw",
+    "vpsraw",
+    "vpsrldq",
+    "vpsrlq",
+    "vpsrlw",
+];
+
+/// Instructions of machine code up to the end of the function, as another decoder than that of the assembler reads them,
+/// must be those that were assembled. Returns the mnemonics that it read.
+fn decode(code: &[u8]) -> Vec<String> {
+    use iced_x86::Formatter as _;
+    let outside = yaxpeax_x86::amd64::InstDecoder::default();
+    let mut inside = iced_x86::Decoder::with_ip(64, code, 0, 0);
+    let mut formatter = iced_x86::IntelFormatter::new();
+    let options = formatter.options_mut();
+    options.set_hex_prefix("0x");
+    options.set_hex_suffix("");
+    options.set_use_pseudo_ops(false);
+    options.set_rip_relative_addresses(true);
+    options.set_signed_immediate_operands(true);
+    let mut mnemonics = Vec::new();
+    loop {
+        let at = inside.position();
+        let instruction = inside.decode();
+        let mut line = String::new();
+        formatter.format(&instruction, &mut line);
+        let bytes = &code[at..inside.position()];
+        if !UNREAD.contains(&meaning(&line).0.as_str()) {
+            let read = outside.decode_slice(bytes).unwrap_or_else(|it| panic!("{it}: {line} {bytes:02x?}"));
+            assert_eq!(meaning(&read.to_string()), meaning(&line), "{read} and {line}: {bytes:02x?}");
+            // A shorter instruction would have left bytes for another one.
+            assert!(outside.decode_slice(&bytes[..bytes.len() - 1]).is_err(), "{read}: {bytes:02x?}");
+            mnemonics.push(meaning(&line).0);
+        }
+        if instruction.mnemonic() == iced_x86::Mnemonic::Ret {
+            return mnemonics;
+        }
+    }
+}
+
+#[test]
+fn an_outside_decoder_reads_what_was_assembled() {
+    for isa in [Isa::Avx2, Isa::Avx512, Isa::Avx512Vnni] {
+        let mut met = std::collections::BTreeSet::new();
+        for seed in 0..120 {
+            let program = random_program(seed);
+            if is_valid(&program) {
+                met.extend(decode(&encode::x86::encode(&program, isa).unwrap()));
+            }
+        }
+        assert!(met.len() > 100, "{isa:?}: {met:?}");
+    }
 }
 
 /// Few registers of each kind, so that almost everything is spilled.
