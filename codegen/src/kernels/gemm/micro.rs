@@ -197,19 +197,19 @@ impl Micro {
 
         self.make_good(&mut b, &tile, &acc[0], last, offset_zero);
         let result = Result { micro: self, acc: &acc[0], c: pc, ldc, accumulate, last, bound: &bound };
-        // What C does not hold exactly is not read back.
-        let light =
-            self.c != self.arithmetic.lane() || epilogue::is_light(&self.epilogue, self.arithmetic.width());
-        b.when_else(
-            IntCompare::Eq,
-            columns,
-            full,
-            |b| result.finish(b, None, light),
-            |b| {
-                let masks = column_masks(b, columns, vectors);
-                result.finish(b, Some(&masks), light);
-            },
-        );
+        let short = epilogue::is_light(&self.epilogue, self.arithmetic.width());
+        let light = result.is_rounded() || short;
+        let masked = |b: &mut Builder| {
+            let masks = column_masks(b, columns, vectors);
+            result.finish(b, Some(&masks), light);
+        };
+        let long = self.arithmetic.terms() > 1 || light && !short;
+        if long && self.isa.is_avx512() {
+            // Masks cost next to nothing there: what is long beside the sum is written once.
+            masked(&mut b);
+        } else {
+            b.when_else(IntCompare::Eq, columns, full, |b| result.finish(b, None, light), masked);
+        }
         if !light {
             b.when(IntCompare::Ne, last, 0, |b| {
                 let masks = column_masks(b, columns, vectors);
@@ -433,13 +433,20 @@ impl Result<'_> {
         }
     }
 
+    /// Whether C does not hold sums exactly: they are whole then, and C is not read back.
+    fn is_rounded(&self) -> bool {
+        self.micro.c != self.micro.arithmetic.lane()
+    }
+
     fn finish(&self, b: &mut Builder, masks: Option<&[MReg]>, light: bool) {
-        b.when(IntCompare::Ne, self.accumulate, 0, |b| {
-            self.each(b, masks, false, |b, value, at, _, mask| {
-                let old = b.load(at, mask);
-                b.binary_into(self.micro.arithmetic.sum(), value, value, old);
+        if !self.is_rounded() {
+            b.when(IntCompare::Ne, self.accumulate, 0, |b| {
+                self.each(b, masks, false, |b, value, at, _, mask| {
+                    let old = b.load(at, mask);
+                    b.binary_into(self.micro.arithmetic.sum(), value, value, old);
+                });
             });
-        });
+        }
         if light && !self.micro.epilogue.is_empty() {
             b.when(IntCompare::Ne, self.last, 0, |b| {
                 self.each(b, masks, true, |b, value, _, j, mask| {
