@@ -1,8 +1,8 @@
 //! Structured control flow and address arithmetic on a Cranelift function builder.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::types::I64;
-use cranelift_codegen::ir::{FuncRef, InstBuilder, SigRef, Value};
+use cranelift_codegen::ir::types::{I32, I64};
+use cranelift_codegen::ir::{FuncRef, InstBuilder, SigRef, StackSlotData, StackSlotKind, Value};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_module::{FuncId, Module};
 
@@ -179,6 +179,18 @@ impl Flow<'_, '_> {
         let more = self.b.ins().icmp(IntCC::SignedLessThan, next, end);
         self.b.ins().brif(more, top, &[], done, &[]);
         self.b.switch_to_block(done);
+    }
+
+    /// The address of numbers of so many bytes each, which are written to the frame of the function.
+    pub(crate) fn frame(&mut self, numbers: &[u64], bytes: u32) -> Value {
+        let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes * numbers.len() as u32, 3);
+        let slot = self.b.create_sized_stack_slot(slot);
+        let ty = if bytes == 8 { I64 } else { I32 };
+        for (i, number) in numbers.iter().enumerate() {
+            let value = self.b.ins().iconst(ty, number.cast_signed());
+            self.b.ins().stack_store(I64, value, slot, bytes.cast_signed() * i as i32);
+        }
+        self.b.ins().stack_addr(I64, slot, 0)
     }
 
     pub(crate) fn call(&mut self, function: FuncRef, args: &[Value]) {

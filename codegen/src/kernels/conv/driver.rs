@@ -202,6 +202,7 @@ impl Convolution {
         let (input, output) = extents.split_at(rank);
         let (rows, columns) = (i64::from(Tile::of(self.isa).rows), self.columns());
         let lane = self.x.arithmetic.lane().bytes();
+        let numbers = tiles.numbers(flow);
         let (zero, one) = (flow.int(0), flow.int(1));
         let mut zero_point = |there: bool| {
             let (first, others) = rest.split_first().filter(|_| there)?;
@@ -341,6 +342,7 @@ impl Convolution {
                             x_zero.filter(|_| self.x.arithmetic.is_quads()),
                         ],
                         operands: operands.clone(),
+                        numbers,
                     };
                     tiles.compute(flow, &block);
                 });

@@ -3,10 +3,12 @@
 use cranelift_codegen::ir::{FuncRef, Function, Value};
 use cranelift_module::{FuncId, Module};
 
+use super::numbers::outside;
 use super::pack::widen_panel;
 use super::{Gemm, Layout};
 use crate::kernels::epilogue::{self, Operand, Step};
 use crate::kernels::flow::{Choice, Flow};
+use crate::vector::Program;
 use crate::vector::encode::{self, DefineError, clif};
 
 /// The tile kernels of a multiplication.
@@ -15,12 +17,15 @@ pub(crate) struct Tiles<'a> {
     choice: Choice,
     /// Makes whole lanes of a constant panel of A.
     widen: Option<FuncRef>,
+    /// What the last parameter of the kernels points to, if there is anything.
+    numbers: &'a [u64],
 }
 
 /// The functions of a block, of which [`Tiles`] are made.
 pub(crate) struct Kernels {
     tiles: Vec<FuncId>,
     widen: Option<FuncId>,
+    numbers: Vec<u64>,
 }
 
 /// A block of C, and what is multiplied for it: rows of A and columns of B over a part of the depth.
@@ -53,20 +58,31 @@ pub(crate) struct Block {
     pub(crate) zeros: [Option<Value>; 2],
     /// The operands of the epilogue.
     pub(crate) operands: Vec<Value>,
+    /// [`Tiles::numbers`].
+    pub(crate) numbers: Option<Value>,
 }
 
 impl<'a> Tiles<'a> {
     /// Imports what [`Gemm::kernels`] defined.
     pub(crate) fn import(
         gemm: &'a Gemm,
-        kernels: &Kernels,
+        kernels: &'a Kernels,
         module: &mut dyn Module,
         func: &mut Function,
     ) -> Tiles<'a> {
         let functions = kernels.tiles.iter().map(|&id| module.declare_func_in_func(id, func)).collect();
         let widen = kernels.widen.map(|id| module.declare_func_in_func(id, func));
-        let signature = clif::signature(gemm.micro(1).params(), encode::call_conv(module));
-        Tiles { gemm, choice: Choice { signature: func.import_signature(signature), functions }, widen }
+        let numbers = &kernels.numbers[..];
+        let params = gemm.micro(1).params() + usize::from(!numbers.is_empty());
+        let signature = clif::signature(params, encode::call_conv(module));
+        let choice = Choice { signature: func.import_signature(signature), functions };
+        Tiles { gemm, choice, widen, numbers }
+    }
+
+    /// The numbers of the kernels in the frame of the function, once for all of its blocks.
+    pub(crate) fn numbers(&self, flow: &mut Flow<'_, '_>) -> Option<Value> {
+        let lane = self.gemm.arithmetic.width().bytes();
+        (!self.numbers.is_empty()).then(|| flow.frame(self.numbers, lane))
     }
 
     /// Computes a block: a row of tiles after the other, so that a panel of A stays near while B passes by.
@@ -109,6 +125,7 @@ impl<'a> Tiles<'a> {
                     values.push(flow.at_scaled(zero, j, self.gemm.b.zero_step()));
                 }
                 values.extend(operands_at(flow, &self.gemm.epilogue, &block.operands, [i, i], j));
+                values.extend(block.numbers);
                 self.choice.call(flow, kernel, &values);
             });
         });
@@ -119,10 +136,9 @@ impl Gemm {
     /// Defines the tile kernels for 1 to `tile.rows` rows. Where `m` is known, those that cannot occur are any other's.
     pub(crate) fn kernels(&self, module: &mut dyn Module, name: &str) -> Result<Kernels, DefineError> {
         let full = self.tile().rows;
-        let define = |module: &mut dyn Module, rows: u32| -> Result<FuncId, DefineError> {
-            let program = self.micro(rows).program();
+        let define = |module: &mut dyn Module, rows: u32, program: &Program| -> Result<FuncId, DefineError> {
             let id = encode::declare(module, &format!("{name}.tile{rows}"), program.params.len())?;
-            encode::define(module, id, &program, self.isa)?;
+            encode::define(module, id, program, self.isa)?;
             Ok(id)
         };
         let only = |m: i64| -> Vec<u32> {
@@ -135,8 +151,10 @@ impl Gemm {
             _ => (1..=full).collect(),
         };
         let mut made = Vec::new();
-        for &rows in &needed {
-            made.push((rows, define(module, rows)?));
+        let mut programs: Vec<Program> = needed.iter().map(|rows| self.micro(*rows).program()).collect();
+        let numbers = outside(&mut programs);
+        for (&rows, program) in needed.iter().zip(&programs) {
+            made.push((rows, define(module, rows, program)?));
         }
         let any = made[0].1;
         let of = |rows| made.iter().find(|(r, _)| *r == rows).map_or(any, |(_, id)| *id);
@@ -147,7 +165,7 @@ impl Gemm {
             encode::define(module, id, &program, self.isa)?;
             widen = Some(id);
         }
-        Ok(Kernels { tiles: (1..=full).map(of).collect(), widen })
+        Ok(Kernels { tiles: (1..=full).map(of).collect(), widen, numbers })
     }
 }
 

@@ -319,6 +319,7 @@ impl Driver<'_> {
         let rows = i64::from(self.gemm.tile().rows);
         let columns = self.gemm.columns();
         let lane = arithmetic.lane().bytes();
+        let numbers = self.tiles.numbers(flow);
         let zero = flow.int(0);
         let mut rest = &self.args[10..];
         let mut zero_point = |factor: &Factor| {
@@ -492,6 +493,7 @@ impl Driver<'_> {
                         panel: a_block,
                         zeros: [zero_a, waits_b],
                         operands: operands_at(flow, &self.gemm.epilogue, operands, [ic, ic], jc),
+                        numbers,
                     };
                     self.tiles.compute(flow, &block);
                 });

@@ -25,6 +25,7 @@ mod block;
 mod driver;
 mod factor;
 mod micro;
+mod numbers;
 mod pack;
 
 pub(super) use block::{Block, Tiles, operands_at};
