@@ -18,6 +18,7 @@ use crate::kernels::conv::{
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Operand};
 use crate::kernels::gemm::{Arithmetic, Blocking, Factor, Layout, Side, Tile, Zero};
+use crate::kernels::laws::unproven;
 use crate::vector::{Storage, Width};
 
 /// Outputs of a plane in one unit of parallel work.
@@ -57,7 +58,11 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
     }
     let taps = shape.geometry.taps();
     let single = shape.c == 1 && shape.m == 1 && shape.groups > 1;
-    let depthwise = single && taps <= SlidingWindow::MOST_TAPS;
+    // Planes are read alone where vectors can be; others are groups of one channel.
+    let image = Source { element: x.element, zero: shape.x_zero.is_some(), arithmetic: found.arithmetic };
+    let laws = shape.geometry.reads(&mut s.shapes, &image);
+    let in_fours = x.element.bytes() == 1 && shape.geometry.0.last().is_some_and(|it| 4 % it.stride == 0);
+    let depthwise = single && (in_fours || unproven(&s.shapes, &laws).is_none());
     // Panels that are made when the program is compiled have one zero point.
     let each = shape.w_zero.as_ref().is_some_and(|it| it.1 == Zero::Each);
     let place = s.packable(shape.w).filter(|_| !depthwise && !each);
