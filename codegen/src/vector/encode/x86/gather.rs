@@ -150,8 +150,10 @@ impl Emitter {
         let parts = self.parts(from);
         let lanes = self.lanes() / parts;
         for part in 0..parts {
-            let zero = self.code(VEX_Vpxor_xmm_xmm_xmmm128, EVEX_Vpxord_xmm_k1z_xmm_xmmm128b32);
-            self.push(Instruction::with3(zero, s, s, s))?;
+            // A number from an integer register depends on no older value of the vector register.
+            self.push(Instruction::with2(Xor_r32_rm32, SCRATCH32, SCRATCH32))?;
+            let start = self.code(VEX_Vmovd_xmm_rm32, EVEX_Vmovd_xmm_rm32);
+            self.push(Instruction::with2(start, s, SCRATCH32))?;
             for lane in 0..lanes {
                 let next = self.new_label();
                 let at = part * lanes + lane;
