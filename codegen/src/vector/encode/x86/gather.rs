@@ -110,8 +110,15 @@ impl Emitter {
     ) -> Done {
         use Code::*;
         let indices = self.stack(self.indices);
-        let code = self.code(VEX_Vmovups_ymmm256_ymm, EVEX_Vmovups_zmmm512_k1z_zmm);
-        self.push(Instruction::with2(code, indices, self.full(index)))?;
+        if self.wide() {
+            // Halves, because what was stored across two lines of the cache is read late.
+            let upper = self.stack(self.indices + 32);
+            self.push(Instruction::with2(EVEX_Vmovups_ymmm256_k1z_ymm, indices, self.half(index)))?;
+            let store = EVEX_Vextractf64x4_ymmm256_k1z_zmm_imm8;
+            self.push(Instruction::with3(store, upper, self.full(index), 1u32))?;
+        } else {
+            self.push(Instruction::with2(VEX_Vmovups_ymmm256_ymm, indices, self.full(index)))?;
+        }
         self.insert_elements(dst, base, from, mask)?;
         let s = xmm(self.scratch());
         let convert = self.pick(codes::load(from, self.width));
