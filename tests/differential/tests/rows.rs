@@ -191,3 +191,25 @@ fn places_of_extrema_and_quotients() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn reductions_of_axes_apart() -> Result<()> {
+    let dims = [4, 3, 5, 9];
+    for dtype in TYPES {
+        for axes in [[0, 2, 3].as_slice(), &[1, 3], &[0, 1, 3], &[0, 3]] {
+            for keep in [0, 1] {
+                for op in ["ReduceSum", "ReduceMax", "ReduceMin"] {
+                    let operands = [given(numbers(dtype, &dims)), constant(integers(axes))];
+                    check(op, &[("keepdims", keep)], &operands)?;
+                }
+            }
+        }
+    }
+    // Empty rows, and no rows at all.
+    for dims in [[4, 3, 5, 0], [0, 3, 5, 9]] {
+        let operands = [given(numbers(DType::F32, &dims)), constant(integers(&[0, 3]))];
+        check("ReduceSum", &[("keepdims", 0)], &operands)?;
+    }
+    let operands = [given(numbers(DType::F32, &dims)), constant(integers(&[0, 2, 3]))];
+    check_within("ReduceMean", &[("keepdims", 1)], &operands, 1e-6)
+}

@@ -49,27 +49,57 @@ fn nest(cx: &mut Legalizer<'_>, dims: &[Dim], axes: &[usize], keep: bool) -> Nes
 }
 
 fn reduce(mut cx: Legalizer<'_>, combine: Combine) -> Result<Lowering, Diagnostic> {
-    let (x, dims) = cx.operand(0)?;
-    let (axes, keep) = (cx.axes_attr("axes"), cx.flag("keepdims"));
     let out = cx.output(0)?;
-    let nest = nest(&mut cx, &dims, &axes, keep);
-    let value = cx.load_wide(x, nest.load_at)?;
-    cx.reduce_into(&nest.outer, &nest.reduced, combine, out, &nest.store_at, value)?;
+    let target = cx.wide_target(out);
+    combine_into(&mut cx, combine, target)?;
+    cx.narrow_into(target, out)?;
     cx.finish()
 }
 
 fn mean(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
-    let (x, dims) = cx.operand(0)?;
-    let (axes, keep) = (cx.axes_attr("axes"), cx.flag("keepdims"));
+    let (_, dims) = cx.operand(0)?;
     let out = cx.output(0)?;
-    let nest = nest(&mut cx, &dims, &axes, keep);
     let out_dims = cx.b.buffer_dims(out);
     let sum = cx.local("sum", &out_dims)?;
-    let value = cx.load_wide(x, nest.load_at)?;
-    cx.b.reduce_stage(&nest.outer, &nest.reduced, Combine::Sum, sum, nest.store_at, value)?;
-    let reduced: Dims = axes.iter().map(|it| dims[*it]).collect();
+    combine_into(&mut cx, Combine::Sum, sum)?;
+    let reduced: Dims = cx.axes_attr("axes").iter().map(|it| dims[*it]).collect();
     divide_by_count(&mut cx, sum, &reduced, out)?;
     cx.finish()
+}
+
+/// The elements of operand 0 along its `axes`, combined into a buffer of the wide type. Where the last axes are combined
+/// and others before what is kept, there are two stages, so that the first reads rows and the second columns.
+fn combine_into(cx: &mut Legalizer<'_>, combine: Combine, into: BufferId) -> BuildResult<()> {
+    let (x, dims) = cx.operand(0)?;
+    let (axes, keep) = (cx.axes_attr("axes"), cx.flag("keepdims"));
+    let Some(first) = rows(cx, &dims, &axes) else {
+        let nest = nest(cx, &dims, &axes, keep);
+        let value = cx.load_wide(x, nest.load_at)?;
+        return cx.b.reduce_stage(&nest.outer, &nest.reduced, combine, into, nest.store_at, value);
+    };
+    let (before, last): (Vec<usize>, Vec<usize>) = axes.iter().partition(|it| **it < first);
+    let inner = nest(cx, &dims, &last, false);
+    let dtype = cx.b.buffer_dtype(into);
+    let of_rows = cx.b.local("rows", dtype, &dims[..first]);
+    let value = cx.load_wide(x, inner.load_at)?;
+    cx.b.reduce_stage(&inner.outer, &inner.reduced, combine, of_rows, inner.store_at, value)?;
+    let mut outer = nest(cx, &dims[..first], &before, keep);
+    if keep {
+        let zero = cx.b.shapes().int(0);
+        outer.store_at.extend(last.iter().map(|_| zero));
+    }
+    let value = cx.b.load(of_rows, outer.load_at)?;
+    cx.b.reduce_stage(&outer.outer, &outer.reduced, combine, into, outer.store_at, value)
+}
+
+/// Where the axes begin that end with the last one and are all reduced, if others before what is kept are too.
+fn rows(cx: &mut Legalizer<'_>, dims: &[Dim], axes: &[usize]) -> Option<usize> {
+    let is_one = |cx: &Legalizer<'_>, i: usize| cx.as_int(dims[i]) == Some(1);
+    let first = (0..dims.len()).rev().find(|it| !axes.contains(it))? + 1;
+    let kept = (0..first).rev().find(|it| !axes.contains(it) && !is_one(cx, *it))?;
+    let apart = axes.iter().any(|it| *it < kept && !is_one(cx, *it));
+    let has_rows = axes.iter().any(|it| *it >= first && !is_one(cx, *it));
+    (apart && has_rows).then_some(first)
 }
 
 /// `out = sum / count`, as a product with the reciprocal for floats.
