@@ -89,7 +89,7 @@ macro_rules! class {
 pub const CLASSES: &[Class] = &[
     class!("add", "element", numbers, Lanes, |b, t| binary(b, t, "add")),
     class!("mul", "element", numbers, Lanes, |b, t| binary(b, t, "mul")),
-    class!("div", "element", floats, Lanes, |b, t| binary(b, t, "div")),
+    class!("div", "element", numbers, Lanes, |b, t| binary(b, t, "div")),
     class!("add row", "element", numbers, Lanes, |b, t| broadcast(b, t, false)),
     class!("add column", "element", numbers, Lanes, |b, t| broadcast(b, t, true)),
     class!("relu", "element", numbers, Lanes, |b, t| unary(b, t, "relu")),
@@ -110,8 +110,11 @@ pub const CLASSES: &[Class] = &[
     class!("dequantize", "element", quantised, Half, dequantize),
     class!("sum, inner axis", "element", numbers, Lanes, |b, t| reduce(b, t, "reduce_sum", 1)),
     class!("sum, outer axis", "element", numbers, Lanes, |b, t| reduce(b, t, "reduce_sum", 0)),
+    class!("sum, axes apart", "element", numbers, Lanes, "sum, inner axis", reduce_apart),
     class!("max, inner axis", "element", any, Lanes, |b, t| reduce(b, t, "reduce_max", 1)),
     class!("max, outer axis", "element", any, Lanes, |b, t| reduce(b, t, "reduce_max", 0)),
+    class!("arg max, inner axis", "element", numbers, Lanes, |b, t| arg_max(b, t, 1)),
+    class!("arg max, outer axis", "element", numbers, Lanes, |b, t| arg_max(b, t, 0)),
     class!("softmax", "element", floats, Lanes, |b, t| along(b, t, "softmax")),
     class!("layer norm", "element", floats, Lanes, layer_norm),
     class!("cumulative sum, inner axis", "element", numbers, Lanes, "cumulative sum, outer axis", |b, t| {
@@ -219,6 +222,19 @@ fn reduce(b: &mut Build<'_>, t: DType, op: &str, axis: i64) -> Result<(ValueId, 
     let dims = plane(b);
     let x = b.input(t, &dims)?;
     Ok((b.op(op, &[("axes", vec![axis].into())], &[x])?, dims[0] * dims[1]))
+}
+
+/// Over the first and the last of three axes.
+fn reduce_apart(b: &mut Build<'_>, t: DType) -> Result<(ValueId, i64)> {
+    let dims = plane(b);
+    let x = b.input(t, &[8, dims[0] / 8, dims[1]])?;
+    Ok((b.op("reduce_sum", &[("axes", vec![0, 2].into())], &[x])?, dims[0] * dims[1]))
+}
+
+fn arg_max(b: &mut Build<'_>, t: DType, axis: i64) -> Result<(ValueId, i64)> {
+    let dims = plane(b);
+    let x = b.input(t, &dims)?;
+    Ok((b.op("arg_max", &[("axis", axis.into())], &[x])?, dims[0] * dims[1]))
 }
 
 fn along(b: &mut Build<'_>, t: DType, op: &str) -> Result<(ValueId, i64)> {
