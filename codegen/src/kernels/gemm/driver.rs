@@ -48,6 +48,9 @@ pub struct Gemm {
     pub c: Element,
     /// `m`, if it is known: fewer kernels are made then.
     pub m: Option<i64>,
+    /// Whether there are few rows, if that is known: up to so many, tiles convert the columns that they load. Where it is
+    /// not, there are two functions, and one that chooses by `m`.
+    pub few: Option<bool>,
     /// What happens to the result.
     pub epilogue: Vec<Step>,
     /// Sizes of blocks; [`Blocking::of`] the instruction set.
@@ -92,6 +95,7 @@ impl Gemm {
             b: Factor::floats(b),
             c: Element::LANE,
             m: None,
+            few: None,
             epilogue: Vec::new(),
             blocking: Blocking::of(isa),
         }
@@ -108,8 +112,34 @@ impl Gemm {
     /// to do than one that does not.
     fn widens_columns(&self) -> bool {
         let narrow = self.b.unit(self.arithmetic) != self.arithmetic.lane() || self.b.zero.is_some();
-        let few = self.m.is_some_and(|m| m <= FEW_TILES * i64::from(self.tile().rows));
-        self.b.layout == Layout::Packed && self.arithmetic == Arithmetic::Float && narrow && !few
+        let wide = self.b.layout != Layout::Packed || self.arithmetic != Arithmetic::Float || !narrow;
+        !wide && self.few.or(self.m.map(|m| m <= self.few_rows())) != Some(true)
+    }
+
+    /// Rows up to which they are few.
+    fn few_rows(&self) -> i64 {
+        FEW_TILES * i64::from(self.tile().rows)
+    }
+
+    /// Two functions, for few rows and for many, and one that calls either.
+    fn emit_both(&self, module: &mut dyn Module, name: &str) -> Result<FuncId, DefineError> {
+        let of = |few| Gemm { few: Some(few), ..self.clone() };
+        let few = of(true).emit(module, &format!("{name}.few"))?;
+        let many = of(false).emit(module, &format!("{name}.many"))?;
+        flow::define(
+            module,
+            name,
+            self.params(),
+            |module, func| [few, many].map(|it| module.declare_func_in_func(it, func)),
+            |flow, args, [few, many]| {
+                let (zero, most) = (flow.int(0), flow.int(self.few_rows()));
+                let conditions = [(IntCC::SignedLessThanOrEqual, few), (IntCC::SignedGreaterThan, many)];
+                for (condition, function) in conditions {
+                    let chosen = flow.flag(condition, args[3], most);
+                    flow.range(zero, chosen, 1, |flow, _| flow.call(function, args));
+                }
+            },
+        )
     }
 
     /// Columns of a block.
@@ -252,6 +282,9 @@ impl Gemm {
 
     /// Defines the kernels and the driver as local functions; their names start with `name`.
     pub fn emit(&self, module: &mut dyn Module, name: &str) -> Result<FuncId, DefineError> {
+        if self.widens_columns() && self.few.is_none() && self.m.is_none() {
+            return self.emit_both(module, name);
+        }
         let tile = self.tile();
         let kernels = self.kernels(module, name)?;
         let mut packer = |layout: Layout,
