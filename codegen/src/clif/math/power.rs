@@ -6,6 +6,7 @@ use cranelift_codegen::ir::{BlockArg, InstBuilder, Value, types};
 use std::f64::consts::LOG2_E;
 
 use crate::clif::unit::FunctionCx;
+use crate::vector::encode::clif::exact::{SPLITS, lost_product};
 use crate::vector::math::double::{LN2_HIGH, LN2_LOW, reciprocal_factorials};
 use crate::vector::math::power::TWO_THIRDS;
 
@@ -91,19 +92,8 @@ impl FunctionCx<'_> {
             let minus = self.b.ins().fneg(product);
             return (product, self.b.ins().fma(a, b, minus));
         }
-        let halves = |it: &mut Self, x: Value| {
-            let scaled = it.fmul_c(x, 134_217_729.0);
-            let rest = it.b.ins().fsub(scaled, x);
-            let high = it.b.ins().fsub(scaled, rest);
-            (high, it.b.ins().fsub(x, high))
-        };
-        let ((a, a_low), (b, b_low)) = (halves(self, a), halves(self, b));
-        let all = self.b.ins().fmul(a, b);
-        let mut lost = self.b.ins().fsub(all, product);
-        for (x, y) in [(a, b_low), (a_low, b), (a_low, b_low)] {
-            let part = self.b.ins().fmul(x, y);
-            lost = self.b.ins().fadd(lost, part);
-        }
+        let factor = self.b.ins().f64const(SPLITS);
+        let lost = lost_product(&mut self.b, factor, [a, b], product);
         (product, lost)
     }
 

@@ -3,6 +3,7 @@
 use std::f64::consts::{FRAC_2_PI, FRAC_PI_2};
 
 use super::double::{polynomial, reciprocal_factorials};
+use super::payne_hanek::quarters;
 use crate::vector::{BinaryOp, Builder, Compare, IntCompare, ShiftOp, UnaryOp, VReg};
 
 /// π/2 in three parts; the first two have 33 bits, so that their products with integers below 2^20 are exact.
@@ -131,86 +132,9 @@ fn reduce_small(b: &mut Builder, x: VReg) -> (VReg, VReg) {
     (r, b.add(n, known))
 }
 
-/// By the bits of 2/π that matter for `x` (Payne and Hanek, "Radian reduction for trigonometric functions", 1983):
-/// `x = m·2^e` with 53 bits in `m`. Bits of 2/π that count in multiples of 4 quarters are left out, 192 bits from there on
-/// are multiplied with `m`, and what comes after them is below 2^-137 of a quarter.
+/// The same for every number, by the bits of 2/π that matter for it. What of them is left out is below 2⁻¹³⁷ of a quarter.
 fn reduce_large(b: &mut Builder, x: VReg) -> (VReg, VReg) {
-    let int_add = |b: &mut Builder, x: VReg, y: VReg| b.binary(BinaryOp::IntAdd, x, y);
-    let low_half = b.constant_lane(0xffff_ffff);
-    let exponent = b.shift(ShiftOp::RightLogical, x, 52);
-    // The first bit that counts less than 4 quarters is the one of weight 2, with a word of zeros before 2/π.
-    let offset = b.constant_int(64 - 1075 - 2);
-    let first = int_add(b, exponent, offset);
-    let word = b.shift(ShiftOp::RightArithmetic, first, 6);
-    let mut words: [VReg; 4] = std::array::from_fn(|i| b.constant_lane(TWO_OVER_PI[i]));
-    for (at, next) in TWO_OVER_PI.windows(4).skip(1).enumerate() {
-        let limit = b.constant_int(at as i64);
-        let beyond = b.binary(BinaryOp::IntGt, word, limit);
-        for (chosen, bits) in words.iter_mut().zip(next) {
-            let bits = b.constant_lane(*bits);
-            *chosen = b.blend(beyond, bits, *chosen);
-        }
-    }
-    // The bits from `first` on, by shifts of 32, 16, … and 1 where they are needed.
-    for k in (0..6u8).rev() {
-        let by = 1 << k;
-        let wanted = b.shift(ShiftOp::Left, first, 63 - k);
-        for i in 0..4 {
-            let mut moved = b.shift(ShiftOp::Left, words[i], by);
-            if let Some(next) = words.get(i + 1) {
-                let low = b.shift(ShiftOp::RightLogical, *next, 64 - by);
-                moved = b.binary(BinaryOp::Or, moved, low);
-            }
-            words[i] = b.blend(wanted, moved, words[i]);
-        }
-    }
-    // The low 192 bits of the product, in parts of 32 bits from the lowest up.
-    let mantissa = b.constant_lane((1 << 52) - 1);
-    let mantissa = b.binary(BinaryOp::And, x, mantissa);
-    let implicit = b.constant_lane(1 << 52);
-    let m = b.binary(BinaryOp::Or, mantissa, implicit);
-    let m_low = b.binary(BinaryOp::And, m, low_half);
-    let m_high = b.shift(ShiftOp::RightLogical, m, 32);
-    let mut above = b.constant_int(0);
-    let mut product = Vec::new();
-    for word in words[..3].iter().rev() {
-        let parts = [b.binary(BinaryOp::And, *word, low_half), b.shift(ShiftOp::RightLogical, *word, 32)];
-        for part in parts {
-            let low = b.binary(BinaryOp::IntMul, m_low, part);
-            let high = b.binary(BinaryOp::IntMul, m_high, part);
-            let here = b.binary(BinaryOp::And, low, low_half);
-            let sum = int_add(b, here, above);
-            product.push(b.binary(BinaryOp::And, sum, low_half));
-            let carry = b.shift(ShiftOp::RightLogical, sum, 32);
-            let next = b.shift(ShiftOp::RightLogical, low, 32);
-            let next = int_add(b, next, high);
-            above = int_add(b, next, carry);
-        }
-    }
-    let [_, _, p2, p3, p4, p5] = product[..] else { unreachable!("three words are six parts") };
-    // The upper two bits are the quarters; half of one and more is the next less the rest.
-    let half = b.constant_int(1 << 29);
-    let quarters = int_add(b, p5, half);
-    let quarters = b.shift(ShiftOp::RightLogical, quarters, 30);
-    let signed = b.shift(ShiftOp::Left, p5, 34);
-    let signed = b.shift(ShiftOp::RightArithmetic, signed, 34);
-    let number = |b: &mut Builder, bits: VReg, weight: i32| {
-        let value = b.unary(UnaryOp::FromInt, bits);
-        let weight = b.constant(2f64.powi(weight));
-        b.mul(value, weight)
-    };
-    let (high, low) = (number(b, signed, -30), number(b, p4, -62));
-    let (lower, lowest) = (number(b, p3, -94), number(b, p2, -126));
-    // The fraction as the sum of two numbers, twice, as the first may cancel.
-    let pair = |b: &mut Builder, high: VReg, low: VReg| {
-        let sum = b.add(high, low);
-        let back = b.sub(sum, high);
-        (sum, b.sub(low, back))
-    };
-    let (high, low) = pair(b, high, low);
-    let rest = b.add(lower, lowest);
-    let low = b.add(low, rest);
-    let (high, low) = pair(b, high, low);
+    let ((high, low), quarters) = quarters(b, x, &TWO_OVER_PI);
     let [factor, more] = [FRAC_PI_2, HALF_PI_REST].map(|it| b.constant(it));
     let low = b.mul(low, factor);
     let low = b.fma(high, more, low);

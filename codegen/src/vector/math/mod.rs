@@ -16,6 +16,7 @@ mod exact;
 mod exp;
 mod log;
 mod near;
+mod payne_hanek;
 pub(crate) mod power;
 mod trigonometry;
 

@@ -5,6 +5,7 @@ use cranelift_codegen::ir::types::{F32X4, F64, I8X16, I16, I16X8, I32, I32X4, I6
 use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::Emitter;
+use super::exact::{SPLITS, lost_product};
 use crate::vector::ir::{BinaryOp, FmaOp, ShiftOp, Storage, UnaryOp, VReg, Width};
 
 impl Emitter<'_, '_> {
@@ -140,7 +141,8 @@ impl Emitter<'_, '_> {
             let c = if minus { self.b.ins().fneg(c) } else { c };
             self.b.ins().fma(a, b, c)
         } else if op == FmaOp::LostProduct {
-            self.lost_product(a, b, c)
+            let factor = self.splat(self.width.float(SPLITS));
+            lost_product(self.b, factor, [a, b], c)
         } else if op == FmaOp::NegMulAddFused {
             // Products of two f32 are exact as f64. Lanes 2 and 3, then lanes 0 and 1.
             let upper: Vec<u8> = (8..16).chain(0..8).collect();
@@ -164,26 +166,6 @@ impl Emitter<'_, '_> {
             }
         };
         self.set(dst, v);
-    }
-
-    /// By products of halves of the digits, which are exact (Dekker, "A floating-point technique for extending the available
-    /// precision", 1971).
-    fn lost_product(&mut self, a: Value, b: Value, product: Value) -> Value {
-        let halves = |e: &mut Self, x: Value| {
-            let factor = e.splat(e.width.float(134_217_729.0));
-            let scaled = e.b.ins().fmul(x, factor);
-            let rest = e.b.ins().fsub(scaled, x);
-            let high = e.b.ins().fsub(scaled, rest);
-            (high, e.b.ins().fsub(x, high))
-        };
-        let ((a, a_low), (b, b_low)) = (halves(self, a), halves(self, b));
-        let all = self.b.ins().fmul(a, b);
-        let mut lost = self.b.ins().fsub(all, product);
-        for (x, y) in [(a, b_low), (a_low, b), (a_low, b_low)] {
-            let part = self.b.ins().fmul(x, y);
-            lost = self.b.ins().fadd(lost, part);
-        }
-        lost
     }
 
     pub(super) fn byte_dot(&mut self, dst: VReg, a: VReg, b: VReg, c: VReg) {

@@ -6,6 +6,7 @@
 //! active.
 
 mod arithmetic;
+pub(crate) mod exact;
 mod memory;
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
