@@ -124,6 +124,12 @@ impl Element {
         self.widened(b, lanes)
     }
 
+    /// One element in every lane, to which a new parameter of the program points.
+    pub(crate) fn load_param(self, b: &mut Builder) -> VReg {
+        let p = b.param();
+        self.load_splat(b, p)
+    }
+
     /// The elements of the first 128 bits of lanes.
     pub(crate) fn load_quad(self, b: &mut Builder, addr: impl Into<Addr>) -> VReg {
         let lanes = b.load_quad_from(self.storage(), addr);

@@ -80,6 +80,13 @@ impl Flow<'_, '_> {
         self.b.ins().udiv(a, by)
     }
 
+    /// `a mod by` for `a >= 0`, `by > 0`.
+    pub(crate) fn rem(&mut self, a: Value, by: Value) -> Value {
+        let whole = self.div(a, by);
+        let before = self.mul(whole, by);
+        self.sub(a, before)
+    }
+
     /// `⌊a * times / by⌋` for `a >= 0`.
     pub(crate) fn scaled_div(&mut self, a: Value, times: i64, by: i64) -> Value {
         let a = self.scale(a, times);

@@ -38,7 +38,7 @@ const SLACK: i64 = 1024;
 pub struct Depthwise {
     /// The instruction set of the kernels.
     pub isa: Isa,
-    /// Along columns of an image, then along rows.
+    /// How the kernel moves from row to row, then along a row.
     pub slides: [Slide; 2],
     /// Elements of the images, less their zero point if they have one.
     pub x: Factor,
@@ -145,10 +145,7 @@ impl Depthwise {
         let element = if width == Width::W8 { Element::lane(width) } else { self.x.element };
         let [x, to, rows, iy, h, w, pitch] = b.params();
         let quads = self.terms() == 4;
-        let zero = self.x.zero.map(|_| {
-            let p = b.param();
-            element.load_splat(&mut b, p)
-        });
+        let zero = self.x.zero.map(|_| element.load_param(&mut b));
         let flip = (quads && self.x_is_signed()).then(|| b.constant_int(0x80));
         let unsigned = |b: &mut Builder, v: VReg| match flip {
             Some(flip) => b.binary(BinaryOp::Xor, v, flip),
@@ -259,14 +256,8 @@ impl Depthwise {
     fn program(&self) -> Program {
         let mut b = Builder::new("depthwise");
         let [from, weights, to, rows, blocks, pitch, to_pitch] = b.params();
-        let zero = self.x.zero.map(|_| {
-            let p = b.param();
-            self.x.element.load_splat(&mut b, p)
-        });
-        let weight_zero = self.weights.zero.map(|_| {
-            let p = b.param();
-            self.weights.element.load_splat(&mut b, p)
-        });
+        let zero = self.x.zero.map(|_| self.x.element.load_param(&mut b));
+        let weight_zero = self.weights.zero.map(|_| self.weights.element.load_param(&mut b));
         let bound = epilogue::bind_planes(&mut b, &self.epilogue);
         let taps = self.taps(&mut b, weights, weight_zero);
         let terms = self.terms();
@@ -423,9 +414,7 @@ impl Depthwise {
         let in_plane = flow.mul(h, w);
         let out_plane = flow.mul(oh, ow);
         flow.range(first, last, 1, |flow, plane| {
-            let image = flow.div(plane, channels);
-            let before = flow.mul(image, channels);
-            let channel = flow.sub(plane, before);
+            let channel = flow.rem(plane, channels);
             let x = flow.at(x, plane, in_plane);
             let y = flow.at(y, plane, out_plane);
             let weights = flow.at_scaled(weights, channel, down.kernel * along.kernel);

@@ -260,9 +260,7 @@ impl Convolution {
         let total = flow.mul(batch, groups);
 
         flow.range(zero, total, 1, |flow, image| {
-            let whole = flow.div(image, groups);
-            let before = flow.mul(whole, groups);
-            let group = flow.sub(image, before);
+            let group = flow.rem(image, groups);
             let x = flow.at(x, image, group_bytes);
             let weights = flow.at(weights, group, weight_bytes);
             let channel = flow.mul(group, m);

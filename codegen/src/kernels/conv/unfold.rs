@@ -20,10 +20,7 @@ pub fn unfold_segment(geometry: &Geometry, vectors: u32, source: &Source) -> Pro
     let [extents, starts] = [(); 2].map(|()| (0..geometry.rank()).map(|_| b.param()).collect::<Vec<_>>());
     let count = b.param();
     let (w, ix) = (extents[geometry.rank() - 1], starts[geometry.rank() - 1]);
-    let zero = source.zero.then(|| {
-        let p = b.param();
-        source.term().load_splat(&mut b, p)
-    });
+    let zero = source.zero.then(|| source.term().load_param(&mut b));
     let vectors = i64::from(vectors);
     let size = i64::from(source.element.bytes().trailing_zeros());
     let (strides, plane_bytes) = strides(&mut b, &extents, size);

@@ -84,14 +84,8 @@ impl SlidingWindow {
         let [x, weights, y] = b.params();
         let [input, output] =
             [(); 2].map(|()| (0..self.geometry.rank()).map(|_| b.param()).collect::<Vec<_>>());
-        let zero = self.x.zero.then(|| {
-            let p = b.param();
-            self.x.element.load_splat(&mut b, p)
-        });
-        let weight_zero = self.weights.zero.map(|_| {
-            let p = b.param();
-            self.weights.element.load_splat(&mut b, p)
-        });
+        let zero = self.x.zero.then(|| self.x.element.load_param(&mut b));
+        let weight_zero = self.weights.zero.map(|_| self.weights.element.load_param(&mut b));
         let bound = epilogue::bind_planes(&mut b, &self.epilogue);
         let geometry = &self.geometry;
         let (rows, columns) = geometry.split();
@@ -223,9 +217,7 @@ impl SlidingWindow {
                 let out_plane = flow.product(output);
                 let out_plane = flow.scale(out_plane, self.y.bytes());
                 flow.range(first, last, 1, |flow, plane| {
-                    let image = flow.div(plane, channels);
-                    let before = flow.mul(image, channels);
-                    let channel = flow.sub(plane, before);
+                    let channel = flow.rem(plane, channels);
                     let x = flow.at(x, plane, in_plane);
                     let y = flow.at(y, plane, out_plane);
                     let weights =

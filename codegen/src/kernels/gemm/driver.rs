@@ -443,16 +443,7 @@ impl Driver<'_> {
                 let done = flow.add(pc, depth);
                 let accumulate = flow.flag(IntCC::SignedGreaterThan, pc, zero);
                 let last = flow.flag(IntCC::SignedGreaterThanOrEqual, done, steps);
-                let width = flow.int(self.gemm.block_columns());
-                // What is widened for a few rows alone is read again at once.
-                let width = match self.widen {
-                    None => width,
-                    Some(_) => {
-                        let (few, one) = (flow.int(FEW_TILES * rows), flow.int(columns));
-                        let holds = flow.b.ins().icmp(IntCC::SignedLessThanOrEqual, height, few);
-                        flow.b.ins().select(holds, one, width)
-                    }
-                };
+                let width = self.gemm.block_columns();
                 let sum_bytes = [(&of_a, Side::A), (&of_b, Side::B)].map(|(it, side)| match it.layout {
                     Layout::Packed => arithmetic.sum_bytes(side),
                     _ => 0,
@@ -477,8 +468,9 @@ impl Driver<'_> {
                     (flow.offset(column, sum_bytes[1]), flow.int(b_unit * columns))
                 };
                 let b = flow.at(b_panels, pc, b_step);
-                flow.range_by(zero, n, width, |flow, jc| {
+                flow.range(zero, n, width, |flow, jc| {
                     let left = flow.sub(n, jc);
+                    let width = flow.int(width);
                     let count = flow.min(left, width);
                     let c = flow.at(c, ic, ldc);
                     // Panels of B are new to the caches in the first row of tiles; each row fetches a part of them for

@@ -114,21 +114,8 @@ impl Micro {
             .map(|_| (0..rows).map(|_| (0..vectors).map(|_| b.splat(0.0)).collect()).collect())
             .collect();
 
-        let zeros: Option<Vec<VReg>> = zero.map(|(each, element, p)| {
-            let masks = column_masks(&mut b, columns, vectors);
-            (0..vectors as i64)
-                .map(|j| {
-                    let value = match each {
-                        Zero::One => element.load_splat(&mut b, p),
-                        Zero::Each => {
-                            let at = Addr::new(p).offset(element.vectors(j));
-                            element.load(&mut b, at, Some(masks[j as usize]))
-                        }
-                    };
-                    let value = self.arithmetic.converted(&mut b, element, value);
-                    repeated(&mut b, self.arithmetic, value)
-                })
-                .collect()
+        let zeros = zero.map(|(each, element, p)| {
+            column_zeros(&mut b, self.arithmetic, (each, element), p, columns, vectors)
         });
 
         // The old result is needed only at the end.
@@ -282,6 +269,34 @@ impl Micro {
             }
         }
         pointers
+    }
+}
+
+/// What is subtracted from each vector of columns: the zero points at `p`, of which so many columns have one.
+pub(super) fn column_zeros(
+    b: &mut Builder,
+    arithmetic: Arithmetic,
+    (each, element): (Zero, Element),
+    p: IReg,
+    columns: IReg,
+    vectors: usize,
+) -> Vec<VReg> {
+    let finish = |b: &mut Builder, value: VReg| {
+        let value = arithmetic.converted(b, element, value);
+        repeated(b, arithmetic, value)
+    };
+    match each {
+        Zero::One => {
+            let value = element.load_splat(b, p);
+            vec![finish(b, value); vectors]
+        }
+        Zero::Each => (0..)
+            .zip(column_masks(b, columns, vectors))
+            .map(|(j, mask)| {
+                let value = element.load(b, Addr::new(p).offset(element.vectors(j)), Some(mask));
+                finish(b, value)
+            })
+            .collect(),
     }
 }
 

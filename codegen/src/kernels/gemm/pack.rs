@@ -1,6 +1,7 @@
 //! Packing of operands into panels of whole lanes, one step of the sum in each.
 
 use super::factor::{Arithmetic, centred, repeated, step, unit};
+use super::micro::column_zeros;
 use super::{Factor, Zero};
 use crate::kernels::element::Element;
 use crate::vector::{
@@ -271,26 +272,9 @@ pub(super) fn widen_columns(vectors: u32, arithmetic: Arithmetic, factor: &Facto
     let mut b = Builder::of_width("widen_columns", arithmetic.width());
     let [source, panel, steps, columns] = b.params();
     let (unit, vectors) = (factor.unit(arithmetic), i64::from(vectors));
-    let zeros: Option<Vec<VReg>> = factor.zero.map(|each| {
+    let zeros = factor.zero.map(|each| {
         let p = b.param();
-        (0..vectors)
-            .map(|j| {
-                let left = b.int_op(IntOp::Sub, columns, Size::lanes(j));
-                let value = match each {
-                    Zero::One => factor.element.load_splat(&mut b, p),
-                    Zero::Each => {
-                        let mask = b.first(left);
-                        factor.element.load(
-                            &mut b,
-                            Addr::new(p).offset(factor.element.vectors(j)),
-                            Some(mask),
-                        )
-                    }
-                };
-                let value = arithmetic.converted(&mut b, factor.element, value);
-                repeated(&mut b, arithmetic, value)
-            })
-            .collect()
+        column_zeros(&mut b, arithmetic, (each, factor.element), p, columns, vectors as usize)
     });
     let lane = arithmetic.lane();
     let some = |b: &mut Builder, count: i64| {
