@@ -34,7 +34,7 @@ impl VectorExpr {
     }
 
     /// Whether integers of a type fill lanes.
-    fn fills(&self, dtype: DType) -> bool {
+    pub(super) fn fills(&self, dtype: DType) -> bool {
         dtype.width() == self.width().bits()
     }
 

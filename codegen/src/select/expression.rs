@@ -507,67 +507,8 @@ impl VectorExpr {
         Some(self.push(Operation::Binary(op, x, y)))
     }
 
-    /// Operations on one integer that vectors have.
-    fn unary_ints(&mut self, op: UnaryOp, dtype: DType, x: Node) -> Option<Node> {
-        let zero = self.bits(0);
-        let signed = dtype.is_signed_int();
-        let value = match op {
-            UnaryOp::Abs if !signed => return Some(x),
-            UnaryOp::Neg | UnaryOp::Abs => {
-                let negated = self.push(Operation::Binary(vector::BinaryOp::IntSub, zero, x));
-                if op == UnaryOp::Neg { negated } else { self.combine(vector::BinaryOp::IntMax, x, negated) }
-            }
-            // The difference of −1 or 0, and −1 or 0.
-            UnaryOp::Sign if signed => {
-                let below = self.compare_ints(CompareOp::Lt, x, zero);
-                let above = self.compare_ints(CompareOp::Gt, x, zero);
-                return Some(self.combine(vector::BinaryOp::IntSub, below, above));
-            }
-            UnaryOp::Sign => {
-                let (mask, one) = (self.not_zero(x), self.bits(1));
-                return Some(self.combine(vector::BinaryOp::And, mask, one));
-            }
-            UnaryOp::BitNot => self.not(x),
-            UnaryOp::IsNan | UnaryOp::IsInf => return Some(zero),
-            _ => return None,
-        };
-        Some(self.wrap(dtype, value))
-    }
-
-    /// Operations on integers that vectors have.
-    fn binary_ints(&mut self, op: BinaryOp, dtype: DType, x: Node, y: Node) -> Option<Node> {
-        let op = match op {
-            BinaryOp::Add => vector::BinaryOp::IntAdd,
-            BinaryOp::Sub => vector::BinaryOp::IntSub,
-            BinaryOp::Mul => vector::BinaryOp::IntMul,
-            BinaryOp::Max => return Some(self.extremum_of(true, dtype, x, y)),
-            BinaryOp::Min => return Some(self.extremum_of(false, dtype, x, y)),
-            BinaryOp::Div | BinaryOp::Mod | BinaryOp::Fmod => {
-                let value = self.divide(op, dtype, x, y)?;
-                return Some(self.wrap(dtype, value));
-            }
-            _ => return self.logical(op, x, y),
-        };
-        let value = self.combine(op, x, y);
-        Some(self.wrap(dtype, value))
-    }
-
-    /// Whether integers of a type fill lanes, without a sign.
-    fn fills_unsigned(&self, dtype: DType) -> bool {
-        dtype.is_int() && !dtype.is_signed_int() && 8 * dtype.size() as u32 == self.width.bits()
-    }
-
-    /// Integers that are ordered as signed ones as those of a type are.
-    fn ordered(&mut self, dtype: DType, x: Node) -> Node {
-        if !self.fills_unsigned(dtype) {
-            return x;
-        }
-        let sign = self.push(Operation::Constant(self.width.sign()));
-        self.combine(vector::BinaryOp::Xor, x, sign)
-    }
-
     /// The larger (or smaller) value of a type; NaN if either is.
-    fn extremum_of(&mut self, max: bool, dtype: DType, x: Node, y: Node) -> Node {
+    pub(super) fn extremum_of(&mut self, max: bool, dtype: DType, x: Node, y: Node) -> Node {
         if dtype.is_float() {
             return self.extremum(max, x, y);
         }
@@ -617,20 +558,6 @@ impl VectorExpr {
         self.push(Operation::Compare(op, x, y))
     }
 
-    /// A comparison of signed integers, as a mask.
-    pub(super) fn compare_ints(&mut self, op: CompareOp, x: Node, y: Node) -> Node {
-        let (op, x, y, negated) = match op {
-            CompareOp::Eq => (vector::BinaryOp::IntEq, x, y, false),
-            CompareOp::Ne => (vector::BinaryOp::IntEq, x, y, true),
-            CompareOp::Gt => (vector::BinaryOp::IntGt, x, y, false),
-            CompareOp::Le => (vector::BinaryOp::IntGt, x, y, true),
-            CompareOp::Lt => (vector::BinaryOp::IntGt, y, x, false),
-            CompareOp::Ge => (vector::BinaryOp::IntGt, y, x, true),
-        };
-        let mask = self.push(Operation::Binary(op, x, y));
-        if negated { self.not(mask) } else { mask }
-    }
-
     /// A power as precise as those of a type have to be.
     fn power(&mut self, x: Node, y: Node, dtype: DType) -> Option<Node> {
         if let Some(simple) = self.simple_power(x, y) {
@@ -666,7 +593,7 @@ impl VectorExpr {
         }
     }
 
-    fn logical(&mut self, op: BinaryOp, x: Node, y: Node) -> Option<Node> {
+    pub(super) fn logical(&mut self, op: BinaryOp, x: Node, y: Node) -> Option<Node> {
         let op = match op {
             BinaryOp::And => vector::BinaryOp::And,
             BinaryOp::Or => vector::BinaryOp::Or,

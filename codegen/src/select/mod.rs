@@ -35,6 +35,7 @@ mod element;
 mod epilogue;
 mod expression;
 pub(crate) mod forms;
+mod integers;
 mod product;
 mod reduction;
 pub(crate) mod routine;

@@ -12,8 +12,11 @@ pub(super) fn register(table: &mut OpTable) {
     table.register_checked("", "Einsum", .., einsum::check, single(einsum::einsum));
 }
 
-fn gemm(cx: &mut NodeCx<'_, '_>) -> Result<Value, Diagnostic> {
-    let (mut a, mut b) = (cx.input(0)?, cx.input(1)?);
+/// Two matrices, transposed where the attributes `transA` and `transB` say so.
+pub(super) fn matrices(
+    cx: &mut NodeCx<'_, '_>,
+    [mut a, mut b]: [Value; 2],
+) -> Result<[Value; 2], Diagnostic> {
     if cx.rank(a)? != 2 || cx.rank(b)? != 2 {
         return Err(bad("its operands must be matrices"));
     }
@@ -23,6 +26,11 @@ fn gemm(cx: &mut NodeCx<'_, '_>) -> Result<Value, Diagnostic> {
     if cx.flag("transB") {
         b = cx.transpose(b, &[1, 0])?;
     }
+    Ok([a, b])
+}
+
+fn gemm(cx: &mut NodeCx<'_, '_>) -> Result<Value, Diagnostic> {
+    let [a, b] = matrices(cx, [cx.input(0)?, cx.input(1)?])?;
     let product = cx.binary("matmul", a, b)?;
     let product = cx.affine(product, cx.float("alpha").unwrap_or(1.0), 0.0)?;
     let beta = cx.float("beta").unwrap_or(1.0);

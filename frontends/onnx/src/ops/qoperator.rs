@@ -3,6 +3,7 @@
 
 use super::conv::check_padding;
 use super::elementwise::leaky;
+use super::linalg::matrices;
 use super::pool::average;
 use super::quant::{
     check, dequantize, dequantize_linear, dynamic_quantize_of, left, operands, quantize, quantize_linear,
@@ -133,16 +134,7 @@ fn choose(cx: &mut NodeCx<'_, '_>) -> Single {
 
 /// `alpha · a · b + c`, `c` being integers of the scale of the product; numbers where the result has no scale.
 fn gemm(cx: &mut NodeCx<'_, '_>) -> Single {
-    let (mut a, mut b) = (cx.input(0)?, cx.input(3)?);
-    if cx.rank(a)? != 2 || cx.rank(b)? != 2 {
-        return Err(bad("its operands must be matrices"));
-    }
-    if cx.flag("transA") {
-        a = cx.transpose(a, &[1, 0])?;
-    }
-    if cx.flag("transB") {
-        b = cx.transpose(b, &[1, 0])?;
-    }
+    let [a, b] = matrices(cx, [cx.input(0)?, cx.input(3)?])?;
     let alpha = cx.float("alpha").unwrap_or(1.0);
     let scale = cx.affine(cx.input(1)?, alpha, 0.0)?;
     let a = left(cx, a, b, cx.optional(2), Some(scale))?;
