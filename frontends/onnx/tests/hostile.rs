@@ -466,3 +466,26 @@ fn functions_that_call_themselves_or_explode_are_refused() {
     proto.functions.push(last);
     refused(proto, "nodes");
 }
+
+#[test]
+fn zero_points_of_another_type_are_refused() {
+    use data_type::{FLOAT, INT8 as I8, UINT8 as U8};
+    let inputs = || {
+        vec![value("a", I8, &[D::N(4)]), value("s", FLOAT, &[]), value("z", U8, &[]), value("own", I8, &[])]
+    };
+    let proto = |node: NodeProto| model(21, graph(inputs(), vec![], vec![node], &["y"]));
+    let dequantize = |zero| proto(node("DequantizeLinear", &["a", "s", zero], &["y"], vec![]));
+    refused(dequantize("z"), "its zero point is u8, but its integers are i8");
+    run(dequantize("own")).expect("the zero point is of the type of the integers");
+    let numbers = |name: &str, inputs: &[&str]| {
+        let mut sum = proto(node(name, inputs, &["y"], vec![]));
+        sum.opset_import.push(OperatorSetIdProto { domain: "com.microsoft".into(), version: 1 });
+        sum.graph.as_mut().unwrap().node[0].domain = "com.microsoft".into();
+        sum
+    };
+    refused(
+        numbers("QLinearSigmoid", &["a", "s", "own", "s", "z"]),
+        "its zero point is u8, but its integers are i8",
+    );
+    run(numbers("QLinearSigmoid", &["a", "s", "own", "s", "own"])).expect("both zero points are");
+}

@@ -80,6 +80,15 @@ fn of_blocks(cx: &mut NodeCx<'_, '_>, x: Value, value: Value, axis: i64, block: 
     if size == length { Ok(each) } else { cx.slice(each, axis, 0, size) }
 }
 
+/// A zero point has the type of the integers.
+fn check_zero(cx: &mut NodeCx<'_, '_>, zero: Option<Value>, integers: DType) -> Result<(), Diagnostic> {
+    let Some(zero) = zero else { return Ok(()) };
+    match cx.dtype(zero)? {
+        found if found == integers => Ok(()),
+        found => Err(bad(format!("its zero point is {found}, but its integers are {integers}"))),
+    }
+}
+
 /// `(x − zero) · scale`, each along an axis of `x` or one number.
 pub(super) fn dequantize(
     cx: &mut NodeCx<'_, '_>,
@@ -88,7 +97,9 @@ pub(super) fn dequantize(
     zero: Option<Value>,
     axis: i64,
 ) -> Single {
-    let held = cx.dtype(x)?.compute();
+    let own = cx.dtype(x)?;
+    check_zero(cx, zero, own)?;
+    let held = own.compute();
     let x = if held.is_float() { x } else { cx.cast(x, held)? };
     let zero = zero.map(|it| if held.is_float() { Ok(it) } else { cx.cast(it, held) }).transpose()?;
     let mut operands = vec![x, along(cx, x, scale, axis)?];
@@ -112,6 +123,7 @@ pub(super) fn quantize(
     axis: i64,
     to: DType,
 ) -> Single {
+    check_zero(cx, zero, to)?;
     // Data of another type than the scale is divided in f32.
     let (found, of_scale) = (cx.dtype(x)?, cx.dtype(scale)?);
     let dtype = if found == of_scale || !found.is_float() { of_scale } else { DType::F32 };
