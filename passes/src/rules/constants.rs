@@ -26,6 +26,43 @@ fn moved(rewriter: &dyn Rewriter, value: Value) -> Option<OpCall> {
     (by_constants && MOVES.contains(&rewriter.ops().def(call.op).name)).then_some(call)
 }
 
+/// Whether an operator keeps the numbers of its first operand, in another place or type.
+fn is_view(name: &str) -> bool {
+    name == "cast" || MOVES.contains(&name)
+}
+
+/// Whether a value follows from constants alone, by so many operations one after the other.
+pub(super) fn is_made_of_constants(rewriter: &dyn Rewriter, value: Value, depth: usize) -> bool {
+    if rewriter.constant(value).is_some() {
+        return true;
+    }
+    let Some((call, depth)) = rewriter.definition(value).zip(depth.checked_sub(1)) else { return false };
+    let name = rewriter.ops().def(call.op).name;
+    (is_view(name) || matches!(name, "mul" | "dequantize"))
+        && call.args.iter().all(|it| is_made_of_constants(rewriter, *it, depth))
+}
+
+/// The least and the largest magnitude of what a value made of constant floats holds, but for zeros; `None` if they are
+/// not known to be finite.
+pub(super) fn magnitudes(rewriter: &dyn Rewriter, value: Value, depth: usize) -> Option<[f64; 2]> {
+    if let Some(data) = rewriter.constant(value).filter(|it| it.dtype().is_float()) {
+        let numbers: Vec<f64> = data.to_f64().into_iter().map(f64::abs).filter(|it| *it != 0.0).collect();
+        let range = numbers.iter().fold([f64::MAX, 0.0f64], |[low, high], it| [low.min(*it), high.max(*it)]);
+        return numbers.iter().all(|it| it.is_finite()).then_some(range);
+    }
+    let call = rewriter.definition(value)?;
+    let depth = depth.checked_sub(1)?;
+    match rewriter.ops().def(call.op).name {
+        "mul" => {
+            let [x, y] = [0, 1].map(|it| magnitudes(rewriter, call.args[it], depth));
+            let ([low, high], [least, most]) = (x?, y?);
+            Some([low * least, high * most])
+        }
+        name if is_view(name) => magnitudes(rewriter, call.args[0], depth),
+        _ => None,
+    }
+}
+
 /// Bytes less their zero points as signed bytes, where these hold them all.
 pub(super) fn centred(rewriter: &mut dyn Rewriter, integers: Value, zero: Value) -> Option<Value> {
     let points = rewriter.constant(zero)?;

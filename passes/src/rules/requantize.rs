@@ -5,6 +5,7 @@
 //! it was, before it becomes an integer: as with scales that are taken out of a product, a number that is that near to
 //! the middle of two integers may become the other one.
 
+use super::constants::{is_made_of_constants, magnitudes};
 use super::quantized::{Quantized, is_regular};
 use super::rewrite::{OpCall, Rewriter, Rule, Value};
 use orogen_ir::types::{Attrs, DType, TensorData};
@@ -31,7 +32,7 @@ fn divide_scales(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
 /// A value divided by a scale, without a division of anything but constants.
 fn divided(rewriter: &mut dyn Rewriter, value: Value, scale: Value, depth: usize) -> Option<Value> {
     let depth = depth.checked_sub(1)?;
-    if is_constant(rewriter, value, DEPTH) {
+    if is_made_of_constants(rewriter, value, DEPTH) {
         return rewriter.emit("div", Attrs::none(), &[value, scale]);
     }
     if let Some(x) = Quantized::of(rewriter, value) {
@@ -57,42 +58,6 @@ fn divided(rewriter: &mut dyn Rewriter, value: Value, scale: Value, depth: usize
         _ => return None,
     };
     rewriter.emit(name, call.attrs, &args)
-}
-
-/// What is between a constant and the number it stands for.
-fn is_view(name: &str) -> bool {
-    matches!(name, "reshape" | "squeeze" | "unsqueeze" | "transpose" | "cast")
-}
-
-/// Whether a value follows from constants alone.
-fn is_constant(rewriter: &dyn Rewriter, value: Value, depth: usize) -> bool {
-    if rewriter.constant(value).is_some() {
-        return true;
-    }
-    let Some((call, depth)) = rewriter.definition(value).zip(depth.checked_sub(1)) else { return false };
-    let name = rewriter.ops().def(call.op).name;
-    (is_view(name) || matches!(name, "mul" | "dequantize"))
-        && call.args.iter().all(|it| is_constant(rewriter, *it, depth))
-}
-
-/// The least and the largest magnitude of what a value made of constants holds, but for zeros.
-fn magnitudes(rewriter: &dyn Rewriter, value: Value, depth: usize) -> Option<[f64; 2]> {
-    if let Some(data) = rewriter.constant(value) {
-        let numbers = data.to_f64().into_iter().map(f64::abs).filter(|it| *it != 0.0);
-        let found = numbers.fold([f64::MAX, 0.0], |[low, high], it| [low.min(it), high.max(it)]);
-        return (data.dtype().is_float() && data.to_f64().iter().all(|it| it.is_finite())).then_some(found);
-    }
-    let call = rewriter.definition(value)?;
-    let depth = depth.checked_sub(1)?;
-    match rewriter.ops().def(call.op).name {
-        "mul" => {
-            let [x, y] = [0, 1].map(|it| magnitudes(rewriter, call.args[it], depth));
-            let ([low, high], [least, most]) = (x?, y?);
-            Some([low * least, high * most])
-        }
-        name if is_view(name) => magnitudes(rewriter, call.args[0], depth),
-        _ => None,
-    }
 }
 
 /// `value / scale`, if the value is a factor that keeps its digits when it is divided.
