@@ -248,7 +248,7 @@ impl Constants {
 
     fn blobs(&self, pool: &ConstPool) -> Vec<Blob> {
         let blob = |(id, form): &(ConstId, ParamForm)| {
-            let bytes = pool.data(*id).bytes();
+            let bytes = &pool.data(*id).unpacked();
             Blob {
                 symbol: self.symbol(*id, form),
                 bytes: match form {

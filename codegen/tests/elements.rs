@@ -22,7 +22,7 @@ fn operand(dtype: DType, dims: &[u64], random: &mut Random) -> TensorData {
     }
     let bytes: Vec<u8> =
         (0..count).flat_map(|_| random.next().to_le_bytes()[..dtype.size()].to_vec()).collect();
-    TensorData::new(dtype, dims.to_vec(), bytes.into()).unwrap()
+    TensorData::from_unpacked(dtype, dims.to_vec(), bytes.into()).unwrap()
 }
 
 /// Runs a program over `n` elements a row, 3 rows, on inputs `x`, `y` (a row), and `b` of booleans; all of it must be

@@ -148,7 +148,7 @@ fn state_is_written_in_the_memory_of_the_caller() {
     let (past, row) = (random.tensor(DType::F32, &[6, 4]), random.tensor(DType::F32, &[4]));
     let tensor = |data: &TensorData| {
         let dims: Vec<i64> = data.dims().iter().map(|it| *it as i64).collect();
-        Tensor::from_bytes(dlpack(data.dtype()), &dims, data.bytes()).unwrap()
+        Tensor::from_bytes(dlpack(data.dtype()), &dims, &data.unpacked()).unwrap()
     };
     let at = TensorData::from_slice(DType::I64, &[1], &[-2i64]);
     let expected = eval_plan(&plan, &[past.clone(), row.clone(), at.clone()]).unwrap();

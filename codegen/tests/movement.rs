@@ -75,12 +75,12 @@ fn check_bits_of(dtypes: [DType; 2], text: &str, sizes: &[i64], part: &str, seed
                     bits.to_le_bytes()[..dtypes[1].size()].to_vec()
                 })
                 .collect();
-            TensorData::new(dtypes[1], it.dims().to_vec(), bytes.into()).unwrap()
+            TensorData::from_unpacked(dtypes[1], it.dims().to_vec(), bytes.into()).unwrap()
         })
         .collect();
     let floats: Vec<TensorData> = bits
         .iter()
-        .map(|it| TensorData::new(dtypes[0], it.dims().to_vec(), it.bytes().clone()).unwrap())
+        .map(|it| TensorData::from_unpacked(dtypes[0], it.dims().to_vec(), it.unpacked()).unwrap())
         .collect();
     let expected = eval_program(&integers, sizes, &bits).unwrap();
     for options in all_cpus() {
@@ -91,8 +91,8 @@ fn check_bits_of(dtypes: [DType; 2], text: &str, sizes: &[i64], part: &str, seed
         for (got, expected) in got.iter().zip(&expected) {
             assert_eq!(got.dims(), expected.dims());
             assert_eq!(
-                got.bytes()[..],
-                expected.bytes()[..],
+                got.unpacked()[..],
+                expected.unpacked()[..],
                 "{} {sizes:?} {strategy:?}\n{text}",
                 options.cpu
             );

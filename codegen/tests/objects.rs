@@ -24,7 +24,7 @@ fn given(value: &Expected) -> Value {
     match value {
         Expected::Tensor(it) => {
             let dims: Vec<i64> = it.dims().iter().map(|it| *it as i64).collect();
-            Value::Tensor(Tensor::from_bytes(dlpack(it.dtype()), &dims, it.bytes()).unwrap())
+            Value::Tensor(Tensor::from_bytes(dlpack(it.dtype()), &dims, &it.unpacked()).unwrap())
         }
         Expected::Sequence(items) => Value::Array(items.iter().map(given).collect()),
         Expected::None => Value::None,

@@ -204,7 +204,7 @@ fn operations_of_two_operands() {
             values.extend([-1, -2, -7, i64::MIN >> (64 - 8 * dtype.size())]);
         }
         let bytes: Vec<u8> = values.iter().flat_map(|it| it.to_le_bytes()[..dtype.size()].to_vec()).collect();
-        let x = TensorData::new(dtype, vec![values.len() as u64], bytes.into()).unwrap();
+        let x = TensorData::from_unpacked(dtype, vec![values.len() as u64], bytes.into()).unwrap();
         for op in [Add, Sub, Mul, Div, Mod, Fmod, Pow, Max, Min, And, Or, Xor, Shl, Shr] {
             check_inputs(&binary(op, dtype).unwrap(), &[values.len() as i64], &[x.clone(), x.clone()]);
         }

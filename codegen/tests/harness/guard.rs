@@ -159,9 +159,10 @@ pub fn call(loaded: &Loaded, plan: &CallPlan, inputs: &[TensorData], at_end: boo
     let memories: Vec<Guarded> = inputs
         .iter()
         .map(|it| {
-            let memory = Guarded::new(it.bytes().len(), at_end);
+            let bytes = it.unpacked();
+            let memory = Guarded::new(bytes.len(), at_end);
             // SAFETY: the memory has room for the bytes.
-            unsafe { std::ptr::copy_nonoverlapping(it.bytes().as_ptr(), memory.data, it.bytes().len()) };
+            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), memory.data, bytes.len()) };
             memory
         })
         .collect();
@@ -186,5 +187,5 @@ pub fn call(loaded: &Loaded, plan: &CallPlan, inputs: &[TensorData], at_end: boo
     let bytes = dims.iter().product::<u64>() as usize * dtype.size();
     // SAFETY: the memory holds as many bytes.
     let bytes = unsafe { std::slice::from_raw_parts(tensor.memory.data, bytes) };
-    TensorData::new(dtype, dims, bytes.to_vec().into()).unwrap()
+    TensorData::from_unpacked(dtype, dims, bytes.to_vec().into()).unwrap()
 }

@@ -105,14 +105,14 @@ pub fn dlpack(dtype: DType) -> DLDataType {
 
 fn to_value(data: &TensorData) -> Value {
     let dims: Vec<i64> = data.dims().iter().map(|it| *it as i64).collect();
-    Tensor::from_bytes(dlpack(data.dtype()), &dims, data.bytes()).unwrap().into()
+    Tensor::from_bytes(dlpack(data.dtype()), &dims, &data.unpacked()).unwrap().into()
 }
 
 fn from_value(value: Value) -> TensorData {
     let tensor = value.into_tensor().unwrap();
     let dtype = DType::ALL.into_iter().find(|it| dlpack(*it) == tensor.dtype()).unwrap();
     let dims = tensor.shape().iter().map(|it| *it as u64).collect();
-    TensorData::new(dtype, dims, tensor.as_bytes().unwrap().to_vec().into()).unwrap()
+    TensorData::from_unpacked(dtype, dims, tensor.as_bytes().unwrap().to_vec().into()).unwrap()
 }
 
 pub fn call(function: &PackedFunc, inputs: &[TensorData]) -> Result<Vec<TensorData>, RuntimeError> {

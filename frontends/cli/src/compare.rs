@@ -56,7 +56,7 @@ pub(crate) fn values(tensor: &Tensor) -> Option<Vec<f64>> {
         bool => |it| f64::from(u8::from(it)));
     let (dtype, bytes) = (npz::row(tensor.dtype())?, tensor.as_bytes().ok()?);
     let count = bytes.len() / dtype.size();
-    TensorData::new(dtype, vec![count as u64], bytes.to_vec().into()).ok().map(|it| it.to_f64())
+    TensorData::from_unpacked(dtype, vec![count as u64], bytes.to_vec().into()).ok().map(|it| it.to_f64())
 }
 
 #[cfg(test)]

@@ -92,8 +92,8 @@ fn stand_in(dtype: DType) -> DType {
 /// Elements of a type as elements of another one.
 fn converted(from: DType, to: DType, bytes: &[u8]) -> Option<Vec<u8>> {
     let count = bytes.len() / from.size();
-    let data = TensorData::new(from, vec![count as u64], bytes.to_vec().into()).ok()?;
-    Some(TensorData::from_f64(to, &[count as u64], data.to_f64()).bytes().to_vec())
+    let data = TensorData::from_unpacked(from, vec![count as u64], bytes.to_vec().into()).ok()?;
+    Some(TensorData::from_f64(to, &[count as u64], data.to_f64()).unpacked().to_vec())
 }
 
 /// An array as an input: of types that the format lacks, another one stands for them.
@@ -161,15 +161,19 @@ mod tests {
         for dtype in DType::ALL.into_iter().filter(|it| kind(*it).is_none()) {
             let (code, bits) = dtype.row().dlpack;
             let data = TensorData::from_f64(dtype, &[3], [1.0, -2.0, 0.5]);
-            let tensor =
-                Tensor::from_bytes(DLDataType::new(code, bits), &[3], data.bytes()).expect("a small tensor");
+            let tensor = Tensor::from_bytes(DLDataType::new(code, bits), &[3], &data.unpacked())
+                .expect("a small tensor");
             write(&path, &[("b".to_string(), &tensor)]).expect("it can be written");
             let back = Archive::open(&path).and_then(|mut it| it.read("b")).expect("it is there");
             let found = row(back.dtype()).expect("a type of files");
-            let found = TensorData::new(found, vec![3], back.as_bytes().expect("row-major").to_vec().into());
+            let found = TensorData::from_unpacked(
+                found,
+                vec![3],
+                back.as_bytes().expect("row-major").to_vec().into(),
+            );
             assert_eq!(found.map(|it| it.to_f64()), Ok(data.to_f64()), "{dtype}");
             let input = Parameter::new("b", tensor.dtype());
-            assert_eq!(for_input(&input, back).as_bytes().ok(), Some(&data.bytes()[..]), "{dtype}");
+            assert_eq!(for_input(&input, back).as_bytes().ok(), Some(&data.unpacked()[..]), "{dtype}");
         }
     }
 }

@@ -42,10 +42,8 @@ impl TensorLoader {
             .iter()
             .map(|it| u64::try_from(*it).map_err(|_| format!("dimension {it} is negative")))
             .collect::<Result<_, _>>()?;
-        let unpacked = TensorData::byte_count(dtype, &dims)
+        let size = TensorData::byte_count(dtype, &dims)
             .ok_or_else(|| format!("its shape {dims:?} is larger than the address space"))?;
-        let in_a_byte = elements_in_a_byte(dtype);
-        let size = unpacked.div_ceil(in_a_byte);
         let bytes = if tensor.data_location == 1 || !tensor.external_data.is_empty() {
             self.external(tensor, size)?
         } else if let Some(raw) = &tensor.raw_data
@@ -61,7 +59,6 @@ impl TensorLoader {
                 bytes.len()
             ));
         }
-        let bytes = if in_a_byte == 1 { bytes } else { unpack(dtype, &bytes, unpacked).into() };
         TensorData::new(dtype, dims, bytes).map_err(|error| error.to_string())
     }
 
@@ -124,21 +121,6 @@ fn has_typed_data(tensor: &TensorProto) -> bool {
         && tensor.int64_data.is_empty()
         && tensor.double_data.is_empty()
         && tensor.uint64_data.is_empty())
-}
-
-/// How many elements the format puts into a byte, from the low bits on.
-fn elements_in_a_byte(dtype: DType) -> usize {
-    if dtype.width() < 8 { 8 / dtype.width() as usize } else { 1 }
-}
-
-/// A byte for each of `count` elements.
-fn unpack(dtype: DType, packed: &[u8], count: usize) -> Vec<u8> {
-    let (width, in_a_byte) = (dtype.width() as usize, elements_in_a_byte(dtype));
-    let element = |i: usize| {
-        let bits = packed[i / in_a_byte] >> (i % in_a_byte * width) & ((1 << width) - 1);
-        if dtype.is_float() { bits } else { dtype.wrap(bits.into()) as u8 }
-    };
-    (0..count).map(element).collect()
 }
 
 /// Little-endian bytes of the field that holds elements of `dtype`: types of 32 and 64 bits have fields of their own, all

@@ -204,8 +204,8 @@ pub(crate) fn run(
     let results = eval_kernel(host, kernel, sizes, &operands)?;
     let written = kernel.params().zip(places).filter(|(it, _)| it.access.writes());
     for ((_, place), data) in written.zip(results) {
-        let bytes = data.bytes();
-        memory.write(*place, 0, bytes.len())?.copy_from_slice(bytes);
+        let bytes = data.unpacked();
+        memory.write(*place, 0, bytes.len())?.copy_from_slice(&bytes);
     }
     Ok(())
 }

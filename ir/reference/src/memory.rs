@@ -100,8 +100,9 @@ impl Memory {
 
     /// A copy of a place as a tensor; all of it must have been written.
     pub(crate) fn tensor(&self, place: Place, dtype: DType, dims: &[u64]) -> EvalResult<TensorData> {
-        let bytes = TensorData::byte_count(dtype, dims).ok_or_else(EvalError::too_large)?;
+        let bytes = TensorData::unpacked_count(dtype, dims).ok_or_else(EvalError::too_large)?;
         let bytes = self.read(place, 0, bytes)?.to_vec();
-        TensorData::new(dtype, dims.to_vec(), bytes.into()).map_err(|it| EvalError::invalid(it.to_string()))
+        TensorData::from_unpacked(dtype, dims.to_vec(), bytes.into())
+            .map_err(|it| EvalError::invalid(it.to_string()))
     }
 }

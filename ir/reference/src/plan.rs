@@ -163,7 +163,7 @@ impl Machine<'_> {
                 (InputKind::Tensor(kind), Value::Tensor(found))
                     if kind.dtype == found.dtype() && kind.dims.len() == found.dims().len() =>
                 {
-                    Some(self.memory.hold(found.bytes()))
+                    Some(self.memory.hold(&found.unpacked()))
                 }
                 (InputKind::Object(id), value) => {
                     self.put(*id, value.clone(), &[]).map_err(|it| it.within(wanted.name.clone()))?;
@@ -230,14 +230,14 @@ impl Machine<'_> {
                 }
                 let memory = &mut self.memory;
                 let data = self.plan.constants.data(id);
-                Ok(*self.constants.entry(id).or_insert_with(|| memory.hold(data.bytes())))
+                Ok(*self.constants.entry(id).or_insert_with(|| memory.hold(&data.unpacked())))
             }
             BufferRef::Slot(id) => {
                 let slot = self.plan.slots.get(id.0 as usize).ok_or_else(|| missing("slot"))?;
                 let arena = self.arenas.get(slot.arena.0 as usize).copied().flatten();
                 let arena = arena.ok_or_else(|| missing("arena"))?;
                 let offset = self.bytes(slot.offset)?;
-                let bytes = TensorData::byte_count(slot.dtype, &self.sizes(&slot.dims)?);
+                let bytes = TensorData::unpacked_count(slot.dtype, &self.sizes(&slot.dims)?);
                 let bytes = bytes.ok_or_else(EvalError::too_large)?;
                 match offset.checked_add(bytes) {
                     Some(end) if end <= arena.bytes => {
@@ -305,7 +305,8 @@ impl Machine<'_> {
                 let output = plan.outputs.get(*i as usize).and_then(PlanOutput::tensor);
                 let output = output.ok_or_else(|| missing("output"))?;
                 let dims = self.sizes(&output.dims)?;
-                let bytes = TensorData::byte_count(output.dtype, &dims).ok_or_else(EvalError::too_large)?;
+                let bytes =
+                    TensorData::unpacked_count(output.dtype, &dims).ok_or_else(EvalError::too_large)?;
                 let rank = output.rank.map(|it| self.dim(it)).transpose()?;
                 let place = match output.over {
                     Some(input) => self.place(BufferRef::Input(input))?,

@@ -217,7 +217,7 @@ impl Check<'_> {
     }
 
     fn view(&mut self, id: NodeId, node: &Node) {
-        let bytes = |ty: &StaticType| TensorData::byte_count(ty.dtype, &ty.dims);
+        let bytes = |ty: &StaticType| TensorData::unpacked_count(ty.dtype, &ty.dims);
         let fits = match (&node.inputs[..], &node.outputs[..]) {
             ([input], [output]) => {
                 let input = self.graph.ty(*input);

@@ -42,8 +42,8 @@ pub fn literal_text(id: ConstId, name: &str, data: &TensorData) -> String {
         return format!("{name}{ty} [{}]", items.join(", "));
     }
     let size = data.dtype().size();
-    let first = &data.bytes()[..size];
-    if data.bytes().len() <= MAX_SPLAT_BYTES && data.bytes().chunks_exact(size).all(|it| it == first) {
+    let bytes = if data.len() <= MAX_SPLAT_BYTES { data.unpacked() } else { data.bytes().clone() };
+    if bytes.len() <= MAX_SPLAT_BYTES && bytes.chunks_exact(size).all(|it| *it == bytes[..size]) {
         return format!("{name}{ty} splat {}", element_text(data, 0));
     }
     format!("{id} {name}: {ty}")
@@ -88,7 +88,7 @@ pub fn parse_literal(cursor: &mut Cursor<'_>) -> Result<(Literal, String), Diagn
     let dtype = parse_dtype(cursor)?;
     let dims = parse_static_dims(cursor)?;
     let span = cursor.span_since(&start);
-    let Some(size) = TensorData::byte_count(dtype, &dims) else {
+    let Some(size) = TensorData::unpacked_count(dtype, &dims) else {
         return Err(cursor.error_at(span, "T060", "the constant is larger than the address space"));
     };
     let mut bytes = Vec::new();
@@ -102,7 +102,7 @@ pub fn parse_literal(cursor: &mut Cursor<'_>) -> Result<(Literal, String), Diagn
         cursor.expect_punct("[")?;
         cursor.list("]", |cursor| parse_element(cursor, dtype, &mut bytes))?;
     }
-    let data = TensorData::new(dtype, dims.to_vec(), bytes.into()).map_err(|_| {
+    let data = TensorData::from_unpacked(dtype, dims.to_vec(), bytes.into()).map_err(|_| {
         let count = size / dtype.size();
         cursor.error_at(cursor.span_since(&start), "T062", format!("the constant needs {count} elements"))
     })?;

@@ -175,7 +175,8 @@ fn constants_round_trip_bit_by_bit() {
                     |it: &u8| if dtype.is_float() { it & mask } else { dtype.wrap((*it).into()) as u8 };
                 bytes = bytes.iter().map(canonical).collect();
             }
-            let data = TensorData::new(dtype, vec![count as u64], Bytes::from(bytes)).expect("right length");
+            let data = TensorData::from_unpacked(dtype, vec![count as u64], Bytes::from(bytes))
+                .expect("right length");
             literal_cycle(&data);
         }
         literal_cycle(&TensorData::from_f64(dtype, &[], [1.0]));

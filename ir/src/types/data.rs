@@ -81,7 +81,8 @@ impl fmt::Display for DataError {
 
 impl std::error::Error for DataError {}
 
-/// A dense, row-major tensor with known dimensions. Elements are little-endian, possibly unaligned.
+/// A dense, row-major tensor with known dimensions. Elements are little-endian, possibly unaligned; those narrower than a
+/// byte lie side by side, the first in the low bits, and what is left of the last byte is 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorData {
     dtype: DType,
@@ -96,11 +97,42 @@ impl TensorData {
         if expected != bytes.len() {
             return Err(DataError::Length { expected, found: bytes.len() });
         }
-        Ok(TensorData { dtype, dims, bytes })
+        let data = TensorData { dtype, dims, bytes };
+        let rest = data.len() % dtype.in_a_byte();
+        let unused = if rest == 0 { 0 } else { 0xFF << (rest * dtype.width() as usize) & 0xFF };
+        match data.bytes.last() {
+            Some(last) if usize::from(*last) & unused != 0 => {
+                let mut bytes = data.bytes.to_vec();
+                bytes[expected - 1] &= !unused as u8;
+                Ok(TensorData { bytes: bytes.into(), ..data })
+            }
+            _ => Ok(data),
+        }
+    }
+
+    /// A tensor of values in flight, as memory of programs holds them: whole bytes for each element.
+    pub fn from_unpacked(dtype: DType, dims: Vec<u64>, bytes: Bytes) -> Result<Self, DataError> {
+        let in_a_byte = dtype.in_a_byte();
+        if in_a_byte == 1 {
+            return Self::new(dtype, dims, bytes);
+        }
+        let expected = Self::unpacked_count(dtype, &dims).ok_or(DataError::TooLarge)?;
+        if expected != bytes.len() {
+            return Err(DataError::Length { expected, found: bytes.len() });
+        }
+        let (width, low) = (dtype.width(), dtype.low_bits());
+        let byte = |few: &[u8]| few.iter().rev().fold(0, |byte, it| byte << width | it & low);
+        let packed: Vec<u8> = bytes.chunks(in_a_byte).map(byte).collect();
+        Self::new(dtype, dims, packed.into())
     }
 
     /// Bytes that a tensor needs; `None` when that overflows.
     pub fn byte_count(dtype: DType, dims: &[u64]) -> Option<usize> {
+        Some(Self::unpacked_count(dtype, dims)?.div_ceil(dtype.in_a_byte()))
+    }
+
+    /// Bytes of the same elements in flight; `None` when that overflows.
+    pub fn unpacked_count(dtype: DType, dims: &[u64]) -> Option<usize> {
         if dims.contains(&0) {
             return Some(0);
         }
@@ -116,7 +148,8 @@ impl TensorData {
     pub fn from_slice<T: bytemuck::NoUninit>(dtype: DType, dims: &[u64], values: &[T]) -> Self {
         assert_eq!(size_of::<T>(), dtype.size(), "element size of {dtype}");
         let bytes = bytemuck::cast_slice::<T, u8>(values).to_vec();
-        Self::new(dtype, dims.to_vec(), bytes.into()).expect("the element count matches the dimensions")
+        Self::from_unpacked(dtype, dims.to_vec(), bytes.into())
+            .expect("the element count matches the dimensions")
     }
 
     /// A 1-D tensor of i64.
@@ -137,7 +170,8 @@ impl TensorData {
         };
         let bytes: Vec<u8> =
             values.into_iter().flat_map(|it| bits(it).to_le_bytes().into_iter().take(size)).collect();
-        Self::new(dtype, dims.to_vec(), bytes.into()).expect("the element count matches the dimensions")
+        Self::from_unpacked(dtype, dims.to_vec(), bytes.into())
+            .expect("the element count matches the dimensions")
     }
 
     /// Element type.
@@ -152,7 +186,11 @@ impl TensorData {
 
     /// Number of elements.
     pub fn len(&self) -> usize {
-        self.bytes.len() / self.dtype.size()
+        match self.dtype.in_a_byte() {
+            1 => self.bytes.len() / self.dtype.size(),
+            // They fit in memory, one by one.
+            _ => self.dims.iter().product::<u64>() as usize,
+        }
     }
 
     /// Whether it has no elements.
@@ -163,6 +201,20 @@ impl TensorData {
     /// The bytes.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
+    }
+
+    /// The elements in flight, in whole bytes each: the bytes themselves, but for types narrower than a byte. Signs are
+    /// extended.
+    pub fn unpacked(&self) -> Bytes {
+        let in_a_byte = self.dtype.in_a_byte();
+        if in_a_byte == 1 {
+            return self.bytes.clone();
+        }
+        let (width, low, dtype) = (self.dtype.width() as usize, self.dtype.low_bits(), self.dtype);
+        let extended = |bits: u8| if dtype.is_float() { bits } else { dtype.wrap(bits.into()) as u8 };
+        let few = |byte: u8| (0..in_a_byte).map(move |i| (i, byte));
+        let elements = self.bytes.iter().copied().flat_map(few).take(self.len());
+        elements.map(|(i, byte)| extended(byte >> (i * width) & low)).collect::<Vec<u8>>().into()
     }
 
     /// The same bytes under other dimensions of the same element count.
@@ -195,12 +247,17 @@ impl TensorData {
         }
     }
 
-    /// The bits of element `i`.
+    /// The bits of element `i`: as many as count.
     ///
     /// # Panics
     /// When `i` is out of range.
     pub fn bits(&self, i: usize) -> u64 {
-        let size = self.dtype.size();
+        let (size, in_a_byte) = (self.dtype.size(), self.dtype.in_a_byte());
+        if in_a_byte > 1 {
+            assert!(i < self.len(), "element {i} of {}", self.len());
+            let byte = self.bytes[i / in_a_byte] >> (i % in_a_byte * self.dtype.width() as usize);
+            return u64::from(byte & self.dtype.low_bits());
+        }
         let bytes = &self.bytes[i * size..(i + 1) * size];
         bytes.iter().rev().fold(0, |bits, byte| bits << 8 | u64::from(*byte))
     }
@@ -275,5 +332,30 @@ impl ConstPool {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_narrower_than_a_byte_lie_side_by_side() {
+        let data = TensorData::from_f64(DType::I4, &[5], [1.0, -2.0, 7.0, -8.0, 3.0]);
+        assert_eq!(&data.bytes()[..], [0xE1, 0x87, 0x03]);
+        assert_eq!((data.len(), data.get_i64(3), data.bits(1)), (5, -8, 0xE));
+        assert_eq!(&data.unpacked()[..], [1, 0xFE, 7, 0xF8, 3]);
+        let again = TensorData::from_unpacked(DType::I4, vec![5], vec![0x31, 0x0E, 7, 8, 0xF3].into());
+        assert_eq!(again.as_ref(), Ok(&data));
+        let filled = TensorData::new(DType::I4, vec![5], vec![0xE1, 0x87, 0xF3].into());
+        assert_eq!(filled, again);
+        assert_eq!(TensorData::byte_count(DType::U2, &[3, 3]), Some(3));
+        let twos = TensorData::from_f64(DType::I2, &[6], [0.0, 1.0, -2.0, -1.0, 1.0, 9.0]);
+        assert_eq!(twos.to_i64(), [0, 1, -2, -1, 1, 1]);
+        assert_eq!(twos.reshaped(vec![2, 3]).map(|it| it.get_i64(4)), Ok(1));
+        let empty = TensorData::from_f64(DType::U4, &[0, 3], []);
+        assert_eq!((empty.is_empty(), empty.to_i64()), (true, Vec::new()));
+        let wrong = TensorData::new(DType::U4, vec![3], vec![1].into());
+        assert_eq!(wrong, Err(DataError::Length { expected: 2, found: 1 }));
     }
 }

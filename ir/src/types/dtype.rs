@@ -9,8 +9,9 @@
 //! * **T2** A float type that has a [`FloatFormat`] says its bits; a value that is computed in the compute type and
 //!   rounded once is the nearest value of the type; of two as near the even one, of powers of two the larger one.
 //! * **T3** The compute type holds every value of the type, and is its own compute type.
-//! * **T4** An element lies in whole bytes. Of one narrower than a byte the low bits count, whatever the others are; what is
-//!   written has its sign extended. Files that pack several into a byte are unpacked where they are read.
+//! * **T4** In flight an element lies in whole bytes. Of one narrower than a byte the low bits count, whatever the others
+//!   are; what is written has its sign extended. Constants hold as many in a byte as fit, the first in the low bits, as
+//!   files do ([`TensorData`](super::TensorData)).
 
 use super::float::{FloatFormat, Special};
 use super::rounding::{bf16_from_f64, f16_from_f64};
@@ -35,7 +36,7 @@ pub enum Kind {
 pub struct DTypeRow {
     /// The spelling of the text format.
     pub name: &'static str,
-    /// Bits of an element in memory.
+    /// Bits of an element in flight.
     pub bits: u32,
     /// The low bits of an element that count.
     pub width: u32,
@@ -148,12 +149,24 @@ impl DType {
         found.ok_or_else(|| UNKNOWN.iter().find(|it| it.0 == number).map(|it| it.1))
     }
 
-    /// Size of one element in bytes.
+    /// Size of one element in flight, in bytes.
     pub const fn size(self) -> usize {
         self.row().bits as usize / 8
     }
 
-    /// Bits of one element in memory.
+    /// How many elements a byte of a constant holds; 1 for those that are bytes, or more.
+    pub const fn in_a_byte(self) -> usize {
+        let width = self.row().width;
+        if width < 8 { 8 / width as usize } else { 1 }
+    }
+
+    /// The bits of a byte that the first element of it is in.
+    pub(super) const fn low_bits(self) -> u8 {
+        let width = self.row().width;
+        if width < 8 { (1 << width) - 1 } else { u8::MAX }
+    }
+
+    /// Bits of one element in flight.
     pub const fn bits(self) -> u32 {
         self.row().bits
     }

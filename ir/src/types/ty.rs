@@ -82,7 +82,7 @@ impl TensorType {
             let value = shapes.as_int(*element)?;
             bytes.extend_from_slice(&value.to_le_bytes()[..self.dtype.size()]);
         }
-        TensorData::new(self.dtype, dims.to_vec(), bytes.into()).ok()
+        TensorData::from_unpacked(self.dtype, dims.to_vec(), bytes.into()).ok()
     }
 
     /// A tensor of unknown shape.

@@ -77,7 +77,7 @@ fn tensor(data: &TensorData) -> Result<Tensor> {
     let dims: Vec<i64> = data.dims().iter().map(|it| *it as i64).collect();
     let dtype = data.dtype().name();
     let dtype = orogen::runtime::DLDataType::from_name(dtype).with_context(|| dtype.to_owned())?;
-    Ok(Tensor::from_bytes(dtype, &dims, data.bytes())?)
+    Ok(Tensor::from_bytes(dtype, &dims, &data.unpacked())?)
 }
 
 /// The least time of a call, in ns.

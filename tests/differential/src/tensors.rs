@@ -32,7 +32,7 @@ pub fn to_runtime(data: &TensorData) -> Result<Tensor> {
     let dtype =
         DLDataType::from_name(&data.dtype().to_string()).context("an element type of the interface")?;
     let dims: Vec<i64> = data.dims().iter().map(|it| i64::try_from(*it)).collect::<Result<_, _>>()?;
-    Ok(Tensor::from_bytes(dtype, &dims, data.bytes())?)
+    Ok(Tensor::from_bytes(dtype, &dims, &data.unpacked())?)
 }
 
 /// A tensor that generated code returned.
@@ -40,5 +40,5 @@ pub fn from_runtime(tensor: &Tensor) -> Result<TensorData> {
     let name = tensor.dtype().to_string();
     let dtype: DType = name.parse().map_err(|_| anyhow::anyhow!("an output of type {name}"))?;
     let dims = tensor.shape().iter().map(|it| u64::try_from(*it)).collect::<Result<_, _>>()?;
-    Ok(TensorData::new(dtype, dims, tensor.as_bytes()?.to_vec().into())?)
+    Ok(TensorData::from_unpacked(dtype, dims, tensor.as_bytes()?.to_vec().into())?)
 }

@@ -8,7 +8,7 @@ use orogen::{Model, Step};
 use orogen_differential::{Executor, Expected, Reference, Way};
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
-use protos::{model, packed, plain_node, value};
+use protos::{model, plain_node, value};
 
 /// Values around the ends of all types, `count` of them.
 fn operand(dtype: DType, count: usize) -> TensorData {
@@ -31,7 +31,7 @@ fn casts(x: &TensorData) -> Result<Model> {
         name: "c".into(),
         dims: vec![x.len() as i64],
         data_type: from.row().onnx,
-        raw_data: Some(packed(x).into()),
+        raw_data: Some(x.bytes().to_vec().into()),
         ..TensorProto::default()
     });
     for to in DType::ALL.into_iter().filter(|it| *it != from) {
@@ -55,10 +55,8 @@ fn casts(x: &TensorData) -> Result<Model> {
 }
 
 fn same(a: &TensorData, b: &TensorData) -> bool {
-    let size = a.dtype().size();
-    let bytes = |it: &TensorData, i: usize| it.bytes()[i * size..(i + 1) * size].to_vec();
     let nan = |it: &TensorData, i: usize| it.dtype().is_float() && it.get_f64(i).is_nan();
-    (0..a.len()).all(|i| bytes(a, i) == bytes(b, i) || nan(a, i) && nan(b, i))
+    (0..a.len()).all(|i| a.bits(i) == b.bits(i) || nan(a, i) && nan(b, i))
 }
 
 fn check(count: usize) -> Result<()> {

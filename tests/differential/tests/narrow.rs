@@ -7,7 +7,7 @@ use orogen::{Model, Step};
 use orogen_differential::{Executor, Expected, Reference, Way};
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
-use protos::{model, packed, plain_node, value};
+use protos::{model, plain_node, value};
 
 fn int(name: &str, i: i64) -> AttributeProto {
     AttributeProto { name: name.into(), i, kind: attribute_type::INT, ..AttributeProto::default() }
@@ -89,7 +89,7 @@ fn casts_saturate_or_not_as_the_node_says() -> Result<()> {
                 true => infinity as u8 | if *it < 0.0 { 0x80 } else { 0 },
                 false => dtype.float_bits(*it) as u8,
             });
-            let y = TensorData::new(dtype, vec![12], bits.collect::<Vec<u8>>().into())?;
+            let y = TensorData::from_unpacked(dtype, vec![12], bits.collect::<Vec<u8>>().into())?;
             for from in [DType::F32, DType::F64] {
                 let mut cast = plain_node("", "Cast", &["x"], &["y"]);
                 cast.attribute = vec![int("to", dtype.row().onnx.into()), int("saturate", saturate)];
@@ -143,14 +143,18 @@ fn every_number_is_read_and_moved() -> Result<()> {
             let low = it & (0xff >> (8 - dtype.width()));
             if dtype.is_float() { low } else { dtype.wrap(low.into()) as u8 }
         };
-        let x = TensorData::new(dtype, vec![16, 16], (0..=255).map(canonical).collect::<Vec<u8>>().into())?;
+        let x = TensorData::from_unpacked(
+            dtype,
+            vec![16, 16],
+            (0..=255).map(canonical).collect::<Vec<u8>>().into(),
+        )?;
         let mut cast = plain_node("", "Cast", &["x"], &["y"]);
         cast.attribute = vec![int("to", DType::F32.row().onnx.into())];
         let wide = TensorData::from_f64(DType::F32, &[16, 16], x.to_f64());
         check(&format!("{dtype} to f32"), vec![cast], Vec::new(), &x, &wide)?;
 
         let turned: Vec<u8> = (0..256).map(|i| canonical((i % 16 * 16 + i / 16) as u8)).collect();
-        let turned = TensorData::new(dtype, vec![16, 16], turned.into())?;
+        let turned = TensorData::from_unpacked(dtype, vec![16, 16], turned.into())?;
         let transpose = plain_node("", "Transpose", &["x"], &["y"]);
         check(&format!("{dtype} transposed"), vec![transpose], Vec::new(), &x, &turned)?;
     }
@@ -167,7 +171,7 @@ fn quantised_weights_are_narrow() -> Result<()> {
             name: name.into(),
             data_type: data.dtype().row().onnx,
             dims: data.dims().iter().map(|it| it.cast_signed()).collect(),
-            raw_data: Some(packed(data).into()),
+            raw_data: Some(data.bytes().to_vec().into()),
             ..TensorProto::default()
         };
         let scale = TensorData::from_f64(DType::F32, &[], [0.25]);

@@ -10,7 +10,7 @@ use orogen::{Model, Step};
 use orogen_differential::{Executor, Expected, Reference, Way, compare};
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
-use protos::{model, packed, plain_node, value};
+use protos::{model, plain_node, value};
 
 const TYPES: [DType; 9] = [
     DType::F32,
@@ -73,7 +73,7 @@ fn check_within(op: &str, attributes: &[(&str, i64)], operands: &[Operand], allo
                 name: name.clone(),
                 data_type: data.dtype().row().onnx,
                 dims: dims(data),
-                raw_data: Some(packed(data).into()),
+                raw_data: Some(data.bytes().to_vec().into()),
                 ..TensorProto::default()
             });
         } else {

@@ -52,7 +52,7 @@ pub(crate) fn fill(dtype: DLDataType, bytes: &mut [u8], random: &mut Random) {
 pub(crate) fn data(tensor: &Tensor) -> Option<TensorData> {
     let dtype: DType = tensor.dtype().to_string().parse().ok()?;
     let dims = tensor.shape().iter().map(|it| u64::try_from(*it)).collect::<Result<_, _>>().ok()?;
-    TensorData::new(dtype, dims, tensor.as_bytes().ok()?.to_vec().into()).ok()
+    TensorData::from_unpacked(dtype, dims, tensor.as_bytes().ok()?.to_vec().into()).ok()
 }
 
 /// Law Z4. Types and shapes always agree; values where nothing jumps.

@@ -188,7 +188,7 @@ pub(super) fn convert(cx: &mut NodeCx<'_, '_>, x: Value, to: DType) -> Single {
     let magnitude = cx.unary("abs", x)?;
     let beyond = cx.with_number(test, magnitude, border)?;
     let mut constant = |bits: u64| {
-        let data = TensorData::new(to, Vec::new(), vec![bits as u8].into());
+        let data = TensorData::from_unpacked(to, Vec::new(), vec![bits as u8].into());
         cx.constant(data.expect("one byte is an element"))
     };
     let above = constant(format.infinity().unwrap_or(format.nan()));

@@ -143,10 +143,11 @@ fn choose(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
     let cond = spread(ints(cond), &from_cond, &dims);
     let (at_a, at_b) = (broadcast_positions(&from_a, &dims), broadcast_positions(&from_b, &dims));
     let size = dtype.size();
+    let (a, b) = (a.unpacked(), b.unpacked());
     let mut bytes = Vec::with_capacity(cond.len() * size);
     for (i, cond) in cond.iter().enumerate() {
-        let (from, at) = if *cond != 0 { (a, at_a[i]) } else { (b, at_b[i]) };
-        bytes.extend_from_slice(&from.bytes()[at * size..(at + 1) * size]);
+        let (from, at) = if *cond != 0 { (&a, at_a[i]) } else { (&b, at_b[i]) };
+        bytes.extend_from_slice(&from[at * size..(at + 1) * size]);
     }
     Ok(vec![super::tensor::from_bytes(dtype, &dims, bytes)?])
 }

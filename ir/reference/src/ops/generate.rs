@@ -76,7 +76,7 @@ fn full(cx: &OpCx<'_>) -> EvalResult<TensorData> {
     let dims: Vec<usize> = cx.list(0)?.iter().map(|it| size_from(*it)).collect::<EvalResult<_>>()?;
     let value = cx.single(1)?;
     let n = count(&dims)?;
-    from_bytes(value.dtype(), &dims, value.bytes().repeat(n))
+    from_bytes(value.dtype(), &dims, value.unpacked().repeat(n))
 }
 
 /// Keeps one triangle of the last two dimensions, 0 elsewhere; `k` shifts the diagonal to the right.

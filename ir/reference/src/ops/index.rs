@@ -26,10 +26,11 @@ fn gather(cx: &OpCx<'_>) -> EvalResult<TensorData> {
     dims.extend(dims_of(cx.arg(1)?));
     dims.extend(&from[axis + 1..]);
     let len = split.inner * x.dtype().size();
+    let rows_of_x = x.unpacked();
     let mut bytes = Vec::with_capacity(count(&dims)? * x.dtype().size());
     for outer in 0..split.outer {
         for row in &rows {
-            bytes.extend_from_slice(&x.bytes()[(outer * split.n + row) * len..][..len]);
+            bytes.extend_from_slice(&rows_of_x[(outer * split.n + row) * len..][..len]);
         }
     }
     from_bytes(x.dtype(), &dims, bytes)
@@ -109,10 +110,11 @@ fn gather_nd(cx: &OpCx<'_>) -> EvalResult<TensorData> {
     let dims: Vec<usize> = outer.iter().chain(&rest[*depth..]).copied().collect();
     let rows = count(outer)?;
     let positions = if *depth == 0 { vec![0; rows] } else { block_positions(rest, *depth, &indices)? };
+    let blocks = x.unpacked();
     let mut bytes = Vec::with_capacity(count(&dims)? * x.dtype().size());
     for (row, position) in positions.iter().enumerate() {
         let base = row * batches / rows * count(&rest[..*depth])?;
-        bytes.extend_from_slice(&x.bytes()[(base + position) * block..][..block]);
+        bytes.extend_from_slice(&blocks[(base + position) * block..][..block]);
     }
     from_bytes(x.dtype(), &dims, bytes)
 }

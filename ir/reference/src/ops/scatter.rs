@@ -62,9 +62,9 @@ fn update_slice(cx: &OpCx<'_>) -> EvalResult<TensorData> {
     let starts: Vec<usize> =
         starts.iter().zip(rooms).map(|(it, room)| (*it).clamp(0, room) as usize).collect();
     let (size, steps) = (dtype.size(), strides(&dims));
-    let mut bytes = x.bytes().to_vec();
+    let mut bytes = x.unpacked().to_vec();
     let mut point = vec![0; inner.len()];
-    for element in update.bytes().chunks_exact(size) {
+    for element in update.unpacked().chunks_exact(size) {
         let at: usize =
             point.iter().zip(&starts).zip(&steps).map(|((i, start), step)| (i + start) * step).sum();
         bytes[at * size..][..size].copy_from_slice(element);

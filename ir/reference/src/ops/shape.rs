@@ -109,11 +109,12 @@ fn concat(cx: &OpCx<'_>) -> EvalResult<TensorData> {
         dims[axis] += other[axis];
     }
     let outer: usize = dims[..axis].iter().product();
+    let parts: Vec<_> = cx.args.iter().map(TensorData::unpacked).collect();
     let mut bytes = Vec::with_capacity(count(&dims)? * dtype.size());
     for block in 0..outer {
-        for x in cx.args {
-            let len = x.bytes().len() / outer;
-            bytes.extend_from_slice(&x.bytes()[block * len..(block + 1) * len]);
+        for part in &parts {
+            let len = part.len() / outer;
+            bytes.extend_from_slice(&part[block * len..(block + 1) * len]);
         }
     }
     from_bytes(dtype, &dims, bytes)
@@ -180,7 +181,7 @@ fn pad(cx: &OpCx<'_>) -> EvalResult<TensorData> {
     let fill = match cx.args.get(2) {
         Some(_) => {
             cx.same_dtype([0, 2])?;
-            cx.single(2)?.bytes().to_vec()
+            cx.single(2)?.unpacked().to_vec()
         }
         None => vec![0; x.dtype().size()],
     };

@@ -24,13 +24,13 @@ pub(crate) fn floats(x: &TensorData) -> Vec<f64> {
             .chunks_exact(4)
             .map(|it| f64::from(f32::from_le_bytes([it[0], it[1], it[2], it[3]])))
             .collect(),
-        dtype => x.bytes().chunks_exact(dtype.size()).map(|it| scalar::read_float(it, dtype)).collect(),
+        dtype => x.unpacked().chunks_exact(dtype.size()).map(|it| scalar::read_float(it, dtype)).collect(),
     }
 }
 
 /// All elements of an integer or boolean tensor.
 pub(crate) fn ints(x: &TensorData) -> Vec<i64> {
-    x.bytes().chunks_exact(x.dtype().size()).map(|it| scalar::read_int(it, x.dtype())).collect()
+    x.unpacked().chunks_exact(x.dtype().size()).map(|it| scalar::read_int(it, x.dtype())).collect()
 }
 
 /// Dimensions in memory arithmetic.
@@ -64,10 +64,10 @@ pub(crate) fn from_elements(dtype: DType, dims: &[usize], values: &Elements) -> 
     }
 }
 
-/// A tensor of raw elements.
+/// A tensor of raw elements in flight.
 pub(crate) fn from_bytes(dtype: DType, dims: &[usize], bytes: Vec<u8>) -> EvalResult<TensorData> {
     let dims = dims.iter().map(|it| *it as u64).collect();
-    TensorData::new(dtype, dims, bytes.into()).map_err(|it| EvalError::invalid(it.to_string()))
+    TensorData::from_unpacked(dtype, dims, bytes.into()).map_err(|it| EvalError::invalid(it.to_string()))
 }
 
 /// The most elements that a result may have: a guard against sizes that a broken model computes.
@@ -153,10 +153,11 @@ pub(crate) fn pick(
     fill: &[u8],
 ) -> EvalResult<TensorData> {
     let size = x.dtype().size();
+    let from = x.unpacked();
     let mut bytes = Vec::with_capacity(count(dims)? * size);
     for position in positions {
         bytes.extend_from_slice(match position {
-            Some(it) => &x.bytes()[it * size..(it + 1) * size],
+            Some(it) => &from[it * size..(it + 1) * size],
             None => fill,
         });
     }

@@ -50,7 +50,7 @@ impl Machine<'_> {
                     let found = format!("{}{:?}", value.dtype(), value.dims());
                     return Err(EvalError::invalid(format!("{found} does not fit object {}", id.0)));
                 }
-                Held::Tensor { place: self.memory.hold(value.bytes()), dtype: ty.dtype, dims }
+                Held::Tensor { place: self.memory.hold(&value.unpacked()), dtype: ty.dtype, dims }
             }
             (ty, value) if value.is_of(ty) => Held::Other(value),
             _ => return Err(EvalError::invalid(format!("a value of another kind for object {}", id.0))),
@@ -91,7 +91,8 @@ impl Machine<'_> {
             match (param.ty, arg, value) {
                 (ParamTypeRef::Buffer(..), arg, Value::Tensor(data)) => {
                     let place = self.target(*arg)?;
-                    self.memory.write(place, 0, data.bytes().len())?.copy_from_slice(data.bytes());
+                    let bytes = data.unpacked();
+                    self.memory.write(place, 0, bytes.len())?.copy_from_slice(&bytes);
                 }
                 (ParamTypeRef::Object(_), BufferRef::Object(id), value) => self.put(*id, value, &[])?,
                 _ => return Err(missing("object")),
@@ -117,7 +118,7 @@ impl Machine<'_> {
             ObjectOp::Tensor(to) => {
                 let Type::Tensor(ty) = self.ty(*to)?.clone() else { return Err(missing("tensor place")) };
                 let dims = self.sizes(ty.dims().unwrap_or_default())?;
-                let bytes = TensorData::byte_count(ty.dtype, &dims).ok_or_else(EvalError::too_large)?;
+                let bytes = TensorData::unpacked_count(ty.dtype, &dims).ok_or_else(EvalError::too_large)?;
                 let place = self.memory.allocate(bytes)?;
                 self.objects[to.0 as usize] = Some(Held::Tensor { place, dtype: ty.dtype, dims });
                 Ok(())

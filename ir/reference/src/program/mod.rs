@@ -54,12 +54,12 @@ pub(crate) fn eval_with(
                     data.dims()
                 )));
             }
-            params.push(memory.hold(data.bytes()));
+            params.push(memory.hold(&data.unpacked()));
             if buffer.role == BufferRole::InOut {
                 outputs.push((*params.last().expect("pushed above"), buffer.dtype, dims, &buffer.name));
             }
         } else {
-            let bytes = TensorData::byte_count(buffer.dtype, &dims).ok_or_else(EvalError::too_large)?;
+            let bytes = TensorData::unpacked_count(buffer.dtype, &dims).ok_or_else(EvalError::too_large)?;
             let place = memory.allocate(bytes)?;
             outputs.push((place, buffer.dtype, dims, &buffer.name));
             params.push(place);
@@ -95,7 +95,7 @@ pub(crate) fn run(
     let mut buffers = Vec::new();
     for (id, buffer) in program.buffers.iter() {
         let dims = dims_of(program, &env, &buffer.dims)?;
-        let bytes = TensorData::byte_count(buffer.dtype, &dims).ok_or_else(EvalError::too_large)?;
+        let bytes = TensorData::unpacked_count(buffer.dtype, &dims).ok_or_else(EvalError::too_large)?;
         let place = match program.params.iter().position(|it| *it == id) {
             Some(at) => params[at],
             None => memory.allocate(bytes)?,

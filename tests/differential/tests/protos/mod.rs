@@ -34,20 +34,6 @@ pub fn data_for(dtype: DType, dims: &[i64]) -> TensorData {
     TensorData::from_f64(dtype, &dims, (0..count).map(at))
 }
 
-/// Elements as a model's file has them: those narrower than a byte lie side by side, the first in the low bits.
-pub fn packed(data: &TensorData) -> Vec<u8> {
-    let width = data.dtype().width().min(8) as usize;
-    if width == 8 {
-        return data.bytes().to_vec();
-    }
-    let mut bytes = vec![0; (data.len() * width).div_ceil(8)];
-    for i in 0..data.len() {
-        let bits = data.bits(i) as u8 & ((1 << width) - 1);
-        bytes[i * width / 8] |= bits << (i * width % 8);
-    }
-    bytes
-}
-
 /// A model of one graph, with version 1 of a domain beside the standard operators.
 pub fn model(domain: &str, graph: GraphProto) -> ModelProto {
     let mut opset_import = vec![OperatorSetIdProto { domain: String::new(), version: 21 }];
