@@ -70,8 +70,8 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
     let signed =
         w.element == Element::Stored(Storage::I8) && shape.w_zero.is_none() && x.element.bytes() == 1;
     let arithmetic = match found.arithmetic {
-        Arithmetic::Pairs if place.is_none() => Arithmetic::Int,
-        Arithmetic::Pairs if signed && s.isa.has_byte_dot() => Arithmetic::Quads(Side::A),
+        Arithmetic::Pairs if depthwise => Arithmetic::Int,
+        Arithmetic::Pairs if place.is_some() && signed && s.isa.has_byte_dot() => Arithmetic::Quads(Side::A),
         other => other,
     };
     let source = Source { element: x.element, zero: shape.x_zero.is_some(), arithmetic };

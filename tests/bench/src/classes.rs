@@ -17,6 +17,8 @@ pub enum Scale {
     Half,
     /// As [`Scale::Lanes`], but narrow integers are added as `i32`, in pairs of 16-bit products.
     Products,
+    /// By the bytes of an element that is read and written, and of its index, an `i64`.
+    Indexed,
 }
 
 impl Scale {
@@ -29,6 +31,7 @@ impl Scale {
             Scale::Lanes => lanes,
             Scale::Half => f64::midpoint(1.0, bytes),
             Scale::Products => lanes.max(0.5),
+            Scale::Indexed => (2.0 * bytes + 2.0) / 4.0,
         }
     }
 }
@@ -128,7 +131,7 @@ pub const CLASSES: &[Class] = &[
     class!("strided slice", "element", any, Bytes, "slice", |b, t| slice(b, t, 2)),
     class!("pad", "element", any, Bytes, pad),
     class!("gather of rows", "element", any, Bytes, gather_rows),
-    class!("gather of elements", "element", any, Bytes, gather_elements),
+    class!("gather of elements", "element", any, Indexed, gather_elements),
     class!("scatter of rows", "element", any, Bytes, scatter_rows),
     class!("max pool 2x2", "element", numbers, Lanes, max_pool),
     class!("matmul, constant weights", "multiply-add", numbers, Products, |b, t| matmul(b, t, true)),
@@ -322,14 +325,25 @@ fn max_pool(b: &mut Build<'_>, t: DType) -> Result<(ValueId, i64)> {
     Ok((y, dims.iter().product()))
 }
 
-/// Operands of products: narrow integers are centred and added as `i32`, as `MatMulInteger` does.
-fn factors(b: &mut Build<'_>, t: DType, x: ValueId, w: ValueId) -> Result<[ValueId; 2]> {
-    if !matches!(t, DType::I16 | DType::I8 | DType::U8) {
-        return Ok([x, w]);
+/// A product, by an operator or what is one for quantised bytes: these have a zero point, and their sum is an `i32`. All
+/// other types are multiplied and stored as they are; integers wrap.
+fn product(
+    b: &mut Build<'_>,
+    t: DType,
+    op: &str,
+    attrs: &[(&str, Attr)],
+    [x, w]: [ValueId; 2],
+) -> Result<ValueId> {
+    let quantised = match op {
+        "matmul" => "matmul_integer",
+        "conv" => "conv_integer",
+        _ => return b.op(op, attrs, &[x, w]),
+    };
+    if !matches!(t, DType::I8 | DType::U8) {
+        return b.op(op, attrs, &[x, w]);
     }
-    let (x, w) = (b.cast(x, DType::I32)?, b.cast(w, DType::I32)?);
-    let zero = b.number(DType::I32, 3.0);
-    Ok([b.op("sub", &[], &[x, zero])?, w])
+    let zero = b.number(t, 3.0);
+    b.op(quantised, attrs, &[x, w, zero])
 }
 
 fn operand(b: &mut Build<'_>, t: DType, dims: &[i64], constant: bool) -> Result<ValueId> {
@@ -340,15 +354,13 @@ fn matmul(b: &mut Build<'_>, t: DType, constant: bool) -> Result<(ValueId, i64)>
     let (m, k, n) = (b.size(128), b.size(256), b.size(256));
     let x = b.input(t, &[m, k])?;
     let w = operand(b, t, &[k, n], constant)?;
-    let factors = factors(b, t, x, w)?;
-    Ok((b.op("matmul", &[], &factors)?, m * k * n))
+    Ok((product(b, t, "matmul", &[], [x, w])?, m * k * n))
 }
 
 fn matvec(b: &mut Build<'_>, t: DType) -> Result<(ValueId, i64)> {
     let (k, n) = (b.size(512), b.size(1024));
     let (x, w) = (b.input(t, &[1, k])?, b.constant(t, &[k, n]));
-    let factors = factors(b, t, x, w)?;
-    Ok((b.op("matmul", &[], &factors)?, k * n))
+    Ok((product(b, t, "matmul", &[], [x, w])?, k * n))
 }
 
 /// A convolution that keeps the extents of what it slides over.
@@ -365,8 +377,8 @@ fn conv(
     let pads: Vec<i64> = w[2..].iter().chain(&w[2..]).map(|it| it / 2).collect();
     let x = b.input(t, x)?;
     let w = operand(b, t, w, constant)?;
-    let factors = factors(b, t, x, w)?;
-    Ok((b.op("conv", &[("pads", pads.into()), ("group", group.into())], &factors)?, work))
+    let attrs = [("pads", pads.into()), ("group", group.into())];
+    Ok((product(b, t, "conv", &attrs, [x, w])?, work))
 }
 
 fn conv2d(b: &mut Build<'_>, t: DType, kernel: i64, constant: bool) -> Result<(ValueId, i64)> {
@@ -393,7 +405,6 @@ fn conv_transpose(b: &mut Build<'_>, t: DType, kernel: i64, pad: i64) -> Result<
     let (x, w) = ([1, channels, extent, extent], [channels, channels, kernel, kernel]);
     let work = extent * extent * w.iter().product::<i64>();
     let (x, w) = (b.input(t, &x)?, b.constant(t, &w));
-    let factors = factors(b, t, x, w)?;
     let attrs = [("strides", vec![2, 2].into()), ("pads", vec![pad; 4].into())];
-    Ok((b.op("conv_transpose", &attrs, &factors)?, work))
+    Ok((product(b, t, "conv_transpose", &attrs, [x, w])?, work))
 }

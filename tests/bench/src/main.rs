@@ -110,8 +110,8 @@ fn head(effort: Effort) -> String {
         "# Kernels by class and element type\n\n\
          {}, {}; one thread, the least of calls in {} ms. Written by `cargo xtask bench kernels --write tests/bench/kernels.md`.\n\n\
          A cell: ns for each element or multiply-add; the share of what bytes and lanes allow, which is the time of f32 scaled \
-         by the bytes of the type (of its lanes where it computes: 16-bit floats as f32, narrow products in pairs), by the \
-         time taken; `scalar` where a part is scalar loops. What f32 itself reaches is 1, but where a class goes by that of another.\n",
+         by the bytes of the type (of its lanes where it computes: 16-bit floats as f32, narrow products in pairs; with those \
+         of the index where one is read for each element), by the time taken; `scalar` where a part is scalar loops. What f32 itself reaches is 1, but where a class goes by that of another.\n",
         machine(),
         today(),
         effort.time.as_millis(),

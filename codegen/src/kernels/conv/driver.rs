@@ -29,7 +29,7 @@ const BLOCK_BYTES: i64 = 768 * 1024;
 ///
 /// Packed weights hold for each group `[⌈m / rows⌉][⌈c / terms⌉ · taps][rows][terms]`, the panels of
 /// [`crate::kernels::gemm`], with `rows` of [`Tile::of`]; terms are neighbouring channels. Others are row-major,
-/// `[groups · m][c · taps]`, and packed on the way; they are not multiplied in pairs.
+/// `[groups · m][c · taps]`, and packed on the way; they are not multiplied as bytes.
 #[derive(Debug, Clone)]
 pub struct Convolution {
     /// The instruction set of the kernels.
@@ -130,6 +130,11 @@ impl Convolution {
         self.weights.layout == Layout::RowMajor
     }
 
+    /// Elements of a row of weights from one term of a step to the next: terms are channels.
+    fn apart(&self) -> i64 {
+        if self.x.arithmetic.terms() == 1 { 1 } else { self.taps() }
+    }
+
     /// The size of the workspace in bytes, for `c` input and `m` output channels of a group.
     pub fn workspace(&self, c: i64, m: i64) -> i64 {
         let rows = i64::from(Tile::of(self.isa).rows);
@@ -166,7 +171,7 @@ impl Convolution {
         let mut pack = None;
         if self.packs() {
             let rows = Size::fixed(i64::from(gemm.tile().rows));
-            let program = pack_transposed(rows, &self.weights, self.x.arithmetic);
+            let program = pack_transposed(rows, &self.weights, self.x.arithmetic, self.apart());
             let id = encode::declare(module, &format!("{name}.pack"), program.params.len())?;
             encode::define(module, id, &program, self.isa)?;
             pack = Some(id);
@@ -276,7 +281,7 @@ impl Convolution {
                         let left = flow.sub(m, i);
                         let full = flow.int(rows);
                         let valid = flow.min(left, full);
-                        let depth = flow.scale(c, self.taps());
+                        let depth = flow.scale(c, self.taps() / self.apart());
                         let mut values = vec![from, to, depth, given_row, valid];
                         values.extend(w_zero.map(|p| flow.at_scaled(p, i, self.weights.zero_step())));
                         flow.call(pack, &values);

@@ -295,7 +295,7 @@ impl Gemm {
             let program = match layout {
                 Layout::Packed | Layout::Direct => return Ok(None),
                 Layout::RowMajor => pack_rows(width, self.isa, factor, self.arithmetic),
-                Layout::Transposed => pack_transposed(width, factor, self.arithmetic),
+                Layout::Transposed => pack_transposed(width, factor, self.arithmetic, 1),
             };
             let id = encode::declare(module, &format!("{name}.{what}"), program.params.len())?;
             encode::define(module, id, &program, self.isa)?;

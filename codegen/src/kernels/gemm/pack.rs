@@ -110,13 +110,16 @@ pub(in crate::kernels) fn remainder(b: &mut Builder, k: IReg, terms: i64, body: 
 
 /// A program that transposes rows of a row-major matrix into a panel `[⌈k / terms⌉][width]`.
 ///
-/// Parameters: `source` (first row), `panel`, `k` (elements of each row), `stride` (of a source row, in bytes), `rows`
-/// (valid ones, at least 1; the last of them is repeated up to `width`), and the first zero point if there are any.
-/// It may write up to 12 bytes after the panel.
+/// Rows are `[k][apart]`: terms of a step are that many elements from each other, and a panel is
+/// `[⌈k / terms⌉][apart][width]`.
+///
+/// Parameters: `source` (first row), `panel`, `k`, `stride` (of a source row, in bytes), `rows` (valid ones, at least 1;
+/// the last of them is repeated up to `width`), and the first zero point if there are any. It may write up to 12 bytes
+/// after the panel.
 ///
 /// Rows are taken as many at a time as fit in 128 bits, as small transpositions. The last group comes first: where `width`
 /// is no multiple of them it also writes the start of the next panel row, which the first group overwrites.
-pub fn pack_transposed(width: Size, factor: &Factor, arithmetic: Arithmetic) -> Program {
+pub fn pack_transposed(width: Size, factor: &Factor, arithmetic: Arithmetic, apart: i64) -> Program {
     let mut b = Builder::of_width("pack_transposed", arithmetic.width());
     let [source, panel, k, stride, rows] = b.params();
     let (element, zeros) = factor.term(arithmetic);
@@ -155,65 +158,91 @@ pub fn pack_transposed(width: Size, factor: &Factor, arithmetic: Arithmetic) -> 
                 b.int_add(source, offset)
             })
             .collect();
-        // The zero points of the rows, as elements and as steps.
-        let zeros: Option<Vec<(VReg, VReg)>> = zero.map(|p| {
+        // The zero points of the rows, as steps of 1, 2, … terms.
+        let zeros: Option<Vec<Vec<VReg>>> = zero.map(|p| {
             let read = |r: &IReg| {
                 let at = b.int_mul(*r, factor.zero_step());
                 let at = b.int_add(at, p);
                 let value = element.load_splat(b, at);
                 let value = arithmetic.converted(b, element, value);
-                (value, repeated(b, arithmetic, value))
+                (1..=terms).map(|n| step(b, arithmetic, &vec![value; n as usize])).collect()
             };
             numbers.iter().map(read).collect()
         });
-        let zero_steps = |i: usize| zeros.as_ref().map(|it| it[i].1);
-        let zeros_of = |i: usize| zeros.as_ref().map(|it| it[i].0);
+        let zero_steps = |i: usize, n: i64| zeros.as_ref().map(|it| it[i][n as usize - 1]);
         let bytes = b.int_op(IntOp::ShiftLeft, row, i64::from(lane.trailing_zeros()));
         let to = b.int_add(panel, bytes);
-        let blocks = b.int_op(IntOp::ShiftRight, steps, i64::from(group.trailing_zeros()));
-        b.repeat(blocks, |b| {
+        // Steps of `n` terms, which are units where they lie beside each other.
+        let quads = |b: &mut Builder, n: i64| {
             let rows: Vec<VReg> = (0..group as usize)
                 .map(|i| {
-                    let quad = unit.load_quad(b, from[i]);
-                    let quad = arithmetic.converted(b, unit, quad);
+                    let quad = if apart == 1 {
+                        let quad = unit.load_quad(b, from[i]);
+                        arithmetic.converted(b, unit, quad)
+                    } else {
+                        let at = |term| Addr::new(from[i]).offset(element.bytes() * apart * term);
+                        let terms: Vec<VReg> = (0..n).map(|term| element.load_quad(b, at(term))).collect();
+                        step(b, arithmetic, &terms)
+                    };
                     let quad = factor.unsigned(b, arithmetic, quad);
-                    centred(b, arithmetic, quad, zero_steps(i))
+                    centred(b, arithmetic, quad, zero_steps(i, n))
                 })
                 .collect();
             let columns = transposed(b, &rows);
             for (i, &column) in columns.iter().enumerate() {
                 b.store_quad(column, Addr::new(to).offset(times(i as i64)));
             }
-            for &p in &from {
-                b.bump(p, group * unit.bytes());
-            }
-            b.bump(to, times(group));
-        });
-        let rest = b.int_op(IntOp::And, steps, group - 1);
-        b.repeat(rest, |b| {
+        };
+        let singles = |b: &mut Builder, n: i64| {
             for (i, &p) in from.iter().enumerate() {
-                let v = unit.load_splat(b, p);
-                let v = arithmetic.converted(b, unit, v);
+                let v = if apart == 1 && n == terms {
+                    let v = unit.load_splat(b, p);
+                    arithmetic.converted(b, unit, v)
+                } else {
+                    let at = |term| Addr::new(p).offset(element.bytes() * apart * term);
+                    let terms: Vec<VReg> = (0..n).map(|term| element.load_splat(b, at(term))).collect();
+                    step(b, arithmetic, &terms)
+                };
                 let v = factor.unsigned(b, arithmetic, v);
-                let v = centred(b, arithmetic, v, zero_steps(i));
-                b.store_lane(v, Addr::new(to).offset(lane * i as i64));
-                b.bump(p, unit.bytes());
-            }
-            b.bump(to, row_bytes);
-        });
-        remainder(b, k, terms, |b, n| {
-            for (i, &p) in from.iter().enumerate() {
-                let values: Vec<VReg> = (0..n)
-                    .map(|term| {
-                        let v = element.load_splat(b, Addr::new(p).offset(element.bytes() * term));
-                        centred(b, Arithmetic::Int, v, zeros_of(i))
-                    })
-                    .collect();
-                let v = step(b, arithmetic, &values);
-                let v = factor.unsigned(b, arithmetic, v);
+                let v = centred(b, arithmetic, v, zero_steps(i, n));
                 b.store_lane(v, Addr::new(to).offset(lane * i as i64));
             }
-        });
+        };
+        let advance = |b: &mut Builder, bytes: i64| from.iter().for_each(|p| b.bump(*p, bytes));
+        if apart == 1 {
+            let blocks = b.int_op(IntOp::ShiftRight, steps, i64::from(group.trailing_zeros()));
+            b.repeat(blocks, |b| {
+                quads(b, terms);
+                advance(b, group * unit.bytes());
+                b.bump(to, times(group));
+            });
+            let rest = b.int_op(IntOp::And, steps, group - 1);
+            b.repeat(rest, |b| {
+                singles(b, terms);
+                advance(b, unit.bytes());
+                b.bump(to, row_bytes);
+            });
+            remainder(b, k, terms, singles);
+        } else {
+            let size = element.bytes();
+            let all = |b: &mut Builder, n: i64| {
+                let blocks = b.int_const(apart / group);
+                b.repeat(blocks, |b| {
+                    quads(b, n);
+                    advance(b, group * size);
+                    b.bump(to, times(group));
+                });
+                let rest = b.int_const(apart % group);
+                b.repeat(rest, |b| {
+                    singles(b, n);
+                    advance(b, size);
+                    b.bump(to, row_bytes);
+                });
+                advance(b, (n - 1) * apart * size);
+            };
+            b.repeat(steps, |b| all(b, terms));
+            remainder(b, k, terms, all);
+        }
         b.emit(Inst::Int { op: IntOp::Add, dst: row, a: row, b: (-group).into() });
     });
     b.finish()

@@ -339,7 +339,8 @@ impl<'a> Legalizer<'a> {
         Ok(self.b.cast(wide(self.b.buffer_dtype(buffer)), value))
     }
 
-    /// A reduction into `out` over a value in the wide type; half precision goes through a local.
+    /// A reduction into `out` over a value in the type of the sums, whose low bits or nearest number are stored; where
+    /// that is another type than `out` has, they go through a local.
     pub fn reduce_into(
         &mut self,
         axes: &[Axis],
@@ -349,22 +350,26 @@ impl<'a> Legalizer<'a> {
         at: &[Dim],
         value: ExprId,
     ) -> BuildResult<()> {
-        let target = self.wide_target(out);
+        let target = self.target_of(self.b.dtype_of(value), out);
         self.b.reduce_stage(axes, reduce, combine, target, at.iter().copied(), value)?;
         self.narrow_into(target, out)
     }
 
     /// `out` itself when its type is its own wide type, else a local of the wide type.
     pub fn wide_target(&mut self, out: BufferId) -> BufferId {
-        let dtype = self.b.buffer_dtype(out);
-        if wide(dtype) == dtype {
+        self.target_of(wide(self.b.buffer_dtype(out)), out)
+    }
+
+    /// `out` itself when it has a type, else a local of that type.
+    fn target_of(&mut self, dtype: DType, out: BufferId) -> BufferId {
+        if dtype == self.b.buffer_dtype(out) {
             return out;
         }
         let dims = self.b.buffer_dims(out);
-        self.b.local("wide", wide(dtype), &dims)
+        self.b.local("wide", dtype, &dims)
     }
 
-    /// Converts a local from [`wide_target`](Self::wide_target) into `out`.
+    /// Converts a local, as from [`wide_target`](Self::wide_target), into `out`.
     pub fn narrow_into(&mut self, target: BufferId, out: BufferId) -> BuildResult<()> {
         if target == out {
             return Ok(());

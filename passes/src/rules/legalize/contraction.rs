@@ -61,9 +61,15 @@ fn converted(cx: &mut Legalizer<'_>, i: usize, at: Dims, padded: bool) -> BuildR
     cx.b.binary(BinaryOp::Sub, value, zero)
 }
 
+/// The type that sums of products are computed in. Integers below 32 bits wrap where the sum is stored: that is the same,
+/// and `i32` has instructions that add several products.
+fn sums(dtype: DType) -> DType {
+    if dtype.is_int() && dtype.size() < 4 { DType::I32 } else { wide(dtype) }
+}
+
 /// The product of two values in the type that sums are computed in.
 pub(super) fn product(cx: &mut Legalizer<'_>, a: ExprId, b: ExprId) -> BuildResult<ExprId> {
-    let dtype = wide(cx.b.dtype_of(a));
+    let dtype = sums(cx.b.dtype_of(a));
     let (a, b) = (cx.b.cast(dtype, a), cx.b.cast(dtype, b));
     cx.b.binary(BinaryOp::Mul, a, b)
 }
@@ -145,9 +151,9 @@ impl Conv {
         self.pads.iter().any(|it| *it != 0)
     }
 
-    /// Where the contraction goes: the result, or a local that a bias stage reads.
-    fn target(&self, cx: &mut Legalizer<'_>) -> BuildResult<BufferId> {
-        if self.bias.is_some() { cx.local("sum", &self.out_dims) } else { Ok(self.out) }
+    /// Where sums of a type go: the result, or a local that a bias stage reads.
+    fn target(&self, cx: &mut Legalizer<'_>, dtype: DType) -> BufferId {
+        if self.bias.is_some() { cx.b.local("sum", dtype, &self.out_dims) } else { self.out }
     }
 
     /// Adds the bias, when there is one.
@@ -207,7 +213,6 @@ struct Channels {
 
 fn conv(mut cx: Legalizer<'_>, read: Read, bias: Option<usize>) -> Result<Lowering, Diagnostic> {
     let conv = Conv::new(&mut cx, bias)?;
-    let target = conv.target(&mut cx)?;
     let batch = cx.b.axis("n", conv.out_dims[0]);
     let out_channels = conv.w_dims[0];
     let per_group = cx.b.shapes().floor_div(out_channels, conv.group).map_err(overflow)?;
@@ -233,13 +238,12 @@ fn conv(mut cx: Legalizer<'_>, read: Read, bias: Option<usize>) -> Result<Loweri
         w_at.push(k);
     }
     let (x, w) = (read(&mut cx, 0, x_at, conv.padded())?, read(&mut cx, 1, w_at, false)?);
-    finish_contraction(cx, &conv, target, &axes, &reduce, &at, x, w)
+    finish_contraction(cx, &conv, &axes, &reduce, &at, x, w)
 }
 
 fn finish_contraction(
     mut cx: Legalizer<'_>,
     conv: &Conv,
-    target: BufferId,
     axes: &[Axis],
     reduce: &[Axis],
     at: &[Dim],
@@ -247,6 +251,8 @@ fn finish_contraction(
     w: ExprId,
 ) -> Result<Lowering, Diagnostic> {
     let value = product(&mut cx, x, w)?;
+    let dtype = cx.b.dtype_of(value);
+    let target = conv.target(&mut cx, dtype);
     cx.reduce_into(axes, reduce, Combine::Sum, target, at, value)?;
     conv.bias(&mut cx, target)?;
     cx.finish()
@@ -255,7 +261,6 @@ fn finish_contraction(
 /// Each result element gathers the inputs that reach it: tap `k` of position `i` goes to `stride·i + dilation·k − pad`.
 fn conv_transpose(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let conv = Conv::new(&mut cx, Some(2))?;
-    let target = conv.target(&mut cx)?;
     let batch = cx.b.axis("n", conv.out_dims[0]);
     let channels = conv.channels(&mut cx, conv.w_dims[1])?;
     let in_channels = cx.b.shapes().floor_div(conv.w_dims[0], conv.group).map_err(overflow)?;
@@ -302,7 +307,7 @@ fn conv_transpose(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
         x = cx.b.select(hit, x, nothing)?;
     }
     let w = plain(&mut cx, 1, w_at, false)?;
-    finish_contraction(cx, &conv, target, &axes, &reduce, &at, x, w)
+    finish_contraction(cx, &conv, &axes, &reduce, &at, x, w)
 }
 
 /// One spatial dimension of a transposed convolution.
