@@ -157,7 +157,31 @@ fn unary_operations() {
         });
     }
     pairs("copy", |b, x, _| b.unary(Move, x));
-    pairs_of(Width::W64, "single", |b, x, _| b.unary(ToSingle, x));
+    // What has a limit is below it: integers by a shift, floats by a clamp.
+    let small = |b: &mut Builder, x: VReg| b.shift(ShiftOp::RightArithmetic, x, 13);
+    let modest = |b: &mut Builder, x: VReg| {
+        let [low, high] = [-1.0, 1.0].map(|it| b.constant(it * 2_251_799_813_685_247.5));
+        let x = b.binary(BinaryOp::Max, x, low);
+        b.binary(BinaryOp::Min, x, high)
+    };
+    for in_place in [false, true] {
+        let apply = |b: &mut Builder, op: UnaryOp, x: VReg| {
+            let dst = if in_place { x } else { b.vector() };
+            b.emit(Inst::Unary { op, dst, a: x });
+            dst
+        };
+        for op in [ToSingle, ToInt, FromInt, ToIntSaturated] {
+            pairs_of(Width::W64, &format!("{op:?}"), |b, x, _| apply(b, op, x));
+        }
+        pairs_of(Width::W64, "small", |b, x, _| {
+            let x = small(b, x);
+            apply(b, FromSmallInt, x)
+        });
+        pairs_of(Width::W64, "modest", |b, x, _| {
+            let x = modest(b, x);
+            apply(b, ToSmallInt, x)
+        });
+    }
 }
 
 #[test]

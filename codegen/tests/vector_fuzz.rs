@@ -194,7 +194,17 @@ impl Generator<'_> {
                 live.vectors.push(finite(b, v));
             }
             20 => {
-                let op = self.pick(&[UnaryOp::ToInt, UnaryOp::FromInt, UnaryOp::Abs, UnaryOp::Floor]);
+                let mut ops = vec![UnaryOp::ToInt, UnaryOp::FromInt, UnaryOp::Abs, UnaryOp::Floor];
+                if b.width() == Width::W64 {
+                    ops.extend([UnaryOp::ToIntSaturated, UnaryOp::FromSmallInt, UnaryOp::ToSmallInt]);
+                }
+                let op = self.pick(&ops);
+                // Floats are below 2, so that integers alone may be too large.
+                let v = match op {
+                    UnaryOp::FromSmallInt => b.shift(ShiftOp::RightArithmetic, v, 13),
+                    UnaryOp::ToSmallInt => finite(b, v),
+                    _ => v,
+                };
                 let v = b.unary(op, v);
                 live.vectors.push(finite(b, v));
             }

@@ -6,15 +6,15 @@
 
 use orogen_ir::types::{DType, Kind};
 
-use super::narrow;
-use crate::vector::{Addr, BinaryOp, Builder, Compare, IReg, MReg, ShiftOp, Size, Storage, VReg, Width};
+use super::{bf16, narrow};
+use crate::vector::{Addr, BinaryOp, Builder, IReg, MReg, ShiftOp, Size, Storage, VReg, Width};
 
 /// How an element lies in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Element {
     /// As vector programs store it.
     Stored(Storage),
-    /// The upper half of an `f32`, in lanes of 32 bits.
+    /// The upper half of an `f32`.
     BF16,
     /// A float of at most 8 bits or an integer narrower than a byte, in lanes of 32 bits.
     Narrow(DType),
@@ -60,7 +60,7 @@ impl Element {
             (Kind::Unsigned | Kind::Bool, 32) => Storage::U32,
             (Kind::Float(format), 16) if format.exponent == 5 => Storage::F16,
             // With the exponent of `f32` it is its upper half.
-            (Kind::Float(_), 16) if width == Width::W32 => return Some(Element::BF16),
+            (Kind::Float(_), 16) => return Some(Element::BF16),
             (Kind::Float(_), 32) => Storage::F32,
             _ => return None,
         }))
@@ -189,6 +189,7 @@ impl Element {
 
     fn widened(self, b: &mut Builder, lanes: VReg) -> VReg {
         match self {
+            Element::BF16 if b.width() == Width::W64 => bf16::widened(b, lanes),
             Element::BF16 => b.shift(ShiftOp::Left, lanes, 16),
             Element::Narrow(dtype) => narrow::widened(b, dtype, lanes),
             Element::Stored(_) => lanes,
@@ -197,8 +198,9 @@ impl Element {
 
     fn narrowed(self, b: &mut Builder, value: VReg) -> VReg {
         match self {
+            Element::BF16 if b.width() == Width::W64 => bf16::narrowed(b, value),
             Element::BF16 => {
-                let bits = bf16_bits(b, value);
+                let bits = bf16::upper(b, value);
                 b.shift(ShiftOp::RightLogical, bits, 16)
             }
             Element::Narrow(dtype) => narrow::narrowed(b, dtype, value),
@@ -207,24 +209,11 @@ impl Element {
     }
 }
 
-/// The upper halves of lanes are those of the nearest bfloat16, ties to even; NaN stays NaN.
-fn bf16_bits(b: &mut Builder, value: VReg) -> VReg {
-    let odd = b.shift(ShiftOp::RightLogical, value, 16);
-    let (one, almost_half) = (b.constant_int(1), b.constant_int(0x7FFF));
-    let odd = b.binary(BinaryOp::And, odd, one);
-    let rounded = b.binary(BinaryOp::IntAdd, value, almost_half);
-    let rounded = b.binary(BinaryOp::IntAdd, rounded, odd);
-    let nan = b.constant_bits(0x7FC0_0000);
-    b.select(Compare::Unordered, value, value, nan, rounded)
-}
-
-/// An `f32` rounded to the nearest that a float type of fewer bits holds.
+/// A float rounded to the nearest that a float type of fewer bits holds: an `f32`, or an `f64` to a bfloat16.
 pub(crate) fn rounded(b: &mut Builder, dtype: DType, value: VReg) -> VReg {
-    if dtype != DType::BF16 {
-        let bits = narrow::narrowed(b, dtype, value);
-        return narrow::widened(b, dtype, bits);
+    if dtype == DType::BF16 {
+        return bf16::rounded(b, value);
     }
-    let bits = bf16_bits(b, value);
-    let upper = b.constant_bits(0xFFFF_0000);
-    b.binary(BinaryOp::And, bits, upper)
+    let bits = narrow::narrowed(b, dtype, value);
+    narrow::widened(b, dtype, bits)
 }

@@ -41,6 +41,7 @@
 //! assert_eq!(c, [1.5, 2.5, 3.5, 0.0, 0.0, 0.0]);
 //! ```
 
+mod bf16;
 pub mod conv;
 pub mod element;
 pub mod epilogue;

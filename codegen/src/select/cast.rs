@@ -52,7 +52,7 @@ impl VectorExpr {
             }
             (Class::Int, Class::Float) => {
                 // What f32 does not hold would be rounded twice.
-                if from.size() == 4 && to == DType::BF16 {
+                if from.size() == 4 && to == DType::BF16 && width == Width::W32 {
                     return None;
                 }
                 let value = self.int_to_float(from, to, x);
@@ -86,13 +86,16 @@ impl VectorExpr {
     /// Integers as floats of the width, rounded once if they are then rounded to `to`.
     fn int_to_float(&mut self, from: DType, to: DType, x: Node) -> Node {
         let half = self.width().bits() as u8 / 2;
-        // Where f32 does not hold an integer, f16 is infinite.
-        let twice = to == DType::F32 && from.size() == 8;
+        // Where f64 does not hold an integer, f16 is infinite.
+        let twice = matches!(to, DType::F32 | DType::BF16) && from.size() == 8;
         if let Operation::Constant(lane) = self.operations[x] {
             let value = (lane << (64 - self.width().bits())).cast_signed() >> (64 - self.width().bits());
             if value.unsigned_abs() < 1 << 24 && (value >= 0 || from.is_signed_int()) {
                 return self.constant(value as f64);
             }
+        }
+        if self.width() == Width::W64 && !self.fills(from) {
+            return self.push(Operation::Unary(UnaryOp::FromSmallInt, x));
         }
         if !self.fills(from) || from.is_signed_int() {
             let x = if twice { self.double_to_odd(from, x) } else { x };
@@ -112,23 +115,24 @@ impl VectorExpr {
     /// 64-bit integers beyond ±2⁵³ with zeros in their lowest 11 bits, but for the last of the others, which says
     /// whether there were any: an `f64` holds them, and rounding that to an `f32` is as if once.
     fn double_to_odd(&mut self, from: DType, x: Node) -> Node {
-        let [low, last] = [0x7FF, 0x800].map(|it| self.bits(it));
-        let cut = self.combine(BinaryOp::And, x, low);
-        let inexact = self.not_zero(cut);
-        let sticky = self.combine(BinaryOp::And, inexact, last);
-        let upper = self.bits(!0x7FF);
-        let upper = self.combine(BinaryOp::And, x, upper);
-        let odd = self.combine(BinaryOp::Or, upper, sticky);
         // In ±2⁵³ everything is exact: the upper bits are those of the sign there.
-        let high = match from.is_signed_int() {
-            true => self.push(Operation::Shift(ShiftOp::RightArithmetic, x, 53)),
-            false => self.push(Operation::Shift(ShiftOp::RightLogical, x, 53)),
+        let middle = match from.is_signed_int() {
+            true => {
+                let by = self.bits(1 << 53);
+                self.combine(BinaryOp::IntAdd, x, by)
+            }
+            false => x,
         };
-        let (zero, minus) = (self.bits(0), self.bits(-1));
-        let positive = self.compare_ints(CompareOp::Eq, high, zero);
-        let negative = self.compare_ints(CompareOp::Eq, high, minus);
-        let exact = self.combine(BinaryOp::Or, positive, negative);
-        self.blend(exact, x, odd)
+        let beyond = if from.is_signed_int() { 54 } else { 53 };
+        let high = self.push(Operation::Shift(ShiftOp::RightLogical, middle, beyond));
+        let (zero, low) = (self.bits(0), self.bits(0x7FF));
+        let exact = self.combine(BinaryOp::IntEq, high, zero);
+        let lost = self.combine(BinaryOp::AndNot, exact, low);
+        // With as many ones, the lost bits carry into the last one unless all are zeros.
+        let cut = self.combine(BinaryOp::And, x, lost);
+        let carried = self.combine(BinaryOp::IntAdd, cut, lost);
+        let odd = self.combine(BinaryOp::Or, x, carried);
+        self.combine(BinaryOp::AndNot, lost, odd)
     }
 
     /// An `f64` of as many digits as an `f32` has, the last of them odd if there were more; for types of fewer digits
@@ -196,7 +200,8 @@ impl VectorExpr {
     fn float_to_narrow(&mut self, to: DType, x: Node) -> Option<Node> {
         let Some((number, zero)) = self.nearest(x).filter(|_| to.size() <= 2) else {
             let value = self.saturated(to, x, 0.0)?;
-            return Some(self.push(Operation::Unary(UnaryOp::ToInt, value)));
+            let to = if self.width() == Width::W64 { UnaryOp::ToSmallInt } else { UnaryOp::ToInt };
+            return Some(self.push(Operation::Unary(to, value)));
         };
         // The last digit of what is added is 1, so that the sum is rounded to an integer, ties to even, and the lower bits
         // are that integer.

@@ -168,12 +168,26 @@ pub enum UnaryOp {
     Trunc,
     /// Float to integer by truncation; NaN and values out of range give the least integer.
     ToInt,
+    /// `f64` to `i64` by truncation, saturated; NaN gives 0.
+    ToIntSaturated,
+    /// `f64` to `i64` by truncation, of magnitudes below 2⁵¹.
+    ToSmallInt,
     /// Integer to the nearest float, ties to even.
     FromInt,
+    /// `i64` to `f64`, of magnitudes below 2⁵¹: exact.
+    FromSmallInt,
     /// Float rounded to the nearest that binary16 holds, ties to even; an `f64` is rounded to an `f32` before.
     ToHalf,
     /// `f64` rounded to the nearest that an `f32` holds, ties to even.
     ToSingle,
+}
+
+impl UnaryOp {
+    /// Whether lanes of 64 bits alone have it (law V8).
+    pub const fn is_of_doubles(self) -> bool {
+        use UnaryOp::*;
+        matches!(self, ToSingle | ToIntSaturated | ToSmallInt | FromSmallInt)
+    }
 }
 
 /// Lane-wise operation of two operands.

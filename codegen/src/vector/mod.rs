@@ -64,6 +64,9 @@ pub enum Isa {
     Avx512Vnni,
 }
 
+/// 1.5 · 2⁵²: integers of magnitudes below 2⁵¹ can be added to its bits, which adds as much to the number.
+pub(crate) const SMALL: f64 = 6_755_399_441_055_744.0;
+
 impl Isa {
     /// Bytes of a vector register.
     pub const fn bytes(self) -> u32 {

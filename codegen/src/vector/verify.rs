@@ -100,7 +100,7 @@ impl Verifier<'_> {
             | Inst::StoreQuad { to, .. } => storage(to),
             Inst::Gather { from, .. } => storage(from) && !from.is_pair() && width.has_floats(),
             Inst::Splat { bits, .. } => bits <= width.ones(),
-            Inst::Unary { op: UnaryOp::ToSingle, .. } => width == Width::W64,
+            Inst::Unary { op, .. } if op.is_of_doubles() => width == Width::W64,
             Inst::Unary { op, .. } => op == UnaryOp::Move || width.has_floats(),
             Inst::Binary { op, .. } if op.is_float() => width.has_floats(),
             Inst::Reduce { op, .. } if op.is_float() && !width.has_floats() => false,

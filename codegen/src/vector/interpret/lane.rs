@@ -162,12 +162,13 @@ macro_rules! floats {
                     UnaryOp::Ceil => bits(x.ceil()),
                     UnaryOp::Nearest => bits(x.round_ties_even()),
                     UnaryOp::Trunc => bits(x.trunc()),
-                    UnaryOp::ToInt => {
+                    UnaryOp::ToIntSaturated => word(x as $int),
+                    UnaryOp::ToInt | UnaryOp::ToSmallInt => {
                         let least = <$int>::MIN as $float;
                         let fits = (least..-least).contains(&x.trunc());
                         word(if fits { x as $int } else { <$int>::MIN })
                     }
-                    UnaryOp::FromInt => bits((a as $bits).cast_signed() as $float),
+                    UnaryOp::FromInt | UnaryOp::FromSmallInt => bits((a as $bits).cast_signed() as $float),
                     // The others do not depend on the width.
                     _ => a,
                 }

@@ -1,9 +1,12 @@
 //! Conversions between floats and integers.
 
-use crate::vector::{Builder, Compare, UnaryOp, VReg};
+use crate::vector::{Builder, Compare, UnaryOp, VReg, Width};
 
 /// The integer of the truncated value, saturated; 0 for NaN.
 pub fn to_int(b: &mut Builder, x: VReg) -> VReg {
+    if b.width() == Width::W64 {
+        return b.unary(UnaryOp::ToIntSaturated, x);
+    }
     // What is out of range gives the least integer, which is right below.
     let value = b.unary(UnaryOp::ToInt, x);
     let bits = b.width().bits();

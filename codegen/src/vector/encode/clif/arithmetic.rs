@@ -1,11 +1,12 @@
 //! Lane-wise operations, and reductions of lanes.
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::types::{F32X4, F64, I8X16, I16, I16X8, I32, I32X4, I64};
+use cranelift_codegen::ir::types::{F32X4, I8X16, I16, I16X8, I32, I32X4};
 use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::Emitter;
 use super::exact::{SPLITS, lost_product};
+use crate::vector::SMALL;
 use crate::vector::ir::{BinaryOp, FmaOp, ShiftOp, Storage, UnaryOp, VReg, Width};
 
 impl Emitter<'_, '_> {
@@ -22,10 +23,9 @@ impl Emitter<'_, '_> {
             UnaryOp::Trunc => self.b.ins().trunc(x),
             UnaryOp::FromInt => {
                 let i = self.vi(a);
-                if self.width == Width::W64 {
-                    self.each_lane(i, |e, lane| e.b.ins().fcvt_from_sint(F64, lane))
-                } else {
-                    self.b.ins().fcvt_from_sint(F32X4, i)
+                match self.width {
+                    Width::W64 => self.ints_to_doubles(i),
+                    _ => self.b.ins().fcvt_from_sint(F32X4, i),
                 }
             }
             UnaryOp::ToHalf => {
@@ -36,17 +36,21 @@ impl Emitter<'_, '_> {
                 let single = self.convert(x, Storage::F32);
                 self.converted(single, Storage::F32)
             }
-            UnaryOp::ToInt if self.width == Width::W64 => {
-                let limit = 2f64.powi(63);
-                self.each_lane(x, |e, lane| {
-                    // As below.
-                    let saturated = e.b.ins().fcvt_to_sint_sat(I64, lane);
-                    let limit = e.b.ins().f64const(limit);
-                    let fits = e.b.ins().fcmp(FloatCC::LessThan, lane, limit);
-                    let lowest = e.iconst(i64::MIN);
-                    e.b.ins().select(fits, saturated, lowest)
-                })
+            UnaryOp::FromSmallInt => {
+                let (i, bits) = (self.vi(a), self.int_splat(SMALL.to_bits().cast_signed()));
+                let sum = self.b.ins().iadd(i, bits);
+                let (sum, known) = (self.cast(self.float, sum), self.cast(self.float, bits));
+                self.b.ins().fsub(sum, known)
             }
+            UnaryOp::ToSmallInt => {
+                let bits = self.int_splat(SMALL.to_bits().cast_signed());
+                let (whole, known) = (self.b.ins().trunc(x), self.cast(self.float, bits));
+                let sum = self.b.ins().fadd(whole, known);
+                let sum = self.cast(self.int, sum);
+                self.b.ins().isub(sum, bits)
+            }
+            UnaryOp::ToIntSaturated => self.doubles_to_ints(x, true),
+            UnaryOp::ToInt if self.width == Width::W64 => self.doubles_to_ints(x, false),
             UnaryOp::ToInt if self.features.x86 => self.b.ins().x86_cvtt2dq(I32X4, x),
             UnaryOp::ToInt => {
                 // Saturating conversion maps NaN to zero and large values to the maximum: put the minimum there.
@@ -209,20 +213,6 @@ impl Emitter<'_, '_> {
             ShiftOp::RightLogical => self.b.ins().ushr(a, by),
             ShiftOp::RightArithmetic => self.b.ins().sshr(a, by),
         }
-    }
-
-    /// What a function makes of each lane of a vector.
-    fn each_lane(&mut self, v: Value, mut f: impl FnMut(&mut Self, Value) -> Value) -> Value {
-        let lanes: Vec<Value> = (0..self.lanes() as u8)
-            .map(|lane| {
-                let scalar = self.b.ins().extractlane(v, lane);
-                f(self, scalar)
-            })
-            .collect();
-        let of = self.b.func.dfg.value_type(lanes[0]);
-        let ty = if of.is_float() { self.float } else { self.int };
-        let first = self.b.ins().splat(ty, lanes[0]);
-        (1..lanes.len()).fold(first, |vector, lane| self.b.ins().insertlane(vector, lanes[lane], lane as u8))
     }
 
     pub(super) fn reduce(&mut self, op: BinaryOp, dst: VReg, a: VReg) {

@@ -8,6 +8,7 @@
 mod arithmetic;
 pub(crate) mod exact;
 mod memory;
+mod wide;
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::immediates::{Ieee32, Ieee64};

@@ -23,12 +23,32 @@ impl Emitter {
             UnaryOp::Move | UnaryOp::Sqrt => self.op2(code, dst, a),
             UnaryOp::ToInt if self.width == Width::W64 && !self.wide() => self.doubles_to_ints(dst, a),
             UnaryOp::FromInt if self.width == Width::W64 && !self.wide() => self.ints_to_doubles(dst, a),
-            UnaryOp::ToInt => {
+            UnaryOp::ToSmallInt if !self.wide() => self.doubles_to_small_ints(dst, a),
+            UnaryOp::FromSmallInt if !self.wide() => self.small_ints_to_doubles(dst, a),
+            UnaryOp::ToIntSaturated if !self.wide() => self.doubles_to_ints_saturated(dst, a),
+            UnaryOp::ToIntSaturated => {
+                let s = self.scratch();
+                let (full, source) = (self.full(s), self.full(a));
+                // Numbers alone are converted, and what is too large is replaced.
+                let (ordered, not_less) = (7u32, 0xDu32);
+                let compare = EVEX_Vcmppd_kr_k1_zmm_zmmm512b64_imm8_sae;
+                self.push(Instruction::with4(compare, K_SCRATCH, source, source, ordered))?;
+                self.push(Instruction::with2(EVEX_Vcvttpd2qq_zmm_k1z_zmmm512b64_sae, full, source))?;
+                self.masked(K_SCRATCH, true);
+                let limit = self.splat_operand(2f64.powi(63).to_bits());
+                self.push(Instruction::with4(compare, K_SCRATCH, source, limit, not_less))?;
+                let most = self.splat_operand(i64::MAX.cast_unsigned());
+                let blend = EVEX_Vpblendmq_zmm_k1z_zmm_zmmm512b64;
+                self.push(Instruction::with3(blend, self.full(dst), full, most))?;
+                self.masked(K_SCRATCH, false);
+                Ok(())
+            }
+            UnaryOp::ToInt | UnaryOp::ToSmallInt => {
                 let wide = self
                     .by_width(EVEX_Vcvttps2dq_zmm_k1z_zmmm512b32_sae, EVEX_Vcvttpd2qq_zmm_k1z_zmmm512b64_sae);
                 self.op2(self.code(VEX_Vcvttps2dq_ymm_ymmm256, wide), dst, a)
             }
-            UnaryOp::FromInt => {
+            UnaryOp::FromInt | UnaryOp::FromSmallInt => {
                 let wide =
                     self.by_width(EVEX_Vcvtdq2ps_zmm_k1z_zmmm512b32_er, EVEX_Vcvtqq2pd_zmm_k1z_zmmm512b64_er);
                 self.op2(self.code(VEX_Vcvtdq2ps_ymm_ymmm256, wide), dst, a)

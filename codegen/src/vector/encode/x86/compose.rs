@@ -2,7 +2,8 @@
 
 use iced_x86::{Code, Instruction};
 
-use super::{Done, Emitter, xmm};
+use super::{Done, Emitter};
+use crate::vector::SMALL;
 use crate::vector::ir::{BinaryOp, VReg};
 
 impl Emitter {
@@ -33,8 +34,9 @@ impl Emitter {
                     0b10_11_00_01,
                 ))?;
                 self.op3(VEX_Vpmulld_ymm_ymm_ymmm256, s, s, a)?;
-                self.op3(VEX_Vphaddd_ymm_ymm_ymmm256, s, s, s)?;
-                self.push(Instruction::with3(VEX_Vpshufd_ymm_ymmm256_imm8, full, full, 0b01_01_00_00))?;
+                let t = self.full(self.spare());
+                self.push(Instruction::with3(VEX_Vpsrlq_ymm_ymm_imm8, t, full, 32))?;
+                self.push(Instruction::with3(VEX_Vpaddd_ymm_ymm_ymmm256, full, full, t))?;
                 self.push(Instruction::with3(VEX_Vpsllq_ymm_ymm_imm8, full, full, 32))?;
                 self.op3(VEX_Vpmuludq_ymm_ymm_ymmm256, dst, a, b)?;
                 self.op3(VEX_Vpaddq_ymm_ymm_ymmm256, dst, dst, s)
@@ -104,10 +106,64 @@ impl Emitter {
         self.push(Instruction::with3(VEX_Vfnmadd231pd_ymm_ymm_ymmm256, full, other, back))?;
         let bits = self.splat_operand(2f64.powi(52).to_bits());
         self.push(Instruction::with3(VEX_Vaddpd_ymm_ymm_ymmm256, full, full, bits))?;
-        self.push(Instruction::with2(VEX_Vcvttpd2dq_xmm_ymmm256, xmm(t), other))?;
-        self.push(Instruction::with2(VEX_Vpmovzxdq_ymm_xmmm128, other, xmm(t)))?;
+        // So does the high half, of either sign.
+        let bits = self.splat_operand(SMALL.to_bits());
+        self.push(Instruction::with3(VEX_Vaddpd_ymm_ymm_ymmm256, other, other, bits))?;
         self.push(Instruction::with3(VEX_Vpsllq_ymm_ymm_imm8, other, other, 32))?;
         let (code, low) = (VEX_Vpblendd_ymm_ymm_ymmm256_imm8, 0b0101_0101u32);
         self.push(Instruction::with4(code, self.full(dst), other, full, low))
+    }
+
+    /// As [`Emitter::doubles_to_ints`], saturated, NaN as 0.
+    pub(super) fn doubles_to_ints_saturated(&mut self, dst: VReg, a: VReg) -> Done {
+        use Code::*;
+        let (s, t) = (self.scratch(), self.spare());
+        let [full, other, target] = [s, t, dst].map(|it| self.full(it));
+        let (ordered, equal) = (7u32, 0u32);
+        let compare = VEX_Vcmppd_ymm_ymm_ymmm256_imm8;
+        self.push(Instruction::with4(compare, full, self.full(a), self.full(a), ordered))?;
+        self.push(Instruction::with3(VEX_Vandpd_ymm_ymm_ymmm256, full, full, self.full(a)))?;
+        let least = self.splat_operand((-2f64.powi(63)).to_bits());
+        self.push(Instruction::with3(VEX_Vmaxpd_ymm_ymm_ymmm256, full, full, least))?;
+        let limit = self.splat_operand(2f64.powi(63).to_bits());
+        self.push(Instruction::with3(VEX_Vminpd_ymm_ymm_ymmm256, full, full, limit))?;
+        let (down, toward_zero) = (9u32, 11u32);
+        self.push(Instruction::with3(VEX_Vroundpd_ymm_ymmm256_imm8, full, full, toward_zero))?;
+        let scale = self.splat_operand(2f64.powi(-32).to_bits());
+        self.push(Instruction::with3(VEX_Vmulpd_ymm_ymm_ymmm256, other, full, scale))?;
+        self.push(Instruction::with3(VEX_Vroundpd_ymm_ymmm256_imm8, other, other, down))?;
+        let back = self.splat_operand(2f64.powi(32).to_bits());
+        self.push(Instruction::with3(VEX_Vfnmadd231pd_ymm_ymm_ymmm256, full, other, back))?;
+        let bits = self.splat_operand(2f64.powi(52).to_bits());
+        self.push(Instruction::with3(VEX_Vaddpd_ymm_ymm_ymmm256, full, full, bits))?;
+        let bits = self.splat_operand(SMALL.to_bits());
+        self.push(Instruction::with3(VEX_Vaddpd_ymm_ymm_ymmm256, target, other, bits))?;
+        self.push(Instruction::with3(VEX_Vpsllq_ymm_ymm_imm8, target, target, 32))?;
+        let (code, low) = (VEX_Vpblendd_ymm_ymm_ymmm256_imm8, 0b0101_0101u32);
+        self.push(Instruction::with4(code, target, target, full, low))?;
+        // 2⁶³ became the least integer, which is one more than the most.
+        let half = self.splat_operand(2f64.powi(31).to_bits());
+        self.push(Instruction::with4(compare, other, other, half, equal))?;
+        self.op3(VEX_Vpaddq_ymm_ymm_ymmm256, dst, dst, t)
+    }
+
+    /// Small integers become the low bits of a number that is known otherwise.
+    pub(super) fn small_ints_to_doubles(&mut self, dst: VReg, a: VReg) -> Done {
+        use Code::*;
+        let target = self.full(dst);
+        let bits = self.splat_operand(SMALL.to_bits());
+        self.push(Instruction::with3(VEX_Vpaddq_ymm_ymm_ymmm256, target, self.full(a), bits))?;
+        self.push(Instruction::with3(VEX_Vsubpd_ymm_ymm_ymmm256, target, target, bits))
+    }
+
+    /// The reverse.
+    pub(super) fn doubles_to_small_ints(&mut self, dst: VReg, a: VReg) -> Done {
+        use Code::*;
+        let target = self.full(dst);
+        let bits = self.splat_operand(SMALL.to_bits());
+        let toward_zero = 11u32;
+        self.push(Instruction::with3(VEX_Vroundpd_ymm_ymmm256_imm8, target, self.full(a), toward_zero))?;
+        self.push(Instruction::with3(VEX_Vaddpd_ymm_ymm_ymmm256, target, target, bits))?;
+        self.push(Instruction::with3(VEX_Vpsubq_ymm_ymm_ymmm256, target, target, bits))
     }
 }
