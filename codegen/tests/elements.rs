@@ -345,7 +345,7 @@ fn powers_of_special_numbers() {
 /// Functions that lanes of 64 bits alone have are vector code for shorter floats too; arguments are of every size.
 #[test]
 fn functions_of_the_widest_lanes() {
-    for dtype in [DType::F64, DType::F32, DType::F16] {
+    for dtype in [DType::F64, DType::F32, DType::F16, DType::BF16] {
         for body in
             ["tan({x}) + sin({x} * {t}(300.0))", "atan({x}) * cosh({y})", "sinh({y}) - asin({x} * {t}(0.4))"]
         {
@@ -373,10 +373,56 @@ fn integers_are_divided() {
     }
 }
 
+/// Laws D1 and D2: ends of the range, neighbours of powers of two, and noise of every magnitude, by each other.
+#[test]
+fn wide_integers_are_divided() {
+    let powers =
+        (0..64).flat_map(|bit| [1u64 << bit, (1 << bit) - 1, (1 << bit) + 1, !(1 << bit), !0 << bit]);
+    let mut random = Random(64);
+    let noise = (0..1500).map(|i| random.next() >> (i % 64));
+    let numbers: Vec<u64> = powers.chain([0, u64::MAX, 3, 10, 1_000_000_007]).chain(noise).collect();
+    let count = numbers.len();
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    for by in [0, 1, 2, 5, 64, 200, 333, 700, 1234] {
+        left.extend_from_slice(&numbers);
+        right.extend((0..count).map(|i| numbers[(i + by) % count]));
+    }
+    // Quotients that are whole, or almost.
+    for i in 0..count {
+        let (x, y) = (numbers[i], numbers[(7 * i + 3) % count] >> (i % 60));
+        left.push((x / y.max(1)).wrapping_mul(y).wrapping_add((i % 3) as u64).wrapping_sub(1));
+        right.push(y);
+    }
+    for dtype in [DType::I64, DType::U64] {
+        let n = left.len() as u64;
+        let inputs = [&left, &right].map(|it| {
+            let bytes: Vec<u8> = it.iter().flat_map(|it| it.to_le_bytes()).collect();
+            TensorData::new(dtype, vec![n], bytes.into()).unwrap()
+        });
+        for body in ["%x[i] / %y[i]", "mod(%x[i], %y[i])", "fmod(%x[i], %y[i])"] {
+            let text = format!(
+                "kernel @divide {{\n  size n\n  in %x: {dtype}[n]\n  in %y: {dtype}[n]\n  out %z: {dtype}[n]
+  for i < n {{ %z[i] = {body} }}\n}}\n"
+            );
+            let program = parse_program(&text).unwrap_or_else(|it| panic!("{it}\n{text}"));
+            let expected = &eval_program(&program, &[n as i64], &inputs).unwrap()[0];
+            for options in all_cpus() {
+                let compiled = compiled_with(&plan_of(&program, &[n as i64]), &options);
+                let strategy = &compiled.kernels()[0].strategy;
+                assert!(!strategy.iter().any(|it| it.contains("scalar")), "{strategy:?}");
+                let got = &call(&in_memory(&compiled, true), &inputs).unwrap()[0];
+                let wrong = (0..n as usize).find(|i| got.get_i64(*i) != expected.get_i64(*i));
+                let show = wrong.map(|i| (left[i], right[i], got.get_i64(i), expected.get_i64(i)));
+                assert_eq!(show, None, "{} {dtype} {body}", options.cpu);
+            }
+        }
+    }
+}
+
 /// The place of the largest element, along rows and along columns.
 #[test]
 fn places_of_extrema() {
-    for dtype in [DType::F32, DType::F64, DType::F16, DType::I64, DType::I32, DType::U8] {
+    for dtype in [DType::F32, DType::F64, DType::F16, DType::BF16, DType::I64, DType::I32, DType::U8] {
         for (dims, at, point) in [("[3, n]", "i, k", 3), ("[n, 21]", "k, i", 21)] {
             let second = at.replace('i', "i2").replace('k', "k2");
             let text = format!(

@@ -3,6 +3,7 @@
 use indexmap::IndexSet;
 use orogen_ir::loops::{BinaryOp, BufferId, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
 use orogen_ir::shape::Sym;
+use orogen_ir::types::DType;
 
 use super::division::divides;
 use crate::vector::{Width, math};
@@ -36,6 +37,8 @@ fn is_wide(program: &TensorProgram, id: ExprId) -> bool {
     match program.exprs[id] {
         Expr::Unary(op, _) => math::code(op, Width::W32).is_none() && math::code(op, Width::W64).is_some(),
         Expr::Binary(BinaryOp::Pow, ..) => program.dtype_of(id).is_float(),
+        // `f32` does not hold the integer, which is to be rounded once.
+        Expr::Cast(DType::BF16, x) => program.dtype_of(x).is_int() && program.dtype_of(x).size() == 4,
         Expr::Binary(BinaryOp::Div | BinaryOp::Mod | BinaryOp::Fmod, ..) => {
             divides(program.dtype_of(id), Width::W64)
         }

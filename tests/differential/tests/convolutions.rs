@@ -133,6 +133,43 @@ fn convolutions_and_pools_over_any_axes() -> Result<()> {
     Ok(())
 }
 
+/// Integers to the ends of a type, many of them the least one.
+fn integers_of_all_bits(dtype: DType, dims: &[i64]) -> TensorData {
+    let dims: Vec<u64> = dims.iter().map(|it| it.unsigned_abs()).collect();
+    let count = dims.iter().product::<u64>();
+    let (bits, least) = (dtype.width() as i32, if dtype.is_signed_int() { -0.5 } else { 0.0 });
+    let number = |i: u64| if i.is_multiple_of(3) { 0.0 } else { (i * 40_503 % 65_536) as f64 / 65_536.0 };
+    let values = (0..count).map(|i| ((number(i) + least) * 2f64.powi(bits)).floor());
+    TensorData::from_f64(dtype, &dims, values)
+}
+
+/// Sums of narrow integers in their own type wrap, whatever the order and the width that they are added in.
+#[test]
+fn narrow_sums_wrap() -> Result<()> {
+    for dtype in [DType::I8, DType::U8, DType::I16, DType::U16] {
+        for given in [false, true] {
+            for (group, c, m, kernel) in [(1, 5, 7, 3), (2, 4, 3, 2), (1, 6, 3, 1), (4, 1, 1, 3)] {
+                let x = integers_of_all_bits(dtype, &[2, group * c, 7, 19]);
+                let w = integers_of_all_bits(dtype, &[group * m, c, kernel, kernel]);
+                let b = integers_of_all_bits(dtype, &[group * m]);
+                let slides = [("pads", &[1, 0, 1, 1][..]), ("strides", &[1, 2][..])];
+                let node = node("Conv", &["x", "w", "b"], group, &slides);
+                check(node, &x, &[("w", w), ("b", b)], given)?;
+            }
+            let x = integers_of_all_bits(dtype, &[2, 3, 4, 9]);
+            let w = integers_of_all_bits(dtype, &[3, 5, 4, 4]);
+            let slides = [("strides", &[2, 2][..]), ("pads", &[1, 1, 1, 1][..])];
+            check(node("ConvTranspose", &["x", "w"], 1, &slides), &x, &[("w", w)], given)?;
+            for [m, k, n] in [[17, 37, 21], [1, 64, 33], [5, 1, 3]] {
+                let (x, w) = (integers_of_all_bits(dtype, &[m, k]), integers_of_all_bits(dtype, &[k, n]));
+                let product = NodeProto { attribute: Vec::new(), ..node("MatMul", &["x", "w"], 1, &[]) };
+                check(product, &x, &[("w", w)], given)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Extents of the taps against strides, one and several phases of each kind, padding of both ends, groups.
 #[test]
 fn transposed_convolutions_by_phases() -> Result<()> {

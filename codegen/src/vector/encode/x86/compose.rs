@@ -34,11 +34,12 @@ impl Emitter {
                     0b10_11_00_01,
                 ))?;
                 self.op3(VEX_Vpmulld_ymm_ymm_ymmm256, s, s, a)?;
+                self.op3(VEX_Vpmuludq_ymm_ymm_ymmm256, dst, a, b)?;
+                // An operand may be here, which is needed no more.
                 let t = self.full(self.spare());
                 self.push(Instruction::with3(VEX_Vpsrlq_ymm_ymm_imm8, t, full, 32))?;
                 self.push(Instruction::with3(VEX_Vpaddd_ymm_ymm_ymmm256, full, full, t))?;
                 self.push(Instruction::with3(VEX_Vpsllq_ymm_ymm_imm8, full, full, 32))?;
-                self.op3(VEX_Vpmuludq_ymm_ymm_ymmm256, dst, a, b)?;
                 self.op3(VEX_Vpaddq_ymm_ymm_ymmm256, dst, dst, s)
             }
         }
