@@ -489,3 +489,28 @@ fn zero_points_of_another_type_are_refused() {
     );
     run(numbers("QLinearSigmoid", &["a", "s", "own", "s", "own"])).expect("both zero points are");
 }
+
+#[test]
+fn transforms_of_what_is_no_signal_are_refused() {
+    use data_type::{FLOAT, INT32};
+    let transform = |dims: &[D], ty, attributes: Vec<AttributeProto>| {
+        let inputs = vec![value("x", ty, dims)];
+        model(17, graph(inputs, vec![], vec![node("DFT", &["x"], &["y"], attributes)], &["y"]))
+    };
+    let signal = [D::N(1), D::N(8), D::N(1)];
+    run(transform(&signal, FLOAT, vec![])).expect("a real signal");
+    refused(transform(&signal, INT32, vec![]), "its signal has elements of type i32");
+    refused(transform(&[D::N(1), D::N(8), D::N(3)], FLOAT, vec![]), "have 3 parts, which is neither 1 nor 2");
+    refused(
+        transform(&signal, FLOAT, vec![int("axis", 2)]),
+        "its axis is the one of real and imaginary parts",
+    );
+    refused(transform(&signal, FLOAT, vec![int("axis", 7)]), "axis 7 is out of range");
+    refused(transform(&[D::N(1), D::N(0), D::N(1)], FLOAT, vec![]), "a signal of length 0");
+    refused(
+        transform(&signal, FLOAT, vec![int("onesided", 1), int("inverse", 1)]),
+        "one side is for real signals and for spectra of them",
+    );
+    let long = [D::N(1), D::N(1 << 20), D::N(1)];
+    refused(transform(&long, FLOAT, vec![]), "is larger than matrices of 8388608 elements allow");
+}

@@ -56,6 +56,7 @@ impl Case {
         Case { slow_reference: true, ..Case::new("ppocr_cls_mobile_v2") },
         Case::new("quantized"),
         Case::new("qoperator"),
+        Case::new("fused"),
         Case { legacy: Legacy::Refuses("G002"), ..Case::new("selection") },
         Case::new("silero_vad_16k_sequence"),
     ];

@@ -277,7 +277,12 @@ fn clip_operands(cx: &mut NodeCx<'_, '_>) -> Single {
 
 fn hard_sigmoid(cx: &mut NodeCx<'_, '_>) -> Single {
     let (alpha, beta) = (cx.float("alpha").unwrap_or(f64::from(0.2f32)), cx.float("beta").unwrap_or(0.5));
-    let line = cx.affine(cx.input(0)?, alpha, beta)?;
+    hard_sigmoid_of(cx, cx.input(0)?, [alpha, beta])
+}
+
+/// `alpha·x + beta`, limited to what lies between 0 and 1.
+pub(super) fn hard_sigmoid_of(cx: &mut NodeCx<'_, '_>, x: Value, [alpha, beta]: [f64; 2]) -> Single {
+    let line = cx.affine(x, alpha, beta)?;
     cx.clamp(line, 0.0, 1.0)
 }
 
@@ -366,19 +371,35 @@ fn mish(cx: &mut NodeCx<'_, '_>) -> Single {
 }
 
 fn gelu(cx: &mut NodeCx<'_, '_>) -> Single {
-    let x = cx.input(0)?;
     let curve = match cx.text("approximate").unwrap_or("none") {
-        "none" => {
+        "none" => Curve::Erf,
+        "tanh" => Curve::Tanh,
+        other => return Err(bad(format!("approximation `{other}` is not known"))),
+    };
+    gelu_of(cx, cx.input(0)?, curve)
+}
+
+/// What a GELU takes for the normal distribution.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Curve {
+    /// Itself.
+    Erf,
+    /// An approximation by the hyperbolic tangent.
+    Tanh,
+}
+
+pub(super) fn gelu_of(cx: &mut NodeCx<'_, '_>, x: Value, curve: Curve) -> Single {
+    let curve = match curve {
+        Curve::Erf => {
             let scaled = cx.with_number("mul", x, std::f64::consts::FRAC_1_SQRT_2)?;
             cx.unary("erf", scaled)?
         }
-        "tanh" => {
+        Curve::Tanh => {
             let (square, root) = (cx.square(x)?, (2.0 / std::f64::consts::PI).sqrt());
             let factor = cx.affine(square, 0.044_715 * root, root)?;
             let inner = cx.binary("mul", x, factor)?;
             cx.unary("tanh", inner)?
         }
-        other => return Err(bad(format!("approximation `{other}` is not known"))),
     };
     let half = cx.with_number("mul", x, 0.5)?;
     let gate = cx.with_number("add", curve, 1.0)?;
@@ -386,8 +407,13 @@ fn gelu(cx: &mut NodeCx<'_, '_>) -> Single {
 }
 
 fn swish(cx: &mut NodeCx<'_, '_>) -> Single {
+    swish_of(cx, cx.float("alpha").unwrap_or(1.0))
+}
+
+/// `x·sigmoid(alpha·x)` of operand 0.
+pub(super) fn swish_of(cx: &mut NodeCx<'_, '_>, alpha: f64) -> Single {
     let x = cx.input(0)?;
-    let scaled = cx.affine(x, cx.float("alpha").unwrap_or(1.0), 0.0)?;
+    let scaled = cx.affine(x, alpha, 0.0)?;
     let gate = cx.unary("sigmoid", scaled)?;
     cx.binary("mul", x, gate)
 }

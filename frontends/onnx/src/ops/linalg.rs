@@ -29,7 +29,7 @@ pub(super) fn matrices(
     Ok([a, b])
 }
 
-fn gemm(cx: &mut NodeCx<'_, '_>) -> Result<Value, Diagnostic> {
+pub(super) fn gemm(cx: &mut NodeCx<'_, '_>) -> Result<Value, Diagnostic> {
     let [a, b] = matrices(cx, [cx.input(0)?, cx.input(1)?])?;
     let product = cx.binary("matmul", a, b)?;
     let product = cx.affine(product, cx.float("alpha").unwrap_or(1.0), 0.0)?;

@@ -5,6 +5,8 @@ mod control;
 mod conv;
 mod einsum;
 mod elementwise;
+mod fourier;
+mod fused;
 mod index;
 mod linalg;
 mod norm;
@@ -42,6 +44,8 @@ fn register(table: &mut OpTable) {
     quant::register(table);
     qoperator::register(table);
     attention::register(table);
+    fused::register(table);
+    fourier::register(table);
 }
 
 impl OpTable {

@@ -66,7 +66,7 @@ fn stashed(cx: &mut NodeCx<'_, '_>, x: Value) -> Single {
 }
 
 /// Mean and the reciprocal of the standard deviation over axes, both with these axes kept.
-fn statistics(
+pub(super) fn statistics(
     cx: &mut NodeCx<'_, '_>,
     x: Value,
     axes: &[i64],
@@ -117,18 +117,20 @@ fn layer_norm(cx: &mut NodeCx<'_, '_>) -> Converted {
     Ok(results)
 }
 
-fn rms_norm(cx: &mut NodeCx<'_, '_>) -> Single {
-    let x = cx.input(0)?;
+pub(super) fn rms_norm(cx: &mut NodeCx<'_, '_>) -> Single {
+    rms_norm_of(cx, cx.input(0)?, cx.input(1)?, epsilon(cx))
+}
+
+/// `x` by the root of the mean of its squares from `axis` on, times `scale`, in whose type it is returned.
+pub(super) fn rms_norm_of(cx: &mut NodeCx<'_, '_>, x: Value, scale: Value, epsilon: f64) -> Single {
     let axis = cx.axis(x, cx.int("axis").unwrap_or(-1))? as i64;
     let axes: Vec<i64> = (axis..cx.rank(x)? as i64).collect();
     let wide = stashed(cx, x)?;
     let square = cx.square(wide)?;
     let mean = cx.reduce("reduce_mean", square, &axes, true)?;
-    let raised = cx.with_number("add", mean, epsilon(cx))?;
+    let raised = cx.with_number("add", mean, epsilon)?;
     let root = cx.unary("sqrt", raised)?;
     let normal = cx.binary("div", wide, root)?;
-    // The result has the type of the scale.
-    let scale = cx.input(1)?;
     let normal = cx.cast(normal, cx.dtype(scale)?)?;
     cx.binary("mul", normal, scale)
 }

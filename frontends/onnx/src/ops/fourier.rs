@@ -1,0 +1,245 @@
+//! Fourier transforms: products with matrices of sines and cosines.
+//!
+//! A transform of length `N` is the product with the matrix of `exp(∓2πi·nk/N)`, whose angles are reduced exactly (`nk`
+//! modulo `N`) before they are rounded. It takes `N` operations for each result, so lengths are limited by the size of
+//! that matrix. Sums are `f64`, because frequencies that a signal does not have are sums that cancel. A short-time
+//! transform is a convolution with the columns of this matrix, times the window, in the type of the signal.
+
+use super::single;
+use crate::emit::{Size, attrs};
+use crate::node::{NodeCx, bad, not_supported};
+use crate::sink::Value;
+use crate::table::OpTable;
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::types::{DType, TensorData};
+use std::f64::consts::TAU;
+
+type Single = Result<Value, Diagnostic>;
+
+/// The most elements of a matrix, 64 MiB of `f64`.
+const MAX_ELEMENTS: usize = 1 << 23;
+
+pub(super) fn register(table: &mut OpTable) {
+    table.register("", "DFT", 17.., single(dft));
+    table.register("", "STFT", 17.., single(stft));
+}
+
+/// A transform between vectors of numbers that have one part or two, real and imaginary.
+#[derive(Clone, Copy, Debug)]
+struct Transform {
+    /// `N`: the angle of a step is `2π/N`.
+    length: usize,
+    /// From frequencies to a signal.
+    inverse: bool,
+    /// Frequencies above the middle are those below it, conjugated, and left out.
+    onesided: bool,
+    /// Parts of what comes in.
+    parts: usize,
+}
+
+impl Transform {
+    /// Parts of a result: what is transformed back from one side is real.
+    fn result_parts(&self) -> usize {
+        if self.inverse && self.onesided { 1 } else { 2 }
+    }
+
+    /// Numbers of a result.
+    fn results(&self) -> usize {
+        if self.onesided && !self.inverse { self.length / 2 + 1 } else { self.length }
+    }
+
+    /// Numbers that count of what comes in.
+    fn operands(&self) -> usize {
+        if self.onesided && self.inverse { self.length / 2 + 1 } else { self.length }
+    }
+
+    /// Real and imaginary part of the factor by which number `n` of the operand enters number `k` of the result.
+    fn factor(&self, n: usize, k: usize) -> (f64, f64) {
+        let step = (n as u128 * k as u128 % self.length as u128) as f64;
+        let (sin, cos) = quarter_exact(step, self.length as f64);
+        if !self.inverse {
+            return (cos, -sin);
+        }
+        // What is left out on the other side has the same real part.
+        let middle = n == 0 || 2 * n == self.length;
+        let weight = if self.onesided && !middle { 2.0 } else { 1.0 } / self.length as f64;
+        (cos * weight, sin * weight)
+    }
+
+    /// How much part `from` of number `n` counts in part `to` of number `k`.
+    fn element(&self, (n, from): (usize, usize), (k, to): (usize, usize)) -> f64 {
+        let (re, im) = self.factor(n, k);
+        match (from, to) {
+            (0, 0) | (1, 1) => re,
+            (0, _) => im,
+            (_, _) => -im,
+        }
+    }
+
+    /// The size of the matrix for `count` numbers that come in.
+    fn check(&self, count: usize) -> Result<(), Diagnostic> {
+        let size = count
+            .checked_mul(self.parts)
+            .and_then(|it| it.checked_mul(self.results())?.checked_mul(self.result_parts()));
+        match size {
+            Some(..=MAX_ELEMENTS) => Ok(()),
+            _ => Err(not_supported(format!(
+                "a transform of {count} numbers to {} is larger than matrices of {MAX_ELEMENTS} elements allow",
+                self.results()
+            ))),
+        }
+    }
+}
+
+/// Sine and cosine of `2π·step/length`; multiples of a quarter turn are exact.
+fn quarter_exact(step: f64, length: f64) -> (f64, f64) {
+    match 4.0 * step / length {
+        0.0 => (0.0, 1.0),
+        1.0 => (1.0, 0.0),
+        2.0 => (0.0, -1.0),
+        3.0 => (-1.0, 0.0),
+        _ => (TAU * (step / length)).sin_cos(),
+    }
+}
+
+/// The float type and the number of parts of what is transformed.
+fn parts_of(cx: &mut NodeCx<'_, '_>, x: Value) -> Result<(DType, usize), Diagnostic> {
+    let dtype = cx.dtype(x)?;
+    if !dtype.is_float() {
+        return Err(bad(format!("its signal has elements of type {dtype}")));
+    }
+    let last = cx.rank(x)?.checked_sub(1).ok_or_else(|| bad("its signal has no dimensions"))?;
+    match cx.static_dim(x, last) {
+        Some(parts @ 1..=2) => Ok((dtype, parts as usize)),
+        Some(size) => Err(bad(format!("numbers of its signal have {size} parts, which is neither 1 nor 2"))),
+        None => Err(not_supported("whether its signal is complex is not known")),
+    }
+}
+
+/// A positive number that operand `i` gives, which must be a constant.
+fn length_input(cx: &mut NodeCx<'_, '_>, i: usize, what: &str) -> Result<Option<usize>, Diagnostic> {
+    let Some(list) = cx.const_input(i, what)? else { return Ok(None) };
+    match list[..] {
+        [length @ 1..=0x7fff_ffff] => Ok(Some(length as usize)),
+        _ => Err(bad(format!("its {what} is {list:?}, not one positive number"))),
+    }
+}
+
+fn static_length(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize) -> Result<usize, Diagnostic> {
+    cx.static_dim(x, axis)
+        .and_then(|it| usize::try_from(it).ok())
+        .ok_or_else(|| not_supported("the length of its signal is not known"))
+}
+
+/// The axis that is transformed.
+fn dft_axis(cx: &mut NodeCx<'_, '_>, x: Value) -> Result<usize, Diagnostic> {
+    let axis = match cx.opset() {
+        ..20 => cx.int("axis").unwrap_or(1),
+        _ => match cx.const_input(2, "axis")?.as_deref() {
+            None => -2,
+            Some([axis]) => *axis,
+            Some(list) => return Err(bad(format!("its axis is {list:?}"))),
+        },
+    };
+    let normal = cx.axis(x, axis)?;
+    match normal + 1 == cx.rank(x)? {
+        true => Err(bad("its axis is the one of real and imaginary parts")),
+        false => Ok(normal),
+    }
+}
+
+fn dft(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let (dtype, parts) = parts_of(cx, x)?;
+    let axis = dft_axis(cx, x)?;
+    let (inverse, onesided) = (cx.flag("inverse"), cx.flag("onesided"));
+    if onesided && parts != if inverse { 2 } else { 1 } {
+        return Err(bad("one side is for real signals and for spectra of them"));
+    }
+    let given = static_length(cx, x, axis)?;
+    let default = if onesided && inverse { 2 * given.saturating_sub(1) } else { given };
+    let length = length_input(cx, 1, "dft_length")?.unwrap_or(default);
+    if length == 0 {
+        return Err(bad("it transforms a signal of length 0"));
+    }
+    let transform = Transform { length, inverse, onesided, parts };
+    // What is missing is 0; what is beyond does not count.
+    let count = given.min(transform.operands());
+    transform.check(count)?;
+    let x = if count < given { cx.slice(x, axis, 0, count as i64)? } else { x };
+
+    let rank = cx.rank(x)?;
+    let others: Vec<usize> = (0..rank - 1).filter(|it| *it != axis).collect();
+    let order: Vec<usize> = others.iter().copied().chain([axis, rank - 1]).collect();
+    let vectors = cx.transpose(x, &order)?;
+    let sizes = |last: [i64; 2], joined: bool| -> Vec<Size> {
+        let last = if joined { vec![last[0] * last[1]] } else { last.to_vec() };
+        others.iter().map(|it| Size::Of(x, *it)).chain(last.into_iter().map(Size::Const)).collect()
+    };
+    let vectors = cx.reshape_to(vectors, &sizes([count as i64, parts as i64], true))?;
+    let vectors = cx.cast(vectors, DType::F64)?;
+    let (results, result_parts) = (transform.results(), transform.result_parts());
+    let rows = (0..count).flat_map(|n| (0..parts).map(move |part| (n, part)));
+    let elements = rows.flat_map(|row| {
+        let columns = (0..results).flat_map(move |k| (0..result_parts).map(move |part| (k, part)));
+        columns.map(move |column| transform.element(row, column))
+    });
+    let dims = [(count * parts) as u64, (results * result_parts) as u64];
+    let matrix = cx.constant(TensorData::from_f64(DType::F64, &dims, elements));
+    let product = cx.binary("matmul", vectors, matrix)?;
+    let product = cx.cast(product, dtype)?;
+    let product = cx.reshape_to(product, &sizes([results as i64, result_parts as i64], false))?;
+    // Back to where the axis was.
+    let back: Vec<usize> =
+        (0..rank).map(|i| order.iter().position(|it| *it == i).expect("an order has every axis")).collect();
+    cx.transpose(product, &back)
+}
+
+/// Operands: signal `[batch, length, parts]`, the step between frames, and, both optional, the window and the length of a
+/// frame. The result is `[batch, frames, frequencies, 2]`.
+fn stft(cx: &mut NodeCx<'_, '_>) -> Single {
+    let mut x = cx.input(0)?;
+    if cx.rank(x)? == 2 {
+        x = cx.unsqueeze(x, &[2])?;
+    }
+    if cx.rank(x)? != 3 {
+        return Err(bad(format!("its signal has {} dimensions", cx.rank(x)?)));
+    }
+    let (dtype, parts) = parts_of(cx, x)?;
+    let step = length_input(cx, 1, "frame_step")?.ok_or_else(|| bad("its step is missing"))?;
+    let window = cx.optional(2);
+    let length = match (length_input(cx, 3, "frame_length")?, window) {
+        (Some(length), _) => length,
+        (None, Some(window)) => static_length(cx, window, 0)?,
+        (None, None) => static_length(cx, x, 1)?,
+    };
+    let onesided = cx.int("onesided").unwrap_or(1) != 0;
+    if length == 0 || onesided && parts == 2 {
+        return Err(bad("its frames are empty, or one side is asked of a complex signal"));
+    }
+    let transform = Transform { length, inverse: false, onesided, parts };
+    transform.check(length)?;
+    let results = transform.results();
+    let filters = (0..results).flat_map(|k| (0..2).map(move |part| (k, part)));
+    let elements = filters.flat_map(|filter| {
+        let taps = (0..parts).flat_map(move |part| (0..length).map(move |n| (n, part)));
+        taps.map(move |tap| transform.element(tap, filter))
+    });
+    let dims = [2 * results as u64, parts as u64, length as u64];
+    let mut filters = cx.constant(TensorData::from_f64(dtype, &dims, elements));
+    if let Some(window) = window {
+        let window = cx.cast(window, dtype)?;
+        filters = cx.binary("mul", filters, window)?;
+    }
+    let signal = cx.transpose(x, &[0, 2, 1])?;
+    let attrs = attrs([
+        ("strides", vec![step as i64].into()),
+        ("dilations", vec![1].into()),
+        ("pads", vec![0, 0].into()),
+        ("group", 1.into()),
+    ]);
+    let frames = cx.emit("conv", attrs, &[signal, filters])?;
+    let frames = cx.transpose(frames, &[0, 2, 1])?;
+    let sizes = [Size::Of(frames, 0), Size::Of(frames, 1), Size::Const(results as i64), Size::Const(2)];
+    cx.reshape_to(frames, &sizes)
+}
