@@ -179,7 +179,7 @@ fn integers_narrower_than_a_byte() {
     for narrow in &only_stored {
         let all =
             TensorData::from_unpacked(*narrow, vec![256], (0..=255).collect::<Vec<u8>>().into()).unwrap();
-        for to in DType::ALL.into_iter().filter(|it| it != narrow) {
+        for to in DType::ALL.into_iter().filter(|it| it != narrow && !it.is_only_moved()) {
             check(&all, &[to]);
         }
         for from in

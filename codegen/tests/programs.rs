@@ -214,7 +214,8 @@ fn operations_of_two_operands() {
 #[test]
 fn comparisons_selections_and_casts() {
     let ops = [CompareOp::Eq, CompareOp::Ne, CompareOp::Lt, CompareOp::Le, CompareOp::Gt, CompareOp::Ge];
-    for dtype in DType::ALL {
+    let numbers: Vec<DType> = DType::ALL.into_iter().filter(|it| !it.is_only_moved()).collect();
+    for dtype in numbers.iter().copied() {
         for op in ops {
             let mut b = ProgramBuilder::new(format!("{op:?}_{dtype}"));
             let n = b.size("n");
@@ -233,7 +234,7 @@ fn comparisons_selections_and_casts() {
             .unwrap();
             check_sizes(&b.into_program(), &[50], 3);
         }
-        for to in DType::ALL {
+        for to in numbers.iter().copied() {
             let mut b = ProgramBuilder::new(format!("{dtype}_to_{to}"));
             let n = b.size("n");
             let x = b.input("x", dtype, &[n]);
@@ -253,7 +254,7 @@ fn comparisons_selections_and_casts() {
 #[test]
 fn reductions_of_all_types() {
     for combine in [Combine::Sum, Combine::Product, Combine::Max, Combine::Min] {
-        for dtype in DType::ALL {
+        for dtype in DType::ALL.into_iter().filter(|it| !it.is_only_moved()) {
             let mut b = ProgramBuilder::new(format!("{combine:?}_{dtype}"));
             let (n, c, d) = (b.size("n"), b.size("c"), b.size("d"));
             let x = b.input("x", dtype, &[n, c, d]);

@@ -19,6 +19,23 @@ fn typed_access_checks_the_type_and_never_converts() {
 }
 
 #[test]
+fn complex_numbers_are_two_parts() {
+    let x = Tensor::from_slice(&[2], &[[1.0f64, -2.0], [0.5, f64::NAN]]).unwrap();
+    assert_eq!((x.dtype(), x.byte_len()), (DLDataType::C128, 32));
+    assert_eq!(x.as_slice::<[f64; 2]>().unwrap()[0], [1.0, -2.0]);
+    let error = x.as_slice::<[f32; 2]>().unwrap_err();
+    assert_eq!(error.to_string(), "a tensor of c128 [2]: expected data type c64, got c128");
+    // A part, not a number, is what has to be aligned.
+    let bytes = Arc::new([0u64; 5]);
+    // SAFETY: the owner keeps the elements in place.
+    let view = unsafe {
+        let data = bytes.as_ptr().add(1).cast();
+        Tensor::from_owner(DLDataType::C128, &[2], data, Box::new(bytes.clone()))
+    };
+    assert_eq!(view.unwrap().as_slice::<[f64; 2]>().unwrap(), [[0.0; 2]; 2]);
+}
+
+#[test]
 fn rank_zero_and_empty_tensors_hold_one_and_no_elements() {
     let scalar = Tensor::scalar(2.5f32).unwrap();
     assert_eq!((scalar.shape(), scalar.len()), (&[][..], 1));

@@ -1,6 +1,7 @@
 //! Scalar values: how each element type is held, loaded, stored, converted and computed with.
 //!
-//! Floats of 8 and 16 bits are held as f32 and rounded when stored; booleans are bytes that are 0 or 1.
+//! Floats of 8 and 16 bits are held as f32 and rounded when stored; booleans are bytes that are 0 or 1; what is only moved is
+//! held as integers of its size.
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
@@ -17,7 +18,9 @@ pub(crate) fn held(dtype: DType) -> Type {
         (false, 8) => types::I8,
         (false, 16) => types::I16,
         (false, 32) => types::I32,
-        (false, _) => types::I64,
+        (false, 64) => types::I64,
+        // Only moved.
+        (false, _) => types::I64X2,
     }
 }
 
@@ -153,6 +156,10 @@ impl FunctionCx<'_> {
         match held(dtype) {
             types::F32 => self.b.ins().f32const(value as f32),
             types::F64 => self.b.ins().f64const(value as f64),
+            types::I64X2 => {
+                let half = self.b.ins().iconst(types::I64, value);
+                self.b.ins().splat(types::I64X2, half)
+            }
             it => {
                 // The immediate of a narrow constant must fit its type.
                 let mask = if it.bits() == 64 { u64::MAX } else { (1 << it.bits()) - 1 };
@@ -178,7 +185,9 @@ impl FunctionCx<'_> {
         }
         let (source, target) = (held(from), held(to));
         if to == DType::Bool {
-            return if from.is_float() {
+            return if let Some(part) = from.component() {
+                self.is_nonzero_complex(part, value)
+            } else if from.is_float() {
                 let zero = self.constant(from, 0.0);
                 self.b.ins().fcmp(FloatCC::NotEqual, value, zero)
             } else {
@@ -242,6 +251,18 @@ impl FunctionCx<'_> {
             }
             (false, false) => self.narrow(target, value),
         }
+    }
+
+    /// Whether a part of a complex number is not 0.
+    fn is_nonzero_complex(&mut self, part: DType, value: Value) -> Value {
+        if part.bits() == 32 {
+            let magnitude = self.b.ins().band_imm_s(value, 0x7fff_ffff_7fff_ffff);
+            return self.b.ins().icmp_imm_s(IntCC::NotEqual, magnitude, 0);
+        }
+        let [re, im] = [0, 1].map(|lane| self.b.ins().extractlane(value, lane));
+        let both = self.b.ins().bor(re, im);
+        let magnitude = self.b.ins().band_imm_s(both, i64::MAX);
+        self.b.ins().icmp_imm_s(IntCC::NotEqual, magnitude, 0)
     }
 
     /// An f64 as the f32 that is odd if it is not exact; see [`orogen_ir::types::f32_to_odd`].

@@ -24,6 +24,11 @@ pub(crate) fn difference(got: &Tensor, expected: &Tensor) -> Difference {
         let note = format!("type {} instead of {}", got.dtype(), expected.dtype());
         return Difference { relative: f64::INFINITY, note: Some(note) };
     };
+    if got.len() != expected.len() {
+        // Complex numbers have two parts.
+        let note = "complex numbers stand for others, or others for them".to_string();
+        return Difference { relative: f64::INFINITY, note: Some(note) };
+    }
     let mut worst = 0.0f64;
     let mut magnitude = 0.0f64;
     for (i, (a, b)) in got.iter().zip(&expected).enumerate() {
@@ -42,7 +47,7 @@ pub(crate) fn difference(got: &Tensor, expected: &Tensor) -> Difference {
     Difference { relative, note: None }
 }
 
-/// All elements as f64; 64-bit integers beyond 2^53 are rounded.
+/// All elements as f64, of complex numbers both parts; 64-bit integers beyond 2^53 are rounded.
 pub(crate) fn values(tensor: &Tensor) -> Option<Vec<f64>> {
     macro_rules! of {
         ($($ty:ty => $convert:expr),*) => {
@@ -56,7 +61,8 @@ pub(crate) fn values(tensor: &Tensor) -> Option<Vec<f64>> {
         bool => |it| f64::from(u8::from(it)));
     let (dtype, bytes) = (npz::row(tensor.dtype())?, tensor.as_bytes().ok()?);
     let count = bytes.len() / dtype.size();
-    TensorData::from_unpacked(dtype, vec![count as u64], bytes.to_vec().into()).ok().map(|it| it.to_f64())
+    let data = TensorData::from_unpacked(dtype, vec![count as u64], bytes.to_vec().into()).ok()?;
+    Some(data.parts().to_f64())
 }
 
 #[cfg(test)]

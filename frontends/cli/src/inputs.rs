@@ -133,6 +133,7 @@ fn random_tensor(input: &Parameter, sizes: &IndexMap<&str, u64>, state: &mut u64
           bool => |bits: u64| bits >> 63 == 1);
     if let Some(dtype) = npz::row(input.dtype) {
         let bytes = tensor.as_mut_bytes().map_err(Failure::Run)?;
+        let dtype = dtype.component().unwrap_or(dtype);
         for element in bytes.chunks_exact_mut(dtype.size()) {
             let random = next(state);
             let bits = if dtype.is_float() { dtype.float_bits(unit(random)) } else { random >> 63 };

@@ -47,7 +47,8 @@ fn arrays_that_do_not_fit_are_named() {
     fails(&[six, ("in:x", "<f4", "(2, 3)", false, &x)], &[], 4, "it holds both `in:x` and `x`");
     fails(&[("x", "<f8", "(3,)", false, &x)], &[], 5, "expected data type f32, got f64");
     fails(&[("x", "<f4", "(3, 2)", false, &x)], &[], 5, "expected shape [2,3], got [3,2]");
-    fails(&[("x", "<c8", "(3,)", false, &x)], &[], 4, "elements of type `<c8` are not supported");
+    fails(&[("x", "<c8", "(3,)", false, &x)], &[], 5, "expected data type f32, got c64");
+    fails(&[("x", "<m8", "(3,)", false, &x)], &[], 4, "elements of type `<m8` are not supported");
     fails(&[("x", "<f4", "(1099511627776,)", false, &x)], &[], 4, "array `x`");
     fails(&[("x", "<f4", "(9223372036854775807, 9)", false, &x)], &[], 4, "array `x`");
     fails(&[("x", "<f4", "(-1,)", false, &x)], &[], 4, "cannot");

@@ -7,7 +7,7 @@ use std::io::Read;
 use std::str::FromStr;
 
 macro_rules! kinds {
-    ($($name:ident, $text:literal, $size:literal, $what:literal;)*) => {
+    ($($name:ident, $text:literal, $size:literal, $part:literal, $what:literal;)*) => {
         /// The type of elements, printed as NumPy spells it without the byte order, such as `f4`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Kind {
@@ -15,34 +15,41 @@ macro_rules! kinds {
         }
 
         impl Kind {
-            const ALL: &[(Kind, &'static str, usize)] = &[$((Kind::$name, $text, $size)),*];
+            const ALL: &[(Kind, &'static str, usize, usize)] = &[$((Kind::$name, $text, $size, $part)),*];
         }
     };
 }
 
 kinds! {
-    Bool, "b1", 1, "A boolean, a byte of 0 or 1.";
-    I8, "i1", 1, "Signed, 8 bits.";
-    I16, "i2", 2, "Signed, 16 bits.";
-    I32, "i4", 4, "Signed, 32 bits.";
-    I64, "i8", 8, "Signed, 64 bits.";
-    U8, "u1", 1, "Unsigned, 8 bits.";
-    U16, "u2", 2, "Unsigned, 16 bits.";
-    U32, "u4", 4, "Unsigned, 32 bits.";
-    U64, "u8", 8, "Unsigned, 64 bits.";
-    F16, "f2", 2, "IEEE 754 binary16.";
-    F32, "f4", 4, "IEEE 754 binary32.";
-    F64, "f8", 8, "IEEE 754 binary64.";
+    Bool, "b1", 1, 1, "A boolean, a byte of 0 or 1.";
+    I8, "i1", 1, 1, "Signed, 8 bits.";
+    I16, "i2", 2, 2, "Signed, 16 bits.";
+    I32, "i4", 4, 4, "Signed, 32 bits.";
+    I64, "i8", 8, 8, "Signed, 64 bits.";
+    U8, "u1", 1, 1, "Unsigned, 8 bits.";
+    U16, "u2", 2, 2, "Unsigned, 16 bits.";
+    U32, "u4", 4, 4, "Unsigned, 32 bits.";
+    U64, "u8", 8, 8, "Unsigned, 64 bits.";
+    F16, "f2", 2, 2, "IEEE 754 binary16.";
+    F32, "f4", 4, 4, "IEEE 754 binary32.";
+    F64, "f8", 8, 8, "IEEE 754 binary64.";
+    C64, "c8", 8, 4, "Complex, two of binary32.";
+    C128, "c16", 16, 8, "Complex, two of binary64.";
 }
 
 impl Kind {
-    fn row(self) -> (Kind, &'static str, usize) {
+    fn row(self) -> (Kind, &'static str, usize, usize) {
         *Kind::ALL.iter().find(|it| it.0 == self).expect("every kind has a row")
     }
 
     /// Bytes of an element.
     pub fn size(self) -> usize {
         self.row().2
+    }
+
+    /// Bytes of what has a byte order: an element, or one of the parts that it is made of.
+    fn part(self) -> usize {
+        self.row().3
     }
 }
 
@@ -97,7 +104,7 @@ impl Array {
             return Err(Error::new(message));
         }
         if big_endian {
-            bytes.chunks_exact_mut(kind.size()).for_each(<[u8]>::reverse);
+            bytes.chunks_exact_mut(kind.part()).for_each(<[u8]>::reverse);
         }
         if columns_first {
             bytes = rows_first(&shape, kind.size(), &bytes);
@@ -160,6 +167,10 @@ mod tests {
         let header = Header { kind: Kind::I16, big_endian: true, columns_first: false, shape: vec![2] };
         let file = [&header.to_bytes().expect("it fits")[..], &[0x12, 0x34, 0, 1]].concat();
         assert_eq!(Array::read(&file[..]).expect("an array").bytes, [0x34, 0x12, 1, 0]);
+        // Of a complex number each part has the order.
+        let header = Header { kind: Kind::C64, big_endian: true, columns_first: false, shape: vec![1] };
+        let file = [&header.to_bytes().expect("it fits")[..], &[1, 2, 3, 4, 5, 6, 7, 8]].concat();
+        assert_eq!(Array::read(&file[..]).expect("an array").bytes, [4, 3, 2, 1, 8, 7, 6, 5]);
     }
 
     /// Law N1.

@@ -169,7 +169,7 @@ impl NodeCx<'_, '_> {
     /// The number of a constant of one element.
     pub fn const_number(&self, value: Value) -> Option<f64> {
         let data = self.sink.needed_data(value)?;
-        (data.len() == 1).then(|| data.get_f64(0))
+        (data.len() == 1 && !data.dtype().is_only_moved()).then(|| data.get_f64(0))
     }
 
     /// The value in another element type.
@@ -402,5 +402,5 @@ pub(crate) fn normal_axes(axes: &[i64], rank: usize) -> Result<Vec<i64>, Diagnos
 }
 
 fn small_ints(data: &TensorData) -> Option<Vec<i64>> {
-    (data.len() <= MAX_LIST && !data.dtype().is_float()).then(|| data.to_i64())
+    (data.len() <= MAX_LIST && data.dtype().is_integral()).then(|| data.to_i64())
 }

@@ -127,7 +127,8 @@ fn has_typed_data(tensor: &TensorProto) -> bool {
 /// others are the low bits of 32-bit integers.
 fn typed_data(tensor: &TensorProto, dtype: DType) -> Vec<u8> {
     let size = dtype.size();
-    match dtype {
+    // Complex numbers lie in the field of their parts.
+    match dtype.component().unwrap_or(dtype) {
         DType::F32 => tensor.float_data.iter().flat_map(|it| it.to_le_bytes()).collect(),
         DType::F64 => tensor.double_data.iter().flat_map(|it| it.to_le_bytes()).collect(),
         DType::I64 => tensor.int64_data.iter().flat_map(|it| it.to_le_bytes()).collect(),

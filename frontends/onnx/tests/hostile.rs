@@ -404,11 +404,22 @@ fn typed_data_of_every_element_type_is_read() {
         ..TensorProto::default()
     };
     protos.push((double, DType::F64, [0.5, -2.0, 1e300]));
+    let complex = |dtype: DType| TensorProto {
+        data_type: dtype.row().onnx,
+        dims: vec![3],
+        float_data: [0.5, 1.0, -2.0, 0.0, 3.0, 4.0][..if dtype == DType::C64 { 6 } else { 0 }].to_vec(),
+        double_data: [0.5, 1.0, -2.0, 0.0, 3.0, 4.0][..if dtype == DType::C64 { 0 } else { 6 }].to_vec(),
+        ..TensorProto::default()
+    };
+    protos.extend([DType::C64, DType::C128].map(|it| (complex(it), it, [0.5, -2.0, 3.0])));
     for (mut tensor, dtype, expected) in protos {
         tensor.name = "w".into();
         let sink = run(model(18, graph(vec![], vec![tensor], vec![], &["w"]))).unwrap();
         let data = sink.values[0].data.as_ref().unwrap();
         assert_eq!((data.dtype(), data.to_f64()), (dtype, expected.to_vec()));
+        if dtype.component().is_some() {
+            assert_eq!(data.parts().to_f64(), [0.5, 1.0, -2.0, 0.0, 3.0, 4.0]);
+        }
     }
 }
 

@@ -345,8 +345,8 @@ impl Machine<'_> {
                 self.memory.write(to, 0, bytes)?.copy_from_slice(&data);
             }
             Step::Bind { symbol, from, dtype, element, .. } => {
-                if dtype.is_float() {
-                    return Err(EvalError::invalid("a symbol is bound to a float"));
+                if !dtype.is_integral() {
+                    return Err(EvalError::invalid(format!("a symbol is bound to {dtype}")));
                 }
                 let place = self.place(*from)?;
                 let offset = usize::try_from(*element).ok().and_then(|it| it.checked_mul(dtype.size()));

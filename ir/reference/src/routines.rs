@@ -1,6 +1,7 @@
 //! Routines, from their definitions. What code generation has under a name must give the same.
 
 use crate::error::{EvalError, EvalResult};
+use crate::scalar;
 use orogen_ir::types::{Attrs, DType, TensorData};
 
 /// What a routine computes.
@@ -28,7 +29,7 @@ fn nonzero(x: &TensorData, result: &[u64]) -> EvalResult<Vec<TensorData>> {
     }
     let room = usize::try_from(room).map_err(|_| EvalError::too_large())?;
     let mut columns = Vec::new();
-    for i in (0..x.len()).filter(|i| is_nonzero(x, *i)).take(room) {
+    for i in scalar::hits(x).into_iter().take(room) {
         let mut rest = i as u64;
         let mut index = vec![0_i64; rank];
         for (at, extent) in index.iter_mut().zip(x.dims()).rev() {
@@ -42,8 +43,4 @@ fn nonzero(x: &TensorData, result: &[u64]) -> EvalResult<Vec<TensorData>> {
     let bytes: Vec<u8> = rows.flat_map(i64::to_le_bytes).collect();
     let data = TensorData::new(DType::I64, result.to_vec(), bytes.into());
     Ok(vec![data.map_err(|it| EvalError::invalid(it.to_string()))?])
-}
-
-fn is_nonzero(x: &TensorData, i: usize) -> bool {
-    if x.dtype().is_float() { x.get_f64(i) != 0.0 } else { x.get_i64(i) != 0 }
 }

@@ -7,7 +7,7 @@ use super::{
     TensorProgram, UnaryOp,
 };
 use crate::diag::Diagnostic;
-use crate::scalar::ScalarFn;
+use crate::scalar::{Class, ScalarFn};
 use crate::shape::{Constraint, Dim, Overflow, ShapeCx, Sym, SymbolKind};
 use crate::types::{DType, Dims};
 use indexmap::IndexMap;
@@ -255,19 +255,20 @@ impl ProgramBuilder {
         Ok(self.expr(Expr::Float(value, dtype)))
     }
 
-    /// A constant of an integer type or, as 0 or 1, of type bool.
+    /// A constant of an integer type, as 0 or 1 of type bool, or as 0 of a type that is only moved.
     pub fn int(&mut self, value: i64, dtype: DType) -> BuildResult<ExprId> {
-        if dtype.is_float() || (dtype == DType::Bool && !matches!(value, 0 | 1)) {
+        if !super::expr::is_int_constant(value, dtype) {
             return Err(Diagnostic::error("L005", format!("{value} is no constant of type {dtype}")));
         }
         Ok(self.expr(Expr::Int(value, dtype)))
     }
 
-    /// A constant of any type: integers truncate, bool is `!= 0`.
+    /// A constant of any type: integers truncate, bool is `!= 0`, a type that is only moved has none but 0.
     pub fn number(&mut self, value: f64, dtype: DType) -> ExprId {
         self.expr(match dtype {
             DType::Bool => Expr::Int(i64::from(value != 0.0), dtype),
             _ if dtype.is_float() => Expr::Float(value, dtype),
+            _ if dtype.is_only_moved() => Expr::Int(0, dtype),
             _ => Expr::Int(value as i64, dtype),
         })
     }
@@ -301,7 +302,10 @@ impl ProgramBuilder {
 
     /// A comparison of two operands of one type; a boolean.
     pub fn compare(&mut self, op: CompareOp, a: ExprId, b: ExprId) -> BuildResult<ExprId> {
-        self.same_dtype(a, b)?;
+        let dtype = self.same_dtype(a, b)?;
+        if !Class::Ordered.admits(dtype) {
+            return Err(Diagnostic::error("L005", format!("`{op:?}` has no meaning on {dtype}")));
+        }
         Ok(self.expr(Expr::Compare(op, a, b)))
     }
 
@@ -328,7 +332,12 @@ impl ProgramBuilder {
         Ok(self.expr(Expr::Select(cond, a, b)))
     }
 
-    /// Conversion to another type; none when it has the type already.
+    /// Whether a value is not 0; of a complex number, whether one of its parts is not.
+    pub fn is_nonzero(&mut self, a: ExprId) -> ExprId {
+        self.cast(DType::Bool, a)
+    }
+
+    /// Conversion to another type; none when it has the type already. What is only moved is converted to bool alone.
     pub fn cast(&mut self, to: DType, a: ExprId) -> ExprId {
         if self.dtype_of(a) == to { a } else { self.expr(Expr::Cast(to, a)) }
     }

@@ -18,6 +18,20 @@ impl From<ExprId> for Index {
     }
 }
 
+/// Whether a value is one of an integer type or bool, or the zero of a type that is only moved.
+pub(super) fn is_int_constant(value: i64, dtype: DType) -> bool {
+    match dtype {
+        DType::Bool => matches!(value, 0 | 1),
+        _ if dtype.is_only_moved() => value == 0,
+        _ => !dtype.is_float(),
+    }
+}
+
+/// Whether a value of a type can be made one of another.
+pub(super) fn is_convertible(from: DType, to: DType) -> bool {
+    from == to || to == DType::Bool || !from.is_only_moved() && !to.is_only_moved()
+}
+
 impl Expr {
     /// The expressions this one is computed from, indices of loads included.
     pub fn operands(&self) -> SmallVec<[ExprId; 4]> {

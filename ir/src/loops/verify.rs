@@ -18,9 +18,11 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+use super::expr::{is_convertible, is_int_constant};
 use super::text::{Printed, print_program};
 use super::{Axis, Buffer, BufferId, BufferRole, Combine, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
 use crate::diag::{Diagnostic, Diagnostics, Place};
+use crate::scalar::Class;
 use crate::shape::{Constraint, Dim, Sym, SymbolKind};
 use crate::types::DType;
 use accesses::Accesses;
@@ -334,6 +336,9 @@ impl Verifier<'_> {
         if found == DType::Bool && matches!(stage.combine, Some(Combine::Sum | Combine::Product)) {
             self.report("L005", "L5: booleans have no sum and no product".to_owned());
         }
+        if found.is_only_moved() && stage.combine.is_some() {
+            self.report("L005", format!("L5: {found} is only moved and cannot be reduced"));
+        }
     }
 
     /// L6: iterations of one stage do not see each other.
@@ -438,10 +443,12 @@ impl Verifier<'_> {
                 self.check_l1_scope(*dim, scope, "the expression");
             }
             Expr::Float(_, dtype) if !dtype.is_float() => wrong(format!("a float constant is {dtype}")),
-            Expr::Int(value, DType::Bool) if !matches!(value, 0 | 1) => {
-                wrong(format!("a boolean is {value}"))
+            Expr::Int(value, dtype) if !is_int_constant(*value, *dtype) => {
+                wrong(format!("a constant {value} is {dtype}"));
             }
-            Expr::Int(_, dtype) if dtype.is_float() => wrong(format!("an integer constant is {dtype}")),
+            Expr::Cast(to, a) if !is_convertible(dtype(a), *to) => {
+                wrong(format!("{} is converted to {to}", dtype(a)));
+            }
             Expr::Float(..) | Expr::Int(..) | Expr::Cast(..) => {}
             Expr::Load { buffer, at, otherwise } => {
                 if let Some(value) = otherwise
@@ -471,6 +478,8 @@ impl Verifier<'_> {
             Expr::Compare(op, a, b) => {
                 if dtype(a) != dtype(b) {
                     wrong(format!("`{}` compares {} and {}", op.name(), dtype(a), dtype(b)));
+                } else if !Class::Ordered.admits(dtype(a)) {
+                    wrong(format!("`{}` has no meaning on {}", op.name(), dtype(a)));
                 }
             }
             Expr::Select(cond, a, b) => {

@@ -142,6 +142,13 @@ fn map(
 fn cast(cx: &mut InferCx<'_>) -> InferResult {
     let from = cx.tensor(0)?.dtype;
     let to = cx.attrs.dtype("to").unwrap_or(from);
+    if from != to {
+        cx.tensor_of(0, Class::Ordered)?;
+    }
+    if to.is_only_moved() && from != to {
+        return Err(Diagnostic::error("O013", format!("{from} cannot be made {to}"))
+            .note(format!("{to} is only moved: nothing computes with it")));
+    }
     if to == DType::Bool {
         return map(cx, from, to, |shapes, a| {
             let zero = shapes.int(0);

@@ -101,6 +101,14 @@ fn fits_inside(cx: &mut InferCx<'_>, i: usize, axis: usize) -> Result<(), Diagno
     Ok(())
 }
 
+/// What is only moved is written, never combined.
+fn check_reduction(cx: &InferCx<'_>) -> Result<(), Diagnostic> {
+    if cx.choice("reduction", SCATTER_REDUCTIONS)? != "none" {
+        cx.tensor_of(0, Class::Ordered)?;
+    }
+    Ok(())
+}
+
 /// The constant last dimension of operand 1: how many coordinates an index has.
 fn index_depth(cx: &InferCx<'_>) -> Result<Option<usize>, Diagnostic> {
     cx.tensor_of(1, Class::Int)?;
@@ -133,7 +141,7 @@ fn gather_nd(cx: &mut InferCx<'_>) -> InferResult {
 fn scatter_nd(cx: &mut InferCx<'_>) -> InferResult {
     let x = cx.tensor(0)?;
     cx.same_dtype(0, 2)?;
-    cx.choice("reduction", SCATTER_REDUCTIONS)?;
+    check_reduction(cx)?;
     if let Some(depth) = index_depth(cx)? {
         cx.expect_rank_at_least(0, depth)?;
         if let (Some(dims), Some(index_dims)) = (x.dims(), cx.dims(1)?) {
@@ -152,7 +160,7 @@ fn scatter_elements(cx: &mut InferCx<'_>) -> InferResult {
     let x = cx.tensor(0)?;
     cx.same_dtype(0, 2)?;
     cx.tensor_of(1, Class::Int)?;
-    cx.choice("reduction", SCATTER_REDUCTIONS)?;
+    check_reduction(cx)?;
     let Some(rank) = x.shape.rank() else { return one(plain(x.dtype, ShapeInfo::Unknown)) };
     let axis = cx.axis("axis", rank)?;
     cx.expect_rank(1, rank)?;

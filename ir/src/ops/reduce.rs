@@ -26,13 +26,13 @@ pub(crate) fn register(ops: &mut OpRegistry) {
         reduce(cx, Class::Number, |shapes, list| shapes.product(list).ok())
     }));
     ops.register(pure("reduce_max", Arity::exactly(1), REDUCE, |cx| {
-        reduce(cx, Class::Any, |shapes, list| {
+        reduce(cx, Class::Ordered, |shapes, list| {
             let (first, rest) = list.split_first()?;
             rest.iter().try_fold(*first, |a, b| larger(shapes, a, *b))
         })
     }));
     ops.register(pure("reduce_min", Arity::exactly(1), REDUCE, |cx| {
-        reduce(cx, Class::Any, |shapes, list| {
+        reduce(cx, Class::Ordered, |shapes, list| {
             let (first, rest) = list.split_first()?;
             rest.iter().try_fold(*first, |a, b| smaller(shapes, a, *b))
         })

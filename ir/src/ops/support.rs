@@ -64,9 +64,12 @@ impl<'a> InferCx<'a> {
         }
         let error =
             Diagnostic::error("O013", format!("operand {i} is {} but must be {}", ty.dtype, class.noun()));
-        Err(match ty.dtype.is_only_stored() {
-            true => error.help(format!("{} is only stored and converted: insert a `cast`", ty.dtype)),
-            false => error,
+        Err(match ty.dtype {
+            it if it.is_only_stored() => {
+                error.help(format!("{it} is only stored and converted: insert a `cast`"))
+            }
+            it if it.is_only_moved() => error.note(format!("{it} is only moved: nothing computes with it")),
+            _ => error,
         })
     }
 
@@ -227,7 +230,7 @@ impl<'a> InferCx<'a> {
         mut element: impl FnMut(&mut ShapeCx, &[usize]) -> Option<Dim>,
     ) -> TensorType {
         let mut ty = plain(dtype, ShapeInfo::Known(dims));
-        if dtype.is_float() {
+        if !dtype.is_integral() {
             return ty;
         }
         let Some(extents) = ty.dims().and_then(|it| const_dims(self.shapes, it)) else { return ty };

@@ -486,7 +486,7 @@ impl Verifier<'_> {
             }
             Step::Bind { symbol, from, dtype, element, .. } => {
                 let found = self.read(*from, state);
-                if dtype.is_float() || found.is_some_and(|it| it != *dtype) {
+                if !dtype.is_integral() || found.is_some_and(|it| it != *dtype) {
                     let from = buffer_text(*from);
                     self.report("P005", format!("P5: a symbol is bound to {dtype} in {from}"));
                 }

@@ -23,7 +23,7 @@ impl BinaryMeaning {
     pub fn operands(self) -> Class {
         match self {
             Number(..) => Class::Number,
-            Any(..) => Class::Any,
+            Any(..) => Class::Ordered,
             Int(_) => Class::Int,
             Bits(_) => Class::Bits,
         }
@@ -149,9 +149,9 @@ functions! {
 
 comparisons! {
     /// =
-    Eq, "==", Some("equal"), Class::Any, |it| it == Some(Ordering::Equal), &["Equal"];
+    Eq, "==", Some("equal"), Class::Ordered, |it| it == Some(Ordering::Equal), &["Equal"];
     /// ≠
-    Ne, "!=", None, Class::Any, |it| it != Some(Ordering::Equal), &[];
+    Ne, "!=", None, Class::Ordered, |it| it != Some(Ordering::Equal), &[];
     /// <
     Lt, "<", Some("less"), Class::Number, |it| it == Some(Ordering::Less), &["Less"];
     /// ≤

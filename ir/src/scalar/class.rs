@@ -15,6 +15,8 @@ pub enum Class {
     Bool,
     /// Bool and integers.
     Bits,
+    /// Bool and numbers: what has an order.
+    Ordered,
     /// All of them.
     Any,
 }
@@ -27,9 +29,10 @@ impl Class {
             Class::Int | Class::Number | Class::Bits if dtype.is_only_stored() => false,
             Class::Float => dtype.is_float(),
             Class::Int => dtype.is_int(),
-            Class::Number => dtype != DType::Bool,
+            Class::Number => dtype.is_int() || dtype.is_float(),
             Class::Bool => dtype == DType::Bool,
-            Class::Bits => !dtype.is_float(),
+            Class::Bits => dtype.is_integral(),
+            Class::Ordered => !dtype.is_only_moved(),
             Class::Any => true,
         }
     }
@@ -42,6 +45,7 @@ impl Class {
             Class::Number => "a numeric type",
             Class::Bool => "bool",
             Class::Bits => "bool or an integer type",
+            Class::Ordered => "bool or a numeric type",
             Class::Any => "any type",
         }
     }

@@ -1,4 +1,4 @@
-//! Constant tensors: `f32[2, 3] [1, 2, 3, 4, 5, 6]`, `f32[64, 64] splat 0`, `#3 : f32[64, 128]`.
+//! Constant tensors: `f32[2, 3] [1, 2, 3, 4, 5, 6]`, `c64[1] [(0.5, -1)]`, `f32[64, 64] splat 0`, `#3 : f32[64, 128]`.
 
 use super::cursor::Cursor;
 use super::lexer::TokenKind;
@@ -50,12 +50,16 @@ pub fn literal_text(id: ConstId, name: &str, data: &TensorData) -> String {
 }
 
 fn element_text(data: &TensorData, i: usize) -> String {
+    if data.dtype().component().is_some() {
+        let parts = data.parts();
+        return format!("({}, {})", element_text(&parts, 2 * i), element_text(&parts, 2 * i + 1));
+    }
     let (bits, value) = (data.bits(i), data.get_f64(i));
     match data.dtype() {
         DType::Bool if bits <= 1 => (bits == 1).to_string(),
         DType::Bool => bits.to_string(),
         DType::U64 => bits.to_string(),
-        dtype if !dtype.is_float() => data.get_i64(i).to_string(),
+        dtype if dtype.is_integral() => data.get_i64(i).to_string(),
         dtype if value.is_nan() => match bits == dtype.float_bits(f64::NAN) {
             true => "nan".to_owned(),
             false => format!("nan({bits:#x})"),
@@ -160,6 +164,14 @@ impl InlineConstants {
 
 fn parse_element(cursor: &mut Cursor<'_>, dtype: DType, out: &mut Vec<u8>) -> Result<(), Diagnostic> {
     let start = cursor.span();
+    if let Some(part) = dtype.component() {
+        cursor.expect_punct("(")?;
+        parse_float_element(cursor, part, out)?;
+        cursor.expect_punct(",")?;
+        parse_float_element(cursor, part, out)?;
+        cursor.expect_punct(")")?;
+        return Ok(());
+    }
     if dtype.is_float() {
         return parse_float_element(cursor, dtype, out);
     }

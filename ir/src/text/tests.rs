@@ -186,6 +186,10 @@ fn constants_round_trip_bit_by_bit() {
     }
     let data = TensorData::from_slice(DType::F32, &[3], &[0.1_f32, 16_777_216.0, f32::MIN_POSITIVE]);
     assert_eq!(literal_text(ConstId(0), "", &data), "f32[3] [0.1, 16777216, 1.1754944e-38]");
+    let parts = TensorData::from_slice(DType::F64, &[2, 2], &[0.5, -0.0, f64::NAN, 3.0]);
+    let complex = TensorData::new(DType::C128, vec![2], parts.bytes().clone()).expect("two parts each");
+    assert_eq!(literal_text(ConstId(0), "", &complex), "c128[2] [(0.5, -0), (nan, 3)]");
+    assert_eq!(complex.parts(), parts);
     let large = TensorData::from_f64(DType::F32, &[65], (0..65).map(f64::from));
     assert_eq!(literal_text(ConstId(7), "w", &large), "#7 \"w\" : f32[65]");
 }
@@ -199,6 +203,10 @@ fn bad_constants() {
         ("bool[1] [-1]", "T063"),
         ("f32[1] [1.2.3]", "T064"),
         ("f16[1] [nan(0x10000)]", "T064"),
+        ("c64[1] [(1, nan(0x100000000))]", "T064"),
+        ("c64[1] [1]", "T010"),
+        ("c64[1] [(1, 2, 3)]", "T010"),
+        ("c128[1] splat (1, 2", "T010"),
         ("f32[4294967296, 4294967296] []", "T060"),
         ("f32[4294967296] splat 0", "T061"),
         ("f32[-1] []", "T050"),

@@ -209,7 +209,7 @@ fn parse_tensor(
         if count != Some(elements.len() as u64) {
             return Err(cursor.error_at(span, "T053", "the number of elements does not match the shape"));
         }
-        if dtype.is_float() || elements.len() > TensorType::MAX_ELEMENTS {
+        if !dtype.is_integral() || elements.len() > TensorType::MAX_ELEMENTS {
             return Err(cursor.error_at(
                 span,
                 "T054",

@@ -158,18 +158,22 @@ impl TensorData {
     }
 
     /// Builds a tensor of any dtype from f64 values, converting each (integers truncate and saturate, bool is
-    /// `!= 0`).
+    /// `!= 0`, complex numbers get an imaginary part of 0).
     ///
     /// # Panics
     /// When the count does not match the dimensions.
     pub fn from_f64(dtype: DType, dims: &[u64], values: impl IntoIterator<Item = f64>) -> Self {
-        let size = dtype.size();
-        let bits = |it: f64| match dtype.is_float() {
-            true => dtype.float_bits(it),
-            false => dtype.saturate(it).cast_unsigned(),
+        let part = dtype.component().unwrap_or(dtype);
+        let bits = |it: f64| match part.is_float() {
+            true => part.float_bits(it),
+            false => part.saturate(it).cast_unsigned(),
         };
-        let bytes: Vec<u8> =
-            values.into_iter().flat_map(|it| bits(it).to_le_bytes().into_iter().take(size)).collect();
+        let mut bytes = Vec::new();
+        for value in values {
+            let end = bytes.len() + dtype.size();
+            bytes.extend_from_slice(&bits(value).to_le_bytes()[..part.size()]);
+            bytes.resize(end, 0);
+        }
         Self::from_unpacked(dtype, dims.to_vec(), bytes.into())
             .expect("the element count matches the dimensions")
     }
@@ -222,32 +226,42 @@ impl TensorData {
         Self::new(self.dtype, dims, self.bytes.clone())
     }
 
-    /// Element `i` as f64 (64-bit integers beyond 2^53 round).
+    /// Complex numbers as their parts, two along a last dimension; other tensors as they are.
+    ///
+    /// # Panics
+    /// Never: there are as many parts as the bytes hold.
+    pub fn parts(&self) -> Self {
+        let Some(part) = self.dtype.component() else { return self.clone() };
+        let dims = self.dims.iter().copied().chain([2]).collect();
+        Self::new(part, dims, self.bytes.clone()).expect("two parts are an element")
+    }
+
+    /// Element `i` as f64 (64-bit integers beyond 2^53 round, complex numbers give their real part).
     ///
     /// # Panics
     /// When `i` is out of range.
     pub fn get_f64(&self, i: usize) -> f64 {
-        match (self.dtype.is_float(), self.dtype) {
-            (true, dtype) => dtype.float_value(self.bits(i)),
-            (false, DType::U64) => self.bits(i) as f64,
-            (false, _) => self.get_i64(i) as f64,
+        match self.dtype {
+            DType::U64 => self.bits(i) as f64,
+            dtype if dtype.is_integral() => self.get_i64(i) as f64,
+            dtype => dtype.component().unwrap_or(dtype).float_value(self.bits(i)),
         }
     }
 
-    /// Element `i` as i64 (floats truncate and saturate, u64 wraps).
+    /// Element `i` as i64 (floats truncate and saturate, u64 wraps, complex numbers give their real part).
     ///
     /// # Panics
     /// When `i` is out of range.
     pub fn get_i64(&self, i: usize) -> i64 {
         match self.dtype {
-            dtype if dtype.is_float() => self.get_f64(i) as i64,
+            dtype if !dtype.is_integral() => self.get_f64(i) as i64,
             // What a byte that is no bool holds is kept.
             DType::Bool => self.bits(i).cast_signed(),
             dtype => dtype.wrap(self.bits(i).cast_signed()),
         }
     }
 
-    /// The bits of element `i`: as many as count.
+    /// The bits of element `i`: as many as count, of a complex number those of its real part.
     ///
     /// # Panics
     /// When `i` is out of range.
@@ -258,7 +272,8 @@ impl TensorData {
             let byte = self.bytes[i / in_a_byte] >> (i % in_a_byte * self.dtype.width() as usize);
             return u64::from(byte & self.dtype.low_bits());
         }
-        let bytes = &self.bytes[i * size..(i + 1) * size];
+        let counted = self.dtype.component().unwrap_or(self.dtype).size();
+        let bytes = &self.bytes[i * size..i * size + counted];
         bytes.iter().rev().fold(0, |bits, byte| bits << 8 | u64::from(*byte))
     }
 

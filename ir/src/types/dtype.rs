@@ -12,6 +12,7 @@
 //! * **T4** In flight an element lies in whole bytes. Of one narrower than a byte the low bits count, whatever the others
 //!   are; what is written has its sign extended. Constants hold as many in a byte as fit, the first in the low bits, as
 //!   files do ([`TensorData`](super::TensorData)).
+//! * **T5** A type that is only moved has no arithmetic: its elements keep every bit, and the one of zero bits is its zero.
 
 use super::float::{FloatFormat, Special};
 use super::rounding::{bf16_from_f64, f16_from_f64};
@@ -29,6 +30,8 @@ pub enum Kind {
     Unsigned,
     /// A floating-point number.
     Float(FloatFormat),
+    /// A complex number: two floats of a type, the real part first.
+    Complex(DType),
 }
 
 /// What is known of an element type.
@@ -129,10 +132,14 @@ types! {
     U2, "u2", 8, 2, Kind::Unsigned, U8, (1, 2), 25, None;
     /// Float4 with 2 bits of exponent, in a byte, without infinities and NaN.
     F4E2M1FN, "f4e2m1fn", 8, 4, float(2, 1, 1, Special::None), F32, (17, 4), 23, None;
+    /// Complex number of two `f32`; only moved.
+    C64, "c64", 64, 64, Kind::Complex(DType::F32), C64, (5, 64), 14, Some("c8");
+    /// Complex number of two `f64`; only moved.
+    C128, "c128", 128, 128, Kind::Complex(DType::F64), C128, (5, 128), 15, Some("c16");
 }
 
 /// Element types of ONNX that have no row yet, with their numbers.
-const UNKNOWN: &[(i32, &str)] = &[(8, "string"), (14, "complex64"), (15, "complex128")];
+const UNKNOWN: &[(i32, &str)] = &[(8, "string")];
 
 impl DType {
     /// What is known of the type.
@@ -191,6 +198,24 @@ impl DType {
         matches!(self.row().kind, Kind::Signed | Kind::Unsigned)
     }
 
+    /// Whether elements are integers or bool, which are computed with as the low bits of an `i64`.
+    pub const fn is_integral(self) -> bool {
+        matches!(self.row().kind, Kind::Bool | Kind::Signed | Kind::Unsigned)
+    }
+
+    /// Whether elements are only moved: there is neither arithmetic on them nor a conversion (law T5).
+    pub const fn is_only_moved(self) -> bool {
+        matches!(self.row().kind, Kind::Complex(_))
+    }
+
+    /// The type of the two parts of a complex number.
+    pub const fn component(self) -> Option<DType> {
+        match self.row().kind {
+            Kind::Complex(component) => Some(component),
+            _ => None,
+        }
+    }
+
     /// Whether it is a signed integer type.
     pub const fn is_signed_int(self) -> bool {
         matches!(self.row().kind, Kind::Signed)
@@ -200,7 +225,7 @@ impl DType {
     pub const fn float_format(self) -> Option<FloatFormat> {
         match self.row().kind {
             Kind::Float(format) => Some(format),
-            Kind::Bool | Kind::Signed | Kind::Unsigned => None,
+            _ => None,
         }
     }
 
@@ -221,19 +246,19 @@ impl DType {
             Kind::Bool => Some((0, 1)),
             Kind::Unsigned => Some((0, (1 << bits) - 1)),
             Kind::Signed => Some((-(1 << (bits - 1)), (1 << (bits - 1)) - 1)),
-            Kind::Float(_) => None,
+            Kind::Float(_) | Kind::Complex(_) => None,
         }
     }
 
     /// The integer that has the low bits of `value`, as an `i64`: signed types are sign-extended, unsigned ones
     /// zero-extended (`u64` by its bits). For bool, whether it is not 0.
     pub const fn wrap(self, value: i64) -> i64 {
-        let unused = 64 - self.row().width;
+        let unused = 64u32.saturating_sub(self.row().width);
         match self.row().kind {
             Kind::Bool => (value != 0) as i64,
             Kind::Signed => value << unused >> unused,
             Kind::Unsigned => (value.cast_unsigned() << unused >> unused).cast_signed(),
-            Kind::Float(_) => value,
+            Kind::Float(_) | Kind::Complex(_) => value,
         }
     }
 
@@ -317,7 +342,7 @@ mod tests {
         let known = DType::ALL.iter().map(|it| it.row().onnx);
         assert_distinct(known.chain(UNKNOWN.iter().map(|it| it.0)));
         assert_distinct(DType::ALL.iter().filter_map(|it| it.row().npy));
-        assert_eq!(DType::from_onnx(14), Err(Some("complex64")));
+        assert_eq!(DType::from_onnx(8), Err(Some("string")));
         assert_eq!(DType::from_onnx(99), Err(None));
     }
 
@@ -376,6 +401,17 @@ mod tests {
                     assert!(value.is_nan() || compute.round(value) == value, "{dtype} {value}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn t5_what_is_only_moved_is_no_number() {
+        let moved: Vec<DType> = DType::ALL.into_iter().filter(|it| it.is_only_moved()).collect();
+        assert_eq!(moved, [DType::C64, DType::C128]);
+        for dtype in DType::ALL {
+            let kinds = [dtype.is_float(), dtype.is_integral(), dtype.is_only_moved()];
+            assert_eq!(kinds.iter().filter(|it| **it).count(), 1, "{dtype}");
+            assert_eq!(dtype.component().map_or(dtype.bits(), |it| 2 * it.bits()), dtype.bits());
         }
     }
 

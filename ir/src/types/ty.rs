@@ -60,13 +60,13 @@ impl TensorType {
         TensorType { dtype, shape: ShapeInfo::Known(dims.into_iter().collect()), elements: None }
     }
 
-    /// The type of a constant, with its elements when it is small and no float.
+    /// The type of a constant, with its elements when it is small and of integers or booleans.
     pub fn of_constant(shapes: &mut ShapeCx, data: &TensorData) -> Self {
         let dims: Dims = data.dims().iter().map(|it| shapes.int(*it as i64)).collect();
         let ty = TensorType::new(data.dtype(), dims);
         // A u64 beyond i64 is not a symbolic integer.
         let exact = |i: usize| data.dtype() != DType::U64 || data.get_i64(i) >= 0;
-        if data.dtype().is_float() || data.len() > Self::MAX_ELEMENTS || !(0..data.len()).all(exact) {
+        if !data.dtype().is_integral() || data.len() > Self::MAX_ELEMENTS || !(0..data.len()).all(exact) {
             return ty;
         }
         let elements: Dims = data.to_i64().into_iter().map(|it| shapes.int(it)).collect();
@@ -94,7 +94,8 @@ impl TensorType {
     #[must_use]
     pub fn with_elements(mut self, elements: impl IntoIterator<Item = Dim>) -> Self {
         let elements: SmallVec<[Dim; 4]> = elements.into_iter().collect();
-        self.elements = (elements.len() <= Self::MAX_ELEMENTS && !self.dtype.is_float()).then_some(elements);
+        self.elements =
+            (elements.len() <= Self::MAX_ELEMENTS && self.dtype.is_integral()).then_some(elements);
         self
     }
 

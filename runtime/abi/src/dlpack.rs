@@ -68,6 +68,10 @@ impl DLDataType {
     pub const U32: Self = Self::new(Self::CODE_UINT, 32);
     /// 64-bit unsigned integer.
     pub const U64: Self = Self::new(Self::CODE_UINT, 64);
+    /// Complex number of two 32-bit floats.
+    pub const C64: Self = Self::new(Self::CODE_COMPLEX, 64);
+    /// Complex number of two 64-bit floats.
+    pub const C128: Self = Self::new(Self::CODE_COMPLEX, 128);
     /// An object that is no tensor.
     pub const HANDLE: Self = Self::new(Self::CODE_HANDLE, 64);
     /// Truth value, one byte.
@@ -88,6 +92,8 @@ impl DLDataType {
         ("u64", Self::U64),
         ("bool", Self::BOOL),
         ("handle", Self::HANDLE),
+        ("c64", Self::C64),
+        ("c128", Self::C128),
         ("f8e4m3fn", Self::new(Self::CODE_F8E4M3FN, 8)),
         ("f8e4m3fnuz", Self::new(Self::CODE_F8E4M3FNUZ, 8)),
         ("f8e5m2", Self::new(Self::CODE_F8E5M2, 8)),

@@ -27,7 +27,9 @@ macro_rules! elements {
     )*};
 }
 
+// A complex number is its real part, then its imaginary one.
 elements! {
+    [f32; 2] => C64, [f64; 2] => C128,
     f32 => F32, f64 => F64,
     i8 => I8, i16 => I16, i32 => I32, i64 => I64,
     u8 => U8, u16 => U16, u32 => U32, u64 => U64

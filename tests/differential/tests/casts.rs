@@ -34,7 +34,7 @@ fn casts(x: &TensorData) -> Result<Model> {
         raw_data: Some(x.bytes().to_vec().into()),
         ..TensorProto::default()
     });
-    for to in DType::ALL.into_iter().filter(|it| *it != from) {
+    for to in DType::ALL.into_iter().filter(|it| *it != from && !it.is_only_moved()) {
         for operand in ["x", "c"] {
             let result = format!("{operand}_{}", to.name());
             let mut node = plain_node("", "Cast", &[operand], &[&result]);
@@ -60,7 +60,7 @@ fn same(a: &TensorData, b: &TensorData) -> bool {
 }
 
 fn check(count: usize) -> Result<()> {
-    for from in DType::ALL {
+    for from in DType::ALL.into_iter().filter(|it| !it.is_only_moved()) {
         let x = operand(from, count);
         let model = casts(&x)?;
         let inputs: Expected = [("x".to_owned(), x.clone())].into_iter().collect();

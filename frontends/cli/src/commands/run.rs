@@ -8,7 +8,8 @@ use crate::objects::name_of;
 use crate::output::{plain, say};
 use crate::{files, inputs, npz, subject};
 use orogen_abi::signature::Parameter;
-use orogen_runtime::{DLDataType, Tensor};
+use orogen_ir::types::DType;
+use orogen_runtime::Tensor;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
@@ -163,9 +164,16 @@ fn summary(tensor: &Tensor, labels: Option<&[String]>) -> String {
             .collect();
         return top.join(", ");
     }
-    let code = tensor.dtype().code;
-    let decimals = if [DLDataType::CODE_FLOAT, DLDataType::CODE_BFLOAT].contains(&code) { 6 } else { 0 };
-    let shown: Vec<String> = values.iter().take(SHOWN).map(|it| format!("{it:.decimals$}")).collect();
-    let more = if values.len() > SHOWN { " …" } else { "" };
+    let dtype = npz::row(tensor.dtype());
+    let decimals = if dtype.is_some_and(DType::is_integral) { 0 } else { 6 };
+    let number = |it: &f64| format!("{it:.decimals$}");
+    let shown: Vec<String> = match dtype.and_then(DType::component) {
+        Some(_) => {
+            let pairs = values.chunks_exact(2).take(SHOWN);
+            pairs.map(|it| format!("({}, {})", number(&it[0]), number(&it[1]))).collect()
+        }
+        None => values.iter().take(SHOWN).map(number).collect(),
+    };
+    let more = if tensor.len() > SHOWN { " …" } else { "" };
     format!("{}{more}", shown.join(" "))
 }

@@ -33,16 +33,24 @@ fn update(cx: &OpCx<'_>, positions: &[usize]) -> EvalResult<TensorData> {
         return Err(EvalError::invalid(format!("the reduction has no meaning on {dtype}")));
     }
     let (x, updates) = (cx.arg(0)?, cx.arg(2)?);
+    let Some(op) = op else {
+        let size = dtype.size();
+        let mut bytes = x.unpacked().to_vec();
+        for (at, update) in positions.iter().zip(updates.unpacked().chunks_exact(size)) {
+            bytes[at * size..][..size].copy_from_slice(update);
+        }
+        return from_bytes(dtype, &dims_of(x), bytes);
+    };
     let mut values = elements(x);
     match (&mut values, elements(updates)) {
         (Elements::Float(x), Elements::Float(updates)) => {
             for (at, update) in positions.iter().zip(updates) {
-                x[*at] = op.map_or(update, |op| op.row().meaning.float(x[*at], update));
+                x[*at] = op.row().meaning.float(x[*at], update);
             }
         }
         (Elements::Int(x), Elements::Int(updates)) => {
             for (at, update) in positions.iter().zip(updates) {
-                x[*at] = op.map_or(update, |op| scalar::binary_int(op, x[*at], update, dtype));
+                x[*at] = scalar::binary_int(op, x[*at], update, dtype);
             }
         }
         _ => return Err(EvalError::invalid("operands of different types")),

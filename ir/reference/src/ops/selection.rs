@@ -1,8 +1,9 @@
 //! Selection by data.
 
-use super::tensor::{Elements, along, dims_of, elements, from_ints, pick, strides};
+use super::tensor::{along, dims_of, from_ints, pick, strides};
 use super::{FamilyResult, OpCx};
 use crate::error::{EvalError, EvalResult};
+use crate::scalar;
 use orogen_ir::types::{DType, TensorData};
 
 pub(super) fn eval(cx: &OpCx<'_>) -> FamilyResult {
@@ -14,18 +15,9 @@ pub(super) fn eval(cx: &OpCx<'_>) -> FamilyResult {
     Some(result.map(|it| vec![it]))
 }
 
-/// Where elements are that are not 0.
-fn hits(x: &TensorData) -> Vec<usize> {
-    let places = |hit: Vec<bool>| (0..hit.len()).filter(|i| hit[*i]).collect();
-    match elements(x) {
-        Elements::Float(list) => places(list.into_iter().map(|it| it != 0.0).collect()),
-        Elements::Int(list) => places(list.into_iter().map(|it| it != 0).collect()),
-    }
-}
-
 fn non_zero(cx: &OpCx<'_>) -> EvalResult<TensorData> {
     let x = cx.arg(0)?;
-    let (dims, hits) = (dims_of(x), hits(x));
+    let (dims, hits) = (dims_of(x), scalar::hits(x));
     let rows = strides(&dims).into_iter().zip(&dims);
     let coordinates: Vec<i64> =
         rows.flat_map(|(step, n)| hits.iter().map(move |it| (it / step % n) as i64)).collect();
@@ -40,7 +32,7 @@ fn compress(cx: &OpCx<'_>) -> EvalResult<TensorData> {
     if condition[0] > dims[axis] {
         return Err(EvalError::invalid(format!("a condition of {} for {} slices", condition[0], dims[axis])));
     }
-    let (split, kept) = (along(&dims, axis), hits(cx.arg(1)?));
+    let (split, kept) = (along(&dims, axis), scalar::hits(cx.arg(1)?));
     dims[axis] = kept.len();
     let kept = &kept;
     let positions = (0..split.outer).flat_map(|outer| {

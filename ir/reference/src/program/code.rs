@@ -11,11 +11,13 @@ use orogen_ir::scalar::UnaryMeaning;
 use orogen_ir::shape::{Env, Sym};
 use orogen_ir::types::DType;
 
-/// A value: `float` for float types, `int` for the others.
+/// A value: `float` for float types, `int` for the others; of elements that are only moved the bits, from the low 64 in
+/// `int` on.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Value {
     pub(crate) float: f64,
     pub(crate) int: i64,
+    pub(crate) upper: u64,
 }
 
 /// Position of an instruction's result.
@@ -144,10 +146,8 @@ impl<'a> Compiler<'a> {
             Expr::Dim(dim, dtype) => {
                 Instr::Dim(index::compile(&self.program.shapes, *dim, self.axes, self.env)?, *dtype)
             }
-            Expr::Float(value, dtype) => {
-                Instr::Const(Value { float: scalar::round_float(*value, *dtype), int: 0 })
-            }
-            Expr::Int(value, dtype) => Instr::Const(Value { float: 0.0, int: scalar::wrap(*value, *dtype) }),
+            Expr::Float(value, dtype) => Instr::Const(float(scalar::round_float(*value, *dtype))),
+            Expr::Int(value, dtype) => Instr::Const(int(scalar::wrap(*value, *dtype))),
             Expr::Load { buffer, at, otherwise } => {
                 let otherwise = otherwise.map(reg);
                 let at = self.index(&self.program.buffers[*buffer], at)?;
@@ -175,10 +175,19 @@ impl<'a> Compiler<'a> {
                 }
                 Instr::Binary(*op, dtype, reg(*a), reg(*b))
             }
-            Expr::Compare(op, a, b) => Instr::Compare(*op, same(*a, *b)?, reg(*a), reg(*b)),
+            Expr::Compare(op, a, b) => {
+                let dtype = same(*a, *b)?;
+                if dtype.is_only_moved() {
+                    return Err(EvalError::invalid(format!("`{op:?}` has no meaning on {dtype}")));
+                }
+                Instr::Compare(*op, dtype, reg(*a), reg(*b))
+            }
             Expr::Select(cond, a, b) => {
                 same(*a, *b)?;
                 Instr::Select(reg(*cond), reg(*a), reg(*b))
+            }
+            Expr::Cast(to, a) if *to != DType::Bool && (to.is_only_moved() || dtype(*a).is_only_moved()) => {
+                return Err(EvalError::invalid(format!("{} is no {to}", dtype(*a))));
             }
             Expr::Cast(to, a) => Instr::Cast { to: *to, from: dtype(*a), a: reg(*a) },
         })
@@ -251,21 +260,51 @@ impl Code {
 fn load(bound: &Bound, element: usize, memory: &Memory) -> EvalResult<Value> {
     let size = bound.dtype.size();
     let bytes = memory.read(bound.place, element * size, size)?;
-    Ok(match bound.dtype.is_float() {
-        true => float(scalar::read_float(bytes, bound.dtype)),
-        false => int(scalar::read_int(bytes, bound.dtype)),
-    })
+    Ok(Value::read(bytes, bound.dtype))
 }
 
-fn float(float: f64) -> Value {
-    Value { float, int: 0 }
+impl Value {
+    /// The element that bytes hold.
+    fn read(bytes: &[u8], dtype: DType) -> Value {
+        match dtype {
+            _ if dtype.is_float() => float(scalar::read_float(bytes, dtype)),
+            _ if dtype.is_integral() => int(scalar::read_int(bytes, dtype)),
+            _ => {
+                let mut bits = [0; 16];
+                bits[..bytes.len()].copy_from_slice(bytes);
+                let bits = u128::from_le_bytes(bits);
+                Value { float: 0.0, int: (bits as u64).cast_signed(), upper: (bits >> 64) as u64 }
+            }
+        }
+    }
+
+    /// Puts the element into memory, rounded to the type.
+    pub(crate) fn write(self, bytes: &mut [u8], dtype: DType) {
+        match dtype {
+            _ if dtype.is_float() => scalar::write_float(bytes, self.float, dtype),
+            _ if dtype.is_integral() => scalar::write_int(bytes, self.int),
+            _ => {
+                let bits = u128::from(self.upper) << 64 | u128::from(self.int.cast_unsigned());
+                bytes.copy_from_slice(&bits.to_le_bytes()[..bytes.len()]);
+            }
+        }
+    }
 }
 
-fn int(int: i64) -> Value {
-    Value { float: 0.0, int }
+pub(super) fn float(float: f64) -> Value {
+    Value { float, ..Value::default() }
+}
+
+pub(super) fn int(int: i64) -> Value {
+    Value { int, ..Value::default() }
 }
 
 fn cast(value: Value, from: DType, to: DType) -> Value {
+    if let Some(part) = from.component() {
+        // To bool, by law L5: a sign alone is no part that is not 0.
+        let magnitude = u128::from(value.upper) << 64 | u128::from(value.int.cast_unsigned());
+        return int(i64::from(magnitude & !scalar::signs(part) != 0));
+    }
     match (from.is_float(), to.is_float()) {
         (true, true) => float(scalar::round_float(value.float, to)),
         (true, false) => int(scalar::float_to_int(value.float, to)),

@@ -245,10 +245,7 @@ impl Machine<'_> {
             let element = element.ok_or_else(|| EvalError::out_of_range("it is stored to out of range"))?;
             let size = target.dtype.size();
             let bytes = self.memory.write(target.place, element * size, size)?;
-            match target.dtype.is_float() {
-                true => scalar::write_float(bytes, result.float, target.dtype),
-                false => scalar::write_int(bytes, result.int),
-            }
+            result.write(bytes, target.dtype);
         }
         Ok(())
     }
@@ -262,11 +259,14 @@ impl Machine<'_> {
         point: &mut [i64],
         regs: &mut [Value],
     ) -> EvalResult<Value> {
+        if dtype.is_only_moved() {
+            return Err(EvalError::invalid(format!("{dtype} cannot be reduced")));
+        }
         let op = scalar::combine_op(combine);
         let float = dtype.is_float();
         let mut total = match float {
-            true => Value { float: scalar::identity_float(combine), int: 0 },
-            false => Value { float: 0.0, int: scalar::identity_int(combine, dtype) },
+            true => code::float(scalar::identity_float(combine)),
+            false => code::int(scalar::identity_int(combine, dtype)),
         };
         let outer = point.len() - extents.len();
         let mut cursor = Odometer::new(extents);

@@ -110,6 +110,34 @@ fn l2_l3_l4_and_l5() {
 }
 
 #[test]
+fn l5_what_is_only_moved_is_not_computed_with() {
+    check(
+        "kernel @p {
+  size n
+  in %x: c64[n]
+  out %y: c64[n]
+  out %b: bool[n]
+  out %z: c64[]
+  for i < n { %y[i] = select(cast<bool>(%x[i]), %x[i] + %x[i], c64(0)) }
+  for j < n { %b[j] = %x[j] == c64(1) }
+  %z[] = sum k < n { %x[k] }
+}",
+        &[("L005", 7), ("L005", 8), ("L005", 8), ("L005", 9)],
+    );
+    check(
+        "kernel @p {
+  size n
+  in %x: c128[n]
+  out %y: c128[n]
+  out %z: f64[n]
+  for i < n { %y[i] = %x[i - 1 | c128(0)] }
+  for j < n { %z[j] = cast<f64>(%x[j]) }
+}",
+        &[("L005", 7)],
+    );
+}
+
+#[test]
 fn l6_iterations_are_independent() {
     check(
         "kernel @p {

@@ -306,6 +306,7 @@ impl<'a> Legalizer<'a> {
             return self.dim_as(value, dtype).map(Some);
         }
         match self.operation.constants.get(i) {
+            Some(Some(_)) if dtype.is_only_moved() => Ok(self.is_zero(i).then(|| self.b.number(0.0, dtype))),
             Some(Some(data)) if data.len() == 1 => Ok(Some(match dtype.is_float() {
                 true => self.b.float(data.get_f64(0), dtype)?,
                 false => self.b.int(data.get_i64(0), dtype)?,

@@ -3,7 +3,7 @@
 use super::context::overflow;
 use super::{LegalizeFn, Legalizer, Lowering, Value};
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::loops::{BinaryOp, BuildResult, CompareOp, Index};
+use orogen_ir::loops::{BinaryOp, BuildResult, Index};
 use orogen_ir::shape::{Constraint, Dim};
 use orogen_ir::types::{DType, Type};
 
@@ -29,8 +29,8 @@ fn positions(cx: &mut Legalizer<'_>, vector: Value, length: Dim, size: Dim) -> B
         let found = b.binary(BinaryOp::Max, found, none)?;
         let found = b.binary(BinaryOp::Min, found, here)?;
         b.stage(&[], places, [Index::Value(found)], here)?;
-        let (value, nothing) = (b.load(x, [i])?, b.number(0.0, b.buffer_dtype(x)));
-        let hit = b.compare(CompareOp::Ne, value, nothing)?;
+        let value = b.load(x, [i])?;
+        let hit = b.is_nonzero(value);
         let (found, hit) = (b.load(count, [first])?, b.cast(DType::I64, hit));
         let next = b.binary(BinaryOp::Add, found, hit)?;
         b.stage(&[], count, [first], next)
