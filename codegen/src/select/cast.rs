@@ -191,6 +191,13 @@ impl VectorExpr {
             let mask = self.bits((1 << bits) - 1);
             return self.combine(BinaryOp::And, x, mask);
         }
+        if self.width() == Width::W64 {
+            // Not all instruction sets shift signs: unsigned, less what the sign bit was taken for.
+            let [mask, sign] = [(1 << bits) - 1, 1 << (bits - 1)].map(|it| self.bits(it));
+            let low = self.combine(BinaryOp::And, x, mask);
+            let turned = self.combine(BinaryOp::Xor, low, sign);
+            return self.combine(BinaryOp::IntSub, turned, sign);
+        }
         let by = (lane - bits) as u8;
         let upper = self.push(Operation::Shift(ShiftOp::Left, x, by));
         self.push(Operation::Shift(ShiftOp::RightArithmetic, upper, by))

@@ -5,8 +5,8 @@
 //!
 //! One of 64-bit integers is off by a few thousand at most, and what is left is divided again:
 //!
-//! * **D1** `q₁ = trunc(x · (1 / y))` in `f64` is less than `1 + 2⁻⁵⁰ · |x / y|` from the quotient, and where `|y|` is beyond
-//!   2⁶², it is 0, ±1 or ±2. So `r = x − q₁ · y` fits 64 bits, though the product and `q₁` may wrap (−2⁶³ / −1 among them).
+//! * **D1** `q₁`, the integer nearest to `x · (1 / y)` in `f64`, is less than `1 + 2⁻⁵⁰ · |x / y|` from the quotient, and where
+//!   `|y|` is beyond 2⁶², it is 0, ±1 or ±2. So `r = x − q₁ · y` fits 64 bits, though the product and `q₁` may wrap (−2⁶³ / −1 among them).
 //! * **D2** `q₂`, the integer nearest to `r · (1 / y)`, is small, and `r − q₂ · y` is less than `|y|` on either side of 0.
 //!   Its sign says whether the quotient is one more or less.
 
@@ -14,7 +14,9 @@ use orogen_ir::loops::BinaryOp;
 use orogen_ir::types::DType;
 
 use super::expression::{Node, Operation, VectorExpr};
-use crate::vector::BinaryOp::{Add, And, AndNot, Div, IntAdd, IntEq, IntGt, IntMul, IntSub, Mul, Or, Xor};
+use crate::vector::BinaryOp::{
+    Add, And, AndNot, Div, IntAdd, IntEq, IntGt, IntMul, IntSub, Mul, Or, Sub, Xor,
+};
 use crate::vector::{SMALL, ShiftOp, UnaryOp, Width};
 
 /// Whether lanes of a width divide integers of a type.
@@ -78,15 +80,12 @@ impl VectorExpr {
         let one = self.constant(1.0);
         let inverse = self.combine(Div, one, under);
         let first = self.combine(Mul, over, inverse);
-        let first = self.push(Operation::Unary(UnaryOp::ToInt, first));
+        let first = self.nearest_integer(first);
         let product = self.combine(IntMul, first, y);
         let left = self.combine(IntSub, x, product);
         let over = self.push(Operation::Unary(UnaryOp::FromInt, left));
         let second = self.combine(Mul, over, inverse);
-        // The nearest integer, as the low bits of a sum.
-        let (known, bits) = (self.constant(SMALL), self.bits(SMALL.to_bits().cast_signed()));
-        let second = self.combine(Add, second, known);
-        let second = self.combine(IntSub, second, bits);
+        let second = self.nearest_small_integer(second);
         let product = self.combine(IntMul, second, y);
         let rest = self.combine(IntSub, left, product);
         // The rest of a quotient that is rounded down has the sign of the divisor, else that of what is divided.
@@ -108,6 +107,26 @@ impl VectorExpr {
         let minus = self.combine(IntSub, turned, adds);
         let missing = self.combine(And, minus, wrong);
         self.combine(IntSub, rest, missing)
+    }
+
+    /// The integer nearest to an `f64` of a magnitude below 2⁵¹: the low bits of a sum.
+    fn nearest_small_integer(&mut self, x: Node) -> Node {
+        let (known, bits) = (self.constant(SMALL), self.bits(SMALL.to_bits().cast_signed()));
+        let sum = self.combine(Add, x, known);
+        self.combine(IntSub, sum, bits)
+    }
+
+    /// The integer nearest to an `f64` of a magnitude up to 2⁶³, which wraps: the multiple of 2³² nearest to it as the low
+    /// bits of a sum, and what is left, which is exact.
+    fn nearest_integer(&mut self, x: Node) -> Node {
+        let known = self.constant(SMALL * 2f64.powi(32));
+        let sum = self.combine(Add, x, known);
+        let multiple = self.combine(Sub, sum, known);
+        let rest = self.combine(Sub, x, multiple);
+        let rest = self.nearest_small_integer(rest);
+        // The lower half of the bits of what was added is 0.
+        let multiple = self.push(Operation::Shift(ShiftOp::Left, sum, 32));
+        self.combine(IntAdd, multiple, rest)
     }
 
     /// Unsigned integers of 64 bits: half of what is divided is not negative, and its quotient, doubled, is the one that is

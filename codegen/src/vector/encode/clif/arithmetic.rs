@@ -207,6 +207,13 @@ impl Emitter<'_, '_> {
     }
 
     pub(super) fn shift(&mut self, op: ShiftOp, a: Value, by: i64) -> Value {
+        if op == ShiftOp::RightArithmetic && self.width == Width::W64 {
+            // Lane by lane on x86: unsigned, less what the sign bit was taken for.
+            let upper = self.shift(ShiftOp::RightLogical, a, by);
+            let sign = self.int_splat(i64::MIN.cast_unsigned().wrapping_shr(by as u32).cast_signed());
+            let turned = self.b.ins().bxor(upper, sign);
+            return self.b.ins().isub(turned, sign);
+        }
         let by = self.b.ins().iconst(I32, by);
         match op {
             ShiftOp::Left => self.b.ins().ishl(a, by),

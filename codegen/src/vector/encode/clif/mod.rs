@@ -321,14 +321,14 @@ impl Emitter<'_, '_> {
             }
             Inst::Blend { dst, mask, yes, no } => {
                 let (mask, yes, no) = (self.vi(mask), self.vi(yes), self.vi(no));
-                if !self.width.has_floats() {
-                    let zero = self.splat(0);
+                if self.width != Width::W32 {
+                    let zero = self.int_splat(0);
                     let mask = self.b.ins().icmp(IntCC::SignedLessThan, mask, zero);
                     let v = self.b.ins().bitselect(mask, yes, no);
                     return self.set(dst, v);
                 }
                 // Spread the sign bit over the lane.
-                let by = self.b.ins().iconst(I32, i64::from(self.width.bits() - 1));
+                let by = self.b.ins().iconst(I32, 31);
                 let mask = self.b.ins().sshr(mask, by);
                 let v = self.b.ins().bitselect(mask, yes, no);
                 self.set(dst, v);

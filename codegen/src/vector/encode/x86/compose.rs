@@ -50,14 +50,12 @@ impl Emitter {
         if by == 0 {
             return self.op2(VEX_Vmovaps_ymm_ymmm256, dst, a);
         }
-        // The sign in all bits, of which the upper ones are kept.
-        let s = self.scratch();
-        let (full, target) = (self.full(s), self.full(dst));
-        self.push(Instruction::with3(VEX_Vpshufd_ymm_ymmm256_imm8, full, self.full(a), 0b11_11_01_01))?;
-        self.push(Instruction::with3(VEX_Vpsrad_ymm_ymm_imm8, full, full, 31))?;
-        self.push(Instruction::with3(VEX_Vpsllq_ymm_ymm_imm8, full, full, 64 - u32::from(by)))?;
+        // Unsigned, less what the sign bit was taken for.
+        let target = self.full(dst);
+        let sign = self.splat_operand(1 << (63 - by));
         self.push(Instruction::with3(VEX_Vpsrlq_ymm_ymm_imm8, target, self.full(a), u32::from(by)))?;
-        self.op3(VEX_Vpor_ymm_ymm_ymmm256, dst, dst, s)
+        self.push(Instruction::with3(VEX_Vpxor_ymm_ymm_ymmm256, target, target, sign))?;
+        self.push(Instruction::with3(VEX_Vpsubq_ymm_ymm_ymmm256, target, target, sign))
     }
 
     /// `i64` to the nearest `f64`: the halves become the low bits of numbers that are known otherwise, and all but the
