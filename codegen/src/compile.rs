@@ -14,9 +14,9 @@ use orogen_ir::types::{Bytes, ConstId, ConstPool, DType, Dims, Source};
 use rayon::prelude::*;
 
 use crate::clif::entry::{ConstantSymbols, EntryInput, dlpack, door, entry, plain_constants, slot_symbol};
-use crate::clif::kernel::{Kernel, kernel};
+use crate::clif::kernel::{Kernel, KernelPhase, kernel};
 use crate::clif::unit::{Target, Unit};
-use crate::library::{Blob, Compiled, KernelInfo, Metadata};
+use crate::library::{Blob, Compiled, KernelInfo, Metadata, PhaseInfo};
 use crate::options::CodegenOptions;
 use crate::select::forms::ParamForm;
 use crate::select::routine::Routines;
@@ -35,6 +35,7 @@ pub fn compile(
     let constant = module.constant_params();
     let sources = sources(module);
     let vector = options.vector_isa();
+    let divide = options.threads != 1;
     let built: Vec<Result<Option<Kernel>, Diagnostic>> = module
         .kernels()
         .par_iter()
@@ -43,7 +44,7 @@ pub fn compile(
             let name = kernel_symbol(i, called, &sources[i]);
             match called {
                 PlanKernel::Program(program) => {
-                    let made = kernel(target, &name, program, vector, &constant[i]);
+                    let made = kernel(target, &name, program, vector, &constant[i], divide);
                     made.map(Some).map_err(|overflow| {
                         Diagnostic::error("C002", overflow.to_string())
                             .at(format!("kernel `{}`", program.name))
@@ -76,7 +77,6 @@ pub fn compile(
     };
     let parameters = outside.iter().map(|it| it.0.clone()).collect();
     let symbols = Functions::of(module);
-    let parallel = options.threads != 1;
     let stand_ins: IndexSet<usize> =
         module.functions.iter().filter_map(|it| Some(it.at_defaults?.0 as usize)).collect();
     let entries: Vec<Vec<Unit>> = module
@@ -87,7 +87,7 @@ pub fn compile(
         .map(|(i, (plan, name))| {
             let (kernels, functions, stands_in) = (&kernels, &symbols.names[..], stand_ins.contains(&i));
             let constants = &constants;
-            entry(target, EntryInput { plan, name, stands_in, functions, kernels, constants, parallel })
+            entry(target, EntryInput { plan, name, stands_in, functions, kernels, constants })
         })
         .collect();
     let infos = kernels.iter().zip(module.kernels()).zip(&sources);
@@ -95,10 +95,9 @@ pub fn compile(
     let main = module.entry().map(|it| exported_symbol(&it.name)).unwrap_or_default();
     let mut routines = Routines::default();
     let mut units = Vec::new();
-    for mut kernel in kernels.into_iter().flatten() {
+    for kernel in kernels.into_iter().flatten() {
         let renamed = routines.merge(kernel.routines);
-        kernel.unit.rename(&renamed);
-        units.push(kernel.unit);
+        units.extend(kernel.phases.into_iter().map(|it| it.unit.renamed(&renamed)));
     }
     units.extend(entries.into_iter().flatten());
     units.extend(symbols.doors(target, module));
@@ -207,17 +206,23 @@ fn info(code: Option<&Kernel>, called: &PlanKernel, source: &Source) -> KernelIn
             name: called.name().to_owned(),
             sources,
             strategy: vec!["a function of the host".to_owned()],
-            scratch: "0".to_owned(),
-            extent: "1".to_owned(),
+            phases: Vec::new(),
+            shared: "0".to_owned(),
         };
     };
+    let show = |dim: Dim| kernel.shapes.display(dim).to_string();
+    let phase = |it: &KernelPhase| PhaseInfo {
+        symbol: it.unit.name.clone(),
+        scratch: show(it.scratch),
+        extent: show(it.extent),
+    };
     KernelInfo {
-        symbol: kernel.unit.name.clone(),
+        symbol: kernel.symbol().to_owned(),
         name: called.name().to_owned(),
         sources,
         strategy: kernel.strategy.clone(),
-        scratch: kernel.shapes.display(kernel.scratch).to_string(),
-        extent: kernel.shapes.display(kernel.extent).to_string(),
+        phases: kernel.phases.iter().map(phase).collect(),
+        shared: show(kernel.shared),
     }
 }
 

@@ -31,6 +31,6 @@ mod compile;
 mod library;
 
 pub use compile::compile;
-pub use library::{Blob, Compiled, KernelCode, KernelInfo, Metadata};
+pub use library::{Blob, Compiled, KernelCode, KernelInfo, LibraryCode, Metadata, PhaseInfo};
 pub use object::{Loaded, ObjectOutput};
 pub use options::{CodegenOptions, Cpu, OUTSIDE};

@@ -21,7 +21,7 @@ pub struct Metadata {
 /// What was decided about a kernel.
 #[derive(Clone, Debug)]
 pub struct KernelInfo {
-    /// Its symbol.
+    /// Its symbol, with which those of its phases begin.
     pub symbol: String,
     /// The name of its program.
     pub name: String,
@@ -29,19 +29,41 @@ pub struct KernelInfo {
     pub sources: Vec<String>,
     /// What was chosen, a line for each part.
     pub strategy: Vec<String>,
-    /// Bytes of scratch memory, as text over its size parameters.
+    /// Its functions, in the order in which they run; none for a function of the host.
+    pub phases: Vec<PhaseInfo>,
+    /// Bytes of memory that the phases share, as text over the size parameters.
+    pub shared: String,
+}
+
+/// A function of a kernel. All threads are done with it before the next one begins.
+#[derive(Clone, Debug)]
+pub struct PhaseInfo {
+    /// Its symbol.
+    pub symbol: String,
+    /// Bytes of scratch memory of a thread, as text over the size parameters of the kernel.
     pub scratch: String,
-    /// Iterations that may run in parallel, as text over its size parameters.
+    /// Iterations that may run in parallel, as text over the size parameters of the kernel.
     pub extent: String,
 }
 
 /// How much machine code a kernel is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KernelCode {
-    /// Bytes of its own function.
+    /// Bytes of its own functions; none for a function of the host.
     pub own: u64,
-    /// Bytes of the vector routines that it calls, which other kernels may call as well.
+    /// Bytes of the routines that it calls, which other kernels may call as well.
     pub routines: u64,
+}
+
+/// How much machine code a library is: each function counts once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LibraryCode {
+    /// Each kernel, in the order of the plan.
+    pub kernels: Vec<KernelCode>,
+    /// Bytes of all routines that kernels call.
+    pub routines: u64,
+    /// Bytes of all else: entry points, checks, errors.
+    pub rest: u64,
 }
 
 /// A compiled plan, before it takes the form of a file or of memory.

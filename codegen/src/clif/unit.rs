@@ -232,10 +232,10 @@ pub(crate) fn build(
 }
 
 impl Unit {
-    /// Gives local functions that it calls other names.
-    pub(crate) fn rename(&mut self, names: &IndexMap<String, String>) {
+    /// The same, where local functions that it calls have other names.
+    pub(crate) fn renamed(mut self, names: &IndexMap<String, String>) -> Unit {
         if names.is_empty() {
-            return;
+            return self;
         }
         let renamed = |symbol: Symbol| match symbol {
             Symbol::Local(name) => Symbol::Local(names.get(&name).cloned().unwrap_or(name)),
@@ -244,6 +244,7 @@ impl Unit {
         // External names are places in the list.
         self.symbols =
             std::mem::take(&mut self.symbols).into_iter().map(|it| (renamed(it.0), it.1)).collect();
+        self
     }
 
     /// The symbol behind an external name of this function.

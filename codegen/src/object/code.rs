@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::clif::unit::{Symbol, Target, Unit};
 use crate::clif::{math, support};
-use crate::library::KernelCode;
+use crate::library::{KernelCode, KernelInfo, LibraryCode};
 use crate::select::routine::{Routine, Routines};
 
 use super::record::{Code, Place, Recorder, Relocation};
@@ -43,26 +43,36 @@ pub(super) fn compile(
     Ok(code)
 }
 
-/// How much code each function and the routines that it calls are.
-pub(super) fn sizes(
-    isa: &dyn TargetIsa,
-    units: &[&Unit],
-    routines: &Routines,
-) -> Result<Vec<KernelCode>, Diagnostic> {
-    let routines: Vec<(&str, &Routine)> = routines.iter().collect();
-    let bytes = |code: &Code| code.bytes.len() as u64;
-    let routines = routines.into_par_iter().map(|(name, it)| {
-        let code = compile_routine(isa, name, it)?;
-        Ok((name, code.iter().map(bytes).sum()))
-    });
-    let routines: IndexMap<&str, u64> =
-        routines.collect::<Result<Vec<_>, Diagnostic>>()?.into_iter().collect();
-    let sizes = units.par_iter().map(|unit| {
-        let called = local_names(unit);
-        let called = called.iter().filter_map(|it| routines.get(it.as_str()));
-        Ok(KernelCode { own: bytes(&compile_unit(isa, unit)?), routines: called.sum() })
-    });
-    sizes.collect()
+/// How much of the code belongs to kernels.
+pub(super) fn sizes(code: &[Code], kernels: &[KernelInfo]) -> LibraryCode {
+    let named: IndexMap<&str, &Code> = code.iter().map(|it| (&it.name[..], it)).collect();
+    let bytes = |name: &str| named.get(name).map_or(0, |it| it.bytes.len() as u64);
+    let own: IndexSet<&str> = kernels.iter().flat_map(|it| &it.phases).map(|it| &it.symbol[..]).collect();
+    let mut called_by_any: IndexSet<&str> = IndexSet::new();
+    let mut sizes = Vec::new();
+    for kernel in kernels {
+        let mut waiting: Vec<&str> = kernel.phases.iter().map(|it| &it.symbol[..]).collect();
+        let mut called: IndexSet<&str> = IndexSet::new();
+        while let Some(code) = waiting.pop().and_then(|it| named.get(it)) {
+            for it in &code.relocations {
+                if let Place::Symbol(Symbol::Local(name), _) = &it.place
+                    && !own.contains(&name[..])
+                    && called.insert(name)
+                {
+                    waiting.push(name);
+                }
+            }
+        }
+        sizes.push(KernelCode {
+            own: kernel.phases.iter().map(|it| bytes(&it.symbol)).sum(),
+            routines: called.iter().map(|it| bytes(it)).sum(),
+        });
+        called_by_any.extend(called);
+    }
+    let routines = called_by_any.iter().map(|it| bytes(it)).sum();
+    let all: u64 = code.iter().map(|it| it.bytes.len() as u64).sum();
+    let rest = all - routines - sizes.iter().map(|it| it.own).sum::<u64>();
+    LibraryCode { kernels: sizes, routines, rest }
 }
 
 fn compile_routine(isa: &dyn TargetIsa, name: &str, routine: &Routine) -> Result<Vec<Code>, Diagnostic> {

@@ -12,8 +12,7 @@ use cranelift_module::default_libcall_names;
 use cranelift_object::{ObjectBuilder, ObjectModule};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 
-use crate::clif::unit::Unit;
-use crate::library::{Blob, Compiled, KernelCode, KernelInfo};
+use crate::library::{Blob, Compiled, LibraryCode};
 
 pub use loader::Loaded;
 use loader::load;
@@ -36,18 +35,14 @@ impl Compiled {
         emit(self)
     }
 
-    /// How much machine code each kernel is, in the order of [`kernels`](Self::kernels); none for functions of the host.
+    /// How much machine code each kernel is, and all of it.
     ///
     /// # Errors
     /// Code that the target cannot express.
-    pub fn kernel_code(&self) -> Result<Vec<KernelCode>, Diagnostics> {
+    pub fn code(&self) -> Result<LibraryCode, Diagnostics> {
         let isa = self.isa(true)?;
-        let unit = |it: &KernelInfo| self.units.iter().find(|unit| unit.name == it.symbol);
-        let units: Vec<Option<&Unit>> = self.kernels.iter().map(unit).collect();
-        let known: Vec<&Unit> = units.iter().copied().flatten().collect();
-        let mut sizes = code::sizes(&*isa, &known, &self.routines)?.into_iter();
-        let size = |it: &Option<&Unit>| it.and_then(|_| sizes.next()).unwrap_or_default();
-        Ok(units.iter().map(size).collect())
+        let code = code::compile(&*isa, &self.units, &self.routines)?;
+        Ok(code::sizes(&code, &self.kernels))
     }
 
     /// The code in the memory of this process.

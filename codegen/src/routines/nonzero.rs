@@ -7,7 +7,7 @@ use orogen_ir::kernel::{Access, Routine};
 use orogen_ir::shape::Dim;
 use orogen_ir::types::DType;
 
-use crate::clif::kernel::{Kernel, PARAMS};
+use crate::clif::kernel::{Kernel, KernelPhase, PARAMS};
 use crate::clif::size::{Scope, Sizes};
 use crate::clif::unit::{FunctionCx, Target, Visibility, build as function};
 use crate::select::forms::ParamForm;
@@ -31,13 +31,11 @@ pub(super) fn build(target: Target, name: &str, routine: &Routine) -> Kernel {
     let (_, dims) = buffer(routine, 0);
     let work = shapes.product(dims).unwrap_or(one);
     Kernel {
-        unit,
+        phases: vec![KernelPhase { unit, scratch: zero, extent: one, divided: false, work }],
         shapes,
-        scratch: zero,
-        extent: one,
-        parallel: false,
+        shared: zero,
+        memory: zero,
         aborts: false,
-        work,
         forms: vec![ParamForm::Plain; signature.params.len()],
         routines: Routines::default(),
         strategy: vec!["routine nonzero: one pass".to_owned()],

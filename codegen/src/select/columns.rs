@@ -9,7 +9,7 @@ use super::expression::{LoadOrCount, VectorExpr};
 use super::reduction::Reduction;
 use super::routine::Routine;
 use super::row_program::{Leaf, RowCall, RowProgram, RowStage, Target, Work};
-use super::selector::{Match, Selector, pairs, symbols};
+use super::selector::{Match, PLAIN, Selector, pairs, symbols};
 use super::stages;
 use super::tree::{Arg, Call, Node};
 use crate::kernels::element::Element;
@@ -17,6 +17,8 @@ use crate::vector::Width;
 
 /// Rows shorter than this are left to scalar loops.
 const SHORT: i64 = 4;
+/// Elements of a row in one unit of parallel work, where there is one row alone.
+const UNIT: i64 = 128;
 
 /// A reduction whose result is contiguous along its innermost axis.
 pub(crate) fn columns(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
@@ -105,8 +107,12 @@ fn columns_of(s: &mut Selector<'_>, stage: &Stage, width: Width) -> Option<Match
     let reduce: Vec<(Sym, Dim)> = reduce.iter().map(|it| (it.inner, it.extent)).collect();
     let loops: Vec<Sym> = outer.iter().chain(&reduce).map(|it| it.0).collect();
     let what = format!("columns of {}{}", s.shapes.display(row.extent), stages::lanes(width));
-    let start = call(s, start, (&pointers[..1], &[]), &loops, row, String::new())?;
-    let step = call(s, body, (&pointers, &counts), &loops, row, what)?;
+    let use_range = s.ranged && outer.is_empty();
+    let zero = s.shapes.int(0);
+    let (first, last, units) = if use_range { s.range(UNIT, row.count)? } else { (zero, row.count, zero) };
+    let part = Segment { row, first, count: s.shapes.sub(last, first).ok()? };
+    let start = call(s, start, (&pointers[..1], &[]), &loops, &part, String::new())?;
+    let step = call(s, body, (&pointers, &counts), &loops, &part, what)?;
     let steps = reduce.iter().rev().fold(step, |node, (var, extent)| Node::Loop {
         extent: *extent,
         vars: vec![*var],
@@ -124,33 +130,44 @@ fn columns_of(s: &mut Selector<'_>, stage: &Stage, width: Width) -> Option<Match
             s.wrap(loops, inner, true)
         }
     };
-    Some(Match { node, stages: 1, units: None })
+    Some(Match { node, stages: 1, units: use_range.then_some(units), rate: PLAIN })
 }
 
 fn map(expr: VectorExpr, root: usize, leaves: Vec<Leaf>) -> RowStage {
     RowStage { work: Work::Map, expr, root, leaves, pointer: Some(0), temporary: false }
 }
 
-/// A call for one row.
+/// A part of a row.
+struct Segment<'a> {
+    row: &'a Collapsed,
+    first: Dim,
+    count: Dim,
+}
+
+/// A call for a part of one row.
 fn call(
     s: &mut Selector<'_>,
     mut program: RowProgram,
     (pointers, counts): (&[Access], &[Dim]),
     loops: &[Sym],
-    row: &Collapsed,
+    part: &Segment<'_>,
     what: String,
 ) -> Option<Node> {
     program.plan();
     let (zero, one) = (s.shapes.int(0), s.shapes.int(1));
-    let along = pointers.iter().map(|it| it.of(row.inner).unwrap_or(zero)).collect();
-    let extents = RowCall { n: row.count, rows: one, along };
+    let row = part.row;
+    let along: Vec<Dim> = pointers.iter().map(|it| it.of(row.inner).unwrap_or(zero)).collect();
+    let extents = RowCall { n: row.count, rows: one, along: along.clone() };
     s.lawful(|shapes| Ok(program.laws(shapes, &extents)))?;
     let mut args = Vec::new();
-    for (access, target) in pointers.iter().zip(&program.targets) {
-        let bytes = access.bytes_at(&mut s.shapes, loops, target.element.bytes())?;
-        args.push(Arg::Pointer(access.buffer, bytes));
+    for ((access, target), along) in pointers.iter().zip(&program.targets).zip(along) {
+        let size = target.element.bytes();
+        let start = access.bytes_at(&mut s.shapes, loops, size)?;
+        let skip = s.shapes.mul(part.first, along).ok()?;
+        let skip = s.shapes.scale(skip, size).ok()?;
+        args.push(Arg::Pointer(access.buffer, s.shapes.add(start, skip).ok()?));
     }
-    args.extend([Arg::Size(row.count), Arg::Size(one)]);
+    args.extend([Arg::Size(part.count), Arg::Size(one)]);
     args.extend(pointers.iter().map(|_| Arg::Size(zero)));
     args.extend(counts.iter().copied().map(Arg::Size));
     let (key, isa) = (program.key(), s.isa);

@@ -9,7 +9,7 @@ use super::epilogue::{Chain, Kind, MOST_REPEATED, chain, is_fill};
 use super::forms::{Panels, ParamForm};
 use super::product::{Term, products};
 use super::routine::Routine;
-use super::selector::{Match, Selector, pairs, symbols};
+use super::selector::{Match, PLAIN, PRODUCT, Selector, pairs, symbols};
 use super::tree::{Arg, Call, Node};
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Operand};
@@ -278,7 +278,9 @@ impl Product {
         );
         let node = Node::Call(Box::new(Call { symbol, args, workspace, what }));
         let node = s.wrap(&self.outer, node, true);
-        Some(Match { node, stages: 1 + chain.stages, units: use_range.then_some(units) })
+        // Columns that few rows share are read for each multiplication, or nearly so.
+        let rate = fixed.map_or(PRODUCT, |m| m.clamp(PLAIN, PRODUCT));
+        Some(Match { node, stages: 1 + chain.stages, units: use_range.then_some(units), rate })
     }
 
     /// Layout and row stride in bytes. A's rows are its free axis, B's are the sum: so "row-major" is a unit stride

@@ -10,7 +10,7 @@ use super::epilogue::{Chain, Kind, MOST_REPEATED, chain};
 use super::forms::{Panels, ParamForm};
 use super::product::{Term, products};
 use super::routine::Routine;
-use super::selector::{Match, Selector, single_axes, spans, symbols};
+use super::selector::{Match, PLAIN, PRODUCT, Selector, single_axes, spans, symbols};
 use super::tree::{Arg, Call, Node};
 use crate::kernels::conv::{
     Convolution, Depthwise, Form, Geometry, Images, Slide, SlidingWindow, Source, Window,
@@ -23,6 +23,8 @@ use crate::vector::{Storage, Width};
 
 /// Outputs of a plane in one unit of parallel work.
 const PLANE_UNIT: i64 = 64;
+/// Least output channels of one, where these are divided: each unit makes its own panels of the image.
+const CHANNEL_UNITS: [(Form, i64); 2] = [(Form::Pointwise, 64), (Form::Unfolded, 128)];
 
 /// A convolution.
 struct Shape {
@@ -96,6 +98,8 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
     let geometry = shape.geometry.clone();
     let slides = geometry.to_string();
     let key = format!("{geometry:?} {source:?} {weights:?} {}", chain.key(&kinds));
+    // The first output channel of a call, where these are divided.
+    let mut channel = zero;
     let (symbol, workspace, units, kind) = if depthwise {
         let channels = s.shapes.int(shape.groups);
         let planes = s.shapes.mul(shape.batch, channels).ok()?;
@@ -142,13 +146,34 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
         args.extend([Arg::Size(first), Arg::Size(last)]);
         (symbol, workspace, units, "depthwise")
     } else {
-        let (first, last, units) = s.range(PLANE_UNIT, plane)?;
-        let [groups, c, m] = [shape.groups, shape.c, shape.m].map(|it| Arg::Size(s.shapes.int(it)));
-        args.extend([groups, c, m]);
+        let form = geometry.form(&mut s.shapes, &shape.images)?;
+        let (first, last, m, units) = match shape.channel_unit(s, form, plane) {
+            None => {
+                let (first, last, units) = s.range(PLANE_UNIT, plane)?;
+                (first, last, s.shapes.int(shape.m), units)
+            }
+            Some(unit) => {
+                let whole = s.shapes.int(shape.m);
+                let (begin, end, units) = s.range(unit, whole)?;
+                channel = begin;
+                let row = match layout {
+                    Layout::Packed => {
+                        steps_of(&shape, arithmetic) * weights.unit(arithmetic).bytes()
+                            + arithmetic.sum_bytes(Side::A)
+                    }
+                    _ => shape.c * taps * w.element.bytes(),
+                };
+                args[1] = Arg::Pointer(shape.w, s.shapes.scale(begin, row).ok()?);
+                let start = s.shapes.mul(begin, plane).ok()?;
+                args[2] = Arg::Pointer(chain.target, s.shapes.scale(start, chain.element.bytes()).ok()?);
+                (zero, plane, s.shapes.sub(end, begin).ok()?, units)
+            }
+        };
+        let [groups, c] = [shape.groups, shape.c].map(|it| s.shapes.int(it));
+        args.extend([groups, c, m].map(Arg::Size));
         args.extend(shape.input.iter().chain(&shape.output).map(|it| Arg::Size(*it)));
         args.push(Arg::Workspace(zero));
         args.extend([Arg::Size(first), Arg::Size(last)]);
-        let form = geometry.form(&mut s.shapes, &shape.images)?;
         let m = Some(shape.m);
         let routine = Convolution { isa: s.isa, geometry, x: source, weights, y, form, m, epilogue };
         let workspace = s.shapes.int(routine.workspace(shape.c, shape.m));
@@ -175,17 +200,25 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
         }
         (symbol, workspace, units, "convolution")
     };
-    for (access, size) in [
-        shape.x_zero.as_ref().map(|it| (it, x.element.bytes())),
-        shape.w_zero.as_ref().map(|it| (&it.0, w.element.bytes())),
+    let own = |it: &Zero| if *it == Zero::Each { channel } else { zero };
+    for (access, size, first) in [
+        shape.x_zero.as_ref().map(|it| (it, x.element.bytes(), zero)),
+        shape.w_zero.as_ref().map(|it| (&it.0, w.element.bytes(), own(&it.1))),
     ]
     .into_iter()
     .flatten()
     {
-        args.push(Arg::Pointer(access.buffer, access.bytes_at(&mut s.shapes, &[], size)?));
+        let start = access.bytes_at(&mut s.shapes, &[], size)?;
+        let skip = s.shapes.scale(first, size).ok()?;
+        args.push(Arg::Pointer(access.buffer, s.shapes.add(start, skip).ok()?));
     }
     for (buffer, (kind, element)) in &operands {
-        args.push(Arg::Pointer(*buffer, zero));
+        let first = match kind {
+            Operand::Full => s.shapes.mul(channel, plane).ok()?,
+            Operand::Row => channel,
+            Operand::Scalar | Operand::Column => zero,
+        };
+        args.push(Arg::Pointer(*buffer, s.shapes.scale(first, element.bytes()).ok()?));
         if *kind == Operand::Full {
             args.push(Arg::Size(s.shapes.scale(plane, element.bytes()).ok()?));
         }
@@ -200,7 +233,26 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
     let what =
         format!("{integers}{kind} {slides}, {} groups of {} to {}{fused}", shape.groups, shape.c, shape.m);
     let node = Node::Call(Box::new(Call { symbol, args, workspace, what }));
-    Some(Match { node, stages: 1 + chain.stages, units: s.ranged.then_some(units) })
+    let rate = if depthwise { PLAIN } else { PRODUCT };
+    Some(Match { node, stages: 1 + chain.stages, units: s.ranged.then_some(units), rate })
+}
+
+/// Steps of the sum over all input channels.
+fn steps_of(shape: &Shape, arithmetic: Arithmetic) -> i64 {
+    (shape.c + arithmetic.terms() - 1) / arithmetic.terms() * shape.geometry.taps()
+}
+
+impl Shape {
+    /// How many output channels are a unit of parallel work; none where outputs of a plane are divided, of which there are
+    /// enough, or where images and groups follow each other.
+    fn channel_unit(&self, s: &Selector<'_>, form: Form, plane: Dim) -> Option<i64> {
+        let least = CHANNEL_UNITS.iter().find(|it| it.0 == form)?.1;
+        let rows = i64::from(Tile::of(s.isa).rows);
+        let unit = (least + rows - 1) / rows * rows;
+        let few = s.shapes.as_int(plane).is_some_and(|it| it <= 2 * PLANE_UNIT);
+        let alone = self.groups == 1 && s.shapes.as_int(self.batch) == Some(1);
+        (s.ranged && few && alone && self.m > unit).then_some(unit)
+    }
 }
 
 /// Whether a load is of the same place as another.
@@ -504,7 +556,7 @@ pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let symbol = s.routine("pool", &key, || Routine::Window(Box::new(routine)));
     let what = format!("pool {window:?} {slides}");
     let node = Node::Call(Box::new(Call { symbol, args, workspace: zero, what }));
-    Some(Match { node, stages: 1 + chain.stages, units: s.ranged.then_some(units) })
+    Some(Match { node, stages: 1 + chain.stages, units: s.ranged.then_some(units), rate: PLAIN })
 }
 
 /// The elementwise stages that follow, with the buffer and kind of each operand. `narrow` says whether the final value may

@@ -21,7 +21,7 @@
 //! * **S4** Sizes that it is given may be any up to 2⁴⁰: what is narrower inside of it (lane numbers, positions in a
 //!   gather) is bounded by the vector, by its constants, or by a law.
 //!
-//! Modules in reading order: `tree` (what comes out), `schedule`, `stages` (questions about stages), `access` (linear positions), `expression` and `division` (scalar expressions as vector
+//! Modules in reading order: `tree` (what comes out), `schedule`, `parts` (what threads divide), `stages` (questions about stages), `access` (linear positions), `expression` and `division` (scalar expressions as vector
 //! code), `epilogue`, `contraction`, `convolution`, `rows` and `row_program`, `columns`, `tiles` and `tile_program`,
 //! `strips` with `strip_loads` and `strip_program`, `scans` and `scan_program`, `forms` (constants as routines want them), `routine`.
 
@@ -36,6 +36,7 @@ mod epilogue;
 mod expression;
 pub(crate) mod forms;
 mod integers;
+pub(crate) mod parts;
 mod product;
 mod reduction;
 pub(crate) mod routine;
@@ -53,5 +54,6 @@ mod tile_program;
 mod tiles;
 mod tree;
 
+pub(crate) use parts::{Part, Phase, phases, work};
 pub(crate) use schedule::{Schedule, schedule};
 pub(crate) use tree::{Arg, Call, Node, Parallel};

@@ -11,7 +11,7 @@ use super::expression::{LoadOrCount, Node, VectorExpr};
 use super::reduction::Reduction;
 use super::routine::Routine;
 use super::row_program::{Leaf, Pointer, RowCall, RowProgram, RowStage, Target, Work};
-use super::selector::{Match, Selector, pairs, single_axes};
+use super::selector::{Match, PLAIN, Selector, pairs, single_axes};
 use super::stages;
 use super::tree::{Arg, Call, Node as Tree};
 use crate::kernels::element::Element;
@@ -340,6 +340,6 @@ impl<'r> Group<'r> {
         );
         let node = Tree::Call(Box::new(Call { symbol, args, workspace, what }));
         let node = s.wrap(&loops, node, true);
-        Some(Match { node, stages: self.stages.len(), units: use_range.then_some(units) })
+        Some(Match { node, stages: self.stages.len(), units: use_range.then_some(units), rate: PLAIN })
     }
 }

@@ -15,7 +15,7 @@ use super::reduction::Reduction;
 use super::routine::Routine;
 use super::row_program::Target;
 use super::scan_program::{ScanCall, ScanProgram};
-use super::selector::{Match, Selector, pairs};
+use super::selector::{Match, PLAIN, Selector, pairs};
 use super::stages::{self, total_accesses};
 use super::tree::{Arg, Call, Node as Tree};
 use crate::kernels::element::Element;
@@ -196,7 +196,7 @@ impl<'a> Scan<'a> {
         let symbol = s.routine("scan", &scan.key(), || Routine::Program(Box::new(scan.build(isa)), isa));
         let node = Tree::Call(Box::new(Call { symbol, args, workspace: zero, what }));
         let node = s.wrap(&loops, node, true);
-        Some(Match { node, stages: STATEMENTS, units: use_range.then_some(units) })
+        Some(Match { node, stages: STATEMENTS, units: use_range.then_some(units), rate: PLAIN })
     }
 }
 

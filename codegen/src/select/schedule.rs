@@ -11,14 +11,15 @@ use super::columns::columns;
 use super::contraction::matrix_product;
 use super::convolution::{convolution, pooling};
 use super::forms::ParamForm;
+use super::parts::Part;
 use super::routine::Routines;
 use super::rows::rows;
-use super::scans::{self, scan};
+use super::scans::scan;
 use super::selector::{Match, Selector};
 use super::stages::{count, own_dims, shared_axes, shared_depth};
 use super::strips::{packed, strips};
 use super::tiles::tiles;
-use super::tree::{Node, Parallel};
+use super::tree::{Call, Node, Parallel};
 use crate::vector::Isa;
 
 /// The most stages that share scalar loops: whether one more fits is asked of all of them. What is made and used
@@ -29,9 +30,7 @@ const MAX_GROUP: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Schedule {
     /// The parts in order.
-    pub(crate) body: Vec<Node>,
-    /// How it is divided.
-    pub(crate) parallel: Parallel,
+    pub(crate) parts: Vec<Part>,
     /// For each local buffer in memory, which of its dimensions are stored; the others hold one iteration at a time.
     pub(crate) kept: IndexMap<BufferId, Vec<bool>>,
     /// Where all dimensions live: the program's context and what was added.
@@ -40,19 +39,17 @@ pub(crate) struct Schedule {
     pub(crate) forms: Vec<ParamForm>,
     /// Routines that are called.
     pub(crate) routines: Routines,
-    /// Bytes of workspace of each call; they never run at the same time.
-    pub(crate) workspaces: Vec<Dim>,
     /// What was chosen, a line for each part.
     pub(crate) strategy: Vec<String>,
 }
 
 /// Chooses the loop structure of a program and the routines that it calls. `constant` says which parameters are
-/// always constants.
-pub(crate) fn schedule(program: &TensorProgram, isa: Isa, constant: &[bool]) -> Schedule {
+/// always constants, `divide` whether parts may be divided among threads.
+pub(crate) fn schedule(program: &TensorProgram, isa: Isa, constant: &[bool], divide: bool) -> Schedule {
     // A constant has one form. Where its loads want different ones, it stays as it is, and all is chosen again.
     let mut constant = constant.to_vec();
     loop {
-        match attempt(program, isa, &constant) {
+        match attempt(program, isa, &constant, divide) {
             Ok(schedule) => return schedule,
             Err(disputed) => constant[disputed] = false,
         }
@@ -60,7 +57,7 @@ pub(crate) fn schedule(program: &TensorProgram, isa: Isa, constant: &[bool]) -> 
 }
 
 /// A schedule, or the place of a constant that cannot have a form of its own.
-fn attempt(program: &TensorProgram, isa: Isa, constant: &[bool]) -> Result<Schedule, usize> {
+fn attempt(program: &TensorProgram, isa: Isa, constant: &[bool], divide: bool) -> Result<Schedule, usize> {
     let mut kept = IndexMap::new();
     for (id, buffer) in program.buffers.iter() {
         if buffer.role == BufferRole::Local {
@@ -68,47 +65,21 @@ fn attempt(program: &TensorProgram, isa: Isa, constant: &[bool]) -> Result<Sched
         }
     }
     let mut selector = Selector::new(program, isa, constant);
-    let mut chooser = Chooser { kept, strategy: Vec::new(), workspaces: Vec::new() };
-    let whole: Option<Vec<&Stage>> = program
-        .body
-        .iter()
-        .map(|it| match it {
-            Stmt::Stage(stage) => Some(stage),
-            Stmt::For { .. } => None,
-        })
-        .collect();
-    if let Some(run) = whole.filter(|it| !it.is_empty()) {
-        selector.ranged = true;
-        if let Some(found) = chooser.choose(&mut selector, &run).filter(|it| it.stages == run.len()) {
-            let parallel = match (found.units, &found.node) {
-                (Some(units), _) => Parallel::Range { units, begin: selector.begin, end: selector.end },
-                (None, node) => parallel_loop(node),
-            };
-            let node = some(program, &run, vec![found.node]);
-            return chooser.finish(selector, node, parallel);
-        }
-        let fresh = Selector::new(program, selector.isa, constant);
-        selector = fresh;
-        chooser.strategy.clear();
-        chooser.workspaces.clear();
+    selector.ranged = divide;
+    let mut chooser = Chooser { kept, strategy: Vec::new() };
+    let mut parts = chooser.statements(&mut selector, &program.body);
+    if !divide {
+        parts.iter_mut().for_each(|it| it.parallel = Parallel::No);
     }
-    if program.body.len() == scans::STATEMENTS {
-        selector.ranged = true;
-        if let Some(found) = chooser.scan(&mut selector, &program.body) {
-            let parallel = match found.units {
-                Some(units) => Parallel::Range { units, begin: selector.begin, end: selector.end },
-                None => parallel_loop(&found.node),
-            };
-            return chooser.finish(selector, vec![found.node], parallel);
-        }
-        selector.ranged = false;
+    if let Some(disputed) = selector.disputed() {
+        return Err(disputed);
     }
-    let body = chooser.statements(&mut selector, &program.body);
-    let parallel = match &body[..] {
-        [only] => parallel_loop(only),
-        _ => Parallel::No,
-    };
-    chooser.finish(selector, body, parallel)
+    let Chooser { mut kept, strategy } = chooser;
+    // What lives inside routines needs no memory of its own.
+    let nodes = parts.iter().flat_map(|it| &it.body);
+    kept.retain(|buffer, _| nodes.clone().any(|node| node.touches(program, *buffer)));
+    let Selector { shapes, forms, routines, .. } = selector;
+    Ok(Schedule { parts, kept, shapes, forms, routines, strategy })
 }
 
 /// The loop that a part is, if its iterations may run at the same time.
@@ -137,111 +108,89 @@ fn some(program: &TensorProgram, stages: &[&Stage], body: Vec<Node>) -> Vec<Node
 struct Chooser {
     kept: IndexMap<BufferId, Vec<bool>>,
     strategy: Vec<String>,
-    workspaces: Vec<Dim>,
 }
 
 impl Chooser {
-    fn finish(
-        mut self,
-        selector: Selector<'_>,
-        body: Vec<Node>,
-        parallel: Parallel,
-    ) -> Result<Schedule, usize> {
-        if let Some(disputed) = selector.disputed() {
-            return Err(disputed);
-        }
-        // What lives inside routines needs no memory of its own.
-        self.kept.retain(|buffer, _| body.iter().any(|node| node.touches(selector.program, *buffer)));
-        Ok(Schedule {
-            body,
-            parallel,
-            kept: self.kept,
-            shapes: selector.shapes,
-            forms: selector.forms,
-            routines: selector.routines,
-            workspaces: self.workspaces,
-            strategy: self.strategy,
-        })
-    }
-
     /// A routine for the first stages of a run.
-    fn choose(&mut self, s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
-        let found = convolution(s, run)
+    fn choose(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
+        convolution(s, run)
             .or_else(|| matrix_product(s, run))
             .or_else(|| packed(s, run))
             .or_else(|| rows(s, run))
             .or_else(|| pooling(s, run))
             .or_else(|| columns(s, run))
             .or_else(|| tiles(s, run))
-            .or_else(|| strips(s, run))?;
-        note(&found.node, &mut self.strategy, &mut self.workspaces);
-        Some(found)
+            .or_else(|| strips(s, run))
     }
 
-    /// A routine for the first statements of some that are a scan.
-    fn scan(&mut self, s: &mut Selector<'_>, body: &[Stmt]) -> Option<Match> {
-        let found = scan(s, body)?;
-        note(&found.node, &mut self.strategy, &mut self.workspaces);
-        Some(found)
+    /// What a routine computes, as a part.
+    fn part(&mut self, s: &Selector<'_>, found: Match, body: impl FnOnce(Node) -> Vec<Node>) -> Part {
+        note(&found.node, &mut self.strategy);
+        let parallel = match found.units {
+            Some(units) => Parallel::Range { units, begin: s.begin, end: s.end },
+            None => parallel_loop(&found.node),
+        };
+        Part { body: body(found.node), parallel, statements: found.stages, rate: found.rate }
     }
 
-    fn statements(&mut self, s: &mut Selector<'_>, body: &[Stmt]) -> Vec<Node> {
-        let mut nodes = Vec::new();
+    fn statements(&mut self, s: &mut Selector<'_>, body: &[Stmt]) -> Vec<Part> {
+        let mut parts = Vec::new();
         let mut run: Vec<&Stage> = Vec::new();
         let mut rest = body;
         while let Some((statement, after)) = rest.split_first() {
-            if let Some(found) = self.scan(s, rest) {
-                nodes.extend(self.run(s, &std::mem::take(&mut run)));
-                nodes.push(found.node);
+            if let Some(found) = scan(s, rest) {
+                parts.extend(self.run(s, &std::mem::take(&mut run)));
                 rest = &rest[found.stages..];
+                parts.push(self.part(s, found, |node| vec![node]));
                 continue;
             }
             rest = after;
             match statement {
                 Stmt::Stage(stage) => run.push(stage),
                 Stmt::For { axis, body } => {
-                    nodes.extend(self.run(s, &std::mem::take(&mut run)));
-                    let body = self.statements(s, body);
-                    nodes.push(Node::Loop {
-                        extent: axis.extent,
-                        vars: vec![axis.var],
-                        body,
-                        independent: false,
-                    });
+                    parts.extend(self.run(s, &std::mem::take(&mut run)));
+                    // Steps wait for each other, so nothing in them is divided.
+                    let ranged = std::mem::replace(&mut s.ranged, false);
+                    let body = self.statements(s, body).into_iter().flat_map(|it| it.body).collect();
+                    s.ranged = ranged;
+                    let (extent, vars) = (axis.extent, vec![axis.var]);
+                    let steps = Node::Loop { extent, vars, body, independent: false };
+                    parts.push(Part { body: vec![steps], parallel: Parallel::No, statements: 1, rate: 1 });
                 }
             }
         }
-        nodes.extend(self.run(s, &run));
-        nodes
+        parts.extend(self.run(s, &run));
+        parts
     }
 
     /// Consecutive stages.
-    fn run(&mut self, s: &mut Selector<'_>, run: &[&Stage]) -> Vec<Node> {
-        let mut nodes = Vec::new();
+    fn run(&mut self, s: &mut Selector<'_>, run: &[&Stage]) -> Vec<Part> {
+        let mut parts = Vec::new();
         let mut rest = run;
         let mut scalar: Vec<&Stage> = Vec::new();
         while let Some((first, after)) = rest.split_first() {
-            if let Some(found) = self.choose(s, rest) {
-                nodes.extend(self.group(s.program, &std::mem::take(&mut scalar)));
-                nodes.extend(some(s.program, &rest[..found.stages], vec![found.node]));
-                rest = &rest[found.stages..];
+            if let Some(found) = Self::choose(s, rest) {
+                parts.extend(self.group(s.program, &std::mem::take(&mut scalar)));
+                let (own, after) = rest.split_at(found.stages);
+                parts.push(self.part(s, found, |node| some(s.program, own, vec![node])));
+                rest = after;
                 continue;
             }
             if !scalar.is_empty()
                 && (scalar.len() == MAX_GROUP || shared_axes(s.program, &scalar, first) == 0)
             {
-                nodes.extend(self.group(s.program, &std::mem::take(&mut scalar)));
+                parts.extend(self.group(s.program, &std::mem::take(&mut scalar)));
             }
             scalar.push(first);
             rest = after;
         }
-        nodes.extend(self.group(s.program, &scalar));
-        nodes
+        parts.extend(self.group(s.program, &scalar));
+        parts
     }
 
     /// Scalar loops for consecutive stages that share at least their first axis.
-    fn group(&mut self, program: &TensorProgram, run: &[&Stage]) -> Vec<Node> {
-        let Some(first) = run.first() else { return Vec::new() };
+    fn group(&mut self, program: &TensorProgram, run: &[&Stage]) -> Option<Part> {
+        let first = run.first()?;
         let depth = shared_depth(program, run).unwrap_or(0);
         shrink(program, run, depth, &mut self.kept);
         let scatters = run.iter().any(|it| it.at.iter().any(|it| it.value().is_some()));
@@ -254,23 +203,23 @@ impl Chooser {
         }
         let stages = if run.len() == 1 { "stage" } else { "stages" };
         self.strategy.push(format!("scalar loops ({} {stages}, {depth} shared axes)", run.len()));
-        some(program, run, nodes)
+        let body = some(program, run, nodes);
+        let parallel = match &body[..] {
+            [only] => parallel_loop(only),
+            _ => Parallel::No,
+        };
+        Some(Part { body, parallel, statements: run.len(), rate: 1 })
     }
 }
 
-fn note(node: &Node, strategy: &mut Vec<String>, workspaces: &mut Vec<Dim>) {
-    match node {
-        Node::Loop { body, .. } | Node::Some { body, .. } | Node::Checked { body, .. } => {
-            body.iter().for_each(|it| note(it, strategy, workspaces));
+/// What the routines of a part are, for reports.
+fn note(node: &Node, strategy: &mut Vec<String>) {
+    let mut each = |call: &Call| {
+        if !call.what.is_empty() {
+            strategy.push(call.what.clone());
         }
-        Node::Stage { .. } => {}
-        Node::Call(call) => {
-            if !call.what.is_empty() {
-                strategy.push(call.what.clone());
-            }
-            workspaces.push(call.workspace);
-        }
-    }
+    };
+    node.calls(&mut each);
 }
 
 /// Drops the dimensions of locals that only ever hold one iteration of the shared loops.

@@ -19,7 +19,13 @@ pub(crate) struct Match {
     pub(crate) stages: usize,
     /// Into how many units the work can be divided by [`Selector::begin`] and [`Selector::end`].
     pub(crate) units: Option<Dim>,
+    /// How many points it computes in the time of an element operation: products are computed by whole tiles.
+    pub(crate) rate: i64,
 }
+
+/// The rate of products, and of all else.
+pub(crate) const PRODUCT: i64 = 8;
+pub(crate) const PLAIN: i64 = 1;
 
 /// State of the choice for one program.
 pub(crate) struct Selector<'p> {
@@ -37,11 +43,11 @@ pub(crate) struct Selector<'p> {
     claims: Vec<Option<usize>>,
     /// Routines that are called.
     pub(crate) routines: Routines,
-    /// First unit of the range that a call of the kernel computes.
+    /// First unit of the range that a call computes.
     pub(crate) begin: Sym,
     /// End of that range.
     pub(crate) end: Sym,
-    /// Whether ranges may be used: the routine is all that the kernel does.
+    /// Whether ranges may be used: the routine is a part of the kernel, which threads may divide.
     pub(crate) ranged: bool,
 }
 

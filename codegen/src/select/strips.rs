@@ -17,7 +17,7 @@ use super::element::{elements_in, moves};
 use super::expression::VectorExpr;
 use super::reduction::Reduction;
 use super::routine::Routine;
-use super::selector::{Match, Selector};
+use super::selector::{Match, PLAIN, Selector};
 use super::stages;
 use super::strip_loads::{Load, Parts, Range, integer};
 use super::strip_program::{Source, StripCall, StripProgram};
@@ -53,13 +53,40 @@ pub(crate) fn strips(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     if cuts.is_empty() {
         return stage.choose(s, None);
     }
-    let ranged = std::mem::replace(&mut s.ranged, false);
-    let mut piece = |piece: &[i64]| stage.choose(s, Some((piece[0], piece[1])));
-    let body = cuts.windows(2).map(|it| Some(piece(it)?.node)).collect::<Option<Vec<Tree>>>();
-    s.ranged = ranged;
-    let extent = s.shapes.int(1);
-    let node = Tree::Loop { extent, vars: Vec::new(), body: body?, independent: false };
-    Some(Match { node, stages: 1, units: None })
+    let pieces = |s: &mut Selector<'_>| {
+        let piece = |piece: &[i64]| stage.choose(s, Some((piece[0], piece[1])));
+        cuts.windows(2).map(piece).collect::<Option<Vec<Match>>>()
+    };
+    // Threads divide rows, of which all pieces have the same.
+    let mut found = pieces(s)?;
+    let mut units = found[0].units;
+    if found.iter().any(|it| it.units != units) {
+        let ranged = std::mem::replace(&mut s.ranged, false);
+        found = pieces(s)?;
+        s.ranged = ranged;
+        units = None;
+    }
+    let node = beside(s, found.into_iter().map(|it| it.node).collect());
+    Some(Match { node, stages: 1, units, rate: PLAIN })
+}
+
+/// Nodes that touch different elements: one loop around them, where each is a loop over the same axis.
+fn beside(s: &mut Selector<'_>, nodes: Vec<Tree>) -> Tree {
+    let axis = |node: &Tree| match node {
+        Tree::Loop { extent, vars, independent: true, .. } => Some((*extent, vars.clone())),
+        _ => None,
+    };
+    let same =
+        nodes.first().and_then(axis).filter(|it| nodes.iter().all(|node| axis(node).as_ref() == Some(it)));
+    let Some((extent, vars)) = same else {
+        let extent = s.shapes.int(1);
+        return Tree::Loop { extent, vars: Vec::new(), body: nodes, independent: false };
+    };
+    let inside = nodes.into_iter().flat_map(|it| match it {
+        Tree::Loop { body, .. } => body,
+        other => vec![other],
+    });
+    Tree::Loop { extent, vars, body: inside.collect(), independent: true }
 }
 
 /// A stage that moves rows of elements of another size than four bytes, which fill lanes.
@@ -397,7 +424,7 @@ impl<'a> Strips<'a> {
         if checks {
             node = Tree::Checked { body: vec![node], stage: self.stage.clone() };
         }
-        Some(Match { node, stages: 1, units: use_range.then_some(units) })
+        Some(Match { node, stages: 1, units: use_range.then_some(units), rate: PLAIN })
     }
 
     /// What the laws speak of.

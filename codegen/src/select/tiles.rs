@@ -11,7 +11,7 @@ use super::access::{Access, Collapsed, collapse};
 use super::element::elements_in;
 use super::expression::{Load, VectorExpr};
 use super::routine::Routine;
-use super::selector::{Match, Selector, pairs, single_axes, symbols};
+use super::selector::{Match, PLAIN, Selector, pairs, single_axes, symbols};
 use super::stages;
 use super::tile_program::{Source, TileCall, TileProgram};
 use super::tree::{Arg, Call, Node as Tree};
@@ -123,5 +123,5 @@ fn tiles_of(s: &mut Selector<'_>, stage: &Stage, width: Width) -> Option<Match> 
     let workspace = s.shapes.int(0);
     let node = Tree::Call(Box::new(Call { symbol, args, workspace, what }));
     let node = s.wrap(&outer, node, true);
-    Some(Match { node, stages: 1, units: use_range.then_some(units) })
+    Some(Match { node, stages: 1, units: use_range.then_some(units), rate: PLAIN })
 }

@@ -46,8 +46,19 @@ pub(crate) enum Node {
 }
 
 impl Node {
+    /// Does something with each call of a routine, in order.
+    pub(crate) fn calls(&self, each: &mut dyn FnMut(&Call)) {
+        match self {
+            Node::Loop { body, .. } | Node::Some { body, .. } | Node::Checked { body, .. } => {
+                body.iter().for_each(|it| it.calls(each));
+            }
+            Node::Stage { .. } => {}
+            Node::Call(call) => each(call),
+        }
+    }
+
     /// Whether the memory of a buffer is read or written.
-    pub(super) fn touches(&self, program: &TensorProgram, buffer: BufferId) -> bool {
+    pub(crate) fn touches(&self, program: &TensorProgram, buffer: BufferId) -> bool {
         let loads = |at: &[Index]| {
             let roots = at.iter().filter_map(Index::value).collect();
             expressions_below(program, roots)
@@ -70,14 +81,14 @@ impl Node {
     }
 }
 
-/// How the work of a kernel is divided among threads.
+/// How the work of a part is divided among threads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Parallel {
     /// Not at all.
     No,
-    /// The only part is a loop of so many iterations; a call of the kernel runs a range of them.
+    /// It is a loop of so many iterations; a call runs a range of them.
     Loop(Dim),
-    /// So many units; the symbols stand for the range that a call of the kernel computes.
+    /// So many units; the symbols stand for the range that a call computes.
     Range {
         /// Number of units.
         units: Dim,
@@ -110,7 +121,7 @@ pub(crate) enum Arg {
 pub(crate) struct Call {
     /// Symbol of the routine.
     pub(crate) symbol: String,
-    /// Its arguments, over sizes, loop variables and the range of the kernel.
+    /// Its arguments, over sizes, loop variables and the range of the part.
     pub(crate) args: Vec<Arg>,
     /// Bytes of workspace.
     pub(crate) workspace: Dim,

@@ -6,7 +6,7 @@
 pub mod conv;
 pub mod guard;
 
-use orogen_abi::DLDataType;
+use orogen_abi::{DLDataType, HostTable, LoopBody};
 use orogen_codegen::link::{ElfLinker, LinkInput, Linker};
 use orogen_codegen::vector::Isa;
 use orogen_codegen::{CodegenOptions, Compiled, Cpu, Metadata, compile};
@@ -15,6 +15,7 @@ use orogen_ir::plan::{BufferRef, CallPlan, KernelId, PlanInput, PlanModule, Plan
 use orogen_ir::types::{DType, Source, TensorData};
 use orogen_reference::eval_program;
 use orogen_runtime::{Library, PackedFunc, RuntimeError, Tensor, Value};
+use std::ffi::c_void;
 use std::sync::Arc;
 
 /// A generator of test data: SplitMix64.
@@ -164,11 +165,30 @@ pub fn jit(plan: &CallPlan, host: bool) -> PackedFunc {
 
 /// As [`jit`], of a compiled plan.
 pub fn in_memory(compiled: &Compiled, host: bool) -> PackedFunc {
+    hosted(compiled, host.then(orogen_runtime::host_table))
+}
+
+/// Calls a compiled plan in memory whose loops are divided as far as they may be.
+pub fn call_divided(compiled: &Compiled, inputs: &[TensorData]) -> Result<Vec<TensorData>, RuntimeError> {
+    let table = HostTable { parallel_for: in_grains, ..*orogen_runtime::host_table() };
+    call(&hosted(compiled, Some(Box::leak(Box::new(table)))), inputs)
+}
+
+/// A loop in the smallest ranges that it may have, the last one first.
+unsafe extern "C" fn in_grains(body: LoopBody, context: *mut c_void, extent: i64, grain: i64) {
+    let grain = grain.max(1);
+    for begin in (0..(extent + grain - 1) / grain).rev().map(|it| it * grain) {
+        // SAFETY: body and context belong together, for any range of the loop.
+        unsafe { body(context, begin, extent.min(begin + grain)) };
+    }
+}
+
+fn hosted(compiled: &Compiled, host: Option<&'static HostTable>) -> PackedFunc {
     let loaded = match compiled.jit() {
         Ok(loaded) => loaded,
         Err(diagnostics) => panic!("{diagnostics}"),
     };
-    loaded.set_host(host.then(orogen_runtime::host_table));
+    loaded.set_host(host);
     // SAFETY: generated entry points follow the laws of the binary interface, and the owner keeps the code.
     unsafe { PackedFunc::from_raw("main", loaded.entry(), std::ptr::null_mut(), Arc::new(loaded)) }
 }

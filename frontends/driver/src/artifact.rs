@@ -5,7 +5,7 @@ use crate::load;
 use crate::metadata;
 use crate::{CompileOptions, Compiler, LowerReport, Lowered, Model};
 use orogen_codegen::link::{ElfLinker, LinkError, LinkInput, Linker, SystemLinker};
-use orogen_codegen::{CodegenOptions, Compiled, KernelCode, KernelInfo};
+use orogen_codegen::{CodegenOptions, Compiled, KernelInfo, LibraryCode};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_passes::manager::Step;
 use orogen_runtime::{Dim, Library, Parameter, Tensor};
@@ -60,12 +60,12 @@ impl Artifact {
         self.compiled.kernels()
     }
 
-    /// How much machine code each kernel is, in the order of [`kernels`](Self::kernels).
+    /// How much machine code there is: of each kernel, in the order of [`kernels`](Self::kernels), and of all else.
     ///
     /// # Errors
     /// Code that the target cannot express.
-    pub fn kernel_code(&self) -> Result<Vec<KernelCode>, Diagnostics> {
-        self.compiled.kernel_code()
+    pub fn code(&self) -> Result<LibraryCode, Diagnostics> {
+        self.compiled.code()
     }
 
     /// What the library does not hold (see [`CompileOptions::separate`]), under the names that it asks for: after

@@ -50,7 +50,7 @@ pub use model::Model;
 pub use options::{CompileOptions, Entry, OptIn, State};
 
 pub use orogen_codegen::link::OutputFile;
-pub use orogen_codegen::{CodegenOptions, Cpu, KernelCode, KernelInfo};
+pub use orogen_codegen::{CodegenOptions, Cpu, KernelCode, KernelInfo, LibraryCode, PhaseInfo};
 pub use orogen_ir as ir;
 pub use orogen_ir::diag::{Diagnostic, Diagnostics};
 pub use orogen_ir::ops::Limits;

@@ -22,6 +22,7 @@ mod exact;
 mod externs;
 mod frame;
 mod invoke;
+mod kernels;
 mod objects;
 mod parts;
 mod steps;
@@ -40,7 +41,8 @@ use self::exact::Exact;
 pub(crate) use self::externs::slot_symbol;
 use self::frame::Frame;
 use self::objects::Held;
-use super::kernel::{Failure, Kernel};
+use super::kernel::Kernel;
+use super::lowering::Failure;
 use super::size::{Checked, Scope, Sizes};
 use super::support::{Form, Support};
 use super::unit::{FunctionCx, Symbol, Target, Unit, Visibility, Words, build};
@@ -63,8 +65,6 @@ pub(crate) struct EntryInput<'a> {
     pub(crate) kernels: &'a [Option<Kernel>],
     /// For each kernel parameter, the blob form of each constant: the symbol of a buffer, when it is a constant.
     pub(crate) constants: &'a dyn ConstantSymbols,
-    /// Whether kernels may run on several threads.
-    pub(crate) parallel: bool,
 }
 
 /// Where constants lie.
@@ -103,8 +103,8 @@ pub(crate) fn entry(target: Target, input: EntryInput<'_>) -> Vec<Unit> {
         let frame = Words::Slot(room(cx, start + if in_parts { 8 * plan.shapes.symbols().len() } else { 0 }));
         let scope = if in_parts { Scope::in_memory(frame, start as i32) } else { Scope::default() };
         let host = cx.host();
-        // One more than the arguments: kernels that may abort take a failure.
-        let width = (widest_call(&plan.steps) + 1).max(widest_rank(plan));
+        // Two more than the arguments: kernels that may abort take a failure, and there is the memory that phases share.
+        let width = (widest_call(&plan.steps) + 2).max(widest_rank(plan));
         let mut entry = Entry::new(input, cx, Frame::new(plan, frame), host, args[1], width);
         entry.scope = scope;
         entry.run(args);
@@ -160,7 +160,8 @@ struct Entry<'a, 'b, 'c> {
     place: String,
     /// Expressions that are known to be exact here.
     exact: Exact,
-    kernels: IndexMap<u32, FuncRef>,
+    /// Phases of kernels.
+    kernels: IndexMap<(u32, usize), FuncRef>,
     /// Functions that are parts of this one.
     parts: Vec<Unit>,
     /// Whether this is one.

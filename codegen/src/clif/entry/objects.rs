@@ -12,7 +12,7 @@ use orogen_ir::types::{TensorType, Type};
 use std::mem::{offset_of, size_of};
 
 use super::Entry;
-use crate::clif::kernel::Failure;
+use crate::clif::lowering::Failure;
 use crate::clif::support::{Form, Support};
 
 /// Items that are written to the stack at once for a new array.

@@ -4,22 +4,16 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
 use orogen_abi::{DLTensor, TensorObject};
 use orogen_ir::kernel::Kernel as Called;
-use orogen_ir::plan::{BufferRef, Condition, KernelId, ShapeCheck, Step};
+use orogen_ir::plan::{BufferRef, Condition, ShapeCheck, Step};
 use orogen_ir::shape::{Constraint, Dim, MAX_INTEGER, Sym, SymbolKind};
 use orogen_ir::types::{DType, Source};
 use std::mem::offset_of;
 
 use super::arguments::dlpack;
 use super::{Entry, MAX_BYTES};
-use crate::clif::kernel::{Failure, PARAMS};
-use crate::clif::size::{Checked, MAX_EXTENT, Range, Scope, Sizes};
-use crate::clif::support::{Form, Support};
+use crate::clif::size::{Checked, MAX_EXTENT, Range};
+use crate::clif::support::Support;
 use crate::clif::unit::Symbol;
-
-/// Work, in element operations, below which a kernel is not worth a second thread.
-const PARALLEL_WORK: i64 = 1 << 16;
-/// Least work of one range of a parallel loop.
-const GRAIN_WORK: i64 = 1 << 14;
 
 impl Entry<'_, '_, '_> {
     pub(super) fn step(&mut self, step: &Step) {
@@ -166,7 +160,7 @@ impl Entry<'_, '_, '_> {
     }
 
     /// Ends the call unless a value that a symbol gets is one of its kind (law E2).
-    fn in_range(&mut self, checked: Checked, kind: SymbolKind, name: &str) {
+    pub(super) fn in_range(&mut self, checked: Checked, kind: SymbolKind, name: &str) {
         if checked.range.is_in(Range::of(kind)) {
             return;
         }
@@ -245,7 +239,7 @@ impl Entry<'_, '_, '_> {
         checked.value
     }
 
-    fn check_bytes(&mut self, bytes: Checked) {
+    pub(super) fn check_bytes(&mut self, bytes: Checked) {
         if bytes.overflow.is_none() && bytes.range.is_in(Range::of_bytes(MAX_BYTES)) {
             return;
         }
@@ -330,108 +324,5 @@ impl Entry<'_, '_, '_> {
             self.require_that(ok, "ValueError", &message, "", [one, extent.value]);
         }
         self.cx.b.ins().ireduce(types::I32, rank.value)
-    }
-
-    fn kernel(&mut self, id: KernelId, called: &Called, args: &[BufferRef], sizes: &[Dim]) {
-        let kernels = self.input.kernels;
-        let kernel =
-            kernels[id.0 as usize].as_ref().expect("all kernels but functions of the host have code");
-        for (i, arg) in args.iter().enumerate() {
-            let pointer =
-                self.buffer(*arg, |entry, constant| entry.input.constants.kernel_argument(id.0, i, constant));
-            self.cx.b.ins().stack_store(types::I64, pointer, self.call_buffers, i as i32 * 8);
-        }
-        if kernel.aborts {
-            let failure = self.cx.b.ins().stack_addr(types::I64, self.failure, 0);
-            self.cx.b.ins().stack_store(types::I64, failure, self.call_buffers, args.len() as i32 * 8);
-            let zero = self.cx.int(0);
-            self.cx.b.ins().stack_store(types::I64, zero, self.failure, offset_of!(Failure, place) as i32);
-        }
-        let mut scope = Scope::default();
-        for (i, (size, symbol)) in sizes.iter().zip(called.sizes()).enumerate() {
-            let checked = self.measured(*size);
-            if !self.exact.contains(&self.input.plan.shapes, *size) {
-                self.exact(checked);
-                self.exact.insert(*size);
-            }
-            let shapes = called.shapes();
-            self.in_range(checked, shapes.kind(*symbol), shapes.name(*symbol));
-            self.cx.b.ins().stack_store(types::I64, checked.value, self.call_sizes, i as i32 * 8);
-            scope.bind(*symbol, checked.value, 0);
-        }
-        let inner = Sizes { shapes: &kernel.shapes, scope: &scope };
-        let scratch = inner.checked(self.cx, kernel.scratch);
-        self.check_bytes(scratch);
-        let scratch = scratch.value;
-        let extent = inner.checked(self.cx, kernel.extent);
-        self.exact(extent);
-        let extent = extent.value;
-        let work = match (self.input.parallel && kernel.parallel, kernel.shapes.as_int(kernel.work)) {
-            (false, _) => None,
-            (true, Some(work)) if work < PARALLEL_WORK => None,
-            _ => {
-                let work = inner.checked(self.cx, kernel.work);
-                let most = self.cx.int(i64::MAX);
-                Some(match work.overflow {
-                    Some(overflow) => self.cx.b.ins().select(overflow, most, work.value),
-                    None => work.value,
-                })
-            }
-        };
-        let name = Symbol::Local(kernel.unit.name.clone());
-        let function = *self.kernels.entry(id.0).or_insert_with(|| self.cx.function(name, &PARAMS, &[]));
-        let buffers = self.cx.b.ins().stack_addr(types::I64, self.call_buffers, 0);
-        let values = self.cx.b.ins().stack_addr(types::I64, self.call_sizes, 0);
-        let done = self.cx.b.create_block();
-        if let Some(work) = work {
-            let (parallel, serial) = (self.cx.b.create_block(), self.cx.b.create_block());
-            let has_host = self.cx.b.ins().icmp_imm_s(IntCC::NotEqual, self.host, 0);
-            let large = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, work, PARALLEL_WORK);
-            let several = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, extent, 1);
-            let wanted = self.cx.b.ins().band(large, several);
-            let wanted = self.cx.b.ins().band(wanted, has_host);
-            self.cx.b.ins().brif(wanted, parallel, &[], serial, &[]);
-            self.cx.b.switch_to_block(parallel);
-            // Iterations that make up the least work of a range.
-            let scaled = self.cx.b.ins().imul_imm_s(extent, GRAIN_WORK);
-            let grain = self.cx.b.ins().sdiv(scaled, work);
-            let one = self.cx.int(1);
-            let grain = self.cx.b.ins().smax(grain, one);
-            let address = self.cx.b.ins().func_addr(types::I64, function);
-            let args = [address, buffers, values, scratch, extent, grain];
-            let status = self.cx.support(Support::Parallel, &args).expect("one result");
-            self.cx.b.ins().brif(status, self.fail, &[], done, &[]);
-            self.cx.b.switch_to_block(serial);
-        }
-        let memory = match kernel.shapes.as_int(kernel.scratch) {
-            Some(0) => self.cx.int(0),
-            _ => {
-                let memory = self.frame.scratch();
-                let pointer = self.frame.reserve(self.cx, self.host, memory, scratch);
-                self.require_made(pointer);
-                pointer
-            }
-        };
-        let zero = self.cx.int(0);
-        self.cx.b.ins().call(function, &[buffers, values, memory, zero, extent]);
-        self.cx.b.ins().jump(done, &[]);
-        self.cx.b.switch_to_block(done);
-        if kernel.aborts {
-            self.check_failure(if self.place.is_empty() { called.name() } else { "" });
-        }
-    }
-
-    /// Ends the call when a kernel aborted.
-    fn check_failure(&mut self, what: &str) {
-        let offset = offset_of!(Failure, place) as i32;
-        let place = self.cx.b.ins().stack_load(types::I64, types::I64, self.failure, offset);
-        let good = self.cx.b.ins().icmp_imm_s(IntCC::Equal, place, 0);
-        let bad = self.unless(good);
-        let next = self.cx.b.current_block();
-        self.cx.b.switch_to_block(bad);
-        let failure = self.cx.b.ins().stack_addr(types::I64, self.failure, 0);
-        let zero = self.cx.int(0);
-        self.raise("IndexError", what, Form::Index, zero, failure);
-        self.cx.b.switch_to_block(next.expect("`unless` leaves a current block"));
     }
 }

@@ -8,7 +8,7 @@ use orogen_abi::HostTable;
 use std::mem::offset_of;
 
 use super::I;
-use crate::clif::kernel::Failure;
+use crate::clif::lowering::Failure;
 use crate::clif::unit::{FunctionCx, Symbol};
 
 /// Room for a message with its end.
