@@ -30,6 +30,7 @@ pub fn compile(
     metadata: &Metadata,
     options: &CodegenOptions,
 ) -> Result<Compiled, Diagnostics> {
+    crate::strings::refuse(module)?;
     let isa = options.isa(true)?;
     let target = Target::of(&*isa);
     let constant = module.constant_params();

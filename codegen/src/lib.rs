@@ -25,6 +25,7 @@ pub mod object;
 mod options;
 mod routines;
 pub mod select;
+mod strings;
 pub mod vector;
 
 mod compile;

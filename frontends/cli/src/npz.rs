@@ -158,7 +158,7 @@ mod tests {
             assert_eq!((back.dtype(), back.shape()), (tensor.dtype(), tensor.shape()));
             assert_eq!(back.as_bytes().ok(), tensor.as_bytes().ok());
         }
-        for dtype in DType::ALL.into_iter().filter(|it| kind(*it).is_none()) {
+        for dtype in DType::ALL.into_iter().filter(|it| kind(*it).is_none() && *it != DType::Str) {
             let (code, bits) = dtype.row().dlpack;
             let data = TensorData::from_f64(dtype, &[3], [1.0, -2.0, 0.5]);
             let tensor = Tensor::from_bytes(DLDataType::new(code, bits), &[3], &data.unpacked())

@@ -1,7 +1,7 @@
 //! One node as converters see it: attributes, operands, and the operations they emit.
 
 use crate::graph::{Opsets, describe, normal_domain};
-use crate::proto::{AttributeProto, GraphProto, NodeProto, TypeProto};
+use crate::proto::{AttributeProto, GraphProto, NodeProto, TypeProto, attribute_type};
 use crate::sink::{Ranked, Sink, Value};
 use crate::tensor::TensorLoader;
 use indexmap::IndexMap;
@@ -118,6 +118,23 @@ impl<'m> Node<'m> {
     pub fn texts(&self, name: &str) -> Option<Vec<&'m str>> {
         let list = &self.attributes.get(name)?.strings;
         Some(list.iter().map(|it| std::str::from_utf8(it).unwrap_or("")).collect())
+    }
+
+    /// The text, or list of texts.
+    ///
+    /// # Errors
+    /// Bytes that are no UTF-8.
+    pub(crate) fn utf8(&self, name: &str) -> Result<Option<Vec<&'m str>>, Diagnostic> {
+        let Some(attribute) = self.attributes.get(name) else { return Ok(None) };
+        let list = match attribute.kind {
+            attribute_type::STRINGS => &attribute.strings[..],
+            _ => std::slice::from_ref(&attribute.s),
+        };
+        let text = |it: &'m prost::bytes::Bytes| {
+            std::str::from_utf8(it)
+                .map_err(|_| bad(format!("attribute `{name}` holds bytes that are no UTF-8")))
+        };
+        list.iter().map(text).collect::<Result<_, _>>().map(Some)
     }
 
     /// The subgraph.

@@ -219,6 +219,9 @@ pub struct TensorProto {
     /// Elements of an integer tensor of up to 32 bits, of a boolean one, or bits of a 16-bit float.
     #[prost(int32, repeated, tag = "5")]
     pub int32_data: Vec<i32>,
+    /// Elements of a tensor of strings, UTF-8.
+    #[prost(bytes = "bytes", repeated, tag = "6")]
+    pub string_data: Vec<Bytes>,
     /// Elements of an int64 tensor.
     #[prost(int64, repeated, tag = "7")]
     pub int64_data: Vec<i64>,

@@ -15,10 +15,7 @@ pub fn dtype_of(number: i32) -> Result<DType, String> {
     if number == data_type::UNDEFINED {
         return Err("the element type is missing".into());
     }
-    DType::from_onnx(number).map_err(|known| match known {
-        Some(name) => format!("element type {name} is not supported"),
-        None => format!("there is no element type number {number}"),
-    })
+    DType::from_onnx(number).ok_or_else(|| format!("there is no element type number {number}"))
 }
 
 /// Reads tensors; keeps the mapped files of external data.
@@ -42,6 +39,9 @@ impl TensorLoader {
             .iter()
             .map(|it| u64::try_from(*it).map_err(|_| format!("dimension {it} is negative")))
             .collect::<Result<_, _>>()?;
+        if dtype == DType::Str {
+            return strings(tensor, &dims);
+        }
         let size = TensorData::byte_count(dtype, &dims)
             .ok_or_else(|| format!("its shape {dims:?} is larger than the address space"))?;
         let bytes = if tensor.data_location == 1 || !tensor.external_data.is_empty() {
@@ -106,6 +106,22 @@ impl TensorLoader {
         mapped.insert(location.to_string(), bytes.clone());
         Ok(bytes)
     }
+}
+
+/// Strings have a field of their own and no other form.
+fn strings(tensor: &TensorProto, dims: &[u64]) -> Result<TensorData, String> {
+    if tensor.raw_data.as_ref().is_some_and(|it| !it.is_empty()) || !tensor.external_data.is_empty() {
+        return Err("its strings are not in the field for them".into());
+    }
+    let text = |(i, it): (usize, &prost::bytes::Bytes)| match std::str::from_utf8(it) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(format!("its string {i} is no UTF-8")),
+    };
+    tensor.string_data.iter().enumerate().try_for_each(text)?;
+    let count = tensor.string_data.len();
+    let texts = tensor.string_data.iter().map(|it| std::str::from_utf8(it).unwrap_or_default());
+    TensorData::strings(dims, texts)
+        .map_err(|_| format!("it claims {}{dims:?}, but the file holds {count} strings", DType::Str))
 }
 
 /// Whether a relative path names something below its base, judged by its text.

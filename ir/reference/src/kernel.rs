@@ -170,7 +170,7 @@ pub(crate) fn run_shared(
     run(host, kernel, sizes, memory, places)?;
     let written = kernel.params().zip(&types).zip(places).filter(|((param, _), _)| param.access.writes());
     for (((param, dims), place), wanted) in written.zip(wanted.into_iter().flatten()) {
-        if memory.tensor(*place, dtype_of(param), dims)?.bytes() != wanted.bytes() {
+        if memory.tensor(*place, dtype_of(param), dims)?.content() != wanted.content() {
             let message =
                 format!("`%{}` is another one because it shares memory with an operand", param.name);
             return Err(EvalError::invalid(message).within(format!("kernel `{}`", kernel.name())));
@@ -204,7 +204,7 @@ pub(crate) fn run(
     let results = eval_kernel(host, kernel, sizes, &operands)?;
     let written = kernel.params().zip(places).filter(|(it, _)| it.access.writes());
     for ((_, place), data) in written.zip(results) {
-        let bytes = data.unpacked();
+        let bytes = memory.in_flight(&data);
         memory.write(*place, 0, bytes.len())?.copy_from_slice(&bytes);
     }
     Ok(())

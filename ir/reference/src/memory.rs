@@ -1,7 +1,7 @@
 //! Memory that knows which bytes were written.
 
 use crate::error::{EvalError, EvalErrorKind, EvalResult};
-use orogen_ir::types::{DType, TensorData};
+use orogen_ir::types::{Bytes, DType, TensorData, Texts};
 
 /// One block of bytes. Fresh blocks hold a pattern that is no plausible data and count as not written.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +37,8 @@ impl Place {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Memory {
     blocks: Vec<Block>,
+    /// What the numbers of strings mean, which memory holds in the place of handles.
+    texts: Texts,
 }
 
 /// The most bytes that one block may have: a guard against sizes that a broken program computes.
@@ -52,8 +54,14 @@ impl Memory {
         Ok(Place { block: BlockId(self.blocks.len() - 1), offset: 0, bytes })
     }
 
-    /// A block with these contents.
-    pub(crate) fn hold(&mut self, bytes: &[u8]) -> Place {
+    /// The elements of a tensor as memory holds them.
+    pub(crate) fn in_flight(&mut self, data: &TensorData) -> Bytes {
+        if data.dtype() == DType::Str { self.texts.numbers(data) } else { data.unpacked() }
+    }
+
+    /// A block with the elements of a tensor.
+    pub(crate) fn hold(&mut self, data: &TensorData) -> Place {
+        let bytes = self.in_flight(data);
         self.blocks.push(Block { bytes: bytes.to_vec(), written: vec![true; bytes.len()] });
         Place { block: BlockId(self.blocks.len() - 1), offset: 0, bytes: bytes.len() }
     }
@@ -102,6 +110,10 @@ impl Memory {
     pub(crate) fn tensor(&self, place: Place, dtype: DType, dims: &[u64]) -> EvalResult<TensorData> {
         let bytes = TensorData::unpacked_count(dtype, dims).ok_or_else(EvalError::too_large)?;
         let bytes = self.read(place, 0, bytes)?.to_vec();
+        if dtype == DType::Str {
+            let strings = self.texts.tensor(dims, &bytes);
+            return strings.ok_or_else(|| EvalError::invalid("memory holds no strings"));
+        }
         TensorData::from_unpacked(dtype, dims.to_vec(), bytes.into())
             .map_err(|it| EvalError::invalid(it.to_string()))
     }

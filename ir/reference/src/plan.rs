@@ -163,7 +163,7 @@ impl Machine<'_> {
                 (InputKind::Tensor(kind), Value::Tensor(found))
                     if kind.dtype == found.dtype() && kind.dims.len() == found.dims().len() =>
                 {
-                    Some(self.memory.hold(&found.unpacked()))
+                    Some(self.memory.hold(found))
                 }
                 (InputKind::Object(id), value) => {
                     self.put(*id, value.clone(), &[]).map_err(|it| it.within(wanted.name.clone()))?;
@@ -230,7 +230,7 @@ impl Machine<'_> {
                 }
                 let memory = &mut self.memory;
                 let data = self.plan.constants.data(id);
-                Ok(*self.constants.entry(id).or_insert_with(|| memory.hold(&data.unpacked())))
+                Ok(*self.constants.entry(id).or_insert_with(|| memory.hold(data)))
             }
             BufferRef::Slot(id) => {
                 let slot = self.plan.slots.get(id.0 as usize).ok_or_else(|| missing("slot"))?;

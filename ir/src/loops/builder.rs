@@ -1,13 +1,14 @@
 //! Builds tensor programs, with every operand type checked on the way.
 
 use super::broadcast::broadcast_index;
+use super::expr::{is_comparable, is_int_constant};
 use super::names::Names;
 use super::{
     Axis, BinaryOp, Buffer, BufferId, BufferRole, Combine, CompareOp, Expr, ExprId, Index, Stage, Stmt,
     TensorProgram, UnaryOp,
 };
 use crate::diag::Diagnostic;
-use crate::scalar::{Class, ScalarFn};
+use crate::scalar::ScalarFn;
 use crate::shape::{Constraint, Dim, Overflow, ShapeCx, Sym, SymbolKind};
 use crate::types::{DType, Dims};
 use indexmap::IndexMap;
@@ -257,7 +258,7 @@ impl ProgramBuilder {
 
     /// A constant of an integer type, as 0 or 1 of type bool, or as 0 of a type that is only moved.
     pub fn int(&mut self, value: i64, dtype: DType) -> BuildResult<ExprId> {
-        if !super::expr::is_int_constant(value, dtype) {
+        if !is_int_constant(value, dtype) {
             return Err(Diagnostic::error("L005", format!("{value} is no constant of type {dtype}")));
         }
         Ok(self.expr(Expr::Int(value, dtype)))
@@ -303,7 +304,7 @@ impl ProgramBuilder {
     /// A comparison of two operands of one type; a boolean.
     pub fn compare(&mut self, op: CompareOp, a: ExprId, b: ExprId) -> BuildResult<ExprId> {
         let dtype = self.same_dtype(a, b)?;
-        if !Class::Ordered.admits(dtype) {
+        if !is_comparable(op, dtype) {
             return Err(Diagnostic::error("L005", format!("`{op:?}` has no meaning on {dtype}")));
         }
         Ok(self.expr(Expr::Compare(op, a, b)))

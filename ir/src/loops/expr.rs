@@ -1,6 +1,7 @@
 //! Questions about expressions and programs that need no context.
 
-use super::{Buffer, BufferId, BufferRole, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
+use super::{Buffer, BufferId, BufferRole, CompareOp, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
+use crate::scalar::Class;
 use crate::shape::Dim;
 use crate::types::{DType, Effects};
 use indexmap::IndexSet;
@@ -25,6 +26,11 @@ pub(super) fn is_int_constant(value: i64, dtype: DType) -> bool {
         _ if dtype.is_only_moved() => value == 0,
         _ => !dtype.is_float(),
     }
+}
+
+/// Whether values of a type are compared so: what has no order can be told apart at most.
+pub(super) fn is_comparable(op: CompareOp, dtype: DType) -> bool {
+    Class::Ordered.admits(dtype) || op.row().operands.admits(dtype)
 }
 
 /// Whether a value of a type can be made one of another.

@@ -34,7 +34,8 @@
 //! * **L3** Input buffers are never stored to; output buffers are stored to by at least one stage.
 //! * **L4** A local buffer is stored before it is loaded, in program order.
 //! * **L5** Operand types of an expression agree; the stored value has the buffer's element type. Of a type that is only
-//!   moved there are loads, selects, the constant 0, and a cast to bool that says whether a value is not 0.
+//!   moved there are loads, selects, the constant 0, and a cast to bool that says whether a value is not 0; strings are
+//!   compared for equality.
 //! * **L6** Within one stage no iteration loads what another iteration stores, and no two store to one element.
 //! * **L7** Parameters list inputs first, then buffers that are updated, then outputs; every parameter is listed once.
 //! * **L8** Axis symbols are unique in the program, and are indices below the extents of their axes.

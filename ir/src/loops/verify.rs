@@ -18,11 +18,10 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-use super::expr::{is_convertible, is_int_constant};
+use super::expr::{is_comparable, is_convertible, is_int_constant};
 use super::text::{Printed, print_program};
 use super::{Axis, Buffer, BufferId, BufferRole, Combine, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
 use crate::diag::{Diagnostic, Diagnostics, Place};
-use crate::scalar::Class;
 use crate::shape::{Constraint, Dim, Sym, SymbolKind};
 use crate::types::DType;
 use accesses::Accesses;
@@ -478,7 +477,7 @@ impl Verifier<'_> {
             Expr::Compare(op, a, b) => {
                 if dtype(a) != dtype(b) {
                     wrong(format!("`{}` compares {} and {}", op.name(), dtype(a), dtype(b)));
-                } else if !Class::Ordered.admits(dtype(a)) {
+                } else if !is_comparable(*op, dtype(a)) {
                     wrong(format!("`{}` has no meaning on {}", op.name(), dtype(a)));
                 }
             }

@@ -149,9 +149,9 @@ functions! {
 
 comparisons! {
     /// =
-    Eq, "==", Some("equal"), Class::Ordered, |it| it == Some(Ordering::Equal), &["Equal"];
+    Eq, "==", Some("equal"), Class::Distinct, |it| it == Some(Ordering::Equal), &["Equal"];
     /// ≠
-    Ne, "!=", None, Class::Ordered, |it| it != Some(Ordering::Equal), &[];
+    Ne, "!=", None, Class::Distinct, |it| it != Some(Ordering::Equal), &[];
     /// <
     Lt, "<", Some("less"), Class::Number, |it| it == Some(Ordering::Less), &["Less"];
     /// ≤

@@ -17,6 +17,8 @@ pub enum Class {
     Bits,
     /// Bool and numbers: what has an order.
     Ordered,
+    /// The same and strings: what is told apart.
+    Distinct,
     /// All of them.
     Any,
 }
@@ -33,6 +35,7 @@ impl Class {
             Class::Bool => dtype == DType::Bool,
             Class::Bits => dtype.is_integral(),
             Class::Ordered => !dtype.is_only_moved(),
+            Class::Distinct => !dtype.is_only_moved() || dtype == DType::Str,
             Class::Any => true,
         }
     }
@@ -46,6 +49,7 @@ impl Class {
             Class::Bool => "bool",
             Class::Bits => "bool or an integer type",
             Class::Ordered => "bool or a numeric type",
+            Class::Distinct => "bool, a numeric type or string",
             Class::Any => "any type",
         }
     }

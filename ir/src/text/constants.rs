@@ -1,7 +1,7 @@
-//! Constant tensors: `f32[2, 3] [1, 2, 3, 4, 5, 6]`, `c64[1] [(0.5, -1)]`, `f32[64, 64] splat 0`, `#3 : f32[64, 128]`.
+//! Constant tensors: `f32[2, 3] [1, 2, 3, 4, 5, 6]`, `c64[1] [(0.5, -1)]`, `string[1] ["a"]`, `f32[64, 64] splat 0`, `#3 : f32[64, 128]`.
 
 use super::cursor::Cursor;
-use super::lexer::TokenKind;
+use super::lexer::{Span, TokenKind};
 use super::numbers::{number_to_f64, parse_int, parse_nan_bits};
 use super::types::{parse_dtype, parse_static_dims, static_dims_text};
 use super::write::quote;
@@ -50,6 +50,9 @@ pub fn literal_text(id: ConstId, name: &str, data: &TensorData) -> String {
 }
 
 fn element_text(data: &TensorData, i: usize) -> String {
+    if data.dtype() == DType::Str {
+        return quote(data.text(i));
+    }
     if data.dtype().component().is_some() {
         let parts = data.parts();
         return format!("({}, {})", element_text(&parts, 2 * i), element_text(&parts, 2 * i + 1));
@@ -95,6 +98,9 @@ pub fn parse_literal(cursor: &mut Cursor<'_>) -> Result<(Literal, String), Diagn
     let Some(size) = TensorData::unpacked_count(dtype, &dims) else {
         return Err(cursor.error_at(span, "T060", "the constant is larger than the address space"));
     };
+    if dtype == DType::Str {
+        return Ok((Literal::Inline(parse_strings(cursor, &start, &dims, size / dtype.size())?), name));
+    }
     let mut bytes = Vec::new();
     if cursor.eat_word("splat") {
         if size > MAX_SPLAT_BYTES {
@@ -111,6 +117,28 @@ pub fn parse_literal(cursor: &mut Cursor<'_>) -> Result<(Literal, String), Diagn
         cursor.error_at(cursor.span_since(&start), "T062", format!("the constant needs {count} elements"))
     })?;
     Ok((Literal::Inline(data), name))
+}
+
+/// Reads strings, after their shape, which has `count` elements.
+fn parse_strings(
+    cursor: &mut Cursor<'_>,
+    start: &Span,
+    dims: &[u64],
+    count: usize,
+) -> Result<TensorData, Diagnostic> {
+    let texts = if cursor.eat_word("splat") {
+        if count > MAX_SPLAT_BYTES / DType::Str.size() {
+            let span = cursor.span_since(start);
+            return Err(cursor.error_at(span, "T061", "the constant is too large to be written as a splat"));
+        }
+        vec![cursor.expect_string("a string")?; count]
+    } else {
+        cursor.expect_punct("[")?;
+        cursor.list("]", |cursor| cursor.expect_string("a string"))?
+    };
+    TensorData::strings(dims, texts).map_err(|_| {
+        cursor.error_at(cursor.span_since(start), "T062", format!("the constant needs {count} elements"))
+    })
 }
 
 /// Puts constants that a text has into a pool that may travel beside it: those that the pool has already are found
@@ -131,7 +159,7 @@ impl InlineConstants {
     }
 
     fn key(name: &str, data: &TensorData) -> (String, DType, Vec<u64>, Vec<u8>) {
-        (name.to_owned(), data.dtype(), data.dims().to_vec(), data.bytes().to_vec())
+        (name.to_owned(), data.dtype(), data.dims().to_vec(), data.content())
     }
 
     /// Reads a constant, after the keyword, and returns its place in `pool`.

@@ -160,7 +160,7 @@ fn constants_round_trip_bit_by_bit() {
         (state >> 24) as u8
     };
     for dtype in DType::ALL {
-        for round in 0..200 {
+        for round in 0..if dtype == DType::Str { 0 } else { 200 } {
             let count = round % 7;
             let mut bytes: Vec<u8> = (0..count * dtype.size()).map(|_| random()).collect();
             if round % 3 == 0 {
@@ -190,6 +190,9 @@ fn constants_round_trip_bit_by_bit() {
     let complex = TensorData::new(DType::C128, vec![2], parts.bytes().clone()).expect("two parts each");
     assert_eq!(literal_text(ConstId(0), "", &complex), "c128[2] [(0.5, -0), (nan, 3)]");
     assert_eq!(complex.parts(), parts);
+    let strings = TensorData::strings(&[2, 2], ["", "a\n", "ü\"", "a\n"]).expect("four");
+    assert_eq!(literal_text(ConstId(0), "", &strings), "string[2, 2] [\"\", \"a\\n\", \"ü\\\"\", \"a\\n\"]");
+    literal_cycle(&strings);
     let large = TensorData::from_f64(DType::F32, &[65], (0..65).map(f64::from));
     assert_eq!(literal_text(ConstId(7), "w", &large), "#7 \"w\" : f32[65]");
 }
@@ -205,6 +208,9 @@ fn bad_constants() {
         ("f16[1] [nan(0x10000)]", "T064"),
         ("c64[1] [(1, nan(0x100000000))]", "T064"),
         ("c64[1] [1]", "T010"),
+        ("string[2] [\"a\"]", "T062"),
+        ("string[1] [1]", "T010"),
+        ("string[4294967296] splat \"\"", "T061"),
         ("c64[1] [(1, 2, 3)]", "T010"),
         ("c128[1] splat (1, 2", "T010"),
         ("f32[4294967296, 4294967296] []", "T060"),

@@ -88,6 +88,8 @@ pub struct TensorData {
     dtype: DType,
     dims: Vec<u64>,
     bytes: Bytes,
+    /// What the numbers of strings mean (`texts`).
+    pub(super) texts: Option<Arc<Vec<String>>>,
 }
 
 impl TensorData {
@@ -97,7 +99,7 @@ impl TensorData {
         if expected != bytes.len() {
             return Err(DataError::Length { expected, found: bytes.len() });
         }
-        let data = TensorData { dtype, dims, bytes };
+        let data = TensorData { dtype, dims, bytes, texts: None };
         let rest = data.len() % dtype.in_a_byte();
         let unused = if rest == 0 { 0 } else { 0xFF << (rest * dtype.width() as usize) & 0xFF };
         match data.bytes.last() {
@@ -158,11 +160,16 @@ impl TensorData {
     }
 
     /// Builds a tensor of any dtype from f64 values, converting each (integers truncate and saturate, bool is
-    /// `!= 0`, complex numbers get an imaginary part of 0).
+    /// `!= 0`, complex numbers get an imaginary part of 0, strings are what is written, and 0 the empty one).
     ///
     /// # Panics
     /// When the count does not match the dimensions.
     pub fn from_f64(dtype: DType, dims: &[u64], values: impl IntoIterator<Item = f64>) -> Self {
+        if dtype == DType::Str {
+            let text = |it: f64| if it == 0.0 { String::new() } else { it.to_string() };
+            return Self::strings(dims, values.into_iter().map(text))
+                .expect("the element count matches the dimensions");
+        }
         let part = dtype.component().unwrap_or(dtype);
         let bits = |it: f64| match part.is_float() {
             true => part.float_bits(it),
@@ -223,7 +230,8 @@ impl TensorData {
 
     /// The same bytes under other dimensions of the same element count.
     pub fn reshaped(&self, dims: Vec<u64>) -> Result<Self, DataError> {
-        Self::new(self.dtype, dims, self.bytes.clone())
+        let texts = self.texts.clone();
+        Ok(TensorData { texts, ..Self::new(self.dtype, dims, self.bytes.clone())? })
     }
 
     /// Complex numbers as their parts, two along a last dimension; other tensors as they are.

@@ -32,6 +32,8 @@ pub enum Kind {
     Float(FloatFormat),
     /// A complex number: two floats of a type, the real part first.
     Complex(DType),
+    /// A string, by reference: in memory of programs an object that is counted elsewhere, or none for the empty one.
+    Str,
 }
 
 /// What is known of an element type.
@@ -136,10 +138,9 @@ types! {
     C64, "c64", 64, 64, Kind::Complex(DType::F32), C64, (5, 64), 14, Some("c8");
     /// Complex number of two `f64`; only moved.
     C128, "c128", 128, 128, Kind::Complex(DType::F64), C128, (5, 128), 15, Some("c16");
+    /// A string; only moved, and told apart from others.
+    Str, "string", 64, 64, Kind::Str, Str, (3, 64), 8, None;
 }
-
-/// Element types of ONNX that have no row yet, with their numbers.
-const UNKNOWN: &[(i32, &str)] = &[(8, "string")];
 
 impl DType {
     /// What is known of the type.
@@ -147,13 +148,9 @@ impl DType {
         &TABLE[self as usize]
     }
 
-    /// The type that ONNX gives a number.
-    ///
-    /// # Errors
-    /// The name of a type that has no row, or `None` if ONNX has no such number.
-    pub fn from_onnx(number: i32) -> Result<DType, Option<&'static str>> {
-        let found = Self::ALL.into_iter().find(|it| it.row().onnx == number);
-        found.ok_or_else(|| UNKNOWN.iter().find(|it| it.0 == number).map(|it| it.1))
+    /// The type that ONNX gives a number; `None` if it has no such number.
+    pub fn from_onnx(number: i32) -> Option<DType> {
+        Self::ALL.into_iter().find(|it| it.row().onnx == number)
     }
 
     /// Size of one element in flight, in bytes.
@@ -205,7 +202,7 @@ impl DType {
 
     /// Whether elements are only moved: there is neither arithmetic on them nor a conversion (law T5).
     pub const fn is_only_moved(self) -> bool {
-        matches!(self.row().kind, Kind::Complex(_))
+        matches!(self.row().kind, Kind::Complex(_) | Kind::Str)
     }
 
     /// The type of the two parts of a complex number.
@@ -246,7 +243,7 @@ impl DType {
             Kind::Bool => Some((0, 1)),
             Kind::Unsigned => Some((0, (1 << bits) - 1)),
             Kind::Signed => Some((-(1 << (bits - 1)), (1 << (bits - 1)) - 1)),
-            Kind::Float(_) | Kind::Complex(_) => None,
+            Kind::Float(_) | Kind::Complex(_) | Kind::Str => None,
         }
     }
 
@@ -258,7 +255,7 @@ impl DType {
             Kind::Bool => (value != 0) as i64,
             Kind::Signed => value << unused >> unused,
             Kind::Unsigned => (value.cast_unsigned() << unused >> unused).cast_signed(),
-            Kind::Float(_) | Kind::Complex(_) => value,
+            Kind::Float(_) | Kind::Complex(_) | Kind::Str => value,
         }
     }
 
@@ -339,11 +336,9 @@ mod tests {
     fn t1_names_and_numbers_differ() {
         assert_distinct(DType::ALL.iter().map(|it| it.name()));
         assert_distinct(DType::ALL.iter().map(|it| it.row().dlpack));
-        let known = DType::ALL.iter().map(|it| it.row().onnx);
-        assert_distinct(known.chain(UNKNOWN.iter().map(|it| it.0)));
+        assert_distinct(DType::ALL.iter().map(|it| it.row().onnx));
         assert_distinct(DType::ALL.iter().filter_map(|it| it.row().npy));
-        assert_eq!(DType::from_onnx(8), Err(Some("string")));
-        assert_eq!(DType::from_onnx(99), Err(None));
+        assert_eq!([DType::from_onnx(8), DType::from_onnx(99)], [Some(DType::Str), None]);
     }
 
     #[test]
@@ -407,7 +402,7 @@ mod tests {
     #[test]
     fn t5_what_is_only_moved_is_no_number() {
         let moved: Vec<DType> = DType::ALL.into_iter().filter(|it| it.is_only_moved()).collect();
-        assert_eq!(moved, [DType::C64, DType::C128]);
+        assert_eq!(moved, [DType::C64, DType::C128, DType::Str]);
         for dtype in DType::ALL {
             let kinds = [dtype.is_float(), dtype.is_integral(), dtype.is_only_moved()];
             assert_eq!(kinds.iter().filter(|it| **it).count(), 1, "{dtype}");

@@ -30,7 +30,7 @@ impl ConstInterner {
     /// The id of `data` in `pool`, added under this name when it is new. One interner serves one pool.
     pub fn add(&mut self, pool: &mut ConstPool, name: &str, data: TensorData) -> ConstId {
         let bytes = match data.bytes().len() {
-            0..=COMPARED_BYTES => Identity::Content(data.bytes().to_vec()),
+            0..=COMPARED_BYTES => Identity::Content(data.content()),
             // The pool keeps the memory alive, so an address stands for one content.
             _ => Identity::Address(data.bytes().as_ptr() as usize),
         };

@@ -14,6 +14,7 @@ mod items;
 mod relate;
 mod rounding;
 mod source;
+mod texts;
 mod ty;
 
 pub use attrs::{Attr, Attrs};
@@ -26,4 +27,5 @@ pub use items::{forget_items, join_items};
 pub use relate::{bound_symbols, implies, map_dims, match_type, pair_dims, visit_dims};
 pub use rounding::{bf16_from_f64, f16_from_f64, f32_to_odd, f64_to_odd};
 pub use source::Source;
+pub use texts::Texts;
 pub use ty::{Dims, FunctionType, ShapeInfo, TensorType, Type};

@@ -72,7 +72,7 @@ impl DLDataType {
     pub const C64: Self = Self::new(Self::CODE_COMPLEX, 64);
     /// Complex number of two 64-bit floats.
     pub const C128: Self = Self::new(Self::CODE_COMPLEX, 128);
-    /// An object that is no tensor.
+    /// A reference to an object, as an element of a tensor to a string; or no tensor at all.
     pub const HANDLE: Self = Self::new(Self::CODE_HANDLE, 64);
     /// Truth value, one byte.
     pub const BOOL: Self = Self::new(Self::CODE_BOOL, 8);
@@ -91,6 +91,8 @@ impl DLDataType {
         ("u32", Self::U32),
         ("u64", Self::U64),
         ("bool", Self::BOOL),
+        ("string", Self::HANDLE),
+        // Of an object that is no tensor.
         ("handle", Self::HANDLE),
         ("c64", Self::C64),
         ("c128", Self::C128),

@@ -345,7 +345,10 @@ fn write_object(f: &mut fmt::Formatter<'_>, it: &Parameter) -> fmt::Result {
 
 impl fmt::Display for Parameter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} [", self.dtype)?;
+        match &self.object {
+            Some(_) => write!(f, "handle [")?,
+            None => write!(f, "{} [", self.dtype)?,
+        }
         for (index, dim) in self.dims.iter().enumerate() {
             let comma = if index == 0 { "" } else { "," };
             write!(f, "{comma}{dim}")?;

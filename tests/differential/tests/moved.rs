@@ -27,6 +27,15 @@ fn with(mut node: NodeProto, attributes: impl IntoIterator<Item = AttributeProto
 }
 
 fn constant(name: &str, data: &TensorData) -> TensorProto {
+    if data.dtype() == DType::Str {
+        return TensorProto {
+            name: name.into(),
+            dims: data.dims().iter().map(|it| it.cast_signed()).collect(),
+            data_type: data.dtype().row().onnx,
+            string_data: (0..data.len()).map(|i| data.text(i).to_owned().into()).collect(),
+            ..TensorProto::default()
+        };
+    }
     TensorProto {
         name: name.into(),
         dims: data.dims().iter().map(|it| it.cast_signed()).collect(),
@@ -47,9 +56,13 @@ fn numbers(first: i64, dims: &[i64]) -> TensorData {
     TensorData::from_slice(DType::I64, &dims, &list)
 }
 
-/// Elements of a type by their numbers: 0 is the one of zero bits, others have bits that look random, those of signalling
+/// Elements of a type by their numbers: different ones, of which 0 is the one of zero bits, others have bits that look random, those of signalling
 /// NaN among them.
 fn elements(dtype: DType, numbers: &TensorData) -> Result<TensorData> {
+    if dtype == DType::Str {
+        let text = |it: i64| if it == 0 { String::new() } else { format!("№ {}", it * 1_000_003) };
+        return Ok(TensorData::strings(numbers.dims(), numbers.to_i64().into_iter().map(text))?);
+    }
     let mut bytes = Vec::new();
     for number in numbers.to_i64() {
         let mut state = number.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -159,6 +172,11 @@ fn elements_go_where_numbers_go() -> Result<()> {
             Executor::Jit(Way::Native),
             Executor::Library(Way::Native),
         ] {
+            if dtype == DType::Str && !executor.is_reference() {
+                let refused = run(dtype, executor, &x, &y).expect_err("no code for strings");
+                ensure!(format!("{refused:#}").contains("C009"), "{refused:#}");
+                continue;
+            }
             for (name, found) in run(dtype, executor, &x, &y)? {
                 let numbers = &expected[name.as_str()];
                 let wanted = if name == "shape" { numbers.clone() } else { elements(dtype, numbers)? };
@@ -198,6 +216,35 @@ fn complex_numbers_are_not_zero_where_a_part_is_not() -> Result<()> {
             let found = found.with_context(|| format!("{dtype}: {executor}"))?;
             ensure!(found[0]["y"].to_i64() == [2, 3, 4], "{dtype}: {executor}: {:?}", found[0]["y"]);
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn strings_are_equal_by_content() -> Result<()> {
+    let x = TensorData::strings(&[2, 2], ["a", "", "bc", "bc"])?;
+    let y = TensorData::strings(&[2], ["a", "bc"])?;
+    let graph = GraphProto {
+        name: "g".into(),
+        node: vec![
+            plain_node("", "Equal", &["x", "k"], &["equal"]),
+            plain_node("", "NonZero", &["x"], &["given"]),
+        ],
+        input: vec![value("x", DType::Str.row().onnx, &[2, 2])],
+        initializer: vec![constant("k", &y)],
+        output: ["equal", "given"].map(|it| ValueInfoProto { name: it.into(), r#type: None }).to_vec(),
+        ..GraphProto::default()
+    };
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("model.onnx");
+    std::fs::write(&file, model("", graph).to_bytes())?;
+    let inputs: Expected = [("x".to_owned(), x)].into_iter().collect();
+    let reference = Reference { name: "strings".to_owned(), inputs, outputs: Expected::new() };
+    for step in [Step::Import, Step::PlanMemory] {
+        let executor = Executor::Reference(Way::Native, step);
+        let found = executor.run_model(&Model::open(&file)?, std::slice::from_ref(&reference))?;
+        ensure!(found[0]["equal"].to_i64() == [1, 0, 0, 1], "{executor}: {:?}", found[0]["equal"]);
+        ensure!(found[0]["given"].to_i64() == [0, 1, 1, 0, 0, 1], "{executor}: {:?}", found[0]["given"]);
     }
     Ok(())
 }

@@ -145,7 +145,10 @@ fn is_inf(cx: &mut NodeCx<'_, '_>) -> Single {
 
 fn cast_target(node: &Node<'_>) -> Result<(), String> {
     let to = node.int("to").and_then(|it| i32::try_from(it).ok()).ok_or("attribute `to` is missing")?;
-    dtype_of(to).map(|_| ())
+    match dtype_of(to)? {
+        to if to.is_only_moved() => Err(format!("nothing is converted to {to}, which is only moved")),
+        _ => Ok(()),
+    }
 }
 
 fn cast(cx: &mut NodeCx<'_, '_>) -> Single {

@@ -28,15 +28,13 @@ pub(super) fn register(table: &mut OpTable) {
 }
 
 fn constant_kind(node: &Node<'_>) -> Result<(), String> {
-    const KINDS: [&str; 5] = ["value", "value_float", "value_floats", "value_int", "value_ints"];
+    const KINDS: [&str; 7] =
+        ["value", "value_float", "value_floats", "value_int", "value_ints", "value_string", "value_strings"];
     if let Some(dtype) = node.tensor_type("value") {
         return dtype_of(dtype).map(|_| ());
     }
     if node.has("sparse_value") {
         return Err("sparse tensors are not supported".into());
-    }
-    if node.has("value_string") || node.has("value_strings") {
-        return Err("text is not supported".into());
     }
     match KINDS.iter().any(|it| node.has(it)) {
         true => Ok(()),
@@ -55,11 +53,19 @@ fn constant(cx: &mut NodeCx<'_, '_>) -> Single {
         return Ok(cx.int_scalar(it));
     } else if let Some(list) = cx.ints("value_ints") {
         return Ok(cx.int_vector(list));
+    } else if let Some(it) = cx.utf8("value_string")? {
+        strings(&[], &it)?
+    } else if let Some(list) = cx.utf8("value_strings")? {
+        strings(&[list.len() as u64], &list)?
     } else {
         return Err(bad("it has no value"));
     };
     let name = cx.proto().output.first().map_or("", String::as_str);
     Ok(cx.sink.constant(name, data))
+}
+
+fn strings(dims: &[u64], list: &[&str]) -> Result<TensorData, Diagnostic> {
+    TensorData::strings(dims, list).map_err(|it| bad(it.to_string()))
 }
 
 fn constant_of_shape(cx: &mut NodeCx<'_, '_>) -> Single {

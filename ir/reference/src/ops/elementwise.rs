@@ -128,6 +128,9 @@ fn binary(cx: &OpCx<'_>, op: BinaryOp) -> EvalResult<Vec<TensorData>> {
 
 fn compare(cx: &OpCx<'_>, op: CompareOp) -> EvalResult<Vec<TensorData>> {
     let (dtype, dims, pair) = pair(cx)?;
+    if !op.row().operands.admits(dtype) {
+        return Err(meaningless(cx, dtype));
+    }
     let test = |order| i64::from(op.holds(order));
     let values: Vec<i64> = match pair {
         Pair::Float(a, b) => a.iter().zip(&b).map(|(a, b)| test(a.partial_cmp(b))).collect(),

@@ -22,7 +22,7 @@ pub use cost::eval_cost;
 
 use crate::error::{EvalError, EvalResult};
 use orogen_ir::ops::{OpId, OpRegistry};
-use orogen_ir::types::{Attrs, DType, TensorData};
+use orogen_ir::types::{Attrs, DType, TensorData, Texts};
 
 /// Evaluates an operator of a registry on operands of known data.
 ///
@@ -48,7 +48,22 @@ pub fn eval_named(name: &str, attrs: &Attrs, args: &[TensorData]) -> Result<Vec<
     if args.iter().any(|it| extent(it).is_none_or(|n| n > 1 << 33)) {
         return Err(EvalError::too_large());
     }
-    let cx = OpCx { name, attrs, args };
+    // Operators move strings by their numbers in one table.
+    let mut texts = Texts::default();
+    let mut numbered = |it: &TensorData| match it.dtype() {
+        DType::Str => tensor::numbered(it.dims(), texts.numbers(it)),
+        _ => Ok(it.clone()),
+    };
+    let args: Vec<TensorData> = args.iter().map(&mut numbered).collect::<EvalResult<_>>()?;
+    let text = |it: TensorData| match it.dtype() {
+        DType::Str => texts.tensor(it.dims(), it.bytes()).ok_or_else(|| EvalError::invalid("no string")),
+        _ => Ok(it),
+    };
+    let results = eval_family(&OpCx { name, attrs, args: &args })?;
+    results.into_iter().map(text).collect()
+}
+
+fn eval_family(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
     let families = [
         elementwise::eval,
         reduce::eval,
@@ -66,11 +81,11 @@ pub fn eval_named(name: &str, attrs: &Attrs, args: &[TensorData]) -> Result<Vec<
         generate::eval,
     ];
     for family in families {
-        if let Some(result) = family(&cx) {
-            return result.map_err(|it| it.within(format!("operator `{name}`")));
+        if let Some(result) = family(cx) {
+            return result.map_err(|it| it.within(format!("operator `{}`", cx.name)));
         }
     }
-    Err(EvalError::unsupported(format!("operator `{name}` has no reference evaluation")))
+    Err(EvalError::unsupported(format!("operator `{}` has no reference evaluation", cx.name)))
 }
 
 /// What a family returns: `None` when the operator is not one of its own.

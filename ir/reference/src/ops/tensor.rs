@@ -2,7 +2,7 @@
 
 use crate::error::{EvalError, EvalResult};
 use crate::scalar;
-use orogen_ir::types::{DType, TensorData};
+use orogen_ir::types::{Bytes, DType, TensorData};
 
 /// The elements of a tensor: floats as f64, integers and booleans as in [`scalar`].
 #[derive(Clone, Debug)]
@@ -68,6 +68,12 @@ pub(crate) fn from_elements(dtype: DType, dims: &[usize], values: &Elements) -> 
 pub(crate) fn from_bytes(dtype: DType, dims: &[usize], bytes: Vec<u8>) -> EvalResult<TensorData> {
     let dims = dims.iter().map(|it| *it as u64).collect();
     TensorData::from_unpacked(dtype, dims, bytes.into()).map_err(|it| EvalError::invalid(it.to_string()))
+}
+
+/// A tensor of strings as numbers whose meaning is elsewhere.
+pub(crate) fn numbered(dims: &[u64], numbers: Bytes) -> EvalResult<TensorData> {
+    let data = TensorData::new(DType::Str, dims.to_vec(), numbers);
+    data.map_err(|it| EvalError::invalid(it.to_string()))
 }
 
 /// The most elements that a result may have: a guard against sizes that a broken model computes.

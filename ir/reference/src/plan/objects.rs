@@ -50,7 +50,7 @@ impl Machine<'_> {
                     let found = format!("{}{:?}", value.dtype(), value.dims());
                     return Err(EvalError::invalid(format!("{found} does not fit object {}", id.0)));
                 }
-                Held::Tensor { place: self.memory.hold(&value.unpacked()), dtype: ty.dtype, dims }
+                Held::Tensor { place: self.memory.hold(&value), dtype: ty.dtype, dims }
             }
             (ty, value) if value.is_of(ty) => Held::Other(value),
             _ => return Err(EvalError::invalid(format!("a value of another kind for object {}", id.0))),

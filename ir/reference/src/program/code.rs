@@ -177,7 +177,7 @@ impl<'a> Compiler<'a> {
             }
             Expr::Compare(op, a, b) => {
                 let dtype = same(*a, *b)?;
-                if dtype.is_only_moved() {
+                if dtype.is_only_moved() && !op.row().operands.admits(dtype) {
                     return Err(EvalError::invalid(format!("`{op:?}` has no meaning on {dtype}")));
                 }
                 Instr::Compare(*op, dtype, reg(*a), reg(*b))

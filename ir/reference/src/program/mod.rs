@@ -54,7 +54,7 @@ pub(crate) fn eval_with(
                     data.dims()
                 )));
             }
-            params.push(memory.hold(&data.unpacked()));
+            params.push(memory.hold(data));
             if buffer.role == BufferRole::InOut {
                 outputs.push((*params.last().expect("pushed above"), buffer.dtype, dims, &buffer.name));
             }
