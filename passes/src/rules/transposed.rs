@@ -5,6 +5,10 @@
 //! *phase*) meet the taps of that remainder alone: each phase is a convolution with a part of the taps, and the phases of
 //! all axes are so many channels of one, whose results are then put beside each other.
 //!
+//! Dilated taps reach the elements alone whose `o + pad` divides what stride and dilation have in common: that much less of
+//! both gives these elements, and zeros are put between them. Where nothing is in common, each phase has the taps of some
+//! remainder, but a position of its own where it starts, so that it is a convolution of its own.
+//!
 //! * **TC1** Each element of the result is the sum of the products that it was: no tap is added, so that what is not finite
 //!   goes no further than it did. Where the taps are no multiple of the stride, phases that have one more tap are a
 //!   convolution of their own, and where they are fewer than the stride, phases without a tap are zeros.
@@ -33,14 +37,32 @@ struct Axis {
     end: i64,
     /// What is cut off the phases that were put together.
     cut: [i64; 2],
+    spread: Spread,
+}
+
+/// Zeros that are put between elements.
+#[derive(Clone, Copy, Debug)]
+struct Spread {
+    /// From one element to the next.
+    by: i64,
+    /// What is cut off afterwards.
+    cut: [i64; 2],
+}
+
+impl Spread {
+    const NONE: Spread = Spread { by: 1, cut: [0; 2] };
 }
 
 /// Phases of an axis that have as many taps.
 #[derive(Clone, Copy, Debug)]
 struct Phases {
+    /// The remainders of their taps.
     first: i64,
     end: i64,
     taps: i64,
+    /// Padding of their convolution.
+    begin: i64,
+    behind: i64,
 }
 
 impl Axis {
@@ -51,12 +73,11 @@ impl Axis {
         if stride == 1 {
             let reach = dilation.checked_mul(taps - 1)?;
             let (begin, end) = (reach.checked_sub(begin)?, reach.checked_sub(end)?.checked_add(extra)?);
-            let axis = Axis { taps, stride, dilation, begin, end, cut: [0; 2] };
+            let axis = Axis { taps, stride, dilation, begin, end, cut: [0; 2], spread: Spread::NONE };
             return (begin >= 0 && end >= 0).then_some(axis);
         }
-        // The phases of dilated taps start at positions of their own.
         if dilation != 1 && taps > 1 {
-            return None;
+            return Axis::dilated(taps, [stride, dilation, begin, end, extra]);
         }
         let most = (taps + stride - 1) / stride;
         // Phases of one tap less start one position later.
@@ -72,7 +93,61 @@ impl Axis {
         let more = more.max(-skipped);
         let end = more + skipped;
         let behind = more.checked_mul(stride)?.checked_sub(longer)?;
-        Some(Axis { taps, stride, dilation: 1, begin, end, cut: [cut, behind] })
+        Some(Axis { taps, stride, dilation: 1, begin, end, cut: [cut, behind], spread: Spread::NONE })
+    }
+
+    /// Of dilated taps that are further apart than positions.
+    fn dilated(taps: i64, [stride, dilation, begin, end, extra]: [i64; 5]) -> Option<Axis> {
+        let by = gcd(stride, dilation);
+        if by > 1 {
+            let axis = Axis::new(taps, [stride / by, dilation / by, 0, 0, 0])?;
+            // Zeros follow the last element, too.
+            let behind = end.checked_sub(extra)?.checked_add(by - 1)?;
+            return Some(Axis { spread: Spread { by, cut: [begin, behind] }, ..axis });
+        }
+        // Each phase has a tap, and starts where its first one does.
+        if taps < stride {
+            return None;
+        }
+        let reach = dilation.checked_mul(taps - 1)?;
+        let axis = Axis { taps, stride, dilation, begin: 0, end: 0, cut: [0; 2], spread: Spread::NONE };
+        let (starts, reaches): (Vec<i64>, Vec<i64>) =
+            (0..stride).map(|phase| (axis.start(phase), axis.dilation * (axis.taps_of(phase) - 1))).unzip();
+        let before = starts.iter().zip(&reaches).map(|(start, reach)| start + reach).min()?;
+        let skipped = (begin / stride).min(before);
+        let cut = begin - stride * skipped;
+        let longer =
+            reach.checked_add(1 - stride)?.checked_add(extra)?.checked_sub(begin)?.checked_sub(end)?;
+        let longer = longer.checked_add(cut)?;
+        let more = longer.div_euclid(stride) + i64::from(longer.rem_euclid(stride) > 0);
+        let more = more.max(starts.into_iter().max()? - skipped);
+        let behind = more.checked_mul(stride)?.checked_sub(longer)?;
+        Some(Axis { begin: -skipped, end: more + skipped, cut: [cut, behind], ..axis })
+    }
+
+    /// Whether phases start at positions of their own.
+    fn is_dilated(&self) -> bool {
+        self.stride > 1 && self.dilation > 1
+    }
+
+    /// The first tap of a phase of dilated taps.
+    fn first_tap(&self, phase: i64) -> i64 {
+        (0..self.stride).find(|tap| (tap * self.dilation - phase) % self.stride == 0).unwrap_or(0)
+    }
+
+    /// How many positions the first tap of a phase of dilated taps lies back.
+    fn start(&self, phase: i64) -> i64 {
+        (self.dilation * self.first_tap(phase) - phase) / self.stride
+    }
+
+    /// The number of taps of a phase of dilated taps.
+    fn taps_of(&self, phase: i64) -> i64 {
+        (self.taps - self.first_tap(phase) + self.stride - 1) / self.stride
+    }
+
+    /// Whether some elements of the result take nothing in.
+    fn has_zeros(&self) -> bool {
+        self.present() < self.stride || self.spread.by > 1
     }
 
     /// Phases that have a tap.
@@ -80,9 +155,9 @@ impl Axis {
         self.stride.min(self.taps)
     }
 
-    /// Whether these differ in their number of taps.
+    /// Whether these differ in their number of taps, or in where they start.
     fn is_uneven(&self) -> bool {
-        self.taps > self.stride && self.taps % self.stride != 0
+        self.is_dilated() || self.taps > self.stride && self.taps % self.stride != 0
     }
 
     /// The taps of the phases that have the most.
@@ -90,15 +165,34 @@ impl Axis {
         (self.taps + self.stride - 1) / self.stride
     }
 
-    /// The phases that have a tap: those with as many together, or single ones.
+    /// The phases that have a tap, in order: those with as many together, or single ones.
     fn phases(&self, single: bool) -> Vec<Phases> {
+        if self.is_dilated() {
+            let phase = |it: i64| {
+                let (first, taps, start) = (self.first_tap(it), self.taps_of(it), self.start(it));
+                let begin = self.begin + start + self.dilation * (taps - 1);
+                Phases { first, end: first + 1, taps, begin, behind: self.end - start }
+            };
+            return (0..self.stride).map(phase).collect();
+        }
         let (end, most) = (self.present(), self.most());
         let long = if self.is_uneven() { self.taps % self.stride } else { end };
-        let all = [Phases { first: 0, end: long, taps: most }, Phases { first: long, end, taps: most - 1 }];
+        let with = |first: i64, end: i64, taps: i64| Phases {
+            first,
+            end,
+            taps,
+            begin: self.begin - (most - taps),
+            behind: self.end,
+        };
+        let all = [with(0, long, most), with(long, end, most - 1)];
         let all = all.into_iter().filter(|it| it.first < it.end);
         let split = |it: Phases| (it.first..it.end).map(move |i| Phases { first: i, end: i + 1, ..it });
         if single { all.flat_map(split).collect() } else { all.collect() }
     }
+}
+
+fn gcd(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// How many phases of all axes are in a part.
@@ -134,7 +228,7 @@ fn convolve_phases(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> 
     }
     // Where phases without a tap are zeros, the bias is still to be added.
     let (bias, late) = match call.args.get(2) {
-        Some(bias) if of.axes.iter().any(|it| it.present() < it.stride) => (None, Some(*bias)),
+        Some(bias) if of.axes.iter().any(Axis::has_zeros) => (None, Some(*bias)),
         bias => (bias.copied(), None),
     };
     let mut results = Vec::new();
@@ -147,6 +241,7 @@ fn convolve_phases(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> 
         _ => rewriter.emit("concat", Attrs::none().with("axis", 2), &results)?,
     };
     let result = of.interleave(rewriter, joined)?;
+    let result = of.spread(rewriter, result)?;
     let Some(bias) = late else { return Some(result) };
     let trailing: Vec<i64> = (1..1 + of.axes.len() as i64).collect();
     let bias = rewriter.emit("unsqueeze", Attrs::none().with("axes", trailing), &[bias])?;
@@ -202,8 +297,7 @@ impl Transposed {
             let flat = rewriter.emit_constant(TensorData::ints(&[self.groups * count * self.m]));
             args.push(rewriter.emit("reshape", Attrs::none(), &[bias, flat])?);
         }
-        let begins = self.axes.iter().zip(part).map(|(axis, it)| axis.begin - (axis.most() - it.taps));
-        let pads: Vec<i64> = begins.chain(self.axes.iter().map(|it| it.end)).collect();
+        let pads: Vec<i64> = part.iter().map(|it| it.begin).chain(part.iter().map(|it| it.behind)).collect();
         let dilations: Vec<i64> = self.axes.iter().map(|it| it.dilation).collect();
         let attrs = Attrs::none().with("pads", pads).with("dilations", dilations).with("group", self.groups);
         rewriter.emit("conv", attrs, &args)
@@ -279,6 +373,29 @@ impl Transposed {
         value = rewriter.emit("transpose", Attrs::none().with("perm", perm), &[value])?;
         value = reshape(rewriter, value, &parts)?;
         let cut: Vec<[i64; 2]> = self.axes.iter().map(|it| it.cut.map(|it| -it)).collect();
+        padded(rewriter, value, &cut)
+    }
+}
+
+impl Transposed {
+    /// Zeros between elements, where there are any, without what is cut off then.
+    fn spread(&self, rewriter: &mut dyn Rewriter, value: Value) -> Option<Value> {
+        if self.axes.iter().all(|it| it.spread.by == 1) {
+            return Some(value);
+        }
+        let mut apart = vec![Size::Of(value, 0, 1), Size::Of(value, 1, 1)];
+        let mut joined = apart.clone();
+        let (mut behind, mut cut) = (Vec::new(), Vec::new());
+        for (i, axis) in self.axes.iter().enumerate() {
+            let Spread { by, cut: ends } = axis.spread;
+            apart.extend([Size::Of(value, 2 + i, 1), Size::Known(vec![1])]);
+            joined.push(Size::Of(value, 2 + i, by));
+            behind.extend([[0, 0], [0, by - 1]]);
+            cut.push(ends.map(|it| -it));
+        }
+        let value = reshape(rewriter, value, &apart)?;
+        let value = padded(rewriter, value, &behind)?;
+        let value = reshape(rewriter, value, &joined)?;
         padded(rewriter, value, &cut)
     }
 }

@@ -173,7 +173,7 @@ fn narrow_sums_wrap() -> Result<()> {
 /// Extents of the taps against strides, one and several phases of each kind, padding of both ends, groups.
 #[test]
 fn transposed_convolutions_by_phases() -> Result<()> {
-    let cases: [(&[i64], &[i64], &[i64], &[i64], &[i64]); 9] = [
+    let cases: [(&[i64], &[i64], &[i64], &[i64], &[i64]); 15] = [
         // kernel, strides, pads, output padding, dilations
         (&[4, 4], &[2, 2], &[1, 1, 1, 1], &[0, 0], &[1, 1]),
         (&[3, 3], &[2, 2], &[1, 1, 1, 1], &[1, 1], &[1, 1]),
@@ -184,6 +184,13 @@ fn transposed_convolutions_by_phases() -> Result<()> {
         (&[7], &[3], &[0, 6], &[2], &[1]),
         (&[3, 2, 4], &[2, 2, 2], &[1, 0, 1, 1, 0, 1], &[1, 0, 0], &[1, 1, 1]),
         (&[3, 3, 3], &[1, 1, 1], &[1, 1, 1, 1, 1, 1], &[0, 0, 0], &[1, 1, 1]),
+        // Strides and dilations with a common divisor, and without.
+        (&[3, 3], &[2, 2], &[1, 1, 1, 1], &[0, 0], &[2, 2]),
+        (&[4, 5], &[3, 3], &[0, 2, 3, 1], &[1, 0], &[2, 4]),
+        (&[3, 2], &[2, 1], &[0, 0, 4, 0], &[1, 0], &[3, 2]),
+        (&[5], &[4], &[3, 2], &[3], &[6]),
+        (&[2], &[3], &[0, 0], &[1], &[2]),
+        (&[3, 2, 4], &[2, 2, 3], &[1, 0, 1, 1, 0, 1], &[1, 0, 0], &[3, 2, 2]),
     ];
     for (i, (kernel, strides, pads, extra, dilations)) in cases.into_iter().enumerate() {
         let extents = &EXTENTS[4 - kernel.len()..];
@@ -208,9 +215,12 @@ fn infinities_spread_no_further_than_taps() -> Result<()> {
     let mut values = vec![1.0; 2 * 5 * 6];
     (values[7], values[40]) = (f64::INFINITY, f64::NAN);
     let x = TensorData::from_f64(DType::F32, &[1, 2, 5, 6], values);
-    for (kernel, stride) in [(3, 2), (4, 2), (2, 3), (5, 3)] {
+    for (kernel, stride, dilation) in
+        [(3, 2, 1), (4, 2, 1), (2, 3, 1), (5, 3, 1), (3, 2, 2), (4, 2, 3), (3, 3, 2)]
+    {
         let w = image(DType::F32, &[2, 2, kernel, kernel]);
-        let slides: [(&str, &[i64]); 2] = [("strides", &[stride, stride]), ("pads", &[1, 0, 0, 1])];
+        let slides: [(&str, &[i64]); 3] =
+            [("strides", &[stride, stride]), ("pads", &[1, 0, 0, 1]), ("dilations", &[dilation, dilation])];
         check(node("ConvTranspose", &["x", "w"], 1, &slides), &x, &[("w", w)], false)?;
     }
     Ok(())
