@@ -4,6 +4,7 @@ use anyhow::Result;
 use orogen::ir::flow::ValueId;
 use orogen::ir::types::{Attr, DType};
 
+use crate::irregular;
 use crate::model::Build;
 
 /// How the time that a type is allowed grows from that of `f32`.
@@ -75,6 +76,14 @@ fn not_f32(dtype: DType) -> bool {
     dtype != DType::F32
 }
 
+fn integers(dtype: DType) -> bool {
+    dtype.is_int()
+}
+
+fn large_integers(dtype: DType) -> bool {
+    matches!(dtype, DType::I32 | DType::I64)
+}
+
 fn quantised(dtype: DType) -> bool {
     matches!(dtype, DType::F32 | DType::I16 | DType::I8 | DType::U8)
 }
@@ -106,6 +115,12 @@ pub const CLASSES: &[Class] = &[
     class!("erf", "element", floats, Lanes, |b, t| unary(b, t, "erf")),
     class!("sin", "element", floats, Lanes, |b, t| unary(b, t, "sin")),
     class!("pow", "element", floats, Lanes, |b, t| binary(b, t, "pow")),
+    class!("pow of integers", "element", large_integers, Lanes, "pow", |b, t| binary(b, t, "pow")),
+    class!("shift", "element", integers, Lanes, "add", |b, t| binary(b, t, "shift_left")),
+    class!("tan", "element", floats, Lanes, |b, t| unary(b, t, "tan")),
+    class!("atan", "element", floats, Lanes, |b, t| unary(b, t, "atan")),
+    class!("acosh", "element", floats, Lanes, |b, t| unary(b, t, "acosh")),
+    class!("softplus", "element", floats, Lanes, |b, t| unary(b, t, "softplus")),
     class!("compare and select", "element", any, Lanes, compare),
     class!("cast to f32", "element", not_f32, Half, "abs", |b, t| cast(b, t, DType::F32)),
     class!("cast from f32", "element", not_f32, Half, "abs", |b, t| cast(b, DType::F32, t)),
@@ -130,10 +145,21 @@ pub const CLASSES: &[Class] = &[
     class!("slice", "element", any, Bytes, |b, t| slice(b, t, 1)),
     class!("strided slice", "element", any, Bytes, "slice", |b, t| slice(b, t, 2)),
     class!("pad", "element", any, Bytes, pad),
+    class!("reflecting pad", "element", any, Bytes, "pad", irregular::reflecting_pad),
+    class!("tile", "element", any, Bytes, "concat", irregular::tile),
+    class!("triangle", "element", any, Lanes, irregular::triangle),
+    class!("one hot", "element", any, Lanes, irregular::one_hot),
     class!("gather of rows", "element", any, Bytes, gather_rows),
     class!("gather of elements", "element", any, Indexed, gather_elements),
-    class!("scatter of rows", "element", any, Bytes, scatter_rows),
+    class!("gather of points", "element", any, Indexed, "gather of elements", irregular::gather_points),
+    class!("scatter of rows", "element", any, Bytes, |b, t| scatter_rows(b, t, "none")),
+    class!("scatter of rows, sum", "element", numbers, Lanes, "scatter of rows", |b, t| {
+        scatter_rows(b, t, "add")
+    }),
     class!("max pool 2x2", "element", numbers, Lanes, max_pool),
+    class!("average pool 3x3, padded", "element", floats, Lanes, irregular::average_pool),
+    class!("resize, nearest", "element", floats, Bytes, |b, t| irregular::resize(b, t, "nearest")),
+    class!("resize, linear", "element", floats, Lanes, |b, t| irregular::resize(b, t, "linear")),
     class!("matmul, constant weights", "multiply-add", numbers, Products, |b, t| matmul(b, t, true)),
     class!("matmul, both given", "multiply-add", numbers, Products, |b, t| matmul(b, t, false)),
     class!("matmul, one row", "multiply-add", numbers, Products, matvec),
@@ -145,14 +171,17 @@ pub const CLASSES: &[Class] = &[
     class!("conv 3x3, depthwise", "multiply-add", numbers, Products, depthwise),
     class!("conv 1-d", "multiply-add", numbers, Products, |b, t| conv_of(b, t, 1, 3)),
     class!("conv 3-d", "multiply-add", numbers, Products, "conv 3x3", |b, t| conv_of(b, t, 3, 3)),
-    class!("conv transposed", "multiply-add", numbers, Products, |b, t| conv_transpose(b, t, 2, 0)),
+    class!("conv transposed", "multiply-add", numbers, Products, |b, t| conv_transpose(b, t, 2, 0, 1)),
     class!("conv transposed 4x4, overlapping", "multiply-add", numbers, Products, "conv 3x3", |b, t| {
-        conv_transpose(b, t, 4, 1)
+        conv_transpose(b, t, 4, 1, 1)
+    }),
+    class!("conv transposed 3x3, dilated", "multiply-add", numbers, Products, "conv 3x3", |b, t| {
+        conv_transpose(b, t, 3, 2, 2)
     }),
 ];
 
 /// The plane that elementwise classes work on: it fits the second cache in every type.
-fn plane(b: &Build<'_>) -> [i64; 2] {
+pub(crate) fn plane(b: &Build<'_>) -> [i64; 2] {
     [b.size(128), b.size(1024)]
 }
 
@@ -308,13 +337,13 @@ fn gather_elements(b: &mut Build<'_>, t: DType) -> Result<(ValueId, i64)> {
     Ok((b.op("gather", &[("axis", 1.into())], &[x, at])?, rows * columns))
 }
 
-fn scatter_rows(b: &mut Build<'_>, t: DType) -> Result<(ValueId, i64)> {
+fn scatter_rows(b: &mut Build<'_>, t: DType, reduction: &str) -> Result<(ValueId, i64)> {
     let [rows, columns] = plane(b);
     let (x, count) = (b.input(t, &[rows, columns])?, rows / 2);
     let at = b.positions(count, rows)?;
     let at = b.op("unsqueeze", &[("axes", vec![1].into())], &[at])?;
     let updates = b.input(t, &[count, columns])?;
-    Ok((b.op("scatter_nd", &[], &[x, at, updates])?, rows * columns))
+    Ok((b.op("scatter_nd", &[("reduction", reduction.into())], &[x, at, updates])?, rows * columns))
 }
 
 fn max_pool(b: &mut Build<'_>, t: DType) -> Result<(ValueId, i64)> {
@@ -400,11 +429,21 @@ fn conv_of(b: &mut Build<'_>, t: DType, rank: usize, kernel: i64) -> Result<(Val
 }
 
 /// Twice the extents; kernels beyond 2 overlap.
-fn conv_transpose(b: &mut Build<'_>, t: DType, kernel: i64, pad: i64) -> Result<(ValueId, i64)> {
+fn conv_transpose(
+    b: &mut Build<'_>,
+    t: DType,
+    kernel: i64,
+    pad: i64,
+    dilation: i64,
+) -> Result<(ValueId, i64)> {
     let (channels, extent) = (b.size(32), b.size(28));
     let (x, w) = ([1, channels, extent, extent], [channels, channels, kernel, kernel]);
     let work = extent * extent * w.iter().product::<i64>();
     let (x, w) = (b.input(t, &x)?, b.constant(t, &w));
-    let attrs = [("strides", vec![2, 2].into()), ("pads", vec![pad; 4].into())];
+    let attrs = [
+        ("strides", vec![2, 2].into()),
+        ("pads", vec![pad; 4].into()),
+        ("dilations", vec![dilation; 2].into()),
+    ];
     Ok((product(b, t, "conv_transpose", &attrs, [x, w])?, work))
 }

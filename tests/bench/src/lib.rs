@@ -9,9 +9,11 @@
 //! [`Scale`]: by the bytes of its elements, and where more than moving is done by the bytes of the lanes that compute it.
 //! The share of a cell is the allowed time by the measured one.
 //!
-//! Modules in reading order: `model` (builds one), `classes` (the table of them), `measure`, `table`.
+//! Modules in reading order: `model` (builds one), `classes` (the table of them), `irregular` (some of
+//! its kernels), `measure`, `table`.
 
 mod classes;
+mod irregular;
 mod measure;
 mod model;
 mod table;

@@ -1,0 +1,65 @@
+//! Kernels whose places are not linear, or which depend on positions.
+
+use anyhow::Result;
+use orogen::ir::flow::ValueId;
+use orogen::ir::types::DType;
+
+use crate::classes::plane;
+use crate::model::Build;
+
+pub(crate) fn reflecting_pad(b: &mut Build<'_>, t: DType) -> Result<(ValueId, i64)> {
+    let [rows, columns] = plane(b);
+    let x = b.input(t, &[rows, columns])?;
+    let pads = b.integers(&[1, 1, 1, 1]);
+    Ok((b.op("pad", &[("mode", "reflect".into())], &[x, pads])?, (rows + 2) * (columns + 2)))
+}
+
+pub(crate) fn tile(b: &mut Build<'_>, t: DType) -> Result<(ValueId, i64)> {
+    let [rows, columns] = plane(b);
+    let x = b.input(t, &[rows, columns / 4])?;
+    let repeats = b.integers(&[1, 4]);
+    Ok((b.op("tile", &[], &[x, repeats])?, rows * (columns / 4) * 4))
+}
+
+/// The lower triangle.
+pub(crate) fn triangle(b: &mut Build<'_>, t: DType) -> Result<(ValueId, i64)> {
+    let dims = plane(b);
+    let x = b.input(t, &dims)?;
+    Ok((b.op("trilu", &[("upper", false.into())], &[x])?, dims[0] * dims[1]))
+}
+
+pub(crate) fn one_hot(b: &mut Build<'_>, t: DType) -> Result<(ValueId, i64)> {
+    let [rows, columns] = plane(b);
+    let at = b.positions(rows, columns)?;
+    let (depth, values) = (b.integers(&[columns]), b.constant(t, &[2]));
+    Ok((b.op("one_hot", &[("axis", 1.into())], &[at, depth, values])?, rows * columns))
+}
+
+/// Elements by both of their indices.
+pub(crate) fn gather_points(b: &mut Build<'_>, t: DType) -> Result<(ValueId, i64)> {
+    let [rows, columns] = plane(b);
+    let x = b.input(t, &[rows, columns])?;
+    let count = rows * columns / 2;
+    let mut at = [b.positions(count, rows)?, b.positions(count, columns)?];
+    for it in &mut at {
+        *it = b.op("unsqueeze", &[("axes", vec![1].into())], &[*it])?;
+    }
+    let at = b.op("concat", &[("axis", 1.into())], &at)?;
+    Ok((b.op("gather_nd", &[], &[x, at])?, count))
+}
+
+pub(crate) fn average_pool(b: &mut Build<'_>, t: DType) -> Result<(ValueId, i64)> {
+    let dims = [1, b.size(32), b.size(64), b.size(64)];
+    let x = b.input(t, &dims)?;
+    let attrs = [("kernel", vec![3, 3].into()), ("pads", vec![1; 4].into())];
+    Ok((b.op("avg_pool", &attrs, &[x])?, dims.iter().product()))
+}
+
+/// One and a half times the extents.
+pub(crate) fn resize(b: &mut Build<'_>, t: DType, mode: &str) -> Result<(ValueId, i64)> {
+    let (channels, extent) = (b.size(32), b.size(64));
+    let x = b.input(t, &[1, channels, extent, extent])?;
+    let larger = extent * 3 / 2;
+    let sizes = b.integers(&[1, channels, larger, larger]);
+    Ok((b.op("resize", &[("mode", mode.into())], &[x, sizes])?, channels * larger * larger))
+}
