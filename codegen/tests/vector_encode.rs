@@ -220,6 +220,32 @@ fn fused_multiply_add_with_every_destination() {
 }
 
 #[test]
+fn shifts_by_lanes_with_every_destination() {
+    for (op, width) in [BinaryOp::ShiftLeft, BinaryOp::ShiftRight]
+        .into_iter()
+        .flat_map(|op| [Width::W32, Width::W64].map(|width| (op, width)))
+    {
+        // By whatever there is, and by less than the bits of a lane.
+        for most in [None, Some(i64::from(width.bits()) - 1)] {
+            for case in 0..3 {
+                pairs_of(width, &format!("{op:?}"), |b, x, y| {
+                    let by = match most {
+                        Some(most) => {
+                            let most = b.constant_int(most);
+                            b.binary(BinaryOp::And, y, most)
+                        }
+                        None => y,
+                    };
+                    let dst = [x, by].get(case).copied().unwrap_or_else(|| b.vector());
+                    b.binary_into(op, dst, x, by);
+                    dst
+                });
+            }
+        }
+    }
+}
+
+#[test]
 fn dot_products_of_pairs_with_every_destination() {
     pairs_of(Width::W32, "difference", |b, x, y| b.binary(BinaryOp::PairSub, x, y));
     for case in 0..4 {

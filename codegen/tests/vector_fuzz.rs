@@ -242,12 +242,21 @@ impl Generator<'_> {
                     BinaryOp::Add,
                     BinaryOp::Mul,
                     BinaryOp::Max,
+                    BinaryOp::ShiftLeft,
+                    BinaryOp::ShiftRight,
                 ];
-                let floats = if b.width().has_floats() { 0 } else { 3 };
+                let floats = if b.width().has_floats() { 0 } else { 5 };
                 let op = self.pick(&ops[..ops.len() - floats]);
                 let dst = self.target(b, live);
                 b.emit(Inst::Binary { op, dst, a: v, b: w });
-                if matches!(op, BinaryOp::IntGt | BinaryOp::IntMul | BinaryOp::IntSub | BinaryOp::AndNot) {
+                if matches!(
+                    op,
+                    BinaryOp::IntGt
+                        | BinaryOp::IntMul
+                        | BinaryOp::IntSub
+                        | BinaryOp::AndNot
+                        | BinaryOp::ShiftLeft
+                ) {
                     let bits = b.constant_lane(finite_bits(b.width()));
                     b.emit(Inst::Binary { op: BinaryOp::And, dst, a: dst, b: bits });
                 }

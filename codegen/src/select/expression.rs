@@ -6,7 +6,8 @@ use orogen_ir::types::DType;
 
 use super::element::{Class, identity, integer_source, moves};
 use crate::kernels::element::rounded;
-use crate::vector::{self, Builder, Compare, ShiftOp, VReg, Width, math};
+use crate::vector::math::{self, BinaryFunction};
+use crate::vector::{self, Builder, Compare, ShiftOp, VReg, Width};
 
 /// A node of a vector expression, by its place.
 pub(crate) type Node = usize;
@@ -25,8 +26,8 @@ pub(super) enum Operation {
     /// An integer as a float.
     FromInt(Node),
     Binary(vector::BinaryOp, Node, Node),
-    /// A power; whether numbers and results have no more than half the digits of lanes.
-    Power(Node, Node, bool),
+    /// One of two operands that has vector code.
+    BinaryFunction(BinaryFunction, Node, Node),
     Max(Node, Node),
     Min(Node, Node),
     /// A mask: all bits of a lane set or none.
@@ -63,6 +64,11 @@ pub(crate) trait Leaves {
 
     /// The node of a whole number that is made of sizes and axes, as an integer; `None` gives up.
     fn whole(&mut self, _expr: &mut VectorExpr, _id: ExprId) -> Option<Node> {
+        None
+    }
+
+    /// The mask of a comparison of whole numbers that are made of sizes and axes; `None` if they are not, or do not fit.
+    fn compare(&mut self, _expr: &mut VectorExpr, _op: CompareOp, _x: ExprId, _y: ExprId) -> Option<Node> {
         None
     }
 
@@ -171,10 +177,7 @@ impl VectorExpr {
                 Operation::ToInt(x) => math::to_int(b, v(x)),
                 Operation::FromInt(x) => math::from_int(b, v(x)),
                 Operation::Binary(op, x, y) => b.binary(op, v(x), v(y)),
-                Operation::Power(x, y, shorter) => {
-                    let code = math::power(shorter, self.width);
-                    code.expect("only powers with vector code are added")(b, v(x), v(y))
-                }
+                Operation::BinaryFunction(function, x, y) => function.emit(b, v(x), v(y)),
                 Operation::Max(x, y) => b.max(v(x), v(y)),
                 Operation::Min(x, y) => b.min(v(x), v(y)),
                 Operation::Compare(op, x, y) => b.compare(op, v(x), v(y)),
@@ -197,7 +200,7 @@ impl VectorExpr {
             | Operation::Unary(_, x)
             | Operation::Rounded(_, x) => vec![x],
             Operation::Binary(_, x, y)
-            | Operation::Power(x, y, _)
+            | Operation::BinaryFunction(_, x, y)
             | Operation::Max(x, y)
             | Operation::Min(x, y)
             | Operation::Compare(_, x, y) => vec![x, y],
@@ -227,6 +230,14 @@ impl VectorExpr {
         leaves.sort_unstable();
         leaves.dedup();
         leaves
+    }
+
+    /// The bits of the lanes that a node always has.
+    pub(crate) fn as_constant(&self, node: Node) -> Option<u64> {
+        match self.operations[node] {
+            Operation::Constant(bits) => Some(bits),
+            _ => None,
+        }
     }
 
     /// The leaf that a node is.
@@ -277,7 +288,7 @@ impl VectorExpr {
                 Operation::ToInt(x) => Operation::ToInt(m(x)),
                 Operation::FromInt(x) => Operation::FromInt(m(x)),
                 Operation::Binary(op, x, y) => Operation::Binary(op, m(x), m(y)),
-                Operation::Power(x, y, shorter) => Operation::Power(m(x), m(y), shorter),
+                Operation::BinaryFunction(function, x, y) => Operation::BinaryFunction(function, m(x), m(y)),
                 Operation::Max(x, y) => Operation::Max(m(x), m(y)),
                 Operation::Min(x, y) => Operation::Min(m(x), m(y)),
                 Operation::Compare(op, x, y) => Operation::Compare(op, m(x), m(y)),
@@ -422,6 +433,10 @@ impl VectorExpr {
                         let value = self.power(x, y, dtype)?;
                         self.rounded_to_single(dtype, value)
                     }
+                    // Exact.
+                    Class::Float if *op == BinaryOp::Fmod && dtype != DType::F64 => {
+                        self.binary_function(BinaryFunction::Remainder, x, y)?
+                    }
                     Class::Float => {
                         let value = self.binary(*op, x, y)?;
                         let exact = matches!(op, BinaryOp::Max | BinaryOp::Min);
@@ -431,6 +446,7 @@ impl VectorExpr {
                     Class::Mask => self.logical(*op, x, y)?,
                 }
             }
+            Expr::Compare(op, x, y) if let Some(mask) = leaves.compare(self, *op, *x, *y) => mask,
             Expr::Compare(op, of, y) => {
                 let operands = class_of(*of)?;
                 let x = self.convert(program, *of, leaves, known)?;
@@ -564,8 +580,11 @@ impl VectorExpr {
             return Some(simple);
         }
         let shorter = 2 * 8 * dtype.size() <= self.width.bits() as usize;
-        math::power(shorter, self.width)?;
-        Some(self.push(Operation::Power(x, y, shorter)))
+        self.binary_function(BinaryFunction::Power { shorter }, x, y)
+    }
+
+    pub(super) fn binary_function(&mut self, function: BinaryFunction, x: Node, y: Node) -> Option<Node> {
+        function.exists(self.width).then(|| self.push(Operation::BinaryFunction(function, x, y)))
     }
 
     /// Small constant exponents.

@@ -5,7 +5,7 @@ use orogen_ir::loops::{BinaryOp, CompareOp, UnaryOp};
 use orogen_ir::types::DType;
 
 use super::expression::{Node, Operation, VectorExpr};
-use crate::vector;
+use crate::vector::{self, math::BinaryFunction};
 
 impl VectorExpr {
     /// Operations on one integer that vectors have.
@@ -43,6 +43,12 @@ impl VectorExpr {
             BinaryOp::Mul => vector::BinaryOp::IntMul,
             BinaryOp::Max => return Some(self.extremum_of(true, dtype, x, y)),
             BinaryOp::Min => return Some(self.extremum_of(false, dtype, x, y)),
+            BinaryOp::Shl | BinaryOp::Shr => return self.shift_by(op == BinaryOp::Shl, dtype, x, y),
+            BinaryOp::Pow => {
+                let function = BinaryFunction::IntPower { signed: dtype.is_signed_int() };
+                let value = self.binary_function(function, x, y)?;
+                return Some(self.wrap(dtype, value));
+            }
             BinaryOp::Div | BinaryOp::Mod | BinaryOp::Fmod => {
                 let value = self.divide(op, dtype, x, y)?;
                 return Some(self.wrap(dtype, value));
@@ -51,6 +57,33 @@ impl VectorExpr {
         };
         let value = self.combine(op, x, y);
         Some(self.wrap(dtype, value))
+    }
+
+    /// A shift by an amount that counts modulo the width of the type.
+    fn shift_by(&mut self, left: bool, dtype: DType, x: Node, y: Node) -> Option<Node> {
+        if !self.width().has_floats() {
+            return None;
+        }
+        let amount = match self.fills(dtype) {
+            true => y,
+            false => {
+                let most = self.bits(8 * dtype.size() as i64 - 1);
+                self.combine(vector::BinaryOp::And, y, most)
+            }
+        };
+        if left {
+            let value = self.combine(vector::BinaryOp::ShiftLeft, x, amount);
+            return Some(self.wrap(dtype, value));
+        }
+        if !dtype.is_signed_int() {
+            return Some(self.combine(vector::BinaryOp::ShiftRight, x, amount));
+        }
+        // What is below 0 is shifted as its complement.
+        let zero = self.bits(0);
+        let below = self.compare_ints(CompareOp::Lt, x, zero);
+        let value = self.combine(vector::BinaryOp::Xor, x, below);
+        let value = self.combine(vector::BinaryOp::ShiftRight, value, amount);
+        Some(self.combine(vector::BinaryOp::Xor, value, below))
     }
 
     /// Whether integers of a type fill lanes, without a sign.

@@ -23,9 +23,10 @@
 //!
 //! Modules in reading order: `tree` (what comes out), `schedule`, `parts` (what threads divide), `stages` (questions about stages), `access` (linear positions), `expression` and `division` (scalar expressions as vector
 //! code), `epilogue`, `contraction`, `convolution`, `rows` and `row_program`, `columns`, `tiles` and `tile_program`,
-//! `strips` with `strip_loads` and `strip_program`, `scans` and `scan_program`, `forms` (constants as routines want them), `routine`.
+//! `bends`, `strips` with `strip_loads`, `strip_numbers` and `strip_program`, `scans` and `scan_program`, `forms` (constants as routines want them), `routine`.
 
 mod access;
+mod bends;
 mod cast;
 mod columns;
 mod contraction;
@@ -48,6 +49,7 @@ pub(crate) mod schedule;
 mod selector;
 mod stages;
 mod strip_loads;
+mod strip_numbers;
 mod strip_program;
 mod strips;
 mod tile_program;

@@ -39,6 +39,7 @@ fn is_wide(program: &TensorProgram, id: ExprId) -> bool {
         Expr::Binary(BinaryOp::Pow, ..) => program.dtype_of(id).is_float(),
         // `f32` does not hold the integer, which is to be rounded once.
         Expr::Cast(DType::BF16, x) => program.dtype_of(x).is_int() && program.dtype_of(x).size() == 4,
+        Expr::Binary(BinaryOp::Fmod, ..) if program.dtype_of(id).is_float() => true,
         Expr::Binary(BinaryOp::Div | BinaryOp::Mod | BinaryOp::Fmod, ..) => {
             divides(program.dtype_of(id), Width::W64)
         }

@@ -6,14 +6,14 @@ use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::DType;
 
 use super::element::{lane_of, moves};
-use super::expression::{Leaves, Node, VectorExpr};
+use super::expression::{Leaves, Node, Operation, VectorExpr};
 use super::selector::Selector;
 use super::stages;
-use super::strip_program::Source;
+use super::strip_program::{Chosen, Source};
 use crate::vector::Width;
 
 /// Elements are gathered that are less apart than this, so that the positions of a vector of them fit in lanes.
-const FURTHEST: i64 = 1 << 26;
+pub(super) const FURTHEST: i64 = 1 << 26;
 
 /// `low ≤ index < high`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,9 @@ pub(super) struct Guard {
 /// A load: where it is in a row, in elements from the start of the buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Load {
-    pub(super) buffer: BufferId,
+    /// None for numbers that count along the row.
+    pub(super) buffer: Option<BufferId>,
+    /// Of numbers the first one.
     pub(super) offset: Dim,
     /// Elements from group to group.
     pub(super) step: i64,
@@ -51,17 +53,17 @@ pub(super) struct Load {
     pub(super) indexes: bool,
 }
 
-/// How data choose elements.
+/// How elements are chosen for every element of the row, by data or by what is not linear.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Gathered {
-    /// The index, over the loads before.
-    pub(super) index: Node,
-    /// Elements from one index to the next.
-    pub(super) scale: i64,
-    /// Over how many elements the index chooses.
+    /// The dimensions that are.
+    pub(super) places: Vec<usize>,
+    /// What chooses in each of them, over the loads before.
+    pub(super) indices: Vec<Chosen>,
+    /// The extents of those that are checked, in order.
+    pub(super) extents: Vec<Dim>,
+    /// Over how many elements all of them choose.
     pub(super) reach: Dim,
-    /// The extent of what is indexed, if indices are to be checked.
-    pub(super) checked: Option<Dim>,
 }
 
 /// Takes the expressions of a stage apart for given values of some of its axes.
@@ -88,6 +90,8 @@ pub(super) struct Parts<'a, 'p> {
     pub(super) packed: bool,
     /// Whether an index is taken apart.
     pub(super) indexes: bool,
+    /// Whether numbers are computed along the row, and elements gathered where places are not linear.
+    pub(super) numbers: bool,
 }
 
 impl Parts<'_, '_> {
@@ -110,23 +114,29 @@ impl Parts<'_, '_> {
     fn load(&mut self, expr: &mut VectorExpr, id: ExprId) -> Option<usize> {
         let program = self.s.program;
         let Expr::Load { buffer, at, otherwise } = &program.exprs[id] else { return None };
+        let in_place = *buffer == self.stage.buffer && self.group == 1 && at[..] == self.stage.at[..];
+        // What the stage writes may lie over what it reads only at the same place.
+        if *buffer == self.stage.buffer && !(in_place && otherwise.is_none()) {
+            return None;
+        }
         let gather = self.gathered(expr, *buffer, at)?;
         if gather.is_some() && (self.packed || !self.width.has_floats()) {
             return None;
         }
-        let (at, element) = self.indices(at)?;
+        let places = gather.as_ref().map_or(&[][..], |it| &it.places);
+        let (at, element) = self.indices(at, places)?;
         let (coefficient, offset) = self.position(*buffer, &at)?;
         let (mut offset, mut part) = (offset, 0);
         let step = self.s.shapes.as_int(coefficient)?;
         let guard = match otherwise {
-            Some(_) if element.is_some() => return None,
+            Some(_) if element.is_some() || gather.is_some() => return None,
             Some(otherwise) => self.guard(*buffer, &at, *otherwise)?,
             None => None,
         };
         let apart = self.group == 1 && guard.is_none() && element.is_none() && gather.is_none();
         let lanes = !self.packed && self.width.has_floats();
         let strided = apart && !(0..2).contains(&step) && lanes && step.abs() < FURTHEST;
-        if step > 1 && !strided {
+        if step > 1 && !strided && gather.is_none() {
             // Every element of the group is read, each by its own part.
             if step != self.group || guard.is_some() || element.is_some() {
                 return None;
@@ -139,30 +149,29 @@ impl Parts<'_, '_> {
             }
             seen.1 += 1;
         }
-        if (step < 0 && !strided) || (guard.is_some() && step != 1) || (gather.is_some() && step != 0) {
+        if (step < 0 && !strided && gather.is_none()) || (guard.is_some() && step != 1) {
             return None;
         }
-        let load =
-            Load { buffer: *buffer, offset, step, part, guard, element, gather, indexes: self.indexes };
-        if let Some(known) = self.loads.iter().position(|it| *it == load) {
-            return Some(known);
-        }
-        // What the stage writes may lie over what it reads only at the same place.
-        if load.buffer == self.stage.buffer {
-            return None;
-        }
-        self.sources.push(match &load.guard {
-            Some(guard) => Source::Guarded(guard.otherwise),
-            None if let Some(Gathered { index, scale, checked, .. }) = &load.gather => {
-                Source::Gather { index: *index, scale: *scale, checked: checked.is_some() }
-            }
-            None if strided => Source::Strided(step),
-            None if step == 0 => Source::Scalar,
-            None if step == 1 => Source::Row,
-            None => Source::Group(part),
-        });
-        self.loads.push(load);
-        Some(self.loads.len() - 1)
+        let source = match (&guard, &gather) {
+            (Some(guard), _) => Source::Guarded(guard.otherwise),
+            (None, Some(_)) if step.abs() >= FURTHEST => return None,
+            (None, Some(it)) => Source::Gather { indices: it.indices.clone(), step },
+            (None, None) if strided => Source::Strided(step),
+            (None, None) if step == 0 => Source::Scalar,
+            (None, None) if step == 1 => Source::Row,
+            (None, None) => Source::Group(part),
+        };
+        let (buffer, indexes) = (Some(*buffer), self.indexes);
+        Some(self.place(Load { buffer, offset, step, part, guard, element, gather, indexes }, source))
+    }
+
+    /// The place of a load.
+    pub(super) fn place(&mut self, load: Load, source: Source) -> usize {
+        self.loads.iter().position(|it| *it == load).unwrap_or_else(|| {
+            self.sources.push(source);
+            self.loads.push(load);
+            self.loads.len() - 1
+        })
     }
 
     /// The guard of a load; `Some(None)` where it always holds.
@@ -215,7 +224,20 @@ impl Parts<'_, '_> {
         stages::symbols_below(self.s.program, id).contains(&self.inner)
     }
 
-    /// The one index of a load that data gives for every element of the row; `Some(None)` if there is none.
+    /// Whether an index changes along the row other than by a known distance of `stride` elements or a multiple, or by data
+    /// with the terms of a reduction.
+    fn chooses(&mut self, index: &Index, stride: Dim) -> Option<bool> {
+        if let Some(id) = index.value() {
+            let names = stages::symbols_below(self.s.program, id);
+            return Some(self.varies(id) || self.stage.reduce.iter().any(|it| names.contains(&it.var)));
+        }
+        let place = self.index(index)?;
+        let step = self.s.shapes.affine_in(place, self.row).and_then(|it| self.s.shapes.as_int(it.0));
+        let known = step.is_some_and(|it| it == 0 || self.s.shapes.as_int(stride).is_some());
+        Some(self.numbers && !known)
+    }
+
+    /// How the indices of a load choose elements for every element of the row; `Some(None)` if none does.
     fn gathered(
         &mut self,
         expr: &mut VectorExpr,
@@ -223,36 +245,64 @@ impl Parts<'_, '_> {
         at: &[Index],
     ) -> Option<Option<Gathered>> {
         let program = self.s.program;
-        let mut values = at.iter().enumerate().filter_map(|(i, it)| Some((i, it.value()?)));
-        let Some((place, id)) = values.find(|it| self.varies(it.1)) else { return Some(None) };
-        let unique = !values.any(|it| self.varies(it.1));
-        let dtype = program.dtype_of(id);
-        let signed = dtype == DType::I32 || (dtype == DType::I64 && self.width == Width::W64);
-        if !unique || !signed {
-            return None;
-        }
         let dims = program.buffers[buffer].dims.clone();
-        let stride = self.s.shapes.product(&dims[place + 1..]).ok()?;
-        let scale = self.s.shapes.as_int(stride)?;
-        let reach = self.s.shapes.scale(dims[place], scale).ok()?;
-        let outer = std::mem::replace(&mut self.indexes, true);
-        let index = expr.add_with(program, id, self);
-        self.indexes = outer;
-        let checked = at[place].is_checked().then_some(dims[place]);
-        Some(Some(Gathered { index: index?, scale, reach, checked }))
+        let mut places = Vec::new();
+        for (place, index) in at.iter().enumerate() {
+            let stride = self.s.shapes.product(&dims[place + 1..]).ok()?;
+            if self.chooses(index, stride)? {
+                places.push(place);
+            }
+        }
+        if places.is_empty() {
+            return Some(None);
+        }
+        let (mut indices, mut extents, mut reach) = (Vec::new(), Vec::new(), Vec::new());
+        for &place in &places {
+            let stride = self.s.shapes.product(&dims[place + 1..]).ok()?;
+            let scale = match self.s.shapes.as_int(stride) {
+                Some(scale) => expr.bits(scale),
+                None => self.whole_number(expr, stride)?,
+            };
+            let checked = at[place].is_checked();
+            let index = match at[place].value() {
+                Some(id) => {
+                    let dtype = program.dtype_of(id);
+                    if dtype != DType::I32 && (dtype != DType::I64 || self.width != Width::W64) {
+                        return None;
+                    }
+                    let outer = std::mem::replace(&mut self.indexes, true);
+                    let index = expr.add_with(program, id, self);
+                    self.indexes = outer;
+                    index?
+                }
+                None => self.number(expr, at[place].dim()?)?,
+            };
+            indices.push(Chosen { index, scale, checked });
+            if checked {
+                extents.push(dims[place]);
+            }
+            reach.push(self.s.shapes.mul(dims[place], stride).ok()?);
+        }
+        let reach = self.s.shapes.sum(&reach).ok()?;
+        Some(Some(Gathered { places, indices, extents, reach }))
     }
 
-    /// The indices of a load as sizes, 0 where they depend on data; then also all of them at the start of the row.
-    pub(super) fn indices(&mut self, at: &[Index]) -> Option<(Vec<Dim>, Option<Vec<Index>>)> {
+    /// The indices of a load as sizes, 0 where they depend on data; then also all of them at the start of the row. `chosen`
+    /// are the dimensions of which every element of the row has its own.
+    pub(super) fn indices(
+        &mut self,
+        at: &[Index],
+        chosen: &[usize],
+    ) -> Option<(Vec<Dim>, Option<Vec<Index>>)> {
         let zero = self.s.shapes.int(0);
-        let (mut dims, mut element) = (Vec::new(), Vec::new());
-        for index in at {
-            if let Some(id) = index.value() {
+        let (mut dims, mut element, mut gathers) = (Vec::new(), Vec::new(), false);
+        for (place, index) in at.iter().enumerate() {
+            if chosen.contains(&place) {
                 dims.push(zero);
-                if self.varies(id) {
-                    element.push(Index::Dim(zero));
-                    continue;
-                }
+                element.push(Index::Dim(zero));
+            } else if let Some(id) = index.value() {
+                gathers = true;
+                dims.push(zero);
                 // Everything else that the value names must be an axis around the row.
                 let names = stages::symbols_below(self.s.program, id);
                 if self.stage.reduce.iter().any(|axis| names.contains(&axis.var)) {
@@ -266,7 +316,6 @@ impl Parts<'_, '_> {
                 element.push(Index::Dim(self.s.shapes.substitute(dim, &start).ok()?));
             }
         }
-        let gathers = at.iter().any(|it| it.dim().is_none());
         Some((dims, gathers.then_some(element)))
     }
 }
@@ -292,8 +341,21 @@ pub(super) fn integer(s: &mut Selector<'_>, values: &IndexMap<Sym, Dim>, id: Exp
 
 impl Leaves for Parts<'_, '_> {
     fn leaf(&mut self, expr: &mut VectorExpr, id: ExprId) -> Option<Node> {
+        if let Expr::Dim(number, _) = &self.s.program.exprs[id] {
+            let number = self.number(expr, *number)?;
+            return Some(expr.push(Operation::FromInt(number)));
+        }
         let place = self.load(expr, id)?;
         Some(expr.leaf(place))
+    }
+
+    fn whole(&mut self, expr: &mut VectorExpr, id: ExprId) -> Option<Node> {
+        let Expr::Dim(number, _) = &self.s.program.exprs[id] else { return None };
+        self.number(expr, *number)
+    }
+
+    fn compare(&mut self, expr: &mut VectorExpr, op: CompareOp, x: ExprId, y: ExprId) -> Option<Node> {
+        self.comparison(expr, op, x, y)
     }
 
     fn decide(&mut self, condition: ExprId) -> Option<bool> {

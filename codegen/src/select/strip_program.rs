@@ -18,9 +18,21 @@ use crate::vector::{
 };
 use orogen_ir::shape::{Dim, Overflow, ShapeCx};
 
-/// A value that an expression reads.
+/// An index that an expression gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Chosen {
+    pub(crate) index: Node,
+    /// Elements from one index to the next, an integer.
+    pub(crate) scale: Node,
+    /// Whether it may be out of range, or negative, which counts from the end.
+    pub(crate) checked: bool,
+}
+
+/// A value that an expression reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
+    /// Whole numbers, from group to group so much apart.
+    Count(i64),
     /// One element for the whole row.
     Scalar,
     /// One element for each element of the row.
@@ -29,14 +41,8 @@ pub(crate) enum Source {
     Strided(i64),
     /// A group of elements for each group of the row, of which this is the place of the one that is meant.
     Group(i64),
-    /// The element at an index that the expression gives.
-    Gather {
-        index: Node,
-        /// Elements from one index to the next.
-        scale: i64,
-        /// Whether it may be out of range, or negative, which counts from the end.
-        checked: bool,
-    },
+    /// The element at indices that the expression gives, from a place that moves by so many elements from group to group.
+    Gather { indices: Vec<Chosen>, step: i64 },
     /// As `Row` inside a range of the row; these bits elsewhere.
     Guarded(u64),
 }
@@ -77,12 +83,12 @@ pub(crate) struct StripProgram {
 struct Registers {
     sources: Vec<IReg>,
     target: IReg,
-    /// Of sources that are one element its value, of strided ones the positions of a vector of elements.
+    /// Of sources that are one element its value, of others that step the positions of a vector of elements.
     scalars: Vec<Option<VReg>>,
     /// For each source that is guarded, its range in the current row.
     ranges: Vec<Option<(IReg, IReg)>>,
-    /// For each source whose indices are checked, by what.
-    checks: Vec<Option<Check>>,
+    /// For each source, by what those of its indices are checked that are.
+    checks: Vec<Vec<Check>>,
 }
 
 /// What indices are checked by.
@@ -121,9 +127,9 @@ impl StripProgram {
         laws.extend([Law::equal("U2", bits, shapes.int(1)), Law::multiple("U2", call.elements, group)]);
         for (i, step) in call.steps.iter().enumerate() {
             let wanted = match self.sources.get(i) {
-                Some(Source::Scalar | Source::Gather { .. }) => 0,
+                Some(Source::Scalar) => 0,
                 Some(Source::Row | Source::Guarded(_)) => 1,
-                Some(Source::Strided(step)) => *step,
+                Some(Source::Strided(step) | Source::Count(step) | Source::Gather { step, .. }) => *step,
                 Some(Source::Group(_)) | None => group,
             };
             laws.push(Law::equal("U3", *step, shapes.int(wanted)));
@@ -154,15 +160,19 @@ impl StripProgram {
         (0..self.sources.len()).filter(|it| matches!(self.sources[*it], Source::Guarded(_)))
     }
 
-    /// Places of the sources whose indices are checked.
+    /// For each index that is checked the place of its source.
     fn checked(&self) -> impl Iterator<Item = usize> {
-        (0..self.sources.len()).filter(|it| matches!(self.sources[*it], Source::Gather { checked: true, .. }))
+        self.sources.iter().enumerate().flat_map(|(place, it)| {
+            let indices = if let Source::Gather { indices, .. } = it { &indices[..] } else { &[] };
+            indices.iter().filter(|it| it.checked).map(move |_| place)
+        })
     }
 
-    /// The program. Parameters: a pointer for each source and the target; `n` (groups of a row), `rows`; a row stride
-    /// in bytes for each source and the target; for each guarded source the range of groups, then of rows, in which
-    /// it is read, each as begin and end, which may lie outside of the row; for each source whose indices are checked the
-    /// extent that they are checked against, then, if there are any, a pointer to 64 bits, which become 1 where an index is
+    /// The program. Parameters: a pointer for each source and the target, the first number for one that counts; `n` (groups
+    /// of a row), `rows`; a row stride in bytes for each source and the target, or by what the first number grows; for each
+    /// guarded source the range of groups, then of rows, in which
+    /// it is read, each as begin and end, which may lie outside of the row; for each index that is checked the extent that it
+    /// is checked against, then, if there are any, a pointer to 64 bits, which become 1 where an index is
     /// out of range.
     pub(crate) fn build(&self, isa: Isa) -> Program {
         let mut b = Builder::of_width("strips", self.width);
@@ -172,7 +182,7 @@ impl StripProgram {
         let strides: Vec<IReg> = (0..=sources.len()).map(|_| b.param()).collect();
         let guards: Vec<(usize, [IReg; 4])> = self.guarded().map(|it| (it, b.params())).collect();
         let checked: Vec<(usize, IReg)> = self.checked().map(|it| (it, b.param())).collect();
-        let mut checks = vec![None; sources.len()];
+        let mut checks = vec![Vec::new(); sources.len()];
         if checked.is_empty() {
             self.rows(&mut b, isa, (&sources, target), (n, rows), &strides, &guards, checks);
             return b.finish();
@@ -186,7 +196,7 @@ impl StripProgram {
             least = b.int_op(IntOp::Min, least, *extent);
             let extent = b.splat_int(*extent);
             let limit = b.binary(BinaryOp::Xor, extent, sign);
-            checks[*source] = Some(Check { extent, limit, good });
+            checks[*source].push(Check { extent, limit, good });
         }
         // Where there are no elements, all indices are out of range.
         b.when_else(
@@ -215,7 +225,7 @@ impl StripProgram {
         (n, rows): (IReg, IReg),
         strides: &[IReg],
         guards: &[(usize, [IReg; 4])],
-        checks: Vec<Option<Check>>,
+        checks: Vec<Vec<Check>>,
     ) {
         b.repeat(rows, |b| {
             let zero = b.int_const(0);
@@ -237,7 +247,9 @@ impl StripProgram {
             let scalars = self.sources.iter().zip(&self.elements).zip(sources);
             let scalars = scalars.map(|((it, element), p)| match it {
                 Source::Scalar => Some(element.load_splat(b, *p)),
-                Source::Strided(step) => Some(positions(b, *step)),
+                Source::Count(0) => Some(b.splat_int(*p)),
+                Source::Strided(step) | Source::Count(step) => Some(positions(b, *step)),
+                Source::Gather { step, .. } if *step != 0 => Some(positions(b, *step)),
                 _ => None,
             });
             let scalars = scalars.collect();
@@ -282,11 +294,18 @@ impl StripProgram {
             let mut cursors = Vec::new();
             for ((source, element), pointer) in self.sources.iter().zip(&self.elements).zip(&r.sources) {
                 let group = match source {
-                    Source::Scalar | Source::Gather { .. } => {
+                    Source::Scalar | Source::Gather { step: 0, .. } | Source::Count(0) => {
                         cursors.push(*pointer);
                         continue;
                     }
-                    Source::Strided(step) => {
+                    Source::Count(step) => {
+                        let by = b.int_mul(from, *step);
+                        let cursor = b.int_add(*pointer, by);
+                        cursors.push(cursor);
+                        moving.push((cursor, Size::lanes(*step)));
+                        continue;
+                    }
+                    Source::Strided(step) | Source::Gather { step, .. } => {
                         let bytes = element.bytes() * step;
                         let by = b.int_mul(from, bytes);
                         let cursor = b.int_add(*pointer, by);
@@ -366,6 +385,14 @@ impl StripProgram {
         for (i, source) in self.sources.iter().enumerate() {
             let element = self.elements[i];
             leaves.push(match (source, r.scalars[i], ranges[i]) {
+                (Source::Gather { indices, .. }, positions, _) => {
+                    let position = self.position(b, &leaves, indices, &r.checks[i], positions);
+                    element.gather(b, cursors[i], position, mask)
+                }
+                (Source::Count(step), Some(positions), _) if *step != 0 => {
+                    let first = b.splat_int(cursors[i]);
+                    b.binary(BinaryOp::IntAdd, first, positions)
+                }
                 (Source::Strided(step), Some(_), _) if rest.is_none() && near(*step) => {
                     load_near(b, element, cursors[i], *step)
                 }
@@ -387,17 +414,6 @@ impl StripProgram {
                         b.blend(lanes, value, otherwise)
                     }
                 }
-                (Source::Gather { index, scale, .. }, ..) => {
-                    let mut index = self.expr.emit(b, &leaves, &[*index])[0];
-                    if let Some(check) = &r.checks[i] {
-                        index = in_range(b, index, check);
-                    }
-                    if *scale != 1 {
-                        let scale = b.constant_int(*scale);
-                        index = b.binary(BinaryOp::IntMul, index, scale);
-                    }
-                    element.gather(b, cursors[i], index, mask)
-                }
                 (Source::Group(part), ..) => {
                     let load = |(j, mask): (usize, &Option<MReg>)| {
                         element.load(b, Addr::new(cursors[i]).offset(element.vectors(j as i64)), *mask)
@@ -414,6 +430,31 @@ impl StripProgram {
         for (i, (value, mask)) in vectors.into_iter().zip(masks).enumerate() {
             element.store(b, value, Addr::new(target).offset(element.vectors(i as i64)), mask);
         }
+    }
+
+    /// The positions of elements that indices choose, from those that they have without; `checks` are for the indices that
+    /// are checked, in order.
+    fn position(
+        &self,
+        b: &mut Builder,
+        leaves: &[VReg],
+        indices: &[Chosen],
+        checks: &[Check],
+        positions: Option<VReg>,
+    ) -> VReg {
+        let (mut sum, mut checks) = (positions, checks.iter());
+        for it in indices {
+            let values = self.expr.emit(b, leaves, &[it.index, it.scale]);
+            let check = if it.checked { checks.next() } else { None };
+            let index = check.map_or(values[0], |check| in_range(b, values[0], check));
+            let one = self.expr.as_constant(it.scale) == Some(1);
+            let part = if one { index } else { b.binary(BinaryOp::IntMul, index, values[1]) };
+            sum = Some(match sum {
+                Some(sum) => b.binary(BinaryOp::IntAdd, sum, part),
+                None => part,
+            });
+        }
+        sum.expect("an index chooses")
     }
 }
 
@@ -492,7 +533,7 @@ mod tests {
             Source::Scalar,
             Source::Row,
             Source::Group(0),
-            Source::Gather { index: 0, scale: 1, checked: false },
+            Source::Gather { indices: Vec::new(), step: 0 },
         ];
         StripProgram {
             elements: vec![Element::LANE; 5],

@@ -13,6 +13,7 @@ use orogen_ir::loops::{Axis, BufferId, CompareOp, Expr, ExprId, Index, Stage, Te
 use orogen_ir::shape::{Dim, Sym};
 
 use super::access::count;
+use super::bends::{bends, ends, innermost};
 use super::element::{elements_in, moves};
 use super::expression::VectorExpr;
 use super::reduction::Reduction;
@@ -29,8 +30,6 @@ use crate::vector::Width;
 const GROUPS: [i64; 4] = [1, 2, 4, 8];
 /// Most terms of a reduction that is written out.
 const MOST_TERMS: i64 = 25;
-/// Most places at which a row is cut.
-const MOST_CUTS: usize = 4;
 /// Bytes of the flag that says whether an index is out of range.
 const FLAG_BYTES: i64 = 8;
 
@@ -44,30 +43,22 @@ pub(crate) fn strips(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         Some(combine) => Reduction::new(combine, dtype, *width).is_some(),
     };
     let widths: Vec<Width> = gathering_widths(s.program, stage).into_iter().filter(single).collect();
+    let wide = Width::FLOATS.into_iter().filter(single).collect();
     // What is only moved need not be of a type that lanes hold: so many elements are lanes.
     if widths.is_empty() && !moves(s.program, stage) {
         return None;
     }
     let cuts = cuts(s, stage)?;
-    let stage = Strip { stage, terms, widths };
-    if cuts.is_empty() {
-        return stage.choose(s, None);
-    }
-    let pieces = |s: &mut Selector<'_>| {
-        let piece = |piece: &[i64]| stage.choose(s, Some((piece[0], piece[1])));
-        cuts.windows(2).map(piece).collect::<Option<Vec<Match>>>()
+    let stage = Strip { stage, terms, widths, wide };
+    let found = match &cuts[..] {
+        [] => stage.choose(s, None, false),
+        cuts => stage.pieces(s, cuts),
     };
-    // Threads divide rows, of which all pieces have the same.
-    let mut found = pieces(s)?;
-    let mut units = found[0].units;
-    if found.iter().any(|it| it.units != units) {
-        let ranged = std::mem::replace(&mut s.ranged, false);
-        found = pieces(s)?;
-        s.ranged = ranged;
-        units = None;
-    }
-    let node = beside(s, found.into_iter().map(|it| it.node).collect());
-    Some(Match { node, stages: 1, units, rate: PLAIN })
+    let bent = |s: &mut Selector<'_>| {
+        let cuts = bends(s, stage.stage, &cuts)?;
+        stage.pieces(s, &cuts)
+    };
+    found.or_else(|| bent(s)).or_else(|| stage.choose(s, None, true))
 }
 
 /// Nodes that touch different elements: one loop around them, where each is a loop over the same axis.
@@ -99,7 +90,8 @@ pub(crate) fn packed(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     if !cuts(s, stage)?.is_empty() {
         return None;
     }
-    Strips::new(s, &Strip { stage, terms, widths: Vec::new() }, 1, None, None)?.emit(s)
+    Strips::new(s, &Strip { stage, terms, widths: Vec::new(), wide: Vec::new() }, 1, None, None, false)?
+        .emit(s)
 }
 
 /// The widths of lanes to try: narrow ones for values, others of indices that data gives too, whose positions may need the
@@ -130,30 +122,58 @@ struct Strip<'a> {
     terms: Vec<Vec<(Sym, i64)>>,
     /// The widths of lanes that hold one of its elements.
     widths: Vec<Width>,
+    /// Those of lanes that hold numbers, too.
+    wide: Vec<Width>,
 }
 
 impl Strip<'_> {
-    /// The stage, or a piece of its innermost axis.
-    fn choose(&self, s: &mut Selector<'_>, piece: Option<(i64, i64)>) -> Option<Match> {
+    /// The stage in pieces of its innermost axis.
+    fn pieces(&self, s: &mut Selector<'_>, cuts: &[i64]) -> Option<Match> {
+        let routines = s.routines.clone();
+        let pieces = |s: &mut Selector<'_>| {
+            let piece = |it: &[i64]| {
+                let piece = Some((it[0], it[1]));
+                self.choose(s, piece, false).or_else(|| self.choose(s, piece, true))
+            };
+            cuts.windows(2).map(piece).collect::<Option<Vec<Match>>>()
+        };
+        let Some(mut found) = pieces(s) else {
+            s.routines = routines;
+            return None;
+        };
+        // Threads divide rows, of which all pieces have the same.
+        let mut units = found[0].units;
+        if found.iter().any(|it| it.units != units) {
+            let ranged = std::mem::replace(&mut s.ranged, false);
+            found = pieces(s)?;
+            s.ranged = ranged;
+            units = None;
+        }
+        let node = beside(s, found.into_iter().map(|it| it.node).collect());
+        Some(Match { node, stages: 1, units, rate: PLAIN })
+    }
+
+    /// The stage, or a piece of its innermost axis, with numbers that are computed along it or without.
+    fn choose(&self, s: &mut Selector<'_>, piece: Option<(i64, i64)>, numbers: bool) -> Option<Match> {
         // Four bytes at a time. Where a row is not cut, `packed` tried that before all else.
         if piece.is_some()
             && packs(s, self.stage)
-            && let Some(found) = Strips::new(s, self, 1, piece, None).and_then(|it| it.emit(s))
+            && let Some(found) = Strips::new(s, self, 1, piece, None, numbers).and_then(|it| it.emit(s))
         {
             return Some(found);
         }
         // Narrow lanes are not taken apart.
-        let ways = self.widths.iter().flat_map(|width| GROUPS.map(|group| (*width, group)));
+        let widths = if numbers { &self.wide } else { &self.widths };
+        let ways = widths.iter().flat_map(|width| GROUPS.map(|group| (*width, group)));
         let mut ways = ways.filter(|(width, group)| width.has_floats() || *group == 1);
-        ways.find_map(|(width, group)| Strips::new(s, self, group, piece, Some(width))?.emit(s))
+        ways.find_map(|(width, group)| Strips::new(s, self, group, piece, Some(width), numbers)?.emit(s))
     }
 }
 
 /// Where conditions on the innermost axis alone change, from its begin to its end; empty if nowhere.
 fn cuts(s: &mut Selector<'_>, stage: &Stage) -> Option<Vec<i64>> {
     let program = s.program;
-    let several = |it: &&Axis| s.shapes.as_int(it.extent) != Some(1);
-    let inner = *stage.axes.iter().rev().find(several)?;
+    let inner = innermost(s, stage)?;
     let Some(extent) = s.shapes.as_int(inner.extent) else { return Some(Vec::new()) };
     let mut places = Vec::new();
     for id in stages::expressions(program, stage) {
@@ -176,13 +196,7 @@ fn cuts(s: &mut Selector<'_>, stage: &Stage) -> Option<Vec<i64>> {
         });
     }
     places.retain(|it| (1..extent).contains(it));
-    if places.is_empty() {
-        return Some(places);
-    }
-    places.extend([0, extent]);
-    places.sort_unstable();
-    places.dedup();
-    (places.len() <= MOST_CUTS + 2).then_some(places)
+    Some(ends(places, extent))
 }
 
 /// The points of the reduction, in order; one without axes if there is none.
@@ -229,6 +243,7 @@ impl<'a> Strips<'a> {
         group: i64,
         piece: Option<(i64, i64)>,
         width: Option<Width>,
+        numbers: bool,
     ) -> Option<Strips<'a>> {
         let (stage, terms) = (strip.stage, &strip.terms);
         let packed = width.is_none();
@@ -276,6 +291,7 @@ impl<'a> Strips<'a> {
             width,
             packed,
             indexes: false,
+            numbers,
         };
         let mut expr = VectorExpr::of_width(width);
         let (mut results, mut target, mut scatter, mut step) = (Vec::new(), None, None, zero);
@@ -284,7 +300,7 @@ impl<'a> Strips<'a> {
             let at = parts.s.shapes.add_int(at, part.checked_add(begin)?).ok()?;
             parts.part = part;
             parts.values.insert(inner, at);
-            let (store, element) = parts.indices(&stage.at)?;
+            let (store, element) = parts.indices(&stage.at, &[])?;
             let along_row = stage.at.iter().filter_map(Index::value).any(|it| parts.varies(it));
             if along_row || (element.is_some() && group != 1) {
                 return None;
@@ -339,12 +355,19 @@ impl<'a> Strips<'a> {
             stages::lanes(width)
         );
         let short = s.shapes.as_int(n).is_some_and(|it| it <= i64::from(s.isa.lanes_of(width)));
-        let buffers = loads.iter().map(|it| (it.buffer, it.indexes)).chain([(stage.buffer, false)]);
-        let element = |(buffer, indexes): (BufferId, bool)| match s.program.buffers[buffer].dtype {
-            _ if packed => Some(Element::lane(width)),
-            // An index counts by its value, even where elements are moved bit by bit.
-            dtype if indexes => Element::in_lanes(dtype, width),
-            dtype => elements_in(s.program, stage, dtype, width),
+        let buffers = loads.iter().map(|it| (it.buffer, it.indexes)).chain([(Some(stage.buffer), false)]);
+        let element = |(buffer, indexes): (Option<BufferId>, bool)| {
+            match buffer.map(|it| s.program.buffers[it].dtype) {
+                Some(dtype) if !packed => {
+                    // An index counts by its value, even where elements are moved bit by bit.
+                    if indexes {
+                        Element::in_lanes(dtype, width)
+                    } else {
+                        elements_in(s.program, stage, dtype, width)
+                    }
+                }
+                _ => Some(Element::lane(width)),
+            }
         };
         let elements = buffers.map(element).collect::<Option<Vec<Element>>>()?;
         let program = StripProgram { width, sources, elements, expr, results, short };
@@ -387,8 +410,14 @@ impl<'a> Strips<'a> {
         let mut args = Vec::new();
         let mut strides = Vec::new();
         let buffers = self.loads.iter().map(|it| (it.buffer, it.element.as_ref()));
-        let buffers = buffers.chain([(self.target.0, self.scatter.as_ref())]);
+        let buffers = buffers.chain([(Some(self.target.0), self.scatter.as_ref())]);
         for ((buffer, element), (stride, offset)) in buffers.zip(&linear.positions) {
+            let Some(buffer) = buffer else {
+                let skip = s.shapes.mul(first, *stride).ok()?;
+                args.push(Arg::Size(s.shapes.add(*offset, skip).ok()?));
+                strides.push(Arg::Size(*stride));
+                continue;
+            };
             let size = s.program.buffers[buffer].dtype.size() as i64;
             if let Some(element) = element {
                 args.push(Arg::Element(buffer, element.clone()));
@@ -408,7 +437,7 @@ impl<'a> Strips<'a> {
             args.extend([inner.low, inner.high, row[0]?, row[1]?].map(Arg::Size));
         }
         let extents: Vec<Dim> =
-            self.loads.iter().filter_map(|it| it.gather.as_ref()).filter_map(|it| it.checked).collect();
+            self.loads.iter().filter_map(|it| it.gather.as_ref()).flat_map(|it| it.extents.clone()).collect();
         let checks = !extents.is_empty();
         let workspace = s.shapes.int(if checks { FLAG_BYTES } else { 0 });
         if checks {
@@ -431,7 +460,10 @@ impl<'a> Strips<'a> {
     fn call(&self, s: &mut Selector<'_>, groups: Dim, rows: Dim) -> StripCall {
         let steps = self.loads.iter().map(|it| s.shapes.int(it.step));
         let steps = steps.chain([self.step]).collect();
-        let reach = self.loads.iter().map(|it| it.gather.as_ref().map(|it| it.reach)).collect();
+        // Positions of the lanes of one vector.
+        let lanes = i64::from(s.isa.lanes_of(self.program.width));
+        let reach = |it: &Load| s.shapes.add_int(it.gather.as_ref()?.reach, lanes * it.step.abs()).ok();
+        let reach = self.loads.iter().map(reach).collect();
         StripCall { elements: self.extent, size: self.size, groups, rows, steps, reach }
     }
 

@@ -233,6 +233,10 @@ pub enum BinaryOp {
     IntGt,
     /// Differences of the 16-bit halves of lanes of 32 bits, wrapping.
     PairSub,
+    /// `a` shifted left by so many bits as `b` says, modulo those of a lane.
+    ShiftLeft,
+    /// `a` shifted right by so many bits as `b` says, modulo those of a lane, filling with zeros.
+    ShiftRight,
 }
 
 impl BinaryOp {

@@ -103,6 +103,7 @@ impl Verifier<'_> {
             Inst::Unary { op, .. } if op.is_of_doubles() => width == Width::W64,
             Inst::Unary { op, .. } => op == UnaryOp::Move || width.has_floats(),
             Inst::Binary { op, .. } if op.is_float() => width.has_floats(),
+            Inst::Binary { op: BinaryOp::ShiftLeft | BinaryOp::ShiftRight, .. } => width.has_floats(),
             Inst::Reduce { op, .. } if op.is_float() && !width.has_floats() => false,
             // Lanes of 8 and 16 bits hold no positions, and no groups of them are taken apart.
             Inst::Compare { .. }

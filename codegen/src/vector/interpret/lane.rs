@@ -96,6 +96,8 @@ pub(super) fn binary(width: Width, op: BinaryOp, a: u64, b: u64) -> u64 {
         BinaryOp::UintMax => a.max(b),
         BinaryOp::IntEq => ones(i == j),
         BinaryOp::IntGt => ones(i > j),
+        BinaryOp::ShiftLeft => a << (b % u64::from(width.bits())) & width.ones(),
+        BinaryOp::ShiftRight => a >> (b % u64::from(width.bits())),
         BinaryOp::PairSub => {
             let ([a0, a1], [b0, b1]) = (halves(a), halves(b));
             let differences = [(a0, b0), (a1, b1)].map(|(a, b)| u64::from(a.wrapping_sub(b).cast_unsigned()));

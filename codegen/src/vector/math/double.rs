@@ -58,6 +58,7 @@ pub(super) fn code(function: Function) -> Option<Emit> {
         Function::Log => log,
         Function::Expm1 => expm1,
         Function::Log1p => log1p,
+        Function::Softplus => softplus,
         Function::Tanh => tanh,
         Function::Sigmoid => sigmoid,
         Function::Erf => erf,
@@ -260,6 +261,17 @@ fn sigmoid(b: &mut Builder, x: VReg) -> VReg {
     let numerator = when(b, Compare::Lt, x, 0.0, power, one);
     let denominator = b.add(power, one);
     b.div(numerator, denominator)
+}
+
+/// `max(x, 0) + ln(1 + e^−|x|)`.
+fn softplus(b: &mut Builder, x: VReg) -> VReg {
+    let magnitude = b.unary(UnaryOp::Abs, x);
+    let minus = b.unary(UnaryOp::Neg, magnitude);
+    let power = exp(b, minus);
+    let small = log_plus_one(b, power);
+    let zero = b.constant(0.0);
+    let large = when(b, Compare::Gt, x, 0.0, x, zero);
+    b.add(large, small)
 }
 
 /// `t/(t + 2)` with `t = e^(2|x|) − 1`, and the sign.

@@ -14,10 +14,12 @@ pub(crate) mod double_trigonometry;
 mod erf;
 mod exact;
 mod exp;
+mod int_power;
 mod log;
 mod near;
 mod payne_hanek;
 pub(crate) mod power;
+mod remainder;
 mod trigonometry;
 
 pub use convert::{from_int, to_int};
@@ -78,16 +80,40 @@ pub fn code(function: Function, width: Width) -> Option<Emit> {
     })
 }
 
-/// Appends the code of a power to a program.
-pub type EmitPower = fn(&mut Builder, VReg, VReg) -> VReg;
+/// A function of two operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BinaryFunction {
+    /// A power of floats; whether numbers and results have no more than half the digits of lanes.
+    Power {
+        /// Whether they have.
+        shorter: bool,
+    },
+    /// The remainder of a quotient that is rounded toward zero, of floats of no more than half the digits of lanes.
+    Remainder,
+    /// A power of integers, which wraps; whether these have a sign.
+    IntPower {
+        /// Whether they have.
+        signed: bool,
+    },
+}
 
-/// The vector code of powers in lanes of a width; `shorter` says that numbers and results have no more than half the digits
-/// of lanes. `None` if there is none.
-pub fn power(shorter: bool, width: Width) -> Option<EmitPower> {
-    match (shorter, width) {
-        (true, Width::W32 | Width::W64) => Some(power::pow_of_shorter),
-        (false, Width::W64) => Some(power::pow),
-        _ => None,
+impl BinaryFunction {
+    /// Whether there is vector code for it in lanes of a width.
+    pub fn exists(self, width: Width) -> bool {
+        match self {
+            BinaryFunction::Power { shorter: true } | BinaryFunction::IntPower { .. } => width.has_floats(),
+            BinaryFunction::Power { shorter: false } | BinaryFunction::Remainder => width == Width::W64,
+        }
+    }
+
+    /// Appends its code to a program.
+    pub fn emit(self, b: &mut Builder, x: VReg, y: VReg) -> VReg {
+        match self {
+            BinaryFunction::Power { shorter: true } => power::pow_of_shorter(b, x, y),
+            BinaryFunction::Power { shorter: false } => power::pow(b, x, y),
+            BinaryFunction::Remainder => remainder::remainder(b, x, y),
+            BinaryFunction::IntPower { signed } => int_power::int_power(b, signed, x, y),
+        }
     }
 }
 

@@ -84,10 +84,12 @@ fn compress(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let axes = cx.b.axes("i", &dims);
     let vars = cx.b.vars(&axes);
     let mut from: Vec<Index> = vars.iter().map(|it| (*it).into()).collect();
-    from[axis] = Index::Value(cx.b.load(places, [vars[axis]])?);
     // All places are in range, but nothing in this kernel says so.
-    let nothing = cx.b.number(0.0, cx.b.buffer_dtype(x));
-    let value = cx.b.load_or(x, from, nothing)?;
+    let (zero, last) = (cx.b.int(0, DType::I64)?, cx.linear(cx.b.buffer_dims(x)[axis], 1, -1)?);
+    let (place, last) = (cx.b.load(places, [vars[axis]])?, cx.dim_as(last, DType::I64)?);
+    let place = cx.b.binary(BinaryOp::Max, place, zero)?;
+    from[axis] = Index::Value(cx.b.binary(BinaryOp::Min, place, last)?);
+    let value = cx.load_clamped(x, from)?;
     cx.b.stage(&axes, out, vars, value)?;
     cx.finish()
 }

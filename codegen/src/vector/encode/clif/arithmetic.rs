@@ -118,7 +118,20 @@ impl Emitter<'_, '_> {
                 self.b.ins().isub(a, b)
             }
             IntGt => self.b.ins().icmp(IntCC::SignedGreaterThan, a, b),
+            ShiftLeft | ShiftRight => self.shift_by_lanes(op, a, b),
         }
+    }
+
+    /// Each lane shifted by what the other one says; Cranelift takes the amount modulo the width, too.
+    fn shift_by_lanes(&mut self, op: BinaryOp, a: Value, b: Value) -> Value {
+        (0..self.lanes() as u8).fold(a, |result, lane| {
+            let [value, by] = [a, b].map(|it| self.b.ins().extractlane(it, lane));
+            let shifted = match op {
+                BinaryOp::ShiftLeft => self.b.ins().ishl(value, by),
+                _ => self.b.ins().ushr(value, by),
+            };
+            self.b.ins().insertlane(result, shifted, lane)
+        })
     }
 
     /// Products of bytes, as the low halves of those of 16 bits; of bytes at odd places, which are upper ones, with zeros

@@ -106,6 +106,9 @@ impl Emitter {
             self.push(Instruction::with3(code, K_SCRATCH, self.full(a), self.full(b)))?;
             return self.spread(dst, K_SCRATCH);
         }
+        if matches!(op, BinaryOp::ShiftLeft | BinaryOp::ShiftRight) {
+            return self.shift_by_lanes(code, dst, a, b);
+        }
         if code == Code::INVALID {
             return match self.width {
                 Width::W8 => self.multiply_bytes(dst, a, b),
@@ -113,6 +116,18 @@ impl Emitter {
             };
         }
         self.op3(code, dst, a, b)
+    }
+
+    /// Instructions give 0 for what is beyond a lane, so amounts are taken modulo its bits before.
+    fn shift_by_lanes(&mut self, code: Code, dst: VReg, a: VReg, by: VReg) -> Done {
+        let s = self.scratch();
+        let bits = self.splat_operand(u64::from(self.width.bits()) - 1);
+        let and = self.code(
+            Code::VEX_Vandps_ymm_ymm_ymmm256,
+            self.by_width(Code::EVEX_Vandps_zmm_k1z_zmm_zmmm512b32, Code::EVEX_Vandpd_zmm_k1z_zmm_zmmm512b64),
+        );
+        self.push(Instruction::with3(and, self.full(s), self.full(by), bits))?;
+        self.op3(code, dst, a, s)
     }
 
     pub(super) fn shift(&mut self, op: ShiftOp, dst: VReg, a: VReg, by: u8) -> Done {

@@ -77,6 +77,12 @@ pub(super) fn binary(op: BinaryOp, width: Width) -> Codes {
         (BinaryOp::IntGt, W8) => pair(VEX_Vpcmpgtb_ymm_ymm_ymmm256, EVEX_Vpcmpgtb_kr_k1_zmm_zmmm512),
         (BinaryOp::IntGt, W16) => pair(VEX_Vpcmpgtw_ymm_ymm_ymmm256, EVEX_Vpcmpgtw_kr_k1_zmm_zmmm512),
         (BinaryOp::IntGt, W32) => pair(VEX_Vpcmpgtd_ymm_ymm_ymmm256, EVEX_Vpcmpgtd_kr_k1_zmm_zmmm512b32),
+        // Law V8.
+        (BinaryOp::ShiftLeft | BinaryOp::ShiftRight, W8 | W16) => pair(INVALID, INVALID),
+        (BinaryOp::ShiftLeft, W32) => pair(VEX_Vpsllvd_ymm_ymm_ymmm256, EVEX_Vpsllvd_zmm_k1z_zmm_zmmm512b32),
+        (BinaryOp::ShiftLeft, W64) => pair(VEX_Vpsllvq_ymm_ymm_ymmm256, EVEX_Vpsllvq_zmm_k1z_zmm_zmmm512b64),
+        (BinaryOp::ShiftRight, W32) => pair(VEX_Vpsrlvd_ymm_ymm_ymmm256, EVEX_Vpsrlvd_zmm_k1z_zmm_zmmm512b32),
+        (BinaryOp::ShiftRight, W64) => pair(VEX_Vpsrlvq_ymm_ymm_ymmm256, EVEX_Vpsrlvq_zmm_k1z_zmm_zmmm512b64),
         (BinaryOp::PairSub, _) => pair(VEX_Vpsubw_ymm_ymm_ymmm256, EVEX_Vpsubw_zmm_k1z_zmm_zmmm512),
         (BinaryOp::IntGt, W64) => pair(VEX_Vpcmpgtq_ymm_ymm_ymmm256, EVEX_Vpcmpgtq_kr_k1_zmm_zmmm512b64),
     }
