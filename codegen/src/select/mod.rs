@@ -23,7 +23,7 @@
 //!
 //! Modules in reading order: `tree` (what comes out), `schedule`, `parts` (what threads divide), `stages` (questions about stages), `access` (linear positions), `expression` and `division` (scalar expressions as vector
 //! code), `epilogue`, `contraction`, `convolution`, `rows` and `row_program`, `columns`, `tiles` and `tile_program`,
-//! `bends`, `strips` with `strip_loads`, `strip_numbers` and `strip_program`, `scans` and `scan_program`, `forms` (constants as routines want them), `routine`.
+//! `bends`, `strips` with `strip_loads`, `strip_numbers`, `strip_program` and `strip_scatter`, `scans` and `scan_program`, `forms` (constants as routines want them), `routine`.
 
 mod access;
 mod bends;
@@ -51,6 +51,7 @@ mod stages;
 mod strip_loads;
 mod strip_numbers;
 mod strip_program;
+mod strip_scatter;
 mod strips;
 mod tile_program;
 mod tiles;

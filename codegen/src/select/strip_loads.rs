@@ -96,7 +96,10 @@ pub(super) struct Parts<'a, 'p> {
 
 impl Parts<'_, '_> {
     pub(super) fn index(&mut self, index: &Index) -> Option<Dim> {
-        self.s.shapes.substitute(index.dim()?, &self.values).ok()
+        let place = self.s.shapes.substitute(index.dim()?, &self.values).ok()?;
+        // Where the row is a piece, an extremum may be one of its operands.
+        let linear = self.s.shapes.affine_in(place, self.row).is_some();
+        Some(if linear { place } else { self.s.shapes.simplify(place) })
     }
 
     /// Elements per group, and from the start of the buffer to the first one.
@@ -222,6 +225,26 @@ impl Parts<'_, '_> {
     /// Whether a value changes along the row.
     pub(super) fn varies(&self, id: ExprId) -> bool {
         stages::symbols_below(self.s.program, id).contains(&self.inner)
+    }
+
+    /// How data choose where every element of the row is stored. Where the stage reads what it stores over, no two of
+    /// them may be the same: then the row has a dimension of its own.
+    pub(super) fn placed(&mut self, expr: &mut VectorExpr) -> Option<Gathered> {
+        let stage = self.stage;
+        let single = self.group == 1 && stage.combine.is_none() && !self.packed;
+        if !self.numbers || self.width != Width::W64 || !single {
+            return None;
+        }
+        let reads = stages::accesses(self.s.program, stage, stage.buffer).count() > 1;
+        let mut own = |index: &Index| {
+            let place = self.index(index)?;
+            let (step, _) = self.s.shapes.affine_in(place, self.row)?;
+            self.s.shapes.as_int(step).filter(|it| *it != 0)
+        };
+        if reads && !stage.at.iter().any(|it| own(it).is_some()) {
+            return None;
+        }
+        self.gathered(expr, stage.buffer, &stage.at)?
     }
 
     /// Whether an index changes along the row other than by a known distance of `stride` elements or a multiple, or by data

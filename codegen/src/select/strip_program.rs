@@ -11,6 +11,7 @@
 //! * **U5** Where other elements than of four bytes are moved, they fill lanes, and only rows of them are moved.
 
 use super::expression::{Node, VectorExpr};
+use super::strip_scatter::scatter;
 use crate::kernels::element::Element;
 use crate::kernels::laws::Law;
 use crate::vector::{
@@ -77,14 +78,21 @@ pub(crate) struct StripProgram {
     pub(crate) results: Vec<Node>,
     /// Whether rows fill a vector at most: then they are not taken apart.
     pub(crate) short: bool,
+    /// The indices by which elements are stored, and by how many elements their places move without from one to the next;
+    /// groups are of one element then.
+    pub(crate) placed: Option<(Vec<Chosen>, i64)>,
 }
 
 /// Registers that the parts of a program share.
 struct Registers {
     sources: Vec<IReg>,
     target: IReg,
+    /// Memory for a vector of elements and their places.
+    scratch: Option<IReg>,
     /// Of sources that are one element its value, of others that step the positions of a vector of elements.
     scalars: Vec<Option<VReg>>,
+    /// The places of a vector of elements without the indices by which they are stored.
+    placed: Option<VReg>,
     /// For each source that is guarded, its range in the current row.
     ranges: Vec<Option<(IReg, IReg)>>,
     /// For each source, by what those of its indices are checked that are.
@@ -106,13 +114,14 @@ impl StripProgram {
     /// A text that two programs share exactly when they are equal.
     pub(crate) fn key(&self) -> String {
         format!(
-            "{:?} {:?} {:?} {} {:?} {}",
+            "{:?} {:?} {:?} {} {:?} {} {:?}",
             self.width,
             self.sources,
             self.elements,
             self.expr.key(),
             self.results,
-            self.short
+            self.short,
+            self.placed
         )
     }
 
@@ -130,6 +139,7 @@ impl StripProgram {
                 Some(Source::Scalar) => 0,
                 Some(Source::Row | Source::Guarded(_)) => 1,
                 Some(Source::Strided(step) | Source::Count(step) | Source::Gather { step, .. }) => *step,
+                None if let Some((_, step)) = &self.placed => *step,
                 Some(Source::Group(_)) | None => group,
             };
             laws.push(Law::equal("U3", *step, shapes.int(wanted)));
@@ -160,12 +170,15 @@ impl StripProgram {
         (0..self.sources.len()).filter(|it| matches!(self.sources[*it], Source::Guarded(_)))
     }
 
-    /// For each index that is checked the place of its source.
+    /// For each index that is checked the place of its source; that of the target is behind them.
     fn checked(&self) -> impl Iterator<Item = usize> {
-        self.sources.iter().enumerate().flat_map(|(place, it)| {
-            let indices = if let Source::Gather { indices, .. } = it { &indices[..] } else { &[] };
-            indices.iter().filter(|it| it.checked).map(move |_| place)
-        })
+        let indices = |it: &Source| match it {
+            Source::Gather { indices, .. } => indices.clone(),
+            _ => Vec::new(),
+        };
+        let target = self.placed.iter().map(|it| it.0.clone());
+        let all = self.sources.iter().map(indices).chain(target).enumerate();
+        all.flat_map(|(place, it)| it.into_iter().filter(|it| it.checked).map(move |_| place))
     }
 
     /// The program. Parameters: a pointer for each source and the target, the first number for one that counts; `n` (groups
@@ -182,12 +195,15 @@ impl StripProgram {
         let strides: Vec<IReg> = (0..=sources.len()).map(|_| b.param()).collect();
         let guards: Vec<(usize, [IReg; 4])> = self.guarded().map(|it| (it, b.params())).collect();
         let checked: Vec<(usize, IReg)> = self.checked().map(|it| (it, b.param())).collect();
-        let mut checks = vec![Vec::new(); sources.len()];
+        let mut checks = vec![Vec::new(); sources.len() + 1];
         if checked.is_empty() {
-            self.rows(&mut b, isa, (&sources, target), (n, rows), &strides, &guards, checks);
+            let scratch = self.placed.as_ref().map(|_| b.param());
+            let registers = (&sources[..], target, scratch);
+            self.rows(&mut b, isa, registers, (n, rows), &strides, &guards, checks);
             return b.finish();
         }
         let flag = b.param();
+        let scratch = self.placed.as_ref().map(|_| b.param());
         let ones = self.width.ones();
         let good = b.splat_lane(ones);
         let sign = b.constant_lane(self.width.sign());
@@ -203,7 +219,7 @@ impl StripProgram {
             IntCompare::Gt,
             least,
             0,
-            |b| self.rows(b, isa, (&sources, target), (n, rows), &strides, &guards, checks),
+            |b| self.rows(b, isa, (&sources, target, scratch), (n, rows), &strides, &guards, checks),
             |b| b.emit(Inst::Splat { dst: good, bits: 0 }),
         );
         let ones = b.constant_lane(ones);
@@ -221,7 +237,7 @@ impl StripProgram {
         &self,
         b: &mut Builder,
         isa: Isa,
-        (sources, target): (&[IReg], IReg),
+        (sources, target, scratch): (&[IReg], IReg, Option<IReg>),
         (n, rows): (IReg, IReg),
         strides: &[IReg],
         guards: &[(usize, [IReg; 4])],
@@ -253,8 +269,9 @@ impl StripProgram {
                 _ => None,
             });
             let scalars = scalars.collect();
+            let placed = self.placed.as_ref().filter(|it| it.1 != 0).map(|it| positions(b, it.1));
             let (sources, checks) = (sources.to_vec(), checks.clone());
-            let registers = Registers { sources, target, scalars, ranges, checks };
+            let registers = Registers { sources, target, scratch, scalars, placed, ranges, checks };
             if guards.is_empty() || self.short {
                 self.segment(b, isa, &registers, zero, n, self.short);
             } else {
@@ -289,7 +306,14 @@ impl StripProgram {
                 });
                 (b.int_add(pointer, by), element.vectors(group))
             };
-            let (target, step) = skip(b, r.target, self.element_of_target(), group);
+            let (target, step) = match &self.placed {
+                Some((_, step)) => {
+                    let bytes = self.element_of_target().bytes() * step;
+                    let by = b.int_mul(from, bytes);
+                    (b.int_add(r.target, by), Size::lanes(bytes))
+                }
+                None => skip(b, r.target, self.element_of_target(), group),
+            };
             let mut moving: Vec<(IReg, Size)> = vec![(target, step)];
             let mut cursors = Vec::new();
             for ((source, element), pointer) in self.sources.iter().zip(&self.elements).zip(&r.sources) {
@@ -426,6 +450,11 @@ impl StripProgram {
         }
         let values = self.expr.emit(b, &leaves, &self.results);
         let element = self.element_of_target();
+        if let (Some((indices, _)), Some(scratch)) = (&self.placed, r.scratch) {
+            let checks = &r.checks[self.sources.len()];
+            let position = self.position(b, &leaves, indices, checks, r.placed);
+            return scatter(b, scratch, element, (values[0], position), target, rest);
+        }
         let vectors = interleave(b, isa, &values);
         for (i, (value, mask)) in vectors.into_iter().zip(masks).enumerate() {
             element.store(b, value, Addr::new(target).offset(element.vectors(i as i64)), mask);

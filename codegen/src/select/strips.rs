@@ -20,8 +20,9 @@ use super::reduction::Reduction;
 use super::routine::Routine;
 use super::selector::{Match, PLAIN, Selector};
 use super::stages;
-use super::strip_loads::{Load, Parts, Range, integer};
+use super::strip_loads::{Gathered, Load, Parts, Range, integer};
 use super::strip_program::{Source, StripCall, StripProgram};
+use super::strip_scatter::PLACED_BYTES;
 use super::tree::{Arg, Call, Node as Tree};
 use crate::kernels::element::Element;
 use crate::vector::Width;
@@ -30,8 +31,8 @@ use crate::vector::Width;
 const GROUPS: [i64; 4] = [1, 2, 4, 8];
 /// Most terms of a reduction that is written out.
 const MOST_TERMS: i64 = 25;
-/// Bytes of the flag that says whether an index is out of range.
-const FLAG_BYTES: i64 = 8;
+/// Bytes of the flag that says whether an index is out of range, with what lies before the next line of the cache.
+const FLAG_BYTES: i64 = 64;
 
 /// A stage in strips.
 pub(crate) fn strips(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
@@ -229,6 +230,8 @@ struct Strips<'a> {
     step: Dim,
     /// The indices of the first element that is stored, where they depend on data.
     scatter: Option<Vec<Index>>,
+    /// How the place of every element is chosen.
+    placed: Option<Gathered>,
     program: StripProgram,
     what: String,
     stage: &'a Stage,
@@ -295,14 +298,19 @@ impl<'a> Strips<'a> {
         };
         let mut expr = VectorExpr::of_width(width);
         let (mut results, mut target, mut scatter, mut step) = (Vec::new(), None, None, zero);
+        let mut placed = None;
         for part in 0..group {
             let at = parts.s.shapes.scale(q, group).ok()?;
             let at = parts.s.shapes.add_int(at, part.checked_add(begin)?).ok()?;
             parts.part = part;
             parts.values.insert(inner, at);
-            let (store, element) = parts.indices(&stage.at, &[])?;
-            let along_row = stage.at.iter().filter_map(Index::value).any(|it| parts.varies(it));
-            if along_row || (element.is_some() && group != 1) {
+            placed = match stage.at.iter().filter_map(Index::value).any(|it| parts.varies(it)) {
+                true => Some(parts.placed(&mut expr)?),
+                false => None,
+            };
+            let places = placed.as_ref().map_or(&[][..], |it| &it.places);
+            let (store, element) = parts.indices(&stage.at, places)?;
+            if element.is_some() && group != 1 {
                 return None;
             }
             scatter = element;
@@ -370,7 +378,11 @@ impl<'a> Strips<'a> {
             }
         };
         let elements = buffers.map(element).collect::<Option<Vec<Element>>>()?;
-        let program = StripProgram { width, sources, elements, expr, results, short };
+        let placed_by = match &placed {
+            Some(it) => Some((it.indices.clone(), s.shapes.as_int(step)?)),
+            None => None,
+        };
+        let program = StripProgram { width, sources, elements, expr, results, short, placed: placed_by };
         Some(Strips {
             outer,
             extent,
@@ -380,6 +392,7 @@ impl<'a> Strips<'a> {
             target: (stage.buffer, target?),
             step,
             scatter,
+            placed,
             program,
             what,
             stage,
@@ -403,7 +416,8 @@ impl<'a> Strips<'a> {
         let (extent, n) = (extent?, n?);
         let call = self.call(s, n, extent);
         s.lawful(|shapes| self.program.laws(shapes, &call))?;
-        let use_range = s.ranged && self.outer.is_empty() && s.shapes.as_int(extent) != Some(1);
+        let ordered = self.scatter.is_some() || self.placed.is_some();
+        let use_range = s.ranged && !ordered && self.outer.is_empty() && s.shapes.as_int(extent) != Some(1);
         let (first, last, units) =
             if use_range { s.range(1, extent)? } else { (s.shapes.int(0), extent, one) };
         let rows = s.shapes.sub(last, first).ok()?;
@@ -436,20 +450,28 @@ impl<'a> Strips<'a> {
             let row = [row.low, row.high].map(|it| s.shapes.sub(it, first).ok());
             args.extend([inner.low, inner.high, row[0]?, row[1]?].map(Arg::Size));
         }
-        let extents: Vec<Dim> =
-            self.loads.iter().filter_map(|it| it.gather.as_ref()).flat_map(|it| it.extents.clone()).collect();
+        let gathered = self.loads.iter().filter_map(|it| it.gather.as_ref()).chain(&self.placed);
+        let extents: Vec<Dim> = gathered.flat_map(|it| it.extents.clone()).collect();
         let checks = !extents.is_empty();
-        let workspace = s.shapes.int(if checks { FLAG_BYTES } else { 0 });
         if checks {
             args.extend(extents.into_iter().map(Arg::Size));
             args.push(Arg::Workspace(s.shapes.int(0)));
         }
+        let bytes = match self.placed {
+            Some(_) => {
+                args.push(Arg::Workspace(s.shapes.int(FLAG_BYTES)));
+                FLAG_BYTES + PLACED_BYTES
+            }
+            None if checks => FLAG_BYTES,
+            None => 0,
+        };
+        let workspace = s.shapes.int(bytes);
         let (program, isa) = (self.program, s.isa);
         let symbol =
             s.routine("strips", &program.key(), || Routine::Program(Box::new(program.build(isa)), isa));
         let node = Tree::Call(Box::new(Call { symbol, args, workspace, what: self.what }));
         // Where data says where to store, rows stay in order.
-        let mut node = s.wrap(&self.outer, node, self.scatter.is_none());
+        let mut node = s.wrap(&self.outer, node, !ordered);
         if checks {
             node = Tree::Checked { body: vec![node], stage: self.stage.clone() };
         }
@@ -463,7 +485,8 @@ impl<'a> Strips<'a> {
         // Positions of the lanes of one vector.
         let lanes = i64::from(s.isa.lanes_of(self.program.width));
         let reach = |it: &Load| s.shapes.add_int(it.gather.as_ref()?.reach, lanes * it.step.abs()).ok();
-        let reach = self.loads.iter().map(reach).collect();
+        let mut reach: Vec<Option<Dim>> = self.loads.iter().map(reach).collect();
+        reach.push(self.placed.as_ref().map(|it| it.reach));
         StripCall { elements: self.extent, size: self.size, groups, rows, steps, reach }
     }
 

@@ -5,7 +5,7 @@ use orogen::ir::flow::ValueId;
 use orogen::ir::types::{Attr, DType};
 
 use crate::irregular;
-use crate::model::Build;
+use crate::model::{Build, plane};
 
 /// How the time that a type is allowed grows from that of `f32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,11 +179,6 @@ pub const CLASSES: &[Class] = &[
         conv_transpose(b, t, 3, 2, 2)
     }),
 ];
-
-/// The plane that elementwise classes work on: it fits the second cache in every type.
-pub(crate) fn plane(b: &Build<'_>) -> [i64; 2] {
-    [b.size(128), b.size(1024)]
-}
 
 fn unary(b: &mut Build<'_>, t: DType, op: &str) -> Result<(ValueId, i64)> {
     let dims = plane(b);

@@ -4,8 +4,7 @@ use anyhow::Result;
 use orogen::ir::flow::ValueId;
 use orogen::ir::types::DType;
 
-use crate::classes::plane;
-use crate::model::Build;
+use crate::model::{Build, plane};
 
 pub(crate) fn reflecting_pad(b: &mut Build<'_>, t: DType) -> Result<(ValueId, i64)> {
     let [rows, columns] = plane(b);

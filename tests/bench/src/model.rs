@@ -81,6 +81,11 @@ impl<'o> Build<'o> {
     }
 }
 
+/// The plane that elementwise classes work on: it fits the second cache in every type.
+pub(crate) fn plane(b: &Build<'_>) -> [i64; 2] {
+    [b.size(128), b.size(1024)]
+}
+
 /// Positive numbers that are small and not all the same.
 fn data(dtype: DType, dims: &[i64]) -> TensorData {
     let dims: Vec<u64> = dims.iter().map(|it| *it as u64).collect();

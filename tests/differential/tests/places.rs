@@ -105,6 +105,30 @@ fn rows_are_combined_in_order() -> Result<()> {
 }
 
 #[test]
+fn elements_are_scattered_in_order() -> Result<()> {
+    for dtype in TYPES.into_iter().chain([DType::U64]) {
+        let x = numbers(dtype, &[6, 37]);
+        // Along the axis many have the same place.
+        for (axis, dims) in [(0, [9, 35]), (1, [5, 41])] {
+            let n = [6, 37][axis as usize];
+            let at = (0..dims[0] * dims[1]).map(|i| ((i * 7 + 3) % (2 * n)) as f64 - n as f64);
+            let places = TensorData::from_f64(DType::I64, &dims, at);
+            for reduction in ["none", "add", "mul", "max", "min"] {
+                let operands = [given(x.clone()), given(places.clone()), given(numbers(dtype, &dims))];
+                let axis = AttributeProto {
+                    name: "axis".into(),
+                    i: axis,
+                    kind: attribute_type::INT,
+                    ..AttributeProto::default()
+                };
+                check_node("ScatterElements", vec![text("reduction", reduction), axis], &operands, 0.0)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn windows_count_what_is_inside() -> Result<()> {
     for dtype in [DType::F32, DType::F64] {
         let x = numbers(dtype, &[1, 2, 9, 21]);
