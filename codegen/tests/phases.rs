@@ -142,9 +142,61 @@ const FEW_OUTPUTS: Case = Case {
     sizes: &[],
 };
 
+/// Two loops over time that have nothing to do with each other: each is for one thread.
+const TWO_WAYS: Case = Case {
+    text: "kernel @ways {
+  size n
+  in %x: f32[n, 200]
+  in %w: f32[2, 200, 200]
+  out %y: f32[n, 2, 200]
+  local %u: f32[n, 200]
+  local %a: f32[200]
+  local %b: f32[200]
+  local %p: f32[200]
+  local %q: f32[200]
+  for i < n, j < 200 { %u[i, j] = %x[i, j] * f32(0.5) }
+  for j1 < 200 { %a[j1] = f32(0.0) }
+  for j2 < 200 { %b[j2] = f32(1.0) }
+  loop t < n {
+    for j3 < 200 { %p[j3] = sum k3 < 200 { %a[k3] * %w[0, j3, k3] } }
+    for j4 < 200 { %a[j4] = tanh(%p[j4] * f32(0.05) + %u[t, j4]) }
+    for j5 < 200 { %y[t, 0, j5] = %a[j5] }
+  }
+  loop s < n {
+    for j6 < 200 { %q[j6] = sum k6 < 200 { %b[k6] * %w[1, j6, k6] } }
+    for j7 < 200 { %b[j7] = tanh(%q[j7] * f32(0.05) + %u[n - s - 1, j7]) }
+    for j8 < 200 { %y[n - s - 1, 1, j8] = %b[j8] }
+  }
+}
+",
+    constants: &["w"],
+    extents: &["floordiv(25*n + 511, 512)", "1", "2"],
+    sizes: &[37],
+};
+
+/// Law D4: without it loops are one after the other.
+#[test]
+fn loops_that_meet_are_not_beside_each_other() {
+    let apart = TWO_WAYS.text;
+    for (from, to) in [
+        // The same elements of a result, and a local that the other one reads.
+        ("%y[n - s - 1, 1, j8]", "%y[n - s - 1, 0, j8]"),
+        ("+ %u[n - s - 1, j7]", "+ %a[j7]"),
+        // An input may be where a result is.
+        ("+ %u[n - s - 1, j7]", "+ %x[n - s - 1, j7]"),
+    ] {
+        let text = apart.replace(from, to);
+        assert_ne!(text, apart);
+        let parsed = parse_program(&text).unwrap_or_else(|it| panic!("{it}\n{text}"));
+        let (plan, ..) = with_constants(&parsed, &[37], &["w"], 7);
+        let compiled = compiled_with(&plan, &CodegenOptions { cpu: Cpu::Avx2, ..CodegenOptions::default() });
+        assert!(!extents(&compiled).contains(&"2"), "{text}\n{:?}", extents(&compiled));
+    }
+}
+
 #[test]
 fn ranges_of_phases_give_the_same_bits() {
-    for case in [TWO_STAGES, PRODUCT_AND_ROWS, ONE_ROW, FEW_OUTPUTS, ROTATED] {
+    for case in [TWO_STAGES, PRODUCT_AND_ROWS, ONE_ROW, FEW_OUTPUTS, ROTATED, TWO_WAYS] {
         case.check();
     }
 }

@@ -85,7 +85,7 @@ pub(crate) fn kernel(
     let divide = divide && sized.as_int(all).is_none_or(|it| it >= WORK);
     let mut schedule = schedule(program, isa, constant, divide);
     let mut shapes = std::mem::take(&mut schedule.shapes);
-    let phases = phases(&mut shapes, &program.body, &schedule.parts)?;
+    let phases = phases(&mut shapes, program, &schedule.parts, (constant, divide))?;
     let (shared, memory) = place_locals(program, &schedule, &phases, &mut shapes)?;
     let aborts = program.effects().contains(Effects::ABORT);
     let mut built = Vec::new();

@@ -116,21 +116,58 @@ impl Lowering<'_> {
         self.locals(cx, scratch, &memory.own);
         let offset = self.size(cx, memory.workspace);
         self.workspace = cx.b.ins().iadd(scratch, offset);
+        if divided && parts.len() > 1 {
+            return self.beside(cx, parts, begin, end);
+        }
         for part in parts {
-            if let Parallel::Range { units, begin: first, end: last } = part.parallel {
-                let whole = if divided { None } else { Some((cx.int(0), self.size(cx, units))) };
-                let (begin, end) = whole.unwrap_or((begin, end));
-                self.scope.bind(first, begin, 0);
-                self.scope.bind(last, end, 0);
+            if !divided {
+                self.undivided(cx, part)?;
+                continue;
             }
-            if let Parallel::Loop(_) = part.parallel
-                && divided
-            {
-                self.range = Some((begin, end));
+            match part.parallel {
+                Parallel::Range { begin: first, end: last, .. } => {
+                    self.scope.bind(first, begin, 0);
+                    self.scope.bind(last, end, 0);
+                }
+                Parallel::Loop(_) => self.range = Some((begin, end)),
+                Parallel::No => {}
             }
             self.nodes(cx, &part.body)?;
         }
         Ok(())
+    }
+
+    /// Those of parts beside each other whose numbers are in a range.
+    fn beside(
+        &mut self,
+        cx: &mut FunctionCx<'_>,
+        parts: &[Part],
+        begin: Value,
+        end: Value,
+    ) -> Result<(), Overflow> {
+        for (number, part) in parts.iter().enumerate() {
+            let (run, done) = (cx.b.create_block(), cx.b.create_block());
+            let first = cx.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, begin, number as i64);
+            let last = cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, end, number as i64);
+            let here = cx.b.ins().band(first, last);
+            cx.b.ins().brif(here, run, &[], done, &[]);
+            cx.b.switch_to_block(run);
+            self.undivided(cx, part)?;
+            cx.b.ins().jump(done, &[]);
+            cx.b.switch_to_block(done);
+            self.forget();
+        }
+        Ok(())
+    }
+
+    /// All of a part.
+    fn undivided(&mut self, cx: &mut FunctionCx<'_>, part: &Part) -> Result<(), Overflow> {
+        if let Parallel::Range { units, begin, end } = part.parallel {
+            let (zero, units) = (cx.int(0), self.size(cx, units));
+            self.scope.bind(begin, zero, 0);
+            self.scope.bind(end, units, 0);
+        }
+        self.nodes(cx, &part.body)
     }
 
     fn locals(&mut self, cx: &mut FunctionCx<'_>, start: Value, offsets: &IndexMap<BufferId, Dim>) {

@@ -53,7 +53,7 @@ pub(crate) fn chain(
     (1..run.len())
         .rev()
         .filter(|last| narrow || element(run[*last]) == Some(Element::lane(width)))
-        .filter(|last| dead_between(program, run, *last))
+        .filter(|last| dead_between(program, run, *last) && reads_own(program, run, *last))
         .find_map(|last| try_chain(program, &run[..=last], width, admit))
         .unwrap_or(Chain {
             parts: Vec::new(),
@@ -72,6 +72,16 @@ fn dead_between(program: &TensorProgram, run: &[&Stage], last: usize) -> bool {
         let inside: usize = run[..=last].iter().map(count).sum();
         local && inside == super::stages::total_accesses(program, stage.buffer)
     })
+}
+
+/// Whether no tile reads what another one has stored: what stage `last` stores is not read by stage 0, and by the others at
+/// their own element alone.
+fn reads_own(program: &TensorProgram, run: &[&Stage], last: usize) -> bool {
+    let target = run[last].buffer;
+    accesses(program, run[0], target).next().is_none()
+        && run[1..=last].iter().all(|stage| {
+            accesses(program, stage, target).all(|at| same_element(program, target, at, &stage.at))
+        })
 }
 
 fn try_chain(

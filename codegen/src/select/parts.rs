@@ -2,7 +2,8 @@
 //!
 //! A part is what one routine, or one nest of loops, computes. Many parts can be divided among threads, each in a way of
 //! its own, so all threads must be done with one before the next begins. A phase is a part that is divided, or several in a
-//! row that are not; each phase is a function, and who calls the kernel calls one after the other.
+//! row that are not; or several that have nothing to do with each other, such as the directions of a recurrent layer,
+//! of which each thread takes some. Each phase is a function, and who calls the kernel calls one after the other.
 //!
 //! # Laws
 //! * **D1** Parts compute the statements of the program, all of them, in order.
@@ -10,10 +11,13 @@
 //!   divided. So results have the same bits for every number of threads.
 //! * **D3** What is not worth a second thread is not divided: parts of a known size of less than [`WORK`], and kernels of
 //!   less than that altogether.
+//! * **D4** Parts beside each other touch nothing that another of them writes: no element of one buffer, and no two buffers
+//!   that may be the same memory, as a result may be that of an input.
 
-use orogen_ir::loops::{Axis, Stmt};
+use orogen_ir::loops::{Axis, BufferId, BufferRole, Index, Stage, Stmt, TensorProgram};
 use orogen_ir::shape::{Dim, Overflow, ShapeCx, SymbolKind};
 
+use super::stages::accesses;
 use super::tree::{Node, Parallel};
 
 /// Work, in element operations, below which a phase is not worth a second thread.
@@ -39,7 +43,7 @@ pub(crate) struct Part {
 pub(crate) struct Phase {
     /// How many of the parts that follow those of the phases before.
     pub(crate) parts: usize,
-    /// Whether calls compute ranges of the only part.
+    /// Whether calls compute ranges: of the only part, or of parts beside each other.
     pub(crate) divided: bool,
     /// How many iterations or units there are to be divided; 1 where nothing is.
     pub(crate) extent: Dim,
@@ -47,10 +51,17 @@ pub(crate) struct Phase {
     pub(crate) work: Dim,
 }
 
-/// The phases of a program's parts.
-pub(crate) fn phases(shapes: &mut ShapeCx, body: &[Stmt], parts: &[Part]) -> Result<Vec<Phase>, Overflow> {
+/// The phases of a program's parts; `constant` says which parameters are always constants.
+pub(crate) fn phases(
+    shapes: &mut ShapeCx,
+    program: &TensorProgram,
+    parts: &[Part],
+    (constant, divide): (&[bool], bool),
+) -> Result<Vec<Phase>, Overflow> {
     let mut phases: Vec<Phase> = Vec::new();
-    let mut rest = body;
+    let mut rest = &program.body[..];
+    // The statements of each part of the last phase.
+    let mut before: Vec<&[Stmt]> = Vec::new();
     for part in parts {
         let (own, after) = rest.split_at(part.statements);
         rest = after;
@@ -60,24 +71,86 @@ pub(crate) fn phases(shapes: &mut ShapeCx, body: &[Stmt], parts: &[Part]) -> Res
             Parallel::Loop(extent) | Parallel::Range { units: extent, .. } => extent,
             Parallel::No => shapes.int(1),
         };
-        let small = shapes.as_int(work).is_some_and(|it| it < WORK);
-        let divided = !small && shapes.as_int(extent).is_none_or(|it| it > 1);
-        match phases.last_mut() {
-            Some(last) if !divided && !last.divided => {
+        let small = |shapes: &ShapeCx, work: Dim| shapes.as_int(work).is_some_and(|it| it < WORK);
+        let divided = divide && !small(shapes, work) && shapes.as_int(extent).is_none_or(|it| it > 1);
+        if let Some(last) = phases.last_mut().filter(|_| !divided) {
+            let beside = !last.divided && last.parts == 1 || last.divided && last.parts > 1;
+            let large = divide && !small(shapes, work);
+            if beside
+                && large
+                && !small(shapes, last.work)
+                && before.iter().all(|it| apart(program, constant, it, own))
+            {
+                *last = Phase {
+                    parts: last.parts + 1,
+                    divided: true,
+                    extent: shapes.int(last.parts as i64 + 1),
+                    work: shapes.add(last.work, work)?,
+                };
+                before.push(own);
+                continue;
+            }
+            // What is large may have another one beside it.
+            if !last.divided && !large {
                 last.parts += 1;
                 last.work = shapes.add(last.work, work)?;
-            }
-            _ => {
-                let extent = if divided { extent } else { shapes.int(1) };
-                phases.push(Phase { parts: 1, divided, extent, work });
+                before.push(own);
+                continue;
             }
         }
+        let extent = if divided { extent } else { shapes.int(1) };
+        phases.push(Phase { parts: 1, divided, extent, work });
+        before = vec![own];
     }
     if phases.is_empty() {
         let (extent, work) = (shapes.int(1), shapes.int(0));
         phases.push(Phase { parts: 0, divided: false, extent, work });
     }
     Ok(phases)
+}
+
+/// Law D4 of two parts.
+fn apart(program: &TensorProgram, constant: &[bool], one: &[Stmt], other: &[Stmt]) -> bool {
+    let (one, other) = (stages_of(one), stages_of(other));
+    let touches =
+        |stages: &[&Stage], buffer| stages.iter().any(|it| accesses(program, it, buffer).next().is_some());
+    let writes = |stages: &[&Stage], buffer| stages.iter().any(|it| it.buffer == buffer);
+    let mut results = false;
+    let mut inputs = false;
+    for (id, buffer) in program.buffers.iter() {
+        let is_touched = touches(&one, id) || touches(&other, id);
+        let is_written = writes(&one, id) || writes(&other, id);
+        let is_local = buffer.role == BufferRole::Local;
+        let place = program.params.iter().position(|it| *it == id);
+        let is_constant = place.and_then(|it| constant.get(it)).copied().unwrap_or(false);
+        results |= is_written && !is_local;
+        inputs |= is_touched && !is_written && !is_local && !is_constant;
+        if is_written && !elements_apart(program, &one, &other, id) {
+            return false;
+        }
+    }
+    !(results && inputs)
+}
+
+/// Whether two parts touch different elements of a buffer: by one index or another they are at different constants.
+fn elements_apart(program: &TensorProgram, one: &[&Stage], other: &[&Stage], buffer: BufferId) -> bool {
+    let fixed = |index: &Index| index.dim().and_then(|it| program.shapes.as_int(it));
+    let differ = |a: &[Index], b: &[Index]| {
+        a.iter().zip(b).any(|(a, b)| matches!((fixed(a), fixed(b)), (Some(a), Some(b)) if a != b))
+    };
+    one.iter()
+        .flat_map(|it| accesses(program, it, buffer))
+        .all(|a| other.iter().flat_map(|it| accesses(program, it, buffer)).all(|b| differ(a, b)))
+}
+
+/// All stages, those in loops too.
+fn stages_of(body: &[Stmt]) -> Vec<&Stage> {
+    body.iter()
+        .flat_map(|it| match it {
+            Stmt::Stage(stage) => vec![stage],
+            Stmt::For { body, .. } => stages_of(body),
+        })
+        .collect()
 }
 
 /// Iterations of all innermost loops; loops whose extent depends on other loops count as one.

@@ -151,11 +151,13 @@ impl Chooser {
                     parts.extend(self.run(s, &std::mem::take(&mut run)));
                     // Steps wait for each other, so nothing in them is divided.
                     let ranged = std::mem::replace(&mut s.ranged, false);
-                    let body = self.statements(s, body).into_iter().flat_map(|it| it.body).collect();
+                    let inside = self.statements(s, body);
+                    let rate = inside.iter().map(|it| it.rate).max().unwrap_or(1);
+                    let body = inside.into_iter().flat_map(|it| it.body).collect();
                     s.ranged = ranged;
                     let (extent, vars) = (axis.extent, vec![axis.var]);
                     let steps = Node::Loop { extent, vars, body, independent: false };
-                    parts.push(Part { body: vec![steps], parallel: Parallel::No, statements: 1, rate: 1 });
+                    parts.push(Part { body: vec![steps], parallel: Parallel::No, statements: 1, rate });
                 }
             }
         }

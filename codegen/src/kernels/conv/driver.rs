@@ -327,6 +327,7 @@ impl Convolution {
                     ];
                     let block = Block {
                         a,
+                        single: None,
                         a_row: weight_row,
                         b: workspace,
                         b_column: flow.scale(depth, lane),

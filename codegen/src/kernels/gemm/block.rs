@@ -1,15 +1,16 @@
 //! The tile kernels over a block of the result, as part of a function that is being built.
 
-use cranelift_codegen::ir::{FuncRef, Function, Value};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{FuncRef, Function, InstBuilder as _, Value};
 use cranelift_module::{FuncId, Module};
 
 use super::numbers::outside;
 use super::pack::widen_panel;
-use super::{Gemm, Layout};
+use super::{Gemm, Layout, Micro, Source};
 use crate::kernels::epilogue::{self, Operand, Step};
 use crate::kernels::flow::{Choice, Flow};
-use crate::vector::Program;
 use crate::vector::encode::{self, DefineError, clif};
+use crate::vector::{IReg, Program};
 
 /// The tile kernels of a multiplication.
 pub(crate) struct Tiles<'a> {
@@ -33,6 +34,8 @@ pub(crate) struct Kernels {
 /// Pointers are to the first row, column and step of the sum; distances are in bytes.
 pub(crate) struct Block {
     pub(crate) a: Value,
+    /// Rows of A where they lie, and from one to the next, where [`Gemm::reads_single_rows`].
+    pub(crate) single: Option<[Value; 2]>,
     /// From one row of A to the next; in panels, from one panel to the next by the rows of one.
     pub(crate) a_row: Value,
     pub(crate) b: Value,
@@ -73,7 +76,9 @@ impl<'a> Tiles<'a> {
         let functions = kernels.tiles.iter().map(|&id| module.declare_func_in_func(id, func)).collect();
         let widen = kernels.widen.map(|id| module.declare_func_in_func(id, func));
         let numbers = &kernels.numbers[..];
-        let params = gemm.micro(1).params() + usize::from(!numbers.is_empty());
+        let params = gemm.micro(gemm.tile().rows).params()
+            + usize::from(gemm.reads_single_rows())
+            + usize::from(!numbers.is_empty());
         let signature = clif::signature(params, encode::call_conv(module));
         let choice = Choice { signature: func.import_signature(signature), functions };
         Tiles { gemm, choice, widen, numbers }
@@ -103,6 +108,12 @@ impl<'a> Tiles<'a> {
                 flow.call(widen, &values);
                 a = block.panel;
             }
+            if let Some([rows, step]) = block.single {
+                let row = flow.at(rows, i, step);
+                let one = flow.int(1);
+                let is_single = flow.flag(IntCC::Equal, here, one);
+                a = flow.b.ins().select(is_single, row, a);
+            }
             let [ahead, ahead_row, ahead_column] = block.ahead;
             let ahead = flow.at(ahead, i, ahead_row);
             flow.range(zero, block.columns, columns, |flow, j| {
@@ -118,6 +129,7 @@ impl<'a> Tiles<'a> {
                 if self.gemm.a.layout == Layout::Direct {
                     values.push(block.a_row);
                 }
+                values.extend(block.single.map(|it| it[1]));
                 if self.gemm.b.layout == Layout::Direct {
                     values.push(block.b_row);
                 }
@@ -132,7 +144,35 @@ impl<'a> Tiles<'a> {
     }
 }
 
+/// Where tiles take the distance of rows of A, if they do.
+const ROW_PARAM: usize = 9;
+
 impl Gemm {
+    /// Whether the tile of one row reads it where it lies: packing it would take a good part of the time of that product.
+    /// Where `m` is known to be 1, A is [`Layout::Direct`].
+    pub(crate) fn reads_single_rows(&self) -> bool {
+        self.m.is_none()
+            && self.a.layout == Layout::RowMajor
+            && self.a.element == self.arithmetic.lane()
+            && self.a.zero.is_none()
+            && self.arithmetic.terms() == 1
+    }
+
+    /// The tile kernel for a number of rows, with the parameters of all.
+    fn tile_program(&self, rows: u32) -> Program {
+        let micro = self.micro(rows);
+        if !self.reads_single_rows() {
+            return micro.program();
+        }
+        if rows == 1 {
+            return Micro { a: Source::Direct, a_step: self.a.element, ..micro }.program();
+        }
+        let mut program = micro.program();
+        program.params.insert(ROW_PARAM, IReg(program.ints));
+        program.ints += 1;
+        program
+    }
+
     /// Defines the tile kernels for 1 to `tile.rows` rows. Where `m` is known, those that cannot occur are any other's.
     pub(crate) fn kernels(&self, module: &mut dyn Module, name: &str) -> Result<Kernels, DefineError> {
         let full = self.tile().rows;
@@ -151,7 +191,7 @@ impl Gemm {
             _ => (1..=full).collect(),
         };
         let mut made = Vec::new();
-        let mut programs: Vec<Program> = needed.iter().map(|rows| self.micro(*rows).program()).collect();
+        let mut programs: Vec<Program> = needed.iter().map(|rows| self.tile_program(*rows)).collect();
         let numbers = outside(&mut programs);
         for (&rows, program) in needed.iter().zip(&programs) {
             made.push((rows, define(module, rows, program)?));

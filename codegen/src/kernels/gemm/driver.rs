@@ -426,6 +426,13 @@ impl Driver<'_> {
                 let across = of_a.layout == Layout::RowMajor;
                 let step = if across { lda } else { flow.int(of_a.element.bytes()) };
                 let from = flow.at(a, ic, step);
+                let packed = if self.gemm.reads_single_rows() {
+                    let one = flow.int(1);
+                    let is_single = flow.flag(IntCC::Equal, height, one);
+                    flow.sub(height, is_single)
+                } else {
+                    height
+                };
                 let panels = Panels {
                     factor: &of_a,
                     pack,
@@ -435,7 +442,7 @@ impl Driver<'_> {
                     zero: zero_a,
                     width: rows,
                 };
-                self.pack_panels(flow, &panels, from, height, [k, steps]);
+                self.pack_panels(flow, &panels, from, packed, [k, steps]);
             }
             flow.range_once(zero, steps, depth_step, |flow, pc| {
                 let left = flow.sub(steps, pc);
@@ -447,6 +454,10 @@ impl Driver<'_> {
                 let sum_bytes = [(&of_a, Side::A), (&of_b, Side::B)].map(|(it, side)| match it.layout {
                     Layout::Packed => arithmetic.sum_bytes(side),
                     _ => 0,
+                });
+                let single = self.gemm.reads_single_rows().then(|| {
+                    let rows = flow.at(a, ic, lda);
+                    [flow.at_scaled(rows, pc, of_a.element.bytes()), lda]
                 });
                 let a_row = match of_a.layout {
                     Layout::Direct => lda,
@@ -503,6 +514,7 @@ impl Driver<'_> {
                     };
                     let block = Block {
                         a,
+                        single,
                         a_row,
                         b,
                         b_column,

@@ -211,6 +211,7 @@ fn lstm(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let net = Net::new(&mut cx, 4)?;
     let (h0, c0) = (cx.input(4)?, cx.input(5)?);
     let (y, y_h, y_c) = (cx.output(0)?, cx.output(1)?, cx.output(2)?);
+    let mut directions = Vec::new();
     for (d, reverse) in net.directions.clone().into_iter().enumerate() {
         let direction = cx.b.shapes().int(d as i64);
         let projected = net.project_inputs(&mut cx, direction, |cx, _, first, second| {
@@ -218,6 +219,10 @@ fn lstm(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
         })?;
         let h = net.load_state(&mut cx, "h", h0, direction)?;
         let c = net.load_state(&mut cx, "c", c0, direction)?;
+        directions.push((direction, reverse, projected, h, c));
+    }
+    // Loops over time follow each other: they have nothing to do with each other, so threads may share them.
+    for &(direction, reverse, projected, h, c) in &directions {
         let recurrent = net.step_buffer(&mut cx, "recurrent", net.columns);
         let next = net.step_buffer(&mut cx, "next", net.hidden);
         let (axis, position) = net.time_loop(&mut cx, reverse)?;
@@ -249,6 +254,8 @@ fn lstm(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
             })?;
             publish(b, &net, next, h, y, position, direction)
         })?;
+    }
+    for (direction, _, _, h, c) in directions {
         net.store_state(&mut cx, h, y_h, direction)?;
         net.store_state(&mut cx, c, y_c, direction)?;
     }
@@ -261,9 +268,10 @@ fn gru(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let linear = cx.flag("linear_before_reset");
     let h0 = cx.input(4)?;
     let (y, y_h) = (cx.output(0)?, cx.output(1)?);
+    let candidate = cx.linear(net.hidden, 2, 0)?;
+    let mut directions = Vec::new();
     for (d, reverse) in net.directions.clone().into_iter().enumerate() {
         let direction = cx.b.shapes().int(d as i64);
-        let candidate = cx.linear(net.hidden, 2, 0)?;
         let projected = net.project_inputs(&mut cx, direction, |cx, column, first, second| {
             let both = cx.b.binary(BinaryOp::Add, first, second)?;
             if !linear {
@@ -275,6 +283,10 @@ fn gru(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
             cx.b.select(gate, both, first)
         })?;
         let h = net.load_state(&mut cx, "h", h0, direction)?;
+        directions.push((direction, reverse, projected, h));
+    }
+    // As those of an LSTM.
+    for &(direction, reverse, projected, h) in &directions {
         let columns = if linear { net.columns } else { candidate };
         let recurrent = net.step_buffer(&mut cx, "recurrent", columns);
         let [update, inner, next] =
@@ -325,6 +337,8 @@ fn gru(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
             })?;
             publish(b, &net, next, h, y, position, direction)
         })?;
+    }
+    for (direction, _, _, h) in directions {
         net.store_state(&mut cx, h, y_h, direction)?;
     }
     cx.finish()
