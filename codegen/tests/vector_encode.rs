@@ -247,6 +247,13 @@ fn shifts_by_lanes_with_every_destination() {
 
 #[test]
 fn dot_products_of_pairs_with_every_destination() {
+    for op in [BinaryOp::LowMul, BinaryOp::HalfMul, BinaryOp::HalfAdd] {
+        pairs_of(Width::W64, "halves", |b, x, y| b.binary(op, x, y));
+        pairs_of(Width::W64, "halves", |b, x, y| {
+            b.binary_into(op, y, x, y);
+            y
+        });
+    }
     pairs_of(Width::W32, "difference", |b, x, y| b.binary(BinaryOp::PairSub, x, y));
     for case in 0..4 {
         pairs_of(Width::W32, "pairdot", |b, x, y| {

@@ -246,17 +246,24 @@ impl Generator<'_> {
                     BinaryOp::ShiftRight,
                 ];
                 let floats = if b.width().has_floats() { 0 } else { 5 };
-                let op = self.pick(&ops[..ops.len() - floats]);
+                let mut ops = ops[..ops.len() - floats].to_vec();
+                if b.width() == Width::W64 {
+                    ops.extend([BinaryOp::LowMul, BinaryOp::HalfMul, BinaryOp::HalfAdd]);
+                }
+                let op = self.pick(&ops);
                 let dst = self.target(b, live);
                 b.emit(Inst::Binary { op, dst, a: v, b: w });
-                if matches!(
-                    op,
-                    BinaryOp::IntGt
-                        | BinaryOp::IntMul
-                        | BinaryOp::IntSub
-                        | BinaryOp::AndNot
-                        | BinaryOp::ShiftLeft
-                ) {
+                let any_float = [
+                    BinaryOp::IntGt,
+                    BinaryOp::IntMul,
+                    BinaryOp::IntSub,
+                    BinaryOp::AndNot,
+                    BinaryOp::ShiftLeft,
+                    BinaryOp::LowMul,
+                    BinaryOp::HalfMul,
+                    BinaryOp::HalfAdd,
+                ];
+                if any_float.contains(&op) {
                     let bits = b.constant_lane(finite_bits(b.width()));
                     b.emit(Inst::Binary { op: BinaryOp::And, dst, a: dst, b: bits });
                 }

@@ -237,6 +237,12 @@ pub enum BinaryOp {
     ShiftLeft,
     /// `a` shifted right by so many bits as `b` says, modulo those of a lane, filling with zeros.
     ShiftRight,
+    /// Products of the lower halves of lanes of 64 bits, unsigned.
+    LowMul,
+    /// Products of the 32-bit halves of lanes of 64 bits, wrapping.
+    HalfMul,
+    /// Sums of the 32-bit halves of lanes of 64 bits, wrapping.
+    HalfAdd,
 }
 
 impl BinaryOp {

@@ -116,6 +116,9 @@ impl Verifier<'_> {
             | Inst::Binary { op: BinaryOp::PairSub, .. }
             | Inst::PairDot { .. }
             | Inst::ByteDot { .. } => width == Width::W32,
+            Inst::Binary { op: BinaryOp::LowMul | BinaryOp::HalfMul | BinaryOp::HalfAdd, .. } => {
+                width == Width::W64
+            }
             Inst::Reduce { op, .. } => op.reduces(),
             _ => true,
         };

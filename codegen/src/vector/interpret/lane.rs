@@ -103,8 +103,16 @@ pub(super) fn binary(width: Width, op: BinaryOp, a: u64, b: u64) -> u64 {
             let differences = [(a0, b0), (a1, b1)].map(|(a, b)| u64::from(a.wrapping_sub(b).cast_unsigned()));
             differences[0] | differences[1] << 16
         }
+        BinaryOp::LowMul => (a & 0xFFFF_FFFF) * (b & 0xFFFF_FFFF),
+        BinaryOp::HalfMul => words(a, b, u32::wrapping_mul),
+        BinaryOp::HalfAdd => words(a, b, u32::wrapping_add),
         _ => (Floats::of(width).binary)(op, a, b),
     }
+}
+
+/// What a function makes of both 32-bit halves.
+fn words(a: u64, b: u64, f: impl Fn(u32, u32) -> u32) -> u64 {
+    u64::from(f(a as u32, b as u32)) | u64::from(f((a >> 32) as u32, (b >> 32) as u32)) << 32
 }
 
 /// A shift of an integer lane.

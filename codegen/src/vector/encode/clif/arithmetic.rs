@@ -119,6 +119,15 @@ impl Emitter<'_, '_> {
             }
             IntGt => self.b.ins().icmp(IntCC::SignedGreaterThan, a, b),
             ShiftLeft | ShiftRight => self.shift_by_lanes(op, a, b),
+            LowMul => {
+                let half = self.int_splat(0xFFFF_FFFF);
+                let [a, b] = [a, b].map(|it| self.b.ins().band(it, half));
+                self.b.ins().imul(a, b)
+            }
+            HalfMul | HalfAdd => {
+                let [a, b] = [a, b].map(|it| self.cast(I32X4, it));
+                if op == HalfMul { self.b.ins().imul(a, b) } else { self.b.ins().iadd(a, b) }
+            }
         }
     }
 
