@@ -105,13 +105,31 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+/// What instructions allow where that is little: three ports take vector instructions of up to 256 bits in a cycle, two
+/// those of 512.
+const CEILINGS: &str = "\
+Where a share is small, instructions allow no more. In cycles of a core with three vector ports (two of 512 bits), of which \
+an element of f32 takes 0.5, as memory gives it, and a quotient 0.6 (0.75 without AVX):
+
+- f16, baseline: a half is an `f32` after 10 instructions for four, and back after 19. A sum has 40, 3.3 cycles an element: \
+0.16; with one operand it is 2.5: 0.20.
+- Quotients of i8 and u8: one of f32 for each, 5 cycles for eight, 0.63 where 0.15 are allowed: 0.24; without AVX 17 \
+instructions for four: 0.13. Of i32: `vdivpd` takes 2 cycles an element: 0.30; without AVX 20 instructions for two: 0.22.
+- Quotients of i64: some 57 instructions, for four on AVX2 and for two without it, 4.8 and 9.5 cycles where 1.2 and 1.5 are \
+allowed: 0.25 and 0.16, less what waits for a chain of 130 cycles.
+- i64 to and from f32, baseline: 24 and 28 instructions for two, 4 and 4.7 cycles where 0.75 are allowed: 0.19 and 0.16.
+- Products of i64: `vpmullq` and a sum are four for eight on AVX-512, 0.25 cycles where 0.06 are allowed: 0.25. On AVX2 five \
+for four, and a third of the exchange of halves, 0.5 where 0.125 are allowed: 0.25.
+- Strided slices of bytes, baseline: four elements at a time, as those of f32.
+";
+
 fn head(effort: Effort) -> String {
     format!(
         "# Kernels by class and element type\n\n\
          {}, {}; one thread, the least of calls in {} ms. Written by `cargo xtask bench kernels --write tests/bench/kernels.md`.\n\n\
          A cell: ns for each element or multiply-add; the share of what bytes and lanes allow, which is the time of f32 scaled \
          by the bytes of the type (of its lanes where it computes: 16-bit floats as f32, narrow products in pairs; with those \
-         of the index where one is read for each element), by the time taken; `scalar` where a part is scalar loops. What f32 itself reaches is 1, but where a class goes by that of another.\n",
+         of the index where one is read for each element), by the time taken; `scalar` where a part is scalar loops. What f32 itself reaches is 1, but where a class goes by that of another.\n\n{CEILINGS}",
         machine(),
         today(),
         effort.time.as_millis(),

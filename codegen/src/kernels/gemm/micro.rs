@@ -5,7 +5,7 @@ use super::{Source, Tile};
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Bound, Step};
 use crate::vector::{
-    Addr, BinaryOp, Builder, CacheLevel, IReg, IntCompare, IntOp, Isa, MReg, Program, ShiftOp, Size, VReg,
+    Addr, BinaryOp, Builder, CacheLevel, IReg, IntCompare, IntOp, Isa, MReg, Program, Size, VReg,
 };
 
 /// Steps of `k` in one iteration of the loop.
@@ -79,11 +79,11 @@ impl Micro {
     pub const AHEAD_PER_STEP: i64 = LINE / 2;
 
     /// Bytes of a lane.
-    fn lane(&self) -> i64 {
+    pub(super) fn lane(&self) -> i64 {
         self.arithmetic.lane().bytes()
     }
 
-    fn tile(&self) -> Tile {
+    pub(super) fn tile(&self) -> Tile {
         Tile::of(self.isa)
     }
 
@@ -216,60 +216,6 @@ impl Micro {
             });
         }
         b.finish()
-    }
-
-    /// Whether products of 64 bits are sums of parts: there is no instruction for them, and panels are read again.
-    fn crosses(&self) -> bool {
-        let packed = self.a == Source::Packed && self.b == Source::Packed;
-        self.arithmetic == Arithmetic::Long && self.isa == Isa::Avx2 && packed
-    }
-
-    /// All steps of products of 64 bits. Those of the lower halves are added up as they are. Of the mixed ones only the
-    /// lower 32 bits count: both are one product of halves with the halves of a column exchanged, and their sums stay
-    /// side by side until the end. For that many registers, a few rows by one vector are done at a time.
-    fn crossed(&self, b: &mut Builder, [pa, pb, k]: [IReg; 3], width: usize, acc: &[Vec<VReg>]) {
-        let tile = self.tile();
-        let few = acc.len().div_ceil(acc.len().div_ceil(4));
-        for j in 0..width {
-            for (chunk, rows) in acc.chunks(few).enumerate() {
-                let (a, column) = (b.int_move(pa), b.int_move(pb));
-                let sums: Vec<[VReg; 2]> = rows.iter().map(|_| [(); 2].map(|()| b.splat(0.0))).collect();
-                let step = |b: &mut Builder, u: i64| {
-                    let at = self.b_step.vectors(u * i64::from(tile.vectors) + j as i64);
-                    let columns = self.b_step.load(b, Addr::new(column).offset(at), None);
-                    let [low, high] =
-                        [ShiftOp::RightLogical, ShiftOp::Left].map(|op| b.shift(op, columns, 32));
-                    let turned = b.binary(BinaryOp::Or, low, high);
-                    for (r, [low, mixed]) in sums.iter().enumerate() {
-                        let row = u * i64::from(tile.rows) + (chunk * few + r) as i64;
-                        let row = self.a_step.load_splat(b, Addr::new(a).offset(self.lane() * row));
-                        let product = b.binary(BinaryOp::LowMul, row, columns);
-                        b.binary_into(BinaryOp::IntAdd, *low, *low, product);
-                        let product = b.binary(BinaryOp::HalfMul, row, turned);
-                        b.binary_into(BinaryOp::HalfAdd, *mixed, *mixed, product);
-                    }
-                };
-                let advance = |b: &mut Builder, steps: i64| {
-                    b.bump(a, self.lane() * i64::from(tile.rows) * steps);
-                    b.bump(column, self.b_step.vectors(i64::from(tile.vectors) * steps));
-                };
-                let pairs = b.int_op(IntOp::ShiftRight, k, 1);
-                b.repeat(pairs, |b| {
-                    (0..2).for_each(|u| step(b, u));
-                    advance(b, 2);
-                });
-                let rest = b.int_op(IntOp::And, k, 1);
-                b.repeat(rest, |b| step(b, 0));
-                for (row, [low, mixed]) in rows.iter().zip(sums) {
-                    let upper = b.shift(ShiftOp::Left, mixed, 32);
-                    let sum = b.binary(BinaryOp::HalfAdd, mixed, upper);
-                    let by = b.shift(ShiftOp::RightLogical, sum, 32);
-                    let mixed = b.shift(ShiftOp::Left, by, 32);
-                    b.binary_into(BinaryOp::IntAdd, low, low, mixed);
-                    b.binary_into(BinaryOp::IntAdd, row[j], row[j], low);
-                }
-            }
-        }
     }
 
     /// Takes away what unsigned bytes are too large by, times the sums of the constant operand: they follow its panel.

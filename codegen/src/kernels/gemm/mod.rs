@@ -22,6 +22,7 @@
 //! operands is packed by the driver, which makes the missing term zero.
 
 mod block;
+mod crossed;
 mod driver;
 mod factor;
 mod micro;
