@@ -6,7 +6,8 @@
 //! * **U1** The number of groups of a row, and that of rows, is at least 0.
 //! * **U2** Groups are whole: their size is a power of two that divides the elements of a row.
 //! * **U3** Neighbours in a row are neighbours in the target, and in what is read as a row or guarded; groups follow each
-//!   other where groups are read; what is strided moves by its stride, what is one element for the row does not move.
+//!   other where groups are read; what is strided, counted, gathered or placed moves by its step, what is one element for
+//!   the row does not move.
 //! * **U4** The positions of elements that data choose fit in a lane.
 //! * **U5** Where other elements than of four bytes are moved, they fill lanes, and only rows of them are moved.
 
@@ -183,10 +184,10 @@ impl StripProgram {
 
     /// The program. Parameters: a pointer for each source and the target, the first number for one that counts; `n` (groups
     /// of a row), `rows`; a row stride in bytes for each source and the target, or by what the first number grows; for each
-    /// guarded source the range of groups, then of rows, in which
-    /// it is read, each as begin and end, which may lie outside of the row; for each index that is checked the extent that it
-    /// is checked against, then, if there are any, a pointer to 64 bits, which become 1 where an index is
-    /// out of range.
+    /// guarded source the range of groups, then of rows, in which it is read, each as begin and end, which may lie outside of
+    /// the row; for each index that is checked the extent that it is checked against, then, if there are any, a pointer to 64
+    /// bits, which become 1 where an index is out of range; where elements are placed a pointer to
+    /// [`PLACED_BYTES`](super::strip_scatter::PLACED_BYTES).
     pub(crate) fn build(&self, isa: Isa) -> Program {
         let mut b = Builder::of_width("strips", self.width);
         let sources: Vec<IReg> = self.sources.iter().map(|_| b.param()).collect();
@@ -610,6 +611,15 @@ mod tests {
         for (i, (group, call, wanted)) in cases.into_iter().enumerate() {
             let laws = program(group).laws(&mut shapes, &call).unwrap();
             assert_eq!(unproven(&shapes, &laws), wanted, "case {i}");
+        }
+        // What data place moves by its own step.
+        let placed = StripProgram { placed: Some((Vec::new(), 3)), ..program(1) };
+        let [single, three] = [n, shapes.int(3)];
+        for (target, wanted) in [(three, None), (one, Some("U3"))] {
+            let steps = vec![zero, one, one, zero, target];
+            let call = StripCall { elements: single, steps, ..good.clone() };
+            let laws = placed.laws(&mut shapes, &call).unwrap();
+            assert_eq!(unproven(&shapes, &laws), wanted);
         }
         // Bytes fill lanes, or they do not.
         let mut bytes = StripProgram { sources: vec![Source::Row], ..program(1) };

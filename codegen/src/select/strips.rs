@@ -6,7 +6,9 @@
 //! edges around it; only the edges look at the guards. Where an index divides the innermost axis by a factor, the
 //! axis is taken apart into groups of so many elements, and each element of a group gets its own expression, in which
 //! the index is linear and the conditions on it are decided. Reduction axes are written out. Conditions that change
-//! at a fixed place of the innermost axis cut it into pieces.
+//! at a fixed place of the innermost axis cut it into pieces, and so do places at which an index bends (`bends`).
+//! Else numbers are computed along the row, and elements gathered, or stored one by one (`strip_numbers`,
+//! `strip_scatter`).
 
 use indexmap::IndexMap;
 use orogen_ir::loops::{Axis, BufferId, CompareOp, Expr, ExprId, Index, Stage, TensorProgram};

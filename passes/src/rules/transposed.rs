@@ -264,7 +264,8 @@ impl Transposed {
         };
         let (strides, dilations) = (list("strides", rank, 1)?, list("dilations", rank, 1)?);
         let (pads, extra) = (list("pads", 2 * rank, 0)?, list("output_padding", rank, 0)?);
-        let tile = |i: usize| strides[i] == w[2 + i] && pads[i] == 0 && pads[rank + i] == 0 && extra[i] == 0;
+        let whole = |i: usize| pads[i] == 0 && pads[rank + i] == 0 && extra[i] == 0;
+        let tile = |i: usize| strides[i] == w[2 + i] && (dilations[i] == 1 || w[2 + i] == 1) && whole(i);
         if x.len() != rank + 2 || (0..rank).all(tile) {
             return None;
         }

@@ -173,7 +173,7 @@ fn narrow_sums_wrap() -> Result<()> {
 /// Extents of the taps against strides, one and several phases of each kind, padding of both ends, groups.
 #[test]
 fn transposed_convolutions_by_phases() -> Result<()> {
-    let cases: [(&[i64], &[i64], &[i64], &[i64], &[i64]); 15] = [
+    let cases: [(&[i64], &[i64], &[i64], &[i64], &[i64]); 16] = [
         // kernel, strides, pads, output padding, dilations
         (&[4, 4], &[2, 2], &[1, 1, 1, 1], &[0, 0], &[1, 1]),
         (&[3, 3], &[2, 2], &[1, 1, 1, 1], &[1, 1], &[1, 1]),
@@ -190,6 +190,7 @@ fn transposed_convolutions_by_phases() -> Result<()> {
         (&[3, 2], &[2, 1], &[0, 0, 4, 0], &[1, 0], &[3, 2]),
         (&[5], &[4], &[3, 2], &[3], &[6]),
         (&[2], &[3], &[0, 0], &[1], &[2]),
+        (&[3, 3], &[3, 3], &[0, 0, 0, 0], &[0, 0], &[2, 2]),
         (&[3, 2, 4], &[2, 2, 3], &[1, 0, 1, 1, 0, 1], &[1, 0, 0], &[3, 2, 2]),
     ];
     for (i, (kernel, strides, pads, extra, dilations)) in cases.into_iter().enumerate() {

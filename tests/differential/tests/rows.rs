@@ -8,7 +8,7 @@ mod single;
 
 use anyhow::Result;
 use orogen_ir::types::{DType, TensorData};
-use single::{TYPES, check, check_within, constant, given, integers, numbers};
+use single::{TYPES, check, check_node, check_within, constant, given, integers, numbers, text};
 
 #[test]
 fn running_sums() -> Result<()> {
@@ -95,6 +95,50 @@ fn places_of_extrema_and_quotients() -> Result<()> {
         for op in ["Div", "Mod"] {
             check(op, &[], &[given(numbers(dtype, &[5, 37])), given(numbers(dtype, &[37]))])?;
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn shifts_and_powers_of_integers() -> Result<()> {
+    // Amounts up to and beyond the width, of numbers with all bits somewhere.
+    for dtype in [DType::U8, DType::U16, DType::U32, DType::U64] {
+        let bits = 8 * dtype.size() as u64;
+        let x = TensorData::from_f64(dtype, &[5, 37], (0..5 * 37).map(|i| 2f64.powi((i % bits as i32) & !1)));
+        let by = TensorData::from_f64(dtype, &[37], (0..37_u64).map(|i| (i * 5 % (bits + 1)) as f64));
+        for direction in ["LEFT", "RIGHT"] {
+            let operands = [given(x.clone()), given(by.clone())];
+            check_node("BitShift", vec![text("direction", direction)], &operands, 0.0)?;
+        }
+    }
+    // Small exponents alone, and some that are large or below 0.
+    for dtype in [DType::I32, DType::I64] {
+        let x = numbers(dtype, &[5, 37]);
+        for most in [4, 70] {
+            let y = (0..37).map(|i| f64::from(i * 11 % most - most / 8));
+            let y = TensorData::from_f64(dtype, &[37], y);
+            check("Pow", &[], &[given(x.clone()), given(y)])?;
+        }
+    }
+    Ok(())
+}
+
+/// Exact, however large the quotient is; also where it is rounded to the next whole number, and of what is not finite.
+#[test]
+fn remainders_of_floats() -> Result<()> {
+    let special = [0.0, -0.0, 1.0, -7.5, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e30, 3e-39, 0.1];
+    for dtype in [DType::F32, DType::F16, DType::BF16] {
+        let number = |i: i32| {
+            let scale = if dtype == DType::F16 { 14 } else { 120 };
+            let sign = if i % 2 == 0 { 1.0 } else { -1.0 };
+            sign * (1.0 + f64::from(i * 37 % 101) / 128.0) * 2f64.powi(i * 53 % (2 * scale) - scale)
+        };
+        let pairs = (0..2000).map(|i| (number(i), number(i * 7 + 3)));
+        let pairs = pairs.chain(special.iter().flat_map(|x| special.map(|y| (*x, y))));
+        let (x, y): (Vec<f64>, Vec<f64>) = pairs.unzip();
+        let dims = [x.len() as u64];
+        let [x, y] = [x, y].map(|it| given(TensorData::from_f64(dtype, &dims, it)));
+        check("Mod", &[("fmod", 1)], &[x, y])?;
     }
     Ok(())
 }

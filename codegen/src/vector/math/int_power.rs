@@ -1,9 +1,26 @@
 //! Powers of integers.
 
-use crate::vector::{BinaryOp, Builder, IntCompare, ShiftOp, VReg};
+use crate::vector::{BinaryOp, Builder, IReg, IntCompare, ShiftOp, VReg};
 
 /// Bits of an exponent that are looked at before it is asked whether there are more.
-const BITS: i64 = 4;
+const FIRST_BITS: i64 = 2;
+
+/// As many steps again as were taken, while an exponent has more bits and lanes have.
+fn while_more(
+    b: &mut Builder,
+    taken: i64,
+    any_left: &dyn Fn(&mut Builder) -> IReg,
+    step: &dyn Fn(&mut Builder),
+) {
+    if taken >= i64::from(b.width().bits()) {
+        return;
+    }
+    let any = any_left(b);
+    b.when(IntCompare::Ne, any, 0, |b| {
+        b.repeat(taken, step);
+        while_more(b, 2 * taken, any_left, step);
+    });
+}
 
 /// `x^y`, wrapping, by squares. What 1 and −1 are raised to below 0 is their own inverse; of all else it is 0.
 pub(super) fn int_power(b: &mut Builder, signed: bool, x: VReg, y: VReg) -> VReg {
@@ -33,14 +50,12 @@ pub(super) fn int_power(b: &mut Builder, signed: bool, x: VReg, y: VReg) -> VReg
         let half = b.shift(ShiftOp::RightLogical, rest, 1);
         b.assign(rest, half);
     };
-    let if_more = |b: &mut Builder, then: &dyn Fn(&mut Builder)| {
+    let any_left = |b: &mut Builder| {
         let done = b.binary(BinaryOp::IntEq, rest, zero);
         let more = b.binary(BinaryOp::Xor, done, minus);
-        let any = b.sign_bits(more);
-        b.when(IntCompare::Ne, any, 0, |b| then(b));
+        b.sign_bits(more)
     };
-    b.repeat(BITS, step);
-    let parts = i64::from(b.width().bits()) / BITS - 1;
-    if_more(b, &|b| b.repeat(parts, |b| if_more(b, &|b| b.repeat(BITS, step))));
+    b.repeat(FIRST_BITS, step);
+    while_more(b, FIRST_BITS, &any_left, &step);
     product
 }
