@@ -1,4 +1,4 @@
-//! Phases of kernels: how they are divided, and that results have the same bits whatever the ranges are (laws D1 to D3 of
+//! Phases of kernels: how they are divided, and that results have the same bits whatever the ranges are (laws D1 to D4 of
 //! `select::parts`), on every instruction set.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
