@@ -254,12 +254,13 @@ impl Constants {
 
     fn blobs(&self, pool: &ConstPool) -> Vec<Blob> {
         let blob = |(id, form): &(ConstId, ParamForm)| {
-            let bytes = &pool.data(*id).unpacked();
+            let data = pool.data(*id);
             Blob {
                 symbol: self.symbol(*id, form),
                 bytes: match form {
-                    ParamForm::Plain => bytes.clone(),
-                    ParamForm::Panels(panels) => panels.pack(bytes).into(),
+                    ParamForm::Plain => data.unpacked(),
+                    ParamForm::Packed => data.bytes().clone(),
+                    ParamForm::Panels(panels) => panels.pack(data).into(),
                 },
                 alignment: orogen_ir::plan::ALIGNMENT,
             }
@@ -283,17 +284,19 @@ impl Constants {
                 "" => format!("constant{}", id.0),
                 name => name.to_owned(),
             };
-            let (known, dims) = match form {
-                ParamForm::Plain => (known, data.dims().to_vec()),
-                ParamForm::Panels(_) => {
-                    (format!("{known}.panels"), vec![(blob.bytes.len() / data.dtype().size()) as u64])
-                }
+            // What shares bytes is no array of elements.
+            let dtype = if data.dtype().in_a_byte() > 1 { DType::U8 } else { data.dtype() };
+            let flat = vec![(blob.bytes.len() / dtype.size()) as u64];
+            let (known, dims, dtype) = match form {
+                ParamForm::Plain => (known, data.dims().to_vec(), data.dtype()),
+                ParamForm::Packed => (format!("{known}.packed"), flat, dtype),
+                ParamForm::Panels(_) => (format!("{known}.panels"), flat, dtype),
             };
             let numbered = (1..).map(|i| if i == 1 { known.clone() } else { format!("{known}.{i}") });
             let name = numbered.into_iter().find(|it| !names.contains(it)).unwrap_or_default();
             names.insert(name.clone());
             let dims = dims.iter().map(|it| SignatureDim::Fixed(it.cast_signed())).collect();
-            let parameter = Parameter { dims, ..Parameter::new(name, dlpack(data.dtype())) };
+            let parameter = Parameter { dims, ..Parameter::new(name, dlpack(dtype)) };
             found.push((Outside { parameter, digest: digest(&blob.bytes) }, blob.bytes));
             self.outside.insert(blob.symbol);
         }

@@ -8,7 +8,7 @@ use orogen_codegen::jit_memory::Jit;
 use orogen_codegen::kernels::conv::{Depthwise, Slide};
 use orogen_codegen::kernels::element::Element;
 use orogen_codegen::kernels::epilogue::{Operand, Step};
-use orogen_codegen::kernels::gemm::{Factor, Layout, Zero};
+use orogen_codegen::kernels::gemm::{Factor, Layout, Packing, Zero};
 use orogen_codegen::vector::{BinaryOp, Isa, Storage};
 use orogen_ir::shape::ShapeCx;
 
@@ -55,8 +55,13 @@ fn check(
     let kernel = Depthwise {
         isa,
         slides,
-        x: Factor { layout: Layout::RowMajor, element: x, zero: zeros[0] },
-        weights: Factor { layout: Layout::RowMajor, element: weights, zero: zeros[1] },
+        x: Factor { layout: Layout::RowMajor, element: x, zero: zeros[0], packing: Packing::NONE },
+        weights: Factor {
+            layout: Layout::RowMajor,
+            element: weights,
+            zero: zeros[1],
+            packing: Packing::NONE,
+        },
         y,
         epilogue: vec![Step::combine(BinaryOp::IntAdd, Operand::Row), saturate],
     };

@@ -7,7 +7,7 @@ use common::Random;
 use half::{bf16, f16};
 use orogen_codegen::jit_memory::Jit;
 use orogen_codegen::kernels::element::Element;
-use orogen_codegen::kernels::gemm::{Arithmetic, Factor, Gemm, Layout, Side, Zero};
+use orogen_codegen::kernels::gemm::{Arithmetic, Factor, Gemm, Layout, Packing, Side, Zero};
 use orogen_codegen::vector::{Isa, Storage};
 
 const I8: Element = Element::Stored(Storage::I8);
@@ -191,7 +191,7 @@ fn check(isa: Isa, arithmetic: Arithmetic, a: Factor, b: Factor, c: Element, [m,
 const SIZES: [[usize; 3]; 2] = [[15, 45, 37], [3, 7, 0]];
 
 fn factor(layout: Layout, element: Element, zero: Option<Zero>) -> Factor {
-    Factor { layout, element, zero }
+    Factor { layout, element, zero, packing: Packing::NONE }
 }
 
 #[test]

@@ -132,6 +132,97 @@ fn columns_are_widened_block_by_block() {
     }
 }
 
+/// Weights that are scaled in blocks of the sum, or narrower than a byte, in panels: few rows, many, and any number of them.
+#[test]
+fn products_with_weights_in_blocks() {
+    let (zero, none) = (
+        |it: &str| format!("(cast<f32>({it}) - cast<f32>(%zero[b, j]))"),
+        |it: &str| format!("cast<f32>({it})"),
+    );
+    for (w, of_zero, scale, has_zero) in [
+        ("i4", "i4", "f32", false),
+        ("u4", "u4", "f16", true),
+        ("i8", "i8", "f32", true),
+        ("u4", "f32", "f32", true),
+        ("u2", "u2", "f32", true),
+        ("i2", "i2", "bf16", false),
+        ("f4e2m1fn", "f32", "f32", false),
+        ("i16", "i16", "f32", true),
+    ] {
+        // Several blocks of the driver take long.
+        let deep = if of_zero == "i4" { 40 } else { 5 };
+        for (n, blocks, length, rows) in [(45, 3, 32, [1, 31]), (300, deep, 28, [2, 11]), (16, 2, 4, [5, 15])]
+        {
+            let number = if has_zero { zero("%w[L·b + k, j]") } else { none("%w[L·b + k, j]") };
+            let text = format!(
+                "kernel @product {{
+  size m
+  in %a: f32[m, {}]
+  in %w: {w}[{}, {n}]
+  in %zero: {of_zero}[{blocks}, {n}]
+  in %scale: {scale}[{blocks}, {n}]
+  out %y: f32[m, {n}]
+  local %s: f32[m, {n}]
+  for i < m, j < {n} {{ %s[i, j] = sum b < {blocks}, k < {length} {{ %a[i, L·b + k] * ({number} * cast<f32>(%scale[b, j])) }} }}
+  for p < m, q < {n} {{ %y[p, q] = %s[p, q] * f32(0.001) }}
+}}
+",
+                blocks * length,
+                blocks * length,
+            )
+            .replace("L·b", &format!("{length} * b"));
+            let program = parse_program(&text).unwrap_or_else(|it| panic!("{it}\n{text}"));
+            verify(&program).unwrap_or_else(|it| panic!("{it}\n{text}"));
+            for m in rows {
+                let (plan, all, given) = with_constants(&program, &[m], &["w", "zero", "scale"], 5);
+                let expected = eval_program(&program, &[m], &all).unwrap();
+                for options in all_cpus() {
+                    let compiled = compiled_with(&plan, &options);
+                    let strategy = compiled.kernels()[0].strategy.clone();
+                    let whole = strategy.len() == 1 && strategy[0].contains("scaled in blocks");
+                    assert!(whole && strategy[0].contains("1 fused"), "{strategy:?}\n{text}");
+                    let got = call(&in_memory(&compiled, true), &given).unwrap();
+                    assert_close(&format!("{} {m} {strategy:?}\n{text}", options.cpu), &got[0], &expected[0]);
+                }
+            }
+        }
+    }
+}
+
+/// Constants narrower than a byte are read where they lie by what is no product, and products give them back in panels.
+#[test]
+fn packed_constants() {
+    for w in ["i4", "u4", "i2", "u2", "f4e2m1fn"] {
+        for (m, n, k) in [(1, 40, 33), (5, 71, 7), (37, 19, 130)] {
+            let text = format!(
+                "kernel @product {{
+  in %a: f32[{m}, {k}]
+  in %w: {w}[{k}, {n}]
+  out %y: f32[{m}, {n}]
+  for i < {m}, j < {n} {{ %y[i, j] = sum k < {k} {{ %a[i, k] * cast<f32>(%w[k, j]) }} }}
+}}
+"
+            );
+            check(&text, &["w"], "gemm");
+        }
+        let text = format!(
+            "kernel @turned {{
+  in %w: {w}[7, 5]
+  out %y: f32[5, 7]
+  for i < 5, j < 7 {{ %y[i, j] = cast<f32>(%w[j, i]) }}
+}}
+"
+        );
+        let program = parse_program(&text).unwrap_or_else(|it| panic!("{it}\n{text}"));
+        let (plan, all, given) = with_constants(&program, &[], &["w"], 5);
+        let expected = eval_program(&program, &[], &all).unwrap();
+        for options in all_cpus() {
+            let got = call(&in_memory(&compiled_with(&plan, &options), true), &given).unwrap();
+            assert_close(&format!("{} {text}", options.cpu), &got[0], &expected[0]);
+        }
+    }
+}
+
 #[test]
 fn products_of_integers_with_zero_points() {
     for (a, b) in [("u8", "i8"), ("i8", "i8"), ("i8", "u8"), ("i16", "i8"), ("u16", "u16"), ("i32", "i32")] {

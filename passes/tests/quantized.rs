@@ -31,6 +31,54 @@ const CASES: &[Case] = &[
         left: &["transpose", "transpose", "transpose", "matmul_integer", "mul", "cast", "mul"],
     },
     Case {
+        name: "weights that are scaled in blocks along the sum, transposed",
+        text: "(%x: f32[3, 8]) {
+          %w = const i4[2, 8] [1, -2, 3, -4, 5, -6, 7, -8, 0, 1, 2, 3, -1, -2, -3, -4]
+          %s = const f32[2, 2] [0.5, 0.25, 1, 2]
+          %b = dequantize_blocks(%w, %s) {axis = 1, block = 4} : f32[2, 8]
+          %c = transpose(%b) {perm = [1, 0]} : f32[8, 2]
+          %y = matmul(%x, %c) : f32[3, 2]
+          return y = %y
+        }",
+        left: &["transpose", "transpose", "matmul_blocks"],
+    },
+    Case {
+        name: "a last block that is shorter",
+        text: "(%x: f32[3, 10]) {
+          %w = const u4[10, 2] [1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 1, 2, 3, 4, 15, 14, 13, 12]
+          %s = const f32[3, 2] [0.5, 0.25, 1, 2, 0.125, 4]
+          %z = const u4[3, 2] [0, 15, 7, 8, 9, 1]
+          %b = dequantize_blocks(%w, %s, %z) {axis = 0, block = 4} : f32[10, 2]
+          %y = matmul(%x, %b) : f32[3, 2]
+          return y = %y
+        }",
+        left: &[
+            "slice",
+            "slice",
+            "slice",
+            "slice",
+            "matmul_blocks",
+            "slice",
+            "slice",
+            "slice",
+            "slice",
+            "matmul_mixed",
+            "mul",
+            "add",
+        ],
+    },
+    Case {
+        name: "rows of a table that is scaled in blocks",
+        text: "(%i: i64[2, 3]) {
+          %w = const u4[2, 8] [1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 1, 2, 3, 4]
+          %s = const f32[2, 2] [0.5, 0.25, 1, 2]
+          %b = dequantize_blocks(%w, %s) {axis = 1, block = 4} : f32[2, 8]
+          %y = gather(%b, %i) {axis = 0} : f32[2, 3, 8]
+          return y = %y
+        }",
+        left: &["gather", "gather", "dequantize_blocks"],
+    },
+    Case {
         name: "a product of data and data, one for each row",
         text: "(%x: i8[2, 3, 4], %s: f32[3, 1], %y: u8[2, 4, 5], %t: f32[], %u: u8[]) {
           %a = dequantize(%x, %s) : f32[2, 3, 4]

@@ -96,7 +96,7 @@ pub(crate) fn kernel(
         let mut failure = Ok(());
         let symbol = phase_symbol(name, number);
         let unit = build(target, &symbol, Visibility::Local, &PARAMS, &[], |cx, args| {
-            let mut lowering = Lowering::new(program, &schedule.kept, shapes.clone(), args);
+            let mut lowering = Lowering::new(program, &schedule, shapes.clone(), args);
             failure = lowering.run(cx, args, (own, phase.divided), &memory, aborts);
             cx.b.ins().return_(&[]);
             lowering.finish_abort(cx, args[0]);

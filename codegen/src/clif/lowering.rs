@@ -10,7 +10,8 @@ use std::mem::offset_of;
 
 use super::size::{Scope, Sizes};
 use super::unit::{FunctionCx, Symbol};
-use crate::select::{Arg, Call, Node, Parallel, Part};
+use crate::select::forms::ParamForm;
+use crate::select::{Arg, Call, Node, Parallel, Part, Schedule};
 
 /// What a kernel leaves where an index is out of range. Of several ranges that fail, one is told of.
 #[repr(C)]
@@ -42,6 +43,8 @@ pub(super) struct Lowering<'p> {
     /// For each local in memory, which of its dimensions are stored.
     kept: &'p IndexMap<BufferId, Vec<bool>>,
     shapes: ShapeCx,
+    /// How parameters lie in memory, by place.
+    forms: &'p [ParamForm],
     scope: Scope,
     /// Number of loops around the current position.
     depth: u32,
@@ -64,13 +67,14 @@ impl<'p> Lowering<'p> {
     /// With the parameters of the function.
     pub(super) fn new(
         program: &'p TensorProgram,
-        kept: &'p IndexMap<BufferId, Vec<bool>>,
+        schedule: &'p Schedule,
         shapes: ShapeCx,
         args: &[Value],
     ) -> Lowering<'p> {
         Lowering {
             program,
-            kept,
+            kept: &schedule.kept,
+            forms: &schedule.forms,
             shapes,
             scope: Scope::default(),
             depth: 0,
@@ -382,8 +386,37 @@ impl Lowering<'_> {
         buffer: BufferId,
         at: &[Index],
     ) -> Result<(Value, i32), Overflow> {
-        let (dims, size) =
-            (&self.program.buffers[buffer].dims, self.program.buffers[buffer].dtype.size() as i64);
+        let size = self.program.buffers[buffer].dtype.size() as i64;
+        self.address_from(cx, (self.pointers[&buffer], size), buffer, at)
+    }
+
+    /// Whether elements of a buffer lie side by side in bytes.
+    fn is_packed(&self, buffer: BufferId) -> bool {
+        let place = self.program.params.iter().position(|it| *it == buffer);
+        place.is_some_and(|it| self.forms[it] == ParamForm::Packed)
+    }
+
+    /// Number of an element.
+    fn position(
+        &mut self,
+        cx: &mut FunctionCx<'_>,
+        buffer: BufferId,
+        at: &[Index],
+    ) -> Result<Value, Overflow> {
+        let start = cx.int(0);
+        let (position, offset) = self.address_from(cx, (start, 1), buffer, at)?;
+        Ok(cx.b.ins().iadd_imm_s(position, i64::from(offset)))
+    }
+
+    /// Address of an element of a size, from a start, as a value and a constant offset.
+    fn address_from(
+        &mut self,
+        cx: &mut FunctionCx<'_>,
+        (mut address, size): (Value, i64),
+        buffer: BufferId,
+        at: &[Index],
+    ) -> Result<(Value, i32), Overflow> {
+        let dims = &self.program.buffers[buffer].dims;
         let mut stride = self.shapes.int(size);
         let mut offset = self.shapes.int(0);
         let mut computed: Vec<(usize, Dim)> = Vec::new();
@@ -406,7 +439,6 @@ impl Lowering<'_> {
         for (i, stride) in computed {
             parts.push((self.data_index(cx, buffer, i, &at[i])?, stride));
         }
-        let mut address = self.pointers[&buffer];
         let (value, constant) = Sizes { shapes: &self.shapes, scope: &self.scope }.split_constant(cx, offset);
         if let Some(value) = value {
             address = cx.b.ins().iadd(address, value);
@@ -547,6 +579,20 @@ impl Lowering<'_> {
                     Some(_) => self.in_range(cx, *buffer, at)?,
                     None => None,
                 };
+                if self.is_packed(*buffer) {
+                    let position = self.position(cx, *buffer, at)?;
+                    let (mut byte, shift) = cx.place_in_byte(dtype, self.pointers[buffer], position);
+                    if let Some(inside) = inside {
+                        byte = cx.b.ins().select(inside, byte, self.safe);
+                    }
+                    let mut value = cx.load_packed(dtype, byte, shift);
+                    if let (Some(inside), Some(otherwise)) = (inside, otherwise) {
+                        let otherwise = self.expr(cx, *otherwise)?;
+                        value = cx.b.ins().select(inside, value, otherwise);
+                    }
+                    self.values.insert(id, value);
+                    return Ok(value);
+                }
                 let (address, offset) = self.address(cx, *buffer, at)?;
                 match (inside, otherwise) {
                     (Some(inside), Some(otherwise)) => {

@@ -60,6 +60,31 @@ impl FunctionCx<'_> {
         }
     }
 
+    /// The byte that element `position` is in, and by how many bits it is shifted there, where several share one.
+    pub(crate) fn place_in_byte(&mut self, dtype: DType, base: Value, position: Value) -> (Value, Value) {
+        let in_a_byte = dtype.in_a_byte();
+        let byte = self.b.ins().sshr_imm_u(position, i64::from(in_a_byte.trailing_zeros()));
+        let nth = self.b.ins().band_imm_u(position, in_a_byte as i64 - 1);
+        let shift = self.b.ins().imul_imm_s(nth, i64::from(dtype.width()));
+        (self.b.ins().iadd(base, byte), shift)
+    }
+
+    /// Loads one element of several in a byte.
+    pub(crate) fn load_packed(&mut self, dtype: DType, byte: Value, shift: Value) -> Value {
+        let bits = self.b.ins().uload8(types::I32, memory(), byte, 0);
+        let bits = self.b.ins().ushr(bits, shift);
+        match narrow_format(dtype) {
+            Some(format) => {
+                let bits = self.b.ins().band_imm_u(bits, (1 << dtype.width()) - 1);
+                self.narrow_to_f32(format, bits)
+            }
+            None => {
+                let bits = self.b.ins().ireduce(types::I8, bits);
+                self.wrap_narrow(dtype, bits)
+            }
+        }
+    }
+
     /// Stores one element.
     pub(crate) fn store_element(&mut self, dtype: DType, value: Value, address: Value, offset: i32) {
         let value = match dtype {

@@ -93,7 +93,11 @@ impl Element {
 
     /// Whether it is an integer that is narrower than a lane.
     pub(crate) fn is_narrow_int(self) -> bool {
-        matches!(self, Element::Stored(Storage::I8 | Storage::U8 | Storage::I16 | Storage::U16))
+        match self {
+            Element::Stored(Storage::I8 | Storage::U8 | Storage::I16 | Storage::U16) => true,
+            Element::Narrow(dtype) => dtype.is_int(),
+            _ => false,
+        }
     }
 
     /// The least integer that an element holds.

@@ -15,6 +15,31 @@ pub(super) fn widened(b: &mut Builder, dtype: DType, bytes: VReg) -> VReg {
     }
 }
 
+/// Element `i` of bytes that each hold as many as fit, the first in the low bits. Bytes are extended by their signs where
+/// the type has one, else by zeros.
+pub(super) fn nth(b: &mut Builder, dtype: DType, bytes: VReg, i: u32) -> VReg {
+    let width = dtype.width();
+    let is_last = (i + 1) * width == 8;
+    if dtype.is_signed_int() {
+        if is_last {
+            return b.shift(ShiftOp::RightArithmetic, bytes, (i * width) as u8);
+        }
+        let upper = b.shift(ShiftOp::Left, bytes, (32 - (i + 1) * width) as u8);
+        return b.shift(ShiftOp::RightArithmetic, upper, (32 - width) as u8);
+    }
+    let lower = if i == 0 { bytes } else { b.shift(ShiftOp::RightLogical, bytes, (i * width) as u8) };
+    let bits = if is_last {
+        lower
+    } else {
+        let low = b.constant_int((1i64 << width) - 1);
+        b.binary(BinaryOp::And, lower, low)
+    };
+    match dtype.float_format() {
+        Some(format) => decode(b, format, bits),
+        None => bits,
+    }
+}
+
 /// Lanes whose low bytes are those of the elements.
 pub(super) fn narrowed(b: &mut Builder, dtype: DType, lanes: VReg) -> VReg {
     match dtype.float_format() {

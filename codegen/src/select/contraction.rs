@@ -13,8 +13,8 @@ use super::selector::{Match, PLAIN, PRODUCT, Selector, pairs, symbols};
 use super::tree::{Arg, Call, Node};
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Operand};
-use crate::kernels::gemm::{Arithmetic, Blocking, Factor, Gemm, Layout, Side, Tile, Zero};
-use crate::vector::Storage;
+use crate::kernels::gemm::{Arithmetic, Blocking, Blocks, Factor, Gemm, Layout, Packing, Side, Tile, Zero};
+use crate::vector::{Storage, Width};
 
 /// Rows below which a B that must not be packed is read in place.
 const FEW_ROWS: i64 = 16;
@@ -38,6 +38,25 @@ struct Matrix {
     free: Option<Dim>,
     /// Along the sum.
     depth: Option<Dim>,
+    /// Its scales, where it is scaled block by block of the sum.
+    blocks: Option<BlockScales>,
+}
+
+/// Constant scales, and perhaps zero points, for each column and block of the sum.
+struct BlockScales {
+    /// Steps of a block.
+    length: i64,
+    /// How many blocks there are.
+    count: i64,
+    /// Scales, then zero points: where they are, what they are, and their panels.
+    parts: Vec<(Access, Element, Constant)>,
+}
+
+impl BlockScales {
+    fn blocks(&self) -> Option<Blocks> {
+        let (_, scale, _) = self.parts.first()?;
+        Some(Blocks { length: self.length, scale: *scale, zero: self.parts.get(1).map(|it| it.1) })
+    }
 }
 
 /// A stage that is a matrix product, perhaps inside loops.
@@ -84,19 +103,29 @@ pub(crate) fn matrix_product(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Mat
     let one = s.shapes.int(1);
     let m = row.as_ref().map_or(one, |it| it.count);
     let free = row.as_ref().and_then(|it| a.of(it.inner));
+    if a_term.scale.is_some() {
+        return None;
+    }
     let a_zero = zero_point(s, &a_term, &vars, row.as_ref(), &outer)?;
-    let b_zero = zero_point(s, &b_term, &vars, Some(&column), &outer)?;
-    let matrix = |side, access: Access, term: Term, zero, free| Matrix {
+    let (b_zero, blocks) = match b_term.scale {
+        None => (zero_point(s, &b_term, &vars, Some(&column), &outer)?, None),
+        Some(scale) => {
+            let loads: Vec<ExprId> = [scale].into_iter().chain(b_term.zero).collect();
+            (None, Some(block_scales(s, stage, &loads, &vars, &column)?))
+        }
+    };
+    let matrix = |side, access: Access, term: Term, zero, free, blocks| Matrix {
         side,
         depth: access.of(sum.inner),
         access,
         element: term.element,
         zero,
         free,
+        blocks,
     };
     let b_free = b.of(column.inner);
-    let a = matrix(Side::A, a, a_term, a_zero, free);
-    let b = matrix(Side::B, b, b_term, b_zero, b_free);
+    let a = matrix(Side::A, a, a_term, a_zero, free, None);
+    let b = matrix(Side::B, b, b_term, b_zero, b_free, blocks);
     let arithmetic = found.arithmetic;
     let mut product = Product { arithmetic, m, n: column.count, k: sum.count, a, b, out, row, column, outer };
     if product.in_bytes(s) {
@@ -131,6 +160,40 @@ fn zero_point(
         dense.then_some(Zero::Each)?
     };
     Some(Some((access, kind)))
+}
+
+/// Scales and zero points that depend on the outer of two axes of a sum, and on the column, in panels.
+fn block_scales(
+    s: &mut Selector<'_>,
+    stage: &Stage,
+    loads: &[ExprId],
+    vars: &[Sym],
+    column: &Collapsed,
+) -> Option<BlockScales> {
+    let [outer, inner] = &stage.reduce[..] else { return None };
+    let (count, length) = (s.shapes.as_int(outer.extent)?, s.shapes.as_int(inner.extent)?);
+    let width = i64::from(Tile::of(s.isa).columns(s.isa));
+    let columns = s.shapes.as_int(column.count)?;
+    if length % Blocks::UNIT != 0 || count < 2 || column.axes.len() != 1 {
+        return None;
+    }
+    let mut part = |id: &ExprId| {
+        let Expr::Load { buffer, at, otherwise: None } = &s.program.exprs[*id] else { return None };
+        let access = Access::new(s.program, &mut s.shapes, *buffer, at, vars)?;
+        let alone = vars.iter().all(|it| *it == outer.var || *it == column.inner || !access.uses(*it));
+        let element = Element::in_lanes(s.program.buffers[*buffer].dtype, Width::W32)?;
+        let place = s.constant_place(*buffer).filter(|_| alone && s.shapes.as_int(access.rest) == Some(0))?;
+        let step = |of: Option<Dim>| of.map_or(Some(0), |it| s.shapes.as_int(it));
+        let (stride, depth_stride) = (step(access.of(column.inner))?, step(access.of(outer.var))?);
+        let panels =
+            Panels { element: element.bytes(), stride, depth_stride, ..Panels::plain(columns, count, width) };
+        let dims = s.program.buffers[*buffer].dims.clone();
+        let elements = s.shapes.product(&dims).ok()?;
+        let elements = usize::try_from(s.shapes.as_int(elements)?).ok()?;
+        panels.fits(elements).then_some((access, element, Constant { place, panels, group: 0 }))
+    };
+    let parts = loads.iter().map(&mut part).collect::<Option<Vec<_>>>()?;
+    Some(BlockScales { length, count, parts })
 }
 
 struct Product {
@@ -187,6 +250,10 @@ impl Product {
             (Layout::RowMajor, stride) if in_place => (Layout::Direct, stride),
             other => other,
         };
+        let blocks = self.b.blocks.as_ref().and_then(BlockScales::blocks);
+        if blocks.is_some() && (b_layout != Layout::Packed || self.arithmetic != Arithmetic::Float) {
+            return None;
+        }
         // A vector times rows: every row is read once, where it lies.
         let by_rows = matches!(self.arithmetic, Arithmetic::Float | Arithmetic::Long);
         if self.row.is_none() && b_layout == Layout::Transposed && by_rows {
@@ -196,11 +263,13 @@ impl Product {
             layout,
             element: it.element,
             zero: it.zero.as_ref().map(|zero| zero.1),
+            packing: Packing::NONE,
         };
+        let in_a_byte = if b_layout == Layout::Packed { self.in_a_byte(&self.b) } else { 1 };
         let gemm = Gemm {
             arithmetic: self.arithmetic,
             a: factor(a_layout, &self.a),
-            b: factor(b_layout, &self.b),
+            b: Factor { packing: Packing { in_a_byte, blocks }, ..factor(b_layout, &self.b) },
             c: chain.element,
             m: fixed,
             epilogue: chain.steps(&kinds),
@@ -246,6 +315,11 @@ impl Product {
             let at = self.moved(s, access, matrix.element.bytes(), &outer, along, first)?;
             args.push(Arg::Pointer(access.buffer, at));
         }
+        for (access, element, _) in self.b.blocks.iter().flat_map(|it| &it.parts) {
+            let count = self.b.blocks.as_ref().map_or(0, |it| it.count);
+            let per = if by_columns { element.bytes() * count } else { 0 };
+            args.push(Arg::Pointer(access.buffer, s.shapes.scale(first, per).ok()?));
+        }
         for operand in &operands {
             let moves = match (operand.kind, by_columns) {
                 (Operand::Row, true) | (Operand::Column, false) | (Operand::Scalar, _) => None,
@@ -260,9 +334,13 @@ impl Product {
         let symbol = s.routine("gemm", &key, || Routine::Gemm(Box::new(gemm)));
         self.claim(s, &self.a, a_layout, rows);
         self.claim(s, &self.b, b_layout, columns);
+        for (_, _, constant) in self.b.blocks.iter().flat_map(|it| &it.parts) {
+            s.claim(constant.place, ParamForm::Panels(constant.panels));
+        }
         let show = |dim: Dim| s.shapes.display(dim).to_string();
         let epilogue = if chain.is_empty() { String::new() } else { format!(", {} fused", chain.stages) };
         let kind = match arithmetic {
+            Arithmetic::Float if blocks.is_some() => "gemm, scaled in blocks,",
             Arithmetic::Float => "gemm",
             Arithmetic::Double => "gemm of f64",
             Arithmetic::Int => "integer gemm",
@@ -315,6 +393,14 @@ impl Product {
         Some((layout, s.shapes.scale(stride, matrix.element.bytes()).ok()?))
     }
 
+    /// How many elements of a constant share a byte of its panels.
+    fn in_a_byte(&self, matrix: &Matrix) -> i64 {
+        match (matrix.side, self.arithmetic, matrix.element) {
+            (Side::B, Arithmetic::Float, Element::Narrow(dtype)) => dtype.in_a_byte() as i64,
+            _ => 1,
+        }
+    }
+
     /// The panels of a constant operand.
     fn panels(&self, s: &mut Selector<'_>, matrix: &Matrix, width: i64) -> Option<Constant> {
         let is_a = matrix.side == Side::A;
@@ -348,17 +434,14 @@ impl Product {
         };
         let panels = Panels {
             element: matrix.element.bytes(),
+            in_a_byte: self.in_a_byte(matrix),
             groups,
             group_stride,
-            count,
             stride,
-            depth,
             depth_stride,
-            inner: 1,
-            inner_stride: 0,
-            width,
             terms: self.arithmetic.terms(),
             sums: self.arithmetic.sum_bytes(matrix.side) > 0,
+            ..Panels::plain(count, depth, width)
         };
         let fits = panels.fits(usize::try_from(elements).ok()?);
         fits.then_some(Constant { place, panels, group })
@@ -396,8 +479,9 @@ impl Product {
     fn skip(&self, s: &mut Selector<'_>, matrix: &Matrix, layout: Layout, first: Dim) -> Option<Dim> {
         let per = match layout {
             Layout::Packed => {
-                let factor = Factor { layout, element: matrix.element, zero: None };
-                let steps = s.shapes.ceil_div(self.k, self.arithmetic.terms()).ok()?;
+                let factor = Factor { layout, element: matrix.element, zero: None, packing: Packing::NONE };
+                let terms = self.arithmetic.terms() * self.in_a_byte(matrix);
+                let steps = s.shapes.ceil_div(self.k, terms).ok()?;
                 let bytes = s.shapes.scale(steps, factor.unit(self.arithmetic).bytes()).ok()?;
                 s.shapes.add_int(bytes, self.arithmetic.sum_bytes(matrix.side)).ok()?
             }

@@ -17,7 +17,7 @@ use crate::kernels::conv::{
 };
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Operand};
-use crate::kernels::gemm::{Arithmetic, Blocking, Factor, Layout, Side, Tile, Zero};
+use crate::kernels::gemm::{Arithmetic, Blocking, Factor, Layout, Packing, Side, Tile, Zero};
 use crate::kernels::laws::unproven;
 use crate::vector::{Storage, Width};
 
@@ -50,6 +50,9 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
     let stage = *run.first()?;
     let found = products(s.program, stage)?;
     let [first, second] = found.terms;
+    if found.terms.iter().any(|it| it.scale.is_some()) {
+        return None;
+    }
     let (shape, x, w) = match recognise(s, stage, &first, &second) {
         Some(shape) => (shape, first, second),
         None => (recognise(s, stage, &second, &first)?, second, first),
@@ -78,7 +81,12 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
     };
     let source = Source { element: x.element, zero: shape.x_zero.is_some(), arithmetic };
     let layout = if place.is_some() { Layout::Packed } else { Layout::RowMajor };
-    let weights = Factor { layout, element: w.element, zero: shape.w_zero.as_ref().map(|it| it.1) };
+    let weights = Factor {
+        layout,
+        element: w.element,
+        zero: shape.w_zero.as_ref().map(|it| it.1),
+        packing: Packing::NONE,
+    };
     let steps = shape.c * taps / arithmetic.terms();
     let whole = depthwise || steps <= 2 * Blocking::of(s.isa).depth;
     let most = if depthwise { usize::MAX } else { MOST_REPEATED };
@@ -110,6 +118,7 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
             layout: Layout::RowMajor,
             element: x.element,
             zero: shape.x_zero.is_some().then_some(Zero::One),
+            packing: Packing::NONE,
         };
         let bytes = Depthwise::planes(&geometry).map(|slides| Depthwise {
             isa: s.isa,
@@ -184,6 +193,7 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
                 place,
                 ParamForm::Panels(Panels {
                     element: w.element.bytes(),
+                    in_a_byte: 1,
                     groups: shape.groups,
                     group_stride: shape.m * shape.c * taps,
                     count: shape.m,

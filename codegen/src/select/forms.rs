@@ -1,22 +1,29 @@
 //! Constants in the form that a routine reads.
 
+use orogen_ir::types::TensorData;
+
 /// How a kernel wants a parameter that is always a constant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum ParamForm {
-    /// As it is.
+    /// A value in flight: whole bytes for each element.
     #[default]
     Plain,
+    /// As constants are: elements narrower than a byte lie side by side.
+    Packed,
     /// In panels of a matrix multiplication.
     Panels(Panels),
 }
 
 /// Panels of `width` rows (or columns), over the whole depth: for each group
 /// `[⌈count / width⌉][⌈depth / terms⌉][inner][width][terms]`, filled up with zeros. Strides are those of the constant, in
-/// elements. Sums of signed bytes may follow each panel, `[width]` of `i32`.
+/// elements. Sums of signed bytes may follow each panel, `[width]` of `i32`. Where several neighbours along the depth share
+/// a byte, `terms` and `inner` are 1, and a byte stands for one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Panels {
     /// Bytes of an element.
     pub(crate) element: i64,
+    /// How many neighbours along `depth` share a byte, the first in the low bits.
+    pub(crate) in_a_byte: i64,
     /// Number of matrices.
     pub(crate) groups: i64,
     /// From one matrix to the next.
@@ -47,9 +54,29 @@ impl Panels {
         [self.groups, self.count, self.depth, self.inner].iter().any(|it| *it <= 0)
     }
 
+    /// Panels of single bytes from the start of a constant, whose elements follow each other along the sum.
+    pub(crate) fn plain(count: i64, depth: i64, width: i64) -> Panels {
+        Panels {
+            element: 1,
+            in_a_byte: 1,
+            groups: 1,
+            group_stride: 0,
+            count,
+            stride: depth,
+            depth,
+            depth_stride: 1,
+            inner: 1,
+            inner_stride: 0,
+            width,
+            terms: 1,
+            sums: false,
+        }
+    }
+
     /// Steps of the outer part of the sum.
     fn steps(&self) -> i64 {
-        (self.depth + self.terms - 1) / self.terms
+        let terms = self.terms * self.in_a_byte;
+        (self.depth + terms - 1) / terms
     }
 
     /// Bytes of one group.
@@ -73,10 +100,14 @@ impl Panels {
     }
 
     /// The panels of a constant; elements out of range are zero.
-    pub(crate) fn pack(&self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn pack(&self, data: &TensorData) -> Vec<u8> {
         if self.is_empty() {
             return Vec::new();
         }
+        if self.in_a_byte > 1 {
+            return self.pack_bits(data);
+        }
+        let bytes = data.unpacked();
         let group_bytes = usize::try_from(self.group_bytes()).unwrap_or(0);
         let mut out = vec![0; group_bytes * usize::try_from(self.groups).unwrap_or(0)];
         let size = usize::try_from(self.element).unwrap_or(0);
@@ -111,6 +142,30 @@ impl Panels {
                     let bytes = sums.iter_mut().flat_map(|it| std::mem::take(it).to_le_bytes());
                     for (byte, place) in bytes.zip(places.by_ref()) {
                         place[0] = byte;
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    /// The same where elements share bytes.
+    fn pack_bits(&self, data: &TensorData) -> Vec<u8> {
+        let bytes = self.group_bytes() * self.groups;
+        let mut out = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
+        let width = data.dtype().width();
+        for group in 0..self.groups {
+            for first in (0..self.count).step_by(self.width.max(1) as usize) {
+                for step in 0..self.steps() {
+                    for lane in first..first + self.width {
+                        let element = |i: i64| {
+                            let at = step * self.in_a_byte + i;
+                            let from =
+                                group * self.group_stride + lane * self.stride + at * self.depth_stride;
+                            let is_one = lane < self.count && at < self.depth && (from as usize) < data.len();
+                            if is_one { (data.bits(from as usize) as u8) << (i as u32 * width) } else { 0 }
+                        };
+                        out.push((0..self.in_a_byte).fold(0, |byte, i| byte | element(i)));
                     }
                 }
             }

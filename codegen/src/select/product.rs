@@ -14,8 +14,10 @@ pub(crate) struct Term {
     pub(crate) load: ExprId,
     /// How its elements lie in memory.
     pub(crate) element: Element,
-    /// The load of the zero point: an element of the same kind.
+    /// The load of the zero point: an element of the same kind, but for what is scaled.
     pub(crate) zero: Option<ExprId>,
+    /// The load of the scale, in products of floats.
+    pub(crate) scale: Option<ExprId>,
 }
 
 /// A sum of products.
@@ -73,8 +75,23 @@ fn load(program: &TensorProgram, mut id: ExprId, to: DType) -> Option<(ExprId, D
     matches!(program.exprs[id], Expr::Load { .. }).then(|| (id, program.dtype_of(id)))
 }
 
-/// A float, or an integer less its zero point that `f32` holds exactly.
+/// A float, or an integer less its zero point that `f32` holds exactly; scaled, perhaps.
 fn float(program: &TensorProgram, id: ExprId) -> Option<Term> {
+    if let Expr::Binary(BinaryOp::Mul, value, scale) = &program.exprs[id] {
+        let (scale, of_scale) = load(program, *scale, DType::F32)?;
+        let (value, zero) = match &program.exprs[*value] {
+            Expr::Binary(BinaryOp::Sub, value, zero) => (*value, Some(load(program, *zero, DType::F32)?)),
+            _ => (*value, None),
+        };
+        let (load, dtype) = load(program, value, DType::F32)?;
+        let element = Element::in_lanes(dtype, Width::W32)?;
+        let is_number = |dtype: DType| {
+            let element = Element::in_lanes(dtype, Width::W32);
+            dtype.is_float() || element.is_some_and(Element::is_narrow_int) && dtype != DType::Bool
+        };
+        let fits = is_number(dtype) && of_scale.is_float() && zero.is_none_or(|it| is_number(it.1));
+        return fits.then_some(Term { load, element, zero: zero.map(|it| it.0), scale: Some(scale) });
+    }
     let (value, zero) = match &program.exprs[id] {
         Expr::Binary(BinaryOp::Sub, value, zero) => (*value, Some(load(program, *zero, DType::F32)?)),
         _ => (id, None),
@@ -85,13 +102,13 @@ fn float(program: &TensorProgram, id: ExprId) -> Option<Term> {
         Some((_, of)) => element.is_narrow_int() && of == dtype,
         None => element.is_narrow_int() && dtype != DType::Bool || dtype.is_float(),
     };
-    fits.then_some(Term { load, element, zero: zero.map(|it| it.0) })
+    fits.then_some(Term { load, element, zero: zero.map(|it| it.0), scale: None })
 }
 
 fn double(program: &TensorProgram, id: ExprId) -> Option<Term> {
     let (load, dtype) = load(program, id, DType::F64)?;
     let element = Element::in_lanes(dtype, Width::W64).filter(|_| dtype.is_float())?;
-    Some(Term { load, element, zero: None }).filter(is_wide)
+    Some(Term { load, element, zero: None, scale: None }).filter(is_wide)
 }
 
 /// Lanes of 64 bits are multiplied as they lie in memory.
@@ -108,5 +125,5 @@ fn integer(program: &TensorProgram, id: ExprId, to: DType, width: Width) -> Opti
     let (load, dtype) = load(program, value, to)?;
     let element = Element::in_lanes(dtype, width).filter(|_| dtype.is_int())?;
     let same = zero.is_none_or(|(_, of)| of == dtype);
-    same.then(|| Term { load, element, zero: zero.map(|it| it.0) })
+    same.then(|| Term { load, element, zero: zero.map(|it| it.0), scale: None })
 }

@@ -78,7 +78,13 @@ fn attempt(program: &TensorProgram, isa: Isa, constant: &[bool], divide: bool) -
     // What lives inside routines needs no memory of its own.
     let nodes = parts.iter().flat_map(|it| &it.body);
     kept.retain(|buffer, _| nodes.clone().any(|node| node.touches(program, *buffer)));
-    let Selector { shapes, forms, routines, .. } = selector;
+    let packed: Vec<bool> = program.params.iter().map(|it| selector.is_packed(*it)).collect();
+    let Selector { shapes, mut forms, routines, .. } = selector;
+    for (form, _) in
+        forms.iter_mut().zip(packed).filter(|(form, packed)| *packed && **form == ParamForm::Plain)
+    {
+        *form = ParamForm::Packed;
+    }
     Ok(Schedule { parts, kept, shapes, forms, routines, strategy })
 }
 
@@ -112,7 +118,17 @@ struct Chooser {
 
 impl Chooser {
     /// A routine for the first stages of a run.
+    ///
+    /// Constants of elements narrower than a byte are read by products and by scalar code.
     fn choose(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
+        let first = *run.first()?;
+        let packed_after = run[1..].iter().position(|it| !s.packed_in(it).is_empty());
+        let run = packed_after.map_or(run, |it| &run[..=it]);
+        if !s.packed_in(first).is_empty() {
+            let found = convolution(s, run).or_else(|| matrix_product(s, run))?;
+            s.claim_bytes(first)?;
+            return Some(found);
+        }
         convolution(s, run)
             .or_else(|| matrix_product(s, run))
             .or_else(|| packed(s, run))
@@ -138,7 +154,8 @@ impl Chooser {
         let mut run: Vec<&Stage> = Vec::new();
         let mut rest = body;
         while let Some((statement, after)) = rest.split_first() {
-            if let Some(found) = scan(s, rest) {
+            let is_plain = s.program.params.iter().all(|it| !s.is_packed(*it));
+            if let Some(found) = scan(s, rest).filter(|_| is_plain) {
                 parts.extend(self.run(s, &std::mem::take(&mut run)));
                 rest = &rest[found.stages..];
                 parts.push(self.part(s, found, |node| vec![node]));

@@ -3,9 +3,9 @@
 use orogen_ir::loops::{Axis, BufferId, Stage, TensorProgram};
 use orogen_ir::shape::{Dim, Overflow, ShapeCx, Sym};
 
-use super::forms::ParamForm;
+use super::forms::{Panels, ParamForm};
 use super::routine::{Routine, Routines};
-use super::stages::total_accesses;
+use super::stages::{accesses, total_accesses};
 use super::tree::Node;
 use crate::kernels::laws::{Law, unproven};
 use crate::vector::{Isa, Width};
@@ -80,6 +80,31 @@ impl<'p> Selector<'p> {
     /// The place of a parameter that is always a constant and read by one load only.
     pub(crate) fn packable(&self, buffer: BufferId) -> Option<usize> {
         self.constant_place(buffer).filter(|_| total_accesses(self.program, buffer) == 1)
+    }
+
+    /// Whether a parameter is a constant whose elements lie side by side in bytes.
+    pub(crate) fn is_packed(&self, buffer: BufferId) -> bool {
+        self.program.buffers[buffer].dtype.in_a_byte() > 1 && self.constant_place(buffer).is_some()
+    }
+
+    /// The packed constants that a stage reads.
+    pub(crate) fn packed_in(&self, stage: &Stage) -> Vec<BufferId> {
+        let reads = |it: &BufferId| accesses(self.program, stage, *it).next().is_some();
+        self.program.params.iter().copied().filter(|it| self.is_packed(*it) && reads(it)).collect()
+    }
+
+    /// What a routine that reads a stage has not packed itself is given to it in whole bytes.
+    pub(crate) fn claim_bytes(&mut self, stage: &Stage) -> Option<()> {
+        for buffer in self.packed_in(stage) {
+            let place = self.constant_place(buffer)?;
+            if self.forms[place] == ParamForm::Plain {
+                let dims = self.program.buffers[buffer].dims.clone();
+                let elements = self.shapes.product(&dims).ok()?;
+                let count = self.shapes.as_int(elements)?;
+                self.claim(place, ParamForm::Panels(Panels::plain(1, count, 1)));
+            }
+        }
+        Some(())
     }
 
     /// Notes that a routine wants a constant in a form.

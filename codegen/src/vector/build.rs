@@ -449,6 +449,11 @@ impl Builder {
         self.emit_vector(|dst| Inst::Fma { op: FmaOp::MulAdd, dst, a, b, c })
     }
 
+    /// `a * b - c`, rounded once.
+    pub fn mul_sub(&mut self, a: VReg, b: VReg, c: VReg) -> VReg {
+        self.emit_vector(|dst| Inst::Fma { op: FmaOp::MulSub, dst, a, b, c })
+    }
+
     /// `acc += a * b`, rounded once.
     pub fn fma_into(&mut self, acc: VReg, a: VReg, b: VReg) {
         self.emit(Inst::Fma { op: FmaOp::MulAdd, dst: acc, a, b, c: acc });

@@ -46,6 +46,10 @@ impl Random {
             .map(|_| match dtype {
                 DType::Bool => self.below(2) as f64,
                 it if it.is_float() => self.float(),
+                it if it.is_only_stored() => {
+                    let (low, high) = it.int_range().expect("an integer type");
+                    low as f64 + self.below((high - low + 1) as u64) as f64
+                }
                 it if it.is_signed_int() => self.below(201) as f64 - 100.0,
                 _ => self.below(201) as f64,
             })

@@ -135,7 +135,7 @@ impl Folding<'_> {
             None => true,
         };
         // Quantised constants stay integers until rules have seen them.
-        match call.results.iter().all(small) && ops.def(call.op).name != "dequantize" {
+        match call.results.iter().all(small) && !ops.def(call.op).name.starts_with("dequantize") {
             true => self.fold(ops, call, place),
             false => None,
         }

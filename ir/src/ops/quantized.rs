@@ -7,15 +7,33 @@ use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpRegistry};
 use crate::diag::Diagnostic;
 use crate::types::DType;
 
+/// Types that are narrower than what they stand for, and only stored: of `dequantize` and of weights in mixed products.
+const STORED: [DType; 10] = [
+    DType::I4,
+    DType::U4,
+    DType::I2,
+    DType::U2,
+    DType::F4E2M1FN,
+    DType::F8E4M3FN,
+    DType::F8E4M3FNUZ,
+    DType::F8E5M2,
+    DType::F8E5M2FNUZ,
+    DType::F8E8M0FNU,
+];
 /// Integers of quantised values: those of products, those of `quantize`, those of `dequantize`.
 pub(super) const QUANTIZED: [DType; 5] = [DType::I8, DType::U8, DType::I16, DType::U16, DType::I32];
 /// Floats of mixed products.
 const MIXED_FLOATS: [DType; 3] = [DType::F32, DType::F16, DType::BF16];
+const BLOCK: &[AttrDef] = &[AttrDef::required("block", AttrKind::Int)];
+const AXIS_AND_BLOCK: &[AttrDef] =
+    &[AttrDef::required("axis", AttrKind::Int), AttrDef::required("block", AttrKind::Int)];
 const QUANTIZE: &[AttrDef] = &[AttrDef::required("to", AttrKind::DType)];
 
 pub(crate) fn register(ops: &mut OpRegistry) {
     ops.register(pure("quantize", Arity::between(2, 3), QUANTIZE, quantize).by_element());
     ops.register(pure("dequantize", Arity::between(2, 3), &[], dequantize).by_element());
+    ops.register(pure("dequantize_blocks", Arity::between(2, 3), AXIS_AND_BLOCK, dequantize_blocks));
+    ops.register(pure("matmul_blocks", Arity::between(3, 4), BLOCK, matmul_blocks));
     ops.register(pure("matmul_integer", Arity::between(2, 4), &[], matmul_integer));
     ops.register(pure("conv_integer", Arity::between(2, 4), CONV, conv_integer));
     ops.register(pure("matmul_mixed", Arity::between(2, 3), &[], matmul_mixed));
@@ -44,12 +62,92 @@ fn quantize(cx: &mut InferCx<'_>) -> InferResult {
 }
 
 fn dequantize(cx: &mut InferCx<'_>) -> InferResult {
-    check_type(cx.tensor(0)?.dtype, &QUANTIZED, "operand 0")?;
+    check_type(cx.tensor(0)?.dtype, &stored(&QUANTIZED), "operand 0")?;
     let to = cx.tensor_of(1, Class::Float)?.dtype;
     if cx.has(2) {
+        check_zero(cx, 0, 2)?;
         cx.same_dtype(0, 2)?;
     }
     broadcast(cx, to)
+}
+
+/// Some integer types, and all that are only stored.
+fn stored(integers: &[DType]) -> Vec<DType> {
+    [integers, &STORED].concat()
+}
+
+/// Floats have no zero point.
+fn check_zero(cx: &InferCx<'_>, i: usize, zero: usize) -> Result<(), Diagnostic> {
+    if !cx.tensor(i)?.dtype.is_float() {
+        return Ok(());
+    }
+    let message = format!("operand {zero} is a zero point but operand {i} is no integers");
+    Err(Diagnostic::error("O013", message).help("leave it out"))
+}
+
+fn dequantize_blocks(cx: &mut InferCx<'_>) -> InferResult {
+    let x = cx.tensor(0)?;
+    check_type(x.dtype, &stored(&QUANTIZED), "operand 0")?;
+    let to = cx.tensor_of(1, Class::Float)?.dtype;
+    cx.expect_rank_at_least(0, 1)?;
+    match x.shape.rank() {
+        Some(rank) => blocks(cx, 0, 1, cx.axis("axis", rank)?)?,
+        None => block(cx).map(|_| ())?,
+    }
+    one(plain(to, x.shape.clone()))
+}
+
+fn matmul_blocks(cx: &mut InferCx<'_>) -> InferResult {
+    check_type(cx.tensor(0)?.dtype, &MIXED_FLOATS, "operand 0")?;
+    check_type(cx.tensor(1)?.dtype, &stored(&QUANTIZED[..4]), "operand 1")?;
+    cx.tensor_of(2, Class::Float)?;
+    cx.expect_rank_at_least(1, 2)?;
+    let result = product(cx, DType::F32)?;
+    match cx.tensor(1)?.shape.rank() {
+        Some(rank) => blocks(cx, 1, 2, rank - 2)?,
+        None => block(cx).map(|_| ())?,
+    }
+    Ok(result)
+}
+
+/// Attribute `block`, a number of elements.
+fn block(cx: &InferCx<'_>) -> Result<i64, Diagnostic> {
+    match cx.attrs.int("block").unwrap_or(0) {
+        block if block > 0 => Ok(block),
+        block => Err(Diagnostic::error("O023", format!("attribute `block` is {block} but must be positive"))),
+    }
+}
+
+/// The scales of operand `i` are operand `scale`, one for each block along an axis and each index of the others; zero points
+/// follow, of the type of the integers or of the scales.
+fn blocks(cx: &mut InferCx<'_>, i: usize, scale: usize, axis: usize) -> Result<(), Diagnostic> {
+    let block = block(cx)?;
+    if cx.has(scale + 1) {
+        check_zero(cx, i, scale + 1)?;
+        if cx.tensor(scale + 1)?.dtype != cx.tensor(scale)?.dtype {
+            cx.same_dtype(i, scale + 1)?;
+        }
+    }
+    let Some(dims) = cx.dims(i)? else { return Ok(()) };
+    for given in (scale..=scale + 1).filter(|it| *it < cx.args.len()).collect::<Vec<_>>() {
+        cx.expect_rank(given, dims.len())?;
+        let Some(own) = cx.dims(given)? else { continue };
+        for (j, (own, dim)) in own.iter().zip(dims).enumerate() {
+            let wanted = match j == axis {
+                true => {
+                    let count = cx.shapes.ceil_div(*dim, block);
+                    cx.no_overflow(count)?
+                }
+                false => *dim,
+            };
+            cx.require_eq(
+                *own,
+                wanted,
+                &format!("dimension {j} of operand {given} (blocks of operand {i})"),
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// Elements of `to` for each place of the broadcast operands.
@@ -110,8 +208,11 @@ fn mixed_operand(cx: &InferCx<'_>) -> Result<Option<usize>, Diagnostic> {
     let types = [cx.tensor(0)?.dtype, cx.tensor(1)?.dtype];
     let integers = types.iter().position(|it| !MIXED_FLOATS.contains(it));
     if let Some(i) = integers {
-        check_type(types[i], &QUANTIZED[..4], &format!("operand {i}"))?;
+        check_type(types[i], &stored(&QUANTIZED[..4]), &format!("operand {i}"))?;
         check_type(types[1 - i], &MIXED_FLOATS, &format!("operand {}", 1 - i))?;
+        if cx.has(2) {
+            check_zero(cx, i, 2)?;
+        }
     } else if cx.has(2) {
         let message = "operand 2 is a zero point but no operand is integers";
         return Err(Diagnostic::error("O013", message).help("leave it out"));

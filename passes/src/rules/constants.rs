@@ -38,7 +38,7 @@ pub(super) fn is_made_of_constants(rewriter: &dyn Rewriter, value: Value, depth:
     }
     let Some((call, depth)) = rewriter.definition(value).zip(depth.checked_sub(1)) else { return false };
     let name = rewriter.ops().def(call.op).name;
-    (is_view(name) || matches!(name, "mul" | "dequantize"))
+    (is_view(name) || matches!(name, "mul" | "dequantize" | "dequantize_blocks"))
         && call.args.iter().all(|it| is_made_of_constants(rewriter, *it, depth))
 }
 
@@ -63,7 +63,17 @@ pub(super) fn magnitudes(rewriter: &dyn Rewriter, value: Value, depth: usize) ->
     }
 }
 
-/// Bytes less their zero points as signed bytes, where these hold them all.
+/// The signed integers of 8 bits or fewer that are as wide as a type.
+fn signed(dtype: DType) -> Option<DType> {
+    match dtype {
+        DType::I8 | DType::U8 => Some(DType::I8),
+        DType::I4 | DType::U4 => Some(DType::I4),
+        DType::I2 | DType::U2 => Some(DType::I2),
+        _ => None,
+    }
+}
+
+/// Integers of 8 bits or fewer less their zero points as signed ones of that width, where these hold them all.
 pub(super) fn centred(rewriter: &mut dyn Rewriter, integers: Value, zero: Value) -> Option<Value> {
     let points = rewriter.constant(zero)?;
     let Some(data) = rewriter.constant(integers) else {
@@ -74,11 +84,13 @@ pub(super) fn centred(rewriter: &mut dyn Rewriter, integers: Value, zero: Value)
         let name = rewriter.ops().def(call.op).name;
         return rewriter.emit(name, call.attrs, &args);
     };
-    let number = |byte: u8| match data.dtype() {
-        DType::I8 => Some(i16::from(byte.cast_signed())),
-        DType::U8 => Some(i16::from(byte)),
-        _ => None,
+    let to = signed(data.dtype())?;
+    let (least, most) = to.int_range()?;
+    let number = |byte: u8| match data.dtype().is_signed_int() {
+        true => i16::from(byte.cast_signed()),
+        false => i16::from(byte),
     };
+    let (values, zeros) = (data.unpacked(), points.unpacked());
     // From one element along each dimension to the next zero point.
     let (dims, own) = (data.dims(), points.dims());
     let skip = dims.len().checked_sub(own.len())?;
@@ -90,10 +102,13 @@ pub(super) fn centred(rewriter: &mut dyn Rewriter, integers: Value, zero: Value)
     }
     let mut at = vec![0u64; dims.len()];
     let mut place = 0;
-    let mut bytes = Vec::with_capacity(data.bytes().len());
-    for byte in data.bytes().iter() {
-        let difference = number(*byte)? - number(*points.bytes().get(place)?)?;
-        bytes.push(i8::try_from(difference).ok()?.cast_unsigned());
+    let mut bytes = Vec::with_capacity(values.len());
+    for byte in values.iter() {
+        let difference = number(*byte) - number(*zeros.get(place)?);
+        if !(least..=most).contains(&difference.into()) {
+            return None;
+        }
+        bytes.push(difference as u8);
         for axis in (0..dims.len()).rev() {
             at[axis] += 1;
             place += strides[axis];
@@ -104,6 +119,6 @@ pub(super) fn centred(rewriter: &mut dyn Rewriter, integers: Value, zero: Value)
             at[axis] = 0;
         }
     }
-    let centred = TensorData::new(DType::I8, dims.to_vec(), bytes.into()).ok()?;
+    let centred = TensorData::from_unpacked(to, dims.to_vec(), bytes.into()).ok()?;
     Some(rewriter.emit_constant(centred))
 }

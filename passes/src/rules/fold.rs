@@ -45,6 +45,7 @@ pub fn wants_constant(ops: &OpRegistry, op: OpId, operand: usize) -> bool {
     matches!(
         (ops.def(op).name, operand),
         ("matmul" | "matmul_integer" | "matmul_mixed", 0 | 1)
+            | ("matmul_blocks", 1..=3)
             | ("conv" | "conv_integer" | "conv_mixed" | "conv_transpose", 1)
             | ("lstm" | "lstm_integer" | "gru", 1 | 2)
     )
@@ -98,7 +99,7 @@ impl FoldConstants {
         let result_bytes: usize = call.results.iter().map(bytes).sum::<Option<usize>>()?;
         // Integers that are as wide as the numbers are those of biases.
         let name = cx.ops.def(call.op).name;
-        let is_narrow = (name == "dequantize" || name == "cast" && wanted)
+        let is_narrow = (name.starts_with("dequantize") || name == "cast" && wanted)
             && call.args.first().is_some_and(|it| it.dtype().size() < call.results[0].dtype.size());
         let enlarges = result_bytes > operand_bytes;
         if (is_narrow && !self.widens) || (enlarges && !wanted && result_bytes > FREE_BYTES) {

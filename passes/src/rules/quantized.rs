@@ -20,6 +20,8 @@ pub const RULES: &[Rule] = &[
     Rule { name: "dequantize-after-squeeze", root: "squeeze", apply: dequantize_after },
     Rule { name: "dequantize-after-unsqueeze", root: "unsqueeze", apply: dequantize_after },
     Rule { name: "dequantize-after-transpose", root: "transpose", apply: dequantize_after_transpose },
+    Rule { name: "dequantize-blocks-after-transpose", root: "transpose", apply: dequantize_blocks_after },
+    Rule { name: "dequantize-blocks-after-gather", root: "gather", apply: dequantize_blocks_after_gather },
     Rule { name: "dequantize-after-slice", root: "slice", apply: dequantize_after },
     Rule { name: "dequantize-after-gather", root: "gather", apply: dequantize_after_gather },
     Rule { name: "dequantize-after-gather-elements", root: "gather_elements", apply: dequantize_after },
@@ -60,7 +62,7 @@ impl Quantized {
 
     /// Whether the integers can be those of a product of integers.
     fn is_factor(&self, rewriter: &mut dyn Rewriter, summed: impl Fn(usize) -> bool) -> bool {
-        matches!(self.dtype, DType::I8 | DType::U8) && self.is_same_along(rewriter, summed)
+        matches!(self.dtype.compute(), DType::I8 | DType::U8) && self.is_same_along(rewriter, summed)
     }
 
     /// Whether scale and zero point are the same along these dimensions.
@@ -202,6 +204,13 @@ fn factors(rewriter: &mut dyn Rewriter, a: &Quantized, b: &Quantized) -> Vec<Val
         None => (it.integers, it.zero),
     };
     let ((first, first_zero), (second, second_zero)) = (parts(a), parts(b));
+    // Products of integers are of bytes.
+    let mut bytes = |it: Value| match dtype_of(rewriter, it) {
+        Some(dtype) => cast(rewriter, it, dtype.compute()).unwrap_or(it),
+        None => it,
+    };
+    let (first, second) = (bytes(first), bytes(second));
+    let [first_zero, second_zero] = [first_zero, second_zero].map(|it| it.map(&mut bytes));
     let mut args = vec![first, second];
     match (first_zero, second_zero) {
         (None, None) => {}
@@ -318,6 +327,34 @@ fn dequantize_after_transpose(rewriter: &mut dyn Rewriter, call: &OpCall) -> Opt
         });
     }
     rewriter.emit("dequantize", Attrs::none(), &args)
+}
+
+/// The same for a transpose of what is scaled in blocks.
+fn dequantize_blocks_after(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+    let x = rewriter.definition_by(call.args[0], "dequantize_blocks")?;
+    let axis = call.attrs.ints("perm")?.iter().position(|it| Some(*it) == x.attrs.int("axis"))?;
+    let mut args = Vec::new();
+    for arg in x.args {
+        args.push(rewriter.emit("transpose", call.attrs.clone(), &[arg])?);
+    }
+    let attrs = x.attrs.with("axis", axis as i64);
+    rewriter.emit("dequantize_blocks", attrs, &args)
+}
+
+/// The same for rows of a table that is scaled in blocks along another dimension.
+fn dequantize_blocks_after_gather(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+    let x = rewriter.definition_by(call.args[0], "dequantize_blocks")?;
+    let (along, axis) = (call.attrs.int("axis")?, x.attrs.int("axis")?);
+    let rank = extents(rewriter, call.args[1])?.len() as i64;
+    if along == axis {
+        return None;
+    }
+    let mut args = Vec::new();
+    for arg in x.args {
+        args.push(rewriter.emit("gather", call.attrs.clone(), &[arg, call.args[1]])?);
+    }
+    let axis = if axis > along { axis + rank - 1 } else { axis };
+    rewriter.emit("dequantize_blocks", x.attrs.with("axis", axis), &args)
 }
 
 /// The same for a concatenation of values of one scale and zero point.

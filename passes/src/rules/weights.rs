@@ -7,10 +7,11 @@
 use super::constants::{centred, is_constant};
 use super::quantized::{Quantized, cast, dtype_of, extents, result_type};
 use super::rewrite::{OpCall, Rewriter, Rule, Value};
-use orogen_ir::types::{Attrs, DType};
+use orogen_ir::types::{Attrs, DType, TensorData};
 
 /// The rules, in the order they are tried.
 pub const RULES: &[Rule] = &[
+    Rule { name: "multiply-blocks", root: "matmul", apply: multiply_blocks },
     Rule { name: "multiply-narrow-weights", root: "matmul", apply: multiply },
     Rule { name: "convolve-narrow-weights", root: "conv", apply: convolve },
     Rule { name: "widen-after-transpose", root: "transpose", apply: widen_after },
@@ -18,6 +19,9 @@ pub const RULES: &[Rule] = &[
     Rule { name: "widen-after-squeeze", root: "squeeze", apply: widen_after },
     Rule { name: "widen-after-unsqueeze", root: "unsqueeze", apply: widen_after },
 ];
+
+/// What blocks of a product are a multiple of.
+const UNIT: i64 = 4;
 
 /// Weights in a narrower type than the product.
 #[derive(Clone, Copy)]
@@ -36,6 +40,11 @@ impl Narrow {
     }
 }
 
+/// Whether every float of 16 bits, or its product with a scale, holds what elements of a type are.
+fn is_narrow(dtype: DType) -> bool {
+    dtype.bits() == 8 && dtype != DType::Bool && dtype != DType::F8E8M0FNU
+}
+
 /// Constant weights of a product of type `to`; scale and zero point are the same along what is `summed`.
 fn narrow(
     rewriter: &mut dyn Rewriter,
@@ -47,15 +56,14 @@ fn narrow(
         let weights = widened.args[0];
         let from = dtype_of(rewriter, weights)?;
         let exact = match from {
-            DType::I8 | DType::U8 => true,
             DType::I16 | DType::U16 | DType::F16 | DType::BF16 => to == DType::F32,
-            _ => false,
+            from => is_narrow(from),
         };
         let found = Narrow { weights, zero: None, scale: None };
         return (exact && is_constant(rewriter, weights)).then_some(found);
     }
     let found = Quantized::of(rewriter, value)?;
-    let fits = matches!(found.dtype, DType::I8 | DType::U8 | DType::I16 | DType::U16);
+    let fits = is_narrow(found.dtype) || matches!(found.dtype, DType::I16 | DType::U16);
     let rank = found.rank;
     if !fits || !is_constant(rewriter, found.integers) {
         return None;
@@ -84,6 +92,55 @@ fn finished(
         value = rewriter.emit(op, Attrs::none(), &[value, operand])?;
     }
     cast(rewriter, value, to)
+}
+
+/// `matmul(a, dequantize_blocks(w)) = matmul_blocks(a, w)` for constant weights that are scaled in blocks along the sum. A last
+/// block that is shorter is a product of its own, with one scale for each column.
+fn multiply_blocks(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+    let to = result_type(rewriter, call.args[0])?;
+    let found = rewriter.definition_by(call.args[1], "dequantize_blocks")?;
+    let (axis, block) = (found.attrs.int("axis")?, found.attrs.int("block")?);
+    let dtype = dtype_of(rewriter, found.args[0])?;
+    let fits = is_narrow(dtype) || matches!(dtype, DType::I16 | DType::U16);
+    let [Some(depth), Some(_)] = extents(rewriter, found.args[0])?[..] else { return None };
+    let constant = found.args.iter().all(|it| is_constant(rewriter, *it));
+    let whole = depth / block;
+    if !fits || !constant || axis != 0 || block % UNIT != 0 || whole == 0 || depth == block {
+        return None;
+    }
+    let a = call.args[0];
+    let attrs = Attrs::none().with("block", block);
+    if whole * block == depth {
+        let args: Vec<Value> = [a].into_iter().chain(found.args).collect();
+        let product = rewriter.emit("matmul_blocks", attrs, &args)?;
+        return cast(rewriter, product, to);
+    }
+    let mut part = |from: [i64; 2], blocks: [i64; 2]| -> Option<Value> {
+        let mut args = vec![sliced(rewriter, a, -1, from)?, sliced(rewriter, found.args[0], 0, from)?];
+        for parameter in &found.args[1..] {
+            args.push(sliced(rewriter, *parameter, 0, blocks)?);
+        }
+        let zero = args.get(3).copied();
+        let same = zero.is_none_or(|it| dtype_of(rewriter, it) == Some(dtype));
+        if blocks[1] - blocks[0] > 1 || !same {
+            return rewriter.emit("matmul_blocks", attrs.clone(), &args);
+        }
+        let operands: Vec<Value> = args[..2].iter().copied().chain(zero).collect();
+        let product = rewriter.emit("matmul_mixed", Attrs::none(), &operands)?;
+        finished(rewriter, product, Some(args[2]), None, DType::F32)
+    };
+    let (first, last) =
+        (part([0, whole * block], [0, whole])?, part([whole * block, depth], [whole, whole + 1])?);
+    let sum = rewriter.emit("add", Attrs::none(), &[last, first])?;
+    cast(rewriter, sum, to)
+}
+
+/// Some indices of one dimension.
+fn sliced(rewriter: &mut dyn Rewriter, value: Value, axis: i64, [start, end]: [i64; 2]) -> Option<Value> {
+    let rank = extents(rewriter, value)?.len() as i64;
+    let bounds = [start, end, 1].map(|it| rewriter.emit_constant(TensorData::ints(&[it])));
+    let args = [&[value][..], &bounds].concat();
+    rewriter.emit("slice", Attrs::none().with("axes", vec![axis.rem_euclid(rank)]), &args)
 }
 
 /// `matmul(a, (w − zero) · scale) = matmul_mixed(a, w, zero) · scale`, and the same for weights on the left.

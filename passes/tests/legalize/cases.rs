@@ -168,6 +168,11 @@ pub(crate) const QUANTIZED: &str = "
     quantize(f16[7], f16[] (1, 4)) {to = i16}
     quantize(f64[7], f64[] (1, 4), u8[] (100, 120)) {to = u8}
     dequantize(u8[2, 5] (0, 255), f32[])
+    dequantize(i4[2, 3] (-8, 7), f32[3], i4[3] (-8, 7))
+    dequantize(f8e4m3fn[2, 3], f16[2, 1])
+    dequantize_blocks(u4[70, 5] (0, 15), f32[3, 5], u4[3, 5] (0, 15)) {axis = 0, block = 32}
+    dequantize_blocks(i8[5, 64] (-128, 127), f16[5, 2], f16[5, 2]) {axis = 1, block = 32}
+    dequantize_blocks(f4e2m1fn[2, 8, 3], f32[2, 2, 3]) {axis = 1, block = 4}
     dequantize(i8[2, 5] (-128, 127), f32[5], i8[5] (-128, 127))
     dequantize(u8[3, 4] (0, 255), f16[3, 1], u8[1] (0, 255))
     dequantize(i16[7] (-32768, 32767), bf16[])
@@ -187,6 +192,13 @@ pub(crate) const QUANTIZED: &str = "
     matmul_mixed(i16[3, 70] (-999, 999), f32[70, 5], i16[3, 1] (-9, 9))
     matmul_mixed(f32[4], u16[4, 5] (0, 999), u16[] (0, 999))
     matmul_mixed(f32[3, 4], f16[4, 5])
+    matmul_mixed(f32[3, 4], i4[4, 5] (-8, 7))
+    matmul_mixed(f32[3, 4], u2[4, 5] (0, 3), u2[5] (0, 3))
+    matmul_mixed(f32[3, 4], f4e2m1fn[4, 5])
+    matmul_blocks(f32[3, 64], i4[64, 5] (-8, 7), f32[2, 5]) {block = 32}
+    matmul_blocks(f16[2, 3, 70], u4[70, 5] (0, 15), f32[3, 5], u4[3, 5] (0, 15)) {block = 32}
+    matmul_blocks(f32[64], u2[64, 5] (0, 3), bf16[2, 5], bf16[2, 5]) {block = 32}
+    matmul_blocks(f32[2, 3, 8], i16[2, 8, 5] (-999, 999), f32[2, 2, 5]) {block = 4}
     matmul_mixed(bf16[3, 0], i8[0, 5], i8[] = [0])
     conv_mixed(f32[1, 4, 7, 6], i8[6, 2, 3, 3] (-128, 127)) {pads = [1, 1, 1, 1], group = 2}
     conv_mixed(f32[1, 4, 7], u8[4, 1, 3] (0, 255), u8[4, 1, 1] (0, 255)) {pads = [1, 1], group = 4}

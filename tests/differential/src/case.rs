@@ -47,6 +47,7 @@ pub type Expected = IndexMap<String, TensorData>;
 impl Case {
     /// Every model in `tests/models`.
     pub const ALL: &'static [Case] = &[
+        Case::new("blocks"),
         Case::new("broadcast"),
         Case { states: &[("past", "present")], fails: true, ..Case::new("cache") },
         Case { legacy: Legacy::Refuses("G003"), ..Case::new("control_flow") },

@@ -345,6 +345,7 @@ impl Convolution {
                             w_zero.filter(|_| pack.is_none()),
                             x_zero.filter(|_| self.x.arithmetic.is_quads()),
                         ],
+                        scales: Vec::new(),
                         operands: operands.clone(),
                         numbers,
                     };

@@ -3,7 +3,7 @@
 use super::line::Line;
 use super::{Geometry, Slide, Source, inside, strides};
 use crate::kernels::element::Element;
-use crate::kernels::gemm::{self, Arithmetic, Factor, Layout, Zero, remainder, repeated, step};
+use crate::kernels::gemm::{self, Arithmetic, Factor, Layout, Packing, Zero, remainder, repeated, step};
 use crate::vector::{
     Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, Isa, MReg, Program, Size, UnaryOp, VReg,
 };
@@ -264,7 +264,7 @@ impl Source {
     /// The image as an operand of a product.
     pub(super) fn factor(&self) -> Factor {
         let zero = self.zero.then_some(Zero::One);
-        Factor { layout: Layout::RowMajor, element: self.element, zero }
+        Factor { layout: Layout::RowMajor, element: self.element, zero, packing: Packing::NONE }
     }
 
     /// The element that is read for one term.

@@ -59,6 +59,8 @@ pub(crate) struct Block {
     pub(crate) panel: Value,
     /// The first zero point of A that is still to be subtracted, and that of B.
     pub(crate) zeros: [Option<Value>; 2],
+    /// The scales of B in blocks, and their zero points, each with how far it is from one column to the next.
+    pub(crate) scales: Vec<[Value; 2]>,
     /// The operands of the epilogue.
     pub(crate) operands: Vec<Value>,
     /// [`Tiles::numbers`].
@@ -95,6 +97,10 @@ impl<'a> Tiles<'a> {
         let tile = self.gemm.tile();
         let (rows, columns) = (i64::from(tile.rows), self.gemm.columns());
         let zero = flow.int(0);
+        let depth = match self.gemm.b.block() {
+            length if !block.scales.is_empty() => flow.scaled_div(block.depth, 1, length),
+            _ => block.depth,
+        };
         flow.range(zero, block.rows, rows, |flow, i| {
             let left = flow.sub(block.rows, i);
             let full = flow.int(rows);
@@ -123,7 +129,7 @@ impl<'a> Tiles<'a> {
                 let left = flow.sub(block.columns, j);
                 let full = flow.int(columns);
                 let valid = flow.min(left, full);
-                let Block { depth, c_row, accumulate, last, .. } = *block;
+                let Block { c_row, accumulate, last, .. } = *block;
                 let ahead = flow.at(ahead, j, ahead_column);
                 let mut values = vec![a, b, c, depth, c_row, valid, accumulate, last, ahead];
                 if self.gemm.a.layout == Layout::Direct {
@@ -136,6 +142,7 @@ impl<'a> Tiles<'a> {
                 if let Some(zero) = block.zeros[1] {
                     values.push(flow.at_scaled(zero, j, self.gemm.b.zero_step()));
                 }
+                values.extend(block.scales.iter().map(|[at, column]| flow.at(*at, j, *column)));
                 values.extend(operands_at(flow, &self.gemm.epilogue, &block.operands, [i, i], j));
                 values.extend(block.numbers);
                 self.choice.call(flow, kernel, &values);
@@ -188,6 +195,7 @@ impl Gemm {
         };
         let needed = match self.m {
             Some(m) if m > 0 => only(m),
+            _ if self.few == Some(true) => (1..=full.min(self.few_rows() as u32)).collect(),
             _ => (1..=full).collect(),
         };
         let mut made = Vec::new();

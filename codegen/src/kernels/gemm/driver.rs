@@ -7,7 +7,9 @@ use orogen_ir::shape::{Dim, Overflow, ShapeCx};
 
 use super::block::{Block, Tiles, operands_at};
 use super::pack::widen_columns;
-use super::{Arithmetic, Factor, Micro, Offset, Side, Source, Tile, pack_rows, pack_transposed};
+use super::{
+    Arithmetic, Blocks, Factor, Micro, Offset, Packing, Side, Source, Tile, pack_rows, pack_transposed,
+};
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Step};
 use crate::kernels::flow::{self, Flow};
@@ -32,7 +34,8 @@ pub enum Layout {
 ///
 /// The function takes, all 64-bit: `a`, `b`, `c` (pointers), `m`, `n`, `k`, `lda`, `ldb`, `ldc` (row strides in bytes;
 /// ignored for packed operands), `workspace` (a pointer, 64-byte aligned for speed), the first zero point of A and that
-/// of B where they have some, then the operands of the epilogue.
+/// of B where they have some, the panels of scales and of zero points where B is scaled in blocks, then the operands of the
+/// epilogue.
 /// The workspace holds [`Gemm::workspace`] bytes. Sizes may be zero.
 #[derive(Debug, Clone)]
 pub struct Gemm {
@@ -116,9 +119,10 @@ impl Gemm {
         !wide && self.few.or(self.m.map(|m| m <= self.few_rows())) != Some(true)
     }
 
-    /// Rows up to which they are few.
-    fn few_rows(&self) -> i64 {
-        FEW_TILES * i64::from(self.tile().rows)
+    /// Rows up to which they are few. Scales of blocks take registers from a tile.
+    pub(super) fn few_rows(&self) -> i64 {
+        let rows = i64::from(self.tile().rows);
+        if self.b.packing.blocks.is_some() { rows * 3 / 4 } else { FEW_TILES * rows }
     }
 
     /// Two functions, for few rows and for many, and one that calls either.
@@ -149,9 +153,19 @@ impl Gemm {
         (b_bytes / self.arithmetic.lane().bytes() / depth / columns).max(1) * columns
     }
 
-    /// The most steps of a block: what is rounded to C is the whole sum.
+    /// The most steps of a block, before they are made whole units: what is rounded to C is the whole sum.
     fn block_depth(&self) -> i64 {
         if self.c == self.arithmetic.lane() { self.blocking.depth } else { i64::from(i32::MAX) }
+    }
+
+    /// What the steps of a block are a multiple of.
+    fn depth_unit(&self) -> i64 {
+        self.b.block().max(4)
+    }
+
+    /// The most steps that a block has.
+    fn most_depth(&self) -> i64 {
+        self.block_depth().max(self.depth_unit()) + self.depth_unit()
     }
 
     /// The register tile.
@@ -168,6 +182,7 @@ impl Gemm {
     pub fn params(&self) -> usize {
         10 + usize::from(self.a.zero.is_some())
             + usize::from(self.b.zero.is_some())
+            + self.b.packing.blocks.map_or(0, Blocks::params)
             + epilogue::params(&self.epilogue)
     }
 
@@ -209,7 +224,7 @@ impl Gemm {
         if self.widens_columns() {
             let most = self.block_columns();
             let width = shapes.as_int(n).map_or(most, |n| n.min(most));
-            let most = self.block_depth();
+            let most = self.most_depth();
             let depth = match shapes.as_int(k) {
                 Some(k) => shapes.int(k.min(most)),
                 None => k,
@@ -242,6 +257,11 @@ impl Gemm {
             let fixed = shapes.int(fixed);
             laws.push(Law::equal("G2", m, fixed));
         }
+        let length = self.b.block();
+        if length > 1 {
+            let whole = shapes.round_up(k, length)?;
+            laws.push(Law::equal("G3", k, whole));
+        }
         Ok(laws)
     }
 
@@ -261,6 +281,7 @@ impl Gemm {
             a_step: if a.layout == Layout::Direct { a.element } else { self.arithmetic.lane() },
             b: source(b),
             b_step,
+            b_packing: if ready { Packing::NONE } else { b.packing },
             b_zero: b.zero.filter(|_| !ready && !self.arithmetic.is_quads()).map(|each| (each, b.element)),
             offset: self.offset(),
             c: self.c,
@@ -362,7 +383,8 @@ impl Driver<'_> {
             Some(*first)
         };
         let (zero_a, zero_b) = (zero_point(&of_a), zero_point(&of_b));
-        let operands = rest;
+        let scales = of_b.packing.blocks.map_or(0, Blocks::params);
+        let (scales, operands) = rest.split_at(scales);
         let steps = match arithmetic.terms() {
             1 => k,
             terms => {
@@ -398,7 +420,7 @@ impl Driver<'_> {
         let b_block = a_block;
         if self.widen.is_some() {
             let depth = flow.round_up(steps, 4);
-            let most = flow.int(self.gemm.block_depth());
+            let most = flow.int(self.gemm.most_depth());
             let depth = flow.min(depth, most);
             let width = flow.round_up(n, columns);
             let most = flow.int(self.gemm.block_columns());
@@ -414,8 +436,9 @@ impl Driver<'_> {
             Layout::Direct => it.element.bytes(),
         };
         let (a_unit, b_unit) = (unit(&of_a), unit(&of_b));
+        let in_a_byte = of_b.packing.in_a_byte;
         let block = rows * self.gemm.blocking.row_tiles;
-        let depth_step = flow.balanced(steps, self.gemm.block_depth(), 4);
+        let depth_step = flow.balanced(steps, self.gemm.block_depth(), self.gemm.depth_unit());
         let block = flow.balanced(m, block, rows);
         flow.range_by(zero, m, block, |flow, ic| {
             let left = flow.sub(m, ic);
@@ -475,10 +498,27 @@ impl Driver<'_> {
                 let (b_column, b_step) = if of_b.layout == Layout::Direct {
                     (flow.int(b_unit), ldb)
                 } else {
-                    let column = flow.scale(steps, b_unit);
+                    let rows = match in_a_byte {
+                        1 => steps,
+                        _ => {
+                            let whole = flow.round_up(steps, in_a_byte);
+                            flow.scaled_div(whole, 1, in_a_byte)
+                        }
+                    };
+                    let column = flow.scale(rows, b_unit);
                     (flow.offset(column, sum_bytes[1]), flow.int(b_unit * columns))
                 };
-                let b = flow.at(b_panels, pc, b_step);
+                let row = if in_a_byte == 1 { pc } else { flow.scaled_div(pc, 1, in_a_byte) };
+                let b = flow.at(b_panels, row, b_step);
+                let mut scales_at = Vec::new();
+                if let Some(blocks) = of_b.packing.blocks {
+                    let (all, done) =
+                        (flow.scaled_div(steps, 1, blocks.length), flow.scaled_div(pc, 1, blocks.length));
+                    for (p, element) in scales.iter().zip(blocks.elements()) {
+                        let column = flow.scale(all, element.bytes());
+                        scales_at.push([flow.at_scaled(*p, done, element.bytes() * columns), column]);
+                    }
+                }
                 flow.range(zero, n, width, |flow, jc| {
                     let left = flow.sub(n, jc);
                     let width = flow.int(width);
@@ -497,19 +537,26 @@ impl Driver<'_> {
                         _ => zero_b.filter(|_| self.pack_b.is_none()),
                     };
                     let waits_b = waits_b.map(|p| flow.at_scaled(p, jc, of_b.zero_step()));
-                    let (b, b_column, waits_b) = match self.widen {
-                        None => (b, b_column, waits_b),
+                    let scales: Vec<[Value; 2]> =
+                        scales_at.iter().map(|[at, column]| [flow.at(*at, jc, *column), *column]).collect();
+                    let (b, b_column, waits_b, scales) = match self.widen {
+                        None => (b, b_column, waits_b, scales),
                         Some(widen) => {
                             let column = flow.scale(depth, lane);
+                            let units = match of_b.block() {
+                                1 => depth,
+                                length => flow.scaled_div(depth, 1, length),
+                            };
                             flow.range(zero, count, columns, |flow, j| {
                                 let from = flow.at(b, j, b_column);
                                 let to = flow.at(b_block, j, column);
                                 let left = flow.sub(count, j);
-                                let mut values = vec![from, to, depth, left];
+                                let mut values = vec![from, to, units, left];
                                 values.extend(waits_b.map(|p| flow.at_scaled(p, j, of_b.zero_step())));
+                                values.extend(scales.iter().map(|[at, column]| flow.at(*at, j, *column)));
                                 flow.call(widen, &values);
                             });
-                            (b_block, column, None)
+                            (b_block, column, None, Vec::new())
                         }
                     };
                     let block = Block {
@@ -529,6 +576,7 @@ impl Driver<'_> {
                         ahead,
                         panel: a_block,
                         zeros: [zero_a, waits_b],
+                        scales,
                         operands: operands_at(flow, &self.gemm.epilogue, operands, [ic, ic], jc),
                         numbers,
                     };

@@ -2,7 +2,10 @@
 
 use super::Layout;
 use crate::kernels::element::Element;
-use crate::vector::{BinaryOp, Builder, ShiftOp, Storage, UnaryOp, VReg, Width};
+use crate::kernels::narrow;
+use crate::vector::{
+    Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, MReg, ShiftOp, Size, Storage, UnaryOp, VReg, Width,
+};
 
 /// How the terms of a sum are multiplied and added.
 ///
@@ -128,6 +131,49 @@ pub struct Factor {
     pub element: Element,
     /// What is subtracted from each of them before it is multiplied: elements of the same kind. Of integers only.
     pub zero: Option<Zero>,
+    /// How a constant B is held in panels that are narrower than its elements, or scaled along the sum.
+    pub packing: Packing,
+}
+
+/// Panels of a constant B of a product of floats whose elements are not all there is to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Packing {
+    /// Neighbours along the sum that share a byte, the first in the low bits: 1, or as many as fit.
+    pub in_a_byte: i64,
+    /// What elements are scaled by, block by block of the sum.
+    pub blocks: Option<Blocks>,
+}
+
+impl Packing {
+    /// Whole elements that are not scaled.
+    pub const NONE: Packing = Packing { in_a_byte: 1, blocks: None };
+}
+
+/// Scales, and perhaps zero points, for each column and each block of the sum. They lie in panels of their own, as those of
+/// B with one step for each block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Blocks {
+    /// Steps of a block, a multiple of [`Blocks::UNIT`]; the sum is whole blocks.
+    pub length: i64,
+    /// What a scale is.
+    pub scale: Element,
+    /// What a zero point is, if there are any.
+    pub zero: Option<Element>,
+}
+
+impl Blocks {
+    /// Steps that are computed together.
+    pub const UNIT: i64 = 4;
+
+    /// Pointers that a kernel takes for them.
+    pub(super) fn params(self) -> usize {
+        1 + usize::from(self.zero.is_some())
+    }
+
+    /// The elements of each pointer.
+    pub(super) fn elements(self) -> impl Iterator<Item = Element> {
+        [self.scale].into_iter().chain(self.zero)
+    }
 }
 
 impl Factor {
@@ -138,12 +184,17 @@ impl Factor {
 
     /// An operand of whole lanes.
     pub const fn lanes(layout: Layout, arithmetic: Arithmetic) -> Factor {
-        Factor { layout, element: arithmetic.lane(), zero: None }
+        Factor { layout, element: arithmetic.lane(), zero: None, packing: Packing::NONE }
     }
 
     /// One step of the sum, as a panel that was made when the program was compiled holds it.
     pub fn unit(&self, arithmetic: Arithmetic) -> Element {
         unit(self.element, arithmetic)
+    }
+
+    /// Steps of a block of scales, or 1.
+    pub(super) fn block(&self) -> i64 {
+        self.packing.blocks.map_or(1, |it| it.length)
     }
 
     /// Bytes from one zero point to the next.
@@ -181,6 +232,77 @@ impl Factor {
     }
 }
 
+/// Columns of a constant panel of floats, or of what is converted to them, as they are loaded for some steps of the sum.
+pub(super) struct Columns<'a> {
+    pub(super) arithmetic: Arithmetic,
+    /// A step of the panel.
+    pub(super) unit: Element,
+    pub(super) packing: Packing,
+    /// What is subtracted from each vector of columns.
+    pub(super) zeros: Option<&'a [VReg]>,
+    /// Scales, and products of zero points with them, of each vector.
+    pub(super) scales: Option<&'a [(VReg, Option<VReg>)]>,
+}
+
+impl Columns<'_> {
+    /// Bytes of a vector of columns that are read at once: those of one step, or of as many as share them.
+    pub(super) fn bytes(&self, vectors: i64) -> Size {
+        self.unit.vectors(vectors)
+    }
+
+    /// What lies at an address, before it is taken apart.
+    pub(super) fn load(&self, b: &mut Builder, at: Addr, mask: Option<MReg>) -> VReg {
+        match self.unit {
+            Element::Narrow(dtype) if self.packing.in_a_byte > 1 => {
+                b.load_from(if dtype.is_signed_int() { Storage::I8 } else { Storage::U8 }, at, mask)
+            }
+            unit => unit.load(b, at, mask),
+        }
+    }
+
+    /// Step `u` of what was loaded, in vector `j`.
+    pub(super) fn step(&self, b: &mut Builder, loaded: VReg, u: i64, j: usize) -> VReg {
+        let steps = match self.unit {
+            Element::Narrow(dtype) if self.packing.in_a_byte > 1 => {
+                narrow::nth(b, dtype, loaded, (u % self.packing.in_a_byte) as u32)
+            }
+            _ => loaded,
+        };
+        let steps = self.arithmetic.converted(b, self.unit, steps);
+        let steps = centred(b, self.arithmetic, steps, self.zeros.map(|it| it[j]));
+        match self.scales.map(|it| it[j]) {
+            None => steps,
+            Some((scale, None)) => b.mul(steps, scale),
+            Some((scale, Some(zero))) => b.mul_sub(steps, scale, zero),
+        }
+    }
+}
+
+/// The scales of a block, and the products of its zero points with them, of each vector of columns; the pointers are moved
+/// to the next block.
+pub(super) fn scales(
+    b: &mut Builder,
+    blocks: Blocks,
+    at: &[IReg],
+    vectors: i64,
+) -> Vec<(VReg, Option<VReg>)> {
+    let scales = (0..vectors)
+        .map(|j| {
+            let scale = blocks.scale.load(b, Addr::new(at[0]).offset(blocks.scale.vectors(j)), None);
+            let zero = blocks.zero.map(|element| {
+                let zero = element.load(b, Addr::new(at[1]).offset(element.vectors(j)), None);
+                let zero = Arithmetic::Float.converted(b, element, zero);
+                b.mul(zero, scale)
+            });
+            (scale, zero)
+        })
+        .collect();
+    for (p, element) in at.iter().zip(blocks.elements()) {
+        b.bump(*p, element.vectors(vectors));
+    }
+    scales
+}
+
 /// Steps whose terms are all the same element.
 pub(in crate::kernels) fn repeated(b: &mut Builder, arithmetic: Arithmetic, value: VReg) -> VReg {
     step(b, arithmetic, &vec![value; arithmetic.terms() as usize])
@@ -207,5 +329,16 @@ pub(super) fn centred(b: &mut Builder, arithmetic: Arithmetic, steps: VReg, zero
     match zero {
         Some(zero) => b.binary(arithmetic.difference(), steps, zero),
         None => steps,
+    }
+}
+
+/// The last step, where the depth is no multiple of its terms: `body` is given how many there are.
+pub(in crate::kernels) fn remainder(b: &mut Builder, k: IReg, terms: i64, body: impl Fn(&mut Builder, i64)) {
+    if terms == 1 {
+        return;
+    }
+    let rest = b.int_op(IntOp::And, k, terms - 1);
+    for n in 1..terms {
+        b.when(IntCompare::Eq, rest, n, |b| body(b, n));
     }
 }

@@ -1,6 +1,6 @@
 //! The innermost tile: `rows` by `vectors` accumulators over all of `k`.
 
-use super::factor::{Arithmetic, Side, Zero, centred, repeated};
+use super::factor::{Arithmetic, Blocks, Columns, Packing, Side, Zero, remainder, repeated, scales};
 use super::{Source, Tile};
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Bound, Step};
@@ -9,7 +9,7 @@ use crate::vector::{
 };
 
 /// Steps of `k` in one iteration of the loop.
-const UNROLL: i64 = 4;
+const UNROLL: i64 = Blocks::UNIT;
 
 /// How far ahead packed panels are fetched: the time from the third-level cache, and a few steps more.
 const AHEAD: i64 = 2048;
@@ -29,7 +29,7 @@ const IN_FLIGHT: u32 = 8;
 /// | `a` | first element of the tile's rows of A |
 /// | `b` | first element of the tile's columns of B |
 /// | `c` | first element of the tile of C |
-/// | `k` | steps of the sum, at least 0 |
+/// | `k` | steps of the sum, at least 0; blocks of them where B is scaled in blocks |
 /// | `ldc` | row stride of C in bytes |
 /// | `columns` | valid columns, 1 to `vectors * VL`; the others are not stored |
 /// | `accumulate` | not 0: add to what C holds; 0 where C is narrower than a lane |
@@ -38,6 +38,7 @@ const IN_FLIGHT: u32 = 8;
 /// | `lda` | only if A is direct: its row stride in bytes |
 /// | `ldb` | only if B is direct: its row stride in bytes |
 /// | `zero` | only if panels of B have zero points: the first of them; or, in products of bytes, that of the operand which is not constant, if there is one |
+/// | `scale`, `block_zero` | only if B is scaled in blocks: the first of its scales, and of its zero points if there are any |
 /// | … | operands of the epilogue: [`epilogue::params`] |
 #[derive(Debug, Clone)]
 pub struct Micro {
@@ -57,6 +58,8 @@ pub struct Micro {
     pub b_step: Element,
     /// Zero points that are still to be subtracted from panels of B, elements of the second kind.
     pub b_zero: Option<(Zero, Element)>,
+    /// How panels of B are held.
+    pub b_packing: Packing,
     /// In products of bytes, what the operand that is not constant was moved by.
     pub offset: Offset,
     /// Elements of C.
@@ -92,6 +95,7 @@ impl Micro {
         9 + usize::from(self.a == Source::Direct)
             + usize::from(self.b == Source::Direct)
             + usize::from(self.b_zero.is_some() || self.offset.zero.is_some())
+            + self.b_packing.blocks.map_or(0, Blocks::params)
             + epilogue::params(&self.epilogue)
     }
 
@@ -104,6 +108,8 @@ impl Micro {
         let ldb = (self.b == Source::Direct).then(|| b.param());
         let zero = self.b_zero.map(|(each, element)| (each, element, b.param()));
         let offset_zero = self.offset.zero.map(|element| (element, b.param()));
+        let blocks = self.b_packing.blocks;
+        let scales_at: Vec<IReg> = (0..blocks.map_or(0, Blocks::params)).map(|_| b.param()).collect();
         let bound = epilogue::bind(&mut b, &self.epilogue);
         let (rows, vectors) = (self.rows as usize, self.tile().vectors as usize);
 
@@ -136,19 +142,29 @@ impl Micro {
             if self.crosses() {
                 return self.crossed(b, [pa, pb, k], width, &acc[0]);
             }
-            let blocks = b.int_op(IntOp::ShiftRight, k, UNROLL.ilog2() as i64);
-            b.repeat(blocks, |b| {
-                for u in 0..UNROLL {
-                    tile.step(b, u, width, &acc[u as usize % sets], masks);
-                }
+            let several = |b: &mut Builder, scales: Option<&[(VReg, Option<VReg>)]>| {
+                tile.steps(b, UNROLL, width, &acc, masks, scales);
                 tile.fetch_ahead(b);
                 tile.advance(b, UNROLL);
-            });
+            };
+            if let Some(blocks) = blocks {
+                b.repeat(k, |b| {
+                    let scales = scales(b, blocks, &scales_at, vectors as i64);
+                    b.repeat(blocks.length / UNROLL, |b| several(b, Some(&scales)));
+                });
+                return;
+            }
+            let whole = b.int_op(IntOp::ShiftRight, k, UNROLL.ilog2() as i64);
+            b.repeat(whole, |b| several(b, None));
             let rest = b.int_op(IntOp::And, k, UNROLL - 1);
-            b.repeat(rest, |b| {
-                tile.step(b, 0, width, &acc[0], masks);
-                tile.advance(b, 1);
-            });
+            if self.b_packing.in_a_byte == 1 {
+                b.repeat(rest, |b| {
+                    tile.steps(b, 1, width, &acc, masks, None);
+                    tile.advance(b, 1);
+                });
+            } else {
+                remainder(b, rest, UNROLL, |b, n| tile.steps(b, n, width, &acc, masks, None));
+            }
         };
         let narrow_or_wide = |b: &mut Builder, masks: Option<&[MReg]>| {
             if vectors == 1 {
@@ -326,21 +342,37 @@ struct Operands<'m> {
 }
 
 impl Operands<'_> {
-    /// One step of `k`, `u` steps after the pointers, on the first `width` vectors of columns.
-    fn step(&self, b: &mut Builder, u: i64, width: usize, acc: &[Vec<VReg>], masks: Option<&[MReg]>) {
-        let vectors = self.micro.tile().vectors;
-        let columns: Vec<VReg> = (0..width as i64)
-            .map(|j| {
-                let unit = self.micro.b_step;
+    /// Some steps of `k` after the pointers, on the first `width` vectors of columns, into sets of accumulators in turn.
+    fn steps(
+        &self,
+        b: &mut Builder,
+        count: i64,
+        width: usize,
+        acc: &[Vec<Vec<VReg>>],
+        masks: Option<&[MReg]>,
+        scales: Option<&[(VReg, Option<VReg>)]>,
+    ) {
+        let Micro { arithmetic, b_step: unit, b_packing: packing, .. } = *self.micro;
+        let columns = Columns { arithmetic, unit, packing, zeros: self.zeros.as_deref(), scales };
+        let vectors = i64::from(self.micro.tile().vectors);
+        let mut loaded: Vec<VReg> = Vec::new();
+        for u in 0..count {
+            if u % packing.in_a_byte == 0 {
                 let row = match self.ldb {
-                    None => Addr::new(self.b).offset(unit.vectors(u * i64::from(vectors))),
+                    None => Addr::new(self.b).offset(columns.bytes(u / packing.in_a_byte * vectors)),
                     Some(_) => Addr::new(self.b),
                 };
-                let steps = unit.load(b, row.offset(unit.vectors(j)), masks.map(|m| m[j as usize]));
-                let steps = self.micro.arithmetic.converted(b, unit, steps);
-                centred(b, self.micro.arithmetic, steps, self.zeros.as_ref().map(|it| it[j as usize]))
-            })
-            .collect();
+                let load =
+                    |j: usize| columns.load(b, row.offset(columns.bytes(j as i64)), masks.map(|m| m[j]));
+                loaded = (0..width).map(load).collect();
+            }
+            let here: Vec<VReg> = (0..width).map(|j| columns.step(b, loaded[j], u, j)).collect();
+            self.step(b, u, &here, &acc[u as usize % acc.len()]);
+        }
+    }
+
+    /// One step of `k`, `u` steps after the pointers, with its columns.
+    fn step(&self, b: &mut Builder, u: i64, columns: &[VReg], acc: &[Vec<VReg>]) {
         self.prefetch(b, u);
         if let Some(ldb) = self.ldb {
             b.bump(self.b, ldb);
@@ -360,7 +392,7 @@ impl Operands<'_> {
             };
             let element = self.micro.a_step.load_splat(b, at);
             let element = self.micro.arithmetic.converted(b, self.micro.a_step, element);
-            for (&acc, &column) in acc.iter().zip(&columns) {
+            for (&acc, &column) in acc.iter().zip(columns) {
                 self.micro.arithmetic.multiply(b, acc, element, column);
             }
         }
@@ -380,12 +412,8 @@ impl Operands<'_> {
             panel(b, self.a[0], self.micro.lane() * i64::from(tile.rows));
         }
         if self.ldb.is_none() {
-            panel(
-                b,
-                self.b,
-                self.micro.b_step.bytes()
-                    * i64::from(tile.columns_of(self.micro.isa, self.micro.arithmetic.width())),
-            );
+            let columns = i64::from(tile.columns_of(self.micro.isa, self.micro.arithmetic.width()));
+            panel(b, self.b, self.micro.b_step.bytes() * columns / self.micro.b_packing.in_a_byte);
         }
     }
 
@@ -411,7 +439,8 @@ impl Operands<'_> {
             b.bump(p, step * steps);
         }
         if self.ldb.is_none() {
-            b.bump(self.b, self.micro.b_step.vectors(steps * i64::from(self.micro.tile().vectors)));
+            let rows = steps / self.micro.b_packing.in_a_byte;
+            b.bump(self.b, self.micro.b_step.vectors(rows * i64::from(self.micro.tile().vectors)));
         }
     }
 }

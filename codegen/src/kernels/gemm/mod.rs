@@ -15,6 +15,7 @@
 //! * **G1** `m, n, k` are at least 0.
 //! * **G2** A number of rows that is a constant of the code is that of the call: tile kernels for other remainders are
 //!   not there.
+//! * **G3** Where B is scaled in blocks, the depth is whole blocks.
 //!
 //! What holds by construction: the workspace is that of [`Gemm::workspace_over`], whose arithmetic does not wrap; every
 //! operand has a stride of one element along one of its axes, or none (its [`Layout`]); panels reach no further than
@@ -31,10 +32,9 @@ mod pack;
 
 pub(super) use block::{Block, Tiles, operands_at};
 pub use driver::{Blocking, Gemm, Layout};
-pub use factor::{Arithmetic, Factor, Side, Zero};
-pub(super) use factor::{repeated, step};
+pub use factor::{Arithmetic, Blocks, Factor, Packing, Side, Zero};
+pub(super) use factor::{remainder, repeated, step};
 pub use micro::{Micro, Offset};
-pub(super) use pack::remainder;
 pub use pack::{pack_rows, pack_transposed};
 
 use crate::vector::{Isa, Width};

@@ -1,6 +1,6 @@
 //! Packing of operands into panels of whole lanes, one step of the sum in each.
 
-use super::factor::{Arithmetic, centred, repeated, step, unit};
+use super::factor::{Arithmetic, Blocks, Columns, Packing, centred, remainder, repeated, scales, step, unit};
 use super::micro::column_zeros;
 use super::{Factor, Zero};
 use crate::kernels::element::Element;
@@ -95,17 +95,6 @@ pub fn pack_rows(width: Size, isa: Isa, factor: &Factor, arithmetic: Arithmetic)
         },
     );
     b.finish()
-}
-
-/// The last step, where the depth is no multiple of its terms: `body` is given how many there are.
-pub(in crate::kernels) fn remainder(b: &mut Builder, k: IReg, terms: i64, body: impl Fn(&mut Builder, i64)) {
-    if terms == 1 {
-        return;
-    }
-    let rest = b.int_op(IntOp::And, k, terms - 1);
-    for n in 1..terms {
-        b.when(IntCompare::Eq, rest, n, |b| body(b, n));
-    }
 }
 
 /// A program that transposes rows of a row-major matrix into a panel `[⌈k / terms⌉][width]`.
@@ -296,29 +285,46 @@ pub(super) fn widen_panel(unit: Element, arithmetic: Arithmetic, factor: &Factor
 
 /// A program that makes whole lanes of a constant panel of columns, `vectors` wide.
 ///
-/// Parameters: `source`, `panel`, `steps`, `columns` (valid ones), and the first zero point if there are any.
+/// Parameters: `source`, `panel`, `steps` (blocks of them where it is scaled in blocks), `columns` (valid ones), the first
+/// zero point if there are any, and the first scale and zero point of blocks.
 pub(super) fn widen_columns(vectors: u32, arithmetic: Arithmetic, factor: &Factor) -> Program {
     let mut b = Builder::of_width("widen_columns", arithmetic.width());
     let [source, panel, steps, columns] = b.params();
     let (unit, vectors) = (factor.unit(arithmetic), i64::from(vectors));
+    let Packing { in_a_byte, blocks } = factor.packing;
     let zeros = factor.zero.map(|each| {
         let p = b.param();
         column_zeros(&mut b, arithmetic, (each, factor.element), p, columns, vectors as usize)
     });
+    let at: Vec<IReg> = (0..blocks.map_or(0, Blocks::params)).map(|_| b.param()).collect();
     let lane = arithmetic.lane();
-    let some = |b: &mut Builder, count: i64| {
-        for i in 0..count * vectors {
-            let value = unit.load(b, Addr::new(source).offset(unit.vectors(i)), None);
-            let value = arithmetic.converted(b, unit, value);
-            let value = centred(b, arithmetic, value, zeros.as_ref().map(|it| it[(i % vectors) as usize]));
-            b.store(value, Addr::new(panel).offset(lane.vectors(i)), None);
+    // Four steps, or those that are left of them.
+    let some = |b: &mut Builder, count: i64, scales: Option<&[(VReg, Option<VReg>)]>| {
+        let of = Columns { arithmetic, unit, packing: factor.packing, zeros: zeros.as_deref(), scales };
+        let rows = (count + in_a_byte - 1) / in_a_byte;
+        for (row, j) in (0..rows).flat_map(|row| (0..vectors).map(move |j| (row, j))) {
+            let loaded = of.load(b, Addr::new(source).offset(of.bytes(row * vectors + j)), None);
+            for u in row * in_a_byte..((row + 1) * in_a_byte).min(count) {
+                let value = of.step(b, loaded, u, j as usize);
+                b.store(value, Addr::new(panel).offset(lane.vectors(u * vectors + j)), None);
+            }
         }
-        b.bump(source, unit.vectors(count * vectors));
+        b.bump(source, of.bytes(rows * vectors));
         b.bump(panel, lane.vectors(count * vectors));
     };
+    if let Some(blocks) = blocks {
+        b.repeat(steps, |b| {
+            let scales = scales(b, blocks, &at, vectors);
+            b.repeat(blocks.length / Blocks::UNIT, |b| some(b, Blocks::UNIT, Some(&scales)));
+        });
+        return b.finish();
+    }
     let whole = b.int_op(IntOp::ShiftRight, steps, 2);
-    b.repeat(whole, |b| some(b, 4));
+    b.repeat(whole, |b| some(b, 4, None));
     let rest = b.int_op(IntOp::And, steps, 3);
-    b.repeat(rest, |b| some(b, 1));
+    match in_a_byte {
+        1 => b.repeat(rest, |b| some(b, 1, None)),
+        _ => remainder(&mut b, rest, 4, |b, n| some(b, n, None)),
+    }
     b.finish()
 }

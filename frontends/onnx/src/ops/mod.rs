@@ -1,6 +1,7 @@
 //! Converters, a file per operator family.
 
 mod attention;
+mod bits;
 mod control;
 mod conv;
 mod einsum;
@@ -44,6 +45,7 @@ fn register(table: &mut OpTable) {
     quant::register(table);
     qoperator::register(table);
     attention::register(table);
+    bits::register(table);
     fused::register(table);
     fourier::register(table);
 }

@@ -80,6 +80,37 @@ fn of_blocks(cx: &mut NodeCx<'_, '_>, x: Value, value: Value, axis: i64, block: 
     if size == length { Ok(each) } else { cx.slice(each, axis, 0, size) }
 }
 
+/// `(x − zero) · scale`, one for each `block` elements along an axis.
+pub(super) fn in_blocks(
+    cx: &mut NodeCx<'_, '_>,
+    x: Value,
+    scale: Value,
+    zero: Option<Value>,
+    axis: i64,
+    block: i64,
+) -> Single {
+    let axis = cx.axis(x, axis)?;
+    if cx.rank(scale)? != cx.rank(x)? {
+        return Err(bad(format!(
+            "its scales have {} dimensions beside {} of its data",
+            cx.rank(scale)?,
+            cx.rank(x)?
+        )));
+    }
+    let of_integers = match zero {
+        Some(zero) => cx.dtype(zero)? == cx.dtype(x)?,
+        None => true,
+    };
+    // One block broadcasts.
+    if of_integers && cx.static_dim(scale, axis) == Some(1) {
+        let operands: Vec<Value> = [x, scale].into_iter().chain(zero).collect();
+        return cx.emit("dequantize", Attrs::none(), &operands);
+    }
+    let operands: Vec<Value> = [x, scale].into_iter().chain(zero).collect();
+    let attrs = attrs([("axis", (axis as i64).into()), ("block", block.into())]);
+    cx.emit("dequantize_blocks", attrs, &operands)
+}
+
 /// A zero point has the type of the integers.
 fn check_zero(cx: &mut NodeCx<'_, '_>, zero: Option<Value>, integers: DType) -> Result<(), Diagnostic> {
     let Some(zero) = zero else { return Ok(()) };
@@ -99,12 +130,14 @@ pub(super) fn dequantize(
 ) -> Single {
     let own = cx.dtype(x)?;
     check_zero(cx, zero, own)?;
-    let held = own.compute();
-    let x = if held.is_float() { x } else { cx.cast(x, held)? };
-    let zero = zero.map(|it| if held.is_float() { Ok(it) } else { cx.cast(it, held) }).transpose()?;
+    // Zero points of floats are zeros.
+    let zero = zero.filter(|_| !own.is_float());
+    let block = cx.int("block_size").unwrap_or(0);
+    if block > 0 && cx.rank(scale)? > 1 {
+        return in_blocks(cx, x, scale, zero, axis, block);
+    }
     let mut operands = vec![x, along(cx, x, scale, axis)?];
-    if cx.dtype(x)?.is_float() {
-        // Zero points of floats are zeros.
+    if own.is_float() && own.bits() > 8 {
         let value = cx.cast(x, cx.dtype(scale)?)?;
         return cx.binary("mul", value, operands[1]);
     }

@@ -29,7 +29,7 @@ pub fn eval_cost(name: &str, attrs: &Attrs, args: &[TensorData], results: &[Outl
         |i: usize, axis: usize| args.get(i).and_then(|it| it.dims().get(axis)).map_or(1, |it| (*it).max(1));
     // Operations an element of a result takes beyond one.
     let each = match name {
-        "matmul" | "matmul_integer" | "matmul_mixed" => {
+        "matmul" | "matmul_integer" | "matmul_mixed" | "matmul_blocks" => {
             args.first().and_then(|it| it.dims().last()).map_or(1, |it| (*it).max(1))
         }
         "conv" | "conv_integer" | "conv_mixed" => {

@@ -1,6 +1,6 @@
 //! Quantised values: a number is `(integer − zero point) · scale`.
 
-use super::tensor::{broadcast, broadcast_positions, dims_of, floats, from_floats, from_ints, ints};
+use super::tensor::{along, broadcast, broadcast_positions, dims_of, floats, from_floats, from_ints, ints};
 use super::{FamilyResult, OpCx, conv, linalg};
 use crate::error::{EvalError, EvalResult};
 use crate::scalar;
@@ -10,6 +10,8 @@ pub(super) fn eval(cx: &OpCx<'_>) -> FamilyResult {
     match cx.name {
         "quantize" => Some(quantize(cx)),
         "dequantize" => Some(dequantize(cx)),
+        "dequantize_blocks" => Some(dequantize_blocks(cx)),
+        "matmul_blocks" => Some(product_of_blocks(cx)),
         "matmul_integer" => Some(on_centred(cx, linalg::matmul)),
         "conv_integer" => Some(on_centred(cx, |cx| conv::convolve(cx, false))),
         "matmul_mixed" => Some(on_converted(cx, linalg::matmul)),
@@ -49,10 +51,55 @@ fn quantize(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
     Ok(vec![from_ints(to, &dims, &values.collect::<Vec<i64>>())?])
 }
 
+/// Operand `i`, scaled by operand `scale` in blocks along an axis, as numbers of a type.
+fn in_blocks(cx: &OpCx<'_>, axis: usize, [i, scale]: [usize; 2], to: DType) -> EvalResult<TensorData> {
+    let (x, scales) = (cx.arg(i)?, cx.float_arg(scale)?);
+    let dims = dims_of(x);
+    let block = cx.attrs.int("block").and_then(|it| usize::try_from(it).ok()).filter(|it| *it > 0);
+    let block = block.ok_or_else(|| EvalError::invalid("attribute `block` is not positive"))?;
+    let mut own = dims.clone();
+    own[axis] = own[axis].div_ceil(block);
+    let zeros = cx.args.get(scale + 1);
+    if [Some(scales), zeros].into_iter().flatten().any(|it| dims_of(it) != own) {
+        return Err(EvalError::invalid("scales or zero points are not one for each block"));
+    }
+    let (dtype, split) = (scaled_in(to), along(&dims, axis));
+    let values = (0..x.len()).map(|at| {
+        let (outer, n, inner) = (at / (split.n * split.inner), at / split.inner % split.n, at % split.inner);
+        let from = (outer * own[axis] + n / block) * split.inner + inner;
+        let zero = zeros.map_or(0.0, |it| it.get_f64(from));
+        let difference = scalar::round_float(x.get_f64(at) - zero, dtype);
+        scalar::round_float(difference * scales.get_f64(from), dtype)
+    });
+    from_floats(to, &dims, &values.collect::<Vec<f64>>())
+}
+
+fn dequantize_blocks(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
+    let axis = cx.axis("axis", cx.arg(0)?.dims().len())?;
+    Ok(vec![in_blocks(cx, axis, [0, 1], cx.float_arg(1)?.dtype())?])
+}
+
+/// A product of floats with what is scaled in blocks, in f32.
+fn product_of_blocks(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
+    let depth = cx.arg(1)?.dims().len().checked_sub(2);
+    let depth = depth.ok_or_else(|| EvalError::invalid("operand 1 is no matrix"))?;
+    let as_f32 = |it: &TensorData| from_floats(DType::F32, &dims_of(it), &it.to_f64());
+    let args = [as_f32(cx.arg(0)?)?, as_f32(&in_blocks(cx, depth, [1, 2], DType::F32)?)?];
+    linalg::matmul(&OpCx { args: &args, ..*cx })
+}
+
 fn dequantize(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
-    let (x, scale) = (ints(cx.int_arg(0)?), cx.float_arg(1)?);
+    let scale = cx.float_arg(1)?;
     let to = scale.dtype();
     let dtype = scaled_in(to);
+    if cx.arg(0)?.dtype().is_float() {
+        let (x, scale) = (floats(cx.arg(0)?), floats(scale));
+        let (dims, at) = places(cx)?;
+        let value =
+            |i: usize| scalar::round_float(scalar::round_float(x[at[0][i]], dtype) * scale[at[1][i]], dtype);
+        return Ok(vec![from_floats(to, &dims, &(0..at[0].len()).map(value).collect::<Vec<f64>>())?]);
+    }
+    let x = ints(cx.int_arg(0)?);
     let zero = cx.args.get(2).map(ints);
     if cx.args.get(2).is_some_and(|it| it.dtype() != cx.args[0].dtype()) {
         return Err(EvalError::invalid("the zero point has another type than the integers"));

@@ -447,6 +447,11 @@ impl<'a> Legalizer<'a> {
         self.attrs.bool(name).unwrap_or(false)
     }
 
+    /// An integer attribute.
+    pub fn int_attr(&self, name: &str) -> Option<i64> {
+        self.attrs.int(name)
+    }
+
     /// Attribute `axis`, which inference checked.
     pub fn axis_attr(&self) -> usize {
         self.attrs.int("axis").and_then(|it| usize::try_from(it).ok()).unwrap_or(0)

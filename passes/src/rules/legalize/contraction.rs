@@ -106,7 +106,7 @@ fn matmul(mut cx: Legalizer<'_>, read: Read) -> Result<Lowering, Diagnostic> {
 }
 
 /// Where an operand of shape `[…, rows, columns]` is read for a point of the broadcast leading dimensions.
-fn batch_index(cx: &mut Legalizer<'_>, dims: &[Dim], batch: &[Dim]) -> BuildResult<Dims> {
+pub(super) fn batch_index(cx: &mut Legalizer<'_>, dims: &[Dim], batch: &[Dim]) -> BuildResult<Dims> {
     let own = dims.len().saturating_sub(2);
     cx.b.broadcast_at(&dims[..own], &batch[batch.len() - own..])
 }

@@ -13,6 +13,7 @@
 //! Half-precision types accumulate in `f32`. Indices that are data are checked, and end the call where they are out of
 //! range; positions computed from other data are clamped. So no input can make a kernel leave its buffers.
 
+mod blocks;
 mod context;
 mod contraction;
 mod elementwise;
@@ -69,12 +70,13 @@ impl LegalizeTable {
     /// When `ops` lacks a standard operator.
     pub fn standard(ops: &OpRegistry) -> Self {
         let mut rows = OpTable::new();
-        let families: [&[(&str, LegalizeFn)]; 12] = [
+        let families: [&[(&str, LegalizeFn)]; 13] = [
             elementwise::ROWS,
             reduce::ROWS,
             contraction::ROWS,
             pool::ROWS,
             quantized::ROWS,
+            blocks::ROWS,
             normalize::ROWS,
             resize::ROWS,
             rnn::ROWS,

@@ -20,7 +20,7 @@ pub(super) const ROWS: &[(&str, LegalizeFn)] = &[
 const NONE: [Dim; 0] = [];
 
 /// The type that numbers of a type are scaled in.
-fn scaled_in(dtype: DType) -> DType {
+pub(super) fn scaled_in(dtype: DType) -> DType {
     if dtype == DType::F64 { DType::F64 } else { DType::F32 }
 }
 
@@ -43,7 +43,7 @@ fn quantize(b: &mut ProgramBuilder, x: &[ExprId], to: DType) -> BuildResult<Expr
 fn dequantize(b: &mut ProgramBuilder, x: &[ExprId]) -> BuildResult<ExprId> {
     let to = b.dtype_of(x[1]);
     let dtype = scaled_in(to);
-    let value = centred(b, x[0], x.get(2).copied())?;
+    let value = if b.dtype_of(x[0]).is_float() { x[0] } else { centred(b, x[0], x.get(2).copied())? };
     let (value, scale) = (b.cast(dtype, value), b.cast(dtype, x[1]));
     let value = b.binary(BinaryOp::Mul, value, scale)?;
     Ok(b.cast(to, value))
