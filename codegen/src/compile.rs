@@ -20,6 +20,7 @@ use crate::library::{Blob, Compiled, KernelInfo, Metadata, PhaseInfo};
 use crate::options::CodegenOptions;
 use crate::select::forms::ParamForm;
 use crate::select::routine::Routines;
+use crate::strings;
 
 /// Compiles a module of plans that keeps its laws.
 ///
@@ -30,7 +31,7 @@ pub fn compile(
     metadata: &Metadata,
     options: &CodegenOptions,
 ) -> Result<Compiled, Diagnostics> {
-    crate::strings::refuse(module)?;
+    strings::check(module)?;
     let isa = options.isa(true)?;
     let target = Target::of(&*isa);
     let constant = module.constant_params();
@@ -78,6 +79,7 @@ pub fn compile(
     };
     let parameters = outside.iter().map(|it| it.0.clone()).collect();
     let symbols = Functions::of(module);
+    let texts = strings::constants(module);
     let stand_ins: IndexSet<usize> =
         module.functions.iter().filter_map(|it| Some(it.at_defaults?.0 as usize)).collect();
     let entries: Vec<Vec<Unit>> = module
@@ -87,8 +89,8 @@ pub fn compile(
         .enumerate()
         .map(|(i, (plan, name))| {
             let (kernels, functions, stands_in) = (&kernels, &symbols.names[..], stand_ins.contains(&i));
-            let constants = &constants;
-            entry(target, EntryInput { plan, name, stands_in, functions, kernels, constants })
+            let (constants, strings) = (&constants, &texts[i]);
+            entry(target, EntryInput { plan, name, stands_in, functions, kernels, constants, strings })
         })
         .collect();
     let infos = kernels.iter().zip(module.kernels()).zip(&sources);
@@ -258,6 +260,7 @@ impl Constants {
             Blob {
                 symbol: self.symbol(*id, form),
                 bytes: match form {
+                    ParamForm::Plain if data.dtype() == DType::Str => data.content().into(),
                     ParamForm::Plain => data.unpacked(),
                     ParamForm::Packed => data.bytes().clone(),
                     ParamForm::Panels(panels) => panels.pack(data).into(),
@@ -275,7 +278,7 @@ impl Constants {
         let mut names: IndexSet<String> = IndexSet::new();
         let mut inside = Vec::new();
         for (blob, (id, form)) in std::mem::take(blobs).into_iter().zip(&self.used) {
-            if blob.bytes.len() < least {
+            if blob.bytes.len() < least || pool.data(*id).dtype() == DType::Str {
                 inside.push(blob);
                 continue;
             }

@@ -10,7 +10,7 @@ use orogen_abi::{Any, DLDataType, HOST_VERSION, HostTable, LoopBody, Object, Typ
 
 use crate::error::{RuntimeError, contain, raise, raise_error, raised_within};
 use crate::object;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, strings};
 use crate::{host_function, pool, value, workspace};
 
 /// The most items of an array, so that their size in bytes is no surprise.
@@ -29,6 +29,9 @@ pub(crate) static HOST: HostTable = HostTable {
     error_within,
     parallel_for,
     call_extern,
+    strings_new,
+    strings_keep,
+    strings_equal,
 };
 
 /// The table that code compiled into memory is given; libraries get it when they are opened.
@@ -54,6 +57,25 @@ unsafe extern "C" fn tensor_new(dtype: DLDataType, ndim: i32, shape: *const i64)
         };
         Ok(Tensor::uninit(dtype, shape)?.into_object())
     })
+}
+
+unsafe extern "C" fn strings_new(data: *const u8, count: u64) -> *mut Object {
+    or_raise("strings_new", || {
+        // SAFETY: the caller gives so many numbers, and a text for each that is not 0.
+        Ok(unsafe { Tensor::decode_strings(data, count as usize) }?.into_object())
+    })
+}
+
+unsafe extern "C" fn strings_keep(tensor: *mut Object) {
+    if let Some(object) = NonNull::new(tensor) {
+        // SAFETY: the caller gives a live tensor, whose elements are live strings or null.
+        unsafe { strings::keep(object) };
+    }
+}
+
+unsafe extern "C" fn strings_equal(a: *const Object, b: *const Object) -> i32 {
+    // SAFETY: the caller gives live strings or null.
+    i32::from(a == b || unsafe { strings::bytes(a) == strings::bytes(b) })
 }
 
 unsafe extern "C" fn array_new(capacity: i64) -> *mut Object {

@@ -235,7 +235,7 @@ unsafe extern "C" fn delete<Body, Keep: Kept<Body>>(object: *mut c_void, flags: 
     }
 }
 
-fn new_str(text: String) -> ObjectRef {
+pub(crate) fn new_str(text: String) -> ObjectRef {
     // Hosts expect a NUL behind the text.
     let mut bytes = text.into_bytes();
     bytes.push(0);

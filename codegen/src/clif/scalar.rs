@@ -8,6 +8,7 @@ use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
 use orogen_ir::loops::{BinaryOp, Combine, CompareOp, UnaryOp};
 use orogen_ir::types::{DType, FloatFormat};
 
+use super::support::Support;
 use super::unit::FunctionCx;
 
 /// The Cranelift type that holds a value.
@@ -210,7 +211,11 @@ impl FunctionCx<'_> {
         }
         let (source, target) = (held(from), held(to));
         if to == DType::Bool {
-            return if let Some(part) = from.component() {
+            return if from == DType::Str {
+                let empty = self.b.ins().iconst(types::I64, 0);
+                let equal = self.equal_strings(value, empty);
+                self.b.ins().icmp_imm_s(IntCC::Equal, equal, 0)
+            } else if let Some(part) = from.component() {
                 self.is_nonzero_complex(part, value)
             } else if from.is_float() {
                 let zero = self.constant(from, 0.0);
@@ -276,6 +281,11 @@ impl FunctionCx<'_> {
             }
             (false, false) => self.narrow(target, value),
         }
+    }
+
+    /// Whether two strings are equal, as an `I32`.
+    fn equal_strings(&mut self, x: Value, y: Value) -> Value {
+        self.support(Support::EqualStrings, &[x, y]).expect("one result")
     }
 
     /// Whether a part of a complex number is not 0.
@@ -505,6 +515,11 @@ impl FunctionCx<'_> {
                 CompareOp::Ge => FloatCC::GreaterThanOrEqual,
             };
             return self.b.ins().fcmp(code, x, y);
+        }
+        if dtype == DType::Str {
+            let equal = self.equal_strings(x, y);
+            let code = if op == CompareOp::Eq { IntCC::NotEqual } else { IntCC::Equal };
+            return self.b.ins().icmp_imm_s(code, equal, 0);
         }
         let code = match op {
             CompareOp::Eq => IntCC::Equal,

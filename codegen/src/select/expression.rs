@@ -399,6 +399,8 @@ impl VectorExpr {
             }
             Expr::Dim(_, DType::I64) if class == Some(Class::Int) => leaves.whole(self, id)?,
             Expr::Dim(..) => return None,
+            // Not a matter of bits.
+            Expr::Cast(_, x) | Expr::Compare(_, x, _) if program.dtype_of(*x).is_only_moved() => return None,
             Expr::Cast(to, x) => {
                 let from = program.dtype_of(*x);
                 class.zip(Class::of(from, width))?;

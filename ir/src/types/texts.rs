@@ -74,7 +74,8 @@ impl TensorData {
         place.and_then(|it| self.texts.as_ref()?.get(it)).map_or("", String::as_str)
     }
 
-    /// Bytes that say which elements it has: those of equal tensors of one type and shape are equal, and no others.
+    /// Bytes that say which elements it has: those of equal tensors of one type and shape are equal, and no others. Of
+    /// strings these are the numbers, then for each number from 1 on the length of its text, in 8 bytes, and the text.
     pub fn content(&self) -> Vec<u8> {
         let mut content = self.bytes().to_vec();
         for text in self.texts.iter().flat_map(|it| it.iter()) {

@@ -40,7 +40,10 @@ pub struct ExternSlot {
 /// Value of [`HostTable::version`] that this crate describes.
 ///
 /// A later version only appends fields; a changed field is a new symbol name.
-pub const HOST_VERSION: u32 = 4;
+pub const HOST_VERSION: u32 = 5;
+
+/// The first version with what tensors of strings need.
+pub const HOST_STRINGS: u32 = 5;
 
 /// The table behind [`crate::symbol::HOST`].
 ///
@@ -85,10 +88,18 @@ pub struct HostTable {
         num_args: i32,
         result: *mut Any,
     ) -> i32,
+    /// A new tensor of `count` strings. `data` has a number for each, in 8 bytes, 0 for the empty string; then for each
+    /// number from 1 on the length of its text, in 8 bytes, and the text, UTF-8. Null on failure, with the error set.
+    pub strings_new: unsafe extern "C" fn(data: *const u8, count: u64) -> *mut Object,
+    /// Takes a reference to each string of a tensor that [`HostTable::tensor_new`] made, to be given back with the tensor.
+    /// Before that its elements are borrowed, whatever they are.
+    pub strings_keep: unsafe extern "C" fn(tensor: *mut Object),
+    /// Whether two strings are equal; null is the empty one.
+    pub strings_equal: unsafe extern "C" fn(a: *const Object, b: *const Object) -> i32,
 }
 
 const _: () = {
     use core::mem::{offset_of, size_of};
     assert!(offset_of!(HostTable, tensor_new) == 8);
-    assert!(size_of::<HostTable>() == 8 + 9 * size_of::<usize>());
+    assert!(size_of::<HostTable>() == 8 + 12 * size_of::<usize>());
 };

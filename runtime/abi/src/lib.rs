@@ -43,5 +43,5 @@ pub mod symbol;
 pub use any::{Any, Payload, SafeCall, TypeIndex};
 pub use container::{ArrayObject, FunctionObject};
 pub use dlpack::{DLDataType, DLDevice, DLManagedTensor, DLManagedTensorVersioned, DLPackVersion, DLTensor};
-pub use host::{ExternSlot, HOST_VERSION, HostTable, LoopBody};
+pub use host::{ExternSlot, HOST_STRINGS, HOST_VERSION, HostTable, LoopBody};
 pub use object::{AllocHeader, ByteArray, ErrorObject, Object, ShapeObject, StrObject, TensorObject};

@@ -7,13 +7,13 @@ use std::any::Any;
 use std::ffi::c_void;
 use std::mem::{offset_of, size_of};
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use orogen_abi::{AllocHeader, DLDataType, DLDevice, DLTensor, Object, TensorObject, TypeIndex};
 
 use crate::error::RuntimeError;
 use crate::object::ObjectRef;
-use crate::tensor::storage;
+use crate::tensor::{storage, strings};
 
 /// Alignment of element storage, in bytes: one cache line, one AVX-512 register.
 pub const ALIGNMENT: usize = 64;
@@ -30,6 +30,8 @@ pub(super) struct Block {
     keeper: Option<Box<dyn Any + Send + Sync>>,
     /// Whether a unique reference to the object gives the right to write the data.
     pub(super) writable: bool,
+    /// Whether elements are strings of which the tensor has references (`strings`).
+    pub(super) owns_strings: AtomicBool,
     /// Law A5: immediately before the object.
     alloc: AllocHeader,
     object: TensorObject,
@@ -150,6 +152,7 @@ pub(super) fn new(
             size: layout.size(),
             keeper,
             writable,
+            owns_strings: AtomicBool::new(false),
             alloc: AllocHeader { delete_space: None },
             object,
         });
@@ -174,6 +177,12 @@ unsafe extern "C" fn delete(object: *mut c_void, flags: i32) {
     // SAFETY: the header leads here only for objects inside a block (see `new`).
     let block = unsafe { object.cast::<u8>().sub(offset_of!(Block, object)) }.cast::<Block>();
     if flags & Object::DELETE_STRONG != 0 {
+        // SAFETY: the block lives until its storage is freed.
+        let block_ref = unsafe { &*block };
+        if block_ref.owns_strings.load(Ordering::Acquire) {
+            // SAFETY: the tensor has a reference to each of its elements, and nobody else looks at them.
+            unsafe { strings::release(&block_ref.object.dl_tensor) };
+        }
         // SAFETY: no strong reference is left, so nothing else looks at the keeper.
         let keeper = unsafe { (*block).keeper.take() };
         // A panic in a foreign keeper must not cross the border.

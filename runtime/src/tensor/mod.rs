@@ -12,6 +12,7 @@ mod block;
 mod dlpack;
 mod element;
 mod storage;
+pub(crate) mod strings;
 mod view;
 
 use std::any::Any;
@@ -53,7 +54,9 @@ impl Tensor {
     /// # Errors
     /// Negative extents, and memory that cannot be had.
     pub fn zeros(dtype: DLDataType, shape: &[i64]) -> Result<Self, RuntimeError> {
-        Ok(Tensor { object: block::new(dtype, shape, None, Data::Zeroed)? })
+        let tensor = Tensor { object: block::new(dtype, shape, None, Data::Zeroed)? };
+        tensor.own_strings();
+        Ok(tensor)
     }
 
     /// A copy of `values`, row-major.
@@ -79,6 +82,7 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::zeros`], and when the number of bytes is not that of the shape.
     pub fn from_bytes(dtype: DLDataType, shape: &[i64], bytes: &[u8]) -> Result<Self, RuntimeError> {
+        strings::refuse_bytes(dtype)?;
         check_length(dtype, shape, bytes.len())?;
         let object = block::new(dtype, shape, None, Data::Uninit)?;
         let tensor = Tensor { object };
@@ -299,6 +303,7 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::as_bytes`], and when the tensor is shared or its memory belongs to someone else.
     pub fn as_mut_bytes(&mut self) -> Result<&mut [u8], RuntimeError> {
+        strings::refuse_bytes(self.dtype())?;
         self.as_bytes()?;
         if !self.is_writable() {
             return Err(RuntimeError::Layout {
@@ -331,6 +336,7 @@ impl Tensor {
         if self.is_contiguous() {
             // SAFETY: both hold `byte_len` bytes, and the copy is new.
             unsafe { source.copy_to_nonoverlapping(target, self.byte_len()) };
+            copy.own_strings();
             return Ok(copy);
         }
         let (shape, strides) = (self.shape(), self.strides().unwrap_or(&[]));
@@ -350,6 +356,7 @@ impl Tensor {
                 index[axis] = 0;
             }
         }
+        copy.own_strings();
         Ok(copy)
     }
 

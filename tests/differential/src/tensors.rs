@@ -32,6 +32,10 @@ pub fn to_runtime(data: &TensorData) -> Result<Tensor> {
     let dtype =
         DLDataType::from_name(&data.dtype().to_string()).context("an element type of the interface")?;
     let dims: Vec<i64> = data.dims().iter().map(|it| i64::try_from(*it)).collect::<Result<_, _>>()?;
+    if data.dtype() == DType::Str {
+        let texts: Vec<&str> = (0..data.len()).map(|i| data.text(i)).collect();
+        return Ok(Tensor::from_strings(&dims, &texts)?);
+    }
     Ok(Tensor::from_bytes(dtype, &dims, &data.unpacked())?)
 }
 
@@ -40,5 +44,9 @@ pub fn from_runtime(tensor: &Tensor) -> Result<TensorData> {
     let name = tensor.dtype().to_string();
     let dtype: DType = name.parse().map_err(|_| anyhow::anyhow!("an output of type {name}"))?;
     let dims = tensor.shape().iter().map(|it| u64::try_from(*it)).collect::<Result<_, _>>()?;
+    if dtype == DType::Str {
+        let dims: Vec<u64> = dims;
+        return Ok(TensorData::strings(&dims, tensor.strings()?)?);
+    }
     Ok(TensorData::from_unpacked(dtype, dims, tensor.as_bytes()?.to_vec().into())?)
 }

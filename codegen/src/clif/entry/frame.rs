@@ -23,13 +23,15 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Bytes that the frame of a plan needs.
-    pub(super) fn bytes(plan: &CallPlan) -> usize {
-        16 * (plan.arenas.len() + 1 + plan.outputs.len() + plan.objects.len()) + 8 * plan.inputs.len()
+    /// Bytes that the frame of a plan needs; as many places of constant strings follow those of objects.
+    pub(super) fn bytes(plan: &CallPlan, strings: usize) -> usize {
+        16 * (plan.arenas.len() + 1 + plan.outputs.len() + plan.objects.len() + strings)
+            + 8 * plan.inputs.len()
     }
 
-    pub(super) fn new(plan: &CallPlan, words: Words) -> Frame {
-        let (arenas, outputs, objects) = (plan.arenas.len(), plan.outputs.len(), plan.objects.len());
+    pub(super) fn new(plan: &CallPlan, strings: usize, words: Words) -> Frame {
+        let (arenas, outputs) = (plan.arenas.len(), plan.outputs.len());
+        let objects = plan.objects.len() + strings;
         Frame { words, arenas, outputs, objects }
     }
 

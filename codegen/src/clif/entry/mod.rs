@@ -26,6 +26,7 @@ mod kernels;
 mod objects;
 mod parts;
 mod steps;
+mod strings;
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
@@ -35,6 +36,7 @@ use indexmap::{IndexMap, IndexSet};
 use orogen_abi::TypeIndex;
 use orogen_ir::plan::{Arg, BufferRef, CallPlan, Condition, OutputKind, Step};
 use orogen_ir::shape::Dim;
+use orogen_ir::types::DType;
 
 pub(crate) use self::arguments::dlpack;
 use self::exact::Exact;
@@ -65,6 +67,8 @@ pub(crate) struct EntryInput<'a> {
     pub(crate) kernels: &'a [Option<Kernel>],
     /// For each kernel parameter, the blob form of each constant: the symbol of a buffer, when it is a constant.
     pub(crate) constants: &'a dyn ConstantSymbols,
+    /// Those of strings, which are made at the start of a call.
+    pub(crate) strings: &'a IndexSet<orogen_ir::types::ConstId>,
 }
 
 /// Where constants lie.
@@ -99,13 +103,14 @@ pub(crate) fn entry(target: Target, input: EntryInput<'_>) -> Vec<Unit> {
         let plan = input.plan;
         // Symbols that functions share lie in memory.
         let in_parts = parts::is_long(plan);
-        let start = Frame::bytes(plan);
+        let start = Frame::bytes(plan, input.strings.len());
         let frame = Words::Slot(room(cx, start + if in_parts { 8 * plan.shapes.symbols().len() } else { 0 }));
         let scope = if in_parts { Scope::in_memory(frame, start as i32) } else { Scope::default() };
         let host = cx.host();
         // Two more than the arguments: kernels that may abort take a failure, and there is the memory that phases share.
         let width = (widest_call(&plan.steps) + 2).max(widest_rank(plan));
-        let mut entry = Entry::new(input, cx, Frame::new(plan, frame), host, args[1], width);
+        let mut entry =
+            Entry::new(input, cx, Frame::new(plan, input.strings.len(), frame), host, args[1], width);
         entry.scope = scope;
         entry.run(args);
         parts = std::mem::take(&mut entry.parts);
@@ -212,6 +217,7 @@ impl Entry<'_, '_, '_> {
             let first = self.outside(0);
             self.require(first, "RuntimeError", "the parameters of the library are not given", None);
         }
+        self.strings();
         self.in_parts(plan.checks.len(), 1, &|entry, i| entry.check(&plan.checks[i]));
         self.steps(&plan.steps);
         self.finish(args[3]);
@@ -224,6 +230,7 @@ impl Entry<'_, '_, '_> {
             self.cx.support(Support::Release, &[object]);
         }
         self.release_objects();
+        self.release_strings();
         let status = self.cx.b.ins().iconst(types::I32, -1);
         self.cx.b.ins().return_(&[status]);
     }
@@ -265,6 +272,7 @@ impl Entry<'_, '_, '_> {
         };
         self.give_back();
         self.release_objects();
+        self.release_strings();
         let zero = self.cx.b.ins().iconst(types::I32, 0);
         self.cx.b.ins().store(MemFlagsData::trusted(), value.tag, result, 0);
         self.cx.b.ins().store(MemFlagsData::trusted(), value.payload, result, 8);
@@ -274,10 +282,13 @@ impl Entry<'_, '_, '_> {
     /// What an output holds, with a reference for the caller.
     fn returned(&mut self, output: usize, kind: &OutputKind) -> Held {
         match kind {
-            OutputKind::Tensor(_) => Held {
-                tag: self.cx.int(i64::from(TypeIndex::TENSOR)),
-                payload: self.frame.output_object(self.cx, output),
-            },
+            OutputKind::Tensor(it) => {
+                let payload = self.frame.output_object(self.cx, output);
+                if it.dtype == DType::Str {
+                    self.cx.support(Support::KeepStrings, &[payload]);
+                }
+                Held { tag: self.cx.int(i64::from(TypeIndex::TENSOR)), payload }
+            }
             OutputKind::Object(id) => {
                 let held = self.held(*id);
                 self.retain(held);
@@ -431,6 +442,9 @@ impl Entry<'_, '_, '_> {
                 self.cx.b.ins().iadd(start, offset)
             }
             BufferRef::Constant(id) => {
+                if let Some(place) = self.input.strings.get_index_of(&id) {
+                    return self.frame.object_data(self.cx, self.string_place(place));
+                }
                 let symbol = constant(self, id);
                 match self.input.constants.outside(&symbol) {
                     Some(place) => self.outside(place),

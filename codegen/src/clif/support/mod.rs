@@ -34,6 +34,12 @@ pub(crate) enum Support {
     NewTensor,
     /// `(view: DLTensor) → tensor object` with its elements, null after an error was set.
     OwnTensor,
+    /// `(data, count) → tensor object` of strings, null after an error was set; the host must know them.
+    NewStrings,
+    /// `(tensor object)`: takes references to its strings; the host must know them.
+    KeepStrings,
+    /// `(string, string) → i32`: whether they are equal; the host must know them.
+    EqualStrings,
     /// `(object)`; null is allowed.
     Release,
     /// `(object or other payload, tag)`: gives up the reference of an `Any`, if it has one.
@@ -70,11 +76,14 @@ pub(crate) enum Support {
 
 pub(crate) use error::Form;
 
-const ALL: [(Support, &str, &[Type], &[Type]); 20] = [
+const ALL: [(Support, &str, &[Type], &[Type]); 23] = [
     (Support::Alloc, "alloc", &[I, I], &[I]),
     (Support::Free, "free", &[I, I], &[]),
     (Support::NewTensor, "new_tensor", &[types::I32, types::I32, I, I], &[I]),
     (Support::OwnTensor, "own_tensor", &[I], &[I]),
+    (Support::NewStrings, "new_strings", &[I, I], &[I]),
+    (Support::KeepStrings, "keep_strings", &[I], &[]),
+    (Support::EqualStrings, "equal_strings", &[I, I], &[types::I32]),
     (Support::Release, "release", &[I], &[]),
     (Support::ReleaseAny, "release_any", &[I, I], &[]),
     (Support::RetainAny, "retain_any", &[I, I], &[]),
@@ -177,6 +186,7 @@ pub(crate) fn unit(target: Target, symbol: &str) -> Option<Unit> {
         Support::Free => free(cx, args),
         Support::NewTensor => object::new_tensor(cx, args),
         Support::OwnTensor => object::own_tensor(cx, args),
+        Support::NewStrings | Support::KeepStrings | Support::EqualStrings => strings(cx, function, args),
         Support::Release => object::release(cx, args),
         Support::ReleaseAny => object::release_any(cx, args),
         Support::RetainAny => object::retain_any(cx, args),
@@ -217,6 +227,19 @@ fn raw_alloc(cx: &mut FunctionCx<'_>, bytes: Value) -> Value {
 fn raw_free(cx: &mut FunctionCx<'_>, pointer: Value) {
     let raw = cx.b.ins().load(I, MemFlagsData::trusted(), pointer, -ALIGN as i32);
     cx.call(Symbol::Import("free".to_owned()), &[I], &[], &[raw]);
+}
+
+/// What the host does with strings.
+fn strings(cx: &mut FunctionCx<'_>, function: Support, args: &[Value]) {
+    let field = match function {
+        Support::NewStrings => offset_of!(HostTable, strings_new),
+        Support::KeepStrings => offset_of!(HostTable, strings_keep),
+        _ => offset_of!(HostTable, strings_equal),
+    };
+    let (_, params, returns) = entry(function);
+    let host = cx.host();
+    let result = cx.host_call(host, field, params, returns, args);
+    cx.b.ins().return_(&Vec::from_iter(result));
 }
 
 fn alloc(cx: &mut FunctionCx<'_>, args: &[Value]) {
