@@ -11,7 +11,7 @@ use orogen_abi::{Any, DLDataType, HOST_VERSION, HostTable, LoopBody, Object, Typ
 use crate::error::{RuntimeError, contain, raise, raise_error, raised_within};
 use crate::object;
 use crate::tensor::{Tensor, strings};
-use crate::{host_function, pool, value, workspace};
+use crate::{cell, host_function, pool, value, workspace};
 
 /// The most items of an array, so that their size in bytes is no surprise.
 const MOST_ITEMS: usize = 1 << 32;
@@ -75,7 +75,7 @@ unsafe extern "C" fn strings_keep(tensor: *mut Object) {
 
 unsafe extern "C" fn strings_equal(a: *const Object, b: *const Object) -> i32 {
     // SAFETY: the caller gives live strings or null.
-    i32::from(a == b || unsafe { strings::bytes(a) == strings::bytes(b) })
+    i32::from(a == b || unsafe { cell::bytes(a) == cell::bytes(b) })
 }
 
 unsafe extern "C" fn array_new(capacity: i64) -> *mut Object {

@@ -30,6 +30,7 @@
 //! calls), `pool` and `workspace`.
 #![allow(unsafe_code, reason = "this crate is the border to generated code")]
 
+mod cell;
 mod error;
 mod function;
 mod host;

@@ -1,7 +1,7 @@
 //! Comparing outputs with expected ones.
 
 use crate::npz;
-use orogen_ir::types::TensorData;
+use orogen_ir::types::{DType, TensorData};
 use orogen_runtime::Tensor;
 
 /// How far an output is from the expected one.
@@ -19,6 +19,16 @@ pub(crate) fn difference(got: &Tensor, expected: &Tensor) -> Difference {
     if got.shape() != expected.shape() {
         let note = format!("shape {:?} instead of {:?}", got.shape(), expected.shape());
         return Difference { relative: f64::INFINITY, note: Some(note) };
+    }
+    if let (Ok(got), Ok(expected)) = (got.strings(), expected.strings()) {
+        let differs = got.iter().zip(&expected).enumerate().find(|it| it.1.0 != it.1.1);
+        return match differs {
+            Some((i, (a, b))) => {
+                let note = format!("element {i} is {a:?} instead of {b:?}");
+                Difference { relative: f64::INFINITY, note: Some(note) }
+            }
+            None => Difference { relative: 0.0, note: None },
+        };
     }
     let (Some(got), Some(expected)) = (values(got), values(expected)) else {
         let note = format!("type {} instead of {}", got.dtype(), expected.dtype());
@@ -47,7 +57,7 @@ pub(crate) fn difference(got: &Tensor, expected: &Tensor) -> Difference {
     Difference { relative, note: None }
 }
 
-/// All elements as f64, of complex numbers both parts; 64-bit integers beyond 2^53 are rounded.
+/// All elements as f64, but of strings; of complex numbers both parts; 64-bit integers beyond 2^53 are rounded.
 pub(crate) fn values(tensor: &Tensor) -> Option<Vec<f64>> {
     macro_rules! of {
         ($($ty:ty => $convert:expr),*) => {
@@ -59,7 +69,8 @@ pub(crate) fn values(tensor: &Tensor) -> Option<Vec<f64>> {
     of!(f32 => f64::from, f64 => f64::from, i8 => f64::from, i16 => f64::from, i32 => f64::from,
         i64 => |it| it as f64, u8 => f64::from, u16 => f64::from, u32 => f64::from, u64 => |it| it as f64,
         bool => |it| f64::from(u8::from(it)));
-    let (dtype, bytes) = (npz::row(tensor.dtype())?, tensor.as_bytes().ok()?);
+    let dtype = npz::row(tensor.dtype()).filter(|it| *it != DType::Str)?;
+    let bytes = tensor.as_bytes().ok()?;
     let count = bytes.len() / dtype.size();
     let data = TensorData::from_unpacked(dtype, vec![count as u64], bytes.to_vec().into()).ok()?;
     Some(data.parts().to_f64())
@@ -89,6 +100,15 @@ mod tests {
         };
         assert_eq!(values(&half([0x3c00, 0xc000])), Some(vec![1.0, -2.0]));
         assert_eq!(difference(&half([0x3c00, 0xc000]), &tensor(&[1.0, -4.0])).relative, 0.5);
+    }
+
+    #[test]
+    fn strings_are_equal_or_not() {
+        let strings = |it: [&str; 2]| Tensor::from_strings(&[2], &it).expect("strings");
+        assert_eq!(difference(&strings(["a", ""]), &strings(["a", ""])).relative, 0.0);
+        let other = difference(&strings(["a", "b"]), &strings(["a", ""]));
+        assert_eq!(other.note.as_deref(), Some("element 1 is \"b\" instead of \"\""));
+        assert_eq!(difference(&strings(["1", "2"]), &tensor(&[1.0, 2.0])).relative, f64::INFINITY);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::npz::{self, Archive, for_input};
 use crate::objects::{self, Kind};
 use indexmap::IndexMap;
 use orogen_abi::signature::{Dim, Function, Parameter};
+use orogen_ir::types::DType;
 use orogen_runtime::{Library, RunOptions, Tensor, Value};
 use std::path::Path;
 
@@ -104,7 +105,7 @@ fn random(function: &Function, seed: u64, dims: &[(String, u64)]) -> Result<Vec<
         .collect()
 }
 
-/// Floats in [−1, 1), integers 0 or 1: valid for masks and for indices into anything of two elements.
+/// Floats in [−1, 1), integers 0 or 1, also as text: valid for masks and for indices into anything of two elements.
 fn random_tensor(input: &Parameter, sizes: &IndexMap<&str, u64>, state: &mut u64) -> Result<Tensor, Failure> {
     let size = |dim: &Dim| dim.symbol().and_then(|it| sizes.get(it.as_str()).copied()).unwrap_or(1);
     let shape: Vec<i64> = input
@@ -116,6 +117,10 @@ fn random_tensor(input: &Parameter, sizes: &IndexMap<&str, u64>, state: &mut u64
         })
         .collect();
     let mut tensor = Tensor::zeros(input.dtype, &shape).map_err(Failure::Run)?;
+    if npz::row(input.dtype) == Some(DType::Str) {
+        let texts: Vec<String> = (0..tensor.len()).map(|_| (next(state) >> 63).to_string()).collect();
+        return Tensor::from_strings(&shape, &texts).map_err(Failure::Run);
+    }
     macro_rules! fill {
         ($($ty:ty => $value:expr),*) => {
             $(if let Ok(values) = tensor.as_mut_slice::<$ty>() {

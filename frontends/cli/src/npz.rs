@@ -2,7 +2,7 @@
 //!
 //! Of a type that the format lacks, arrays of the narrowest one that it has and that holds every value stand for it: f32 for
 //! bf16 and floats of 8 and 4 bits, i8 and u8 for integers narrower than a byte. As inputs, such arrays are taken for
-//! them, rounded or saturated to the nearest value.
+//! them, rounded or saturated to the nearest value. Strings are arrays of fixed-width text, which NumPy calls `<U`.
 
 use crate::failure::Failure;
 use crate::files;
@@ -78,9 +78,40 @@ fn tensor(array: &Array) -> Result<Tensor, String> {
         .map(|it| i64::try_from(*it))
         .collect::<Result<_, _>>()
         .map_err(|it| it.to_string())?;
+    if let Kind::Text(characters) = array.kind {
+        let texts = texts(&array.bytes, characters as usize)?;
+        return Tensor::from_strings(&shape, &texts).map_err(|it| it.to_string());
+    }
     let dtype = DType::ALL.into_iter().find(|it| kind(*it) == Some(array.kind));
     let (code, bits) = dtype.ok_or("elements without a type here")?.row().dlpack;
     Tensor::from_bytes(DLDataType::new(code, bits), &shape, &array.bytes).map_err(|it| it.to_string())
+}
+
+/// Strings of so many characters at most; zeros at the end are none of them, as in NumPy.
+fn texts(bytes: &[u8], characters: usize) -> Result<Vec<String>, String> {
+    let character = |it: &[u8]| {
+        let code = it.iter().rev().fold(0, |code, byte| code << 8 | u32::from(*byte));
+        char::from_u32(code).ok_or_else(|| format!("{code:#x} is no character"))
+    };
+    let text = |it: &[u8]| {
+        let text: String = it.chunks_exact(4).map(character).collect::<Result<_, _>>()?;
+        Ok(text.trim_end_matches('\0').to_owned())
+    };
+    // Text of no characters has no bytes to count it by: there is none.
+    bytes.chunks_exact(4 * characters.max(1)).map(text).collect()
+}
+
+/// An array of strings, of as many characters as the longest has.
+fn text_array(tensor: &Tensor, shape: Vec<u64>) -> Result<Array, String> {
+    let texts = tensor.strings().map_err(|it| it.to_string())?;
+    let characters = texts.iter().map(|it| it.chars().count()).max().unwrap_or(0).max(1);
+    let mut bytes = Vec::new();
+    for (i, text) in (1..).zip(&texts) {
+        bytes.extend(text.chars().flat_map(|it| u32::from(it).to_le_bytes()));
+        bytes.resize(i * 4 * characters, 0);
+    }
+    let characters = u32::try_from(characters).map_err(|it| it.to_string())?;
+    Ok(Array { kind: Kind::Text(characters), shape, bytes })
 }
 
 /// The type whose arrays stand for those of a type that the format lacks: the narrowest that it has and that holds every
@@ -130,6 +161,9 @@ fn array(tensor: &Tensor) -> Result<Array, String> {
         .map(|it| u64::try_from(*it))
         .collect::<Result<_, _>>()
         .map_err(|it| it.to_string())?;
+    if row(tensor.dtype()) == Some(DType::Str) {
+        return text_array(tensor, shape);
+    }
     let bytes = tensor.as_bytes().map_err(|it| it.to_string())?;
     let none = || format!("it has type {}, which .npz cannot hold", tensor.dtype());
     let dtype = row(tensor.dtype()).ok_or_else(none)?;
@@ -147,6 +181,14 @@ mod tests {
     fn every_type_survives_a_file() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x.npz");
+        for words in [&["a", "", "日本 ü", "a\0b"][..], &["", ""], &[]] {
+            let tensor = Tensor::from_strings(&[words.len() as i64, 1], words).expect("strings");
+            write(&path, &[("s".to_string(), &tensor)]).expect("it can be written");
+            let back = Archive::open(&path).and_then(|mut it| it.read("s")).expect("it is there");
+            assert_eq!(back.shape(), tensor.shape());
+            assert_eq!(back.strings().expect("strings"), words);
+        }
+        assert!(texts(&[0, 0, 0x11, 0], 1).is_err());
         for (i, it) in DType::ALL.iter().filter(|it| kind(**it).is_some()).enumerate() {
             let (code, bits) = it.row().dlpack;
             let dtype = DLDataType::new(code, bits);

@@ -6,6 +6,7 @@
 use crate::failure::Failure;
 use crate::npz::{Archive, for_input};
 use orogen_abi::signature::Parameter;
+use orogen_ir::types::DType;
 use orogen_runtime::{DLDataType, Tensor, Value};
 
 /// What an object is.
@@ -78,8 +79,10 @@ pub(crate) fn read(
 
 /// An element as an input: only its type matters.
 fn element(input: &Parameter) -> Parameter {
-    let bf16 = input.object.as_deref().is_some_and(|it| it.contains("Tensor<bf16"));
-    Parameter::new(&input.name, if bf16 { DLDataType::BF16 } else { DLDataType::F32 })
+    let ty = input.object.as_deref().and_then(|it| it.split_once("Tensor<"));
+    let name = ty.and_then(|it| it.1.split([',', '>']).next());
+    let (code, bits) = name.and_then(|it| it.parse().ok()).unwrap_or(DType::F32).row().dlpack;
+    Parameter::new(&input.name, DLDataType::new(code, bits))
 }
 
 /// The tensors of results, each with its name: those of a sequence are numbered, and an empty one has an empty tensor.

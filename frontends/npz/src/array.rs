@@ -12,6 +12,8 @@ macro_rules! kinds {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Kind {
             $(#[doc = $what] $name,)*
+            /// Text of up to so many characters, each in 32 bits of UTF-32, filled up with zeros.
+            Text(u32),
         }
 
         impl Kind {
@@ -38,24 +40,31 @@ kinds! {
 }
 
 impl Kind {
-    fn row(self) -> (Kind, &'static str, usize, usize) {
-        *Kind::ALL.iter().find(|it| it.0 == self).expect("every kind has a row")
+    /// The row of a kind of one size.
+    fn row(self) -> Option<(Kind, &'static str, usize, usize)> {
+        Kind::ALL.iter().find(|it| it.0 == self).copied()
     }
 
     /// Bytes of an element.
     pub fn size(self) -> usize {
-        self.row().2
+        match self {
+            Kind::Text(characters) => 4 * characters as usize,
+            kind => kind.row().map_or(0, |it| it.2),
+        }
     }
 
     /// Bytes of what has a byte order: an element, or one of the parts that it is made of.
     fn part(self) -> usize {
-        self.row().3
+        self.row().map_or(4, |it| it.3)
     }
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.row().1)
+        match self {
+            Kind::Text(characters) => write!(f, "U{characters}"),
+            kind => f.write_str(kind.row().map_or("", |it| it.1)),
+        }
     }
 }
 
@@ -63,6 +72,9 @@ impl FromStr for Kind {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Kind, Error> {
+        if let Some(characters) = text.strip_prefix('U').and_then(|it| it.parse().ok()) {
+            return Ok(Kind::Text(characters));
+        }
         let row = Kind::ALL.iter().find(|it| it.1 == text);
         row.map(|it| it.0).ok_or_else(|| Error::new(format!("elements of type `{text}` are not supported")))
     }

@@ -148,7 +148,7 @@ fn typed_data(tensor: &TensorProto, dtype: DType) -> Vec<u8> {
         DType::F32 => tensor.float_data.iter().flat_map(|it| it.to_le_bytes()).collect(),
         DType::F64 => tensor.double_data.iter().flat_map(|it| it.to_le_bytes()).collect(),
         DType::I64 => tensor.int64_data.iter().flat_map(|it| it.to_le_bytes()).collect(),
-        DType::U64 | DType::U32 => {
+        dtype if dtype.is_int_of(&[32, 64]) && !dtype.is_signed_int() => {
             tensor.uint64_data.iter().flat_map(|it| it.to_le_bytes().into_iter().take(size)).collect()
         }
         DType::Bool => tensor.int32_data.iter().map(|it| u8::from(*it != 0)).collect(),

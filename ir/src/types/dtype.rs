@@ -195,6 +195,16 @@ impl DType {
         matches!(self.row().kind, Kind::Signed | Kind::Unsigned)
     }
 
+    /// Whether it is an integer type of one of these widths, in bits.
+    pub fn is_int_of(self, widths: &[u32]) -> bool {
+        self.is_int() && widths.contains(&self.width())
+    }
+
+    /// Whether it is a floating-point type of one of these widths, in bits.
+    pub fn is_float_of(self, widths: &[u32]) -> bool {
+        self.is_float() && widths.contains(&self.width())
+    }
+
     /// Whether elements are integers or bool, which are computed with as the low bits of an `i64`.
     pub const fn is_integral(self) -> bool {
         matches!(self.row().kind, Kind::Bool | Kind::Signed | Kind::Unsigned)

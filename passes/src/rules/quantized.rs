@@ -136,7 +136,7 @@ fn name_dequantize(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> 
     let widened = difference.as_ref().map_or(numbers, |it| it.args[0]);
     let x = rewriter.definition_by(widened, "cast")?.args[0];
     let dtype = dtype_of(rewriter, x)?;
-    if !is_number || !matches!(dtype, DType::I8 | DType::U8 | DType::I16 | DType::U16) {
+    if !is_number || !dtype.is_int_of(&[8, 16]) {
         return None;
     }
     let mut args = vec![x, scale];
@@ -227,7 +227,7 @@ fn factors(rewriter: &mut dyn Rewriter, a: &Quantized, b: &Quantized) -> Vec<Val
 
 /// The type of products that are scaled in f32.
 pub(super) fn result_type(rewriter: &mut dyn Rewriter, value: Value) -> Option<DType> {
-    dtype_of(rewriter, value).filter(|it| matches!(it, DType::F32 | DType::F16 | DType::BF16))
+    dtype_of(rewriter, value).filter(|it| it.is_float_of(&[16, 32]))
 }
 
 /// `matmul(dequantize(a), dequantize(b)) = matmul_integer(a, b) · (scale of a · scale of b)`.

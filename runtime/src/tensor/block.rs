@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use orogen_abi::{AllocHeader, DLDataType, DLDevice, DLTensor, Object, TensorObject, TypeIndex};
 
 use crate::error::RuntimeError;
-use crate::object::ObjectRef;
-use crate::tensor::{storage, strings};
+use crate::object::{self, ObjectRef};
+use crate::tensor::storage;
 
 /// Alignment of element storage, in bytes: one cache line, one AVX-512 register.
 pub const ALIGNMENT: usize = 64;
@@ -172,6 +172,26 @@ pub(super) fn block_of(object: &ObjectRef) -> Option<&Block> {
     Some(unsafe { &*object.as_ptr().cast::<u8>().sub(offset_of!(Block, object)).cast::<Block>() })
 }
 
+/// Visits the strings of a tensor.
+///
+/// # Safety
+/// The elements are row-major, and live strings or null.
+pub(super) unsafe fn for_each_string(tensor: &DLTensor, mut visit: impl FnMut(NonNull<Object>)) {
+    let shape = match tensor.ndim {
+        0 => &[][..],
+        // SAFETY: a tensor has `ndim` extents.
+        ndim => unsafe { std::slice::from_raw_parts(tensor.shape, ndim as usize) },
+    };
+    let count = measure(tensor.dtype, shape).map_or(0, |it| it.0);
+    let data = tensor.data.cast::<*mut Object>();
+    for i in 0..count {
+        // SAFETY: by contract.
+        if let Some(object) = NonNull::new(unsafe { data.add(i).read() }) {
+            visit(object);
+        }
+    }
+}
+
 /// Ends a tensor object of this module.
 unsafe extern "C" fn delete(object: *mut c_void, flags: i32) {
     // SAFETY: the header leads here only for objects inside a block (see `new`).
@@ -181,7 +201,7 @@ unsafe extern "C" fn delete(object: *mut c_void, flags: i32) {
         let block_ref = unsafe { &*block };
         if block_ref.owns_strings.load(Ordering::Acquire) {
             // SAFETY: the tensor has a reference to each of its elements, and nobody else looks at them.
-            unsafe { strings::release(&block_ref.object.dl_tensor) };
+            unsafe { for_each_string(&block_ref.object.dl_tensor, |it| object::release(it)) };
         }
         // SAFETY: no strong reference is left, so nothing else looks at the keeper.
         let keeper = unsafe { (*block).keeper.take() };

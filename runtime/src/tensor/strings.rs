@@ -8,13 +8,13 @@
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 
-use orogen_abi::{DLDataType, DLTensor, Object, StrObject, TypeIndex};
+use orogen_abi::{DLDataType, Object};
 
 use super::block;
 use super::{Data, Tensor};
+use crate::cell::{bytes, new_str};
 use crate::error::RuntimeError;
 use crate::object::{self, ObjectRef};
-use crate::value::new_str;
 
 impl Tensor {
     /// A tensor of strings, row-major.
@@ -83,7 +83,7 @@ impl Tensor {
             && !block.owns_strings.swap(true, Ordering::AcqRel)
         {
             // SAFETY: elements are live strings or null (law T4).
-            unsafe { for_each(self.dl_tensor(), |it| std::mem::forget(object::retain(it))) };
+            unsafe { block::for_each_string(self.dl_tensor(), |it| std::mem::forget(object::retain(it))) };
         }
     }
 }
@@ -98,52 +98,6 @@ pub(crate) unsafe fn keep(tensor: NonNull<Object>) {
     if let Ok(tensor) = Tensor::from_object(tensor) {
         tensor.own_strings();
     }
-}
-
-/// Gives back the references to all strings of a tensor.
-///
-/// # Safety
-/// The tensor has a reference to each, which ends.
-pub(super) unsafe fn release(tensor: &DLTensor) {
-    // SAFETY: by contract.
-    unsafe { for_each(tensor, |it| object::release(it)) };
-}
-
-/// # Safety
-/// The elements are row-major, and live strings or null.
-unsafe fn for_each(tensor: &DLTensor, mut visit: impl FnMut(NonNull<Object>)) {
-    let shape = match tensor.ndim {
-        0 => &[][..],
-        // SAFETY: a tensor has `ndim` extents.
-        ndim => unsafe { std::slice::from_raw_parts(tensor.shape, ndim as usize) },
-    };
-    let count = block::measure(tensor.dtype, shape).map_or(0, |it| it.0);
-    let data = tensor.data.cast::<*mut Object>();
-    for i in 0..count {
-        // SAFETY: by contract.
-        if let Some(object) = NonNull::new(unsafe { data.add(i).read() }) {
-            visit(object);
-        }
-    }
-}
-
-/// The bytes of a string; none of null, and of what is no string.
-///
-/// # Safety
-/// `text` is null, or a live object for as long as the bytes are used.
-pub(crate) unsafe fn bytes<'a>(text: *const Object) -> &'a [u8] {
-    // SAFETY: live by contract.
-    let Some(header) = (unsafe { text.as_ref() }) else { return &[] };
-    if header.type_index != TypeIndex::STR {
-        return &[];
-    }
-    // SAFETY: the tag says that this is a string object.
-    let bytes = unsafe { (*text.cast::<StrObject>()).bytes };
-    if bytes.size == 0 || bytes.data.is_null() {
-        return &[];
-    }
-    // SAFETY: a string object owns `size` bytes at `data`.
-    unsafe { std::slice::from_raw_parts(bytes.data.cast::<u8>(), bytes.size) }
 }
 
 /// References are no bytes that anybody may make.

@@ -151,6 +151,10 @@ fn are_classes(tensor: &Tensor, labels: &[String]) -> bool {
 
 /// The first elements, or the likeliest classes along the last dimension of the first row.
 fn summary(tensor: &Tensor, labels: Option<&[String]>) -> String {
+    if let Ok(texts) = tensor.strings() {
+        let shown: Vec<String> = texts.iter().take(SHOWN).map(|it| format!("{it:?}")).collect();
+        return shown.join(" ") + if texts.len() > SHOWN { " …" } else { "" };
+    }
     let Some(values) = values(tensor) else { return "…".to_string() };
     if let Some(labels) = labels
         && are_classes(tensor, labels)
