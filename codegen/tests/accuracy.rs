@@ -96,7 +96,7 @@ impl Column {
     }
 }
 
-/// `y[i] = f(x[i])`; of two operands, `x[i]^z[i]`. Integer division keeps vector code away.
+/// `y[i] = f(x[i])`; of two operands, `x[i]^z[i]`. A remainder of `f64` keeps vector code away.
 fn program(op: Option<UnaryOp>, dtype: DType, scalar: bool) -> TensorProgram {
     let mut b = ProgramBuilder::new("function");
     let n = b.size("n");
@@ -116,9 +116,11 @@ fn program(op: Option<UnaryOp>, dtype: DType, scalar: bool) -> TensorProgram {
         if !scalar {
             return Ok(value);
         }
-        let (i, zero) = (b.dim(at[0], DType::I64)?, b.int(0, DType::I64)?);
-        let quotient = b.binary(BinaryOp::Div, zero, i)?;
-        let always = b.compare(CompareOp::Eq, quotient, zero)?;
+        let i = b.dim(at[0], DType::I64)?;
+        let (i, zero, one) = (b.cast(DType::F64, i), b.float(0.0, DType::F64)?, b.float(1.0, DType::F64)?);
+        let divisor = b.binary(BinaryOp::Add, i, one)?;
+        let rest = b.binary(BinaryOp::Fmod, zero, divisor)?;
+        let always = b.compare(CompareOp::Eq, rest, zero)?;
         b.select(always, value, x)
     })
     .unwrap();

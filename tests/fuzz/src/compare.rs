@@ -1,9 +1,13 @@
 //! Values: how they are made, and when two are the same.
 
+use crate::guard;
 use orogen_abi::DLDataType;
 use orogen_ir::generate::Random;
 use orogen_ir::types::{DType, TensorData};
 use orogen_runtime::Tensor;
+
+/// Most bytes of an input.
+const MOST_INPUT: u64 = 1 << 20;
 
 /// Words of texts of programs in which a difference in the last bit may be a difference in the result.
 const JUMPS: [&str; 16] = [
@@ -17,7 +21,7 @@ pub(crate) fn is_smooth(text: &str) -> bool {
 }
 
 /// Fills memory of a type with values that programs can do something with.
-pub(crate) fn fill(dtype: DLDataType, bytes: &mut [u8], random: &mut Random) {
+fn fill(dtype: DLDataType, bytes: &mut [u8], random: &mut Random) {
     match dtype {
         DLDataType::F32 => {
             bytes
@@ -42,16 +46,35 @@ pub(crate) fn fill(dtype: DLDataType, bytes: &mut [u8], random: &mut Random) {
                     0 if size > 1 => random.pick(&[-1, 100, i64::MAX, i64::MIN, 1 << 33]),
                     _ => random.below(2) as i64,
                 };
-                it.copy_from_slice(&value.to_le_bytes()[..size]);
+                // Complex numbers have a real part.
+                let count = size.min(8);
+                it[..count].copy_from_slice(&value.to_le_bytes()[..count]);
             });
         }
     }
 }
 
+/// A tensor that a function is given, between guard pages; `None` when it would be large.
+pub(crate) fn input(dtype: DLDataType, dims: &[i64], at_start: bool, random: &mut Random) -> Option<Tensor> {
+    let bytes = dims.iter().try_fold(dtype.byte_size() as u64, |product, extent| {
+        product.checked_mul(u64::try_from(*extent).ok()?).filter(|it| *it <= MOST_INPUT)
+    })?;
+    if dtype == DLDataType::HANDLE {
+        let texts: Vec<&str> = (0..bytes / 8).map(|_| random.pick(&["", "a", "b", "ü\u{0}"])).collect();
+        return Tensor::from_strings(dims, &texts).ok();
+    }
+    let mut data = vec![0; bytes as usize];
+    fill(dtype, &mut data, random);
+    guard::tensor(dtype, dims, &data, at_start).ok()
+}
+
 /// A tensor as the interpreters take it.
 pub(crate) fn data(tensor: &Tensor) -> Option<TensorData> {
     let dtype: DType = tensor.dtype().to_string().parse().ok()?;
-    let dims = tensor.shape().iter().map(|it| u64::try_from(*it)).collect::<Result<_, _>>().ok()?;
+    let dims: Vec<u64> = tensor.shape().iter().map(|it| u64::try_from(*it)).collect::<Result<_, _>>().ok()?;
+    if dtype == DType::Str {
+        return TensorData::strings(&dims, tensor.strings().ok()?).ok();
+    }
     TensorData::from_unpacked(dtype, dims, tensor.as_bytes().ok()?.to_vec().into()).ok()
 }
 
@@ -70,6 +93,9 @@ pub(crate) fn differ(found: &[TensorData], wanted: &[TensorData], smooth: bool) 
             DType::F16 | DType::BF16 => 0.1,
             _ => 2e-3,
         };
+        if a.dtype() == DType::Str && a.content() != b.content() {
+            return Some(format!("output {i} has other strings"));
+        }
         let (a, b) = (a.to_f64(), b.to_f64());
         let largest = b.iter().filter(|it| it.is_finite()).fold(1.0f64, |most, it| most.max(it.abs()));
         let close = |a: f64, b: f64| {

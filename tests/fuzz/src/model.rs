@@ -1,10 +1,9 @@
 //! Whole models: import, both paths, a run between guard pages, the interpreter.
 
-use crate::compare::{data, fill};
+use crate::compare::{data, input};
 use crate::outcome::Outcome;
-use crate::plans::MOST_INPUT;
 use crate::setup::Setup;
-use crate::{guard, mutate, plans};
+use crate::{mutate, plans};
 use orogen::{CompileOptions, Entry, Library, Lowered, Model, OptIn, Step};
 use orogen_abi::signature::{Dim, Function};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
@@ -149,9 +148,9 @@ fn planned(
 fn inputs(function: &Function, random: &mut Random, at_start: bool) -> Option<Vec<Tensor>> {
     let mut sizes: Vec<(String, i64)> = Vec::new();
     let mut tensors = Vec::new();
-    for input in &function.inputs {
+    for given in &function.inputs {
         let mut shape = Vec::new();
-        for dim in &input.dims {
+        for dim in &given.dims {
             shape.push(match dim {
                 Dim::Fixed(extent) => *extent,
                 Dim::Symbolic(name) => match sizes.iter().find(|it| it.0 == *name) {
@@ -164,12 +163,7 @@ fn inputs(function: &Function, random: &mut Random, at_start: bool) -> Option<Ve
                 },
             });
         }
-        let bytes = shape.iter().try_fold(input.dtype.byte_size() as u64, |product, extent| {
-            product.checked_mul(u64::try_from(*extent).ok()?).filter(|it| *it <= MOST_INPUT)
-        })?;
-        let mut data = vec![0; bytes as usize];
-        fill(input.dtype, &mut data, random);
-        tensors.push(guard::tensor(input.dtype, &shape, &data, at_start).ok()?);
+        tensors.push(input(given.dtype, &shape, at_start, random)?);
     }
     Some(tensors)
 }

@@ -1,7 +1,7 @@
 //! Call plans: what the verifier lets pass is run by the interpreter of plans, which checks every access for itself, and
 //! as code between pages that cannot be touched (laws Z3, Z4 and Z6).
 
-use crate::compare::{data, differ, fill};
+use crate::compare::{data, differ, input};
 use crate::guard;
 use orogen::Library;
 use orogen_abi::DLDataType;
@@ -17,8 +17,6 @@ use orogen_runtime::Tensor;
 
 /// Most steps of one evaluation.
 pub(crate) const STEPS: u64 = 1 << 22;
-/// Most bytes of an input.
-pub(crate) const MOST_INPUT: u64 = 1 << 20;
 
 /// What the interpreter says of an access that no index of data is to blame for: laws of kernels exclude it.
 const UNCHECKED: [&str; 2] = ["is loaded out of range", "is stored to out of range"];
@@ -127,10 +125,5 @@ pub(crate) fn inputs(plan: &CallPlan, random: &mut Random) -> Option<Vec<Tensor>
 /// A tensor between guard pages; `None` when it would be large.
 pub(crate) fn tensor(dtype: DType, dims: &[i64], at_start: bool, random: &mut Random) -> Option<Tensor> {
     let dtype: DLDataType = DLDataType::from_name(&dtype.to_string())?;
-    let bytes = dims.iter().try_fold(dtype.byte_size() as u64, |product, extent| {
-        product.checked_mul(u64::try_from(*extent).ok()?).filter(|it| *it <= MOST_INPUT)
-    })?;
-    let mut data = vec![0; bytes as usize];
-    fill(dtype, &mut data, random);
-    guard::tensor(dtype, dims, &data, at_start).ok()
+    input(dtype, dims, at_start, random)
 }
