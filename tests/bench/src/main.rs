@@ -108,8 +108,9 @@ fn main() -> Result<()> {
 /// What instructions allow where that is little: three ports take vector instructions of up to 256 bits in a cycle, two
 /// those of 512.
 const CEILINGS: &str = "\
-Where a share is small, instructions allow no more. In cycles of a core with three vector ports (two of 512 bits), of which \
-an element of f32 takes 0.5, as memory gives it, and a quotient 0.6 (0.75 without AVX):
+Where a share is small, these are the instructions that it takes: counted by hand, in part estimated, so bounds of this \
+code more than of the machine. In cycles of a core with three vector ports (two of 512 bits), of which an element of f32 takes \
+0.5, as memory gives it, and a quotient 0.6 (0.75 without AVX):
 
 - f16, baseline: a half is an `f32` after 10 instructions for four, and back after 19. A sum has 40, 3.3 cycles an element: \
 0.16; with one operand it is 2.5: 0.20.
@@ -120,7 +121,8 @@ allowed: 0.25 and 0.16, less what waits for a chain of 130 cycles.
 - i64 to and from f32, baseline: 24 and 28 instructions for two, 4 and 4.7 cycles where 0.75 are allowed: 0.19 and 0.16.
 - Products of i64: `vpmullq` and a sum are four for eight on AVX-512, 0.25 cycles where 0.06 are allowed: 0.25. On AVX2 five \
 for four, and a third of the exchange of halves, 0.5 where 0.125 are allowed: 0.25.
-- Strided slices of bytes, baseline: four elements at a time, as those of f32.
+- Strided slices of bytes, baseline: four elements at a time, as those of f32. Convolutions of i64 and transposed ones of \
+narrow integers on AVX2: loads and copies between the products. Both could be faster.
 ";
 
 fn head(effort: Effort) -> String {
