@@ -140,7 +140,7 @@ mod tests {
         for (text, clause) in [
             ("{'fortran_order': False, 'shape': ()}", "its header has no `descr`"),
             ("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': ()}", "elements with fields"),
-            ("{'descr': '<U5', 'fortran_order': False, 'shape': ()}", "elements of type `<U5`"),
+            ("{'descr': '|S5', 'fortran_order': False, 'shape': ()}", "elements of type `|S5`"),
             ("{'descr': '<f4', 'fortran_order': 0, 'shape': ()}", "its header says neither"),
             ("{'descr': '<f4', 'fortran_order': False, 'shape': 3}", "its header has no tuple"),
             ("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}", "its shape (-1,)"),
