@@ -94,6 +94,14 @@ impl Emitter {
         self.push(Instruction::with4(VEX_Vcmppd_ymm_ymm_ymmm256_imm8, other, other, limit, not_less))?;
         let least = self.splat_operand((-2f64.powi(63)).to_bits());
         self.push(Instruction::with4(VEX_Vblendvpd_ymm_ymm_ymmm256_ymm, full, self.full(a), least, other))?;
+        self.wholes_to_ints(dst, s, t)
+    }
+
+    /// The `i64` of what `number` holds, `f64` in `-2⁶³..=2⁶³`, truncated; 2⁶³ becomes the least integer. Leaves in `high` the
+    /// number by 2³², rounded down, and spoils `number`.
+    fn wholes_to_ints(&mut self, dst: VReg, number: VReg, high: VReg) -> Done {
+        use Code::*;
+        let [full, other, target] = [number, high, dst].map(|it| self.full(it));
         let (down, toward_zero) = (9u32, 11u32);
         self.push(Instruction::with3(VEX_Vroundpd_ymm_ymmm256_imm8, full, full, toward_zero))?;
         // The high half, a whole number of 2³².
@@ -107,17 +115,17 @@ impl Emitter {
         self.push(Instruction::with3(VEX_Vaddpd_ymm_ymm_ymmm256, full, full, bits))?;
         // So does the high half, of either sign.
         let bits = self.splat_operand(SMALL.to_bits());
-        self.push(Instruction::with3(VEX_Vaddpd_ymm_ymm_ymmm256, other, other, bits))?;
-        self.push(Instruction::with3(VEX_Vpsllq_ymm_ymm_imm8, other, other, 32))?;
+        self.push(Instruction::with3(VEX_Vaddpd_ymm_ymm_ymmm256, target, other, bits))?;
+        self.push(Instruction::with3(VEX_Vpsllq_ymm_ymm_imm8, target, target, 32))?;
         let (code, low) = (VEX_Vpblendd_ymm_ymm_ymmm256_imm8, 0b0101_0101u32);
-        self.push(Instruction::with4(code, self.full(dst), other, full, low))
+        self.push(Instruction::with4(code, target, target, full, low))
     }
 
     /// As [`Emitter::doubles_to_ints`], saturated, NaN as 0.
     pub(super) fn doubles_to_ints_saturated(&mut self, dst: VReg, a: VReg) -> Done {
         use Code::*;
         let (s, t) = (self.scratch(), self.spare());
-        let [full, other, target] = [s, t, dst].map(|it| self.full(it));
+        let [full, other] = [s, t].map(|it| self.full(it));
         let (ordered, equal) = (7u32, 0u32);
         let compare = VEX_Vcmppd_ymm_ymm_ymmm256_imm8;
         self.push(Instruction::with4(compare, full, self.full(a), self.full(a), ordered))?;
@@ -126,20 +134,7 @@ impl Emitter {
         self.push(Instruction::with3(VEX_Vmaxpd_ymm_ymm_ymmm256, full, full, least))?;
         let limit = self.splat_operand(2f64.powi(63).to_bits());
         self.push(Instruction::with3(VEX_Vminpd_ymm_ymm_ymmm256, full, full, limit))?;
-        let (down, toward_zero) = (9u32, 11u32);
-        self.push(Instruction::with3(VEX_Vroundpd_ymm_ymmm256_imm8, full, full, toward_zero))?;
-        let scale = self.splat_operand(2f64.powi(-32).to_bits());
-        self.push(Instruction::with3(VEX_Vmulpd_ymm_ymm_ymmm256, other, full, scale))?;
-        self.push(Instruction::with3(VEX_Vroundpd_ymm_ymmm256_imm8, other, other, down))?;
-        let back = self.splat_operand(2f64.powi(32).to_bits());
-        self.push(Instruction::with3(VEX_Vfnmadd231pd_ymm_ymm_ymmm256, full, other, back))?;
-        let bits = self.splat_operand(2f64.powi(52).to_bits());
-        self.push(Instruction::with3(VEX_Vaddpd_ymm_ymm_ymmm256, full, full, bits))?;
-        let bits = self.splat_operand(SMALL.to_bits());
-        self.push(Instruction::with3(VEX_Vaddpd_ymm_ymm_ymmm256, target, other, bits))?;
-        self.push(Instruction::with3(VEX_Vpsllq_ymm_ymm_imm8, target, target, 32))?;
-        let (code, low) = (VEX_Vpblendd_ymm_ymm_ymmm256_imm8, 0b0101_0101u32);
-        self.push(Instruction::with4(code, target, target, full, low))?;
+        self.wholes_to_ints(dst, s, t)?;
         // 2⁶³ became the least integer, which is one more than the most.
         let half = self.splat_operand(2f64.powi(31).to_bits());
         self.push(Instruction::with4(compare, other, other, half, equal))?;
