@@ -533,3 +533,42 @@ fn transforms_of_what_is_no_signal_are_refused() {
     let long = [D::N(1), D::N(1 << 20), D::N(1)];
     refused(transform(&long, FLOAT, vec![]), "is larger than matrices of 8388608 elements allow");
 }
+
+#[test]
+fn weights_in_blocks_that_do_not_fit_are_refused() {
+    // 32 by 2 weights of 4 bits in blocks of 32: 16 bytes and a scale for each column.
+    let product = |attributes: &[(&str, i64)], bytes: usize, operands: &[&str]| {
+        let all = [("K", 32), ("N", 2), ("block_size", 32), ("bits", 4)];
+        let own = |name: &str| attributes.iter().any(|it| it.0 == name);
+        let rest = all.iter().filter(|it| !own(it.0));
+        let list = attributes.iter().chain(rest).map(|it| int(it.0, it.1)).collect();
+        let weights = TensorProto {
+            name: "w".into(),
+            dims: vec![2, 1, bytes as i64 / 2],
+            data_type: data_type::UINT8,
+            raw_data: Some(vec![0x88; bytes].into()),
+            ..TensorProto::default()
+        };
+        let constants =
+            vec![weights, f32_tensor("scales", &[2], &[1.0, 0.5]), i64_tensor("order", &[32], &[0; 32])];
+        let inputs = vec![value("x", data_type::FLOAT, &[D::S("n"), D::N(32)])];
+        let mut proto =
+            model(21, graph(inputs, constants, vec![node("MatMulNBits", operands, &["y"], list)], &["y"]));
+        proto.opset_import.push(OperatorSetIdProto { domain: "com.microsoft".into(), version: 1 });
+        proto.graph.as_mut().unwrap().node[0].domain = "com.microsoft".into();
+        proto
+    };
+    let plain = ["x", "w", "scales"];
+    run(product(&[], 32, &plain)).expect("a product");
+    refused(
+        product(&[], 32, &["x", "w", "scales", "", "order"]),
+        "an order of the sum (`g_idx`) is not supported",
+    );
+    refused(product(&[("weight_prepacked", 1)], 32, &plain), "`weight_prepacked`");
+    refused(product(&[("K", 0)], 32, &plain), "its `K` is missing or out of range");
+    refused(product(&[("N", i64::MAX)], 32, &plain), "its `N` is missing or out of range");
+    refused(product(&[("block_size", 24)], 32, &plain), "must be a power of two from 16 on");
+    refused(product(&[("bits", 3)], 32, &plain), "weights of 3 bits are not supported");
+    refused(product(&[], 30, &plain), "the tensor needs 32 bytes but has 30");
+    refused(product(&[("K", (1 << 31) - 1), ("N", (1 << 31) - 1)], 32, &plain), "the tensor");
+}
