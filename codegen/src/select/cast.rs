@@ -128,7 +128,12 @@ impl VectorExpr {
         let (zero, low) = (self.bits(0), self.bits(0x7FF));
         let exact = self.combine(BinaryOp::IntEq, high, zero);
         let lost = self.combine(BinaryOp::AndNot, exact, low);
-        // With as many ones, the lost bits carry into the last one unless all are zeros.
+        self.sticky(x, lost)
+    }
+
+    /// Bits without the lowest ones that are set in `lost`; the one above them says whether there were any.
+    fn sticky(&mut self, x: Node, lost: Node) -> Node {
+        // With as many ones, the lost bits carry into that one unless all are zeros.
         let cut = self.combine(BinaryOp::And, x, lost);
         let carried = self.combine(BinaryOp::IntAdd, cut, lost);
         let odd = self.combine(BinaryOp::Or, x, carried);
@@ -138,13 +143,8 @@ impl VectorExpr {
     /// An `f64` of as many digits as an `f32` has, the last of them odd if there were more; for types of fewer digits
     /// and a narrower range.
     fn single_to_odd(&mut self, x: Node) -> Node {
-        let [low, last] = [(1 << 29) - 1, 1 << 29].map(|it| self.bits(it));
-        let cut = self.combine(BinaryOp::And, x, low);
-        let inexact = self.not_zero(cut);
-        let sticky = self.combine(BinaryOp::And, inexact, last);
-        let upper = self.bits(-(1 << 29));
-        let upper = self.combine(BinaryOp::And, x, upper);
-        self.combine(BinaryOp::Or, upper, sticky)
+        let lost = self.bits((1 << 29) - 1);
+        self.sticky(x, lost)
     }
 
     /// Floats as unsigned integers that fill lanes: those from half of the range on are less it.
