@@ -4,8 +4,8 @@ mod common;
 
 use common::{Arg, Random, as_floats, run_code, run_everywhere};
 use orogen_codegen::vector::{
-    Addr, BinaryOp, Builder, CacheLevel, Compare, FmaOp, Inst, IntCompare, IntOp, Interleave, Isa, ShiftOp,
-    Size, Storage, UnaryOp, VReg, Width,
+    Addr, BinaryOp, Builder, CacheLevel, Compare, FmaOp, Inst, IntCompare, IntOp, IntUnaryOp, Interleave,
+    Isa, ShiftOp, Size, Storage, UnaryOp, VReg, Width,
 };
 
 /// Bit patterns of `f64` that matter: as those of `f32`, limits of `i64` and of `f32`, and small integers.
@@ -375,6 +375,7 @@ fn integers_control_and_stack_parameters() {
         }
         results.push(b.int_op(IntOp::ShiftLeft, x, 3));
         results.push(b.int_op(IntOp::ShiftRight, x, 2));
+        results.extend([IntUnaryOp::CountOnes, IntUnaryOp::TrailingZeros].map(|op| b.int_unary(op, x)));
         results.push(b.int_mul(x, 8));
         results.push(b.int_mul(x, 100));
         for op in

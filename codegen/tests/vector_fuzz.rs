@@ -7,8 +7,8 @@ use orogen_codegen::vector::allocate::{Registers, allocate, check};
 use orogen_codegen::vector::encode::{self, x86::registers};
 use orogen_codegen::vector::ir::{Program, Stmt};
 use orogen_codegen::vector::{
-    Addr, BinaryOp, Builder, Compare, FmaOp, IReg, Inst, IntCompare, IntOp, Interleave, Isa, MReg, ShiftOp,
-    Size, Storage, UnaryOp, VReg, Width, verify,
+    Addr, BinaryOp, Builder, Compare, FmaOp, IReg, Inst, IntCompare, IntOp, IntUnaryOp, Interleave, Isa,
+    MReg, ShiftOp, Size, Storage, UnaryOp, VReg, Width, verify,
 };
 
 /// Elements of the scratch buffer that a program may read and write.
@@ -130,6 +130,9 @@ impl Generator<'_> {
                 let op = self.pick(&[IntOp::Add, IntOp::Sub, IntOp::Min, IntOp::Max, IntOp::And]);
                 let r = b.int_op(op, x, y);
                 live.ints.push(b.int_op(IntOp::And, r, 31));
+                let op = self.pick(&[IntUnaryOp::CountOnes, IntUnaryOp::TrailingZeros]);
+                let bits = b.int_unary(op, r);
+                live.ints.push(b.int_op(IntOp::And, bits, 31));
             }
             10 => {
                 // Overwrite a register in place; counters are not ours to write.

@@ -4,14 +4,14 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, MemFlagsData, Value, types};
 use indexmap::IndexMap;
 use orogen_ir::loops::{Axis, BufferId, BufferRole, Expr, ExprId, Index, Stage, TensorProgram};
-use orogen_ir::shape::{Dim, Overflow, ShapeCx};
+use orogen_ir::shape::{Dim, Overflow, ShapeCx, Sym};
 use orogen_ir::types::DType;
 use std::mem::offset_of;
 
 use super::size::{Scope, Sizes};
 use super::unit::{FunctionCx, Symbol};
 use crate::select::forms::ParamForm;
-use crate::select::{Arg, Call, Node, Parallel, Part, Schedule};
+use crate::select::{Arg, Call, Node, Parallel, Part, Schedule, checked_indices, symbols_below};
 
 /// What a kernel leaves where an index is out of range. Of several ranges that fail, one is told of.
 #[repr(C)]
@@ -208,7 +208,12 @@ impl Lowering<'_> {
                     cx.b.ins().jump(done, &[]);
                     cx.b.switch_to_block(done);
                 }
-                Node::Checked { body, stage } => {
+                Node::Probe { stage } => self.probe(cx, stage)?,
+                Node::Guarded { checks, body } => {
+                    self.nodes(cx, checks)?;
+                    self.nodes(cx, body)?;
+                }
+                Node::Checked { body, again: other } => {
                     let flags = MemFlagsData::trusted();
                     let good = cx.int(0);
                     cx.b.ins().store(flags, good, self.workspace, 0);
@@ -218,7 +223,7 @@ impl Lowering<'_> {
                     cx.b.set_cold_block(again);
                     cx.b.ins().brif(bad, again, &[], done, &[]);
                     cx.b.switch_to_block(again);
-                    self.stage(cx, stage, 0)?;
+                    self.nodes(cx, std::slice::from_ref(other))?;
                     cx.b.ins().jump(done, &[]);
                     cx.b.switch_to_block(done);
                 }
@@ -376,6 +381,41 @@ impl Lowering<'_> {
             self.depth -= 1;
         }
         self.forget();
+        Ok(())
+    }
+
+    /// The checks of a stage's indices, over the axes that these name.
+    fn probe(&mut self, cx: &mut FunctionCx<'_>, stage: &Stage) -> Result<(), Overflow> {
+        let checked = checked_indices(self.program, stage);
+        let roots = checked.iter().filter_map(|(_, at)| at.value()).collect::<Vec<_>>();
+        let names: Vec<Sym> = roots.iter().flat_map(|it| symbols_below(self.program, *it)).collect();
+        let all = stage.axes.iter().chain(&stage.reduce).copied();
+        let (named, others): (Vec<Axis>, Vec<Axis>) = all.partition(|it| names.contains(&it.var));
+        // Where the others have no iteration, nothing is indexed.
+        let others: Vec<Dim> = others.iter().map(|it| it.extent).collect();
+        let guard = self.all_turn(cx, &others).map(|any| {
+            let (run, done) = (cx.b.create_block(), cx.b.create_block());
+            cx.b.ins().brif(any, run, &[], done, &[]);
+            cx.b.switch_to_block(run);
+            done
+        });
+        let mut open = Vec::new();
+        for axis in &named {
+            open.push(self.open_axis(cx, axis, &[], &[]));
+        }
+        self.forget();
+        for ((buffer, place), index) in checked {
+            self.data_index(cx, buffer, place, &index)?;
+        }
+        while let Some(outer) = open.pop() {
+            cx.close_loop(outer, &[]);
+            self.depth -= 1;
+        }
+        self.forget();
+        if let Some(done) = guard {
+            cx.b.ins().jump(done, &[]);
+            cx.b.switch_to_block(done);
+        }
         Ok(())
     }
 

@@ -263,6 +263,37 @@ impl VectorExpr {
         self.copied(root, copy, IndexMap::from_iter([(cut, zero)]))
     }
 
+    /// What `root` makes of leaf `before` and of one other node, as an expression over both as leaves 0 and 1, and that
+    /// node; no expression, and `root`, where it does not depend on the leaf. `None` if it depends on more.
+    pub(crate) fn apart(&mut self, root: Node, before: usize) -> Option<(Option<(VectorExpr, Node)>, Node)> {
+        let Some(before) = self.operations.get_index_of(&Operation::Leaf(before)) else {
+            return Some((None, root));
+        };
+        let mut depends = vec![false; self.operations.len()];
+        let mut others = IndexSet::new();
+        for node in 0..=root {
+            let operands = self.operands(node);
+            depends[node] = node == before || operands.iter().any(|it| depends[*it]);
+            if depends[node] {
+                others.extend(
+                    operands.into_iter().filter(|it| !depends[*it] && self.as_constant(*it).is_none()),
+                );
+            }
+        }
+        if !depends[root] {
+            return Some((None, root));
+        }
+        let other = match others.len() {
+            0 => self.bits(0),
+            1 => others[0],
+            _ => return None,
+        };
+        let mut copy = VectorExpr::of_width(self.width);
+        let leaves = [copy.leaf(0), copy.leaf(1)];
+        let map = IndexMap::from_iter([(before, leaves[0]), (other, leaves[1])]);
+        Some((Some(self.copied(root, copy, map)), other))
+    }
+
     /// The part of the graph under `root`, which depends on these leaves: leaf `leaves[i]` becomes leaf `i`.
     pub(crate) fn part(&self, root: Node, leaves: &[usize]) -> (VectorExpr, Node) {
         let mut copy = VectorExpr::of_width(self.width);

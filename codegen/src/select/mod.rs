@@ -5,7 +5,7 @@
 //!
 //! What is tried for the stages at hand, in this order: a convolution, a matrix product, rows (elementwise and
 //! reductions), columns, each with as many of the following stages as it can take in; tiles (transpositions), strips
-//! (padding, upsampling); then scalar loops. Loops are kept as they are, but for scans (running sums).
+//! (padding, upsampling); then scalar loops. Loops are kept as they are, but for scans (running sums) and compactions (numbers of what is selected).
 //!
 //! # Laws
 //! What holds of every routine that is called:
@@ -15,7 +15,8 @@
 //!   (`selector::spans`).
 //! * **S2** Its preconditions over extents are proven for all sizes that may occur (`Selector::lawful`). The numbered
 //!   laws stand with the generators (see [`crate::kernels::laws`]): R1 and R2 in `row_program`, T1 to T3 in
-//!   `tile_program`, U1 to U5 in `strip_program`, N1 and N2 in `scan_program`, and those of convolution and of matrix products.
+//!   `tile_program`, U1 to U5 in `strip_program`, N1 and N2 in `scan_program`, C1 and C2 in
+//!   `compaction_program`, and those of convolution and of matrix products.
 //! * **S3** It touches what the stage touches, and no other element. The stage's accesses are in range or guarded, so
 //!   nothing is read around them; a guarded access is read under a mask.
 //! * **S4** Sizes that it is given may be any up to 2⁴⁰: what is narrower inside of it (lane numbers, positions in a
@@ -23,12 +24,15 @@
 //!
 //! Modules in reading order: `tree` (what comes out), `schedule`, `parts` (what threads divide), `stages` (questions about stages), `access` (linear positions), `expression` and `division` (scalar expressions as vector
 //! code), `epilogue`, `contraction`, `convolution`, `rows` and `row_program`, `columns`, `tiles` and `tile_program`,
-//! `bends`, `strips` with `strip_loads`, `strip_numbers`, `strip_program` and `strip_scatter`, `scans` and `scan_program`, `forms` (constants as routines want them), `routine`.
+//! `bends`, `strips` with `strip_loads`, `strip_numbers`, `strip_program` and `strip_scatter`, `scans` and `scan_program`, `compactions` and
+//! `compaction_program`, `forms` (constants as routines want them), `routine`.
 
 mod access;
 mod bends;
 mod cast;
 mod columns;
+mod compaction_program;
+mod compactions;
 mod contraction;
 mod convolution;
 mod division;
@@ -59,4 +63,5 @@ mod tree;
 
 pub(crate) use parts::{Part, Phase, phases, work};
 pub(crate) use schedule::{Schedule, schedule};
+pub(crate) use stages::{checked_indices, symbols_below};
 pub(crate) use tree::{Arg, Call, Node, Parallel};

@@ -144,7 +144,7 @@ fn elements_apart(program: &TensorProgram, one: &[&Stage], other: &[&Stage], buf
 }
 
 /// All stages, those in loops too.
-fn stages_of(body: &[Stmt]) -> Vec<&Stage> {
+pub(super) fn stages_of(body: &[Stmt]) -> Vec<&Stage> {
     body.iter()
         .flat_map(|it| match it {
             Stmt::Stage(stage) => vec![stage],

@@ -4,20 +4,21 @@
 //! while it is in the cache, and a local buffer needs room for one iteration only.
 
 use indexmap::IndexMap;
-use orogen_ir::loops::{BufferId, BufferRole, Stage, Stmt, TensorProgram};
+use orogen_ir::loops::{Axis, BufferId, BufferRole, Stage, Stmt, TensorProgram};
 use orogen_ir::shape::{Dim, ShapeCx};
 
 use super::columns::columns;
+use super::compactions::compaction;
 use super::contraction::matrix_product;
 use super::convolution::{convolution, pooling};
 use super::forms::ParamForm;
-use super::parts::Part;
+use super::parts::{Part, stages_of};
 use super::routine::Routines;
 use super::rows::rows;
 use super::scans::scan;
 use super::selector::{Match, Selector};
-use super::stages::{count, own_dims, shared_axes, shared_depth};
-use super::strips::{packed, strips};
+use super::stages::{changes_checked, count, own_dims, settled, shared_axes, shared_depth};
+use super::strips::{interleaved, packed, scatter, strips};
 use super::tiles::tiles;
 use super::tree::{Call, Node, Parallel};
 use crate::vector::Isa;
@@ -111,6 +112,27 @@ fn some(program: &TensorProgram, stages: &[&Stage], body: Vec<Node>) -> Vec<Node
     vec![Node::Some { spaces: stages.iter().map(space).collect(), body }]
 }
 
+/// A loop over nodes, in order. Where all of them check indices that the loop does not change before they store, all is
+/// checked before the loop.
+fn repeated(program: &TensorProgram, axis: &Axis, body: &[Stmt], nodes: Vec<Node>) -> Node {
+    let steps = |body: Vec<Node>| {
+        let (extent, vars) = (axis.extent, vec![axis.var]);
+        Node::Loop { extent, vars, body, independent: false }
+    };
+    let guarded = nodes.iter().all(|it| matches!(it, Node::Guarded { .. }));
+    if !guarded || nodes.is_empty() || !settled(program, &stages_of(body)) {
+        return steps(nodes);
+    }
+    let (mut checks, mut bodies) = (Vec::new(), Vec::new());
+    for node in nodes {
+        if let Node::Guarded { checks: own, body } = node {
+            checks.extend(own);
+            bodies.extend(body);
+        }
+    }
+    Node::Guarded { checks: vec![steps(checks)], body: vec![steps(bodies)] }
+}
+
 struct Chooser {
     kept: IndexMap<BufferId, Vec<bool>>,
     strategy: Vec<String>,
@@ -136,6 +158,7 @@ impl Chooser {
             .or_else(|| pooling(s, run))
             .or_else(|| columns(s, run))
             .or_else(|| tiles(s, run))
+            .or_else(|| interleaved(s, run))
             .or_else(|| strips(s, run))
     }
 
@@ -166,14 +189,22 @@ impl Chooser {
                 Stmt::Stage(stage) => run.push(stage),
                 Stmt::For { axis, body } => {
                     parts.extend(self.run(s, &std::mem::take(&mut run)));
+                    if let Some(found) = compaction(s, statement).filter(|_| is_plain) {
+                        parts.push(self.part(s, found, |node| vec![node]));
+                        continue;
+                    }
                     // Steps wait for each other, so nothing in them is divided.
                     let ranged = std::mem::replace(&mut s.ranged, false);
+                    if let Some(found) = scatter(s, statement).filter(|_| is_plain) {
+                        s.ranged = ranged;
+                        parts.push(self.part(s, found, |node| vec![node]));
+                        continue;
+                    }
                     let inside = self.statements(s, body);
                     let rate = inside.iter().map(|it| it.rate).max().unwrap_or(1);
-                    let body = inside.into_iter().flat_map(|it| it.body).collect();
+                    let inside = inside.into_iter().flat_map(|it| it.body).collect();
                     s.ranged = ranged;
-                    let (extent, vars) = (axis.extent, vec![axis.var]);
-                    let steps = Node::Loop { extent, vars, body, independent: false };
+                    let steps = repeated(s.program, axis, body, inside);
                     parts.push(Part { body: vec![steps], parallel: Parallel::No, statements: 1, rate });
                 }
             }
@@ -219,6 +250,10 @@ impl Chooser {
             let vars = run.iter().map(|it| it.axes[level].var).collect();
             let extent = first.axes[level].extent;
             nodes = vec![Node::Loop { extent, vars, body: nodes, independent: !scatters }];
+        }
+        if run.iter().any(|it| changes_checked(program, it)) && settled(program, run) {
+            let checks = run.iter().map(|it| Node::Probe { stage: (*it).clone() }).collect();
+            nodes = vec![Node::Guarded { checks, body: nodes }];
         }
         let stages = if run.len() == 1 { "stage" } else { "stages" };
         self.strategy.push(format!("scalar loops ({} {stages}, {depth} shared axes)", run.len()));

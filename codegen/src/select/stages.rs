@@ -1,7 +1,7 @@
 //! Questions about stages: which axes they share, what they touch, what they evaluate.
 
 use indexmap::IndexSet;
-use orogen_ir::loops::{BinaryOp, BufferId, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
+use orogen_ir::loops::{BinaryOp, BufferId, BufferRole, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
 use orogen_ir::shape::Sym;
 use orogen_ir::types::DType;
 
@@ -111,6 +111,21 @@ pub(super) fn own_dims(
         .collect()
 }
 
+/// Whether a stage changes memory that was there before, at places that are checked.
+pub(super) fn changes_checked(program: &TensorProgram, stage: &Stage) -> bool {
+    program.buffers[stage.buffer].role == BufferRole::InOut && stage.at.iter().any(Index::is_checked)
+}
+
+/// Whether the indices of stages that are checked stay what they are while the stages run.
+pub(super) fn settled(program: &TensorProgram, stages: &[&Stage]) -> bool {
+    stages.iter().flat_map(|it| checked_indices(program, it)).filter_map(|it| it.1.value()).all(|index| {
+        expressions_below(program, vec![index]).iter().all(|id| match &program.exprs[*id] {
+            Expr::Load { buffer, .. } => stages.iter().all(|it| it.buffer != *buffer),
+            _ => true,
+        })
+    })
+}
+
 /// How many times a statement touches a buffer.
 pub(super) fn count(program: &TensorProgram, statement: &Stmt, buffer: BufferId) -> usize {
     match statement {
@@ -139,6 +154,22 @@ pub(super) fn accesses<'a>(
     found.into_iter()
 }
 
+/// The indices of a stage that are checked: of which dimension of which buffer each is.
+pub(crate) fn checked_indices(program: &TensorProgram, stage: &Stage) -> Vec<((BufferId, usize), Index)> {
+    let mut found = Vec::new();
+    let mut add = |buffer: BufferId, at: &[Index]| {
+        let checked = at.iter().enumerate().filter(|it| it.1.is_checked());
+        found.extend(checked.map(|(place, index)| ((buffer, place), index.clone())));
+    };
+    add(stage.buffer, &stage.at);
+    for id in expressions(program, stage) {
+        if let Expr::Load { buffer, at, .. } = &program.exprs[id] {
+            add(*buffer, at);
+        }
+    }
+    found
+}
+
 /// All expressions that a stage evaluates, each once.
 pub(super) fn expressions(program: &TensorProgram, stage: &Stage) -> IndexSet<ExprId> {
     let places = stage.at.iter().filter_map(Index::value);
@@ -146,7 +177,7 @@ pub(super) fn expressions(program: &TensorProgram, stage: &Stage) -> IndexSet<Ex
 }
 
 /// The symbols that an expression names, those of indices included.
-pub(super) fn symbols_below(program: &TensorProgram, root: ExprId) -> IndexSet<Sym> {
+pub(crate) fn symbols_below(program: &TensorProgram, root: ExprId) -> IndexSet<Sym> {
     let mut dims = Vec::new();
     for id in expressions_below(program, vec![root]) {
         match &program.exprs[id] {

@@ -92,7 +92,12 @@ pub(super) struct Parts<'a, 'p> {
     pub(super) indexes: bool,
     /// Whether numbers are computed along the row, and elements gathered where places are not linear.
     pub(super) numbers: bool,
+    /// Whether elements are stored in order, so that each may be made from what was there before: leaf [`BEFORE`].
+    pub(super) ordered: bool,
 }
+
+/// The leaf of what is where an element is stored.
+pub(super) const BEFORE: usize = usize::MAX;
 
 impl Parts<'_, '_> {
     pub(super) fn index(&mut self, index: &Index) -> Option<Dim> {
@@ -117,6 +122,10 @@ impl Parts<'_, '_> {
     fn load(&mut self, expr: &mut VectorExpr, id: ExprId) -> Option<usize> {
         let program = self.s.program;
         let Expr::Load { buffer, at, otherwise } = &program.exprs[id] else { return None };
+        if self.ordered && *buffer == self.stage.buffer && at[..] == self.stage.at[..] && otherwise.is_none()
+        {
+            return Some(BEFORE);
+        }
         let in_place = *buffer == self.stage.buffer && self.group == 1 && at[..] == self.stage.at[..];
         // What the stage writes may lie over what it reads only at the same place.
         if *buffer == self.stage.buffer && !(in_place && otherwise.is_none()) {
@@ -235,7 +244,7 @@ impl Parts<'_, '_> {
         if !self.numbers || self.width != Width::W64 || !single {
             return None;
         }
-        let reads = stages::accesses(self.s.program, stage, stage.buffer).count() > 1;
+        let reads = !self.ordered && stages::accesses(self.s.program, stage, stage.buffer).count() > 1;
         let mut own = |index: &Index| {
             let place = self.index(index)?;
             let (step, _) = self.s.shapes.affine_in(place, self.row)?;
@@ -245,6 +254,15 @@ impl Parts<'_, '_> {
             return None;
         }
         self.gathered(expr, stage.buffer, &stage.at)?
+    }
+
+    /// How elements are stored one by one that are neither neighbours nor one; `None` if they are.
+    pub(super) fn spaced(&mut self, step: Dim) -> Option<Gathered> {
+        let step = self.s.shapes.as_int(step).filter(|it| !(0..2).contains(it) && it.abs() < FURTHEST)?;
+        let few = self.s.shapes.as_int(self.n).is_some_and(|it| it < 8);
+        let reach = self.s.shapes.int(step.abs());
+        let all = Gathered { places: Vec::new(), indices: Vec::new(), extents: Vec::new(), reach };
+        (!few && self.stage.combine.is_none() && !self.packed).then_some(all)
     }
 
     /// Whether an index changes along the row other than by a known distance of `stride` elements or a multiple, or by data

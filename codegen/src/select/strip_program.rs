@@ -82,6 +82,10 @@ pub(crate) struct StripProgram {
     /// The indices by which elements are stored, and by how many elements their places move without from one to the next;
     /// groups are of one element then.
     pub(crate) placed: Option<(Vec<Chosen>, i64)>,
+    /// What is stored where elements are placed, over what was there and the result; else it is the result.
+    pub(crate) combined: Option<(VectorExpr, Node)>,
+    /// Whether indices are checked alone, and nothing is stored.
+    pub(crate) probes: bool,
 }
 
 /// Registers that the parts of a program share.
@@ -115,14 +119,16 @@ impl StripProgram {
     /// A text that two programs share exactly when they are equal.
     pub(crate) fn key(&self) -> String {
         format!(
-            "{:?} {:?} {:?} {} {:?} {} {:?}",
+            "{:?} {:?} {:?} {} {:?} {} {:?} {:?} {}",
             self.width,
             self.sources,
             self.elements,
             self.expr.key(),
             self.results,
             self.short,
-            self.placed
+            self.placed,
+            self.combined.as_ref().map(|(expr, root)| (expr.key(), *root)),
+            self.probes
         )
     }
 
@@ -164,6 +170,33 @@ impl StripProgram {
     fn element_of_target(&self) -> Element {
         // It comes last.
         self.elements[self.sources.len()]
+    }
+
+    /// Which sources are read: where indices are checked alone, those that these depend on.
+    fn needed(&self) -> Vec<bool> {
+        if !self.probes {
+            return vec![true; self.sources.len()];
+        }
+        let mut needed = vec![false; self.sources.len()];
+        let mark = |needed: &mut Vec<bool>, indices: &[Chosen], all: bool| {
+            for it in indices.iter().filter(|it| all || it.checked) {
+                for node in [it.index, it.scale] {
+                    self.expr.leaves_of(node).into_iter().for_each(|leaf| needed[leaf] = true);
+                }
+            }
+        };
+        if let Some((indices, _)) = &self.placed {
+            mark(&mut needed, indices, true);
+        }
+        // An index may be read at a place that data choose; what it depends on comes before it.
+        for i in (0..self.sources.len()).rev() {
+            if let Source::Gather { indices, .. } = &self.sources[i] {
+                let checked = indices.iter().any(|it| it.checked);
+                let own = needed[i] || checked;
+                mark(&mut needed, indices, own);
+            }
+        }
+        needed
     }
 
     /// Places of the sources that are guarded.
@@ -406,9 +439,19 @@ impl StripProgram {
                     .collect()
             }
         };
+        let needed = self.needed();
         let mut leaves = Vec::new();
         for (i, source) in self.sources.iter().enumerate() {
             let element = self.elements[i];
+            if !needed[i] {
+                if let Source::Gather { indices, .. } = source
+                    && indices.iter().any(|it| it.checked)
+                {
+                    self.position(b, &leaves, indices, &r.checks[i], r.scalars[i]);
+                }
+                leaves.push(b.constant_int(0));
+                continue;
+            }
             leaves.push(match (source, r.scalars[i], ranges[i]) {
                 (Source::Gather { indices, .. }, positions, _) => {
                     let position = self.position(b, &leaves, indices, &r.checks[i], positions);
@@ -449,12 +492,24 @@ impl StripProgram {
                 _ => element.load(b, Addr::new(cursors[i]), mask),
             });
         }
+        let placed = self.placed.as_ref().map(|(indices, _)| {
+            let checks = &r.checks[self.sources.len()];
+            self.position(b, &leaves, indices, checks, r.placed)
+        });
+        if self.probes {
+            return;
+        }
         let values = self.expr.emit(b, &leaves, &self.results);
         let element = self.element_of_target();
-        if let (Some((indices, _)), Some(scratch)) = (&self.placed, r.scratch) {
-            let checks = &r.checks[self.sources.len()];
-            let position = self.position(b, &leaves, indices, checks, r.placed);
-            return scatter(b, scratch, element, (values[0], position), target, rest);
+        if let (Some(position), Some(scratch)) = (placed, r.scratch) {
+            return scatter(
+                b,
+                scratch,
+                (element, self.combined.as_ref()),
+                (values[0], position),
+                target,
+                rest,
+            );
         }
         let vectors = interleave(b, isa, &values);
         for (i, (value, mask)) in vectors.into_iter().zip(masks).enumerate() {

@@ -1,6 +1,6 @@
 //! Elementwise stages, and reductions over a few elements, whose loads are guarded, or which treat neighbouring
 //! elements of a row differently, or whose rows come from where data says: padding, upsampling by a factor,
-//! transposed convolution, gathering of rows or of elements, strided and reversed rows.
+//! transposed convolution, gathering of rows or of elements, strided and reversed rows, vectors that are stacked.
 //!
 //! Where a guard is linear in the innermost axis, a row falls into a part in which all loads are in range and the
 //! edges around it; only the edges look at the guards. Where an index divides the innermost axis by a factor, the
@@ -11,7 +11,7 @@
 //! `strip_scatter`).
 
 use indexmap::IndexMap;
-use orogen_ir::loops::{Axis, BufferId, CompareOp, Expr, ExprId, Index, Stage, TensorProgram};
+use orogen_ir::loops::{Axis, BufferId, CompareOp, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
 use orogen_ir::shape::{Dim, Sym};
 
 use super::access::count;
@@ -22,7 +22,7 @@ use super::reduction::Reduction;
 use super::routine::Routine;
 use super::selector::{Match, PLAIN, Selector};
 use super::stages;
-use super::strip_loads::{Gathered, Load, Parts, Range, integer};
+use super::strip_loads::{BEFORE, Gathered, Load, Parts, Range, integer};
 use super::strip_program::{Source, StripCall, StripProgram};
 use super::strip_scatter::PLACED_BYTES;
 use super::tree::{Arg, Call, Node as Tree};
@@ -52,7 +52,7 @@ pub(crate) fn strips(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         return None;
     }
     let cuts = cuts(s, stage)?;
-    let stage = Strip { stage, terms, widths, wide };
+    let stage = Strip { stage, terms, widths, wide, ordered: false, joined: &[] };
     let found = match &cuts[..] {
         [] => stage.choose(s, None, false),
         cuts => stage.pieces(s, cuts),
@@ -83,6 +83,36 @@ fn beside(s: &mut Selector<'_>, nodes: Vec<Tree>) -> Tree {
     Tree::Loop { extent, vars, body: inside.collect(), independent: true }
 }
 
+/// Stages over the same points whose elements lie in turn in one buffer, as those of vectors that are stacked do.
+pub(crate) fn interleaved(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
+    GROUPS.into_iter().rev().filter(|it| *it > 1).find_map(|group| {
+        let joined = run.get(..group as usize)?;
+        let (first, others) = joined.split_first()?;
+        let extents = |it: &Stage| it.axes.iter().map(|it| it.extent).collect::<Vec<_>>();
+        let by_data = |it: &Stage| it.at.iter().any(|it| it.dim().is_none());
+        let alike = others.iter().all(|it| {
+            it.buffer == first.buffer
+                && extents(it) == extents(first)
+                && moves(s.program, it) == moves(s.program, first)
+        });
+        if !alike || joined.iter().any(|it| it.combine.is_some() || by_data(it)) {
+            return None;
+        }
+        let strip = Strip {
+            stage: first,
+            terms: vec![Vec::new()],
+            widths: Vec::new(),
+            wide: Vec::new(),
+            ordered: false,
+            joined,
+        };
+        Width::FLOATS.into_iter().find_map(|width| {
+            let found = Strips::new(s, &strip, group, None, Some(width), false)?.emit(s)?;
+            Some(Match { stages: joined.len(), ..found })
+        })
+    })
+}
+
 /// A stage that moves rows of elements of another size than four bytes, which fill lanes.
 pub(crate) fn packed(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let stage = *run.first()?;
@@ -93,8 +123,22 @@ pub(crate) fn packed(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     if !cuts(s, stage)?.is_empty() {
         return None;
     }
-    Strips::new(s, &Strip { stage, terms, widths: Vec::new(), wide: Vec::new() }, 1, None, None, false)?
-        .emit(s)
+    let strip = Strip { stage, terms, widths: Vec::new(), wide: Vec::new(), ordered: false, joined: &[] };
+    Strips::new(s, &strip, 1, None, None, false)?.emit(s)
+}
+
+/// A loop that stores an element at each step, at a place that data choose: what is stored may depend on what was there.
+pub(crate) fn scatter(s: &mut Selector<'_>, statement: &Stmt) -> Option<Match> {
+    let Stmt::For { axis, body } = statement else { return None };
+    let [Stmt::Stage(stage)] = &body[..] else { return None };
+    if !stage.axes.is_empty() || stage.combine.is_some() {
+        return None;
+    }
+    let stage = &Stage { axes: [*axis].into_iter().collect(), ..stage.clone() };
+    let terms = vec![Vec::new()];
+    let strip = Strip { stage, terms, widths: Vec::new(), wide: Vec::new(), ordered: true, joined: &[] };
+    let strips = Strips::new(s, &strip, 1, None, Some(Width::W64), true)?;
+    strips.placed.is_some().then(|| strips.emit(s))?
 }
 
 /// The widths of lanes to try: narrow ones for values, others of indices that data gives too, whose positions may need the
@@ -127,6 +171,10 @@ struct Strip<'a> {
     widths: Vec<Width>,
     /// Those of lanes that hold numbers, too.
     wide: Vec<Width>,
+    /// Whether its only axis runs in order.
+    ordered: bool,
+    /// Stages that store what lies between its elements, in order, itself first; else none.
+    joined: &'a [&'a Stage],
 }
 
 impl Strip<'_> {
@@ -261,7 +309,9 @@ impl<'a> Strips<'a> {
                 .into_iter()
                 .any(|id| matches!(&s.program.exprs[id], Expr::Load { at, .. } if by_data(at)));
         let single = |s: &Selector<'_>, axis: &Axis| s.shapes.as_int(axis.extent) == Some(1);
+        let joined = strip.joined;
         let inner = stage.axes.iter().rposition(|it| !single(s, it))?;
+        let place = inner;
         let mut outer = Vec::new();
         for (i, axis) in stage.axes.iter().enumerate().filter(|it| it.0 != inner) {
             // What depends on data names axes that have to be there.
@@ -276,8 +326,9 @@ impl<'a> Strips<'a> {
             Some((begin, end)) => (begin, s.shapes.int(end - begin)),
             None => (0, extent),
         };
-        let n = s.shapes.floor_div(extent, group).ok()?;
-        let whole = group == 1 && piece.is_none();
+        let n = if joined.is_empty() { s.shapes.floor_div(extent, group).ok()? } else { extent };
+        let extent = if joined.is_empty() { extent } else { s.shapes.scale(extent, group).ok()? };
+        let whole = (group == 1 || !joined.is_empty()) && piece.is_none();
         let q = if whole { s.shapes.sym_dim(inner) } else { s.shapes.fresh_index("group", n) };
         let row = s.shapes.as_sym(q)?;
         let mut parts = Parts {
@@ -297,15 +348,29 @@ impl<'a> Strips<'a> {
             packed,
             indexes: false,
             numbers,
+            ordered: strip.ordered,
         };
         let mut expr = VectorExpr::of_width(width);
         let (mut results, mut target, mut scatter, mut step) = (Vec::new(), None, None, zero);
         let mut placed = None;
         for part in 0..group {
-            let at = parts.s.shapes.scale(q, group).ok()?;
-            let at = parts.s.shapes.add_int(at, part.checked_add(begin)?).ok()?;
+            let (at, stage) = match joined.get(part as usize) {
+                Some(own) => (q, *own),
+                None => {
+                    let at = parts.s.shapes.scale(q, group).ok()?;
+                    (parts.s.shapes.add_int(at, part.checked_add(begin)?).ok()?, stage)
+                }
+            };
             parts.part = part;
-            parts.values.insert(inner, at);
+            parts.stage = stage;
+            // Axes have the names of the first stage.
+            for (own, first) in stage.axes.iter().zip(&strip.stage.axes).filter(|it| it.0.var != it.1.var) {
+                let value = parts.values.get(&first.var).copied();
+                let value = value.unwrap_or_else(|| parts.s.shapes.sym_dim(first.var));
+                parts.values.insert(own.var, value);
+            }
+            parts.inner = stage.axes[place].var;
+            parts.values.insert(parts.inner, at);
             placed = match stage.at.iter().filter_map(Index::value).any(|it| parts.varies(it)) {
                 true => Some(parts.placed(&mut expr)?),
                 false => None,
@@ -318,6 +383,9 @@ impl<'a> Strips<'a> {
             scatter = element;
             let (coefficient, offset) = parts.position(stage.buffer, &store)?;
             step = coefficient;
+            if placed.is_none() && group == 1 && numbers && width == Width::W64 {
+                placed = parts.spaced(coefficient);
+            }
             let offset = parts.s.shapes.add_int(offset, -part).ok()?;
             if *target.get_or_insert(offset) != offset {
                 return None;
@@ -384,7 +452,25 @@ impl<'a> Strips<'a> {
             Some(it) => Some((it.indices.clone(), s.shapes.as_int(step)?)),
             None => None,
         };
-        let program = StripProgram { width, sources, elements, expr, results, short, placed: placed_by };
+        let combined = match &mut results[..] {
+            [result] if strip.ordered => {
+                let (combined, update) = expr.apart(*result, BEFORE)?;
+                *result = update;
+                combined
+            }
+            _ => None,
+        };
+        let program = StripProgram {
+            width,
+            sources,
+            elements,
+            expr,
+            results,
+            short,
+            placed: placed_by,
+            combined,
+            probes: false,
+        };
         Some(Strips {
             outer,
             extent,
@@ -418,7 +504,7 @@ impl<'a> Strips<'a> {
         let (extent, n) = (extent?, n?);
         let call = self.call(s, n, extent);
         s.lawful(|shapes| self.program.laws(shapes, &call))?;
-        let ordered = self.scatter.is_some() || self.placed.is_some();
+        let ordered = self.scatter.is_some() || self.placed.as_ref().is_some_and(|it| !it.places.is_empty());
         let use_range = s.ranged && !ordered && self.outer.is_empty() && s.shapes.as_int(extent) != Some(1);
         let (first, last, units) =
             if use_range { s.range(1, extent)? } else { (s.shapes.int(0), extent, one) };
@@ -468,16 +554,26 @@ impl<'a> Strips<'a> {
             None => 0,
         };
         let workspace = s.shapes.int(bytes);
-        let (program, isa) = (self.program, s.isa);
-        let symbol =
-            s.routine("strips", &program.key(), || Routine::Program(Box::new(program.build(isa)), isa));
-        let node = Tree::Call(Box::new(Call { symbol, args, workspace, what: self.what }));
-        // Where data says where to store, rows stay in order.
-        let mut node = s.wrap(&self.outer, node, !ordered);
-        if checks {
-            node = Tree::Checked { body: vec![node], stage: self.stage.clone() };
+        let node = |s: &mut Selector<'_>, program: &StripProgram, what: &str| {
+            let isa = s.isa;
+            let build = || Routine::Program(Box::new(program.build(isa)), isa);
+            let (symbol, args) = (s.routine("strips", &program.key(), build), args.clone());
+            let node = Tree::Call(Box::new(Call { symbol, args, workspace, what: what.to_owned() }));
+            // Where data says where to store, rows stay in order.
+            s.wrap(&self.outer, node, !ordered)
+        };
+        let mut made = node(s, &self.program, &self.what);
+        let checked = |body: Tree, again: Tree| Tree::Checked { body: vec![body], again: Box::new(again) };
+        let probe = Tree::Probe { stage: self.stage.clone() };
+        if stages::changes_checked(s.program, self.stage) {
+            let vectors = self.placed.is_some() && checks;
+            let probing = StripProgram { probes: true, ..self.program.clone() };
+            let probe = if vectors { checked(node(s, &probing, ""), probe) } else { probe };
+            made = Tree::Guarded { checks: vec![probe], body: vec![made] };
+        } else if checks {
+            made = checked(made, Tree::Stage { stage: self.stage.clone(), bound: 0 });
         }
-        Some(Match { node, stages: 1, units: use_range.then_some(units), rate: PLAIN })
+        Some(Match { node: made, stages: 1, units: use_range.then_some(units), rate: PLAIN })
     }
 
     /// What the laws speak of.

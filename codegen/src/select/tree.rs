@@ -27,13 +27,25 @@ pub(crate) enum Node {
     },
     /// A vector routine.
     Call(Box<Call>),
-    /// Parts that compute a stage, unless an index is out of range: they say so by a number other than 0 at the start of
-    /// the workspace, and then the stage runs again as scalar loops, which find that index.
+    /// Parts of a stage that say by a number other than 0 at the start of the workspace that an index is out of range:
+    /// then what follows looks for it element by element.
     Checked {
         /// What runs.
         body: Vec<Node>,
+        /// The stage, or its indices alone.
+        again: Box<Node>,
+    },
+    /// The indices of a stage that are checked, as scalar loops: nothing is stored.
+    Probe {
         /// The stage.
         stage: Stage,
+    },
+    /// Parts that change memory at places that data choose, after it is known that all of these are in range.
+    Guarded {
+        /// What finds an index that is not.
+        checks: Vec<Node>,
+        /// What runs then.
+        body: Vec<Node>,
     },
     /// Parts that compute stages whose points may be none: they run only where there is a point to be stored, so that
     /// no loop turns around nothing.
@@ -52,7 +64,8 @@ impl Node {
             Node::Loop { body, .. } | Node::Some { body, .. } | Node::Checked { body, .. } => {
                 body.iter().for_each(|it| it.calls(each));
             }
-            Node::Stage { .. } => {}
+            Node::Guarded { checks, body } => checks.iter().chain(body).for_each(|it| it.calls(each)),
+            Node::Stage { .. } | Node::Probe { .. } => {}
             Node::Call(call) => each(call),
         }
     }
@@ -69,7 +82,9 @@ impl Node {
             Node::Loop { body, .. } | Node::Some { body, .. } => {
                 body.iter().any(|it| it.touches(program, buffer))
             }
-            Node::Checked { stage, .. } | Node::Stage { stage, .. } => {
+            Node::Checked { again, .. } => again.touches(program, buffer),
+            Node::Guarded { checks, body } => checks.iter().chain(body).any(|it| it.touches(program, buffer)),
+            Node::Probe { stage } | Node::Stage { stage, .. } => {
                 accesses(program, stage, buffer).next().is_some()
             }
             Node::Call(call) => call.args.iter().any(|arg| match arg {

@@ -3,8 +3,8 @@
 use indexmap::IndexMap;
 
 use super::ir::{
-    Addr, BinaryOp, CacheLevel, Compare, FmaOp, IReg, If, Inst, IntCompare, IntOp, IntSource, Interleave,
-    Loop, MReg, Program, ShiftOp, Size, Stmt, Storage, UnaryOp, VReg, Width,
+    Addr, BinaryOp, CacheLevel, Compare, FmaOp, IReg, If, Inst, IntCompare, IntOp, IntSource, IntUnaryOp,
+    Interleave, Loop, MReg, Program, ShiftOp, Size, Stmt, Storage, UnaryOp, VReg, Width,
 };
 
 /// Appends statements to a program.
@@ -200,6 +200,16 @@ impl Builder {
     pub fn int_op(&mut self, op: IntOp, a: IReg, b: impl Into<IntSource>) -> IReg {
         let b = b.into();
         self.emit_int(|dst| Inst::Int { op, dst, a, b })
+    }
+
+    /// A 64-bit operation of one operand.
+    pub fn int_unary(&mut self, op: IntUnaryOp, a: IReg) -> IReg {
+        self.emit_int(|dst| Inst::IntUnary { op, dst, a })
+    }
+
+    /// A 64-bit store.
+    pub fn int_store(&mut self, src: IReg, addr: impl Into<Addr>) {
+        self.emit(Inst::IntStore { src, addr: addr.into() });
     }
 
     /// `a + b`.

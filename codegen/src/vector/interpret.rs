@@ -4,7 +4,9 @@ mod lane;
 
 use std::fmt;
 
-use super::ir::{Addr, IReg, Inst, IntCompare, IntOp, IntSource, Program, Reg, Stmt, Storage, VReg, Width};
+use super::ir::{
+    Addr, IReg, Inst, IntCompare, IntOp, IntSource, IntUnaryOp, Program, Reg, Stmt, Storage, VReg, Width,
+};
 use lane::Floats;
 
 /// The most lanes a register can have.
@@ -345,6 +347,14 @@ impl Machine<'_> {
                     IntOp::ShiftRight => a >> b,
                 };
                 (dst, value)
+            }
+            Inst::IntUnary { op, dst, a } => {
+                let a = self.ints[a.0 as usize];
+                let bits = match op {
+                    IntUnaryOp::CountOnes => a.count_ones(),
+                    IntUnaryOp::TrailingZeros => a.trailing_zeros(),
+                };
+                (dst, i64::from(bits))
             }
             Inst::DivLanes { dst, n } => (dst, self.ints[n.0 as usize] >> self.lanes.ilog2()),
             Inst::SignBits { dst, a } => {

@@ -383,6 +383,15 @@ pub enum IntOp {
     ShiftRight,
 }
 
+/// 64-bit integer operation of one operand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntUnaryOp {
+    /// How many bits are 1.
+    CountOnes,
+    /// How many bits below the lowest one that is 1; 64 where none is.
+    TrailingZeros,
+}
+
 /// Signed 64-bit comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IntCompare {
@@ -476,6 +485,8 @@ pub enum Inst {
     IntMove { dst: IReg, src: IReg },
     /// A 64-bit operation.
     Int { op: IntOp, dst: IReg, a: IReg, b: IntSource },
+    /// A 64-bit operation of one operand.
+    IntUnary { op: IntUnaryOp, dst: IReg, a: IReg },
     /// `⌊n / VL⌋`.
     DivLanes { dst: IReg, n: IReg },
     /// Bit `i` is the sign bit of lane `i`; the others are 0.

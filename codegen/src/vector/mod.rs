@@ -46,8 +46,8 @@ pub mod verify;
 
 pub use build::Builder;
 pub use ir::{
-    Addr, BinaryOp, CacheLevel, Compare, FmaOp, IReg, Inst, IntCompare, IntOp, IntSource, Interleave, MReg,
-    Program, Reg, ShiftOp, Size, Storage, UnaryOp, VReg, Width,
+    Addr, BinaryOp, CacheLevel, Compare, FmaOp, IReg, Inst, IntCompare, IntOp, IntSource, IntUnaryOp,
+    Interleave, MReg, Program, Reg, ShiftOp, Size, Storage, UnaryOp, VReg, Width,
 };
 pub use operands::Role;
 
@@ -56,7 +56,7 @@ pub use operands::Role;
 pub enum Isa {
     /// Registers of 128 bits, through Cranelift; every target.
     Clif128,
-    /// Registers of 256 bits; x86-64 with AVX2, FMA and F16C.
+    /// Registers of 256 bits; x86-64 with AVX2, FMA, F16C, BMI1 and POPCNT.
     Avx2,
     /// Registers of 512 bits; x86-64 with AVX-512 F, VL, BW and DQ.
     Avx512,
@@ -112,6 +112,8 @@ impl Isa {
             if is_x86_feature_detected!("avx2")
                 && is_x86_feature_detected!("fma")
                 && is_x86_feature_detected!("f16c")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("popcnt")
             {
                 return Isa::Avx2;
             }

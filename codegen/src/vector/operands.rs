@@ -112,6 +112,7 @@ impl Inst {
             IntConst { dst, value } => IntConst { value, dst: w.dx(dst) },
             IntMove { dst, src } => IntMove { src: w.x(src), dst: w.dx(dst) },
             Int { op, dst, a, b } => Int { op, a: w.x(a), b: w.source(b), dst: w.dx(dst) },
+            IntUnary { op, dst, a } => IntUnary { op, a: w.x(a), dst: w.dx(dst) },
             DivLanes { dst, n } => DivLanes { n: w.x(n), dst: w.dx(dst) },
             SignBits { dst, a } => SignBits { a: w.v(a), dst: w.dx(dst) },
             IntLoad { dst, addr } => IntLoad { addr: w.addr(addr), dst: w.dx(dst) },

@@ -96,6 +96,7 @@ impl fmt::Display for Inst {
             IntConst { dst, value } => write!(f, "{dst} = {value}"),
             IntMove { dst, src } => write!(f, "{dst} = {src}"),
             Int { op, dst, a, b } => write!(f, "{dst} = {} {a}, {b}", name(op)),
+            IntUnary { op, dst, a } => write!(f, "{dst} = {} {a}", name(op)),
             DivLanes { dst, n } => write!(f, "{dst} = div_lanes {n}"),
             SignBits { dst, a } => write!(f, "{dst} = sign_bits {a}"),
             IntLoad { dst, addr } => write!(f, "{dst} = int_load {addr}"),

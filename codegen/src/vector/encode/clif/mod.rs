@@ -23,8 +23,8 @@ use target_lexicon::Architecture;
 
 use crate::vector::Isa;
 use crate::vector::ir::{
-    Addr, Compare, IReg, If, Inst, IntCompare, IntOp, IntSource, Interleave, Loop, MReg, Program, Stmt, VReg,
-    Width,
+    Addr, Compare, IReg, If, Inst, IntCompare, IntOp, IntSource, IntUnaryOp, Interleave, Loop, MReg, Program,
+    Stmt, VReg, Width,
 };
 /// What the encoder must know of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -414,6 +414,14 @@ impl Emitter<'_, '_> {
                     IntOp::Max => self.clamp(IntCC::SignedGreaterThan, a, b),
                     IntOp::ShiftLeft => self.b.ins().ishl(a, b),
                     IntOp::ShiftRight => self.b.ins().sshr(a, b),
+                };
+                self.set_int(dst, v);
+            }
+            Inst::IntUnary { op, dst, a } => {
+                let a = self.x(a);
+                let v = match op {
+                    IntUnaryOp::CountOnes => self.b.ins().popcnt(a),
+                    IntUnaryOp::TrailingZeros => self.b.ins().ctz(a),
                 };
                 self.set_int(dst, v);
             }

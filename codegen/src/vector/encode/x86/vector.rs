@@ -5,7 +5,9 @@ use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use super::codes::{self, Codes};
 use super::{Done, Emitter, EncodeError, SCRATCH, gpr, xmm};
 use crate::vector::allocate::File;
-use crate::vector::ir::{BinaryOp, CacheLevel, Compare, IReg, Inst, MReg, Reg, UnaryOp, VReg, Width};
+use crate::vector::ir::{
+    BinaryOp, CacheLevel, Compare, IReg, Inst, IntUnaryOp, MReg, Reg, UnaryOp, VReg, Width,
+};
 
 /// The scratch mask register of AVX-512.
 pub(super) const K_SCRATCH: Register = Register::K1;
@@ -233,6 +235,13 @@ impl Emitter {
             Inst::IntConst { dst, value } => self.load_const(gpr(dst.0), value.at(self.lanes())),
             Inst::IntMove { dst, src } => self.move_int(gpr(dst.0), gpr(src.0)),
             Inst::Int { op, dst, a, b } => self.int_op(op, dst, a, b),
+            Inst::IntUnary { op, dst, a } => {
+                let code = match op {
+                    IntUnaryOp::CountOnes => Popcnt_r64_rm64,
+                    IntUnaryOp::TrailingZeros => Tzcnt_r64_rm64,
+                };
+                self.push(Instruction::with2(code, gpr(dst.0), gpr(a.0)))
+            }
             Inst::DivLanes { dst, n } => {
                 self.move_int(gpr(dst.0), gpr(n.0))?;
                 self.push(Instruction::with2(Sar_rm64_imm8, gpr(dst.0), self.lanes().ilog2()))
