@@ -33,5 +33,5 @@ mod library;
 
 pub use compile::compile;
 pub use library::{Blob, Compiled, KernelCode, KernelInfo, LibraryCode, Metadata, PhaseInfo};
-pub use object::{Loaded, ObjectOutput};
+pub use object::{Loaded, ObjectOutput, View};
 pub use options::{CodegenOptions, Cpu, OUTSIDE};

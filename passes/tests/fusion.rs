@@ -1,13 +1,10 @@
 //! Fusion decisions on legalised operators.
 
-use orogen_ir::flow::FlowBuilder;
-use orogen_ir::graph::GraphBuilder;
 use orogen_ir::loops::analysis::{FusionKind, fusion_kind, is_scattered};
 use orogen_ir::loops::{Junction, TensorProgram};
-use orogen_ir::ops::{InferCx, OpRegistry, OpSink};
+use orogen_ir::ops::{InferCx, OpRegistry};
 use orogen_ir::shape::ShapeCx;
 use orogen_ir::types::{Attrs, DType, Type};
-use orogen_passes::manager::{Ir, Pass, PassCx};
 use orogen_passes::rules::fusion::merge;
 use orogen_passes::rules::legalize::{LegalizeTable, Operation};
 
@@ -96,52 +93,4 @@ fn scattered_reads_go_into_no_other_loops() {
     let exp = |dims: &[i64]| kernel("exp", Attrs::none(), &[dims]);
     assert!(fused(&points, &exp(&[8, 7]), 0).is_none(), "it would be computed point by point");
     assert!(fused(&rows, &exp(&[7, 9]), 0).is_some(), "rows that lie elsewhere are rows");
-}
-
-/// `gelu(x × w + bias)` with the activation in its parts, as exporters write it.
-fn dense_with_gelu<S: OpSink>(sink: &mut S) {
-    let [rows, depth, columns] = [4, 6, 8].map(|it| sink.shapes().int(it));
-    let input = |name: &str, dims: &[_], sink: &mut S| {
-        sink.input(name, Type::tensor(DType::F32, dims.to_vec())).expect("a static input")
-    };
-    let x = input("x", &[rows, depth], sink);
-    let w = input("w", &[depth, columns], sink);
-    let bias = input("bias", &[columns], sink);
-    let scale = input("scale", &[rows, columns], sink);
-    let mut emit = |op: &str, args: &[S::Value]| {
-        let op = sink.ops().get(op);
-        sink.emit(op, Attrs::none(), args).expect("the operands are valid")[0]
-    };
-    let product = emit("matmul", &[x, w]);
-    let sum = emit("add", &[product, bias]);
-    let scaled = emit("mul", &[sum, scale]);
-    let erf = emit("erf", &[scaled]);
-    let y = emit("mul", &[sum, erf]);
-    sink.output("y", y).expect("a new name");
-}
-
-#[test]
-fn an_activation_that_reads_its_operand_twice_joins_the_contraction() {
-    let ops = OpRegistry::standard();
-    let mut cx = PassCx::new(&ops);
-    let mut builder = GraphBuilder::new(&ops, "g");
-    dense_with_gelu(&mut builder);
-    let mut graph = builder.finish().expect("a valid graph");
-    orogen_passes::graph::Legalize::new(LegalizeTable::standard(&ops))
-        .run(&mut graph, &mut cx)
-        .expect("every operator has a row");
-    orogen_passes::graph::Fuse.run(&mut graph, &mut cx).expect("a legal graph");
-    Ir::verify(&graph, &ops).expect("fusion keeps the laws");
-    assert_eq!(graph.kernels().len(), 1, "{}", Ir::print(&graph, &ops));
-
-    let mut builder = FlowBuilder::new(&ops, "f");
-    dense_with_gelu(&mut builder);
-    let mut module = builder.finish().expect("a valid module");
-    orogen_passes::flow::Legalize::new(LegalizeTable::standard(&ops))
-        .run(&mut module, &mut cx)
-        .expect("every operator has a row");
-    orogen_passes::flow::Fuse.run(&mut module, &mut cx).expect("a legal module");
-    Ir::verify(&module, &ops).expect("fusion keeps the laws");
-    let kernels = module.kernels().count();
-    assert_eq!(kernels, 1, "{}", Ir::print(&module, &ops));
 }

@@ -4,6 +4,7 @@
 
 mod code;
 mod fill;
+mod listing;
 mod loader;
 mod record;
 mod share;
@@ -14,6 +15,7 @@ use orogen_ir::diag::{Diagnostic, Diagnostics};
 
 use crate::library::{Blob, Compiled, LibraryCode};
 
+pub use listing::View;
 pub use loader::Loaded;
 use loader::load;
 

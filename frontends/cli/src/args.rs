@@ -2,7 +2,8 @@
 
 use crate::failure::Failure;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use orogen::{CompileOptions, Compiler, Cpu, Entry, Limits, OptIn, State, Step};
+use orogen::dump::Dump;
+use orogen::{Builder, CompileOptions, Compiler, Cpu, Entry, KernelView, Limits, OptIn, State, Step};
 use std::path::PathBuf;
 
 /// More than any machine has; each costs a stack.
@@ -35,6 +36,10 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Print a model at any stage of compilation.
     Print(PrintArgs),
+    /// Run chosen passes on a model or on the text of an IR, and print what comes out.
+    Opt(OptArgs),
+    /// Say what changes in a model between two steps of compilation.
+    Diff(DiffArgs),
     /// Say what a model or a library takes, returns and contains.
     Inspect(InspectArgs),
 }
@@ -70,6 +75,9 @@ pub(crate) struct ModelArgs {
     /// Allow N times the usual work and memory for computing constants and unrolling.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), hide_short_help = true)]
     pub(crate) budget: Option<u32>,
+    /// Write the text of the model after a pass, or after everything that changes it (`all`), to a folder.
+    #[arg(long, num_args = 2, value_names = ["PASS|all", "DIR"])]
+    pub(crate) dump_after: Option<Vec<String>>,
     #[command(flatten)]
     pub(crate) plugins: PluginArgs,
 }
@@ -85,11 +93,15 @@ pub(crate) struct PluginArgs {
 impl PluginArgs {
     /// What ships and what the plug-ins add, in the order they are given.
     pub(crate) fn compiler(&self) -> Result<Compiler, Failure> {
+        Ok(self.builder().build()?)
+    }
+
+    fn builder(&self) -> Builder {
         let mut builder = Compiler::builder();
         for path in &self.paths {
             builder.plugin(path);
         }
-        Ok(builder.build()?)
+        builder
     }
 }
 
@@ -116,6 +128,22 @@ impl ModelArgs {
         })
     }
 
+    /// Does something with the compiler, and then writes what was asked to be seen of its passes, also when it failed.
+    pub(crate) fn with_compiler<T>(
+        &self,
+        run: impl FnOnce(&Compiler) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let Some([after, folder]) = self.dump_after.as_deref() else { return run(&self.plugins.compiler()?) };
+        let dump = Dump::new(after, folder).map_err(|it| Failure::Model(it.into()))?;
+        let mut builder = self.plugins.builder();
+        dump.watch(&mut builder);
+        let outcome = run(&builder.build()?);
+        let written = dump.finish();
+        let outcome = outcome?;
+        written.map_err(|it| Failure::Model(it.into()))?;
+        Ok(outcome)
+    }
+
     /// Refuses what means nothing for a library, which is compiled already.
     pub(crate) fn for_library(&self) -> Result<(), Failure> {
         let given = [
@@ -125,6 +153,7 @@ impl ModelArgs {
             ("--state", !self.states.is_empty()),
             ("--verify", self.verify),
             ("--budget", self.budget.is_some()),
+            ("--dump-after", self.dump_after.is_some()),
             ("--override", !self.overridden.is_empty()),
         ];
         if let Some((option, _)) = given.into_iter().find(|it| it.1) {
@@ -150,7 +179,7 @@ impl ModelArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct CompileArgs {
-    /// The model file: ONNX, or a module of the dataflow IR as text (`.flow`).
+    /// The model file: ONNX, or the text of an IR (`.graph`, `.flow`, `.plan`).
     pub(crate) model: PathBuf,
     /// The library to write.
     #[arg(short, long, value_name = "OUT")]
@@ -178,12 +207,23 @@ pub(crate) struct RunArgs {
     /// Inputs by name: keys `NAME` or `in:NAME`. Without it inputs are random.
     #[arg(long, value_name = "F.npz")]
     pub(crate) inputs: Option<PathBuf>,
-    /// Expected outputs by name: keys `NAME` or `out:NAME`.
+    /// Outputs that are expected for `--inputs`, by name: keys `NAME` or `out:NAME`. Types must be equal; integers, booleans
+    /// and strings too; floats within the limits.
     #[arg(long, value_name = "F.npz")]
     pub(crate) expect: Option<PathBuf>,
-    /// Largest allowed error of an output, relative to the largest magnitude of the expected one.
-    #[arg(long, value_name = "TOL", default_value_t = 1e-4, value_parser = parse_amount)]
-    pub(crate) tol: f64,
+    /// Largest allowed error of an output of floats, relative to the largest magnitude of the expected one [default: 1e-4,
+    /// unless another limit is given; each that is given must hold]
+    #[arg(long, value_name = "TOL", value_parser = parse_amount)]
+    pub(crate) tol: Option<f64>,
+    /// Largest allowed error of each float, added to that of `--rtol`
+    #[arg(long, value_name = "TOL", value_parser = parse_amount)]
+    pub(crate) atol: Option<f64>,
+    /// Largest allowed error of each float, relative to the expected one
+    #[arg(long, value_name = "TOL", value_parser = parse_amount)]
+    pub(crate) rtol: Option<f64>,
+    /// Largest allowed error of each float, in units in the last place
+    #[arg(long, value_name = "N")]
+    pub(crate) ulp: Option<u64>,
     /// Seed of random inputs.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
@@ -234,6 +274,50 @@ pub(crate) struct PrintArgs {
     /// codegen (how each kernel is computed).
     #[arg(long, value_name = "STEP", default_value = "import", value_parser = parse_step)]
     pub(crate) stage: Step,
+    /// Write the text to a file that every command reads back: `.graph`, `.flow` or `.plan`. Large constants go to a
+    /// `.safetensors` file of the same name.
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// Print one kernel: its symbol, as `--stage codegen` lists it, or a part of it.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["stage", "output"])]
+    pub(crate) kernel: Option<String>,
+    /// What to print of it: loops (what it computes), vector (the vector programs that it calls), clif (its functions), or
+    /// asm (machine code).
+    #[arg(long = "as", value_name = "VIEW", default_value = "loops", requires = "kernel", value_parser = parse_view)]
+    pub(crate) view: KernelView,
+    #[command(flatten)]
+    pub(crate) options: ModelArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct OptArgs {
+    /// The model: ONNX, or the text of an IR (`.graph`, `.flow`).
+    pub(crate) model: PathBuf,
+    /// Passes to run, in this order, and no others. `translate` takes a legacy graph to the dataflow IR, `plan-memory`
+    /// ends with a plan.
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', required = true)]
+    pub(crate) passes: Vec<String>,
+    /// Write the text to a file that every command reads back: `.graph`, `.flow` or `.plan`. Large constants go to a
+    /// `.safetensors` file of the same name.
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) options: ModelArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DiffArgs {
+    /// The model file.
+    pub(crate) model: PathBuf,
+    /// The step after which the model is the old one.
+    #[arg(long, value_name = "STEP", value_parser = parse_step)]
+    pub(crate) from: Step,
+    /// The step after which it is the new one.
+    #[arg(long, value_name = "STEP", value_parser = parse_step)]
+    pub(crate) to: Step,
+    /// Lines around each change.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) context: usize,
     #[command(flatten)]
     pub(crate) options: ModelArgs,
 }
@@ -294,6 +378,10 @@ fn parse_cpu(text: &str) -> Result<Cpu, String> {
 
 fn parse_entry(text: &str) -> Result<Entry, String> {
     if text == Entry::NATIVE { Ok(Entry::Native) } else { parse_step(text).map(Entry::Translated) }
+}
+
+fn parse_view(text: &str) -> Result<KernelView, String> {
+    text.parse().map_err(|()| "choose one of loops, vector, clif, asm".to_string())
 }
 
 fn parse_step(text: &str) -> Result<Step, String> {

@@ -1,79 +1,73 @@
-//! Comparing outputs with expected ones.
+//! Comparing outputs with expected ones: the tensors of a library with those of a file.
 
 use crate::npz;
+use orogen::compare::{self, Difference, Limits};
 use orogen_ir::types::{DType, TensorData};
 use orogen_runtime::Tensor;
+use serde_json::{Value, json};
 
-/// How far an output is from the expected one.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Difference {
-    /// Largest absolute difference, divided by the largest magnitude of the expected tensor; infinite when shapes
-    /// differ, or a NaN or infinity stands where the other has none.
-    pub(crate) relative: f64,
-    /// What is wrong beside the numbers.
-    pub(crate) note: Option<String>,
+/// Compares an output with the expected one. Where `.npz` lacks the type of an output, the one that stands for it there is
+/// the same.
+pub(crate) fn difference(got: &Tensor, expected: &Tensor, limits: &Limits) -> Difference {
+    let (Some(ours), Some(theirs)) = (npz::row(got.dtype()), npz::row(expected.dtype())) else {
+        return Difference::Kind(format!("type {} instead of {}", got.dtype(), expected.dtype()));
+    };
+    let (Some(got), Some(expected)) = (data(got), data(expected)) else {
+        return Difference::Kind("elements that are not row-major".to_string());
+    };
+    if theirs == ours || theirs != npz::stand_in(ours) {
+        return compare::difference(&got, &expected, limits);
+    }
+    // Of the type of the output, where that loses nothing: in units of its last place.
+    let same = TensorData::from_f64(ours, expected.dims(), expected.to_f64());
+    match compare::difference(&widened(&same, theirs), &expected, &Limits::exactly()).passes() {
+        true => compare::difference(&got, &same, limits),
+        false => compare::difference(&widened(&got, theirs), &expected, limits),
+    }
 }
 
-/// Compares an output with the expected one.
-pub(crate) fn difference(got: &Tensor, expected: &Tensor) -> Difference {
-    if got.shape() != expected.shape() {
-        let note = format!("shape {:?} instead of {:?}", got.shape(), expected.shape());
-        return Difference { relative: f64::INFINITY, note: Some(note) };
+fn widened(data: &TensorData, dtype: DType) -> TensorData {
+    TensorData::from_f64(dtype, data.dims(), data.to_f64())
+}
+
+/// A tensor of a library as the compiler holds it.
+fn data(tensor: &Tensor) -> Option<TensorData> {
+    let dims: Vec<u64> = tensor.shape().iter().map(|it| u64::try_from(*it).ok()).collect::<Option<_>>()?;
+    if let Ok(texts) = tensor.strings() {
+        return TensorData::strings(&dims, texts).ok();
     }
-    if let (Ok(got), Ok(expected)) = (got.strings(), expected.strings()) {
-        let differs = got.iter().zip(&expected).enumerate().find(|it| it.1.0 != it.1.1);
-        return match differs {
-            Some((i, (a, b))) => {
-                let note = format!("element {i} is {a:?} instead of {b:?}");
-                Difference { relative: f64::INFINITY, note: Some(note) }
-            }
-            None => Difference { relative: 0.0, note: None },
-        };
+    let dtype = npz::row(tensor.dtype())?;
+    TensorData::from_unpacked(dtype, dims, tensor.as_bytes().ok()?.to_vec().into()).ok()
+}
+
+/// All measures.
+pub(crate) fn json(difference: &Difference) -> Value {
+    match difference {
+        Difference::Kind(what) => json!({ "kind": "other", "what": what }),
+        Difference::Exact(it) => json!({
+            "kind": "exact", "elements": it.elements, "different": it.different,
+            "first": it.first, "most": it.most,
+        }),
+        Difference::Floats(it) => json!({
+            "kind": "floats",
+            "absolute": number(it.absolute.value), "absolute_at": it.absolute.at,
+            "of_largest": number(it.of_largest),
+            "elementwise": number(it.elementwise.value), "elementwise_at": it.elementwise.at,
+            "ulp": number(it.ulp.value), "ulp_at": it.ulp.at,
+            "misplaced": it.misplaced, "first_misplaced": it.first, "beyond": it.beyond,
+        }),
     }
-    let (Some(got), Some(expected)) = (values(got), values(expected)) else {
-        let note = format!("type {} instead of {}", got.dtype(), expected.dtype());
-        return Difference { relative: f64::INFINITY, note: Some(note) };
-    };
-    if got.len() != expected.len() {
-        // Complex numbers have two parts.
-        let note = "complex numbers stand for others, or others for them".to_string();
-        return Difference { relative: f64::INFINITY, note: Some(note) };
-    }
-    let mut worst = 0.0f64;
-    let mut magnitude = 0.0f64;
-    for (i, (a, b)) in got.iter().zip(&expected).enumerate() {
-        if a == b || (a.is_nan() && b.is_nan()) {
-            magnitude = if b.is_finite() { magnitude.max(b.abs()) } else { magnitude };
-            continue;
-        }
-        if !a.is_finite() || !b.is_finite() {
-            let note = format!("element {i} is {a} instead of {b}");
-            return Difference { relative: f64::INFINITY, note: Some(note) };
-        }
-        worst = worst.max((a - b).abs());
-        magnitude = magnitude.max(b.abs());
-    }
-    let relative = if worst == 0.0 { 0.0 } else { worst / magnitude.max(f64::MIN_POSITIVE) };
-    Difference { relative, note: None }
+}
+
+/// Infinity is no JSON number.
+pub(crate) fn number(value: f64) -> Value {
+    if value.is_finite() { json!(value) } else { json!("inf") }
 }
 
 /// All elements as f64, but of strings; of complex numbers both parts; 64-bit integers beyond 2^53 are rounded.
 pub(crate) fn values(tensor: &Tensor) -> Option<Vec<f64>> {
-    macro_rules! of {
-        ($($ty:ty => $convert:expr),*) => {
-            $(if let Ok(values) = tensor.as_slice::<$ty>() {
-                return Some(values.iter().map(|it| $convert(*it)).collect());
-            })*
-        };
-    }
-    of!(f32 => f64::from, f64 => f64::from, i8 => f64::from, i16 => f64::from, i32 => f64::from,
-        i64 => |it| it as f64, u8 => f64::from, u16 => f64::from, u32 => f64::from, u64 => |it| it as f64,
-        bool => |it| f64::from(u8::from(it)));
-    let dtype = npz::row(tensor.dtype()).filter(|it| *it != DType::Str)?;
-    let bytes = tensor.as_bytes().ok()?;
-    let count = bytes.len() / dtype.size();
-    let data = TensorData::from_unpacked(dtype, vec![count as u64], bytes.to_vec().into()).ok()?;
-    Some(data.parts().to_f64())
+    npz::row(tensor.dtype()).filter(|it| *it != DType::Str)?;
+    Some(data(tensor)?.parts().to_f64())
 }
 
 #[cfg(test)]
@@ -81,41 +75,31 @@ mod tests {
     use super::*;
     use orogen_runtime::DLDataType;
 
-    fn tensor(values: &[f32]) -> Tensor {
-        Tensor::from_slice(&[values.len() as i64], values).expect("a small tensor")
+    fn by_default(got: &Tensor, expected: &Tensor) -> Difference {
+        difference(got, expected, &Limits::default())
     }
 
     #[test]
-    fn errors_are_relative_to_the_largest_magnitude() {
-        let found = difference(&tensor(&[1.0, 10.5]), &tensor(&[1.0, 10.0]));
-        assert_eq!(found.relative, 0.05);
-        assert_eq!(difference(&tensor(&[0.0]), &tensor(&[0.0])).relative, 0.0);
-    }
-
-    #[test]
-    fn half_precision_is_compared() {
-        let half = |bits: [u16; 2]| {
+    fn types_that_files_lack_are_compared_with_those_that_stand_for_them() {
+        let floats = |it: [f32; 2]| Tensor::from_slice(&[2], &it).expect("small");
+        let half = |dtype, bits: [u16; 2]| {
             let bytes: Vec<u8> = bits.iter().flat_map(|it| it.to_ne_bytes()).collect();
-            Tensor::from_bytes(DLDataType::F16, &[2], &bytes).expect("a small tensor")
+            Tensor::from_bytes(dtype, &[2], &bytes).expect("a small tensor")
         };
-        assert_eq!(values(&half([0x3c00, 0xc000])), Some(vec![1.0, -2.0]));
-        assert_eq!(difference(&half([0x3c00, 0xc000]), &tensor(&[1.0, -4.0])).relative, 0.5);
-    }
-
-    #[test]
-    fn strings_are_equal_or_not() {
-        let strings = |it: [&str; 2]| Tensor::from_strings(&[2], &it).expect("strings");
-        assert_eq!(difference(&strings(["a", ""]), &strings(["a", ""])).relative, 0.0);
-        let other = difference(&strings(["a", "b"]), &strings(["a", ""]));
-        assert_eq!(other.note.as_deref(), Some("element 1 is \"b\" instead of \"\""));
-        assert_eq!(difference(&strings(["1", "2"]), &tensor(&[1.0, 2.0])).relative, f64::INFINITY);
-    }
-
-    #[test]
-    fn nan_equals_only_nan_and_shapes_must_agree() {
-        assert_eq!(difference(&tensor(&[f32::NAN]), &tensor(&[f32::NAN])).relative, 0.0);
-        assert_eq!(difference(&tensor(&[f32::NAN]), &tensor(&[1.0])).relative, f64::INFINITY);
-        assert_eq!(difference(&tensor(&[1.0]), &tensor(&[f32::INFINITY])).relative, f64::INFINITY);
-        assert_eq!(difference(&tensor(&[1.0]), &tensor(&[1.0, 2.0])).relative, f64::INFINITY);
+        let bf16 = half(DLDataType::BF16, [0x3f80, 0xc000]);
+        assert_eq!(values(&bf16), Some(vec![1.0, -2.0]));
+        assert!(by_default(&bf16, &floats([1.0, -2.0])).passes());
+        let Difference::Floats(off) =
+            by_default(&half(DLDataType::BF16, [0x3f82, 0xc000]), &floats([1.0, -2.0]))
+        else {
+            panic!("floats")
+        };
+        assert_eq!(off.ulp.value, 2.0);
+        // An expected value between those of the type is not rounded to it.
+        assert!(!by_default(&bf16, &floats([1.003, -2.0])).passes());
+        // f16 they have.
+        assert!(!by_default(&half(DLDataType::F16, [0x3c00, 0xc000]), &floats([1.0, -2.0])).passes());
+        let ints = Tensor::from_slice(&[2], &[1_i64, -2]).expect("small");
+        assert!(!by_default(&ints, &floats([1.0, -2.0])).passes());
     }
 }

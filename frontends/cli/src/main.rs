@@ -25,6 +25,8 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(args),
         Command::Bench(args) => commands::bench::run(args),
         Command::Print(args) => commands::print::run(args),
+        Command::Opt(args) => commands::opt::run(args),
+        Command::Diff(args) => commands::diff::run(args),
         Command::Inspect(args) => commands::inspect::run(args),
     };
     match result {

@@ -116,7 +116,7 @@ fn text_array(tensor: &Tensor, shape: Vec<u64>) -> Result<Array, String> {
 
 /// The type whose arrays stand for those of a type that the format lacks: the narrowest that it has and that holds every
 /// value.
-fn stand_in(dtype: DType) -> DType {
+pub(crate) fn stand_in(dtype: DType) -> DType {
     if kind(dtype).is_some() { dtype } else { dtype.compute() }
 }
 

@@ -61,11 +61,12 @@ pub(crate) fn open(
         ));
     }
     let options = args.options(config::opt_in(path)?)?;
-    let compiler = args.plugins.compiler()?;
     let start = Instant::now();
-    let artifact = spin(format!("compiling {}", path.display()), || {
-        let model = compiler.open(path)?;
-        compiler.compile(&model, &options)
+    let artifact = args.with_compiler(|compiler| {
+        spin(format!("compiling {}", path.display()), || {
+            let model = compiler.open(path)?;
+            Ok::<_, Failure>(compiler.compile(&model, &options)?)
+        })
     })?;
     artifact.report.remarks.iter().for_each(print_diagnostic);
     let compile = start.elapsed();

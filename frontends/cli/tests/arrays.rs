@@ -88,17 +88,49 @@ fn saved_outputs_are_expected_outputs_whatever_their_names() {
     let compiled =
         orogen(folder.path(), &[&["compile", "модель.onnx", "-o", "ü.so"], &DATAFLOW[..]].concat());
     assert_eq!(compiled.status, 0, "{}", compiled.err);
-    let seeded = ["--dim", "größe=2", "--seed", "7"];
-    let saved = orogen(folder.path(), &[&["run", "ü.so", "--save", "y.npz"], &seeded[..]].concat());
+    for (file, first) in [("x.npz", 1.0), ("other.npz", 2.0)] {
+        let values = floats(&[first, -1.0, 0.5, -0.5, 3.0, 4.0]);
+        npz(&folder.path().join(file), &[(input, "<f4", "(2, 3)", false, &values)]);
+    }
+    let given = ["--inputs", "x.npz"];
+    let saved = orogen(folder.path(), &[&["run", "ü.so", "--save", "y.npz"], &given[..]].concat());
     assert_eq!(saved.status, 0, "{}", saved.err);
     assert!(saved.out.starts_with("out \"q\"\\n\\u{1b}[31m f32 [2, 3]:"), "{}", saved.out);
     let run =
-        [&["run", "модель.onnx", "--expect", "y.npz", "--tol", "0"], &seeded[..], &DATAFLOW[..]].concat();
+        [&["run", "модель.onnx", "--expect", "y.npz", "--tol", "0"], &given[..], &DATAFLOW[..]].concat();
     let compared = orogen(folder.path(), &run);
     assert_eq!(compared.status, 0, "{}{}", compared.out, compared.err);
-    let other =
-        orogen(folder.path(), &["run", "ü.so", "--expect", "y.npz", "--dim", "größe=2", "--seed", "8"]);
+    let other = orogen(folder.path(), &["run", "ü.so", "--expect", "y.npz", "--inputs", "other.npz"]);
     assert_eq!(other.status, 1, "{}{}", other.out, other.err);
+    assert!(other.out.contains(": max error 1.00e0 at [0, 0], 2.50e-1 of the largest"), "{}", other.out);
+}
+
+#[test]
+fn integers_are_equal_and_of_the_type_that_is_expected() {
+    const SUM: &str = "module @m { fn @main(%x: Tensor<i64, [3]>) -> (y: Tensor<i64, [3]>) { dataflow {
+        %y = add(%x, %x)
+        yield %y
+    } return %y } }";
+    let (folder, path) = folder_with("sum.flow", SUM.as_bytes());
+    let ints = |it: [i64; 3]| it.map(i64::to_le_bytes).concat();
+    let x = ints([1, 1 << 53, 3]);
+    let check = |kind: &str, y: &[u8], more: &[&str]| {
+        let (input, output) = (("in:x", "<i8", "(3,)", false, &x[..]), ("out:y", kind, "(3,)", false, y));
+        npz(&path.with_file_name("io.npz"), &[input, output]);
+        let run = ["run", "sum.flow", "--inputs", "io.npz", "--expect", "io.npz"];
+        let outcome = orogen(folder.path(), &[&run[..], &DATAFLOW, more].concat());
+        (outcome.status, outcome.out + &outcome.err)
+    };
+    let (status, text) = check("<i8", &ints([2, 1 << 54, 6]), &[]);
+    assert!(status == 0 && text.contains("y: all elements equal ok"), "{text}");
+    // Beyond what a double holds, and relative to the largest next to nothing.
+    let (status, text) = check("<i8", &ints([2, (1 << 54) + 1, 6]), &["--tol", "1", "--atol", "9"]);
+    let said = "y: 1 of 3 elements differ, first [1]: 18014398509481984 instead of 18014398509481985 OVER";
+    assert!(status == 1 && text.contains(said), "{text}");
+    let (status, text) = check("<f4", &floats(&[2.0, 18014398509481984.0, 6.0]), &[]);
+    assert!(status == 1 && text.contains("y: type i64 instead of f32 OVER"), "{text}");
+    let (status, text) = check("<i4", &[2_i32, 0, 6].map(i32::to_le_bytes).concat(), &["--json"]);
+    assert!(status == 1 && text.contains("type i64 instead of i32"), "{text}");
 }
 
 #[test]

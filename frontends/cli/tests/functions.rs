@@ -50,7 +50,7 @@ fn what_cannot_be_meant_is_said() {
     let flow = ["--opt-in", "dataflow-ir"];
     let legacy = run(&["compile", "retrieval.flow", "-o", "r.so"]);
     assert_eq!(legacy.status, 3, "{}", legacy.err);
-    assert!(legacy.err.contains("error[D017]") && legacy.err.contains("dataflow-ir"), "{}", legacy.err);
+    assert!(legacy.err.contains("error[D019]") && legacy.err.contains("dataflow-ir"), "{}", legacy.err);
     let bound = run(&["compile", "retrieval.flow", "-o", "r.so", "--dim", "n=2", flow[0], flow[1]]);
     assert!(bound.err.contains("error[D018]: `n` cannot be chosen"), "{}", bound.err);
 

@@ -191,9 +191,10 @@ fn a_library_is_compiled_inspected_run_and_compared() {
     assert_eq!(passed.status, 0, "{}{}", passed.out, passed.err);
     assert!(passed.out.contains("y: max error"), "{}", passed.out);
 
-    // Other inputs than those of the reference: random ones.
-    let failed = orogen(folder.path(), &["run", "out.so", "--expect", &reference]);
-    assert_eq!(failed.status, 1, "{}{}", failed.out, failed.err);
+    // Random inputs are not those that the outputs are expected for.
+    let refused = orogen(folder.path(), &["run", "out.so", "--expect", &reference]);
+    assert_eq!(refused.status, 2, "{}{}", refused.out, refused.err);
+    assert!(refused.err.contains("give them with `--inputs FILE.npz`"), "{}", refused.err);
 }
 
 #[test]

@@ -1,21 +1,60 @@
 //! From a model to code: an object, a library, or memory.
 
-use crate::frontend::CANNOT_READ;
+use crate::files::cannot_write;
 use crate::load;
 use crate::metadata;
 use crate::{CompileOptions, Compiler, LowerReport, Lowered, Model};
 use orogen_codegen::link::{ElfLinker, LinkError, LinkInput, Linker, SystemLinker};
-use orogen_codegen::{CodegenOptions, Compiled, KernelInfo, LibraryCode};
+use orogen_codegen::{CodegenOptions, Compiled, KernelInfo, LibraryCode, View};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
+use orogen_ir::kernel::{Kernel, print_kernel_text};
 use orogen_passes::manager::Step;
 use orogen_runtime::{Dim, Library, Parameter, Tensor};
 use std::path::Path;
+use std::str::FromStr;
+use std::time::Instant;
+
+/// Kernels that an error lists.
+const LISTED: usize = 20;
+
+/// How a kernel is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KernelView {
+    /// What it computes: loops.
+    Loops,
+    /// The vector programs that it calls.
+    Vector,
+    /// Its functions in Cranelift's IR.
+    Clif,
+    /// Machine code.
+    Asm,
+}
+
+impl KernelView {
+    /// All views, from what is computed to how.
+    pub const ALL: [(&'static str, KernelView); 4] = [
+        ("loops", KernelView::Loops),
+        ("vector", KernelView::Vector),
+        ("clif", KernelView::Clif),
+        ("asm", KernelView::Asm),
+    ];
+}
+
+impl FromStr for KernelView {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|it| it.0 == text).map(|it| it.1).ok_or(())
+    }
+}
 
 /// A compiled model.
 #[derive(Debug)]
 pub struct Artifact {
     name: String,
     compiled: Compiled,
+    /// What each kernel computes.
+    computed: Vec<Kernel>,
     /// What lowering did.
     pub report: LowerReport,
     /// Peak memory of one call beside inputs, outputs and weights, as a formula in bytes.
@@ -36,7 +75,7 @@ pub(crate) fn compile(
     model: &Model,
     options: &CompileOptions,
 ) -> Result<Artifact, Diagnostics> {
-    let (lowered, report) = compiler.lower(model, options, Step::PlanMemory)?;
+    let (lowered, mut report) = compiler.lower(model, options, Step::PlanMemory)?;
     let Lowered::Plan(plans) = lowered else {
         return Err(Diagnostic::error("D001", "lowering ended before the call plan").into());
     };
@@ -45,10 +84,13 @@ pub(crate) fn compile(
     let codegen = CodegenOptions { cpu, threads, separate, ..compiler.codegen.clone() };
     let metadata = metadata::metadata(model, options, &report, &plans, codegen.instructions()?);
     let workspace = metadata::workspace(&plans).filter(|it| it != "0").collect::<Vec<_>>();
+    let start = Instant::now();
     let compiled = orogen_codegen::compile(&plans, &metadata, &codegen)?;
+    report.took("kernels and entry points", start);
     Ok(Artifact {
         name: model.name.clone(),
         compiled,
+        computed: plans.kernels().to_vec(),
         report,
         workspace: if workspace.is_empty() { "0".to_string() } else { workspace.join(" + ") },
     })
@@ -58,6 +100,45 @@ impl Artifact {
     /// How each kernel is computed.
     pub fn kernels(&self) -> &[KernelInfo] {
         self.compiled.kernels()
+    }
+
+    /// One kernel as text. `name` is its symbol, or the name of its program, or a part of the symbol that no other has.
+    ///
+    /// # Errors
+    /// `D034`: no kernel, or several. Views that the target has not.
+    pub fn listing(&self, name: &str, view: KernelView) -> Result<String, Diagnostics> {
+        let kernel = self.kernel(name)?;
+        let view = match view {
+            KernelView::Loops => return Ok(print_kernel_text(&self.computed[kernel])),
+            KernelView::Vector => View::Vector,
+            KernelView::Clif => View::Clif,
+            KernelView::Asm => View::Asm,
+        };
+        self.compiled.listing(kernel, view)
+    }
+
+    fn kernel(&self, name: &str) -> Result<usize, Diagnostic> {
+        let by = |fits: &dyn Fn(&KernelInfo) -> bool| -> Vec<usize> {
+            let all = self.kernels().iter().enumerate();
+            all.filter(|it| fits(it.1)).map(|it| it.0).collect()
+        };
+        // `kernel3` of `orogen.kernel3.relu`.
+        let number = |it: &KernelInfo| it.symbol.split('.').nth(1) == Some(name);
+        let exact = [by(&|it| it.symbol == name), by(&|it| it.name == name), by(&number)];
+        let found = exact.into_iter().find(|it| !it.is_empty());
+        let found = found.unwrap_or_else(|| by(&|it| it.symbol.contains(name)));
+        if let [only] = found[..] {
+            return Ok(only);
+        }
+        let listed = if found.is_empty() { (0..self.kernels().len()).collect() } else { found.clone() };
+        let symbols: Vec<&str> =
+            listed.iter().take(LISTED).map(|it| self.kernels()[*it].symbol.as_str()).collect();
+        let more = if listed.len() > LISTED { ", …" } else { "" };
+        let message = match found.len() {
+            0 => format!("there is no kernel `{name}`"),
+            n => format!("there are {n} kernels `{name}`"),
+        };
+        Err(Diagnostic::error("D034", message).help(format!("choose one of: {}{more}", symbols.join(", "))))
     }
 
     /// How much machine code there is: of each kernel, in the order of [`kernels`](Self::kernels), and of all else.
@@ -121,14 +202,6 @@ impl Artifact {
     }
 }
 
-/// Code of the diagnostic for an output that cannot be written.
-const CANNOT_WRITE: &str = "D002";
-
-/// Whether a diagnostic is about a file that cannot be read or written, rather than about what is in it.
-pub fn concerns_file(diagnostic: &Diagnostic) -> bool {
-    [CANNOT_WRITE, CANNOT_READ, orogen_onnx::CANNOT_READ].contains(&diagnostic.code)
-}
-
 fn link_error(error: &LinkError, path: &Path) -> Diagnostic {
-    Diagnostic::error(CANNOT_WRITE, error.to_string()).at(format!("output `{}`", path.display()))
+    cannot_write(path, &error.to_string())
 }

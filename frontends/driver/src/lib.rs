@@ -31,20 +31,26 @@
 //! [`plugin`](mod@plugin).
 
 mod artifact;
+pub mod compare;
 mod compiler;
+pub mod constants;
+pub mod dump;
 mod evaluator;
+mod files;
 pub mod frontend;
 mod load;
 mod lower;
 mod metadata;
 mod model;
+mod opt;
 mod options;
 pub mod plugin;
 pub mod prelude;
 
-pub use artifact::{Artifact, compile_standard as compile, concerns_file};
+pub use artifact::{Artifact, KernelView, compile_standard as compile};
 pub use compiler::{Builder, Compiler, Operator};
-pub use lower::{LowerReport, Lowered};
+pub use files::concerns_file;
+pub use lower::{LowerReport, Lowered, Part};
 pub use metadata::MetadataView;
 pub use model::Model;
 pub use options::{CompileOptions, Entry, OptIn, State};

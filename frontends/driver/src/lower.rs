@@ -1,19 +1,19 @@
 //! From a model to a call plan, on either path.
 
 use crate::frontend::{ImportOptions, ImportReport};
+use crate::options::MAIN;
 use crate::{CompileOptions, Compiler, Entry, Model, OptIn};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::flow::{FlowBuilder, Module};
-use orogen_ir::graph::{Graph, GraphBuilder, OPT_IN_HELP};
+use orogen_ir::flow::{self, FlowBuilder, Module};
+use orogen_ir::graph::{self, Graph, GraphBuilder, OPT_IN_HELP};
 use orogen_ir::ops::{Budget, Defaulted, Folding, InputDefaults, Limits, OpRegistry};
 use orogen_ir::plan::{PlanModule, Proof, print_plans};
+use orogen_ir::text::Numbering;
 use orogen_ir::types::ConstPool;
-use orogen_passes::manager::{self, Instrument, Ir, PassCx, Report, Step, Verify};
-use orogen_passes::{bridge, flow, graph};
+use orogen_passes::bridge;
+use orogen_passes::manager::{self, Instrument, Ir, PassCx, PassRecord, Report, Step, Verify};
 use std::any::Any;
-
-/// The function that a model becomes.
-const MAIN: &str = "main";
+use std::time::{Duration, Instant};
 
 /// A model on its way down.
 #[derive(Clone, Debug)]
@@ -28,11 +28,29 @@ pub enum Lowered {
 }
 
 impl Lowered {
+    /// The constants, where there is a place for any.
+    pub fn constants(&self) -> Option<&ConstPool> {
+        match self {
+            Lowered::Graph(it) => Some(&it.constants),
+            Lowered::Flow(it) => Some(&it.constants),
+            Lowered::Plan(it) => it.constants(),
+        }
+    }
+
     /// The text form.
     pub fn print(&self, ops: &OpRegistry) -> String {
         match self {
             Lowered::Graph(graph) => Ir::print(graph, ops),
             Lowered::Flow(module) => Ir::print(module, ops),
+            Lowered::Plan(plans) => print_plans(plans),
+        }
+    }
+
+    /// The text form with names that passes keep, to be compared with that of another step.
+    pub fn print_stable(&self, ops: &OpRegistry) -> String {
+        match self {
+            Lowered::Graph(graph) => graph::text::print_numbered(graph, ops, Numbering::Stable),
+            Lowered::Flow(module) => flow::text::print_numbered(module, ops, Numbering::Stable),
             Lowered::Plan(plans) => print_plans(plans),
         }
     }
@@ -52,10 +70,33 @@ pub struct LowerReport {
     pub remarks: Vec<Diagnostic>,
     /// What was shown of the plans, once there are any.
     pub proof: Proof,
-    instruments: Vec<Box<dyn Instrument>>,
+    /// What took time, in the order in which it ran. Reported only, nothing depends on it.
+    pub parts: Vec<Part>,
+    pub(crate) instruments: Vec<Box<dyn Instrument>>,
+}
+
+/// A part of a compilation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// What was done.
+    pub name: String,
+    /// How long it took.
+    pub time: Duration,
 }
 
 impl LowerReport {
+    /// Notes what something took that began then.
+    pub(crate) fn took(&mut self, name: &str, since: Instant) {
+        self.parts.push(Part { name: name.to_owned(), time: since.elapsed() });
+    }
+
+    /// Adds passes that ran.
+    pub(crate) fn ran(&mut self, passes: Report) {
+        let part = |it: &PassRecord| Part { name: format!("pass {} ({})", it.name, it.step), time: it.time };
+        self.parts.extend(passes.passes.iter().map(part));
+        self.passes.passes.extend(passes.passes);
+    }
+
     /// The first instrument of this type, as the compilation left it.
     pub fn instrument<I: Instrument>(&self) -> Option<&I> {
         self.instruments.iter().find_map(|it| (&**it as &dyn Any).downcast_ref())
@@ -73,14 +114,14 @@ impl std::fmt::Debug for LowerReport {
     }
 }
 
-/// See [`Compiler::lower`].
+/// See [`Compiler::lower`]; with instruments that are called before those of the compiler.
 pub(crate) fn lower(
     compiler: &Compiler,
     model: &Model,
     options: &CompileOptions,
     last: Step,
+    mut instruments: Vec<Box<dyn Instrument>>,
 ) -> Result<(Lowered, LowerReport), Diagnostics> {
-    let mut instruments: Vec<Box<dyn Instrument>> = Vec::new();
     if options.verify {
         instruments.push(Box::new(Verify));
     }
@@ -168,6 +209,9 @@ impl<'c> Run<'c> {
     /// The model with these defaults for its inputs.
     fn version(&mut self, defaults: &InputDefaults) -> Result<Lowered, Diagnostics> {
         self.defaults = defaults.clone();
+        if let Some(program) = self.program()? {
+            return self.lowered(program);
+        }
         match (self.options.opt_in, self.options.entry) {
             (OptIn::Legacy, _) => {
                 let graph = self.import_graph(true).map_err(|found| ways_out(found, self.model, None))?;
@@ -193,13 +237,62 @@ impl<'c> Run<'c> {
         }
     }
 
+    /// The model, when it is a program of an IR already.
+    fn program(&mut self) -> Result<Option<Lowered>, Diagnostics> {
+        let folding = self.folding();
+        let options = self.import_options(&folding.budget);
+        let frontend = self.compiler.frontends.of(self.model)?;
+        let Some(program) = frontend.program(&self.model.content, &options, &self.compiler.ops) else {
+            return Ok(None);
+        };
+        let (program, report) = program?;
+        self.report.import = report;
+        options.budget.raise(program.constants().map(in_proportion).unwrap_or_default());
+        Ok(Some(program))
+    }
+
+    /// A program goes on in its own IR, or is translated where the options say.
+    fn lowered(&mut self, program: Lowered) -> Result<Lowered, Diagnostics> {
+        let line = match (self.options.opt_in, self.options.entry) {
+            (OptIn::Legacy, _) => None,
+            (OptIn::DataflowIr, Entry::Native) => Some(Step::Import),
+            (OptIn::DataflowIr, Entry::Ledger) => bridge::waterline(bridge::LEDGER).ok(),
+            (OptIn::DataflowIr, Entry::Translated(line)) => {
+                bridge::admit(bridge::LEDGER, line)?;
+                Some(line)
+            }
+        };
+        match (program, line) {
+            (Lowered::Graph(graph), None) => self.graph(graph),
+            (Lowered::Graph(graph), Some(line)) => self.translated(graph, line),
+            (Lowered::Flow(_), None) => {
+                let message = "the model is a module of the dataflow IR, which the legacy path does not hold";
+                let found = Diagnostic::error("D019", message).help(OPT_IN_HELP);
+                Err(ways_out(found.into(), self.model, None))
+            }
+            (Lowered::Flow(_), Some(line)) if matches!(self.options.entry, Entry::Translated(_)) => {
+                let message = format!(
+                    "the model is a module of the dataflow IR: there is nothing to translate at `{line}`"
+                );
+                Err(Diagnostic::error("D019", message).help("leave `--waterline` out").into())
+            }
+            (Lowered::Flow(module), Some(_)) => {
+                self.report.entered = Some(Step::Import);
+                self.flow(module, Step::Import)
+            }
+            (Lowered::Plan(plans), _) => self.sound(plans),
+        }
+    }
+
     /// The legacy path.
     fn graph(&mut self, mut graph: Graph) -> Result<Lowered, Diagnostics> {
         self.graph_passes(&mut graph, Step::PlanMemory)?;
         if self.last < Step::PlanMemory {
             return Ok(Lowered::Graph(graph));
         }
-        let plan = graph::plan_memory(&graph, MAIN, &self.options.states)?;
+        let start = Instant::now();
+        let plan = orogen_passes::graph::plan_memory(&graph, MAIN, &self.options.states)?;
+        self.report.took("plan-memory", start);
         self.sound(plan.into())
     }
 
@@ -215,7 +308,9 @@ impl<'c> Run<'c> {
         if self.last < line {
             return Ok(Lowered::Graph(graph));
         }
+        let start = Instant::now();
         let module = bridge::translate(&graph, &self.compiler.ops)?;
+        self.report.took("translate", start);
         self.report.entered = Some(line);
         self.verified("the translation", &module)?;
         self.flow(module, line)
@@ -226,19 +321,12 @@ impl<'c> Run<'c> {
         let folding = self.folding();
         let options = self.import_options(&folding.budget);
         let frontend = self.compiler.frontends.of(self.model)?;
-        let module = match frontend.module(&self.model.content, &options, &self.compiler.ops) {
-            Some(module) => {
-                let (module, report) = module?;
-                self.report.import = report;
-                module
-            }
-            None => {
-                let builder = FlowBuilder::new(&self.compiler.ops, &self.model.name);
-                let mut builder = builder.with_folding(folding);
-                self.report.import = frontend.import_flow(&self.model.content, &options, &mut builder)?;
-                builder.finish()?
-            }
-        };
+        let start = Instant::now();
+        let builder = FlowBuilder::new(&self.compiler.ops, &self.model.name);
+        let mut builder = builder.with_folding(folding);
+        self.report.import = frontend.import_flow(&self.model.content, &options, &mut builder)?;
+        let module = builder.finish()?;
+        self.report.took("import", start);
         self.report.entered = Some(Step::Import);
         options.budget.raise(in_proportion(&module.constants));
         self.verified("the importer", &module)?;
@@ -249,11 +337,14 @@ impl<'c> Run<'c> {
         let (last, flow) = (self.last, &self.compiler.flow);
         let instruments = &mut self.report.instruments;
         let ran = flow.run(&mut module, &mut self.cx, instruments, |step| step <= last && step >= line)?;
-        self.report.passes.passes.extend(ran.passes);
+        self.report.ran(ran);
         if last < Step::PlanMemory {
             return Ok(Lowered::Flow(module));
         }
-        self.sound(flow::plan_memory(&self.compiler.ops, &module, &self.options.states)?)
+        let start = Instant::now();
+        let plans = orogen_passes::flow::plan_memory(&self.compiler.ops, &module, &self.options.states)?;
+        self.report.took("plan-memory", start);
+        self.sound(plans)
     }
 
     /// What the compilation may spend from here on, for the builder, the importer and the passes.
@@ -268,9 +359,11 @@ impl<'c> Run<'c> {
         let options = self.import_options(&folding.budget);
         let builder = GraphBuilder::new(&self.compiler.ops, &self.model.name).with_folding(folding);
         let mut builder = if unroll { builder } else { builder.without_unrolling() };
+        let start = Instant::now();
         let frontend = self.compiler.frontends.of(self.model)?;
         self.report.import = frontend.import_graph(&self.model.content, &options, &mut builder)?;
         let graph = builder.finish()?;
+        self.report.took("import", start);
         options.budget.raise(in_proportion(&graph.constants));
         self.verified("the importer", &graph)?;
         Ok(graph)
@@ -281,7 +374,7 @@ impl<'c> Run<'c> {
         let last = self.last.min(line);
         let instruments = &mut self.report.instruments;
         let ran = self.compiler.graph.run(graph, &mut self.cx, instruments, |step| step <= last)?;
-        self.report.passes.passes.extend(ran.passes);
+        self.report.ran(ran);
         Ok(())
     }
 
@@ -295,9 +388,14 @@ impl<'c> Run<'c> {
 
     /// Plans that keep their laws. What is checked at run time is told to who asks for all checks.
     fn sound(&mut self, mut plans: PlanModule) -> Result<Lowered, Diagnostics> {
+        let start = Instant::now();
         self.report.proof = prove(&mut plans)?;
+        self.report.took("proof of the plan", start);
         if self.options.verify {
             self.cx.remarks.extend(self.report.proof.checked.iter().cloned());
+        }
+        for instrument in &mut self.report.instruments {
+            instrument.planned(&plans, &self.compiler.ops)?;
         }
         Ok(Lowered::Plan(plans))
     }
@@ -310,7 +408,7 @@ impl<'c> Run<'c> {
 
 /// What may be spent beyond the limits because the model has so many bytes of weights: they may be converted, transposed
 /// and joined a few times.
-fn in_proportion(weights: &ConstPool) -> Limits {
+pub(crate) fn in_proportion(weights: &ConstPool) -> Limits {
     let bytes = weights.ids().fold(0u64, |sum, id| sum.saturating_add(weights.data(id).bytes().len() as u64));
     Limits { bytes: bytes.saturating_mul(16), operations: bytes.saturating_mul(16), nodes: 0 }
 }
@@ -328,7 +426,7 @@ fn fixed_inputs(names: &[String]) -> Option<Diagnostic> {
 
 /// What is shown of plans that keep their laws, as their kernels do; what is not shown, they check at run time. This is
 /// always done: what is generated from a plan is not checked, so a wrong plan would be wrong code.
-fn prove(plans: &mut PlanModule) -> Result<Proof, Diagnostics> {
+pub(crate) fn prove(plans: &mut PlanModule) -> Result<Proof, Diagnostics> {
     orogen_ir::plan::prove_module(plans)
         .map_err(|found| manager::defect("memory planning left the call plan invalid", found))
 }

@@ -1,6 +1,6 @@
 //! Model files, whatever their format.
 
-use crate::frontend::{FlowModel, FlowText, Frontends};
+use crate::frontend::{Frontends, IrModel, IrText};
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::Module;
 use orogen_onnx::OpTable;
@@ -54,8 +54,8 @@ impl Model {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_module(name: &str, module: Module) -> Model {
-        let content = Box::new(FlowModel::Module(Box::new(module)));
-        Model { name: name.to_owned(), file: name.to_owned(), frontend: FlowText::NAME, content }
+        let content = Box::new(IrModel::Module(Box::new(module)));
+        Model { name: name.to_owned(), file: name.to_owned(), frontend: IrText::Flow.name(), content }
     }
 
     /// The name of the file without its suffix.

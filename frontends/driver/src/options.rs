@@ -5,6 +5,9 @@ use orogen_ir::ops::Limits;
 use orogen_passes::manager::Step;
 pub use orogen_passes::rules::state::State;
 
+/// The function that a model becomes.
+pub(crate) const MAIN: &str = "main";
+
 /// Which path a model takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OptIn {

@@ -35,6 +35,23 @@ fn read_back(lowered: &Lowered, ops: &OpRegistry) -> Result<(), String> {
     if same { Ok(()) } else { Err("the text printed again differs".to_string()) }
 }
 
+/// Writes a text with its constants, and reads it as another process would.
+fn written_and_read(compiler: &Compiler, lowered: &Lowered, options: &CompileOptions) -> Result<(), String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("model").with_extension(lowered.suffix());
+    let said = |it: orogen::Diagnostics| it.to_string();
+    lowered.write_text(compiler.ops(), &path).map_err(|it| it.to_string())?;
+    let model = compiler.open(&path).map_err(said)?;
+    // Sizes that were bound are numbers in the text.
+    let options = CompileOptions { dims: Vec::new(), ..options.clone() };
+    let (again, _) = compiler.run_passes(&model, &options, &[""; 0]).map_err(said)?;
+    again.write_text(compiler.ops(), &path).map_err(|it| it.to_string())?;
+    let text = std::fs::read_to_string(&path).expect("written");
+    let mut sealed = orogen::constants::Constants::default();
+    let same = lowered.print_sealed(compiler.ops(), &mut sealed) == text;
+    if same { Ok(()) } else { Err("the text written again differs".to_string()) }
+}
+
 #[test]
 fn printed_models_read_back_at_every_stage() {
     let compiler = Compiler::standard();
@@ -56,7 +73,8 @@ fn printed_models_read_back_at_every_stage() {
         for step in Step::ALL.into_iter().filter(|it| *it != Step::Codegen) {
             let (lowered, _) = compiler.lower(&model, &options, step).expect("it lowers");
             let path = options.opt_in.name();
-            if let Err(error) = read_back(&lowered, compiler.ops()) {
+            let read = read_back(&lowered, compiler.ops());
+            if let Err(error) = read.and_then(|()| written_and_read(&compiler, &lowered, &options)) {
                 panic!("{name}, {path}, {}: {error}", step.name());
             }
         }

@@ -24,9 +24,7 @@ impl Module {
                 _ => None,
             });
             for id in defaults.chain(named) {
-                let pool = &self.constants;
-                *id =
-                    *ids.entry(*id).or_insert_with(|| constants.add(pool.name(*id), pool.data(*id).clone()));
+                *id = *ids.entry(*id).or_insert_with(|| constants.adopt(&self.constants, *id));
             }
         }
         self.constants = constants;

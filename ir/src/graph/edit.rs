@@ -305,10 +305,8 @@ impl Graph {
                 _ => None,
             };
             if let Some(constant) = named {
-                let pool = &self.constants;
-                *constant = *ids
-                    .entry(*constant)
-                    .or_insert_with(|| constants.add(pool.name(*constant), pool.data(*constant).clone()));
+                *constant =
+                    *ids.entry(*constant).or_insert_with(|| constants.adopt(&self.constants, *constant));
             }
             let new = nodes.alloc(node);
             map.insert(*id, new);

@@ -1,4 +1,5 @@
-//! Constant tensors: `f32[2, 3] [1, 2, 3, 4, 5, 6]`, `c64[1] [(0.5, -1)]`, `string[1] ["a"]`, `f32[64, 64] splat 0`, `#3 : f32[64, 128]`.
+//! Constant tensors: `f32[2, 3] [1, 2, 3, 4, 5, 6]`, `c64[1] [(0.5, -1)]`, `string[1] ["a"]`, `f32[64, 64] splat 0`,
+//! `f32[64, 128] sha256 "…"`, `#3 : f32[64, 128]`.
 
 use super::cursor::Cursor;
 use super::lexer::{Span, TokenKind};
@@ -6,7 +7,7 @@ use super::numbers::{number_to_f64, parse_int, parse_nan_bits};
 use super::types::{parse_dtype, parse_static_dims, static_dims_text};
 use super::write::quote;
 use crate::diag::Diagnostic;
-use crate::types::{ConstId, ConstPool, DType, FloatFormat, TensorData};
+use crate::types::{ConstId, ConstPool, DType, Digest, FloatFormat, TensorData};
 use indexmap::IndexMap;
 use smallvec::SmallVec;
 
@@ -22,6 +23,15 @@ const MAX_SPLAT_BYTES: usize = 1 << 26;
 pub enum Literal {
     /// Its elements were in the text.
     Inline(TensorData),
+    /// It is beside the text, and known by what it is.
+    Known {
+        /// Digest of type and content.
+        digest: Digest,
+        /// Its element type.
+        dtype: DType,
+        /// Its dimensions.
+        dims: SmallVec<[u64; 4]>,
+    },
     /// It is in a pool beside the text.
     Pool {
         /// Which one.
@@ -33,20 +43,37 @@ pub enum Literal {
     },
 }
 
-/// A constant as text; `id` is used when it is too large to be inline.
-pub fn literal_text(id: ConstId, name: &str, data: &TensorData) -> String {
+/// A constant of a pool as text. One that is too large to be inline is a reference: by its digest where that is known,
+/// which means the same everywhere, else by its number in the pool.
+pub fn constant_text(pool: &ConstPool, id: ConstId) -> String {
+    literal_text(id, pool.name(id), pool.data(id), pool.digest(id))
+}
+
+/// Whether a constant's text holds its elements.
+pub fn is_inline(data: &TensorData) -> bool {
+    elements_text(data).is_some()
+}
+
+pub(super) fn literal_text(id: ConstId, name: &str, data: &TensorData, digest: Option<Digest>) -> String {
     let name = if name.is_empty() { String::new() } else { format!("{} ", quote(name)) };
     let ty = format!("{}{}", data.dtype(), static_dims_text(data.dims()));
+    match (elements_text(data), digest) {
+        (Some(elements), _) => format!("{name}{ty} {elements}"),
+        (None, Some(digest)) => format!("{name}{ty} sha256 \"{digest}\""),
+        (None, None) => format!("{id} {name}: {ty}"),
+    }
+}
+
+/// The elements of a constant that is small or of one value.
+fn elements_text(data: &TensorData) -> Option<String> {
     if data.len() <= MAX_INLINE {
         let items: Vec<String> = (0..data.len()).map(|i| element_text(data, i)).collect();
-        return format!("{name}{ty} [{}]", items.join(", "));
+        return Some(format!("[{}]", items.join(", ")));
     }
     let size = data.dtype().size();
     let bytes = if data.len() <= MAX_SPLAT_BYTES { data.unpacked() } else { data.bytes().clone() };
-    if bytes.len() <= MAX_SPLAT_BYTES && bytes.chunks_exact(size).all(|it| *it == bytes[..size]) {
-        return format!("{name}{ty} splat {}", element_text(data, 0));
-    }
-    format!("{id} {name}: {ty}")
+    let is_splat = bytes.len() <= MAX_SPLAT_BYTES && bytes.chunks_exact(size).all(|it| *it == bytes[..size]);
+    is_splat.then(|| format!("splat {}", element_text(data, 0)))
 }
 
 fn element_text(data: &TensorData, i: usize) -> String {
@@ -98,6 +125,14 @@ pub fn parse_literal(cursor: &mut Cursor<'_>) -> Result<(Literal, String), Diagn
     let Some(size) = TensorData::unpacked_count(dtype, &dims) else {
         return Err(cursor.error_at(span, "T060", "the constant is larger than the address space"));
     };
+    if cursor.eat_word("sha256") {
+        let at = cursor.span();
+        let digits = cursor.expect_string("a digest in quotes")?;
+        let Ok(digest) = digits.parse() else {
+            return Err(cursor.error_at(at, "T065", "a digest has 64 hexadecimal digits in lower case"));
+        };
+        return Ok((Literal::Known { digest, dtype, dims }, name));
+    }
     if dtype == DType::Str {
         return Ok((Literal::Inline(parse_strings(cursor, &start, &dims, size / dtype.size())?), name));
     }
@@ -146,6 +181,8 @@ fn parse_strings(
 #[derive(Clone, Debug, Default)]
 pub struct InlineConstants {
     ids: IndexMap<(String, DType, Vec<u64>, Vec<u8>), ConstId>,
+    /// Those known by a digest, each under every name that it has.
+    known: IndexMap<Digest, Vec<ConstId>>,
 }
 
 impl InlineConstants {
@@ -155,7 +192,13 @@ impl InlineConstants {
         for id in pool.ids().filter(|it| pool.data(*it).len() <= MAX_INLINE) {
             ids.entry(Self::key(pool.name(id), pool.data(id))).or_insert(id);
         }
-        InlineConstants { ids }
+        let mut known: IndexMap<Digest, Vec<ConstId>> = IndexMap::new();
+        for id in pool.ids() {
+            if let Some(digest) = pool.digest(id) {
+                known.entry(digest).or_default().push(id);
+            }
+        }
+        InlineConstants { ids, known }
     }
 
     fn key(name: &str, data: &TensorData) -> (String, DType, Vec<u64>, Vec<u8>) {
@@ -170,6 +213,19 @@ impl InlineConstants {
             Literal::Inline(data) if data.len() > MAX_INLINE => Ok(pool.add(name, data)),
             Literal::Inline(data) => {
                 Ok(*self.ids.entry(Self::key(&name, &data)).or_insert_with(|| pool.add(name, data)))
+            }
+            Literal::Known { digest, dtype, dims } => {
+                let span = cursor.span_since(&span);
+                let known = self.known.get_mut(&digest).ok_or_else(|| unknown(cursor, span.clone()))?;
+                if let Some(id) = known.iter().find(|it| pool.name(**it) == name) {
+                    return fits(cursor, span, pool.data(*id), dtype, &dims).map(|()| *id);
+                }
+                let data = pool.data(known[0]).clone();
+                fits(cursor, span, &data, dtype, &dims)?;
+                let id = pool.add(name, data);
+                pool.set_digest(id, digest);
+                known.push(id);
+                Ok(id)
             }
             Literal::Pool { id, dtype, dims } => {
                 let span = cursor.span_since(&span);
@@ -188,6 +244,28 @@ impl InlineConstants {
             }
         }
     }
+}
+
+/// No constant beside the text has the digest that stands in it.
+pub(crate) fn unknown(cursor: &Cursor<'_>, span: Span) -> Diagnostic {
+    cursor
+        .error_at(span, "T117", "no constant with this digest travels beside the text")
+        .help("it is in the file of constants that was written with the text; both stay together")
+}
+
+/// Whether a constant that is known by its digest has the type that the text says.
+pub(crate) fn fits(
+    cursor: &Cursor<'_>,
+    span: Span,
+    data: &TensorData,
+    dtype: DType,
+    dims: &[u64],
+) -> Result<(), Diagnostic> {
+    if data.dtype() == dtype && data.dims() == dims {
+        return Ok(());
+    }
+    let found = format!("{}{}", data.dtype(), static_dims_text(data.dims()));
+    Err(cursor.error_at(span, "T118", format!("the constant with this digest is {found}")))
 }
 
 fn parse_element(cursor: &mut Cursor<'_>, dtype: DType, out: &mut Vec<u8>) -> Result<(), Diagnostic> {

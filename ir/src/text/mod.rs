@@ -48,7 +48,8 @@ pub(crate) mod mutate;
 mod tests;
 
 pub use attrs::{attr_text, attrs_text, parse_attrs};
-pub use constants::{InlineConstants, Literal, MAX_INLINE, literal_text, parse_literal};
+pub use constants::{InlineConstants, Literal, MAX_INLINE, constant_text, is_inline, parse_literal};
+pub(crate) use constants::{fits, unknown};
 pub use cursor::{Cursor, MAX_NESTING};
 pub use dims::{SymbolPolicy, constraint_text, dims_text, parse_constraint, parse_dim, parse_dims};
 pub use lexer::{LineIndex, Span, Token, TokenKind};
@@ -59,4 +60,4 @@ pub use types::{
     static_dims_text, type_text,
 };
 pub(crate) use write::exists;
-pub use write::{NameAllocator, TextWriter, is_identifier, name_text, quote};
+pub use write::{NameAllocator, Numbering, TextWriter, is_identifier, name_text, quote};

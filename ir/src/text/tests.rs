@@ -1,7 +1,8 @@
+use super::constants::literal_text;
 use super::*;
 use crate::diag::Place;
 use crate::shape::{Constraint, ShapeCx};
-use crate::types::{Attrs, Bytes, ConstId, DType, TensorData};
+use crate::types::{Attrs, Bytes, ConstId, ConstPool, DType, Digest, TensorData};
 
 fn type_cycle(text: &str) {
     let mut shapes = ShapeCx::new();
@@ -136,7 +137,7 @@ fn numbers_in_hexadecimal() {
 }
 
 fn literal_cycle(data: &TensorData) {
-    let text = literal_text(ConstId(3), "w", data);
+    let text = literal_text(ConstId(3), "w", data, None);
     let mut cursor = Cursor::new(&text);
     let (read, name) = parse_literal(&mut cursor).unwrap_or_else(|it| panic!("{it}"));
     assert!(cursor.at_end(), "{text}");
@@ -146,7 +147,39 @@ fn literal_cycle(data: &TensorData) {
         Literal::Pool { id, dtype, dims } => {
             assert_eq!((id, dtype, &dims[..]), (ConstId(3), data.dtype(), data.dims()));
         }
+        Literal::Known { .. } => panic!("no digest is known: {text}"),
     }
+}
+
+#[test]
+fn constants_known_by_a_digest_mean_the_same_in_every_pool() {
+    let large = TensorData::from_f64(DType::F32, &[65], (0..65).map(f64::from));
+    let digest = Digest([7; 32]);
+    let mut pool = ConstPool::default();
+    pool.add("other", TensorData::ints(&[1]));
+    let id = pool.add("w", large.clone());
+    pool.set_digest(id, digest);
+    let text = constant_text(&pool, id);
+    assert_eq!(text, format!("\"w\" f32[65] sha256 \"{}\"", "07".repeat(32)));
+    // A constant with its elements in the text needs no other name.
+    pool.set_digest(ConstId(0), digest);
+    assert_eq!(constant_text(&pool, ConstId(0)), "\"other\" i64[1] [1]");
+
+    let mut beside = ConstPool::default();
+    let unnamed = beside.add("", large);
+    beside.set_digest(unnamed, digest);
+    let mut constants = InlineConstants::of(&beside);
+    let mut read =
+        |text: &str| constants.read(&mut Cursor::new(text), &mut beside).map(|id| (id, beside.clone()));
+    let (first, pool) = read(&text).expect("it is beside the text");
+    assert_eq!((constant_text(&pool, first), pool.name(first)), (text.clone(), "w"));
+    assert_eq!(read(&text).expect("read again").0, first);
+    let (nameless, pool) = read(text.strip_prefix("\"w\" ").expect("a name")).expect("it is there");
+    assert_eq!((pool.len(), nameless), (2, unnamed));
+    let code = |it: Result<(ConstId, ConstPool), crate::diag::Diagnostic>| it.expect_err("refused").code;
+    assert_eq!(code(read(&text.replace("07", "08"))), "T117");
+    assert_eq!(code(read(&text.replace("[65]", "[5, 13]"))), "T118");
+    assert_eq!(code(read(&text.replace("07", "7"))), "T065");
 }
 
 #[test]
@@ -185,16 +218,19 @@ fn constants_round_trip_bit_by_bit() {
         literal_cycle(&TensorData::from_f64(dtype, &[5, 13], (0..65).map(|it| f64::from(it % 2))));
     }
     let data = TensorData::from_slice(DType::F32, &[3], &[0.1_f32, 16_777_216.0, f32::MIN_POSITIVE]);
-    assert_eq!(literal_text(ConstId(0), "", &data), "f32[3] [0.1, 16777216, 1.1754944e-38]");
+    assert_eq!(literal_text(ConstId(0), "", &data, None), "f32[3] [0.1, 16777216, 1.1754944e-38]");
     let parts = TensorData::from_slice(DType::F64, &[2, 2], &[0.5, -0.0, f64::NAN, 3.0]);
     let complex = TensorData::new(DType::C128, vec![2], parts.bytes().clone()).expect("two parts each");
-    assert_eq!(literal_text(ConstId(0), "", &complex), "c128[2] [(0.5, -0), (nan, 3)]");
+    assert_eq!(literal_text(ConstId(0), "", &complex, None), "c128[2] [(0.5, -0), (nan, 3)]");
     assert_eq!(complex.parts(), parts);
     let strings = TensorData::strings(&[2, 2], ["", "a\n", "ü\"", "a\n"]).expect("four");
-    assert_eq!(literal_text(ConstId(0), "", &strings), "string[2, 2] [\"\", \"a\\n\", \"ü\\\"\", \"a\\n\"]");
+    assert_eq!(
+        literal_text(ConstId(0), "", &strings, None),
+        "string[2, 2] [\"\", \"a\\n\", \"ü\\\"\", \"a\\n\"]"
+    );
     literal_cycle(&strings);
     let large = TensorData::from_f64(DType::F32, &[65], (0..65).map(f64::from));
-    assert_eq!(literal_text(ConstId(7), "w", &large), "#7 \"w\" : f32[65]");
+    assert_eq!(literal_text(ConstId(7), "w", &large, None), "#7 \"w\" : f32[65]");
 }
 
 #[test]

@@ -52,15 +52,46 @@ impl NameAllocator {
 
     /// A name that was not handed out before, without the sigil.
     pub fn allocate(&mut self, wish: Option<&str>) -> String {
-        if let Some(wish) = wish
-            && is_identifier(wish)
-            && self.taken.insert(wish.to_owned())
-        {
-            return wish.to_owned();
+        if let Some(wish) = self.wished(wish) {
+            return wish;
         }
         let name = self.next.to_string();
         self.next += 1;
         name
+    }
+}
+
+impl NameAllocator {
+    /// The wished name, else `v` with the number of what is named, which stays the same when others come and go.
+    pub(crate) fn allocate_stable(&mut self, wish: Option<&str>, number: u32) -> String {
+        let named = self.wished(wish).or_else(|| self.wished(Some(&format!("v{number}"))));
+        named.unwrap_or_else(|| self.allocate(Some(&format!("v{number}.{}", self.taken.len()))))
+    }
+
+    fn wished(&mut self, wish: Option<&str>) -> Option<String> {
+        let wish = wish.filter(|it| is_identifier(it))?;
+        self.taken.insert(wish.to_owned()).then(|| wish.to_owned())
+    }
+}
+
+/// How values are named that have no name of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Numbering {
+    /// In the order of the text, as text that is kept has it.
+    #[default]
+    InOrder,
+    /// By what they are in memory: a pass that leaves a value alone leaves its name alone, so texts before and after it
+    /// can be compared line by line.
+    Stable,
+}
+
+impl Numbering {
+    /// A name for what has this number in memory.
+    pub(crate) fn name(self, allocator: &mut NameAllocator, wish: Option<&str>, number: u32) -> String {
+        match self {
+            Numbering::InOrder => allocator.allocate(wish),
+            Numbering::Stable => allocator.allocate_stable(wish, number),
+        }
     }
 }
 

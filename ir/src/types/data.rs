@@ -1,6 +1,6 @@
 //! Constant tensor data: owned or mapped bytes, never copied on the way.
 
-use super::DType;
+use super::{DType, Digest};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -307,10 +307,18 @@ impl fmt::Display for ConstId {
 }
 
 /// One constant with the name it had in its source.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 struct Entry {
     name: String,
     data: TensorData,
+    /// Follows from the data, once it is known.
+    digest: Option<Digest>,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.data == other.data
+    }
 }
 
 /// The constants of a graph, module or plan.
@@ -323,8 +331,29 @@ impl ConstPool {
     /// Adds a constant; `name` is its name in the source and may be empty or repeated.
     pub fn add(&mut self, name: impl Into<String>, data: TensorData) -> ConstId {
         let id = ConstId(u32::try_from(self.entries.len()).expect("fewer than 2^32 constants"));
-        self.entries.push(Entry { name: name.into(), data });
+        self.entries.push(Entry { name: name.into(), data, digest: None });
         id
+    }
+
+    /// Says what a constant of this pool is known by outside of it: text then refers to it by that.
+    pub fn set_digest(&mut self, id: ConstId, digest: Digest) {
+        self.entries[id.0 as usize].digest = Some(digest);
+    }
+
+    /// What a constant of this pool is known by outside of it, when that was said.
+    pub fn digest(&self, id: ConstId) -> Option<Digest> {
+        self.entries[id.0 as usize].digest
+    }
+
+    /// The constant with this digest.
+    pub fn known_by(&self, digest: Digest) -> Option<ConstId> {
+        self.ids().find(|it| self.digest(*it) == Some(digest))
+    }
+
+    /// Adds a constant of another pool, with all that is known of it.
+    pub fn adopt(&mut self, from: &ConstPool, id: ConstId) -> ConstId {
+        self.entries.push(from.entries[id.0 as usize].clone());
+        ConstId(u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 constants"))
     }
 
     /// The data of a constant of this pool.

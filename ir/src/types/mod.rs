@@ -6,6 +6,7 @@
 
 mod attrs;
 mod data;
+mod digest;
 mod dtype;
 mod effects;
 mod float;
@@ -19,6 +20,7 @@ mod ty;
 
 pub use attrs::{Attr, Attrs};
 pub use data::{Bytes, ConstId, ConstPool, DataError, TensorData};
+pub use digest::Digest;
 pub use dtype::{DType, DTypeRow, Kind};
 pub use effects::Effects;
 pub use float::{FloatFormat, Special};

@@ -84,6 +84,23 @@ impl TensorData {
         }
         content
     }
+
+    /// The strings whose [`content`](Self::content) some bytes are; `None` where they are no strings of these dimensions.
+    pub fn from_content(dims: &[u64], content: &[u8]) -> Option<Self> {
+        let (numbers, mut rest) = content.split_at_checked(Self::byte_count(DType::Str, dims)?)?;
+        let mut texts: Vec<&str> = vec![""];
+        while let Some((length, tail)) = rest.split_first_chunk() {
+            let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+            let (text, tail) = tail.split_at_checked(length)?;
+            texts.push(std::str::from_utf8(text).ok()?);
+            rest = tail;
+        }
+        let number = |it: &[u8]| it.iter().rev().fold(0u64, |bits, byte| bits << 8 | u64::from(*byte));
+        let text = |it: &[u8]| texts.get(usize::try_from(number(it)).ok()?).copied();
+        let found: Vec<&str> = numbers.chunks(DType::Str.size()).map(text).collect::<Option<_>>()?;
+        let whole = rest.is_empty();
+        if whole { Self::strings(dims, found).ok() } else { None }
+    }
 }
 
 #[cfg(test)]
@@ -106,5 +123,9 @@ mod tests {
         assert_eq!(other.bytes(), data.bytes());
         assert!(other != data && other.content() != data.content());
         assert!(TensorData::strings(&[2], ["a"]).is_err());
+        let content = data.content();
+        assert_eq!(TensorData::from_content(&[5], &content).as_ref(), Some(&data));
+        assert!((0..content.len()).all(|it| TensorData::from_content(&[5], &content[..it]).is_none()));
+        assert_eq!(TensorData::from_content(&[0], &[]).map(|it| it.len()), Some(0));
     }
 }

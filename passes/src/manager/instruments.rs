@@ -3,6 +3,7 @@
 use super::{Changed, Ir, IrRef, PassInfo};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::ops::OpRegistry;
+use orogen_ir::plan::PlanModule;
 use std::any::Any;
 
 /// Looks on while passes run. One instrument sees the passes of both IRs, in the order they run.
@@ -31,6 +32,14 @@ pub trait Instrument: Any + Send {
         _changed: Changed,
         _ops: &OpRegistry,
     ) -> Result<(), Diagnostics> {
+        Ok(())
+    }
+
+    /// Called when memory is planned and the plans are proven; no pass follows.
+    ///
+    /// # Errors
+    /// What ends the compilation.
+    fn planned(&mut self, _plans: &PlanModule, _ops: &OpRegistry) -> Result<(), Diagnostics> {
         Ok(())
     }
 }

@@ -68,6 +68,31 @@ struct Entry<I: Ir> {
     place: Option<Place>,
 }
 
+impl<I: Ir> Entry<I> {
+    fn info(&self) -> PassInfo {
+        PassInfo { name: self.pass.name(), step: self.step }
+    }
+
+    fn run(
+        &self,
+        ir: &mut I,
+        cx: &mut PassCx<'_>,
+        instruments: &mut [Box<dyn Instrument>],
+    ) -> Result<PassRecord, Diagnostics> {
+        let info = self.info();
+        for instrument in &mut *instruments {
+            instrument.before(ir.as_ir(), info, cx.ops)?;
+        }
+        let start = Instant::now();
+        let changed = self.pass.run(ir, cx)?;
+        let record = PassRecord { name: info.name, step: info.step, changed, time: start.elapsed() };
+        for instrument in &mut *instruments {
+            instrument.after(ir.as_ir(), info, changed, cx.ops)?;
+        }
+        Ok(record)
+    }
+}
+
 /// Passes in order.
 pub struct Pipeline<I: Ir> {
     entries: Vec<Entry<I>>,
@@ -165,7 +190,7 @@ impl<I: Ir> Pipeline<I> {
 
     /// The passes in order.
     pub fn passes(&self) -> impl Iterator<Item = PassInfo> {
-        self.entries.iter().map(|it| PassInfo { name: it.pass.name(), step: it.step })
+        self.entries.iter().map(Entry::info)
     }
 
     /// Runs the passes of those steps for which `steps` holds, in order, with the instruments around each.
@@ -180,24 +205,26 @@ impl<I: Ir> Pipeline<I> {
         steps: impl Fn(Step) -> bool,
     ) -> Result<Report, Diagnostics> {
         let mut report = Report::default();
-        for Entry { step, pass, .. } in &self.entries {
-            let info = PassInfo { name: pass.name(), step: *step };
+        for entry in &self.entries {
+            let info = entry.info();
             // Every instrument is asked, so that one that counts passes sees them all.
             let asked = |runs, it: &mut Box<dyn Instrument>| it.should_run(info) && runs;
-            if !steps(*step) || !instruments.iter_mut().fold(true, asked) {
-                continue;
-            }
-            for instrument in &mut *instruments {
-                instrument.before(ir.as_ir(), info, cx.ops)?;
-            }
-            let start = Instant::now();
-            let changed = pass.run(ir, cx)?;
-            report.passes.push(PassRecord { name: info.name, step: *step, changed, time: start.elapsed() });
-            for instrument in &mut *instruments {
-                instrument.after(ir.as_ir(), info, changed, cx.ops)?;
+            if steps(entry.step) && instruments.iter_mut().fold(true, asked) {
+                report.passes.push(entry.run(ir, cx, instruments)?);
             }
         }
         Ok(report)
+    }
+
+    /// Runs one pass, with the instruments around it; `None` when there is none of that name.
+    pub fn run_pass(
+        &self,
+        name: &str,
+        ir: &mut I,
+        cx: &mut PassCx<'_>,
+        instruments: &mut [Box<dyn Instrument>],
+    ) -> Option<Result<PassRecord, Diagnostics>> {
+        Some(self.entries[self.find(name)?].run(ir, cx, instruments))
     }
 }
 

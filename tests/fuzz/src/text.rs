@@ -2,6 +2,7 @@
 
 use crate::outcome::Outcome;
 use crate::setup::Setup;
+use orogen::CompileOptions;
 use orogen_ir::generate::Random;
 use orogen_ir::types::ConstPool;
 use orogen_ir::{flow, graph, loops, plan};
@@ -88,6 +89,21 @@ fn legal(setup: &Setup, seed: u64) -> Option<graph::Graph> {
     Some(found)
 }
 
+/// Opens a text as a file of every format, and runs all passes on it one by one: errors are diagnostics.
+fn opened(setup: &Setup, text: &str) -> bool {
+    let options = CompileOptions { threads: 1, ..CompileOptions::default() };
+    let passes = ["canonicalize", "fold-constants", "simplify", "layout", "legalize", "fuse", "plan-memory"];
+    let mut any = false;
+    for name in ["x.graph", "x.flow", "x.plan", "x.kernel"] {
+        let Ok(model) = setup.compiler.decode(name, text.into()) else { continue };
+        for passes in [&passes[..0], &passes] {
+            let ran = setup.compiler.run_passes(&model, &options, passes);
+            any |= ran.is_ok_and(|it| !it.0.print(setup.compiler.ops()).is_empty());
+        }
+    }
+    any
+}
+
 /// Reads a text as every format.
 pub(crate) fn run(setup: &Setup, input: &[u8]) -> Outcome {
     let Ok(text) = std::str::from_utf8(input) else { return Outcome::Refused };
@@ -133,6 +149,9 @@ pub(crate) fn run(setup: &Setup, input: &[u8]) -> Outcome {
         if let Some(broken) = again("a plan", &printed, second.map_err(|it| it.to_string())) {
             return broken;
         }
+    }
+    if opened(setup, text) {
+        outcome = Outcome::Held;
     }
     outcome
 }

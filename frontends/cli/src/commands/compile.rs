@@ -7,10 +7,10 @@ use crate::kernels;
 use crate::npz;
 use crate::output::say;
 use crate::progress::spin;
-use orogen::{CompileOptions, Step, Tensor};
+use orogen::{Artifact, CompileOptions, Step, Tensor};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(crate) fn run(args: &CompileArgs) -> Result<ExitCode, Failure> {
     let options = args.options.options(config::opt_in(&args.model)?)?;
@@ -27,14 +27,21 @@ pub(crate) fn run(args: &CompileArgs) -> Result<ExitCode, Failure> {
         let message = format!("`.{suffix}` is no name for a shared library, and nothing else is written yet");
         return Err(Failure::Usage(message));
     }
-    let compiler = args.options.plugins.compiler()?;
     let start = Instant::now();
-    let artifact = spin(format!("compiling {}", args.model.display()), || {
-        let model = compiler.open(&args.model)?;
-        let artifact = compiler.compile(&model, &options)?;
-        artifact.write_library(&args.output)?;
-        Ok::<_, orogen::Diagnostics>(artifact)
+    let mut parts = Vec::new();
+    let artifact = args.options.with_compiler(|compiler| {
+        spin(format!("compiling {}", args.model.display()), || {
+            let mut timed = Instant::now();
+            let model = compiler.open(&args.model)?;
+            parts.push(("open", take(&mut timed)));
+            let artifact = compiler.compile(&model, &options)?;
+            timed = Instant::now();
+            artifact.write_library(&args.output)?;
+            parts.push(("machine code and linking", take(&mut timed)));
+            Ok::<_, Failure>(artifact)
+        })
     })?;
+    let total = start.elapsed();
     if let Some(path) = &args.params {
         let parameters = artifact.parameters()?;
         let named: Vec<(String, &Tensor)> = parameters.iter().map(|(name, it)| (name.clone(), it)).collect();
@@ -50,7 +57,7 @@ pub(crate) fn run(args: &CompileArgs) -> Result<ExitCode, Failure> {
         size,
         artifact.workspace,
         options.opt_in.name(),
-        start.elapsed().as_secs_f64(),
+        total.as_secs_f64(),
     );
     if options.verify {
         say!("  plan: {}", artifact.report.proof);
@@ -62,9 +69,31 @@ pub(crate) fn run(args: &CompileArgs) -> Result<ExitCode, Failure> {
             Some(step) => say!("  on the dataflow IR from {step} on"),
         }
         kernels::list(&artifact)?;
-        for pass in &artifact.report.passes.passes {
-            say!("  pass {} ({}): {:.1} ms", pass.name, pass.step, pass.time.as_secs_f64() * 1e3);
-        }
+        times(&artifact, &parts, total);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The time since an instant, which begins anew.
+fn take(since: &mut Instant) -> Duration {
+    let time = since.elapsed();
+    *since = Instant::now();
+    time
+}
+
+/// The time of every part of a compilation, in the order in which they ran; what is in none of them comes last.
+fn times(artifact: &Artifact, around: &[(&str, Duration)], total: Duration) {
+    let ms = |it: Duration| it.as_secs_f64() * 1e3;
+    let (before, after) = around.split_at(around.len().min(1));
+    let mut rest = total;
+    let mut show = |name: &str, time: Duration| {
+        rest = rest.saturating_sub(time);
+        say!("  time {name}: {:.1} ms", ms(time));
+    };
+    before.iter().for_each(|(name, time)| show(name, *time));
+    for part in &artifact.report.parts {
+        show(&part.name, part.time);
+    }
+    after.iter().for_each(|(name, time)| show(name, *time));
+    say!("  time all else: {:.1} ms", ms(rest));
 }

@@ -2,6 +2,8 @@
 
 pub(crate) mod bench;
 pub(crate) mod compile;
+pub(crate) mod diff;
 pub(crate) mod inspect;
+pub(crate) mod opt;
 pub(crate) mod print;
 pub(crate) mod run;

@@ -4,19 +4,43 @@ use crate::args::PrintArgs;
 use crate::config;
 use crate::failure::Failure;
 use crate::kernels;
-use crate::output::say;
-use orogen::Step;
+use crate::output::{plain_lines, say};
+use orogen::{CompileOptions, Compiler, Lowered, Step};
+use std::path::Path;
 use std::process::ExitCode;
 
 pub(crate) fn run(args: &PrintArgs) -> Result<ExitCode, Failure> {
     let options = args.options.options(config::opt_in(&args.model)?)?;
-    let compiler = args.options.plugins.compiler()?;
-    let model = compiler.open(&args.model)?;
-    if args.stage == Step::Codegen {
-        kernels::list(&compiler.compile(&model, &options)?)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let (lowered, _) = compiler.lower(&model, &options, args.stage)?;
-    say!("{}", lowered.print(compiler.ops()).trim_end());
+    args.options.with_compiler(|compiler| print(args, compiler, &options))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn print(args: &PrintArgs, compiler: &Compiler, options: &CompileOptions) -> Result<(), Failure> {
+    let model = compiler.open(&args.model)?;
+    if let Some(name) = &args.kernel {
+        let artifact = compiler.compile(&model, options)?;
+        say!("{}", plain_lines(artifact.listing(name, args.view)?.trim_end()));
+        return Ok(());
+    }
+    if args.stage == Step::Codegen {
+        if args.output.is_some() {
+            let message =
+                "`--stage codegen` is a list of kernels, which is no text to read back: leave `-o` out";
+            return Err(Failure::Usage(message.to_string()));
+        }
+        return Ok(kernels::list(&compiler.compile(&model, options)?)?);
+    }
+    let (lowered, _) = compiler.lower(&model, options, args.stage)?;
+    write_or_say(&lowered, compiler, args.output.as_deref())
+}
+
+/// Writes a program to a file that any command reads back, or shows its text.
+pub(crate) fn write_or_say(lowered: &Lowered, compiler: &Compiler, to: Option<&Path>) -> Result<(), Failure> {
+    match to {
+        Some(path) => lowered.write_text(compiler.ops(), path).map_err(|it| Failure::Model(it.into())),
+        None => {
+            say!("{}", lowered.print(compiler.ops()).trim_end());
+            Ok(())
+        }
+    }
 }

@@ -1,12 +1,13 @@
 //! `orogen run`
 
 use crate::args::RunArgs;
-use crate::compare::{difference, values};
+use crate::compare::{difference, json as measures, number, values};
 use crate::failure::Failure;
 use crate::npz::Archive;
 use crate::objects::name_of;
 use crate::output::{plain, say};
 use crate::{files, inputs, npz, subject};
+use orogen::compare::{Difference, Limits};
 use orogen_abi::signature::Parameter;
 use orogen_ir::types::DType;
 use orogen_runtime::Tensor;
@@ -23,16 +24,23 @@ const TOP: usize = 3;
 /// How an output compares with the expected one.
 struct Comparison {
     name: String,
-    /// Relative error; `None` when nothing is expected of this output.
-    error: Option<f64>,
+    /// `None` when nothing is expected of this output.
+    difference: Option<Difference>,
     note: Option<String>,
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     // Small files first: a mistake in them should not wait for a compilation.
     let labels = args.labels.as_deref().map(read_labels).transpose()?;
+    let expected = args.expect.as_deref().map(Archive::open).transpose()?;
     let (name, params) = (args.function.as_deref(), args.params.as_deref());
     let subject = subject::open(&args.model, &args.options, name, params, args.inputs.as_deref())?;
+    let is_given = args.inputs.is_some() || subject.function.inputs.iter().all(|it| it.optional);
+    if expected.is_some() && !is_given {
+        let message =
+            "`--expect` needs the inputs that it is expected for: give them with `--inputs FILE.npz`";
+        return Err(Failure::Usage(message.to_string()));
+    }
     let mut values =
         inputs::inputs(&subject.function, args.inputs.as_deref(), args.seed, &args.options.dims)?;
     let start = Instant::now();
@@ -42,27 +50,30 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     if let (Some(labels), Some(path)) = (&labels, &args.labels) {
         check_labels(labels, &outputs, path)?;
     }
-    let compared = match &args.expect {
-        Some(path) => compare(&results, &outputs, path)?,
+    let limits = Limits { tol: args.tol, atol: args.atol, rtol: args.rtol, ulp: args.ulp };
+    let compared = match expected {
+        Some(archive) => compare(&results, &outputs, archive, &limits)?,
         None => Vec::new(),
     };
     if let Some(path) = &args.save {
         let named: Vec<(String, &Tensor)> = results.iter().map(|it| it.name.clone()).zip(&outputs).collect();
         npz::write(path, &named)?;
     }
-    let passed = compared.iter().filter_map(|it| it.error).all(|error| error <= args.tol);
+    let passed = compared.iter().filter_map(|it| it.difference.as_ref()).all(Difference::passes);
     if args.json {
         let list: Vec<Value> = results
             .iter()
             .zip(&outputs)
             .map(|(it, tensor)| {
                 let compared = compared.iter().find(|compared| compared.name == it.name);
+                let difference = compared.and_then(|it| it.difference.as_ref());
                 json!({
                     "name": it.name,
                     "dtype": tensor.dtype().to_string(),
                     "shape": tensor.shape(),
-                    // Infinity is no JSON number.
-                    "error": compared.and_then(|it| it.error).map(|it| if it.is_finite() { json!(it) } else { json!("inf") }),
+                    "error": difference.map(|it| number(it.error())),
+                    "passed": difference.map(Difference::passes),
+                    "difference": difference.map(measures),
                     "note": compared.and_then(|it| it.note.clone()),
                 })
             })
@@ -78,12 +89,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
             let (name, dtype, shape) = (plain(&output.name), tensor.dtype(), tensor.shape());
             say!("{name} {dtype} {shape:?}: {}", summary(tensor, labels.as_deref()));
         }
-        for Comparison { name, error, note } in &compared {
+        for Comparison { name, difference, note } in &compared {
             let note = note.as_ref().map(|it| format!(" ({it})")).unwrap_or_default();
-            match error {
-                Some(error) => {
-                    let verdict = if *error <= args.tol { "ok" } else { "OVER" };
-                    say!("{}: max error {error:.2e}{note} {verdict}", plain(name));
+            match difference {
+                Some(difference) => {
+                    let verdict = if difference.passes() { "ok" } else { "OVER" };
+                    say!("{}: {}{} {verdict}", plain(name), plain(&difference.to_string()), plain(&note));
                 }
                 None => say!("{}: not compared{note}", plain(name)),
             }
@@ -93,8 +104,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Compares each output; at least one must be expected, and what is expected must be an output.
-fn compare(results: &[Parameter], outputs: &[Tensor], path: &Path) -> Result<Vec<Comparison>, Failure> {
-    let mut archive = Archive::open(path)?;
+fn compare(
+    results: &[Parameter],
+    outputs: &[Tensor],
+    mut archive: Archive<'_>,
+    limits: &Limits,
+) -> Result<Vec<Comparison>, Failure> {
+    let path = archive.path();
     let names: Vec<&str> = results.iter().map(|it| it.name.as_str()).collect();
     let unknown = |it: &&String| it.strip_prefix("out:").is_some_and(|name| !names.contains(&name));
     if let Some(unknown) = archive.keys().iter().find(unknown) {
@@ -106,19 +122,25 @@ fn compare(results: &[Parameter], outputs: &[Tensor], path: &Path) -> Result<Vec
         let name = output.name.clone();
         found.push(match archive.key("out:", &name)? {
             Some(key) => {
-                let difference = difference(tensor, &archive.read(&key)?);
-                Comparison { name, error: Some(difference.relative), note: difference.note }
+                let expected = archive.read(&key)?;
+                // An empty sequence is no array, so the one that says so may be of any type.
+                let is_empty = name.ends_with("[]") && expected.is_empty();
+                let difference = difference(tensor, if is_empty { tensor } else { &expected }, limits);
+                Comparison { name, difference: Some(difference), note: None }
             }
             None => {
-                let note = Some(format!("not in `{}`", path.display()));
+                let missing = format!("not in `{}`", path.display());
                 // A sequence that is longer than expected is another one.
                 let list = name_of(&name);
                 let expected = list != name && archive.keys().iter().any(|it| is_of(it, list));
-                Comparison { name, error: expected.then_some(f64::INFINITY), note }
+                match expected {
+                    true => Comparison { name, difference: Some(Difference::Kind(missing)), note: None },
+                    false => Comparison { name, difference: None, note: Some(missing) },
+                }
             }
         });
     }
-    if found.iter().all(|it| it.error.is_none()) {
+    if found.iter().all(|it| it.difference.is_none()) {
         let message = format!("none of the model's outputs is in it: {}", names.join(", "));
         return Err(Failure::file(path, "use", message));
     }

@@ -96,7 +96,34 @@ impl Compiler {
         options: &CompileOptions,
         last: Step,
     ) -> Result<(Lowered, LowerReport), Diagnostics> {
-        crate::lower::lower(self, model, options, last)
+        crate::lower::lower(self, model, options, last, Vec::new())
+    }
+
+    /// Imports a model and runs passes on it by name, those named and no others, verifying after each. `translate` takes a
+    /// legacy graph to the dataflow IR, `plan-memory` ends with a plan. The IR is that which the options choose; a
+    /// program of an IR is in its own.
+    ///
+    /// ```
+    /// use orogen::prelude::*;
+    ///
+    /// let compiler = Compiler::standard();
+    /// let text = "graph @g(%x: f32[2]) { %0 = relu(%x) %1 = relu(%x) %2 = add(%0, %1) return y = %2 }";
+    /// let model = compiler.decode("g.graph", text.into())?;
+    /// let (lowered, _) = compiler.run_passes(&model, &CompileOptions::default(), &["canonicalize"])?;
+    /// assert!(lowered.print(compiler.ops()).contains("add(%0, %0)"));
+    /// # Ok::<(), orogen::Diagnostics>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`lower`](Self::lower). `D032`: a pass that is not there, or not on the IR that the program is in.
+    pub fn run_passes(
+        &self,
+        model: &Model,
+        options: &CompileOptions,
+        names: &[impl AsRef<str>],
+    ) -> Result<(Lowered, LowerReport), Diagnostics> {
+        let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        crate::opt::run_passes(self, model, options, &names)
     }
 
     /// Compiles a model.

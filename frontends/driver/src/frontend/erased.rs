@@ -1,9 +1,9 @@
 //! Frontends whose models are of any type, and the choice among them.
 
-use super::{FileHead, FlowText, Frontend, ImportOptions, ImportReport, Onnx, Recognised, Unsupported};
-use crate::Model;
+use super::{FileHead, Frontend, ImportOptions, ImportReport, IrText, Onnx, Recognised, Unsupported};
+use crate::{Lowered, Model};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::flow::{FlowBuilder, Module};
+use orogen_ir::flow::FlowBuilder;
 use orogen_ir::graph::GraphBuilder;
 use orogen_ir::ops::OpRegistry;
 use orogen_onnx::OpTable;
@@ -35,16 +35,16 @@ pub(crate) trait ErasedFrontend: Send + Sync {
         sink: &mut FlowBuilder<'_>,
     ) -> Result<ImportReport, Diagnostics>;
 
-    /// A model that is a module of the dataflow IR already, so that there is nothing to import.
+    /// A model that is a program of an IR already, so that there is nothing to import.
     ///
     /// # Errors
-    /// Text that cannot be read, modules that break a law, and options that it leaves no room for.
-    fn module(
+    /// Text that cannot be read, programs that break a law, and options that it leaves no room for.
+    fn program(
         &self,
         _model: &Content,
         _options: &ImportOptions,
         _ops: &OpRegistry,
-    ) -> Option<Result<(Module, ImportReport), Diagnostics>> {
+    ) -> Option<Result<(Lowered, ImportReport), Diagnostics>> {
         None
     }
 }
@@ -104,7 +104,10 @@ pub(crate) struct Frontends {
 impl Frontends {
     /// Those that ship, with these ONNX converters.
     pub(crate) fn standard(ops: OpTable) -> Self {
-        Frontends { list: vec![Box::new(FlowText), Box::new(Onnx { ops })] }
+        let mut list: Vec<Box<dyn ErasedFrontend>> = Vec::new();
+        IrText::ALL.into_iter().for_each(|it| list.push(Box::new(it)));
+        list.push(Box::new(Onnx { ops }));
+        Frontends { list }
     }
 
     /// Adds one behind those of the user, before those that ship.

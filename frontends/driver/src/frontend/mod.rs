@@ -4,13 +4,15 @@
 //! IRs. A [`Model`](crate::Model) remembers which frontend opened it, and nothing else here names a format.
 
 mod erased;
-mod flow;
+mod kernel;
 mod onnx;
+mod text;
 
 pub(crate) use erased::{ErasedFrontend, Frontends};
-pub(crate) use flow::{FlowModel, FlowText};
 pub(crate) use onnx::Onnx;
+pub(crate) use text::{IrModel, IrText};
 
+use crate::files::CANNOT_READ;
 use indexmap::IndexMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::ops::{Budget, InputDefaults, OpSink};
@@ -110,9 +112,6 @@ pub trait Frontend: Send + Sync + 'static {
         sink: &mut S,
     ) -> Result<ImportReport, Diagnostics>;
 }
-
-/// Code of the diagnostic for a model file that cannot be read.
-pub(crate) const CANNOT_READ: &str = "D004";
 
 /// What a frontend says of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

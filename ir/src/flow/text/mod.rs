@@ -15,4 +15,4 @@ mod tests;
 
 pub use parse::{parse, parse_with_constants};
 pub(crate) use print::value_name;
-pub use print::{FunctionSpans, Printed, print, print_with_places};
+pub use print::{FunctionSpans, Printed, print, print_numbered, print_with_places};

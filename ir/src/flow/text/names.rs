@@ -1,7 +1,7 @@
 //! Names of values in print order.
 
 use crate::flow::{BindingId, BlockId, Function, RegionId, ValueId};
-use crate::text::{NameAllocator, exists};
+use crate::text::{NameAllocator, Numbering, exists};
 use indexmap::IndexSet;
 use la_arena::ArenaMap;
 
@@ -12,9 +12,10 @@ pub(super) struct ValueNames {
 
 impl ValueNames {
     /// Hands out names in the order in which the printer meets definitions.
-    pub(super) fn of(function: &Function) -> Self {
+    pub(super) fn of(function: &Function, numbering: Numbering) -> Self {
         let mut walk = Walk {
             function,
+            numbering,
             allocator: NameAllocator::new(),
             names: ArenaMap::default(),
             seen: IndexSet::new(),
@@ -35,6 +36,7 @@ impl ValueNames {
 
 struct Walk<'f> {
     function: &'f Function,
+    numbering: Numbering,
     allocator: NameAllocator,
     names: ArenaMap<ValueId, String>,
     seen: IndexSet<RegionId>,
@@ -46,7 +48,7 @@ impl Walk<'_> {
             return;
         }
         let wish = exists(&self.function.values, value).and_then(|it| it.name.as_deref());
-        let name = self.allocator.allocate(wish);
+        let name = self.numbering.name(&mut self.allocator, wish, value.into_raw().into_u32());
         self.names.insert(value, name);
     }
 

@@ -11,8 +11,8 @@ use crate::kernel::write_kernel;
 use crate::ops::OpRegistry;
 use crate::text::exists;
 use crate::text::{
-    LineIndex, Span, TextWriter, attrs_text, constraint_text, dims_text, is_identifier, literal_text,
-    name_text, quote, source_text, type_text,
+    LineIndex, Numbering, Span, TextWriter, attrs_text, constant_text, constraint_text, dims_text,
+    is_identifier, name_text, quote, source_text, type_text,
 };
 use crate::types::{ConstId, Effects, Type};
 use indexmap::{IndexMap, IndexSet};
@@ -73,10 +73,19 @@ pub fn print(module: &Module, ops: &OpRegistry) -> String {
     print_with_places(module, ops).text
 }
 
+/// The module as text, with names that passes keep.
+pub fn print_numbered(module: &Module, ops: &OpRegistry, numbering: Numbering) -> String {
+    printed_module(module, ops, numbering).text
+}
+
 /// The module as text, and where everything is in it.
 ///
 /// Prints unlawful modules as well, for diagnostics; only lawful ones read back.
 pub fn print_with_places(module: &Module, ops: &OpRegistry) -> Printed {
+    printed_module(module, ops, Numbering::InOrder)
+}
+
+fn printed_module(module: &Module, ops: &OpRegistry, numbering: Numbering) -> Printed {
     let mut out = TextWriter::new();
     let mut printed = Printed::default();
     out.open(&format!("module @{} {{", name_text(&module.name)));
@@ -90,7 +99,7 @@ pub fn print_with_places(module: &Module, ops: &OpRegistry) -> Printed {
     for (name, definition) in &module.definitions {
         let span = match definition {
             Definition::Function(function) => {
-                let names = ValueNames::of(function);
+                let names = ValueNames::of(function, numbering);
                 let mut printer = Printer {
                     module,
                     ops,
@@ -156,7 +165,7 @@ impl Printer<'_, '_> {
     fn literal(&self, id: ConstId) -> String {
         let pool = &self.module.constants;
         match pool.contains(id) {
-            true => literal_text(id, pool.name(id), pool.data(id)),
+            true => constant_text(pool, id),
             false => id.to_string(),
         }
     }
@@ -327,7 +336,7 @@ impl Printer<'_, '_> {
 pub(crate) fn value_name(function: &Function, value: ValueId) -> String {
     match exists(&function.values, value).map(|it| it.def) {
         Some(ValueDef::Param(_) | ValueDef::RegionParam(..) | ValueDef::Result(..)) => {
-            ValueNames::of(function).get(value)
+            ValueNames::of(function, Numbering::InOrder).get(value)
         }
         None => format!("%undefined.{}", value.into_raw().into_u32()),
     }

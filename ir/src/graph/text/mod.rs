@@ -8,4 +8,4 @@ mod print;
 mod tests;
 
 pub use parse::{parse, parse_with_constants};
-pub use print::{Printed, print, print_with_places};
+pub use print::{Printed, print, print_numbered, print_with_places};

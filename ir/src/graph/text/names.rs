@@ -1,14 +1,14 @@
 //! Names of nodes in print order.
 
 use crate::graph::{Edge, Graph, NodeId, NodeKind};
-use crate::text::{NameAllocator, exists};
+use crate::text::{NameAllocator, Numbering, exists};
 use la_arena::ArenaMap;
 
 /// Names of nodes, without the sigil.
 pub(super) struct NodeNames(ArenaMap<NodeId, String>);
 
 impl NodeNames {
-    pub(super) fn of(graph: &Graph) -> Self {
+    pub(super) fn of(graph: &Graph, numbering: Numbering) -> Self {
         let mut names = ArenaMap::default();
         let mut allocator = NameAllocator::new();
         for id in graph.inputs.iter().chain(&graph.order) {
@@ -18,7 +18,7 @@ impl NodeNames {
                 NodeKind::Constant(id) if graph.constants.contains(*id) => Some(graph.constants.name(*id)),
                 _ => None,
             };
-            names.insert(*id, allocator.allocate(wish));
+            names.insert(*id, numbering.name(&mut allocator, wish, id.into_raw().into_u32()));
         }
         NodeNames(names)
     }

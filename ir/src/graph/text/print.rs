@@ -6,8 +6,8 @@ use crate::graph::{Graph, Node, NodeId, NodeKind, StaticType};
 use crate::kernel::write_kernel;
 use crate::ops::OpRegistry;
 use crate::text::{
-    LineIndex, Span, TextWriter, attrs_text, exists, is_identifier, literal_text, name_text, quote,
-    source_text, static_dims_text,
+    LineIndex, Numbering, Span, TextWriter, attrs_text, constant_text, exists, is_identifier, name_text,
+    quote, source_text, static_dims_text,
 };
 use crate::types::ConstId;
 use indexmap::IndexSet;
@@ -41,9 +41,18 @@ pub fn print(graph: &Graph, ops: &OpRegistry) -> String {
     print_with_places(graph, ops).text
 }
 
+/// The graph as text, with names that passes keep.
+pub fn print_numbered(graph: &Graph, ops: &OpRegistry, numbering: Numbering) -> String {
+    printed(graph, ops, numbering).text
+}
+
 /// The graph as text, and where everything is in it. Prints unlawful graphs as well, for diagnostics.
 pub fn print_with_places(graph: &Graph, ops: &OpRegistry) -> Printed {
-    let names = NodeNames::of(graph);
+    printed(graph, ops, Numbering::InOrder)
+}
+
+fn printed(graph: &Graph, ops: &OpRegistry, numbering: Numbering) -> Printed {
+    let names = NodeNames::of(graph, numbering);
     let mut printed = Printed::default();
     let mut out = TextWriter::new();
     let params = graph.inputs.iter().filter_map(|id| {
@@ -51,7 +60,7 @@ pub fn print_with_places(graph: &Graph, ops: &OpRegistry) -> Printed {
         let (value, ty) = (names.node(*id), types_text(&node.outputs));
         let default = |it: &Option<ConstId>| match it {
             Some(id) if graph.constants.contains(*id) => {
-                format!(" = {}", literal_text(*id, graph.constants.name(*id), graph.constants.data(*id)))
+                format!(" = {}", constant_text(&graph.constants, *id))
             }
             Some(id) => format!(" = {id}"),
             None => String::new(),
@@ -108,7 +117,7 @@ fn node_text(graph: &Graph, ops: &OpRegistry, names: &NodeNames, node: &Node) ->
         NodeKind::Input { name, .. } => (format!("input {}", quote(name)), types),
         NodeKind::Constant(id) if graph.constants.contains(*id) => {
             let data = graph.constants.data(*id);
-            let literal = literal_text(*id, graph.constants.name(*id), data);
+            let literal = constant_text(&graph.constants, *id);
             let own = StaticType { dtype: data.dtype(), dims: data.dims().into() };
             let types = if node.outputs[..] == [own] { String::new() } else { types };
             (format!("const {literal}"), types)

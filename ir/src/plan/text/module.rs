@@ -72,8 +72,7 @@ fn item(
         }
         if is_constant {
             cursor.bump();
-            let (name, data) = parse::constant(cursor, pool)?;
-            Arc::make_mut(&mut shared.constants).add(name, data);
+            parse::constant(cursor, pool, Arc::make_mut(&mut shared.constants))?;
         } else {
             Arc::make_mut(&mut shared.kernels).push(parse_kernel(cursor)?);
         }

@@ -9,10 +9,10 @@ use crate::plan::{
 };
 use crate::shape::{Dim, Sym};
 use crate::text::{
-    Cursor, Literal, SymbolPolicy, TokenKind, parse_constraint, parse_dim, parse_dims, parse_dtype,
-    parse_int, parse_literal, parse_source,
+    Cursor, Literal, SymbolPolicy, TokenKind, fits, parse_constraint, parse_dim, parse_dims, parse_dtype,
+    parse_int, parse_literal, parse_source, unknown,
 };
-use crate::types::{ConstId, ConstPool, DType, Dims, TensorData};
+use crate::types::{ConstId, ConstPool, DType, Dims};
 use std::sync::Arc;
 
 /// Reads a text that holds one plan. Constants that the text refers to but does not hold come from `pool`, by id.
@@ -66,15 +66,27 @@ pub(super) struct Shared {
     pub(super) names: Vec<String>,
 }
 
-/// A constant, inline or from `pool`.
+/// Reads a constant, inline or from `pool`, and adds it to those of the plan.
 pub(super) fn constant(
     cursor: &mut Cursor<'_>,
     pool: &ConstPool,
-) -> Result<(String, TensorData), Diagnostic> {
+    constants: &mut ConstPool,
+) -> Result<(), Diagnostic> {
     let start = cursor.span();
     let (literal, name) = parse_literal(cursor)?;
     let (id, dtype, dims) = match literal {
-        Literal::Inline(data) => return Ok((name, data)),
+        Literal::Inline(data) => {
+            constants.add(name, data);
+            return Ok(());
+        }
+        Literal::Known { digest, dtype, dims } => {
+            let span = cursor.span_since(&start);
+            let known = pool.known_by(digest).ok_or_else(|| unknown(cursor, span.clone()))?;
+            fits(cursor, span, pool.data(known), dtype, &dims)?;
+            let id = constants.add(name, pool.data(known).clone());
+            constants.set_digest(id, digest);
+            return Ok(());
+        }
         Literal::Pool { id, dtype, dims } => (id, dtype, dims),
     };
     let span = cursor.span_since(&start);
@@ -85,7 +97,8 @@ pub(super) fn constant(
     if data.dtype() != dtype || data.dims() != &dims[..] {
         return Err(cursor.error_at(span, "T093", format!("the constant {id} has another type")));
     }
-    Ok((name, data.clone()))
+    constants.add(name, data.clone());
+    Ok(())
 }
 
 pub(super) struct Parser<'a> {
@@ -200,8 +213,7 @@ impl Parser<'_> {
                 self.plan.checks.push(check);
             }
             "constant" => {
-                let (name, data) = constant(cursor, self.pool)?;
-                Arc::make_mut(&mut self.plan.constants).add(name, data);
+                constant(cursor, self.pool, Arc::make_mut(&mut self.plan.constants))?;
             }
             "arena" => {
                 let bytes = self.dim(cursor)?;

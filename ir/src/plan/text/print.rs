@@ -10,7 +10,7 @@ use crate::plan::{
 };
 use crate::shape::{Constraint, Dim, Sym, SymbolKind};
 use crate::text::{
-    LineIndex, Span, TextWriter, constraint_text, dims_text, literal_text, name_text, quote, source_text,
+    LineIndex, Span, TextWriter, constant_text, constraint_text, dims_text, name_text, quote, source_text,
 };
 use crate::types::{ConstPool, visit_dims};
 use indexmap::IndexSet;
@@ -66,8 +66,7 @@ pub(super) fn print_member(plan: &CallPlan, names: &[&str], writer: &mut TextWri
 /// Constants of a plan or a module.
 pub(super) fn print_constants(constants: &ConstPool, writer: &mut TextWriter) {
     for id in constants.ids() {
-        let text = literal_text(id, constants.name(id), constants.data(id));
-        writer.line(&format!("constant {text}"));
+        writer.line(&format!("constant {}", constant_text(constants, id)));
     }
 }
 

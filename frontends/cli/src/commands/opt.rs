@@ -1,0 +1,18 @@
+//! `orogen opt`
+
+use crate::args::OptArgs;
+use crate::commands::print::write_or_say;
+use crate::config;
+use crate::failure::{Failure, print_diagnostic};
+use std::process::ExitCode;
+
+pub(crate) fn run(args: &OptArgs) -> Result<ExitCode, Failure> {
+    let options = args.options.options(config::opt_in(&args.model)?)?;
+    args.options.with_compiler(|compiler| {
+        let model = compiler.open(&args.model)?;
+        let (lowered, report) = compiler.run_passes(&model, &options, &args.passes)?;
+        report.remarks.iter().for_each(print_diagnostic);
+        write_or_say(&lowered, compiler, args.output.as_deref())
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
