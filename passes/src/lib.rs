@@ -2,12 +2,14 @@
 //!
 //! What is known per operator lives in [`rules`], tables that both drivers use; [`graph`] and [`flow`] hold only
 //! traversal. [`manager`] runs passes as a pipeline with instruments. [`bridge`] translates a graph into a flow
-//! module, keeps the adoption ledger and compares the two sides step by step.
+//! module, keeps the adoption ledger and compares the two sides step by step. [`proof`] shows that two programs compute
+//! the same for all sizes.
 //!
-//! Modules in reading order: [`manager`], [`rules`], [`graph`], [`flow`], [`bridge`].
+//! Modules in reading order: [`manager`], [`rules`], [`graph`], [`flow`], [`bridge`], [`proof`].
 
 pub mod bridge;
 pub mod flow;
 pub mod graph;
 pub mod manager;
+pub mod proof;
 pub mod rules;

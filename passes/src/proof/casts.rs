@@ -1,0 +1,154 @@
+//! Conversions, and what values integer sums can have.
+
+use super::cases::Step;
+use super::normal::Normal;
+use super::poly::{Atom, Fun, Poly, Ring};
+use super::ratio::Ratio;
+use orogen_ir::types::{DType, Kind};
+use std::rc::Rc;
+
+impl Normal<'_> {
+    /// A value of one type as one of another.
+    pub(super) fn cast(&mut self, from: DType, to: DType, value: &Rc<Poly>) -> Step<Poly> {
+        self.by_cases(vec![value.clone()], &mut |cx, args| cx.cast_plain(from, to, &args[0]))
+    }
+
+    fn cast_plain(&mut self, from: DType, to: DType, value: &Rc<Poly>) -> Step<Poly> {
+        let target = self.ring(to);
+        let opaque = |of: DType| Poly::of(target, Atom::Apply(Fun::Cast(to), of, vec![value.clone()]));
+        if from == to {
+            return Ok((**value).clone());
+        }
+        match (value.ring, target) {
+            // Over the reals a float is its value, whatever its type.
+            (Ring::Real, Ring::Real) => Ok((**value).clone()),
+            (Ring::Real, _) => Ok(opaque(DType::F64)),
+            // An integer sum that does not wrap is the real sum.
+            (Ring::Int(_), Ring::Real) => match self.fits(value, from) {
+                true => self.over(value, target),
+                false => Ok(opaque(from)),
+            },
+            (Ring::Int(_), Ring::Int(_)) => match to.width() <= from.width() || self.fits(value, from) {
+                true => self.over(value, target),
+                false => Ok(opaque(from)),
+            },
+            (_, Ring::Exact(_)) if to.is_float() => Ok(self.exact_cast(from, to, value)),
+            _ => Ok(opaque(from)),
+        }
+    }
+
+    /// The same sum in another ring.
+    fn over(&mut self, value: &Poly, ring: Ring) -> Step<Poly> {
+        let mut out = Poly::zero(ring);
+        for term in &value.terms {
+            let mut term = term.clone();
+            if let Ring::Int(dtype) = ring {
+                term.coefficient = term.coefficient.wrapped(dtype)?;
+            }
+            if !term.coefficient.is_zero() {
+                out = self.add(&out, &Poly { ring, terms: vec![term] })?;
+            }
+        }
+        Ok(out)
+    }
+
+    /// A conversion to a float, bit by bit: one of what a conversion left as it was is one of that.
+    fn exact_cast(&mut self, from: DType, to: DType, value: &Rc<Poly>) -> Poly {
+        if let Some(Atom::Apply(Fun::Cast(_), first, inner)) = value.as_atom().map(|it| (**it).clone())
+            && from.is_float()
+            && holds(first, from)
+        {
+            if first == to {
+                return (*inner[0]).clone();
+            }
+            return Poly::of(Ring::Exact(to), Atom::Apply(Fun::Cast(to), first, inner));
+        }
+        if let Some(Atom::Float(bits, _)) = value.as_atom().map(|it| &**it) {
+            return Poly::of(Ring::Exact(to), Atom::Float(to.round(f64::from_bits(*bits)).to_bits(), to));
+        }
+        if let (Some(Ratio { numerator, denominator: 1 }), Ring::Int(_)) = (value.as_constant(), value.ring)
+            && numerator.unsigned_abs() < 1 << 53
+        {
+            return Poly::of(Ring::Exact(to), Atom::Float(to.round(numerator as f64).to_bits(), to));
+        }
+        // Integers of one value are rounded alike, whatever their types.
+        if matches!(value.ring, Ring::Int(_)) && self.fits(value, from) && self.fits(value, DType::I64) {
+            let wide = Rc::new(Poly { ring: Ring::Int(DType::I64), terms: value.terms.clone() });
+            return Poly::of(Ring::Exact(to), Atom::Apply(Fun::Cast(to), DType::I64, vec![wide]));
+        }
+        Poly::of(Ring::Exact(to), Atom::Apply(Fun::Cast(to), from, vec![value.clone()]))
+    }
+
+    /// Whether an integer sum has its value as a number, so that nothing wraps in a type.
+    pub(super) fn fits(&mut self, value: &Poly, dtype: DType) -> bool {
+        let Some((lowest, highest)) = dtype.int_range() else { return false };
+        self.range(value).is_some_and(|(lo, hi)| lo >= lowest && hi <= highest)
+    }
+
+    /// The least and the greatest value of an integer sum, as a number.
+    fn range(&mut self, value: &Poly) -> Option<(i128, i128)> {
+        let mut total = (0i128, 0i128);
+        for term in &value.terms {
+            let one = (term.coefficient.numerator, term.coefficient.numerator);
+            let mut product = one;
+            for (atom, power) in &term.factors {
+                let range = self.atom_range(atom)?;
+                for _ in 0..*power {
+                    product = times(product, range)?;
+                }
+            }
+            for axis in &term.axes {
+                let most = self.indices.cx.bounds(axis.extent).hi?;
+                product = times(product, (0, most.into()))?;
+            }
+            if !term.guards.is_empty() {
+                product = (product.0.min(0), product.1.max(0));
+            }
+            total = (total.0.checked_add(product.0)?, total.1.checked_add(product.1)?);
+        }
+        Some(total)
+    }
+
+    fn atom_range(&mut self, atom: &Atom) -> Option<(i128, i128)> {
+        match atom {
+            Atom::Load { dtype, .. } => dtype.int_range(),
+            Atom::Size(d) => {
+                let bounds = self.indices.cx.bounds(*d);
+                Some((bounds.lo?.into(), bounds.hi?.into()))
+            }
+            Atom::Apply(Fun::Cast(to), _, _) => to.int_range(),
+            Atom::Apply(_, dtype, _) => dtype.int_range(),
+            Atom::Extreme(_, items) => {
+                let mut total: Option<(i128, i128)> = None;
+                for it in items {
+                    let range = self.range(&it.value)?;
+                    total = Some(total.map_or(range, |all| (all.0.min(range.0), all.1.max(range.1))));
+                }
+                total.filter(|_| items.iter().all(|it| it.axes.is_empty()))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn times(a: (i128, i128), b: (i128, i128)) -> Option<(i128, i128)> {
+    let ends = [(a.0, b.0), (a.0, b.1), (a.1, b.0), (a.1, b.1)];
+    let products: Option<Vec<i128>> = ends.iter().map(|(x, y)| x.checked_mul(*y)).collect();
+    let products = products?;
+    Some((*products.iter().min()?, *products.iter().max()?))
+}
+
+/// Whether every value of the first type is one of the second.
+fn holds(first: DType, second: DType) -> bool {
+    if first.compute() == second || (first.compute() == DType::F32 && second == DType::F64) {
+        return first.is_float();
+    }
+    let bits = match second {
+        DType::F64 => 53,
+        DType::F32 => 24,
+        DType::F16 => 11,
+        DType::BF16 => 8,
+        _ => return false,
+    };
+    matches!(first.row().kind, Kind::Bool) || first.is_int() && first.width() <= bits
+}
