@@ -5,23 +5,10 @@
 use orogen::prelude::*;
 
 /// `x · sigmoid(x)` is `acme.gate(x)`, whichever way round it is written.
-const FIND_GATE: Rule = Rule {
-    name: "find-gate",
-    root: "mul",
-    apply: |cx, call| {
-        let [a, b] = call.args[..] else { return None };
-        let gates =
-            |cx: &dyn Rewriter, x, gate| cx.definition_by(gate, "sigmoid").is_some_and(|it| it.args == [x]);
-        let x = if gates(cx, a, b) {
-            a
-        } else if gates(cx, b, a) {
-            b
-        } else {
-            return None;
-        };
-        cx.emit("acme.gate", Attrs::none(), &[x])
-    },
-};
+const FIND_GATE: &str = "
+rule find-gate reassociates
+  mul(x, sigmoid(x)) => acme.gate(x)
+";
 
 /// One pass over memory that computes the exponential once.
 const GATE: Operator = Operator {
@@ -52,7 +39,7 @@ const GATE: Operator = Operator {
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let compiler = Compiler::builder().operator(GATE).rule(FIND_GATE).build()?;
+    let compiler = Compiler::builder().operator(GATE).rules(FIND_GATE).build()?;
     let model = compiler.open("models/gate.onnx")?;
     let options = CompileOptions { opt_in: OptIn::DataflowIr, ..CompileOptions::default() };
     let (lowered, _) = compiler.lower(&model, &options, Step::Legalize)?;

@@ -4,19 +4,14 @@
 
 use orogen::prelude::*;
 
-/// `sqrt(x · x) = |x|`.
-const ROOT_OF_SQUARE: Rule = Rule {
-    name: "root-of-square",
-    root: "sqrt",
-    apply: |cx, call| {
-        let square = cx.definition_by(call.args[0], "mul")?;
-        let [x, same] = square.args[..] else { return None };
-        if x == same { cx.emit("abs", Attrs::none(), &[x]) } else { None }
-    },
-};
+/// `sqrt(x · x) = |x|` for real numbers; a square that is too large for the type is infinite.
+const ROOT_OF_SQUARE: &str = "
+rule root-of-square reassociates
+  sqrt(mul(x, x)) => abs(x)
+";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let compiler = Compiler::builder().rule(ROOT_OF_SQUARE).build()?;
+    let compiler = Compiler::builder().rules(ROOT_OF_SQUARE).build()?;
     let model = compiler.open("models/gate.onnx")?;
     for opt_in in [OptIn::Legacy, OptIn::DataflowIr] {
         // The legacy graph needs the size; the dataflow IR leaves it open.

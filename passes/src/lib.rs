@@ -1,15 +1,17 @@
 //! Passes over both graph IRs, and the bridge between them.
 //!
-//! What is known per operator lives in [`rules`], tables that both drivers use; [`graph`] and [`flow`] hold only
+//! What is known per operator lives in [`rules`], tables that both drivers use, and in rules that are text, which
+//! [`rewrite`] reads; [`graph`] and [`flow`] hold only
 //! traversal. [`manager`] runs passes as a pipeline with instruments. [`bridge`] translates a graph into a flow
 //! module, keeps the adoption ledger and compares the two sides step by step. [`proof`] shows that two programs compute
 //! the same for all sizes.
 //!
-//! Modules in reading order: [`manager`], [`rules`], [`graph`], [`flow`], [`bridge`], [`proof`].
+//! Modules in reading order: [`manager`], [`rewrite`], [`rules`], [`graph`], [`flow`], [`bridge`], [`proof`].
 
 pub mod bridge;
 pub mod flow;
 pub mod graph;
 pub mod manager;
 pub mod proof;
+pub mod rewrite;
 pub mod rules;

@@ -6,13 +6,15 @@ use orogen_ir::graph::GraphBuilder;
 use orogen_ir::ops::{OpRegistry, OpSink};
 use orogen_ir::types::{Attrs, DType, Type};
 use orogen_passes::manager::{Ir, Pass, PassCx};
+use orogen_passes::rewrite::{OpCall, Rewriter, Rule, RuleClass, RuleSet, Value};
 use orogen_passes::rules::apply::ApplyRules;
-use orogen_passes::rules::rewrite::{OpCall, Rewriter, Rule, RuleSet, Value};
 
 /// `sqrt(x * x) = abs(x)`.
 const ROOT_OF_SQUARE: Rule = Rule {
     name: "root-of-square",
     root: "sqrt",
+    class: RuleClass::Reassociates,
+    reason: "a test",
     apply: |cx, call| {
         let square = cx.definition_by(call.args[0], "mul").filter(|it| it.args[0] == it.args[1])?;
         cx.emit("abs", Attrs::none(), &square.args[..1])
@@ -20,7 +22,8 @@ const ROOT_OF_SQUARE: Rule = Rule {
 };
 
 /// Wrong: the result has another element type.
-const WRONG: Rule = Rule { name: "wrong", root: "sqrt", apply: to_bool };
+const WRONG: Rule =
+    Rule { name: "wrong", root: "sqrt", class: RuleClass::Bitwise, reason: "a test", apply: to_bool };
 
 fn to_bool(cx: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
     cx.emit("is_nan", Attrs::none(), &call.args)
@@ -68,7 +71,7 @@ fn one_rule_serves_both_irs_and_keeps_the_source() {
 }
 
 #[test]
-fn w1_a_rule_that_changes_a_type_is_named() {
+fn r1_a_rule_that_changes_a_type_is_named() {
     let ops = OpRegistry::standard();
     for error in after(&ops, &[WRONG]) {
         let text = error.expect_err("refused").to_string();
@@ -80,7 +83,7 @@ fn w1_a_rule_that_changes_a_type_is_named() {
 }
 
 #[test]
-fn w3_names_are_taken_once_and_roots_are_registered() {
+fn r3_names_are_taken_once_and_roots_are_registered() {
     let ops = OpRegistry::standard();
     let twice = RuleSet::new(&ops, [WRONG, WRONG]).expect_err("refused");
     assert_eq!(twice.code, "N004");

@@ -74,6 +74,10 @@ pub mod passes {
 
 /// What is known per operator and per kernel: rewrite rules and lowering.
 pub mod rules {
+    pub use orogen_passes::rewrite::{
+        AnyRule, Bound, Match, Matcher, OpCall, Rewrite, Rewriter, Rule, RuleClass, RuleFn, RuleSet, Value,
+        parse, parse_explored, print,
+    };
+    pub use orogen_passes::rules::apply::ApplyRules;
     pub use orogen_passes::rules::legalize::{LegalizeFn, LegalizeTable, Legalizer, Lowering};
-    pub use orogen_passes::rules::rewrite::{OpCall, Rewriter, Rule, RuleFn, RuleSet, Value};
 }

@@ -5,8 +5,8 @@
 //! ```
 
 pub use crate::frontend::{FileHead, Frontend, ImportOptions, ImportReport, Recognised, Unsupported};
-pub use crate::passes::{Changed, Instrument, Ir, IrRef, Pass, PassCx, PassInfo, Place, Step};
-pub use crate::rules::{Legalizer, Lowering, OpCall, Rewriter, Rule};
+pub use crate::passes::{Accuracy, Changed, Instrument, Ir, IrRef, Pass, PassCx, PassInfo, Place, Step};
+pub use crate::rules::{ApplyRules, Legalizer, Lowering, OpCall, Rewriter, Rule, RuleClass};
 pub use crate::{
     Artifact, Builder, CompileOptions, Compiler, Cpu, Diagnostic, Diagnostics, Entry, HostFunction, Library,
     LowerReport, Lowered, Model, Operator, OptIn, RuntimeError, State, Tensor,

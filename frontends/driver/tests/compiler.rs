@@ -33,6 +33,8 @@ const TWICE: Operator = Operator {
 const TWICE_TWICE: Rule = Rule {
     name: "twice-twice",
     root: "acme.twice",
+    class: RuleClass::Reassociates,
+    reason: "the factor has the type of the operand",
     apply: |cx, call| {
         let inner = cx.definition_by(call.args[0], "acme.twice")?;
         let dtype = cx.ty(inner.args[0]).as_tensor()?.dtype;

@@ -18,7 +18,7 @@
 //! | block, constant | `^2`, `#3` |
 //! | number | `1`, `-3` (two tokens), `0x1f`, `1.5e-7`, `0x1.8p3` |
 //! | string | `"a \"quoted\" \u{1f600} text\n"` |
-//! | punctuation | `( ) [ ] { } < > , : ; = -> == != >= <= + - * / ! ? . & \|` |
+//! | punctuation | `( ) [ ] { } < > , : ; = -> => == != >= <= + - * / ! ? . & \|` |
 //! | comment | `// to the end of the line` |
 //!
 //! ```

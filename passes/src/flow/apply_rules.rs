@@ -1,11 +1,11 @@
 //! Applies shared rules to a flow module.
 
 use crate::manager::{Changed, Pass, PassCx};
+use crate::rewrite::{OpCall, Rewriter, RuleSet, Value, changes_type};
 use crate::rules::apply::ApplyRules;
-use crate::rules::rewrite::{OpCall, Rewriter, RuleSet, Value, changes_type};
 use la_arena::RawIdx;
 use orogen_ir::diag::Diagnostics;
-use orogen_ir::flow::{BindingId, Editor, Module, Rhs, ValueDef, ValueId};
+use orogen_ir::flow::{BindingId, BlockId, Editor, Module, Rhs, ValueDef, ValueId};
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::shape::{ShapeCx, Truth};
 use orogen_ir::text::type_text;
@@ -23,13 +23,17 @@ impl Pass<Module> for ApplyRules {
 
 /// One walk over the program; whether any rule applied.
 fn walk(rules: &RuleSet, module: &mut Module, cx: &PassCx<'_>) -> Result<bool, Diagnostics> {
-    let mut changed = false;
+    let (mut changed, mut emitted) = (false, false);
     module.edit(cx.ops, |editor| -> Result<(), Diagnostics> {
         for id in editor.bindings() {
             let Some(call) = call(editor, id) else { continue };
             // What replaces an operation comes from where it came from.
             editor.before(id);
-            let Some((new, rule)) = rules.apply(&mut FlowRewriter { editor }, &call) else { continue };
+            let block = editor.block_of(id);
+            let mut rewriter = FlowRewriter { editor, block, emitted: false };
+            let found = rules.apply(cx.accuracy, &mut rewriter, &call);
+            emitted |= rewriter.emitted;
+            let Some((new, rule)) = found else { continue };
             let (old, new) = (editor.binding(id).results[0], value_id(new));
             let (from, to) = (editor.type_of(old), editor.type_of(new));
             if differ(editor.shapes, from, to) {
@@ -50,7 +54,7 @@ fn walk(rules: &RuleSet, module: &mut Module, cx: &PassCx<'_>) -> Result<bool, D
         }
         Ok(())
     })?;
-    if changed {
+    if changed || emitted {
         module.remove_dead_code(cx.ops);
     }
     Ok(changed)
@@ -79,7 +83,8 @@ fn call(editor: &Editor<'_>, id: BindingId) -> Option<OpCall> {
     match &binding.rhs {
         Rhs::Op { op, attrs, args } if binding.results.len() == 1 => {
             let args = args.iter().copied().map(value).collect();
-            Some(OpCall { op: *op, attrs: attrs.clone(), args })
+            let result = value(binding.results[0]);
+            Some(OpCall { op: *op, attrs: attrs.clone(), args, result })
         }
         _ => None,
     }
@@ -87,6 +92,10 @@ fn call(editor: &Editor<'_>, id: BindingId) -> Option<OpCall> {
 
 struct FlowRewriter<'a, 'm> {
     editor: &'a mut Editor<'m>,
+    /// That of the operation that is rewritten.
+    block: Option<BlockId>,
+    /// Whether something was added, perhaps for a rule that then did not apply.
+    emitted: bool,
 }
 
 impl Rewriter for FlowRewriter<'_, '_> {
@@ -98,6 +107,13 @@ impl Rewriter for FlowRewriter<'_, '_> {
         match self.editor.value(value_id(value)).def {
             ValueDef::Result(binding, 0) => call(self.editor, binding),
             _ => None,
+        }
+    }
+
+    fn is_local(&self, value: Value) -> bool {
+        match self.editor.value(value_id(value)).def {
+            ValueDef::Result(binding, _) => self.editor.block_of(binding) == self.block,
+            _ => false,
         }
     }
 
@@ -113,6 +129,10 @@ impl Rewriter for FlowRewriter<'_, '_> {
         self.editor.shapes
     }
 
+    fn shapes_mut(&mut self) -> &mut ShapeCx {
+        self.editor.shapes
+    }
+
     fn uses(&self, value: Value) -> usize {
         self.editor.uses(value_id(value))
     }
@@ -121,10 +141,13 @@ impl Rewriter for FlowRewriter<'_, '_> {
         let op = self.editor.ops().find(op)?;
         let args: Vec<ValueId> = args.iter().copied().map(value_id).collect();
         // A rule must not need checks that the program before it did not.
-        self.editor.op_without_checks(op, attrs, &args).map(value)
+        let made = self.editor.op_without_checks(op, attrs, &args).map(value);
+        self.emitted |= made.is_some();
+        made
     }
 
     fn emit_constant(&mut self, data: TensorData) -> Value {
+        self.emitted = true;
         value(self.editor.constant("", data))
     }
 }

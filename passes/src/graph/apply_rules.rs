@@ -2,8 +2,8 @@
 
 use super::rewrite::edge_type;
 use crate::manager::{Changed, Pass, PassCx};
+use crate::rewrite::{OpCall, Rewriter, RuleSet, Value, changes_type};
 use crate::rules::apply::ApplyRules;
-use crate::rules::rewrite::{OpCall, Rewriter, RuleSet, Value, changes_type};
 use la_arena::RawIdx;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::graph::{Edge, Graph, GraphEditor, NodeId, NodeKind, StaticType};
@@ -25,14 +25,14 @@ impl Pass<Graph> for ApplyRules {
 
 /// One walk over the program; whether any rule applied.
 fn walk(rules: &RuleSet, graph: &mut Graph, cx: &PassCx<'_>) -> Result<bool, Diagnostics> {
-    let changed = graph.edit(cx.ops, |editor| -> Result<bool, Diagnostics> {
+    let [changed, emitted] = graph.edit(cx.ops, |editor| -> Result<[bool; 2], Diagnostics> {
         let mut changed = false;
-        let mut rewriter = GraphRewriter { editor, shapes: ShapeCx::new() };
+        let mut rewriter = GraphRewriter { editor, shapes: ShapeCx::new(), emitted: false };
         for id in rewriter.editor.order() {
             let Some(call) = rewriter.call(id) else { continue };
             // What replaces an operation comes from where it came from.
             rewriter.editor.before(id);
-            let Some((new, rule)) = rules.apply(&mut rewriter, &call) else { continue };
+            let Some((new, rule)) = rules.apply(cx.accuracy, &mut rewriter, &call) else { continue };
             let (old, new) = (Edge { node: id, output: 0 }, edge(new));
             if rewriter.editor.ty(old) != rewriter.editor.ty(new) {
                 let mut text = |edge| {
@@ -45,9 +45,9 @@ fn walk(rules: &RuleSet, graph: &mut Graph, cx: &PassCx<'_>) -> Result<bool, Dia
             rewriter.editor.remove(id);
             changed = true;
         }
-        Ok(changed)
+        Ok([changed, rewriter.emitted])
     })?;
-    if changed {
+    if changed || emitted {
         graph.prune();
     }
     Ok(changed)
@@ -67,6 +67,8 @@ fn edge(value: Value) -> Edge {
 struct GraphRewriter<'a, 'g> {
     editor: &'a mut GraphEditor<'g>,
     shapes: ShapeCx,
+    /// Whether something was added, perhaps for a rule that then did not apply.
+    emitted: bool,
 }
 
 impl GraphRewriter<'_, '_> {
@@ -76,7 +78,8 @@ impl GraphRewriter<'_, '_> {
         match &node.kind {
             NodeKind::Op { op, attrs } if node.outputs.len() == 1 => {
                 let args = node.inputs.iter().copied().map(value).collect();
-                Some(OpCall { op: *op, attrs: attrs.clone(), args })
+                let result = value(Edge { node: id, output: 0 });
+                Some(OpCall { op: *op, attrs: attrs.clone(), args, result })
             }
             _ => None,
         }
@@ -92,6 +95,10 @@ impl Rewriter for GraphRewriter<'_, '_> {
         self.call(edge(value).node)
     }
 
+    fn is_local(&self, _: Value) -> bool {
+        true
+    }
+
     fn constant(&self, value: Value) -> Option<TensorData> {
         self.editor.constant_data(edge(value)).cloned()
     }
@@ -102,6 +109,10 @@ impl Rewriter for GraphRewriter<'_, '_> {
 
     fn shapes(&self) -> &ShapeCx {
         &self.shapes
+    }
+
+    fn shapes_mut(&mut self) -> &mut ShapeCx {
+        &mut self.shapes
     }
 
     fn uses(&self, value: Value) -> usize {
@@ -116,11 +127,13 @@ impl Rewriter for GraphRewriter<'_, '_> {
         let [Type::Tensor(tensor)] = results.as_slice() else { return None };
         let ty = StaticType { dtype: tensor.dtype, dims: tensor.static_dims(&self.shapes)? };
         let inputs = args.iter().copied().map(edge).collect();
+        self.emitted = true;
         let node = self.editor.emit(NodeKind::Op { op, attrs }, inputs, smallvec![ty]).ok()?;
         Some(value(Edge { node, output: 0 }))
     }
 
     fn emit_constant(&mut self, data: TensorData) -> Value {
+        self.emitted = true;
         value(self.editor.constant("", data))
     }
 }

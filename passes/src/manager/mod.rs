@@ -8,11 +8,13 @@
 //! * **N1** The steps of the passes of a pipeline never go up again, so that a pipeline can be cut between two steps.
 //! * **N2** No two passes of a pipeline have one name.
 
+mod accuracy;
 mod instruments;
 mod irs;
 mod pipeline;
 mod step;
 
+pub use accuracy::Accuracy;
 pub use instruments::{DumpChanged, Instrument, StopAfter, Verify, defect, verify_after};
 pub use irs::{Ir, IrRef};
 pub use pipeline::{PassInfo, PassRecord, Pipeline, Place, Report};
@@ -44,12 +46,21 @@ pub struct PassCx<'a> {
     pub folding: Folding<'a>,
     /// Remarks for the user.
     pub remarks: Vec<Diagnostic>,
+    /// Which rewrites are admitted.
+    pub accuracy: Accuracy,
 }
 
 impl<'a> PassCx<'a> {
     /// A context without an evaluator.
     pub fn new(ops: &'a OpRegistry) -> Self {
-        PassCx { ops, folding: Folding::default(), remarks: Vec::new() }
+        PassCx { ops, folding: Folding::default(), remarks: Vec::new(), accuracy: Accuracy::default() }
+    }
+
+    /// The same with other rewrites admitted.
+    #[must_use]
+    pub fn with_accuracy(mut self, accuracy: Accuracy) -> Self {
+        self.accuracy = accuracy;
+        self
     }
 
     /// The same with an evaluator, or none, and the budget it spends.

@@ -1,17 +1,22 @@
 //! Applying rules until none applies.
 
-use super::rewrite::{Rule, RuleSet};
-use super::{layout, quantized, requantize, simplify, transposed, weights};
+use super::{quantized, requantize, simplify, transposed, weights};
 use crate::manager::Changed;
+use crate::rewrite::{Rule, RuleSet};
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::ops::OpRegistry;
 
 /// Rounds after which a pass stops although rules still apply.
 const MAX_ROUNDS: usize = 8;
 
-/// The rules of the step `simplify`, in the order they are tried.
-pub const SIMPLIFY: &[&[Rule]] =
-    &[simplify::RULES, quantized::RULES, requantize::RULES, transposed::RULES, weights::RULES];
+/// The rules of the step `simplify` that are data, in the order they are tried: before those that are code.
+const SIMPLIFY: [&str; 2] =
+    [include_str!("../../rules/simplify.rules"), include_str!("../../rules/quantized.rules")];
+/// Those that are code.
+const SIMPLIFY_BY_CODE: [&[Rule]; 5] =
+    [simplify::RULES, quantized::RULES, requantize::RULES, transposed::RULES, weights::RULES];
+/// The rules of the step `layout`.
+const LAYOUT: [&str; 1] = [include_str!("../../rules/layout.rules")];
 
 /// Applies a set of rules until none applies. A pass over either IR; the driver of each holds its walk.
 #[derive(Clone, Debug)]
@@ -26,12 +31,20 @@ impl ApplyRules {
         ApplyRules { name, rules }
     }
 
+    /// A pass of that name over the rules of a text.
+    ///
+    /// # Errors
+    /// What is wrong with the text; see [`parse`](crate::rewrite::parse()).
+    pub fn parse(name: &'static str, ops: &OpRegistry, text: &str) -> Result<Self, Diagnostics> {
+        Ok(Self::new(name, RuleSet::parse(ops, text)?))
+    }
+
     /// Algebra that saves work, products of quantised values, and what follows from how sequences and optionals are put together.
     ///
     /// # Panics
     /// When `ops` lacks a standard operator.
     pub fn simplify(ops: &OpRegistry) -> Self {
-        Self::standard("simplify", SIMPLIFY, ops)
+        Self::new("simplify", standard(ops, &SIMPLIFY, &SIMPLIFY_BY_CODE))
     }
 
     /// Order of dimensions.
@@ -39,20 +52,21 @@ impl ApplyRules {
     /// # Panics
     /// When `ops` lacks a standard operator.
     pub fn layout(ops: &OpRegistry) -> Self {
-        Self::standard("layout", &[layout::RULES], ops)
-    }
-
-    fn standard(name: &'static str, rules: &[&[Rule]], ops: &OpRegistry) -> Self {
-        let rules = RuleSet::new(ops, rules.iter().copied().flatten().copied());
-        Self::new(name, rules.unwrap_or_else(|found| panic!("rules over standard operators: {found}")))
+        Self::new("layout", standard(ops, &LAYOUT, &[]))
     }
 
     pub(crate) fn pass_name(&self) -> &'static str {
         self.name
     }
 
-    pub(crate) fn rules(&self) -> &RuleSet {
+    /// The rules, in the order they are tried.
+    pub fn rules(&self) -> &RuleSet {
         &self.rules
+    }
+
+    /// The rules, to add to them.
+    pub fn rules_mut(&mut self) -> &mut RuleSet {
+        &mut self.rules
     }
 
     /// Walks over the program until a walk changes nothing.
@@ -67,4 +81,15 @@ impl ApplyRules {
         }
         Ok(Changed::Yes)
     }
+}
+
+fn standard(ops: &OpRegistry, texts: &[&str], code: &[&[Rule]]) -> RuleSet {
+    let mut set = RuleSet::default();
+    for text in texts {
+        set.insert_text(ops, text).unwrap_or_else(|found| panic!("rules over standard operators:\n{found}"));
+    }
+    for rule in code.iter().copied().flatten() {
+        set.insert(ops, *rule).unwrap_or_else(|found| panic!("rules over standard operators: {found}"));
+    }
+    set
 }

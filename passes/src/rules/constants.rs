@@ -1,6 +1,6 @@
 //! What rules ask of constants and of what moves them.
 
-use super::rewrite::{OpCall, Rewriter, Value};
+use crate::rewrite::{OpCall, Rewriter, Value};
 use orogen_ir::types::{DType, TensorData};
 
 /// Operators that move elements of their first operand, and how many of them are looked through.

@@ -5,30 +5,46 @@
 //! rounding of f32 of what it was, and the sum itself is exact. All others keep every bit.
 
 use super::constants::centred;
-use super::rewrite::{OpCall, Rewriter, Rule, Value};
+use crate::rewrite::{OpCall, Rewriter, Rule, RuleClass, Value};
 use orogen_ir::types::{Attrs, DType, TensorData};
 
 /// The rules, in the order they are tried.
 pub const RULES: &[Rule] = &[
-    Rule { name: "drop-zero-point-of-quantize", root: "quantize", apply: drop_zero_point },
-    Rule { name: "drop-zero-point-of-dequantize", root: "dequantize", apply: drop_zero_point },
-    Rule { name: "quantize-again", root: "quantize", apply: quantize_again },
-    Rule { name: "name-dequantize", root: "mul", apply: name_dequantize },
-    Rule { name: "multiply-integers", root: "matmul", apply: multiply_integers },
-    Rule { name: "convolve-integers", root: "conv", apply: convolve_integers },
-    Rule { name: "dequantize-after-reshape", root: "reshape", apply: dequantize_after },
-    Rule { name: "dequantize-after-squeeze", root: "squeeze", apply: dequantize_after },
-    Rule { name: "dequantize-after-unsqueeze", root: "unsqueeze", apply: dequantize_after },
-    Rule { name: "dequantize-after-transpose", root: "transpose", apply: dequantize_after_transpose },
-    Rule { name: "dequantize-blocks-after-transpose", root: "transpose", apply: dequantize_blocks_after },
-    Rule { name: "dequantize-blocks-after-gather", root: "gather", apply: dequantize_blocks_after_gather },
-    Rule { name: "dequantize-after-slice", root: "slice", apply: dequantize_after },
-    Rule { name: "dequantize-after-gather", root: "gather", apply: dequantize_after_gather },
-    Rule { name: "dequantize-after-gather-elements", root: "gather_elements", apply: dequantize_after },
-    Rule { name: "dequantize-after-gather-nd", root: "gather_nd", apply: dequantize_after },
-    Rule { name: "dequantize-after-concat", root: "concat", apply: dequantize_after_concat },
-    Rule { name: "dequantize-after-max-pool", root: "max_pool", apply: dequantize_after_max_pool },
-    Rule { name: "widen-after-gather", root: "gather", apply: widen_after_gather },
+    Rule {
+        name: "name-dequantize",
+        root: "mul",
+        class: RuleClass::Bitwise,
+        reason: "whether a zero point is a whole number of the type is seen in its data",
+        apply: name_dequantize,
+    },
+    Rule {
+        name: "multiply-integers",
+        root: "matmul",
+        class: RuleClass::Reassociates,
+        reason: "which operands are shifted to signed bytes is seen in their data",
+        apply: multiply_integers,
+    },
+    Rule {
+        name: "convolve-integers",
+        root: "conv",
+        class: RuleClass::Reassociates,
+        reason: "which operands are shifted to signed bytes is seen in their data",
+        apply: convolve_integers,
+    },
+    Rule {
+        name: "dequantize-after-transpose",
+        root: "transpose",
+        class: RuleClass::Bitwise,
+        reason: "scales and zero points have ranks of their own",
+        apply: dequantize_after_transpose,
+    },
+    Rule {
+        name: "dequantize-after-gather",
+        root: "gather",
+        class: RuleClass::Bitwise,
+        reason: "scales and zero points have ranks of their own",
+        apply: dequantize_after_gather,
+    },
 ];
 
 /// A value that is dequantised integers of its own shape.
@@ -79,12 +95,6 @@ impl Quantized {
     pub(super) fn is_uniform(&self, rewriter: &mut dyn Rewriter) -> bool {
         self.parameters().all(|it| extents(rewriter, it).is_some_and(|it| it.is_empty()))
     }
-
-    /// The numbers of other integers of the same scale and zero point.
-    fn dequantize(&self, rewriter: &mut dyn Rewriter, integers: Value) -> Option<Value> {
-        let args: Vec<Value> = [integers].into_iter().chain(self.parameters()).collect();
-        rewriter.emit("dequantize", Attrs::none(), &args)
-    }
 }
 
 /// The dimensions of a value, those that are constant as numbers.
@@ -98,31 +108,11 @@ pub(super) fn dtype_of(rewriter: &mut dyn Rewriter, value: Value) -> Option<DTyp
     Some(rewriter.ty(value).as_tensor()?.dtype)
 }
 
-/// Whether two values are the same: one value, or constants of the same data.
-fn same(rewriter: &dyn Rewriter, a: Value, b: Value) -> bool {
-    a == b || rewriter.constant(a).is_some_and(|a| rewriter.constant(b).is_some_and(|b| a == b))
-}
-
-fn same_parameters(rewriter: &dyn Rewriter, a: &[Value], b: &[Value]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(rewriter, *a, *b))
-}
-
 pub(super) fn cast(rewriter: &mut dyn Rewriter, value: Value, to: DType) -> Option<Value> {
     match dtype_of(rewriter, value)? {
         dtype if dtype == to => Some(value),
         _ => rewriter.emit("cast", Attrs::none().with("to", to), &[value]),
     }
-}
-
-/// A zero point of 0 is none.
-fn drop_zero_point(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
-    let zero = rewriter.constant(*call.args.get(2)?)?;
-    let whole = extents(rewriter, call.args[2])?.len() <= extents(rewriter, call.args[0])?.len();
-    if !whole || zero.bytes().iter().any(|it| *it != 0) {
-        return None;
-    }
-    let name = rewriter.ops().def(call.op).name;
-    rewriter.emit(name, call.attrs.clone(), &call.args[..2])
 }
 
 /// `(cast(x) − zero) · scale = dequantize(x, scale, zero)`, where scale and zero point are constants.
@@ -159,23 +149,6 @@ pub(super) fn is_regular(rewriter: &dyn Rewriter, scale: Value) -> Option<Tensor
     // Products with 16-bit integers stay finite and normal.
     let fits = |it: f64| (1e-30..1e30).contains(&it);
     data.to_f64().into_iter().all(fits).then_some(data)
-}
-
-/// `quantize(dequantize(x)) = x`, and `quantize(relu(dequantize(x))) = max(x, zero)`, for one scale and zero point.
-fn quantize_again(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
-    let relu = rewriter.definition_by(call.args[0], "relu");
-    let numbers = relu.as_ref().map_or(call.args[0], |it| it.args[0]);
-    let x = Quantized::of(rewriter, numbers)?;
-    let parameters: Vec<Value> = x.parameters().collect();
-    is_regular(rewriter, x.scale)?;
-    if call.attrs.dtype("to") != Some(x.dtype) || !same_parameters(rewriter, &parameters, &call.args[1..]) {
-        return None;
-    }
-    match (relu, x.zero) {
-        (None, _) => Some(x.integers),
-        (Some(_), Some(zero)) => rewriter.emit("max", Attrs::none(), &[x.integers, zero]),
-        (Some(_), None) => rewriter.emit("relu", Attrs::none(), &[x.integers]),
-    }
 }
 
 /// `integers · (scale of a · scale of b)` of a type.
@@ -275,18 +248,6 @@ fn convolve_integers(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value
     scaled(rewriter, product, [x.scale, scale], to, bias)
 }
 
-/// `f(dequantize(x)) = dequantize(f(x))` for `f` that only moves its first operand, with one scale and zero point.
-fn dequantize_after(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
-    let x = Quantized::of(rewriter, call.args[0])?;
-    if !x.is_uniform(rewriter) {
-        return None;
-    }
-    let name = rewriter.ops().def(call.op).name;
-    let args: Vec<Value> = [x.integers].into_iter().chain(call.args[1..].iter().copied()).collect();
-    let moved = rewriter.emit(name, call.attrs.clone(), &args)?;
-    x.dequantize(rewriter, moved)
-}
-
 /// The same for rows of a table; what is one for each of them is taken with them.
 fn dequantize_after_gather(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
     let x = Quantized::of(rewriter, call.args[0])?;
@@ -327,79 +288,4 @@ fn dequantize_after_transpose(rewriter: &mut dyn Rewriter, call: &OpCall) -> Opt
         });
     }
     rewriter.emit("dequantize", Attrs::none(), &args)
-}
-
-/// The same for a transpose of what is scaled in blocks.
-fn dequantize_blocks_after(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
-    let x = rewriter.definition_by(call.args[0], "dequantize_blocks")?;
-    let axis = call.attrs.ints("perm")?.iter().position(|it| Some(*it) == x.attrs.int("axis"))?;
-    let mut args = Vec::new();
-    for arg in x.args {
-        args.push(rewriter.emit("transpose", call.attrs.clone(), &[arg])?);
-    }
-    let attrs = x.attrs.with("axis", axis as i64);
-    rewriter.emit("dequantize_blocks", attrs, &args)
-}
-
-/// The same for rows of a table that is scaled in blocks along another dimension.
-fn dequantize_blocks_after_gather(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
-    let x = rewriter.definition_by(call.args[0], "dequantize_blocks")?;
-    let (along, axis) = (call.attrs.int("axis")?, x.attrs.int("axis")?);
-    let rank = extents(rewriter, call.args[1])?.len() as i64;
-    if along == axis {
-        return None;
-    }
-    let mut args = Vec::new();
-    for arg in x.args {
-        args.push(rewriter.emit("gather", call.attrs.clone(), &[arg, call.args[1]])?);
-    }
-    let axis = if axis > along { axis + rank - 1 } else { axis };
-    rewriter.emit("dequantize_blocks", x.attrs.with("axis", axis), &args)
-}
-
-/// The same for a concatenation of values of one scale and zero point.
-fn dequantize_after_concat(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
-    let first = Quantized::of(rewriter, *call.args.first()?)?;
-    let parameters: Vec<Value> = first.parameters().collect();
-    if !first.is_uniform(rewriter) {
-        return None;
-    }
-    let mut integers = vec![first.integers];
-    for arg in &call.args[1..] {
-        let other = Quantized::of(rewriter, *arg)?;
-        let own: Vec<Value> = other.parameters().collect();
-        if other.dtype != first.dtype || !same_parameters(rewriter, &parameters, &own) {
-            return None;
-        }
-        integers.push(other.integers);
-    }
-    let joined = rewriter.emit("concat", call.attrs.clone(), &integers)?;
-    first.dequantize(rewriter, joined)
-}
-
-/// The same for the largest of a window, where the scale is positive and no window lies outside alone.
-fn dequantize_after_max_pool(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
-    let x = Quantized::of(rewriter, call.args[0])?;
-    is_regular(rewriter, x.scale)?;
-    let kernel = call.attrs.ints("kernel")?;
-    let pads = call.attrs.ints("pads").unwrap_or_default();
-    let inside = pads.iter().enumerate().all(|(i, pad)| *pad < kernel[i % kernel.len()]);
-    let dilated = call.attrs.ints("dilations").is_some_and(|it| it.iter().any(|it| *it != 1));
-    if !inside || dilated {
-        return None;
-    }
-    dequantize_after(rewriter, call)
-}
-
-/// `gather(cast(x), …) = cast(gather(x, …))` where the cast is to a wider type: fewer elements are converted, and a table
-/// stays as small as the model has it.
-fn widen_after_gather(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
-    let widened = rewriter.definition_by(call.args[0], "cast")?;
-    let (from, to) = (dtype_of(rewriter, widened.args[0])?, widened.attrs.dtype("to")?);
-    if from.size() >= to.size() {
-        return None;
-    }
-    let args: Vec<Value> = [widened.args[0]].into_iter().chain(call.args[1..].iter().copied()).collect();
-    let gathered = rewriter.emit("gather", call.attrs.clone(), &args)?;
-    cast(rewriter, gathered, to)
 }

@@ -7,11 +7,17 @@
 
 use super::constants::{is_made_of_constants, magnitudes};
 use super::quantized::{Quantized, is_regular};
-use super::rewrite::{OpCall, Rewriter, Rule, Value};
+use crate::rewrite::{OpCall, Rewriter, Rule, RuleClass, Value};
 use orogen_ir::types::{Attrs, DType, TensorData};
 
 /// The rules, in the order they are tried.
-pub const RULES: &[Rule] = &[Rule { name: "divide-scales", root: "quantize", apply: divide_scales }];
+pub const RULES: &[Rule] = &[Rule {
+    name: "divide-scales",
+    root: "quantize",
+    class: RuleClass::Reassociates,
+    reason: "it looks through sums of any depth",
+    apply: divide_scales,
+}];
 
 /// How deep a sum is looked into.
 const DEPTH: usize = 6;

@@ -2,7 +2,7 @@
 //!
 //! A builder decides them where it can; here are those that only other passes made so.
 
-use super::rewrite::{OpCall, Rewriter, Value};
+use crate::rewrite::{OpCall, Rewriter, Value};
 use orogen_ir::ops::{Decided, StructureOp};
 use orogen_ir::types::{Attrs, DType, TensorData};
 

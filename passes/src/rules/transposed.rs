@@ -15,13 +15,18 @@
 //! * **TC2** Where the taps of a position are a tile of the result that no other one reaches, the operation stays: it is a
 //!   product of matrices.
 
-use super::rewrite::{OpCall, Rewriter, Rule, Value};
+use crate::rewrite::{OpCall, Rewriter, Rule, RuleClass, Value};
 use orogen_ir::shape::Dim;
 use orogen_ir::types::{Attrs, TensorData};
 
 /// The rules of the step.
-pub const RULES: &[Rule] =
-    &[Rule { name: "convolve-phases", root: "conv_transpose", apply: convolve_phases }];
+pub const RULES: &[Rule] = &[Rule {
+    name: "convolve-phases",
+    root: "conv_transpose",
+    class: RuleClass::Reassociates,
+    reason: "how many convolutions there are depends on strides and taps",
+    apply: convolve_phases,
+}];
 
 /// The most convolutions that one operation becomes.
 const MOST_PARTS: usize = 16;

@@ -6,18 +6,32 @@
 
 use super::constants::{centred, is_constant};
 use super::quantized::{Quantized, cast, dtype_of, extents, result_type};
-use super::rewrite::{OpCall, Rewriter, Rule, Value};
+use crate::rewrite::{OpCall, Rewriter, Rule, RuleClass, Value};
 use orogen_ir::types::{Attrs, DType, TensorData};
 
 /// The rules, in the order they are tried.
 pub const RULES: &[Rule] = &[
-    Rule { name: "multiply-blocks", root: "matmul", apply: multiply_blocks },
-    Rule { name: "multiply-narrow-weights", root: "matmul", apply: multiply },
-    Rule { name: "convolve-narrow-weights", root: "conv", apply: convolve },
-    Rule { name: "widen-after-transpose", root: "transpose", apply: widen_after },
-    Rule { name: "widen-after-reshape", root: "reshape", apply: widen_after },
-    Rule { name: "widen-after-squeeze", root: "squeeze", apply: widen_after },
-    Rule { name: "widen-after-unsqueeze", root: "unsqueeze", apply: widen_after },
+    Rule {
+        name: "multiply-blocks",
+        root: "matmul",
+        class: RuleClass::Reassociates,
+        reason: "a last block that is shorter is a product of its own",
+        apply: multiply_blocks,
+    },
+    Rule {
+        name: "multiply-narrow-weights",
+        root: "matmul",
+        class: RuleClass::Reassociates,
+        reason: "whether a zero point can be taken off weights is seen in their data",
+        apply: multiply,
+    },
+    Rule {
+        name: "convolve-narrow-weights",
+        root: "conv",
+        class: RuleClass::Reassociates,
+        reason: "whether a zero point can be taken off weights is seen in their data",
+        apply: convolve,
+    },
 ];
 
 /// What blocks of a product are a multiple of.
@@ -186,17 +200,4 @@ fn convolve(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
     let args: Vec<Value> = [call.args[0], found.weights].into_iter().chain(found.zero).collect();
     let product = rewriter.emit("conv_mixed", call.attrs.clone(), &args)?;
     finished(rewriter, product, scale, bias, to)
-}
-
-/// `f(cast(w)) = cast(f(w))` for constant weights and `f` that only moves them, where the cast is to a wider type.
-fn widen_after(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
-    let widened = rewriter.definition_by(call.args[0], "cast")?;
-    let (from, to) = (dtype_of(rewriter, widened.args[0])?, widened.attrs.dtype("to")?);
-    if from.size() >= to.size() || !is_constant(rewriter, widened.args[0]) {
-        return None;
-    }
-    let name = rewriter.ops().def(call.op).name;
-    let args: Vec<Value> = [widened.args[0]].into_iter().chain(call.args[1..].iter().copied()).collect();
-    let moved = rewriter.emit(name, call.attrs.clone(), &args)?;
-    cast(rewriter, moved, to)
 }

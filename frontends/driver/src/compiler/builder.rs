@@ -10,13 +10,13 @@ use orogen_ir::graph::Graph;
 use orogen_ir::ops::OpRegistry;
 use orogen_onnx::{Converted, Node, NodeCx, OpTable};
 use orogen_passes::manager::{Instrument, Pass, Pipeline, Place, Step};
-use orogen_passes::rules::apply::{ApplyRules, SIMPLIFY};
-use orogen_passes::rules::layout;
+use orogen_passes::rewrite::Rule;
+use orogen_passes::rules::apply::ApplyRules;
 use orogen_passes::rules::legalize::LegalizeTable;
-use orogen_passes::rules::rewrite::{Rule, RuleSet};
 use orogen_passes::{flow, graph};
 use orogen_runtime::HostFunction;
 use std::ops::RangeBounds;
+use std::path::Path;
 
 /// Puts a [`Compiler`] together from what ships and what its user adds.
 ///
@@ -26,7 +26,7 @@ pub struct Builder {
     operators: Vec<Operator>,
     onnx: OpTable,
     frontends: Vec<Box<dyn ErasedFrontend>>,
-    rules: Vec<Rule>,
+    rules: Vec<AddedRules>,
     graph: Vec<(Place, Box<dyn Pass<Graph>>)>,
     flow: Vec<(Place, Box<dyn Pass<Module>>)>,
     instruments: Vec<InstrumentFactory>,
@@ -116,9 +116,40 @@ impl Builder {
         self
     }
 
-    /// Adds a rewrite rule to step `simplify` of both paths, tried after those that are there.
+    /// Adds rewrite rules to step `simplify` of both paths, tried after those that are there:
+    ///
+    /// ```
+    /// use orogen::prelude::*;
+    ///
+    /// let text = "rule root-of-square reassociates\n  sqrt(mul(x, x)) => abs(x)";
+    /// let compiler = Compiler::builder().rules(text).build()?;
+    /// # Ok::<(), Diagnostics>(())
+    /// ```
+    ///
+    /// The language is that of [`rules::parse`](crate::rules::parse()) and RFC 0009.
+    pub fn rules(&mut self, text: &str) -> &mut Self {
+        self.rules.push(AddedRules::Text { file: None, text: text.to_string() });
+        self
+    }
+
+    /// The same from a file, which is named where something is wrong with them.
+    pub fn rules_file(&mut self, path: impl AsRef<Path>) -> &mut Self {
+        let path = path.as_ref();
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                self.rules.push(AddedRules::Text { file: Some(path.display().to_string()), text });
+                self
+            }
+            Err(error) => {
+                let message = format!("the rules in `{}` cannot be read", path.display());
+                self.error(Diagnostic::error("D024", message).note(error.to_string()))
+            }
+        }
+    }
+
+    /// The same as code, for what the rule language does not say.
     pub fn rule(&mut self, rule: Rule) -> &mut Self {
-        self.rules.push(rule);
+        self.rules.push(AddedRules::Code(rule));
         self
     }
 
@@ -187,16 +218,27 @@ impl Builder {
                 table.set(id, lower);
             }
         }
-        let mut simplify = standard_rules(&ops, SIMPLIFY);
-        for rule in rules {
-            note(simplify.insert(&ops, rule));
+        let mut simplify = ApplyRules::simplify(&ops);
+        for rules in rules {
+            match rules {
+                AddedRules::Code(rule) => note(simplify.rules_mut().insert(&ops, rule)),
+                AddedRules::Text { file, text } => {
+                    let outcome = simplify.rules_mut().insert_text(&ops, &text);
+                    for it in outcome.err().into_iter().flat_map(|it| it.0) {
+                        note(Err(match &file {
+                            Some(file) => it.note(format!("in `{file}`")),
+                            None => it,
+                        }));
+                    }
+                }
+            }
         }
-        let layout = standard_rules(&ops, &[layout::RULES]);
+        let layout = ApplyRules::layout(&ops);
         let mut on_graph = Pipeline::default()
             .pass(Step::Canonicalize, graph::Canonicalize)
             .pass(Step::FoldConstants, graph::FoldConstants::before_rules())
-            .pass(Step::Simplify, ApplyRules::new("simplify", simplify.clone()))
-            .pass(Step::Layout, ApplyRules::new("layout", layout.clone()))
+            .pass(Step::Simplify, simplify.clone())
+            .pass(Step::Layout, layout.clone())
             .pass(Step::Layout, graph::FoldConstants::after_rules())
             .pass(Step::Legalize, graph::Legalize::new(table.clone()))
             .pass(Step::Fuse, graph::Fuse);
@@ -206,8 +248,8 @@ impl Builder {
         let mut on_flow = Pipeline::default()
             .pass(Step::Canonicalize, flow::Canonicalize)
             .pass(Step::FoldConstants, flow::FoldConstants::before_rules())
-            .pass(Step::Simplify, ApplyRules::new("simplify", simplify))
-            .pass(Step::Layout, ApplyRules::new("layout", layout))
+            .pass(Step::Simplify, simplify)
+            .pass(Step::Layout, layout)
             .pass(Step::Layout, flow::FoldConstants::after_rules())
             .pass(Step::Legalize, flow::Legalize::new(table))
             .pass(Step::Fuse, flow::Fuse);
@@ -241,6 +283,12 @@ impl Builder {
     }
 }
 
+/// Rules from outside.
+enum AddedRules {
+    Text { file: Option<String>, text: String },
+    Code(Rule),
+}
+
 /// Adds an operator to the registry.
 fn register(ops: &mut OpRegistry, operator: &Operator) -> Result<(), Diagnostic> {
     let name = operator.def.name;
@@ -266,15 +314,14 @@ fn register(ops: &mut OpRegistry, operator: &Operator) -> Result<(), Diagnostic>
     Ok(())
 }
 
-fn standard_rules(ops: &OpRegistry, rules: &[&[Rule]]) -> RuleSet {
-    let rules = RuleSet::new(ops, rules.iter().copied().flatten().copied());
-    rules.unwrap_or_else(|found| panic!("rules over standard operators: {found}"))
-}
-
 impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let operators: Vec<&str> = self.operators.iter().map(|it| it.def.name).collect();
-        let rules: Vec<&str> = self.rules.iter().map(|it| it.name).collect();
+        let rules = self.rules.iter().map(|it| match it {
+            AddedRules::Text { file, .. } => file.as_deref().unwrap_or("text"),
+            AddedRules::Code(rule) => rule.name,
+        });
+        let rules: Vec<&str> = rules.collect();
         let passes = self.graph.iter().map(|it| it.1.name()).chain(self.flow.iter().map(|it| it.1.name()));
         f.debug_struct("Builder")
             .field("operators", &operators)

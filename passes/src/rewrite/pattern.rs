@@ -1,0 +1,68 @@
+//! Patterns for passes that are code.
+
+use super::ast::Rewrite;
+use super::check::check_pattern;
+use super::env::{Bound, Env};
+use super::matching::find;
+use super::parse::parse_pattern;
+use super::rewriter::{OpCall, Rewriter, Value};
+use orogen_ir::diag::Diagnostics;
+use orogen_ir::ops::OpRegistry;
+use orogen_ir::text::{Cursor, LineIndex};
+
+/// The left side of a rule without a right one: code says what becomes of a match.
+///
+/// ```
+/// use orogen_ir::ops::OpRegistry;
+/// use orogen_passes::rewrite::Matcher;
+///
+/// let ops = OpRegistry::standard();
+/// let matcher = Matcher::parse(&ops, "sqrt(mul(x, x)) where rank(x) = 2")?;
+/// assert!(Matcher::parse(&ops, "square_root(x)").is_err());
+/// # Ok::<(), orogen_ir::diag::Diagnostics>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Matcher(Rewrite);
+
+impl Matcher {
+    /// A pattern, perhaps with `where` and conditions.
+    ///
+    /// # Errors
+    /// As [`parse`](super::parse()).
+    pub fn parse(ops: &OpRegistry, text: &str) -> Result<Matcher, Diagnostics> {
+        let mut cursor = Cursor::new(text);
+        let parsed = parse_pattern(&mut cursor);
+        let found = cursor.finish();
+        let parsed = parsed.map_err(|it| Diagnostics([it].into_iter().chain(found.0.clone()).collect()))?;
+        found.into_result(())?;
+        check_pattern(parsed, ops, &LineIndex::new(text)).map(Matcher)
+    }
+
+    /// What the names of the pattern stand for, if it matches an operation.
+    pub fn find(&self, rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Match<'_>> {
+        find(rewriter, &self.0, call).map(|env| Match { rule: &self.0, env })
+    }
+}
+
+/// What the names of a pattern stand for.
+#[derive(Clone, Debug)]
+pub struct Match<'m> {
+    rule: &'m Rewrite,
+    env: Env,
+}
+
+impl Match<'_> {
+    /// What a name stands for.
+    pub fn get(&self, name: &str) -> Option<&Bound> {
+        let i = self.rule.names.iter().position(|it| **it == *name)?;
+        self.env.get(super::ast::Name(i as u16))
+    }
+
+    /// The value that a name stands for.
+    pub fn value(&self, name: &str) -> Option<Value> {
+        match self.get(name)? {
+            Bound::Value(it) => Some(*it),
+            _ => None,
+        }
+    }
+}

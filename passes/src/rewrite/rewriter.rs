@@ -1,0 +1,93 @@
+//! What rules see of a program, and rules that are code.
+
+use super::class::RuleClass;
+use orogen_ir::ops::{OpId, OpRegistry};
+use orogen_ir::shape::ShapeCx;
+use orogen_ir::types::{Attrs, TensorData, Type};
+
+/// A value of the program. It means something during the application of a rule that it was given to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Value(u64);
+
+impl Value {
+    pub(crate) const fn from_bits(bits: u64) -> Value {
+        Value(bits)
+    }
+
+    pub(crate) const fn bits(self) -> u64 {
+        self.0
+    }
+}
+
+/// An operation of one result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpCall {
+    /// Its operator.
+    pub op: OpId,
+    /// Attributes.
+    pub attrs: Attrs,
+    /// Operands.
+    pub args: Vec<Value>,
+    /// The result.
+    pub result: Value,
+}
+
+/// The program around the operation that a rule looks at.
+pub trait Rewriter {
+    /// Operator table.
+    fn ops(&self) -> &OpRegistry;
+
+    /// The operation that defines a value, when it is one of one result.
+    fn definition(&self, value: Value) -> Option<OpCall>;
+
+    /// Whether the operation that defines a value stands in the block of the one that is rewritten: in a branch or a loop
+    /// it is not made again what was made before it.
+    fn is_local(&self, value: Value) -> bool;
+
+    /// The data of a value that is a constant.
+    fn constant(&self, value: Value) -> Option<TensorData>;
+
+    /// The type of a value; its dimensions are of [`shapes`](Self::shapes).
+    fn ty(&mut self, value: Value) -> Type;
+
+    /// The context of dimensions.
+    fn shapes(&self) -> &ShapeCx;
+
+    /// The same, to make dimensions.
+    fn shapes_mut(&mut self) -> &mut ShapeCx;
+
+    /// How often a value is used.
+    fn uses(&self, value: Value) -> usize;
+
+    /// Adds an operation of one result before the one that is rewritten; `None` when there is no such operator, or when
+    /// its types cannot be inferred without a check at run time that the program did not have.
+    fn emit(&mut self, op: &str, attrs: Attrs, args: &[Value]) -> Option<Value>;
+
+    /// Adds a constant before the operation that is rewritten.
+    fn emit_constant(&mut self, data: TensorData) -> Value;
+}
+
+impl dyn Rewriter + '_ {
+    /// The operation that defines a value, when it is one of this operator.
+    pub fn definition_by(&self, value: Value, op: &str) -> Option<OpCall> {
+        self.definition(value).filter(|it| self.ops().def(it.op).name == op)
+    }
+}
+
+/// The value that replaces the result of an operation, when the rule applies.
+pub type RuleFn = fn(&mut dyn Rewriter, &OpCall) -> Option<Value>;
+
+/// A rewrite rule that is code: for what the rule language does not say.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// Its name, in errors.
+    pub name: &'static str,
+    /// Name of the operator whose operations it is tried on.
+    pub root: &'static str,
+    /// How exact it is.
+    pub class: RuleClass,
+    /// Why it is code, and so not proven by a machine.
+    pub reason: &'static str,
+    /// Looks at one operation. What it emitted before it found that it does not apply is dead and goes away.
+    pub apply: RuleFn,
+}

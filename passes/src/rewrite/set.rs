@@ -1,0 +1,163 @@
+//! Rules by the operators that they are tried on.
+
+use super::ast::{Ops, PatternKind, Rewrite};
+use super::class::RuleClass;
+use super::rewriter::{OpCall, Rewriter, Rule, Value};
+use crate::manager::Accuracy;
+use indexmap::IndexMap;
+use orogen_ir::diag::{Diagnostic, Diagnostics};
+use orogen_ir::ops::{OpId, OpRegistry};
+use std::sync::Arc;
+
+/// A rule of a set.
+#[derive(Clone, Debug)]
+pub enum AnyRule {
+    /// Data.
+    Text(Arc<Rewrite>),
+    /// Code.
+    Code(Rule),
+}
+
+impl AnyRule {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            AnyRule::Text(it) => &it.name,
+            AnyRule::Code(it) => it.name,
+        }
+    }
+
+    /// How exact it is.
+    pub fn class(&self) -> RuleClass {
+        match self {
+            AnyRule::Text(it) => it.class,
+            AnyRule::Code(it) => it.class,
+        }
+    }
+
+    /// Why no machine has proven it; `None` when it is data that a machine proves.
+    pub fn unproven(&self) -> Option<&str> {
+        match self {
+            AnyRule::Text(it) => it.unproven.as_deref(),
+            AnyRule::Code(it) => Some(it.reason),
+        }
+    }
+
+    fn apply(&self, rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+        match self {
+            AnyRule::Text(it) => it.apply(rewriter, call),
+            AnyRule::Code(it) => (it.apply)(rewriter, call),
+        }
+    }
+}
+
+/// Rules in the order they are tried.
+#[derive(Clone, Debug, Default)]
+pub struct RuleSet {
+    rules: Vec<AnyRule>,
+    rows: IndexMap<OpId, Vec<usize>>,
+}
+
+impl RuleSet {
+    /// A set of rules that are code.
+    ///
+    /// # Errors
+    /// See [`insert`](Self::insert).
+    pub fn new(ops: &OpRegistry, rules: impl IntoIterator<Item = Rule>) -> Result<RuleSet, Diagnostic> {
+        let mut set = RuleSet::default();
+        rules.into_iter().try_for_each(|it| set.insert(ops, it))?;
+        Ok(set)
+    }
+
+    /// A set of the rules of a text.
+    ///
+    /// # Errors
+    /// Those of [`insert_text`](Self::insert_text).
+    pub fn parse(ops: &OpRegistry, text: &str) -> Result<RuleSet, Diagnostics> {
+        let mut set = RuleSet::default();
+        set.insert_text(ops, text)?;
+        Ok(set)
+    }
+
+    /// Adds a rule that is code, tried after those that are there.
+    ///
+    /// # Errors
+    /// `N003`: an operator that is not registered. `N004`: a name that is taken (law R3).
+    pub fn insert(&mut self, ops: &OpRegistry, rule: Rule) -> Result<(), Diagnostic> {
+        let Some(root) = ops.find(rule.root) else {
+            let message =
+                format!("rule `{}` looks at operator `{}`, which is not registered", rule.name, rule.root);
+            return Err(Diagnostic::error("N003", message).help("register the operator, or correct `root`"));
+        };
+        self.add(AnyRule::Code(rule), [root])
+    }
+
+    /// Adds the rules of a text, tried after those that are there.
+    ///
+    /// # Errors
+    /// What is wrong with the text, complete; see [`parse`](super::parse).
+    pub fn insert_text(&mut self, ops: &OpRegistry, text: &str) -> Result<(), Diagnostics> {
+        let mut found = Diagnostics::new();
+        for rule in super::parse(text, ops)? {
+            let place = rule.place.clone();
+            if let Err(taken) = self.insert_rewrite(ops, Arc::new(rule)) {
+                found.push(taken.at_place(place));
+            }
+        }
+        found.into_result(())
+    }
+
+    /// Adds a rule that is data, tried after those that are there.
+    ///
+    /// # Errors
+    /// `N004`: a name that is taken (law R3).
+    pub fn insert_rewrite(&mut self, ops: &OpRegistry, rule: Arc<Rewrite>) -> Result<(), Diagnostic> {
+        let roots: Vec<OpId> = match &rule.left.kind {
+            PatternKind::Op(op) => match &op.ops {
+                Ops::Named(names) => names.iter().filter_map(|it| ops.find(it)).collect(),
+                Ops::Elementwise => ops.iter().filter(|(_, def)| def.elementwise).map(|it| it.0).collect(),
+            },
+            _ => Vec::new(),
+        };
+        self.add(AnyRule::Text(rule), roots)
+    }
+
+    fn add(&mut self, rule: AnyRule, roots: impl IntoIterator<Item = OpId>) -> Result<(), Diagnostic> {
+        if self.rules.iter().any(|it| it.name() == rule.name()) {
+            return Err(Diagnostic::error("N004", format!("there are two rules `{}`", rule.name()))
+                .help("give one of them another name"));
+        }
+        for root in roots {
+            self.rows.entry(root).or_default().push(self.rules.len());
+        }
+        self.rules.push(rule);
+        Ok(())
+    }
+
+    /// The rules, in the order they are tried.
+    pub fn rules(&self) -> &[AnyRule] {
+        &self.rules
+    }
+
+    /// The value that replaces the result of `call`, and the rule that said so: the first that applies.
+    pub(crate) fn apply(
+        &self,
+        accuracy: Accuracy,
+        rewriter: &mut dyn Rewriter,
+        call: &OpCall,
+    ) -> Option<(Value, &AnyRule)> {
+        let effects = rewriter.ops().def(call.op).effects;
+        if !effects.allowed_in_dataflow() {
+            return None;
+        }
+        let rules = self.rows.get(&call.op)?.iter().map(|it| &self.rules[*it]);
+        let mut admitted = rules.filter(|it| it.class().is_admitted(accuracy));
+        admitted.find_map(|rule| Some((rule.apply(rewriter, call)?, rule)))
+    }
+}
+
+/// The error of a rule that breaks law R1.
+pub(crate) fn changes_type(rule: &AnyRule, from: &str, to: &str) -> Diagnostic {
+    let message = format!("rule `{}` replaces a value of type `{from}` by one of type `{to}`", rule.name());
+    Diagnostic::error("N005", message).note("this is a defect of the rule, not of the model")
+}
