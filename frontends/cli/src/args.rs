@@ -40,6 +40,10 @@ pub(crate) enum Command {
     Opt(OptArgs),
     /// Say what changes in a model between two steps of compilation.
     Diff(DiffArgs),
+    /// Find the first pass after which outputs are not the expected ones, and a small program that shows it.
+    Bisect(BisectArgs),
+    /// Make a program small whose values passes change, or code.
+    Reduce(ReduceArgs),
     /// Say what a model or a library takes, returns and contains.
     Inspect(InspectArgs),
 }
@@ -211,19 +215,12 @@ pub(crate) struct RunArgs {
     /// and strings too; floats within the limits.
     #[arg(long, value_name = "F.npz")]
     pub(crate) expect: Option<PathBuf>,
-    /// Largest allowed error of an output of floats, relative to the largest magnitude of the expected one [default: 1e-4,
-    /// unless another limit is given; each that is given must hold]
-    #[arg(long, value_name = "TOL", value_parser = parse_amount)]
-    pub(crate) tol: Option<f64>,
-    /// Largest allowed error of each float, added to that of `--rtol`
-    #[arg(long, value_name = "TOL", value_parser = parse_amount)]
-    pub(crate) atol: Option<f64>,
-    /// Largest allowed error of each float, relative to the expected one
-    #[arg(long, value_name = "TOL", value_parser = parse_amount)]
-    pub(crate) rtol: Option<f64>,
-    /// Largest allowed error of each float, in units in the last place
-    #[arg(long, value_name = "N")]
-    pub(crate) ulp: Option<u64>,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    /// Compare every value of a model with the reference interpreter, and name the first that is off. Code is fused only as
+    /// far as values stay visible.
+    #[arg(long, conflicts_with_all = ["expect", "save", "labels", "function", "params"])]
+    pub(crate) compare_stages: bool,
     /// Seed of random inputs.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
@@ -238,6 +235,30 @@ pub(crate) struct RunArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) options: ModelArgs,
+}
+
+/// Limits of errors.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LimitArgs {
+    /// Largest allowed error of an output of floats, relative to the largest magnitude of the expected one [default: 1e-4,
+    /// unless another limit is given; each that is given must hold]
+    #[arg(long, value_name = "TOL", value_parser = parse_amount)]
+    pub(crate) tol: Option<f64>,
+    /// Largest allowed error of each float, added to that of `--rtol`
+    #[arg(long, value_name = "TOL", value_parser = parse_amount)]
+    pub(crate) atol: Option<f64>,
+    /// Largest allowed error of each float, relative to the expected one
+    #[arg(long, value_name = "TOL", value_parser = parse_amount)]
+    pub(crate) rtol: Option<f64>,
+    /// Largest allowed error of each float, in units in the last place
+    #[arg(long, value_name = "N")]
+    pub(crate) ulp: Option<u64>,
+}
+
+impl LimitArgs {
+    pub(crate) fn limits(&self) -> orogen::compare::Limits {
+        orogen::compare::Limits { tol: self.tol, atol: self.atol, rtol: self.rtol, ulp: self.ulp }
+    }
 }
 
 #[derive(Args, Debug)]
@@ -318,6 +339,56 @@ pub(crate) struct DiffArgs {
     /// Lines around each change.
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub(crate) context: usize,
+    #[command(flatten)]
+    pub(crate) options: ModelArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BisectArgs {
+    /// The model file.
+    pub(crate) model: PathBuf,
+    /// Inputs by name: keys `NAME` or `in:NAME`.
+    #[arg(long, value_name = "F.npz")]
+    pub(crate) inputs: PathBuf,
+    /// Outputs that are expected for them, by name: keys `NAME` or `out:NAME`.
+    #[arg(long, value_name = "F.npz")]
+    pub(crate) expect: PathBuf,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    /// Parts of the model to try before the smallest so far is taken.
+    #[arg(long, value_name = "N", default_value_t = orogen::find::TRIALS)]
+    pub(crate) trials: usize,
+    /// Write the small program to OUT.graph or OUT.flow, and its inputs to OUT.npz.
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) options: ModelArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReduceArgs {
+    /// The program: ONNX, or the text of an IR (`.graph`, `.flow`).
+    pub(crate) model: PathBuf,
+    /// Passes that change its values.
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', required_unless_present = "code")]
+    pub(crate) passes: Vec<String>,
+    /// The code that is made of it has other values.
+    #[arg(long, conflicts_with = "passes")]
+    pub(crate) code: bool,
+    /// Inputs by name: keys `NAME` or `in:NAME`. Without it inputs are random.
+    #[arg(long, value_name = "F.npz")]
+    pub(crate) inputs: Option<PathBuf>,
+    /// Seed of random inputs.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    /// Parts of the program to try before the smallest so far is taken.
+    #[arg(long, value_name = "N", default_value_t = orogen::find::TRIALS)]
+    pub(crate) trials: usize,
+    /// Write the small program to OUT.graph or OUT.flow, and its inputs to OUT.npz.
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) options: ModelArgs,
 }

@@ -2,6 +2,7 @@
 
 use crate::npz;
 use orogen::compare::{self, Difference, Limits};
+use orogen::tensors::to_data;
 use orogen_ir::types::{DType, TensorData};
 use orogen_runtime::Tensor;
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ pub(crate) fn difference(got: &Tensor, expected: &Tensor, limits: &Limits) -> Di
     let (Some(ours), Some(theirs)) = (npz::row(got.dtype()), npz::row(expected.dtype())) else {
         return Difference::Kind(format!("type {} instead of {}", got.dtype(), expected.dtype()));
     };
-    let (Some(got), Some(expected)) = (data(got), data(expected)) else {
+    let (Some(got), Some(expected)) = (to_data(got), to_data(expected)) else {
         return Difference::Kind("elements that are not row-major".to_string());
     };
     if theirs == ours || theirs != npz::stand_in(ours) {
@@ -28,16 +29,6 @@ pub(crate) fn difference(got: &Tensor, expected: &Tensor, limits: &Limits) -> Di
 
 fn widened(data: &TensorData, dtype: DType) -> TensorData {
     TensorData::from_f64(dtype, data.dims(), data.to_f64())
-}
-
-/// A tensor of a library as the compiler holds it.
-fn data(tensor: &Tensor) -> Option<TensorData> {
-    let dims: Vec<u64> = tensor.shape().iter().map(|it| u64::try_from(*it).ok()).collect::<Option<_>>()?;
-    if let Ok(texts) = tensor.strings() {
-        return TensorData::strings(&dims, texts).ok();
-    }
-    let dtype = npz::row(tensor.dtype())?;
-    TensorData::from_unpacked(dtype, dims, tensor.as_bytes().ok()?.to_vec().into()).ok()
 }
 
 /// All measures.
@@ -67,7 +58,7 @@ pub(crate) fn number(value: f64) -> Value {
 /// All elements as f64, but of strings; of complex numbers both parts; 64-bit integers beyond 2^53 are rounded.
 pub(crate) fn values(tensor: &Tensor) -> Option<Vec<f64>> {
     npz::row(tensor.dtype()).filter(|it| *it != DType::Str)?;
-    Some(data(tensor)?.parts().to_f64())
+    Some(to_data(tensor)?.parts().to_f64())
 }
 
 #[cfg(test)]

@@ -89,8 +89,7 @@ fn from_file(function: &Function, path: &Path) -> Result<Vec<Value>, Failure> {
 }
 
 fn random(function: &Function, seed: u64, dims: &[(String, u64)]) -> Result<Vec<Tensor>, Failure> {
-    // The generator never leaves zero.
-    let mut state = (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d).max(1);
+    let mut state = seeded(seed);
     let sizes: IndexMap<&str, u64> = dims.iter().map(|(name, size)| (name.as_str(), *size)).collect();
     // What has a default keeps it.
     let given = function.inputs.iter().filter(|it| !it.optional);
@@ -106,7 +105,11 @@ fn random(function: &Function, seed: u64, dims: &[(String, u64)]) -> Result<Vec<
 }
 
 /// Floats in [−1, 1), integers 0 or 1, also as text: valid for masks and for indices into anything of two elements.
-fn random_tensor(input: &Parameter, sizes: &IndexMap<&str, u64>, state: &mut u64) -> Result<Tensor, Failure> {
+pub(crate) fn random_tensor(
+    input: &Parameter,
+    sizes: &IndexMap<&str, u64>,
+    state: &mut u64,
+) -> Result<Tensor, Failure> {
     let size = |dim: &Dim| dim.symbol().and_then(|it| sizes.get(it.as_str()).copied()).unwrap_or(1);
     let shape: Vec<i64> = input
         .dims
@@ -146,6 +149,11 @@ fn random_tensor(input: &Parameter, sizes: &IndexMap<&str, u64>, state: &mut u64
         }
     }
     Ok(tensor)
+}
+
+/// The state that a seed begins with. The generator never leaves zero.
+pub(crate) fn seeded(seed: u64) -> u64 {
+    (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d).max(1)
 }
 
 /// xorshift64*: a small generator that gives the same inputs everywhere.

@@ -13,6 +13,7 @@ mod objects;
 mod output;
 mod progress;
 mod subject;
+mod values;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -27,6 +28,8 @@ fn main() -> ExitCode {
         Command::Print(args) => commands::print::run(args),
         Command::Opt(args) => commands::opt::run(args),
         Command::Diff(args) => commands::diff::run(args),
+        Command::Bisect(args) => commands::find::bisect(args),
+        Command::Reduce(args) => commands::find::reduce(args),
         Command::Inspect(args) => commands::inspect::run(args),
     };
     match result {

@@ -32,7 +32,7 @@ fn every_command_of_the_readme_works() {
         std::os::unix::fs::symlink(root.join(name), folder.path().join(name)).expect("a link");
     }
     let commands = commands(&readme);
-    for name in ["compile", "run", "bench", "print", "inspect", "opt", "diff"] {
+    for name in ["compile", "run", "bench", "print", "inspect", "opt", "diff", "bisect"] {
         assert!(commands.iter().any(|it| it.split(' ').nth(1) == Some(name)), "the README shows no `{name}`");
     }
     for command in commands {

@@ -27,8 +27,12 @@
 //!
 //! The same from a shared library: [`plugin`](mod@plugin).
 //!
-//! Modules in reading order: `model`, `options`, [`frontend`], `compiler`, `lower`, `artifact`, `metadata`, `load`,
-//! [`plugin`](mod@plugin).
+//! # Seeing and finding
+//! [`constants`]: text that travels; [`dump`]: the text after every pass; [`compare`]: how values differ; [`find`]: the
+//! first pass that changes them, and a small program that shows it.
+//!
+//! Modules in reading order: `model`, `options`, [`frontend`], `compiler`, `lower`, `opt`, `artifact`, `metadata`, `load`,
+//! [`tensors`], [`plugin`](mod@plugin).
 
 mod artifact;
 pub mod compare;
@@ -37,6 +41,7 @@ pub mod constants;
 pub mod dump;
 mod evaluator;
 mod files;
+pub mod find;
 pub mod frontend;
 mod load;
 mod lower;
@@ -46,6 +51,7 @@ mod opt;
 mod options;
 pub mod plugin;
 pub mod prelude;
+pub mod tensors;
 
 pub use artifact::{Artifact, KernelView, compile_standard as compile};
 pub use compiler::{Builder, Compiler, Operator};

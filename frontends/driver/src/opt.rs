@@ -21,9 +21,11 @@ pub(crate) fn run_passes(
     names: &[&str],
 ) -> Result<(Lowered, LowerReport), Diagnostics> {
     let mut options = CompileOptions { verify: true, ..options.clone() };
-    // What is a module of the dataflow IR already was opted in by whoever wrote it.
+    // A text is in its own IR: whoever wrote it chose.
     if model.format() == IrText::Flow.name() {
         options.opt_in = OptIn::DataflowIr;
+    } else if model.format() == IrText::Graph.name() {
+        options.opt_in = OptIn::Legacy;
     }
     let none = Box::new(StopAfter(0));
     let (mut program, mut report) = lower::lower(compiler, model, &options, Step::Import, vec![none])?;

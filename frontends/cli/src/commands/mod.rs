@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod compile;
 pub(crate) mod diff;
+pub(crate) mod find;
 pub(crate) mod inspect;
 pub(crate) mod opt;
 pub(crate) mod print;

@@ -30,6 +30,9 @@ struct Comparison {
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+    if args.compare_stages {
+        return super::find::compare_stages(args);
+    }
     // Small files first: a mistake in them should not wait for a compilation.
     let labels = args.labels.as_deref().map(read_labels).transpose()?;
     let expected = args.expect.as_deref().map(Archive::open).transpose()?;
@@ -50,7 +53,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     if let (Some(labels), Some(path)) = (&labels, &args.labels) {
         check_labels(labels, &outputs, path)?;
     }
-    let limits = Limits { tol: args.tol, atol: args.atol, rtol: args.rtol, ulp: args.ulp };
+    let limits = args.limits.limits();
     let compared = match expected {
         Some(archive) => compare(&results, &outputs, archive, &limits)?,
         None => Vec::new(),

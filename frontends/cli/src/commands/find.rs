@@ -1,0 +1,153 @@
+//! `orogen bisect` and `orogen reduce`; `orogen run --compare-stages`
+
+use crate::args::{BisectArgs, ModelArgs, ReduceArgs, RunArgs};
+use crate::compare::json as measures;
+use crate::config;
+use crate::failure::Failure;
+use crate::output::{plain, say};
+use crate::values::Ports;
+use crate::{npz, subject};
+use orogen::compare::Difference;
+use orogen::find::{self, Fault, Reproducer, Search};
+use orogen::tensors::to_tensor;
+use orogen::{Compiler, Model, OptIn};
+use orogen_runtime::Tensor;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Exit status of a command that found what it looked for: values that differ.
+const DIFFERENT: u8 = 1;
+
+pub(crate) fn bisect(args: &BisectArgs) -> Result<ExitCode, Failure> {
+    with_model(&args.model, &args.options, |compiler, model, options| {
+        let ports = Ports::of(compiler, model, &options)?;
+        let inputs = ports.inputs(Some(&args.inputs), 0, &[])?;
+        let expected = ports.expected(&args.expect)?;
+        let search = Search { compiler, options, limits: args.limits.limits(), trials: args.trials };
+        let Some(blame) = find::bisect(&search, model, &inputs, &expected)? else {
+            say!("the compiled model computes what is expected");
+            return Ok(ExitCode::SUCCESS);
+        };
+        for (step, good) in &blame.tried {
+            say!("{step}: {}", if *good { "as expected" } else { "OFF" });
+        }
+        let (pass, output) = (&blame.pass, plain(&blame.output));
+        match pass.as_str() {
+            "import" => say!("off from the import on: output `{output}`: {}", blame.difference),
+            pass => say!("first off after `{pass}`: output `{output}`: {}", blame.difference),
+        }
+        match &blame.reproducer {
+            Some(small) => show(small, &format!("--passes {pass}"), args.output.as_deref(), compiler)?,
+            None => say!("no part of the model shows it alone"),
+        }
+        Ok(ExitCode::from(DIFFERENT))
+    })
+}
+
+pub(crate) fn reduce(args: &ReduceArgs) -> Result<ExitCode, Failure> {
+    with_model(&args.model, &args.options, |compiler, model, options| {
+        let ports = Ports::of(compiler, model, &options)?;
+        let inputs = ports.inputs(args.inputs.as_deref(), args.seed, &args.options.dims)?;
+        let none: [&str; 0] = [];
+        let (program, _) = compiler.run_passes(model, &options, &none)?;
+        let search = Search { compiler, options, limits: args.limits.limits(), trials: args.trials };
+        let (fault, how) = match &args.passes[..] {
+            [] => (Fault::Code, "--code".to_string()),
+            passes => (Fault::Passes(passes.to_vec()), format!("--passes {}", passes.join(","))),
+        };
+        let small = find::reduce(&search, &program, fault, &inputs)?;
+        show(&small, &how, args.output.as_deref(), compiler)?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Compares every value of a model with the reference interpreter.
+pub(crate) fn compare_stages(args: &RunArgs) -> Result<ExitCode, Failure> {
+    if subject::is_library(&args.model)? {
+        let message = "`--compare-stages` compares the values of a model, and this is a compiled library";
+        return Err(Failure::Usage(message.to_string()));
+    }
+    with_model(&args.model, &args.options, |compiler, model, options| {
+        let ports = Ports::of(compiler, model, &options)?;
+        let inputs = ports.inputs(args.inputs.as_deref(), args.seed, &args.options.dims)?;
+        let search = Search { compiler, options, limits: args.limits.limits(), trials: find::TRIALS };
+        let values = find::compare_values(&search, model, &inputs)?;
+        let first = values.iter().find(|it| !it.difference.passes());
+        let of = |it: &find::Deviation| {
+            if it.source.is_empty() { String::new() } else { format!(" of {}", it.source) }
+        };
+        if args.json {
+            let list = values.iter().map(|it| {
+                json!({ "value": it.value, "source": it.source, "passed": it.difference.passes(), "difference": measures(&it.difference) })
+            });
+            let list: Vec<Value> = list.collect();
+            let first = first.map(|it| it.value.clone());
+            say!("{}", json!({ "values": list, "passed": first.is_none(), "first": first }));
+        } else {
+            let off: Vec<&find::Deviation> = values.iter().filter(|it| !it.difference.passes()).collect();
+            for it in &off {
+                say!("%{}{}: {} OVER", it.value, plain(&of(it)), it.difference);
+            }
+            let worst = values.iter().max_by(|a, b| a.difference.error().total_cmp(&b.difference.error()));
+            match (first, worst) {
+                (Some(first), _) => {
+                    say!(
+                        "{} of {} values differ from the reference, the first is %{}{}",
+                        off.len(),
+                        values.len(),
+                        first.value,
+                        plain(&of(first))
+                    );
+                }
+                (None, Some(worst)) => {
+                    say!(
+                        "all {} values agree with the reference; the worst is %{}{}: {}",
+                        values.len(),
+                        worst.value,
+                        plain(&of(worst)),
+                        worst.difference
+                    );
+                }
+                (None, None) => say!("the model has no values to compare"),
+            }
+        }
+        Ok(if first.is_none() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })
+    })
+}
+
+fn with_model<T>(
+    path: &Path,
+    args: &ModelArgs,
+    run: impl FnOnce(&Compiler, &Model, orogen::CompileOptions) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let mut options = args.options(config::opt_in(path)?)?;
+    let compiler = args.plugins.compiler()?;
+    let model = compiler.open(path)?;
+    // A module of the dataflow IR was opted in by whoever wrote it.
+    if model.format() == "flow" {
+        options.opt_in = OptIn::DataflowIr;
+    }
+    run(&compiler, &model, options)
+}
+
+/// Shows a small program, or writes it and its inputs.
+fn show(small: &Reproducer, how: &str, to: Option<&Path>, compiler: &Compiler) -> Result<(), Failure> {
+    let (before, after) = small.operations;
+    let difference: &Difference = &small.difference;
+    say!("reduced from {before} to {after} operations: {difference}");
+    let Some(path) = to else {
+        say!("{}", small.program.print(compiler.ops()).trim_end());
+        return Ok(());
+    };
+    let path = path.with_extension(small.program.suffix());
+    small.program.write_text(compiler.ops(), &path).map_err(|it| Failure::Model(it.into()))?;
+    let tensors: Vec<Tensor> =
+        small.inputs.iter().map(|it| to_tensor(&it.1)).collect::<Result<_, _>>().map_err(Failure::Run)?;
+    let named: Vec<(String, &Tensor)> =
+        small.inputs.iter().zip(&tensors).map(|((name, _), it)| (format!("in:{name}"), it)).collect();
+    let inputs = path.with_extension("npz");
+    npz::write(&inputs, &named)?;
+    say!("see it with: orogen reduce {} {how} --inputs {}", path.display(), inputs.display());
+    Ok(())
+}

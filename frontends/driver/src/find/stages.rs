@@ -1,0 +1,55 @@
+//! Every value of compiled code against the reference interpreter.
+
+use super::bisect::programs;
+use super::slice::Slice;
+use super::trial::{Fault, Search, Text, Trials, evaluate};
+use crate::Model;
+use crate::compare::Difference;
+use orogen_ir::diag::{Diagnostic, Diagnostics};
+use orogen_ir::types::TensorData;
+
+/// A value of compiled code next to that of the reference interpreter.
+#[derive(Clone, Debug)]
+pub struct Deviation {
+    /// Its name in the text of the model as it was imported.
+    pub value: String,
+    /// The constructs of the source that it comes from; may be empty.
+    pub source: String,
+    /// How it differs.
+    pub difference: Difference,
+}
+
+/// Compiles a model so that every value of it comes out, and compares each with the reference interpreter, in the order in
+/// which they are computed. Values inside of branches and loops are not seen, and code is fused only as far as values
+/// stay visible: where all of them agree and outputs do not, [`bisect`](super::bisect) tells more.
+///
+/// # Errors
+/// A model that cannot be compiled or evaluated.
+pub fn compare_values(
+    search: &Search<'_>,
+    model: &Model,
+    inputs: &[TensorData],
+) -> Result<Vec<Deviation>, Diagnostics> {
+    let failed = |message: &str| Diagnostics::from(Diagnostic::error("D036", message));
+    let made = programs(search, model)?;
+    let imported = made.first().ok_or_else(|| failed("the model has no program before its plan"))?;
+    let text =
+        Text::of(search, &imported.program).ok_or_else(|| failed("a plan has no values with names"))?;
+    let whole = Slice::of(&imported.program, &text.text)
+        .ok_or_else(|| failed("there is no function to look into"))?;
+    let taps = whole.taps();
+    let tapped = whole.returning(&taps);
+    let mut trials = Trials::new(search, text, Fault::Code);
+    trials.values = whole.inputs().into_iter().zip(inputs.iter().cloned()).collect();
+    // What fails is said, not passed over.
+    let program = trials.program(&tapped).ok_or_else(|| failed("values of the model cannot come out"))?;
+    let given = trials.inputs(&tapped).ok_or_else(|| failed("an input is missing"))?;
+    evaluate(search, &program, &given)?;
+    let found = trials.differences(&tapped).ok_or_else(|| failed("the code of the model does not run"))?;
+    let source = |name: &str| {
+        let item = tapped.items().find(|it| it.defines.iter().any(|it| it == name));
+        item.map_or_else(String::new, |it| it.source.replace('"', ""))
+    };
+    let pairs = taps.into_iter().zip(found);
+    Ok(pairs.map(|(value, difference)| Deviation { source: source(&value), value, difference }).collect())
+}
