@@ -3,7 +3,9 @@
 use crate::failure::Failure;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use orogen::dump::Dump;
-use orogen::{Builder, CompileOptions, Compiler, Cpu, Entry, KernelView, Limits, OptIn, State, Step};
+use orogen::{
+    Accuracy, Builder, CompileOptions, Compiler, Cpu, Entry, KernelView, Limits, OptIn, State, Step,
+};
 use std::path::PathBuf;
 
 /// More than any machine has; each costs a stack.
@@ -36,6 +38,8 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Print a model at any stage of compilation.
     Print(PrintArgs),
+    /// List the rewrite rules, or check those of a file.
+    Rules(RulesArgs),
     /// Run chosen passes on a model or on the text of an IR, and print what comes out.
     Opt(OptArgs),
     /// Say what changes in a model between two steps of compilation.
@@ -66,6 +70,10 @@ pub(crate) struct ModelArgs {
     /// Instructions that the code may use: host, baseline, avx2, avx512 or avx512vnni [default: host]
     #[arg(long, value_name = "CPU", value_parser = parse_cpu)]
     pub(crate) cpu: Option<Cpu>,
+    /// Which rewrites of arithmetic are admitted: strict (every bit is kept), default (also what is equal over the
+    /// reals) or fast (also what has a stated error) [default: default]
+    #[arg(long, value_name = "CLASS", value_parser = parse_accuracy)]
+    pub(crate) accuracy: Option<Accuracy>,
     /// An input that each call updates in place, and the output that is its new value.
     #[arg(long = "state", value_name = "INPUT=OUTPUT", value_parser = parse_state)]
     pub(crate) states: Vec<State>,
@@ -92,10 +100,13 @@ pub(crate) struct PluginArgs {
     /// Load a plug-in, which adds operators, converters, rules, passes or formats; may be given several times.
     #[arg(long = "plugin", value_name = "LIB.so")]
     paths: Vec<PathBuf>,
+    /// Add the rewrite rules of a file; may be given several times.
+    #[arg(long = "rules", value_name = "F.rules")]
+    rules: Vec<PathBuf>,
 }
 
 impl PluginArgs {
-    /// What ships and what the plug-ins add, in the order they are given.
+    /// What ships and what is added, in the order it is given.
     pub(crate) fn compiler(&self) -> Result<Compiler, Failure> {
         Ok(self.builder().build()?)
     }
@@ -104,6 +115,9 @@ impl PluginArgs {
         let mut builder = Compiler::builder();
         for path in &self.paths {
             builder.plugin(path);
+        }
+        for path in &self.rules {
+            builder.rules_file(path);
         }
         builder
     }
@@ -126,6 +140,7 @@ impl ModelArgs {
             threads: self.threads,
             cpu: self.cpu.unwrap_or_default(),
             entry: self.waterline.unwrap_or_default(),
+            accuracy: self.accuracy.unwrap_or_default(),
             states: self.states.clone(),
             verify: self.verify,
             budget: Limits::default().times(self.budget.unwrap_or(1)),
@@ -153,6 +168,8 @@ impl ModelArgs {
         let given = [
             ("--opt-in", self.opt_in.is_some()),
             ("--cpu", self.cpu.is_some()),
+            ("--accuracy", self.accuracy.is_some()),
+            ("--rules", !self.plugins.rules.is_empty()),
             ("--waterline", self.waterline.is_some()),
             ("--state", !self.states.is_empty()),
             ("--verify", self.verify),
@@ -394,6 +411,14 @@ pub(crate) struct ReduceArgs {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct RulesArgs {
+    /// A file of rules to check [default: list those that the compiler has]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) plugins: PluginArgs,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct InspectArgs {
     /// A model file or a compiled library.
     pub(crate) model: PathBuf,
@@ -445,6 +470,10 @@ fn parse_amount(text: &str) -> Result<f64, String> {
 
 fn parse_cpu(text: &str) -> Result<Cpu, String> {
     text.parse().map_err(|()| "choose host, baseline, avx2, avx512 or avx512vnni".to_string())
+}
+
+fn parse_accuracy(text: &str) -> Result<Accuracy, String> {
+    Accuracy::from_name(text).ok_or_else(|| "choose strict, default or fast".to_string())
 }
 
 fn parse_entry(text: &str) -> Result<Entry, String> {

@@ -59,7 +59,7 @@ pub use files::concerns_file;
 pub use lower::{LowerReport, Lowered, Part};
 pub use metadata::MetadataView;
 pub use model::Model;
-pub use options::{CompileOptions, Entry, OptIn, State};
+pub use options::{Accuracy, CompileOptions, Entry, OptIn, State};
 
 pub use orogen_codegen::link::OutputFile;
 pub use orogen_codegen::{CodegenOptions, Cpu, KernelCode, KernelInfo, LibraryCode, PhaseInfo};

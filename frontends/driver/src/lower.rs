@@ -126,7 +126,7 @@ pub(crate) fn lower(
         instruments.push(Box::new(Verify));
     }
     instruments.extend(compiler.instruments.iter().map(|make| make()));
-    let cx = PassCx::new(&compiler.ops);
+    let cx = PassCx::new(&compiler.ops).with_accuracy(options.accuracy);
     let report = LowerReport { instruments, ..LowerReport::default() };
     let mut run = Run { compiler, model, options, last, cx, report, defaults: InputDefaults::default() };
     let lowered = run.model()?;

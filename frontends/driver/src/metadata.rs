@@ -20,6 +20,8 @@ pub struct MetadataView {
     pub opt_in: Vec<String>,
     /// The step above which the model was translated to the dataflow IR; absent for one that was not.
     pub waterline: Option<String>,
+    /// Which rewrites of arithmetic were admitted: `strict`, `default` or `fast`.
+    pub accuracy: String,
     /// Which instructions were asked for, such as `host`.
     pub cpu: String,
     /// Those that the code may use, in the spelling of Rust's target features; the runtime refuses a machine without
@@ -67,6 +69,7 @@ pub(crate) fn metadata(
             it @ crate::OptIn::DataflowIr => vec![it.name().to_string()],
         },
         waterline: report.entered.filter(|it| *it > Step::Import).map(|it| it.name().to_string()),
+        accuracy: options.accuracy.name().to_string(),
         cpu: options.cpu.to_string(),
         instructions,
         symbols: symbols.into_iter().collect(),

@@ -34,7 +34,7 @@ pub(crate) fn run_passes(
     budget.raise(program.constants().map(in_proportion).unwrap_or_default());
     let evaluator = ReferenceEvaluator;
     let folding = Folding { evaluator: Some(&evaluator), budget };
-    let mut cx = PassCx::new(&compiler.ops).with_folding(folding);
+    let mut cx = PassCx::new(&compiler.ops).with_accuracy(options.accuracy).with_folding(folding);
     for name in names {
         program = run_pass(compiler, program, name, &options, &mut cx, &mut report)?;
     }

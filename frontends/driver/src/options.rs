@@ -2,6 +2,7 @@
 
 use orogen_codegen::Cpu;
 use orogen_ir::ops::Limits;
+pub use orogen_passes::manager::Accuracy;
 use orogen_passes::manager::Step;
 pub use orogen_passes::rules::state::State;
 
@@ -69,6 +70,8 @@ pub struct CompileOptions {
     pub cpu: Cpu,
     /// Where an opted-in model enters the dataflow IR; means nothing on the legacy path.
     pub entry: Entry,
+    /// Which rewrites of arithmetic are admitted.
+    pub accuracy: Accuracy,
     /// Inputs that a call updates in the caller's memory, each with the output that is its new value.
     pub states: Vec<State>,
     /// Verify the IR after import, after every pass and after translation. The call plan and its kernels are verified

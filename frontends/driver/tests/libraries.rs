@@ -6,6 +6,7 @@ use orogen_runtime::{Dim, Library, Parameter, RunOptions, RuntimeError, Tensor, 
 use std::path::{Path, PathBuf};
 
 const DATAFLOW: CompileOptions = CompileOptions {
+    accuracy: orogen::Accuracy::Default,
     opt_in: OptIn::DataflowIr,
     dims: Vec::new(),
     overridden: Vec::new(),

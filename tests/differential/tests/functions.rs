@@ -10,6 +10,7 @@ use orogen_runtime::{HostFunction, register_extern};
 use std::path::Path;
 
 const OPTIONS: CompileOptions = CompileOptions {
+    accuracy: orogen::Accuracy::Default,
     opt_in: OptIn::DataflowIr,
     dims: Vec::new(),
     overridden: Vec::new(),

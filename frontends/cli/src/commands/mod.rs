@@ -7,4 +7,5 @@ pub(crate) mod find;
 pub(crate) mod inspect;
 pub(crate) mod opt;
 pub(crate) mod print;
+pub(crate) mod rules;
 pub(crate) mod run;

@@ -234,6 +234,7 @@ impl Builder {
             }
         }
         let layout = ApplyRules::layout(&ops);
+        let rules = vec![(Step::Simplify, simplify.rules().clone()), (Step::Layout, layout.rules().clone())];
         let mut on_graph = Pipeline::default()
             .pass(Step::Canonicalize, graph::Canonicalize)
             .pass(Step::FoldConstants, graph::FoldConstants::before_rules())
@@ -279,6 +280,7 @@ impl Builder {
             evaluator: ReferenceEvaluator,
             instruments,
             codegen,
+            rules,
         })
     }
 }

@@ -16,6 +16,7 @@ use orogen_ir::flow::Module;
 use orogen_ir::graph::Graph;
 use orogen_ir::ops::OpRegistry;
 use orogen_passes::manager::{Instrument, PassInfo, Pipeline, Step};
+use orogen_passes::rewrite::{AnyRule, RuleSet};
 use std::path::Path;
 
 /// Makes an instrument for one compilation.
@@ -32,6 +33,8 @@ pub struct Compiler {
     pub(crate) evaluator: ReferenceEvaluator,
     pub(crate) instruments: Vec<InstrumentFactory>,
     pub(crate) codegen: CodegenOptions,
+    /// Sets of rewrite rules, each with the step that applies it.
+    pub(crate) rules: Vec<(Step, RuleSet)>,
 }
 
 impl Compiler {
@@ -49,6 +52,11 @@ impl Compiler {
     /// The operator table: text forms are printed and parsed with it.
     pub fn ops(&self) -> &OpRegistry {
         &self.ops
+    }
+
+    /// The rewrite rules, in the order they are tried, each with the step that applies it.
+    pub fn rules(&self) -> impl Iterator<Item = (Step, &AnyRule)> {
+        self.rules.iter().flat_map(|(step, set)| set.rules().iter().map(|it| (*step, it)))
     }
 
     /// The passes of the legacy path, in order.

@@ -1,0 +1,38 @@
+//! `orogen rules`
+
+use crate::args::RulesArgs;
+use crate::failure::Failure;
+use crate::files;
+use crate::output::say;
+use orogen::rules::{AnyRule, parse, print};
+use std::process::ExitCode;
+
+pub(crate) fn run(args: &RulesArgs) -> Result<ExitCode, Failure> {
+    let compiler = args.plugins.compiler()?;
+    let Some(path) = &args.file else {
+        for (step, rule) in compiler.rules() {
+            say!("// {}, {}", step.name(), proven(rule.unproven()));
+            match rule {
+                AnyRule::Text(rule) => say!("{}", print(rule)),
+                AnyRule::Code(rule) => say!("// rule {} {} is code\n", rule.name, rule.class),
+            }
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
+    let rules = parse(&files::read_text(path)?, compiler.ops())?;
+    for rule in &rules {
+        say!("// {}", proven(rule.unproven.as_deref()));
+        say!("{}", print(rule));
+    }
+    let noun = if rules.len() == 1 { "rule" } else { "rules" };
+    say!("// {} {noun}: names, operators, attributes and operands fit", rules.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is known of a rule.
+fn proven(reason: Option<&str>) -> String {
+    match reason {
+        Some(reason) => format!("unproven: {reason}"),
+        None => "claimed for all sizes".to_string(),
+    }
+}

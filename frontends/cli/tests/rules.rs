@@ -1,0 +1,79 @@
+//! Rewrite rules from outside, and which of them are admitted.
+
+mod support;
+
+use support::{folder_with, onnx, orogen};
+
+/// `y = sqrt(x · x)`.
+fn root_of_square() -> Vec<u8> {
+    let nodes = [
+        onnx::node("Mul", "", &["x", "x"], &["a"], "square"),
+        onnx::node("Sqrt", "", &["a"], &["y"], "root"),
+    ];
+    onnx::model(&nodes, &[], &[onnx::value("x", &["4"])], &[onnx::value("y", &["4"])])
+}
+
+const ROOT: &str = "rule root-of-square reassociates\n  sqrt(mul(x, x)) => abs(x)\n";
+
+fn simplified(folder: &std::path::Path, more: &[&str]) -> String {
+    let outcome = orogen(folder, &[&["print", "m.onnx", "--stage", "simplify"], more].concat());
+    assert_eq!(outcome.status, 0, "{}", outcome.err);
+    outcome.out
+}
+
+#[test]
+fn rules_of_a_file_are_applied_if_they_are_exact_enough() {
+    let (folder, _) = folder_with("m.onnx", &root_of_square());
+    std::fs::write(folder.path().join("my.rules"), ROOT).expect("a file");
+    assert!(simplified(folder.path(), &[]).contains("sqrt("));
+    for opt_in in ["legacy", "dataflow-ir"] {
+        let opt_in: &[&str] = if opt_in == "legacy" { &[] } else { &["--opt-in", opt_in] };
+        let with = |accuracy| {
+            simplified(folder.path(), &[&["--rules", "my.rules", "--accuracy", accuracy], opt_in].concat())
+        };
+        assert!(with("default").contains("abs(") && with("fast").contains("abs("));
+        assert!(with("strict").contains("sqrt("));
+    }
+}
+
+#[test]
+fn the_accuracy_stands_in_the_library() {
+    let (folder, _) = folder_with("m.onnx", &root_of_square());
+    let compile = ["compile", "m.onnx", "-o", "m.so", "--accuracy", "strict"];
+    let outcome = orogen(folder.path(), &compile);
+    assert_eq!(outcome.status, 0, "{}", outcome.err);
+    let library = std::fs::read(folder.path().join("m.so")).expect("a library");
+    let text = String::from_utf8_lossy(&library);
+    assert!(text.contains("\"accuracy\":\"strict\""));
+    let refused = orogen(folder.path(), &["run", "m.so", "--accuracy", "fast"]);
+    assert_eq!(refused.status, 2, "{}", refused.err);
+    assert_eq!(orogen(folder.path(), &["compile", "m.onnx", "-o", "m.so", "--accuracy", "exact"]).status, 2);
+}
+
+#[test]
+fn wrong_rules_are_refused_with_their_place() {
+    let (folder, _) =
+        folder_with("bad.rules", b"rule a bitwise\n  sqroot(x) => x\nrule b bitwise\n  abs(x) => y\n");
+    let listed = orogen(folder.path(), &["rules", "bad.rules"]);
+    for phrase in ["error[N006]", "2:3", "`sqrt` is one", "error[N009]", "4:13"] {
+        assert!(listed.err.contains(phrase), "no `{phrase}` in:\n{}", listed.err);
+    }
+    assert_eq!(listed.status, 3);
+    std::fs::write(folder.path().join("m.onnx"), root_of_square()).expect("a file");
+    let compiled = orogen(folder.path(), &["compile", "m.onnx", "-o", "m.so", "--rules", "bad.rules"]);
+    assert!(compiled.err.contains("in `bad.rules`") && compiled.err.contains("N006"), "{}", compiled.err);
+    let absent = orogen(folder.path(), &["compile", "m.onnx", "-o", "m.so", "--rules", "none.rules"]);
+    assert!(absent.err.contains("D024") && absent.err.contains("`none.rules`"), "{}", absent.err);
+}
+
+#[test]
+fn rules_are_listed_as_text_that_is_read_again() {
+    let (folder, _) = folder_with("my.rules", ROOT.as_bytes());
+    let outcome = orogen(folder.path(), &["rules"]);
+    assert!(outcome.out.contains("rule compose-transposes bitwise") && outcome.out.contains("unproven: "));
+    let own = orogen(folder.path(), &["rules", "--rules", "my.rules"]);
+    assert!(own.out.contains(ROOT), "{}", own.out);
+    std::fs::write(folder.path().join("all.rules"), &outcome.out).expect("a file");
+    let again = orogen(folder.path(), &["rules", "all.rules"]);
+    assert_eq!(again.status, 0, "{}", again.err);
+}
