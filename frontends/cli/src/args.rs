@@ -90,6 +90,9 @@ pub(crate) struct ModelArgs {
     /// Write the text of the model after a pass, or after everything that changes it (`all`), to a folder.
     #[arg(long, num_args = 2, value_names = ["PASS|all", "DIR"])]
     pub(crate) dump_after: Option<Vec<String>>,
+    /// With the dataflow IR, look for cheaper programs that rules show to be the same (equality saturation).
+    #[arg(long)]
+    pub(crate) explore: bool,
     #[command(flatten)]
     pub(crate) plugins: PluginArgs,
 }
@@ -132,6 +135,10 @@ impl ModelArgs {
             let message = "`--waterline` is for models on the dataflow path: add `--opt-in dataflow-ir`";
             return Err(Failure::Usage(message.to_string()));
         }
+        if self.explore && opt_in == OptIn::Legacy {
+            let message = "`--explore` is for models on the dataflow path: add `--opt-in dataflow-ir`";
+            return Err(Failure::Usage(message.to_string()));
+        }
         Ok(CompileOptions {
             opt_in,
             dims: self.dims.clone(),
@@ -152,9 +159,12 @@ impl ModelArgs {
         &self,
         run: impl FnOnce(&Compiler) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let Some([after, folder]) = self.dump_after.as_deref() else { return run(&self.plugins.compiler()?) };
-        let dump = Dump::new(after, folder).map_err(|it| Failure::Model(it.into()))?;
         let mut builder = self.plugins.builder();
+        if self.explore {
+            builder.explore();
+        }
+        let Some([after, folder]) = self.dump_after.as_deref() else { return run(&builder.build()?) };
+        let dump = Dump::new(after, folder).map_err(|it| Failure::Model(it.into()))?;
         dump.watch(&mut builder);
         let outcome = run(&builder.build()?);
         let written = dump.finish();
@@ -175,6 +185,7 @@ impl ModelArgs {
             ("--verify", self.verify),
             ("--budget", self.budget.is_some()),
             ("--dump-after", self.dump_after.is_some()),
+            ("--explore", self.explore),
             ("--override", !self.overridden.is_empty()),
         ];
         if let Some((option, _)) = given.into_iter().find(|it| it.1) {

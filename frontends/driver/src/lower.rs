@@ -68,6 +68,8 @@ pub struct LowerReport {
     pub passes: Report,
     /// Remarks for the user.
     pub remarks: Vec<Diagnostic>,
+    /// What passes say of themselves, each with its name.
+    pub notes: Vec<(&'static str, String)>,
     /// What was shown of the plans, once there are any.
     pub proof: Proof,
     /// What took time, in the order in which it ran. Reported only, nothing depends on it.
@@ -131,6 +133,7 @@ pub(crate) fn lower(
     let mut run = Run { compiler, model, options, last, cx, report, defaults: InputDefaults::default() };
     let lowered = run.model()?;
     run.report.remarks = run.cx.remarks;
+    run.report.notes = run.cx.notes;
     run.report.remarks.extend(run.cx.folding.budget.remark());
     Ok((lowered, run.report))
 }

@@ -39,6 +39,7 @@ pub(crate) fn run_passes(
         program = run_pass(compiler, program, name, &options, &mut cx, &mut report)?;
     }
     report.remarks.extend(cx.remarks);
+    report.notes.extend(cx.notes);
     report.remarks.extend(cx.folding.budget.remark());
     Ok((program, report))
 }

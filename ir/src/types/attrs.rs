@@ -1,6 +1,7 @@
 //! Attributes: the compile-time parameters of an operation.
 
 use super::DType;
+use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -24,23 +25,48 @@ pub enum Attr {
 }
 
 impl Attr {
-    /// A comparable rendering in which floats count by their bits.
-    fn bits(&self) -> (u8, Vec<u64>, &str) {
+    /// The place of its kind in the order of kinds.
+    const fn kind(&self) -> u8 {
         match self {
-            Attr::Int(it) => (0, vec![*it as u64], ""),
-            Attr::Float(it) => (1, vec![it.to_bits()], ""),
-            Attr::Bool(it) => (2, vec![u64::from(*it)], ""),
-            Attr::Str(it) => (3, Vec::new(), it),
-            Attr::Ints(it) => (4, it.iter().map(|it| *it as u64).collect(), ""),
-            Attr::Floats(it) => (5, it.iter().map(|it| it.to_bits()).collect(), ""),
-            Attr::DType(it) => (6, vec![*it as u64], ""),
+            Attr::Int(_) => 0,
+            Attr::Float(_) => 1,
+            Attr::Bool(_) => 2,
+            Attr::Str(_) => 3,
+            Attr::Ints(_) => 4,
+            Attr::Floats(_) => 5,
+            Attr::DType(_) => 6,
         }
+    }
+}
+
+/// Attributes are ordered by kind, then by value, floats by their bits: an order to sort by, not one of numbers.
+impl Ord for Attr {
+    fn cmp(&self, other: &Self) -> Ordering {
+        fn bits(list: &[f64]) -> impl Iterator<Item = u64> {
+            list.iter().map(|it| it.to_bits())
+        }
+        match (self, other) {
+            (Attr::Int(a), Attr::Int(b)) => a.cmp(b),
+            (Attr::Float(a), Attr::Float(b)) => a.to_bits().cmp(&b.to_bits()),
+            (Attr::Bool(a), Attr::Bool(b)) => a.cmp(b),
+            (Attr::Str(a), Attr::Str(b)) => a.cmp(b),
+            (Attr::Ints(a), Attr::Ints(b)) => a.cmp(b),
+            (Attr::Floats(a), Attr::Floats(b)) => bits(a).cmp(bits(b)),
+            (Attr::DType(a), Attr::DType(b)) => (*a as u8).cmp(&(*b as u8)),
+            _ => self.kind().cmp(&other.kind()),
+        }
+    }
+}
+
+impl PartialOrd for Attr {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
 impl PartialEq for Attr {
     fn eq(&self, other: &Self) -> bool {
-        self.bits() == other.bits()
+        self.cmp(other).is_eq()
     }
 }
 
@@ -48,7 +74,16 @@ impl Eq for Attr {}
 
 impl Hash for Attr {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.bits().hash(state);
+        self.kind().hash(state);
+        match self {
+            Attr::Int(it) => it.hash(state),
+            Attr::Float(it) => it.to_bits().hash(state),
+            Attr::Bool(it) => it.hash(state),
+            Attr::Str(it) => it.hash(state),
+            Attr::Ints(it) => it.hash(state),
+            Attr::Floats(it) => it.iter().for_each(|it| it.to_bits().hash(state)),
+            Attr::DType(it) => (*it as u8).hash(state),
+        }
     }
 }
 
@@ -94,7 +129,7 @@ impl From<Vec<f64>> for Attr {
 }
 
 /// An immutable set of named attributes, sorted by name; cheap to clone, compared by content.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Attrs(Option<Arc<[(Arc<str>, Attr)]>>);
 
 impl Attrs {
@@ -187,6 +222,42 @@ impl Attrs {
         match self.get(name)? {
             Attr::DType(it) => Some(*it),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::hash::BuildHasher;
+
+    #[test]
+    fn equal_attributes_are_those_of_equal_order_and_hash() {
+        let floats = |list: &[f64]| Attr::from(list.to_vec());
+        let all = [
+            Attr::Int(-1),
+            Attr::Int(2),
+            Attr::Float(0.0),
+            Attr::Float(f64::NAN),
+            Attr::Float(-0.0),
+            Attr::Bool(true),
+            Attr::from("a"),
+            Attr::from("b"),
+            Attr::from(vec![0, 1]),
+            Attr::from(vec![1]),
+            floats(&[]),
+            floats(&[0.0]),
+            floats(&[-0.0]),
+            Attr::DType(DType::F32),
+        ];
+        let state = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default();
+        for (i, a) in all.iter().enumerate() {
+            for (j, b) in all.iter().enumerate() {
+                assert_eq!(a.cmp(b), i.cmp(&j), "{a:?} and {b:?} stand in this order");
+                assert_eq!(a == b, i == j);
+                let same = state.hash_one(a) == state.hash_one(b.clone());
+                assert!(same == (i == j), "{a:?} and {b:?}");
+            }
         }
     }
 }

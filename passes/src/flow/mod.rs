@@ -2,6 +2,7 @@
 
 mod apply_rules;
 mod canonicalize;
+pub mod egraph;
 mod fold_constants;
 mod fuse;
 mod legalize;

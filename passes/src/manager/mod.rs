@@ -48,12 +48,20 @@ pub struct PassCx<'a> {
     pub remarks: Vec<Diagnostic>,
     /// Which rewrites are admitted.
     pub accuracy: Accuracy,
+    /// What passes say of themselves, each with its name.
+    pub notes: Vec<(&'static str, String)>,
 }
 
 impl<'a> PassCx<'a> {
     /// A context without an evaluator.
     pub fn new(ops: &'a OpRegistry) -> Self {
-        PassCx { ops, folding: Folding::default(), remarks: Vec::new(), accuracy: Accuracy::default() }
+        PassCx {
+            ops,
+            folding: Folding::default(),
+            remarks: Vec::new(),
+            accuracy: Accuracy::default(),
+            notes: Vec::new(),
+        }
     }
 
     /// The same with other rewrites admitted.

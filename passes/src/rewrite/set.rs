@@ -43,7 +43,7 @@ impl AnyRule {
         }
     }
 
-    fn apply(&self, rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+    pub(crate) fn apply(&self, rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
         match self {
             AnyRule::Text(it) => it.apply(rewriter, call),
             AnyRule::Code(it) => (it.apply)(rewriter, call),
@@ -139,6 +139,12 @@ impl RuleSet {
         &self.rules
     }
 
+    /// The rules that are tried on operations of this operator, in order.
+    pub(crate) fn rules_of(&self, op: OpId, accuracy: Accuracy) -> impl Iterator<Item = &AnyRule> {
+        let rules = self.rows.get(&op).into_iter().flatten().map(|it| &self.rules[*it]);
+        rules.filter(move |it| it.class().is_admitted(accuracy))
+    }
+
     /// The value that replaces the result of `call`, and the rule that said so: the first that applies.
     pub(crate) fn apply(
         &self,
@@ -150,9 +156,7 @@ impl RuleSet {
         if !effects.allowed_in_dataflow() {
             return None;
         }
-        let rules = self.rows.get(&call.op)?.iter().map(|it| &self.rules[*it]);
-        let mut admitted = rules.filter(|it| it.class().is_admitted(accuracy));
-        admitted.find_map(|rule| Some((rule.apply(rewriter, call)?, rule)))
+        self.rules_of(call.op, accuracy).find_map(|rule| Some((rule.apply(rewriter, call)?, rule)))
     }
 }
 

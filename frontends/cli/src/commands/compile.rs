@@ -63,6 +63,10 @@ pub(crate) fn run(args: &CompileArgs) -> Result<ExitCode, Failure> {
         say!("  plan: {}", artifact.report.proof);
     }
     if args.report {
+        for (pass, note) in &artifact.report.notes {
+            say!("  {pass}:");
+            note.lines().for_each(|it| say!("    {it}"));
+        }
         match artifact.report.entered {
             None => say!("  no step on the dataflow IR"),
             Some(Step::Import) => say!("  every step on the dataflow IR"),

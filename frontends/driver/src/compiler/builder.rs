@@ -9,6 +9,7 @@ use orogen_ir::flow::Module;
 use orogen_ir::graph::Graph;
 use orogen_ir::ops::OpRegistry;
 use orogen_onnx::{Converted, Node, NodeCx, OpTable};
+use orogen_passes::flow::egraph::Explore;
 use orogen_passes::manager::{Instrument, Pass, Pipeline, Place, Step};
 use orogen_passes::rewrite::Rule;
 use orogen_passes::rules::apply::ApplyRules;
@@ -29,6 +30,7 @@ pub struct Builder {
     rules: Vec<AddedRules>,
     graph: Vec<(Place, Box<dyn Pass<Graph>>)>,
     flow: Vec<(Place, Box<dyn Pass<Module>>)>,
+    explore: bool,
     instruments: Vec<InstrumentFactory>,
     host_functions: Vec<(String, HostFunction)>,
     codegen: CodegenOptions,
@@ -44,6 +46,7 @@ impl Default for Builder {
             rules: Vec::new(),
             graph: Vec::new(),
             flow: Vec::new(),
+            explore: false,
             instruments: Vec::new(),
             host_functions: Vec::new(),
             codegen: CodegenOptions::default(),
@@ -165,6 +168,12 @@ impl Builder {
         self
     }
 
+    /// Adds equality saturation of dataflow blocks after step `simplify` of the dataflow path, with the rules that ship.
+    pub fn explore(&mut self) -> &mut Self {
+        self.explore = true;
+        self
+    }
+
     /// Adds an instrument: each compilation makes one and keeps it in its
     /// [report](crate::LowerReport::instrument).
     pub fn instrument<I: Instrument>(&mut self, make: impl Fn() -> I + Send + Sync + 'static) -> &mut Self {
@@ -198,6 +207,7 @@ impl Builder {
             rules,
             graph,
             flow,
+            explore,
             instruments,
             host_functions,
             codegen,
@@ -254,6 +264,9 @@ impl Builder {
             .pass(Step::Layout, flow::FoldConstants::after_rules())
             .pass(Step::Legalize, flow::Legalize::new(table))
             .pass(Step::Fuse, flow::Fuse);
+        if explore {
+            note(on_flow.insert(Place::after("simplify"), Explore::standard(&ops)));
+        }
         for (place, pass) in flow {
             note(on_flow.insert_boxed(place, pass));
         }

@@ -1,0 +1,223 @@
+//! What an operation costs: arithmetic, bytes and launches at representative sizes, as one number.
+//!
+//! The model is as simple as it can be and still tell apart what rules exchange:
+//!
+//! * What follows from constants alone is computed before any call and costs nothing, unless it is much larger than what
+//!   it follows from. So do sizes that types know.
+//! * `reshape`, `squeeze`, `unsqueeze` and transposes that only move dimensions of extent 1 are views: nothing.
+//! * An elementwise operation is fused into the kernel of its largest operand: what remains is its arithmetic and reading
+//!   the other operands.
+//! * Everything else is a launch that reads its operands and writes its result; contractions count a multiplication
+//!   and an addition for each of their terms, functions of a scalar weigh as much as [`weight`] says.
+//!
+//! Sizes: a symbol is [`REPRESENTATIVE`], moved into its known bounds.
+
+use super::analysis::{Facts, Typed};
+use orogen_ir::ops::{OpDef, OpId};
+use orogen_ir::scalar::ScalarFn;
+use orogen_ir::shape::{Env, ShapeCx, Sym};
+use orogen_ir::types::{Attrs, Type};
+use std::fmt;
+use std::iter::Sum;
+use std::ops::Add;
+
+/// The size that a symbol stands for where its bounds allow it.
+const REPRESENTATIVE: i64 = 64;
+/// What a constant may be larger than its operands together and still be computed before any call, in bytes.
+const FREE_BYTES: u64 = 1 << 16;
+
+/// Picoseconds of a floating-point operation of a contraction.
+const CONTRACTED: u64 = 30;
+/// Picoseconds of a simple operation on one element elsewhere.
+const ELEMENT: u64 = 120;
+/// Picoseconds of a byte read or written.
+const BYTE: u64 = 40;
+/// Picoseconds of a launch.
+const LAUNCH: u64 = 400_000;
+
+/// What operations do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Operations of the program that do anything.
+    pub nodes: u64,
+    /// Multiplications and additions of contractions.
+    pub flops: u64,
+    /// Other operations on elements, weighted.
+    pub elements: u64,
+    /// Bytes read and written.
+    pub bytes: u64,
+    /// Kernels launched.
+    pub launches: u64,
+}
+
+impl Work {
+    /// One number for all, about the picoseconds on one core; what is compared.
+    pub fn cost(&self) -> u64 {
+        let part = |count: u64, each: u64| count.saturating_mul(each);
+        // A node that costs nothing is still one more than none.
+        self.nodes
+            .saturating_add(part(self.flops, CONTRACTED))
+            .saturating_add(part(self.elements, ELEMENT))
+            .saturating_add(part(self.bytes, BYTE))
+            .saturating_add(part(self.launches, LAUNCH))
+    }
+}
+
+impl Add for Work {
+    type Output = Work;
+
+    fn add(self, other: Work) -> Work {
+        Work {
+            nodes: self.nodes.saturating_add(other.nodes),
+            flops: self.flops.saturating_add(other.flops),
+            elements: self.elements.saturating_add(other.elements),
+            bytes: self.bytes.saturating_add(other.bytes),
+            launches: self.launches.saturating_add(other.launches),
+        }
+    }
+}
+
+impl Sum for Work {
+    fn sum<I: Iterator<Item = Work>>(iter: I) -> Work {
+        iter.fold(Work::default(), Work::add)
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Work { nodes, flops, elements, bytes, launches } = self;
+        write!(
+            f,
+            "{nodes} operations, {flops} flops, {elements} element steps, {bytes} bytes, {launches} launches, cost {}",
+            self.cost()
+        )
+    }
+}
+
+/// Values of symbols at which costs are taken.
+pub(super) fn representative(shapes: &ShapeCx) -> Env {
+    let size = |sym: Sym| {
+        let bounds = shapes.find_sym_dim(sym).map(|it| shapes.bounds(it));
+        let (lo, hi) = bounds.map_or((None, None), |it| (it.lo, it.hi));
+        REPRESENTATIVE.max(lo.unwrap_or(i64::MIN)).min(hi.unwrap_or(i64::MAX))
+    };
+    shapes.symbols().map(|sym| (sym, size(sym))).collect()
+}
+
+/// What an operation does.
+pub(super) fn work(
+    typed: &Typed<'_>,
+    env: &Env,
+    op: OpId,
+    attrs: &Attrs,
+    args: &[&Facts],
+    result: &Facts,
+) -> Work {
+    let def = typed.ops.def(op);
+    let size = |ty: &Type| Size::of(&typed.shapes, env, ty);
+    let out = size(&result.ty);
+    let operands: Vec<Size> = args.iter().map(|it| size(&it.ty)).collect();
+    let read: u64 = operands.iter().map(|it| it.bytes).fold(0, u64::saturating_add);
+    let done = args.iter().all(|it| it.known) && out.bytes <= read.max(FREE_BYTES);
+    let sizes = result.ty.as_tensor().is_some_and(|it| it.elements.is_some());
+    if done || sizes || is_view(typed, env, def, attrs, args) {
+        return Work { nodes: 1, ..Work::default() };
+    }
+    let launch = Work { nodes: 1, bytes: read.saturating_add(out.bytes), launches: 1, ..Work::default() };
+    if def.elementwise {
+        let largest = operands.iter().map(|it| it.bytes).max().unwrap_or(0);
+        let elements = out.elements.saturating_mul(weight(def));
+        return Work { elements, bytes: read - largest, launches: 0, ..launch };
+    }
+    let inner = |facts: &Facts, axis_from_end: usize| dim(&typed.shapes, env, &facts.ty, axis_from_end);
+    match def.name {
+        "matmul" | "matmul_integer" | "matmul_mixed" | "matmul_blocks" => {
+            let terms = args.first().map_or(1, |it| inner(it, 1));
+            Work { flops: out.elements.saturating_mul(terms).saturating_mul(2), ..launch }
+        }
+        "conv" | "conv_integer" | "conv_mixed" => {
+            let filters = args.get(1).map_or(1, |it| first_dim(&typed.shapes, env, &it.ty)).max(1);
+            let terms = operands.get(1).map_or(1, |it| it.elements) / filters;
+            Work { flops: out.elements.saturating_mul(terms).saturating_mul(2), ..launch }
+        }
+        "conv_transpose" => {
+            let inputs = args.get(1).map_or(1, |it| first_dim(&typed.shapes, env, &it.ty)).max(1);
+            let terms = operands.get(1).map_or(1, |it| it.elements) / inputs;
+            let points = operands.first().map_or(1, |it| it.elements);
+            Work { flops: points.saturating_mul(terms).saturating_mul(2), ..launch }
+        }
+        "transpose" | "concat" | "slice" | "pad" | "tile" | "expand" | "gather" | "gather_elements"
+        | "gather_nd" => Work { bytes: out.bytes.saturating_mul(2), elements: out.elements, ..launch },
+        "softmax" | "log_softmax" | "layer_norm" => {
+            Work { elements: out.elements.saturating_mul(16), ..launch }
+        }
+        _ => {
+            let largest = operands.iter().map(|it| it.elements).max().unwrap_or(0);
+            Work { elements: largest.max(out.elements), ..launch }
+        }
+    }
+}
+
+/// What a function weighs, in simple operations.
+fn weight(def: &OpDef) -> u64 {
+    match (def.name, def.function) {
+        ("div" | "sqrt" | "mod" | "reciprocal" | "rsqrt", _) => 4,
+        ("exp" | "log" | "tanh" | "erf" | "sin" | "cos" | "pow" | "sigmoid", _) => 16,
+        (_, Some(ScalarFn::Unary(_)))
+            if !matches!(def.name, "neg" | "abs" | "floor" | "ceil" | "round" | "not") =>
+        {
+            16
+        }
+        _ => 1,
+    }
+}
+
+/// Whether the result is the operand's bytes under another shape.
+fn is_view(typed: &Typed<'_>, env: &Env, def: &OpDef, attrs: &Attrs, args: &[&Facts]) -> bool {
+    match def.name {
+        "reshape" | "squeeze" | "unsqueeze" => true,
+        "transpose" => {
+            let Some(perm) = attrs.ints("perm") else { return false };
+            let Some(dims) = args.first().and_then(|it| it.ty.as_tensor()?.dims()) else { return false };
+            let is_long = |axis: &i64| {
+                let dim = usize::try_from(*axis).ok().and_then(|it| dims.get(it));
+                dim.and_then(|it| typed.shapes.eval(*it, env)) != Some(1)
+            };
+            perm.iter().filter(|it| is_long(it)).is_sorted()
+        }
+        _ => false,
+    }
+}
+
+/// Elements and bytes of a value.
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    elements: u64,
+    bytes: u64,
+}
+
+impl Size {
+    fn of(shapes: &ShapeCx, env: &Env, ty: &Type) -> Size {
+        let Some(tensor) = ty.as_tensor() else { return Size { elements: 1, bytes: 8 } };
+        let extent = |dim| extent(shapes.eval(dim, env));
+        let dims = tensor.dims().unwrap_or_default();
+        let elements = dims.iter().map(|it| extent(*it)).fold(1, u64::saturating_mul);
+        let bits = elements.saturating_mul(u64::from(tensor.dtype.width()));
+        Size { elements, bytes: bits.div_ceil(8) }
+    }
+}
+
+fn extent(value: Option<i64>) -> u64 {
+    value.map_or(REPRESENTATIVE as u64, |it| u64::try_from(it).unwrap_or(0))
+}
+
+/// The extent of a dimension that is counted from the end, the last being 1.
+fn dim(shapes: &ShapeCx, env: &Env, ty: &Type, from_end: usize) -> u64 {
+    let dims = ty.as_tensor().and_then(|it| it.dims()).unwrap_or_default();
+    dims.len().checked_sub(from_end).map_or(1, |at| extent(shapes.eval(dims[at], env)))
+}
+
+fn first_dim(shapes: &ShapeCx, env: &Env, ty: &Type) -> u64 {
+    let dims = ty.as_tensor().and_then(|it| it.dims()).unwrap_or_default();
+    dims.first().map_or(1, |it| extent(shapes.eval(*it, env)))
+}
