@@ -454,6 +454,9 @@ fn is(rewriter: &mut dyn Rewriter, env: &Env, predicate: Predicate, args: &[Expr
 
 /// Whether a value follows from constants alone, as far as so many operations say.
 fn is_made(rewriter: &dyn Rewriter, value: Value, left: &mut usize) -> bool {
+    if let Some(known) = rewriter.is_made(value) {
+        return known;
+    }
     if rewriter.constant(value).is_some() {
         return true;
     }

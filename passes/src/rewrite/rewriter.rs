@@ -47,6 +47,11 @@ pub trait Rewriter {
     /// The data of a value that is a constant.
     fn constant(&self, value: Value) -> Option<TensorData>;
 
+    /// Whether a value follows from constants alone, where that is known without looking at what defines it.
+    fn is_made(&self, _value: Value) -> Option<bool> {
+        None
+    }
+
     /// The type of a value; its dimensions are of [`shapes`](Self::shapes).
     fn ty(&mut self, value: Value) -> Type;
 

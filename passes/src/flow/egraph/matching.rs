@@ -226,6 +226,16 @@ impl Rewriter for View<'_, '_> {
         Some(self.graph.analysis.constants[at as usize].clone())
     }
 
+    fn is_made(&self, value: Value) -> Option<bool> {
+        match self.id(value) {
+            Ok(id) => {
+                self.asked.borrow_mut().insert(id);
+                Some(self.graph[id].data.known)
+            }
+            Err(_) => None,
+        }
+    }
+
     fn ty(&mut self, value: Value) -> Type {
         match self.id(value) {
             Ok(id) => self.graph[id].data.ty.clone(),
