@@ -80,33 +80,6 @@ pub fn defect(headline: &str, mut found: Diagnostics) -> Diagnostics {
     found
 }
 
-/// Hands the printed IR to a callback after every pass that changed it.
-pub struct DumpChanged<F: FnMut(&str, &str)> {
-    sink: F,
-}
-
-impl<F: FnMut(&str, &str)> DumpChanged<F> {
-    /// `sink` gets the name of the pass and the text.
-    pub fn new(sink: F) -> Self {
-        DumpChanged { sink }
-    }
-}
-
-impl<F: FnMut(&str, &str) + Send + 'static> Instrument for DumpChanged<F> {
-    fn after(
-        &mut self,
-        ir: IrRef<'_>,
-        pass: PassInfo,
-        changed: Changed,
-        ops: &OpRegistry,
-    ) -> Result<(), Diagnostics> {
-        if changed == Changed::Yes {
-            (self.sink)(pass.name, &ir.print(ops));
-        }
-        Ok(())
-    }
-}
-
 /// Runs only the first `n` passes: bisection over a compilation.
 #[derive(Clone, Copy, Debug)]
 pub struct StopAfter(pub usize);

@@ -15,7 +15,7 @@ mod pipeline;
 mod step;
 
 pub use accuracy::Accuracy;
-pub use instruments::{DumpChanged, Instrument, StopAfter, Verify, defect, verify_after};
+pub use instruments::{Instrument, StopAfter, Verify, defect, verify_after};
 pub use irs::{Ir, IrRef};
 pub use pipeline::{PassInfo, PassRecord, Pipeline, Place, Report};
 pub use step::Step;

@@ -8,7 +8,7 @@ use orogen_ir::types::ConstPool;
 use orogen_ir::{flow, graph, loops, plan};
 
 /// Characters and words of the formats.
-const NOISE: [&str; 24] = [
+const NOISE: [&str; 26] = [
     "%",
     "@",
     "^",
@@ -33,6 +33,8 @@ const NOISE: [&str; 24] = [
     "=",
     "//",
     "é",
+    "sha256 \"",
+    "splat",
 ];
 
 /// A printed program with changes.
