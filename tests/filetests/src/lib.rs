@@ -21,7 +21,7 @@ use similar::TextDiff;
 use std::path::{Path, PathBuf};
 
 /// Suffixes of test files.
-const SUFFIXES: [&str; 4] = ["graph", "flow", "plan", "kernel"];
+const SUFFIXES: [&str; 5] = ["graph", "flow", "plan", "kernel", "rules"];
 
 /// The test files of a folder and of those in it, in order.
 ///
@@ -48,11 +48,10 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 pub fn run(compiler: &Compiler, path: &Path, bless: bool) -> Result<()> {
     let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     let file = File::parse(&text)?;
-    let name = path.file_name().map_or_else(String::new, |it| it.to_string_lossy().into_owned());
     let mut printed = Vec::new();
     for line in &file.commands {
         let command = command::parse(line).with_context(|| format!("in `// run: {line}`"))?;
-        printed.push(command.run(compiler, &name, &file)?);
+        printed.push(command.run(compiler, path, &file)?);
     }
     let made = file.with_expected(&printed);
     if bless {
