@@ -101,6 +101,26 @@ impl Pass<Graph> for TurnsKernels {
     }
 }
 
+impl Pass<Module> for TurnsKernels {
+    fn name(&self) -> &'static str {
+        "planted-on-calls"
+    }
+
+    fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
+        module.edit(cx.ops, |editor| -> Result<(), Diagnostic> {
+            for id in editor.bindings() {
+                let Rhs::Call { callee, args, sizes } = editor.binding(id).rhs.clone() else { continue };
+                if callee.starts_with("sub") && args.len() == 2 {
+                    let args = args.into_iter().rev().collect();
+                    editor.set_rhs(id, Rhs::Call { callee, args, sizes })?;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(Changed::Yes)
+    }
+}
+
 fn inputs() -> Vec<TensorData> {
     let values = |step: f64| (0..24).map(move |i| ((f64::from(i) * step) % 7.0) / 4.0 - 0.75);
     [5.0, 3.0].map(|step| TensorData::from_f64(DType::F32, &[4, 6], values(step))).into()
@@ -192,7 +212,19 @@ fn a_pass_over_kernels_is_blamed() {
     let (compiler, blame) = found(plant, OptIn::Legacy);
     assert_eq!(blame.pass, "planted-on-kernels", "{blame:?}");
     let text = shows(&compiler, &blame, 1);
-    assert!(text.contains("kernel @sub"), "{text}");
+    assert_eq!(text.matches("kernel @sub").count(), 2, "its definition and its call: {text}");
+    assert_eq!(text.matches("kernel @").count(), 2, "{text}");
+}
+
+#[test]
+fn a_pass_over_calls_of_kernels_is_blamed() {
+    let plant = |it: &mut Builder| {
+        it.flow_pass(Place::after("legalize"), TurnsKernels);
+    };
+    let (compiler, blame) = found(plant, OptIn::DataflowIr);
+    assert_eq!(blame.pass, "planted-on-calls", "{blame:?}");
+    let text = shows(&compiler, &blame, 1);
+    assert_eq!((text.matches("kernel @").count(), text.matches("call @sub").count()), (1, 1), "{text}");
 }
 
 #[test]

@@ -68,7 +68,16 @@ pub fn reduce(
     nearer(&mut best, &mut keep);
     keep(best.without_checks(), &mut best);
     while trials.may_go_on() && smaller(&mut best, &mut keep) {}
-    let program = trials.program(&best).ok_or_else(|| nothing("the part that is left cannot be read"))?;
+    let mut program = trials.program(&best).ok_or_else(|| nothing("the part that is left cannot be read"))?;
+    // What no call names is no part of it.
+    match &mut program {
+        Lowered::Graph(it) => it.compact(),
+        Lowered::Flow(it) => {
+            it.drop_uncalled_kernels();
+            it.compact();
+        }
+        Lowered::Plan(_) => {}
+    }
     let values = trials.inputs(&best).unwrap_or_default();
     let names = names(&program);
     let operations = (count(&whole), count(&best));
