@@ -77,8 +77,8 @@ pub(crate) struct ModelArgs {
     /// An input that each call updates in place, and the output that is its new value.
     #[arg(long = "state", value_name = "INPUT=OUTPUT", value_parser = parse_state)]
     pub(crate) states: Vec<State>,
-    /// With the dataflow IR, run the steps above this one on the legacy graph and translate there; or `native`: run
-    /// every step on the dataflow IR. Without it the model decides.
+    /// With the dataflow IR, run the steps above this one on the legacy graph and translate there. Without it the
+    /// ledger decides (`orogen adoption`).
     #[arg(long, value_name = "STEP", value_parser = parse_entry, hide_short_help = true)]
     pub(crate) waterline: Option<Entry>,
     /// Verify the IR after every pass, not the final plan alone.
@@ -488,7 +488,7 @@ fn parse_accuracy(text: &str) -> Result<Accuracy, String> {
 }
 
 fn parse_entry(text: &str) -> Result<Entry, String> {
-    if text == Entry::NATIVE { Ok(Entry::Native) } else { parse_step(text).map(Entry::Translated) }
+    parse_step(text).map(Entry::Above)
 }
 
 fn parse_view(text: &str) -> Result<KernelView, String> {

@@ -29,9 +29,8 @@ fn a_model_written_at_any_stage_runs_in_another_process() {
     let run = |args: &[&str]| orogen(folder.path(), args);
     let flow = ["--opt-in", "dataflow-ir"];
     for (stage, name) in [("import", "a.flow"), ("fuse", "b.flow"), ("plan-memory", "c.plan")] {
-        let native = ["--waterline", "native"];
         let print = ["print", &model, "--stage", stage, "-o", name];
-        let printed = run(&[&print[..], &flow, &native].concat());
+        let printed = run(&[&print[..], &flow].concat());
         assert_eq!(printed.status, 0, "{}", printed.err);
         let expect = ["run", name, "--inputs", &reference, "--expect", &reference];
         let ran = run(&[&expect[..], &flow].concat());

@@ -5,7 +5,7 @@ use orogen_ir::types::{Attrs, TensorData};
 
 /// Evaluates operators with the reference interpreter.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct ReferenceEvaluator;
+pub struct ReferenceEvaluator;
 
 impl Evaluator for ReferenceEvaluator {
     fn evaluate(

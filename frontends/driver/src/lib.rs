@@ -55,6 +55,7 @@ pub mod tensors;
 
 pub use artifact::{Artifact, KernelView, compile_standard as compile};
 pub use compiler::{Builder, Compiler, Operator};
+pub use evaluator::ReferenceEvaluator;
 pub use files::concerns_file;
 pub use lower::{LowerReport, Lowered, Part};
 pub use metadata::MetadataView;

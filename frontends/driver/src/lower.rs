@@ -61,8 +61,7 @@ impl Lowered {
 pub struct LowerReport {
     /// What the importer saw.
     pub import: ImportReport,
-    /// The step above which the model entered the dataflow IR: [`Step::Import`] when it did so natively, `None` when it
-    /// did not.
+    /// The step above which the model entered the dataflow IR, `None` when it did not.
     pub entered: Option<Step>,
     /// Passes that ran.
     pub passes: Report,
@@ -220,23 +219,27 @@ impl<'c> Run<'c> {
                 let graph = self.import_graph(true).map_err(|found| ways_out(found, self.model, None))?;
                 self.graph(graph)
             }
-            (OptIn::DataflowIr, Entry::Native) => self.native(),
-            // The dataflow IR holds loops, so nothing is unrolled to fit the graph.
-            (OptIn::DataflowIr, Entry::Ledger) => match self.import_graph(false) {
-                // A test holds that the ledger has a waterline (law A1).
-                Ok(graph) => {
-                    let line = bridge::waterline(bridge::LEDGER).unwrap_or(Step::Codegen);
-                    self.translated(graph, line)
-                }
-                // The dataflow IR is the last one that the model can be in, so it has the last word.
-                Err(_) => self.native(),
-            },
-            (OptIn::DataflowIr, Entry::Translated(line)) => {
-                bridge::admit(bridge::LEDGER, line)?;
-                let graph =
-                    self.import_graph(true).map_err(|found| ways_out(found, self.model, Some(line)))?;
-                self.translated(graph, line)
-            }
+            (OptIn::DataflowIr, entry) => self.entering(entry),
+        }
+    }
+
+    /// A model that opted in.
+    fn entering(&mut self, entry: Entry) -> Result<Lowered, Diagnostics> {
+        let (line, asked) = match entry {
+            // A test holds that the ledger has a waterline (law A1).
+            Entry::Ledger => (bridge::waterline(bridge::LEDGER).unwrap_or(Step::Codegen), false),
+            Entry::Above(line) => (line, true),
+        };
+        bridge::admit(bridge::LEDGER, line)?;
+        if line == Step::Import {
+            return self.native();
+        }
+        // The dataflow IR holds loops, so without being asked nothing is unrolled to fit the graph.
+        match self.import_graph(asked) {
+            Ok(graph) => self.translated(graph, line),
+            Err(found) if asked => Err(ways_out(found, self.model, Some(line))),
+            // The dataflow IR is the last one that the model can be in, so it has the last word.
+            Err(_) => self.native(),
         }
     }
 
@@ -258,9 +261,8 @@ impl<'c> Run<'c> {
     fn lowered(&mut self, program: Lowered) -> Result<Lowered, Diagnostics> {
         let line = match (self.options.opt_in, self.options.entry) {
             (OptIn::Legacy, _) => None,
-            (OptIn::DataflowIr, Entry::Native) => Some(Step::Import),
             (OptIn::DataflowIr, Entry::Ledger) => bridge::waterline(bridge::LEDGER).ok(),
-            (OptIn::DataflowIr, Entry::Translated(line)) => {
+            (OptIn::DataflowIr, Entry::Above(line)) => {
                 bridge::admit(bridge::LEDGER, line)?;
                 Some(line)
             }
@@ -273,7 +275,7 @@ impl<'c> Run<'c> {
                 let found = Diagnostic::error("D019", message).help(OPT_IN_HELP);
                 Err(ways_out(found.into(), self.model, None))
             }
-            (Lowered::Flow(_), Some(line)) if matches!(self.options.entry, Entry::Translated(_)) => {
+            (Lowered::Flow(_), Some(line)) if line > Step::Import && self.options.entry != Entry::Ledger => {
                 let message = format!(
                     "the model is a module of the dataflow IR: there is nothing to translate at `{line}`"
                 );

@@ -4,7 +4,6 @@ use crate::{CompileOptions, LowerReport, Model};
 use indexmap::IndexSet;
 use orogen_codegen::Metadata;
 use orogen_ir::plan::PlanModule;
-use orogen_passes::manager::Step;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -18,7 +17,7 @@ pub struct MetadataView {
     pub compiler: String,
     /// Opt-ins that the model was compiled with; empty on the legacy path.
     pub opt_in: Vec<String>,
-    /// The step above which the model was translated to the dataflow IR; absent for one that was not.
+    /// The step above which the model entered the dataflow IR; absent for one that did not.
     pub waterline: Option<String>,
     /// Which rewrites of arithmetic were admitted: `strict`, `default` or `fast`.
     pub accuracy: String,
@@ -68,7 +67,7 @@ pub(crate) fn metadata(
             crate::OptIn::Legacy => Vec::new(),
             it @ crate::OptIn::DataflowIr => vec![it.name().to_string()],
         },
-        waterline: report.entered.filter(|it| *it > Step::Import).map(|it| it.name().to_string()),
+        waterline: report.entered.map(|it| it.name().to_string()),
         accuracy: options.accuracy.name().to_string(),
         cpu: options.cpu.to_string(),
         instructions,

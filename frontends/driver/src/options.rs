@@ -35,20 +35,12 @@ impl OptIn {
 /// Where an opted-in model enters the dataflow IR.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Entry {
-    /// Where the ledger says: a model that the legacy graph can hold is translated at the waterline, any other enters
-    /// natively at the top.
+    /// Where the ledger says: at the waterline, or at the top where the legacy graph cannot hold the model above it.
     #[default]
     Ledger,
-    /// Natively at the top, whatever the legacy graph could hold. No square compares the steps above the waterline for
-    /// such a model, so this is for tests and comparisons.
-    Native,
-    /// As a legacy graph that is translated above this step, which the ledger must admit.
-    Translated(Step),
-}
-
-impl Entry {
-    /// The name of [`Entry::Native`] on the command line, where a step names the others.
-    pub const NATIVE: &'static str = "native";
+    /// Above this step, which the ledger must admit. The steps above it run on the legacy graph; above
+    /// [`Step::Import`] there are none.
+    Above(Step),
 }
 
 /// Options of a compilation.

@@ -132,8 +132,7 @@ fn found(plant: impl FnOnce(&mut Builder), opt_in: OptIn) -> (Compiler, Blame) {
     plant(&mut builder);
     let compiler = builder.build().expect("the places are there");
     let model = compiler.decode("m.graph", MODEL.into()).expect("a text");
-    let entry = if opt_in == OptIn::DataflowIr { Entry::Native } else { Entry::Ledger };
-    let options = CompileOptions { opt_in, entry, ..CompileOptions::default() };
+    let options = CompileOptions { opt_in, ..CompileOptions::default() };
     let right = Compiler::standard();
     let (imported, _) = right.lower(&model, &CompileOptions::default(), Step::Import).expect("it is lawful");
     let Lowered::Graph(graph) = imported else { panic!("a graph") };

@@ -1,7 +1,10 @@
 //! Dead code.
 
+use super::declared::Declared;
 use super::infer::effects_of;
-use super::{Binding, BindingId, Definition, Function, Module, RegionId, Rhs, ValueId};
+use super::{
+    Binding, BindingId, BlockId, BlockKind, Definition, Function, Module, RegionId, Rhs, Scope, ValueId,
+};
 use crate::ops::OpRegistry;
 use crate::shape::{ShapeCx, Sym};
 use crate::types::{bound_symbols, visit_dims};
@@ -78,7 +81,9 @@ impl Module {
             };
             // While it is walked, a function of the same type stands for it: it may call itself.
             let mut taken = std::mem::replace(function, Function::stand_in(function));
+            let declared = Declared::of(ops, &self.definitions, &taken);
             removed += taken.remove_dead_code(ops, &self.shapes, &self.definitions);
+            declared.settle(ops, &self.definitions, &mut taken);
             self.definitions[at] = Definition::Function(taken);
         }
         removed
@@ -86,8 +91,8 @@ impl Module {
 }
 
 impl Function {
-    /// Removes live bindings of whose results and symbols nobody makes use, and blocks that become empty; returns how
-    /// many bindings went.
+    /// Removes live bindings of whose results and symbols nobody makes use, and blocks that become empty; dataflow blocks
+    /// between which nothing is left become one. Returns how many bindings went.
     fn remove_dead_code(
         &mut self,
         ops: &OpRegistry,
@@ -95,9 +100,35 @@ impl Function {
         definitions: &IndexMap<String, Definition>,
     ) -> usize {
         let (used, needed) = (IndexSet::new(), IndexSet::new());
-        let mut sweep = Sweep { ops, shapes, definitions, used, needed, removed: 0 };
+        let mut sweep = Sweep { ops, shapes, definitions, used, needed, removed: 0, joined: false };
         sweep.region(self, self.body);
+        if sweep.joined {
+            self.narrow_scopes();
+        }
         sweep.removed
+    }
+
+    /// Values of dataflow blocks that are used nowhere else are local to them.
+    fn narrow_scopes(&mut self) {
+        let mut outside: IndexSet<ValueId> = IndexSet::new();
+        self.visit_regions(&mut |it| outside.extend(self.regions[it].results.iter().copied()));
+        let mut home: IndexMap<ValueId, BlockId> = IndexMap::new();
+        let blocks = self.live_blocks();
+        for (_, block) in &blocks {
+            for id in &self.blocks[*block].order {
+                let binding = &self.bindings[*id];
+                binding.rhs.visit_operands(&mut |it| {
+                    if home.get(&it).is_some_and(|home| home != block) {
+                        outside.insert(it);
+                    }
+                });
+                home.extend(binding.results.iter().map(|it| (*it, *block)));
+            }
+        }
+        for (value, block) in home {
+            let local = self.blocks[block].kind == BlockKind::Dataflow && !outside.contains(&value);
+            self.values[value].scope = if local { Scope::BlockLocal } else { Scope::Region };
+        }
     }
 }
 
@@ -110,6 +141,8 @@ struct Sweep<'a> {
     /// Symbols in the types and sizes of what stays.
     needed: IndexSet<Sym>,
     removed: usize,
+    /// Whether two blocks became one.
+    joined: bool,
 }
 
 impl Sweep<'_> {
@@ -134,7 +167,25 @@ impl Sweep<'_> {
             !function.blocks[*block].order.is_empty()
         });
         blocks.reverse();
-        function.regions[region].blocks = blocks;
+        function.regions[region].blocks = self.joined(function, blocks);
+    }
+
+    /// The blocks with neighbours joined that are both of dataflow.
+    fn joined(&mut self, function: &mut Function, blocks: Vec<BlockId>) -> Vec<BlockId> {
+        let mut kept: Vec<BlockId> = Vec::with_capacity(blocks.len());
+        for block in blocks {
+            match kept.last() {
+                Some(last)
+                    if [*last, block].iter().all(|it| function.blocks[*it].kind == BlockKind::Dataflow) =>
+                {
+                    let order = std::mem::take(&mut function.blocks[block].order);
+                    function.blocks[*last].order.extend(order);
+                    self.joined = true;
+                }
+                _ => kept.push(block),
+            }
+        }
+        kept
     }
 
     fn is_dead(&self, function: &Function, id: BindingId) -> bool {

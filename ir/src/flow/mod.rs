@@ -62,6 +62,7 @@ mod builder;
 mod compact;
 mod data;
 mod dead;
+mod declared;
 mod edit;
 mod equal;
 mod generate;

@@ -6,9 +6,10 @@
 //! # Laws
 //! * **A1** The ported steps form a suffix of the pipeline, and each names the square that compares its two forms.
 //! * **A2** An opted-in model that the legacy graph can hold runs the steps above the waterline there, is translated
-//!   once, and runs the rest on the flow IR. On request it is translated further down, at any step that is ported.
-//! * **A3** A model that only the flow IR can hold enters it natively at the top. It needs the steps whose native column
-//!   says so; above the waterline these have no square.
+//!   once, and runs the rest on the flow IR; with the waterline at the top it enters the flow IR natively. On request it is
+//!   translated further down, at any step that is ported.
+//! * **A3** A model that only the flow IR can hold enters it natively at the top, whatever the waterline. It needs the
+//!   steps whose native column says so.
 
 use crate::manager::Step;
 use orogen_ir::diag::Diagnostic;
@@ -50,12 +51,16 @@ pub struct Entry {
 
 /// The ledger, top to bottom.
 pub const LEDGER: &[Entry] = &[
-    Entry { step: Step::Import, port: Port::LegacyOnly, native: Native::Runs },
-    Entry { step: Step::Canonicalize, port: Port::LegacyOnly, native: Native::Runs },
-    Entry { step: Step::FoldConstants, port: Port::LegacyOnly, native: Native::Runs },
-    Entry { step: Step::Simplify, port: Port::LegacyOnly, native: Native::Runs },
-    Entry { step: Step::Layout, port: Port::LegacyOnly, native: Native::Runs },
-    Entry { step: Step::Legalize, port: Port::LegacyOnly, native: Native::Runs },
+    Entry { step: Step::Import, port: Port::Ported { square: "import" }, native: Native::Runs },
+    Entry { step: Step::Canonicalize, port: Port::Ported { square: "canonicalize" }, native: Native::Runs },
+    Entry {
+        step: Step::FoldConstants,
+        port: Port::Ported { square: "fold_constants" },
+        native: Native::Runs,
+    },
+    Entry { step: Step::Simplify, port: Port::Ported { square: "simplify" }, native: Native::Runs },
+    Entry { step: Step::Layout, port: Port::Ported { square: "layout" }, native: Native::Runs },
+    Entry { step: Step::Legalize, port: Port::Ported { square: "legalize" }, native: Native::Runs },
     Entry { step: Step::Fuse, port: Port::Ported { square: "fuse" }, native: Native::Runs },
     Entry { step: Step::PlanMemory, port: Port::Ported { square: "plan_memory" }, native: Native::Runs },
     Entry { step: Step::Codegen, port: Port::Shared, native: Native::Runs },
@@ -120,6 +125,12 @@ pub fn render(ledger: &[Entry]) -> String {
         writeln!(text, "| {} | {port} | {native} |", entry.step).expect("writing to a string");
     }
     let line = match waterline(ledger) {
+        Ok(Step::Import) => "\nWaterline: `import`.\n\n\
+             A model that is opted in enters the flow IR at the top and runs every step there; what its steps do to a model \
+             that the legacy graph can hold is compared with the legacy steps by the squares. \
+             `--waterline STEP` moves the line down for one compilation: the steps above it run on the legacy graph, which \
+             is translated once, and the rest run on the flow IR. That says in which step two results begin to differ.\n"
+            .to_string(),
         Ok(step) => format!(
             "\nWaterline: `{step}`.\n\n\
              A model that is opted in and that the legacy graph can hold is a *translated model*: it runs the steps above \
@@ -128,8 +139,7 @@ pub fn render(ledger: &[Entry]) -> String {
              A model that only the flow IR can hold (dynamic dimensions, control flow) is a *native model*: it enters \
              at the top and runs every step there. \
              Above the waterline no square compares these steps with the legacy ones; the differential suite compares \
-             their results with references and with the interpreter. \
-             `--waterline native` lets any model enter at the top, for comparisons.\n"
+             their results with references and with the interpreter.\n"
         ),
         Err(step) => format!("\nNo waterline: `{step}` is not ported but a step above it is.\n"),
     };
@@ -140,19 +150,34 @@ pub fn render(ledger: &[Entry]) -> String {
 mod tests {
     use super::*;
 
+    /// The ledger with the steps above this one on the legacy graph alone.
+    fn ported_from(line: Step) -> Vec<Entry> {
+        let port = |it: &Entry| if it.step < line { Port::LegacyOnly } else { it.port };
+        LEDGER.iter().map(|it| Entry { port: port(it), ..*it }).collect()
+    }
+
     #[test]
     fn a1_ported_steps_form_a_suffix() {
-        assert_eq!(waterline(LEDGER), Ok(Step::Fuse));
-        assert_eq!(admissible(LEDGER), [Step::Fuse, Step::PlanMemory, Step::Codegen]);
+        assert_eq!(waterline(LEDGER), Ok(Step::Import));
+        assert_eq!(admissible(LEDGER), Step::ALL);
+        let fuse = ported_from(Step::Fuse);
+        assert_eq!(waterline(&fuse), Ok(Step::Fuse));
+        assert_eq!(admissible(&fuse), [Step::Fuse, Step::PlanMemory, Step::Codegen]);
     }
 
     #[test]
     fn a2_steps_that_are_not_ported_are_no_waterlines() {
+        let ledger = ported_from(Step::Fuse);
         for step in Step::ALL {
-            assert_eq!(admit(LEDGER, step).is_ok(), step >= Step::Fuse, "{step}");
+            assert!(admit(LEDGER, step).is_ok(), "{step}");
+            assert_eq!(admit(&ledger, step).is_ok(), step >= Step::Fuse, "{step}");
         }
-        let refused = admit(LEDGER, Step::Legalize).expect_err("it is not ported");
+        let refused = admit(&ledger, Step::Legalize).expect_err("it is not ported");
         assert!(refused.help.expect("a way out").contains("`fuse`, `plan-memory`, `codegen`"));
+        assert!(
+            render(&ledger).contains("*native model*")
+                && render(&ledger).contains("| import | legacy graph |")
+        );
     }
 
     #[test]

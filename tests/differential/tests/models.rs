@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
-use orogen::{CompileOptions, Model, OptIn};
+use orogen::{CompileOptions, Compiler, Model, OptIn, Step};
 use orogen_differential::{Case, Executor, Legacy, Way, compare};
 
 /// Largest error, relative to the largest magnitude of an output.
@@ -27,6 +27,10 @@ fn main() {
         }
         if let Legacy::Refuses(code) = case.legacy {
             trials.push(trial(format!("{}/legacy refuses", case.folder), move || refuses(case, code)));
+        }
+        if case.legacy == Legacy::Runs {
+            trials
+                .push(trial(format!("{}/one plan at every waterline", case.folder), move || one_plan(case)));
         }
         trials.push(trial(format!("{}/same bytes twice", case.folder), move || same_bytes(case)));
         trials.push(trial(format!("{}/eight threads", case.folder), move || eight_threads(case)));
@@ -81,6 +85,23 @@ fn refuses(case: &Case, code: &str) -> Result<()> {
     let first = error.iter().find(|it| it.code == code).with_context(|| format!("other errors: {error}"))?;
     let help = first.help.as_deref().unwrap_or_default();
     ensure!(help.contains("dataflow-ir"), "the help does not say how to opt in: {first}");
+    Ok(())
+}
+
+/// Wherever a static model is translated to the dataflow IR, its plan is that of the import into it.
+fn one_plan(case: &Case) -> Result<()> {
+    let (compiler, model) = (Compiler::standard(), Model::open(case.model())?);
+    let reference = case.references()?.into_iter().next().context("a reference")?;
+    let plan = |line: Step| {
+        let options = Executor::Jit(Way::Waterline(line)).options(case.states, &model, &reference)?;
+        let (lowered, report) = compiler.lower(&model, &options, Step::PlanMemory)?;
+        ensure!(report.entered == Some(line), "it entered the dataflow IR above {:?}", report.entered);
+        Ok(lowered.print(compiler.ops()))
+    };
+    let native = plan(Step::Import)?;
+    for line in Executor::waterlines() {
+        ensure!(plan(line)? == native, "at waterline `{line}` the plan is another one");
+    }
     Ok(())
 }
 

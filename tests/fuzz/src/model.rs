@@ -4,7 +4,7 @@ use crate::compare::{data, input};
 use crate::outcome::Outcome;
 use crate::setup::Setup;
 use crate::{mutate, plans};
-use orogen::{CompileOptions, Entry, Library, Lowered, Model, OptIn, Step};
+use orogen::{CompileOptions, Library, Lowered, Model, OptIn, Step};
 use orogen_abi::signature::{Dim, Function};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::generate::Random;
@@ -78,8 +78,7 @@ pub(crate) fn run(setup: &Setup, bytes: &[u8]) -> Outcome {
         nodes.iter().all(|it| !JUMPS.contains(&it.op_type.as_str()))
     });
     let flow =
-        CompileOptions { opt_in: OptIn::DataflowIr, entry: Entry::Native, ..CompileOptions::default() };
-    let flow = CompileOptions { verify: true, threads: 1, ..flow };
+        CompileOptions { opt_in: OptIn::DataflowIr, verify: true, threads: 1, ..CompileOptions::default() };
     let legacy = CompileOptions { opt_in: OptIn::Legacy, ..flow.clone() };
     let module = match setup.compiler.lower(&model, &flow, Step::Import) {
         Ok((Lowered::Flow(module), _)) => module,

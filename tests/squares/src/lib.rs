@@ -1,21 +1,26 @@
-//! Commuting squares: a ported step against its legacy form, on generated graphs.
+//! Commuting squares: each step of the pipeline on the dataflow IR against its legacy form.
 //!
 //! ```text
-//!  graph ──legacy pass──▶ graph
+//!  graph ──legacy step──▶ graph
 //!    │ translate            │ translate
 //!    ▼                      ▼
-//!  flow  ──flow pass────▶ flow
+//!  flow  ──flow step────▶ flow
 //! ```
 //!
-//! Both ways around must compute the same, by the reference interpreter; what more each square asks stands with it.
-//! The ledger names its squares; [`SQUARES`] is what there is.
+//! Subjects are programs that a seed generates, and model files. What runs is what users run: the passes of a
+//! [`orogen::Compiler`], by step. The ledger names its squares; [`SQUARES`] is what there is, each with the sense in which
+//! both ways around agree. Where a program is tame, what the new way computes is compared with what the program means too,
+//! by the reference interpreter.
 //!
-//! Modules in reading order: `random`, `generate`, `square`.
+//! `cargo test` checks the same thousand seeds each time, `cargo run --release -p orogen-squares` others without end.
+//!
+//! Modules in reading order: `generate`, `subject`, `square`, `results`.
 
 mod generate;
-mod random;
+mod results;
 mod square;
+mod subject;
 
 pub use generate::{Sample, sample};
-pub use random::Random;
-pub use square::{SQUARES, Square};
+pub use square::{Agreement, Finding, Harness, PlanFn, SQUARES, Square, check};
+pub use subject::Subject;

@@ -1,183 +1,249 @@
 //! The squares.
 
-use crate::Sample;
-use orogen_ir::flow::{Module, Rhs};
-use orogen_ir::graph::{Graph, NodeKind};
+use crate::results::{meant, of_module, same};
+use crate::subject::Subject;
+use orogen::{Compiler, Step};
+use orogen_ir::diag::Diagnostics;
+use orogen_ir::flow::{Module, Rhs, difference};
+use orogen_ir::graph::Graph;
 use orogen_ir::ops::OpRegistry;
-use orogen_ir::plan::CallPlan;
+use orogen_ir::plan::{CallPlan, PlanModule, print_plan, prove_module};
 use orogen_ir::shape::Env;
 use orogen_ir::types::TensorData;
-use orogen_passes::manager::{Ir, Pass, PassCx};
-use orogen_passes::rules::legalize::LegalizeTable;
+use orogen_passes::manager::Ir;
 use orogen_passes::{bridge, flow, graph};
-use orogen_reference::{Value, eval_function, eval_graph, eval_plan};
-use std::fmt::{Debug, Display};
+use orogen_reference::eval_plan;
 
 /// The function that a graph becomes.
 const MAIN: &str = "main";
 
+/// In which sense both ways around agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agreement {
+    /// They give the same program, binding by binding.
+    Structural,
+    /// The new way may do better, and this is how.
+    Refining(&'static str),
+}
+
 /// A step on both IRs, compared.
 #[derive(Clone, Copy, Debug)]
 pub struct Square {
+    /// The step.
+    pub step: Step,
     /// Name in the ledger.
     pub name: &'static str,
-    /// In which sense both agree beyond what they compute.
-    pub agreement: &'static str,
-    /// Compares both ways around on one graph.
-    pub check: fn(&OpRegistry, &Sample) -> Result<(), String>,
+    /// In which sense both agree.
+    pub agreement: Agreement,
 }
 
-/// Every square.
+/// Every square, top to bottom.
 pub const SQUARES: &[Square] = &[
-    Square { name: "fuse", agreement: "the flow pass leaves no more kernel calls", check: fuse },
-    Square { name: "plan_memory", agreement: "the flow pass needs no more memory", check: plan_memory },
+    Square {
+        step: Step::Import,
+        name: "import",
+        agreement: Agreement::Refining("loops stay loops, which the static graph unrolls"),
+    },
+    Square { step: Step::Canonicalize, name: "canonicalize", agreement: Agreement::Structural },
+    Square { step: Step::FoldConstants, name: "fold_constants", agreement: Agreement::Structural },
+    Square { step: Step::Simplify, name: "simplify", agreement: Agreement::Structural },
+    Square { step: Step::Layout, name: "layout", agreement: Agreement::Structural },
+    Square { step: Step::Legalize, name: "legalize", agreement: Agreement::Structural },
+    Square { step: Step::Fuse, name: "fuse", agreement: Agreement::Structural },
+    Square {
+        step: Step::PlanMemory,
+        name: "plan_memory",
+        agreement: Agreement::Refining("outputs are allocated where they are first written"),
+    },
 ];
 
-/// Before fusion, after fusion on either side: one result, and no more kernel calls on the new side.
-fn fuse(ops: &OpRegistry, sample: &Sample) -> Result<(), String> {
-    let legal = legalized(ops, &sample.graph)?;
-    let expected = eval_graph(ops, &sample.graph, &sample.inputs).map_err(text)?;
+/// The planner of the dataflow IR.
+pub type PlanFn = fn(&OpRegistry, &Module) -> Result<PlanModule, Diagnostics>;
 
-    let mut fused = legal.clone();
-    graph::Fuse.run(&mut fused, &mut PassCx::new(ops)).map_err(text)?;
-    Ir::verify(&fused, ops).map_err(text)?;
-    let old = translated(ops, &fused)?;
-
-    let mut new = translated(ops, &legal)?;
-    flow::Fuse.run(&mut new, &mut PassCx::new(ops)).map_err(text)?;
-    Ir::verify(&new, ops).map_err(text)?;
-
-    same("legacy pass, then translation", &run(ops, &old, sample)?, &expected)?;
-    same("translation, then flow pass", &run(ops, &new, sample)?, &expected)?;
-    let (before, after) = (calls(&old), calls(&new));
-    if after > before {
-        return Err(format!("{after} kernel calls on the flow side, {before} on the legacy side"));
-    }
-    Ok(())
+/// What is compared.
+#[derive(Debug)]
+pub struct Harness {
+    /// Its passes are the steps.
+    pub compiler: Compiler,
+    /// The last step of the dataflow IR.
+    pub plan: PlanFn,
 }
 
-/// The plans of both sides: one result, and no more memory on the new side.
-fn plan_memory(ops: &OpRegistry, sample: &Sample) -> Result<(), String> {
-    let mut legal = legalized(ops, &sample.graph)?;
-    graph::Fuse.run(&mut legal, &mut PassCx::new(ops)).map_err(text)?;
-    let expected = eval_graph(ops, &sample.graph, &sample.inputs).map_err(text)?;
-
-    let old = graph::plan_memory(&legal, MAIN, &[]).map_err(text)?;
-    let module = translated(ops, &legal)?;
-    let plans = flow::plan_memory(ops, &module, &[]).map_err(text)?;
-    let new = plans.entry().ok_or("the plans have no entry")?;
-
-    same("plan of the graph", &eval_plan(&old, &sample.inputs).map_err(text)?, &expected)?;
-    same("plan of the module", &eval_plan(new, &sample.inputs).map_err(text)?, &expected)?;
-    let (before, after) = (bytes(&old)?, bytes(new)?);
-    if after > before {
-        return Err(format!("{after} bytes on the flow side, {before} on the legacy side"));
-    }
-    Ok(())
-}
-
-fn legalized(ops: &OpRegistry, graph: &Graph) -> Result<Graph, String> {
-    let mut legal = graph.clone();
-    let mut cx = PassCx::new(ops);
-    graph::Legalize::new(LegalizeTable::standard(ops)).run(&mut legal, &mut cx).map_err(text)?;
-    Ir::verify(&legal, ops).map_err(text)?;
-    match legal.order().iter().find(|id| matches!(legal[**id].kind, NodeKind::Op { .. })) {
-        Some(id) => Err(format!("an operator is left: {:?}", legal[*id].kind)),
-        None => Ok(legal),
+impl Default for Harness {
+    /// What users run.
+    fn default() -> Self {
+        Harness { compiler: Compiler::standard(), plan: |ops, module| flow::plan_memory(ops, module, &[]) }
     }
 }
 
-fn translated(ops: &OpRegistry, graph: &Graph) -> Result<Module, String> {
-    let module = bridge::translate(graph, ops).map_err(text)?;
-    Ir::verify(&module, ops).map_err(text)?;
-    Ok(module)
+/// A square that does not commute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Which square.
+    pub square: &'static str,
+    /// What differs.
+    pub what: String,
 }
 
-fn entry(module: &Module) -> Result<&str, String> {
-    Ok(module.entry().ok_or("the module has no function")?.0)
+/// Checks every square on a subject, from the top down.
+///
+/// # Errors
+/// The squares that do not commute.
+pub fn check(harness: &Harness, subject: &Subject) -> Result<(), Vec<Finding>> {
+    let mut found = Vec::new();
+    let meaning = match meant(harness.compiler.ops(), subject) {
+        Some(Ok(meaning)) if subject.is_tame => Some(meaning),
+        _ => None,
+    };
+    let mut meaning = meaning.as_deref();
+    let mut graph = subject.graph.clone();
+    for square in SQUARES {
+        let run = Run { harness, subject, square, meaning };
+        match run.check(&graph) {
+            Ok(Some(below)) => graph = below,
+            // Both ways refuse the program, for the same reasons.
+            Ok(None) => break,
+            Err(what) => {
+                found.push(Finding { square: square.name, what });
+                // The squares below start from what the legacy path gives, which may be what is wrong.
+                meaning = None;
+                match run.legacy(&graph) {
+                    Ok(below) => graph = below,
+                    Err(_) => break,
+                }
+            }
+        }
+    }
+    if found.is_empty() { Ok(()) } else { Err(found) }
 }
 
-fn run(ops: &OpRegistry, module: &Module, sample: &Sample) -> Result<Vec<TensorData>, String> {
-    let args: Vec<Value> = sample.inputs.iter().cloned().map(Value::from).collect();
-    let outputs = eval_function(ops, module, entry(module)?, &args).map_err(text)?;
-    let tensor = |it: &Value| it.as_tensor().cloned().ok_or_else(|| "an output is no tensor".to_string());
-    outputs.iter().map(tensor).collect()
+/// One square on one subject.
+struct Run<'a> {
+    harness: &'a Harness,
+    subject: &'a Subject,
+    square: &'a Square,
+    /// What the program computes, when rounding does not show in it.
+    meaning: Option<&'a [TensorData]>,
 }
 
-/// Kernel calls that the program holds.
-fn calls(module: &Module) -> usize {
-    let bindings = module
-        .functions()
-        .flat_map(|(_, function)| function.live_bindings().into_iter().map(|it| &function[it].rhs));
-    bindings.filter(|it| matches!(it, Rhs::Call { .. })).count()
+impl Run<'_> {
+    fn ops(&self) -> &OpRegistry {
+        self.harness.compiler.ops()
+    }
+
+    /// The graph below the step, given the one above it.
+    fn legacy(&self, above: &Graph) -> Result<Graph, Diagnostics> {
+        let mut below = above.clone();
+        self.harness.compiler.graph_step(&mut below, self.square.step)?;
+        Ok(below)
+    }
+
+    /// The graph below the step when the square commutes; `None` when both ways refuse the program.
+    fn check(&self, above: &Graph) -> Result<Option<Graph>, String> {
+        match self.square.step {
+            Step::Import => self.import(above).map(|()| Some(above.clone())),
+            Step::PlanMemory => self.plan_memory(above).map(|()| None),
+            _ => self.step(above),
+        }
+    }
+
+    fn step(&self, above: &Graph) -> Result<Option<Graph>, String> {
+        let mut new = self.translated(above)?;
+        let old = self.legacy(above);
+        let outcome = self.harness.compiler.flow_step(&mut new, self.square.step);
+        let below = match (old, outcome) {
+            (Ok(below), Ok(_)) => below,
+            (Err(old), Err(new)) => {
+                let codes = |it: &Diagnostics| it.iter().map(|it| it.code).collect::<Vec<_>>();
+                let (old, new) = (codes(&old), codes(&new));
+                return if old == new { Ok(None) } else { Err(format!("refused with {old:?} and {new:?}")) };
+            }
+            (Err(old), Ok(_)) => return Err(format!("the legacy step alone refuses it: {old}")),
+            (Ok(_), Err(new)) => return Err(format!("the flow step alone refuses it: {new}")),
+        };
+        Ir::verify(&below, self.ops()).map_err(|it| format!("the legacy step: {it}"))?;
+        Ir::verify(&new, self.ops()).map_err(|it| format!("the flow step: {it}"))?;
+        let old = self.translated(&below)?;
+        if let Some(difference) = difference(&old, &new) {
+            return Err(difference);
+        }
+        self.means("the flow step", || of_module(self.ops(), &new, self.inputs()))?;
+        Ok(Some(below))
+    }
+
+    /// The importers: one program, and one answer to each part of it.
+    fn import(&self, graph: &Graph) -> Result<(), String> {
+        if let Some(said) = &self.subject.said {
+            return Err(said.clone());
+        }
+        let old = self.translated(graph)?;
+        let mut new = self.subject.module.clone();
+        let ran = self.harness.compiler.flow_step(&mut new, Step::Import);
+        ran.map_err(|it| it.to_string())?;
+        Ir::verify(&new, self.ops()).map_err(|it| format!("the importer: {it}"))?;
+        let is_loop = |it: &Rhs| matches!(it, Rhs::While { .. });
+        let loops = new.functions().any(|(_, it)| it.live_bindings().iter().any(|id| is_loop(&it[*id].rhs)));
+        match (loops, difference(&old, &new)) {
+            (false, Some(difference)) => return Err(difference),
+            (true, None) => return Err("a loop is no loop".to_string()),
+            _ => {}
+        }
+        self.means("the importer", || of_module(self.ops(), &new, self.inputs()))
+    }
+
+    /// The planners: one plan, up to when outputs are allocated.
+    fn plan_memory(&self, graph: &Graph) -> Result<(), String> {
+        let text = |it: Diagnostics| it.to_string();
+        let old = graph::plan_memory(graph, MAIN, &[]).map_err(text)?;
+        let mut plans = (self.harness.plan)(self.ops(), &self.translated(graph)?).map_err(text)?;
+        prove_module(&mut plans).map_err(|it| format!("the plan of the module breaks a law: {it}"))?;
+        let new = plans.entry().ok_or("the plans have no entry")?;
+        if let Some(line) = first_difference(&old, new) {
+            return Err(line);
+        }
+        let (before, after) = (bytes(&old)?, bytes(new)?);
+        if after > before {
+            return Err(format!("{after} bytes on the flow side, {before} on the legacy side"));
+        }
+        self.means("the plan", || eval_plan(new, self.inputs()).map_err(|it| it.to_string()))
+    }
+
+    fn translated(&self, graph: &Graph) -> Result<Module, String> {
+        let module = bridge::translate(graph, self.ops()).map_err(|it| format!("the translation: {it}"))?;
+        Ir::verify(&module, self.ops()).map_err(|it| format!("the translation: {it}"))?;
+        Ok(module)
+    }
+
+    fn inputs(&self) -> &[TensorData] {
+        self.subject.inputs.as_deref().unwrap_or_default()
+    }
+
+    /// Compares what is computed with what the program means, where that can be said.
+    fn means(&self, what: &str, compute: impl Fn() -> Result<Vec<TensorData>, String>) -> Result<(), String> {
+        let Some(meaning) = self.meaning else { return Ok(()) };
+        let result = compute().and_then(|it| same(&it, meaning));
+        result.map_err(|it| format!("{what} computes something else: {it}"))
+    }
+}
+
+/// The first line in which two plans differ, up to when outputs are allocated.
+fn first_difference(old: &CallPlan, new: &CallPlan) -> Option<String> {
+    let (old, new) = (print_plan(old).text, print_plan(new).text);
+    let steps = |text: &'_ str| -> Vec<String> {
+        let allocation = |it: &&str| it.trim_start().starts_with("alloc %out");
+        text.lines().filter(|it| !allocation(it)).map(str::to_owned).collect()
+    };
+    let (old, new) = (steps(&old), steps(&new));
+    let differs = old.iter().zip(&new).find(|(old, new)| old != new);
+    match differs {
+        Some((old, new)) => Some(format!("`{old}` of the graph's plan is `{new}`")),
+        None if old.len() != new.len() => Some(format!("{} lines of plan and {}", old.len(), new.len())),
+        None => None,
+    }
 }
 
 /// Memory beside inputs, outputs and constants.
 fn bytes(plan: &CallPlan) -> Result<i64, String> {
     let sizes = plan.arenas.iter().map(|it| plan.shapes.eval(it.bytes, &Env::default()));
     sizes.sum::<Option<i64>>().ok_or_else(|| "the size of an arena is not constant".to_string())
-}
-
-/// Fusion keeps intermediate values that were rounded to f32 before, so results may differ in the last bits.
-fn same(what: &str, got: &[TensorData], expected: &[TensorData]) -> Result<(), String> {
-    const TOLERANCE: f64 = 1e-5;
-    if got.len() != expected.len() {
-        return Err(format!("{what}: {} outputs instead of {}", got.len(), expected.len()));
-    }
-    for (i, (a, b)) in got.iter().zip(expected).enumerate() {
-        if a.dims() != b.dims() {
-            return Err(format!("{what}: output {i} is {:?} instead of {:?}", a.dims(), b.dims()));
-        }
-        let magnitude =
-            b.to_f64().into_iter().filter(|it| it.is_finite()).fold(1.0f64, |m, it| m.max(it.abs()));
-        for (j, (x, y)) in a.to_f64().into_iter().zip(b.to_f64()).enumerate() {
-            let equal = x == y || (x.is_nan() && y.is_nan()) || (x - y).abs() <= TOLERANCE * magnitude;
-            if !equal {
-                return Err(format!("{what}: element {j} of output {i} is {x} instead of {y}"));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn text(error: impl Display + Debug) -> String {
-    error.to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sample;
-
-    #[test]
-    fn generated_graphs_give_fusion_and_planning_something_to_do() {
-        let ops = OpRegistry::standard();
-        let (mut merged, mut planned) = (0, 0);
-        for seed in 0..200 {
-            let sample = sample(seed, &ops).expect("a legal graph");
-            let legal = legalized(&ops, &sample.graph).expect("every operator here has a kernel");
-            let mut fused = legal.clone();
-            graph::Fuse.run(&mut fused, &mut PassCx::new(&ops)).expect("fusion cannot fail");
-            let count = |graph: &Graph| calls(&translated(&ops, graph).expect("a legal graph"));
-            merged += usize::from(count(&fused) < count(&legal));
-            planned += usize::from(
-                bytes(&graph::plan_memory(&fused, MAIN, &[]).expect("a plan")).expect("static") > 0,
-            );
-        }
-        assert!(merged >= 50, "fusion merged something in {merged} graphs only");
-        assert!(planned >= 30, "{planned} graphs only need memory");
-    }
-
-    #[test]
-    fn a_wrong_number_a_wrong_shape_and_a_missing_output_are_noticed() {
-        use orogen_ir::types::DType;
-        let of =
-            |dims: &[u64], values: &[f64]| TensorData::from_f64(DType::F32, dims, values.iter().copied());
-        let right = [of(&[2], &[1.0, 2.0])];
-        assert_eq!(same("", &right, &right), Ok(()));
-        assert!(same("", &[of(&[2], &[1.0, 2.1])], &right).is_err());
-        assert!(same("", &[of(&[2, 1], &[1.0, 2.0])], &right).is_err());
-        assert!(same("", &[of(&[2], &[1.0, f64::NAN])], &right).is_err());
-        assert!(same("", &[], &right).is_err());
-    }
 }

@@ -161,8 +161,11 @@ fn model(args: &InspectArgs) -> Result<ExitCode, Failure> {
     let model = compiler.open(&args.model)?;
     // The dataflow IR holds every model, so it is the one to look at; what the model is compiled with is another
     // matter.
-    let options =
-        CompileOptions { opt_in: OptIn::DataflowIr, entry: Entry::Native, ..CompileOptions::default() };
+    let options = CompileOptions {
+        opt_in: OptIn::DataflowIr,
+        entry: Entry::Above(Step::Import),
+        ..CompileOptions::default()
+    };
     let (lowered, report) = compiler.lower(&model, &options, Step::Import)?;
     let Lowered::Flow(module) = &lowered else {
         return Err(Failure::Usage("the model did not enter the dataflow IR".to_string()));

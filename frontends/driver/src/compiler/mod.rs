@@ -14,8 +14,8 @@ use orogen_codegen::CodegenOptions;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::Module;
 use orogen_ir::graph::Graph;
-use orogen_ir::ops::OpRegistry;
-use orogen_passes::manager::{Instrument, PassInfo, Pipeline, Step};
+use orogen_ir::ops::{Budget, Folding, Limits, OpRegistry};
+use orogen_passes::manager::{Instrument, PassCx, PassInfo, Pipeline, Report, Step};
 use orogen_passes::rewrite::{AnyRule, RuleSet};
 use std::path::Path;
 
@@ -67,6 +67,27 @@ impl Compiler {
     /// The passes of the dataflow path, in order.
     pub fn flow_passes(&self) -> impl Iterator<Item = PassInfo> {
         self.flow.passes()
+    }
+
+    /// Runs the passes of one step on a legacy graph, with the usual budget.
+    ///
+    /// # Errors
+    /// What a pass says.
+    pub fn graph_step(&self, graph: &mut Graph, step: Step) -> Result<Report, Diagnostics> {
+        self.graph.run(graph, &mut self.pass_cx(), &mut [], |it| it == step)
+    }
+
+    /// Runs the passes of one step on a module of the dataflow IR, with the usual budget.
+    ///
+    /// # Errors
+    /// What a pass says.
+    pub fn flow_step(&self, module: &mut Module, step: Step) -> Result<Report, Diagnostics> {
+        self.flow.run(module, &mut self.pass_cx(), &mut [], |it| it == step)
+    }
+
+    fn pass_cx(&self) -> PassCx<'_> {
+        let folding = Folding { evaluator: Some(&self.evaluator), budget: Budget::new(Limits::default()) };
+        PassCx::new(&self.ops).with_folding(folding)
     }
 
     /// Opens a model file with the first frontend that knows it.

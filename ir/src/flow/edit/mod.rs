@@ -4,7 +4,8 @@
 //! * **E1** A dataflow block takes nothing with effects but the possibility to abort, and no control flow (laws F4, F5).
 //! * **E2** What replaces a value is its operand everywhere; uses are counted exactly, at any time.
 //! * **E3** A value that is used outside of the block that defines it is of scope `Region` (law F3).
-//! * **E4** A function declares the effects of what is put into it (law F12).
+//! * **E4** A function declares the effects of what is put into it (law F12). One that declared no more than it had declares
+//!   no more than is left.
 //! * **E5** A binding has types when it is there, and a check in front of it for each equality that they need (law F6).
 //! * **E6** An edit takes as long as what it changes: an operand, a use, a result.
 

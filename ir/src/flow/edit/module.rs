@@ -2,6 +2,7 @@
 
 use super::Editor;
 use crate::diag::Diagnostic;
+use crate::flow::declared::Declared;
 use crate::flow::infer::region_effects;
 use crate::flow::{Definition, Function, Module, Parameter, Region, Rhs, Scope, Value, ValueDef, ValueId};
 use crate::kernel::Kernel;
@@ -52,11 +53,13 @@ impl Module {
                 continue;
             };
             let mut taken = std::mem::replace(function, Function::stand_in(function));
-            let (shapes, constants, declared) = (&mut self.shapes, &mut self.constants, taken.effects);
+            let declared = Declared::of(ops, &self.definitions, &taken);
+            let (shapes, constants) = (&mut self.shapes, &mut self.constants);
             let mut editor = Editor::new(ops, shapes, constants, &mut self.definitions, &mut taken);
             result = edit(&mut editor);
             editor.finish();
-            more |= taken.effects != declared;
+            declared.settle(ops, &self.definitions, &mut taken);
+            more |= !declared.effects().contains(taken.effects);
             self.definitions[at] = Definition::Function(taken);
             if result.is_err() {
                 break;
