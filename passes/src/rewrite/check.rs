@@ -190,7 +190,11 @@ impl<'a> Checker<'a> {
     /// A name that may be bound here, or an expression.
     fn bound_or(&mut self, expr: &Expr, sort: Sort, span: &Span) {
         match expr {
+            Expr::Name(name) if self.rule().spelling(*name) == "_" => {}
             Expr::Name(name) => self.bind(*name, sort),
+            Expr::List(items) if sort == Sort::List => {
+                items.iter().for_each(|it| self.item_pattern(it, span))
+            }
             expr => self.expect(expr, sort, span),
         }
     }
@@ -540,6 +544,10 @@ impl<'a> Checker<'a> {
             Function::Type => {
                 self.operand(&args[0], span);
                 DType
+            }
+            Function::Scalar => {
+                self.operand(&args[0], span);
+                Sort::Float
             }
             Function::Len => {
                 let sort = self.expr(&args[0], span);

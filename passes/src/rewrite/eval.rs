@@ -168,6 +168,10 @@ fn call(rewriter: &mut dyn Rewriter, env: &Env, function: Function, args: &[Expr
             int(rewriter, uses)
         }
         Function::Type => Some(Bound::DType(rewriter.ty(operand(env, &args[0])?).as_tensor()?.dtype)),
+        Function::Scalar => {
+            let data = rewriter.constant(operand(env, &args[0])?)?;
+            (data.len() == 1 && !data.dtype().is_only_moved()).then(|| Bound::Float(data.get_f64(0)))
+        }
         Function::Bits => match eval(rewriter, env, &args[0])? {
             Bound::DType(it) => int(rewriter, it.bits() as usize),
             _ => None,

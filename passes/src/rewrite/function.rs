@@ -47,6 +47,8 @@ table! {
         Bits, "bits", 1;
         /// The element type of a value.
         Type, "type", 1;
+        /// The number that a constant of one element is.
+        Scalar, "scalar", 1;
         /// Number of members of a list, or of operands.
         Len, "len", 1;
         /// The permutation that undoes another one.

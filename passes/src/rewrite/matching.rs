@@ -215,11 +215,17 @@ impl<'a> Matcher<'a> {
 
     /// A name that means nothing yet is bound; all else must be known to be equal.
     fn bind_or_equal(&mut self, expr: &Expr, found: Bound, env: &mut Env) -> Option<()> {
-        if let Expr::Name(name) = expr
-            && env.get(*name).is_none()
-        {
-            env.set(*name, found);
-            return Some(());
+        match expr {
+            Expr::Name(name) if self.rule.spelling(*name) == "_" => return Some(()),
+            Expr::Name(name) if env.get(*name).is_none() => {
+                env.set(*name, found);
+                return Some(());
+            }
+            Expr::List(items) => {
+                let Bound::List(found) = found else { return None };
+                return self.items(items, &found, env);
+            }
+            _ => {}
         }
         let wanted = eval(self.rewriter, env, expr)?;
         related(self.rewriter, Compare::Eq, &wanted, &found).is_always().then_some(())

@@ -11,6 +11,17 @@ const SHIPPED: [&str; 3] = [
 ];
 
 #[test]
+fn rules_for_saturation_are_read_again_too() {
+    let ops = OpRegistry::standard();
+    let text = include_str!("../../rules/explore.rules");
+    for rule in parse_explored(text, &ops).unwrap_or_else(|found| panic!("{found}")) {
+        let printed = print(&rule);
+        let again = parse_explored(&printed, &ops).unwrap_or_else(|found| panic!("{printed}\n{found}"));
+        assert_eq!(print(&again[0]), printed);
+    }
+}
+
+#[test]
 fn r7_what_is_printed_is_read_again() {
     let ops = OpRegistry::standard();
     for text in SHIPPED {
