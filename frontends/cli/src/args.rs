@@ -425,6 +425,10 @@ pub(crate) struct ReduceArgs {
 pub(crate) struct RulesArgs {
     /// A file of rules to check [default: list those that the compiler has]
     pub(crate) file: Option<PathBuf>,
+    /// Prove each rule that is text for all sizes, and print a table; one that is neither proven nor says why it is not
+    /// is a failure.
+    #[arg(long)]
+    pub(crate) prove: bool,
     #[command(flatten)]
     pub(crate) plugins: PluginArgs,
 }

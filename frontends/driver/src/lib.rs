@@ -81,6 +81,7 @@ pub mod passes {
 
 /// What is known per operator and per kernel: rewrite rules and lowering.
 pub mod rules {
+    pub use orogen_passes::proof::{RuleProof, Verdict};
     pub use orogen_passes::rewrite::{
         AnyRule, Bound, Match, Matcher, OpCall, Rewrite, Rewriter, Rule, RuleClass, RuleFn, RuleSet, Value,
         parse, parse_explored, print,

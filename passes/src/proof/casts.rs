@@ -2,7 +2,7 @@
 
 use super::cases::Step;
 use super::normal::Normal;
-use super::poly::{Atom, Fun, Poly, Ring};
+use super::poly::{Atom, Factor, Fun, Poly, Ring};
 use super::ratio::Ratio;
 use orogen_ir::types::{DType, Kind};
 use std::rc::Rc;
@@ -28,13 +28,49 @@ impl Normal<'_> {
                 true => self.over(value, target),
                 false => Ok(opaque(from)),
             },
-            (Ring::Int(_), Ring::Int(_)) => match to.width() <= from.width() || self.fits(value, from) {
+            (Ring::Int(_), Ring::Int(_)) if to.width() <= from.width() => self.narrowed_sum(value, to),
+            (Ring::Int(_), Ring::Int(_)) => match self.fits(value, from) {
                 true => self.over(value, target),
                 false => Ok(opaque(from)),
             },
             (_, Ring::Exact(_)) if to.is_float() => Ok(self.exact_cast(from, to, value)),
             _ => Ok(opaque(from)),
         }
+    }
+
+    /// The low bits of a sum are the sum of low bits: what was widened inside is what it was.
+    fn narrowed_sum(&mut self, value: &Poly, to: DType) -> Step<Poly> {
+        let ring = Ring::Int(to);
+        let mut out = Poly::zero(ring);
+        for term in &value.terms {
+            let widened = |atom: &Atom| match atom {
+                Atom::Apply(Fun::Cast(_), from, args) if from.is_int() && from.width() >= to.width() => {
+                    Some(args[0].clone())
+                }
+                _ => None,
+            };
+            let mut body = term.clone();
+            body.axes.clear();
+            body.coefficient = body.coefficient.wrapped(to)?;
+            let (inside, rest) = body.factors.into_iter().partition(|it| widened(&it.0).is_some());
+            body.factors = rest;
+            if body.coefficient.is_zero() {
+                continue;
+            }
+            let mut product = Poly { ring, terms: vec![body] };
+            let inside: Vec<Factor> = inside;
+            for (atom, power) in inside {
+                let inner = widened(&atom).map(|it| self.narrowed_sum(&it, to)).transpose()?;
+                let power = u32::try_from(power).unwrap_or(0);
+                if let Some(inner) = inner {
+                    let whole = self.power(&inner, power)?;
+                    product = self.mul(&product, &whole)?;
+                }
+            }
+            let product = if term.axes.is_empty() { product } else { self.sum(&term.axes, &product)? };
+            out = self.add(&out, &product)?;
+        }
+        Ok(out)
     }
 
     /// The same sum in another ring.
@@ -53,7 +89,7 @@ impl Normal<'_> {
     }
 
     /// A conversion to a float, bit by bit: one of what a conversion left as it was is one of that.
-    fn exact_cast(&mut self, from: DType, to: DType, value: &Rc<Poly>) -> Poly {
+    pub(super) fn exact_cast(&mut self, from: DType, to: DType, value: &Rc<Poly>) -> Poly {
         if let Some(Atom::Apply(Fun::Cast(_), first, inner)) = value.as_atom().map(|it| (**it).clone())
             && from.is_float()
             && holds(first, from)
@@ -139,7 +175,7 @@ fn times(a: (i128, i128), b: (i128, i128)) -> Option<(i128, i128)> {
 }
 
 /// Whether every value of the first type is one of the second.
-fn holds(first: DType, second: DType) -> bool {
+pub(super) fn holds(first: DType, second: DType) -> bool {
     if first.compute() == second || (first.compute() == DType::F32 && second == DType::F64) {
         return first.is_float();
     }

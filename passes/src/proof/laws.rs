@@ -4,7 +4,7 @@ use super::cases::{Step, Stop};
 use super::normal::Normal;
 use super::poly::{Atom, Factor, Fun, Item, Poly, Ring, Summand};
 use super::ratio::Ratio;
-use orogen_ir::loops::{BinaryOp, CompareOp, UnaryOp};
+use orogen_ir::loops::{BinaryOp, Combine, CompareOp, UnaryOp};
 use orogen_ir::shape::Constraint;
 use orogen_ir::types::DType;
 use std::rc::Rc;
@@ -22,6 +22,9 @@ impl Normal<'_> {
         if let (Fun::Select, [cond, a, b]) = (fun, &args[..]) {
             return self.select(dtype, cond, a, b);
         }
+        if let Some(chosen) = self.over_choice(fun, dtype, &args)? {
+            return Ok(chosen);
+        }
         let ring = args.last().map_or(Ring::Exact(dtype), |it| it.ring);
         if let (Fun::Binary(op @ (BinaryOp::Max | BinaryOp::Min | BinaryOp::And | BinaryOp::Or)), [a, b]) =
             (fun, &args[..])
@@ -34,6 +37,37 @@ impl Normal<'_> {
             Ring::Real => self.apply_real(fun, args),
             Ring::Int(_) => self.apply_int(fun, dtype, ring, args),
             Ring::Exact(_) => self.apply_exact(fun, dtype, args),
+        }
+    }
+
+    /// `f(select(c, a, b)) = select(c, f(a), f(b))`.
+    fn over_choice(&mut self, fun: Fun, dtype: DType, args: &[Rc<Poly>]) -> Step<Option<Poly>> {
+        for (at, arg) in args.iter().enumerate() {
+            let Some(Atom::Apply(Fun::Select, _, choice)) = arg.as_atom().map(|it| (**it).clone()) else {
+                continue;
+            };
+            let mut sides = Vec::new();
+            for side in [&choice[1], &choice[2]] {
+                let mut args = args.to_vec();
+                args[at] = side.clone();
+                sides.push(Rc::new(self.apply_plain(fun, dtype, args)?));
+            }
+            let result = match fun {
+                Fun::Cast(to) => to,
+                Fun::Compare(_) => DType::Bool,
+                Fun::Unary(op) => op.result(dtype),
+                Fun::Binary(_) | Fun::Select => dtype,
+            };
+            return self.select(result, &choice[0], &sides[0], &sides[1]).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// What a choice by the same condition inside of one is.
+    fn chosen(&mut self, cond: &Poly, of: &Rc<Poly>, side: usize) -> Rc<Poly> {
+        match of.as_atom().map(|it| (**it).clone()) {
+            Some(Atom::Apply(Fun::Select, _, inner)) if self.same(&inner[0], cond) => inner[side].clone(),
+            _ => of.clone(),
         }
     }
 
@@ -65,6 +99,7 @@ impl Normal<'_> {
             }
             _ => {}
         }
+        let (a, b) = (&self.chosen(cond, a, 1), &self.chosen(cond, b, 2));
         if self.same(a, b) {
             return Ok((**a).clone());
         }
@@ -138,6 +173,7 @@ impl Normal<'_> {
                 let minus = self.scale(&a, Ratio::int(-1))?;
                 Ok(self.opaque(fun, DType::F64, vec![Rc::new(minus)]))
             }
+            Fun::Unary(op) if is_rounding(op) && is_rounded(&a) => Ok((*a).clone()),
             Fun::Binary(BinaryOp::Div) => {
                 let inverse = self.inverse(&args[1])?;
                 self.mul(&a, &inverse)
@@ -284,6 +320,20 @@ impl Normal<'_> {
             for term in &args[0].terms {
                 let Ratio { numerator, denominator } = term.coefficient;
                 let power = i32::try_from(numerator).map_err(|_| Stop::unknown("a power is too large"))?;
+                // e^log a = a, for positive a.
+                if let (1, [(atom, 1)], []) = (denominator, &term.factors[..], &term.axes[..])
+                    && let Atom::Apply(Fun::Unary(UnaryOp::Log), _, inner) = &**atom
+                    && cx.is_positive(&inner[0])
+                {
+                    let times = u32::try_from(numerator.unsigned_abs());
+                    let times = times.ok().filter(|it| i128::from(*it) <= MAX_EXPONENT);
+                    if let Some(times) = times {
+                        let whole = cx.power(&inner[0], times)?;
+                        let whole = if numerator < 0 { cx.inverse(&whole)? } else { whole };
+                        product = cx.mul(&product, &whole)?;
+                        continue;
+                    }
+                }
                 let coefficient = Ratio::new(1, denominator)?;
                 let inner = Poly { ring: Ring::Real, terms: vec![Summand { coefficient, ..term.clone() }] };
                 let inner = Atom::Apply(Fun::Unary(UnaryOp::Exp), DType::F64, vec![Rc::new(inner)]);
@@ -423,6 +473,11 @@ impl Normal<'_> {
             return Ok(Poly::constant(ring, Ratio::int(dtype.wrap(value).into()).wrapped(dtype)?));
         }
         match (fun, &args[..]) {
+            (Fun::Binary(BinaryOp::And | BinaryOp::Or), [a, b]) if self.same(a, b) => Ok((**a).clone()),
+            (Fun::Binary(BinaryOp::Xor), [a, b]) if self.same(a, b) => Ok(Poly::zero(ring)),
+            (Fun::Unary(UnaryOp::Abs), [a]) if !dtype.is_signed_int() || is_of(a, UnaryOp::Abs) => {
+                Ok((**a).clone())
+            }
             (Fun::Binary(BinaryOp::Div), [a, b]) if b.as_constant() == Some(Ratio::ONE) => Ok((**a).clone()),
             (Fun::Binary(BinaryOp::Pow), [a, b])
                 if b.as_constant().is_some_and(|it| (0..=MAX_EXPONENT).contains(&it.numerator)) =>
@@ -460,8 +515,13 @@ impl Normal<'_> {
                     return Ok(Poly::of(a.ring, Atom::Bool(!*value)));
                 }
             }
+            (Fun::Unary(op), [a]) if is_rounding(op) && is_rounded(a) => return Ok(whole(a)),
+            (Fun::Binary(BinaryOp::Pow), [a, b]) if is(b, 1.0) => return Ok(whole(a)),
+            (Fun::Binary(BinaryOp::Max), [a, b]) if is(b, 0.0) && is_never_negative(a) => {
+                return Ok(whole(a));
+            }
             (Fun::Unary(UnaryOp::Abs), [a]) => {
-                if unary_of(a, UnaryOp::Abs).is_some() {
+                if is_never_negative(a) {
                     return Ok(whole(a));
                 }
                 if let Some(inner) = unary_of(a, UnaryOp::Neg) {
@@ -536,6 +596,35 @@ impl Normal<'_> {
             }
         }
         Ok(self.opaque(fun, dtype, args))
+    }
+}
+
+/// Whether a value is that of a function of one operand.
+fn is_of(a: &Poly, op: UnaryOp) -> bool {
+    matches!(a.as_atom().map(|it| &**it), Some(Atom::Apply(Fun::Unary(found), _, _)) if *found == op)
+}
+
+fn is_rounding(op: UnaryOp) -> bool {
+    matches!(op, UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::Trunc)
+}
+
+/// Whether a value is one of a rounding function, which none of them changes.
+fn is_rounded(a: &Poly) -> bool {
+    matches!(a.as_atom().map(|it| &**it), Some(Atom::Apply(Fun::Unary(op), _, _)) if is_rounding(*op))
+}
+
+/// Whether a float is NaN or at least +0, bit by bit: it is never −0.
+fn is_never_negative(a: &Poly) -> bool {
+    let all = |list: &[Rc<Poly>]| list.iter().all(|it| is_never_negative(it));
+    match a.as_atom().map(|it| &**it) {
+        Some(Atom::Float(bits, _)) => !f64::from_bits(*bits).is_sign_negative(),
+        Some(Atom::Apply(Fun::Unary(op), dtype, _)) if dtype.is_float() => {
+            matches!(op, UnaryOp::Exp | UnaryOp::Sigmoid | UnaryOp::Abs | UnaryOp::Cosh)
+        }
+        Some(Atom::Apply(Fun::Binary(BinaryOp::Add | BinaryOp::Mul | BinaryOp::Div), _, args)) => all(args),
+        Some(Atom::Apply(Fun::Cast(to), from, args)) => to.is_float() && from.is_float() && all(args),
+        Some(Atom::Reduce(Combine::Sum | Combine::Product, _, value)) => is_never_negative(value),
+        _ => false,
     }
 }
 

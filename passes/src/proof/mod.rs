@@ -43,12 +43,16 @@
 //! * **B3** `a · 1 = a`, `a / 1 = a`, `a · −1 = −a`, `a + (−0) = a`, `a − 0 = a`; not `a + 0 = a`.
 //! * **B4** `a + a = 2 · a`; `a / c = a · (1/c)` for powers of two; `1/a` is the quotient.
 //! * **B5** The larger (smaller) of `a` and `a` is `a`, also where `a` is that of something and the second operand.
-//! * **B6** A choice between equal values is that value; conditions that are known choose; `not` swaps.
+//! * **B6** A choice between equal values is that value; conditions that are known choose; `not` swaps; a function of a
+//!   choice is the choice of its values; inside a choice the same condition has its answer.
 //! * **B7** A conversion to the type of a value, or back from a type that holds all values of it, changes nothing.
-//! * **B8** The greatest (least) over several axes is taken in any order and grouping.
+//! * **B8** The greatest (least) over several axes is taken in any order and grouping, and before or after a conversion
+//!   that keeps every value.
+//! * **B9** Rounding functions leave what one of them gave; `a^1 = a`; the larger of 0 and what is never negative, not
+//!   even −0, is that.
 //!
 //! Integers of a type form a ring modulo 2 to their width: sums and products are polynomials, sums over axes distribute.
-//! * **I1** The laws of commutative rings. A narrowing conversion is a homomorphism; a widening one, and one to reals, is
+//! * **I1** The laws of commutative rings. A narrowing conversion is a homomorphism, and undoes a widening one; that, and one to reals, is
 //!   where bounds show that no intermediate value wraps.
 //! * **I2** The larger and the smaller of values, and `and` and `or` of truth values, are those of a set.
 //! * **I3** Functions of numbers that are known have the value that their row in the table says.
@@ -74,16 +78,19 @@
 mod cases;
 mod casts;
 mod compose;
+mod instances;
 mod laws;
 mod normal;
 mod poly;
 mod print;
 mod ratio;
 mod refute;
+mod rules;
 mod sums;
 mod term;
 
 pub use refute::Evaluate;
+pub use rules::RuleProof;
 
 use crate::flow::Legalize;
 use crate::manager::{Pass, PassCx};
@@ -238,17 +245,19 @@ impl<'a> Prover<'a> {
             Ok(cases) => return Verdict::Proven { cases },
             Err(it) => it,
         };
-        let difference = self.evaluate.and_then(|evaluate| {
-            let (name, function) = before.entry()?;
-            let (other_name, other) = after.entry()?;
-            let symbols = bound_by_parameters(&before.shapes, function);
-            let symbols: Vec<Sym> = symbols.into_iter().collect();
-            refute::search([(before, name, function), (after, other_name, other)], &symbols, class, evaluate)
-        });
-        match difference {
+        match self.difference(before, after, class) {
             Some(difference) => Verdict::Refuted { difference, expressions: failure.expressions },
             None => Verdict::Unknown { reason: failure.reason, expressions: failure.expressions },
         }
+    }
+
+    /// A difference between the entry functions of two modules of one signature, when the evaluator finds one.
+    pub fn difference(&self, before: &Module, after: &Module, class: Class) -> Option<Difference> {
+        let (name, function) = before.entry()?;
+        let (other_name, other) = after.entry()?;
+        let symbols: Vec<Sym> = bound_by_parameters(&before.shapes, function).into_iter().collect();
+        let sides = [(before, name, function), (after, other_name, other)];
+        refute::search(sides, &symbols, class, self.evaluate?)
     }
 
     fn legalized(&self, module: &Module) -> Result<Module, String> {

@@ -1,11 +1,13 @@
 //! Sums over bound indices, and the greatest or least over them.
 
 use super::cases::Step;
+use super::casts::holds;
 use super::normal::Normal;
-use super::poly::{Atom, Item, Place, Poly, Renaming, Ring, Same, Summand};
+use super::poly::{Atom, Fun, Item, Place, Poly, Renaming, Ring, Same, Summand};
 use super::ratio::Ratio;
 use super::term::Bound;
 use orogen_ir::shape::{Atom as SizeAtom, Constraint, Dim, Sym};
+use orogen_ir::types::DType;
 use std::rc::Rc;
 
 /// Rounds of simplification of one summand.
@@ -300,7 +302,13 @@ impl Normal<'_> {
             return Ok((*one.value).clone());
         }
         if ring != Ring::Real {
-            return Ok(Poly::of(ring, Atom::Extreme(max, flat)));
+            return match self.widened_items(&flat) {
+                Some((from, to, items)) => {
+                    let inner = self.extreme(max, Ring::Exact(from), items)?;
+                    Ok(self.exact_cast(from, to, &Rc::new(inner)))
+                }
+                None => Ok(Poly::of(ring, Atom::Extreme(max, flat))),
+            };
         }
         // What all items have in common as a summand is added to the greatest of the rest.
         let (common, flat) = self.without_common(flat)?;
@@ -309,6 +317,21 @@ impl Normal<'_> {
             _ => self.scaled_extreme(flat)?,
         };
         self.add(&common, &rest)
+    }
+
+    /// Items that are all of one float type before a conversion that keeps every value: the greatest is converted.
+    fn widened_items(&mut self, items: &[Item]) -> Option<(DType, DType, Vec<Item>)> {
+        let mut types = None;
+        let mut inner = Vec::new();
+        for it in items {
+            let Atom::Apply(Fun::Cast(to), from, args) = &**it.value.as_atom()? else { return None };
+            let fits = from.is_float() && holds(*from, *to) && types.is_none_or(|it| it == (*from, *to));
+            types = fits.then_some((*from, *to));
+            types?;
+            inner.push(Item { value: args[0].clone(), ..it.clone() });
+        }
+        let (from, to) = types?;
+        Some((from, to, inner))
     }
 
     /// `max c·a = c·max a` for what is positive and common to all.

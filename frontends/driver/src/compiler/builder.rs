@@ -262,7 +262,7 @@ impl Builder {
             .pass(Step::Simplify, simplify)
             .pass(Step::Layout, layout)
             .pass(Step::Layout, flow::FoldConstants::after_rules())
-            .pass(Step::Legalize, flow::Legalize::new(table))
+            .pass(Step::Legalize, flow::Legalize::new(table.clone()))
             .pass(Step::Fuse, flow::Fuse);
         if explore {
             note(on_flow.insert(Place::after("simplify"), Explore::standard(&ops)));
@@ -294,6 +294,7 @@ impl Builder {
             instruments,
             codegen,
             rules,
+            table,
         })
     }
 }

@@ -15,8 +15,12 @@ use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::Module;
 use orogen_ir::graph::Graph;
 use orogen_ir::ops::{Budget, Folding, Limits, OpRegistry};
+use orogen_ir::types::TensorData;
 use orogen_passes::manager::{Instrument, PassCx, PassInfo, Pipeline, Report, Step};
-use orogen_passes::rewrite::{AnyRule, RuleSet};
+use orogen_passes::proof::{Prover, RuleProof};
+use orogen_passes::rewrite::{AnyRule, Rewrite, RuleSet};
+use orogen_passes::rules::legalize::LegalizeTable;
+use orogen_reference::{Value, eval_function};
 use std::path::Path;
 
 /// Makes an instrument for one compilation.
@@ -35,6 +39,8 @@ pub struct Compiler {
     pub(crate) codegen: CodegenOptions,
     /// Sets of rewrite rules, each with the step that applies it.
     pub(crate) rules: Vec<(Step, RuleSet)>,
+    /// How operators become kernels.
+    pub(crate) table: LegalizeTable,
 }
 
 impl Compiler {
@@ -57,6 +63,19 @@ impl Compiler {
     /// The rewrite rules, in the order they are tried, each with the step that applies it.
     pub fn rules(&self) -> impl Iterator<Item = (Step, &AnyRule)> {
         self.rules.iter().flat_map(|(step, set)| set.rules().iter().map(|it| (*step, it)))
+    }
+
+    /// What a machine can show of a rule, for all sizes: with the operators of this compiler and how it lowers them. Where
+    /// no proof is found, the reference looks for a difference.
+    pub fn prove(&self, rule: &Rewrite) -> RuleProof {
+        let evaluate = |module: &Module, name: &str, args: &[TensorData]| {
+            let args: Vec<Value> = args.iter().cloned().map(Value::from).collect();
+            let results = eval_function(&self.ops, module, name, &args).map_err(|it| it.to_string())?;
+            let tensor =
+                |it: Value| it.as_tensor().cloned().ok_or_else(|| "a result is no tensor".to_owned());
+            results.into_iter().map(tensor).collect()
+        };
+        Prover::new(&self.ops).with_table(self.table.clone()).with_evaluator(&evaluate).prove_rule(rule)
     }
 
     /// The passes of the legacy path, in order.
