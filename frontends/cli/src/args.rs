@@ -14,7 +14,7 @@ const MAX_THREADS: usize = 1024;
 const EXIT_CODES: &str = "\
 Exit status:
   0  done
-  1  outputs differ from the expected ones by more than the tolerance
+  1  values differ from the expected ones by more than the tolerance (run), or a pass is blamed (bisect)
   2  wrong arguments
   3  the model cannot be compiled, or the library cannot be loaded
   4  a file cannot be read, understood or written: model, .npz, orogen.toml, output

@@ -112,6 +112,11 @@ fn bad_texts_and_bad_names_are_errors_with_places() {
     let lowered = ["run", "m.flow", "--opt-in", "dataflow-ir", "--waterline", "fuse"];
     refused(&run(&lowered), 3, &["error[D019]", "leave `--waterline` out"]);
     refused(&run(&["run", "g.graph", "--dim", "n=2"]), 3, &["error[D018]"]);
+    let kernel =
+        "kernel @k {\n  size n\n  in %x: f32[n]\n  out %y: f32[n]\n  for i < n { %y[i] = neg(%x[i]) }\n}\n";
+    std::fs::write(path.with_file_name("k.kernel"), kernel).expect("written");
+    refused(&run(&["inspect", "k.kernel"]), 2, &["this is a call plan", "`orogen print` shows it"]);
+    assert!(run(&["run", "k.kernel"]).out.starts_with("y f32 [1]: "), "a kernel runs by itself");
 }
 
 #[test]

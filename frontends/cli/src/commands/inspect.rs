@@ -168,7 +168,8 @@ fn model(args: &InspectArgs) -> Result<ExitCode, Failure> {
     };
     let (lowered, report) = compiler.lower(&model, &options, Step::Import)?;
     let Lowered::Flow(module) = &lowered else {
-        return Err(Failure::Usage("the model did not enter the dataflow IR".to_string()));
+        let message = "this is a call plan, whose text says what it takes: `orogen print` shows it";
+        return Err(Failure::Usage(message.to_string()));
     };
     let report = report.import;
     let inputs: Vec<Port> = report.inputs.iter().map(|it| Port::of_model(&module.shapes, it)).collect();
