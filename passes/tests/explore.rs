@@ -1,20 +1,23 @@
 //! Equality saturation of dataflow blocks.
 
-use orogen_ir::flow::{Module, text};
+use orogen_ir::flow::{Module, random_module, text};
 use orogen_ir::generate::Random;
 use orogen_ir::ops::OpRegistry;
+use orogen_ir::shape::Env;
 use orogen_ir::types::{DType, TensorData, Type};
 use orogen_passes::flow::egraph::{Explore, ExploreBudget, ExploreReport, RULES, Stop};
 use orogen_passes::manager::{Accuracy, Pass, PassCx};
 use orogen_passes::rewrite::{AnyRule, OpCall, Rewriter, Rule, RuleClass, RuleSet, Value, parse_explored};
 use orogen_passes::rules::apply::ApplyRules;
-use orogen_reference::eval_function;
+use orogen_reference::{EvalErrorKind, eval_function};
 use std::sync::Arc;
 
 const CASES: &str = include_str!("explore_cases.txt");
 
 /// Inputs that each program of a rule gets; the first are small numbers alone.
 const SEEDS: u64 = 6;
+/// Random programs that are explored.
+const PROGRAMS: u64 = 150;
 
 /// Rules of a text that may go in circles.
 fn rules(ops: &OpRegistry, source: &str) -> RuleSet {
@@ -268,4 +271,70 @@ fn q5_budgets_are_counts_and_results_are_the_same_each_time() {
     }
     // The fifteenth power takes five products at least; one class after the other finds six.
     assert_eq!(texts[0].1.matches("matmul(").count(), 6, "{}\n{}", texts[0].0, texts[0].1);
+}
+
+/// Random programs with dynamic sizes: `f` before is `f` after, and the laws hold.
+#[test]
+fn random_programs_compute_the_same_after_exploration() {
+    let ops = OpRegistry::standard();
+    let explore = Explore::standard(&ops);
+    let (mut changed, mut compared) = (0, 0);
+    for seed in 0..PROGRAMS {
+        let before = random_module(&ops, seed);
+        let mut after = before.clone();
+        let cx =
+            PassCx::new(&ops).with_accuracy(if seed % 2 == 0 { Accuracy::Strict } else { Accuracy::Default });
+        let report = explore.explore(&mut after, &cx).unwrap_or_else(|it| panic!("seed {seed}: {it}"));
+        after.verify(&ops).unwrap_or_else(|it| panic!("seed {seed}: {it}\n{}", text::print(&after, &ops)));
+        assert!(report.after.cost() <= report.before.cost(), "law Q4, seed {seed}: {report}");
+        changed += report.changed;
+        let (Some(Some(x)), Some(y)) = (outcome(&ops, &before), outcome(&ops, &after)) else { continue };
+        let y = y.unwrap_or_else(|| panic!("seed {seed}: it is refused after exploration"));
+        compared += 1;
+        assert_same(&x, &y, false, &format!("seed {seed}"));
+    }
+    assert!(changed > 2 && compared > 40, "{changed} changed, {compared} compared");
+}
+
+/// What a function computes with every size at 3, or that it refuses the inputs; nothing where it cannot be run.
+fn outcome(ops: &OpRegistry, module: &Module) -> Option<Option<Vec<TensorData>>> {
+    let (_, function) = module.entry()?;
+    let env: Env = module.shapes.symbols().map(|it| (it, 3)).collect();
+    let mut random = Random::new(7);
+    let inputs = function.signature().params.into_iter().map(|ty| {
+        let tensor = ty.as_tensor()?.clone();
+        let extents = tensor.dims()?.iter().map(|it| u64::try_from(module.shapes.eval(*it, &env)?).ok());
+        let dims = extents.collect::<Option<Vec<u64>>>()?;
+        Some(orogen_reference::Value::Tensor(numbers(&mut random, tensor.dtype, &dims, false)))
+    });
+    match eval_function(ops, module, "main", &inputs.collect::<Option<Vec<_>>>()?) {
+        Ok(results) => Some(Some(results.iter().filter_map(|it| it.as_tensor().cloned()).collect())),
+        Err(it) if it.kind == EvalErrorKind::CheckFailed => Some(None),
+        Err(_) => None,
+    }
+}
+
+/// Regions keep the time linear: a chain of thousands of operations takes its budget part by part.
+#[test]
+fn long_blocks_are_explored_part_by_part() {
+    let ops = OpRegistry::standard();
+    let mut body = String::from("%0 = transpose(%x) {perm = [1, 0]}\n");
+    for i in 1..1500 {
+        body += &match i % 3 {
+            0 => format!("%{i} = relu(%{})\n", i - 1),
+            1 => format!("%{i} = transpose(%{}) {{perm = [1, 0]}}\n", i - 1),
+            _ => format!("%{i} = neg(%{})\n", i - 1),
+        };
+    }
+    let source = module_of("%x: Tensor<f32, [40, 50]>", &(body + "%y = tanh(%1499)"));
+    let mut module = parse(&ops, &source);
+    let budget = ExploreBudget { region: 100, nodes: 1500, matches: 30_000, ..ExploreBudget::default() };
+    let explore = Explore::standard(&ops).with_budget(budget);
+    let report = explore.explore(&mut module, &PassCx::new(&ops)).expect("it explores");
+    module.verify(&ops).unwrap_or_else(|it| panic!("{it}"));
+    assert_eq!(report.regions, 1501_usize.div_ceil(budget.region));
+    assert!(report.nodes <= report.regions * (budget.nodes + 100), "{report}");
+    // One transpose at most is left where two parts meet.
+    let left = text::print(&module, &ops).matches("transpose(").count();
+    assert!(left <= report.regions + 1, "{left} transposes are left\n{report}");
 }

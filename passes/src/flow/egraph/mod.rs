@@ -71,6 +71,12 @@ impl Explore {
         Explore { rules: set, budget: ExploreBudget::default() }
     }
 
+    /// The same within another budget.
+    #[must_use]
+    pub fn with_budget(self, budget: ExploreBudget) -> Self {
+        Explore { budget, ..self }
+    }
+
     /// The rules.
     pub fn rules(&self) -> &RuleSet {
         &self.rules

@@ -31,7 +31,7 @@ pub struct ExploreBudget {
 
 impl Default for ExploreBudget {
     fn default() -> Self {
-        ExploreBudget { region: 256, nodes: 4000, iterations: 12, matches: 200_000, programs: 8000 }
+        ExploreBudget { region: 256, nodes: 4000, iterations: 12, matches: 60_000, programs: 8000 }
     }
 }
 
