@@ -18,6 +18,9 @@ pub enum Element {
     BF16,
     /// A float of at most 8 bits or an integer narrower than a byte, in lanes of 32 bits.
     Narrow(DType),
+    /// So many neighbours of an integer type of 4 bits, side by side in bytes and then in a lane of 32 bits: two of 16 bits,
+    /// or four bytes.
+    Nibbles(DType, u8),
 }
 
 impl Element {
@@ -82,7 +85,8 @@ impl Element {
         match self {
             Element::Stored(storage) => storage,
             Element::BF16 => Storage::U16,
-            Element::Narrow(_) => Storage::U8,
+            Element::Narrow(_) | Element::Nibbles(_, 2) => Storage::U8,
+            Element::Nibbles(..) => Storage::U16,
         }
     }
 
@@ -196,6 +200,7 @@ impl Element {
             Element::BF16 if b.width() == Width::W64 => bf16::widened(b, lanes),
             Element::BF16 => b.shift(ShiftOp::Left, lanes, 16),
             Element::Narrow(dtype) => narrow::widened(b, dtype, lanes),
+            Element::Nibbles(dtype, terms) => narrow::apart(b, dtype, terms, lanes),
             Element::Stored(_) => lanes,
         }
     }
@@ -208,7 +213,8 @@ impl Element {
                 b.shift(ShiftOp::RightLogical, bits, 16)
             }
             Element::Narrow(dtype) => narrow::narrowed(b, dtype, value),
-            Element::Stored(_) => value,
+            // Constants alone are so narrow.
+            Element::Nibbles(..) | Element::Stored(_) => value,
         }
     }
 }

@@ -94,6 +94,15 @@ impl Flow<'_, '_> {
         self.div(a, by)
     }
 
+    /// Bytes of so many elements of which a byte holds some: `⌈a / in_a_byte⌉`.
+    pub(crate) fn shared(&mut self, a: Value, in_a_byte: i64) -> Value {
+        if in_a_byte == 1 {
+            return a;
+        }
+        let whole = self.round_up(a, in_a_byte);
+        self.scaled_div(whole, 1, in_a_byte)
+    }
+
     /// `⌈a / by⌉ * by` for `a >= 0`.
     pub(crate) fn round_up(&mut self, a: Value, by: i64) -> Value {
         let more = self.offset(a, by - 1);

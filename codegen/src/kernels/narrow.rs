@@ -40,6 +40,31 @@ pub(super) fn nth(b: &mut Builder, dtype: DType, bytes: VReg, i: u32) -> VReg {
     }
 }
 
+/// The integers of 4 bits in the low bytes of lanes, which are extended by zeros, as two of 16 bits or four of 8.
+pub(super) fn apart(b: &mut Builder, dtype: DType, terms: u8, lanes: VReg) -> VReg {
+    let mut part = |from: u8, to: u8| {
+        let mask = b.constant_int(0xF << from);
+        let bits = b.binary(BinaryOp::And, lanes, mask);
+        if from == to { bits } else { b.shift(ShiftOp::Left, bits, to - from) }
+    };
+    let bits = 32 / terms;
+    let parts: Vec<VReg> = (0..terms).map(|i| part(4 * i, bits * i)).collect();
+    let mut value = parts[0];
+    for part in &parts[1..] {
+        value = b.binary(BinaryOp::Or, value, *part);
+    }
+    if !dtype.is_signed_int() {
+        return value;
+    }
+    // The sign in all bits above: what a sign is at the end of its place, less what it is there.
+    let signs = b.constant_int(if bits == 8 { 0x0808_0808 } else { 0x0008_0008 });
+    let negative = b.binary(BinaryOp::And, value, signs);
+    let end = b.shift(ShiftOp::Left, negative, bits - 3);
+    let begin = b.shift(ShiftOp::Left, negative, 1);
+    let above = b.binary(BinaryOp::IntSub, end, begin);
+    b.binary(BinaryOp::Or, value, above)
+}
+
 /// Lanes whose low bytes are those of the elements.
 pub(super) fn narrowed(b: &mut Builder, dtype: DType, lanes: VReg) -> VReg {
     match dtype.float_format() {

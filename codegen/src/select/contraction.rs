@@ -23,8 +23,8 @@ const FEW_ROWS: i64 = 16;
 struct Constant {
     place: usize,
     panels: Panels,
-    /// Which of the groups it is.
-    group: i64,
+    /// Which of the groups it is, over the axes around the product.
+    group: Dim,
 }
 
 /// A matrix operand: strides along the axes of the product.
@@ -190,7 +190,8 @@ fn block_scales(
         let dims = s.program.buffers[*buffer].dims.clone();
         let elements = s.shapes.product(&dims).ok()?;
         let elements = usize::try_from(s.shapes.as_int(elements)?).ok()?;
-        panels.fits(elements).then_some((access, element, Constant { place, panels, group: 0 }))
+        let group = s.shapes.int(0);
+        panels.fits(elements).then_some((access, element, Constant { place, panels, group }))
     };
     let parts = loads.iter().map(&mut part).collect::<Option<Vec<_>>>()?;
     Some(BlockScales { length, count, parts })
@@ -214,8 +215,8 @@ impl Product {
     fn in_bytes(&self, s: &mut Selector<'_>) -> bool {
         let columns = i64::from(Tile::of(s.isa).columns(s.isa));
         let one = self.a.zero.as_ref().is_none_or(|it| it.1 == Zero::One);
-        let bytes = |it: &Matrix| it.element.bytes() == 1;
-        let signed = self.b.element == Element::Stored(Storage::I8) && self.b.zero.is_none();
+        let bytes = |it: &Matrix| matches!(it.element, Element::Stored(Storage::I8 | Storage::U8));
+        let signed = are_signed_bytes(self.b.element) && self.b.zero.is_none();
         s.isa.has_byte_dot()
             && self.arithmetic == Arithmetic::Pairs
             && bytes(&self.a)
@@ -265,11 +266,14 @@ impl Product {
             zero: it.zero.as_ref().map(|zero| zero.1),
             packing: Packing::NONE,
         };
-        let in_a_byte = if b_layout == Layout::Packed { self.in_a_byte(&self.b) } else { 1 };
+        let held = |layout, it: &Matrix| match layout {
+            Layout::Packed => packing(self.arithmetic, it.element),
+            _ => Packing::NONE,
+        };
         let gemm = Gemm {
             arithmetic: self.arithmetic,
-            a: factor(a_layout, &self.a),
-            b: Factor { packing: Packing { in_a_byte, blocks }, ..factor(b_layout, &self.b) },
+            a: Factor { packing: held(a_layout, &self.a), ..factor(a_layout, &self.a) },
+            b: Factor { packing: Packing { blocks, ..held(b_layout, &self.b) }, ..factor(b_layout, &self.b) },
             c: chain.element,
             m: fixed,
             epilogue: chain.steps(&kinds),
@@ -393,24 +397,12 @@ impl Product {
         Some((layout, s.shapes.scale(stride, matrix.element.bytes()).ok()?))
     }
 
-    /// How many elements of a constant share a byte of its panels.
-    fn in_a_byte(&self, matrix: &Matrix) -> i64 {
-        match (matrix.side, self.arithmetic, matrix.element) {
-            (Side::B, Arithmetic::Float, Element::Narrow(dtype)) => dtype.in_a_byte() as i64,
-            _ => 1,
-        }
-    }
-
     /// The panels of a constant operand.
     fn panels(&self, s: &mut Selector<'_>, matrix: &Matrix, width: i64) -> Option<Constant> {
         let is_a = matrix.side == Side::A;
         let place = s.constant_place(matrix.access.buffer)?;
         // A panel of A is widened with one zero point.
         if is_a && matrix.zero.as_ref().is_some_and(|it| it.1 == Zero::Each) {
-            return None;
-        }
-        let batched = self.outer.iter().any(|it| matrix.access.uses(it.0));
-        if batched {
             return None;
         }
         let first = s.shapes.as_int(matrix.access.rest)?;
@@ -427,14 +419,25 @@ impl Product {
         let dense = (stride, depth_stride) == (depth, 1) || (stride, depth_stride) == (1, count);
         let own = count.checked_mul(depth)?;
         let follow = dense && own > 0 && first % own == 0 && elements % own == 0;
-        let (groups, group_stride, group) = match first {
+        let batched = self.outer.iter().any(|it| matrix.access.uses(it.0));
+        let (groups, group_stride, first) = match first {
             _ if follow => (elements / own, own, first / own),
-            0 => (1, 0, 0),
+            0 if !batched => (1, 0, 0),
             _ => return None,
         };
+        let mut group = s.shapes.int(first);
+        for (axis, _) in &self.outer {
+            let Some(step) = matrix.access.of(*axis) else { continue };
+            let step = s.shapes.as_int(step).filter(|it| it % own == 0)?;
+            let axis = s.shapes.sym_dim(*axis);
+            let part = s.shapes.scale(axis, step / own).ok()?;
+            group = s.shapes.add(group, part).ok()?;
+        }
+        let in_a_byte = in_a_byte(self.arithmetic, matrix.element);
         let panels = Panels {
             element: matrix.element.bytes(),
-            in_a_byte: self.in_a_byte(matrix),
+            in_a_byte,
+            flat: (is_a || self.arithmetic.terms() > 1) && in_a_byte > 1,
             groups,
             group_stride,
             stride,
@@ -468,7 +471,7 @@ impl Product {
         let start = match layout {
             Layout::Packed => {
                 let constant = self.panels(s, matrix, width)?;
-                s.shapes.int(constant.group.checked_mul(constant.panels.group_bytes())?)
+                s.shapes.scale(constant.group, constant.panels.group_bytes()).ok()?
             }
             _ => matrix.access.bytes_at(&mut s.shapes, outer, matrix.element.bytes())?,
         };
@@ -480,7 +483,9 @@ impl Product {
         let per = match layout {
             Layout::Packed => {
                 let factor = Factor { layout, element: matrix.element, zero: None, packing: Packing::NONE };
-                let terms = self.arithmetic.terms() * self.in_a_byte(matrix);
+                let packing = packing(self.arithmetic, matrix.element);
+                let factor = Factor { packing, ..factor };
+                let terms = self.arithmetic.terms() * packing.in_a_byte;
                 let steps = s.shapes.ceil_div(self.k, terms).ok()?;
                 let bytes = s.shapes.scale(steps, factor.unit(self.arithmetic).bytes()).ok()?;
                 s.shapes.add_int(bytes, self.arithmetic.sum_bytes(matrix.side)).ok()?
@@ -583,6 +588,32 @@ impl Product {
 
     fn extent(&self, stage: &Stage, axis: Sym) -> Option<Dim> {
         stage.axes.iter().find(|it| it.var == axis).map(|it| it.extent)
+    }
+}
+
+/// How many elements of a constant share a byte of panels.
+pub(super) fn in_a_byte(arithmetic: Arithmetic, element: Element) -> i64 {
+    match (arithmetic, element) {
+        (Arithmetic::Float, Element::Narrow(dtype)) => dtype.in_a_byte() as i64,
+        (_, Element::Narrow(dtype)) if arithmetic.shares(dtype) => 2,
+        _ => 1,
+    }
+}
+
+/// How panels of a constant are held: terms of a step that share bytes are part of what a step is.
+pub(super) fn packing(arithmetic: Arithmetic, element: Element) -> Packing {
+    match arithmetic.terms() {
+        1 => Packing { in_a_byte: in_a_byte(arithmetic, element), blocks: None },
+        _ => Packing::NONE,
+    }
+}
+
+/// Whether constant elements are multiplied as signed bytes.
+pub(super) fn are_signed_bytes(element: Element) -> bool {
+    match element {
+        Element::Stored(Storage::I8) => true,
+        Element::Narrow(dtype) => dtype.is_int(),
+        _ => false,
     }
 }
 

@@ -5,6 +5,7 @@ use orogen_ir::shape::Dim;
 use orogen_ir::types::DType;
 
 use super::access::Access;
+use super::contraction::{are_signed_bytes, in_a_byte, packing};
 use super::element::Class;
 use super::epilogue::{Chain, Kind, MOST_REPEATED, chain};
 use super::forms::{Panels, ParamForm};
@@ -72,8 +73,9 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
     let each = shape.w_zero.as_ref().is_some_and(|it| it.1 == Zero::Each);
     let place = s.packable(shape.w).filter(|_| !depthwise && !each);
     // Signed bytes without zero points can be multiplied as they are.
-    let signed =
-        w.element == Element::Stored(Storage::I8) && shape.w_zero.is_none() && x.element.bytes() == 1;
+    let signed = are_signed_bytes(w.element)
+        && shape.w_zero.is_none()
+        && matches!(x.element, Element::Stored(Storage::I8 | Storage::U8));
     let arithmetic = match found.arithmetic {
         Arithmetic::Pairs if depthwise => Arithmetic::Int,
         Arithmetic::Pairs if place.is_some() && signed && s.isa.has_byte_dot() => Arithmetic::Quads(Side::A),
@@ -85,7 +87,10 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
         layout,
         element: w.element,
         zero: shape.w_zero.as_ref().map(|it| it.1),
-        packing: Packing::NONE,
+        packing: match layout {
+            Layout::Packed => packing(arithmetic, w.element),
+            _ => Packing::NONE,
+        },
     };
     let steps = shape.c * taps / arithmetic.terms();
     let whole = depthwise || steps <= 2 * Blocking::of(s.isa).depth;
@@ -167,8 +172,9 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
                 channel = begin;
                 let row = match layout {
                     Layout::Packed => {
-                        steps_of(&shape, arithmetic) * weights.unit(arithmetic).bytes()
-                            + arithmetic.sum_bytes(Side::A)
+                        let in_a_byte = weights.packing.in_a_byte;
+                        let steps = (steps_of(&shape, arithmetic) + in_a_byte - 1) / in_a_byte;
+                        steps * weights.unit(arithmetic).bytes() + arithmetic.sum_bytes(Side::A)
                     }
                     _ => shape.c * taps * w.element.bytes(),
                 };
@@ -193,7 +199,8 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
                 place,
                 ParamForm::Panels(Panels {
                     element: w.element.bytes(),
-                    in_a_byte: 1,
+                    in_a_byte: in_a_byte(arithmetic, w.element),
+                    flat: in_a_byte(arithmetic, w.element) > 1,
                     groups: shape.groups,
                     group_stride: shape.m * shape.c * taps,
                     count: shape.m,

@@ -16,14 +16,17 @@ pub(crate) enum ParamForm {
 
 /// Panels of `width` rows (or columns), over the whole depth: for each group
 /// `[⌈count / width⌉][⌈depth / terms⌉][inner][width][terms]`, filled up with zeros. Strides are those of the constant, in
-/// elements. Sums of signed bytes may follow each panel, `[width]` of `i32`. Where several neighbours along the depth share
-/// a byte, `terms` and `inner` are 1, and a byte stands for one of them.
+/// elements. Sums of signed bytes may follow each panel, `[width]` of `i32`. Where several elements share a byte, they are
+/// neighbours along the depth, `terms` and `inner` are 1, and a byte stands for one of them; or, in `flat` panels, neighbours
+/// in the panel, which ends with whole bytes for each row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Panels {
     /// Bytes of an element.
     pub(crate) element: i64,
-    /// How many neighbours along `depth` share a byte, the first in the low bits.
+    /// How many neighbours share a byte, the first in the low bits.
     pub(crate) in_a_byte: i64,
+    /// Whether these are neighbours in the panel.
+    pub(crate) flat: bool,
     /// Number of matrices.
     pub(crate) groups: i64,
     /// From one matrix to the next.
@@ -59,6 +62,7 @@ impl Panels {
         Panels {
             element: 1,
             in_a_byte: 1,
+            flat: false,
             groups: 1,
             group_stride: 0,
             count,
@@ -83,7 +87,16 @@ impl Panels {
     pub(crate) fn group_bytes(&self) -> i64 {
         let rows = (self.count + self.width - 1) / self.width * self.width;
         let sum = if self.sums { 4 } else { 0 };
-        rows * (self.steps() * self.inner * self.terms * self.element + sum)
+        rows * (self.row_bytes() + sum)
+    }
+
+    /// Bytes of a row (or column) in its panel.
+    fn row_bytes(&self) -> i64 {
+        if self.flat {
+            let steps = (self.depth + self.terms - 1) / self.terms * self.inner * self.terms;
+            return (steps + self.in_a_byte - 1) / self.in_a_byte;
+        }
+        self.steps() * self.inner * self.terms * self.element
     }
 
     /// Whether every element that the strides reach is one of `elements`, so that packing reads no other memory.
@@ -105,7 +118,7 @@ impl Panels {
             return Vec::new();
         }
         if self.in_a_byte > 1 {
-            return self.pack_bits(data);
+            return if self.flat { self.pack_flat(data) } else { self.pack_bits(data) };
         }
         let bytes = data.unpacked();
         let group_bytes = usize::try_from(self.group_bytes()).unwrap_or(0);
@@ -149,7 +162,29 @@ impl Panels {
         out
     }
 
-    /// The same where elements share bytes.
+    /// The same where neighbours in a panel share bytes.
+    fn pack_flat(&self, data: &TensorData) -> Vec<u8> {
+        let whole = Panels { in_a_byte: 1, flat: false, ..*self }.pack(data);
+        let width = data.dtype().width();
+        let mask = (1u8 << width) - 1;
+        let rows = (self.count + self.width - 1) / self.width * self.groups;
+        let panel = whole.len() / usize::try_from(rows).unwrap_or(1).max(1);
+        let bytes = usize::try_from(self.width * self.row_bytes()).unwrap_or(0);
+        let mut out = Vec::with_capacity(usize::try_from(self.group_bytes() * self.groups).unwrap_or(0));
+        let sums = if self.sums { 4 * usize::try_from(self.width).unwrap_or(0) } else { 0 };
+        for panel in whole.chunks_exact(panel.max(1)) {
+            let (elements, sums) = panel.split_at(panel.len() - sums);
+            let end = out.len() + bytes;
+            out.extend(elements.chunks(self.in_a_byte as usize).map(|part| {
+                part.iter().enumerate().fold(0, |byte, (i, it)| byte | (it & mask) << (i as u32 * width))
+            }));
+            out.resize(end, 0);
+            out.extend_from_slice(sums);
+        }
+        out
+    }
+
+    /// The same where neighbours along the depth share bytes.
     fn pack_bits(&self, data: &TensorData) -> Vec<u8> {
         let bytes = self.group_bytes() * self.groups;
         let mut out = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));

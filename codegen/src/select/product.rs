@@ -49,6 +49,7 @@ pub(crate) fn products(program: &TensorProgram, stage: &Stage) -> Option<Product
             let terms = [factor(*x)?, factor(*y)?];
             let fits = |it: &Term| match it.element {
                 Element::Stored(Storage::I8 | Storage::U8) => true,
+                Element::Narrow(dtype) => dtype.is_int(),
                 Element::Stored(Storage::I16) => it.zero.is_none(),
                 _ => false,
             };

@@ -220,9 +220,12 @@ fn mixed_operand(cx: &InferCx<'_>) -> Result<Option<usize>, Diagnostic> {
     Ok(integers)
 }
 
+/// Integers of at most 8 bits.
 fn check_bytes(cx: &InferCx<'_>) -> Result<(), Diagnostic> {
+    let narrow = STORED.iter().filter(|it| it.is_int());
+    let types: Vec<DType> = QUANTIZED[..2].iter().chain(narrow).copied().collect();
     for i in 0..2 {
-        check_type(cx.tensor(i)?.dtype, &QUANTIZED[..2], &format!("operand {i}"))?;
+        check_type(cx.tensor(i)?.dtype, &types, &format!("operand {i}"))?;
     }
     Ok(())
 }

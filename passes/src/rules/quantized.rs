@@ -4,7 +4,7 @@
 //! Rules that take a scale out of a product, which is a factor of every sum then, reassociate: the result is within the
 //! rounding of f32 of what it was, and the sum itself is exact. All others keep every bit.
 
-use super::constants::centred;
+use super::constants::{centred, is_constant};
 use crate::rewrite::{OpCall, Rewriter, Rule, RuleClass, Value};
 use orogen_ir::types::{Attrs, DType, TensorData};
 
@@ -170,20 +170,24 @@ fn scaled(
     cast(rewriter, value, to)
 }
 
-/// Operands of a product of integers; constant bytes around a zero point are signed ones, where these hold them.
-fn factors(rewriter: &mut dyn Rewriter, a: &Quantized, b: &Quantized) -> Vec<Value> {
+/// Operands of a product of integers; constant bytes around a zero point are signed ones, where these hold them. Constants
+/// narrower than a byte stay so where `narrow`, and all else is bytes.
+fn factors(rewriter: &mut dyn Rewriter, a: &Quantized, b: &Quantized, narrow: bool) -> Vec<Value> {
     let mut parts = |it: &Quantized| match it.zero.and_then(|zero| centred(rewriter, it.integers, zero)) {
         Some(integers) => (integers, None),
         None => (it.integers, it.zero),
     };
     let ((first, first_zero), (second, second_zero)) = (parts(a), parts(b));
-    // Products of integers are of bytes.
-    let mut bytes = |it: Value| match dtype_of(rewriter, it) {
-        Some(dtype) => cast(rewriter, it, dtype.compute()).unwrap_or(it),
-        None => it,
+    let kept = [first, second].map(|it| narrow && is_constant(rewriter, it));
+    let mut bytes = |it: Value, zero: Option<Value>| {
+        let mut byte = |it: Value| match dtype_of(rewriter, it) {
+            Some(dtype) => cast(rewriter, it, dtype.compute()).unwrap_or(it),
+            None => it,
+        };
+        (byte(it), zero.map(byte))
     };
-    let (first, second) = (bytes(first), bytes(second));
-    let [first_zero, second_zero] = [first_zero, second_zero].map(|it| it.map(&mut bytes));
+    let (first, first_zero) = if kept[0] { (first, first_zero) } else { bytes(first, first_zero) };
+    let (second, second_zero) = if kept[1] { (second, second_zero) } else { bytes(second, second_zero) };
     let mut args = vec![first, second];
     match (first_zero, second_zero) {
         (None, None) => {}
@@ -216,7 +220,7 @@ fn multiply_integers(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value
     if !a.is_factor(rewriter, |axis| axis == last) || !b.is_factor(rewriter, |axis| axis == inner) {
         return None;
     }
-    let args = factors(rewriter, &a, &b);
+    let args = factors(rewriter, &a, &b, true);
     let product = rewriter.emit("matmul_integer", Attrs::none(), &args)?;
     scaled(rewriter, product, [a.scale, b.scale], to, None)
 }
@@ -243,7 +247,9 @@ fn convolve_integers(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value
         }
         None => None,
     };
-    let args = factors(rewriter, &x, &w);
+    // Weights of one input channel are few.
+    let narrow = extents(rewriter, w.integers)?.get(1) != Some(&Some(1));
+    let args = factors(rewriter, &x, &w, narrow);
     let product = rewriter.emit("conv_integer", call.attrs.clone(), &args)?;
     scaled(rewriter, product, [x.scale, scale], to, bias)
 }

@@ -215,3 +215,65 @@ fn quantisation_saturates_at_the_width() -> Result<()> {
     }
     Ok(())
 }
+
+/// Products and convolutions with weights of a few bits, beside floats and beside bytes: sums of small integers, which every
+/// way computes exactly.
+#[test]
+fn products_take_weights_as_they_are() -> Result<()> {
+    let constant = |name: &str, data: &TensorData| TensorProto {
+        name: name.into(),
+        data_type: data.dtype().row().onnx,
+        dims: data.dims().iter().map(|it| it.cast_signed()).collect(),
+        raw_data: Some(data.bytes().to_vec().into()),
+        ..TensorProto::default()
+    };
+    let number = |i: u64, least: i64, count: u64| least + (i * 37 % count).cast_signed();
+    for (dtype, least, count) in
+        [(DType::I4, -8, 16), (DType::U4, 0, 16), (DType::I2, -2, 4), (DType::U2, 0, 4)]
+    {
+        let (m, k) = (19u64, 23u64);
+        let w: Vec<i64> = (0..m * k).map(|i| number(i, least, count)).collect();
+        let x: Vec<i64> = (0..k).map(|i| number(i, -5, 11)).collect();
+        let sums = |w: &dyn Fn(u64, u64) -> i64| {
+            let sum = |r: u64| (0..k).map(|c| w(r, c) * x[c as usize]).sum::<i64>();
+            (0..m).map(|r| sum(r) as f64 / 4.0).collect::<Vec<f64>>()
+        };
+        let (by_row, by_column) =
+            (sums(&|r, c| w[(r * k + c) as usize]), sums(&|r, c| w[(c * m + r) as usize]));
+        let numbers = |dims: &[u64], values: &[i64], dtype: DType| {
+            TensorData::from_f64(dtype, dims, values.iter().map(|it| *it as f64))
+        };
+        let scales = [("s", 0.25), ("one", 1.0)]
+            .map(|(name, it)| constant(name, &TensorData::from_f64(DType::F32, &[], [it])));
+        let zero = constant("five", &TensorData::from_f64(DType::U8, &[], [5.0]));
+        let dequantized = plain_node("", "DequantizeLinear", &["w", "s"], &["v"]);
+        let quantized = [
+            plain_node("", "QuantizeLinear", &["x", "one", "five"], &["q"]),
+            plain_node("", "DequantizeLinear", &["q", "one", "five"], &["f"]),
+        ];
+        for (op, left, of_weights, of_x, of_y, expected) in [
+            ("MatMul", true, vec![m, k], vec![k, 1], vec![m, 1], &by_row),
+            ("MatMul", false, vec![k, m], vec![1, k], vec![1, m], &by_column),
+            ("MatMul", false, vec![1, k, m], vec![1, 1, k], vec![1, 1, m], &by_column),
+            ("Conv", false, vec![m, k, 1, 1], vec![1, k, 1, 1], vec![1, m, 1, 1], &by_row),
+        ] {
+            for bytes in [false, true] {
+                let from = if bytes { "f" } else { "x" };
+                let operands = if left { ["v", from] } else { [from, "v"] };
+                let mut nodes = vec![dequantized.clone()];
+                nodes.extend(quantized.iter().filter(|_| bytes).cloned());
+                nodes.push(plain_node("", op, &operands, &["y"]));
+                let mut constants = vec![constant("w", &numbers(&of_weights, &w, dtype)), zero.clone()];
+                constants.extend(scales.clone());
+                check(
+                    &format!("{op} with weights {of_weights:?} of {dtype}, bytes {bytes}"),
+                    nodes,
+                    constants,
+                    &numbers(&of_x, &x, DType::F32),
+                    &TensorData::from_f64(DType::F32, &of_y, expected.iter().copied()),
+                )?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -105,7 +105,13 @@ impl Convolution {
         if self.y != self.x.arithmetic.lane() {
             return i64::from(i32::MAX);
         }
-        (Blocking::of(self.isa).depth / self.taps()).max(1) * self.x.arithmetic.terms()
+        let unit = self.channel_unit();
+        (Blocking::of(self.isa).depth / self.taps() / unit).max(1) * unit * self.x.arithmetic.terms()
+    }
+
+    /// What blocks of channels are a multiple of, so that each begins with a whole byte.
+    fn channel_unit(&self) -> i64 {
+        self.weights.packing.in_a_byte
     }
 
     /// Steps of the sum over so many channels.
@@ -142,7 +148,7 @@ impl Convolution {
         let weights = if self.packs() {
             (m + rows - 1) / rows * rows * self.steps(c) * lane + 64
         } else if self.gemm().widens() {
-            rows * self.steps(c.min(self.most_channels())) * lane
+            rows * self.steps(c.min(self.most_channels())) * lane + 64
         } else {
             0
         };
@@ -226,7 +232,7 @@ impl Convolution {
             }
         };
         let (x_size, y_size) = (self.x.element.bytes(), self.y.bytes());
-        let channels = flow.balanced(c, self.most_channels(), terms);
+        let channels = flow.balanced(c, self.most_channels(), terms * self.channel_unit());
         let channel_steps = steps_of(flow, channels);
         let channel_bytes = flow.scale(channel_steps, lane);
         let budget = flow.int(BLOCK_BYTES);
@@ -247,7 +253,9 @@ impl Convolution {
         // Weights as they are given, and as tiles read them.
         let unit = if self.packs() { lane } else { self.weights.unit(self.x.arithmetic).bytes() };
         let all_steps = steps_of(flow, c);
-        let weight_row = flow.scale(all_steps, unit);
+        let in_a_byte = self.weights.packing.in_a_byte;
+        let weight_row = flow.shared(all_steps, in_a_byte);
+        let weight_row = flow.scale(weight_row, unit);
         let weight_row = flow.offset(weight_row, self.x.arithmetic.sum_bytes(Side::A));
         let given_row = flow.scale(c, self.weights.element.bytes() * self.taps());
         let weight_bytes = if self.packs() {
@@ -319,7 +327,13 @@ impl Convolution {
                     let done = flow.add(pc, here);
                     // Weights come from far away, a panel for each row of tiles: each tile fetches a part of the next.
                     let before = steps_of(flow, pc);
-                    let a = flow.at_scaled(weights, before, unit * rows);
+                    let a = match in_a_byte {
+                        1 => flow.at_scaled(weights, before, unit * rows),
+                        _ => {
+                            let bytes = flow.scaled_div(before, unit * rows, in_a_byte);
+                            flow.add(weights, bytes)
+                        }
+                    };
                     let ahead = [
                         flow.at_scaled(a, weight_row, rows),
                         weight_row,

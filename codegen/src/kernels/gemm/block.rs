@@ -208,7 +208,12 @@ impl Gemm {
         let of = |rows| made.iter().find(|(r, _)| *r == rows).map_or(any, |(_, id)| *id);
         let mut widen = None;
         if self.widens() {
-            let program = widen_panel(self.a.unit(self.arithmetic), self.arithmetic, &self.a);
+            let program = widen_panel(
+                self.a.unit(self.arithmetic),
+                self.arithmetic,
+                &self.a,
+                i64::from(self.tile().rows),
+            );
             let id = encode::declare(module, &format!("{name}.widen"), program.params.len())?;
             encode::define(module, id, &program, self.isa)?;
             widen = Some(id);

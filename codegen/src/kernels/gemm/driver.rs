@@ -485,7 +485,8 @@ impl Driver<'_> {
                 let a_row = match of_a.layout {
                     Layout::Direct => lda,
                     _ => {
-                        let row = flow.scale(steps, a_unit);
+                        let row = flow.shared(steps, of_a.packing.in_a_byte);
+                        let row = flow.scale(row, a_unit);
                         flow.offset(row, sum_bytes[0])
                     }
                 };
@@ -494,17 +495,18 @@ impl Driver<'_> {
                     Layout::RowMajor | Layout::Transposed => a_block,
                 };
                 let a_step = if of_a.layout == Layout::Direct { a_unit } else { a_unit * rows };
-                let a = flow.at_scaled(a, pc, a_step);
+                // A block begins with a whole byte: its first step is a multiple of four.
+                let a = match of_a.packing.in_a_byte {
+                    1 => flow.at_scaled(a, pc, a_step),
+                    in_a_byte => {
+                        let bytes = flow.scaled_div(pc, a_step, in_a_byte);
+                        flow.add(a, bytes)
+                    }
+                };
                 let (b_column, b_step) = if of_b.layout == Layout::Direct {
                     (flow.int(b_unit), ldb)
                 } else {
-                    let rows = match in_a_byte {
-                        1 => steps,
-                        _ => {
-                            let whole = flow.round_up(steps, in_a_byte);
-                            flow.scaled_div(whole, 1, in_a_byte)
-                        }
-                    };
+                    let rows = flow.shared(steps, in_a_byte);
                     let column = flow.scale(rows, b_unit);
                     (flow.offset(column, sum_bytes[1]), flow.int(b_unit * columns))
                 };

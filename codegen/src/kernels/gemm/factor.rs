@@ -3,6 +3,8 @@
 use super::Layout;
 use crate::kernels::element::Element;
 use crate::kernels::narrow;
+use orogen_ir::types::DType;
+
 use crate::vector::{
     Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, MReg, ShiftOp, Size, Storage, UnaryOp, VReg, Width,
 };
@@ -45,6 +47,11 @@ impl Arithmetic {
             Arithmetic::Pairs => 2,
             Arithmetic::Quads(_) => 4,
         }
+    }
+
+    /// Whether the terms of a step share bytes in panels of a constant.
+    pub(crate) fn shares(self, dtype: DType) -> bool {
+        self.terms() > 1 && dtype.is_int() && dtype.in_a_byte() == 2
     }
 
     /// The width of the lanes that steps are multiplied in.
@@ -131,16 +138,17 @@ pub struct Factor {
     pub element: Element,
     /// What is subtracted from each of them before it is multiplied: elements of the same kind. Of integers only.
     pub zero: Option<Zero>,
-    /// How a constant B is held in panels that are narrower than its elements, or scaled along the sum.
+    /// How a constant is held in panels that are narrower than its elements, or scaled along the sum.
     pub packing: Packing,
 }
 
-/// Panels of a constant B of a product of floats whose elements are not all there is to it.
+/// Panels of a constant operand of a product of floats whose elements are not all there is to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Packing {
-    /// Neighbours along the sum that share a byte, the first in the low bits: 1, or as many as fit.
+    /// Neighbours that share a byte, the first in the low bits: 1, or as many as fit. Those of B are neighbours along the
+    /// sum, those of A in the panel.
     pub in_a_byte: i64,
-    /// What elements are scaled by, block by block of the sum.
+    /// What elements of B are scaled by, block by block of the sum.
     pub blocks: Option<Blocks>,
 }
 
@@ -189,7 +197,12 @@ impl Factor {
 
     /// One step of the sum, as a panel that was made when the program was compiled holds it.
     pub fn unit(&self, arithmetic: Arithmetic) -> Element {
-        unit(self.element, arithmetic)
+        match (self.layout, self.element) {
+            (Layout::Packed, Element::Narrow(dtype)) if arithmetic.shares(dtype) => {
+                Element::Nibbles(dtype, arithmetic.terms() as u8)
+            }
+            _ => unit(self.element, arithmetic),
+        }
     }
 
     /// Steps of a block of scales, or 1.
@@ -207,6 +220,10 @@ impl Factor {
 pub(super) fn unit(element: Element, arithmetic: Arithmetic) -> Element {
     match (arithmetic, element) {
         (Arithmetic::Pairs, Element::Stored(Storage::I8)) => Element::Stored(Storage::I8Pair),
+        (Arithmetic::Pairs, Element::Narrow(dtype)) if dtype.is_signed_int() => {
+            Element::Stored(Storage::I8Pair)
+        }
+        (Arithmetic::Pairs, Element::Narrow(_)) => Element::Stored(Storage::U8Pair),
         (Arithmetic::Pairs, Element::Stored(Storage::U8)) => Element::Stored(Storage::U8Pair),
         (Arithmetic::Pairs | Arithmetic::Quads(_), _) => Element::LANE,
         _ => element,

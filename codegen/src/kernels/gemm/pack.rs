@@ -1,12 +1,17 @@
 //! Packing of operands into panels of whole lanes, one step of the sum in each.
 
-use super::factor::{Arithmetic, Blocks, Columns, Packing, centred, remainder, repeated, scales, step, unit};
+use super::factor::{
+    Arithmetic, Blocks, Columns, Packing, Side, centred, remainder, repeated, scales, step, unit,
+};
 use super::micro::column_zeros;
 use super::{Factor, Zero};
 use crate::kernels::element::Element;
+use crate::kernels::narrow;
 use crate::vector::{
-    Addr, BinaryOp, Builder, IReg, Inst, IntCompare, IntOp, Interleave, Isa, MReg, Program, Size, VReg,
+    Addr, BinaryOp, Builder, IReg, Inst, IntCompare, IntOp, Interleave, Isa, MReg, Program, Size, Storage,
+    VReg,
 };
+use orogen_ir::types::DType;
 
 /// A program that copies columns of a row-major matrix into a panel `[⌈k / terms⌉][width]`.
 ///
@@ -250,10 +255,10 @@ fn transposed(b: &mut Builder, rows: &[VReg]) -> Vec<VReg> {
     [halves(b, lo01, lo23), halves(b, hi01, hi23)].concat()
 }
 
-/// A program that makes whole lanes of the steps of a constant panel.
+/// A program that makes whole lanes of the steps of a constant panel of `rows`, and copies the sums that follow it.
 ///
 /// Parameters: `source`, `panel`, `count` (steps), and the zero point if there is one.
-pub(super) fn widen_panel(unit: Element, arithmetic: Arithmetic, factor: &Factor) -> Program {
+pub(super) fn widen_panel(unit: Element, arithmetic: Arithmetic, factor: &Factor, rows: i64) -> Program {
     let mut b = Builder::of_width("widen_panel", arithmetic.width());
     let [source, panel, count] = b.params();
     let zero = factor.zero.map(|_| {
@@ -262,6 +267,13 @@ pub(super) fn widen_panel(unit: Element, arithmetic: Arithmetic, factor: &Factor
         let value = arithmetic.converted(&mut b, factor.element, value);
         repeated(&mut b, arithmetic, value)
     });
+    if let (Element::Narrow(dtype), 2..) = (unit, factor.packing.in_a_byte) {
+        widen_shared(&mut b, dtype, [source, panel, count], |b, steps| {
+            let steps = arithmetic.converted(b, unit, steps);
+            centred(b, arithmetic, steps, zero)
+        });
+        return b.finish();
+    }
     let whole = b.div_lanes(count);
     b.repeat(whole, |b| {
         let steps = unit.load(b, source, None);
@@ -280,7 +292,63 @@ pub(super) fn widen_panel(unit: Element, arithmetic: Arithmetic, factor: &Factor
         b.bump(source, unit.bytes());
         b.bump(panel, arithmetic.lane().bytes());
     });
+    // Within a panel they are no sums, and nobody reads them.
+    if arithmetic.sum_bytes(Side::A) > 0 {
+        b.repeat(rows, |b| {
+            let sum = b.load_splat(source);
+            b.store_lane_to(Storage::Bits32, sum, panel);
+            b.bump(source, 4);
+            b.bump(panel, 4);
+        });
+    }
     b.finish()
+}
+
+/// The same where steps share bytes. The last byte is written whole.
+fn widen_shared(
+    b: &mut Builder,
+    dtype: DType,
+    [source, panel, count]: [IReg; 3],
+    finish: impl Fn(&mut Builder, VReg) -> VReg,
+) {
+    let in_a_byte = dtype.in_a_byte() as i64;
+    let storage = if dtype.is_signed_int() { Storage::I8 } else { Storage::U8 };
+    let parts = |b: &mut Builder, bytes: VReg| -> Vec<VReg> {
+        let mut part = |i: i64| {
+            let steps = narrow::nth(b, dtype, bytes, i as u32);
+            finish(b, steps)
+        };
+        (0..in_a_byte).map(&mut part).collect()
+    };
+    // Four bytes at a time, whose steps are interleaved.
+    let shift = i64::from(in_a_byte.trailing_zeros());
+    let bytes = b.int_add(count, in_a_byte - 1);
+    let bytes = b.int_op(IntOp::ShiftRight, bytes, shift);
+    let quads = b.int_op(IntOp::ShiftRight, bytes, 2);
+    b.repeat(quads, |b| {
+        let quad = b.load_quad_from(storage, source);
+        let parts = parts(b, quad);
+        let steps = match parts[..] {
+            [low, high] => {
+                [Interleave::Low32, Interleave::High32].map(|op| b.interleave(op, low, high)).to_vec()
+            }
+            _ => transposed(b, &parts),
+        };
+        for (i, steps) in steps.into_iter().enumerate() {
+            b.store_quad(steps, Addr::new(panel).offset(16 * i as i64));
+        }
+        b.bump(source, 4);
+        b.bump(panel, 16 * in_a_byte);
+    });
+    let rest = b.int_op(IntOp::And, bytes, 3);
+    b.repeat(rest, |b| {
+        let byte = b.load_splat_from(storage, source);
+        for (i, steps) in parts(b, byte).into_iter().enumerate() {
+            b.store_lane(steps, Addr::new(panel).offset(4 * i as i64));
+        }
+        b.bump(source, 1);
+        b.bump(panel, 4 * in_a_byte);
+    });
 }
 
 /// A program that makes whole lanes of a constant panel of columns, `vectors` wide.
