@@ -219,6 +219,16 @@ impl Generator<'_> {
                 let lane = self.size();
                 live.vectors.push(b.splat_lane_of(v, lane));
             }
+            23 if b.width() == Width::W32 && self.random.below(2) == 0 => {
+                let dst = self.target(b, live);
+                b.emit(match self.random.below(3) {
+                    0 => Inst::ToHalves { dst, low: v, high: w },
+                    part => Inst::FromHalves { dst, a: v, high: part == 2 },
+                });
+                let whole = finite(b, dst);
+                b.assign(dst, whole);
+                live.vectors.push(dst);
+            }
             25 => {
                 let bits = self.random.next() & b.width().ones();
                 live.vectors.push(b.constant_lane(bits));
@@ -387,13 +397,15 @@ fn meaning(line: &str) -> (String, Vec<String>) {
 
 /// What the decoder does not know (shifts by constants and gathers of AVX-512, some moves of masks) or whose operands it
 /// misreads. Of these we know what machines do.
-const UNREAD: [&str; 17] = [
+const UNREAD: [&str; 19] = [
     "kandnq",
     "kandnw",
     "kmovq",
     "kmovw",
     "vcvtph2ps",
+    "vcvtps2ph",
     "vextracti32x4",
+    "vextracti64x4",
     "vgatherdps",
     "vgatherqpd",
     "vpgatherqd",

@@ -126,6 +126,33 @@ impl Element {
         self.widened(b, lanes)
     }
 
+    /// Two vectors of elements, one behind the other.
+    pub(crate) fn load_two(self, b: &mut Builder, addr: impl Into<Addr>) -> [VReg; 2] {
+        let addr = addr.into();
+        if self.is_in_pairs(b.width()) {
+            let both = b.load(addr, None);
+            return [false, true].map(|high| b.from_halves(both, high));
+        }
+        [0, 1].map(|i| self.load(b, addr.offset(self.vectors(i)), None))
+    }
+
+    /// Stores two vectors of elements, one behind the other.
+    pub(crate) fn store_two(self, b: &mut Builder, values: [VReg; 2], addr: impl Into<Addr>) {
+        let addr = addr.into();
+        if self.is_in_pairs(b.width()) {
+            let both = b.to_halves(values[0], values[1]);
+            return b.store(both, addr, None);
+        }
+        for (i, value) in (0..).zip(values) {
+            self.store(b, value, addr.offset(self.vectors(i)), None);
+        }
+    }
+
+    /// Whether two vectors of elements are converted at once.
+    pub(crate) fn is_in_pairs(self, width: Width) -> bool {
+        self == Element::Stored(Storage::F16) && width == Width::W32
+    }
+
     /// One element in every lane.
     pub(crate) fn load_splat(self, b: &mut Builder, addr: impl Into<Addr>) -> VReg {
         let lanes = b.load_splat_from(self.storage(), addr);

@@ -171,6 +171,6 @@ fn call(
     args.extend(pointers.iter().map(|_| Arg::Size(zero)));
     args.extend(counts.iter().copied().map(Arg::Size));
     let (key, isa) = (program.key(), s.isa);
-    let symbol = s.routine("rows", &key, || Routine::Program(Box::new(program.build()), isa));
+    let symbol = s.routine("rows", &key, || Routine::Program(Box::new(program.build(isa)), isa));
     Some(Node::Call(Box::new(Call { symbol, args, workspace: zero, what })))
 }

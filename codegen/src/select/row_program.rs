@@ -14,7 +14,9 @@ use super::expression::{Node, VectorExpr};
 use super::reduction::Reduction;
 use crate::kernels::element::Element;
 use crate::kernels::laws::Law;
-use crate::vector::{Addr, BinaryOp, Builder, IReg, IntCompare, IntOp, MReg, Program, Size, VReg, Width};
+use crate::vector::{
+    BinaryOp, Builder, IReg, IntCompare, IntOp, Isa, MReg, Program, Size, VReg, Width,
+};
 use orogen_ir::shape::{Dim, ShapeCx};
 
 /// A pointer parameter, by its place.
@@ -173,7 +175,8 @@ impl RowProgram {
 
     /// The program. Parameters: the pointers, `n` (elements of a row), `rows`, and a row stride in bytes for each
     /// pointer; then the bits of the numbers.
-    pub(crate) fn build(&self) -> Program {
+    pub(crate) fn build(&self, isa: Isa) -> Program {
+        let two = self.in_pairs(isa);
         let mut b = Builder::of_width("rows", self.width);
         let pointers: Vec<IReg> = self.targets.iter().map(|_| b.param()).collect();
         let [n, rows] = b.params();
@@ -188,7 +191,7 @@ impl RowProgram {
                 {
                     self.scalar(b, only, &pointers, &sizes, &mut values);
                 } else {
-                    Pass { program: self, segment, pointers: &pointers, sizes: &sizes, n }
+                    Pass { program: self, segment, pointers: &pointers, sizes: &sizes, n, two }
                         .build(b, &mut values);
                 }
             }
@@ -197,6 +200,13 @@ impl RowProgram {
             }
         });
         b.finish()
+    }
+
+    /// Whether rows are taken in two vectors at a time: where a register holds two of what lies in memory, and to convert
+    /// both costs little more than one.
+    fn in_pairs(&self, isa: Isa) -> bool {
+        let pairs = |it: &Target| it.contiguous && it.element.is_in_pairs(self.width);
+        isa == Isa::Clif128 && self.targets.iter().any(pairs)
     }
 
     fn scalar(
@@ -233,6 +243,20 @@ struct Pass<'a> {
     pointers: &'a [IReg],
     sizes: &'a [VReg],
     n: IReg,
+    /// Whether two vectors are taken in at a time, as long as there are as many.
+    two: bool,
+}
+
+/// The vectors of elements that a step takes in: one or two that follow each other.
+type Vectors = Vec<VReg>;
+
+/// What a step takes in.
+#[derive(Clone, Copy)]
+enum Take {
+    Two,
+    One,
+    /// What whole vectors leave: their mask, and the same as lanes.
+    Tail(MReg, VReg),
 }
 
 impl Pass<'_> {
@@ -281,10 +305,26 @@ impl Pass<'_> {
             let step = b.int_const(Size::lanes(1));
             (b.iota(), b.splat_int(step))
         });
-        let places = position.map(|it| it.0);
+        let places = position.map(|it| vec![it.0]);
         let whole = b.div_lanes(self.n);
-        b.repeat(whole, |b| {
-            self.step(b, &splats, &cursors, &accumulators, values, places, None);
+        let mut single = whole;
+        if self.two {
+            let pairs = b.int_op(IntOp::ShiftRight, whole, 1);
+            b.repeat(pairs, |b| {
+                let places = position.map(|(first, step)| vec![first, b.binary(BinaryOp::IntAdd, first, step)]);
+                self.step(b, &splats, &cursors, &accumulators, values, places, Take::Two);
+                if let Some((places, step)) = position {
+                    b.binary_into(BinaryOp::IntAdd, places, places, step);
+                    b.binary_into(BinaryOp::IntAdd, places, places, step);
+                }
+                for (cursor, step) in &moving {
+                    b.bump(*cursor, Size { fixed: 2 * step.fixed, per_lane: 2 * step.per_lane });
+                }
+            });
+            single = b.int_op(IntOp::And, whole, 1);
+        }
+        b.repeat(single, |b| {
+            self.step(b, &splats, &cursors, &accumulators, values, places.clone(), Take::One);
             if let Some((places, step)) = position {
                 b.binary_into(BinaryOp::IntAdd, places, places, step);
             }
@@ -299,7 +339,7 @@ impl Pass<'_> {
             let count = b.splat_int(left);
             let lanes = b.iota();
             let active = b.binary(BinaryOp::IntGt, count, lanes);
-            self.step(b, &splats, &cursors, &accumulators, values, places, Some((mask, active)));
+            self.step(b, &splats, &cursors, &accumulators, values, places, Take::Tail(mask, active));
         });
         for (number, accumulator) in self.segment.iter().zip(&accumulators) {
             let (Some(accumulator), Work::Reduce(reduction)) = (accumulator, stages[*number].work) else {
@@ -321,60 +361,73 @@ impl Pass<'_> {
         cursors: &[Option<IReg>],
         accumulators: &[Option<VReg>],
         values: &[Option<VReg>],
-        places: Option<VReg>,
-        tail: Option<(MReg, VReg)>,
+        places: Option<Vectors>,
+        take: Take,
     ) {
-        let mask = tail.map(|it| it.0);
-        let mut loaded: Vec<Option<VReg>> = vec![None; cursors.len()];
-        let mut made: Vec<(usize, VReg)> = Vec::new();
+        let count = if matches!(take, Take::Two) { 2 } else { 1 };
+        let mask = if let Take::Tail(mask, _) = take { Some(mask) } else { None };
+        let mut loaded: Vec<Option<Vectors>> = vec![None; cursors.len()];
+        let mut made: Vec<(usize, Vectors)> = Vec::new();
         for (&number, accumulator) in self.segment.iter().zip(accumulators) {
             let stage = &self.program.stages[number];
             let mut leaves = Vec::new();
             for leaf in &stage.leaves {
-                let load = |b: &mut Builder, p: Pointer, loaded: &mut Vec<Option<VReg>>| match loaded[p] {
-                    Some(value) => value,
-                    None => {
-                        let cursor = cursors[p].expect("a cursor for each row");
-                        let value = self.element(p).load(b, Addr::new(cursor), mask);
-                        loaded[p] = Some(value);
-                        value
-                    }
+                let mut load = |b: &mut Builder, p: Pointer| {
+                    let cursor = cursors[p].expect("a cursor for each row");
+                    let element = self.element(p);
+                    loaded[p]
+                        .get_or_insert_with(|| match take {
+                            Take::Two => element.load_two(b, cursor).to_vec(),
+                            Take::One | Take::Tail(..) => vec![element.load(b, cursor, mask)],
+                        })
+                        .clone()
                 };
+                // What is the same for the whole row is so for each vector of it.
                 leaves.push(match leaf {
-                    Leaf::Value(of) => values[*of].expect("passes before this one are built"),
-                    Leaf::Size(i) => self.sizes[*i],
-                    Leaf::Position => places.expect("places are counted where they are read"),
+                    Leaf::Value(of) => vec![values[*of].expect("passes before this one are built"); count],
+                    Leaf::Size(i) => vec![self.sizes[*i]; count],
+                    Leaf::Position => places.clone().expect("places are counted where they are read"),
                     Leaf::Memory(p) => match splats[*p] {
-                        Some(value) => value,
-                        None => load(b, *p, &mut loaded),
+                        Some(value) => vec![value; count],
+                        None => load(b, *p),
                     },
                     Leaf::Row(of, p) => match made.iter().find(|it| it.0 == *of) {
-                        Some((_, value)) => *value,
-                        None => load(b, *p, &mut loaded),
+                        Some((_, value)) => value.clone(),
+                        None => load(b, *p),
                     },
                 });
             }
-            let value = stage.expr.emit(b, &leaves, &[stage.root])[0];
-            made.push((number, value));
+            let value: Vectors = (0..count)
+                .map(|i| {
+                    let leaves: Vec<VReg> = leaves.iter().map(|it| it[i]).collect();
+                    stage.expr.emit(b, &leaves, &[stage.root])[0]
+                })
+                .collect();
+            made.push((number, value.clone()));
             match (stage.work, accumulator) {
                 (Work::Map, _) => {
                     if let (Some(p), true) = (stage.pointer, self.program.stored[number]) {
                         let cursor = cursors[p].expect("a cursor for each row");
-                        self.element(p).store(b, value, Addr::new(cursor), mask);
+                        match value[..] {
+                            [first, second] => self.element(p).store_two(b, [first, second], cursor),
+                            _ => self.element(p).store(b, value[0], cursor, mask),
+                        }
                         // A later load of the same place in this pass would be of the old value.
                         loaded[p] = None;
                     }
                 }
                 (Work::Reduce(reduction), Some(accumulator)) => {
-                    let value = match tail {
-                        None => value,
-                        Some((_, active)) => {
-                            let nothing = b.constant_lane(reduction.nothing(self.program.width));
-                            b.blend(active, value, nothing)
-                        }
-                    };
-                    let sum = reduction.step(b, *accumulator, value);
-                    b.assign(*accumulator, sum);
+                    for value in value {
+                        let value = match take {
+                            Take::Two | Take::One => value,
+                            Take::Tail(_, active) => {
+                                let nothing = b.constant_lane(reduction.nothing(self.program.width));
+                                b.blend(active, value, nothing)
+                            }
+                        };
+                        let sum = reduction.step(b, *accumulator, value);
+                        b.assign(*accumulator, sum);
+                    }
                 }
                 (Work::Scalar, _) | (_, None) => {}
             }

@@ -330,7 +330,7 @@ impl<'r> Group<'r> {
         let key = self.program.key();
         let isa = s.isa;
         let program = &self.program;
-        let symbol = s.routine("rows", &key, || Routine::Program(Box::new(program.build()), isa));
+        let symbol = s.routine("rows", &key, || Routine::Program(Box::new(program.build(isa)), isa));
         let what = format!(
             "rows of {} ({} in {} passes){}",
             s.shapes.display(self.n),

@@ -568,6 +568,16 @@ impl Builder {
         self.emit_vector(|dst| Inst::SplatLane { dst, a, lane })
     }
 
+    /// Lanes of the lower half of the binary16 elements that a register holds, or of the upper half.
+    pub fn from_halves(&mut self, a: VReg, high: bool) -> VReg {
+        self.emit_vector(|dst| Inst::FromHalves { dst, a, high })
+    }
+
+    /// Lanes of two registers as binary16 elements side by side.
+    pub fn to_halves(&mut self, low: VReg, high: VReg) -> VReg {
+        self.emit_vector(|dst| Inst::ToHalves { dst, low, high })
+    }
+
     /// A horizontal reduction; the result is in every lane.
     pub fn reduce(&mut self, op: BinaryOp, a: VReg) -> VReg {
         self.emit_vector(|dst| Inst::Reduce { op, dst, a })

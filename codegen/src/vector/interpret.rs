@@ -279,6 +279,17 @@ impl Machine<'_> {
                 let lane = v(a)[lane.lane_at(self.lanes as u32, self.lanes as u32 - 1) as usize];
                 self.lanewise(|_| lane)
             }
+            Inst::FromHalves { a, high, .. } => self.lanewise(|i| {
+                let at = i + if high { self.lanes } else { 0 };
+                lane::widen(Storage::F16, width, v(a)[at / 2] >> (16 * (at % 2)) & 0xFFFF)
+            }),
+            Inst::ToHalves { low, high, .. } => self.lanewise(|i| {
+                let half = |at: usize| {
+                    let lane = if at < self.lanes { v(low)[at] } else { v(high)[at - self.lanes] };
+                    lane::narrow(Storage::F16, width, lane)
+                };
+                half(2 * i) | half(2 * i + 1) << 16
+            }),
             Inst::Reduce { op, a, .. } => {
                 let mut lanes = v(a);
                 let mut n = self.lanes;

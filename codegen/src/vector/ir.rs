@@ -467,6 +467,11 @@ pub enum Inst {
     Slide { dst: VReg, low: VReg, high: VReg, by: Size },
     /// One lane in every lane, its number clamped to 0..VL.
     SplatLane { dst: VReg, a: VReg, lane: Size },
+    /// `VL` of the `2·VL` binary16 elements that a register of 32-bit lanes has room for, as lanes: the lower half of them, or
+    /// the upper one.
+    FromHalves { dst: VReg, a: VReg, high: bool },
+    /// Lanes of 32 bits as binary16 elements side by side, rounded as stores do: those of `low`, then those of `high`.
+    ToHalves { dst: VReg, low: VReg, high: VReg },
     /// A horizontal reduction; the result is in every lane. Lane `i` is combined with lane `i + n/2`, then `n` is halved,
     /// until one lane is left.
     Reduce { op: BinaryOp, dst: VReg, a: VReg },

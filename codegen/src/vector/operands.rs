@@ -92,6 +92,8 @@ impl Inst {
             Deinterleave { dst, a, b, odd } => Deinterleave { a: w.v(a), b: w.v(b), odd, dst: w.dv(dst) },
             Slide { dst, low, high, by } => Slide { low: w.v(low), high: w.v(high), by, dst: w.dv(dst) },
             SplatLane { dst, a, lane } => SplatLane { a: w.v(a), lane, dst: w.dv(dst) },
+            FromHalves { dst, a, high } => FromHalves { a: w.v(a), high, dst: w.dv(dst) },
+            ToHalves { dst, low, high } => ToHalves { low: w.v(low), high: w.v(high), dst: w.dv(dst) },
             Reduce { op, dst, a } => Reduce { op, a: w.v(a), dst: w.dv(dst) },
             First { dst, n } => {
                 let n = w.x(n);

@@ -85,6 +85,10 @@ impl fmt::Display for Inst {
             }
             Slide { dst, low, high, by } => write!(f, "{dst} = slide {low}, {high}, {by}"),
             SplatLane { dst, a, lane } => write!(f, "{dst} = splat_lane {a}, {lane}"),
+            FromHalves { dst, a, high } => {
+                write!(f, "{dst} = from_halves.{} {a}", if *high { "high" } else { "low" })
+            }
+            ToHalves { dst, low, high } => write!(f, "{dst} = to_halves {low}, {high}"),
             Reduce { op, dst, a } => write!(f, "{dst} = reduce.{} {a}", name(op)),
             First { dst, n } => write!(f, "{dst} = first {n}"),
             Between { dst, low, high } => write!(f, "{dst} = between {low}, {high}"),

@@ -114,6 +114,8 @@ impl Verifier<'_> {
             Inst::Fma { op, .. } if op != FmaOp::NegMulAddFused => width.has_floats(),
             Inst::Fma { op: FmaOp::NegMulAddFused, .. }
             | Inst::Binary { op: BinaryOp::PairSub, .. }
+            | Inst::FromHalves { .. }
+            | Inst::ToHalves { .. }
             | Inst::PairDot { .. }
             | Inst::ByteDot { .. } => width == Width::W32,
             Inst::Binary { op: BinaryOp::LowMul | BinaryOp::HalfMul | BinaryOp::HalfAdd, .. } => {

@@ -29,8 +29,8 @@ impl Emitter<'_, '_> {
                 }
             }
             UnaryOp::ToHalf => {
-                let half = self.convert(x, Storage::F16);
-                self.converted(half, Storage::F16)
+                let halves = self.lanes_to_halves(x);
+                self.halves_to_lanes(halves)
             }
             UnaryOp::ToSingle => {
                 let single = self.convert(x, Storage::F32);

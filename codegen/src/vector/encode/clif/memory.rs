@@ -1,8 +1,8 @@
 //! Loads and stores of vectors, with the conversion between a lane and what memory holds.
 //!
-//! Cranelift has no vectors of halves on every target, so these are converted by integer operations.
+//! Cranelift has no vectors of halves on every target, so these are converted by integer operations (`halves`).
 
-use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F32X4, I8, I8X16, I16, I16X8, I32, I32X4, I64, I64X2};
 use cranelift_codegen::ir::{BlockArg, InstBuilder, StackSlotData, StackSlotKind, Type, Value};
 
@@ -11,9 +11,6 @@ use crate::vector::ir::{Addr, IReg, MReg, Storage, VReg, Width};
 
 /// A pointer and an offset.
 type Place = (Value, i32);
-
-/// 2¹¹².
-const SCALE: f32 = f32::from_bits((112 + 127) << 23);
 
 /// Whether elements are extended by their sign.
 fn signed(storage: Storage) -> bool {
@@ -38,6 +35,9 @@ impl Emitter<'_, '_> {
             let singles = self.cast(F32X4, packed);
             return self.b.ins().fvpromote_low(singles);
         }
+        if from == Storage::F16 {
+            return self.halves_to_lanes(packed);
+        }
         if from.is_pair() {
             let bytes = self.cast(I8X16, packed);
             return match signed(from) {
@@ -54,17 +54,16 @@ impl Emitter<'_, '_> {
             };
             bytes *= 2;
         }
-        self.converted(packed, from)
+        packed
     }
 
     /// What is stored of lanes in elements of a storage, as the low bits of the lanes.
     pub(super) fn convert(&mut self, v: Value, to: Storage) -> Value {
         match (to, self.width) {
-            (Storage::F16, Width::W32) => self.float_to_half(v),
-            (Storage::F16, Width::W64) => {
-                let singles = self.b.ins().fvdemote(v);
-                let halves = self.float_to_half(singles);
-                self.b.ins().uwiden_low(halves)
+            (Storage::F16, width) => {
+                let halves = self.lanes_to_halves(v);
+                let words = self.b.ins().uwiden_low(halves);
+                if width == Width::W64 { self.b.ins().uwiden_low(words) } else { words }
             }
             (Storage::F32, _) => {
                 let singles = self.b.ins().fvdemote(v);
@@ -77,17 +76,22 @@ impl Emitter<'_, '_> {
 
     /// Lanes of which the low bits are elements; integers are extended already.
     pub(super) fn converted(&mut self, v: Value, from: Storage) -> Value {
-        let singles = match (from, self.width) {
-            (Storage::F16, Width::W32) => return self.half_to_float(v),
-            (Storage::F16 | Storage::F32, Width::W64) => {
+        match from {
+            Storage::F16 => {
                 // The low parts of the lanes side by side.
-                let order: Vec<u8> = (0..16).map(|i| if i < 8 { i / 4 * 8 + i % 4 } else { 0 }).collect();
-                let packed = self.bytes(v, v, &order);
-                if from == Storage::F16 { self.half_to_float(packed) } else { self.cast(F32X4, packed) }
+                let size = self.width.bytes() as u8;
+                let order: Vec<u8> = (0..16).map(|i| if i < 32 / size { i / 2 * size + i % 2 } else { 0 }).collect();
+                let halves = self.bytes(v, v, &order);
+                self.halves_to_lanes(halves)
             }
-            _ => return v,
-        };
-        self.b.ins().fvpromote_low(singles)
+            Storage::F32 => {
+                let order: Vec<u8> = (0..16).map(|i| if i < 8 { i / 4 * 8 + i % 4 } else { 0 }).collect();
+                let singles = self.bytes(v, v, &order);
+                let singles = self.cast(F32X4, singles);
+                self.b.ins().fvpromote_low(singles)
+            }
+            _ => v,
+        }
     }
 
     /// A vector of lanes as elements.
@@ -96,13 +100,17 @@ impl Emitter<'_, '_> {
             self.b.ins().store(memory(), v, p, at);
             return;
         }
-        let v = self.convert(v, to);
-        // The low bytes of each lane side by side.
-        let step = if to.is_pair() { 2 } else { 1 };
         let (size, lane, lanes) = (to.bytes() as u8, self.width.bytes() as u8, self.lanes() as u8);
-        let order: Vec<u8> =
-            (0..16).map(|i| if i < lanes * size { i / size * lane + i % size * step } else { 0 }).collect();
-        let packed = self.bytes(v, v, &order);
+        let packed = if to == Storage::F16 {
+            self.lanes_to_halves(v)
+        } else {
+            let v = self.convert(v, to);
+            // The low bytes of each lane side by side.
+            let step = if to.is_pair() { 2 } else { 1 };
+            let order: Vec<u8> =
+                (0..16).map(|i| if i < lanes * size { i / size * lane + i % size * step } else { 0 }).collect();
+            self.bytes(v, v, &order)
+        };
         let vector = match lanes * size {
             2 => I16X8,
             4 => I32X4,
@@ -281,86 +289,5 @@ impl Emitter<'_, '_> {
 
     fn ints(&mut self, v: Value) -> Value {
         self.as_type(self.int, v)
-    }
-
-    /// An `i32` in every lane of 32 bits.
-    fn bits32(&mut self, n: i32) -> Value {
-        let scalar = self.b.ins().iconst(I32, i64::from(n));
-        self.b.ins().splat(I32X4, scalar)
-    }
-
-    /// An `f32` in every lane of 32 bits.
-    fn single(&mut self, value: f32) -> Value {
-        let scalar = self.b.ins().f32const(value);
-        self.b.ins().splat(F32X4, scalar)
-    }
-
-    fn shift_left(&mut self, v: Value, by: i64) -> Value {
-        let by = self.b.ins().iconst(I32, by);
-        self.b.ins().ishl(v, by)
-    }
-
-    fn shift_right(&mut self, v: Value, by: i64) -> Value {
-        let by = self.b.ins().iconst(I32, by);
-        self.b.ins().ushr(v, by)
-    }
-
-    fn and(&mut self, v: Value, mask: i32) -> Value {
-        let mask = self.bits32(mask);
-        self.b.ins().band(v, mask)
-    }
-
-    /// The `f32` of binary16 bits in `i32` lanes, sign-extended.
-    ///
-    /// Exponent and fraction go where those of an `f32` are, and a product with 2¹¹² mends the bias, also of subnormals.
-    /// Infinity and NaN keep their fraction and get all bits of the exponent.
-    pub(super) fn half_to_float(&mut self, halves: Value) -> Value {
-        let h = self.as_type(I32X4, halves);
-        let shifted = self.shift_left(h, 13);
-        let magnitude = self.and(shifted, 0x7FFF << 13);
-        let limit = self.bits32(0x7BFF << 13);
-        let special = self.b.ins().icmp(IntCC::SignedGreaterThan, magnitude, limit);
-        let special = self.and(special, 0x7F80_0000);
-        let (float, scale) = (self.as_type(F32X4, magnitude), self.single(SCALE));
-        let finite = self.b.ins().fmul(float, scale);
-        let finite = self.as_type(I32X4, finite);
-        let value = self.b.ins().bor(finite, special);
-        let sign = self.and(h, i32::MIN);
-        let value = self.b.ins().bor(value, sign);
-        self.as_type(F32X4, value)
-    }
-
-    /// The binary16 bits, in `i32` lanes and sign-extended, of `f32` lanes, rounded to the nearest, ties to even.
-    ///
-    /// A sum with 2¹³ times the power of two below a magnitude, and no less than one half, has its last place where a half
-    /// has it: what the sum is more than that power is the fraction, the leading digit of normal numbers among it.
-    pub(super) fn float_to_half(&mut self, v: Value) -> Value {
-        let x = self.as_type(I32X4, v);
-        let magnitude = self.and(x, i32::MAX);
-        // From here on everything is infinite.
-        let most = self.bits32(65536f32.to_bits() as i32);
-        let magnitude = self.b.ins().smin(magnitude, most);
-        let power = self.and(magnitude, 0x7F80_0000);
-        let smallest = self.bits32(113 << 23);
-        let power = self.b.ins().smax(power, smallest);
-        let by = self.bits32(13 << 23);
-        let above = self.b.ins().iadd(power, by);
-        let [float, above] = [magnitude, above].map(|it| self.as_type(F32X4, it));
-        let sum = self.b.ins().fadd(float, above);
-        let sum = self.as_type(I32X4, sum);
-        // The fraction, and the exponent where a half has it, less that of the leading digit.
-        let fraction = self.b.ins().isub(sum, power);
-        let exponent = self.shift_right(power, 13);
-        let value = self.b.ins().iadd(fraction, exponent);
-        let biases = self.bits32((13 << 23) + (113 << 10));
-        let value = self.b.ins().isub(value, biases);
-        let float = self.as_type(F32X4, x);
-        let nan = self.b.ins().fcmp(FloatCC::Unordered, float, float);
-        let nan = self.and(nan, 0x200);
-        let value = self.b.ins().bor(value, nan);
-        let by = self.b.ins().iconst(I32, 16);
-        let sign = self.b.ins().sshr(x, by);
-        let sign = self.and(sign, !0x7FFF);
-        self.b.ins().bor(value, sign)
     }
 }

@@ -7,6 +7,7 @@
 
 mod arithmetic;
 pub(crate) mod exact;
+mod halves;
 mod memory;
 mod wide;
 
@@ -359,6 +360,16 @@ impl Emitter<'_, '_> {
                 let lane = lane.lane_at(self.lanes(), self.lanes() - 1) as u8;
                 let order = vec![lane; self.lanes() as usize];
                 self.shuffle(&order, self.width.bytes() as u8, dst, a, a);
+            }
+            Inst::FromHalves { dst, a, high } => {
+                let a = self.v(a);
+                let both = self.halves_to_floats(a);
+                self.set(dst, both[usize::from(high)]);
+            }
+            Inst::ToHalves { dst, low, high } => {
+                let floats = [self.v(low), self.v(high)];
+                let v = self.floats_to_halves(floats);
+                self.set(dst, v);
             }
             Inst::Reduce { op, dst, a } => self.reduce(op, dst, a),
             Inst::First { dst, n } => {

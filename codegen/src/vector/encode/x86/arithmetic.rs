@@ -259,4 +259,30 @@ impl Emitter {
         let splat = self.code(VEX_Vbroadcastss_ymm_xmm, EVEX_Vbroadcastss_zmm_k1z_xmmm32);
         self.push(Instruction::with2(splat, self.full(dst), xmm(dst)))
     }
+
+    /// Half of the binary16 elements of a register as lanes.
+    pub(super) fn widen_halves(&mut self, dst: VReg, a: VReg, high: bool) -> Done {
+        use Code::*;
+        let mut from = self.half(a);
+        if high {
+            from = self.half(self.scratch());
+            let code = self.code(VEX_Vextracti128_xmmm128_ymm_imm8, EVEX_Vextracti64x4_ymmm256_k1z_zmm_imm8);
+            self.push(Instruction::with3(code, from, self.full(a), 1u32))?;
+        }
+        let code = self.code(VEX_Vcvtph2ps_ymm_xmmm128, EVEX_Vcvtph2ps_zmm_k1z_ymmm256_sae);
+        self.push(Instruction::with2(code, self.full(dst), from))
+    }
+
+    /// The lanes of two registers as binary16 elements of one.
+    pub(super) fn join_halves(&mut self, dst: VReg, low: VReg, high: VReg) -> Done {
+        use Code::*;
+        let code = self.code(VEX_Vcvtps2ph_xmmm128_ymm_imm8, EVEX_Vcvtps2ph_ymmm256_k1z_zmm_imm8_sae);
+        // The destination may be `high`, too.
+        let upper = self.half(self.scratch());
+        self.push(Instruction::with3(code, upper, self.full(high), NEAREST_EVEN))?;
+        self.push(Instruction::with3(code, self.half(dst), self.full(low), NEAREST_EVEN))?;
+        let join =
+            self.code(VEX_Vinserti128_ymm_ymm_xmmm128_imm8, EVEX_Vinserti64x4_zmm_k1z_zmm_ymmm256_imm8);
+        self.push(Instruction::with4(join, self.full(dst), self.full(dst), upper, 1u32))
+    }
 }

@@ -224,6 +224,8 @@ impl Emitter {
             Inst::SplatLane { dst, a, lane } => {
                 self.splat_lane(dst, a, lane.lane_at(self.lanes(), self.lanes() - 1))
             }
+            Inst::FromHalves { dst, a, high } => self.widen_halves(dst, a, high),
+            Inst::ToHalves { dst, low, high } => self.join_halves(dst, low, high),
             Inst::Reduce { op, dst, a } => self.reduce(op, dst, a),
             Inst::First { dst, n } => self.first(dst, n),
             Inst::Between { dst, low, high } => self.between(dst, low, high),

@@ -1,0 +1,124 @@
+//! Conversions between binary16 elements and `f32`, eight at a time, where no instruction does it: as much as can be is done
+//! in words of 16 bits, of which a register holds twice as many.
+
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::types::{F32X4, I8X16, I16, I16X8, I32, I32X4};
+use cranelift_codegen::ir::{ConstantData, InstBuilder, Value};
+
+use super::Emitter;
+use crate::vector::ir::Width;
+
+/// 2¹¹², by which the biases of exponents differ.
+const SCALE: f32 = f32::from_bits((112 + 127) << 23);
+
+impl Emitter<'_, '_> {
+    /// A 16-bit integer in every lane of 16 bits.
+    fn words(&mut self, bits: u16) -> Value {
+        let scalar = self.b.ins().iconst(I16, i64::from(bits.cast_signed()));
+        self.b.ins().splat(I16X8, scalar)
+    }
+
+    fn and_words(&mut self, v: Value, mask: u16) -> Value {
+        let mask = self.words(mask);
+        self.b.ins().band(v, mask)
+    }
+
+    /// Lanes of 32 bits, of which words are the lower and the upper halves: the first four, then the others.
+    fn joined(&mut self, low: Value, high: Value) -> [Value; 2] {
+        let [low, high] = [low, high].map(|it| self.cast(I8X16, it));
+        [0u8, 8].map(|first| {
+            let lane = |i: u8| {
+                let at = first + 2 * i;
+                [at, at + 1, at + 16, at + 17]
+            };
+            let order: Vec<u8> = (0..4).flat_map(lane).collect();
+            let mask = self.b.func.dfg.immediates.push(ConstantData::from(order.as_slice()));
+            let both = self.b.ins().shuffle(low, high, mask);
+            self.cast(I32X4, both)
+        })
+    }
+
+    /// Eight binary16 elements as `f32`: the first four, then the others.
+    ///
+    /// Exponent and fraction go where those of an `f32` are, with the sign, and a product with 2¹¹² mends the bias, also of
+    /// subnormals. Infinity and NaN get all bits of the exponent before, and stay what they are.
+    pub(super) fn halves_to_floats(&mut self, halves: Value) -> [Value; 2] {
+        let halves = self.cast(I16X8, halves);
+        let (left, right) = (self.b.ins().iconst(I32, 13), self.b.ins().iconst(I32, 3));
+        let low = self.b.ins().ishl(halves, left);
+        let high = self.b.ins().sshr(halves, right);
+        let high = self.and_words(high, 0x8FFF);
+        let (exponent, all) = (self.and_words(high, 0x0F80), self.words(0x0F80));
+        let special = self.b.ins().icmp(IntCC::Equal, exponent, all);
+        let special = self.and_words(special, 0x7000);
+        let high = self.b.ins().bor(high, special);
+        let scale = self.b.ins().f32const(SCALE);
+        let scale = self.b.ins().splat(F32X4, scale);
+        self.joined(low, high).map(|it| {
+            let float = self.cast(F32X4, it);
+            self.b.ins().fmul(float, scale)
+        })
+    }
+
+    /// Two vectors of `f32` as eight binary16 elements, rounded to the nearest, ties to even.
+    ///
+    /// A sum with 2¹³ times the power of two below a magnitude, and no less than one half, has its last place where a half
+    /// has it: what the sum is more than that power is the fraction, the leading digit of normal numbers among it. What
+    /// that is of NaN saturates, and with it the sum with the exponent.
+    pub(super) fn floats_to_halves(&mut self, floats: [Value; 2]) -> Value {
+        let bits = floats.map(|it| self.cast(I32X4, it));
+        let by = self.b.ins().iconst(I32, 16);
+        let [low, high] = bits.map(|it| self.b.ins().sshr(it, by));
+        let upper = self.b.ins().snarrow(low, high);
+        let sign = self.and_words(upper, 0x8000);
+        // The exponent above that of the least normal half; what is beyond 65536 is infinite.
+        let power = self.and_words(upper, 0x7F80);
+        let least = self.words(113 << 7);
+        let power = self.b.ins().usub_sat(power, least);
+        let most = self.words(30 << 7);
+        let power = self.b.ins().smin(power, most);
+        let (biased, zero) = (self.words((113 + 13) << 7), self.words(0));
+        let above = self.b.ins().iadd(power, biased);
+        let above = self.joined(zero, above);
+        let magnitudes = self.b.ins().iconst(I32, i64::from(i32::MAX));
+        let magnitudes = self.b.ins().splat(I32X4, magnitudes);
+        let limit = self.b.ins().f32const(65536.0);
+        let limit = self.b.ins().splat(F32X4, limit);
+        let [low, high] = [0, 1].map(|i| {
+            let magnitude = self.b.ins().band(bits[i], magnitudes);
+            let magnitude = self.cast(F32X4, magnitude);
+            // NaN stays.
+            let smaller = self.minimum(limit, magnitude);
+            let float = self.cast(F32X4, above[i]);
+            let sum = self.b.ins().fadd(smaller, float);
+            let sum = self.cast(I32X4, sum);
+            self.b.ins().isub(sum, above[i])
+        });
+        let fraction = self.b.ins().snarrow(low, high);
+        let by = self.b.ins().iconst(I32, 3);
+        let exponent = self.b.ins().ishl(power, by);
+        let value = self.b.ins().sadd_sat(fraction, exponent);
+        let nan = self.words(0x7E00);
+        let value = self.b.ins().smin(value, nan);
+        self.b.ins().bor(value, sign)
+    }
+
+    /// `a` where it is less than `b`, else `b`; the form that is one instruction of x86.
+    pub(super) fn minimum(&mut self, a: Value, b: Value) -> Value {
+        let less = self.b.ins().fcmp(FloatCC::LessThan, a, b);
+        let less = self.cast(self.b.func.dfg.value_type(a), less);
+        self.b.ins().bitselect(less, a, b)
+    }
+
+    /// As many elements from the start of a register as there are lanes, as lanes.
+    pub(super) fn halves_to_lanes(&mut self, halves: Value) -> Value {
+        let [singles, _] = self.halves_to_floats(halves);
+        if self.width == Width::W64 { self.b.ins().fvpromote_low(singles) } else { singles }
+    }
+
+    /// Lanes as elements from the start of a register; what follows them is of no account.
+    pub(super) fn lanes_to_halves(&mut self, v: Value) -> Value {
+        let singles = if self.width == Width::W64 { self.b.ins().fvdemote(v) } else { v };
+        self.floats_to_halves([singles; 2])
+    }
+}
