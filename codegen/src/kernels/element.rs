@@ -104,6 +104,12 @@ impl Element {
         }
     }
 
+    /// Whether memory has the low bits of an integer that a lane holds.
+    pub(crate) fn is_integer(self) -> bool {
+        use Storage::{I8, I16, I32, U8, U16, U32};
+        matches!(self, Element::Stored(I8 | U8 | I16 | U16 | I32 | U32))
+    }
+
     /// The least integer that an element holds.
     pub(crate) fn least(self) -> i64 {
         match self {

@@ -5,6 +5,7 @@ use orogen_ir::types::DType;
 
 use super::element::{Class, lane_of};
 use super::expression::{Node, Operation, VectorExpr};
+use crate::kernels::element::Element;
 use crate::vector::{BinaryOp, Compare, ShiftOp, UnaryOp, Width};
 
 impl VectorExpr {
@@ -201,6 +202,44 @@ impl VectorExpr {
         let by = (lane - bits) as u8;
         let upper = self.push(Operation::Shift(ShiftOp::Left, x, by));
         self.push(Operation::Shift(ShiftOp::RightArithmetic, upper, by))
+    }
+
+    /// What an element keeps the low bits of anyway, not wrapped before.
+    pub(super) fn unwrapped(&self, element: Element, x: Node) -> Node {
+        let (bits, lane) = (8 * element.bytes() as u32, self.width().bits());
+        if !element.is_integer() || bits >= lane {
+            return x;
+        }
+        let low = (1 << bits) - 1;
+        match self.operations[x] {
+            Operation::Binary(BinaryOp::And, value, mask) if self.as_constant(mask) == Some(low) => value,
+            Operation::Shift(ShiftOp::RightArithmetic, upper, by) if u32::from(by) == lane - bits => {
+                match self.operations[upper] {
+                    Operation::Shift(ShiftOp::Left, value, back) if back == by => value,
+                    _ => x,
+                }
+            }
+            // In lanes of 64 bits the sign is turned and taken away.
+            Operation::Binary(BinaryOp::IntSub, turned, sign)
+                if self.as_constant(sign) == Some(1 << (bits - 1)) =>
+            {
+                match self.operations[turned] {
+                    Operation::Binary(BinaryOp::Xor, value, other) if other == sign => {
+                        self.unwrapped_low(value, low)
+                    }
+                    _ => x,
+                }
+            }
+            _ => x,
+        }
+    }
+
+    /// The operand of which a node keeps so many low bits.
+    fn unwrapped_low(&self, x: Node, low: u64) -> Node {
+        match self.operations[x] {
+            Operation::Binary(BinaryOp::And, value, mask) if self.as_constant(mask) == Some(low) => value,
+            _ => x,
+        }
     }
 
     /// Floats as integers narrower than lanes.

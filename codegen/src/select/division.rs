@@ -27,7 +27,7 @@ pub(super) fn divides(dtype: DType, width: Width) -> bool {
 
 impl VectorExpr {
     /// `x / y` truncated, or the remainder of the quotient that is truncated (`Fmod`) or rounded down (`Mod`); what is
-    /// divided by 0 gives 0. The result may have to be wrapped.
+    /// divided by 0 gives 0. The result has to be wrapped.
     pub(super) fn divide(&mut self, op: BinaryOp, dtype: DType, x: Node, y: Node) -> Option<Node> {
         if !divides(dtype, self.width()) {
             return None;
@@ -37,6 +37,10 @@ impl VectorExpr {
             (true, false) => self.divide_wide_unsigned(op, x, y),
             (false, _) => self.divide_exactly(op, dtype, x, y),
         };
+        // What is no number becomes the least integer of a lane, the lower half of which is 0.
+        if self.width() == Width::W32 && op == BinaryOp::Div {
+            return Some(value);
+        }
         let zero = self.bits(0);
         let by_zero = self.combine(IntEq, y, zero);
         Some(self.combine(AndNot, by_zero, value))

@@ -181,7 +181,10 @@ impl VectorExpr {
                 Operation::Max(x, y) => b.max(v(x), v(y)),
                 Operation::Min(x, y) => b.min(v(x), v(y)),
                 Operation::Compare(op, x, y) => b.compare(op, v(x), v(y)),
-                Operation::Blend(mask, yes, no) => b.blend(v(mask), v(yes), v(no)),
+                Operation::Blend(mask, yes, no) => match b.bits_of(v(mask)) {
+                    Some(bits) => v(if bits & self.width.sign() != 0 { yes } else { no }),
+                    None => b.blend(v(mask), v(yes), v(no)),
+                },
                 Operation::Shift(op, x, by) => b.shift(op, v(x), by),
                 Operation::Unary(op, x) => b.unary(op, v(x)),
                 Operation::Rounded(dtype, x) => rounded(b, dtype, v(x)),
@@ -206,6 +209,32 @@ impl VectorExpr {
             | Operation::Compare(_, x, y) => vec![x, y],
             Operation::Blend(x, y, z) => vec![x, y, z],
         }
+    }
+
+    /// The leaves that nodes depend on, where some are known to be masks of all bits, or of none.
+    pub(crate) fn leaves_where(&self, roots: &[Node], known: &dyn Fn(usize) -> Option<bool>) -> Vec<usize> {
+        let mut seen = vec![false; self.operations.len()];
+        let mut stack = roots.to_vec();
+        let mut leaves = Vec::new();
+        while let Some(node) = stack.pop() {
+            if std::mem::replace(&mut seen[node], true) {
+                continue;
+            }
+            if let Operation::Leaf(i) = self.operations[node] {
+                leaves.push(i);
+            }
+            let chosen = match self.operations[node] {
+                Operation::Blend(mask, yes, no) => {
+                    self.as_leaf(mask).and_then(known).map(|holds| if holds { yes } else { no })
+                }
+                _ => None,
+            };
+            match chosen {
+                Some(one) => stack.push(one),
+                None => stack.extend(self.operands(node)),
+            }
+        }
+        leaves
     }
 
     /// The leaves that a node depends on.

@@ -5,7 +5,7 @@ use orogen_ir::loops::{BinaryOp, CompareOp, UnaryOp};
 use orogen_ir::types::DType;
 
 use super::expression::{Node, Operation, VectorExpr};
-use crate::vector::{self, math::BinaryFunction};
+use crate::vector::{self, ShiftOp, math::BinaryFunction};
 
 impl VectorExpr {
     /// Operations on one integer that vectors have.
@@ -61,29 +61,45 @@ impl VectorExpr {
 
     /// A shift by an amount that counts modulo the width of the type.
     fn shift_by(&mut self, left: bool, dtype: DType, x: Node, y: Node) -> Option<Node> {
-        if !self.width().has_floats() {
-            return None;
-        }
-        let amount = match self.fills(dtype) {
-            true => y,
-            false => {
-                let most = self.bits(8 * dtype.size() as i64 - 1);
-                self.combine(vector::BinaryOp::And, y, most)
-            }
-        };
         if left {
-            let value = self.combine(vector::BinaryOp::ShiftLeft, x, amount);
+            let value = self.shift_lanes(true, dtype, x, y);
             return Some(self.wrap(dtype, value));
         }
         if !dtype.is_signed_int() {
-            return Some(self.combine(vector::BinaryOp::ShiftRight, x, amount));
+            return Some(self.shift_lanes(false, dtype, x, y));
         }
         // What is below 0 is shifted as its complement.
         let zero = self.bits(0);
         let below = self.compare_ints(CompareOp::Lt, x, zero);
         let value = self.combine(vector::BinaryOp::Xor, x, below);
-        let value = self.combine(vector::BinaryOp::ShiftRight, value, amount);
+        let value = self.shift_lanes(false, dtype, value, y);
         Some(self.combine(vector::BinaryOp::Xor, value, below))
+    }
+
+    /// Lanes shifted by an amount that counts modulo the width of a type, to the right as numbers without a sign.
+    fn shift_lanes(&mut self, left: bool, dtype: DType, x: Node, y: Node) -> Node {
+        let bits = dtype.width();
+        if self.width().has_floats() {
+            let most = self.bits(i64::from(bits) - 1);
+            let amount = if self.fills(dtype) { y } else { self.combine(vector::BinaryOp::And, y, most) };
+            let op = if left { vector::BinaryOp::ShiftLeft } else { vector::BinaryOp::ShiftRight };
+            return self.combine(op, x, amount);
+        }
+        // No instruction does it in narrow lanes: by each power of two whose bit is set, the highest first, all of which
+        // become the sign bit in turn.
+        let op = if left { ShiftOp::Left } else { ShiftOp::RightLogical };
+        let steps = bits.ilog2() as u8;
+        let first = self.width().bits() as u8 - steps;
+        let mut chosen = self.push(Operation::Shift(ShiftOp::Left, y, first));
+        let mut value = x;
+        for step in (0..steps).rev() {
+            let shifted = self.push(Operation::Shift(op, value, 1 << step));
+            value = self.push(Operation::Blend(chosen, shifted, value));
+            if step > 0 {
+                chosen = self.combine(vector::BinaryOp::IntAdd, chosen, chosen);
+            }
+        }
+        value
     }
 
     /// Whether integers of a type fill lanes, without a sign.

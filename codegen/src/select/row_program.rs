@@ -14,9 +14,7 @@ use super::expression::{Node, VectorExpr};
 use super::reduction::Reduction;
 use crate::kernels::element::Element;
 use crate::kernels::laws::Law;
-use crate::vector::{
-    BinaryOp, Builder, IReg, IntCompare, IntOp, Isa, MReg, Program, Size, VReg, Width,
-};
+use crate::vector::{BinaryOp, Builder, IReg, IntCompare, IntOp, Isa, MReg, Program, Size, VReg, Width};
 use orogen_ir::shape::{Dim, ShapeCx};
 
 /// A pointer parameter, by its place.
@@ -117,6 +115,17 @@ impl RowProgram {
             match (joins, self.segments.last_mut()) {
                 (true, Some(last)) => last.push(number),
                 _ => self.segments.push(vec![number]),
+            }
+        }
+        // What nobody reads but memory keeps its low bits there.
+        for number in 0..self.stages.len() {
+            let read = self
+                .stages
+                .iter()
+                .any(|it| it.leaves.iter().any(|leaf| matches!(leaf, Leaf::Row(of, _) if *of == number)));
+            let stage = &mut self.stages[number];
+            if let (Work::Map, Some(pointer), false) = (stage.work, stage.pointer, read) {
+                stage.root = stage.expr.unwrapped(self.targets[pointer].element, stage.root);
             }
         }
         self.stored = (0..self.stages.len())
@@ -311,7 +320,8 @@ impl Pass<'_> {
         if self.two {
             let pairs = b.int_op(IntOp::ShiftRight, whole, 1);
             b.repeat(pairs, |b| {
-                let places = position.map(|(first, step)| vec![first, b.binary(BinaryOp::IntAdd, first, step)]);
+                let places =
+                    position.map(|(first, step)| vec![first, b.binary(BinaryOp::IntAdd, first, step)]);
                 self.step(b, &splats, &cursors, &accumulators, values, places, Take::Two);
                 if let Some((places, step)) = position {
                     b.binary_into(BinaryOp::IntAdd, places, places, step);

@@ -199,10 +199,38 @@ pub(super) fn values_below(program: &TensorProgram, root: ExprId) -> IndexSet<Ex
     below(program, vec![root], false)
 }
 
-fn below(program: &TensorProgram, mut stack: Vec<ExprId>, indices: bool) -> IndexSet<ExprId> {
+/// The same without what is compared of sizes and axes alone: such a condition may hold in a range of a row.
+pub(super) fn values_of(program: &TensorProgram, root: ExprId) -> IndexSet<ExprId> {
+    let place = |id: &ExprId| matches!(program.exprs[*id], Expr::Dim(..) | Expr::Float(..) | Expr::Int(..));
+    let fixed = |id: ExprId| {
+        values_below(program, id).iter().all(|it| {
+            place(it)
+                || matches!(
+                    program.exprs[*it],
+                    Expr::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul, ..)
+                )
+        })
+    };
+    below_until(program, vec![root], false, |id| match program.exprs[id] {
+        Expr::Compare(_, x, y) => fixed(x) && fixed(y),
+        _ => false,
+    })
+}
+
+fn below(program: &TensorProgram, stack: Vec<ExprId>, indices: bool) -> IndexSet<ExprId> {
+    below_until(program, stack, indices, |_| false)
+}
+
+/// What is below an expression at which the search ends is left out.
+fn below_until(
+    program: &TensorProgram,
+    mut stack: Vec<ExprId>,
+    indices: bool,
+    end: impl Fn(ExprId) -> bool,
+) -> IndexSet<ExprId> {
     let mut seen = IndexSet::new();
     while let Some(id) = stack.pop() {
-        if !seen.insert(id) {
+        if !seen.insert(id) || end(id) {
             continue;
         }
         match &program.exprs[id] {

@@ -7,12 +7,23 @@ use orogen_ir::loops::{CompareOp, ExprId};
 use orogen_ir::shape::{Atom, AtomId, Dim, SymbolKind};
 
 use super::expression::{Node, Operation, VectorExpr};
-use super::strip_loads::{FURTHEST, Load, Parts, integer};
+use super::strip_loads::{FURTHEST, Guard, Load, Parts, Range, integer};
 use super::strip_program::Source;
 use crate::vector::{BinaryOp, UnaryOp, Width};
 
 /// What sizes and places may be (law S4).
 const LARGEST: i64 = 1 << 40;
+
+/// The comparison with its operands exchanged.
+fn mirrored(op: CompareOp) -> CompareOp {
+    match op {
+        CompareOp::Eq | CompareOp::Ne => op,
+        CompareOp::Lt => CompareOp::Gt,
+        CompareOp::Le => CompareOp::Ge,
+        CompareOp::Gt => CompareOp::Lt,
+        CompareOp::Ge => CompareOp::Le,
+    }
+}
 
 impl Parts<'_, '_> {
     /// A number as an integer in each lane; `None` where lanes do not hold it.
@@ -32,9 +43,56 @@ impl Parts<'_, '_> {
         let x = integer(self.s, &self.values, x)?;
         let y = integer(self.s, &self.values, y)?;
         let difference = self.s.shapes.sub(x, y).ok()?;
+        if let Some(range) = self.range_where(op, difference) {
+            return self.inside(expr, range, op == CompareOp::Ne);
+        }
         let difference = self.whole_number(expr, difference)?;
         let zero = expr.bits(0);
         Some(expr.compare_ints(op, difference, zero))
+    }
+
+    /// The range of the row in which a number compares with 0 as it is said, or does not differ from it.
+    fn range_where(&mut self, op: CompareOp, number: Dim) -> Option<Range> {
+        if self.numbers || self.packed {
+            return None;
+        }
+        let (slope, rest) = self.s.shapes.affine_in(number, self.row)?;
+        let shapes = &mut self.s.shapes;
+        let (op, at) = match shapes.as_int(slope)? {
+            1 => (op, shapes.neg(rest).ok()?),
+            -1 => (mirrored(op), rest),
+            _ => return None,
+        };
+        let (begin, end, after) = (shapes.int(0), self.n, shapes.add_int(at, 1).ok()?);
+        let (low, high) = match op {
+            CompareOp::Lt => (begin, at),
+            CompareOp::Le => (begin, after),
+            CompareOp::Gt => (after, end),
+            CompareOp::Ge => (at, end),
+            CompareOp::Eq | CompareOp::Ne => (at, after),
+        };
+        Some(Range { low, high })
+    }
+
+    /// The mask of a range, or of what is outside. Where there are several, comparing numbers is no more work.
+    fn inside(&mut self, expr: &mut VectorExpr, range: Range, outside: bool) -> Option<Node> {
+        let guard = Guard { otherwise: 0, inner: range, outer: Vec::new() };
+        let load = Load {
+            buffer: None,
+            offset: self.s.shapes.int(0),
+            step: 0,
+            part: 0,
+            guard: Some(guard),
+            element: None,
+            gather: None,
+            indexes: false,
+        };
+        let place = self.place(load, Source::Within);
+        if self.sources.iter().filter(|it| **it == Source::Within).count() > 1 {
+            return None;
+        }
+        let mask = expr.leaf(place);
+        Some(if outside { expr.not(mask) } else { mask })
     }
 
     /// The same where axes have their values already.

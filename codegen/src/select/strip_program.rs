@@ -7,7 +7,7 @@
 //! * **U2** Groups are whole: their size is a power of two that divides the elements of a row.
 //! * **U3** Neighbours in a row are neighbours in the target, and in what is read as a row or guarded; groups follow each
 //!   other where groups are read; what is strided, counted, gathered or placed moves by its step, what is one element for
-//!   the row does not move.
+//!   the row, or a range of it, does not move.
 //! * **U4** The positions of elements that data choose fit in a lane.
 //! * **U5** Where other elements than of four bytes are moved, they fill lanes, and only rows of them are moved.
 
@@ -47,6 +47,29 @@ pub(crate) enum Source {
     Gather { indices: Vec<Chosen>, step: i64 },
     /// As `Row` inside a range of the row; these bits elsewhere.
     Guarded(u64),
+    /// All bits of a lane inside a range of the row, which may move from row to row; none elsewhere.
+    Within,
+}
+
+/// Where in a row its ranges are met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Zone {
+    /// Inside all of them.
+    Inside,
+    /// Outside of the only one there is.
+    Outside,
+    /// Each lane has to be looked at.
+    Mixed,
+}
+
+/// The registers of a range: its bounds in the first row, then those of the rows that have it, or by how much the bounds
+/// grow from row to row.
+#[derive(Clone, Copy)]
+struct Bounds {
+    source: usize,
+    moves: bool,
+    range: [IReg; 2],
+    rows: [IReg; 2],
 }
 
 /// The extents of a call, all rows of it.
@@ -143,7 +166,7 @@ impl StripProgram {
         laws.extend([Law::equal("U2", bits, shapes.int(1)), Law::multiple("U2", call.elements, group)]);
         for (i, step) in call.steps.iter().enumerate() {
             let wanted = match self.sources.get(i) {
-                Some(Source::Scalar) => 0,
+                Some(Source::Scalar | Source::Within) => 0,
                 Some(Source::Row | Source::Guarded(_)) => 1,
                 Some(Source::Strided(step) | Source::Count(step) | Source::Gather { step, .. }) => *step,
                 None if let Some((_, step)) = &self.placed => *step,
@@ -172,11 +195,8 @@ impl StripProgram {
         self.elements[self.sources.len()]
     }
 
-    /// Which sources are read: where indices are checked alone, those that these depend on.
-    fn needed(&self) -> Vec<bool> {
-        if !self.probes {
-            return vec![true; self.sources.len()];
-        }
+    /// The sources that indices depend on which are checked.
+    fn needed_by_checks(&self) -> Vec<bool> {
         let mut needed = vec![false; self.sources.len()];
         let mark = |needed: &mut Vec<bool>, indices: &[Chosen], all: bool| {
             for it in indices.iter().filter(|it| all || it.checked) {
@@ -199,9 +219,9 @@ impl StripProgram {
         needed
     }
 
-    /// Places of the sources that are guarded.
+    /// Places of the sources that are guarded, or are ranges.
     pub(crate) fn guarded(&self) -> impl Iterator<Item = usize> {
-        (0..self.sources.len()).filter(|it| matches!(self.sources[*it], Source::Guarded(_)))
+        (0..self.sources.len()).filter(|it| matches!(self.sources[*it], Source::Guarded(_) | Source::Within))
     }
 
     /// For each index that is checked the place of its source; that of the target is behind them.
@@ -218,7 +238,7 @@ impl StripProgram {
     /// The program. Parameters: a pointer for each source and the target, the first number for one that counts; `n` (groups
     /// of a row), `rows`; a row stride in bytes for each source and the target, or by what the first number grows; for each
     /// guarded source the range of groups, then of rows, in which it is read, each as begin and end, which may lie outside of
-    /// the row; for each index that is checked the extent that it is checked against, then, if there are any, a pointer to 64
+    /// the row, and for each range that moves its begin and end in the first row, and by how much these grow; for each index that is checked the extent that it is checked against, then, if there are any, a pointer to 64
     /// bits, which become 1 where an index is out of range; where elements are placed a pointer to
     /// [`PLACED_BYTES`](super::strip_scatter::PLACED_BYTES).
     pub(crate) fn build(&self, isa: Isa) -> Program {
@@ -227,7 +247,12 @@ impl StripProgram {
         let target = b.param();
         let [n, rows] = b.params();
         let strides: Vec<IReg> = (0..=sources.len()).map(|_| b.param()).collect();
-        let guards: Vec<(usize, [IReg; 4])> = self.guarded().map(|it| (it, b.params())).collect();
+        let bounds = |source: usize| {
+            let [low, high, first, last] = b.params();
+            let moves = self.sources[source] == Source::Within;
+            Bounds { source, moves, range: [low, high], rows: [first, last] }
+        };
+        let guards: Vec<Bounds> = self.guarded().map(bounds).collect();
         let checked: Vec<(usize, IReg)> = self.checked().map(|it| (it, b.param())).collect();
         let mut checks = vec![Vec::new(); sources.len() + 1];
         if checked.is_empty() {
@@ -274,25 +299,31 @@ impl StripProgram {
         (sources, target, scratch): (&[IReg], IReg, Option<IReg>),
         (n, rows): (IReg, IReg),
         strides: &[IReg],
-        guards: &[(usize, [IReg; 4])],
+        guards: &[Bounds],
         checks: Vec<Vec<Check>>,
     ) {
         b.repeat(rows, |b| {
             let zero = b.int_const(0);
             let (mut first, mut last) = (b.int_move(zero), b.int_move(n));
             let mut ranges = vec![None; sources.len()];
-            for (source, [low, high, row_low, row_high]) in guards {
-                let (low, high) = (b.int_move(*low), b.int_move(*high));
-                for (op, bound) in [(IntCompare::Gt, *row_low), (IntCompare::Le, *row_high)] {
-                    b.when(op, bound, 0, |b| {
-                        b.int_move_into(low, zero);
-                        b.int_move_into(high, zero);
-                    });
-                    b.bump(bound, -1);
+            for it in guards {
+                let [low, high] = it.range.map(|bound| b.int_move(bound));
+                if it.moves {
+                    for (bound, by) in it.range.into_iter().zip(it.rows) {
+                        b.bump(bound, by);
+                    }
+                } else {
+                    for (op, bound) in [(IntCompare::Gt, it.rows[0]), (IntCompare::Le, it.rows[1])] {
+                        b.when(op, bound, 0, |b| {
+                            b.int_move_into(low, zero);
+                            b.int_move_into(high, zero);
+                        });
+                        b.bump(bound, -1);
+                    }
                 }
                 first = b.int_op(IntOp::Max, first, low);
                 last = b.int_op(IntOp::Min, last, high);
-                ranges[*source] = Some((low, high));
+                ranges[it.source] = Some((low, high));
             }
             let scalars = self.sources.iter().zip(&self.elements).zip(sources);
             let scalars = scalars.map(|((it, element), p)| match it {
@@ -307,16 +338,18 @@ impl StripProgram {
             let (sources, checks) = (sources.to_vec(), checks.clone());
             let registers = Registers { sources, target, scratch, scalars, placed, ranges, checks };
             if guards.is_empty() || self.short {
-                self.segment(b, isa, &registers, zero, n, self.short);
+                let zone = if self.short { Zone::Mixed } else { Zone::Inside };
+                self.segment(b, isa, &registers, zero, n, zone);
             } else {
                 // Every guarded source is in range between `first` and `last`.
                 let first = b.int_op(IntOp::Min, first, n);
                 let last = b.int_op(IntOp::Max, last, first);
                 let middle = b.int_op(IntOp::Sub, last, first);
                 let rest = b.int_op(IntOp::Sub, n, last);
-                self.segment(b, isa, &registers, zero, first, true);
-                self.segment(b, isa, &registers, first, middle, false);
-                self.segment(b, isa, &registers, last, rest, true);
+                let edge = if guards.len() == 1 { Zone::Outside } else { Zone::Mixed };
+                self.segment(b, isa, &registers, zero, first, edge);
+                self.segment(b, isa, &registers, first, middle, Zone::Inside);
+                self.segment(b, isa, &registers, last, rest, edge);
             }
             for (pointer, stride) in registers.sources.iter().chain([&target]).zip(strides) {
                 b.bump(*pointer, *stride);
@@ -324,8 +357,8 @@ impl StripProgram {
         });
     }
 
-    /// `count` groups from `from` on; `edge` says that guarded sources may be out of range.
-    fn segment(&self, b: &mut Builder, isa: Isa, r: &Registers, from: IReg, count: IReg, edge: bool) {
+    /// `count` groups from `from` on.
+    fn segment(&self, b: &mut Builder, isa: Isa, r: &Registers, from: IReg, count: IReg, zone: Zone) {
         b.when(IntCompare::Gt, count, 0, |b| {
             let group = self.results.len() as i64;
             // Where the groups start, for each number of bytes in one.
@@ -352,7 +385,7 @@ impl StripProgram {
             let mut cursors = Vec::new();
             for ((source, element), pointer) in self.sources.iter().zip(&self.elements).zip(&r.sources) {
                 let group = match source {
-                    Source::Scalar | Source::Gather { step: 0, .. } | Source::Count(0) => {
+                    Source::Scalar | Source::Within | Source::Gather { step: 0, .. } | Source::Count(0) => {
                         cursors.push(*pointer);
                         continue;
                     }
@@ -383,7 +416,7 @@ impl StripProgram {
                 .ranges
                 .iter()
                 .map(|it| {
-                    let (low, high) = (*it).filter(|_| edge)?;
+                    let (low, high) = (*it).filter(|_| zone == Zone::Mixed)?;
                     let relative = [low, high].map(|it| b.int_op(IntOp::Sub, it, from));
                     moving.extend(relative.map(|it| (it, Size::lanes(-1))));
                     Some((relative[0], relative[1]))
@@ -394,7 +427,7 @@ impl StripProgram {
             let others = if between { b.int_add(count, -1) } else { count };
             let whole = b.div_lanes(others);
             b.repeat(whole, |b| {
-                self.step(b, isa, &cursors, target, r, &ranges, None);
+                self.step(b, isa, &cursors, target, r, (zone, &ranges), None);
                 for (register, step) in &moving {
                     b.bump(*register, *step);
                 }
@@ -406,12 +439,13 @@ impl StripProgram {
                 b.int_op(IntOp::And, count, Size { fixed: -1, per_lane: 1 })
             };
             b.when(IntCompare::Gt, rest, 0, |b| {
-                self.step(b, isa, &cursors, target, r, &ranges, Some(rest));
+                self.step(b, isa, &cursors, target, r, (zone, &ranges), Some(rest));
             });
         });
     }
 
     /// A vector of groups, of which the first `rest` are there.
+    #[allow(clippy::too_many_arguments, reason = "the registers of a segment, by kind")]
     fn step(
         &self,
         b: &mut Builder,
@@ -419,9 +453,10 @@ impl StripProgram {
         cursors: &[IReg],
         target: IReg,
         r: &Registers,
-        ranges: &[Option<(IReg, IReg)>],
+        (zone, ranges): (Zone, &[Option<(IReg, IReg)>]),
         rest: Option<IReg>,
     ) {
+        let needed = self.needed(zone);
         let mask = rest.map(|it| b.first(it));
         let group = self.results.len();
         // What is left of each of the vectors that hold whole groups.
@@ -439,7 +474,6 @@ impl StripProgram {
                     .collect()
             }
         };
-        let needed = self.needed();
         let mut leaves = Vec::new();
         for (i, source) in self.sources.iter().enumerate() {
             let element = self.elements[i];
@@ -453,6 +487,13 @@ impl StripProgram {
                 continue;
             }
             leaves.push(match (source, r.scalars[i], ranges[i]) {
+                (Source::Within, ..) if zone == Zone::Inside => b.constant_lane(self.width.ones()),
+                (Source::Within, ..) if zone == Zone::Outside => b.constant_lane(0),
+                (Source::Guarded(otherwise), ..) if zone == Zone::Outside => b.constant_lane(*otherwise),
+                (Source::Within, _, Some(range)) => {
+                    let inside = inside(b, range, rest);
+                    b.mask_lanes(inside)
+                }
                 (Source::Gather { indices, .. }, positions, _) => {
                     let position = self.position(b, &leaves, indices, &r.checks[i], positions);
                     element.gather(b, cursors[i], position, mask)
@@ -466,13 +507,8 @@ impl StripProgram {
                 }
                 (Source::Strided(_), Some(positions), _) => element.gather(b, cursors[i], positions, mask),
                 (_, Some(scalar), _) => scalar,
-                (Source::Guarded(otherwise), None, Some((low, high))) => {
-                    let low = b.int_op(IntOp::Max, low, 0);
-                    let mut high = b.int_op(IntOp::Max, high, 0);
-                    if let Some(rest) = rest {
-                        high = b.int_op(IntOp::Min, high, rest);
-                    }
-                    let inside = b.between(low, high);
+                (Source::Guarded(otherwise), None, Some(range)) => {
+                    let inside = inside(b, range, rest);
                     let value = element.load(b, Addr::new(cursors[i]), Some(inside));
                     if *otherwise == 0 {
                         value
@@ -517,6 +553,25 @@ impl StripProgram {
         }
     }
 
+    /// Which sources are read where ranges are met so: not those that only the other branch of a selection needs.
+    fn needed(&self, zone: Zone) -> Vec<bool> {
+        if self.probes {
+            return self.needed_by_checks();
+        }
+        let holds = match zone {
+            Zone::Inside => Some(true),
+            Zone::Outside => Some(false),
+            Zone::Mixed => None,
+        };
+        let known = |leaf: usize| holds.filter(|_| self.sources[leaf] == Source::Within);
+        let leaves = self.expr.leaves_where(&self.results, &known);
+        let row = |it: &Source| matches!(it, Source::Row | Source::Group(_) | Source::Guarded(_));
+        // Indices are needed in any case.
+        let indexed =
+            self.placed.is_some() || self.sources.iter().any(|it| matches!(it, Source::Gather { .. }));
+        (0..self.sources.len()).map(|it| indexed || !row(&self.sources[it]) || leaves.contains(&it)).collect()
+    }
+
     /// The positions of elements that indices choose, from those that they have without; `checks` are for the indices that
     /// are checked, in order.
     fn position(
@@ -541,6 +596,16 @@ impl StripProgram {
         }
         sum.expect("an index chooses")
     }
+}
+
+/// The lanes inside a range, of the first `rest`.
+fn inside(b: &mut Builder, (low, high): (IReg, IReg), rest: Option<IReg>) -> MReg {
+    let low = b.int_op(IntOp::Max, low, 0);
+    let mut high = b.int_op(IntOp::Max, high, 0);
+    if let Some(rest) = rest {
+        high = b.int_op(IntOp::Min, high, rest);
+    }
+    b.between(low, high)
 }
 
 /// The positions of elements that are so many apart.

@@ -144,7 +144,8 @@ pub(crate) fn scatter(s: &mut Selector<'_>, statement: &Stmt) -> Option<Match> {
 /// The widths of lanes to try: narrow ones for values, others of indices that data gives too, whose positions may need the
 /// widest.
 fn gathering_widths(program: &TensorProgram, stage: &Stage) -> Vec<Width> {
-    let narrow = stages::widths(program, &[stage]).iter().filter(|it| !it.has_floats());
+    let narrow = stages::widths_of(program, stages::values_of(program, stage.value));
+    let narrow = narrow.iter().filter(|it| !it.has_floats());
     let expressions = stages::expressions(program, stage);
     let by_data = |id: &ExprId| match &program.exprs[*id] {
         Expr::Load { at, .. } => at.iter().any(|it| it.value().is_some()),
@@ -425,7 +426,7 @@ impl<'a> Strips<'a> {
                 guard.inner = Range { low: lanes(s, low, size)?, high: lanes(s, high, size)? };
             }
         }
-        let guards = sources.iter().filter(|it| matches!(it, Source::Guarded(_))).count();
+        let guards = sources.iter().filter(|it| matches!(it, Source::Guarded(_) | Source::Within)).count();
         let what = format!(
             "strips of {} ({group} by {group}, {} loads, {guards} guarded){}",
             s.shapes.display(extent),
@@ -448,6 +449,8 @@ impl<'a> Strips<'a> {
             }
         };
         let elements = buffers.map(element).collect::<Option<Vec<Element>>>()?;
+        let target_element = *elements.last()?;
+        let results = results.into_iter().map(|it| expr.unwrapped(target_element, it)).collect();
         let placed_by = match &placed {
             Some(it) => Some((it.indices.clone(), s.shapes.as_int(step)?)),
             None => None,
@@ -533,10 +536,8 @@ impl<'a> Strips<'a> {
         }
         args.extend([Arg::Size(n), Arg::Size(rows)]);
         args.extend(strides);
-        let inner = self.loads.iter().filter_map(|it| it.guard.as_ref()).map(|it| it.inner);
-        for (inner, row) in inner.zip(&linear.guards) {
-            let row = [row.low, row.high].map(|it| s.shapes.sub(it, first).ok());
-            args.extend([inner.low, inner.high, row[0]?, row[1]?].map(Arg::Size));
+        for bounds in &linear.guards {
+            args.extend(bounds.args(s, first)?.map(Arg::Size));
         }
         let gathered = self.loads.iter().filter_map(|it| it.gather.as_ref()).chain(&self.placed);
         let extents: Vec<Dim> = gathered.flat_map(|it| it.extents.clone()).collect();
@@ -594,7 +595,14 @@ impl<'a> Strips<'a> {
         for offset in self.loads.iter().map(|it| it.offset).chain([self.target.1]) {
             linear.positions.push(s.shapes.affine_in(offset, axis)?);
         }
-        for guard in self.loads.iter().filter_map(|it| it.guard.as_ref()) {
+        for (load, source) in self.loads.iter().zip(&self.program.sources) {
+            let Some(guard) = &load.guard else { continue };
+            if *source == Source::Within {
+                let bounds = [guard.inner.low, guard.inner.high];
+                let [low, high] = bounds.map(|it| s.shapes.affine_in(it, axis));
+                linear.guards.push(Bounds::Moving([low?, high?]));
+                continue;
+            }
             if [guard.inner.low, guard.inner.high].iter().any(|it| s.shapes.mentions(*it, axis)) {
                 return None;
             }
@@ -611,7 +619,7 @@ impl<'a> Strips<'a> {
                     _ => return None,
                 }
             }
-            linear.guards.push(combined(s, &own, &others)?);
+            linear.guards.push(Bounds::Fixed(guard.inner, combined(s, &own, &others)?));
         }
         Some(linear)
     }
@@ -621,8 +629,12 @@ impl<'a> Strips<'a> {
         let zero = s.shapes.int(0);
         let offsets = self.loads.iter().map(|it| it.offset).chain([self.target.1]);
         let mut linear = Linear { positions: offsets.map(|it| (zero, it)).collect(), guards: Vec::new() };
-        for guard in self.loads.iter().filter_map(|it| it.guard.as_ref()) {
-            linear.guards.push(combined(s, &[], &guard.outer)?);
+        for (load, source) in self.loads.iter().zip(&self.program.sources) {
+            let Some(guard) = &load.guard else { continue };
+            linear.guards.push(match source {
+                Source::Within => Bounds::Moving([guard.inner.low, guard.inner.high].map(|it| (zero, it))),
+                _ => Bounds::Fixed(guard.inner, combined(s, &[], &guard.outer)?),
+            });
         }
         Some(linear)
     }
@@ -642,8 +654,35 @@ fn lanes(s: &mut Selector<'_>, elements: Dim, size: i64) -> Option<Dim> {
 struct Linear {
     /// Of each load and of the store: elements from row to row, and where the first row starts.
     positions: Vec<(Dim, Dim)>,
-    /// Of each guard: the rows that are in range.
-    guards: Vec<Range>,
+    /// Of each guard.
+    guards: Vec<Bounds>,
+}
+
+/// The range of a guard.
+enum Bounds {
+    /// In each row, and the rows that have it.
+    Fixed(Range, Range),
+    /// Begin and end: by how much they grow from row to row, and where they are in the first one.
+    Moving([(Dim, Dim); 2]),
+}
+
+impl Bounds {
+    /// As arguments, from row `first` on.
+    fn args(&self, s: &mut Selector<'_>, first: Dim) -> Option<[Dim; 4]> {
+        Some(match self {
+            Bounds::Fixed(inner, rows) => {
+                let rows = [rows.low, rows.high].map(|it| s.shapes.sub(it, first).ok());
+                [inner.low, inner.high, rows[0]?, rows[1]?]
+            }
+            Bounds::Moving(bounds) => {
+                let starts = bounds.map(|(step, start)| {
+                    let skip = s.shapes.mul(first, step).ok()?;
+                    s.shapes.add(start, skip).ok()
+                });
+                [starts[0]?, starts[1]?, bounds[0].0, bounds[1].0]
+            }
+        })
+    }
 }
 
 /// The rows in all of `own`, none where 0 is not in all of `others`.

@@ -387,6 +387,11 @@ impl Builder {
         r
     }
 
+    /// The bits of a register that is a constant.
+    pub(crate) fn bits_of(&self, r: VReg) -> Option<u64> {
+        self.constants.iter().find(|it| *it.1 == r).map(|it| *it.0)
+    }
+
     /// A fresh register that starts with the same value in every lane and may be written later.
     pub fn splat(&mut self, value: impl Into<f64>) -> VReg {
         let bits = self.width.float(value.into());

@@ -1,7 +1,7 @@
 //! Lane-wise operations, and reductions of lanes.
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::types::{F32X4, I8X16, I16, I16X8, I32, I32X4};
+use cranelift_codegen::ir::types::{F32X4, I8X16, I16, I16X8, I32, I32X4, I64, I64X2};
 use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::Emitter;
@@ -82,12 +82,8 @@ impl Emitter<'_, '_> {
             Sub => self.b.ins().fsub(a, b),
             Mul => self.b.ins().fmul(a, b),
             Div => self.b.ins().fdiv(a, b),
-            Min | Max => {
-                let condition = if op == Min { FloatCC::LessThan } else { FloatCC::GreaterThan };
-                let mask = self.b.ins().fcmp(condition, a, b);
-                let (a, b) = (self.cast(self.int, a), self.cast(self.int, b));
-                self.b.ins().bitselect(mask, a, b)
-            }
+            Min => self.first_if_less(a, b, [a, b]),
+            Max => self.first_if_less(b, a, [a, b]),
             And => self.b.ins().band(a, b),
             Or => self.b.ins().bor(a, b),
             Xor => self.b.ins().bxor(a, b),
@@ -131,8 +127,60 @@ impl Emitter<'_, '_> {
         }
     }
 
+    /// The first float where `x` is less than `y`, else the second: of both in one order or the other, which is one
+    /// instruction of x86.
+    pub(super) fn first_if_less(&mut self, x: Value, y: Value, floats: [Value; 2]) -> Value {
+        let less = self.b.ins().fcmp(FloatCC::LessThan, x, y);
+        let less = self.cast(self.b.func.dfg.value_type(x), less);
+        self.b.ins().bitselect(less, floats[0], floats[1])
+    }
+
+    /// 2 to the power of each lane of 32 bits, all of them below 32, on x86: by the exponent of a float. What is 2³¹ as a
+    /// float becomes the least integer.
+    fn powers_of_two(&mut self, exponents: Value) -> Value {
+        let by = self.b.ins().iconst(I32, 23);
+        let exponents = self.b.ins().ishl(exponents, by);
+        let one = self.int_splat(i64::from(1f32.to_bits()));
+        let floats = self.b.ins().iadd(exponents, one);
+        let floats = self.cast(F32X4, floats);
+        self.b.ins().x86_cvtt2dq(I32X4, floats)
+    }
+
+    /// Shifts of lanes of 32 bits as products. Those to the right take 31 bits less than that from one of 64 bits.
+    fn shift_by_products(&mut self, op: BinaryOp, a: Value, b: Value) -> Value {
+        let most = self.int_splat(31);
+        let by = self.b.ins().band(b, most);
+        if op == BinaryOp::ShiftLeft {
+            let power = self.powers_of_two(by);
+            return self.b.ins().imul(a, power);
+        }
+        let by = self.b.ins().isub(most, by);
+        let power = self.powers_of_two(by);
+        let [a, power] = [a, power].map(|it| self.cast(I64X2, it));
+        let half = self.b.ins().iconst(I64, 0xFFFF_FFFF);
+        let half = self.b.ins().splat(I64X2, half);
+        let (word, bits) = (self.b.ins().iconst(I32, 32), self.b.ins().iconst(I32, 31));
+        let one = self.b.ins().iconst(I32, 1);
+        let [even, odd] = [false, true].map(|odd| {
+            let [a, power] = [a, power].map(|it| match odd {
+                true => self.b.ins().ushr(it, word),
+                false => self.b.ins().band(it, half),
+            });
+            self.b.ins().imul(a, power)
+        });
+        let even = self.b.ins().ushr(even, bits);
+        let odd = self.b.ins().ishl(odd, one);
+        let even = self.b.ins().band(even, half);
+        let odd = self.b.ins().band_not(odd, half);
+        let both = self.b.ins().bor(even, odd);
+        self.cast(I32X4, both)
+    }
+
     /// Each lane shifted by what the other one says; Cranelift takes the amount modulo the width, too.
     fn shift_by_lanes(&mut self, op: BinaryOp, a: Value, b: Value) -> Value {
+        if self.features.x86 && self.width == Width::W32 {
+            return self.shift_by_products(op, a, b);
+        }
         (0..self.lanes() as u8).fold(a, |result, lane| {
             let [value, by] = [a, b].map(|it| self.b.ins().extractlane(it, lane));
             let shifted = match op {

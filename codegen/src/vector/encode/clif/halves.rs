@@ -1,7 +1,7 @@
 //! Conversions between binary16 elements and `f32`, eight at a time, where no instruction does it: as much as can be is done
 //! in words of 16 bits, of which a register holds twice as many.
 
-use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F32X4, I8X16, I16, I16X8, I32, I32X4};
 use cranelift_codegen::ir::{ConstantData, InstBuilder, Value};
 
@@ -88,7 +88,7 @@ impl Emitter<'_, '_> {
             let magnitude = self.b.ins().band(bits[i], magnitudes);
             let magnitude = self.cast(F32X4, magnitude);
             // NaN stays.
-            let smaller = self.minimum(limit, magnitude);
+            let smaller = self.first_if_less(limit, magnitude, [limit, magnitude]);
             let float = self.cast(F32X4, above[i]);
             let sum = self.b.ins().fadd(smaller, float);
             let sum = self.cast(I32X4, sum);
@@ -101,13 +101,6 @@ impl Emitter<'_, '_> {
         let nan = self.words(0x7E00);
         let value = self.b.ins().smin(value, nan);
         self.b.ins().bor(value, sign)
-    }
-
-    /// `a` where it is less than `b`, else `b`; the form that is one instruction of x86.
-    pub(super) fn minimum(&mut self, a: Value, b: Value) -> Value {
-        let less = self.b.ins().fcmp(FloatCC::LessThan, a, b);
-        let less = self.cast(self.b.func.dfg.value_type(a), less);
-        self.b.ins().bitselect(less, a, b)
     }
 
     /// As many elements from the start of a register as there are lanes, as lanes.

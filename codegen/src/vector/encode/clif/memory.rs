@@ -2,7 +2,6 @@
 //!
 //! Cranelift has no vectors of halves on every target, so these are converted by integer operations (`halves`).
 
-use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F32X4, I8, I8X16, I16, I16X8, I32, I32X4, I64, I64X2};
 use cranelift_codegen::ir::{BlockArg, InstBuilder, StackSlotData, StackSlotKind, Type, Value};
 
@@ -80,7 +79,8 @@ impl Emitter<'_, '_> {
             Storage::F16 => {
                 // The low parts of the lanes side by side.
                 let size = self.width.bytes() as u8;
-                let order: Vec<u8> = (0..16).map(|i| if i < 32 / size { i / 2 * size + i % 2 } else { 0 }).collect();
+                let order: Vec<u8> =
+                    (0..16).map(|i| if i < 32 / size { i / 2 * size + i % 2 } else { 0 }).collect();
                 let halves = self.bytes(v, v, &order);
                 self.halves_to_lanes(halves)
             }
@@ -107,8 +107,9 @@ impl Emitter<'_, '_> {
             let v = self.convert(v, to);
             // The low bytes of each lane side by side.
             let step = if to.is_pair() { 2 } else { 1 };
-            let order: Vec<u8> =
-                (0..16).map(|i| if i < lanes * size { i / size * lane + i % size * step } else { 0 }).collect();
+            let order: Vec<u8> = (0..16)
+                .map(|i| if i < lanes * size { i / size * lane + i % size * step } else { 0 })
+                .collect();
             self.bytes(v, v, &order)
         };
         let vector = match lanes * size {

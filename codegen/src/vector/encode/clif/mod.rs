@@ -34,15 +34,17 @@ pub struct Features {
     pub fused: bool,
     /// The target is x86, whose conversion to integers gives `i32::MIN` where it cannot represent the result.
     pub x86: bool,
+    /// The target picks lanes by the sign bits of a mask.
+    pub blends: bool,
 }
 
 impl Features {
     /// The features of a Cranelift target.
     pub fn of(isa: &dyn TargetIsa) -> Features {
         let x86 = isa.triple().architecture == Architecture::X86_64;
-        let has_fma =
-            isa.isa_flags().iter().any(|flag| flag.name == "has_fma" && flag.as_bool().unwrap_or(false));
-        Features { fused: !x86 || has_fma, x86 }
+        let flags = isa.isa_flags();
+        let has = |name: &str| flags.iter().any(|flag| flag.name == name && flag.as_bool().unwrap_or(false));
+        Features { fused: !x86 || has("has_fma"), x86, blends: x86 && has("has_sse41") }
     }
 }
 
@@ -322,6 +324,10 @@ impl Emitter<'_, '_> {
             }
             Inst::Blend { dst, mask, yes, no } => {
                 let (mask, yes, no) = (self.vi(mask), self.vi(yes), self.vi(no));
+                if self.features.blends && self.width != Width::W16 {
+                    let v = self.b.ins().blendv(mask, yes, no);
+                    return self.set(dst, v);
+                }
                 if self.width != Width::W32 {
                     let zero = self.int_splat(0);
                     let mask = self.b.ins().icmp(IntCC::SignedLessThan, mask, zero);
