@@ -393,6 +393,22 @@ fn wide_integers_are_divided() {
         left.push((x / y.max(1)).wrapping_mul(y).wrapping_add((i % 3) as u64).wrapping_sub(1));
         right.push(y);
     }
+    // Law W1 of `wide`: whole vectors of small ones, up to the bound and just beyond it.
+    let edge = 1i64 << 51;
+    let near = (-3..=3).flat_map(|it| [edge + it, -edge + it, it, (1 << 26) + it]);
+    let near: Vec<u64> = near.map(i64::cast_unsigned).collect();
+    for by in 0..near.len() {
+        left.extend_from_slice(&near);
+        right.extend((0..near.len()).map(|i| near[(i + by) % near.len()]));
+    }
+    for i in 0..4096u64 {
+        let magnitude = |it: u64| it >> (13 + i / 64 % 50);
+        let (x, y) = (magnitude(random.next() << 1), magnitude(random.next() << 1));
+        // Quotients that are whole, or almost, too.
+        let whole = (x / y.max(1)).wrapping_mul(y).wrapping_add(i % 3).wrapping_sub(1);
+        left.push(if i % 2 == 0 { x } else { whole });
+        right.push(if i % 5 == 0 { y.wrapping_neg() } else { y });
+    }
     for dtype in [DType::I64, DType::U64] {
         let n = left.len() as u64;
         let inputs = [&left, &right].map(|it| {

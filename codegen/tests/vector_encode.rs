@@ -145,6 +145,34 @@ fn binary_operations() {
     }
 }
 
+/// All pairs of bytes, with and without a sign.
+#[test]
+fn quotients_of_bytes() {
+    let mut b = Builder::new("quotients");
+    let [x, y, out, n] = b.params();
+    let step = Size::vectors(1);
+    b.for_lanes(n, &[(x, step), (y, step), (out, step)], |b, mask| {
+        let (p, q) = (b.load(x, mask), b.load(y, mask));
+        // The destination is an operand.
+        b.binary_into(BinaryOp::ByteQuot, q, p, q);
+        let r = b.load(y, mask);
+        b.binary_into(BinaryOp::ByteQuot, p, p, r);
+        let both = b.binary(BinaryOp::Xor, p, q);
+        b.store(both, out, mask);
+        b.store(q, out, mask);
+    });
+    let program = b.finish();
+    let numbers = |from: i64, to: i64, second: bool| {
+        let pairs = (from..=to).flat_map(move |a| (from..=to).map(move |b| if second { b } else { a }));
+        Arg::Buffer(pairs.flat_map(|it| (it as i32).to_le_bytes()).collect())
+    };
+    for (from, to) in [(-128, 127), (0, 255), (-255, 0)] {
+        let n = (to - from + 1) * (to - from + 1);
+        let out = Arg::Buffer(vec![0; 4 * n as usize]);
+        run_everywhere(&program, &[numbers(from, to, false), numbers(from, to, true), out, Arg::Int(n)]);
+    }
+}
+
 #[test]
 fn unary_operations() {
     use UnaryOp::*;

@@ -188,9 +188,9 @@ impl Element {
     pub(crate) fn load_every(self, b: &mut Builder, step: i64, addr: impl Into<Addr>) -> Option<VReg> {
         let (width, bits) = (b.width(), 8 * self.bytes() as u32);
         let unit = match self.bytes() * step {
+            unit if unit == i64::from(width.bytes()) => width.storage(),
             2 => Storage::U16,
             4 if width == Width::W64 => Storage::U32,
-            unit if unit == i64::from(width.bytes()) => width.storage(),
             _ => return None,
         };
         match self.storage() {

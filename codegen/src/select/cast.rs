@@ -5,6 +5,7 @@ use orogen_ir::types::DType;
 
 use super::element::{Class, lane_of};
 use super::expression::{Node, Operation, VectorExpr};
+use super::wide::Wide;
 use crate::kernels::element::Element;
 use crate::vector::{BinaryOp, Compare, ShiftOp, UnaryOp, Width};
 
@@ -74,7 +75,10 @@ impl VectorExpr {
             }
             (Class::Int, Class::Mask) => self.not_zero(x),
             (Class::Float, Class::Int) if self.fills(to) && !to.is_signed_int() => self.float_to_unsigned(x),
-            (Class::Float, Class::Int) if self.fills(to) => self.push(Operation::ToInt(x)),
+            (Class::Float, Class::Int) if self.fills(to) => self.push(match width {
+                Width::W64 => Operation::Wide(Wide::ToInt, x, x),
+                _ => Operation::ToInt(x),
+            }),
             (Class::Float, Class::Int) => self.float_to_narrow(to, x)?,
             (Class::Int, Class::Int) => {
                 let holds = from.width() < to.width() && (to.is_signed_int() || !from.is_signed_int());
@@ -86,7 +90,6 @@ impl VectorExpr {
 
     /// Integers as floats of the width, rounded once if they are then rounded to `to`.
     fn int_to_float(&mut self, from: DType, to: DType, x: Node) -> Node {
-        let half = self.width().bits() as u8 / 2;
         // Where f64 does not hold an integer, f16 is infinite.
         let twice = matches!(to, DType::F32 | DType::BF16) && from.size() == 8;
         if let Operation::Constant(lane) = self.operations[x] {
@@ -98,6 +101,16 @@ impl VectorExpr {
         if self.width() == Width::W64 && !self.fills(from) {
             return self.push(Operation::Unary(UnaryOp::FromSmallInt, x));
         }
+        if twice {
+            return self.push(Operation::Wide(Wide::FromInt(from, to), x, x));
+        }
+        self.any_int_to_float(from, to, x)
+    }
+
+    /// The same of any integers.
+    pub(super) fn any_int_to_float(&mut self, from: DType, to: DType, x: Node) -> Node {
+        let half = self.width().bits() as u8 / 2;
+        let twice = matches!(to, DType::F32 | DType::BF16) && from.size() == 8;
         if !self.fills(from) || from.is_signed_int() {
             let x = if twice { self.double_to_odd(from, x) } else { x };
             return self.push(Operation::FromInt(x));

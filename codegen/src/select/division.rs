@@ -14,8 +14,9 @@ use orogen_ir::loops::BinaryOp;
 use orogen_ir::types::DType;
 
 use super::expression::{Node, Operation, VectorExpr};
+use super::wide::Wide;
 use crate::vector::BinaryOp::{
-    Add, And, AndNot, Div, IntAdd, IntEq, IntGt, IntMul, IntSub, Mul, Or, Sub, Xor,
+    Add, And, AndNot, ByteQuot, Div, IntAdd, IntEq, IntGt, IntMul, IntSub, Mul, Or, Sub, Xor,
 };
 use crate::vector::{SMALL, ShiftOp, UnaryOp, Width};
 
@@ -32,10 +33,9 @@ impl VectorExpr {
         if !divides(dtype, self.width()) {
             return None;
         }
-        let value = match (self.fills(dtype), dtype.is_signed_int()) {
-            (true, true) => self.divide_wide(op, x, y),
-            (true, false) => self.divide_wide_unsigned(op, x, y),
-            (false, _) => self.divide_exactly(op, dtype, x, y),
+        let value = match self.fills(dtype) {
+            true => self.push(Operation::Wide(Wide::Divide(op, dtype), x, y)),
+            false => self.divide_exactly(op, dtype, x, y),
         };
         // What is no number becomes the least integer of a lane, the lower half of which is 0.
         if self.width() == Width::W32 && op == BinaryOp::Div {
@@ -46,15 +46,19 @@ impl VectorExpr {
         Some(self.combine(AndNot, by_zero, value))
     }
 
-    /// Integers of at most half the digits.
-    fn divide_exactly(&mut self, op: BinaryOp, dtype: DType, x: Node, y: Node) -> Node {
-        let (from, to) = match self.width() {
-            Width::W64 => (UnaryOp::FromSmallInt, UnaryOp::ToSmallInt),
-            _ => (UnaryOp::FromInt, UnaryOp::ToInt),
+    /// Integers of at most half the digits, or small ones (law W1 of `wide`).
+    pub(super) fn divide_exactly(&mut self, op: BinaryOp, dtype: DType, x: Node, y: Node) -> Node {
+        let quotient = if self.width() == Width::W32 && dtype.size() == 1 {
+            self.combine(ByteQuot, x, y)
+        } else {
+            let (from, to) = match self.width() {
+                Width::W64 => (UnaryOp::FromSmallInt, UnaryOp::ToSmallInt),
+                _ => (UnaryOp::FromInt, UnaryOp::ToInt),
+            };
+            let [over, under] = [x, y].map(|it| self.push(Operation::Unary(from, it)));
+            let quotient = self.combine(Div, over, under);
+            self.push(Operation::Unary(to, quotient))
         };
-        let [over, under] = [x, y].map(|it| self.push(Operation::Unary(from, it)));
-        let quotient = self.combine(Div, over, under);
-        let quotient = self.push(Operation::Unary(to, quotient));
         if op == BinaryOp::Div {
             return quotient;
         }
@@ -79,7 +83,7 @@ impl VectorExpr {
     }
 
     /// Signed integers of 64 bits (laws D1, D2).
-    fn divide_wide(&mut self, op: BinaryOp, x: Node, y: Node) -> Node {
+    pub(super) fn divide_wide(&mut self, op: BinaryOp, x: Node, y: Node) -> Node {
         let [over, under] = [x, y].map(|it| self.push(Operation::Unary(UnaryOp::FromInt, it)));
         let one = self.constant(1.0);
         let inverse = self.combine(Div, one, under);
@@ -135,7 +139,7 @@ impl VectorExpr {
 
     /// Unsigned integers of 64 bits: half of what is divided is not negative, and its quotient, doubled, is the one that is
     /// wanted or one less. By more than 2⁶³ it is 0 or 1.
-    fn divide_wide_unsigned(&mut self, op: BinaryOp, x: Node, y: Node) -> Node {
+    pub(super) fn divide_wide_unsigned(&mut self, op: BinaryOp, x: Node, y: Node) -> Node {
         let half = self.push(Operation::Shift(ShiftOp::RightLogical, x, 1));
         let quotient = self.divide_wide(BinaryOp::Div, half, y);
         let quotient = self.push(Operation::Shift(ShiftOp::Left, quotient, 1));

@@ -5,6 +5,7 @@ use orogen_ir::loops::{BinaryOp, Combine, CompareOp, Expr, ExprId, Stage, Tensor
 use orogen_ir::types::DType;
 
 use super::element::{Class, identity, integer_source, moves};
+use super::wide::Wide;
 use crate::kernels::element::rounded;
 use crate::vector::math::{self, BinaryFunction};
 use crate::vector::{self, Builder, Compare, ShiftOp, VReg, Width};
@@ -40,6 +41,8 @@ pub(super) enum Operation {
     Unary(vector::UnaryOp, Node),
     /// An `f32` rounded to what a narrower float holds.
     Rounded(DType, Node),
+    /// One on 64-bit integers that is short where they are small.
+    Wide(Wide, Node, Node),
 }
 
 /// The float that lanes of a width hold.
@@ -188,6 +191,7 @@ impl VectorExpr {
                 Operation::Shift(op, x, by) => b.shift(op, v(x), by),
                 Operation::Unary(op, x) => b.unary(op, v(x)),
                 Operation::Rounded(dtype, x) => rounded(b, dtype, v(x)),
+                Operation::Wide(op, x, y) => op.emit(b, v(x), v(y)),
             });
         }
         results.iter().map(|it| values[*it].expect("results are needed")).collect()
@@ -204,6 +208,7 @@ impl VectorExpr {
             | Operation::Rounded(_, x) => vec![x],
             Operation::Binary(_, x, y)
             | Operation::BinaryFunction(_, x, y)
+            | Operation::Wide(_, x, y)
             | Operation::Max(x, y)
             | Operation::Min(x, y)
             | Operation::Compare(_, x, y) => vec![x, y],
@@ -356,6 +361,7 @@ impl VectorExpr {
                 Operation::Shift(op, x, by) => Operation::Shift(op, m(x), by),
                 Operation::Unary(op, x) => Operation::Unary(op, m(x)),
                 Operation::Rounded(dtype, x) => Operation::Rounded(dtype, m(x)),
+                Operation::Wide(op, x, y) => Operation::Wide(op, m(x), m(y)),
             };
             let made = copy.push(operation);
             map.insert(node, made);

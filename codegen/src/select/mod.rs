@@ -22,9 +22,9 @@
 //! * **S4** Sizes that it is given may be any up to 2⁴⁰: what is narrower inside of it (lane numbers, positions in a
 //!   gather) is bounded by the vector, by its constants, or by a law.
 //!
-//! Modules in reading order: `tree` (what comes out), `schedule`, `parts` (what threads divide), `stages` (questions about stages), `access` (linear positions), `expression` and `division` (scalar expressions as vector
-//! code), `epilogue`, `contraction`, `convolution`, `rows` and `row_program`, `columns`, `tiles` and `tile_program`,
-//! `bends`, `strips` with `strip_loads`, `strip_numbers`, `strip_program` and `strip_scatter`, `scans` and `scan_program`, `compactions` and
+//! Modules in reading order: `tree` (what comes out), `schedule`, `parts` (what threads divide), `stages` (questions about stages), `access` (linear positions), `expression`, `division` and `wide` (scalar expressions as
+//! vector code), `epilogue`, `contraction`, `convolution`, `rows` and `row_program`, `columns`, `tiles` and `tile_program`,
+//! `bends`, `strips` with `strip_loads`, `strip_lanes`, `strip_numbers`, `strip_program` and `strip_scatter`, `scans` and `scan_program`, `compactions` and
 //! `compaction_program`, `forms` (constants as routines want them), `routine`.
 
 mod access;
@@ -52,6 +52,7 @@ mod scans;
 pub(crate) mod schedule;
 mod selector;
 mod stages;
+mod strip_lanes;
 mod strip_loads;
 mod strip_numbers;
 mod strip_program;
@@ -60,6 +61,7 @@ mod strips;
 mod tile_program;
 mod tiles;
 mod tree;
+mod wide;
 
 pub(crate) use parts::{Part, Phase, phases, work};
 pub(crate) use schedule::{Schedule, schedule};

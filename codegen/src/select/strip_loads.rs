@@ -146,8 +146,10 @@ impl Parts<'_, '_> {
             None => None,
         };
         let apart = self.group == 1 && guard.is_none() && element.is_none() && gather.is_none();
-        let lanes = !self.packed && self.width.has_floats();
-        let strided = apart && !(0..2).contains(&step) && lanes && step.abs() < FURTHEST;
+        let bytes = self.s.program.buffers[*buffer].dtype.size() as i64;
+        // Lanes without floats are read whole.
+        let lanes = self.width.has_floats() || bytes.checked_mul(step) == Some(self.width.bytes().into());
+        let strided = apart && !(0..2).contains(&step) && !self.packed && lanes && step.abs() < FURTHEST;
         if step > 1 && !strided && gather.is_none() {
             // Every element of the group is read, each by its own part.
             if step != self.group || guard.is_some() || element.is_some() {

@@ -12,11 +12,12 @@
 //! * **U5** Where other elements than of four bytes are moved, they fill lanes, and only rows of them are moved.
 
 use super::expression::{Node, VectorExpr};
+use super::strip_lanes::{Check, in_range, inside, interleave, load_near, near, pick, positions};
 use super::strip_scatter::scatter;
 use crate::kernels::element::Element;
 use crate::kernels::laws::Law;
 use crate::vector::{
-    Addr, BinaryOp, Builder, IReg, Inst, IntCompare, IntOp, Interleave, Isa, MReg, Program, Size, VReg, Width,
+    Addr, BinaryOp, Builder, IReg, Inst, IntCompare, IntOp, Isa, MReg, Program, Size, VReg, Width,
 };
 use orogen_ir::shape::{Dim, Overflow, ShapeCx};
 
@@ -125,17 +126,6 @@ struct Registers {
     ranges: Vec<Option<(IReg, IReg)>>,
     /// For each source, by what those of its indices are checked that are.
     checks: Vec<Vec<Check>>,
-}
-
-/// What indices are checked by.
-#[derive(Clone, Copy)]
-struct Check {
-    /// The extent, in every lane.
-    extent: VReg,
-    /// The same with another sign bit.
-    limit: VReg,
-    /// All bits in lanes where all indices were in range; one for all sources.
-    good: VReg,
 }
 
 impl StripProgram {
@@ -329,7 +319,8 @@ impl StripProgram {
             let scalars = scalars.map(|((it, element), p)| match it {
                 Source::Scalar => Some(element.load_splat(b, *p)),
                 Source::Count(0) => Some(b.splat_int(*p)),
-                Source::Strided(step) | Source::Count(step) => Some(positions(b, *step)),
+                Source::Strided(step) if self.width.has_floats() => Some(positions(b, *step)),
+                Source::Count(step) => Some(positions(b, *step)),
                 Source::Gather { step, .. } if *step != 0 => Some(positions(b, *step)),
                 _ => None,
             });
@@ -438,6 +429,15 @@ impl StripProgram {
             } else {
                 b.int_op(IntOp::And, count, Size { fixed: -1, per_lane: 1 })
             };
+            if self.ends_one_by_one() {
+                b.repeat(rest, |b| {
+                    self.single(b, &cursors, target, r);
+                    for (register, step) in &moving {
+                        b.bump(*register, Size::fixed(step.per_lane));
+                    }
+                });
+                return;
+            }
             b.when(IntCompare::Gt, rest, 0, |b| {
                 self.step(b, isa, &cursors, target, r, (zone, &ranges), Some(rest));
             });
@@ -502,7 +502,7 @@ impl StripProgram {
                     let first = b.splat_int(cursors[i]);
                     b.binary(BinaryOp::IntAdd, first, positions)
                 }
-                (Source::Strided(step), Some(_), _) if rest.is_none() && near(*step) => {
+                (Source::Strided(step), ..) if rest.is_none() && near(*step) => {
                     load_near(b, element, cursors[i], *step)
                 }
                 (Source::Strided(_), Some(positions), _) => element.gather(b, cursors[i], positions, mask),
@@ -553,6 +553,28 @@ impl StripProgram {
         }
     }
 
+    /// Whether what whole vectors leave of a row is taken one by one: narrow lanes cannot gather it.
+    fn ends_one_by_one(&self) -> bool {
+        !self.width.has_floats() && self.sources.iter().any(|it| matches!(it, Source::Strided(_)))
+    }
+
+    /// Whether all that is read can be taken so, where it has to be.
+    pub(crate) fn has_an_end(&self) -> bool {
+        let single = |it: &Source| matches!(it, Source::Row | Source::Strided(_) | Source::Scalar);
+        !self.ends_one_by_one()
+            || self.sources.iter().all(single) && self.results.len() == 1 && self.placed.is_none()
+    }
+
+    /// One element; see [`StripProgram::has_an_end`].
+    fn single(&self, b: &mut Builder, cursors: &[IReg], target: IReg, r: &Registers) {
+        let sources = self.elements.iter().zip(cursors).zip(&r.scalars);
+        let leaves: Vec<VReg> = sources
+            .map(|((element, cursor), scalar)| scalar.unwrap_or_else(|| element.load_splat(b, *cursor)))
+            .collect();
+        let value = self.expr.emit(b, &leaves, &self.results)[0];
+        self.element_of_target().store_lane(b, value, target);
+    }
+
     /// Which sources are read where ranges are met so: not those that only the other branch of a selection needs.
     fn needed(&self, zone: Zone) -> Vec<bool> {
         if self.probes {
@@ -596,80 +618,6 @@ impl StripProgram {
         }
         sum.expect("an index chooses")
     }
-}
-
-/// The lanes inside a range, of the first `rest`.
-fn inside(b: &mut Builder, (low, high): (IReg, IReg), rest: Option<IReg>) -> MReg {
-    let low = b.int_op(IntOp::Max, low, 0);
-    let mut high = b.int_op(IntOp::Max, high, 0);
-    if let Some(rest) = rest {
-        high = b.int_op(IntOp::Min, high, rest);
-    }
-    b.between(low, high)
-}
-
-/// The positions of elements that are so many apart.
-fn positions(b: &mut Builder, step: i64) -> VReg {
-    let (lanes, step) = (b.iota(), b.constant_int(step));
-    b.binary(BinaryOp::IntMul, lanes, step)
-}
-
-/// Whether elements that are so many apart are picked from all that lie there: by one load, or by evens and odds.
-fn near(step: i64) -> bool {
-    matches!(step, 2 | 4 | 8)
-}
-
-/// A vector of elements that are so many apart; reads to where the next one starts.
-fn load_near(b: &mut Builder, element: Element, cursor: IReg, step: i64) -> VReg {
-    if let Some(units) = element.load_every(b, step, cursor) {
-        return units;
-    }
-    let load = |j: i64| element.load(b, Addr::new(cursor).offset(element.vectors(j)), None);
-    let vectors = (0..step).map(load).collect();
-    pick(b, vectors, 0)
-}
-
-/// Indices with those from the end made positive, and 0 in place of what is out of range.
-fn in_range(b: &mut Builder, index: VReg, check: &Check) -> VReg {
-    let (zero, sign) = (b.constant_int(0), b.constant_lane(b.width().sign()));
-    let negative = b.binary(BinaryOp::IntGt, zero, index);
-    let from_end = b.binary(BinaryOp::And, negative, check.extent);
-    let position = b.binary(BinaryOp::IntAdd, index, from_end);
-    // As unsigned numbers, what is still negative is too large.
-    let ordered = b.binary(BinaryOp::Xor, position, sign);
-    let inside = b.binary(BinaryOp::IntGt, check.limit, ordered);
-    b.binary_into(BinaryOp::And, check.good, check.good, inside);
-    b.binary(BinaryOp::And, inside, position)
-}
-
-/// Element `part` of each group; the vectors hold as many groups as one of them holds elements.
-fn pick(b: &mut Builder, vectors: Vec<VReg>, part: i64) -> VReg {
-    if let [only] = vectors[..] {
-        return only;
-    }
-    let half = vectors.chunks_exact(2).map(|it| b.deinterleave(it[0], it[1], part & 1 == 1)).collect();
-    pick(b, half, part >> 1)
-}
-
-/// The elements of all vectors in turn: first elements, second elements, and so on.
-fn interleave(b: &mut Builder, isa: Isa, vectors: &[VReg]) -> Vec<VReg> {
-    if vectors.len() < 2 {
-        return vectors.to_vec();
-    }
-    let half = |odd: usize| vectors.iter().copied().skip(odd).step_by(2).collect::<Vec<_>>();
-    let (even, odd) = (interleave(b, isa, &half(0)), interleave(b, isa, &half(1)));
-    even.into_iter().zip(odd).flat_map(|(x, y)| shuffle(b, isa, x, y)).collect()
-}
-
-/// `x0 y0 x1 y1 …` as two vectors.
-fn shuffle(b: &mut Builder, isa: Isa, x: VReg, y: VReg) -> [VReg; 2] {
-    if isa == Isa::Clif128 {
-        return Interleave::halves(b.width().bytes()).map(|op| b.interleave(op, x, y));
-    }
-    // Taking even and then odd elements rotates the bits of positions, of which there are one more than in a lane
-    // number; all rotations but one are one in the other direction.
-    (0..isa.lanes_of(b.width()).ilog2())
-        .fold([x, y], |[x, y], _| [false, true].map(|odd| b.deinterleave(x, y, odd)))
 }
 
 #[cfg(test)]

@@ -450,7 +450,7 @@ impl<'a> Strips<'a> {
         };
         let elements = buffers.map(element).collect::<Option<Vec<Element>>>()?;
         let target_element = *elements.last()?;
-        let results = results.into_iter().map(|it| expr.unwrapped(target_element, it)).collect();
+        results.iter_mut().for_each(|it| *it = expr.unwrapped(target_element, *it));
         let placed_by = match &placed {
             Some(it) => Some((it.indices.clone(), s.shapes.as_int(step)?)),
             None => None,
@@ -474,6 +474,9 @@ impl<'a> Strips<'a> {
             combined,
             probes: false,
         };
+        if !program.has_an_end() {
+            return None;
+        }
         Some(Strips {
             outer,
             extent,

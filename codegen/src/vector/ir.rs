@@ -237,6 +237,8 @@ pub enum BinaryOp {
     ShiftLeft,
     /// `a` shifted right by so many bits as `b` says, modulo those of a lane, filling with zeros.
     ShiftRight,
+    /// Quotients of integers of magnitudes up to 255 in lanes of 32 bits, truncated; by 0 the least integer.
+    ByteQuot,
     /// Products of the lower halves of lanes of 64 bits, unsigned.
     LowMul,
     /// Products of the 32-bit halves of lanes of 64 bits, wrapping.

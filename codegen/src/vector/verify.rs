@@ -113,7 +113,7 @@ impl Verifier<'_> {
             Inst::Fma { op: FmaOp::LostProduct, .. } => width == Width::W64,
             Inst::Fma { op, .. } if op != FmaOp::NegMulAddFused => width.has_floats(),
             Inst::Fma { op: FmaOp::NegMulAddFused, .. }
-            | Inst::Binary { op: BinaryOp::PairSub, .. }
+            | Inst::Binary { op: BinaryOp::PairSub | BinaryOp::ByteQuot, .. }
             | Inst::FromHalves { .. }
             | Inst::ToHalves { .. }
             | Inst::PairDot { .. }

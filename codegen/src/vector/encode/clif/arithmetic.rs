@@ -51,17 +51,22 @@ impl Emitter<'_, '_> {
             }
             UnaryOp::ToIntSaturated => self.doubles_to_ints(x, true),
             UnaryOp::ToInt if self.width == Width::W64 => self.doubles_to_ints(x, false),
-            UnaryOp::ToInt if self.features.x86 => self.b.ins().x86_cvtt2dq(I32X4, x),
-            UnaryOp::ToInt => {
-                // Saturating conversion maps NaN to zero and large values to the maximum: put the minimum there.
-                let saturated = self.b.ins().fcvt_to_sint_sat(I32X4, x);
-                let limit = self.splat(self.width.float(2_147_483_648.0));
-                let fits = self.b.ins().fcmp(FloatCC::LessThan, x, limit);
-                let lowest = self.int_splat(i64::from(i32::MIN));
-                self.b.ins().bitselect(fits, saturated, lowest)
-            }
+            UnaryOp::ToInt => self.truncated(x),
         };
         self.set(dst, v);
+    }
+
+    /// `f32` to `i32` by truncation; what is out of range becomes the least integer.
+    fn truncated(&mut self, x: Value) -> Value {
+        if self.features.x86 {
+            return self.b.ins().x86_cvtt2dq(I32X4, x);
+        }
+        // Saturating conversion maps NaN to zero and large values to the maximum: put the minimum there.
+        let saturated = self.b.ins().fcvt_to_sint_sat(I32X4, x);
+        let limit = self.splat(self.width.float(2_147_483_648.0));
+        let fits = self.b.ins().fcmp(FloatCC::LessThan, x, limit);
+        let lowest = self.int_splat(i64::from(i32::MIN));
+        self.b.ins().bitselect(fits, saturated, lowest)
     }
 
     pub(super) fn binary(&mut self, op: BinaryOp, dst: VReg, ra: VReg, rb: VReg) {
@@ -115,6 +120,11 @@ impl Emitter<'_, '_> {
             }
             IntGt => self.b.ins().icmp(IntCC::SignedGreaterThan, a, b),
             ShiftLeft | ShiftRight => self.shift_by_lanes(op, a, b),
+            ByteQuot => {
+                let [a, b] = [a, b].map(|it| self.b.ins().fcvt_from_sint(F32X4, it));
+                let quotient = self.b.ins().fdiv(a, b);
+                self.truncated(quotient)
+            }
             LowMul => {
                 let half = self.int_splat(0xFFFF_FFFF);
                 let [a, b] = [a, b].map(|it| self.b.ins().band(it, half));
