@@ -173,6 +173,27 @@ fn quotients_of_bytes() {
     }
 }
 
+/// The lower half of what is no number.
+#[test]
+fn small_integers_of_no_number() {
+    let mut b = Builder::of_width("none", Width::W64);
+    let [x, out] = b.params();
+    let v = b.load(x, None);
+    let v = b.unary(UnaryOp::ToSmallInt, v);
+    b.store(v, out, None);
+    let program = b.finish();
+    for isa in Isa::available() {
+        for number in [f64::INFINITY, f64::NEG_INFINITY, 0.0 / std::hint::black_box(0.0)] {
+            let given: Vec<u8> = number.to_le_bytes().repeat(8);
+            let found = run_code(&program, isa, &[Arg::Buffer(given), Arg::Buffer(vec![0xAA; 64])]);
+            let lanes = isa.lanes_of(Width::W64) as usize;
+            for lane in found[1].chunks_exact(8).take(lanes) {
+                assert_eq!(lane[..4], [0; 4], "{isa:?} {number}");
+            }
+        }
+    }
+}
+
 #[test]
 fn unary_operations() {
     use UnaryOp::*;

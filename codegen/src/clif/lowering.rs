@@ -291,6 +291,14 @@ impl Lowering<'_> {
         for arg in &call.args {
             args.push(match arg {
                 Arg::Size(dim) => self.size(cx, *dim),
+                Arg::Value(value, more) => {
+                    let value = self.index_value(cx, *value)?;
+                    let [least, most] = [-(1 << 41), 1 << 41].map(|it| cx.int(it));
+                    let value = cx.b.ins().smax(value, least);
+                    let value = cx.b.ins().smin(value, most);
+                    let more = self.size(cx, *more);
+                    cx.b.ins().iadd(value, more)
+                }
                 Arg::Float(dim) => {
                     let value = self.size(cx, *dim);
                     let value = cx.element_of_index(DType::F32, value);

@@ -37,8 +37,8 @@ impl VectorExpr {
             true => self.push(Operation::Wide(Wide::Divide(op, dtype), x, y)),
             false => self.divide_exactly(op, dtype, x, y),
         };
-        // What is no number becomes the least integer of a lane, the lower half of which is 0.
-        if self.width() == Width::W32 && op == BinaryOp::Div {
+        // The lower half of what is no number is 0.
+        if !self.fills(dtype) && op == BinaryOp::Div {
             return Some(value);
         }
         let zero = self.bits(0);

@@ -199,20 +199,28 @@ pub(super) fn values_below(program: &TensorProgram, root: ExprId) -> IndexSet<Ex
     below(program, vec![root], false)
 }
 
-/// The same without what is compared of sizes and axes alone: such a condition may hold in a range of a row.
-pub(super) fn values_of(program: &TensorProgram, root: ExprId) -> IndexSet<ExprId> {
-    let place = |id: &ExprId| matches!(program.exprs[*id], Expr::Dim(..) | Expr::Float(..) | Expr::Int(..));
-    let fixed = |id: ExprId| {
-        values_below(program, id).iter().all(|it| {
-            place(it)
-                || matches!(
-                    program.exprs[*it],
-                    Expr::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul, ..)
-                )
-        })
-    };
+/// The same without what is compared of sizes and axes, or of integers that data give for all of an axis: such a condition
+/// may hold in a range of it.
+pub(super) fn values_along(program: &TensorProgram, root: ExprId, axis: Sym) -> IndexSet<ExprId> {
     below_until(program, vec![root], false, |id| match program.exprs[id] {
-        Expr::Compare(_, x, y) => fixed(x) && fixed(y),
+        Expr::Compare(_, x, y) => is_range(program, axis, [x, y]),
+        _ => false,
+    })
+}
+
+/// Whether each of two operands is made of sizes and axes, or is an integer that data give for all of an axis.
+pub(super) fn is_range(program: &TensorProgram, axis: Sym, operands: [ExprId; 2]) -> bool {
+    operands.iter().all(|it| {
+        is_fixed(program, *it)
+            || program.dtype_of(*it) == DType::I64 && !symbols_below(program, *it).contains(&axis)
+    })
+}
+
+/// Whether a value is made of sizes and axes alone.
+pub(super) fn is_fixed(program: &TensorProgram, id: ExprId) -> bool {
+    values_below(program, id).iter().all(|it| match program.exprs[*it] {
+        Expr::Dim(..) | Expr::Float(..) | Expr::Int(..) => true,
+        Expr::Binary(op, ..) => matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul),
         _ => false,
     })
 }

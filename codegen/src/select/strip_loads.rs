@@ -31,6 +31,8 @@ pub(super) struct Guard {
     pub(super) inner: Range,
     /// Of indices over the other axes.
     pub(super) outer: Vec<Range>,
+    /// What data say that the begin and the end of the range are more, where they are.
+    pub(super) by: [Option<ExprId>; 2],
 }
 
 /// A load: where it is in a row, in elements from the start of the buffer.
@@ -230,7 +232,7 @@ impl Parts<'_, '_> {
             return Some(None);
         }
         let inner = Range { low: shapes.max(&lows).ok()?, high: shapes.min(&highs).ok()? };
-        Some(Some(Guard { otherwise, inner, outer }))
+        Some(Some(Guard { otherwise, inner, outer, by: [None; 2] }))
     }
 
     /// Whether a value changes along the row.
@@ -398,7 +400,7 @@ impl Leaves for Parts<'_, '_> {
     }
 
     fn compare(&mut self, expr: &mut VectorExpr, op: CompareOp, x: ExprId, y: ExprId) -> Option<Node> {
-        self.comparison(expr, op, x, y)
+        self.comparison(expr, op, x, y).or_else(|| self.comparison_with_data(expr, op, x, y))
     }
 
     fn decide(&mut self, condition: ExprId) -> Option<bool> {

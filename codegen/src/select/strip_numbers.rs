@@ -5,8 +5,10 @@
 
 use orogen_ir::loops::{CompareOp, ExprId};
 use orogen_ir::shape::{Atom, AtomId, Dim, SymbolKind};
+use orogen_ir::types::DType;
 
 use super::expression::{Node, Operation, VectorExpr};
+use super::stages;
 use super::strip_loads::{FURTHEST, Guard, Load, Parts, Range, integer};
 use super::strip_program::Source;
 use crate::vector::{BinaryOp, UnaryOp, Width};
@@ -43,16 +45,42 @@ impl Parts<'_, '_> {
         let x = integer(self.s, &self.values, x)?;
         let y = integer(self.s, &self.values, y)?;
         let difference = self.s.shapes.sub(x, y).ok()?;
-        if let Some(range) = self.range_where(op, difference) {
-            return self.inside(expr, range, op == CompareOp::Ne);
+        if let Some((range, _)) = self.range_where(op, difference) {
+            return self.inside(expr, range, [None; 2], op == CompareOp::Ne);
         }
         let difference = self.whole_number(expr, difference)?;
         let zero = expr.bits(0);
         Some(expr.compare_ints(op, difference, zero))
     }
 
-    /// The range of the row in which a number compares with 0 as it is said, or does not differ from it.
-    fn range_where(&mut self, op: CompareOp, number: Dim) -> Option<Range> {
+    /// A comparison of a number with an integer that data give for the whole row, as a mask.
+    pub(super) fn comparison_with_data(
+        &mut self,
+        expr: &mut VectorExpr,
+        op: CompareOp,
+        x: ExprId,
+        y: ExprId,
+    ) -> Option<Node> {
+        let (op, number, data) = match integer(self.s, &self.values, x) {
+            Some(number) => (op, number, y),
+            None => (mirrored(op), integer(self.s, &self.values, y)?, x),
+        };
+        let names = stages::symbols_below(self.s.program, data);
+        let reduced = self.stage.reduce.iter().any(|it| names.contains(&it.var));
+        if self.s.program.dtype_of(data) != DType::I64 || self.varies(data) || reduced {
+            return None;
+        }
+        let (slope, _) = self.s.shapes.affine_in(number, self.row)?;
+        if self.s.shapes.as_int(slope) != Some(1) {
+            return None;
+        }
+        let (range, ends) = self.range_where(op, number)?;
+        self.inside(expr, range, ends.map(|it| it.then_some(data)), op == CompareOp::Ne)
+    }
+
+    /// The range of the row in which a number compares with 0 as it is said, or does not differ from it; and which of its
+    /// ends are where the number is 0, or one more.
+    fn range_where(&mut self, op: CompareOp, number: Dim) -> Option<(Range, [bool; 2])> {
         if self.numbers || self.packed {
             return None;
         }
@@ -64,19 +92,25 @@ impl Parts<'_, '_> {
             _ => return None,
         };
         let (begin, end, after) = (shapes.int(0), self.n, shapes.add_int(at, 1).ok()?);
-        let (low, high) = match op {
-            CompareOp::Lt => (begin, at),
-            CompareOp::Le => (begin, after),
-            CompareOp::Gt => (after, end),
-            CompareOp::Ge => (at, end),
-            CompareOp::Eq | CompareOp::Ne => (at, after),
+        let (low, high, ends) = match op {
+            CompareOp::Lt => (begin, at, [false, true]),
+            CompareOp::Le => (begin, after, [false, true]),
+            CompareOp::Gt => (after, end, [true, false]),
+            CompareOp::Ge => (at, end, [true, false]),
+            CompareOp::Eq | CompareOp::Ne => (at, after, [true; 2]),
         };
-        Some(Range { low, high })
+        Some((Range { low, high }, ends))
     }
 
     /// The mask of a range, or of what is outside. Where there are several, comparing numbers is no more work.
-    fn inside(&mut self, expr: &mut VectorExpr, range: Range, outside: bool) -> Option<Node> {
-        let guard = Guard { otherwise: 0, inner: range, outer: Vec::new() };
+    fn inside(
+        &mut self,
+        expr: &mut VectorExpr,
+        range: Range,
+        by: [Option<ExprId>; 2],
+        outside: bool,
+    ) -> Option<Node> {
+        let guard = Guard { otherwise: 0, inner: range, outer: Vec::new(), by };
         let load = Load {
             buffer: None,
             offset: self.s.shapes.int(0),

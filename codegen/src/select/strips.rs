@@ -144,7 +144,11 @@ pub(crate) fn scatter(s: &mut Selector<'_>, statement: &Stmt) -> Option<Match> {
 /// The widths of lanes to try: narrow ones for values, others of indices that data gives too, whose positions may need the
 /// widest.
 fn gathering_widths(program: &TensorProgram, stage: &Stage) -> Vec<Width> {
-    let narrow = stages::widths_of(program, stages::values_of(program, stage.value));
+    let inner = stage.axes.iter().rev().find(|it| program.shapes.as_int(it.extent) != Some(1));
+    let narrow = match inner {
+        Some(axis) => stages::widths_of(program, stages::values_along(program, stage.value, axis.var)),
+        None => &[],
+    };
     let narrow = narrow.iter().filter(|it| !it.has_floats());
     let expressions = stages::expressions(program, stage);
     let by_data = |id: &ExprId| match &program.exprs[*id] {
@@ -155,6 +159,18 @@ fn gathering_widths(program: &TensorProgram, stage: &Stage) -> Vec<Width> {
     let others = stages::widths_of(program, expressions);
     let others = if gathers { &Width::FLOATS[..] } else { others };
     narrow.chain(others.iter().filter(|it| it.has_floats())).copied().collect()
+}
+
+/// Whether conditions of a stage compare places along an axis with what data give.
+fn chooses_ranges(program: &TensorProgram, stage: &Stage, axis: Sym) -> bool {
+    let place =
+        |id: ExprId| stages::is_fixed(program, id) && stages::symbols_below(program, id).contains(&axis);
+    stages::expressions(program, stage).iter().any(|it| match program.exprs[*it] {
+        Expr::Compare(_, x, y) => {
+            place(x) && !stages::is_fixed(program, y) || place(y) && !stages::is_fixed(program, x)
+        }
+        _ => false,
+    })
 }
 
 /// Whether a stage moves elements, as they are, that do not fill a lane each.
@@ -313,6 +329,8 @@ impl<'a> Strips<'a> {
         let joined = strip.joined;
         let inner = stage.axes.iter().rposition(|it| !single(s, it))?;
         let place = inner;
+        // As does a range of the row that data give.
+        let gathers = gathers || chooses_ranges(s.program, stage, stage.axes[inner].var);
         let mut outer = Vec::new();
         for (i, axis) in stage.axes.iter().enumerate().filter(|it| it.0 != inner) {
             // What depends on data names axes that have to be there.
@@ -496,7 +514,9 @@ impl<'a> Strips<'a> {
     fn emit(mut self, s: &mut Selector<'_>) -> Option<Match> {
         let one = s.shapes.int(1);
         let rows = self.outer.last().copied();
-        let gathers = self.scatter.is_some() || self.loads.iter().any(|it| it.element.is_some());
+        let chosen = |it: &Load| it.guard.as_ref().is_some_and(|it| it.by.iter().any(Option::is_some));
+        let gathers =
+            self.scatter.is_some() || self.loads.iter().any(|it| it.element.is_some() || chosen(it));
         let linear = rows.filter(|_| !gathers).and_then(|(var, _)| self.rows(s, var));
         let (extent, linear) = match linear {
             Some(linear) => {
@@ -540,7 +560,7 @@ impl<'a> Strips<'a> {
         args.extend([Arg::Size(n), Arg::Size(rows)]);
         args.extend(strides);
         for bounds in &linear.guards {
-            args.extend(bounds.args(s, first)?.map(Arg::Size));
+            args.extend(bounds.args(s, first)?);
         }
         let gathered = self.loads.iter().filter_map(|it| it.gather.as_ref()).chain(&self.placed);
         let extents: Vec<Dim> = gathered.flat_map(|it| it.extents.clone()).collect();
@@ -603,7 +623,7 @@ impl<'a> Strips<'a> {
             if *source == Source::Within {
                 let bounds = [guard.inner.low, guard.inner.high];
                 let [low, high] = bounds.map(|it| s.shapes.affine_in(it, axis));
-                linear.guards.push(Bounds::Moving([low?, high?]));
+                linear.guards.push(Bounds::Moving([low?, high?], guard.by));
                 continue;
             }
             if [guard.inner.low, guard.inner.high].iter().any(|it| s.shapes.mentions(*it, axis)) {
@@ -635,7 +655,9 @@ impl<'a> Strips<'a> {
         for (load, source) in self.loads.iter().zip(&self.program.sources) {
             let Some(guard) = &load.guard else { continue };
             linear.guards.push(match source {
-                Source::Within => Bounds::Moving([guard.inner.low, guard.inner.high].map(|it| (zero, it))),
+                Source::Within => {
+                    Bounds::Moving([guard.inner.low, guard.inner.high].map(|it| (zero, it)), guard.by)
+                }
                 _ => Bounds::Fixed(guard.inner, combined(s, &[], &guard.outer)?),
             });
         }
@@ -665,24 +687,27 @@ struct Linear {
 enum Bounds {
     /// In each row, and the rows that have it.
     Fixed(Range, Range),
-    /// Begin and end: by how much they grow from row to row, and where they are in the first one.
-    Moving([(Dim, Dim); 2]),
+    /// Begin and end: by how much they grow from row to row, and where they are in the first one; what data say they are
+    /// more.
+    Moving([(Dim, Dim); 2], [Option<ExprId>; 2]),
 }
 
 impl Bounds {
     /// As arguments, from row `first` on.
-    fn args(&self, s: &mut Selector<'_>, first: Dim) -> Option<[Dim; 4]> {
+    fn args(&self, s: &mut Selector<'_>, first: Dim) -> Option<[Arg; 4]> {
         Some(match self {
             Bounds::Fixed(inner, rows) => {
                 let rows = [rows.low, rows.high].map(|it| s.shapes.sub(it, first).ok());
-                [inner.low, inner.high, rows[0]?, rows[1]?]
+                [inner.low, inner.high, rows[0]?, rows[1]?].map(Arg::Size)
             }
-            Bounds::Moving(bounds) => {
-                let starts = bounds.map(|(step, start)| {
+            Bounds::Moving(bounds, by) => {
+                let mut start = |i: usize| {
+                    let (step, start) = bounds[i];
                     let skip = s.shapes.mul(first, step).ok()?;
-                    s.shapes.add(start, skip).ok()
-                });
-                [starts[0]?, starts[1]?, bounds[0].0, bounds[1].0]
+                    let start = s.shapes.add(start, skip).ok()?;
+                    Some(by[i].map_or(Arg::Size(start), |value| Arg::Value(value, start)))
+                };
+                [start(0)?, start(1)?, Arg::Size(bounds[0].0), Arg::Size(bounds[1].0)]
             }
         })
     }

@@ -1,7 +1,7 @@
 //! What a kernel becomes: a tree of loops, stages and calls of routines.
 
 use super::stages::{accesses, expressions_below};
-use orogen_ir::loops::{BufferId, Expr, Index, Stage, TensorProgram};
+use orogen_ir::loops::{BufferId, Expr, ExprId, Index, Stage, TensorProgram};
 use orogen_ir::shape::{Dim, Sym};
 
 /// A part of a kernel.
@@ -72,8 +72,7 @@ impl Node {
 
     /// Whether the memory of a buffer is read or written.
     pub(crate) fn touches(&self, program: &TensorProgram, buffer: BufferId) -> bool {
-        let loads = |at: &[Index]| {
-            let roots = at.iter().filter_map(Index::value).collect();
+        let loads = |roots: Vec<ExprId>| {
             expressions_below(program, roots)
                 .iter()
                 .any(|it| matches!(&program.exprs[*it], Expr::Load { buffer: from, .. } if *from == buffer))
@@ -89,7 +88,10 @@ impl Node {
             }
             Node::Call(call) => call.args.iter().any(|arg| match arg {
                 Arg::Pointer(own, _) => *own == buffer,
-                Arg::Element(own, at) => *own == buffer || loads(at),
+                Arg::Element(own, at) => {
+                    *own == buffer || loads(at.iter().filter_map(Index::value).collect())
+                }
+                Arg::Value(value, _) => loads(vec![*value]),
                 Arg::Size(_) | Arg::Float(_) | Arg::Double(_) | Arg::Workspace(_) => false,
             }),
         }
@@ -123,6 +125,8 @@ pub(crate) enum Arg {
     Element(BufferId, Vec<Index>),
     /// A number.
     Size(Dim),
+    /// An integer that data give, kept within ±2⁴¹, and a number more.
+    Value(ExprId, Dim),
     /// The bits of the `f32` nearest to a number.
     Float(Dim),
     /// The bits of the `f64` nearest to a number.

@@ -170,7 +170,7 @@ pub enum UnaryOp {
     ToInt,
     /// `f64` to `i64` by truncation, saturated; NaN gives 0.
     ToIntSaturated,
-    /// `f64` to `i64` by truncation, of magnitudes below 2⁵¹.
+    /// `f64` to `i64` by truncation, of magnitudes below 2⁵¹. What infinity and NaN become has zeros in its lower half.
     ToSmallInt,
     /// Integer to the nearest float, ties to even.
     FromInt,
