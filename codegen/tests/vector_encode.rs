@@ -571,7 +571,7 @@ fn halves_and_narrow_integers_convert() {
 #[test]
 fn halves_convert_in_pairs() {
     let mut b = Builder::new("pairs");
-    let [halves, wide, floats, back, count] = b.params();
+    let [halves, wide, floats, back, rounded, count] = b.params();
     b.repeat(count, |b| {
         let both = b.load(halves, None);
         for (i, high) in [(0, false), (1, true)] {
@@ -579,9 +579,13 @@ fn halves_convert_in_pairs() {
             b.store(lanes, Addr::new(wide).offset(Size::vectors(i)), None);
         }
         let pair = [0, 1].map(|i| b.load(Addr::new(floats).offset(Size::vectors(i)), None));
+        for (i, single) in (0..).zip(pair) {
+            let single = b.unary(UnaryOp::ToHalf, single);
+            b.store(single, Addr::new(rounded).offset(Size::vectors(i)), None);
+        }
         let joined = b.to_halves(pair[0], pair[1]);
         b.store(joined, back, None);
-        for (pointer, vectors) in [(halves, 1), (wide, 2), (floats, 2), (back, 1)] {
+        for (pointer, vectors) in [(halves, 1), (wide, 2), (floats, 2), (back, 1), (rounded, 2)] {
             b.bump(pointer, Size::vectors(vectors));
         }
     });
@@ -612,6 +616,7 @@ fn halves_convert_in_pairs() {
                 Arg::Buffer(vec![0; 4 << 16]),
                 Arg::floats(floats),
                 Arg::Buffer(vec![0; 2 << 16]),
+                Arg::Buffer(vec![0; 4 << 16]),
                 Arg::Int(n),
             ];
             let found = run_code(&program, isa, &args);
@@ -624,6 +629,10 @@ fn halves_convert_in_pairs() {
                 let half = half::f16::from_bits(u16::from_le_bytes([pair[0], pair[1]]));
                 let expected = half::f16::from_f32(*float);
                 assert_eq!(expected.to_bits(), half.to_bits(), "{isa:?} {float:e}");
+            }
+            for (float, rounded) in floats.iter().zip(as_floats(&found[4])) {
+                let expected = half::f16::from_f32(*float).to_f32();
+                assert_eq!(expected.to_bits(), rounded.to_bits(), "{isa:?} {float:e}");
             }
         }
     }
@@ -638,6 +647,7 @@ fn halves_convert_in_pairs() {
             Arg::Buffer(vec![0; 4 << 16]),
             Arg::floats(&nans),
             Arg::Buffer(vec![0; 2 << 16]),
+            Arg::Buffer(vec![0; 4 << 16]),
             Arg::Int(n),
         ];
         let found = run_code(&program, isa, &args);
@@ -646,12 +656,14 @@ fn halves_convert_in_pairs() {
             let same = half.is_nan() && half.is_sign_negative() == float.is_sign_negative();
             assert!(same, "{isa:?} {:#x}", float.to_bits());
         }
+        assert!(as_floats(&found[4]).iter().all(|it| it.is_nan()), "{isa:?}");
     }
     let few = [
         Arg::Buffer(all[..1 << 10].to_vec()),
         Arg::Buffer(vec![0; 1 << 11]),
         Arg::floats(&near[..1 << 9]),
         Arg::Buffer(vec![0; 1 << 10]),
+        Arg::Buffer(vec![0; 1 << 11]),
         Arg::Int(8),
     ];
     run_everywhere(&program, &few);

@@ -29,8 +29,10 @@ impl Emitter<'_, '_> {
                 }
             }
             UnaryOp::ToHalf => {
-                let halves = self.lanes_to_halves(x);
-                self.halves_to_lanes(halves)
+                let wide = self.width == Width::W64;
+                let single = if wide { self.b.ins().fvdemote(x) } else { x };
+                let rounded = self.rounded_to_halves(single);
+                if wide { self.b.ins().fvpromote_low(rounded) } else { rounded }
             }
             UnaryOp::ToSingle => {
                 let single = self.convert(x, Storage::F32);

@@ -1,7 +1,7 @@
 //! Conversions between binary16 elements and `f32`, eight at a time, where no instruction does it: as much as can be is done
 //! in words of 16 bits, of which a register holds twice as many.
 
-use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F32X4, I8X16, I16, I16X8, I32, I32X4};
 use cranelift_codegen::ir::{ConstantData, InstBuilder, Value};
 
@@ -80,8 +80,7 @@ impl Emitter<'_, '_> {
         let (biased, zero) = (self.words((113 + 13) << 7), self.words(0));
         let above = self.b.ins().iadd(power, biased);
         let above = self.joined(zero, above);
-        let magnitudes = self.b.ins().iconst(I32, i64::from(i32::MAX));
-        let magnitudes = self.b.ins().splat(I32X4, magnitudes);
+        let magnitudes = self.int32(i32::MAX);
         let limit = self.b.ins().f32const(65536.0);
         let limit = self.b.ins().splat(F32X4, limit);
         let [low, high] = [0, 1].map(|i| {
@@ -101,6 +100,40 @@ impl Emitter<'_, '_> {
         let nan = self.words(0x7E00);
         let value = self.b.ins().smin(value, nan);
         self.b.ins().bor(value, sign)
+    }
+
+    /// `f32` rounded to what binary16 holds, as in [`Emitter::floats_to_halves`]: a sum less what was added to it.
+    pub(super) fn rounded_to_halves(&mut self, x: Value) -> Value {
+        let ([magnitudes, powers, signs], [least, by, infinity]) = (
+            [i32::MAX, 0x7F80_0000, i32::MIN].map(|it| self.int32(it)),
+            [113 << 23, 13 << 23, 0x7F80_0000].map(|it| self.int32(it)),
+        );
+        let limit = self.b.ins().f32const(65536.0);
+        let limit = self.b.ins().splat(F32X4, limit);
+        let bits = self.cast(I32X4, x);
+        let sign = self.b.ins().band(bits, signs);
+        let magnitude = self.b.ins().band(bits, magnitudes);
+        let magnitude = self.cast(F32X4, magnitude);
+        let smaller = self.first_if_less(limit, magnitude, [limit, magnitude]);
+        let bits = self.cast(I32X4, smaller);
+        let power = self.b.ins().band(bits, powers);
+        let power = self.b.ins().smax(power, least);
+        let above = self.b.ins().iadd(power, by);
+        let above = self.cast(F32X4, above);
+        let sum = self.b.ins().fadd(smaller, above);
+        let rounded = self.b.ins().fsub(sum, above);
+        let beyond = self.b.ins().fcmp(FloatCC::Equal, rounded, limit);
+        let beyond = self.b.ins().band(beyond, infinity);
+        let rounded = self.cast(I32X4, rounded);
+        let rounded = self.b.ins().bor(rounded, beyond);
+        let rounded = self.b.ins().bor(rounded, sign);
+        self.cast(F32X4, rounded)
+    }
+
+    /// An `i32` in every lane of 32 bits.
+    fn int32(&mut self, n: i32) -> Value {
+        let scalar = self.b.ins().iconst(I32, i64::from(n));
+        self.b.ins().splat(I32X4, scalar)
     }
 
     /// As many elements from the start of a register as there are lanes, as lanes.

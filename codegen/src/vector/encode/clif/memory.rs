@@ -2,7 +2,7 @@
 //!
 //! Cranelift has no vectors of halves on every target, so these are converted by integer operations (`halves`).
 
-use cranelift_codegen::ir::types::{F32X4, I8, I8X16, I16, I16X8, I32, I32X4, I64, I64X2};
+use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I8, I8X16, I16, I16X8, I32, I32X4, I64};
 use cranelift_codegen::ir::{BlockArg, InstBuilder, StackSlotData, StackSlotKind, Type, Value};
 
 use super::{Emitter, memory};
@@ -22,12 +22,22 @@ impl Emitter<'_, '_> {
         if from == self.width.storage() {
             return self.b.ins().load(self.float, memory(), p, at);
         }
-        // The elements in the lowest bytes, then widened until they are lanes.
+        // Half as wide, in one instruction.
+        match (from, self.width) {
+            (Storage::I8, Width::W16) => return self.b.ins().sload8x8(memory(), p, at),
+            (Storage::U8, Width::W16) => return self.b.ins().uload8x8(memory(), p, at),
+            (Storage::I16, Width::W32) => return self.b.ins().sload16x4(memory(), p, at),
+            (Storage::U16, Width::W32) => return self.b.ins().uload16x4(memory(), p, at),
+            (Storage::I32, Width::W64) => return self.b.ins().sload32x2(memory(), p, at),
+            (Storage::U32, Width::W64) => return self.b.ins().uload32x2(memory(), p, at),
+            _ => {}
+        }
+        // The elements in the lowest bytes, then widened until they are lanes. A float goes to a vector register at once.
         let size = from.bytes() * self.lanes();
         let (vector, packed) = match size {
             2 => (I32X4, self.b.ins().uload16(I32, memory(), p, at)),
-            4 => (I32X4, self.b.ins().load(I32, memory(), p, at)),
-            _ => (I64X2, self.b.ins().load(I64, memory(), p, at)),
+            4 => (F32X4, self.b.ins().load(F32, memory(), p, at)),
+            _ => (F64X2, self.b.ins().load(F64, memory(), p, at)),
         };
         let mut packed = self.b.ins().scalar_to_vector(vector, packed);
         if from == Storage::F32 {
@@ -112,10 +122,11 @@ impl Emitter<'_, '_> {
                 .collect();
             self.bytes(v, v, &order)
         };
+        // A float comes from a vector register at once.
         let vector = match lanes * size {
             2 => I16X8,
-            4 => I32X4,
-            _ => I64X2,
+            4 => F32X4,
+            _ => F64X2,
         };
         let packed = self.as_type(vector, packed);
         let packed = self.b.ins().extractlane(packed, 0);
