@@ -66,8 +66,10 @@ impl Parts<'_, '_> {
             None => (mirrored(op), integer(self.s, &self.values, y)?, x),
         };
         let names = stages::symbols_below(self.s.program, data);
+        // Of axes, it may name those around the rows.
+        let known = names.iter().any(|it| self.values.contains_key(it));
         let reduced = self.stage.reduce.iter().any(|it| names.contains(&it.var));
-        if self.s.program.dtype_of(data) != DType::I64 || self.varies(data) || reduced {
+        if self.s.program.dtype_of(data) != DType::I64 || self.varies(data) || known || reduced {
             return None;
         }
         let (slope, _) = self.s.shapes.affine_in(number, self.row)?;

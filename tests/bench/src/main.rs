@@ -112,16 +112,17 @@ Where a share is small, these are the instructions that it takes: counted by han
 code more than of the machine. In cycles of a core with three vector ports (two of 512 bits), of which an element of f32 takes \
 0.5, as memory gives it, and a quotient 0.6 (0.75 without AVX):
 
-- f16, baseline: a half is an `f32` after 10 instructions for four, and back after 19. A sum has 40, 3.3 cycles an element: \
-0.16; with one operand it is 2.5: 0.20.
-- Quotients of i8 and u8: one of f32 for each, 5 cycles for eight, 0.63 where 0.15 are allowed: 0.24; without AVX 17 \
-instructions for four: 0.13. Of i32: `vdivpd` takes 2 cycles an element: 0.30; without AVX 20 instructions for two: 0.22.
-- Quotients of i64: some 57 instructions, for four on AVX2 and for two without it, 4.8 and 9.5 cycles where 1.2 and 1.5 are \
-allowed: 0.25 and 0.16, less what waits for a chain of 130 cycles.
-- i64 to and from f32, baseline: 24 and 28 instructions for two, 4 and 4.7 cycles where 0.75 are allowed: 0.19 and 0.16.
+- f16, baseline: eight halves are `f32` after 11 instructions, and halves again after 23. A sum has 47, 2 cycles an element: \
+0.25; with one operand it is 1.5: 0.34. Rows that are combined where data say take one vector at a time: 0.2.
+- Quotients of i8 and u8, baseline: 10 instructions for four, one of them `divps`, 0.83 cycles where 0.19 are allowed: 0.22. \
+Of i32: `vdivpd` takes 2 cycles an element: 0.30.
+- Quotients of i64, and i64 to and from f32, are short where a vector holds numbers below 2⁵¹ alone, as here; others take 57 \
+instructions, and 24 and 28, for two without AVX: 0.16 to 0.19.
+- Places that are not linear, of elements of 16 bits and fewer: an insertion into a vector for each, one cycle where 0.27 are \
+allowed: 0.27.
 - Products of i64: `vpmullq` and a sum are four for eight on AVX-512, 0.25 cycles where 0.06 are allowed: 0.25. On AVX2 five \
 for four, and a third of the exchange of halves, 0.5 where 0.125 are allowed: 0.25.
-- Strided slices of bytes, baseline: four elements at a time, as those of f32. Convolutions of i64 and transposed ones of \
+- Convolutions of i64 and transposed ones of \
 narrow integers on AVX2: loads and copies between the products. Both could be faster.
 ";
 
