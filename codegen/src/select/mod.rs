@@ -22,9 +22,9 @@
 //! * **S4** Sizes that it is given may be any up to 2⁴⁰: what is narrower inside of it (lane numbers, positions in a
 //!   gather) is bounded by the vector, by its constants, or by a law.
 //!
-//! Modules in reading order: `tree` (what comes out), `schedule`, `parts` (what threads divide), `stages` (questions about stages), `access` (linear positions), `expression`, `division` and `wide` (scalar expressions as
+//! Modules in reading order: `tree` (what comes out), `schedule`, `parts` (what threads divide), `stages` (questions about stages), `access` (linear positions), `expression` with `expression_parts`, `division` and `wide` (scalar expressions as
 //! vector code), `epilogue`, `contraction`, `convolution`, `rows` and `row_program`, `columns`, `tiles` and `tile_program`,
-//! `bends`, `strips` with `strip_loads`, `strip_lanes`, `strip_numbers`, `strip_program` and `strip_scatter`, `scans` and `scan_program`, `compactions` and
+//! `bends`, `strips` with `strip_loads`, `strip_bounds`, `strip_lanes`, `strip_needs`, `strip_numbers`, `strip_program` and `strip_scatter`, `scans` and `scan_program`, `compactions` and
 //! `compaction_program`, `forms` (constants as routines want them), `routine`.
 
 mod access;
@@ -39,6 +39,7 @@ mod division;
 mod element;
 mod epilogue;
 mod expression;
+mod expression_parts;
 pub(crate) mod forms;
 mod integers;
 pub(crate) mod parts;
@@ -52,8 +53,10 @@ mod scans;
 pub(crate) mod schedule;
 mod selector;
 mod stages;
+mod strip_bounds;
 mod strip_lanes;
 mod strip_loads;
+mod strip_needs;
 mod strip_numbers;
 mod strip_program;
 mod strip_scatter;

@@ -22,6 +22,7 @@ use super::reduction::Reduction;
 use super::routine::Routine;
 use super::selector::{Match, PLAIN, Selector};
 use super::stages;
+use super::strip_bounds::{Bounds, Linear, combined};
 use super::strip_loads::{BEFORE, Gathered, Load, Parts, Range, integer};
 use super::strip_program::{Source, StripCall, StripProgram};
 use super::strip_scatter::PLACED_BYTES;
@@ -672,63 +673,4 @@ fn lanes(s: &mut Selector<'_>, elements: Dim, size: i64) -> Option<Dim> {
         return None;
     }
     s.shapes.floor_div(bytes, 4).ok()
-}
-
-/// How a strip moves from row to row.
-#[derive(Default)]
-struct Linear {
-    /// Of each load and of the store: elements from row to row, and where the first row starts.
-    positions: Vec<(Dim, Dim)>,
-    /// Of each guard.
-    guards: Vec<Bounds>,
-}
-
-/// The range of a guard.
-enum Bounds {
-    /// In each row, and the rows that have it.
-    Fixed(Range, Range),
-    /// Begin and end: by how much they grow from row to row, and where they are in the first one; what data say they are
-    /// more.
-    Moving([(Dim, Dim); 2], [Option<ExprId>; 2]),
-}
-
-impl Bounds {
-    /// As arguments, from row `first` on.
-    fn args(&self, s: &mut Selector<'_>, first: Dim) -> Option<[Arg; 4]> {
-        Some(match self {
-            Bounds::Fixed(inner, rows) => {
-                let rows = [rows.low, rows.high].map(|it| s.shapes.sub(it, first).ok());
-                [inner.low, inner.high, rows[0]?, rows[1]?].map(Arg::Size)
-            }
-            Bounds::Moving(bounds, by) => {
-                let mut start = |i: usize| {
-                    let (step, start) = bounds[i];
-                    let skip = s.shapes.mul(first, step).ok()?;
-                    let start = s.shapes.add(start, skip).ok()?;
-                    Some(by[i].map_or(Arg::Size(start), |value| Arg::Value(value, start)))
-                };
-                [start(0)?, start(1)?, Arg::Size(bounds[0].0), Arg::Size(bounds[1].0)]
-            }
-        })
-    }
-}
-
-/// The rows in all of `own`, none where 0 is not in all of `others`.
-fn combined(s: &mut Selector<'_>, own: &[Range], others: &[Range]) -> Option<Range> {
-    let (zero, one) = (s.shapes.int(0), s.shapes.int(1));
-    let lows: Vec<Dim> = own.iter().map(|it| it.low).collect();
-    let highs: Vec<Dim> = own.iter().map(|it| it.high).collect();
-    let low = if lows.is_empty() { zero } else { s.shapes.max(&lows).ok()? };
-    let most = s.shapes.int(1 << 40);
-    let mut high = if highs.is_empty() { most } else { s.shapes.min(&highs).ok()? };
-    for range in others {
-        // 1 where low ≤ 0 < high, else 0.
-        let below = s.shapes.sub(one, range.low).ok()?;
-        for room in [below, range.high] {
-            let room = s.shapes.max(&[room, zero]).ok()?;
-            let flag = s.shapes.min(&[room, one]).ok()?;
-            high = s.shapes.mul(high, flag).ok()?;
-        }
-    }
-    Some(Range { low, high })
 }
