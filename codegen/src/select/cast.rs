@@ -4,8 +4,7 @@ use orogen_ir::loops::{CompareOp, UnaryOp as Function};
 use orogen_ir::types::DType;
 
 use super::element::{Class, lane_of};
-use super::expression::{Node, Operation, VectorExpr};
-use super::wide::Wide;
+use super::expression::{Node, Operation, VectorExpr, Wide};
 use crate::kernels::element::Element;
 use crate::vector::{BinaryOp, Compare, ShiftOp, UnaryOp, Width};
 

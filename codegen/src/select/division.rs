@@ -13,8 +13,7 @@
 use orogen_ir::loops::BinaryOp;
 use orogen_ir::types::DType;
 
-use super::expression::{Node, Operation, VectorExpr};
-use super::wide::Wide;
+use super::expression::{Node, Operation, VectorExpr, Wide};
 use crate::vector::BinaryOp::{
     Add, And, AndNot, ByteQuot, Div, IntAdd, IntEq, IntGt, IntMul, IntSub, Mul, Or, Sub, Xor,
 };

@@ -5,7 +5,6 @@ use orogen_ir::loops::{BinaryOp, Combine, CompareOp, Expr, ExprId, Stage, Tensor
 use orogen_ir::types::DType;
 
 use super::element::{Class, identity, integer_source, moves};
-use super::wide::Wide;
 use crate::kernels::element::rounded;
 use crate::vector::math::{self, BinaryFunction};
 use crate::vector::{self, Builder, Compare, ShiftOp, VReg, Width};
@@ -43,6 +42,17 @@ pub(super) enum Operation {
     Rounded(DType, Node),
     /// One on 64-bit integers that is short where they are small.
     Wide(Wide, Node, Node),
+}
+
+/// An operation on 64-bit integers that is short where they are small (`wide`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Wide {
+    /// A quotient or remainder; what is divided by 0 gives anything.
+    Divide(BinaryOp, DType),
+    /// An integer as a float, rounded once if it is then rounded to a float type.
+    FromInt(DType, DType),
+    /// A float as an integer, truncated and saturated.
+    ToInt,
 }
 
 /// The float that lanes of a width hold.

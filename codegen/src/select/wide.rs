@@ -4,22 +4,10 @@
 //! * **W1** Small integers have magnitudes below 2⁵¹. An `f64` holds them, and the quotient of two, rounded to one, does
 //!   not reach the next whole number: that is further away than half a unit in the last place.
 
-use orogen_ir::loops::BinaryOp as Operator;
 use orogen_ir::types::DType;
 
-use super::expression::{Node, Operation, VectorExpr};
+use super::expression::{Node, Operation, VectorExpr, Wide};
 use crate::vector::{BinaryOp, Builder, Compare, IntCompare, UnaryOp, VReg, Width};
-
-/// An operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Wide {
-    /// A quotient or remainder; what is divided by 0 gives anything.
-    Divide(Operator, DType),
-    /// An integer as a float, rounded once if it is then rounded to a float type.
-    FromInt(DType, DType),
-    /// A float as an integer, truncated and saturated.
-    ToInt,
-}
 
 impl Wide {
     /// Appends its code; `y` counts where there are two operands.
