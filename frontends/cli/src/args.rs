@@ -14,7 +14,8 @@ const MAX_THREADS: usize = 1024;
 const EXIT_CODES: &str = "\
 Exit status:
   0  done
-  1  values differ from the expected ones by more than the tolerance (run), or a pass is blamed (bisect)
+  1  values differ from the expected ones by more than the tolerance (run), a pass is blamed (bisect), or a row
+     of a parity report is red (adoption)
   2  wrong arguments
   3  the model cannot be compiled, or the library cannot be loaded
   4  a file cannot be read, understood or written: model, .npz, orogen.toml, output
@@ -50,12 +51,15 @@ pub(crate) enum Command {
     Reduce(ReduceArgs),
     /// Say what a model or a library takes, returns and contains.
     Inspect(InspectArgs),
+    /// Say which steps are on the dataflow IR, or compare models on both paths.
+    Adoption(AdoptionArgs),
 }
 
 /// Options that decide how a model is compiled.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ModelArgs {
-    /// Opt in to a staged feature for this model. Without it `orogen.toml` decides.
+    /// Opt in to a staged feature for this model: `dataflow-ir`; or `legacy`: take an opt-in back. Without it
+    /// `orogen.toml` decides.
     #[arg(long, value_name = "FEATURE", value_parser = parse_opt_in)]
     pub(crate) opt_in: Option<OptIn>,
     /// Fix a dynamic dimension of the inputs. For a library: its size in random inputs.
@@ -434,6 +438,23 @@ pub(crate) struct RulesArgs {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct AdoptionArgs {
+    /// Compile these models on the legacy and on the dataflow path, and compare: values, time, memory, size, time to
+    /// compile. Dynamic dimensions without `--dim` are 1.
+    #[arg(long, value_name = "MODEL", num_args = 1..)]
+    pub(crate) parity: Vec<PathBuf>,
+    /// Differences that are accepted, with reasons: `[[accepted]]` with `model`, `row` and `reason`. One that is none any
+    /// more is red.
+    #[arg(long, value_name = "F.toml", requires = "parity")]
+    pub(crate) accepted: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) options: ModelArgs,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct InspectArgs {
     /// A model file or a compiled library.
     pub(crate) model: PathBuf,
@@ -448,12 +469,14 @@ pub(crate) struct InspectArgs {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Feature {
     DataflowIr,
+    Legacy,
 }
 
 fn parse_opt_in(text: &str) -> Result<OptIn, String> {
     match Feature::from_str(text, false) {
         Ok(Feature::DataflowIr) => Ok(OptIn::DataflowIr),
-        Err(_) => Err(format!("the only feature to opt in to is `{}`", OptIn::DATAFLOW_IR)),
+        Ok(Feature::Legacy) => Ok(OptIn::Legacy),
+        Err(_) => Err(format!("choose `{}`, or `legacy` to take an opt-in back", OptIn::DATAFLOW_IR)),
     }
 }
 

@@ -11,6 +11,7 @@ mod kernels;
 mod npz;
 mod objects;
 mod output;
+mod parity;
 mod progress;
 mod subject;
 mod values;
@@ -22,6 +23,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
+        Command::Adoption(args) => commands::adoption::run(args),
         Command::Compile(args) => commands::compile::run(args),
         Command::Run(args) => commands::run::run(args),
         Command::Bench(args) => commands::bench::run(args),

@@ -1,5 +1,6 @@
 //! The subcommands.
 
+pub(crate) mod adoption;
 pub(crate) mod bench;
 pub(crate) mod compile;
 pub(crate) mod diff;

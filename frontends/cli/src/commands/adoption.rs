@@ -1,0 +1,197 @@
+//! `orogen adoption`
+
+use crate::args::AdoptionArgs;
+use crate::failure::Failure;
+use crate::files;
+use crate::output::{plain, say};
+use crate::parity::{self, AcceptedFile, MEDIAN_TIME, Parity};
+use orogen::OptIn;
+use orogen::passes::bridge::{LEDGER, Native, Port, waterline};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+/// Something red keeps the dataflow IR from being the default.
+const RED: u8 = 1;
+
+pub(crate) fn run(args: &AdoptionArgs) -> Result<ExitCode, Failure> {
+    if args.parity.is_empty() {
+        ledger(args.json);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let accepted = match &args.accepted {
+        None => AcceptedFile::default(),
+        Some(path) => toml::from_str(&files::read_text(path)?)
+            .map_err(|error| Failure::file(path, "understand", error.to_string().trim_end()))?,
+    };
+    let options = args.options.options(OptIn::DataflowIr)?;
+    let compiler = args.options.plugins.compiler()?;
+    let models = args.parity.iter().map(|it| parity::compare(&compiler, it, &options));
+    let models = models.collect::<Result<Vec<_>, _>>()?;
+    let report = Report::of(models, &accepted);
+    if args.json {
+        say!("{}", report.json())
+    } else {
+        report.print()
+    }
+    Ok(if report.red.is_empty() && report.stale.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(RED) })
+}
+
+fn ledger(json: bool) {
+    let line = waterline(LEDGER).map_or_else(|it| format!("none, {it} is missing"), |it| it.to_string());
+    let port = |it: Port| match it {
+        Port::LegacyOnly => "legacy graph alone".to_string(),
+        Port::Ported { square } => format!("ported, square {square}"),
+        Port::Shared => "shared".to_string(),
+    };
+    if json {
+        let steps = LEDGER.iter().map(|it| {
+            json!({ "step": it.step.name(), "port": port(it.port), "native": it.native == Native::Runs })
+        });
+        say!("{}", json!({ "waterline": line, "steps": steps.collect::<Vec<_>>() }));
+        return;
+    }
+    for entry in LEDGER {
+        say!("{:16} {}", entry.step.name(), port(entry.port));
+    }
+    say!("waterline: {line}");
+}
+
+/// What is said of all models together.
+struct Report {
+    models: Vec<Parity>,
+    /// Models by operator, and those of them that the dataflow path alone refuses.
+    operators: BTreeMap<String, (usize, usize)>,
+    /// The median of the ratios of times, where there is one.
+    median: Option<f64>,
+    /// Model, row and why.
+    red: Vec<(String, String, String)>,
+    /// Accepted, with the reason.
+    accepted: Vec<(String, String, String)>,
+    /// Accepted differences that are none any more.
+    stale: Vec<(String, String)>,
+}
+
+impl Report {
+    fn of(models: Vec<Parity>, file: &AcceptedFile) -> Report {
+        let mut report = Report {
+            operators: BTreeMap::new(),
+            median: None,
+            red: Vec::new(),
+            accepted: Vec::new(),
+            stale: Vec::new(),
+            models,
+        };
+        let mut ratios = Vec::new();
+        let mut used = vec![false; file.accepted.len()];
+        for model in report.models.iter().filter(|it| it.not_legacy.is_none()) {
+            let refused = model.red.iter().any(|it| it.0 == "refused");
+            for (name, _) in &model.operators {
+                let counts = report.operators.entry(name.clone()).or_default();
+                counts.0 += 1;
+                counts.1 += usize::from(refused);
+            }
+            ratios.extend(model.rows.iter().filter(|it| it.what.starts_with("time")).map(parity::Row::ratio));
+            for (row, why) in model.red_rows() {
+                let fits =
+                    |it: &parity::Accepted| model.model.ends_with(&it.model) && row.starts_with(&it.row);
+                let model = model.model.clone();
+                match file.accepted.iter().position(fits) {
+                    Some(at) => {
+                        used[at] = true;
+                        report.accepted.push((model, row.to_owned(), file.accepted[at].reason.clone()));
+                    }
+                    None => report.red.push((model, row.to_owned(), why)),
+                }
+            }
+        }
+        for (name, (all, refused)) in &report.operators {
+            if all == refused {
+                report.red.push((String::new(), format!("operator {name}"), "refused".to_owned()));
+            }
+        }
+        ratios.sort_by(f64::total_cmp);
+        report.median = ratios.get(ratios.len() / 2).copied();
+        if let Some(median) = report.median.filter(|it| *it > MEDIAN_TIME) {
+            let why = format!("{median:.3} of {MEDIAN_TIME:.2}");
+            report.red.push((String::new(), "median of times".to_owned(), why));
+        }
+        let stale = file.accepted.iter().zip(used).filter(|it| !it.1);
+        report.stale = stale.map(|(it, _)| (it.model.clone(), it.row.clone())).collect();
+        report
+    }
+
+    /// What keeps the dataflow IR from stage S1.
+    fn verdict(&self) -> String {
+        let waterline = waterline(LEDGER).is_ok_and(|it| it == orogen::Step::Import);
+        let blocking = self.red.iter().filter(|it| !it.1.starts_with("compile time")).count();
+        match (waterline, blocking) {
+            (true, 0) => {
+                "S1: nothing that is measured here stands against it; two releases of shadow comparison do"
+                    .to_owned()
+            }
+            (true, red) => format!("S1: no, {red} rows are red"),
+            (false, _) => "S1: no, the waterline is not at import".to_owned(),
+        }
+    }
+
+    fn print(&self) {
+        for model in &self.models {
+            say!("{}", plain(&model.model));
+            if let Some(why) = &model.not_legacy {
+                say!("  nothing to compare, the legacy path refuses it: {}", plain(why));
+            }
+            for row in &model.rows {
+                let red = if row.is_red() { "  RED" } else { "" };
+                let (old, new, ratio) = (row.legacy, row.dataflow, row.ratio());
+                say!(
+                    "  {:16} legacy {old:.6} dataflow {new:.6} ratio {ratio:.3} ({}){red}",
+                    row.what,
+                    row.how
+                );
+            }
+        }
+        let refused: Vec<&str> =
+            self.operators.iter().filter(|it| it.1.1 > 0).map(|it| it.0.as_str()).collect();
+        say!("{} operators, in models that are refused: {}", self.operators.len(), refused.join(", "));
+        if let Some(median) = self.median {
+            say!("median of the ratios of times {median:.3}, at most {MEDIAN_TIME:.2}");
+        }
+        for (model, row, reason) in &self.accepted {
+            say!("accepted: {} {row}: {}", plain(model), plain(reason));
+        }
+        for (model, row) in &self.stale {
+            say!("RED accepted, but no longer different: {} {}", plain(model), plain(row));
+        }
+        for (model, row, why) in &self.red {
+            say!("RED {} {row}: {}", plain(model), plain(why));
+        }
+        say!("{}", self.verdict());
+    }
+
+    fn json(&self) -> Value {
+        let models = self.models.iter().map(|model| {
+            let rows = model.rows.iter().map(|it| {
+                json!({
+                    "row": it.what, "legacy": it.legacy, "dataflow": it.dataflow, "ratio": it.ratio(),
+                    "limit": it.limit, "how": it.how, "red": it.is_red(),
+                })
+            });
+            json!({ "model": model.model, "not_legacy": model.not_legacy, "rows": rows.collect::<Vec<_>>() })
+        });
+        let three = |list: &[(String, String, String)], last: &str| {
+            let object = |it: &(String, String, String)| json!({ "model": it.0, "row": it.1, last: it.2 });
+            list.iter().map(object).collect::<Vec<_>>()
+        };
+        let operators: BTreeMap<&String, Value> = self
+            .operators
+            .iter()
+            .map(|(name, it)| (name, json!({ "models": it.0, "refused": it.1 })))
+            .collect();
+        json!({
+            "models": models.collect::<Vec<_>>(), "operators": operators, "median_time": self.median,
+            "red": three(&self.red, "why"), "accepted": three(&self.accepted, "reason"),
+            "stale": self.stale, "verdict": self.verdict(),
+        })
+    }
+}

@@ -1,0 +1,98 @@
+//! The ledger, the parity report, and opt-ins that are taken back.
+#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+
+mod support;
+
+use support::{kept, onnx, orogen};
+
+const STEPS: [&str; 8] =
+    ["import", "canonicalize", "fold-constants", "simplify", "layout", "legalize", "fuse", "plan-memory"];
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("m.onnx"), onnx::relu("x", "y", &["2", "3"])).expect("written");
+    std::fs::write(folder.path().join("n.onnx"), onnx::relu("x", "y", &["batch", "3"])).expect("written");
+    folder
+}
+
+#[test]
+fn the_ledger_is_printed() {
+    let folder = folder();
+    let outcome = orogen(folder.path(), &["adoption"]);
+    assert_eq!(outcome.status, 0, "{}", outcome.err);
+    let lines: Vec<&str> = outcome.out.lines().collect();
+    for (line, step) in lines.iter().zip(STEPS) {
+        let square = step.replace('-', "_");
+        assert_eq!(line.split_whitespace().collect::<Vec<_>>(), [step, "ported,", "square", &square]);
+    }
+    assert_eq!(lines.last(), Some(&"waterline: import"));
+    let json: serde_json::Value =
+        serde_json::from_str(&orogen(folder.path(), &["adoption", "--json"]).out).expect("JSON");
+    assert_eq!(
+        (json["waterline"].as_str(), json["steps"][6]["step"].as_str()),
+        (Some("import"), Some("fuse"))
+    );
+}
+
+#[test]
+fn parity_is_reported_by_model_and_operator() {
+    let folder = folder();
+    let control = kept("control_flow/model.onnx");
+    let args = ["adoption", "--json", "--dim", "batch=4", "--parity", "m.onnx", "n.onnx", &control];
+    let outcome = orogen(folder.path(), &args);
+    let json: serde_json::Value = serde_json::from_str(&outcome.out).expect(&outcome.err);
+    for model in 0..2 {
+        let rows = json["models"][model]["rows"].as_array().expect("rows");
+        let names: Vec<&str> = rows.iter().filter_map(|it| it["row"].as_str()).collect();
+        assert_eq!(names, ["time, ms", "memory, bytes", "size, bytes", "compile time, s"]);
+        // One plan is one code, so that nothing need be measured.
+        assert_eq!((rows[0]["ratio"].as_f64(), rows[0]["how"].as_str()), (Some(1.0), Some("the same plan")));
+        assert_eq!(rows[1]["red"].as_bool(), Some(false));
+    }
+    assert!(json["models"][2]["not_legacy"].as_str().expect("refused").starts_with("G003"), "{json}");
+    assert_eq!(json["operators"]["Relu"]["models"].as_u64(), Some(2), "{json}");
+    // Compiling takes a moment, of which one measurement says little.
+    let red = json["red"].as_array().expect("a list");
+    assert!(red.iter().all(|it| it["row"].as_str() == Some("compile time, s")), "{json}");
+    assert!(json["verdict"].as_str().expect("text").starts_with("S1: nothing that is measured"), "{json}");
+}
+
+#[test]
+fn what_is_accepted_must_differ() {
+    let folder = folder();
+    let accepted = "[[accepted]]\nmodel = \"m.onnx\"\nrow = \"memory\"\nreason = \"it was so once\"\n";
+    std::fs::write(folder.path().join("accepted.toml"), accepted).expect("written");
+    let outcome = orogen(folder.path(), &["adoption", "--accepted", "accepted.toml", "--parity", "m.onnx"]);
+    assert_eq!(outcome.status, 1, "{}", outcome.err);
+    assert!(outcome.out.contains("RED accepted, but no longer different: m.onnx memory"), "{}", outcome.out);
+    std::fs::write(folder.path().join("accepted.toml"), "[[accepted]]\nmodel = 1\n").expect("written");
+    let outcome = orogen(folder.path(), &["adoption", "--accepted", "accepted.toml", "--parity", "m.onnx"]);
+    assert_eq!(outcome.status, 4, "{}", outcome.err);
+}
+
+#[test]
+fn an_opt_in_is_taken_back() {
+    let folder = folder();
+    let compile = |more: &[&str]| {
+        let outcome = orogen(folder.path(), &[&["compile", "m.onnx", "-o", "m.so"], more].concat());
+        assert_eq!(outcome.status, 0, "{}", outcome.err);
+        (outcome.out, std::fs::read(folder.path().join("m.so")).expect("written"))
+    };
+    let (_, legacy) = compile(&[]);
+    let toml = |model: &str| format!("[models.\"{model}\"]\nopt-in = [\"dataflow-ir\"]\n");
+    std::fs::write(folder.path().join("orogen.toml"), toml("m.onnx")).expect("written");
+    let (said, flow) = compile(&[]);
+    assert!(said.contains("path dataflow-ir") && flow != legacy, "{said}");
+    let (said, back) = compile(&["--opt-in", "legacy"]);
+    assert!(said.contains("path legacy"), "{said}");
+    assert!(back == legacy, "an opt-in that is taken back leaves the library as it was");
+    // Opted in elsewhere is not opted in.
+    std::fs::write(folder.path().join("orogen.toml"), toml("n.onnx")).expect("written");
+    assert!(compile(&[]).1 == legacy, "another model's opt-in changes the library");
+    let unknown = orogen(folder.path(), &["compile", "m.onnx", "-o", "m.so", "--opt-in", "x"]);
+    assert!(
+        unknown.status == 2 && unknown.err.contains("`legacy` to take an opt-in back"),
+        "{}",
+        unknown.err
+    );
+}
