@@ -284,6 +284,10 @@ impl Instance<'_, '_> {
         let one = cx.int(1);
         let Some(first) = first else {
             let mut list = vec![self.base.clone()];
+            // Where extents are one symbol, more matches than where they are not.
+            if let [first, _, ..] = self.base[..] {
+                list.push(vec![first; self.base.len()]);
+            }
             if matches!(op, "conv" | "conv_integer" | "conv_transpose") {
                 // Windows fit in what they move over.
                 for dim in self.base.iter().skip(2) {
