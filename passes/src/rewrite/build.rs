@@ -9,8 +9,10 @@ use orogen_ir::ops::{AttrKind, OpDef};
 use orogen_ir::types::{Attr, Attrs, DType, TensorData};
 
 /// The value that replaces the root, with all that it is made of.
-pub(super) fn build(rewriter: &mut dyn Rewriter, rule: &Rewrite, env: Env) -> Option<Value> {
-    let sources = env.values();
+pub(super) fn build(rewriter: &mut dyn Rewriter, rule: &Rewrite, env: Env, root: Value) -> Option<Value> {
+    let mut sources = env.values();
+    // What is built stands before it.
+    sources.retain(|it| *it != root);
     let made = vec![None; rule.lets.len()];
     let mut builder = Builder { rewriter, rule, env, sources, made, member: None };
     match builder.term(&rule.right, None)? {

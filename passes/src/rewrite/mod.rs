@@ -112,7 +112,7 @@ impl Rewrite {
         let old = rewriter.ty(call.result);
         // Where a shape is not known, nothing proves that two are one.
         old.as_tensor()?.dims()?;
-        let new = build::build(rewriter, self, env)?;
+        let new = build::build(rewriter, self, env, call.result)?;
         let found = rewriter.ty(new);
         implies(rewriter.shapes(), &found, &old).then_some(new)
     }

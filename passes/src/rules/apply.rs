@@ -23,12 +23,19 @@ const LAYOUT: [&str; 1] = [include_str!("../../rules/layout.rules")];
 pub struct ApplyRules {
     name: &'static str,
     rules: RuleSet,
+    /// Rounds after which it stops although rules still apply.
+    most: usize,
 }
 
 impl ApplyRules {
     /// A pass of that name.
     pub fn new(name: &'static str, rules: RuleSet) -> Self {
-        ApplyRules { name, rules }
+        ApplyRules { name, rules, most: MAX_ROUNDS }
+    }
+
+    /// The same, in one walk: a rule that undoes what it did shows what it does.
+    pub(crate) fn once(self) -> Self {
+        ApplyRules { most: 1, ..self }
     }
 
     /// A pass of that name over the rules of a text.
@@ -74,7 +81,7 @@ impl ApplyRules {
         &self,
         mut walk: impl FnMut() -> Result<bool, Diagnostics>,
     ) -> Result<Changed, Diagnostics> {
-        for round in 0..MAX_ROUNDS {
+        for round in 0..self.most {
             if !walk()? {
                 return Ok((round > 0).into());
             }

@@ -8,6 +8,7 @@ use orogen_ir::flow::{Module, text};
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::TensorData;
 use orogen_passes::proof::{Class, Prover, Verdict};
+use orogen_passes::rewrite::parse_explored;
 use orogen_reference::{Value, eval_function};
 
 struct Pair {
@@ -99,6 +100,10 @@ fn verdicts(text: &str, check: impl Fn(&Verdict) -> bool) -> usize {
         let [before, after] = [0, 1].map(|it| parse(&ops, &pair.name, &pair.sides[it]));
         let verdict = prover.prove(&before, &after, pair.class);
         count += 1;
+        // What is proven is not found different either.
+        if let Some(found) = prover.difference(&before, &after, pair.class).filter(|_| verdict.is_proven()) {
+            wrong.push(format!("{}: {found:?}", pair.name));
+        }
         if !check(&verdict) {
             wrong.push(format!("{}: {verdict}", pair.name));
         }
@@ -119,4 +124,96 @@ fn different_functions_are_refused_with_index_and_reason() {
         _ => false,
     };
     assert!(verdicts(include_str!("refused.txt"), refused) >= 30);
+}
+
+/// Every rule that ships is proven, or says why it is not.
+#[test]
+fn rules_that_ship_are_proven_or_say_why_not() {
+    let ops = OpRegistry::standard();
+    let eval = |module: &Module, name: &str, args: &[TensorData]| evaluate(&ops, module, name, args);
+    let prover = Prover::new(&ops).with_evaluator(&eval);
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/rules");
+    let files = std::fs::read_dir(folder).expect("the rules").map(|it| it.expect("a file").path());
+    let mut files: Vec<_> = files.filter(|it| it.extension().is_some_and(|it| it == "rules")).collect();
+    files.sort();
+    let (mut wrong, mut count, mut unproven) = (Vec::new(), 0, 0);
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("a text");
+        for rule in parse_explored(&text, &ops).unwrap_or_else(|it| panic!("{}: {it}", file.display())) {
+            let proof = prover.prove_rule(&rule);
+            count += 1;
+            unproven += usize::from(rule.unproven.is_some());
+            if proof.is_proven() == rule.unproven.is_some() {
+                let of = format!("{}: {} of {} instances", proof.name, proof.proven, proof.instances);
+                wrong.push(match &proof.failure {
+                    Some(it) => format!("{of}: {}\n{}\n{}", it.0, it.1[0], it.1[1]),
+                    None => of,
+                });
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {count}\n{}", wrong.len(), wrong.join("\n"));
+    // The goal is one in twenty.
+    assert!(10 * unproven <= count, "{unproven} of {count} rules are unproven");
+}
+
+/// Wrong rules, each with an instance that refutes it.
+const WRONG: &str = r#"
+rule drops-the-sign-of-zero bitwise
+  add(x: float, 0) => x
+
+rule drops-a-transpose bitwise
+  transpose(exp(x)) {perm = p} => exp(transpose(x) {perm = inverse(p)})
+
+rule composes-the-other-way bitwise
+  transpose(transpose(x) {perm = p}) {perm = q} => transpose(x) {perm = q[p]}
+
+rule swaps-a-difference reassociates
+  sub(x, y) => neg(add(x, y))
+
+rule regroups-bit-by-bit bitwise
+  add(add(x: float, y), z) => add(x, add(y, z))
+
+rule undoes-a-quotient-of-integers reassociates
+  mul(div(x: int, y), y) => x
+
+rule sums-another-axis reassociates
+  reduce_sum(reduce_sum(x) {axes = [0]}) {axes = [0]} => reduce_sum(x) {axes = [0, 2]}
+
+rule means-of-integers-distribute bitwise
+  reduce_mean(neg(x: int)) {axes = a} => neg(reduce_mean(x) {axes = a})
+
+rule swaps-parts bitwise
+  concat(x, y) {axis = a} => concat(y, x) {axis = a}
+
+rule forgets-a-minus reassociates
+  reduce_max(neg(x: float)) {axes = a} => neg(reduce_max(x) {axes = a})
+
+rule root-without-magnitude reassociates
+  sqrt(mul(x, x)) => x
+
+rule forgets-the-maximum reassociates
+  relu(add(x: float, y)) => add(relu(x), relu(y))
+
+rule narrows bitwise
+  cast(cast(x: f32) {to = f16}) {to = f32} => x
+"#;
+
+#[test]
+fn wrong_rules_are_refuted() {
+    let ops = OpRegistry::standard();
+    let eval = |module: &Module, name: &str, args: &[TensorData]| evaluate(&ops, module, name, args);
+    let prover = Prover::new(&ops).with_evaluator(&eval);
+    let rules = parse_explored(WRONG, &ops).unwrap_or_else(|found| panic!("{found}"));
+    for rule in rules {
+        let proof = prover.prove_rule(&rule);
+        assert!(
+            proof.is_refuted(),
+            "{}: {} of {}: {:?}",
+            proof.name,
+            proof.proven,
+            proof.instances,
+            proof.failure
+        );
+    }
 }
