@@ -29,7 +29,7 @@
 //! * **R4** A match holds no operation with effects, and no operation of another block than the root's.
 //! * **R5** What a condition asks is known when a rule applies: where it is not, the rule does not.
 //! * **R6** Reading a rule takes time in its text, a match in its rule; no text makes either panic.
-//! * **R7** `print(parse(t)) = t` for text that [`print`] wrote.
+//! * **R7** `print(parse(t)) = t` for text that [`print()`] wrote.
 
 mod ast;
 mod build;
