@@ -118,6 +118,14 @@ impl PluginArgs {
         Ok(self.builder().build()?)
     }
 
+    /// Registers what a library needs of plug-ins: the functions of the host that they bring.
+    pub(crate) fn register(&self) -> Result<(), Failure> {
+        match self.paths.is_empty() {
+            true => Ok(()),
+            false => self.compiler().map(drop),
+        }
+    }
+
     fn builder(&self) -> Builder {
         let mut builder = Compiler::builder();
         for path in &self.paths {

@@ -44,8 +44,7 @@ pub(crate) fn open(
 ) -> Result<Subject, Failure> {
     if is_library(path)? {
         args.for_library()?;
-        // What a library needs of plug-ins are the host functions that they register.
-        args.plugins.compiler()?;
+        args.plugins.register()?;
         let start = Instant::now();
         let library = Library::open(path).map_err(Failure::Load)?;
         set_parameters(&library, params)?;
