@@ -127,18 +127,11 @@ struct Watcher {
     step: Option<Step>,
 }
 
-fn owned(ir: IrRef<'_>) -> Lowered {
-    match ir {
-        IrRef::Graph(it) => Lowered::Graph(it.clone()),
-        IrRef::Flow(it) => Lowered::Flow(it.clone()),
-    }
-}
-
 impl Instrument for Watcher {
     fn before(&mut self, ir: IrRef<'_>, pass: PassInfo, ops: &OpRegistry) -> Result<(), Diagnostics> {
         // The first pass of a version of the model gets what the importer made.
         if self.step.is_none_or(|it| pass.step < it) {
-            lock(&self.state).note(Step::Import.name(), true, || owned(ir), ops)?;
+            lock(&self.state).note(Step::Import.name(), true, || ir.into(), ops)?;
         }
         self.step = Some(pass.step);
         Ok(())
@@ -152,7 +145,7 @@ impl Instrument for Watcher {
         ops: &OpRegistry,
     ) -> Result<(), Diagnostics> {
         let changed = changed == Changed::Yes;
-        Ok(lock(&self.state).note(pass.name, changed, || owned(ir), ops)?)
+        Ok(lock(&self.state).note(pass.name, changed, || ir.into(), ops)?)
     }
 
     fn planned(&mut self, plans: &PlanModule, ops: &OpRegistry) -> Result<(), Diagnostics> {

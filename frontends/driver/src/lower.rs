@@ -11,7 +11,7 @@ use orogen_ir::plan::{PlanModule, Proof, print_plans};
 use orogen_ir::text::Numbering;
 use orogen_ir::types::ConstPool;
 use orogen_passes::bridge;
-use orogen_passes::manager::{self, Instrument, Ir, PassCx, PassRecord, Report, Step, Verify};
+use orogen_passes::manager::{self, Instrument, Ir, IrRef, PassCx, PassRecord, Report, Step, Verify};
 use std::any::Any;
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,16 @@ pub enum Lowered {
     Flow(Module),
     /// The shared bottom.
     Plan(PlanModule),
+}
+
+/// A copy of a program that passes go on with.
+impl From<IrRef<'_>> for Lowered {
+    fn from(ir: IrRef<'_>) -> Self {
+        match ir {
+            IrRef::Graph(it) => Lowered::Graph(it.clone()),
+            IrRef::Flow(it) => Lowered::Flow(it.clone()),
+        }
+    }
 }
 
 impl Lowered {

@@ -39,21 +39,13 @@ impl Keep {
 
     /// What the importer made, and what the translation did, no pass has made.
     fn note_new(&self, ir: IrRef<'_>) {
-        let program = owned(ir);
         let last =
             self.made.lock().unwrap_or_else(PoisonError::into_inner).last().map(|it| it.program.suffix());
         match last {
-            None => self.note(Step::Import.name(), program),
-            Some(last) if last != program.suffix() => self.note("translate", program),
+            None => self.note(Step::Import.name(), ir.into()),
+            Some(last) if last != ir.name() => self.note("translate", ir.into()),
             Some(_) => {}
         }
-    }
-}
-
-fn owned(ir: IrRef<'_>) -> Lowered {
-    match ir {
-        IrRef::Graph(it) => Lowered::Graph(it.clone()),
-        IrRef::Flow(it) => Lowered::Flow(it.clone()),
     }
 }
 
@@ -71,7 +63,7 @@ impl Instrument for Keep {
         _: &OpRegistry,
     ) -> Result<(), Diagnostics> {
         if changed == Changed::Yes {
-            self.note(pass.name, owned(ir));
+            self.note(pass.name, ir.into());
         }
         Ok(())
     }
