@@ -13,5 +13,6 @@ pub mod flow;
 pub mod graph;
 pub mod manager;
 pub mod proof;
+pub mod registry;
 pub mod rewrite;
 pub mod rules;

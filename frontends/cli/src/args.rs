@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Print(PrintArgs),
     /// List the rewrite rules, or check those of a file.
     Rules(RulesArgs),
+    /// List the passes: what they do, on which path, what they require, and their options.
+    Passes(PassesArgs),
     /// Run chosen passes on a model or on the text of an IR, and print what comes out.
     Opt(OptArgs),
     /// Say what changes in a model between two steps of compilation.
@@ -94,7 +96,12 @@ pub(crate) struct ModelArgs {
     /// Write the text of the model after a pass, or after everything that changes it (`all`), to a folder.
     #[arg(long, num_args = 2, value_names = ["PASS|all", "DIR"])]
     pub(crate) dump_after: Option<Vec<String>>,
-    /// With the dataflow IR, look for cheaper programs that rules show to be the same (equality saturation).
+    /// Passes to run, in this order: `NAME{OPTION=VALUE,…}`, or `+NAME`, `-NAME` to change what runs by default
+    /// (`orogen passes` lists them).
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    pub(crate) passes: Option<String>,
+    /// With the dataflow IR, look for cheaper programs that rules show to be the same (equality saturation): short for
+    /// `--passes +explore`.
     #[arg(long)]
     pub(crate) explore: bool,
     #[command(flatten)]
@@ -172,9 +179,33 @@ impl ModelArgs {
         run: impl FnOnce(&Compiler) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let mut builder = self.plugins.builder();
-        if self.explore {
-            builder.explore();
+        if let Some(list) = self.list() {
+            builder.passes(&list);
         }
+        self.with_built(builder, run)
+    }
+
+    /// The same with a compiler whose passes run as they are named, and which has its own pipelines.
+    pub(crate) fn with_named_passes<T>(
+        &self,
+        run: impl FnOnce(&Compiler, &str) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let Some(passes) = self.passes.as_deref() else {
+            return Err(Failure::Usage("say which passes run: `--passes A,B,C`".to_string()));
+        };
+        if self.explore {
+            return Err(Failure::Usage(
+                "`--explore` means nothing here: name `explore` among `--passes`".to_string(),
+            ));
+        }
+        self.with_built(self.plugins.builder(), |compiler| run(compiler, passes))
+    }
+
+    fn with_built<T>(
+        &self,
+        mut builder: Builder,
+        run: impl FnOnce(&Compiler) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let Some([after, folder]) = self.dump_after.as_deref() else { return run(&builder.build()?) };
         let dump = Dump::new(after, folder).map_err(|it| Failure::Model(it.into()))?;
         dump.watch(&mut builder);
@@ -183,6 +214,13 @@ impl ModelArgs {
         let outcome = outcome?;
         written.map_err(|it| Failure::Model(it.into()))?;
         Ok(outcome)
+    }
+
+    /// What is said of passes.
+    fn list(&self) -> Option<String> {
+        let explore = self.explore.then_some("+explore");
+        let parts: Vec<&str> = self.passes.as_deref().into_iter().chain(explore).collect();
+        (!parts.is_empty()).then(|| parts.join(","))
     }
 
     /// Refuses what means nothing for a library, which is compiled already.
@@ -198,6 +236,7 @@ impl ModelArgs {
             ("--budget", self.budget.is_some()),
             ("--dump-after", self.dump_after.is_some()),
             ("--explore", self.explore),
+            ("--passes", self.passes.is_some()),
             ("--override", !self.overridden.is_empty()),
         ];
         if let Some((option, _)) = given.into_iter().find(|it| it.1) {
@@ -352,12 +391,9 @@ pub(crate) struct PrintArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct OptArgs {
-    /// The model: ONNX, or the text of an IR (`.graph`, `.flow`).
+    /// The model: ONNX, or the text of an IR (`.graph`, `.flow`). `--passes` run on it and no others; `translate` takes a
+    /// legacy graph to the dataflow IR, `plan-memory` ends with a plan.
     pub(crate) model: PathBuf,
-    /// Passes to run, in this order, and no others. `translate` takes a legacy graph to the dataflow IR, `plan-memory`
-    /// ends with a plan.
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',', required = true)]
-    pub(crate) passes: Vec<String>,
     /// Write the text to a file that every command reads back: `.graph`, `.flow` or `.plan`. Large constants go to a
     /// `.safetensors` file of the same name.
     #[arg(short, long, value_name = "OUT")]
@@ -407,11 +443,8 @@ pub(crate) struct BisectArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct ReduceArgs {
-    /// The program: ONNX, or the text of an IR (`.graph`, `.flow`).
+    /// The program: ONNX, or the text of an IR (`.graph`, `.flow`). `--passes` change its values, or code does.
     pub(crate) model: PathBuf,
-    /// Passes that change its values.
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',', required_unless_present = "code")]
-    pub(crate) passes: Vec<String>,
     /// The code that is made of it has other values.
     #[arg(long, conflicts_with = "passes")]
     pub(crate) code: bool,
@@ -431,6 +464,15 @@ pub(crate) struct ReduceArgs {
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) options: ModelArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PassesArgs {
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) plugins: PluginArgs,
 }
 
 #[derive(Args, Debug)]

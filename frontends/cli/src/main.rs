@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => commands::bench::run(args),
         Command::Print(args) => commands::print::run(args),
         Command::Rules(args) => commands::rules::run(args),
+        Command::Passes(args) => commands::passes::run(args),
         Command::Opt(args) => commands::opt::run(args),
         Command::Diff(args) => commands::diff::run(args),
         Command::Bisect(args) => commands::find::bisect(args),

@@ -86,16 +86,12 @@ fn bad_texts_and_bad_names_are_errors_with_places() {
     let (folder, path) = folder_with("g.graph", GRAPH.as_bytes());
     let run = |args: &[&str]| orogen(folder.path(), args);
     let opt = |passes: &str, file: &str| run(&["opt", "--passes", passes, file]);
-    refused(
-        &opt("simplfy", "g.graph"),
-        3,
-        &["error[D032]: there is no pass `simplfy`", "canonicalize, ", "translate"],
-    );
-    refused(&opt("plan-memory", "g.graph"), 3, &["error"]);
+    refused(&opt("simplfy", "g.graph"), 3, &["error[N020]: there is no pass `simplfy`", "`simplify` is one"]);
+    refused(&opt("plan-memory", "g.graph"), 3, &["error[N022]", "`legalize` establishes it"]);
     refused(
         &opt("legalize,plan-memory,fuse", "g.graph"),
         3,
-        &["error[D032]", "a plan is what passes end with"],
+        &["error[N028]", "a plan is what passes end with"],
     );
     refused(&run(&["opt", "g.graph"]), 2, &["--passes"]);
     refused(&run(&["print", "g.graph", "-o", "g.flow"]), 3, &["error[D031]", "let it end in `.graph`"]);

@@ -76,6 +76,10 @@ pub use orogen_runtime::{HostCall, HostFunction, Library, RuntimeError, Tensor};
 /// Passes, pipelines and instruments.
 pub mod passes {
     pub use orogen_passes::manager::*;
+    pub use orogen_passes::registry::{
+        Make, NAMED, NamedPipeline, OptionDef, OptionKind, Parts, PassClass, PassDef, PassRow, STANDARD,
+        Settings, TURNS, When,
+    };
     pub use orogen_passes::{bridge, flow, graph};
 }
 

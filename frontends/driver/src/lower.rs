@@ -11,7 +11,10 @@ use orogen_ir::plan::{PlanModule, Proof, print_plans};
 use orogen_ir::text::Numbering;
 use orogen_ir::types::ConstPool;
 use orogen_passes::bridge;
-use orogen_passes::manager::{self, Instrument, Ir, IrRef, PassCx, PassRecord, Report, Step, Verify};
+use orogen_passes::manager::{
+    self, Held, Instrument, Ir, IrRef, PassCx, PassRecord, Pipeline, Report, Step, Verify,
+};
+use orogen_passes::registry::PLAN_MEMORY;
 use std::any::Any;
 use std::time::{Duration, Instant};
 
@@ -137,7 +140,7 @@ pub(crate) fn lower(
         instruments.push(Box::new(Verify));
     }
     instruments.extend(compiler.instruments.iter().map(|make| make()));
-    let cx = PassCx::new(&compiler.ops).with_accuracy(options.accuracy);
+    let cx = PassCx::new(&compiler.ops).with_accuracy(options.accuracy).verifying(options.verify);
     let report = LowerReport { instruments, ..LowerReport::default() };
     let mut run = Run { compiler, model, options, last, cx, report, defaults: InputDefaults::default() };
     let lowered = run.model()?;
@@ -277,6 +280,11 @@ impl<'c> Run<'c> {
                 Some(line)
             }
         };
+        self.cx.held = match &program {
+            Lowered::Graph(it) => Some(Held::of(it.as_ir(), &self.compiler.ops)),
+            Lowered::Flow(it) => Some(Held::of(it.as_ir(), &self.compiler.ops)),
+            Lowered::Plan(_) => None,
+        };
         match (program, line) {
             (Lowered::Graph(graph), None) => self.graph(graph),
             (Lowered::Graph(graph), Some(line)) => self.translated(graph, line),
@@ -293,7 +301,8 @@ impl<'c> Run<'c> {
             }
             (Lowered::Flow(module), Some(_)) => {
                 self.report.entered = Some(Step::Import);
-                self.flow(module, Step::Import)
+                let (_, on_flow) = self.pipelines(Step::Import)?;
+                self.flow(module, &on_flow)
             }
             (Lowered::Plan(plans), _) => self.sound(plans),
         }
@@ -301,10 +310,12 @@ impl<'c> Run<'c> {
 
     /// The legacy path.
     fn graph(&mut self, mut graph: Graph) -> Result<Lowered, Diagnostics> {
-        self.graph_passes(&mut graph, Step::PlanMemory)?;
+        let (on_graph, _) = self.pipelines(Step::Codegen)?;
+        self.graph_passes(&mut graph, &on_graph)?;
         if self.last < Step::PlanMemory {
             return Ok(Lowered::Graph(graph));
         }
+        self.ready_to_plan()?;
         let start = Instant::now();
         let plan = orogen_passes::graph::plan_memory(&graph, MAIN, &self.options.states)?;
         self.report.took("plan-memory", start);
@@ -317,9 +328,8 @@ impl<'c> Run<'c> {
         if line > Step::PlanMemory {
             return self.graph(graph);
         }
-        if let Some(above) = Step::ALL.into_iter().rfind(|it| *it < line) {
-            self.graph_passes(&mut graph, above)?;
-        }
+        let (on_graph, on_flow) = self.pipelines(line)?;
+        self.graph_passes(&mut graph, &on_graph)?;
         if self.last < line {
             return Ok(Lowered::Graph(graph));
         }
@@ -328,7 +338,7 @@ impl<'c> Run<'c> {
         self.report.took("translate", start);
         self.report.entered = Some(line);
         self.verified("the translation", &module)?;
-        self.flow(module, line)
+        self.flow(module, &on_flow)
     }
 
     /// The dataflow path from the top.
@@ -345,17 +355,19 @@ impl<'c> Run<'c> {
         self.report.entered = Some(Step::Import);
         options.budget.raise(in_proportion(&module.constants));
         self.verified("the importer", &module)?;
-        self.flow(module, Step::Import)
+        self.cx.held = Some(Held::default());
+        let (_, on_flow) = self.pipelines(Step::Import)?;
+        self.flow(module, &on_flow)
     }
 
-    fn flow(&mut self, mut module: Module, line: Step) -> Result<Lowered, Diagnostics> {
-        let (last, flow) = (self.last, &self.compiler.flow);
-        let instruments = &mut self.report.instruments;
-        let ran = flow.run(&mut module, &mut self.cx, instruments, |step| step <= last && step >= line)?;
+    fn flow(&mut self, mut module: Module, pipeline: &Pipeline<Module>) -> Result<Lowered, Diagnostics> {
+        let (last, instruments) = (self.last, &mut self.report.instruments);
+        let ran = pipeline.run(&mut module, &mut self.cx, instruments, |step| step <= last)?;
         self.report.ran(ran);
         if last < Step::PlanMemory {
             return Ok(Lowered::Flow(module));
         }
+        self.ready_to_plan()?;
         let start = Instant::now();
         let plans = orogen_passes::flow::plan_memory(&self.compiler.ops, &module, &self.options.states)?;
         self.report.took("plan-memory", start);
@@ -381,14 +393,30 @@ impl<'c> Run<'c> {
         self.report.took("import", start);
         options.budget.raise(in_proportion(&graph.constants));
         self.verified("the importer", &graph)?;
+        self.cx.held = Some(Held::default());
         Ok(graph)
     }
 
-    /// The passes of the legacy graph up to and including `line`, or the last step that is asked for.
-    fn graph_passes(&mut self, graph: &mut Graph, line: Step) -> Result<(), Diagnostics> {
-        let last = self.last.min(line);
-        let instruments = &mut self.report.instruments;
-        let ran = self.compiler.graph.run(graph, &mut self.cx, instruments, |step| step <= last)?;
+    /// The passes above a step on the legacy graph, and the rest on the dataflow IR, which fit together.
+    fn pipelines(&self, line: Step) -> Result<(Pipeline<Graph>, Pipeline<Module>), Diagnostics> {
+        let (compiler, accuracy) = (self.compiler, self.options.accuracy);
+        let on_graph = compiler.pipeline::<Graph>(accuracy, |it| it < line)?;
+        let on_flow = compiler.pipeline::<Module>(accuracy, |it| it >= line)?;
+        let planned = (self.last >= Step::PlanMemory).then(|| PLAN_MEMORY.info());
+        let passes = on_graph.passes().chain(on_flow.passes()).chain(planned);
+        compiler.passes.check_order(passes, self.cx.held.clone().unwrap_or_default())?;
+        Ok((on_graph, on_flow))
+    }
+
+    /// Whether memory can be planned of what passes left, also those that do not say what they destroy.
+    fn ready_to_plan(&self) -> Result<(), Diagnostics> {
+        Ok(self.cx.held.as_ref().map_or(Ok(()), |it| it.admit(PLAN_MEMORY.info()))?)
+    }
+
+    /// The passes of the legacy graph, down to the last step that is asked for.
+    fn graph_passes(&mut self, graph: &mut Graph, pipeline: &Pipeline<Graph>) -> Result<(), Diagnostics> {
+        let (last, instruments) = (self.last, &mut self.report.instruments);
+        let ran = pipeline.run(graph, &mut self.cx, instruments, |step| step <= last)?;
         self.report.ran(ran);
         Ok(())
     }

@@ -117,6 +117,8 @@ const fn layout() -> u64 {
         orogen_ir::loops::TensorProgram,
         orogen_ir::loops::ProgramBuilder,
         orogen_passes::manager::PassCx<'static>,
+        orogen_passes::manager::Facts,
+        orogen_passes::registry::PassDef,
         orogen_passes::rules::legalize::Legalizer<'static>,
         orogen_passes::rules::legalize::Lowering,
         orogen_onnx::OpTable,

@@ -5,7 +5,9 @@
 //! ```
 
 pub use crate::frontend::{FileHead, Frontend, ImportOptions, ImportReport, Recognised, Unsupported};
-pub use crate::passes::{Accuracy, Changed, Instrument, Ir, IrRef, Pass, PassCx, PassInfo, Place, Step};
+pub use crate::passes::{
+    Accuracy, Changed, Fact, Facts, Instrument, Ir, IrRef, Pass, PassCx, PassDef, PassInfo, Place, Step,
+};
 pub use crate::rules::{ApplyRules, Legalizer, Lowering, OpCall, Rewriter, Rule, RuleClass};
 pub use crate::{
     Artifact, Builder, CompileOptions, Compiler, Cpu, Diagnostic, Diagnostics, Entry, HostFunction, Library,

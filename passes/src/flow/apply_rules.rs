@@ -1,6 +1,6 @@
 //! Applies shared rules to a flow module.
 
-use crate::manager::{Changed, Pass, PassCx};
+use crate::manager::{Changed, Facts, Pass, PassCx};
 use crate::rewrite::{OpCall, Rewriter, RuleSet, Value, changes_type};
 use crate::rules::apply::ApplyRules;
 use la_arena::RawIdx;
@@ -14,6 +14,10 @@ use orogen_ir::types::{Attrs, TensorData, Type, pair_dims};
 impl Pass<Module> for ApplyRules {
     fn name(&self) -> &'static str {
         self.pass_name()
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::OVER_OPERATORS
     }
 
     fn run(&self, ir: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {

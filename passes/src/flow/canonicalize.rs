@@ -1,6 +1,6 @@
 //! One form for one meaning: duplicates are merged, identities and dead bindings removed.
 
-use crate::manager::{Changed, Pass, PassCx};
+use crate::manager::{Changed, Fact, Facts, Pass, PassCx};
 use crate::rules::identity::identity;
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostics;
@@ -16,6 +16,10 @@ pub struct Canonicalize;
 impl Pass<Module> for Canonicalize {
     fn name(&self) -> &'static str {
         "canonicalize"
+    }
+
+    fn facts(&self) -> Facts {
+        Facts { establishes: &[Fact::Live, Fact::NoDuplicates], ..Facts::KEEPS_ALL }
     }
 
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {

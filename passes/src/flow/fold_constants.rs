@@ -1,6 +1,6 @@
 //! Evaluates operators whose operands are constants.
 
-use crate::manager::{Changed, Pass, PassCx};
+use crate::manager::{Changed, Facts, Pass, PassCx};
 use crate::rules::fold::{FoldConstants, Operation, wanted};
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::{BindingId, Editor, Module, Rhs, ValueId};
@@ -11,6 +11,10 @@ use smallvec::smallvec;
 impl Pass<Module> for FoldConstants {
     fn name(&self) -> &'static str {
         self.pass_name()
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::OVER_OPERATORS
     }
 
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {

@@ -3,7 +3,7 @@
 //! Walks a block in order; each call tries to absorb the calls that produce its operands, latest first. A producer
 //! whose result anything else uses is left alone, so nothing is computed twice.
 
-use crate::manager::{Changed, Pass, PassCx};
+use crate::manager::{Changed, Fact, Facts, Pass, PassCx};
 use crate::rules::fusion::{KernelCall, Merging};
 use crate::rules::kernels::KernelInterner;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
@@ -17,6 +17,11 @@ pub struct Fuse;
 impl Pass<Module> for Fuse {
     fn name(&self) -> &'static str {
         "fuse"
+    }
+
+    /// What nobody needs would keep what it reads from being merged into what is needed.
+    fn facts(&self) -> Facts {
+        Facts { requires: &[Fact::Legalized, Fact::Live], ..Facts::KEEPS_ALL }
     }
 
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {

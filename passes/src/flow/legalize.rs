@@ -1,6 +1,6 @@
 //! Replaces operators by what the shared table lowers them to.
 
-use crate::manager::{Changed, Pass, PassCx};
+use crate::manager::{Changed, Fact, Facts, Pass, PassCx};
 use crate::rules::kernels::KernelInterner;
 use crate::rules::legalize::{LegalizeTable, LowerStep, Lowering, Operation, Value as Lowered};
 use indexmap::IndexSet;
@@ -25,6 +25,14 @@ impl Legalize {
 impl Pass<Module> for Legalize {
     fn name(&self) -> &'static str {
         "legalize"
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            establishes: &[Fact::Live, Fact::Legalized],
+            destroys: Some(&[Fact::NoDuplicates]),
+            ..Facts::UNSAID
+        }
     }
 
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {

@@ -1,7 +1,7 @@
 //! Applies shared rules to a legacy graph.
 
 use super::rewrite::edge_type;
-use crate::manager::{Changed, Pass, PassCx};
+use crate::manager::{Changed, Facts, Pass, PassCx};
 use crate::rewrite::{OpCall, Rewriter, RuleSet, Value, changes_type};
 use crate::rules::apply::ApplyRules;
 use la_arena::RawIdx;
@@ -16,6 +16,10 @@ use smallvec::smallvec;
 impl Pass<Graph> for ApplyRules {
     fn name(&self) -> &'static str {
         self.pass_name()
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::OVER_OPERATORS
     }
 
     fn run(&self, ir: &mut Graph, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {

@@ -1,7 +1,7 @@
 //! One form for one meaning: duplicates are merged, identities and dead nodes removed.
 
 use super::rewrite::edge_type;
-use crate::manager::{Changed, Pass, PassCx};
+use crate::manager::{Changed, Fact, Facts, Pass, PassCx};
 use crate::rules::identity::identity;
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostics;
@@ -23,6 +23,10 @@ enum Key {
 impl Pass<Graph> for Canonicalize {
     fn name(&self) -> &'static str {
         "canonicalize"
+    }
+
+    fn facts(&self) -> Facts {
+        Facts { establishes: &[Fact::Live, Fact::NoDuplicates], ..Facts::KEEPS_ALL }
     }
 
     fn run(&self, graph: &mut Graph, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {

@@ -1,6 +1,6 @@
 //! Evaluates operators whose operands are constants.
 
-use crate::manager::{Changed, Pass, PassCx};
+use crate::manager::{Changed, Facts, Pass, PassCx};
 use crate::rules::fold::{FoldConstants, Operation, wanted};
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::graph::{Edge, Graph, GraphEditor, NodeId, NodeKind};
@@ -10,6 +10,10 @@ use orogen_ir::types::TensorData;
 impl Pass<Graph> for FoldConstants {
     fn name(&self) -> &'static str {
         self.pass_name()
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::OVER_OPERATORS
     }
 
     fn run(&self, graph: &mut Graph, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {

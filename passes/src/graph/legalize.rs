@@ -1,7 +1,7 @@
 //! Replaces operators by what the shared table lowers them to.
 
 use super::rewrite::edge_type;
-use crate::manager::{Changed, Pass, PassCx};
+use crate::manager::{Changed, Fact, Facts, Pass, PassCx};
 use crate::rules::kernels::KernelInterner;
 use crate::rules::legalize::{LegalizeTable, LowerStep, Lowering, Operation, Value};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
@@ -26,6 +26,14 @@ impl Legalize {
 impl Pass<Graph> for Legalize {
     fn name(&self) -> &'static str {
         "legalize"
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            establishes: &[Fact::Live, Fact::Legalized],
+            destroys: Some(&[Fact::NoDuplicates]),
+            ..Facts::UNSAID
+        }
     }
 
     fn run(&self, graph: &mut Graph, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {

@@ -5,18 +5,33 @@
 //! after the n-th (bisection). Every run ends with a [`Report`].
 //!
 //! # Laws
-//! * **N1** The steps of the passes of a pipeline never go up again, so that a pipeline can be cut between two steps.
-//! * **N2** No two passes of a pipeline have one name.
+//! * **N1** The steps of the passes of a pipeline never go up again, so that a pipeline can be cut between two steps: a pass
+//!   that a list names further down belongs to the step of the pass before it.
+//! * **N2** One name is one pass: it may run several times, but no two passes of a pipeline share a name.
+//! * **N3** A pass finds the [`Fact`]s that it requires: an earlier one established them, and those between kept them.
+//! * **N4** What a pass says of facts is so; `verify` looks at the program after each pass.
+//!
+//! Modules in reading order: `step`, `facts`, `holds` (how facts are checked), `held` (which ones hold where), `list`
+//! (pipelines as text), `irs`, `pipeline`, `instruments`, `accuracy`, `near`.
 
 mod accuracy;
+mod facts;
+mod held;
+mod holds;
 mod instruments;
 mod irs;
+mod list;
+mod near;
 mod pipeline;
 mod step;
 
 pub use accuracy::Accuracy;
+pub use facts::{Fact, Facts};
+pub use held::{Held, check_order};
 pub use instruments::{Instrument, StopAfter, Verify, defect, verify_after};
 pub use irs::{Ir, IrRef};
+pub use list::{ListEdit, PassCall, PassList};
+pub use near::nearest;
 pub use pipeline::{PassInfo, PassRecord, Pipeline, Place, Report};
 pub use step::Step;
 
@@ -50,6 +65,10 @@ pub struct PassCx<'a> {
     pub accuracy: Accuracy,
     /// What passes say of themselves, each with its name.
     pub notes: Vec<(&'static str, String)>,
+    /// What is known to hold of the program; `None` before the first pass, which looks.
+    pub held: Option<Held>,
+    /// Whether what passes say of facts is checked after each (law N4).
+    pub verify: bool,
 }
 
 impl<'a> PassCx<'a> {
@@ -61,7 +80,16 @@ impl<'a> PassCx<'a> {
             remarks: Vec::new(),
             accuracy: Accuracy::default(),
             notes: Vec::new(),
+            held: None,
+            verify: false,
         }
+    }
+
+    /// The same, checking what passes say of facts.
+    #[must_use]
+    pub fn verifying(mut self, verify: bool) -> Self {
+        self.verify = verify;
+        self
     }
 
     /// The same with other rewrites admitted.
@@ -81,8 +109,14 @@ impl<'a> PassCx<'a> {
 
 /// A transformation of one IR. Where it runs is not its own affair but that of the pipeline, see [`Place`].
 pub trait Pass<I: Ir>: Send + Sync {
-    /// Name in reports, dumps and [`Place`]s.
+    /// Name in reports, dumps, lists and [`Place`]s.
     fn name(&self) -> &'static str;
+
+    /// What it requires of a program, establishes and destroys. What is not said is looked at after each run that changed
+    /// something, which costs a walk over the program.
+    fn facts(&self) -> Facts {
+        Facts::UNSAID
+    }
 
     /// Transforms `ir`.
     ///

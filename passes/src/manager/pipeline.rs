@@ -1,7 +1,8 @@
 //! Passes in order, each at its place.
 
-use super::{Changed, Instrument, Ir, Pass, PassCx, Step};
+use super::{Changed, Facts, Held, Instrument, Ir, Pass, PassCx, Step};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Where a pass goes, by the name of a pass or of a step: [`Place::before`], [`Place::after`].
@@ -39,6 +40,8 @@ pub struct PassInfo {
     pub name: &'static str,
     /// Its step.
     pub step: Step,
+    /// What it says of facts.
+    pub facts: Facts,
 }
 
 /// One pass of a finished run.
@@ -63,14 +66,20 @@ pub struct Report {
 
 struct Entry<I: Ir> {
     step: Step,
-    pass: Box<dyn Pass<I>>,
+    pass: Arc<dyn Pass<I>>,
     /// The place it was inserted at, when it was.
     place: Option<Place>,
 }
 
+impl<I: Ir> Clone for Entry<I> {
+    fn clone(&self) -> Self {
+        Entry { step: self.step, pass: self.pass.clone(), place: self.place.clone() }
+    }
+}
+
 impl<I: Ir> Entry<I> {
     fn info(&self) -> PassInfo {
-        PassInfo { name: self.pass.name(), step: self.step }
+        PassInfo { name: self.pass.name(), step: self.step, facts: self.pass.facts() }
     }
 
     fn run(
@@ -80,6 +89,7 @@ impl<I: Ir> Entry<I> {
         instruments: &mut [Box<dyn Instrument>],
     ) -> Result<PassRecord, Diagnostics> {
         let info = self.info();
+        cx.held.get_or_insert_with(|| Held::of(ir.as_ir(), cx.ops)).admit(info)?;
         for instrument in &mut *instruments {
             instrument.before(ir.as_ir(), info, cx.ops)?;
         }
@@ -89,13 +99,22 @@ impl<I: Ir> Entry<I> {
         for instrument in &mut *instruments {
             instrument.after(ir.as_ir(), info, changed, cx.ops)?;
         }
+        if let Some(held) = &mut cx.held {
+            held.after((ir.as_ir(), cx.ops), info, changed, cx.verify)?;
+        }
         Ok(record)
     }
 }
 
-/// Passes in order.
+/// Passes in order. A copy shares them.
 pub struct Pipeline<I: Ir> {
     entries: Vec<Entry<I>>,
+}
+
+impl<I: Ir> Clone for Pipeline<I> {
+    fn clone(&self) -> Self {
+        Pipeline { entries: self.entries.clone() }
+    }
 }
 
 impl<I: Ir> Default for Pipeline<I> {
@@ -117,11 +136,27 @@ impl<I: Ir> Pipeline<I> {
     /// When the name is taken (law N2).
     #[must_use]
     pub fn pass(mut self, step: Step, pass: impl Pass<I> + 'static) -> Self {
-        let place = Place::after(step.name());
-        let at = self.after_step(step);
         assert!(self.find(pass.name()).is_none(), "pass `{}` stands twice in a pipeline", pass.name());
-        self.entries.insert(at, Entry { step, pass: Box::new(pass), place: Some(place) });
+        self.push(step, Arc::new(pass));
         self
+    }
+
+    /// Adds a pass at the end of a step. It may be there already (law N2).
+    pub fn push(&mut self, step: Step, pass: Arc<dyn Pass<I>>) {
+        let at = self.after_step(step);
+        self.entries.insert(at, Entry { step, pass, place: Some(Place::after(step.name())) });
+    }
+
+    /// Those passes for which it holds, in the same order.
+    #[must_use]
+    pub fn filter(&self, keep: impl Fn(PassInfo) -> bool) -> Self {
+        Pipeline { entries: self.entries.iter().filter(|it| keep(it.info())).cloned().collect() }
+    }
+
+    /// The pass of that name, with its step.
+    pub fn get(&self, name: &str) -> Option<(Step, &Arc<dyn Pass<I>>)> {
+        let entry = &self.entries[self.find(name)?];
+        Some((entry.step, &entry.pass))
     }
 
     /// Adds a pass at a place.
@@ -129,14 +164,14 @@ impl<I: Ir> Pipeline<I> {
     /// # Errors
     /// `N001`: a place that is not there. `N002`: a name that is taken (law N2).
     pub fn insert(&mut self, place: Place, pass: impl Pass<I> + 'static) -> Result<(), Diagnostic> {
-        self.insert_boxed(place, Box::new(pass))
+        self.insert_shared(place, Arc::new(pass))
     }
 
     /// As [`insert`](Self::insert), for passes of which only the interface is known.
     ///
     /// # Errors
     /// See [`insert`](Self::insert).
-    pub fn insert_boxed(&mut self, place: Place, pass: Box<dyn Pass<I>>) -> Result<(), Diagnostic> {
+    pub fn insert_shared(&mut self, place: Place, pass: Arc<dyn Pass<I>>) -> Result<(), Diagnostic> {
         let name = pass.name();
         if self.find(name).is_some() {
             return Err(Diagnostic::error("N002", format!("there are two passes `{name}` on one path"))
@@ -196,7 +231,8 @@ impl<I: Ir> Pipeline<I> {
     /// Runs the passes of those steps for which `steps` holds, in order, with the instruments around each.
     ///
     /// # Errors
-    /// The first error of a pass or of an instrument.
+    /// The first error of a pass or of an instrument; a fact that a pass requires and that does not hold (law N3); where
+    /// [`PassCx::verify`] is set, a fact of which a pass says what is not so (law N4).
     pub fn run(
         &self,
         ir: &mut I,
@@ -214,17 +250,6 @@ impl<I: Ir> Pipeline<I> {
             }
         }
         Ok(report)
-    }
-
-    /// Runs one pass, with the instruments around it; `None` when there is none of that name.
-    pub fn run_pass(
-        &self,
-        name: &str,
-        ir: &mut I,
-        cx: &mut PassCx<'_>,
-        instruments: &mut [Box<dyn Instrument>],
-    ) -> Option<Result<PassRecord, Diagnostics>> {
-        Some(self.entries[self.find(name)?].run(ir, cx, instruments))
     }
 }
 

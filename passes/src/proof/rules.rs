@@ -95,7 +95,7 @@ impl Prover<'_> {
     fn pass_of(&self, rule: Rewrite) -> Option<ApplyRules> {
         let mut set = RuleSet::default();
         set.insert_rewrite(self.ops, Arc::new(rule)).ok()?;
-        Some(ApplyRules::new("prove", set).once())
+        Some(ApplyRules::new("prove", set).with_rounds(1))
     }
 
     /// What a rule makes of a function, when it applies.

@@ -6,6 +6,7 @@ use super::ast::{
 };
 use super::function::{Function, Predicate};
 use super::parse::Parsed;
+use crate::manager::nearest;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::ops::{Arity, AttrKind, OpDef, OpRegistry};
 use orogen_ir::text::{LineIndex, Span};
@@ -207,8 +208,7 @@ impl<'a> Checker<'a> {
         if let Some(id) = self.ops.find(name) {
             return Some(self.ops.def(id));
         }
-        let near = self.ops.iter().map(|(_, def)| def.name).min_by_key(|it| distance(it, name));
-        let help = near.filter(|it| distance(it, name) <= 1 + name.len() / 3);
+        let help = nearest(name, self.ops.iter().map(|(_, def)| def.name));
         let diagnostic = self.error(span, "N006", format!("there is no operator `{name}`"));
         diagnostic.help = help.map(|it| format!("`{it}` is one"));
         None
@@ -629,20 +629,4 @@ fn optional_names(pattern: &Pattern) -> Vec<Name> {
         PatternKind::Op(op) => op.args.iter().flat_map(optional_names).collect(),
         _ => Vec::new(),
     }
-}
-
-/// Letters that must change for one word to become another.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().take(64).enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let kept = corner + usize::from(x != *y);
-            corner = row[j + 1];
-            row[j + 1] = kept.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[b.len()]
 }

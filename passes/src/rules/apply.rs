@@ -33,9 +33,11 @@ impl ApplyRules {
         ApplyRules { name, rules, most: MAX_ROUNDS }
     }
 
-    /// The same, in one walk: a rule that undoes what it did shows what it does.
-    pub(crate) fn once(self) -> Self {
-        ApplyRules { most: 1, ..self }
+    /// The same, stopping after so many walks although rules still apply. In one walk a rule that undoes what it did shows
+    /// what it does.
+    #[must_use]
+    pub fn with_rounds(self, most: usize) -> Self {
+        ApplyRules { most, ..self }
     }
 
     /// A pass of that name over the rules of a text.

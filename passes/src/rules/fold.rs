@@ -22,17 +22,25 @@ pub struct FoldConstants {
     name: &'static str,
     /// Whether quantised constants may become numbers, and weights wider.
     widens: bool,
+    /// Results up to so many bytes fold although they are larger than their operands together.
+    free: usize,
 }
 
 impl FoldConstants {
     /// What folds before rules are applied.
     pub const fn before_rules() -> Self {
-        FoldConstants { name: "fold-constants", widens: false }
+        FoldConstants { name: "fold-constants", widens: false, free: FREE_BYTES }
     }
 
     /// What folds after rules were applied.
     pub const fn after_rules() -> Self {
-        FoldConstants { name: "fold-rest", widens: true }
+        FoldConstants { name: "fold-rest", widens: true, free: FREE_BYTES }
+    }
+
+    /// The same, folding results up to so many bytes although they are larger than their operands together.
+    #[must_use]
+    pub const fn with_free_bytes(self, free: usize) -> Self {
+        FoldConstants { free, ..self }
     }
 
     pub(crate) fn pass_name(self) -> &'static str {
@@ -102,7 +110,7 @@ impl FoldConstants {
         let is_narrow = (name.starts_with("dequantize") || name == "cast" && wanted)
             && call.args.first().is_some_and(|it| it.dtype().size() < call.results[0].dtype.size());
         let enlarges = result_bytes > operand_bytes;
-        if (is_narrow && !self.widens) || (enlarges && !wanted && result_bytes > FREE_BYTES) {
+        if (is_narrow && !self.widens) || (enlarges && !wanted && result_bytes > self.free) {
             return None;
         }
         cx.folding.fold(cx.ops, call, place)

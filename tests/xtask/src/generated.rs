@@ -2,7 +2,7 @@
 
 use crate::codes;
 use crate::workspace::Source;
-use orogen_passes::bridge;
+use orogen_passes::{bridge, registry};
 
 /// A file and what it must contain.
 pub(crate) struct Generated {
@@ -15,6 +15,7 @@ pub(crate) struct Generated {
 pub(crate) fn files(sources: &[Source]) -> Vec<Generated> {
     vec![
         Generated { path: "rfcs/ADOPTION.md", text: bridge::render(bridge::LEDGER) },
+        Generated { path: "docs/passes.md", text: registry::standard_page() },
         Generated { path: "ir/src/diag/CODES.md", text: codes::render(&codes::collect(sources)) },
     ]
 }

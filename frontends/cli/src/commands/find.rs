@@ -10,7 +10,7 @@ use crate::{npz, subject};
 use orogen::compare::Difference;
 use orogen::find::{self, Fault, Reproducer, Search};
 use orogen::tensors::to_tensor;
-use orogen::{Compiler, Model, OptIn};
+use orogen::{CompileOptions, Compiler, Model, OptIn};
 use orogen_runtime::Tensor;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -46,20 +46,26 @@ pub(crate) fn bisect(args: &BisectArgs) -> Result<ExitCode, Failure> {
 }
 
 pub(crate) fn reduce(args: &ReduceArgs) -> Result<ExitCode, Failure> {
-    with_model(&args.model, &args.options, |compiler, model, options| {
+    let reduce = |compiler: &Compiler, passes: Option<&str>| {
+        let (model, options) = opened(&args.model, &args.options, compiler)?;
+        let model = &model;
         let ports = Ports::of(compiler, model, &options)?;
         let inputs = ports.inputs(args.inputs.as_deref(), args.seed, &args.options.dims)?;
         let none: [&str; 0] = [];
         let (program, _) = compiler.run_passes(model, &options, &none)?;
         let search = Search { compiler, options, limits: args.limits.limits(), trials: args.trials };
-        let (fault, how) = match &args.passes[..] {
-            [] => (Fault::Code, "--code".to_string()),
-            passes => (Fault::Passes(passes.to_vec()), format!("--passes {}", passes.join(","))),
+        let (fault, how) = match passes {
+            None => (Fault::Code, "--code".to_string()),
+            Some(passes) => (Fault::Passes(vec![passes.to_string()]), format!("--passes {passes}")),
         };
         let small = find::reduce(&search, &program, fault, &inputs)?;
         show(&small, &how, args.output.as_deref(), compiler)?;
         Ok(ExitCode::SUCCESS)
-    })
+    };
+    match args.code {
+        true => args.options.with_compiler(|compiler| reduce(compiler, None)),
+        false => args.options.with_named_passes(|compiler, passes| reduce(compiler, Some(passes))),
+    }
 }
 
 /// Compares every value of a model with the reference interpreter.
@@ -119,16 +125,23 @@ pub(crate) fn compare_stages(args: &RunArgs) -> Result<ExitCode, Failure> {
 fn with_model<T>(
     path: &Path,
     args: &ModelArgs,
-    run: impl FnOnce(&Compiler, &Model, orogen::CompileOptions) -> Result<T, Failure>,
+    run: impl FnOnce(&Compiler, &Model, CompileOptions) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
+    args.with_compiler(|compiler| {
+        let (model, options) = opened(path, args, compiler)?;
+        run(compiler, &model, options)
+    })
+}
+
+/// A model, and how it is compiled.
+fn opened(path: &Path, args: &ModelArgs, compiler: &Compiler) -> Result<(Model, CompileOptions), Failure> {
     let mut options = args.options(config::opt_in(path)?)?;
-    let compiler = args.plugins.compiler()?;
     let model = compiler.open(path)?;
     // A module of the dataflow IR was opted in by whoever wrote it.
     if model.format() == "flow" {
         options.opt_in = OptIn::DataflowIr;
     }
-    run(&compiler, &model, options)
+    Ok((model, options))
 }
 
 /// Shows a small program, or writes it and its inputs.

@@ -7,6 +7,7 @@ pub(crate) mod diff;
 pub(crate) mod find;
 pub(crate) mod inspect;
 pub(crate) mod opt;
+pub(crate) mod passes;
 pub(crate) mod print;
 pub(crate) mod rules;
 pub(crate) mod run;

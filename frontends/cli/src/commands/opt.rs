@@ -8,9 +8,9 @@ use std::process::ExitCode;
 
 pub(crate) fn run(args: &OptArgs) -> Result<ExitCode, Failure> {
     let options = args.options.options(config::opt_in(&args.model)?)?;
-    args.options.with_compiler(|compiler| {
+    args.options.with_named_passes(|compiler, passes| {
         let model = compiler.open(&args.model)?;
-        let (lowered, report) = compiler.run_passes(&model, &options, &args.passes)?;
+        let (lowered, report) = compiler.run_passes(&model, &options, &[passes])?;
         report.remarks.iter().for_each(print_diagnostic);
         write_or_say(&lowered, compiler, args.output.as_deref())
     })?;

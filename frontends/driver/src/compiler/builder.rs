@@ -9,15 +9,15 @@ use orogen_ir::flow::Module;
 use orogen_ir::graph::Graph;
 use orogen_ir::ops::OpRegistry;
 use orogen_onnx::{Converted, Node, NodeCx, OpTable};
-use orogen_passes::flow::egraph::Explore;
-use orogen_passes::manager::{Instrument, Pass, Pipeline, Place, Step};
+use orogen_passes::manager::{Accuracy, Held, Instrument, Pass, PassInfo, PassList, Pipeline, Place};
+use orogen_passes::registry::{OTHER_PATH, PLAN_MEMORY, PassDef, PassTable, Passes, Path as PathOf};
 use orogen_passes::rewrite::Rule;
 use orogen_passes::rules::apply::ApplyRules;
 use orogen_passes::rules::legalize::LegalizeTable;
-use orogen_passes::{flow, graph};
 use orogen_runtime::HostFunction;
 use std::ops::RangeBounds;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Puts a [`Compiler`] together from what ships and what its user adds.
 ///
@@ -28,9 +28,8 @@ pub struct Builder {
     onnx: OpTable,
     frontends: Vec<Box<dyn ErasedFrontend>>,
     rules: Vec<AddedRules>,
-    graph: Vec<(Place, Box<dyn Pass<Graph>>)>,
-    flow: Vec<(Place, Box<dyn Pass<Module>>)>,
-    explore: bool,
+    passes: PassTable,
+    list: Option<PassList>,
     instruments: Vec<InstrumentFactory>,
     host_functions: Vec<(String, HostFunction)>,
     codegen: CodegenOptions,
@@ -44,9 +43,8 @@ impl Default for Builder {
             onnx: OpTable::standard(),
             frontends: Vec::new(),
             rules: Vec::new(),
-            graph: Vec::new(),
-            flow: Vec::new(),
-            explore: false,
+            passes: PassTable::standard(),
+            list: None,
             instruments: Vec::new(),
             host_functions: Vec::new(),
             codegen: CodegenOptions::default(),
@@ -156,22 +154,47 @@ impl Builder {
         self
     }
 
-    /// Adds a pass over the legacy graph.
+    /// Adds a pass over the legacy graph. It runs, unless [`passes`](Self::passes) say otherwise.
     pub fn graph_pass(&mut self, place: Place, pass: impl Pass<Graph> + 'static) -> &mut Self {
-        self.graph.push((place, Box::new(pass)));
+        self.passes.graph_pass(place, Arc::new(pass));
         self
     }
 
-    /// Adds a pass over the dataflow IR.
+    /// Adds a pass over the dataflow IR. It runs, unless [`passes`](Self::passes) say otherwise.
     pub fn flow_pass(&mut self, place: Place, pass: impl Pass<Module> + 'static) -> &mut Self {
-        self.flow.push((place, Box::new(pass)));
+        self.passes.flow_pass(place, Arc::new(pass));
         self
     }
 
-    /// Adds equality saturation of dataflow blocks after step `simplify` of the dataflow path, with the rules that ship.
-    pub fn explore(&mut self) -> &mut Self {
-        self.explore = true;
+    /// Adds a pass with all that can be said of it: whether it is on, how exact it is, its options.
+    pub fn define_pass(&mut self, place: Place, def: PassDef) -> &mut Self {
+        self.passes.define(place, def);
         self
+    }
+
+    /// Says which passes run, in this order; the last list that is given counts.
+    ///
+    /// `NAME` runs a pass, or the passes of a pipeline of that name, after those before it; `+NAME` puts a pass at its own
+    /// place among them, `-NAME` takes one out. A list that begins with `+` or `-` changes what would run without it.
+    /// Options stand in braces. `docs/passes.md` lists them all.
+    ///
+    /// ```
+    /// use orogen::prelude::*;
+    ///
+    /// let compiler = Compiler::builder().passes("+explore{nodes=8000}").build()?;
+    /// assert!(compiler.flow_passes().any(|it| it.name == "explore"));
+    /// let refused = Compiler::builder().passes("legalize,simplify").build();
+    /// assert_eq!(refused.unwrap_err().0[0].code, "N023");
+    /// # Ok::<(), Diagnostics>(())
+    /// ```
+    pub fn passes(&mut self, list: &str) -> &mut Self {
+        match PassList::parse(list) {
+            Ok(list) => {
+                self.list = Some(list);
+                self
+            }
+            Err(found) => self.error(found),
+        }
     }
 
     /// Adds an instrument: each compilation makes one and keeps it in its
@@ -205,9 +228,8 @@ impl Builder {
             onnx,
             frontends,
             rules,
-            graph,
-            flow,
-            explore,
+            passes,
+            list,
             instruments,
             host_functions,
             codegen,
@@ -244,32 +266,9 @@ impl Builder {
             }
         }
         let layout = ApplyRules::layout(&ops);
-        let rules = vec![(Step::Simplify, simplify.rules().clone()), (Step::Layout, layout.rules().clone())];
-        let mut on_graph = Pipeline::default()
-            .pass(Step::Canonicalize, graph::Canonicalize)
-            .pass(Step::FoldConstants, graph::FoldConstants::before_rules())
-            .pass(Step::Simplify, simplify.clone())
-            .pass(Step::Layout, layout.clone())
-            .pass(Step::Layout, graph::FoldConstants::after_rules())
-            .pass(Step::Legalize, graph::Legalize::new(table.clone()))
-            .pass(Step::Fuse, graph::Fuse);
-        for (place, pass) in graph {
-            note(on_graph.insert_boxed(place, pass));
-        }
-        let mut on_flow = Pipeline::default()
-            .pass(Step::Canonicalize, flow::Canonicalize)
-            .pass(Step::FoldConstants, flow::FoldConstants::before_rules())
-            .pass(Step::Simplify, simplify)
-            .pass(Step::Layout, layout)
-            .pass(Step::Layout, flow::FoldConstants::after_rules())
-            .pass(Step::Legalize, flow::Legalize::new(table.clone()))
-            .pass(Step::Fuse, flow::Fuse);
-        if explore {
-            note(on_flow.insert(Place::after("simplify"), Explore::standard(&ops)));
-        }
-        for (place, pass) in flow {
-            note(on_flow.insert_boxed(place, pass));
-        }
+        let passes = passes.build(&ops, table, simplify, layout);
+        let passes = passes.and_then(|it| fitting(&it, &ops, list.as_ref()).map(|()| it));
+        let passes = passes.map_err(|it| it.0.into_iter().for_each(|it| note(Err(it)))).ok();
         let mut known = Frontends::standard(onnx);
         for (i, frontend) in frontends.into_iter().enumerate() {
             note(known.insert(i, frontend));
@@ -280,23 +279,50 @@ impl Builder {
                     .help("give one of them another name")));
             }
         }
-        if found.is_empty() {
-            for (name, function) in host_functions {
-                orogen_runtime::register_extern(&name, function);
-            }
+        let Some(passes) = passes.filter(|_| found.is_empty()) else { return Err(found) };
+        for (name, function) in host_functions {
+            orogen_runtime::register_extern(&name, function);
         }
-        found.into_result(Compiler {
+        Ok(Compiler {
             ops,
             frontends: known,
-            graph: on_graph,
-            flow: on_flow,
+            passes,
+            list,
             evaluator: ReferenceEvaluator,
             instruments,
             codegen,
-            rules,
-            table,
         })
     }
+}
+
+/// Whether the pipelines fit together, of a list or those that run by default, with what any accuracy admits. A list need
+/// be of one path only.
+fn fitting(passes: &Passes, ops: &OpRegistry, list: Option<&PassList>) -> Result<(), Diagnostics> {
+    let mut refused: Vec<Diagnostics> = Vec::new();
+    let mut fits = false;
+    for accuracy in Accuracy::ALL.into_iter().rev() {
+        let on_flow = passes.pipeline::<Module>(ops, accuracy, list, |_| true).map(|it| infos(&it));
+        let on_graph = passes.pipeline::<Graph>(ops, accuracy, list, |_| true).map(|it| infos(&it));
+        for pipeline in [on_flow, on_graph] {
+            // What a program has is seen when there is one.
+            let planned = |it: Vec<PassInfo>| it.into_iter().chain([PLAN_MEMORY.info()]);
+            match pipeline.and_then(|it| passes.check_order(planned(it), Held::all())) {
+                Ok(()) => fits = true,
+                Err(it) => refused.push(it),
+            }
+        }
+    }
+    // That a pass is of the other path says less than what else is wrong.
+    let other_path = |it: &Diagnostics| it.0.iter().all(|it| it.code == OTHER_PATH);
+    let worst = refused.iter().position(|it| !other_path(it)).unwrap_or(0);
+    match refused.is_empty() || (list.is_some() && fits) {
+        true => Ok(()),
+        false => Err(refused.swap_remove(worst)),
+    }
+}
+
+fn infos<I: PathOf>(pipeline: &Pipeline<I>) -> Vec<PassInfo> {
+    pipeline.passes().collect()
 }
 
 /// Rules from outside.
@@ -338,11 +364,10 @@ impl std::fmt::Debug for Builder {
             AddedRules::Code(rule) => rule.name,
         });
         let rules: Vec<&str> = rules.collect();
-        let passes = self.graph.iter().map(|it| it.1.name()).chain(self.flow.iter().map(|it| it.1.name()));
         f.debug_struct("Builder")
             .field("operators", &operators)
             .field("rules", &rules)
-            .field("passes", &passes.collect::<Vec<_>>())
+            .field("passes", &self.passes.added().collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }

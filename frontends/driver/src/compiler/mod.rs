@@ -16,10 +16,10 @@ use orogen_ir::flow::Module;
 use orogen_ir::graph::Graph;
 use orogen_ir::ops::{Budget, Folding, Limits, OpRegistry};
 use orogen_ir::types::TensorData;
-use orogen_passes::manager::{Instrument, PassCx, PassInfo, Pipeline, Report, Step};
+use orogen_passes::manager::{Accuracy, Instrument, PassCx, PassInfo, PassList, Pipeline, Report, Step};
 use orogen_passes::proof::{Prover, RuleProof};
-use orogen_passes::rewrite::{AnyRule, Rewrite, RuleSet};
-use orogen_passes::rules::legalize::LegalizeTable;
+use orogen_passes::registry::{self, PassRow, Passes};
+use orogen_passes::rewrite::{AnyRule, Rewrite};
 use orogen_reference::{Value, eval_function};
 use std::path::Path;
 
@@ -32,15 +32,12 @@ type InstrumentFactory = Box<dyn Fn() -> Box<dyn Instrument> + Send + Sync>;
 pub struct Compiler {
     pub(crate) ops: OpRegistry,
     pub(crate) frontends: Frontends,
-    pub(crate) graph: Pipeline<Graph>,
-    pub(crate) flow: Pipeline<Module>,
+    pub(crate) passes: Passes,
+    /// What a user said of which of them run.
+    pub(crate) list: Option<PassList>,
     pub(crate) evaluator: ReferenceEvaluator,
     pub(crate) instruments: Vec<InstrumentFactory>,
     pub(crate) codegen: CodegenOptions,
-    /// Sets of rewrite rules, each with the step that applies it.
-    pub(crate) rules: Vec<(Step, RuleSet)>,
-    /// How operators become kernels.
-    pub(crate) table: LegalizeTable,
 }
 
 impl Compiler {
@@ -62,7 +59,9 @@ impl Compiler {
 
     /// The rewrite rules, in the order they are tried, each with the step that applies it.
     pub fn rules(&self) -> impl Iterator<Item = (Step, &AnyRule)> {
-        self.rules.iter().flat_map(|(step, set)| set.rules().iter().map(|it| (*step, it)))
+        let sets =
+            [Step::Simplify, Step::Layout].into_iter().filter_map(|it| Some((it, self.passes.rules(it)?)));
+        sets.flat_map(|(step, set)| set.rules().rules().iter().map(move |it| (step, it)))
     }
 
     /// What a machine can show of a rule, for all sizes: with the operators of this compiler and how it lowers them. Where
@@ -75,17 +74,31 @@ impl Compiler {
                 |it: Value| it.as_tensor().cloned().ok_or_else(|| "a result is no tensor".to_owned());
             results.into_iter().map(tensor).collect()
         };
-        Prover::new(&self.ops).with_table(self.table.clone()).with_evaluator(&evaluate).prove_rule(rule)
+        Prover::new(&self.ops)
+            .with_table(self.passes.table().clone())
+            .with_evaluator(&evaluate)
+            .prove_rule(rule)
     }
 
-    /// The passes of the legacy path, in order.
-    pub fn graph_passes(&self) -> impl Iterator<Item = PassInfo> {
-        self.graph.passes()
+    /// What is known of the passes of both paths, in order, whether they run or not.
+    pub fn pass_rows(&self) -> Vec<PassRow> {
+        self.passes.rows()
     }
 
-    /// The passes of the dataflow path, in order.
-    pub fn flow_passes(&self) -> impl Iterator<Item = PassInfo> {
-        self.flow.passes()
+    /// The passes that run on the legacy path, in order, with the default accuracy; none when they are listed and one of
+    /// them is of the dataflow path alone.
+    pub fn graph_passes(&self) -> impl Iterator<Item = PassInfo> + use<> {
+        self.pipeline::<Graph>(Accuracy::Default, |_| true)
+            .into_iter()
+            .flat_map(|it| it.passes().collect::<Vec<_>>())
+    }
+
+    /// The passes that run on the dataflow path, in order, with the default accuracy; none when they are listed and one of
+    /// them is of the legacy path alone.
+    pub fn flow_passes(&self) -> impl Iterator<Item = PassInfo> + use<> {
+        self.pipeline::<Module>(Accuracy::Default, |_| true)
+            .into_iter()
+            .flat_map(|it| it.passes().collect::<Vec<_>>())
     }
 
     /// Runs the passes of one step on a legacy graph, with the usual budget.
@@ -93,7 +106,8 @@ impl Compiler {
     /// # Errors
     /// What a pass says.
     pub fn graph_step(&self, graph: &mut Graph, step: Step) -> Result<Report, Diagnostics> {
-        self.graph.run(graph, &mut self.pass_cx(), &mut [], |it| it == step)
+        let pipeline = self.pipeline::<Graph>(Accuracy::Default, |it| it == step)?;
+        pipeline.run(graph, &mut self.pass_cx(), &mut [], |_| true)
     }
 
     /// Runs the passes of one step on a module of the dataflow IR, with the usual budget.
@@ -101,7 +115,17 @@ impl Compiler {
     /// # Errors
     /// What a pass says.
     pub fn flow_step(&self, module: &mut Module, step: Step) -> Result<Report, Diagnostics> {
-        self.flow.run(module, &mut self.pass_cx(), &mut [], |it| it == step)
+        let pipeline = self.pipeline::<Module>(Accuracy::Default, |it| it == step)?;
+        pipeline.run(module, &mut self.pass_cx(), &mut [], |_| true)
+    }
+
+    /// The passes of these steps that run on a path.
+    pub(crate) fn pipeline<I: registry::Path>(
+        &self,
+        accuracy: Accuracy,
+        steps: impl Fn(Step) -> bool,
+    ) -> Result<Pipeline<I>, Diagnostics> {
+        self.passes.pipeline(&self.ops, accuracy, self.list.as_ref(), steps)
     }
 
     fn pass_cx(&self) -> PassCx<'_> {
@@ -147,9 +171,9 @@ impl Compiler {
         crate::lower::lower(self, model, options, last, Vec::new())
     }
 
-    /// Imports a model and runs passes on it by name, those named and no others, verifying after each. `translate` takes a
-    /// legacy graph to the dataflow IR, `plan-memory` ends with a plan. The IR is that which the options choose; a
-    /// program of an IR is in its own.
+    /// Imports a model and runs passes on it by name, those named and no others, verifying after each. Names are items of a
+    /// list, as [`Builder::passes`] takes one; `translate` takes a legacy graph to the dataflow IR, `plan-memory` ends with a
+    /// plan. The IR is that which the options choose; a program of an IR is in its own.
     ///
     /// ```
     /// use orogen::prelude::*;
@@ -163,7 +187,8 @@ impl Compiler {
     /// ```
     ///
     /// # Errors
-    /// As [`lower`](Self::lower). `D032`: a pass that is not there, or not on the IR that the program is in.
+    /// As [`lower`](Self::lower). `N020`, `N021`: a pass that is not there, or not on the IR that the program is in. `N022`,
+    /// `N023`: an order in which passes do not fit together.
     pub fn run_passes(
         &self,
         model: &Model,
@@ -171,7 +196,7 @@ impl Compiler {
         names: &[impl AsRef<str>],
     ) -> Result<(Lowered, LowerReport), Diagnostics> {
         let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-        crate::opt::run_passes(self, model, options, &names)
+        crate::opt::run_passes(self, model, options, &PassList::parse(&names.join(","))?)
     }
 
     /// Compiles a model.
@@ -186,8 +211,8 @@ impl Compiler {
 impl std::fmt::Debug for Compiler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Compiler")
-            .field("graph", &self.graph)
-            .field("flow", &self.flow)
+            .field("passes", &self.passes)
+            .field("list", &self.list)
             .finish_non_exhaustive()
     }
 }

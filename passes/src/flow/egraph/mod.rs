@@ -31,19 +31,20 @@ pub use cost::Work;
 pub use report::{ExploreReport, RuleCount};
 pub use saturate::{ExploreBudget, Stop};
 
-use crate::manager::{Changed, Pass, PassCx};
+use crate::manager::{Changed, Facts, Pass, PassCx};
 use crate::rewrite::{AnyRule, RuleSet, parse_explored};
 use crate::rules::apply::ApplyRules;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::{BindingId, BlockKind, Editor, Module};
 use orogen_ir::ops::OpRegistry;
 use region::Region;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Replaces parts of dataflow blocks by the cheapest programs that rules show to be the same.
 #[derive(Clone, Debug)]
 pub struct Explore {
-    rules: RuleSet,
+    /// Those that ship are read when they are needed first: that takes longer than most compilers live without them.
+    rules: OnceLock<RuleSet>,
     budget: ExploreBudget,
 }
 
@@ -56,19 +57,12 @@ impl Explore {
     /// # Panics
     /// When `ops` lacks a standard operator.
     pub fn standard(ops: &OpRegistry) -> Self {
-        let mut set = RuleSet::default();
-        let steps = [ApplyRules::simplify(ops), ApplyRules::layout(ops)];
-        let data = steps.iter().flat_map(|it| it.rules().rules()).filter_map(|it| match it {
-            AnyRule::Text(it) => Some(it.clone()),
-            AnyRule::Code(_) => None,
-        });
-        let own = parse_explored(RULES, ops)
-            .unwrap_or_else(|found| panic!("rules over standard operators:\n{found}"));
-        for rule in data.chain(own.into_iter().map(Arc::new)) {
-            set.insert_rewrite(ops, rule)
-                .unwrap_or_else(|found| panic!("rules over standard operators: {found}"));
-        }
-        Explore { rules: set, budget: ExploreBudget::default() }
+        Self::new(standard_rules(ops), ExploreBudget::default())
+    }
+
+    /// The same, which reads the rules when it runs first.
+    pub fn when_run(budget: ExploreBudget) -> Self {
+        Explore { rules: OnceLock::new(), budget }
     }
 
     /// The same within another budget.
@@ -78,13 +72,16 @@ impl Explore {
     }
 
     /// The rules.
-    pub fn rules(&self) -> &RuleSet {
-        &self.rules
+    ///
+    /// # Panics
+    /// When `ops` lacks a standard operator, of one that reads the rules that ship.
+    pub fn rules(&self, ops: &OpRegistry) -> &RuleSet {
+        self.rules.get_or_init(|| standard_rules(ops))
     }
 
     /// With these rules.
     pub fn new(rules: RuleSet, budget: ExploreBudget) -> Self {
-        Explore { rules, budget }
+        Explore { rules: OnceLock::from(rules), budget }
     }
 
     /// Explores a module.
@@ -120,14 +117,17 @@ impl Explore {
         let mut region = Region::read(editor, cx.ops, bindings);
         let outcome = match region.is_empty() {
             true => Ok(None),
-            false => {
-                saturate::saturate(&mut region.graph, &cx.folding, (&self.rules, cx.accuracy), &self.budget)
-                    .map(|it| {
-                        let choices = region.choices();
-                        let extraction = extract::extract(&choices.problem, self.budget.programs);
-                        Some((it, choices, extraction))
-                    })
-            }
+            false => saturate::saturate(
+                &mut region.graph,
+                &cx.folding,
+                (self.rules(cx.ops), cx.accuracy),
+                &self.budget,
+            )
+            .map(|it| {
+                let choices = region.choices();
+                let extraction = extract::extract(&choices.problem, self.budget.programs);
+                Some((it, choices, extraction))
+            }),
         };
         let nodes = region.graph.total_size();
         region.give_back(editor);
@@ -143,9 +143,30 @@ impl Explore {
     }
 }
 
+/// The rules that ship.
+fn standard_rules(ops: &OpRegistry) -> RuleSet {
+    let mut set = RuleSet::default();
+    let steps = [ApplyRules::simplify(ops), ApplyRules::layout(ops)];
+    let data = steps.iter().flat_map(|it| it.rules().rules()).filter_map(|it| match it {
+        AnyRule::Text(it) => Some(it.clone()),
+        AnyRule::Code(_) => None,
+    });
+    let own =
+        parse_explored(RULES, ops).unwrap_or_else(|found| panic!("rules over standard operators:\n{found}"));
+    for rule in data.chain(own.into_iter().map(Arc::new)) {
+        set.insert_rewrite(ops, rule)
+            .unwrap_or_else(|found| panic!("rules over standard operators: {found}"));
+    }
+    set
+}
+
 impl Pass<Module> for Explore {
     fn name(&self) -> &'static str {
         "explore"
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::OVER_OPERATORS
     }
 
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
