@@ -13,14 +13,15 @@ use orogen_ir::text::type_text;
 use orogen_ir::types::{Bytes, ConstId, ConstPool, DType, Dims, Source};
 use rayon::prelude::*;
 
-use crate::clif::entry::{ConstantSymbols, EntryInput, dlpack, door, entry, plain_constants, slot_symbol};
+use crate::clif::entry::{
+    ConstantSymbols, EntryInput, Strings, dlpack, door, entry, plain_constants, slot_symbol,
+};
 use crate::clif::kernel::{Kernel, KernelPhase, kernel};
 use crate::clif::unit::{Target, Unit};
 use crate::library::{Blob, Compiled, KernelInfo, Metadata, PhaseInfo};
 use crate::options::CodegenOptions;
 use crate::select::forms::ParamForm;
 use crate::select::routine::Routines;
-use crate::strings;
 
 /// Compiles a module of plans that keeps its laws.
 ///
@@ -31,7 +32,6 @@ pub fn compile(
     metadata: &Metadata,
     options: &CodegenOptions,
 ) -> Result<Compiled, Diagnostics> {
-    strings::check(module)?;
     let isa = options.isa(true)?;
     let target = Target::of(&*isa);
     let constant = module.constant_params();
@@ -79,7 +79,7 @@ pub fn compile(
     };
     let parameters = outside.iter().map(|it| it.0.clone()).collect();
     let symbols = Functions::of(module);
-    let texts = strings::constants(module);
+    let texts = Strings::of(module);
     let stand_ins: IndexSet<usize> =
         module.functions.iter().filter_map(|it| Some(it.at_defaults?.0 as usize)).collect();
     let entries: Vec<Vec<Unit>> = module

@@ -25,7 +25,6 @@ pub mod object;
 mod options;
 mod routines;
 pub mod select;
-mod strings;
 pub mod vector;
 
 mod compile;

@@ -107,7 +107,7 @@ fn everything_is_rounded_once() {
         let x =
             TensorData::from_unpacked(from, vec![(bytes.len() / from.size()) as u64], bytes.clone().into())
                 .unwrap();
-        for to in [DType::F16, DType::BF16, DType::F32, DType::F64] {
+        for to in DType::ALL.into_iter().filter(|it| it.is_float()) {
             check(&x, &[to]);
         }
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use orogen_abi::{AllocHeader, ByteArray, Object, StrObject, TypeIndex};
 
-use crate::object::ObjectRef;
+use crate::object::{self, ObjectRef};
 
 /// An object with what its body points to.
 #[repr(C)]
@@ -35,6 +35,7 @@ pub(crate) fn header<Body, Keep: Kept<Body>>(type_index: i32) -> Object {
 
 /// Moves a cell to the heap and returns the object in it.
 pub(crate) fn place<Body, Keep: Kept<Body>>(body: Body, keep: Keep) -> ObjectRef {
+    object::made();
     let cell = Box::new(Cell {
         alloc: AllocHeader { delete_space: None },
         body,
@@ -58,6 +59,7 @@ unsafe extern "C" fn delete<Body, Keep: Kept<Body>>(object: *mut c_void, flags: 
         unsafe { std::mem::ManuallyDrop::take(&mut (*cell).keep).end(&(*cell).body) };
     }
     if flags & Object::DELETE_WEAK != 0 {
+        object::freed();
         // SAFETY: made by `Box` in `place`; no reference of either kind is left.
         drop(unsafe { Box::from_raw(cell) });
     }

@@ -47,6 +47,7 @@ pub use function::PackedFunc;
 pub use host::host_table;
 pub use host_function::{HostCall, HostFunction, extern_function, register_extern, unregister_extern};
 pub use library::{Library, RunOptions, orogen_register_symbol};
+pub use object::live_objects;
 pub use orogen_abi::signature::{Dim, Function, Parameter, Signature};
 pub use orogen_abi::{DLDataType, DLDevice};
 pub use tensor::{ALIGNMENT, Element, Tensor, TensorView, TensorViewMut, trim_tensors};

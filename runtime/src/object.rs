@@ -1,9 +1,38 @@
 //! Counting references of objects, whoever made them.
 
 use std::ptr::NonNull;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
 use orogen_abi::Object;
+
+/// Objects of this runtime whose storage is not free.
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+
+/// How many objects of this runtime are alive in the process: tensors, strings, arrays and errors, whoever has a reference
+/// to them. What grows from call to call is a leak of somebody.
+///
+/// ```
+/// # use orogen_runtime::{Tensor, live_objects};
+/// let before = live_objects();
+/// let words = Tensor::from_strings(&[2], &["a", "b"])?;
+/// assert_eq!(live_objects(), before + 3);
+/// drop(words);
+/// assert_eq!(live_objects(), before);
+/// # Ok::<(), orogen_runtime::RuntimeError>(())
+/// ```
+pub fn live_objects() -> usize {
+    LIVE.load(Ordering::Relaxed)
+}
+
+/// An object of this runtime was made.
+pub(crate) fn made() {
+    LIVE.fetch_add(1, Ordering::Relaxed);
+}
+
+/// The storage of one is freed.
+pub(crate) fn freed() {
+    LIVE.fetch_sub(1, Ordering::Relaxed);
+}
 
 /// One strong reference.
 #[derive(Debug)]

@@ -234,8 +234,7 @@ impl FunctionCx<'_> {
                 };
                 self.round_half(to, value)
             }
-            // Where f32 does not hold the integer, f16 is infinite, and bf16 is rounded from odd.
-            (false, true) if to == DType::BF16 && from.size() >= 4 => {
+            (false, true) if to.is_rounded_twice(from, DType::F32.digits()) => {
                 let wide = self.wide_to_odd(from, value);
                 let value = self.demote_to_odd(wide);
                 self.round_half(to, value)

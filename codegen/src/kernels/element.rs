@@ -104,6 +104,21 @@ impl Element {
         }
     }
 
+    /// Whether it is an integer that is a byte.
+    pub(crate) fn is_byte(self) -> bool {
+        matches!(self, Element::Stored(Storage::I8 | Storage::U8))
+    }
+
+    /// Whether two factors can be multiplied and added in a lane of 32 bits: integers that 16 signed bits hold, less their
+    /// zero points if they have any.
+    pub(crate) fn is_paired(self, has_zero: bool) -> bool {
+        match self {
+            Element::Narrow(dtype) => dtype.is_int(),
+            Element::Stored(Storage::I16) => !has_zero,
+            it => it.is_byte(),
+        }
+    }
+
     /// Whether memory has the low bits of an integer that a lane holds.
     pub(crate) fn is_integer(self) -> bool {
         use Storage::{I8, I16, I32, U8, U16, U32};

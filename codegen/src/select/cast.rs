@@ -53,7 +53,7 @@ impl VectorExpr {
             }
             (Class::Int, Class::Float) => {
                 // What f32 does not hold would be rounded twice.
-                if from.size() == 4 && to == DType::BF16 && width == Width::W32 {
+                if width == Width::W32 && to.is_rounded_twice(from, DType::F32.digits()) {
                     return None;
                 }
                 let value = self.int_to_float(from, to, x);
@@ -89,8 +89,7 @@ impl VectorExpr {
 
     /// Integers as floats of the width, rounded once if they are then rounded to `to`.
     fn int_to_float(&mut self, from: DType, to: DType, x: Node) -> Node {
-        // Where f64 does not hold an integer, f16 is infinite.
-        let twice = matches!(to, DType::F32 | DType::BF16) && from.size() == 8;
+        let twice = to.is_rounded_twice(from, DType::F64.digits());
         if let Operation::Constant(lane) = self.operations[x] {
             let value = (lane << (64 - self.width().bits())).cast_signed() >> (64 - self.width().bits());
             if value.unsigned_abs() < 1 << 24 && (value >= 0 || from.is_signed_int()) {
@@ -109,7 +108,7 @@ impl VectorExpr {
     /// The same of any integers.
     pub(super) fn any_int_to_float(&mut self, from: DType, to: DType, x: Node) -> Node {
         let half = self.width().bits() as u8 / 2;
-        let twice = matches!(to, DType::F32 | DType::BF16) && from.size() == 8;
+        let twice = to.is_rounded_twice(from, DType::F64.digits());
         if !self.fills(from) || from.is_signed_int() {
             let x = if twice { self.double_to_odd(from, x) } else { x };
             return self.push(Operation::FromInt(x));

@@ -215,11 +215,10 @@ impl Product {
     fn in_bytes(&self, s: &mut Selector<'_>) -> bool {
         let columns = i64::from(Tile::of(s.isa).columns(s.isa));
         let one = self.a.zero.as_ref().is_none_or(|it| it.1 == Zero::One);
-        let bytes = |it: &Matrix| matches!(it.element, Element::Stored(Storage::I8 | Storage::U8));
         let signed = are_signed_bytes(self.b.element) && self.b.zero.is_none();
         s.isa.has_byte_dot()
             && self.arithmetic == Arithmetic::Pairs
-            && bytes(&self.a)
+            && self.a.element.is_byte()
             && one
             && signed
             && self.panels(s, &self.b, columns).is_some()

@@ -20,7 +20,7 @@ use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Operand};
 use crate::kernels::gemm::{Arithmetic, Blocking, Factor, Layout, Packing, Side, Tile, Zero};
 use crate::kernels::laws::unproven;
-use crate::vector::{Storage, Width};
+use crate::vector::Width;
 
 /// Outputs of a plane in one unit of parallel work.
 const PLANE_UNIT: i64 = 64;
@@ -73,9 +73,7 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
     let each = shape.w_zero.as_ref().is_some_and(|it| it.1 == Zero::Each);
     let place = s.packable(shape.w).filter(|_| !depthwise && !each);
     // Signed bytes without zero points can be multiplied as they are.
-    let signed = are_signed_bytes(w.element)
-        && shape.w_zero.is_none()
-        && matches!(x.element, Element::Stored(Storage::I8 | Storage::U8));
+    let signed = are_signed_bytes(w.element) && shape.w_zero.is_none() && x.element.is_byte();
     let arithmetic = match found.arithmetic {
         Arithmetic::Pairs if depthwise => Arithmetic::Int,
         Arithmetic::Pairs if place.is_some() && signed && s.isa.has_byte_dot() => Arithmetic::Quads(Side::A),

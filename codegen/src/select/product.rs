@@ -5,7 +5,7 @@ use orogen_ir::types::DType;
 
 use crate::kernels::element::Element;
 use crate::kernels::gemm::Arithmetic;
-use crate::vector::{Storage, Width};
+use crate::vector::Width;
 
 /// A factor of a product: a load, converted, less its zero point.
 #[derive(Clone, Copy, Debug)]
@@ -35,34 +35,23 @@ pub(crate) fn products(program: &TensorProgram, stage: &Stage) -> Option<Product
         return None;
     }
     let Expr::Binary(BinaryOp::Mul, x, y) = &program.exprs[stage.value] else { return None };
-    match program.buffers[stage.buffer].dtype {
-        DType::F32 => {
-            let terms = [float(program, *x)?, float(program, *y)?];
-            Some(Products { arithmetic: Arithmetic::Float, terms })
-        }
-        DType::F64 => {
-            let terms = [double(program, *x)?, double(program, *y)?];
-            Some(Products { arithmetic: Arithmetic::Double, terms })
-        }
-        dtype @ (DType::I32 | DType::U32) => {
+    let dtype = program.buffers[stage.buffer].dtype;
+    let (arithmetic, terms) = match (dtype.is_float(), dtype.is_int(), dtype.bits()) {
+        (true, _, 32) => (Arithmetic::Float, [float(program, *x)?, float(program, *y)?]),
+        (true, _, 64) => (Arithmetic::Double, [double(program, *x)?, double(program, *y)?]),
+        (_, true, 32) => {
             let factor = |id| integer(program, id, dtype, Width::W32);
             let terms = [factor(*x)?, factor(*y)?];
-            let fits = |it: &Term| match it.element {
-                Element::Stored(Storage::I8 | Storage::U8) => true,
-                Element::Narrow(dtype) => dtype.is_int(),
-                Element::Stored(Storage::I16) => it.zero.is_none(),
-                _ => false,
-            };
-            let arithmetic = if terms.iter().all(fits) { Arithmetic::Pairs } else { Arithmetic::Int };
-            Some(Products { arithmetic, terms })
+            let pairs = terms.iter().all(|it| it.element.is_paired(it.zero.is_some()));
+            (if pairs { Arithmetic::Pairs } else { Arithmetic::Int }, terms)
         }
-        dtype @ (DType::I64 | DType::U64) => {
+        (_, true, 64) => {
             let factor = |id| integer(program, id, dtype, Width::W64).filter(is_wide);
-            let terms = [factor(*x)?, factor(*y)?];
-            Some(Products { arithmetic: Arithmetic::Long, terms })
+            (Arithmetic::Long, [factor(*x)?, factor(*y)?])
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(Products { arithmetic, terms })
 }
 
 /// The load under casts to a type, and the type that it is of.

@@ -38,7 +38,10 @@ fn is_wide(program: &TensorProgram, id: ExprId) -> bool {
         Expr::Unary(op, _) => math::code(op, Width::W32).is_none() && math::code(op, Width::W64).is_some(),
         Expr::Binary(BinaryOp::Pow, ..) => program.dtype_of(id).is_float(),
         // `f32` does not hold the integer, which is to be rounded once.
-        Expr::Cast(DType::BF16, x) => program.dtype_of(x).is_int() && program.dtype_of(x).size() == 4,
+        Expr::Cast(to, x) => {
+            let from = program.dtype_of(x);
+            from.is_int() && from.size() == 4 && to.is_rounded_twice(from, DType::F32.digits())
+        }
         Expr::Binary(BinaryOp::Fmod, ..) if program.dtype_of(id).is_float() => true,
         Expr::Binary(BinaryOp::Div | BinaryOp::Mod | BinaryOp::Fmod, ..) => {
             divides(program.dtype_of(id), Width::W64)

@@ -17,7 +17,7 @@ use std::path::Path;
 
 /// The row of a type of a library.
 pub(crate) fn row(dtype: DLDataType) -> Option<DType> {
-    DType::ALL.into_iter().find(|it| it.row().dlpack == (dtype.code, dtype.bits) && dtype.lanes == 1)
+    DType::from_dlpack(dtype.code, dtype.bits).filter(|_| dtype.lanes == 1)
 }
 
 /// What a file calls a type; `None` if the format lacks it.
@@ -82,8 +82,10 @@ fn tensor(array: &Array) -> Result<Tensor, String> {
         let texts = texts(&array.bytes, characters as usize)?;
         return Tensor::from_strings(&shape, &texts).map_err(|it| it.to_string());
     }
-    let dtype = DType::ALL.into_iter().find(|it| kind(*it) == Some(array.kind));
-    let (code, bits) = dtype.ok_or("elements without a type here")?.row().dlpack;
+    let kind = array.kind.to_string();
+    let dtype = DType::from_npy(&kind);
+    let (code, bits) =
+        dtype.ok_or_else(|| format!("elements of type `{kind}` are not supported"))?.row().dlpack;
     Tensor::from_bytes(DLDataType::new(code, bits), &shape, &array.bytes).map_err(|it| it.to_string())
 }
 

@@ -107,10 +107,10 @@ mod tests {
     #[test]
     fn every_array_survives_a_file() {
         let arrays = [
-            Array { kind: Kind::F32, shape: vec![2], bytes: vec![1, 2, 3, 4, 0, 0, 192, 127] },
-            Array { kind: Kind::I64, shape: vec![1, 1], bytes: i64::MIN.to_le_bytes().to_vec() },
+            Array { kind: Kind::Float(4), shape: vec![2], bytes: vec![1, 2, 3, 4, 0, 0, 192, 127] },
+            Array { kind: Kind::Signed(8), shape: vec![1, 1], bytes: i64::MIN.to_le_bytes().to_vec() },
             Array { kind: Kind::Bool, shape: vec![], bytes: vec![1] },
-            Array { kind: Kind::F16, shape: vec![0, 3], bytes: vec![] },
+            Array { kind: Kind::Float(2), shape: vec![0, 3], bytes: vec![] },
         ];
         let mut writer = Writer::new();
         for (i, array) in arrays.iter().enumerate() {
@@ -131,7 +131,7 @@ mod tests {
         let error = Archive::new(Cursor::new(single)).expect_err("a single array");
         assert!(error.to_string().contains("numpy.savez"), "{error}");
         Archive::new(Cursor::new(b"text".to_vec())).expect_err("text");
-        let wrong = Array { kind: Kind::F32, shape: vec![2], bytes: vec![0; 4] };
+        let wrong = Array { kind: Kind::Float(4), shape: vec![2], bytes: vec![0; 4] };
         Writer::new().add("x", &wrong).expect_err("four bytes are not two floats");
     }
 }

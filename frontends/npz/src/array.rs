@@ -6,65 +6,61 @@ use std::fmt;
 use std::io::Read;
 use std::str::FromStr;
 
-macro_rules! kinds {
-    ($($name:ident, $text:literal, $size:literal, $part:literal, $what:literal;)*) => {
-        /// The type of elements, printed as NumPy spells it without the byte order, such as `f4`.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Kind {
-            $(#[doc = $what] $name,)*
-            /// Text of up to so many characters, each in 32 bits of UTF-32, filled up with zeros.
-            Text(u32),
-        }
-
-        impl Kind {
-            const ALL: &[(Kind, &'static str, usize, usize)] = &[$((Kind::$name, $text, $size, $part)),*];
-        }
-    };
+/// The type of elements, printed as NumPy spells it without the byte order: a letter, then how large one is, such as `f4`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A byte of 0 or 1.
+    Bool,
+    /// A signed integer of so many bytes.
+    Signed(u32),
+    /// An unsigned integer of so many bytes.
+    Unsigned(u32),
+    /// A float of IEEE 754 of so many bytes.
+    Float(u32),
+    /// A complex number of so many bytes: two floats.
+    Complex(u32),
+    /// Text of up to so many characters, each in 32 bits of UTF-32, filled up with zeros.
+    Text(u32),
 }
 
-kinds! {
-    Bool, "b1", 1, 1, "A boolean, a byte of 0 or 1.";
-    I8, "i1", 1, 1, "Signed, 8 bits.";
-    I16, "i2", 2, 2, "Signed, 16 bits.";
-    I32, "i4", 4, 4, "Signed, 32 bits.";
-    I64, "i8", 8, 8, "Signed, 64 bits.";
-    U8, "u1", 1, 1, "Unsigned, 8 bits.";
-    U16, "u2", 2, 2, "Unsigned, 16 bits.";
-    U32, "u4", 4, 4, "Unsigned, 32 bits.";
-    U64, "u8", 8, 8, "Unsigned, 64 bits.";
-    F16, "f2", 2, 2, "IEEE 754 binary16.";
-    F32, "f4", 4, 4, "IEEE 754 binary32.";
-    F64, "f8", 8, 8, "IEEE 754 binary64.";
-    C64, "c8", 8, 4, "Complex, two of binary32.";
-    C128, "c16", 16, 8, "Complex, two of binary64.";
-}
+/// The largest number that files hold, in bytes.
+const LARGEST: u32 = 16;
 
 impl Kind {
-    /// The row of a kind of one size.
-    fn row(self) -> Option<(Kind, &'static str, usize, usize)> {
-        Kind::ALL.iter().find(|it| it.0 == self).copied()
+    /// Letter and number of the spelling.
+    fn spelling(self) -> (char, u32) {
+        match self {
+            Kind::Bool => ('b', 1),
+            Kind::Signed(bytes) => ('i', bytes),
+            Kind::Unsigned(bytes) => ('u', bytes),
+            Kind::Float(bytes) => ('f', bytes),
+            Kind::Complex(bytes) => ('c', bytes),
+            Kind::Text(characters) => ('U', characters),
+        }
     }
 
     /// Bytes of an element.
     pub fn size(self) -> usize {
         match self {
             Kind::Text(characters) => 4 * characters as usize,
-            kind => kind.row().map_or(0, |it| it.2),
+            kind => kind.spelling().1 as usize,
         }
     }
 
     /// Bytes of what has a byte order: an element, or one of the parts that it is made of.
     fn part(self) -> usize {
-        self.row().map_or(4, |it| it.3)
+        match self {
+            Kind::Text(_) => 4,
+            Kind::Complex(bytes) => bytes as usize / 2,
+            kind => kind.size(),
+        }
     }
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Kind::Text(characters) => write!(f, "U{characters}"),
-            kind => f.write_str(kind.row().map_or("", |it| it.1)),
-        }
+        let (letter, number) = self.spelling();
+        write!(f, "{letter}{number}")
     }
 }
 
@@ -72,11 +68,20 @@ impl FromStr for Kind {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Kind, Error> {
-        if let Some(characters) = text.strip_prefix('U').and_then(|it| it.parse().ok()) {
-            return Ok(Kind::Text(characters));
-        }
-        let row = Kind::ALL.iter().find(|it| it.1 == text);
-        row.map(|it| it.0).ok_or_else(|| Error::new(format!("elements of type `{text}` are not supported")))
+        let unknown = || Error::new(format!("elements of type `{text}` are not supported"));
+        let letter = text.chars().next().ok_or_else(unknown)?;
+        let number: u32 = text[letter.len_utf8()..].parse().map_err(|_| unknown())?;
+        let kind = match letter {
+            'b' => Kind::Bool,
+            'i' => Kind::Signed(number),
+            'u' => Kind::Unsigned(number),
+            'f' => Kind::Float(number),
+            'c' => Kind::Complex(number),
+            'U' => return Ok(Kind::Text(number)),
+            _ => return Err(unknown()),
+        };
+        let known = number.is_power_of_two() && number <= LARGEST && kind.spelling().1 == number;
+        if known && kind.part() > 0 { Ok(kind) } else { Err(unknown()) }
     }
 }
 
@@ -175,12 +180,23 @@ mod tests {
     }
 
     #[test]
+    fn kinds_are_spelled_as_numpy_does() {
+        for text in ["b1", "i1", "u2", "i8", "f2", "f8", "c8", "c16", "U0", "U300"] {
+            assert_eq!(text.parse::<Kind>().map(|it| it.to_string()).as_deref(), Ok(text));
+        }
+        for text in ["", "b", "b2", "i0", "i3", "u32", "f-4", "c1", "é4", "V8", "U", "i99999999999"] {
+            assert!(text.parse::<Kind>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn both_byte_orders_are_read() {
-        let header = Header { kind: Kind::I16, big_endian: true, columns_first: false, shape: vec![2] };
+        let header = Header { kind: Kind::Signed(2), big_endian: true, columns_first: false, shape: vec![2] };
         let file = [&header.to_bytes().expect("it fits")[..], &[0x12, 0x34, 0, 1]].concat();
         assert_eq!(Array::read(&file[..]).expect("an array").bytes, [0x34, 0x12, 1, 0]);
         // Of a complex number each part has the order.
-        let header = Header { kind: Kind::C64, big_endian: true, columns_first: false, shape: vec![1] };
+        let header =
+            Header { kind: Kind::Complex(8), big_endian: true, columns_first: false, shape: vec![1] };
         let file = [&header.to_bytes().expect("it fits")[..], &[1, 2, 3, 4, 5, 6, 7, 8]].concat();
         assert_eq!(Array::read(&file[..]).expect("an array").bytes, [4, 3, 2, 1, 8, 7, 6, 5]);
     }
@@ -189,7 +205,7 @@ mod tests {
     #[test]
     fn a_shape_that_the_file_does_not_hold_takes_no_memory() {
         for shape in [vec![1 << 40], vec![u64::MAX, 2], vec![1 << 62, 1 << 62]] {
-            let header = Header { kind: Kind::F64, big_endian: false, columns_first: true, shape };
+            let header = Header { kind: Kind::Float(8), big_endian: false, columns_first: true, shape };
             let file = [&header.to_bytes().expect("it fits")[..], &[0; 100]].concat();
             Array::read(&file[..]).expect_err("it is short");
         }

@@ -115,10 +115,13 @@ mod tests {
             parse("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }   \n").expect("a header");
         assert_eq!(
             header,
-            Header { kind: Kind::F32, big_endian: false, columns_first: false, shape: vec![3, 4] }
+            Header { kind: Kind::Float(4), big_endian: false, columns_first: false, shape: vec![3, 4] }
         );
         let header = parse("{\"shape\": (5L,), 'fortran_order': True, 'descr': \">i2\"}").expect("a header");
-        assert_eq!(header, Header { kind: Kind::I16, big_endian: true, columns_first: true, shape: vec![5] });
+        assert_eq!(
+            header,
+            Header { kind: Kind::Signed(2), big_endian: true, columns_first: true, shape: vec![5] }
+        );
         assert_eq!(
             parse("{'descr': '|b1', 'fortran_order': False, 'shape': ()}").expect("a header").shape,
             [0; 0]
@@ -128,7 +131,7 @@ mod tests {
     #[test]
     fn what_a_header_writes_is_read() {
         for shape in [vec![], vec![7], vec![0, 1 << 40], vec![1; 32]] {
-            let header = Header { kind: Kind::U8, big_endian: false, columns_first: false, shape };
+            let header = Header { kind: Kind::Unsigned(1), big_endian: false, columns_first: false, shape };
             let bytes = header.to_bytes().expect("it fits");
             assert_eq!(bytes.len() % ALIGNMENT, 0);
             assert_eq!(Header::read(&bytes[..]), Ok(header));

@@ -8,7 +8,7 @@
 //! use orogen_npz::{Archive, Array, Kind, Writer};
 //!
 //! let mut writer = Writer::new();
-//! writer.add("x", &Array { kind: Kind::F32, shape: vec![2], bytes: [1f32, 2.0].map(f32::to_le_bytes).concat() })?;
+//! writer.add("x", &Array { kind: Kind::Float(4), shape: vec![2], bytes: [1f32, 2.0].map(f32::to_le_bytes).concat() })?;
 //! let file = std::io::Cursor::new(writer.finish()?);
 //! let mut archive = Archive::new(file)?;
 //! assert_eq!(archive.keys(), ["x"]);

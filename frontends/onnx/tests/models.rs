@@ -4,7 +4,7 @@ use orogen_ir::flow::FlowBuilder;
 use orogen_ir::graph::GraphBuilder;
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::{DType, TensorData};
-use orogen_npz::{Archive, Kind};
+use orogen_npz::Archive;
 use orogen_onnx::{ImportReport, Model, Options, import};
 use std::path::{Path, PathBuf};
 
@@ -20,12 +20,7 @@ fn read(path: &Path) -> Vec<(String, TensorData)> {
         .into_iter()
         .map(|name| {
             let array = archive.read(&name).expect("readable");
-            let dtype = match array.kind {
-                Kind::F32 => DType::F32,
-                Kind::I64 => DType::I64,
-                Kind::I32 => DType::I32,
-                other => panic!("element type {other}"),
-            };
+            let dtype = DType::from_npy(&array.kind.to_string()).expect("a known type");
             (name, TensorData::new(dtype, array.shape, array.bytes.into()).expect("a whole array"))
         })
         .collect()

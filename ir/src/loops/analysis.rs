@@ -5,7 +5,6 @@
 use super::broadcast::is_broadcast_of;
 use super::{Axis, BinaryOp, BufferId, BufferRole, Combine, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
 use crate::shape::Dim;
-use crate::types::DType;
 use indexmap::IndexMap;
 
 /// How a program may take part in fusion.
@@ -89,7 +88,7 @@ pub fn is_contraction(program: &TensorProgram, stage: &Stage) -> bool {
         _ => false,
     };
     let is_widened =
-        |id: ExprId| matches!(program.exprs[id], Expr::Cast(DType::I32 | DType::F32, _)) && is_load(id);
+        |id: ExprId| matches!(program.exprs[id], Expr::Cast(to, _) if to.bits() == 32) && is_load(id);
     let is_factor = |id: ExprId| match program.exprs[id] {
         Expr::Binary(BinaryOp::Sub, x, zero) => is_widened(x) && is_widened(zero),
         _ => is_load(id),

@@ -7,23 +7,31 @@ use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpRegistry};
 use crate::diag::Diagnostic;
 use crate::types::DType;
 
-/// Types that are narrower than what they stand for, and only stored: of `dequantize` and of weights in mixed products.
-const STORED: [DType; 10] = [
-    DType::I4,
-    DType::U4,
-    DType::I2,
-    DType::U2,
-    DType::F4E2M1FN,
-    DType::F8E4M3FN,
-    DType::F8E4M3FNUZ,
-    DType::F8E5M2,
-    DType::F8E5M2FNUZ,
-    DType::F8E8M0FNU,
-];
-/// Integers of quantised values: those of products, those of `quantize`, those of `dequantize`.
-pub(super) const QUANTIZED: [DType; 5] = [DType::I8, DType::U8, DType::I16, DType::U16, DType::I32];
+/// Integers of products and of `quantize`.
+fn is_factor(dtype: DType) -> bool {
+    dtype.is_int_of(&[8, 16])
+}
+
+/// What `dequantize` takes: those integers, sums of their products, and all that is only stored.
+fn is_quantized(dtype: DType) -> bool {
+    is_factor(dtype) || dtype == DType::I32 || dtype.is_storage()
+}
+
+/// Weights of mixed products.
+fn is_weight(dtype: DType) -> bool {
+    is_factor(dtype) || dtype.is_storage()
+}
+
 /// Floats of mixed products.
-const MIXED_FLOATS: [DType; 3] = [DType::F32, DType::F16, DType::BF16];
+fn is_mixed_float(dtype: DType) -> bool {
+    dtype.is_float() && dtype.compute() == DType::F32 && !dtype.is_storage()
+}
+
+/// Integers in bytes.
+pub(super) fn is_byte(dtype: DType) -> bool {
+    dtype.is_int_of(&[8])
+}
+
 const BLOCK: &[AttrDef] = &[AttrDef::required("block", AttrKind::Int)];
 const AXIS_AND_BLOCK: &[AttrDef] =
     &[AttrDef::required("axis", AttrKind::Int), AttrDef::required("block", AttrKind::Int)];
@@ -40,12 +48,13 @@ pub(crate) fn register(ops: &mut OpRegistry) {
     ops.register(pure("conv_mixed", Arity::between(2, 3), CONV, conv_mixed));
 }
 
-/// Requires one of some integer types.
-pub(super) fn check_type(found: DType, admitted: &[DType], what: &str) -> Result<(), Diagnostic> {
-    if admitted.contains(&found) {
+/// Requires one of the types that are admitted.
+pub(super) fn check_type(found: DType, admits: fn(DType) -> bool, what: &str) -> Result<(), Diagnostic> {
+    if admits(found) {
         return Ok(());
     }
-    let names: Vec<String> = admitted.iter().map(DType::to_string).collect();
+    let admitted = DType::ALL.into_iter().filter(|it| admits(*it));
+    let names: Vec<String> = admitted.map(|it| it.to_string()).collect();
     Err(Diagnostic::error("O013", format!("{what} is {found} but must be one of {}", names.join(", "))))
 }
 
@@ -53,7 +62,7 @@ fn quantize(cx: &mut InferCx<'_>) -> InferResult {
     cx.tensor_of(0, Class::Float)?;
     cx.same_dtype(0, 1)?;
     let to = cx.attrs.dtype("to").unwrap_or(DType::U8);
-    check_type(to, &QUANTIZED[..4], "attribute `to`")?;
+    check_type(to, is_factor, "attribute `to`")?;
     if cx.has(2) && cx.tensor(2)?.dtype != to {
         let message = format!("operand 2 is {} but the result is {to}", cx.tensor(2)?.dtype);
         return Err(Diagnostic::error("O012", message).help("insert a `cast`"));
@@ -62,18 +71,13 @@ fn quantize(cx: &mut InferCx<'_>) -> InferResult {
 }
 
 fn dequantize(cx: &mut InferCx<'_>) -> InferResult {
-    check_type(cx.tensor(0)?.dtype, &stored(&QUANTIZED), "operand 0")?;
+    check_type(cx.tensor(0)?.dtype, is_quantized, "operand 0")?;
     let to = cx.tensor_of(1, Class::Float)?.dtype;
     if cx.has(2) {
         check_zero(cx, 0, 2)?;
         cx.same_dtype(0, 2)?;
     }
     broadcast(cx, to)
-}
-
-/// Some integer types, and all that are only stored.
-fn stored(integers: &[DType]) -> Vec<DType> {
-    [integers, &STORED].concat()
 }
 
 /// Floats have no zero point.
@@ -87,7 +91,7 @@ fn check_zero(cx: &InferCx<'_>, i: usize, zero: usize) -> Result<(), Diagnostic>
 
 fn dequantize_blocks(cx: &mut InferCx<'_>) -> InferResult {
     let x = cx.tensor(0)?;
-    check_type(x.dtype, &stored(&QUANTIZED), "operand 0")?;
+    check_type(x.dtype, is_quantized, "operand 0")?;
     let to = cx.tensor_of(1, Class::Float)?.dtype;
     cx.expect_rank_at_least(0, 1)?;
     match x.shape.rank() {
@@ -98,8 +102,8 @@ fn dequantize_blocks(cx: &mut InferCx<'_>) -> InferResult {
 }
 
 fn matmul_blocks(cx: &mut InferCx<'_>) -> InferResult {
-    check_type(cx.tensor(0)?.dtype, &MIXED_FLOATS, "operand 0")?;
-    check_type(cx.tensor(1)?.dtype, &stored(&QUANTIZED[..4]), "operand 1")?;
+    check_type(cx.tensor(0)?.dtype, is_mixed_float, "operand 0")?;
+    check_type(cx.tensor(1)?.dtype, is_weight, "operand 1")?;
     cx.tensor_of(2, Class::Float)?;
     cx.expect_rank_at_least(1, 2)?;
     let result = product(cx, DType::F32)?;
@@ -196,7 +200,7 @@ fn matmul_mixed(cx: &mut InferCx<'_>) -> InferResult {
 
 fn conv_mixed(cx: &mut InferCx<'_>) -> InferResult {
     if mixed_operand(cx)? == Some(0) {
-        check_type(cx.tensor(0)?.dtype, &MIXED_FLOATS, "operand 0")?;
+        check_type(cx.tensor(0)?.dtype, is_mixed_float, "operand 0")?;
     }
     let result = convolution(cx, DType::F32)?;
     zero_point(cx, 1, 2, |axis, _| axis > 0)?;
@@ -206,10 +210,10 @@ fn conv_mixed(cx: &mut InferCx<'_>) -> InferResult {
 /// Which operand of a mixed product is integers, if one is.
 fn mixed_operand(cx: &InferCx<'_>) -> Result<Option<usize>, Diagnostic> {
     let types = [cx.tensor(0)?.dtype, cx.tensor(1)?.dtype];
-    let integers = types.iter().position(|it| !MIXED_FLOATS.contains(it));
+    let integers = types.iter().position(|it| !is_mixed_float(*it));
     if let Some(i) = integers {
-        check_type(types[i], &stored(&QUANTIZED[..4]), &format!("operand {i}"))?;
-        check_type(types[1 - i], &MIXED_FLOATS, &format!("operand {}", 1 - i))?;
+        check_type(types[i], is_weight, &format!("operand {i}"))?;
+        check_type(types[1 - i], is_mixed_float, &format!("operand {}", 1 - i))?;
         if cx.has(2) {
             check_zero(cx, i, 2)?;
         }
@@ -222,10 +226,8 @@ fn mixed_operand(cx: &InferCx<'_>) -> Result<Option<usize>, Diagnostic> {
 
 /// Integers of at most 8 bits.
 fn check_bytes(cx: &InferCx<'_>) -> Result<(), Diagnostic> {
-    let narrow = STORED.iter().filter(|it| it.is_int());
-    let types: Vec<DType> = QUANTIZED[..2].iter().chain(narrow).copied().collect();
     for i in 0..2 {
-        check_type(cx.tensor(i)?.dtype, &types, &format!("operand {i}"))?;
+        check_type(cx.tensor(i)?.dtype, |it| it.is_int() && it.bits() == 8, &format!("operand {i}"))?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! `T` time steps, `B` batch, `I` input features, `H` hidden features, `D` directions (1 or 2).
 
-use super::quantized::{QUANTIZED, check_type};
+use super::quantized::{check_type, is_byte};
 use super::support::{Class, plain};
 use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpDef, OpRegistry, ResultCount};
 use crate::diag::Diagnostic;
@@ -102,10 +102,10 @@ fn recurrent(cx: &mut InferCx<'_>, gates: i64, states: usize) -> InferResult {
 /// As `lstm`, with integers of 8 bits for the weights; then their scales and zero points, `[D, 1]` or `[D, gates·H]`.
 fn lstm_integer(cx: &mut InferCx<'_>) -> InferResult {
     for i in [0, 3, 4, 5, 6, 7] {
-        check_type(cx.tensor(i)?.dtype, &[DType::F32], &format!("operand {i}"))?;
+        check_type(cx.tensor(i)?.dtype, |it| it == DType::F32, &format!("operand {i}"))?;
     }
     for i in [1, 2] {
-        check_type(cx.tensor(i)?.dtype, &QUANTIZED[..2], &format!("operand {i}"))?;
+        check_type(cx.tensor(i)?.dtype, is_byte, &format!("operand {i}"))?;
     }
     let results = recurrent(cx, 4, 2)?;
     for i in 6..cx.args.len() {

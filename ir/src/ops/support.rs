@@ -327,7 +327,7 @@ pub(super) fn fit(shapes: &mut ShapeCx, dtype: DType, value: Dim) -> Option<Dim>
     let (low, high) = dtype.int_range()?;
     match (shapes.as_int(value), dtype) {
         (Some(it), _) => (low..=high).contains(&i128::from(it)).then_some(value),
-        (None, DType::I32 | DType::I64) => Some(value),
+        (None, it) if it.is_signed_int() && it.bits() >= 32 => Some(value),
         (None, DType::U64) => {
             let zero = shapes.int(0);
             shapes.prove_ge(value, zero).is_always().then_some(value)

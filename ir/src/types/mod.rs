@@ -5,6 +5,7 @@
 //! known from its type.
 
 mod attrs;
+mod classes;
 mod data;
 mod digest;
 mod dtype;

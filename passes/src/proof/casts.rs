@@ -4,7 +4,7 @@ use super::cases::Step;
 use super::normal::Normal;
 use super::poly::{Atom, Factor, Fun, Poly, Ring};
 use super::ratio::Ratio;
-use orogen_ir::types::{DType, Kind};
+use orogen_ir::types::DType;
 use std::rc::Rc;
 
 impl Normal<'_> {
@@ -92,7 +92,7 @@ impl Normal<'_> {
     pub(super) fn exact_cast(&mut self, from: DType, to: DType, value: &Rc<Poly>) -> Poly {
         if let Some(Atom::Apply(Fun::Cast(_), first, inner)) = value.as_atom().map(|it| (**it).clone())
             && from.is_float()
-            && holds(first, from)
+            && first.is_in(from)
         {
             if first == to {
                 return (*inner[0]).clone();
@@ -172,19 +172,4 @@ fn times(a: (i128, i128), b: (i128, i128)) -> Option<(i128, i128)> {
     let products: Option<Vec<i128>> = ends.iter().map(|(x, y)| x.checked_mul(*y)).collect();
     let products = products?;
     Some((*products.iter().min()?, *products.iter().max()?))
-}
-
-/// Whether every value of the first type is one of the second.
-pub(super) fn holds(first: DType, second: DType) -> bool {
-    if first.compute() == second || (first.compute() == DType::F32 && second == DType::F64) {
-        return first.is_float();
-    }
-    let bits = match second {
-        DType::F64 => 53,
-        DType::F32 => 24,
-        DType::F16 => 11,
-        DType::BF16 => 8,
-        _ => return false,
-    };
-    matches!(first.row().kind, Kind::Bool) || first.is_int() && first.width() <= bits
 }

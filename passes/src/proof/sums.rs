@@ -1,7 +1,6 @@
 //! Sums over bound indices, and the greatest or least over them.
 
 use super::cases::Step;
-use super::casts::holds;
 use super::normal::Normal;
 use super::poly::{Atom, Fun, Item, Place, Poly, Renaming, Ring, Same, Summand};
 use super::ratio::Ratio;
@@ -325,7 +324,7 @@ impl Normal<'_> {
         let mut inner = Vec::new();
         for it in items {
             let Atom::Apply(Fun::Cast(to), from, args) = &**it.value.as_atom()? else { return None };
-            let fits = from.is_float() && holds(*from, *to) && types.is_none_or(|it| it == (*from, *to));
+            let fits = from.is_float() && from.is_in(*to) && types.is_none_or(|it| it == (*from, *to));
             types = fits.then_some((*from, *to));
             types?;
             inner.push(Item { value: args[0].clone(), ..it.clone() });

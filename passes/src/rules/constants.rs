@@ -65,12 +65,7 @@ pub(super) fn magnitudes(rewriter: &dyn Rewriter, value: Value, depth: usize) ->
 
 /// The signed integers of 8 bits or fewer that are as wide as a type.
 fn signed(dtype: DType) -> Option<DType> {
-    match dtype {
-        DType::I8 | DType::U8 => Some(DType::I8),
-        DType::I4 | DType::U4 => Some(DType::I4),
-        DType::I2 | DType::U2 => Some(DType::I2),
-        _ => None,
-    }
+    if dtype.is_int() && dtype.bits() == 8 { DType::int_of(dtype.width(), true) } else { None }
 }
 
 /// Integers of 8 bits or fewer less their zero points as signed ones of that width, where these hold them all.

@@ -78,7 +78,7 @@ impl Quantized {
 
     /// Whether the integers can be those of a product of integers.
     fn is_factor(&self, rewriter: &mut dyn Rewriter, summed: impl Fn(usize) -> bool) -> bool {
-        matches!(self.dtype.compute(), DType::I8 | DType::U8) && self.is_same_along(rewriter, summed)
+        self.dtype.is_int() && self.dtype.bits() == 8 && self.is_same_along(rewriter, summed)
     }
 
     /// Whether scale and zero point are the same along these dimensions.

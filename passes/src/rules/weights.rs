@@ -54,9 +54,14 @@ impl Narrow {
     }
 }
 
-/// Whether every float of 16 bits, or its product with a scale, holds what elements of a type are.
+/// Whether elements of a type are numbers in bytes that the narrowest floats of products hold.
 fn is_narrow(dtype: DType) -> bool {
-    dtype.bits() == 8 && dtype != DType::Bool && dtype != DType::F8E8M0FNU
+    dtype.bits() == 8 && (dtype.is_int() || dtype.is_float()) && dtype.is_in(DType::F16)
+}
+
+/// Whether `f32` holds what elements of a type are, and their product with a scale is rounded once.
+fn is_weight(dtype: DType) -> bool {
+    is_narrow(dtype) || dtype.is_int_of(&[16])
 }
 
 /// Constant weights of a product of type `to`; scale and zero point are the same along what is `summed`.
@@ -69,17 +74,13 @@ fn narrow(
     if let Some(widened) = rewriter.definition_by(value, "cast") {
         let weights = widened.args[0];
         let from = dtype_of(rewriter, weights)?;
-        let exact = match from {
-            DType::I16 | DType::U16 | DType::F16 | DType::BF16 => to == DType::F32,
-            from => is_narrow(from),
-        };
+        let exact = is_narrow(from) || from.bits() == 16 && to == DType::F32;
         let found = Narrow { weights, zero: None, scale: None };
         return (exact && is_constant(rewriter, weights)).then_some(found);
     }
     let found = Quantized::of(rewriter, value)?;
-    let fits = is_narrow(found.dtype) || matches!(found.dtype, DType::I16 | DType::U16);
     let rank = found.rank;
-    if !fits || !is_constant(rewriter, found.integers) {
+    if !is_weight(found.dtype) || !is_constant(rewriter, found.integers) {
         return None;
     }
     if !found.is_same_along(rewriter, |axis| summed(axis, rank)) {
@@ -115,11 +116,10 @@ fn multiply_blocks(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> 
     let found = rewriter.definition_by(call.args[1], "dequantize_blocks")?;
     let (axis, block) = (found.attrs.int("axis")?, found.attrs.int("block")?);
     let dtype = dtype_of(rewriter, found.args[0])?;
-    let fits = is_narrow(dtype) || matches!(dtype, DType::I16 | DType::U16);
     let [Some(depth), Some(_)] = extents(rewriter, found.args[0])?[..] else { return None };
     let constant = found.args.iter().all(|it| is_constant(rewriter, *it));
     let whole = depth / block;
-    if !fits || !constant || axis != 0 || block % UNIT != 0 || whole == 0 || depth == block {
+    if !is_weight(dtype) || !constant || axis != 0 || block % UNIT != 0 || whole == 0 || depth == block {
         return None;
     }
     let a = call.args[0];

@@ -493,7 +493,7 @@ fn check_state(
     tensor: Option<&mut Tensor>,
 ) -> Result<(), RuntimeError> {
     let Some(tensor) = tensor.filter(|_| parameter.becomes.is_some()) else { return Ok(()) };
-    tensor.as_mut_bytes().map(|_| ()).map_err(|_| RuntimeError::Layout {
+    tensor.check_writable().map_err(|_| RuntimeError::Layout {
         what: format!("input `{}` of `{}`", parameter.name, function.name),
         reason: "is state, which the call writes, but it is shared or read-only".to_owned(),
         help: "`Tensor::to_owned_copy` makes a copy that can be written",

@@ -146,6 +146,7 @@ pub(super) fn new(
     };
     let object = TensorObject { header, dl_tensor };
     let block = start.cast::<Block>();
+    object::made();
     // SAFETY: the allocation begins with room for a block, aligned to 64.
     unsafe {
         block.write(Block {
@@ -212,6 +213,7 @@ unsafe extern "C" fn delete(object: *mut c_void, flags: i32) {
         });
     }
     if flags & Object::DELETE_WEAK != 0 {
+        object::freed();
         // SAFETY: the storage was allocated with this size and alignment, and no reference is left.
         unsafe {
             let layout = Layout::from_size_align_unchecked((*block).size, ALIGNMENT);

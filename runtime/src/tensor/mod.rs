@@ -304,14 +304,7 @@ impl Tensor {
     /// As [`Tensor::as_bytes`], and when the tensor is shared or its memory belongs to someone else.
     pub fn as_mut_bytes(&mut self) -> Result<&mut [u8], RuntimeError> {
         strings::refuse_bytes(self.dtype())?;
-        self.as_bytes()?;
-        if !self.is_writable() {
-            return Err(RuntimeError::Layout {
-                what: self.describe(),
-                reason: "is shared or read-only".to_owned(),
-                help: "`Tensor::to_owned_copy` makes a copy that can be written",
-            });
-        }
+        self.check_writable()?;
         // SAFETY: as in `as_bytes`; the reference is unique and the data belongs to the object alone.
         Ok(unsafe { std::slice::from_raw_parts_mut(self.data().as_ptr().cast(), self.byte_len()) })
     }
@@ -372,6 +365,19 @@ impl Tensor {
 
     pub(crate) fn into_object(self) -> *mut Object {
         self.object.into_raw()
+    }
+
+    /// It lies row-major in host memory, and may be written.
+    pub(crate) fn check_writable(&self) -> Result<(), RuntimeError> {
+        self.as_bytes()?;
+        if self.is_writable() {
+            return Ok(());
+        }
+        Err(RuntimeError::Layout {
+            what: self.describe(),
+            reason: "is shared or read-only".to_owned(),
+            help: "`Tensor::to_owned_copy` makes a copy that can be written",
+        })
     }
 
     fn is_writable(&self) -> bool {

@@ -38,10 +38,8 @@ impl Tensor {
     pub fn strings(&self) -> Result<Vec<String>, RuntimeError> {
         self.check_type(DLDataType::HANDLE)?;
         self.as_bytes()?;
-        let handles = self.data().as_ptr().cast::<*const Object>();
         // SAFETY: `as_bytes` checked extent and alignment; elements are live strings or null (law T4).
-        let text = |i| unsafe { String::from_utf8_lossy(bytes(handles.add(i).read())).into_owned() };
-        Ok((0..self.len()).map(text).collect())
+        Ok(unsafe { texts(self.data().as_ptr().cast(), self.len()) })
     }
 
     /// Strings as [`orogen_abi::HostTable::strings_new`] has them.
@@ -76,6 +74,18 @@ impl Tensor {
         unsafe { self.data().as_ptr().cast::<*mut Object>().add(i).write(text.into_raw()) };
     }
 
+    /// A reference to each string of a row-major tensor of strings, none for the empty one.
+    pub(super) fn string_refs(&self) -> Vec<Option<ObjectRef>> {
+        let mut found = Vec::with_capacity(self.len());
+        let handles = self.data().as_ptr().cast::<*mut Object>();
+        for i in 0..self.len() {
+            // SAFETY: elements are live strings or null (law T4).
+            found
+                .push(NonNull::new(unsafe { handles.add(i).read() }).map(|it| unsafe { object::retain(it) }));
+        }
+        found
+    }
+
     /// Takes a reference to each element of a tensor of this runtime, if it has strings and borrows them.
     pub(super) fn own_strings(&self) {
         if self.dtype() == DLDataType::HANDLE
@@ -98,6 +108,48 @@ pub(crate) unsafe fn keep(tensor: NonNull<Object>) {
     if let Ok(tensor) = Tensor::from_object(tensor) {
         tensor.own_strings();
     }
+}
+
+/// The texts of strings.
+///
+/// # Safety
+/// There are so many handles, of live strings or null.
+pub(super) unsafe fn texts(handles: *const *const Object, count: usize) -> Vec<String> {
+    // SAFETY: by contract.
+    let text = |i| unsafe { String::from_utf8_lossy(bytes(handles.add(i).read())).into_owned() };
+    (0..count).map(text).collect()
+}
+
+/// A tensor with a reference of its own to each of some strings.
+///
+/// # Safety
+/// There is a handle of a live string or null for each element of the shape.
+pub(super) unsafe fn copied(shape: &[i64], handles: *const *const Object) -> Result<Tensor, RuntimeError> {
+    let tensor = Tensor::uninit(DLDataType::HANDLE, shape)?;
+    // SAFETY: both have so many elements, and the tensor is new.
+    unsafe { handles.copy_to_nonoverlapping(tensor.data().as_ptr().cast(), tensor.len()) };
+    tensor.own_strings();
+    Ok(tensor)
+}
+
+/// Replaces references to strings by others, which are given over.
+///
+/// # Safety
+/// There are as many handles as texts, each the only owner of a reference to a live string, or null.
+pub(super) unsafe fn replace(handles: *mut *mut Object, texts: impl Iterator<Item = Option<ObjectRef>>) {
+    for (i, text) in texts.enumerate() {
+        let new = text.map_or(std::ptr::null_mut(), ObjectRef::into_raw);
+        // SAFETY: by contract.
+        if let Some(old) = NonNull::new(unsafe { handles.add(i).replace(new) }) {
+            // SAFETY: the reference was that of the handle.
+            unsafe { object::release(old) };
+        }
+    }
+}
+
+/// A new string; none for the empty one.
+pub(super) fn new_text(text: &str) -> Option<ObjectRef> {
+    (!text.is_empty()).then(|| new_str(text.to_owned()))
 }
 
 /// References are no bytes that anybody may make.

@@ -5,8 +5,9 @@ use std::ptr::NonNull;
 
 use orogen_abi::{Any, DLDataType, DLDevice, DLTensor, TensorObject, TypeIndex};
 
-use super::{Element, Tensor, block, check_alignment, null_data};
+use super::{Element, Tensor, block, check_alignment, null_data, strings};
 use crate::error::RuntimeError;
+use crate::object::ObjectRef;
 
 /// A row-major tensor in host memory that somebody lends for reading.
 #[derive(Debug)]
@@ -113,20 +114,43 @@ impl<'a> TensorView<'a> {
         Ok(unsafe { std::slice::from_raw_parts(self.data.as_ptr().cast(), self.bytes / size_of::<T>()) })
     }
 
+    /// The strings, row-major; what is no UTF-8 in one that a host made is replaced.
+    ///
+    /// # Errors
+    /// Another element type.
+    pub fn strings(&self) -> Result<Vec<String>, RuntimeError> {
+        self.check_type(DLDataType::HANDLE)?;
+        // SAFETY: measured, aligned and lent for reading; elements of this type are live strings or null.
+        Ok(unsafe { strings::texts(self.data.as_ptr().cast(), self.len()) })
+    }
+
     /// A copy that outlives the call.
     ///
     /// # Errors
     /// Memory that cannot be had.
     pub fn to_tensor(&self) -> Result<Tensor, RuntimeError> {
+        if self.dtype == DLDataType::HANDLE {
+            // SAFETY: as for `strings`.
+            return unsafe { strings::copied(self.shape, self.data.as_ptr().cast()) };
+        }
         Tensor::from_bytes(self.dtype, self.shape, self.as_bytes())
     }
 
+    /// Number of elements.
+    fn len(&self) -> usize {
+        self.bytes / self.dtype.byte_size().max(1)
+    }
+
     fn check<T: Element>(&self) -> Result<(), RuntimeError> {
-        if self.dtype == T::DTYPE {
+        self.check_type(T::DTYPE)
+    }
+
+    fn check_type(&self, expected: DLDataType) -> Result<(), RuntimeError> {
+        if self.dtype == expected {
             return Ok(());
         }
         let what = block::describe(self.dtype, self.shape);
-        Err(RuntimeError::DataType { what, expected: T::DTYPE, got: self.dtype })
+        Err(RuntimeError::DataType { what, expected, got: self.dtype })
     }
 }
 
@@ -165,8 +189,12 @@ impl<'a> TensorViewMut<'a> {
         self.holds_value
     }
 
-    /// All elements for writing, as bytes in native order, row-major.
+    /// All elements for writing, as bytes in native order, row-major. Strings are references, not bytes that anybody may
+    /// make: of them there are none here ([`TensorViewMut::set_strings`]).
     pub fn as_mut_bytes(&mut self) -> &mut [u8] {
+        if self.dtype().code == DLDataType::CODE_HANDLE {
+            return &mut [];
+        }
         self.written = true;
         // SAFETY: measured, initialised and lent for writing alone, by the contract of `of`.
         unsafe { std::slice::from_raw_parts_mut(self.view.data.as_ptr(), self.view.bytes) }
@@ -189,6 +217,32 @@ impl<'a> TensorViewMut<'a> {
         let bytes = self.as_mut_bytes();
         // SAFETY: type and values are checked, alignment was when the view was made; borrowed exclusively.
         Ok(unsafe { std::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), count) })
+    }
+
+    /// The strings that it holds; empty ones where nothing was written.
+    ///
+    /// # Errors
+    /// Another element type.
+    pub fn strings(&self) -> Result<Vec<String>, RuntimeError> {
+        self.view.strings()
+    }
+
+    /// Fills it with strings, row-major.
+    ///
+    /// # Errors
+    /// Another element type, and another number of elements.
+    pub fn set_strings<S: AsRef<str>>(&mut self, values: &[S]) -> Result<(), RuntimeError> {
+        self.view.check_type(DLDataType::HANDLE)?;
+        super::check_length(DLDataType::HANDLE, self.shape(), 8 * values.len())?;
+        self.replace_strings(values.iter().map(|it| strings::new_text(it.as_ref())));
+        Ok(())
+    }
+
+    fn replace_strings(&mut self, values: impl Iterator<Item = Option<ObjectRef>>) {
+        self.written = true;
+        // SAFETY: measured, aligned and lent for writing alone; elements of this type are references that whoever
+        // writes may replace, or null.
+        unsafe { strings::replace(self.view.data.as_ptr().cast(), values.take(self.view.len())) };
     }
 
     /// A copy of what it holds.
@@ -215,6 +269,10 @@ impl<'a> TensorViewMut<'a> {
             return Err(RuntimeError::Shape { what: what(), expected, got });
         }
         let tensor = tensor.contiguous()?;
+        if self.dtype() == DLDataType::HANDLE {
+            self.replace_strings(tensor.string_refs().into_iter());
+            return Ok(());
+        }
         self.as_mut_bytes().copy_from_slice(tensor.as_bytes()?);
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! Tensors of `.npz` files and of the runtime.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use indexmap::IndexMap;
 use orogen_abi::DLDataType;
 use orogen_ir::types::{DType, TensorData};
-use orogen_npz::{Archive, Kind};
+use orogen_npz::Archive;
 use orogen_runtime::Tensor;
 use std::path::Path;
 
@@ -14,14 +14,9 @@ pub(crate) fn read_npz(path: &Path) -> Result<IndexMap<String, TensorData>> {
     let mut arrays = IndexMap::new();
     for name in archive.keys().to_vec() {
         let array = archive.read(&name)?;
-        let dtype = match array.kind {
-            Kind::F32 => DType::F32,
-            Kind::F64 => DType::F64,
-            Kind::I32 => DType::I32,
-            Kind::I64 => DType::I64,
-            Kind::U8 => DType::U8,
-            other => bail!("array `{name}` has elements of type {other}"),
-        };
+        let kind = array.kind.to_string();
+        let dtype =
+            DType::from_npy(&kind).with_context(|| format!("array `{name}` has elements of type {kind}"))?;
         arrays.insert(name, TensorData::new(dtype, array.shape, array.bytes.into())?);
     }
     Ok(arrays)

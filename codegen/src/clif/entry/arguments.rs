@@ -24,7 +24,6 @@ impl Entry<'_, '_, '_> {
     /// `args` are those of the packed function.
     pub(super) fn arguments(&mut self, args: &[Value]) {
         let plan = self.input.plan;
-        self.count(args[2]);
         self.arguments = self.with_defaults(args);
         // The place where each symbol is bound.
         let mut binds: IndexMap<Sym, (usize, usize)> = IndexMap::new();
@@ -102,7 +101,7 @@ impl Entry<'_, '_, '_> {
     }
 
     /// The number of arguments is that of the inputs, or misses some at the end that have a default.
-    fn count(&mut self, count: Value) {
+    pub(super) fn count(&mut self, count: Value) {
         let plan = self.input.plan;
         let names: Vec<&str> = plan.inputs.iter().map(|it| it.name.as_str()).collect();
         let message = format!("wrong number of arguments (inputs: {})", names.join(", "));
@@ -148,7 +147,7 @@ impl Entry<'_, '_, '_> {
     }
 
     /// The type index of an argument, and its `DLTensor` if it is a tensor.
-    fn tensor_at(&mut self, arguments: Value, i: usize) -> (Value, Value) {
+    pub(super) fn tensor_at(&mut self, arguments: Value, i: usize) -> (Value, Value) {
         let base = (i * size_of::<Any>()) as i32;
         let flags = MemFlagsData::trusted();
         let index =

@@ -10,17 +10,21 @@ use super::{Entry, PACKED};
 use crate::clif::unit::Symbol;
 
 impl Entry<'_, '_, '_> {
+    /// Where a call overrides no default, the version for that case runs instead, if there is one.
+    pub(super) fn at_defaults(&mut self, args: &[Value]) {
+        if let Some(version) = self.input.plan.at_defaults {
+            self.unless_given(version, args);
+        }
+    }
+
     /// The arguments of a call, `args` being those of the packed function. A default that the call does not override is a
-    /// view of its constant; where it overrides none, the version for that case runs instead, if there is one.
+    /// view of its constant.
     pub(super) fn with_defaults(&mut self, args: &[Value]) -> Value {
         let plan = self.input.plan;
         let (arguments, count) = (args[1], args[2]);
         let required = plan.required();
         if required == plan.inputs.len() {
             return arguments;
-        }
-        if let Some(version) = plan.at_defaults {
-            self.unless_given(version, args);
         }
         let list = self.room(size_of::<Any>() * plan.inputs.len());
         for (i, input) in plan.inputs.iter().enumerate() {

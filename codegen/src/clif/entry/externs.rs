@@ -26,6 +26,8 @@ use crate::clif::unit::Symbol;
 const UNWRITTEN_FLOAT: i64 = 0xff;
 /// What other unwritten elements are filled with: no truth value, no small integer.
 const UNWRITTEN: i64 = 0xa5;
+/// What unwritten strings are filled with: there are references, or none.
+const UNWRITTEN_STRING: i64 = 0;
 
 /// The name of the slot in which a host may put a function (see [`orogen_abi::symbol::EXTERN_PREFIX`]).
 pub(crate) fn slot_symbol(external: &Extern) -> String {
@@ -50,7 +52,7 @@ impl Entry<'_, '_, '_> {
         }
         let any = size_of::<Any>();
         let list = self.room(any * (args.len() + external.attrs.iter().count() + 1));
-        let (mut written, mut made) = (Vec::new(), Vec::new());
+        let (mut written, mut made, mut lent) = (Vec::new(), Vec::new(), Vec::new());
         let mut access = String::new();
         for (param, arg) in signature.params.iter().zip(args) {
             let i = access.len();
@@ -60,6 +62,7 @@ impl Entry<'_, '_, '_> {
                     made.push((&*param.name, id));
                     continue;
                 }
+                self.own_strings(id);
                 let held = self.held(id);
                 self.store_any(list, i, held);
                 access.push(orogen_abi::host::ACCESS_OBJECT);
@@ -74,11 +77,18 @@ impl Entry<'_, '_, '_> {
                 Access::InOut => orogen_abi::host::ACCESS_UPDATE,
             });
             if param.access == Access::Out {
-                let fill = if dtype.is_float() { UNWRITTEN_FLOAT } else { UNWRITTEN };
+                let fill = match *dtype {
+                    DType::Str => UNWRITTEN_STRING,
+                    dtype if dtype.is_float() => UNWRITTEN_FLOAT,
+                    _ => UNWRITTEN,
+                };
                 let fill = self.cx.int(fill);
                 let memset = Symbol::Import("memset".to_owned());
                 self.cx.call(memset, &[types::I64; 3], &[types::I64], &[data, fill, bytes]);
                 written.push(Written { name: &param.name, data, bytes, fill });
+            }
+            if param.access.writes() && *dtype == DType::Str {
+                lent.push(self.keeper(view, data, bytes));
             }
         }
         for (_, attr) in external.attrs.iter() {
@@ -98,8 +108,10 @@ impl Entry<'_, '_, '_> {
         let result = (count * any) as i32;
         let result_at = self.cx.b.ins().stack_addr(types::I64, list, result);
         let host = self.host;
+        lent.iter().for_each(|it| self.lend_strings(it));
         let call = [host, name, access, slot, first, number, result_at];
         let status = self.cx.support(Support::CallExtern, &call).expect("one result");
+        lent.iter().for_each(|it| self.take_strings(it));
         self.require_done(status);
 
         let number = match made.is_empty() {

@@ -23,7 +23,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Bytes that the frame of a plan needs; as many places of constant strings follow those of objects.
+    /// Bytes that the frame of a plan needs; as many places for strings follow those of objects.
     pub(super) fn bytes(plan: &CallPlan, strings: usize) -> usize {
         16 * (plan.arenas.len() + 1 + plan.outputs.len() + plan.objects.len() + strings)
             + 8 * plan.inputs.len()

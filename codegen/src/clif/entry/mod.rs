@@ -17,6 +17,7 @@
 //!   an error.
 
 mod arguments;
+mod borrowed;
 mod defaults;
 mod exact;
 mod externs;
@@ -43,6 +44,7 @@ use self::exact::Exact;
 pub(crate) use self::externs::slot_symbol;
 use self::frame::Frame;
 use self::objects::Held;
+pub(crate) use self::strings::Strings;
 use super::kernel::Kernel;
 use super::lowering::Failure;
 use super::size::{Checked, Scope, Sizes};
@@ -67,8 +69,8 @@ pub(crate) struct EntryInput<'a> {
     pub(crate) kernels: &'a [Option<Kernel>],
     /// For each kernel parameter, the blob form of each constant: the symbol of a buffer, when it is a constant.
     pub(crate) constants: &'a dyn ConstantSymbols,
-    /// Those of strings, which are made at the start of a call.
-    pub(crate) strings: &'a IndexSet<orogen_ir::types::ConstId>,
+    /// What it has to do with strings.
+    pub(crate) strings: &'a Strings,
 }
 
 /// Where constants lie.
@@ -103,14 +105,14 @@ pub(crate) fn entry(target: Target, input: EntryInput<'_>) -> Vec<Unit> {
         let plan = input.plan;
         // Symbols that functions share lie in memory.
         let in_parts = parts::is_long(plan);
-        let start = Frame::bytes(plan, input.strings.len());
+        let start = Frame::bytes(plan, input.strings.places());
         let frame = Words::Slot(room(cx, start + if in_parts { 8 * plan.shapes.symbols().len() } else { 0 }));
         let scope = if in_parts { Scope::in_memory(frame, start as i32) } else { Scope::default() };
         let host = cx.host();
         // Two more than the arguments: kernels that may abort take a failure, and there is the memory that phases share.
         let width = (widest_call(&plan.steps) + 2).max(widest_rank(plan));
         let mut entry =
-            Entry::new(input, cx, Frame::new(plan, input.strings.len(), frame), host, args[1], width);
+            Entry::new(input, cx, Frame::new(plan, input.strings.places(), frame), host, args[1], width);
         entry.scope = scope;
         entry.run(args);
         parts = std::mem::take(&mut entry.parts);
@@ -211,13 +213,16 @@ impl<'a, 'b, 'c> Entry<'a, 'b, 'c> {
 impl Entry<'_, '_, '_> {
     fn run(&mut self, args: &[Value]) {
         self.frame.clear(self.cx);
+        self.count(args[2]);
+        self.at_defaults(args);
+        self.strings();
         self.arguments(args);
         let plan = self.input.plan;
         if self.input.constants.any_outside() {
             let first = self.outside(0);
             self.require(first, "RuntimeError", "the parameters of the library are not given", None);
         }
-        self.strings();
+        self.old_state();
         self.in_parts(plan.checks.len(), 1, &|entry, i| entry.check(&plan.checks[i]));
         self.steps(&plan.steps);
         self.finish(args[3]);
@@ -249,6 +254,7 @@ impl Entry<'_, '_, '_> {
     /// Hands the outputs over and returns 0.
     fn finish(&mut self, result: Value) {
         let outputs = &self.input.plan.outputs;
+        self.new_state();
         // What lies over an input is the caller's already.
         let returned: Vec<usize> = (0..outputs.len()).filter(|it| outputs[*it].over().is_none()).collect();
         let value = match returned[..] {
@@ -270,6 +276,7 @@ impl Entry<'_, '_, '_> {
                 Held { tag: self.cx.int(i64::from(TypeIndex::ARRAY)), payload: array }
             }
         };
+        self.renew_state();
         self.give_back();
         self.release_objects();
         self.release_strings();
@@ -290,6 +297,7 @@ impl Entry<'_, '_, '_> {
                 Held { tag: self.cx.int(i64::from(TypeIndex::TENSOR)), payload }
             }
             OutputKind::Object(id) => {
+                self.own_strings(*id);
                 let held = self.held(*id);
                 self.retain(held);
                 held
@@ -442,7 +450,7 @@ impl Entry<'_, '_, '_> {
                 self.cx.b.ins().iadd(start, offset)
             }
             BufferRef::Constant(id) => {
-                if let Some(place) = self.input.strings.get_index_of(&id) {
+                if let Some(place) = self.input.strings.constants.get_index_of(&id) {
                     return self.frame.object_data(self.cx, self.string_place(place));
                 }
                 let symbol = constant(self, id);

@@ -70,6 +70,7 @@ impl Entry<'_, '_, '_> {
             false => held.tag,
         };
         self.frame.set_object(self.cx, id, held.payload, second);
+        self.keep_borrowed(id, held);
     }
 
     /// Nothing is in a place any more; whoever reads it finds nothing to give back.
@@ -279,6 +280,7 @@ impl Entry<'_, '_, '_> {
                     }
                     None => size,
                 };
+                self.own_strings(*item);
                 let item = self.held(*item);
                 self.retain(item);
                 let array = self.taken(*of, *to);
@@ -314,6 +316,7 @@ impl Entry<'_, '_, '_> {
                 self.bind(*symbol, some);
             }
             ObjectOp::Share { to, from, bindings } => {
+                self.own_strings(*from);
                 let held = self.held(*from);
                 self.admit(*to, held, bindings, "the value of an optional");
                 self.retain(held);
@@ -341,6 +344,7 @@ impl Entry<'_, '_, '_> {
         let (first, rest) = items.split_at(items.len().min(ITEMS_AT_ONCE));
         let list = self.room(first.len() * size_of::<Any>());
         for (i, id) in first.iter().enumerate() {
+            self.own_strings(*id);
             let held = self.held(*id);
             self.retain(held);
             self.store_any(list, i, held);

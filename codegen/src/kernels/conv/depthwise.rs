@@ -65,7 +65,7 @@ impl Depthwise {
         let bytes = [self.x.element, self.weights.element, self.y];
         let along = self.slides[1];
         let by_channel = |operand| matches!(operand, Operand::Scalar | Operand::Row);
-        bytes.into_iter().all(|it| matches!(it, Element::Stored(Storage::I8 | Storage::U8)))
+        bytes.into_iter().all(Element::is_byte)
             && along.dilation == 1
             && self.terms() % along.stride == 0
             && epilogue::operands(&self.epilogue).all(|(operand, _)| by_channel(operand))

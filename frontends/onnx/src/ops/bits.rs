@@ -57,13 +57,8 @@ struct Bits {
 
 impl Bits {
     fn of(bits: i64) -> Option<Bits> {
-        let (signed, unsigned) = match bits {
-            2 => (DType::I2, DType::U2),
-            4 => (DType::I4, DType::U4),
-            8 => (DType::I8, DType::U8),
-            _ => return None,
-        };
-        Some(Bits { signed, unsigned })
+        let width = u32::try_from(bits).ok().filter(|it| *it <= 8)?;
+        Some(Bits { signed: DType::int_of(width, true)?, unsigned: DType::int_of(width, false)? })
     }
 
     fn in_a_byte(&self) -> i64 {

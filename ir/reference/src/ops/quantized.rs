@@ -20,11 +20,6 @@ pub(super) fn eval(cx: &OpCx<'_>) -> FamilyResult {
     }
 }
 
-/// The type that numbers of a type are scaled in.
-fn scaled_in(dtype: DType) -> DType {
-    if dtype == DType::F64 { DType::F64 } else { DType::F32 }
-}
-
 /// Dimensions of the broadcast operands, and where each is read for every element.
 fn places(cx: &OpCx<'_>) -> EvalResult<(Vec<usize>, Vec<Vec<usize>>)> {
     let shapes: Vec<Vec<usize>> = cx.args.iter().map(dims_of).collect();
@@ -35,7 +30,7 @@ fn places(cx: &OpCx<'_>) -> EvalResult<(Vec<usize>, Vec<Vec<usize>>)> {
 
 fn quantize(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
     let (x, scale) = (cx.float_arg(0)?, cx.float_arg(1)?);
-    let (dtype, to) = (scaled_in(cx.same_dtype(0..2)?), cx.attrs.dtype("to").unwrap_or(DType::U8));
+    let (dtype, to) = (cx.same_dtype(0..2)?.compute(), cx.attrs.dtype("to").unwrap_or(DType::U8));
     let zero = cx.args.get(2).map(ints);
     if cx.args.get(2).is_some_and(|it| it.dtype() != to) {
         return Err(EvalError::invalid("the zero point has another type than the result"));
@@ -63,7 +58,7 @@ fn in_blocks(cx: &OpCx<'_>, axis: usize, [i, scale]: [usize; 2], to: DType) -> E
     if [Some(scales), zeros].into_iter().flatten().any(|it| dims_of(it) != own) {
         return Err(EvalError::invalid("scales or zero points are not one for each block"));
     }
-    let (dtype, split) = (scaled_in(to), along(&dims, axis));
+    let (dtype, split) = (to.compute(), along(&dims, axis));
     let values = (0..x.len()).map(|at| {
         let (outer, n, inner) = (at / (split.n * split.inner), at / split.inner % split.n, at % split.inner);
         let from = (outer * own[axis] + n / block) * split.inner + inner;
@@ -91,7 +86,7 @@ fn product_of_blocks(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
 fn dequantize(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
     let scale = cx.float_arg(1)?;
     let to = scale.dtype();
-    let dtype = scaled_in(to);
+    let dtype = to.compute();
     if cx.arg(0)?.dtype().is_float() {
         let (x, scale) = (floats(cx.arg(0)?), floats(scale));
         let (dims, at) = places(cx)?;

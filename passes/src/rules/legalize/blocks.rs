@@ -5,7 +5,7 @@
 
 use super::context::overflow;
 use super::contraction::{batch_index, product};
-use super::quantized::{centred, scaled_in};
+use super::quantized::centred;
 use super::{LegalizeFn, Legalizer, Lowering};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::loops::{Axis, BinaryOp, BufferId, BuildResult, Combine, ExprId};
@@ -95,7 +95,7 @@ fn dequantize_blocks(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
         value = centred(&mut cx.b, value, Some(point))?;
         zero = None;
     }
-    let value = cx.scaled(value, scale, zero, &of_scale, scaled_in(to))?;
+    let value = cx.scaled(value, scale, zero, &of_scale, to.compute())?;
     let value = cx.b.cast(to, value);
     cx.b.stage(&axes, out, at, value)?;
     cx.finish()

@@ -19,14 +19,9 @@ pub(super) const ROWS: &[(&str, LegalizeFn)] = &[
 /// Where a scalar is read.
 const NONE: [Dim; 0] = [];
 
-/// The type that numbers of a type are scaled in.
-pub(super) fn scaled_in(dtype: DType) -> DType {
-    if dtype == DType::F64 { DType::F64 } else { DType::F32 }
-}
-
 /// Conversion to an integer saturates.
 fn quantize(b: &mut ProgramBuilder, x: &[ExprId], to: DType) -> BuildResult<ExprId> {
-    let dtype = scaled_in(b.dtype_of(x[0]));
+    let dtype = b.dtype_of(x[0]).compute();
     let mut value = b.cast(dtype, x[0]);
     if !matches!(b.program().exprs[x[1]], Expr::Float(1.0, _)) {
         let scale = b.cast(dtype, x[1]);
@@ -42,7 +37,7 @@ fn quantize(b: &mut ProgramBuilder, x: &[ExprId], to: DType) -> BuildResult<Expr
 
 fn dequantize(b: &mut ProgramBuilder, x: &[ExprId]) -> BuildResult<ExprId> {
     let to = b.dtype_of(x[1]);
-    let dtype = scaled_in(to);
+    let dtype = to.compute();
     let value = if b.dtype_of(x[0]).is_float() { x[0] } else { centred(b, x[0], x.get(2).copied())? };
     let (value, scale) = (b.cast(dtype, value), b.cast(dtype, x[1]));
     let value = b.binary(BinaryOp::Mul, value, scale)?;

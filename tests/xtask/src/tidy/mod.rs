@@ -6,6 +6,7 @@
 //! 4. `style`: unsafe code, sizes of files, module docs, words.
 //! 5. Generated files are what the code says.
 //! 6. `pages`: code on pages is the code of examples, and links lead somewhere.
+//! 7. `types`: the table of element types is the only list of them.
 //!
 //! They run in `cargo test` too, each as its own test. A rule reports every violation.
 
@@ -15,6 +16,7 @@ mod layers;
 mod pages;
 mod paths;
 mod style;
+mod types;
 
 use crate::workspace::{self, Finding, Source};
 use crate::{codes, generated};
@@ -32,6 +34,7 @@ pub(crate) fn run() -> Result<()> {
     findings.extend(codes::check(&sources));
     findings.extend(stale(&root, &sources)?);
     findings.extend(pages::check(&root, &sources));
+    findings.extend(types::check(&sources));
     for finding in &findings {
         println!("{finding}");
     }
@@ -74,6 +77,11 @@ mod tests {
     fn crates_depend_in_one_direction() {
         let packages = dependencies::read(&workspace::root()).expect("cargo metadata works");
         expect_none(&dependencies::check(&packages));
+    }
+
+    #[test]
+    fn element_types_are_listed_in_one_place() {
+        expect_none(&types::check(&sources()));
     }
 
     #[test]
