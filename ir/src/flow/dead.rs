@@ -109,7 +109,7 @@ impl Function {
     }
 
     /// Values of dataflow blocks that are used nowhere else are local to them.
-    fn narrow_scopes(&mut self) {
+    pub(super) fn narrow_scopes(&mut self) {
         let mut outside: IndexSet<ValueId> = IndexSet::new();
         self.visit_regions(&mut |it| outside.extend(self.regions[it].results.iter().copied()));
         let mut home: IndexMap<ValueId, BlockId> = IndexMap::new();

@@ -64,10 +64,13 @@ mod data;
 mod dead;
 mod declared;
 mod edit;
+mod effects;
 mod equal;
 mod generate;
 mod infer;
+mod inline;
 mod query;
+mod signature;
 pub mod text;
 mod verify;
 

@@ -2,6 +2,8 @@
 
 use super::support::{Class, one, plain, pure, rank_only};
 use super::{Arity, InferCx, InferResult, OpRegistry};
+use crate::diag::Diagnostic;
+use crate::shape::Dim;
 use crate::types::{DType, Dims, ShapeInfo};
 
 pub(crate) fn register(ops: &mut OpRegistry) {
@@ -13,6 +15,18 @@ fn matmul(cx: &mut InferCx<'_>) -> InferResult {
     cx.tensor_of(0, Class::Number)?;
     let dtype = cx.same_dtype(0, 1)?;
     product(cx, dtype)
+}
+
+/// The dimensions of the product of matrices `[…, m, k]` and `[…, k, n]`, whose leading dimensions broadcast; `what` has the
+/// dimension `k` that they share, in messages.
+pub(super) fn product_of(cx: &mut InferCx<'_>, a: &[Dim], b: &[Dim], what: &str) -> Result<Dims, Diagnostic> {
+    let (inner, outer) = (a.len() - 2, b.len() - 2);
+    cx.require_eq(a[inner + 1], b[outer], what)?;
+    let batch = |dims: &[Dim]| ShapeInfo::Known(Dims::from(dims));
+    let batch = cx.broadcast(&[&batch(&a[..inner]), &batch(&b[..outer])])?;
+    let mut dims = Dims::from(batch.known().unwrap_or_default());
+    dims.extend([a[inner], b[outer + 1]]);
+    Ok(dims)
 }
 
 /// The product of operands 0 and 1, with elements of `dtype`.

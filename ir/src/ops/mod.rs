@@ -14,6 +14,7 @@
 //!
 #![doc = include_str!("operators.md")]
 
+mod attention;
 mod budget;
 mod defaults;
 mod elementwise;
@@ -58,6 +59,7 @@ impl OpRegistry {
         elementwise::register(&mut ops);
         reduce::register(&mut ops);
         linalg::register(&mut ops);
+        attention::register(&mut ops);
         nn::register(&mut ops);
         quantized::register(&mut ops);
         rnn::register(&mut ops);

@@ -34,7 +34,7 @@ fn walk(rules: &RuleSet, module: &mut Module, cx: &PassCx<'_>) -> Result<bool, D
             // What replaces an operation comes from where it came from.
             editor.before(id);
             let block = editor.block_of(id);
-            let mut rewriter = FlowRewriter { editor, block, emitted: false };
+            let mut rewriter = FlowRewriter::new(editor, block);
             let found = rules.apply(cx.accuracy, &mut rewriter, &call);
             emitted |= rewriter.emitted;
             let Some((new, rule)) = found else { continue };
@@ -77,12 +77,12 @@ fn value(id: ValueId) -> Value {
 }
 
 /// The value that rules see as that one.
-fn value_id(value: Value) -> ValueId {
+pub(super) fn value_id(value: Value) -> ValueId {
     ValueId::from_raw(RawIdx::from_u32(value.bits() as u32))
 }
 
 /// The operation of a binding, when it is one of one result.
-fn call(editor: &Editor<'_>, id: BindingId) -> Option<OpCall> {
+pub(super) fn call(editor: &Editor<'_>, id: BindingId) -> Option<OpCall> {
     let binding = editor.binding(id);
     match &binding.rhs {
         Rhs::Op { op, attrs, args } if binding.results.len() == 1 => {
@@ -94,12 +94,20 @@ fn call(editor: &Editor<'_>, id: BindingId) -> Option<OpCall> {
     }
 }
 
-struct FlowRewriter<'a, 'm> {
+/// What rules see of a function.
+pub(super) struct FlowRewriter<'a, 'm> {
     editor: &'a mut Editor<'m>,
     /// That of the operation that is rewritten.
     block: Option<BlockId>,
     /// Whether something was added, perhaps for a rule that then did not apply.
     emitted: bool,
+}
+
+impl<'a, 'm> FlowRewriter<'a, 'm> {
+    /// Around an operation of a block.
+    pub(super) fn new(editor: &'a mut Editor<'m>, block: Option<BlockId>) -> Self {
+        FlowRewriter { editor, block, emitted: false }
+    }
 }
 
 impl Rewriter for FlowRewriter<'_, '_> {

@@ -2,10 +2,16 @@
 
 mod apply_rules;
 mod canonicalize;
+mod composite;
 pub mod egraph;
 mod fold_constants;
+mod functions;
 mod fuse;
 mod legalize;
+mod lift_parameters;
+mod merge_products;
+mod mixed_precision;
+mod outline;
 mod plan_memory;
 
 use crate::rules::kernels::KernelTable;
@@ -15,8 +21,13 @@ use orogen_ir::kernel::Kernel;
 pub use crate::rules::apply::ApplyRules;
 pub use crate::rules::fold::FoldConstants;
 pub use canonicalize::Canonicalize;
+pub use composite::{Composite, CompositeHook, FuseByPattern};
+pub use functions::{InferEffects, Inline, RemoveUnused};
 pub use fuse::Fuse;
 pub use legalize::Legalize;
+pub use lift_parameters::LiftParameters;
+pub use merge_products::MergeProducts;
+pub use mixed_precision::MixedPrecision;
 pub use plan_memory::plan_memory;
 
 impl KernelTable for Editor<'_> {

@@ -1,6 +1,6 @@
 //! Patterns for passes that are code.
 
-use super::ast::Rewrite;
+use super::ast::{Name, Pattern, PatternKind, Rewrite};
 use super::check::check_pattern;
 use super::env::{Bound, Env};
 use super::matching::find;
@@ -38,6 +38,13 @@ impl Matcher {
         check_pattern(parsed, ops, &LineIndex::new(text)).map(Matcher)
     }
 
+    /// Whether an operand is `_`: anything, without a name.
+    pub fn has_unnamed(&self) -> bool {
+        let mut unnamed = false;
+        visit(&self.0.left, &mut |it| unnamed |= matches!(it.kind, PatternKind::Any(None)));
+        unnamed
+    }
+
     /// What the names of the pattern stand for, if it matches an operation.
     pub fn find(&self, rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Match<'_>> {
         find(rewriter, &self.0, call).map(|env| Match { rule: &self.0, env })
@@ -55,7 +62,26 @@ impl Match<'_> {
     /// What a name stands for.
     pub fn get(&self, name: &str) -> Option<&Bound> {
         let i = self.rule.names.iter().position(|it| **it == *name)?;
-        self.env.get(super::ast::Name(i as u16))
+        self.env.get(Name(i as u16))
+    }
+
+    /// The values that the pattern has names for without saying what defines them, in the order of its text, each once.
+    pub fn leaves(&self) -> Vec<Value> {
+        let mut leaves = Vec::new();
+        visit(&self.rule.left, &mut |it| {
+            let PatternKind::Any(Some(name)) = it.kind else { return };
+            let values: &[Value] = match self.env.get(name) {
+                Some(Bound::Value(value)) => std::slice::from_ref(value),
+                Some(Bound::Values(list)) => list,
+                _ => &[],
+            };
+            for value in values {
+                if !leaves.contains(value) {
+                    leaves.push(*value);
+                }
+            }
+        });
+        leaves
     }
 
     /// The value that a name stands for.
@@ -64,5 +90,13 @@ impl Match<'_> {
             Bound::Value(it) => Some(*it),
             _ => None,
         }
+    }
+}
+
+/// Calls `visit` with a pattern and those inside of it.
+fn visit(pattern: &Pattern, look: &mut dyn FnMut(&Pattern)) {
+    look(pattern);
+    if let PatternKind::Op(op) = &pattern.kind {
+        op.args.iter().for_each(|it| visit(it, look));
     }
 }

@@ -1,6 +1,8 @@
 //! What is known per operator or per kernel, shared by both drivers.
 
 pub mod apply;
+pub mod attention;
+pub mod chains;
 mod constants;
 pub mod donation;
 pub mod fold;
@@ -11,6 +13,7 @@ pub mod legalize;
 pub mod memory;
 pub mod moves;
 pub mod places;
+pub mod precision;
 pub mod quantized;
 pub mod requantize;
 pub mod simplify;

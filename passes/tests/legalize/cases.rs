@@ -235,6 +235,11 @@ pub(crate) const NORMALIZE: &str = "
     softmax(f32[2, 0]) {axis = 1}
     log_softmax(f32[4, 3]) {axis = 0}
     log_softmax(f32[2, 5]) {axis = 1}
+    attention(f32[3, 4], f32[5, 4], f32[5, 2]) {scale = 0.5}
+    attention(f32[2, 3, 4, 8], f32[2, 3, 5, 8], f32[2, 3, 5, 8]) {scale = 0.25}
+    attention(f32[2, 3, 4, 8], f32[2, 1, 5, 8], f32[2, 1, 5, 6], f32[2, 1, 1, 5]) {scale = 0.25}
+    attention(f32[2, 4, 8], f32[2, 5, 8], f32[2, 5, 6], bool[4, 5]) {scale = 1.0, hidden = -3e4}
+    attention(f16[2, 4, 8], f16[2, 5, 8], f16[2, 5, 6]) {scale = 0.25}
     layer_norm(f32[2, 5], f32[5], f32[5]) {axis = 1, epsilon = 1e-3}
     layer_norm(f32[2, 3, 5], f32[3, 5]) {axis = 1}
     layer_norm(f16[2, 6], f16[6]) {axis = 1}

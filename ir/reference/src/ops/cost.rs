@@ -42,6 +42,7 @@ pub fn eval_cost(name: &str, attrs: &Attrs, args: &[TensorData], results: &[Outl
         "resize" => 4u64.saturating_pow(args.first().map_or(0, |it| it.dims().len() as u32)),
         _ => 1,
     };
+    let last = |i: usize| args.get(i).map_or(0, |it| it.dims().len().saturating_sub(1));
     let whole = match name {
         // Every operand element meets the kernel.
         "conv_transpose" => {
@@ -53,6 +54,7 @@ pub fn eval_cost(name: &str, attrs: &Attrs, args: &[TensorData], results: &[Outl
             let weights = [1, 2].map(|i| args.get(i).map_or(0, |it| elements(it.dims())));
             dim(0, 0).saturating_mul(dim(0, 1)).saturating_mul(weights[0].saturating_add(weights[1]))
         }
+        "attention" => scores(args, result).saturating_mul(dim(0, last(0)).saturating_add(dim(2, last(2)))),
         _ => 0,
     };
     let operations = result.saturating_mul(each).saturating_add(operands).saturating_add(whole);
@@ -61,7 +63,9 @@ pub fn eval_cost(name: &str, attrs: &Attrs, args: &[TensorData], results: &[Outl
         "reshape" | "squeeze" | "unsqueeze" => (0, 0),
         "full" => (bytes, 0),
         _ => {
-            let spread = result.saturating_mul(8).saturating_mul(args.len().max(1) as u64);
+            let between = if name == "attention" { scores(args, result).saturating_mul(64) } else { 0 };
+            let spread =
+                between.saturating_add(result.saturating_mul(8).saturating_mul(args.len().max(1) as u64));
             (
                 bytes,
                 spread.saturating_add(result.saturating_mul(8)).saturating_add(operands.saturating_mul(16)),
@@ -69,6 +73,14 @@ pub fn eval_cost(name: &str, attrs: &Attrs, args: &[TensorData], results: &[Outl
         }
     };
     Some(Cost { bytes, scratch, operations })
+}
+
+/// How many scores attention computes: one of each key for each row of the result.
+fn scores(args: &[TensorData], result: u64) -> u64 {
+    let dims = |i: usize| args.get(i).map_or(&[][..], TensorData::dims);
+    let columns = dims(2).last().map_or(1, |it| (*it).max(1));
+    let keys = dims(1).iter().rev().nth(1).map_or(1, |it| (*it).max(1));
+    (result / columns).saturating_mul(keys)
 }
 
 /// Number of elements, extents of 0 taken as 1: loops over an empty tensor still run over its other dimensions.

@@ -1,5 +1,6 @@
 //! Evaluation of operators, each straight from its definition; one file per family.
 
+mod attention;
 mod conv;
 mod cost;
 mod elementwise;
@@ -68,6 +69,7 @@ fn eval_family(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
         elementwise::eval,
         reduce::eval,
         linalg::eval,
+        attention::eval,
         conv::eval,
         pool::eval,
         quantized::eval,

@@ -21,6 +21,39 @@ impl Module {
         name: &str,
         params: impl IntoIterator<Item = (String, Type, Option<ConstId>)>,
     ) -> Result<(), Diagnostic> {
+        let function = self.declared(name, params)?;
+        self.definitions.insert(name.to_owned(), Definition::Function(function));
+        Ok(())
+    }
+
+    /// As [`declare`](Self::declare), in front of the function `before`, which may call it and stays where it is.
+    ///
+    /// # Errors
+    /// Those of [`declare`](Self::declare).
+    pub fn declare_before(
+        &mut self,
+        before: &str,
+        name: &str,
+        params: impl IntoIterator<Item = (String, Type, Option<ConstId>)>,
+    ) -> Result<(), Diagnostic> {
+        let function = self.declared(name, params)?;
+        let at = self.definitions.get_index_of(before).unwrap_or(self.definitions.len());
+        self.definitions.shift_insert(at, name.to_owned(), Definition::Function(function));
+        Ok(())
+    }
+
+    /// Says whether only functions of the module may call the function of that name, where there is one.
+    pub fn set_private(&mut self, name: &str, private: bool) {
+        if let Some(Definition::Function(function)) = self.definitions.get_mut(name) {
+            function.private = private;
+        }
+    }
+
+    fn declared(
+        &self,
+        name: &str,
+        params: impl IntoIterator<Item = (String, Type, Option<ConstId>)>,
+    ) -> Result<Function, Diagnostic> {
         if self.definitions.contains_key(name) {
             return Err(Diagnostic::error("B003", format!("the module defines `@{name}` twice")));
         }
@@ -34,8 +67,7 @@ impl Module {
             let value = function.values.alloc(Value { ty, def, scope, name: Some(name.clone()) });
             function.params.push(Parameter { name, value, default });
         }
-        self.definitions.insert(name.to_owned(), Definition::Function(function));
-        Ok(())
+        Ok(function)
     }
 
     /// Edits every function, in order. While it is edited, something of the same type stands for it: it may call itself.
@@ -49,18 +81,7 @@ impl Module {
     ) -> Result<(), E> {
         let (mut result, mut more) = (Ok(()), false);
         for at in 0..self.definitions.len() {
-            let Some((_, Definition::Function(function))) = self.definitions.get_index_mut(at) else {
-                continue;
-            };
-            let mut taken = std::mem::replace(function, Function::stand_in(function));
-            let declared = Declared::of(ops, &self.definitions, &taken);
-            let (shapes, constants) = (&mut self.shapes, &mut self.constants);
-            let mut editor = Editor::new(ops, shapes, constants, &mut self.definitions, &mut taken);
-            result = edit(&mut editor);
-            editor.finish();
-            declared.settle(ops, &self.definitions, &mut taken);
-            more |= !declared.effects().contains(taken.effects);
-            self.definitions[at] = Definition::Function(taken);
+            result = self.edit_at(ops, at, &mut more, &mut edit);
             if result.is_err() {
                 break;
             }
@@ -68,6 +89,48 @@ impl Module {
         if more {
             self.declare_effects(ops);
         }
+        result
+    }
+
+    /// Edits one function, as [`edit`](Self::edit) does each; nothing where there is none of that name.
+    ///
+    /// # Errors
+    /// The error of `edit`.
+    pub fn edit_function<E>(
+        &mut self,
+        ops: &OpRegistry,
+        name: &str,
+        edit: impl FnOnce(&mut Editor<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some(at) = self.definitions.get_index_of(name) else { return Ok(()) };
+        let mut more = false;
+        let result = self.edit_at(ops, at, &mut more, edit);
+        if more {
+            self.declare_effects(ops);
+        }
+        result
+    }
+
+    /// Edits a definition that is a function; `more` is set when it declares more effects than it did.
+    fn edit_at<E>(
+        &mut self,
+        ops: &OpRegistry,
+        at: usize,
+        more: &mut bool,
+        edit: impl FnOnce(&mut Editor<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some((_, Definition::Function(function))) = self.definitions.get_index_mut(at) else {
+            return Ok(());
+        };
+        let mut taken = std::mem::replace(function, Function::stand_in(function));
+        let declared = Declared::of(ops, &self.definitions, &taken);
+        let (shapes, constants) = (&mut self.shapes, &mut self.constants);
+        let mut editor = Editor::new(ops, shapes, constants, &mut self.definitions, &mut taken);
+        let result = edit(&mut editor);
+        editor.finish();
+        declared.settle(ops, &self.definitions, &mut taken);
+        *more |= !declared.effects().contains(taken.effects);
+        self.definitions[at] = Definition::Function(taken);
         result
     }
 

@@ -146,6 +146,14 @@ pub(super) fn work(
             let points = operands.first().map_or(1, |it| it.elements);
             Work { flops: points.saturating_mul(terms).saturating_mul(2), ..launch }
         }
+        "attention" => {
+            let last = |i: usize| args.get(i).map_or(1, |it| last_dim(&typed.shapes, env, &it.ty)).max(1);
+            let inner = operands.first().map_or(1, |it| it.elements) / last(0);
+            let keys = operands.get(2).map_or(1, |it| it.elements) / last(2);
+            let scores = inner.saturating_mul(keys);
+            let flops = scores.saturating_mul(last(0).saturating_add(last(2))).saturating_mul(2);
+            Work { flops, elements: scores.saturating_mul(16), ..launch }
+        }
         "transpose" | "concat" | "slice" | "pad" | "tile" | "expand" | "gather" | "gather_elements"
         | "gather_nd" => Work { bytes: out.bytes.saturating_mul(2), elements: out.elements, ..launch },
         "softmax" | "log_softmax" | "layer_norm" => {
@@ -220,4 +228,9 @@ fn dim(shapes: &ShapeCx, env: &Env, ty: &Type, from_end: usize) -> u64 {
 fn first_dim(shapes: &ShapeCx, env: &Env, ty: &Type) -> u64 {
     let dims = ty.as_tensor().and_then(|it| it.dims()).unwrap_or_default();
     dims.first().map_or(1, |it| extent(shapes.eval(*it, env)))
+}
+
+fn last_dim(shapes: &ShapeCx, env: &Env, ty: &Type) -> u64 {
+    let dims = ty.as_tensor().and_then(|it| it.dims()).unwrap_or_default();
+    dims.last().map_or(1, |it| extent(shapes.eval(*it, env)))
 }

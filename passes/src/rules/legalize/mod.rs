@@ -5,6 +5,7 @@
 //!
 //! * a contraction (`matmul`, `conv`, `conv_transpose`, products of integers) is one reduction stage over a product of two
 //!   loads, of integers less their zero points, padding is the load's `otherwise`, batch and group are index arithmetic; a bias is a stage of its own,
+//! * `attention` is the kernels that it is written with otherwise: a contraction, scores, softmax, a contraction,
 //! * a row operator (`softmax`, `layer_norm`) is a chain of stages over locals,
 //! * everything elementwise or injective is one stage; `concat` is one for each operand,
 //! * recurrences are loops over time around the stages of one step,
@@ -13,6 +14,7 @@
 //! Half-precision types accumulate in `f32`. Indices that are data are checked, and end the call where they are out of
 //! range; positions computed from other data are clamped. So no input can make a kernel leave its buffers.
 
+mod attention;
 mod blocks;
 mod context;
 mod contraction;
@@ -70,10 +72,11 @@ impl LegalizeTable {
     /// When `ops` lacks a standard operator.
     pub fn standard(ops: &OpRegistry) -> Self {
         let mut rows = OpTable::new();
-        let families: [&[(&str, LegalizeFn)]; 13] = [
+        let families: [&[(&str, LegalizeFn)]; 14] = [
             elementwise::ROWS,
             reduce::ROWS,
             contraction::ROWS,
+            attention::ROWS,
             pool::ROWS,
             quantized::ROWS,
             blocks::ROWS,

@@ -74,24 +74,29 @@ fn rows(cx: &mut Legalizer<'_>) -> BuildResult<(BufferId, Rows)> {
     Ok((x, Rows { dims, axis }))
 }
 
-/// max, exp(x − max), sum, quotient.
 fn softmax(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let (x, rows) = rows(&mut cx)?;
     let out = cx.output(0)?;
+    softmax_of(&mut cx, x, rows.axis, out)?;
+    cx.finish()
+}
+
+/// max, exp(x − max), sum, quotient.
+pub(super) fn softmax_of(cx: &mut Legalizer<'_>, x: BufferId, axis: usize, out: BufferId) -> BuildResult<()> {
+    let rows = Rows { dims: cx.b.buffer_dims(x), axis };
     let max = cx.local("max", &rows.outer())?;
     let exp = cx.local("exp", &rows.dims)?;
     let sum = cx.local("sum", &rows.outer())?;
-    rows.reduce(&mut cx, Combine::Max, max, |cx, at| cx.load_wide(x, at.iter().copied()))?;
-    rows.map(&mut cx, exp, |cx, at| {
+    rows.reduce(cx, Combine::Max, max, |cx, at| cx.load_wide(x, at.iter().copied()))?;
+    rows.map(cx, exp, |cx, at| {
         let shifted = rows.minus(cx, x, max, at)?;
         cx.b.unary(UnaryOp::Exp, shifted)
     })?;
-    rows.reduce(&mut cx, Combine::Sum, sum, |cx, at| cx.b.load(exp, at.iter().copied()))?;
-    rows.map(&mut cx, out, |cx, at| {
+    rows.reduce(cx, Combine::Sum, sum, |cx, at| cx.b.load(exp, at.iter().copied()))?;
+    rows.map(cx, out, |cx, at| {
         let (value, total) = (cx.b.load(exp, at.iter().copied())?, cx.b.load(sum, rows.skip(at))?);
         cx.b.binary(BinaryOp::Div, value, total)
-    })?;
-    cx.finish()
+    })
 }
 
 /// max, sum of exp(x − max), (x − max) − log(sum).
