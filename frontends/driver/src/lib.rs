@@ -92,4 +92,5 @@ pub mod rules {
     };
     pub use orogen_passes::rules::apply::ApplyRules;
     pub use orogen_passes::rules::legalize::{LegalizeFn, LegalizeTable, Legalizer, Lowering};
+    pub use orogen_passes::rules::precision::{Precision, PrecisionPolicy};
 }

@@ -6,7 +6,7 @@
 //! once and has more columns to divide among threads; the slices are copies where what reads them cannot read in between.
 //! Laws: an element is the sum of the same products in the same order. Class: bitwise.
 
-use crate::manager::{Changed, Pass, PassCx};
+use crate::manager::{Changed, Facts, Pass, PassCx};
 use indexmap::IndexMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::{BindingId, BlockId, BlockKind, Editor, Module, Rhs, ValueId};
@@ -19,6 +19,10 @@ pub struct MergeProducts;
 impl Pass<Module> for MergeProducts {
     fn name(&self) -> &'static str {
         "merge-products"
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::OVER_OPERATORS
     }
 
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {

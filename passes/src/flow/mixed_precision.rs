@@ -8,7 +8,7 @@
 //! keeps in f32 sees the rounded values as f32. Class: approximates, by 2¹⁶ units of f32 for bf16 and 2¹³ for f16, for each
 //! operator that rounds.
 
-use crate::manager::{Changed, Pass, PassCx};
+use crate::manager::{Changed, Facts, Pass, PassCx};
 use crate::rules::precision::{Precision, PrecisionPolicy};
 use indexmap::IndexMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
@@ -39,6 +39,10 @@ impl MixedPrecision {
 impl Pass<Module> for MixedPrecision {
     fn name(&self) -> &'static str {
         "mixed-precision"
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::OVER_OPERATORS
     }
 
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {

@@ -3,7 +3,7 @@
 //! ```text
 //! list   = item ("," item)*
 //! item   = ["+" | "-"] name ["{" option ("," option)* "}"]
-//! option = key "=" value
+//! option = key "=" value | key "=" '"' text without quotes '"'
 //! ```
 //!
 //! `NAME` runs a pass, or the passes of a pipeline of that name, after those before it. `+NAME` puts a pass at the place
@@ -84,7 +84,12 @@ impl fmt::Display for PassCall {
         })?;
         f.write_str(&self.name)?;
         if !self.options.is_empty() {
-            let options: Vec<String> = self.options.iter().map(|(key, it)| format!("{key}={it}")).collect();
+            let value = |it: &str| match it.is_empty() || it.contains(ends_word) {
+                true => format!("\"{it}\""),
+                false => it.to_owned(),
+            };
+            let options: Vec<String> =
+                self.options.iter().map(|(key, it)| format!("{key}={}", value(it))).collect();
             write!(f, "{{{}}}", options.join(","))?;
         }
         Ok(())
@@ -96,6 +101,11 @@ impl fmt::Display for PassList {
         let calls: Vec<String> = self.0.iter().map(ToString::to_string).collect();
         f.write_str(&calls.join(","))
     }
+}
+
+/// Whether a character is none of a word.
+fn ends_word(it: char) -> bool {
+    it.is_whitespace() || ",{}=+\"".contains(it)
 }
 
 struct Reader<'a> {
@@ -144,7 +154,10 @@ impl<'a> Reader<'a> {
                     return Err(self.error("an option is written NAME=VALUE"));
                 }
                 self.space();
-                let value = self.word("the value of the option")?;
+                let value = match self.take('"') {
+                    true => self.quoted()?,
+                    false => self.word("the value of the option")?,
+                };
                 options.push((key, value));
                 self.space();
                 if self.take('}') {
@@ -160,11 +173,19 @@ impl<'a> Reader<'a> {
 
     fn word(&mut self, what: &str) -> Result<String, Diagnostic> {
         let rest = self.rest();
-        let end = rest.find(|it: char| it.is_whitespace() || ",{}=+".contains(it)).unwrap_or(rest.len());
+        let end = rest.find(ends_word).unwrap_or(rest.len());
         if end == 0 {
             return Err(self.error(&format!("{what} is missing")));
         }
         self.at += end;
+        Ok(rest[..end].to_owned())
+    }
+
+    /// The rest of a text in quotes.
+    fn quoted(&mut self) -> Result<String, Diagnostic> {
+        let rest = self.rest();
+        let end = rest.find('"').ok_or_else(|| self.error("a text in quotes has no end"))?;
+        self.at += end + 1;
         Ok(rest[..end].to_owned())
     }
 
@@ -190,8 +211,14 @@ mod tests {
 
     #[test]
     fn a_list_prints_as_it_is_read() {
-        for text in ["", "a", "a,b-c,d", "+explore{nodes=8000,region=16},-fuse", "default,acme.swish{a=1.5}"]
-        {
+        for text in [
+            "",
+            "a",
+            "a,b-c,d",
+            "+explore{nodes=8000,region=16},-fuse",
+            "default,acme.swish{a=1.5}",
+            "a{b=\"mul(x, y)\",c=d:e}",
+        ] {
             assert_eq!(PassList::parse(text).expect("a list").to_string(), text);
         }
         let spaced = PassList::parse(" a , b { x = 1 , y = 64KiB } ,\n+c{}").expect("a list");
@@ -210,6 +237,7 @@ mod tests {
             ("a{x=}", 5, "the value of the option is missing"),
             ("a{x=1", 6, "a comma or `}` follows an option"),
             ("a{", 3, "the name of an option is missing"),
+            ("a{b=\"c", 6, "a text in quotes has no end"),
             ("a}", 2, "a comma stands between passes"),
             ("++a", 2, "the name of a pass is missing"),
         ] {

@@ -11,6 +11,10 @@ pub enum OptionKind {
     Bytes,
     /// One of these words.
     Word(&'static [&'static str]),
+    /// Names with colons between them, or nothing.
+    Names,
+    /// Any text, or nothing; in quotes where it holds commas, braces or spaces.
+    Text,
 }
 
 impl OptionKind {
@@ -20,6 +24,8 @@ impl OptionKind {
             OptionKind::Count => "a number from 1 on".to_owned(),
             OptionKind::Bytes => "a number of bytes, such as 65536, 64KiB or 1MB".to_owned(),
             OptionKind::Word(words) => format!("one of {}", words.join(", ")),
+            OptionKind::Names => "names with colons between them".to_owned(),
+            OptionKind::Text => "a text, in quotes where it holds commas, braces or spaces".to_owned(),
         }
     }
 
@@ -28,6 +34,14 @@ impl OptionKind {
             OptionKind::Count => text.parse().ok().filter(|it| *it >= 1).map(Value::Number),
             OptionKind::Bytes => bytes(text).map(Value::Number),
             OptionKind::Word(words) => words.iter().find(|it| **it == text).map(|it| Value::Word(it)),
+            OptionKind::Names => {
+                let names: Vec<String> = text.split(':').map(str::to_owned).collect();
+                match text.is_empty() {
+                    true => Some(Value::Names(Vec::new())),
+                    false => (!names.iter().any(String::is_empty)).then_some(Value::Names(names)),
+                }
+            }
+            OptionKind::Text => Some(Value::Text(text.to_owned())),
         }
     }
 }
@@ -61,10 +75,12 @@ pub struct OptionDef {
     pub about: &'static str,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Value {
     Number(u64),
     Word(&'static str),
+    Names(Vec<String>),
+    Text(String),
 }
 
 /// What the options of a pass are set to.
@@ -115,8 +131,8 @@ impl Settings {
     /// When the pass does not define an option of that name whose values are numbers.
     pub fn number(&self, name: &str) -> usize {
         match self.get(name) {
-            Value::Number(it) => usize::try_from(it).unwrap_or(usize::MAX),
-            Value::Word(_) => panic!("option `{name}` is no number"),
+            Value::Number(it) => usize::try_from(*it).unwrap_or(usize::MAX),
+            _ => panic!("option `{name}` is no number"),
         }
     }
 
@@ -127,13 +143,35 @@ impl Settings {
     pub fn word(&self, name: &str) -> &'static str {
         match self.get(name) {
             Value::Word(it) => it,
-            Value::Number(_) => panic!("option `{name}` is no word"),
+            _ => panic!("option `{name}` is no word"),
         }
     }
 
-    fn get(&self, name: &str) -> Value {
+    /// Names.
+    ///
+    /// # Panics
+    /// When the pass does not define an option of that name whose values are names.
+    pub fn names(&self, name: &str) -> &[String] {
+        match self.get(name) {
+            Value::Names(it) => it,
+            _ => panic!("option `{name}` is no list of names"),
+        }
+    }
+
+    /// A text.
+    ///
+    /// # Panics
+    /// When the pass does not define an option of that name whose values are texts.
+    pub fn text(&self, name: &str) -> &str {
+        match self.get(name) {
+            Value::Text(it) => it,
+            _ => panic!("option `{name}` is no text"),
+        }
+    }
+
+    fn get(&self, name: &str) -> &Value {
         let found = self.values.iter().find(|it| it.0 == name);
-        found.unwrap_or_else(|| panic!("the pass defines no option `{name}`")).1
+        &found.unwrap_or_else(|| panic!("the pass defines no option `{name}`")).1
     }
 }
 
@@ -145,6 +183,8 @@ mod tests {
         OptionDef { name: "most", kind: OptionKind::Bytes, default: "64KiB", about: "" },
         OptionDef { name: "rounds", kind: OptionKind::Count, default: "8", about: "" },
         OptionDef { name: "type", kind: OptionKind::Word(&["f16", "bf16"]), default: "f16", about: "" },
+        OptionDef { name: "of", kind: OptionKind::Names, default: "", about: "" },
+        OptionDef { name: "like", kind: OptionKind::Text, default: "", about: "" },
     ];
 
     fn settings(written: &[(&str, &str)]) -> Result<Settings, Diagnostic> {
@@ -157,6 +197,9 @@ mod tests {
         let it = settings(&[("most", "1MB"), ("type", "bf16")]).expect("they fit");
         assert_eq!((it.number("most"), it.number("rounds"), it.word("type")), (1_000_000, 8, "bf16"));
         assert_eq!(settings(&[("most", "2GiB")]).expect("they fit").number("most"), 2 << 30);
+        assert!(it.names("of").is_empty() && it.text("like").is_empty());
+        let it = settings(&[("of", "a:b.c"), ("like", "mul(x, y)")]).expect("they fit");
+        assert_eq!((it.names("of"), it.text("like")), (&["a".to_owned(), "b.c".to_owned()][..], "mul(x, y)"));
         assert_eq!(settings(&[("most", "7")]).expect("they fit").number("most"), 7);
     }
 
@@ -170,6 +213,7 @@ mod tests {
             (&[("most", "1PB")], "cannot be `1PB`", "64KiB"),
             (&[("most", "99999999999GiB")], "cannot be", "64KiB"),
             (&[("type", "f8")], "cannot be `f8`", "one of f16, bf16"),
+            (&[("of", "a::b")], "cannot be `a::b`", "colons"),
         ] {
             let found = settings(written).expect_err(message);
             assert_eq!(found.code, "N024");

@@ -4,7 +4,14 @@ use super::definition::{PassClass, PassDef, When};
 use super::settings::{OptionDef, OptionKind};
 use crate::flow::egraph::{Explore, ExploreBudget};
 use crate::manager::Step;
+use crate::rewrite::{Rule, RuleClass, RuleSet};
+use crate::rules::apply::ApplyRules;
+use crate::rules::precision::{Precision, PrecisionPolicy};
+use crate::rules::{attention, chains};
 use crate::{flow, graph};
+use orogen_ir::diag::{Diagnostic, Diagnostics};
+use orogen_ir::ops::OpRegistry;
+use orogen_ir::types::DType;
 use std::sync::Arc;
 
 const ROUNDS: OptionDef = OptionDef {
@@ -25,6 +32,14 @@ const fn count(name: &'static str, default: &'static str, about: &'static str) -
     OptionDef { name, kind: OptionKind::Count, default, about }
 }
 
+const fn names(name: &'static str, about: &'static str) -> OptionDef {
+    OptionDef { name, kind: OptionKind::Names, default: "", about }
+}
+
+const fn text(name: &'static str, about: &'static str) -> OptionDef {
+    OptionDef { name, kind: OptionKind::Text, default: "", about }
+}
+
 /// The passes that ship, in the order in which they run.
 pub const STANDARD: &[PassDef] = &[
     PassDef {
@@ -38,6 +53,54 @@ pub const STANDARD: &[PassDef] = &[
         options: &[],
         graph: Some(|_, _| Ok(Arc::new(graph::Canonicalize))),
         flow: Some(|_, _| Ok(Arc::new(flow::Canonicalize))),
+    },
+    PassDef {
+        name: "infer-effects",
+        about: "makes functions declare the effects that their bodies have and no more, and puts what has none into \
+                dataflow blocks",
+        details: "For programs that declare more than they do, or that are written in effect blocks: other passes look at \
+                  dataflow blocks alone.",
+        laws: &[
+            "nothing changes its place",
+            "effects are the least with which functions that call each other declare what they do",
+        ],
+        step: Step::Canonicalize,
+        class: PassClass::BITWISE,
+        when: When::Asked,
+        options: &[],
+        graph: None,
+        flow: Some(|_, _| Ok(Arc::new(flow::InferEffects))),
+    },
+    PassDef {
+        name: "inline",
+        about: "puts bodies of private functions in the place of their calls, and drops the functions",
+        details: "A call is a wall for all other passes, and passes every tensor through memory; a function that is called \
+                  often makes the program larger.",
+        laws: &[
+            "functions that call themselves stay, and calls in functions that have become too large",
+            "what has effects stays in order",
+        ],
+        step: Step::Canonicalize,
+        class: PassClass::BITWISE,
+        when: When::Asked,
+        options: &[],
+        graph: None,
+        flow: Some(|_, _| Ok(Arc::new(flow::Inline))),
+    },
+    PassDef {
+        name: "remove-unused",
+        about: "takes parameters and results that nobody needs from private functions, and drops those that nobody calls",
+        details: "What is passed is kept in memory. What may be called from outside keeps its interface.",
+        laws: &[
+            "a parameter that gives a size which nothing else gives stays, and so does one result of each function",
+            "what has effects stays",
+        ],
+        step: Step::Canonicalize,
+        class: PassClass::BITWISE,
+        when: When::Asked,
+        options: &[],
+        graph: None,
+        flow: Some(|_, _| Ok(Arc::new(flow::RemoveUnused))),
     },
     PassDef {
         name: "fold-constants",
@@ -101,6 +164,34 @@ pub const STANDARD: &[PassDef] = &[
         }),
     },
     PassDef {
+        name: "order-products",
+        about: "gives chains of matrix products the order with the fewest multiplications",
+        details: "Where all sizes are known all orders are compared. Where some are not, two products change their order if \
+                  that is no more work for any sizes, and less for some.",
+        laws: &["a chain is what products of one block read of each other alone"],
+        step: Step::Simplify,
+        class: PassClass::OfRules,
+        when: When::Asked,
+        options: &[],
+        graph: Some(|parts, _| Ok(Arc::new(by_code("order-products", parts.ops, chains::RULES)?))),
+        flow: Some(|parts, _| Ok(Arc::new(by_code("order-products", parts.ops, chains::RULES)?))),
+    },
+    PassDef {
+        name: "name-attention",
+        about: "makes one operator, `attention`, of the forms in which exporters write it",
+        details: "The scale may stand before the product, at one operand or at both, or after it; keys may come \
+                  transposed; the mask is added or chooses; keys and values that were repeated for groups of queries are \
+                  read as they were. For kernels of one's own and for reading programs: the operator is lowered to the \
+                  kernels of its parts.",
+        laws: &["what lies inside is read by nothing else", "the scale is a number that is known"],
+        step: Step::Simplify,
+        class: PassClass::OfRules,
+        when: When::Asked,
+        options: &[],
+        graph: Some(|parts, _| Ok(Arc::new(by_code("name-attention", parts.ops, attention::RULES)?))),
+        flow: Some(|parts, _| Ok(Arc::new(by_code("name-attention", parts.ops, attention::RULES)?))),
+    },
+    PassDef {
         name: "layout",
         about: "applies rules that move, join and drop transposes, until none applies",
         details: "What is elementwise lets transposes through, so that those of two sides meet.",
@@ -126,6 +217,93 @@ pub const STANDARD: &[PassDef] = &[
         }),
         flow: Some(|_, it| {
             Ok(Arc::new(flow::FoldConstants::after_rules().with_free_bytes(it.number("free"))))
+        }),
+    },
+    PassDef {
+        name: "merge-products",
+        about: "merges matrix products of one value by several constants (queries, keys and values; gates) into one",
+        details: "One product packs its operand once and has more columns to divide among threads. Its parts are slices, \
+                  which are copies where what reads them cannot read in between.",
+        laws: &["an element is the sum of the same products in the same order"],
+        step: Step::Layout,
+        class: PassClass::BITWISE,
+        when: When::Asked,
+        options: &[],
+        graph: None,
+        flow: Some(|_, _| Ok(Arc::new(flow::MergeProducts))),
+    },
+    PassDef {
+        name: "lift-parameters",
+        about: "moves what is computed from parameters alone to a function `NAME_parameters`, which runs once",
+        details: "For weights that come from outside at run time and are transposed, converted or scaled before use; \
+                  constants fold at compile time without it. The function takes the results as parameters in their place.",
+        laws: &["only what is pure, of constant size and outside of branches and loops moves"],
+        step: Step::Layout,
+        class: PassClass::BITWISE,
+        when: When::Asked,
+        options: &[names("of", "the parameters of the last function from which it lifts")],
+        graph: None,
+        flow: Some(|_, it| Ok(Arc::new(flow::LiftParameters::new(it.names("of"))))),
+    },
+    PassDef {
+        name: "mixed-precision",
+        about: "makes operators compute in f16 or bf16 where a policy admits it; inputs and outputs keep their types",
+        details: "Products, convolutions and attention always do, moves and simple arithmetic follow their operands, and \
+                  sums, exponentials and normalisations stay in f32, where no option says otherwise. Sums inside an \
+                  operator are f32. Weights take half the memory.",
+        laws: &[
+            "a value is rounded once for each operator that computes it in the narrow type",
+            "an operator that stays in f32 sees the rounded values",
+        ],
+        step: Step::Layout,
+        class: PassClass::Of(RuleClass::Approximates(65536.0)),
+        when: When::Asked,
+        options: &[
+            OptionDef {
+                name: "to",
+                kind: OptionKind::Word(&["bf16", "f16"]),
+                default: "bf16",
+                about: "the narrow type",
+            },
+            names("always", "operators that compute in it, whatever their operands are in"),
+            names("follow", "operators that compute in it where their operands are in it"),
+            names("never", "operators that stay in f32"),
+        ],
+        graph: None,
+        flow: Some(|parts, it| {
+            let mut policy = PrecisionPolicy::standard(parts.ops);
+            for precision in Precision::ALL {
+                let named = it.names(precision.name());
+                named.iter().try_for_each(|it| policy.set(parts.ops, it, precision))?;
+            }
+            let to = if it.word("to") == "f16" { DType::F16 } else { DType::BF16 };
+            Ok(Arc::new(flow::MixedPrecision::new(to, policy)?))
+        }),
+    },
+    PassDef {
+        name: "fuse-by-pattern",
+        about: "makes a private function of every place where a pattern of the rule language matches",
+        details: "In Rust, `FuseByPattern` takes several patterns and a hook, which gives a kernel for each such function \
+                  or leaves it as it was.",
+        laws: &[
+            "nothing else reads what lies inside of a match",
+            "matches do not overlap, and places that differ in sizes alone share a function",
+        ],
+        step: Step::Layout,
+        class: PassClass::BITWISE,
+        when: When::Asked,
+        options: &[
+            text("name", "the name of the functions; without one they are called `composite`"),
+            text("pattern", "the pattern; without one nothing matches"),
+        ],
+        graph: None,
+        flow: Some(|parts, it| {
+            let pass = flow::FuseByPattern::new("fuse-by-pattern");
+            let name = if it.text("name").is_empty() { "composite" } else { it.text("name") };
+            match it.text("pattern") {
+                "" => Ok(Arc::new(pass)),
+                pattern => Ok(Arc::new(pass.pattern(parts.ops, name, pattern).map_err(first)?)),
+            }
         }),
     },
     PassDef {
@@ -156,3 +334,13 @@ pub const STANDARD: &[PassDef] = &[
         flow: Some(|_, _| Ok(Arc::new(flow::Fuse))),
     },
 ];
+
+/// A pass over rules that are code.
+fn by_code(name: &'static str, ops: &OpRegistry, rules: &[Rule]) -> Result<ApplyRules, Diagnostic> {
+    Ok(ApplyRules::new(name, RuleSet::new(ops, rules.iter().copied())?))
+}
+
+/// What is wrong first.
+fn first(found: Diagnostics) -> Diagnostic {
+    found.0.into_iter().next().unwrap_or_else(|| Diagnostic::error("N032", "the pattern cannot be read"))
+}

@@ -21,9 +21,10 @@ use find::{Found, find};
 use indexmap::IndexMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::{Function, Module, Rhs};
-use orogen_ir::kernel::Kernel;
+use orogen_ir::kernel::{Access, Extern, Kernel, Signature};
 use orogen_ir::ops::OpRegistry;
-use orogen_ir::types::implies;
+use orogen_ir::shape::Dim;
+use orogen_ir::types::{Attrs, implies};
 use std::fmt;
 use std::sync::Arc;
 
@@ -40,6 +41,39 @@ pub struct Composite<'a> {
     pub module: &'a Module,
     /// Operators.
     pub ops: &'a OpRegistry,
+}
+
+impl Composite<'_> {
+    /// A function of the host with the signature of the composite, which is found under `symbol` when the model runs.
+    ///
+    /// # Errors
+    /// `N033`: a parameter or a result that is no tensor of known rank.
+    pub fn host_function(&self, symbol: &str) -> Result<Kernel, Diagnostic> {
+        let mut signature = Signature::default();
+        let function = self.function;
+        let params = function.params().iter().map(|it| (Access::In, it.name.as_str(), it.value));
+        let results = function.outputs().iter().zip(function.results());
+        let results = results.map(|(it, value)| (Access::Out, it.name.as_str(), *value));
+        for (access, name, value) in params.chain(results) {
+            let ty = function[value].ty.as_tensor();
+            let Some((dtype, dims)) = ty.and_then(|it| Some((it.dtype, it.dims()?))) else {
+                let message = format!("`{name}` of `{}` is no tensor of known rank", self.name);
+                return Err(Diagnostic::error("N033", message));
+            };
+            let shapes = &self.module.shapes;
+            for sym in dims.iter().flat_map(|it| shapes.free_symbols(*it)) {
+                signature.size(shapes.name(sym));
+            }
+            let dims: Vec<Dim> = dims.iter().map(|it| signature.shapes.import(shapes, *it)).collect();
+            let mut own = name.to_owned();
+            while signature.params.iter().any(|it| it.name == own) {
+                own.push('_');
+            }
+            signature = signature.with(access, &own, dtype, &dims);
+        }
+        let (name, symbol) = (self.name.to_owned(), symbol.to_owned());
+        Ok(Extern { name, symbol, attrs: Attrs::none(), signature }.into())
+    }
 }
 
 /// Says what computes composites.
