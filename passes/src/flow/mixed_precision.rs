@@ -28,7 +28,7 @@ impl MixedPrecision {
     /// # Errors
     /// `N031`: a type that is neither f16 nor bf16.
     pub fn new(to: DType, policy: PrecisionPolicy) -> Result<Self, Diagnostic> {
-        if !matches!(to, DType::F16 | DType::BF16) {
+        if !to.is_float_of(&[16]) {
             let message = format!("mixed precision computes in f16 or bf16, not in {to}");
             return Err(Diagnostic::error("N031", message));
         }
