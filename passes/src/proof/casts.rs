@@ -33,13 +33,17 @@ impl Normal<'_> {
                 true => self.over(value, target),
                 false => Ok(opaque(from)),
             },
-            (_, Ring::Exact(_)) if to.is_float() => Ok(self.exact_cast(from, to, value)),
+            (_, Ring::Exact(_)) if to.is_float() => self.exact_cast(from, to, value),
+            (Ring::Exact(_), Ring::Int(_)) => match self.converted_back(value, to)? {
+                Some(found) => Ok(found),
+                None => Ok(opaque(from)),
+            },
             _ => Ok(opaque(from)),
         }
     }
 
     /// The low bits of a sum are the sum of low bits: what was widened inside is what it was.
-    fn narrowed_sum(&mut self, value: &Poly, to: DType) -> Step<Poly> {
+    pub(super) fn narrowed_sum(&mut self, value: &Poly, to: DType) -> Step<Poly> {
         let ring = Ring::Int(to);
         let mut out = Poly::zero(ring);
         for term in &value.terms {
@@ -52,7 +56,8 @@ impl Normal<'_> {
             let mut body = term.clone();
             body.axes.clear();
             body.coefficient = body.coefficient.wrapped(to)?;
-            let (inside, rest) = body.factors.into_iter().partition(|it| widened(&it.0).is_some());
+            let is_inside = |it: &Factor| widened(&it.0).is_some() || matches!(*it.0, Atom::Extreme(..));
+            let (inside, rest) = body.factors.into_iter().partition(is_inside);
             body.factors = rest;
             if body.coefficient.is_zero() {
                 continue;
@@ -60,12 +65,16 @@ impl Normal<'_> {
             let mut product = Poly { ring, terms: vec![body] };
             let inside: Vec<Factor> = inside;
             for (atom, power) in inside {
-                let inner = widened(&atom).map(|it| self.narrowed_sum(&it, to)).transpose()?;
-                let power = u32::try_from(power).unwrap_or(0);
-                if let Some(inner) = inner {
-                    let whole = self.power(&inner, power)?;
-                    product = self.mul(&product, &whole)?;
-                }
+                let inner = match widened(&atom) {
+                    Some(it) => Some(self.narrowed_sum(&it, to)?),
+                    None => self.extreme_over_ring(&atom, to)?,
+                };
+                let Some(inner) = inner else {
+                    product = self.mul(&product, &Poly::power(ring, atom, power))?;
+                    continue;
+                };
+                let whole = self.power(&inner, u32::try_from(power).unwrap_or(0))?;
+                product = self.mul(&product, &whole)?;
             }
             let product = if term.axes.is_empty() { product } else { self.sum(&term.axes, &product)? };
             out = self.add(&out, &product)?;
@@ -78,41 +87,66 @@ impl Normal<'_> {
         let mut out = Poly::zero(ring);
         for term in &value.terms {
             let mut term = term.clone();
+            let mut moved = Vec::new();
             if let Ring::Int(dtype) = ring {
                 term.coefficient = term.coefficient.wrapped(dtype)?;
+                // The greatest of integers is one of the ring's own.
+                for (atom, power) in std::mem::take(&mut term.factors) {
+                    match self.extreme_over_ring(&atom, dtype)? {
+                        Some(inner) => moved.push((inner, power)),
+                        None => term.factors.push((atom, power)),
+                    }
+                }
             }
-            if !term.coefficient.is_zero() {
-                out = self.add(&out, &Poly { ring, terms: vec![term] })?;
+            if term.coefficient.is_zero() {
+                continue;
             }
+            let axes = if moved.is_empty() { Vec::new() } else { std::mem::take(&mut term.axes) };
+            let mut product = Poly { ring, terms: vec![term] };
+            for (inner, power) in moved {
+                let whole = self.power(&inner, u32::try_from(power).unwrap_or(0))?;
+                product = self.mul(&product, &whole)?;
+            }
+            let product = if axes.is_empty() { product } else { self.sum(&axes, &product)? };
+            out = self.add(&out, &product)?;
         }
         Ok(out)
     }
 
+    /// A sum that does not wrap in its own type, and whose value another type holds, in the ring of that.
+    pub(super) fn in_type(&mut self, value: &Poly, from: DType, to: DType) -> Step<Poly> {
+        if to.width() <= from.width() {
+            self.narrowed_sum(value, to)
+        } else {
+            self.over(value, Ring::Int(to))
+        }
+    }
+
     /// A conversion to a float, bit by bit: one of what a conversion left as it was is one of that.
-    pub(super) fn exact_cast(&mut self, from: DType, to: DType, value: &Rc<Poly>) -> Poly {
+    pub(super) fn exact_cast(&mut self, from: DType, to: DType, value: &Rc<Poly>) -> Step<Poly> {
         if let Some(Atom::Apply(Fun::Cast(_), first, inner)) = value.as_atom().map(|it| (**it).clone())
             && from.is_float()
             && first.is_in(from)
         {
             if first == to {
-                return (*inner[0]).clone();
+                return Ok((*inner[0]).clone());
             }
-            return Poly::of(Ring::Exact(to), Atom::Apply(Fun::Cast(to), first, inner));
+            return Ok(Poly::of(Ring::Exact(to), Atom::Apply(Fun::Cast(to), first, inner)));
         }
         if let Some(Atom::Float(bits, _)) = value.as_atom().map(|it| &**it) {
-            return Poly::of(Ring::Exact(to), Atom::Float(to.round(f64::from_bits(*bits)).to_bits(), to));
+            return Ok(Poly::of(Ring::Exact(to), Atom::Float(to.round(f64::from_bits(*bits)).to_bits(), to)));
         }
         if let (Some(Ratio { numerator, denominator: 1 }), Ring::Int(_)) = (value.as_constant(), value.ring)
             && numerator.unsigned_abs() < 1 << 53
         {
-            return Poly::of(Ring::Exact(to), Atom::Float(to.round(numerator as f64).to_bits(), to));
+            return Ok(Poly::of(Ring::Exact(to), Atom::Float(to.round(numerator as f64).to_bits(), to)));
         }
         // Integers of one value are rounded alike, whatever their types.
         if matches!(value.ring, Ring::Int(_)) && self.fits(value, from) && self.fits(value, DType::I64) {
-            let wide = Rc::new(Poly { ring: Ring::Int(DType::I64), terms: value.terms.clone() });
-            return Poly::of(Ring::Exact(to), Atom::Apply(Fun::Cast(to), DType::I64, vec![wide]));
+            let wide = Rc::new(self.over(value, Ring::Int(DType::I64))?);
+            return Ok(Poly::of(Ring::Exact(to), Atom::Apply(Fun::Cast(to), DType::I64, vec![wide])));
         }
-        Poly::of(Ring::Exact(to), Atom::Apply(Fun::Cast(to), from, vec![value.clone()]))
+        Ok(Poly::of(Ring::Exact(to), Atom::Apply(Fun::Cast(to), from, vec![value.clone()])))
     }
 
     /// Whether an integer sum has its value as a number, so that nothing wraps in a type.
@@ -122,7 +156,7 @@ impl Normal<'_> {
     }
 
     /// The least and the greatest value of an integer sum, as a number.
-    fn range(&mut self, value: &Poly) -> Option<(i128, i128)> {
+    pub(super) fn range(&mut self, value: &Poly) -> Option<(i128, i128)> {
         let mut total = (0i128, 0i128);
         for term in &value.terms {
             let one = (term.coefficient.numerator, term.coefficient.numerator);
@@ -160,7 +194,12 @@ impl Normal<'_> {
                     let range = self.range(&it.value)?;
                     total = Some(total.map_or(range, |all| (all.0.min(range.0), all.1.max(range.1))));
                 }
-                total.filter(|_| items.iter().all(|it| it.axes.is_empty()))
+                // Of none of them, each type has its own number.
+                let some = self.have_iteration(items) == Ok(true);
+                match items.first()?.value.ring {
+                    Ring::Int(dtype) if !some => dtype.int_range(),
+                    _ => total.filter(|_| some),
+                }
             }
             _ => None,
         }

@@ -51,15 +51,28 @@
 //! * **B9** Rounding functions leave what one of them gave; `a^1 = a`; the larger of 0 and what is never negative, not
 //!   even −0, is that.
 //!
+//! * **B10** `round(n·s / s) = n` for an integer `n` that is converted to the type of `s`, where `|n| · ((1 + u)² − 1) < ½`
+//!   for the unit roundoff `u`, and `s` is known to lie in a range in which all products are normal: each of the two
+//!   roundings moves the quotient by a factor of at most `1 + u`, so it stays nearer to `n` than to any other integer.
+//! * **B11** The greatest (least) of `n·s` is that of the integers times `s`, for one `s` that is known to be positive and
+//!   finite, where there is an integer: conversion and product round, and neither changes an order.
+//! * **B12** A sum of converted integers is the converted sum, and converting back gives the integer, where bounds show that
+//!   the float type holds all of them.
+//! * **B13** The greatest of nothing is −∞, or the least integer of a type, and so may be left out among others (and so for
+//!   the least).
+//!
 //! Integers of a type form a ring modulo 2 to their width: sums and products are polynomials, sums over axes distribute.
 //! * **I1** The laws of commutative rings. A narrowing conversion is a homomorphism, and undoes a widening one; that, and one to reals, is
 //!   where bounds show that no intermediate value wraps.
 //! * **I2** The larger and the smaller of values, and `and` and `or` of truth values, are those of a set.
+//! * **I4** `max(a + c) = c + max a`, and the greatest in one type is that in another one, where there is a value and bounds
+//!   show that both types hold all of them.
 //! * **I3** Functions of numbers that are known have the value that their row in the table says.
 //!
 //! Over the reals, besides the laws of fields:
 //! * **R1** `Σ` distributes over sums; what does not mention an axis moves out; nested sums exchange; a sum of `n` equal
 //!   terms is `n` times one.
+//!   A product of products is one over all axes, of integers too.
 //! * **R2** `Σ` over `k < n·m` is one over `n` and over `m`; a guard that bounds an axis becomes its range; a guard
 //!   `k = i` leaves the term at `i`; terms under complementary guards are one without; outside of guards there is 0.
 //! * **R3** `a · a⁻¹ = 1` where `a` is proven not to be 0. `(a · b)⁻¹ = a⁻¹ · b⁻¹`.
@@ -78,7 +91,9 @@
 mod cases;
 mod casts;
 mod compose;
+mod extremes;
 mod instances;
+mod known;
 mod laws;
 mod normal;
 mod poly;
@@ -89,6 +104,7 @@ mod rules;
 mod sums;
 mod term;
 
+pub use known::Known;
 pub use refute::Evaluate;
 pub use rules::RuleProof;
 
@@ -241,23 +257,34 @@ impl<'a> Prover<'a> {
     ///
     /// Symbols of one name are one size; facts and checks are those of the first.
     pub fn prove(&self, before: &Module, after: &Module, class: Class) -> Verdict {
-        let failure = match self.attempt(before, after, class) {
+        self.prove_knowing(before, after, class, &Known::default())
+    }
+
+    /// The same for data of which more is known than types.
+    pub fn prove_knowing(&self, before: &Module, after: &Module, class: Class, known: &Known) -> Verdict {
+        let failure = match self.attempt(before, after, class, known) {
             Ok(cases) => return Verdict::Proven { cases },
             Err(it) => it,
         };
-        match self.difference(before, after, class) {
+        match self.difference(before, after, class, known) {
             Some(difference) => Verdict::Refuted { difference, expressions: failure.expressions },
             None => Verdict::Unknown { reason: failure.reason, expressions: failure.expressions },
         }
     }
 
     /// A difference between the entry functions of two modules of one signature, when the evaluator finds one.
-    pub fn difference(&self, before: &Module, after: &Module, class: Class) -> Option<Difference> {
+    pub fn difference(
+        &self,
+        before: &Module,
+        after: &Module,
+        class: Class,
+        known: &Known,
+    ) -> Option<Difference> {
         let (name, function) = before.entry()?;
         let (other_name, other) = after.entry()?;
         let symbols: Vec<Sym> = bound_by_parameters(&before.shapes, function).into_iter().collect();
         let sides = [(before, name, function), (after, other_name, other)];
-        refute::search(sides, &symbols, class, self.evaluate?)
+        refute::search(sides, &symbols, class, known, self.evaluate?)
     }
 
     fn legalized(&self, module: &Module) -> Result<Module, String> {
@@ -270,7 +297,13 @@ impl<'a> Prover<'a> {
     }
 
     /// In how many cases the proof is.
-    fn attempt(&self, before: &Module, after: &Module, class: Class) -> Result<usize, Failure> {
+    fn attempt(
+        &self,
+        before: &Module,
+        after: &Module,
+        class: Class,
+        known: &Known,
+    ) -> Result<usize, Failure> {
         let (before, after) = (self.legalized(before)?, self.legalized(after)?);
         let entry = |module: &'_ Module| module.entry().map(|it| it.0.to_owned());
         let names = entry(&before).zip(entry(&after));
@@ -298,7 +331,7 @@ impl<'a> Prover<'a> {
         }
         let mut cases = 0;
         for result in 0..function.results().len() {
-            let proof = Proof { sides, shared: &shared, exact: class == Class::Bitwise, result };
+            let proof = Proof { sides, shared: &shared, exact: class == Class::Bitwise, known, result };
             cases = cases.max(proof.run(Indices::new(cx.clone()))?);
         }
         Ok(cases)
@@ -354,6 +387,7 @@ struct Proof<'a> {
     sides: [Side<'a>; 2],
     shared: &'a IndexSet<String>,
     exact: bool,
+    known: &'a Known,
     result: usize,
 }
 
@@ -442,7 +476,7 @@ impl Proof<'_> {
         let (a, b) = (composer.element(0, values[0], at)?, composer.element(1, values[1], at)?);
         let names: Vec<String> = self.sides[0].function.params().iter().map(|it| it.name.clone()).collect();
         let Composer { terms, indices, .. } = composer;
-        let mut normal = Normal::new(terms, indices, self.exact);
+        let mut normal = Normal::new(terms, indices, self.exact, self.known);
         if normal.equal(a, b)? {
             return Ok(None);
         }

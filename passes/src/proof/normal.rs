@@ -1,6 +1,7 @@
 //! From scalar expressions to their normal form: arithmetic on it, conversions, and cases.
 
 use super::cases::{Indices, Step, Stop};
+use super::known::Known;
 use super::poly::{Atom, Factor, Fun, Item, Place, Poly, Renaming, Ring, Same, Summand};
 use super::ratio::Ratio;
 use super::term::{At, Bound, Term, TermId, Terms};
@@ -21,13 +22,15 @@ pub(super) struct Normal<'a> {
     pub(super) indices: &'a mut Indices,
     /// Whether floats are compared bit by bit.
     exact: bool,
+    /// What is known of data.
+    pub(super) known: &'a Known,
     memo: IndexMap<TermId, Rc<Poly>>,
     work: usize,
 }
 
 impl<'a> Normal<'a> {
-    pub(super) fn new(terms: &'a Terms, indices: &'a mut Indices, exact: bool) -> Self {
-        Normal { terms, indices, exact, memo: IndexMap::new(), work: 0 }
+    pub(super) fn new(terms: &'a Terms, indices: &'a mut Indices, exact: bool, known: &'a Known) -> Self {
+        Normal { terms, indices, exact, known, memo: IndexMap::new(), work: 0 }
     }
 
     /// The numbers that values of a type are computed in.
@@ -129,6 +132,9 @@ impl<'a> Normal<'a> {
     pub(super) fn float(&self, value: f64, dtype: DType) -> Poly {
         let ring = self.ring(dtype);
         match (ring, Ratio::of_float(value, dtype)) {
+            (Ring::Real, _) if self.known.any && value == Known::ANY => {
+                Poly::of(ring, Atom::Float(value.to_bits(), DType::F64))
+            }
             (Ring::Real, Some(ratio)) => Poly::constant(ring, ratio),
             (Ring::Real, None) => Poly::of(ring, Atom::Float(value.to_bits(), DType::F64)),
             _ => Poly::of(ring, Atom::Float(value.to_bits(), dtype)),
@@ -576,11 +582,39 @@ impl<'a> Normal<'a> {
     fn reduce(&mut self, combine: Combine, axes: &[Bound], value: &Rc<Poly>) -> Step<Poly> {
         match (combine, value.ring) {
             (Combine::Sum, Ring::Real | Ring::Int(_)) => self.sum(axes, value),
+            (Combine::Product, Ring::Real | Ring::Int(_)) => self.product(axes, value),
             (Combine::Max | Combine::Min, _) => self.extreme_over(combine == Combine::Max, axes, value),
             _ => {
                 let ring = value.ring;
                 Ok(Poly::of(ring, Atom::Reduce(combine, axes.to_vec(), value.clone())))
             }
+        }
+    }
+
+    /// A product over axes: one of products is one over all their axes.
+    fn product(&mut self, axes: &[Bound], value: &Rc<Poly>) -> Step<Poly> {
+        let mut names = Renaming::new();
+        let mut kept = Vec::new();
+        for Bound { var, extent } in axes {
+            let extent = self.indices.rename_dim(*extent, &names)?;
+            if self.indices.cx.as_int(extent) == Some(1) {
+                names.insert(*var, self.indices.cx.int(0));
+            } else {
+                // Axes of a value that is used twice are those of one use each.
+                let (sym, index) = self.indices.bound_index(extent);
+                names.insert(*var, index);
+                kept.push(Bound { var: sym, extent });
+            }
+        }
+        let value = self.rename(value, &names)?;
+        if let Some(Atom::Reduce(Combine::Product, inner, of)) = value.as_atom().map(|it| &**it) {
+            kept.extend(inner);
+            let reduced = Atom::Reduce(Combine::Product, kept, of.clone());
+            return Ok(Poly::of(value.ring, reduced));
+        }
+        match kept.is_empty() {
+            true => Ok(value),
+            false => Ok(Poly::of(value.ring, Atom::Reduce(Combine::Product, kept, Rc::new(value)))),
         }
     }
 

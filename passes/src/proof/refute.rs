@@ -1,6 +1,6 @@
 //! The search for a counterexample: both functions are evaluated on small tensors, special values included.
 
-use super::{Class, Difference};
+use super::{Class, Difference, Known};
 use orogen_ir::flow::{Function, Module};
 use orogen_ir::shape::{Env, ShapeCx, Sym};
 use orogen_ir::types::{DType, TensorData};
@@ -43,6 +43,7 @@ pub(super) fn search(
     sides: [(&Module, &str, &Function); 2],
     symbols: &[Sym],
     class: Class,
+    known: &Known,
     evaluate: Evaluate<'_>,
 ) -> Option<Difference> {
     let shapes = &sides[0].0.shapes;
@@ -65,7 +66,7 @@ pub(super) fn search(
         // Over the reals, sums that round, and what is beyond the type, say nothing.
         let fillings = if class == Class::Bitwise { &FILLINGS[..] } else { &FILLINGS[..1] };
         for filling in fillings.iter().copied() {
-            let Some(args) = arguments(shapes, sides[0].2, &env, filling, choice) else { break };
+            let Some(args) = arguments(shapes, sides[0].2, &env, filling, choice, known) else { break };
             runs += 1;
             if runs > MAX_RUNS {
                 return None;
@@ -99,6 +100,7 @@ fn arguments(
     env: &Env,
     filling: Filling,
     seed: u64,
+    known: &Known,
 ) -> Option<Vec<TensorData>> {
     let one = |(at, param): (usize, &orogen_ir::flow::Parameter)| {
         let ty = function[param.value].ty.as_tensor()?;
@@ -113,7 +115,13 @@ fn arguments(
                 elements.iter().map(|it| shapes.eval(*it, env).map(|it| it as f64)).collect::<Option<_>>()?;
             return Some(TensorData::from_f64(ty.dtype, &dims, values));
         }
+        let range = known.ranges.get(&at);
         let at = seed.wrapping_mul(31).wrapping_add(at as u64);
+        if let Some(range) = range {
+            // All over the range, by exponents where both ends have one sign.
+            let value = |i: u64| between(*range, (mixed(at << 32 | i) % 17) as f64 / 16.0);
+            return Some(TensorData::from_f64(ty.dtype, &dims, (0..count).map(value)));
+        }
         Some(fill(ty.dtype, &dims, count, filling, at))
     };
     function.params().iter().enumerate().map(one).collect()
@@ -133,6 +141,14 @@ fn fill(dtype: DType, dims: &[u64], count: u64, filling: Filling, seed: u64) -> 
             let value = |i: u64| dtype.wrap(table[pick(i, table.len())]) as f64;
             TensorData::from_f64(dtype, dims, (0..count).map(value))
         }
+    }
+}
+
+/// A number of a range: its ends at 0 and 1.
+fn between([low, high]: [f64; 2], part: f64) -> f64 {
+    match low > 0.0 {
+        true => (low.ln() + (high.ln() - low.ln()) * part).exp().clamp(low, high),
+        false => low + (high - low) * part,
     }
 }
 
@@ -182,12 +198,13 @@ fn same(a: &TensorData, b: &TensorData, i: usize, class: Class) -> bool {
         Class::Bitwise => a.bits(i) == b.bits(i) || (x.is_nan() && y.is_nan()),
         // Over the reals a value that is none, or beyond the type, stands for nothing.
         Class::Reassociates | Class::Approximates => {
-            let tolerance = match a.dtype() {
-                DType::F64 => 1e-6,
-                DType::F32 => 1e-3,
-                _ => 5e-2,
+            // What is computed on the way is larger than small results, and rounded.
+            let (tolerance, least) = match a.dtype() {
+                DType::F64 => (1e-6, 1.0),
+                DType::F32 => (1e-3, 1.0),
+                _ => (5e-2, 16.0),
             };
-            let scale = x.abs().max(1.0);
+            let scale = x.abs().max(least);
             !x.is_finite() || x.abs() > 1e4 || (x - y).abs() <= tolerance * scale
         }
     }

@@ -68,14 +68,14 @@ impl Prover<'_> {
         let class = Class::from(rule.class);
         let free = without_constants(rule);
         let Some(pass) = self.pass_of(free) else { return proof };
-        instances(self.ops, rule, PER_RANK, &mut |before| {
+        instances(self.ops, rule, PER_RANK, &mut |before, known| {
             let Some(after) = self.applied(&pass, &before) else { return false };
             proof.instances += 1;
-            let mut verdict = self.prove(&before, &after, class);
+            let mut verdict = self.prove_knowing(&before, &after, class, known);
             // Beside the proofs, one in so many instances runs.
             if proof.instances % RUN_ONE_IN == 1
                 && verdict.is_proven()
-                && let Some(difference) = self.difference(&before, &after, class)
+                && let Some(difference) = self.difference(&before, &after, class, known)
             {
                 verdict = Verdict::Refuted { difference, expressions: None };
             }

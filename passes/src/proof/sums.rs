@@ -1,13 +1,10 @@
-//! Sums over bound indices, and the greatest or least over them.
+//! Sums over bound indices.
 
 use super::cases::Step;
 use super::normal::Normal;
-use super::poly::{Atom, Fun, Item, Place, Poly, Renaming, Ring, Same, Summand};
-use super::ratio::Ratio;
+use super::poly::{Atom, Place, Poly, Renaming, Ring, Summand};
 use super::term::Bound;
 use orogen_ir::shape::{Atom as SizeAtom, Constraint, Dim, Sym};
-use orogen_ir::types::DType;
-use std::rc::Rc;
 
 /// Rounds of simplification of one summand.
 const MAX_ROUNDS: usize = 24;
@@ -261,159 +258,6 @@ impl Normal<'_> {
                 dims.push(a);
             }
         }
-    }
-
-    /// The greatest or least of a value over axes.
-    pub(super) fn extreme_over(&mut self, max: bool, axes: &[Bound], value: &Rc<Poly>) -> Step<Poly> {
-        let ring = value.ring;
-        let mut items = Vec::new();
-        for (guards, case) in self.cases(value)? {
-            items.push(Item { axes: axes.to_vec(), guards, value: Rc::new(case) });
-        }
-        self.extreme(max, ring, items)
-    }
-
-    /// The greatest or least of items.
-    pub(super) fn extreme(&mut self, max: bool, ring: Ring, items: Vec<Item>) -> Step<Poly> {
-        // Over the reals min a = −max −a.
-        if !max && ring == Ring::Real {
-            let mut negated = Vec::new();
-            for it in items {
-                let value = Rc::new(self.scale(&it.value, Ratio::int(-1))?);
-                negated.push(Item { value, ..it });
-            }
-            let greatest = self.extreme(true, ring, negated)?;
-            return self.scale(&greatest, Ratio::int(-1));
-        }
-        let mut flat: Vec<Item> = Vec::new();
-        for item in items {
-            for it in self.flattened(max, item)? {
-                let none = Renaming::new();
-                if !flat.iter().any(|known| Same::new(self.indices).item(known, &it, &none)) {
-                    flat.push(it);
-                }
-            }
-        }
-        if let [one] = &flat[..]
-            && one.axes.is_empty()
-            && one.guards.is_empty()
-        {
-            return Ok((*one.value).clone());
-        }
-        if ring != Ring::Real {
-            return match self.widened_items(&flat) {
-                Some((from, to, items)) => {
-                    let inner = self.extreme(max, Ring::Exact(from), items)?;
-                    Ok(self.exact_cast(from, to, &Rc::new(inner)))
-                }
-                None => Ok(Poly::of(ring, Atom::Extreme(max, flat))),
-            };
-        }
-        // What all items have in common as a summand is added to the greatest of the rest.
-        let (common, flat) = self.without_common(flat)?;
-        let rest = match &flat[..] {
-            [one] if one.axes.is_empty() && one.guards.is_empty() => (*one.value).clone(),
-            _ => self.scaled_extreme(flat)?,
-        };
-        self.add(&common, &rest)
-    }
-
-    /// Items that are all of one float type before a conversion that keeps every value: the greatest is converted.
-    fn widened_items(&mut self, items: &[Item]) -> Option<(DType, DType, Vec<Item>)> {
-        let mut types = None;
-        let mut inner = Vec::new();
-        for it in items {
-            let Atom::Apply(Fun::Cast(to), from, args) = &**it.value.as_atom()? else { return None };
-            let fits = from.is_float() && from.is_in(*to) && types.is_none_or(|it| it == (*from, *to));
-            types = fits.then_some((*from, *to));
-            types?;
-            inner.push(Item { value: args[0].clone(), ..it.clone() });
-        }
-        let (from, to) = types?;
-        Some((from, to, inner))
-    }
-
-    /// `max c·a = c·max a` for what is positive and common to all.
-    fn scaled_extreme(&mut self, items: Vec<Item>) -> Step<Poly> {
-        let mut terms = Vec::new();
-        for it in &items {
-            for term in &it.value.terms {
-                let mut term = term.clone();
-                term.axes.extend(&it.axes);
-                terms.push(term);
-            }
-        }
-        let content = self.content(&Poly { ring: Ring::Real, terms }, true)?;
-        let mut scaled = Vec::new();
-        for it in items {
-            scaled.push(Item { value: Rc::new(self.divide_by_content(&it.value, &content)?), ..it });
-        }
-        let greatest = Poly::of(Ring::Real, Atom::Extreme(true, scaled));
-        self.mul(&content, &greatest)
-    }
-
-    fn without_common(&mut self, items: Vec<Item>) -> Step<(Poly, Vec<Item>)> {
-        let mut common = Poly::zero(Ring::Real);
-        let Some(first) = items.first().cloned() else { return Ok((common, items)) };
-        for term in &first.value.terms {
-            let own = items.iter().flat_map(|it| &it.axes).any(|axis| term.mentions(self.indices, axis.var));
-            let alike = |cx: &mut Self, it: &Item| {
-                it.value.terms.iter().any(|other| {
-                    other.coefficient == term.coefficient
-                        && Same::new(cx.indices).summand(term, other, &Renaming::new())
-                })
-            };
-            if !own && items.iter().all(|it| alike(self, it)) {
-                common.terms.push(term.clone());
-            }
-        }
-        let mut rest = Vec::new();
-        for it in items {
-            rest.push(Item { value: Rc::new(self.sub(&it.value, &common)?), ..it });
-        }
-        Ok((common, rest))
-    }
-
-    /// An item with the items of an extreme that it is, and without axes of one iteration or none that matters.
-    fn flattened(&mut self, max: bool, item: Item) -> Step<Vec<Item>> {
-        let mut item = item;
-        let mut at = 0;
-        while at < item.axes.len() {
-            let Bound { var, extent } = item.axes[at];
-            let mentioned = item.value.mentions(self.indices, var)
-                || item.guards.iter().any(|it| self.indices.cx.mentions(*it, var))
-                || item.axes.iter().any(|it| self.indices.cx.mentions(it.extent, var));
-            let some = self.indices.cx.prove(Constraint::AtLeast(extent, 1)).is_always();
-            let one = self.indices.cx.as_int(extent) == Some(1);
-            if one || (!mentioned && some) {
-                item.axes.remove(at);
-                let names = Renaming::from_iter([(var, self.indices.cx.int(0))]);
-                item.value = Rc::new(self.rename(&item.value, &names)?);
-                item.guards = self.indices.rename_dims(&item.guards, &names)?;
-            } else {
-                at += 1;
-            }
-        }
-        let inner = match item.value.as_atom().map(|it| &**it) {
-            Some(Atom::Extreme(same, items)) if *same == max => items.clone(),
-            _ => return Ok(vec![item]),
-        };
-        let mut out = Vec::new();
-        for it in inner {
-            // The inner axes may stand in other items too.
-            let mut names = Renaming::new();
-            let mut axes = item.axes.clone();
-            for Bound { var, extent } in it.axes {
-                let extent = self.indices.rename_dim(extent, &names)?;
-                let (sym, index) = self.indices.bound_index(extent);
-                names.insert(var, index);
-                axes.push(Bound { var: sym, extent });
-            }
-            let mut guards = item.guards.clone();
-            guards.extend(self.indices.rename_dims(&it.guards, &names)?);
-            out.push(Item { axes, guards, value: Rc::new(self.rename(&it.value, &names)?) });
-        }
-        Ok(out)
     }
 }
 

@@ -133,6 +133,33 @@ fn convolutions_and_pools_over_any_axes() -> Result<()> {
     Ok(())
 }
 
+/// Padding is zeros that weights are multiplied by: an infinite one makes NaN there and nowhere else, whatever the kernel.
+#[test]
+fn infinite_weights_meet_padding() -> Result<()> {
+    for (group, c, m, kernel, stride) in [
+        (1, 3, 5, 3, 1),
+        (1, 3, 5, 3, 2),
+        (1, 16, 16, 3, 1),
+        (8, 1, 1, 3, 1),
+        (8, 1, 1, 5, 2),
+        (2, 2, 3, 3, 1),
+    ] {
+        let dims = [group * m, c, kernel, kernel];
+        let count = dims.iter().product::<i64>();
+        let weights = (0..count).map(|i| if i % 29 == 7 { f64::INFINITY } else { (i % 5) as f64 - 2.0 });
+        let dims = dims.map(i64::unsigned_abs);
+        let w = TensorData::from_f64(DType::F32, &dims, weights);
+        let x = image(DType::F32, &[1, group * c, 9, 19]);
+        let b = data_for(DType::F32, &[group * m]);
+        let slides = [("pads", &[1, 2, 1, 0][..]), ("strides", &[stride, stride][..])];
+        for given in [false, true] {
+            let node = node("Conv", &["x", "w", "b"], group, &slides);
+            check(node, &x, &[("w", w.clone()), ("b", b.clone())], given)?;
+        }
+    }
+    Ok(())
+}
+
 /// Integers to the ends of a type, many of them the least one.
 fn integers_of_all_bits(dtype: DType, dims: &[i64]) -> TensorData {
     let dims: Vec<u64> = dims.iter().map(|it| it.unsigned_abs()).collect();

@@ -327,6 +327,12 @@ impl Row<'_> {
             let skipped = |b: &mut Builder| {
                 if let Some(excess) = &self.excess {
                     b.binary_into(BinaryOp::Add, block.acc, block.acc, excess[number]);
+                } else if matches!(self.window, Window::Weights) && self.source.arithmetic.is_float() {
+                    // Zeros, like those beside the image: times an infinite weight they are no numbers.
+                    let (zero, row) = (b.constant(0.0), self.columns.kernel as usize);
+                    for tap in &self.taps[number * row..][..row] {
+                        self.source.arithmetic.multiply(b, block.acc, zero, *tap);
+                    }
                 }
             };
             return match before {

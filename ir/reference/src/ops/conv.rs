@@ -1,4 +1,7 @@
 //! Convolutions over any number of spatial dimensions.
+//!
+//! Padding of a convolution is zeros, which weights are multiplied by: where one that is no number or infinite meets
+//! padding, the result is no number.
 
 use super::tensor::{
     Elements, Number, add_scaled, count, dims_of, elements, from_elements, positions, strides,
@@ -143,6 +146,17 @@ impl Tap {
         }
     }
 
+    /// `coarse += product` for the coarse points that meet padding: what a weight times zero is.
+    fn pad<T: Number>(&self, coarse: &mut [T], product: T) {
+        let mut meets = vec![false; coarse.len()];
+        for (c, _) in &self.rows {
+            meets[c + self.first..c + self.end].fill(true);
+        }
+        for (c, _) in coarse.iter_mut().zip(meets).filter(|it| !it.1) {
+            *c = c.add(product);
+        }
+    }
+
     /// `fine += weight · coarse`.
     fn scatter<T: Number>(&self, fine: &mut [T], weight: T, coarse: &[T]) {
         for (c, f) in &self.rows {
@@ -224,7 +238,7 @@ pub(super) fn convolve(cx: &OpCx<'_>, transposed: bool) -> EvalResult<Vec<Tensor
         (Elements::Float(x), Elements::Float(w)) => {
             let x = if transposed { x } else { phases.apply(x) };
             let mut y = vec![0.0; total];
-            channels(&layout, &taps, &x, &w, &mut y);
+            channels(&layout, &taps, &x, &w, &mut y, |it| (!it.is_finite()).then_some(f64::NAN));
             if let Some(Elements::Float(bias)) = bias {
                 add_bias(&layout, &bias, &mut y);
             }
@@ -234,7 +248,7 @@ pub(super) fn convolve(cx: &OpCx<'_>, transposed: bool) -> EvalResult<Vec<Tensor
         (Elements::Int(x), Elements::Int(w)) => {
             let x = if transposed { x } else { phases.apply(x) };
             let mut y = vec![0; total];
-            channels(&layout, &taps, &x, &w, &mut y);
+            channels(&layout, &taps, &x, &w, &mut y, |_| None);
             if let Some(Elements::Int(bias)) = bias {
                 add_bias(&layout, &bias, &mut y);
             }
@@ -247,7 +261,15 @@ pub(super) fn convolve(cx: &OpCx<'_>, transposed: bool) -> EvalResult<Vec<Tensor
     Ok(vec![from_elements(dtype, &result, &values)?])
 }
 
-fn channels<T: Number>(layout: &Layout, taps: &[Tap], x: &[T], w: &[T], y: &mut [T]) {
+/// `outside` is what a weight times zero is, where that is not zero.
+fn channels<T: Number>(
+    layout: &Layout,
+    taps: &[Tap],
+    x: &[T],
+    w: &[T],
+    y: &mut [T],
+    outside: impl Fn(T) -> Option<T>,
+) {
     let Layout { inputs, outputs, input_len, output_len, .. } = *layout;
     for batch in 0..layout.batch {
         for group in 0..layout.group {
@@ -264,7 +286,10 @@ fn channels<T: Number>(layout: &Layout, taps: &[Tap], x: &[T], w: &[T], y: &mut 
                     for (tap, weight) in taps.iter().zip(&w[row * taps.len()..]) {
                         match layout.transposed {
                             true => tap.scatter(y, *weight, x),
-                            false => tap.gather(y, *weight, x),
+                            false => {
+                                tap.gather(y, *weight, x);
+                                outside(*weight).into_iter().for_each(|it| tap.pad(y, it));
+                            }
                         }
                     }
                 }
