@@ -19,7 +19,8 @@ fn check(text: &str, chosen: &str) {
         for options in all_cpus() {
             let compiled = compiled_with(&plan, &options);
             let strategy = compiled.kernels()[0].strategy.clone();
-            assert!(matches!(&strategy[..], [only] if only.contains(chosen)), "{strategy:?}\n{text}");
+            let good = |it: &str| it.contains(chosen) && !it.contains("scalar");
+            assert!(matches!(&strategy[..], [only] if good(only)), "{strategy:?}\n{text}");
             let got = call(&in_memory(&compiled, true), &given).unwrap();
             assert_close(&format!("{} {strategy:?}\n{text}", options.cpu), &got[0], &expected[0]);
         }
@@ -198,7 +199,8 @@ fn pools_of_every_element() {
             // Whole lanes alone are read three apart.
             let whole = matches!(dtype, "f64" | "f32" | "i64" | "i32");
             if whole || axes.last().is_some_and(|it| it.stride <= 2) {
-                check(&pool(dtype, Some(least), &axes), "pool Max");
+                // Neighbours that are narrow and all there are strips.
+                check(&pool(dtype, Some(least), &axes), if whole { "pool Max" } else { "" });
             }
         }
         for dtype in ["f64", "f32", "i64", "i32"] {

@@ -1,7 +1,7 @@
 //! Elements of memory as lanes of vector programs.
 //!
-//! A lane holds a float or an integer of its width, an integer alone where it has 8 or 16 bits. Narrower floats are computed
-//! as these and rounded, where they are stored at the latest; narrower integers are held by their value, so that what goes
+//! A lane holds a float or an integer of its width, an integer or the bits of a float where it has 16 bits, an integer alone
+//! where it has 8. Narrower floats are computed as wider ones and rounded, where they are stored at the latest; narrower integers are held by their value, so that what goes
 //! beyond their range has to be wrapped; booleans are 0 or 1 in memory, and masks in expressions.
 
 use orogen_ir::types::{DType, Kind};
@@ -46,9 +46,7 @@ impl Element {
         if dtype.is_only_stored() || dtype.is_float() && bits == 8 {
             return (width == Width::W32).then_some(Element::Narrow(dtype));
         }
-        // Lanes below 32 bits hold integers alone.
-        let least = if dtype.is_float() { 32 } else { 8 };
-        if bits > lane || lane < least {
+        if bits > lane {
             return None;
         }
         if bits == lane {
@@ -147,6 +145,27 @@ impl Element {
         self.widened(b, lanes)
     }
 
+    /// So many vectors of elements: two, one behind the other, or four of bytes, which are the parts of lanes.
+    pub(crate) fn load_many(self, b: &mut Builder, addr: impl Into<Addr>, count: usize) -> Vec<VReg> {
+        if count == 2 {
+            return self.load_two(b, addr).to_vec();
+        }
+        let lanes = b.load(addr, None);
+        (0..count as i64).map(|part| self.part_of_lanes(b, lanes, count as i64, part)).collect()
+    }
+
+    /// Stores what [`Element::load_many`] would load.
+    pub(crate) fn store_many(self, b: &mut Builder, values: &[VReg], addr: impl Into<Addr>) {
+        match *values {
+            [first, second] => self.store_two(b, [first, second], addr),
+            _ => {
+                let parts: Vec<(VReg, bool)> = values.iter().map(|it| (*it, false)).collect();
+                let lanes = self.lanes_of_parts(b, &parts);
+                b.store(lanes, addr, None);
+            }
+        }
+    }
+
     /// Two vectors of elements, one behind the other.
     pub(crate) fn load_two(self, b: &mut Builder, addr: impl Into<Addr>) -> [VReg; 2] {
         let addr = addr.into();
@@ -198,31 +217,87 @@ impl Element {
         self.widened(b, lanes)
     }
 
-    /// A vector of elements that are `step` apart, the first at the address, all in one load of units of so many elements;
-    /// reads to the end of the last unit. `None` if lanes are no such units.
-    pub(crate) fn load_every(self, b: &mut Builder, step: i64, addr: impl Into<Addr>) -> Option<VReg> {
-        let (width, bits) = (b.width(), 8 * self.bytes() as u32);
-        let unit = match self.bytes() * step {
-            unit if unit == i64::from(width.bytes()) => width.storage(),
-            2 => Storage::U16,
-            4 if width == Width::W64 => Storage::U32,
-            _ => return None,
-        };
-        match self.storage() {
-            Storage::U8 | Storage::U16 | Storage::U32 => {
-                let units = b.load_from(unit, addr, None);
-                let low = b.constant_lane((1 << bits) - 1);
-                let lanes = b.binary(BinaryOp::And, units, low);
-                Some(self.widened(b, lanes))
-            }
-            Storage::I8 | Storage::I16 | Storage::I32 => {
-                let units = b.load_from(unit, addr, None);
-                let by = (width.bits() - bits) as u8;
-                let upper = b.shift(ShiftOp::Left, units, by);
-                Some(b.shift(ShiftOp::RightArithmetic, upper, by))
-            }
+    /// How units of so many elements are loaded as lanes; `None` if lanes do not hold them.
+    fn units(self, width: Width, step: i64) -> Option<Storage> {
+        if !self.is_integer() {
+            return None;
+        }
+        match self.bytes() * step {
+            unit if unit == i64::from(width.bytes()) => Some(width.storage()),
+            2 => Some(Storage::U16),
+            4 if width == Width::W64 => Some(Storage::U32),
             _ => None,
         }
+    }
+
+    /// Whether elements that are `step` apart are loaded as parts of units of so many.
+    pub(crate) fn is_in_units(self, width: Width, step: i64) -> bool {
+        self.units(width, step).is_some()
+    }
+
+    /// A vector of elements that are `step` apart, all in one load of units of so many elements, of which each is at a
+    /// place; the first unit is at the address. `None` if lanes are no such units.
+    pub(crate) fn load_every(
+        self,
+        b: &mut Builder,
+        (step, place): (i64, i64),
+        addr: impl Into<Addr>,
+        mask: Option<MReg>,
+    ) -> Option<VReg> {
+        let units = b.load_from(self.units(b.width(), step)?, addr, mask);
+        Some(self.part_of_lanes(b, units, step, place))
+    }
+
+    /// Whether so many neighbours, integers or bits that are moved, fill a lane.
+    pub(crate) fn divides_lanes(self, width: Width, group: usize) -> bool {
+        self.is_integer() && self.bytes() * group as i64 == i64::from(width.bytes())
+    }
+
+    /// Whether lanes have zeros above an element.
+    pub(crate) fn has_no_sign(self) -> bool {
+        matches!(self, Element::Stored(Storage::U8 | Storage::U16 | Storage::U32))
+    }
+
+    /// Element `part` of the `group` in the low bits of each lane; there are zeros above them.
+    pub(crate) fn part_of_lanes(self, b: &mut Builder, lanes: VReg, group: i64, part: i64) -> VReg {
+        let (lane, bits) = (b.width().bits(), 8 * self.bytes() as u32);
+        let place = bits * part as u32;
+        let shift = |b: &mut Builder, op, lanes, by: u32| match by {
+            0 => lanes,
+            by => b.shift(op, lanes, by as u8),
+        };
+        if !self.has_no_sign() {
+            let upper = shift(b, ShiftOp::Left, lanes, lane - bits - place);
+            return b.shift(ShiftOp::RightArithmetic, upper, (lane - bits) as u8);
+        }
+        let lower = shift(b, ShiftOp::RightLogical, lanes, place);
+        if part + 1 == group {
+            return lower;
+        }
+        let low = b.constant_lane((1 << bits) - 1);
+        b.binary(BinaryOp::And, lower, low)
+    }
+
+    /// Lanes of elements that divide them, the first in the low bits; of each, whether lanes have zeros above it.
+    pub(crate) fn lanes_of_parts(self, b: &mut Builder, parts: &[(VReg, bool)]) -> VReg {
+        let bits = 8 * self.bytes() as u32;
+        let mut lanes = None;
+        for (part, (value, zeros)) in parts.iter().enumerate() {
+            let last = part + 1 == parts.len();
+            let mut value = *value;
+            if !zeros && !last {
+                let low = b.constant_lane((1 << bits) - 1);
+                value = b.binary(BinaryOp::And, value, low);
+            }
+            if part > 0 {
+                value = b.shift(ShiftOp::Left, value, (bits * part as u32) as u8);
+            }
+            lanes = Some(match lanes {
+                Some(lanes) => b.binary(BinaryOp::Or, lanes, value),
+                None => value,
+            });
+        }
+        lanes.expect("groups have elements")
     }
 
     /// Stores a whole vector, or its active lanes.

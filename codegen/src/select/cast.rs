@@ -73,6 +73,13 @@ impl VectorExpr {
                 self.compare(Compare::Ne, x, zero)
             }
             (Class::Int, Class::Mask) => self.not_zero(x),
+            (Class::Mask, Class::Half) => {
+                let one = self.number(to, 1.0)?;
+                self.combine(BinaryOp::And, x, one)
+            }
+            (Class::Half, Class::Mask) => self.not_zero_halves(x),
+            // Not without rounding.
+            (Class::Half, _) | (_, Class::Half) => return None,
             (Class::Float, Class::Int) if self.fills(to) && !to.is_signed_int() => self.float_to_unsigned(x),
             (Class::Float, Class::Int) if self.fills(to) => self.push(match width {
                 Width::W64 => Operation::Wide(Wide::ToInt, x, x),

@@ -480,7 +480,7 @@ pub(crate) fn pooling(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         (Class::Float, Width::W64) => Arithmetic::Double,
         (Class::Int, Width::W32) => Arithmetic::Int,
         (Class::Int, Width::W64) => Arithmetic::Long,
-        (Class::Mask, _) | (_, Width::W8 | Width::W16) => return None,
+        (Class::Mask | Class::Half, _) | (_, Width::W8 | Width::W16) => return None,
     };
     // Narrower sums would wrap, or be rounded, after each summand.
     if !(from == to || arithmetic == Arithmetic::Float && to == DType::F32)

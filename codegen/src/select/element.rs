@@ -15,6 +15,8 @@ pub(crate) enum Class {
     Int,
     /// All bits of a lane, or none.
     Mask,
+    /// A float of 16 bits by its bits, in lanes that hold no floats ([`super::halves`]).
+    Half,
 }
 
 impl Class {
@@ -23,6 +25,7 @@ impl Class {
         Element::in_lanes(dtype, width)?;
         Some(match dtype {
             DType::Bool => Class::Mask,
+            _ if dtype.is_float() && !width.has_floats() => Class::Half,
             _ if dtype.is_float() => Class::Float,
             _ => Class::Int,
         })
@@ -44,12 +47,16 @@ pub(crate) fn elements_in(
     if moves(program, stage) { Element::moved(dtype, width) } else { Element::in_lanes(dtype, width) }
 }
 
-/// The lane of a number; booleans are masks. `None` if lanes do not hold the type.
+/// The lane of a number; booleans are masks. `None` if lanes do not hold the type, or by its bits not the number.
 pub(crate) fn lane_of(dtype: DType, width: Width, value: f64) -> Option<u64> {
     Some(match Class::of(dtype, width)? {
         Class::Float if dtype == DType::F64 => width.float(value),
         Class::Float => width.float(f64::from(value as f32)),
         Class::Int => width.int(dtype.saturate(value)),
+        Class::Half => {
+            let bits = dtype.float_bits(value);
+            return (dtype.float_value(bits) == value).then_some(bits);
+        }
         Class::Mask if value == 0.0 => 0,
         Class::Mask => width.ones(),
     })

@@ -337,7 +337,7 @@ impl VectorExpr {
                 self.not(mask)
             }
             Expr::Unary(op, x) => {
-                let operand = class_of(*x)?;
+                let (operand, of) = (class_of(*x)?, program.dtype_of(*x));
                 let x = self.convert(program, *x, leaves, known)?;
                 match operand {
                     Class::Float => {
@@ -345,6 +345,7 @@ impl VectorExpr {
                         if exact(*op) { value } else { self.rounded_to_single(dtype, value) }
                     }
                     Class::Int => self.unary_ints(*op, program.dtype_of(id), x)?,
+                    Class::Half => self.unary_halves(*op, of, x)?,
                     Class::Mask => return None,
                 }
             }
@@ -367,6 +368,7 @@ impl VectorExpr {
                         if exact { value } else { self.rounded_to_single(dtype, value) }
                     }
                     Class::Int => self.binary_ints(*op, dtype, x, y)?,
+                    Class::Half => self.binary_halves(*op, dtype, x, y)?,
                     Class::Mask => self.logical(*op, x, y)?,
                 }
             }
@@ -377,6 +379,7 @@ impl VectorExpr {
                 let y = self.convert(program, *y, leaves, known)?;
                 match (operands, op) {
                     (Class::Float, _) => self.compare_floats(*op, x, y),
+                    (Class::Half, _) => self.compare_halves(*op, program.dtype_of(*of), x, y),
                     (Class::Int, CompareOp::Eq | CompareOp::Ne) => self.compare_ints(*op, x, y),
                     (Class::Int, _) => {
                         let of = program.dtype_of(*of);
@@ -449,6 +452,9 @@ impl VectorExpr {
 
     /// The larger (or smaller) value of a type; NaN if either is.
     pub(super) fn extremum_of(&mut self, max: bool, dtype: DType, x: Node, y: Node) -> Node {
+        if dtype.is_float() && !self.width.has_floats() {
+            return self.extremum_of_halves(max, dtype, x, y);
+        }
         if dtype.is_float() {
             return self.extremum(max, x, y);
         }

@@ -4,7 +4,7 @@
 //! follow from structure alone (which axes stages share, how indices depend on them), never from operator names.
 //!
 //! What is tried for the stages at hand, in this order: a convolution, a matrix product, rows (elementwise and
-//! reductions), columns, each with as many of the following stages as it can take in; tiles (transpositions), strips
+//! reductions), pools, columns, each with as many of the following stages as it can take in; tiles (transpositions), strips
 //! (padding, upsampling); then scalar loops. Loops are kept as they are, but for scans (running sums) and compactions (numbers of what is selected).
 //!
 //! # Laws
@@ -17,14 +17,15 @@
 //!   laws stand with the generators (see [`crate::kernels::laws`]): R1 and R2 in `row_program`, T1 to T3 in
 //!   `tile_program`, U1 to U5 in `strip_program`, N1 and N2 in `scan_program`, C1 and C2 in
 //!   `compaction_program`, and those of convolution and of matrix products.
-//! * **S3** It touches what the stage touches, and no other element. The stage's accesses are in range or guarded, so
-//!   nothing is read around them; a guarded access is read under a mask.
+//! * **S3** It writes what the stage writes, and reads what the stage reads, with what lies in the same row of a buffer
+//!   between such elements or beside them, in one load. The stage's accesses are in range or guarded, so nothing is read
+//!   around rows; a guarded access is read under a mask.
 //! * **S4** Sizes that it is given may be any up to 2⁴⁰: what is narrower inside of it (lane numbers, positions in a
 //!   gather) is bounded by the vector, by its constants, or by a law.
 //!
-//! Modules in reading order: `tree` (what comes out), `schedule`, `parts` (what threads divide), `stages` (questions about stages), `access` (linear positions), `expression` with `expression_parts`, `division` and `wide` (scalar expressions as
+//! Modules in reading order: `tree` (what comes out), `schedule`, `parts` (what threads divide), `stages` (questions about stages), `access` (linear positions), `expression` with `expression_parts`, `division`, `wide` and `halves` (scalar expressions as
 //! vector code), `epilogue`, `contraction`, `convolution`, `rows` and `row_program`, `columns`, `tiles` and `tile_program`,
-//! `bends`, `strips` with `strip_loads`, `strip_bounds`, `strip_lanes`, `strip_needs`, `strip_numbers`, `strip_program` and `strip_scatter`, `scans` and `scan_program`, `compactions` and
+//! `bends`, `strips` with `strip_loads`, `strip_bounds`, `strip_lanes`, `strip_needs`, `strip_numbers`, `strip_program`, `strip_scatter` and `strip_steps`, `scans` and `scan_program`, `compactions` and
 //! `compaction_program`, `forms` (constants as routines want them), `routine`.
 
 mod access;
@@ -41,6 +42,7 @@ mod epilogue;
 mod expression;
 mod expression_parts;
 pub(crate) mod forms;
+mod halves;
 mod integers;
 pub(crate) mod parts;
 mod product;
@@ -60,6 +62,7 @@ mod strip_needs;
 mod strip_numbers;
 mod strip_program;
 mod strip_scatter;
+mod strip_steps;
 mod strips;
 mod tile_program;
 mod tiles;

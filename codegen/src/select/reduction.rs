@@ -4,6 +4,7 @@ use orogen_ir::loops::Combine;
 use orogen_ir::types::DType;
 
 use super::element::{Class, identity};
+use super::expression::{Node, VectorExpr};
 use crate::vector::{BinaryOp, Builder, Compare, ShiftOp, VReg, Width};
 
 /// How elements become one.
@@ -57,18 +58,67 @@ impl Reduction {
         }
     }
 
+    /// Whether accumulators hold ranks of floats of 16 bits ([`super::halves`]).
+    fn ranks(self, width: Width) -> bool {
+        self.dtype.is_float() && !width.has_floats()
+    }
+
+    /// What an expression makes of lanes.
+    fn made(
+        b: &mut Builder,
+        lanes: [VReg; 2],
+        make: impl FnOnce(&mut VectorExpr, [Node; 2]) -> Node,
+    ) -> VReg {
+        let mut expr = VectorExpr::of_width(b.width());
+        let leaves = [0, 1].map(|it| expr.leaf(it));
+        let root = make(&mut expr, leaves);
+        expr.emit(b, &lanes, &[root])[0]
+    }
+
+    /// A value as accumulators hold it.
+    fn ranked(self, b: &mut Builder, value: VReg) -> VReg {
+        let max = self.combine == Combine::Max;
+        Self::made(b, [value; 2], |expr, [value, _]| expr.ranked(max, self.dtype, value))
+    }
+
+    /// What an accumulator starts as.
+    pub(crate) fn start(self, b: &mut Builder) -> VReg {
+        let width = b.width();
+        let start = b.splat_lane(self.nothing(width));
+        if self.ranks(width) { self.ranked(b, start) } else { start }
+    }
+
     /// The combination of an accumulator with a value.
-    pub(crate) fn step(self, b: &mut Builder, accumulator: VReg, value: VReg) -> VReg {
+    pub(crate) fn accumulate(self, b: &mut Builder, accumulator: VReg, value: VReg) -> VReg {
+        if !self.ranks(b.width()) {
+            return self.step(b, accumulator, value);
+        }
+        let value = self.ranked(b, value);
+        let op = if self.combine == Combine::Max { BinaryOp::IntMax } else { BinaryOp::IntMin };
+        b.binary(op, accumulator, value)
+    }
+
+    /// The combination of two values.
+    pub(crate) fn step(self, b: &mut Builder, x: VReg, y: VReg) -> VReg {
         match self.op() {
-            BinaryOp::Max => b.max(accumulator, value),
-            BinaryOp::Min => b.min(accumulator, value),
-            op => b.binary(op, accumulator, value),
+            op @ (BinaryOp::Max | BinaryOp::Min) if self.ranks(b.width()) => {
+                let max = op == BinaryOp::Max;
+                Self::made(b, [x, y], |expr, [x, y]| expr.extremum_of_halves(max, self.dtype, x, y))
+            }
+            BinaryOp::Max => b.max(x, y),
+            BinaryOp::Min => b.min(x, y),
+            op => b.binary(op, x, y),
         }
     }
 
     /// The reduction of the lanes of an accumulator, in every lane.
     pub(crate) fn finish(self, b: &mut Builder, accumulator: VReg) -> VReg {
         let op = self.op();
+        if self.ranks(b.width()) {
+            let max = op == BinaryOp::Max;
+            let rank = b.reduce(if max { BinaryOp::IntMax } else { BinaryOp::IntMin }, accumulator);
+            return Self::made(b, [rank; 2], |expr, [rank, _]| expr.unranked(max, self.dtype, rank));
+        }
         let value = b.reduce(op, accumulator);
         if matches!(op, BinaryOp::Max | BinaryOp::Min) {
             // The extremum of lanes drops NaN.

@@ -185,7 +185,7 @@ impl RowProgram {
     /// The program. Parameters: the pointers, `n` (elements of a row), `rows`, and a row stride in bytes for each
     /// pointer; then the bits of the numbers.
     pub(crate) fn build(&self, isa: Isa) -> Program {
-        let two = self.in_pairs(isa);
+        let many = self.at_a_time(isa);
         let mut b = Builder::of_width("rows", self.width);
         let pointers: Vec<IReg> = self.targets.iter().map(|_| b.param()).collect();
         let [n, rows] = b.params();
@@ -200,7 +200,7 @@ impl RowProgram {
                 {
                     self.scalar(b, only, &pointers, &sizes, &mut values);
                 } else {
-                    Pass { program: self, segment, pointers: &pointers, sizes: &sizes, n, two }
+                    Pass { program: self, segment, pointers: &pointers, sizes: &sizes, n, many }
                         .build(b, &mut values);
                 }
             }
@@ -211,11 +211,17 @@ impl RowProgram {
         b.finish()
     }
 
-    /// Whether rows are taken in two vectors at a time: where a register holds two of what lies in memory, and to convert
-    /// both costs little more than one.
-    fn in_pairs(&self, isa: Isa) -> bool {
-        let pairs = |it: &Target| it.contiguous && it.element.is_in_pairs(self.width);
-        isa == Isa::Clif128 && self.targets.iter().any(pairs)
+    /// How many vectors are taken in at a time: two where a register holds two of what lies in memory, and to convert
+    /// both costs little more than one; four where all rows are of bytes, which are parts of lanes then.
+    fn at_a_time(&self, isa: Isa) -> usize {
+        let rows = || self.targets.iter().filter(|it| it.contiguous).map(|it| it.element);
+        let maps = |it: &RowStage| it.work != Work::Map || it.leaves.contains(&Leaf::Position);
+        let bytes = self.width == Width::W32 && rows().all(|it| it.divides_lanes(self.width, 4));
+        match isa {
+            Isa::Clif128 if bytes && !self.stages.iter().any(maps) => 4,
+            Isa::Clif128 if rows().any(|it| it.is_in_pairs(self.width)) => 2,
+            _ => 1,
+        }
     }
 
     fn scalar(
@@ -252,17 +258,17 @@ struct Pass<'a> {
     pointers: &'a [IReg],
     sizes: &'a [VReg],
     n: IReg,
-    /// Whether two vectors are taken in at a time, as long as there are as many.
-    two: bool,
+    /// How many vectors are taken in at a time, as long as there are as many; a power of two.
+    many: usize,
 }
 
-/// The vectors of elements that a step takes in: one or two that follow each other.
+/// The vectors of elements that a step takes in.
 type Vectors = Vec<VReg>;
 
 /// What a step takes in.
 #[derive(Clone, Copy)]
 enum Take {
-    Two,
+    Many,
     One,
     /// What whole vectors leave: their mask, and the same as lanes.
     Tail(MReg, VReg),
@@ -302,7 +308,7 @@ impl Pass<'_> {
             .segment
             .iter()
             .map(|number| match stages[*number].work {
-                Work::Reduce(reduction) => Some(b.splat_lane(reduction.nothing(self.program.width))),
+                Work::Reduce(reduction) => Some(reduction.start(b)),
                 Work::Map | Work::Scalar => None,
             })
             .collect();
@@ -317,21 +323,22 @@ impl Pass<'_> {
         let places = position.map(|it| vec![it.0]);
         let whole = b.div_lanes(self.n);
         let mut single = whole;
-        if self.two {
-            let pairs = b.int_op(IntOp::ShiftRight, whole, 1);
-            b.repeat(pairs, |b| {
+        if self.many > 1 {
+            let count = self.many as i64;
+            let steps = b.int_op(IntOp::ShiftRight, whole, i64::from(count.ilog2()));
+            b.repeat(steps, |b| {
                 let places =
                     position.map(|(first, step)| vec![first, b.binary(BinaryOp::IntAdd, first, step)]);
-                self.step(b, &splats, &cursors, &accumulators, values, places, Take::Two);
+                self.step(b, &splats, &cursors, &accumulators, values, places, Take::Many);
                 if let Some((places, step)) = position {
                     b.binary_into(BinaryOp::IntAdd, places, places, step);
                     b.binary_into(BinaryOp::IntAdd, places, places, step);
                 }
                 for (cursor, step) in &moving {
-                    b.bump(*cursor, Size { fixed: 2 * step.fixed, per_lane: 2 * step.per_lane });
+                    b.bump(*cursor, Size { fixed: count * step.fixed, per_lane: count * step.per_lane });
                 }
             });
-            single = b.int_op(IntOp::And, whole, 1);
+            single = b.int_op(IntOp::And, whole, count - 1);
         }
         b.repeat(single, |b| {
             self.step(b, &splats, &cursors, &accumulators, values, places.clone(), Take::One);
@@ -374,7 +381,7 @@ impl Pass<'_> {
         places: Option<Vectors>,
         take: Take,
     ) {
-        let count = if matches!(take, Take::Two) { 2 } else { 1 };
+        let count = if matches!(take, Take::Many) { self.many } else { 1 };
         let mask = if let Take::Tail(mask, _) = take { Some(mask) } else { None };
         let mut loaded: Vec<Option<Vectors>> = vec![None; cursors.len()];
         let mut made: Vec<(usize, Vectors)> = Vec::new();
@@ -387,7 +394,7 @@ impl Pass<'_> {
                     let element = self.element(p);
                     loaded[p]
                         .get_or_insert_with(|| match take {
-                            Take::Two => element.load_two(b, cursor).to_vec(),
+                            Take::Many => element.load_many(b, cursor, count),
                             Take::One | Take::Tail(..) => vec![element.load(b, cursor, mask)],
                         })
                         .clone()
@@ -418,8 +425,8 @@ impl Pass<'_> {
                 (Work::Map, _) => {
                     if let (Some(p), true) = (stage.pointer, self.program.stored[number]) {
                         let cursor = cursors[p].expect("a cursor for each row");
-                        match value[..] {
-                            [first, second] => self.element(p).store_two(b, [first, second], cursor),
+                        match take {
+                            Take::Many => self.element(p).store_many(b, &value, cursor),
                             _ => self.element(p).store(b, value[0], cursor, mask),
                         }
                         // A later load of the same place in this pass would be of the old value.
@@ -429,13 +436,13 @@ impl Pass<'_> {
                 (Work::Reduce(reduction), Some(accumulator)) => {
                     for value in value {
                         let value = match take {
-                            Take::Two | Take::One => value,
+                            Take::Many | Take::One => value,
                             Take::Tail(_, active) => {
                                 let nothing = b.constant_lane(reduction.nothing(self.program.width));
                                 b.blend(active, value, nothing)
                             }
                         };
-                        let sum = reduction.step(b, *accumulator, value);
+                        let sum = reduction.accumulate(b, *accumulator, value);
                         b.assign(*accumulator, sum);
                     }
                 }

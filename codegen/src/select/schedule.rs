@@ -18,7 +18,7 @@ use super::rows::rows;
 use super::scans::scan;
 use super::selector::{Match, Selector};
 use super::stages::{changes_checked, count, own_dims, settled, shared_axes, shared_depth};
-use super::strips::{interleaved, packed, scatter, strips};
+use super::strips::{interleaved, packed, scatter, strips, windows};
 use super::tiles::tiles;
 use super::tree::{Call, Node, Parallel};
 use crate::vector::Isa;
@@ -155,6 +155,7 @@ impl Chooser {
             .or_else(|| matrix_product(s, run))
             .or_else(|| packed(s, run))
             .or_else(|| rows(s, run))
+            .or_else(|| windows(s, run))
             .or_else(|| pooling(s, run))
             .or_else(|| columns(s, run))
             .or_else(|| tiles(s, run))

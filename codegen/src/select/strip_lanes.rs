@@ -37,7 +37,7 @@ pub(super) fn near(step: i64) -> bool {
 
 /// A vector of elements that are so many apart; reads to where the next one starts.
 pub(super) fn load_near(b: &mut Builder, element: Element, cursor: IReg, step: i64) -> VReg {
-    if let Some(units) = element.load_every(b, step, cursor) {
+    if let Some(units) = element.load_every(b, (step, 0), cursor, None) {
         return units;
     }
     let load = |j: i64| element.load(b, Addr::new(cursor).offset(element.vectors(j)), None);

@@ -5,7 +5,7 @@ use orogen_ir::loops::{BinaryOp, BufferId, CompareOp, Expr, ExprId, Index, Stage
 use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::DType;
 
-use super::element::{lane_of, moves};
+use super::element::{elements_in, lane_of, moves};
 use super::expression::{Leaves, Node, Operation, VectorExpr};
 use super::selector::Selector;
 use super::stages;
@@ -168,10 +168,16 @@ impl Parts<'_, '_> {
         if (step < 0 && !strided && gather.is_none()) || (guard.is_some() && step != 1) {
             return None;
         }
+        let spread = if strided { self.spread(*buffer, &at, step) } else { None };
+        if let Some(place) = spread {
+            part = place;
+            offset = self.s.shapes.add_int(offset, -place).ok()?;
+        }
         let source = match (&guard, &gather) {
             (Some(guard), _) => Source::Guarded(guard.otherwise),
             (None, Some(_)) if step.abs() >= FURTHEST => return None,
             (None, Some(it)) => Source::Gather { indices: it.indices.clone(), step },
+            (None, None) if let Some(place) = spread => Source::Spread { step, place },
             (None, None) if strided => Source::Strided(step),
             (None, None) if step == 0 => Source::Scalar,
             (None, None) if step == 1 => Source::Row,
@@ -179,6 +185,29 @@ impl Parts<'_, '_> {
         };
         let (buffer, indexes) = (Some(*buffer), self.indexes);
         Some(self.place(Load { buffer, offset, step, part, guard, element, gather, indexes }, source))
+    }
+
+    /// At which place of units of `step` elements those of a row are that are so many apart, if all units lie inside their
+    /// row of the buffer, and lanes hold units.
+    fn spread(&mut self, buffer: BufferId, at: &[Dim], step: i64) -> Option<i64> {
+        let program = self.s.program;
+        let (dtype, extent) = (program.buffers[buffer].dtype, *program.buffers[buffer].dims.last()?);
+        let element = elements_in(program, self.stage, dtype, self.width)?;
+        if step < 0 || !element.is_in_units(self.width, step) {
+            return None;
+        }
+        let (coefficient, first) = self.s.shapes.affine_in(*at.last()?, self.row)?;
+        if self.s.shapes.as_int(coefficient) != Some(step) {
+            return None;
+        }
+        let (shapes, n) = (&mut self.s.shapes, self.n);
+        let length = shapes.scale(n, step).ok()?;
+        let end = shapes.add(first, length).ok()?;
+        (0..step).find(|place| {
+            let (least, most) = (shapes.int(*place), shapes.add_int(extent, *place));
+            shapes.prove_ge(first, least).is_always()
+                && most.is_ok_and(|it| shapes.prove_le(end, it).is_always())
+        })
     }
 
     /// The place of a load.

@@ -39,7 +39,9 @@ impl StripProgram {
         };
         let known = |leaf: usize| holds.filter(|_| self.sources[leaf] == Source::Within);
         let leaves = self.expr.leaves_where(&self.results, &known);
-        let row = |it: &Source| matches!(it, Source::Row | Source::Group(_) | Source::Guarded(_));
+        let row = |it: &Source| {
+            matches!(it, Source::Row | Source::Spread { .. } | Source::Group(_) | Source::Guarded(_))
+        };
         // Indices are needed in any case.
         let indexed =
             self.placed.is_some() || self.sources.iter().any(|it| matches!(it, Source::Gather { .. }));

@@ -42,6 +42,8 @@ pub(crate) enum Source {
     Row,
     /// One element for each element of the row, so many elements apart, in either direction.
     Strided(i64),
+    /// As `Strided`, forwards, where units of so many elements, of which each is at this place, may be read whole.
+    Spread { step: i64, place: i64 },
     /// A group of elements for each group of the row, of which this is the place of the one that is meant.
     Group(i64),
     /// The element at indices that the expression gives, from a place that moves by so many elements from group to group.
@@ -113,19 +115,19 @@ pub(crate) struct StripProgram {
 }
 
 /// Registers that the parts of a program share.
-struct Registers {
-    sources: Vec<IReg>,
-    target: IReg,
+pub(super) struct Registers {
+    pub(super) sources: Vec<IReg>,
+    pub(super) target: IReg,
     /// Memory for a vector of elements and their places.
-    scratch: Option<IReg>,
+    pub(super) scratch: Option<IReg>,
     /// Of sources that are one element its value, of others that step the positions of a vector of elements.
-    scalars: Vec<Option<VReg>>,
+    pub(super) scalars: Vec<Option<VReg>>,
     /// The places of a vector of elements without the indices by which they are stored.
-    placed: Option<VReg>,
+    pub(super) placed: Option<VReg>,
     /// For each source that is guarded, its range in the current row.
-    ranges: Vec<Option<(IReg, IReg)>>,
+    pub(super) ranges: Vec<Option<(IReg, IReg)>>,
     /// For each source, by what those of its indices are checked that are.
-    checks: Vec<Vec<Check>>,
+    pub(super) checks: Vec<Vec<Check>>,
 }
 
 impl StripProgram {
@@ -158,7 +160,12 @@ impl StripProgram {
             let wanted = match self.sources.get(i) {
                 Some(Source::Scalar | Source::Within) => 0,
                 Some(Source::Row | Source::Guarded(_)) => 1,
-                Some(Source::Strided(step) | Source::Count(step) | Source::Gather { step, .. }) => *step,
+                Some(
+                    Source::Strided(step)
+                    | Source::Spread { step, .. }
+                    | Source::Count(step)
+                    | Source::Gather { step, .. },
+                ) => *step,
                 None if let Some((_, step)) = &self.placed => *step,
                 Some(Source::Group(_)) | None => group,
             };
@@ -180,7 +187,7 @@ impl StripProgram {
         Ok(laws)
     }
 
-    fn element_of_target(&self) -> Element {
+    pub(super) fn element_of_target(&self) -> Element {
         // It comes last.
         self.elements[self.sources.len()]
     }
@@ -363,7 +370,7 @@ impl StripProgram {
                         moving.push((cursor, Size::lanes(*step)));
                         continue;
                     }
-                    Source::Strided(step) | Source::Gather { step, .. } => {
+                    Source::Strided(step) | Source::Spread { step, .. } | Source::Gather { step, .. } => {
                         let bytes = element.bytes() * step;
                         let by = b.int_mul(from, bytes);
                         let cursor = b.int_add(*pointer, by);
@@ -393,7 +400,18 @@ impl StripProgram {
             let between = self.sources.iter().any(|it| matches!(it, Source::Strided(step) if near(*step)));
             let others = if between { b.int_add(count, -1) } else { count };
             let whole = b.div_lanes(others);
-            b.repeat(whole, |b| {
+            let mut single = whole;
+            if self.in_pairs(isa, zone) {
+                let pairs = b.int_op(IntOp::ShiftRight, whole, 1);
+                b.repeat(pairs, |b| {
+                    self.step_two(b, &cursors, target, r, zone);
+                    for (register, step) in &moving {
+                        b.bump(*register, Size { fixed: 2 * step.fixed, per_lane: 2 * step.per_lane });
+                    }
+                });
+                single = b.int_op(IntOp::And, whole, 1);
+            }
+            b.repeat(single, |b| {
                 self.step(b, isa, &cursors, target, r, (zone, &ranges), None);
                 for (register, step) in &moving {
                     b.bump(*register, *step);
@@ -481,6 +499,10 @@ impl StripProgram {
                 (Source::Strided(step), ..) if rest.is_none() && near(*step) => {
                     load_near(b, element, cursors[i], *step)
                 }
+                (Source::Spread { step, place }, ..) => {
+                    let units = element.load_every(b, (*step, *place), cursors[i], mask);
+                    units.expect("selection asks whether lanes hold units")
+                }
                 (Source::Strided(_), Some(positions), _) => element.gather(b, cursors[i], positions, mask),
                 (_, Some(scalar), _) => scalar,
                 (Source::Guarded(otherwise), None, Some(range)) => {
@@ -493,6 +515,10 @@ impl StripProgram {
                         let otherwise = b.constant_lane(*otherwise);
                         b.blend(lanes, value, otherwise)
                     }
+                }
+                (Source::Group(part), ..) if element.divides_lanes(self.width, group) => {
+                    let lanes = b.load(Addr::new(cursors[i]), mask);
+                    element.part_of_lanes(b, lanes, group as i64, *part)
                 }
                 (Source::Group(part), ..) => {
                     let load = |(j, mask): (usize, &Option<MReg>)| {
@@ -523,32 +549,17 @@ impl StripProgram {
                 rest,
             );
         }
+        if group > 1 && element.divides_lanes(self.width, group) {
+            let zeros =
+                |node: Node| self.expr.as_leaf(node).is_some_and(|it| self.elements[it].has_no_sign());
+            let parts = values.iter().zip(&self.results).map(|(value, node)| (*value, zeros(*node)));
+            let lanes = element.lanes_of_parts(b, &parts.collect::<Vec<_>>());
+            return b.store(lanes, Addr::new(target), mask);
+        }
         let vectors = interleave(b, isa, &values);
         for (i, (value, mask)) in vectors.into_iter().zip(masks).enumerate() {
             element.store(b, value, Addr::new(target).offset(element.vectors(i as i64)), mask);
         }
-    }
-
-    /// Whether what whole vectors leave of a row is taken one by one: narrow lanes cannot gather it.
-    fn ends_one_by_one(&self) -> bool {
-        !self.width.has_floats() && self.sources.iter().any(|it| matches!(it, Source::Strided(_)))
-    }
-
-    /// Whether all that is read can be taken so, where it has to be.
-    pub(crate) fn has_an_end(&self) -> bool {
-        let single = |it: &Source| matches!(it, Source::Row | Source::Strided(_) | Source::Scalar);
-        !self.ends_one_by_one()
-            || self.sources.iter().all(single) && self.results.len() == 1 && self.placed.is_none()
-    }
-
-    /// One element; see [`StripProgram::has_an_end`].
-    fn single(&self, b: &mut Builder, cursors: &[IReg], target: IReg, r: &Registers) {
-        let sources = self.elements.iter().zip(cursors).zip(&r.scalars);
-        let leaves: Vec<VReg> = sources
-            .map(|((element, cursor), scalar)| scalar.unwrap_or_else(|| element.load_splat(b, *cursor)))
-            .collect();
-        let value = self.expr.emit(b, &leaves, &self.results)[0];
-        self.element_of_target().store_lane(b, value, target);
     }
 
     /// The positions of elements that indices choose, from those that they have without; `checks` are for the indices that

@@ -128,6 +128,21 @@ pub(crate) fn packed(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     Strips::new(s, &strip, 1, None, None, false)?.emit(s)
 }
 
+/// A reduction over a few neighbours whose lanes are narrow, where all of them are rows or parts of lanes.
+pub(crate) fn windows(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
+    let stage = *run.first()?;
+    let (combine, terms) = (stage.combine?, terms(s, stage)?);
+    let dtype = s.program.buffers[stage.buffer].dtype;
+    let strip = Strip { stage, terms, widths: Vec::new(), wide: Vec::new(), ordered: false, joined: &[] };
+    [Width::W8, Width::W16].into_iter().find_map(|width| {
+        Reduction::new(combine, dtype, width)?;
+        let strips = Strips::new(s, &strip, 1, None, Some(width), false)?;
+        let near = |it: &Source| matches!(it, Source::Row | Source::Spread { .. });
+        let fills = s.fills(width, strips.n) && strips.program.sources.iter().all(near);
+        fills.then(|| strips.emit(s))?
+    })
+}
+
 /// A loop that stores an element at each step, at a place that data choose: what is stored may depend on what was there.
 pub(crate) fn scatter(s: &mut Selector<'_>, statement: &Stmt) -> Option<Match> {
     let Stmt::For { axis, body } = statement else { return None };

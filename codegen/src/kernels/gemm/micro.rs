@@ -364,7 +364,12 @@ impl Operands<'_> {
                 };
                 let load =
                     |j: usize| columns.load(b, row.offset(columns.bytes(j as i64)), masks.map(|m| m[j]));
-                loaded = (0..width).map(load).collect();
+                // To convert two vectors at once costs little more than one.
+                let pair = masks.is_none() && width == 2 && unit.is_in_pairs(arithmetic.width());
+                loaded = match self.micro.isa {
+                    Isa::Clif128 if pair => unit.load_two(b, row).to_vec(),
+                    _ => (0..width).map(load).collect(),
+                };
             }
             let here: Vec<VReg> = (0..width).map(|j| columns.step(b, loaded[j], u, j)).collect();
             self.step(b, u, &here, &acc[u as usize % acc.len()]);

@@ -50,7 +50,9 @@ fn nest(cx: &mut Legalizer<'_>, dims: &[Dim], axes: &[usize], keep: bool) -> Nes
 
 fn reduce(mut cx: Legalizer<'_>, combine: Combine) -> Result<Lowering, Diagnostic> {
     let out = cx.output(0)?;
-    let target = cx.wide_target(out);
+    // The extremum is one of the elements.
+    let exact = matches!(combine, Combine::Max | Combine::Min);
+    let target = if exact { out } else { cx.wide_target(out) };
     combine_into(&mut cx, combine, target)?;
     cx.narrow_into(target, out)?;
     cx.finish()
@@ -67,21 +69,23 @@ fn mean(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     cx.finish()
 }
 
-/// The elements of operand 0 along its `axes`, combined into a buffer of the wide type. Where the last axes are combined
+/// The elements of operand 0 along its `axes`, combined into a buffer in its type. Where the last axes are combined
 /// and others before what is kept, there are two stages, so that the first reads rows and the second columns.
 fn combine_into(cx: &mut Legalizer<'_>, combine: Combine, into: BufferId) -> BuildResult<()> {
     let (x, dims) = cx.operand(0)?;
     let (axes, keep) = (cx.axes_attr("axes"), cx.flag("keepdims"));
     let Some(first) = rows(cx, &dims, &axes) else {
         let nest = nest(cx, &dims, &axes, keep);
-        let value = cx.load_wide(x, nest.load_at)?;
+        let value = cx.b.load(x, nest.load_at)?;
+        let value = cx.b.cast(cx.b.buffer_dtype(into), value);
         return cx.b.reduce_stage(&nest.outer, &nest.reduced, combine, into, nest.store_at, value);
     };
     let (before, last): (Vec<usize>, Vec<usize>) = axes.iter().partition(|it| **it < first);
     let inner = nest(cx, &dims, &last, false);
     let dtype = cx.b.buffer_dtype(into);
     let of_rows = cx.b.local("rows", dtype, &dims[..first]);
-    let value = cx.load_wide(x, inner.load_at)?;
+    let value = cx.b.load(x, inner.load_at)?;
+    let value = cx.b.cast(dtype, value);
     cx.b.reduce_stage(&inner.outer, &inner.reduced, combine, of_rows, inner.store_at, value)?;
     let mut outer = nest(cx, &dims[..first], &before, keep);
     if keep {

@@ -278,14 +278,19 @@ impl Emitter<'_, '_> {
             let v = self.v(it);
             self.cast(I16X8, v)
         });
+        let sums = self.word_products(a, b);
+        let c = self.vi(c);
+        let v = self.b.ins().iadd(c, sums);
+        self.set(dst, v);
+    }
+
+    /// Products of signed words, those of neighbours added up: one instruction of x86.
+    pub(super) fn word_products(&mut self, a: Value, b: Value) -> Value {
         let [low_a, low_b] = [a, b].map(|it| self.b.ins().swiden_low(it));
         let [high_a, high_b] = [a, b].map(|it| self.b.ins().swiden_high(it));
         let low = self.b.ins().imul(low_a, low_b);
         let high = self.b.ins().imul(high_a, high_b);
-        let sums = self.b.ins().iadd_pairwise(low, high);
-        let c = self.vi(c);
-        let v = self.b.ins().iadd(c, sums);
-        self.set(dst, v);
+        self.b.ins().iadd_pairwise(low, high)
     }
 
     pub(super) fn shift(&mut self, op: ShiftOp, a: Value, by: i64) -> Value {

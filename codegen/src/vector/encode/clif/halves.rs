@@ -41,16 +41,19 @@ impl Emitter<'_, '_> {
     /// Eight binary16 elements as `f32`: the first four, then the others.
     ///
     /// Exponent and fraction go where those of an `f32` are, with the sign, and a product with 2¹¹² mends the bias, also of
-    /// subnormals. Infinity and NaN get all bits of the exponent before, and stay what they are.
+    /// subnormals. Infinity and NaN get all bits of the exponent before, and stay what they are. Few constants do, as there
+    /// are few registers.
     pub(super) fn halves_to_floats(&mut self, halves: Value) -> [Value; 2] {
         let halves = self.cast(I16X8, halves);
         let (left, right) = (self.b.ins().iconst(I32, 13), self.b.ins().iconst(I32, 3));
         let low = self.b.ins().ishl(halves, left);
         let high = self.b.ins().sshr(halves, right);
         let high = self.and_words(high, 0x8FFF);
-        let (exponent, all) = (self.and_words(high, 0x0F80), self.words(0x0F80));
+        let all = self.words(0x7C00);
+        let exponent = self.b.ins().band(halves, all);
         let special = self.b.ins().icmp(IntCC::Equal, exponent, all);
-        let special = self.and_words(special, 0x7000);
+        // The lower ones of these bits are set already.
+        let special = self.b.ins().band(special, all);
         let high = self.b.ins().bor(high, special);
         let scale = self.b.ins().f32const(SCALE);
         let scale = self.b.ins().splat(F32X4, scale);
@@ -63,63 +66,54 @@ impl Emitter<'_, '_> {
     /// Two vectors of `f32` as eight binary16 elements, rounded to the nearest, ties to even.
     ///
     /// A sum with 2¹³ times the power of two below a magnitude, and no less than one half, has its last place where a half
-    /// has it: what the sum is more than that power is the fraction, the leading digit of normal numbers among it. What
-    /// that is of NaN saturates, and with it the sum with the exponent.
+    /// has it: the lower word of that sum is the fraction, the leading digit of normal numbers among it, and the upper word
+    /// eight times is the exponent in its place. Both together saturate where they are those of NaN.
     pub(super) fn floats_to_halves(&mut self, floats: [Value; 2]) -> Value {
         let bits = floats.map(|it| self.cast(I32X4, it));
-        let by = self.b.ins().iconst(I32, 16);
-        let [low, high] = bits.map(|it| self.b.ins().sshr(it, by));
-        let upper = self.b.ins().snarrow(low, high);
-        let sign = self.and_words(upper, 0x8000);
-        // The exponent above that of the least normal half; what is beyond 65536 is infinite.
-        let power = self.and_words(upper, 0x7F80);
-        let least = self.words(113 << 7);
-        let power = self.b.ins().usub_sat(power, least);
-        let most = self.words(30 << 7);
-        let power = self.b.ins().smin(power, most);
-        let (biased, zero) = (self.words((113 + 13) << 7), self.words(0));
-        let above = self.b.ins().iadd(power, biased);
-        let above = self.joined(zero, above);
-        let magnitudes = self.int32(i32::MAX);
+        // What is negative saturates to one sign bit, all else to none.
+        let signs = self.b.ins().snarrow(bits[0], bits[1]);
+        let signs = self.and_words(signs, 0x8000);
+        // The exponent of what is added to the least normal half.
+        let bias = self.int32((113 + 13) << 23);
+        let places = self.int32(8 << 16 | 1);
+        let places = self.cast(I16X8, places);
+        let [low, high] = bits.map(|it| {
+            let (magnitude, above) = self.magnitude_and_power(it);
+            let sum = self.b.ins().fadd(magnitude, above);
+            let sum = self.cast(I32X4, sum);
+            let sum = self.b.ins().isub(sum, bias);
+            let sum = self.cast(I16X8, sum);
+            self.word_products(sum, places)
+        });
+        let value = self.b.ins().snarrow(low, high);
+        self.b.ins().bor(value, signs)
+    }
+
+    /// The magnitude of lanes, infinity as 65536, and 2¹³ times the power of two below it, which is no less than one half.
+    fn magnitude_and_power(&mut self, bits: Value) -> (Value, Value) {
+        let [magnitudes, powers] = [i32::MAX, 0x7F80_0000].map(|it| self.int32(it));
+        let [least, by] = [(113 + 13) << 23, 13 << 23].map(|it| self.int32(it));
         let limit = self.b.ins().f32const(65536.0);
         let limit = self.b.ins().splat(F32X4, limit);
-        let [low, high] = [0, 1].map(|i| {
-            let magnitude = self.b.ins().band(bits[i], magnitudes);
-            let magnitude = self.cast(F32X4, magnitude);
-            // NaN stays.
-            let smaller = self.first_if_less(limit, magnitude, [limit, magnitude]);
-            let float = self.cast(F32X4, above[i]);
-            let sum = self.b.ins().fadd(smaller, float);
-            let sum = self.cast(I32X4, sum);
-            self.b.ins().isub(sum, above[i])
-        });
-        let fraction = self.b.ins().snarrow(low, high);
-        let by = self.b.ins().iconst(I32, 3);
-        let exponent = self.b.ins().ishl(power, by);
-        let value = self.b.ins().sadd_sat(fraction, exponent);
-        let nan = self.words(0x7E00);
-        let value = self.b.ins().smin(value, nan);
-        self.b.ins().bor(value, sign)
+        let magnitude = self.b.ins().band(bits, magnitudes);
+        let magnitude = self.cast(F32X4, magnitude);
+        // NaN stays.
+        let smaller = self.first_if_less(limit, magnitude, [limit, magnitude]);
+        let bits = self.cast(I32X4, smaller);
+        let power = self.b.ins().band(bits, powers);
+        let above = self.b.ins().iadd(power, by);
+        let above = self.b.ins().smax(above, least);
+        (smaller, self.cast(F32X4, above))
     }
 
     /// `f32` rounded to what binary16 holds, as in [`Emitter::floats_to_halves`]: a sum less what was added to it.
     pub(super) fn rounded_to_halves(&mut self, x: Value) -> Value {
-        let ([magnitudes, powers, signs], [least, by, infinity]) = (
-            [i32::MAX, 0x7F80_0000, i32::MIN].map(|it| self.int32(it)),
-            [113 << 23, 13 << 23, 0x7F80_0000].map(|it| self.int32(it)),
-        );
+        let [signs, infinity] = [i32::MIN, 0x7F80_0000].map(|it| self.int32(it));
         let limit = self.b.ins().f32const(65536.0);
         let limit = self.b.ins().splat(F32X4, limit);
         let bits = self.cast(I32X4, x);
         let sign = self.b.ins().band(bits, signs);
-        let magnitude = self.b.ins().band(bits, magnitudes);
-        let magnitude = self.cast(F32X4, magnitude);
-        let smaller = self.first_if_less(limit, magnitude, [limit, magnitude]);
-        let bits = self.cast(I32X4, smaller);
-        let power = self.b.ins().band(bits, powers);
-        let power = self.b.ins().smax(power, least);
-        let above = self.b.ins().iadd(power, by);
-        let above = self.cast(F32X4, above);
+        let (smaller, above) = self.magnitude_and_power(bits);
         let sum = self.b.ins().fadd(smaller, above);
         let rounded = self.b.ins().fsub(sum, above);
         let beyond = self.b.ins().fcmp(FloatCC::Equal, rounded, limit);
