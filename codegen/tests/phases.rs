@@ -91,6 +91,37 @@ const PRODUCT_AND_ROWS: Case = Case {
     sizes: &[131],
 };
 
+/// One result of many elements: partial results, and what combines them.
+const WHOLE: Case = Case {
+    text: "kernel @whole {
+  in %x: f32[48, 50, 100]
+  out %y: f32[1]
+  out %z: f32[2]
+  for i < 1 { %y[i] = sum a < 48, b < 50, c < 100 { %x[a, b, c] * %x[a, b, c] } }
+  for j < 2 { %z[j] = max d < 48, e < 25, f < 100 { %x[d, 2 * e + j, f] } }
+}
+",
+    constants: &[],
+    extents: &["48", "1", "48", "1"],
+    sizes: &[],
+};
+
+/// The same, so many times as the caller says.
+const WHOLE_OF_ANY_SIZE: Case = Case {
+    text: "kernel @any {
+  size n
+  in %x: f32[n, 30, 100]
+  out %y: f32[1]
+  out %z: f32[1]
+  for i < 1 { %y[i] = sum a < n, b < 30, c < 100 { %x[a, b, c] } }
+  for j < 1 { %z[j] = %y[j] * f32(0.5) }
+}
+",
+    constants: &[],
+    extents: &["n", "1"],
+    sizes: &[37],
+};
+
 /// One row of sums over many: its elements are divided.
 const ONE_ROW: Case = Case {
     text: "kernel @row {
@@ -196,7 +227,9 @@ fn loops_that_meet_are_not_beside_each_other() {
 
 #[test]
 fn ranges_of_phases_give_the_same_bits() {
-    for case in [TWO_STAGES, PRODUCT_AND_ROWS, ONE_ROW, FEW_OUTPUTS, ROTATED, TWO_WAYS] {
+    for case in
+        [TWO_STAGES, WHOLE, WHOLE_OF_ANY_SIZE, PRODUCT_AND_ROWS, ONE_ROW, FEW_OUTPUTS, ROTATED, TWO_WAYS]
+    {
         case.check();
     }
 }

@@ -18,7 +18,7 @@ use super::unit::{Target, Unit, Visibility, build};
 use crate::select::forms::ParamForm;
 use crate::select::parts::WORK;
 use crate::select::routine::Routines;
-use crate::select::{Node, Phase, Schedule, phases, schedule, work};
+use crate::select::{Node, Phase, Schedule, in_partials, phases, schedule, work};
 use crate::vector::Isa;
 
 /// Parameters of every kernel.
@@ -80,6 +80,8 @@ pub(crate) fn kernel(
     constant: &[bool],
     divide: bool,
 ) -> Result<Kernel, Overflow> {
+    let divided = in_partials(program);
+    let program = divided.as_ref().unwrap_or(program);
     let mut sized = program.shapes.clone();
     let all = work(&mut sized, &program.body)?;
     let divide = divide && sized.as_int(all).is_none_or(|it| it >= WORK);

@@ -23,7 +23,7 @@
 //! * **S4** Sizes that it is given may be any up to 2⁴⁰: what is narrower inside of it (lane numbers, positions in a
 //!   gather) is bounded by the vector, by its constants, or by a law.
 //!
-//! Modules in reading order: `tree` (what comes out), `schedule`, `parts` (what threads divide), `stages` (questions about stages), `access` (linear positions), `expression` with `expression_parts`, `division`, `wide` and `halves` (scalar expressions as
+//! Modules in reading order: `tree` (what comes out), `schedule`, `partials` (reductions in two stages), `parts` (what threads divide), `stages` (questions about stages), `access` (linear positions), `expression` with `expression_parts`, `division`, `wide` and `halves` (scalar expressions as
 //! vector code), `epilogue`, `contraction`, `convolution`, `rows` and `row_program`, `columns`, `tiles` and `tile_program`,
 //! `bends`, `strips` with `strip_loads`, `strip_bounds`, `strip_lanes`, `strip_needs`, `strip_numbers`, `strip_program`, `strip_scatter` and `strip_steps`, `scans` and `scan_program`, `compactions` and
 //! `compaction_program`, `forms` (constants as routines want them), `routine`.
@@ -44,6 +44,7 @@ mod expression_parts;
 pub(crate) mod forms;
 mod halves;
 mod integers;
+mod partials;
 pub(crate) mod parts;
 mod product;
 mod reduction;
@@ -69,6 +70,7 @@ mod tiles;
 mod tree;
 mod wide;
 
+pub(crate) use partials::in_partials;
 pub(crate) use parts::{Part, Phase, phases, work};
 pub(crate) use schedule::{Schedule, schedule};
 pub(crate) use stages::{checked_indices, symbols_below};

@@ -7,8 +7,8 @@
 //!
 //! # Laws
 //! * **D1** Parts compute the statements of the program, all of them, in order.
-//! * **D2** What a call of a phase computes depends on its range alone, not on which other ranges there are: sums are never
-//!   divided. So results have the same bits for every number of threads.
+//! * **D2** What a call of a phase computes depends on its range alone, not on which other ranges there are: sums are
+//!   divided by extents alone (law P1 of [`super::partials`]). So results have the same bits for every number of threads.
 //! * **D3** What is not worth a second thread is not divided: parts of a known size of less than [`WORK`], and kernels of
 //!   less than that altogether.
 //! * **D4** Parts beside each other touch nothing that another of them writes: no element of one buffer, and no two buffers
