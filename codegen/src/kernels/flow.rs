@@ -2,7 +2,9 @@
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
-use cranelift_codegen::ir::{FuncRef, InstBuilder, SigRef, StackSlotData, StackSlotKind, Value};
+use cranelift_codegen::ir::{
+    FuncRef, InstBuilder, MemFlagsData, SigRef, StackSlotData, StackSlotKind, Value,
+};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_module::{FuncId, Module};
 
@@ -209,30 +211,39 @@ impl Flow<'_, '_> {
         self.b.ins().stack_addr(I64, slot, 0)
     }
 
+    /// The addresses of functions for numbers from 1 to `most`, which are written to the frame of the function; those of
+    /// other numbers are not said.
+    pub(crate) fn table(&mut self, functions: &[(u32, FuncRef)], most: u32) -> Value {
+        let bytes = most * ADDRESS.cast_unsigned();
+        let slot = self.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 3));
+        for (number, function) in functions {
+            let address = self.b.ins().func_addr(I64, *function);
+            self.b.ins().stack_store(I64, address, slot, ADDRESS * (number.cast_signed() - 1));
+        }
+        self.b.ins().stack_addr(I64, slot, 0)
+    }
+
     pub(crate) fn call(&mut self, function: FuncRef, args: &[Value]) {
         self.b.ins().call(function, args);
     }
 }
 
+/// Bytes of an address.
+const ADDRESS: i32 = 8;
+
 /// A function among several, chosen at run time.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(crate) struct Choice {
     pub(crate) signature: SigRef,
-    /// The functions for 1, 2, … rows.
-    pub(crate) functions: Vec<FuncRef>,
+    /// Where the addresses of the functions for 1, 2, … rows lie ([`Flow::table`]).
+    pub(crate) table: Value,
 }
 
 impl Choice {
-    /// The address of the function for `n` of `1..=functions.len()`.
+    /// The address of the function for `n` rows, of which there is one.
     pub(crate) fn address(&self, flow: &mut Flow<'_, '_>, n: Value) -> Value {
-        let last = self.functions[self.functions.len() - 1];
-        let mut address = flow.b.ins().func_addr(I64, last);
-        for (i, &function) in self.functions.iter().enumerate().rev().skip(1) {
-            let candidate = flow.b.ins().func_addr(I64, function);
-            let this = flow.b.ins().icmp_imm_s(IntCC::Equal, n, i as i64 + 1);
-            address = flow.b.ins().select(this, candidate, address);
-        }
-        address
+        let place = flow.at_scaled(self.table, n, ADDRESS.into());
+        flow.b.ins().load(I64, MemFlagsData::trusted(), place, -ADDRESS)
     }
 
     pub(crate) fn call(&self, flow: &mut Flow<'_, '_>, address: Value, args: &[Value]) {

@@ -7,7 +7,7 @@ use cranelift_module::{FuncId, Module};
 use super::{Form, Geometry, Slide, Source, pack_pointwise, unfold_segment};
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Step};
-use crate::kernels::flow::{self, Flow};
+use crate::kernels::flow::Flow;
 use crate::kernels::gemm::{
     Arithmetic, Block, Blocking, Factor, Gemm, Layout, Micro, Side, Tile, Tiles, Zero, operands_at,
     pack_transposed,
@@ -182,16 +182,15 @@ impl Convolution {
             encode::define(module, id, &program, self.isa)?;
             pack = Some(id);
         }
-        flow::define(
-            module,
-            name,
+        kernels.driven(
+            &gemm,
+            (module, name),
             self.params(),
             |module, func| {
-                let tiles = Tiles::import(&gemm, &kernels, module, func);
                 let mut import = |id: FuncId| module.declare_func_in_func(id, func);
-                (tiles, import(unfold), pack.map(&mut import))
+                (import(unfold), pack.map(&mut import))
             },
-            |flow, args, (tiles, unfold, pack)| self.body(flow, args, &tiles, unfold, pack),
+            |flow, args, tiles, (unfold, pack)| self.body(flow, args, tiles, unfold, pack),
         )
     }
 
@@ -213,7 +212,7 @@ impl Convolution {
         let (input, output) = extents.split_at(rank);
         let (rows, columns) = (i64::from(Tile::of(self.isa).rows), self.columns());
         let lane = self.x.arithmetic.lane().bytes();
-        let numbers = tiles.numbers(flow);
+        let numbers = tiles.numbers;
         let (zero, one) = (flow.int(0), flow.int(1));
         let mut zero_point = |there: bool| {
             let (first, others) = rest.split_first().filter(|_| there)?;

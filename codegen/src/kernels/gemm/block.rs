@@ -8,7 +8,7 @@ use super::numbers::outside;
 use super::pack::widen_panel;
 use super::{Gemm, Layout, Micro, Source};
 use crate::kernels::epilogue::{self, Operand, Step};
-use crate::kernels::flow::{Choice, Flow};
+use crate::kernels::flow::{self, Choice, Flow};
 use crate::vector::encode::{self, DefineError, clif};
 use crate::vector::{IReg, Program};
 
@@ -19,14 +19,72 @@ pub(crate) struct Tiles<'a> {
     /// Makes whole lanes of a constant panel of A.
     widen: Option<FuncRef>,
     /// What the last parameter of the kernels points to, if there is anything.
-    numbers: &'a [u64],
+    pub(crate) numbers: Option<Value>,
 }
 
 /// The functions of a block, of which [`Tiles`] are made.
 pub(crate) struct Kernels {
-    tiles: Vec<FuncId>,
+    /// For numbers of rows.
+    tiles: Vec<(u32, FuncId)>,
     widen: Option<FuncId>,
     numbers: Vec<u64>,
+}
+
+impl Kernels {
+    /// Defines a driver of these kernels as a function of so many parameters: the driver itself, which is told where the
+    /// kernels are and what numbers they read, and what tells it. So drivers whose kernels alone differ, by what follows a
+    /// sum, are the same code, of which a library has one.
+    pub(crate) fn driven<T>(
+        &self,
+        gemm: &Gemm,
+        (module, name): (&mut dyn Module, &str),
+        params: usize,
+        import: impl FnOnce(&mut dyn Module, &mut Function) -> T,
+        body: impl FnOnce(&mut Flow<'_, '_>, &[Value], &Tiles<'_>, T),
+    ) -> Result<FuncId, DefineError> {
+        let told = 1 + usize::from(!self.numbers.is_empty());
+        let driver = flow::define(
+            module,
+            &format!("{name}.driver"),
+            params + told,
+            |module, func| {
+                let widen = self.widen.map(|id| module.declare_func_in_func(id, func));
+                let signature = clif::signature(self.params(gemm), encode::call_conv(module));
+                (func.import_signature(signature), widen, import(module, func))
+            },
+            |flow, args, (signature, widen, imported)| {
+                let (own, told) = args.split_at(params);
+                let choice = Choice { signature, table: told[0] };
+                let tiles = Tiles { gemm, choice, widen, numbers: told.get(1).copied() };
+                body(flow, own, &tiles, imported);
+            },
+        )?;
+        flow::define(
+            module,
+            name,
+            params,
+            |module, func| {
+                let mut import = |id: FuncId| module.declare_func_in_func(id, func);
+                let tiles: Vec<_> = self.tiles.iter().map(|(rows, id)| (*rows, import(*id))).collect();
+                (tiles, import(driver))
+            },
+            |flow, args, (tiles, driver)| {
+                let mut values = args.to_vec();
+                values.push(flow.table(&tiles, gemm.tile().rows));
+                if !self.numbers.is_empty() {
+                    values.push(flow.frame(&self.numbers, gemm.arithmetic.width().bytes()));
+                }
+                flow.call(driver, &values);
+            },
+        )
+    }
+
+    /// How many parameters a tile kernel has.
+    fn params(&self, gemm: &Gemm) -> usize {
+        gemm.micro(gemm.tile().rows).params()
+            + usize::from(gemm.reads_single_rows())
+            + usize::from(!self.numbers.is_empty())
+    }
 }
 
 /// A block of C, and what is multiplied for it: rows of A and columns of B over a part of the depth.
@@ -67,31 +125,7 @@ pub(crate) struct Block {
     pub(crate) numbers: Option<Value>,
 }
 
-impl<'a> Tiles<'a> {
-    /// Imports what [`Gemm::kernels`] defined.
-    pub(crate) fn import(
-        gemm: &'a Gemm,
-        kernels: &'a Kernels,
-        module: &mut dyn Module,
-        func: &mut Function,
-    ) -> Tiles<'a> {
-        let functions = kernels.tiles.iter().map(|&id| module.declare_func_in_func(id, func)).collect();
-        let widen = kernels.widen.map(|id| module.declare_func_in_func(id, func));
-        let numbers = &kernels.numbers[..];
-        let params = gemm.micro(gemm.tile().rows).params()
-            + usize::from(gemm.reads_single_rows())
-            + usize::from(!numbers.is_empty());
-        let signature = clif::signature(params, encode::call_conv(module));
-        let choice = Choice { signature: func.import_signature(signature), functions };
-        Tiles { gemm, choice, widen, numbers }
-    }
-
-    /// The numbers of the kernels in the frame of the function, once for all of its blocks.
-    pub(crate) fn numbers(&self, flow: &mut Flow<'_, '_>) -> Option<Value> {
-        let lane = self.gemm.arithmetic.width().bytes();
-        (!self.numbers.is_empty()).then(|| flow.frame(self.numbers, lane))
-    }
-
+impl Tiles<'_> {
     /// Computes a block: a row of tiles after the other, so that a panel of A stays near while B passes by.
     pub(crate) fn compute(&self, flow: &mut Flow<'_, '_>, block: &Block) {
         let tile = self.gemm.tile();
@@ -180,7 +214,7 @@ impl Gemm {
         program
     }
 
-    /// Defines the tile kernels for 1 to `tile.rows` rows. Where `m` is known, those that cannot occur are any other's.
+    /// Defines the tile kernels for 1 to `tile.rows` rows, but for those that cannot occur where `m` is known.
     pub(crate) fn kernels(&self, module: &mut dyn Module, name: &str) -> Result<Kernels, DefineError> {
         let full = self.tile().rows;
         let define = |module: &mut dyn Module, rows: u32, program: &Program| -> Result<FuncId, DefineError> {
@@ -204,8 +238,6 @@ impl Gemm {
         for (&rows, program) in needed.iter().zip(&programs) {
             made.push((rows, define(module, rows, program)?));
         }
-        let any = made[0].1;
-        let of = |rows| made.iter().find(|(r, _)| *r == rows).map_or(any, |(_, id)| *id);
         let mut widen = None;
         if self.widens() {
             let program = widen_panel(
@@ -218,7 +250,7 @@ impl Gemm {
             encode::define(module, id, &program, self.isa)?;
             widen = Some(id);
         }
-        Ok(Kernels { tiles: (1..=full).map(of).collect(), widen, numbers })
+        Ok(Kernels { tiles: made, widen, numbers })
     }
 }
 

@@ -338,16 +338,15 @@ impl Gemm {
             widen = Some(id);
         }
 
-        flow::define(
-            module,
-            name,
+        kernels.driven(
+            self,
+            (module, name),
             self.params(),
             |module, func| {
-                let tiles = Tiles::import(self, &kernels, module, func);
                 let mut import = |id: FuncId| module.declare_func_in_func(id, func);
-                (tiles, pack_a.map(&mut import), pack_b.map(&mut import), widen.map(&mut import))
+                (pack_a.map(&mut import), pack_b.map(&mut import), widen.map(&mut import))
             },
-            |flow, args, (tiles, pack_a, pack_b, widen)| {
+            |flow, args, tiles, (pack_a, pack_b, widen)| {
                 Driver { gemm: self, args, tiles, pack_a, pack_b, widen }.emit(flow)
             },
         )
@@ -357,7 +356,7 @@ impl Gemm {
 struct Driver<'a> {
     gemm: &'a Gemm,
     args: &'a [Value],
-    tiles: Tiles<'a>,
+    tiles: &'a Tiles<'a>,
     pack_a: Option<FuncRef>,
     pack_b: Option<FuncRef>,
     /// Makes whole lanes of constant panels of B.
@@ -373,7 +372,7 @@ impl Driver<'_> {
         let rows = i64::from(self.gemm.tile().rows);
         let columns = self.gemm.columns();
         let lane = arithmetic.lane().bytes();
-        let numbers = self.tiles.numbers(flow);
+        let numbers = self.tiles.numbers;
         let zero = flow.int(0);
         let mut rest = &self.args[10..];
         let mut zero_point = |factor: &Factor| {
