@@ -22,6 +22,7 @@ use crate::library::{Blob, Compiled, KernelInfo, Metadata, PhaseInfo};
 use crate::options::CodegenOptions;
 use crate::select::forms::ParamForm;
 use crate::select::routine::Routines;
+use crate::select::way::Way;
 
 /// Compiles a module of plans that keeps its laws.
 ///
@@ -38,6 +39,11 @@ pub fn compile(
     let sources = sources(module);
     let vector = options.vector_isa();
     let divide = options.threads != 1;
+    let mut options = options.clone();
+    let choices = &mut options.choices;
+    let ways: Vec<Way> =
+        module.kernels().iter().map(|it| Way::choose(it.name(), vector, divide, choices)).collect();
+    let options = &options;
     let built: Vec<Result<Option<Kernel>, Diagnostic>> = module
         .kernels()
         .par_iter()
@@ -46,8 +52,11 @@ pub fn compile(
             let name = kernel_symbol(i, called, &sources[i]);
             match called {
                 PlanKernel::Program(program) => {
-                    let made = kernel(target, &name, program, vector, &constant[i], divide);
-                    made.map(Some).map_err(|overflow| {
+                    let made = kernel(target, &name, program, ways[i], &constant[i]).map(|mut it| {
+                        ways[i].mark(vector, &mut it.routines);
+                        Some(it)
+                    });
+                    made.map_err(|overflow| {
                         Diagnostic::error("C002", overflow.to_string())
                             .at(format!("kernel `{}`", program.name))
                     })

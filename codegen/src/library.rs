@@ -104,6 +104,11 @@ impl Blob {
 }
 
 impl Compiled {
+    /// The choices that were made.
+    pub fn choices(&self) -> &orogen_ir::choices::Choices {
+        &self.options.choices
+    }
+
     /// What was decided about each kernel, in the order of the plan.
     pub fn kernels(&self) -> &[KernelInfo] {
         &self.kernels

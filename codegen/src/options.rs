@@ -3,6 +3,7 @@
 use cranelift_codegen::isa::{self, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable, Flags};
 use indexmap::IndexSet;
+use orogen_ir::choices::Choices;
 use orogen_ir::diag::Diagnostic;
 use std::fmt;
 use std::str::FromStr;
@@ -61,6 +62,8 @@ pub struct CodegenOptions {
     pub threads: usize,
     /// Constants of at least so many bytes are left out of the library.
     pub separate: Option<usize>,
+    /// How each kernel is computed, where several ways are right.
+    pub choices: Choices,
 }
 
 /// From how many bytes on it pays to leave a constant out of a library.
@@ -68,7 +71,13 @@ pub const OUTSIDE: usize = 1024;
 
 impl Default for CodegenOptions {
     fn default() -> Self {
-        CodegenOptions { triple: Triple::host(), cpu: Cpu::Host, threads: 0, separate: None }
+        CodegenOptions {
+            triple: Triple::host(),
+            cpu: Cpu::Host,
+            threads: 0,
+            separate: None,
+            choices: Choices::usual(),
+        }
     }
 }
 

@@ -6,12 +6,19 @@
 //! module, keeps the adoption ledger and compares the two sides step by step. [`proof`] shows that two programs compute
 //! the same for all sizes.
 //!
+//! [`flow`], [`proof`] and the translation are behind the feature `dataflow-ir`, which is on by default.
+//!
 //! Modules in reading order: [`manager`], [`rewrite`], [`rules`], [`graph`], [`flow`], [`bridge`], [`proof`].
 
 pub mod bridge;
+#[cfg(feature = "dataflow-ir")]
+pub mod flow;
+#[cfg(not(feature = "dataflow-ir"))]
+#[path = "without_flow.rs"]
 pub mod flow;
 pub mod graph;
 pub mod manager;
+#[cfg(feature = "dataflow-ir")]
 pub mod proof;
 pub mod registry;
 pub mod rewrite;

@@ -18,8 +18,8 @@ use super::unit::{Target, Unit, Visibility, build};
 use crate::select::forms::ParamForm;
 use crate::select::parts::WORK;
 use crate::select::routine::Routines;
+use crate::select::way::Way;
 use crate::select::{Node, Phase, Schedule, in_partials, phases, schedule, work};
-use crate::vector::Isa;
 
 /// Parameters of every kernel.
 pub(crate) const PARAMS: [Type; 5] = [types::I64; 5];
@@ -71,21 +71,20 @@ fn phase_symbol(name: &str, number: usize) -> String {
     if number == 0 { name.to_owned() } else { format!("{name}.phase{}", number + 1) }
 }
 
-/// Builds the kernel of a program; see [`schedule`] for `isa`, `constant` and `divide`.
+/// Builds the kernel of a program in some way; see [`schedule`] for `constant`.
 pub(crate) fn kernel(
     target: Target,
     name: &str,
     program: &TensorProgram,
-    isa: Isa,
+    way: Way,
     constant: &[bool],
-    divide: bool,
 ) -> Result<Kernel, Overflow> {
     let divided = in_partials(program);
     let program = divided.as_ref().unwrap_or(program);
     let mut sized = program.shapes.clone();
     let all = work(&mut sized, &program.body)?;
-    let divide = divide && sized.as_int(all).is_none_or(|it| it >= WORK);
-    let mut schedule = schedule(program, isa, constant, divide);
+    let divide = way.divide && sized.as_int(all).is_none_or(|it| it >= WORK);
+    let mut schedule = schedule(program, Way { divide, ..way }, constant);
     let mut shapes = std::mem::take(&mut schedule.shapes);
     let phases = phases(&mut shapes, program, &schedule.parts, (constant, divide))?;
     let (shared, memory) = place_locals(program, &schedule, &phases, &mut shapes)?;

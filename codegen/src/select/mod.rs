@@ -26,7 +26,7 @@
 //! Modules in reading order: `tree` (what comes out), `schedule`, `partials` (reductions in two stages), `parts` (what threads divide), `stages` (questions about stages), `access` (linear positions), `expression` with `expression_parts`, `division`, `wide` and `halves` (scalar expressions as
 //! vector code), `epilogue`, `contraction`, `convolution`, `rows` and `row_program`, `columns`, `tiles` and `tile_program`,
 //! `bends`, `strips` with `strip_loads`, `strip_bounds`, `strip_lanes`, `strip_needs`, `strip_numbers`, `strip_program`, `strip_scatter` and `strip_steps`, `scans` and `scan_program`, `compactions` and
-//! `compaction_program`, `forms` (constants as routines want them), `routine`.
+//! `compaction_program`, `forms` (constants as routines want them), `routine`, `kinds` (of routines), `way` (other choices).
 
 mod access;
 mod bends;
@@ -44,6 +44,7 @@ mod expression_parts;
 pub(crate) mod forms;
 mod halves;
 mod integers;
+mod kinds;
 mod partials;
 pub(crate) mod parts;
 mod product;
@@ -68,6 +69,7 @@ mod strips;
 mod tile_program;
 mod tiles;
 mod tree;
+pub(crate) mod way;
 mod wide;
 
 pub(crate) use partials::in_partials;

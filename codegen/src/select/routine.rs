@@ -80,6 +80,17 @@ impl Routines {
         renamed
     }
 
+    /// Makes them in another way: `way` becomes part of their keys, and programs do with so many vector registers if they
+    /// can.
+    pub(crate) fn limit(&mut self, way: &str, registers: Option<u32>) {
+        for (key, routine) in self.by_symbol.values_mut() {
+            key.push_str(way);
+            if let Routine::Program(program, _) = routine {
+                program.at_most = registers;
+            }
+        }
+    }
+
     /// All of them with their symbols.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Routine)> {
         self.by_symbol.iter().map(|(symbol, (_, routine))| (symbol.as_str(), routine))

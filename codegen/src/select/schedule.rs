@@ -7,21 +7,19 @@ use indexmap::IndexMap;
 use orogen_ir::loops::{Axis, BufferId, BufferRole, Stage, Stmt, TensorProgram};
 use orogen_ir::shape::{Dim, ShapeCx};
 
-use super::columns::columns;
 use super::compactions::compaction;
 use super::contraction::matrix_product;
-use super::convolution::{convolution, pooling};
+use super::convolution::convolution;
 use super::forms::ParamForm;
+use super::kinds::KINDS;
 use super::parts::{Part, stages_of};
 use super::routine::Routines;
-use super::rows::rows;
 use super::scans::scan;
 use super::selector::{Match, Selector};
 use super::stages::{changes_checked, count, own_dims, settled, shared_axes, shared_depth};
-use super::strips::{interleaved, packed, scatter, strips, windows};
-use super::tiles::tiles;
+use super::strips::scatter;
 use super::tree::{Call, Node, Parallel};
-use crate::vector::Isa;
+use super::way::Way;
 
 /// The most stages that share scalar loops: whether one more fits is asked of all of them. What is made and used
 /// further apart than that is no longer in the nearest cache anyway.
@@ -45,12 +43,12 @@ pub(crate) struct Schedule {
 }
 
 /// Chooses the loop structure of a program and the routines that it calls. `constant` says which parameters are
-/// always constants, `divide` whether parts may be divided among threads.
-pub(crate) fn schedule(program: &TensorProgram, isa: Isa, constant: &[bool], divide: bool) -> Schedule {
+/// always constants.
+pub(crate) fn schedule(program: &TensorProgram, way: Way, constant: &[bool]) -> Schedule {
     // A constant has one form. Where its loads want different ones, it stays as it is, and all is chosen again.
     let mut constant = constant.to_vec();
     loop {
-        match attempt(program, isa, &constant, divide) {
+        match attempt(program, way, &constant) {
             Ok(schedule) => return schedule,
             Err(disputed) => constant[disputed] = false,
         }
@@ -58,7 +56,8 @@ pub(crate) fn schedule(program: &TensorProgram, isa: Isa, constant: &[bool], div
 }
 
 /// A schedule, or the place of a constant that cannot have a form of its own.
-fn attempt(program: &TensorProgram, isa: Isa, constant: &[bool], divide: bool) -> Result<Schedule, usize> {
+fn attempt(program: &TensorProgram, way: Way, constant: &[bool]) -> Result<Schedule, usize> {
+    let Way { isa, divide, without, .. } = way;
     let mut kept = IndexMap::new();
     for (id, buffer) in program.buffers.iter() {
         if buffer.role == BufferRole::Local {
@@ -67,7 +66,7 @@ fn attempt(program: &TensorProgram, isa: Isa, constant: &[bool], divide: bool) -
     }
     let mut selector = Selector::new(program, isa, constant);
     selector.ranged = divide;
-    let mut chooser = Chooser { kept, strategy: Vec::new() };
+    let mut chooser = Chooser { kept, strategy: Vec::new(), without };
     let mut parts = chooser.statements(&mut selector, &program.body);
     if !divide {
         parts.iter_mut().for_each(|it| it.parallel = Parallel::No);
@@ -75,7 +74,7 @@ fn attempt(program: &TensorProgram, isa: Isa, constant: &[bool], divide: bool) -
     if let Some(disputed) = selector.disputed() {
         return Err(disputed);
     }
-    let Chooser { mut kept, strategy } = chooser;
+    let Chooser { mut kept, strategy, .. } = chooser;
     // What lives inside routines needs no memory of its own.
     let nodes = parts.iter().flat_map(|it| &it.body);
     kept.retain(|buffer, _| nodes.clone().any(|node| node.touches(program, *buffer)));
@@ -136,13 +135,15 @@ fn repeated(program: &TensorProgram, axis: &Axis, body: &[Stmt], nodes: Vec<Node
 struct Chooser {
     kept: IndexMap<BufferId, Vec<bool>>,
     strategy: Vec<String>,
+    /// A kind of routine that is not tried.
+    without: Option<usize>,
 }
 
 impl Chooser {
     /// A routine for the first stages of a run.
     ///
     /// Constants of elements narrower than a byte are read by products and by scalar code.
-    fn choose(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
+    fn choose(&self, s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         let first = *run.first()?;
         let packed_after = run[1..].iter().position(|it| !s.packed_in(it).is_empty());
         let run = packed_after.map_or(run, |it| &run[..=it]);
@@ -151,16 +152,8 @@ impl Chooser {
             s.claim_bytes(first)?;
             return Some(found);
         }
-        convolution(s, run)
-            .or_else(|| matrix_product(s, run))
-            .or_else(|| packed(s, run))
-            .or_else(|| rows(s, run))
-            .or_else(|| windows(s, run))
-            .or_else(|| pooling(s, run))
-            .or_else(|| columns(s, run))
-            .or_else(|| tiles(s, run))
-            .or_else(|| interleaved(s, run))
-            .or_else(|| strips(s, run))
+        let tried = KINDS.iter().enumerate().filter(|(kind, _)| Some(*kind) != self.without);
+        { tried }.find_map(|(_, (_, find))| find(s, run))
     }
 
     /// What a routine computes, as a part.
@@ -220,7 +213,7 @@ impl Chooser {
         let mut rest = run;
         let mut scalar: Vec<&Stage> = Vec::new();
         while let Some((first, after)) = rest.split_first() {
-            if let Some(found) = Self::choose(s, rest) {
+            if let Some(found) = self.choose(s, rest) {
                 parts.extend(self.group(s.program, &std::mem::take(&mut scalar)));
                 let (own, after) = rest.split_at(found.stages);
                 parts.push(self.part(s, found, |node| some(s.program, own, vec![node])));

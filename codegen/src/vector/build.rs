@@ -53,6 +53,7 @@ impl Builder {
             name: self.name,
             width: self.width,
             params: self.params,
+            at_most: None,
             vectors: self.vectors,
             ints: self.ints,
             masks: self.masks,

@@ -564,6 +564,8 @@ pub struct Program {
     pub params: Vec<IReg>,
     /// Number of vector registers; all numbers in use are below it.
     pub vectors: u32,
+    /// How many hardware registers they should do with, where there is another choice than all.
+    pub at_most: Option<u32>,
     /// Number of integer registers.
     pub ints: u32,
     /// Number of mask registers.

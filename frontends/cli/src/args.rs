@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use orogen::dump::Dump;
+use orogen::ir::choices::Choices;
 use orogen::{
     Accuracy, Builder, CompileOptions, Compiler, Cpu, Entry, KernelView, Limits, OptIn, State, Step,
 };
@@ -96,6 +97,10 @@ pub(crate) struct ModelArgs {
     /// Write the text of the model after a pass, or after everything that changes it (`all`), to a folder.
     #[arg(long, num_args = 2, value_names = ["PASS|all", "DIR"])]
     pub(crate) dump_after: Option<Vec<String>>,
+    /// Make other choices than the usual ones where each is legal, from a seed, at most FUEL of them. A fault that shows is a
+    /// fault of the compiler; the least fuel with which it shows names the choice.
+    #[arg(long, value_name = "SEED[:FUEL]", value_parser = parse_chaos, hide = true)]
+    pub(crate) chaos: Option<(u64, u64)>,
     /// Passes to run, in this order: `NAME{OPTION=VALUE,…}`, or `+NAME`, `-NAME` to change what runs by default
     /// (`orogen passes` lists them).
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
@@ -182,6 +187,9 @@ impl ModelArgs {
         if let Some(list) = self.list() {
             builder.passes(&list);
         }
+        if let Some((seed, fuel)) = self.chaos {
+            builder.chaos(Choices::random(seed, fuel));
+        }
         self.with_built(builder, run)
     }
 
@@ -237,6 +245,7 @@ impl ModelArgs {
             ("--dump-after", self.dump_after.is_some()),
             ("--explore", self.explore),
             ("--passes", self.passes.is_some()),
+            ("--chaos", self.chaos.is_some()),
             ("--override", !self.overridden.is_empty()),
         ];
         if let Some((option, _)) = given.into_iter().find(|it| it.1) {
@@ -490,7 +499,7 @@ pub(crate) struct RulesArgs {
 #[derive(Args, Debug)]
 pub(crate) struct AdoptionArgs {
     /// Compile these models on the legacy and on the dataflow path, and compare: values, time, memory, size, time to
-    /// compile. Dynamic dimensions without `--dim` are 1.
+    /// compile. Dynamic dimensions without `--dim` are 1, or 16, 64, 320 if the legacy path refuses that.
     #[arg(long, value_name = "MODEL", num_args = 1..)]
     pub(crate) parity: Vec<PathBuf>,
     /// Differences that are accepted, with reasons: `[[accepted]]` with `model`, `row` and `reason`. One that is none any
@@ -535,6 +544,13 @@ fn parse_dim(text: &str) -> Result<(String, u64), String> {
     let (name, value) = text.rsplit_once('=').ok_or("write NAME=VALUE, for example batch=1")?;
     let value = value.parse().map_err(|_| format!("`{value}` is no size"))?;
     Ok((name.to_string(), value))
+}
+
+fn parse_chaos(text: &str) -> Result<(u64, u64), String> {
+    let (seed, fuel) = text.split_once(':').unwrap_or((text, ""));
+    let number =
+        |it: &str| it.parse::<u64>().map_err(|_| format!("`{it}` is no number: write SEED or SEED:FUEL"));
+    Ok((number(seed)?, if fuel.is_empty() { u64::MAX } else { number(fuel)? }))
 }
 
 fn parse_state(text: &str) -> Result<State, String> {

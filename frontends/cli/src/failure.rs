@@ -40,6 +40,15 @@ impl Failure {
         })
     }
 
+    /// What it says, on one line.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Failure::Usage(message) | Failure::File(message) => message.clone(),
+            Failure::Load(error) | Failure::Run(error) => error.to_string(),
+            Failure::Model(found) => found.iter().next().map_or_else(String::new, |it| it.message.clone()),
+        }
+    }
+
     /// Prints to standard error, coloured on a terminal only.
     pub(crate) fn print(&self) {
         match self {
@@ -47,6 +56,12 @@ impl Failure {
             Failure::Load(error) | Failure::Run(error) => print_error(&error.to_string()),
             Failure::Model(found) => found.iter().for_each(print_diagnostic),
         }
+    }
+}
+
+impl From<Diagnostic> for Failure {
+    fn from(found: Diagnostic) -> Self {
+        Failure::Model(found.into())
     }
 }
 

@@ -1,8 +1,13 @@
 //! The parity report of RFC 0002: a model on both paths, side by side.
+//!
+//! What is measured is noisy, so it is measured in pairs: both paths right after each other, now one first and now the other,
+//! and the ratio of each pair is taken. A row says the median of the ratios and, as its noise, how far below it the lower
+//! quartile is. It is red where that quartile is beyond the limit: a slower path is slower in three of four pairs, a
+//! disturbed machine is not.
 
 use crate::failure::Failure;
 use crate::inputs;
-use orogen::{Artifact, CompileOptions, Compiler, Entry, Lowered, OptIn, Step};
+use orogen::{Artifact, CompileOptions, Compiler, Diagnostics, Entry, Lowered, Model, OptIn, Step};
 use orogen_ir::plan::{PlanModule, print_plan};
 use orogen_ir::shape::Env;
 use serde::Deserialize;
@@ -16,8 +21,14 @@ pub(crate) const MEDIAN_TIME: f64 = 1.0;
 const MEMORY: f64 = 1.0;
 const SIZE: f64 = 1.05;
 const COMPILE_TIME: f64 = 1.25;
-/// Timed calls on each path, by turns.
-const CALLS: usize = 21;
+/// Pairs of timed bursts, of so many calls as take this long at least.
+const BURSTS: usize = 21;
+const BURST: Duration = Duration::from_millis(2);
+/// Pairs of compilations, at least and at most; more than the first while all took less than this.
+const COMPILATIONS: (usize, usize) = (3, 9);
+const COMPILING: Duration = Duration::from_secs(10);
+/// Sizes that dynamic dimensions get which have none, until the legacy path takes the model.
+const OPEN: [u64; 4] = [1, 16, 64, 320];
 
 /// One number of a model on both paths.
 #[derive(Clone, Debug)]
@@ -28,18 +39,43 @@ pub(crate) struct Row {
     pub(crate) dataflow: f64,
     /// The largest ratio that is no regression.
     pub(crate) limit: f64,
+    /// The dataflow path by the legacy path; 1 where both are nothing.
+    pub(crate) ratio: f64,
+    /// How much of that may be noise.
+    pub(crate) noise: f64,
     /// How it is known.
     pub(crate) how: &'static str,
 }
 
 impl Row {
-    /// The dataflow path by the legacy path; 1 where both are nothing.
-    pub(crate) fn ratio(&self) -> f64 {
-        if self.dataflow == self.legacy { 1.0 } else { self.dataflow / self.legacy }
+    /// Two numbers that are no measurements.
+    fn counted(what: &'static str, legacy: f64, dataflow: f64, limit: f64, how: &'static str) -> Row {
+        let ratio = if dataflow == legacy { 1.0 } else { dataflow / legacy };
+        Row { what, legacy, dataflow, limit, ratio, noise: 0.0, how }
+    }
+
+    /// Pairs of measurements, legacy first.
+    fn measured(what: &'static str, pairs: &[(f64, f64)], limit: f64, how: &'static str) -> Row {
+        let sorted = |of: &dyn Fn(&(f64, f64)) -> f64| {
+            let mut all: Vec<f64> = pairs.iter().map(of).collect();
+            all.sort_by(f64::total_cmp);
+            all
+        };
+        let at = |all: &[f64], part: usize| all.get(all.len() * part / 4).copied().unwrap_or(f64::NAN);
+        let ratios = sorted(&|it| it.1 / it.0);
+        Row {
+            what,
+            legacy: at(&sorted(&|it| it.0), 2),
+            dataflow: at(&sorted(&|it| it.1), 2),
+            limit,
+            ratio: at(&ratios, 2),
+            noise: at(&ratios, 2) - at(&ratios, 1),
+            how,
+        }
     }
 
     pub(crate) fn is_red(&self) -> bool {
-        self.ratio() > self.limit
+        self.ratio - self.noise > self.limit
     }
 }
 
@@ -51,6 +87,10 @@ pub(crate) struct Parity {
     pub(crate) operators: Vec<(String, usize)>,
     /// Why there is nothing to compare: the legacy path refuses it.
     pub(crate) not_legacy: Option<String>,
+    /// Why it was not run: both paths refuse what it is given at random.
+    pub(crate) not_run: Option<String>,
+    /// Sizes of its dynamic dimensions.
+    pub(crate) dims: Vec<(String, u64)>,
     /// What is red and no number.
     pub(crate) red: Vec<(&'static str, String)>,
     pub(crate) rows: Vec<Row>,
@@ -60,7 +100,8 @@ impl Parity {
     /// What is red: the name of the row, and why.
     pub(crate) fn red_rows(&self) -> Vec<(&'static str, String)> {
         let numbers = self.rows.iter().filter(|it| it.is_red());
-        let numbers = numbers.map(|it| (it.what, format!("{:.3} of {:.2}", it.ratio(), it.limit)));
+        let numbers = numbers
+            .map(|it| (it.what, format!("{:.3} ± {:.3}, at most {:.2}", it.ratio, it.noise, it.limit)));
         self.red.iter().cloned().chain(numbers).collect()
     }
 }
@@ -85,7 +126,8 @@ pub(crate) struct AcceptedFile {
     pub(crate) accepted: Vec<Accepted>,
 }
 
-/// Compiles a model both ways and compares. Dynamic dimensions are bound: to the sizes that are given, else to 1.
+/// Compiles a model both ways and compares. Dynamic dimensions are bound: to the sizes that are given, else to the first of
+/// [`OPEN`] with which the legacy path takes it.
 pub(crate) fn compare(compiler: &Compiler, path: &Path, base: &CompileOptions) -> Result<Parity, Failure> {
     let model = compiler.open(path)?;
     let flow = CompileOptions { opt_in: OptIn::DataflowIr, entry: Entry::Ledger, ..base.clone() };
@@ -93,66 +135,106 @@ pub(crate) fn compare(compiler: &Compiler, path: &Path, base: &CompileOptions) -
         model: path.display().to_string(),
         operators: Vec::new(),
         not_legacy: None,
+        not_run: None,
+        dims: Vec::new(),
         red: Vec::new(),
         rows: Vec::new(),
     };
+    let lower = |options: &CompileOptions| {
+        Ok::<_, Diagnostics>(planned(compiler.lower(&model, options, Step::PlanMemory)?.0))
+    };
     let open = CompileOptions { dims: Vec::new(), ..flow.clone() };
-    let mut dims = Vec::new();
+    let mut names = Vec::new();
     if let Ok((_, report)) = compiler.lower(&model, &open, Step::Import) {
         parity.operators = report.import.operators.into_iter().collect();
-        let size = |name: &String| base.dims.iter().find(|it| it.0 == *name).map_or(1, |it| it.1);
-        dims.extend(report.import.dims.iter().map(|it| (it.clone(), size(it))));
+        names = report.import.dims;
     }
-    let flow = CompileOptions { dims, ..flow };
-    let legacy = CompileOptions { opt_in: OptIn::Legacy, ..flow.clone() };
-    let start = Instant::now();
-    let old = match compiler.compile(&model, &legacy) {
-        Ok(it) => it,
-        Err(found) => {
-            let first = found.iter().next();
-            parity.not_legacy =
-                Some(first.map_or_else(String::new, |it| format!("{}: {}", it.code, it.message)));
-            return Ok(parity);
+    let mut old_plan = None;
+    for size in if names.is_empty() { &OPEN[..1] } else { &OPEN[..] } {
+        let chosen = |name: &String| base.dims.iter().find(|it| it.0 == *name).map_or(*size, |it| it.1);
+        let dims: Vec<(String, u64)> = names.iter().map(|it| (it.clone(), chosen(it))).collect();
+        let legacy = CompileOptions { opt_in: OptIn::Legacy, dims: dims.clone(), ..flow.clone() };
+        match lower(&legacy) {
+            Ok(plan) => {
+                (old_plan, parity.dims) = (Some(plan), dims);
+                break;
+            }
+            // The first refusal is of the sizes that are most usual.
+            Err(found) if parity.not_legacy.is_none() => {
+                let first = found.iter().next();
+                let said = first.map_or_else(String::new, |it| format!("{}: {}", it.code, it.message));
+                parity.not_legacy = Some(said);
+            }
+            Err(_) => {}
         }
-    };
-    let old_time = start.elapsed();
-    let start = Instant::now();
-    let new = match compiler.compile(&model, &flow) {
+    }
+    let Some(old_plan) = old_plan else { return Ok(parity) };
+    parity.not_legacy = None;
+    let flow = CompileOptions { dims: parity.dims.clone(), ..flow };
+    let legacy = CompileOptions { opt_in: OptIn::Legacy, ..flow.clone() };
+    let new_plan = match lower(&flow) {
         Ok(it) => it,
         Err(found) => {
             parity.red.push(("refused", found.to_string()));
             return Ok(parity);
         }
     };
-    let new_time = start.elapsed();
-    let plan = |options: &CompileOptions| match compiler.lower(&model, options, Step::PlanMemory)?.0 {
-        Lowered::Plan(plans) => Ok::<_, Failure>(plans),
-        _ => Err(Failure::Usage("lowering ended before the plan".to_string())),
-    };
-    let (old_plan, new_plan) = (plan(&legacy)?, plan(&flow)?);
     let text = steps(&new_plan);
     for line in orogen::passes::bridge::admissible(orogen::passes::bridge::LEDGER) {
         let options = CompileOptions { entry: Entry::Above(line), ..flow.clone() };
-        if line <= Step::PlanMemory && steps(&plan(&options)?) != text {
-            parity.red.push(("waterline", format!("at `{line}` the plan is another one")));
+        if line > Step::PlanMemory {
+            continue;
+        }
+        match lower(&options) {
+            Ok(plan) if steps(&plan) == text => {}
+            Ok(_) => parity.red.push(("waterline", format!("at `{line}` the plan is another one"))),
+            Err(found) => parity.red.push(("waterline", format!("at `{line}` it is refused: {found}"))),
         }
     }
+    let (old, new, compile_time) = compiled(compiler, &model, &legacy, &flow)?;
     let same = steps(&old_plan) == text;
-    let (old_ms, new_ms) = calls(&old, &new, same, &mut parity)?;
-    let how = if same { "the same plan" } else { "measured" };
-    let row = |what, legacy, dataflow, limit, how| Row { what, legacy, dataflow, limit, how };
-    parity.rows.push(row("time, ms", old_ms, new_ms, WORST_TIME, how));
-    parity.rows.push(row("memory, bytes", bytes(&old_plan), bytes(&new_plan), MEMORY, "of the plan"));
-    parity.rows.push(row("size, bytes", size(&old)?, size(&new)?, SIZE, "of the library"));
-    let seconds = |it: Duration| it.as_secs_f64();
-    parity.rows.push(row(
-        "compile time, s",
-        seconds(old_time),
-        seconds(new_time),
-        COMPILE_TIME,
-        "measured once",
-    ));
+    if let Some(row) = calls(&old, &new, same, &mut parity)? {
+        parity.rows.push(row);
+    }
+    let (of_plan, of_library) = ("of the plan", "of the library");
+    parity.rows.push(Row::counted("memory, bytes", bytes(&old_plan), bytes(&new_plan), MEMORY, of_plan));
+    parity.rows.push(Row::counted("size, bytes", size(&old)?, size(&new)?, SIZE, of_library));
+    parity.rows.push(compile_time);
     Ok(parity)
+}
+
+/// The plans of a model that was lowered to them.
+fn planned(lowered: Lowered) -> PlanModule {
+    match lowered {
+        Lowered::Plan(plans) => plans,
+        Lowered::Graph(_) | Lowered::Flow(_) => PlanModule::default(),
+    }
+}
+
+/// Both compiled, several times, and how long that took.
+fn compiled(
+    compiler: &Compiler,
+    model: &Model,
+    legacy: &CompileOptions,
+    flow: &CompileOptions,
+) -> Result<(Artifact, Artifact, Row), Failure> {
+    let timed = |options| {
+        let start = Instant::now();
+        let made = compiler.compile(model, options)?;
+        Ok::<_, Failure>((made, start.elapsed().as_secs_f64()))
+    };
+    // What is done once in a process is done.
+    let (mut old, mut new) = (timed(legacy)?.0, timed(flow)?.0);
+    let (mut pairs, start) = (Vec::new(), Instant::now());
+    while pairs.len() < COMPILATIONS.0 || (pairs.len() < COMPILATIONS.1 && start.elapsed() < COMPILING) {
+        let ahead = (pairs.len() % 2 == 1).then(|| timed(flow)).transpose()?;
+        let (made, old_time) = timed(legacy)?;
+        old = made;
+        let new_time;
+        (new, new_time) = ahead.map_or_else(|| timed(flow), Ok)?;
+        pairs.push((old_time, new_time));
+    }
+    Ok((old, new, Row::measured("compile time, s", &pairs, COMPILE_TIME, "pairs of compilations")))
 }
 
 /// The steps of plans, up to when outputs are allocated: from equal ones equal code is generated.
@@ -182,37 +264,79 @@ fn size(artifact: &Artifact) -> Result<f64, Failure> {
     Ok(length?.len() as f64)
 }
 
-/// Runs both on the same random inputs: the medians of their times in milliseconds. What differs is red.
-fn calls(old: &Artifact, new: &Artifact, same: bool, parity: &mut Parity) -> Result<(f64, f64), Failure> {
+/// Runs both on the same random inputs, and says how long that takes. What differs is red.
+fn calls(old: &Artifact, new: &Artifact, same: bool, parity: &mut Parity) -> Result<Option<Row>, Failure> {
     let (old, new) = (old.load()?, new.load()?);
     let function = inputs::function(&old, None)?.clone();
     let given = inputs::inputs(&function, None, 0, &[])?;
-    let run = |library| {
+    let run = |library, calls: usize| {
         let mut given = given.clone();
         let start = Instant::now();
-        let outputs = inputs::call(library, &function, &mut given)?;
-        Ok::<_, Failure>((outputs, start.elapsed().as_secs_f64() * 1e3))
+        let mut outputs = inputs::call(library, &function, &mut given)?;
+        for _ in 1..calls {
+            outputs = inputs::call(library, &function, &mut given)?;
+        }
+        Ok::<_, Failure>((outputs, start.elapsed().as_secs_f64() * 1e3 / calls as f64))
     };
-    let (expected, _) = run(&old)?;
-    let (got, _) = run(&new)?;
+    let (expected, got) = match (run(&old, 1), run(&new, 1)) {
+        (Ok(expected), Ok(got)) => (expected.0, got.0),
+        (Err(why), Err(_)) => {
+            parity.not_run = Some(why.message());
+            return Ok(None);
+        }
+        (old, new) => {
+            let which = if old.is_ok() { "dataflow" } else { "legacy" };
+            let why = old.err().or(new.err()).map_or_else(String::new, |it| it.message());
+            parity.red.push(("numerics", format!("the {which} path alone fails: {why}")));
+            return Ok(None);
+        }
+    };
     for ((name, expected), (_, got)) in expected.iter().zip(&got) {
         let difference = crate::compare::difference(got, expected, &orogen::compare::Limits::default());
         if !difference.passes() {
-            parity.red.push(("numerics", format!("output `{}` differs: {difference:?}", name.name)));
+            parity.red.push(("numerics", format!("output `{}` differs: {difference}", name.name)));
         }
     }
-    let mut times = [Vec::new(), Vec::new()];
-    for _ in 0..CALLS {
-        times[0].push(run(&old)?.1);
-        if !same {
-            times[1].push(run(&new)?.1);
-        }
+    if same {
+        let time = run(&old, 1)?.1;
+        return Ok(Some(Row::counted("time, ms", time, time, WORST_TIME, "the same plan")));
     }
-    let median = |mut it: Vec<f64>| {
-        it.sort_by(f64::total_cmp);
-        it[it.len() / 2]
-    };
-    let [old, new] = times;
-    let old = median(old);
-    Ok((old, if same { old } else { median(new) }))
+    let once = run(&old, 1)?.1.max(1e-4);
+    let burst = ((BURST.as_secs_f64() * 1e3 / once) as usize).clamp(1, 1000);
+    let mut pairs = Vec::new();
+    for i in 0..BURSTS {
+        let first = if i % 2 == 0 { None } else { Some(run(&new, burst)?.1) };
+        let legacy = run(&old, burst)?.1;
+        let dataflow = first.map_or_else(|| run(&new, burst).map(|it| it.1), Ok)?;
+        pairs.push((legacy, dataflow));
+    }
+    Ok(Some(Row::measured("time, ms", &pairs, WORST_TIME, "pairs of bursts")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_is_not_red_and_what_is_slower_is() {
+        // Every fifth pair is disturbed, on one side or the other.
+        let disturbed = |slower: f64| -> Vec<(f64, f64)> {
+            (0..20)
+                .map(|i| (if i % 10 == 0 { 3.0 } else { 1.0 }, if i % 10 == 5 { 4.0 } else { slower }))
+                .collect()
+        };
+        let row = |slower: f64| Row::measured("time, ms", &disturbed(slower), 1.05, "");
+        assert!(!row(1.0).is_red() && !row(1.04).is_red(), "{:?}", row(1.0));
+        assert!(row(1.07).is_red() && (row(1.07).ratio - 1.07).abs() < 1e-9, "{:?}", row(1.07));
+        // A machine that does something else all the time says nothing.
+        let wild: Vec<(f64, f64)> = (0..20).map(|i| (1.0, if i % 2 == 0 { 0.8 } else { 1.5 })).collect();
+        assert!(!Row::measured("time, ms", &wild, 1.05, "").is_red());
+    }
+
+    #[test]
+    fn what_is_counted_has_no_noise() {
+        assert!(!Row::counted("memory, bytes", 0.0, 0.0, MEMORY, "").is_red());
+        assert!(Row::counted("memory, bytes", 64.0, 128.0, MEMORY, "").is_red());
+        assert!(Row::counted("memory, bytes", 0.0, 64.0, MEMORY, "").is_red());
+    }
 }

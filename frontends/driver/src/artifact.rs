@@ -81,12 +81,19 @@ pub(crate) fn compile(
     };
     let (cpu, threads) = (options.cpu, options.threads);
     let separate = options.separate.then_some(orogen_codegen::OUTSIDE);
-    let codegen = CodegenOptions { cpu, threads, separate, ..compiler.codegen.clone() };
+    let choices = std::mem::take(&mut report.choices);
+    let codegen = CodegenOptions { cpu, threads, separate, choices, ..compiler.codegen.clone() };
     let metadata = metadata::metadata(model, options, &report, &plans, codegen.instructions()?);
     let workspace = metadata::workspace(&plans).filter(|it| it != "0").collect::<Vec<_>>();
     let start = Instant::now();
     let compiled = orogen_codegen::compile(&plans, &metadata, &codegen)?;
     report.took("kernels and entry points", start);
+    report.choices = compiled.choices().clone();
+    if let Some(last) = report.choices.taken().last() {
+        let count = report.choices.taken().len();
+        let message = format!("{count} choices are not the usual ones; the last: {last}");
+        report.remarks.push(Diagnostic::remark("D041", message));
+    }
     Ok(Artifact {
         name: model.name.clone(),
         compiled,

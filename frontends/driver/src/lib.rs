@@ -28,13 +28,18 @@
 //! The same from a shared library: [`plugin`](mod@plugin).
 //!
 //! # Seeing and finding
-//! [`constants`]: text that travels; [`dump`]: the text after every pass; [`compare`]: how values differ; [`find`]: the
+//! [`check`]: whether passes keep values; [`constants`]: text that travels; [`dump`]: the text after every pass; [`compare`]: how values differ; [`find`]: the
 //! first pass that changes them, and a small program that shows it.
+//!
+//! # Without the dataflow path
+//! It is behind the feature `dataflow-ir`, which is on by default. A build without it refuses models that opt in (`D040`),
+//! and everything else is the same, byte for byte.
 //!
 //! Modules in reading order: `model`, `options`, [`frontend`], `compiler`, `lower`, `opt`, `artifact`, `metadata`, `load`,
 //! [`tensors`], [`plugin`](mod@plugin).
 
 mod artifact;
+pub mod check;
 pub mod compare;
 mod compiler;
 pub mod constants;
@@ -85,6 +90,7 @@ pub mod passes {
 
 /// What is known per operator and per kernel: rewrite rules and lowering.
 pub mod rules {
+    #[cfg(feature = "dataflow-ir")]
     pub use orogen_passes::proof::{RuleProof, Verdict};
     pub use orogen_passes::rewrite::{
         AnyRule, Bound, Match, Matcher, OpCall, Rewrite, Rewriter, Rule, RuleClass, RuleFn, RuleSet, Value,

@@ -1,10 +1,12 @@
 //! From a model to a call plan, on either path.
 
+use crate::check::CheckValues;
 use crate::frontend::{ImportOptions, ImportReport};
 use crate::options::MAIN;
 use crate::{CompileOptions, Compiler, Entry, Model, OptIn};
+use orogen_ir::choices::Choices;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::flow::{self, FlowBuilder, Module};
+use orogen_ir::flow::{self, Module};
 use orogen_ir::graph::{self, Graph, GraphBuilder, OPT_IN_HELP};
 use orogen_ir::ops::{Budget, Defaulted, Folding, InputDefaults, Limits, OpRegistry};
 use orogen_ir::plan::{PlanModule, Proof, print_plans};
@@ -82,6 +84,8 @@ pub struct LowerReport {
     pub remarks: Vec<Diagnostic>,
     /// What passes say of themselves, each with its name.
     pub notes: Vec<(&'static str, String)>,
+    /// The choices that were made; all are the usual ones unless [`Builder::chaos`](crate::Builder::chaos) was asked for.
+    pub choices: Choices,
     /// What was shown of the plans, once there are any.
     pub proof: Proof,
     /// What took time, in the order in which it ran. Reported only, nothing depends on it.
@@ -136,16 +140,22 @@ pub(crate) fn lower(
     last: Step,
     mut instruments: Vec<Box<dyn Instrument>>,
 ) -> Result<(Lowered, LowerReport), Diagnostics> {
+    if options.opt_in == OptIn::DataflowIr {
+        flow::available()?;
+    }
     if options.verify {
         instruments.push(Box::new(Verify));
+        instruments.push(Box::new(CheckValues::default()));
     }
     instruments.extend(compiler.instruments.iter().map(|make| make()));
-    let cx = PassCx::new(&compiler.ops).with_accuracy(options.accuracy).verifying(options.verify);
+    let mut cx = PassCx::new(&compiler.ops).with_accuracy(options.accuracy).verifying(options.verify);
+    cx.choices = compiler.choices.clone();
     let report = LowerReport { instruments, ..LowerReport::default() };
     let mut run = Run { compiler, model, options, last, cx, report, defaults: InputDefaults::default() };
     let lowered = run.model()?;
     run.report.remarks = run.cx.remarks;
     run.report.notes = run.cx.notes;
+    run.report.choices = run.cx.choices;
     run.report.remarks.extend(run.cx.folding.budget.remark());
     Ok((lowered, run.report))
 }
@@ -317,7 +327,8 @@ impl<'c> Run<'c> {
         }
         self.ready_to_plan()?;
         let start = Instant::now();
-        let plan = orogen_passes::graph::plan_memory(&graph, MAIN, &self.options.states)?;
+        let (states, choices) = (&self.options.states, &mut self.cx.choices);
+        let plan = orogen_passes::graph::plan_memory_with(&graph, MAIN, states, choices)?;
         self.report.took("plan-memory", start);
         self.sound(plan.into())
     }
@@ -347,10 +358,11 @@ impl<'c> Run<'c> {
         let options = self.import_options(&folding.budget);
         let frontend = self.compiler.frontends.of(self.model)?;
         let start = Instant::now();
-        let builder = FlowBuilder::new(&self.compiler.ops, &self.model.name);
-        let mut builder = builder.with_folding(folding);
-        self.report.import = frontend.import_flow(&self.model.content, &options, &mut builder)?;
-        let module = builder.finish()?;
+        let (ops, content, report) = (&self.compiler.ops, &self.model.content, &mut self.report.import);
+        let module = Module::build(ops, &self.model.name, folding, |builder| {
+            *report = frontend.import_flow(content, &options, builder)?;
+            Ok(())
+        })?;
         self.report.took("import", start);
         self.report.entered = Some(Step::Import);
         options.budget.raise(in_proportion(&module.constants));
@@ -369,7 +381,8 @@ impl<'c> Run<'c> {
         }
         self.ready_to_plan()?;
         let start = Instant::now();
-        let plans = orogen_passes::flow::plan_memory(&self.compiler.ops, &module, &self.options.states)?;
+        let (states, choices) = (&self.options.states, &mut self.cx.choices);
+        let plans = orogen_passes::flow::plan_memory_with(&self.compiler.ops, &module, states, choices)?;
         self.report.took("plan-memory", start);
         self.sound(plans)
     }
@@ -477,7 +490,9 @@ pub(crate) fn prove(plans: &mut PlanModule) -> Result<Proof, Diagnostics> {
 /// Makes the way out of the legacy path exact: the line for this model, and nothing that was done already.
 fn ways_out(mut found: Diagnostics, model: &Model, waterline: Option<Step>) -> Diagnostics {
     for help in found.0.iter_mut().filter_map(|it| it.help.as_mut()) {
-        if let Some(step) = waterline {
+        if flow::available().is_err() {
+            *help = help.replace(OPT_IN_HELP, "build the compiler with its feature `dataflow-ir` and opt in");
+        } else if let Some(step) = waterline {
             let here = format!(
                 "leave `--waterline {}` out, which runs the steps above it on this graph",
                 step.name()

@@ -13,6 +13,7 @@ pub use crate::{
     Artifact, Builder, CompileOptions, Compiler, Cpu, Diagnostic, Diagnostics, Entry, HostFunction, Library,
     LowerReport, Lowered, Model, Operator, OptIn, RuntimeError, State, Tensor,
 };
+pub use orogen_ir::choices::Choices;
 pub use orogen_ir::flow::Module;
 pub use orogen_ir::graph::Graph;
 pub use orogen_ir::loops::{BinaryOp, CompareOp, UnaryOp};

@@ -1,13 +1,14 @@
 //! Evaluation of the dataflow-block IR.
 
+use crate::checks::{check_constraint, from_data, of_rank};
 use crate::error::{EvalError, EvalErrorKind, EvalResult};
-use crate::kernel::{Host, eval_dim, eval_kernel_values, no_value};
+use crate::kernel::{Host, eval_dim, eval_kernel_values};
 use crate::value::Value;
 use crate::{eval_cost, eval_op};
 use la_arena::ArenaMap;
 use orogen_ir::flow::{Binding, Definition, Function, Module, RegionId, Rhs, ValueId};
 use orogen_ir::ops::{OpRegistry, Outline, StructureOp};
-use orogen_ir::shape::{Constraint, Dim, Env, MAX_INTEGER, ShapeCx, Sym, SymbolKind};
+use orogen_ir::shape::{Dim, Env, ShapeCx};
 use orogen_ir::types::{DType, ShapeInfo, TensorData, Type};
 use structure::eval_structure;
 
@@ -60,15 +61,6 @@ fn ranked(function: &Function, results: Vec<Value>) -> EvalResult<Vec<Value>> {
         seen.push(Value::Tensor(of_rank(of, rank.get_i64(0))?));
     }
     Ok(seen)
-}
-
-/// A tensor with its first dimensions alone; the others are 1.
-pub(crate) fn of_rank(tensor: &TensorData, rank: i64) -> EvalResult<TensorData> {
-    let dims = tensor.dims();
-    let cut =
-        usize::try_from(rank).ok().filter(|it| *it <= dims.len() && dims[*it..].iter().all(|it| *it == 1));
-    let cut = cut.ok_or_else(|| EvalError::invalid(format!("{dims:?} has no rank {rank}")))?;
-    tensor.reshaped(dims[..cut].into()).map_err(|it| EvalError::invalid(it.to_string()))
 }
 
 /// What all calls of an evaluation see.
@@ -291,24 +283,10 @@ impl Frame<'_> {
     }
 }
 
-/// A failed [`EvalErrorKind::CheckFailed`] unless the constraint holds.
-pub(crate) fn check_constraint(
-    shapes: &ShapeCx,
-    env: &Env,
-    constraint: &Constraint,
-    message: &str,
-) -> EvalResult<()> {
-    if constraint_holds(shapes, env, constraint)? {
-        return Ok(());
+impl Value {
+    pub(crate) fn tensor(&self) -> EvalResult<&TensorData> {
+        self.as_tensor().ok_or_else(|| EvalError::invalid("another value stands where a tensor must be"))
     }
-    let text = format!("{message}: `{}` does not hold", shapes.display_fact(constraint));
-    Err(EvalError::new(EvalErrorKind::CheckFailed, text))
-}
-
-/// Whether a constraint holds.
-pub(crate) fn constraint_holds(shapes: &ShapeCx, env: &Env, constraint: &Constraint) -> EvalResult<bool> {
-    let holds = shapes.holds(constraint, env);
-    holds.ok_or_else(|| no_value(shapes, env, constraint.dims(), shapes.display_fact(constraint).to_string()))
 }
 
 fn truth(value: &Value) -> EvalResult<bool> {
@@ -316,14 +294,6 @@ fn truth(value: &Value) -> EvalResult<bool> {
     match (tensor.dtype(), tensor.len()) {
         (DType::Bool, 1) => Ok(tensor.get_i64(0) != 0),
         (dtype, n) => Err(EvalError::invalid(format!("a condition is {n} elements of {dtype}"))),
-    }
-}
-
-/// What a symbol is that a number in the data stands for.
-pub(crate) fn from_data(shapes: &ShapeCx, symbol: Sym, found: i64) -> i64 {
-    match shapes.kind(symbol) {
-        SymbolKind::Integer => found.clamp(-MAX_INTEGER, MAX_INTEGER),
-        SymbolKind::Size | SymbolKind::Index { .. } => found,
     }
 }
 

@@ -21,6 +21,10 @@ impl Fuel {
         Fuel { limit, left: Cell::new(limit) }
     }
 
+    pub(crate) fn left(&self) -> u64 {
+        self.left.get()
+    }
+
     /// Takes steps before they are done.
     pub(crate) fn take(&self, steps: u64) -> EvalResult<()> {
         match self.left.get().checked_sub(steps) {

@@ -62,6 +62,11 @@ impl<'h> Host<'h> {
         self.fuel = Fuel::of(steps);
         self
     }
+
+    /// How many steps are left.
+    pub fn steps_left(&self) -> u64 {
+        self.fuel.left()
+    }
 }
 
 impl fmt::Debug for Host<'_> {

@@ -24,10 +24,15 @@
 //! * **R3** With a limit ([`Host::with_limit`]) evaluation ends: what takes more steps is an error before they are done.
 //!
 //! Modules in reading order: `error`, `fuel`, `scalar` (arithmetic of one element), `memory`, `program` (loops), `routines`,
-//! `kernel` (kernels of every kind), `ops` (operators, a file per family), `graph`,
+//! `kernel` (kernels of every kind), `checks`, `ops` (operators, a file per family), `graph`,
 //! `flow` (and in it `structure`, operators on sequences and optionals), `plan`.
 
+mod checks;
 mod error;
+#[cfg(feature = "dataflow-ir")]
+mod flow;
+#[cfg(not(feature = "dataflow-ir"))]
+#[path = "without_flow.rs"]
 mod flow;
 mod fuel;
 mod graph;

@@ -1,7 +1,7 @@
 //! Evaluation of call plans, on real memory: a wrong offset or two slots that overlap give wrong results here too.
 
+use crate::checks::{check_constraint, constraint_holds, from_data, of_rank};
 use crate::error::{EvalError, EvalErrorKind, EvalResult};
-use crate::flow::{check_constraint, constraint_holds, from_data, of_rank};
 use crate::kernel::eval_dim;
 use crate::kernel::{self, Host};
 use crate::memory::{Memory, Place};

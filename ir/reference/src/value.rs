@@ -1,6 +1,5 @@
 //! Values at run time.
 
-use crate::error::{EvalError, EvalResult};
 use orogen_ir::types::{TensorData, Type};
 
 /// A value at run time.
@@ -38,10 +37,6 @@ impl Value {
             }
             _ => false,
         }
-    }
-
-    pub(crate) fn tensor(&self) -> EvalResult<&TensorData> {
-        self.as_tensor().ok_or_else(|| EvalError::invalid("another value stands where a tensor must be"))
     }
 }
 

@@ -83,3 +83,4 @@ pub use edit::Editor;
 pub use equal::{difference, same_structure};
 pub use generate::random_module;
 pub use infer::{InferEnv, Inferred, Signatures, effects_of, infer, region_effects};
+pub use query::available;

@@ -1,7 +1,9 @@
 //! Questions about functions.
 
 use super::{BindingId, BlockId, Definition, Function, Module, RegionId, Rhs, ValueDef, ValueId};
+use crate::diag::Diagnostic;
 use crate::kernel::Kernel;
+use crate::types::Type;
 use indexmap::IndexMap;
 use smallvec::SmallVec;
 
@@ -59,7 +61,24 @@ impl Rhs {
     }
 }
 
+/// Whether this build has the dataflow-block IR: it does. One without the feature `dataflow-ir` says `D040`.
+///
+/// # Errors
+/// None.
+pub fn available() -> Result<(), Diagnostic> {
+    Ok(())
+}
+
 impl Module {
+    /// What the [entry](Self::entry) function takes and returns: names and types.
+    pub fn ports(&self) -> (Vec<(String, Type)>, Vec<(String, Type)>) {
+        let Some((_, function)) = self.entry() else { return Default::default() };
+        let ty = |value: ValueId| function[value].ty.clone();
+        let inputs = function.params().iter().map(|it| (it.name.clone(), ty(it.value)));
+        let outputs = function.outputs().iter().zip(&function[function.body()].results);
+        (inputs.collect(), outputs.map(|(it, value)| (it.name.clone(), ty(*value))).collect())
+    }
+
     /// Definitions by name, in order.
     pub fn definitions(&self) -> &IndexMap<String, Definition> {
         &self.definitions

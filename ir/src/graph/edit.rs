@@ -188,6 +188,20 @@ impl<'g> GraphEditor<'g> {
         self.users.insert(from, own);
     }
 
+    /// Moves a node in front of another one. What it reads must stand before, and what reads it after (law G2).
+    pub fn move_before(&mut self, id: NodeId, next: NodeId) {
+        if id != next && self.order.remove(id) {
+            self.order.insert(id, Some(next), 0);
+        }
+    }
+
+    /// Moves a node to the end.
+    pub fn move_last(&mut self, id: NodeId) {
+        if self.order.remove(id) {
+            self.order.insert(id, None, 0);
+        }
+    }
+
     /// Takes a node out of the program. Nothing must read it any more (law G2).
     pub fn remove(&mut self, id: NodeId) {
         if self.point == Some(id) {

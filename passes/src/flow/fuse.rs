@@ -25,10 +25,11 @@ impl Pass<Module> for Fuse {
     }
 
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
+        let PassCx { ops, choices, .. } = cx;
         let mut interner = KernelInterner::of(module.kernels());
         let mut changed = false;
-        module.edit(cx.ops, |editor| {
-            let mut merging = Merging::default();
+        module.edit(ops, |editor| {
+            let mut merging = Merging::new(choices);
             for block in editor.blocks() {
                 if editor.kind(block) == BlockKind::Dataflow {
                     for id in editor.order(block) {
@@ -41,7 +42,7 @@ impl Pass<Module> for Fuse {
             name_merged(editor, &mut interner, merging)
         })?;
         if changed {
-            module.remove_dead_code(cx.ops);
+            module.remove_dead_code(ops);
             module.drop_uncalled_kernels();
             module.kernels_first();
         }
@@ -53,7 +54,7 @@ impl Pass<Module> for Fuse {
 fn absorb_one(
     editor: &mut Editor<'_>,
     id: BindingId,
-    merging: &mut Merging<BindingId>,
+    merging: &mut Merging<'_, BindingId>,
 ) -> Result<bool, Diagnostic> {
     let read = editor.binding(id);
     let Rhs::Call { callee, args, sizes } = &read.rhs else { return Ok(false) };
@@ -88,7 +89,7 @@ fn absorb_one(
 fn name_merged(
     editor: &mut Editor<'_>,
     interner: &mut KernelInterner,
-    merging: Merging<BindingId>,
+    merging: Merging<'_, BindingId>,
 ) -> Result<(), Diagnostic> {
     let mut merged = merging.finish();
     for id in editor.bindings() {

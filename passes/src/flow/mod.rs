@@ -13,6 +13,7 @@ mod merge_products;
 mod mixed_precision;
 mod outline;
 mod plan_memory;
+mod shuffle;
 
 use crate::rules::kernels::KernelTable;
 use orogen_ir::flow::{Definition, Editor};
@@ -20,6 +21,7 @@ use orogen_ir::kernel::Kernel;
 
 pub use crate::rules::apply::ApplyRules;
 pub use crate::rules::fold::FoldConstants;
+pub use crate::rules::order::Shuffle;
 pub use canonicalize::Canonicalize;
 pub use composite::{Composite, CompositeHook, FuseByPattern};
 pub use functions::{InferEffects, Inline, RemoveUnused};
@@ -28,7 +30,7 @@ pub use legalize::Legalize;
 pub use lift_parameters::LiftParameters;
 pub use merge_products::MergeProducts;
 pub use mixed_precision::MixedPrecision;
-pub use plan_memory::plan_memory;
+pub use plan_memory::{plan_memory, plan_memory_with};
 
 impl KernelTable for Editor<'_> {
     fn kernel(&self, name: &str) -> Option<&Kernel> {

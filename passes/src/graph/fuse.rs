@@ -25,8 +25,9 @@ impl Pass<Graph> for Fuse {
     }
 
     fn run(&self, graph: &mut Graph, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
-        let changed = graph.edit(cx.ops, |editor| -> Result<bool, Diagnostics> {
-            let mut merging = Merging::default();
+        let PassCx { ops, choices, .. } = cx;
+        let changed = graph.edit(ops, |editor| -> Result<bool, Diagnostics> {
+            let mut merging = Merging::new(choices);
             let mut changed = false;
             for id in editor.order() {
                 while absorb_one(editor, id, &mut merging) {
@@ -44,7 +45,7 @@ impl Pass<Graph> for Fuse {
 }
 
 /// Merges one producer into the node `id`, which keeps the name of its kernel until all is done.
-fn absorb_one(editor: &mut GraphEditor<'_>, id: NodeId, merging: &mut Merging<NodeId>) -> bool {
+fn absorb_one(editor: &mut GraphEditor<'_>, id: NodeId, merging: &mut Merging<'_, NodeId>) -> bool {
     let node = editor.node(id);
     let NodeKind::Kernel { kernel } = &node.kind else { return false };
     if !merging.may_grow(&*editor, id, kernel) {
@@ -76,7 +77,7 @@ fn absorb_one(editor: &mut GraphEditor<'_>, id: NodeId, merging: &mut Merging<No
 }
 
 /// Gives merged kernels names.
-fn name_merged(editor: &mut GraphEditor<'_>, merging: Merging<NodeId>) {
+fn name_merged(editor: &mut GraphEditor<'_>, merging: Merging<'_, NodeId>) {
     let mut interner = KernelInterner::of(editor.kernels().values());
     let mut merged = merging.finish();
     for id in editor.order() {

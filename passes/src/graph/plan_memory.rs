@@ -6,6 +6,7 @@ use crate::rules::moves::{Move, Place, in_turn};
 use crate::rules::places::Places;
 use crate::rules::state::{self, State};
 use indexmap::IndexMap;
+use orogen_ir::choices::Choices;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::graph::{Edge, Graph, NodeId, NodeKind, StaticType};
 use orogen_ir::kernel::{Access, Kernel};
@@ -23,6 +24,19 @@ use std::sync::Arc;
 /// # Errors
 /// When a kernel is missing, a buffer is larger than the address space, or a state and its new value differ in type.
 pub fn plan_memory(graph: &Graph, name: &str, states: &[State]) -> Result<CallPlan, Diagnostics> {
+    plan_memory_with(graph, name, states, &mut Choices::usual())
+}
+
+/// [`plan_memory`] with other choices of what lies where.
+///
+/// # Errors
+/// See [`plan_memory`].
+pub fn plan_memory_with(
+    graph: &Graph,
+    name: &str,
+    states: &[State],
+    choices: &mut Choices,
+) -> Result<CallPlan, Diagnostics> {
     let inputs: Vec<&str> = graph
         .inputs()
         .iter()
@@ -54,9 +68,10 @@ pub fn plan_memory(graph: &Graph, name: &str, states: &[State]) -> Result<CallPl
         slot_requests: Vec::new(),
         direct: IndexMap::new(),
         homes: IndexMap::new(),
-        in_place: InPlace::of(graph, &renewed),
+        in_place: InPlace::of(graph, &renewed, choices),
         renewed,
         renewals: IndexMap::new(),
+        choices,
     };
     lowering.run()?;
     Ok(lowering.plan)
@@ -78,6 +93,7 @@ struct Lowering<'a> {
     renewed: Vec<Option<usize>>,
     /// The inputs among them, with their outputs.
     renewals: IndexMap<u32, u32>,
+    choices: &'a mut Choices,
 }
 
 /// Through views to what has bytes of its own.
@@ -96,7 +112,7 @@ struct InPlace {
 }
 
 impl InPlace {
-    fn of(graph: &Graph, renewed: &[Option<usize>]) -> InPlace {
+    fn of(graph: &Graph, renewed: &[Option<usize>], choices: &mut Choices) -> InPlace {
         // Everything is made in the tick of its node; results of the graph are in use until the end.
         let mut spans: IndexMap<Edge, (u32, u32)> = IndexMap::new();
         let mut wishes: Vec<(u32, Edge, Edge)> = Vec::new();
@@ -154,7 +170,10 @@ impl InPlace {
             NodeKind::Kernel { .. } => true,
             _ => states.contains(&it.node),
         };
-        for (_, operand, result) in wishes.iter().filter(|it| own(it.1)) {
+        for (tick, operand, result) in wishes.iter().filter(|it| own(it.1)) {
+            if choices.differs(|| format!("the result of step {} lies apart from its operand", tick / 2)) {
+                continue;
+            }
             found.join(*operand, *result);
         }
         found
@@ -217,7 +236,7 @@ impl Lowering<'_> {
         self.nodes(&mut steps)?;
         self.write_outputs(&mut steps)?;
         self.plan.steps = steps;
-        let packing = pack(&mut self.plan.shapes, &self.requests).map_err(overflow)?;
+        let packing = pack(&mut self.plan.shapes, &self.requests, self.choices).map_err(overflow)?;
         for (slot, request) in self.plan.slots.iter_mut().zip(&self.slot_requests) {
             slot.offset = packing.offsets[*request];
         }

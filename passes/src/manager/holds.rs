@@ -1,11 +1,16 @@
 //! Whether facts hold of a program.
 
 use super::IrRef;
-use indexmap::{IndexMap, IndexSet};
-use orogen_ir::flow::{Function, Module, RegionId, Rhs, ValueId};
+use indexmap::IndexSet;
 use orogen_ir::graph::{Edge, Graph, NodeId, NodeKind};
-use orogen_ir::ops::{OpId, OpRegistry, StructureOp};
-use orogen_ir::types::{Attrs, ConstId, Effects, Source};
+use orogen_ir::ops::{OpId, OpRegistry};
+use orogen_ir::types::{Attrs, ConstId, Source};
+
+#[cfg(feature = "dataflow-ir")]
+mod flow;
+#[cfg(not(feature = "dataflow-ir"))]
+#[path = "holds/without_flow.rs"]
+mod flow;
 
 /// Where something is, as a clause.
 fn place(source: &Source) -> String {
@@ -30,12 +35,7 @@ pub(super) fn live(ir: IrRef<'_>, ops: &OpRegistry) -> Result<(), String> {
             }
             Ok(())
         }
-        // Which bindings may go is a matter of effects and of sizes, which the IR itself decides.
-        IrRef::Flow(module) => match module.clone().remove_dead_code(ops) {
-            0 => Ok(()),
-            1 => Err("nothing needs one binding".to_owned()),
-            n => Err(format!("nothing needs {n} bindings")),
-        },
+        IrRef::Flow(module) => flow::live(module, ops),
     }
 }
 
@@ -50,10 +50,7 @@ enum Key<V> {
 pub(super) fn no_duplicates(ir: IrRef<'_>, ops: &OpRegistry) -> Result<(), String> {
     match ir {
         IrRef::Graph(graph) => in_graph(graph, ops),
-        IrRef::Flow(module) => {
-            let mut seen = Seen { ops, module, scopes: Vec::new() };
-            module.functions().try_for_each(|(_, it)| seen.region(it, it.body()))
-        }
+        IrRef::Flow(module) => flow::no_duplicates(module, ops),
     }
 }
 
@@ -81,72 +78,21 @@ fn in_graph(graph: &Graph, ops: &OpRegistry) -> Result<(), String> {
     Ok(())
 }
 
-/// A walk over regions; what an enclosing one has is there in those inside.
-struct Seen<'a> {
-    ops: &'a OpRegistry,
-    module: &'a Module,
-    scopes: Vec<IndexMap<Key<ValueId>, ()>>,
-}
-
-impl Seen<'_> {
-    fn region(&mut self, function: &Function, region: RegionId) -> Result<(), String> {
-        self.scopes.push(IndexMap::new());
-        for block in &function[region].blocks {
-            for id in &function[*block].order {
-                let binding = &function[*id];
-                binding.rhs.regions().into_iter().try_for_each(|it| self.region(function, it))?;
-                let key = match &binding.rhs {
-                    Rhs::Op { op, attrs, args } => {
-                        let effects = self.ops.def(*op).effects;
-                        if effects != Effects::PURE && effects != Effects::ABORT {
-                            continue;
-                        }
-                        Key::Op(*op, attrs.clone(), args.to_vec())
-                    }
-                    Rhs::Constant(constant) => Key::Constant(*constant),
-                    _ => continue,
-                };
-                // One that binds sizes is itself: its names for them are in types further on.
-                let known = self.scopes.iter().any(|it| it.contains_key(&key));
-                if known && function.binds(&self.module.shapes, *id).is_empty() {
-                    return Err(twice(&key, self.ops, &binding.source));
-                }
-                if let Some(scope) = self.scopes.last_mut() {
-                    scope.insert(key, ());
-                }
-            }
-        }
-        self.scopes.pop();
-        Ok(())
-    }
+fn operator(op: OpId, source: &Source, ops: &OpRegistry) -> String {
+    format!("`{}`{} is an operator", ops.def(op).name, place(source))
 }
 
 /// Whether no operator is left but those of structure.
 pub(super) fn legalized(ir: IrRef<'_>, ops: &OpRegistry) -> Result<(), String> {
-    let operator = |op: OpId, source: &Source| {
-        let def = ops.def(op);
-        format!("`{}`{} is an operator", def.name, place(source))
-    };
     match ir {
         IrRef::Graph(graph) => {
             for id in graph.order() {
                 if let NodeKind::Op { op, .. } = &graph[*id].kind {
-                    return Err(operator(*op, &graph[*id].source));
+                    return Err(operator(*op, &graph[*id].source, ops));
                 }
             }
         }
-        IrRef::Flow(module) => {
-            for (_, function) in module.functions() {
-                for id in function.live_bindings() {
-                    let binding = &function[id];
-                    if let Rhs::Op { op, .. } = &binding.rhs
-                        && StructureOp::of(ops.def(*op)).is_none()
-                    {
-                        return Err(operator(*op, &binding.source));
-                    }
-                }
-            }
-        }
+        IrRef::Flow(module) => return flow::legalized(module, ops),
     }
     Ok(())
 }

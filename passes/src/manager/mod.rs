@@ -35,6 +35,7 @@ pub use near::nearest;
 pub use pipeline::{PassInfo, PassRecord, Pipeline, Place, Report};
 pub use step::Step;
 
+use orogen_ir::choices::Choices;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::ops::{Folding, OpRegistry};
 
@@ -69,6 +70,8 @@ pub struct PassCx<'a> {
     pub held: Option<Held>,
     /// Whether what passes say of facts is checked after each (law N4).
     pub verify: bool,
+    /// Choices that are legal either way.
+    pub choices: Choices,
 }
 
 impl<'a> PassCx<'a> {
@@ -82,6 +85,7 @@ impl<'a> PassCx<'a> {
             notes: Vec::new(),
             held: None,
             verify: false,
+            choices: Choices::usual(),
         }
     }
 

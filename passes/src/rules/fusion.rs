@@ -1,7 +1,8 @@
 //! Which kernels to merge, decided from what their loops are, and the merging itself. Both drivers use it.
 
 use super::kernels::KernelTable;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
+use orogen_ir::choices::Choices;
 use orogen_ir::loops::analysis::{
     FusionKind, flat_stages, fusion_kind, is_scattered, load_counts, reads_at_own_index, row_form,
 };
@@ -138,8 +139,11 @@ fn merge_known(
 
 /// Merged kernels while calls are merged: they are in no table until all is done.
 #[derive(Debug)]
-pub struct Merging<K> {
+pub struct Merging<'c, K> {
     merged: IndexMap<K, Merged>,
+    choices: &'c mut Choices,
+    /// Calls that stay apart by choice.
+    apart: IndexSet<(K, K)>,
 }
 
 /// A merged program and what is known of it.
@@ -163,13 +167,12 @@ pub struct KernelCall<'a, K, V> {
     pub args: &'a [V],
 }
 
-impl<K> Default for Merging<K> {
-    fn default() -> Self {
-        Merging { merged: IndexMap::new() }
+impl<'c, K: Copy + Hash + Eq> Merging<'c, K> {
+    /// Nothing is merged yet. Not to merge is legal too.
+    pub fn new(choices: &'c mut Choices) -> Self {
+        Merging { merged: IndexMap::new(), choices, apart: IndexSet::new() }
     }
-}
 
-impl<K: Copy + Hash + Eq> Merging<K> {
     /// Whether a call can still absorb another one: of a tensor program that is not too large.
     pub fn may_grow(&self, table: &impl KernelTable, id: K, kernel: &str) -> bool {
         self.program(table, id, kernel).is_some_and(|it| it.params.len() < MAX_PARAMS)
@@ -206,6 +209,12 @@ impl<K: Copy + Hash + Eq> Merging<K> {
         consumer: KernelCall<'_, K, V>,
         value: V,
     ) -> Option<(Vec<Dim>, Vec<V>)> {
+        let pair = (producer.id, consumer.id);
+        let what = || format!("`{}` is not merged into `{}`", producer.kernel, consumer.kernel);
+        if self.apart.contains(&pair) || self.choices.differs(what) {
+            self.apart.insert(pair);
+            return None;
+        }
         let mut junction = Junction::default();
         for (i, arg) in consumer.args.iter().enumerate() {
             if *arg == value {

@@ -8,6 +8,7 @@
 //! then grows), or opens a new one. Either way the total is a formula known at compile time.
 
 use indexmap::IndexMap;
+use orogen_ir::choices::Choices;
 use orogen_ir::plan::ALIGNMENT;
 use orogen_ir::shape::{Dim, Overflow, ShapeCx};
 use std::cmp::Reverse;
@@ -50,18 +51,23 @@ pub struct Packing {
 ///
 /// # Errors
 /// When a size overflows 64-bit arithmetic.
-pub fn pack(shapes: &mut ShapeCx, requests: &[Request]) -> Result<Packing, Overflow> {
+pub fn pack(shapes: &mut ShapeCx, requests: &[Request], choices: &mut Choices) -> Result<Packing, Overflow> {
     let rounded: Vec<Dim> =
         requests.iter().map(|it| shapes.round_up(it.bytes, ALIGNMENT as i64)).collect::<Result<_, _>>()?;
     match rounded.iter().map(|it| shapes.as_int(*it)).collect::<Option<Vec<_>>>() {
-        Some(sizes) => pack_constant(shapes, requests, &sizes),
-        None => pack_symbolic(shapes, requests, &rounded),
+        Some(sizes) => pack_constant(shapes, requests, &sizes, choices),
+        None => pack_symbolic(shapes, requests, &rounded, choices),
     }
 }
 
-fn pack_constant(shapes: &mut ShapeCx, requests: &[Request], sizes: &[i64]) -> Result<Packing, Overflow> {
+fn pack_constant(
+    shapes: &mut ShapeCx,
+    requests: &[Request],
+    sizes: &[i64],
+    choices: &mut Choices,
+) -> Result<Packing, Overflow> {
     let offsets = match requests.len() {
-        0..=MAX_COMPARED => largest_first(requests, sizes)?,
+        0..=MAX_COMPARED => largest_first(requests, sizes, choices)?,
         _ => in_order(requests, sizes)?,
     };
     let ends = offsets.iter().zip(sizes).map(|(offset, size)| offset + size);
@@ -73,10 +79,11 @@ fn pack_constant(shapes: &mut ShapeCx, requests: &[Request], sizes: &[i64]) -> R
     })
 }
 
-/// Offsets by size, largest first; `n²` in the number of requests.
-fn largest_first(requests: &[Request], sizes: &[i64]) -> Result<Vec<i64>, Overflow> {
+/// Offsets by size, largest first, though any order would do; `n²` in the number of requests.
+fn largest_first(requests: &[Request], sizes: &[i64], choices: &mut Choices) -> Result<Vec<i64>, Overflow> {
     let mut by_size: Vec<usize> = (0..requests.len()).collect();
     by_size.sort_by_key(|i| (Reverse(sizes[*i]), *i));
+    choices.shuffle(&mut by_size, |i| format!("buffer {i} is placed early"));
     let mut offsets = vec![0i64; requests.len()];
     // In the order of their offsets, so that one walk finds the lowest gap.
     let mut placed: Vec<usize> = Vec::with_capacity(requests.len());
@@ -187,7 +194,12 @@ impl Token {
     }
 }
 
-fn pack_symbolic(shapes: &mut ShapeCx, requests: &[Request], sizes: &[Dim]) -> Result<Packing, Overflow> {
+fn pack_symbolic(
+    shapes: &mut ShapeCx,
+    requests: &[Request],
+    sizes: &[Dim],
+    choices: &mut Choices,
+) -> Result<Packing, Overflow> {
     let mut by_start: Vec<usize> = (0..requests.len()).collect();
     by_start.sort_by_key(|i| (requests[*i].first, *i));
     let mut tokens: Vec<Token> = Vec::new();
@@ -210,6 +222,10 @@ fn pack_symbolic(shapes: &mut ShapeCx, requests: &[Request], sizes: &[Dim]) -> R
         let fits = || find(&|token| new.is_le(token, shapes));
         let grows = || find(&|token| token.is_le(new, shapes));
         let token = match same.or_else(fits) {
+            Some(_) if choices.differs(|| format!("buffer {i} gets memory of its own")) => {
+                tokens.push(new);
+                tokens.len() - 1
+            }
             Some(token) => take(&mut free, &mut free_of, token, tokens[token].size),
             None => match grows() {
                 Some(token) => {
@@ -267,7 +283,7 @@ mod tests {
             Request { bytes: b, first: 1, last: 2 },
             Request { bytes: a, first: 2, last: 3 },
         ];
-        let packing = pack(&mut shapes, &requests).expect("small sizes");
+        let packing = pack(&mut shapes, &requests, &mut Choices::usual()).expect("small sizes");
         assert_eq!(packing.offsets[0], packing.offsets[2]);
         assert_eq!(shapes.as_int(packing.offsets[1]), Some(128));
         assert_eq!(shapes.as_int(packing.total), Some(192));
@@ -287,7 +303,7 @@ mod tests {
             Request { bytes: small, first: 2, last: 2 },
             Request { bytes: other, first: 2, last: 3 },
         ];
-        let packing = pack(&mut shapes, &requests).expect("small sizes");
+        let packing = pack(&mut shapes, &requests, &mut Choices::usual()).expect("small sizes");
         assert_eq!(packing.offsets[0], packing.offsets[1]);
         assert_eq!(packing.offsets[1], packing.offsets[2]);
         assert_ne!(packing.offsets[3], packing.offsets[2]);
@@ -317,7 +333,9 @@ mod tests {
                 })
                 .collect();
             let sizes: Vec<i64> = requests.iter().map(|_| 64 * number(9) as i64).collect();
-            for offsets in [largest_first(&requests, &sizes), in_order(&requests, &sizes)] {
+            let first = |mut choices: Choices| largest_first(&requests, &sizes, &mut choices);
+            let chaos = (0..4).map(|seed| first(Choices::random(seed, u64::MAX)));
+            for offsets in chaos.chain([first(Choices::usual()), in_order(&requests, &sizes)]) {
                 let offsets = offsets.expect("small sizes");
                 for i in 0..requests.len() {
                     for j in 0..i {

@@ -12,6 +12,7 @@ pub mod kernels;
 pub mod legalize;
 pub mod memory;
 pub mod moves;
+pub mod order;
 pub mod places;
 pub mod precision;
 pub mod quantized;

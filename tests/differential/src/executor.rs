@@ -4,6 +4,7 @@ use crate::{Case, Expected, Reference, tensors};
 use anyhow::{Context, Result, anyhow, bail};
 use indexmap::IndexMap;
 use orogen::{CompileOptions, Compiler, Entry, Lowered, Model, OptIn, State, Step};
+use orogen_ir::choices::Choices;
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::TensorData;
 use orogen_passes::bridge;
@@ -135,6 +136,26 @@ impl Executor {
             prepared = Some(program);
         }
         Ok(found)
+    }
+
+    /// Outputs of code in memory that this compiler makes for each reference, and the choices that it made.
+    ///
+    /// # Errors
+    /// What compiling or running says.
+    pub fn run_chosen(
+        self,
+        compiler: &Compiler,
+        case: &Case,
+        references: &[Reference],
+    ) -> Result<(Vec<Expected>, Choices)> {
+        let model = compiler.open(case.model())?;
+        let (mut found, mut choices) = (Vec::new(), Choices::usual());
+        for reference in references {
+            let artifact = compiler.compile(&model, &self.options(case.states, &model, reference)?)?;
+            found.push(Program::Native(artifact.load()?, None).run(reference)?);
+            choices = artifact.report.choices;
+        }
+        Ok((found, choices))
     }
 
     /// Outputs of several threads that call one library on the dataflow path at the same time.

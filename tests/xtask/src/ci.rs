@@ -18,6 +18,8 @@ pub(crate) enum Step {
     Clippy,
     /// The README's test command.
     Test,
+    /// The conditions of stage S0 hold: `cargo xtask s0`.
+    S0,
     /// Libraries in the tvm-ffi host of Python; skipped where it cannot be installed.
     Interop,
     /// A minute of hostile input.
@@ -54,6 +56,7 @@ impl Step {
             Step::Tidy => Ok(outcome(crate::tidy::run())),
             Step::Clippy => cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[]),
             Step::Test => cargo(&["test", "--workspace"], &[]),
+            Step::S0 => Ok(outcome(crate::s0::run())),
             Step::Interop => crate::interop::run(),
             Step::Fuzz => cargo(&["run", "--package", "orogen-fuzz", "--", "--rounds", "1"], &[]),
             Step::Doc => cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")]),

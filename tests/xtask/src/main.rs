@@ -1,7 +1,8 @@
-//! Chores of the repository: `cargo xtask tidy`, `bless`, `models`, `growth`, `bench`, `ci`.
+//! Chores of the repository: `cargo xtask tidy`, `bless`, `models`, `growth`, `bench`, `s0`, `ci`.
 //!
 //! Modules in reading order: `workspace` (the files), `tidy` (the rules that tests hold), `codes` (the error index),
-//! `generated` (files written by code), `deny` (licences), `bless`, `models`, `tool` (of `growth` and `bench`), `interop`, `outcome`, `ci`.
+//! `generated` (files written by code), `deny` (licences), `bless`, `models`, `tool` (of `growth` and `bench`), `interop`, `s0` (staged
+//! adoption), `outcome`, `ci`.
 #![allow(clippy::print_stdout, reason = "a command line tool prints")]
 
 mod bless;
@@ -12,6 +13,7 @@ mod generated;
 mod interop;
 mod models;
 mod outcome;
+mod s0;
 mod tidy;
 mod tool;
 mod workspace;
@@ -52,6 +54,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Show the five conditions of stage S0: that the dataflow IR is needed, harms nothing and can be removed.
+    S0,
     /// Run what continuous integration runs.
     Ci {
         /// Run these steps only.
@@ -77,6 +81,7 @@ fn run() -> Result<()> {
         Command::Models(args) => models::run(&args),
         Command::Growth { args } => tool::run("orogen-growth", &args),
         Command::Bench { args } => tool::run("orogen-bench", &args),
+        Command::S0 => s0::run(),
         Command::Ci { steps } => ci::run(&steps),
     }
 }

@@ -53,6 +53,12 @@ impl Registers {
         }
     }
 
+    /// The same with so many vector registers, or fewer.
+    #[must_use]
+    pub fn with_vectors(&self, most: usize) -> Registers {
+        Registers { vectors: self.vectors.iter().copied().take(most).collect(), ..self.clone() }
+    }
+
     fn of(&self, file: File) -> &[u32] {
         match file {
             File::Vector => &self.vectors,

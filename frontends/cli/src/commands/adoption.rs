@@ -19,6 +19,7 @@ pub(crate) fn run(args: &AdoptionArgs) -> Result<ExitCode, Failure> {
         ledger(args.json);
         return Ok(ExitCode::SUCCESS);
     }
+    orogen_ir::flow::available()?;
     let accepted = match &args.accepted {
         None => AcceptedFile::default(),
         Some(path) => toml::from_str(&files::read_text(path)?)
@@ -55,6 +56,9 @@ fn ledger(json: bool) {
         say!("{:16} {}", entry.step.name(), port(entry.port));
     }
     say!("waterline: {line}");
+    if orogen_ir::flow::available().is_err() {
+        say!("this tool was built without the dataflow IR");
+    }
 }
 
 /// What is said of all models together.
@@ -62,8 +66,8 @@ struct Report {
     models: Vec<Parity>,
     /// Models by operator, and those of them that the dataflow path alone refuses.
     operators: BTreeMap<String, (usize, usize)>,
-    /// The median of the ratios of times, where there is one.
-    median: Option<f64>,
+    /// The median of the ratios of times with its noise, where there is one.
+    median: Option<(f64, f64)>,
     /// Model, row and why.
     red: Vec<(String, String, String)>,
     /// Accepted, with the reason.
@@ -91,7 +95,9 @@ impl Report {
                 counts.0 += 1;
                 counts.1 += usize::from(refused);
             }
-            ratios.extend(model.rows.iter().filter(|it| it.what.starts_with("time")).map(parity::Row::ratio));
+            ratios.extend(
+                model.rows.iter().filter(|it| it.what.starts_with("time")).map(|it| (it.ratio, it.noise)),
+            );
             for (row, why) in model.red_rows() {
                 let fits =
                     |it: &parity::Accepted| model.model.ends_with(&it.model) && row.starts_with(&it.row);
@@ -110,10 +116,10 @@ impl Report {
                 report.red.push((String::new(), format!("operator {name}"), "refused".to_owned()));
             }
         }
-        ratios.sort_by(f64::total_cmp);
+        ratios.sort_by(|a, b| a.0.total_cmp(&b.0));
         report.median = ratios.get(ratios.len() / 2).copied();
-        if let Some(median) = report.median.filter(|it| *it > MEDIAN_TIME) {
-            let why = format!("{median:.3} of {MEDIAN_TIME:.2}");
+        if let Some((median, noise)) = report.median.filter(|it| it.0 - it.1 > MEDIAN_TIME) {
+            let why = format!("{median:.3} ± {noise:.3}, at most {MEDIAN_TIME:.2}");
             report.red.push((String::new(), "median of times".to_owned(), why));
         }
         let stale = file.accepted.iter().zip(used).filter(|it| !it.1);
@@ -124,13 +130,22 @@ impl Report {
     /// What keeps the dataflow IR from stage S1.
     fn verdict(&self) -> String {
         let waterline = waterline(LEDGER).is_ok_and(|it| it == orogen::Step::Import);
-        let blocking = self.red.iter().filter(|it| !it.1.starts_with("compile time")).count();
-        match (waterline, blocking) {
+        let blocking = self.red.iter().filter(|it| !it.1.starts_with("compile time"));
+        let mut rows: BTreeMap<&str, usize> = BTreeMap::new();
+        blocking.for_each(|it| *rows.entry(it.1.split(',').next().unwrap_or_default()).or_default() += 1);
+        let stale = self.stale.len();
+        if stale > 0 {
+            rows.insert("accepted but no longer different", stale);
+        }
+        match (waterline, rows.len()) {
             (true, 0) => {
                 "S1: nothing that is measured here stands against it; two releases of shadow comparison do"
                     .to_owned()
             }
-            (true, red) => format!("S1: no, {red} rows are red"),
+            (true, _) => {
+                let rows: Vec<String> = rows.iter().map(|(row, count)| format!("{row} ({count})")).collect();
+                format!("S1: no, red are: {}", rows.join(", "))
+            }
             (false, _) => "S1: no, the waterline is not at import".to_owned(),
         }
     }
@@ -141,11 +156,19 @@ impl Report {
             if let Some(why) = &model.not_legacy {
                 say!("  nothing to compare, the legacy path refuses it: {}", plain(why));
             }
+            if let Some(why) = &model.not_run {
+                say!("  not run, for both paths refuse what it is given at random: {}", plain(why));
+            }
+            if !model.dims.is_empty() {
+                let dims: Vec<String> = model.dims.iter().map(|it| format!("{}={}", it.0, it.1)).collect();
+                say!("  sizes: {}", plain(&dims.join(", ")));
+            }
             for row in &model.rows {
                 let red = if row.is_red() { "  RED" } else { "" };
-                let (old, new, ratio) = (row.legacy, row.dataflow, row.ratio());
+                let (old, new, ratio, noise) = (row.legacy, row.dataflow, row.ratio, row.noise);
+                let noise = if noise > 0.0 { format!(" ± {noise:.3}") } else { String::new() };
                 say!(
-                    "  {:16} legacy {old:.6} dataflow {new:.6} ratio {ratio:.3} ({}){red}",
+                    "  {:16} legacy {old:.6} dataflow {new:.6} ratio {ratio:.3}{noise} ({}){red}",
                     row.what,
                     row.how
                 );
@@ -154,8 +177,8 @@ impl Report {
         let refused: Vec<&str> =
             self.operators.iter().filter(|it| it.1.1 > 0).map(|it| it.0.as_str()).collect();
         say!("{} operators, in models that are refused: {}", self.operators.len(), refused.join(", "));
-        if let Some(median) = self.median {
-            say!("median of the ratios of times {median:.3}, at most {MEDIAN_TIME:.2}");
+        if let Some((median, noise)) = self.median {
+            say!("median of the ratios of times {median:.3} ± {noise:.3}, at most {MEDIAN_TIME:.2}");
         }
         for (model, row, reason) in &self.accepted {
             say!("accepted: {} {row}: {}", plain(model), plain(reason));
@@ -173,11 +196,15 @@ impl Report {
         let models = self.models.iter().map(|model| {
             let rows = model.rows.iter().map(|it| {
                 json!({
-                    "row": it.what, "legacy": it.legacy, "dataflow": it.dataflow, "ratio": it.ratio(),
-                    "limit": it.limit, "how": it.how, "red": it.is_red(),
+                    "row": it.what, "legacy": it.legacy, "dataflow": it.dataflow, "ratio": it.ratio,
+                    "noise": it.noise, "limit": it.limit, "how": it.how, "red": it.is_red(),
                 })
             });
-            json!({ "model": model.model, "not_legacy": model.not_legacy, "rows": rows.collect::<Vec<_>>() })
+            let dims: BTreeMap<&String, u64> = model.dims.iter().map(|it| (&it.0, it.1)).collect();
+            json!({
+                "model": model.model, "not_legacy": model.not_legacy, "not_run": model.not_run, "sizes": dims,
+                "rows": rows.collect::<Vec<_>>(),
+            })
         });
         let three = |list: &[(String, String, String)], last: &str| {
             let object = |it: &(String, String, String)| json!({ "model": it.0, "row": it.1, last: it.2 });
@@ -189,7 +216,7 @@ impl Report {
             .map(|(name, it)| (name, json!({ "models": it.0, "refused": it.1 })))
             .collect();
         json!({
-            "models": models.collect::<Vec<_>>(), "operators": operators, "median_time": self.median,
+            "models": models.collect::<Vec<_>>(), "operators": operators, "median_time": self.median.map(|it| it.0),
             "red": three(&self.red, "why"), "accepted": three(&self.accepted, "reason"),
             "stale": self.stale, "verdict": self.verdict(),
         })

@@ -9,6 +9,7 @@ use crate::output::{plain, say};
 use crate::subject::is_library;
 use orogen::{CompileOptions, Entry, Lowered, MetadataView, OptIn, Step};
 use orogen_abi::signature::{self, Parameter};
+use orogen_ir::graph::{NodeKind, StaticType};
 use orogen_ir::shape::{Dim, ShapeCx};
 use orogen_ir::types::Type;
 use orogen_runtime::{Library, RuntimeError};
@@ -76,6 +77,17 @@ impl Port {
             name,
             dtype: tensor.dtype.to_string(),
             shape,
+            becomes: None,
+            optional: false,
+            is_object: false,
+        }
+    }
+
+    fn of_graph(name: &str, ty: &StaticType) -> Port {
+        Port {
+            name: name.to_owned(),
+            dtype: ty.dtype.to_string(),
+            shape: Some(ty.dims.iter().map(|it| json!(it)).collect()),
             becomes: None,
             optional: false,
             is_object: false,
@@ -161,20 +173,37 @@ fn model(args: &InspectArgs) -> Result<ExitCode, Failure> {
     let model = compiler.open(&args.model)?;
     // The dataflow IR holds every model, so it is the one to look at; what the model is compiled with is another
     // matter.
-    let options = CompileOptions {
-        opt_in: OptIn::DataflowIr,
-        entry: Entry::Above(Step::Import),
-        ..CompileOptions::default()
-    };
+    let widest = if orogen_ir::flow::available().is_ok() { OptIn::DataflowIr } else { OptIn::Legacy };
+    let options =
+        CompileOptions { opt_in: widest, entry: Entry::Above(Step::Import), ..CompileOptions::default() };
     let (lowered, report) = compiler.lower(&model, &options, Step::Import)?;
-    let Lowered::Flow(module) = &lowered else {
-        let message = "this is a call plan, whose text says what it takes: `orogen print` shows it";
-        return Err(Failure::Usage(message.to_string()));
-    };
     let report = report.import;
-    let inputs: Vec<Port> = report.inputs.iter().map(|it| Port::of_model(&module.shapes, it)).collect();
-    let outputs: Vec<Port> = report.outputs.iter().map(|it| Port::of_model(&module.shapes, it)).collect();
-    let weights: u64 = module.constants.ids().map(|it| module.constants.data(it).bytes().len() as u64).sum();
+    let (inputs, outputs) = match &lowered {
+        Lowered::Flow(module) => {
+            let ports = |list: &[(String, Type)]| -> Vec<Port> {
+                list.iter().map(|it| Port::of_model(&module.shapes, it)).collect()
+            };
+            (ports(&report.inputs), ports(&report.outputs))
+        }
+        Lowered::Graph(graph) => {
+            let name = |it: &NodeKind| match it {
+                NodeKind::Input { name, .. } => name.clone(),
+                _ => String::new(),
+            };
+            let inputs = graph
+                .inputs()
+                .iter()
+                .map(|it| Port::of_graph(&name(&graph[*it].kind), &graph[*it].outputs[0]));
+            let outputs = graph.outputs().iter().map(|(name, edge)| Port::of_graph(name, graph.ty(*edge)));
+            (inputs.collect(), outputs.collect())
+        }
+        Lowered::Plan(_) => {
+            let message = "this is a call plan, whose text says what it takes: `orogen print` shows it";
+            return Err(Failure::Usage(message.to_string()));
+        }
+    };
+    let constants = lowered.constants().into_iter();
+    let weights: u64 = constants.flat_map(|it| it.ids().map(|id| it.data(id).bytes().len() as u64)).sum();
     let operators: BTreeMap<String, usize> = report.operators.into_iter().collect();
     let opt_ins: Vec<String> = match opt_in {
         OptIn::Legacy => Vec::new(),

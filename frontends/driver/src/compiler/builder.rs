@@ -4,6 +4,7 @@ use super::{Compiler, InstrumentFactory, Operator};
 use crate::evaluator::ReferenceEvaluator;
 use crate::frontend::{ErasedFrontend, Frontend, Frontends};
 use orogen_codegen::CodegenOptions;
+use orogen_ir::choices::Choices;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::Module;
 use orogen_ir::graph::Graph;
@@ -14,6 +15,7 @@ use orogen_passes::registry::{OTHER_PATH, PLAN_MEMORY, PassDef, PassTable, Passe
 use orogen_passes::rewrite::Rule;
 use orogen_passes::rules::apply::ApplyRules;
 use orogen_passes::rules::legalize::LegalizeTable;
+use orogen_passes::rules::order::Shuffle;
 use orogen_runtime::HostFunction;
 use std::ops::RangeBounds;
 use std::path::Path;
@@ -33,6 +35,7 @@ pub struct Builder {
     instruments: Vec<InstrumentFactory>,
     host_functions: Vec<(String, HostFunction)>,
     codegen: CodegenOptions,
+    choices: Choices,
     found: Diagnostics,
 }
 
@@ -48,6 +51,7 @@ impl Default for Builder {
             instruments: Vec::new(),
             host_functions: Vec::new(),
             codegen: CodegenOptions::default(),
+            choices: Choices::usual(),
             found: Diagnostics::new(),
         }
     }
@@ -172,6 +176,28 @@ impl Builder {
         self
     }
 
+    /// Makes other choices than the usual ones, as the seed says and as many as there is fuel for, where each is legal: the
+    /// order of independent operations, what is merged, where buffers lie, how kernels are computed. What is compiled is
+    /// slower and just as right. The [report](crate::LowerReport::choices) says what was chosen;
+    /// [`first_failure`](orogen_ir::choices::first_failure) finds the choice that a fault needs.
+    ///
+    /// ```
+    /// use orogen::prelude::*;
+    ///
+    /// let compiler = Compiler::builder().chaos(Choices::random(7, u64::MAX)).build()?;
+    /// let text = "graph @g(%x: f32[2]) { %0 = relu(%x) %1 = neg(%x) %2 = add(%0, %1) return y = %2 }";
+    /// let model = compiler.decode("g.graph", text.into())?;
+    /// let artifact = compiler.compile(&model, &CompileOptions::default())?;
+    /// let y = artifact.load()?.run(&[Tensor::from_slice(&[2], &[-3f32, 4.0])?])?;
+    /// assert_eq!(y[0].as_slice::<f32>()?, [3.0, 0.0]);
+    /// println!("{:?}", artifact.report.choices.taken());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn chaos(&mut self, choices: Choices) -> &mut Self {
+        self.choices = choices;
+        self
+    }
+
     /// Says which passes run, in this order; the last list that is given counts.
     ///
     /// `NAME` runs a pass, or the passes of a pipeline of that name, after those before it; `+NAME` puts a pass at its own
@@ -228,11 +254,12 @@ impl Builder {
             onnx,
             frontends,
             rules,
-            passes,
+            mut passes,
             list,
             instruments,
             host_functions,
             codegen,
+            choices,
             mut found,
         } = std::mem::take(self);
         let mut note = |outcome: Result<(), Diagnostic>| {
@@ -266,6 +293,12 @@ impl Builder {
             }
         }
         let layout = ApplyRules::layout(&ops);
+        if !choices.is_usual() {
+            for (place, shuffle) in [("import", Shuffle::Operators), ("fuse", Shuffle::Kernels)] {
+                passes.graph_pass(Place::after(place), Arc::new(shuffle));
+                passes.flow_pass(Place::after(place), Arc::new(shuffle));
+            }
+        }
         let passes = passes.build(&ops, table, simplify, layout);
         let passes = passes.and_then(|it| fitting(&it, &ops, list.as_ref()).map(|()| it));
         let passes = passes.map_err(|it| it.0.into_iter().for_each(|it| note(Err(it)))).ok();
@@ -291,6 +324,7 @@ impl Builder {
             evaluator: ReferenceEvaluator,
             instruments,
             codegen,
+            choices,
         })
     }
 }

@@ -2,6 +2,8 @@
 
 mod builder;
 mod operator;
+#[cfg(feature = "dataflow-ir")]
+mod prove;
 
 pub use builder::Builder;
 pub use operator::Operator;
@@ -11,16 +13,14 @@ use crate::evaluator::ReferenceEvaluator;
 use crate::frontend::{Frontends, Unsupported};
 use crate::{CompileOptions, LowerReport, Lowered, Model};
 use orogen_codegen::CodegenOptions;
+use orogen_ir::choices::Choices;
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::Module;
 use orogen_ir::graph::Graph;
 use orogen_ir::ops::{Budget, Folding, Limits, OpRegistry};
-use orogen_ir::types::TensorData;
 use orogen_passes::manager::{Accuracy, Instrument, PassCx, PassInfo, PassList, Pipeline, Report, Step};
-use orogen_passes::proof::{Prover, RuleProof};
 use orogen_passes::registry::{self, PassRow, Passes};
-use orogen_passes::rewrite::{AnyRule, Rewrite};
-use orogen_reference::{Value, eval_function};
+use orogen_passes::rewrite::AnyRule;
 use std::path::Path;
 
 /// Makes an instrument for one compilation.
@@ -38,6 +38,8 @@ pub struct Compiler {
     pub(crate) evaluator: ReferenceEvaluator,
     pub(crate) instruments: Vec<InstrumentFactory>,
     pub(crate) codegen: CodegenOptions,
+    /// With which each compilation begins.
+    pub(crate) choices: Choices,
 }
 
 impl Compiler {
@@ -62,22 +64,6 @@ impl Compiler {
         let sets =
             [Step::Simplify, Step::Layout].into_iter().filter_map(|it| Some((it, self.passes.rules(it)?)));
         sets.flat_map(|(step, set)| set.rules().rules().iter().map(move |it| (step, it)))
-    }
-
-    /// What a machine can show of a rule, for all sizes: with the operators of this compiler and how it lowers them. Where
-    /// no proof is found, the reference looks for a difference.
-    pub fn prove(&self, rule: &Rewrite) -> RuleProof {
-        let evaluate = |module: &Module, name: &str, args: &[TensorData]| {
-            let args: Vec<Value> = args.iter().cloned().map(Value::from).collect();
-            let results = eval_function(&self.ops, module, name, &args).map_err(|it| it.to_string())?;
-            let tensor =
-                |it: Value| it.as_tensor().cloned().ok_or_else(|| "a result is no tensor".to_owned());
-            results.into_iter().map(tensor).collect()
-        };
-        Prover::new(&self.ops)
-            .with_table(self.passes.table().clone())
-            .with_evaluator(&evaluate)
-            .prove_rule(rule)
     }
 
     /// What is known of the passes of both paths, in order, whether they run or not.

@@ -159,10 +159,7 @@ fn names(program: &Lowered) -> Vec<String> {
             };
             graph.inputs().iter().map(|it| name(&graph[*it].kind)).collect()
         }
-        Lowered::Flow(module) => {
-            let function = module.entry().map(|it| it.1);
-            function.map_or_else(Vec::new, |it| it.params().iter().map(|it| it.name.clone()).collect())
-        }
+        Lowered::Flow(module) => module.ports().0.into_iter().map(|it| it.0).collect(),
         Lowered::Plan(plans) => {
             plans.entry().map_or_else(Vec::new, |it| it.inputs.iter().map(|it| it.name.clone()).collect())
         }

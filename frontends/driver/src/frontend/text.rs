@@ -161,13 +161,7 @@ fn accepted(
         }
         Lowered::Flow(module) => {
             Ir::verify(module, ops)?;
-            if let Some((_, function)) = module.entry() {
-                let ty = |value: flow::ValueId| function[value].ty.clone();
-                let results = &function[function.body()].results;
-                report.inputs = function.params().iter().map(|it| (it.name.clone(), ty(it.value))).collect();
-                let outputs = function.outputs().iter().zip(results);
-                report.outputs = outputs.map(|(it, value)| (it.name.clone(), ty(*value))).collect();
-            }
+            (report.inputs, report.outputs) = module.ports();
         }
         Lowered::Plan(_) => {}
     }

@@ -87,6 +87,23 @@ impl Frame {
     }
 }
 
+impl Module {
+    /// Builds a module with one function, `main`, into which `write` writes.
+    ///
+    /// # Errors
+    /// What `write` says, and see [`FlowBuilder::finish`].
+    pub fn build(
+        ops: &OpRegistry,
+        name: &str,
+        folding: Folding<'_>,
+        write: impl FnOnce(&mut FlowBuilder<'_>) -> Result<(), Diagnostics>,
+    ) -> Result<Module, Diagnostics> {
+        let mut builder = FlowBuilder::new(ops, name).with_folding(folding);
+        write(&mut builder)?;
+        builder.finish()
+    }
+}
+
 impl<'o> FlowBuilder<'o> {
     /// A builder of a module of that name, whose function is called `main`.
     pub fn new(ops: &'o OpRegistry, name: &str) -> Self {

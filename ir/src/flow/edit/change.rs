@@ -94,6 +94,14 @@ impl Editor<'_> {
         }
     }
 
+    /// Moves a binding in front of another one of its block. What it reads must stand before, and what reads it after (law
+    /// F1).
+    pub fn move_before(&mut self, id: BindingId, next: BindingId) {
+        if id != next && self.order.of(id) == self.order.of(next) && self.order.remove(id) {
+            self.order.insert(id, Some(next), 0);
+        }
+    }
+
     /// Takes a binding out of the program, with what is nested in it. Its results must not be used any more (law F1).
     pub fn remove(&mut self, id: BindingId) {
         let mut stack = vec![id];

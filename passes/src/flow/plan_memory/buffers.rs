@@ -262,7 +262,8 @@ impl Lowering<'_> {
         }
         let mut offsets = vec![None; self.lives.len()];
         for (arena, (lives, requests)) in self.plan.arenas.iter_mut().zip(members) {
-            let packing = pack(&mut self.plan.shapes, &requests).map_err(overflow)?;
+            let packing =
+                pack(&mut self.plan.shapes, &requests, &mut self.shared.choices).map_err(overflow)?;
             for (life, offset) in lives.into_iter().zip(packing.offsets) {
                 offsets[life] = Some(offset);
             }

@@ -8,6 +8,7 @@ use crate::rules::donation::{Donation, donations};
 use crate::rules::places::Places;
 use indexmap::{IndexMap, IndexSet};
 use la_arena::ArenaMap;
+use orogen_ir::choices::Choices;
 use orogen_ir::flow::{BindingId, Definition, Function, Module, Region, Rhs, ValueDef, ValueId};
 use orogen_ir::ops::{OpId, OpRegistry, StructureOp};
 use orogen_ir::shape::{Dim, ShapeCx, Sym};
@@ -43,6 +44,7 @@ impl InPlace {
         module: &Module,
         function: &Function,
         states: &[(ValueId, ValueId)],
+        choices: &mut Choices,
     ) -> InPlace {
         let mut walk = Walk {
             ops,
@@ -89,7 +91,8 @@ impl InPlace {
         for (a, b) in pairs.chain(kernels) {
             let [a, b] = [a, b].map(|it| viewed(function, it));
             let own = |it: ValueId| !foreign.contains(&it) && !is_constant(function, it);
-            if own(a) && own(b) && same_bytes(&mut shapes, function, a, b) {
+            let apart = || format!("value {} lies apart from value {}", b.into_raw(), a.into_raw());
+            if own(a) && own(b) && same_bytes(&mut shapes, function, a, b) && !choices.differs(apart) {
                 found.join(function, a, b);
             }
         }

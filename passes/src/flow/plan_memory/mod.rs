@@ -28,6 +28,7 @@ use in_place::InPlace;
 use indexmap::{IndexMap, IndexSet};
 use la_arena::ArenaMap;
 use objects::{made_as_items, place_type};
+use orogen_ir::choices::Choices;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::flow::{Function, Module, ValueId};
 use orogen_ir::kernel::Kernel;
@@ -43,7 +44,7 @@ use std::sync::Arc;
 use turns::Growing;
 use values::{Storage, known_dims};
 
-pub use module::plan_memory;
+pub use module::{plan_memory, plan_memory_with};
 
 /// What all functions of a module share.
 #[derive(Default)]
@@ -53,6 +54,7 @@ struct Shared<'a> {
     kernels: IndexMap<String, Kernel>,
     /// Functions that may be invoked, in the order of their ids.
     functions: IndexSet<&'a str>,
+    choices: Choices,
 }
 
 impl Shared<'_> {
@@ -113,7 +115,7 @@ impl<'a> Lowering<'a> {
         module: &'a Module,
         (name, function): (&str, &'a Function),
         states: &[State],
-        shared: Shared<'a>,
+        mut shared: Shared<'a>,
     ) -> Result<Self, Diagnostic> {
         let inputs: Vec<&str> = function.params().iter().map(|it| it.name.as_str()).collect();
         let outputs: Vec<&str> = function.outputs().iter().map(|it| it.name.as_str()).collect();
@@ -130,6 +132,7 @@ impl<'a> Lowering<'a> {
             constants: Arc::clone(&shared.constants),
             ..CallPlan::default()
         };
+        let places = InPlace::of(ops, module, function, &states, &mut shared.choices);
         Ok(Lowering {
             ops,
             module,
@@ -137,7 +140,7 @@ impl<'a> Lowering<'a> {
             plan,
             shared,
             storage: ArenaMap::default(),
-            places: InPlace::of(ops, module, function, &states),
+            places,
             homes: IndexMap::new(),
             growing: IndexMap::new(),
             renewed,

@@ -3,6 +3,7 @@
 use super::{Lowering, Shared};
 use crate::rules::state::State;
 use indexmap::IndexSet;
+use orogen_ir::choices::Choices;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::{Function, Module, Rhs};
 use orogen_ir::ops::OpRegistry;
@@ -21,10 +22,24 @@ use std::sync::Arc;
 /// When a value needs memory but its shape is not known, when a function holds something that has no plan form, and when a
 /// state and its new value differ in type; functions that lead back to themselves, and names that no symbol may have.
 pub fn plan_memory(ops: &OpRegistry, module: &Module, states: &[State]) -> Result<PlanModule, Diagnostics> {
+    plan_memory_with(ops, module, states, &mut Choices::usual())
+}
+
+/// [`plan_memory`] with other choices of what lies where.
+///
+/// # Errors
+/// See [`plan_memory`].
+pub fn plan_memory_with(
+    ops: &OpRegistry,
+    module: &Module,
+    states: &[State],
+    choices: &mut Choices,
+) -> Result<PlanModule, Diagnostics> {
     let names = reachable(module)?;
     let mut found = Diagnostics::new();
     let constants = Arc::new(module.constants.clone());
-    let mut shared = Shared { constants, functions: names.clone(), ..Shared::default() };
+    let choices_of = std::mem::take(choices);
+    let mut shared = Shared { constants, functions: names.clone(), choices: choices_of, ..Shared::default() };
     let mut plans = PlanModule::default();
     let several = names.len() > 1;
     let exported = |it: &&&str| module.function(it).is_some_and(|it| !it.is_private());
@@ -46,6 +61,7 @@ pub fn plan_memory(ops: &OpRegistry, module: &Module, states: &[State]) -> Resul
         plans.functions.push(plan);
     }
     check_states(&plans, &mut found);
+    *choices = std::mem::take(&mut shared.choices);
     let kernels = shared.into_kernels();
     plans.functions.iter_mut().for_each(|it| it.kernels = Arc::clone(&kernels));
     found.into_result(plans)

@@ -50,22 +50,22 @@ const LAYERS: &[Layer] = &[
     layer(
         "passes/src/rules/",
         "orogen_ir",
-        &["plan", "ops", "kernel", "loops", "scalar", "types", "shape", "text", "diag"],
+        &["choices", "plan", "ops", "kernel", "loops", "scalar", "types", "shape", "text", "diag"],
     ),
     layer(
         "passes/src/graph/",
         "orogen_ir",
-        &["graph", "plan", "kernel", "loops", "ops", "scalar", "types", "shape", "text", "diag"],
+        &["graph", "choices", "plan", "kernel", "loops", "ops", "scalar", "types", "shape", "text", "diag"],
     ),
     layer(
         "passes/src/flow/",
         "orogen_ir",
-        &["flow", "plan", "kernel", "loops", "ops", "scalar", "types", "shape", "text", "diag"],
+        &["flow", "choices", "plan", "kernel", "loops", "ops", "scalar", "types", "shape", "text", "diag"],
     ),
     layer(
         "codegen/src/",
         "orogen_ir",
-        &["plan", "kernel", "loops", "scalar", "types", "shape", "text", "diag"],
+        &["choices", "plan", "kernel", "loops", "scalar", "types", "shape", "text", "diag"],
     ),
     layer("frontends/onnx/src/", "orogen_ir", &["ops", "scalar", "types", "shape", "text", "diag"]),
 ];

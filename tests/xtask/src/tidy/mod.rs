@@ -47,6 +47,11 @@ pub(crate) fn run() -> Result<()> {
     }
 }
 
+/// Which module may name which: what breaks that.
+pub(crate) fn layers(sources: &[Source]) -> Vec<Finding> {
+    layers::check(sources)
+}
+
 /// Generated files that differ from what the code says.
 fn stale(root: &Path, sources: &[Source]) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();

@@ -100,8 +100,16 @@ pub fn encode(program: &Program, isa: Isa) -> Result<Vec<u8>, EncodeError> {
     }
     crate::vector::verify::verify(program)
         .map_err(|v| EncodeError::Invalid(v.iter().map(|v| v.to_string()).collect::<Vec<_>>().join("; ")))?;
-    let registers = registers(isa, program.width);
-    let allocated = allocate(program, &registers).map_err(EncodeError::OutOfRegisters)?;
+    let mut registers = registers(isa, program.width);
+    let fewer = program.at_most.map(|most| registers.with_vectors(most as usize));
+    // What an instruction needs at once may be more than that.
+    let allocated = match fewer.and_then(|it| Some((allocate(program, &it).ok()?, it))) {
+        Some((allocated, fewer)) => {
+            registers = fewer;
+            allocated
+        }
+        None => allocate(program, &registers).map_err(EncodeError::OutOfRegisters)?,
+    };
     if cfg!(debug_assertions) {
         check::check(program, &allocated, &registers).map_err(EncodeError::Allocation)?;
     }
