@@ -138,7 +138,7 @@ fn every_rule_holds_on_its_programs() {
 }
 
 fn check_case(ops: &OpRegistry, all: &RuleSet, explore: &Explore, name: &str, params: &str, body: &[&str]) {
-    let rule = all.rules().iter().find(|it| it.name() == name).unwrap_or_else(|| panic!("no rule `{name}`"));
+    let rule = all.rules().find(|it| it.name() == name).unwrap_or_else(|| panic!("no rule `{name}`"));
     let AnyRule::Text(rewrite) = rule else { panic!("rule `{name}` is no data") };
     let exact = rule.class() == RuleClass::Bitwise;
     for seed in 0..SEEDS {

@@ -3,7 +3,7 @@
 use super::instances::{instances, without_constants};
 use super::{Class, Prover, Verdict};
 use crate::manager::{Changed, Pass, PassCx};
-use crate::rewrite::{Rewrite, RuleClass, RuleSet};
+use crate::rewrite::{Rewrite, Rule, RuleClass, RuleSet};
 use crate::rules::apply::ApplyRules;
 use orogen_ir::flow::{Module, text};
 use std::sync::Arc;
@@ -57,7 +57,7 @@ impl Prover<'_> {
     /// Proves a rule on instances of its left side: of ranks 0 to 4, all classes of element types, attributes, broadcasts
     /// and optional operands that it admits, sizes symbolic.
     pub fn prove_rule(&self, rule: &Rewrite) -> RuleProof {
-        let mut proof = RuleProof {
+        let proof = RuleProof {
             name: rule.name.to_string(),
             class: rule.class,
             instances: 0,
@@ -65,11 +65,17 @@ impl Prover<'_> {
             failure: None,
             unproven: rule.unproven.as_deref().map(str::to_owned),
         };
-        let class = Class::from(rule.class);
-        let free = without_constants(rule);
-        let Some(pass) = self.pass_of(free) else { return proof };
+        match self.pass_of(without_constants(rule)) {
+            Some(pass) => self.prove_pass(&pass, rule, proof),
+            None => proof,
+        }
+    }
+
+    /// Proves what a pass of one rule does to instances of the left side of one.
+    fn prove_pass(&self, pass: &ApplyRules, rule: &Rewrite, mut proof: RuleProof) -> RuleProof {
+        let class = Class::from(proof.class);
         instances(self.ops, rule, PER_RANK, &mut |before, known| {
-            let Some(after) = self.applied(&pass, &before) else { return false };
+            let Some(after) = self.applied(pass, &before) else { return false };
             proof.instances += 1;
             let mut verdict = self.prove_knowing(&before, &after, class, known);
             // Beside the proofs, one in so many instances runs.
@@ -90,6 +96,23 @@ impl Prover<'_> {
             true
         });
         proof
+    }
+
+    /// Proves a rule that is code on instances of a pattern: the left side of `shapes`, whose right side and conditions say
+    /// which of them are meant. What a rule asks of the data of constants it cannot ask of the parameters of an instance.
+    pub fn prove_code(&self, rule: Rule, shapes: &Rewrite) -> RuleProof {
+        let proof = RuleProof {
+            name: rule.name.to_owned(),
+            class: rule.class,
+            instances: 0,
+            proven: 0,
+            failure: None,
+            unproven: Some(rule.reason.to_owned()),
+        };
+        match RuleSet::new(self.ops, [rule]) {
+            Ok(set) => self.prove_pass(&ApplyRules::new("prove", set).with_rounds(1), shapes, proof),
+            Err(_) => proof,
+        }
     }
 
     fn pass_of(&self, rule: Rewrite) -> Option<ApplyRules> {

@@ -1,60 +1,19 @@
 //! Rules by the operators that they are tried on.
 
+use super::any::AnyRule;
 use super::ast::{Ops, PatternKind, Rewrite};
-use super::class::RuleClass;
 use super::rewriter::{OpCall, Rewriter, Rule, Value};
+use super::shipped::{self, Entry};
 use crate::manager::Accuracy;
 use indexmap::IndexMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::ops::{OpId, OpRegistry};
 use std::sync::Arc;
 
-/// A rule of a set.
-#[derive(Clone, Debug)]
-pub enum AnyRule {
-    /// Data.
-    Text(Arc<Rewrite>),
-    /// Code.
-    Code(Rule),
-}
-
-impl AnyRule {
-    /// Its name.
-    pub fn name(&self) -> &str {
-        match self {
-            AnyRule::Text(it) => &it.name,
-            AnyRule::Code(it) => it.name,
-        }
-    }
-
-    /// How exact it is.
-    pub fn class(&self) -> RuleClass {
-        match self {
-            AnyRule::Text(it) => it.class,
-            AnyRule::Code(it) => it.class,
-        }
-    }
-
-    /// Why no machine has proven it; `None` when it is data that a machine proves.
-    pub fn unproven(&self) -> Option<&str> {
-        match self {
-            AnyRule::Text(it) => it.unproven.as_deref(),
-            AnyRule::Code(it) => Some(it.reason),
-        }
-    }
-
-    pub(crate) fn apply(&self, rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
-        match self {
-            AnyRule::Text(it) => it.apply(rewriter, call),
-            AnyRule::Code(it) => (it.apply)(rewriter, call),
-        }
-    }
-}
-
 /// Rules in the order they are tried.
 #[derive(Clone, Debug, Default)]
 pub struct RuleSet {
-    rules: Vec<AnyRule>,
+    rules: Vec<Entry>,
     rows: IndexMap<OpId, Vec<usize>>,
 }
 
@@ -89,7 +48,7 @@ impl RuleSet {
                 format!("rule `{}` looks at operator `{}`, which is not registered", rule.name, rule.root);
             return Err(Diagnostic::error("N003", message).help("register the operator, or correct `root`"));
         };
-        self.add(AnyRule::Code(rule), [root])
+        self.add(Entry::read(AnyRule::Code(rule)), [root])
     }
 
     /// Adds the rules of a text, tried after those that are there.
@@ -107,6 +66,28 @@ impl RuleSet {
         found.into_result(())
     }
 
+    /// Adds the rules of a text that ships, each of which is read when it is first tried.
+    ///
+    /// # Errors
+    /// `N003`: an operator that is not registered. `N004`: a name that is taken (law R3).
+    pub(crate) fn insert_shipped(&mut self, ops: &OpRegistry, text: &'static str) -> Result<(), Diagnostic> {
+        for text in shipped::split(text) {
+            let mut roots = Vec::new();
+            for name in shipped::roots(text) {
+                match ops.find(name) {
+                    Some(id) => roots.push(id),
+                    None if name == "elementwise" => roots.extend(elementwise(ops)),
+                    None => {
+                        let message = format!("a rule that ships looks at `{name}`, which is not registered");
+                        return Err(Diagnostic::error("N003", message));
+                    }
+                }
+            }
+            self.add(Entry::shipped(text), roots)?;
+        }
+        Ok(())
+    }
+
     /// Adds a rule that is data, tried after those that are there.
     ///
     /// # Errors
@@ -115,16 +96,16 @@ impl RuleSet {
         let roots: Vec<OpId> = match &rule.left.kind {
             PatternKind::Op(op) => match &op.ops {
                 Ops::Named(names) => names.iter().filter_map(|it| ops.find(it)).collect(),
-                Ops::Elementwise => ops.iter().filter(|(_, def)| def.elementwise).map(|it| it.0).collect(),
+                Ops::Elementwise => elementwise(ops).collect(),
             },
             _ => Vec::new(),
         };
-        self.add(AnyRule::Text(rule), roots)
+        self.add(Entry::read(AnyRule::Text(rule)), roots)
     }
 
-    fn add(&mut self, rule: AnyRule, roots: impl IntoIterator<Item = OpId>) -> Result<(), Diagnostic> {
-        if self.rules.iter().any(|it| it.name() == rule.name()) {
-            return Err(Diagnostic::error("N004", format!("there are two rules `{}`", rule.name()))
+    fn add(&mut self, rule: Entry, roots: impl IntoIterator<Item = OpId>) -> Result<(), Diagnostic> {
+        if self.rules.iter().any(|it| it.name == rule.name) {
+            return Err(Diagnostic::error("N004", format!("there are two rules `{}`", rule.name))
                 .help("give one of them another name"));
         }
         for root in roots {
@@ -135,13 +116,13 @@ impl RuleSet {
     }
 
     /// The rules, in the order they are tried.
-    pub fn rules(&self) -> &[AnyRule] {
-        &self.rules
+    pub fn rules(&self) -> impl ExactSizeIterator<Item = &AnyRule> {
+        self.rules.iter().map(Entry::rule)
     }
 
     /// The rules that are tried on operations of this operator, in order.
     pub(crate) fn rules_of(&self, op: OpId, accuracy: Accuracy) -> impl Iterator<Item = &AnyRule> {
-        let rules = self.rows.get(&op).into_iter().flatten().map(|it| &self.rules[*it]);
+        let rules = self.rows.get(&op).into_iter().flatten().map(|it| self.rules[*it].rule());
         rules.filter(move |it| it.class().is_admitted(accuracy))
     }
 
@@ -158,6 +139,11 @@ impl RuleSet {
         }
         self.rules_of(call.op, accuracy).find_map(|rule| Some((rule.apply(rewriter, call)?, rule)))
     }
+}
+
+/// Operators that compute element by element.
+fn elementwise(ops: &OpRegistry) -> impl Iterator<Item = OpId> {
+    ops.iter().filter(|(_, def)| def.elementwise).map(|it| it.0)
 }
 
 /// The error of a rule that breaks law R1.

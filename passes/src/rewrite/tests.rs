@@ -1,6 +1,7 @@
 //! Texts of rules: what they print as, and what is wrong with them.
 
-use super::{parse, parse_explored, print};
+use super::shipped::{roots, split};
+use super::{AnyRule, Ops, PatternKind, RuleSet, parse, parse_explored, print};
 use orogen_ir::generate::Random;
 use orogen_ir::ops::OpRegistry;
 
@@ -18,6 +19,31 @@ fn rules_for_saturation_are_read_again_too() {
         let printed = print(&rule);
         let again = parse_explored(&printed, &ops).unwrap_or_else(|found| panic!("{printed}\n{found}"));
         assert_eq!(print(&again[0]), printed);
+    }
+}
+
+/// What is read of a rule before it is tried: the same names, and the operators that it begins with.
+#[test]
+fn rules_that_ship_are_read_one_by_one_as_they_are_together() {
+    let ops = OpRegistry::standard();
+    for text in SHIPPED.into_iter().chain([include_str!("../../rules/explore.rules")]) {
+        let all = parse_explored(text, &ops).unwrap_or_else(|found| panic!("{found}"));
+        let parts: Vec<&str> = split(text).collect();
+        assert_eq!(parts.len(), all.len());
+        let mut set = RuleSet::default();
+        set.insert_shipped(&ops, text).unwrap_or_else(|found| panic!("{found}"));
+        for ((rule, part), found) in all.iter().zip(parts).zip(set.rules()) {
+            let PatternKind::Op(op) = &rule.left.kind else {
+                panic!("{} begins with no operator", rule.name)
+            };
+            let names: Vec<&str> = match &op.ops {
+                Ops::Named(names) => names.iter().map(|it| &**it).collect(),
+                Ops::Elementwise => vec!["elementwise"],
+            };
+            assert_eq!(roots(part).collect::<Vec<_>>(), names, "{part}");
+            let AnyRule::Text(found) = found else { panic!("a text is a rule that is data") };
+            assert_eq!(print(found), print(rule));
+        }
     }
 }
 

@@ -42,6 +42,21 @@ impl ApplyRules {
 
     /// A pass of that name over the rules of a text.
     ///
+    /// ```
+    /// use orogen_ir::flow::text;
+    /// use orogen_passes::manager::{Pass, PassCx};
+    /// use orogen_passes::rules::apply::ApplyRules;
+    ///
+    /// let ops = orogen_ir::ops::OpRegistry::standard();
+    /// let pass = ApplyRules::parse("mine", &ops, "rule root-of-square reassociates\n  sqrt(mul(x, x)) => abs(x)")?;
+    /// let program = "module @m { sym n fn @f(%x: Tensor<f32, [n]>) -> (y) {
+    ///   dataflow { %a = mul(%x, %x) %y = sqrt(%a) yield %y } return %y } }";
+    /// let mut module = text::parse(program, &ops)?;
+    /// pass.run(&mut module, &mut PassCx::new(&ops))?;
+    /// assert!(text::print(&module, &ops).contains("abs("));
+    /// # Ok::<(), orogen_ir::diag::Diagnostics>(())
+    /// ```
+    ///
     /// # Errors
     /// What is wrong with the text; see [`parse`](crate::rewrite::parse()).
     pub fn parse(name: &'static str, ops: &OpRegistry, text: &str) -> Result<Self, Diagnostics> {
@@ -92,10 +107,11 @@ impl ApplyRules {
     }
 }
 
-fn standard(ops: &OpRegistry, texts: &[&str], code: &[&[Rule]]) -> RuleSet {
+fn standard(ops: &OpRegistry, texts: &[&'static str], code: &[&[Rule]]) -> RuleSet {
     let mut set = RuleSet::default();
     for text in texts {
-        set.insert_text(ops, text).unwrap_or_else(|found| panic!("rules over standard operators:\n{found}"));
+        set.insert_shipped(ops, text)
+            .unwrap_or_else(|found| panic!("rules over standard operators: {found}"));
     }
     for rule in code.iter().copied().flatten() {
         set.insert(ops, *rule).unwrap_or_else(|found| panic!("rules over standard operators: {found}"));

@@ -1,4 +1,4 @@
-//! Texts of all formats: whatever is read, nothing panics, and what is read survives printing (law Z5).
+//! Texts of all formats, rules among them: whatever is read, nothing panics, and what is read survives printing (law Z5).
 
 use crate::outcome::Outcome;
 use crate::setup::Setup;
@@ -6,6 +6,7 @@ use orogen::CompileOptions;
 use orogen_ir::generate::Random;
 use orogen_ir::types::ConstPool;
 use orogen_ir::{flow, graph, loops, plan};
+use orogen_passes::rewrite;
 
 /// Characters and words of the formats.
 const NOISE: [&str; 26] = [
@@ -41,11 +42,12 @@ const NOISE: [&str; 26] = [
 pub(crate) fn changed(setup: &Setup, random: &mut Random) -> Vec<u8> {
     let ops = setup.compiler.ops();
     let seed = random.number() % 4096;
-    let mut text = match random.below(5) {
+    let mut text = match random.below(6) {
         0 => flow::text::print(&flow::random_module(ops, seed), ops),
         1 => graph::text::print(&graph::random_graph(ops, seed), ops),
         2 => legal(setup, seed).map_or_else(String::new, |it| graph::text::print(&it, ops)),
         3 => planned(setup, seed).unwrap_or_default(),
+        4 => random.pick(&RULES).to_owned(),
         _ => FUNCTIONS.to_owned(),
     };
     for _ in 0..random.below(4) {
@@ -70,6 +72,13 @@ pub(crate) fn changed(setup: &Setup, random: &mut Random) -> Vec<u8> {
     }
     text.into_bytes()
 }
+
+/// Rules of every form.
+const RULES: [&str; 3] = [
+    include_str!("../../../passes/rules/simplify.rules"),
+    include_str!("../../../passes/rules/quantized.rules"),
+    include_str!("../../../passes/rules/explore.rules"),
+];
 
 /// Functions that call each other.
 const FUNCTIONS: &str = include_str!("../../../examples/models/retrieval.flow");
@@ -149,6 +158,17 @@ pub(crate) fn run(setup: &Setup, input: &[u8]) -> Outcome {
         let pool = plans.constants().cloned().unwrap_or_default();
         let second = plan::parse_plans(&printed, &pool).map(|it| plan::print_plans(&it));
         if let Some(broken) = again("a plan", &printed, second.map_err(|it| it.to_string())) {
+            return broken;
+        }
+    }
+    // Those of passes are asked more than those of equality saturation.
+    let _ = rewrite::parse(text, ops);
+    let _ = rewrite::Matcher::parse(ops, text);
+    for rule in rewrite::parse_explored(text, ops).into_iter().flatten() {
+        outcome = Outcome::Held;
+        let printed = rewrite::print(&rule);
+        let second = rewrite::parse_explored(&printed, ops).map(|it| it.iter().map(rewrite::print).collect());
+        if let Some(broken) = again("a rule", &printed, second.map_err(|it| it.to_string())) {
             return broken;
         }
     }

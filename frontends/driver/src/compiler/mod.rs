@@ -63,7 +63,7 @@ impl Compiler {
     pub fn rules(&self) -> impl Iterator<Item = (Step, &AnyRule)> {
         let sets =
             [Step::Simplify, Step::Layout].into_iter().filter_map(|it| Some((it, self.passes.rules(it)?)));
-        sets.flat_map(|(step, set)| set.rules().rules().iter().map(move |it| (step, it)))
+        sets.flat_map(|(step, set)| set.rules().rules().map(move |it| (step, it)))
     }
 
     /// What is known of the passes of both paths, in order, whether they run or not.
