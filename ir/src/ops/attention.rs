@@ -6,8 +6,11 @@ use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpRegistry};
 use crate::diag::Diagnostic;
 use crate::types::{DType, ShapeInfo};
 
-const ATTENTION: &[AttrDef] =
-    &[AttrDef::required("scale", AttrKind::Float), AttrDef::optional("hidden", AttrKind::Float)];
+const ATTENTION: &[AttrDef] = &[
+    AttrDef::required("scale", AttrKind::Float),
+    AttrDef::optional("hidden", AttrKind::Float),
+    AttrDef::optional("safe", AttrKind::Bool),
+];
 
 pub(crate) fn register(ops: &mut OpRegistry) {
     ops.register(pure("attention", Arity::between(3, 4), ATTENTION, attention));

@@ -1,8 +1,11 @@
 //! Functions of a module: what they take and give, what they may do, and which of them are there.
 
-use crate::manager::{Changed, Pass, PassCx};
-use orogen_ir::diag::Diagnostics;
+use crate::manager::{Changed, Fact, Facts, Pass, PassCx};
+use indexmap::IndexMap;
+use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::Module;
+use orogen_ir::shape::{Dim, Sym};
+use orogen_ir::types::bound_symbols;
 
 /// Takes parameters and results that nobody needs from private functions, and drops private functions that nobody calls.
 ///
@@ -20,26 +23,25 @@ impl Pass<Module> for RemoveUnused {
         "remove-unused"
     }
 
+    fn facts(&self) -> Facts {
+        Facts::KEEPS_ALL
+    }
+
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
         let mut changed = module.remove_dead_code(cx.ops) + module.drop_uncalled_functions() > 0;
         for _ in 0..ROUNDS {
-            let private = module.functions().filter(|it| it.1.is_private());
-            let names: Vec<String> = private.map(|it| it.0.to_owned()).collect();
-            let mut removed = false;
-            for name in names {
-                let results = module.needed_results(&name);
-                if results.contains(&false) {
-                    module.retain_results(&name, &results);
-                    removed = true;
-                }
+            let results = module.needed_results();
+            let mut removed = results.values().any(|it| it.contains(&false));
+            if removed {
+                module.retain_results(&results);
+                // What was computed for results that went.
+                module.remove_dead_code(cx.ops);
             }
-            // What was computed for results that went.
-            module.remove_dead_code(cx.ops);
             let private = module.functions().filter(|it| it.1.is_private());
-            let params: Vec<(String, Vec<bool>)> =
+            let params: IndexMap<String, Vec<bool>> =
                 private.map(|it| (it.0.to_owned(), it.1.needed_params(&module.shapes))).collect();
-            for (name, params) in params.iter().filter(|it| it.1.contains(&false)) {
-                module.retain_params(name, params);
+            if params.values().any(|it| it.contains(&false)) {
+                module.retain_params(&params);
                 removed = true;
             }
             if !removed {
@@ -66,6 +68,10 @@ impl Pass<Module> for Inline {
         "inline"
     }
 
+    fn facts(&self) -> Facts {
+        Facts { destroys: Some(&[Fact::NoDuplicates]), ..Facts::UNSAID }
+    }
+
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
         let count = module.inline(cx.ops, &|_, it| it.is_private())?;
         let dropped = module.drop_uncalled_functions();
@@ -89,6 +95,10 @@ impl Pass<Module> for InferEffects {
         "infer-effects"
     }
 
+    fn facts(&self) -> Facts {
+        Facts::KEEPS_ALL
+    }
+
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
         let narrowed = module.narrow_effects(cx.ops);
         let formed = module.form_dataflow(cx.ops);
@@ -96,5 +106,72 @@ impl Pass<Module> for InferEffects {
             module.remove_dead_code(cx.ops);
         }
         Ok((narrowed || formed).into())
+    }
+}
+
+/// Gives sizes to symbols of parameters, everywhere, so that what follows from them is known when the model is compiled.
+///
+/// When: a program that is open in sizes which a user always calls it with. Laws: a call with another size is refused, as
+/// it is where a type says the size; sizes that only data decide cannot be given. Class: bitwise.
+#[derive(Clone, Debug, Default)]
+pub struct BindSizes {
+    sizes: Vec<(String, i64)>,
+}
+
+impl BindSizes {
+    /// With these sizes, by the names of symbols.
+    pub fn new(sizes: impl IntoIterator<Item = (impl Into<String>, i64)>) -> Self {
+        BindSizes { sizes: sizes.into_iter().map(|(name, size)| (name.into(), size)).collect() }
+    }
+
+    /// With sizes that are written `NAME:SIZE`, one after the other: `batch:8:sequence:128`.
+    ///
+    /// # Errors
+    /// `N035`: what is no such list.
+    pub fn parse(parts: &[String]) -> Result<Self, Diagnostic> {
+        let sizes = parts.chunks(2).map(|it| match it {
+            [name, size] => size.parse().ok().filter(|it| *it >= 0).map(|it| (name.clone(), it)),
+            _ => None,
+        });
+        let sizes: Option<Vec<(String, i64)>> = sizes.collect();
+        let sizes = sizes.ok_or_else(|| {
+            let message = format!("`{}` is no list of sizes", parts.join(":"));
+            Diagnostic::error("N035", message).help("write NAME:SIZE, such as `batch:8:sequence:128`")
+        })?;
+        Ok(BindSizes { sizes })
+    }
+}
+
+impl Pass<Module> for BindSizes {
+    fn name(&self) -> &'static str {
+        "bind-sizes"
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::KEEPS_ALL
+    }
+
+    fn run(&self, module: &mut Module, _: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
+        let mut given: IndexMap<String, Sym> = IndexMap::new();
+        for (_, function) in module.functions() {
+            for param in function.params() {
+                bound_symbols(&module.shapes, &function[param.value].ty, &mut |it| {
+                    given.insert(module.shapes.name(it).to_owned(), it);
+                });
+            }
+        }
+        let mut sizes: IndexMap<Sym, Dim> = IndexMap::new();
+        for (name, size) in &self.sizes {
+            let Some(symbol) = given.get(name) else {
+                let names: Vec<&str> = given.keys().map(String::as_str).collect();
+                let message = format!("no parameter has a size `{name}`");
+                let found = Diagnostic::error("N035", message);
+                return Err(found.help(format!("sizes of parameters are: {}", names.join(", "))).into());
+            };
+            let size = module.shapes.int(*size);
+            sizes.insert(*symbol, size);
+        }
+        module.bind_sizes(&sizes)?;
+        Ok((!sizes.is_empty()).into())
     }
 }

@@ -8,8 +8,8 @@
 //! from its other parameters is as it was. Its interface changes: that is what it is for. Class: bitwise.
 
 use super::outline::{self, Part};
-use crate::manager::{Changed, Pass, PassCx};
-use indexmap::IndexSet;
+use crate::manager::{Changed, Facts, Pass, PassCx};
+use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::{BindingId, Function, Module, Rhs, ValueId};
 use orogen_ir::ops::OpRegistry;
@@ -32,6 +32,10 @@ impl LiftParameters {
 impl Pass<Module> for LiftParameters {
     fn name(&self) -> &'static str {
         "lift-parameters"
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::OVER_OPERATORS
     }
 
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
@@ -75,7 +79,7 @@ impl Pass<Module> for LiftParameters {
             let asked = function.params().iter().map(|it| self.names.contains(&it.name));
             let keep: Vec<bool> =
                 needed.into_iter().zip(asked).map(|(needed, asked)| needed || !asked).collect();
-            module.retain_params(&name, &keep);
+            module.retain_params(&IndexMap::from([(name, keep)]));
         }
         Ok(Changed::Yes)
     }

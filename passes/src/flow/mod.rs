@@ -24,7 +24,7 @@ pub use crate::rules::fold::FoldConstants;
 pub use crate::rules::order::Shuffle;
 pub use canonicalize::Canonicalize;
 pub use composite::{Composite, CompositeHook, FuseByPattern};
-pub use functions::{InferEffects, Inline, RemoveUnused};
+pub use functions::{BindSizes, InferEffects, Inline, RemoveUnused};
 pub use fuse::Fuse;
 pub use legalize::Legalize;
 pub use lift_parameters::LiftParameters;

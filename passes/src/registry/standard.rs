@@ -55,6 +55,19 @@ pub const STANDARD: &[PassDef] = &[
         flow: Some(|_, _| Ok(Arc::new(flow::Canonicalize))),
     },
     PassDef {
+        name: "bind-sizes",
+        about: "gives sizes to symbols of parameters, everywhere",
+        details: "What follows from them is known when the model is compiled. For models `--dim` does so at import; this is \
+                  for programs of the IR. Sizes that only data decide cannot be given.",
+        laws: &["a call with another size is refused"],
+        step: Step::Canonicalize,
+        class: PassClass::BITWISE,
+        when: When::Asked,
+        options: &[names("sizes", "names of symbols, each with its size: `n:4:m:8`")],
+        graph: None,
+        flow: Some(|_, it| Ok(Arc::new(flow::BindSizes::parse(it.names("sizes"))?))),
+    },
+    PassDef {
         name: "infer-effects",
         about: "makes functions declare the effects that their bodies have and no more, and puts what has none into \
                 dataflow blocks",

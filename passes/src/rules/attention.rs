@@ -2,7 +2,7 @@
 //!
 //! `softmax(scores) · v`, where scores are a product, perhaps scaled and masked. The scale may stand before the product, at
 //! one operand or as its root at both, or after it, as a factor or a divisor; keys may come transposed; the mask is added,
-//! or chooses between scores and a number. Keys and values that were repeated for groups of queries are read as they were.
+//! or chooses between scores and a number; weights that are not numbers may become 0. Keys and values that were repeated for groups of queries are read as they were.
 //!
 //! * **AT1** What stands inside is read by nothing else: it is not computed a second time.
 //! * **AT2** The scale is one number that is known; a mask is an operand, whatever it is made of.
@@ -21,7 +21,12 @@ pub const RULES: &[Rule] = &[Rule {
 }];
 
 fn name_attention(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
-    let softmax = own(rewriter, call.args[0], "softmax")?;
+    let (weights_of, safe) = shown(rewriter, call.args[0]);
+    let softmax = rewriter.definition_by(weights_of, "softmax")?;
+    let reads = if safe { 2 } else { 1 };
+    if rewriter.uses(weights_of) != reads || !rewriter.is_local(weights_of) {
+        return None;
+    }
     let (weights, v) = (rank(rewriter, call.args[0])?, call.args[1]);
     if softmax.attrs.int("axis") != Some(weights as i64 - 1) || rank(rewriter, v)? < 2 {
         return None;
@@ -33,14 +38,9 @@ fn name_attention(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
     if key_rank < 2 || rank(rewriter, q)? < 2 {
         return None;
     }
-    let mut perm: Vec<i64> = (0..key_rank as i64).collect();
-    perm.swap(key_rank - 2, key_rank - 1);
-    let k = match rewriter.definition_by(keys, "transpose") {
-        // Two transposes that undo each other.
-        Some(turn) if turn.attrs.ints("perm") == Some(&perm[..]) => turn.args[0],
-        _ => rewriter.emit("transpose", Attrs::none().with("perm", perm), &[keys])?,
-    };
+    let k = upright(rewriter, keys, key_rank)?;
     let attrs = Attrs::none().with("scale", scale);
+    let attrs = if safe { attrs.with("safe", true) } else { attrs };
     let (mask, attrs) = match mask {
         Mask::None => (None, attrs),
         Mask::Added(mask) => (Some(mask), attrs),
@@ -119,6 +119,49 @@ fn dims(rewriter: &mut dyn Rewriter, value: Value) -> Option<Vec<Dim>> {
     Some(rewriter.ty(value).as_tensor()?.dims()?.to_vec())
 }
 
+/// What weights are before those that are not numbers became 0, and whether they did.
+fn shown(rewriter: &mut dyn Rewriter, weights: Value) -> (Value, bool) {
+    let inner = own(rewriter, weights, "where").and_then(|choice| {
+        let nothing = own(rewriter, choice.args[0], "is_nan")?;
+        let zero = number(rewriter, choice.args[1])? == 0.0;
+        (zero && nothing.args[0] == choice.args[2]).then_some(choice.args[2])
+    });
+    (inner.unwrap_or(weights), inner.is_some())
+}
+
+/// Keys whose transposes these are.
+fn upright(rewriter: &mut dyn Rewriter, keys: Value, rank: usize) -> Option<Value> {
+    let mut perm: Vec<i64> = (0..rank as i64).collect();
+    perm.swap(rank - 2, rank - 1);
+    if let Some(turn) = rewriter.definition_by(keys, "transpose")
+        && turn.attrs.ints("perm") == Some(&perm[..])
+    {
+        return Some(turn.args[0]);
+    }
+    match through_matrices(rewriter, keys) {
+        Some(known) => Some(known),
+        None => rewriter.emit("transpose", Attrs::none().with("perm", perm), &[keys]),
+    }
+}
+
+/// What is transposed as a list of matrices, and put in shape again.
+fn through_matrices(rewriter: &mut dyn Rewriter, keys: Value) -> Option<Value> {
+    let spread = rewriter.definition_by(keys, "reshape")?;
+    let turn = rewriter.definition_by(spread.args[0], "transpose")?;
+    let flat = rewriter.definition_by(turn.args[0], "reshape")?;
+    let (out, mut own) = (dims(rewriter, keys)?, dims(rewriter, flat.args[0])?);
+    let (rank, list) = (own.len(), dims(rewriter, turn.args[0])?);
+    if turn.attrs.ints("perm") != Some(&[0, 2, 1]) || rank < 2 || out.len() != rank {
+        return None;
+    }
+    let shapes = rewriter.shapes();
+    let same = |a: Dim, b: Dim| shapes.prove_eq(a, b).is_always();
+    let matrices = same(list[1], own[rank - 2]) && same(list[2], own[rank - 1]);
+    own.swap(rank - 2, rank - 1);
+    let kept = own.iter().zip(&out).all(|(a, b)| same(*a, *b));
+    (matrices && kept).then_some(flat.args[0])
+}
+
 /// How scores are masked.
 enum Mask {
     None,
@@ -133,13 +176,31 @@ fn unmasked(rewriter: &mut dyn Rewriter, scores: Value) -> Option<(Value, Mask)>
         let hidden = number(rewriter, choice.args[2])?;
         return Some((choice.args[1], Mask::Shown(choice.args[0], hidden)));
     }
-    if let Some(sum) = own(rewriter, scores, "add") {
-        let is_product = |rewriter: &mut dyn Rewriter, it: Value| scaled(rewriter, it).is_some();
-        let first = is_product(rewriter, sum.args[0]);
-        let (product, mask) = if first { (sum.args[0], sum.args[1]) } else { (sum.args[1], sum.args[0]) };
-        return (first || is_product(rewriter, product)).then_some((product, Mask::Added(mask)));
+    let (mut product, mut mask) = (scores, None);
+    // Two masks that are added are one: padding and what lies ahead.
+    for _ in 0..2 {
+        let Some(sum) = own(rewriter, product, "add") else { break };
+        let [a, b] = [sum.args[0], sum.args[1]];
+        let (inner, other) = if is_scores(rewriter, a) { (a, b) } else { (b, a) };
+        if !is_scores(rewriter, inner) {
+            return None;
+        }
+        let both = match mask {
+            Some(mask) => rewriter.emit("add", Attrs::none(), &[other, mask])?,
+            None => other,
+        };
+        (product, mask) = (inner, Some(both));
+    }
+    if let Some(mask) = mask {
+        return Some((product, Mask::Added(mask)));
     }
     Some((scores, Mask::None))
+}
+
+/// Whether a value is a product that is scaled, perhaps with a mask.
+fn is_scores(rewriter: &mut dyn Rewriter, value: Value) -> bool {
+    let sum = own(rewriter, value, "add").map_or(vec![value], |it| it.args);
+    sum.into_iter().any(|it| scaled(rewriter, it).is_some())
 }
 
 /// A product of queries and transposed keys.

@@ -35,7 +35,7 @@ struct Matrix {
 
 fn order_products(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
     let mut chain = Vec::new();
-    let tree = product(rewriter, call, &mut chain)?;
+    let tree = product(rewriter, call, &mut chain, 0)?;
     if chain.len() < 3 {
         return None;
     }
@@ -61,19 +61,24 @@ fn order_products(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
     build(rewriter, &best, &chain)
 }
 
-/// Reads the products that are read by this one alone.
-fn product(rewriter: &mut dyn Rewriter, call: &OpCall, chain: &mut Vec<Matrix>) -> Option<Tree> {
+/// Reads the products that are read by this one alone, so deep.
+fn product(
+    rewriter: &mut dyn Rewriter,
+    call: &OpCall,
+    chain: &mut Vec<Matrix>,
+    depth: usize,
+) -> Option<Tree> {
     let mut parts = Vec::with_capacity(2);
     for value in [call.args[0], call.args[1]] {
         let inner = rewriter.definition_by(value, "matmul");
-        let own =
-            inner.filter(|_| rewriter.uses(value) == 1 && rewriter.is_local(value) && chain.len() < MOST);
+        let own = inner
+            .filter(|_| rewriter.uses(value) == 1 && rewriter.is_local(value) && depth + chain.len() < MOST);
         let dims = rewriter.ty(value).as_tensor()?.dims()?.to_vec();
         if dims.len() < 2 {
             return None;
         }
         parts.push(match own {
-            Some(inner) => product(rewriter, &inner, chain)?,
+            Some(inner) => product(rewriter, &inner, chain, depth + 1)?,
             None => {
                 chain.push(Matrix { value, dims });
                 Tree::Leaf(chain.len() - 1)

@@ -239,6 +239,7 @@ pub(crate) const NORMALIZE: &str = "
     attention(f32[2, 3, 4, 8], f32[2, 3, 5, 8], f32[2, 3, 5, 8]) {scale = 0.25}
     attention(f32[2, 3, 4, 8], f32[2, 1, 5, 8], f32[2, 1, 5, 6], f32[2, 1, 1, 5]) {scale = 0.25}
     attention(f32[2, 4, 8], f32[2, 5, 8], f32[2, 5, 6], bool[4, 5]) {scale = 1.0, hidden = -3e4}
+    attention(f32[2, 4, 8], f32[2, 5, 8], f32[2, 5, 6], bool[4, 1]) {scale = 1.0, safe = true}
     attention(f16[2, 4, 8], f16[2, 5, 8], f16[2, 5, 6]) {scale = 0.25}
     layer_norm(f32[2, 5], f32[5], f32[5]) {axis = 1, epsilon = 1e-3}
     layer_norm(f32[2, 3, 5], f32[3, 5]) {axis = 1}

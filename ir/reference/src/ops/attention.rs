@@ -35,7 +35,11 @@ fn attention(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
         };
     }
     let axis = scores.dims().len() as i64 - 1;
-    let weights = one("softmax", Attrs::none().with("axis", axis), &[scores])?;
+    let mut weights = one("softmax", Attrs::none().with("axis", axis), &[scores])?;
+    if cx.flag("safe") {
+        let nothing = one("is_nan", Attrs::none(), &[weights.clone()])?;
+        weights = one("where", Attrs::none(), &[nothing, number(0.0), weights])?;
+    }
     one("matmul", Attrs::none(), &[weights, cx.arg(2)?.clone()]).map(|it| vec![it])
 }
 
@@ -65,6 +69,10 @@ mod tests {
         let near = attrs.with("hidden", f64::from(-(3.0_f32.ln())));
         assert_close(&run("attention", near, &args).1, &[1.5], 1e-6);
         assert!(eval("attention", none(), &args).is_err());
+        let hidden = TensorData::from_f64(DType::Bool, &[1, 2], [0.0, 0.0]);
+        let blind = [&args[..3], &[hidden]].concat();
+        assert!(run("attention", none().with("scale", 0.5), &blind).1[0].is_nan());
+        assert_eq!(run("attention", none().with("scale", 0.5).with("safe", true), &blind).1, [0.0]);
     }
 
     #[test]

@@ -15,12 +15,12 @@
 mod find;
 
 use super::outline::{self, Part};
-use crate::manager::{Changed, Pass, PassCx};
+use crate::manager::{Changed, Facts, Pass, PassCx};
 use crate::rewrite::Matcher;
 use find::{Found, find};
 use indexmap::IndexMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::flow::{Function, Module, Rhs};
+use orogen_ir::flow::{BindingId, Function, Module, Rhs};
 use orogen_ir::kernel::{Access, Extern, Kernel, Signature};
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::shape::Dim;
@@ -138,6 +138,10 @@ impl Pass<Module> for FuseByPattern {
         self.name
     }
 
+    fn facts(&self) -> Facts {
+        Facts::OVER_OPERATORS
+    }
+
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
         let callers: Vec<String> = module.functions().map(|it| it.0.to_owned()).collect();
         let mut composites = Composites::default();
@@ -148,10 +152,15 @@ impl Pass<Module> for FuseByPattern {
                 found = find(editor, &self.patterns);
                 Ok(())
             })?;
+            let mut calls = Vec::new();
             for it in found {
-                changed |=
-                    composites.make(module, cx.ops, caller, self.patterns[it.pattern].0.as_str(), &it)?;
+                calls.extend(composites.make(module, cx.ops, caller, &self.patterns[it.pattern].0, &it)?);
             }
+            changed |= !calls.is_empty();
+            // The last ones come first: what an earlier one gives a later one is read from its call then.
+            module.edit_function(cx.ops, caller, |editor| -> Result<(), Diagnostic> {
+                calls.iter().try_for_each(|it| outline::call(editor, &it.callee, &it.part, it.last))
+            })?;
         }
         if let Some(hook) = &self.hook {
             composites.compute(module, cx.ops, &**hook)?;
@@ -162,6 +171,13 @@ impl Pass<Module> for FuseByPattern {
         }
         Ok(changed.into())
     }
+}
+
+/// A call that takes the place of a match.
+struct Call {
+    callee: String,
+    part: Part,
+    last: BindingId,
 }
 
 /// The composites that were made.
@@ -181,15 +197,15 @@ impl Composites {
         caller: &str,
         pattern: &str,
         found: &Found,
-    ) -> Result<bool, Diagnostic> {
-        let Some(function) = module.function(caller) else { return Ok(false) };
+    ) -> Result<Option<Call>, Diagnostic> {
+        let Some(function) = module.function(caller) else { return Ok(None) };
         let mut part = Part::of(function, found.bindings.clone(), vec![found.root]);
         // Whoever wrote the pattern knows its operands in this order.
         part.inputs.sort_by_key(|it| found.leaves.iter().position(|leaf| leaf == it));
         if !part.is_movable(function, &module.shapes) {
-            return Ok(false);
+            return Ok(None);
         }
-        let Some(outlined) = outline::read(module, ops, caller, &part) else { return Ok(false) };
+        let Some(outlined) = outline::read(module, ops, caller, &part) else { return Ok(None) };
         let key = (pattern.to_owned(), outlined.text.clone());
         if !self.known.contains_key(&key) {
             let name = free_name(module, pattern);
@@ -199,10 +215,9 @@ impl Composites {
             }
             self.known.insert(key.clone(), typed.then_some(name));
         }
-        let Some(Some(name)) = self.known.get(&key) else { return Ok(false) };
         let last = *found.bindings.last().expect("a match has a root");
-        module.edit_function(ops, caller, |editor| outline::call(editor, name, &part, last))?;
-        Ok(true)
+        let callee = self.known.get(&key).cloned().flatten();
+        Ok(callee.map(|callee| Call { callee, part, last }))
     }
 
     /// Asks a hook for the kernel of each.

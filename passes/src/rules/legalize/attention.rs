@@ -6,7 +6,7 @@ use super::contraction::{batch_index, product};
 use super::normalize::softmax_of;
 use super::{LegalizeFn, Legalizer, Lowering, Value};
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::loops::{Axis, BinaryOp, BufferId, BuildResult, Combine};
+use orogen_ir::loops::{Axis, BinaryOp, BufferId, BuildResult, Combine, UnaryOp};
 use orogen_ir::shape::Dim;
 use orogen_ir::types::{DType, Dims};
 
@@ -32,7 +32,17 @@ fn attention(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let x = cx.buffer(scores)?;
     let out = cx.between("weights", dtype, &dims)?;
     softmax_of(&mut cx, x, dims.len() - 1, out)?;
-    let weights = only(cx.emit())?;
+    let mut weights = only(cx.emit())?;
+    if cx.flag("safe") {
+        let x = cx.buffer(weights)?;
+        let out = cx.between("shown", dtype, &dims)?;
+        cx.b.fill(out, |b, at| {
+            let (x, zero) = (b.load(x, at.iter().copied())?, b.number(0.0, dtype));
+            let nothing = b.unary(UnaryOp::IsNan, x)?;
+            b.select(nothing, zero, x)
+        })?;
+        weights = only(cx.emit())?;
+    }
 
     let out = cx.output(0)?;
     multiply(&mut cx, [weights, Value::Operand(2)], out, false)?;
