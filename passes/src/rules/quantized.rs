@@ -207,6 +207,16 @@ pub(super) fn result_type(rewriter: &mut dyn Rewriter, value: Value) -> Option<D
     dtype_of(rewriter, value).filter(|it| it.is_float_of(&[16, 32]))
 }
 
+/// Products of bytes around zero points that `i32` holds the sum of, whatever they are.
+const MOST_TERMS: i64 = i32::MAX as i64 / (255 * 255);
+
+/// Whether a sum is known to be of more products than `i32` may hold. Sums over sizes that a call decides are not: what is
+/// quantised is made for sums in `i32`.
+fn is_too_long(extents: &[Option<i64>]) -> bool {
+    let terms = extents.iter().flatten().try_fold(1i64, |all, it| all.checked_mul(*it));
+    terms.is_none_or(|it| it > MOST_TERMS)
+}
+
 /// `matmul(dequantize(a), dequantize(b)) = matmul_integer(a, b) · (scale of a · scale of b)`.
 fn multiply_integers(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
     let to = result_type(rewriter, call.args[0])?;
@@ -218,6 +228,9 @@ fn multiply_integers(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value
     }
     let (last, inner) = (a.rank - 1, b.rank.saturating_sub(2));
     if !a.is_factor(rewriter, |axis| axis == last) || !b.is_factor(rewriter, |axis| axis == inner) {
+        return None;
+    }
+    if is_too_long(&extents(rewriter, a.integers)?[last..]) {
         return None;
     }
     let args = factors(rewriter, &a, &b, true);
@@ -233,6 +246,9 @@ fn convolve_integers(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value
         return None;
     }
     if !x.is_factor(rewriter, |_| true) {
+        return None;
+    }
+    if is_too_long(&extents(rewriter, w.integers)?[1..]) {
         return None;
     }
     // One for each channel: the channels of weights come first, those of the result second.
