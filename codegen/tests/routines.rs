@@ -90,3 +90,45 @@ fn what_is_no_routine_is_refused() {
     }
     assert_eq!(refused(&plan).code, "C008");
 }
+
+/// Law N1: more are wanted than there are, which no checked plan asks for.
+#[test]
+fn what_top_k_does_not_find_is_zeros() {
+    let text = "\
+plan @main {
+  size n
+  size k
+  in x: f32[n]
+  in y: f32[k]
+  out values: f32[k]
+  out places: i64[k]
+  from n = %in0[0]
+  from k = %in1[0]
+  routine @top_k = \"top_k\" with {axis = 0, smallest = false} {
+    size n
+    size k
+    in %x: f32[n]
+    out %values: f32[k]
+    out %places: i64[k]
+  }
+  steps {
+    alloc %out0
+    alloc %out1
+    call 0 @top_k(%in0, %out0, %out1) [n, k]
+  }
+}
+";
+    let plan = parse_plan(text, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"));
+    verify(&plan).unwrap_or_else(|it| panic!("{it}"));
+    let floats = |list: &[f64]| TensorData::from_f64(DType::F32, &[list.len() as u64], list.to_vec());
+    for (x, k, values, places) in [
+        (&[][..], 2, &[0.0, 0.0][..], &[0, 0][..]),
+        (&[3.0, 7.0], 3, &[7.0, 3.0, 0.0], &[1, 0, 0]),
+        (&[3.0, 7.0, 5.0], 2, &[7.0, 5.0], &[1, 2]),
+        (&[3.0], 0, &[], &[]),
+    ] {
+        let inputs = [floats(x), floats(&vec![0.0; k])];
+        let found = call(&jit(&plan, true), &inputs).unwrap();
+        assert_eq!(found, [floats(values), TensorData::ints(places)], "{x:?} {k}");
+    }
+}

@@ -7,6 +7,7 @@
 //! * **N3** It is refused at compile time where its parameters are not those that it was written for.
 
 mod nonzero;
+mod top_k;
 
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::kernel::Routine;
@@ -26,12 +27,20 @@ struct Definition {
     build: fn(Target, &str, &Routine) -> Kernel,
 }
 
-const TABLE: &[Definition] = &[Definition {
-    name: "nonzero",
-    signature: "in x of any type and rank r, out y: i64[r, count]",
-    fits: nonzero::fits,
-    build: nonzero::build,
-}];
+const TABLE: &[Definition] = &[
+    Definition {
+        name: "nonzero",
+        signature: "in x of any type and rank r, out y: i64[r, count]",
+        fits: nonzero::fits,
+        build: nonzero::build,
+    },
+    Definition {
+        name: "top_k",
+        signature: "in x of numbers, out values of its type and out places: i64, all alike but along `axis`",
+        fits: top_k::fits,
+        build: top_k::build,
+    },
+];
 
 /// The code of a kernel that is a routine.
 pub(crate) fn build(target: Target, name: &str, routine: &Routine) -> Result<Kernel, Diagnostic> {

@@ -12,7 +12,6 @@ pub(crate) fn why_missing(name: &str) -> Option<&'static str> {
         "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" | "Multinomial"
         | "Bernoulli" => RANDOM,
         "Scan" => "loops over sequences (Scan) are not supported",
-        "TopK" => "sorting is not supported",
         "TensorScatter"
         | "AffineGrid"
         | "BlackmanWindow"

@@ -1,18 +1,27 @@
 //! Routines, from their definitions. What code generation has under a name must give the same.
 
 use crate::error::{EvalError, EvalResult};
+use crate::ops::top_k;
 use crate::scalar;
 use orogen_ir::types::{Attrs, DType, TensorData};
 
 /// What a routine computes.
 pub(crate) fn eval(
     name: &str,
-    _attrs: &Attrs,
+    attrs: &Attrs,
     operands: &[TensorData],
     results: &[&[u64]],
 ) -> EvalResult<Vec<TensorData>> {
     match (name, operands, results) {
         ("nonzero", [x], [result]) => nonzero(x, result),
+        ("top_k", [x], [result, _]) => {
+            let axis = attrs.int("axis").and_then(|it| usize::try_from(it).ok());
+            let sizes = axis.and_then(|axis| Some((axis, *x.dims().get(axis)?, *result.get(axis)?)));
+            let Some((axis, _, wanted)) = sizes.filter(|(_, most, wanted)| wanted <= most) else {
+                return Err(EvalError::invalid("more are wanted than there are along the axis"));
+            };
+            top_k(x, axis, wanted as usize, attrs.bool("smallest").unwrap_or(false))
+        }
         _ => Err(EvalError::unsupported(format!("routine `{name}` of such parameters has no evaluation"))),
     }
 }

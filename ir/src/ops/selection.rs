@@ -1,14 +1,22 @@
-//! Operators that select by data: how large their results are is known only when they run.
+//! Operators that select by data: how large the results of some of them are is known only when they run.
 
 use super::support::{Class, const_dims, count, one, plain, points, pure, rank_only};
-use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpRegistry};
+use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpDef, OpRegistry, Read, ResultCount};
+use crate::diag::Diagnostic;
 use crate::shape::Dim;
-use crate::types::{DType, Dims, ShapeInfo};
+use crate::types::{DType, Dims, ShapeInfo, Type};
+use smallvec::smallvec;
 
 pub(crate) fn register(ops: &mut OpRegistry) {
     const AXIS: &[AttrDef] = &[AttrDef::required("axis", AttrKind::Int)];
     ops.register(pure("non_zero", Arity::exactly(1), &[], non_zero));
     ops.register(pure("compress", Arity::exactly(2), AXIS, compress));
+    const TOP_K: &[AttrDef] =
+        &[AttrDef::required("axis", AttrKind::Int), AttrDef::optional("smallest", AttrKind::Bool)];
+    ops.register(OpDef {
+        results: ResultCount::Fixed(2),
+        ..pure("top_k", Arity::exactly(2), TOP_K, top_k).reading(&[Read::Sizes(1)])
+    });
 }
 
 fn non_zero(cx: &mut InferCx<'_>) -> InferResult {
@@ -50,4 +58,26 @@ fn compress(cx: &mut InferCx<'_>) -> InferResult {
     let mut result = Dims::from(dims);
     result[axis] = kept;
     one(plain(x.dtype, ShapeInfo::Known(result)))
+}
+
+fn top_k(cx: &mut InferCx<'_>) -> InferResult {
+    let x = cx.tensor_of(0, Class::Number)?;
+    let both = |shape: ShapeInfo| {
+        Ok(smallvec![Type::Tensor(plain(x.dtype, shape.clone())), Type::Tensor(plain(DType::I64, shape))])
+    };
+    if let Some(length) = cx.list_len(1)?.filter(|it| *it != 1) {
+        let message = format!("operand 1 has {length} elements but must have one, the number that is wanted");
+        return Err(Diagnostic::error("O019", message));
+    }
+    let Some(rank) = x.shape.rank() else { return both(ShapeInfo::Unknown) };
+    let axis = cx.axis("axis", rank)?;
+    let (Some(dims), Some(wanted)) = (x.dims(), cx.elements(1)) else { return both(rank_only(rank)) };
+    let wanted = wanted[0];
+    cx.require_at_least(wanted, 0, "the number that is wanted")?;
+    let room = cx.shapes.sub(dims[axis], wanted);
+    let room = cx.no_overflow(room)?;
+    cx.require_at_least(room, 0, &format!("dimension {axis} of operand 0 minus the number that is wanted"))?;
+    let mut result = Dims::from(dims);
+    result[axis] = wanted;
+    both(ShapeInfo::Known(result))
 }

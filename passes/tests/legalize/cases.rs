@@ -402,4 +402,10 @@ pub(crate) const SELECTION: &str = "
     compress(f32[4, 3], bool[4] (0, 1)) {axis = 0}
     compress(f32[4, 0], bool[4]) {axis = 0}
     compress(f32[4, 3], bool[0]) {axis = 0}
+    top_k(f32[4, 3], i64[1] = [2]) {axis = 1}
+    top_k(f16[4, 3, 5], i64[1] = [4]) {axis = 0, smallest = true}
+    top_k(i64[2, 9, 2] (0, 3), i64[1] = [5]) {axis = 1}
+    top_k(u8[40] (0, 5), i64[1] = [40]) {axis = 0, smallest = true}
+    top_k(f32[4, 3], i64[1] = [0]) {axis = 1}
+    top_k(f32[0, 3], i64[1] = [3]) {axis = 1}
 ";

@@ -20,6 +20,7 @@ mod shape;
 mod tensor;
 
 pub use cost::eval_cost;
+pub(crate) use selection::top_k;
 
 use crate::error::{EvalError, EvalResult};
 use orogen_ir::ops::{OpId, OpRegistry};

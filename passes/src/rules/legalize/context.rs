@@ -4,7 +4,7 @@ use super::Operation;
 use super::lowering::{LowerStep, Lowering, Value};
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::kernel::{Extern, Kernel, Param, ParamRef, ParamType, Signature};
+use orogen_ir::kernel::{Extern, Kernel, Param, ParamRef, ParamType, Routine, Signature};
 use orogen_ir::loops::{Axis, BufferId, BuildResult, Combine, ExprId, Index, ProgramBuilder, TensorProgram};
 use orogen_ir::ops::Requirement;
 use orogen_ir::shape::{Constraint, Dim, Overflow, ShapeCx};
@@ -184,6 +184,20 @@ impl<'a> Legalizer<'a> {
     /// the model runs, reads the buffers of values that were asked for, and writes those that are outputs or updated.
     /// Attributes go to it after the buffers, in order of their names.
     pub fn emit_extern(&mut self, symbol: &str, attrs: Attrs) -> Vec<Value> {
+        let (name, signature, sizes) = self.take_signature();
+        let kernel = Extern { name, symbol: symbol.to_owned(), attrs, signature };
+        self.call(kernel.into(), sizes)
+    }
+
+    /// As [`emit_extern`](Self::emit_extern), with a routine of code generation.
+    pub fn emit_routine(&mut self, routine: &str, attrs: Attrs) -> Vec<Value> {
+        let (name, signature, sizes) = self.take_signature();
+        let kernel = Routine { name, routine: routine.to_owned(), attrs, signature };
+        self.call(kernel.into(), sizes)
+    }
+
+    /// Name and parameters of the kernel under construction, which has no loops, and the values of its sizes.
+    fn take_signature(&mut self) -> (String, Signature, Vec<Dim>) {
         let (program, sizes) = self.take_program();
         let program = Kernel::from(program);
         let own = |it: ParamRef<'_>| {
@@ -197,9 +211,7 @@ impl<'a> Legalizer<'a> {
             params: program.params().map(own).collect(),
             effects: Effects::PURE,
         };
-        let (name, symbol) = (program.name().to_owned(), symbol.to_owned());
-        let kernel = Extern { name, symbol, attrs, signature };
-        self.call(kernel.into(), sizes)
+        (program.name().to_owned(), signature, sizes)
     }
 
     fn take_program(&mut self) -> (TensorProgram, Vec<Dim>) {

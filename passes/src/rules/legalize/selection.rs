@@ -5,9 +5,10 @@ use super::{LegalizeFn, Legalizer, Lowering, Value};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::loops::{BinaryOp, BuildResult, Index};
 use orogen_ir::shape::{Constraint, Dim};
-use orogen_ir::types::{DType, Type};
+use orogen_ir::types::{Attrs, DType, Type};
 
-pub(super) const ROWS: &[(&str, LegalizeFn)] = &[("non_zero", non_zero), ("compress", compress)];
+pub(super) const ROWS: &[(&str, LegalizeFn)] =
+    &[("non_zero", non_zero), ("compress", compress), ("top_k", top_k)];
 
 /// The positions of the elements of a vector that are not 0, in order, at the front of a vector of the same length,
 /// and their number, which `size` is bound to.
@@ -91,5 +92,16 @@ fn compress(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     from[axis] = Index::Value(cx.b.binary(BinaryOp::Min, place, last)?);
     let value = cx.load_clamped(x, from)?;
     cx.b.stage(&axes, out, vars, value)?;
+    cx.finish()
+}
+
+/// Sorting is no loop over places that are known before: code by hand.
+fn top_k(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
+    cx.input(0)?;
+    cx.output(0)?;
+    cx.output(1)?;
+    let smallest = cx.attrs.bool("smallest").unwrap_or(false);
+    let attrs = Attrs::none().with("axis", cx.axis_attr() as i64).with("smallest", smallest);
+    cx.emit_routine("top_k", attrs);
     cx.finish()
 }

@@ -23,7 +23,7 @@ pub const TYPES: [DType; 9] = [
     DType::U8,
 ];
 
-fn attribute(name: &str, i: i64) -> AttributeProto {
+pub fn attribute(name: &str, i: i64) -> AttributeProto {
     AttributeProto { name: name.into(), i, kind: attribute_type::INT, ..AttributeProto::default() }
 }
 
@@ -77,14 +77,25 @@ pub fn check_node(
     operands: &[Operand],
     allowed: f64,
 ) -> Result<()> {
+    check_outputs(op, &["y"], attributes, operands, allowed)
+}
+
+/// The same for any number of results.
+pub fn check_outputs(
+    op: &str,
+    outputs: &[&str],
+    attributes: Vec<AttributeProto>,
+    operands: &[Operand],
+    allowed: f64,
+) -> Result<()> {
     let names: Vec<String> = (0..operands.len()).map(|i| format!("x{i}")).collect();
-    let mut node = plain_node("", op, &names.iter().map(String::as_str).collect::<Vec<_>>(), &["y"]);
+    let mut node = plain_node("", op, &names.iter().map(String::as_str).collect::<Vec<_>>(), outputs);
     node.attribute = attributes;
     let dims = |it: &TensorData| it.dims().iter().map(|it| it.cast_signed()).collect::<Vec<i64>>();
     let mut graph = GraphProto {
         node: vec![node],
         name: "g".into(),
-        output: vec![ValueInfoProto { name: "y".into(), r#type: None }],
+        output: outputs.iter().map(|it| ValueInfoProto { name: (*it).into(), r#type: None }).collect(),
         ..GraphProto::default()
     };
     let mut inputs = Expected::new();
