@@ -13,6 +13,11 @@ impl Pass<Module> for DivideByMultiplying {
         "divide-by-multiplying"
     }
 
+    /// It replaces operators by others: before they are lowered, and leaving nothing that nobody needs.
+    fn facts(&self) -> Facts {
+        Facts::OVER_OPERATORS
+    }
+
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
         let (div, mul) = (cx.ops.get("div"), cx.ops.get("mul"));
         let mut changed = false;

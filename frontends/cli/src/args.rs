@@ -1,5 +1,6 @@
 //! Arguments.
 
+use crate::config;
 use crate::failure::Failure;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use orogen::dump::Dump;
@@ -7,7 +8,7 @@ use orogen::ir::choices::Choices;
 use orogen::{
     Accuracy, Builder, CompileOptions, Compiler, Cpu, Entry, KernelView, Limits, OptIn, State, Step,
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// More than any machine has; each costs a stack.
 const MAX_THREADS: usize = 1024;
@@ -71,9 +72,9 @@ pub(crate) struct ModelArgs {
     /// Let a caller override an initializer that the model lists as an input too, however large or wherever it is used.
     #[arg(long = "override", value_name = "NAME", hide_short_help = true)]
     pub(crate) overridden: Vec<String>,
-    /// Threads that one call may use.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse_threads)]
-    pub(crate) threads: usize,
+    /// Threads that one call may use [default: 1]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
+    pub(crate) threads: Option<usize>,
     /// Instructions that the code may use: host, baseline, avx2, avx512 or avx512vnni [default: host]
     #[arg(long, value_name = "CPU", value_parser = parse_cpu)]
     pub(crate) cpu: Option<Cpu>,
@@ -125,6 +126,23 @@ pub(crate) struct PluginArgs {
 }
 
 impl PluginArgs {
+    /// With what `orogen.toml` says of the model.
+    pub(crate) fn settled(&self, model: &Path) -> Result<PluginArgs, Failure> {
+        let entry = config::entry(model)?;
+        Ok(self.after(entry.plugins, entry.rules))
+    }
+
+    /// These after others; what both name is there once.
+    fn after(&self, mut paths: Vec<PathBuf>, mut rules: Vec<PathBuf>) -> PluginArgs {
+        for (all, own) in [(&mut paths, &self.paths), (&mut rules, &self.rules)] {
+            let same = |it: &PathBuf| std::fs::canonicalize(it).ok();
+            let known: Vec<Option<PathBuf>> = all.iter().map(same).collect();
+            let new = own.iter().filter(|it| same(it).is_none_or(|it| !known.contains(&Some(it))));
+            all.extend(new.cloned().collect::<Vec<_>>());
+        }
+        PluginArgs { paths, rules }
+    }
+
     /// What ships and what is added, in the order it is given.
     pub(crate) fn compiler(&self) -> Result<Compiler, Failure> {
         Ok(self.builder().build()?)
@@ -150,32 +168,45 @@ impl PluginArgs {
     }
 }
 
-impl ModelArgs {
-    /// The options of a compilation; `from_config` is what `orogen.toml` says.
-    pub(crate) fn options(&self, from_config: OptIn) -> Result<CompileOptions, Failure> {
-        let opt_in = self.opt_in.unwrap_or(from_config);
-        self.check_dims()?;
-        if self.waterline.is_some() && opt_in == OptIn::Legacy {
-            let message = "`--waterline` is for models on the dataflow path: add `--opt-in dataflow-ir`";
-            return Err(Failure::Usage(message.to_string()));
-        }
-        if self.explore && opt_in == OptIn::Legacy {
-            let message = "`--explore` is for models on the dataflow path: add `--opt-in dataflow-ir`";
-            return Err(Failure::Usage(message.to_string()));
+/// How a model is compiled: what the command line says, then the nearest `orogen.toml`, then what is usual.
+#[derive(Clone, Debug)]
+pub(crate) struct Settled(ModelArgs);
+
+impl Settled {
+    /// The options of a compilation.
+    pub(crate) fn options(&self) -> Result<CompileOptions, Failure> {
+        let args = &self.0;
+        let opt_in = args.opt_in.unwrap_or_default();
+        for (option, given) in [("--waterline", args.waterline.is_some()), ("--explore", args.explore)] {
+            if given && opt_in == OptIn::Legacy {
+                let message =
+                    format!("`{option}` is for models on the dataflow path: add `--opt-in dataflow-ir`");
+                return Err(Failure::Usage(message));
+            }
         }
         Ok(CompileOptions {
             opt_in,
-            dims: self.dims.clone(),
-            overridden: self.overridden.clone(),
+            dims: args.dims.clone(),
+            overridden: args.overridden.clone(),
             separate: false,
-            threads: self.threads,
-            cpu: self.cpu.unwrap_or_default(),
-            entry: self.waterline.unwrap_or_default(),
-            accuracy: self.accuracy.unwrap_or_default(),
-            states: self.states.clone(),
-            verify: self.verify,
-            budget: Limits::default().times(self.budget.unwrap_or(1)),
+            threads: self.threads(),
+            cpu: args.cpu.unwrap_or_default(),
+            entry: args.waterline.unwrap_or_default(),
+            accuracy: args.accuracy.unwrap_or_default(),
+            states: args.states.clone(),
+            verify: args.verify,
+            budget: Limits::default().times(args.budget.unwrap_or(1)),
         })
+    }
+
+    /// Threads that one call may use.
+    pub(crate) fn threads(&self) -> usize {
+        self.0.threads()
+    }
+
+    /// Sizes of dimensions.
+    pub(crate) fn dims(&self) -> &[(String, u64)] {
+        &self.0.dims
     }
 
     /// Does something with the compiler, and then writes what was asked to be seen of its passes, also when it failed.
@@ -183,11 +214,11 @@ impl ModelArgs {
         &self,
         run: impl FnOnce(&Compiler) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let mut builder = self.plugins.builder();
-        if let Some(list) = self.list() {
+        let mut builder = self.0.plugins.builder();
+        if let Some(list) = self.0.list() {
             builder.passes(&list);
         }
-        if let Some((seed, fuel)) = self.chaos {
+        if let Some((seed, fuel)) = self.0.chaos {
             builder.chaos(Choices::random(seed, fuel));
         }
         self.with_built(builder, run)
@@ -198,15 +229,14 @@ impl ModelArgs {
         &self,
         run: impl FnOnce(&Compiler, &str) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let Some(passes) = self.passes.as_deref() else {
+        let Some(passes) = self.0.passes.as_deref() else {
             return Err(Failure::Usage("say which passes run: `--passes A,B,C`".to_string()));
         };
-        if self.explore {
-            return Err(Failure::Usage(
-                "`--explore` means nothing here: name `explore` among `--passes`".to_string(),
-            ));
+        if self.0.explore {
+            let message = "`--explore` means nothing here: name `explore` among `--passes`";
+            return Err(Failure::Usage(message.to_string()));
         }
-        self.with_built(self.plugins.builder(), |compiler| run(compiler, passes))
+        self.with_built(self.0.plugins.builder(), |compiler| run(compiler, passes))
     }
 
     fn with_built<T>(
@@ -214,7 +244,7 @@ impl ModelArgs {
         mut builder: Builder,
         run: impl FnOnce(&Compiler) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let Some([after, folder]) = self.dump_after.as_deref() else { return run(&builder.build()?) };
+        let Some([after, folder]) = self.0.dump_after.as_deref() else { return run(&builder.build()?) };
         let dump = Dump::new(after, folder).map_err(|it| Failure::Model(it.into()))?;
         dump.watch(&mut builder);
         let outcome = run(&builder.build()?);
@@ -222,6 +252,42 @@ impl ModelArgs {
         let outcome = outcome?;
         written.map_err(|it| Failure::Model(it.into()))?;
         Ok(outcome)
+    }
+}
+
+impl ModelArgs {
+    /// With what `orogen.toml` says of the model where the command line says nothing. Sizes are settled one by one; rules and
+    /// plug-ins are those of both, and a list of passes that changes another one changes that of the file.
+    pub(crate) fn settled(&self, model: &Path) -> Result<Settled, Failure> {
+        self.check_dims()?;
+        let entry = config::entry(model)?;
+        let mut args = self.clone();
+        let is_given = |name: &str| self.dims.iter().any(|it| it.0 == name);
+        args.dims.extend(entry.dims.into_iter().filter(|it| !is_given(&it.0)));
+        args.opt_in = args.opt_in.or(entry.opt_in);
+        args.cpu = args.cpu.or(entry.cpu);
+        args.threads = args.threads.or(entry.threads);
+        args.accuracy = args.accuracy.or(entry.accuracy);
+        args.plugins = self.plugins.after(entry.plugins, entry.rules);
+        args.passes = match (&self.passes, entry.passes) {
+            (Some(own), Some(file)) if own.trim_start().starts_with(['+', '-']) => {
+                Some(format!("{file},{own}"))
+            }
+            (Some(own), _) => Some(own.clone()),
+            (None, file) => file,
+        };
+        Ok(Settled(args))
+    }
+
+    /// As [`settled`](Self::settled), for commands whose passes are those that are named and no others.
+    pub(crate) fn settled_for_named_passes(&self, model: &Path) -> Result<Settled, Failure> {
+        let settled = self.settled(model)?;
+        Ok(Settled(ModelArgs { passes: self.passes.clone(), ..settled.0 }))
+    }
+
+    /// Threads that one call may use.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads.unwrap_or(1)
     }
 
     /// What is said of passes.
@@ -428,6 +494,21 @@ pub(crate) struct DiffArgs {
     pub(crate) options: ModelArgs,
 }
 
+/// How what goes wrong is looked for, and where it is written.
+#[derive(Args, Debug)]
+pub(crate) struct SearchArgs {
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    /// Parts of the program to try before the smallest so far is taken.
+    #[arg(long, value_name = "N", default_value_t = orogen::find::TRIALS)]
+    pub(crate) trials: usize,
+    /// Write the small program to OUT.graph or OUT.flow, and its inputs to OUT.npz.
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) options: ModelArgs,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct BisectArgs {
     /// The model file.
@@ -439,15 +520,7 @@ pub(crate) struct BisectArgs {
     #[arg(long, value_name = "F.npz")]
     pub(crate) expect: PathBuf,
     #[command(flatten)]
-    pub(crate) limits: LimitArgs,
-    /// Parts of the model to try before the smallest so far is taken.
-    #[arg(long, value_name = "N", default_value_t = orogen::find::TRIALS)]
-    pub(crate) trials: usize,
-    /// Write the small program to OUT.graph or OUT.flow, and its inputs to OUT.npz.
-    #[arg(short, long, value_name = "OUT")]
-    pub(crate) output: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) options: ModelArgs,
+    pub(crate) search: SearchArgs,
 }
 
 #[derive(Args, Debug)]
@@ -464,15 +537,7 @@ pub(crate) struct ReduceArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
     #[command(flatten)]
-    pub(crate) limits: LimitArgs,
-    /// Parts of the program to try before the smallest so far is taken.
-    #[arg(long, value_name = "N", default_value_t = orogen::find::TRIALS)]
-    pub(crate) trials: usize,
-    /// Write the small program to OUT.graph or OUT.flow, and its inputs to OUT.npz.
-    #[arg(short, long, value_name = "OUT")]
-    pub(crate) output: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) options: ModelArgs,
+    pub(crate) search: SearchArgs,
 }
 
 #[derive(Args, Debug)]
@@ -558,7 +623,7 @@ fn parse_state(text: &str) -> Result<State, String> {
     Ok(State { input: input.to_string(), output: output.to_string() })
 }
 
-fn parse_threads(text: &str) -> Result<usize, String> {
+pub(crate) fn parse_threads(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(threads @ 1..=MAX_THREADS) => Ok(threads),
         _ => Err(format!("choose a number from 1 to {MAX_THREADS}")),
@@ -572,11 +637,11 @@ fn parse_amount(text: &str) -> Result<f64, String> {
     }
 }
 
-fn parse_cpu(text: &str) -> Result<Cpu, String> {
+pub(crate) fn parse_cpu(text: &str) -> Result<Cpu, String> {
     text.parse().map_err(|()| "choose host, baseline, avx2, avx512 or avx512vnni".to_string())
 }
 
-fn parse_accuracy(text: &str) -> Result<Accuracy, String> {
+pub(crate) fn parse_accuracy(text: &str) -> Result<Accuracy, String> {
     Accuracy::from_name(text).ok_or_else(|| "choose strict, default or fast".to_string())
 }
 

@@ -20,6 +20,8 @@ pub(crate) enum Failure {
     Load(RuntimeError),
     /// Exit status 4.
     File(String),
+    /// Exit status 4.
+    Config(Diagnostics),
     /// Exit status 5.
     Run(RuntimeError),
 }
@@ -35,7 +37,7 @@ impl Failure {
             Failure::Usage(_) => 2,
             Failure::Model(found) if found.iter().any(orogen::concerns_file) => 4,
             Failure::Model(_) | Failure::Load(_) => 3,
-            Failure::File(_) => 4,
+            Failure::File(_) | Failure::Config(_) => 4,
             Failure::Run(_) => 5,
         })
     }
@@ -45,7 +47,9 @@ impl Failure {
         match self {
             Failure::Usage(message) | Failure::File(message) => message.clone(),
             Failure::Load(error) | Failure::Run(error) => error.to_string(),
-            Failure::Model(found) => found.iter().next().map_or_else(String::new, |it| it.message.clone()),
+            Failure::Model(found) | Failure::Config(found) => {
+                found.iter().next().map_or_else(String::new, |it| it.message.clone())
+            }
         }
     }
 
@@ -54,7 +58,7 @@ impl Failure {
         match self {
             Failure::Usage(message) | Failure::File(message) => print_error(message),
             Failure::Load(error) | Failure::Run(error) => print_error(&error.to_string()),
-            Failure::Model(found) => found.iter().for_each(print_diagnostic),
+            Failure::Model(found) | Failure::Config(found) => found.iter().for_each(print_diagnostic),
         }
     }
 }

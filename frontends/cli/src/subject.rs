@@ -1,7 +1,6 @@
 //! What a command works on: a model file or a compiled library.
 
 use crate::args::ModelArgs;
-use crate::config;
 use crate::failure::{Failure, print_diagnostic};
 use crate::files;
 use crate::inputs::{function, open_dims};
@@ -49,7 +48,7 @@ pub(crate) fn open(
         let library = Library::open(path).map_err(Failure::Load)?;
         set_parameters(&library, params)?;
         let load = start.elapsed();
-        library.set_threads(args.threads);
+        library.set_threads(args.threads());
         let function = function(&library, name)?.clone();
         check_dims(&function, args, inputs)?;
         return Ok(Subject { library, function, compile: None, load });
@@ -59,9 +58,10 @@ pub(crate) fn open(
             "`--params` is for a compiled library; a model has its weights".to_string(),
         ));
     }
-    let options = args.options(config::opt_in(path)?)?;
+    let settled = args.settled(path)?;
+    let options = settled.options()?;
     let start = Instant::now();
-    let artifact = args.with_compiler(|compiler| {
+    let artifact = settled.with_compiler(|compiler| {
         spin(format!("compiling {}", path.display()), || {
             let model = compiler.open(path)?;
             Ok::<_, Failure>(compiler.compile(&model, &options)?)
@@ -72,7 +72,7 @@ pub(crate) fn open(
     let start = Instant::now();
     let library = artifact.load()?;
     let load = start.elapsed();
-    library.set_threads(args.threads);
+    library.set_threads(settled.threads());
     let function = function(&library, name)?.clone();
     Ok(Subject { library, function, compile: Some(compile), load })
 }

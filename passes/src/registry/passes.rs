@@ -348,60 +348,52 @@ impl Passes {
         };
         let Some(list) = list else { return Ok(all.filter(|it| defaults(it) && steps(it.step))) };
         let mut found = Diagnostics::new();
-        // The chosen passes: name, step, and the pass.
-        let mut chosen: Vec<(Step, Arc<dyn Pass<I>>)> = Vec::new();
-        let append_defaults = |chosen: &mut Vec<(Step, Arc<dyn Pass<I>>)>| {
-            for it in all.passes().filter(|it| defaults(*it)) {
-                chosen.extend(all.get(it.name).map(|(step, pass)| (step, pass.clone())));
-            }
+        // The whole list is put together first: where a pass stands in it says which step it belongs to.
+        let mut chosen: Vec<(Step, PassCall)> = Vec::new();
+        let append_defaults = |chosen: &mut Vec<(Step, PassCall)>| {
+            let names = all.passes().filter(|it| defaults(*it));
+            chosen.extend(
+                names.flat_map(|it| PassList::of([it.name]).0.into_iter().map(move |call| (it.step, call))),
+            );
         };
         if list.is_change() {
             append_defaults(&mut chosen);
         }
         for call in self.spelt_out(&list.0, &mut found) {
-            if call.edit == ListEdit::Append && call.name == "default" {
-                append_defaults(&mut chosen);
-                continue;
-            }
-            // The steps of a path are those of its own table, or of the other one for what it does not have.
             let step = self.step_of(&call.name);
-            if call.edit == ListEdit::Drop {
-                let before = chosen.len();
-                chosen.retain(|it| it.1.name() != call.name);
-                if before == chosen.len() && all.get(&call.name).is_some() {
-                    let message = format!("there is no pass `{}` to take out", call.name);
-                    let names: Vec<&str> = chosen.iter().map(|it| it.1.name()).collect();
-                    found.push(
-                        Diagnostic::error("N020", message)
-                            .help(format!("those before it are: {}", names.join(", "))),
-                    );
+            match call.edit {
+                ListEdit::Append if call.name == "default" => append_defaults(&mut chosen),
+                ListEdit::Append => chosen.push((step, call)),
+                ListEdit::Put => {
+                    chosen.retain(|it| it.1.name != call.name);
+                    let order = |(step, call): &(Step, PassCall)| {
+                        (*step, all.passes().position(|it| it.name == call.name).unwrap_or(usize::MAX))
+                    };
+                    let own = (step, call);
+                    let at = chosen.iter().rposition(|it| order(it) < order(&own));
+                    chosen.insert(at.map_or(0, |it| it + 1), own);
                 }
-                continue;
-            }
-            if !steps(step) {
-                continue;
-            }
-            match self.called::<I>(&call, &parts, accuracy) {
-                Ok((step, pass)) => match call.edit {
-                    ListEdit::Put => {
-                        let order = |name: &str| all.passes().position(|it| it.name == name);
-                        chosen.retain(|it| it.1.name() != call.name);
-                        let own = order(&call.name);
-                        let at = chosen.iter().rposition(|it| order(it.1.name()) < own);
-                        chosen.insert(at.map_or(0, |it| it + 1), (step, pass));
+                ListEdit::Drop => {
+                    let before = chosen.len();
+                    chosen.retain(|it| it.1.name != call.name);
+                    if before == chosen.len() && all.get(&call.name).is_some() {
+                        found.push(nothing_to_drop(&call.name, &chosen));
                     }
-                    _ => chosen.push((step, pass)),
-                },
-                Err(it) => found.push(it),
+                }
             }
         }
         let mut pipeline = Pipeline::default();
         let mut last = Step::Import;
-        for (step, pass) in chosen {
+        for (step, call) in chosen {
             last = last.max(step);
-            pipeline.push(last, pass);
+            if steps(last) {
+                match self.called::<I>(&call, &parts, accuracy) {
+                    Ok(pass) => pipeline.push(last, pass),
+                    Err(it) => found.push(it),
+                }
+            }
         }
-        found.into_result(pipeline.filter(|it| steps(it.step)))
+        found.into_result(pipeline)
     }
 
     /// A pass of a list.
@@ -410,9 +402,9 @@ impl Passes {
         call: &PassCall,
         parts: &Parts<'_>,
         accuracy: Accuracy,
-    ) -> Result<(Step, Arc<dyn Pass<I>>), Diagnostic> {
+    ) -> Result<Arc<dyn Pass<I>>, Diagnostic> {
         let name = call.name.as_str();
-        let Some((step, shared)) = I::all(self).get(name) else {
+        let Some((_, shared)) = I::all(self).get(name) else {
             let message = format!("there is no pass `{name}` on {}", I::ON);
             return Err(Diagnostic::error(OTHER_PATH, message)
                 .note(format!("it is one of {}", I::OTHER))
@@ -423,7 +415,7 @@ impl Passes {
         };
         let options: &[OptionDef] = self.def(name).map_or(&[], |it| it.options);
         let settings = Settings::of(name, options, &call.options)?;
-        let Some(def) = self.def(name) else { return Ok((step, shared.clone())) };
+        let Some(def) = self.def(name) else { return Ok(shared.clone()) };
         if !def.class.is_admitted(accuracy) {
             let message = format!(
                 "pass `{name}` {}, which accuracy `{}` does not admit",
@@ -436,11 +428,10 @@ impl Passes {
                 Diagnostic::error("N027", message).help(format!("`--accuracy {}` does", admits.name()))
             );
         }
-        let pass = match call.options.is_empty() {
-            true => shared.clone(),
-            false => I::make(def, parts, &settings).unwrap_or_else(|| Ok(shared.clone()))?,
-        };
-        Ok((step, pass))
+        match call.options.is_empty() {
+            true => Ok(shared.clone()),
+            false => I::make(def, parts, &settings).unwrap_or_else(|| Ok(shared.clone())),
+        }
     }
 
     /// The step of a pass on whichever path has it.
@@ -516,6 +507,16 @@ impl Passes {
             }
         }
         check_order(passes, held, &once)
+    }
+}
+
+/// The error of taking out what is not there.
+fn nothing_to_drop(name: &str, chosen: &[(Step, PassCall)]) -> Diagnostic {
+    let names: Vec<&str> = chosen.iter().map(|it| it.1.name.as_str()).collect();
+    let found = Diagnostic::error("N020", format!("there is no pass `{name}` to take out"));
+    match names.is_empty() {
+        true => found.help("nothing stands before it"),
+        false => found.help(format!("those before it are: {}", names.join(", "))),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `orogen adoption`
 
-use crate::args::AdoptionArgs;
+use crate::args::{AdoptionArgs, ModelArgs};
 use crate::failure::Failure;
 use crate::files;
 use crate::output::{plain, say};
@@ -25,9 +25,12 @@ pub(crate) fn run(args: &AdoptionArgs) -> Result<ExitCode, Failure> {
         Some(path) => toml::from_str(&files::read_text(path)?)
             .map_err(|error| Failure::file(path, "understand", error.to_string().trim_end()))?,
     };
-    let options = args.options.options(OptIn::DataflowIr)?;
-    let compiler = args.options.plugins.compiler()?;
-    let models = args.parity.iter().map(|it| parity::compare(&compiler, it, &options));
+    let models = args.parity.iter().map(|model| {
+        // Both paths are compared, whichever the model takes.
+        let both = ModelArgs { opt_in: Some(OptIn::DataflowIr), ..args.options.clone() };
+        let settled = both.settled(model)?;
+        settled.with_compiler(|compiler| parity::compare(compiler, model, &settled.options()?))
+    });
     let models = models.collect::<Result<Vec<_>, _>>()?;
     let report = Report::of(models, &accepted);
     if args.json {

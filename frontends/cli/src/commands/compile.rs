@@ -1,7 +1,6 @@
 //! `orogen compile`
 
 use crate::args::CompileArgs;
-use crate::config;
 use crate::failure::{Failure, print_diagnostic};
 use crate::kernels;
 use crate::npz;
@@ -13,7 +12,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 pub(crate) fn run(args: &CompileArgs) -> Result<ExitCode, Failure> {
-    let options = args.options.options(config::opt_in(&args.model)?)?;
+    let settled = args.options.settled(&args.model)?;
+    let options = settled.options()?;
     let options = CompileOptions { separate: args.params.is_some(), ..options };
     let same = |path: &Path| std::fs::canonicalize(path).ok();
     if same(&args.model).is_some_and(|model| same(&args.output) == Some(model)) {
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &CompileArgs) -> Result<ExitCode, Failure> {
     }
     let start = Instant::now();
     let mut parts = Vec::new();
-    let artifact = args.options.with_compiler(|compiler| {
+    let artifact = settled.with_compiler(|compiler| {
         spin(format!("compiling {}", args.model.display()), || {
             let mut timed = Instant::now();
             let model = compiler.open(&args.model)?;

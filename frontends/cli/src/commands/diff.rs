@@ -1,7 +1,6 @@
 //! `orogen diff`
 
 use crate::args::DiffArgs;
-use crate::config;
 use crate::failure::Failure;
 use crate::output::{plain_lines, say};
 use orogen::Step;
@@ -13,8 +12,9 @@ pub(crate) fn run(args: &DiffArgs) -> Result<ExitCode, Failure> {
         let message = "code is no text to compare: the last step is `plan-memory`";
         return Err(Failure::Usage(message.to_string()));
     }
-    let options = args.options.options(config::opt_in(&args.model)?)?;
-    let [old, new] = args.options.with_compiler(|compiler| {
+    let settled = args.options.settled(&args.model)?;
+    let options = settled.options()?;
+    let [old, new] = settled.with_compiler(|compiler| {
         let model = compiler.open(&args.model)?;
         let text = |step| {
             let (lowered, _) = compiler.lower(&model, &options, step)?;

@@ -1,8 +1,7 @@
 //! `orogen bisect` and `orogen reduce`; `orogen run --compare-stages`
 
-use crate::args::{BisectArgs, ModelArgs, ReduceArgs, RunArgs};
+use crate::args::{BisectArgs, ModelArgs, ReduceArgs, RunArgs, Settled};
 use crate::compare::json as measures;
-use crate::config;
 use crate::failure::Failure;
 use crate::output::{plain, say};
 use crate::values::Ports;
@@ -20,11 +19,12 @@ use std::process::ExitCode;
 const DIFFERENT: u8 = 1;
 
 pub(crate) fn bisect(args: &BisectArgs) -> Result<ExitCode, Failure> {
-    with_model(&args.model, &args.options, |compiler, model, options| {
+    with_model(&args.model, &args.search.options, |compiler, model, options| {
         let ports = Ports::of(compiler, model, &options)?;
         let inputs = ports.inputs(Some(&args.inputs), 0, &[])?;
         let expected = ports.expected(&args.expect)?;
-        let search = Search { compiler, options, limits: args.limits.limits(), trials: args.trials };
+        let search =
+            Search { compiler, options, limits: args.search.limits.limits(), trials: args.search.trials };
         let Some(blame) = find::bisect(&search, model, &inputs, &expected)? else {
             say!("the compiled model computes what is expected");
             return Ok(ExitCode::SUCCESS);
@@ -38,7 +38,9 @@ pub(crate) fn bisect(args: &BisectArgs) -> Result<ExitCode, Failure> {
             pass => say!("first off after `{pass}`: output `{output}`: {}", blame.difference),
         }
         match &blame.reproducer {
-            Some(small) => show(small, &format!("--passes {pass}"), args.output.as_deref(), compiler)?,
+            Some(small) => {
+                show(small, &format!("--passes {}", blame.call), args.search.output.as_deref(), compiler)?
+            }
             None => say!("no part of the model shows it alone"),
         }
         Ok(ExitCode::from(DIFFERENT))
@@ -46,25 +48,31 @@ pub(crate) fn bisect(args: &BisectArgs) -> Result<ExitCode, Failure> {
 }
 
 pub(crate) fn reduce(args: &ReduceArgs) -> Result<ExitCode, Failure> {
+    let search = &args.search;
+    let settled = match args.code {
+        true => search.options.settled(&args.model)?,
+        false => search.options.settled_for_named_passes(&args.model)?,
+    };
     let reduce = |compiler: &Compiler, passes: Option<&str>| {
-        let (model, options) = opened(&args.model, &args.options, compiler)?;
+        let (model, options) = opened(&args.model, &settled, compiler)?;
         let model = &model;
         let ports = Ports::of(compiler, model, &options)?;
-        let inputs = ports.inputs(args.inputs.as_deref(), args.seed, &args.options.dims)?;
+        let inputs = ports.inputs(args.inputs.as_deref(), args.seed, settled.dims())?;
         let none: [&str; 0] = [];
         let (program, _) = compiler.run_passes(model, &options, &none)?;
-        let search = Search { compiler, options, limits: args.limits.limits(), trials: args.trials };
+        let find =
+            Search { compiler, options, limits: args.search.limits.limits(), trials: args.search.trials };
         let (fault, how) = match passes {
             None => (Fault::Code, "--code".to_string()),
             Some(passes) => (Fault::Passes(vec![passes.to_string()]), format!("--passes {passes}")),
         };
-        let small = find::reduce(&search, &program, fault, &inputs)?;
-        show(&small, &how, args.output.as_deref(), compiler)?;
+        let small = find::reduce(&find, &program, fault, &inputs)?;
+        show(&small, &how, args.search.output.as_deref(), compiler)?;
         Ok(ExitCode::SUCCESS)
     };
     match args.code {
-        true => args.options.with_compiler(|compiler| reduce(compiler, None)),
-        false => args.options.with_named_passes(|compiler, passes| reduce(compiler, Some(passes))),
+        true => settled.with_compiler(|compiler| reduce(compiler, None)),
+        false => settled.with_named_passes(|compiler, passes| reduce(compiler, Some(passes))),
     }
 }
 
@@ -127,15 +135,16 @@ fn with_model<T>(
     args: &ModelArgs,
     run: impl FnOnce(&Compiler, &Model, CompileOptions) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    args.with_compiler(|compiler| {
-        let (model, options) = opened(path, args, compiler)?;
+    let settled = args.settled(path)?;
+    settled.with_compiler(|compiler| {
+        let (model, options) = opened(path, &settled, compiler)?;
         run(compiler, &model, options)
     })
 }
 
 /// A model, and how it is compiled.
-fn opened(path: &Path, args: &ModelArgs, compiler: &Compiler) -> Result<(Model, CompileOptions), Failure> {
-    let mut options = args.options(config::opt_in(path)?)?;
+fn opened(path: &Path, settled: &Settled, compiler: &Compiler) -> Result<(Model, CompileOptions), Failure> {
+    let mut options = settled.options()?;
     let model = compiler.open(path)?;
     // A module of the dataflow IR was opted in by whoever wrote it.
     if model.format() == "flow" {

@@ -167,9 +167,9 @@ fn library(args: &InspectArgs) -> Result<ExitCode, Failure> {
 }
 
 fn model(args: &InspectArgs) -> Result<ExitCode, Failure> {
-    let opt_in = config::opt_in(&args.model)?;
+    let opt_in = config::entry(&args.model)?.opt_in.unwrap_or_default();
     let size = size_of(&args.model)?;
-    let compiler = args.plugins.compiler()?;
+    let compiler = args.plugins.settled(&args.model)?.compiler()?;
     let model = compiler.open(&args.model)?;
     // The dataflow IR holds every model, so it is the one to look at; what the model is compiled with is another
     // matter.

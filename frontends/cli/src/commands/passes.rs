@@ -3,7 +3,7 @@
 use crate::args::PassesArgs;
 use crate::failure::Failure;
 use crate::output::say;
-use orogen::passes::{Fact, NAMED, PassRow, TURNS};
+use orogen::passes::{Fact, NAMED, PassRow, TURNS, When};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &PassesArgs) -> Result<ExitCode, Failure> {
 
 /// The passes that run by default, where all are admitted.
 fn on(rows: &[PassRow]) -> String {
-    let on = rows.iter().filter(|it| it.when.name() == "on").map(|it| it.name);
+    let on = rows.iter().filter(|it| it.when == When::Admitted).map(|it| it.name);
     on.collect::<Vec<_>>().join(",")
 }
 
@@ -91,7 +91,7 @@ fn as_json(rows: &[PassRow]) -> Value {
         });
         json!({
             "name": it.name, "step": it.step.name(), "legacy": it.on_graph, "dataflow": it.on_flow,
-            "default": it.when.name() == "on", "class": it.class.map(|it| it.to_string()), "about": it.about,
+            "default": it.when == When::Admitted, "class": it.class.map(|it| it.to_string()), "about": it.about,
             "requires": names(it.facts.requires), "establishes": names(it.facts.establishes),
             "destroys": it.facts.destroys.map(names), "before": names(it.facts.before),
             "options": options.collect::<Vec<_>>(),

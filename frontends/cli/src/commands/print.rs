@@ -1,7 +1,6 @@
 //! `orogen print`
 
 use crate::args::PrintArgs;
-use crate::config;
 use crate::failure::Failure;
 use crate::kernels;
 use crate::output::{plain_lines, say};
@@ -10,8 +9,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 pub(crate) fn run(args: &PrintArgs) -> Result<ExitCode, Failure> {
-    let options = args.options.options(config::opt_in(&args.model)?)?;
-    args.options.with_compiler(|compiler| print(args, compiler, &options))?;
+    let settled = args.options.settled(&args.model)?;
+    let options = settled.options()?;
+    settled.with_compiler(|compiler| print(args, compiler, &options))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -18,7 +18,9 @@ use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::Module;
 use orogen_ir::graph::Graph;
 use orogen_ir::ops::{Budget, Folding, Limits, OpRegistry};
-use orogen_passes::manager::{Accuracy, Instrument, PassCx, PassInfo, PassList, Pipeline, Report, Step};
+use orogen_passes::manager::{
+    Accuracy, Instrument, ListEdit, PassCall, PassCx, PassInfo, PassList, Pipeline, Report, Step,
+};
 use orogen_passes::registry::{self, PassRow, Passes};
 use orogen_passes::rewrite::AnyRule;
 use std::path::Path;
@@ -87,7 +89,17 @@ impl Compiler {
             .flat_map(|it| it.passes().collect::<Vec<_>>())
     }
 
-    /// Runs the passes of one step on a legacy graph, with the usual budget.
+    /// A pass as the list of this compiler names it, with its options.
+    pub(crate) fn call_of(&self, name: &str) -> String {
+        let calls = self.list.iter().flat_map(|it| it.0.iter().rev());
+        let call = calls.into_iter().find(|it| it.name == name && it.edit != ListEdit::Drop);
+        call.map_or_else(
+            || name.to_owned(),
+            |it| PassCall { edit: ListEdit::Append, ..it.clone() }.to_string(),
+        )
+    }
+
+    /// Runs the passes of one step on a legacy graph, with the usual budget, and checks what they say of facts.
     ///
     /// # Errors
     /// What a pass says.
@@ -96,7 +108,7 @@ impl Compiler {
         pipeline.run(graph, &mut self.pass_cx(), &mut [], |_| true)
     }
 
-    /// Runs the passes of one step on a module of the dataflow IR, with the usual budget.
+    /// Runs the passes of one step on a module of the dataflow IR, with the usual budget, and checks what they say of facts.
     ///
     /// # Errors
     /// What a pass says.
@@ -116,7 +128,7 @@ impl Compiler {
 
     fn pass_cx(&self) -> PassCx<'_> {
         let folding = Folding { evaluator: Some(&self.evaluator), budget: Budget::new(Limits::default()) };
-        PassCx::new(&self.ops).with_folding(folding)
+        PassCx::new(&self.ops).with_folding(folding).verifying(true)
     }
 
     /// Opens a model file with the first frontend that knows it.

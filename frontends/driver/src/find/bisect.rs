@@ -16,6 +16,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Blame {
     /// The pass; `import`, `translate`, `plan-memory` or `codegen` for what is none.
     pub pass: String,
+    /// The same as a list names it, with the options that it ran with.
+    pub call: String,
     /// How the first output that differs does after it, with its name.
     pub output: String,
     /// See [`output`](Self::output).
@@ -130,12 +132,13 @@ pub fn bisect(
     }
     let pass = made.get(high).map_or(Step::Codegen.name(), |it| it.name.as_str()).to_owned();
     let base = made[..high].iter().rev().find(|it| !matches!(it.program, Lowered::Plan(_)));
-    let fault = if pass == Step::Codegen.name() { Fault::Code } else { Fault::Passes(vec![pass.clone()]) };
+    let call = search.compiler.call_of(&pass);
+    let fault = if pass == Step::Codegen.name() { Fault::Code } else { Fault::Passes(vec![call.clone()]) };
     let reproducer = match base {
         Some(base) => reduce(search, &base.program, fault, inputs).ok(),
         None => None,
     };
-    Ok(Some(Blame { pass, output: worst.0, difference: worst.1, tried, reproducer }))
+    Ok(Some(Blame { pass, call, output: worst.0, difference: worst.1, tried, reproducer }))
 }
 
 fn output_names(plan: Option<&Lowered>) -> Vec<String> {

@@ -1,0 +1,135 @@
+//! Pages of `docs/` that begin in an empty folder: their commands are run as they stand there.
+//!
+//! Cargo is stood in for, because to build the compiler anew for each page takes minutes: `cargo add` checks that the crate
+//! is where the page says, and `cargo run` that the program is an example, which is compiled and run as a test by itself
+//! with no other dependency than `orogen`, and that the files which it opens are there.
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use acme as _; // so that it is built
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use support::onnx;
+
+const CARGO: &str = r#"
+cargo() {
+    case "$1" in
+    new) mkdir -p "$2/src" && echo 'fn main() {}' > "$2/src/main.rs" && echo "name = \"$2\"" > "$2/Cargo.toml" ;;
+    add) [ "$2 $3" = "orogen --path" ] && grep -qx 'name = "orogen"' "$4/Cargo.toml" && echo orogen >> Cargo.toml ;;
+    run)
+        grep -qx orogen Cargo.toml || { echo "the crate depends on nothing"; return 1; }
+        local file known=
+        for file in "$OROGEN"/examples/*.rs; do cmp -s "$file" src/main.rs && known="$file"; done
+        [ -n "$known" ] || { echo "src/main.rs is no example"; return 1; }
+        for file in $(grep -o '"models/[^"]*"' src/main.rs | tr -d '"'); do
+            [ -f "$file" ] || { echo "the program opens $file, which is not there"; return 1; }
+        done ;;
+    build) [ "$2 $3" = "-p acme-plugin" ] && [ -f target/debug/libacme.so ] ;;
+    *) echo "cargo $*: what is this?"; return 1 ;;
+    esac
+}
+"#;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the root")
+}
+
+/// The shell blocks of a page.
+fn blocks(page: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut inside = false;
+    for line in page.lines() {
+        match line.strip_prefix("```") {
+            Some(kind) => {
+                inside = kind == "sh";
+                found.extend(inside.then(String::new));
+            }
+            None if inside => found.last_mut().expect("a block began").extend([line, "\n"]),
+            None => {}
+        }
+    }
+    found
+}
+
+/// Runs a block in a folder.
+fn run(block: &str, folder: &Path) -> Result<(), String> {
+    let tool = Path::new(env!("CARGO_BIN_EXE_orogen")).parent().expect("it is in a folder").to_path_buf();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let script = format!("set -eu\n{CARGO}\n{block}");
+    let ran = Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(folder)
+        .env("OROGEN", root())
+        .env("PATH", format!("{}:{path}", tool.display()))
+        .output()
+        .map_err(|it| it.to_string())?;
+    let text = [ran.stdout, ran.stderr].concat();
+    if ran.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&text).into_owned()) }
+}
+
+#[test]
+fn every_command_of_the_guides_works() {
+    let plugin = std::env::current_exe().expect("a test has a path").with_file_name("libacme.so");
+    let nodes = [
+        onnx::node("Mul", "", &["x", "x"], &["a"], "square"),
+        onnx::node("Sqrt", "", &["a"], &["y"], "root"),
+    ];
+    let model = onnx::model(&nodes, &[], &[onnx::value("x", &["4"])], &[onnx::value("y", &["4"])]);
+    for (name, least) in [
+        ("add-an-operator.md", 2),
+        ("bring-your-own-kernel.md", 1),
+        ("passes.md", 1),
+        ("write-a-pass.md", 1),
+        ("write-a-rule.md", 2),
+    ] {
+        let page = std::fs::read_to_string(root().join("docs").join(name)).expect("the page");
+        let blocks = blocks(&page);
+        assert!(blocks.len() >= least, "{name} has {} blocks", blocks.len());
+        for block in blocks {
+            let folder = tempfile::tempdir().expect("a folder");
+            // What does not begin from nothing has a model of the reader, or begins in the checkout.
+            if !block.starts_with("cargo new") {
+                std::fs::write(folder.path().join("model.onnx"), &model).expect("written");
+                std::fs::create_dir_all(folder.path().join("target/debug")).expect("a folder");
+                let link = |from: PathBuf, to: &str| {
+                    std::os::unix::fs::symlink(from, folder.path().join(to)).expect("a link");
+                };
+                link(root().join("examples"), "examples");
+                link(plugin.clone(), "target/debug/libacme.so");
+            }
+            if let Err(said) = run(&block, folder.path()) {
+                panic!("{name}:\n{block}\n{said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn examples_need_no_other_crate() {
+    let text = std::fs::read_to_string(root().join("examples/Cargo.toml")).expect("the examples");
+    let needs = text.split("[dev-dependencies]\n").nth(1).and_then(|it| it.split("\n\n").next());
+    assert_eq!(needs, Some("orogen.workspace = true"));
+}
+
+#[test]
+fn a_page_that_is_wrong_is_found() {
+    let folder = || tempfile::tempdir().expect("a folder");
+    for (block, said) in [
+        ("cargo new a && cd a\ncargo add orogen --path $OROGEN/ir\n", ""),
+        ("cargo new a && cd a\ncargo run\n", "depends on nothing"),
+        (
+            "cargo new a && cd a\ncargo add orogen --path $OROGEN/frontends/driver\ncargo run\n",
+            "src/main.rs is no example",
+        ),
+        (
+            "cargo new a && cd a\ncargo add orogen --path $OROGEN/frontends/driver\n\
+             cp $OROGEN/examples/pass.rs src/main.rs\ncargo run\n",
+            "models/scale.onnx, which is not there",
+        ),
+        ("orogen pases\n", "unrecognized subcommand"),
+    ] {
+        let found = run(block, folder().path()).expect_err(block);
+        assert!(found.contains(said), "{block}: {found}");
+    }
+}
