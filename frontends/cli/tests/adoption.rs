@@ -96,3 +96,29 @@ fn an_opt_in_is_taken_back() {
         unknown.err
     );
 }
+
+#[test]
+fn other_choices_give_the_same_values_and_are_named() {
+    let folder = folder();
+    let run =
+        |more: &[&str]| orogen(folder.path(), &[&["run", "m.onnx", "--save", "out.npz"], more].concat());
+    let usual = run(&[]);
+    assert_eq!(usual.status, 0, "{}", usual.err);
+    assert!(!usual.err.contains("D041"), "{}", usual.err);
+    let expected = std::fs::read(folder.path().join("out.npz")).expect("written");
+    // A choice is made for the one kernel of the model whichever seed it is, as long as some seed makes any.
+    let mut named = 0;
+    for seed in ["1", "2", "3", "4"] {
+        let other = run(&["--chaos", seed]);
+        assert_eq!(other.status, 0, "{}", other.err);
+        named += usize::from(other.err.contains("D041"));
+        assert!(std::fs::read(folder.path().join("out.npz")).expect("written") == expected);
+        let none = run(&["--chaos", &format!("{seed}:0")]);
+        assert!(none.status == 0 && !none.err.contains("D041"), "{}", none.err);
+    }
+    assert!(named > 0, "no seed makes another choice");
+    for bad in ["x", "1:x", ":", "-1"] {
+        let refused = run(&[&format!("--chaos={bad}")]);
+        assert!(refused.status == 2 && refused.err.contains("is no number"), "{bad}: {}", refused.err);
+    }
+}

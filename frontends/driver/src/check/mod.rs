@@ -45,6 +45,26 @@ pub struct Checked {
 
 /// Compares what two programs of one IR compute, where the second was made of the first.
 ///
+/// ```
+/// use orogen::check::keeps_values;
+/// use orogen::passes::IrRef;
+/// use orogen::prelude::*;
+///
+/// let compiler = Compiler::standard();
+/// let text = "graph @g(%x: f32[2, 3]) {
+///   %0 = transpose(%x) {perm = [1, 0]} : f32[3, 2]
+///   %1 = exp(%0) : f32[3, 2]
+///   %2 = transpose(%1) {perm = [1, 0]} : f32[2, 3]
+///   return y = %2
+/// }";
+/// let before = orogen::ir::graph::text::parse(text, compiler.ops())?;
+/// let mut after = before.clone();
+/// compiler.graph_step(&mut after, Step::Layout)?;
+/// let checked = keeps_values(compiler.ops(), IrRef::Graph(&before), IrRef::Graph(&after))?;
+/// assert_eq!((checked.same, checked.skipped), (1, 0));
+/// # Ok::<(), Diagnostics>(())
+/// ```
+///
 /// # Errors
 /// `V002`: a value that differs, with where it comes from (law K1).
 pub fn keeps_values(ops: &OpRegistry, before: IrRef<'_>, after: IrRef<'_>) -> Result<Checked, Diagnostics> {
