@@ -86,6 +86,7 @@ macro_rules! alone {
 }
 
 alone! {
+    BindSizes "bind-sizes",
     InferEffects "infer-effects",
     Inline "inline",
     RemoveUnused "remove-unused",
@@ -93,6 +94,16 @@ alone! {
     LiftParameters "lift-parameters",
     MixedPrecision "mixed-precision",
     FuseByPattern "fuse-by-pattern",
+}
+
+impl BindSizes {
+    /// To any sizes.
+    ///
+    /// # Errors
+    /// None.
+    pub fn parse<T>(_: T) -> Result<Self, Diagnostic> {
+        Ok(BindSizes)
+    }
 }
 
 impl LiftParameters {
