@@ -16,9 +16,9 @@
 //! model's file name or its path from the folder of `orogen.toml`, or a glob over either. An exact name comes before
 //! globs, and these are tried in alphabetical order. What the command line says comes before what an entry says.
 
-use crate::args::{parse_accuracy, parse_cpu, parse_threads};
 use crate::failure::Failure;
 use crate::files;
+use crate::parse::{parse_accuracy, parse_cpu, parse_threads};
 use globset::Glob;
 use orogen::passes::PassList;
 use orogen::{Accuracy, Cpu, Diagnostic, Diagnostics, OptIn};

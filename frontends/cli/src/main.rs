@@ -12,6 +12,7 @@ mod npz;
 mod objects;
 mod output;
 mod parity;
+mod parse;
 mod progress;
 mod subject;
 mod values;
