@@ -109,7 +109,8 @@ fn every_command_of_the_guides_works() {
 fn examples_need_no_other_crate() {
     let text = std::fs::read_to_string(root().join("examples/Cargo.toml")).expect("the examples");
     let needs = text.split("[dev-dependencies]\n").nth(1).and_then(|it| it.split("\n\n").next());
-    assert_eq!(needs, Some("orogen.workspace = true"));
+    let crates = needs.unwrap_or_default().lines().map(|it| it.split([' ', '.', '=']).next().unwrap_or(it));
+    assert_eq!(crates.collect::<Vec<_>>(), ["orogen"]);
 }
 
 #[test]
