@@ -26,6 +26,15 @@ pub(super) struct Halves<'v> {
     left: u64,
 }
 
+/// Which values get elements at random.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// The nearest that both programs have.
+    Shared,
+    /// Those that nothing here computes.
+    Inputs,
+}
+
 /// Why a definition has no value here.
 enum Stop {
     /// It is not known, or takes too long.
@@ -40,21 +49,34 @@ impl<'v> Halves<'v> {
     }
 
     /// Whether `old` of the first program is `new` of the second; `None` where that is not compared, else how they differ.
+    ///
+    /// What is equal for any elements of the values of both programs is equal for those that they have. What is not may
+    /// still be: one of these values may be made of another. So it is computed again, from the inputs on.
     pub(super) fn same(&mut self, old: Value, new: Value) -> Option<Result<(), String>> {
-        let expected = match self.compute(self.before, old) {
+        match self.same_from(Start::Shared, old, new) {
+            Some(Err(_)) => self.same_from(Start::Inputs, old, new),
+            outcome => outcome,
+        }
+    }
+
+    fn same_from(&mut self, start: Start, old: Value, new: Value) -> Option<Result<(), String>> {
+        let expected = match self.compute(self.before, start, old) {
             Ok(it) => it,
             Err(_) => return None,
         };
-        match self.compute(self.after, new) {
+        match self.compute(self.after, start, new) {
             Ok(found) => Some(compared(&found, &expected)),
             Err(Stop::Skipped) => None,
             Err(Stop::Failed(why)) => Some(Err(format!("it has none: {why}"))),
         }
     }
 
-    fn compute(&mut self, view: &'v View<'v>, root: Value) -> Result<TensorData, Stop> {
+    fn compute(&mut self, view: &'v View<'v>, start: Start, root: Value) -> Result<TensorData, Stop> {
         let mut known: IndexMap<Value, TensorData> = IndexMap::new();
-        let mut budget = STEPS;
+        let mut budget = match start {
+            Start::Shared => STEPS,
+            Start::Inputs => self.left,
+        };
         // Depth first, without recursion: chains are as long as programs.
         let mut stack = vec![root];
         while let Some(value) = stack.last().copied() {
@@ -63,7 +85,7 @@ impl<'v> Halves<'v> {
                 continue;
             }
             let definition = view.definitions.get(&value).ok_or(Stop::Skipped)?;
-            let is_cut = value != root && self.before.shares(self.after, value);
+            let is_cut = start == Start::Shared && value != root && self.before.shares(self.after, value);
             if is_cut || matches!(definition.how, How::Given | How::Constant(_)) {
                 known.insert(value, self.given(value, definition)?);
                 continue;
