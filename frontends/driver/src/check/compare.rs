@@ -14,7 +14,7 @@ const STEPS: u64 = 50_000;
 const ALL_STEPS: u64 = 2_000_000;
 /// Largest error relative to the largest magnitude: what is merged is rounded less often.
 const TOLERANCE: f64 = 1e-4;
-/// The same for elements of 16 bits and fewer.
+/// The same where a value on the way has 16 bits or fewer: merged, it may not be rounded to them.
 const NARROW_TOLERANCE: f64 = 2e-2;
 
 /// Two programs, and elements for the values of both.
@@ -24,6 +24,8 @@ pub(super) struct Halves<'v> {
     after: &'v View<'v>,
     given: IndexMap<Value, TensorData>,
     left: u64,
+    /// Whether a value that was computed is a float of 16 bits or fewer.
+    narrow: bool,
 }
 
 /// Which values get elements at random.
@@ -45,7 +47,7 @@ enum Stop {
 
 impl<'v> Halves<'v> {
     pub(super) fn new(ops: &'v OpRegistry, before: &'v View<'v>, after: &'v View<'v>) -> Self {
-        Halves { ops, before, after, given: IndexMap::new(), left: ALL_STEPS }
+        Halves { ops, before, after, given: IndexMap::new(), left: ALL_STEPS, narrow: false }
     }
 
     /// Whether `old` of the first program is `new` of the second; `None` where that is not compared, else how they differ.
@@ -60,12 +62,16 @@ impl<'v> Halves<'v> {
     }
 
     fn same_from(&mut self, start: Start, old: Value, new: Value) -> Option<Result<(), String>> {
+        self.narrow = false;
         let expected = match self.compute(self.before, start, old) {
             Ok(it) => it,
             Err(_) => return None,
         };
         match self.compute(self.after, start, new) {
-            Ok(found) => Some(compared(&found, &expected)),
+            Ok(found) => {
+                let tolerance = if self.narrow { NARROW_TOLERANCE } else { TOLERANCE };
+                Some(compared(&found, &expected, tolerance))
+            }
             Err(Stop::Skipped) => None,
             Err(Stop::Failed(why)) => Some(Err(format!("it has none: {why}"))),
         }
@@ -85,6 +91,7 @@ impl<'v> Halves<'v> {
                 continue;
             }
             let definition = view.definitions.get(&value).ok_or(Stop::Skipped)?;
+            self.narrow |= definition.dtype.is_float() && definition.dtype.size() <= 2;
             let is_cut = start == Start::Shared && value != root && self.before.shares(self.after, value);
             if is_cut || matches!(definition.how, How::Given | How::Constant(_)) {
                 known.insert(value, self.given(value, definition)?);
@@ -200,9 +207,7 @@ fn random(dtype: DType, dims: &[u64], seed: u64) -> Result<TensorData, Stop> {
 }
 
 /// How two tensors differ.
-fn compared(found: &TensorData, expected: &TensorData) -> Result<(), String> {
-    let narrow = expected.dtype().size() <= 2;
-    let tolerance = if narrow { NARROW_TOLERANCE } else { TOLERANCE };
+fn compared(found: &TensorData, expected: &TensorData, tolerance: f64) -> Result<(), String> {
     if !expected.dtype().is_float() && found.dtype() == expected.dtype() && found.dims() == expected.dims() {
         // Where a float that is rounded less often is converted, the next integer may come out.
         let apart = |i: &usize| (found.get_f64(*i) - expected.get_f64(*i)).abs();
