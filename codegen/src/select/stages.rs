@@ -1,8 +1,10 @@
 //! Questions about stages: which axes they share, what they touch, what they evaluate.
 
 use indexmap::IndexSet;
-use orogen_ir::loops::{BinaryOp, BufferId, BufferRole, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
-use orogen_ir::shape::Sym;
+use orogen_ir::loops::{
+    Axis, BinaryOp, BufferId, BufferRole, Expr, ExprId, Index, Stage, Stmt, TensorProgram,
+};
+use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::DType;
 
 use super::division::divides;
@@ -171,6 +173,14 @@ pub(crate) fn checked_indices(program: &TensorProgram, stage: &Stage) -> Vec<((B
         }
     }
     found
+}
+
+/// Whether a window moves over what is read: an index is of an axis of the result and of one of the reduction.
+pub(super) fn slides(program: &TensorProgram, stage: &Stage) -> bool {
+    let over = |axes: &[Axis], dim: Dim| axes.iter().any(|it| program.shapes.mentions(dim, it.var));
+    let moves = |it: &Index| it.dim().is_some_and(|dim| over(&stage.axes, dim) && over(&stage.reduce, dim));
+    let reads = expressions(program, stage);
+    reads.iter().any(|id| matches!(&program.exprs[*id], Expr::Load { at, .. } if at.iter().any(moves)))
 }
 
 /// All expressions that a stage evaluates, each once.

@@ -132,7 +132,7 @@ pub(crate) fn packed(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
 pub(crate) fn windows(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let stage = *run.first()?;
     // Sums of whole columns take in the stages after them.
-    if !slides(s.program, stage) {
+    if !stages::slides(s.program, stage) {
         return None;
     }
     let (combine, terms) = (stage.combine?, terms(s, stage)?);
@@ -159,14 +159,6 @@ pub(crate) fn scatter(s: &mut Selector<'_>, statement: &Stmt) -> Option<Match> {
     let strip = Strip { stage, terms, widths: Vec::new(), wide: Vec::new(), ordered: true, joined: &[] };
     let strips = Strips::new(s, &strip, 1, None, Some(Width::W64), true)?;
     strips.placed.is_some().then(|| strips.emit(s))?
-}
-
-/// Whether a window moves over what is read: an index is of an axis of the result and of one of the reduction.
-fn slides(program: &TensorProgram, stage: &Stage) -> bool {
-    let over = |axes: &[Axis], dim: Dim| axes.iter().any(|it| program.shapes.mentions(dim, it.var));
-    let moves = |it: &Index| it.dim().is_some_and(|dim| over(&stage.axes, dim) && over(&stage.reduce, dim));
-    let reads = stages::expressions(program, stage);
-    reads.iter().any(|id| matches!(&program.exprs[*id], Expr::Load { at, .. } if at.iter().any(moves)))
 }
 
 /// The widths of lanes to try: narrow ones for values, others of indices that data gives too, whose positions may need the
