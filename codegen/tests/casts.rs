@@ -33,7 +33,7 @@ fn check(x: &TensorData, through: &[DType]) {
         let compiled = compiled_with(&plan_of(&program, &[]), &options);
         // No lanes hold floats of 8 bits or integers narrower than a byte beside wider types.
         let types = [&[x.dtype()], through].concat();
-        let bytes = types.iter().any(|it| it.is_only_stored() || it.is_float() && it.size() == 1);
+        let bytes = types.iter().any(|it| it.is_storage());
         let scalar = compiled.kernels()[0].strategy.iter().any(|it| it.contains("scalar"));
         assert!(!(!bytes && scalar && x.len() > 1), "{types:?} is scalar code");
         let got = call(&in_memory(&compiled, true), std::slice::from_ref(x)).unwrap();
@@ -46,8 +46,9 @@ fn check(x: &TensorData, through: &[DType]) {
     }
 }
 
-const INTS: [DType; 8] =
-    [DType::I8, DType::I16, DType::I32, DType::I64, DType::U8, DType::U16, DType::U32, DType::U64];
+fn ints() -> impl Iterator<Item = DType> {
+    DType::computed().filter(|it| it.is_int())
+}
 
 #[test]
 fn floats_saturate() {
@@ -59,11 +60,11 @@ fn floats_saturate() {
             values.extend([near, -near]);
         }
     }
-    for from in [DType::F16, DType::BF16, DType::F32, DType::F64] {
+    for from in DType::computed().filter(|it| it.is_float()) {
         // One element, less than a vector, and vectors with a rest.
         for some in [&values[..1], &values[..7], &values[..]] {
             let x = TensorData::from_f64(from, &[some.len() as u64], some.iter().copied());
-            for to in INTS {
+            for to in ints() {
                 check(&x, &[to]);
                 check(&x, &[to, from]);
                 check(&x, &[to, DType::I64, from]);
@@ -118,7 +119,7 @@ fn integers_keep_their_low_bits() {
     let values = [0i64, 1, -1, 127, 128, 255, 256, 300, -129, 65_535, 1 << 31, (1 << 32) + 5, i64::MIN];
     let bytes: Vec<u8> = values.iter().flat_map(|it| it.to_le_bytes()).collect();
     let x = TensorData::new(DType::I64, vec![values.len() as u64], bytes.into()).unwrap();
-    for to in INTS {
+    for to in ints() {
         check(&x, &[to]);
         check(&x, &[to, DType::I32]);
     }
@@ -127,7 +128,7 @@ fn integers_keep_their_low_bits() {
 /// Every number of 8 bits, what lies half-way between two of them, and what is next to that.
 #[test]
 fn floats_of_8_bits_are_the_nearest_and_saturate() {
-    for narrow in DType::ALL.into_iter().filter(|it| it.is_float() && it.bits() == 8) {
+    for narrow in DType::ALL.into_iter().filter(|it| it.is_float() && it.is_storage()) {
         let count = 1_u64 << narrow.width();
         let all: Vec<u8> = (0..count).map(|it| it as u8).collect();
         let all = TensorData::from_unpacked(narrow, vec![count], all.into()).unwrap();
@@ -163,7 +164,7 @@ fn floats_of_8_bits_are_the_nearest_and_saturate() {
             let x = TensorData::from_f64(from, &[ints.len() as u64], ints.iter().map(|it| *it as f64));
             check(&x, &[narrow]);
         }
-        for other in DType::ALL.into_iter().filter(|it| it.is_float() && it.bits() == 8) {
+        for other in DType::ALL.into_iter().filter(|it| it.is_float() && it.is_storage()) {
             check(&all, &[other]);
         }
     }

@@ -413,7 +413,7 @@ fn typed_data_of_every_element_type_is_read() {
     };
     protos.push((double, DType::F64, [0.5, -2.0, 1e300]));
     let complex = |dtype: DType| TensorProto {
-        data_type: dtype.row().onnx,
+        data_type: dtype.row().onnx.expect("a type of ONNX"),
         dims: vec![3],
         float_data: [0.5, 1.0, -2.0, 0.0, 3.0, 4.0][..if dtype == DType::C64 { 6 } else { 0 }].to_vec(),
         double_data: [0.5, 1.0, -2.0, 0.0, 3.0, 4.0][..if dtype == DType::C64 { 0 } else { 6 }].to_vec(),

@@ -25,6 +25,11 @@ impl DType {
         self.is_only_stored() || self.is_float() && self.bits() == 8
     }
 
+    /// The types that are computed with, of all that are numbers or bool: not those that are only stored.
+    pub fn computed() -> impl Iterator<Item = DType> + Clone {
+        Self::ALL.into_iter().filter(|it| !it.is_storage() && !it.is_only_moved())
+    }
+
     /// Bits of a number that count: of a float those of its significand, with the one that is not stored; of an integer or
     /// bool those of its magnitude. 0 of what is no number.
     pub const fn digits(self) -> u32 {

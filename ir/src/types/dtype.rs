@@ -51,14 +51,14 @@ pub struct DTypeRow {
     pub compute: DType,
     /// Code and bits of DLPack.
     pub dlpack: (u8, u8),
-    /// The number of ONNX.
-    pub onnx: i32,
+    /// The number of ONNX; `None` if its files cannot name the type.
+    pub onnx: Option<i32>,
     /// What `.npy` files call it, without the byte order; `None` if they do not hold it.
     pub npy: Option<&'static str>,
 }
 
 macro_rules! types {
-    ($($(#[$doc:meta])* $dtype:ident, $name:literal, $bits:literal, $width:literal, $kind:expr, $compute:ident, $dlpack:expr, $onnx:literal, $npy:expr;)*) => {
+    ($($(#[$doc:meta])* $dtype:ident, $name:literal, $bits:literal, $width:literal, $kind:expr, $compute:ident, $dlpack:expr, $onnx:expr, $npy:expr;)*) => {
         /// The type of one tensor element.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum DType {
@@ -89,57 +89,57 @@ const fn float(exponent: u32, mantissa: u32, bias: i32, special: Special) -> Kin
 
 types! {
     /// One byte, 0 or 1.
-    Bool, "bool", 8, 8, Kind::Bool, Bool, (6, 8), 9, Some("b1");
+    Bool, "bool", 8, 8, Kind::Bool, Bool, (6, 8), Some(9), Some("b1");
     /// Signed 8-bit integer.
-    I8, "i8", 8, 8, Kind::Signed, I8, (0, 8), 3, Some("i1");
+    I8, "i8", 8, 8, Kind::Signed, I8, (0, 8), Some(3), Some("i1");
     /// Signed 16-bit integer.
-    I16, "i16", 16, 16, Kind::Signed, I16, (0, 16), 5, Some("i2");
+    I16, "i16", 16, 16, Kind::Signed, I16, (0, 16), Some(5), Some("i2");
     /// Signed 32-bit integer.
-    I32, "i32", 32, 32, Kind::Signed, I32, (0, 32), 6, Some("i4");
+    I32, "i32", 32, 32, Kind::Signed, I32, (0, 32), Some(6), Some("i4");
     /// Signed 64-bit integer.
-    I64, "i64", 64, 64, Kind::Signed, I64, (0, 64), 7, Some("i8");
+    I64, "i64", 64, 64, Kind::Signed, I64, (0, 64), Some(7), Some("i8");
     /// Unsigned 8-bit integer.
-    U8, "u8", 8, 8, Kind::Unsigned, U8, (1, 8), 2, Some("u1");
+    U8, "u8", 8, 8, Kind::Unsigned, U8, (1, 8), Some(2), Some("u1");
     /// Unsigned 16-bit integer.
-    U16, "u16", 16, 16, Kind::Unsigned, U16, (1, 16), 4, Some("u2");
+    U16, "u16", 16, 16, Kind::Unsigned, U16, (1, 16), Some(4), Some("u2");
     /// Unsigned 32-bit integer.
-    U32, "u32", 32, 32, Kind::Unsigned, U32, (1, 32), 12, Some("u4");
+    U32, "u32", 32, 32, Kind::Unsigned, U32, (1, 32), Some(12), Some("u4");
     /// Unsigned 64-bit integer.
-    U64, "u64", 64, 64, Kind::Unsigned, U64, (1, 64), 13, Some("u8");
+    U64, "u64", 64, 64, Kind::Unsigned, U64, (1, 64), Some(13), Some("u8");
     /// IEEE 754 binary16.
-    F16, "f16", 16, 16, float(5, 10, 15, Special::Ieee), F32, (2, 16), 10, Some("f2");
+    F16, "f16", 16, 16, float(5, 10, 15, Special::Ieee), F32, (2, 16), Some(10), Some("f2");
     /// bfloat16.
-    BF16, "bf16", 16, 16, float(8, 7, 127, Special::Ieee), F32, (4, 16), 16, None;
+    BF16, "bf16", 16, 16, float(8, 7, 127, Special::Ieee), F32, (4, 16), Some(16), None;
     /// IEEE 754 binary32.
-    F32, "f32", 32, 32, float(8, 23, 127, Special::Ieee), F32, (2, 32), 1, Some("f4");
+    F32, "f32", 32, 32, float(8, 23, 127, Special::Ieee), F32, (2, 32), Some(1), Some("f4");
     /// IEEE 754 binary64.
-    F64, "f64", 64, 64, float(11, 52, 1023, Special::Ieee), F64, (2, 64), 11, Some("f8");
+    F64, "f64", 64, 64, float(11, 52, 1023, Special::Ieee), F64, (2, 64), Some(11), Some("f8");
     /// Float8 with 4 bits of exponent, without infinities.
-    F8E4M3FN, "f8e4m3fn", 8, 8, float(4, 3, 7, Special::NanAlone), F32, (10, 8), 17, None;
+    F8E4M3FN, "f8e4m3fn", 8, 8, float(4, 3, 7, Special::NanAlone), F32, (10, 8), Some(17), None;
     /// Float8 with 4 bits of exponent, without infinities and without a negative zero.
-    F8E4M3FNUZ, "f8e4m3fnuz", 8, 8, float(4, 3, 8, Special::NanForNegativeZero), F32, (11, 8), 18, None;
+    F8E4M3FNUZ, "f8e4m3fnuz", 8, 8, float(4, 3, 8, Special::NanForNegativeZero), F32, (11, 8), Some(18), None;
     /// Float8 with 5 bits of exponent, as of IEEE 754.
-    F8E5M2, "f8e5m2", 8, 8, float(5, 2, 15, Special::Ieee), F32, (12, 8), 19, None;
+    F8E5M2, "f8e5m2", 8, 8, float(5, 2, 15, Special::Ieee), F32, (12, 8), Some(19), None;
     /// Float8 with 5 bits of exponent, without infinities and without a negative zero.
-    F8E5M2FNUZ, "f8e5m2fnuz", 8, 8, float(5, 2, 16, Special::NanForNegativeZero), F32, (13, 8), 20, None;
+    F8E5M2FNUZ, "f8e5m2fnuz", 8, 8, float(5, 2, 16, Special::NanForNegativeZero), F32, (13, 8), Some(20), None;
     /// Float8 with 8 bits of exponent and nothing else: powers of two, without a sign, zero and infinities.
-    F8E8M0FNU, "f8e8m0fnu", 8, 8, float(8, 0, 127, Special::Powers), F32, (14, 8), 24, None;
+    F8E8M0FNU, "f8e8m0fnu", 8, 8, float(8, 0, 127, Special::Powers), F32, (14, 8), Some(24), None;
     /// Signed 4-bit integer, in a byte; only stored and converted.
-    I4, "i4", 8, 4, Kind::Signed, I8, (0, 4), 22, None;
+    I4, "i4", 8, 4, Kind::Signed, I8, (0, 4), Some(22), None;
     /// Unsigned 4-bit integer, in a byte; only stored and converted.
-    U4, "u4", 8, 4, Kind::Unsigned, U8, (1, 4), 21, None;
+    U4, "u4", 8, 4, Kind::Unsigned, U8, (1, 4), Some(21), None;
     /// Signed 2-bit integer, in a byte; only stored and converted.
-    I2, "i2", 8, 2, Kind::Signed, I8, (0, 2), 26, None;
+    I2, "i2", 8, 2, Kind::Signed, I8, (0, 2), Some(26), None;
     /// Unsigned 2-bit integer, in a byte; only stored and converted.
-    U2, "u2", 8, 2, Kind::Unsigned, U8, (1, 2), 25, None;
+    U2, "u2", 8, 2, Kind::Unsigned, U8, (1, 2), Some(25), None;
     /// Float4 with 2 bits of exponent, in a byte, without infinities and NaN.
-    F4E2M1FN, "f4e2m1fn", 8, 4, float(2, 1, 1, Special::None), F32, (17, 4), 23, None;
+    F4E2M1FN, "f4e2m1fn", 8, 4, float(2, 1, 1, Special::None), F32, (17, 4), Some(23), None;
     /// Complex number of two `f32`; only moved.
-    C64, "c64", 64, 64, Kind::Complex(DType::F32), C64, (5, 64), 14, Some("c8");
+    C64, "c64", 64, 64, Kind::Complex(DType::F32), C64, (5, 64), Some(14), Some("c8");
     /// Complex number of two `f64`; only moved.
-    C128, "c128", 128, 128, Kind::Complex(DType::F64), C128, (5, 128), 15, Some("c16");
+    C128, "c128", 128, 128, Kind::Complex(DType::F64), C128, (5, 128), Some(15), Some("c16");
     /// A string; only moved, and told apart from others.
-    Str, "string", 64, 64, Kind::Str, Str, (3, 64), 8, None;
+    Str, "string", 64, 64, Kind::Str, Str, (3, 64), Some(8), None;
 }
 
 impl DType {
@@ -150,7 +150,7 @@ impl DType {
 
     /// The type that ONNX gives a number; `None` if it has no such number.
     pub fn from_onnx(number: i32) -> Option<DType> {
-        Self::ALL.into_iter().find(|it| it.row().onnx == number)
+        Self::ALL.into_iter().find(|it| it.row().onnx == Some(number))
     }
 
     /// Size of one element in flight, in bytes.
@@ -346,7 +346,7 @@ mod tests {
     fn t1_names_and_numbers_differ() {
         assert_distinct(DType::ALL.iter().map(|it| it.name()));
         assert_distinct(DType::ALL.iter().map(|it| it.row().dlpack));
-        assert_distinct(DType::ALL.iter().map(|it| it.row().onnx));
+        assert_distinct(DType::ALL.iter().filter_map(|it| it.row().onnx));
         assert_distinct(DType::ALL.iter().filter_map(|it| it.row().npy));
         assert_eq!([DType::from_onnx(8), DType::from_onnx(99)], [Some(DType::Str), None]);
     }

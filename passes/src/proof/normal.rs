@@ -188,10 +188,17 @@ impl<'a> Normal<'a> {
         }
     }
 
+    fn times(&self, ring: Ring, a: Ratio, b: Ratio) -> Step<Ratio> {
+        match ring {
+            Ring::Int(dtype) => a.wrapped_product(b, dtype),
+            Ring::Real | Ring::Exact(_) => a.mul(b),
+        }
+    }
+
     pub(super) fn scale(&mut self, a: &Poly, by: Ratio) -> Step<Poly> {
         let mut out = Poly::zero(a.ring);
         for term in &a.terms {
-            let coefficient = self.wrapped(a.ring, term.coefficient.mul(by)?)?;
+            let coefficient = self.times(a.ring, term.coefficient, by)?;
             if !coefficient.is_zero() {
                 out.terms.push(Summand { coefficient, ..term.clone() });
             }
@@ -262,7 +269,7 @@ impl<'a> Normal<'a> {
     fn mul_summands(&mut self, ring: Ring, x: &Summand, y: &Summand) -> Step<Poly> {
         // Axes of a value that is used twice are those of one use each.
         let (x, y) = (self.with_fresh_axes(ring, x)?, self.with_fresh_axes(ring, y)?);
-        let coefficient = self.wrapped(ring, x.coefficient.mul(y.coefficient)?)?;
+        let coefficient = self.times(ring, x.coefficient, y.coefficient)?;
         if coefficient.is_zero() {
             return Ok(Poly::zero(ring));
         }

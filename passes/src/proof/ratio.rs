@@ -67,8 +67,13 @@ impl Ratio {
     pub(super) fn wrapped(self, dtype: DType) -> Step<Ratio> {
         let Some((lowest, highest)) = dtype.int_range() else { return Ok(self) };
         let count = highest - lowest + 1;
-        let value = (self.numerator - lowest).rem_euclid(count) + lowest;
+        let value = (self.numerator.rem_euclid(count) - lowest).rem_euclid(count) + lowest;
         Ok(Ratio::int(value))
+    }
+
+    /// The product of two integers of a type, as the type holds it: 128 bits have the low bits of every product.
+    pub(super) fn wrapped_product(self, other: Ratio, dtype: DType) -> Step<Ratio> {
+        Ratio::int(self.numerator.wrapping_mul(other.numerator)).wrapped(dtype)
     }
 
     /// The rational number that a float stands for: one with a small denominator that it is nearest to, or itself when
@@ -134,5 +139,7 @@ mod tests {
     fn integers_wrap_as_their_type_does() {
         let wrapped = |value, dtype| Ratio::int(value).wrapped(dtype).map(|it| it.numerator);
         assert_eq!((wrapped(200, DType::I8), wrapped(-1, DType::U8)), (Ok(-56), Ok(255)));
+        let most = Ratio::int(u64::MAX.into());
+        assert_eq!(most.wrapped_product(most, DType::U64), Ok(Ratio::ONE));
     }
 }

@@ -8,7 +8,7 @@ use orogen::{Model, Step};
 use orogen_differential::{Executor, Expected, Reference, Way};
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
-use protos::{data_for, model, plain_node, value};
+use protos::{data_for, model, number, plain_node, value};
 
 fn ints(name: &str, ints: &[i64]) -> AttributeProto {
     AttributeProto {
@@ -48,14 +48,14 @@ fn check(node: NodeProto, x: &TensorData, others: &[(&str, TensorData)], given: 
     let dims = |data: &TensorData| data.dims().iter().map(|it| it.cast_signed()).collect::<Vec<i64>>();
     let constant = |(name, data): &(&str, TensorData)| TensorProto {
         name: (*name).into(),
-        data_type: data.dtype().row().onnx,
+        data_type: number(data.dtype()),
         dims: dims(data),
         raw_data: Some(data.bytes().to_vec().into()),
         ..TensorProto::default()
     };
     let mut inputs = vec![("x", x.clone())];
     inputs.extend(others.iter().filter(|_| given).cloned());
-    let onnx = x.dtype().row().onnx;
+    let onnx = number(x.dtype());
     let graph = GraphProto {
         node: vec![node],
         name: "g".into(),

@@ -8,7 +8,7 @@ use orogen::{Model, Step};
 use orogen_differential::{Executor, Expected, Reference, Way};
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
-use protos::{model, plain_node, value};
+use protos::{model, number, plain_node, value};
 
 const DIMS: [i64; 3] = [3, 4, 5];
 
@@ -31,7 +31,7 @@ fn constant(name: &str, data: &TensorData) -> TensorProto {
         return TensorProto {
             name: name.into(),
             dims: data.dims().iter().map(|it| it.cast_signed()).collect(),
-            data_type: data.dtype().row().onnx,
+            data_type: number(data.dtype()),
             string_data: (0..data.len()).map(|i| data.text(i).to_owned().into()).collect(),
             ..TensorProto::default()
         };
@@ -39,7 +39,7 @@ fn constant(name: &str, data: &TensorData) -> TensorProto {
     TensorProto {
         name: name.into(),
         dims: data.dims().iter().map(|it| it.cast_signed()).collect(),
-        data_type: data.dtype().row().onnx,
+        data_type: number(data.dtype()),
         raw_data: Some(data.bytes().to_vec().into()),
         ..TensorProto::default()
     }
@@ -135,9 +135,9 @@ fn graph(dtype: DType) -> Result<GraphProto> {
         node: nodes,
         initializer: constants,
         input: vec![
-            value("x", dtype.row().onnx, &DIMS),
-            value("y", dtype.row().onnx, &DIMS),
-            value("c", DType::Bool.row().onnx, &DIMS),
+            value("x", number(dtype), &DIMS),
+            value("y", number(dtype), &DIMS),
+            value("c", number(DType::Bool), &DIMS),
         ],
         ..GraphProto::default()
     })
@@ -193,7 +193,7 @@ fn complex_numbers_are_not_zero_where_a_part_is_not() -> Result<()> {
         let graph = GraphProto {
             name: "g".into(),
             node: vec![plain_node("", "NonZero", &["x"], &["y"])],
-            input: vec![value("x", dtype.row().onnx, &[6])],
+            input: vec![value("x", number(dtype), &[6])],
             output: vec![ValueInfoProto { name: "y".into(), r#type: None }],
             ..GraphProto::default()
         };
@@ -225,7 +225,7 @@ fn strings_are_equal_by_content() -> Result<()> {
             plain_node("", "Equal", &["x", "k"], &["equal"]),
             plain_node("", "NonZero", &["x"], &["given"]),
         ],
-        input: vec![value("x", DType::Str.row().onnx, &[2, 2])],
+        input: vec![value("x", number(DType::Str), &[2, 2])],
         initializer: vec![constant("k", &y)],
         output: ["equal", "given"].map(|it| ValueInfoProto { name: it.into(), r#type: None }).to_vec(),
         ..GraphProto::default()

@@ -7,7 +7,7 @@ use orogen::{Model, Step};
 use orogen_differential::{Executor, Expected, Reference, Way};
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
-use protos::{model, plain_node, value};
+use protos::{model, number, plain_node, value};
 
 fn int(name: &str, i: i64) -> AttributeProto {
     AttributeProto { name: name.into(), i, kind: attribute_type::INT, ..AttributeProto::default() }
@@ -26,7 +26,7 @@ fn check(
         node: nodes,
         name: "g".into(),
         initializer: constants,
-        input: vec![value("x", x.dtype().row().onnx, &dims)],
+        input: vec![value("x", number(x.dtype()), &dims)],
         output: vec![ValueInfoProto { name: "y".into(), r#type: None }],
         ..GraphProto::default()
     };
@@ -92,7 +92,7 @@ fn casts_saturate_or_not_as_the_node_says() -> Result<()> {
             let y = TensorData::from_unpacked(dtype, vec![12], bits.collect::<Vec<u8>>().into())?;
             for from in [DType::F32, DType::F64] {
                 let mut cast = plain_node("", "Cast", &["x"], &["y"]);
-                cast.attribute = vec![int("to", dtype.row().onnx.into()), int("saturate", saturate)];
+                cast.attribute = vec![int("to", number(dtype).into()), int("saturate", saturate)];
                 let x = TensorData::from_f64(from, &[12], VALUES);
                 check(&format!("{from} to {dtype}, saturate {saturate}"), vec![cast], Vec::new(), &x, &y)?;
             }
@@ -120,7 +120,7 @@ fn powers_of_two_round_as_the_node_says() -> Result<()> {
         let y = TensorData::from_f64(dtype, &[11], wanted);
         for from in [DType::F32, DType::F64, DType::BF16] {
             let mut cast = plain_node("", "Cast", &["x"], &["y"]);
-            cast.attribute = vec![int("to", dtype.row().onnx.into()), int("saturate", saturate)];
+            cast.attribute = vec![int("to", number(dtype).into()), int("saturate", saturate)];
             if !mode.is_empty() {
                 cast.attribute.push(AttributeProto {
                     name: "round_mode".into(),
@@ -138,7 +138,7 @@ fn powers_of_two_round_as_the_node_says() -> Result<()> {
 
 #[test]
 fn every_number_is_read_and_moved() -> Result<()> {
-    for dtype in DType::ALL.into_iter().filter(|it| it.is_only_stored() || it.is_float() && it.bits() == 8) {
+    for dtype in DType::ALL.into_iter().filter(|it| it.is_storage() && it.row().onnx.is_some()) {
         let canonical = |it: u8| {
             let low = it & (0xff >> (8 - dtype.width()));
             if dtype.is_float() { low } else { dtype.wrap(low.into()) as u8 }
@@ -149,7 +149,7 @@ fn every_number_is_read_and_moved() -> Result<()> {
             (0..=255).map(canonical).collect::<Vec<u8>>().into(),
         )?;
         let mut cast = plain_node("", "Cast", &["x"], &["y"]);
-        cast.attribute = vec![int("to", DType::F32.row().onnx.into())];
+        cast.attribute = vec![int("to", number(DType::F32).into())];
         let wide = TensorData::from_f64(DType::F32, &[16, 16], x.to_f64());
         check(&format!("{dtype} to f32"), vec![cast], Vec::new(), &x, &wide)?;
 
@@ -169,7 +169,7 @@ fn quantised_weights_are_narrow() -> Result<()> {
         let weights = TensorData::from_f64(dtype, &[3], [a, b, c]);
         let constant = |name: &str, data: &TensorData| TensorProto {
             name: name.into(),
-            data_type: data.dtype().row().onnx,
+            data_type: number(data.dtype()),
             dims: data.dims().iter().map(|it| it.cast_signed()).collect(),
             raw_data: Some(data.bytes().to_vec().into()),
             ..TensorProto::default()
@@ -203,12 +203,12 @@ fn quantisation_saturates_at_the_width() -> Result<()> {
         let scale = TensorData::from_f64(DType::F32, &[], [0.5]);
         let initializer = TensorProto {
             name: "s".into(),
-            data_type: DType::F32.row().onnx,
+            data_type: number(DType::F32),
             raw_data: Some(scale.bytes().to_vec().into()),
             ..TensorProto::default()
         };
         let mut node = plain_node("", "QuantizeLinear", &["x", "s"], &["y"]);
-        node.attribute = vec![int("output_dtype", dtype.row().onnx.into())];
+        node.attribute = vec![int("output_dtype", number(dtype).into())];
         let x = TensorData::from_f64(DType::F32, &[4], [0.0, 1.0, -40.0, 40.0]);
         let y = TensorData::from_f64(dtype, &[4], expected);
         check(&format!("quantised to {dtype}"), vec![node], vec![initializer], &x, &y)?;
@@ -222,7 +222,7 @@ fn quantisation_saturates_at_the_width() -> Result<()> {
 fn products_take_weights_as_they_are() -> Result<()> {
     let constant = |name: &str, data: &TensorData| TensorProto {
         name: name.into(),
-        data_type: data.dtype().row().onnx,
+        data_type: number(data.dtype()),
         dims: data.dims().iter().map(|it| it.cast_signed()).collect(),
         raw_data: Some(data.bytes().to_vec().into()),
         ..TensorProto::default()

@@ -29,7 +29,8 @@ fn mixed(dtype: DType, dims: &[u64]) -> TensorData {
 
 #[test]
 fn every_type_and_axis() -> Result<()> {
-    for dtype in DType::ALL.into_iter().filter(|it| orogen_ir::scalar::Class::Number.admits(*it)) {
+    let named = DType::ALL.into_iter().filter(|it| it.row().onnx.is_some());
+    for dtype in named.filter(|it| orogen_ir::scalar::Class::Number.admits(*it)) {
         for (dims, axis, wanted) in [(&[7, 5][..], 1, 3), (&[9, 2, 3], 0, 9), (&[3, 300], -1, 2)] {
             for largest in [0, 1] {
                 check(&mixed(dtype, dims), wanted, axis, largest)?;

@@ -9,6 +9,11 @@ pub fn shape(dims: &[i64]) -> TensorShapeProto {
     TensorShapeProto { dim: dim.collect() }
 }
 
+/// What files call a type.
+pub fn number(dtype: DType) -> i32 {
+    dtype.row().onnx.expect("a type of ONNX")
+}
+
 pub fn value(name: &str, elem_type: i32, dims: &[i64]) -> ValueInfoProto {
     let tensor_type = TensorTypeProto { elem_type, shape: Some(shape(dims)) };
     let ty = TypeProto { tensor_type: Some(tensor_type), ..TypeProto::default() };

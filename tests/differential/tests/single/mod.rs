@@ -8,7 +8,7 @@ use orogen_differential::{Executor, Expected, Reference, Way, compare};
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
 
-use crate::protos::{model, plain_node, value};
+use crate::protos::{model, number, plain_node, value};
 
 /// The types that operators are tried with.
 pub const TYPES: [DType; 9] = [
@@ -103,13 +103,13 @@ pub fn check_outputs(
         if *constant {
             graph.initializer.push(TensorProto {
                 name: name.clone(),
-                data_type: data.dtype().row().onnx,
+                data_type: number(data.dtype()),
                 dims: dims(data),
                 raw_data: Some(data.bytes().to_vec().into()),
                 ..TensorProto::default()
             });
         } else {
-            graph.input.push(value(name, data.dtype().row().onnx, &dims(data)));
+            graph.input.push(value(name, number(data.dtype()), &dims(data)));
             inputs.insert(name.clone(), data.clone());
         }
     }
