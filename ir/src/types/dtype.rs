@@ -114,6 +114,10 @@ types! {
     F32, "f32", 32, 32, float(8, 23, 127, Special::Ieee), F32, (2, 32), Some(1), Some("f4");
     /// IEEE 754 binary64.
     F64, "f64", 64, 64, float(11, 52, 1023, Special::Ieee), F64, (2, 64), Some(11), Some("f8");
+    /// Float8 with 3 bits of exponent, as of IEEE 754.
+    F8E3M4, "f8e3m4", 8, 8, float(3, 4, 3, Special::Ieee), F32, (7, 8), None, None;
+    /// Float8 with 4 bits of exponent, as of IEEE 754.
+    F8E4M3, "f8e4m3", 8, 8, float(4, 3, 7, Special::Ieee), F32, (8, 8), None, None;
     /// Float8 with 4 bits of exponent, without infinities.
     F8E4M3FN, "f8e4m3fn", 8, 8, float(4, 3, 7, Special::NanAlone), F32, (10, 8), Some(17), None;
     /// Float8 with 4 bits of exponent, without infinities and without a negative zero.

@@ -141,3 +141,79 @@ fn scaled(value: f64, power: i32) -> f64 {
     let half = power / 2;
     value * 2_f64.powi(half) * 2_f64.powi(power - half)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::types::DType;
+
+    /// What `ml_dtypes` 0.6 makes of the bits of a float8: the first and the last positive numbers.
+    const FORMS: [(DType, [f64; 20], [f64; 16]); 2] = [
+        (
+            DType::F8E3M4,
+            [
+                0.0, 0.015625, 0.03125, 0.046875, 0.0625, 0.078125, 0.09375, 0.109375, 0.125, 0.140625,
+                0.15625, 0.171875, 0.1875, 0.203125, 0.21875, 0.234375, 0.25, 0.265625, 0.28125, 0.296875,
+            ],
+            [8.0, 8.5, 9.0, 9.5, 10.0, 10.5, 11.0, 11.5, 12.0, 12.5, 13.0, 13.5, 14.0, 14.5, 15.0, 15.5],
+        ),
+        (
+            DType::F8E4M3,
+            [
+                0.0,
+                0.001953125,
+                0.00390625,
+                0.005859375,
+                0.0078125,
+                0.009765625,
+                0.01171875,
+                0.013671875,
+                0.015625,
+                0.017578125,
+                0.01953125,
+                0.021484375,
+                0.0234375,
+                0.025390625,
+                0.02734375,
+                0.029296875,
+                0.03125,
+                0.03515625,
+                0.0390625,
+                0.04296875,
+            ],
+            [
+                64.0, 72.0, 80.0, 88.0, 96.0, 104.0, 112.0, 120.0, 128.0, 144.0, 160.0, 176.0, 192.0, 208.0,
+                224.0, 240.0,
+            ],
+        ),
+    ];
+
+    #[test]
+    fn float8_as_of_ieee_is_what_others_make_of_its_bits() {
+        for (dtype, first, last) in FORMS {
+            let format = dtype.float_format().expect("a float");
+            let (units, most) = (1 << format.mantissa, format.most());
+            for bits in 0..=255 {
+                let (magnitude, sign) = (bits & 0x7f, if bits > 0x7f { -1.0 } else { 1.0 });
+                let fraction = (magnitude % units) as f64 / units as f64;
+                let wanted = match magnitude / units {
+                    _ if magnitude == most + 1 => f64::INFINITY,
+                    _ if magnitude > most => f64::NAN,
+                    0 => fraction * 2_f64.powi(1 - format.bias),
+                    exponent => (1.0 + fraction) * 2_f64.powi(exponent as i32 - format.bias),
+                };
+                let found = dtype.float_value(bits);
+                assert!(found == sign * wanted || found.is_nan() && wanted.is_nan(), "{dtype} {bits:#x}");
+                assert!(found.is_nan() || found.is_sign_negative() == (bits > 0x7f), "{dtype} {bits:#x}");
+            }
+            for (i, it) in first.into_iter().enumerate() {
+                assert_eq!(dtype.float_value(i as u64), it, "{dtype}");
+            }
+            for (i, it) in last.into_iter().rev().enumerate() {
+                assert_eq!(dtype.float_value(most - i as u64), it, "{dtype}");
+            }
+            let most = last[15];
+            assert_eq!([1.01 * most, -1e9].map(|it| dtype.round(it)), [most, -most]);
+            assert!(dtype.round(f64::NEG_INFINITY) == f64::NEG_INFINITY && dtype.round(f64::NAN).is_nan());
+        }
+    }
+}

@@ -31,6 +31,10 @@ impl DLDataType {
     pub const CODE_COMPLEX: u8 = 5;
     /// Truth value, one byte each.
     pub const CODE_BOOL: u8 = 6;
+    /// Float8: 3 bits of exponent.
+    pub const CODE_F8E3M4: u8 = 7;
+    /// Float8: 4 bits of exponent.
+    pub const CODE_F8E4M3: u8 = 8;
     /// Float8: 4 bits of exponent, no infinities.
     pub const CODE_F8E4M3FN: u8 = 10;
     /// Float8: 4 bits of exponent, no infinities, no negative zero.
@@ -96,6 +100,8 @@ impl DLDataType {
         ("handle", Self::HANDLE),
         ("c64", Self::C64),
         ("c128", Self::C128),
+        ("f8e3m4", Self::new(Self::CODE_F8E3M4, 8)),
+        ("f8e4m3", Self::new(Self::CODE_F8E4M3, 8)),
         ("f8e4m3fn", Self::new(Self::CODE_F8E4M3FN, 8)),
         ("f8e4m3fnuz", Self::new(Self::CODE_F8E4M3FNUZ, 8)),
         ("f8e5m2", Self::new(Self::CODE_F8E5M2, 8)),

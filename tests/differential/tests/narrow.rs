@@ -33,7 +33,10 @@ fn check(
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("model.onnx");
     std::fs::write(&file, model("", graph).to_bytes())?;
-    let model = Model::open(&file)?;
+    check_model(what, &Model::open(&file)?, x, y)
+}
+
+fn check_model(what: &str, model: &Model, x: &TensorData, y: &TensorData) -> Result<()> {
     let inputs: Expected = [("x".to_owned(), x.clone())].into_iter().collect();
     let reference = Reference { name: what.to_owned(), inputs, outputs: Expected::new() };
     for executor in [
@@ -43,7 +46,7 @@ fn check(
         Executor::Jit(Way::Legacy),
         Executor::Jit(Way::Native),
     ] {
-        let found = executor.run_model(&model, std::slice::from_ref(&reference));
+        let found = executor.run_model(model, std::slice::from_ref(&reference));
         let found = found.with_context(|| format!("{what}: {executor}"))?.pop().context("an output")?;
         let found = &found["y"];
         ensure!(
@@ -157,6 +160,37 @@ fn every_number_is_read_and_moved() -> Result<()> {
         let turned = TensorData::from_unpacked(dtype, vec![16, 16], turned.into())?;
         let transpose = plain_node("", "Transpose", &["x"], &["y"]);
         check(&format!("{dtype} transposed"), vec![transpose], Vec::new(), &x, &turned)?;
+    }
+    Ok(())
+}
+
+/// Types that files of ONNX cannot name come as text: every number is read from a constant and from the caller, cast, moved
+/// and written again.
+#[test]
+fn types_without_a_number_of_onnx_come_as_text() -> Result<()> {
+    let unnamed: Vec<DType> = DType::ALL.into_iter().filter(|it| it.row().onnx.is_none()).collect();
+    assert_eq!(unnamed, [DType::F8E3M4, DType::F8E4M3]);
+    for dtype in unnamed {
+        let x = TensorData::from_unpacked(dtype, vec![16, 16], (0..=255).collect::<Vec<u8>>().into())?;
+        // Every finite number is text.
+        let finite = x.to_f64().into_iter().filter(|it| it.is_finite()).map(|it| it.to_string());
+        let finite: Vec<String> = finite.collect();
+        let count = finite.len();
+        let text = format!(
+            "graph @g(%x: {dtype}[16, 16]) {{\n%c = const {dtype}[{count}] [{}]\n%0 = cast(%c) {{to = f32}}\n\
+             %1 = reduce_sum(%0) {{axes = [0], keepdims = false}}\n%2 = transpose(%x) {{perm = [1, 0]}}\n\
+             %3 = cast(%2) {{to = f32}}\n%4 = add(%3, %1)\n%5 = cast(%4) {{to = {dtype}}}\nreturn y = %5\n}}\n",
+            finite.join(", ")
+        );
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("model.graph");
+        std::fs::write(&file, text)?;
+        // The sum of them is 0.
+        let turned: Vec<u8> = (0..256).map(|i| (i % 16 * 16 + i / 16) as u8).collect();
+        let turned = TensorData::from_unpacked(dtype, vec![16, 16], turned.into())?;
+        let values = turned.to_f64().into_iter().map(|it| it + 0.0);
+        let y = TensorData::from_f64(dtype, &[16, 16], values);
+        check_model(&format!("{dtype} as text"), &Model::open(&file)?, &x, &y)?;
     }
     Ok(())
 }
