@@ -170,10 +170,13 @@ fn libraries_hold_as_many_to_a_byte_as_fit() {
         (product("f32", "u2", "f32"), 2),
         (product("u8", "i4", "i32"), 4),
         (product("i8", "u4", "i32"), 4),
+        (product("u8", "u2", "i32"), 2),
+        (product("i8", "i2", "i32"), 2),
         (left("i4"), 4),
         (left("i2"), 2),
         (convolution("f32", "u4", "f32", (1, 256, 512, 2)), 4),
         (convolution("u8", "i4", "i32", (1, 256, 512, 2)), 4),
+        (convolution("u8", "i2", "i32", (1, 256, 512, 2)), 2),
     ] {
         let program = parse_program(&text).unwrap_or_else(|it| panic!("{it}\n{text}"));
         let (plan, _, _) = with_constants(&program, &[], &["w"], 5);

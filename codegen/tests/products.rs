@@ -151,8 +151,16 @@ fn products_with_weights_in_blocks() {
     ] {
         // Several blocks of the driver take long.
         let deep = if of_zero == "i4" { 40 } else { 5 };
-        for (n, blocks, length, rows) in [(45, 3, 32, [1, 31]), (300, deep, 28, [2, 11]), (16, 2, 4, [5, 15])]
-        {
+        // Blocks of any length, which begin with a whole byte.
+        for (n, blocks, length, rows) in [
+            (45, 3, 32, [1, 31]),
+            (300, deep, 28, [2, 11]),
+            (16, 2, 4, [5, 15]),
+            (33, 7, 6, [1, 31]),
+            (40, 9, 11, [3, 16]),
+            (17, 12, 3, [2, 15]),
+            (9, 30, 1, [1, 30]),
+        ] {
             let number = if has_zero { zero("%w[L·b + k, j]") } else { none("%w[L·b + k, j]") };
             let text = format!(
                 "kernel @product {{

@@ -18,8 +18,8 @@ pub enum Element {
     BF16,
     /// A float of at most 8 bits or an integer narrower than a byte, in lanes of 32 bits.
     Narrow(DType),
-    /// So many neighbours of an integer type of 4 bits, side by side in bytes and then in a lane of 32 bits: two of 16 bits,
-    /// or four bytes.
+    /// So many neighbours of an integer type narrower than a byte, side by side in bytes and then in a lane of 32 bits: two
+    /// of 16 bits, or four bytes.
     Nibbles(DType, u8),
 }
 
@@ -83,8 +83,8 @@ impl Element {
         match self {
             Element::Stored(storage) => storage,
             Element::BF16 => Storage::U16,
-            Element::Narrow(_) | Element::Nibbles(_, 2) => Storage::U8,
-            Element::Nibbles(..) => Storage::U16,
+            Element::Nibbles(dtype, terms) if u32::from(terms) * dtype.width() > 8 => Storage::U16,
+            Element::Narrow(_) | Element::Nibbles(..) => Storage::U8,
         }
     }
 
@@ -318,7 +318,8 @@ impl Element {
         b.store_quad_to(self.storage(), value, addr);
     }
 
-    fn widened(self, b: &mut Builder, lanes: VReg) -> VReg {
+    /// Lanes of what lies in memory, as it is loaded.
+    pub(crate) fn widened(self, b: &mut Builder, lanes: VReg) -> VReg {
         match self {
             Element::BF16 if b.width() == Width::W64 => bf16::widened(b, lanes),
             Element::BF16 => b.shift(ShiftOp::Left, lanes, 16),

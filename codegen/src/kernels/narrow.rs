@@ -3,7 +3,7 @@
 
 use orogen_ir::types::{DType, FloatFormat, Special};
 
-use crate::vector::{BinaryOp, Builder, Compare, ShiftOp, UnaryOp, VReg};
+use crate::vector::{BinaryOp, Builder, Compare, ShiftOp, Storage, UnaryOp, VReg};
 
 const NAN: u32 = 0x7FC0_0000;
 
@@ -40,29 +40,63 @@ pub(super) fn nth(b: &mut Builder, dtype: DType, bytes: VReg, i: u32) -> VReg {
     }
 }
 
-/// The integers of 4 bits in the low bytes of lanes, which are extended by zeros, as two of 16 bits or four of 8.
+/// Integers narrower than a byte that follow each other in the low bits of lanes, the first lowest, as two of 16 bits or
+/// four of 8. Bits above the lowest 16 are 0, and those of so many integers above them are left out.
 pub(super) fn apart(b: &mut Builder, dtype: DType, terms: u8, lanes: VReg) -> VReg {
-    let mut part = |from: u8, to: u8| {
-        let mask = b.constant_int(0xF << from);
-        let bits = b.binary(BinaryOp::And, lanes, mask);
-        if from == to { bits } else { b.shift(ShiftOp::Left, bits, to - from) }
-    };
+    let width = dtype.width() as u8;
     let bits = 32 / terms;
-    let parts: Vec<VReg> = (0..terms).map(|i| part(4 * i, bits * i)).collect();
-    let mut value = parts[0];
-    for part in &parts[1..] {
-        value = b.binary(BinaryOp::Or, value, *part);
+    let every = |bits: u8, pattern: u32| -> i64 {
+        let all = (0..32 / bits).fold(0, |all, i| all | pattern << (i * bits));
+        i64::from(all.cast_signed())
+    };
+    let spread = |b: &mut Builder, lanes: VReg, by: u8| {
+        let moved = b.shift(ShiftOp::Left, lanes, by);
+        b.binary(BinaryOp::Or, lanes, moved)
+    };
+    let mut value = lanes;
+    if terms == 4 {
+        value = spread(b, value, 2 * (bits - width));
+        // What moves on must not meet what was left behind.
+        if 4 * width > bits {
+            let halves = b.constant_int(every(16, (1 << (2 * width)) - 1));
+            value = b.binary(BinaryOp::And, value, halves);
+        }
     }
+    value = spread(b, value, bits - width);
+    let mask = b.constant_int(every(bits, (1 << width) - 1));
+    value = b.binary(BinaryOp::And, value, mask);
     if !dtype.is_signed_int() {
         return value;
     }
-    // The sign in all bits above: what a sign is at the end of its place, less what it is there.
-    let signs = b.constant_int(if bits == 8 { 0x0808_0808 } else { 0x0008_0008 });
-    let negative = b.binary(BinaryOp::And, value, signs);
-    let end = b.shift(ShiftOp::Left, negative, bits - 3);
-    let begin = b.shift(ShiftOp::Left, negative, 1);
-    let above = b.binary(BinaryOp::IntSub, end, begin);
-    b.binary(BinaryOp::Or, value, above)
+    // With its sign changed a number is larger by what the sign is worth.
+    let sign = 1 << (width - 1);
+    let signs = b.constant_int(every(bits, sign));
+    let larger = b.binary(BinaryOp::Xor, value, signs);
+    if bits == 16 {
+        return b.binary(BinaryOp::PairSub, larger, signs);
+    }
+    // Nothing is carried from byte to byte: the upper bit is added without.
+    let (rest, upper) = (b.constant_int(every(bits, 0x80 - sign)), b.constant_int(every(bits, 0x80)));
+    let sum = b.binary(BinaryOp::IntAdd, larger, rest);
+    b.binary(BinaryOp::Xor, sum, upper)
+}
+
+/// Step `i` of bytes that each hold several steps of a panel, the first in the low bits: an element, or so many `terms` of
+/// a type.
+pub(super) fn step(b: &mut Builder, dtype: DType, terms: u8, bytes: VReg, i: u32) -> VReg {
+    if terms == 1 {
+        return nth(b, dtype, bytes, i);
+    }
+    let lower = match i {
+        0 => bytes,
+        _ => b.shift(ShiftOp::RightLogical, bytes, (i * dtype.width()) as u8 * terms),
+    };
+    apart(b, dtype, terms, lower)
+}
+
+/// How bytes are read that hold several steps of a panel: those of single elements are extended as [`nth`] wants it.
+pub(super) fn storage_of_steps(dtype: DType, terms: u8) -> Storage {
+    if terms == 1 && dtype.is_signed_int() { Storage::I8 } else { Storage::U8 }
 }
 
 /// Lanes whose low bytes are those of the elements.

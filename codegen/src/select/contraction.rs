@@ -174,7 +174,7 @@ fn block_scales(
     let (count, length) = (s.shapes.as_int(outer.extent)?, s.shapes.as_int(inner.extent)?);
     let width = i64::from(Tile::of(s.isa).columns(s.isa));
     let columns = s.shapes.as_int(column.count)?;
-    if length % Blocks::UNIT != 0 || count < 2 || column.axes.len() != 1 {
+    if count < 2 || column.axes.len() != 1 {
         return None;
     }
     let mut part = |id: &ExprId| {
@@ -266,7 +266,7 @@ impl Product {
             packing: Packing::NONE,
         };
         let held = |layout, it: &Matrix| match layout {
-            Layout::Packed => packing(self.arithmetic, it.element),
+            Layout::Packed => Packing::of(self.arithmetic, it.element),
             _ => Packing::NONE,
         };
         let gemm = Gemm {
@@ -297,8 +297,8 @@ impl Product {
         let (m, n) = if by_columns { (self.m, extent) } else { (extent, self.n) };
 
         let mut args = Vec::new();
-        let a_skip = if by_columns { zero } else { self.skip(s, &self.a, a_layout, first)? };
-        let b_skip = if by_columns { self.skip(s, &self.b, b_layout, first)? } else { zero };
+        let a_skip = if by_columns { zero } else { self.skip(s, &self.a, (a_layout, rows), first)? };
+        let b_skip = if by_columns { self.skip(s, &self.b, (b_layout, columns), first)? } else { zero };
         args.push(self.pointer(s, &self.a, (a_layout, rows), &outer, a_skip)?);
         args.push(self.pointer(s, &self.b, (b_layout, columns), &outer, b_skip)?);
         let moved = if by_columns { Some(self.column.inner) } else { self.row.as_ref().map(|it| it.inner) };
@@ -432,16 +432,19 @@ impl Product {
             let part = s.shapes.scale(axis, step / own).ok()?;
             group = s.shapes.add(group, part).ok()?;
         }
-        let in_a_byte = in_a_byte(self.arithmetic, matrix.element);
+        let in_a_byte = self.arithmetic.in_a_byte(matrix.element);
+        // Several steps that share a byte are neighbours in the panel of A, and along the sum in that of B.
+        let along = !is_a && Packing::of(self.arithmetic, matrix.element).in_a_byte > 1;
         let panels = Panels {
             element: matrix.element.bytes(),
             in_a_byte,
-            flat: (is_a || self.arithmetic.terms() > 1) && in_a_byte > 1,
+            flat: !along && in_a_byte > 1,
+            block: matrix.blocks.as_ref().map_or(depth, |it| it.length),
             groups,
             group_stride,
             stride,
             depth_stride,
-            terms: self.arithmetic.terms(),
+            terms: if along { 1 } else { self.arithmetic.terms() },
             sums: self.arithmetic.sum_bytes(matrix.side) > 0,
             ..Panels::plain(count, depth, width)
         };
@@ -478,16 +481,17 @@ impl Product {
     }
 
     /// Bytes to the first row (A) or column (B) of a range.
-    fn skip(&self, s: &mut Selector<'_>, matrix: &Matrix, layout: Layout, first: Dim) -> Option<Dim> {
+    fn skip(
+        &self,
+        s: &mut Selector<'_>,
+        matrix: &Matrix,
+        (layout, width): (Layout, i64),
+        first: Dim,
+    ) -> Option<Dim> {
         let per = match layout {
             Layout::Packed => {
-                let factor = Factor { layout, element: matrix.element, zero: None, packing: Packing::NONE };
-                let packing = packing(self.arithmetic, matrix.element);
-                let factor = Factor { packing, ..factor };
-                let terms = self.arithmetic.terms() * packing.in_a_byte;
-                let steps = s.shapes.ceil_div(self.k, terms).ok()?;
-                let bytes = s.shapes.scale(steps, factor.unit(self.arithmetic).bytes()).ok()?;
-                s.shapes.add_int(bytes, self.arithmetic.sum_bytes(matrix.side)).ok()?
+                let constant = self.panels(s, matrix, width)?;
+                s.shapes.int(constant.panels.row_bytes() + self.arithmetic.sum_bytes(matrix.side))
             }
             _ => s.shapes.scale(matrix.free?, matrix.element.bytes()).ok()?,
         };
@@ -587,23 +591,6 @@ impl Product {
 
     fn extent(&self, stage: &Stage, axis: Sym) -> Option<Dim> {
         stage.axes.iter().find(|it| it.var == axis).map(|it| it.extent)
-    }
-}
-
-/// How many elements of a constant share a byte of panels.
-pub(super) fn in_a_byte(arithmetic: Arithmetic, element: Element) -> i64 {
-    match (arithmetic, element) {
-        (Arithmetic::Float, Element::Narrow(dtype)) => dtype.in_a_byte() as i64,
-        (_, Element::Narrow(dtype)) if arithmetic.shares(dtype) => 2,
-        _ => 1,
-    }
-}
-
-/// How panels of a constant are held: terms of a step that share bytes are part of what a step is.
-pub(super) fn packing(arithmetic: Arithmetic, element: Element) -> Packing {
-    match arithmetic.terms() {
-        1 => Packing { in_a_byte: in_a_byte(arithmetic, element), blocks: None },
-        _ => Packing::NONE,
     }
 }
 

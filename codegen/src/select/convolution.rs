@@ -5,7 +5,7 @@ use orogen_ir::shape::Dim;
 use orogen_ir::types::DType;
 
 use super::access::Access;
-use super::contraction::{are_signed_bytes, in_a_byte, packing};
+use super::contraction::are_signed_bytes;
 use super::element::Class;
 use super::epilogue::{Chain, Kind, MOST_REPEATED, chain};
 use super::forms::{Panels, ParamForm};
@@ -86,7 +86,7 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
         element: w.element,
         zero: shape.w_zero.as_ref().map(|it| it.1),
         packing: match layout {
-            Layout::Packed => packing(arithmetic, w.element),
+            Layout::Packed => Packing::of(arithmetic, w.element),
             _ => Packing::NONE,
         },
     };
@@ -197,8 +197,9 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
                 place,
                 ParamForm::Panels(Panels {
                     element: w.element.bytes(),
-                    in_a_byte: in_a_byte(arithmetic, w.element),
-                    flat: in_a_byte(arithmetic, w.element) > 1,
+                    in_a_byte: arithmetic.in_a_byte(w.element),
+                    flat: arithmetic.in_a_byte(w.element) > 1,
+                    block: shape.c,
                     groups: shape.groups,
                     group_stride: shape.m * shape.c * taps,
                     count: shape.m,

@@ -17,8 +17,8 @@ pub(crate) enum ParamForm {
 /// Panels of `width` rows (or columns), over the whole depth: for each group
 /// `[⌈count / width⌉][⌈depth / terms⌉][inner][width][terms]`, filled up with zeros. Strides are those of the constant, in
 /// elements. Sums of signed bytes may follow each panel, `[width]` of `i32`. Where several elements share a byte, they are
-/// neighbours along the depth, `terms` and `inner` are 1, and a byte stands for one of them; or, in `flat` panels, neighbours
-/// in the panel, which ends with whole bytes for each row.
+/// neighbours along the depth, `terms` and `inner` are 1, a byte stands for one of them, and each `block` begins with a whole
+/// byte; or, in `flat` panels, they are neighbours in the panel, which ends with whole bytes for each row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Panels {
     /// Bytes of an element.
@@ -27,6 +27,8 @@ pub(crate) struct Panels {
     pub(crate) in_a_byte: i64,
     /// Whether these are neighbours in the panel.
     pub(crate) flat: bool,
+    /// Elements along the depth, whole blocks of them, of which the first begins a byte.
+    pub(crate) block: i64,
     /// Number of matrices.
     pub(crate) groups: i64,
     /// From one matrix to the next.
@@ -63,6 +65,7 @@ impl Panels {
             element: 1,
             in_a_byte: 1,
             flat: false,
+            block: depth,
             groups: 1,
             group_stride: 0,
             count,
@@ -79,8 +82,14 @@ impl Panels {
 
     /// Steps of the outer part of the sum.
     fn steps(&self) -> i64 {
+        let block = self.block.max(1);
+        self.depth / block * self.steps_of(block)
+    }
+
+    /// Steps of so many elements from the beginning of a block.
+    fn steps_of(&self, elements: i64) -> i64 {
         let terms = self.terms * self.in_a_byte;
-        (self.depth + terms - 1) / terms
+        (elements + terms - 1) / terms
     }
 
     /// Bytes of one group.
@@ -91,7 +100,7 @@ impl Panels {
     }
 
     /// Bytes of a row (or column) in its panel.
-    fn row_bytes(&self) -> i64 {
+    pub(crate) fn row_bytes(&self) -> i64 {
         if self.flat {
             let steps = (self.depth + self.terms - 1) / self.terms * self.inner * self.terms;
             return (steps + self.in_a_byte - 1) / self.in_a_byte;
@@ -189,15 +198,20 @@ impl Panels {
         let bytes = self.group_bytes() * self.groups;
         let mut out = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
         let width = data.dtype().width();
+        let in_block = self.steps_of(self.block).max(1);
         for group in 0..self.groups {
             for first in (0..self.count).step_by(self.width.max(1) as usize) {
                 for step in 0..self.steps() {
                     for lane in first..first + self.width {
                         let element = |i: i64| {
-                            let at = step * self.in_a_byte + i;
+                            let own = step % in_block * self.in_a_byte + i;
+                            let at = step / in_block * self.block + own;
                             let from =
                                 group * self.group_stride + lane * self.stride + at * self.depth_stride;
-                            let is_one = lane < self.count && at < self.depth && (from as usize) < data.len();
+                            let is_one = lane < self.count
+                                && own < self.block
+                                && at < self.depth
+                                && (from as usize) < data.len();
                             if is_one { (data.bits(from as usize) as u8) << (i as u32 * width) } else { 0 }
                         };
                         out.push((0..self.in_a_byte).fold(0, |byte, i| byte | element(i)));

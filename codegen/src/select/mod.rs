@@ -26,7 +26,7 @@
 //! Modules in reading order: `tree` (what comes out), `schedule`, `partials` (reductions in two stages), `parts` (what threads divide), `stages` (questions about stages), `access` (linear positions), `expression` with `expression_parts`, `division`, `wide` and `halves` (scalar expressions as
 //! vector code), `epilogue`, `contraction`, `convolution`, `rows` and `row_program`, `columns`, `tiles` and `tile_program`,
 //! `bends`, `strips` with `strip_loads`, `strip_bounds`, `strip_lanes`, `strip_needs`, `strip_numbers`, `strip_program`, `strip_scatter` and `strip_steps`, `scans` and `scan_program`, `compactions` and
-//! `compaction_program`, `forms` (constants as routines want them), `routine`, `kinds` (of routines), `way` (other choices).
+//! `compaction_program`, `unpacking` (constants narrower than a byte), `forms` (constants as routines want them), `routine`, `kinds` (of routines), `way` (other choices).
 
 mod access;
 mod bends;
@@ -69,6 +69,7 @@ mod strips;
 mod tile_program;
 mod tiles;
 mod tree;
+mod unpacking;
 pub(crate) mod way;
 mod wide;
 

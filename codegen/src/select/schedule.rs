@@ -19,6 +19,7 @@ use super::selector::{Match, Selector};
 use super::stages::{changes_checked, count, own_dims, settled, shared_axes, shared_depth};
 use super::strips::scatter;
 use super::tree::{Call, Node, Parallel};
+use super::unpacking::unpacking;
 use super::way::Way;
 
 /// The most stages that share scalar loops: whether one more fits is asked of all of them. What is made and used
@@ -142,12 +143,15 @@ struct Chooser {
 impl Chooser {
     /// A routine for the first stages of a run.
     ///
-    /// Constants of elements narrower than a byte are read by products and by scalar code.
+    /// Constants of elements narrower than a byte are read by products, by what makes bytes of them, and by scalar code.
     fn choose(&self, s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         let first = *run.first()?;
         let packed_after = run[1..].iter().position(|it| !s.packed_in(it).is_empty());
         let run = packed_after.map_or(run, |it| &run[..=it]);
         if !s.packed_in(first).is_empty() {
+            if let Some(found) = unpacking(s, run) {
+                return Some(found);
+            }
             let found = convolution(s, run).or_else(|| matrix_product(s, run))?;
             s.claim_bytes(first)?;
             return Some(found);

@@ -2,7 +2,8 @@
 //!
 //! A result that is larger than its operands, such as a scalar that fills a tensor or a table that is widened, costs bytes
 //! in the library and is cheap to compute again, so it folds only where a constant is worth it: when an operator wants it
-//! as weights, which are packed at compile time, directly or through operators that fold too.
+//! as weights, which are packed at compile time, directly or through operators that fold too. Weights narrower than a byte
+//! that are wanted in bytes are no such.
 //!
 //! Quantised constants stay integers until rules have seen them: what rules make products of integers of needs no numbers.
 //! So do weights that are converted to a wider type, which products read as they are.
@@ -109,8 +110,12 @@ impl FoldConstants {
         let name = cx.ops.def(call.op).name;
         let is_narrow = (name.starts_with("dequantize") || name == "cast" && wanted)
             && call.args.first().is_some_and(|it| it.dtype().size() < call.results[0].dtype.size());
+        // What is narrower than a byte becomes bytes in next to no time.
+        let unpacks = name == "cast" && call.args.first().is_some_and(|it| it.dtype().in_a_byte() > 1);
+        let unpacks = unpacks && call.results[0].dtype.bits() == 8;
+        let free = if unpacks { self.free / 16 } else { self.free };
         let enlarges = result_bytes > operand_bytes;
-        if (is_narrow && !self.widens) || (enlarges && !wanted && result_bytes > self.free) {
+        if (is_narrow && !self.widens) || (enlarges && (!wanted || unpacks) && result_bytes > free) {
             return None;
         }
         cx.folding.fold(cx.ops, call, place)

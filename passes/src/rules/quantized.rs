@@ -170,15 +170,27 @@ fn scaled(
     cast(rewriter, value, to)
 }
 
+/// Whether there is a zero point for each row or column.
+pub(super) fn is_each(rewriter: &mut dyn Rewriter, zero: Option<Value>) -> bool {
+    zero.is_some_and(|it| extents(rewriter, it).is_none_or(|it| !it.is_empty()))
+}
+
 /// Operands of a product of integers; constant bytes around a zero point are signed ones, where these hold them. Constants
-/// narrower than a byte stay so where `narrow`, and all else is bytes.
-fn factors(rewriter: &mut dyn Rewriter, a: &Quantized, b: &Quantized, narrow: bool) -> Vec<Value> {
+/// narrower than a byte stay so where products read them: where there is one zero point, unless they are columns, and not in
+/// convolutions of single channels, which `narrow` says of the second operand. All else is bytes.
+fn factors(
+    rewriter: &mut dyn Rewriter,
+    a: &Quantized,
+    b: &Quantized,
+    narrow: impl Fn(bool) -> bool,
+) -> Vec<Value> {
     let mut parts = |it: &Quantized| match it.zero.and_then(|zero| centred(rewriter, it.integers, zero)) {
         Some(integers) => (integers, None),
         None => (it.integers, it.zero),
     };
     let ((first, first_zero), (second, second_zero)) = (parts(a), parts(b));
-    let kept = [first, second].map(|it| narrow && is_constant(rewriter, it));
+    let each = [first_zero, second_zero].map(|it| is_each(rewriter, it));
+    let kept = [is_constant(rewriter, first) && !each[0], is_constant(rewriter, second) && narrow(each[1])];
     let mut bytes = |it: Value, zero: Option<Value>| {
         let mut byte = |it: Value| match dtype_of(rewriter, it) {
             Some(dtype) => cast(rewriter, it, dtype.compute()).unwrap_or(it),
@@ -233,7 +245,7 @@ fn multiply_integers(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value
     if is_too_long(&extents(rewriter, a.integers)?[last..]) {
         return None;
     }
-    let args = factors(rewriter, &a, &b, true);
+    let args = factors(rewriter, &a, &b, |_| true);
     let product = rewriter.emit("matmul_integer", Attrs::none(), &args)?;
     scaled(rewriter, product, [a.scale, b.scale], to, None)
 }
@@ -263,9 +275,8 @@ fn convolve_integers(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value
         }
         None => None,
     };
-    // Weights of one input channel are few.
-    let narrow = extents(rewriter, w.integers)?.get(1) != Some(&Some(1));
-    let args = factors(rewriter, &x, &w, narrow);
+    let single = extents(rewriter, w.integers)?.get(1) == Some(&Some(1));
+    let args = factors(rewriter, &x, &w, |each| !single && !each);
     let product = rewriter.emit("conv_integer", call.attrs.clone(), &args)?;
     scaled(rewriter, product, [x.scale, scale], to, bias)
 }

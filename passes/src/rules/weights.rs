@@ -5,7 +5,7 @@
 //! which reassociates.
 
 use super::constants::{centred, is_constant};
-use super::quantized::{Quantized, cast, dtype_of, extents, result_type};
+use super::quantized::{Quantized, cast, dtype_of, extents, is_each, result_type};
 use crate::rewrite::{OpCall, Rewriter, Rule, RuleClass, Value};
 use orogen_ir::types::{Attrs, DType, TensorData};
 
@@ -33,9 +33,6 @@ pub const RULES: &[Rule] = &[
         apply: convolve,
     },
 ];
-
-/// What blocks of a product are a multiple of.
-const UNIT: i64 = 4;
 
 /// Weights in a narrower type than the product.
 #[derive(Clone, Copy)]
@@ -93,6 +90,21 @@ fn narrow(
     Some(Narrow { weights, zero, scale: Some(found.scale) })
 }
 
+/// Weights and their zero point in bytes, where products do not read them as they are: so many to a byte.
+fn in_bytes(rewriter: &mut dyn Rewriter, found: Narrow) -> Option<Narrow> {
+    let bytes = |rewriter: &mut dyn Rewriter, value: Value| match dtype_of(rewriter, value)? {
+        dtype if dtype.in_a_byte() == 1 => Some(value),
+        dtype if dtype.is_float() => cast(rewriter, value, DType::F8E4M3FN),
+        dtype => cast(rewriter, value, dtype.compute()),
+    };
+    let weights = bytes(rewriter, found.weights)?;
+    let zero = match found.zero {
+        Some(zero) => Some(bytes(rewriter, zero)?),
+        None => None,
+    };
+    Some(Narrow { weights, zero, ..found })
+}
+
 /// `sums · scale + bias` of a type.
 fn finished(
     rewriter: &mut dyn Rewriter,
@@ -119,7 +131,7 @@ fn multiply_blocks(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> 
     let [Some(depth), Some(_)] = extents(rewriter, found.args[0])?[..] else { return None };
     let constant = found.args.iter().all(|it| is_constant(rewriter, *it));
     let whole = depth / block;
-    if !is_weight(dtype) || !constant || axis != 0 || block % UNIT != 0 || whole == 0 || depth == block {
+    if !is_weight(dtype) || !constant || axis != 0 || whole == 0 || depth == block {
         return None;
     }
     let a = call.args[0];
@@ -165,7 +177,10 @@ fn multiply(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
     let (found, mut args) = match narrow(rewriter, b, to, |axis, rank| axis == rank.saturating_sub(2)) {
         Some(found) => (found, vec![a, found.weights]),
         None => {
-            let found = narrow(rewriter, a, to, |axis, rank| axis + 1 == rank)?;
+            let mut found = narrow(rewriter, a, to, |axis, rank| axis + 1 == rank)?;
+            if is_each(rewriter, found.zero) {
+                found = in_bytes(rewriter, found)?;
+            }
             (found, vec![found.weights, b])
         }
     };
@@ -181,8 +196,12 @@ fn multiply(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
 /// `conv(x, (w − zero) · scale, bias) = conv_mixed(x, w, zero) · scale + bias`.
 fn convolve(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
     let to = result_type(rewriter, call.args[0])?;
-    let found = narrow(rewriter, call.args[1], to, |axis, _| axis > 0)?;
-    let rank = extents(rewriter, found.weights)?.len();
+    let mut found = narrow(rewriter, call.args[1], to, |axis, _| axis > 0)?;
+    let dims = extents(rewriter, found.weights)?;
+    let rank = dims.len();
+    if dims.get(1) == Some(&Some(1)) || is_each(rewriter, found.zero) {
+        found = in_bytes(rewriter, found)?;
+    }
     // One for each channel: the channels of weights come first, those of the result second.
     let scale = match found.scale {
         Some(scale) if extents(rewriter, scale)?.len() == rank => {

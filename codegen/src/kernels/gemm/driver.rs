@@ -112,10 +112,15 @@ impl Gemm {
     }
 
     /// Whether constant panels of B are made whole lanes for a block of rows: a tile that converts what it loads has more
-    /// to do than one that does not.
+    /// to do than one that does not. To widen bytes, and to take their zero points away, costs next to nothing beside a product
+    /// of integers.
     fn widens_columns(&self) -> bool {
-        let narrow = self.b.unit(self.arithmetic) != self.arithmetic.lane() || self.b.zero.is_some();
-        let wide = self.b.layout != Layout::Packed || self.arithmetic != Arithmetic::Float || !narrow;
+        let unit = self.b.unit(self.arithmetic);
+        let narrow = match self.arithmetic {
+            Arithmetic::Float => unit != self.arithmetic.lane() || self.b.zero.is_some(),
+            _ => matches!(unit, Element::Nibbles(..)),
+        };
+        let wide = self.b.layout != Layout::Packed || !narrow;
         !wide && self.few.or(self.m.map(|m| m <= self.few_rows())) != Some(true)
     }
 
@@ -160,7 +165,12 @@ impl Gemm {
 
     /// What the steps of a block are a multiple of.
     fn depth_unit(&self) -> i64 {
-        self.b.block().max(4)
+        match self.b.packing.blocks {
+            None => 4,
+            // Steps of A that share bytes are four at most.
+            Some(blocks) if self.a.packing.in_a_byte > 1 => blocks.length.saturating_mul(4),
+            Some(blocks) => blocks.length,
+        }
     }
 
     /// The most steps that a block has.
@@ -231,8 +241,9 @@ impl Gemm {
             };
             let (width, depth) = (shapes.int(width), shapes.round_up(depth, 4)?);
             let width = shapes.round_up(width, columns)?;
-            let elements = shapes.mul(width, depth)?;
-            let part = shapes.scale(elements, lane)?;
+            let column = shapes.scale(depth, lane)?;
+            let column = shapes.add_int(column, self.arithmetic.sum_bytes(Side::B))?;
+            let part = shapes.mul(width, column)?;
             bytes = shapes.add(bytes, part)?;
             bytes = shapes.add_int(bytes, 64)?;
         }
@@ -424,8 +435,9 @@ impl Driver<'_> {
             let width = flow.round_up(n, columns);
             let most = flow.int(self.gemm.block_columns());
             let width = flow.min(width, most);
-            let bytes = flow.mul(width, depth);
-            let bytes = flow.scale(bytes, lane);
+            let column = flow.scale(depth, lane);
+            let column = flow.offset(column, arithmetic.sum_bytes(Side::B));
+            let bytes = flow.mul(width, column);
             a_block = flow.add(b_block, bytes);
         }
         // From one step of the sum to the next, in a tile, and from one row or column to the next.
@@ -435,7 +447,6 @@ impl Driver<'_> {
             Layout::Direct => it.element.bytes(),
         };
         let (a_unit, b_unit) = (unit(&of_a), unit(&of_b));
-        let in_a_byte = of_b.packing.in_a_byte;
         let block = rows * self.gemm.blocking.row_tiles;
         let depth_step = flow.balanced(steps, self.gemm.block_depth(), self.gemm.depth_unit());
         let block = flow.balanced(m, block, rows);
@@ -505,11 +516,11 @@ impl Driver<'_> {
                 let (b_column, b_step) = if of_b.layout == Layout::Direct {
                     (flow.int(b_unit), ldb)
                 } else {
-                    let rows = flow.shared(steps, in_a_byte);
+                    let rows = of_b.packing.rows(flow, steps);
                     let column = flow.scale(rows, b_unit);
                     (flow.offset(column, sum_bytes[1]), flow.int(b_unit * columns))
                 };
-                let row = if in_a_byte == 1 { pc } else { flow.scaled_div(pc, 1, in_a_byte) };
+                let row = of_b.packing.rows(flow, pc);
                 let b = flow.at(b_panels, row, b_step);
                 let mut scales_at = Vec::new();
                 if let Some(blocks) = of_b.packing.blocks {
@@ -544,6 +555,10 @@ impl Driver<'_> {
                         None => (b, b_column, waits_b, scales),
                         Some(widen) => {
                             let column = flow.scale(depth, lane);
+                            let column = flow.offset(column, sum_bytes[1]);
+                            // The zero point of bytes is that of A, which tiles make good.
+                            let (own, others) =
+                                if arithmetic.is_quads() { (None, waits_b) } else { (waits_b, None) };
                             let units = match of_b.block() {
                                 1 => depth,
                                 length => flow.scaled_div(depth, 1, length),
@@ -553,11 +568,11 @@ impl Driver<'_> {
                                 let to = flow.at(b_block, j, column);
                                 let left = flow.sub(count, j);
                                 let mut values = vec![from, to, units, left];
-                                values.extend(waits_b.map(|p| flow.at_scaled(p, j, of_b.zero_step())));
+                                values.extend(own.map(|p| flow.at_scaled(p, j, of_b.zero_step())));
                                 values.extend(scales.iter().map(|[at, column]| flow.at(*at, j, *column)));
                                 flow.call(widen, &values);
                             });
-                            (b_block, column, None, Vec::new())
+                            (b_block, column, others, Vec::new())
                         }
                     };
                     let block = Block {

@@ -2,7 +2,9 @@
 
 use super::Layout;
 use crate::kernels::element::Element;
+use crate::kernels::flow::Flow;
 use crate::kernels::narrow;
+use cranelift_codegen::ir::Value;
 use orogen_ir::types::DType;
 
 use crate::vector::{
@@ -51,7 +53,17 @@ impl Arithmetic {
 
     /// Whether the terms of a step share bytes in panels of a constant.
     pub(crate) fn shares(self, dtype: DType) -> bool {
-        self.terms() > 1 && dtype.is_int() && dtype.in_a_byte() == 2
+        self.terms() > 1 && dtype.is_int() && dtype.in_a_byte() > 1
+    }
+
+    /// How many elements of a constant share a byte of panels.
+    pub(crate) fn in_a_byte(self, element: Element) -> i64 {
+        match element {
+            Element::Narrow(dtype) if self == Arithmetic::Float || self.shares(dtype) => {
+                dtype.in_a_byte() as i64
+            }
+            _ => 1,
+        }
     }
 
     /// The width of the lanes that steps are multiplied in.
@@ -145,8 +157,8 @@ pub struct Factor {
 /// Panels of a constant operand of a product of floats whose elements are not all there is to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Packing {
-    /// Neighbours that share a byte, the first in the low bits: 1, or as many as fit. Those of B are neighbours along the
-    /// sum, those of A in the panel.
+    /// Steps that share a byte, the first in the low bits: 1, or as many as fit. Those of B are neighbours along the sum,
+    /// those of A in the panel.
     pub in_a_byte: i64,
     /// What elements of B are scaled by, block by block of the sum.
     pub blocks: Option<Blocks>,
@@ -155,13 +167,34 @@ pub struct Packing {
 impl Packing {
     /// Whole elements that are not scaled.
     pub const NONE: Packing = Packing { in_a_byte: 1, blocks: None };
+
+    /// How panels of a constant are held that is not scaled.
+    pub(crate) fn of(arithmetic: Arithmetic, element: Element) -> Packing {
+        let in_a_byte = (arithmetic.in_a_byte(element) / arithmetic.terms()).max(1);
+        Packing { in_a_byte, blocks: None }
+    }
+
+    /// Rows of bytes that hold so many steps of B: each block begins with a whole byte.
+    pub(super) fn rows(self, flow: &mut Flow<'_, '_>, steps: Value) -> Value {
+        match self.blocks {
+            Some(Blocks { length, .. }) if length % self.in_a_byte != 0 => {
+                flow.scaled_div(steps, self.rows_of(length), length)
+            }
+            _ => flow.shared(steps, self.in_a_byte),
+        }
+    }
+
+    /// The same for a number of steps from the beginning of a block.
+    pub(super) fn rows_of(self, steps: i64) -> i64 {
+        (steps + self.in_a_byte - 1) / self.in_a_byte
+    }
 }
 
 /// Scales, and perhaps zero points, for each column and each block of the sum. They lie in panels of their own, as those of
 /// B with one step for each block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Blocks {
-    /// Steps of a block, a multiple of [`Blocks::UNIT`]; the sum is whole blocks.
+    /// Steps of a block; the sum is whole blocks.
     pub length: i64,
     /// What a scale is.
     pub scale: Element,
@@ -170,12 +203,21 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// Steps that are computed together.
-    pub const UNIT: i64 = 4;
-
     /// Pointers that a kernel takes for them.
     pub(super) fn params(self) -> usize {
         1 + usize::from(self.zero.is_some())
+    }
+
+    /// The steps of a block, so many at a time and then those that are left.
+    pub(super) fn each(self, b: &mut Builder, count: i64, body: impl Fn(&mut Builder, i64)) {
+        match self.length / count {
+            0 => {}
+            1 => body(b, count),
+            whole => b.repeat(whole, |b| body(b, count)),
+        }
+        if self.length % count > 0 {
+            body(b, self.length % count);
+        }
     }
 
     /// The elements of each pointer.
@@ -249,6 +291,18 @@ impl Factor {
     }
 }
 
+impl Element {
+    /// The type and the terms of steps of panels, where these share bytes.
+    pub(super) fn shared(self, packing: Packing) -> Option<(DType, u8)> {
+        match self {
+            _ if packing.in_a_byte == 1 => None,
+            Element::Narrow(dtype) => Some((dtype, 1)),
+            Element::Nibbles(dtype, terms) => Some((dtype, terms)),
+            Element::Stored(_) | Element::BF16 => None,
+        }
+    }
+}
+
 /// Columns of a constant panel of floats, or of what is converted to them, as they are loaded for some steps of the sum.
 pub(super) struct Columns<'a> {
     pub(super) arithmetic: Arithmetic,
@@ -269,21 +323,19 @@ impl Columns<'_> {
 
     /// What lies at an address, before it is taken apart.
     pub(super) fn load(&self, b: &mut Builder, at: Addr, mask: Option<MReg>) -> VReg {
-        match self.unit {
-            Element::Narrow(dtype) if self.packing.in_a_byte > 1 => {
-                b.load_from(if dtype.is_signed_int() { Storage::I8 } else { Storage::U8 }, at, mask)
-            }
-            unit => unit.load(b, at, mask),
+        match self.unit.shared(self.packing) {
+            Some((dtype, terms)) => b.load_from(narrow::storage_of_steps(dtype, terms), at, mask),
+            None => self.unit.load(b, at, mask),
         }
     }
 
     /// Step `u` of what was loaded, in vector `j`.
     pub(super) fn step(&self, b: &mut Builder, loaded: VReg, u: i64, j: usize) -> VReg {
-        let steps = match self.unit {
-            Element::Narrow(dtype) if self.packing.in_a_byte > 1 => {
-                narrow::nth(b, dtype, loaded, (u % self.packing.in_a_byte) as u32)
+        let steps = match self.unit.shared(self.packing) {
+            Some((dtype, terms)) => {
+                narrow::step(b, dtype, terms, loaded, (u % self.packing.in_a_byte) as u32)
             }
-            _ => loaded,
+            None => loaded,
         };
         let steps = self.arithmetic.converted(b, self.unit, steps);
         let steps = centred(b, self.arithmetic, steps, self.zeros.map(|it| it[j]));

@@ -9,7 +9,7 @@ use crate::vector::{
 };
 
 /// Steps of `k` in one iteration of the loop.
-const UNROLL: i64 = Blocks::UNIT;
+const UNROLL: i64 = 4;
 
 /// How far ahead packed panels are fetched: the time from the third-level cache, and a few steps more.
 const AHEAD: i64 = 2048;
@@ -142,20 +142,20 @@ impl Micro {
             if self.crosses() {
                 return self.crossed(b, [pa, pb, k], width, &acc[0]);
             }
-            let several = |b: &mut Builder, scales: Option<&[(VReg, Option<VReg>)]>| {
-                tile.steps(b, UNROLL, width, &acc, masks, scales);
+            let several = |b: &mut Builder, count: i64, scales: Option<&[(VReg, Option<VReg>)]>| {
+                tile.steps(b, count, width, &acc, masks, scales);
                 tile.fetch_ahead(b);
-                tile.advance(b, UNROLL);
+                tile.advance(b, count);
             };
             if let Some(blocks) = blocks {
                 b.repeat(k, |b| {
                     let scales = scales(b, blocks, &scales_at, vectors as i64);
-                    b.repeat(blocks.length / UNROLL, |b| several(b, Some(&scales)));
+                    blocks.each(b, UNROLL, |b, count| several(b, count, Some(&scales)));
                 });
                 return;
             }
             let whole = b.int_op(IntOp::ShiftRight, k, UNROLL.ilog2() as i64);
-            b.repeat(whole, |b| several(b, None));
+            b.repeat(whole, |b| several(b, UNROLL, None));
             let rest = b.int_op(IntOp::And, k, UNROLL - 1);
             if self.b_packing.in_a_byte == 1 {
                 b.repeat(rest, |b| {
@@ -444,7 +444,7 @@ impl Operands<'_> {
             b.bump(p, step * steps);
         }
         if self.ldb.is_none() {
-            let rows = steps / self.micro.b_packing.in_a_byte;
+            let rows = self.micro.b_packing.rows_of(steps);
             b.bump(self.b, self.micro.b_step.vectors(rows * i64::from(self.micro.tile().vectors)));
         }
     }

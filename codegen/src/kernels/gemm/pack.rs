@@ -267,8 +267,9 @@ pub(super) fn widen_panel(unit: Element, arithmetic: Arithmetic, factor: &Factor
         let value = arithmetic.converted(&mut b, factor.element, value);
         repeated(&mut b, arithmetic, value)
     });
-    if let (Element::Narrow(dtype), 2..) = (unit, factor.packing.in_a_byte) {
-        widen_shared(&mut b, dtype, [source, panel, count], |b, steps| {
+    if let Some(shared) = unit.shared(factor.packing) {
+        let in_a_byte = factor.packing.in_a_byte;
+        widen_shared(&mut b, shared, in_a_byte, [source, panel, count], |b, steps| {
             let steps = arithmetic.converted(b, unit, steps);
             centred(b, arithmetic, steps, zero)
         });
@@ -307,15 +308,15 @@ pub(super) fn widen_panel(unit: Element, arithmetic: Arithmetic, factor: &Factor
 /// The same where steps share bytes. The last byte is written whole.
 fn widen_shared(
     b: &mut Builder,
-    dtype: DType,
+    (dtype, terms): (DType, u8),
+    in_a_byte: i64,
     [source, panel, count]: [IReg; 3],
     finish: impl Fn(&mut Builder, VReg) -> VReg,
 ) {
-    let in_a_byte = dtype.in_a_byte() as i64;
-    let storage = if dtype.is_signed_int() { Storage::I8 } else { Storage::U8 };
+    let storage = narrow::storage_of_steps(dtype, terms);
     let parts = |b: &mut Builder, bytes: VReg| -> Vec<VReg> {
         let mut part = |i: i64| {
-            let steps = narrow::nth(b, dtype, bytes, i as u32);
+            let steps = narrow::step(b, dtype, terms, bytes, i as u32);
             finish(b, steps)
         };
         (0..in_a_byte).map(&mut part).collect()
@@ -351,7 +352,7 @@ fn widen_shared(
     });
 }
 
-/// A program that makes whole lanes of a constant panel of columns, `vectors` wide.
+/// A program that makes whole lanes of a constant panel of columns, `vectors` wide, and copies the sums that follow it.
 ///
 /// Parameters: `source`, `panel`, `steps` (blocks of them where it is scaled in blocks), `columns` (valid ones), the first
 /// zero point if there are any, and the first scale and zero point of blocks.
@@ -383,7 +384,7 @@ pub(super) fn widen_columns(vectors: u32, arithmetic: Arithmetic, factor: &Facto
     if let Some(blocks) = blocks {
         b.repeat(steps, |b| {
             let scales = scales(b, blocks, &at, vectors);
-            b.repeat(blocks.length / Blocks::UNIT, |b| some(b, Blocks::UNIT, Some(&scales)));
+            blocks.each(b, 4, |b, count| some(b, count, Some(&scales)));
         });
         return b.finish();
     }
@@ -393,6 +394,13 @@ pub(super) fn widen_columns(vectors: u32, arithmetic: Arithmetic, factor: &Facto
     match in_a_byte {
         1 => b.repeat(rest, |b| some(b, 1, None)),
         _ => remainder(&mut b, rest, 4, |b, n| some(b, n, None)),
+    }
+    // Within a panel they are no sums, and nobody reads them.
+    if arithmetic.sum_bytes(Side::B) > 0 {
+        for j in 0..vectors {
+            let sums = b.load(Addr::new(source).offset(Size::vectors(j)), None);
+            b.store(sums, Addr::new(panel).offset(Size::vectors(j)), None);
+        }
     }
     b.finish()
 }
