@@ -189,3 +189,30 @@ fn libraries_hold_as_many_to_a_byte_as_fit() {
         }
     }
 }
+
+/// Bytes that are made of a constant in the call, for what is no product.
+#[test]
+fn constants_become_bytes() {
+    for (w, y) in [("i4", "i8"), ("u4", "u8"), ("i2", "i8"), ("u2", "u8"), ("u4", "i8")] {
+        for (m, n) in [(1, 3), (3, 2), (1, 7), (7, 9), (3, 43), (5, 27), (33, 65), (3, 40_001)] {
+            let text = format!(
+                "kernel @bytes {{
+  in %w: {w}[{m}, {n}]
+  out %y: {y}[{m}, {n}]
+  for i < {m}, j < {n} {{ %y[i, j] = cast<{y}>(%w[i, j]) }}
+}}
+"
+            );
+            let program = parse_program(&text).unwrap_or_else(|it| panic!("{it}\n{text}"));
+            let (plan, all, given) = with_constants(&program, &[], &["w"], 5);
+            let expected = eval_program(&program, &[], &all).unwrap_or_else(|it| panic!("{it}\n{text}"));
+            for options in all_cpus() {
+                let compiled = compiled_with(&plan, &options);
+                let strategy = compiled.kernels()[0].strategy.clone();
+                assert!(strategy.len() == 1 && strategy[0].contains("unpacking"), "{strategy:?}\n{text}");
+                let got = call(&in_memory(&compiled, true), &given).unwrap();
+                assert_close(&format!("{} {text}", options.cpu), &got[0], &expected[0]);
+            }
+        }
+    }
+}

@@ -3,7 +3,7 @@
 mod protos;
 
 use anyhow::{Context, Result, ensure};
-use orogen::{Model, Step};
+use orogen::{CompileOptions, Model, OptIn, Step};
 use orogen_differential::{Executor, Expected, Reference, Way};
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
@@ -308,6 +308,93 @@ fn products_take_weights_as_they_are() -> Result<()> {
                 )?;
             }
         }
+    }
+    Ok(())
+}
+
+/// A library is no larger than the model and a tenth of it, whatever its weights are multiplied with: what products do not
+/// read as it is becomes bytes in the call.
+#[test]
+fn libraries_are_no_larger_than_their_models() -> Result<()> {
+    let ints = |name: &str, ints: &[i64]| AttributeProto {
+        name: name.into(),
+        ints: ints.to_vec(),
+        kind: attribute_type::INTS,
+        ..AttributeProto::default()
+    };
+    // The bits do not matter to what they are packed to.
+    let constant = |name: &str, dtype: DType, dims: &[i64]| {
+        let count = dims.iter().product::<i64>().unsigned_abs() as usize;
+        let data = TensorData::from_f64(dtype, &[count as u64], (0..count).map(|i| (i * 7 % 4) as f64));
+        TensorProto {
+            name: name.into(),
+            data_type: dtype.row().onnx.unwrap_or_default(),
+            dims: dims.to_vec(),
+            raw_data: Some(data.bytes().to_vec().into()),
+            ..TensorProto::default()
+        }
+    };
+    let (i4, u4, u2, i8, f32) = (DType::I4, DType::U4, DType::U2, DType::I8, DType::F32);
+    let product = (vec![1200, 1024], vec![5, 1200], vec![5, 1024]);
+    let depthwise = (vec![32_768, 1, 5, 5], vec![1, 32_768, 3, 3], vec![1, 32_768, 3, 3]);
+    let images = (vec![512, 512, 3, 3], vec![1, 512, 3, 3], vec![1, 512, 3, 3]);
+    for (op, dtype, block, zero, bytes, (of_w, of_x, of_y)) in [
+        ("MatMul", i4, 100, false, false, &product),
+        ("MatMul", i4, 30, false, false, &product),
+        ("MatMul", u4, 6, true, false, &product),
+        ("MatMul", i8, 5, true, false, &product),
+        ("MatMul", u2, 30, false, false, &product),
+        ("MatMul", u2, 0, true, true, &product),
+        ("Conv", i4, 0, false, false, &depthwise),
+        ("Conv", u4, 0, true, false, &depthwise),
+        ("Conv", i4, 0, false, true, &depthwise),
+        ("Conv", u2, 0, true, true, &depthwise),
+        ("Conv", u2, 0, false, true, &images),
+        ("Conv", u4, 0, true, true, &images),
+    ] {
+        let what = format!("{op} {dtype}, blocks of {block}, zero {zero}, bytes {bytes}");
+        let axis = if op == "MatMul" { usize::from(block == 0) } else { 0 };
+        let of_scale = match block {
+            0 => vec![of_w[axis]],
+            block => vec![(of_w[0] + block - 1) / block, of_w[1]],
+        };
+        let mut constants = vec![constant("w", dtype, of_w), constant("s", f32, &of_scale)];
+        let mut operands = vec!["w", "s"];
+        if zero {
+            constants.push(constant("z", dtype, &of_scale));
+            operands.push("z");
+        }
+        let mut dequantized = plain_node("", "DequantizeLinear", &operands, &["v"]);
+        dequantized.attribute = vec![int("axis", axis as i64), int("block_size", block)];
+        let mut nodes = vec![dequantized];
+        if bytes {
+            constants.push(constant("one", f32, &[]));
+            nodes.push(plain_node("", "DequantizeLinear", &["x", "one"], &["f"]));
+        }
+        let mut last = plain_node("", op, &[if bytes { "f" } else { "x" }, "v"], &["y"]);
+        if op == "Conv" {
+            let reach = of_w[2] / 2;
+            last.attribute = vec![int("group", of_x[1] / of_w[1]), ints("pads", &[reach; 4])];
+        }
+        nodes.push(last);
+        let of_input = if bytes { DType::U8 } else { f32 };
+        let graph = GraphProto {
+            node: nodes,
+            name: "g".into(),
+            initializer: constants,
+            input: vec![value("x", of_input.row().onnx.unwrap_or_default(), of_x)],
+            output: vec![value("y", f32.row().onnx.unwrap_or_default(), of_y)],
+            ..GraphProto::default()
+        };
+        let folder = tempfile::tempdir()?;
+        let (file, library) = (folder.path().join("model.onnx"), folder.path().join("model.so"));
+        std::fs::write(&file, model("", graph).to_bytes())?;
+        let options = CompileOptions { opt_in: OptIn::DataflowIr, ..CompileOptions::default() };
+        let artifact = orogen::compile(&Model::open(&file)?, &options);
+        artifact.with_context(|| what.clone())?.write_library(&library)?;
+        let [from, to] = [&file, &library].map(|it| std::fs::metadata(it).map(|it| it.len()));
+        let (from, to) = (from?, to?);
+        ensure!(to <= from + from / 10, "{what}: {to} bytes of {from}");
     }
     Ok(())
 }
