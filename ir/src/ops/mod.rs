@@ -45,7 +45,9 @@ pub use nn::{RESIZE_COORDINATES, RESIZE_MODES, RESIZE_NEAREST, Window};
 pub use registry::{
     Arity, AttrDef, AttrKind, EvaluateFn, InferFn, OpDef, OpId, OpRegistry, Read, ResultCount,
 };
-pub use rnn::DIRECTIONS;
+pub use rnn::{
+    Activation, DIRECTIONS, GRU_ACTIVATIONS, LSTM_ACTIVATIONS, RNN_ACTIVATIONS, ScaledActivation, activations,
+};
 pub(crate) use sequence::emit_decided;
 pub use sequence::{Decided, StructureOp};
 pub use shape_ops::PAD_MODES;

@@ -1,68 +1,224 @@
-//! Recurrent networks in the ONNX layouts and gate orders, with default activations.
+//! Recurrent networks in the ONNX layouts and gate orders.
 //!
 //! `T` time steps, `B` batch, `I` input features, `H` hidden features, `D` directions (1 or 2).
+//! A sequence that is shorter than `T` leaves states as they are from its end on, and its results there are 0; in reverse
+//! it begins at its own end. The last states of one without a step are 0.
 
 use super::quantized::{check_type, is_byte};
 use super::support::{Class, plain};
-use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpDef, OpRegistry, ResultCount};
+use super::{Arity, AttrDef, AttrKind, InferCx, InferFn, InferResult, OpDef, OpRegistry, ResultCount};
 use crate::diag::Diagnostic;
-use crate::types::{DType, Effects, ShapeInfo, Type};
+use crate::types::{Attrs, DType, Effects, ShapeInfo, Type};
 use smallvec::smallvec;
 
-const LSTM: &[AttrDef] = &[AttrDef::optional("direction", AttrKind::Str)];
-const GRU: &[AttrDef] = &[
-    AttrDef::optional("direction", AttrKind::Str),
-    AttrDef::optional("linear_before_reset", AttrKind::Bool),
+const DIRECTION: AttrDef = AttrDef::optional("direction", AttrKind::Str);
+/// Names from [`Activation`], separated by commas: those of each gate function, direction by direction.
+const ACTIVATIONS: AttrDef = AttrDef::optional("activations", AttrKind::Str);
+/// One number for each activation.
+const ALPHAS: AttrDef = AttrDef::optional("alphas", AttrKind::Floats);
+const BETAS: AttrDef = AttrDef::optional("betas", AttrKind::Floats);
+/// What activations of gates see lies between −clip and clip.
+const CLIP: AttrDef = AttrDef::optional("clip", AttrKind::Float);
+const LSTM: &[AttrDef] = &[
+    DIRECTION,
+    ACTIVATIONS,
+    ALPHAS,
+    BETAS,
+    CLIP,
+    // The forget gate is 1 less the input gate.
+    AttrDef::optional("input_forget", AttrKind::Bool),
 ];
+const GRU: &[AttrDef] =
+    &[DIRECTION, ACTIVATIONS, ALPHAS, BETAS, CLIP, AttrDef::optional("linear_before_reset", AttrKind::Bool)];
+const RNN: &[AttrDef] = &[DIRECTION, ACTIVATIONS, ALPHAS, BETAS, CLIP];
 /// Values of the attribute `direction`.
 pub const DIRECTIONS: &[&str] = &["forward", "reverse", "bidirectional"];
 
+/// The functions of gates and states that are used when nothing is said.
+pub const LSTM_ACTIVATIONS: &[Activation] = &[Activation::Sigmoid, Activation::Tanh, Activation::Tanh];
+/// As [`LSTM_ACTIVATIONS`], of a GRU.
+pub const GRU_ACTIVATIONS: &[Activation] = &[Activation::Sigmoid, Activation::Tanh];
+/// As [`LSTM_ACTIVATIONS`], of a plain network.
+pub const RNN_ACTIVATIONS: &[Activation] = &[Activation::Tanh];
+
+/// A function of gates or states, of two numbers α and β that most do not ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `max(x, 0)`.
+    Relu,
+    /// The hyperbolic tangent.
+    Tanh,
+    /// `1 / (1 + e^−x)`.
+    Sigmoid,
+    /// `α·x + β`.
+    Affine,
+    /// `x`, and `α·x` below 0.
+    LeakyRelu,
+    /// `x` above α, else 0.
+    ThresholdedRelu,
+    /// `α·tanh(β·x)`.
+    ScaledTanh,
+    /// `α·x + β` between 0 and 1.
+    HardSigmoid,
+    /// `x`, and `α·(eˣ − 1)` below 0.
+    Elu,
+    /// `x / (1 + |x|)`.
+    Softsign,
+    /// `log(1 + eˣ)`.
+    Softplus,
+}
+
+impl Activation {
+    /// Each with its name, and the values of α and β when nothing is said; `None` where it has none.
+    pub const ALL: &[(Activation, &str, [Option<f64>; 2])] = &[
+        (Activation::Relu, "relu", [None, None]),
+        (Activation::Tanh, "tanh", [None, None]),
+        (Activation::Sigmoid, "sigmoid", [None, None]),
+        (Activation::Affine, "affine", [Some(1.0), Some(0.0)]),
+        (Activation::LeakyRelu, "leakyrelu", [Some(0.01f32 as f64), None]),
+        (Activation::ThresholdedRelu, "thresholdedrelu", [Some(1.0), None]),
+        (Activation::ScaledTanh, "scaledtanh", [Some(1.0), Some(1.0)]),
+        (Activation::HardSigmoid, "hardsigmoid", [Some(0.2f32 as f64), Some(0.5)]),
+        (Activation::Elu, "elu", [Some(1.0), None]),
+        (Activation::Softsign, "softsign", [None, None]),
+        (Activation::Softplus, "softplus", [None, None]),
+    ];
+
+    /// The function of a name, in letters of any case, with the usual α and β.
+    pub fn named(name: &str) -> Option<&'static (Activation, &'static str, [Option<f64>; 2])> {
+        Activation::ALL.iter().find(|it| it.1.eq_ignore_ascii_case(name))
+    }
+}
+
+/// An activation with its numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScaledActivation {
+    /// The function.
+    pub function: Activation,
+    /// α.
+    pub alpha: f64,
+    /// β.
+    pub beta: f64,
+}
+
+/// The activations of a recurrent operator, direction by direction; `default` are those of one direction.
+///
+/// # Errors
+/// A name that is not known, or lists of other lengths.
+pub fn activations(
+    attrs: &Attrs,
+    default: &[Activation],
+    directions: usize,
+) -> Result<Vec<ScaledActivation>, Diagnostic> {
+    let count = default.len() * directions;
+    let plain = |function: Activation| {
+        let row = Activation::ALL.iter().find(|it| it.0 == function);
+        let [alpha, beta] = row.map_or([None; 2], |it| it.2);
+        ScaledActivation { function, alpha: alpha.unwrap_or(0.0), beta: beta.unwrap_or(0.0) }
+    };
+    let mut list: Vec<ScaledActivation> = match attrs.str("activations") {
+        None => (0..count).map(|i| plain(default[i % default.len()])).collect(),
+        Some(text) => text
+            .split(',')
+            .map(|name| match Activation::named(name.trim()) {
+                Some(row) => Ok(plain(row.0)),
+                None => Err(Diagnostic::error("O024", format!("activation `{}` is not known", name.trim()))
+                    .help("it is one of those in the table of operators")),
+            })
+            .collect::<Result<_, _>>()?,
+    };
+    let wrong = |what: &str, found: usize| {
+        Diagnostic::error("O022", format!("attribute `{what}` has {found} entries but must have {count}"))
+    };
+    if list.len() != count {
+        return Err(wrong("activations", list.len()));
+    }
+    for name in ["alphas", "betas"] {
+        let Some(numbers) = attrs.floats(name) else { continue };
+        if numbers.len() != count {
+            return Err(wrong(name, numbers.len()));
+        }
+        for (it, number) in list.iter_mut().zip(numbers) {
+            let place = if name == "alphas" { &mut it.alpha } else { &mut it.beta };
+            *place = *number;
+        }
+    }
+    Ok(list)
+}
+
+fn op(name: &'static str, arity: Arity, results: usize, attrs: &'static [AttrDef], infer: InferFn) -> OpDef {
+    OpDef {
+        name,
+        arity,
+        results: ResultCount::Fixed(results),
+        attrs,
+        effects: Effects::PURE,
+        infer,
+        reads: &[],
+        elementwise: false,
+        function: None,
+    }
+}
+
 pub(crate) fn register(ops: &mut OpRegistry) {
-    ops.register(OpDef {
-        name: "lstm",
-        arity: Arity::exactly(6),
-        results: ResultCount::Fixed(3),
-        attrs: LSTM,
-        effects: Effects::PURE,
-        infer: |cx| {
-            cx.all_same_dtype(0..6)?;
-            recurrent(cx, 4, 2)
-        },
-        reads: &[],
-        elementwise: false,
-        function: None,
-    });
-    ops.register(OpDef {
-        name: "lstm_integer",
-        arity: Arity::between(8, 10),
-        results: ResultCount::Fixed(3),
-        attrs: LSTM,
-        effects: Effects::PURE,
-        infer: lstm_integer,
-        reads: &[],
-        elementwise: false,
-        function: None,
-    });
-    ops.register(OpDef {
-        name: "gru",
-        arity: Arity::exactly(5),
-        results: ResultCount::Fixed(2),
-        attrs: GRU,
-        effects: Effects::PURE,
-        infer: |cx| {
-            cx.all_same_dtype(0..5)?;
-            recurrent(cx, 3, 1)
-        },
-        reads: &[],
-        elementwise: false,
-        function: None,
-    });
+    ops.register(op("lstm", Arity::between(6, 8), 3, LSTM, |cx| {
+        cx.all_same_dtype(0..cx.args.len().min(7))?;
+        let results = recurrent(cx, 4, 2, LSTM_ACTIVATIONS)?;
+        if cx.has(6) {
+            peepholes(cx)?;
+        }
+        lengths(cx, 7)?;
+        Ok(results)
+    }));
+    ops.register(op("lstm_integer", Arity::between(8, 10), 3, LSTM, lstm_integer));
+    ops.register(op("gru", Arity::between(5, 6), 2, GRU, |cx| {
+        cx.all_same_dtype(0..5)?;
+        let results = recurrent(cx, 3, 1, GRU_ACTIVATIONS)?;
+        lengths(cx, 5)?;
+        Ok(results)
+    }));
+    ops.register(op("rnn", Arity::between(5, 6), 2, RNN, |cx| {
+        cx.all_same_dtype(0..5)?;
+        let results = recurrent(cx, 1, 1, RNN_ACTIVATIONS)?;
+        lengths(cx, 5)?;
+        Ok(results)
+    }));
+}
+
+/// The lengths of sequences, `[B]`, when they are given.
+fn lengths(cx: &mut InferCx<'_>, i: usize) -> Result<(), Diagnostic> {
+    if !cx.has(i) {
+        return Ok(());
+    }
+    cx.tensor_of(i, Class::Int)?;
+    cx.expect_rank(i, 1)?;
+    if let (Some(lengths), Some(x)) = (cx.dims(i)?, cx.dims(0)?) {
+        cx.require_eq(lengths[0], x[1], &format!("dimension 0 of operand {i}"))?;
+    }
+    Ok(())
+}
+
+/// What gates see of the cell: `[D, 3·H]`, of the gates input, output, forget.
+fn peepholes(cx: &mut InferCx<'_>) -> Result<(), Diagnostic> {
+    cx.expect_rank(6, 2)?;
+    if let (Some(found), Some(r)) = (cx.dims(6)?, cx.dims(2)?) {
+        let wanted = cx.shapes.scale(r[2], 3);
+        let wanted = [r[0], cx.no_overflow(wanted)?];
+        for axis in 0..2 {
+            cx.require_eq(found[axis], wanted[axis], &format!("dimension {axis} of operand 6"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Operands `x[T, B, I] w[D, gates·H, I] r[D, gates·H, H] b[D, 2·gates·H]`, then `states` × `[D, B, H]`.
-fn recurrent(cx: &mut InferCx<'_>, gates: i64, states: usize) -> InferResult {
+fn recurrent(cx: &mut InferCx<'_>, gates: i64, states: usize, default: &[Activation]) -> InferResult {
     let dtype = cx.tensor_of(0, Class::Float)?.dtype;
     let direction = cx.choice("direction", DIRECTIONS)?;
+    activations(cx.attrs, default, if direction == "bidirectional" { 2 } else { 1 })?;
+    if let Some(clip) = cx.attrs.float("clip").filter(|it| it.is_nan() || *it <= 0.0) {
+        return Err(Diagnostic::error("O023", format!("attribute `clip` is {clip} but must be above 0")));
+    }
     for (i, rank) in [3, 3, 3, 2, 3, 3].into_iter().enumerate().take(4 + states) {
         cx.expect_rank(i, rank)?;
     }
@@ -107,7 +263,7 @@ fn lstm_integer(cx: &mut InferCx<'_>) -> InferResult {
     for i in [1, 2] {
         check_type(cx.tensor(i)?.dtype, is_byte, &format!("operand {i}"))?;
     }
-    let results = recurrent(cx, 4, 2)?;
+    let results = recurrent(cx, 4, 2, LSTM_ACTIVATIONS)?;
     for i in 6..cx.args.len() {
         let weights = if i % 2 == 0 { 1 } else { 2 };
         if i > 7 {

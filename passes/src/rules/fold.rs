@@ -56,7 +56,7 @@ pub fn wants_constant(ops: &OpRegistry, op: OpId, operand: usize) -> bool {
         ("matmul" | "matmul_integer" | "matmul_mixed", 0 | 1)
             | ("matmul_blocks", 1..=3)
             | ("conv" | "conv_integer" | "conv_mixed" | "conv_transpose", 1)
-            | ("lstm" | "lstm_integer" | "gru", 1 | 2)
+            | ("lstm" | "lstm_integer" | "gru" | "rnn", 1 | 2)
     )
 }
 

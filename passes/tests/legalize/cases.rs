@@ -281,6 +281,17 @@ pub(crate) const RNN: &str = "
     lstm_integer(f32[4, 2, 3], i8[1, 20, 3] (-128, 127), u8[1, 20, 5] (0, 255), f32[1, 40], f32[1, 2, 5], f32[1, 2, 5], f32[1, 1] (1, 2), f32[1, 20], i8[1, 20] (-9, 9), u8[1, 1] (100, 150))
     lstm_integer(f32[3, 2, 3], i8[2, 20, 3] (-3, 3), i8[2, 20, 5] (-3, 3), f32[2, 40], f32[2, 2, 5], f32[2, 2, 5], f32[2, 20], f32[2, 1]) {direction = \"bidirectional\"}
     lstm(f32[1, 1, 1], f32[1, 4, 1], f32[1, 4, 1], f32[1, 8], f32[1, 1, 1], f32[1, 1, 1])
+    lstm(f32[4, 3, 3], f32[1, 20, 3], f32[1, 20, 5], f32[1, 40], f32[1, 3, 5], f32[1, 3, 5], f32[1, 15])
+    lstm(f32[4, 3, 3], f32[2, 20, 3], f32[2, 20, 5], f32[2, 40], f32[2, 3, 5], f32[2, 3, 5], f32[2, 15], i32[3] (0, 4)) {direction = \"bidirectional\", clip = 0.5}
+    lstm(f32[4, 3, 3], f32[1, 20, 3], f32[1, 20, 5], f32[1, 40], f32[1, 3, 5], f32[1, 3, 5], f32[1, 15], i64[3] (0, 4)) {direction = \"reverse\", input_forget = true, activations = \"hardsigmoid, softsign, elu\"}
+    lstm(f32[4, 3, 3], f32[2, 20, 3], f32[2, 20, 5], f32[2, 40], f32[2, 3, 5], f32[2, 3, 5]) {direction = \"bidirectional\", activations = \"affine, relu, leakyrelu, scaledtanh, thresholdedrelu, softplus\", alphas = [0.5, 0, 0.1, 0.7, 0.2, 0], betas = [0.25, 0, 0, 1.5, 0, 0]}
+    lstm(f16[4, 3, 3], f16[1, 20, 3], f16[1, 20, 5], f16[1, 40], f16[1, 3, 5], f16[1, 3, 5], f16[1, 15], i32[3] (0, 4))
+    gru(f32[4, 3, 3], f32[1, 15, 3], f32[1, 15, 5], f32[1, 30], f32[1, 3, 5], i32[3] (0, 4))
+    gru(f32[4, 3, 3], f32[2, 15, 3], f32[2, 15, 5], f32[2, 30], f32[2, 3, 5], i32[3] (0, 4)) {direction = \"bidirectional\", linear_before_reset = true, clip = 0.3, activations = \"sigmoid, relu, hardsigmoid, tanh\"}
+    rnn(f32[4, 3, 3], f32[1, 5, 3], f32[1, 5, 5], f32[1, 10], f32[1, 3, 5])
+    rnn(f32[4, 3, 3], f32[2, 5, 3], f32[2, 5, 5], f32[2, 10], f32[2, 3, 5], i64[3] (0, 4)) {direction = \"bidirectional\", activations = \"relu, tanh\", clip = 2.0}
+    rnn(f64[4, 3, 3], f64[1, 5, 3], f64[1, 5, 5], f64[1, 10], f64[1, 3, 5]) {direction = \"reverse\"}
+    rnn(f32[0, 2, 3], f32[1, 5, 3], f32[1, 5, 5], f32[1, 10], f32[1, 2, 5])
     gru(f32[4, 2, 3], f32[1, 15, 3], f32[1, 15, 5], f32[1, 30], f32[1, 2, 5])
     gru(f32[4, 2, 3], f32[1, 15, 3], f32[1, 15, 5], f32[1, 30], f32[1, 2, 5]) {linear_before_reset = true}
     gru(f32[4, 2, 3], f32[2, 15, 3], f32[2, 15, 5], f32[2, 30], f32[2, 2, 5]) {direction = \"bidirectional\"}

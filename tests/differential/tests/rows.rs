@@ -8,7 +8,11 @@ mod single;
 
 use anyhow::Result;
 use orogen_ir::types::{DType, TensorData};
-use single::{TYPES, check, check_node, check_within, constant, given, integers, numbers, text};
+use orogen_onnx::proto::{AttributeProto, attribute_type};
+use single::{
+    TYPES, attribute, check, check_node, check_outputs, check_within, constant, given, integers, numbers,
+    text,
+};
 
 #[test]
 fn running_sums() -> Result<()> {
@@ -163,4 +167,71 @@ fn reductions_of_axes_apart() -> Result<()> {
     }
     let operands = [given(numbers(DType::F32, &dims)), constant(integers(&[0, 2, 3]))];
     check_within("ReduceMean", &[("keepdims", 1)], &operands, 1e-6)
+}
+
+#[test]
+fn recurrent_networks_of_every_kind() -> Result<()> {
+    let (time, batch, input, hidden) = (4, 3, 5, 6);
+    let floats = |name: &str, values: &[f32]| AttributeProto {
+        name: name.into(),
+        floats: values.to_vec(),
+        kind: attribute_type::FLOATS,
+        ..AttributeProto::default()
+    };
+    let names = |list: &[&str]| AttributeProto {
+        name: "activations".into(),
+        strings: list.iter().map(|it| it.as_bytes().to_vec().into()).collect(),
+        kind: attribute_type::STRINGS,
+        ..AttributeProto::default()
+    };
+    let clip = AttributeProto {
+        name: "clip".into(),
+        f: 0.75,
+        kind: attribute_type::FLOAT,
+        ..AttributeProto::default()
+    };
+    for (dtype, allowed) in [(DType::F32, 1e-6), (DType::F64, 1e-13), (DType::F16, 3e-3), (DType::BF16, 2e-2)]
+    {
+        let some = |dims: &[u64]| {
+            let count = dims.iter().product::<u64>();
+            TensorData::from_f64(dtype, dims, (0..count).map(|i| ((i * 37 + 11) % 29) as f64 / 29.0 - 0.5))
+        };
+        for (op, gates, outputs) in [("LSTM", 4, 3), ("GRU", 3, 2), ("RNN", 1, 2)] {
+            let lengths = TensorData::from_f64(DType::I32, &[batch], [2.0, 4.0, 0.0]);
+            let mut operands = vec![
+                given(some(&[time, batch, input])),
+                constant(some(&[2, gates * hidden, input])),
+                constant(some(&[2, gates * hidden, hidden])),
+                constant(some(&[2, 2 * gates * hidden])),
+                given(lengths),
+                given(some(&[2, batch, hidden])),
+            ];
+            let (functions, alphas, betas): (&[&str], &[f32], &[f32]) = match op {
+                "LSTM" => {
+                    operands.push(given(some(&[2, batch, hidden])));
+                    operands.push(given(some(&[2, 3 * hidden])));
+                    (
+                        &["HardSigmoid", "Elu", "Softsign", "Sigmoid", "LeakyRelu", "ScaledTanh"],
+                        &[0.3, 0.5, 0.1, 0.8],
+                        &[0.4, 1.5],
+                    )
+                }
+                "GRU" => (&["Sigmoid", "Relu", "Affine", "Softplus"], &[0.4], &[0.3]),
+                _ => (&["Relu", "ThresholdedRelu"], &[0.1], &[]),
+            };
+            let mut attributes = vec![
+                text("direction", "bidirectional"),
+                attribute("hidden_size", hidden.cast_signed()),
+                names(functions),
+                floats("activation_alpha", alphas),
+                floats("activation_beta", betas),
+                clip.clone(),
+            ];
+            if op == "GRU" {
+                attributes.push(attribute("linear_before_reset", 1));
+            }
+            check_outputs(op, &["y", "y_h", "y_c"][..outputs], attributes, &operands, allowed)?;
+        }
+    }
+    Ok(())
 }

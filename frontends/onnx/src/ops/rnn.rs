@@ -1,19 +1,21 @@
 //! Recurrent layers.
 
 use crate::emit::{Size, attrs};
+use crate::graph::printable;
 use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::sink::Value;
 use crate::table::{Converted, OpTable};
 use orogen_ir::diag::Diagnostic;
+use orogen_ir::ops::{Activation, GRU_ACTIVATIONS, LSTM_ACTIVATIONS, RNN_ACTIVATIONS};
 use orogen_ir::types::Attrs;
 
 type Single = Result<Value, Diagnostic>;
 
 pub(super) fn register(table: &mut OpTable) {
-    table.register_checked("", "LSTM", .., check_lstm, |cx| weighted(cx, Kind::Lstm));
-    table.register_checked("", "GRU", .., check_gru, |cx| weighted(cx, Kind::Gru));
-    table.register_checked("", "RNN", .., check_rnn, |cx| weighted(cx, Kind::Rnn));
-    table.register_checked("com.microsoft", "DynamicQuantizeLSTM", .., check_lstm, quantized);
+    table.register_checked("", "LSTM", .., |node| check(node, Kind::Lstm), |cx| weighted(cx, Kind::Lstm));
+    table.register_checked("", "GRU", .., |node| check(node, Kind::Gru), |cx| weighted(cx, Kind::Gru));
+    table.register_checked("", "RNN", .., |node| check(node, Kind::Rnn), |cx| weighted(cx, Kind::Rnn));
+    table.register_checked("com.microsoft", "DynamicQuantizeLSTM", .., check_quantized, quantized);
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,41 +27,81 @@ enum Kind<'a> {
     Rnn,
 }
 
-fn check_lstm(node: &Node<'_>) -> Result<(), String> {
-    check(node, &["sigmoid", "tanh", "tanh"])?;
-    if node.has_input(7) {
-        return Err("peephole weights are not supported".into());
-    }
-    match node.flag("input_forget") {
-        true => Err("coupled input and forget gates are not supported".into()),
-        false => Ok(()),
-    }
-}
-
-fn check_gru(node: &Node<'_>) -> Result<(), String> {
-    check(node, &["sigmoid", "tanh"])
-}
-
-fn check_rnn(node: &Node<'_>) -> Result<(), String> {
-    check(node, &["tanh"])
-}
-
-fn check(node: &Node<'_>, activations: &[&str]) -> Result<(), String> {
-    if let Some(list) = node.texts("activations").filter(|it| !it.is_empty()) {
-        let standard = list
-            .iter()
-            .enumerate()
-            .all(|(i, it)| it.eq_ignore_ascii_case(activations[i % activations.len()]));
-        if !standard {
-            return Err(format!("activations {} are not supported", list.join(", ")));
+impl Kind<'_> {
+    /// Gates, and functions of gates and states.
+    fn parts(self) -> (i64, &'static [Activation]) {
+        match self {
+            Kind::Lstm | Kind::LstmInteger(_) => (4, LSTM_ACTIVATIONS),
+            Kind::Gru => (3, GRU_ACTIVATIONS),
+            Kind::Rnn => (1, RNN_ACTIVATIONS),
         }
     }
-    if node.float("clip").is_some_and(|it| it != 0.0) {
-        return Err("`clip` is not supported".into());
+}
+
+fn check(node: &Node<'_>, kind: Kind<'_>) -> Result<(), String> {
+    if !matches!(node.int("layout").unwrap_or(0), 0 | 1) {
+        return Err("`layout` is neither 0 nor 1".into());
     }
-    match node.text("direction").unwrap_or("forward") {
-        "forward" | "reverse" | "bidirectional" => Ok(()),
-        other => Err(format!("direction `{other}` is not known")),
+    functions(node, kind).map(|_| ())
+}
+
+/// How many directions there are, and attributes that say more of the functions between sums and states than what is usual.
+fn functions(node: &Node<'_>, kind: Kind<'_>) -> Result<(i64, Attrs), String> {
+    let direction = node.text("direction").unwrap_or("forward");
+    let directions = match direction {
+        "forward" | "reverse" => 1,
+        "bidirectional" => 2,
+        other => return Err(format!("direction `{other}` is not known")),
+    };
+    let mut attrs = attrs([("direction", direction.into())]);
+    match node.float("clip") {
+        Some(clip) if clip.is_nan() || clip < 0.0 => return Err(format!("`clip` is {clip}")),
+        Some(clip) if clip > 0.0 => attrs = attrs.with("clip", clip),
+        _ => {}
+    }
+    if node.flag("input_forget") {
+        attrs = attrs.with("input_forget", true);
+    }
+    let usual = kind.parts().1;
+    let wanted = usual.len() * directions as usize;
+    let names = node.texts("activations").filter(|it| !it.is_empty());
+    let Some(mut names) = names else { return Ok((directions, attrs)) };
+    if names.len() == usual.len() {
+        // Those of both directions.
+        names = names.iter().copied().cycle().take(wanted).collect();
+    }
+    if names.len() != wanted {
+        return Err(format!("there are {} activations, not {wanted}", names.len()));
+    }
+    let mut rows = Vec::new();
+    for name in &names {
+        let row = Activation::named(name);
+        rows.push(row.ok_or_else(|| format!("the activation `{}` is not known", printable(name)))?);
+    }
+    if rows.iter().enumerate().all(|(i, row)| row.0 == usual[i % usual.len()]) {
+        return Ok((directions, attrs));
+    }
+    let list: Vec<&str> = rows.iter().map(|it| it.1).collect();
+    attrs = attrs.with("activations", list.join(", ").as_str());
+    // Numbers are for those functions that ask for one, in order.
+    for (i, (from, to)) in
+        [("activation_alpha", "alphas"), ("activation_beta", "betas")].into_iter().enumerate()
+    {
+        let mut given = node.floats(from).unwrap_or_default().iter();
+        let numbers = rows.iter().map(|row| match row.2[i] {
+            Some(usual) => given.next().map_or(usual, |it| f64::from(*it)),
+            None => 0.0,
+        });
+        let numbers: Vec<f64> = numbers.collect();
+        attrs = attrs.with(to, numbers);
+    }
+    Ok((directions, attrs))
+}
+
+fn check_quantized(node: &Node<'_>) -> Result<(), String> {
+    match node.has_input(7) {
+        true => Err("peephole weights beside integers are not supported".into()),
+        false => check(node, Kind::LstmInteger(&[])),
     }
 }
 
@@ -98,8 +140,7 @@ fn per_direction(cx: &mut NodeCx<'_, '_>, value: Value) -> Single {
 
 fn recurrent(cx: &mut NodeCx<'_, '_>, kind: Kind<'_>, w: Value, r: Value) -> Converted {
     let batch_first = cx.flag("layout");
-    let direction = cx.text("direction").unwrap_or("forward");
-    let directions = if direction == "bidirectional" { 2 } else { 1 };
+    let (directions, attrs) = functions(cx, kind).map_err(bad)?;
     let mut x = cx.input(0)?;
     if cx.rank(x)? != 3 || cx.rank(w)? != 3 || cx.rank(r)? != 3 {
         return Err(bad("its data and weights must have 3 dimensions"));
@@ -107,16 +148,14 @@ fn recurrent(cx: &mut NodeCx<'_, '_>, kind: Kind<'_>, w: Value, r: Value) -> Con
     if batch_first {
         x = cx.transpose(x, &[1, 0, 2])?;
     }
-    full_length(cx, x)?;
     let hidden = match (cx.int("hidden_size"), cx.static_dim(r, 2)) {
+        (Some(said), Some(size)) if said != size => {
+            return Err(bad(format!("attribute `hidden_size` is {said} but its weights are of {size}")));
+        }
         (_, Some(size)) | (Some(size), None) => size,
         (None, None) => return Err(not_supported("its hidden size is not known")),
     };
-    let gates = match kind {
-        Kind::Lstm | Kind::LstmInteger(_) => 4,
-        Kind::Gru => 3,
-        Kind::Rnn => 1,
-    };
+    let gates = kind.parts().0;
     let bias = match cx.optional(3) {
         Some(bias) => bias,
         None => {
@@ -130,26 +169,39 @@ fn recurrent(cx: &mut NodeCx<'_, '_>, kind: Kind<'_>, w: Value, r: Value) -> Con
         Some(value) => Ok(value),
         None => zeros(cx, x, &state),
     };
-    let attrs = attrs([("direction", direction.into())]);
-    let mut results = match kind {
+    let lengths = lengths(cx, x)?;
+    let h = initial(cx, 5)?;
+    let mut operands = vec![x, w, r, bias, h];
+    let name = match kind {
         Kind::Lstm => {
-            let (h, c) = (initial(cx, 5)?, initial(cx, 6)?);
-            cx.emit_all("lstm", attrs, &[x, w, r, bias, h, c])?
+            operands.push(initial(cx, 6)?);
+            match cx.optional(7) {
+                Some(peepholes) => operands.push(peepholes),
+                None if lengths.is_some() => {
+                    let size = hidden.checked_mul(3).ok_or_else(|| bad("its hidden size is out of range"))?;
+                    operands.push(zeros(cx, x, &[Size::Const(directions), Size::Const(size)])?);
+                }
+                None => {}
+            }
+            "lstm"
+        }
+        Kind::LstmInteger(_) if lengths.is_some() => {
+            return Err(not_supported("sequence lengths beside integers are not supported"));
         }
         Kind::LstmInteger(scales) => {
-            let (h, c) = (initial(cx, 5)?, initial(cx, 6)?);
-            cx.emit_all("lstm_integer", attrs, &[&[x, w, r, bias, h, c], scales].concat())?
+            operands.push(initial(cx, 6)?);
+            operands.extend(scales);
+            "lstm_integer"
         }
-        Kind::Gru => {
-            let h = initial(cx, 5)?;
-            let attrs = attrs.with("linear_before_reset", cx.flag("linear_before_reset"));
-            cx.emit_all("gru", attrs, &[x, w, r, bias, h])?
-        }
-        Kind::Rnn => {
-            let h = initial(cx, 5)?;
-            plain(cx, attrs, [x, w, r, bias, h], hidden)?
-        }
+        Kind::Gru => "gru",
+        Kind::Rnn => "rnn",
     };
+    operands.extend(lengths);
+    let attrs = match kind {
+        Kind::Gru => attrs.with("linear_before_reset", cx.flag("linear_before_reset")),
+        _ => attrs,
+    };
+    let mut results = cx.emit_all(name, attrs, &operands)?;
     if batch_first {
         for (i, result) in results.iter_mut().enumerate() {
             let perm: &[usize] = if i == 0 { &[2, 0, 1, 3] } else { &[1, 0, 2] };
@@ -159,43 +211,26 @@ fn recurrent(cx: &mut NodeCx<'_, '_>, kind: Kind<'_>, w: Value, r: Value) -> Con
     Ok(results)
 }
 
-/// Sequence lengths may only be given when every sequence is as long as the data.
-fn full_length(cx: &mut NodeCx<'_, '_>, x: Value) -> Result<(), Diagnostic> {
-    let Some(lengths) = cx.optional(4) else { return Ok(()) };
-    let size = cx.static_dim(x, 0);
-    match cx.const_ints(lengths) {
-        Some(list) if list.iter().all(|it| Some(*it) == size) => Ok(()),
-        _ => Err(not_supported("sequence lengths that differ from the length of the data are not supported")),
+/// Lengths of sequences, when some may be shorter than the data. They are checked here or when the model runs.
+fn lengths(cx: &mut NodeCx<'_, '_>, x: Value) -> Result<Option<Value>, Diagnostic> {
+    let Some(lengths) = cx.optional(4) else { return Ok(None) };
+    if !cx.dtype(lengths)?.is_integral() {
+        return Err(bad("its sequence lengths are no integers"));
     }
+    let size = cx.static_dim(x, 0);
+    if let (Some(list), Some(size)) = (cx.known_ints(lengths), size) {
+        if let Some(wrong) = list.iter().find(|it| !(0..=size).contains(*it)) {
+            return Err(bad(format!(
+                "a sequence of length {wrong} is not within the {size} steps of its data"
+            )));
+        }
+        return Ok(list.iter().any(|it| *it != size).then_some(lengths));
+    }
+    Ok(Some(lengths))
 }
 
 fn zeros(cx: &mut NodeCx<'_, '_>, like: Value, sizes: &[Size]) -> Single {
     let shape = cx.shape_vector(sizes)?;
     let zero = cx.number_like(like, 0.0)?;
     cx.full(shape, zero)
-}
-
-/// `h' = tanh(W·x + R·h + b)` as a GRU whose update gate is closed and whose reset gate is open: weights 0 and
-/// biases so far from 0 that the sigmoid is exactly 0 and 1.
-fn plain(
-    cx: &mut NodeCx<'_, '_>,
-    attrs: Attrs,
-    [x, w, r, bias, h]: [Value; 5],
-    hidden: i64,
-) -> Result<Vec<Value>, Diagnostic> {
-    const FAR: f64 = 1e4;
-    let dtype = cx.dtype(x)?;
-    if !dtype.is_float() {
-        return Err(bad("its data must be floats"));
-    }
-    let gates = |cx: &mut NodeCx<'_, '_>, weights: Value| -> Single {
-        let closed = cx.with_number("mul", weights, 0.0)?;
-        cx.concat(&[closed, closed, weights], 1)
-    };
-    let (w, r) = (gates(cx, w)?, gates(cx, r)?);
-    let (input_bias, state_bias) = (cx.slice(bias, 1, 0, hidden)?, cx.slice(bias, 1, hidden, 2 * hidden)?);
-    let nothing = cx.with_number("mul", input_bias, 0.0)?;
-    let (closed, open) = (cx.with_number("sub", nothing, FAR)?, cx.with_number("add", nothing, FAR)?);
-    let bias = cx.concat(&[closed, open, input_bias, nothing, nothing, state_bias], 1)?;
-    cx.emit_all("gru", attrs.with("linear_before_reset", true), &[x, w, r, bias, h])
 }

@@ -50,7 +50,7 @@ pub fn eval_cost(name: &str, attrs: &Attrs, args: &[TensorData], results: &[Outl
             elements(args.first()?.dims()).saturating_mul(kernel)
         }
         // Every step of every batch row meets all weights.
-        "lstm" | "lstm_integer" | "gru" => {
+        "lstm" | "lstm_integer" | "gru" | "rnn" => {
             let weights = [1, 2].map(|i| args.get(i).map_or(0, |it| elements(it.dims())));
             dim(0, 0).saturating_mul(dim(0, 1)).saturating_mul(weights[0].saturating_add(weights[1]))
         }

@@ -1,18 +1,22 @@
-//! Recurrent networks: ONNX layouts and gate orders, default activations.
+//! Recurrent networks: ONNX layouts and gate orders.
 //!
 //! `T` time steps, `B` batch, `I` inputs, `H` hidden units, `D` directions.
 //! Operands are `x[T, B, I]`, `w[D, gates·H, I]`, `r[D, gates·H, H]`, `b[D, 2·gates·H]` (of `w`, then of `r`), and
-//! the initial states `[D, B, H]`; results are all hidden states `[T, D, B, H]` and the last states.
+//! the initial states `[D, B, H]`; then, where they are given, peepholes `[D, 3·H]` of an LSTM and lengths `[B]`; results are all hidden states `[T, D, B, H]` and the last states.
 
 use super::tensor::{dims_of, floats, from_floats, ints};
 use super::{FamilyResult, OpCx};
 use crate::error::{EvalError, EvalResult};
+use orogen_ir::ops::{
+    Activation, GRU_ACTIVATIONS, LSTM_ACTIVATIONS, RNN_ACTIVATIONS, ScaledActivation, activations,
+};
 use orogen_ir::types::TensorData;
 
 pub(super) fn eval(cx: &OpCx<'_>) -> FamilyResult {
     match cx.name {
-        "lstm" | "lstm_integer" => Some(recurrent(cx, 4, 2, lstm_cell)),
-        "gru" => Some(recurrent(cx, 3, 1, gru_cell)),
+        "lstm" | "lstm_integer" => Some(recurrent(cx, 4, 2, LSTM_ACTIVATIONS, lstm_cell)),
+        "gru" => Some(recurrent(cx, 3, 1, GRU_ACTIVATIONS, gru_cell)),
+        "rnn" => Some(recurrent(cx, 1, 1, RNN_ACTIVATIONS, rnn_cell)),
         _ => None,
     }
 }
@@ -26,9 +30,74 @@ struct Weights<'a> {
     inputs: usize,
     hidden: usize,
     linear_before_reset: bool,
+    /// The forget gate is what the input gate leaves.
+    coupled: bool,
+    /// What gates see of the cell: of the input, the output and the forget gate.
+    peepholes: Option<&'a [f64]>,
+    activations: &'a [ScaledActivation],
+    clip: f64,
 }
 
 impl Weights<'_> {
+    /// Activation `i` of a gate.
+    fn gate(&self, i: usize, x: f64) -> f64 {
+        // Not `clamp`: a NaN stays one.
+        let x = if x > self.clip {
+            self.clip
+        } else if x < -self.clip {
+            -self.clip
+        } else {
+            x
+        };
+        self.activate(i, x)
+    }
+
+    fn activate(&self, i: usize, x: f64) -> f64 {
+        let ScaledActivation { function, alpha, beta } = self.activations[i];
+        match function {
+            Activation::Relu => {
+                if x < 0.0 {
+                    0.0
+                } else {
+                    x
+                }
+            }
+            Activation::Tanh => libm::tanh(x),
+            Activation::Sigmoid => sigmoid(x),
+            Activation::Affine => alpha * x + beta,
+            Activation::LeakyRelu => {
+                if x < 0.0 {
+                    alpha * x
+                } else {
+                    x
+                }
+            }
+            Activation::ThresholdedRelu => {
+                if x > alpha {
+                    x
+                } else {
+                    0.0
+                }
+            }
+            Activation::ScaledTanh => alpha * libm::tanh(beta * x),
+            Activation::HardSigmoid => (alpha * x + beta).clamp(0.0, 1.0),
+            Activation::Elu => {
+                if x < 0.0 {
+                    alpha * libm::expm1(x)
+                } else {
+                    x
+                }
+            }
+            Activation::Softsign => x / (1.0 + x.abs()),
+            Activation::Softplus => x.max(0.0) + libm::log1p(libm::exp(-x.abs())),
+        }
+    }
+
+    /// What gate `i` sees of a cell.
+    fn peephole(&self, i: usize, unit: usize, cell: f64) -> f64 {
+        self.peepholes.map_or(0.0, |it| it[i * self.hidden + unit] * cell)
+    }
+
     /// `w[row] · x + bias`.
     fn input(&self, row: usize, x: &[f64]) -> f64 {
         dot(&self.w[row * self.inputs..][..self.inputs], x) + self.bias[0][row]
@@ -58,17 +127,31 @@ fn lstm_cell(weights: &Weights<'_>, x: &[f64], states: &mut [Vec<f64>]) {
     let gate = |gate: usize, i: usize| weights.input(gate * n + i, x) + weights.recurrent(gate * n + i, h);
     let gates: Vec<[f64; 4]> = (0..n).map(|i| [gate(0, i), gate(1, i), gate(2, i), gate(3, i)]).collect();
     for (i, [input, output, forget, cell]) in gates.into_iter().enumerate() {
-        c[i] = sigmoid(forget) * c[i] + sigmoid(input) * libm::tanh(cell);
-        h[i] = sigmoid(output) * libm::tanh(c[i]);
+        let input = weights.gate(0, input + weights.peephole(0, i, c[i]));
+        let forget = match weights.coupled {
+            true => 1.0 - input,
+            false => weights.gate(0, forget + weights.peephole(2, i, c[i])),
+        };
+        c[i] = forget * c[i] + input * weights.gate(1, cell);
+        h[i] = weights.gate(0, output + weights.peephole(1, i, c[i])) * weights.activate(2, c[i]);
     }
+}
+
+/// `h = f(w · x + r · h + bias)`.
+fn rnn_cell(weights: &Weights<'_>, x: &[f64], states: &mut [Vec<f64>]) {
+    let [h] = states else { return };
+    let next: Vec<f64> =
+        (0..weights.hidden).map(|i| weights.gate(0, weights.input(i, x) + weights.recurrent(i, h))).collect();
+    *h = next;
 }
 
 /// Gates in order: update, reset, hidden.
 fn gru_cell(weights: &Weights<'_>, x: &[f64], states: &mut [Vec<f64>]) {
     let [h] = states else { return };
     let n = weights.hidden;
-    let gate =
-        |gate: usize, i: usize| sigmoid(weights.input(gate * n + i, x) + weights.recurrent(gate * n + i, h));
+    let gate = |gate: usize, i: usize| {
+        weights.gate(0, weights.input(gate * n + i, x) + weights.recurrent(gate * n + i, h))
+    };
     let update: Vec<f64> = (0..n).map(|i| gate(0, i)).collect();
     let reset: Vec<f64> = (0..n).map(|i| gate(1, i)).collect();
     let recurrent: Vec<f64> = if weights.linear_before_reset {
@@ -78,12 +161,18 @@ fn gru_cell(weights: &Weights<'_>, x: &[f64], states: &mut [Vec<f64>]) {
         (0..n).map(|i| weights.recurrent(2 * n + i, &kept)).collect()
     };
     for i in 0..n {
-        let candidate = libm::tanh(weights.input(2 * n + i, x) + recurrent[i]);
+        let candidate = weights.gate(1, weights.input(2 * n + i, x) + recurrent[i]);
         h[i] = (1.0 - update[i]) * candidate + update[i] * h[i];
     }
 }
 
-fn recurrent(cx: &OpCx<'_>, gates: usize, states: usize, cell: Cell) -> EvalResult<Vec<TensorData>> {
+fn recurrent(
+    cx: &OpCx<'_>,
+    gates: usize,
+    states: usize,
+    default: &[Activation],
+    cell: Cell,
+) -> EvalResult<Vec<TensorData>> {
     let quantized = cx.name == "lstm_integer";
     let dtype = if quantized { cx.same_dtype([0, 3, 4, 5, 6, 7])? } else { cx.same_dtype(0..4 + states)? };
     cx.float_arg(0)?;
@@ -98,6 +187,8 @@ fn recurrent(cx: &OpCx<'_>, gates: usize, states: usize, cell: Cell) -> EvalResu
         other => return Err(EvalError::invalid(format!("unknown direction `{other}`"))),
     };
     let (directions, rows) = (reversed.len(), gates * hidden);
+    let functions =
+        activations(cx.attrs, default, directions).map_err(|it| EvalError::invalid(it.message))?;
     let state_dims = vec![directions, batch, hidden];
     let mut expected = vec![
         vec![time, batch, inputs],
@@ -106,6 +197,18 @@ fn recurrent(cx: &OpCx<'_>, gates: usize, states: usize, cell: Cell) -> EvalResu
         vec![directions, 2 * rows],
     ];
     expected.extend(std::iter::repeat_n(state_dims.clone(), states));
+    let peepholes = (cx.name == "lstm" && cx.args.len() > 6).then_some(6);
+    if peepholes.is_some() {
+        expected.push(vec![directions, 3 * hidden]);
+    }
+    let lengths = if quantized { None } else { cx.args.get(4 + states + usize::from(cx.name == "lstm")) };
+    let lengths = match lengths {
+        Some(it) if dims_of(it) == [batch] => it.to_i64(),
+        Some(it) => {
+            return Err(EvalError::invalid(format!("{:?} are no lengths of {batch} rows", dims_of(it))));
+        }
+        None => vec![i64::MAX; batch],
+    };
     for (i, wanted) in expected.iter().enumerate() {
         let found = dims_of(cx.arg(i)?);
         if found != *wanted {
@@ -121,7 +224,7 @@ fn recurrent(cx: &OpCx<'_>, gates: usize, states: usize, cell: Cell) -> EvalResu
             floats(cx.arg(4)?),
             floats(cx.arg(5)?),
         ],
-        false => cx.args.iter().map(floats).collect(),
+        false => cx.args.iter().take(expected.len()).map(floats).collect(),
     };
     let mut y = vec![0.0; time * directions * batch * hidden];
     let mut last = vec![vec![0.0; directions * batch * hidden]; states];
@@ -134,6 +237,10 @@ fn recurrent(cx: &OpCx<'_>, gates: usize, states: usize, cell: Cell) -> EvalResu
             inputs,
             hidden,
             linear_before_reset: cx.flag("linear_before_reset"),
+            coupled: cx.flag("input_forget"),
+            peepholes: peepholes.map(|i| &all[i][d * 3 * hidden..][..3 * hidden]),
+            activations: &functions[d * default.len()..][..default.len()],
+            clip: cx.attrs.float("clip").unwrap_or(f64::INFINITY),
         };
         let from = |b: usize| (d * batch + b) * hidden;
         let mut rows: Vec<Vec<Vec<f64>>> = (0..batch)
@@ -148,12 +255,12 @@ fn recurrent(cx: &OpCx<'_>, gates: usize, states: usize, cell: Cell) -> EvalResu
                     row[0].copy_from_slice(h);
                 }
             }
-            for (b, row) in rows.iter_mut().enumerate() {
+            for (b, row) in rows.iter_mut().enumerate().filter(|it| (t as i64) < lengths[it.0]) {
                 cell(&weights, &all[0][(t * batch + b) * inputs..][..inputs], row);
                 y[((t * directions + d) * batch + b) * hidden..][..hidden].copy_from_slice(&row[0]);
             }
         }
-        for (b, row) in rows.iter().enumerate() {
+        for (b, row) in rows.iter().enumerate().filter(|it| lengths[it.0] > 0) {
             for (last, state) in last.iter_mut().zip(row) {
                 last[from(b)..from(b) + hidden].copy_from_slice(state);
             }

@@ -5,11 +5,17 @@ use super::contraction::product;
 use super::quantized::Scales;
 use super::{LegalizeFn, Legalizer, Lowering};
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::loops::{Axis, BinaryOp, BufferId, BuildResult, Combine, ExprId, ProgramBuilder, UnaryOp};
+use orogen_ir::loops::{
+    Axis, BinaryOp, BufferId, BuildResult, Combine, CompareOp, ExprId, ProgramBuilder, UnaryOp,
+};
+use orogen_ir::ops::{
+    Activation, GRU_ACTIVATIONS, LSTM_ACTIVATIONS, RNN_ACTIVATIONS, ScaledActivation, activations,
+};
 use orogen_ir::shape::Dim;
 use orogen_ir::types::DType;
 
-pub(super) const ROWS: &[(&str, LegalizeFn)] = &[("lstm", lstm), ("lstm_integer", lstm), ("gru", gru)];
+pub(super) const ROWS: &[(&str, LegalizeFn)] =
+    &[("lstm", lstm), ("lstm_integer", lstm_integer), ("gru", gru), ("rnn", rnn)];
 
 /// Buffers and sizes of a recurrent network.
 struct Net {
@@ -27,10 +33,24 @@ struct Net {
     directions: Vec<bool>,
     /// How the integers of w and of r are quantised.
     quantized: Option<[Scales; 2]>,
+    /// Activations, direction by direction, and how many there are for each.
+    functions: Vec<ScaledActivation>,
+    each: usize,
+    /// Between −this and this lies what activations of gates see.
+    clip: Option<f64>,
+    /// Lengths of sequences, when they are given.
+    lengths: Option<BufferId>,
 }
 
 impl Net {
-    fn new(cx: &mut Legalizer<'_>, gates: i64) -> BuildResult<Self> {
+    /// `lengths` is the operand that may hold lengths.
+    fn new(
+        cx: &mut Legalizer<'_>,
+        gates: i64,
+        default: &[Activation],
+        quantized: bool,
+        lengths: Option<usize>,
+    ) -> BuildResult<Self> {
         let ((x, x_dims), w, (r, r_dims), bias) =
             (cx.operand(0)?, cx.input(1)?, cx.operand(2)?, cx.input(3)?);
         let directions = match cx.attrs.str("direction").unwrap_or("forward") {
@@ -38,12 +58,20 @@ impl Net {
             "bidirectional" => vec![false, true],
             _ => vec![false],
         };
-        let quantized = match cx.has(6) {
+        let quantized = match quantized {
             true => Some([Scales::new(cx, 6)?, Scales::new(cx, 7)?]),
             false => None,
         };
+        let lengths = match lengths.filter(|it| cx.has(*it)) {
+            Some(i) => Some(cx.input(i)?),
+            None => None,
+        };
         Ok(Net {
             quantized,
+            functions: activations(cx.attrs, default, directions.len())?,
+            each: default.len(),
+            clip: cx.attrs.float("clip"),
+            lengths,
             x,
             w,
             r,
@@ -114,6 +142,80 @@ impl Net {
         Ok(local)
     }
 
+    /// Activation `i` of a gate.
+    fn gate(&self, b: &mut ProgramBuilder, d: usize, i: usize, sum: ExprId) -> BuildResult<ExprId> {
+        let Some(clip) = self.clip else { return self.activate(b, d, i, sum) };
+        let [least, most] = [-clip, clip].map(|it| b.number(it, self.dtype));
+        let raised = b.binary(BinaryOp::Max, sum, least)?;
+        let clipped = b.binary(BinaryOp::Min, raised, most)?;
+        self.activate(b, d, i, clipped)
+    }
+
+    /// Activation `i` of direction `d`.
+    fn activate(&self, b: &mut ProgramBuilder, d: usize, i: usize, x: ExprId) -> BuildResult<ExprId> {
+        let ScaledActivation { function, alpha, beta } = self.functions[d * self.each + i];
+        let [zero, one, alpha, beta] = [0.0, 1.0, alpha, beta].map(|it| b.number(it, self.dtype));
+        let below = |b: &mut ProgramBuilder, otherwise: ExprId| {
+            let negative = b.compare(CompareOp::Lt, x, zero)?;
+            b.select(negative, otherwise, x)
+        };
+        match function {
+            Activation::Tanh => b.unary(UnaryOp::Tanh, x),
+            Activation::Sigmoid => b.unary(UnaryOp::Sigmoid, x),
+            Activation::Softplus => b.unary(UnaryOp::Softplus, x),
+            Activation::Relu => b.binary(BinaryOp::Max, x, zero),
+            Activation::LeakyRelu => {
+                let scaled = b.binary(BinaryOp::Mul, alpha, x)?;
+                below(b, scaled)
+            }
+            Activation::Elu => {
+                let power = b.unary(UnaryOp::Expm1, x)?;
+                let scaled = b.binary(BinaryOp::Mul, alpha, power)?;
+                below(b, scaled)
+            }
+            Activation::ThresholdedRelu => {
+                let above = b.compare(CompareOp::Lt, alpha, x)?;
+                b.select(above, x, zero)
+            }
+            Activation::ScaledTanh => {
+                let scaled = b.binary(BinaryOp::Mul, beta, x)?;
+                let bent = b.unary(UnaryOp::Tanh, scaled)?;
+                b.binary(BinaryOp::Mul, alpha, bent)
+            }
+            Activation::Affine | Activation::HardSigmoid => {
+                let scaled = b.binary(BinaryOp::Mul, alpha, x)?;
+                let moved = b.binary(BinaryOp::Add, scaled, beta)?;
+                if function == Activation::Affine {
+                    return Ok(moved);
+                }
+                let raised = b.binary(BinaryOp::Max, moved, zero)?;
+                b.binary(BinaryOp::Min, raised, one)
+            }
+            Activation::Softsign => {
+                let magnitude = b.unary(UnaryOp::Abs, x)?;
+                let divisor = b.binary(BinaryOp::Add, one, magnitude)?;
+                b.binary(BinaryOp::Div, x, divisor)
+            }
+        }
+    }
+
+    /// `value` where the sequence of a row reaches beyond `position`, else `other`.
+    fn within(
+        &self,
+        b: &mut ProgramBuilder,
+        [row, position]: [Dim; 2],
+        value: ExprId,
+        other: impl FnOnce(&mut ProgramBuilder) -> BuildResult<ExprId>,
+    ) -> BuildResult<ExprId> {
+        let Some(lengths) = self.lengths else { return Ok(value) };
+        let position = b.dim(position, DType::I64)?;
+        let length = b.load(lengths, [row])?;
+        let length = b.cast(DType::I64, length);
+        let inside = b.compare(CompareOp::Lt, position, length)?;
+        let other = other(b)?;
+        b.select(inside, value, other)
+    }
+
     /// Copies a local state into a result `[directions, batch, hidden]`.
     fn store_state(
         &self,
@@ -125,6 +227,9 @@ impl Net {
         let axes = cx.b.axes("i", &[self.batch, self.hidden]);
         let at = cx.b.vars(&axes);
         let value = cx.b.load(local, at.iter().copied())?;
+        let first = cx.b.shapes().int(0);
+        let zero = cx.b.number(0.0, self.dtype);
+        let value = self.within(&mut cx.b, [at[0], first], value, |_| Ok(zero))?;
         let value = cx.b.cast(cx.b.buffer_dtype(out), value);
         cx.b.stage(&axes, out, [direction, at[0], at[1]], value)
     }
@@ -196,6 +301,8 @@ fn publish(
     let axes = b.axes("i", &[net.batch, net.hidden]);
     let at = b.vars(&axes);
     let value = b.load(next, at.iter().copied())?;
+    let zero = b.number(0.0, net.dtype);
+    let value = net.within(b, [at[0], position], value, |_| Ok(zero))?;
     let value = b.cast(b.buffer_dtype(y), value);
     b.stage(&axes, y, [position, direction, at[0], at[1]], value)
 }
@@ -206,9 +313,22 @@ fn column(b: &mut ProgramBuilder, net: &Net, index: i64, j: Dim) -> BuildResult<
     b.shapes().add(first, j).map_err(super::context::overflow)
 }
 
+fn lstm(cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
+    lstm_of(cx, false)
+}
+
+fn lstm_integer(cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
+    lstm_of(cx, true)
+}
+
 /// Gates in the order input, output, forget, cell; of numbers, or with integers for the weights.
-fn lstm(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
-    let net = Net::new(&mut cx, 4)?;
+fn lstm_of(mut cx: Legalizer<'_>, quantized: bool) -> Result<Lowering, Diagnostic> {
+    let net = Net::new(&mut cx, 4, LSTM_ACTIVATIONS, quantized, (!quantized).then_some(7))?;
+    let peepholes = match !quantized && cx.has(6) && !cx.is_zero(6) {
+        true => Some(cx.input(6)?),
+        false => None,
+    };
+    let coupled = cx.flag("input_forget");
     let (h0, c0) = (cx.input(4)?, cx.input(5)?);
     let (y, y_h, y_c) = (cx.output(0)?, cx.output(1)?, cx.output(2)?);
     let mut directions = Vec::new();
@@ -222,7 +342,7 @@ fn lstm(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
         directions.push((direction, reverse, projected, h, c));
     }
     // Loops over time follow each other: they have nothing to do with each other, so threads may share them.
-    for &(direction, reverse, projected, h, c) in &directions {
+    for (d, &(direction, reverse, projected, h, c)) in directions.iter().enumerate() {
         let recurrent = net.step_buffer(&mut cx, "recurrent", net.columns);
         let next = net.step_buffer(&mut cx, "next", net.hidden);
         let (axis, position) = net.time_loop(&mut cx, reverse)?;
@@ -230,27 +350,40 @@ fn lstm(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
         cx.b.for_loop(axis, |b| {
             net.recur(b, h, recurrent, direction, zero)?;
             let gates = Gates { projected, recurrent, position };
+            // A gate: its sums, and what it sees of the cell.
+            let gate = |b: &mut ProgramBuilder, at: &[Dim], index: i64, function: usize| {
+                let place = column(b, &net, index, at[1])?;
+                let mut sum = gates.sum(b, at[0], place)?;
+                if let Some(peepholes) = peepholes.filter(|_| index < 3) {
+                    let weight = b.load(peepholes, [direction, place])?;
+                    let weight = b.cast(net.dtype, weight);
+                    let cell = b.load(c, at.iter().copied())?;
+                    let seen = b.binary(BinaryOp::Mul, weight, cell)?;
+                    sum = b.binary(BinaryOp::Add, sum, seen)?;
+                }
+                net.gate(b, d, function, sum)
+            };
             b.fill(c, |b, at| {
-                let gate = |b: &mut ProgramBuilder, index: i64, op: UnaryOp| {
-                    let column = column(b, &net, index, at[1])?;
-                    let sum = gates.sum(b, at[0], column)?;
-                    b.unary(op, sum)
+                let input = gate(b, at, 0, 0)?;
+                let forget = if coupled {
+                    let one = b.number(1.0, net.dtype);
+                    b.binary(BinaryOp::Sub, one, input)?
+                } else {
+                    gate(b, at, 2, 0)?
                 };
-                let input = gate(b, 0, UnaryOp::Sigmoid)?;
-                let forget = gate(b, 2, UnaryOp::Sigmoid)?;
-                let cell = gate(b, 3, UnaryOp::Tanh)?;
+                let cell = gate(b, at, 3, 1)?;
                 let before = b.load(c, at.iter().copied())?;
                 let kept = b.binary(BinaryOp::Mul, forget, before)?;
                 let added = b.binary(BinaryOp::Mul, input, cell)?;
-                b.binary(BinaryOp::Add, kept, added)
+                let value = b.binary(BinaryOp::Add, kept, added)?;
+                net.within(b, [at[0], position], value, |_| Ok(before))
             })?;
             b.fill(next, |b, at| {
-                let column = column(b, &net, 1, at[1])?;
-                let sum = gates.sum(b, at[0], column)?;
-                let output = b.unary(UnaryOp::Sigmoid, sum)?;
+                let output = gate(b, at, 1, 0)?;
                 let cell = b.load(c, at.iter().copied())?;
-                let cell = b.unary(UnaryOp::Tanh, cell)?;
-                b.binary(BinaryOp::Mul, output, cell)
+                let cell = net.activate(b, d, 2, cell)?;
+                let value = b.binary(BinaryOp::Mul, output, cell)?;
+                net.within(b, [at[0], position], value, |b| b.load(h, at.iter().copied()))
             })?;
             publish(b, &net, next, h, y, position, direction)
         })?;
@@ -264,7 +397,7 @@ fn lstm(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
 
 /// Gates in the order update, reset, hidden.
 fn gru(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
-    let net = Net::new(&mut cx, 3)?;
+    let net = Net::new(&mut cx, 3, GRU_ACTIVATIONS, false, Some(5))?;
     let linear = cx.flag("linear_before_reset");
     let h0 = cx.input(4)?;
     let (y, y_h) = (cx.output(0)?, cx.output(1)?);
@@ -279,14 +412,14 @@ fn gru(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
             }
             // The candidate's recurrent bias is inside the product with the reset gate.
             let (column, limit) = (cx.b.dim(column, DType::I64)?, cx.dim_as(candidate, DType::I64)?);
-            let gate = cx.b.compare(orogen_ir::loops::CompareOp::Lt, column, limit)?;
+            let gate = cx.b.compare(CompareOp::Lt, column, limit)?;
             cx.b.select(gate, both, first)
         })?;
         let h = net.load_state(&mut cx, "h", h0, direction)?;
         directions.push((direction, reverse, projected, h));
     }
     // As those of an LSTM.
-    for &(direction, reverse, projected, h) in &directions {
+    for (d, &(direction, reverse, projected, h)) in directions.iter().enumerate() {
         let columns = if linear { net.columns } else { candidate };
         let recurrent = net.step_buffer(&mut cx, "recurrent", columns);
         let [update, inner, next] =
@@ -302,7 +435,7 @@ fn gru(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
             let gate = |b: &mut ProgramBuilder, at: &[Dim], index: i64| {
                 let column = column(b, &net, index, at[1])?;
                 let sum = gates.sum(b, at[0], column)?;
-                b.unary(UnaryOp::Sigmoid, sum)
+                net.gate(b, d, 0, sum)
             };
             b.fill(update, |b, at| gate(b, at, 0))?;
             if linear {
@@ -329,11 +462,49 @@ fn gru(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
                 let first = b.load(projected, [position, at[0], column])?;
                 let second = b.load(inner, at.iter().copied())?;
                 let sum = b.binary(BinaryOp::Add, first, second)?;
-                let fresh = b.unary(UnaryOp::Tanh, sum)?;
+                let fresh = net.gate(b, d, 1, sum)?;
                 let (z, before) = (b.load(update, at.iter().copied())?, b.load(h, at.iter().copied())?);
                 let change = b.binary(BinaryOp::Sub, before, fresh)?;
                 let kept = b.binary(BinaryOp::Mul, z, change)?;
-                b.binary(BinaryOp::Add, fresh, kept)
+                let value = b.binary(BinaryOp::Add, fresh, kept)?;
+                net.within(b, [at[0], position], value, |_| Ok(before))
+            })?;
+            publish(b, &net, next, h, y, position, direction)
+        })?;
+    }
+    for (direction, _, _, h) in directions {
+        net.store_state(&mut cx, h, y_h, direction)?;
+    }
+    cx.finish()
+}
+
+/// `h = f(w · x + r · h + bias)`.
+fn rnn(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
+    let net = Net::new(&mut cx, 1, RNN_ACTIVATIONS, false, Some(5))?;
+    let h0 = cx.input(4)?;
+    let (y, y_h) = (cx.output(0)?, cx.output(1)?);
+    let mut directions = Vec::new();
+    for (d, reverse) in net.directions.clone().into_iter().enumerate() {
+        let direction = cx.b.shapes().int(d as i64);
+        let projected = net.project_inputs(&mut cx, direction, |cx, _, first, second| {
+            cx.b.binary(BinaryOp::Add, first, second)
+        })?;
+        let h = net.load_state(&mut cx, "h", h0, direction)?;
+        directions.push((direction, reverse, projected, h));
+    }
+    // As those of an LSTM.
+    for (d, &(direction, reverse, projected, h)) in directions.iter().enumerate() {
+        let recurrent = net.step_buffer(&mut cx, "recurrent", net.columns);
+        let next = net.step_buffer(&mut cx, "next", net.hidden);
+        let (axis, position) = net.time_loop(&mut cx, reverse)?;
+        let zero = cx.b.shapes().int(0);
+        cx.b.for_loop(axis, |b| {
+            net.recur(b, h, recurrent, direction, zero)?;
+            let gates = Gates { projected, recurrent, position };
+            b.fill(next, |b, at| {
+                let sum = gates.sum(b, at[0], at[1])?;
+                let value = net.gate(b, d, 0, sum)?;
+                net.within(b, [at[0], position], value, |b| b.load(h, at.iter().copied()))
             })?;
             publish(b, &net, next, h, y, position, direction)
         })?;
