@@ -129,7 +129,7 @@ fn trilu(cx: &mut NodeCx<'_, '_>) -> Single {
 }
 
 /// A dimension as an integer of rank 0.
-fn extent(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize) -> Single {
+pub(super) fn extent(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize) -> Single {
     let vector = cx.shape_vector(&[Size::Of(x, axis)])?;
     if let Some([size]) = cx.const_ints(vector).as_deref() {
         return Ok(cx.int_scalar(*size));
@@ -138,7 +138,7 @@ fn extent(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize) -> Single {
 }
 
 /// The integers from 0 up to a size of rank 0 whose element is known.
-fn count_up(cx: &mut NodeCx<'_, '_>, size: Value) -> Single {
+pub(super) fn count_up(cx: &mut NodeCx<'_, '_>, size: Value) -> Single {
     let (zero, one) = (cx.int_scalar(0), cx.int_scalar(1));
     cx.emit("range", attrs([]), &[zero, size, one])
 }

@@ -1,5 +1,6 @@
 //! Converters, a file per operator family.
 
+mod arrange;
 mod attention;
 mod bits;
 mod control;
@@ -10,6 +11,7 @@ mod fourier;
 mod fused;
 mod index;
 mod linalg;
+mod loss;
 mod norm;
 mod pool;
 mod qoperator;
@@ -17,10 +19,12 @@ mod quant;
 mod reduce;
 mod resize;
 mod rnn;
+mod sampling;
 mod selection;
 mod sequence;
 mod shape;
 mod slice;
+mod window;
 
 use crate::node::NodeCx;
 use crate::sink::Value;
@@ -48,6 +52,10 @@ fn register(table: &mut OpTable) {
     bits::register(table);
     fused::register(table);
     fourier::register(table);
+    loss::register(table);
+    sampling::register(table);
+    window::register(table);
+    arrange::register(table);
 }
 
 impl OpTable {

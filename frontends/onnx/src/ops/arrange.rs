@@ -1,0 +1,152 @@
+//! Operators that put elements in other places: in the middle of a larger tensor, in reverse, from columns to an image.
+
+use super::conv::Window;
+use super::index::{count_up, extent};
+use super::single;
+use crate::emit::{attrs, normal_axis};
+use crate::node::{NodeCx, bad};
+use crate::sink::Value;
+use crate::table::OpTable;
+use orogen_ir::diag::Diagnostic;
+
+type Single = Result<Value, Diagnostic>;
+
+pub(super) fn register(table: &mut OpTable) {
+    table.register("", "CenterCropPad", .., single(center_crop_pad));
+    table.register("", "ReverseSequence", .., single(reverse_sequence));
+    table.register("", "Col2Im", .., single(col2im));
+}
+
+/// Axes are cut, or continued with zeros, at both ends to the sizes of operand 1; what is odd is at the end.
+fn center_crop_pad(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let sizes = cx.known_sizes(cx.input(1)?)?;
+    let rank = cx.rank(x)?;
+    let axes: Vec<usize> = match cx.ints("axes") {
+        Some(axes) => axes.iter().map(|it| normal_axis(*it, rank)).collect::<Result<_, _>>()?,
+        None => (0..rank).collect(),
+    };
+    if cx.static_dim(sizes, 0).is_some_and(|it| it != axes.len() as i64) {
+        return Err(bad(format!("it has another number of sizes than of axes, which are {}", axes.len())));
+    }
+    let (zero, two) = (cx.int_vector(&[0]), cx.int_vector(&[2]));
+    let (mut begins, mut ends) = (vec![zero; rank], vec![zero; rank]);
+    for (i, axis) in axes.iter().enumerate() {
+        let wanted = cx.slice(sizes, 0, i as i64, i as i64 + 1)?;
+        let given = cx.shape_part(x, *axis, axis + 1)?;
+        let missing = cx.binary("sub", wanted, given)?;
+        begins[*axis] = cx.binary("div", missing, two)?;
+        ends[*axis] = cx.binary("sub", missing, begins[*axis])?;
+    }
+    begins.append(&mut ends);
+    let pads = cx.concat(&begins, 0)?;
+    let fill = cx.number_like(x, 0.0)?;
+    cx.emit("pad", attrs([("mode", "constant".into())]), &[x, pads, fill])
+}
+
+/// The first elements along one axis in reverse, as many as operand 1 says for each place of another.
+fn reverse_sequence(cx: &mut NodeCx<'_, '_>) -> Single {
+    let (x, lengths) = (cx.input(0)?, cx.as_i64(cx.input(1)?)?);
+    let (batch, time) = (cx.int("batch_axis").unwrap_or(1), cx.int("time_axis").unwrap_or(0));
+    let rank = cx.rank(x)?;
+    if rank < 2 || cx.rank(lengths)? != 1 || !matches!((batch, time), (0, 1) | (1, 0)) {
+        return Err(bad("its axes must be 0 and 1, and its lengths a vector"));
+    }
+    let (batch, time) = (batch as usize, time as usize);
+    let (rows, steps) = (extent(cx, x, batch)?, extent(cx, x, time)?);
+    let (rows, steps) = (count_up(cx, rows)?, count_up(cx, steps)?);
+    let (rows, steps) = (cx.along_axis(rows, batch, 2)?, cx.along_axis(steps, time, 2)?);
+    let lengths = cx.along_axis(lengths, batch, 2)?;
+    let mirrored = cx.binary("sub", lengths, steps)?;
+    let mirrored = cx.with_number("sub", mirrored, 1.0)?;
+    let within = cx.binary("less", steps, lengths)?;
+    let source = cx.select(within, mirrored, steps)?;
+    // Coordinates of whole rows.
+    let shape = cx.shape_part(x, 0, 2)?;
+    let rows = cx.emit("expand", attrs([]), &[rows, shape])?;
+    let mut place = [rows, rows];
+    place[time] = source;
+    let place = [cx.unsqueeze(place[0], &[2])?, cx.unsqueeze(place[1], &[2])?];
+    let place = cx.concat(&place, 2)?;
+    cx.emit("gather_nd", attrs([("batch_dims", 0.into())]), &[x, place])
+}
+
+/// Operands: columns `[batch, channels·block, blocks]`, the size of the image and of a block. What overlaps is summed.
+fn col2im(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let (image, block) = (cx.known_sizes(cx.input(1)?)?, cx.known_sizes(cx.input(2)?)?);
+    let n = match (cx.rank(x)?, cx.static_dim(image, 0), cx.static_dim(block, 0)) {
+        (3, Some(n @ 1..=8), Some(m)) if n == m => n as usize,
+        _ => return Err(bad("its columns, image and block do not fit each other")),
+    };
+    // The size of a block may be known only at run time, distances are attributes.
+    let window = Window::new(cx, vec![1; n])?;
+    let pads = match cx.ints("pads") {
+        None | Some([]) => vec![0; 2 * n],
+        Some(pads) if pads.len() == 2 * n && pads.iter().all(|it| *it >= 0) => pads.to_vec(),
+        Some(pads) => return Err(bad(format!("attribute `pads` is {pads:?} for {n} dimensions"))),
+    };
+    // Where each element of each block goes in the padded image: one index along all its axes.
+    let rank = 2 * n;
+    let one = cx.int_vector(&[1]);
+    let (mut index, mut padded, mut elements, mut taps) = (None, Vec::new(), one, one);
+    for i in 0..n {
+        let part = |cx: &mut NodeCx<'_, '_>, sizes| cx.slice(sizes, 0, i as i64, i as i64 + 1);
+        let (given, kernel) = (part(cx, image)?, part(cx, block)?);
+        let (stride, dilation) = (window.strides[i] as f64, window.dilations[i] as f64);
+        let size = cx.with_number("add", given, pads[i].saturating_add(pads[n + i]) as f64)?;
+        // The last start, counted in strides.
+        let reach = cx.affine(kernel, dilation, -dilation)?;
+        let room = cx.binary("sub", size, reach)?;
+        let room = cx.with_number("sub", room, 1.0)?;
+        let steps = cx.with_number("div", room, stride)?;
+        let steps = cx.with_number("add", steps, 1.0)?;
+        let (count, width) = (single_of(cx, steps)?, single_of(cx, kernel)?);
+        let (offsets, starts) = (count_up(cx, width)?, count_up(cx, count)?);
+        let (offsets, starts) = (cx.along_axis(offsets, i, rank)?, cx.along_axis(starts, n + i, rank)?);
+        let offsets = cx.with_number("mul", offsets, dilation)?;
+        let starts = cx.with_number("mul", starts, stride)?;
+        let place = cx.binary("add", offsets, starts)?;
+        index = Some(match index {
+            None => place,
+            Some(index) => {
+                let row = cx.binary("mul", index, size)?;
+                cx.binary("add", row, place)?
+            }
+        });
+        padded.push(size);
+        taps = cx.binary("mul", taps, kernel)?;
+        let both = cx.binary("mul", steps, kernel)?;
+        elements = cx.binary("mul", elements, both)?;
+    }
+    let index = index.ok_or_else(|| bad("its block is empty"))?;
+    let index = cx.reshape(index, elements)?;
+    let (batch, rows) = (cx.shape_part(x, 0, 1)?, cx.shape_part(x, 1, 2)?);
+    let channels = cx.binary("div", rows, taps)?;
+    let columns = cx.concat(&[batch, channels, elements], 0)?;
+    let updates = cx.reshape(x, columns)?;
+    let index = cx.emit("expand", attrs([]), &[index, columns])?;
+    let zero = cx.number_like(x, 0.0)?;
+    let all = padded.iter().try_fold(one, |all, size| cx.binary("mul", all, *size))?;
+    let shape = cx.concat(&[batch, channels, all], 0)?;
+    let canvas = cx.full(shape, zero)?;
+    let attrs = attrs([("axis", 2.into()), ("reduction", "add".into())]);
+    let summed = cx.emit("scatter_elements", attrs, &[canvas, index, updates])?;
+    let shape: Vec<Value> = [batch, channels].into_iter().chain(padded.iter().copied()).collect();
+    let shape = cx.concat(&shape, 0)?;
+    let mut result = cx.reshape(summed, shape)?;
+    for i in (0..n).filter(|i| pads[*i] + pads[n + *i] > 0) {
+        let start = cx.int_vector(&[pads[i]]);
+        let end = cx.with_number("sub", padded[i], pads[n + i] as f64)?;
+        result = cx.slice_between(result, 2 + i, start, end)?;
+    }
+    Ok(result)
+}
+
+/// The element of a vector of one as an integer of rank 0.
+fn single_of(cx: &mut NodeCx<'_, '_>, vector: Value) -> Single {
+    match cx.known_ints(vector).as_deref() {
+        Some([size]) => Ok(cx.int_scalar(*size)),
+        _ => cx.squeeze(vector, &[0]),
+    }
+}

@@ -1,0 +1,566 @@
+//! Operators that read an image between its elements: coordinates are computed first, as numbers, then a blend of the
+//! elements around each.
+
+use super::conv::Window;
+use super::index::{count_up, extent};
+use super::single;
+use crate::emit::{Size, attrs};
+use crate::node::{Node, NodeCx, bad, not_supported};
+use crate::sink::Value;
+use crate::table::OpTable;
+use orogen_ir::diag::Diagnostic;
+use orogen_ir::types::DType;
+
+type Single = Result<Value, Diagnostic>;
+
+pub(super) fn register(table: &mut OpTable) {
+    table.register("", "AffineGrid", .., single(affine_grid));
+    table.register_checked("", "GridSample", .., check_grid, single(grid_sample));
+    table.register_checked("", "RoiAlign", .., check_roi, single(roi_align));
+    table.register("", "DeformConv", .., single(deform_conv));
+}
+
+/// What is read outside of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outside {
+    Zeros,
+    /// The nearest element.
+    Border,
+    /// The image mirrored at its ends, which are the centers of the outermost elements or, if not `centers`, half an
+    /// element further out.
+    Reflection {
+        centers: bool,
+    },
+}
+
+/// Images of one size, one after the other.
+struct Images {
+    flat: Value,
+    /// Index of the first element of an image; broadcasts with the coordinates.
+    first: Value,
+    /// Extents, as integers of rank 0.
+    sizes: Vec<Value>,
+    outside: Outside,
+}
+
+impl Images {
+    /// The images of `x [batch, channels, spatial…]` by numbers of the batch and of the channel.
+    fn new(
+        cx: &mut NodeCx<'_, '_>,
+        x: Value,
+        [batch, channel]: [Value; 2],
+        outside: Outside,
+    ) -> Result<Self, Diagnostic> {
+        let sizes = (2..cx.rank(x)?).map(|i| extent(cx, x, i)).collect::<Result<Vec<_>, _>>()?;
+        let channels = extent(cx, x, 1)?;
+        let row = cx.binary("mul", batch, channels)?;
+        let mut first = cx.binary("add", row, channel)?;
+        for size in &sizes {
+            first = cx.binary("mul", first, *size)?;
+        }
+        let flat = cx.int_vector(&[-1]);
+        let flat = cx.reshape(x, flat)?;
+        Ok(Images { flat, first, sizes, outside })
+    }
+
+    /// Elements at whole coordinates, which are numbers of a float type.
+    fn element(&self, cx: &mut NodeCx<'_, '_>, coordinates: &[Value]) -> Single {
+        let mut index = None;
+        let mut inside: Option<Value> = None;
+        for (coordinate, size) in coordinates.iter().zip(&self.sizes) {
+            let mut coordinate = *coordinate;
+            let dtype = cx.dtype(coordinate)?;
+            let float_size = cx.cast(*size, dtype)?;
+            match self.outside {
+                Outside::Zeros => {
+                    let from = cx.with_number("greater_equal", coordinate, 0.0)?;
+                    let to = cx.binary("less", coordinate, float_size)?;
+                    let within = cx.binary("and", from, to)?;
+                    inside = Some(inside.map_or(Ok(within), |it| cx.binary("and", it, within))?);
+                }
+                Outside::Border => {}
+                Outside::Reflection { .. } => coordinate = self.adjusted(cx, coordinate, *size)?,
+            }
+            // Numbers that are out of range saturate, so that they stay outside.
+            let place = cx.cast(coordinate, DType::I64)?;
+            let last = cx.with_number("sub", *size, 1.0)?;
+            let place = cx.binary("min", place, last)?;
+            let place = cx.with_number("max", place, 0.0)?;
+            index = Some(match index {
+                None => place,
+                Some(index) => {
+                    let row = cx.binary("mul", index, *size)?;
+                    cx.binary("add", row, place)?
+                }
+            });
+        }
+        let index = index.ok_or_else(|| bad("its image has no spatial dimension"))?;
+        let index = cx.binary("add", self.first, index)?;
+        let value = cx.emit("gather", attrs([("axis", 0.into())]), &[self.flat, index])?;
+        let Some(inside) = inside else { return Ok(value) };
+        let zero = cx.number_like(value, 0.0)?;
+        cx.select(inside, value, zero)
+    }
+
+    /// A coordinate brought inside, as far as that is not left to single elements.
+    fn adjusted(&self, cx: &mut NodeCx<'_, '_>, x: Value, size: Value) -> Single {
+        let dtype = cx.dtype(x)?;
+        let size = cx.cast(size, dtype)?;
+        match self.outside {
+            Outside::Zeros => Ok(x),
+            Outside::Border => {
+                let last = cx.with_number("sub", size, 1.0)?;
+                let below = cx.binary("min", x, last)?;
+                cx.with_number("max", below, 0.0)
+            }
+            Outside::Reflection { centers } => {
+                let (from, range) = match centers {
+                    true => (0.0, cx.with_number("sub", size, 1.0)?),
+                    false => (-0.5, size),
+                };
+                // One period there and back: the distance from the first end, modulo twice the range.
+                let distance = cx.affine(x, 1.0, -from)?;
+                let distance = cx.unary("abs", distance)?;
+                let period = cx.affine(range, 2.0, 0.0)?;
+                let turns = cx.binary("div", distance, period)?;
+                let turns = cx.unary("floor", turns)?;
+                let whole = cx.binary("mul", turns, period)?;
+                let there = cx.binary("sub", distance, whole)?;
+                let back = cx.binary("sub", period, there)?;
+                let folded = cx.binary("min", there, back)?;
+                let folded = cx.affine(folded, 1.0, from)?;
+                // An image of one element has no range.
+                let several = cx.with_number("greater", range, 0.0)?;
+                let first = cx.number_like(folded, 0.0)?;
+                cx.select(several, folded, first)
+            }
+        }
+    }
+
+    /// A weighted sum of the elements around coordinates: along each axis those at `offsets` from the largest whole number
+    /// below, with the weights that `weights` gives for the distance from it.
+    fn blend(
+        &self,
+        cx: &mut NodeCx<'_, '_>,
+        coordinates: &[Value],
+        offsets: &[f64],
+        weights: &dyn Fn(&mut NodeCx<'_, '_>, Value) -> Result<Vec<Value>, Diagnostic>,
+        combine: &str,
+    ) -> Single {
+        let mut axes = Vec::new();
+        for coordinate in coordinates {
+            let whole = cx.unary("floor", *coordinate)?;
+            let distance = cx.binary("sub", *coordinate, whole)?;
+            let taps = offsets.iter().map(|it| cx.affine(whole, 1.0, *it)).collect::<Result<Vec<_>, _>>()?;
+            axes.push((taps, weights(cx, distance)?));
+        }
+        let wide = cx.dtype(coordinates[0])?;
+        let mut sum: Option<Value> = None;
+        for corner in 0..offsets.len().pow(axes.len() as u32) {
+            let (mut rest, mut places, mut weight) = (corner, Vec::new(), None);
+            for (taps, weights) in &axes {
+                let tap = rest % offsets.len();
+                rest /= offsets.len();
+                places.push(taps[tap]);
+                weight = Some(match weight {
+                    None => weights[tap],
+                    Some(weight) => cx.binary("mul", weight, weights[tap])?,
+                });
+            }
+            let element = self.element(cx, &places)?;
+            let element = cx.cast(element, wide)?;
+            let part = weight.map_or(Ok(element), |it| cx.binary("mul", element, it))?;
+            sum = Some(sum.map_or(Ok(part), |it| cx.binary(combine, it, part))?);
+        }
+        sum.ok_or_else(|| bad("its image has no spatial dimension"))
+    }
+
+    fn linear(&self, cx: &mut NodeCx<'_, '_>, coordinates: &[Value], combine: &str) -> Single {
+        let weights = |cx: &mut NodeCx<'_, '_>, distance| Ok(vec![cx.affine(distance, -1.0, 1.0)?, distance]);
+        self.blend(cx, coordinates, &[0.0, 1.0], &weights, combine)
+    }
+
+    fn cubic(&self, cx: &mut NodeCx<'_, '_>, coordinates: &[Value]) -> Single {
+        self.blend(cx, coordinates, &[-1.0, 0.0, 1.0, 2.0], &keys, "add")
+    }
+}
+
+/// Weights of Keys' cubic convolution, with −¾ as its parameter, of the four elements around.
+fn keys(cx: &mut NodeCx<'_, '_>, distance: Value) -> Result<Vec<Value>, Diagnostic> {
+    const A: f64 = -0.75;
+    let back = cx.affine(distance, -1.0, 1.0)?;
+    let near = [A + 2.0, -(A + 3.0), 0.0, 1.0];
+    let far = [A, -5.0 * A, 8.0 * A, -4.0 * A];
+    let (before, after) = (cx.affine(distance, 1.0, 1.0)?, cx.affine(back, 1.0, 1.0)?);
+    Ok(vec![
+        polynomial(cx, before, &far)?,
+        polynomial(cx, distance, &near)?,
+        polynomial(cx, back, &near)?,
+        polynomial(cx, after, &far)?,
+    ])
+}
+
+/// By Horner's scheme, from the coefficient of the highest power on.
+fn polynomial(cx: &mut NodeCx<'_, '_>, x: Value, coefficients: &[f64]) -> Single {
+    let mut value = cx.number_like(x, coefficients[0])?;
+    for coefficient in &coefficients[1..] {
+        let product = cx.binary("mul", value, x)?;
+        value = cx.affine(product, 1.0, *coefficient)?;
+    }
+    Ok(value)
+}
+
+/// The integers below an extent, along axis `axis` of `rank`.
+fn places(cx: &mut NodeCx<'_, '_>, size: Value, axis: usize, rank: usize) -> Single {
+    let list = count_up(cx, size)?;
+    cx.along_axis(list, axis, rank)
+}
+
+/// One coordinate of the last dimension of a tensor, which is dropped.
+fn coordinate(cx: &mut NodeCx<'_, '_>, x: Value, i: usize) -> Single {
+    let axis = cx.axis(x, -1)?;
+    let part = cx.slice(x, axis, i as i64, i as i64 + 1)?;
+    cx.squeeze(part, &[axis as i64])
+}
+
+/// The type that coordinates of images are computed in.
+fn coordinate_type(cx: &NodeCx<'_, '_>, x: Value) -> Result<DType, Diagnostic> {
+    Ok(if cx.dtype(x)? == DType::F64 { DType::F64 } else { DType::F32 })
+}
+
+/// Operands: transformations `[batch, n, n + 1]` and a size `[batch, channels, spatial…]`. The result is `[batch, spatial…,
+/// n]`, the last spatial dimension first.
+fn affine_grid(cx: &mut NodeCx<'_, '_>) -> Single {
+    let theta = cx.input(0)?;
+    let n = match (cx.rank(theta)?, cx.static_dim(theta, cx.rank(theta)?.saturating_sub(2))) {
+        (3, Some(n @ 2..=3)) => n as usize,
+        _ => return Err(bad("its transformations must be [batch, 2, 3] or [batch, 3, 4]")),
+    };
+    let size = cx.known_sizes(cx.input(1)?)?;
+    if cx.static_dim(size, 0).is_some_and(|it| it as usize != n + 2) {
+        return Err(bad(format!("its size must have {} elements", n + 2)));
+    }
+    let dtype = cx.dtype(theta)?;
+    let rank = n + 1;
+    let mut rows = Vec::new();
+    // Coordinates of the result, from the last spatial dimension on.
+    let mut axes = Vec::new();
+    for i in (0..n).rev() {
+        let extent = cx.slice(size, 0, i as i64 + 2, i as i64 + 3)?;
+        let extent = match cx.known_ints(extent).as_deref() {
+            Some([extent]) => cx.int_scalar(*extent),
+            _ => cx.squeeze(extent, &[0])?,
+        };
+        let list = places(cx, extent, i + 1, rank)?;
+        let list = cx.cast(list, DType::F64)?;
+        let extent = cx.cast(extent, DType::F64)?;
+        let doubled = cx.affine(list, 2.0, 0.0)?;
+        let position = if cx.flag("align_corners") {
+            let last = cx.with_number("sub", extent, 1.0)?;
+            let last = cx.with_number("max", last, 1.0)?;
+            let scaled = cx.binary("div", doubled, last)?;
+            cx.with_number("sub", scaled, 1.0)?
+        } else {
+            let centers = cx.with_number("add", doubled, 1.0)?;
+            let scaled = cx.binary("div", centers, extent)?;
+            cx.with_number("sub", scaled, 1.0)?
+        };
+        axes.push(cx.cast(position, dtype)?);
+    }
+    for row in 0..n {
+        let factors = cx.slice(theta, 1, row as i64, row as i64 + 1)?;
+        let mut sum = None;
+        for column in 0..=n {
+            let factor = cx.slice(factors, 2, column as i64, column as i64 + 1)?;
+            let mut sizes = vec![Size::Of(theta, 0)];
+            sizes.extend((0..n).map(|_| Size::Const(1)));
+            let factor = cx.reshape_to(factor, &sizes)?;
+            let part = match axes.get(column) {
+                Some(position) => cx.binary("mul", factor, *position)?,
+                None => factor,
+            };
+            sum = Some(sum.map_or(Ok(part), |it| cx.binary("add", it, part))?);
+        }
+        let sum = sum.ok_or_else(|| bad("its transformations are empty"))?;
+        rows.push(cx.unsqueeze(sum, &[rank as i64])?);
+    }
+    cx.concat(&rows, rank as i64)
+}
+
+fn check_grid(node: &Node<'_>) -> Result<(), String> {
+    match node.text("mode").unwrap_or("linear") {
+        "linear" | "bilinear" | "nearest" | "cubic" | "bicubic" => {}
+        other => return Err(format!("mode `{other}` is not known")),
+    }
+    match node.text("padding_mode").unwrap_or("zeros") {
+        "zeros" | "border" | "reflection" => Ok(()),
+        other => Err(format!("padding `{other}` is not known")),
+    }
+}
+
+/// Operands: images `[batch, channels, spatial…]` and a grid `[batch, places…, n]` of coordinates between −1 and 1, the one
+/// of the last spatial dimension first.
+fn grid_sample(cx: &mut NodeCx<'_, '_>) -> Single {
+    let (x, grid) = (cx.input(0)?, cx.input(1)?);
+    let rank = cx.rank(x)?;
+    if rank < 3 || cx.rank(grid)? != rank {
+        return Err(bad("its images and its grid must have the same number of dimensions, at least 3"));
+    }
+    let n = rank - 2;
+    if cx.static_dim(grid, rank - 1).is_some_and(|it| it as usize != n) {
+        return Err(bad(format!("the last dimension of its grid must be {n}, one coordinate for each axis")));
+    }
+    let centers = cx.flag("align_corners");
+    let outside = match cx.text("padding_mode").unwrap_or("zeros") {
+        "border" => Outside::Border,
+        "reflection" => Outside::Reflection { centers },
+        _ => Outside::Zeros,
+    };
+    let (batch, channels) = (extent(cx, x, 0)?, extent(cx, x, 1)?);
+    let (batch, channels) = (places(cx, batch, 0, rank)?, places(cx, channels, 1, rank)?);
+    let images = Images::new(cx, x, [batch, channels], outside)?;
+
+    let dtype = coordinate_type(cx, grid)?;
+    let grid = cx.cast(grid, dtype)?;
+    let mode = cx.text("mode").unwrap_or("linear");
+    let mut coordinates = Vec::new();
+    for i in 0..n {
+        // Channels lie between the batch and the places.
+        let given = coordinate(cx, grid, n - 1 - i)?;
+        let given = cx.unsqueeze(given, &[1])?;
+        let size = cx.cast(images.sizes[i], dtype)?;
+        let raised = cx.with_number("add", given, 1.0)?;
+        let position = if centers {
+            let half = cx.affine(raised, 0.5, 0.0)?;
+            let last = cx.with_number("sub", size, 1.0)?;
+            cx.binary("mul", half, last)?
+        } else {
+            let scaled = cx.binary("mul", raised, size)?;
+            let shifted = cx.with_number("sub", scaled, 1.0)?;
+            cx.affine(shifted, 0.5, 0.0)?
+        };
+        let position = if mode == "nearest" { cx.unary("round", position)? } else { position };
+        // Four elements around a place beyond the border are brought inside one by one.
+        let cubic = matches!(mode, "cubic" | "bicubic");
+        coordinates.push(if cubic { position } else { images.adjusted(cx, position, images.sizes[i])? });
+    }
+    if mode == "nearest" {
+        return images.element(cx, &coordinates);
+    }
+    let own = cx.dtype(x)?;
+    if !own.is_float() {
+        return Err(not_supported(format!("elements of type {own} between which it would blend")));
+    }
+    let value = match mode {
+        "cubic" | "bicubic" => images.cubic(cx, &coordinates)?,
+        _ => images.linear(cx, &coordinates, "add")?,
+    };
+    cx.cast(value, own)
+}
+
+fn check_roi(node: &Node<'_>) -> Result<(), String> {
+    match node.text("mode").unwrap_or("avg") {
+        "avg" | "max" => Ok(()),
+        other => Err(format!("mode `{other}` is not known")),
+    }
+}
+
+/// Operands: images, regions `[n, 4]` with the corners x, y, x, y, and the image of each. Each region is cut into bins, and
+/// each bin is the mean, or the largest part, of blends at points of a regular grid in it.
+fn roi_align(cx: &mut NodeCx<'_, '_>) -> Single {
+    // Dimensions: region, channel, bins, points of a bin.
+    const RANK: usize = 6;
+    let (x, regions, owners) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
+    if cx.rank(x)? != 4 || cx.rank(regions)? != 2 || cx.rank(owners)? != 1 {
+        return Err(bad("it takes images of 4 dimensions, regions of 2 and a vector of numbers of images"));
+    }
+    let half_pixel = match cx.text("coordinate_transformation_mode") {
+        Some(mode) => mode == "half_pixel",
+        None => cx.opset() >= 16,
+    };
+    let bins = [cx.int("output_height").unwrap_or(1), cx.int("output_width").unwrap_or(1)];
+    let ratio = cx.int("sampling_ratio").unwrap_or(0);
+    if bins.iter().any(|it| *it < 1) || ratio < 0 {
+        return Err(bad("the number of its bins or points is not positive"));
+    }
+    let own = cx.dtype(x)?;
+    let dtype = coordinate_type(cx, x)?;
+    let owners = cx.as_i64(owners)?;
+    // A number of an image that does not exist names the nearest that does.
+    let count = extent(cx, x, 0)?;
+    let last = cx.with_number("sub", count, 1.0)?;
+    let owners = cx.binary("min", owners, last)?;
+    let owners = cx.with_number("max", owners, 0.0)?;
+    let owners = cx.along_axis(owners, 0, RANK)?;
+    let channels = extent(cx, x, 1)?;
+    let channels = places(cx, channels, 1, RANK)?;
+    let images = Images::new(cx, x, [owners, channels], Outside::Border)?;
+
+    let regions = cx.cast(regions, dtype)?;
+    let scale = cx.float("spatial_scale").unwrap_or(1.0);
+    let regions = cx.affine(regions, scale, if half_pixel { -0.5 } else { 0.0 })?;
+    let (mut coordinates, mut outside, mut used, mut points) = (Vec::new(), None, None, None);
+    for (i, axis) in [(1, 0), (0, 1)] {
+        let (start, end) = (coordinate(cx, regions, i)?, coordinate(cx, regions, i + 2)?);
+        let mut length = cx.binary("sub", end, start)?;
+        if !half_pixel {
+            length = cx.with_number("max", length, 1.0)?;
+        }
+        let bin = cx.with_number("div", length, bins[axis] as f64)?;
+        // As many points as a bin has elements, unless the model says how many.
+        let steps = if ratio > 0 { cx.number(dtype, ratio as f64) } else { cx.unary("ceil", bin)? };
+        let most = if ratio > 0 {
+            cx.int_scalar(ratio)
+        } else {
+            let whole = cx.cast(steps, DType::I64)?;
+            let zero = cx.int_vector(&[0]);
+            let whole = cx.concat(&[whole, zero], 0)?;
+            let most = cx.reduce("reduce_max", whole, &[0], false)?;
+            cx.known_sizes(most)?
+        };
+        let (start, bin) = (cx.along_axis(start, 0, RANK)?, cx.along_axis(bin, 0, RANK)?);
+        let steps = cx.along_axis(steps, 0, RANK)?;
+        let bin_numbers = cx.int_scalar(bins[axis]);
+        let bin_numbers = places(cx, bin_numbers, 2 + axis, RANK)?;
+        let point_numbers = places(cx, most, 4 + axis, RANK)?;
+        let (bin_numbers, point_numbers) = (cx.cast(bin_numbers, dtype)?, cx.cast(point_numbers, dtype)?);
+        if ratio == 0 {
+            let counts = cx.binary("less", point_numbers, steps)?;
+            used = Some(used.map_or(Ok(counts), |it| cx.binary("and", it, counts))?);
+        }
+        points = Some(points.map_or(Ok(steps), |it| cx.binary("mul", it, steps))?);
+        let shift = cx.binary("mul", bin_numbers, bin)?;
+        let centers = cx.with_number("add", point_numbers, 0.5)?;
+        let inner = cx.binary("mul", centers, bin)?;
+        let inner = cx.binary("div", inner, steps)?;
+        let place = cx.binary("add", start, shift)?;
+        let place = cx.binary("add", place, inner)?;
+        let size = cx.cast(images.sizes[axis], dtype)?;
+        let before = cx.with_number("less", place, -1.0)?;
+        let after = cx.binary("greater", place, size)?;
+        let beyond = cx.binary("or", before, after)?;
+        outside = Some(outside.map_or(Ok(beyond), |it| cx.binary("or", it, beyond))?);
+        coordinates.push(images.adjusted(cx, place, images.sizes[axis])?);
+    }
+    let largest = cx.text("mode") == Some("max");
+    let mut value = images.linear(cx, &coordinates, if largest { "max" } else { "add" })?;
+    let zero = cx.number(dtype, 0.0);
+    if let Some(outside) = outside {
+        value = cx.select(outside, zero, value)?;
+    }
+    let value = if largest {
+        let least = cx.number(dtype, f64::NEG_INFINITY);
+        let value = used.map_or(Ok(value), |it| cx.select(it, value, least))?;
+        let largest = cx.reduce("reduce_max", value, &[4, 5], false)?;
+        // A bin without points is 0.
+        let none = cx.binary("equal", largest, least)?;
+        cx.select(none, zero, largest)?
+    } else {
+        let value = used.map_or(Ok(value), |it| cx.select(it, value, zero))?;
+        let sum = cx.reduce("reduce_sum", value, &[4, 5], false)?;
+        let points = points.ok_or_else(|| bad("its bins have no points"))?;
+        let points = if cx.rank(points)? == RANK { cx.squeeze(points, &[4, 5])? } else { points };
+        let points = cx.with_number("max", points, 1.0)?;
+        cx.binary("div", sum, points)?
+    };
+    cx.cast(value, own)
+}
+
+/// Operands: images, weights `[out, in/group, kernel…]`, offsets `[batch, groups·taps·n, places…]`, and, both optional,
+/// bias and a factor for each tap. Each tap reads the image at its place plus its offset.
+fn deform_conv(cx: &mut NodeCx<'_, '_>) -> Single {
+    let (x, weights, offsets) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
+    let rank = cx.rank(x)?;
+    if rank < 3 || cx.rank(weights)? != rank || cx.rank(offsets)? != rank {
+        return Err(bad("its images, weights and offsets must have the same number of dimensions"));
+    }
+    let n = rank - 2;
+    let static_sizes = |cx: &mut NodeCx<'_, '_>, value, from| -> Result<Vec<i64>, Diagnostic> {
+        let size =
+            |i| cx.static_dim(value, i).ok_or_else(|| not_supported("weights or channels of dynamic sizes"));
+        (from..rank).map(size).collect()
+    };
+    let kernel = static_sizes(cx, weights, 2)?;
+    if cx.ints("kernel_shape").is_some_and(|it| !it.is_empty() && it != kernel) {
+        return Err(bad("attribute `kernel_shape` is not the shape of its weights"));
+    }
+    let window = Window::new(cx, kernel.clone())?;
+    let pads = match cx.ints("pads") {
+        None | Some([]) => vec![0; 2 * n],
+        Some(pads) if pads.len() == 2 * n => pads.to_vec(),
+        Some(pads) => return Err(bad(format!("attribute `pads` is {pads:?} for {n} dimensions"))),
+    };
+    let (group, offset_group) = (cx.int("group").unwrap_or(1), cx.int("offset_group").unwrap_or(1));
+    let channels =
+        cx.static_dim(x, 1).ok_or_else(|| not_supported("a number of channels that is dynamic"))?;
+    let out =
+        cx.static_dim(weights, 0).ok_or_else(|| not_supported("a number of channels that is dynamic"))?;
+    let taps: i64 = kernel.iter().product();
+    let divides = |by: i64, number: i64| by > 0 && number % by == 0;
+    if !divides(group, channels) || !divides(group, out) || !divides(offset_group, channels) {
+        return Err(bad(format!(
+            "its {channels} channels and {out} results do not fall into {group} and {offset_group} groups"
+        )));
+    }
+    if cx.static_dim(offsets, 1).is_some_and(|it| it != offset_group * taps * n as i64) {
+        return Err(bad(format!("its offsets are not those of {offset_group} groups of {taps} taps")));
+    }
+
+    // Dimensions: batch, group, channel of a group, tap, places.
+    let wide = 4 + n;
+    let own = cx.dtype(x)?;
+    let dtype = coordinate_type(cx, x)?;
+    let batch = extent(cx, x, 0)?;
+    let batch = places(cx, batch, 0, wide)?;
+    let per_group = channels / offset_group;
+    let (groups, members) = (cx.int_scalar(offset_group), cx.int_scalar(per_group));
+    let (groups, members) = (places(cx, groups, 1, wide)?, places(cx, members, 2, wide)?);
+    let begin = cx.with_number("mul", groups, per_group as f64)?;
+    let channel = cx.binary("add", begin, members)?;
+    let images = Images::new(cx, x, [batch, channel], Outside::Zeros)?;
+
+    let by_tap = |cx: &mut NodeCx<'_, '_>, value, inner: &[i64]| {
+        let mut sizes = vec![Size::Of(x, 0), Size::Const(offset_group), Size::Const(1), Size::Const(taps)];
+        sizes.extend(inner.iter().map(|it| Size::Const(*it)));
+        sizes.extend((2..rank).map(|i| Size::Of(offsets, i)));
+        cx.reshape_to(value, &sizes)
+    };
+    let offsets_by_axis = by_tap(cx, offsets, &[n as i64])?;
+    let mut coordinates = Vec::new();
+    for i in 0..n {
+        let offset = cx.slice(offsets_by_axis, 4, i as i64, i as i64 + 1)?;
+        let offset = cx.squeeze(offset, &[4])?;
+        let offset = cx.cast(offset, dtype)?;
+        let size = extent(cx, offsets, 2 + i)?;
+        let place = places(cx, size, 4 + i, wide)?;
+        let place = cx.cast(place, dtype)?;
+        let place = cx.affine(place, window.strides[i] as f64, -pads[i] as f64)?;
+        let inner: i64 = kernel[i + 1..].iter().product();
+        let steps: Vec<i64> = (0..taps).map(|it| it / inner % kernel[i] * window.dilations[i]).collect();
+        let steps = cx.int_vector(&steps);
+        let steps = cx.cast(steps, dtype)?;
+        let steps = cx.along_axis(steps, 3, wide)?;
+        let position = cx.binary("add", place, steps)?;
+        coordinates.push(cx.binary("add", position, offset)?);
+    }
+    let mut columns = images.linear(cx, &coordinates, "add")?;
+    if let Some(mask) = cx.optional(4) {
+        let mask = by_tap(cx, mask, &[])?;
+        let mask = cx.cast(mask, dtype)?;
+        columns = cx.binary("mul", columns, mask)?;
+    }
+    let columns = cx.cast(columns, own)?;
+    let terms = channels / group * taps;
+    let flat =
+        [Size::Of(x, 0), Size::Const(group), Size::Const(terms), Size::Product(offsets, (2..rank).collect())];
+    let columns = cx.reshape_to(columns, &flat)?;
+    let rows = [Size::Const(group), Size::Const(out / group), Size::Const(terms)];
+    let weights = cx.reshape_to(weights, &rows)?;
+    let product = cx.binary("matmul", weights, columns)?;
+    let mut sizes = vec![Size::Of(x, 0), Size::Const(out)];
+    sizes.extend((2..rank).map(|i| Size::Of(offsets, i)));
+    let result = cx.reshape_to(product, &sizes)?;
+    let Some(bias) = cx.optional(3) else { return Ok(result) };
+    let bias = cx.along_axis(bias, 1, rank)?;
+    cx.binary("add", result, bias)
+}

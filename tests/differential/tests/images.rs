@@ -1,0 +1,139 @@
+//! Operators that read images between their elements, columns of images, and losses: generated code on both paths
+//! against the reference of what they are made of.
+
+mod protos;
+mod single;
+
+use anyhow::Result;
+use orogen_ir::types::{DType, TensorData};
+use orogen_onnx::proto::{AttributeProto, attribute_type};
+use single::{attribute, check_node, check_outputs, constant, given, integers, numbers, text};
+
+const FLOATS: [DType; 4] = [DType::F32, DType::F64, DType::F16, DType::BF16];
+
+/// Numbers between −1.4 and 1.4.
+fn places(dtype: DType, dims: &[u64]) -> TensorData {
+    let count = dims.iter().product::<u64>();
+    TensorData::from_f64(dtype, dims, (0..count).map(|i| ((i * 29 + 5) % 57) as f64 / 20.0 - 1.4))
+}
+
+fn list(name: &str, ints: &[i64]) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        ints: ints.to_vec(),
+        kind: attribute_type::INTS,
+        ..AttributeProto::default()
+    }
+}
+
+fn allowed(dtype: DType) -> f64 {
+    match dtype {
+        DType::F64 => 1e-12,
+        DType::F32 => 1e-5,
+        DType::F16 => 2e-3,
+        _ => 2e-2,
+    }
+}
+
+#[test]
+fn grids_of_every_mode() -> Result<()> {
+    for mode in ["linear", "nearest", "cubic"] {
+        for padding in ["zeros", "border", "reflection"] {
+            for corners in [0, 1] {
+                let attributes = vec![
+                    text("mode", mode),
+                    text("padding_mode", padding),
+                    attribute("align_corners", corners),
+                ];
+                let operands =
+                    [given(numbers(DType::F32, &[2, 3, 4, 5])), given(places(DType::F32, &[2, 3, 2, 2]))];
+                check_node("GridSample", attributes, &operands, 1e-5)?;
+            }
+        }
+    }
+    for dtype in FLOATS {
+        let operands = [given(numbers(dtype, &[1, 2, 3, 4, 2])), given(places(dtype, &[1, 3, 2, 2, 3]))];
+        check_node("GridSample", vec![text("padding_mode", "border")], &operands, allowed(dtype))?;
+    }
+    let flat = [given(numbers(DType::I32, &[1, 1, 1, 1])), given(places(DType::F32, &[1, 4, 1, 2]))];
+    let attributes =
+        vec![text("mode", "nearest"), text("padding_mode", "reflection"), attribute("align_corners", 1)];
+    check_node("GridSample", attributes, &flat, 0.0)?;
+    let empty = [given(numbers(DType::F32, &[1, 2, 3, 3])), given(places(DType::F32, &[1, 0, 4, 2]))];
+    check_node("GridSample", Vec::new(), &empty, 0.0)
+}
+
+#[test]
+fn regions_and_offsets() -> Result<()> {
+    for dtype in [DType::F32, DType::F64] {
+        let regions = TensorData::from_f64(dtype, &[2, 4], [0.5, 1.0, 5.0, 4.5, -3.0, 0.0, 9.0, 2.0]);
+        for mode in ["avg", "max"] {
+            for points in [0, 2] {
+                let attributes = vec![
+                    text("mode", mode),
+                    attribute("sampling_ratio", points),
+                    attribute("output_height", 2),
+                    attribute("output_width", 3),
+                ];
+                let operands = [
+                    given(numbers(dtype, &[2, 2, 6, 5])),
+                    constant(regions.clone()),
+                    constant(integers(&[1, 0])),
+                ];
+                check_node("RoiAlign", attributes, &operands, allowed(dtype))?;
+            }
+        }
+        let operands = [
+            given(numbers(dtype, &[1, 4, 4, 5])),
+            given(numbers(dtype, &[2, 2, 2, 2])),
+            given(places(dtype, &[1, 16, 3, 4])),
+            given(numbers(dtype, &[2])),
+            given(places(dtype, &[1, 8, 3, 4])),
+        ];
+        let attributes = vec![attribute("group", 2), attribute("offset_group", 2)];
+        check_node("DeformConv", attributes, &operands, allowed(dtype))?;
+        let theta = [given(places(dtype, &[2, 3, 4])), constant(integers(&[2, 1, 2, 3, 4]))];
+        check_node("AffineGrid", Vec::new(), &theta, allowed(dtype))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn elements_in_other_places() -> Result<()> {
+    for dtype in [DType::F32, DType::I64, DType::U8] {
+        let columns =
+            [given(numbers(dtype, &[2, 12, 25])), constant(integers(&[4, 5])), constant(integers(&[2, 3]))];
+        check_node("Col2Im", vec![list("pads", &[0, 1, 2, 1])], &columns, 0.0)?;
+        let cropped = [given(numbers(dtype, &[5, 3, 2])), constant(integers(&[2, 6]))];
+        check_node("CenterCropPad", vec![list("axes", &[0, 1])], &cropped, 0.0)?;
+        let turned = [given(numbers(dtype, &[4, 3, 2])), given(integers(&[1, 4, 0]))];
+        check_node("ReverseSequence", Vec::new(), &turned, 0.0)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn losses_of_every_reduction() -> Result<()> {
+    for dtype in FLOATS {
+        for reduction in ["none", "sum", "mean"] {
+            for ignored in [false, true] {
+                let mut attributes = vec![text("reduction", reduction)];
+                attributes.extend(ignored.then(|| attribute("ignore_index", 2)));
+                let targets = TensorData::from_slice(DType::I64, &[2, 3], &[0_i64, 2, 1, 1, 3, 2]);
+                let scores = numbers(dtype, &[2, 4, 3]);
+                let weights = TensorData::from_f64(dtype, &[4], [1.0, 0.5, 2.0, 3.0]);
+                let operands = [given(scores.clone()), given(targets.clone()), given(weights)];
+                check_node("NegativeLogLikelihoodLoss", attributes.clone(), &operands, allowed(dtype))?;
+                let outputs = &["loss", "probabilities"];
+                check_outputs(
+                    "SoftmaxCrossEntropyLoss",
+                    outputs,
+                    attributes,
+                    &[given(scores), given(targets)],
+                    allowed(dtype),
+                )?;
+            }
+        }
+    }
+    Ok(())
+}
