@@ -61,7 +61,9 @@ pub fn compile(
                             .at(format!("kernel `{}`", program.name))
                     })
                 }
-                PlanKernel::Routine(routine) => crate::routines::build(target, &name, routine).map(Some),
+                PlanKernel::Routine(routine) => {
+                    crate::routines::build(target, vector, &name, routine).map(Some)
+                }
                 PlanKernel::Extern(_) => Ok(None),
             }
         })

@@ -3,7 +3,7 @@
 
 mod harness;
 
-use harness::{Random, call, compiled, jit, library};
+use harness::{Random, all_cpus, call, compiled, compiled_with, in_memory, jit, library};
 use orogen_codegen::{CodegenOptions, Metadata, compile};
 use orogen_ir::plan::{CallPlan, parse_plan, verify};
 use orogen_ir::types::{ConstPool, DType, TensorData};
@@ -91,24 +91,23 @@ fn what_is_no_routine_is_refused() {
     assert_eq!(refused(&plan).code, "C008");
 }
 
-/// Law N1: more are wanted than there are, which no checked plan asks for.
-#[test]
-fn what_top_k_does_not_find_is_zeros() {
+/// The extreme elements of rows, as many as a second input has elements.
+fn top_k(dtype: DType, smallest: bool) -> CallPlan {
     let text = "\
 plan @main {
   size n
   size k
-  in x: f32[n]
+  in x: DTYPE[n]
   in y: f32[k]
-  out values: f32[k]
+  out values: DTYPE[k]
   out places: i64[k]
   from n = %in0[0]
   from k = %in1[0]
-  routine @top_k = \"top_k\" with {axis = 0, smallest = false} {
+  routine @top_k = \"top_k\" with {axis = 0, smallest = SMALLEST} {
     size n
     size k
-    in %x: f32[n]
-    out %values: f32[k]
+    in %x: DTYPE[n]
+    out %values: DTYPE[k]
     out %places: i64[k]
   }
   steps {
@@ -118,8 +117,47 @@ plan @main {
   }
 }
 ";
-    let plan = parse_plan(text, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"));
+    let text = text.replace("DTYPE", dtype.name()).replace("SMALLEST", &smallest.to_string());
+    let plan = parse_plan(&text, &ConstPool::default()).unwrap_or_else(|it| panic!("{it}"));
     verify(&plan).unwrap_or_else(|it| panic!("{it}"));
+    plan
+}
+
+/// Rows that are compared in vectors: in no order, rising, falling, with many equal ones and many that are no numbers.
+#[test]
+fn top_k_is_the_same_on_every_instruction_set() {
+    let types = || DType::ALL.into_iter().filter(|it| orogen_ir::scalar::Class::Number.admits(*it));
+    for (dtype, smallest) in types().flat_map(|it| [(it, false), (it, true)]) {
+        let plan = top_k(dtype, smallest);
+        let functions: Vec<_> =
+            all_cpus().iter().map(|it| in_memory(&compiled_with(&plan, it), true)).collect();
+        for (n, k, kind) in
+            [(700, 1, 0), (2003, 37, 0), (1500, 5, 1), (1500, 5, 2), (1999, 40, 3), (900, 300, 0)]
+        {
+            let mut random = Random(n);
+            let values = (0..n).map(|i| match kind {
+                0 => (random.below(1 << 20) as f64 - 524_288.0) / 8.0,
+                1 => i as f64,
+                2 => -(i as f64),
+                _ if random.below(3) == 0 => f64::NAN,
+                _ => [0.0, -0.0, 1.0, f64::INFINITY][random.below(4) as usize],
+            });
+            let x = TensorData::from_f64(dtype, &[n], values.collect::<Vec<_>>());
+            let wanted = TensorData::from_f64(DType::F32, &[k as u64], vec![0.0; k]);
+            let inputs = [x, wanted];
+            let expected = eval_plan(&plan, &inputs).unwrap();
+            for (function, options) in functions.iter().zip(all_cpus()) {
+                let found = call(function, &inputs).unwrap();
+                assert_eq!(found, expected, "{dtype} {smallest} {n} {k} {kind} {:?}", options.cpu);
+            }
+        }
+    }
+}
+
+/// Law N1: more are wanted than there are, which no checked plan asks for.
+#[test]
+fn what_top_k_does_not_find_is_zeros() {
+    let plan = top_k(DType::F32, false);
     let floats = |list: &[f64]| TensorData::from_f64(DType::F32, &[list.len() as u64], list.to_vec());
     for (x, k, values, places) in [
         (&[][..], 2, &[0.0, 0.0][..], &[0, 0][..]),

@@ -14,6 +14,7 @@ use orogen_ir::kernel::Routine;
 
 use crate::clif::kernel::Kernel;
 use crate::clif::unit::Target;
+use crate::vector::Isa;
 
 /// A routine.
 struct Definition {
@@ -24,7 +25,7 @@ struct Definition {
     /// Whether it was written for these parameters (law N3).
     fits: fn(&Routine) -> bool,
     /// Its code.
-    build: fn(Target, &str, &Routine) -> Kernel,
+    build: fn(Target, Isa, &str, &Routine) -> Kernel,
 }
 
 const TABLE: &[Definition] = &[
@@ -43,7 +44,7 @@ const TABLE: &[Definition] = &[
 ];
 
 /// The code of a kernel that is a routine.
-pub(crate) fn build(target: Target, name: &str, routine: &Routine) -> Result<Kernel, Diagnostic> {
+pub(crate) fn build(target: Target, isa: Isa, name: &str, routine: &Routine) -> Result<Kernel, Diagnostic> {
     let place = || format!("kernel `{}`", routine.name);
     let Some(found) = TABLE.iter().find(|it| it.name == routine.routine) else {
         let names: Vec<&str> = TABLE.iter().map(|it| it.name).collect();
@@ -58,5 +59,5 @@ pub(crate) fn build(target: Target, name: &str, routine: &Routine) -> Result<Ker
             .at(place())
             .help(format!("its parameters are: {}", found.signature)));
     }
-    Ok((found.build)(target, name, routine))
+    Ok((found.build)(target, isa, name, routine))
 }

@@ -12,6 +12,7 @@ use crate::clif::size::{Scope, Sizes};
 use crate::clif::unit::{FunctionCx, Target, Visibility, build as function};
 use crate::select::forms::ParamForm;
 use crate::select::routine::Routines;
+use crate::vector::Isa;
 
 pub(super) fn fits(routine: &Routine) -> bool {
     let [x, y] = &routine.signature.params[..] else { return false };
@@ -23,7 +24,7 @@ pub(super) fn fits(routine: &Routine) -> bool {
         && routine.attrs.is_empty()
 }
 
-pub(super) fn build(target: Target, name: &str, routine: &Routine) -> Kernel {
+pub(super) fn build(target: Target, _: Isa, name: &str, routine: &Routine) -> Kernel {
     let unit = function(target, name, Visibility::Local, &PARAMS, &[], |cx, args| code(cx, args, routine));
     let signature = &routine.signature;
     let mut shapes = signature.shapes.clone();

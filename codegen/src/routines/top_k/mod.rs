@@ -1,13 +1,19 @@
 //! The largest or smallest elements along an axis, in order, and where they are: of equal ones the first, and NaN is larger
 //! than every number.
 //!
-//! An element is a signed 64-bit number that is larger where it comes earlier. As many as are wanted, and as many again,
-//! are collected, sorted by merging, which keeps equal ones in order, and cut; from then on only what is larger than the
-//! last one that was kept is collected. So `n` elements of which `k` are wanted take a pass over them, and a sort of `2 k`
-//! for every `k` that were collected.
+//! An element is a signed 64-bit number that is larger where it comes earlier. A few more than are wanted are collected,
+//! sorted by merging, which keeps equal ones in order, and cut; from then on only what is larger than the last one that was
+//! kept is collected, and sorted and merged when there are enough of it. A row whose elements are neighbours is compared in
+//! vectors, in stretches no longer than what went before, so that what is collected is compared with the best of half of
+//! all before it: of `n` elements in no order about `k log(n / k)` are collected.
+
+mod scan;
+mod sort;
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Type, Value, types};
+use cranelift_codegen::ir::{
+    BlockArg, InstBuilder, MemFlagsData, StackSlotData, StackSlotKind, Type, Value, types,
+};
 use orogen_ir::kernel::{Access, Routine};
 use orogen_ir::scalar::Class;
 use orogen_ir::shape::{Dim, ShapeCx};
@@ -15,14 +21,21 @@ use orogen_ir::types::DType;
 
 use crate::clif::kernel::{Kernel, KernelPhase, PARAMS};
 use crate::clif::size::{Scope, Sizes};
-use crate::clif::unit::{FunctionCx, Target, Visibility, build as function};
+use crate::clif::unit::{FunctionCx, Symbol, Target, Visibility, Words, build as function};
 use crate::select::forms::ParamForm;
-use crate::select::routine::Routines;
+use crate::select::routine::{Routine as Code, Routines};
+use crate::vector::Isa;
+use scan::Scan;
+use sort::{sort, sort_more};
 
 /// Bytes of what is collected: the number of an element, then its place.
 const ENTRY: i64 = 16;
 /// Elements that are collected beyond twice as many as are wanted.
-const MORE: i64 = 64;
+const MORE: i64 = 1024;
+/// Elements that are collected at first beyond those that are wanted.
+const FIRST: i64 = 16;
+/// New ones are sorted before the row ends when there are so many, and a part of those that are wanted: that shifted right.
+const NEW: (i64, i64) = (32, 2);
 
 /// What is computed from the sizes.
 struct Layout {
@@ -73,8 +86,15 @@ fn buffer(routine: &Routine, i: usize) -> (DType, &[Dim]) {
     routine.signature.params[i].buffer().expect("`fits` looked")
 }
 
-pub(super) fn build(target: Target, name: &str, routine: &Routine) -> Kernel {
-    let unit = function(target, name, Visibility::Local, &PARAMS, &[], |cx, args| code(cx, args, routine));
+pub(super) fn build(target: Target, isa: Isa, name: &str, routine: &Routine) -> Kernel {
+    let mut routines = Routines::default();
+    let scan = Scan::of(buffer(routine, 0).0, is_smallest(routine)).map(|it| {
+        let key = format!("{} {isa:?}", it.key());
+        routines.add("scan", &key, || Code::Program(Box::new(it.program()), isa))
+    });
+    let unit = function(target, name, Visibility::Local, &PARAMS, &[], |cx, args| {
+        code(cx, args, routine, scan.as_deref());
+    });
     let axis = axis(routine).expect("`fits` looked");
     let Layout { mut shapes, rows, scratch, work } = layout(routine, axis).expect("`fits` looked");
     let zero = shapes.int(0);
@@ -85,16 +105,20 @@ pub(super) fn build(target: Target, name: &str, routine: &Routine) -> Kernel {
         memory: scratch,
         aborts: false,
         forms: vec![ParamForm::Plain; routine.signature.params.len()],
-        routines: Routines::default(),
-        strategy: vec!["routine top_k: collected and sorted row by row".to_owned()],
+        routines,
+        strategy: vec!["routine top_k: compared in vectors, collected and sorted row by row".to_owned()],
     }
 }
 
-fn code(cx: &mut FunctionCx<'_>, args: &[Value], routine: &Routine) {
+fn is_smallest(routine: &Routine) -> bool {
+    routine.attrs.bool("smallest").unwrap_or(false)
+}
+
+fn code(cx: &mut FunctionCx<'_>, args: &[Value], routine: &Routine, scan: Option<&str>) {
     let &[buffers, sizes, scratch, begin, end] = args else { unreachable!("five parameters") };
     let signature = &routine.signature;
     let axis = axis(routine).expect("`fits` looked");
-    let smallest = routine.attrs.bool("smallest").unwrap_or(false);
+    let smallest = is_smallest(routine);
     let mut scope = Scope::default();
     for (i, symbol) in signature.sizes.iter().enumerate() {
         let value = load(cx, sizes, i as i32 * 8);
@@ -127,49 +151,91 @@ fn code(cx: &mut FunctionCx<'_>, args: &[Value], routine: &Routine) {
     let from = first(cx, n);
     let from = address(cx, x, from, dtype.size());
     let step = cx.b.ins().imul_imm_s(inner, dtype.size() as i64);
-    let (zero, least) = (cx.int(0), cx.int(i64::MIN));
-    // Next element, how many are collected, where, where not, the last that was kept, whether as many as are wanted were.
-    let start = [zero, zero, scratch, second, least, zero];
+    let zero = cx.int(0);
+    let row = Row { dtype, smallest, from, step };
+    // A place for the first one, and it; the rest is collected when some are sorted.
+    let most = cx.b.ins().iadd_imm_s(wanted, FIRST);
+    let most = cx.b.ins().smin(most, n);
+    let filled = repeat(
+        cx,
+        &[zero],
+        |cx, it| cx.b.ins().icmp(IntCC::SignedLessThan, it[0], most),
+        |cx, it| {
+            let entry = address(cx, scratch, it[0], ENTRY as usize);
+            row.collect(cx, it[0], entry);
+            vec![cx.b.ins().iadd_imm_s(it[0], 1)]
+        },
+    );
+    let [sorted, other] = sort(cx, scratch, second, filled[0]);
+    let count = cx.b.ins().smin(filled[0], wanted);
+    let neighbours = cx.b.ins().icmp(IntCC::Equal, inner, one);
+    let enough = cx.b.ins().ushr_imm_u(wanted, NEW.1);
+    let fewest = cx.int(NEW.0);
+    let enough = cx.b.ins().smax(enough, fewest);
+    // Next element, how many are collected, where, where not. As many as are wanted are sorted, or the row is at its end.
+    let start = [filled[0], count, sorted, other];
     let state = repeat(
         cx,
         &start,
         |cx, state| cx.b.ins().icmp(IntCC::SignedLessThan, state[0], n),
         |cx, state| {
-            let &[next, count, kept, free, least_kept, full] = state else { unreachable!("six values") };
-            let collected = repeat(
-                cx,
-                &[next, count],
-                |cx, it| {
-                    let more = cx.b.ins().icmp(IntCC::SignedLessThan, it[0], n);
-                    let fits = cx.b.ins().icmp(IntCC::SignedLessThan, it[1], room);
-                    cx.b.ins().band(more, fits)
-                },
-                |cx, it| {
-                    let at = cx.b.ins().imul(it[0], step);
-                    let at = cx.b.ins().iadd(from, at);
-                    let element = cx.load_element(dtype, at, 0);
-                    let key = key(cx, dtype, element, smallest);
-                    let entry = address(cx, kept, it[1], ENTRY as usize);
-                    store(cx, key, entry, 0);
-                    store(cx, it[0], entry, 8);
-                    let larger = cx.b.ins().icmp(IntCC::SignedGreaterThan, key, least_kept);
-                    let all = cx.b.ins().icmp_imm_s(IntCC::Equal, full, 0);
-                    let takes = cx.b.ins().bor(larger, all);
-                    let takes = cx.b.ins().uextend(types::I64, takes);
-                    vec![cx.b.ins().iadd_imm_s(it[0], 1), cx.b.ins().iadd(it[1], takes)]
-                },
-            );
-            let count = collected[1];
-            let [sorted, other] = sort(cx, kept, free, count);
-            let count = cx.b.ins().smin(count, wanted);
-            let full = cx.b.ins().icmp(IntCC::Equal, count, wanted);
-            let last = cx.b.ins().iadd_imm_s(count, -1);
-            let last = cx.b.ins().smax(last, zero);
-            let last = address(cx, sorted, last, ENTRY as usize);
-            let last = load(cx, last, 0);
-            let last = cx.b.ins().select(full, last, least);
-            let full = cx.b.ins().uextend(types::I64, full);
-            vec![collected[0], count, sorted, other, last, full]
+            let &[next, count, kept, free] = state else { unreachable!("four values") };
+            let last = cx.b.ins().iadd_imm_s(wanted, -1);
+            let last = address(cx, kept, last, ENTRY as usize);
+            let (bound, bound_at) = (load(cx, last, 0), load(cx, last, 8));
+            let left = cx.b.ins().isub(room, count);
+            let length = cx.b.ins().isub(n, next);
+            let length = cx.b.ins().smin(length, left);
+            let length = cx.b.ins().smin(length, next);
+            let end = cx.b.ins().iadd(next, length);
+            let [vectors, singles, taken] = [(); 3].map(|()| cx.b.create_block());
+            let found = cx.b.append_block_param(taken, types::I64);
+            match scan {
+                Some(_) => cx.b.ins().brif(neighbours, vectors, &[], singles, &[]),
+                None => cx.b.ins().jump(singles, &[]),
+            };
+            cx.b.switch_to_block(vectors);
+            let entries = address(cx, kept, count, ENTRY as usize);
+            if let Some(symbol) = scan {
+                let (at, than) = (row.at(cx, next), row.at(cx, bound_at));
+                let slot = word(cx);
+                let counter = slot.address(cx);
+                let to = cx.b.ins().iadd_imm_s(entries, 8);
+                let args = [at, than, next, to, counter, length];
+                cx.call(Symbol::Local(symbol.to_owned()), &[types::I64; 6], &[], &args);
+                let hits = slot.load(cx, 0);
+                let looked = cx.open_loop(zero, hits, &[count]);
+                let entry = address(cx, entries, looked.index, ENTRY as usize);
+                let place = load(cx, entry, 8);
+                let more = row.take(cx, place, [kept, looked.carried[0]], bound);
+                let found = cx.close_loop(looked, &[more])[0];
+                cx.b.ins().jump(taken, &[BlockArg::Value(found)]);
+            } else {
+                cx.b.ins().jump(taken, &[BlockArg::Value(count)]);
+            }
+            cx.b.switch_to_block(singles);
+            let looked = cx.open_loop(next, end, &[count]);
+            let more = row.take(cx, looked.index, [kept, looked.carried[0]], bound);
+            let single = cx.close_loop(looked, &[more])[0];
+            cx.b.ins().jump(taken, &[BlockArg::Value(single)]);
+            cx.b.switch_to_block(taken);
+            // Sorted where there are enough new ones, and at the end.
+            let new = cx.b.ins().isub(found, wanted);
+            let many = cx.b.ins().icmp(IntCC::SignedGreaterThanOrEqual, new, enough);
+            let any = cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, new, 0);
+            let ends = cx.b.ins().icmp(IntCC::Equal, end, n);
+            let ends = cx.b.ins().band(ends, any);
+            let sorts = cx.b.ins().bor(many, ends);
+            let [some, done] = [(); 2].map(|()| cx.b.create_block());
+            let after: Vec<Value> = (0..3).map(|_| cx.b.append_block_param(done, types::I64)).collect();
+            let as_is = [found, kept, free].map(BlockArg::Value);
+            cx.b.ins().brif(sorts, some, &[], done, &as_is);
+            cx.b.switch_to_block(some);
+            let [sorted, other] = sort_more(cx, [kept, free], wanted, found);
+            let cut = [wanted, sorted, other].map(BlockArg::Value);
+            cx.b.ins().jump(done, &cut);
+            cx.b.switch_to_block(done);
+            vec![end, after[0], after[1], after[2]]
         },
     );
     let (count, sorted) = (state[1], state[2]);
@@ -202,57 +268,41 @@ fn code(cx: &mut FunctionCx<'_>, args: &[Value], routine: &Routine) {
     cx.b.ins().return_(&[]);
 }
 
-/// Sorts entries by falling numbers; equal ones stay in order. Gives the table that has them, and the other one.
-fn sort(cx: &mut FunctionCx<'_>, table: Value, other: Value, count: Value) -> [Value; 2] {
-    let one = cx.int(1);
-    let sorted = repeat(
-        cx,
-        &[one, table, other],
-        |cx, it| cx.b.ins().icmp(IntCC::SignedLessThan, it[0], count),
-        |cx, it| {
-            let &[width, from, to] = it else { unreachable!("three values") };
-            let zero = cx.int(0);
-            repeat(
-                cx,
-                &[zero],
-                |cx, it| cx.b.ins().icmp(IntCC::SignedLessThan, it[0], count),
-                |cx, it| {
-                    let middle = cx.b.ins().iadd(it[0], width);
-                    let middle = cx.b.ins().smin(middle, count);
-                    let end = cx.b.ins().iadd(middle, width);
-                    let end = cx.b.ins().smin(end, count);
-                    merge(cx, [from, to], [it[0], middle, end]);
-                    vec![end]
-                },
-            );
-            vec![cx.b.ins().imul_imm_s(width, 2), to, from]
-        },
-    );
-    [sorted[1], sorted[2]]
+/// A row along the axis.
+#[derive(Clone, Copy)]
+struct Row {
+    dtype: DType,
+    smallest: bool,
+    from: Value,
+    /// Bytes from an element to the next.
+    step: Value,
 }
 
-/// Merges two sorted neighbours into another table.
-fn merge(cx: &mut FunctionCx<'_>, [from, to]: [Value; 2], [begin, middle, end]: [Value; 3]) {
-    let merged = cx.open_loop(begin, end, &[begin, middle]);
-    let (left, right) = (merged.carried[0], merged.carried[1]);
-    let [at_left, at_right] = [left, right].map(|it| address(cx, from, it, ENTRY as usize));
-    let [first, second] = [at_left, at_right].map(|it| load(cx, it, 0));
-    let has_left = cx.b.ins().icmp(IntCC::SignedLessThan, left, middle);
-    let no_right = cx.b.ins().icmp(IntCC::SignedGreaterThanOrEqual, right, end);
-    let not_less = cx.b.ins().icmp(IntCC::SignedGreaterThanOrEqual, first, second);
-    let takes = cx.b.ins().bor(no_right, not_less);
-    let takes = cx.b.ins().band(takes, has_left);
-    let key = cx.b.ins().select(takes, first, second);
-    let source = cx.b.ins().select(takes, at_left, at_right);
-    let place = load(cx, source, 8);
-    let target = address(cx, to, merged.index, ENTRY as usize);
-    store(cx, key, target, 0);
-    store(cx, place, target, 8);
-    let takes = cx.b.ins().uextend(types::I64, takes);
-    let next_left = cx.b.ins().iadd(left, takes);
-    let next_right = cx.b.ins().iadd_imm_s(right, 1);
-    let next_right = cx.b.ins().isub(next_right, takes);
-    cx.close_loop(merged, &[next_left, next_right]);
+impl Row {
+    fn at(&self, cx: &mut FunctionCx<'_>, place: Value) -> Value {
+        let at = cx.b.ins().imul(place, self.step);
+        cx.b.ins().iadd(self.from, at)
+    }
+
+    /// Writes the entry of an element, and gives its number.
+    fn collect(&self, cx: &mut FunctionCx<'_>, place: Value, entry: Value) -> Value {
+        let at = self.at(cx, place);
+        let element = cx.load_element(self.dtype, at, 0);
+        let key = key(cx, self.dtype, element, self.smallest);
+        store(cx, key, entry, 0);
+        store(cx, place, entry, 8);
+        key
+    }
+
+    /// Writes the entry of an element behind others of a table; it stays where it comes before a number. Gives how many
+    /// there are.
+    fn take(&self, cx: &mut FunctionCx<'_>, place: Value, [table, count]: [Value; 2], bound: Value) -> Value {
+        let entry = address(cx, table, count, ENTRY as usize);
+        let key = self.collect(cx, place, entry);
+        let larger = cx.b.ins().icmp(IntCC::SignedGreaterThan, key, bound);
+        let larger = cx.b.ins().uextend(types::I64, larger);
+        cx.b.ins().iadd(count, larger)
+    }
 }
 
 /// An element as a number that is larger where it comes earlier.
@@ -300,6 +350,11 @@ fn repeat(
     jump(cx, &next);
     cx.b.switch_to_block(done);
     values
+}
+
+/// A word of the function's own.
+fn word(cx: &mut FunctionCx<'_>) -> Words {
+    Words::Slot(cx.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3)))
 }
 
 fn address(cx: &mut FunctionCx<'_>, base: Value, i: Value, size: usize) -> Value {
