@@ -13,17 +13,29 @@ type Single = Result<Value, Diagnostic>;
 pub(super) fn register(table: &mut OpTable) {
     table.register_checked("", "Attention", .., check, attention);
     table.register("", "RotaryEmbedding", .., single(rotary_embedding));
+    table.register_checked("", "TensorScatter", .., check_scatter, single(tensor_scatter));
+    table.register_checked("ai.onnx.preview", "FlexAttention", .., check_flex, single(flex_attention));
 }
 
 fn check(node: &Node<'_>) -> Result<(), String> {
-    if node.has_input(6) {
-        return Err("lengths of padded sequences (`nonpad_kv_seqlen`) are not supported".into());
+    if node.has_input(4) != node.has_input(5) {
+        return Err("it has a cache of keys or of values alone".into());
     }
-    let window = |name: &str| node.int(name).is_some_and(|it| it != -1);
-    match window("left_window_size") || window("right_window_size") {
-        true => Err("sliding windows are not supported".into()),
-        false => Ok(()),
+    if node.has_input(6) && node.has_input(4) {
+        return Err(
+            "it has both a cache that grows and lengths of padded sequences (`nonpad_kv_seqlen`)".into()
+        );
     }
+    let mode = node.int("qk_matmul_output_mode").unwrap_or(0);
+    if !(0..=3).contains(&mode) {
+        return Err(format!("`qk_matmul_output_mode` {mode} is not known"));
+    }
+    for name in ["left_window_size", "right_window_size"] {
+        if node.int(name).is_some_and(|it| it < -1) {
+            return Err(format!("`{name}` is below -1"));
+        }
+    }
+    Ok(())
 }
 
 /// `[batch, heads, sequence, size]`, from that or from `[batch, sequence, heads·size]`.
@@ -140,8 +152,7 @@ fn mask(
             _ => given,
         });
     }
-    if cx.flag("is_causal") {
-        let visible = causal(cx, q, k)?;
+    if let Some(visible) = visible(cx, q, k)? {
         let causal = cx.select(visible, zero, hidden)?;
         bias = Some(match bias {
             Some(bias) => cx.binary("add", bias, causal)?,
@@ -172,21 +183,61 @@ fn whole_mask(cx: &mut NodeCx<'_, '_>, mask: Value, k: Value) -> Single {
     cx.emit("pad", attrs([("mode", "constant".into())]), &[mask, pads, hidden])
 }
 
-/// Query `i` sees key `j` when `j ≤ i + past`.
-fn causal(cx: &mut NodeCx<'_, '_>, q: Value, k: Value) -> Single {
+/// Which keys each query may see by their places: those of a causal mask, of a window, and those that are no padding.
+///
+/// Query `i` is at place `i + offset` among the keys: the offset is the length of the cache, or such that the last query
+/// sees the last key that is no padding.
+fn visible(cx: &mut NodeCx<'_, '_>, q: Value, k: Value) -> Result<Option<Value>, Diagnostic> {
+    let window = |name: &str| cx.int(name).filter(|it| *it >= 0);
+    let (left, right) = (window("left_window_size"), window("right_window_size"));
+    let causal = cx.flag("is_causal");
+    let lengths = match cx.optional(6) {
+        Some(lengths) => {
+            let lengths = cx.as_i64(lengths)?;
+            Some(cx.unsqueeze(lengths, &[1, 2, 3])?)
+        }
+        None => None,
+    };
+    if !causal && left.is_none() && right.is_none() && lengths.is_none() {
+        return Ok(None);
+    }
     let count = |cx: &mut NodeCx<'_, '_>, x: Value| -> Single {
         let size = cx.shape_vector(&[Size::Of(x, 2)])?;
         let size = cx.squeeze(size, &[0])?;
         let (zero, one) = (cx.int_scalar(0), cx.int_scalar(1));
         cx.emit("range", attrs([]), &[zero, size, one])
     };
-    let (rows, columns) = (count(cx, q)?, count(cx, k)?);
-    let mut rows = cx.unsqueeze(rows, &[1])?;
-    if let Some(past) = cx.optional(4) {
-        let past = cx.shape_vector(&[Size::Of(past, 2)])?;
-        rows = cx.binary("add", rows, past)?;
+    let columns = count(cx, k)?;
+    let mut parts = Vec::new();
+    if causal || left.is_some() || right.is_some() {
+        let rows = count(cx, q)?;
+        let mut rows = cx.unsqueeze(rows, &[1])?;
+        if let Some(past) = cx.optional(4) {
+            let past = cx.shape_vector(&[Size::Of(past, 2)])?;
+            rows = cx.binary("add", rows, past)?;
+        } else if let Some(lengths) = lengths {
+            let queries = cx.shape_vector(&[Size::Of(q, 2)])?;
+            let offset = cx.binary("sub", lengths, queries)?;
+            rows = cx.binary("add", rows, offset)?;
+        }
+        if causal || right.is_some() {
+            let beyond = if causal { 0 } else { right.unwrap_or(0) };
+            let last = cx.affine(rows, 1.0, beyond as f64)?;
+            parts.push(cx.binary("less_equal", columns, last)?);
+        }
+        if let Some(left) = left {
+            let first = cx.affine(rows, 1.0, -(left as f64))?;
+            parts.push(cx.binary("less_equal", first, columns)?);
+        }
     }
-    cx.binary("less_equal", columns, rows)
+    if let Some(lengths) = lengths {
+        parts.push(cx.binary("less", columns, lengths)?);
+    }
+    let mut all = parts[0];
+    for part in &parts[1..] {
+        all = cx.binary("and", all, *part)?;
+    }
+    Ok(Some(all))
 }
 
 /// Rotates pairs of elements of each head by the angles of their positions.
@@ -241,4 +292,104 @@ fn rotary_embedding(cx: &mut NodeCx<'_, '_>) -> Single {
     }
     let result = cx.transpose(result, &[0, 2, 1, 3])?;
     cx.reshape_to(result, &[Size::Of(x, 0), Size::Of(x, 1), Size::Of(x, 2)])
+}
+
+fn check_scatter(node: &Node<'_>) -> Result<(), String> {
+    match node.text("mode").unwrap_or("linear") {
+        "linear" | "circular" => Ok(()),
+        other => Err(format!("mode `{other}` is not known")),
+    }
+}
+
+/// A cache with new entries along an axis, from an index on that each row of the batch has for itself.
+fn tensor_scatter(cx: &mut NodeCx<'_, '_>) -> Single {
+    let (cache, update) = (cx.input(0)?, cx.input(1)?);
+    let axis = cx.axis(cache, cx.int("axis").unwrap_or(-2))?;
+    let rank = cx.rank(cache)?;
+    if axis == 0 || cx.rank(update)? != rank {
+        return Err(bad("the axis of its entries is that of the batch, or its operands differ in rank"));
+    }
+    let size = cx.shape_vector(&[Size::Of(update, axis)])?;
+    let size = cx.squeeze(size, &[0])?;
+    let (zero, one) = (cx.int_scalar(0), cx.int_scalar(1));
+    let mut places = cx.emit("range", attrs([]), &[zero, size, one])?;
+    let behind: Vec<i64> = (1..(rank - axis) as i64).collect();
+    places = cx.unsqueeze(places, &behind)?;
+    if let Some(starts) = cx.optional(2) {
+        let starts = cx.as_i64(starts)?;
+        let starts = cx.unsqueeze(starts, &(1..rank as i64).collect::<Vec<_>>())?;
+        places = cx.binary("add", starts, places)?;
+    }
+    if cx.text("mode") == Some("circular") {
+        let length = cx.shape_vector(&[Size::Of(cache, axis)])?;
+        let length = cx.squeeze(length, &[0])?;
+        places = cx.binary("mod", places, length)?;
+    }
+    let shape = cx.shape_of(update)?;
+    let places = cx.emit("expand", attrs([]), &[places, shape])?;
+    cx.emit("scatter_elements", attrs([("axis", (axis as i64).into())]), &[cache, places, update])
+}
+
+fn check_flex(node: &Node<'_>) -> Result<(), String> {
+    for name in ["score_mod", "prob_mod"] {
+        let fits = |it: &crate::proto::GraphProto| it.input.len() == 1 && it.output.len() == 1;
+        if node.has(name) && !node.graph(name).is_ok_and(fits) {
+            return Err(format!("`{name}` is no graph of one input and one output"));
+        }
+    }
+    Ok(())
+}
+
+/// Attention whose scores and weights graphs of the node change.
+fn flex_attention(cx: &mut NodeCx<'_, '_>) -> Single {
+    let [q, k, v] = [cx.input(0)?, cx.input(1)?, cx.input(2)?];
+    for value in [q, k, v] {
+        if cx.rank(value)? != 4 {
+            return Err(bad("its queries, keys and values must have 4 dimensions"));
+        }
+    }
+    let scale = match (cx.float("scale"), cx.static_dim(q, 3)) {
+        (Some(scale), _) => scale,
+        (None, Some(size)) => 1.0 / (size as f64).sqrt(),
+        (None, None) => return Err(not_supported("the size of its heads is dynamic")),
+    };
+    let dtype = cx.dtype(q)?;
+    let precise = match cx.int("softmax_precision").filter(|it| *it != 0) {
+        Some(it) => crate::tensor::dtype_of(i32::try_from(it).unwrap_or(0)).map_err(not_supported)?,
+        None if dtype.size() < 4 => DType::F32,
+        None => dtype,
+    };
+    let groups = group_count(cx, q, k)?;
+    let heads = cx.static_dim(k, 1).unwrap_or(1);
+    let root = scale.sqrt();
+    let (q_scaled, k_scaled) = (cx.affine(q, root, 0.0)?, cx.affine(k, root, 0.0)?);
+    let sizes = [Size::Of(q, 0), Size::Const(heads), Size::Const(groups), Size::Of(q, 2), Size::Of(q, 3)];
+    let grouped = cx.reshape_to(q_scaled, &sizes)?;
+    let keys = cx.transpose(k_scaled, &[0, 1, 3, 2])?;
+    let keys = cx.unsqueeze(keys, &[2])?;
+    let scores = cx.binary("matmul", grouped, keys)?;
+    let scores = cx.reshape_to(scores, &[Size::Of(q, 0), Size::Of(q, 1), Size::Of(q, 2), Size::Of(k, 2)])?;
+    let scores = cx.cast(scores, precise)?;
+    let scores = changed(cx, "score_mod", scores)?;
+    let weights = cx.emit("softmax", attrs([("axis", 3.into())]), &[scores])?;
+    let weights = changed(cx, "prob_mod", weights)?;
+    let sizes = [Size::Of(q, 0), Size::Const(heads), Size::Const(groups), Size::Of(q, 2), Size::Of(k, 2)];
+    let weights = cx.reshape_to(weights, &sizes)?;
+    let values = cx.cast(v, precise)?;
+    let values = cx.unsqueeze(values, &[2])?;
+    let mixed = cx.binary("matmul", weights, values)?;
+    let mixed = cx.reshape_to(mixed, &[Size::Of(q, 0), Size::Of(q, 1), Size::Of(q, 2), Size::Of(v, 3)])?;
+    cx.cast(mixed, cx.dtype(v)?)
+}
+
+/// A value after a graph of the node, in the same type.
+fn changed(cx: &mut NodeCx<'_, '_>, name: &str, value: Value) -> Single {
+    if !cx.has(name) {
+        return Ok(value);
+    }
+    let graph = cx.graph(name)?;
+    let results = cx.around.subgraph(cx.sink, graph, &[value])?;
+    let result = results.first().copied().ok_or_else(|| bad(format!("`{name}` has no result")))?;
+    let dtype = cx.dtype(value)?;
+    cx.cast(result, dtype)
 }

@@ -102,11 +102,11 @@ fn truth(cx: &mut NodeCx<'_, '_>, value: bool) -> Value {
 }
 
 /// What the values that a loop collects are put into.
-struct Collected {
+pub(super) struct Collected {
     /// Nothing yet, of the right element type and number of dimensions.
-    empty: Value,
+    pub(super) empty: Value,
     /// Whether the first value says how large its dimensions are.
-    first_decides: bool,
+    pub(super) first_decides: bool,
 }
 
 /// A loop whose results are the last carried values, and what was collected.
@@ -175,7 +175,7 @@ fn while_loop(
                     next.push(rank);
                 }
                 for ((list, value), collected) in lists.iter().zip(values).zip(collected) {
-                    next.push(append(&mut cx, *turn, *list, *value, collected.first_decides)?);
+                    next.push(append(&mut cx, *turn, *list, *value, collected.first_decides, false)?);
                 }
                 Ok(next)
             }
@@ -266,23 +266,25 @@ fn ranks_after_turn(
     Ok(carried.collect())
 }
 
-/// A value at the end of those of the turns before.
-fn append(
+/// A value at the end of those of the turns before, or in front of them.
+pub(super) fn append(
     cx: &mut NodeCx<'_, '_>,
     turn: Value,
     list: Value,
     value: Value,
     first_decides: bool,
+    in_front: bool,
 ) -> Result<Value, Diagnostic> {
     let value = cx.unsqueeze(value, &[0])?;
+    let both = if in_front { [value, list] } else { [list, value] };
     if !first_decides {
-        return cx.concat(&[list, value], 0);
+        return cx.concat(&both, 0);
     }
     let first = cx.with_number("equal", turn, 0.0)?;
     let concat = cx.sink.ops().get("concat");
     let results = cx.sink.if_else(first, &mut |sink, first| match first {
         true => Ok(vec![value]),
-        false => sink.emit(concat, Attrs::none().with("axis", 0), &[list, value]),
+        false => sink.emit(concat, Attrs::none().with("axis", 0), &both),
     })?;
     results.first().copied().ok_or_else(|| bad("a branch has no result"))
 }
@@ -300,7 +302,7 @@ fn collecting(cx: &mut NodeCx<'_, '_>, limit: Option<Value>, start: Value, initi
 }
 
 /// What a probe finds out about a result.
-struct Found {
+pub(super) struct Found {
     ty: Type,
     /// The dimensions that are numbers. What a dimension of the probe is otherwise, nobody else can ask.
     numbers: Vec<Option<i64>>,
@@ -319,19 +321,25 @@ fn probed(
     inputs.extend_from_slice(initial);
     let results = cx.around.try_subgraph(&mut probe, body, &inputs, &[])?;
     let results: Vec<Value> = results.into_iter().map(|it| it.0).collect();
-    let found = results[1..].iter().map(|it| {
-        let ty = probe.type_of(*it).clone();
-        let dims = ty.as_tensor().and_then(|it| it.dims()).unwrap_or_default();
-        let numbers = dims.iter().map(|it| probe.shapes().as_int(*it)).collect();
-        Found { ty, numbers }
-    });
+    let found = results[1..].iter().map(|it| found_of(&mut probe, *it));
     let found = found.collect();
     Ok((probe.decided(results[0]), found))
 }
 
+pub(super) fn found_of(probe: &mut Probe<'_>, value: Value) -> Found {
+    let ty = probe.type_of(value).clone();
+    let dims = ty.as_tensor().and_then(|it| it.dims()).unwrap_or_default();
+    let numbers = dims.iter().map(|it| probe.shapes().as_int(*it)).collect();
+    Found { ty, numbers }
+}
+
 /// An empty list of values of a type. Dimensions that are no numbers are those of a carried value, else 0 until the first
 /// turn.
-fn nothing(cx: &mut NodeCx<'_, '_>, found: &Found, initial: &[Value]) -> Result<Collected, Diagnostic> {
+pub(super) fn nothing(
+    cx: &mut NodeCx<'_, '_>,
+    found: &Found,
+    initial: &[Value],
+) -> Result<Collected, Diagnostic> {
     let tensor = found.ty.as_tensor().ok_or_else(|| bad("it collects what is no tensor"))?;
     let rank = tensor.shape.rank();
     let rank =

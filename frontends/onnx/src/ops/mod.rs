@@ -24,6 +24,7 @@ mod selection;
 mod sequence;
 mod shape;
 mod slice;
+mod turns;
 mod window;
 
 use crate::node::NodeCx;
@@ -56,6 +57,7 @@ fn register(table: &mut OpTable) {
     sampling::register(table);
     window::register(table);
     arrange::register(table);
+    turns::register(table);
 }
 
 impl OpTable {

@@ -17,7 +17,7 @@ use orogen_ir::types::DType;
 type Single = Result<Value, Diagnostic>;
 
 pub(super) fn register(table: &mut OpTable) {
-    table.register_checked("", "BatchNormalization", .., check_batch, single(batch_norm));
+    table.register_checked("", "BatchNormalization", .., check_batch, batch_norm);
     table.register("", "LayerNormalization", .., layer_norm);
     table.register("", "RMSNormalization", .., single(rms_norm));
     table.register("", "InstanceNormalization", .., single(instance_norm));
@@ -32,23 +32,44 @@ fn epsilon(cx: &NodeCx<'_, '_>) -> f64 {
 }
 
 fn check_batch(node: &Node<'_>) -> Result<(), String> {
-    if node.flag("training_mode") || (node.opset() < 14 && (1..5).any(|i| node.wants_output(i))) {
-        return Err("training mode is not supported".into());
-    }
     match node.opset() < 9 && node.int("spatial") == Some(0) {
         true => Err("`spatial` = 0 is not supported".into()),
         false => Ok(()),
     }
 }
 
-fn batch_norm(cx: &mut NodeCx<'_, '_>) -> Single {
+/// Older operator sets say by their results that they train; those results nobody uses, or their use is an error.
+fn batch_norm(cx: &mut NodeCx<'_, '_>) -> Converted {
     let x = cx.input(0)?;
     let dtype = cx.dtype(x)?;
-    let mut args = vec![x];
-    for i in 1..5 {
-        args.push(cx.cast(cx.input(i)?, dtype)?);
+    let attrs = attrs([("epsilon", epsilon(cx).into())]);
+    let given = [cx.input(3)?, cx.input(4)?];
+    let mut args = vec![x, cx.cast(cx.input(1)?, dtype)?, cx.cast(cx.input(2)?, dtype)?];
+    if cx.opset() < 14 || !cx.flag("training_mode") {
+        for value in given {
+            args.push(cx.cast(value, dtype)?);
+        }
+        return Ok(vec![cx.emit("batch_norm", attrs, &args)?]);
     }
-    cx.emit("batch_norm", attrs([("epsilon", epsilon(cx).into())]), &args)
+    // Statistics of the batch, and the running ones after it.
+    let momentum = cx.float("momentum").unwrap_or(f64::from(0.9f32));
+    let axes: Vec<i64> = (0..cx.rank(x)? as i64).filter(|it| *it != 1).collect();
+    let wide = if dtype.size() < 4 { cx.cast(x, DType::F32)? } else { x };
+    let mean = cx.reduce("reduce_mean", wide, &axes, true)?;
+    let centered = cx.binary("sub", wide, mean)?;
+    let square = cx.square(centered)?;
+    let variance = cx.reduce("reduce_mean", square, &axes, false)?;
+    let mean = cx.squeeze(mean, &axes)?;
+    let mut running = Vec::new();
+    for (value, given) in [mean, variance].into_iter().zip(given) {
+        args.push(cx.cast(value, dtype)?);
+        let stored = cx.dtype(given)?;
+        let new = cx.cast(value, stored)?;
+        let (new, old) = (cx.affine(new, 1.0 - momentum, 0.0)?, cx.affine(given, momentum, 0.0)?);
+        running.push(cx.binary("add", old, new)?);
+    }
+    let y = cx.emit("batch_norm", attrs, &args)?;
+    Ok(vec![y, running[0], running[1]])
 }
 
 /// The type that statistics are returned in.
