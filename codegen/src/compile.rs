@@ -61,9 +61,11 @@ pub fn compile(
                             .at(format!("kernel `{}`", program.name))
                     })
                 }
-                PlanKernel::Routine(routine) => {
-                    crate::routines::build(target, vector, &name, routine).map(Some)
-                }
+                PlanKernel::Routine(routine) => crate::routines::build(target, ways[i].isa, &name, routine)
+                    .map(|mut it| {
+                        ways[i].mark(vector, &mut it.routines);
+                        Some(it)
+                    }),
                 PlanKernel::Extern(_) => Ok(None),
             }
         })

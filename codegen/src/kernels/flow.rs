@@ -131,7 +131,7 @@ impl Flow<'_, '_> {
     }
 
     /// `⌈a / by⌉` for `a >= 0`, `by > 0`.
-    fn ceil_div(&mut self, a: Value, by: Value) -> Value {
+    pub(crate) fn ceil_div(&mut self, a: Value, by: Value) -> Value {
         let more = self.add(a, by);
         let more = self.offset(more, -1);
         self.div(more, by)

@@ -3,6 +3,7 @@
 //! | module | makes | form |
 //! |---|---|---|
 //! | [`gemm`] | matrix products in any layout, packing | functions of a module |
+//! | `attention` | rows of scores of attention | vector programs |
 //! | [`conv`] | convolution, depthwise convolution, pooling | functions of a module |
 //! | [`laws`] | what the generators take for granted | constraints over extents |
 //! | [`epilogue`] | what matrix products and convolutions do to a result before they store it | steps |
@@ -41,11 +42,12 @@
 //! assert_eq!(c, [1.5, 2.5, 3.5, 0.0, 0.0, 0.0]);
 //! ```
 
+pub(crate) mod attention;
 mod bf16;
 pub mod conv;
 pub mod element;
 pub mod epilogue;
-mod flow;
+pub(crate) mod flow;
 pub mod gemm;
 pub mod laws;
 mod narrow;

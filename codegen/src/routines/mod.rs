@@ -6,6 +6,7 @@
 //! * **N2** It writes every element of what it fills.
 //! * **N3** It is refused at compile time where its parameters are not those that it was written for.
 
+mod attention;
 mod nonzero;
 mod top_k;
 
@@ -24,11 +25,18 @@ struct Definition {
     signature: &'static str,
     /// Whether it was written for these parameters (law N3).
     fits: fn(&Routine) -> bool,
-    /// Its code.
+    /// Its code, for a target and the instructions of its vector programs.
     build: fn(Target, Isa, &str, &Routine) -> Kernel,
 }
 
 const TABLE: &[Definition] = &[
+    Definition {
+        name: "attention",
+        signature: "in q[…, m, d], k[…, n, d], v[…, n, e] of one of f32, f16 and bf16, perhaps a mask[…, n] of it or of bool, \
+                    out y[…, m, e], each transposed as `q_perm`, `k_perm`, `v_perm`, `out_perm` say; `scale`",
+        fits: attention::fits,
+        build: attention::build,
+    },
     Definition {
         name: "nonzero",
         signature: "in x of any type and rank r, out y: i64[r, count]",

@@ -1,7 +1,7 @@
 //! Routines, from their definitions. What code generation has under a name must give the same.
 
 use crate::error::{EvalError, EvalResult};
-use crate::ops::top_k;
+use crate::ops::{eval_named, top_k};
 use crate::scalar;
 use orogen_ir::types::{Attrs, DType, TensorData};
 
@@ -13,6 +13,7 @@ pub(crate) fn eval(
     results: &[&[u64]],
 ) -> EvalResult<Vec<TensorData>> {
     match (name, operands, results) {
+        ("attention", [_, _, _] | [_, _, _, _], [_]) => attention(attrs, operands),
         ("nonzero", [x], [result]) => nonzero(x, result),
         ("top_k", [x], [result, _]) => {
             let axis = attrs.int("axis").and_then(|it| usize::try_from(it).ok());
@@ -24,6 +25,24 @@ pub(crate) fn eval(
         }
         _ => Err(EvalError::unsupported(format!("routine `{name}` of such parameters has no evaluation"))),
     }
+}
+
+/// The operator on operands that lie transposed, and its result transposed.
+fn attention(attrs: &Attrs, operands: &[TensorData]) -> EvalResult<Vec<TensorData>> {
+    let transposed = |x: &TensorData, perm: &str| match attrs.ints(perm) {
+        None => Ok(vec![x.clone()]),
+        Some(perm) => {
+            eval_named("transpose", &Attrs::none().with("perm", perm.to_vec()), std::slice::from_ref(x))
+        }
+    };
+    let mut args = Vec::new();
+    for (i, x) in operands.iter().enumerate() {
+        args.extend(transposed(x, ["q_perm", "k_perm", "v_perm", ""][i])?);
+    }
+    let result = eval_named("attention", attrs, &args)?;
+    let results: EvalResult<Vec<Vec<TensorData>>> =
+        result.iter().map(|it| transposed(it, "out_perm")).collect();
+    Ok(results?.concat())
 }
 
 /// The indices of all elements that are not zero, in row-major order: column `j` of the result is the index of the

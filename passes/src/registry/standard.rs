@@ -194,8 +194,8 @@ pub const STANDARD: &[PassDef] = &[
         about: "makes one operator, `attention`, of the forms in which exporters write it",
         details: "The scale may stand before the product, at one operand or at both, or after it; keys may come \
                   transposed; the mask is added or chooses; keys and values that were repeated for groups of queries are \
-                  read as they were. For kernels of one's own and for reading programs: the operator is lowered to the \
-                  kernels of its parts.",
+                  read as they were. For `fuse-attention`, kernels of one's own and for reading programs: by itself the \
+                  operator is lowered to the kernels of its parts.",
         laws: &["what lies inside is read by nothing else", "the scale is a number that is known"],
         step: Step::Simplify,
         class: PassClass::OfRules,
@@ -318,6 +318,25 @@ pub const STANDARD: &[PassDef] = &[
                 pattern => Ok(Arc::new(pass.pattern(parts.ops, name, pattern).map_err(first)?)),
             }
         }),
+    },
+    PassDef {
+        name: "fuse-attention",
+        about: "computes attention in one kernel, which never holds all scores",
+        details: "It goes over the keys block by block and keeps the largest score and the sum of each row. Transposes around \
+                  it are read and written in place. It finds operators `attention`: those of a program, and those that \
+                  `name-attention` makes. Operators that do not fit (f64, leading dimensions that may differ) are lowered to \
+                  the kernels of their parts.",
+        laws: &["scores are f32, whatever the operands are", "what is not known to fit stays an operator"],
+        step: Step::Layout,
+        class: PassClass::Of(RuleClass::Reassociates),
+        when: When::Asked,
+        options: &[count(
+            "queries",
+            "16",
+            "operators of fewer queries stay: products that read keys once are faster",
+        )],
+        graph: None,
+        flow: Some(|_, it| Ok(Arc::new(flow::FuseAttention::of_at_least(it.number("queries") as i64)))),
     },
     PassDef {
         name: "legalize",

@@ -84,6 +84,13 @@ fn attention_is_what_its_parts_are() {
 }
 
 #[test]
+fn attention_is_one_kernel() {
+    agree("fuse_attention.flow", "+fuse-attention{queries=2}", Accuracy::Default, 2e-3);
+    let passes = "+name-attention,+fuse-attention{queries=1}";
+    agree("name_attention.flow", passes, Accuracy::Default, 1e-5);
+}
+
+#[test]
 fn operators_compute_in_narrow_types() {
     for to in ["bf16", "f16"] {
         let passes = format!("+mixed-precision{{to={to}}}");

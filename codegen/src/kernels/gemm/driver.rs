@@ -54,6 +54,8 @@ pub struct Gemm {
     /// Whether there are few rows, if that is known: up to so many, tiles convert the columns that they load. Where it is
     /// not, there are two functions, and one that chooses by `m`.
     pub few: Option<bool>,
+    /// Whether the products are added to what C holds: whole lanes.
+    pub adds: bool,
     /// What happens to the result.
     pub epilogue: Vec<Step>,
     /// Sizes of blocks; [`Blocking::of`] the instruction set.
@@ -99,6 +101,7 @@ impl Gemm {
             c: Element::LANE,
             m: None,
             few: None,
+            adds: false,
             epilogue: Vec::new(),
             blocking: Blocking::of(isa),
         }
@@ -481,7 +484,10 @@ impl Driver<'_> {
                 let left = flow.sub(steps, pc);
                 let depth = flow.min(left, depth_step);
                 let done = flow.add(pc, depth);
-                let accumulate = flow.flag(IntCC::SignedGreaterThan, pc, zero);
+                let accumulate = match self.gemm.adds {
+                    true => flow.int(1),
+                    false => flow.flag(IntCC::SignedGreaterThan, pc, zero),
+                };
                 let last = flow.flag(IntCC::SignedGreaterThanOrEqual, done, steps);
                 let width = self.gemm.block_columns();
                 let sum_bytes = [(&of_a, Side::A), (&of_b, Side::B)].map(|(it, side)| match it.layout {
