@@ -137,3 +137,40 @@ fn losses_of_every_reduction() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn sizes_and_scales() -> Result<()> {
+    let none = || constant(TensorData::from_f64(DType::F32, &[0], []));
+    let scales = |list: &[f64]| TensorData::from_f64(DType::F32, &[list.len() as u64], list.iter().copied());
+    for mode in ["linear", "cubic", "nearest"] {
+        for antialias in [0, 1] {
+            if mode == "nearest" && antialias == 1 {
+                continue;
+            }
+            let attributes =
+                vec![text("mode", mode), attribute("antialias", antialias), list("axes", &[2, 3])];
+            let fixed = [given(numbers(DType::F32, &[1, 2, 5, 4])), none(), constant(scales(&[0.6, 1.5]))];
+            check_node("Resize", attributes.clone(), &fixed, 1e-5)?;
+            let mut attributes = attributes;
+            attributes.push(text("keep_aspect_ratio_policy", "not_larger"));
+            let sized =
+                [given(numbers(DType::F32, &[1, 2, 5, 4])), none(), none(), constant(integers(&[7, 9]))];
+            check_node("Resize", attributes, &sized, 1e-5)?;
+        }
+    }
+    for dtype in [DType::F32, DType::U8, DType::F16, DType::F64] {
+        let attributes = vec![
+            text("mode", "linear"),
+            text("coordinate_transformation_mode", "tf_crop_and_resize"),
+            list("axes", &[2]),
+        ];
+        let cropped = [
+            given(numbers(dtype, &[1, 2, 5, 4])),
+            constant(scales(&[0.3, 1.4])),
+            none(),
+            constant(integers(&[6])),
+        ];
+        check_node("Resize", attributes, &cropped, allowed(dtype))?;
+    }
+    Ok(())
+}

@@ -144,7 +144,7 @@ fn col2im(cx: &mut NodeCx<'_, '_>) -> Single {
 }
 
 /// The element of a vector of one as an integer of rank 0.
-fn single_of(cx: &mut NodeCx<'_, '_>, vector: Value) -> Single {
+pub(super) fn single_of(cx: &mut NodeCx<'_, '_>, vector: Value) -> Single {
     match cx.known_ints(vector).as_deref() {
         Some([size]) => Ok(cx.int_scalar(*size)),
         _ => cx.squeeze(vector, &[0]),

@@ -10,6 +10,7 @@ mod elementwise;
 mod fourier;
 mod fused;
 mod index;
+mod interpolate;
 mod linalg;
 mod loss;
 mod norm;

@@ -3,6 +3,7 @@
 
 use super::conv::Window;
 use super::index::{count_up, extent};
+use super::interpolate::polynomial;
 use super::single;
 use crate::emit::{Size, attrs};
 use crate::node::{Node, NodeCx, bad, not_supported};
@@ -198,16 +199,6 @@ fn keys(cx: &mut NodeCx<'_, '_>, distance: Value) -> Result<Vec<Value>, Diagnost
         polynomial(cx, back, &near)?,
         polynomial(cx, after, &far)?,
     ])
-}
-
-/// By Horner's scheme, from the coefficient of the highest power on.
-fn polynomial(cx: &mut NodeCx<'_, '_>, x: Value, coefficients: &[f64]) -> Single {
-    let mut value = cx.number_like(x, coefficients[0])?;
-    for coefficient in &coefficients[1..] {
-        let product = cx.binary("mul", value, x)?;
-        value = cx.affine(product, 1.0, *coefficient)?;
-    }
-    Ok(value)
 }
 
 /// The integers below an extent, along axis `axis` of `rank`.
