@@ -11,8 +11,8 @@ pub(crate) fn why_missing(name: &str) -> Option<&'static str> {
         "StringConcat" | "StringNormalizer" | "StringSplit" | "RegexFullMatch" | "TfIdfVectorizer" => TEXT,
         "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" | "Multinomial"
         | "Bernoulli" => RANDOM,
-        "Det" | "ImageDecoder" | "MaxRoiPool" | "MaxUnpool" | "Adagrad" | "Adam" | "Gradient"
-        | "Momentum" | "BitCast" | "CumProd" => NONE,
+        "Det" | "ImageDecoder" | "MaxRoiPool" | "Adagrad" | "Adam" | "Gradient" | "Momentum" | "BitCast"
+        | "CumProd" => NONE,
         _ => return None,
     })
 }

@@ -235,3 +235,33 @@ fn recurrent_networks_of_every_kind() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn places_of_the_largest() -> Result<()> {
+    let ints = |name: &str, values: &[i64]| AttributeProto {
+        name: name.into(),
+        ints: values.to_vec(),
+        kind: attribute_type::INTS,
+        ..AttributeProto::default()
+    };
+    for dtype in [DType::F32, DType::F16, DType::I8, DType::U8] {
+        for order in [0, 1] {
+            let attributes = vec![
+                ints("kernel_shape", &[2, 3]),
+                ints("strides", &[2, 1]),
+                ints("dilations", &[1, 2]),
+                ints("pads", &[1, 1, 0, 2]),
+                attribute("storage_order", order),
+                attribute("ceil_mode", 1),
+            ];
+            check_outputs(
+                "MaxPool",
+                &["y", "places"],
+                attributes,
+                &[given(numbers(dtype, &[2, 3, 5, 6]))],
+                0.0,
+            )?;
+        }
+    }
+    Ok(())
+}

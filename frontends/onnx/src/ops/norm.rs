@@ -38,14 +38,19 @@ fn check_batch(node: &Node<'_>) -> Result<(), String> {
     }
 }
 
-/// Older operator sets say by their results that they train; those results nobody uses, or their use is an error.
+/// Older operator sets say by the number of results that they train; then the statistics of the batch are results too.
 fn batch_norm(cx: &mut NodeCx<'_, '_>) -> Converted {
     let x = cx.input(0)?;
     let dtype = cx.dtype(x)?;
     let attrs = attrs([("epsilon", epsilon(cx).into())]);
     let given = [cx.input(3)?, cx.input(4)?];
     let mut args = vec![x, cx.cast(cx.input(1)?, dtype)?, cx.cast(cx.input(2)?, dtype)?];
-    if cx.opset() < 14 || !cx.flag("training_mode") {
+    let trains = match cx.opset() {
+        14.. => cx.flag("training_mode"),
+        7.. => (1..5).any(|i| cx.wants_output(i)),
+        _ => !cx.flag("is_test") && (1..5).any(|i| cx.wants_output(i)),
+    };
+    if !trains {
         for value in given {
             args.push(cx.cast(value, dtype)?);
         }
@@ -69,7 +74,9 @@ fn batch_norm(cx: &mut NodeCx<'_, '_>) -> Converted {
         running.push(cx.binary("add", old, new)?);
     }
     let y = cx.emit("batch_norm", attrs, &args)?;
-    Ok(vec![y, running[0], running[1]])
+    // Behind the running ones, those of the batch.
+    running.extend([args[3], args[4]]);
+    Ok(std::iter::once(y).chain(running).collect())
 }
 
 /// The type that statistics are returned in.

@@ -2,16 +2,17 @@
 
 use super::conv::{Fill, Padding, Window, check_padding, padding};
 use super::{reduce, single};
-use crate::emit::attrs;
+use crate::emit::{Size, attrs};
 use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::sink::Value;
-use crate::table::OpTable;
+use crate::table::{Converted, OpTable};
 use orogen_ir::diag::Diagnostic;
 
 type Single = Result<Value, Diagnostic>;
 
 pub(super) fn register(table: &mut OpTable) {
-    table.register_checked("", "MaxPool", .., check_max, single(max_pool));
+    table.register_checked("", "MaxPool", .., check_max, max_pool);
+    table.register("", "MaxUnpool", .., single(max_unpool));
     table.register_checked(
         "",
         "AveragePool",
@@ -22,7 +23,7 @@ pub(super) fn register(table: &mut OpTable) {
             average(cx, x, cx.flag("count_include_pad"))
         }),
     );
-    table.register_checked("", "LpPool", .., check_lp, single(lp_pool));
+    table.register_checked("", "LpPool", .., check_padding, single(lp_pool));
     table.register(
         "",
         "GlobalAveragePool",
@@ -40,17 +41,9 @@ pub(super) fn register(table: &mut OpTable) {
 
 fn check_max(node: &Node<'_>) -> Result<(), String> {
     check_padding(node)?;
-    match node.wants_output(1) {
-        true => Err("the indices of the largest elements are not supported".into()),
-        false => Ok(()),
-    }
-}
-
-fn check_lp(node: &Node<'_>) -> Result<(), String> {
-    check_padding(node)?;
-    match node.flag("ceil_mode") {
-        true => Err("`ceil_mode` is not supported".into()),
-        false => Ok(()),
+    match node.int("storage_order").unwrap_or(0) {
+        0 | 1 => Ok(()),
+        other => Err(format!("`storage_order` {other} is neither 0 nor 1")),
     }
 }
 
@@ -62,17 +55,152 @@ fn window(cx: &NodeCx<'_, '_>, x: Value) -> Result<Window, Diagnostic> {
     Window::new(cx, kernel.to_vec())
 }
 
-fn max_pool(cx: &mut NodeCx<'_, '_>) -> Single {
+fn max_pool(cx: &mut NodeCx<'_, '_>) -> Converted {
     let x = cx.input(0)?;
     let window = window(cx, x)?;
     let lowest = if cx.dtype(x)?.is_float() { f64::NEG_INFINITY } else { f64::MIN };
-    let (x, pads) = match padding(cx, x, &window, Fill::Number(lowest))? {
-        Padding::Fixed(pads) => (x, pads),
-        Padding::Dynamic(padded) => (padded, vec![0; 2 * window.kernel.len()]),
+    let padding = padding(cx, x, &window, Fill::Number(lowest))?;
+    let (padded, pads) = match &padding {
+        Padding::Fixed(pads) => (x, pads.clone()),
+        Padding::Dynamic(padded) => (*padded, vec![0; 2 * window.kernel.len()]),
     };
     let attrs =
         window.attrs(pads).with("kernel", window.kernel.clone()).with("ceil_mode", cx.flag("ceil_mode"));
-    cx.emit("max_pool", attrs, &[x])
+    let y = cx.emit("max_pool", attrs, &[padded])?;
+    if !cx.wants_output(1) {
+        return Ok(vec![y]);
+    }
+    match padding {
+        Padding::Fixed(pads) => Ok(vec![y, places_of_largest(cx, x, y, &window, &pads)?]),
+        Padding::Dynamic(_) => {
+            Err(not_supported("places of the largest elements with automatic padding of a dynamic size"))
+        }
+    }
+}
+
+/// Where in the whole operand the first of the largest elements of each window is: the taps of a window one after the
+/// other, each a strided part of the operand.
+fn places_of_largest(cx: &mut NodeCx<'_, '_>, x: Value, y: Value, window: &Window, pads: &[i64]) -> Single {
+    const MAX_TAPS: i64 = 1024;
+    let n = window.kernel.len();
+    let taps =
+        window.kernel.iter().try_fold(1i64, |all, it| all.checked_mul(*it)).filter(|it| *it <= MAX_TAPS);
+    let taps =
+        taps.ok_or_else(|| not_supported("places of the largest elements of windows of so many taps"))?;
+    let column_major = cx.int("storage_order") == Some(1);
+    // How far apart neighbours along each spatial dimension are, as scalars.
+    let one = cx.int_scalar(1);
+    let mut steps = vec![one; n];
+    let mut size = one;
+    let order: Vec<usize> = if column_major { (0..n).collect() } else { (0..n).rev().collect() };
+    for i in order {
+        steps[i] = size;
+        let dim = extent(cx, x, 2 + i)?;
+        size = cx.binary("mul", size, dim)?;
+    }
+    // Where planes begin.
+    let (batch, channels) = (extent(cx, x, 0)?, extent(cx, x, 1)?);
+    let planes = cx.binary("mul", batch, channels)?;
+    let planes = count(cx, planes)?;
+    let mut ones = vec![Size::Const(1); n];
+    let mut sizes = vec![Size::Of(x, 0), Size::Of(x, 1)];
+    sizes.append(&mut ones);
+    let planes = cx.reshape_to(planes, &sizes)?;
+    let plane = cx.binary("mul", planes, size)?;
+    let (mut best, mut places) = (None, None);
+    for tap in 0..taps {
+        let mut rest = tap;
+        let mut offsets = vec![0; n];
+        for i in (0..n).rev() {
+            offsets[i] = rest % window.kernel[i];
+            rest /= window.kernel[i];
+        }
+        // The element of each window, and whether it is one of the operand.
+        let (mut value, mut place, mut inside) = (x, plane, None);
+        for i in 0..n {
+            let out = extent(cx, y, 2 + i)?;
+            let at = count(cx, out)?;
+            let at =
+                cx.affine(at, window.strides[i] as f64, (offsets[i] * window.dilations[i] - pads[i]) as f64)?;
+            let dim = extent(cx, x, 2 + i)?;
+            let last = cx.with_number("sub", dim, 1.0)?;
+            let zero = cx.int_scalar(0);
+            let clamped = cx.binary("max", at, zero)?;
+            let clamped = cx.binary("min", clamped, last)?;
+            value = cx.emit("gather", attrs([("axis", (2 + i as i64).into())]), &[value, clamped])?;
+            let behind: Vec<i64> = (1..(n - i) as i64).collect();
+            let same = cx.binary("equal", at, clamped)?;
+            let same = cx.unsqueeze(same, &behind)?;
+            inside = Some(match inside {
+                Some(before) => cx.binary("and", before, same)?,
+                None => same,
+            });
+            let along = cx.unsqueeze(clamped, &behind)?;
+            let along = cx.binary("mul", along, steps[i])?;
+            place = cx.binary("add", place, along)?;
+        }
+        let inside = inside.ok_or_else(|| bad("attribute `kernel_shape` is empty"))?;
+        let (Some(before), Some(known)) = (best, places) else {
+            // The first place is wrong where it is padding; nothing that is none lets it stay.
+            let none = cx.int_scalar(-1);
+            (best, places) = (Some(value), Some(cx.select(inside, place, none)?));
+            continue;
+        };
+        let larger = cx.binary("greater", value, before)?;
+        let first = cx.with_number("less", known, 0.0)?;
+        let better = cx.binary("or", larger, first)?;
+        let better = cx.binary("and", better, inside)?;
+        best = Some(cx.select(better, value, before)?);
+        places = Some(cx.select(better, place, known)?);
+    }
+    places.ok_or_else(|| bad("attribute `kernel_shape` is empty"))
+}
+
+/// A dimension as a number of rank 0.
+fn extent(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize) -> Single {
+    let size = cx.shape_vector(&[Size::Of(x, axis)])?;
+    cx.squeeze(size, &[0])
+}
+
+/// 0, 1, … below a number.
+fn count(cx: &mut NodeCx<'_, '_>, size: Value) -> Single {
+    let (zero, one) = (cx.int_scalar(0), cx.int_scalar(1));
+    cx.emit("range", attrs([]), &[zero, size, one])
+}
+
+/// Elements at their places in a tensor of zeros, which may be larger than what the window says: it is filled behind.
+fn max_unpool(cx: &mut NodeCx<'_, '_>) -> Single {
+    let (x, places) = (cx.input(0)?, cx.input(1)?);
+    let window = window(cx, x)?;
+    let n = window.kernel.len();
+    let pads = match padding(cx, x, &window, Fill::Number(0.0))? {
+        Padding::Fixed(pads) => pads,
+        Padding::Dynamic(_) => return Err(not_supported("automatic padding of a dynamic size")),
+    };
+    let mut parts = vec![cx.shape_part(x, 0, 2)?];
+    for i in 0..n {
+        let size = cx.shape_part(x, 2 + i, 3 + i)?;
+        let steps = cx.with_number("sub", size, 1.0)?;
+        let rest = window.kernel[i] - pads[i] - pads[n + i];
+        parts.push(cx.affine(steps, window.strides[i] as f64, rest as f64)?);
+    }
+    let shape = cx.concat(&parts, 0)?;
+    let zero = cx.number_like(x, 0.0)?;
+    let zeros = cx.full(shape, zero)?;
+    let flat = |cx: &mut NodeCx<'_, '_>, value: Value| {
+        let axes = (0..cx.rank(value)?).collect();
+        cx.reshape_to(value, &[Size::Product(value, axes)])
+    };
+    let (zeros, places, values) = (flat(cx, zeros)?, flat(cx, places)?, flat(cx, x)?);
+    let filled = cx.emit("scatter_elements", attrs([("axis", 0.into())]), &[zeros, places, values])?;
+    let filled = cx.reshape(filled, shape)?;
+    let Some(wanted) = cx.optional(2) else { return Ok(filled) };
+    let wanted = cx.as_i64(wanted)?;
+    let behind = cx.binary("sub", wanted, shape)?;
+    let before = cx.int_vector(&vec![0; n + 2]);
+    let pads = cx.concat(&[before, behind], 0)?;
+    let zero = cx.number_like(x, 0.0)?;
+    cx.emit("pad", attrs([("mode", "constant".into())]), &[filled, pads, zero])
 }
 
 pub(super) fn average(cx: &mut NodeCx<'_, '_>, x: Value, count_padding: bool) -> Single {
@@ -80,8 +208,23 @@ pub(super) fn average(cx: &mut NodeCx<'_, '_>, x: Value, count_padding: bool) ->
     let (x, pads) = match padding(cx, x, &window, Fill::Number(0.0))? {
         Padding::Fixed(pads) => (x, pads),
         Padding::Dynamic(padded) if count_padding => (padded, vec![0; 2 * window.kernel.len()]),
-        Padding::Dynamic(_) => {
-            return Err(not_supported("automatic padding of a dynamic size with a stride"));
+        Padding::Dynamic(padded) => {
+            // Over the mean of as many ones, which says what part of a window is no padding.
+            let mut sizes = vec![Size::Const(1), Size::Const(1)];
+            sizes.extend((2..cx.rank(x)?).map(|i| Size::Of(x, i)));
+            let shape = cx.shape_vector(&sizes)?;
+            let one = cx.number_like(x, 1.0)?;
+            let ones = cx.full(shape, one)?;
+            let Padding::Dynamic(ones) = padding(cx, ones, &window, Fill::Number(0.0))? else {
+                return Err(not_supported("automatic padding of a dynamic size with a stride"));
+            };
+            let attrs = window
+                .attrs(vec![0; 2 * window.kernel.len()])
+                .with("kernel", window.kernel.clone())
+                .with("count_include_pad", true);
+            let mean = cx.emit("avg_pool", attrs.clone(), &[padded])?;
+            let part = cx.emit("avg_pool", attrs, &[ones])?;
+            return cx.binary("div", mean, part);
         }
     };
     let attrs = window
@@ -92,7 +235,7 @@ pub(super) fn average(cx: &mut NodeCx<'_, '_>, x: Value, count_padding: bool) ->
     cx.emit("avg_pool", attrs, &[x])
 }
 
-/// `(Σ |x|^p)^(1/p)` of each window, as a mean times the window's size.
+/// `(Σ |x|^p)^(1/p)` of each window, as a mean times the number of elements that it is of.
 fn lp_pool(cx: &mut NodeCx<'_, '_>) -> Single {
     let p = cx.int("p").unwrap_or(2) as f64;
     let x = cx.input(0)?;
@@ -100,7 +243,31 @@ fn lp_pool(cx: &mut NodeCx<'_, '_>) -> Single {
     let magnitude = cx.unary("abs", x)?;
     let power = cx.with_number("pow", magnitude, p)?;
     let mean = average(cx, power, true)?;
-    let sum = cx.with_number("mul", mean, size)?;
+    let sum = if cx.flag("ceil_mode") {
+        // The last windows may hang over: a mean of ones over everything says by how many elements.
+        let window = window(cx, x)?;
+        let Padding::Fixed(pads) = padding(cx, x, &window, Fill::Number(0.0))? else {
+            return Err(not_supported("`ceil_mode` with automatic padding of a dynamic size"));
+        };
+        let n = window.kernel.len();
+        let mut counts = Vec::new();
+        for i in 0..n {
+            let out = extent(cx, mean, 2 + i)?;
+            let at = count(cx, out)?;
+            let start = cx.affine(at, window.strides[i] as f64, -pads[i] as f64)?;
+            let dim = extent(cx, x, 2 + i)?;
+            let end = cx.with_number("add", dim, pads[n + i] as f64)?;
+            let room = cx.binary("sub", end, start)?;
+            let raised = cx.with_number("add", room, (window.dilations[i] - 1) as f64)?;
+            let taps = cx.with_number("div", raised, window.dilations[i] as f64)?;
+            let taps = cx.with_number("min", taps, window.kernel[i] as f64)?;
+            let taps = cx.cast(taps, cx.dtype(x)?)?;
+            counts.push(cx.unsqueeze(taps, &(1..(n - i) as i64).collect::<Vec<_>>())?);
+        }
+        counts.into_iter().try_fold(mean, |sum, it| cx.binary("mul", sum, it))?
+    } else {
+        cx.with_number("mul", mean, size)?
+    };
     cx.with_number("pow", sum, 1.0 / p)
 }
 
@@ -124,7 +291,6 @@ fn global_lp(cx: &mut NodeCx<'_, '_>, x: Value, axes: &[i64]) -> Single {
 /// A mean over windows of channels, with zeros beyond the first and last one; for local response normalisation.
 pub(super) fn channel_mean(cx: &mut NodeCx<'_, '_>, x: Value, size: i64) -> Single {
     // [N, C, …] → [N, 1, C, rest]: channels become a spatial dimension.
-    use crate::emit::Size;
     let rank = cx.rank(x)?;
     let shape = cx.shape_of(x)?;
     let rest = Size::Product(x, (2..rank).collect());

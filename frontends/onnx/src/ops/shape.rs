@@ -228,7 +228,7 @@ fn split_by(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize, sizes: Value) -> Con
 
 fn pad_mode(node: &Node<'_>) -> Result<(), String> {
     match node.text("mode").unwrap_or("constant") {
-        "constant" | "reflect" | "edge" => Ok(()),
+        "constant" | "reflect" | "edge" | "wrap" => Ok(()),
         other => Err(format!("mode `{other}` is not supported")),
     }
 }
@@ -253,8 +253,37 @@ fn pad(cx: &mut NodeCx<'_, '_>) -> Single {
         (None, Some(value)) if value != 0.0 => args.push(cx.number_like(x, value)?),
         _ => {}
     }
+    if cx.text("mode") == Some("wrap") {
+        return wrapped(cx, x, args[1]);
+    }
     let attrs = attrs([("mode", cx.text("mode").unwrap_or("constant").into())]);
     cx.emit("pad", attrs, &args)
+}
+
+/// Padding that goes on at the other end, as often as it takes.
+fn wrapped(cx: &mut NodeCx<'_, '_>, x: Value, pads: Value) -> Single {
+    let rank = cx.rank(x)?;
+    let known = cx.known_ints(pads);
+    let mut result = x;
+    for axis in 0..rank {
+        if known.as_ref().is_some_and(|it| it.get(axis) == Some(&0) && it.get(rank + axis) == Some(&0)) {
+            continue;
+        }
+        let scalar = |cx: &mut NodeCx<'_, '_>, at: usize| {
+            let part = cx.slice(pads, 0, at as i64, at as i64 + 1)?;
+            cx.squeeze(part, &[0])
+        };
+        let (before, behind) = (scalar(cx, axis)?, scalar(cx, rank + axis)?);
+        let size = cx.shape_part(x, axis, axis + 1)?;
+        let size = cx.squeeze(size, &[0])?;
+        let (zero, one) = (cx.int_scalar(0), cx.int_scalar(1));
+        let start = cx.binary("sub", zero, before)?;
+        let end = cx.binary("add", size, behind)?;
+        let places = cx.emit("range", attrs([]), &[start, end, one])?;
+        let places = cx.binary("mod", places, size)?;
+        result = cx.emit("gather", attrs([("axis", (axis as i64).into())]), &[result, places])?;
+    }
+    Ok(result)
 }
 
 /// Padding of some axes as padding of all.
