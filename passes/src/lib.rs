@@ -13,10 +13,11 @@
 
 pub mod bridge;
 #[cfg(feature = "dataflow-ir")]
-pub mod flow;
+#[path = "with_flow.rs"]
+mod dataflow;
 #[cfg(not(feature = "dataflow-ir"))]
 #[path = "without_flow.rs"]
-pub mod flow;
+mod dataflow;
 pub mod graph;
 pub mod manager;
 #[cfg(feature = "dataflow-ir")]
@@ -24,3 +25,5 @@ pub mod proof;
 pub mod registry;
 pub mod rewrite;
 pub mod rules;
+
+pub use dataflow::*;

@@ -43,6 +43,12 @@ pub mod check;
 pub mod compare;
 mod compiler;
 pub mod constants;
+#[cfg(feature = "dataflow-ir")]
+#[path = "with_flow.rs"]
+mod dataflow;
+#[cfg(not(feature = "dataflow-ir"))]
+#[path = "without_flow.rs"]
+mod dataflow;
 pub mod dump;
 mod evaluator;
 mod files;
@@ -90,8 +96,8 @@ pub mod passes {
 
 /// What is known per operator and per kernel: rewrite rules and lowering.
 pub mod rules {
-    #[cfg(feature = "dataflow-ir")]
-    pub use orogen_passes::proof::{RuleProof, Verdict};
+    #[allow(unused_imports, reason = "a build without the dataflow IR has none")]
+    pub use crate::dataflow::proofs::*;
     pub use orogen_passes::rewrite::{
         AnyRule, Bound, Match, Matcher, OpCall, Rewrite, Rewriter, Rule, RuleClass, RuleFn, RuleSet, Value,
         parse, parse_explored, print,

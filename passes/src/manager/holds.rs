@@ -1,16 +1,11 @@
 //! Whether facts hold of a program.
 
 use super::IrRef;
+use crate::dataflow::holds as flow;
 use indexmap::IndexSet;
 use orogen_ir::graph::{Edge, Graph, NodeId, NodeKind};
 use orogen_ir::ops::{OpId, OpRegistry};
 use orogen_ir::types::{Attrs, ConstId, Source};
-
-#[cfg(feature = "dataflow-ir")]
-mod flow;
-#[cfg(not(feature = "dataflow-ir"))]
-#[path = "holds/without_flow.rs"]
-mod flow;
 
 /// Where something is, as a clause.
 fn place(source: &Source) -> String {
@@ -41,7 +36,7 @@ pub(super) fn live(ir: IrRef<'_>, ops: &OpRegistry) -> Result<(), String> {
 
 /// What makes two operations the same.
 #[derive(PartialEq, Eq, Hash)]
-enum Key<V> {
+pub(crate) enum Key<V> {
     Op(OpId, Attrs, Vec<V>),
     Constant(ConstId),
 }
@@ -54,7 +49,7 @@ pub(super) fn no_duplicates(ir: IrRef<'_>, ops: &OpRegistry) -> Result<(), Strin
     }
 }
 
-fn twice<V>(key: &Key<V>, ops: &OpRegistry, source: &Source) -> String {
+pub(crate) fn twice<V>(key: &Key<V>, ops: &OpRegistry, source: &Source) -> String {
     match key {
         Key::Op(op, ..) => format!("`{}`{} is there twice", ops.def(*op).name, place(source)),
         Key::Constant(_) => format!("a constant{} is there twice", place(source)),
@@ -78,7 +73,7 @@ fn in_graph(graph: &Graph, ops: &OpRegistry) -> Result<(), String> {
     Ok(())
 }
 
-fn operator(op: OpId, source: &Source, ops: &OpRegistry) -> String {
+pub(crate) fn operator(op: OpId, source: &Source, ops: &OpRegistry) -> String {
     format!("`{}`{} is an operator", ops.def(op).name, place(source))
 }
 

@@ -17,7 +17,7 @@
 mod accuracy;
 mod facts;
 mod held;
-mod holds;
+pub(crate) mod holds;
 mod instruments;
 mod irs;
 mod list;

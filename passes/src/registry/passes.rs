@@ -173,7 +173,11 @@ impl PassTable {
         let parts = Parts { ops, table: &table, simplify: &simplify, layout: &layout };
         let mut found = Diagnostics::new();
         let graph = all(&self.defs, &parts, self.graph, &mut found);
-        let flow = all(&self.defs, &parts, self.flow, &mut found);
+        // A build without the dataflow IR has no passes over it, and so no places among them.
+        let flow = match orogen_ir::flow::available() {
+            Ok(()) => all(&self.defs, &parts, self.flow, &mut found),
+            Err(_) => Pipeline::default(),
+        };
         for (_, def) in self.defs.iter().filter(|it| it.0.is_some()) {
             if is_pipeline(def.name) {
                 found.push(taken(def.name));

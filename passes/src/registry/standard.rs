@@ -2,16 +2,11 @@
 
 use super::definition::{PassClass, PassDef, When};
 use super::settings::{OptionDef, OptionKind};
-use crate::flow::egraph::{Explore, ExploreBudget};
 use crate::manager::Step;
-use crate::rewrite::{Rule, RuleClass, RuleSet};
+use crate::rewrite::RuleClass;
 use crate::rules::apply::ApplyRules;
-use crate::rules::precision::{Precision, PrecisionPolicy};
 use crate::rules::{attention, chains};
 use crate::{flow, graph};
-use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::ops::OpRegistry;
-use orogen_ir::types::DType;
 use std::sync::Arc;
 
 const ROUNDS: OptionDef = OptionDef {
@@ -52,7 +47,7 @@ pub const STANDARD: &[PassDef] = &[
         when: When::Admitted,
         options: &[],
         graph: Some(|_, _| Ok(Arc::new(graph::Canonicalize))),
-        flow: Some(|_, _| Ok(Arc::new(flow::Canonicalize))),
+        flow: flow::maker("canonicalize"),
     },
     PassDef {
         name: "bind-sizes",
@@ -65,7 +60,7 @@ pub const STANDARD: &[PassDef] = &[
         when: When::Asked,
         options: &[names("sizes", "names of symbols, each with its size: `n:4:m:8`")],
         graph: None,
-        flow: Some(|_, it| Ok(Arc::new(flow::BindSizes::parse(it.names("sizes"))?))),
+        flow: flow::maker("bind-sizes"),
     },
     PassDef {
         name: "infer-effects",
@@ -82,7 +77,7 @@ pub const STANDARD: &[PassDef] = &[
         when: When::Asked,
         options: &[],
         graph: None,
-        flow: Some(|_, _| Ok(Arc::new(flow::InferEffects))),
+        flow: flow::maker("infer-effects"),
     },
     PassDef {
         name: "inline",
@@ -98,7 +93,7 @@ pub const STANDARD: &[PassDef] = &[
         when: When::Asked,
         options: &[],
         graph: None,
-        flow: Some(|_, _| Ok(Arc::new(flow::Inline))),
+        flow: flow::maker("inline"),
     },
     PassDef {
         name: "remove-unused",
@@ -113,7 +108,7 @@ pub const STANDARD: &[PassDef] = &[
         when: When::Asked,
         options: &[],
         graph: None,
-        flow: Some(|_, _| Ok(Arc::new(flow::RemoveUnused))),
+        flow: flow::maker("remove-unused"),
     },
     PassDef {
         name: "fold-constants",
@@ -129,9 +124,7 @@ pub const STANDARD: &[PassDef] = &[
         graph: Some(|_, it| {
             Ok(Arc::new(graph::FoldConstants::before_rules().with_free_bytes(it.number("free"))))
         }),
-        flow: Some(|_, it| {
-            Ok(Arc::new(flow::FoldConstants::before_rules().with_free_bytes(it.number("free"))))
-        }),
+        flow: flow::maker("fold-constants"),
     },
     PassDef {
         name: "simplify",
@@ -143,7 +136,7 @@ pub const STANDARD: &[PassDef] = &[
         when: When::Admitted,
         options: &[ROUNDS],
         graph: Some(|parts, it| Ok(Arc::new(parts.simplify.clone().with_rounds(it.number("rounds"))))),
-        flow: Some(|parts, it| Ok(Arc::new(parts.simplify.clone().with_rounds(it.number("rounds"))))),
+        flow: flow::maker("simplify"),
     },
     PassDef {
         name: "explore",
@@ -166,15 +159,7 @@ pub const STANDARD: &[PassDef] = &[
             count("programs", "8000", "programs that are compared at the end"),
         ],
         graph: None,
-        flow: Some(|_, it| {
-            Ok(Arc::new(Explore::when_run(ExploreBudget {
-                region: it.number("region"),
-                nodes: it.number("nodes"),
-                iterations: it.number("iterations"),
-                matches: it.number("matches"),
-                programs: it.number("programs"),
-            })))
-        }),
+        flow: flow::maker("explore"),
     },
     PassDef {
         name: "order-products",
@@ -186,8 +171,10 @@ pub const STANDARD: &[PassDef] = &[
         class: PassClass::OfRules,
         when: When::Asked,
         options: &[],
-        graph: Some(|parts, _| Ok(Arc::new(by_code("order-products", parts.ops, chains::RULES)?))),
-        flow: Some(|parts, _| Ok(Arc::new(by_code("order-products", parts.ops, chains::RULES)?))),
+        graph: Some(|parts, _| {
+            Ok(Arc::new(ApplyRules::of_code("order-products", parts.ops, chains::RULES)?))
+        }),
+        flow: flow::maker("order-products"),
     },
     PassDef {
         name: "name-attention",
@@ -201,8 +188,10 @@ pub const STANDARD: &[PassDef] = &[
         class: PassClass::OfRules,
         when: When::Asked,
         options: &[],
-        graph: Some(|parts, _| Ok(Arc::new(by_code("name-attention", parts.ops, attention::RULES)?))),
-        flow: Some(|parts, _| Ok(Arc::new(by_code("name-attention", parts.ops, attention::RULES)?))),
+        graph: Some(|parts, _| {
+            Ok(Arc::new(ApplyRules::of_code("name-attention", parts.ops, attention::RULES)?))
+        }),
+        flow: flow::maker("name-attention"),
     },
     PassDef {
         name: "layout",
@@ -214,7 +203,7 @@ pub const STANDARD: &[PassDef] = &[
         when: When::Admitted,
         options: &[ROUNDS],
         graph: Some(|parts, it| Ok(Arc::new(parts.layout.clone().with_rounds(it.number("rounds"))))),
-        flow: Some(|parts, it| Ok(Arc::new(parts.layout.clone().with_rounds(it.number("rounds"))))),
+        flow: flow::maker("layout"),
     },
     PassDef {
         name: "fold-rest",
@@ -228,9 +217,7 @@ pub const STANDARD: &[PassDef] = &[
         graph: Some(|_, it| {
             Ok(Arc::new(graph::FoldConstants::after_rules().with_free_bytes(it.number("free"))))
         }),
-        flow: Some(|_, it| {
-            Ok(Arc::new(flow::FoldConstants::after_rules().with_free_bytes(it.number("free"))))
-        }),
+        flow: flow::maker("fold-rest"),
     },
     PassDef {
         name: "merge-products",
@@ -243,7 +230,7 @@ pub const STANDARD: &[PassDef] = &[
         when: When::Asked,
         options: &[],
         graph: None,
-        flow: Some(|_, _| Ok(Arc::new(flow::MergeProducts))),
+        flow: flow::maker("merge-products"),
     },
     PassDef {
         name: "lift-parameters",
@@ -256,7 +243,7 @@ pub const STANDARD: &[PassDef] = &[
         when: When::Asked,
         options: &[names("of", "the parameters of the last function from which it lifts")],
         graph: None,
-        flow: Some(|_, it| Ok(Arc::new(flow::LiftParameters::new(it.names("of"))))),
+        flow: flow::maker("lift-parameters"),
     },
     PassDef {
         name: "mixed-precision",
@@ -283,15 +270,7 @@ pub const STANDARD: &[PassDef] = &[
             names("never", "operators that stay in f32"),
         ],
         graph: None,
-        flow: Some(|parts, it| {
-            let mut policy = PrecisionPolicy::standard(parts.ops);
-            for precision in Precision::ALL {
-                let named = it.names(precision.name());
-                named.iter().try_for_each(|it| policy.set(parts.ops, it, precision))?;
-            }
-            let to = if it.word("to") == "f16" { DType::F16 } else { DType::BF16 };
-            Ok(Arc::new(flow::MixedPrecision::new(to, policy)?))
-        }),
+        flow: flow::maker("mixed-precision"),
     },
     PassDef {
         name: "fuse-by-pattern",
@@ -310,14 +289,7 @@ pub const STANDARD: &[PassDef] = &[
             text("pattern", "the pattern; without one nothing matches"),
         ],
         graph: None,
-        flow: Some(|parts, it| {
-            let pass = flow::FuseByPattern::new("fuse-by-pattern");
-            let name = if it.text("name").is_empty() { "composite" } else { it.text("name") };
-            match it.text("pattern") {
-                "" => Ok(Arc::new(pass)),
-                pattern => Ok(Arc::new(pass.pattern(parts.ops, name, pattern).map_err(first)?)),
-            }
-        }),
+        flow: flow::maker("fuse-by-pattern"),
     },
     PassDef {
         name: "fuse-attention",
@@ -348,7 +320,7 @@ pub const STANDARD: &[PassDef] = &[
         when: When::Admitted,
         options: &[],
         graph: Some(|parts, _| Ok(Arc::new(graph::Legalize::new(parts.table.clone())))),
-        flow: Some(|parts, _| Ok(Arc::new(flow::Legalize::new(parts.table.clone())))),
+        flow: flow::maker("legalize"),
     },
     PassDef {
         name: "fuse",
@@ -363,16 +335,6 @@ pub const STANDARD: &[PassDef] = &[
         when: When::Admitted,
         options: &[],
         graph: Some(|_, _| Ok(Arc::new(graph::Fuse))),
-        flow: Some(|_, _| Ok(Arc::new(flow::Fuse))),
+        flow: flow::maker("fuse"),
     },
 ];
-
-/// A pass over rules that are code.
-fn by_code(name: &'static str, ops: &OpRegistry, rules: &[Rule]) -> Result<ApplyRules, Diagnostic> {
-    Ok(ApplyRules::new(name, RuleSet::new(ops, rules.iter().copied())?))
-}
-
-/// What is wrong first.
-fn first(found: Diagnostics) -> Diagnostic {
-    found.0.into_iter().next().unwrap_or_else(|| Diagnostic::error("N032", "the pattern cannot be read"))
-}

@@ -3,7 +3,7 @@
 use super::{quantized, requantize, simplify, transposed, weights};
 use crate::manager::Changed;
 use crate::rewrite::{Rule, RuleSet};
-use orogen_ir::diag::Diagnostics;
+use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::ops::OpRegistry;
 
 /// Rounds after which a pass stops although rules still apply.
@@ -61,6 +61,14 @@ impl ApplyRules {
     /// What is wrong with the text; see [`parse`](crate::rewrite::parse()).
     pub fn parse(name: &'static str, ops: &OpRegistry, text: &str) -> Result<Self, Diagnostics> {
         Ok(Self::new(name, RuleSet::parse(ops, text)?))
+    }
+
+    /// A pass of that name over rules that are code.
+    ///
+    /// # Errors
+    /// What is wrong with the rules.
+    pub fn of_code(name: &'static str, ops: &OpRegistry, rules: &[Rule]) -> Result<Self, Diagnostic> {
+        Ok(Self::new(name, RuleSet::new(ops, rules.iter().copied())?))
     }
 
     /// Algebra that saves work, products of quantised values, and what follows from how sequences and optionals are put together.

@@ -1,6 +1,6 @@
 //! A module of the dataflow IR as definitions, with sizes chosen for its symbols.
 
-use super::view::{Definition as Defined, How, Value, View};
+use crate::check::view::{Definition as Defined, How, Value, View};
 use orogen_ir::flow::{Definition, Function, Module, Rhs, ValueId};
 use orogen_ir::shape::{Dim, Env, ShapeCx};
 
@@ -8,7 +8,7 @@ use orogen_ir::shape::{Dim, Env, ShapeCx};
 const SIZES: [i64; 6] = [4, 2, 8, 16, 1, 0];
 
 /// `None` where no sizes are found for which all facts hold.
-pub(super) fn view(module: &Module) -> Option<View<'_>> {
+pub(crate) fn view(module: &Module) -> Option<View<'_>> {
     let env = sizes(&module.shapes)?;
     let mut view = View::default();
     for (number, (_, function)) in (0..).zip(module.functions()) {

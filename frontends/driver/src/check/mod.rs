@@ -13,16 +13,7 @@
 //! Modules in reading order: `view` (either IR as definitions), `compare`.
 
 mod compare;
-#[cfg(feature = "dataflow-ir")]
-mod flow;
-mod view;
-
-#[cfg(not(feature = "dataflow-ir"))]
-mod flow {
-    pub(super) fn view(module: &orogen_ir::flow::Module) -> Option<super::view::View<'_>> {
-        module.never()
-    }
-}
+pub(crate) mod view;
 
 use crate::Lowered;
 use compare::Halves;
@@ -70,7 +61,7 @@ pub struct Checked {
 pub fn keeps_values(ops: &OpRegistry, before: IrRef<'_>, after: IrRef<'_>) -> Result<Checked, Diagnostics> {
     let view = |ir| match ir {
         IrRef::Graph(graph) => Some(View::of_graph(graph)),
-        IrRef::Flow(module) => flow::view(module),
+        IrRef::Flow(module) => crate::dataflow::view(module),
     };
     let (Some(before), Some(after)) = (view(before), view(after)) else { return Ok(Checked::default()) };
     let mut halves = Halves::new(ops, &before, &after);

@@ -7,11 +7,11 @@ use orogen_ir::ops::OpId;
 use orogen_ir::types::{Attrs, DType, TensorData};
 
 /// A value: of which function, the number of what defines it or of itself, and which of its results.
-pub(super) type Value = (u32, u32, u32);
+pub(crate) type Value = (u32, u32, u32);
 
 /// How a value comes about.
 #[derive(Clone, Debug)]
-pub(super) enum How<'p> {
+pub(crate) enum How<'p> {
     /// By something that is not computed here.
     Given,
     Constant(&'p TensorData),
@@ -31,25 +31,25 @@ pub(super) enum How<'p> {
 
 /// A tensor that a program defines.
 #[derive(Clone, Debug)]
-pub(super) struct Definition<'p> {
-    pub(super) how: How<'p>,
+pub(crate) struct Definition<'p> {
+    pub(crate) how: How<'p>,
     /// Which of the results it is.
-    pub(super) result: usize,
-    pub(super) dtype: DType,
-    pub(super) dims: Vec<u64>,
-    pub(super) source: String,
+    pub(crate) result: usize,
+    pub(crate) dtype: DType,
+    pub(crate) dims: Vec<u64>,
+    pub(crate) source: String,
 }
 
 /// A program as what it defines.
 #[derive(Debug, Default)]
-pub(super) struct View<'p> {
-    pub(super) definitions: IndexMap<Value, Definition<'p>>,
+pub(crate) struct View<'p> {
+    pub(crate) definitions: IndexMap<Value, Definition<'p>>,
     /// What is read by what is not computed here, by a name that passes keep.
-    pub(super) readers: IndexMap<(u32, u32, &'static str), Vec<Value>>,
+    pub(crate) readers: IndexMap<(u32, u32, &'static str), Vec<Value>>,
 }
 
 impl<'p> View<'p> {
-    pub(super) fn of_graph(graph: &'p Graph) -> View<'p> {
+    pub(crate) fn of_graph(graph: &'p Graph) -> View<'p> {
         let mut view = View::default();
         let value = |edge: &Edge| -> Value { (0, edge.node.into_raw().into_u32(), edge.output) };
         for id in graph.order() {
@@ -83,7 +83,7 @@ impl<'p> View<'p> {
 
     /// Pairs that must be equal: values of both programs that are defined in another way, and what stands now where
     /// another value was read.
-    pub(super) fn obligations(&self, after: &View<'_>) -> Vec<(Value, Value)> {
+    pub(crate) fn obligations(&self, after: &View<'_>) -> Vec<(Value, Value)> {
         let mut found = Vec::new();
         for (value, new) in &after.definitions {
             if self.definitions.get(value).is_some_and(|old| !alike(&old.how, &new.how)) {
@@ -98,12 +98,12 @@ impl<'p> View<'p> {
     }
 
     /// Where a value comes from.
-    pub(super) fn source(&self, value: Value) -> String {
+    pub(crate) fn source(&self, value: Value) -> String {
         self.definitions.get(&value).map_or_else(String::new, |it| it.source.clone())
     }
 
     /// Whether both programs have a value, of one type.
-    pub(super) fn shares(&self, other: &View<'_>, value: Value) -> bool {
+    pub(crate) fn shares(&self, other: &View<'_>, value: Value) -> bool {
         let ty = |it: &Definition<'_>| (it.dtype, it.dims.clone());
         let types = (self.definitions.get(&value).map(ty), other.definitions.get(&value).map(ty));
         types.0.is_some() && types.0 == types.1

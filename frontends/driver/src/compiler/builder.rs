@@ -296,7 +296,9 @@ impl Builder {
         if !choices.is_usual() {
             for (place, shuffle) in [("import", Shuffle::Operators), ("fuse", Shuffle::Kernels)] {
                 passes.graph_pass(Place::after(place), Arc::new(shuffle));
-                passes.flow_pass(Place::after(place), Arc::new(shuffle));
+                if let Some(pass) = orogen_passes::flow::shuffled(shuffle) {
+                    passes.flow_pass(Place::after(place), pass);
+                }
             }
         }
         let passes = passes.build(&ops, table, simplify, layout);

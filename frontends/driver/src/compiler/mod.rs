@@ -2,8 +2,6 @@
 
 mod builder;
 mod operator;
-#[cfg(feature = "dataflow-ir")]
-mod prove;
 
 pub use builder::Builder;
 pub use operator::Operator;

@@ -1,6 +1,6 @@
 //! Proofs of rules, which are made in the dataflow IR.
 
-use super::Compiler;
+use crate::Compiler;
 use orogen_ir::flow::Module;
 use orogen_ir::types::TensorData;
 use orogen_passes::proof::{Prover, RuleProof};

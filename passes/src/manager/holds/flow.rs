@@ -1,13 +1,13 @@
 //! Whether facts hold of a module of the dataflow IR.
 
-use super::{Key, operator, twice};
+use crate::manager::holds::{Key, operator, twice};
 use indexmap::IndexMap;
 use orogen_ir::flow::{Function, Module, RegionId, Rhs, ValueId};
 use orogen_ir::ops::{OpRegistry, StructureOp};
 use orogen_ir::types::Effects;
 
 /// Which bindings may go is a matter of effects and of sizes, which the IR itself decides.
-pub(super) fn live(module: &Module, ops: &OpRegistry) -> Result<(), String> {
+pub(crate) fn live(module: &Module, ops: &OpRegistry) -> Result<(), String> {
     match module.clone().remove_dead_code(ops) {
         0 => Ok(()),
         1 => Err("nothing needs one binding".to_owned()),
@@ -15,12 +15,12 @@ pub(super) fn live(module: &Module, ops: &OpRegistry) -> Result<(), String> {
     }
 }
 
-pub(super) fn no_duplicates(module: &Module, ops: &OpRegistry) -> Result<(), String> {
+pub(crate) fn no_duplicates(module: &Module, ops: &OpRegistry) -> Result<(), String> {
     let mut seen = Seen { ops, module, scopes: Vec::new() };
     module.functions().try_for_each(|(_, it)| seen.region(it, it.body()))
 }
 
-pub(super) fn legalized(module: &Module, ops: &OpRegistry) -> Result<(), String> {
+pub(crate) fn legalized(module: &Module, ops: &OpRegistry) -> Result<(), String> {
     for (_, function) in module.functions() {
         for id in function.live_bindings() {
             let binding = &function[id];
