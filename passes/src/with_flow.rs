@@ -3,5 +3,7 @@
 pub mod flow;
 #[path = "manager/holds/flow.rs"]
 pub(crate) mod holds;
+#[path = "registry/makers.rs"]
+pub(crate) mod makers;
 #[path = "bridge/translate.rs"]
 pub(crate) mod translate;

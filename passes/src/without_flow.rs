@@ -19,7 +19,6 @@ pub(crate) mod translate {
 /// Stands for the passes.
 pub mod flow {
     use crate::manager::Pass;
-    use crate::registry::Make;
     use crate::rules::order::Shuffle;
     use crate::rules::state::State;
     use orogen_ir::choices::Choices;
@@ -28,10 +27,6 @@ pub mod flow {
     use orogen_ir::ops::OpRegistry;
     use orogen_ir::plan::PlanModule;
     use std::sync::Arc;
-
-    pub(crate) const fn maker(_: &str) -> Option<Make<Module>> {
-        None
-    }
 
     /// There is no program to put into another order.
     pub fn shuffled(_: Shuffle) -> Option<Arc<dyn Pass<Module>>> {
@@ -57,6 +52,16 @@ pub mod flow {
     /// None.
     pub fn plan_memory(_: &OpRegistry, module: &Module, _: &[State]) -> Result<PlanModule, Diagnostics> {
         module.never()
+    }
+}
+
+/// No pass is made.
+pub(crate) mod makers {
+    use crate::registry::Make;
+    use orogen_ir::flow::Module;
+
+    pub(crate) const fn maker(_: &str) -> Option<Make<Module>> {
+        None
     }
 }
 

@@ -376,6 +376,10 @@ pub(crate) struct RunArgs {
     /// far as values stay visible.
     #[arg(long, conflicts_with_all = ["expect", "save", "labels", "function", "params"])]
     pub(crate) compare_stages: bool,
+    /// Compile a model on the dataflow path too and call both: what comes out is of the legacy path, and each difference
+    /// beyond the limits is a warning (`D043`).
+    #[arg(long, conflicts_with_all = ["compare_stages", "params"])]
+    pub(crate) shadow: bool,
     /// Seed of random inputs.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
@@ -568,8 +572,12 @@ pub(crate) struct AdoptionArgs {
     /// compile. Dynamic dimensions without `--dim` are 1, or 16, 64, 320 if the legacy path refuses that.
     #[arg(long, value_name = "MODEL", num_args = 1..)]
     pub(crate) parity: Vec<PathBuf>,
-    /// Differences that are accepted, with reasons: `[[accepted]]` with `model`, `row` and `reason`. One that is none any
-    /// more is red.
+    /// Compare only what is the same on every machine: plans, memory, code and library in bytes, and values. Nothing is
+    /// timed.
+    #[arg(long, requires = "parity")]
+    pub(crate) counted: bool,
+    /// Differences that are accepted, with reasons: `[[accepted]]` with `model`, `row`, `reason`, and for a number the
+    /// largest ratio `most`. One that is none any more is red.
     #[arg(long, value_name = "F.toml", requires = "parity")]
     pub(crate) accepted: Option<PathBuf>,
     /// Print one JSON object.

@@ -179,6 +179,15 @@ pub(crate) fn call(
     inputs: &mut [Value],
 ) -> Result<Vec<(Parameter, Tensor)>, Failure> {
     let outputs = library.call_values(&function.name, inputs, RunOptions::default()).map_err(Failure::Run)?;
+    named(function, inputs, outputs)
+}
+
+/// What a call gave, as a run shows it: see [`call`].
+pub(crate) fn named(
+    function: &Function,
+    inputs: &[Value],
+    outputs: Vec<Value>,
+) -> Result<Vec<(Parameter, Tensor)>, Failure> {
     let states = function.inputs.iter().zip(inputs.iter()).filter(|it| it.0.becomes.is_some());
     let values = outputs.into_iter().chain(states.map(|it| it.1.clone()));
     objects::tensors(results(function).into_iter().zip(values))

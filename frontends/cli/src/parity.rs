@@ -20,6 +20,8 @@ pub(crate) const WORST_TIME: f64 = 1.05;
 pub(crate) const MEDIAN_TIME: f64 = 1.0;
 const MEMORY: f64 = 1.0;
 const SIZE: f64 = 1.05;
+/// Of lines of plans and of machine code, which are the same each time.
+const PLAN: f64 = 1.0;
 const COMPILE_TIME: f64 = 1.25;
 /// Pairs of timed bursts, of so many calls as take this long at least.
 const BURSTS: usize = 21;
@@ -97,12 +99,14 @@ pub(crate) struct Parity {
 }
 
 impl Parity {
-    /// What is red: the name of the row, and why.
-    pub(crate) fn red_rows(&self) -> Vec<(&'static str, String)> {
+    /// What is red: the name of the row, why, and the ratio of a number.
+    pub(crate) fn red_rows(&self) -> Vec<(&'static str, String, Option<f64>)> {
         let numbers = self.rows.iter().filter(|it| it.is_red());
-        let numbers = numbers
-            .map(|it| (it.what, format!("{:.3} ± {:.3}, at most {:.2}", it.ratio, it.noise, it.limit)));
-        self.red.iter().cloned().chain(numbers).collect()
+        let numbers = numbers.map(|it| {
+            let why = format!("{:.3} ± {:.3}, at most {:.2}", it.ratio, it.noise, it.limit);
+            (it.what, why, Some(it.ratio))
+        });
+        self.red.iter().map(|it| (it.0, it.1.clone(), None)).chain(numbers).collect()
     }
 }
 
@@ -116,6 +120,24 @@ pub(crate) struct Accepted {
     pub(crate) row: String,
     /// Why, and whom it affects.
     pub(crate) reason: String,
+    /// Of a number: the largest ratio that is accepted.
+    pub(crate) most: Option<f64>,
+}
+
+impl Accepted {
+    /// Whether it speaks of this model.
+    pub(crate) fn is_of(&self, model: &str) -> bool {
+        Path::new(model).ends_with(&self.model)
+    }
+
+    /// Whether it accepts what is red: a row with the ratio, where it is a number.
+    pub(crate) fn accepts(&self, model: &str, row: &str, ratio: Option<f64>) -> bool {
+        let within = match (self.most, ratio) {
+            (Some(most), Some(ratio)) => ratio <= most,
+            _ => true,
+        };
+        self.is_of(model) && row.starts_with(&self.row) && within
+    }
 }
 
 /// The file of accepted differences.
@@ -127,8 +149,13 @@ pub(crate) struct AcceptedFile {
 }
 
 /// Compiles a model both ways and compares. Dynamic dimensions are bound: to the sizes that are given, else to the first of
-/// [`OPEN`] with which the legacy path takes it.
-pub(crate) fn compare(compiler: &Compiler, path: &Path, base: &CompileOptions) -> Result<Parity, Failure> {
+/// [`OPEN`] with which the legacy path takes it. With `counted` nothing is timed.
+pub(crate) fn compare(
+    compiler: &Compiler,
+    path: &Path,
+    base: &CompileOptions,
+    counted: bool,
+) -> Result<Parity, Failure> {
     let model = compiler.open(path)?;
     let flow = CompileOptions { opt_in: OptIn::DataflowIr, entry: Entry::Ledger, ..base.clone() };
     let mut parity = Parity {
@@ -191,15 +218,24 @@ pub(crate) fn compare(compiler: &Compiler, path: &Path, base: &CompileOptions) -
             Err(found) => parity.red.push(("waterline", format!("at `{line}` it is refused: {found}"))),
         }
     }
-    let (old, new, compile_time) = compiled(compiler, &model, &legacy, &flow)?;
-    let same = steps(&old_plan) == text;
-    if let Some(row) = calls(&old, &new, same, &mut parity)? {
+    let (old, new, compile_time) = match counted {
+        true => (compiler.compile(&model, &legacy)?, compiler.compile(&model, &flow)?, None),
+        false => compiled(compiler, &model, &legacy, &flow).map(|it| (it.0, it.1, Some(it.2)))?,
+    };
+    let old_text = steps(&old_plan);
+    let timed = if counted { None } else { Some(old_text == text) };
+    if let Some(row) = calls(&old, &new, timed, &mut parity)? {
         parity.rows.push(row);
+    }
+    let lines = |it: &str| it.lines().count() as f64;
+    if counted {
+        parity.rows.push(Row::counted("plan, lines", lines(&old_text), lines(&text), PLAN, "of the plan"));
+        parity.rows.push(Row::counted("code, bytes", code(&old)?, code(&new)?, PLAN, "of kernels"));
     }
     let (of_plan, of_library) = ("of the plan", "of the library");
     parity.rows.push(Row::counted("memory, bytes", bytes(&old_plan), bytes(&new_plan), MEMORY, of_plan));
     parity.rows.push(Row::counted("size, bytes", size(&old)?, size(&new)?, SIZE, of_library));
-    parity.rows.push(compile_time);
+    parity.rows.extend(compile_time);
     Ok(parity)
 }
 
@@ -252,6 +288,12 @@ fn bytes(plans: &PlanModule) -> f64 {
     sizes.sum::<i64>() as f64
 }
 
+/// Bytes of the machine code of kernels: what is around them depends on where outputs are allocated.
+fn code(artifact: &Artifact) -> Result<f64, Failure> {
+    let code = artifact.code()?;
+    Ok((code.kernels.iter().map(|it| it.own).sum::<u64>() + code.routines) as f64)
+}
+
 /// Bytes of the library.
 fn size(artifact: &Artifact) -> Result<f64, Failure> {
     let folder = std::env::temp_dir().join(format!("orogen-parity-{}", std::process::id()));
@@ -264,8 +306,14 @@ fn size(artifact: &Artifact) -> Result<f64, Failure> {
     Ok(length?.len() as f64)
 }
 
-/// Runs both on the same random inputs, and says how long that takes. What differs is red.
-fn calls(old: &Artifact, new: &Artifact, same: bool, parity: &mut Parity) -> Result<Option<Row>, Failure> {
+/// Runs both on the same random inputs, and says how long that takes, if it is wanted: `timed` says whether the plans are
+/// the same. What differs is red.
+fn calls(
+    old: &Artifact,
+    new: &Artifact,
+    timed: Option<bool>,
+    parity: &mut Parity,
+) -> Result<Option<Row>, Failure> {
     let (old, new) = (old.load()?, new.load()?);
     let function = inputs::function(&old, None)?.clone();
     let given = inputs::inputs(&function, None, 0, &[])?;
@@ -297,6 +345,7 @@ fn calls(old: &Artifact, new: &Artifact, same: bool, parity: &mut Parity) -> Res
             parity.red.push(("numerics", format!("output `{}` differs: {difference}", name.name)));
         }
     }
+    let Some(same) = timed else { return Ok(None) };
     if same {
         let time = run(&old, 1)?.1;
         return Ok(Some(Row::counted("time, ms", time, time, WORST_TIME, "the same plan")));

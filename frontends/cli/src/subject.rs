@@ -7,6 +7,9 @@ use crate::inputs::{function, open_dims};
 use crate::npz::Archive;
 use crate::npz::for_input;
 use crate::progress::spin;
+use orogen::OptIn;
+use orogen::compare::Limits;
+use orogen::shadow::Shadow;
 use orogen_abi::signature::Function;
 use orogen_runtime::Library;
 use std::io::Read;
@@ -75,6 +78,36 @@ pub(crate) fn open(
     library.set_threads(settled.threads());
     let function = function(&library, name)?.clone();
     Ok(Subject { library, function, compile: Some(compile), load })
+}
+
+/// Compiles a model in memory on both paths, for calls that are compared.
+pub(crate) fn shadow(
+    path: &Path,
+    args: &ModelArgs,
+    name: Option<&str>,
+    limits: Limits,
+) -> Result<(Shadow, Function, Duration), Failure> {
+    if is_library(path)? {
+        let message = "`--shadow` compiles a model on both paths, and this is a library".to_string();
+        return Err(Failure::Usage(message));
+    }
+    orogen_ir::flow::available()?;
+    // Options of either path are of use, and the legacy one is what counts.
+    let both = ModelArgs { opt_in: Some(OptIn::DataflowIr), ..args.clone() };
+    let settled = both.settled(path)?;
+    let options = settled.options()?;
+    let start = Instant::now();
+    let shadow = settled.with_compiler(|compiler| {
+        spin(format!("compiling {}", path.display()), || {
+            let model = compiler.open(path)?;
+            Ok::<_, Failure>(compiler.shadow(&model, &options, limits)?)
+        })
+    })?;
+    shadow.artifact.report.remarks.iter().for_each(print_diagnostic);
+    let compile = start.elapsed();
+    shadow.set_threads(settled.threads());
+    let function = function(shadow.library(), name)?.clone();
+    Ok((shadow, function, compile))
 }
 
 /// Gives a library what it does not hold.

@@ -122,3 +122,77 @@ fn other_choices_give_the_same_values_and_are_named() {
         assert!(refused.status == 2 && refused.err.contains("is no number"), "{bad}: {}", refused.err);
     }
 }
+
+#[test]
+fn models_of_the_repository_are_at_parity_in_what_can_be_counted() {
+    let models: Vec<String> = [
+        "blocks",
+        "broadcast",
+        "cache",
+        "fused",
+        "magika_v3_3",
+        "ppocr_cls_mobile_v2",
+        "qoperator",
+        "quantized",
+        "silero_vad_16k_sequence",
+    ]
+    .map(|it| kept(&format!("{it}/model.onnx")))
+    .into();
+    let accepted = kept("accepted.toml");
+    let folder = folder();
+    let usual = ["adoption", "--counted", "--cpu", "baseline", "--json", "--accepted", &accepted, "--parity"];
+    let models: Vec<&str> = models.iter().map(String::as_str).collect();
+    let outcome = orogen(folder.path(), &[&usual, &models[..]].concat());
+    let json: serde_json::Value = serde_json::from_str(&outcome.out).expect(&outcome.err);
+    assert_eq!(
+        (outcome.status, &json["red"], &json["stale"]),
+        (0, &serde_json::json!([]), &serde_json::json!([]))
+    );
+    assert!(
+        json["verdict"].as_str().is_some_and(|it| it.starts_with("S1: nothing that is measured")),
+        "{json}"
+    );
+    for model in json["models"].as_array().expect("a list") {
+        let rows = model["rows"].as_array().expect("rows").iter();
+        let names: Vec<&str> = rows.filter_map(|it| it["row"].as_str()).collect();
+        assert_eq!(names, ["plan, lines", "code, bytes", "memory, bytes", "size, bytes"], "{model}");
+    }
+    // Each entry of the file is of a model that is there, and says why.
+    let entries: toml::Table = std::fs::read_to_string(&accepted).expect("a file").parse().expect("TOML");
+    for entry in entries["accepted"].as_array().expect("a list") {
+        let of = entry["model"].as_str().expect("a model");
+        assert!(models.iter().any(|it| it.ends_with(of)), "{of}");
+    }
+}
+
+#[test]
+fn shadow_comparison_returns_what_the_legacy_path_gives() {
+    let folder = folder();
+    let run = |more: &[&str]| orogen(folder.path(), &[&["run"], more].concat());
+    let usual = run(&["m.onnx", "--save", "a.npz"]);
+    let both = run(&["m.onnx", "--shadow", "--save", "b.npz"]);
+    assert_eq!((usual.status, both.status), (0, 0), "{}", both.err);
+    assert!(both.out.contains("shadow comparison: the dataflow path gives the same"), "{}", both.out);
+    let read = |name: &str| std::fs::read(folder.path().join(name)).expect("written");
+    assert!(read("a.npz") == read("b.npz"));
+    let json: serde_json::Value =
+        serde_json::from_str(&run(&["m.onnx", "--shadow", "--json"]).out).expect("JSON");
+    assert_eq!((&json["shadow"], json["passed"].as_bool()), (&serde_json::json!([]), Some(true)));
+    // State that a call updates in place is updated once.
+    let cache = kept("cache/model.onnx");
+    let inputs = kept("cache/reference.npz");
+    let sizes = ["--dim", "n=6", "--dim", "k=4", "--state", "past=present"];
+    let values = ["--inputs", &inputs, "--expect", &inputs];
+    let state = run(&[&[cache.as_str(), "--shadow"][..], &sizes, &values].concat());
+    assert!(state.status == 0 && state.out.contains("gives the same"), "{}{}", state.out, state.err);
+    // What the legacy path refuses is refused, and a library has one path.
+    let refused = run(&[&kept("control_flow/model.onnx"), "--shadow"]);
+    assert!(refused.status == 3 && refused.err.contains("G003"), "{}", refused.err);
+    assert_eq!(orogen(folder.path(), &["compile", "m.onnx", "-o", "m.so"]).status, 0);
+    let library = run(&["m.so", "--shadow"]);
+    assert!(
+        library.status == 2 && library.err.contains("`--shadow` compiles a model on both paths"),
+        "{}",
+        library.err
+    );
+}

@@ -36,7 +36,7 @@
 //! and everything else is the same, byte for byte.
 //!
 //! Modules in reading order: `model`, `options`, [`frontend`], `compiler`, `lower`, `opt`, `artifact`, `metadata`, `load`,
-//! [`tensors`], [`plugin`](mod@plugin).
+//! [`tensors`], [`shadow`], [`plugin`](mod@plugin).
 
 mod artifact;
 pub mod check;
@@ -62,6 +62,7 @@ mod opt;
 mod options;
 pub mod plugin;
 pub mod prelude;
+pub mod shadow;
 pub mod tensors;
 
 pub use artifact::{Artifact, KernelView, compile_standard as compile};

@@ -10,7 +10,6 @@ mod fuse;
 mod fuse_attention;
 mod legalize;
 mod lift_parameters;
-mod makers;
 mod merge_products;
 mod mixed_precision;
 mod outline;
@@ -31,11 +30,10 @@ pub use fuse::Fuse;
 pub use fuse_attention::FuseAttention;
 pub use legalize::Legalize;
 pub use lift_parameters::LiftParameters;
-pub(crate) use makers::maker;
-pub use makers::shuffled;
 pub use merge_products::MergeProducts;
 pub use mixed_precision::MixedPrecision;
 pub use plan_memory::{plan_memory, plan_memory_with};
+pub use shuffle::shuffled;
 
 impl KernelTable for Editor<'_> {
     fn kernel(&self, name: &str) -> Option<&Kernel> {

@@ -2,11 +2,12 @@
 
 use super::definition::{PassClass, PassDef, When};
 use super::settings::{OptionDef, OptionKind};
+use crate::dataflow::makers::maker;
+use crate::graph;
 use crate::manager::Step;
 use crate::rewrite::RuleClass;
 use crate::rules::apply::ApplyRules;
 use crate::rules::{attention, chains};
-use crate::{flow, graph};
 use std::sync::Arc;
 
 const ROUNDS: OptionDef = OptionDef {
@@ -47,7 +48,7 @@ pub const STANDARD: &[PassDef] = &[
         when: When::Admitted,
         options: &[],
         graph: Some(|_, _| Ok(Arc::new(graph::Canonicalize))),
-        flow: flow::maker("canonicalize"),
+        flow: maker("canonicalize"),
     },
     PassDef {
         name: "bind-sizes",
@@ -60,7 +61,7 @@ pub const STANDARD: &[PassDef] = &[
         when: When::Asked,
         options: &[names("sizes", "names of symbols, each with its size: `n:4:m:8`")],
         graph: None,
-        flow: flow::maker("bind-sizes"),
+        flow: maker("bind-sizes"),
     },
     PassDef {
         name: "infer-effects",
@@ -77,7 +78,7 @@ pub const STANDARD: &[PassDef] = &[
         when: When::Asked,
         options: &[],
         graph: None,
-        flow: flow::maker("infer-effects"),
+        flow: maker("infer-effects"),
     },
     PassDef {
         name: "inline",
@@ -93,7 +94,7 @@ pub const STANDARD: &[PassDef] = &[
         when: When::Asked,
         options: &[],
         graph: None,
-        flow: flow::maker("inline"),
+        flow: maker("inline"),
     },
     PassDef {
         name: "remove-unused",
@@ -108,7 +109,7 @@ pub const STANDARD: &[PassDef] = &[
         when: When::Asked,
         options: &[],
         graph: None,
-        flow: flow::maker("remove-unused"),
+        flow: maker("remove-unused"),
     },
     PassDef {
         name: "fold-constants",
@@ -124,7 +125,7 @@ pub const STANDARD: &[PassDef] = &[
         graph: Some(|_, it| {
             Ok(Arc::new(graph::FoldConstants::before_rules().with_free_bytes(it.number("free"))))
         }),
-        flow: flow::maker("fold-constants"),
+        flow: maker("fold-constants"),
     },
     PassDef {
         name: "simplify",
@@ -136,7 +137,7 @@ pub const STANDARD: &[PassDef] = &[
         when: When::Admitted,
         options: &[ROUNDS],
         graph: Some(|parts, it| Ok(Arc::new(parts.simplify.clone().with_rounds(it.number("rounds"))))),
-        flow: flow::maker("simplify"),
+        flow: maker("simplify"),
     },
     PassDef {
         name: "explore",
@@ -159,7 +160,7 @@ pub const STANDARD: &[PassDef] = &[
             count("programs", "8000", "programs that are compared at the end"),
         ],
         graph: None,
-        flow: flow::maker("explore"),
+        flow: maker("explore"),
     },
     PassDef {
         name: "order-products",
@@ -174,7 +175,7 @@ pub const STANDARD: &[PassDef] = &[
         graph: Some(|parts, _| {
             Ok(Arc::new(ApplyRules::of_code("order-products", parts.ops, chains::RULES)?))
         }),
-        flow: flow::maker("order-products"),
+        flow: maker("order-products"),
     },
     PassDef {
         name: "name-attention",
@@ -191,7 +192,7 @@ pub const STANDARD: &[PassDef] = &[
         graph: Some(|parts, _| {
             Ok(Arc::new(ApplyRules::of_code("name-attention", parts.ops, attention::RULES)?))
         }),
-        flow: flow::maker("name-attention"),
+        flow: maker("name-attention"),
     },
     PassDef {
         name: "layout",
@@ -203,7 +204,7 @@ pub const STANDARD: &[PassDef] = &[
         when: When::Admitted,
         options: &[ROUNDS],
         graph: Some(|parts, it| Ok(Arc::new(parts.layout.clone().with_rounds(it.number("rounds"))))),
-        flow: flow::maker("layout"),
+        flow: maker("layout"),
     },
     PassDef {
         name: "fold-rest",
@@ -217,7 +218,7 @@ pub const STANDARD: &[PassDef] = &[
         graph: Some(|_, it| {
             Ok(Arc::new(graph::FoldConstants::after_rules().with_free_bytes(it.number("free"))))
         }),
-        flow: flow::maker("fold-rest"),
+        flow: maker("fold-rest"),
     },
     PassDef {
         name: "merge-products",
@@ -230,7 +231,7 @@ pub const STANDARD: &[PassDef] = &[
         when: When::Asked,
         options: &[],
         graph: None,
-        flow: flow::maker("merge-products"),
+        flow: maker("merge-products"),
     },
     PassDef {
         name: "lift-parameters",
@@ -243,7 +244,7 @@ pub const STANDARD: &[PassDef] = &[
         when: When::Asked,
         options: &[names("of", "the parameters of the last function from which it lifts")],
         graph: None,
-        flow: flow::maker("lift-parameters"),
+        flow: maker("lift-parameters"),
     },
     PassDef {
         name: "mixed-precision",
@@ -270,7 +271,7 @@ pub const STANDARD: &[PassDef] = &[
             names("never", "operators that stay in f32"),
         ],
         graph: None,
-        flow: flow::maker("mixed-precision"),
+        flow: maker("mixed-precision"),
     },
     PassDef {
         name: "fuse-by-pattern",
@@ -289,7 +290,7 @@ pub const STANDARD: &[PassDef] = &[
             text("pattern", "the pattern; without one nothing matches"),
         ],
         graph: None,
-        flow: flow::maker("fuse-by-pattern"),
+        flow: maker("fuse-by-pattern"),
     },
     PassDef {
         name: "fuse-attention",
@@ -308,7 +309,7 @@ pub const STANDARD: &[PassDef] = &[
             "operators of fewer queries stay: products that read keys once are faster",
         )],
         graph: None,
-        flow: Some(|_, it| Ok(Arc::new(flow::FuseAttention::of_at_least(it.number("queries") as i64)))),
+        flow: maker("fuse-attention"),
     },
     PassDef {
         name: "legalize",
@@ -320,7 +321,7 @@ pub const STANDARD: &[PassDef] = &[
         when: When::Admitted,
         options: &[],
         graph: Some(|parts, _| Ok(Arc::new(graph::Legalize::new(parts.table.clone())))),
-        flow: flow::maker("legalize"),
+        flow: maker("legalize"),
     },
     PassDef {
         name: "fuse",
@@ -335,6 +336,6 @@ pub const STANDARD: &[PassDef] = &[
         when: When::Admitted,
         options: &[],
         graph: Some(|_, _| Ok(Arc::new(graph::Fuse))),
-        flow: flow::maker("fuse"),
+        flow: maker("fuse"),
     },
 ];

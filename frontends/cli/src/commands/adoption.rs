@@ -29,7 +29,7 @@ pub(crate) fn run(args: &AdoptionArgs) -> Result<ExitCode, Failure> {
         // Both paths are compared, whichever the model takes.
         let both = ModelArgs { opt_in: Some(OptIn::DataflowIr), ..args.options.clone() };
         let settled = both.settled(model)?;
-        settled.with_compiler(|compiler| parity::compare(compiler, model, &settled.options()?))
+        settled.with_compiler(|compiler| parity::compare(compiler, model, &settled.options()?, args.counted))
     });
     let models = models.collect::<Result<Vec<_>, _>>()?;
     let report = Report::of(models, &accepted);
@@ -101,11 +101,9 @@ impl Report {
             ratios.extend(
                 model.rows.iter().filter(|it| it.what.starts_with("time")).map(|it| (it.ratio, it.noise)),
             );
-            for (row, why) in model.red_rows() {
-                let fits =
-                    |it: &parity::Accepted| model.model.ends_with(&it.model) && row.starts_with(&it.row);
+            for (row, why, ratio) in model.red_rows() {
                 let model = model.model.clone();
-                match file.accepted.iter().position(fits) {
+                match file.accepted.iter().position(|it| it.accepts(&model, row, ratio)) {
                     Some(at) => {
                         used[at] = true;
                         report.accepted.push((model, row.to_owned(), file.accepted[at].reason.clone()));
@@ -125,7 +123,9 @@ impl Report {
             let why = format!("{median:.3} ± {noise:.3}, at most {MEDIAN_TIME:.2}");
             report.red.push((String::new(), "median of times".to_owned(), why));
         }
-        let stale = file.accepted.iter().zip(used).filter(|it| !it.1);
+        // Of models that are not looked at nothing is known.
+        let seen = |it: &parity::Accepted| report.models.iter().any(|model| it.is_of(&model.model));
+        let stale = file.accepted.iter().zip(used).filter(|it| !it.1 && seen(it.0));
         report.stale = stale.map(|(it, _)| (it.model.clone(), it.row.clone())).collect();
         report
     }
@@ -142,7 +142,8 @@ impl Report {
         }
         match (waterline, rows.len()) {
             (true, 0) => {
-                "S1: nothing that is measured here stands against it; two releases of shadow comparison do"
+                "S1: nothing that is measured here stands against it; two releases of shadow comparison do \
+                 (`orogen run --shadow`)"
                     .to_owned()
             }
             (true, _) => {

@@ -2,19 +2,22 @@
 
 use crate::args::RunArgs;
 use crate::compare::{difference, json as measures, number, values};
-use crate::failure::Failure;
+use crate::failure::{Failure, print_diagnostic};
 use crate::npz::Archive;
 use crate::objects::name_of;
 use crate::output::{plain, say};
+use crate::subject::Subject;
 use crate::{files, inputs, npz, subject};
 use orogen::compare::{Difference, Limits};
-use orogen_abi::signature::Parameter;
+use orogen::runtime;
+use orogen::shadow::{Shadow, ShadowDifference};
+use orogen_abi::signature::{Function, Parameter};
 use orogen_ir::types::DType;
-use orogen_runtime::Tensor;
+use orogen_runtime::{Library, Tensor};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Elements of an output that are printed.
 const SHOWN: usize = 8;
@@ -37,18 +40,29 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let labels = args.labels.as_deref().map(read_labels).transpose()?;
     let expected = args.expect.as_deref().map(Archive::open).transpose()?;
     let (name, params) = (args.function.as_deref(), args.params.as_deref());
-    let subject = subject::open(&args.model, &args.options, name, params, args.inputs.as_deref())?;
-    let is_given = args.inputs.is_some() || subject.function.inputs.iter().all(|it| it.optional);
+    let callee = match args.shadow {
+        true => {
+            let limits = args.limits.limits();
+            let (shadow, function, compile) = subject::shadow(&args.model, &args.options, name, limits)?;
+            Callee { on: On::Both(Box::new(shadow)), function, compile: Some(compile), load: Duration::ZERO }
+        }
+        false => {
+            let subject = subject::open(&args.model, &args.options, name, params, args.inputs.as_deref())?;
+            let Subject { library, function, compile, load } = subject;
+            Callee { on: On::One(library), function, compile, load }
+        }
+    };
+    let is_given = args.inputs.is_some() || callee.function.inputs.iter().all(|it| it.optional);
     if expected.is_some() && !is_given {
         let message =
             "`--expect` needs the inputs that it is expected for: give them with `--inputs FILE.npz`";
         return Err(Failure::Usage(message.to_string()));
     }
-    let mut values =
-        inputs::inputs(&subject.function, args.inputs.as_deref(), args.seed, &args.options.dims)?;
+    let mut values = inputs::inputs(&callee.function, args.inputs.as_deref(), args.seed, &args.options.dims)?;
     let start = Instant::now();
-    let results = inputs::call(&subject.library, &subject.function, &mut values)?;
+    let (results, differences) = callee.call(&mut values)?;
     let seconds = start.elapsed().as_secs_f64();
+    differences.iter().for_each(|it| print_diagnostic(&it.diagnostic()));
     let (results, outputs): (Vec<Parameter>, Vec<Tensor>) = results.into_iter().unzip();
     if let (Some(labels), Some(path)) = (&labels, &args.labels) {
         check_labels(labels, &outputs, path)?;
@@ -62,7 +76,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         let named: Vec<(String, &Tensor)> = results.iter().map(|it| it.name.clone()).zip(&outputs).collect();
         npz::write(path, &named)?;
     }
-    let passed = compared.iter().filter_map(|it| it.difference.as_ref()).all(Difference::passes);
+    let expected_passed = compared.iter().filter_map(|it| it.difference.as_ref()).all(Difference::passes);
+    let passed = expected_passed && differences.is_empty();
     if args.json {
         let list: Vec<Value> = results
             .iter()
@@ -81,11 +96,16 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
                 })
             })
             .collect();
-        let compile = subject.compile.map(|it| it.as_secs_f64());
-        let load = subject.load.as_secs_f64();
+        let compile = callee.compile.map(|it| it.as_secs_f64());
+        let load = callee.load.as_secs_f64();
+        let shadow: Option<Vec<String>> =
+            args.shadow.then(|| differences.iter().map(ToString::to_string).collect());
         say!(
             "{}",
-            json!({ "outputs": list, "passed": passed, "seconds": seconds, "compile_seconds": compile, "load_seconds": load })
+            json!({
+                "outputs": list, "passed": passed, "seconds": seconds, "compile_seconds": compile,
+                "load_seconds": load, "shadow": shadow,
+            })
         );
     } else {
         for (output, tensor) in results.iter().zip(&outputs) {
@@ -103,7 +123,42 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
             }
         }
     }
+    if args.shadow && !args.json && differences.is_empty() {
+        say!("shadow comparison: the dataflow path gives the same");
+    }
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// What is called: one library, or both paths.
+struct Callee {
+    on: On,
+    function: Function,
+    compile: Option<Duration>,
+    load: Duration,
+}
+
+enum On {
+    One(Library),
+    Both(Box<Shadow>),
+}
+
+impl Callee {
+    fn call(
+        &self,
+        values: &mut [runtime::Value],
+    ) -> Result<(Vec<(Parameter, Tensor)>, Vec<ShadowDifference>), Failure> {
+        match &self.on {
+            On::One(library) => Ok((inputs::call(library, &self.function, values)?, Vec::new())),
+            On::Both(shadow) => {
+                let seen = shadow.call(&self.function.name, values, runtime::RunOptions::default());
+                if seen.result.is_err() {
+                    seen.differences.iter().for_each(|it| print_diagnostic(&it.diagnostic()));
+                }
+                let outputs = seen.result.map_err(Failure::Run)?;
+                Ok((inputs::named(&self.function, values, outputs)?, seen.differences))
+            }
+        }
+    }
 }
 
 /// Compares each output; at least one must be expected, and what is expected must be an output.

@@ -27,6 +27,7 @@ const REMOVED: &[&str] = &[
     "passes/src/bridge/translate.rs",
     "passes/src/manager/holds/flow.rs",
     "passes/src/proof",
+    "passes/src/registry/makers.rs",
     "frontends/driver/src/with_flow.rs",
     "frontends/driver/src/check/flow.rs",
     "frontends/driver/src/compiler/prove.rs",

@@ -46,7 +46,7 @@ const LAYERS: &[Layer] = &[
     layer("passes/src/rewrite/", "crate", &["rewrite", "manager"]),
     layer("passes/src/rules/", "crate", &["rules", "rewrite", "manager"]),
     layer("passes/src/graph/", "crate", &["graph", "rules", "rewrite", "manager"]),
-    layer("passes/src/flow/", "crate", &["flow", "registry", "rules", "rewrite", "manager"]),
+    layer("passes/src/flow/", "crate", &["flow", "rules", "rewrite", "manager"]),
     layer("passes/src/rewrite/", "orogen_ir", &["ops", "scalar", "types", "shape", "text", "diag"]),
     layer(
         "passes/src/rules/",

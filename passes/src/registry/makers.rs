@@ -1,12 +1,11 @@
 //! How the passes of the registry that run on the dataflow IR are made, by name. What is said of them stands in the table of
 //! the registry, which a build without the dataflow IR has too.
 
-use super::egraph::{Explore, ExploreBudget};
-use super::{
-    BindSizes, Canonicalize, FoldConstants, Fuse, FuseByPattern, InferEffects, Inline, Legalize,
-    LiftParameters, MergeProducts, MixedPrecision, RemoveUnused, Shuffle,
+use crate::flow::egraph::{Explore, ExploreBudget};
+use crate::flow::{
+    BindSizes, Canonicalize, FoldConstants, Fuse, FuseAttention, FuseByPattern, InferEffects, Inline,
+    Legalize, LiftParameters, MergeProducts, MixedPrecision, RemoveUnused,
 };
-use crate::manager::Pass;
 use crate::registry::Make;
 use crate::rules::apply::ApplyRules;
 use crate::rules::precision::{Precision, PrecisionPolicy};
@@ -62,14 +61,10 @@ const MAKERS: &[(&str, Make<Module>)] = &[
             pattern => Ok(Arc::new(pass.pattern(parts.ops, name, pattern).map_err(first)?)),
         }
     }),
+    ("fuse-attention", |_, it| Ok(Arc::new(FuseAttention::of_at_least(it.number("queries") as i64)))),
     ("legalize", |parts, _| Ok(Arc::new(Legalize::new(parts.table.clone())))),
     ("fuse", |_, _| Ok(Arc::new(Fuse))),
 ];
-
-/// Another order, where there are modules.
-pub fn shuffled(pass: Shuffle) -> Option<Arc<dyn Pass<Module>>> {
-    Some(Arc::new(pass))
-}
 
 /// How the pass of a name is made. A name that has none does not compile where it is written in a table.
 pub(crate) const fn maker(name: &str) -> Option<Make<Module>> {
