@@ -109,6 +109,40 @@ fn functions_go_or_become_smaller() {
 }
 
 #[test]
+fn sizes_are_bound() {
+    agree("merge_products.flow", "+bind-sizes{sizes=n:5}", Accuracy::Default, 1e-6);
+}
+
+/// What is lifted runs first, and its result takes the place of the parameters.
+#[test]
+fn parameters_are_lifted() {
+    let name = "lift_parameters.flow";
+    let options = CompileOptions { opt_in: OptIn::DataflowIr, verify: true, ..CompileOptions::default() };
+    let run = |passes: &str, calls: &dyn Fn(&orogen_runtime::Library) -> TensorData| {
+        let compiler = Compiler::builder().passes(passes).build().unwrap_or_else(|it| panic!("{it}"));
+        let model = compiler.decode(name, program(name).into_bytes()).unwrap_or_else(|it| panic!("{it}"));
+        let artifact = compiler.compile(&model, &options).unwrap_or_else(|it| panic!("{it}"));
+        calls(&artifact.load().unwrap_or_else(|it| panic!("{it}")))
+    };
+    let tensor = |dims: &[u64]| {
+        let count = dims.iter().product::<u64>();
+        TensorData::from_f64(DType::F32, dims, (0..count).map(|i| (i % 7) as f64 - 2.5))
+    };
+    let [x, w, s] =
+        [&[5, 2][..], &[3, 2], &[3, 1]].map(|it| tensors::to_runtime(&tensor(it)).expect("a tensor"));
+    let whole = run("+canonicalize", &|library| {
+        let y = library.call("main", &[x.clone(), w.clone(), s.clone()]).expect("a result");
+        tensors::from_runtime(&y[0]).expect("a tensor")
+    });
+    let lifted = run("+lift-parameters{of=w:s}", &|library| {
+        let made = library.call("main_parameters", &[w.clone(), s.clone()]).expect("a result");
+        let y = library.call("main", &[x.clone(), made[0].clone()]).expect("a result");
+        tensors::from_runtime(&y[0]).expect("a tensor")
+    });
+    assert_eq!(lifted, whole);
+}
+
+#[test]
 fn composites_are_called() {
     let passes = "+fuse-by-pattern{name=gate,pattern=\"mul(x, sigmoid(x))\"}";
     agree("fuse_by_pattern.flow", passes, Accuracy::Default, 1e-6);
