@@ -2,12 +2,10 @@
 
 /// Why an ONNX operator is not in the table; `None` for names that are no ONNX operators.
 pub(crate) fn why_missing(name: &str) -> Option<&'static str> {
-    const DATA_DEPENDENT: &str = "the size of its result depends on the data";
     const TEXT: &str = "text is not supported";
     const RANDOM: &str = "random numbers are not supported";
     const NONE: &str = "there is no importer for it";
     Some(match name {
-        "Unique" | "NonMaxSuppression" => DATA_DEPENDENT,
         "StringConcat" | "StringNormalizer" | "StringSplit" | "RegexFullMatch" | "TfIdfVectorizer" => TEXT,
         "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" | "Multinomial"
         | "Bernoulli" => RANDOM,

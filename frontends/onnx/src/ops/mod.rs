@@ -18,6 +18,7 @@ mod pool;
 mod qoperator;
 mod quant;
 mod reduce;
+mod repeat;
 mod resize;
 mod rnn;
 mod sampling;
@@ -25,7 +26,9 @@ mod selection;
 mod sequence;
 mod shape;
 mod slice;
+mod suppression;
 mod turns;
+mod unique;
 mod window;
 
 use crate::node::NodeCx;
@@ -46,6 +49,8 @@ fn register(table: &mut OpTable) {
     slice::register(table);
     index::register(table);
     selection::register(table);
+    suppression::register(table);
+    unique::register(table);
     sequence::register(table);
     control::register(table);
     quant::register(table);

@@ -1,10 +1,11 @@
 //! Sequences and optionals.
 
+use super::repeat::counted;
 use crate::emit::{attrs, normal_axis};
 use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::probe::Probe;
 use crate::proto::TypeProto;
-use crate::sink::{LoopPart, Sink, Value};
+use crate::sink::{Sink, Value};
 use crate::table::{Converted, OpTable};
 use crate::tensor::dtype_of;
 use orogen_ir::diag::Diagnostic;
@@ -217,40 +218,6 @@ fn known_bounds(
         bounds.push((start, end));
     }
     Ok(Some(bounds))
-}
-
-/// The body of a counted loop: the number of the turn and the carried values to the next ones.
-type Turn<'f, 'm> = dyn FnMut(&mut NodeCx<'_, 'm>, Value, &[Value]) -> Result<Vec<Value>, Diagnostic> + 'f;
-
-/// A loop of `limit` turns, an integer of rank 0.
-fn counted<'m>(
-    cx: &mut NodeCx<'_, 'm>,
-    limit: Value,
-    initial: &[Value],
-    turn: &mut Turn<'_, 'm>,
-) -> Result<Vec<Value>, Diagnostic> {
-    let mut init = vec![cx.int_scalar(0)];
-    init.extend_from_slice(initial);
-    let (node, source) = (cx.bare(), cx.describe());
-    let around = &mut *cx.around;
-    let mut part = |sink: &mut dyn Sink, part: LoopPart, values: &[Value]| {
-        let [count, carried @ ..] = values else { return Err(bad("the loop carries too few values")) };
-        sink.set_source(&source);
-        let mut cx = NodeCx::new(node.clone(), Vec::new(), sink, &mut *around);
-        match part {
-            LoopPart::Condition => Ok(vec![cx.binary("less", *count, limit)?]),
-            LoopPart::Body => {
-                let results = turn(&mut cx, *count, carried)?;
-                cx.sink.set_source(&source);
-                let one = cx.int_scalar(1);
-                let mut next = vec![cx.binary("add", *count, one)?];
-                next.extend(results);
-                Ok(next)
-            }
-        }
-    };
-    let results = cx.sink.while_loop(&init, &mut part)?;
-    Ok(results.into_iter().skip(1).collect())
 }
 
 fn item(cx: &mut NodeCx<'_, '_>, list: Value, at: i64) -> Single {
