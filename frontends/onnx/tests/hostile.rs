@@ -572,3 +572,93 @@ fn weights_in_blocks_that_do_not_fit_are_refused() {
     refused(product(&[], 30, &plain), "the tensor needs 32 bytes but has 30");
     refused(product(&[("K", (1 << 31) - 1), ("N", (1 << 31) - 1)], 32, &plain), "the tensor");
 }
+
+#[test]
+fn recurrent_layers_that_do_not_fit_are_refused() {
+    let layer = |attributes: Vec<AttributeProto>, lengths: &[i32]| {
+        let inputs = vec![f32_input("x", &[4, 2, 3]), f32_input("w", &[1, 5, 3]), f32_input("r", &[1, 5, 5])];
+        let lengths = TensorProto {
+            name: "l".into(),
+            dims: vec![lengths.len() as i64],
+            data_type: data_type::INT32,
+            int32_data: lengths.to_vec(),
+            ..TensorProto::default()
+        };
+        let layer = node("RNN", &["x", "w", "r", "", "l"], &["y"], attributes);
+        model(22, graph(inputs, vec![lengths], vec![layer], &["y"]))
+    };
+    let names = |list: &[&str]| AttributeProto {
+        name: "activations".into(),
+        strings: list.iter().map(|it| it.as_bytes().to_vec().into()).collect(),
+        kind: attribute_type::STRINGS,
+        ..AttributeProto::default()
+    };
+    assert!(run(layer(vec![names(&["LeakyRelu"])], &[4, 0])).is_ok());
+    refused(layer(vec![names(&["Swish"])], &[4, 4]), "the activation `Swish` is not known");
+    refused(layer(vec![names(&["Tanh", "Relu", "Tanh"])], &[4, 4]), "there are 3 activations, not 1");
+    refused(layer(vec![float("clip", -1.0)], &[4, 4]), "`clip` is -1");
+    refused(layer(vec![int("layout", 2)], &[4, 4]), "`layout` is neither 0 nor 1");
+    refused(layer(vec![int("hidden_size", 6)], &[4, 4]), "`hidden_size` is 6 but its weights are of 5");
+    refused(layer(vec![], &[5, 4]), "a sequence of length 5 is not within the 4 steps");
+    refused(layer(vec![], &[4, -1]), "a sequence of length -1");
+    refused(layer(vec![], &[4, 4, 3]), "dimension 0 of operand 5");
+}
+
+#[test]
+fn scans_that_do_not_fit_are_refused() {
+    let scan = |opset: i64, attributes: Vec<AttributeProto>, rows: i64| {
+        let body = graph(
+            vec![f32_input("s", &[3]), f32_input("a", &[3]), f32_input("b", &[3])],
+            vec![],
+            vec![node("Add", &["s", "a"], &["t"], vec![]), node("Mul", &["t", "b"], &["o"], vec![])],
+            &["t", "o"],
+        );
+        let inputs = vec![f32_input("x", &[3]), f32_input("y", &[4, 3]), f32_input("z", &[rows, 3])];
+        let attributes = [attributes, vec![graph_attr("body", body)]].concat();
+        let scan = node("Scan", &["x", "y", "z"], &["last", "all"], attributes);
+        model(opset, graph(inputs, vec![], vec![scan], &["last", "all"]))
+    };
+    let two = || int("num_scan_inputs", 2);
+    assert!(run(scan(21, vec![two()], 4)).is_ok());
+    refused(scan(21, vec![], 4), "`num_scan_inputs` does not fit its operands");
+    refused(scan(21, vec![int("num_scan_inputs", 4)], 4), "`num_scan_inputs` does not fit its operands");
+    refused(scan(21, vec![two()], 5), "differ in length");
+    refused(scan(21, vec![two(), ints("scan_input_axes", &[0, 2])], 4), "axis 2 is out of range");
+    refused(scan(21, vec![two(), ints("scan_input_axes", &[0])], 4), "has 1 numbers, not 2");
+    refused(scan(21, vec![two(), ints("scan_output_directions", &[2])], 4), "neither 0 nor 1");
+    refused(scan(8, vec![two()], 4), "its body takes or returns other numbers of values");
+}
+
+#[test]
+fn attention_that_does_not_fit_is_refused() {
+    let attention = |op: &str, inputs: &[&str], attributes: Vec<AttributeProto>| {
+        let given = ["q", "k", "v"].map(|it| f32_input(it, &[2, 4, 6]));
+        let given = given.into_iter().chain([f32_input("d", &[2, 4, 5])]).collect();
+        let layer = node(op, inputs, &["y"], attributes);
+        model(27, graph(given, vec![], vec![layer], &["y"]))
+    };
+    let heads = || vec![int("q_num_heads", 2), int("kv_num_heads", 2)];
+    let with = |it: AttributeProto| [heads(), vec![it]].concat();
+    let plain = ["q", "k", "v"];
+    refused(
+        attention("Attention", &plain, with(int("left_window_size", -2))),
+        "`left_window_size` is below -1",
+    );
+    refused(attention("Attention", &plain, with(int("qk_matmul_output_mode", 4))), "4 is not known");
+    refused(attention("Attention", &["q", "k", "v", "", "k"], heads()), "a cache of keys or of values alone");
+    refused(attention("LinearAttention", &plain, heads()), "the update rule `gated_delta` needs `decay`");
+    let gated = || with(text("update_rule", "gated"));
+    assert!(run(attention("LinearAttention", &plain, with(text("update_rule", "linear")))).is_ok());
+    refused(
+        attention("LinearAttention", &["q", "k", "v", "", "d"], gated()),
+        "5 elements are not those of 2 heads",
+    );
+    refused(
+        attention(
+            "LinearAttention",
+            &plain,
+            vec![int("q_num_heads", 3), int("kv_num_heads", 2), text("update_rule", "linear")],
+        ),
+        "no multiple",
+    );
+}

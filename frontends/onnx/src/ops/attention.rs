@@ -193,6 +193,9 @@ fn visible(cx: &mut NodeCx<'_, '_>, q: Value, k: Value) -> Result<Option<Value>,
     let causal = cx.flag("is_causal");
     let lengths = match cx.optional(6) {
         Some(lengths) => {
+            if cx.rank(lengths)? != 1 {
+                return Err(bad("its lengths of padded sequences must have 1 dimension"));
+            }
             let lengths = cx.as_i64(lengths)?;
             Some(cx.unsqueeze(lengths, &[1, 2, 3])?)
         }
@@ -316,6 +319,9 @@ fn tensor_scatter(cx: &mut NodeCx<'_, '_>) -> Single {
     let behind: Vec<i64> = (1..(rank - axis) as i64).collect();
     places = cx.unsqueeze(places, &behind)?;
     if let Some(starts) = cx.optional(2) {
+        if cx.rank(starts)? != 1 {
+            return Err(bad("its indices must have 1 dimension"));
+        }
         let starts = cx.as_i64(starts)?;
         let starts = cx.unsqueeze(starts, &(1..rank as i64).collect::<Vec<_>>())?;
         places = cx.binary("add", starts, places)?;

@@ -124,7 +124,7 @@ fn over<'m>(
 }
 
 fn same_lengths(cx: &mut NodeCx<'_, '_>, sequences: &[Sequence]) -> Result<(), Diagnostic> {
-    let length = |cx: &NodeCx<'_, '_>, it: &Sequence| cx.dims(it.value).map(|dims| dims[it.axis]);
+    let length = |cx: &NodeCx<'_, '_>, it: &Sequence| cx.dims(it.value)?.get(it.axis).copied();
     let Some(wanted) = sequences.first().and_then(|it| length(cx, it)) else { return Ok(()) };
     for it in &sequences[1..] {
         if let Some(found) = length(cx, it).filter(|it| *it != wanted) {
@@ -244,6 +244,11 @@ fn batched_scan(cx: &mut NodeCx<'_, '_>) -> Converted {
             let part = cx.slice(*value, 0, row, row + 1)?;
             parts.push(cx.squeeze(part, &[0])?);
         }
+        for value in &parts[parts.len() - count..] {
+            if cx.rank(*value)? == 0 {
+                return Err(bad("a sequence has no dimension behind that of the batch"));
+            }
+        }
         let (states, values) = parts.split_at(parts.len() - count);
         let sequences: Vec<Sequence> = values
             .iter()
@@ -331,6 +336,7 @@ fn linear_attention(cx: &mut NodeCx<'_, '_>) -> Converted {
     }
     let past = cx.optional(3);
     let state = match past {
+        Some(past) if cx.rank(past)? != 4 => return Err(bad("its past state must have 4 dimensions")),
         Some(past) => cx.cast(past, wide)?,
         None => {
             let sizes = [Size::Of(q, 0), Size::Const(heads), Size::Const(keys), Size::Const(values)];
