@@ -13,11 +13,30 @@ use orogen_ir::text::{Cursor, LineIndex};
 /// The left side of a rule without a right one: code says what becomes of a match.
 ///
 /// ```
+/// use orogen_ir::flow::text;
 /// use orogen_ir::ops::OpRegistry;
-/// use orogen_passes::rewrite::Matcher;
+/// use orogen_ir::types::Attrs;
+/// use orogen_passes::manager::{Pass, PassCx};
+/// use orogen_passes::rewrite::{Matcher, OpCall, Rewriter, Rule, RuleClass, Value};
+/// use orogen_passes::rules::apply::ApplyRules;
+///
+/// fn root_of_square(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+///     let matcher = Matcher::parse(rewriter.ops(), "sqrt(mul(x, x)) where rank(x) = 2").ok()?;
+///     let x = matcher.find(rewriter, call)?.value("x")?;
+///     rewriter.emit("abs", Attrs::none(), &[x])
+/// }
 ///
 /// let ops = OpRegistry::standard();
-/// let matcher = Matcher::parse(&ops, "sqrt(mul(x, x)) where rank(x) = 2")?;
+/// let (class, reason) = (RuleClass::Reassociates, "an example");
+/// let rule = Rule { name: "root-of-square", root: "sqrt", class, reason, apply: root_of_square };
+/// let pass = ApplyRules::of_code("mine", &ops, &[rule])?;
+/// // The second is a root of a vector.
+/// let program = "module @m { sym n fn @f(%x: Tensor<f32, [n, 3]>, %v: Tensor<f32, [n]>) -> (y, w) {
+///   dataflow { %a = mul(%x, %x) %y = sqrt(%a) %b = mul(%v, %v) %w = sqrt(%b) yield %y, %w } return %y, %w } }";
+/// let mut module = text::parse(program, &ops)?;
+/// pass.run(&mut module, &mut PassCx::new(&ops))?;
+/// let after = text::print(&module, &ops);
+/// assert_eq!((after.matches("abs(").count(), after.matches("sqrt(").count()), (1, 1));
 /// assert!(Matcher::parse(&ops, "square_root(x)").is_err());
 /// # Ok::<(), orogen_ir::diag::Diagnostics>(())
 /// ```
