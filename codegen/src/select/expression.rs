@@ -319,7 +319,11 @@ impl VectorExpr {
             {
                 leaves.leaf(self, *x)?
             }
-            Expr::Dim(_, DType::I64) if class == Some(Class::Int) => leaves.whole(self, id)?,
+            Expr::Dim(_, to) if class == Some(Class::Int) && to.bits() <= width.bits() => {
+                let (whole, lane) = (leaves.whole(self, id)?, DType::int_of(width.bits(), true)?);
+                // Integers of whole lanes wrap as these do.
+                if to.bits() == width.bits() { whole } else { self.cast(lane, *to, whole)? }
+            }
             Expr::Dim(..) => return None,
             // Not a matter of bits.
             Expr::Cast(_, x) | Expr::Compare(_, x, _) if program.dtype_of(*x).is_only_moved() => return None,

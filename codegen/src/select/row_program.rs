@@ -218,7 +218,7 @@ impl RowProgram {
         let maps = |it: &RowStage| it.work != Work::Map || it.leaves.contains(&Leaf::Position);
         let bytes = self.width == Width::W32 && rows().all(|it| it.divides_lanes(self.width, 4));
         match isa {
-            Isa::Clif128 if bytes && !self.stages.iter().any(maps) => 4,
+            Isa::Clif128 | Isa::Avx2 if bytes && !self.stages.iter().any(maps) => 4,
             Isa::Clif128 if rows().any(|it| it.is_in_pairs(self.width)) => 2,
             _ => 1,
         }

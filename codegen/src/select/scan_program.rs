@@ -97,13 +97,18 @@ impl ScanProgram {
             let scalars = self.targets.iter().zip(&pointers).map(|it| load(b, it)).collect();
             let registers = Registers { cursors, scalars, carry };
             let whole = b.div_lanes(n);
-            b.repeat(whole, |b| {
+            let mut single = whole;
+            if self.takes_two(isa) {
+                let pairs = b.int_op(IntOp::ShiftRight, whole, 1);
+                b.repeat(pairs, |b| {
+                    self.two_steps(b, isa, &registers);
+                    self.advance(b, &registers, 2);
+                });
+                single = b.int_op(IntOp::And, whole, 1);
+            }
+            b.repeat(single, |b| {
                 self.step(b, isa, &registers, None);
-                for (target, cursor) in self.targets.iter().zip(&registers.cursors) {
-                    if target.contiguous {
-                        b.bump(*cursor, target.element.vectors(self.direction()));
-                    }
-                }
+                self.advance(b, &registers, self.direction());
             });
             let rest = b.int_op(IntOp::And, n, Size { fixed: -1, per_lane: 1 });
             b.when(IntCompare::Gt, rest, 0, |b| {
@@ -115,6 +120,35 @@ impl ScanProgram {
             }
         });
         b.finish()
+    }
+
+    /// Whether two vectors are taken in at a time: to convert both costs little more than one.
+    fn takes_two(&self, isa: Isa) -> bool {
+        let in_pairs = |it: &Target| it.contiguous && it.element.is_in_pairs(self.width);
+        isa == Isa::Clif128 && !self.reverse && self.targets.iter().any(in_pairs)
+    }
+
+    /// Moves the cursors by vectors.
+    fn advance(&self, b: &mut Builder, r: &Registers, vectors: i64) {
+        for (target, cursor) in self.targets.iter().zip(&r.cursors).filter(|it| it.0.contiguous) {
+            b.bump(*cursor, target.element.vectors(vectors));
+        }
+    }
+
+    /// Two vectors of elements that are not reversed.
+    fn two_steps(&self, b: &mut Builder, isa: Isa, r: &Registers) {
+        let target = self.targets.len() - 1;
+        let leaves: Vec<[VReg; 2]> = (0..target)
+            .map(|i| match r.scalars[i] {
+                Some(scalar) => [scalar; 2],
+                None => self.targets[i].element.load_two(b, r.cursors[i]),
+            })
+            .collect();
+        let values = [0, 1].map(|i| {
+            let leaves: Vec<VReg> = leaves.iter().map(|it| it[i]).collect();
+            self.run(b, isa, r, &leaves, None)
+        });
+        self.targets[target].element.store_two(b, values, r.cursors[target]);
     }
 
     /// A vector of elements, or as many as are left.
@@ -146,9 +180,16 @@ impl ScanProgram {
                 }
             })
             .collect();
-        let mut running = self.term.0.emit(b, &leaves, &[self.term.1])[0];
+        let value = self.run(b, isa, r, &leaves, mask);
+        let addr = place(b, target);
+        self.targets[target].element.store(b, value, addr, mask);
+    }
+
+    /// What is stored of a vector of elements; what ran before is carried on, unless these are the last ones of a row.
+    fn run(&self, b: &mut Builder, isa: Isa, r: &Registers, leaves: &[VReg], mask: Option<MReg>) -> VReg {
+        let mut running = self.term.0.emit(b, leaves, &[self.term.1])[0];
         let nothing = b.constant_lane(self.reduction.nothing(self.width));
-        if let Some((_, mask)) = tail.filter(|_| self.reverse) {
+        if let Some(mask) = mask.filter(|_| self.reverse) {
             let active = b.mask_lanes(mask);
             running = b.blend(active, running, nothing);
         }
@@ -163,12 +204,11 @@ impl ScanProgram {
         let value = if self.exclusive { self.before(b, r.carry, running, 1) } else { running };
         let value = self.reduction.wrapped(b, value);
         let value = self.result.0.emit(b, &[value], &[self.result.1])[0];
-        let addr = place(b, target);
-        self.targets[target].element.store(b, value, addr, mask);
-        if tail.is_none() {
+        if mask.is_none() {
             let carry = self.reduction.step(b, r.carry, all);
             b.assign(r.carry, carry);
         }
+        value
     }
 
     /// For each lane that so many lanes before it, along the row; the first ones are those of `start`.

@@ -147,7 +147,9 @@ fn arg(mut cx: Legalizer<'_>, combine: Combine) -> Result<Lowering, Diagnostic> 
     cx.b.reduce_stage(&first.outer, &first.reduced, combine, best, first.store_at, value)?;
 
     let second = nest(&mut cx, &dims, &[axis], keep);
-    let index = cx.b.dim(second.load_at[axis], DType::I64)?;
+    let place = place_type(&mut cx, dtype, dims[axis]);
+    let places = if place == DType::I64 { out } else { cx.b.local("place", place, &out_dims) };
+    let index = cx.b.dim(second.load_at[axis], place)?;
     let value = cx.b.load(x, second.load_at)?;
     let wanted = cx.b.load(best, second.store_at.iter().copied())?;
     let mut matches = cx.b.compare(CompareOp::Eq, value, wanted)?;
@@ -157,12 +159,28 @@ fn arg(mut cx: Legalizer<'_>, combine: Combine) -> Result<Lowering, Diagnostic> 
         matches = cx.b.binary(BinaryOp::Or, matches, both)?;
     }
     let (pick, never) = match cx.flag("select_last") {
-        true => (Combine::Max, cx.b.int(-1, DType::I64)?),
-        false => (Combine::Min, cx.dim_as(dims[axis], DType::I64)?),
+        true => (Combine::Max, cx.b.int(-1, place)?),
+        false => (Combine::Min, cx.dim_as(dims[axis], place)?),
     };
     let candidate = cx.b.select(matches, index, never)?;
-    cx.b.reduce_stage(&second.outer, &second.reduced, pick, out, second.store_at, candidate)?;
+    cx.b.reduce_stage(&second.outer, &second.reduced, pick, places, second.store_at, candidate)?;
+    if places != out {
+        cx.b.fill(out, |b, at| {
+            let place = b.load(places, at.iter().copied())?;
+            Ok(b.cast(DType::I64, place))
+        })?;
+    }
     cx.finish()
+}
+
+/// The integers that count places along an axis: where its elements are narrow, lanes should be so too.
+fn place_type(cx: &mut Legalizer<'_>, dtype: DType, extent: Dim) -> DType {
+    let most = cx.b.shapes().bounds(extent).hi.unwrap_or(i64::MAX);
+    match dtype.size() {
+        1 | 2 if most <= i64::from(i16::MAX) => DType::I16,
+        1 | 2 if most <= i64::from(i32::MAX) => DType::I32,
+        _ => DType::I64,
+    }
 }
 
 /// A loop along the axis over a running sum: each step adds one element and stores the sum, or the other way round.
