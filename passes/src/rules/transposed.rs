@@ -14,6 +14,8 @@
 //!   convolution of their own, and where they are fewer than the stride, phases without a tap are zeros.
 //! * **TC2** Where the taps of a position are a tile of the result that no other one reaches, the operation stays: it is a
 //!   product of matrices.
+//! * **TC3** A convolution multiplies taps beyond the image by its zeros, which is nothing where they are finite: weights that
+//!   are known not to be keep the operation.
 
 use crate::rewrite::{OpCall, Rewriter, Rule, RuleClass, Value};
 use orogen_ir::shape::Dim;
@@ -216,6 +218,10 @@ struct Transposed {
 
 fn convolve_phases(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
     let of = Transposed::new(rewriter, call)?;
+    let known = rewriter.constant(call.args[1]);
+    if known.is_some_and(|it| it.dtype().is_float() && it.to_f64().iter().any(|it| !it.is_finite())) {
+        return None;
+    }
     // Taps in reverse, with the groups apart.
     let rank = of.axes.len() as i64;
     let spatial: Vec<i64> = (2..2 + rank).collect();

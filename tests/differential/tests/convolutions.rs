@@ -253,3 +253,24 @@ fn infinities_spread_no_further_than_taps() -> Result<()> {
     }
     Ok(())
 }
+
+/// A tap of a transposed convolution that comes from no position adds nothing, though its weight be infinite.
+#[test]
+fn infinite_weights_meet_no_padding_where_there_is_none() -> Result<()> {
+    for (kernel, stride, dilation, pad) in
+        [(3, 1, 1, 0), (3, 1, 2, 1), (3, 2, 1, 1), (2, 3, 1, 0), (3, 5, 2, 0), (2, 2, 1, 0)]
+    {
+        let x = image(DType::F32, &[1, 2, 5, 6]);
+        let count = 2 * 3 * kernel * kernel;
+        let mut values = vec![0.5; count as usize];
+        (values[1], values[count as usize - 1]) = (f64::INFINITY, f64::NEG_INFINITY);
+        let w = TensorData::from_f64(DType::F32, &[2, 3, kernel, kernel], values);
+        let slides: [(&str, &[i64]); 3] = [
+            ("strides", &[stride, stride]),
+            ("pads", &[pad, 0, 0, pad]),
+            ("dilations", &[dilation, dilation]),
+        ];
+        check(node("ConvTranspose", &["x", "w"], 1, &slides), &x, &[("w", w)], false)?;
+    }
+    Ok(())
+}

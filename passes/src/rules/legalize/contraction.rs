@@ -238,7 +238,8 @@ fn conv(mut cx: Legalizer<'_>, read: Read, bias: Option<usize>) -> Result<Loweri
         w_at.push(k);
     }
     let (x, w) = (read(&mut cx, 0, x_at, conv.padded())?, read(&mut cx, 1, w_at, false)?);
-    finish_contraction(cx, &conv, &axes, &reduce, &at, x, w)
+    let value = product(&mut cx, x, w)?;
+    finish_contraction(cx, &conv, &axes, &reduce, &at, value)
 }
 
 fn finish_contraction(
@@ -247,10 +248,8 @@ fn finish_contraction(
     axes: &[Axis],
     reduce: &[Axis],
     at: &[Dim],
-    x: ExprId,
-    w: ExprId,
+    value: ExprId,
 ) -> Result<Lowering, Diagnostic> {
-    let value = product(&mut cx, x, w)?;
     let dtype = cx.b.dtype_of(value);
     let target = conv.target(&mut cx, dtype);
     cx.reduce_into(axes, reduce, Combine::Sum, target, at, value)?;
@@ -258,7 +257,8 @@ fn finish_contraction(
     cx.finish()
 }
 
-/// Each result element gathers the inputs that reach it: tap `k` of position `i` goes to `stride·i + dilation·k − pad`.
+/// Each result element gathers the inputs that reach it: tap `k` of position `i` goes to `stride·i + dilation·k − pad`. A tap
+/// that comes from no position adds nothing, whatever its weight is.
 fn conv_transpose(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let conv = Conv::new(&mut cx, Some(2))?;
     let batch = cx.b.axis("n", conv.out_dims[0]);
@@ -274,7 +274,7 @@ fn conv_transpose(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let mut x_at = Dims::from_slice(&[n, channel]);
     let mut w_at = Dims::from_slice(&[channel, channels.inside]);
     let mut phases = Vec::new();
-    let mut guarded = false;
+    let mut positions = Vec::new();
     for i in 0..conv.spatial() {
         let (stride, dilation) = (conv.strides[i], conv.dilations[i]);
         let spatial = Spatial { i, stride, dilation, out: conv.out_dims[2 + i], k: conv.w_dims[2 + i] };
@@ -285,7 +285,6 @@ fn conv_transpose(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
             x_at.push(position);
             w_at.push(tap);
         } else {
-            guarded = true;
             let axis = cx.b.axis(&format!("o{i}"), spatial.out);
             axes.push(axis);
             let o = cx.b.var(axis);
@@ -294,20 +293,35 @@ fn conv_transpose(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
             let offset = cx.linear(k, dilation, 0)?;
             let numerator = cx.sub(shifted, offset)?;
             phases.push(cx.b.shapes().modulo(numerator, stride).map_err(overflow)?);
-            x_at.push(cx.b.shapes().floor_div(numerator, stride).map_err(overflow)?);
+            let position = cx.b.shapes().floor_div(numerator, stride).map_err(overflow)?;
+            positions.push((position, conv.x_dims[2 + i]));
+            x_at.push(position);
             at.push(o);
             w_at.push(k);
         }
     }
-    let mut x = plain(&mut cx, 0, x_at, guarded)?;
-    let nothing = cx.b.number(0.0, cx.b.dtype_of(x));
-    for phase in phases.into_iter().filter(|it| cx.as_int(*it) != Some(0)).collect::<Vec<_>>() {
-        let (phase, zero) = (cx.b.dim(phase, DType::I64)?, cx.b.int(0, DType::I64)?);
-        let hit = cx.b.compare(CompareOp::Eq, phase, zero)?;
-        x = cx.b.select(hit, x, nothing)?;
-    }
+    let x = plain(&mut cx, 0, x_at, !positions.is_empty())?;
     let w = plain(&mut cx, 1, w_at, false)?;
-    finish_contraction(cx, &conv, &axes, &reduce, &at, x, w)
+    let mut value = product(&mut cx, x, w)?;
+    let nothing = cx.b.number(0.0, cx.b.dtype_of(value));
+    let zero = cx.b.int(0, DType::I64)?;
+    let mut hits = Vec::new();
+    for phase in phases.into_iter().filter(|it| cx.as_int(*it) != Some(0)).collect::<Vec<_>>() {
+        let phase = cx.b.dim(phase, DType::I64)?;
+        hits.push(cx.b.compare(CompareOp::Eq, phase, zero)?);
+    }
+    // Zeros would make NaN of an infinite weight; of integers there are none.
+    if cx.b.dtype_of(value).is_float() {
+        for (position, extent) in positions {
+            let (position, extent) = (cx.b.dim(position, DType::I64)?, cx.b.dim(extent, DType::I64)?);
+            hits.push(cx.b.compare(CompareOp::Ge, position, zero)?);
+            hits.push(cx.b.compare(CompareOp::Lt, position, extent)?);
+        }
+    }
+    for hit in hits {
+        value = cx.b.select(hit, value, nothing)?;
+    }
+    finish_contraction(cx, &conv, &axes, &reduce, &at, value)
 }
 
 /// One spatial dimension of a transposed convolution.
