@@ -15,9 +15,12 @@ use std::path::Path;
 pub const CANNOT_READ: &str = "X001";
 
 /// The oldest version of the standard operator set that is understood.
-pub const OLDEST_OPSET: i64 = 7;
+pub const OLDEST_OPSET: i64 = 1;
 /// The newest version of the standard operator set that is understood.
 pub const NEWEST_OPSET: i64 = 28;
+
+/// The first version of the file format that names operator sets: files before it hold operators of the first one.
+const FIRST_WITH_OPSETS: i64 = 3;
 
 /// A decoded model.
 #[derive(Debug)]
@@ -107,7 +110,10 @@ impl Model {
         if graph.output.is_empty() {
             return Err(Diagnostic::error("X004", "the model has no outputs"));
         }
-        let opsets = opsets(&proto.opset_import);
+        let mut opsets = opsets(&proto.opset_import);
+        if proto.ir_version < FIRST_WITH_OPSETS && opsets.is_empty() {
+            opsets.insert(String::new(), OLDEST_OPSET);
+        }
         match opsets.get("") {
             Some(version) if *version < OLDEST_OPSET => {
                 return Err(Diagnostic::error(

@@ -51,6 +51,18 @@ impl<'m> Node<'m> {
         &self.proto.op_type
     }
 
+    /// The node as one of another version.
+    pub(crate) fn set_opset(&mut self, opset: i64) {
+        self.opset = opset;
+    }
+
+    /// Gives an attribute another name; one that already has it is replaced.
+    pub(crate) fn rename(&mut self, from: &str, to: &'static str) {
+        if let Some(attribute) = self.attributes.shift_remove(from) {
+            self.attributes.insert(to, attribute);
+        }
+    }
+
     pub(crate) fn proto(&self) -> &'m NodeProto {
         self.proto
     }
@@ -223,6 +235,19 @@ impl<'a, 'm> NodeCx<'a, 'm> {
     /// The node alone, to go on with in a subgraph.
     pub(crate) fn bare(&self) -> Node<'m> {
         self.node.clone()
+    }
+
+    /// The node, to be given another form.
+    pub(crate) fn node_mut(&mut self) -> &mut Node<'m> {
+        &mut self.node
+    }
+
+    /// Puts a value into the place of operand `i`.
+    pub(crate) fn set_input(&mut self, i: usize, value: Value) {
+        if self.inputs.len() <= i {
+            self.inputs.resize(i + 1, None);
+        }
+        self.inputs[i] = Some(value);
     }
 
     /// Operand `i`.

@@ -1,7 +1,7 @@
 //! Which operators can be imported, and by what.
 
 use crate::missing::why_missing;
-use crate::node::{Node, NodeCx};
+use crate::node::{Node, NodeCx, not_supported};
 use crate::sink::Value;
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostic;
@@ -81,6 +81,36 @@ impl OpTable {
         convert: impl Fn(&mut NodeCx<'_, '_>) -> Converted + Send + Sync + 'static,
     ) {
         self.insert(domain, name, versions, Some(Arc::new(check)), Arc::new(convert));
+    }
+
+    /// Adds a standard operator in the versions up to `until`: a node of these is given the form that it has in the
+    /// version after them, whose entry checks and converts it. `form` is what the node alone tells, `operands` what needs
+    /// the operands.
+    ///
+    /// # Panics
+    /// When the version after them is not in the table.
+    pub(crate) fn older(
+        &mut self,
+        name: &str,
+        until: i64,
+        form: fn(&mut Node<'_>) -> Result<(), String>,
+        operands: fn(&mut NodeCx<'_, '_>) -> Result<(), Diagnostic>,
+    ) {
+        let later = self.find("", name, until + 1).expect("what is newer is added first").clone();
+        let formed = later.clone();
+        let check = move |node: &Node<'_>| {
+            let mut node = node.clone();
+            form(&mut node)?;
+            node.set_opset(until + 1);
+            formed.check(&node)
+        };
+        let convert = move |cx: &mut NodeCx<'_, '_>| {
+            form(cx.node_mut()).map_err(not_supported)?;
+            operands(cx)?;
+            cx.node_mut().set_opset(until + 1);
+            later.convert(cx)
+        };
+        self.insert("", name, ..=until, Some(Arc::new(check)), Arc::new(convert));
     }
 
     fn insert(

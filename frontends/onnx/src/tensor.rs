@@ -18,6 +18,31 @@ pub fn dtype_of(number: i32) -> Result<DType, String> {
     DType::from_onnx(number).ok_or_else(|| format!("there is no element type number {number}"))
 }
 
+/// The number of an element type that a file names, as `TensorProto.DataType` spells it.
+pub(crate) fn number_of(name: &str) -> Option<i32> {
+    const NAMES: [&str; 17] = [
+        "UNDEFINED",
+        "FLOAT",
+        "UINT8",
+        "INT8",
+        "UINT16",
+        "INT16",
+        "INT32",
+        "INT64",
+        "STRING",
+        "BOOL",
+        "FLOAT16",
+        "DOUBLE",
+        "UINT32",
+        "UINT64",
+        "COMPLEX64",
+        "COMPLEX128",
+        "BFLOAT16",
+    ];
+    let place = NAMES.iter().position(|it| *it == name)?;
+    i32::try_from(place).ok()
+}
+
 /// Reads tensors; keeps the mapped files of external data.
 #[derive(Debug, Default)]
 pub(crate) struct TensorLoader {

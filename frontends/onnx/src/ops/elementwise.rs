@@ -5,7 +5,7 @@ use crate::emit::attrs;
 use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::sink::Value;
 use crate::table::{Converted, OpTable};
-use crate::tensor::dtype_of;
+use crate::tensor::{dtype_of, number_of};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::scalar::ScalarFn;
 use orogen_ir::types::{DType, Special, TensorData};
@@ -29,7 +29,7 @@ pub(super) fn register(table: &mut OpTable) {
     table.register("", "BitShift", .., single(bit_shift));
     table.register("", "Where", .., single(|cx| cx.select(cx.input(0)?, cx.input(1)?, cx.input(2)?)));
     table.register("", "IsInf", .., single(is_inf));
-    table.register_checked("", "Cast", .., cast_target, single(cast));
+    table.register_checked("", "Cast", .., |node| cast_target(node).map(drop), single(cast));
     table.register("", "CastLike", .., single(cast_like));
     table.register("", "Identity", .., single(|cx| cx.input(0)));
     table.register("", "Dropout", ..=11, dropout);
@@ -143,17 +143,20 @@ fn is_inf(cx: &mut NodeCx<'_, '_>) -> Single {
     cx.binary("and", infinite, sign)
 }
 
-fn cast_target(node: &Node<'_>) -> Result<(), String> {
-    let to = node.int("to").and_then(|it| i32::try_from(it).ok()).ok_or("attribute `to` is missing")?;
-    match dtype_of(to)? {
+/// What a cast converts to. Before operator set 6 it is a name.
+fn cast_target(node: &Node<'_>) -> Result<DType, String> {
+    let to = match node.opset() {
+        ..6 => node.text("to").and_then(number_of),
+        _ => node.int("to").and_then(|it| i32::try_from(it).ok()),
+    };
+    match dtype_of(to.ok_or("attribute `to` is missing or names no element type")?)? {
         to if to.is_only_moved() => Err(format!("nothing is converted to {to}, which is only moved")),
-        _ => Ok(()),
+        to => Ok(to),
     }
 }
 
 fn cast(cx: &mut NodeCx<'_, '_>) -> Single {
-    let to = cx.int("to").and_then(|it| i32::try_from(it).ok()).unwrap_or(0);
-    let to = dtype_of(to).map_err(not_supported)?;
+    let to = cast_target(cx).map_err(not_supported)?;
     convert(cx, cx.input(0)?, to)
 }
 
@@ -321,8 +324,12 @@ fn celu(cx: &mut NodeCx<'_, '_>) -> Single {
 }
 
 fn selu(cx: &mut NodeCx<'_, '_>) -> Single {
-    let alpha = cx.float("alpha").unwrap_or(f64::from(1.673_263_2_f32));
-    let gamma = cx.float("gamma").unwrap_or(f64::from(1.050_701_f32));
+    let (alpha, gamma): (f32, f32) = match cx.opset() {
+        ..6 => (1.6732, 1.0507),
+        _ => (1.673_263_2, 1.050_701),
+    };
+    let alpha = cx.float("alpha").unwrap_or(f64::from(alpha));
+    let gamma = cx.float("gamma").unwrap_or(f64::from(gamma));
     let unit = exponential_unit(cx, alpha, 1.0)?;
     cx.with_number("mul", unit, gamma)
 }

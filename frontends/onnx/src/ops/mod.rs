@@ -14,6 +14,7 @@ mod interpolate;
 mod linalg;
 mod loss;
 mod norm;
+mod older;
 mod pool;
 mod qoperator;
 mod quant;
@@ -64,6 +65,7 @@ fn register(table: &mut OpTable) {
     window::register(table);
     arrange::register(table);
     turns::register(table);
+    older::register(table);
 }
 
 impl OpTable {

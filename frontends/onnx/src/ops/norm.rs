@@ -7,7 +7,7 @@ use super::conv::per_channel;
 use super::pool::channel_mean;
 use super::{reduce, single};
 use crate::emit::attrs;
-use crate::node::{Node, NodeCx, bad};
+use crate::node::{NodeCx, bad, not_supported};
 use crate::sink::Value;
 use crate::table::{Converted, OpTable};
 use crate::tensor::dtype_of;
@@ -17,7 +17,7 @@ use orogen_ir::types::DType;
 type Single = Result<Value, Diagnostic>;
 
 pub(super) fn register(table: &mut OpTable) {
-    table.register_checked("", "BatchNormalization", .., check_batch, batch_norm);
+    table.register("", "BatchNormalization", .., batch_norm);
     table.register("", "LayerNormalization", .., layer_norm);
     table.register("", "RMSNormalization", .., single(rms_norm));
     table.register("", "InstanceNormalization", .., single(instance_norm));
@@ -29,13 +29,6 @@ pub(super) fn register(table: &mut OpTable) {
 
 fn epsilon(cx: &NodeCx<'_, '_>) -> f64 {
     cx.float("epsilon").unwrap_or(f64::from(1e-5f32))
-}
-
-fn check_batch(node: &Node<'_>) -> Result<(), String> {
-    match node.opset() < 9 && node.int("spatial") == Some(0) {
-        true => Err("`spatial` = 0 is not supported".into()),
-        false => Ok(()),
-    }
 }
 
 /// Older operator sets say by the number of results that they train; then the statistics of the batch are results too.
@@ -50,11 +43,19 @@ fn batch_norm(cx: &mut NodeCx<'_, '_>) -> Converted {
         7.. => (1..5).any(|i| cx.wants_output(i)),
         _ => !cx.flag("is_test") && (1..5).any(|i| cx.wants_output(i)),
     };
+    let by_place = cx.opset() < 9 && cx.int("spatial") == Some(0);
+    if by_place && trains {
+        return Err(not_supported("it trains statistics of each place (`spatial` is 0)"));
+    }
     if !trains {
         for value in given {
             args.push(cx.cast(value, dtype)?);
         }
-        return Ok(vec![cx.emit("batch_norm", attrs, &args)?]);
+        return Ok(vec![if by_place {
+            batch_norm_by_place(cx, &args)?
+        } else {
+            cx.emit("batch_norm", attrs, &args)?
+        }]);
     }
     // Statistics of the batch, and the running ones after it.
     let momentum = cx.float("momentum").unwrap_or(f64::from(0.9f32));
@@ -77,6 +78,17 @@ fn batch_norm(cx: &mut NodeCx<'_, '_>) -> Converted {
     // Behind the running ones, those of the batch.
     running.extend([args[3], args[4]]);
     Ok(std::iter::once(y).chain(running).collect())
+}
+
+/// The old form that has statistics for each place of each channel.
+fn batch_norm_by_place(cx: &mut NodeCx<'_, '_>, args: &[Value]) -> Single {
+    let [x, scale, bias, mean, variance] = args[..] else { return Err(bad("it takes 5 operands")) };
+    let centered = cx.binary("sub", x, mean)?;
+    let raised = cx.with_number("add", variance, epsilon(cx))?;
+    let deviation = cx.unary("sqrt", raised)?;
+    let normal = cx.binary("div", centered, deviation)?;
+    let scaled = cx.binary("mul", normal, scale)?;
+    cx.binary("add", scaled, bias)
 }
 
 /// The type that statistics are returned in.

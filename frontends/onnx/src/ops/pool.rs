@@ -235,9 +235,20 @@ pub(super) fn average(cx: &mut NodeCx<'_, '_>, x: Value, count_padding: bool) ->
     cx.emit("avg_pool", attrs, &[x])
 }
 
+/// Which norm it is. Before operator set 2 it need not be whole.
+fn exponent(cx: &NodeCx<'_, '_>) -> Result<f64, Diagnostic> {
+    let p = if cx.opset() < 2 { cx.float("p") } else { cx.int("p").map(|it| it as f64) };
+    let p = p.unwrap_or(2.0);
+    if p > 0.0 && p.is_finite() {
+        Ok(p)
+    } else {
+        Err(bad(format!("attribute `p` is {p} but must be positive")))
+    }
+}
+
 /// `(Σ |x|^p)^(1/p)` of each window, as a mean times the number of elements that it is of.
 fn lp_pool(cx: &mut NodeCx<'_, '_>) -> Single {
-    let p = cx.int("p").unwrap_or(2) as f64;
+    let p = exponent(cx)?;
     let x = cx.input(0)?;
     let size: f64 = window(cx, x)?.kernel.iter().map(|it| *it as f64).product();
     let magnitude = cx.unary("abs", x)?;
@@ -278,14 +289,14 @@ fn global(cx: &mut NodeCx<'_, '_>, reduce: impl Fn(&mut NodeCx<'_, '_>, Value, &
 }
 
 fn global_lp(cx: &mut NodeCx<'_, '_>, x: Value, axes: &[i64]) -> Single {
-    let p = cx.int("p").unwrap_or(2);
-    if p == 2 {
+    let p = exponent(cx)?;
+    if p == 2.0 {
         return reduce::l2(cx, x, axes, true);
     }
     let magnitude = cx.unary("abs", x)?;
-    let power = cx.with_number("pow", magnitude, p as f64)?;
+    let power = cx.with_number("pow", magnitude, p)?;
     let sum = cx.reduce("reduce_sum", power, axes, true)?;
-    cx.with_number("pow", sum, 1.0 / p as f64)
+    cx.with_number("pow", sum, 1.0 / p)
 }
 
 /// A mean over windows of channels, with zeros beyond the first and last one; for local response normalisation.

@@ -8,7 +8,7 @@ use crate::node::{Node, NodeCx, bad};
 use crate::sink::Value;
 use crate::table::OpTable;
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::types::{Attrs, DType};
+use orogen_ir::types::{Attrs, DType, TensorData};
 
 type Single = Result<Value, Diagnostic>;
 
@@ -45,7 +45,7 @@ impl Interpolation<'_> {
     }
 }
 
-/// Before operator set 11 positions were simply divided by the scale and rounded down.
+/// Before operator set 11 positions were simply divided by the scale.
 fn old<'m>(cx: &NodeCx<'_, 'm>) -> Interpolation<'m> {
     let mode = match cx.text("mode").unwrap_or("nearest") {
         "bilinear" | "trilinear" => "linear",
@@ -65,14 +65,51 @@ fn old<'m>(cx: &NodeCx<'_, 'm>) -> Interpolation<'m> {
 fn upsample_attribute(cx: &mut NodeCx<'_, '_>) -> Single {
     let x = cx.input(0)?;
     let scales = cx.floats("scales").ok_or_else(|| bad("attribute `scales` is missing"))?.to_vec();
-    let how = old(cx);
-    Resizing { x, how, axes: (0..cx.rank(x)?).collect(), region: None }.by_scales(cx, &scales)
+    upsample(cx, x, &scales)
 }
 
+/// An image enlarged by these scales, as the attribute `mode` says.
+pub(super) fn upsample(cx: &mut NodeCx<'_, '_>, x: Value, scales: &[f32]) -> Single {
+    if scales.iter().any(|it| *it < 1.0) {
+        return Err(bad(format!("its scales are {scales:?} but must be 1 or more")));
+    }
+    of_all_axes(cx, x, old(cx))?.by_scales(cx, scales)
+}
+
+/// Nearest elements are those before a position along axes that grow and those after it along axes that shrink: so a step
+/// that shrinks goes before one that enlarges, and along each axis one of them does nothing.
 fn scale_by_operand(cx: &mut NodeCx<'_, '_>) -> Single {
     let (x, scales) = (cx.input(0)?, cx.input(1)?);
-    let how = old(cx);
-    Resizing { x, how, axes: (0..cx.rank(x)?).collect(), region: None }.by_scale_operand(cx, scales)
+    let known = cx.constant_data(scales).map(|it| it.to_f64());
+    let shrinks = known.is_none_or(|it| it.iter().any(|it| *it < 1.0));
+    let nearest = cx.text("mode").unwrap_or("nearest") == "nearest";
+    if cx.op_type() == "Upsample" || !nearest || !shrinks {
+        return of_all_axes(cx, x, old(cx))?.by_scale_operand(cx, scales);
+    }
+    let (smaller, larger) = match cx.constant_data(scales).cloned() {
+        Some(data) => {
+            let part = |limit: fn(f64, f64) -> f64| {
+                TensorData::from_f64(
+                    data.dtype(),
+                    data.dims(),
+                    data.to_f64().into_iter().map(|it| limit(it, 1.0)),
+                )
+            };
+            (cx.constant(part(f64::min)), cx.constant(part(f64::max)))
+        }
+        None => (cx.with_number("min", scales, 1.0)?, cx.with_number("max", scales, 1.0)?),
+    };
+    let shrunk = Interpolation { nearest: "ceil", ..old(cx) };
+    let x = of_all_axes(cx, x, shrunk)?.by_scale_operand(cx, smaller)?;
+    of_all_axes(cx, x, old(cx))?.by_scale_operand(cx, larger)
+}
+
+fn of_all_axes<'m>(
+    cx: &NodeCx<'_, 'm>,
+    x: Value,
+    how: Interpolation<'m>,
+) -> Result<Resizing<'m>, Diagnostic> {
+    Ok(Resizing { x, how, axes: (0..cx.rank(x)?).collect(), region: None })
 }
 
 fn resize(cx: &mut NodeCx<'_, '_>) -> Single {
@@ -217,9 +254,7 @@ impl Resizing<'_> {
     fn vector(&self, cx: &mut NodeCx<'_, '_>, scale: Scale) -> Value {
         match scale {
             Scale::Value(value) => value,
-            Scale::Known(scale) => {
-                cx.constant(orogen_ir::types::TensorData::from_f64(DType::F64, &[1], [scale]))
-            }
+            Scale::Known(scale) => cx.constant(TensorData::from_f64(DType::F64, &[1], [scale])),
         }
     }
 

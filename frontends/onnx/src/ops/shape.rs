@@ -115,7 +115,8 @@ fn transpose(cx: &mut NodeCx<'_, '_>) -> Single {
 fn concat(cx: &mut NodeCx<'_, '_>) -> Single {
     let list = cx.all_inputs()?;
     let first = *list.first().ok_or_else(|| bad("it has no operands"))?;
-    let axis = cx.int("axis").ok_or_else(|| bad("attribute `axis` is missing"))?;
+    let default = (cx.opset() < 4).then_some(1);
+    let axis = cx.int("axis").or(default).ok_or_else(|| bad("attribute `axis` is missing"))?;
     let axis = cx.axis(first, axis)?;
     let result = cx.concat(&list, axis as i64)?;
     let ty = cx.tensor_type(result)?;
