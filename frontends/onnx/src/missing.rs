@@ -3,13 +3,10 @@
 /// Why an ONNX operator is not in the table; `None` for names that are no ONNX operators.
 pub(crate) fn why_missing(name: &str) -> Option<&'static str> {
     const TEXT: &str = "text is not supported";
-    const RANDOM: &str = "random numbers are not supported";
     const NONE: &str = "there is no importer for it";
     Some(match name {
         "StringConcat" | "StringNormalizer" | "StringSplit" | "RegexFullMatch" | "TfIdfVectorizer" => TEXT,
-        "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" | "Multinomial"
-        | "Bernoulli" => RANDOM,
-        "Det" | "ImageDecoder" | "MaxRoiPool" | "Adagrad" | "Adam" | "Gradient" | "Momentum" | "BitCast"
+        "ImageDecoder" | "MaxRoiPool" | "Adagrad" | "Adam" | "Gradient" | "Momentum" | "BitCast"
         | "CumProd" => NONE,
         _ => return None,
     })

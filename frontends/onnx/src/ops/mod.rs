@@ -5,6 +5,7 @@ mod attention;
 mod bits;
 mod control;
 mod conv;
+mod determinant;
 mod einsum;
 mod elementwise;
 mod fourier;
@@ -18,6 +19,7 @@ mod older;
 mod pool;
 mod qoperator;
 mod quant;
+mod random;
 mod reduce;
 mod repeat;
 mod resize;
@@ -64,6 +66,8 @@ fn register(table: &mut OpTable) {
     sampling::register(table);
     window::register(table);
     arrange::register(table);
+    random::register(table);
+    determinant::register(table);
     turns::register(table);
     older::register(table);
 }
