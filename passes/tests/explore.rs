@@ -1,15 +1,19 @@
 //! Equality saturation of dataflow blocks.
 
+use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::{Module, random_module, text};
 use orogen_ir::generate::Random;
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::shape::Env;
 use orogen_ir::types::{DType, TensorData, Type};
 use orogen_passes::flow::egraph::{Explore, ExploreBudget, ExploreReport, RULES, Stop};
-use orogen_passes::manager::{Accuracy, Pass, PassCx};
+use orogen_passes::flow::{Fuse, Legalize};
+use orogen_passes::manager::{Accuracy, Changed, Pass, PassCx};
 use orogen_passes::rewrite::{AnyRule, OpCall, Rewriter, Rule, RuleClass, RuleSet, Value, parse_explored};
 use orogen_passes::rules::apply::ApplyRules;
+use orogen_passes::rules::legalize::LegalizeTable;
 use orogen_reference::{EvalErrorKind, eval_function};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 const CASES: &str = include_str!("explore_cases.txt");
@@ -129,7 +133,7 @@ fn every_rule_holds_on_its_programs() {
     }
     let mut wrong = Vec::new();
     for (name, params, body) in cases {
-        let found = std::panic::catch_unwind(|| check_case(&ops, &all, &explore, name, params, &body));
+        let found = catch_unwind(AssertUnwindSafe(|| check_case(&ops, &all, &explore, name, params, &body)));
         if found.is_err() {
             wrong.push(name);
         }
@@ -154,7 +158,7 @@ fn check_case(ops: &OpRegistry, all: &RuleSet, explore: &Explore, name: &str, pa
         let mut after = before.clone();
         let pass = ApplyRules::new("one", set);
         let changed = pass.run(&mut after, &mut PassCx::new(ops)).unwrap_or_else(|it| panic!("{name}: {it}"));
-        assert_eq!(changed, orogen_passes::manager::Changed::Yes, "rule `{name}` applies\n{source}");
+        assert_eq!(changed, Changed::Yes, "rule `{name}` applies\n{source}");
         after.verify(ops).unwrap_or_else(|it| panic!("{name}: {it}"));
         assert_same(&expected, &run(ops, &after, &inputs), exact, name);
         if seed > 1 {
@@ -271,6 +275,55 @@ fn q5_budgets_are_counts_and_results_are_the_same_each_time() {
     }
     // The fifteenth power takes five products at least; one class after the other finds six.
     assert_eq!(texts[0].1.matches("matmul(").count(), 6, "{}\n{}", texts[0].0, texts[0].1);
+}
+
+/// Steps that lower what holds a transpose, and refuse all else.
+#[derive(Debug)]
+struct RefusesOthers;
+
+impl Pass<Module> for RefusesOthers {
+    fn name(&self) -> &'static str {
+        "refuses-others"
+    }
+
+    fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
+        match text::print(module, cx.ops).contains("transpose(") {
+            true => Ok(Changed::No),
+            false => Err(Diagnostic::error("N000", "it has no transpose").into()),
+        }
+    }
+}
+
+#[test]
+fn q4_kernels_decide_where_lowering_is_known() {
+    let ops = OpRegistry::standard();
+    let source = module_of(
+        "%x: Tensor<f32, [64, 48]>",
+        "%a = transpose(%x) {perm = [1, 0]}\n%b = softmax(%a) {axis = 0}\n%y = transpose(%b) {perm = [1, 0]}",
+    );
+    let lowering = || -> [Arc<dyn Pass<Module>>; 2] {
+        [Arc::new(Legalize::new(LegalizeTable::standard(&ops))), Arc::new(Fuse)]
+    };
+    let explored = |explore: Explore| {
+        let mut module = parse(&ops, &source);
+        let report = explore.explore(&mut module, &PassCx::new(&ops)).expect("it explores");
+        module.verify(&ops).unwrap_or_else(|it| panic!("{it}"));
+        (text::print(&module, &ops), report)
+    };
+    let judged = explored(Explore::standard(&ops).judged_by(lowering()));
+    assert!(!judged.0.contains("transpose("), "{}", judged.0);
+    assert_eq!((judged.1.before.launches, judged.1.after.launches), (3, 1), "{}", judged.1);
+    assert_eq!(judged, explored(Explore::standard(&ops).judged_by(lowering())), "law Q5");
+    // A proposal that lowering refuses, or for which no lowering is left, is not taken.
+    let picky: [Arc<dyn Pass<Module>>; 1] = [Arc::new(RefusesOthers)];
+    let none = ExploreBudget { lowerings: 0, ..ExploreBudget::default() };
+    for explore in [
+        Explore::standard(&ops).judged_by(picky),
+        Explore::standard(&ops).with_budget(none).judged_by(lowering()),
+    ] {
+        let (left, report) = explored(explore);
+        assert_eq!((left.matches("transpose(").count(), report.changed), (2, 0), "{report}");
+    }
 }
 
 /// Random programs with dynamic sizes: `f` before is `f` after, and the laws hold.

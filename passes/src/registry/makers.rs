@@ -6,6 +6,7 @@ use crate::flow::{
     BindSizes, Canonicalize, FoldConstants, Fuse, FuseAttention, FuseByPattern, InferEffects, Inline,
     Legalize, LiftParameters, MergeProducts, MixedPrecision, RemoveUnused,
 };
+use crate::manager::Pass;
 use crate::registry::Make;
 use crate::rules::apply::ApplyRules;
 use crate::rules::precision::{Precision, PrecisionPolicy};
@@ -25,14 +26,21 @@ const MAKERS: &[(&str, Make<Module>)] = &[
         Ok(Arc::new(FoldConstants::before_rules().with_free_bytes(it.number("free"))))
     }),
     ("simplify", |parts, it| Ok(Arc::new(parts.simplify.clone().with_rounds(it.number("rounds"))))),
-    ("explore", |_, it| {
-        Ok(Arc::new(Explore::when_run(ExploreBudget {
+    ("explore", |parts, it| {
+        let budget = ExploreBudget {
             region: it.number("region"),
             nodes: it.number("nodes"),
             iterations: it.number("iterations"),
             matches: it.number("matches"),
             programs: it.number("programs"),
-        })))
+            lowerings: it.number("lowerings"),
+        };
+        let lowering: [Arc<dyn Pass<Module>>; 3] = [
+            Arc::new(parts.layout.clone()),
+            Arc::new(Legalize::new(parts.table.clone())),
+            Arc::new(Fuse),
+        ];
+        Ok(Arc::new(Explore::when_run(budget).judged_by(lowering)))
     }),
     ("order-products", |parts, _| {
         Ok(Arc::new(ApplyRules::of_code("order-products", parts.ops, chains::RULES)?))

@@ -142,11 +142,11 @@ pub const STANDARD: &[PassDef] = &[
     PassDef {
         name: "explore",
         about: "looks for cheaper programs that rules show to be the same (equality saturation)",
-        details: "It finds where transposes go best, the order of chains of products, and which operand takes a scale. It \
-                  costs compile time, and `compile --report` says what it found. `--explore` is short for \
-                  `--passes +explore`.",
+        details: "It finds where transposes go best, the order of chains of products, and which operand takes a scale. What \
+                  it finds is lowered and fused, and kept where the kernels that are left cost less. It costs compile \
+                  time, and `compile --report` says what it found. `--explore` is short for `--passes +explore`.",
         laws: &[
-            "what comes out costs less than what came in, or nothing changes",
+            "what comes out costs less than what came in, as kernels, or nothing changes",
             "its budgets are counts, so the same model gives the same library",
         ],
         step: Step::Simplify,
@@ -158,6 +158,7 @@ pub const STANDARD: &[PassDef] = &[
             count("iterations", "12", "rounds of all rules"),
             count("matches", "60000", "places where rules apply"),
             count("programs", "8000", "programs that are compared at the end"),
+            count("lowerings", "32", "programs that are lowered to be compared as kernels"),
         ],
         graph: None,
         flow: maker("explore"),

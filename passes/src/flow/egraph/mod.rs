@@ -11,17 +11,19 @@
 //! * **Q3** An operation that may abort may go when nothing needs its result, as everywhere in a dataflow block; none comes
 //!   in of an operator that the left side of the rule does not have. What holds of sizes stays checked: `check` and
 //!   `match_cast` are not looked into.
-//! * **Q4** What comes out costs less than what came in, or nothing changes (see `extract`).
+//! * **Q4** What comes out costs less than what came in, or nothing changes: by operators (see `extract`), and where the
+//!   steps that lower are known, by the kernels that are left (see `lowered`).
 //! * **Q5** Budgets are counts, and the same module gives the same one.
 //!
 //! Whether a rule wants a value used once means nothing here: what else uses it is counted by the cost.
 //!
-//! Modules in reading order: `language`, `analysis`, `matching`, `saturate`, `cost`, `extract`, `region`, `report`.
+//! Modules in reading order: `language`, `analysis`, `matching`, `saturate`, `cost`, `extract`, `region`, `lowered`, `report`.
 
 mod analysis;
 mod cost;
 mod extract;
 mod language;
+mod lowered;
 mod matching;
 mod region;
 mod report;
@@ -34,10 +36,13 @@ pub use saturate::{ExploreBudget, Stop};
 use crate::manager::{Changed, Facts, Pass, PassCx};
 use crate::rewrite::{AnyRule, RuleSet, parse_explored};
 use crate::rules::apply::ApplyRules;
+use cost::Moves;
+use extract::Extraction;
+use lowered::{Judge, Lowering};
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::{BindingId, BlockKind, Editor, Module};
 use orogen_ir::ops::OpRegistry;
-use region::Region;
+use region::{Choices, Region};
 use std::sync::{Arc, OnceLock};
 
 /// Replaces parts of dataflow blocks by the cheapest programs that rules show to be the same.
@@ -46,6 +51,8 @@ pub struct Explore {
     /// Those that ship are read when they are needed first: that takes longer than most compilers live without them.
     rules: OnceLock<RuleSet>,
     budget: ExploreBudget,
+    /// What lowers and fuses, where programs are compared by what is left then.
+    lowering: Option<Lowering>,
 }
 
 /// The rules that ship, which may go in circles.
@@ -62,7 +69,7 @@ impl Explore {
 
     /// The same, which reads the rules when it runs first.
     pub fn when_run(budget: ExploreBudget) -> Self {
-        Explore { rules: OnceLock::new(), budget }
+        Explore { rules: OnceLock::new(), budget, lowering: None }
     }
 
     /// The same within another budget.
@@ -81,7 +88,13 @@ impl Explore {
 
     /// With these rules.
     pub fn new(rules: RuleSet, budget: ExploreBudget) -> Self {
-        Explore { rules: OnceLock::from(rules), budget }
+        Explore { rules: OnceLock::from(rules), budget, lowering: None }
+    }
+
+    /// The same, which keeps what costs less once these steps have lowered and fused it.
+    #[must_use]
+    pub fn judged_by(self, steps: impl IntoIterator<Item = Arc<dyn Pass<Module>>>) -> Self {
+        Explore { lowering: Some(Lowering(steps.into_iter().collect())), ..self }
     }
 
     /// Explores a module.
@@ -90,56 +103,124 @@ impl Explore {
     /// `N005`: a rule says that two values are one whose types are known to differ.
     pub fn explore(&self, module: &mut Module, cx: &PassCx<'_>) -> Result<ExploreReport, Diagnostics> {
         let mut report = ExploreReport::default();
-        module.edit(cx.ops, |editor| -> Result<(), Diagnostics> {
-            for block in editor.blocks() {
-                if editor.kind(block) != BlockKind::Dataflow {
-                    continue;
+        let mut judge =
+            self.lowering.as_ref().and_then(|it| Judge::new(it, module, cx, self.budget.lowerings));
+        if let Some(judge) = &judge {
+            report.before = judge.best;
+        }
+        for (function, bindings) in self.parts(module, cx.ops) {
+            let mut part = None;
+            module.edit_function(cx.ops, &function, |editor| -> Result<(), Diagnostics> {
+                part = self.part(editor, bindings, cx, &mut report)?;
+                Ok(())
+            })?;
+            let Some(Part { region, proposals }) = part else { continue };
+            let write = |module: &mut Module, proposal: &Proposal| {
+                let mut written = false;
+                let edited = module.edit_function(cx.ops, &function, |editor| {
+                    written = region.write(editor, &proposal.choices, &proposal.extraction.after);
+                    Ok::<(), Diagnostics>(())
+                });
+                edited.map(|()| written)
+            };
+            let mut changed = false;
+            match &mut judge {
+                Some(judge) => {
+                    let before = module.clone();
+                    for proposal in proposals.iter().filter(|it| it.is_cheaper()) {
+                        let mut trial = before.clone();
+                        if write(&mut trial, proposal)? && judge.prefers(&trial, cx) {
+                            *module = trial;
+                            changed = true;
+                        }
+                    }
                 }
-                for part in editor.order(block).chunks(self.budget.region.max(1)) {
-                    self.region(editor, part.to_vec(), cx, &mut report)?;
+                None => {
+                    let Some(proposal) = proposals.first() else { continue };
+                    changed = proposal.is_cheaper() && write(module, proposal)?;
+                    let Extraction { before, after } = &proposal.extraction;
+                    report.before = report.before + before.work;
+                    report.after = report.after + if changed { after.work } else { before.work };
                 }
             }
-            Ok(())
-        })?;
+            report.changed += usize::from(changed);
+        }
+        if let Some(judge) = judge {
+            report.after = judge.best;
+            report.lowerings = Some(judge.spent);
+        }
         if report.changed > 0 {
             module.remove_dead_code(cx.ops);
         }
         Ok(report)
     }
 
-    fn region(
+    /// Parts of dataflow blocks, each with its function.
+    fn parts(&self, module: &mut Module, ops: &OpRegistry) -> Vec<(String, Vec<BindingId>)> {
+        let names: Vec<String> = module.functions().map(|(name, _)| name.to_owned()).collect();
+        let mut parts = Vec::new();
+        for name in names {
+            let read = module.edit_function(ops, &name, |editor| {
+                for block in editor.blocks() {
+                    if editor.kind(block) == BlockKind::Dataflow {
+                        let order = editor.order(block);
+                        let each = order.chunks(self.budget.region.max(1));
+                        parts.extend(each.map(|it| (name.clone(), it.to_vec())));
+                    }
+                }
+                Ok::<(), std::convert::Infallible>(())
+            });
+            let Ok(()) = read;
+        }
+        parts
+    }
+
+    /// What is as good as a part or better, for each view of what becomes of moves.
+    fn part<'a>(
         &self,
         editor: &mut Editor<'_>,
         bindings: Vec<BindingId>,
-        cx: &PassCx<'_>,
+        cx: &PassCx<'a>,
         report: &mut ExploreReport,
-    ) -> Result<(), Diagnostics> {
+    ) -> Result<Option<Part<'a>>, Diagnostics> {
         let mut region = Region::read(editor, cx.ops, bindings);
-        let outcome = match region.is_empty() {
-            true => Ok(None),
-            false => saturate::saturate(
-                &mut region.graph,
-                &cx.folding,
-                (self.rules(cx.ops), cx.accuracy),
-                &self.budget,
-            )
-            .map(|it| {
-                let choices = region.choices();
-                let extraction = extract::extract(&choices.problem, self.budget.programs);
-                Some((it, choices, extraction))
-            }),
-        };
+        if region.is_empty() {
+            region.give_back(editor);
+            return Ok(None);
+        }
+        let rules = (self.rules(cx.ops), cx.accuracy);
+        let saturation = saturate::saturate(&mut region.graph, &cx.folding, rules, &self.budget);
+        let mut proposals = Vec::new();
+        if saturation.is_ok() {
+            for moves in [Moves::Apart, Moves::Fused] {
+                let choices = region.choices(moves);
+                if let Some(extraction) = extract::extract(&choices.problem, self.budget.programs) {
+                    proposals.push(Proposal { choices, extraction });
+                }
+            }
+        }
         let nodes = region.graph.total_size();
         region.give_back(editor);
-        let Some((saturation, choices, extraction)) = outcome? else { return Ok(()) };
-        report.add(&saturation, nodes);
-        let Some(extraction) = extraction else { return Ok(()) };
-        let is_cheaper = extraction.after.work.cost() < extraction.before.work.cost();
-        let written = is_cheaper && region.write(editor, &choices, &extraction.after);
-        report.changed += usize::from(written);
-        report.before = report.before + extraction.before.work;
-        report.after = report.after + if written { extraction.after.work } else { extraction.before.work };
-        Ok(())
+        report.add(&saturation?, nodes);
+        Ok(Some(Part { region, proposals }))
+    }
+}
+
+/// A part of a block with what may replace it.
+struct Part<'a> {
+    region: Region<'a>,
+    proposals: Vec<Proposal>,
+}
+
+/// A program that is equal to a part.
+struct Proposal {
+    choices: Choices,
+    extraction: Extraction,
+}
+
+impl Proposal {
+    fn is_cheaper(&self) -> bool {
+        self.extraction.after.work.cost() < self.extraction.before.work.cost()
     }
 }
 

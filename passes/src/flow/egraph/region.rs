@@ -6,7 +6,7 @@
 //! Places count bindings of the region from 1; 0 is before all of them.
 
 use super::analysis::{Graph, Typed};
-use super::cost::{Work, representative, work};
+use super::cost::{Moves, Work, representative, work};
 use super::extract::{At, Chosen, Problem, Way};
 use super::language::Node;
 use egg::{EGraph, Id};
@@ -142,7 +142,7 @@ impl<'a> Region<'a> {
     }
 
     /// All that can be chosen.
-    pub(super) fn choices(&self) -> Choices {
+    pub(super) fn choices(&self, moves: Moves) -> Choices {
         let mut ids: Vec<Id> = self.graph.classes().map(|it| it.id).collect();
         ids.sort_unstable();
         let places: IndexMap<Id, At> = ids.iter().enumerate().map(|(at, id)| (*id, at)).collect();
@@ -161,7 +161,7 @@ impl<'a> Region<'a> {
         let mut all = Vec::with_capacity(ids.len());
         for (class, id) in ids.iter().enumerate() {
             let nodes = self.graph[*id].nodes.clone();
-            let way = |node: &Node| self.way(node, *id, &env, &at, &originals);
+            let way = |node: &Node| self.way(node, *id, (&env, moves), &at, &originals);
             let ways: Vec<Way> = nodes.iter().map(way).collect();
             let is_leaf = |node: &Node| !matches!(node, Node::Op { .. });
             let first = original[class].as_ref().and_then(|(_, node)| nodes.iter().position(|it| it == node));
@@ -191,7 +191,7 @@ impl<'a> Region<'a> {
         &self,
         node: &Node,
         class: Id,
-        env: &orogen_ir::shape::Env,
+        view: (&orogen_ir::shape::Env, Moves),
         at: &dyn Fn(&Id) -> At,
         originals: &IndexMap<Node, usize>,
     ) -> Way {
@@ -205,7 +205,7 @@ impl<'a> Region<'a> {
             }
             Node::Op { op, attrs, args } => {
                 let facts: Vec<_> = args.iter().map(|it| &self.graph[*it].data).collect();
-                let work = work(&self.graph.analysis, env, *op, attrs, &facts, &self.graph[class].data);
+                let work = work(&self.graph.analysis, view, *op, attrs, &facts, &self.graph[class].data);
                 Way { args: args.iter().map(at).collect(), work, place: originals.get(node).copied() }
             }
         }

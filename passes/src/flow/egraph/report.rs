@@ -24,6 +24,8 @@ pub struct ExploreReport {
     pub nodes: usize,
     /// Rules that merged classes, in the order in which they first did.
     pub fired: IndexMap<Arc<str>, usize>,
+    /// Programs that were lowered to be compared; `None` where costs are those of operators.
+    pub lowerings: Option<usize>,
     /// What came in.
     pub before: Work,
     /// What came out.
@@ -59,6 +61,9 @@ impl fmt::Display for ExploreReport {
         writeln!(f, "parts: {} explored ({}), {} changed", self.regions, or_none(stops), self.changed)?;
         writeln!(f, "e-graphs: {} nodes in {} rounds", self.nodes, self.iterations)?;
         writeln!(f, "rules: {}", or_none(rules))?;
+        if let Some(count) = self.lowerings {
+            writeln!(f, "compared as kernels: {count} programs")?;
+        }
         writeln!(f, "before: {}", self.before)?;
         write!(f, "after: {}", self.after)
     }

@@ -27,11 +27,20 @@ pub struct ExploreBudget {
     pub matches: usize,
     /// Programs that extraction compares.
     pub programs: usize,
+    /// Whole programs that are lowered to be compared, beside the one that came in.
+    pub lowerings: usize,
 }
 
 impl Default for ExploreBudget {
     fn default() -> Self {
-        ExploreBudget { region: 256, nodes: 4000, iterations: 12, matches: 60_000, programs: 8000 }
+        ExploreBudget {
+            region: 256,
+            nodes: 4000,
+            iterations: 12,
+            matches: 60_000,
+            programs: 8000,
+            lowerings: 32,
+        }
     }
 }
 
