@@ -35,11 +35,8 @@ const MAKERS: &[(&str, Make<Module>)] = &[
             programs: it.number("programs"),
             lowerings: it.number("lowerings"),
         };
-        let lowering: [Arc<dyn Pass<Module>>; 3] = [
-            Arc::new(parts.layout.clone()),
-            Arc::new(Legalize::new(parts.table.clone())),
-            Arc::new(Fuse),
-        ];
+        let lowering: [Arc<dyn Pass<Module>>; 3] =
+            [Arc::new(parts.layout.clone()), Arc::new(Legalize::new(parts.table.clone())), Arc::new(Fuse)];
         Ok(Arc::new(Explore::when_run(budget).judged_by(lowering)))
     }),
     ("order-products", |parts, _| {
