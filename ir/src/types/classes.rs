@@ -64,7 +64,10 @@ impl DType {
                 self.is_integral()
                     && !powers
                     && self.digits() <= other.digits()
-                    && self.digits() as i32 <= to.range().1
+                    && match self.is_signed_int() {
+                        true => self.digits() as i32 <= to.range().1,
+                        false => to.holds_ones(self.digits()),
+                    }
             }
             _ => match (self.int_range(), other.int_range()) {
                 (Some(from), Some(to)) => to.0 <= from.0 && from.1 <= to.1,
@@ -82,6 +85,14 @@ impl FloatFormat {
             _ => 1 - self.bias - self.mantissa as i32,
         };
         (least, (self.most() >> self.mantissa) as i32 - self.bias)
+    }
+
+    /// Whether the largest number is at least that of so many ones, of which there are no more than the
+    /// format has digits.
+    fn holds_ones(self, ones: u32) -> bool {
+        let (places, most) = (ones - 1, self.range().1);
+        let leading = (self.most() & ((1 << self.mantissa) - 1)) >> (self.mantissa - places);
+        (places as i32) < most || places as i32 == most && leading == (1 << places) - 1
     }
 
     fn is_in(self, other: FloatFormat) -> bool {

@@ -14,6 +14,9 @@ use orogen_ir::types::DType;
 
 type Single = Result<Value, Diagnostic>;
 
+/// Bins or points of a region along an axis, so that their indices stay small.
+const MOST_STEPS: i64 = 1 << 16;
+
 pub(super) fn register(table: &mut OpTable) {
     table.register("", "AffineGrid", .., single(affine_grid));
     table.register_checked("", "GridSample", .., check_grid, single(grid_sample));
@@ -374,6 +377,9 @@ fn roi_align(cx: &mut NodeCx<'_, '_>) -> Single {
     if bins.iter().any(|it| *it < 1) || ratio < 0 {
         return Err(bad("the number of its bins or points is not positive"));
     }
+    if bins.iter().any(|it| *it > MOST_STEPS) || ratio > MOST_STEPS {
+        return Err(bad(format!("more than {MOST_STEPS} bins or points along an axis")));
+    }
     let own = cx.dtype(x)?;
     let dtype = coordinate_type(cx, x)?;
     let owners = cx.as_i64(owners)?;
@@ -478,7 +484,9 @@ fn deform_conv(cx: &mut NodeCx<'_, '_>) -> Single {
     let window = Window::new(cx, kernel.clone())?;
     let pads = match cx.ints("pads") {
         None | Some([]) => vec![0; 2 * n],
-        Some(pads) if pads.len() == 2 * n => pads.to_vec(),
+        Some(pads) if pads.len() == 2 * n && pads.iter().all(|it| (0..=i64::from(i32::MAX)).contains(it)) => {
+            pads.to_vec()
+        }
         Some(pads) => return Err(bad(format!("attribute `pads` is {pads:?} for {n} dimensions"))),
     };
     let (group, offset_group) = (cx.int("group").unwrap_or(1), cx.int("offset_group").unwrap_or(1));

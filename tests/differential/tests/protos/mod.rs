@@ -35,7 +35,9 @@ pub fn plain_node(domain: &str, op: &str, inputs: &[&str], outputs: &[&str]) -> 
 pub fn data_for(dtype: DType, dims: &[i64]) -> TensorData {
     let dims: Vec<u64> = dims.iter().map(|it| it.unsigned_abs()).collect();
     let count = dims.iter().product::<u64>();
-    let at = |i: u64| if dtype.is_float() { ((i * 37 + 5) % 19) as f64 / 4.0 - 2.0 } else { (i % 2) as f64 };
+    let at = |i: u64| {
+        if dtype.is_float() { ((i.pow(3) * 5 + i * 37 + 5) % 19) as f64 / 4.0 - 2.0 } else { (i % 2) as f64 }
+    };
     TensorData::from_f64(dtype, &dims, (0..count).map(at))
 }
 
