@@ -8,7 +8,8 @@ use crate::workspace::{Finding, Source};
 /// Where types are listed.
 const TABLE: &str = "ir/src/types/";
 /// What picks examples of types.
-const EXAMPLES: &[&str] = &["ir/src/generate.rs", "ir/src/flow/generate.rs"];
+const EXAMPLES: &[&str] =
+    &["passes/src/proof/instances/mod.rs", "ir/src/generate.rs", "ir/src/flow/generate.rs"];
 /// The most names that an array has which is no list of types.
 const ARRAY: usize = 2;
 const NAME: &str = "DType::";
