@@ -8,16 +8,7 @@ use orogen::{Model, Step};
 use orogen_differential::{Executor, Expected, Reference, Way};
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
-use protos::{data_for, model, number, plain_node, value};
-
-fn ints(name: &str, ints: &[i64]) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        ints: ints.into(),
-        kind: attribute_type::INTS,
-        ..AttributeProto::default()
-    }
-}
+use protos::{data_for, ints, model, number, plain_node, value};
 
 fn node(op: &str, inputs: &[&str], group: i64, attributes: &[(&str, &[i64])]) -> NodeProto {
     let mut node = plain_node("", op, inputs, &["y"]);

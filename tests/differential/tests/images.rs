@@ -6,7 +6,7 @@ mod single;
 
 use anyhow::Result;
 use orogen_ir::types::{DType, TensorData};
-use orogen_onnx::proto::{AttributeProto, attribute_type};
+use protos::ints;
 use single::{attribute, check_node, check_outputs, constant, given, integers, numbers, text};
 
 const FLOATS: [DType; 4] = [DType::F32, DType::F64, DType::F16, DType::BF16];
@@ -15,15 +15,6 @@ const FLOATS: [DType; 4] = [DType::F32, DType::F64, DType::F16, DType::BF16];
 fn places(dtype: DType, dims: &[u64]) -> TensorData {
     let count = dims.iter().product::<u64>();
     TensorData::from_f64(dtype, dims, (0..count).map(|i| ((i * 29 + 5) % 57) as f64 / 20.0 - 1.4))
-}
-
-fn list(name: &str, ints: &[i64]) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        ints: ints.to_vec(),
-        kind: attribute_type::INTS,
-        ..AttributeProto::default()
-    }
 }
 
 fn allowed(dtype: DType) -> f64 {
@@ -103,9 +94,9 @@ fn elements_in_other_places() -> Result<()> {
     for dtype in [DType::F32, DType::I64, DType::U8] {
         let columns =
             [given(numbers(dtype, &[2, 12, 25])), constant(integers(&[4, 5])), constant(integers(&[2, 3]))];
-        check_node("Col2Im", vec![list("pads", &[0, 1, 2, 1])], &columns, 0.0)?;
+        check_node("Col2Im", vec![ints("pads", &[0, 1, 2, 1])], &columns, 0.0)?;
         let cropped = [given(numbers(dtype, &[5, 3, 2])), constant(integers(&[2, 6]))];
-        check_node("CenterCropPad", vec![list("axes", &[0, 1])], &cropped, 0.0)?;
+        check_node("CenterCropPad", vec![ints("axes", &[0, 1])], &cropped, 0.0)?;
         let turned = [given(numbers(dtype, &[4, 3, 2])), given(integers(&[1, 4, 0]))];
         check_node("ReverseSequence", Vec::new(), &turned, 0.0)?;
     }
@@ -148,7 +139,7 @@ fn sizes_and_scales() -> Result<()> {
                 continue;
             }
             let attributes =
-                vec![text("mode", mode), attribute("antialias", antialias), list("axes", &[2, 3])];
+                vec![text("mode", mode), attribute("antialias", antialias), ints("axes", &[2, 3])];
             let fixed = [given(numbers(DType::F32, &[1, 2, 5, 4])), none(), constant(scales(&[0.6, 1.5]))];
             check_node("Resize", attributes.clone(), &fixed, 1e-5)?;
             let mut attributes = attributes;
@@ -162,7 +153,7 @@ fn sizes_and_scales() -> Result<()> {
         let attributes = vec![
             text("mode", "linear"),
             text("coordinate_transformation_mode", "tf_crop_and_resize"),
-            list("axes", &[2]),
+            ints("axes", &[2]),
         ];
         let cropped = [
             given(numbers(dtype, &[1, 2, 5, 4])),

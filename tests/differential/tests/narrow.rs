@@ -7,11 +7,7 @@ use orogen::{CompileOptions, Model, OptIn, Step};
 use orogen_differential::{Executor, Expected, Reference, Way};
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
-use protos::{model, number, plain_node, value};
-
-fn int(name: &str, i: i64) -> AttributeProto {
-    AttributeProto { name: name.into(), i, kind: attribute_type::INT, ..AttributeProto::default() }
-}
+use protos::{int, ints, model, number, plain_node, value};
 
 /// A model of these nodes gives `y`, bit by bit, whatever computes it.
 fn check(
@@ -316,12 +312,6 @@ fn products_take_weights_as_they_are() -> Result<()> {
 /// read as it is becomes bytes in the call.
 #[test]
 fn libraries_are_no_larger_than_their_models() -> Result<()> {
-    let ints = |name: &str, ints: &[i64]| AttributeProto {
-        name: name.into(),
-        ints: ints.to_vec(),
-        kind: attribute_type::INTS,
-        ..AttributeProto::default()
-    };
     // The bits do not matter to what they are packed to.
     let constant = |name: &str, dtype: DType, dims: &[i64]| {
         let count = dims.iter().product::<i64>().unsigned_abs() as usize;

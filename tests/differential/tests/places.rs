@@ -7,16 +7,8 @@ mod single;
 use anyhow::Result;
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::{AttributeProto, attribute_type};
+use protos::ints;
 use single::{TYPES, check, check_node, check_within, constant, given, integers, numbers, text};
-
-fn list(name: &str, ints: &[i64]) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        ints: ints.to_vec(),
-        kind: attribute_type::INTS,
-        ..AttributeProto::default()
-    }
-}
 
 #[test]
 fn rows_that_turn_or_repeat() -> Result<()> {
@@ -135,9 +127,9 @@ fn windows_count_what_is_inside() -> Result<()> {
         for strides in [[1, 1], [2, 2], [1, 3]] {
             for ceil in [0, 1] {
                 let attributes = vec![
-                    list("kernel_shape", &[3, 4]),
-                    list("strides", &strides),
-                    list("pads", &[1, 2, 1, 1]),
+                    ints("kernel_shape", &[3, 4]),
+                    ints("strides", &strides),
+                    ints("pads", &[1, 2, 1, 1]),
                     AttributeProto {
                         name: "ceil_mode".into(),
                         i: ceil,

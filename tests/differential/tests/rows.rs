@@ -9,6 +9,7 @@ mod single;
 use anyhow::Result;
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::{AttributeProto, attribute_type};
+use protos::ints;
 use single::{
     TYPES, attribute, check, check_node, check_outputs, check_within, constant, given, integers, numbers,
     text,
@@ -238,12 +239,6 @@ fn recurrent_networks_of_every_kind() -> Result<()> {
 
 #[test]
 fn places_of_the_largest() -> Result<()> {
-    let ints = |name: &str, values: &[i64]| AttributeProto {
-        name: name.into(),
-        ints: values.to_vec(),
-        kind: attribute_type::INTS,
-        ..AttributeProto::default()
-    };
     for dtype in [DType::F32, DType::F16, DType::I8, DType::U8] {
         for order in [0, 1] {
             let attributes = vec![

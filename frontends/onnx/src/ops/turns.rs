@@ -1,10 +1,11 @@
 //! Loops over the elements of sequences: Scan, and attention by a state.
 
 use super::control::{Collected, Found, append, found_of, nothing};
+use super::repeat::counted;
 use crate::emit::{Size, attrs};
 use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::probe::Probe;
-use crate::sink::{LoopPart, Sink, Value};
+use crate::sink::Value;
 use crate::table::{Converted, OpTable};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::shape::Constraint;
@@ -84,34 +85,21 @@ fn over<'m>(
     let collected = empty(cx)?;
     let length = cx.shape_vector(&[Size::Of(first.value, first.axis)])?;
     let length = cx.squeeze(length, &[0])?;
-    let mut init = vec![cx.int_scalar(0)];
-    init.extend_from_slice(states);
+    let mut init = states.to_vec();
     init.extend(collected.iter().map(|it| it.empty));
-    let node = cx.bare();
     let source = cx.describe();
-    let around = &mut *cx.around;
-    let mut part = |sink: &mut dyn Sink, part: LoopPart, values: &[Value]| {
-        let [turn, rest @ ..] = values else { return Err(bad("the loop carries too few values")) };
-        let (states, lists) = rest.split_at(states.len());
-        sink.set_source(&source);
-        let mut cx = NodeCx::new(node.clone(), Vec::new(), sink, around);
-        if part == LoopPart::Condition {
-            return Ok(vec![cx.binary("less", *turn, length)?]);
-        }
+    let mut results = counted(cx, length, &init, &mut |cx, turn, values| {
+        let (states, lists) = values.split_at(states.len());
         let elements: Vec<Value> =
-            sequences.iter().map(|it| it.element(&mut cx, *turn)).collect::<Result<_, _>>()?;
-        let (next, values) = step(&mut cx, states, &elements)?;
+            sequences.iter().map(|it| it.element(cx, turn)).collect::<Result<_, _>>()?;
+        let (mut results, values) = step(cx, states, &elements)?;
         cx.sink.set_source(&source);
-        let mut results = vec![cx.with_number("add", *turn, 1.0)?];
-        results.extend(next);
         for (((list, value), collected), backwards) in lists.iter().zip(values).zip(&collected).zip(backwards)
         {
-            results.push(append(&mut cx, *turn, *list, value, collected.first_decides, *backwards)?);
+            results.push(append(cx, turn, *list, value, collected.first_decides, *backwards)?);
         }
         Ok(results)
-    };
-    let results = cx.sink.while_loop(&init, &mut part)?;
-    let mut results: Vec<Value> = results.into_iter().skip(1).collect();
+    })?;
     // A list has as many entries as there were turns.
     let turns = cx.dims(first.value).map(|it| it[first.axis]);
     for list in &mut results[states.len()..] {

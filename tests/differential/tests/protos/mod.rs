@@ -20,6 +20,21 @@ pub fn value(name: &str, elem_type: i32, dims: &[i64]) -> ValueInfoProto {
     ValueInfoProto { name: name.into(), r#type: Some(ty) }
 }
 
+/// An attribute that is an integer.
+pub fn int(name: &str, i: i64) -> AttributeProto {
+    AttributeProto { name: name.into(), i, kind: attribute_type::INT, ..AttributeProto::default() }
+}
+
+/// An attribute that is a list of integers.
+pub fn ints(name: &str, ints: &[i64]) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        ints: ints.to_vec(),
+        kind: attribute_type::INTS,
+        ..AttributeProto::default()
+    }
+}
+
 /// A node without attributes.
 pub fn plain_node(domain: &str, op: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
     NodeProto {

@@ -8,6 +8,7 @@ use orogen_differential::{Executor, Expected, Reference, Way, compare};
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
 
+pub use crate::protos::int as attribute;
 use crate::protos::{model, number, plain_node, value};
 
 /// The types that operators are tried with.
@@ -22,10 +23,6 @@ pub const TYPES: [DType; 9] = [
     DType::I8,
     DType::U8,
 ];
-
-pub fn attribute(name: &str, i: i64) -> AttributeProto {
-    AttributeProto { name: name.into(), i, kind: attribute_type::INT, ..AttributeProto::default() }
-}
 
 /// Small whole numbers of both signs, as far as the type has them, so that sums are exact in every order.
 pub fn numbers(dtype: DType, dims: &[u64]) -> TensorData {
