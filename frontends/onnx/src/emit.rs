@@ -109,14 +109,19 @@ impl NodeCx<'_, '_> {
     /// A boolean for each of `rank` axes: whether it is one of `axes`, a vector of integers that count from the start or,
     /// below 0, from the end.
     pub fn axis_mask(&mut self, axes: Value, rank: usize) -> Result<Value, Diagnostic> {
+        let hits = self.axis_hits(axes, rank)?;
+        self.reduce("reduce_max", hits, &[1], false)
+    }
+
+    /// The same for each of `axes`: a boolean for each of `rank` axes and each of them.
+    pub(crate) fn axis_hits(&mut self, axes: Value, rank: usize) -> Result<Value, Diagnostic> {
         let count = rank as i64;
         let column = vec![count as u64, 1];
         let from_start = self.constant(i64_data(column.clone(), &(0..count).collect::<Vec<_>>()));
         let from_end = self.constant(i64_data(column, &(-count..0).collect::<Vec<_>>()));
         let (after, before) =
             (self.binary("equal", from_start, axes)?, self.binary("equal", from_end, axes)?);
-        let either = self.binary("or", after, before)?;
-        self.reduce("reduce_max", either, &[1], false)
+        self.binary("or", after, before)
     }
 
     /// A constant.

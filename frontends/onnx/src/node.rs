@@ -250,6 +250,11 @@ impl<'a, 'm> NodeCx<'a, 'm> {
         self.inputs[i] = Some(value);
     }
 
+    /// All operands, also those that are left out.
+    pub(crate) fn operands(&self) -> &[Option<Value>] {
+        &self.inputs
+    }
+
     /// Operand `i`.
     pub fn input(&self, i: usize) -> Result<Value, Diagnostic> {
         self.optional(i).ok_or_else(|| bad(format!("operand {i} is missing")))

@@ -5,6 +5,7 @@
 //! that matrix. Sums are `f64`, because frequencies that a signal does not have are sums that cancel. A short-time
 //! transform is a convolution with the columns of this matrix, times the window, in the type of the signal.
 
+use super::axes::along_axis;
 use super::single;
 use crate::emit::{Size, attrs};
 use crate::node::{NodeCx, bad, not_supported};
@@ -131,27 +132,21 @@ fn static_length(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize) -> Result<usize
         .ok_or_else(|| not_supported("the length of its signal is not known"))
 }
 
-/// The axis that is transformed.
-fn dft_axis(cx: &mut NodeCx<'_, '_>, x: Value) -> Result<usize, Diagnostic> {
-    let axis = match cx.opset() {
-        ..20 => cx.int("axis").unwrap_or(1),
-        _ => match cx.const_input(2, "axis")?.as_deref() {
-            None => -2,
-            Some([axis]) => *axis,
-            Some(list) => return Err(bad(format!("its axis is {list:?}"))),
-        },
-    };
-    let normal = cx.axis(x, axis)?;
-    match normal + 1 == cx.rank(x)? {
-        true => Err(bad("its axis is the one of real and imaginary parts")),
-        false => Ok(normal),
-    }
-}
-
 fn dft(cx: &mut NodeCx<'_, '_>) -> Single {
     let x = cx.input(0)?;
+    if cx.opset() < 20 {
+        let axis = cx.axis(x, cx.int("axis").unwrap_or(1))?;
+        return dft_along(cx, axis);
+    }
+    along_axis(cx, 2, x, Some(-2), &|cx, axis| dft_along(cx, axis))
+}
+
+fn dft_along(cx: &mut NodeCx<'_, '_>, axis: usize) -> Single {
+    let x = cx.input(0)?;
     let (dtype, parts) = parts_of(cx, x)?;
-    let axis = dft_axis(cx, x)?;
+    if axis + 1 == cx.rank(x)? {
+        return Err(bad("its axis is the one of real and imaginary parts"));
+    }
     let (inverse, onesided) = (cx.flag("inverse"), cx.flag("onesided"));
     if onesided && parts != if inverse { 2 } else { 1 } {
         return Err(bad("one side is for real signals and for spectra of them"));

@@ -1,5 +1,6 @@
 //! Operators that read or write at computed positions, and generators.
 
+use super::axes::along_axis;
 use super::single;
 use crate::emit::{Size, attrs, normal_axis};
 use crate::node::{Node, NodeCx, bad, not_supported};
@@ -105,13 +106,13 @@ fn scatter_elements(cx: &mut NodeCx<'_, '_>) -> Single {
 
 fn cum_sum(cx: &mut NodeCx<'_, '_>) -> Single {
     let x = cx.input(0)?;
-    let axis = match cx.const_input(1, "axis")?.as_deref() {
-        Some([axis]) => cx.axis(x, *axis)? as i64,
-        _ => return Err(bad("operand 1 must be one axis")),
-    };
     let (exclusive, reverse) = (cx.flag("exclusive"), cx.flag("reverse"));
-    let attrs = attrs([("axis", axis.into()), ("exclusive", exclusive.into()), ("reverse", reverse.into())]);
-    cx.emit("cum_sum", attrs, &[x])
+    along_axis(cx, 1, x, None, &|cx, axis| {
+        let axis = axis as i64;
+        let attrs =
+            attrs([("axis", axis.into()), ("exclusive", exclusive.into()), ("reverse", reverse.into())]);
+        cx.emit("cum_sum", attrs, &[x])
+    })
 }
 
 fn one_hot(cx: &mut NodeCx<'_, '_>) -> Single {

@@ -2,6 +2,7 @@
 
 mod arrange;
 mod attention;
+mod axes;
 mod bits;
 mod control;
 mod conv;

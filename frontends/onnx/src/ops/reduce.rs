@@ -1,39 +1,78 @@
 //! Reductions, arg-max, softmax.
 
-use super::shape::{axes_of, flatten_at};
+use super::axes::{Axes, OpenAxes, folded};
+use super::shape::flatten_at;
 use super::single;
 use crate::emit::attrs;
 use crate::node::NodeCx;
 use crate::sink::Value;
 use crate::table::OpTable;
 use orogen_ir::diag::Diagnostic;
+use orogen_ir::types::DType;
 
 type Single = Result<Value, Diagnostic>;
 
-/// Computes a reduction of an operand over axes.
-type ReduceFn = fn(&mut NodeCx<'_, '_>, Value, &[i64], bool) -> Single;
+/// What is done with each element, along the axes, and with each result.
+#[derive(Clone, Copy)]
+struct Reduction {
+    before: fn(&mut NodeCx<'_, '_>, Value) -> Single,
+    along: Along,
+    after: fn(&mut NodeCx<'_, '_>, Value) -> Single,
+}
+
+/// What is done along axes. All but means give the same axis by axis.
+#[derive(Clone, Copy)]
+enum Along {
+    Operator(&'static str),
+    Mean,
+    LogSumExp,
+}
+
+impl Along {
+    fn reduce(self, cx: &mut NodeCx<'_, '_>, x: Value, axes: &[i64], keep: bool) -> Single {
+        match self {
+            Along::Operator(op) => cx.reduce(op, x, axes, keep),
+            Along::Mean => cx.reduce("reduce_mean", x, axes, keep),
+            Along::LogSumExp => log_sum_exp(cx, x, axes, keep),
+        }
+    }
+
+    /// With axes that are known only at run time; their dimensions stay, with size 1.
+    fn folded(self, cx: &mut NodeCx<'_, '_>, x: Value, axes: OpenAxes) -> Single {
+        if !matches!(self, Along::Mean) {
+            return folded(cx, axes, x, &|cx, x, axis| self.reduce(cx, x, &[axis as i64], true));
+        }
+        let sum = folded(cx, axes, x, &|cx, x, axis| cx.reduce("reduce_sum", x, &[axis as i64], true))?;
+        let others = axes.others(cx)?;
+        let sizes = OpenAxes::sizes_or_one(cx, x, others)?;
+        let count = cx.reduce("reduce_prod", sizes, &[0], false)?;
+        let count = cx.cast(count, cx.dtype(x)?)?;
+        cx.binary("div", sum, count)
+    }
+}
+
+fn same(_: &mut NodeCx<'_, '_>, x: Value) -> Single {
+    Ok(x)
+}
 
 pub(super) fn register(table: &mut OpTable) {
-    const PLAIN: [(&str, &str); 5] = [
-        ("ReduceSum", "reduce_sum"),
-        ("ReduceMean", "reduce_mean"),
-        ("ReduceMax", "reduce_max"),
-        ("ReduceMin", "reduce_min"),
-        ("ReduceProd", "reduce_prod"),
+    let plain = |along| Reduction { before: same, along, after: same };
+    let sum = Along::Operator("reduce_sum");
+    let square: fn(&mut NodeCx<'_, '_>, Value) -> Single = |cx, x| cx.square(x);
+    let reductions = [
+        ("ReduceSum", plain(sum)),
+        ("ReduceMean", plain(Along::Mean)),
+        ("ReduceMax", plain(Along::Operator("reduce_max"))),
+        ("ReduceMin", plain(Along::Operator("reduce_min"))),
+        ("ReduceProd", plain(Along::Operator("reduce_prod"))),
+        ("ReduceLogSumExp", plain(Along::LogSumExp)),
+        ("ReduceL1", Reduction { before: |cx, x| cx.unary("abs", x), ..plain(sum) }),
+        ("ReduceL2", Reduction { before: square, after: root, ..plain(sum) }),
+        ("ReduceSumSquare", Reduction { before: square, ..plain(sum) }),
+        ("ReduceLogSum", Reduction { after: |cx, x| cx.unary("log", x), ..plain(sum) }),
     ];
-    for (name, op) in PLAIN {
-        let convert = single(move |cx| reduction(cx, |cx, x, axes, keep| cx.reduce(op, x, axes, keep)));
-        table.register("", name, .., convert);
-    }
-    const COMPOSED: [(&str, ReduceFn); 5] = [
-        ("ReduceL1", l1),
-        ("ReduceL2", l2),
-        ("ReduceSumSquare", sum_square),
-        ("ReduceLogSum", log_sum),
-        ("ReduceLogSumExp", log_sum_exp),
-    ];
-    for (name, reduce) in COMPOSED {
-        table.register("", name, .., single(move |cx| reduction(cx, reduce)));
+    for (name, it) in reductions {
+        table.register("", name, .., single(move |cx| reduction(cx, it)));
     }
     for (name, op) in [("ArgMax", "arg_max"), ("ArgMin", "arg_min")] {
         table.register("", name, .., single(move |cx| arg(cx, op)));
@@ -45,44 +84,56 @@ pub(super) fn register(table: &mut OpTable) {
     table.register("", "Hardmax", .., single(hardmax));
 }
 
-fn reduction(
-    cx: &mut NodeCx<'_, '_>,
-    reduce: impl Fn(&mut NodeCx<'_, '_>, Value, &[i64], bool) -> Single,
-) -> Single {
+fn reduction(cx: &mut NodeCx<'_, '_>, it: Reduction) -> Single {
     let x = cx.input(0)?;
     let keep = cx.int("keepdims").unwrap_or(1) != 0;
-    let axes = match axes_of(cx, 1)? {
-        Some(axes) if !axes.is_empty() => cx.axes(x, &axes)?,
-        _ if cx.flag("noop_with_empty_axes") => return Ok(x),
+    let empty_is_none = cx.flag("noop_with_empty_axes");
+    let axes = match Axes::of(cx, 1)? {
+        Some(Axes::Open(axes)) => return open_reduction(cx, it, axes, keep, empty_is_none),
+        Some(Axes::Known(axes)) if !axes.is_empty() => cx.axes(x, &axes)?,
+        _ if empty_is_none => Vec::new(),
         _ => (0..cx.rank(x)? as i64).collect(),
     };
-    reduce(cx, x, &axes, keep)
+    let x = (it.before)(cx, x)?;
+    let reduced = it.along.reduce(cx, x, &axes, keep)?;
+    (it.after)(cx, reduced)
 }
 
-fn l1(cx: &mut NodeCx<'_, '_>, x: Value, axes: &[i64], keep: bool) -> Single {
-    let magnitude = cx.unary("abs", x)?;
-    cx.reduce("reduce_sum", magnitude, axes, keep)
+/// Axis by axis, in f32 where elements are narrower floats: what is rounded is the result alone.
+fn open_reduction(
+    cx: &mut NodeCx<'_, '_>,
+    it: Reduction,
+    axes: Value,
+    keep: bool,
+    empty_is_none: bool,
+) -> Single {
+    let x = cx.input(0)?;
+    let axes = OpenAxes::read(cx, axes, cx.rank(x)?)?;
+    let axes = if empty_is_none { axes } else { axes.or_all(cx)? };
+    let dtype = cx.dtype(x)?;
+    let x = if matches!(dtype, DType::F16 | DType::BF16) { cx.cast(x, DType::F32)? } else { x };
+    let x = (it.before)(cx, x)?;
+    let reduced = it.along.folded(cx, x, axes)?;
+    let result = (it.after)(cx, reduced)?;
+    let result = cx.cast(result, dtype)?;
+    if keep { Ok(result) } else { axes.dropped(cx, result) }
 }
 
 pub(super) fn l2(cx: &mut NodeCx<'_, '_>, x: Value, axes: &[i64], keep: bool) -> Single {
-    let sum = sum_square(cx, x, axes, keep)?;
+    let square = cx.square(x)?;
+    let sum = cx.reduce("reduce_sum", square, axes, keep)?;
+    root(cx, sum)
+}
+
+/// The square root; that of an integer is cut off.
+fn root(cx: &mut NodeCx<'_, '_>, sum: Value) -> Single {
     let dtype = cx.dtype(sum)?;
     if dtype.is_float() {
         return cx.unary("sqrt", sum);
     }
-    let sum = cx.cast(sum, orogen_ir::types::DType::F64)?;
+    let sum = cx.cast(sum, DType::F64)?;
     let root = cx.unary("sqrt", sum)?;
     cx.cast(root, dtype)
-}
-
-fn sum_square(cx: &mut NodeCx<'_, '_>, x: Value, axes: &[i64], keep: bool) -> Single {
-    let square = cx.square(x)?;
-    cx.reduce("reduce_sum", square, axes, keep)
-}
-
-fn log_sum(cx: &mut NodeCx<'_, '_>, x: Value, axes: &[i64], keep: bool) -> Single {
-    let sum = cx.reduce("reduce_sum", x, axes, keep)?;
-    cx.unary("log", sum)
 }
 
 /// Shifted by the largest element, so that nothing overflows; an infinite one is not a shift.

@@ -1,5 +1,6 @@
 //! Operators that move or rename elements.
 
+use super::axes::{Axes, OpenAxes, none_true};
 use super::single;
 use crate::emit::{Size, attrs, normal_axes, normal_axis};
 use crate::node::{Node, NodeCx, bad, not_supported};
@@ -10,6 +11,9 @@ use orogen_ir::shape::{Constraint, Dim, Truth};
 use orogen_ir::types::{Attrs, DType, TensorData};
 
 type Single = Result<Value, Diagnostic>;
+
+/// The most dimensions that Unsqueeze adds at places known only at run time.
+const MAX_NEW_AXES: usize = 64;
 
 pub(super) fn register(table: &mut OpTable) {
     table.register("", "Reshape", .., single(reshape));
@@ -26,14 +30,6 @@ pub(super) fn register(table: &mut OpTable) {
     table.register("", "Size", .., single(|cx| cx.unary("size", cx.input(0)?)));
     table.register("", "DepthToSpace", .., single(depth_to_space));
     table.register("", "SpaceToDepth", .., single(space_to_depth));
-}
-
-/// Axes from the attribute of old versions or from operand `i` of new ones.
-pub(super) fn axes_of(cx: &mut NodeCx<'_, '_>, i: usize) -> Result<Option<Vec<i64>>, Diagnostic> {
-    match cx.ints("axes") {
-        Some(axes) => Ok(Some(axes.to_vec())),
-        None => cx.const_input(i, "axes"),
-    }
 }
 
 fn reshape(cx: &mut NodeCx<'_, '_>) -> Single {
@@ -242,9 +238,9 @@ fn pad(cx: &mut NodeCx<'_, '_>) -> Single {
         Some(pads) => args.push(cx.int_vector(pads)),
         None => {
             let pads = cx.input(1)?;
-            let axes = cx.const_input(3, "axes")?;
-            args.push(match axes {
-                Some(axes) => pads_of_axes(cx, pads, &axes, rank)?,
+            args.push(match Axes::operand(cx, 3)? {
+                Some(Axes::Known(axes)) => pads_of_axes(cx, pads, &axes, rank)?,
+                Some(Axes::Open(axes)) => pads_of_open_axes(cx, pads, axes, rank)?,
                 None => cx.as_i64(pads)?,
             });
         }
@@ -301,13 +297,41 @@ fn pads_of_axes(cx: &mut NodeCx<'_, '_>, pads: Value, axes: &[i64], rank: usize)
     cx.concat(&all, 0)
 }
 
+/// The same for axes that are known only at run time.
+fn pads_of_open_axes(cx: &mut NodeCx<'_, '_>, pads: Value, axes: Value, rank: usize) -> Single {
+    let axes = OpenAxes::read(cx, axes, rank)?;
+    let Some(count) = axes.length.map(|it| it as i64) else {
+        return Err(not_supported("how many axes it pads is not known"));
+    };
+    if cx.static_dim(pads, 0).is_some_and(|it| it != 2 * count) {
+        return Err(bad(format!("it has other pads than 2 for each of {count} axes")));
+    }
+    let mut sides = Vec::new();
+    for start in [0, count] {
+        let side = cx.slice(pads, 0, start, start + count)?;
+        sides.push(axes.placed(cx, side, 0)?);
+    }
+    cx.concat(&sides, 0)
+}
+
 fn squeeze(cx: &mut NodeCx<'_, '_>) -> Single {
     let x = cx.input(0)?;
-    let axes = match axes_of(cx, 1)? {
-        Some(axes) => cx.axes(x, &axes)?,
+    let axes = match Axes::of(cx, 1)? {
+        Some(Axes::Known(axes)) => cx.axes(x, &axes)?,
+        Some(Axes::Open(axes)) => return squeeze_open(cx, x, axes),
         None => unit_axes(cx, x)?,
     };
     cx.squeeze(x, &axes)
+}
+
+fn squeeze_open(cx: &mut NodeCx<'_, '_>, x: Value, axes: Value) -> Single {
+    let axes = OpenAxes::read(cx, axes, cx.rank(x)?)?;
+    let others = axes.others(cx)?;
+    let sizes = OpenAxes::sizes_or_one(cx, x, others)?;
+    let one = cx.with_number("equal", sizes, 1.0)?;
+    let wrong = cx.unary("not", one)?;
+    none_true(cx, wrong, "the dimensions that it removes, which are 1")?;
+    axes.dropped(cx, x)
 }
 
 /// The dimensions that are 1, which Squeeze without axes removes.
@@ -341,9 +365,37 @@ fn unit_axes(cx: &mut NodeCx<'_, '_>, x: Value) -> Result<Vec<i64>, Diagnostic> 
 
 fn unsqueeze(cx: &mut NodeCx<'_, '_>) -> Single {
     let x = cx.input(0)?;
-    let axes = axes_of(cx, 1)?.ok_or_else(|| bad("its axes are missing"))?;
-    let axes = normal_axes(&axes, cx.rank(x)? + axes.len())?;
-    cx.unsqueeze(x, &axes)
+    match Axes::of(cx, 1)?.ok_or_else(|| bad("its axes are missing"))? {
+        Axes::Known(axes) => {
+            let axes = normal_axes(&axes, cx.rank(x)? + axes.len())?;
+            cx.unsqueeze(x, &axes)
+        }
+        Axes::Open(axes) => unsqueeze_open(cx, x, axes),
+    }
+}
+
+fn unsqueeze_open(cx: &mut NodeCx<'_, '_>, x: Value, axes: Value) -> Single {
+    let own = cx.rank(x)?;
+    let count = match cx.rank(axes)? {
+        0 => Some(1),
+        _ => cx.static_dim(axes, 0).and_then(|it| usize::try_from(it).ok()).filter(|it| *it <= MAX_NEW_AXES),
+    };
+    let count = count.ok_or_else(|| not_supported("how many axes it adds is not known, or too large"))?;
+    let axes = OpenAxes::read(cx, axes, own + count)?;
+    let one = cx.int_scalar(1);
+    if own == 0 {
+        return cx.reshape_to(x, &vec![Size::Const(1); count]);
+    }
+    // The dimensions that are not new are the ones of the operand, in order.
+    let old = axes.others(cx)?;
+    let old = cx.as_i64(old)?;
+    let places = cx.emit("cum_sum", Attrs::none().with("axis", 0), &[old])?;
+    let places = cx.with_number("sub", places, 1.0)?;
+    let places = cx.clamp(places, 0.0, own as f64 - 1.0)?;
+    let shape = cx.shape_of(x)?;
+    let sizes = cx.emit("gather", attrs([("axis", 0.into())]), &[shape, places])?;
+    let sizes = cx.select(axes.mask, one, sizes)?;
+    cx.reshape(x, sizes)
 }
 
 fn expand(cx: &mut NodeCx<'_, '_>) -> Single {

@@ -1,0 +1,317 @@
+//! Axes that are known only at run time: generated code of the dataflow path against the reference of the operator, and
+//! against the same node with axes that are part of the model.
+
+mod protos;
+mod single;
+
+use anyhow::{Context, Result, ensure};
+use orogen::{Model, Step};
+use orogen_differential::{Executor, Expected, Reference, Way, compare};
+use orogen_ir::types::{DType, TensorData};
+use orogen_onnx::proto::*;
+use protos::{model, number, plain_node, value};
+use single::{attribute, integers, numbers};
+
+/// An operand of the node.
+struct Operand {
+    data: TensorData,
+    /// Sizes are known at run time alone.
+    open_sizes: bool,
+}
+
+fn of(data: TensorData) -> Operand {
+    Operand { data, open_sizes: false }
+}
+
+fn open(data: TensorData) -> Operand {
+    Operand { data, open_sizes: true }
+}
+
+/// Runs `y = op(operands)`; operands that are not there are left out, the last `constants` are part of the model.
+fn run(
+    op: &str,
+    attributes: &[(&str, i64)],
+    operands: &[Option<Operand>],
+    constants: usize,
+    executor: Executor,
+) -> Result<TensorData> {
+    let names: Vec<String> = (0..operands.len())
+        .map(|i| operands[i].as_ref().map_or_else(String::new, |_| format!("x{i}")))
+        .collect();
+    let mut node = plain_node("", op, &names.iter().map(String::as_str).collect::<Vec<_>>(), &["y"]);
+    node.attribute = attributes.iter().map(|(name, i)| attribute(name, *i)).collect();
+    let mut graph = GraphProto {
+        node: vec![node],
+        name: "g".into(),
+        output: vec![ValueInfoProto { name: "y".into(), r#type: None }],
+        ..GraphProto::default()
+    };
+    let mut inputs = Expected::new();
+    for (i, operand) in operands.iter().enumerate() {
+        let Some(Operand { data, open_sizes }) = operand else { continue };
+        let name = format!("x{i}");
+        let dims: Vec<i64> = data.dims().iter().map(|it| it.cast_signed()).collect();
+        if i + constants >= operands.len() {
+            graph.initializer.push(TensorProto {
+                name,
+                data_type: number(data.dtype()),
+                dims,
+                raw_data: Some(data.bytes().to_vec().into()),
+                ..TensorProto::default()
+            });
+            continue;
+        }
+        let mut declared = value(&name, number(data.dtype()), &dims);
+        if *open_sizes {
+            let shape = declared.r#type.as_mut().and_then(|it| it.tensor_type.as_mut()?.shape.as_mut());
+            for (at, dim) in shape.context("a tensor")?.dim.iter_mut().enumerate() {
+                *dim = DimensionProto { dim_param: Some(format!("d{i}_{at}")), ..DimensionProto::default() };
+            }
+        }
+        graph.input.push(declared);
+        inputs.insert(name, data.clone());
+    }
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("model.onnx");
+    std::fs::write(&file, model("", graph).to_bytes())?;
+    let reference = Reference { name: op.to_owned(), inputs, outputs: Expected::new() };
+    let mut found = executor.run_model(&Model::open(&file)?, std::slice::from_ref(&reference))?;
+    let outputs = found.pop().context("a call")?;
+    outputs.get("y").cloned().context("an output")
+}
+
+const NATIVE: Executor = Executor::Jit(Way::Native);
+const REFERENCE: Executor = Executor::Reference(Way::Native, Step::Import);
+
+/// The axes, or what goes with them, are given by the caller: the same as when they are part of the model.
+fn same(
+    op: &str,
+    attributes: &[(&str, i64)],
+    operands: &dyn Fn() -> Vec<Option<Operand>>,
+    allowed: f64,
+) -> Result<()> {
+    let what = || {
+        let operands = operands();
+        let text: Vec<String> = operands
+            .iter()
+            .flatten()
+            .map(|it| {
+                format!(
+                    "{} {:?} {:?}",
+                    it.data.dtype(),
+                    it.data.dims(),
+                    it.data.to_f64().iter().take(4).collect::<Vec<_>>()
+                )
+            })
+            .collect();
+        format!("{op} {attributes:?} of {text:?}")
+    };
+    let list = operands();
+    let constants = list.len() - 1;
+    let expected = run(op, attributes, &list, constants, REFERENCE).with_context(what)?;
+    for executor in [REFERENCE, NATIVE] {
+        let found = run(op, attributes, &list, 0, executor).with_context(what)?;
+        let pair = |it: TensorData| -> Expected { [("y".to_owned(), it)].into_iter().collect() };
+        let worst = compare(&pair(found), &pair(expected.clone())).with_context(what)?;
+        ensure!(worst.error <= allowed, "{}: {executor}: error {}", what(), worst.error);
+    }
+    Ok(())
+}
+
+/// The call ends with an error that holds this text.
+fn refused(op: &str, attributes: &[(&str, i64)], operands: &[Option<Operand>], text: &str) -> Result<()> {
+    for executor in [REFERENCE, NATIVE] {
+        let Err(error) = run(op, attributes, operands, 0, executor) else {
+            anyhow::bail!("{op}: {executor}: no error");
+        };
+        let error = format!("{error:?}");
+        ensure!(error.contains(text), "{op}: {executor}: {error}");
+    }
+    Ok(())
+}
+
+const REDUCTIONS: [&str; 10] = [
+    "ReduceSum",
+    "ReduceMean",
+    "ReduceMax",
+    "ReduceMin",
+    "ReduceProd",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceSumSquare",
+    "ReduceLogSum",
+    "ReduceLogSumExp",
+];
+
+#[test]
+fn reductions_over_axes_of_the_call() -> Result<()> {
+    for op in REDUCTIONS {
+        let dtype = DType::F32;
+        let data = TensorData::from_f64(dtype, &[2, 3, 4], (0..24).map(|i| f64::from(i * 5 % 7 + 1) / 4.0));
+        for keep in [0, 1] {
+            for axes in [&[1][..], &[-1, 0]] {
+                same(
+                    op,
+                    &[("keepdims", keep)],
+                    &|| vec![Some(of(data.clone())), Some(of(integers(axes)))],
+                    1e-5,
+                )?;
+            }
+        }
+        // As many axes as the caller likes.
+        for (axes, noop) in [(&[2, 0][..], 0), (&[], 0), (&[], 1), (&[-2], 1)] {
+            let attributes = [("keepdims", 1), ("noop_with_empty_axes", noop)];
+            same(op, &attributes, &|| vec![Some(of(data.clone())), Some(open(integers(axes)))], 1e-5)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn reductions_of_other_types_and_sizes() -> Result<()> {
+    for dtype in [DType::F64, DType::F16, DType::I32, DType::I64] {
+        for op in ["ReduceSum", "ReduceMean", "ReduceMax", "ReduceL2"] {
+            let allowed = if dtype == DType::F16 { 2e-3 } else { 1e-12 };
+            let data = numbers(dtype, &[3, 2, 2]);
+            same(op, &[], &|| vec![Some(open(data.clone())), Some(of(integers(&[0, -1])))], allowed)?;
+        }
+    }
+    for op in ["ReduceSum", "ReduceProd", "ReduceMax", "ReduceLogSumExp"] {
+        let data = numbers(DType::F32, &[2, 0, 4]);
+        for axes in [[1, 2], [0, 2]] {
+            for keep in [0, 1] {
+                let operands = || vec![Some(open(data.clone())), Some(of(integers(&axes)))];
+                same(op, &[("keepdims", keep)], &operands, 0.0)?;
+            }
+        }
+    }
+    let bools = TensorData::from_f64(DType::Bool, &[2, 2], [1.0, 0.0, 0.0, 0.0]);
+    same("ReduceMax", &[], &|| vec![Some(of(bools.clone())), Some(of(integers(&[1])))], 0.0)
+}
+
+#[test]
+fn the_rank_of_a_reduction_follows_from_how_many_axes_there_are() -> Result<()> {
+    let data = numbers(DType::F32, &[2, 3, 4]);
+    for axes in [&[][..], &[1], &[0, -1], &[2, 1, 0]] {
+        let operands = || vec![Some(of(data.clone())), Some(open(integers(axes)))];
+        same("ReduceSum", &[("keepdims", 0)], &operands, 0.0)?;
+        same("ReduceMax", &[("keepdims", 0), ("noop_with_empty_axes", 1)], &operands, 0.0)?;
+    }
+    let ones = numbers(DType::F32, &[1, 3, 1]);
+    for axes in [&[0][..], &[2], &[-1, 0]] {
+        same("Squeeze", &[], &|| vec![Some(of(ones.clone())), Some(open(integers(axes)))], 0.0)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn dimensions_come_and_go_where_the_call_says() -> Result<()> {
+    let data = numbers(DType::F32, &[1, 3, 1, 5]);
+    for axes in [&[0][..], &[2], &[-2], &[2, 0], &[0, -2]] {
+        same("Squeeze", &[], &|| vec![Some(of(data.clone())), Some(of(integers(axes)))], 0.0)?;
+        same("Squeeze", &[], &|| vec![Some(open(data.clone())), Some(of(integers(axes)))], 0.0)?;
+    }
+    for axes in [&[0][..], &[4], &[-1], &[5, 0], &[2, 1, 4], &[-1, 0, 3]] {
+        same("Unsqueeze", &[], &|| vec![Some(open(data.clone())), Some(of(integers(axes)))], 0.0)?;
+        let single = numbers(DType::I64, &[]);
+        if axes.len() == 1 && axes[0] <= 0 {
+            same("Unsqueeze", &[], &|| vec![Some(of(single.clone())), Some(of(integers(axes)))], 0.0)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn slices_and_pads_of_axes_of_the_call() -> Result<()> {
+    let data = numbers(DType::F32, &[7, 4, 5]);
+    let all = [
+        (&[0, 0][..], &[3, 10][..], &[0, 1][..], &[1, 1][..]),
+        (&[1, -2], &[1000, -1], &[-1, 0], &[2, 1]),
+        (&[10, -1], &[-20, -5], &[0, 2], &[-2, -1]),
+        (&[6, 0, 3], &[i64::MIN, i64::MAX, 3], &[0, 2, 1], &[i64::MIN, i64::MAX, 1]),
+    ];
+    for (starts, ends, axes, steps) in all {
+        let operands = |axes: Option<&[i64]>, steps: Option<&[i64]>| {
+            let list = |it: &[i64]| Some(of(integers(it)));
+            let mut all = vec![Some(open(data.clone())), list(starts), list(ends), axes.and_then(list)];
+            all.extend(steps.map(list));
+            all
+        };
+        same("Slice", &[], &|| operands(Some(axes), Some(steps)), 0.0)?;
+        same("Slice", &[], &|| operands(Some(axes), None), 0.0)?;
+        same("Slice", &[], &|| operands(None, Some(steps)), 0.0)?;
+    }
+    for (pads, axes) in [(&[1, 2, 0, 3][..], &[2, 0][..]), (&[2, 1], &[-2]), (&[0, -1], &[1])] {
+        let value = TensorData::from_f64(DType::F32, &[], [9.0]);
+        let operands = || {
+            let axes = Some(of(integers(axes)));
+            vec![Some(of(data.clone())), Some(of(integers(pads))), Some(of(value.clone())), axes]
+        };
+        same("Pad", &[], &operands, 0.0)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn sums_and_transforms_along_an_axis_of_the_call() -> Result<()> {
+    for dtype in [DType::F32, DType::I32] {
+        let data = numbers(dtype, &[2, 3, 4]);
+        for axis in [0, 1, -1] {
+            let scalar = TensorData::from_slice(DType::I32, &[], &[axis as i32]);
+            for attributes in [&[][..], &[("exclusive", 1)], &[("reverse", 1)]] {
+                same(
+                    "CumSum",
+                    attributes,
+                    &|| vec![Some(open(data.clone())), Some(of(scalar.clone()))],
+                    0.0,
+                )?;
+            }
+            same("CumSum", &[], &|| vec![Some(of(data.clone())), Some(of(integers(&[axis])))], 0.0)?;
+        }
+    }
+    let axis = |it: i64| TensorData::from_slice(DType::I64, &[], &[it]);
+    for at in [0, 1, -2, -3] {
+        let signal = numbers(DType::F32, &[1, 6, 4, 1]);
+        let operands = || vec![Some(of(signal.clone())), None, Some(of(axis(at)))];
+        same("DFT", &[], &operands, 1e-5)?;
+        same("DFT", &[("onesided", 1)], &operands, 1e-5)?;
+        let spectrum = numbers(DType::F32, &[1, 6, 4, 2]);
+        let operands = || vec![Some(of(spectrum.clone())), None, Some(of(axis(at)))];
+        same("DFT", &[("inverse", 1)], &operands, 1e-5)?;
+        if at % 2 != 0 {
+            // One side of a signal of length 0 is no transform: there is no version for axis 0.
+            same("DFT", &[("inverse", 1), ("onesided", 1)], &operands, 1e-5)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_out_of_range_is_an_error_of_the_call() -> Result<()> {
+    let data = || Some(open(numbers(DType::F32, &[2, 3, 4])));
+    let named = "no two the same";
+    for axes in [&[3][..], &[-4], &[0, 0], &[1, -2], &[i64::MAX]] {
+        let list = || Some(of(integers(axes)));
+        refused("ReduceSum", &[], &[data(), list()], named)?;
+        refused("ReduceMax", &[("keepdims", 0)], &[data(), list()], named)?;
+        refused("Unsqueeze", &[], &[Some(of(numbers(DType::F32, &[]))), list()], named).or_else(|error| {
+            // One dimension more than the operand has may be named.
+            ensure!(axes == [0], error);
+            Ok(())
+        })?;
+        let zeros = || Some(of(integers(&vec![0; axes.len()])));
+        refused("Slice", &[], &[data(), zeros(), zeros(), list()], named)?;
+        let none = || Some(of(integers(&vec![0; 2 * axes.len()])));
+        refused("Pad", &[], &[data(), none(), None, list()], named)?;
+        if axes.len() == 1 {
+            refused("CumSum", &[], &[data(), list()], named)?;
+        }
+    }
+    let ones = Some(open(numbers(DType::F32, &[1, 3, 0])));
+    refused("Squeeze", &[], &[ones, Some(of(integers(&[1])))], "which are 1")?;
+    let bounds = || Some(of(integers(&[0])));
+    refused("Slice", &[], &[data(), bounds(), bounds(), bounds(), bounds()], "not 0")?;
+    let signal = Some(of(numbers(DType::F32, &[1, 6, 4, 1])));
+    let last = Some(of(TensorData::from_slice(DType::I64, &[], &[3i64])));
+    refused("DFT", &[], &[signal, None, last], "cannot be 3")
+}
