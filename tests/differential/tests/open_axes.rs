@@ -301,6 +301,63 @@ fn sums_and_transforms_along_an_axis_of_the_call() -> Result<()> {
 }
 
 #[test]
+fn frames_of_a_step_and_a_length_of_the_call() -> Result<()> {
+    let scalar = |it: i64| TensorData::from_slice(DType::I64, &[], &[it]);
+    for parts in [1, 2] {
+        let signal = numbers(DType::F32, &[2, 20, parts]);
+        for (step, length) in [(3, 8), (5, 7), (30, 20), (1, 1)] {
+            let window = numbers(DType::F32, &[length as u64]);
+            for sides in (if parts == 1 { &[0, 1][..] } else { &[0][..] }).iter() {
+                let attributes = [("onesided", *sides)];
+                let plain =
+                    || vec![Some(of(signal.clone())), Some(of(scalar(step))), None, Some(of(scalar(length)))];
+                same("STFT", &attributes, &plain, 1e-5)?;
+                let seen =
+                    || vec![Some(of(signal.clone())), Some(of(scalar(step))), Some(open(window.clone()))];
+                same("STFT", &attributes, &seen, 1e-5)?;
+            }
+        }
+    }
+    let signal = || Some(of(numbers(DType::F32, &[1, 9, 1])));
+    let number = |it| Some(of(scalar(it)));
+    refused("STFT", &[], &[signal(), number(0), None, number(4)], "its step, which is positive")?;
+    refused("STFT", &[], &[signal(), number(2), None, number(-1)], "frames, which is positive")
+}
+
+#[test]
+fn elements_are_dropped_when_the_call_trains() -> Result<()> {
+    let data = numbers(DType::F32, &[10, 40]);
+    let mode = |it: f64| TensorData::from_f64(DType::Bool, &[], [it]);
+    let ratio = |it: f64| TensorData::from_f64(DType::F32, &[], [it]);
+    for dtype in [DType::F32, DType::F64, DType::F16] {
+        let data = numbers(dtype, &[10, 40]);
+        for (share, trains) in [(0.25, 1.0), (0.0, 1.0), (0.75, 0.0), (1.0, 0.0)] {
+            let operands = || vec![Some(of(data.clone())), Some(of(ratio(share))), Some(of(mode(trains)))];
+            same("Dropout", &[("seed", 7)], &operands, 0.0)?;
+        }
+    }
+    let call = |seed, share: f64, trains: f64| -> Result<Vec<f64>> {
+        let operands = [Some(of(data.clone())), Some(of(ratio(share))), Some(of(mode(trains)))];
+        Ok(run("Dropout", &[("seed", seed)], &operands, 0, NATIVE)?.to_f64())
+    };
+    let kept = data.to_f64();
+    ensure!(call(7, 0.9, 0.0)? == kept && call(7, 0.0, 1.0)? == kept);
+    let dropped = call(7, 0.25, 1.0)?;
+    ensure!(dropped != call(8, 0.25, 1.0)?, "the seed says which elements");
+    let zeros =
+        dropped.iter().filter(|it| **it == 0.0).count() - kept.iter().filter(|it| **it == 0.0).count();
+    // A quarter of those that were not 0, and what chance adds.
+    ensure!((50..130).contains(&zeros), "{zeros}");
+    let scaled = dropped.iter().zip(&kept).all(|(a, b)| *a == 0.0 || (a - b / 0.75).abs() < 1e-5);
+    ensure!(scaled, "what is kept is larger by what is missing");
+    for share in [1.0, -0.5] {
+        let operands = [Some(of(data.clone())), Some(of(ratio(share))), Some(of(mode(1.0)))];
+        refused("Dropout", &[], &operands, "its ratio")?;
+    }
+    Ok(())
+}
+
+#[test]
 fn what_is_out_of_range_is_an_error_of_the_call() -> Result<()> {
     let data = || Some(open(numbers(DType::F32, &[2, 3, 4])));
     let named = "no two the same";

@@ -4,7 +4,7 @@ use super::single;
 use crate::emit::attrs;
 use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::sink::Value;
-use crate::table::{Converted, OpTable};
+use crate::table::OpTable;
 use crate::tensor::{dtype_of, number_of};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::scalar::ScalarFn;
@@ -32,8 +32,6 @@ pub(super) fn register(table: &mut OpTable) {
     table.register_checked("", "Cast", .., |node| cast_target(node).map(drop), single(cast));
     table.register("", "CastLike", .., single(cast_like));
     table.register("", "Identity", .., single(|cx| cx.input(0)));
-    table.register("", "Dropout", ..=11, dropout);
-    table.register("", "Dropout", 12.., dropout);
     table.register("", "Clip", ..=10, single(clip_attributes));
     table.register("", "Clip", 11.., single(clip_operands));
     register_activations(table);
@@ -239,24 +237,6 @@ fn power_of_two(cx: &mut NodeCx<'_, '_>, x: Value, to: DType) -> Single {
 }
 
 /// Inference only: the value itself and a mask of ones.
-fn dropout(cx: &mut NodeCx<'_, '_>) -> Converted {
-    let x = cx.input(0)?;
-    if cx.opset() >= 12
-        && let Some(training) = cx.const_input(2, "training_mode")?
-        && training.iter().any(|it| *it != 0)
-    {
-        return Err(not_supported("training mode is not supported"));
-    }
-    let mut results = vec![x];
-    if cx.wants_output(1) {
-        // Before operator set 10 the mask had the type of the data.
-        let dtype = if cx.opset() < 10 { cx.dtype(x)? } else { DType::Bool };
-        let (shape, kept) = (cx.shape_of(x)?, cx.number(dtype, 1.0));
-        results.push(cx.full(shape, kept)?);
-    }
-    Ok(results)
-}
-
 fn clip_attributes(cx: &mut NodeCx<'_, '_>) -> Single {
     let mut x = cx.input(0)?;
     if let Some(low) = cx.float("min") {

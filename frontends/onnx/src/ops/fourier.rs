@@ -5,7 +5,8 @@
 //! that matrix. Sums are `f64`, because frequencies that a signal does not have are sums that cancel. A short-time
 //! transform is a convolution with the columns of this matrix, times the window, in the type of the signal.
 
-use super::axes::along_axis;
+use super::axes::{along_axis, none_true};
+use super::index::{count_up, extent};
 use super::single;
 use crate::emit::{Size, attrs};
 use crate::node::{NodeCx, bad, not_supported};
@@ -19,6 +20,8 @@ type Single = Result<Value, Diagnostic>;
 
 /// The most elements of a matrix, 64 MiB of `f64`.
 const MAX_ELEMENTS: usize = 1 << 23;
+
+const COMPLEX_SIDE: &str = "one side is asked of a complex signal";
 
 pub(super) fn register(table: &mut OpTable) {
     table.register("", "DFT", 17.., single(dft));
@@ -119,7 +122,16 @@ fn parts_of(cx: &mut NodeCx<'_, '_>, x: Value) -> Result<(DType, usize), Diagnos
 
 /// A positive number that operand `i` gives, which must be a constant.
 fn length_input(cx: &mut NodeCx<'_, '_>, i: usize, what: &str) -> Result<Option<usize>, Diagnostic> {
-    let Some(list) = cx.const_input(i, what)? else { return Ok(None) };
+    let Some(value) = cx.optional(i) else { return Ok(None) };
+    match positive(cx, value, what)? {
+        Some(length) => Ok(Some(length)),
+        None => Err(not_supported(format!("operand {i} ({what}) must be a constant"))),
+    }
+}
+
+/// A positive number, if it is known.
+fn positive(cx: &mut NodeCx<'_, '_>, value: Value, what: &str) -> Result<Option<usize>, Diagnostic> {
+    let Some(list) = cx.const_ints(value) else { return Ok(None) };
     match list[..] {
         [length @ 1..=0x7fff_ffff] => Ok(Some(length as usize)),
         _ => Err(bad(format!("its {what} is {list:?}, not one positive number"))),
@@ -201,16 +213,19 @@ fn stft(cx: &mut NodeCx<'_, '_>) -> Single {
         return Err(bad(format!("its signal has {} dimensions", cx.rank(x)?)));
     }
     let (dtype, parts) = parts_of(cx, x)?;
-    let step = length_input(cx, 1, "frame_step")?.ok_or_else(|| bad("its step is missing"))?;
+    let step = cx.input(1)?;
     let window = cx.optional(2);
-    let length = match (length_input(cx, 3, "frame_length")?, window) {
+    let length = match (cx.optional(3), window) {
         (Some(length), _) => length,
-        (None, Some(window)) => static_length(cx, window, 0)?,
-        (None, None) => static_length(cx, x, 1)?,
+        (None, Some(window)) => extent(cx, window, 0)?,
+        (None, None) => extent(cx, x, 1)?,
+    };
+    let (Some(step), Some(length)) = (positive(cx, step, "step")?, positive(cx, length, "length")?) else {
+        return picked_frames(cx, x, step, length);
     };
     let onesided = cx.int("onesided").unwrap_or(1) != 0;
-    if length == 0 || onesided && parts == 2 {
-        return Err(bad("its frames are empty, or one side is asked of a complex signal"));
+    if onesided && parts == 2 {
+        return Err(bad(COMPLEX_SIDE));
     }
     let transform = Transform { length, inverse: false, onesided, parts };
     transform.check(length)?;
@@ -237,4 +252,77 @@ fn stft(cx: &mut NodeCx<'_, '_>) -> Single {
     let frames = cx.transpose(frames, &[0, 2, 1])?;
     let sizes = [Size::Of(frames, 0), Size::Of(frames, 1), Size::Const(results as i64), Size::Const(2)];
     cx.reshape_to(frames, &sizes)
+}
+
+/// Frames whose step or length is known only at run time: their elements are picked, and the matrix of sines and cosines is
+/// computed in the call. The signal is `[batch, length, parts]`.
+fn picked_frames(cx: &mut NodeCx<'_, '_>, x: Value, step: Value, length: Value) -> Single {
+    let (dtype, parts) = parts_of(cx, x)?;
+    let onesided = cx.int("onesided").unwrap_or(1) != 0;
+    if onesided && parts == 2 {
+        return Err(bad(COMPLEX_SIDE));
+    }
+    let number = |cx: &mut NodeCx<'_, '_>, value: Value, what: &str| {
+        let value = cx.as_i64(value)?;
+        let value = cx.reshape_to(value, &[Size::Const(1)])?;
+        let wrong = cx.with_number("less", value, 1.0)?;
+        none_true(cx, wrong, what)?;
+        let value = cx.with_number("max", value, 1.0)?;
+        cx.squeeze(value, &[0])
+    };
+    let step = number(cx, step, "its step, which is positive")?;
+    let length = number(cx, length, "the length of its frames, which is positive")?;
+    // As many frames as lie in the signal.
+    let size = extent(cx, x, 1)?;
+    let room = cx.binary("sub", size, length)?;
+    let room = cx.binary("add", room, step)?;
+    let room = cx.with_number("max", room, 0.0)?;
+    let count = cx.binary("div", room, step)?;
+    let turns = count_up(cx, count)?;
+    let starts = cx.binary("mul", turns, step)?;
+    let starts = cx.unsqueeze(starts, &[1])?;
+    let offsets = count_up(cx, length)?;
+    let places = cx.binary("add", starts, offsets)?;
+    let mut frames = cx.emit("gather", attrs([("axis", 1.into())]), &[x, places])?;
+    if let Some(window) = cx.optional(2) {
+        let window = cx.cast(window, dtype)?;
+        let window = cx.unsqueeze(window, &[1])?;
+        frames = cx.binary("mul", frames, window)?;
+    }
+    // Rows are elements of a frame, columns frequencies.
+    let frequencies = if onesided {
+        let half = cx.int_scalar(2);
+        let half = cx.binary("div", length, half)?;
+        cx.with_number("add", half, 1.0)?
+    } else {
+        length
+    };
+    let columns = count_up(cx, frequencies)?;
+    let rows = cx.unsqueeze(offsets, &[1])?;
+    let turns = cx.binary("mul", rows, columns)?;
+    let turns = cx.binary("mod", turns, length)?;
+    let (turns, whole) = (cx.cast(turns, DType::F64)?, cx.cast(length, DType::F64)?);
+    let share = cx.binary("div", turns, whole)?;
+    let angle = cx.affine(share, TAU, 0.0)?;
+    let (cos, sin) = (cx.unary("cos", angle)?, cx.unary("sin", angle)?);
+    let mut results = Vec::new();
+    let part = |cx: &mut NodeCx<'_, '_>, of: i64| {
+        let part = cx.slice(frames, 3, of, of + 1)?;
+        let part = cx.squeeze(part, &[3])?;
+        cx.cast(part, DType::F64)
+    };
+    let real = part(cx, 0)?;
+    let (along, across) = (cx.binary("matmul", real, cos)?, cx.binary("matmul", real, sin)?);
+    if parts == 1 {
+        results.extend([along, cx.unary("neg", across)?]);
+    } else {
+        let other = part(cx, 1)?;
+        let (cos, sin) = (cx.binary("matmul", other, cos)?, cx.binary("matmul", other, sin)?);
+        results.extend([cx.binary("add", along, sin)?, cx.binary("sub", cos, across)?]);
+    }
+    for result in &mut results {
+        *result = cx.unsqueeze(*result, &[3])?;
+    }
+    let result = cx.concat(&results, 3)?;
+    cx.cast(result, dtype)
 }

@@ -5,12 +5,13 @@
 //! The hash is the one of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
 
 use super::arrange::single_of;
+use super::axes::none_true;
 use super::index::count_up;
 use super::single;
 use crate::emit::{Size, attrs};
 use crate::node::{NodeCx, bad, not_supported};
 use crate::sink::Value;
-use crate::table::OpTable;
+use crate::table::{Converted, OpTable};
 use crate::tensor::dtype_of;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::types::{DType, TensorData};
@@ -29,6 +30,7 @@ pub(super) fn register(table: &mut OpTable) {
     table.register("", "RandomNormalLike", .., single(|cx| like(cx, normal)));
     table.register("", "Bernoulli", .., single(bernoulli));
     table.register("", "Multinomial", .., single(multinomial));
+    table.register("", "Dropout", .., dropout);
 }
 
 type Distribution = fn(&mut NodeCx<'_, '_>, Value, DType) -> Single;
@@ -71,9 +73,10 @@ fn hash(value: u64) -> u64 {
 
 /// Where the numbers of a node begin.
 fn seed(cx: &NodeCx<'_, '_>, stream: u64) -> u64 {
-    let own = match cx.float("seed") {
-        Some(seed) => seed.to_bits(),
-        None => {
+    let own = match (cx.float("seed"), cx.int("seed")) {
+        // It is a float or, of some operators, an integer; what it is not is 0.
+        (Some(float), int) => float.to_bits() ^ int.unwrap_or(0).cast_unsigned(),
+        (None, _) => {
             let name = cx.proto().output.iter().find(|it| !it.is_empty()).map_or("", String::as_str);
             name.bytes().fold(1, |it, byte| hash(it ^ u64::from(byte)))
         }
@@ -189,6 +192,67 @@ fn multinomial(cx: &mut NodeCx<'_, '_>) -> Single {
     let passed = cx.as_i64(passed)?;
     let class = cx.reduce("reduce_sum", passed, &[2], false)?;
     cx.cast(class, dtype)
+}
+
+fn dropout(cx: &mut NodeCx<'_, '_>) -> Converted {
+    let x = cx.input(0)?;
+    if let Some(training) = cx.optional(2).filter(|_| cx.opset() >= 12) {
+        match cx.const_ints(training).as_deref() {
+            Some([0]) => {}
+            Some([_]) => return dropped(cx, x, None),
+            Some(_) => return Err(bad("its mode is not one truth value")),
+            None => return dropped(cx, x, Some(training)),
+        }
+    }
+    let mut results = vec![x];
+    if cx.wants_output(1) {
+        // Before operator set 10 the mask had the type of the data.
+        let dtype = if cx.opset() < 10 { cx.dtype(x)? } else { DType::Bool };
+        let (shape, kept) = (cx.shape_of(x)?, cx.number(dtype, 1.0));
+        results.push(cx.full(shape, kept)?);
+    }
+    Ok(results)
+}
+
+/// Elements that random numbers choose are 0, if `training` holds, and the others larger by what is missing.
+fn dropped(cx: &mut NodeCx<'_, '_>, x: Value, training: Option<Value>) -> Converted {
+    let dtype = cx.dtype(x)?;
+    let wide = if dtype == DType::F64 { dtype } else { DType::F32 };
+    let ratio = match cx.optional(1) {
+        Some(ratio) => {
+            let ratio = cx.reshape_to(ratio, &[])?;
+            cx.cast(ratio, wide)?
+        }
+        None => cx.number(wide, 0.5),
+    };
+    let training = match training {
+        Some(training) => Some(cx.reshape_to(training, &[])?),
+        None => None,
+    };
+    let some = cx.with_number("greater_equal", ratio, 0.0)?;
+    let not_all = cx.with_number("less", ratio, 1.0)?;
+    let right = cx.binary("and", some, not_all)?;
+    let mut wrong = cx.unary("not", right)?;
+    let sizes: Vec<Size> = (0..cx.rank(x)?).map(|i| Size::Of(x, i)).collect();
+    let shape = sizes_of(cx, &sizes)?;
+    let numbers = uniform(cx, shape, wide, 0)?;
+    let mut kept = cx.binary("greater_equal", numbers, ratio)?;
+    let one = cx.number(wide, 1.0);
+    let share = cx.binary("sub", one, ratio)?;
+    let mut scale = cx.binary("div", one, share)?;
+    if let Some(training) = training {
+        let in_use = cx.unary("not", training)?;
+        wrong = cx.binary("and", wrong, training)?;
+        kept = cx.binary("or", kept, in_use)?;
+        scale = cx.select(training, scale, one)?;
+    }
+    let wrong = cx.unsqueeze(wrong, &[0])?;
+    none_true(cx, wrong, "its ratio, which is at least 0 and below 1")?;
+    let scaled = cx.cast(x, wide)?;
+    let scaled = cx.binary("mul", scaled, scale)?;
+    let zero = cx.number(wide, 0.0);
+    let result = cx.select(kept, scaled, zero)?;
+    Ok(vec![cx.cast(result, dtype)?, kept])
 }
 
 #[cfg(test)]

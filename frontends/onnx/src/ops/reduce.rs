@@ -99,7 +99,7 @@ fn reduction(cx: &mut NodeCx<'_, '_>, it: Reduction) -> Single {
     (it.after)(cx, reduced)
 }
 
-/// Axis by axis, in f32 where elements are narrower floats: what is rounded is the result alone.
+/// Axis by axis, in the wider type that arithmetic on narrow floats happens in: what is rounded is the result alone.
 fn open_reduction(
     cx: &mut NodeCx<'_, '_>,
     it: Reduction,
@@ -111,7 +111,7 @@ fn open_reduction(
     let axes = OpenAxes::read(cx, axes, cx.rank(x)?)?;
     let axes = if empty_is_none { axes } else { axes.or_all(cx)? };
     let dtype = cx.dtype(x)?;
-    let x = if matches!(dtype, DType::F16 | DType::BF16) { cx.cast(x, DType::F32)? } else { x };
+    let x = if dtype.is_float() { cx.cast(x, dtype.compute())? } else { x };
     let x = (it.before)(cx, x)?;
     let reduced = it.along.folded(cx, x, axes)?;
     let result = (it.after)(cx, reduced)?;
