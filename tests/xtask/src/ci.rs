@@ -22,6 +22,9 @@ pub(crate) enum Step {
     S0,
     /// Libraries in the tvm-ffi host of Python; skipped where it cannot be installed.
     Interop,
+    /// A part of the official ONNX suite that has every operator: `cargo xtask conformance`. It needs Python and its package
+    /// index.
+    Conformance,
     /// A minute of hostile input.
     Fuzz,
     /// The documentation builds and its links lead somewhere.
@@ -58,6 +61,7 @@ impl Step {
             Step::Test => cargo(&["test", "--workspace"], &[]),
             Step::S0 => Ok(outcome(crate::s0::run())),
             Step::Interop => crate::interop::run(),
+            Step::Conformance => Ok(outcome(crate::conformance::run(&crate::conformance::Args::default()))),
             Step::Fuzz => cargo(&["run", "--package", "orogen-fuzz", "--", "--rounds", "1"], &[]),
             Step::Doc => cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")]),
             Step::Deny => Ok(outcome(crate::deny::run())),

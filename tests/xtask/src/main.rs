@@ -1,18 +1,21 @@
-//! Chores of the repository: `cargo xtask tidy`, `bless`, `models`, `growth`, `bench`, `s0`, `ci`.
+//! Chores of the repository: `cargo xtask tidy`, `bless`, `models`, `growth`, `bench`, `s0`,
+//! `conformance`, `ci`.
 //!
 //! Modules in reading order: `workspace` (the files), `tidy` (the rules that tests hold), `codes` (the error index),
-//! `generated` (files written by code), `deny` (licences), `bless`, `models`, `tool` (of `growth` and `bench`), `interop`, `s0` (staged
-//! adoption), `outcome`, `ci`.
+//! `generated` (files written by code), `deny` (licences), `bless`, `models`, `tool` (programs of the workspace), `python`
+//! (virtual environments), `interop`, `conformance` (the official ONNX suite), `s0` (staged adoption), `outcome`, `ci`.
 #![allow(clippy::print_stdout, reason = "a command line tool prints")]
 
 mod bless;
 mod ci;
 mod codes;
+mod conformance;
 mod deny;
 mod generated;
 mod interop;
 mod models;
 mod outcome;
+mod python;
 mod s0;
 mod tidy;
 mod tool;
@@ -54,6 +57,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Run the official ONNX suite through the tool, and compare with what is known not to pass.
+    Conformance(conformance::Args),
     /// Show the five conditions of stage S0: that the dataflow IR is needed, harms nothing and can be removed.
     S0,
     /// Run what continuous integration runs.
@@ -81,6 +86,7 @@ fn run() -> Result<()> {
         Command::Models(args) => models::run(&args),
         Command::Growth { args } => tool::run("orogen-growth", &args),
         Command::Bench { args } => tool::run("orogen-bench", &args),
+        Command::Conformance(args) => conformance::run(&args),
         Command::S0 => s0::run(),
         Command::Ci { steps } => ci::run(&steps),
     }

@@ -1,0 +1,153 @@
+//! The official ONNX backend suite through the tool: `cargo xtask conformance`.
+//!
+//! What does not pass is listed, in a file for each executor under `tests/conformance`; all else must pass. A lost pass
+//! fails, and so does a pass that nobody expected, until the list says so.
+//!
+//! Modules in reading order: `suite` (the cases, and their comparison), `worker` (a case in a process of its own), `list`
+//! (what is known not to pass), `report`.
+
+mod list;
+mod report;
+mod suite;
+mod worker;
+
+use crate::{tool, workspace};
+use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
+use list::List;
+use regex_automata::meta::Regex;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use suite::{Case, Suite};
+use worker::{End, Worker};
+
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Args {
+    /// Cases in whose names a regular expression matches: all of them, not the part.
+    #[arg(long, value_name = "REGEX")]
+    filter: Option<String>,
+    /// What computes: all without a choice.
+    #[arg(long = "executor", value_enum)]
+    executors: Vec<Executor>,
+    /// Every case, and not the part that continuous integration runs.
+    #[arg(long)]
+    all: bool,
+    /// Instructions that the code may use, as the tool takes them.
+    #[arg(long, value_name = "CPU")]
+    cpu: Option<String>,
+    /// Verify the IR after every pass.
+    #[arg(long)]
+    verify: bool,
+    /// Print what passes by group and what stops the others.
+    #[arg(long)]
+    report: bool,
+    /// Write what was found to the lists, of the cases that were run.
+    #[arg(long)]
+    bless: bool,
+    /// A tool that is built already.
+    #[arg(long, value_name = "PATH")]
+    tool: Option<PathBuf>,
+    /// Seconds that a command may take.
+    #[arg(long, value_name = "S", default_value_t = 60)]
+    limit: u64,
+}
+
+/// What computes the outputs of a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Executor {
+    /// A library that was compiled on the dataflow path.
+    Flow,
+    /// A library that was compiled on the legacy path.
+    Legacy,
+    /// The reference interpreter.
+    Reference,
+}
+
+impl Executor {
+    fn name(self) -> &'static str {
+        match self {
+            Executor::Flow => "flow",
+            Executor::Legacy => "legacy",
+            Executor::Reference => "reference",
+        }
+    }
+}
+
+/// Runs the cases and compares what comes out with the lists.
+///
+/// # Errors
+/// A case that ends otherwise than its list says; a suite that cannot be had.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let suite = Suite::open()?;
+    let tool = match &args.tool {
+        Some(it) => it.canonicalize().with_context(|| format!("finding {}", it.display()))?,
+        None => tool::orogen()?.context("the tool cannot be built")?,
+    };
+    let cases = match &args.filter {
+        Some(pattern) => {
+            let regex = Regex::new(pattern).context("reading `--filter`")?;
+            suite.cases().iter().filter(|it| regex.is_match(it.name.as_bytes())).collect()
+        }
+        None if args.all => suite.cases().iter().collect(),
+        None => suite::part(suite.cases()),
+    };
+    ensure!(!cases.is_empty(), "no case has such a name");
+    let all = Executor::value_variants();
+    let executors = if args.executors.is_empty() { all } else { &args.executors };
+    let worker = Worker::new(&suite, tool, args.cpu.clone(), args.verify, Duration::from_secs(args.limit));
+    let mut off = 0;
+    for executor in executors {
+        let start = Instant::now();
+        let mut ends = run_all(&worker, *executor, &cases)?;
+        suite.compare(&mut ends)?;
+        let mut list = List::read(&workspace::root(), *executor)?;
+        let passed = ends.iter().filter(|it| matches!(it.1, End::Pass)).count();
+        let seconds = start.elapsed().as_secs_f64();
+        println!("{}: {passed} of {} cases pass, {seconds:.0} s", executor.name(), ends.len());
+        if args.report {
+            report::print(&ends);
+        }
+        if args.bless {
+            list.bless(&ends, &suite)?;
+            continue;
+        }
+        for (case, end) in &ends {
+            if let Some(message) = list.objection(&case.name, end) {
+                println!("  {}: {message}", case.name);
+                off += 1;
+            }
+        }
+        for name in list.names().filter(|it| !suite.cases().iter().any(|case| case.name == *it)) {
+            println!("  {name}: the suite has no such case");
+            off += 1;
+        }
+    }
+    match off {
+        0 => Ok(()),
+        n => bail!("{n} cases end otherwise than tests/conformance says; `--bless` rewrites it"),
+    }
+}
+
+/// Runs cases on all processors; in their order.
+fn run_all<'a>(worker: &Worker, executor: Executor, cases: &[&'a Case]) -> Result<Vec<(&'a Case, End)>> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    let take = || -> Result<Vec<(usize, End)>> {
+        let mut found = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(case) = cases.get(at) else { return Ok(found) };
+            let end = worker.run(executor, case).with_context(|| format!("running {}", case.name))?;
+            found.push((at, end));
+        }
+    };
+    let mut found = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(take)).collect();
+        let joined = running.into_iter().map(|it| it.join().expect("a worker does not panic"));
+        joined.collect::<Result<Vec<_>>>()
+    })?
+    .concat();
+    found.sort_by_key(|it| it.0);
+    Ok(found.into_iter().map(|(at, end)| (cases[at], end)).collect())
+}

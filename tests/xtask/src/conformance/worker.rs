@@ -1,0 +1,193 @@
+//! A case in processes of its own, so that a crash or a loop without end is that of the case alone.
+
+use super::Executor;
+use super::suite::{Case, Suite};
+use anyhow::{Context, Result};
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How a case ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Outputs are what the suite wants.
+    Pass,
+    /// It ran; whether outputs are right is not known yet.
+    Ran {
+        /// The outputs.
+        saved: PathBuf,
+        /// What the tool said of them, as JSON.
+        said: String,
+    },
+    /// Outputs are wrong, and how.
+    Wrong(String),
+    /// The model is refused; the message.
+    Unsupported(String),
+    /// It fails when it runs; the message.
+    Failed(String),
+    /// The tool crashes; what it said.
+    Crash(String),
+    /// It does not end in time.
+    Hang,
+    /// Anything else; what the tool said.
+    Other(String),
+}
+
+impl End {
+    /// The word of the lists.
+    pub(super) fn class(&self) -> &'static str {
+        match self {
+            End::Pass => "pass",
+            End::Ran { .. } => "ran",
+            End::Wrong(_) => "wrong",
+            End::Unsupported(_) => "unsupported",
+            End::Failed(_) => "failed",
+            End::Crash(_) => "crash",
+            End::Hang => "hang",
+            End::Other(_) => "other",
+        }
+    }
+
+    /// What is said of it.
+    pub(super) fn detail(&self) -> &str {
+        match self {
+            End::Pass | End::Ran { .. } | End::Hang => "",
+            End::Wrong(it) | End::Unsupported(it) | End::Failed(it) | End::Crash(it) | End::Other(it) => it,
+        }
+    }
+
+    /// Codes of the diagnostics, each once.
+    pub(super) fn codes(&self) -> Vec<&str> {
+        let found = self.detail().split("error[").skip(1).filter_map(|it| Some(it.split_once(']')?.0));
+        found.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+/// Runs cases.
+pub(super) struct Worker<'a> {
+    suite: &'a Suite,
+    tool: PathBuf,
+    cpu: Option<String>,
+    verify: bool,
+    limit: Duration,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) fn new(
+        suite: &'a Suite,
+        tool: PathBuf,
+        cpu: Option<String>,
+        verify: bool,
+        limit: Duration,
+    ) -> Self {
+        Worker { suite, tool, cpu, verify, limit }
+    }
+
+    /// Compiles and runs a case; a library and what was said do not outlive this.
+    pub(super) fn run(&self, executor: Executor, case: &Case) -> Result<End> {
+        let model = self.suite.file(case, "model.onnx");
+        let library = self.suite.file(case, "model.so");
+        let opt_in = if executor == Executor::Legacy { "legacy" } else { "dataflow-ir" };
+        let mut options = vec!["--opt-in", opt_in];
+        options.extend(self.cpu.iter().flat_map(|it| ["--cpu", it]));
+        options.extend(self.verify.then_some("--verify"));
+        if executor != Executor::Reference {
+            let mut compile = Command::new(&self.tool);
+            compile.arg("compile").arg(&model).arg("-o").arg(&library).args(&options);
+            if let Err(end) = self.command(case, compile)? {
+                return Ok(end);
+            }
+        }
+        let saved = self.suite.file(case, &format!("{}.npz", executor.name()));
+        let mut run = Command::new(&self.tool);
+        run.arg("run").args(["--json", "--inputs"]).arg(self.suite.file(case, "inputs.npz"));
+        run.arg("--save").arg(&saved);
+        match executor {
+            Executor::Reference => run.arg(&model).arg("--reference").args(&options),
+            Executor::Flow | Executor::Legacy => run.arg(&library),
+        };
+        let end = self.command(case, run)?;
+        let _ = fs::remove_file(&library);
+        Ok(match end {
+            Ok(said) => End::Ran { saved, said: said.trim().to_owned() },
+            Err(end) => end,
+        })
+    }
+
+    /// What a command prints, or how the case ended with it.
+    fn command(&self, case: &Case, mut command: Command) -> Result<Result<String, End>> {
+        // Files, since a pipe that nobody reads would stop the tool.
+        let (out, err) = (self.suite.file(case, "out.txt"), self.suite.file(case, "err.txt"));
+        command.stdout(fs::File::create(&out)?).stderr(fs::File::create(&err)?);
+        let status = status(&mut command, self.limit).context("running the tool")?;
+        let read = |path: &Path| -> Result<String> {
+            let text = fs::read(path)?;
+            fs::remove_file(path)?;
+            Ok(String::from_utf8_lossy(&text).into_owned())
+        };
+        let (out, err) = (read(&out)?, read(&err)?);
+        Ok(match status {
+            Some(it) if it.success() => Ok(out),
+            status => Err(end(status, err)),
+        })
+    }
+}
+
+/// How a case ends with a command that does not succeed; no status when it took too long.
+fn end(status: Option<ExitStatus>, said: String) -> End {
+    let Some(status) = status else { return End::Hang };
+    match (status.code(), status.signal()) {
+        (_, Some(signal)) => End::Crash(format!("signal {signal}: {said}")),
+        _ if said.contains("panicked at") => End::Crash(said),
+        (Some(3), _) => End::Unsupported(said),
+        (Some(5), _) => End::Failed(said),
+        _ => End::Other(said),
+    }
+}
+
+/// Waits for a command; none when it takes too long, and is ended.
+fn status(command: &mut Command, limit: Duration) -> Result<Option<ExitStatus>> {
+    let mut child = command.spawn()?;
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if start.elapsed() > limit {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        sleep(Duration::from_millis(2));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, limit: u64) -> Option<ExitStatus> {
+        status(Command::new("sh").args(["-c", script]), Duration::from_millis(limit)).expect("there is a shell")
+    }
+
+    #[test]
+    fn ends_are_told_apart() {
+        let of = |script: &str, said: &str| end(shell(script, 60_000), said.to_owned()).class();
+        assert_eq!(of("exit 3", "error[X009]: no"), "unsupported");
+        assert_eq!(of("exit 5", "error: no"), "failed");
+        assert_eq!(of("exit 101", "thread 'main' panicked at x.rs"), "crash");
+        assert_eq!(of("kill -SEGV $$", ""), "crash");
+        assert_eq!(of("exit 4", ""), "other");
+        assert_eq!(end(shell("sleep 60", 20), String::new()), End::Hang);
+    }
+
+    #[test]
+    fn codes_are_those_of_errors() {
+        let end = End::Unsupported("warning[D043]: w\nerror[X009]: a\nerror[S002]: b\nerror[X009]: c".into());
+        assert_eq!(end.codes(), ["S002", "X009"]);
+    }
+}
