@@ -380,6 +380,9 @@ pub(crate) struct RunArgs {
     /// beyond the limits is a warning (`D043`).
     #[arg(long, conflicts_with_all = ["compare_stages", "params"])]
     pub(crate) shadow: bool,
+    /// Compute a model with the reference interpreter in place of compiled code: slow, and operator by operator.
+    #[arg(long, conflicts_with_all = ["compare_stages", "shadow", "params", "function"])]
+    pub(crate) reference: bool,
     /// Seed of random inputs.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,

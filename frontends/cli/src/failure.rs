@@ -24,6 +24,8 @@ pub(crate) enum Failure {
     Config(Diagnostics),
     /// Exit status 5.
     Run(RuntimeError),
+    /// Exit status 5: the reference interpreter finds no value.
+    Evaluate(Diagnostic),
 }
 
 impl Failure {
@@ -38,7 +40,7 @@ impl Failure {
             Failure::Model(found) if found.iter().any(orogen::concerns_file) => 4,
             Failure::Model(_) | Failure::Load(_) => 3,
             Failure::File(_) | Failure::Config(_) => 4,
-            Failure::Run(_) => 5,
+            Failure::Run(_) | Failure::Evaluate(_) => 5,
         })
     }
 
@@ -47,6 +49,7 @@ impl Failure {
         match self {
             Failure::Usage(message) | Failure::File(message) => message.clone(),
             Failure::Load(error) | Failure::Run(error) => error.to_string(),
+            Failure::Evaluate(found) => found.message.clone(),
             Failure::Model(found) | Failure::Config(found) => {
                 found.iter().next().map_or_else(String::new, |it| it.message.clone())
             }
@@ -59,6 +62,7 @@ impl Failure {
             Failure::Usage(message) | Failure::File(message) => print_error(message),
             Failure::Load(error) | Failure::Run(error) => print_error(&error.to_string()),
             Failure::Model(found) | Failure::Config(found) => found.iter().for_each(print_diagnostic),
+            Failure::Evaluate(found) => print_diagnostic(found),
         }
     }
 }

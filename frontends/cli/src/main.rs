@@ -7,6 +7,7 @@ mod config;
 mod failure;
 mod files;
 mod inputs;
+mod interpret;
 mod kernels;
 mod npz;
 mod objects;

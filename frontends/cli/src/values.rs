@@ -5,9 +5,10 @@ use crate::inputs::random_tensor;
 use crate::npz::{Archive, for_input};
 use indexmap::IndexMap;
 use orogen::tensors::to_data;
-use orogen::{CompileOptions, Compiler, Lowered, Model, Step};
+use orogen::{CompileOptions, Compiler, LowerReport, Lowered, Model, Step};
 use orogen_abi::signature::{Dim, Parameter};
 use orogen_ir::shape::ShapeCx;
+use orogen_ir::text::type_text;
 use orogen_ir::types::{TensorData, Type};
 use orogen_runtime::DLDataType;
 use std::path::Path;
@@ -22,13 +23,26 @@ impl Ports {
     /// Imports a model to see what it takes and returns.
     pub(crate) fn of(compiler: &Compiler, model: &Model, options: &CompileOptions) -> Result<Ports, Failure> {
         let (lowered, report) = compiler.lower(model, options, Step::Import)?;
+        let ports = Ports::of_import(&lowered, &report);
+        match ports.inputs.iter().chain(&ports.outputs).find(|it| it.object.is_some()) {
+            None => Ok(ports),
+            Some(it) => {
+                let message =
+                    format!("`{}` is no tensor, and only tensors can be compared step by step", it.name);
+                Err(Failure::Usage(message))
+            }
+        }
+    }
+
+    /// What an imported model takes and returns.
+    pub(crate) fn of_import(lowered: &Lowered, report: &LowerReport) -> Ports {
         let none = ShapeCx::new();
-        let shapes = match &lowered {
+        let shapes = match lowered {
             Lowered::Flow(module) => &module.shapes,
             Lowered::Graph(_) | Lowered::Plan(_) => &none,
         };
         // Types of a report are over the symbols of a module; a graph has numbers, which are not of `shapes`.
-        let numbers = match &lowered {
+        let numbers = match lowered {
             Lowered::Graph(graph) => {
                 graph.inputs().iter().map(|it| graph[*it].outputs[0].dims.to_vec()).collect()
             }
@@ -36,8 +50,8 @@ impl Ports {
         };
         let parameter = |i: usize, (name, ty): &(String, Type)| {
             let Type::Tensor(tensor) = ty else {
-                let message = format!("`{name}` is no tensor, and only tensors can be compared step by step");
-                return Err(Failure::Usage(message));
+                let object = Some(type_text(shapes, ty));
+                return Parameter { object, ..Parameter::new(name, DLDataType::HANDLE) };
             };
             let (code, bits) = tensor.dtype.row().dlpack;
             let dims = match (numbers.get(i), tensor.dims()) {
@@ -51,13 +65,14 @@ impl Ports {
                 }
                 _ => Vec::new(),
             };
-            Ok(Parameter { dims, ..Parameter::new(name, DLDataType::new(code, bits)) })
+            Parameter { dims, ..Parameter::new(name, DLDataType::new(code, bits)) }
         };
-        let all = |list: &[(String, Type)]| -> Result<Vec<Parameter>, Failure> {
-            list.iter().enumerate().map(|(i, it)| parameter(i, it)).collect()
-        };
+        let inputs = report.import.inputs.iter().enumerate().map(|(i, it)| {
+            let optional = report.import.optional.contains(&it.0);
+            Parameter { optional, ..parameter(i, it) }
+        });
         let outputs = report.import.outputs.iter().map(|it| parameter(usize::MAX, it));
-        Ok(Ports { inputs: all(&report.import.inputs)?, outputs: outputs.collect::<Result<_, _>>()? })
+        Ports { inputs: inputs.collect(), outputs: outputs.collect() }
     }
 
     /// Inputs in order, from a file or random.

@@ -3,6 +3,7 @@
 use crate::args::RunArgs;
 use crate::compare::{difference, json as measures, number, values};
 use crate::failure::{Failure, print_diagnostic};
+use crate::interpret::{self, Interpreted};
 use crate::npz::Archive;
 use crate::objects::name_of;
 use crate::output::{plain, say};
@@ -40,13 +41,18 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let labels = args.labels.as_deref().map(read_labels).transpose()?;
     let expected = args.expect.as_deref().map(Archive::open).transpose()?;
     let (name, params) = (args.function.as_deref(), args.params.as_deref());
-    let callee = match args.shadow {
-        true => {
+    let callee = match (args.reference, args.shadow) {
+        (true, _) => {
+            let (program, function) = interpret::open(&args.model, &args.options)?;
+            let on = On::Reference(Box::new(program));
+            Callee { on, function, compile: None, load: Duration::ZERO }
+        }
+        (false, true) => {
             let limits = args.limits.limits();
             let (shadow, function, compile) = subject::shadow(&args.model, &args.options, name, limits)?;
             Callee { on: On::Both(Box::new(shadow)), function, compile: Some(compile), load: Duration::ZERO }
         }
-        false => {
+        (false, false) => {
             let subject = subject::open(&args.model, &args.options, name, params, args.inputs.as_deref())?;
             let Subject { library, function, compile, load } = subject;
             Callee { on: On::One(library), function, compile, load }
@@ -129,7 +135,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// What is called: one library, or both paths.
+/// What is called: one library, both paths, or the reference interpreter.
 struct Callee {
     on: On,
     function: Function,
@@ -140,6 +146,7 @@ struct Callee {
 enum On {
     One(Library),
     Both(Box<Shadow>),
+    Reference(Box<Interpreted>),
 }
 
 impl Callee {
@@ -149,6 +156,9 @@ impl Callee {
     ) -> Result<(Vec<(Parameter, Tensor)>, Vec<ShadowDifference>), Failure> {
         match &self.on {
             On::One(library) => Ok((inputs::call(library, &self.function, values)?, Vec::new())),
+            On::Reference(program) => {
+                Ok((inputs::named(&self.function, values, program.call(values)?)?, Vec::new()))
+            }
             On::Both(shadow) => {
                 let seen = shadow.call(&self.function.name, values, runtime::RunOptions::default());
                 if seen.result.is_err() {
