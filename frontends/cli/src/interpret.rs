@@ -85,9 +85,9 @@ impl Interpreted {
                 Some(data) => reference::Value::Tensor(data),
                 None => return Err(self.refused(i, "has elements that the interpreter does not hold")),
             },
-            Value::Array(items) => {
-                reference::Value::Sequence(items.iter().map(|it| self.value(i, it)).collect::<Result<_, _>>()?)
-            }
+            Value::Array(items) => reference::Value::Sequence(
+                items.iter().map(|it| self.value(i, it)).collect::<Result<_, _>>()?,
+            ),
             Value::Str(it) => reference::Value::Str(it.clone()),
             other => return Err(self.refused(i, &format!("is {}", other.kind()))),
         })

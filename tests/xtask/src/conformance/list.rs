@@ -91,7 +91,9 @@ fn parse(text: &str) -> Result<BTreeMap<String, (String, String)>> {
     let mut known = BTreeMap::new();
     for line in text.lines().filter(|it| !it.starts_with('#')) {
         let mut words = line.splitn(3, ' ');
-        let (Some(name), Some(class)) = (words.next(), words.next()) else { bail!("`{line}`: how does it end?") };
+        let (Some(name), Some(class)) = (words.next(), words.next()) else {
+            bail!("`{line}`: how does it end?")
+        };
         ensure!(CLASSES.contains(&class), "`{line}`: {class} is none of {}", CLASSES.join(", "));
         let entry = (class.to_owned(), words.next().unwrap_or_default().to_owned());
         ensure!(known.insert(name.to_owned(), entry).is_none(), "`{line}`: it is there twice");

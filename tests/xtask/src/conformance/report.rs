@@ -48,7 +48,8 @@ fn groups(ends: &[(&Case, End)]) -> String {
             counts.entry(group).or_default()[at] += 1;
         }
     }
-    let mut text = format!("| group | cases | {} |\n|---|{}\n", ENDS.join(" | "), "---|".repeat(ENDS.len() + 1));
+    let mut text =
+        format!("| group | cases | {} |\n|---|{}\n", ENDS.join(" | "), "---|".repeat(ENDS.len() + 1));
     for (group, counts) in counts {
         let numbers: Vec<String> = counts.iter().map(usize::to_string).collect();
         text += &format!("| {group} | {} | {} |\n", counts.iter().sum::<usize>(), numbers.join(" | "));
@@ -87,7 +88,8 @@ mod tests {
     fn tables_count_by_group_and_reasons_are_without_names() {
         let case = |group: &str| Case { name: String::new(), group: group.to_owned(), operators: Vec::new() };
         let (core, ml) = (case("core"), case("ml"));
-        let refused = End::Unsupported("error[X009]: 1 part\n  = note: the node of `z` (Adam), version 12: no".into());
+        let refused =
+            End::Unsupported("error[X009]: 1 part\n  = note: the node of `z` (Adam), version 12: no".into());
         assert_eq!(reason(&refused), "unsupported: the node of `…` (Adam), version N: no");
         let text = groups(&[(&core, End::Pass), (&core, End::Hang), (&ml, refused)]);
         assert!(text.contains("| all | 3 | 1 | 0 | 1 | 0 | 0 | 1 | 0 |\n"), "{text}");

@@ -152,8 +152,9 @@ mod tests {
 
     #[test]
     fn the_part_has_every_operator_and_a_third_of_the_others() {
-        let cases: Vec<Case> =
-            ('a'..='j').map(|it| case(&it.to_string(), if it == 'h' { &["Mul", "Add"] } else { &["Add"] })).collect();
+        let cases: Vec<Case> = ('a'..='j')
+            .map(|it| case(&it.to_string(), if it == 'h' { &["Mul", "Add"] } else { &["Add"] }))
+            .collect();
         let names: Vec<&str> = part(&cases).iter().map(|it| &*it.name).collect();
         assert_eq!(names, ["a", "d", "g", "h"]);
     }

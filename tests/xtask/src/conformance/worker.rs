@@ -171,7 +171,8 @@ mod tests {
     use super::*;
 
     fn shell(script: &str, limit: u64) -> Option<ExitStatus> {
-        status(Command::new("sh").args(["-c", script]), Duration::from_millis(limit)).expect("there is a shell")
+        status(Command::new("sh").args(["-c", script]), Duration::from_millis(limit))
+            .expect("there is a shell")
     }
 
     #[test]
