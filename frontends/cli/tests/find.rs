@@ -47,6 +47,10 @@ fn what_agrees_is_said_to_agree() {
         "{}",
         compared.out
     );
+    for (file, status) in [("right.npz", 0), ("wrong.npz", 1)] {
+        let interpreted = run(&["run", "g.graph", "--reference", "--inputs", file, "--expect", file]);
+        assert_eq!(interpreted.status, status, "{}{}", interpreted.out, interpreted.err);
+    }
     let listed = run(&["run", "g.graph", "--compare-stages", "--json", "--seed", "3"]);
     let listed: serde_json::Value = serde_json::from_str(&listed.out).expect("one JSON object");
     assert_eq!(listed["values"][1]["source"], "node `second` (Mul)");
@@ -88,5 +92,7 @@ fn what_cannot_be_found_is_said() {
     let compiled = run(&["compile", "g.graph", "-o", "g.so"]);
     assert_eq!(compiled.status, 0, "{}", compiled.err);
     refused(&run(&["run", "g.so", "--compare-stages"]), 2, "this is a compiled library");
+    refused(&run(&["run", "g.so", "--reference"]), 2, "this is a compiled library");
+    refused(&run(&["run", "g.graph", "--reference", "--shadow"]), 2, "cannot be used with");
     assert_eq!(names(folder.path()), ["g.graph", "g.so", "right.npz", "wrong.npz", "z.npz"]);
 }

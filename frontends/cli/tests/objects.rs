@@ -45,6 +45,10 @@ fn sequences_and_optionals_are_numbered_arrays_of_a_file() {
     assert!(!done.out.contains("same"), "an optional without a value: {}", done.out);
     let again = orogen(folder.path(), &["run", "m.so", "--inputs", "in.npz", "--expect", "out.npz"]);
     assert_eq!(again.status, 0, "{}{}", again.out, again.err);
+    let interpreted =
+        run(&["run", "model.flow", "--reference", "--inputs", "in.npz", "--expect", "out.npz", "--tol", "0"]);
+    assert_eq!(interpreted.status, 0, "{}{}", interpreted.out, interpreted.err);
+    assert!(!interpreted.out.contains("same"), "{}", interpreted.out);
 
     // An empty sequence, and a value of the optional.
     npz(&path, &[("s[]", "<f4", "(0,)", false, &[]), x, i, ("in:o", "<f4", "(1,)", false, &one)]);
@@ -75,6 +79,9 @@ fn what_is_missing_or_wrong_is_said() {
     let beyond = run(&["run", "model.flow", "--inputs", "in.npz"]);
     assert_eq!(beyond.status, 5, "{}", beyond.err);
     assert!(beyond.err.contains("index 5 is out of range for the sequence, which has 1"), "{}", beyond.err);
+    let interpreted = run(&["run", "model.flow", "--reference", "--inputs", "in.npz"]);
+    assert_eq!(interpreted.status, 5, "{}", interpreted.err);
+    assert!(interpreted.err.contains("index 5 is out of range"), "{}", interpreted.err);
     npz(
         &path,
         &[("s[0]", "<f8", "(1,)", false, &1.0_f64.to_le_bytes()), x, ("i", "<i8", "()", false, &[0; 8])],
