@@ -5,13 +5,12 @@ use crate::failure::Failure;
 use crate::progress::spin;
 use crate::subject::is_library;
 use crate::values::Ports;
-use orogen::ir::diag::Diagnostic;
-use orogen::ir::flow::Module;
-use orogen::ir::ops::OpRegistry;
 use orogen::reference::{self, EvalError, EvalErrorKind, eval_function, eval_graph, eval_plans};
 use orogen::tensors::{to_data, to_tensor};
-use orogen::{Lowered, Step};
+use orogen::{Diagnostic, Lowered, Step};
 use orogen_abi::signature::Function;
+use orogen_ir::flow::Module;
+use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::TensorData;
 use orogen_runtime::{RuntimeError, Value};
 use std::path::Path;
@@ -67,13 +66,9 @@ impl Interpreted {
 
     /// Inputs of a module, defaults included.
     fn of_flow(&self, module: &Module, inputs: &[Value]) -> Result<Vec<reference::Value>, Failure> {
-        let params = module.entry().map_or(&[][..], |it| it.1.params());
-        let value = |(i, value): (usize, &Value)| {
-            let default = params.get(i).and_then(|it| it.default);
-            match (value, default.filter(|it| module.constants.contains(*it))) {
-                (Value::None, Some(id)) => Ok(reference::Value::Tensor(module.constants.data(id).clone())),
-                _ => self.value(i, value),
-            }
+        let value = |(i, value): (usize, &Value)| match (value, default(module, i)) {
+            (Value::None, Some(data)) => Ok(reference::Value::Tensor(data.clone())),
+            _ => self.value(i, value),
         };
         inputs.iter().enumerate().map(value).collect()
     }
@@ -106,6 +101,19 @@ impl Interpreted {
     fn refused(&self, i: usize, why: &str) -> Failure {
         Failure::Usage(format!("input `{}` {why}", self.inputs.get(i).map_or("", String::as_str)))
     }
+}
+
+/// What an input is when it is left out.
+#[cfg(feature = "dataflow-ir")]
+fn default(module: &Module, i: usize) -> Option<&TensorData> {
+    let id = module.entry()?.1.params().get(i)?.default?;
+    module.constants.contains(id).then(|| module.constants.data(id))
+}
+
+/// Is never called: there is no module.
+#[cfg(not(feature = "dataflow-ir"))]
+fn default(module: &Module, _: usize) -> Option<&TensorData> {
+    module.never()
 }
 
 fn shown(outputs: &[TensorData]) -> Result<Vec<Value>, Failure> {

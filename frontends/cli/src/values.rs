@@ -24,14 +24,12 @@ impl Ports {
     pub(crate) fn of(compiler: &Compiler, model: &Model, options: &CompileOptions) -> Result<Ports, Failure> {
         let (lowered, report) = compiler.lower(model, options, Step::Import)?;
         let ports = Ports::of_import(&lowered, &report);
-        match ports.inputs.iter().chain(&ports.outputs).find(|it| it.object.is_some()) {
-            None => Ok(ports),
-            Some(it) => {
-                let message =
-                    format!("`{}` is no tensor, and only tensors can be compared step by step", it.name);
-                Err(Failure::Usage(message))
-            }
+        if let Some(it) = ports.inputs.iter().chain(&ports.outputs).find(|it| it.object.is_some()) {
+            let message =
+                format!("`{}` is no tensor, and only tensors can be compared step by step", it.name);
+            return Err(Failure::Usage(message));
         }
+        Ok(ports)
     }
 
     /// What an imported model takes and returns.

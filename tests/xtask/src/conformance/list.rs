@@ -2,8 +2,8 @@
 //! codes of what the tool says, which nothing depends on.
 
 use super::Executor;
+use super::end::End;
 use super::suite::{Case, Suite};
-use super::worker::End;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

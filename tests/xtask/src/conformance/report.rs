@@ -1,7 +1,7 @@
 //! What passes by group, and what stops the others.
 
+use super::end::End;
 use super::suite::Case;
-use super::worker::End;
 use std::collections::BTreeMap;
 
 /// Reasons that are printed.
@@ -44,7 +44,7 @@ fn groups(ends: &[(&Case, End)]) -> String {
     let mut counts: BTreeMap<&str, [usize; ENDS.len()]> = BTreeMap::new();
     for (case, end) in ends {
         let at = ENDS.iter().position(|it| *it == end.class()).unwrap_or(ENDS.len() - 1);
-        for group in ["all", &case.group] {
+        for group in ["all", case.group.as_str()] {
             counts.entry(group).or_default()[at] += 1;
         }
     }

@@ -1,6 +1,6 @@
 //! The cases of the suite as files, and its own comparison: `tests/conformance/suite.py` in a pinned environment.
 
-use super::worker::End;
+use super::end::End;
 use crate::{python, workspace};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
@@ -131,11 +131,11 @@ pub(super) fn part(cases: &[Case]) -> Vec<&Case> {
             }
         }
     }
-    let mut others = 0;
+    let mut others = 0_usize;
     let is_taken = |it: &&Case| {
         firsts.contains(&*it.name) || {
             others += 1;
-            others % STRIDE == 0
+            others.is_multiple_of(STRIDE)
         }
     };
     cases.iter().filter(is_taken).collect()

@@ -1,71 +1,15 @@
 //! A case in processes of its own, so that a crash or a loop without end is that of the case alone.
 
 use super::Executor;
+use super::end::End;
 use super::suite::{Case, Suite};
 use anyhow::{Context, Result};
-use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-
-/// How a case ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// Outputs are what the suite wants.
-    Pass,
-    /// It ran; whether outputs are right is not known yet.
-    Ran {
-        /// The outputs.
-        saved: PathBuf,
-        /// What the tool said of them, as JSON.
-        said: String,
-    },
-    /// Outputs are wrong, and how.
-    Wrong(String),
-    /// The model is refused; the message.
-    Unsupported(String),
-    /// It fails when it runs; the message.
-    Failed(String),
-    /// The tool crashes; what it said.
-    Crash(String),
-    /// It does not end in time.
-    Hang,
-    /// Anything else; what the tool said.
-    Other(String),
-}
-
-impl End {
-    /// The word of the lists.
-    pub(super) fn class(&self) -> &'static str {
-        match self {
-            End::Pass => "pass",
-            End::Ran { .. } => "ran",
-            End::Wrong(_) => "wrong",
-            End::Unsupported(_) => "unsupported",
-            End::Failed(_) => "failed",
-            End::Crash(_) => "crash",
-            End::Hang => "hang",
-            End::Other(_) => "other",
-        }
-    }
-
-    /// What is said of it.
-    pub(super) fn detail(&self) -> &str {
-        match self {
-            End::Pass | End::Ran { .. } | End::Hang => "",
-            End::Wrong(it) | End::Unsupported(it) | End::Failed(it) | End::Crash(it) | End::Other(it) => it,
-        }
-    }
-
-    /// Codes of the diagnostics, each once.
-    pub(super) fn codes(&self) -> Vec<&str> {
-        let found = self.detail().split("error[").skip(1).filter_map(|it| Some(it.split_once(']')?.0));
-        found.collect::<BTreeSet<_>>().into_iter().collect()
-    }
-}
 
 /// Runs cases.
 pub(super) struct Worker<'a> {
@@ -93,7 +37,7 @@ impl<'a> Worker<'a> {
         let library = self.suite.file(case, "model.so");
         let opt_in = if executor == Executor::Legacy { "legacy" } else { "dataflow-ir" };
         let mut options = vec!["--opt-in", opt_in];
-        options.extend(self.cpu.iter().flat_map(|it| ["--cpu", it]));
+        options.extend(self.cpu.iter().flat_map(|it| ["--cpu", it.as_str()]));
         options.extend(self.verify.then_some("--verify"));
         if executor != Executor::Reference {
             let mut compile = Command::new(&self.tool);
@@ -184,11 +128,5 @@ mod tests {
         assert_eq!(of("kill -SEGV $$", ""), "crash");
         assert_eq!(of("exit 4", ""), "other");
         assert_eq!(end(shell("sleep 60", 20), String::new()), End::Hang);
-    }
-
-    #[test]
-    fn codes_are_those_of_errors() {
-        let end = End::Unsupported("warning[D043]: w\nerror[X009]: a\nerror[S002]: b\nerror[X009]: c".into());
-        assert_eq!(end.codes(), ["S002", "X009"]);
     }
 }
