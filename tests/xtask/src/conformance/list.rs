@@ -10,7 +10,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CLASSES: [&str; 6] = ["wrong", "unsupported", "failed", "crash", "hang", "other"];
+/// Ends that are not a pass.
+pub(super) const CLASSES: [&str; 6] = ["wrong", "unsupported", "failed", "crash", "hang", "other"];
 
 /// The list of an executor.
 pub(super) struct List {
@@ -27,6 +28,31 @@ impl List {
         let text = if path.exists() { fs::read_to_string(&path)? } else { String::new() };
         let known = parse(&text).with_context(|| format!("reading {}", path.display()))?;
         Ok(List { path, executor, known })
+    }
+
+    /// A list with this text.
+    #[cfg(test)]
+    pub(super) fn of(executor: Executor, text: &str) -> List {
+        List { path: PathBuf::new(), executor, known: parse(text).expect("a list") }
+    }
+
+    /// The name of the executor.
+    pub(super) fn name(&self) -> &'static str {
+        self.executor.name()
+    }
+
+    pub(super) fn passes(&self, case: &str) -> bool {
+        !self.known.contains_key(case)
+    }
+
+    /// How many cases end so.
+    pub(super) fn count(&self, class: &str) -> usize {
+        self.known.values().filter(|it| it.0 == class).count()
+    }
+
+    /// The cases that end otherwise than a refusal, which says itself why.
+    pub(super) fn unexplained(&self) -> impl Iterator<Item = &str> {
+        self.known.iter().filter(|it| it.1.0 != "unsupported").map(|it| it.0.as_str())
     }
 
     /// The cases that do not pass.
@@ -112,8 +138,7 @@ mod tests {
 
     #[test]
     fn only_what_the_list_does_not_say_is_told() {
-        let known = parse("# about\na unsupported X009\nb wrong\n").expect("a list");
-        let mut list = List { path: PathBuf::new(), executor: Executor::Flow, known };
+        let mut list = List::of(Executor::Flow, "# about\na unsupported X009\nb wrong\n");
         let refused = || End::Unsupported("error[X009]: no\nmore".to_owned());
         assert_eq!(list.objection("a", &refused()), None);
         assert_eq!(list.objection("c", &End::Pass), None);

@@ -4,10 +4,11 @@
 //! fails, and so does a pass that nobody expected, until the list says so.
 //!
 //! Modules in reading order: `end` (how a case ends), `suite` (the cases, and their comparison), `worker` (a case in a
-//! process of its own), `list` (what is known not to pass), `report`.
+//! process of its own), `list` (what is known not to pass), `reasons` (why), `report`.
 
 mod end;
 mod list;
+mod reasons;
 mod report;
 mod suite;
 mod worker;
@@ -17,13 +18,18 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use end::End;
 use list::List;
+use reasons::Reasons;
 use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
+use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use suite::{Case, Suite};
 use worker::Worker;
+
+/// The table of what the lists say.
+const PAGE: &str = "tests/conformance/report.md";
 
 /// What one command may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -45,10 +51,10 @@ pub(crate) struct Args {
     /// Verify the IR after every pass.
     #[arg(long)]
     verify: bool,
-    /// Print what passes by group and what stops the others.
+    /// Print what passes by group and what stops the others, and write the table of what the lists say.
     #[arg(long)]
     report: bool,
-    /// Write what was found to the lists, of the cases that were run.
+    /// Write what was found to the lists, of the cases that were run, and the table.
     #[arg(long)]
     bless: bool,
     /// A tool that is built already.
@@ -101,7 +107,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let all = Executor::value_variants();
     let executors: &[Executor] = if args.executors.is_empty() { all } else { &args.executors };
     let worker = Worker::new(&suite, tool, args.cpu.clone(), args.verify, LIMIT);
-    let mut off = 0;
+    let mut off = Vec::new();
     for executor in executors {
         let start = Instant::now();
         let mut ends = run_all(&worker, *executor, &cases)?;
@@ -115,22 +121,26 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         if args.bless {
             list.bless(&ends, &suite)?;
-            continue;
         }
-        for (case, end) in &ends {
-            if let Some(message) = list.objection(&case.name, end) {
-                println!("  {}: {message}", case.name);
-                off += 1;
-            }
-        }
-        for name in list.names().filter(|it| !suite.cases().iter().any(|case| case.name == *it)) {
-            println!("  {name}: the suite has no such case");
-            off += 1;
-        }
+        let objections = ends.iter().filter_map(|(case, end)| Some((case, list.objection(&case.name, end)?)));
+        off.extend(objections.map(|(case, it)| format!("{} on {}: {it}", case.name, executor.name())));
+        let unknown = list.names().filter(|it| !suite.cases().iter().any(|case| case.name == *it));
+        off.extend(unknown.map(|it| format!("{it} on {}: the suite has no such case", executor.name())));
     }
-    match off {
+    let lists = all.iter().map(|it| List::read(&workspace::root(), *it)).collect::<Result<Vec<_>>>()?;
+    off.extend(Reasons::read()?.objections(&lists));
+    let (page, path) = (report::page(suite::SUITE, suite.cases(), &lists), workspace::root().join(PAGE));
+    let is_written = fs::read_to_string(&path).is_ok_and(|it| it == page);
+    if !is_written && (args.report || args.bless) {
+        fs::write(&path, page).with_context(|| format!("writing {PAGE}"))?;
+        println!("wrote {PAGE}");
+    } else if !is_written {
+        off.push(format!("{PAGE} is not what the lists say; `--report` writes it"));
+    }
+    off.iter().for_each(|it| println!("  {it}"));
+    match off.len() {
         0 => Ok(()),
-        n => bail!("{n} cases end otherwise than tests/conformance says; `--bless` rewrites it"),
+        n => bail!("{n} objections; `--bless` takes how cases end into tests/conformance"),
     }
 }
 

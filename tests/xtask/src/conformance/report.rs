@@ -1,33 +1,91 @@
-//! What passes by group, and what stops the others.
+//! What passes by group and by operator, and what stops the others.
 
 use super::end::End;
+use super::list::List;
 use super::suite::Case;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 /// Reasons that are printed.
 const REASONS: usize = 40;
 
-/// Prints tables in Markdown.
+/// Cases, and how many of them pass on each executor.
+#[derive(Clone, Debug, Default)]
+struct Counts {
+    cases: usize,
+    passed: Vec<usize>,
+}
+
+impl Counts {
+    fn count(&mut self, case: &Case, lists: &[List]) {
+        self.cases += 1;
+        self.passed.resize(lists.len(), 0);
+        for (passed, list) in self.passed.iter_mut().zip(lists) {
+            *passed += usize::from(list.passes(&case.name));
+        }
+    }
+
+    fn cells(&self, percent: bool) -> String {
+        let cells = self.passed.iter().map(|it| match percent {
+            true => format!("{it} ({:.1} %)", 100.0 * *it as f64 / self.cases as f64),
+            false => it.to_string(),
+        });
+        format!("{} | {}", self.cases, cells.collect::<Vec<_>>().join(" | "))
+    }
+}
+
+/// What the lists say, as a page in Markdown.
+pub(super) fn page(suite: &str, cases: &[Case], lists: &[List]) -> String {
+    let mut groups: BTreeMap<&str, Counts> = BTreeMap::new();
+    let mut operators: BTreeMap<&str, Counts> = BTreeMap::new();
+    for case in cases {
+        for group in ["all", case.group.as_str()] {
+            groups.entry(group).or_default().count(case, lists);
+        }
+        for operator in &case.operators {
+            operators.entry(operator).or_default().count(case, lists);
+        }
+    }
+    let names: Vec<&str> = lists.iter().map(List::name).collect();
+    let (head, rule) = (names.join(" | "), "---|".repeat(lists.len() + 2));
+    let mut text = format!(
+        "# Cases that pass\n\n\
+         Of the backend suite of {suite}, as the lists beside this say; `cargo xtask conformance --report` writes it.\n\n\
+         | group | cases | {head} |\n|{rule}\n"
+    );
+    for (group, counts) in &groups {
+        let _ = writeln!(text, "| {group} | {} |", counts.cells(true));
+    }
+    text += "\n## How the others end\n\n";
+    let _ = writeln!(text, "| end | {head} |\n|---|{}", "---|".repeat(lists.len()));
+    for class in super::list::CLASSES {
+        let counts: Vec<String> = lists.iter().map(|it| it.count(class).to_string()).collect();
+        let _ = writeln!(text, "| {class} | {} |", counts.join(" | "));
+    }
+    let is_whole = |it: &Counts| it.passed.iter().all(|passed| *passed == it.cases);
+    let whole = operators.values().filter(|it| is_whole(it)).count();
+    let _ = write!(
+        text,
+        "\n## Operators\n\n\
+         {whole} of {} operators are in cases that all pass, on every executor. The others:\n\n\
+         | operator | cases with it | {head} |\n|{rule}\n",
+        operators.len()
+    );
+    for (operator, counts) in operators.iter().filter(|it| !is_whole(it.1)) {
+        let _ = writeln!(text, "| {operator} | {} |", counts.cells(false));
+    }
+    text
+}
+
+/// Prints tables in Markdown: how the cases ended that were run, and why.
 pub(super) fn print(ends: &[(&Case, End)]) {
     print!("{}", groups(ends));
     println!();
-    let mut operators: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
-    for (case, end) in ends {
-        for operator in &case.operators {
-            let (passed, all) = operators.entry(operator).or_default();
-            *passed += usize::from(*end == End::Pass);
-            *all += 1;
-        }
-        if *end != End::Pass {
-            *reasons.entry(reason(end)).or_default() += 1;
-        }
+    for (_, end) in ends.iter().filter(|it| it.1 != End::Pass) {
+        *reasons.entry(reason(end)).or_default() += 1;
     }
-    let whole = operators.values().filter(|it| it.0 == it.1).count();
-    println!("{} operators, {whole} of them in cases that all pass. The others:\n", operators.len());
-    let some = operators.iter().filter(|it| it.1.0 < it.1.1);
-    let some: Vec<String> = some.map(|(name, (passed, all))| format!("{name} {passed}/{all}")).collect();
-    println!("{}\n\n| reason | cases |\n|---|---|", some.join(", "));
+    println!("| reason | cases |\n|---|---|");
     let mut reasons: Vec<_> = reasons.into_iter().collect();
     reasons.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));
     for (reason, count) in reasons.iter().take(REASONS) {
@@ -82,7 +140,24 @@ fn reason(end: &End) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Executor;
     use super::*;
+
+    #[test]
+    fn the_page_says_what_the_lists_say() {
+        let case = |name: &str, operator: &str| Case {
+            name: name.to_owned(),
+            group: "core".to_owned(),
+            operators: vec![operator.to_owned()],
+        };
+        let cases = [case("a", "Add"), case("b", "Mul"), case("c", "Mul")];
+        let lists = [List::of(Executor::Flow, "b wrong\n"), List::of(Executor::Reference, "")];
+        let text = page("onnx", &cases, &lists);
+        assert!(text.contains("| core | 3 | 2 (66.7 %) | 3 (100.0 %) |\n"), "{text}");
+        assert!(text.contains("| wrong | 1 | 0 |\n"), "{text}");
+        assert!(text.contains("\n1 of 2 operators"), "{text}");
+        assert!(text.ends_with("|\n| Mul | 2 | 1 | 2 |\n"), "{text}");
+    }
 
     #[test]
     fn tables_count_by_group_and_reasons_are_without_names() {

@@ -11,9 +11,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// The package that has the suite.
+pub(super) const SUITE: &str = "onnx==1.23.2";
 /// Of what the cases are made. Other versions of these make other cases.
-const PACKAGES: [&str; 5] =
-    ["onnx==1.23.2", "numpy==2.4.6", "ml_dtypes==0.6.0", "protobuf==7.36.2", "pillow==13.0.0"];
+const PACKAGES: [&str; 5] = [SUITE, "numpy==2.4.6", "ml_dtypes==0.6.0", "protobuf==7.36.2", "pillow==13.0.0"];
 const SCRIPT: &str = "tests/conformance/suite.py";
 /// Of every operator, as many cases are in the part, and of the others each third.
 const OF_EACH: usize = 1;
@@ -56,7 +57,7 @@ impl Suite {
                 fs::remove_dir_all(&parent).with_context(|| format!("removing {}", parent.display()))?;
             }
             fs::create_dir_all(&folder)?;
-            println!("writing the cases of {} to {}", PACKAGES[0], folder.display());
+            println!("writing the cases of {SUITE} to {}", folder.display());
             let output = Self::script(&python, "write", &folder).output().context("running Python")?;
             ensure!(
                 output.status.success(),
