@@ -118,7 +118,7 @@ use normal::Normal;
 use orogen_ir::flow::{BindingId, Function, Module, Rhs, ValueId};
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::shape::{Constraint, Dim, ShapeCx, Sym};
-use orogen_ir::types::{bound_symbols, visit_dims};
+use orogen_ir::types::{DType, bound_symbols, visit_dims};
 use std::fmt;
 
 /// Cases of one proof.
@@ -210,6 +210,8 @@ pub struct Prover<'a> {
     ops: &'a OpRegistry,
     table: LegalizeTable,
     evaluate: Option<Evaluate<'a>>,
+    /// Element types of instances, in order.
+    types: Vec<DType>,
 }
 
 impl fmt::Debug for Prover<'_> {
@@ -236,7 +238,7 @@ impl<'a> Prover<'a> {
     /// # Panics
     /// When `ops` lacks a standard operator.
     pub fn new(ops: &'a OpRegistry) -> Self {
-        Prover { ops, table: LegalizeTable::standard(ops), evaluate: None }
+        Prover { ops, table: LegalizeTable::standard(ops), evaluate: None, types: instances::TYPES.to_vec() }
     }
 
     /// With another table of lowerings.
@@ -251,6 +253,19 @@ impl<'a> Prover<'a> {
     pub fn with_evaluator(mut self, evaluate: Evaluate<'a>) -> Self {
         self.evaluate = Some(evaluate);
         self
+    }
+
+    /// With these element types for instances of rules, in this order: which instances there are depends on it, whether
+    /// they are proven must not.
+    #[must_use]
+    pub fn with_types(mut self, types: impl IntoIterator<Item = DType>) -> Self {
+        self.types = types.into_iter().collect();
+        self
+    }
+
+    /// The element types of instances of rules, each of which stands for those with the same laws.
+    pub fn types(&self) -> &[DType] {
+        &self.types
     }
 
     /// Whether the entry functions of two modules are equal.

@@ -74,7 +74,7 @@ impl Prover<'_> {
     /// Proves what a pass of one rule does to instances of the left side of one.
     fn prove_pass(&self, pass: &ApplyRules, rule: &Rewrite, mut proof: RuleProof) -> RuleProof {
         let class = Class::from(proof.class);
-        instances(self.ops, rule, PER_RANK, &mut |before, known| {
+        instances(self.ops, rule, &self.types, PER_RANK, &mut |before, known| {
             let Some(after) = self.applied(pass, &before) else { return false };
             proof.instances += 1;
             let mut verdict = self.prove_knowing(&before, &after, class, known);

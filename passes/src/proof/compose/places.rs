@@ -3,7 +3,7 @@
 use super::Composer;
 use super::stages::Frame;
 use crate::proof::cases::{Step, Stop};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use orogen_ir::loops::Stage;
 use orogen_ir::shape::{Dim, ShapeCx, Sym};
 
@@ -90,6 +90,7 @@ impl Composer<'_> {
             targets.push((self.local(frame, &symbols, dim)?, *at));
         }
         let mut found: IndexMap<Sym, Dim> = IndexMap::new();
+        let mut ranged: IndexSet<Sym> = IndexSet::new();
         let mut conditions = Vec::new();
         while !targets.is_empty() {
             let before = targets.len();
@@ -107,7 +108,13 @@ impl Composer<'_> {
                         conditions.extend([difference, self.indices.cx.neg(difference)?]);
                     }
                     [one] => self.solve(target, at, one, &mut found, &mut conditions)?,
-                    [a, b] if self.solve_two(target, at, [a, b], &unknowns, &mut found)? => {}
+                    [a, b] => match self.solve_two(target, at, [a, b], &unknowns, &mut found)? {
+                        Some(within) => {
+                            conditions.extend(within);
+                            ranged.extend([a, b]);
+                        }
+                        None => waiting.push((target, at)),
+                    },
                     _ => waiting.push((target, at)),
                 }
             }
@@ -121,7 +128,9 @@ impl Composer<'_> {
             // What is stored at one place for all iterations of an axis has one iteration.
             let value = found.get(&sym).copied().unwrap_or_else(|| self.indices.cx.int(0));
             let value = self.indices.simplify(value)?;
-            conditions.extend(self.indices.within(value, extent)?);
+            if !ranged.contains(&sym) {
+                conditions.extend(self.indices.within(value, extent)?);
+            }
             values.insert(var, value);
         }
         Ok((values, conditions))
@@ -156,7 +165,9 @@ impl Composer<'_> {
         Ok(())
     }
 
-    /// The values of the two unknowns of `target = at`, where one counts whole steps and the other the rest.
+    /// The values of the two unknowns of `target = at`, where one counts whole steps and the other the rest, and when both
+    /// are in range: where the distance is one of all steps. That is said of the distance and not of the quotient, which
+    /// no fact bounds where a step is a symbol.
     pub(super) fn solve_two(
         &mut self,
         target: Dim,
@@ -164,7 +175,7 @@ impl Composer<'_> {
         pair: [Sym; 2],
         unknowns: &IndexMap<Sym, (Sym, Dim)>,
         found: &mut IndexMap<Sym, Dim>,
-    ) -> Step<bool> {
+    ) -> Step<Option<[Dim; 2]>> {
         for [outer, inner] in [pair, [pair[1], pair[0]]] {
             let cx = &mut self.indices.cx;
             let Some((step, rest)) = cx.affine_in(target, outer) else { continue };
@@ -180,8 +191,9 @@ impl Composer<'_> {
             let remainder = self.indices.cx.sub(distance, whole)?;
             found.insert(outer, value);
             found.insert(inner, self.indices.simplify(remainder)?);
-            return Ok(true);
+            let all = self.indices.cx.mul(unknowns[&outer].1, step)?;
+            return Ok(Some(self.indices.within(distance, all)?));
         }
-        Ok(false)
+        Ok(None)
     }
 }

@@ -1,6 +1,6 @@
 //! Attributes that a rank admits.
 
-use super::{Instance, TYPES};
+use super::Instance;
 use crate::rewrite::{Expr, Item, OpPattern};
 use orogen_ir::flow::ValueId;
 use orogen_ir::ops::{AttrDef, AttrKind, OpDef};
@@ -127,7 +127,7 @@ impl Instance<'_, '_> {
             (_, AttrKind::Float) => vec![0.001.into()],
             ("group", _) => vec![1.into(), 2.into()],
             (_, AttrKind::Int) => vec![1.into()],
-            (_, AttrKind::DType) => TYPES.iter().map(|it| Attr::DType(*it)).collect(),
+            (_, AttrKind::DType) => self.classes.iter().map(|it| Attr::DType(*it)).collect(),
             _ => Vec::new(),
         }
     }

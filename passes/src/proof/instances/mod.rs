@@ -27,7 +27,7 @@ const MAX_RANK: usize = 4;
 const TRIES: usize = 1000;
 
 /// Element types that stand for their classes.
-const TYPES: [DType; 9] = [
+pub(super) const TYPES: [DType; 9] = [
     DType::F32,
     DType::I32,
     DType::U8,
@@ -78,10 +78,11 @@ impl Choices {
     }
 }
 
-/// Instances of one rule, at most `most` of each rank.
+/// Instances of one rule, at most `most` of each rank, over element types that are taken in this order.
 pub(super) fn instances(
     ops: &OpRegistry,
     rule: &Rewrite,
+    types: &[DType],
     most: usize,
     accept: &mut dyn FnMut(Module, &Known) -> bool,
 ) {
@@ -99,7 +100,7 @@ pub(super) fn instances(
                 if found >= until || (all && !is_equal) {
                     break;
                 }
-                if let Some((module, known)) = build(ops, rule, rank, is_equal, &mut choices)
+                if let Some((module, known)) = build((ops, types), rule, rank, is_equal, &mut choices)
                     && seen.insert(orogen_ir::flow::text::print(&module, ops))
                 {
                     found += usize::from(accept(module, &known));
@@ -121,7 +122,7 @@ pub(super) fn without_constants(rule: &Rewrite) -> Rewrite {
 }
 
 fn build(
-    ops: &OpRegistry,
+    (ops, classes): (&OpRegistry, &[DType]),
     rule: &Rewrite,
     rank: usize,
     is_equal: bool,
@@ -137,13 +138,14 @@ fn build(
             builder.shapes().assume(Constraint::AtLeast(*dim, 3)).ok()?;
         }
     }
-    let dtype = TYPES[choices.pick(TYPES.len())];
+    let dtype = *classes.get(choices.pick(classes.len()))?;
     let mut instance = Instance {
         builder,
         choices,
         rule,
         numbers: numbers(rule),
         base,
+        classes,
         dtype,
         values: IndexMap::new(),
         types: IndexMap::new(),
@@ -170,6 +172,8 @@ struct Instance<'a, 'o> {
     numbers: Vec<usize>,
     /// Dimensions of the first operand of an operation.
     base: Vec<Dim>,
+    /// Element types that stand for their classes.
+    classes: &'a [DType],
     /// The element type where nothing says another one.
     dtype: DType,
     /// What names stand for, by their numbers.

@@ -1,6 +1,6 @@
 //! Operands that are anything: parameters of types and dimensions that fit.
 
-use super::{Instance, TYPES};
+use super::Instance;
 use crate::rewrite::{DTypePattern, DimPattern, Expr, TypePattern};
 use orogen_ir::flow::ValueId;
 use orogen_ir::ops::{OpDef, OpSink};
@@ -48,7 +48,7 @@ impl Instance<'_, '_> {
             Some(DTypePattern::Exact(it)) => *it,
             Some(DTypePattern::Class(class)) if class.admits(usual) => usual,
             Some(DTypePattern::Class(class)) => {
-                let all: Vec<DType> = TYPES.into_iter().filter(|it| class.admits(*it)).collect();
+                let all: Vec<DType> = self.classes.iter().copied().filter(|it| class.admits(*it)).collect();
                 self.one_of(&all)?
             }
             Some(DTypePattern::Name(name)) => *self.types.entry(name.index()).or_insert(usual),
