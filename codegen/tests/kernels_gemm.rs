@@ -71,7 +71,7 @@ fn check(isa: Isa, a_layout: Layout, b_layout: Layout, case: &Case) {
         }
     }
 
-    let tile = gemm.tile();
+    let tile = gemm.tile;
     let stored_a = match a_layout {
         Layout::Packed => panels(&a, m, k, tile.rows as usize),
         Layout::Transposed => transpose(&a, m, k),

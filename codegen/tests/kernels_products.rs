@@ -127,7 +127,7 @@ fn check(isa: Isa, arithmetic: Arithmetic, a: Factor, b: Factor, c: Element, [m,
     let gemm = Gemm { arithmetic, a, b, c, ..Gemm::new(isa, a.layout, b.layout) };
     let a = Operand::new(&mut random, a, arithmetic, m, k);
     let b = Operand::new(&mut random, b, arithmetic, n, k);
-    let tile = gemm.tile();
+    let tile = gemm.tile;
     let (a_bytes, lda) = a.stored(arithmetic, m, k, tile.rows as usize, Side::A);
     let columns = gemm.columns() as usize;
     let (b_bytes, ldb) = b.stored(arithmetic, n, k, columns, Side::B);

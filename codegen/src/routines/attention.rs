@@ -186,7 +186,7 @@ impl Layouts {
         let values = Gemm { b: factor(b), adds: true, ..Gemm::new(isa, Layout::Direct, b) };
 
         let [m, d, n, e] = [it.q.last(1)?, it.q.last(0)?, it.k.last(1)?, it.v.last(0)?];
-        let tile = i64::from(scores.tile().rows);
+        let tile = i64::from(scores.tile.rows);
         let most = |shapes: &ShapeCx, extent: Dim, most: i64, unit: i64| {
             round_up(shapes.as_int(extent).map_or(most, |it| it.clamp(1, most)), unit)
         };
@@ -332,7 +332,7 @@ fn code(
     let flow = &mut Flow { b: &mut cx.b };
     let queries = flow.int(layouts.queries);
     let blocks = flow.ceil_div(m, queries);
-    let tile = i64::from(layouts.scores.tile().rows);
+    let tile = i64::from(layouts.scores.tile.rows);
     let height = flow.balanced(m, layouts.queries, tile);
     let width = flow.balanced(n, layouts.keys, layouts.scores.columns());
     let most = scratch;

@@ -13,7 +13,7 @@ use super::selector::{Match, PLAIN, PRODUCT, Selector, pairs, symbols};
 use super::tree::{Arg, Call, Node};
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Operand};
-use crate::kernels::gemm::{Arithmetic, Blocking, Blocks, Factor, Gemm, Layout, Packing, Side, Tile, Zero};
+use crate::kernels::gemm::{Arithmetic, Blocks, Factor, Gemm, Layout, Packing, Side, Zero};
 use crate::vector::{Storage, Width};
 
 /// Rows below which a B that must not be packed is read in place.
@@ -172,7 +172,7 @@ fn block_scales(
 ) -> Option<BlockScales> {
     let [outer, inner] = &stage.reduce[..] else { return None };
     let (count, length) = (s.shapes.as_int(outer.extent)?, s.shapes.as_int(inner.extent)?);
-    let width = i64::from(Tile::of(s.isa).columns(s.isa));
+    let width = i64::from(s.tile.columns(s.isa));
     let columns = s.shapes.as_int(column.count)?;
     if count < 2 || column.axes.len() != 1 {
         return None;
@@ -213,7 +213,7 @@ struct Product {
 impl Product {
     /// Whether bytes can be multiplied as they are: with constant columns, which are signed and have no zero points.
     fn in_bytes(&self, s: &mut Selector<'_>) -> bool {
-        let columns = i64::from(Tile::of(s.isa).columns(s.isa));
+        let columns = i64::from(s.tile.columns(s.isa));
         let one = self.a.zero.as_ref().is_none_or(|it| it.1 == Zero::One);
         let signed = are_signed_bytes(self.b.element) && self.b.zero.is_none();
         s.isa.has_byte_dot()
@@ -229,7 +229,7 @@ impl Product {
         let (chain, operands) = self.chain(s, run);
         let kinds: Vec<Kind> = operands.iter().map(|it| (it.kind, it.element)).collect();
 
-        let tile = Tile::of(s.isa);
+        let tile = s.tile;
         let columns = i64::from(tile.columns_of(s.isa, self.arithmetic.width()));
         let rows = i64::from(tile.rows);
         let few = s.shapes.as_int(self.m).is_some_and(|m| m <= FEW_ROWS);
@@ -276,6 +276,8 @@ impl Product {
             c: chain.element,
             m: fixed,
             epilogue: chain.steps(&kinds),
+            tile: s.tile,
+            blocking: s.blocking,
             ..Gemm::new(s.isa, a_layout, b_layout)
         };
         let Gemm { arithmetic, a: of_a, b: of_b, .. } = gemm;
@@ -539,7 +541,7 @@ impl Product {
 
     /// Whether the sum is so short that it may be computed as a whole, to be rounded once.
     fn whole(&self, s: &Selector<'_>) -> bool {
-        let most = 2 * Blocking::of(s.isa).depth * self.arithmetic.terms();
+        let most = 2 * s.blocking.depth * self.arithmetic.terms();
         s.shapes.bounds(self.k).hi.is_some_and(|k| k <= most)
     }
 

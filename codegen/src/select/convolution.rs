@@ -18,7 +18,7 @@ use crate::kernels::conv::{
 };
 use crate::kernels::element::Element;
 use crate::kernels::epilogue::{self, Operand};
-use crate::kernels::gemm::{Arithmetic, Blocking, Factor, Layout, Packing, Side, Tile, Zero};
+use crate::kernels::gemm::{Arithmetic, Factor, Layout, Packing, Side, Zero};
 use crate::kernels::laws::unproven;
 use crate::vector::Width;
 
@@ -91,7 +91,7 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
         },
     };
     let steps = shape.c * taps / arithmetic.terms();
-    let whole = depthwise || steps <= 2 * Blocking::of(s.isa).depth;
+    let whole = depthwise || steps <= 2 * s.blocking.depth;
     let most = if depthwise { usize::MAX } else { MOST_REPEATED };
     let width = arithmetic.width();
     let (chain, operands) = epilogue(s, run, width, whole.then_some(most));
@@ -188,7 +188,9 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
         args.push(Arg::Workspace(zero));
         args.extend([Arg::Size(first), Arg::Size(last)]);
         let m = Some(shape.m);
-        let routine = Convolution { isa: s.isa, geometry, x: source, weights, y, form, m, epilogue };
+        let (tile, blocking) = (s.tile, s.blocking);
+        let routine =
+            Convolution { isa: s.isa, geometry, x: source, weights, y, form, m, epilogue, tile, blocking };
         let workspace = s.shapes.int(routine.workspace(shape.c, shape.m));
         let key = format!("{form:?} {} {key}", shape.m);
         let symbol = s.routine("convolution", &key, || Routine::Convolution(Box::new(routine)));
@@ -208,7 +210,7 @@ pub(crate) fn convolution(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match>
                     depth_stride: taps,
                     inner: taps,
                     inner_stride: 1,
-                    width: i64::from(Tile::of(s.isa).rows),
+                    width: i64::from(s.tile.rows),
                     terms: arithmetic.terms(),
                     sums: arithmetic.sum_bytes(Side::A) > 0,
                 }),
@@ -263,7 +265,7 @@ impl Shape {
     /// enough, or where images and groups follow each other.
     fn channel_unit(&self, s: &Selector<'_>, form: Form, plane: Dim) -> Option<i64> {
         let least = CHANNEL_UNITS.iter().find(|it| it.0 == form)?.1;
-        let rows = i64::from(Tile::of(s.isa).rows);
+        let rows = i64::from(s.tile.rows);
         let unit = (least + rows - 1) / rows * rows;
         let few = s.shapes.as_int(plane).is_some_and(|it| it <= 2 * PLANE_UNIT);
         let alone = self.groups == 1 && s.shapes.as_int(self.batch) == Some(1);

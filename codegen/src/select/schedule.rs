@@ -67,6 +67,8 @@ fn attempt(program: &TensorProgram, way: Way, constant: &[bool]) -> Result<Sched
     }
     let mut selector = Selector::new(program, isa, constant);
     selector.ranged = divide;
+    selector.tile = way.tile.unwrap_or(selector.tile);
+    selector.blocking = way.blocking.unwrap_or(selector.blocking);
     let mut chooser = Chooser { kept, strategy: Vec::new(), without };
     let mut parts = chooser.statements(&mut selector, &program.body);
     if !divide {

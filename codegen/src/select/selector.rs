@@ -7,6 +7,7 @@ use super::forms::{Panels, ParamForm};
 use super::routine::{Routine, Routines};
 use super::stages::{accesses, total_accesses};
 use super::tree::Node;
+use crate::kernels::gemm::{Blocking, Tile};
 use crate::kernels::laws::{Law, unproven};
 use crate::vector::{Isa, Width};
 
@@ -35,6 +36,10 @@ pub(crate) struct Selector<'p> {
     pub(crate) shapes: ShapeCx,
     /// Instructions of the routines.
     pub(crate) isa: Isa,
+    /// The register tile of products.
+    pub(crate) tile: Tile,
+    /// Sizes of blocks of products.
+    pub(crate) blocking: Blocking,
     /// Which parameters are always constants, by place.
     pub(crate) constant: &'p [bool],
     /// Forms of the parameters, by place.
@@ -61,6 +66,8 @@ impl<'p> Selector<'p> {
             program,
             shapes,
             isa,
+            tile: Tile::of(isa),
+            blocking: Blocking::of(isa),
             constant,
             forms: vec![ParamForm::Plain; program.params.len()],
             claims: vec![Some(0); program.params.len()],

@@ -28,7 +28,7 @@ const BLOCK_BYTES: i64 = 768 * 1024;
 /// that of a plane.
 ///
 /// Packed weights hold for each group `[⌈m / rows⌉][⌈c / terms⌉ · taps][rows][terms]`, the panels of
-/// [`crate::kernels::gemm`], with `rows` of [`Tile::of`]; terms are neighbouring channels. Others are row-major,
+/// [`crate::kernels::gemm`], with `rows` of the [`Tile`]; terms are neighbouring channels. Others are row-major,
 /// `[groups · m][c · taps]`, and packed on the way; they are not multiplied as bytes.
 #[derive(Debug, Clone)]
 pub struct Convolution {
@@ -48,6 +48,10 @@ pub struct Convolution {
     pub m: Option<i64>,
     /// What happens to the result.
     pub epilogue: Vec<Step>,
+    /// The register tile; [`Tile::of`] the instruction set.
+    pub tile: Tile,
+    /// Sizes of blocks; [`Blocking::of`] the instruction set.
+    pub blocking: Blocking,
 }
 
 impl Convolution {
@@ -62,6 +66,8 @@ impl Convolution {
             form,
             m: None,
             epilogue: Vec::new(),
+            tile: Tile::of(isa),
+            blocking: Blocking::of(isa),
         }
     }
 
@@ -91,6 +97,8 @@ impl Convolution {
             c: self.y,
             m: self.m,
             epilogue: self.epilogue.clone(),
+            tile: self.tile,
+            blocking: self.blocking,
             ..Gemm::new(self.isa, Layout::Packed, Layout::Packed)
         }
     }
@@ -106,7 +114,7 @@ impl Convolution {
             return i64::from(i32::MAX);
         }
         let unit = self.channel_unit();
-        (Blocking::of(self.isa).depth / self.taps() / unit).max(1) * unit * self.x.arithmetic.terms()
+        (self.blocking.depth / self.taps() / unit).max(1) * unit * self.x.arithmetic.terms()
     }
 
     /// What blocks of channels are a multiple of, so that each begins with a whole byte.
@@ -122,7 +130,7 @@ impl Convolution {
 
     /// Columns of a panel.
     fn columns(&self) -> i64 {
-        i64::from(Tile::of(self.isa).columns_of(self.isa, self.x.arithmetic.width()))
+        i64::from(self.tile.columns_of(self.isa, self.x.arithmetic.width()))
     }
 
     /// Bytes of the workspace before what is made of the weights, for `c` input channels of a group.
@@ -143,7 +151,7 @@ impl Convolution {
 
     /// The size of the workspace in bytes, for `c` input and `m` output channels of a group.
     pub fn workspace(&self, c: i64, m: i64) -> i64 {
-        let rows = i64::from(Tile::of(self.isa).rows);
+        let rows = i64::from(self.tile.rows);
         let lane = self.x.arithmetic.lane().bytes();
         let weights = if self.packs() {
             (m + rows - 1) / rows * rows * self.steps(c) * lane + 64
@@ -157,7 +165,7 @@ impl Convolution {
 
     /// The size of the packed weights of one group, in elements.
     pub fn packed_weights(&self, c: i64, m: i64) -> i64 {
-        let rows = i64::from(Tile::of(self.isa).rows);
+        let rows = i64::from(self.tile.rows);
         let own = self.steps(c) * self.x.arithmetic.terms();
         let sums = self.x.arithmetic.sum_bytes(Side::A) / self.weights.element.bytes();
         (m + rows - 1) / rows * rows * (own + sums)
@@ -167,7 +175,7 @@ impl Convolution {
     pub fn emit(&self, module: &mut dyn Module, name: &str) -> Result<FuncId, DefineError> {
         let gemm = self.gemm();
         let kernels = gemm.kernels(module, name)?;
-        let vectors = gemm.tile().vectors;
+        let vectors = gemm.tile.vectors;
         let program: Program = match self.form {
             Form::Pointwise => pack_pointwise(vectors, self.isa, &self.x),
             Form::Unfolded => unfold_segment(&self.geometry, vectors, &self.x),
@@ -176,7 +184,7 @@ impl Convolution {
         encode::define(module, unfold, &program, self.isa)?;
         let mut pack = None;
         if self.packs() {
-            let rows = Size::fixed(i64::from(gemm.tile().rows));
+            let rows = Size::fixed(i64::from(gemm.tile.rows));
             let program = pack_transposed(rows, &self.weights, self.x.arithmetic, self.apart());
             let id = encode::declare(module, &format!("{name}.pack"), program.params.len())?;
             encode::define(module, id, &program, self.isa)?;
@@ -210,7 +218,7 @@ impl Convolution {
             unreachable!("the function is declared with these parameters and more")
         };
         let (input, output) = extents.split_at(rank);
-        let (rows, columns) = (i64::from(Tile::of(self.isa).rows), self.columns());
+        let (rows, columns) = (i64::from(self.tile.rows), self.columns());
         let lane = self.x.arithmetic.lane().bytes();
         let numbers = tiles.numbers;
         let (zero, one) = (flow.int(0), flow.int(1));

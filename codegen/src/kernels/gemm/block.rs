@@ -70,7 +70,7 @@ impl Kernels {
             },
             |flow, args, (tiles, driver)| {
                 let mut values = args.to_vec();
-                values.push(flow.table(&tiles, gemm.tile().rows));
+                values.push(flow.table(&tiles, gemm.tile.rows));
                 if !self.numbers.is_empty() {
                     values.push(flow.frame(&self.numbers, gemm.arithmetic.width().bytes()));
                 }
@@ -81,7 +81,7 @@ impl Kernels {
 
     /// How many parameters a tile kernel has.
     fn params(&self, gemm: &Gemm) -> usize {
-        gemm.micro(gemm.tile().rows).params()
+        gemm.micro(gemm.tile.rows).params()
             + usize::from(gemm.reads_single_rows())
             + usize::from(!self.numbers.is_empty())
     }
@@ -128,7 +128,7 @@ pub(crate) struct Block {
 impl Tiles<'_> {
     /// Computes a block: a row of tiles after the other, so that a panel of A stays near while B passes by.
     pub(crate) fn compute(&self, flow: &mut Flow<'_, '_>, block: &Block) {
-        let tile = self.gemm.tile();
+        let tile = self.gemm.tile;
         let (rows, columns) = (i64::from(tile.rows), self.gemm.columns());
         let zero = flow.int(0);
         let depth = match self.gemm.b.block() {
@@ -216,7 +216,7 @@ impl Gemm {
 
     /// Defines the tile kernels for 1 to `tile.rows` rows, but for those that cannot occur where `m` is known.
     pub(crate) fn kernels(&self, module: &mut dyn Module, name: &str) -> Result<Kernels, DefineError> {
-        let full = self.tile().rows;
+        let full = self.tile.rows;
         let define = |module: &mut dyn Module, rows: u32, program: &Program| -> Result<FuncId, DefineError> {
             let id = encode::declare(module, &format!("{name}.tile{rows}"), program.params.len())?;
             encode::define(module, id, program, self.isa)?;
@@ -244,7 +244,7 @@ impl Gemm {
                 self.a.unit(self.arithmetic),
                 self.arithmetic,
                 &self.a,
-                i64::from(self.tile().rows),
+                i64::from(self.tile.rows),
             );
             let id = encode::declare(module, &format!("{name}.widen"), program.params.len())?;
             encode::define(module, id, &program, self.isa)?;

@@ -21,8 +21,8 @@ impl Micro {
         b.repeat(blocks, |b| {
             let steps = b.int_op(IntOp::Min, left, CROSSED);
             self.crossed_block(b, [a, column, steps], width, acc);
-            b.bump(a, self.lane() * i64::from(self.tile().rows) * CROSSED);
-            b.bump(column, self.b_step.vectors(i64::from(self.tile().vectors) * CROSSED));
+            b.bump(a, self.lane() * i64::from(self.tile.rows) * CROSSED);
+            b.bump(column, self.b_step.vectors(i64::from(self.tile.vectors) * CROSSED));
             b.bump(left, -CROSSED);
         });
     }
@@ -31,7 +31,7 @@ impl Micro {
     /// lower 32 bits count: both are one product of halves with the halves of a column exchanged, and their sums stay side
     /// by side until the end. For that many registers, a few rows by one vector are done at a time.
     fn crossed_block(&self, b: &mut Builder, [pa, pb, k]: [IReg; 3], width: usize, acc: &[Vec<VReg>]) {
-        let tile = self.tile();
+        let tile = self.tile;
         let few = acc.len().div_ceil(acc.len().div_ceil(4));
         for j in 0..width {
             for (chunk, rows) in acc.chunks(few).enumerate() {

@@ -58,6 +58,8 @@ pub struct Gemm {
     pub adds: bool,
     /// What happens to the result.
     pub epilogue: Vec<Step>,
+    /// The register tile; [`Tile::of`] the instruction set.
+    pub tile: Tile,
     /// Sizes of blocks; [`Blocking::of`] the instruction set.
     pub blocking: Blocking,
 }
@@ -103,6 +105,7 @@ impl Gemm {
             few: None,
             adds: false,
             epilogue: Vec::new(),
+            tile: Tile::of(isa),
             blocking: Blocking::of(isa),
         }
     }
@@ -129,7 +132,7 @@ impl Gemm {
 
     /// Rows up to which they are few. Scales of blocks take registers from a tile.
     pub(super) fn few_rows(&self) -> i64 {
-        let rows = i64::from(self.tile().rows);
+        let rows = i64::from(self.tile.rows);
         if self.b.packing.blocks.is_some() { rows * 3 / 4 } else { FEW_TILES * rows }
     }
 
@@ -181,14 +184,9 @@ impl Gemm {
         self.block_depth().max(self.depth_unit()) + self.depth_unit()
     }
 
-    /// The register tile.
-    pub fn tile(&self) -> Tile {
-        Tile::of(self.isa)
-    }
-
     /// Columns of the tile.
     pub fn columns(&self) -> i64 {
-        i64::from(self.tile().columns_of(self.isa, self.arithmetic.width()))
+        i64::from(self.tile.columns_of(self.isa, self.arithmetic.width()))
     }
 
     /// The number of parameters of the function.
@@ -206,7 +204,7 @@ impl Gemm {
     /// # Errors
     /// [`Overflow`] if that is no 64-bit number.
     pub fn workspace_over(&self, shapes: &mut ShapeCx, [m, n, k]: [Dim; 3]) -> Result<Dim, Overflow> {
-        let rows = i64::from(self.tile().rows);
+        let rows = i64::from(self.tile.rows);
         let columns = self.columns();
         let lane = self.arithmetic.lane().bytes();
         let packs = |it: Factor| matches!(it.layout, Layout::RowMajor | Layout::Transposed);
@@ -289,6 +287,7 @@ impl Gemm {
         let b_step = if ready { self.arithmetic.lane() } else { b.unit(self.arithmetic) };
         Micro {
             isa: self.isa,
+            tile: self.tile,
             rows,
             arithmetic: self.arithmetic,
             a: source(a),
@@ -320,7 +319,7 @@ impl Gemm {
         if self.widens_columns() && self.few.is_none() && self.m.is_none() {
             return self.emit_both(module, name);
         }
-        let tile = self.tile();
+        let tile = self.tile;
         let kernels = self.kernels(module, name)?;
         let mut packer = |layout: Layout,
                           factor: &Factor,
@@ -383,7 +382,7 @@ impl Driver<'_> {
             unreachable!("the function is declared with ten parameters and more")
         };
         let Gemm { arithmetic, a: of_a, b: of_b, c: of_c, .. } = *self.gemm;
-        let rows = i64::from(self.gemm.tile().rows);
+        let rows = i64::from(self.gemm.tile.rows);
         let columns = self.gemm.columns();
         let lane = arithmetic.lane().bytes();
         let numbers = self.tiles.numbers;

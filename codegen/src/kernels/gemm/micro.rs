@@ -42,8 +42,10 @@ const IN_FLIGHT: u32 = 8;
 /// | … | operands of the epilogue: [`epilogue::params`] |
 #[derive(Debug, Clone)]
 pub struct Micro {
-    /// The instruction set, which gives the size of the full tile.
+    /// The instruction set.
     pub isa: Isa,
+    /// The full tile.
+    pub tile: Tile,
     /// Rows computed: 1 to those of the full tile. Packed panels of A have the columns of the full tile whatever this is.
     pub rows: u32,
     /// How terms are multiplied.
@@ -86,10 +88,6 @@ impl Micro {
         self.arithmetic.lane().bytes()
     }
 
-    pub(super) fn tile(&self) -> Tile {
-        Tile::of(self.isa)
-    }
-
     /// The number of parameters of the program.
     pub fn params(&self) -> usize {
         9 + usize::from(self.a == Source::Direct)
@@ -101,7 +99,7 @@ impl Micro {
 
     /// The program.
     pub fn program(&self) -> Program {
-        let name = format!("gemm_{}x{}", self.rows, self.tile().vectors);
+        let name = format!("gemm_{}x{}", self.rows, self.tile.vectors);
         let mut b = Builder::of_width(name, self.arithmetic.width());
         let [pa, pb, pc, k, ldc, columns, accumulate, last, ahead] = b.params();
         let lda = (self.a == Source::Direct).then(|| b.param());
@@ -111,10 +109,10 @@ impl Micro {
         let blocks = self.b_packing.blocks;
         let scales_at: Vec<IReg> = (0..blocks.map_or(0, Blocks::params)).map(|_| b.param()).collect();
         let bound = epilogue::bind(&mut b, &self.epilogue);
-        let (rows, vectors) = (self.rows as usize, self.tile().vectors as usize);
+        let (rows, vectors) = (self.rows as usize, self.tile.vectors as usize);
 
         // With few accumulators, steps of k alternate between several sets of them.
-        let sets = (IN_FLIGHT / (self.rows * self.tile().vectors)).clamp(1, UNROLL as u32) as usize;
+        let sets = (IN_FLIGHT / (self.rows * self.tile.vectors)).clamp(1, UNROLL as u32) as usize;
         let sets = if sets == 3 { 2 } else { sets };
         let acc: Vec<Vec<Vec<VReg>>> = (0..sets)
             .map(|_| (0..rows).map(|_| (0..vectors).map(|_| b.splat(0.0)).collect()).collect())
@@ -267,7 +265,7 @@ impl Micro {
                     }
                 }
                 Side::B => {
-                    for j in 0..self.tile().vectors as usize {
+                    for j in 0..self.tile.vectors as usize {
                         let sums = b.load(Addr::new(tile.b).offset(Size::vectors(j as i64)), None);
                         take(b, sums, &mut acc.iter().map(|row| row[j]));
                     }
@@ -354,7 +352,7 @@ impl Operands<'_> {
     ) {
         let Micro { arithmetic, b_step: unit, b_packing: packing, .. } = *self.micro;
         let columns = Columns { arithmetic, unit, packing, zeros: self.zeros.as_deref(), scales };
-        let vectors = i64::from(self.micro.tile().vectors);
+        let vectors = i64::from(self.micro.tile.vectors);
         let mut loaded: Vec<VReg> = Vec::new();
         for u in 0..count {
             if u % packing.in_a_byte == 0 {
@@ -385,7 +383,7 @@ impl Operands<'_> {
         for (r, acc) in acc.iter().enumerate() {
             let at = match self.lda {
                 None => Addr::new(self.a[0])
-                    .offset(self.micro.lane() * (u * i64::from(self.micro.tile().rows) + r as i64)),
+                    .offset(self.micro.lane() * (u * i64::from(self.micro.tile.rows) + r as i64)),
                 Some(lda) => {
                     let base = Addr::new(self.a[r / 3]).offset(self.micro.a_step.bytes() * u);
                     match r % 3 {
@@ -406,7 +404,7 @@ impl Operands<'_> {
     /// Fetches the lines that step `u` reaches, some time before they are used: each panel is read for the first time
     /// from an outer cache, and hardware stops at the end of every page.
     fn prefetch(&self, b: &mut Builder, u: i64) {
-        let tile = self.micro.tile();
+        let tile = self.micro.tile;
         let panel = |b: &mut Builder, from: IReg, width: i64| {
             let lines = |step: i64| (width * step + LINE - 1) / LINE;
             for line in lines(u)..lines(u + 1) {
@@ -438,14 +436,14 @@ impl Operands<'_> {
     fn advance(&self, b: &mut Builder, steps: i64) {
         let step = match self.lda {
             Some(_) => self.micro.a_step.bytes(),
-            None => self.micro.lane() * i64::from(self.micro.tile().rows),
+            None => self.micro.lane() * i64::from(self.micro.tile.rows),
         };
         for &p in &self.a {
             b.bump(p, step * steps);
         }
         if self.ldb.is_none() {
             let rows = self.micro.b_packing.rows_of(steps);
-            b.bump(self.b, self.micro.b_step.vectors(rows * i64::from(self.micro.tile().vectors)));
+            b.bump(self.b, self.micro.b_step.vectors(rows * i64::from(self.micro.tile.vectors)));
         }
     }
 }
