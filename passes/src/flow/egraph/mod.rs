@@ -42,7 +42,7 @@ use lowered::{Judge, Lowering};
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::{BindingId, BlockKind, Editor, Module};
 use orogen_ir::ops::OpRegistry;
-use region::{Choices, Region};
+use region::{Choices, Region, Replaced};
 use std::sync::{Arc, OnceLock};
 
 /// Replaces parts of dataflow blocks by the cheapest programs that rules show to be the same.
@@ -108,42 +108,27 @@ impl Explore {
         if let Some(judge) = &judge {
             report.before = judge.best;
         }
+        let mut parts: Vec<Part<'_>> = Vec::new();
         for (function, bindings) in self.parts(module, cx.ops) {
-            let mut part = None;
+            let mut found = None;
             module.edit_function(cx.ops, &function, |editor| -> Result<(), Diagnostics> {
-                part = self.part(editor, bindings, cx, &mut report)?;
+                found = self.part(editor, bindings, cx, &mut report)?;
                 Ok(())
             })?;
-            let Some(Part { region, proposals }) = part else { continue };
-            let write = |module: &mut Module, proposal: &Proposal| {
-                let mut written = false;
-                let edited = module.edit_function(cx.ops, &function, |editor| {
-                    written = region.write(editor, &proposal.choices, &proposal.extraction.after);
-                    Ok::<(), Diagnostics>(())
-                });
-                edited.map(|()| written)
-            };
-            let mut changed = false;
-            match &mut judge {
-                Some(judge) => {
-                    let before = module.clone();
-                    for proposal in proposals.iter().filter(|it| it.is_cheaper()) {
-                        let mut trial = before.clone();
-                        if write(&mut trial, proposal)? && judge.prefers(&trial, cx) {
-                            *module = trial;
-                            changed = true;
-                        }
-                    }
-                }
-                None => {
-                    let Some(proposal) = proposals.first() else { continue };
-                    changed = proposal.is_cheaper() && write(module, proposal)?;
-                    let Extraction { before, after } = &proposal.extraction;
+            parts.extend(found.map(|(region, proposals)| Part { function, region, proposals }));
+        }
+        match &mut judge {
+            Some(judge) => report.changed = judged(module, &parts, judge, cx)?,
+            None => {
+                let first: Vec<Option<&Proposal>> = parts.iter().map(|it| it.cheaper(0)).collect();
+                let extractions = parts.iter().filter_map(|it| Some((&it.proposals.first()?.extraction, it)));
+                for (Extraction { before, after }, part) in extractions {
                     report.before = report.before + before.work;
-                    report.after = report.after + if changed { after.work } else { before.work };
+                    report.after =
+                        report.after + if part.cheaper(0).is_some() { after.work } else { before.work };
                 }
+                report.changed = write(module, &parts, &first, &mut Replaced::default(), cx.ops)?;
             }
-            report.changed += usize::from(changed);
         }
         if let Some(judge) = judge {
             report.after = judge.best;
@@ -182,7 +167,7 @@ impl Explore {
         bindings: Vec<BindingId>,
         cx: &PassCx<'a>,
         report: &mut ExploreReport,
-    ) -> Result<Option<Part<'a>>, Diagnostics> {
+    ) -> Result<Option<(Region<'a>, Vec<Proposal>)>, Diagnostics> {
         let mut region = Region::read(editor, cx.ops, bindings);
         if region.is_empty() {
             region.give_back(editor);
@@ -190,11 +175,13 @@ impl Explore {
         }
         let rules = (self.rules(cx.ops), cx.accuracy);
         let saturation = saturate::saturate(&mut region.graph, &cx.folding, rules, &self.budget);
-        let mut proposals = Vec::new();
+        let mut proposals: Vec<Proposal> = Vec::new();
         if saturation.is_ok() {
             for moves in [Moves::Apart, Moves::Fused] {
                 let choices = region.choices(moves);
-                if let Some(extraction) = extract::extract(&choices.problem, self.budget.programs) {
+                let found = extract::extract(&choices.problem, self.budget.programs);
+                let known = |it: &Extraction| proposals.iter().any(|of| of.is_same(it));
+                if let Some(extraction) = found.filter(|it| !known(it)) {
                     proposals.push(Proposal { choices, extraction });
                 }
             }
@@ -202,14 +189,23 @@ impl Explore {
         let nodes = region.graph.total_size();
         region.give_back(editor);
         report.add(&saturation?, nodes);
-        Ok(Some(Part { region, proposals }))
+        Ok(Some((region, proposals)))
     }
 }
 
 /// A part of a block with what may replace it.
 struct Part<'a> {
+    function: String,
     region: Region<'a>,
+    /// One for each view of what becomes of moves, or one that is the same in both.
     proposals: Vec<Proposal>,
+}
+
+impl Part<'_> {
+    /// What a view proposes, where it is cheaper.
+    fn cheaper(&self, view: usize) -> Option<&Proposal> {
+        self.proposals.get(view).or(self.proposals.last()).filter(|it| it.is_cheaper())
+    }
 }
 
 /// A program that is equal to a part.
@@ -222,6 +218,80 @@ impl Proposal {
     fn is_cheaper(&self) -> bool {
         self.extraction.after.work.cost() < self.extraction.before.work.cost()
     }
+
+    /// Whether the same is chosen: choices of one region have the same numbers.
+    fn is_same(&self, other: &Extraction) -> bool {
+        self.extraction.after.order == other.after.order
+    }
+}
+
+/// Writes what is lowered to the cheapest kernels; how many parts changed. Each view is tried on all parts at once, which is
+/// lowered once; where neither is cheaper, part by part.
+fn judged(
+    module: &mut Module,
+    parts: &[Part<'_>],
+    judge: &mut Judge,
+    cx: &PassCx<'_>,
+) -> Result<usize, Diagnostics> {
+    let before = module.clone();
+    let mut changed = 0;
+    let mut trial =
+        |chosen: &[Option<&Proposal>], on: &mut (Module, Replaced)| -> Result<usize, Diagnostics> {
+            let (mut trial, mut replaced) = on.clone();
+            let written = write(&mut trial, parts, chosen, &mut replaced, cx.ops)?;
+            let better = written > 0 && judge.prefers(&trial, cx);
+            if better {
+                *on = (trial, replaced);
+            }
+            Ok(if better { written } else { 0 })
+        };
+    let differ = parts.iter().any(|it| it.proposals.len() > 1);
+    for view in 0..if differ { 2 } else { 1 } {
+        let chosen: Vec<Option<&Proposal>> = parts.iter().map(|it| it.cheaper(view)).collect();
+        let mut on = (before.clone(), Replaced::default());
+        match trial(&chosen, &mut on)? {
+            0 => {}
+            written => (*module, changed) = (on.0, written),
+        }
+    }
+    if changed > 0 || parts.len() < 2 {
+        return Ok(changed);
+    }
+    let mut on = (before, Replaced::default());
+    for (i, part) in parts.iter().enumerate() {
+        for view in 0..part.proposals.len() {
+            let mut chosen = vec![None; parts.len()];
+            chosen[i] = part.cheaper(view);
+            let written = trial(&chosen, &mut on)?;
+            changed += written;
+            if written > 0 {
+                break;
+            }
+        }
+    }
+    if changed > 0 {
+        *module = on.0;
+    }
+    Ok(changed)
+}
+
+/// Writes proposals of parts; how many could be.
+fn write(
+    module: &mut Module,
+    parts: &[Part<'_>],
+    chosen: &[Option<&Proposal>],
+    replaced: &mut Replaced,
+    ops: &OpRegistry,
+) -> Result<usize, Diagnostics> {
+    let mut written = 0;
+    for (part, proposal) in parts.iter().zip(chosen) {
+        let Some(Proposal { choices, extraction }) = proposal else { continue };
+        module.edit_function(ops, &part.function, |editor| {
+            written += usize::from(part.region.write(editor, choices, &extraction.after, replaced));
+            Ok::<(), Diagnostics>(())
+        })?;
+    }
+    Ok(written)
 }
 
 /// The rules that ship.

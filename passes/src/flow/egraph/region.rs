@@ -31,6 +31,9 @@ pub(super) struct Region<'a> {
     roots: Vec<(ValueId, usize)>,
 }
 
+/// What values became that regions before wrote anew.
+pub(super) type Replaced = IndexMap<ValueId, ValueId>;
+
 /// The choice as a problem of extraction, with the classes and nodes that its numbers mean.
 pub(super) struct Choices {
     pub(super) problem: Problem,
@@ -211,8 +214,15 @@ impl<'a> Region<'a> {
         }
     }
 
-    /// Writes a choice into the program. Whether it could be written; otherwise nothing uses what was.
-    pub(super) fn write(&self, editor: &mut Editor<'_>, choices: &Choices, chosen: &Chosen) -> bool {
+    /// Writes a choice into the program, and adds to what other regions have replaced. Whether it could be written; otherwise
+    /// nothing uses what was.
+    pub(super) fn write(
+        &self,
+        editor: &mut Editor<'_>,
+        choices: &Choices,
+        chosen: &Chosen,
+        replaced: &mut Replaced,
+    ) -> bool {
         let sources = self.sources(editor, choices, chosen);
         let mut by_node: IndexMap<Node, (ValueId, usize)> = IndexMap::new();
         for (value, place) in &self.operations {
@@ -224,7 +234,10 @@ impl<'a> Region<'a> {
         for (at, way, place) in &chosen.order {
             let node = &choices.nodes[*at][*way];
             let value = match node {
-                Node::Leaf(it) => self.leaves[*it as usize].0,
+                Node::Leaf(it) => {
+                    let leaf = self.leaves[*it as usize].0;
+                    replaced.get(&leaf).copied().unwrap_or(leaf)
+                }
                 Node::Constant(it) if self.constants.contains_key(it) => self.constants[it].0,
                 Node::Constant(it) => {
                     self.point(editor, *place);
@@ -251,6 +264,7 @@ impl<'a> Region<'a> {
         for (value, _) in &self.operations {
             if let Some(new) = values.get(&self.graph.find(self.classes[value])) {
                 editor.replace(*value, *new);
+                replaced.insert(*value, *new);
             }
         }
         true
