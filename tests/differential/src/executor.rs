@@ -1,6 +1,6 @@
 //! Ways to compute a model.
 
-use crate::{Case, Expected, Reference, tensors};
+use crate::{Case, Expected, Reference, chaos, tensors};
 use anyhow::{Context, Result, anyhow, bail};
 use indexmap::IndexMap;
 use orogen::{CompileOptions, Compiler, Entry, Lowered, Model, OptIn, State, Step};
@@ -199,11 +199,11 @@ impl Executor {
                 let (lowered, _) = compiler.lower(model, options, step)?;
                 Ok(Program::Lowered(Box::new((compiler, lowered))))
             }
-            Executor::Jit(_) => Ok(Program::Native(orogen::compile(model, options)?.load()?, None)),
+            Executor::Jit(_) => Ok(Program::Native(chaos::compile(model, options)?.load()?, None)),
             Executor::Library(_) => {
                 let folder = tempfile::tempdir()?;
                 let path = folder.path().join("model.so");
-                orogen::compile(model, options)?.write_library(&path)?;
+                chaos::compile(model, options)?.write_library(&path)?;
                 Ok(Program::Native(Library::open(&path)?, Some(folder)))
             }
         }

@@ -4,9 +4,10 @@
 //! or generated code, on either path and at every admissible waterline. Adding a case adds a row of tests, adding an
 //! executor adds a column.
 //!
-//! Modules in reading order: `case`, `tensors`, `executor`, `compare`.
+//! Modules in reading order: `case`, `tensors`, `executor`, `compare`, `chaos`.
 
 mod case;
+pub mod chaos;
 mod compare;
 mod executor;
 pub mod tensors;

@@ -2,7 +2,7 @@
 //! interpreter of the module as it was read. Their kernels may be routines and functions of the host.
 
 use orogen::{CompileOptions, Compiler, Entry, Library, Lowered, Model, OptIn, Step};
-use orogen_differential::tensors;
+use orogen_differential::{chaos, tensors};
 use orogen_ir::flow::Module;
 use orogen_ir::types::{Attrs, DType, TensorData};
 use orogen_reference::{Host, Value, eval_function_with, eval_plans_with};
@@ -72,7 +72,7 @@ fn agree(name: &str, function: &str, inputs: &[TensorData]) -> Vec<TensorData> {
 
 /// The same where the module calls functions of a host, which the runtime has as well.
 fn agree_with(host: &Host<'_>, name: &str, function: &str, inputs: &[TensorData]) -> Vec<TensorData> {
-    let compiler = Compiler::standard();
+    let compiler = chaos::compiler().unwrap_or_else(|it| panic!("{it}"));
     let model = model(name);
     let lower = |step| compiler.lower(&model, &OPTIONS, step).unwrap_or_else(|it| panic!("{it}")).0;
     let Lowered::Flow(module) = lower(Step::Import) else { panic!("a module") };
@@ -88,6 +88,7 @@ fn agree_with(host: &Host<'_>, name: &str, function: &str, inputs: &[TensorData]
         same(&format!("{name}/{function}/{step}"), &got, &expected);
     }
     let artifact = compiler.compile(&model, &OPTIONS).unwrap_or_else(|it| panic!("{it}"));
+    chaos::note(&artifact);
     same("in memory", &run(&artifact.load().expect("it loads"), function, inputs), &expected);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("model.so");

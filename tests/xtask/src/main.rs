@@ -1,12 +1,14 @@
 //! Chores of the repository: `cargo xtask tidy`, `bless`, `models`, `growth`, `bench`, `s0`,
-//! `conformance`, `ci`.
+//! `chaos`, `conformance`, `ci`.
 //!
 //! Modules in reading order: `workspace` (the files), `tidy` (the rules that tests hold), `codes` (the error index),
 //! `generated` (files written by code), `deny` (licences), `bless`, `models`, `tool` (programs of the workspace), `python`
-//! (virtual environments), `interop`, `conformance` (the official ONNX suite), `s0` (staged adoption), `outcome`, `ci`.
+//! (virtual environments), `interop`, `conformance` (the official ONNX suite),
+//! `chaos` (other legal choices), `s0` (staged adoption), `outcome`, `ci`.
 #![allow(clippy::print_stdout, reason = "a command line tool prints")]
 
 mod bless;
+mod chaos;
 mod ci;
 mod codes;
 mod conformance;
@@ -59,6 +61,9 @@ enum Command {
     },
     /// Run the official ONNX suite through the tool, and compare with what is known not to pass.
     Conformance(conformance::Args),
+    /// Run the differential suite with other choices than the usual ones where each is legal, seed after seed, until a test
+    /// fails, and name the choice that it fails by.
+    Chaos(chaos::Args),
     /// Show the five conditions of stage S0: that the dataflow IR is needed, harms nothing and can be removed.
     S0,
     /// Run what continuous integration runs.
@@ -87,6 +92,7 @@ fn run() -> Result<()> {
         Command::Growth { args } => tool::run("orogen-growth", &args),
         Command::Bench { args } => tool::run("orogen-bench", &args),
         Command::Conformance(args) => conformance::run(&args),
+        Command::Chaos(args) => chaos::run(&args),
         Command::S0 => s0::run(),
         Command::Ci { steps } => ci::run(&steps),
     }

@@ -3,7 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each suite uses its part")]
 
 use orogen::{CompileOptions, Compiler, Entry, Lowered, Model, OptIn, State, Step};
-use orogen_differential::tensors;
+use orogen_differential::{chaos, tensors};
 use orogen_reference::{EvalErrorKind, Host, Value, eval_function_with, eval_plan_values};
 use orogen_runtime::Value as Passed;
 use std::path::Path;
@@ -46,12 +46,13 @@ impl Executors {
             states,
             ..CompileOptions::default()
         };
-        let compiler = Compiler::standard();
+        let compiler = chaos::compiler().unwrap_or_else(|it| panic!("{it}"));
         let steps = [Step::Import, Step::Simplify, Step::Legalize, Step::Fuse, Step::PlanMemory];
         let lower =
             |step| compiler.lower(&model, &options, step).unwrap_or_else(|it| panic!("{step}: {it}")).0;
         let lowered = steps.into_iter().map(|step| (step, lower(step))).collect();
         let artifact = compiler.compile(&model, &options).unwrap_or_else(|it| panic!("{it}"));
+        chaos::note(&artifact);
         Executors { library: artifact.load().expect("it loads"), compiler, lowered }
     }
 
