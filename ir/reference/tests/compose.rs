@@ -140,6 +140,7 @@ fn every_form_meets_every_form() {
                     links: vec![(2, 0)],
                     shared: if shared { vec![(0, 1)] } else { vec![] },
                     kept: if kept { vec![2] } else { vec![] },
+                    ..Junction::default()
                 };
                 let composed = compose((&p, &dims), (&c, &[dims[1], dims[0]]), &junction).expect("they fit");
                 assert_eq!(composed.program.outputs().count(), 1 + usize::from(kept));
@@ -192,7 +193,7 @@ fn stages_that_go_on_compute_what_composed_ones_do() {
             let c = consumer(c);
             for shared in [false, true] {
                 let shared_pairs = if shared { vec![(0, 1)] } else { vec![] };
-                let junction = Junction { links: vec![(2, 0)], shared: shared_pairs, kept: vec![] };
+                let junction = Junction { links: vec![(2, 0)], shared: shared_pairs, ..Junction::default() };
                 let Ok(found) = extend(p.clone(), &dims, (&c, &[dims[1], dims[0]]), &junction) else {
                     continue;
                 };

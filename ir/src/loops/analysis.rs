@@ -75,7 +75,7 @@ pub fn flat_stages(program: &TensorProgram) -> Option<Vec<&Stage>> {
         .collect()
 }
 
-/// Whether a stage sums products of two loads over its reduction axes. Each may be converted; from one that is converted
+/// Whether a stage sums products of two loads over its reduction axes, other than squares. Each may be converted; from one that is converted
 /// to i32 another such load may be subtracted, the zero point of a quantised value.
 pub fn is_contraction(program: &TensorProgram, stage: &Stage) -> bool {
     if stage.combine != Some(Combine::Sum) {
@@ -93,7 +93,16 @@ pub fn is_contraction(program: &TensorProgram, stage: &Stage) -> bool {
         Expr::Binary(BinaryOp::Sub, x, zero) => is_widened(x) && is_widened(zero),
         _ => is_load(id),
     };
-    is_factor(*a) && is_factor(*b)
+    is_factor(*a) && is_factor(*b) && !is_square(program, *a, *b)
+}
+
+/// Whether both factors are the same element: a sum of squares reads each of them once, whatever it is added to.
+fn is_square(program: &TensorProgram, a: ExprId, b: ExprId) -> bool {
+    match (&program.exprs[a], &program.exprs[b]) {
+        (Expr::Cast(to, a), Expr::Cast(other, b)) => to == other && is_square(program, *a, *b),
+        (a @ Expr::Load { .. }, b @ Expr::Load { .. }) => a == b,
+        _ => a == b,
+    }
 }
 
 /// Whether a stage stores at its axes, and every load is at the stored index or a broadcast of it: a load of a buffer

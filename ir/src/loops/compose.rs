@@ -27,6 +27,8 @@ pub struct Junction {
     pub links: Vec<(usize, usize)>,
     /// `(producer input, consumer input)`: both read the same buffer.
     pub shared: Vec<(usize, usize)>,
+    /// `(producer input, later producer input)`: both read the same buffer.
+    pub same: Vec<(usize, usize)>,
     /// Producer outputs that something else reads too, so they stay outputs.
     pub kept: Vec<usize>,
 }
@@ -60,6 +62,14 @@ pub fn compose(
     let linked = |i| junction.links.iter().any(|(output, _)| *output == i) && !junction.kept.contains(&i);
     for (i, id) in producer.0.params.iter().enumerate() {
         let mut buffer = first.described(&mut target, *id).ok()?;
+        if let Some((before, _)) = junction.same.iter().find(|(_, it)| *it == i) {
+            let existing = first.buffers[&producer.0.params[*before]];
+            let have = &target.program.buffers[existing];
+            if have.dtype == buffer.dtype && have.dims == buffer.dims {
+                first.buffers.insert(*id, existing);
+                continue;
+            }
+        }
         if linked(i) {
             buffer.role = BufferRole::Local;
         }

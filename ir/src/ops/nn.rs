@@ -61,7 +61,7 @@ pub(crate) fn register(ops: &mut OpRegistry) {
     ops.register(pure("avg_pool", Arity::exactly(1), AVG_POOL, |cx| pool(cx, Class::Float)));
     const EPSILON: &[AttrDef] = &[AttrDef::optional("epsilon", AttrKind::Float)];
     ops.register(pure("batch_norm", Arity::exactly(5), EPSILON, batch_norm));
-    ops.register(pure("layer_norm", Arity::between(2, 3), LAYER_NORM, layer_norm));
+    ops.register(pure("layer_norm", Arity::between(1, 3), LAYER_NORM, layer_norm));
     const AXIS: &[AttrDef] = &[AttrDef::required("axis", AttrKind::Int)];
     ops.register(pure("softmax", Arity::exactly(1), AXIS, softmax));
     ops.register(pure("log_softmax", Arity::exactly(1), AXIS, softmax));

@@ -223,6 +223,11 @@ impl<'c, K: Copy + Hash + Eq> Merging<'c, K> {
                 junction.shared.push((same, i));
             }
         }
+        for (i, arg) in producer.args.iter().enumerate() {
+            if let Some(same) = producer.args[..i].iter().position(|it| it == arg) {
+                junction.same.push((same, i));
+            }
+        }
         let aborts = self.aborts(table, producer.id, producer.kernel)
             || self.aborts(table, consumer.id, consumer.kernel);
         let known = [

@@ -244,6 +244,7 @@ pub(crate) const NORMALIZE: &str = "
     layer_norm(f32[2, 5], f32[5], f32[5]) {axis = 1, epsilon = 1e-3}
     layer_norm(f32[2, 3, 5], f32[3, 5]) {axis = 1}
     layer_norm(f16[2, 6], f16[6]) {axis = 1}
+    layer_norm(f32[2, 3, 5]) {axis = 1}
     layer_norm(f32[0, 6], f32[6]) {axis = 1}
     batch_norm(f32[2, 3, 4], f32[3], f32[3], f32[3], f32[3] (1, 4)) {epsilon = 1e-5}
     batch_norm(f32[2, 3], f32[3], f32[3], f32[3], f32[3] (1, 4))

@@ -12,14 +12,14 @@ use crate::sink::Value;
 use crate::table::{Converted, OpTable};
 use crate::tensor::dtype_of;
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::types::DType;
+use orogen_ir::types::{Attrs, DType};
 
 type Single = Result<Value, Diagnostic>;
 
 pub(super) fn register(table: &mut OpTable) {
     table.register("", "BatchNormalization", .., batch_norm);
     table.register("", "LayerNormalization", .., layer_norm);
-    table.register("", "RMSNormalization", .., single(rms_norm));
+    table.register("", "RMSNormalization", .., rms_norm);
     table.register("", "InstanceNormalization", .., single(instance_norm));
     table.register("", "GroupNormalization", .., single(group_norm));
     table.register("", "MeanVarianceNormalization", .., single(mean_variance_norm));
@@ -157,12 +157,22 @@ fn layer_norm(cx: &mut NodeCx<'_, '_>) -> Converted {
     Ok(results)
 }
 
-pub(super) fn rms_norm(cx: &mut NodeCx<'_, '_>) -> Single {
-    rms_norm_of(cx, cx.input(0)?, cx.input(1)?, epsilon(cx))
+/// The normalised operand, and the reciprocal of the root that it was divided by where that is wanted.
+pub(super) fn rms_norm(cx: &mut NodeCx<'_, '_>) -> Converted {
+    let (normal, root) = rms_norm_of(cx, cx.input(0)?, cx.input(1)?, epsilon(cx))?;
+    match cx.wants_output(1) {
+        true => Ok(vec![normal, cx.unary("reciprocal", root)?]),
+        false => Ok(vec![normal]),
+    }
 }
 
-/// `x` by the root of the mean of its squares from `axis` on, times `scale`, in whose type it is returned.
-pub(super) fn rms_norm_of(cx: &mut NodeCx<'_, '_>, x: Value, scale: Value, epsilon: f64) -> Single {
+/// `x` by the root of the mean of its squares from `axis` on, times `scale`, in whose type it is returned; and that root.
+pub(super) fn rms_norm_of(
+    cx: &mut NodeCx<'_, '_>,
+    x: Value,
+    scale: Value,
+    epsilon: f64,
+) -> Result<(Value, Value), Diagnostic> {
     let axis = cx.axis(x, cx.int("axis").unwrap_or(-1))? as i64;
     let axes: Vec<i64> = (axis..cx.rank(x)? as i64).collect();
     let wide = stashed(cx, x)?;
@@ -172,7 +182,7 @@ pub(super) fn rms_norm_of(cx: &mut NodeCx<'_, '_>, x: Value, scale: Value, epsil
     let root = cx.unary("sqrt", raised)?;
     let normal = cx.binary("div", wide, root)?;
     let normal = cx.cast(normal, cx.dtype(scale)?)?;
-    cx.binary("mul", normal, scale)
+    Ok((cx.binary("mul", normal, scale)?, root))
 }
 
 fn scale_and_shift(cx: &mut NodeCx<'_, '_>, x: Value, scale: Value, bias: Value) -> Single {
@@ -182,19 +192,28 @@ fn scale_and_shift(cx: &mut NodeCx<'_, '_>, x: Value, scale: Value, bias: Value)
     cx.binary("add", scaled, bias)
 }
 
+/// Over all dimensions from the third on, without scale and shift.
+fn plain(cx: &NodeCx<'_, '_>) -> Attrs {
+    attrs([("axis", 2.into()), ("epsilon", epsilon(cx).into())])
+}
+
 fn instance_norm(cx: &mut NodeCx<'_, '_>) -> Single {
     let x = cx.input(0)?;
-    let axes: Vec<i64> = (2..cx.rank(x)? as i64).collect();
     let wide = stashed(cx, x)?;
-    let normal = standardize(cx, wide, &axes, epsilon(cx))?;
+    let normal = cx.emit("layer_norm", plain(cx), &[wide])?;
     let normal = cx.cast(normal, cx.dtype(x)?)?;
     scale_and_shift(cx, normal, cx.input(1)?, cx.input(2)?)
 }
 
 /// Scale and bias are per group before operator set 21, per channel from then on.
 fn group_norm(cx: &mut NodeCx<'_, '_>) -> Single {
-    let x = cx.input(0)?;
     let groups = cx.int("num_groups").filter(|it| *it > 0).ok_or_else(|| bad("`num_groups` is missing"))?;
+    let by_channel = cx.opset() >= 21;
+    group_norm_of(cx, cx.input(0)?, groups, by_channel)
+}
+
+/// Groups of channels with the mean 0 and the variance 1, scaled and shifted by operands 1 and 2: of channels or of groups.
+pub(super) fn group_norm_of(cx: &mut NodeCx<'_, '_>, x: Value, groups: i64, by_channel: bool) -> Single {
     let rank = cx.rank(x)?;
     let shape = cx.shape_of(x)?;
     let size = cx.int_vector(&[groups]);
@@ -204,15 +223,26 @@ fn group_norm(cx: &mut NodeCx<'_, '_>) -> Single {
     let grouped = cx.concat(&[batch, size, per_group, rest], 0)?;
     let wide = stashed(cx, x)?;
     let grouped = cx.reshape(wide, grouped)?;
-    let axes: Vec<i64> = (2..=rank as i64).collect();
-    let normal = standardize(cx, grouped, &axes, epsilon(cx))?;
+    let normal = cx.emit("layer_norm", plain(cx), &[grouped])?;
     let normal = cx.cast(normal, cx.dtype(x)?)?;
-    if cx.opset() >= 21 {
+    if by_channel {
         let normal = cx.reshape(normal, shape)?;
-        return scale_and_shift(cx, normal, cx.input(1)?, cx.input(2)?);
+        let (scale, shift) = (cx.input(1)?, cx.input(2)?);
+        let dtype = cx.dtype(x)?;
+        let (scale, shift) = (cx.cast(scale, dtype)?, cx.cast(shift, dtype)?);
+        return scale_and_shift(cx, normal, scale, shift);
     }
     let scaled = scale_and_shift(cx, normal, cx.input(1)?, cx.input(2)?)?;
     cx.reshape(scaled, shape)
+}
+
+/// The sum of two operands and of the bias that is operand `i`, if it is given: one number for each channel, which come second
+/// in a tensor of `rank` dimensions, or last without one.
+pub(super) fn sum_of(cx: &mut NodeCx<'_, '_>, a: Value, b: Value, i: usize, rank: Option<usize>) -> Single {
+    let sum = cx.binary("add", a, b)?;
+    let Some(bias) = cx.optional(i) else { return Ok(sum) };
+    let bias = rank.map_or(Ok(bias), |rank| per_channel(cx, bias, rank))?;
+    cx.binary("add", sum, bias)
 }
 
 fn mean_variance_norm(cx: &mut NodeCx<'_, '_>) -> Single {

@@ -60,17 +60,18 @@ fn layer_norm(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
             )));
         }
     }
-    let scale = floats(cx.arg(1)?);
-    let bias = cx.args.get(2).map(floats);
+    let (scale, bias) = (cx.args.get(1).map(floats), cx.args.get(2).map(floats));
+    let size: usize = dims[axis..].iter().product();
     let mut x = floats(cx.arg(0)?);
-    if !scale.is_empty() {
-        for row in x.chunks_exact_mut(scale.len()) {
+    if size > 0 {
+        for row in x.chunks_exact_mut(size) {
             let n = row.len() as f64;
             let mean = row.iter().sum::<f64>() / n;
             let variance = row.iter().map(|it| (it - mean) * (it - mean)).sum::<f64>() / n;
             let deviation = (variance + epsilon(cx)).sqrt();
             for (i, it) in row.iter_mut().enumerate() {
-                *it = (*it - mean) / deviation * scale[i] + bias.as_ref().map_or(0.0, |bias| bias[i]);
+                let scale = scale.as_ref().map_or(1.0, |scale| scale[i]);
+                *it = (*it - mean) / deviation * scale + bias.as_ref().map_or(0.0, |bias| bias[i]);
             }
         }
     }
@@ -115,7 +116,8 @@ mod tests {
         let attrs = none().with("axis", 1).with("epsilon", 0.0);
         let (scale, bias) = (f32s(&[2], &[2.0, 1.0]), f32s(&[2], &[0.0, 10.0]));
         assert_eq!(run("layer_norm", attrs.clone(), &[x.clone(), scale.clone()]).1, [-2.0, 1.0, -2.0, 1.0]);
-        assert_eq!(run("layer_norm", attrs, &[x, scale, bias]).1, [-2.0, 11.0, -2.0, 11.0]);
+        assert_eq!(run("layer_norm", attrs.clone(), &[x.clone(), scale, bias]).1, [-2.0, 11.0, -2.0, 11.0]);
+        assert_eq!(run("layer_norm", attrs, &[x]).1, [-1.0, 1.0, -1.0, 1.0]);
     }
 
     #[test]

@@ -122,7 +122,8 @@ fn log_softmax(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
 /// sum, mean, sum of squared deviations, 1/√(variance + ε), scaled result.
 fn layer_norm(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let (x, dims) = cx.operand(0)?;
-    let (axis, scale) = (cx.axis_attr(), cx.input(1)?);
+    let axis = cx.axis_attr();
+    let scale = if cx.has(1) { Some(cx.input(1)?) } else { None };
     let bias = if cx.has(2) { Some(cx.input(2)?) } else { None };
     let out = cx.output(0)?;
     let (outer, count) = (Dims::from(&dims[..axis]), cx.product(&dims[axis..])?);
@@ -164,9 +165,11 @@ fn layer_norm(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let (axes, at) = point(&mut cx, &dims);
     let deviation = self::deviation(&mut cx, x, mean, &at, axis)?;
     let factor = cx.b.load(factor, at[..axis].iter().copied())?;
-    let scale = cx.load_wide(scale, at[axis..].iter().copied())?;
-    let normal = cx.b.binary(BinaryOp::Mul, deviation, factor)?;
-    let mut value = cx.b.binary(BinaryOp::Mul, normal, scale)?;
+    let mut value = cx.b.binary(BinaryOp::Mul, deviation, factor)?;
+    if let Some(scale) = scale {
+        let scale = cx.load_wide(scale, at[axis..].iter().copied())?;
+        value = cx.b.binary(BinaryOp::Mul, value, scale)?;
+    }
     if let Some(bias) = bias {
         let bias = cx.load_wide(bias, at[axis..].iter().copied())?;
         value = cx.b.binary(BinaryOp::Add, value, bias)?;
