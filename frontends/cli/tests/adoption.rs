@@ -131,6 +131,7 @@ fn models_of_the_repository_are_at_parity_in_what_can_be_counted() {
         "cache",
         "fused",
         "magika_v3_3",
+        "microsoft",
         "ppocr_cls_mobile_v2",
         "qoperator",
         "quantized",

@@ -58,6 +58,7 @@ impl Case {
         Case::new("quantized"),
         Case::new("qoperator"),
         Case::new("fused"),
+        Case::new("microsoft"),
         Case { legacy: Legacy::Refuses("G002"), ..Case::new("selection") },
         Case::new("silero_vad_16k_sequence"),
     ];

@@ -33,6 +33,7 @@ const MODELS: &[(&str, &[(&str, u64)])] = &[
     ),
     ("cache", &[("n", 6), ("k", 4)]),
     ("fused", &[("N", 2), ("H", 8), ("L", 41)]),
+    ("microsoft", &[("N", 2), ("S", 5), ("P", 4), ("T", 5)]),
     ("magika_v3_3", &[("unk__214", 1)]),
     ("ppocr_cls_mobile_v2", &[("x_dim0", 1), ("x_dim2", 48), ("x_dim3", 192)]),
     ("qoperator", &[("H", 8), ("N", 7)]),

@@ -1,4 +1,4 @@
-//! Determinants, by elimination with the largest pivot of each column.
+//! Determinants and inverses, by elimination with the largest pivot of each column.
 
 use super::index::count_up;
 use super::single;
@@ -16,67 +16,119 @@ const MAX_COLUMNS: i64 = 64;
 
 pub(super) fn register(table: &mut OpTable) {
     table.register("", "Det", .., single(determinant));
+    table.register("com.microsoft", "Inverse", .., single(inverse));
+}
+
+/// The number of rows of square matrices, which are the last two dimensions.
+fn order_of(cx: &mut NodeCx<'_, '_>, x: Value) -> Result<i64, Diagnostic> {
+    let rank = cx.rank(x)?;
+    if rank < 2 {
+        return Err(bad(format!("its operand has {rank} dimensions")));
+    }
+    match (cx.static_dim(x, rank - 2), cx.static_dim(x, rank - 1)) {
+        (Some(m), Some(n)) if m != n => Err(bad(format!("matrices of {m} rows and {n} columns"))),
+        (Some(m @ 0..=MAX_COLUMNS), Some(_)) => Ok(m),
+        _ => Err(not_supported(format!("matrices of more than {MAX_COLUMNS} or of dynamically many rows"))),
+    }
+}
+
+/// The row whose first element is the largest, and the others.
+struct Pivot {
+    place: Value,
+    row: Value,
+    /// In order, but that the first stands where the row was.
+    others: Value,
+}
+
+/// Among the first `among` of `count` rows, of so many columns.
+fn pivot(cx: &mut NodeCx<'_, '_>, x: Value, [among, count, width]: [i64; 3]) -> Result<Pivot, Diagnostic> {
+    let rows = cx.rank(x)? - 2;
+    let column = cx.slice(x, rows + 1, 0, 1)?;
+    let column = cx.slice(column, rows, 0, among)?;
+    let column = cx.unary("abs", column)?;
+    let place = attrs([("axis", (rows as i64).into()), ("keepdims", true.into())]);
+    let place = cx.emit("arg_max", place, &[column])?;
+    let mut shape: Vec<Size> = (0..rows).map(|i| Size::Of(x, i)).collect();
+    shape.extend([Size::Const(1), Size::Const(width)]);
+    let shape = cx.shape_vector(&shape)?;
+    let index = cx.emit("expand", attrs([]), &[place, shape])?;
+    let row = cx.emit("gather_elements", attrs([("axis", (rows as i64).into())]), &[x, index])?;
+    let numbers = cx.int_scalar(count);
+    let numbers = count_up(cx, numbers)?;
+    let numbers = cx.unsqueeze(numbers, &[1])?;
+    let exchanged = cx.binary("equal", numbers, place)?;
+    let top = cx.slice(x, rows, 0, 1)?;
+    let swapped = cx.select(exchanged, top, x)?;
+    let others = cx.slice(swapped, rows, 1, count)?;
+    Ok(Pivot { place, row, others })
+}
+
+/// The type that elimination computes in.
+fn widened(cx: &mut NodeCx<'_, '_>, x: Value) -> Single {
+    let wide = if cx.dtype(x)? == DType::F64 { DType::F64 } else { DType::F32 };
+    cx.cast(x, wide)
 }
 
 /// Of the last two dimensions.
 fn determinant(cx: &mut NodeCx<'_, '_>) -> Single {
     let x = cx.input(0)?;
-    let rank = cx.rank(x)?;
-    if rank < 2 {
-        return Err(bad(format!("its operand has {rank} dimensions")));
-    }
-    let (rows, columns) = (rank - 2, rank - 1);
-    let own = cx.dtype(x)?;
-    let count = match (cx.static_dim(x, rows), cx.static_dim(x, columns)) {
-        (Some(m), Some(n)) if m != n => return Err(bad(format!("matrices of {m} rows and {n} columns"))),
-        (Some(m @ 0..=MAX_COLUMNS), Some(_)) => m,
-        _ => {
-            return Err(not_supported(format!(
-                "matrices of more than {MAX_COLUMNS} or of dynamically many rows"
-            )));
-        }
-    };
-    let mut rest = cx.cast(x, if own == DType::F64 { DType::F64 } else { DType::F32 })?;
-    let outer: Vec<Size> = (0..rows).map(|i| Size::Of(x, i)).collect();
+    let count = order_of(cx, x)?;
+    let (rows, columns) = (cx.rank(x)? - 2, cx.rank(x)? - 1);
+    let mut rest = widened(cx, x)?;
     let zero = cx.number_like(rest, 0.0)?;
     let (one, minus) = (cx.number_like(rest, 1.0)?, cx.number_like(rest, -1.0)?);
-    let unit: Vec<Size> = outer.iter().cloned().chain([Size::Const(1), Size::Const(1)]).collect();
+    let mut unit: Vec<Size> = (0..rows).map(|i| Size::Of(x, i)).collect();
+    unit.extend([Size::Const(1), Size::Const(1)]);
     let unit = cx.shape_vector(&unit)?;
     let mut product = cx.full(unit, one)?;
     for size in (1..=count).rev() {
-        let column = cx.slice(rest, columns, 0, 1)?;
-        let column = cx.unary("abs", column)?;
-        let place = attrs([("axis", (rows as i64).into()), ("keepdims", true.into())]);
-        let place = cx.emit("arg_max", place, &[column])?;
-        let shape: Vec<Size> = outer.iter().cloned().chain([Size::Const(1), Size::Const(size)]).collect();
-        let shape = cx.shape_vector(&shape)?;
-        let index = cx.emit("expand", attrs([]), &[place, shape])?;
-        let row = cx.emit("gather_elements", attrs([("axis", (rows as i64).into())]), &[rest, index])?;
-        let pivot = cx.slice(row, columns, 0, 1)?;
+        let Pivot { place, row, others } = pivot(cx, rest, [size; 3])?;
+        let first = cx.slice(row, columns, 0, 1)?;
         // Exchanging two rows changes the sign.
-        let first = cx.with_number("equal", place, 0.0)?;
-        let sign = cx.select(first, one, minus)?;
-        product = cx.binary("mul", product, pivot)?;
+        let stays = cx.with_number("equal", place, 0.0)?;
+        let sign = cx.select(stays, one, minus)?;
+        product = cx.binary("mul", product, first)?;
         product = cx.binary("mul", product, sign)?;
         if size == 1 {
             break;
         }
-        let numbers = cx.int_scalar(size);
-        let numbers = count_up(cx, numbers)?;
-        let numbers = cx.unsqueeze(numbers, &[1])?;
-        let exchanged = cx.binary("equal", numbers, place)?;
-        let top = cx.slice(rest, rows, 0, 1)?;
-        let swapped = cx.select(exchanged, top, rest)?;
-        let below = cx.slice(swapped, rows, 1, size)?;
-        let heads = cx.slice(below, columns, 0, 1)?;
-        let factors = cx.binary("div", heads, pivot)?;
+        let heads = cx.slice(others, columns, 0, 1)?;
+        let factors = cx.binary("div", heads, first)?;
         // A column of zeros leaves nothing to eliminate.
-        let none = cx.binary("equal", pivot, zero)?;
+        let none = cx.binary("equal", first, zero)?;
         let factors = cx.select(none, zero, factors)?;
-        let (tails, others) = (cx.slice(below, columns, 1, size)?, cx.slice(row, columns, 1, size)?);
-        let parts = cx.binary("mul", factors, others)?;
+        let (tails, row) = (cx.slice(others, columns, 1, size)?, cx.slice(row, columns, 1, size)?);
+        let parts = cx.binary("mul", factors, row)?;
         rest = cx.binary("sub", tails, parts)?;
     }
     let product = cx.squeeze(product, &[rows as i64, columns as i64])?;
-    cx.cast(product, own)
+    cx.cast(product, cx.dtype(x)?)
+}
+
+/// Of the last two dimensions. Rows stand beside those of the unit matrix; each step makes one column a unit vector, drops it,
+/// and puts its row behind the others, so that in the end the unit matrix has become the inverse.
+fn inverse(cx: &mut NodeCx<'_, '_>) -> Single {
+    let x = cx.input(0)?;
+    let count = order_of(cx, x)?;
+    let (rows, columns) = (cx.rank(x)? - 2, cx.rank(x)? - 1);
+    let wide = widened(cx, x)?;
+    let numbers = cx.int_scalar(count);
+    let numbers = count_up(cx, numbers)?;
+    let down = cx.unsqueeze(numbers, &[1])?;
+    let unit = cx.binary("equal", numbers, down)?;
+    let unit = cx.cast(unit, cx.dtype(wide)?)?;
+    let shape = cx.shape_of(wide)?;
+    let unit = cx.emit("expand", attrs([]), &[unit, shape])?;
+    let mut rest = cx.concat(&[wide, unit], columns as i64)?;
+    for step in 0..count {
+        let width = 2 * count - step;
+        let Pivot { row, others, .. } = pivot(cx, rest, [count - step, count, width])?;
+        let (first, tail) = (cx.slice(row, columns, 0, 1)?, cx.slice(row, columns, 1, width)?);
+        let row = cx.binary("div", tail, first)?;
+        let (heads, tails) = (cx.slice(others, columns, 0, 1)?, cx.slice(others, columns, 1, width)?);
+        let parts = cx.binary("mul", heads, row)?;
+        let others = cx.binary("sub", tails, parts)?;
+        rest = cx.concat(&[others, row], rows as i64)?;
+    }
+    cx.cast(rest, cx.dtype(x)?)
 }

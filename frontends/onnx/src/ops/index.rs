@@ -24,7 +24,9 @@ pub(super) fn register(table: &mut OpTable) {
     table.register("", "CumSum", .., single(cum_sum));
     table.register("", "OneHot", .., single(one_hot));
     table.register("", "Range", .., single(range));
-    table.register("", "Trilu", .., single(trilu));
+    for domain in ["", "com.microsoft"] {
+        table.register(domain, "Trilu", .., single(trilu));
+    }
     table.register("", "EyeLike", .., single(eye_like));
 }
 

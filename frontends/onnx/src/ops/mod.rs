@@ -15,6 +15,7 @@ mod index;
 mod interpolate;
 mod linalg;
 mod loss;
+mod nhwc;
 mod norm;
 mod older;
 mod pool;
@@ -62,6 +63,7 @@ fn register(table: &mut OpTable) {
     attention::register(table);
     bits::register(table);
     fused::register(table);
+    nhwc::register(table);
     fourier::register(table);
     loss::register(table);
     sampling::register(table);

@@ -39,7 +39,7 @@ pub(super) fn register(table: &mut OpTable) {
     table.register("", "GlobalLpPool", .., single(|cx| global(cx, global_lp)));
 }
 
-fn check_max(node: &Node<'_>) -> Result<(), String> {
+pub(super) fn check_max(node: &Node<'_>) -> Result<(), String> {
     check_padding(node)?;
     match node.int("storage_order").unwrap_or(0) {
         0 | 1 => Ok(()),
@@ -57,6 +57,20 @@ fn window(cx: &NodeCx<'_, '_>, x: Value) -> Result<Window, Diagnostic> {
 
 fn max_pool(cx: &mut NodeCx<'_, '_>) -> Converted {
     let x = cx.input(0)?;
+    let (y, window, padding) = max_pool_of(cx, x)?;
+    if !cx.wants_output(1) {
+        return Ok(vec![y]);
+    }
+    match padding {
+        Padding::Fixed(pads) => Ok(vec![y, places_of_largest(cx, x, y, &window, &pads)?]),
+        Padding::Dynamic(_) => {
+            Err(not_supported("places of the largest elements with automatic padding of a dynamic size"))
+        }
+    }
+}
+
+/// The largest elements of windows, and how these lie.
+pub(super) fn max_pool_of(cx: &mut NodeCx<'_, '_>, x: Value) -> Result<(Value, Window, Padding), Diagnostic> {
     let window = window(cx, x)?;
     let lowest = if cx.dtype(x)?.is_float() { f64::NEG_INFINITY } else { f64::MIN };
     let padding = padding(cx, x, &window, Fill::Number(lowest))?;
@@ -67,15 +81,7 @@ fn max_pool(cx: &mut NodeCx<'_, '_>) -> Converted {
     let attrs =
         window.attrs(pads).with("kernel", window.kernel.clone()).with("ceil_mode", cx.flag("ceil_mode"));
     let y = cx.emit("max_pool", attrs, &[padded])?;
-    if !cx.wants_output(1) {
-        return Ok(vec![y]);
-    }
-    match padding {
-        Padding::Fixed(pads) => Ok(vec![y, places_of_largest(cx, x, y, &window, &pads)?]),
-        Padding::Dynamic(_) => {
-            Err(not_supported("places of the largest elements with automatic padding of a dynamic size"))
-        }
-    }
+    Ok((y, window, padding))
 }
 
 /// Where in the whole operand the first of the largest elements of each window is: the taps of a window one after the

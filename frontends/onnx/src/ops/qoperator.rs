@@ -4,14 +4,16 @@
 use super::conv::check_padding;
 use super::elementwise::leaky;
 use super::linalg::matrices;
+use super::nhwc::turned_if;
 use super::pool::average;
 use super::quant::{
-    check, dequantize, dequantize_linear, dynamic_quantize_of, left, operands, quantize, quantize_linear,
-    requantize, right,
+    check, dequantize, dequantize_linear, dynamic_quantize_of, left, operands, qlinear_conv, quantize,
+    quantize_linear, requantize, right,
 };
+use super::reduce::{softmax, softmax_flat};
 use super::single;
 use crate::emit::attrs;
-use crate::node::{Node, NodeCx, bad, not_supported};
+use crate::node::{NodeCx, bad, not_supported};
 use crate::sink::Value;
 use crate::table::OpTable;
 use orogen_ir::diag::Diagnostic;
@@ -29,36 +31,36 @@ pub(super) fn register(table: &mut OpTable) {
     }
     table.register(DOMAIN, "QLinearSigmoid", .., single(|cx| mapped(cx, |cx, x| cx.unary("sigmoid", x))));
     table.register(DOMAIN, "QLinearLeakyRelu", .., single(|cx| mapped(cx, leaky_relu)));
-    table.register_checked(DOMAIN, "QLinearSoftmax", .., check_softmax, single(|cx| mapped(cx, softmax)));
+    table.register(DOMAIN, "QLinearSoftmax", .., single(|cx| mapped(cx, softmax_of_opset)));
     table.register(DOMAIN, "QLinearReduceMean", .., single(|cx| mapped(cx, mean)));
     table.register(DOMAIN, "QLinearGlobalAveragePool", .., single(|cx| mapped(cx, global_average)));
     table.register_checked(
         DOMAIN,
         "QLinearAveragePool",
         ..,
-        check_pool,
-        single(|cx| mapped(cx, |cx, x| average(cx, x, cx.flag("count_include_pad")))),
+        check_padding,
+        single(|cx| {
+            mapped(cx, |cx, x| {
+                let last = cx.flag("channels_last");
+                turned_if(cx, last, x, |cx, x| average(cx, x, cx.flag("count_include_pad")))
+            })
+        }),
+    );
+    table.register_checked(
+        DOMAIN,
+        "QLinearConv",
+        ..,
+        check_padding,
+        single(|cx| {
+            let last = cx.flag("channels_last");
+            turned_if(cx, last, cx.input(0)?, qlinear_conv)
+        }),
     );
     table.register(DOMAIN, "QLinearConcat", .., single(concat));
     table.register(DOMAIN, "QLinearWhere", .., single(choose));
     table.register(DOMAIN, "QGemm", .., single(gemm));
     table.register(DOMAIN, "MatMulIntegerToFloat", .., single(matmul_to_float));
     table.register(DOMAIN, "DynamicQuantizeMatMul", .., single(dynamic_matmul));
-}
-
-fn check_pool(node: &Node<'_>) -> Result<(), String> {
-    check_padding(node)?;
-    match node.flag("channels_last") {
-        true => Err("`channels_last` is not supported".into()),
-        false => Ok(()),
-    }
-}
-
-fn check_softmax(node: &Node<'_>) -> Result<(), String> {
-    match node.int("opset") {
-        Some(13..) => Ok(()),
-        _ => Err("`opset` below 13 is not supported".into()),
-    }
 }
 
 /// The number that operands `i`, `i + 1` (its scale) and `i + 2` (its zero point, if it has one) stand for.
@@ -91,9 +93,12 @@ fn leaky_relu(cx: &mut NodeCx<'_, '_>, x: Value) -> Single {
     leaky(cx, x, slope)
 }
 
-fn softmax(cx: &mut NodeCx<'_, '_>, x: Value) -> Single {
-    let axis = cx.axis(x, cx.int("axis").unwrap_or(-1))? as i64;
-    cx.emit("softmax", attrs([("axis", axis.into())]), &[x])
+/// In the form of the operator set that the node names.
+fn softmax_of_opset(cx: &mut NodeCx<'_, '_>, x: Value) -> Single {
+    match cx.int("opset") {
+        Some(13..) => softmax(cx, x, "softmax"),
+        _ => softmax_flat(cx, x, "softmax"),
+    }
 }
 
 fn mean(cx: &mut NodeCx<'_, '_>, x: Value) -> Single {
@@ -175,7 +180,7 @@ fn scaled(cx: &mut NodeCx<'_, '_>, sum: Value, scales: [Option<Value>; 2]) -> Si
 }
 
 /// The product of integers as numbers, with the bias that is operand `bias`, if any.
-fn product(
+pub(super) fn product(
     cx: &mut NodeCx<'_, '_>,
     [a, b]: [Value; 2],
     scales: [Value; 2],

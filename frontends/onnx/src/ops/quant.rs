@@ -19,7 +19,7 @@ pub(super) fn register(table: &mut OpTable) {
     table.register("", "MatMulInteger", .., single(matmul_integer));
     table.register("", "QLinearMatMul", .., single(qlinear_matmul));
     table.register_checked("", "ConvInteger", .., check_padding, single(conv_integer));
-    table.register_checked("", "QLinearConv", .., check_padding, single(qlinear_conv));
+    table.register_checked("", "QLinearConv", .., check_padding, single(|cx| qlinear_conv(cx, cx.input(0)?)));
 }
 
 pub(super) fn check(node: &Node<'_>) -> Result<(), String> {
@@ -358,8 +358,9 @@ fn conv_integer(cx: &mut NodeCx<'_, '_>) -> Single {
     convolved(cx, [cx.input(0)?, cx.input(1)?], [cx.optional(2), cx.optional(3)])
 }
 
-fn qlinear_conv(cx: &mut NodeCx<'_, '_>) -> Single {
-    let mut sum = convolved(cx, [cx.input(0)?, cx.input(3)?], [cx.optional(2), cx.optional(5)])?;
+/// Of data that is given; the other operands are those of the node.
+pub(super) fn qlinear_conv(cx: &mut NodeCx<'_, '_>, x: Value) -> Single {
+    let mut sum = convolved(cx, [x, cx.input(3)?], [cx.optional(2), cx.optional(5)])?;
     if let Some(bias) = cx.optional(8) {
         let rank = cx.rank(sum)?;
         let bias = per_channel(cx, bias, rank)?;

@@ -78,8 +78,8 @@ pub(super) fn register(table: &mut OpTable) {
         table.register("", name, .., single(move |cx| arg(cx, op)));
     }
     for (name, op) in [("Softmax", "softmax"), ("LogSoftmax", "log_softmax")] {
-        table.register("", name, ..=12, single(move |cx| softmax_flat(cx, op)));
-        table.register("", name, 13.., single(move |cx| softmax(cx, op)));
+        table.register("", name, ..=12, single(move |cx| softmax_flat(cx, cx.input(0)?, op)));
+        table.register("", name, 13.., single(move |cx| softmax(cx, cx.input(0)?, op)));
     }
     table.register("", "Hardmax", .., single(hardmax));
 }
@@ -158,15 +158,13 @@ fn arg(cx: &mut NodeCx<'_, '_>, op: &str) -> Single {
     cx.emit(op, attrs([("axis", axis.into()), ("keepdims", keep.into()), ("select_last", last.into())]), &[x])
 }
 
-fn softmax(cx: &mut NodeCx<'_, '_>, op: &str) -> Single {
-    let x = cx.input(0)?;
+pub(super) fn softmax(cx: &mut NodeCx<'_, '_>, x: Value, op: &str) -> Single {
     let axis = cx.axis(x, cx.int("axis").unwrap_or(-1))? as i64;
     cx.emit(op, attrs([("axis", axis.into())]), &[x])
 }
 
 /// Before operator set 13: over all dimensions from the axis on.
-fn softmax_flat(cx: &mut NodeCx<'_, '_>, op: &str) -> Single {
-    let x = cx.input(0)?;
+pub(super) fn softmax_flat(cx: &mut NodeCx<'_, '_>, x: Value, op: &str) -> Single {
     let axis = cx.axis(x, cx.int("axis").unwrap_or(1))?;
     if axis + 1 == cx.rank(x)? {
         return cx.emit(op, attrs([("axis", (axis as i64).into())]), &[x]);

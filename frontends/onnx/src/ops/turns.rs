@@ -21,6 +21,20 @@ pub(super) fn register(table: &mut OpTable) {
     table.register_checked("", "Scan", 9.., check_scan, scan);
     table.register_checked("", "LinearAttention", 27.., check_linear, linear_attention);
     table.register_checked("", "CausalConvWithState", 27.., check_causal, causal_conv);
+    table.register_checked(
+        "com.microsoft",
+        "LinearAttention",
+        ..,
+        check_linear_of_microsoft,
+        linear_attention,
+    );
+    table.register_checked(
+        "com.microsoft",
+        "CausalConvWithState",
+        ..,
+        check_causal_of_microsoft,
+        causal_conv,
+    );
 }
 
 /// A value of which each turn sees one element along an axis.
@@ -375,6 +389,33 @@ fn check_causal(node: &Node<'_>) -> Result<(), String> {
         "none" | "silu" | "swish" => Ok(()),
         other => Err(format!("the activation `{other}` is not known")),
     }
+}
+
+/// What the operators of `com.microsoft` have beyond those of the standard is not supported.
+fn check_usual(node: &Node<'_>, usual: &[(&str, i64)]) -> Result<(), String> {
+    match usual.iter().find(|(name, value)| node.int(name).is_some_and(|it| it != *value)) {
+        Some((name, value)) => Err(format!("a `{name}` other than {value} is not supported")),
+        None => Ok(()),
+    }
+}
+
+fn check_linear_of_microsoft(node: &Node<'_>) -> Result<(), String> {
+    check_usual(node, &[("state_window", 0)])?;
+    check_linear(node)
+}
+
+fn check_causal_of_microsoft(node: &Node<'_>) -> Result<(), String> {
+    let usual = [
+        ("ndim", 1),
+        ("dilation", 1),
+        ("state_window", 0),
+        ("state_length", 0),
+        ("channels_last", 0),
+        ("input_channels", 0),
+        ("state_update_capacity", 0),
+    ];
+    check_usual(node, &usual)?;
+    check_causal(node)
 }
 
 /// A convolution of each channel that sees what came before, which is the state between calls.

@@ -17,10 +17,22 @@ type Single = Result<Value, Diagnostic>;
 const MAX_SLICE: i64 = 256;
 
 pub(super) fn register(table: &mut OpTable) {
-    table.register("", "Unique", .., unique);
+    table.register("", "Unique", .., |cx| {
+        let sorted = cx.int("sorted").unwrap_or(1) != 0;
+        let mut results = unique(cx, sorted)?;
+        results.truncate(cx.output_count().max(1));
+        Ok(results)
+    });
+    // In order of the first ones, without the places of these.
+    table.register("com.microsoft", "Unique", .., |cx| {
+        let mut results = unique(cx, false)?;
+        results.remove(1);
+        Ok(results)
+    });
 }
 
-fn unique(cx: &mut NodeCx<'_, '_>) -> Result<Vec<Value>, Diagnostic> {
+/// Each once, the place of the first of it, which of these each element is, and how often there is each.
+fn unique(cx: &mut NodeCx<'_, '_>, in_order: bool) -> Result<Vec<Value>, Diagnostic> {
     let x = cx.input(0)?;
     let (x, axis) = match cx.int("axis") {
         Some(axis) => (x, cx.axis(x, axis)?),
@@ -49,7 +61,7 @@ fn unique(cx: &mut NodeCx<'_, '_>) -> Result<Vec<Value>, Diagnostic> {
     let next = gather(cx, ends, next)?;
     let mut counts = cx.binary("sub", next, starts)?;
 
-    if cx.int("sorted") == Some(0) {
+    if !in_order {
         let wanted = cx.shape_vector(&[Size::Of(places, 0)])?;
         let by_place = cx.emit_all("top_k", ascending(), &[places, wanted])?;
         places = by_place[0];
@@ -59,9 +71,7 @@ fn unique(cx: &mut NodeCx<'_, '_>) -> Result<Vec<Value>, Diagnostic> {
         inverse = gather(cx, new, inverse)?;
     }
     let values = cx.emit("gather", attrs([("axis", (axis as i64).into())]), &[x, places])?;
-    let mut results = vec![values, places, inverse, counts];
-    results.truncate(cx.output_count().max(1));
-    Ok(results)
+    Ok(vec![values, places, inverse, counts])
 }
 
 /// What is compared, as rows of numbers.

@@ -1,10 +1,15 @@
 //! Attention and rotary embeddings, decomposed into matrix products, a softmax and masks.
 
+mod heads;
+mod microsoft;
+mod rotary;
+
 use super::single;
 use crate::emit::{Size, attrs};
 use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::sink::Value;
 use crate::table::{Converted, OpTable};
+use heads::{capped, heads, joined, mixed, scores};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::types::DType;
 
@@ -12,9 +17,10 @@ type Single = Result<Value, Diagnostic>;
 
 pub(super) fn register(table: &mut OpTable) {
     table.register_checked("", "Attention", .., check, attention);
-    table.register("", "RotaryEmbedding", .., single(rotary_embedding));
     table.register_checked("", "TensorScatter", .., check_scatter, single(tensor_scatter));
     table.register_checked("ai.onnx.preview", "FlexAttention", .., check_flex, single(flex_attention));
+    rotary::register(table);
+    microsoft::register(table);
 }
 
 fn check(node: &Node<'_>) -> Result<(), String> {
@@ -38,53 +44,20 @@ fn check(node: &Node<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// `[batch, heads, sequence, size]`, from that or from `[batch, sequence, heads·size]`.
-fn heads(cx: &mut NodeCx<'_, '_>, x: Value, count: &str) -> Single {
-    if cx.rank(x)? == 4 {
-        return Ok(x);
-    }
-    let count = cx.int(count).filter(|it| *it > 0).ok_or_else(|| bad(format!("`{count}` is missing")))?;
-    let hidden = cx.static_dim(x, 2).ok_or_else(|| not_supported("the size of its heads is dynamic"))?;
-    let sizes = [Size::Of(x, 0), Size::Of(x, 1), Size::Const(count), Size::Const(hidden / count)];
-    let parts = cx.reshape_to(x, &sizes)?;
-    cx.transpose(parts, &[0, 2, 1, 3])
-}
-
 fn attention(cx: &mut NodeCx<'_, '_>) -> Converted {
     let flat = cx.rank(cx.input(0)?)? == 3;
-    let q = heads(cx, cx.input(0)?, "q_num_heads")?;
-    let mut k = heads(cx, cx.input(1)?, "kv_num_heads")?;
-    let mut v = heads(cx, cx.input(2)?, "kv_num_heads")?;
+    let [of_queries, of_keys] = ["q_num_heads", "kv_num_heads"].map(|it| cx.int(it).unwrap_or(0));
+    let q = heads(cx, cx.input(0)?, of_queries)?;
+    let mut k = heads(cx, cx.input(1)?, of_keys)?;
+    let mut v = heads(cx, cx.input(2)?, of_keys)?;
     if let (Some(past_key), Some(past_value)) = (cx.optional(4), cx.optional(5)) {
         k = cx.concat(&[past_key, k], 2)?;
         v = cx.concat(&[past_value, v], 2)?;
     }
-    let present = [k, v];
-    let scale = match (cx.float("scale"), cx.static_dim(q, 3)) {
-        (Some(scale), _) => scale,
-        (None, Some(size)) => 1.0 / (size as f64).sqrt(),
-        (None, None) => return Err(not_supported("the size of its heads is dynamic")),
-    };
-    let (q, groups) = (cx.affine(q, scale, 0.0)?, group_count(cx, q, k)?);
-    let grouped = match groups {
-        1 => q,
-        _ => {
-            let heads = cx.static_dim(k, 1).unwrap_or(1);
-            let sizes =
-                [Size::Of(q, 0), Size::Const(heads), Size::Const(groups), Size::Of(q, 2), Size::Of(q, 3)];
-            cx.reshape_to(q, &sizes)?
-        }
-    };
-    let keys = cx.transpose(k, &[0, 1, 3, 2])?;
-    let keys = if groups == 1 { keys } else { cx.unsqueeze(keys, &[2])? };
-    let scores = cx.binary("matmul", grouped, keys)?;
-    let whole = [Size::Of(q, 0), Size::Of(q, 1), Size::Of(q, 2), Size::Of(k, 2)];
-    let mut scores = if groups == 1 { scores } else { cx.reshape_to(scores, &whole)? };
-    if let Some(cap) = cx.float("softcap").filter(|it| *it > 0.0) {
-        let small = cx.with_number("div", scores, cap)?;
-        let bent = cx.unary("tanh", small)?;
-        scores = cx.with_number("mul", bent, cap)?;
-    }
+    let scale = scale_of(cx, q)?;
+    let q = cx.affine(q, scale, 0.0)?;
+    let product = scores(cx, q, k)?;
+    let scores = capped(cx, product, cx.float("softcap").unwrap_or(0.0))?;
     let (masked, dead) = mask(cx, scores, q, k)?;
     let precise = match cx.int("softmax_precision") {
         Some(it) => {
@@ -105,33 +78,17 @@ fn attention(cx: &mut NodeCx<'_, '_>) -> Converted {
         2 => masked,
         _ => weights,
     };
-    let mixed = match groups {
-        1 => cx.binary("matmul", weights, v)?,
-        _ => {
-            let heads = cx.static_dim(k, 1).unwrap_or(1);
-            let sizes =
-                [Size::Of(q, 0), Size::Const(heads), Size::Const(groups), Size::Of(q, 2), Size::Of(k, 2)];
-            let weights = cx.reshape_to(weights, &sizes)?;
-            let values = cx.unsqueeze(v, &[2])?;
-            let mixed = cx.binary("matmul", weights, values)?;
-            cx.reshape_to(mixed, &[Size::Of(q, 0), Size::Of(q, 1), Size::Of(q, 2), Size::Of(v, 3)])?
-        }
-    };
-    let result = if flat {
-        let mixed = cx.transpose(mixed, &[0, 2, 1, 3])?;
-        cx.reshape_to(mixed, &[Size::Of(mixed, 0), Size::Of(mixed, 1), Size::Product(mixed, vec![2, 3])])?
-    } else {
-        mixed
-    };
-    Ok(vec![result, present[0], present[1], matrix])
+    let result = mixed(cx, weights, v)?;
+    let result = if flat { joined(cx, result)? } else { result };
+    Ok(vec![result, k, v, matrix])
 }
 
-/// How many query heads share a key head.
-fn group_count(cx: &mut NodeCx<'_, '_>, q: Value, k: Value) -> Result<i64, Diagnostic> {
-    match (cx.static_dim(q, 1), cx.static_dim(k, 1)) {
-        (Some(q), Some(k)) if k > 0 && q % k == 0 => Ok(q / k),
-        (Some(q), Some(k)) => Err(bad(format!("{q} query heads do not share {k} key heads evenly"))),
-        _ => Err(not_supported("the number of its heads is dynamic")),
+/// What products of queries and keys are multiplied by: the attribute, or the root of the size of a head.
+fn scale_of(cx: &mut NodeCx<'_, '_>, q: Value) -> Result<f64, Diagnostic> {
+    match (cx.float("scale"), cx.static_dim(q, 3)) {
+        (Some(scale), _) => Ok(scale),
+        (None, Some(size)) => Ok(1.0 / (size as f64).sqrt()),
+        (None, None) => Err(not_supported("the size of its heads is dynamic")),
     }
 }
 
@@ -243,60 +200,6 @@ fn visible(cx: &mut NodeCx<'_, '_>, q: Value, k: Value) -> Result<Option<Value>,
     Ok(Some(all))
 }
 
-/// Rotates pairs of elements of each head by the angles of their positions.
-fn rotary_embedding(cx: &mut NodeCx<'_, '_>) -> Single {
-    let x = cx.input(0)?;
-    let flat = cx.rank(x)? == 3;
-    let states = heads(cx, x, "num_heads")?;
-    let size = cx.static_dim(states, 3).ok_or_else(|| not_supported("the size of its heads is dynamic"))?;
-    let rotated = cx.int("rotary_embedding_dim").filter(|it| *it > 0).unwrap_or(size);
-    if rotated > size || rotated % 2 == 1 {
-        return Err(bad(format!("it rotates {rotated} of {size} elements")));
-    }
-    let mut tables = Vec::new();
-    for i in [1, 2] {
-        let mut table = cx.input(i)?;
-        if let Some(positions) = cx.optional(3) {
-            table = cx.emit("gather", attrs([("axis", 0.into())]), &[table, positions])?;
-        }
-        tables.push(cx.unsqueeze(table, &[1])?);
-    }
-    let part = cx.slice(states, 3, 0, rotated)?;
-    let interleaved = cx.flag("interleaved");
-    let (first, second) = if interleaved {
-        let mut sizes: Vec<Size> = (0..3).map(|i| Size::Of(part, i)).collect();
-        sizes.extend([Size::Const(rotated / 2), Size::Const(2)]);
-        let pairs = cx.reshape_to(part, &sizes)?;
-        let (first, second) = (cx.slice(pairs, 4, 0, 1)?, cx.slice(pairs, 4, 1, 2)?);
-        (cx.squeeze(first, &[4])?, cx.squeeze(second, &[4])?)
-    } else {
-        (cx.slice(part, 3, 0, rotated / 2)?, cx.slice(part, 3, rotated / 2, rotated)?)
-    };
-    let product = |cx: &mut NodeCx<'_, '_>, table: usize, x: Value| cx.binary("mul", tables[table], x);
-    let (cos_first, sin_second) = (product(cx, 0, first)?, product(cx, 1, second)?);
-    let (sin_first, cos_second) = (product(cx, 1, first)?, product(cx, 0, second)?);
-    let real = cx.binary("sub", cos_first, sin_second)?;
-    let imaginary = cx.binary("add", sin_first, cos_second)?;
-    let mut result = if interleaved {
-        let (real, imaginary) = (cx.unsqueeze(real, &[4])?, cx.unsqueeze(imaginary, &[4])?);
-        let pairs = cx.concat(&[real, imaginary], 4)?;
-        let mut sizes: Vec<Size> = (0..3).map(|i| Size::Of(part, i)).collect();
-        sizes.push(Size::Const(rotated));
-        cx.reshape_to(pairs, &sizes)?
-    } else {
-        cx.concat(&[real, imaginary], 3)?
-    };
-    if rotated < size {
-        let rest = cx.slice(states, 3, rotated, size)?;
-        result = cx.concat(&[result, rest], 3)?;
-    }
-    if !flat {
-        return Ok(result);
-    }
-    let result = cx.transpose(result, &[0, 2, 1, 3])?;
-    cx.reshape_to(result, &[Size::Of(x, 0), Size::Of(x, 1), Size::Of(x, 2)])
-}
-
 fn check_scatter(node: &Node<'_>) -> Result<(), String> {
     match node.text("mode").unwrap_or("linear") {
         "linear" | "circular" => Ok(()),
@@ -354,37 +257,22 @@ fn flex_attention(cx: &mut NodeCx<'_, '_>) -> Single {
             return Err(bad("its queries, keys and values must have 4 dimensions"));
         }
     }
-    let scale = match (cx.float("scale"), cx.static_dim(q, 3)) {
-        (Some(scale), _) => scale,
-        (None, Some(size)) => 1.0 / (size as f64).sqrt(),
-        (None, None) => return Err(not_supported("the size of its heads is dynamic")),
-    };
+    let scale = scale_of(cx, q)?;
     let dtype = cx.dtype(q)?;
     let precise = match cx.int("softmax_precision").filter(|it| *it != 0) {
         Some(it) => crate::tensor::dtype_of(i32::try_from(it).unwrap_or(0)).map_err(not_supported)?,
         None if dtype.size() < 4 => DType::F32,
         None => dtype,
     };
-    let groups = group_count(cx, q, k)?;
-    let heads = cx.static_dim(k, 1).unwrap_or(1);
     let root = scale.sqrt();
-    let (q_scaled, k_scaled) = (cx.affine(q, root, 0.0)?, cx.affine(k, root, 0.0)?);
-    let sizes = [Size::Of(q, 0), Size::Const(heads), Size::Const(groups), Size::Of(q, 2), Size::Of(q, 3)];
-    let grouped = cx.reshape_to(q_scaled, &sizes)?;
-    let keys = cx.transpose(k_scaled, &[0, 1, 3, 2])?;
-    let keys = cx.unsqueeze(keys, &[2])?;
-    let scores = cx.binary("matmul", grouped, keys)?;
-    let scores = cx.reshape_to(scores, &[Size::Of(q, 0), Size::Of(q, 1), Size::Of(q, 2), Size::Of(k, 2)])?;
+    let (q, k) = (cx.affine(q, root, 0.0)?, cx.affine(k, root, 0.0)?);
+    let scores = scores(cx, q, k)?;
     let scores = cx.cast(scores, precise)?;
     let scores = changed(cx, "score_mod", scores)?;
     let weights = cx.emit("softmax", attrs([("axis", 3.into())]), &[scores])?;
     let weights = changed(cx, "prob_mod", weights)?;
-    let sizes = [Size::Of(q, 0), Size::Const(heads), Size::Const(groups), Size::Of(q, 2), Size::Of(k, 2)];
-    let weights = cx.reshape_to(weights, &sizes)?;
     let values = cx.cast(v, precise)?;
-    let values = cx.unsqueeze(values, &[2])?;
-    let mixed = cx.binary("matmul", weights, values)?;
-    let mixed = cx.reshape_to(mixed, &[Size::Of(q, 0), Size::Of(q, 1), Size::Of(q, 2), Size::Of(v, 3)])?;
+    let mixed = mixed(cx, weights, values)?;
     cx.cast(mixed, cx.dtype(v)?)
 }
 
