@@ -11,6 +11,7 @@ use orogen_ir::kernel::{Access, Routine};
 use orogen_ir::shape::{Dim, ShapeCx};
 use orogen_ir::types::DType;
 
+use super::one_phase;
 use crate::clif::kernel::{Kernel, KernelPhase, PARAMS};
 use crate::clif::size::{Scope, Sizes};
 use crate::clif::unit::{FunctionCx, Symbol, Target, Visibility, build as function};
@@ -18,7 +19,6 @@ use crate::kernels::attention::{Mask, Scores, begin, end, weigh};
 use crate::kernels::element::Element;
 use crate::kernels::flow::Flow;
 use crate::kernels::gemm::{Factor, Gemm, Layout};
-use crate::select::forms::ParamForm;
 use crate::select::routine::{Routine as Code, Routines};
 use crate::vector::{Isa, Program, Width};
 
@@ -259,18 +259,9 @@ pub(super) fn build(target: Target, isa: Isa, name: &str, routine: &Routine) -> 
     });
     let strategy =
         format!("routine attention: blocks of {} queries and {} keys", layouts.queries, layouts.keys);
-    let Layouts { mut shapes, units, scratch, work, .. } = layouts;
-    let zero = shapes.int(0);
-    Kernel {
-        phases: vec![KernelPhase { unit, scratch, extent: units, divided: true, work }],
-        shapes,
-        shared: zero,
-        memory: scratch,
-        aborts: false,
-        forms: vec![ParamForm::Plain; routine.signature.params.len()],
-        routines,
-        strategy: vec![strategy],
-    }
+    let Layouts { shapes, units, scratch, work, .. } = layouts;
+    let phase = KernelPhase { unit, scratch, extent: units, divided: true, work };
+    one_phase(routine, shapes, phase, routines, strategy)
 }
 
 /// The functions that are called.

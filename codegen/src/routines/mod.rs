@@ -12,9 +12,12 @@ mod top_k;
 
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::kernel::Routine;
+use orogen_ir::shape::ShapeCx;
 
-use crate::clif::kernel::Kernel;
+use crate::clif::kernel::{Kernel, KernelPhase};
 use crate::clif::unit::Target;
+use crate::select::forms::ParamForm;
+use crate::select::routine::Routines;
 use crate::vector::Isa;
 
 /// A routine.
@@ -50,6 +53,26 @@ const TABLE: &[Definition] = &[
         build: top_k::build,
     },
 ];
+
+/// A kernel of one phase, which shares nothing and reads its parameters as they are.
+fn one_phase(
+    routine: &Routine,
+    mut shapes: ShapeCx,
+    phase: KernelPhase,
+    routines: Routines,
+    strategy: String,
+) -> Kernel {
+    Kernel {
+        shared: shapes.int(0),
+        memory: phase.scratch,
+        phases: vec![phase],
+        shapes,
+        aborts: false,
+        forms: vec![ParamForm::Plain; routine.signature.params.len()],
+        routines,
+        strategy: vec![strategy],
+    }
+}
 
 /// The code of a kernel that is a routine.
 pub(crate) fn build(target: Target, isa: Isa, name: &str, routine: &Routine) -> Result<Kernel, Diagnostic> {

@@ -7,10 +7,10 @@ use orogen_ir::kernel::{Access, Routine};
 use orogen_ir::shape::Dim;
 use orogen_ir::types::DType;
 
+use super::one_phase;
 use crate::clif::kernel::{Kernel, KernelPhase, PARAMS};
 use crate::clif::size::{Scope, Sizes};
 use crate::clif::unit::{FunctionCx, Target, Visibility, build as function};
-use crate::select::forms::ParamForm;
 use crate::select::routine::Routines;
 use crate::vector::Isa;
 
@@ -26,21 +26,12 @@ pub(super) fn fits(routine: &Routine) -> bool {
 
 pub(super) fn build(target: Target, _: Isa, name: &str, routine: &Routine) -> Kernel {
     let unit = function(target, name, Visibility::Local, &PARAMS, &[], |cx, args| code(cx, args, routine));
-    let signature = &routine.signature;
-    let mut shapes = signature.shapes.clone();
+    let mut shapes = routine.signature.shapes.clone();
     let (zero, one) = (shapes.int(0), shapes.int(1));
     let (_, dims) = buffer(routine, 0);
     let work = shapes.product(dims).unwrap_or(one);
-    Kernel {
-        phases: vec![KernelPhase { unit, scratch: zero, extent: one, divided: false, work }],
-        shapes,
-        shared: zero,
-        memory: zero,
-        aborts: false,
-        forms: vec![ParamForm::Plain; signature.params.len()],
-        routines: Routines::default(),
-        strategy: vec!["routine nonzero: one pass".to_owned()],
-    }
+    let phase = KernelPhase { unit, scratch: zero, extent: one, divided: false, work };
+    one_phase(routine, shapes, phase, Routines::default(), "routine nonzero: one pass".to_owned())
 }
 
 fn buffer(routine: &Routine, i: usize) -> (DType, &[Dim]) {

@@ -8,18 +8,9 @@ use orogen::{Model, Step};
 use orogen_differential::{Executor, Expected, Reference, Way};
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
-use protos::{model, number, plain_node, value};
+use protos::{int as attribute, ints as integers, model, number, plain_node, value};
 
 const DIMS: [i64; 3] = [3, 4, 5];
-
-fn attribute(name: &str, i: i64) -> AttributeProto {
-    AttributeProto { name: name.into(), i, kind: attribute_type::INT, ..AttributeProto::default() }
-}
-
-fn integers(name: &str, ints: &[i64]) -> AttributeProto {
-    let ints = ints.to_vec();
-    AttributeProto { name: name.into(), ints, kind: attribute_type::INTS, ..AttributeProto::default() }
-}
 
 fn with(mut node: NodeProto, attributes: impl IntoIterator<Item = AttributeProto>) -> NodeProto {
     node.attribute.extend(attributes);

@@ -19,10 +19,10 @@ use orogen_ir::scalar::Class;
 use orogen_ir::shape::{Dim, ShapeCx};
 use orogen_ir::types::DType;
 
+use super::one_phase;
 use crate::clif::kernel::{Kernel, KernelPhase, PARAMS};
 use crate::clif::size::{Scope, Sizes};
 use crate::clif::unit::{FunctionCx, Symbol, Target, Visibility, Words, build as function};
-use crate::select::forms::ParamForm;
 use crate::select::routine::{Routine as Code, Routines};
 use crate::vector::Isa;
 use scan::Scan;
@@ -96,18 +96,10 @@ pub(super) fn build(target: Target, isa: Isa, name: &str, routine: &Routine) -> 
         code(cx, args, routine, scan.as_deref());
     });
     let axis = axis(routine).expect("`fits` looked");
-    let Layout { mut shapes, rows, scratch, work } = layout(routine, axis).expect("`fits` looked");
-    let zero = shapes.int(0);
-    Kernel {
-        phases: vec![KernelPhase { unit, scratch, extent: rows, divided: true, work }],
-        shapes,
-        shared: zero,
-        memory: scratch,
-        aborts: false,
-        forms: vec![ParamForm::Plain; routine.signature.params.len()],
-        routines,
-        strategy: vec!["routine top_k: compared in vectors, collected and sorted row by row".to_owned()],
-    }
+    let Layout { shapes, rows, scratch, work } = layout(routine, axis).expect("`fits` looked");
+    let phase = KernelPhase { unit, scratch, extent: rows, divided: true, work };
+    let strategy = "routine top_k: compared in vectors, collected and sorted row by row";
+    one_phase(routine, shapes, phase, routines, strategy.to_owned())
 }
 
 fn is_smallest(routine: &Routine) -> bool {
