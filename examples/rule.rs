@@ -22,6 +22,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{text}");
         assert!(text.contains("abs(") && !text.contains("sqrt("));
     }
+    // The same rule as a pass of one's own, at a place of its own.
+    let pass = ApplyRules::parse("roots", &OpRegistry::standard(), ROOT_OF_SQUARE)?;
+    let compiler = Compiler::builder().flow_pass(Place::after("layout"), pass).build()?;
+    let options = CompileOptions { opt_in: OptIn::DataflowIr, ..CompileOptions::default() };
+    let (lowered, _) = compiler.lower(&compiler.open("models/gate.onnx")?, &options, Step::Layout)?;
+    assert!(lowered.print(compiler.ops()).contains("abs("));
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Pages of `docs/` that begin in an empty folder: their commands are run as they stand there.
 //!
-//! Cargo is stood in for, because to build the compiler anew for each page takes minutes: `cargo add` checks that the crate
+//! With `OROGEN_NIGHTLY` cargo builds and runs what begins in an empty folder. In other runs of the tests cargo is stood in
+//! for, because to build the compiler anew takes minutes: `cargo add` checks that the crate
 //! is where the page says, and `cargo run` that the program is an example, which is compiled and run as a test by itself
 //! with no other dependency than `orogen`, and that the files which it opens are there.
 #![cfg(target_os = "linux")]
@@ -52,11 +53,24 @@ fn blocks(page: &str) -> Vec<String> {
     found
 }
 
+/// Cargo itself, with the versions of crates that the repository has, and one folder for what is built.
+const REAL_CARGO: &str = r#"
+cargo() {
+    command cargo "$@" || return 1
+    if [ "$1" = new ]; then cp "$OROGEN/Cargo.lock" "$2/"; fi
+}
+export CARGO_TARGET_DIR="$OROGEN/target/guides"
+"#;
+
 /// Runs a block in a folder.
 fn run(block: &str, folder: &Path) -> Result<(), String> {
+    run_with(CARGO, block, folder)
+}
+
+fn run_with(cargo: &str, block: &str, folder: &Path) -> Result<(), String> {
     let tool = Path::new(env!("CARGO_BIN_EXE_orogen")).parent().expect("it is in a folder").to_path_buf();
     let path = std::env::var("PATH").unwrap_or_default();
-    let script = format!("set -eu\n{CARGO}\n{block}");
+    let script = format!("set -eu\n{cargo}\n{block}");
     let ran = Command::new("bash")
         .args(["-c", &script])
         .current_dir(folder)
@@ -103,6 +117,25 @@ fn every_command_of_the_guides_works() {
             }
         }
     }
+}
+
+#[test]
+fn what_begins_in_an_empty_folder_builds_and_runs() {
+    if std::env::var_os("OROGEN_NIGHTLY").is_none() {
+        return;
+    }
+    let mut tried = 0;
+    for name in ["add-an-operator.md", "bring-your-own-kernel.md", "write-a-pass.md", "write-a-rule.md"] {
+        let page = std::fs::read_to_string(root().join("docs").join(name)).expect("the page");
+        for block in blocks(&page).iter().filter(|it| it.starts_with("cargo new")) {
+            let folder = tempfile::tempdir().expect("a folder");
+            if let Err(said) = run_with(REAL_CARGO, block, folder.path()) {
+                panic!("{name}:\n{block}\n{said}");
+            }
+            tried += 1;
+        }
+    }
+    assert_eq!(tried, 4, "each guide begins in an empty folder");
 }
 
 #[test]

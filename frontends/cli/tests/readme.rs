@@ -5,15 +5,19 @@ mod support;
 use std::path::Path;
 use support::orogen;
 
-/// Lines of shell blocks that call the tool, without their comments.
+/// How the README calls the tool before it is built.
+const BY_CARGO: &str = "cargo run --release -p orogen-cli -- ";
+
+/// Lines of shell blocks that call the tool, without their comments and the name of the tool.
 fn commands(readme: &str) -> Vec<&str> {
     let mut in_shell = false;
     let mut found = Vec::new();
     for line in readme.lines() {
         match line.strip_prefix("```") {
             Some(kind) => in_shell = kind == "sh",
-            None if in_shell && line.starts_with("orogen ") => {
-                found.push(line.split(" # ").next().unwrap_or(line).trim());
+            None if in_shell => {
+                let call = line.strip_prefix("orogen ").or_else(|| line.strip_prefix(BY_CARGO));
+                found.extend(call.map(|it| it.split(" # ").next().unwrap_or(it).trim()));
             }
             None => {}
         }
@@ -33,11 +37,17 @@ fn every_command_of_the_readme_works() {
     }
     let commands = commands(&readme);
     for name in ["compile", "run", "bench", "print", "inspect", "opt", "diff", "bisect"] {
-        assert!(commands.iter().any(|it| it.split(' ').nth(1) == Some(name)), "the README shows no `{name}`");
+        assert!(commands.iter().any(|it| it.split(' ').next() == Some(name)), "the README shows no `{name}`");
     }
     for command in commands {
-        let args: Vec<&str> = command.split_whitespace().skip(1).collect();
+        let args: Vec<&str> = command.split_whitespace().collect();
         let outcome = orogen(folder.path(), &args);
         assert_eq!(outcome.status, 0, "{command}\n{}{}", outcome.out, outcome.err);
+        // What it prints stands below the command.
+        if let Some(rest) = readme.split(&format!("{BY_CARGO}{command}\n")).nth(1) {
+            let block =
+                rest.split("```text\n").nth(1).and_then(|it| it.split("```").next()).expect("a block");
+            assert!(outcome.out.contains(block), "{command}\n{}", outcome.out);
+        }
     }
 }
