@@ -1,7 +1,8 @@
 //! Matrix products of one value by several constants become one product by all of them.
 //!
 //! What: products `x · w₁`, `x · w₂`, … of one block, whose constants are matrices of as many rows, become slices of
-//! `x · [w₁ w₂ …]`; constant vectors that are added to each of them are put beside each other too.
+//! `x · [w₁ w₂ …]`; constant vectors that are added to each of them are put beside each other too. So do products by
+//! parameters that are named: their matrices are joined by an operator, which `lift-parameters` moves out of the call.
 //! When: projections of attention (queries, keys and values), gates, branches of an inception block. One product packs `x`
 //! once and has more columns to divide among threads; the slices are copies where what reads them cannot read in between.
 //! Laws: an element is the sum of the same products in the same order. Class: bitwise.
@@ -10,11 +11,20 @@ use crate::manager::{Changed, Facts, Pass, PassCx};
 use indexmap::IndexMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::{BindingId, BlockId, BlockKind, Editor, Module, Rhs, ValueId};
-use orogen_ir::types::{Attrs, TensorData};
+use orogen_ir::types::{Attrs, DType, TensorData};
 
 /// Merges matrix products that share their left operand.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct MergeProducts;
+#[derive(Clone, Debug, Default)]
+pub struct MergeProducts {
+    parameters: Vec<String>,
+}
+
+impl MergeProducts {
+    /// Products by parameters of these names are merged, too.
+    pub fn of_parameters(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        MergeProducts { parameters: names.into_iter().map(Into::into).collect() }
+    }
+}
 
 impl Pass<Module> for MergeProducts {
     fn name(&self) -> &'static str {
@@ -28,9 +38,11 @@ impl Pass<Module> for MergeProducts {
     fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
         let mut changed = false;
         module.edit(cx.ops, |editor| -> Result<(), Diagnostic> {
+            let named = editor.params().iter().filter(|it| self.parameters.contains(&it.name));
+            let named: Vec<ValueId> = named.map(|it| it.value).collect();
             for block in editor.blocks() {
                 if editor.kind(block) == BlockKind::Dataflow {
-                    for (x, members) in products(editor, block) {
+                    for (x, members) in products(editor, block, &named) {
                         changed |= merge(editor, x, &members)?;
                     }
                 }
@@ -44,19 +56,19 @@ impl Pass<Module> for MergeProducts {
     }
 }
 
-/// A product by a constant matrix.
+/// A product by a matrix.
 struct Member {
     product: BindingId,
-    weights: TensorData,
+    weights: ValueId,
+    dtype: DType,
+    /// Of the matrix.
+    rows: u64,
+    columns: u64,
     /// The sum of it and a constant vector, when nothing else reads it.
     bias: Option<(BindingId, TensorData)>,
 }
 
 impl Member {
-    fn columns(&self) -> u64 {
-        self.weights.dims()[1]
-    }
-
     /// The binding whose result a slice stands for.
     fn last(&self, biased: bool) -> BindingId {
         match &self.bias {
@@ -66,8 +78,18 @@ impl Member {
     }
 }
 
-/// Products by constant matrices, by what is multiplied, in program order.
-fn products(editor: &Editor<'_>, block: BlockId) -> Vec<(ValueId, Vec<Member>)> {
+/// Rows and columns of a matrix that is a constant, or a parameter which is named.
+fn matrix(editor: &Editor<'_>, value: ValueId, named: &[ValueId]) -> Option<(DType, [u64; 2])> {
+    if editor.constant_data(value).is_none() && !named.contains(&value) {
+        return None;
+    }
+    let ty = editor.type_of(value).as_tensor().filter(|it| it.dtype.bits() >= 8)?;
+    let dims = ty.static_dims(editor.shapes)?;
+    Some((ty.dtype, dims[..].try_into().ok()?))
+}
+
+/// Products by such matrices, by what is multiplied, in program order.
+fn products(editor: &Editor<'_>, block: BlockId, named: &[ValueId]) -> Vec<(ValueId, Vec<Member>)> {
     let ops = editor.ops();
     let (matmul, add) = (ops.get("matmul"), ops.get("add"));
     let order = editor.order(block);
@@ -84,15 +106,12 @@ fn products(editor: &Editor<'_>, block: BlockId) -> Vec<(ValueId, Vec<Member>)> 
     for id in order {
         let binding = editor.binding(id);
         let Rhs::Op { op, args, .. } = &binding.rhs else { continue };
-        let weights = args.get(1).filter(|_| *op == matmul).and_then(|it| editor.constant_data(*it));
-        let Some(weights) = weights.filter(|it| it.dims().len() == 2 && it.dtype().bits() >= 8) else {
-            continue;
-        };
+        let Some(weights) = args.get(1).copied().filter(|_| *op == matmul) else { continue };
+        let Some((dtype, [rows, columns])) = matrix(editor, weights, named) else { continue };
         let result = binding.results[0];
         let Some(rank) = editor.type_of(result).as_tensor().and_then(|it| it.dims()).map(<[_]>::len) else {
             continue;
         };
-        let columns = weights.dims()[1];
         let bias = sums.get(&result).filter(|_| editor.uses(result) == 1).and_then(|(sum, other)| {
             let data = editor.constant_data(*other)?;
             let vector = data.dims().len() <= rank && data.dims().last() == Some(&columns);
@@ -100,38 +119,51 @@ fn products(editor: &Editor<'_>, block: BlockId) -> Vec<(ValueId, Vec<Member>)> 
             let data = data.reshaped(vec![columns]).ok().filter(|_| vector && whole)?;
             Some((*sum, data))
         });
-        let member = Member { product: id, weights: weights.clone(), bias };
+        let member = Member { product: id, weights, dtype, rows, columns, bias };
         groups.entry(args[0]).or_default().push(member);
     }
     groups.retain(|_, it| it.len() > 1);
     groups.into_iter().collect()
 }
 
+/// Constants side by side, each of `rows` rows, `columns` in all.
+fn beside(parts: &[&TensorData], rows: u64, dims: Vec<u64>) -> Option<TensorData> {
+    let widths: Vec<usize> = parts.iter().map(|it| it.bytes().len() / (rows as usize).max(1)).collect();
+    let mut bytes = Vec::with_capacity(parts.iter().map(|it| it.bytes().len()).sum());
+    for row in 0..rows as usize {
+        for (part, width) in parts.iter().zip(&widths) {
+            bytes.extend_from_slice(&part.bytes()[row * width..(row + 1) * width]);
+        }
+    }
+    TensorData::new(parts[0].dtype(), dims, bytes.into()).ok()
+}
+
 fn merge(editor: &mut Editor<'_>, x: ValueId, members: &[Member]) -> Result<bool, Diagnostic> {
-    let rows = members[0].weights.dims()[0];
-    let same = |it: &Member| it.weights.dims()[0] == rows && it.weights.dtype() == members[0].weights.dtype();
-    if !members.iter().all(same) {
+    let (rows, dtype) = (members[0].rows, members[0].dtype);
+    if members.iter().any(|it| it.rows != rows || it.dtype != dtype) {
         return Ok(false);
     }
-    let beside = |parts: Vec<&TensorData>, dims: &dyn Fn(u64) -> Vec<u64>, rows: u64| {
-        let widths: Vec<usize> = parts.iter().map(|it| it.bytes().len() / (rows as usize).max(1)).collect();
-        let mut bytes = Vec::with_capacity(parts.iter().map(|it| it.bytes().len()).sum());
-        for row in 0..rows as usize {
-            for (part, width) in parts.iter().zip(&widths) {
-                bytes.extend_from_slice(&part.bytes()[row * width..(row + 1) * width]);
-            }
-        }
-        let columns = members.iter().map(Member::columns).sum();
-        TensorData::new(parts[0].dtype(), dims(columns), bytes.into()).ok()
-    };
-    let weights = beside(members.iter().map(|it| &it.weights).collect(), &|n| vec![rows, n], rows);
+    let columns: u64 = members.iter().map(|it| it.columns).sum();
     let biases: Option<Vec<&TensorData>> =
         members.iter().map(|it| it.bias.as_ref().map(|(_, data)| data)).collect();
-    let bias = biases.and_then(|it| beside(it, &|n| vec![n], 1));
-    let Some(weights) = weights else { return Ok(false) };
+    let bias = biases.and_then(|it| beside(&it, 1, vec![columns]));
+    let known: Option<Vec<&TensorData>> = members.iter().map(|it| editor.constant_data(it.weights)).collect();
+    let joined = match known {
+        Some(parts) => match beside(&parts, rows, vec![rows, columns]) {
+            Some(joined) => Some(joined),
+            None => return Ok(false),
+        },
+        None => None,
+    };
     let ops = editor.ops();
     editor.before(members[0].product);
-    let weights = editor.constant("", weights);
+    let weights = match joined {
+        Some(joined) => editor.constant("", joined),
+        None => {
+            let parts: Vec<ValueId> = members.iter().map(|it| it.weights).collect();
+            editor.op(ops.get("concat"), Attrs::none().with("axis", 1), &parts)?[0]
+        }
+    };
     let mut whole = editor.op(ops.get("matmul"), Attrs::none(), &[x, weights])?[0];
     let biased = bias.is_some();
     if let Some(bias) = bias {
@@ -142,7 +174,7 @@ fn merge(editor: &mut Editor<'_>, x: ValueId, members: &[Member]) -> Result<bool
     let step = editor.constant("", TensorData::ints(&[1]));
     let mut start = 0;
     for member in members {
-        let end = start + member.columns() as i64;
+        let end = start + member.columns as i64;
         let bounds = [start, end].map(|it| editor.constant("", TensorData::ints(&[it])));
         let attrs = Attrs::none().with("axes", vec![rank - 1]);
         let part = editor.op(ops.get("slice"), attrs, &[whole, bounds[0], bounds[1], step])?[0];

@@ -1,6 +1,7 @@
 //! Drivers over the dataflow-block IR.
 
 mod apply_rules;
+mod bind_parameters;
 mod canonicalize;
 mod composite;
 pub mod egraph;
@@ -23,6 +24,7 @@ use orogen_ir::kernel::Kernel;
 pub use crate::rules::apply::ApplyRules;
 pub use crate::rules::fold::FoldConstants;
 pub use crate::rules::order::Shuffle;
+pub use bind_parameters::BindParameters;
 pub use canonicalize::Canonicalize;
 pub use composite::{Composite, CompositeHook, FuseByPattern};
 pub use functions::{BindSizes, InferEffects, Inline, RemoveUnused};

@@ -1,10 +1,10 @@
 //! How the passes of the registry that run on the dataflow IR are made, by name. What is said of them stands in the table of
-//! the registry, which a build without the dataflow IR has too.
+//! the registry, which a build without the dataflow IR has too; that needs no more for a new pass than its row.
 
 use crate::flow::egraph::{Explore, ExploreBudget};
 use crate::flow::{
-    BindSizes, Canonicalize, FoldConstants, Fuse, FuseAttention, FuseByPattern, InferEffects, Inline,
-    Legalize, LiftParameters, MergeProducts, MixedPrecision, RemoveUnused,
+    BindParameters, BindSizes, Canonicalize, FoldConstants, Fuse, FuseAttention, FuseByPattern, InferEffects,
+    Inline, Legalize, LiftParameters, MergeProducts, MixedPrecision, RemoveUnused,
 };
 use crate::manager::Pass;
 use crate::registry::Make;
@@ -19,6 +19,7 @@ use std::sync::Arc;
 const MAKERS: &[(&str, Make<Module>)] = &[
     ("canonicalize", |_, _| Ok(Arc::new(Canonicalize))),
     ("bind-sizes", |_, it| Ok(Arc::new(BindSizes::parse(it.names("sizes"))?))),
+    ("bind-parameters", |_, it| Ok(Arc::new(BindParameters::parse(it.names("values"))?))),
     ("infer-effects", |_, _| Ok(Arc::new(InferEffects))),
     ("inline", |_, _| Ok(Arc::new(Inline))),
     ("remove-unused", |_, _| Ok(Arc::new(RemoveUnused))),
@@ -47,7 +48,7 @@ const MAKERS: &[(&str, Make<Module>)] = &[
     }),
     ("layout", |parts, it| Ok(Arc::new(parts.layout.clone().with_rounds(it.number("rounds"))))),
     ("fold-rest", |_, it| Ok(Arc::new(FoldConstants::after_rules().with_free_bytes(it.number("free"))))),
-    ("merge-products", |_, _| Ok(Arc::new(MergeProducts))),
+    ("merge-products", |_, it| Ok(Arc::new(MergeProducts::of_parameters(it.names("of"))))),
     ("lift-parameters", |_, it| Ok(Arc::new(LiftParameters::new(it.names("of"))))),
     ("mixed-precision", |parts, it| {
         let mut policy = PrecisionPolicy::standard(parts.ops);

@@ -64,6 +64,22 @@ pub const STANDARD: &[PassDef] = &[
         flow: maker("bind-sizes"),
     },
     PassDef {
+        name: "bind-parameters",
+        about: "makes constants of parameters that always have one value",
+        details: "What follows from them folds. In Rust, `BindParameters` takes tensors, which decide the sizes that types \
+                  leave open; the option is for parameters of one element.",
+        laws: &["a value has the element type and the sizes of its parameter"],
+        step: Step::Canonicalize,
+        class: PassClass::BITWISE,
+        when: When::Asked,
+        options: &[names(
+            "values",
+            "names of parameters of the last function, each with its number: `k:40:temperature:0.7`",
+        )],
+        graph: None,
+        flow: maker("bind-parameters"),
+    },
+    PassDef {
         name: "infer-effects",
         about: "makes functions declare the effects that their bodies have and no more, and puts what has none into \
                 dataflow blocks",
@@ -167,10 +183,11 @@ pub const STANDARD: &[PassDef] = &[
         name: "order-products",
         about: "gives chains of matrix products the order with the fewest multiplications",
         details: "Where all sizes are known all orders are compared. Where some are not, two products change their order if \
-                  that is no more work for any sizes, and less for some.",
+                  that is no more work for any sizes, and less for some. Which products a chain is of no text can say, so it is \
+                  code, which no prover sees: its tests compare values.",
         laws: &["a chain is what products of one block read of each other alone"],
         step: Step::Simplify,
-        class: PassClass::OfRules,
+        class: PassClass::Of(RuleClass::Reassociates),
         when: When::Asked,
         options: &[],
         graph: Some(|parts, _| {
@@ -182,12 +199,13 @@ pub const STANDARD: &[PassDef] = &[
         name: "name-attention",
         about: "makes one operator, `attention`, of the forms in which exporters write it",
         details: "The scale may stand before the product, at one operand or at both, or after it; keys may come \
-                  transposed; the mask is added or chooses; keys and values that were repeated for groups of queries are \
+                  transposed; the mask is added or chooses; the softmax of narrow scores may be one in f32; keys and values that were repeated for groups of queries are \
                   read as they were. For `fuse-attention`, kernels of one's own and for reading programs: by itself the \
-                  operator is lowered to the kernels of its parts.",
+                  operator is lowered to the kernels of its parts. The forms are too many for text, so it is code, which no \
+                  prover sees: its tests compare values.",
         laws: &["what lies inside is read by nothing else", "the scale is a number that is known"],
         step: Step::Simplify,
-        class: PassClass::OfRules,
+        class: PassClass::Of(RuleClass::Reassociates),
         when: When::Asked,
         options: &[],
         graph: Some(|parts, _| {
@@ -230,7 +248,10 @@ pub const STANDARD: &[PassDef] = &[
         step: Step::Layout,
         class: PassClass::BITWISE,
         when: When::Asked,
-        options: &[],
+        options: &[names(
+            "of",
+            "parameters that are merged too: their matrices are joined in each call, or once with `lift-parameters`",
+        )],
         graph: None,
         flow: maker("merge-products"),
     },

@@ -2,14 +2,15 @@
 //!
 //! `softmax(scores) · v`, where scores are a product, perhaps scaled and masked. The scale may stand before the product, at
 //! one operand or as its root at both, or after it, as a factor or a divisor; keys may come transposed; the mask is added,
-//! or chooses between scores and a number; weights that are not numbers may become 0. Keys and values that were repeated for groups of queries are read as they were.
+//! or chooses between scores and a number; weights that are not numbers may become 0; narrow scores may be cast to f32 for the
+//! softmax alone. Keys and values that were repeated for groups of queries are read as they were.
 //!
 //! * **AT1** What stands inside is read by nothing else: it is not computed a second time.
 //! * **AT2** The scale is one number that is known; a mask is an operand, whatever it is made of.
 
 use crate::rewrite::{OpCall, Rewriter, Rule, RuleClass, Value};
 use orogen_ir::shape::Dim;
-use orogen_ir::types::{Attrs, TensorData};
+use orogen_ir::types::{Attrs, DType, TensorData};
 
 /// The rules of the pass.
 pub const RULES: &[Rule] = &[Rule {
@@ -22,16 +23,15 @@ pub const RULES: &[Rule] = &[Rule {
 
 fn name_attention(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
     let (weights_of, safe) = shown(rewriter, call.args[0]);
-    let softmax = rewriter.definition_by(weights_of, "softmax")?;
     let reads = if safe { 2 } else { 1 };
     if rewriter.uses(weights_of) != reads || !rewriter.is_local(weights_of) {
         return None;
     }
+    let (softmax, scores) = softmax_of(rewriter, weights_of)?;
     let (weights, v) = (rank(rewriter, call.args[0])?, call.args[1]);
     if softmax.attrs.int("axis") != Some(weights as i64 - 1) || rank(rewriter, v)? < 2 {
         return None;
     }
-    let scores = softmax.args[0];
     let (product, mask) = unmasked(rewriter, scores)?;
     let Product { q, keys, scale } = scaled(rewriter, product)?;
     let key_rank = rank(rewriter, keys)?;
@@ -117,6 +117,22 @@ fn repeated(rewriter: &mut dyn Rewriter, value: Value) -> Option<Value> {
 
 fn dims(rewriter: &mut dyn Rewriter, value: Value) -> Option<Vec<Dim>> {
     Some(rewriter.ty(value).as_tensor()?.dims()?.to_vec())
+}
+
+/// The softmax that makes weights, and what it is of. It may be computed in f32 between narrower numbers: so it is inside of
+/// the operator, too.
+fn softmax_of(rewriter: &mut dyn Rewriter, weights: Value) -> Option<(OpCall, Value)> {
+    if let Some(softmax) = rewriter.definition_by(weights, "softmax") {
+        let scores = softmax.args[0];
+        return Some((softmax, scores));
+    }
+    let narrow = rewriter.definition_by(weights, "cast")?;
+    let softmax = own(rewriter, narrow.args[0], "softmax")?;
+    let wide = own(rewriter, softmax.args[0], "cast")?;
+    let mut dtype = |it: Value| Some(rewriter.ty(it).as_tensor()?.dtype);
+    let (own, scores, inside) = (dtype(weights)?, dtype(wide.args[0])?, dtype(softmax.args[0])?);
+    let around = own == scores && own.is_float() && inside == DType::F32 && own.bits() == 16;
+    around.then_some((softmax, wide.args[0]))
 }
 
 /// What weights are before those that are not numbers became 0, and whether they did.
