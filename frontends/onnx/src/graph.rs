@@ -197,10 +197,13 @@ fn cycle_through(start: usize, stuck: &[usize], users: &[Vec<usize>]) -> Vec<usi
     cycle
 }
 
-/// Names that a node reads: its operands and what its subgraphs take from outside.
+/// Names that a node reads: its operands, what its subgraphs take from outside, and what it differentiates.
 pub(crate) fn reads(node: &NodeProto) -> impl Iterator<Item = &str> {
     let captured = subgraphs(node).flat_map(|(_, graph)| Body::from(graph).free_names());
-    node.input.iter().map(String::as_str).filter(|it| !it.is_empty()).chain(captured)
+    let derived =
+        (node.op_type == "Gradient").then(|| node.attribute.iter().find(|it| it.name == "y")).flatten();
+    let derived = derived.and_then(|it| std::str::from_utf8(&it.s).ok());
+    node.input.iter().map(String::as_str).chain(derived).filter(|it| !it.is_empty()).chain(captured)
 }
 
 /// Nodes of a graph and of the graphs inside it.

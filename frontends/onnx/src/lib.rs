@@ -34,6 +34,7 @@
 
 mod decode;
 mod emit;
+mod gradient;
 mod graph;
 mod import;
 mod mapping;

@@ -6,8 +6,7 @@ pub(crate) fn why_missing(name: &str) -> Option<&'static str> {
     const NONE: &str = "there is no importer for it";
     Some(match name {
         "StringConcat" | "StringNormalizer" | "StringSplit" | "RegexFullMatch" | "TfIdfVectorizer" => TEXT,
-        "ImageDecoder" | "MaxRoiPool" | "Adagrad" | "Adam" | "Gradient" | "Momentum" | "BitCast"
-        | "CumProd" => NONE,
+        "ImageDecoder" | "MaxRoiPool" | "BitCast" | "CumProd" => NONE,
         _ => return None,
     })
 }

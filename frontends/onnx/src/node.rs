@@ -188,6 +188,14 @@ pub(crate) trait Surroundings<'m> {
         inputs: &[Value],
         ranked: &[(Value, Ranked)],
     ) -> Result<Vec<(Value, Option<Ranked>)>, Diagnostic>;
+    /// Builds again what computes `y`, a value of the graph of the node, from values that take the place of those of these
+    /// names, in a sink around the one of the node.
+    fn recomputed(
+        &mut self,
+        sink: &mut dyn Sink,
+        given: &[(&'m str, Value)],
+        y: &'m str,
+    ) -> Result<Value, Diagnostic>;
     /// The ranks that values carried by a loop take, if it was asked before with the same ranks around.
     fn loop_ranks(&self, sink: &dyn Sink, node: &'m NodeProto) -> Option<Vec<Vec<usize>>>;
     /// Notes them.

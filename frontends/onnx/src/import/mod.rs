@@ -235,6 +235,7 @@ impl<'m> Importer<'m> {
                 return Err(Diagnostic::error("X008", "there is another value of that name").at(&*place));
             }
         }
+        scope.stands_for(body);
         scope.want(body.outputs().collect());
         self.nodes(sink, &schedule.order, &schedule.used, scope)?;
         body.outputs()
@@ -309,6 +310,38 @@ impl<'m> Importer<'m> {
         sink.set_source(&describe(proto));
         assert_condition(sink, cond, taken)?;
         self.subgraph(sink, graph, &[], scope)
+    }
+
+    /// Builds again what computes `y` from values that take the place of those of these names.
+    fn recomputed(
+        &mut self,
+        sink: &mut dyn Sink,
+        given: &[(&'m str, Value)],
+        y: &'m str,
+        scope: &Scope<'_, 'm>,
+    ) -> Result<Value, Diagnostic> {
+        let mut inner = scope.nested();
+        for (name, value) in given {
+            inner.define_one(name, *value);
+        }
+        let schedule = match scope.body() {
+            Some(body) => body.schedule(&|_| true)?,
+            None => return Err(bad("it stands in no graph")),
+        };
+        let mut changed: IndexSet<&str> = given.iter().map(|it| it.0).collect();
+        let mut order = Vec::new();
+        for node in schedule.order {
+            let results = node.output.iter().map(String::as_str).filter(|it| !it.is_empty());
+            // What is given is not computed.
+            let results: Vec<&str> = results.filter(|it| given.iter().all(|(name, _)| name != it)).collect();
+            if !results.is_empty() && reads(node).any(|it| changed.contains(it)) {
+                changed.extend(results);
+                order.push(node);
+            }
+        }
+        let order = order_of(y, order);
+        self.nodes(sink, &order, &schedule.used, &mut inner)?;
+        inner.find(y).ok_or_else(|| bad(format!("nothing defines `{}`", printable(y))))
     }
 
     /// What counts nodes: those that are only tried do not count.
@@ -395,6 +428,21 @@ impl<'m> Importer<'m> {
     }
 }
 
+/// Those of the nodes, in their order, that `y` needs.
+fn order_of<'m>(y: &'m str, mut nodes: Vec<&'m NodeProto>) -> Vec<&'m NodeProto> {
+    let mut needed: IndexSet<&str> = IndexSet::from([y]);
+    nodes.reverse();
+    nodes.retain(|node| {
+        let some = node.output.iter().any(|it| needed.contains(it.as_str()));
+        if some {
+            needed.extend(reads(node));
+        }
+        some
+    });
+    nodes.reverse();
+    nodes
+}
+
 /// The importer at a node.
 struct At<'a, 'm> {
     importer: &'a mut Importer<'m>,
@@ -437,6 +485,15 @@ impl<'m> Surroundings<'m> for At<'_, 'm> {
         let results = self.importer.subgraph(probe, graph, inputs, &inner);
         self.importer.restore_counts(counts);
         Ok(results?.into_iter().map(|it| (it, inner.ranked(it))).collect())
+    }
+
+    fn recomputed(
+        &mut self,
+        sink: &mut dyn Sink,
+        given: &[(&'m str, Value)],
+        y: &'m str,
+    ) -> Result<Value, Diagnostic> {
+        self.importer.recomputed(sink, given, y, self.scope)
     }
 
     fn loop_ranks(&self, sink: &dyn Sink, node: &'m NodeProto) -> Option<Vec<Vec<usize>>> {

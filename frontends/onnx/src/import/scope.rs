@@ -1,6 +1,6 @@
 //! Values by name, one scope inside another.
 
-use crate::graph::Opsets;
+use crate::graph::{Body, Opsets};
 use crate::node::Attributes;
 use crate::sink::{Ranked, Value};
 use indexmap::{IndexMap, IndexSet};
@@ -26,6 +26,8 @@ pub(super) struct Scope<'s, 'm> {
     ranked: RefCell<IndexMap<Value, Ranked>>,
     /// Names that are needed after the nodes that are built in it.
     wanted: IndexSet<&'m str>,
+    /// What is built in it.
+    body: Option<Body<'m>>,
 }
 
 /// The contents of a [`Scope`].
@@ -51,6 +53,7 @@ impl<'s, 'm> Scope<'s, 'm> {
             concats: RefCell::default(),
             ranked: RefCell::default(),
             wanted: IndexSet::new(),
+            body: None,
         }
     }
 
@@ -58,11 +61,21 @@ impl<'s, 'm> Scope<'s, 'm> {
         std::iter::successors(Some(self), |it| it.parent)
     }
 
-    /// A scope inside this one, of the same graph, to try nodes in.
+    /// A scope inside this one, of the same graph, to build nodes in once more.
     pub(super) fn nested(&'s self) -> Scope<'s, 'm> {
-        let what = "building nodes for each rank that a value may have";
+        let what = "building nodes again, for each rank that a value may have or for a derivative";
         let scope = Scope::new(self.frame, Some(self), self.depth, Some(what.to_string()));
-        Scope { wanted: self.wanted.clone(), ..scope }
+        Scope { wanted: self.wanted.clone(), body: self.body, ..scope }
+    }
+
+    /// Says what graph it is the scope of.
+    pub(super) fn stands_for(&mut self, body: Body<'m>) {
+        self.body = Some(body);
+    }
+
+    /// The graph that it is the scope of.
+    pub(super) fn body(&self) -> Option<Body<'m>> {
+        self.body
     }
 
     pub(super) fn define(&mut self, names: &'m [String], values: &[Value]) {

@@ -32,6 +32,7 @@ mod sequence;
 mod shape;
 mod slice;
 mod suppression;
+mod training;
 mod turns;
 mod unique;
 mod window;
@@ -72,6 +73,7 @@ fn register(table: &mut OpTable) {
     random::register(table);
     determinant::register(table);
     turns::register(table);
+    training::register(table);
     older::register(table);
 }
 
