@@ -9,7 +9,9 @@ use orogen_ir::types::{DType, TensorData, Type};
 use orogen_passes::flow::egraph::{Explore, ExploreBudget, ExploreReport, RULES, Stop};
 use orogen_passes::flow::{Fuse, Legalize};
 use orogen_passes::manager::{Accuracy, Changed, Pass, PassCx};
-use orogen_passes::rewrite::{AnyRule, OpCall, Rewriter, Rule, RuleClass, RuleSet, Value, parse_explored};
+use orogen_passes::rewrite::{
+    AnyRule, OpCall, Rewriter, Rule, RuleClass, RuleSet, Value, parse_explored, print,
+};
 use orogen_passes::rules::apply::ApplyRules;
 use orogen_passes::rules::legalize::LegalizeTable;
 use orogen_reference::{EvalErrorKind, eval_function};
@@ -152,13 +154,13 @@ fn check_case(ops: &OpRegistry, all: &RuleSet, explore: &Explore, name: &str, pa
         let before = parse(ops, &source);
         let inputs = inputs(&mut random, &before, exact && seed > 0);
         let expected = run(ops, &before, &inputs);
-        // The rule alone.
+        // The rule alone; of one root, since passes replace one operation at a time.
         let mut set = RuleSet::default();
         set.insert_rewrite(ops, rewrite.clone()).expect("a new name");
         let mut after = before.clone();
         let pass = ApplyRules::new("one", set);
         let changed = pass.run(&mut after, &mut PassCx::new(ops)).unwrap_or_else(|it| panic!("{name}: {it}"));
-        assert_eq!(changed, Changed::Yes, "rule `{name}` applies\n{source}");
+        assert_eq!(changed == Changed::Yes, rewrite.others.is_empty(), "rule `{name}` applies\n{source}");
         after.verify(ops).unwrap_or_else(|it| panic!("{name}: {it}"));
         assert_same(&expected, &run(ops, &after, &inputs), exact, name);
         if seed > 1 {
@@ -209,6 +211,68 @@ fn x2_what_is_shared_counts_once() {
     let (text, report) = explore(&ops, source, rules(&ops, FACTOR)).expect("it explores");
     assert_eq!(report.fired.values().sum::<usize>(), 1, "{report}");
     assert_eq!((report.changed, text.matches("mul(").count()), (0, 2), "{text}");
+}
+
+#[test]
+fn products_of_one_operand_become_one() {
+    let ops = OpRegistry::standard();
+    let numbers = |of: &str| vec![of; 4096].join(", ");
+    let source = format!(
+        "module @m {{
+  fn @main(%x: Tensor<f32, [48, 256]>) -> (y) {{
+    dataflow {{
+      %u = const f32[256, 16] [{}]
+      %v = const f32[256, 16] [{}]
+      %w = const f32[256, 16] [{}]
+      %p = matmul(%x, %u)
+      %q = matmul(%x, %v)
+      %r = matmul(%x, %w)
+      %a = mul(%p, %q)
+      %y = sub(%a, %r)
+      yield %y
+    }}
+    return %y
+  }}
+}}
+",
+        numbers("1.5"),
+        numbers("-0.5"),
+        numbers("0.25")
+    );
+    let lowering: [Arc<dyn Pass<Module>>; 2] =
+        [Arc::new(Legalize::new(LegalizeTable::standard(&ops))), Arc::new(Fuse)];
+    let explore = Explore::standard(&ops).judged_by(lowering);
+    let before = parse(&ops, &source);
+    let mut after = before.clone();
+    let report = explore.explore(&mut after, &PassCx::new(&ops)).unwrap_or_else(|it| panic!("{it}"));
+    after.verify(&ops).unwrap_or_else(|it| panic!("{it}"));
+    let text = text::print(&after, &ops);
+    assert_eq!((text.matches("matmul(").count(), text.matches("slice(").count()), (1, 3), "{report}\n{text}");
+    assert!(report.fired.contains_key("three-products-become-one"), "{report}");
+    let inputs = inputs(&mut Random::new(7), &before, true);
+    assert_same(&run(&ops, &before, &inputs), &run(&ops, &after, &inputs), true, "products");
+}
+
+#[test]
+fn several_roots_are_for_exploration_and_each_has_a_result() {
+    let ops = OpRegistry::standard();
+    let twice = "rule twice bitwise\n  neg(x), exp(x) => neg(x), exp(x)";
+    let found = |text: &str, explore: bool| {
+        let parsed =
+            if explore { parse_explored(text, &ops) } else { orogen_passes::rewrite::parse(text, &ops) };
+        parsed.map(|it| it.len()).map_err(|it| it.to_string())
+    };
+    assert_eq!(found(twice, true), Ok(1));
+    let wrong = [
+        (found(twice, false), "only rules of exploration"),
+        (found("rule a bitwise\n  neg(x), exp(x) => neg(x)", true), "2 on the left and 1 on the right"),
+        (found("rule a bitwise\n  neg(x), exp(y) => neg(x), exp(y)", true), "reads no value"),
+    ];
+    for (found, why) in wrong {
+        assert!(found.as_ref().is_err_and(|it| it.contains(why)), "{found:?}");
+    }
+    let printed = print(&parse_explored(twice, &ops).expect("a rule")[0]);
+    assert_eq!(printed.trim(), twice);
 }
 
 #[test]

@@ -77,12 +77,12 @@ fn value(id: ValueId) -> Value {
 }
 
 /// The value that rules see as that one.
-pub(super) fn value_id(value: Value) -> ValueId {
+pub(crate) fn value_id(value: Value) -> ValueId {
     ValueId::from_raw(RawIdx::from_u32(value.bits() as u32))
 }
 
 /// The operation of a binding, when it is one of one result.
-pub(super) fn call(editor: &Editor<'_>, id: BindingId) -> Option<OpCall> {
+pub(crate) fn call(editor: &Editor<'_>, id: BindingId) -> Option<OpCall> {
     let binding = editor.binding(id);
     match &binding.rhs {
         Rhs::Op { op, attrs, args } if binding.results.len() == 1 => {
@@ -95,7 +95,7 @@ pub(super) fn call(editor: &Editor<'_>, id: BindingId) -> Option<OpCall> {
 }
 
 /// What rules see of a function.
-pub(super) struct FlowRewriter<'a, 'm> {
+pub(crate) struct FlowRewriter<'a, 'm> {
     editor: &'a mut Editor<'m>,
     /// That of the operation that is rewritten.
     block: Option<BlockId>,
@@ -105,8 +105,13 @@ pub(super) struct FlowRewriter<'a, 'm> {
 
 impl<'a, 'm> FlowRewriter<'a, 'm> {
     /// Around an operation of a block.
-    pub(super) fn new(editor: &'a mut Editor<'m>, block: Option<BlockId>) -> Self {
+    pub(crate) fn new(editor: &'a mut Editor<'m>, block: Option<BlockId>) -> Self {
         FlowRewriter { editor, block, emitted: false }
+    }
+
+    /// What defines a value.
+    pub(crate) fn definition_of(&self, value: Value) -> ValueDef {
+        self.editor.value(value_id(value)).def
     }
 }
 

@@ -21,6 +21,8 @@ use crate::rules::kernels::KernelTable;
 use orogen_ir::flow::{Definition, Editor};
 use orogen_ir::kernel::Kernel;
 
+pub(crate) use apply_rules::{FlowRewriter, call, value_id};
+
 pub use crate::rules::apply::ApplyRules;
 pub use crate::rules::fold::FoldConstants;
 pub use crate::rules::order::Shuffle;

@@ -90,6 +90,7 @@
 
 mod cases;
 mod casts;
+mod code;
 mod compose;
 mod extremes;
 mod instances;
@@ -326,7 +327,8 @@ impl<'a> Prover<'a> {
         let missing = || "there is no function".to_owned();
         let function = before.function(&name).ok_or_else(missing)?;
         let other = after.function(&other).ok_or_else(missing)?;
-        let sides = [Side { module: &before, function }, Side { module: &after, function: other }];
+        let ops = self.ops;
+        let sides = [Side { module: &before, function, ops }, Side { module: &after, function: other, ops }];
         let symbols = bound_by_parameters(&before.shapes, function);
         let shared: IndexSet<String> = symbols.iter().map(|it| before.shapes.name(*it).to_owned()).collect();
         let mut cx = before.shapes.clone();

@@ -1,7 +1,7 @@
 //! Proofs of rewrite rules: of all instances of a rule, that what is before its application is what is after it.
 
 use super::instances::{instances, without_constants};
-use super::{Class, Prover, Verdict};
+use super::{Class, Prover, Verdict, code};
 use crate::manager::{Changed, Pass, PassCx};
 use crate::rewrite::{Rewrite, Rule, RuleClass, RuleSet};
 use crate::rules::apply::ApplyRules;
@@ -65,17 +65,26 @@ impl Prover<'_> {
             failure: None,
             unproven: rule.unproven.as_deref().map(str::to_owned),
         };
+        if !rule.others.is_empty() {
+            let all = without_constants(rule);
+            return self.prove_each(&|before| code::applied_to_all(self.ops, &all, before), rule, proof);
+        }
         match self.pass_of(without_constants(rule)) {
-            Some(pass) => self.prove_pass(&pass, rule, proof),
+            Some(pass) => self.prove_each(&|before| self.applied(&pass, before), rule, proof),
             None => proof,
         }
     }
 
-    /// Proves what a pass of one rule does to instances of the left side of one.
-    fn prove_pass(&self, pass: &ApplyRules, rule: &Rewrite, mut proof: RuleProof) -> RuleProof {
+    /// Proves what is made of instances of the left side of a rule.
+    fn prove_each(
+        &self,
+        apply: &dyn Fn(&Module) -> Option<Module>,
+        rule: &Rewrite,
+        mut proof: RuleProof,
+    ) -> RuleProof {
         let class = Class::from(proof.class);
         instances(self.ops, rule, &self.types, PER_RANK, &mut |before, known| {
-            let Some(after) = self.applied(pass, &before) else { return false };
+            let Some(after) = apply(&before) else { return false };
             proof.instances += 1;
             let mut verdict = self.prove_knowing(&before, &after, class, known);
             // Beside the proofs, one in so many instances runs.
@@ -99,7 +108,7 @@ impl Prover<'_> {
     }
 
     /// Proves a rule that is code on instances of a pattern: the left side of `shapes`, whose right side and conditions say
-    /// which of them are meant. What a rule asks of the data of constants it cannot ask of the parameters of an instance.
+    /// which of them are meant. Parameters are taken for constants whose data is not seen.
     pub fn prove_code(&self, rule: Rule, shapes: &Rewrite) -> RuleProof {
         let proof = RuleProof {
             name: rule.name.to_owned(),
@@ -109,10 +118,7 @@ impl Prover<'_> {
             failure: None,
             unproven: Some(rule.reason.to_owned()),
         };
-        match RuleSet::new(self.ops, [rule]) {
-            Ok(set) => self.prove_pass(&ApplyRules::new("prove", set).with_rounds(1), shapes, proof),
-            Err(_) => proof,
-        }
+        self.prove_each(&|before| code::applied(self.ops, rule, before), shapes, proof)
     }
 
     fn pass_of(&self, rule: Rewrite) -> Option<ApplyRules> {

@@ -36,6 +36,9 @@ pub struct Rewrite {
     pub left: Pattern,
     /// What replaces it.
     pub right: Term,
+    /// Further roots: operations after the one before them, each of which reads a value of those before it, and what
+    /// replaces each. All are replaced or none.
+    pub others: Vec<(Pattern, Term)>,
     /// Terms with a name, each over those before it.
     pub lets: Vec<Let>,
     /// What must be known besides.
@@ -45,6 +48,16 @@ pub struct Rewrite {
 }
 
 impl Rewrite {
+    /// Patterns of all roots.
+    pub fn roots(&self) -> impl Iterator<Item = &Pattern> {
+        [&self.left].into_iter().chain(self.others.iter().map(|it| &it.0))
+    }
+
+    /// What replaces each of them.
+    pub fn results(&self) -> impl Iterator<Item = &Term> {
+        [&self.right].into_iter().chain(self.others.iter().map(|it| &it.1))
+    }
+
     /// The spelling of a name.
     pub fn spelling(&self, name: Name) -> &str {
         &self.names[name.index()]
@@ -68,6 +81,20 @@ pub struct Pattern {
     pub repeated: bool,
     /// Where it is written.
     pub span: Span,
+}
+
+impl Pattern {
+    /// Operands that are names: by the first that has a meaning a further root is found.
+    pub(super) fn operand_names(&self) -> impl Iterator<Item = Name> {
+        let args = match &self.kind {
+            PatternKind::Op(op) => &op.args[..],
+            _ => &[],
+        };
+        args.iter().filter_map(|it| match it.kind {
+            PatternKind::Any(name) if !it.repeated && !it.optional => name,
+            _ => None,
+        })
+    }
 }
 
 /// What defines a value.

@@ -8,17 +8,19 @@ use super::sizes::emit_sizes;
 use orogen_ir::ops::{AttrKind, OpDef};
 use orogen_ir::types::{Attr, Attrs, DType, TensorData};
 
-/// The value that replaces the root, with all that it is made of.
-pub(super) fn build(rewriter: &mut dyn Rewriter, rule: &Rewrite, env: Env, root: Value) -> Option<Value> {
+/// The values that replace the roots, with all that they are made of.
+pub(super) fn build(rewriter: &mut dyn Rewriter, rule: &Rewrite, env: Env) -> Option<Vec<Value>> {
     let mut sources = env.values();
-    // What is built stands before it.
-    sources.retain(|it| *it != root);
+    // What is built stands before them.
+    sources.retain(|it| !env.roots.contains(it));
     let made = vec![None; rule.lets.len()];
     let mut builder = Builder { rewriter, rule, env, sources, made, member: None };
-    match builder.term(&rule.right, None)? {
-        Built::Value(value) => Some(value),
-        _ => None,
-    }
+    rule.results()
+        .map(|it| match builder.term(it, None)? {
+            Built::Value(value) => Some(value),
+            _ => None,
+        })
+        .collect()
 }
 
 /// An operand.

@@ -66,9 +66,12 @@ pub(super) fn check(
 ) -> Result<Rewrite, Diagnostics> {
     let mut checker = Checker::new(&parsed, ops, lines);
     checker.left();
+    checker.others(explore);
     checker.lets();
     checker.conditions();
-    checker.term(&parsed.rewrite.right, false, false);
+    for it in parsed.rewrite.results() {
+        checker.term(it, false, false);
+    }
     let looped = !explore && checker.found.is_empty() && super::circle::goes_in_circles(&parsed.rewrite);
     let mut found = checker.found;
     if looped {
@@ -152,6 +155,25 @@ impl<'a> Checker<'a> {
                 Some("begin it with the operation whose result is replaced".to_owned());
         }
         self.pattern(left, false);
+    }
+
+    /// Further roots: operations that are found from values that those before them have.
+    fn others(&mut self, explore: bool) {
+        let rule = self.rule();
+        for (pattern, _) in &rule.others {
+            if !explore {
+                let message = "only rules of exploration replace several operations at once".to_owned();
+                self.error(&pattern.span, "N008", message).help =
+                    Some("write a rule for one of them, or a pass".to_owned());
+            }
+            let reads = pattern.operand_names().any(|it| self.sorts[it.index()] == Some(Sort::Value));
+            if !reads || pattern.optional || pattern.repeated || pattern.once {
+                let message = "a further operation reads no value of those before it".to_owned();
+                self.error(&pattern.span, "N008", message).help =
+                    Some("let one of its operands be a name that the operations before it have".to_owned());
+            }
+            self.pattern(pattern, false);
+        }
     }
 
     /// Checks a pattern; in a repetition, names with `..` stand for one value of each, and others for one of all.

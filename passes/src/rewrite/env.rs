@@ -44,11 +44,13 @@ pub(super) struct Env {
     pub(super) seen: Vec<Value>,
     /// Values that nothing else may use.
     pub(super) once: Vec<Value>,
+    /// Results of the roots that were matched.
+    pub(super) roots: Vec<Value>,
 }
 
 impl Env {
     pub(super) fn new(rule: &Rewrite) -> Self {
-        Env { bound: vec![None; rule.names.len()], seen: Vec::new(), once: Vec::new() }
+        Env { bound: vec![None; rule.names.len()], seen: Vec::new(), once: Vec::new(), roots: Vec::new() }
     }
 
     pub(super) fn get(&self, name: Name) -> Option<&Bound> {

@@ -27,6 +27,7 @@ pub(super) fn find(rewriter: &mut dyn Rewriter, rule: &Rewrite, root: &OpCall) -
     let mut matcher = Matcher { rewriter, rule, orders: MOST_ORDERS, whole: true };
     let PatternKind::Op(op) = &rule.left.kind else { return None };
     let mut env = Env::new(rule);
+    env.roots.push(root.result);
     if let Some(name) = rule.left.capture {
         env.set(name, Bound::Value(root.result));
     }
@@ -75,10 +76,33 @@ impl<'a> Matcher<'a> {
                 }
             }
         }
-        if self.whole {
-            self.conditions(&mut env)?;
+        if !self.whole {
+            return Some(env);
         }
+        if let Some((pattern, _)) = self.rule.others.get(env.roots.len() - 1) {
+            return self.further(pattern, env);
+        }
+        self.conditions(&mut env)?;
         Some(env)
+    }
+
+    /// Matches a further root, and all after it.
+    fn further(&mut self, pattern: &'a Pattern, mut env: Env) -> Option<Env> {
+        let PatternKind::Op(op) = &pattern.kind else { return None };
+        let value = pattern.operand_names().find_map(|it| match env.get(it) {
+            Some(Bound::Value(value)) => Some(*value),
+            _ => None,
+        })?;
+        let call = self.rewriter.reader(value, env.roots.len() - 1)?;
+        if env.roots.contains(&call.result) {
+            return None;
+        }
+        env.roots.push(call.result);
+        if let Some(name) = pattern.capture {
+            self.bind_value(&mut env, name, call.result)?;
+        }
+        self.fits_type(pattern.ty.as_ref(), call.result, &mut env)?;
+        self.operation(op, &call, env, Vec::new())
     }
 
     /// Matches an operation, and then what is left to match.

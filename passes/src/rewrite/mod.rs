@@ -29,6 +29,8 @@
 //! * **R4** A match holds no operation with effects, and no operation of another block than the root's.
 //! * **R5** What a condition asks is known when a rule applies: where it is not, the rule does not.
 //! * **R6** Reading a rule takes time in its text, a match in its rule; no text makes either panic.
+//! * **R8** A rule of several roots replaces all of them or none; each further one stands behind those before it and reads a
+//!   value of theirs.
 //! * **R7** `print(parse(t)) = t` for text that [`print()`] wrote.
 
 mod any;
@@ -109,14 +111,28 @@ fn parse_for(text: &str, ops: &OpRegistry, explore: bool) -> Result<Vec<Rewrite>
 }
 
 impl Rewrite {
-    /// The value that replaces the result of an operation, if the rule applies to it.
+    /// The value that replaces the result of an operation, if the rule applies to it and has no further roots.
     pub fn apply(&self, rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+        self.others.is_empty().then_some(())?;
+        self.apply_all(rewriter, call)?.first().map(|it| it.1)
+    }
+
+    /// The results of all roots with what replaces each, if the rule applies to this operation as its first root.
+    pub fn apply_all(&self, rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Vec<(Value, Value)>> {
         let env = matching::find(rewriter, self, call)?;
-        let old = rewriter.ty(call.result);
-        // Where a shape is not known, nothing proves that two are one.
-        old.as_tensor()?.dims()?;
-        let new = build::build(rewriter, self, env, call.result)?;
-        let found = rewriter.ty(new);
-        implies(rewriter.shapes(), &found, &old).then_some(new)
+        let roots = env.roots.clone();
+        let mut types = Vec::new();
+        for root in &roots {
+            let old = rewriter.ty(*root);
+            // Where a shape is not known, nothing proves that two are one.
+            old.as_tensor()?.dims()?;
+            types.push(old);
+        }
+        let results = build::build(rewriter, self, env)?;
+        for (new, old) in results.iter().zip(&types) {
+            let found = rewriter.ty(*new);
+            implies(rewriter.shapes(), &found, old).then_some(())?;
+        }
+        Some(roots.into_iter().zip(results).collect())
     }
 }

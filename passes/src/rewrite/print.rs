@@ -18,7 +18,9 @@ pub fn print(rule: &Rewrite) -> String {
     if let Some(reason) = &rule.unproven {
         let _ = write!(text, " unproven {}", quote(reason));
     }
-    let (left, right) = (p.pattern(&rule.left), p.term(&rule.right));
+    let left: Vec<String> = rule.roots().map(|it| p.pattern(it)).collect();
+    let right: Vec<String> = rule.results().map(|it| p.term(it)).collect();
+    let (left, right) = (left.join(", "), right.join(", "));
     let apart = if left.len() + right.len() + 6 > WIDTH { "\n    " } else { " " };
     let _ = writeln!(text, "\n  {left}{apart}=> {right}");
     for it in &rule.lets {

@@ -52,6 +52,12 @@ pub trait Rewriter {
         None
     }
 
+    /// An operation that reads a value and stands behind the roots of the match before it, as the further root of this
+    /// number; `None` where one operation is replaced at a time.
+    fn reader(&self, _value: Value, _number: usize) -> Option<OpCall> {
+        None
+    }
+
     /// The type of a value; its dimensions are of [`shapes`](Self::shapes).
     fn ty(&mut self, value: Value) -> Type;
 

@@ -7,10 +7,10 @@ use orogen_ir::types::{DType, TensorData};
 const MOVES: [&str; 4] = ["transpose", "reshape", "squeeze", "unsqueeze"];
 const MOST_MOVES: usize = 8;
 
-/// Whether a value is a constant, or one that is only moved.
+/// Whether a value is a constant, also one that nobody has seen, or one that is only moved.
 pub(super) fn is_constant(rewriter: &dyn Rewriter, mut value: Value) -> bool {
     for _ in 0..MOST_MOVES {
-        if rewriter.constant(value).is_some() {
+        if rewriter.constant(value).is_some() || rewriter.is_made(value) == Some(true) {
             return true;
         }
         let Some(moved) = moved(rewriter, value) else { return false };

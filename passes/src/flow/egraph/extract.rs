@@ -9,7 +9,8 @@
 //! Finding the best choice is NP-hard (it is a set cover). Two choices are starts: the program that came in, and a greedy
 //! one that goes up from the leaves and knows for each class the set of what it needs, so that what two operands share is
 //! counted once. From each of them one class after the other tries its other nodes and keeps what makes the whole
-//! cheaper, until no class finds any or the budget is spent. The cheaper result is taken.
+//! cheaper, and so does each set of classes that a rule of several roots found, until none finds any or the budget is
+//! spent. The cheaper result is taken.
 
 use super::cost::Work;
 
@@ -34,6 +35,8 @@ pub(super) struct Problem {
     pub(super) roots: Vec<(At, usize)>,
     /// The way of the program that came in, for classes that it has.
     pub(super) original: Vec<Option<usize>>,
+    /// Classes with ways that are worth choosing together: one alone needs what all of them share.
+    pub(super) together: Vec<Vec<(At, usize)>>,
 }
 
 /// What a choice needs.
@@ -91,6 +94,21 @@ fn improve(problem: &Problem, mut choice: Vec<Option<usize>>, programs: &mut usi
                     }
                     None => choice[at] = earlier,
                 }
+            }
+        }
+        for group in &problem.together {
+            if *programs == 0 {
+                return Some(best);
+            }
+            *programs -= 1;
+            let earlier: Vec<Option<usize>> =
+                group.iter().map(|(at, way)| choice[*at].replace(*way)).collect();
+            match evaluate(problem, &choice).filter(|it| it.cost < best.cost) {
+                Some(found) => {
+                    best = found;
+                    better = true;
+                }
+                None => group.iter().zip(earlier).rev().for_each(|((at, _), it)| choice[*at] = it),
             }
         }
         if !better {

@@ -4,16 +4,19 @@
 //! one for each class it asks about, and the rule runs again until it has seen every combination. A combination that a
 //! rule rejects early is never extended, so this is the backtracking of a matcher over classes, with the matcher that the
 //! other drivers have.
+//!
+//! A rule of several roots finds the others among the operations of the program that came in, behind the root before them:
+//! so each set of them is found once, and what it is merged to is not merged again.
 
 use super::analysis::{Graph, Typed};
 use super::language::Node;
 use crate::rewrite::{AnyRule, OpCall, Rewriter, Value};
 use egg::{Id, Language};
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 use orogen_ir::ops::{Folding, OnConstants, OpId, OpRegistry, Outline};
 use orogen_ir::shape::ShapeCx;
 use orogen_ir::types::{Attrs, Effects, Source, TensorData, TensorType, Type};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use std::cell::RefCell;
 
 /// Values above this are built, those below are classes.
@@ -21,10 +24,8 @@ const BUILT: u64 = 1 << 32;
 
 /// What a rule found.
 pub(super) struct Found {
-    /// The class that was matched.
-    pub(super) root: Id,
-    /// What is the same.
-    pub(super) result: Value,
+    /// The classes that were matched, each with what is the same.
+    pub(super) same: SmallVec<[(Id, Value); 1]>,
     /// What has to be added for it, operands first.
     pub(super) built: Vec<Built>,
 }
@@ -40,10 +41,11 @@ enum What {
     Constant(u32),
 }
 
-/// What a class was taken to be defined by, and by how many it could have been.
+/// What a class was taken to be defined by, and by how many it could have been; or read by, as a further root of this number.
 #[derive(Clone, Copy)]
 struct Choice {
     class: Id,
+    reader: Option<usize>,
     chosen: usize,
     of: usize,
 }
@@ -52,6 +54,10 @@ struct Choice {
 struct View<'v, 'a> {
     graph: &'v mut Graph<'a>,
     folding: &'v Folding<'a>,
+    /// Operations of the program that came in: roots of rules that have several are among them.
+    originals: &'v Originals,
+    /// The places of the roots of this run, of which further ones stand behind the last.
+    roots: RefCell<SmallVec<[usize; 4]>>,
     /// Choices in the order in which they were first made; the last run has made those at the front.
     choices: RefCell<Vec<Choice>>,
     /// How many choices this run has made.
@@ -63,12 +69,16 @@ struct View<'v, 'a> {
     built: Vec<Built>,
 }
 
+/// Operations of the program that came in, with their classes as they are now, in its order.
+pub(super) type Originals = IndexMap<Node, Id>;
+
 /// Runs a rule on one node of a class with every combination of definitions below it, at most `limit` times; takes runs
 /// from `limit` and notes the classes that were asked about.
 pub(super) fn search<'a>(
     graph: &mut Graph<'a>,
     folding: &Folding<'a>,
     rule: &AnyRule,
+    originals: &Originals,
     (root, node): (Id, &Node),
     limit: &mut usize,
     asked: &mut IndexSet<Id>,
@@ -77,9 +87,20 @@ pub(super) fn search<'a>(
     let args = args.iter().map(|it| class(graph.find(*it))).collect();
     let call = OpCall { op: *op, attrs: attrs.clone(), args, result: class(root) };
     let mut found = Vec::new();
+    let several = match rule {
+        AnyRule::Text(it) if !it.others.is_empty() => Some(it),
+        _ => None,
+    };
+    let place = originals.get_index_of(node);
+    // What merged operations have in common with others has been merged with them too.
+    if several.is_some() && place.is_none() {
+        return found;
+    }
     let mut view = View {
         graph,
         folding,
+        originals,
+        roots: RefCell::default(),
         choices: RefCell::default(),
         made: RefCell::new(0),
         asked: RefCell::new(std::mem::take(asked)),
@@ -88,9 +109,15 @@ pub(super) fn search<'a>(
     };
     while *limit > 0 {
         *limit -= 1;
-        view.begin(*op);
-        if let Some(result) = rule.apply(&mut view, &call) {
-            found.push(Found { root, result, built: std::mem::take(&mut view.built) });
+        view.begin(*op, place);
+        let same: Option<SmallVec<[(Id, Value); 1]>> = match several {
+            Some(rule) => rule.apply_all(&mut view, &call).map(|list| {
+                list.into_iter().filter_map(|(root, new)| Some((view.id(root).ok()?, new))).collect()
+            }),
+            None => rule.apply(&mut view, &call).map(|new| smallvec![(root, new)]),
+        };
+        if let Some(same) = same {
+            found.push(Found { same, built: std::mem::take(&mut view.built) });
         }
         if !view.next() {
             break;
@@ -101,7 +128,8 @@ pub(super) fn search<'a>(
 }
 
 impl View<'_, '_> {
-    fn begin(&mut self, root: OpId) {
+    fn begin(&mut self, root: OpId, place: Option<usize>) {
+        self.roots.replace(place.into_iter().collect());
         self.built.clear();
         self.made.replace(0);
         self.aborting.borrow_mut().clear();
@@ -121,6 +149,34 @@ impl View<'_, '_> {
             choices.pop();
         }
         false
+    }
+
+    /// Which of so many this run takes for a class; `None` of none.
+    fn choose(&self, id: Id, reader: Option<usize>, of: impl FnOnce() -> usize) -> Option<usize> {
+        let (mut choices, mut made) = (self.choices.borrow_mut(), self.made.borrow_mut());
+        let is_it = |it: &Choice| it.class == id && it.reader == reader;
+        if let Some(earlier) = choices[..*made].iter().find(|it| is_it(it)) {
+            return Some(earlier.chosen);
+        }
+        // Rules are functions, so a run asks what the last one did until a choice is another one.
+        if choices.get(*made).is_none_or(|it| !is_it(it)) {
+            let of = of();
+            if of == 0 {
+                return None;
+            }
+            choices.truncate(*made);
+            choices.push(Choice { class: id, reader, chosen: 0, of });
+        }
+        *made += 1;
+        Some(choices[*made - 1].chosen)
+    }
+
+    /// A node of a class as an operation.
+    fn call(&self, node: &Node, of: Id) -> Option<OpCall> {
+        let Node::Op { op, attrs, args } = node else { return None };
+        self.note_abort(*op);
+        let args = args.iter().map(|it| class(self.graph.find(*it))).collect();
+        Some(OpCall { op: *op, attrs: attrs.clone(), args, result: class(of) })
     }
 
     fn note_abort(&self, op: OpId) {
@@ -193,27 +249,27 @@ impl Rewriter for View<'_, '_> {
         };
         self.asked.borrow_mut().insert(id);
         let operations = || self.graph[id].nodes.iter().filter(|it| matches!(it, Node::Op { .. }));
-        let (mut choices, mut made) = (self.choices.borrow_mut(), self.made.borrow_mut());
-        let chosen = match choices[..*made].iter().find(|it| it.class == id) {
-            Some(earlier) => earlier.chosen,
-            None => {
-                // Rules are functions, so a run asks what the last one did until a choice is another one.
-                if choices.get(*made).is_none_or(|it| it.class != id) {
-                    let of = operations().count();
-                    if of == 0 {
-                        return None;
-                    }
-                    choices.truncate(*made);
-                    choices.push(Choice { class: id, chosen: 0, of });
-                }
-                *made += 1;
-                choices[*made - 1].chosen
-            }
-        };
-        let Node::Op { op, attrs, args } = operations().nth(chosen)? else { return None };
-        self.note_abort(*op);
-        let args = args.iter().map(|it| class(self.graph.find(*it))).collect();
-        Some(OpCall { op: *op, attrs: attrs.clone(), args, result: value })
+        let chosen = self.choose(id, None, || operations().count())?;
+        self.call(operations().nth(chosen)?, id)
+    }
+
+    fn reader(&self, value: Value, number: usize) -> Option<OpCall> {
+        let id = self.id(value).ok()?;
+        self.asked.borrow_mut().insert(id);
+        let last = *self.roots.borrow().last()?;
+        let mut places: Vec<usize> = Vec::new();
+        for parent in self.graph[id].parents() {
+            let mut node = self.graph.id_to_node(parent).clone();
+            node.update_children(|it| self.graph.find(it));
+            places.extend(self.originals.get_index_of(&node).filter(|it| *it > last));
+        }
+        places.sort_unstable();
+        places.dedup();
+        let chosen = self.choose(id, Some(number), || places.len())?;
+        let place = *places.get(chosen)?;
+        self.roots.borrow_mut().push(place);
+        let (node, class) = self.originals.get_index(place)?;
+        self.call(node, *class)
     }
 
     fn is_local(&self, _: Value) -> bool {
@@ -282,9 +338,10 @@ impl Rewriter for View<'_, '_> {
     }
 }
 
-/// Adds what was built; the class of the result.
-pub(super) fn add(graph: &mut Graph<'_>, found: Found) -> (Id, Id) {
+/// Adds what was built; the classes that were matched with those of the results, and the operation that each is.
+pub(super) fn add(graph: &mut Graph<'_>, found: Found) -> Vec<(Id, Id, Option<Node>)> {
     let mut ids: Vec<Id> = Vec::with_capacity(found.built.len());
+    let mut nodes: Vec<Node> = Vec::with_capacity(found.built.len());
     let id = |ids: &[Id], value: Value| match value.bits() {
         it if it >= BUILT => ids[(it - BUILT) as usize],
         it => Id::from(it as usize),
@@ -297,10 +354,13 @@ pub(super) fn add(graph: &mut Graph<'_>, found: Found) -> (Id, Id) {
             }
         };
         graph.analysis.next = (!node.is_leaf()).then_some(ty);
+        nodes.push(node.clone());
         ids.push(graph.add(node));
         graph.analysis.next = None;
     }
-    (graph.find(found.root), graph.find(id(&ids, found.result)))
+    let node = |value: Value| nodes.get(value.bits().checked_sub(BUILT)? as usize).cloned();
+    let same = found.same.into_iter();
+    same.map(|(root, new)| (graph.find(root), graph.find(id(&ids, new)), node(new))).collect()
 }
 
 fn class(id: Id) -> Value {

@@ -176,9 +176,9 @@ impl Explore {
         let rules = (self.rules(cx.ops), cx.accuracy);
         let saturation = saturate::saturate(&mut region.graph, &cx.folding, rules, &self.budget);
         let mut proposals: Vec<Proposal> = Vec::new();
-        if saturation.is_ok() {
+        if let Ok(found) = &saturation {
             for moves in [Moves::Apart, Moves::Fused] {
-                let choices = region.choices(moves);
+                let choices = region.choices(moves, &found.together);
                 let found = extract::extract(&choices.problem, self.budget.programs);
                 let known = |it: &Extraction| proposals.iter().any(|of| of.is_same(it));
                 if let Some(extraction) = found.filter(|it| !known(it)) {

@@ -145,7 +145,7 @@ impl<'a> Region<'a> {
     }
 
     /// All that can be chosen.
-    pub(super) fn choices(&self, moves: Moves) -> Choices {
+    pub(super) fn choices(&self, moves: Moves, together: &[Vec<(Id, Node)>]) -> Choices {
         let mut ids: Vec<Id> = self.graph.classes().map(|it| it.id).collect();
         ids.sort_unstable();
         let places: IndexMap<Id, At> = ids.iter().enumerate().map(|(at, id)| (*id, at)).collect();
@@ -160,7 +160,12 @@ impl<'a> Region<'a> {
             original[class].get_or_insert((*place, node));
         }
         let env = representative(&self.graph.analysis.shapes);
-        let mut problem = Problem { ways: Vec::new(), roots: Vec::new(), original: vec![None; ids.len()] };
+        let mut problem = Problem {
+            ways: Vec::new(),
+            roots: Vec::new(),
+            original: vec![None; ids.len()],
+            together: Vec::new(),
+        };
         let mut all = Vec::with_capacity(ids.len());
         for (class, id) in ids.iter().enumerate() {
             let nodes = self.graph[*id].nodes.clone();
@@ -179,6 +184,14 @@ impl<'a> Region<'a> {
             *first = (*first).min(*before);
         }
         problem.roots = roots.into_iter().collect();
+        for group in together {
+            let ways = group.iter().map(|(id, node)| {
+                let (class, mut node) = (at(id), node.clone());
+                egg::Language::update_children(&mut node, |it| self.graph.find(it));
+                Some((class, all[class].iter().position(|it| *it == node)?))
+            });
+            problem.together.extend(ways.collect::<Option<Vec<_>>>());
+        }
         Choices { problem, ids, nodes: all }
     }
 

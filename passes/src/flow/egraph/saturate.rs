@@ -2,10 +2,10 @@
 
 use super::analysis::Graph;
 use super::language::Node;
-use super::matching::{Found, add, search};
+use super::matching::{Found, Originals, add, search};
 use crate::manager::Accuracy;
 use crate::rewrite::{AnyRule, RuleSet, changes_type};
-use egg::Id;
+use egg::{Id, Language};
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::ops::Folding;
@@ -74,6 +74,8 @@ pub(super) struct Saturation {
     pub(super) iterations: usize,
     /// How often each rule merged two classes.
     pub(super) fired: IndexMap<Arc<str>, usize>,
+    /// What rules of several roots found: operations that are worth choosing together.
+    pub(super) together: Vec<Vec<(Id, Node)>>,
 }
 
 /// Applies the rules.
@@ -86,18 +88,22 @@ pub(super) fn saturate<'a>(
     (rules, accuracy): (&RuleSet, Accuracy),
     budget: &ExploreBudget,
 ) -> Result<Saturation, Diagnostic> {
-    let mut result = Saturation { stop: Stop::Iterations, iterations: 0, fired: IndexMap::new() };
+    let mut result =
+        Saturation { stop: Stop::Iterations, iterations: 0, fired: IndexMap::new(), together: Vec::new() };
     let mut runs = budget.matches;
     let mut known = Known::default();
+    // Nodes are numbered in the order in which they came in.
+    let came_in: Vec<Id> = (0..graph.nodes().len()).map(Id::from).collect();
     for _ in 0..budget.iterations {
         result.iterations += 1;
         let mut found: Vec<(&AnyRule, Found)> = Vec::new();
+        let originals = originals(graph, &came_in);
         for (id, nodes) in known.changed(graph) {
             let mut asked = IndexSet::from([id]);
             for node in &nodes {
                 let Node::Op { op, .. } = node else { continue };
                 for rule in rules.rules_of(*op, accuracy) {
-                    let matches = search(graph, folding, rule, (id, node), &mut runs, &mut asked);
+                    let matches = search(graph, folding, rule, &originals, (id, node), &mut runs, &mut asked);
                     found.extend(matches.into_iter().map(|it| (rule, it)));
                 }
             }
@@ -106,7 +112,7 @@ pub(super) fn saturate<'a>(
                 break;
             }
         }
-        let merged = apply(graph, found, budget, &mut result.fired)?;
+        let merged = apply(graph, found, budget, &mut result)?;
         if runs == 0 {
             result.stop = Stop::Matches;
             break;
@@ -123,32 +129,55 @@ pub(super) fn saturate<'a>(
     Ok(result)
 }
 
+/// The operations that came in, as classes are now.
+fn originals(graph: &Graph<'_>, came_in: &[Id]) -> Originals {
+    let mut originals = Originals::new();
+    for id in came_in {
+        let mut node = graph.id_to_node(*id).clone();
+        node.update_children(|it| graph.find(it));
+        originals.entry(node).or_insert(graph.find(*id));
+    }
+    originals
+}
+
 /// Merges what rules say is one; whether anything was new.
 fn apply(
     graph: &mut Graph<'_>,
     found: Vec<(&AnyRule, Found)>,
     budget: &ExploreBudget,
-    fired: &mut IndexMap<Arc<str>, usize>,
+    result: &mut Saturation,
 ) -> Result<bool, Diagnostic> {
     let mut last = None;
     for (rule, it) in found {
         if graph.total_size() >= budget.nodes {
             break;
         }
-        let (root, same) = add(graph, it);
-        let (from, to) = (&graph[root].data.ty, &graph[same].data.ty);
-        match graph.analysis.agree(from, to) {
-            Truth::Never => {
-                let text = |ty| type_text(&graph.analysis.shapes, ty);
-                return Err(changes_type(rule, &text(from), &text(to)));
+        let pairs = add(graph, it);
+        let mut proven = true;
+        for (root, same, _) in &pairs {
+            let (from, to) = (&graph[*root].data.ty, &graph[*same].data.ty);
+            match graph.analysis.agree(from, to) {
+                Truth::Never => {
+                    let text = |ty| type_text(&graph.analysis.shapes, ty);
+                    return Err(changes_type(rule, &text(from), &text(to)));
+                }
+                // Perhaps one, but nothing shows it.
+                Truth::Unknown => proven = false,
+                Truth::Always => {}
             }
-            // Perhaps one, but nothing shows it.
-            Truth::Unknown => continue,
-            Truth::Always => {}
         }
-        if graph.union(root, same) {
-            *fired.entry(rule.name().into()).or_insert(0) += 1;
-            last = Some(rule);
+        if !proven {
+            continue;
+        }
+        for (root, same, _) in &pairs {
+            if graph.union(*root, *same) {
+                *result.fired.entry(rule.name().into()).or_insert(0) += 1;
+                last = Some(rule);
+            }
+        }
+        if pairs.len() > 1 {
+            let nodes = pairs.into_iter().map(|(root, _, node)| Some((root, node?)));
+            result.together.extend(nodes.collect::<Option<Vec<_>>>());
         }
     }
     graph.rebuild();

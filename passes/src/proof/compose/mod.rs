@@ -6,6 +6,7 @@
 //! expression is a choice by conditions on indices.
 
 mod loads;
+mod objects;
 mod places;
 mod stages;
 
@@ -14,6 +15,7 @@ use super::term::{At, Source, Term, TermId, Terms};
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::flow::{Function, Module, Rhs, ValueDef, ValueId};
 use orogen_ir::loops::analysis::flat_stages;
+use orogen_ir::ops::OpRegistry;
 use orogen_ir::shape::{Constraint, Dim, ShapeCx, Sym};
 use orogen_ir::types::{TensorData, Type};
 use stages::Frame;
@@ -23,6 +25,7 @@ use stages::Frame;
 pub(super) struct Side<'a> {
     pub(super) module: &'a Module,
     pub(super) function: &'a Function,
+    pub(super) ops: &'a OpRegistry,
 }
 
 /// Deeper nesting of composed expressions is not followed.
@@ -61,7 +64,7 @@ impl<'a> Composer<'a> {
 
     /// The dimensions of a tensor of one side.
     pub(super) fn dims(&mut self, side: usize, value: ValueId) -> Step<Vec<Dim>> {
-        let Side { module, function } = self.sides[side];
+        let Side { module, function, .. } = self.sides[side];
         let dims = function[value].ty.as_tensor().and_then(|it| it.dims());
         let dims = dims.ok_or_else(|| Stop::unknown("a value has no known shape"))?;
         dims.iter().map(|it| self.import(&module.shapes, *it)).collect()
@@ -85,7 +88,7 @@ impl<'a> Composer<'a> {
     }
 
     pub(super) fn define(&mut self, side: usize, value: ValueId, at: &[Dim]) -> Step<TermId> {
-        let Side { module, function } = self.sides[side];
+        let Side { module, function, .. } = self.sides[side];
         let (binding, result) = match function[value].def {
             ValueDef::Param(i) => return self.parameter(side, i, &function[value].ty, at),
             ValueDef::RegionParam(..) => return Err(Stop::unknown("a value of a loop")),
@@ -115,6 +118,7 @@ impl<'a> Composer<'a> {
                 let (buffer, _) = output.ok_or_else(|| Stop::unknown("a kernel without that result"))?;
                 self.stored(&frame, buffer, at, frame.stages.len())
             }
+            Rhs::Op { .. } => self.of_object(side, value, at),
             rhs => Err(Stop::unknown(format!("{} is not composed", describe(rhs)))),
         }
     }
@@ -215,7 +219,6 @@ impl<'a> Composer<'a> {
 /// What a binding is, for a reason.
 fn describe(rhs: &Rhs) -> &'static str {
     match rhs {
-        Rhs::Op { .. } => "an operator on objects",
         Rhs::Tuple(_) | Rhs::Get { .. } => "a tuple",
         Rhs::If { .. } => "a branch",
         Rhs::While { .. } => "a loop",

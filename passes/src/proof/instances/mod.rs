@@ -154,10 +154,16 @@ fn build(
         params: Vec::new(),
     };
     let PatternKind::Op(op) = &rule.left.kind else { return None };
-    let root = instance.operation(op)?;
+    let mut roots = vec![instance.operation(op)?];
+    for (pattern, _) in &rule.others {
+        let PatternKind::Op(op) = &pattern.kind else { return None };
+        roots.push(instance.operation(op)?);
+    }
     let known = instance.known()?;
     let mut builder = instance.builder;
-    builder.output("y", root).ok()?;
+    for (i, root) in roots.into_iter().enumerate() {
+        builder.output(&format!("y{i}"), root).ok()?;
+    }
     let module = builder.finish().ok()?;
     let (_, function) = module.entry()?;
     let checks = |id: BindingId| matches!(&function[id].rhs, Rhs::Check { .. } | Rhs::MatchCast { .. });
@@ -338,7 +344,7 @@ fn numbers(rule: &Rewrite) -> Vec<usize> {
             Condition::Type(..) => {}
         }
     }
-    let mut terms: Vec<&Term> = rule.lets.iter().map(|it| &it.term).chain([&rule.right]).collect();
+    let mut terms: Vec<&Term> = rule.lets.iter().map(|it| &it.term).chain(rule.results()).collect();
     while let Some(term) = terms.pop() {
         match &term.kind {
             TermKind::Op { args, attrs, .. } => {

@@ -102,7 +102,18 @@ impl<'c, 't> Parser<'c, 't> {
     ) -> Parsed {
         let (names, spans) = self.names.into_iter().unzip();
         let (conditions, places) = conditions.into_iter().unzip();
-        let rewrite = Rewrite { name, class, unproven, names, left, right, lets, conditions, place };
+        let rewrite = Rewrite {
+            name,
+            class,
+            unproven,
+            names,
+            left,
+            right,
+            others: Vec::new(),
+            lets,
+            conditions,
+            place,
+        };
         Parsed { rewrite, names: spans, conditions: places, title }
     }
 
@@ -117,8 +128,25 @@ impl<'c, 't> Parser<'c, 't> {
             false => None,
         };
         let left = self.pattern()?;
+        let mut roots = Vec::new();
+        while self.cursor.eat_punct(",") {
+            roots.push(self.pattern()?);
+        }
         self.cursor.expect_punct("=>")?;
         let right = self.term()?;
+        let mut results = Vec::new();
+        while self.cursor.eat_punct(",") {
+            results.push(self.term()?);
+        }
+        if roots.len() != results.len() {
+            let message = format!(
+                "the rule has {} on the left and {} on the right",
+                roots.len() + 1,
+                results.len() + 1
+            );
+            let found = self.cursor.error_at(title, "N008", message);
+            return Err(found.help("write a result for each operation that is replaced, in the same order"));
+        }
         let mut lets = Vec::new();
         let mut conditions = Vec::new();
         loop {
@@ -138,7 +166,9 @@ impl<'c, 't> Parser<'c, 't> {
             return Err(self.cursor.expected("`let`, `where` or the next `rule`"));
         }
         let place = self.cursor.place(title.clone());
-        Ok(self.parsed(name, class, unproven, (left, right, lets, conditions), place, title))
+        let mut parsed = self.parsed(name, class, unproven, (left, right, lets, conditions), place, title);
+        parsed.rewrite.others = roots.into_iter().zip(results).collect();
+        Ok(parsed)
     }
 
     /// Words and numbers with `-` between them.
