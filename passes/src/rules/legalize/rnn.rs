@@ -270,6 +270,59 @@ impl Net {
     }
 }
 
+/// One direction of a network.
+struct Direction {
+    /// Its number, and as an index.
+    number: usize,
+    index: Dim,
+    reverse: bool,
+    /// What inputs give the gates of every step.
+    projected: BufferId,
+    /// What it carries, in the order of the operands.
+    states: Vec<BufferId>,
+    /// Where its states `h` go.
+    y: BufferId,
+}
+
+impl Net {
+    /// What all networks are made of: projections of the inputs and states of each direction, its loop over time, and its
+    /// last states. States are operands 4, 5, … with the results 1, 2, … of the same names.
+    ///
+    /// Loops over time follow each other: they have nothing to do with each other, so threads may share them.
+    fn run(
+        &self,
+        mut cx: Legalizer<'_>,
+        names: &[&str],
+        recurrent_bias: impl Fn(&mut Legalizer<'_>, Dim, ExprId, ExprId) -> BuildResult<ExprId>,
+        step: impl Fn(&mut Legalizer<'_>, &Direction) -> BuildResult<()>,
+    ) -> Result<Lowering, Diagnostic> {
+        let given: Vec<BufferId> = (0..names.len()).map(|i| cx.input(4 + i)).collect::<Result<_, _>>()?;
+        let y = cx.output(0)?;
+        let last: Vec<BufferId> = (0..names.len()).map(|i| cx.output(1 + i)).collect::<Result<_, _>>()?;
+        let mut directions = Vec::new();
+        for (number, reverse) in self.directions.iter().copied().enumerate() {
+            let index = cx.b.shapes().int(number as i64);
+            let projected = self.project_inputs(&mut cx, index, &recurrent_bias)?;
+            let states = names.iter().zip(&given);
+            let states = states.map(|(name, it)| self.load_state(&mut cx, name, *it, index));
+            let states = states.collect::<Result<_, _>>()?;
+            directions.push(Direction { number, index, reverse, projected, states, y });
+        }
+        directions.iter().try_for_each(|it| step(&mut cx, it))?;
+        for direction in directions {
+            for (state, last) in direction.states.into_iter().zip(&last) {
+                self.store_state(&mut cx, state, *last, direction.index)?;
+            }
+        }
+        cx.finish()
+    }
+}
+
+/// Both biases of a gate.
+fn sum_of_biases(cx: &mut Legalizer<'_>, _: Dim, first: ExprId, second: ExprId) -> BuildResult<ExprId> {
+    cx.b.binary(BinaryOp::Add, first, second)
+}
+
 /// Where the gates of one step are: the projected inputs at a time position and the recurrent sums.
 #[derive(Clone, Copy)]
 struct Gates {
@@ -287,24 +340,22 @@ impl Gates {
     }
 }
 
-/// Writes the new state to `y[position, direction, b, j]` and keeps it in `h`.
+/// Writes the new state to `y[position, direction, b, j]` and keeps it in `h`, the first state.
 fn publish(
     b: &mut ProgramBuilder,
     net: &Net,
     next: BufferId,
-    h: BufferId,
-    y: BufferId,
     position: Dim,
-    direction: Dim,
+    direction: &Direction,
 ) -> BuildResult<()> {
-    b.fill(h, |b, at| b.load(next, at.iter().copied()))?;
+    b.fill(direction.states[0], |b, at| b.load(next, at.iter().copied()))?;
     let axes = b.axes("i", &[net.batch, net.hidden]);
     let at = b.vars(&axes);
     let value = b.load(next, at.iter().copied())?;
     let zero = b.number(0.0, net.dtype);
     let value = net.within(b, [at[0], position], value, |_| Ok(zero))?;
-    let value = b.cast(b.buffer_dtype(y), value);
-    b.stage(&axes, y, [position, direction, at[0], at[1]], value)
+    let value = b.cast(b.buffer_dtype(direction.y), value);
+    b.stage(&axes, direction.y, [position, direction.index, at[0], at[1]], value)
 }
 
 /// Columns `index · hidden + j`.
@@ -329,23 +380,12 @@ fn lstm_of(mut cx: Legalizer<'_>, quantized: bool) -> Result<Lowering, Diagnosti
         false => None,
     };
     let coupled = cx.flag("input_forget");
-    let (h0, c0) = (cx.input(4)?, cx.input(5)?);
-    let (y, y_h, y_c) = (cx.output(0)?, cx.output(1)?, cx.output(2)?);
-    let mut directions = Vec::new();
-    for (d, reverse) in net.directions.clone().into_iter().enumerate() {
-        let direction = cx.b.shapes().int(d as i64);
-        let projected = net.project_inputs(&mut cx, direction, |cx, _, first, second| {
-            cx.b.binary(BinaryOp::Add, first, second)
-        })?;
-        let h = net.load_state(&mut cx, "h", h0, direction)?;
-        let c = net.load_state(&mut cx, "c", c0, direction)?;
-        directions.push((direction, reverse, projected, h, c));
-    }
-    // Loops over time follow each other: they have nothing to do with each other, so threads may share them.
-    for (d, &(direction, reverse, projected, h, c)) in directions.iter().enumerate() {
-        let recurrent = net.step_buffer(&mut cx, "recurrent", net.columns);
-        let next = net.step_buffer(&mut cx, "next", net.hidden);
-        let (axis, position) = net.time_loop(&mut cx, reverse)?;
+    net.run(cx, &["h", "c"], sum_of_biases, |cx, it| {
+        let &Direction { number: d, index: direction, reverse, projected, .. } = it;
+        let (h, c) = (it.states[0], it.states[1]);
+        let recurrent = net.step_buffer(cx, "recurrent", net.columns);
+        let next = net.step_buffer(cx, "next", net.hidden);
+        let (axis, position) = net.time_loop(cx, reverse)?;
         let zero = cx.b.shapes().int(0);
         cx.b.for_loop(axis, |b| {
             net.recur(b, h, recurrent, direction, zero)?;
@@ -385,48 +425,36 @@ fn lstm_of(mut cx: Legalizer<'_>, quantized: bool) -> Result<Lowering, Diagnosti
                 let value = b.binary(BinaryOp::Mul, output, cell)?;
                 net.within(b, [at[0], position], value, |b| b.load(h, at.iter().copied()))
             })?;
-            publish(b, &net, next, h, y, position, direction)
-        })?;
-    }
-    for (direction, _, _, h, c) in directions {
-        net.store_state(&mut cx, h, y_h, direction)?;
-        net.store_state(&mut cx, c, y_c, direction)?;
-    }
-    cx.finish()
+            publish(b, &net, next, position, it)
+        })
+    })
 }
 
 /// Gates in the order update, reset, hidden.
 fn gru(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let net = Net::new(&mut cx, 3, GRU_ACTIVATIONS, false, Some(5))?;
     let linear = cx.flag("linear_before_reset");
-    let h0 = cx.input(4)?;
-    let (y, y_h) = (cx.output(0)?, cx.output(1)?);
     let candidate = cx.linear(net.hidden, 2, 0)?;
-    let mut directions = Vec::new();
-    for (d, reverse) in net.directions.clone().into_iter().enumerate() {
-        let direction = cx.b.shapes().int(d as i64);
-        let projected = net.project_inputs(&mut cx, direction, |cx, column, first, second| {
-            let both = cx.b.binary(BinaryOp::Add, first, second)?;
-            if !linear {
-                return Ok(both);
-            }
-            // The candidate's recurrent bias is inside the product with the reset gate.
-            let (column, limit) = (cx.b.dim(column, DType::I64)?, cx.dim_as(candidate, DType::I64)?);
-            let gate = cx.b.compare(CompareOp::Lt, column, limit)?;
-            cx.b.select(gate, both, first)
-        })?;
-        let h = net.load_state(&mut cx, "h", h0, direction)?;
-        directions.push((direction, reverse, projected, h));
-    }
-    // As those of an LSTM.
-    for (d, &(direction, reverse, projected, h)) in directions.iter().enumerate() {
+    let recurrent_bias = |cx: &mut Legalizer<'_>, column: Dim, first: ExprId, second: ExprId| {
+        let both = cx.b.binary(BinaryOp::Add, first, second)?;
+        if !linear {
+            return Ok(both);
+        }
+        // The candidate's recurrent bias is inside the product with the reset gate.
+        let (column, limit) = (cx.b.dim(column, DType::I64)?, cx.dim_as(candidate, DType::I64)?);
+        let gate = cx.b.compare(CompareOp::Lt, column, limit)?;
+        cx.b.select(gate, both, first)
+    };
+    net.run(cx, &["h"], recurrent_bias, |cx, it| {
+        let &Direction { number: d, index: direction, reverse, projected, .. } = it;
+        let h = it.states[0];
         let columns = if linear { net.columns } else { candidate };
-        let recurrent = net.step_buffer(&mut cx, "recurrent", columns);
+        let recurrent = net.step_buffer(cx, "recurrent", columns);
         let [update, inner, next] =
-            ["update", "inner", "next"].map(|name| net.step_buffer(&mut cx, name, net.hidden));
+            ["update", "inner", "next"].map(|name| net.step_buffer(cx, name, net.hidden));
         // The state behind the reset gate; without a product of its own it needs no buffer.
-        let gated = if linear { inner } else { net.step_buffer(&mut cx, "gated", net.hidden) };
-        let (axis, position) = net.time_loop(&mut cx, reverse)?;
+        let gated = if linear { inner } else { net.step_buffer(cx, "gated", net.hidden) };
+        let (axis, position) = net.time_loop(cx, reverse)?;
         let zero = cx.b.shapes().int(0);
         let bias = net.bias;
         cx.b.for_loop(axis, |b| {
@@ -469,34 +497,20 @@ fn gru(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
                 let value = b.binary(BinaryOp::Add, fresh, kept)?;
                 net.within(b, [at[0], position], value, |_| Ok(before))
             })?;
-            publish(b, &net, next, h, y, position, direction)
-        })?;
-    }
-    for (direction, _, _, h) in directions {
-        net.store_state(&mut cx, h, y_h, direction)?;
-    }
-    cx.finish()
+            publish(b, &net, next, position, it)
+        })
+    })
 }
 
 /// `h = f(w · x + r · h + bias)`.
 fn rnn(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let net = Net::new(&mut cx, 1, RNN_ACTIVATIONS, false, Some(5))?;
-    let h0 = cx.input(4)?;
-    let (y, y_h) = (cx.output(0)?, cx.output(1)?);
-    let mut directions = Vec::new();
-    for (d, reverse) in net.directions.clone().into_iter().enumerate() {
-        let direction = cx.b.shapes().int(d as i64);
-        let projected = net.project_inputs(&mut cx, direction, |cx, _, first, second| {
-            cx.b.binary(BinaryOp::Add, first, second)
-        })?;
-        let h = net.load_state(&mut cx, "h", h0, direction)?;
-        directions.push((direction, reverse, projected, h));
-    }
-    // As those of an LSTM.
-    for (d, &(direction, reverse, projected, h)) in directions.iter().enumerate() {
-        let recurrent = net.step_buffer(&mut cx, "recurrent", net.columns);
-        let next = net.step_buffer(&mut cx, "next", net.hidden);
-        let (axis, position) = net.time_loop(&mut cx, reverse)?;
+    net.run(cx, &["h"], sum_of_biases, |cx, it| {
+        let &Direction { number: d, index: direction, reverse, projected, .. } = it;
+        let h = it.states[0];
+        let recurrent = net.step_buffer(cx, "recurrent", net.columns);
+        let next = net.step_buffer(cx, "next", net.hidden);
+        let (axis, position) = net.time_loop(cx, reverse)?;
         let zero = cx.b.shapes().int(0);
         cx.b.for_loop(axis, |b| {
             net.recur(b, h, recurrent, direction, zero)?;
@@ -506,11 +520,7 @@ fn rnn(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
                 let value = net.gate(b, d, 0, sum)?;
                 net.within(b, [at[0], position], value, |b| b.load(h, at.iter().copied()))
             })?;
-            publish(b, &net, next, h, y, position, direction)
-        })?;
-    }
-    for (direction, _, _, h) in directions {
-        net.store_state(&mut cx, h, y_h, direction)?;
-    }
-    cx.finish()
+            publish(b, &net, next, position, it)
+        })
+    })
 }
