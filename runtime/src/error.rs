@@ -162,7 +162,13 @@ impl fmt::Display for RuntimeError {
             ),
             RuntimeError::Parameters { library, .. } => write!(f, "`{library}` has its parameters already"),
             RuntimeError::NoFunction { place, name, available } => {
-                write!(f, "{place} has no function `{name}`\nhelp: it has {}", list(available))
+                write!(f, "{place} has no function `{name}`\nhelp: it has {}", list(available))?;
+                match name.starts_with("orogen.") {
+                    true => {
+                        f.write_str("\nhelp: `orogen_hosted::register` of the crate `orogen-hosted` adds it")
+                    }
+                    false => Ok(()),
+                }
             }
             RuntimeError::ArgumentCount { function, expected, got } => write!(
                 f,

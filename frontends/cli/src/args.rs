@@ -149,8 +149,9 @@ impl PluginArgs {
         Ok(self.builder().build()?)
     }
 
-    /// Registers what a library needs of plug-ins: the functions of the host that they bring.
+    /// Registers what a library needs: functions of the host that ship, and those that plug-ins bring.
     pub(crate) fn register(&self) -> Result<(), Failure> {
+        orogen_hosted::register();
         match self.paths.is_empty() {
             true => Ok(()),
             false => self.compiler().map(drop),
@@ -159,6 +160,7 @@ impl PluginArgs {
 
     fn builder(&self) -> Builder {
         let mut builder = Compiler::builder();
+        orogen_hosted::add_to(&mut builder);
         for path in &self.paths {
             builder.plugin(path);
         }

@@ -148,7 +148,9 @@ fn cast_target(node: &Node<'_>) -> Result<DType, String> {
         _ => node.int("to").and_then(|it| i32::try_from(it).ok()),
     };
     match dtype_of(to.ok_or("attribute `to` is missing or names no element type")?)? {
-        to if to.is_only_moved() => Err(format!("nothing is converted to {to}, which is only moved")),
+        to if to.is_only_moved() && to != DType::Str => {
+            Err(format!("nothing is converted to {to}, which is only moved"))
+        }
         to => Ok(to),
     }
 }
@@ -167,6 +169,9 @@ fn cast_like(cx: &mut NodeCx<'_, '_>) -> Single {
 /// `saturate` 0 infinity, or NaN where there is none; of integers narrower than a byte the low bits are kept.
 pub(super) fn convert(cx: &mut NodeCx<'_, '_>, x: Value, to: DType) -> Single {
     let from = cx.dtype(x)?;
+    if from != to && (from == DType::Str || to == DType::Str) {
+        return convert_text(cx, x, to);
+    }
     if to.is_only_stored() && from.is_float() {
         // The low bits of the integer that it is.
         let whole = cx.cast(x, DType::I32)?;
@@ -200,6 +205,36 @@ pub(super) fn convert(cx: &mut NodeCx<'_, '_>, x: Value, to: DType) -> Single {
     let negative = cx.with_number("less", x, 0.0)?;
     let replaced = cx.select(negative, below, above)?;
     cx.select(beyond, replaced, saturated)
+}
+
+/// A cast between strings and other types, by way of those that numbers are written and read in. Functions of the host do
+/// it, whose operators a compiler may lack. What a string is true for is its length.
+fn convert_text(cx: &mut NodeCx<'_, '_>, x: Value, to: DType) -> Single {
+    let wide = |dtype: DType| match dtype {
+        DType::F64 | DType::I64 | DType::U64 => dtype,
+        _ if dtype.is_float() => DType::F32,
+        _ => DType::I64,
+    };
+    let from = cx.dtype(x)?;
+    if to == DType::Bool {
+        return cx.cast(x, to);
+    }
+    let moved = if from == DType::Str { to } else { from };
+    if moved.is_only_moved() {
+        return Err(not_supported(format!("nothing is converted from {from} to {to}")));
+    }
+    if to == DType::Str {
+        let x = cx.cast(x, wide(from))?;
+        return cx.unary("text.format", x);
+    }
+    let op = match wide(to) {
+        DType::F32 => "text.parse_single",
+        DType::F64 => "text.parse_double",
+        DType::U64 => "text.parse_unsigned",
+        _ => "text.parse_int",
+    };
+    let number = cx.unary(op, x)?;
+    convert(cx, number, to)
 }
 
 /// A cast to powers of two, rounded as `round_mode` says: up without it. Numbers beyond the largest become it, or NaN with

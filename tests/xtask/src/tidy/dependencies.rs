@@ -29,7 +29,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("orogen-npz", &[]),
-    ("orogen-cli", &["orogen", "orogen-ir", "orogen-abi", "orogen-runtime", "orogen-npz"]),
+    ("orogen-hosted", &["orogen", "orogen-runtime"]),
+    ("orogen-cli", &["orogen", "orogen-ir", "orogen-abi", "orogen-runtime", "orogen-npz", "orogen-hosted"]),
 ];
 
 /// Foreign crates, by the start of their name, that one crate alone may use.

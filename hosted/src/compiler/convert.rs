@@ -1,0 +1,102 @@
+//! The nodes of ONNX.
+
+use super::labels;
+use orogen::onnx::{Node, Size, Value};
+use orogen::prelude::*;
+
+type Single = Result<Value, Diagnostic>;
+
+pub(super) fn register(builder: &mut Builder) {
+    builder
+        .converter("", "StringConcat", .., |cx| {
+            let (a, b) = (cx.input(0)?, cx.input(1)?);
+            Ok(vec![cx.binary("text.concat", a, b)?])
+        })
+        .converter("", "StringSplit", .., |cx| {
+            let most = cx.int("maxsplit").unwrap_or(-1);
+            let attrs = Attrs::none().with("delimiter", plain(cx, "delimiter")?).with("most", most);
+            let mut results = cx.emit_all("text.split", attrs, &[cx.input(0)?])?;
+            results.truncate(cx.output_count().max(1));
+            Ok(results)
+        })
+        .converter("", "StringNormalizer", .., |cx| Ok(vec![normalizer(cx)?]))
+        .converter("", "TfIdfVectorizer", .., |cx| Ok(vec![super::grams::vectorizer(cx)?]))
+        .converter("ai.onnx.ml", "LabelEncoder", .., |cx| Ok(vec![labels::encoder(cx)?]))
+        .converter("ai.onnx.ml", "CategoryMapper", .., |cx| Ok(vec![labels::mapper(cx)?]));
+    #[cfg(feature = "regex")]
+    builder.checked_converter("", "RegexFullMatch", .., check_pattern, |cx| {
+        let attrs = Attrs::none().with("pattern", plain(cx, "pattern")?);
+        Ok(vec![cx.emit("text.matches", attrs, &[cx.input(0)?])?])
+    });
+}
+
+#[cfg(feature = "regex")]
+fn check_pattern(node: &Node<'_>) -> Result<(), String> {
+    crate::pattern::compiled(node.text("pattern").unwrap_or_default()).map(drop)
+}
+
+/// A text attribute, empty without it. Functions get it up to the first zero.
+fn plain<'m>(cx: &NodeCx<'_, 'm>, name: &str) -> Result<&'m str, Diagnostic> {
+    match cx.text(name).unwrap_or_default() {
+        it if it.contains('\0') => Err(unsupported(format!("a zero in attribute `{name}`"))),
+        it => Ok(it),
+    }
+}
+
+pub(super) fn bad(message: impl Into<String>) -> Diagnostic {
+    Diagnostic::error("X010", message.into())
+}
+
+pub(super) fn unsupported(message: impl Into<String>) -> Diagnostic {
+    Diagnostic::error("X009", message.into())
+}
+
+/// Words are removed first, compared in the case in which the result will be, or in lower case.
+fn normalizer(cx: &mut NodeCx<'_, '_>) -> Single {
+    let case = match cx.text("case_change_action").unwrap_or("NONE") {
+        "NONE" => "",
+        "LOWER" => "lower",
+        "UPPER" => "upper",
+        other => return Err(bad(format!("case_change_action `{other}` is not known"))),
+    };
+    let locale = plain(cx, "locale")?.to_ascii_lowercase();
+    let language = locale.split(['_', '-', '.']).next().unwrap_or_default();
+    let attrs = |case: &str| Attrs::none().with("case", case).with("language", language);
+    let mut x = cx.input(0)?;
+    let rank = cx.rank(x)?;
+    if !(1..=2).contains(&rank) {
+        return Err(bad(format!("operand 0 has rank {rank} but must have 1 or 2")));
+    }
+    let words = cx.texts("stopwords").unwrap_or_default();
+    if !words.is_empty() {
+        let words = cx.constant(text_data(&words)?);
+        let compared = match (cx.flag("is_case_sensitive"), case) {
+            (true, _) => "",
+            (false, "") => "lower",
+            (false, case) => case,
+        };
+        if rank == 2 {
+            x = cx.squeeze(x, &[0])?;
+        }
+        x = cx.emit("text.remove", attrs(compared), &[x, words])?;
+        if rank == 2 {
+            x = cx.unsqueeze(x, &[0])?;
+        }
+    }
+    if case.is_empty() { Ok(x) } else { cx.emit("text.change_case", attrs(case), &[x]) }
+}
+
+/// A vector of strings.
+pub(super) fn text_data<S: AsRef<str>>(list: &[S]) -> Result<TensorData, Diagnostic> {
+    TensorData::strings(&[list.len() as u64], list).map_err(|it| bad(it.to_string()))
+}
+
+/// The value as a matrix: one of fewer dimensions is a row.
+pub(super) fn as_rows(cx: &mut NodeCx<'_, '_>, x: Value) -> Single {
+    match cx.rank(x)? {
+        0 => cx.reshape_to(x, &[Size::Const(1), Size::Const(1)]),
+        1 => cx.unsqueeze(x, &[0]),
+        2 => Ok(x),
+        rank => Err(bad(format!("operand 0 has rank {rank} but must have 1 or 2"))),
+    }
+}
