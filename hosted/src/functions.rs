@@ -32,6 +32,10 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("text.count_grams", grams::count),
     #[cfg(feature = "regex")]
     function("text.matches", crate::pattern::matches),
+    #[cfg(feature = "images")]
+    function("image.measure", crate::image::measure),
+    #[cfg(feature = "images")]
+    function("image.decode", crate::image::decode),
 ];
 
 /// Registers all functions with the runtime of this process, under [`names`].

@@ -13,15 +13,18 @@
 //!
 //! # Laws
 //! * **H1** What a function computes depends on its operands and attributes alone: no locale of the process, no clock.
-//! * **H2** No operand makes a function panic, or take memory beyond a multiple of its operands and results.
+//! * **H2** No operand makes a function panic, or take memory beyond a multiple of its operands and results; an image whose
+//!   pixels would take more than [`MAX_IMAGE`] bytes is an error.
 //!
-//! Modules in reading order: `array`, `functions`, `text`, `numbers`, `labels`, `grams`, `pattern`, `compiler`.
+//! Modules in reading order: `array`, `functions`, `text`, `numbers`, `labels`, `grams`, `pattern`, `image`, `compiler`.
 
 mod array;
 #[cfg(feature = "compiler")]
 mod compiler;
 mod functions;
 mod grams;
+#[cfg(feature = "images")]
+mod image;
 mod labels;
 mod numbers;
 #[cfg(feature = "regex")]
@@ -31,3 +34,6 @@ mod text;
 #[cfg(feature = "compiler")]
 pub use compiler::add_to;
 pub use functions::{names, register};
+
+/// The most bytes that the pixels of an image may take: 256 MiB.
+pub const MAX_IMAGE: usize = 1 << 28;

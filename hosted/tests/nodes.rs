@@ -244,7 +244,7 @@ fn grams_are_counted() {
         floats("weights", &[1.0, 0.5, 2.0, 4.0]),
     ];
     let words = [pool("TFIDF"), weights].concat();
-    gives("TfIdfVectorizer", words, &[x], &[f32s(&[4], &[0.0, 1.5, 2.0, 8.0])], false);
+    gives("TfIdfVectorizer", words, &[x], &[f32s(&[4], &[0.0, 1.5, 4.0, 4.0])], false);
     let x = i64s(&[2], &[1, 2]);
     let twice = [pool("TF"), vec![ints("pool_int64s", &[3, 1, 1, 2, 1, 2])]].concat();
     fails("TfIdfVectorizer", twice, std::slice::from_ref(&x), "twice in the pool");
@@ -326,4 +326,22 @@ fn a_function_that_is_missing_is_named_with_the_crate_that_has_it() {
     let error =
         orogen::runtime::extern_function("orogen.text.shout").expect_err("it is not there").to_string();
     assert!(error.contains("`orogen.text.shout`") && error.contains("`orogen_hosted::register`"), "{error}");
+}
+
+#[test]
+fn images_are_decoded() {
+    let encoded = b"P6 2 1 255\n\xFF\x00\x80abc";
+    let x = Data::from_slice(DType::U8, &[encoded.len() as u64], encoded);
+    let pixels = |dims: &[u64], list: &[u8]| Data::from_slice(DType::U8, dims, list);
+    gives("ImageDecoder", vec![], std::slice::from_ref(&x), &[pixels(&[1, 2, 3], b"\xFF\x00\x80abc")], true);
+    let bgr = vec![text("pixel_format", "BGR")];
+    gives("ImageDecoder", bgr, std::slice::from_ref(&x), &[pixels(&[1, 2, 3], b"\x80\x00\xFFcba")], true);
+    let grey = vec![text("pixel_format", "Grayscale")];
+    gives("ImageDecoder", grey.clone(), &[x], &[pixels(&[1, 2, 1], &[91, 98])], true);
+    let broken = Data::from_slice(DType::U8, &[4], b"\xFF\xD8\xFFx");
+    gives("ImageDecoder", grey, &[broken], &[pixels(&[0, 0, 1], &[])], true);
+    let large = b"P6 60000 60000 255\n";
+    let large = Data::from_slice(DType::U8, &[large.len() as u64], large);
+    fails("ImageDecoder", vec![], std::slice::from_ref(&large), "60000 by 60000");
+    fails("ImageDecoder", vec![text("pixel_format", "CMYK")], &[large], "no order of colours");
 }

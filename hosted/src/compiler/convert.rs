@@ -28,11 +28,24 @@ pub(super) fn register(builder: &mut Builder) {
         let attrs = Attrs::none().with("pattern", plain(cx, "pattern")?);
         Ok(vec![cx.emit("text.matches", attrs, &[cx.input(0)?])?])
     });
+    #[cfg(feature = "images")]
+    builder.checked_converter("", "ImageDecoder", .., check_format, |cx| {
+        let attrs = Attrs::none().with("format", cx.text("pixel_format").unwrap_or("RGB"));
+        Ok(vec![cx.emit("image.decode", attrs, &[cx.input(0)?])?])
+    });
 }
 
 #[cfg(feature = "regex")]
 fn check_pattern(node: &Node<'_>) -> Result<(), String> {
     crate::pattern::compiled(node.text("pattern").unwrap_or_default()).map(drop)
+}
+
+#[cfg(feature = "images")]
+fn check_format(node: &Node<'_>) -> Result<(), String> {
+    match node.text("pixel_format").unwrap_or("RGB") {
+        "RGB" | "BGR" | "Grayscale" => Ok(()),
+        other => Err(format!("`{other}` is no order of colours: it is `RGB`, `BGR` or `Grayscale`")),
+    }
 }
 
 /// A text attribute, empty without it. Functions get it up to the first zero.

@@ -1,7 +1,4 @@
 //! `TfIdfVectorizer`: what occurs is counted by a function; weights are arithmetic.
-//!
-//! Weights belong to columns, as in ONNX Runtime and the reference of ONNX: where `ngram_indexes` is no list of places in
-//! order, the words of the specification, which give one to each n-gram, read otherwise.
 
 use super::convert::{as_rows, bad, text_data};
 use orogen::onnx::Value;
@@ -17,24 +14,24 @@ pub(super) fn vectorizer(cx: &mut NodeCx<'_, '_>) -> Result<Value, Diagnostic> {
     if shortest < 1 || longest < shortest {
         return Err(bad(format!("n-grams have {shortest} to {longest} items")));
     }
-    let columns = cx.ints("ngram_indexes").unwrap_or_default();
+    let places = cx.ints("ngram_indexes").unwrap_or_default();
     let starts = cx.ints("ngram_counts").unwrap_or_default();
-    let Some(most) = columns.iter().copied().max().filter(|_| columns.iter().all(|it| *it >= 0)) else {
+    let Some(most) = places.iter().copied().max().filter(|_| places.iter().all(|it| *it >= 0)) else {
         return Err(bad("attribute `ngram_indexes` is missing or holds a negative number"));
     };
-    let width = most.checked_add(1).filter(|it| *it <= 1 << 31);
+    let width = most.checked_add(1).filter(|it| *it <= 1 << 24);
     let width = width.ok_or_else(|| bad(format!("column {most} is beyond all bounds")))?;
 
     let mut x = cx.input(0)?;
     let (pool, lengths, columns) = match cx.texts("pool_strings") {
         Some(list) if !list.is_empty() => {
-            let (items, lengths, columns) = sorted(&list, starts, columns)?;
+            let (items, lengths, columns) = sorted(&list, starts, places)?;
             (text_data(&items)?, lengths, columns)
         }
         _ => {
             x = cx.as_i64(x)?;
             let (items, lengths, columns) =
-                sorted(cx.ints("pool_int64s").unwrap_or_default(), starts, columns)?;
+                sorted(cx.ints("pool_int64s").unwrap_or_default(), starts, places)?;
             (TensorData::ints(&items), lengths, columns)
         }
     };
@@ -46,14 +43,15 @@ pub(super) fn vectorizer(cx: &mut NodeCx<'_, '_>) -> Result<Value, Diagnostic> {
     let counts = cx.emit("text.count_grams", attrs, &[rows, tables[0], tables[1], tables[2]])?;
     let counts = if rank < 2 { cx.squeeze(counts, &[0])? } else { counts };
 
-    let weights = cx.floats("weights").filter(|it| !it.is_empty());
-    let weights = match weights {
-        Some(list) if (list.len() as i64) < width => {
-            return Err(bad(format!("there are {} weights for {width} columns", list.len())));
+    let weights = match cx.floats("weights").filter(|it| !it.is_empty()) {
+        Some(list) if list.len() != places.len() => {
+            return Err(bad(format!("there are {} weights for {} n-grams", list.len(), places.len())));
         }
         Some(list) => {
-            let list = &list[..width as usize];
-            let data = TensorData::from_slice(DType::F32, &[width as u64], list);
+            // They are those of n-grams in the order of the pool; columns that have none count as they are.
+            let mut weights = vec![1f32; width as usize];
+            places.iter().zip(list).for_each(|(column, it)| weights[*column as usize] = *it);
+            let data = TensorData::from_slice(DType::F32, &[width as u64], &weights);
             Some(cx.constant(data))
         }
         None => None,

@@ -96,6 +96,12 @@ pub(super) const OPERATORS: &[Operator] = &[
         evaluate: Some(|attrs, args| evaluate("text.remove", attrs, args)),
         lower: Some(lower_remove),
     },
+    #[cfg(feature = "images")]
+    Operator {
+        def: operator("image.decode", 1, &[text("format")], picture),
+        evaluate: Some(|attrs, args| evaluate("image.decode", attrs, args)),
+        lower: Some(lower_picture),
+    },
 ];
 
 fn wrong(message: impl Into<String>) -> Diagnostic {
@@ -136,6 +142,17 @@ fn split(cx: &mut InferCx<'_>) -> InferResult {
     Ok(smallvec![Type::tensor(DType::Str, parts), Type::tensor(DType::I64, dims.iter().copied())])
 }
 
+#[cfg(feature = "images")]
+fn picture(cx: &mut InferCx<'_>) -> InferResult {
+    if cx.tensor(0)?.dtype != DType::U8 {
+        return Err(wrong("operand 0 must hold the bytes of a file"));
+    }
+    let limit = cx.shapes.int(1 << 32);
+    let (height, width) = (cx.fresh_size("height", limit)?, cx.fresh_size("width", limit)?);
+    let colours = cx.shapes.int(if cx.attrs.str("format") == Some("Grayscale") { 1 } else { 3 });
+    one(DType::U8, ShapeInfo::Known(Dims::from_slice(&[height, width, colours])))
+}
+
 /// A function that reads all operands and fills all results.
 fn lower_call(mut cx: Legalizer<'_>, function: &str) -> Result<Lowering, Diagnostic> {
     (0..cx.operand_count()).try_for_each(|i| cx.input(i).map(drop))?;
@@ -170,11 +187,24 @@ fn lower_remove(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     cx.finish()
 }
 
+#[cfg(feature = "images")]
+fn lower_picture(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
+    let attrs = cx.attrs.clone();
+    let dims = cx.result_dims(0)?;
+    cx.input(0)?;
+    measured(&mut cx, "image.measure", &dims[..2])?;
+    cx.input(0)?;
+    cx.output(0)?;
+    cx.emit_extern(&symbol("image.decode"), attrs);
+    cx.finish()
+}
+
 /// Calls a function whose last result are sizes, which are bound.
 fn measured(cx: &mut Legalizer<'_>, function: &str, sizes: &[Dim]) -> Result<(), Diagnostic> {
     let count = cx.caller.int(sizes.len() as i64);
     cx.between("sizes", DType::I64, &[count])?;
-    let attrs = cx.attrs.clone();
+    // Of an image the size is the same whatever is asked for.
+    let attrs = if function == "image.measure" { Attrs::none() } else { cx.attrs.clone() };
     let made = cx.emit_extern(&symbol(function), attrs);
     let sizes_made = *made.last().ok_or_else(|| wrong("no sizes are made"))?;
     cx.bind(sizes_made, sizes).map(drop)
