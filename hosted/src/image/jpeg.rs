@@ -239,14 +239,18 @@ impl Decoder {
             for ((plane, wide, high), row) in planes.iter().zip(&mut rows) {
                 plane.upsampled(y, *wide, *high, row);
             }
-            for x in 0..self.width {
-                let of = |i: usize| rows[i][x];
-                colours.extend_from_slice(&match planes.len() {
-                    1 => [of(0); 3],
-                    3 if plain => [of(0), of(1), of(2)],
-                    3 => samples::colours(of(0), of(1), of(2)),
-                    _ => self.inks([of(0), of(1), of(2), of(3)]),
-                });
+            match &rows[..] {
+                [grey] => colours.extend(grey.iter().take(self.width).flat_map(|it| [*it; 3])),
+                [a, b, c, rest @ ..] => {
+                    for (x, ((a, b), c)) in a.iter().zip(b).zip(c).take(self.width).enumerate() {
+                        colours.extend_from_slice(&match rest.first() {
+                            Some(black) => self.inks([*a, *b, *c, *black.get(x)?]),
+                            None if plain => [*a, *b, *c],
+                            None => samples::colours(*a, *b, *c),
+                        });
+                    }
+                }
+                _ => return None,
             }
         }
         Some(colours)

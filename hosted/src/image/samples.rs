@@ -53,11 +53,11 @@ impl Plane {
         out.clear();
         let near = self.row(y / high);
         // The row on the other side of this one's edge.
-        let far = if y % 2 == 0 { self.row((y / 2).saturating_sub(1)) } else { self.row(y / 2 + 1) };
+        let far = if y.is_multiple_of(2) { self.row((y / 2).saturating_sub(1)) } else { self.row(y / 2 + 1) };
         let pairs = near.iter().zip(far).map(|(near, far)| 3 * u32::from(*near) + u32::from(*far));
         match (wide, high) {
             (1, 1) => out.extend_from_slice(near),
-            (1, 2) => out.extend(pairs.map(|it| ((it + if y % 2 == 0 { 1 } else { 2 }) >> 2) as u8)),
+            (1, 2) => out.extend(pairs.map(|it| ((it + if y.is_multiple_of(2) { 1 } else { 2 }) >> 2) as u8)),
             (2, 1) if self.width > 2 => {
                 let row: Vec<u32> = near.iter().map(|it| u32::from(*it)).collect();
                 halves(&row, (1, 2, 2), out);
