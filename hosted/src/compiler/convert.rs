@@ -1,10 +1,9 @@
 //! The nodes of ONNX.
 
-use super::labels;
-use orogen::onnx::{Node, Size, Value};
+use super::support::{Single, bad, text_data, unsupported};
+use super::{grams, labels};
+use orogen::onnx::Node;
 use orogen::prelude::*;
-
-type Single = Result<Value, Diagnostic>;
 
 pub(super) fn register(builder: &mut Builder) {
     builder
@@ -20,7 +19,7 @@ pub(super) fn register(builder: &mut Builder) {
             Ok(results)
         })
         .converter("", "StringNormalizer", .., |cx| Ok(vec![normalizer(cx)?]))
-        .converter("", "TfIdfVectorizer", .., |cx| Ok(vec![super::grams::vectorizer(cx)?]))
+        .converter("", "TfIdfVectorizer", .., |cx| Ok(vec![grams::vectorizer(cx)?]))
         .converter("ai.onnx.ml", "LabelEncoder", .., |cx| Ok(vec![labels::encoder(cx)?]))
         .converter("ai.onnx.ml", "CategoryMapper", .., |cx| Ok(vec![labels::mapper(cx)?]));
     #[cfg(feature = "regex")]
@@ -56,14 +55,6 @@ fn plain<'m>(cx: &NodeCx<'_, 'm>, name: &str) -> Result<&'m str, Diagnostic> {
     }
 }
 
-pub(super) fn bad(message: impl Into<String>) -> Diagnostic {
-    Diagnostic::error("X010", message.into())
-}
-
-pub(super) fn unsupported(message: impl Into<String>) -> Diagnostic {
-    Diagnostic::error("X009", message.into())
-}
-
 /// Words are removed first, compared in the case in which the result will be, or in lower case.
 fn normalizer(cx: &mut NodeCx<'_, '_>) -> Single {
     let case = match cx.text("case_change_action").unwrap_or("NONE") {
@@ -97,19 +88,4 @@ fn normalizer(cx: &mut NodeCx<'_, '_>) -> Single {
         }
     }
     if case.is_empty() { Ok(x) } else { cx.emit("text.change_case", attrs(case), &[x]) }
-}
-
-/// A vector of strings.
-pub(super) fn text_data<S: AsRef<str>>(list: &[S]) -> Result<TensorData, Diagnostic> {
-    TensorData::strings(&[list.len() as u64], list).map_err(|it| bad(it.to_string()))
-}
-
-/// The value as a matrix: one of fewer dimensions is a row.
-pub(super) fn as_rows(cx: &mut NodeCx<'_, '_>, x: Value) -> Single {
-    match cx.rank(x)? {
-        0 => cx.reshape_to(x, &[Size::Const(1), Size::Const(1)]),
-        1 => cx.unsqueeze(x, &[0]),
-        2 => Ok(x),
-        rank => Err(bad(format!("operand 0 has rank {rank} but must have 1 or 2"))),
-    }
 }

@@ -1,6 +1,6 @@
 //! `TfIdfVectorizer`: what occurs is counted by a function; weights are arithmetic.
 
-use super::convert::{as_rows, bad, text_data};
+use super::support::{as_rows, bad, text_data};
 use orogen::onnx::Value;
 use orogen::prelude::*;
 

@@ -3,12 +3,10 @@
 //! Strings are looked for by a function, numbers by halves in native code. Of keys that are equal the first counts, as in
 //! ONNX Runtime; NaN is a key like any other.
 
-use super::convert::{bad, text_data, unsupported};
+use super::support::{Single, bad, text_data, unsupported};
 use orogen::onnx::Value;
 use orogen::prelude::*;
 use std::cmp::Ordering;
-
-type Single = Result<Value, Diagnostic>;
 
 pub(super) fn encoder(cx: &mut NodeCx<'_, '_>) -> Single {
     if let Some(classes) = cx.texts("classes_strings").filter(|_| cx.opset() < 2) {

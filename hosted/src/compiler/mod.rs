@@ -4,6 +4,7 @@ mod convert;
 mod grams;
 mod labels;
 mod operators;
+mod support;
 
 use orogen::prelude::Builder;
 

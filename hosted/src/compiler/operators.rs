@@ -63,9 +63,10 @@ pub(super) const OPERATORS: &[Operator] = &[
     call!("text.parse_double", 1, &[], |cx| like(cx, DType::F64)),
     call!("text.format", 1, &[], |cx| {
         let x = cx.tensor(0)?;
-        match x.dtype {
-            DType::I64 | DType::U64 | DType::F32 | DType::F64 => one(DType::Str, x.shape.clone()),
-            other => Err(wrong(format!("operand 0 is {other} but must be i64, u64, f32 or f64"))),
+        match x.dtype.bits() {
+            64 if x.dtype.is_int() => one(DType::Str, x.shape.clone()),
+            32 | 64 if x.dtype.is_float() && !x.dtype.is_only_moved() => one(DType::Str, x.shape.clone()),
+            _ => Err(wrong(format!("operand 0 is {} but must be i64, u64, f32 or f64", x.dtype))),
         }
     }),
     call!("text.find", 2, &[], |cx| {

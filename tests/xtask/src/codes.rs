@@ -29,6 +29,9 @@ const FAMILIES: &[(char, &str)] = &[
 const SHARED: &[(&str, &str)] = &[
     ("S001", "whoever assumes a fact may find that it contradicts another"),
     ("S002", "size arithmetic overflows wherever sizes are computed"),
+    ("O012", "operators that are added infer types as those that ship"),
+    ("X009", "converters that are added refuse nodes as those that ship"),
+    ("X010", "and so do they report nodes that are none"),
 ];
 
 /// Where a code is used.

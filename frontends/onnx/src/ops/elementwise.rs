@@ -211,7 +211,7 @@ pub(super) fn convert(cx: &mut NodeCx<'_, '_>, x: Value, to: DType) -> Single {
 /// it, whose operators a compiler may lack. What a string is true for is its length.
 fn convert_text(cx: &mut NodeCx<'_, '_>, x: Value, to: DType) -> Single {
     let wide = |dtype: DType| match dtype {
-        DType::F64 | DType::I64 | DType::U64 => dtype,
+        _ if dtype.bits() == 64 && !dtype.is_only_moved() => dtype,
         _ if dtype.is_float() => DType::F32,
         _ => DType::I64,
     };
