@@ -61,11 +61,15 @@ pub fn compile(
                             .at(format!("kernel `{}`", program.name))
                     })
                 }
-                PlanKernel::Routine(routine) => crate::routines::build(target, ways[i].isa, &name, routine)
-                    .map(|mut it| {
+                PlanKernel::Routine(routine) => {
+                    // What may lie outside of the library may be anything when it runs.
+                    let inside: Vec<bool> =
+                        constant[i].iter().map(|it| *it && options.separate.is_none()).collect();
+                    crate::routines::build(target, ways[i].isa, &name, routine, &inside).map(|mut it| {
                         ways[i].mark(vector, &mut it.routines);
                         Some(it)
-                    }),
+                    })
+                }
                 PlanKernel::Extern(_) => Ok(None),
             }
         })
@@ -277,6 +281,7 @@ impl Constants {
                     ParamForm::Plain => data.unpacked(),
                     ParamForm::Packed => data.bytes().clone(),
                     ParamForm::Panels(panels) => panels.pack(data).into(),
+                    ParamForm::Nodes(nodes) => nodes.pack(data).into(),
                 },
                 alignment: orogen_ir::plan::ALIGNMENT,
             }
@@ -307,6 +312,7 @@ impl Constants {
                 ParamForm::Plain => (known, data.dims().to_vec(), data.dtype()),
                 ParamForm::Packed => (format!("{known}.packed"), flat, dtype),
                 ParamForm::Panels(_) => (format!("{known}.panels"), flat, dtype),
+                ParamForm::Nodes(_) => (format!("{known}.nodes"), flat, dtype),
             };
             let numbered = (1..).map(|i| if i == 1 { known.clone() } else { format!("{known}.{i}") });
             let name = numbered.into_iter().find(|it| !names.contains(it)).unwrap_or_default();

@@ -170,3 +170,98 @@ fn what_top_k_does_not_find_is_zeros() {
         assert_eq!(found, [floats(values), TensorData::ints(places)], "{x:?} {k}");
     }
 }
+
+/// Random nodes, which lead anywhere, and numbers of every kind.
+fn trees(
+    double: bool,
+    [columns, targets, count]: [u64; 3],
+    aggregate: &str,
+    fixed: bool,
+) -> (CallPlan, Vec<TensorData>) {
+    let (x, node) = if double { (DType::F64, DType::I64) } else { (DType::F32, DType::I32) };
+    let (missing, bits) = (columns % 2 == 1, 4u32);
+    let mut random = Random(columns * 31 + targets + count);
+    let (nodes, leaves) = (40u64, 6u64);
+    let mut words = Vec::new();
+    for place in 0..nodes {
+        let leaf = random.below(3) == 0;
+        let (feature, next) = match leaf {
+            true => ((1 << bits) - 1, place),
+            false => (random.below((1 << bits) - 1), random.below(nodes + 8)),
+        };
+        let key = if leaf { random.below(leaves + 2) as f64 } else { random.below(9) as f64 * 1e8 - 4e8 };
+        words.extend([key, (next << bits | feature) as f64]);
+    }
+    let table = (0..count).flat_map(|_| [random.below(nodes + 4) as f64, random.below(4) as f64, 9.0]);
+    let table = TensorData::from_f64(DType::I32, &[count, 3], table.collect::<Vec<_>>());
+    let nodes = TensorData::from_f64(node, &[nodes, 2], words);
+    let weights = (0..leaves * targets).map(|it| it as f64 / 4.0 - 2.0);
+    let weights = TensorData::from_f64(DType::F32, &[leaves, targets], weights.collect::<Vec<_>>());
+    let mut pool = ConstPool::default();
+    let mut inputs = Vec::new();
+    let mut text = String::from("plan @main {\n  size n\n  in x: X[n, C]\n");
+    let mut args = String::new();
+    for (name, data) in [("nodes", nodes), ("trees", table), ("weights", weights)] {
+        if fixed {
+            let (dtype, dims) = (data.dtype(), data.dims().to_vec());
+            let id = pool.add(name, data);
+            text += &format!("  constant {id} \"{name}\" : {dtype}[{}, {}]\n", dims[0], dims[1]);
+            args += &format!(", {id}");
+        } else {
+            text += &format!("  in {name}: {}[{}, {}]\n", data.dtype(), data.dims()[0], data.dims()[1]);
+            inputs.push(data);
+            args += &format!(", %in{}", inputs.len());
+        }
+    }
+    text += &format!(
+        "  out y: f32[n, {targets}]
+  from n = %in0[0]
+  routine @trees = \"tree_ensemble\" with {{aggregate = \"{aggregate}\", feature_bits = {bits}, missing = {missing}}} {{
+    size n
+    in %x: X[n, C]
+    in %nodes: {node}[40, 2]
+    in %trees: i32[{count}, 3]
+    in %weights: f32[6, {targets}]
+    out %y: f32[n, {targets}]
+  }}
+  steps {{
+    alloc %out0
+    call 0 @trees(%in0{args}, %out0) [n]
+  }}
+}}
+"
+    );
+    let text = text.replace("X[n, C]", &format!("{x}[n, {columns}]"));
+    let plan = parse_plan(&text, &pool).unwrap_or_else(|it| panic!("{it}"));
+    verify(&plan).unwrap_or_else(|it| panic!("{it}"));
+    (plan, inputs)
+}
+
+#[test]
+fn trees_stay_inside_and_agree_whatever_their_nodes_are() {
+    for (i, aggregate) in ["sum", "min", "max"].into_iter().enumerate() {
+        for (double, columns, targets, count) in
+            [(false, 3, 1, 21), (true, 3, 5, 9), (false, 6, 6, 8), (true, 4, 2, 3), (false, 7, 1, 1)]
+        {
+            for fixed in [true, false] {
+                let (plan, rest) = trees(double, [columns, targets, count], aggregate, fixed);
+                let function = in_memory(&compiled(&plan), true);
+                for n in [0, 1, 7, 8, 20, 1100] {
+                    let mut random = Random(n + i as u64);
+                    let special = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0];
+                    let values = (0..n * columns).map(|_| match random.below(8) {
+                        it @ 0..5 => special[it as usize],
+                        _ => random.below(1 << 16) as f64 - 32768.0,
+                    });
+                    let dtype = if double { DType::F64 } else { DType::F32 };
+                    let x = TensorData::from_f64(dtype, &[n, columns], values.collect::<Vec<_>>());
+                    let inputs: Vec<TensorData> = std::iter::once(x).chain(rest.iter().cloned()).collect();
+                    let wanted = eval_plan(&plan, &inputs).unwrap();
+                    let found = call(&function, &inputs).unwrap();
+                    let context = format!("{aggregate} {double} {columns} {targets} {count} {fixed} {n}");
+                    assert_eq!(found[0].to_f64(), wanted[0].to_f64(), "{context}");
+                }
+            }
+        }
+    }
+}

@@ -223,7 +223,7 @@ fn round_up(n: i64, unit: i64) -> i64 {
     (n + unit - 1).div_euclid(unit) * unit
 }
 
-pub(super) fn build(target: Target, isa: Isa, name: &str, routine: &Routine) -> Kernel {
+pub(super) fn build(target: Target, isa: Isa, name: &str, routine: &Routine, _: &[bool]) -> Kernel {
     let it = Attention::of(routine).expect("`fits` looked");
     let layouts = Layouts::of(&it, routine, isa).expect("`fits` looked");
     let mut routines = Routines::default();

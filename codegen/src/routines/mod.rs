@@ -9,6 +9,7 @@
 mod attention;
 mod nonzero;
 mod top_k;
+mod trees;
 
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::kernel::Routine;
@@ -28,8 +29,9 @@ struct Definition {
     signature: &'static str,
     /// Whether it was written for these parameters (law N3).
     fits: fn(&Routine) -> bool,
-    /// Its code, for a target and the instructions of its vector programs.
-    build: fn(Target, Isa, &str, &Routine) -> Kernel,
+    /// Its code, for a target and the instructions of its vector programs; which parameters are always constants of the
+    /// library.
+    build: fn(Target, Isa, &str, &Routine, &[bool]) -> Kernel,
 }
 
 const TABLE: &[Definition] = &[
@@ -51,6 +53,14 @@ const TABLE: &[Definition] = &[
         signature: "in x of numbers, out values of its type and out places: i64, all alike but along `axis`",
         fits: top_k::fits,
         build: top_k::build,
+    },
+    Definition {
+        name: "tree_ensemble",
+        signature: "in x[n, features] of f32 or f64, in nodes[count, 2] of i32 or i64, in trees: i32[trees, 3], in \
+                    weights[leaves, targets] of f32 or f64, out y[n, targets] of their type; all sizes but `n` are numbers, and \
+                    features are below 2^`feature_bits` − 1",
+        fits: trees::fits,
+        build: trees::build,
     },
 ];
 
@@ -75,7 +85,13 @@ fn one_phase(
 }
 
 /// The code of a kernel that is a routine.
-pub(crate) fn build(target: Target, isa: Isa, name: &str, routine: &Routine) -> Result<Kernel, Diagnostic> {
+pub(crate) fn build(
+    target: Target,
+    isa: Isa,
+    name: &str,
+    routine: &Routine,
+    constant: &[bool],
+) -> Result<Kernel, Diagnostic> {
     let place = || format!("kernel `{}`", routine.name);
     let Some(found) = TABLE.iter().find(|it| it.name == routine.routine) else {
         let names: Vec<&str> = TABLE.iter().map(|it| it.name).collect();
@@ -90,5 +106,5 @@ pub(crate) fn build(target: Target, isa: Isa, name: &str, routine: &Routine) -> 
             .at(place())
             .help(format!("its parameters are: {}", found.signature)));
     }
-    Ok((found.build)(target, isa, name, routine))
+    Ok((found.build)(target, isa, name, routine, constant))
 }

@@ -12,6 +12,38 @@ pub(crate) enum ParamForm {
     Packed,
     /// In panels of a matrix multiplication.
     Panels(Panels),
+    /// As nodes of trees, in range.
+    Nodes(Nodes),
+}
+
+/// Pairs of words, of which the second, shifted right, is the number of one of `count` pairs: one that is larger is the
+/// last, and the last pair stands there twice, so that the one behind any is there too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Nodes {
+    /// How far the number is shifted left.
+    pub(crate) shift: u32,
+    /// How many pairs there are.
+    pub(crate) count: i64,
+}
+
+impl Nodes {
+    /// The pairs of a constant.
+    pub(crate) fn pack(&self, data: &TensorData) -> Vec<u8> {
+        let mut out = data.bytes().to_vec();
+        let size = data.dtype().size();
+        let last = self.count.unsigned_abs().saturating_sub(1);
+        for word in out.chunks_exact_mut(size).skip(1).step_by(2) {
+            let mut bits = [0; 8];
+            bits[..size].copy_from_slice(word);
+            let link = u64::from_le_bytes(bits);
+            let low = link & ((1 << self.shift) - 1);
+            let link = (link >> self.shift).min(last) << self.shift | low;
+            word.copy_from_slice(&link.to_le_bytes()[..size]);
+        }
+        let end = out.len();
+        out.extend_from_within(end.saturating_sub(2 * size)..);
+        out
+    }
 }
 
 /// Panels of `width` rows (or columns), over the whole depth: for each group

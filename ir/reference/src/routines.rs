@@ -1,7 +1,7 @@
 //! Routines, from their definitions. What code generation has under a name must give the same.
 
 use crate::error::{EvalError, EvalResult};
-use crate::ops::{eval_named, top_k};
+use crate::ops::{eval_named, top_k, tree_ensemble};
 use crate::scalar;
 use orogen_ir::types::{Attrs, DType, TensorData};
 
@@ -15,6 +15,7 @@ pub(crate) fn eval(
     match (name, operands, results) {
         ("attention", [_, _, _] | [_, _, _, _], [_]) => attention(attrs, operands),
         ("nonzero", [x], [result]) => nonzero(x, result),
+        ("tree_ensemble", [_, _, _, _], [_]) => Ok(vec![tree_ensemble(attrs, operands)?]),
         ("top_k", [x], [result, _]) => {
             let axis = attrs.int("axis").and_then(|it| usize::try_from(it).ok());
             let sizes = axis.and_then(|axis| Some((axis, *x.dims().get(axis)?, *result.get(axis)?)));

@@ -34,6 +34,7 @@ mod shape_ops;
 mod sink;
 mod slicing;
 mod support;
+mod trees;
 
 pub use budget::{Budget, Cost, Limits};
 pub use defaults::{Defaulted, InputDefaults};
@@ -53,6 +54,7 @@ pub use sequence::{Decided, StructureOp};
 pub use shape_ops::PAD_MODES;
 pub use sink::{OpSink, SinkResult};
 pub use slicing::{SliceRange, range_length, slice_range};
+pub use trees::{TREE_AGGREGATES, TreeKeys};
 
 impl OpRegistry {
     /// All operators that Orogen itself knows.
@@ -68,6 +70,7 @@ impl OpRegistry {
         shape_ops::register(&mut ops);
         index::register(&mut ops);
         selection::register(&mut ops);
+        trees::register(&mut ops);
         sequence::register(&mut ops);
         ops
     }

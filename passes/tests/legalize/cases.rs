@@ -420,4 +420,7 @@ pub(crate) const SELECTION: &str = "
     top_k(u8[40] (0, 5), i64[1] = [40]) {axis = 0, smallest = true}
     top_k(f32[4, 3], i64[1] = [0]) {axis = 1}
     top_k(f32[0, 3], i64[1] = [3]) {axis = 1}
+    tree_ensemble(f32[9, 3], i32[7, 2] (0, 28), i32[2, 3] (0, 7), f32[4, 2]) {feature_bits = 2}
+    tree_ensemble(f64[3, 3], i64[7, 2] (-9, 99), i32[12, 3] (0, 9), f32[4, 5]) {feature_bits = 3, aggregate = \"max\", missing = true}
+    tree_ensemble(f32[0, 3], i32[1, 2] (0, 4), i32[9, 3] (0, 3), f64[1, 1]) {feature_bits = 2, aggregate = \"min\"}
 ";

@@ -86,7 +86,7 @@ fn buffer(routine: &Routine, i: usize) -> (DType, &[Dim]) {
     routine.signature.params[i].buffer().expect("`fits` looked")
 }
 
-pub(super) fn build(target: Target, isa: Isa, name: &str, routine: &Routine) -> Kernel {
+pub(super) fn build(target: Target, isa: Isa, name: &str, routine: &Routine, _: &[bool]) -> Kernel {
     let mut routines = Routines::default();
     let scan = Scan::of(buffer(routine, 0).0, is_smallest(routine)).map(|it| {
         let key = format!("{} {isa:?}", it.key());

@@ -16,6 +16,7 @@ mod interpolate;
 mod linalg;
 mod loss;
 mod nhwc;
+mod ml;
 mod norm;
 mod older;
 mod pool;
@@ -74,6 +75,7 @@ fn register(table: &mut OpTable) {
     determinant::register(table);
     turns::register(table);
     training::register(table);
+    ml::register(table);
     older::register(table);
 }
 

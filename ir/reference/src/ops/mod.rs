@@ -18,9 +18,11 @@ mod scatter;
 mod selection;
 mod shape;
 mod tensor;
+mod trees;
 
 pub use cost::eval_cost;
 pub(crate) use selection::top_k;
+pub(crate) use trees::tree_ensemble;
 
 use crate::error::{EvalError, EvalResult};
 use orogen_ir::ops::{OpId, OpRegistry};
@@ -81,6 +83,7 @@ fn eval_family(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
         index::eval,
         scatter::eval,
         selection::eval,
+        trees::eval,
         generate::eval,
     ];
     for family in families {

@@ -8,7 +8,7 @@ use orogen_ir::shape::{Constraint, Dim};
 use orogen_ir::types::{Attrs, DType, Type};
 
 pub(super) const ROWS: &[(&str, LegalizeFn)] =
-    &[("non_zero", non_zero), ("compress", compress), ("top_k", top_k)];
+    &[("non_zero", non_zero), ("compress", compress), ("top_k", top_k), ("tree_ensemble", tree_ensemble)];
 
 /// The positions of the elements of a vector that are not 0, in order, at the front of a vector of the same length,
 /// and their number, which `size` is bound to.
@@ -103,5 +103,16 @@ fn top_k(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let smallest = cx.attrs.bool("smallest").unwrap_or(false);
     let attrs = Attrs::none().with("axis", cx.axis_attr() as i64).with("smallest", smallest);
     cx.emit_routine("top_k", attrs);
+    cx.finish()
+}
+
+/// Walks through trees: where a step leads only data say.
+fn tree_ensemble(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
+    for i in 0..4 {
+        cx.input(i)?;
+    }
+    cx.output(0)?;
+    let attrs = cx.attrs.clone();
+    cx.emit_routine("tree_ensemble", attrs);
     cx.finish()
 }
