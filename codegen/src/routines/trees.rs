@@ -13,10 +13,11 @@
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Type, Value, types};
 use orogen_ir::kernel::{Access, Routine};
-use orogen_ir::ops::{TREE_AGGREGATES, TreeKeys};
+use orogen_ir::scalar::FloatKeys;
 use orogen_ir::shape::Dim;
 use orogen_ir::types::DType;
 
+use super::one_phase;
 use crate::clif::kernel::{Kernel, KernelPhase, PARAMS};
 use crate::clif::size::{Scope, Sizes};
 use crate::clif::unit::{FunctionCx, Target, Visibility, build as function};
@@ -72,28 +73,19 @@ pub(super) fn build(target: Target, _: Isa, name: &str, routine: &Routine, const
     });
     let mut shapes = routine.signature.shapes.clone();
     let rows = dims(routine, 0)[0];
-    let (zero, one) = (shapes.int(0), shapes.int(1));
+    let one = shapes.int(1);
     let chunk = shapes.int(ensemble.chunk());
     let chunk = shapes.min(&[rows, chunk]).unwrap_or(chunk);
     let scratch = shapes.scale(chunk, ensemble.row_bytes()).unwrap_or(one);
     let steps = ensemble.trees.saturating_mul(WORK).saturating_add(ensemble.columns);
     let work = shapes.scale(rows, steps).unwrap_or(one);
-    let mut forms = vec![ParamForm::Plain; routine.signature.params.len()];
+    let phase = KernelPhase { unit, scratch, extent: rows, divided: true, work };
+    let strategy = format!("routine tree_ensemble: {WALKS} rows at once, of the last ones {WALKS} trees");
+    let mut kernel = one_phase(routine, shapes, phase, Routines::default(), strategy);
     if bounded {
-        forms[1] = ParamForm::Nodes(Nodes { shift: ensemble.bits, count: ensemble.nodes });
+        kernel.forms[1] = ParamForm::Nodes(Nodes { shift: ensemble.bits, count: ensemble.nodes });
     }
-    Kernel {
-        phases: vec![KernelPhase { unit, scratch, extent: rows, divided: true, work }],
-        shapes,
-        shared: zero,
-        memory: scratch,
-        aborts: false,
-        forms,
-        routines: Routines::default(),
-        strategy: vec![format!(
-            "routine tree_ensemble: {WALKS} rows at once, of the last ones {WALKS} trees"
-        )],
-    }
+    kernel
 }
 
 /// Operations that a tree takes of a row, roughly.
@@ -123,12 +115,9 @@ impl Ensemble {
             return None;
         }
         let size = |it: Dim| routine.signature.shapes.as_int(it);
-        let double = match (x.0, nodes.0, trees.0) {
-            (DType::F32, DType::I32, DType::I32) => false,
-            (DType::F64, DType::I64, DType::I32) => true,
-            _ => return None,
-        };
-        let combine = match routine.attrs.str("aggregate").unwrap_or(TREE_AGGREGATES[0]) {
+        let keys = FloatKeys::for_type(x.0).filter(|it| it.integer() == nodes.0 && trees.0 == DType::I32)?;
+        FloatKeys::for_type(weights.0)?;
+        let combine = match routine.attrs.str("aggregate").unwrap_or("sum") {
             "sum" => Combine::Sum,
             "min" => Combine::Min,
             "max" => Combine::Max,
@@ -142,13 +131,12 @@ impl Ensemble {
             targets: size(weights.1[1])?,
             bits: routine.attrs.int("feature_bits").filter(|it| (1..=20).contains(it))? as u32,
             missing: routine.attrs.bool("missing").unwrap_or(false),
-            double,
+            double: keys == FloatKeys::Double,
             weights: weights.0,
             combine,
             bounded,
         };
-        let fits = matches!(weights.0, DType::F32 | DType::F64)
-            && (out.0, out.1[0], size(out.1[1])) == (weights.0, x.1[0], Some(found.targets))
+        let fits = (out.0, out.1[0], size(out.1[1])) == (weights.0, x.1[0], Some(found.targets))
             && (size(nodes.1[1]), size(trees.1[1])) == (Some(2), Some(3))
             && found.nodes >= 1
             && found.leaves >= 1
@@ -182,8 +170,8 @@ impl Ensemble {
         if self.double { types::I64 } else { types::I32 }
     }
 
-    fn keys(&self) -> TreeKeys {
-        if self.double { TreeKeys::Double } else { TreeKeys::Single }
+    fn keys(&self) -> FloatKeys {
+        if self.double { FloatKeys::Double } else { FloatKeys::Single }
     }
 
     fn code(&self, cx: &mut FunctionCx<'_>, args: &[Value], routine: &Routine) {

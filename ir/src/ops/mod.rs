@@ -54,7 +54,7 @@ pub use sequence::{Decided, StructureOp};
 pub use shape_ops::PAD_MODES;
 pub use sink::{OpSink, SinkResult};
 pub use slicing::{SliceRange, range_length, slice_range};
-pub use trees::{TREE_AGGREGATES, TreeKeys};
+pub use trees::TREE_AGGREGATES;
 
 impl OpRegistry {
     /// All operators that Orogen itself knows.

@@ -2,7 +2,7 @@
 //!
 //! A node is two integers of the width of x: a key, and `first · 2^feature_bits + feature`. A row goes on to node `first`
 //! where the key of its feature is at most that of the node, else to the one behind. The key of a number is the integer
-//! whose order is that of numbers: see [`TreeKeys`]. A feature that x does not have is less than every key, so that a node
+//! whose order is that of numbers: see [`FloatKeys`](crate::scalar::FloatKeys). A feature that x does not have is less than every key, so that a node
 //! whose feature is one of these and whose first node is itself is where a row stays: a leaf, whose key is the row of
 //! `weights`. Numbers that are out of range are those of the last node and of the last row. A leaf has the last feature; where
 //! a node of the last feature leads to another, the row of weights is any.
@@ -10,6 +10,7 @@
 use super::support::{Class, one, plain, pure};
 use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpRegistry};
 use crate::diag::Diagnostic;
+use crate::scalar::FloatKeys;
 use crate::shape::Dim;
 use crate::types::{DType, Dims, ShapeInfo};
 
@@ -28,61 +29,13 @@ pub(crate) fn register(ops: &mut OpRegistry) {
     ops.register(pure("tree_ensemble", Arity::exactly(4), ATTRS, tree_ensemble));
 }
 
-/// Keys of numbers.
-#[derive(Clone, Copy, Debug)]
-pub enum TreeKeys {
-    /// Of f32, in 32 bits.
-    Single,
-    /// Of f64, in 64 bits.
-    Double,
-}
-
-impl TreeKeys {
-    /// The key of NaN, which is larger than all others.
-    pub const fn nan(self) -> i64 {
-        match self {
-            TreeKeys::Single => i32::MAX as i64,
-            TreeKeys::Double => i64::MAX,
-        }
-    }
-
-    /// The key that is less than those of all numbers.
-    pub const fn least(self) -> i64 {
-        match self {
-            TreeKeys::Single => i32::MIN as i64,
-            TreeKeys::Double => i64::MIN,
-        }
-    }
-
-    /// The key of a number, which is rounded to the type before. Both zeros have one key.
-    pub fn of(self, x: f64) -> i64 {
-        if x.is_nan() {
-            return self.nan();
-        }
-        match self {
-            TreeKeys::Single => {
-                let bits = (x as f32 + 0.0).to_bits().cast_signed();
-                i64::from(bits ^ (bits >> 31 & i32::MAX))
-            }
-            TreeKeys::Double => {
-                let bits = (x + 0.0).to_bits().cast_signed();
-                bits ^ (bits >> 63 & i64::MAX)
-            }
-        }
-    }
-}
-
 fn tree_ensemble(cx: &mut InferCx<'_>) -> InferResult {
     let x = cx.tensor(0)?;
-    let integer = match x.dtype {
-        DType::F32 => DType::I32,
-        DType::F64 => DType::I64,
-        other => {
-            let message = format!("operand 0 is {other} but must be f32 or f64");
-            return Err(Diagnostic::error("O013", message));
-        }
+    let Some(keys) = FloatKeys::for_type(x.dtype) else {
+        let message = format!("operand 0 is {} but must be f32 or f64", x.dtype);
+        return Err(Diagnostic::error("O013", message));
     };
-    for (i, wanted) in [(1, integer), (2, DType::I32)] {
+    for (i, wanted) in [(1, keys.integer()), (2, DType::I32)] {
         let found = cx.tensor(i)?.dtype;
         if found != wanted {
             let message = format!("operand {i} is {found} but must be {wanted}");
@@ -90,7 +43,7 @@ fn tree_ensemble(cx: &mut InferCx<'_>) -> InferResult {
         }
     }
     let weights = cx.tensor_of(3, Class::Float)?;
-    if !matches!(weights.dtype, DType::F32 | DType::F64) {
+    if FloatKeys::for_type(weights.dtype).is_none() {
         let message = format!("operand 3 is {} but must be f32 or f64", weights.dtype);
         return Err(Diagnostic::error("O013", message));
     }

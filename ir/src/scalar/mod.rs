@@ -28,10 +28,12 @@
 
 mod binary;
 mod class;
+mod keys;
 mod unary;
 
 pub use binary::{BinaryMeaning, BinaryOp, BinaryRow, CompareOp, CompareRow};
 pub use class::Class;
+pub use keys::FloatKeys;
 pub use unary::{UnaryMeaning, UnaryOp, UnaryRow};
 
 /// A function of any arity.

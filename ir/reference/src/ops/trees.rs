@@ -3,7 +3,7 @@
 use super::tensor::{dims_of, floats, from_floats, ints};
 use super::{FamilyResult, OpCx};
 use crate::error::{EvalError, EvalResult};
-use orogen_ir::ops::TreeKeys;
+use orogen_ir::scalar::FloatKeys;
 use orogen_ir::types::{Attrs, DType, TensorData};
 
 pub(super) fn eval(cx: &OpCx<'_>) -> FamilyResult {
@@ -13,10 +13,9 @@ pub(super) fn eval(cx: &OpCx<'_>) -> FamilyResult {
 /// The weights of the leaves that rows reach, put together.
 pub(crate) fn tree_ensemble(attrs: &Attrs, args: &[TensorData]) -> EvalResult<TensorData> {
     let [x, nodes, trees, weights] = args else { return Err(EvalError::invalid("four operands are wanted")) };
-    let keys = match (x.dtype(), nodes.dtype(), trees.dtype()) {
-        (DType::F32, DType::I32, DType::I32) => TreeKeys::Single,
-        (DType::F64, DType::I64, DType::I32) => TreeKeys::Double,
-        _ => return Err(EvalError::invalid("nodes are integers of the width of x, and trees of 32 bits")),
+    let keys = FloatKeys::for_type(x.dtype()).filter(|it| it.integer() == nodes.dtype());
+    let Some(keys) = keys.filter(|_| trees.dtype() == DType::I32) else {
+        return Err(EvalError::invalid("nodes are integers of the width of x, and trees of 32 bits"));
     };
     let shapes = args.iter().map(dims_of).map(|it| <[usize; 2]>::try_from(it).ok()).collect::<Vec<_>>();
     let [Some([rows, columns]), Some([count, 2]), Some([_, 3]), Some([leaves, targets])] = shapes[..] else {
@@ -27,7 +26,7 @@ pub(crate) fn tree_ensemble(attrs: &Attrs, args: &[TensorData]) -> EvalResult<Te
     if count == 0 || leaves == 0 {
         return Err(EvalError::invalid("there is no node, or no leaf"));
     }
-    if !matches!(weights.dtype(), DType::F32 | DType::F64) {
+    if FloatKeys::for_type(weights.dtype()).is_none() {
         return Err(EvalError::invalid("weights are f32 or f64"));
     }
     let missing = attrs.bool("missing").unwrap_or(false);
@@ -38,7 +37,7 @@ pub(crate) fn tree_ensemble(attrs: &Attrs, args: &[TensorData]) -> EvalResult<Te
         other => return Err(EvalError::invalid(format!("trees are not put together by `{other}`"))),
     };
     let (x, nodes, trees, table) = (floats(x), ints(nodes), ints(trees), floats(weights));
-    let width = if matches!(keys, TreeKeys::Single) { 32 } else { 64 };
+    let width = if keys == FloatKeys::Single { 32 } else { 64 };
     let unsigned = |it: i64| if width == 32 { u64::from(it as u32) } else { it as u64 };
     let clamped = |at: u64, count: usize| usize::try_from(at).unwrap_or(count).min(count - 1);
     let mut out = vec![start; rows * targets];

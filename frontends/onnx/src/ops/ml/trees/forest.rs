@@ -6,7 +6,7 @@
 
 use crate::node::{bad, not_supported};
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::ops::TreeKeys;
+use orogen_ir::scalar::FloatKeys;
 use orogen_ir::types::{DType, TensorData};
 use std::collections::VecDeque;
 
@@ -58,7 +58,7 @@ enum Step {
 pub(super) struct Forest<'b> {
     branches: &'b [Option<Branch>],
     columns: usize,
-    keys: TreeKeys,
+    keys: FloatKeys,
     /// Branches that a tree has already.
     seen: Vec<bool>,
     /// How many steps all trees have.
@@ -81,7 +81,7 @@ impl<'b> Forest<'b> {
     pub(super) fn new(
         branches: &'b [Option<Branch>],
         columns: usize,
-        keys: TreeKeys,
+        keys: FloatKeys,
     ) -> Result<Forest<'b>, Diagnostic> {
         if columns > MOST_COLUMNS {
             return Err(not_supported(format!("it has {columns} columns; {MOST_COLUMNS} can be told apart")));
@@ -127,7 +127,7 @@ pub(super) struct Laid {
 pub(super) fn lay_out(
     trees: &[&Tree],
     columns: usize,
-    keys: TreeKeys,
+    keys: FloatKeys,
     row_of: &mut dyn FnMut(usize) -> usize,
 ) -> Option<Laid> {
     let missing = trees.iter().any(|it| it.missing);
@@ -162,11 +162,11 @@ pub(super) fn lay_out(
     let dims = [words.len() as u64, 2];
     let pairs = words.iter().flat_map(|(key, link)| [*key, link.cast_signed()]);
     let nodes = match keys {
-        TreeKeys::Single if words.len() as u64 > 1 << (32 - bits) => return None,
-        TreeKeys::Single => {
+        FloatKeys::Single if words.len() as u64 > 1 << (32 - bits) => return None,
+        FloatKeys::Single => {
             TensorData::from_slice(DType::I32, &dims, &pairs.map(|it| it as i32).collect::<Vec<_>>())
         }
-        TreeKeys::Double => TensorData::from_slice(DType::I64, &dims, &pairs.collect::<Vec<_>>()),
+        FloatKeys::Double => TensorData::from_slice(DType::I64, &dims, &pairs.collect::<Vec<_>>()),
     };
     let trees = TensorData::from_slice(DType::I32, &[trees.len() as u64, 3], &table);
     Some(Laid { nodes, trees, feature_bits: i64::from(bits), missing })
@@ -178,7 +178,7 @@ struct Column {
     feature: usize,
     /// How many there are.
     of: usize,
-    keys: TreeKeys,
+    keys: FloatKeys,
 }
 
 impl Tree {

@@ -15,7 +15,7 @@ use attributes::{Parts, base_values, by_place, by_tree};
 use forest::{Forest, Tree, lay_out};
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::ops::TreeKeys;
+use orogen_ir::scalar::FloatKeys;
 use orogen_ir::types::{DType, TensorData};
 
 /// Most weights of all leaves together.
@@ -54,7 +54,7 @@ struct Ensemble {
     leaves: Vec<Vec<(usize, f64)>>,
     x: Value,
     columns: usize,
-    keys: TreeKeys,
+    keys: FloatKeys,
     targets: usize,
     /// The type of weights and sums.
     dtype: DType,
@@ -67,7 +67,7 @@ impl Ensemble {
         let columns = columns.ok_or_else(|| not_supported("the number of columns must be known"))?;
         let dtype = cx.dtype(x)?;
         let wide = dtype == DType::F64 || parts.wide;
-        let (keys, to) = if wide { (TreeKeys::Double, DType::F64) } else { (TreeKeys::Single, DType::F32) };
+        let (keys, to) = if wide { (FloatKeys::Double, DType::F64) } else { (FloatKeys::Single, DType::F32) };
         let x = cx.cast(x, to)?;
         if let Some((target, _)) = parts.leaves.iter().flatten().find(|it| it.0 >= targets) {
             return Err(bad(format!("a leaf has a weight for target {target} of {targets}")));
