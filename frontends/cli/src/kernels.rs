@@ -3,7 +3,8 @@
 use crate::output::{plain, say};
 use orogen::{Artifact, Diagnostics, PhaseInfo};
 
-pub(crate) fn list(artifact: &Artifact) -> Result<(), Diagnostics> {
+/// `threads` is what the code is for.
+pub(crate) fn list(artifact: &Artifact, threads: usize) -> Result<(), Diagnostics> {
     let code = artifact.code()?;
     for (kernel, code) in artifact.kernels().iter().zip(&code.kernels) {
         let routines = match code.routines {
@@ -14,14 +15,19 @@ pub(crate) fn list(artifact: &Artifact) -> Result<(), Diagnostics> {
         if !kernel.sources.is_empty() {
             say!("  from {}", plain(&kernel.sources.join(", ")));
         }
-        let phase = |it: &PhaseInfo| format!("over {}, scratch {} bytes", it.extent, it.scratch);
+        // Code for one thread divides nothing.
+        let extent = |it: &PhaseInfo| match threads {
+            1 => String::new(),
+            _ => format!("parallel over {}, ", it.extent),
+        };
+        let phase = |it: &PhaseInfo| format!("{}scratch {} bytes", extent(it), it.scratch);
         let phases: Vec<String> = kernel.phases.iter().map(phase).collect();
         if !phases.is_empty() {
             let shared = match &kernel.shared[..] {
                 "0" => String::new(),
                 bytes => format!("; {bytes} bytes between them"),
             };
-            say!("  parallel {}{}", plain(&phases.join(", then ")), plain(&shared));
+            say!("  {}{}", plain(&phases.join(", then ")), plain(&shared));
         }
         kernel.strategy.iter().for_each(|line| say!("  {}", plain(line)));
     }

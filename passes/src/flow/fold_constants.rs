@@ -1,7 +1,7 @@
 //! Evaluates operators whose operands are constants.
 
 use crate::manager::{Changed, Facts, Pass, PassCx};
-use crate::rules::fold::{FoldConstants, Operation, wanted};
+use crate::rules::fold::{FoldConstants, Operation, Room, wanted};
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::{BindingId, Editor, Module, Rhs, ValueId};
 use orogen_ir::ops::{OnConstants, Outline};
@@ -21,6 +21,7 @@ impl Pass<Module> for FoldConstants {
         let mut changed = false;
         module.edit(cx.ops, |editor| -> Result<(), Diagnostics> {
             let wanted = wanted(cx.ops, &operations(editor));
+            let mut room = Room::beside(constants(editor));
             for id in editor.bindings() {
                 let binding = editor.binding(id);
                 let Rhs::Op { op, attrs, args } = &binding.rhs else { continue };
@@ -34,7 +35,7 @@ impl Pass<Module> for FoldConstants {
                 };
                 let wanted = binding.results.iter().any(|it| wanted.contains(it));
                 let call = OnConstants { op: *op, attrs, args: &data, results: &results };
-                if let Some(folded) = self.fold(cx, &call, wanted, &binding.source) {
+                if let Some(folded) = self.fold(cx, &call, wanted, &mut room, &binding.source) {
                     replace(editor, id, folded)?;
                     changed = true;
                 }
@@ -63,6 +64,10 @@ fn replace(editor: &mut Editor<'_>, id: BindingId, folded: Vec<TensorData>) -> R
     }
     editor.remove(id);
     Ok(())
+}
+
+fn constants<'a>(editor: &'a Editor<'_>) -> impl Iterator<Item = &'a TensorData> {
+    editor.bindings().into_iter().filter_map(|it| editor.constant_data(*editor.binding(it).results.first()?))
 }
 
 fn operations(editor: &Editor<'_>) -> Vec<Operation<ValueId>> {

@@ -1,7 +1,7 @@
 //! Evaluates operators whose operands are constants.
 
 use crate::manager::{Changed, Facts, Pass, PassCx};
-use crate::rules::fold::{FoldConstants, Operation, wanted};
+use crate::rules::fold::{FoldConstants, Operation, Room, wanted};
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::graph::{Edge, Graph, GraphEditor, NodeId, NodeKind};
 use orogen_ir::ops::{OnConstants, Outline};
@@ -20,6 +20,7 @@ impl Pass<Graph> for FoldConstants {
         let changed = graph.edit(cx.ops, |editor| -> Result<bool, Diagnostics> {
             let mut changed = false;
             let wanted = wanted(cx.ops, &operations(editor));
+            let mut room = Room::beside(constants(editor));
             for id in editor.order() {
                 let node = editor.node(id);
                 let NodeKind::Op { op, attrs } = &node.kind else { continue };
@@ -30,7 +31,7 @@ impl Pass<Graph> for FoldConstants {
                     outlines.map(|it| Outline { dtype: it.dtype, dims: Some(it.dims.clone()) }).collect();
                 let wanted = editor.edges(id).any(|it| wanted.contains(&it));
                 let call = OnConstants { op: *op, attrs, args: &data, results: &results };
-                let Some(folded) = self.fold(cx, &call, wanted, &node.source) else {
+                let Some(folded) = self.fold(cx, &call, wanted, &mut room, &node.source) else {
                     continue;
                 };
                 editor.before(id);
@@ -48,6 +49,11 @@ impl Pass<Graph> for FoldConstants {
         }
         Ok(changed.into())
     }
+}
+
+fn constants<'a>(editor: &'a GraphEditor<'_>) -> impl Iterator<Item = &'a TensorData> {
+    let edges = editor.order().into_iter().filter_map(|it| editor.edges(it).next());
+    edges.filter_map(|it| editor.constant_data(it))
 }
 
 fn operations(editor: &GraphEditor<'_>) -> Vec<Operation<Edge>> {

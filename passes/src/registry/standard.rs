@@ -228,7 +228,8 @@ pub const STANDARD: &[PassDef] = &[
     PassDef {
         name: "fold-rest",
         about: "evaluates what rules left of operators on constants, also those that make them wider",
-        details: "It comes after the rules that read quantised constants as integers, and weights in their own type.",
+        details: "It comes after the rules that read quantised constants as integers, and weights in their own type. What \
+                  becomes wider adds a twentieth to all constants at most.",
         laws: &["what does not fit into the budget is left to run time"],
         step: Step::Layout,
         class: PassClass::BITWISE,

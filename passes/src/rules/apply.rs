@@ -1,6 +1,6 @@
 //! Applying rules until none applies.
 
-use super::{quantized, requantize, simplify, transposed, weights};
+use super::{quantized, requantize, scales, simplify, transposed, weights};
 use crate::manager::Changed;
 use crate::rewrite::{Rule, RuleSet};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
@@ -13,8 +13,8 @@ const MAX_ROUNDS: usize = 8;
 const SIMPLIFY: [&str; 2] =
     [include_str!("../../rules/simplify.rules"), include_str!("../../rules/quantized.rules")];
 /// Those that are code.
-const SIMPLIFY_BY_CODE: [&[Rule]; 5] =
-    [simplify::RULES, quantized::RULES, requantize::RULES, transposed::RULES, weights::RULES];
+const SIMPLIFY_BY_CODE: [&[Rule]; 6] =
+    [simplify::RULES, quantized::RULES, requantize::RULES, scales::RULES, transposed::RULES, weights::RULES];
 /// The rules of the step `layout`.
 const LAYOUT: [&str; 1] = [include_str!("../../rules/layout.rules")];
 

@@ -4,7 +4,9 @@ use crate::rewrite::{OpCall, Rewriter, Value};
 use orogen_ir::types::{DType, TensorData};
 
 /// Operators that move elements of their first operand, and how many of them are looked through.
-const MOVES: [&str; 4] = ["transpose", "reshape", "squeeze", "unsqueeze"];
+const MOVES: [&str; 6] = ["transpose", "reshape", "squeeze", "unsqueeze", "slice", PAD];
+/// The one that puts zeros beside them.
+const PAD: &str = "pad";
 const MOST_MOVES: usize = 8;
 
 /// Whether a value is a constant, also one that nobody has seen, or one that is only moved.
@@ -63,6 +65,17 @@ pub(super) fn magnitudes(rewriter: &dyn Rewriter, value: Value, depth: usize) ->
     }
 }
 
+/// Whether a value is known to hold what is not finite: a constant, or one that is moved, converted or scaled.
+pub(super) fn is_known_infinite(rewriter: &dyn Rewriter, value: Value, depth: usize) -> bool {
+    if let Some(data) = rewriter.constant(value) {
+        return data.dtype().is_float() && data.to_f64().iter().any(|it| !it.is_finite());
+    }
+    let Some((call, depth)) = rewriter.definition(value).zip(depth.checked_sub(1)) else { return false };
+    let name = rewriter.ops().def(call.op).name;
+    (is_view(name) || name == "dequantize")
+        && call.args.iter().any(|it| is_known_infinite(rewriter, *it, depth))
+}
+
 /// The signed integers of 8 bits or fewer that are as wide as a type.
 fn signed(dtype: DType) -> Option<DType> {
     if dtype.is_int() && dtype.bits() == 8 { DType::int_of(dtype.width(), true) } else { None }
@@ -74,6 +87,9 @@ pub(super) fn centred(rewriter: &mut dyn Rewriter, integers: Value, zero: Value)
     let Some(data) = rewriter.constant(integers) else {
         // What has one zero point may be moved afterwards.
         let call = moved(rewriter, integers).filter(|_| points.len() == 1)?;
+        if rewriter.ops().def(call.op).name == PAD {
+            return None;
+        }
         let inner = centred(rewriter, call.args[0], zero)?;
         let args: Vec<Value> = [inner].into_iter().chain(call.args[1..].iter().copied()).collect();
         let name = rewriter.ops().def(call.op).name;

@@ -6,7 +6,9 @@
 //! that are wanted in bytes are no such.
 //!
 //! Quantised constants stay integers until rules have seen them: what rules make products of integers of needs no numbers.
-//! So do weights that are converted to a wider type, which products read as they are.
+//! So do weights that are converted to a wider type, which products read as they are. What rules leave folds while it is a
+//! small part of all constants ([`Room`]); all else is made wider in each call, in memory of the call, for all that
+//! reads it, whatever that is.
 
 use crate::manager::PassCx;
 use indexmap::IndexSet;
@@ -16,6 +18,26 @@ use smallvec::SmallVec;
 
 /// Results up to this size fold although they are larger than their operands together.
 const FREE_BYTES: usize = 1 << 16;
+/// The part of all constants that those which were made wider add to them.
+const ADDED: usize = 20;
+
+/// Bytes that constants may still add when they are made wider: a twentieth of what all of them take.
+#[derive(Debug)]
+pub(crate) struct Room(usize);
+
+impl Room {
+    /// For these constants.
+    pub(crate) fn beside<'a>(constants: impl IntoIterator<Item = &'a TensorData>) -> Self {
+        Room(constants.into_iter().map(|it| it.bytes().len()).sum::<usize>() / ADDED)
+    }
+
+    /// Whether there was room for so many, which is taken.
+    fn take(&mut self, bytes: usize) -> bool {
+        let left = self.0.checked_sub(bytes);
+        self.0 = left.unwrap_or(self.0);
+        left.is_some()
+    }
+}
 
 /// Evaluates operators on constants. A pass over either IR; the driver of each holds its walk.
 #[derive(Clone, Copy, Debug)]
@@ -94,12 +116,13 @@ pub fn wanted<V: Copy + Eq + std::hash::Hash>(ops: &OpRegistry, operations: &[Op
 
 impl FoldConstants {
     /// The results of an operator whose operands are all constants, when folding pays, an evaluator is there and the
-    /// budget allows it. `wanted` says whether a result is wanted as weights.
+    /// budget allows it. `wanted` says whether a result is wanted as weights, `room` what may be made wider.
     pub(crate) fn fold(
         self,
         cx: &PassCx<'_>,
         call: &OnConstants<'_>,
         wanted: bool,
+        room: &mut Room,
         place: &Source,
     ) -> Option<Vec<TensorData>> {
         let operand_bytes: usize = call.args.iter().map(|it| it.bytes().len()).sum();
@@ -114,8 +137,17 @@ impl FoldConstants {
         let unpacks = name == "cast" && call.args.first().is_some_and(|it| it.dtype().in_a_byte() > 1);
         let unpacks = unpacks && call.results[0].dtype.bits() == 8;
         let free = if unpacks { self.free / 16 } else { self.free };
-        let enlarges = result_bytes > operand_bytes;
-        if (is_narrow && !self.widens) || (enlarges && (!wanted || unpacks) && result_bytes > free) {
+        let added = result_bytes.saturating_sub(operand_bytes);
+        let is_free = added == 0 || result_bytes <= free;
+        // What is as wide as numbers of kernels, and wider, is on its way: constants are computed in f64.
+        let [from, to] = [call.args.first().map(|it| it.dtype()), Some(call.results[0].dtype)];
+        let stays = is_narrow && from.is_some_and(|it| it.size() < 4) && to.is_some_and(|it| it.size() <= 4);
+        let is_small = result_bytes <= self.free / 16;
+        let folds = match stays {
+            true => is_free && (is_small || room.take(added)),
+            false => is_free || wanted && !unpacks,
+        };
+        if !folds || is_narrow && !self.widens {
             return None;
         }
         cx.folding.fold(cx.ops, call, place)

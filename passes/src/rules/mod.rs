@@ -17,6 +17,7 @@ pub mod places;
 pub mod precision;
 pub mod quantized;
 pub mod requantize;
+pub mod scales;
 pub mod simplify;
 pub mod state;
 mod structure;

@@ -17,6 +17,7 @@
 //! * **TC3** A convolution multiplies taps beyond the image by its zeros, which is nothing where they are finite: weights that
 //!   are known not to be keep the operation.
 
+use super::constants::is_known_infinite;
 use crate::rewrite::{OpCall, Rewriter, Rule, RuleClass, Value};
 use orogen_ir::shape::Dim;
 use orogen_ir::types::{Attrs, TensorData};
@@ -32,6 +33,9 @@ pub const RULES: &[Rule] = &[Rule {
 
 /// The most convolutions that one operation becomes.
 const MOST_PARTS: usize = 16;
+
+/// How many operations on weights are looked through.
+const DEPTH: usize = 8;
 
 /// One axis of images.
 #[derive(Clone, Copy, Debug)]
@@ -218,8 +222,7 @@ struct Transposed {
 
 fn convolve_phases(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
     let of = Transposed::new(rewriter, call)?;
-    let known = rewriter.constant(call.args[1]);
-    if known.is_some_and(|it| it.dtype().is_float() && it.to_f64().iter().any(|it| !it.is_finite())) {
+    if is_known_infinite(rewriter, call.args[1], DEPTH) {
         return None;
     }
     // Taps in reverse, with the groups apart.

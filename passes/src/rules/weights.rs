@@ -57,7 +57,7 @@ fn is_narrow(dtype: DType) -> bool {
 }
 
 /// Whether `f32` holds what elements of a type are, and their product with a scale is rounded once.
-fn is_weight(dtype: DType) -> bool {
+pub(super) fn is_weight(dtype: DType) -> bool {
     is_narrow(dtype) || dtype.is_int_of(&[16])
 }
 

@@ -72,7 +72,7 @@ pub(crate) fn run(args: &CompileArgs) -> Result<ExitCode, Failure> {
             Some(Step::Import) => say!("  every step on the dataflow IR"),
             Some(step) => say!("  on the dataflow IR from {step} on"),
         }
-        kernels::list(&artifact)?;
+        kernels::list(&artifact, options.threads)?;
         times(&artifact, &parts, total);
     }
     Ok(ExitCode::SUCCESS)

@@ -28,7 +28,7 @@ fn print(args: &PrintArgs, compiler: &Compiler, options: &CompileOptions) -> Res
                 "`--stage codegen` is a list of kernels, which is no text to read back: leave `-o` out";
             return Err(Failure::Usage(message.to_string()));
         }
-        return Ok(kernels::list(&compiler.compile(&model, options)?)?);
+        return Ok(kernels::list(&compiler.compile(&model, options)?, options.threads)?);
     }
     let (lowered, _) = compiler.lower(&model, options, args.stage)?;
     write_or_say(&lowered, compiler, args.output.as_deref())

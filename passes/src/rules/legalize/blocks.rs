@@ -69,8 +69,8 @@ impl Legalizer<'_> {
 
 fn dequantize_blocks(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let out = cx.output(0)?;
-    let (x, scale) = (cx.input(0)?, cx.input(1)?);
-    let zero = if cx.has(2) { Some(cx.input(2)?) } else { None };
+    let (x, scale) = (cx.input_in_bytes(0)?, cx.input(1)?);
+    let zero = if cx.has(2) { Some(cx.input_in_bytes(2)?) } else { None };
     let (dims, along) = (cx.b.buffer_dims(out), cx.axis_attr());
     let (mut axes, mut at, mut of_scale) = (Vec::new(), Dims::new(), Dims::new());
     for (i, dim) in dims.iter().enumerate() {

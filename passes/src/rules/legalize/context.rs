@@ -135,6 +135,24 @@ impl<'a> Legalizer<'a> {
         self.buffer(Value::Operand(i))
     }
 
+    /// The same in whole bytes: a constant of integers narrower than that is unpacked first, which takes far less than
+    /// reading it element by element.
+    pub(super) fn input_in_bytes(&mut self, i: usize) -> BuildResult<BufferId> {
+        let buffer = self.input(i)?;
+        let dtype = self.b.buffer_dtype(buffer);
+        let is_constant = self.operation.constants.get(i).is_some_and(Option::is_some);
+        if !(is_constant && dtype.is_int() && dtype.in_a_byte() > 1) {
+            return Ok(buffer);
+        }
+        let dims = self.b.buffer_dims(buffer);
+        let bytes = self.b.local("bytes", dtype.compute(), &dims);
+        self.b.fill(bytes, |b, at| {
+            let packed = b.load(buffer, at.iter().copied())?;
+            Ok(b.cast(dtype.compute(), packed))
+        })?;
+        Ok(bytes)
+    }
+
     /// Operand `i` and its dimensions in the program.
     pub fn operand(&mut self, i: usize) -> BuildResult<(BufferId, Dims)> {
         let buffer = self.input(i)?;

@@ -37,12 +37,14 @@ pub(super) fn elementwise(
     let dims = cx.b.buffer_dims(out);
     let axes = cx.b.axes("i", &dims);
     let at = cx.b.vars(&axes);
+    // That is what unpacking does.
+    let to_bytes = cx.result(0)?.dtype.size() == 1;
     let mut operands = Vec::with_capacity(cx.operand_count());
     for i in 0..cx.operand_count() {
         operands.push(match cx.known_scalar(i)? {
             Some(known) => known,
             None => {
-                let buffer = cx.input(i)?;
+                let buffer = if to_bytes { cx.input(i)? } else { cx.input_in_bytes(i)? };
                 cx.b.load_broadcast(buffer, &at)?
             }
         });

@@ -1,0 +1,262 @@
+//! Weights in a narrower type than the numbers that they are, of every operator that multiplies by some: what the compiled
+//! model gives is what the reference does, and a library is no larger than the model and a tenth of it.
+
+mod protos;
+
+use anyhow::{Context, Result, ensure};
+use orogen::{CompileOptions, Model, OptIn, Step};
+use orogen_differential::{Executor, Expected, Reference, Way};
+use orogen_ir::types::{DType, TensorData};
+use orogen_onnx::proto::*;
+use protos::{data_for, int, ints, model, number, plain_node, value};
+
+/// A graph of one input `x` and one output `y`.
+#[derive(Default)]
+struct Weighted {
+    nodes: Vec<NodeProto>,
+    constants: Vec<TensorProto>,
+}
+
+impl Weighted {
+    /// A constant, whose bits differ from element to element.
+    fn constant(&mut self, name: &str, dtype: DType, dims: &[i64]) {
+        let count = dims.iter().product::<i64>().unsigned_abs();
+        let number = |i: u64| match dtype {
+            DType::F32 => 0.01 + (i % 5) as f64 * 0.01,
+            _ => {
+                ((i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40 & 3) as f64
+                    - if dtype.is_signed_int() || dtype.is_float() { 2.0 } else { 0.0 }
+            }
+        };
+        let data = TensorData::from_f64(dtype, &[count], (0..count).map(number));
+        self.constants.push(TensorProto {
+            name: name.into(),
+            data_type: protos::number(dtype),
+            dims: dims.to_vec(),
+            raw_data: Some(data.bytes().to_vec().into()),
+            ..TensorProto::default()
+        });
+    }
+
+    /// Weights of that name with one scale, or one along an axis, or one for each block of it; or none.
+    fn weights(&mut self, name: &str, dtype: DType, dims: &[i64], scale: Scale) {
+        let names = ["w", "s", "z"].map(|it| format!("{name}_{it}"));
+        let [w, s, z] = names.each_ref().map(String::as_str);
+        self.constant(w, dtype, dims);
+        let (of_scale, attributes, zero) = match scale {
+            Scale::No => {
+                let mut cast = plain_node("", "Cast", &[w], &[name]);
+                cast.attribute = vec![int("to", i64::from(number(DType::F32)))];
+                self.nodes.push(cast);
+                return;
+            }
+            Scale::One(zero) => (vec![], vec![], zero),
+            Scale::Along(axis, zero) => (vec![dims[axis]], vec![int("axis", axis as i64)], zero),
+            Scale::Blocks(axis, block) => {
+                let mut parts = dims.to_vec();
+                parts[axis] = (parts[axis] + block - 1) / block;
+                (parts, vec![int("axis", axis as i64), int("block_size", block)], true)
+            }
+        };
+        self.constant(s, DType::F32, &of_scale);
+        if zero {
+            self.constant(z, dtype, &of_scale);
+        }
+        let operands = if zero { vec![w, s, z] } else { vec![w, s] };
+        let mut node = plain_node("", "DequantizeLinear", &operands, &[name]);
+        node.attribute = attributes;
+        self.nodes.push(node);
+    }
+
+    fn node(&mut self, op: &str, operands: &[&str], result: &str, attributes: &[AttributeProto]) {
+        let mut node = plain_node("", op, operands, &[result]);
+        node.attribute = attributes.to_vec();
+        self.nodes.push(node);
+    }
+
+    fn finish(self, x: &TensorData) -> ModelProto {
+        let dims: Vec<i64> = x.dims().iter().map(|it| it.cast_signed()).collect();
+        let graph = GraphProto {
+            node: self.nodes,
+            name: "g".into(),
+            initializer: self.constants,
+            input: vec![value("x", number(x.dtype()), &dims)],
+            output: vec![ValueInfoProto { name: "y".into(), r#type: None }],
+            ..GraphProto::default()
+        };
+        model("", graph)
+    }
+}
+
+/// How weights are scaled: not at all, by one number, by some along an axis (each with zero points or without), in blocks.
+#[derive(Clone, Copy, Debug)]
+enum Scale {
+    No,
+    One(bool),
+    Along(usize, bool),
+    Blocks(usize, i64),
+}
+
+/// An operator beside weights of a type and a scale; a size for small models and for large ones.
+fn weighted(op: &str, dtype: DType, scale: Scale, large: bool) -> (ModelProto, TensorData) {
+    let size = |small: i64, large_one: i64| if large { large_one } else { small };
+    let mut of = Weighted::default();
+    let text = |name: &str, s: &str| AttributeProto {
+        name: name.into(),
+        s: s.as_bytes().to_vec().into(),
+        kind: attribute_type::STRING,
+        ..AttributeProto::default()
+    };
+    let pads = ints("pads", &[1; 4]);
+    let (dtype_of_x, of_x) = match op {
+        "MatMul" => {
+            let n = size(24, 1024);
+            of.weights("v", dtype, &[n, n], scale);
+            of.node(op, &["x", "v"], "y", &[]);
+            (DType::F32, vec![3, n])
+        }
+        "MatMul on the left" => {
+            let n = size(24, 1024);
+            of.weights("v", dtype, &[n, n], scale);
+            of.node("MatMul", &["v", "x"], "y", &[]);
+            (DType::F32, vec![n, 3])
+        }
+        "Einsum" => {
+            let n = size(8, 64);
+            of.weights("v", dtype, &[n, n / 4, n * 4], scale);
+            of.node(op, &["x", "v"], "y", &[text("equation", "bthd,hdk->btk")]);
+            (DType::F32, vec![1, 3, n, n / 4])
+        }
+        "Conv" => {
+            let n = size(8, 256);
+            of.weights("v", dtype, &[n, n, 3, 3], scale);
+            of.node(op, &["x", "v"], "y", &[pads]);
+            (DType::F32, vec![1, n, 5, 5])
+        }
+        "ConvTranspose" => {
+            let n = size(8, 256);
+            of.weights("v", dtype, &[n, n, 4, 4], scale);
+            of.node(op, &["x", "v"], "y", &[ints("strides", &[2, 2]), pads]);
+            (DType::F32, vec![1, n, 3, 3])
+        }
+        "ConvTranspose of groups" => {
+            // Groups are whole tiles.
+            let n = size(8, 504);
+            of.weights("v", dtype, &[n, n / 4, 3, 3], scale);
+            of.constant("c", DType::F32, &[n]);
+            of.node(
+                "ConvTranspose",
+                &["x", "v", "c"],
+                "y",
+                &[ints("strides", &[2, 2]), pads, int("group", 4)],
+            );
+            (DType::F32, vec![1, n, 3, 3])
+        }
+        "ConvTranspose of tiles" => {
+            let n = size(8, 512);
+            of.weights("v", dtype, &[n, n, 2, 2], scale);
+            of.node("ConvTranspose", &["x", "v"], "y", &[ints("strides", &[2, 2])]);
+            (DType::F32, vec![1, n, 2, 2])
+        }
+        "LSTM" | "GRU" | "RNN" => {
+            let (n, gates) = (size(8, 256), if op == "LSTM" { 4 } else { 3 });
+            let gates = if op == "RNN" { 1 } else { gates };
+            of.weights("v", dtype, &[2, gates * n, n], scale);
+            of.weights("r", dtype, &[2, gates * n, n], scale);
+            of.node(op, &["x", "v", "r"], "y", &[int("hidden_size", n), text("direction", "bidirectional")]);
+            (DType::F32, vec![4, 2, n])
+        }
+        "Add" => {
+            let n = size(24, 1024);
+            of.weights("v", dtype, &[n, n], scale);
+            of.node(op, &["x", "v"], "y", &[]);
+            (DType::F32, vec![n, n])
+        }
+        _ => unreachable!("operator {op}"),
+    };
+    let x = data_for(dtype_of_x, &of_x);
+    (of.finish(&x), x)
+}
+
+/// Operators, and the axes along which scales are that they are not computed with as they are, or that they are.
+const OPERATORS: [(&str, &[Scale]); 11] = {
+    use Scale::{Along, Blocks};
+    [
+        ("MatMul", &[Along(0, true), Along(1, true), Blocks(1, 8)]),
+        ("MatMul on the left", &[Along(0, true), Along(1, true), Blocks(0, 8)]),
+        ("Einsum", &[Along(0, true), Along(2, true)]),
+        ("Conv", &[Along(0, true), Along(1, true), Along(2, true), Blocks(1, 4)]),
+        ("ConvTranspose", &[Along(0, true), Along(1, true), Along(2, true), Blocks(0, 4)]),
+        ("ConvTranspose of groups", &[Along(0, false), Along(1, true), Along(1, false)]),
+        ("ConvTranspose of tiles", &[Along(0, true), Along(1, true)]),
+        ("LSTM", &[Along(1, true), Blocks(2, 8)]),
+        ("GRU", &[Along(1, true), Blocks(2, 8)]),
+        ("RNN", &[Along(1, true), Blocks(2, 8)]),
+        ("Add", &[Along(1, true)]),
+    ]
+};
+
+#[test]
+fn weights_of_every_type_and_scale_are_what_they_stand_for() -> Result<()> {
+    use Scale::{No, One};
+    let run = |what: &str, (file_of, x): (ModelProto, TensorData)| -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("model.onnx");
+        std::fs::write(&file, file_of.to_bytes())?;
+        let model = Model::open(&file)?;
+        let inputs: Expected = [("x".to_owned(), x)].into_iter().collect();
+        let reference = Reference { name: what.to_owned(), inputs, outputs: Expected::new() };
+        let run = |executor: Executor| -> Result<TensorData> {
+            let found = executor.run_model(&model, std::slice::from_ref(&reference));
+            let mut found = found.with_context(|| format!("{what}: {executor}"))?;
+            found.pop().and_then(|mut it| it.swap_remove("y")).context("an output")
+        };
+        let expected = run(Executor::Reference(Way::Native, Step::Import))?;
+        let most = expected.to_f64().into_iter().map(f64::abs).fold(0.0, f64::max);
+        ensure!(most > 0.0, "{what}: all is zero");
+        for executor in [Executor::Jit(Way::Legacy), Executor::Jit(Way::Native)] {
+            let found = run(executor)?;
+            ensure!(found.dims() == expected.dims(), "{what}: {executor}: {:?}", found.dims());
+            for (a, b) in found.to_f64().into_iter().zip(expected.to_f64()) {
+                ensure!((a - b).abs() <= 2e-5 * most, "{what}: {executor}: {a} is not {b}");
+            }
+        }
+        Ok(())
+    };
+    let (i8, u8, i4, u2) = (DType::I8, DType::U8, DType::I4, DType::U2);
+    for (op, scales) in OPERATORS {
+        for (dtype, scale) in
+            [(i8, One(false)), (u8, One(true)), (DType::F16, No), (DType::BF16, No), (DType::F8E4M3FN, No)]
+        {
+            run(&format!("{op} {dtype} {scale:?}"), weighted(op, dtype, scale, false))?;
+        }
+        for scale in scales {
+            for dtype in [u8, i4, u2] {
+                run(&format!("{op} {dtype} {scale:?}"), weighted(op, dtype, *scale, false))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What no kernel reads as it is becomes wider in each call.
+#[test]
+fn libraries_are_no_larger_than_their_models() -> Result<()> {
+    for (op, scales) in OPERATORS {
+        for scale in scales.iter().chain(&[Scale::One(true), Scale::No]) {
+            let dtype = if matches!(scale, Scale::No) { DType::F16 } else { DType::I8 };
+            let (file_of, _) = weighted(op, dtype, *scale, true);
+            let folder = tempfile::tempdir()?;
+            let (file, library) = (folder.path().join("model.onnx"), folder.path().join("model.so"));
+            std::fs::write(&file, file_of.to_bytes())?;
+            let options = CompileOptions { opt_in: OptIn::DataflowIr, ..CompileOptions::default() };
+            let what = format!("{op} {dtype} {scale:?}");
+            let artifact = orogen::compile(&Model::open(&file)?, &options);
+            artifact.with_context(|| what.clone())?.write_library(&library)?;
+            let [from, to] = [&file, &library].map(|it| std::fs::metadata(it).map(|it| it.len()));
+            let (from, to) = (from?, to?);
+            ensure!(to <= from + from / 10, "{what}: {to} bytes of {from}");
+        }
+    }
+    Ok(())
+}
