@@ -7,6 +7,7 @@
 //! * **N3** It is refused at compile time where its parameters are not those that it was written for.
 
 mod attention;
+mod bits;
 mod nonzero;
 mod top_k;
 mod trees;
@@ -41,6 +42,12 @@ const TABLE: &[Definition] = &[
                     out y[…, m, e], each transposed as `q_perm`, `k_perm`, `v_perm`, `out_perm` say; `scale`",
         fits: attention::fits,
         build: attention::build,
+    },
+    Definition {
+        name: "bits",
+        signature: "in x of any type but strings, out y of the type `to`, of the same width and shape",
+        fits: bits::fits,
+        build: bits::build,
     },
     Definition {
         name: "nonzero",

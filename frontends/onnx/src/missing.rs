@@ -8,7 +8,7 @@ pub(crate) fn why_missing(name: &str) -> Option<&'static str> {
     Some(match name {
         "StringConcat" | "StringNormalizer" | "StringSplit" | "RegexFullMatch" | "TfIdfVectorizer"
         | "ImageDecoder" => HOSTED,
-        "MaxRoiPool" | "BitCast" | "CumProd" => NONE,
+        "MaxRoiPool" => NONE,
         _ => return None,
     })
 }

@@ -1,7 +1,7 @@
 //! Routines, from their definitions. What code generation has under a name must give the same.
 
 use crate::error::{EvalError, EvalResult};
-use crate::ops::{eval_named, top_k, tree_ensemble};
+use crate::ops::{eval_named, top_k, tree_ensemble, with_bits};
 use crate::scalar;
 use orogen_ir::types::{Attrs, DType, TensorData};
 
@@ -14,6 +14,10 @@ pub(crate) fn eval(
 ) -> EvalResult<Vec<TensorData>> {
     match (name, operands, results) {
         ("attention", [_, _, _] | [_, _, _, _], [_]) => attention(attrs, operands),
+        ("bits", [x], [_]) => {
+            let to = attrs.dtype("to").ok_or_else(|| EvalError::invalid("attribute `to` is missing"))?;
+            Ok(vec![with_bits(x, to)?])
+        }
         ("nonzero", [x], [result]) => nonzero(x, result),
         ("tree_ensemble", [_, _, _, _], [_]) => Ok(vec![tree_ensemble(attrs, operands)?]),
         ("top_k", [x], [result, _]) => {

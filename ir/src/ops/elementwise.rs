@@ -34,6 +34,7 @@ pub(crate) fn register(ops: &mut OpRegistry) {
         })
     }));
     ops.register(operator("cast", Arity::exactly(1), CAST, cast));
+    ops.register(pure("bit_cast", Arity::exactly(1), CAST, bit_cast));
     ops.register(operator("mod", Arity::exactly(2), MOD, |cx| {
         if cx.flag("fmod") {
             binary(cx, Class::Number, truncated_remainder)
@@ -157,6 +158,21 @@ fn cast(cx: &mut InferCx<'_>) -> InferResult {
         });
     }
     map(cx, from, to, |_, a| Some(a))
+}
+
+fn bit_cast(cx: &mut InferCx<'_>) -> InferResult {
+    let ty = cx.tensor(0)?;
+    let to = cx.attrs.dtype("to").unwrap_or(ty.dtype);
+    let are_strings = ty.dtype == DType::Str || to == DType::Str;
+    if ty.dtype != to && (are_strings || ty.dtype.width() != to.width()) {
+        let why = match are_strings {
+            true => "strings are held by reference".to_owned(),
+            false => format!("{} has {} bits, {to} has {}", ty.dtype, ty.dtype.width(), to.width()),
+        };
+        let message = format!("the bits of {} are none of {to}", ty.dtype);
+        return Err(Diagnostic::error("O013", message).note(why));
+    }
+    one(plain(to, ty.shape.clone()))
 }
 
 fn binary(

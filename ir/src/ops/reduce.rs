@@ -12,7 +12,7 @@ const ARG: &[AttrDef] = &[
     AttrDef::optional("keepdims", AttrKind::Bool),
     AttrDef::optional("select_last", AttrKind::Bool),
 ];
-const CUM_SUM: &[AttrDef] = &[
+const CUMULATIVE: &[AttrDef] = &[
     AttrDef::required("axis", AttrKind::Int),
     AttrDef::optional("exclusive", AttrKind::Bool),
     AttrDef::optional("reverse", AttrKind::Bool),
@@ -40,7 +40,12 @@ pub(crate) fn register(ops: &mut OpRegistry) {
     ops.register(pure("reduce_mean", Arity::exactly(1), REDUCE, |cx| reduce(cx, Class::Number, |_, _| None)));
     ops.register(pure("arg_max", Arity::exactly(1), ARG, arg));
     ops.register(pure("arg_min", Arity::exactly(1), ARG, arg));
-    ops.register(pure("cum_sum", Arity::exactly(1), CUM_SUM, cum_sum));
+    ops.register(pure("cum_sum", Arity::exactly(1), CUMULATIVE, |cx| {
+        cumulative(cx, |shapes, list| shapes.sum(list).ok())
+    }));
+    ops.register(pure("cum_prod", Arity::exactly(1), CUMULATIVE, |cx| {
+        cumulative(cx, |shapes, list| shapes.product(list).ok())
+    }));
 }
 
 /// The shape after reducing `axes`.
@@ -100,7 +105,7 @@ fn arg(cx: &mut InferCx<'_>) -> InferResult {
     one(plain(DType::I64, shape))
 }
 
-fn cum_sum(cx: &mut InferCx<'_>) -> InferResult {
+fn cumulative(cx: &mut InferCx<'_>, combine: fn(&mut ShapeCx, &[Dim]) -> Option<Dim>) -> InferResult {
     let ty = cx.tensor_of(0, Class::Number)?;
     let Some(rank) = ty.shape.rank() else { return one(plain(ty.dtype, ty.shape.clone())) };
     let axis = cx.axis("axis", rank)?;
@@ -124,7 +129,7 @@ fn cum_sum(cx: &mut InferCx<'_>) -> InferResult {
                 known.at(&point)
             })
             .collect();
-        let value = shapes.sum(&list).ok()?;
+        let value = combine(shapes, &list)?;
         fit(shapes, dtype, value)
     }))
 }

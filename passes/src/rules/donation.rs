@@ -7,6 +7,7 @@ use orogen_ir::kernel::{Access, Kernel};
 use orogen_ir::loops::analysis::for_each_load;
 use orogen_ir::loops::{BufferId, BufferRole, Index, Stmt, TensorProgram};
 use orogen_ir::shape::Dim;
+use orogen_ir::types::Effects;
 
 /// A result that may lie where an operand lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +40,12 @@ pub fn donations(kernel: &Kernel) -> Vec<Donation> {
 }
 
 /// Whether an output may be written over an input. Only kernels of one stage: how several share loops, and what of
-/// them is in registers meanwhile, is for code generation to choose.
+/// them is in registers meanwhile, is for code generation to choose. One that may abort reads its operands again to say
+/// at which index.
 fn may_write_over(program: &TensorProgram, input: BufferId, output: BufferId) -> bool {
+    if program.effects().contains(Effects::ABORT) {
+        return false;
+    }
     let (from, to) = (&program.buffers[input], &program.buffers[output]);
     let [Stmt::Stage(stage)] = &program.body[..] else { return false };
     let alike = from.role == BufferRole::Input && from.dtype == to.dtype && from.dims == to.dims;
@@ -92,6 +97,7 @@ mod tests {
         assert_eq!(of(&kernel("%x[i, 3 - j] + %y[i, j]")), [(1, 0)]);
         assert_eq!(of(&kernel("%x[i, j] + %x[i, 0]")), []);
         assert_eq!(of(&kernel("%b[j]")), []);
+        assert_eq!(of(&kernel("%x[i, j] + %b[checked {i64(2)}]")), [], "it may abort");
     }
 
     #[test]

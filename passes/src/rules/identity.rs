@@ -17,7 +17,7 @@ pub fn identity<'t, V: Copy>(
     let tensor = ty(first).as_tensor()?;
     let rank = tensor.shape.rank();
     let does_nothing = match ops.def(op).name {
-        "cast" => attrs.dtype("to") == Some(tensor.dtype),
+        "cast" | "bit_cast" => attrs.dtype("to") == Some(tensor.dtype),
         "transpose" => {
             let perm = attrs.ints("perm")?;
             Some(perm.len()) == rank && perm.iter().enumerate().all(|(i, axis)| *axis == i as i64)

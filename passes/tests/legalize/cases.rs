@@ -52,6 +52,10 @@ pub(crate) const ELEMENTWISE: &str = "
     cast(i64[3] = [0, 5, -7]) {to = i32}
     cast(i64[3] (-2, 2)) {to = bool}
     cast(bool[4]) {to = f32}
+    bit_cast(f32[5]) {to = i32}
+    bit_cast(i64[2, 2]) {to = f64}
+    bit_cast(u16[3] (0, 900)) {to = i16}
+    bit_cast(i8[4] (0, 2)) {to = bool}
     cast(f32[3]) {to = f16}
     cast(i64[2] = [0, 4]) {to = bool}
     add(f32[2, 3], f32[2, 3])
@@ -128,6 +132,10 @@ pub(crate) const REDUCE: &str = "
     cum_sum(f16[5]) {axis = 0, reverse = true, exclusive = true}
     cum_sum(i64[3] = [3, 4, 5]) {axis = 0}
     cum_sum(f32[0]) {axis = 0}
+    cum_prod(f32[2, 5]) {axis = 1}
+    cum_prod(i32[4, 2] (-4, 4)) {axis = 0, exclusive = true}
+    cum_prod(f16[5]) {axis = 0, reverse = true, exclusive = true}
+    cum_prod(f32[0]) {axis = 0}
 ";
 
 pub(crate) const CONTRACTION: &str = "

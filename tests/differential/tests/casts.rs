@@ -27,8 +27,14 @@ fn is_cast(dtype: DType) -> bool {
     dtype.row().onnx.is_some() && !dtype.is_only_moved()
 }
 
-/// A model that casts its input and a constant of the same values to every other type.
-fn casts(x: &TensorData) -> Result<Model> {
+/// Whether a node can read the bits of one type as those of the other.
+fn is_bit_cast(from: DType, to: DType) -> bool {
+    let named = |it: DType| it.row().onnx.is_some() && it != DType::Str;
+    named(from) && named(to) && from.width() == to.width()
+}
+
+/// A model that converts its input and a constant of the same values to every other type that is admitted.
+fn casts(op: &str, x: &TensorData, admits: &dyn Fn(DType) -> bool) -> Result<Model> {
     let from = x.dtype();
     let mut graph = GraphProto { name: "g".into(), ..GraphProto::default() };
     graph.input.push(value("x", number(from), &[x.len() as i64]));
@@ -39,10 +45,10 @@ fn casts(x: &TensorData) -> Result<Model> {
         raw_data: Some(x.bytes().to_vec().into()),
         ..TensorProto::default()
     });
-    for to in DType::ALL.into_iter().filter(|it| *it != from && is_cast(*it)) {
+    for to in DType::ALL.into_iter().filter(|it| *it != from && admits(*it)) {
         for operand in ["x", "c"] {
             let result = format!("{operand}_{}", to.name());
-            let mut node = plain_node("", "Cast", &[operand], &[&result]);
+            let mut node = plain_node("", op, &[operand], &[&result]);
             node.attribute.push(AttributeProto {
                 name: "to".into(),
                 i: i64::from(number(to)),
@@ -67,23 +73,29 @@ fn same(a: &TensorData, b: &TensorData) -> bool {
 fn check(count: usize) -> Result<()> {
     for from in DType::ALL.into_iter().filter(|it| is_cast(*it)) {
         let x = operand(from, count);
-        let model = casts(&x)?;
-        let inputs: Expected = [("x".to_owned(), x.clone())].into_iter().collect();
-        let reference = Reference { name: from.name().to_owned(), inputs, outputs: Expected::new() };
-        let mut first: Option<Expected> = None;
-        for executor in [
-            Executor::Reference(Way::Native, Step::Import),
-            Executor::Jit(Way::Legacy),
-            Executor::Jit(Way::Native),
-        ] {
-            let found = executor.run_model(&model, std::slice::from_ref(&reference));
-            let found = found.with_context(|| format!("{from}: {executor}"))?.pop().context("outputs")?;
-            let expected = first.get_or_insert_with(|| found.clone());
-            for (name, found) in &found {
-                let computed = format!("x_{}", name.rsplit('_').next().unwrap_or_default());
-                ensure!(found.len() == count, "{from}: {executor}: {name} has {} elements", found.len());
-                ensure!(same(found, &expected[computed.as_str()]), "{from}: {executor}: {name} differs");
-            }
+        check_one(&x, &casts("Cast", &x, &is_cast)?, &same)?;
+    }
+    Ok(())
+}
+
+/// The model gives the same for its input as for its constant, and on every executor.
+fn check_one(x: &TensorData, model: &Model, same: &dyn Fn(&TensorData, &TensorData) -> bool) -> Result<()> {
+    let (from, count) = (x.dtype(), x.len());
+    let inputs: Expected = [("x".to_owned(), x.clone())].into_iter().collect();
+    let reference = Reference { name: from.name().to_owned(), inputs, outputs: Expected::new() };
+    let mut first: Option<Expected> = None;
+    for executor in [
+        Executor::Reference(Way::Native, Step::Import),
+        Executor::Jit(Way::Legacy),
+        Executor::Jit(Way::Native),
+    ] {
+        let found = executor.run_model(model, std::slice::from_ref(&reference));
+        let found = found.with_context(|| format!("{from}: {executor}"))?.pop().context("outputs")?;
+        let expected = first.get_or_insert_with(|| found.clone());
+        for (name, found) in &found {
+            let computed = format!("x_{}", name.rsplit('_').next().unwrap_or_default());
+            ensure!(found.len() == count, "{from}: {executor}: {name} has {} elements", found.len());
+            ensure!(same(found, &expected[computed.as_str()]), "{from}: {executor}: {name} differs");
         }
     }
     Ok(())
@@ -102,4 +114,29 @@ fn part_of_a_vector() -> Result<()> {
 #[test]
 fn vectors_and_a_rest() -> Result<()> {
     check(150)
+}
+
+#[test]
+fn bits_of_one_type_are_those_of_another() -> Result<()> {
+    let exact = |a: &TensorData, b: &TensorData| a.content() == b.content();
+    for from in DType::ALL.into_iter().filter(|it| *it != DType::C128 && is_bit_cast(*it, *it)) {
+        let admits = |to: DType| is_bit_cast(from, to);
+        for count in [1, 7, 150] {
+            let x = operand(from, count);
+            check_one(&x, &casts("BitCast", &x, &admits)?, &exact)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn bits_of_another_width_are_refused() -> Result<()> {
+    let x = operand(DType::F32, 2);
+    let model = casts("BitCast", &x, &|to| to == DType::F64)?;
+    let inputs: Expected = [("x".to_owned(), x)].into_iter().collect();
+    let reference = Reference { name: "width".to_owned(), inputs, outputs: Expected::new() };
+    let found = Executor::Jit(Way::Native).run_model(&model, &[reference]);
+    let error = format!("{:?}", found.err().context("an error")?);
+    ensure!(error.contains("elements of 32 bits (f32) are not those of 64 bits (f64)"), "{error}");
+    Ok(())
 }

@@ -1,5 +1,5 @@
-//! Axes that are known only at run time: generated code of the dataflow path against the reference of the operator, and
-//! against the same node with axes that are part of the model.
+//! Axes, steps and lengths that are known only at run time: generated code of the dataflow path against the reference of
+//! the operator, and against the same node with numbers that are part of the model.
 
 mod protos;
 mod single;
@@ -13,6 +13,7 @@ use protos::{model, number, plain_node, value};
 use single::{attribute, integers, numbers};
 
 /// An operand of the node.
+#[derive(Clone)]
 struct Operand {
     data: TensorData,
     /// Sizes are known at run time alone.
@@ -120,7 +121,18 @@ fn same(
 
 /// The call ends with an error that holds this text.
 fn refused(op: &str, attributes: &[(&str, i64)], operands: &[Option<Operand>], text: &str) -> Result<()> {
-    for executor in [REFERENCE, NATIVE] {
+    refused_by(&[REFERENCE, NATIVE], op, attributes, operands, text)
+}
+
+/// The same on some executors.
+fn refused_by(
+    executors: &[Executor],
+    op: &str,
+    attributes: &[(&str, i64)],
+    operands: &[Option<Operand>],
+    text: &str,
+) -> Result<()> {
+    for executor in executors.iter().copied() {
         let Err(error) = run(op, attributes, operands, 0, executor) else {
             anyhow::bail!("{op}: {executor}: no error");
         };
@@ -279,6 +291,12 @@ fn sums_and_transforms_along_an_axis_of_the_call() -> Result<()> {
                     &|| vec![Some(open(data.clone())), Some(of(scalar.clone()))],
                     0.0,
                 )?;
+                same(
+                    "CumProd",
+                    attributes,
+                    &|| vec![Some(open(data.clone())), Some(of(scalar.clone()))],
+                    0.0,
+                )?;
             }
             same("CumSum", &[], &|| vec![Some(of(data.clone())), Some(of(integers(&[axis])))], 0.0)?;
         }
@@ -383,4 +401,54 @@ fn what_is_out_of_range_is_an_error_of_the_call() -> Result<()> {
     let signal = Some(of(numbers(DType::F32, &[1, 6, 4, 1])));
     let last = Some(of(TensorData::from_slice(DType::I64, &[], &[3i64])));
     refused("DFT", &[], &[signal, None, last], "cannot be 3")
+}
+
+#[test]
+fn lengths_and_numbers_of_images_out_of_range_are_errors_of_the_call() -> Result<()> {
+    let executors = [REFERENCE, NATIVE, Executor::Jit(Way::Legacy)];
+    let refused = |op: &str, attributes: &[(&str, i64)], operands: &[Option<Operand>], text: &str| {
+        refused_by(&executors, op, attributes, operands, text)
+    };
+    let x = |dims: &[u64]| Some(of(numbers(DType::F32, dims)));
+    let list = |it: &[i64]| Some(of(integers(it)));
+    let narrow = |it: &[i32]| Some(of(TensorData::from_slice(DType::I32, &[it.len() as u64], it)));
+    // What the interpreter and generated code both say.
+    let which = |index: i64| format!("index {index} is out of range for ");
+    // One that is negative lies beyond the start by as much.
+    for (wrong, index) in [(4, 4), (-1, -5)] {
+        let time = [("time_axis", 0), ("batch_axis", 1)];
+        refused("ReverseSequence", &time, &[x(&[3, 2]), list(&[1, wrong])], &which(index))?;
+        for (op, gates) in [("RNN", 1), ("GRU", 3), ("LSTM", 4)] {
+            let weights = [x(&[3, 2, 2]), x(&[1, gates * 5, 2]), x(&[1, gates * 5, 5]), None];
+            let mut operands = weights.to_vec();
+            operands.push(narrow(&[3, wrong as i32]));
+            refused(op, &[("hidden_size", 5)], &operands, &which(index))?;
+        }
+        let attention =
+            [x(&[2, 1, 2, 4]), x(&[2, 1, 3, 4]), x(&[2, 1, 3, 4]), None, None, None, list(&[1, wrong])];
+        refused("Attention", &[], &attention, &which(index))?;
+        refused(
+            "TensorScatter",
+            &[],
+            &[x(&[2, 1, 3, 4]), x(&[2, 1, 1, 4]), list(&[1, wrong])],
+            &which(index),
+        )?;
+    }
+    for (wrong, index) in [(2, 2), (-1, -3)] {
+        let regions = [x(&[2, 1, 4, 4]), x(&[2, 4]), list(&[0, wrong])];
+        refused("RoiAlign", &[("sampling_ratio", 1)], &regions, &which(index))?;
+        refused("NegativeLogLikelihoodLoss", &[], &[x(&[2, 2]), list(&[0, wrong])], &which(index))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_legacy_path_says_what_only_a_call_decides() -> Result<()> {
+    let x = || Some(of(numbers(DType::F32, &[2, 3])));
+    let axes = || Some(of(integers(&[1])));
+    for op in ["CumSum", "CumProd", "ReduceSum", "Unsqueeze"] {
+        let text = "can be checked only at run time";
+        refused_by(&[Executor::Jit(Way::Legacy)], op, &[], &[x(), axes()], text)?;
+    }
+    Ok(())
 }

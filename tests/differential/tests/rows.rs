@@ -16,14 +16,15 @@ use single::{
 };
 
 #[test]
-fn running_sums() -> Result<()> {
+fn running_sums_and_products() -> Result<()> {
     for dtype in TYPES {
         for axis in [0, 1, 2] {
             for (exclusive, reverse) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
                 let x = numbers(dtype, &[3, 4, 37]);
                 let axis = TensorData::from_f64(DType::I64, &[], [f64::from(axis)]);
                 let attributes = [("exclusive", exclusive), ("reverse", reverse)];
-                check("CumSum", &attributes, &[given(x), constant(axis)])?;
+                check("CumSum", &attributes, &[given(x.clone()), constant(axis.clone())])?;
+                check("CumProd", &attributes, &[given(x), constant(axis)])?;
             }
         }
     }

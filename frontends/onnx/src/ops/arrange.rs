@@ -1,7 +1,7 @@
 //! Operators that put elements in other places: in the middle of a larger tensor, in reverse, from columns to an image.
 
 use super::conv::Window;
-use super::index::{count_up, extent};
+use super::index::{count_up, extent, sequence_lengths};
 use super::single;
 use crate::emit::{attrs, normal_axis};
 use crate::node::{NodeCx, bad};
@@ -53,6 +53,7 @@ fn reverse_sequence(cx: &mut NodeCx<'_, '_>) -> Single {
         return Err(bad("its axes must be 0 and 1, and its lengths a vector"));
     }
     let (batch, time) = (batch as usize, time as usize);
+    let lengths = sequence_lengths(cx, lengths, x, time)?;
     let (rows, steps) = (extent(cx, x, batch)?, extent(cx, x, time)?);
     let (rows, steps) = (count_up(cx, rows)?, count_up(cx, steps)?);
     let (rows, steps) = (cx.along_axis(rows, batch, 2)?, cx.along_axis(steps, time, 2)?);

@@ -80,10 +80,10 @@ impl OpenAxes {
         let found = cx.known_sizes(found)?;
         let found = cx.tensor_type(found)?.elements.as_ref().and_then(|it| it.first().copied());
         let named = cx.dims(axes).and_then(|it| it.first().copied());
-        let (Some(found), Some(named)) = (found, named) else {
-            return Err(not_supported("the shape of its axes is not known"));
-        };
         let what = format!("its axes, each of them from -{rank} to {rank} - 1 and no two the same");
+        let (Some(found), Some(named)) = (found, named) else {
+            return only_in_call(cx, &what).and(Err(not_supported("the shape of its axes is not known")));
+        };
         cx.sink.check(Constraint::Eq(found, named), &what)?;
         let count = cx.shape_of(axes)?;
         Ok(OpenAxes { hits, mask, count, length, rank })
@@ -258,6 +258,13 @@ fn one_of(
     })
 }
 
+/// A check of numbers that no type can follow: refused where nothing is checked at run time.
+fn only_in_call(cx: &mut NodeCx<'_, '_>, what: &str) -> Result<(), Diagnostic> {
+    let shapes = cx.sink.shapes();
+    let (number, zero) = (shapes.fresh_integer("number"), shapes.int(0));
+    cx.sink.check(Constraint::Eq(number, zero), what)
+}
+
 /// Checks that no element of a vector of booleans is true.
 pub(super) fn none_true(cx: &mut NodeCx<'_, '_>, wrong: Value, what: &str) -> Result<(), Diagnostic> {
     let ones = cx.as_i64(wrong)?;
@@ -268,6 +275,6 @@ pub(super) fn none_true(cx: &mut NodeCx<'_, '_>, wrong: Value, what: &str) -> Re
             let (count, zero) = (*count, cx.sink.shapes().int(0));
             cx.sink.check(Constraint::Eq(count, zero), what)
         }
-        _ => Ok(()),
+        _ => only_in_call(cx, what),
     }
 }

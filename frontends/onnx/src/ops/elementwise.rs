@@ -31,6 +31,7 @@ pub(super) fn register(table: &mut OpTable) {
     table.register("", "IsInf", .., single(is_inf));
     table.register_checked("", "Cast", .., |node| cast_target(node).map(drop), single(cast));
     table.register("", "CastLike", .., single(cast_like));
+    table.register_checked("", "BitCast", .., |node| bits_target(node).map(drop), single(bit_cast));
     table.register("", "Identity", .., single(|cx| cx.input(0)));
     table.register("", "Clip", ..=10, single(clip_attributes));
     table.register("", "Clip", 11.., single(clip_operands));
@@ -155,9 +156,31 @@ fn cast_target(node: &Node<'_>) -> Result<DType, String> {
     }
 }
 
+/// The type whose bits a node reads its operand as.
+fn bits_target(node: &Node<'_>) -> Result<DType, String> {
+    let to = node.int("to").and_then(|it| i32::try_from(it).ok());
+    match dtype_of(to.ok_or("attribute `to` is missing or names no element type")?)? {
+        DType::Str => Err("strings have no bits".into()),
+        to => Ok(to),
+    }
+}
+
 fn cast(cx: &mut NodeCx<'_, '_>) -> Single {
     let to = cast_target(cx).map_err(not_supported)?;
     convert(cx, cx.input(0)?, to)
+}
+
+fn bit_cast(cx: &mut NodeCx<'_, '_>) -> Single {
+    let to = bits_target(cx).map_err(not_supported)?;
+    let (x, from) = (cx.input(0)?, cx.dtype(cx.input(0)?)?);
+    if from.width() != to.width() {
+        return Err(bad(format!(
+            "elements of {} bits ({from}) are not those of {} bits ({to})",
+            from.width(),
+            to.width()
+        )));
+    }
+    cx.emit("bit_cast", attrs([("to", to.into())]), &[x])
 }
 
 fn cast_like(cx: &mut NodeCx<'_, '_>) -> Single {

@@ -21,7 +21,8 @@ pub(super) fn register(table: &mut OpTable) {
     table.register("", "ScatterND", .., single(scatter_nd));
     table.register("", "ScatterElements", .., single(scatter_elements));
     table.register("", "Scatter", .., single(scatter_elements));
-    table.register("", "CumSum", .., single(cum_sum));
+    table.register("", "CumSum", .., single(|cx| cumulative(cx, "cum_sum")));
+    table.register("", "CumProd", .., single(|cx| cumulative(cx, "cum_prod")));
     table.register("", "OneHot", .., single(one_hot));
     table.register("", "Range", .., single(range));
     for domain in ["", "com.microsoft"] {
@@ -106,14 +107,14 @@ fn scatter_elements(cx: &mut NodeCx<'_, '_>) -> Single {
     cx.emit("scatter_elements", attrs([("axis", axis.into()), ("reduction", reduction.into())]), &args)
 }
 
-fn cum_sum(cx: &mut NodeCx<'_, '_>) -> Single {
+fn cumulative(cx: &mut NodeCx<'_, '_>, op: &str) -> Single {
     let x = cx.input(0)?;
     let (exclusive, reverse) = (cx.flag("exclusive"), cx.flag("reverse"));
     along_axis(cx, 1, x, None, &|cx, axis| {
         let axis = axis as i64;
         let attrs =
             attrs([("axis", axis.into()), ("exclusive", exclusive.into()), ("reverse", reverse.into())]);
-        cx.emit("cum_sum", attrs, &[x])
+        cx.emit(op, attrs, &[x])
     })
 }
 
@@ -144,6 +145,33 @@ pub(super) fn extent(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize) -> Single {
 pub(super) fn count_up(cx: &mut NodeCx<'_, '_>, size: Value) -> Single {
     let (zero, one) = (cx.int_scalar(0), cx.int_scalar(1));
     cx.emit("range", attrs([]), &[zero, size, one])
+}
+
+/// Integers that must be from 0 up to a size of rank 0, which is none of them: any other is an error here or in the call.
+pub(super) fn within(cx: &mut NodeCx<'_, '_>, values: Value, size: Value, what: &str) -> Single {
+    let values = cx.as_i64(values)?;
+    if let (Some(list), Some([size])) = (cx.known_ints(values), cx.const_ints(size).as_deref()) {
+        return match list.iter().find(|it| !(0..*size).contains(*it)) {
+            Some(wrong) => Err(bad(format!("{what} is {wrong}, which is not from 0 to {}", size - 1))),
+            None => Ok(values),
+        };
+    }
+    // An index of a list is checked on both paths, but one from its end is no error: such values go beyond it.
+    let list = count_up(cx, size)?;
+    let negative = cx.with_number("less", values, 0.0)?;
+    let before = cx.binary("sub", values, size)?;
+    let places = cx.select(negative, before, values)?;
+    cx.emit("gather", attrs([("axis", 0.into())]), &[list, places])
+}
+
+/// Lengths of sequences of at most as many steps as `x` has along an axis.
+pub(super) fn sequence_lengths(cx: &mut NodeCx<'_, '_>, lengths: Value, x: Value, axis: usize) -> Single {
+    if !cx.dtype(lengths)?.is_integral() {
+        return Err(bad("its sequence lengths are no integers"));
+    }
+    let steps = extent(cx, x, axis)?;
+    let beyond = cx.with_number("add", steps, 1.0)?;
+    within(cx, lengths, beyond, "a sequence length")
 }
 
 fn eye_like(cx: &mut NodeCx<'_, '_>) -> Single {

@@ -1,5 +1,6 @@
 //! Losses of classification: the score that a target names in each place, weighted, and summed or averaged.
 
+use super::index::{extent, within};
 use super::single;
 use crate::emit::attrs;
 use crate::node::{Node, NodeCx, bad};
@@ -50,6 +51,8 @@ fn loss(cx: &mut NodeCx<'_, '_>, scores: Value) -> Single {
         None => Ok(value),
     };
     let classes = unless_ignored(cx, targets)?;
+    let count = extent(cx, scores, 1)?;
+    let classes = within(cx, classes, count, "a target")?;
     let places = cx.unsqueeze(classes, &[1])?;
     let picked = cx.emit("gather_elements", attrs([("axis", 1.into())]), &[scores, places])?;
     let picked = cx.squeeze(picked, &[1])?;

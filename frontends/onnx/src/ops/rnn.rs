@@ -1,5 +1,6 @@
 //! Recurrent layers.
 
+use super::index::sequence_lengths;
 use crate::emit::{Size, attrs};
 use crate::graph::printable;
 use crate::node::{Node, NodeCx, bad, not_supported};
@@ -214,19 +215,12 @@ fn recurrent(cx: &mut NodeCx<'_, '_>, kind: Kind<'_>, w: Value, r: Value) -> Con
 /// Lengths of sequences, when some may be shorter than the data. They are checked here or when the model runs.
 fn lengths(cx: &mut NodeCx<'_, '_>, x: Value) -> Result<Option<Value>, Diagnostic> {
     let Some(lengths) = cx.optional(4) else { return Ok(None) };
-    if !cx.dtype(lengths)?.is_integral() {
-        return Err(bad("its sequence lengths are no integers"));
-    }
-    let size = cx.static_dim(x, 0);
-    if let (Some(list), Some(size)) = (cx.known_ints(lengths), size) {
-        if let Some(wrong) = list.iter().find(|it| !(0..=size).contains(*it)) {
-            return Err(bad(format!(
-                "a sequence of length {wrong} is not within the {size} steps of its data"
-            )));
-        }
-        return Ok(list.iter().any(|it| *it != size).then_some(lengths));
-    }
-    Ok(Some(lengths))
+    let lengths = sequence_lengths(cx, lengths, x, 0)?;
+    let all_whole = match (cx.known_ints(lengths), cx.static_dim(x, 0)) {
+        (Some(list), Some(size)) => list.iter().all(|it| *it == size),
+        _ => false,
+    };
+    Ok((!all_whole).then_some(lengths))
 }
 
 fn zeros(cx: &mut NodeCx<'_, '_>, like: Value, sizes: &[Size]) -> Single {

@@ -2,7 +2,7 @@
 //! elements around each.
 
 use super::conv::Window;
-use super::index::{count_up, extent};
+use super::index::{count_up, extent, within};
 use super::interpolate::polynomial;
 use super::single;
 use crate::emit::{Size, attrs};
@@ -382,12 +382,8 @@ fn roi_align(cx: &mut NodeCx<'_, '_>) -> Single {
     }
     let own = cx.dtype(x)?;
     let dtype = coordinate_type(cx, x)?;
-    let owners = cx.as_i64(owners)?;
-    // A number of an image that does not exist names the nearest that does.
     let count = extent(cx, x, 0)?;
-    let last = cx.with_number("sub", count, 1.0)?;
-    let owners = cx.binary("min", owners, last)?;
-    let owners = cx.with_number("max", owners, 0.0)?;
+    let owners = within(cx, owners, count, "the image of a region")?;
     let owners = cx.along_axis(owners, 0, RANK)?;
     let channels = extent(cx, x, 1)?;
     let channels = places(cx, channels, 1, RANK)?;

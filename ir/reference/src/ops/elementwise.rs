@@ -20,6 +20,7 @@ pub(super) fn eval(cx: &OpCx<'_>) -> FamilyResult {
         "mod" => Some(binary(cx, if cx.flag("fmod") { BinaryOp::Fmod } else { BinaryOp::Mod })),
         "relu" => Some(relu(cx)),
         "cast" => Some(cast(cx)),
+        "bit_cast" => Some(bit_cast(cx)),
         "where" => Some(choose(cx)),
         _ => None,
     }
@@ -60,6 +61,26 @@ fn relu(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
         Elements::Int(_) => {}
     }
     Ok(vec![from_elements(x.dtype(), &dims_of(x), &values)?])
+}
+
+fn bit_cast(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
+    let to = cx.attrs.dtype("to").ok_or_else(|| EvalError::invalid("attribute `to` is missing"))?;
+    Ok(vec![with_bits(cx.arg(0)?, to)?])
+}
+
+/// The bits of each element as an element of another type; as a boolean, whether one of them is set.
+pub(crate) fn with_bits(x: &TensorData, to: DType) -> EvalResult<TensorData> {
+    if x.dtype() == to {
+        return Ok(x.clone());
+    }
+    if x.dtype().width() != to.width() || x.dtype() == DType::Str || to == DType::Str {
+        return Err(EvalError::invalid(format!("the bits of {} are none of {to}", x.dtype())));
+    }
+    let mut bytes = x.bytes().to_vec();
+    if to == DType::Bool {
+        bytes.iter_mut().for_each(|it| *it = u8::from(*it != 0));
+    }
+    TensorData::new(to, x.dims().to_vec(), bytes.into()).map_err(|it| EvalError::invalid(it.to_string()))
 }
 
 fn cast(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
@@ -230,6 +251,9 @@ mod tests {
         assert_eq!(run("cast", to(DType::I32), std::slice::from_ref(&x)).1, [1.0, 0.0, -2.0]);
         assert_eq!(run("cast", to(DType::Bool), &[x]).1, [1.0, 1.0, 1.0]);
         assert_eq!(run("cast", to(DType::I8), &[i64s(&[1], &[300])]).1, [44.0]);
+        let bits = run("bit_cast", to(DType::I32), &[f32s(&[2], &[1.0, -0.0])]).1;
+        assert_eq!(bits, [f64::from(0x3f80_0000), f64::from(i32::MIN)]);
+        assert!(eval("bit_cast", to(DType::I64), &[f32s(&[1], &[1.0])]).is_err());
         assert_eq!(run("cast", to(DType::F16), &[f32s(&[1], &[65520.0])]).1, [f64::INFINITY]);
         assert_eq!(run("cast", to(DType::BF16), &[f32s(&[1], &[1.003_906_3])]).1, [1.0]);
         let bools = TensorData::from_slice(DType::Bool, &[2], &[1_u8, 0]);

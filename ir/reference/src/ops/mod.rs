@@ -21,6 +21,7 @@ mod tensor;
 mod trees;
 
 pub use cost::eval_cost;
+pub(crate) use elementwise::with_bits;
 pub(crate) use selection::top_k;
 pub(crate) use trees::tree_ensemble;
 

@@ -18,7 +18,8 @@ pub(super) fn eval(cx: &OpCx<'_>) -> FamilyResult {
         "reduce_min" => reduce(cx, Combine::Min),
         "arg_max" => arg(cx, Ordering::Greater),
         "arg_min" => arg(cx, Ordering::Less),
-        "cum_sum" => cum_sum(cx),
+        "cum_sum" => cumulative(cx, Combine::Sum),
+        "cum_prod" => cumulative(cx, Combine::Product),
         _ => return None,
     })
 }
@@ -110,27 +111,28 @@ fn arg(cx: &OpCx<'_>, wanted: Ordering) -> EvalResult<Vec<TensorData>> {
     Ok(vec![from_ints(DType::I64, &shape, &result)?])
 }
 
-fn cum_sum(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
-    let x = cx.arg(0)?;
+fn cumulative(cx: &OpCx<'_>, combine: Combine) -> EvalResult<Vec<TensorData>> {
+    let (x, op) = (cx.arg(0)?, scalar::combine_op(combine));
     let dims = dims_of(x);
     let split = along(&dims, cx.axis("axis", dims.len())?);
     let (exclusive, reverse) = (cx.flag("exclusive"), cx.flag("reverse"));
     let mut values = elements(x);
     for outer in 0..split.outer {
         for inner in 0..split.inner {
-            let (mut float, mut int) = (0.0, 0_i64);
+            let mut float = scalar::identity_float(combine);
+            let mut int = scalar::identity_int(combine, x.dtype());
             for step in 0..split.n {
                 let k = if reverse { split.n - 1 - step } else { step };
                 let at = (outer * split.n + k) * split.inner + inner;
                 match &mut values {
                     Elements::Float(list) => {
                         let before = float;
-                        float += list[at];
+                        float = op.row().meaning.float(float, list[at]);
                         list[at] = if exclusive { before } else { float };
                     }
                     Elements::Int(list) => {
                         let before = int;
-                        int = scalar::wrap(int.wrapping_add(list[at]), x.dtype());
+                        int = scalar::binary_int(op, int, list[at], x.dtype());
                         list[at] = if exclusive { before } else { int };
                     }
                 }
@@ -188,6 +190,10 @@ mod tests {
             [5.0, 12.0, 19.0, 1.0, 2.0, 2.0]
         );
         let other = axis.with("exclusive", true).with("reverse", true);
-        assert_eq!(run("cum_sum", other, &[x]).1, [14.0, 7.0, 0.0, 1.0, 0.0, 0.0]);
+        assert_eq!(
+            run("cum_sum", other.clone(), std::slice::from_ref(&x)).1,
+            [14.0, 7.0, 0.0, 1.0, 0.0, 0.0]
+        );
+        assert_eq!(run("cum_prod", other, &[x]).1, [49.0, 7.0, 1.0, 0.0, 0.0, 1.0]);
     }
 }

@@ -2,11 +2,16 @@
 
 use crate::loops::{BufferId, Expr, Index, Stage, Stmt, TensorProgram};
 use crate::shape::Dim;
+use crate::types::Effects;
 
 /// Whether the kernel gives the same result when `output` shares the memory of `input`: the buffers have one layout,
 /// one stage stores the output, and it alone loads the input, only at the element it stores. However stages are put
-/// into loops, an element is then read before it is written and never after.
+/// into loops, an element is then read before it is written and never after. A kernel that may abort reads operands again
+/// to say at which index.
 pub(super) fn may_share(program: &TensorProgram, input: BufferId, output: BufferId) -> bool {
+    if program.effects().contains(Effects::ABORT) {
+        return false;
+    }
     let (from, to) = (&program.buffers[input], &program.buffers[output]);
     if from.dtype.size() != to.dtype.size() || from.dims != to.dims {
         return false;

@@ -4,6 +4,7 @@ use super::{LegalizeFn, Legalizer, Lowering};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::loops::{BinaryOp, BuildResult, ExprId, ProgramBuilder};
 use orogen_ir::scalar::ScalarFn;
+use orogen_ir::types::Attrs;
 
 pub(super) const ROWS: &[(&str, LegalizeFn)] = &[
     ("relu", |cx| {
@@ -16,12 +17,29 @@ pub(super) const ROWS: &[(&str, LegalizeFn)] = &[
         let to = cx.result(0)?.dtype;
         elementwise(cx, |b, x| Ok(b.cast(to, x[0])))
     }),
+    ("bit_cast", bit_cast),
     ("mod", |cx| {
         let op = if cx.flag("fmod") { BinaryOp::Fmod } else { BinaryOp::Mod };
         elementwise(cx, |b, x| b.binary(op, x[0], x[1]))
     }),
     ("where", |cx| elementwise(cx, |b, x| b.select(x[0], x[1], x[2]))),
 ];
+
+/// Between integers a cast keeps all bits. Others are read and written as they lie in memory: in lanes narrow floats are
+/// held in another type.
+fn bit_cast(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
+    let (from, to) = (cx.arg(0)?.dtype, cx.result(0)?.dtype);
+    if from == to {
+        return cx.finish_view(0);
+    }
+    if from.is_integral() && to.is_integral() {
+        return elementwise(cx, |b, x| Ok(b.cast(to, x[0])));
+    }
+    cx.input(0)?;
+    cx.output(0)?;
+    cx.emit_routine("bits", Attrs::none().with("to", to));
+    cx.finish()
+}
 
 /// The lowering of an operator over one function.
 pub(super) fn apply(cx: Legalizer<'_>, function: ScalarFn) -> Result<Lowering, Diagnostic> {

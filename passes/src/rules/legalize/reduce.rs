@@ -15,7 +15,8 @@ pub(super) const ROWS: &[(&str, LegalizeFn)] = &[
     ("reduce_mean", mean),
     ("arg_max", |cx| arg(cx, Combine::Max)),
     ("arg_min", |cx| arg(cx, Combine::Min)),
-    ("cum_sum", cum_sum),
+    ("cum_sum", |cx| cumulative(cx, BinaryOp::Add, 0.0)),
+    ("cum_prod", |cx| cumulative(cx, BinaryOp::Mul, 1.0)),
 ];
 
 /// The axes of a reduction of operand 0: outer axes, reduced axes, where to load and where to store.
@@ -183,16 +184,16 @@ fn place_type(cx: &mut Legalizer<'_>, dtype: DType, extent: Dim) -> DType {
     }
 }
 
-/// A loop along the axis over a running sum: each step adds one element and stores the sum, or the other way round.
-fn cum_sum(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
+/// A loop along the axis over a running value: each step takes one element in and stores the value, or the other way round.
+fn cumulative(mut cx: Legalizer<'_>, op: BinaryOp, identity: f64) -> Result<Lowering, Diagnostic> {
     let (x, dims) = cx.operand(0)?;
     let (axis, exclusive, reverse) = (cx.axis_attr(), cx.flag("exclusive"), cx.flag("reverse"));
     let out = cx.output(0)?;
     let (dtype, out_dtype) = (wide(cx.b.buffer_dtype(x)), cx.b.buffer_dtype(out));
     let mut outer = dims.clone();
     outer.remove(axis);
-    let sum = cx.local("sum", &outer)?;
-    cx.b.fill(sum, |b, _| Ok(b.number(0.0, dtype)))?;
+    let running = cx.local("running", &outer)?;
+    cx.b.fill(running, |b, _| Ok(b.number(identity, dtype)))?;
     let step = cx.b.axis("t", dims[axis]);
     let time = cx.b.var(step);
     let position = if reverse {
@@ -209,7 +210,7 @@ fn cum_sum(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let publish = |b: &mut ProgramBuilder| {
         let axes = b.axes("i", &outer);
         let at = b.vars(&axes);
-        let value = b.load(sum, at.iter().copied())?;
+        let value = b.load(running, at.iter().copied())?;
         let value = b.cast(out_dtype, value);
         b.stage(&axes, out, place(&at), value)
     };
@@ -217,10 +218,10 @@ fn cum_sum(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
         if exclusive {
             publish(b)?;
         }
-        b.fill(sum, |b, at| {
-            let (before, element) = (b.load(sum, at.iter().copied())?, b.load(x, place(at))?);
+        b.fill(running, |b, at| {
+            let (before, element) = (b.load(running, at.iter().copied())?, b.load(x, place(at))?);
             let element = b.cast(dtype, element);
-            b.binary(BinaryOp::Add, before, element)
+            b.binary(op, before, element)
         })?;
         if exclusive { Ok(()) } else { publish(b) }
     })?;

@@ -4,6 +4,7 @@ mod heads;
 mod microsoft;
 mod rotary;
 
+use super::index::sequence_lengths;
 use super::single;
 use crate::emit::{Size, attrs};
 use crate::node::{Node, NodeCx, bad, not_supported};
@@ -153,7 +154,7 @@ fn visible(cx: &mut NodeCx<'_, '_>, q: Value, k: Value) -> Result<Option<Value>,
             if cx.rank(lengths)? != 1 {
                 return Err(bad("its lengths of padded sequences must have 1 dimension"));
             }
-            let lengths = cx.as_i64(lengths)?;
+            let lengths = sequence_lengths(cx, lengths, k, 2)?;
             Some(cx.unsqueeze(lengths, &[1, 2, 3])?)
         }
         None => None,
@@ -225,7 +226,11 @@ fn tensor_scatter(cx: &mut NodeCx<'_, '_>) -> Single {
         if cx.rank(starts)? != 1 {
             return Err(bad("its indices must have 1 dimension"));
         }
-        let starts = cx.as_i64(starts)?;
+        // Where entries go on at the front, any place is one.
+        let starts = match cx.text("mode") {
+            Some("circular") => cx.as_i64(starts)?,
+            _ => sequence_lengths(cx, starts, cache, axis)?,
+        };
         let starts = cx.unsqueeze(starts, &(1..rank as i64).collect::<Vec<_>>())?;
         places = cx.binary("add", starts, places)?;
     }
