@@ -322,6 +322,15 @@ fn numbers_become_text_and_come_back() {
 }
 
 #[test]
+fn a_library_names_what_it_calls() {
+    let x = strings(&[1], &["a b"]);
+    let model = compiler().decode("m.onnx", model("StringSplit", vec![], &[x], 1, true)).expect("a model");
+    let artifact = compiler().compile(&model, &options(OptIn::DataflowIr)).expect("code");
+    let view: String = artifact.load().expect("a library").metadata().to_owned();
+    assert!(view.contains(r#""calls":["orogen.text.count_parts","orogen.text.split"]"#), "{view}");
+}
+
+#[test]
 fn a_function_that_is_missing_is_named_with_the_crate_that_has_it() {
     let error =
         orogen::runtime::extern_function("orogen.text.shout").expect_err("it is not there").to_string();

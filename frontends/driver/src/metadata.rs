@@ -3,6 +3,7 @@
 use crate::{CompileOptions, LowerReport, Model};
 use indexmap::IndexSet;
 use orogen_codegen::Metadata;
+use orogen_ir::kernel::Kernel;
 use orogen_ir::plan::PlanModule;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -38,6 +39,9 @@ pub struct MetadataView {
     pub weight_bytes: u64,
     /// Bytes of memory that a call needs beside inputs, outputs and weights, one formula for each arena of each function.
     pub workspace: Vec<String>,
+    /// Names of the functions of the host that it calls.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<String>,
 }
 
 /// Bytes of memory that a call needs beside inputs, outputs and weights, one formula for each arena of each function.
@@ -60,6 +64,14 @@ pub(crate) fn metadata(
         .collect();
     let weights =
         plans.constants().into_iter().flat_map(|pool| pool.ids().map(|it| pool.data(it).bytes().len()));
+    let calls: IndexSet<&str> = plans
+        .kernels()
+        .iter()
+        .filter_map(|it| match it {
+            Kernel::Extern(it) => Some(it.symbol.as_str()),
+            _ => None,
+        })
+        .collect();
     let view = MetadataView {
         model: model.name.clone(),
         compiler: concat!("orogen ", env!("CARGO_PKG_VERSION")).to_string(),
@@ -77,6 +89,7 @@ pub(crate) fn metadata(
         kernels: plans.kernels().len(),
         weight_bytes: weights.map(|it| it as u64).sum(),
         workspace: workspace(plans).collect(),
+        calls: calls.into_iter().map(str::to_string).collect(),
     };
     let json = serde_json::to_string(&view).expect("maps with text keys and numbers are JSON");
     Metadata { json }

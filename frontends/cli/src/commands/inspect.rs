@@ -162,6 +162,9 @@ fn library(args: &InspectArgs) -> Result<ExitCode, Failure> {
     say!("  cpu: {}, kernels: {}, weights: {} bytes", plain(&view.cpu), view.kernels, view.weight_bytes);
     say!("  instructions: {}", list_or(&view.instructions, "those of every machine of the architecture"));
     say!("  workspace: {} bytes", list_or(&view.workspace, "0"));
+    if !view.calls.is_empty() {
+        say!("  calls of the host: {}", list_or(&view.calls, "none"));
+    }
     print_operators(view.operators);
     Ok(ExitCode::SUCCESS)
 }
