@@ -1,4 +1,5 @@
-//! Division and remainders of integers in lanes, by way of floats that hold their quotients exactly enough.
+//! Division and remainders of integers in lanes, by way of floats that hold their quotients exactly enough; those of bytes
+//! are an instruction ([`UintQuot`]), of magnitudes where they have signs.
 //!
 //! A quotient of integers of at most half the digits of a float, rounded to that float and then toward zero, is the
 //! quotient: what is between it and the next whole number is more than half a unit in the last place.
@@ -15,14 +16,15 @@ use orogen_ir::types::DType;
 
 use super::expression::{Node, Operation, VectorExpr, Wide};
 use crate::vector::BinaryOp::{
-    Add, And, AndNot, ByteQuot, Div, IntAdd, IntEq, IntGt, IntMul, IntSub, Mul, Or, Sub, Xor,
+    Add, And, AndNot, Div, IntAdd, IntEq, IntGt, IntMul, IntSub, Mul, Or, Sub, UintMin, UintQuot, Xor,
 };
 use crate::vector::{SMALL, ShiftOp, UnaryOp, Width};
 
 /// Whether lanes of a width divide integers of a type.
 pub(super) fn divides(dtype: DType, width: Width) -> bool {
     let half = width.has_floats() && 2 * 8 * dtype.size() <= width.bits() as usize;
-    dtype.is_int() && (half || width == Width::W64 && dtype.size() == 8)
+    let whole = matches!(width, Width::W8 | Width::W64) && 8 * dtype.size() == width.bits() as usize;
+    dtype.is_int() && (half || whole)
 }
 
 impl VectorExpr {
@@ -32,12 +34,13 @@ impl VectorExpr {
         if !divides(dtype, self.width()) {
             return None;
         }
-        let value = match self.fills(dtype) {
+        let wide = self.width() == Width::W64 && self.fills(dtype);
+        let value = match wide {
             true => self.push(Operation::Wide(Wide::Divide(op, dtype), x, y)),
             false => self.divide_exactly(op, dtype, x, y),
         };
         // The lower half of what is no number is 0.
-        if !self.fills(dtype) && op == BinaryOp::Div {
+        if !wide && op == BinaryOp::Div {
             return Some(value);
         }
         let zero = self.bits(0);
@@ -47,8 +50,8 @@ impl VectorExpr {
 
     /// Integers of at most half the digits, or small ones (law W1 of `wide`).
     pub(super) fn divide_exactly(&mut self, op: BinaryOp, dtype: DType, x: Node, y: Node) -> Node {
-        let quotient = if self.width() == Width::W32 && dtype.size() == 1 {
-            self.combine(ByteQuot, x, y)
+        let quotient = if self.width() == Width::W8 {
+            self.divide_bytes(dtype, x, y)
         } else {
             let (from, to) = match self.width() {
                 Width::W64 => (UnaryOp::FromSmallInt, UnaryOp::ToSmallInt),
@@ -70,6 +73,23 @@ impl VectorExpr {
         let wrong = self.opposite(rest, y);
         let missing = self.combine(And, wrong, y);
         self.combine(IntAdd, rest, missing)
+    }
+
+    /// The quotient of magnitudes, with the sign of both.
+    fn divide_bytes(&mut self, dtype: DType, x: Node, y: Node) -> Node {
+        if !dtype.is_signed_int() {
+            return self.combine(UintQuot, x, y);
+        }
+        let zero = self.bits(0);
+        let [over, under] = [x, y].map(|it| {
+            let minus = self.combine(IntSub, zero, it);
+            self.combine(UintMin, it, minus)
+        });
+        let quotient = self.combine(UintQuot, over, under);
+        let signs = self.combine(Xor, x, y);
+        let negative = self.combine(IntGt, zero, signs);
+        let turned = self.combine(Xor, quotient, negative);
+        self.combine(IntSub, turned, negative)
     }
 
     /// The mask of the lanes that are not 0 and have another sign than those of another node.

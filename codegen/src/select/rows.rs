@@ -23,14 +23,29 @@ const FLAT_UNIT: i64 = 4096;
 /// The longest prefix of `run` that can be computed row by row.
 pub(crate) fn rows(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let most = (1..=run.len()).find(|len| !plausible(s, run[*len - 1])).map_or(run.len(), |it| it - 1);
-    (1..=most).rev().find_map(|len| {
-        let stages = &run[..len];
-        let most = stages::shared_depth(s.program, stages)?;
-        let widths = stages::widths(s.program, stages);
-        widths
-            .iter()
-            .find_map(|width| (0..=most).find_map(|depth| Group::new(s, stages, depth, *width)?.emit(s)))
-    })
+    (1..=most).rev().find_map(|len| prefix(s, &run[..len]))
+}
+
+/// Stages as rows, all of them if they can be, in the narrowest lanes that do.
+fn prefix(s: &mut Selector<'_>, stages: &[&Stage]) -> Option<Match> {
+    Width::ALL.into_iter().find_map(|width| in_lanes(s, stages, width))
+}
+
+/// Stages as rows in lanes of a width. What is computed once for a row and does not fit them is left to what comes after:
+/// all others would be wider for it.
+fn in_lanes(s: &mut Selector<'_>, stages: &[&Stage], width: Width) -> Option<Match> {
+    let most = stages::shared_depth(s.program, stages)?;
+    if stages::widths(s.program, stages).contains(&width)
+        && let Some(found) = (0..=most).find_map(|depth| Group::new(s, stages, depth, width)?.emit(s))
+    {
+        return Some(found);
+    }
+    match stages {
+        [before @ .., last] if !before.is_empty() && last.combine.is_none() && last.axes.len() == most => {
+            in_lanes(s, before, width)
+        }
+        _ => None,
+    }
 }
 
 /// Cheap reasons against a stage.

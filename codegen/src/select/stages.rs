@@ -46,7 +46,8 @@ fn is_wide(program: &TensorProgram, id: ExprId) -> bool {
         }
         Expr::Binary(BinaryOp::Fmod, ..) if program.dtype_of(id).is_float() => true,
         Expr::Binary(BinaryOp::Div | BinaryOp::Mod | BinaryOp::Fmod, ..) => {
-            divides(program.dtype_of(id), Width::W64)
+            let dtype = program.dtype_of(id);
+            divides(dtype, Width::W64) && !divides(dtype, Width::W8)
         }
         _ => false,
     }

@@ -237,8 +237,8 @@ pub enum BinaryOp {
     ShiftLeft,
     /// `a` shifted right by so many bits as `b` says, modulo those of a lane, filling with zeros.
     ShiftRight,
-    /// Quotients of integers of magnitudes up to 255 in lanes of 32 bits, truncated; by 0 the least integer.
-    ByteQuot,
+    /// Quotients of unsigned integers in lanes of 8 bits, truncated; by 0 it is 0.
+    UintQuot,
     /// Products of the lower halves of lanes of 64 bits, unsigned.
     LowMul,
     /// Products of the 32-bit halves of lanes of 64 bits, wrapping.
@@ -416,7 +416,7 @@ pub enum IntCompare {
 pub struct Slot(pub u32);
 
 /// One instruction. Every instruction reads all its sources before it writes its destination, but see
-/// [`Inst::late_use`].
+/// [`Inst::late_uses`].
 #[allow(missing_docs, reason = "the operands are named in the line above each instruction")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inst {

@@ -1,6 +1,6 @@
 //! Which registers an instruction reads and writes: the one place that knows.
 
-use super::ir::{Addr, IReg, Inst, IntSource, MReg, Reg, VReg};
+use super::ir::{Addr, BinaryOp, IReg, Inst, IntSource, MReg, Reg, VReg};
 
 /// How an instruction touches an operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,10 +135,11 @@ impl Inst {
     }
 
     /// A register that the instruction still reads after it began to write its destination.
-    pub fn late_use(&self) -> Option<Reg> {
+    pub fn late_uses(&self) -> [Option<Reg>; 2] {
         match *self {
-            Inst::Gather { index, .. } => Some(index.into()),
-            _ => None,
+            Inst::Gather { index, .. } => [Some(index.into()), None],
+            Inst::Binary { op: BinaryOp::UintQuot, a, b, .. } => [Some(a.into()), Some(b.into())],
+            _ => [None, None],
         }
     }
 

@@ -113,11 +113,12 @@ impl Verifier<'_> {
             Inst::Fma { op: FmaOp::LostProduct, .. } => width == Width::W64,
             Inst::Fma { op, .. } if op != FmaOp::NegMulAddFused => width.has_floats(),
             Inst::Fma { op: FmaOp::NegMulAddFused, .. }
-            | Inst::Binary { op: BinaryOp::PairSub | BinaryOp::ByteQuot, .. }
+            | Inst::Binary { op: BinaryOp::PairSub, .. }
             | Inst::FromHalves { .. }
             | Inst::ToHalves { .. }
             | Inst::PairDot { .. }
             | Inst::ByteDot { .. } => width == Width::W32,
+            Inst::Binary { op: BinaryOp::UintQuot, .. } => width == Width::W8,
             Inst::Binary { op: BinaryOp::LowMul | BinaryOp::HalfMul | BinaryOp::HalfAdd, .. } => {
                 width == Width::W64
             }

@@ -51,6 +51,14 @@ pub(super) fn binds(shapes: &ShapeCx, function: &Function, binding: &Binding) ->
             let given: IndexSet<Sym> = sizes.iter().flat_map(|it| shapes.free_symbols(*it)).collect();
             symbols.retain(|it| !given.contains(it));
         }
+        // What a parameter of the function binds is known before everything.
+        if !symbols.is_empty() {
+            for param in &function.regions[function.body].params {
+                bound_symbols(shapes, ty(*param), &mut |sym| {
+                    symbols.shift_remove(&sym);
+                });
+            }
+        }
     }
     symbols
 }

@@ -50,14 +50,16 @@ impl Pass<Module> for Legalize {
                     let Rhs::Op { op, .. } = &editor.binding(id).rhs else { continue };
                     let structural = StructureOp::of(cx.ops.def(*op)).is_some();
                     let results = &editor.binding(id).results;
-                    if results.iter().all(|it| editor.uses(*it) == 0) {
-                        if editor.binds(id).is_empty() {
-                            editor.remove(id);
-                        }
+                    let unused = results.iter().all(|it| editor.uses(*it) == 0);
+                    if unused && editor.binds(id).is_empty() {
+                        editor.remove(id);
                         continue;
                     }
                     // They are steps of a plan as they are. A number that one finds is stored by a kernel.
                     if structural {
+                        if unused {
+                            continue;
+                        }
                         let ty = editor.type_of(editor.binding(id).results[0]).clone();
                         if ty.as_tensor().is_none_or(|it| it.elements.is_none()) {
                             continue;

@@ -114,11 +114,8 @@ element of f32 takes 0.5, as memory gives it, and a quotient 0.75 without AVX:
 - f16, baseline: eight halves are `f32` after 11 instructions, and halves again after 20. A sum has 44, and 26 that copy, move \
 and count: 2 cycles an element, 0.26; with one operand it is 0.33. What rounds nothing (signs, extrema, comparisons, selections, \
 reductions by extrema) converts nothing, in any of the sets.
-- Quotients of i8 and u8: without AVX `divps` gives four in three cycles, bytes as f32, so that 0.25 is all there is; 35 and 33 \
-other vector instructions for sixteen are beside it: 0.20 and 0.22. AVX2 has a reciprocal, and 16 instructions for eight, 0.5 \
-cycles where 0.12 are allowed: 0.23. Of i32: `vdivpd` takes 2 cycles an element: 0.30.
-- Places of the largest of i8 and u8: the place is an i64, so that lanes have 64 bits, whatever the type is: what f32 takes, \
-0.25, and the widening of bytes: 0.21 without AVX.
+- Quotients of i8 and u8: without AVX `divps` gives four in three cycles, bytes as f32, so that 0.25 is all there is; beside it \
+37 other vector instructions for sixteen of u8, 45 of i8: 0.25 and 0.22. Of i32: `vdivpd` takes 2 cycles an element: 0.30.
 - Running sums of f16 without AVX and of bf16 on AVX2 along a row: every vector is rounded alone, 31 instructions for four \
 and 12 for eight beside those of the sum: 0.17 and 0.21.
 - Quotients of i64, and i64 to and from f32, are short where a vector holds numbers below 2⁵¹ alone, as here; others take 57 \

@@ -1,4 +1,5 @@
-//! Results as long as the data say: `Unique` and `NonMaxSuppression`, against plain definitions.
+//! Results as long as the data say, `Unique` and `NonMaxSuppression`, and determinants of many columns, against plain
+//! definitions.
 
 mod protos;
 mod single;
@@ -84,6 +85,7 @@ fn unique_elements_and_slices() -> Result<()> {
             (&[2, 8, 2], Some(1)),
             (&[1], None),
             (&[6, 1], Some(0)),
+            (&[6, 300], Some(0)),
         ] {
             for is_sorted in [true, false] {
                 let x = few(dtype, dims, dims.len() as u64);
@@ -142,7 +144,8 @@ fn kept(corners: &[[f32; 4]], scores: &[f32], limit: usize, overlap: f32, least:
 
 #[test]
 fn boxes_that_overlap_are_dropped() -> Result<()> {
-    let (images, classes, n) = (2usize, 3usize, 23usize);
+    // More boxes than take a turn together.
+    let (images, classes, n) = (2usize, 2usize, 90usize);
     // Eighths, so that centres and corners say exactly the same.
     let eighths = |i: usize, of: usize| (i * i * 13 + i * 7) % of;
     let corners: Vec<[f32; 4]> = (0..images * n)
@@ -194,5 +197,28 @@ fn boxes_that_overlap_are_dropped() -> Result<()> {
     let operands =
         [floats(&[images, n, 4], vec![0.5; images * n * 4]), floats(&[images, classes, n], scores)];
     assert_eq!(results("NonMaxSuppression", &[], &["y"], &operands)?[0].dims(), [0, 3]);
+    Ok(())
+}
+
+/// Rows in another order, and below the diagonal what elimination takes exactly.
+#[test]
+fn determinants_of_many_columns() -> Result<()> {
+    let n = 66u64;
+    let element = |row: u64, column: u64| match (row % n, column) {
+        (row, column) if row == column => 2.0,
+        (row, column) if row < column => ((row + 2 * column) % 3) as f64 - 1.0,
+        (row, column) if row == column + 1 && row % 8 == 1 => 1.0,
+        _ => 0.0,
+    };
+    // The first three rows turned, and then two exchanged: an odd permutation.
+    let order = |row: u64| [1, 2, 0, 4, 3].get(row as usize).copied().unwrap_or(row);
+    let values = (0..2 * n * n).map(|i| {
+        let (row, column) = (i / n % n, i % n);
+        element(if i < n * n { row } else { order(row) }, column)
+    });
+    let x = TensorData::from_f64(DType::F32, &[2, n, n], values);
+    let found = results("Det", &[], &["y"], &[x])?;
+    let [even, odd] = found[0].to_f64()[..] else { panic!("two matrices") };
+    ensure!(even == -odd && even > 2f64.powi(n as i32 - 10), "{even}, {odd}");
     Ok(())
 }

@@ -238,10 +238,12 @@ impl Checker<'_> {
         original.for_each_register(|role, reg| operands.push((role, reg)));
         let mut assigned = Vec::new();
         allocated.for_each_register(|_, reg| assigned.push(reg));
-        if let (Some(late), Some(written)) = (allocated.late_use(), allocated.definition())
-            && self.place(late)? == self.place(written)?
-        {
-            return Err(format!("`{allocated}` overwrites what it still reads"));
+        for late in allocated.late_uses().into_iter().flatten() {
+            if let Some(written) = allocated.definition()
+                && self.place(late)? == self.place(written)?
+            {
+                return Err(format!("`{allocated}` overwrites what it still reads"));
+            }
         }
         for ((role, reg), to) in operands.into_iter().zip(assigned) {
             let place = self.place(to)?;

@@ -91,7 +91,7 @@ impl Walk {
             Role::Use => self.read(reg, carried),
             Role::Def => self.write(reg),
         });
-        if let Some(reg) = inst.late_use() {
+        for reg in inst.late_uses().into_iter().flatten() {
             self.touch(reg, 2 * self.position + 1);
         }
     }

@@ -103,8 +103,7 @@ pub(super) fn binary(width: Width, op: BinaryOp, a: u64, b: u64) -> u64 {
             let differences = [(a0, b0), (a1, b1)].map(|(a, b)| u64::from(a.wrapping_sub(b).cast_unsigned()));
             differences[0] | differences[1] << 16
         }
-        BinaryOp::ByteQuot if j == 0 => width.sign(),
-        BinaryOp::ByteQuot => width.int(i.wrapping_div(j)),
+        BinaryOp::UintQuot => a.checked_div(b).unwrap_or(0),
         BinaryOp::LowMul => (a & 0xFFFF_FFFF) * (b & 0xFFFF_FFFF),
         BinaryOp::HalfMul => words(a, b, u32::wrapping_mul),
         BinaryOp::HalfAdd => words(a, b, u32::wrapping_add),

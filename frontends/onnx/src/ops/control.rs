@@ -1,11 +1,13 @@
 //! Branches and loops.
 
+use super::repeat::counted;
 use crate::emit::Size;
 use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::probe::Probe;
 use crate::sink::{LoopPart, MAX_RANK, Ranked, Sink, Value};
 use crate::table::{Converted, OpTable};
 use orogen_ir::diag::Diagnostic;
+use orogen_ir::shape::Constraint;
 use orogen_ir::types::{Attrs, DType, Dims, TensorData, Type};
 
 /// A loop that collects results is unrolled when it is known to make at most this many turns.
@@ -101,12 +103,85 @@ fn truth(cx: &mut NodeCx<'_, '_>, value: bool) -> Value {
     cx.constant(TensorData::from_f64(DType::Bool, &[], [f64::from(u8::from(value))]))
 }
 
-/// What the values that a loop collects are put into.
+/// What the values that a loop collects become. Meanwhile they are items of a sequence, so that a turn costs what it adds.
 pub(super) struct Collected {
-    /// Nothing yet, of the right element type and number of dimensions.
+    /// None of them, of the right element type and number of dimensions.
     pub(super) empty: Value,
     /// Whether the first value says how large its dimensions are.
     pub(super) first_decides: bool,
+}
+
+impl Collected {
+    /// A sequence without items.
+    pub(super) fn no_items(&self, cx: &mut NodeCx<'_, '_>) -> Result<Value, Diagnostic> {
+        let dtype = cx.dtype(self.empty)?;
+        super::sequence::no_items(cx, dtype)
+    }
+
+    /// The items along a new first axis, in order or the last one first.
+    pub(super) fn stacked(
+        &self,
+        cx: &mut NodeCx<'_, '_>,
+        list: Value,
+        backwards: bool,
+    ) -> Result<Value, Diagnostic> {
+        let length = cx.unary("sequence_length", list)?;
+        let rank = cx.rank(self.empty)?;
+        if !self.first_decides {
+            let own = cx.shape_part(self.empty, 1, rank)?;
+            return stack(cx, list, length, own, backwards);
+        }
+        let none = cx.with_number("equal", length, 0.0)?;
+        let (node, source) = (cx.bare(), cx.describe());
+        let around = &mut *cx.around;
+        let results = cx.sink.if_else(none, &mut |sink, none| {
+            sink.set_source(&source);
+            if none {
+                return Ok(vec![self.empty]);
+            }
+            let mut cx = NodeCx::new(node.clone(), Vec::new(), sink, &mut *around);
+            let zero = cx.int_scalar(0);
+            let first = cx.binary("sequence_at", list, zero)?;
+            let own = cx.shape_of(first)?;
+            Ok(vec![stack(&mut cx, list, length, own, backwards)?])
+        })?;
+        results.first().copied().ok_or_else(|| bad("a branch has no result"))
+    }
+}
+
+/// So many items of a sequence, of sizes that a vector says, along a new first axis.
+fn stack(
+    cx: &mut NodeCx<'_, '_>,
+    list: Value,
+    length: Value,
+    own: Value,
+    backwards: bool,
+) -> Result<Value, Diagnostic> {
+    let count = cx.unsqueeze(length, &[0])?;
+    let shape = cx.concat(&[count, own], 0)?;
+    let zero = cx.int_scalar(0);
+    let last = cx.with_number("sub", length, 1.0)?;
+    let ty = cx.sink.type_of(list).as_sequence().and_then(|it| it.as_tensor().map(|it| it.dtype));
+    let dtype = ty.ok_or_else(|| bad("it collects what is no tensor"))?;
+    let nothing = cx.number(dtype, 0.0);
+    let whole = cx.full(shape, nothing)?;
+    let rank = cx.rank(whole)?;
+    let results = counted(cx, length, &[whole], &mut |cx, turn, carried| {
+        let &[whole] = carried else { return Err(bad("the loop carries one value")) };
+        let item = cx.binary("sequence_at", list, turn)?;
+        let item = cx.unsqueeze(item, &[0])?;
+        let (own, wanted) = (cx.dims(item), cx.dims(whole));
+        for (axis, (own, wanted)) in own.iter().flatten().zip(wanted.iter().flatten()).enumerate().skip(1) {
+            let message = format!("dimension {} of what a loop collects", axis - 1);
+            cx.sink.check(Constraint::Eq(*own, *wanted), &message)?;
+        }
+        let place = if backwards { cx.binary("sub", last, turn)? } else { turn };
+        let starts: Vec<Value> = (0..rank).map(|axis| if axis == 0 { place } else { zero }).collect();
+        let starts = starts.into_iter().map(|it| cx.unsqueeze(it, &[0])).collect::<Result<Vec<_>, _>>()?;
+        let starts = cx.concat(&starts, 0)?;
+        Ok(vec![cx.emit("update_slice", Attrs::none(), &[whole, item, starts])?])
+    })?;
+    Ok(results[0])
 }
 
 /// A loop whose results are the last carried values, and what was collected.
@@ -129,7 +204,9 @@ fn while_loop(
         init[2 + i] = value;
         init.push(rank);
     }
-    init.extend(collected.iter().map(|it| it.empty));
+    for it in collected {
+        init.push(it.no_items(cx)?);
+    }
     // A loop may begin with an optional and go on with what one holds.
     let optional: Vec<bool> = initial.iter().map(|it| is_optional(&*cx.sink, *it)).collect();
     let mut opened = vec![false; initial.len()];
@@ -174,8 +251,8 @@ fn while_loop(
                     next[2 + i] = value;
                     next.push(rank);
                 }
-                for ((list, value), collected) in lists.iter().zip(values).zip(collected) {
-                    next.push(append(&mut cx, *turn, *list, *value, collected.first_decides, false)?);
+                for (list, value) in lists.iter().zip(values) {
+                    next.push(cx.binary("sequence_insert", *list, *value)?);
                 }
                 Ok(next)
             }
@@ -183,6 +260,10 @@ fn while_loop(
     };
     let results = cx.sink.while_loop(&init, &mut part)?;
     let mut results: Vec<Value> = results.into_iter().skip(2).collect();
+    let lists = results.len() - collected.len();
+    for (list, collected) in results[lists..].iter_mut().zip(collected) {
+        *list = collected.stacked(cx, *list, false)?;
+    }
     let own_ranks: Vec<Value> = results.drain(initial.len()..initial.len() + varying.len()).collect();
     for i in (0..initial.len()).filter(|i| opened[*i]) {
         results[i] = cx.unary("optional_get", results[i])?;
@@ -264,29 +345,6 @@ fn ranks_after_turn(
         None => probe.type_of(value).as_tensor().and_then(|it| it.shape.rank()).into_iter().collect(),
     });
     Ok(carried.collect())
-}
-
-/// A value at the end of those of the turns before, or in front of them.
-pub(super) fn append(
-    cx: &mut NodeCx<'_, '_>,
-    turn: Value,
-    list: Value,
-    value: Value,
-    first_decides: bool,
-    in_front: bool,
-) -> Result<Value, Diagnostic> {
-    let value = cx.unsqueeze(value, &[0])?;
-    let both = if in_front { [value, list] } else { [list, value] };
-    if !first_decides {
-        return cx.concat(&both, 0);
-    }
-    let first = cx.with_number("equal", turn, 0.0)?;
-    let concat = cx.sink.ops().get("concat");
-    let results = cx.sink.if_else(first, &mut |sink, first| match first {
-        true => Ok(vec![value]),
-        false => sink.emit(concat, Attrs::none().with("axis", 0), &both),
-    })?;
-    results.first().copied().ok_or_else(|| bad("a branch has no result"))
 }
 
 /// A loop that collects a value of every turn, for any number of turns.

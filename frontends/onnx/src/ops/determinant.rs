@@ -1,12 +1,15 @@
-//! Determinants and inverses, by elimination with the largest pivot of each column.
+//! Determinants and inverses, by elimination with the largest pivot of each column. Of few columns each takes a step of its
+//! own; determinants of others take a loop.
 
-use super::index::count_up;
+use super::index::{count_up, extent};
+use super::repeat::counted;
 use super::single;
 use crate::emit::{Size, attrs};
 use crate::node::{NodeCx, bad, not_supported};
 use crate::sink::Value;
 use crate::table::OpTable;
 use orogen_ir::diag::Diagnostic;
+use orogen_ir::shape::Constraint;
 use orogen_ir::types::DType;
 
 type Single = Result<Value, Diagnostic>;
@@ -19,17 +22,23 @@ pub(super) fn register(table: &mut OpTable) {
     table.register("com.microsoft", "Inverse", .., single(inverse));
 }
 
-/// The number of rows of square matrices, which are the last two dimensions.
-fn order_of(cx: &mut NodeCx<'_, '_>, x: Value) -> Result<i64, Diagnostic> {
+/// The number of rows of square matrices, which are the last two dimensions; `None` if it is large or not known.
+fn order_of(cx: &mut NodeCx<'_, '_>, x: Value) -> Result<Option<i64>, Diagnostic> {
     let rank = cx.rank(x)?;
     if rank < 2 {
         return Err(bad(format!("its operand has {rank} dimensions")));
     }
-    match (cx.static_dim(x, rank - 2), cx.static_dim(x, rank - 1)) {
-        (Some(m), Some(n)) if m != n => Err(bad(format!("matrices of {m} rows and {n} columns"))),
-        (Some(m @ 0..=MAX_COLUMNS), Some(_)) => Ok(m),
-        _ => Err(not_supported(format!("matrices of more than {MAX_COLUMNS} or of dynamically many rows"))),
+    let (m, n) = (cx.static_dim(x, rank - 2), cx.static_dim(x, rank - 1));
+    if let (Some(m), Some(n)) = (m, n)
+        && m != n
+    {
+        return Err(bad(format!("matrices of {m} rows and {n} columns")));
     }
+    if let Some(dims) = cx.dims(x).filter(|it| it[rank - 2] != it[rank - 1]) {
+        let same = Constraint::Eq(dims[rank - 2], dims[rank - 1]);
+        cx.sink.check(same, "the rows and columns of a matrix")?;
+    }
+    Ok(m.zip(n).map(|it| it.0).filter(|it| *it <= MAX_COLUMNS))
 }
 
 /// The row whose first element is the largest, and the others.
@@ -81,6 +90,11 @@ fn determinant(cx: &mut NodeCx<'_, '_>) -> Single {
     unit.extend([Size::Const(1), Size::Const(1)]);
     let unit = cx.shape_vector(&unit)?;
     let mut product = cx.full(unit, one)?;
+    let Some(count) = count else {
+        let product = in_turns(cx, rest, product)?;
+        let product = cx.squeeze(product, &[rows as i64, columns as i64])?;
+        return cx.cast(product, cx.dtype(x)?);
+    };
     for size in (1..=count).rev() {
         let Pivot { place, row, others } = pivot(cx, rest, [size; 3])?;
         let first = cx.slice(row, columns, 0, 1)?;
@@ -105,11 +119,58 @@ fn determinant(cx: &mut NodeCx<'_, '_>) -> Single {
     cx.cast(product, cx.dtype(x)?)
 }
 
+/// The product of the pivots, with the sign of all exchanges. The matrix keeps its size; rows that had their turn are never
+/// largest again.
+fn in_turns(cx: &mut NodeCx<'_, '_>, x: Value, product: Value) -> Single {
+    let (rows, columns) = (cx.rank(x)? as i64 - 2, cx.rank(x)? as i64 - 1);
+    let n = extent(cx, x, rows as usize)?;
+    let numbers = count_up(cx, n)?;
+    let numbers = cx.unsqueeze(numbers, &[1])?;
+    let [zero, one, minus] = [0.0, 1.0, -1.0].map(|it| cx.number_like(x, it));
+    let (zero, one, minus) = (zero?, one?, minus?);
+    let row_shape: Vec<Size> = (0..rows as usize).map(|i| Size::Of(x, i)).collect();
+    let row_shape = [row_shape, vec![Size::Const(1), Size::Of(x, columns as usize)]].concat();
+    let row_shape = cx.shape_vector(&row_shape)?;
+    let results = counted(cx, n, &[x, product], &mut |cx, turn, values| {
+        let &[rest, product] = values else { return Err(bad("the loop carries two values")) };
+        let at = |cx: &mut NodeCx<'_, '_>, value: Value, axis: i64| {
+            let part = cx.emit("gather", attrs([("axis", axis.into())]), &[value, turn])?;
+            cx.unsqueeze(part, &[axis])
+        };
+        let column = at(cx, rest, columns)?;
+        let column = cx.unary("abs", column)?;
+        let had = cx.binary("less", numbers, turn)?;
+        let column = cx.select(had, minus, column)?;
+        let place = attrs([("axis", rows.into()), ("keepdims", true.into())]);
+        let place = cx.emit("arg_max", place, &[column])?;
+        let index = cx.emit("expand", attrs([]), &[place, row_shape])?;
+        let row = cx.emit("gather_elements", attrs([("axis", rows.into())]), &[rest, index])?;
+        let pivot = at(cx, row, columns)?;
+        let stays = cx.binary("equal", place, turn)?;
+        let sign = cx.select(stays, one, minus)?;
+        let product = cx.binary("mul", product, pivot)?;
+        let product = cx.binary("mul", product, sign)?;
+        let top = at(cx, rest, rows)?;
+        let exchanged = cx.binary("equal", numbers, place)?;
+        let rest = cx.select(exchanged, top, rest)?;
+        let heads = at(cx, rest, columns)?;
+        let factors = cx.binary("div", heads, pivot)?;
+        // A column of zeros leaves nothing to eliminate.
+        let none = cx.binary("equal", pivot, zero)?;
+        let factors = cx.select(none, zero, factors)?;
+        let parts = cx.binary("mul", factors, row)?;
+        Ok(vec![cx.binary("sub", rest, parts)?, product])
+    })?;
+    Ok(results[1])
+}
+
 /// Of the last two dimensions. Rows stand beside those of the unit matrix; each step makes one column a unit vector, drops it,
 /// and puts its row behind the others, so that in the end the unit matrix has become the inverse.
 fn inverse(cx: &mut NodeCx<'_, '_>) -> Single {
     let x = cx.input(0)?;
-    let count = order_of(cx, x)?;
+    let count = order_of(cx, x)?.ok_or_else(|| {
+        not_supported(format!("matrices of more than {MAX_COLUMNS} or of dynamically many rows"))
+    })?;
     let (rows, columns) = (cx.rank(x)? - 2, cx.rank(x)? - 1);
     let wide = widened(cx, x)?;
     let numbers = cx.int_scalar(count);

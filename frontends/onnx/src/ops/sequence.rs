@@ -43,7 +43,8 @@ fn empty(cx: &mut NodeCx<'_, '_>) -> Single {
     no_items(cx, dtype)
 }
 
-fn no_items(cx: &mut NodeCx<'_, '_>, dtype: DType) -> Single {
+/// A sequence without items.
+pub(super) fn no_items(cx: &mut NodeCx<'_, '_>, dtype: DType) -> Single {
     cx.emit("sequence_empty", attrs([("dtype", dtype.into())]), &[])
 }
 

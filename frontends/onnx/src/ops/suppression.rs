@@ -1,16 +1,17 @@
 //! `NonMaxSuppression`: of the boxes of each class the best one, then the best one that does not overlap with it, and so on.
 //!
 //! All classes of all images take a turn at once, in a loop that ends when nothing is left or as many were taken as are
-//! wanted: a turn finds the best box of each class and drops what overlaps with it. Of equal scores the first box is better.
+//! wanted. A turn takes the best [`BLOCK`] boxes of each class, drops those that overlap with what was taken before, and
+//! then one after the other those that overlap with a better one of the same block. Of equal scores the first box is better.
 
 use super::index::{count_up, extent};
-use super::repeat::repeated;
+use super::repeat::{counted, repeated};
 use crate::emit::{Size, attrs};
 use crate::node::{NodeCx, bad};
 use crate::sink::Value;
 use crate::table::OpTable;
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::types::DType;
+use orogen_ir::types::{DType, TensorData};
 
 type Single = Result<Value, Diagnostic>;
 
@@ -18,7 +19,11 @@ pub(super) fn register(table: &mut OpTable) {
     table.register("", "NonMaxSuppression", .., super::single(select));
 }
 
+/// How many boxes of a class take a turn together.
+const BLOCK: f64 = 64.0;
+
 /// Edges of boxes, lower before upper, along both axes; numbers of one shape.
+#[derive(Clone, Copy)]
 struct Boxes {
     edges: [[Value; 2]; 2],
 }
@@ -38,68 +43,132 @@ fn select(cx: &mut NodeCx<'_, '_>) -> Single {
         }
         None => cx.binary("equal", scores, scores)?,
     };
-    // The box that a class takes in each turn, −1 where it takes none.
-    let classes = cx.shape_vector(&[Size::Product(scores, vec![0, 1])])?;
-    // One more turn than there are, so that a loop of none has a row, too.
-    let rows = cx.with_number("add", limit, 1.0)?;
-    let shape = cx.concat(&[rows, classes], 0)?;
+    // What takes no turn, or had it, has the least score, which nothing else has.
+    let worst = cx.number_like(scores, f64::NEG_INFINITY)?;
+    let ranked = cx.with_number("max", scores, f64::from(f32::MIN))?;
+    let ranked = cx.select(alive, ranked, worst)?;
+    let block = cx.shape_vector(&[Size::Of(scores, 2)])?;
+    let block = cx.with_number("min", block, BLOCK)?;
+    let block = cx.known_sizes(block)?;
+    // The boxes that each class took, −1 where it took none, and a last column for those that are not taken.
+    let classes = cx.shape_part(scores, 0, 2)?;
+    let columns = cx.with_number("add", limit, 1.0)?;
+    let shape = cx.concat(&[classes, columns], 0)?;
     let none = cx.int_scalar(-1);
     let table = cx.full(shape, none)?;
-    let most = cx.squeeze(limit, &[0])?;
-    let n = extent(cx, scores, 2)?;
-    let numbers = count_up(cx, n)?;
     let zero = cx.int_scalar(0);
+    let taken = cx.full(classes, zero)?;
+    let go = cx.constant(TensorData::from_f64(DType::Bool, &[], [1.0]));
+    let few = || bad("the loop carries four values");
     let results = repeated(
         cx,
-        &[zero, table, alive],
+        &[go, ranked, table, taken],
+        &mut |_, values| values.first().copied().ok_or_else(few),
         &mut |cx, values| {
-            let &[turn, _, alive] = values else { return Err(bad("the loop carries three values")) };
-            let alive = cx.cast(alive, DType::U8)?;
-            let any = cx.reduce("reduce_max", alive, &[0, 1, 2], false)?;
-            let any = cx.cast(any, DType::Bool)?;
-            let more = cx.binary("less", turn, most)?;
-            cx.binary("and", any, more)
-        },
-        &mut |cx, values| {
-            let &[turn, table, alive] = values else { return Err(bad("the loop carries three values")) };
-            let worst = cx.number_like(scores, f64::NEG_INFINITY)?;
-            let ranked = cx.select(alive, scores, worst)?;
-            let best =
-                cx.emit("arg_max", attrs([("axis", 2.into()), ("keepdims", false.into())]), &[ranked])?;
-            let at = cx.unsqueeze(best, &[2])?;
-            let takes = cx.emit("gather_elements", attrs([("axis", 2.into())]), &[alive, at])?;
-            let overlaps = all.overlap(cx, best, overlap)?;
-            let itself = cx.binary("equal", numbers, at)?;
-            let dropped = cx.binary("or", overlaps, itself)?;
-            let dropped = cx.binary("and", dropped, takes)?;
-            let kept = cx.unary("not", dropped)?;
-            let alive = cx.binary("and", alive, kept)?;
-            let none = cx.int_scalar(-1);
-            let taken = cx.select(takes, at, none)?;
-            let one = cx.int_vector(&[1]);
-            let shape = cx.concat(&[one, classes], 0)?;
-            let taken = cx.reshape(taken, shape)?;
-            let start = cx.unsqueeze(turn, &[0])?;
-            let column = cx.int_vector(&[0]);
-            let start = cx.concat(&[start, column], 0)?;
-            let table = cx.emit("update_slice", attrs([]), &[table, taken, start])?;
-            let turn = cx.with_number("add", turn, 1.0)?;
-            Ok(vec![turn, table, alive])
+            let &[_, ranked, table, taken] = values else { return Err(few()) };
+            let best = cx.emit_all("top_k", attrs([("axis", 2.into())]), &[ranked, block])?;
+            let valid = cx.binary("greater", best[0], worst)?;
+            let along = attrs([("axis", 2.into()), ("reduction", "none".into())]);
+            let shape = cx.shape_of(best[0])?;
+            let had = cx.full(shape, worst)?;
+            let ranked = cx.emit("scatter_elements", along.clone(), &[ranked, best[1], had])?;
+
+            let boxes = all.at(cx, best[1])?;
+            let before = overlapping_taken(cx, &all, boxes, (table, taken), overlap)?;
+            let free = cx.unary("not", before)?;
+            let free = cx.binary("and", valid, free)?;
+            let kept = in_turn(cx, boxes, free, overlap)?;
+
+            let number = cx.cast(kept, DType::I64)?;
+            let counts = cx.emit("cum_sum", attrs([("axis", 2.into())]), &[number])?;
+            let counts = cx.with_number("sub", counts, 1.0)?;
+            let so_far = cx.unsqueeze(taken, &[2])?;
+            let column = cx.binary("add", counts, so_far)?;
+            let fits = cx.binary("less", column, limit)?;
+            let kept = cx.binary("and", kept, fits)?;
+            let column = cx.select(kept, column, limit)?;
+            let table = cx.emit("scatter_elements", along, &[table, column, best[1]])?;
+            let number = cx.cast(kept, DType::I64)?;
+            let number = cx.reduce("reduce_sum", number, &[2], false)?;
+            let taken = cx.binary("add", taken, number)?;
+
+            let wanting = cx.binary("less", taken, limit)?;
+            let wanting = cx.unsqueeze(wanting, &[2])?;
+            let more = cx.binary("and", wanting, valid)?;
+            let more = cx.cast(more, DType::U8)?;
+            let more = cx.reduce("reduce_max", more, &[0, 1, 2], false)?;
+            Ok(vec![cx.cast(more, DType::Bool)?, ranked, table, taken])
         },
     )?;
-    listed(cx, results[1], scores)
+    let zero = cx.int_vector(&[0]);
+    let table = cx.slice_between(results[2], 2, zero, limit)?;
+    let table = cx.reshape_to(table, &[Size::Product(table, vec![0, 1]), Size::Of(table, 2)])?;
+    listed(cx, table, scores)
+}
+
+/// Which boxes of a block overlap with some that their class took before; as many columns of the table are compared as the
+/// class with the most has.
+fn overlapping_taken(
+    cx: &mut NodeCx<'_, '_>,
+    all: &Boxes,
+    boxes: Boxes,
+    (table, taken): (Value, Value),
+    most: Value,
+) -> Single {
+    let columns = cx.reduce("reduce_max", taken, &[0, 1], false)?;
+    let columns = cx.unsqueeze(columns, &[0])?;
+    let columns = cx.with_number("max", columns, 0.0)?;
+    let columns = cx.known_sizes(columns)?;
+    let zero = cx.int_vector(&[0]);
+    let others = cx.slice_between(table, 2, zero, columns)?;
+    let is_taken = cx.with_number("greater_equal", others, 0.0)?;
+    let places = cx.with_number("max", others, 0.0)?;
+    let others = all.at(cx, places)?;
+    let (others, boxes) = (others.along(cx, 3)?, boxes.along(cx, 2)?);
+    let overlaps = others.overlap(cx, boxes, most)?;
+    let is_taken = cx.unsqueeze(is_taken, &[3])?;
+    any(cx, overlaps, is_taken, 2)
+}
+
+/// Which boxes of a block are taken of those that are free: each that does not overlap with a better one that is.
+fn in_turn(cx: &mut NodeCx<'_, '_>, boxes: Boxes, free: Value, most: Value) -> Single {
+    let (better, worse) = (boxes.along(cx, 3)?, boxes.along(cx, 2)?);
+    let overlaps = better.overlap(cx, worse, most)?;
+    let n = extent(cx, free, 2)?;
+    let numbers = count_up(cx, n)?;
+    let rows = cx.unsqueeze(numbers, &[1])?;
+    let worse = cx.binary("greater", numbers, rows)?;
+    let drops = cx.binary("and", overlaps, worse)?;
+    let results = counted(cx, n, &[free], &mut |cx, turn, values| {
+        let &[kept] = values else { return Err(bad("the loop carries one value")) };
+        let at = attrs([("axis", 2.into())]);
+        let row = cx.emit("gather", at.clone(), &[drops, turn])?;
+        let own = cx.emit("gather", at, &[kept, turn])?;
+        let own = cx.unsqueeze(own, &[2])?;
+        let dropped = cx.binary("and", row, own)?;
+        let stays = cx.unary("not", dropped)?;
+        Ok(vec![cx.binary("and", kept, stays)?])
+    })?;
+    Ok(results[0])
+}
+
+/// Whether there is one along an axis that is both.
+fn any(cx: &mut NodeCx<'_, '_>, a: Value, b: Value, axis: i64) -> Single {
+    let both = cx.binary("and", a, b)?;
+    let both = cx.cast(both, DType::U8)?;
+    let found = cx.reduce("reduce_max", both, &[axis], false)?;
+    cx.cast(found, DType::Bool)
 }
 
 /// Image, class and box of what was taken, by class and then by turn.
 fn listed(cx: &mut NodeCx<'_, '_>, table: Value, scores: Value) -> Single {
-    let by_class = cx.transpose(table, &[1, 0])?;
     let zero = cx.int_scalar(0);
-    let is_taken = cx.binary("greater_equal", by_class, zero)?;
+    let is_taken = cx.binary("greater_equal", table, zero)?;
     let places = cx.unary("non_zero", is_taken)?;
     let class = cx.slice(places, 0, 0, 1)?;
     let class = cx.squeeze(class, &[0])?;
     let pairs = cx.transpose(places, &[1, 0])?;
-    let taken = cx.emit("gather_nd", attrs([("batch_dims", 0.into())]), &[by_class, pairs])?;
+    let taken = cx.emit("gather_nd", attrs([("batch_dims", 0.into())]), &[table, pairs])?;
     let count = extent(cx, scores, 1)?;
     let image = cx.binary("div", class, count)?;
     let before = cx.binary("mul", image, count)?;
@@ -149,22 +218,40 @@ impl Boxes {
         Ok(Boxes { edges: [edges(a, c)?, edges(b, d)?] })
     }
 
-    /// Which boxes overlap with the one of each class by more than a part of what both cover: `[images, classes, boxes]`.
-    fn overlap(&self, cx: &mut NodeCx<'_, '_>, best: Value, most: Value) -> Single {
+    /// Those at places `[images, classes, …]`.
+    fn at(&self, cx: &mut NodeCx<'_, '_>, places: Value) -> Result<Boxes, Diagnostic> {
+        let flat = cx.reshape_to(places, &[Size::Of(places, 0), Size::Product(places, vec![1, 2])])?;
+        let shape = cx.shape_of(places)?;
+        self.map(cx, &mut |cx, edge| {
+            let edge = cx.emit("gather_elements", attrs([("axis", 1.into())]), &[edge, flat])?;
+            cx.reshape(edge, shape)
+        })
+    }
+
+    /// With one more dimension, of one.
+    fn along(&self, cx: &mut NodeCx<'_, '_>, axis: i64) -> Result<Boxes, Diagnostic> {
+        self.map(cx, &mut |cx, edge| cx.unsqueeze(edge, &[axis]))
+    }
+
+    fn map<'m>(
+        &self,
+        cx: &mut NodeCx<'_, 'm>,
+        f: &mut dyn FnMut(&mut NodeCx<'_, 'm>, Value) -> Single,
+    ) -> Result<Boxes, Diagnostic> {
+        let [[a, b], [c, d]] = self.edges;
+        Ok(Boxes { edges: [[f(cx, a)?, f(cx, b)?], [f(cx, c)?, f(cx, d)?]] })
+    }
+
+    /// Which boxes overlap with others by more than a part of what both cover.
+    fn overlap(&self, cx: &mut NodeCx<'_, '_>, others: Boxes, most: Value) -> Single {
         let mut common = None;
         let mut areas: [Option<Value>; 2] = [None, None];
-        for [low, high] in self.edges {
-            let mut of_best = |it: Value| {
-                let it = cx.emit("gather_elements", attrs([("axis", 1.into())]), &[it, best])?;
-                cx.unsqueeze(it, &[2])
-            };
-            let (best_low, best_high) = (of_best(low)?, of_best(high)?);
-            let (low, high) = (cx.unsqueeze(low, &[1])?, cx.unsqueeze(high, &[1])?);
-            let (begin, end) = (cx.binary("max", low, best_low)?, cx.binary("min", high, best_high)?);
+        for (own, other) in self.edges.into_iter().zip(others.edges) {
+            let (begin, end) = (cx.binary("max", own[0], other[0])?, cx.binary("min", own[1], other[1])?);
             let length = cx.binary("sub", end, begin)?;
             let length = cx.with_number("max", length, 0.0)?;
             common = Some(product(cx, common, length)?);
-            for (area, [low, high]) in areas.iter_mut().zip([[best_low, best_high], [low, high]]) {
+            for (area, [low, high]) in areas.iter_mut().zip([own, other]) {
                 let side = cx.binary("sub", high, low)?;
                 *area = Some(product(cx, *area, side)?);
             }

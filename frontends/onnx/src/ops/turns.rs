@@ -1,6 +1,6 @@
 //! Loops over the elements of sequences: Scan, and attention by a state.
 
-use super::control::{Collected, Found, append, found_of, nothing};
+use super::control::{Collected, Found, found_of, nothing};
 use super::repeat::counted;
 use crate::emit::{Size, attrs};
 use crate::node::{Node, NodeCx, bad, not_supported};
@@ -100,7 +100,9 @@ fn over<'m>(
     let length = cx.shape_vector(&[Size::Of(first.value, first.axis)])?;
     let length = cx.squeeze(length, &[0])?;
     let mut init = states.to_vec();
-    init.extend(collected.iter().map(|it| it.empty));
+    for it in &collected {
+        init.push(it.no_items(cx)?);
+    }
     let source = cx.describe();
     let mut results = counted(cx, length, &init, &mut |cx, turn, values| {
         let (states, lists) = values.split_at(states.len());
@@ -108,15 +110,15 @@ fn over<'m>(
             sequences.iter().map(|it| it.element(cx, turn)).collect::<Result<_, _>>()?;
         let (mut results, values) = step(cx, states, &elements)?;
         cx.sink.set_source(&source);
-        for (((list, value), collected), backwards) in lists.iter().zip(values).zip(&collected).zip(backwards)
-        {
-            results.push(append(cx, turn, *list, value, collected.first_decides, *backwards)?);
+        for (list, value) in lists.iter().zip(values) {
+            results.push(cx.binary("sequence_insert", *list, value)?);
         }
         Ok(results)
     })?;
     // A list has as many entries as there were turns.
     let turns = cx.dims(first.value).map(|it| it[first.axis]);
-    for list in &mut results[states.len()..] {
+    for ((list, collected), backwards) in results[states.len()..].iter_mut().zip(&collected).zip(backwards) {
+        *list = collected.stacked(cx, *list, *backwards)?;
         let (Some(turns), Some(mut dims)) = (turns, cx.dims(*list)) else { continue };
         dims[0] = turns;
         let dtype = cx.dtype(*list)?;

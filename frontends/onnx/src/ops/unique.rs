@@ -4,17 +4,15 @@
 //! operand. All results have the size of the one that counts these. NaN is equal to nothing.
 
 use super::index::{count_up, extent};
+use super::repeat::counted;
 use crate::emit::{Size, attrs};
-use crate::node::{NodeCx, not_supported};
+use crate::node::{NodeCx, bad};
 use crate::sink::Value;
 use crate::table::OpTable;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::types::DType;
 
 type Single = Result<Value, Diagnostic>;
-
-/// The most elements that a slice has, each of which is sorted by.
-const MAX_SLICE: i64 = 256;
 
 pub(super) fn register(table: &mut OpTable) {
     table.register("", "Unique", .., |cx| {
@@ -89,20 +87,18 @@ fn slices(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize) -> Single {
 
 /// The numbers of rows in order: sorted by their columns from the last one on.
 fn sorted(cx: &mut NodeCx<'_, '_>, rows: Value, all: Value) -> Single {
-    let columns = cx.static_dim(rows, 1).filter(|it| *it <= MAX_SLICE).ok_or_else(|| {
-        not_supported(format!("slices of more than {MAX_SLICE} elements, or of a size that is not known"))
-    })?;
     let wanted = cx.shape_vector(&[Size::Of(rows, 0)])?;
-    let mut order = all;
-    for column in (0..columns).rev() {
-        let keys = cx.slice(rows, 1, column, column + 1)?;
-        let keys = cx.squeeze(keys, &[1])?;
-        let is_last = column + 1 == columns;
-        let keys = if is_last { keys } else { gather(cx, keys, order)? };
+    let columns = extent(cx, rows, 1)?;
+    let last = cx.with_number("sub", columns, 1.0)?;
+    let results = counted(cx, columns, &[all], &mut |cx, turn, values| {
+        let &[order] = values else { return Err(bad("the loop carries one value")) };
+        let column = cx.binary("sub", last, turn)?;
+        let keys = cx.emit("gather", attrs([("axis", 1.into())]), &[rows, column])?;
+        let keys = gather(cx, keys, order)?;
         let turn = cx.emit_all("top_k", ascending(), &[keys, wanted])?[1];
-        order = if is_last { turn } else { gather(cx, order, turn)? };
-    }
-    Ok(order)
+        Ok(vec![gather(cx, order, turn)?])
+    })?;
+    Ok(results[0])
 }
 
 /// Which rows of the sorted ones differ from the one before.

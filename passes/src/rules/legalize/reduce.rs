@@ -174,12 +174,12 @@ fn arg(mut cx: Legalizer<'_>, combine: Combine) -> Result<Lowering, Diagnostic> 
     cx.finish()
 }
 
-/// The integers that count places along an axis: where its elements are narrow, lanes should be so too.
+/// The integers that count places along an axis: no wider than elements where they need not be, so that lanes are not.
 fn place_type(cx: &mut Legalizer<'_>, dtype: DType, extent: Dim) -> DType {
     let most = cx.b.shapes().bounds(extent).hi.unwrap_or(i64::MAX);
     match dtype.size() {
         1 | 2 if most <= i64::from(i16::MAX) => DType::I16,
-        1 | 2 if most <= i64::from(i32::MAX) => DType::I32,
+        1 | 2 | 4 if most <= i64::from(i32::MAX) => DType::I32,
         _ => DType::I64,
     }
 }

@@ -122,11 +122,7 @@ impl Emitter<'_, '_> {
             }
             IntGt => self.b.ins().icmp(IntCC::SignedGreaterThan, a, b),
             ShiftLeft | ShiftRight => self.shift_by_lanes(op, a, b),
-            ByteQuot => {
-                let [a, b] = [a, b].map(|it| self.b.ins().fcvt_from_sint(F32X4, it));
-                let quotient = self.b.ins().fdiv(a, b);
-                self.truncated(quotient)
-            }
+            UintQuot => self.quotients_of_bytes(a, b),
             LowMul => {
                 let half = self.int_splat(0xFFFF_FFFF);
                 let [a, b] = [a, b].map(|it| self.b.ins().band(it, half));
@@ -216,6 +212,40 @@ impl Emitter<'_, '_> {
         let odd = self.b.ins().imul(upper_a, upper_b);
         let both = self.b.ins().bor(even, odd);
         self.cast(I8X16, both)
+    }
+
+    /// Quotients of bytes as `f32`, which is exact; four times four of them, of lanes of 32 bits. What is divided by 0 is
+    /// divided by 1, and forgotten.
+    fn quotients_of_bytes(&mut self, a: Value, b: Value) -> Value {
+        let zero = self.int_splat(0);
+        let by_zero = self.b.ins().icmp(IntCC::Equal, b, zero);
+        let b = self.b.ins().isub(b, by_zero);
+        let [a, b] = [a, b].map(|it| self.quarters_as_floats(it));
+        let [first, others @ ..] = [0, 1, 2, 3].map(|i| {
+            let quotient = self.b.ins().fdiv(a[i], b[i]);
+            self.truncated(quotient)
+        });
+        let mut all = first;
+        for (quotient, bits) in others.into_iter().zip([8, 16, 24]) {
+            let bits = self.b.ins().iconst(I32, bits);
+            let quotient = self.b.ins().ishl(quotient, bits);
+            all = self.b.ins().bor(all, quotient);
+        }
+        let all = self.cast(I8X16, all);
+        self.b.ins().band_not(all, by_zero)
+    }
+
+    /// The bytes of each lane of 32 bits as `f32`, from the lowest on.
+    fn quarters_as_floats(&mut self, bytes: Value) -> [Value; 4] {
+        let lanes = self.cast(I32X4, bytes);
+        let low = self.b.ins().iconst(I32, 0xFF);
+        let low = self.b.ins().splat(I32X4, low);
+        [0, 1, 2, 3].map(|i| {
+            let by = self.b.ins().iconst(I32, 8 * i);
+            let byte = if i == 0 { lanes } else { self.b.ins().ushr(lanes, by) };
+            let byte = if i == 3 { byte } else { self.b.ins().band(byte, low) };
+            self.b.ins().fcvt_from_sint(F32X4, byte)
+        })
     }
 
     pub(super) fn fma(&mut self, op: FmaOp, dst: VReg, a: VReg, b: VReg, c: VReg) {

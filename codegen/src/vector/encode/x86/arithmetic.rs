@@ -111,28 +111,12 @@ impl Emitter {
         }
         if code == Code::INVALID {
             return match self.width {
-                Width::W32 => self.quotients_of_bytes(dst, a, b),
+                Width::W8 if op == BinaryOp::UintQuot => self.quotients_of_bytes(dst, a, b),
                 Width::W8 => self.multiply_bytes(dst, a, b),
                 _ => self.composed(op, dst, a, b),
             };
         }
         self.op3(code, dst, a, b)
-    }
-
-    /// The reciprocal is at most 1.5 · 2⁻¹² too small or too large. Made 2⁻¹¹ larger, it is too large by less than 2⁻¹⁰, so
-    /// that a whole quotient is reached, and the next one is not, being `1/b` away at least.
-    fn quotients_of_bytes(&mut self, dst: VReg, a: VReg, b: VReg) -> Done {
-        use Code::*;
-        let s = self.scratch();
-        self.unary(UnaryOp::FromInt, s, b)?;
-        let reciprocal = self.code(VEX_Vrcpps_ymm_ymmm256, EVEX_Vrcp14ps_zmm_k1z_zmmm512b32);
-        self.op2(reciprocal, s, s)?;
-        let larger = self.splat_operand(Width::W32.float(1.0 + 2f64.powi(-11)));
-        let multiply = self.pick(codes::binary(BinaryOp::Mul, Width::W32));
-        self.push(Instruction::with3(multiply, self.full(s), self.full(s), larger))?;
-        self.unary(UnaryOp::FromInt, dst, a)?;
-        self.op3(multiply, dst, dst, s)?;
-        self.unary(UnaryOp::ToInt, dst, dst)
     }
 
     /// Instructions give 0 for what is beyond a lane, so amounts are taken modulo its bits before.

@@ -84,7 +84,7 @@ pub(super) fn binary(op: BinaryOp, width: Width) -> Codes {
         (BinaryOp::ShiftRight, W32) => pair(VEX_Vpsrlvd_ymm_ymm_ymmm256, EVEX_Vpsrlvd_zmm_k1z_zmm_zmmm512b32),
         (BinaryOp::ShiftRight, W64) => pair(VEX_Vpsrlvq_ymm_ymm_ymmm256, EVEX_Vpsrlvq_zmm_k1z_zmm_zmmm512b64),
         (BinaryOp::PairSub, _) => pair(VEX_Vpsubw_ymm_ymm_ymmm256, EVEX_Vpsubw_zmm_k1z_zmm_zmmm512),
-        (BinaryOp::ByteQuot, _) => pair(INVALID, INVALID),
+        (BinaryOp::UintQuot, _) => pair(INVALID, INVALID),
         (BinaryOp::LowMul, _) => pair(VEX_Vpmuludq_ymm_ymm_ymmm256, EVEX_Vpmuludq_zmm_k1z_zmm_zmmm512b64),
         (BinaryOp::HalfMul, _) => pair(VEX_Vpmulld_ymm_ymm_ymmm256, EVEX_Vpmulld_zmm_k1z_zmm_zmmm512b32),
         (BinaryOp::HalfAdd, _) => pair(VEX_Vpaddd_ymm_ymm_ymmm256, EVEX_Vpaddd_zmm_k1z_zmm_zmmm512b32),

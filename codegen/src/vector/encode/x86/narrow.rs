@@ -13,6 +13,10 @@ use crate::vector::ir::{Addr, BinaryOp, ShiftOp, Storage, VReg, Width};
 const PLACE: Register = Register::R10;
 const ADDRESS: Register = Register::R11;
 
+/// What quotients of bytes are reached by.
+const OFFSET: u8 = 204;
+const SCALE: f32 = 65460.0;
+
 /// Whether masked accesses go through memory.
 pub(super) fn needs_buffer(isa: Isa, width: Width) -> bool {
     !isa.is_avx512() && !width.has_floats()
@@ -46,6 +50,61 @@ impl Emitter {
         self.op3(even, dst, a, b)?;
         self.with_pattern(BinaryOp::And, dst, dst, [0xFF, 0])?;
         self.binary(BinaryOp::Or, dst, dst, s)
+    }
+
+    /// Quotients of bytes: `⌊(256 x + o) · r / 2²⁴⌋`, where `r` is the integer nearest to `c / y` by an approximate reciprocal.
+    ///
+    /// `o` and `c` were found by trying all: with these every quotient is right, for whatever reciprocals that are at most
+    /// 1.5 · 2⁻¹² off, as instructions promise. That of 0 is infinite, which as an integer is the least, and packed 0.
+    pub(super) fn quotients_of_bytes(&mut self, dst: VReg, a: VReg, b: VReg) -> Done {
+        use Code::*;
+        // Operands are read until the end (`Inst::late_uses`).
+        let [s, t] = [self.scratch(), self.spare()];
+        let bytes = [
+            self.code(VEX_Vpunpcklbw_ymm_ymm_ymmm256, EVEX_Vpunpcklbw_zmm_k1z_zmm_zmmm512),
+            self.code(VEX_Vpunpckhbw_ymm_ymm_ymmm256, EVEX_Vpunpckhbw_zmm_k1z_zmm_zmmm512),
+        ];
+        let words = [
+            self.code(VEX_Vpunpcklwd_ymm_ymm_ymmm256, EVEX_Vpunpcklwd_zmm_k1z_zmm_zmmm512),
+            self.code(VEX_Vpunpckhwd_ymm_ymm_ymmm256, EVEX_Vpunpckhwd_zmm_k1z_zmm_zmmm512),
+        ];
+        let to_float = self.code(VEX_Vcvtdq2ps_ymm_ymmm256, EVEX_Vcvtdq2ps_zmm_k1z_zmmm512b32_er);
+        let reciprocal = self.code(VEX_Vrcpps_ymm_ymmm256, EVEX_Vrcp14ps_zmm_k1z_zmmm512b32);
+        let multiply = self.pick(codes::binary(BinaryOp::Mul, Width::W32));
+        let to_int = self.code(VEX_Vcvtps2dq_ymm_ymmm256, EVEX_Vcvtps2dq_zmm_k1z_zmmm512b32_er);
+        let join_words = self.code(VEX_Vpackusdw_ymm_ymm_ymmm256, EVEX_Vpackusdw_zmm_k1z_zmm_zmmm512b32);
+        let join_bytes = self.code(VEX_Vpackuswb_ymm_ymm_ymmm256, EVEX_Vpackuswb_zmm_k1z_zmm_zmmm512);
+        let move_vector = self.code(VEX_Vmovdqa_ymm_ymmm256, EVEX_Vmovdqu8_zmm_k1z_zmmm512);
+        let product = self.code(VEX_Vpmulhuw_ymm_ymm_ymmm256, EVEX_Vpmulhuw_zmm_k1z_zmm_zmmm512);
+        let all = self.isa.bytes() as usize;
+        let shift = self.shift_words(ShiftOp::RightLogical);
+        let [zero, offset] = [0, OFFSET].map(|byte| self.constant(vec![byte; all], false));
+        let scale = self.constant_of_floats(SCALE);
+        for unpack in bytes {
+            self.push(Instruction::with3(unpack, self.full(t), self.full(b), zero))?;
+            self.push(Instruction::with3(words[0], self.full(s), self.full(t), zero))?;
+            self.push(Instruction::with3(words[1], self.full(t), self.full(t), zero))?;
+            for part in [s, t] {
+                self.op2(to_float, part, part)?;
+                self.op2(reciprocal, part, part)?;
+                self.push(Instruction::with3(multiply, self.full(part), self.full(part), scale))?;
+                self.op2(to_int, part, part)?;
+            }
+            self.op3(join_words, s, s, t)?;
+            // Below each byte, the offset.
+            self.push(Instruction::with2(move_vector, self.full(t), offset))?;
+            self.op3(unpack, t, t, a)?;
+            self.op3(product, t, t, s)?;
+            let quotients = if unpack == bytes[0] { dst } else { t };
+            self.push(Instruction::with3(shift, self.full(quotients), self.full(t), 8u32))?;
+        }
+        self.op3(join_bytes, dst, dst, t)
+    }
+
+    /// A float in every 32 bits, as an operand.
+    fn constant_of_floats(&mut self, value: f32) -> MemoryOperand {
+        let wide = self.wide();
+        self.constant(value.to_le_bytes().repeat(if wide { 1 } else { 8 }), wide)
     }
 
     /// A shift of 16-bit lanes by a constant.
