@@ -153,7 +153,7 @@ impl OpTable {
         let versions = self.entries.get(domain).and_then(|ops| ops.get(name)).ok_or_else(|| {
             let known = self.entries.contains_key(domain);
             match why_missing(name) {
-                Some(reason) if domain.is_empty() => reason.to_string(),
+                Some(reason) if domain.is_empty() || domain == "ai.onnx.ml" => reason.to_string(),
                 _ if known => "this operator is not known".to_string(),
                 _ => format!("no operator of the domain `{domain}` is known"),
             }

@@ -243,7 +243,7 @@ fn nodes_that_do_not_fit_together_are_named() {
     let mut nodes = small();
     nodes.modes = vec!["BRANCH_LEQ"; 3];
     (nodes.yes, nodes.no) = (vec![1, 2, 1], vec![2, 1, 2]);
-    refused(&nodes, "two nodes lead to node");
+    refused(&nodes, "leads back to itself");
 }
 
 /// `y = f(x)` of a tree without leaves of its own: both ways lead to one leaf or to others.
@@ -286,6 +286,14 @@ fn sets_of_members_are_found_whatever_lies_between() {
     assert_eq!(found, [1.0, 100.0, 1.0, 1.0, 100.0, 10.0, 1.0, 100.0, 100.0]);
 }
 
+/// As LightGBM writes categories: a chain of tests whose hits lead to one node.
+#[test]
+fn several_nodes_lead_to_one() {
+    let ways: [&[i64]; 4] = [&[2, 2, 0], &[0, 0, 1], &[1, 1, 2], &[0, 1, 1]];
+    let found = eval(by_place(&[4, 4, 0], &[3.0, 5.0, 4.0], ways, &[]), &matrix(1, &[3.0, 5.0, 4.0]));
+    assert_eq!(found.unwrap()[0].to_f64(), [1.0, 100.0, 10.0]);
+}
+
 #[test]
 fn places_that_are_not_there_are_named() {
     let x = matrix(1, &[0.0]);
@@ -296,7 +304,7 @@ fn places_that_are_not_there_are_named() {
     let leaf: &[i64] = &[1];
     refused(by_place(&[0], &[0.0], [&[3], leaf, &[1], leaf], &[]), "leaf 3 of 3");
     refused(by_place(&[0], &[0.0], [&[-1], leaf, &[1], leaf], &[]), "-1 is no node");
-    refused(by_place(&[0], &[0.0], [&[0], &[0], &[1], leaf], &[]), "it leads to itself");
+    refused(by_place(&[0], &[0.0], [&[0], &[0], &[1], leaf], &[]), "node 0 leads back to itself");
     refused(by_place(&[0], &[0.0], [&[5], &[0], &[1], leaf], &[]), "node 5, which is not there");
     refused(by_place(&[9], &[0.0], [&[0], leaf, &[1], leaf], &[]), "the mode 9");
     refused(by_place(&[6], &[0.0], [&[0], leaf, &[1], leaf], &[]), "too few sets");

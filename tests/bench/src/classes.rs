@@ -68,6 +68,10 @@ fn floats(dtype: DType) -> bool {
     dtype.is_float()
 }
 
+fn wide_floats(dtype: DType) -> bool {
+    matches!(dtype, DType::F32 | DType::F64)
+}
+
 fn bits(dtype: DType) -> bool {
     !dtype.is_float()
 }
@@ -156,6 +160,7 @@ pub const CLASSES: &[Class] = &[
     class!("scatter of rows, sum", "element", numbers, Lanes, "scatter of rows", |b, t| {
         scatter_rows(b, t, "add")
     }),
+    class!("trees", "step", wide_floats, Bytes, irregular::trees),
     class!("max pool 2x2", "element", numbers, Lanes, max_pool),
     class!("average pool 3x3, padded", "element", floats, Lanes, irregular::average_pool),
     class!("resize, nearest", "element", floats, Bytes, |b, t| irregular::resize(b, t, "nearest")),

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use orogen::ir::flow::ValueId;
-use orogen::ir::types::DType;
+use orogen::ir::scalar::FloatKeys;
+use orogen::ir::types::{DType, TensorData};
 
 use crate::model::{Build, plane};
 
@@ -61,4 +62,36 @@ pub(crate) fn resize(b: &mut Build<'_>, t: DType, mode: &str) -> Result<(ValueId
     let larger = extent * 3 / 2;
     let sizes = b.integers(&[1, channels, larger, larger]);
     Ok((b.op("resize", &[("mode", mode.into())], &[x, sizes])?, channels * larger * larger))
+}
+
+/// Steps of a hundred trees of six levels, of rows of thirty features.
+pub(crate) fn trees(b: &mut Build<'_>, t: DType) -> Result<(ValueId, i64)> {
+    const LEVELS: u32 = 6;
+    const BITS: u32 = 5;
+    let (rows, count) = (b.size(512), b.size(100));
+    let x = b.input(t, &[rows, 30])?;
+    let (inner, all) = ((1i64 << LEVELS) - 1, (2i64 << LEVELS) - 1);
+    let (keys, node) = match t {
+        DType::F64 => (FloatKeys::Double, DType::I64),
+        _ => (FloatKeys::Single, DType::I32),
+    };
+    let words = (0..count * all).flat_map(|at| {
+        let (tree, place) = (at / all, at % all);
+        let word = |key: i64, next: i64, feature: i64| [key, (tree * all + next) << BITS | feature];
+        match place < inner {
+            true => word(keys.of(0.5 + (at * 7919 % 1021) as f64 / 1024.0), 2 * place + 1, at * 13 % 30),
+            false => word(at % 64, place, 31),
+        }
+    });
+    let bytes: Vec<u8> = match t {
+        DType::F64 => words.flat_map(i64::to_le_bytes).collect(),
+        _ => words.flat_map(|it| (it as i32).to_le_bytes()).collect(),
+    };
+    let nodes = b.known(TensorData::new(node, vec![(count * all) as u64, 2], bytes.into())?);
+    let levels = f64::from(LEVELS);
+    let table = (0..count).flat_map(|tree| [(tree * all) as f64, levels, levels]);
+    let table = b.known(TensorData::from_f64(DType::I32, &[count as u64, 3], table));
+    let weights = b.constant(DType::F32, &[64, 1]);
+    let attrs = [("feature_bits", i64::from(BITS).into())];
+    Ok((b.op("tree_ensemble", &attrs, &[x, nodes, table, weights])?, rows * count * i64::from(LEVELS)))
 }

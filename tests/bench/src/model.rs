@@ -55,6 +55,10 @@ impl<'o> Build<'o> {
         self.builder.constant("", data(dtype, dims))
     }
 
+    pub(crate) fn known(&mut self, data: TensorData) -> ValueId {
+        self.builder.constant("", data)
+    }
+
     pub(crate) fn number(&mut self, dtype: DType, value: f64) -> ValueId {
         self.builder.constant("", TensorData::from_f64(dtype, &[], [value]))
     }

@@ -77,7 +77,7 @@ pub fn check_node(
     check_outputs(op, &["y"], attributes, operands, allowed)
 }
 
-/// The same for any number of results.
+/// The same for any number of results. An operator of another domain is `domain::name`.
 pub fn check_outputs(
     op: &str,
     outputs: &[&str],
@@ -86,7 +86,8 @@ pub fn check_outputs(
     allowed: f64,
 ) -> Result<()> {
     let names: Vec<String> = (0..operands.len()).map(|i| format!("x{i}")).collect();
-    let mut node = plain_node("", op, &names.iter().map(String::as_str).collect::<Vec<_>>(), outputs);
+    let (domain, op) = op.split_once("::").unwrap_or(("", op));
+    let mut node = plain_node(domain, op, &names.iter().map(String::as_str).collect::<Vec<_>>(), outputs);
     node.attribute = attributes;
     let dims = |it: &TensorData| it.dims().iter().map(|it| it.cast_signed()).collect::<Vec<i64>>();
     let mut graph = GraphProto {
@@ -112,7 +113,7 @@ pub fn check_outputs(
     }
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("model.onnx");
-    std::fs::write(&file, model("", graph).to_bytes())?;
+    std::fs::write(&file, model(domain, graph).to_bytes())?;
     let model = Model::open(&file)?;
     let what = format!("{op} of {} {:?}", operands[0].data.dtype(), operands[0].data.dims());
     let reference = Reference { name: what.clone(), inputs, outputs: Expected::new() };

@@ -54,13 +54,26 @@ enum Step {
     Leaf(usize),
 }
 
+/// How far a branch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// No tree has it yet.
+    Apart,
+    /// It is being built: what leads to it again is a circle.
+    Begun,
+    /// It is this step of a tree.
+    Built { tree: u32, step: u32 },
+}
+
 /// What trees are built from.
 pub(super) struct Forest<'b> {
     branches: &'b [Option<Branch>],
     columns: usize,
     keys: FloatKeys,
-    /// Branches that a tree has already.
-    seen: Vec<bool>,
+    /// What became of branches.
+    states: Vec<State>,
+    /// The number of the tree that is built, from 1 on.
+    tree: u32,
     /// How many steps all trees have.
     count: usize,
 }
@@ -86,14 +99,15 @@ impl<'b> Forest<'b> {
         if columns > MOST_COLUMNS {
             return Err(not_supported(format!("it has {columns} columns; {MOST_COLUMNS} can be told apart")));
         }
-        Ok(Forest { branches, columns, keys, seen: vec![false; branches.len()], count: 0 })
+        Ok(Forest { branches, columns, keys, states: vec![State::Apart; branches.len()], tree: 0, count: 0 })
     }
 
     /// The tree that begins at a node.
     ///
     /// # Errors
-    /// Nodes that lead back to themselves or to one that another leads to, features that are no columns, and too many nodes.
+    /// Nodes that lead back to themselves, features that are no columns, and too many nodes.
     pub(super) fn tree(&mut self, root: Target) -> Result<Tree, Diagnostic> {
+        self.tree += 1;
         let mut tree = Tree { steps: Vec::new(), root: 0, missing: false };
         tree.root = tree.build(self, root)?;
         self.count += tree.steps.len();
@@ -106,7 +120,7 @@ impl<'b> Forest<'b> {
     /// # Errors
     /// Branches that are in no tree: what leads to itself alone hides among them.
     pub(super) fn all_are_reached(&self) -> Result<(), Diagnostic> {
-        let hidden = |it: &usize| self.branches[*it].is_some() && !self.seen[*it];
+        let hidden = |it: &usize| self.branches[*it].is_some() && self.states[*it] == State::Apart;
         match (0..self.branches.len()).find(hidden) {
             Some(number) => Err(bad(format!("no root leads to node {number}"))),
             None => Ok(()),
@@ -229,11 +243,21 @@ impl Tree {
                 let (no, yes) = (built.pop(), built.pop());
                 let (Some(yes), Some(no)) = (yes, no) else { return Err(bad("a branch leads nowhere")) };
                 let step = self.branch(forest, branch, yes, no)?;
+                forest.states[number] = State::Built { tree: forest.tree, step: step as u32 };
                 built.push(step);
                 continue;
             }
-            if std::mem::replace(&mut forest.seen[number], true) {
-                return Err(bad(format!("two nodes lead to node {number}, or it leads to itself")));
+            match forest.states[number] {
+                State::Begun => return Err(bad(format!("node {number} leads back to itself"))),
+                // Several nodes may lead to one.
+                State::Built { tree, step } if tree == forest.tree => {
+                    built.push(step as usize);
+                    continue;
+                }
+                _ => forest.states[number] = State::Begun,
+            }
+            if self.steps.len() > MOST_NODES {
+                return Err(not_supported(format!("its trees have more than {MOST_NODES} nodes")));
             }
             work.push((target, true));
             work.push((branch.no, false));
