@@ -26,7 +26,7 @@ pub(super) fn fits(routine: &Routine) -> bool {
         && routine.attrs.dtype("to") == Some(to)
 }
 
-pub(super) fn build(target: Target, _: Isa, name: &str, routine: &Routine) -> Kernel {
+pub(super) fn build(target: Target, _: Isa, name: &str, routine: &Routine, _: &[bool]) -> Kernel {
     let unit = function(target, name, Visibility::Local, &PARAMS, &[], |cx, args| code(cx, args, routine));
     let mut shapes = routine.signature.shapes.clone();
     let (zero, one) = (shapes.int(0), shapes.int(1));
