@@ -122,7 +122,7 @@ fn weighted(op: &str, dtype: DType, scale: Scale, large: bool) -> (ModelProto, T
             (DType::F32, vec![n, 3])
         }
         "Einsum" => {
-            let n = size(8, 64);
+            let n = size(8, 128);
             of.weights("v", dtype, &[n, n / 4, n * 4], scale);
             of.node(op, &["x", "v"], "y", &[text("equation", "bthd,hdk->btk")]);
             (DType::F32, vec![1, 3, n, n / 4])
@@ -159,8 +159,12 @@ fn weighted(op: &str, dtype: DType, scale: Scale, large: bool) -> (ModelProto, T
             (DType::F32, vec![1, n, 2, 2])
         }
         "LSTM" | "GRU" | "RNN" => {
-            let (n, gates) = (size(8, 256), if op == "LSTM" { 4 } else { 3 });
-            let gates = if op == "RNN" { 1 } else { gates };
+            let (gates, large_one) = match op {
+                "LSTM" => (4, 256),
+                "GRU" => (3, 256),
+                _ => (1, 512),
+            };
+            let n = size(8, large_one);
             of.weights("v", dtype, &[2, gates * n, n], scale);
             of.weights("r", dtype, &[2, gates * n, n], scale);
             of.node(op, &["x", "v", "r"], "y", &[int("hidden_size", n), text("direction", "bidirectional")]);
