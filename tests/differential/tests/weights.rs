@@ -247,7 +247,7 @@ fn weights_of_every_type_and_scale_are_what_they_stand_for() -> Result<()> {
 #[test]
 fn libraries_are_no_larger_than_their_models() -> Result<()> {
     for (op, scales) in OPERATORS {
-        for scale in scales.iter().chain(&[Scale::One(true), Scale::No]) {
+        for scale in scales.iter().take(2).chain(&[Scale::No]) {
             let dtype = if matches!(scale, Scale::No) { DType::F16 } else { DType::I8 };
             let (file_of, _) = weighted(op, dtype, *scale, true);
             let folder = tempfile::tempdir()?;
