@@ -417,6 +417,44 @@ fn custom_operators_are_registered_by_domain_name_and_version() {
     assert!(error.contains("known only in operator set 2 to 3"), "{error}");
 }
 
+/// Where the type of a result does not hold what leads to it, `f64` does; what an integer does not hold is cut off.
+#[test]
+fn integers_are_exact_and_cut_off() {
+    let i32s = |dims: &[u64], list: &[f64]| TensorData::from_f64(DType::I32, dims, list.iter().copied());
+    let int32 = |name: &str, dims: &[D]| value(name, data_type::INT32, dims);
+    let two = [D::N(2)];
+    let of = |op: &str, given: Vec<ValueInfoProto>, attributes: Vec<AttributeProto>| {
+        let names: Vec<&str> = ["a", "b"].into_iter().take(given.len()).collect();
+        model(13, graph(given, vec![], vec![node(op, &names, &["y"], attributes)], &["y"]))
+    };
+    let power = of("Pow", vec![int32("a", &two), float32("b", &two)], vec![]);
+    let y = one(power, &[i32s(&[2], &[7.0, -2.0]), f32s(&[2], &[9.0, -1.0])]);
+    assert_eq!((y.dtype(), y.to_f64()), (DType::I32, vec![40_353_607.0, 0.0]));
+    let power = of("Pow", vec![float32("a", &two), int32("b", &two)], vec![]);
+    let y = one(power, &[f32s(&[2], &[-1.0, -1.0]), i32s(&[2], &[16_777_217.0, 16_777_216.0])]);
+    assert_eq!((y.dtype(), y.to_f64()), (DType::F32, vec![-1.0, 1.0]));
+    let square = [D::N(2), D::N(2)];
+    let gemm = of("Gemm", vec![int32("a", &square), int32("b", &square)], vec![float("alpha", 0.5)]);
+    let y = one(gemm, &[i32s(&[2, 2], &[1.0, 0.0, 0.0, 1.0]), i32s(&[2, 2], &[5.0, -5.0, 4.0, 1.0])]);
+    assert_eq!((y.dtype(), y.to_f64()), (DType::I32, vec![2.0, -2.0, 2.0, 0.0]));
+    for (op, expected) in [("ReduceLogSum", 4.0), ("ReduceLogSumExp", 40.0)] {
+        let y = one(of(op, vec![int32("a", &two)], vec![]), &[i32s(&[2], &[40.0, 30.0])]);
+        assert_eq!((y.dtype(), y.to_f64()), (DType::I32, vec![expected]), "{op}");
+    }
+}
+
+/// A vector is of one channel.
+#[test]
+fn vectors_are_normalised() {
+    let given = ["x", "s", "b", "m", "v"].iter().zip([3, 1, 1, 1, 1]);
+    let given = given.map(|(name, size)| f32_input(name, &[size])).collect();
+    let norm = node("BatchNormalization", &["x", "s", "b", "m", "v"], &["y"], vec![float("epsilon", 0.0)]);
+    let proto = model(15, graph(given, vec![], vec![norm], &["y"]));
+    let of = |it: f64| f32s(&[1], &[it]);
+    let y = one(proto, &[f32s(&[3], &[1.0, 3.0, 5.0]), of(2.0), of(1.0), of(3.0), of(4.0)]);
+    assert_eq!((y.dims(), y.to_f64()), (&[3][..], vec![-1.0, 1.0, 3.0]));
+}
+
 /// Initializers that are also inputs, as before IR version 4, are constants; declared output shapes are not believed.
 #[test]
 fn old_files_and_wrong_declarations() {

@@ -90,13 +90,19 @@ fn modulo(cx: &mut NodeCx<'_, '_>) -> Single {
 fn pow(cx: &mut NodeCx<'_, '_>) -> Single {
     let (base, exponent) = (cx.input(0)?, cx.input(1)?);
     let (base_type, exponent_type) = (cx.dtype(base)?, cx.dtype(exponent)?);
-    if !base_type.is_float() && exponent_type.is_float() {
-        let base = cx.cast(base, exponent_type)?;
-        let power = cx.binary("pow", base, exponent)?;
-        return cx.cast(power, base_type);
-    }
-    let exponent = cx.cast(exponent, base_type)?;
-    cx.binary("pow", base, exponent)
+    // Integers that the other type does not hold: a base, or an exponent that is odd or even.
+    let is_exact = match (base_type.is_float(), exponent_type.is_float()) {
+        (true, false) => match cx.constant_data(exponent) {
+            Some(data) => data.to_f64().into_iter().all(|it| base_type.round(it) == it),
+            None => exponent_type.size() < base_type.size(),
+        },
+        (false, true) => false,
+        _ => true,
+    };
+    let held = if is_exact { base_type } else { DType::F64 };
+    let (base, exponent) = (cx.cast(base, held)?, cx.cast(exponent, held)?);
+    let power = cx.binary("pow", base, exponent)?;
+    cx.cast(power, base_type)
 }
 
 fn bit_shift(cx: &mut NodeCx<'_, '_>) -> Single {

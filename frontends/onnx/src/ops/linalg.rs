@@ -5,6 +5,7 @@ use crate::node::{NodeCx, bad};
 use crate::sink::Value;
 use crate::table::OpTable;
 use orogen_ir::diag::Diagnostic;
+use orogen_ir::types::DType;
 
 pub(super) fn register(table: &mut OpTable) {
     table.register("", "MatMul", .., single(|cx| cx.binary("matmul", cx.input(0)?, cx.input(1)?)));
@@ -32,13 +33,24 @@ pub(super) fn matrices(
 pub(super) fn gemm(cx: &mut NodeCx<'_, '_>) -> Result<Value, Diagnostic> {
     let [a, b] = matrices(cx, [cx.input(0)?, cx.input(1)?])?;
     let product = cx.binary("matmul", a, b)?;
-    let product = cx.affine(product, cx.float("alpha").unwrap_or(1.0), 0.0)?;
+    let product = scaled(cx, product, cx.float("alpha").unwrap_or(1.0))?;
     let beta = cx.float("beta").unwrap_or(1.0);
     match cx.optional(2) {
         Some(c) if beta != 0.0 => {
-            let c = cx.affine(c, beta, 0.0)?;
+            let c = scaled(cx, c, beta)?;
             cx.binary("add", product, c)
         }
         _ => Ok(product),
     }
+}
+
+/// The product with a number; one of integers with a number that is none is cut off.
+fn scaled(cx: &mut NodeCx<'_, '_>, x: Value, scale: f64) -> Result<Value, Diagnostic> {
+    let dtype = cx.dtype(x)?;
+    if dtype.is_float() || scale.fract() == 0.0 {
+        return cx.affine(x, scale, 0.0);
+    }
+    let x = cx.cast(x, DType::F64)?;
+    let x = cx.affine(x, scale, 0.0)?;
+    cx.cast(x, dtype)
 }

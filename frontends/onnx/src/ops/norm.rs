@@ -34,6 +34,17 @@ fn epsilon(cx: &NodeCx<'_, '_>) -> f64 {
 /// Older operator sets say by the number of results that they train; then the statistics of the batch are results too.
 fn batch_norm(cx: &mut NodeCx<'_, '_>) -> Converted {
     let x = cx.input(0)?;
+    if cx.rank(x)? == 1 {
+        // Elements of the only channel.
+        let columns = cx.unsqueeze(x, &[1])?;
+        let mut results = channel_norm(cx, columns)?;
+        results[0] = cx.squeeze(results[0], &[1])?;
+        return Ok(results);
+    }
+    channel_norm(cx, x)
+}
+
+fn channel_norm(cx: &mut NodeCx<'_, '_>, x: Value) -> Converted {
     let dtype = cx.dtype(x)?;
     let attrs = attrs([("epsilon", epsilon(cx).into())]);
     let given = [cx.input(3)?, cx.input(4)?];

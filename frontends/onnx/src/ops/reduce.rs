@@ -69,7 +69,7 @@ pub(super) fn register(table: &mut OpTable) {
         ("ReduceL1", Reduction { before: |cx, x| cx.unary("abs", x), ..plain(sum) }),
         ("ReduceL2", Reduction { before: square, after: root, ..plain(sum) }),
         ("ReduceSumSquare", Reduction { before: square, ..plain(sum) }),
-        ("ReduceLogSum", Reduction { after: |cx, x| cx.unary("log", x), ..plain(sum) }),
+        ("ReduceLogSum", Reduction { after: log, ..plain(sum) }),
     ];
     for (name, it) in reductions {
         table.register("", name, .., single(move |cx| reduction(cx, it)));
@@ -111,7 +111,12 @@ fn open_reduction(
     let axes = OpenAxes::read(cx, axes, cx.rank(x)?)?;
     let axes = if empty_is_none { axes } else { axes.or_all(cx)? };
     let dtype = cx.dtype(x)?;
-    let x = if dtype.is_float() { cx.cast(x, dtype.compute())? } else { x };
+    let x = match it.along {
+        _ if dtype.is_float() => cx.cast(x, dtype.compute())?,
+        // What is cut off is the result alone.
+        Along::LogSumExp => cx.cast(x, DType::F64)?,
+        _ => x,
+    };
     let x = (it.before)(cx, x)?;
     let reduced = it.along.folded(cx, x, axes)?;
     let result = (it.after)(cx, reduced)?;
@@ -125,19 +130,35 @@ pub(super) fn l2(cx: &mut NodeCx<'_, '_>, x: Value, axes: &[i64], keep: bool) ->
     root(cx, sum)
 }
 
-/// The square root; that of an integer is cut off.
-fn root(cx: &mut NodeCx<'_, '_>, sum: Value) -> Single {
-    let dtype = cx.dtype(sum)?;
+/// A function of floats; its value for an integer is cut off.
+fn cut_off(
+    cx: &mut NodeCx<'_, '_>,
+    x: Value,
+    of: impl FnOnce(&mut NodeCx<'_, '_>, Value) -> Single,
+) -> Single {
+    let dtype = cx.dtype(x)?;
     if dtype.is_float() {
-        return cx.unary("sqrt", sum);
+        return of(cx, x);
     }
-    let sum = cx.cast(sum, DType::F64)?;
-    let root = cx.unary("sqrt", sum)?;
-    cx.cast(root, dtype)
+    let x = cx.cast(x, DType::F64)?;
+    let result = of(cx, x)?;
+    cx.cast(result, dtype)
+}
+
+fn root(cx: &mut NodeCx<'_, '_>, sum: Value) -> Single {
+    cut_off(cx, sum, |cx, sum| cx.unary("sqrt", sum))
+}
+
+fn log(cx: &mut NodeCx<'_, '_>, sum: Value) -> Single {
+    cut_off(cx, sum, |cx, sum| cx.unary("log", sum))
+}
+
+fn log_sum_exp(cx: &mut NodeCx<'_, '_>, x: Value, axes: &[i64], keep: bool) -> Single {
+    cut_off(cx, x, |cx, x| log_sum_exp_of_floats(cx, x, axes, keep))
 }
 
 /// Shifted by the largest element, so that nothing overflows; an infinite one is not a shift.
-fn log_sum_exp(cx: &mut NodeCx<'_, '_>, x: Value, axes: &[i64], keep: bool) -> Single {
+fn log_sum_exp_of_floats(cx: &mut NodeCx<'_, '_>, x: Value, axes: &[i64], keep: bool) -> Single {
     let largest = cx.reduce("reduce_max", x, axes, true)?;
     let infinite = cx.unary("is_inf", largest)?;
     let zero = cx.number_like(x, 0.0)?;

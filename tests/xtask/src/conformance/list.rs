@@ -45,6 +45,11 @@ impl List {
         !self.known.contains_key(case)
     }
 
+    /// Whether a case is known not to end in time.
+    pub(super) fn hangs(&self, case: &str) -> bool {
+        self.known.get(case).is_some_and(|it| it.0 == "hang")
+    }
+
     /// How many cases end so.
     pub(super) fn count(&self, class: &str) -> usize {
         self.known.values().filter(|it| it.0 == class).count()

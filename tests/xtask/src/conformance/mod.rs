@@ -31,8 +31,8 @@ use worker::Worker;
 /// The table of what the lists say.
 const PAGE: &str = "tests/conformance/report.md";
 
-/// What one command may take.
-const LIMIT: Duration = Duration::from_secs(60);
+/// What one command may take of a processor.
+const LIMIT: Duration = Duration::from_secs(100);
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Args {
@@ -110,9 +110,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut off = Vec::new();
     for executor in executors {
         let start = Instant::now();
+        let mut list = List::read(&workspace::root(), *executor)?;
+        // What is known to take too long says nothing in the part, and takes all the time that it may.
+        let is_whole = args.all || args.filter.is_some();
+        let cases: Vec<&Case> =
+            cases.iter().filter(|it| is_whole || !list.hangs(&it.name)).copied().collect();
         let mut ends = run_all(&worker, *executor, &cases)?;
         suite.compare(&mut ends)?;
-        let mut list = List::read(&workspace::root(), *executor)?;
         let passed = ends.iter().filter(|it| matches!(it.1, End::Pass)).count();
         let seconds = start.elapsed().as_secs_f64();
         println!("{}: {passed} of {} cases pass, {seconds:.0} s", executor.name(), ends.len());

@@ -11,6 +11,9 @@ use std::process::{Command, ExitStatus};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+/// `SIGXCPU`.
+const OUT_OF_TIME: i32 = 24;
+
 /// Runs cases.
 pub(super) struct Worker<'a> {
     suite: &'a Suite,
@@ -40,14 +43,14 @@ impl<'a> Worker<'a> {
         options.extend(self.cpu.iter().flat_map(|it| ["--cpu", it.as_str()]));
         options.extend(self.verify.then_some("--verify"));
         if executor != Executor::Reference {
-            let mut compile = Command::new(&self.tool);
+            let mut compile = limited(&self.tool, self.limit);
             compile.arg("compile").arg(&model).arg("-o").arg(&library).args(&options);
             if let Err(end) = self.command(case, compile)? {
                 return Ok(end);
             }
         }
         let saved = self.suite.file(case, &format!("{}.npz", executor.name()));
-        let mut run = Command::new(&self.tool);
+        let mut run = limited(&self.tool, self.limit);
         run.arg("run").args(["--json", "--inputs"]).arg(self.suite.file(case, "inputs.npz"));
         run.arg("--save").arg(&saved);
         match executor {
@@ -67,7 +70,8 @@ impl<'a> Worker<'a> {
         // Files, since a pipe that nobody reads would stop the tool.
         let (out, err) = (self.suite.file(case, "out.txt"), self.suite.file(case, "err.txt"));
         command.stdout(fs::File::create(&out)?).stderr(fs::File::create(&err)?);
-        let status = status(&mut command, self.limit).context("running the tool")?;
+        // Others may keep the processors, so that it takes longer by the clock.
+        let status = status(&mut command, 10 * self.limit).context("running the tool")?;
         let read = |path: &Path| -> Result<String> {
             let text = fs::read(path)?;
             fs::remove_file(path)?;
@@ -85,12 +89,20 @@ impl<'a> Worker<'a> {
 fn end(status: Option<ExitStatus>, said: String) -> End {
     let Some(status) = status else { return End::Hang };
     match (status.code(), status.signal()) {
+        (_, Some(OUT_OF_TIME)) => End::Hang,
         (_, Some(signal)) => End::Crash(format!("signal {signal}: {said}")),
         _ if said.contains("panicked at") => End::Crash(said),
         (Some(3), _) => End::Unsupported(said),
         (Some(5), _) => End::Failed(said),
         _ => End::Other(said),
     }
+}
+
+/// A command that is ended when it has used this much time of a processor.
+fn limited(program: &Path, limit: Duration) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -S -t \"$0\" && exec \"$@\""]).arg(limit.as_secs().to_string()).arg(program);
+    command
 }
 
 /// Waits for a command; none when it takes too long, and is ended.
@@ -128,5 +140,10 @@ mod tests {
         assert_eq!(of("kill -SEGV $$", ""), "crash");
         assert_eq!(of("exit 4", ""), "other");
         assert_eq!(end(shell("sleep 60", 20), String::new()), End::Hang);
+        let mut busy = limited(Path::new("sh"), Duration::from_secs(1));
+        busy.args(["-c", "while :; do :; done"]);
+        let ended = status(&mut busy, Duration::from_secs(60)).expect("there is a shell");
+        assert!(ended.is_some());
+        assert_eq!(end(ended, String::new()), End::Hang);
     }
 }
