@@ -83,7 +83,7 @@ fn trees(count: i64, depth: u32, columns: i64, targets: i64) -> Vec<AttributePro
 
 /// Numbers of which some are none.
 fn mixed(dtype: DType, rows: u64, columns: u64) -> TensorData {
-    let value = |i: u64| match (i * 2_654_435_761 >> 5) % 11 {
+    let value = |i: u64| match ((i * 2_654_435_761) >> 5) % 11 {
         0 if dtype.is_float() => f64::NAN,
         1 => -0.0,
         it => it as f64 - 6.0,
