@@ -6,13 +6,19 @@ use crate::workspace::Source;
 /// Longest file, in lines. Beyond it a module becomes a folder.
 const MAX_LINES: usize = 700;
 
+/// The folders of the top level: what they are for says where a new one belongs.
+const FOLDERS: &[&str] =
+    &["ir", "passes", "codegen", "runtime", "frontends", "tests", "rfcs", "docs", "examples"];
+
 /// Files that may be longer, and why.
 const LONG: &[(&str, &str)] = &[];
 
 /// Where unsafe code may stand: the runtime, what generated code sees, the loader of generated code, that of plug-ins
 /// (which come as shared libraries), one mapping of a file, tests that call generated code, and the allocator that counts.
 const UNSAFE: &[&str] = &[
-    "runtime/",
+    "runtime/abi/",
+    "runtime/src/",
+    "runtime/tests/",
     "codegen/src/jit_memory.rs",
     "codegen/src/object/loader.rs",
     "codegen/tests/",
@@ -32,6 +38,7 @@ pub(crate) fn check(sources: &[Source]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for source in sources {
         words(source, &mut findings);
+        folder(source, &mut findings);
         if source.is_rust() {
             size(source, &mut findings);
             docs(source, &mut findings);
@@ -46,6 +53,16 @@ pub(crate) fn check(sources: &[Source]) -> Vec<Finding> {
         }
     }
     findings
+}
+
+fn folder(source: &Source, findings: &mut Vec<Finding>) {
+    if let Some((top, _)) = source.path.split_once('/')
+        && !top.starts_with('.')
+        && !FOLDERS.contains(&top)
+    {
+        let message = format!("`{top}` is no folder of the top level: those are {}", FOLDERS.join(", "));
+        findings.push(Finding::new(&source.path, 0, message));
+    }
 }
 
 fn size(source: &Source, findings: &mut Vec<Finding>) {
@@ -123,6 +140,13 @@ mod tests {
             .into_iter()
             .map(|it| it.message)
             .collect()
+    }
+
+    #[test]
+    fn folders_of_the_top_level_are_known() {
+        assert!(findings("tools/src/x.rs", "fn f() {}")[0].contains("no folder of the top level"));
+        assert!(findings("runtime/x/src/x.rs", "fn f() {}").is_empty());
+        assert!(findings(".ci/run", "true").is_empty() && findings("README.md", "Orogen").is_empty());
     }
 
     #[test]

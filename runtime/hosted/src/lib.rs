@@ -18,6 +18,8 @@
 //!
 //! Modules in reading order: `array`, `functions`, `text`, `numbers`, `labels`, `grams`, `pattern`, `image`, `compiler`.
 
+#![forbid(unsafe_code)]
+
 mod array;
 #[cfg(feature = "compiler")]
 mod compiler;
