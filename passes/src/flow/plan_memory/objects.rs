@@ -148,7 +148,12 @@ impl Lowering<'_> {
         match op {
             StructureOp::Empty | StructureOp::Construct => {
                 let items = args.iter().map(|it| self.item(*it, steps)).collect::<Result<Vec<_>, _>>()?;
-                let to = self.object_place(result);
+                // What holds nothing may begin several sequences, of items of different types: it has a place of its own.
+                let to = match items.is_empty() {
+                    true => self.new_object(place_type(&self.plan.shapes, &self.function[result].ty)),
+                    false => self.object_place(result),
+                };
+                self.storage.insert(result, Storage::Object(to));
                 self.object_step(ObjectOp::Sequence { to, items }, steps)
             }
             StructureOp::Insert => {
