@@ -9,7 +9,7 @@ use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::{DType, TensorData};
 use orogen_passes::proof::{Class, Known, Prover, RuleProof, Verdict};
 use orogen_passes::rewrite::{Rewrite, Rule, parse_explored};
-use orogen_passes::rules::{quantized, requantize, simplify, transposed, weights};
+use orogen_passes::rules::{quantized, requantize, scales, simplify, transposed, weights};
 use orogen_reference::{Value, eval_function};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -318,7 +318,7 @@ fn programs(text: &str) -> Vec<Program> {
         .collect();
     // So many operands that one concatenation is not enough, sizes of the first and the last symbolic.
     let params: Vec<String> =
-        (0..34).map(|i| format!("%p{i}: f32[{}, m]", ["n", "1", "k"][(i + 32) / 33])).collect();
+        (0..34_usize).map(|i| format!("%p{i}: f32[{}, m]", ["n", "1", "k"][i.div_ceil(33)])).collect();
     let operands: Vec<String> = (0..34).map(|i| format!("%p{i}")).collect();
     let body = format!("%y = concat({}) {{axis = 0}}", operands.join(", "));
     found.push(Program { name: "split-concat".into(), text: module(&params.join("; "), &[], &body) });
@@ -327,12 +327,17 @@ fn programs(text: &str) -> Vec<Program> {
 
 /// All rules that are code.
 fn code() -> Vec<Rule> {
-    [simplify::RULES, quantized::RULES, requantize::RULES, transposed::RULES, weights::RULES].concat()
+    [simplify::RULES, quantized::RULES, requantize::RULES, scales::RULES, transposed::RULES, weights::RULES]
+        .concat()
 }
 
 /// Rules that are code and have no proof.
-const UNPROVEN: [(&str, &str); 6] = [
+const UNPROVEN: [(&str, &str); 10] = [
     ("name-dequantize", "whether a zero point is a whole number is seen in its data"),
+    ("widen-after-pad", "that 0 is the integer 0 is seen in the data of a scale and a zero point"),
+    ("scale-terms-of-product", "whether a zero point can be taken off weights is seen in their data"),
+    ("scale-terms-of-convolution", "whether a zero point can be taken off weights is seen in their data"),
+    ("scale-transposed-convolution", "whether a zero point can be taken off weights is seen in their data"),
     ("divide-scales", "which scales keep their digits is seen in their data, in sums of any depth"),
     ("convolve-integers", "where an image has one row, what lies in padding is not put together"),
     ("convolve-phases", "how many convolutions there are depends on strides and taps"),
