@@ -6,14 +6,14 @@
 //! neighbours in memory; the result keeps rows.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{FuncRef, InstBuilder, MemFlagsData, Value, types};
+use cranelift_codegen::ir::{FuncRef, InstBuilder, Value, types};
 use orogen_ir::kernel::{Access, Routine};
 use orogen_ir::shape::{Dim, ShapeCx};
 use orogen_ir::types::DType;
 
-use super::one_phase;
+use super::{one_phase, symbols, table_word};
 use crate::clif::kernel::{Kernel, KernelPhase, PARAMS};
-use crate::clif::size::{Scope, Sizes};
+use crate::clif::size::Sizes;
 use crate::clif::unit::{FunctionCx, Symbol, Target, Visibility, build as function};
 use crate::kernels::attention::{Mask, Scores, begin, end, weigh};
 use crate::kernels::element::Element;
@@ -280,11 +280,7 @@ fn code(
 ) {
     let &[buffers, sizes, scratch, from, to] = args else { unreachable!("five parameters") };
     let signature = &routine.signature;
-    let mut scope = Scope::default();
-    for (i, symbol) in signature.sizes.iter().enumerate() {
-        let value = cx.b.ins().load(types::I64, MemFlagsData::trusted(), sizes, i as i32 * 8);
-        scope.bind(*symbol, value, 0);
-    }
+    let scope = symbols(cx, routine, sizes);
     let inside = Sizes { shapes: &signature.shapes, scope: &scope };
     let zero = cx.int(0);
     let operands: Vec<&Operand> =
@@ -293,7 +289,7 @@ fn code(
         .iter()
         .enumerate()
         .map(|(i, operand)| {
-            let pointer = cx.b.ins().load(types::I64, MemFlagsData::trusted(), buffers, i as i32 * 8);
+            let pointer = table_word(cx, buffers, i);
             let mut strides = operand.strides(cx, &inside);
             for (i, stride) in strides.iter_mut().enumerate() {
                 if it.is_one(operand, i) {

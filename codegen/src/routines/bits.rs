@@ -6,9 +6,9 @@ use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
 use orogen_ir::kernel::{Access, Routine};
 use orogen_ir::types::{DType, Kind};
 
-use super::one_phase;
+use super::{one_phase, symbols, table_word};
 use crate::clif::kernel::{Kernel, KernelPhase, PARAMS};
-use crate::clif::size::{Scope, Sizes};
+use crate::clif::size::Sizes;
 use crate::clif::unit::{FunctionCx, Target, Visibility, build as function};
 use crate::select::routine::Routines;
 use crate::vector::Isa;
@@ -39,16 +39,9 @@ pub(super) fn build(target: Target, _: Isa, name: &str, routine: &Routine, _: &[
 fn code(cx: &mut FunctionCx<'_>, args: &[Value], routine: &Routine) {
     let (buffers, sizes) = (args[0], args[1]);
     let signature = &routine.signature;
-    let load = |cx: &mut FunctionCx<'_>, from: Value, i: usize| {
-        cx.b.ins().load(types::I64, MemFlagsData::trusted(), from, i as i32 * 8)
-    };
-    let mut scope = Scope::default();
-    for (i, symbol) in signature.sizes.iter().enumerate() {
-        let value = load(cx, sizes, i);
-        scope.bind(*symbol, value, 0);
-    }
+    let scope = symbols(cx, routine, sizes);
     let inside = Sizes { shapes: &signature.shapes, scope: &scope };
-    let (x, y) = (load(cx, buffers, 0), load(cx, buffers, 1));
+    let (x, y) = (table_word(cx, buffers, 0), table_word(cx, buffers, 1));
     let (_, dims) = signature.params[0].buffer().expect("`fits` looked");
     let (to, _) = signature.params[1].buffer().expect("`fits` looked");
     let mut bytes = cx.int(to.size() as i64);

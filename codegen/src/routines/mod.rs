@@ -12,12 +12,14 @@ mod nonzero;
 mod top_k;
 mod trees;
 
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::kernel::Routine;
 use orogen_ir::shape::ShapeCx;
 
 use crate::clif::kernel::{Kernel, KernelPhase};
-use crate::clif::unit::Target;
+use crate::clif::size::Scope;
+use crate::clif::unit::{FunctionCx, Target};
 use crate::select::forms::ParamForm;
 use crate::select::routine::Routines;
 use crate::vector::Isa;
@@ -70,6 +72,21 @@ const TABLE: &[Definition] = &[
         build: trees::build,
     },
 ];
+
+/// Word `i` of a table: where a parameter is, or the value of a symbol.
+fn table_word(cx: &mut FunctionCx<'_>, table: Value, i: usize) -> Value {
+    cx.b.ins().load(types::I64, MemFlagsData::trusted(), table, i as i32 * 8)
+}
+
+/// The symbols of a routine with their values from a table of them.
+fn symbols(cx: &mut FunctionCx<'_>, routine: &Routine, sizes: Value) -> Scope {
+    let mut scope = Scope::default();
+    for (i, symbol) in routine.signature.sizes.iter().enumerate() {
+        let value = table_word(cx, sizes, i);
+        scope.bind(*symbol, value, 0);
+    }
+    scope
+}
 
 /// A kernel of one phase, which shares nothing and reads its parameters as they are.
 fn one_phase(

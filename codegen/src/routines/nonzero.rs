@@ -7,9 +7,9 @@ use orogen_ir::kernel::{Access, Routine};
 use orogen_ir::shape::Dim;
 use orogen_ir::types::DType;
 
-use super::one_phase;
+use super::{one_phase, symbols, table_word};
 use crate::clif::kernel::{Kernel, KernelPhase, PARAMS};
-use crate::clif::size::{Scope, Sizes};
+use crate::clif::size::Sizes;
 use crate::clif::unit::{FunctionCx, Target, Visibility, build as function};
 use crate::select::routine::Routines;
 use crate::vector::Isa;
@@ -41,16 +41,9 @@ fn buffer(routine: &Routine, i: usize) -> (DType, &[Dim]) {
 fn code(cx: &mut FunctionCx<'_>, args: &[Value], routine: &Routine) {
     let (buffers, sizes) = (args[0], args[1]);
     let signature = &routine.signature;
-    let load = |cx: &mut FunctionCx<'_>, from: Value, i: usize| {
-        cx.b.ins().load(types::I64, MemFlagsData::trusted(), from, i as i32 * 8)
-    };
-    let mut scope = Scope::default();
-    for (i, symbol) in signature.sizes.iter().enumerate() {
-        let value = load(cx, sizes, i);
-        scope.bind(*symbol, value, 0);
-    }
+    let scope = symbols(cx, routine, sizes);
     let inside = Sizes { shapes: &signature.shapes, scope: &scope };
-    let (x, y) = (load(cx, buffers, 0), load(cx, buffers, 1));
+    let (x, y) = (table_word(cx, buffers, 0), table_word(cx, buffers, 1));
     let ((dtype, dims), (_, found_dims)) = (buffer(routine, 0), buffer(routine, 1));
     let extents: Vec<Value> = dims.iter().map(|it| inside.value(cx, *it)).collect();
     let count = inside.value(cx, found_dims[1]);

@@ -17,9 +17,9 @@ use orogen_ir::scalar::FloatKeys;
 use orogen_ir::shape::Dim;
 use orogen_ir::types::DType;
 
-use super::one_phase;
+use super::{one_phase, symbols, table_word};
 use crate::clif::kernel::{Kernel, KernelPhase, PARAMS};
-use crate::clif::size::{Scope, Sizes};
+use crate::clif::size::Sizes;
 use crate::clif::unit::{FunctionCx, Target, Visibility, build as function};
 use crate::select::forms::{Nodes, ParamForm};
 use crate::select::routine::Routines;
@@ -176,14 +176,10 @@ impl Ensemble {
 
     fn code(&self, cx: &mut FunctionCx<'_>, args: &[Value], routine: &Routine) {
         let &[buffers, sizes, keys, begin, end] = args else { unreachable!("five parameters") };
-        let mut scope = Scope::default();
-        for (i, symbol) in routine.signature.sizes.iter().enumerate() {
-            let value = word(cx, sizes, i as i32 * 8);
-            scope.bind(*symbol, value, 0);
-        }
+        let scope = symbols(cx, routine, sizes);
         let inside = Sizes { shapes: &routine.signature.shapes, scope: &scope };
         let rows = inside.value(cx, dims(routine, 0)[0]);
-        let [x, nodes, trees, weights, out] = [0, 1, 2, 3, 4].map(|i| word(cx, buffers, i * 8));
+        let [x, nodes, trees, weights, out] = [0, 1, 2, 3, 4].map(|i| table_word(cx, buffers, i));
         let most = cx.int(self.chunk());
         let pads = cx.b.ins().smin(rows, most);
         self.pad(cx, keys, pads);
@@ -541,8 +537,4 @@ struct Tables {
     nodes: Value,
     trees: Value,
     weights: Value,
-}
-
-fn word(cx: &mut FunctionCx<'_>, from: Value, offset: i32) -> Value {
-    cx.b.ins().load(types::I64, MemFlagsData::trusted(), from, offset)
 }

@@ -167,7 +167,9 @@ fn types_without_a_number_of_onnx_come_as_text() -> Result<()> {
     let unnamed: Vec<DType> = DType::ALL.into_iter().filter(|it| it.row().onnx.is_none()).collect();
     assert_eq!(unnamed, [DType::F8E3M4, DType::F8E4M3]);
     for dtype in unnamed {
-        let x = TensorData::from_unpacked(dtype, vec![16, 16], (0..=255).collect::<Vec<u8>>().into())?;
+        // A sum with 0 may keep the sign of a negative 0 or not: it is left out.
+        let bits: Vec<u8> = (0..=255).map(|i| if i == 128 { 0 } else { i }).collect();
+        let x = TensorData::from_unpacked(dtype, vec![16, 16], bits.clone().into())?;
         // Every finite number is text.
         let finite = x.to_f64().into_iter().filter(|it| it.is_finite()).map(|it| it.to_string());
         let finite: Vec<String> = finite.collect();
@@ -182,11 +184,9 @@ fn types_without_a_number_of_onnx_come_as_text() -> Result<()> {
         let file = folder.path().join("model.graph");
         std::fs::write(&file, text)?;
         // The sum of them is 0.
-        let turned: Vec<u8> = (0..256).map(|i| (i % 16 * 16 + i / 16) as u8).collect();
+        let turned: Vec<u8> = (0..256).map(|i| bits[i % 16 * 16 + i / 16]).collect();
         let turned = TensorData::from_unpacked(dtype, vec![16, 16], turned.into())?;
-        let values = turned.to_f64().into_iter().map(|it| it + 0.0);
-        let y = TensorData::from_f64(dtype, &[16, 16], values);
-        check_model(&format!("{dtype} as text"), &Model::open(&file)?, &x, &y)?;
+        check_model(&format!("{dtype} as text"), &Model::open(&file)?, &x, &turned)?;
     }
     Ok(())
 }

@@ -19,9 +19,9 @@ use orogen_ir::scalar::Class;
 use orogen_ir::shape::{Dim, ShapeCx};
 use orogen_ir::types::DType;
 
-use super::one_phase;
+use super::{one_phase, symbols, table_word};
 use crate::clif::kernel::{Kernel, KernelPhase, PARAMS};
-use crate::clif::size::{Scope, Sizes};
+use crate::clif::size::Sizes;
 use crate::clif::unit::{FunctionCx, Symbol, Target, Visibility, Words, build as function};
 use crate::select::routine::{Routine as Code, Routines};
 use crate::vector::Isa;
@@ -111,13 +111,9 @@ fn code(cx: &mut FunctionCx<'_>, args: &[Value], routine: &Routine, scan: Option
     let signature = &routine.signature;
     let axis = axis(routine).expect("`fits` looked");
     let smallest = is_smallest(routine);
-    let mut scope = Scope::default();
-    for (i, symbol) in signature.sizes.iter().enumerate() {
-        let value = load(cx, sizes, i as i32 * 8);
-        scope.bind(*symbol, value, 0);
-    }
+    let scope = symbols(cx, routine, sizes);
     let inside = Sizes { shapes: &signature.shapes, scope: &scope };
-    let [x, values, places] = [0, 1, 2].map(|it| load(cx, buffers, it * 8));
+    let [x, values, places] = [0, 1, 2].map(|it| table_word(cx, buffers, it));
     let ((dtype, dims), (_, found)) = (buffer(routine, 0), buffer(routine, 1));
     let (n, wanted) = (inside.value(cx, dims[axis]), inside.value(cx, found[axis]));
     let one = cx.int(1);
