@@ -7,7 +7,7 @@ use crate::subject::is_library;
 use crate::values::Ports;
 use orogen::reference::{self, EvalError, EvalErrorKind, eval_function, eval_graph, eval_plans};
 use orogen::tensors::{to_data, to_tensor};
-use orogen::{Diagnostic, Lowered, Step};
+use orogen::{Diagnostic, Lowered, Step, entry_default};
 use orogen_abi::signature::Function;
 use orogen_ir::flow::Module;
 use orogen_ir::ops::OpRegistry;
@@ -66,7 +66,7 @@ impl Interpreted {
 
     /// Inputs of a module, defaults included.
     fn of_flow(&self, module: &Module, inputs: &[Value]) -> Result<Vec<reference::Value>, Failure> {
-        let value = |(i, value): (usize, &Value)| match (value, default(module, i)) {
+        let value = |(i, value): (usize, &Value)| match (value, entry_default(module, i)) {
             (Value::None, Some(data)) => Ok(reference::Value::Tensor(data.clone())),
             _ => self.value(i, value),
         };
@@ -101,19 +101,6 @@ impl Interpreted {
     fn refused(&self, i: usize, why: &str) -> Failure {
         Failure::Usage(format!("input `{}` {why}", self.inputs.get(i).map_or("", String::as_str)))
     }
-}
-
-/// What an input is when it is left out.
-#[cfg(feature = "dataflow-ir")]
-fn default(module: &Module, i: usize) -> Option<&TensorData> {
-    let id = module.entry()?.1.params().get(i)?.default?;
-    module.constants.contains(id).then(|| module.constants.data(id))
-}
-
-/// Is never called: there is no module.
-#[cfg(not(feature = "dataflow-ir"))]
-fn default(module: &Module, _: usize) -> Option<&TensorData> {
-    module.never()
 }
 
 fn shown(outputs: &[TensorData]) -> Result<Vec<Value>, Failure> {

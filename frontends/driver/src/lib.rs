@@ -67,6 +67,7 @@ pub mod tensors;
 
 pub use artifact::{Artifact, KernelView, compile_standard as compile};
 pub use compiler::{Builder, Compiler, Operator};
+pub use dataflow::entry_default;
 pub use evaluator::ReferenceEvaluator;
 pub use files::concerns_file;
 pub use lower::{LowerReport, Lowered, Part};

@@ -2,8 +2,14 @@
 
 use crate::check::view::View;
 use orogen_ir::flow::Module;
+use orogen_ir::types::TensorData;
 
 pub(crate) fn view(module: &Module) -> Option<View<'_>> {
+    module.never()
+}
+
+/// What input `i` of the entry of a module is when it is left out.
+pub fn entry_default(module: &Module, _: usize) -> Option<&TensorData> {
     module.never()
 }
 

@@ -7,7 +7,7 @@
 //!
 //! Quantised constants stay integers until rules have seen them: what rules make products of integers of needs no numbers.
 //! So do weights that are converted to a wider type, which products read as they are. What rules leave folds while it is a
-//! small part of all constants ([`Room`]); all else is made wider in each call, in memory of the call, for all that
+//! small part of all constants (a twentieth of their bytes); all else is made wider in each call, in memory of the call, for all that
 //! reads it, whatever that is.
 
 use crate::manager::PassCx;
