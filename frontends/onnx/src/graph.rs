@@ -20,6 +20,9 @@ pub(crate) fn opsets(imports: &[OperatorSetIdProto]) -> Opsets {
     opsets
 }
 
+/// The domain of training operators.
+pub(crate) const TRAINING: &str = "ai.onnx.preview.training";
+
 /// What graphs and function bodies have in common.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Body<'m> {
@@ -200,8 +203,8 @@ fn cycle_through(start: usize, stuck: &[usize], users: &[Vec<usize>]) -> Vec<usi
 /// Names that a node reads: its operands, what its subgraphs take from outside, and what it differentiates.
 pub(crate) fn reads(node: &NodeProto) -> impl Iterator<Item = &str> {
     let captured = subgraphs(node).flat_map(|(_, graph)| Body::from(graph).free_names());
-    let derived =
-        (node.op_type == "Gradient").then(|| node.attribute.iter().find(|it| it.name == "y")).flatten();
+    let derives = (node.domain.as_str(), node.op_type.as_str()) == (TRAINING, "Gradient");
+    let derived = node.attribute.iter().find(|it| derives && it.name == "y");
     let derived = derived.and_then(|it| std::str::from_utf8(&it.s).ok());
     node.input.iter().map(String::as_str).chain(derived).filter(|it| !it.is_empty()).chain(captured)
 }

@@ -3,11 +3,9 @@
 mod common;
 
 use common::*;
-use orogen_ir::flow::FlowBuilder;
-use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::{DType, TensorData};
+use orogen_onnx::Options;
 use orogen_onnx::proto::*;
-use orogen_onnx::{ImportReport, Model, Options, import};
 
 fn f32s(dims: &[u64], list: &[f64]) -> TensorData {
     TensorData::from_f64(DType::F32, dims, list.iter().copied())
@@ -15,27 +13,6 @@ fn f32s(dims: &[u64], list: &[f64]) -> TensorData {
 
 fn i64s(dims: &[u64], list: &[i64]) -> TensorData {
     TensorData::from_f64(DType::I64, dims, list.iter().map(|it| *it as f64))
-}
-
-/// Imports into the flow IR and evaluates.
-fn eval_with(
-    proto: ModelProto,
-    options: &Options,
-    args: &[TensorData],
-) -> Result<(ImportReport, Vec<TensorData>), String> {
-    let ops = OpRegistry::standard();
-    let model = Model::from_proto(proto).map_err(|it| it.to_string())?;
-    let mut sink = FlowBuilder::new(&ops, "test");
-    let report = import(&model, options, &mut sink).map_err(|it| it.to_string())?;
-    let module = sink.finish().map_err(|it| it.to_string())?;
-    let args: Vec<_> = args.iter().cloned().map(orogen_reference::Value::from).collect();
-    let results =
-        orogen_reference::eval_function(&ops, &module, "main", &args).map_err(|it| it.to_string())?;
-    Ok((report, results.iter().filter_map(|it| it.as_tensor().cloned()).collect()))
-}
-
-fn eval(proto: ModelProto, args: &[TensorData]) -> Result<Vec<TensorData>, String> {
-    eval_with(proto, &Options::default(), args).map(|(_, results)| results)
 }
 
 fn one(proto: ModelProto, args: &[TensorData]) -> TensorData {
@@ -415,6 +392,19 @@ fn custom_operators_are_registered_by_domain_name_and_version() {
     assert_eq!(report.operators.get("com.example.Scale"), Some(&1));
     let error = eval_with(build(4), &options, &[x]).unwrap_err();
     assert!(error.contains("known only in operator set 2 to 3"), "{error}");
+}
+
+/// Only in the training domain does `Gradient` read what an attribute names.
+#[test]
+fn a_custom_operator_may_have_the_name_of_one_that_reads_names() {
+    let mut options = Options::default();
+    options.ops.register("com.example", "Gradient", 1.., |cx| Ok(vec![cx.unary("neg", cx.input(0)?)?]));
+    let custom = node("Gradient", &["x"], &["z"], vec![text("y", "nothing of the graph")]);
+    let custom = NodeProto { domain: "com.example".into(), ..custom };
+    let mut proto = model(18, graph(vec![f32_input("x", &[1])], vec![], vec![custom], &["z"]));
+    proto.opset_import.push(OperatorSetIdProto { domain: "com.example".into(), version: 1 });
+    let (_, results) = eval_with(proto, &options, &[f32s(&[1], &[2.0])]).unwrap();
+    assert_eq!(results[0].to_f64(), [-2.0]);
 }
 
 /// Where the type of a result does not hold what leads to it, `f64` does; what an integer does not hold is cut off.

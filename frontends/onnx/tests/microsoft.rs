@@ -5,11 +5,8 @@
 mod common;
 
 use common::*;
-use orogen_ir::flow::FlowBuilder;
-use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
-use orogen_onnx::{Model, Options, import};
 
 const STANDARD: [&str; 6] = ["Transpose", "Conv", "Relu", "GroupNormalization", "Add", "Concat"];
 
@@ -21,18 +18,6 @@ fn of(nodes: Vec<NodeProto>, inputs: Vec<ValueInfoProto>, outputs: &[&str]) -> M
     let mut proto = model(21, graph(inputs, vec![], nodes.collect(), outputs));
     proto.opset_import.push(OperatorSetIdProto { domain: "com.microsoft".into(), version: 1 });
     proto
-}
-
-fn eval(proto: ModelProto, args: &[TensorData]) -> Result<Vec<TensorData>, String> {
-    let ops = OpRegistry::standard();
-    let model = Model::from_proto(proto).map_err(|it| it.to_string())?;
-    let mut sink = FlowBuilder::new(&ops, "test");
-    import(&model, &Options::default(), &mut sink).map_err(|it| it.to_string())?;
-    let module = sink.finish().map_err(|it| it.to_string())?;
-    let args: Vec<_> = args.iter().cloned().map(orogen_reference::Value::from).collect();
-    let results =
-        orogen_reference::eval_function(&ops, &module, "main", &args).map_err(|it| it.to_string())?;
-    Ok(results.iter().filter_map(|it| it.as_tensor().cloned()).collect())
 }
 
 fn refused(proto: ModelProto, text: &str) {

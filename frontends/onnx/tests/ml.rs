@@ -4,7 +4,6 @@
 mod common;
 
 use common::*;
-use orogen_ir::flow::FlowBuilder;
 use orogen_ir::graph::GraphBuilder;
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::{DType, TensorData};
@@ -26,24 +25,6 @@ impl Random {
     }
 }
 
-fn floats(name: &str, list: &[f32]) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        floats: list.to_vec(),
-        kind: attribute_type::FLOATS,
-        ..AttributeProto::default()
-    }
-}
-
-fn texts(name: &str, list: &[&str]) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        strings: list.iter().map(|it| it.as_bytes().to_vec().into()).collect(),
-        kind: attribute_type::STRINGS,
-        ..AttributeProto::default()
-    }
-}
-
 /// A model of one node with a matrix of f32 as its operand.
 fn one(
     op: &str,
@@ -58,19 +39,6 @@ fn one(
     let mut model = model(18, graph(vec![input], vec![], vec![node], outputs));
     model.opset_import.push(OperatorSetIdProto { domain: "ai.onnx.ml".into(), version });
     model
-}
-
-/// Results on the dataflow path.
-fn eval(proto: ModelProto, x: &TensorData) -> Result<Vec<TensorData>, String> {
-    let ops = OpRegistry::standard();
-    let model = Model::from_proto(proto).map_err(|it| it.to_string())?;
-    let mut sink = FlowBuilder::new(&ops, "test");
-    import(&model, &Options::default(), &mut sink).map_err(|it| it.to_string())?;
-    let module = sink.finish().map_err(|it| it.to_string())?;
-    let args = [orogen_reference::Value::from(x.clone())];
-    let results =
-        orogen_reference::eval_function(&ops, &module, "main", &args).map_err(|it| it.to_string())?;
-    Ok(results.iter().filter_map(|it| it.as_tensor().cloned()).collect())
 }
 
 fn matrix(columns: u64, list: &[f32]) -> TensorData {
@@ -176,7 +144,7 @@ fn trees_of_every_mode_follow_their_semantics() {
         let nodes = Nodes::random(&mut random, trees, targets);
         let rows: Vec<f32> = (0..3 * 40).map(|_| random.number()).collect();
         let proto = one("TreeEnsembleRegressor", 3, 3, &["y"], nodes.attributes(targets as i64, aggregate));
-        let found = eval(proto, &matrix(3, &rows)).unwrap_or_else(|it| panic!("{it}"))[0].to_f64();
+        let found = eval(proto, &[matrix(3, &rows)]).unwrap_or_else(|it| panic!("{it}"))[0].to_f64();
         for (row, found) in rows.chunks(3).zip(found.chunks(targets as usize)) {
             let said: Vec<Vec<f32>> = (0..trees).map(|tree| nodes.weights(tree, row)).collect();
             for (target, found) in found.iter().enumerate() {
@@ -215,8 +183,11 @@ type Fault = (fn(&mut Nodes), &'static str);
 fn nodes_that_do_not_fit_together_are_named() {
     let x = matrix(2, &[0.0, 0.0]);
     let refused = |nodes: &Nodes, text: &str| {
-        let error =
-            eval(one("TreeEnsembleRegressor", 3, 2, &["y"], nodes.attributes(1, "SUM")), &x).expect_err(text);
+        let error = eval(
+            one("TreeEnsembleRegressor", 3, 2, &["y"], nodes.attributes(1, "SUM")),
+            std::slice::from_ref(&x),
+        )
+        .expect_err(text);
         assert!(error.contains(text), "`{text}` is not in: {error}");
     };
     let faults: [Fault; 13] = [
@@ -282,7 +253,7 @@ fn sets_of_members_are_found_whatever_lies_between() {
     // One of the first set: leaf 0; else one of the second: leaf 1, else 2.
     let proto = by_place(&[6, 6], &[0.0, 0.0], [&[0, 1], &[1, 1], &[1, 2], &[0, 1]], &members);
     let rows = [-2.0, -1.9, 3.0, next, 3.1, 7.0, f32::INFINITY, f32::NAN, f32::NEG_INFINITY];
-    let found = eval(proto, &matrix(1, &rows)).unwrap()[0].to_f64();
+    let found = eval(proto, &[matrix(1, &rows)]).unwrap()[0].to_f64();
     assert_eq!(found, [1.0, 100.0, 1.0, 1.0, 100.0, 10.0, 1.0, 100.0, 100.0]);
 }
 
@@ -290,7 +261,7 @@ fn sets_of_members_are_found_whatever_lies_between() {
 #[test]
 fn several_nodes_lead_to_one() {
     let ways: [&[i64]; 4] = [&[2, 2, 0], &[0, 0, 1], &[1, 1, 2], &[0, 1, 1]];
-    let found = eval(by_place(&[4, 4, 0], &[3.0, 5.0, 4.0], ways, &[]), &matrix(1, &[3.0, 5.0, 4.0]));
+    let found = eval(by_place(&[4, 4, 0], &[3.0, 5.0, 4.0], ways, &[]), &[matrix(1, &[3.0, 5.0, 4.0])]);
     assert_eq!(found.unwrap()[0].to_f64(), [1.0, 100.0, 10.0]);
 }
 
@@ -298,7 +269,7 @@ fn several_nodes_lead_to_one() {
 fn places_that_are_not_there_are_named() {
     let x = matrix(1, &[0.0]);
     let refused = |proto: ModelProto, text: &str| {
-        let error = eval(proto, &x).expect_err(text);
+        let error = eval(proto, std::slice::from_ref(&x)).expect_err(text);
         assert!(error.contains(text), "`{text}` is not in: {error}");
     };
     let leaf: &[i64] = &[1];
@@ -326,7 +297,7 @@ fn a_single_score_is_that_of_the_second_class() {
     ] {
         attributes[weights] = floats("class_weights", &list);
         let proto = one("TreeEnsembleClassifier", 3, 2, &["label", "scores"], attributes.clone());
-        let found = eval(proto, &matrix(2, &[0.0, 0.0, 0.0, 1.0])).unwrap();
+        let found = eval(proto, &[matrix(2, &[0.0, 0.0, 0.0, 1.0])]).unwrap();
         assert_eq!([found[0].text(0), found[0].text(1)], words);
         assert_eq!(found[1].to_f64(), scores);
     }
@@ -360,7 +331,7 @@ fn lists_of_the_wrong_length_are_named() {
         ("SVMRegressor", vec![floats("kernel_params", &[1.0])], "`kernel_params` must have 3"),
     ];
     for (op, attributes, text) in cases {
-        let error = eval(one(op, 1, 2, &["y"], attributes), &matrix(2, &[0.0, 0.0])).expect_err(op);
+        let error = eval(one(op, 1, 2, &["y"], attributes), &[matrix(2, &[0.0, 0.0])]).expect_err(op);
         assert!(error.contains(text), "{op}: `{text}` is not in: {error}");
     }
     let labels = || ints("classlabels_ints", &[1, 2, 3]);
@@ -382,7 +353,7 @@ fn lists_of_the_wrong_length_are_named() {
     ];
     for (op, attributes, text) in cases {
         let proto = one(op, 1, 2, &["label", "scores"], attributes);
-        let error = eval(proto, &matrix(2, &[0.0, 0.0])).expect_err(op);
+        let error = eval(proto, &[matrix(2, &[0.0, 0.0])]).expect_err(op);
         assert!(error.contains(text), "{op}: `{text}` is not in: {error}");
     }
 }

@@ -4,23 +4,8 @@
 mod common;
 
 use common::*;
-use orogen_ir::flow::FlowBuilder;
-use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
-use orogen_onnx::{Model, Options, import};
-
-fn eval(proto: ModelProto, args: &[TensorData]) -> Result<Vec<TensorData>, String> {
-    let ops = OpRegistry::standard();
-    let model = Model::from_proto(proto).map_err(|it| it.to_string())?;
-    let mut sink = FlowBuilder::new(&ops, "test");
-    import(&model, &Options::default(), &mut sink).map_err(|it| it.to_string())?;
-    let module = sink.finish().map_err(|it| it.to_string())?;
-    let args: Vec<_> = args.iter().cloned().map(orogen_reference::Value::from).collect();
-    let results =
-        orogen_reference::eval_function(&ops, &module, "main", &args).map_err(|it| it.to_string())?;
-    Ok(results.iter().filter_map(|it| it.as_tensor().cloned()).collect())
-}
 
 /// Inputs `x`, `b`, `c`, … of one node; its first result.
 fn node_of(

@@ -7,7 +7,7 @@ use orogen::{Model, Step};
 use orogen_differential::{Executor, Expected, Reference, Way, compare};
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
-use protos::{int, ints, model, number, plain_node, value};
+use protos::{float, int, ints, model, number, plain_node, text, texts, value};
 
 const DOMAIN: &str = "ai.onnx.preview.training";
 
@@ -19,28 +19,6 @@ fn floats(dims: &[i64], from: f64) -> TensorData {
 
 fn places(dims: &[u64], list: &[i64]) -> TensorData {
     TensorData::from_slice(DType::I64, dims, list)
-}
-
-fn texts(name: &str, list: &[&str]) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        strings: list.iter().map(|it| it.as_bytes().to_vec().into()).collect(),
-        kind: attribute_type::STRINGS,
-        ..AttributeProto::default()
-    }
-}
-
-fn text(name: &str, it: &str) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        s: it.as_bytes().to_vec().into(),
-        kind: attribute_type::STRING,
-        ..AttributeProto::default()
-    }
-}
-
-fn float(name: &str, f: f32) -> AttributeProto {
-    AttributeProto { name: name.into(), f, kind: attribute_type::FLOAT, ..AttributeProto::default() }
 }
 
 /// A node of the standard operators with one result.
@@ -234,6 +212,12 @@ fn reductions_and_normalisations() -> Result<()> {
     let operands =
         [a[0].clone(), ("s", floats(&[4], 0.3)), ("b", floats(&[4], 0.7)), ("w", floats(&[2, 3, 4], -0.2))];
     check("LayerNormalization", &nodes, &operands, &["a", "s", "b"])?;
+    let nodes = [
+        node("InstanceNormalization", &["a", "s", "b"], "t", Vec::new()),
+        node("Tanh", &["t"], "y", Vec::new()),
+    ];
+    let operands = [a[0].clone(), ("s", floats(&[3], 0.3)), ("b", floats(&[3], 0.7))];
+    check("InstanceNormalization", &nodes, &operands, &["a", "s", "b"])?;
     let loss = [node("SoftmaxCrossEntropyLoss", &["a", "i"], "y", Vec::new())];
     check("loss", &loss, &[("a", floats(&[3, 4], 0.0)), ("i", places(&[3], &[1, 0, 3]))], &["a"])
 }

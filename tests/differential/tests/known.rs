@@ -10,7 +10,7 @@ use orogen_ir::diag::Diagnostics;
 use orogen_ir::plan::CallPlan;
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
-use protos::{data_for, model, plain_node, value};
+use protos::{data_for, int, model, plain_node, text, value};
 
 fn ints(name: &str, dims: &[i64], list: &[i64]) -> TensorProto {
     TensorProto {
@@ -35,19 +35,6 @@ fn floats(name: &str, dims: &[i64], list: &[f32]) -> TensorProto {
 fn with(mut node: NodeProto, attribute: AttributeProto) -> NodeProto {
     node.attribute.push(attribute);
     node
-}
-
-fn int(name: &str, i: i64) -> AttributeProto {
-    AttributeProto { name: name.into(), i, kind: attribute_type::INT, ..AttributeProto::default() }
-}
-
-fn text(name: &str, text: &str) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        s: text.as_bytes().to_vec().into(),
-        kind: attribute_type::STRING,
-        ..AttributeProto::default()
-    }
 }
 
 /// A model with one output `y`.

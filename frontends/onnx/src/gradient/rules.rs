@@ -54,7 +54,7 @@ impl Arrived<'_> {
 pub(super) fn rule(op: &str) -> Option<Rule> {
     Some(match op {
         SAME => |_, to| Ok(vec![Some(to.derivative()?)]),
-        "add" => |_, to| Ok(vec![to.derivative().ok(); 2]),
+        "add" => |_, to| Ok(vec![Some(to.derivative()?); 2]),
         "sub" => |cx, to| {
             let d = to.derivative()?;
             Ok(vec![Some(d), Some(cx.unary("neg", d)?)])
@@ -351,9 +351,9 @@ fn unpadded(cx: &mut NodeCx<'_, '_>, to: &Arrived<'_>) -> Passed {
     Ok(alone(to, d))
 }
 
-/// With `x̂ = (x − mean) / deviation` and `e = d · scale`: `(e − mean e − x̂ · mean (e · x̂)) / deviation`.
+/// With `x̂ = (x − mean) / deviation` and `e = d · scale`, which may be left out: `(e − mean e − x̂ · mean (e · x̂)) / deviation`.
 fn normalized(cx: &mut NodeCx<'_, '_>, to: &Arrived<'_>) -> Passed {
-    let (d, x, scale) = (to.derivative()?, to.arg(0)?, to.arg(1)?);
+    let (d, x) = (to.derivative()?, to.arg(0)?);
     let axes: Vec<i64> = (to.axis()? as i64..cx.rank(x)? as i64).collect();
     let mean = |cx: &mut NodeCx<'_, '_>, of: Value| cx.reduce("reduce_mean", of, &axes, true);
     let middle = mean(cx, x)?;
@@ -363,7 +363,10 @@ fn normalized(cx: &mut NodeCx<'_, '_>, to: &Arrived<'_>) -> Passed {
     let variance = cx.affine(variance, 1.0, to.step.attrs.float("epsilon").unwrap_or(1e-5))?;
     let deviation = cx.unary("sqrt", variance)?;
     let normal = cx.binary("div", centred, deviation)?;
-    let scaled = cx.binary("mul", d, scale)?;
+    let scaled = match to.step.args.get(1) {
+        Some(scale) => cx.binary("mul", d, *scale)?,
+        None => d,
+    };
     let along = cx.binary("mul", scaled, normal)?;
     let (level, slope) = (mean(cx, scaled)?, mean(cx, along)?);
     let slope = cx.binary("mul", normal, slope)?;

@@ -3,20 +3,19 @@
 //! The formulas are those of the operators' specification; moments of several tensors stand side by side in one node.
 
 use crate::gradient;
+use crate::graph::TRAINING;
 use crate::node::{Node, NodeCx, bad};
 use crate::sink::Value;
 use crate::table::{Converted, OpTable};
 use orogen_ir::diag::Diagnostic;
 
-const DOMAIN: &str = "ai.onnx.preview.training";
-
 type One = Result<Value, Diagnostic>;
 
 pub(super) fn register(table: &mut OpTable) {
-    table.register_checked(DOMAIN, "Adagrad", 1.., |node| groups(node, 3).map(|_| ()), adagrad);
-    table.register_checked(DOMAIN, "Adam", 1.., |node| groups(node, 4).map(|_| ()), adam);
-    table.register_checked(DOMAIN, "Momentum", 1.., check_momentum, momentum);
-    table.register_checked(DOMAIN, "Gradient", 1.., check_gradient, differentiate);
+    table.register_checked(TRAINING, "Adagrad", 1.., |node| groups(node, 3).map(|_| ()), adagrad);
+    table.register_checked(TRAINING, "Adam", 1.., |node| groups(node, 4).map(|_| ()), adam);
+    table.register_checked(TRAINING, "Momentum", 1.., check_momentum, momentum);
+    table.register_checked(TRAINING, "Gradient", 1.., check_gradient, differentiate);
 }
 
 /// How many tensors are optimized: behind the rate and the number of updates stand as many weights, then gradients, then

@@ -2,10 +2,12 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use orogen_ir::diag::Diagnostic;
+use orogen_ir::flow::FlowBuilder;
 use orogen_ir::ops::{InferCx, OpId, OpRegistry, OpSink, SinkResult};
 use orogen_ir::shape::{Constraint, ShapeCx};
 use orogen_ir::types::{Attrs, DType, TensorData, TensorType, Type};
 use orogen_onnx::proto::*;
+use orogen_onnx::{ImportReport, Model, Options, import};
 
 /// A value of a [`Recorder`].
 #[derive(Clone, Debug)]
@@ -265,6 +267,24 @@ pub fn text(name: &str, text: &str) -> AttributeProto {
     }
 }
 
+pub fn floats(name: &str, list: &[f32]) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        floats: list.to_vec(),
+        kind: attribute_type::FLOATS,
+        ..AttributeProto::default()
+    }
+}
+
+pub fn texts(name: &str, list: &[&str]) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        strings: list.iter().map(|it| it.as_bytes().to_vec().into()).collect(),
+        kind: attribute_type::STRINGS,
+        ..AttributeProto::default()
+    }
+}
+
 pub fn graph_attr(name: &str, graph: GraphProto) -> AttributeProto {
     AttributeProto {
         name: name.into(),
@@ -326,4 +346,26 @@ pub fn model(opset: i64, graph: GraphProto) -> ModelProto {
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: opset }],
         ..ModelProto::default()
     }
+}
+
+/// Imports into the flow IR and evaluates.
+pub fn eval_with(
+    proto: ModelProto,
+    options: &Options,
+    args: &[TensorData],
+) -> Result<(ImportReport, Vec<TensorData>), String> {
+    let ops = OpRegistry::standard();
+    let model = Model::from_proto(proto).map_err(|it| it.to_string())?;
+    let mut sink = FlowBuilder::new(&ops, "test");
+    let report = import(&model, options, &mut sink).map_err(|it| it.to_string())?;
+    let module = sink.finish().map_err(|it| it.to_string())?;
+    let args: Vec<_> = args.iter().cloned().map(orogen_reference::Value::from).collect();
+    let results =
+        orogen_reference::eval_function(&ops, &module, "main", &args).map_err(|it| it.to_string())?;
+    Ok((report, results.iter().filter_map(|it| it.as_tensor().cloned()).collect()))
+}
+
+/// The results of a model on the dataflow path, which are tensors.
+pub fn eval(proto: ModelProto, args: &[TensorData]) -> Result<Vec<TensorData>, String> {
+    eval_with(proto, &Options::default(), args).map(|(_, results)| results)
 }

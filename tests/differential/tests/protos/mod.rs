@@ -35,6 +35,31 @@ pub fn ints(name: &str, ints: &[i64]) -> AttributeProto {
     }
 }
 
+/// An attribute that is a list of texts.
+pub fn texts(name: &str, list: &[&str]) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        strings: list.iter().map(|it| it.as_bytes().to_vec().into()).collect(),
+        kind: attribute_type::STRINGS,
+        ..AttributeProto::default()
+    }
+}
+
+/// An attribute that is a text.
+pub fn text(name: &str, it: &str) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        s: it.as_bytes().to_vec().into(),
+        kind: attribute_type::STRING,
+        ..AttributeProto::default()
+    }
+}
+
+/// An attribute that is a number.
+pub fn float(name: &str, f: f32) -> AttributeProto {
+    AttributeProto { name: name.into(), f, kind: attribute_type::FLOAT, ..AttributeProto::default() }
+}
+
 /// A node without attributes.
 pub fn plain_node(domain: &str, op: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
     NodeProto {

@@ -1,6 +1,6 @@
 //! Models of a single operator: the reference of the operator against generated code, on both paths.
 
-#![allow(dead_code, unreachable_pub, reason = "each suite uses its part")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each suite uses its part")]
 
 use anyhow::{Context, Result, ensure};
 use orogen::{Model, Step};
@@ -8,7 +8,7 @@ use orogen_differential::{Executor, Expected, Reference, Way, compare};
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
 
-pub use crate::protos::int as attribute;
+pub use crate::protos::{int as attribute, text};
 use crate::protos::{model, number, plain_node, value};
 
 /// The types that operators are tried with.
@@ -29,16 +29,6 @@ pub fn numbers(dtype: DType, dims: &[u64]) -> TensorData {
     let least = if dtype.is_signed_int() || dtype.is_float() { -3.0 } else { 0.0 };
     let count = dims.iter().product::<u64>();
     TensorData::from_f64(dtype, dims, (0..count).map(|i| ((i * 37 + 11) % 7) as f64 + least))
-}
-
-/// An attribute that is a text.
-pub fn text(name: &str, value: &str) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        s: value.as_bytes().to_vec().into(),
-        kind: attribute_type::STRING,
-        ..AttributeProto::default()
-    }
 }
 
 /// An operand; a constant is part of the model.
