@@ -52,15 +52,8 @@ fn grouped(cx: &mut NodeCx<'_, '_>, x: Value, heads: i64, groups: i64) -> Single
 
 /// Products of queries and keys: `[batch, heads of queries, queries, keys]`.
 pub(super) fn scores(cx: &mut NodeCx<'_, '_>, q: Value, k: Value) -> Single {
-    let groups = group_count(cx, q, k)?;
     let keys = cx.transpose(k, &[0, 1, 3, 2])?;
-    if groups == 1 {
-        return cx.binary("matmul", q, keys);
-    }
-    let shared = cx.static_dim(k, 1).unwrap_or(1);
-    let (queries, keys) = (grouped(cx, q, shared, groups)?, cx.unsqueeze(keys, &[2])?);
-    let scores = cx.binary("matmul", queries, keys)?;
-    cx.reshape_to(scores, &[Size::Of(q, 0), Size::Of(q, 1), Size::Of(q, 2), Size::Of(k, 2)])
+    mixed(cx, q, keys)
 }
 
 /// Sums of values by such weights.
