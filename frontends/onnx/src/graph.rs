@@ -3,6 +3,7 @@
 use crate::proto::{
     AttributeProto, FunctionProto, GraphProto, NodeProto, OperatorSetIdProto, attribute_type,
 };
+use crate::sparse::Initializer;
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
 use std::collections::BTreeSet;
@@ -93,7 +94,7 @@ impl<'m> Body<'m> {
     /// Names that are used but not defined here, in order of use.
     fn free_names(self) -> IndexSet<&'m str> {
         let mut defined: IndexSet<&str> = self.inputs().collect();
-        defined.extend(self.graph.iter().flat_map(|it| it.initializer.iter()).map(|it| it.name.as_str()));
+        defined.extend(self.graph.iter().flat_map(|it| it.initializers()).map(Initializer::name));
         defined.extend(self.nodes.iter().flat_map(|it| it.output.iter()).map(String::as_str));
         let used = self.nodes.iter().flat_map(reads).chain(self.outputs());
         used.filter(|it| !it.is_empty() && !defined.contains(it)).collect()
@@ -104,7 +105,7 @@ impl<'m> Body<'m> {
     pub(crate) fn schedule(self, outside: &dyn Fn(&str) -> bool) -> Result<Schedule<'m>, Diagnostic> {
         let mut producers: IndexMap<&str, usize> = IndexMap::new();
         let mut given: IndexSet<&str> = self.inputs().filter(|it| !it.is_empty()).collect();
-        given.extend(self.graph.iter().flat_map(|it| it.initializer.iter()).map(|it| it.name.as_str()));
+        given.extend(self.graph.iter().flat_map(|it| it.initializers()).map(Initializer::name));
         for (i, node) in self.nodes.iter().enumerate() {
             for name in node.output.iter().filter(|it| !it.is_empty()) {
                 let earlier = producers.insert(name, i).map(|it| describe(&self.nodes[it]));

@@ -27,8 +27,8 @@
 //! * **X4** Names of the model carry no meaning: they may hold anything.
 //! * **X5** Declared shapes of outputs and intermediate values are not believed; inference computes them.
 //!
-//! Files in reading order: [`proto`] (the format), `decode` (bytes to a [`Model`]), `tensor` and `mapping`
-//! (weights), `graph` (order of nodes), [`OpTable`] and `unsupported` (what can be imported), `import` (the
+//! Files in reading order: [`proto`] (the format), `decode` (bytes to a [`Model`]), `tensor`, `sparse` and
+//! `mapping` (weights), `graph` (order of nodes), [`OpTable`] and `unsupported` (what can be imported), `import` (the
 //! walk, and in it `branch`: an `If` whose branches differ in rank, and `versions`: nodes built once for each rank), `sink` and `probe` (what is built into), `node` and
 //! `emit` (what converters are written with), `ops` (the converters).
 
@@ -45,6 +45,7 @@ mod options;
 mod probe;
 pub mod proto;
 mod sink;
+mod sparse;
 mod table;
 mod tensor;
 mod unsupported;

@@ -4,11 +4,9 @@
 pub(crate) fn why_missing(name: &str) -> Option<&'static str> {
     const HOSTED: &str =
         "functions of the host compute it, and the compiler was built without them (`orogen_hosted::add_to`)";
-    const NONE: &str = "there is no importer for it";
     Some(match name {
         "StringConcat" | "StringNormalizer" | "StringSplit" | "RegexFullMatch" | "TfIdfVectorizer"
         | "ImageDecoder" => HOSTED,
-        "MaxRoiPool" => NONE,
         "ZipMap" => {
             "its result is a sequence of maps, which nothing makes: export with `zipmap=False`, so that the result is the \
              tensor that it reads"

@@ -3,6 +3,7 @@
 use crate::graph::{Opsets, describe, normal_domain};
 use crate::proto::{AttributeProto, GraphProto, NodeProto, TypeProto, attribute_type};
 use crate::sink::{Ranked, Sink, Value};
+use crate::sparse;
 use crate::tensor::TensorLoader;
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostic;
@@ -172,6 +173,8 @@ impl<'m> Node<'m> {
 pub(crate) trait Surroundings<'m> {
     /// What reads tensors of the model.
     fn loader(&self) -> &'m TensorLoader;
+    /// What the compilation may spend.
+    fn budget(&self) -> &Budget;
     /// Builds a subgraph of the node, whose inputs are given, and returns its outputs.
     fn subgraph(
         &mut self,
@@ -284,6 +287,17 @@ impl<'a, 'm> NodeCx<'a, 'm> {
             return Ok(None);
         };
         let data = self.around.loader().load(tensor).map_err(|reason| {
+            Diagnostic::error("X006", format!("the tensor of attribute `{name}`: {reason}"))
+        })?;
+        Ok(Some(data))
+    }
+
+    /// The sparse tensor attribute, as a dense tensor.
+    pub(crate) fn sparse_tensor(&self, name: &str) -> Result<Option<TensorData>, Diagnostic> {
+        let Some(tensor) = self.node.attributes.get(name).and_then(|it| it.sparse_tensor.as_ref()) else {
+            return Ok(None);
+        };
+        let data = sparse::dense(tensor, self.around.loader(), self.around.budget()).map_err(|reason| {
             Diagnostic::error("X006", format!("the tensor of attribute `{name}`: {reason}"))
         })?;
         Ok(Some(data))

@@ -245,12 +245,18 @@ pub struct TensorProto {
     pub data_location: i32,
 }
 
-/// A sparse tensor; recognised to be refused.
+/// A sparse tensor.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct SparseTensorProto {
-    /// Its values; carries the name.
+    /// Its values, a vector; carries the name.
     #[prost(message, optional, tag = "1")]
     pub values: Option<TensorProto>,
+    /// Where they stand: a number or a row of coordinates for each.
+    #[prost(message, optional, tag = "2")]
+    pub indices: Option<TensorProto>,
+    /// Dimensions.
+    #[prost(int64, repeated, tag = "3")]
+    pub dims: Vec<i64>,
 }
 
 /// A key and a value.

@@ -59,11 +59,7 @@ impl TensorLoader {
     /// The data of a tensor, sharing the file's bytes where the file holds them as they are.
     pub(crate) fn load(&self, tensor: &TensorProto) -> Result<TensorData, String> {
         let dtype = dtype_of(tensor.data_type)?;
-        let dims: Vec<u64> = tensor
-            .dims
-            .iter()
-            .map(|it| u64::try_from(*it).map_err(|_| format!("dimension {it} is negative")))
-            .collect::<Result<_, _>>()?;
+        let dims = sizes(&tensor.dims)?;
         if dtype == DType::Str {
             return strings(tensor, &dims);
         }
@@ -147,6 +143,11 @@ fn strings(tensor: &TensorProto, dims: &[u64]) -> Result<TensorData, String> {
     let texts = tensor.string_data.iter().map(|it| std::str::from_utf8(it).unwrap_or_default());
     TensorData::strings(dims, texts)
         .map_err(|_| format!("it claims {}{dims:?}, but the file holds {count} strings", DType::Str))
+}
+
+/// Dimensions as sizes.
+pub(crate) fn sizes(dims: &[i64]) -> Result<Vec<u64>, String> {
+    dims.iter().map(|it| u64::try_from(*it).map_err(|_| format!("dimension {it} is negative"))).collect()
 }
 
 /// Whether a relative path names something below its base, judged by its text.

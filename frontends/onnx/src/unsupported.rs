@@ -4,6 +4,7 @@ use crate::decode::Model;
 use crate::graph::{self, Body, Opsets, describe, normal_domain, printable, subgraphs};
 use crate::node::{Attributes, Node};
 use crate::proto::{AttributeProto, NodeProto, TypeProto};
+use crate::sparse::Initializer;
 use crate::table::OpTable;
 use crate::tensor::dtype_of;
 use indexmap::{IndexMap, IndexSet};
@@ -108,7 +109,7 @@ impl<'m> Walk<'m> {
     /// Types of the model's inputs.
     fn inputs(&mut self) {
         let graph = self.model.graph();
-        let constants: IndexSet<&str> = graph.initializer.iter().map(|it| it.name.as_str()).collect();
+        let constants: IndexSet<&str> = graph.initializers().map(Initializer::name).collect();
         for input in graph.input.iter().filter(|it| !constants.contains(it.name.as_str())) {
             let Some(ty) = &input.r#type else { continue };
             if let Some(reason) = why_not(ty) {
@@ -134,20 +135,12 @@ impl<'m> Walk<'m> {
         let schedule = body.schedule(&|name| outer.defines(name))?;
         let mut defined: IndexSet<&str> = body.inputs().collect();
         if let Some(graph) = body.graph {
-            for tensor in &graph.initializer {
-                defined.insert(&tensor.name);
-                if let (true, Err(reason)) =
-                    (schedule.used.contains(tensor.name.as_str()), dtype_of(tensor.data_type))
-                {
-                    self.other(format!("initializer `{}`", printable(&tensor.name)), reason);
+            for initializer in graph.initializers() {
+                let name = initializer.name();
+                defined.insert(name);
+                if let (true, Err(reason)) = (schedule.used.contains(name), initializer.dtype()) {
+                    self.other(format!("initializer `{}`", printable(name)), reason);
                 }
-            }
-            for sparse in &graph.sparse_initializer {
-                let name = sparse.values.as_ref().map_or("", |it| &it.name);
-                self.other(
-                    format!("initializer `{}`", printable(name)),
-                    "sparse tensors are not supported".into(),
-                );
             }
         }
         defined.extend(schedule.order.iter().flat_map(|it| it.output.iter()).map(String::as_str));

@@ -317,7 +317,7 @@ fn everything_unsupported_is_listed_at_once() {
     custom.name = "frob".into();
     let branch = |op: &str| graph(vec![], vec![], vec![node(op, &["x"], &["r"], vec![])], &["r"]);
     let nodes = vec![
-        node("MaxRoiPool", &["x"], &["a"], vec![]),
+        node("Frobnicate", &["x"], &["a"], vec![]),
         custom,
         node(
             "If",
@@ -338,7 +338,7 @@ fn everything_unsupported_is_listed_at_once() {
     let found = unsupported(&model, &options.ops).unwrap();
     let list: Vec<String> = found.iter().map(|it| it.to_string()).collect();
     for text in [
-        "the node of `a` (MaxRoiPool), ai.onnx version 18: there is no importer for it",
+        "the node of `a` (Frobnicate), ai.onnx version 18: this operator is not known",
         "node `frob` (com.example.Frobnicate), com.example version 1: no operator of the domain `com.example` is known",
         "the node of `r` (ImageDecoder), ai.onnx version 18: functions of the host compute it, and the compiler was built without them (`orogen_hosted::add_to`)",
         "the node of `e` (Cast), ai.onnx version 18: nothing is converted to c64, which is only moved",

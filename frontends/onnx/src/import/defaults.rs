@@ -8,8 +8,9 @@ use super::Importer;
 use crate::decode::Model;
 use crate::graph::printable;
 use crate::options::{BoundDims, Options, bound_dims, input_type};
-use crate::proto::{TensorProto, ValueInfoProto};
+use crate::proto::ValueInfoProto;
 use crate::sink::{Sink, Undecided, Value};
+use crate::sparse::Initializer;
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::ops::Defaulted;
@@ -31,8 +32,8 @@ pub(super) struct Defaults<'m> {
 impl<'m> Defaults<'m> {
     pub(super) fn of(model: &'m Model, options: &Options) -> Result<Self, Diagnostic> {
         let graph = model.graph();
-        let initializers: IndexMap<&str, &TensorProto> =
-            graph.initializer.iter().map(|it| (it.name.as_str(), it)).collect();
+        let initializers: IndexMap<&str, Initializer<'_>> =
+            graph.initializers().map(|it| (it.name(), it)).collect();
         let listed: IndexSet<&str> = graph
             .input
             .iter()
@@ -44,8 +45,7 @@ impl<'m> Defaults<'m> {
             return Err(no_default(name, &listed));
         }
         let rest = || listed.iter().filter(|it| !chosen.contains_key(**it));
-        let bytes =
-            |it: &&str| model.loader.load(initializers[it]).map_or(u64::MAX, |it| it.bytes().len() as u64);
+        let bytes = |it: &&str| initializers[it].byte_count();
         let others_optional = options.defaults.others_optional
             && model.proto.ir_version >= 4
             && rest().map(bytes).fold(0, u64::saturating_add) <= MAX_DEFAULTS;
@@ -63,7 +63,7 @@ impl<'m> Defaults<'m> {
                 }
                 Defaulted::Required => None,
                 Defaulted::Optional => {
-                    let data = model.loader.load(initializers[name]);
+                    let data = initializers[name].load(&model.loader, &options.budget);
                     let place = || format!("initializer `{}`", printable(name));
                     Some(data.map_err(|reason| Diagnostic::error("X006", reason).at(place()))?)
                 }

@@ -218,20 +218,19 @@ impl<'m> Importer<'m> {
             ));
         }
         let schedule = body.schedule(&|name| scope.parent.is_some_and(|it| it.find(name).is_some()))?;
-        for tensor in body.graph.iter().flat_map(|it| &it.initializer) {
-            let open = scope.depth == 0 && self.defaults.open.contains_key(tensor.name.as_str());
-            if open || !schedule.used.contains(tensor.name.as_str()) {
+        for initializer in body.graph.iter().flat_map(|it| it.initializers()) {
+            let name = initializer.name();
+            let open = scope.depth == 0 && self.defaults.open.contains_key(name);
+            if open || !schedule.used.contains(name) {
                 continue;
             }
-            let place = format!("initializer `{}`", printable(&tensor.name));
-            let data = self
-                .model
-                .loader
-                .load(tensor)
+            let place = format!("initializer `{}`", printable(name));
+            let data = initializer
+                .load(&self.model.loader, &self.budget)
                 .map_err(|reason| Diagnostic::error("X006", reason).at(&*place))?;
             sink.set_source(&place);
-            let value = sink.constant(&tensor.name, data);
-            if scope.values.insert(&tensor.name, value).is_some() && scope.parent.is_none() {
+            let value = sink.constant(name, data);
+            if scope.values.insert(name, value).is_some() && scope.parent.is_none() {
                 return Err(Diagnostic::error("X008", "there is another value of that name").at(&*place));
             }
         }
@@ -460,6 +459,10 @@ impl<'m> At<'_, 'm> {
 impl<'m> Surroundings<'m> for At<'_, 'm> {
     fn loader(&self) -> &'m TensorLoader {
         &self.importer.model.loader
+    }
+
+    fn budget(&self) -> &Budget {
+        &self.importer.budget
     }
 
     fn subgraph(

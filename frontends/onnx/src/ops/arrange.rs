@@ -1,7 +1,7 @@
 //! Operators that put elements in other places: in the middle of a larger tensor, in reverse, from columns to an image.
 
 use super::conv::Window;
-use super::index::{count_up, extent, sequence_lengths};
+use super::index::{count_up, extent, reduction, sequence_lengths};
 use super::single;
 use crate::emit::{attrs, normal_axis};
 use crate::node::{NodeCx, bad};
@@ -131,7 +131,7 @@ fn col2im(cx: &mut NodeCx<'_, '_>) -> Single {
     let all = padded.iter().try_fold(one, |all, size| cx.binary("mul", all, *size))?;
     let shape = cx.concat(&[batch, channels, all], 0)?;
     let canvas = cx.full(shape, zero)?;
-    let attrs = attrs([("axis", 2.into()), ("reduction", "add".into())]);
+    let attrs = attrs([("axis", 2.into()), ("reduction", reduction(cx, x, "add")?.into())]);
     let summed = cx.emit("scatter_elements", attrs, &[canvas, index, updates])?;
     let shape: Vec<Value> = [batch, channels].into_iter().chain(padded.iter().copied()).collect();
     let shape = cx.concat(&shape, 0)?;

@@ -1,10 +1,12 @@
 //! Einsum as transposes, reductions, and one matrix product for each pair of operands.
 
-use crate::emit::Size;
-use crate::node::{Node, NodeCx, bad, not_supported};
+use super::index::{count_up, extent};
+use crate::emit::{Size, attrs};
+use crate::node::{Node, NodeCx, bad};
 use crate::sink::Value;
 use indexmap::IndexMap;
 use orogen_ir::diag::Diagnostic;
+use orogen_ir::shape::Constraint;
 
 /// A label of a dimension; the dimensions of an ellipsis are numbered from the last one.
 type Label = u32;
@@ -139,24 +141,27 @@ fn position(labels: &[Label], label: Label) -> Option<usize> {
     labels.iter().position(|it| *it == label)
 }
 
-/// Keeps only the diagonal of dimensions that share a label.
+/// Keeps only the diagonal of dimensions that share a label: both are one, of which each `n + 1`-th place is taken.
 fn diagonal(cx: &mut NodeCx<'_, '_>, value: Value, labels: Vec<Label>) -> Result<Term, Diagnostic> {
     let mut term = Term { value, labels };
     while let Some((first, second)) = repeated(&term.labels) {
+        let dims = cx.dims(term.value).ok_or_else(|| bad("the shape of an operand is not known"))?;
+        let (a, b) = (dims[first], dims[second]);
+        cx.sink.check(Constraint::Eq(a, b), "dimensions of an operand that share a label are equal")?;
         let rank = term.labels.len();
-        let size = cx
-            .static_dim(term.value, first)
-            .filter(|it| *it <= 1024)
-            .ok_or_else(|| not_supported("it takes a diagonal of a dynamic or large dimension"))?;
-        let (n, index) = (size as usize, |i: usize| (i / size as usize == i % size as usize) as u8);
-        let mask: Vec<f64> = (0..n * n).map(|i| f64::from(index(i))).collect();
-        let dtype = cx.dtype(term.value)?;
-        let mut dims = vec![1u64; rank];
-        (dims[first], dims[second]) = (n as u64, n as u64);
-        let mask = cx.constant(orogen_ir::types::TensorData::from_f64(dtype, &dims, mask));
-        let masked = cx.binary("mul", term.value, mask)?;
-        term.value = cx.reduce("reduce_sum", masked, &[second as i64], false)?;
-        term.labels.remove(second);
+        let others: Vec<usize> = (0..rank).filter(|it| *it != first && *it != second).collect();
+        let perm: Vec<usize> = [first, second].into_iter().chain(others.iter().copied()).collect();
+        let turned = cx.transpose(term.value, &perm)?;
+        let mut sizes = vec![Size::Product(turned, vec![0, 1])];
+        sizes.extend((2..rank).map(|it| Size::Of(turned, it)));
+        let rows = cx.reshape_to(turned, &sizes)?;
+        let n = extent(cx, turned, 0)?;
+        let step = cx.with_number("add", n, 1.0)?;
+        let places = count_up(cx, n)?;
+        let places = cx.binary("mul", places, step)?;
+        term.value = cx.emit("gather", attrs([("axis", 0.into())]), &[rows, places])?;
+        let label = term.labels[first];
+        term.labels = [label].into_iter().chain(others.iter().map(|it| term.labels[*it])).collect();
     }
     Ok(term)
 }

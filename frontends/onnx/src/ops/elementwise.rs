@@ -1,5 +1,6 @@
 //! Elementwise operators and activations.
 
+use super::reduce::cut_off;
 use super::single;
 use crate::emit::attrs;
 use crate::node::{Node, NodeCx, bad, not_supported};
@@ -19,6 +20,16 @@ pub(super) fn register(table: &mut OpTable) {
             table.register("", name, .., single(move |cx| apply(cx, op, function.arity())));
         }
     }
+    // In operator set 9 of integers too.
+    table.register(
+        "",
+        "Erf",
+        ..,
+        single(|cx| {
+            let x = cx.input(0)?;
+            cut_off(cx, x, |cx, x| cx.unary("erf", x))
+        }),
+    );
     table.register("", "Relu", .., single(|cx| cx.unary("relu", cx.input(0)?)));
     for (name, op) in [("Max", "max"), ("Min", "min"), ("Sum", "add")] {
         table.register("", name, .., single(move |cx| fold(cx, op)));

@@ -32,13 +32,18 @@ pub(super) fn register(table: &mut OpTable) {
 }
 
 fn constant_kind(node: &Node<'_>) -> Result<(), String> {
-    const KINDS: [&str; 7] =
-        ["value", "value_float", "value_floats", "value_int", "value_ints", "value_string", "value_strings"];
+    const KINDS: [&str; 8] = [
+        "value",
+        "value_float",
+        "value_floats",
+        "value_int",
+        "value_ints",
+        "value_string",
+        "value_strings",
+        "sparse_value",
+    ];
     if let Some(dtype) = node.tensor_type("value") {
         return dtype_of(dtype).map(|_| ());
-    }
-    if node.has("sparse_value") {
-        return Err("sparse tensors are not supported".into());
     }
     match KINDS.iter().any(|it| node.has(it)) {
         true => Ok(()),
@@ -48,6 +53,8 @@ fn constant_kind(node: &Node<'_>) -> Result<(), String> {
 
 fn constant(cx: &mut NodeCx<'_, '_>) -> Single {
     let data = if let Some(data) = cx.tensor("value")? {
+        data
+    } else if let Some(data) = cx.sparse_tensor("sparse_value")? {
         data
     } else if let Some(it) = cx.float("value_float") {
         TensorData::from_f64(DType::F32, &[], [it])
@@ -95,16 +102,25 @@ fn gather_nd(cx: &mut NodeCx<'_, '_>) -> Single {
 }
 
 fn scatter_nd(cx: &mut NodeCx<'_, '_>) -> Single {
-    let reduction = cx.text("reduction").unwrap_or("none");
     let args = [cx.input(0)?, cx.input(1)?, cx.input(2)?];
+    let reduction = reduction(cx, args[0], cx.text("reduction").unwrap_or("none"))?;
     cx.emit("scatter_nd", attrs([("reduction", reduction.into())]), &args)
 }
 
 fn scatter_elements(cx: &mut NodeCx<'_, '_>) -> Single {
     let args = [cx.input(0)?, cx.input(1)?, cx.input(2)?];
     let axis = cx.axis(args[0], cx.int("axis").unwrap_or(0))? as i64;
-    let reduction = cx.text("reduction").unwrap_or("none");
+    let reduction = reduction(cx, args[0], cx.text("reduction").unwrap_or("none"))?;
     cx.emit("scatter_elements", attrs([("axis", axis.into()), ("reduction", reduction.into())]), &args)
+}
+
+/// What a scatter does with elements that meet. Of truth values sums are the larger and products the smaller, as in NumPy.
+pub(super) fn reduction<'t>(cx: &NodeCx<'_, '_>, x: Value, given: &'t str) -> Result<&'t str, Diagnostic> {
+    Ok(match (cx.dtype(x)?, given) {
+        (DType::Bool, "add") => "max",
+        (DType::Bool, "mul") => "min",
+        _ => given,
+    })
 }
 
 fn cumulative(cx: &mut NodeCx<'_, '_>, op: &str) -> Single {

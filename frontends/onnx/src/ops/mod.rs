@@ -24,6 +24,7 @@ mod qoperator;
 mod quant;
 mod random;
 mod reduce;
+mod regions;
 mod repeat;
 mod resize;
 mod rnn;
@@ -69,6 +70,7 @@ fn register(table: &mut OpTable) {
     fourier::register(table);
     loss::register(table);
     sampling::register(table);
+    regions::register(table);
     window::register(table);
     arrange::register(table);
     random::register(table);

@@ -3,7 +3,7 @@
 use super::axes::{Axes, OpenAxes, folded};
 use super::shape::flatten_at;
 use super::single;
-use crate::emit::attrs;
+use crate::emit::{attrs, normal_axis};
 use crate::node::NodeCx;
 use crate::sink::Value;
 use crate::table::OpTable;
@@ -131,7 +131,7 @@ pub(super) fn l2(cx: &mut NodeCx<'_, '_>, x: Value, axes: &[i64], keep: bool) ->
 }
 
 /// A function of floats; its value for an integer is cut off.
-fn cut_off(
+pub(super) fn cut_off(
     cx: &mut NodeCx<'_, '_>,
     x: Value,
     of: impl FnOnce(&mut NodeCx<'_, '_>, Value) -> Single,
@@ -173,7 +173,13 @@ fn log_sum_exp_of_floats(cx: &mut NodeCx<'_, '_>, x: Value, axes: &[i64], keep: 
 
 fn arg(cx: &mut NodeCx<'_, '_>, op: &str) -> Single {
     let x = cx.input(0)?;
-    let axis = cx.axis(x, cx.int("axis").unwrap_or(0))? as i64;
+    let axis = cx.int("axis").unwrap_or(0);
+    if cx.rank(x)? == 0 {
+        // One number is a row of itself, as elsewhere.
+        normal_axis(axis, 1)?;
+        return Ok(cx.int_scalar(0));
+    }
+    let axis = cx.axis(x, axis)? as i64;
     let keep = cx.int("keepdims").unwrap_or(1) != 0;
     let last = cx.flag("select_last_index");
     cx.emit(op, attrs([("axis", axis.into()), ("keepdims", keep.into()), ("select_last", last.into())]), &[x])

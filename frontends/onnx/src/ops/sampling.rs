@@ -15,7 +15,7 @@ use orogen_ir::types::DType;
 type Single = Result<Value, Diagnostic>;
 
 /// Bins or points of a region along an axis, so that their indices stay small.
-const MOST_STEPS: i64 = 1 << 16;
+pub(super) const MOST_STEPS: i64 = 1 << 16;
 
 pub(super) fn register(table: &mut OpTable) {
     table.register("", "AffineGrid", .., single(affine_grid));
@@ -205,20 +205,20 @@ fn keys(cx: &mut NodeCx<'_, '_>, distance: Value) -> Result<Vec<Value>, Diagnost
 }
 
 /// The integers below an extent, along axis `axis` of `rank`.
-fn places(cx: &mut NodeCx<'_, '_>, size: Value, axis: usize, rank: usize) -> Single {
+pub(super) fn places(cx: &mut NodeCx<'_, '_>, size: Value, axis: usize, rank: usize) -> Single {
     let list = count_up(cx, size)?;
     cx.along_axis(list, axis, rank)
 }
 
 /// One coordinate of the last dimension of a tensor, which is dropped.
-fn coordinate(cx: &mut NodeCx<'_, '_>, x: Value, i: usize) -> Single {
+pub(super) fn coordinate(cx: &mut NodeCx<'_, '_>, x: Value, i: usize) -> Single {
     let axis = cx.axis(x, -1)?;
     let part = cx.slice(x, axis, i as i64, i as i64 + 1)?;
     cx.squeeze(part, &[axis as i64])
 }
 
 /// The type that coordinates of images are computed in.
-fn coordinate_type(cx: &NodeCx<'_, '_>, x: Value) -> Result<DType, Diagnostic> {
+pub(super) fn coordinate_type(cx: &NodeCx<'_, '_>, x: Value) -> Result<DType, Diagnostic> {
     Ok(if cx.dtype(x)? == DType::F64 { DType::F64 } else { DType::F32 })
 }
 

@@ -63,6 +63,8 @@ fn cosines(cx: &mut NodeCx<'_, '_>, coefficients: &[f64]) -> Single {
         let part = cx.affine(cosine, *coefficient, 0.0)?;
         sum = cx.binary("add", sum, part)?;
     }
+    // Integers are cut off: what is 1 up to a rounding must be 1.
+    let sum = if dtype.is_float() { sum } else { cx.cast(sum, DType::F32)? };
     cx.cast(sum, dtype)
 }
 

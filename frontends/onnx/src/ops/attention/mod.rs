@@ -79,7 +79,9 @@ fn attention(cx: &mut NodeCx<'_, '_>) -> Converted {
         2 => masked,
         _ => weights,
     };
-    let result = mixed(cx, weights, v)?;
+    // The values and what is kept of them may be of another type than the result.
+    let values = cx.cast(v, dtype)?;
+    let result = mixed(cx, weights, values)?;
     let result = if flat { joined(cx, result)? } else { result };
     Ok(vec![result, k, v, matrix])
 }
@@ -104,6 +106,8 @@ fn mask(
     let (zero, hidden) = (cx.number(dtype, 0.0), cx.number(dtype, f64::NEG_INFINITY));
     let mut bias = None;
     if let Some(given) = cx.optional(3) {
+        // Numbers of any type are added to the scores.
+        let given = if cx.dtype(given)? == DType::Bool { given } else { cx.cast(given, dtype)? };
         let given = whole_mask(cx, given, k)?;
         bias = Some(match cx.dtype(given)? {
             DType::Bool => cx.select(given, zero, hidden)?,
