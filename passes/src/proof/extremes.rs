@@ -72,7 +72,23 @@ impl Normal<'_> {
             return Ok(Poly::of(ring, Atom::Extreme(max, flat)));
         }
         // What all items have in common as a summand is added to the greatest of the rest.
-        let (common, flat) = self.without_common(ring, flat)?;
+        let (mut common, mut flat) = self.without_common(ring, flat)?;
+        // max(−a, 0) = max(a, 0) − a.
+        let alone = |it: &Item| it.axes.is_empty() && it.guards.is_empty();
+        if let [a, b] = &flat[..]
+            && alone(a)
+            && alone(b)
+            && a.value.terms.is_empty() != b.value.terms.is_empty()
+        {
+            let value = if a.value.terms.is_empty() { &b.value } else { &a.value };
+            let negative = value.terms.iter().filter(|it| it.coefficient.numerator < 0).count();
+            if 2 * negative > value.terms.len() {
+                common = self.add(&common, value)?;
+                let positive = Rc::new(self.scale(value, Ratio::int(-1))?);
+                let zero = Item { value: Rc::new(Poly::zero(ring)), ..a.clone() };
+                flat = vec![Item { value: positive, ..zero.clone() }, zero];
+            }
+        }
         let rest = match &flat[..] {
             [one] if one.axes.is_empty() && one.guards.is_empty() => (*one.value).clone(),
             _ => self.scaled_extreme(flat)?,
@@ -271,6 +287,16 @@ fn is_neutral(max: bool, value: &Poly) -> bool {
         (Ring::Exact(dtype), Some(Atom::Float(bits, _))) if dtype.is_float() => {
             f64::from_bits(*bits) == if max { f64::NEG_INFINITY } else { f64::INFINITY }
         }
+        (Ring::Real, Some(Atom::Float(bits, _))) => {
+            f64::from_bits(*bits) == if max { f64::NEG_INFINITY } else { f64::INFINITY }
+        }
+        // The least is minus the greatest.
+        (Ring::Real, None) if max => match &value.terms[..] {
+            [one] if one.axes.is_empty() && one.guards.is_empty() && one.coefficient == Ratio::int(-1) => {
+                matches!(&one.factors[..], [(it, 1)] if matches!(**it, Atom::Float(bits, _) if f64::from_bits(bits) == f64::INFINITY))
+            }
+            _ => false,
+        },
         _ => false,
     }
 }

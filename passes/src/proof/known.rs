@@ -1,6 +1,6 @@
 //! What is known of data.
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 /// What is known of the data of two functions besides types: what a rule asks of constants, which are parameters where
 /// it is proven.
@@ -8,6 +8,8 @@ use indexmap::IndexMap;
 pub struct Known {
     /// Between which numbers all elements of a parameter lie, these included; by its place.
     pub ranges: IndexMap<usize, [f64; 2]>,
+    /// Parameters whose elements are all finite and greater than 0; by their places.
+    pub positive: IndexSet<usize>,
     /// Whether a constant that is [`ANY`](Self::ANY) stands for any number.
     ///
     /// Over the reals no law looks at it then: it is equal to itself, and that is all. So what is proven with it holds for

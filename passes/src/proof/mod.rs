@@ -39,7 +39,8 @@
 //! # Laws of the scalars
 //! Bit by bit, for floats:
 //! * **B1** `a + b = b + a`, `a · b = b · a`; not of the larger and the smaller of two, for the signs of zeros.
-//! * **B2** `a − b = a + (−b)`, `−−a = a`, `(−a) · b = −(a · b)`, `(−a) / b = −(a / b)`, `|−a| = |a|`, `||a|| = |a|`.
+//! * **B2** `a − b = a + (−b)`, `−−a = a`, `(−a) · b = −(a · b)`, `(−a) / b = −(a / b)`, `|−a| = |a|`, `||a|| = |a|`,
+//!   `|a · b| = |a| · |b|`.
 //! * **B3** `a · 1 = a`, `a / 1 = a`, `a · −1 = −a`, `a + (−0) = a`, `a − 0 = a`; not `a + 0 = a`.
 //! * **B4** `a + a = 2 · a`; `a / c = a · (1/c)` for powers of two; `1/a` is the quotient.
 //! * **B5** The larger (smaller) of `a` and `a` is `a`, also where `a` is that of something and the second operand.
@@ -60,6 +61,9 @@
 //!   the float type holds all of them.
 //! * **B13** The greatest of nothing is −∞, or the least integer of a type, and so may be left out among others (and so for
 //!   the least).
+//! * **B14** The larger of `a·s` and +0 is `s` times that of `a` and +0, for `s` known to be positive and finite: rounding
+//!   keeps the order. It is not so of any two numbers, since products that are too small for the type are zeros of both
+//!   signs.
 //!
 //! Integers of a type form a ring modulo 2 to their width: sums and products are polynomials, sums over axes distribute.
 //! * **I1** The laws of commutative rings. A narrowing conversion is a homomorphism, and undoes a widening one; that, and one to reals, is
@@ -80,8 +84,11 @@
 //! * **R5** `√a · √a = a`, `√(a²·b) = |a| · √b`; powers by small integers and by ±½ are products and roots.
 //! * **R6** `σ(a) = 1 − 1/(1 + e^a)`, `tanh a = 1 − 2/(1 + e^2a)`, and `expm1`, `log1p`, `softplus` by their definitions;
 //!   odd and even functions of negated values.
-//! * **R7** `max (a + c) = c + max a`; `max c·a = c · max a` for positive `c`; `min a = −max −a`.
+//! * **R7** `max (a + c) = c + max a`; `max c·a = c · max a` and `|c·a| = c · |a|` for positive `c`, which a parameter may be
+//!   known to be; `min a = −max −a`; `max(−a, 0) = max(a, 0) − a`; nothing is less than −∞.
 //! * **R8** A conversion between floats is the identity.
+//! * **R9** `c·a < c·b` is `a < b` for positive `c`, and so for all comparisons. A choice between `c·a` and `c·b` is `c` times
+//!   that between `a` and `b`; where `d < 0` chooses `a`, else `a + c·d`, it is `a + c·max(d, 0)`.
 //!
 //! # What is trusted
 //! Legalisation and the flow driver of it, the laws of tensor programs (L6, L12) that their verifier checks, the

@@ -115,11 +115,15 @@ fn arguments(
                 elements.iter().map(|it| shapes.eval(*it, env).map(|it| it as f64)).collect::<Option<_>>()?;
             return Some(TensorData::from_f64(ty.dtype, &dims, values));
         }
-        let range = known.ranges.get(&at);
+        let (range, is_positive) = (known.ranges.get(&at), known.positive.contains(&at));
         let at = seed.wrapping_mul(31).wrapping_add(at as u64);
         if let Some(range) = range {
             // All over the range, by exponents where both ends have one sign.
             let value = |i: u64| between(*range, (mixed(at << 32 | i) % 17) as f64 / 16.0);
+            return Some(TensorData::from_f64(ty.dtype, &dims, (0..count).map(value)));
+        }
+        if is_positive {
+            let value = |i: u64| PLAIN[(mixed(at << 32 | i) % PLAIN.len() as u64) as usize].abs();
             return Some(TensorData::from_f64(ty.dtype, &dims, (0..count).map(value)));
         }
         Some(fill(ty.dtype, &dims, count, filling, at))

@@ -456,7 +456,9 @@ impl<'a> Checker<'a> {
                 }
             }
             Condition::Is(predicate, args) => match predicate {
-                Predicate::Const | Predicate::Made | Predicate::Present => self.operand(&args[0], span),
+                Predicate::Const | Predicate::Made | Predicate::Present | Predicate::Positive => {
+                    self.operand(&args[0], span);
+                }
                 Predicate::Within => {
                     self.operand(&args[0], span);
                     for it in &args[1..] {

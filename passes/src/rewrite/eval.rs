@@ -414,6 +414,10 @@ fn is(rewriter: &mut dyn Rewriter, env: &Env, predicate: Predicate, args: &[Expr
             let data = rewriter.constant(operand(env, &args[0])?)?;
             truth((0..data.len()).all(|i| (low..=high).contains(&data.get_f64(i))))
         }
+        Predicate::Positive => {
+            let data = rewriter.constant(operand(env, &args[0])?)?;
+            truth((0..data.len()).map(|i| data.get_f64(i)).all(|it| it > 0.0 && it.is_finite()))
+        }
         Predicate::Identity => {
             let places = places(rewriter, env, &args[0])?;
             truth(places.iter().enumerate().all(|(i, at)| i == *at))

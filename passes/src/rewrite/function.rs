@@ -91,6 +91,8 @@ table! {
         Present, "present", 1;
         /// A constant whose elements lie between two numbers, these included.
         Within, "within", 3;
+        /// A constant whose elements are finite and greater than 0.
+        Positive, "positive", 1;
         /// A permutation that changes nothing.
         Identity, "identity", 1;
         /// A list whose members differ.

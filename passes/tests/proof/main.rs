@@ -460,6 +460,35 @@ rule moves-scales-out-of-windows-of-padding bitwise
     => dequantize(f(x) {kernel = k, pads = p, dilations = d}, s)
   where within(s, 1e-30, 1e30), d = 1
 
+rule scales-of-any-sign-leave-a-relu bitwise
+  relu(mul(x: float, s)) => mul(relu(x), s)
+  where made(s)
+
+rule scales-below-zero-leave-a-relu reassociates
+  relu(mul(x: float, s)) => mul(relu(x), s)
+  where within(s, -4, -1)
+
+rule scales-of-extremes-keep-the-sign-of-zero bitwise
+  mul(f: {max | min}(x: float, y), s) => f(mul(x, s), mul(y, s))
+  where positive(s)
+
+rule scales-one-side-of-an-extreme reassociates
+  mul(f: {max | min}(x: float, y), s) => f(mul(x, s), y)
+  where positive(s)
+
+rule scales-of-any-sign-leave-windows reassociates
+  f: max_pool(mul(x: float[n, c, h, w], s: [k, 1, 1])) => mul(f(x), s)
+  where made(s)
+
+rule scales-the-wrong-part bitwise
+  mul(concat(x: float[n, c, rest..], y) {axis = 1}, s: [k, 1, 1])
+    => concat(mul(x, slice(s, [c], [k], [1]) {axes = [0]}), mul(y, slice(s, [0], [c], [1]) {axes = [0]})) {axis = 1}
+  where made(s), k = c + dim(y, 1), c = dim(y, 1), rank(x) = 4
+
+rule scales-of-any-sign-leave-a-magnitude bitwise
+  abs(mul(x: float, s)) => mul(abs(x), s)
+  where made(s)
+
 rule takes-epsilon-out-of-a-root reassociates
   add(mul(div(d = sub(x: [_.., n], reduce_mean(x) {axes = [a], keepdims = true}),
               add(sqrt(reduce_mean(mul(d, d)) {axes = [a], keepdims = true}), e)), s: [n]), b: [n])

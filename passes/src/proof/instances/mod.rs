@@ -116,8 +116,12 @@ pub(super) fn instances(
 /// A rule without what it asks of constants: whether a value is one, and what it holds, changes no side.
 pub(super) fn without_constants(rule: &Rewrite) -> Rewrite {
     let mut rule = rule.clone();
-    rule.conditions
-        .retain(|it| !matches!(it, Condition::Is(Predicate::Const | Predicate::Made | Predicate::Within, _)));
+    rule.conditions.retain(|it| {
+        !matches!(
+            it,
+            Condition::Is(Predicate::Const | Predicate::Made | Predicate::Within | Predicate::Positive, _)
+        )
+    });
     rule
 }
 
@@ -302,6 +306,13 @@ impl Instance<'_, '_> {
                 && let Some(param) = self.params.iter().position(|it| it == value)
             {
                 known.ranges.insert(param, [low, high]);
+            }
+            if let Condition::Is(Predicate::Positive, args) = condition
+                && let [Expr::Name(name)] = &args[..]
+                && let Some(value) = self.values.get(&name.index())
+                && let Some(param) = self.params.iter().position(|it| it == value)
+            {
+                known.positive.insert(param);
             }
         }
         Some(known)

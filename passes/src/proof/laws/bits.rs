@@ -20,6 +20,10 @@ impl Normal<'_> {
             Some(Atom::Apply(Fun::Unary(found), _, inner)) if *found == op => Some(inner[0].clone()),
             _ => None,
         };
+        let product = |it: &Rc<Poly>| match it.as_atom().map(|it| &**it) {
+            Some(Atom::Apply(Fun::Binary(BinaryOp::Mul), _, of)) => Some([of[0].clone(), of[1].clone()]),
+            _ => None,
+        };
         match (fun, &args[..]) {
             (Fun::Unary(op @ (UnaryOp::Neg | UnaryOp::Not)), [a]) if unary_of(a, op).is_some() => {
                 return Ok(unary_of(a, op).map_or_else(|| whole(a), |it| (*it).clone()));
@@ -35,8 +39,14 @@ impl Normal<'_> {
                 return Ok(whole(a));
             }
             (Fun::Unary(UnaryOp::Abs), [a]) => {
-                if is_never_negative(a) {
+                if is_never_negative(a) || self.is_positive_number(a) {
                     return Ok(whole(a));
+                }
+                if let Some([x, y]) = product(a) {
+                    let x = self.apply_exact(fun, dtype, vec![x])?;
+                    let y = self.apply_exact(fun, dtype, vec![y])?;
+                    let args = vec![Rc::new(x), Rc::new(y)];
+                    return self.apply_exact(Fun::Binary(BinaryOp::Mul), dtype, args);
                 }
                 if let Some(inner) = unary_of(a, UnaryOp::Neg) {
                     return self.apply_exact(fun, dtype, vec![inner]);
@@ -98,6 +108,19 @@ impl Normal<'_> {
         }
         if let Some(found) = self.of_quantised(fun, dtype, &args)? {
             return Ok(found);
+        }
+        // The larger of a·s and 0 is s times that of a and 0, for positive s: rounding keeps the order, and 0 is 0.
+        if let (Fun::Binary(BinaryOp::Max), [a, zero]) = (fun, &args[..])
+            && is(zero, 0.0)
+            && let Some([x, y]) = product(a)
+        {
+            for (x, s) in [(&x, &y), (&y, &x)] {
+                if self.is_positive_number(s) {
+                    let larger = self.apply_exact(fun, dtype, vec![x.clone(), zero.clone()])?;
+                    let args = vec![Rc::new(larger), s.clone()];
+                    return self.apply_exact(Fun::Binary(BinaryOp::Mul), dtype, args);
+                }
+            }
         }
         // −a · b = −(a · b), and so for quotients.
         if let (Fun::Binary(BinaryOp::Mul | BinaryOp::Div), [a, b]) = (fun, &args[..]) {

@@ -108,9 +108,11 @@ impl Normal<'_> {
         if self.same(a, b) {
             return Ok((**a).clone());
         }
-        let of = if a.ring == Ring::Real { DType::F64 } else { dtype };
+        if a.ring == Ring::Real {
+            return self.choice(cond, a, b);
+        }
         let args = vec![cond.clone(), a.clone(), b.clone()];
-        Ok(Poly::of(a.ring, Atom::Apply(Fun::Select, of, args)))
+        Ok(Poly::of(a.ring, Atom::Apply(Fun::Select, dtype, args)))
     }
 }
 

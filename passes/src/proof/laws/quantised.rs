@@ -75,7 +75,16 @@ impl Normal<'_> {
 
     /// Whether a float is known to be positive and finite.
     pub(in crate::proof) fn is_positive_number(&self, value: &Poly) -> bool {
-        self.bounds_of(value).is_some_and(|[low, high]| low > 0.0 && high.is_finite())
+        value.as_atom().is_some_and(|it| self.is_positive_load(it))
+            || self.bounds_of(value).is_some_and(|[low, high]| low > 0.0 && high.is_finite())
+    }
+
+    /// Whether it is an element of a parameter that is known to be positive and finite.
+    pub(in crate::proof) fn is_positive_load(&self, atom: &Atom) -> bool {
+        let Atom::Load { source: Source::Param(i), otherwise: None, .. } = atom else { return false };
+        let at = *i as usize;
+        let within = |[low, high]: &[f64; 2]| *low > 0.0 && high.is_finite();
+        self.known.positive.contains(&at) || self.known.ranges.get(&at).is_some_and(within)
     }
 
     /// The largest magnitude of an integer sum that does not wrap.

@@ -3,9 +3,9 @@
 use super::{MAX_EXPONENT, is_rounded, is_rounding};
 use crate::proof::cases::{Step, Stop};
 use crate::proof::normal::Normal;
-use crate::proof::poly::{Atom, Factor, Fun, Poly, Renaming, Ring, Same, Summand};
+use crate::proof::poly::{Atom, Factor, Fun, Item, Poly, Renaming, Ring, Same, Summand};
 use crate::proof::ratio::Ratio;
-use orogen_ir::loops::{BinaryOp, UnaryOp};
+use orogen_ir::loops::{BinaryOp, CompareOp, UnaryOp};
 use orogen_ir::shape::Constraint;
 use orogen_ir::types::DType;
 use std::rc::Rc;
@@ -49,9 +49,7 @@ impl Normal<'_> {
                 self.sub(&one, &part)
             }
             Fun::Unary(UnaryOp::Abs) if self.is_at_least_zero(&a) => Ok((*a).clone()),
-            Fun::Unary(UnaryOp::Abs) => {
-                self.scaled_by_content(&a, &mut |cx, rest| cx.opaque(fun, DType::F64, vec![Rc::new(rest)]))
-            }
+            Fun::Unary(UnaryOp::Abs) => self.magnitude_of(&a),
             // Odd functions.
             Fun::Unary(
                 UnaryOp::Erf
@@ -80,8 +78,62 @@ impl Normal<'_> {
                 self.mul(&a, &inverse)
             }
             Fun::Binary(BinaryOp::Pow) => self.pow(&a, &args[1]),
+            Fun::Compare(op) => self.compare(op, &a, &args[1]),
             _ => Ok(self.opaque(fun, DType::F64, args)),
         }
+    }
+
+    /// `c·a < c·b` where `a < b`, for positive `c`: the difference, less what is positive and common, against 0.
+    fn compare(&mut self, op: CompareOp, a: &Poly, b: &Poly) -> Step<Poly> {
+        let difference = self.sub(a, b)?;
+        if let Some(known) = difference.as_constant() {
+            let answer = op.holds(Some(known.numerator.cmp(&0)));
+            return Ok(Poly::of(Ring::Exact(DType::Bool), Atom::Bool(answer)));
+        }
+        let content = self.content(&difference, true)?;
+        let difference = self.divide_by_content(&difference, &content)?;
+        let args = vec![Rc::new(difference), Rc::new(Poly::zero(Ring::Real))];
+        Ok(self.opaque(Fun::Compare(op), DType::F64, args))
+    }
+
+    /// A choice of multiples is the multiple of a choice; one that is linear on both sides of 0 is the larger of two.
+    pub(super) fn choice(&mut self, cond: &Rc<Poly>, a: &Poly, b: &Poly) -> Step<Poly> {
+        if let Some(found) = self.bend(cond, a, b)? {
+            return Ok(found);
+        }
+        let all = a.terms.iter().chain(&b.terms).cloned().collect();
+        let content = self.content(&Poly { ring: Ring::Real, terms: all }, false)?;
+        let (a, b) = (self.divide_by_content(a, &content)?, self.divide_by_content(b, &content)?);
+        let args = vec![cond.clone(), Rc::new(a), Rc::new(b)];
+        let choice = Poly::of(Ring::Real, Atom::Apply(Fun::Select, DType::F64, args));
+        self.mul(&content, &choice)
+    }
+
+    /// `d < 0 ? a : a + c·d = a + c·max(d, 0)`, for a product `c`.
+    fn bend(&mut self, cond: &Poly, a: &Poly, b: &Poly) -> Step<Option<Poly>> {
+        let Some(Atom::Apply(Fun::Compare(CompareOp::Lt | CompareOp::Le), DType::F64, sides)) =
+            cond.as_atom().map(|it| (**it).clone())
+        else {
+            return Ok(None);
+        };
+        if sides[0].ring != Ring::Real || !sides[1].terms.is_empty() {
+            return Ok(None);
+        }
+        let step = self.sub(b, a)?;
+        let content = self.content(&step, true)?;
+        let step = self.divide_by_content(&step, &content)?;
+        let minus = self.scale(&step, Ratio::int(-1))?;
+        let sign = match () {
+            () if self.same(&step, &sides[0]) => 1,
+            () if self.same(&minus, &sides[0]) => -1,
+            () => return Ok(None),
+        };
+        let item = |value: Rc<Poly>| Item { axes: Vec::new(), guards: Vec::new(), value };
+        let items = vec![item(sides[0].clone()), item(Rc::new(Poly::zero(Ring::Real)))];
+        let larger = self.extreme(true, Ring::Real, items)?;
+        let part = self.mul(&content, &larger)?;
+        let part = self.scale(&part, Ratio::int(sign))?;
+        self.add(a, &part).map(Some)
     }
 
     /// Whether the first coefficient of a single summand is below 0.
@@ -89,13 +141,15 @@ impl Normal<'_> {
         matches!(&a.terms[..], [one] if one.coefficient.numerator < 0)
     }
 
-    /// `f(c·a) = |c|·f(a)` for numbers, of one summand.
-    fn scaled_by_content(&mut self, a: &Poly, f: &mut dyn FnMut(&mut Self, Poly) -> Poly) -> Step<Poly> {
-        let [one] = &a.terms[..] else { return Ok(f(self, a.clone())) };
-        let size = Ratio { numerator: one.coefficient.numerator.saturating_abs(), ..one.coefficient };
-        let rest = Summand { coefficient: Ratio::ONE, ..one.clone() };
-        let value = f(self, Poly { ring: a.ring, terms: vec![rest] });
-        self.scale(&value, size)
+    /// `|c·a| = |c|·|a|` for numbers and what is positive; of one summand its sign goes too.
+    fn magnitude_of(&mut self, a: &Poly) -> Step<Poly> {
+        let content = self.content(a, true)?;
+        let mut rest = self.divide_by_content(a, &content)?;
+        if self.is_led_by_minus(&rest) {
+            rest = self.scale(&rest, Ratio::int(-1))?;
+        }
+        let size = self.opaque(Fun::Unary(UnaryOp::Abs), DType::F64, vec![Rc::new(rest)]);
+        self.mul(&content, &size)
     }
 
     fn pow(&mut self, a: &Rc<Poly>, b: &Rc<Poly>) -> Step<Poly> {
@@ -323,6 +377,7 @@ impl Normal<'_> {
             Atom::Apply(Fun::Unary(UnaryOp::Sqrt), DType::F64, args) => self.is_positive(&args[0]),
             Atom::Size(d) => self.indices.cx.prove(Constraint::AtLeast(*d, 1)).is_always(),
             Atom::Nested(inner) => self.is_positive(inner),
+            Atom::Load { .. } => self.is_positive_load(atom),
             _ => false,
         }
     }
