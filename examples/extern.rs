@@ -6,17 +6,7 @@ use orogen::prelude::*;
 
 /// Each row in rising order.
 const SORT_ROWS: Operator = Operator {
-    def: OpDef {
-        name: "acme.sort_rows",
-        arity: Arity::exactly(1),
-        results: ResultCount::Fixed(1),
-        attrs: &[],
-        effects: Effects::PURE,
-        reads: &[],
-        elementwise: false,
-        function: None,
-        infer: |cx| Ok(smallvec![cx.args[0].clone()]),
-    },
+    def: OpDef::pure("acme.sort_rows", Arity::exactly(1), &[], |cx| Ok(smallvec![cx.args[0].clone()])),
     evaluate: None,
     lower: Some(|mut cx| {
         // The signature: what is read and what is written, with types and dimensions of the operation.

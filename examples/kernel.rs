@@ -12,17 +12,8 @@ rule find-gate reassociates
 
 /// One pass over memory that computes the exponential once.
 const GATE: Operator = Operator {
-    def: OpDef {
-        name: "acme.gate",
-        arity: Arity::exactly(1),
-        results: ResultCount::Fixed(1),
-        attrs: &[],
-        effects: Effects::PURE,
-        infer: |cx| Ok(smallvec![cx.args[0].clone()]),
-        reads: &[],
-        elementwise: true,
-        function: None,
-    },
+    def: OpDef::pure("acme.gate", Arity::exactly(1), &[], |cx| Ok(smallvec![cx.args[0].clone()]))
+        .by_element(),
     evaluate: None,
     lower: Some(|mut cx| {
         let (x, out) = (cx.input(0)?, cx.output(0)?);

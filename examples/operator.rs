@@ -6,17 +6,10 @@ use orogen::prelude::*;
 
 /// `swish(x) = x · sigmoid(alpha · x)`.
 const SWISH: Operator = Operator {
-    def: OpDef {
-        name: "acme.swish",
-        arity: Arity::exactly(1),
-        results: ResultCount::Fixed(1),
-        attrs: &[AttrDef::optional("alpha", AttrKind::Float)],
-        effects: Effects::PURE,
-        infer: |cx| Ok(smallvec![cx.args[0].clone()]),
-        reads: &[],
-        elementwise: true,
-        function: None,
-    },
+    def: OpDef::pure("acme.swish", Arity::exactly(1), &[AttrDef::optional("alpha", AttrKind::Float)], |cx| {
+        Ok(smallvec![cx.args[0].clone()])
+    })
+    .by_element(),
     evaluate: Some(|attrs, args| {
         let (x, alpha) = (&args[0], attrs.float("alpha").unwrap_or(1.0));
         let y = x.to_f64().into_iter().map(|x| x / (1.0 + (-alpha * x).exp()));

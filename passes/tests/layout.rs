@@ -3,8 +3,8 @@
 use orogen_ir::diag::Diagnostics;
 use orogen_ir::flow::FlowBuilder;
 use orogen_ir::graph::GraphBuilder;
-use orogen_ir::ops::{Arity, OpDef, OpRegistry, OpSink, ResultCount};
-use orogen_ir::types::{Attrs, DType, Effects, Type};
+use orogen_ir::ops::{Arity, OpDef, OpRegistry, OpSink};
+use orogen_ir::types::{Attrs, DType, Type};
 use orogen_passes::manager::{Ir, Pass, PassCx};
 
 /// `transpose(op(transpose(x, first)), second)` over a tensor of three dimensions.
@@ -26,17 +26,8 @@ fn count(text: &str, op: &str) -> usize {
 }
 
 /// An operator from outside.
-const OPERATOR: OpDef = OpDef {
-    name: "acme.gate",
-    arity: Arity::exactly(1),
-    results: ResultCount::Fixed(1),
-    attrs: &[],
-    effects: Effects::PURE,
-    infer: |cx| Ok([cx.args[0].clone()].into_iter().collect()),
-    reads: &[],
-    elementwise: false,
-    function: None,
-};
+const OPERATOR: OpDef =
+    OpDef::pure("acme.gate", Arity::exactly(1), &[], |cx| Ok([cx.args[0].clone()].into_iter().collect()));
 
 /// The printed graph and flow module after the step.
 fn after(op: &str, first: &[i64], second: &[i64]) -> Result<[String; 2], Diagnostics> {

@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Rules(RulesArgs),
     /// List the passes: what they do, on which path, what they require, and their options.
     Passes(PassesArgs),
+    /// List the operators of models that are imported, and those of the IR that serve them.
+    Operators(OperatorsArgs),
     /// Run chosen passes on a model or on the text of an IR, and print what comes out.
     Opt(OptArgs),
     /// Say what changes in a model between two steps of compilation.
@@ -555,6 +557,12 @@ pub(crate) struct PassesArgs {
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) plugins: PluginArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct OperatorsArgs {
     #[command(flatten)]
     pub(crate) plugins: PluginArgs,
 }

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Command::Print(args) => commands::print::run(args),
         Command::Rules(args) => commands::rules::run(args),
         Command::Passes(args) => commands::passes::run(args),
+        Command::Operators(args) => commands::operators::run(args),
         Command::Opt(args) => commands::opt::run(args),
         Command::Diff(args) => commands::diff::run(args),
         Command::Bisect(args) => commands::find::bisect(args),

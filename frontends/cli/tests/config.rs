@@ -124,6 +124,21 @@ fn what_is_wrong_with_an_entry_or_a_list_is_said() {
 }
 
 #[test]
+fn the_operators_are_listed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let outcome = orogen(folder.path(), &["operators"]);
+    assert_eq!(outcome.status, 0, "{}", outcome.err);
+    for phrase in [
+        " operators of ONNX, in all their versions, are served by ",
+        "| ai.onnx | Gemm | all |",
+        "| ai.onnx | StringConcat | ",
+        "| none: its results are no floats | `not`, ",
+    ] {
+        assert!(outcome.out.contains(phrase), "no `{phrase}` in:\n{}", outcome.out);
+    }
+}
+
+#[test]
 fn the_passes_are_listed() {
     let folder = tempfile::tempdir().expect("a folder");
     let outcome = orogen(folder.path(), &["passes"]);

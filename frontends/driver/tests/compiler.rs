@@ -4,17 +4,8 @@ use orogen::prelude::*;
 
 /// `twice(x) = x + x`.
 const TWICE: Operator = Operator {
-    def: OpDef {
-        name: "acme.twice",
-        arity: Arity::exactly(1),
-        results: ResultCount::Fixed(1),
-        attrs: &[],
-        effects: Effects::PURE,
-        infer: |cx| Ok(smallvec![cx.args[0].clone()]),
-        reads: &[],
-        elementwise: true,
-        function: None,
-    },
+    def: OpDef::pure("acme.twice", Arity::exactly(1), &[], |cx| Ok(smallvec![cx.args[0].clone()]))
+        .by_element(),
     evaluate: Some(|_, args| {
         let twice = args[0].to_f64().into_iter().map(|it| 2.0 * it);
         Ok(vec![TensorData::from_f64(args[0].dtype(), args[0].dims(), twice)])

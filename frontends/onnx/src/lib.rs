@@ -34,7 +34,6 @@
 
 mod decode;
 mod emit;
-mod gradient;
 mod graph;
 mod import;
 mod mapping;
@@ -42,6 +41,7 @@ mod missing;
 mod node;
 mod ops;
 mod options;
+mod page;
 mod probe;
 pub mod proto;
 mod sink;
@@ -55,6 +55,7 @@ pub use emit::Size;
 pub use import::{ImportReport, import};
 pub use node::{Node, NodeCx};
 pub use options::Options;
+pub use page::operators_page;
 pub use sink::Value;
 pub use table::{Converted, OpTable};
 pub use tensor::dtype_of;

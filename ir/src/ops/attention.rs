@@ -1,8 +1,8 @@
 //! Attention: weighted means of values, by how much keys are like queries.
 
 use super::linalg::product_of;
-use super::support::{Class, one, plain, pure};
-use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpRegistry};
+use super::support::{Class, one, plain};
+use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpDef, OpRegistry};
 use crate::diag::Diagnostic;
 use crate::types::{DType, ShapeInfo};
 
@@ -13,7 +13,7 @@ const ATTENTION: &[AttrDef] = &[
 ];
 
 pub(crate) fn register(ops: &mut OpRegistry) {
-    ops.register(pure("attention", Arity::between(3, 4), ATTENTION, attention));
+    ops.register(OpDef::pure("attention", Arity::between(3, 4), ATTENTION, attention));
 }
 
 /// Of q `[…, m, d]`, k `[…, n, d]` and v `[…, n, e]`: `[…, m, e]`. Leading dimensions broadcast, and so does the mask with

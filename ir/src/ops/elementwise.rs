@@ -1,6 +1,6 @@
 //! Elementwise operators: one result element for each element of the broadcast operands.
 
-use super::support::{Class, decided, fit, larger, one, plain, pure, smaller};
+use super::support::{Class, decided, fit, larger, one, plain, smaller};
 use super::{Arity, AttrDef, AttrKind, InferCx, InferFn, InferResult, OpDef, OpRegistry};
 use crate::diag::Diagnostic;
 use crate::scalar::{BinaryOp, CompareOp, ScalarFn, UnaryOp};
@@ -12,7 +12,7 @@ const MOD: &[AttrDef] = &[AttrDef::optional("fmod", AttrKind::Bool)];
 
 /// An operator of this family.
 fn operator(name: &'static str, arity: Arity, attrs: &'static [AttrDef], infer: InferFn) -> OpDef {
-    pure(name, arity, attrs, infer).by_element()
+    OpDef::pure(name, arity, attrs, infer).by_element()
 }
 
 /// The operator over one function.
@@ -34,7 +34,7 @@ pub(crate) fn register(ops: &mut OpRegistry) {
         })
     }));
     ops.register(operator("cast", Arity::exactly(1), CAST, cast));
-    ops.register(pure("bit_cast", Arity::exactly(1), CAST, bit_cast));
+    ops.register(OpDef::pure("bit_cast", Arity::exactly(1), CAST, bit_cast));
     ops.register(operator("mod", Arity::exactly(2), MOD, |cx| {
         if cx.flag("fmod") {
             binary(cx, Class::Number, truncated_remainder)

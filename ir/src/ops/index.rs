@@ -1,8 +1,8 @@
 //! Operators that read or write at computed positions, and generators.
 
 use super::slicing::range_length;
-use super::support::{Class, Point, fit, indexing, one, plain, pure, rank_only};
-use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpRegistry, Read};
+use super::support::{Class, Point, fit, indexing, one, plain, rank_only};
+use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpDef, OpRegistry, Read};
 use crate::diag::Diagnostic;
 use crate::types::{Dims, ShapeInfo};
 
@@ -21,12 +21,12 @@ pub(crate) fn register(ops: &mut OpRegistry) {
     ops.register(indexing("gather_nd", Arity::exactly(2), BATCH_DIMS, gather_nd));
     ops.register(indexing("scatter_nd", Arity::exactly(3), REDUCTION, scatter_nd));
     ops.register(indexing("scatter_elements", Arity::exactly(3), SCATTER, scatter_elements));
-    ops.register(pure("update_slice", Arity::exactly(3), &[], update_slice));
-    ops.register(pure("one_hot", Arity::exactly(3), AXIS, one_hot).reading(&[Read::Sizes(1)]));
+    ops.register(OpDef::pure("update_slice", Arity::exactly(3), &[], update_slice));
+    ops.register(OpDef::pure("one_hot", Arity::exactly(3), AXIS, one_hot).reading(&[Read::Sizes(1)]));
     let bounds = &[Read::Integers(0), Read::Integers(1), Read::Integers(2)];
-    ops.register(pure("range", Arity::exactly(3), &[], range).reading(bounds));
-    ops.register(pure("full", Arity::exactly(2), &[], full).reading(&[Read::Sizes(0)]));
-    ops.register(pure("trilu", Arity::between(1, 2), UPPER, trilu));
+    ops.register(OpDef::pure("range", Arity::exactly(3), &[], range).reading(bounds));
+    ops.register(OpDef::pure("full", Arity::exactly(2), &[], full).reading(&[Read::Sizes(0)]));
+    ops.register(OpDef::pure("trilu", Arity::between(1, 2), UPPER, trilu));
 }
 
 fn gather(cx: &mut InferCx<'_>) -> InferResult {

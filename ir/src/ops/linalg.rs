@@ -1,13 +1,13 @@
 //! Linear algebra.
 
-use super::support::{Class, one, plain, pure, rank_only};
-use super::{Arity, InferCx, InferResult, OpRegistry};
+use super::support::{Class, one, plain, rank_only};
+use super::{Arity, InferCx, InferResult, OpDef, OpRegistry};
 use crate::diag::Diagnostic;
 use crate::shape::Dim;
 use crate::types::{DType, Dims, ShapeInfo};
 
 pub(crate) fn register(ops: &mut OpRegistry) {
-    ops.register(pure("matmul", Arity::exactly(2), &[], matmul));
+    ops.register(OpDef::pure("matmul", Arity::exactly(2), &[], matmul));
 }
 
 /// Numpy's `matmul`: 1-D operands are vectors, leading dimensions broadcast.

@@ -1,7 +1,7 @@
 //! Neural-network operators: convolution, pooling, normalisation, softmax, resize.
 
-use super::support::{Class, one, plain, pure, rank_only, smaller};
-use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpRegistry, Read};
+use super::support::{Class, one, plain, rank_only, smaller};
+use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpDef, OpRegistry, Read};
 use crate::diag::Diagnostic;
 use crate::shape::{Dim, Overflow, ShapeCx};
 use crate::types::{DType, Dims, ShapeInfo};
@@ -55,17 +55,17 @@ pub const RESIZE_COORDINATES: &[&str] =
 pub const RESIZE_NEAREST: &[&str] = &["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"];
 
 pub(crate) fn register(ops: &mut OpRegistry) {
-    ops.register(pure("conv", Arity::between(2, 3), CONV, conv));
-    ops.register(pure("conv_transpose", Arity::between(2, 3), CONV_TRANSPOSE, conv_transpose));
-    ops.register(pure("max_pool", Arity::exactly(1), MAX_POOL, |cx| pool(cx, Class::Number)));
-    ops.register(pure("avg_pool", Arity::exactly(1), AVG_POOL, |cx| pool(cx, Class::Float)));
+    ops.register(OpDef::pure("conv", Arity::between(2, 3), CONV, conv));
+    ops.register(OpDef::pure("conv_transpose", Arity::between(2, 3), CONV_TRANSPOSE, conv_transpose));
+    ops.register(OpDef::pure("max_pool", Arity::exactly(1), MAX_POOL, |cx| pool(cx, Class::Number)));
+    ops.register(OpDef::pure("avg_pool", Arity::exactly(1), AVG_POOL, |cx| pool(cx, Class::Float)));
     const EPSILON: &[AttrDef] = &[AttrDef::optional("epsilon", AttrKind::Float)];
-    ops.register(pure("batch_norm", Arity::exactly(5), EPSILON, batch_norm));
-    ops.register(pure("layer_norm", Arity::between(1, 3), LAYER_NORM, layer_norm));
+    ops.register(OpDef::pure("batch_norm", Arity::exactly(5), EPSILON, batch_norm));
+    ops.register(OpDef::pure("layer_norm", Arity::between(1, 3), LAYER_NORM, layer_norm));
     const AXIS: &[AttrDef] = &[AttrDef::required("axis", AttrKind::Int)];
-    ops.register(pure("softmax", Arity::exactly(1), AXIS, softmax));
-    ops.register(pure("log_softmax", Arity::exactly(1), AXIS, softmax));
-    ops.register(pure("resize", Arity::exactly(2), RESIZE, resize).reading(&[Read::Sizes(1)]));
+    ops.register(OpDef::pure("softmax", Arity::exactly(1), AXIS, softmax));
+    ops.register(OpDef::pure("log_softmax", Arity::exactly(1), AXIS, softmax));
+    ops.register(OpDef::pure("resize", Arity::exactly(2), RESIZE, resize).reading(&[Read::Sizes(1)]));
 }
 
 /// The sliding-window attributes of convolutions and pools over `n` spatial dimensions.

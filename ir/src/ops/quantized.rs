@@ -2,8 +2,8 @@
 
 use super::linalg::product;
 use super::nn::{CONV, convolution};
-use super::support::{Class, one, plain, pure};
-use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpRegistry};
+use super::support::{Class, one, plain};
+use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpDef, OpRegistry};
 use crate::diag::Diagnostic;
 use crate::types::DType;
 
@@ -38,14 +38,14 @@ const AXIS_AND_BLOCK: &[AttrDef] =
 const QUANTIZE: &[AttrDef] = &[AttrDef::required("to", AttrKind::DType)];
 
 pub(crate) fn register(ops: &mut OpRegistry) {
-    ops.register(pure("quantize", Arity::between(2, 3), QUANTIZE, quantize).by_element());
-    ops.register(pure("dequantize", Arity::between(2, 3), &[], dequantize).by_element());
-    ops.register(pure("dequantize_blocks", Arity::between(2, 3), AXIS_AND_BLOCK, dequantize_blocks));
-    ops.register(pure("matmul_blocks", Arity::between(3, 4), BLOCK, matmul_blocks));
-    ops.register(pure("matmul_integer", Arity::between(2, 4), &[], matmul_integer));
-    ops.register(pure("conv_integer", Arity::between(2, 4), CONV, conv_integer));
-    ops.register(pure("matmul_mixed", Arity::between(2, 3), &[], matmul_mixed));
-    ops.register(pure("conv_mixed", Arity::between(2, 3), CONV, conv_mixed));
+    ops.register(OpDef::pure("quantize", Arity::between(2, 3), QUANTIZE, quantize).by_element());
+    ops.register(OpDef::pure("dequantize", Arity::between(2, 3), &[], dequantize).by_element());
+    ops.register(OpDef::pure("dequantize_blocks", Arity::between(2, 3), AXIS_AND_BLOCK, dequantize_blocks));
+    ops.register(OpDef::pure("matmul_blocks", Arity::between(3, 4), BLOCK, matmul_blocks));
+    ops.register(OpDef::pure("matmul_integer", Arity::between(2, 4), &[], matmul_integer));
+    ops.register(OpDef::pure("conv_integer", Arity::between(2, 4), CONV, conv_integer));
+    ops.register(OpDef::pure("matmul_mixed", Arity::between(2, 3), &[], matmul_mixed));
+    ops.register(OpDef::pure("conv_mixed", Arity::between(2, 3), CONV, conv_mixed));
 }
 
 /// Requires one of the types that are admitted.

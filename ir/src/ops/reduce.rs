@@ -1,7 +1,7 @@
 //! Reductions over axes, and scans.
 
-use super::support::{Class, Point, fit, larger, one, plain, points, pure, rank_only, smaller};
-use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpRegistry};
+use super::support::{Class, Point, fit, larger, one, plain, points, rank_only, smaller};
+use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpDef, OpRegistry};
 use crate::shape::{Dim, ShapeCx};
 use crate::types::{DType, Dims, ShapeInfo, TensorType};
 
@@ -19,31 +19,33 @@ const CUMULATIVE: &[AttrDef] = &[
 ];
 
 pub(crate) fn register(ops: &mut OpRegistry) {
-    ops.register(pure("reduce_sum", Arity::exactly(1), REDUCE, |cx| {
+    ops.register(OpDef::pure("reduce_sum", Arity::exactly(1), REDUCE, |cx| {
         reduce(cx, Class::Number, |shapes, list| shapes.sum(list).ok())
     }));
-    ops.register(pure("reduce_prod", Arity::exactly(1), REDUCE, |cx| {
+    ops.register(OpDef::pure("reduce_prod", Arity::exactly(1), REDUCE, |cx| {
         reduce(cx, Class::Number, |shapes, list| shapes.product(list).ok())
     }));
-    ops.register(pure("reduce_max", Arity::exactly(1), REDUCE, |cx| {
+    ops.register(OpDef::pure("reduce_max", Arity::exactly(1), REDUCE, |cx| {
         reduce(cx, Class::Ordered, |shapes, list| {
             let (first, rest) = list.split_first()?;
             rest.iter().try_fold(*first, |a, b| larger(shapes, a, *b))
         })
     }));
-    ops.register(pure("reduce_min", Arity::exactly(1), REDUCE, |cx| {
+    ops.register(OpDef::pure("reduce_min", Arity::exactly(1), REDUCE, |cx| {
         reduce(cx, Class::Ordered, |shapes, list| {
             let (first, rest) = list.split_first()?;
             rest.iter().try_fold(*first, |a, b| smaller(shapes, a, *b))
         })
     }));
-    ops.register(pure("reduce_mean", Arity::exactly(1), REDUCE, |cx| reduce(cx, Class::Number, |_, _| None)));
-    ops.register(pure("arg_max", Arity::exactly(1), ARG, arg));
-    ops.register(pure("arg_min", Arity::exactly(1), ARG, arg));
-    ops.register(pure("cum_sum", Arity::exactly(1), CUMULATIVE, |cx| {
+    ops.register(OpDef::pure("reduce_mean", Arity::exactly(1), REDUCE, |cx| {
+        reduce(cx, Class::Number, |_, _| None)
+    }));
+    ops.register(OpDef::pure("arg_max", Arity::exactly(1), ARG, arg));
+    ops.register(OpDef::pure("arg_min", Arity::exactly(1), ARG, arg));
+    ops.register(OpDef::pure("cum_sum", Arity::exactly(1), CUMULATIVE, |cx| {
         cumulative(cx, |shapes, list| shapes.sum(list).ok())
     }));
-    ops.register(pure("cum_prod", Arity::exactly(1), CUMULATIVE, |cx| {
+    ops.register(OpDef::pure("cum_prod", Arity::exactly(1), CUMULATIVE, |cx| {
         cumulative(cx, |shapes, list| shapes.product(list).ok())
     }));
 }

@@ -150,6 +150,27 @@ pub enum Read {
 }
 
 impl OpDef {
+    /// An operator of one result that does nothing besides computing it.
+    pub const fn pure(name: &'static str, arity: Arity, attrs: &'static [AttrDef], infer: InferFn) -> Self {
+        OpDef {
+            name,
+            arity,
+            results: ResultCount::Fixed(1),
+            attrs,
+            effects: Effects::PURE,
+            infer,
+            reads: &[],
+            elementwise: false,
+            function: None,
+        }
+    }
+
+    /// The operator with so many results.
+    pub const fn with_results(mut self, count: usize) -> Self {
+        self.results = ResultCount::Fixed(count);
+        self
+    }
+
     /// The operator with operands whose elements inference reads.
     pub const fn reading(mut self, reads: &'static [Read]) -> Self {
         self.reads = reads;

@@ -6,9 +6,9 @@
 
 use super::quantized::{check_type, is_byte};
 use super::support::{Class, plain};
-use super::{Arity, AttrDef, AttrKind, InferCx, InferFn, InferResult, OpDef, OpRegistry, ResultCount};
+use super::{Arity, AttrDef, AttrKind, InferCx, InferFn, InferResult, OpDef, OpRegistry};
 use crate::diag::Diagnostic;
-use crate::types::{Attrs, DType, Effects, ShapeInfo, Type};
+use crate::types::{Attrs, DType, ShapeInfo, Type};
 use smallvec::smallvec;
 
 const DIRECTION: AttrDef = AttrDef::optional("direction", AttrKind::Str);
@@ -146,22 +146,8 @@ pub fn activations(
     Ok(list)
 }
 
-fn op(name: &'static str, arity: Arity, results: usize, attrs: &'static [AttrDef], infer: InferFn) -> OpDef {
-    OpDef {
-        name,
-        arity,
-        results: ResultCount::Fixed(results),
-        attrs,
-        effects: Effects::PURE,
-        infer,
-        reads: &[],
-        elementwise: false,
-        function: None,
-    }
-}
-
 pub(crate) fn register(ops: &mut OpRegistry) {
-    ops.register(op("lstm", Arity::between(6, 8), 3, LSTM, |cx| {
+    let lstm: InferFn = |cx| {
         cx.all_same_dtype(0..cx.args.len().min(7))?;
         let results = recurrent(cx, 4, 2, LSTM_ACTIVATIONS)?;
         if cx.has(6) {
@@ -169,20 +155,23 @@ pub(crate) fn register(ops: &mut OpRegistry) {
         }
         lengths(cx, 7)?;
         Ok(results)
-    }));
-    ops.register(op("lstm_integer", Arity::between(8, 10), 3, LSTM, lstm_integer));
-    ops.register(op("gru", Arity::between(5, 6), 2, GRU, |cx| {
+    };
+    ops.register(OpDef::pure("lstm", Arity::between(6, 8), LSTM, lstm).with_results(3));
+    ops.register(OpDef::pure("lstm_integer", Arity::between(8, 10), LSTM, lstm_integer).with_results(3));
+    let gru: InferFn = |cx| {
         cx.all_same_dtype(0..5)?;
         let results = recurrent(cx, 3, 1, GRU_ACTIVATIONS)?;
         lengths(cx, 5)?;
         Ok(results)
-    }));
-    ops.register(op("rnn", Arity::between(5, 6), 2, RNN, |cx| {
+    };
+    ops.register(OpDef::pure("gru", Arity::between(5, 6), GRU, gru).with_results(2));
+    let rnn: InferFn = |cx| {
         cx.all_same_dtype(0..5)?;
         let results = recurrent(cx, 1, 1, RNN_ACTIVATIONS)?;
         lengths(cx, 5)?;
         Ok(results)
-    }));
+    };
+    ops.register(OpDef::pure("rnn", Arity::between(5, 6), RNN, rnn).with_results(2));
 }
 
 /// The lengths of sequences, `[B]`, when they are given.

@@ -1,7 +1,7 @@
 //! Operators that select by data: how large the results of some of them are is known only when they run.
 
-use super::support::{Class, const_dims, count, one, plain, points, pure, rank_only};
-use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpDef, OpRegistry, Read, ResultCount};
+use super::support::{Class, const_dims, count, one, plain, points, rank_only};
+use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpDef, OpRegistry, Read};
 use crate::diag::Diagnostic;
 use crate::shape::Dim;
 use crate::types::{DType, Dims, ShapeInfo, Type};
@@ -9,14 +9,12 @@ use smallvec::smallvec;
 
 pub(crate) fn register(ops: &mut OpRegistry) {
     const AXIS: &[AttrDef] = &[AttrDef::required("axis", AttrKind::Int)];
-    ops.register(pure("non_zero", Arity::exactly(1), &[], non_zero));
-    ops.register(pure("compress", Arity::exactly(2), AXIS, compress));
+    ops.register(OpDef::pure("non_zero", Arity::exactly(1), &[], non_zero));
+    ops.register(OpDef::pure("compress", Arity::exactly(2), AXIS, compress));
     const TOP_K: &[AttrDef] =
         &[AttrDef::required("axis", AttrKind::Int), AttrDef::optional("smallest", AttrKind::Bool)];
-    ops.register(OpDef {
-        results: ResultCount::Fixed(2),
-        ..pure("top_k", Arity::exactly(2), TOP_K, top_k).reading(&[Read::Sizes(1)])
-    });
+    let best = OpDef::pure("top_k", Arity::exactly(2), TOP_K, top_k).with_results(2);
+    ops.register(best.reading(&[Read::Sizes(1)]));
 }
 
 fn non_zero(cx: &mut InferCx<'_>) -> InferResult {

@@ -4,7 +4,7 @@
 //! built ([`StructureOp::decide`]); the others stay, and a call plan has them as steps of its own. Numbers that they find are
 //! symbols, which they bind as elements of their results.
 
-use super::support::{Class, indexing, one, pure};
+use super::support::{Class, indexing, one};
 use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpDef, OpId, OpRegistry, OpSink, SinkResult};
 use crate::diag::Diagnostic;
 use crate::text::type_text;
@@ -177,15 +177,15 @@ pub(crate) fn register(ops: &mut OpRegistry) {
     const DTYPE: &[AttrDef] = &[AttrDef::required("dtype", AttrKind::DType)];
     const CONTENT: &[AttrDef] =
         &[AttrDef::required("dtype", AttrKind::DType), AttrDef::optional("sequence", AttrKind::Bool)];
-    ops.register(pure("sequence_empty", Arity::exactly(0), DTYPE, empty));
-    ops.register(pure("sequence_construct", Arity::at_least(1), &[], construct));
-    ops.register(pure("sequence_length", Arity::exactly(1), &[], length));
+    ops.register(OpDef::pure("sequence_empty", Arity::exactly(0), DTYPE, empty));
+    ops.register(OpDef::pure("sequence_construct", Arity::at_least(1), &[], construct));
+    ops.register(OpDef::pure("sequence_length", Arity::exactly(1), &[], length));
     ops.register(indexing("sequence_at", Arity::exactly(2), &[], at));
     ops.register(indexing("sequence_insert", Arity::between(2, 3), &[], insert));
     ops.register(indexing("sequence_erase", Arity::between(1, 2), &[], erase));
-    ops.register(pure("optional_some", Arity::exactly(1), &[], some));
-    ops.register(pure("optional_none", Arity::exactly(0), CONTENT, none));
-    ops.register(pure("optional_has", Arity::exactly(1), &[], has));
+    ops.register(OpDef::pure("optional_some", Arity::exactly(1), &[], some));
+    ops.register(OpDef::pure("optional_none", Arity::exactly(0), CONTENT, none));
+    ops.register(OpDef::pure("optional_has", Arity::exactly(1), &[], has));
     ops.register(indexing("optional_get", Arity::exactly(1), &[], get));
 }
 

@@ -1,8 +1,8 @@
 //! Operators that move or rename elements: reshape, broadcast, transpose, concatenate, slice, pad, tile.
 
 use super::slicing::slice_range;
-use super::support::{Point, const_dims, flat, one, plain, pure, rank_only};
-use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpRegistry, Read};
+use super::support::{Point, const_dims, flat, one, plain, rank_only};
+use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpDef, OpRegistry, Read};
 use crate::diag::Diagnostic;
 use crate::shape::{Constraint, Dim};
 use crate::types::{DType, Dims, ShapeInfo, TensorType};
@@ -19,18 +19,18 @@ pub(crate) fn register(ops: &mut OpRegistry) {
     const PAD: &[AttrDef] = &[AttrDef::optional("mode", AttrKind::Str)];
     const SHAPE_OF: &[AttrDef] =
         &[AttrDef::optional("start", AttrKind::Int), AttrDef::optional("end", AttrKind::Int)];
-    ops.register(pure("reshape", Arity::exactly(2), RESHAPE, reshape).reading(&[Read::Sizes(1)]));
-    ops.register(pure("expand", Arity::exactly(2), &[], expand).reading(&[Read::Sizes(1)]));
-    ops.register(pure("transpose", Arity::exactly(1), TRANSPOSE, transpose));
-    ops.register(pure("concat", Arity::at_least(1), AXIS, concat));
+    ops.register(OpDef::pure("reshape", Arity::exactly(2), RESHAPE, reshape).reading(&[Read::Sizes(1)]));
+    ops.register(OpDef::pure("expand", Arity::exactly(2), &[], expand).reading(&[Read::Sizes(1)]));
+    ops.register(OpDef::pure("transpose", Arity::exactly(1), TRANSPOSE, transpose));
+    ops.register(OpDef::pure("concat", Arity::at_least(1), AXIS, concat));
     let bounds = &[Read::Integers(1), Read::Integers(2), Read::Integers(3)];
-    ops.register(pure("slice", Arity::exactly(4), AXES, slice).reading(bounds));
-    ops.register(pure("pad", Arity::between(2, 3), PAD, pad).reading(&[Read::Integers(1)]));
-    ops.register(pure("shape_of", Arity::exactly(1), SHAPE_OF, shape_of));
-    ops.register(pure("size", Arity::exactly(1), &[], size));
-    ops.register(pure("squeeze", Arity::exactly(1), AXES, squeeze));
-    ops.register(pure("unsqueeze", Arity::exactly(1), AXES, unsqueeze));
-    ops.register(pure("tile", Arity::exactly(2), &[], tile).reading(&[Read::Sizes(1)]));
+    ops.register(OpDef::pure("slice", Arity::exactly(4), AXES, slice).reading(bounds));
+    ops.register(OpDef::pure("pad", Arity::between(2, 3), PAD, pad).reading(&[Read::Integers(1)]));
+    ops.register(OpDef::pure("shape_of", Arity::exactly(1), SHAPE_OF, shape_of));
+    ops.register(OpDef::pure("size", Arity::exactly(1), &[], size));
+    ops.register(OpDef::pure("squeeze", Arity::exactly(1), AXES, squeeze));
+    ops.register(OpDef::pure("unsqueeze", Arity::exactly(1), AXES, unsqueeze));
+    ops.register(OpDef::pure("tile", Arity::exactly(2), &[], tile).reading(&[Read::Sizes(1)]));
 }
 
 /// The type of operand 0 under other dimensions with the same elements in row-major order.

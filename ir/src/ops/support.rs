@@ -1,6 +1,6 @@
 //! What the operator families share: checks of attributes and operands, and arithmetic on tracked elements.
 
-use super::{Arity, AttrDef, InferCx, InferFn, InferResult, OpDef, Requirement, ResultCount};
+use super::{Arity, AttrDef, InferCx, InferFn, InferResult, OpDef, Requirement};
 use crate::diag::Diagnostic;
 pub(super) use crate::scalar::Class;
 use crate::shape::{Constraint, Dim, ShapeCx, Truth};
@@ -10,26 +10,6 @@ use smallvec::{SmallVec, smallvec};
 /// Constant extents or coordinates.
 pub(super) type Point = SmallVec<[usize; 4]>;
 
-/// A pure operator with one result.
-pub(super) const fn pure(
-    name: &'static str,
-    arity: Arity,
-    attrs: &'static [AttrDef],
-    infer: InferFn,
-) -> OpDef {
-    OpDef {
-        name,
-        arity,
-        results: ResultCount::Fixed(1),
-        attrs,
-        effects: Effects::PURE,
-        infer,
-        reads: &[],
-        elementwise: false,
-        function: None,
-    }
-}
-
 /// An operator with one result whose indices are data: one out of range ends the call.
 pub(super) const fn indexing(
     name: &'static str,
@@ -37,7 +17,7 @@ pub(super) const fn indexing(
     attrs: &'static [AttrDef],
     infer: InferFn,
 ) -> OpDef {
-    OpDef { effects: Effects::ABORT, ..pure(name, arity, attrs, infer) }
+    OpDef { effects: Effects::ABORT, ..OpDef::pure(name, arity, attrs, infer) }
 }
 
 /// The result of an operator with one result.

@@ -7,8 +7,8 @@
 //! `weights`. Numbers that are out of range are those of the last node and of the last row. A leaf has the last feature; where
 //! a node of the last feature leads to another, the row of weights is any.
 
-use super::support::{Class, one, plain, pure};
-use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpRegistry};
+use super::support::{Class, one, plain};
+use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpDef, OpRegistry};
 use crate::diag::Diagnostic;
 use crate::scalar::FloatKeys;
 use crate::shape::Dim;
@@ -26,7 +26,7 @@ pub(crate) fn register(ops: &mut OpRegistry) {
         AttrDef::optional("aggregate", AttrKind::Str),
         AttrDef::optional("missing", AttrKind::Bool),
     ];
-    ops.register(pure("tree_ensemble", Arity::exactly(4), ATTRS, tree_ensemble));
+    ops.register(OpDef::pure("tree_ensemble", Arity::exactly(4), ATTRS, tree_ensemble));
 }
 
 fn tree_ensemble(cx: &mut InferCx<'_>) -> InferResult {

@@ -59,6 +59,12 @@ impl Compiler {
         &self.ops
     }
 
+    /// What models may be made of, and the operators of this compiler that serve it: a page of each frontend that has a
+    /// list, in Markdown.
+    pub fn operators_page(&self) -> String {
+        self.frontends.operators(&self.ops).join("\n")
+    }
+
     /// The rewrite rules, in the order they are tried, each with the step that applies it.
     pub fn rules(&self) -> impl Iterator<Item = (Step, &AnyRule)> {
         let sets =

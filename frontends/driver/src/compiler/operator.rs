@@ -10,17 +10,7 @@ use orogen_passes::rules::legalize::LegalizeFn;
 ///
 /// /// `clip1(x) = min(x, 1)`.
 /// const CLIP1: Operator = Operator {
-///     def: OpDef {
-///         name: "acme.clip1",
-///         arity: Arity::exactly(1),
-///         results: ResultCount::Fixed(1),
-///         attrs: &[],
-///         effects: Effects::PURE,
-///         infer: |cx| Ok(smallvec![cx.args[0].clone()]),
-///         reads: &[],
-///         elementwise: true,
-///         function: None,
-///     },
+///     def: OpDef::pure("acme.clip1", Arity::exactly(1), &[], |cx| Ok(smallvec![cx.args[0].clone()])).by_element(),
 ///     evaluate: Some(|_, args| {
 ///         let x = &args[0];
 ///         Ok(vec![TensorData::from_f64(x.dtype(), x.dims(), x.to_f64().into_iter().map(|it| it.min(1.0)))])

@@ -22,6 +22,9 @@ pub(crate) trait ErasedFrontend: Send + Sync {
     fn open(&self, path: &Path) -> Result<Content, Diagnostics>;
     fn decode(&self, bytes: Vec<u8>) -> Result<Content, Diagnostics>;
     fn unsupported(&self, model: &Content) -> Result<Vec<Unsupported>, Diagnostics>;
+    fn operators(&self, _ops: &OpRegistry) -> Option<String> {
+        None
+    }
     fn import_graph(
         &self,
         model: &Content,
@@ -68,6 +71,10 @@ impl<F: Frontend> ErasedFrontend for F {
 
     fn unsupported(&self, model: &Content) -> Result<Vec<Unsupported>, Diagnostics> {
         Frontend::unsupported(self, own::<F>(model)?)
+    }
+
+    fn operators(&self, ops: &OpRegistry) -> Option<String> {
+        Frontend::operators(self, ops)
     }
 
     fn import_graph(
@@ -119,6 +126,11 @@ impl Frontends {
         }
         self.list.insert(at, frontend);
         Ok(())
+    }
+
+    /// Pages of what they import.
+    pub(crate) fn operators(&self, ops: &OpRegistry) -> Vec<String> {
+        self.list.iter().filter_map(|it| it.operators(ops)).collect()
     }
 
     /// The frontend that opened a model.

@@ -15,7 +15,7 @@ pub(crate) use text::{IrModel, IrText};
 use crate::files::CANNOT_READ;
 use indexmap::IndexMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
-use orogen_ir::ops::{Budget, InputDefaults, OpSink};
+use orogen_ir::ops::{Budget, InputDefaults, OpRegistry, OpSink};
 use orogen_ir::types::Type;
 use std::fmt;
 use std::path::Path;
@@ -99,6 +99,11 @@ pub trait Frontend: Send + Sync + 'static {
     /// A model that breaks the rules of its format.
     fn unsupported(&self, _model: &Self::Model) -> Result<Vec<Unsupported>, Diagnostics> {
         Ok(Vec::new())
+    }
+
+    /// A page, in Markdown, of what this frontend imports into operators of a table; nothing when there is no list of it.
+    fn operators(&self, _ops: &OpRegistry) -> Option<String> {
+        None
     }
 
     /// Writes the operations of a model into a sink.

@@ -2,7 +2,7 @@
 
 use super::{FileHead, Frontend, ImportOptions, ImportReport, Recognised, Unsupported};
 use orogen_ir::diag::Diagnostics;
-use orogen_ir::ops::OpSink;
+use orogen_ir::ops::{OpRegistry, OpSink};
 use orogen_onnx::{Model, OpTable, Options};
 use std::path::Path;
 
@@ -44,6 +44,10 @@ impl Frontend for Onnx {
         Ok(found
             .map(|it| Unsupported { operator: operator(&it), place: it.place, reason: it.reason })
             .collect())
+    }
+
+    fn operators(&self, ops: &OpRegistry) -> Option<String> {
+        Some(orogen_onnx::operators_page(&self.ops, ops))
     }
 
     fn import<S: OpSink>(

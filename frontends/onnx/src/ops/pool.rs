@@ -62,7 +62,10 @@ fn max_pool(cx: &mut NodeCx<'_, '_>) -> Converted {
         return Ok(vec![y]);
     }
     match padding {
-        Padding::Fixed(pads) => Ok(vec![y, places_of_largest(cx, x, y, &window, &pads)?]),
+        Padding::Fixed(pads) => {
+            let column_major = cx.int("storage_order") == Some(1);
+            Ok(vec![y, places_of_largest(cx, x, y, &window, &pads, column_major)?])
+        }
         Padding::Dynamic(_) => {
             Err(not_supported("places of the largest elements with automatic padding of a dynamic size"))
         }
@@ -85,15 +88,21 @@ pub(super) fn max_pool_of(cx: &mut NodeCx<'_, '_>, x: Value) -> Result<(Value, W
 }
 
 /// Where in the whole operand the first of the largest elements of each window is: the taps of a window one after the
-/// other, each a strided part of the operand.
-fn places_of_largest(cx: &mut NodeCx<'_, '_>, x: Value, y: Value, window: &Window, pads: &[i64]) -> Single {
+/// other, each a strided part of the operand. It is −1 where a window is of padding alone.
+pub(super) fn places_of_largest(
+    cx: &mut NodeCx<'_, '_>,
+    x: Value,
+    y: Value,
+    window: &Window,
+    pads: &[i64],
+    column_major: bool,
+) -> Single {
     const MAX_TAPS: i64 = 1024;
     let n = window.kernel.len();
     let taps =
         window.kernel.iter().try_fold(1i64, |all, it| all.checked_mul(*it)).filter(|it| *it <= MAX_TAPS);
     let taps =
         taps.ok_or_else(|| not_supported("places of the largest elements of windows of so many taps"))?;
-    let column_major = cx.int("storage_order") == Some(1);
     // How far apart neighbours along each spatial dimension are, as scalars.
     let one = cx.int_scalar(1);
     let mut steps = vec![one; n];

@@ -2,7 +2,7 @@
 //!
 //! The formulas are those of the operators' specification; moments of several tensors stand side by side in one node.
 
-use crate::gradient;
+use super::gradient;
 use crate::graph::TRAINING;
 use crate::node::{Node, NodeCx, bad};
 use crate::sink::Value;

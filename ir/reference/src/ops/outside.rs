@@ -48,24 +48,17 @@ pub(super) fn eval(
 #[cfg(test)]
 mod tests {
     use super::super::eval_op;
-    use orogen_ir::ops::{Arity, OpDef, OpRegistry, ResultCount};
-    use orogen_ir::types::{Attrs, DType, Effects, TensorData};
+    use orogen_ir::ops::{Arity, OpDef, OpRegistry};
+    use orogen_ir::types::{Attrs, DType, TensorData};
     use smallvec::smallvec;
 
     #[test]
     fn results_are_what_inference_promises() {
         let mut ops = OpRegistry::standard();
-        let op = ops.register(OpDef {
-            name: "acme.half",
-            arity: Arity::exactly(1),
-            results: ResultCount::Fixed(1),
-            attrs: &[],
-            effects: Effects::PURE,
-            infer: |cx| Ok(smallvec![cx.args[0].clone()]),
-            reads: &[],
-            elementwise: true,
-            function: None,
-        });
+        let op = ops.register(
+            OpDef::pure("acme.half", Arity::exactly(1), &[], |cx| Ok(smallvec![cx.args[0].clone()]))
+                .by_element(),
+        );
         let x = TensorData::from_f64(DType::F32, &[2], [1.0, 3.0]);
         let eval = |ops: &OpRegistry| eval_op(ops, op, &Attrs::none(), std::slice::from_ref(&x));
         assert!(eval(&ops).is_err(), "nothing says how");

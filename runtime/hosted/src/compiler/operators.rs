@@ -7,25 +7,6 @@ use orogen::ir::shape::Dim;
 use orogen::ir::types::{Attr, Dims, ShapeInfo};
 use orogen::prelude::*;
 
-const fn operator(
-    name: &'static str,
-    operands: usize,
-    attrs: &'static [AttrDef],
-    infer: fn(&mut InferCx<'_>) -> InferResult,
-) -> OpDef {
-    OpDef {
-        name,
-        arity: Arity::exactly(operands),
-        results: ResultCount::Fixed(1),
-        attrs,
-        effects: Effects::PURE,
-        infer,
-        reads: &[],
-        elementwise: false,
-        function: None,
-    }
-}
-
 const fn text(name: &'static str) -> AttrDef {
     AttrDef::required(name, AttrKind::Str)
 }
@@ -38,7 +19,7 @@ const fn int(name: &'static str) -> AttrDef {
 macro_rules! call {
     ($name:literal, $operands:literal, $attrs:expr, $infer:expr) => {
         Operator {
-            def: operator($name, $operands, $attrs, $infer),
+            def: OpDef::pure($name, Arity::exactly($operands), $attrs, $infer),
             evaluate: Some(|attrs, args| evaluate($name, attrs, args)),
             lower: Some(|cx| lower_call(cx, $name)),
         }
@@ -75,10 +56,8 @@ pub(super) const OPERATORS: &[Operator] = &[
     }),
     call!("text.count_grams", 4, &[int("longest"), int("shortest"), int("skips"), int("width")], grams),
     Operator {
-        def: OpDef {
-            results: ResultCount::Fixed(2),
-            ..operator("text.split", 1, &[text("delimiter"), int("most")], split)
-        },
+        def: OpDef::pure("text.split", Arity::exactly(1), &[text("delimiter"), int("most")], split)
+            .with_results(2),
         evaluate: Some(|attrs, args| {
             let mut results = evaluate("text.split", attrs, args)?;
             results.extend(evaluate("text.count_parts", attrs, args)?.into_iter().take(1));
@@ -87,7 +66,7 @@ pub(super) const OPERATORS: &[Operator] = &[
         lower: Some(lower_split),
     },
     Operator {
-        def: operator("text.remove", 2, &[text("case"), text("language")], |cx| {
+        def: OpDef::pure("text.remove", Arity::exactly(2), &[text("case"), text("language")], |cx| {
             strings(cx, 0)?;
             strings(cx, 1)?;
             let limit = cx.shapes.int(MOST);
@@ -99,7 +78,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     },
     #[cfg(feature = "images")]
     Operator {
-        def: operator("image.decode", 1, &[text("format")], picture),
+        def: OpDef::pure("image.decode", Arity::exactly(1), &[text("format")], picture),
         evaluate: Some(|attrs, args| evaluate("image.decode", attrs, args)),
         lower: Some(lower_picture),
     },

@@ -1,6 +1,9 @@
 //! Training operators: derivatives against differences of the reference, optimizers against their formulas.
 
+mod places;
+#[path = "../protos/mod.rs"]
 mod protos;
+mod windows;
 
 use anyhow::{Context, Result, ensure};
 use orogen::{Model, Step};
@@ -17,6 +20,13 @@ fn floats(dims: &[i64], from: f64) -> TensorData {
     TensorData::from_f64(DType::F64, &dims, (0..count).map(|i| from + ((i * 37 + 11) % 17) as f64 / 20.0))
 }
 
+/// The same, no two of which are equal.
+fn distinct(dims: &[i64], from: f64) -> TensorData {
+    let plain = floats(dims, from);
+    let moved = plain.to_f64().into_iter().enumerate().map(|(i, it)| it + i as f64 / 1000.0);
+    TensorData::from_f64(DType::F64, plain.dims(), moved)
+}
+
 fn places(dims: &[u64], list: &[i64]) -> TensorData {
     TensorData::from_slice(DType::I64, dims, list)
 }
@@ -31,18 +41,43 @@ fn list(output: &str, values: &[i64]) -> NodeProto {
 }
 
 fn build(nodes: Vec<NodeProto>, operands: &[(&str, TensorData)], outputs: &[&str]) -> Result<Model> {
+    build_with(nodes, operands, outputs, &|_| None)
+}
+
+/// Some dimensions have a name in the place of their size.
+fn build_with(
+    nodes: Vec<NodeProto>,
+    operands: &[(&str, TensorData)],
+    outputs: &[&str],
+    open: &dyn Fn(i64) -> Option<&'static str>,
+) -> Result<Model> {
     let dims = |it: &TensorData| it.dims().iter().map(|it| it.cast_signed()).collect::<Vec<i64>>();
     let graph = GraphProto {
         node: nodes,
         name: "g".into(),
-        input: operands.iter().map(|(name, it)| value(name, number(it.dtype()), &dims(it))).collect(),
+        input: operands
+            .iter()
+            .map(|(name, it)| opened(value(name, number(it.dtype()), &dims(it)), open))
+            .collect(),
         output: outputs.iter().map(|it| ValueInfoProto { name: (*it).into(), r#type: None }).collect(),
         ..GraphProto::default()
     };
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("model.onnx");
-    std::fs::write(&file, model(DOMAIN, graph).to_bytes())?;
+    let mut model = model(DOMAIN, graph);
+    model.opset_import[0].version = 26;
+    std::fs::write(&file, model.to_bytes())?;
     Ok(Model::open(&file)?)
+}
+
+fn opened(mut value: ValueInfoProto, open: &dyn Fn(i64) -> Option<&'static str>) -> ValueInfoProto {
+    let tensor = value.r#type.as_mut().and_then(|it| it.tensor_type.as_mut());
+    for dim in tensor.into_iter().filter_map(|it| it.shape.as_mut()).flat_map(|it| &mut it.dim) {
+        if let Some(name) = dim.dim_value.and_then(open) {
+            *dim = DimensionProto { dim_value: None, dim_param: Some(name.into()) };
+        }
+    }
+    value
 }
 
 fn reference(operands: &[(&str, TensorData)]) -> Reference {
@@ -92,19 +127,50 @@ fn with_gradient(nodes: &[NodeProto], operands: &[(&str, TensorData)], xs: &[&st
 
 /// The derivatives that `Gradient` gives are the differences, on every path.
 fn check(what: &str, nodes: &[NodeProto], operands: &[(&str, TensorData)], xs: &[&str]) -> Result<()> {
+    check_on(&[Way::Legacy, Way::Native], what, nodes, operands, xs)
+}
+
+fn check_on(
+    ways: &[Way],
+    what: &str,
+    nodes: &[NodeProto],
+    operands: &[(&str, TensorData)],
+    xs: &[&str],
+) -> Result<()> {
     let expected = differences(nodes, operands, xs)?;
     let outputs: Vec<String> = xs.iter().map(|it| format!("d_{it}")).collect();
     let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
     let backward = build(with_gradient(nodes, operands, xs), operands, &outputs)?;
-    let executors = [
-        Executor::Reference(Way::Native, Step::Import),
-        Executor::Jit(Way::Legacy),
-        Executor::Jit(Way::Native),
-    ];
-    for executor in executors {
-        let found = executor.run_model(&backward, &[reference(operands)]);
+    agree(&backward, ways, what, operands, &expected)
+}
+
+/// The same where sizes are known only at run time: those that have a name.
+fn check_open(
+    open: &dyn Fn(i64) -> Option<&'static str>,
+    what: &str,
+    nodes: &[NodeProto],
+    operands: &[(&str, TensorData)],
+    xs: &[&str],
+) -> Result<()> {
+    let expected = differences(nodes, operands, xs)?;
+    let outputs: Vec<String> = xs.iter().map(|it| format!("d_{it}")).collect();
+    let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+    let backward = build_with(with_gradient(nodes, operands, xs), operands, &outputs, open)?;
+    agree(&backward, &[Way::Native], what, operands, &expected)
+}
+
+fn agree(
+    backward: &Model,
+    ways: &[Way],
+    what: &str,
+    operands: &[(&str, TensorData)],
+    expected: &Expected,
+) -> Result<()> {
+    let compiled = ways.iter().map(|it| Executor::Jit(*it));
+    for executor in [Executor::Reference(Way::Native, Step::Import)].into_iter().chain(compiled) {
+        let found = executor.run_model(backward, &[reference(operands)]);
         let found = found.with_context(|| format!("{what}: {executor}"))?.pop().context("an output")?;
-        let worst = compare(&found, &expected).with_context(|| format!("{what}: {executor}"))?;
+        let worst = compare(&found, expected).with_context(|| format!("{what}: {executor}"))?;
         // Central differences of a step of 1e-5 are exact to about 1e-9 of values near 1.
         ensure!(worst.error <= 1e-7, "{what}: {executor}: error {}", worst.error);
     }
@@ -250,12 +316,16 @@ fn elements_that_are_moved() -> Result<()> {
 
 #[test]
 fn what_has_no_derivative_is_refused_by_name() -> Result<()> {
-    let operands = [("a", floats(&[1, 1, 4], 0.1)), ("b", floats(&[1, 1, 2], 0.1))];
-    let nodes = with_gradient(&[node("Conv", &["a", "b"], "y", Vec::new())], &operands, &["a", "b"]);
-    let model = build(nodes, &operands, &["d_a"])?;
+    let operands =
+        [("a", floats(&[2, 1, 3], 0.1)), ("w", floats(&[1, 2, 3], 0.1)), ("b", floats(&[1, 2, 2], 0.1))];
+    let mut network = node("RNN", &["a", "w", "b"], "y", vec![int("hidden_size", 2)]);
+    network.name = "memory".into();
+    let model = build(with_gradient(&[network], &operands, &["a", "w", "b"]), &operands, &["d_a"])?;
     let error = Executor::Jit(Way::Native).run_model(&model, &[reference(&operands)]).unwrap_err();
     let error = format!("{error:#}");
-    ensure!(error.contains("X009") && error.contains("the derivative of `conv` is not known"), "{error}");
+    let parts = ["X009", "Gradient", "the derivative of `rnn` is not known", "`memory` (RNN)", "help: "];
+    ensure!(parts.iter().all(|it| error.contains(it)), "{error}");
+    let operands = [("a", floats(&[1, 1, 4], 0.1)), ("b", floats(&[1, 1, 2], 0.1))];
     // What is not on the way has a derivative of zeros.
     let nodes = with_gradient(&[node("Exp", &["a"], "y", Vec::new())], &operands, &["a", "b"]);
     let model = build(nodes, &operands, &["d_b"])?;

@@ -15,6 +15,8 @@ pub(crate) struct Step {
     pub(super) attrs: Attrs,
     pub(super) args: Vec<Value>,
     pub(super) results: Vec<Value>,
+    /// The node of the model that it is part of, as in `node `a` (Conv)`.
+    pub(super) source: String,
 }
 
 impl Step {
@@ -31,11 +33,12 @@ pub(super) const SAME: &str = "match_cast";
 pub(crate) struct Tape<'a> {
     sink: &'a mut dyn Sink,
     steps: Vec<Step>,
+    source: String,
 }
 
 impl<'a> Tape<'a> {
     pub(crate) fn over(sink: &'a mut dyn Sink) -> Self {
-        Tape { sink, steps: Vec::new() }
+        Tape { sink, steps: Vec::new(), source: String::new() }
     }
 
     /// What was emitted, in order.
@@ -43,18 +46,18 @@ impl<'a> Tape<'a> {
         self.steps
     }
 
+    fn push(&mut self, op: Option<&'static str>, attrs: Attrs, args: &[Value], results: &[Value]) {
+        let source = self.source.clone();
+        self.steps.push(Step { op, attrs, args: args.to_vec(), results: results.to_vec(), source });
+    }
+
     fn control_flow(&mut self, results: &[Value]) {
-        self.steps.push(Step { op: None, attrs: Attrs::none(), args: Vec::new(), results: results.to_vec() });
+        self.push(None, Attrs::none(), &[], results);
     }
 
     fn same(&mut self, from: Value, to: Value) {
         if from != to {
-            self.steps.push(Step {
-                op: Some(SAME),
-                attrs: Attrs::none(),
-                args: vec![from],
-                results: vec![to],
-            });
+            self.push(Some(SAME), Attrs::none(), &[from], &[to]);
         }
     }
 }
@@ -73,6 +76,7 @@ impl Sink for Tape<'_> {
     }
 
     fn set_source(&mut self, source: &str) {
+        source.clone_into(&mut self.source);
         self.sink.set_source(source);
     }
 
@@ -91,7 +95,7 @@ impl Sink for Tape<'_> {
     fn emit(&mut self, op: OpId, attrs: Attrs, args: &[Value]) -> Result<Vec<Value>, Diagnostic> {
         let results = self.sink.emit(op, attrs.clone(), args)?;
         let name = self.sink.ops().def(op).name;
-        self.steps.push(Step { op: Some(name), attrs, args: args.to_vec(), results: results.clone() });
+        self.push(Some(name), attrs, args, &results);
         Ok(results)
     }
 

@@ -18,6 +18,7 @@ use crate::node::{NodeCx, not_supported};
 use crate::sink::Value;
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
+pub(crate) use rules::without_rule;
 use rules::{Arrived, rule};
 use tape::Step;
 pub(crate) use tape::Tape;
@@ -49,11 +50,16 @@ pub(crate) fn derivatives(
         }
         let known = step.op.and_then(rule);
         let Some(rule) = known else {
-            let what = step.op.unwrap_or("control flow");
-            return Err(not_supported(format!("the derivative of `{what}` is not known"))
+            let (what, why) = match step.op {
+                Some(op) => (format!("`{op}`"), without_rule(op).unwrap_or_default()),
+                None => ("control flow".to_string(), "what it may read is not written down"),
+            };
+            return Err(not_supported(format!("the derivative of {what} is not known: {why}"))
+                .note(format!("it is part of {}", step.source))
                 .help("compute this derivative outside of the model, or write the part with operators that have one"));
         };
-        let passed = rule(cx, &Arrived { step, at: &arrived })?;
+        let passed = rule(cx, &Arrived { step, at: &arrived })
+            .map_err(|error| error.note(format!("this is the derivative of {}", step.source)))?;
         for (operand, passed) in step.args.iter().zip(passed) {
             let Some(passed) = passed.filter(|_| dependent.contains(operand)) else { continue };
             if !cx.dtype(*operand)?.is_float() {
@@ -76,6 +82,12 @@ pub(crate) fn derivatives(
 }
 
 impl NodeCx<'_, '_> {
+    /// A value that is known to have the dimensions of another, with the type that says so.
+    fn typed_as(&mut self, value: Value, like: Value) -> Result<Value, Diagnostic> {
+        let (own, other) = (self.sink.type_of(value).clone(), self.sink.type_of(like).clone());
+        if own == other { Ok(value) } else { self.sink.match_cast(value, other) }
+    }
+
     /// Zeros of the type of a value.
     fn zeros_like(&mut self, value: Value) -> Result<Value, Diagnostic> {
         let zero = self.number_like(value, 0.0)?;
