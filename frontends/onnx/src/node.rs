@@ -52,6 +52,11 @@ impl<'m> Node<'m> {
         &self.proto.op_type
     }
 
+    /// Whether it is an operator of the standard domain.
+    pub(crate) fn is_standard(&self) -> bool {
+        normal_domain(&self.proto.domain).is_empty()
+    }
+
     /// The node as one of another version.
     pub(crate) fn set_opset(&mut self, opset: i64) {
         self.opset = opset;

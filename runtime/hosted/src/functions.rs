@@ -29,6 +29,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("text.parse_single", numbers::parse_single),
     function("text.parse_double", numbers::parse_double),
     function("text.find", labels::find),
+    function("text.rank", labels::rank),
     function("text.count_grams", grams::count),
     #[cfg(feature = "regex")]
     function("text.matches", crate::pattern::matches),

@@ -184,6 +184,23 @@ fn strings_are_put_together_and_taken_apart() {
 }
 
 #[test]
+fn strings_are_unique() {
+    let x = strings(&[6], &["b", "", "ü", "b", "a long string that lies on the heap", ""]);
+    let sorted = strings(&[4], &["", "a long string that lies on the heap", "b", "ü"]);
+    let results =
+        [sorted, i64s(&[4], &[1, 4, 0, 2]), i64s(&[6], &[2, 0, 3, 2, 1, 0]), i64s(&[4], &[2, 1, 2, 1])];
+    gives("Unique", vec![], std::slice::from_ref(&x), &results, true);
+    let first = strings(&[4], &["b", "", "ü", "a long string that lies on the heap"]);
+    let results =
+        [first, i64s(&[4], &[0, 1, 2, 4]), i64s(&[6], &[0, 1, 2, 0, 3, 1]), i64s(&[4], &[2, 2, 1, 1])];
+    gives("Unique", vec![int("sorted", 0)], &[x], &results, true);
+    let rows = strings(&[3, 2], &["b", "a", "a", "z", "b", "a"]);
+    gives("Unique", vec![int("axis", 0)], &[rows], &[strings(&[2, 2], &["a", "z", "b", "a"])], true);
+    let none = strings(&[0], &[]);
+    gives("Unique", vec![], std::slice::from_ref(&none), std::slice::from_ref(&none), true);
+}
+
+#[test]
 fn strings_match_as_a_whole_and_are_normalized() {
     let x = strings(&[2, 2], &["www.google.com", "www.bbc.co.uk", "", "ü"]);
     let pattern = r"www\.[\w.-]+\.com";

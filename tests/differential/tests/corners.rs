@@ -150,3 +150,75 @@ fn one_number_is_its_largest() -> Result<()> {
     ensure!(format!("{:?}", wrong.err().context("the model is refused")?).contains("axis 1 is out of range"));
     Ok(())
 }
+
+#[test]
+fn integers_are_quantised_and_floats_multiplied() -> Result<()> {
+    let one = |dtype, number: f64| constant(TensorData::from_f64(dtype, &[], [number]));
+    let operands = [given(numbers(DType::I32, &[3, 4])), one(DType::I32, 2.0), one(DType::U8, 3.0)];
+    check_node("QuantizeLinear", Vec::new(), &operands, 0.0)?;
+    let (low, high) = (DType::F8E4M3FN, DType::F8E5M2);
+    for (a, b, y) in [(low, high, DType::U8), (DType::I8, low, high), (DType::U8, DType::I8, low)] {
+        let operand =
+            |dtype, dims: &[u64]| [given(numbers(dtype, dims)), one(DType::F32, 0.5), one(dtype, 0.0)];
+        let mut operands: Vec<_> = operand(a, &[3, 4]).into_iter().chain(operand(b, &[4, 2])).collect();
+        operands.extend([one(DType::F32, 0.25), one(y, 0.0)]);
+        check_node("QLinearMatMul", Vec::new(), &operands, 0.0)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn other_domains() -> Result<()> {
+    let check = |op: &str, attributes, operands: &[_], allowed| {
+        check_outputs(&format!("com.microsoft::{op}"), &["y"], attributes, operands, allowed)
+    };
+    let matrix = |rows| given(numbers(DType::F32, &[rows, 4]));
+    check("CDist", vec![text("metric", "euclidean")], &[matrix(3), matrix(5)], 1e-6)?;
+    check("ExpandDims", Vec::new(), &[matrix(3), constant(integers(&[1]))], 0.0)?;
+    check(
+        "GatherND",
+        Vec::new(),
+        &[matrix(3), given(TensorData::from_f64(DType::I32, &[2, 1], [2.0, -1.0]))],
+        0.0,
+    )?;
+    check("Pad", vec![text("mode", "edge")], &[matrix(3), constant(integers(&[0, 1, 2, 0]))], 0.0)?;
+    let tokens = TensorData::from_f64(
+        DType::I64,
+        &[2, 9],
+        [1, 2, 3, 1, 2, 0, 0, 1, 2, 3, 3, 3, 0, 1, 3, 3, 1, 3].map(f64::from),
+    );
+    for length in [1, 2, 3, 12] {
+        let operands = [given(tokens.clone()), given(numbers(DType::F32, &[2, 4]))];
+        check("NGramRepeatBlock", vec![attribute("ngram_size", length)], &operands, 0.0)?;
+    }
+    for mode in ["bilinear", "nearest"] {
+        let regions = TensorData::from_f64(DType::F32, &[2, 4], [0.1, 0.2, 0.8, 0.9, -0.3, 0.0, 1.2, 1.0]);
+        let operands = [
+            given(numbers(DType::F32, &[2, 3, 5, 6])),
+            given(regions),
+            given(TensorData::from_f64(DType::I32, &[2], [1.0, 0.0])),
+            constant(integers(&[3, 4])),
+        ];
+        check("CropAndResize", vec![text("mode", mode), float("extrapolation_value", 7.0)], &operands, 1e-5)?;
+    }
+    for (bits, bytes) in [(2, 8), (4, 16), (8, 32)] {
+        let bytes_of =
+            |count: u64| TensorData::from_f64(DType::U8, &[count], (0..count).map(|i| (i * 91 % 256) as f64));
+        let blocks = (0..32).map(|i| f64::from(i * 5 % 2));
+        let operands = [
+            given(numbers(DType::F32, &[3, 32])),
+            constant(bytes_of(5 * bytes)),
+            constant(TensorData::from_f64(DType::F32, &[10], (0..10).map(|i| f64::from(i) / 8.0))),
+            constant(bytes_of(5 * (2_u64 * bits).div_ceil(8))),
+            constant(TensorData::from_f64(DType::I32, &[32], blocks)),
+        ];
+        let attributes = vec![
+            attribute("K", 32),
+            attribute("N", 5),
+            attribute("block_size", 16),
+            attribute("bits", bits.cast_signed()),
+        ];
+        check("MatMulNBits", attributes, &operands, 1e-5)?;
+    }
+    Ok(())
+}

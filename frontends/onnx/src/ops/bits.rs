@@ -1,6 +1,7 @@
 //! Weights of few bits of `com.microsoft`, scaled in blocks: `MatMulNBits` and `GatherBlockQuantized`. They lie side by side
 //! in bytes, the first in the low bits, as constants of types that narrow do; so they become such constants.
 
+use super::index::within;
 use super::quant::in_blocks;
 use super::single;
 use crate::emit::{Size, attrs};
@@ -8,7 +9,7 @@ use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::sink::Value;
 use crate::table::OpTable;
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::types::{DType, TensorData};
+use orogen_ir::types::{Attrs, DType, TensorData};
 
 type Single = Result<Value, Diagnostic>;
 
@@ -20,9 +21,6 @@ pub(super) fn register(table: &mut OpTable) {
 }
 
 fn check_product(node: &Node<'_>) -> Result<(), String> {
-    if node.has_input(4) {
-        return Err("an order of the sum (`g_idx`) is not supported".into());
-    }
     if node.int("weight_prepacked").unwrap_or(0) != 0 {
         return Err("weights in the layout of one provider (`weight_prepacked`) are not supported".into());
     }
@@ -124,13 +122,46 @@ fn product(cx: &mut NodeCx<'_, '_>) -> Single {
             Some(cx.cast(zero, cx.dtype(scale)?)?)
         }
     };
-    let w = in_blocks(cx, w, scale, zero, 1, block)?;
+    let w = match cx.optional(4) {
+        None => in_blocks(cx, w, scale, zero, 1, block)?,
+        Some(blocks) => in_listed_blocks(cx, w, scale, zero, blocks)?,
+    };
     let w = cx.transpose(w, &[1, 0])?;
     let y = cx.binary("matmul", a, w)?;
     match cx.optional(5) {
         Some(bias) => cx.binary("add", y, bias),
         None => Ok(y),
     }
+}
+
+/// `(x − zero) · scale` of the block that a list says for each column.
+fn in_listed_blocks(
+    cx: &mut NodeCx<'_, '_>,
+    x: Value,
+    scale: Value,
+    zero: Option<Value>,
+    blocks: Value,
+) -> Single {
+    if cx.rank(blocks)? != 1 {
+        return Err(bad("its list of blocks (`g_idx`) must have 1 dimension"));
+    }
+    let (count, size) = (cx.static_dim(scale, 1), cx.static_dim(x, 1));
+    if let Some(found) = cx.static_dim(blocks, 0).filter(|it| Some(*it) != size) {
+        return Err(bad(format!("its list of blocks (`g_idx`) has {found} numbers for {size:?} columns")));
+    }
+    let count = cx.int_scalar(count.unwrap_or(0));
+    let blocks = within(cx, blocks, count, "a number of a block (`g_idx`)")?;
+    let column =
+        |cx: &mut NodeCx<'_, '_>, of: Value| cx.emit("gather", attrs([("axis", 1.into())]), &[of, blocks]);
+    let scale = column(cx, scale)?;
+    let Some(zero) = zero else { return cx.emit("dequantize", Attrs::none(), &[x, scale]) };
+    let zero = column(cx, zero)?;
+    if cx.dtype(zero)? == cx.dtype(x)? {
+        return cx.emit("dequantize", Attrs::none(), &[x, scale, zero]);
+    }
+    let x = cx.cast(x, cx.dtype(scale)?)?;
+    let centred = cx.binary("sub", x, zero)?;
+    cx.binary("mul", centred, scale)
 }
 
 fn gather(cx: &mut NodeCx<'_, '_>) -> Single {

@@ -203,8 +203,10 @@ fn embed_layer_norm(cx: &mut NodeCx<'_, '_>) -> Converted {
     };
     let of_positions = rows(cx, cx.input(3)?, positions)?;
     sum = cx.binary("add", sum, of_positions)?;
-    if let (Some(segments), Some(table)) = (cx.optional(1), cx.optional(4)) {
-        let of_segments = rows(cx, table, segments)?;
+    if let Some(table) = cx.optional(4) {
+        // Without segments all words are of the first.
+        let first = cx.int_scalar(0);
+        let of_segments = rows(cx, table, cx.optional(1).unwrap_or(first))?;
         sum = cx.binary("add", sum, of_segments)?;
     }
     let axis = cx.axis(sum, -1)? as i64;

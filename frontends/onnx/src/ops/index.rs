@@ -24,7 +24,9 @@ pub(super) fn register(table: &mut OpTable) {
     table.register("", "CumSum", .., single(|cx| cumulative(cx, "cum_sum")));
     table.register("", "CumProd", .., single(|cx| cumulative(cx, "cum_prod")));
     table.register("", "OneHot", .., single(one_hot));
-    table.register("", "Range", .., single(range));
+    for domain in ["", "com.microsoft"] {
+        table.register(domain, "Range", .., single(range));
+    }
     for domain in ["", "com.microsoft"] {
         table.register(domain, "Trilu", .., single(trilu));
     }
@@ -210,7 +212,11 @@ fn eye_like(cx: &mut NodeCx<'_, '_>) -> Single {
 fn range(cx: &mut NodeCx<'_, '_>) -> Single {
     let mut bounds = Vec::new();
     for i in 0..3 {
-        let bound = cx.input(i)?;
+        let bound = match cx.optional(i) {
+            // That of `com.microsoft` may be left out.
+            None if i == 2 && !cx.is_standard() => cx.number_like(cx.input(0)?, 1.0)?,
+            _ => cx.input(i)?,
+        };
         bounds.push(if cx.rank(bound)? == 1 { cx.squeeze(bound, &[0])? } else { bound });
     }
     let [start, limit, delta] = bounds[..] else { return Err(bad("it takes three operands")) };

@@ -4,6 +4,7 @@ mod arrange;
 mod attention;
 mod axes;
 mod bits;
+mod contrib;
 mod control;
 mod conv;
 mod determinant;
@@ -70,6 +71,7 @@ fn register(table: &mut OpTable) {
     bits::register(table);
     fused::register(table);
     nhwc::register(table);
+    contrib::register(table);
     fourier::register(table);
     loss::register(table);
     sampling::register(table);

@@ -157,9 +157,14 @@ pub(super) fn quantize(
     to: DType,
 ) -> Single {
     check_zero(cx, zero, to)?;
-    // Data of another type than the scale is divided in f32.
+    // Data of another type than the scale, and integers by integers, are divided in f32, unless the node says in what.
     let (found, of_scale) = (cx.dtype(x)?, cx.dtype(scale)?);
-    let dtype = if found == of_scale || !found.is_float() { of_scale } else { DType::F32 };
+    let same = of_scale.is_float() && (found == of_scale || !found.is_float());
+    let dtype = match cx.int("precision").unwrap_or(0) {
+        0 if same => of_scale,
+        0 => DType::F32,
+        said => dtype_of(i32::try_from(said).unwrap_or(0)).map_err(not_supported)?,
+    };
     let (value, scale) = (cx.cast(x, dtype)?, cx.cast(scale, dtype)?);
     let mut operands = vec![value, along(cx, x, scale, axis)?];
     if to.is_float() && to.bits() == 8 {
@@ -312,12 +317,38 @@ fn qlinear_matmul(cx: &mut NodeCx<'_, '_>) -> Single {
     let (a, b) = (cx.input(0)?, cx.input(3)?);
     let a = left(cx, a, b, cx.optional(2), Some(cx.input(1)?))?;
     let b = right(cx, b, cx.optional(5), Some(cx.input(4)?))?;
+    let floats = [a, b].iter().any(|it| cx.dtype(it.integers).is_ok_and(DType::is_float));
+    if floats || cx.dtype(cx.input(7)?)?.is_float() {
+        return product_of_floats(cx, [a, b]);
+    }
     let all = operands(cx, [a, b])?;
     let product = cx.emit("matmul_integer", Attrs::none(), &all)?;
     let (scale, zero) = (cx.input(6)?, cx.input(7)?);
     let rows = |cx: &mut NodeCx<'_, '_>, value: Value| along(cx, product, value, -2);
     let (scale, zero) = (of_matrix(cx, product, scale, rows)?, of_matrix(cx, product, zero, rows)?);
     requantize(cx, product, [a.scale, b.scale, Some(scale)], zero)
+}
+
+/// The same where some of them are floats of 8 bits: of what they stand for.
+fn product_of_floats(cx: &mut NodeCx<'_, '_>, operands: [Quantized; 2]) -> Single {
+    let mut numbers = Vec::new();
+    for it in operands {
+        let mut value = cx.cast(it.integers, DType::F32)?;
+        // Zero points of floats are zeros.
+        if let Some(zero) = it.zero.filter(|_| cx.dtype(it.integers).is_ok_and(|it| !it.is_float())) {
+            let zero = cx.cast(zero, DType::F32)?;
+            value = cx.binary("sub", value, zero)?;
+        }
+        numbers.push(value);
+    }
+    let mut product = cx.binary("matmul", numbers[0], numbers[1])?;
+    for scale in operands.iter().filter_map(|it| it.scale) {
+        let scale = cx.cast(scale, DType::F32)?;
+        product = cx.binary("mul", product, scale)?;
+    }
+    let (scale, zero) = (cx.input(6)?, cx.input(7)?);
+    let to = cx.dtype(zero)?;
+    quantize(cx, product, scale, Some(zero), -2, to)
 }
 
 /// `saturate(round(sum · (a · b / y)) + zero)` in f32, scales and zero point shaped to broadcast with the sum.

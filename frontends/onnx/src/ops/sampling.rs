@@ -26,7 +26,7 @@ pub(super) fn register(table: &mut OpTable) {
 
 /// What is read outside of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outside {
+pub(super) enum Outside {
     Zeros,
     /// The nearest element.
     Border,
@@ -38,18 +38,18 @@ enum Outside {
 }
 
 /// Images of one size, one after the other.
-struct Images {
+pub(super) struct Images {
     flat: Value,
     /// Index of the first element of an image; broadcasts with the coordinates.
     first: Value,
     /// Extents, as integers of rank 0.
-    sizes: Vec<Value>,
+    pub(super) sizes: Vec<Value>,
     outside: Outside,
 }
 
 impl Images {
     /// The images of `x [batch, channels, spatial…]` by numbers of the batch and of the channel.
-    fn new(
+    pub(super) fn new(
         cx: &mut NodeCx<'_, '_>,
         x: Value,
         [batch, channel]: [Value; 2],
@@ -68,7 +68,7 @@ impl Images {
     }
 
     /// Elements at whole coordinates, which are numbers of a float type.
-    fn element(&self, cx: &mut NodeCx<'_, '_>, coordinates: &[Value]) -> Single {
+    pub(super) fn element(&self, cx: &mut NodeCx<'_, '_>, coordinates: &[Value]) -> Single {
         let mut index = None;
         let mut inside: Option<Value> = None;
         for (coordinate, size) in coordinates.iter().zip(&self.sizes) {
@@ -107,7 +107,7 @@ impl Images {
     }
 
     /// A coordinate brought inside, as far as that is not left to single elements.
-    fn adjusted(&self, cx: &mut NodeCx<'_, '_>, x: Value, size: Value) -> Single {
+    pub(super) fn adjusted(&self, cx: &mut NodeCx<'_, '_>, x: Value, size: Value) -> Single {
         let dtype = cx.dtype(x)?;
         let size = cx.cast(size, dtype)?;
         match self.outside {
@@ -179,7 +179,7 @@ impl Images {
         sum.ok_or_else(|| bad("its image has no spatial dimension"))
     }
 
-    fn linear(&self, cx: &mut NodeCx<'_, '_>, coordinates: &[Value], combine: &str) -> Single {
+    pub(super) fn linear(&self, cx: &mut NodeCx<'_, '_>, coordinates: &[Value], combine: &str) -> Single {
         let weights = |cx: &mut NodeCx<'_, '_>, distance| Ok(vec![cx.affine(distance, -1.0, 1.0)?, distance]);
         self.blend(cx, coordinates, &[0.0, 1.0], &weights, combine)
     }

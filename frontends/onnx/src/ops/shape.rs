@@ -223,14 +223,14 @@ fn split_by(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize, sizes: Value) -> Con
         .collect()
 }
 
-fn pad_mode(node: &Node<'_>) -> Result<(), String> {
+pub(super) fn pad_mode(node: &Node<'_>) -> Result<(), String> {
     match node.text("mode").unwrap_or("constant") {
         "constant" | "reflect" | "edge" | "wrap" => Ok(()),
         other => Err(format!("mode `{other}` is not supported")),
     }
 }
 
-fn pad(cx: &mut NodeCx<'_, '_>) -> Single {
+pub(super) fn pad(cx: &mut NodeCx<'_, '_>) -> Single {
     let x = cx.input(0)?;
     let rank = cx.rank(x)?;
     let mut args = vec![x];

@@ -81,6 +81,8 @@ fn slices(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize) -> Single {
     let rows = cx.reshape_to(turned, &[Size::Of(turned, 0), Size::Product(turned, others)])?;
     match cx.dtype(rows)? {
         DType::Bool => cx.cast(rows, DType::U8),
+        // Their order is that of their bytes.
+        DType::Str => cx.unary("text.rank", rows),
         _ => Ok(rows),
     }
 }

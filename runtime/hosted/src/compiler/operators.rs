@@ -54,6 +54,7 @@ pub(super) const OPERATORS: &[Operator] = &[
         strings(cx, 1)?;
         like(cx, DType::I64)
     }),
+    call!("text.rank", 1, &[], |cx| like(cx, DType::I64)),
     call!("text.count_grams", 4, &[int("longest"), int("shortest"), int("skips"), int("width")], grams),
     Operator {
         def: OpDef::pure("text.split", Arity::exactly(1), &[text("delimiter"), int("most")], split)
