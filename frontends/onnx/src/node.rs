@@ -214,8 +214,6 @@ pub(crate) trait Surroundings<'m> {
     fn note_ranked(&self, value: Value, ranked: Ranked);
     /// Whether a shape is put together from parts: what is known of them is in its place.
     fn is_concat(&self, value: Value) -> bool;
-    /// Notes an assumption that a rank follows from.
-    fn note_rank(&mut self, note: String);
     /// A shape is put together from parts.
     fn note_concat(&self, value: Value);
 }

@@ -443,6 +443,97 @@ fn lengths_and_numbers_of_images_out_of_range_are_errors_of_the_call() -> Result
 }
 
 #[test]
+fn lists_are_as_long_as_the_call_says() -> Result<()> {
+    let x = || Some(of(numbers(DType::F32, &[3, 4])));
+    let image = || Some(of(numbers(DType::F32, &[1, 2, 4, 5])));
+    let list = |it: &[i64]| Some(open(integers(it)));
+    let shape = |operands: Vec<Option<Operand>>, op: &str| same(op, &[], &|| operands.clone(), 1e-6);
+    for (op, x, numbers) in [
+        ("Tile", x(), &[2, 3][..]),
+        ("Pad", x(), &[1, 2, 0, -1]),
+        ("Split", x(), &[3]),
+        ("CenterCropPad", x(), &[5, 2]),
+        ("Reshape", x(), &[2, -1, 3]),
+        ("Expand", x(), &[2, 1, 3, 4]),
+        ("Unsqueeze", x(), &[0, -1, 2]),
+        ("Unsqueeze", x(), &[]),
+        ("GatherND", x(), &[1, 2]),
+        ("GatherND", x(), &[2]),
+    ] {
+        shape(vec![x, list(numbers)], op)?;
+    }
+    shape(vec![image(), None, None, list(&[1, 2, 7, 3])], "Resize")?;
+    let bounds =
+        |n: usize| vec![x(), list(&[1, 0][..n]), list(&[3, 9][..n]), list(&[-1, 0][..n]), list(&[1, 2][..n])];
+    for count in 0..3 {
+        shape(bounds(count), "Slice")?;
+        shape(bounds(count)[..3].to_vec(), "Slice")?;
+        let pads = [1, 0, 2, 1];
+        shape(vec![x(), list(&pads[..2 * count]), None, list(&[1, -2][..count])], "Pad")?;
+    }
+    let refused = |op: &str, operands: &[Option<Operand>], text: &str| refused(op, &[], operands, text);
+    let long = "how many numbers operand 1 has";
+    for op in ["Tile", "Pad", "Split", "CenterCropPad"] {
+        refused(op, &[x(), list(&[1, 1, 1])], long)?;
+        refused(op, &[x(), list(&[])], long)?;
+    }
+    refused("Resize", &[image(), None, None, list(&[4, 5])], "how many numbers operand 3 has")?;
+    refused("Slice", &[x(), list(&[0, 0]), list(&[1])], "how many numbers operand 2 has")?;
+    refused("Slice", &[x(), list(&[0, 0, 0]), list(&[1, 1, 1])], "how many axes it slices")?;
+    refused("Pad", &[x(), list(&[0, 0]), None, list(&[0, 1])], long)?;
+    refused("Unsqueeze", &[x(), list(&[0, 1, 2, 3, 4, 5, 6])], "how many axes it adds")?;
+    refused("Expand", &[x(), list(&[1; 9])], "the rank that its shape gives")?;
+    refused("GatherND", &[x(), list(&[0, 0, 0])], "how many dimensions its indices name")
+}
+
+#[test]
+fn transforms_of_a_length_of_the_call() -> Result<()> {
+    let scalar = |it: i64| Some(of(TensorData::from_slice(DType::I64, &[], &[it])));
+    for length in [1, 5, 8] {
+        let of = |parts| vec![Some(of(numbers(DType::F32, &[2, 6, parts]))), scalar(length), scalar(1)];
+        same("DFT", &[], &|| of(2), 1e-5)?;
+        same("DFT", &[("onesided", 1)], &|| of(1), 1e-5)?;
+        same("DFT", &[("inverse", 1)], &|| of(2), 1e-5)?;
+        same("DFT", &[("inverse", 1), ("onesided", 1)], &|| of(2), 1e-5)?;
+    }
+    let signal = || Some(of(numbers(DType::F32, &[1, 6, 1])));
+    for length in [0, -4, i64::MIN, i64::MAX] {
+        refused("DFT", &[], &[signal(), scalar(length), scalar(1)], "its length, which is positive")?;
+    }
+    refused("DFT", &[], &[signal(), scalar(1 << 30), scalar(1)], "the size of its matrix")
+}
+
+#[test]
+fn numbers_that_are_none_are_errors_of_the_call() -> Result<()> {
+    let scalar = |it: f64| Some(of(TensorData::from_f64(DType::F32, &[], [it])));
+    let long = |it: i64| Some(of(TensorData::from_slice(DType::I64, &[], &[it])));
+    for [start, limit, step] in
+        [[0.0, 4.0, f64::NAN], [f64::NAN, 4.0, 1.0], [0.0, f64::INFINITY, 1.0], [0.0, 1.0, 0.0]]
+    {
+        refused("Range", &[], &[scalar(start), scalar(limit), scalar(step)], "a finite number of steps")?;
+    }
+    refused("Range", &[], &[long(i64::MIN), long(i64::MAX), long(1)], "its span, which fits its type")?;
+    refused("Range", &[], &[long(0), long(4), long(0)], "its step, which is not 0")?;
+    let image = || Some(of(numbers(DType::F32, &[1, 1, 4, 4])));
+    for scale in [f64::NAN, 0.0, -1.0] {
+        let scales = Some(of(TensorData::from_f64(DType::F32, &[4], [1.0, 1.0, scale, 2.0])));
+        refused("Resize", &[], &[image(), None, scales.clone()], "numbers above 0")?;
+    }
+    let places = Some(of(integers(&[0, 1])));
+    let values = Some(of(numbers(DType::F32, &[2])));
+    refused("OneHot", &[], &[places, scalar(f64::NAN), values], "its depth")?;
+    let boxes = Some(of(numbers(DType::F32, &[1, 2, 4])));
+    let scores = Some(of(numbers(DType::F32, &[1, 1, 2])));
+    refused("NonMaxSuppression", &[], &[boxes, scores, long(1), scalar(f64::NAN)], "from 0 to 1")?;
+    let mel = |rate: i64, low: f64| vec![long(4), long(8), long(rate), scalar(low), scalar(400.0)];
+    refused("MelWeightMatrix", &[], &mel(0, 0.0), "its sample rate")?;
+    refused("MelWeightMatrix", &[], &mel(1000, f64::NAN), "its frequencies")?;
+    let shape = Some(of(integers(&[0, -1])));
+    let empty = Some(of(numbers(DType::F32, &[0, 2])));
+    refused("Reshape", &[("allowzero", 1)], &[empty, shape], "no 0 beside a -1")
+}
+
+#[test]
 fn the_legacy_path_says_what_only_a_call_decides() -> Result<()> {
     let x = || Some(of(numbers(DType::F32, &[2, 3])));
     let axes = || Some(of(integers(&[1])));

@@ -11,6 +11,7 @@ mod versions;
 use crate::decode::Model;
 use crate::graph::{Body, count_nodes, describe, opsets, printable, reads};
 use crate::node::{Attributes, Node, NodeCx, Surroundings, bad, not_supported};
+use crate::ops::lengths;
 use crate::options::Options;
 use crate::proto::{FunctionProto, GraphProto, NodeProto, ValueInfoProto};
 use crate::sink::{Adapter, Ranked, Sink, Undecided, Value, assert_condition};
@@ -80,7 +81,6 @@ pub fn import<S: OpSink>(
             opsets: model.opsets().map(|(domain, version)| (domain.to_string(), version)).collect(),
             ..ImportReport::default()
         },
-        assumed_rank: None,
         loop_ranks: IndexMap::new(),
     };
     importer.model(options, &undecided, &mut sink)?;
@@ -101,8 +101,6 @@ struct Importer<'m> {
     /// While an `If` is decided, how much more is looked at.
     lookahead: Option<Lookahead>,
     report: ImportReport,
-    /// The first assumption that a rank follows from.
-    assumed_rank: Option<String>,
     /// The ranks that values carried by loops take, by what they depend on.
     loop_ranks: IndexMap<LoopKey, Vec<Vec<usize>>>,
 }
@@ -144,7 +142,7 @@ impl<'m> Importer<'m> {
             if let (Some(_), Type::Tensor(tensor)) = (rank, &mut ty) {
                 tensor.shape = ShapeInfo::Unknown;
             }
-            self.declared_rank(output, &ty).map_err(|it| it.at(&*place))?;
+            self.declared_rank(output, &ty);
             self.report.outputs.push((output.name.clone(), ty));
         }
         Ok(())
@@ -273,7 +271,9 @@ impl<'m> Importer<'m> {
         for (at, node) in order.iter().enumerate() {
             let place = |it: Diagnostic| it.at(describe(node));
             if let Some(fork) = self.fork(sink, node, scope) {
-                return Ok(Some((fork, &order[at..])));
+                // What is built with the fork does not follow it.
+                let own = usize::from(matches!(fork, Fork::Units(..)));
+                return Ok(Some((fork, &order[at + own..])));
             }
             let results = match self.way(sink, &order[at..], used, scope).map_err(place)? {
                 Way::Build => self.node(sink, node, scope).map_err(place)?,
@@ -352,36 +352,18 @@ impl<'m> Importer<'m> {
         self.report.operators = counts;
     }
 
-    /// Notes an assumption that a rank follows from.
-    fn note_rank(&mut self, note: String) {
-        self.assumed_rank.get_or_insert_with(|| note.clone());
-        self.note_assumption(note);
-    }
-
-    /// Compares the rank that the file declares for an output with the one that the nodes give. Files are often wrong
-    /// about it; where the rank follows from an assumption, it is the assumption that is wrong.
-    fn declared_rank(&mut self, output: &ValueInfoProto, ty: &Type) -> Result<(), Diagnostic> {
+    /// Notes where the rank that the file declares for an output is not the one that the nodes give: files are often wrong
+    /// about it.
+    fn declared_rank(&mut self, output: &ValueInfoProto, ty: &Type) {
         let declared =
             output.r#type.as_ref().and_then(|it| it.tensor_type.as_ref()).and_then(|it| it.shape.as_ref());
         let found = ty.as_tensor().and_then(|it| it.shape.rank());
-        let (Some(declared), Some(found)) = (declared.map(|it| it.dim.len()), found) else { return Ok(()) };
-        if declared == found {
-            return Ok(());
-        }
-        match &self.assumed_rank {
-            Some(assumed) => Err(Diagnostic::error(
-                "X014",
-                format!("it is declared with {declared} dimensions, but its nodes give {found}"),
-            )
-            .note(format!("assumed: {assumed}"))
-            .help("name the axes in the model, or fix the sizes that are 1 with `--dim NAME=1`")),
-            None => {
-                let name = printable(&output.name);
-                self.note_assumption(format!(
-                    "output `{name}` is declared with {declared} dimensions, but its nodes give {found}"
-                ));
-                Ok(())
-            }
+        let (Some(declared), Some(found)) = (declared.map(|it| it.dim.len()), found) else { return };
+        if declared != found {
+            let name = printable(&output.name);
+            self.note_assumption(format!(
+                "output `{name}` is declared with {declared} dimensions, but its nodes give {found}"
+            ));
         }
     }
 
@@ -423,7 +405,10 @@ impl<'m> Importer<'m> {
             if domain.is_empty() { proto.op_type.clone() } else { format!("{domain}.{}", proto.op_type) };
         *self.report.operators.entry(name).or_default() += 1;
         sink.set_source(&describe(proto));
-        entry.convert(&mut NodeCx::new(node, inputs, sink, &mut At { importer: self, scope }))
+        let mut at = At { importer: self, scope };
+        let mut cx = NodeCx::new(node, inputs, sink, &mut at);
+        lengths::settle(&mut cx)?;
+        entry.convert(&mut cx)
     }
 }
 
@@ -518,10 +503,6 @@ impl<'m> Surroundings<'m> for At<'_, 'm> {
 
     fn is_concat(&self, value: Value) -> bool {
         self.scope.is_concat(value)
-    }
-
-    fn note_rank(&mut self, note: String) {
-        self.importer.note_rank(note);
     }
 
     fn note_concat(&self, value: Value) {

@@ -2,9 +2,11 @@
 //!
 //! A value whose rank is known only at run time is a pair: its elements under the most dimensions that it may have,
 //! those behind its rank being 1, and the rank, an integer. What makes one: an `If` whose branches differ in rank where
-//! what follows goes on with both, a node whose shape operand is as long as the data say, a `Loop` whose carried values
-//! change their rank. Nodes that read one are built once for each rank, behind a branch on it; what has one rank in all
-//! versions is an ordinary value after them. So a rank is never guessed, and a model that asks for none pays nothing.
+//! what follows goes on with both, a node whose shape operand or list of axes is as long as the data say, a `Squeeze`
+//! without axes of dimensions that may be 1, a `Loop` whose carried values change their rank. Nodes that read one are built
+//! once for each rank, behind a branch on it; what has one rank in all versions is an ordinary value after them. So a rank
+//! is never guessed, and a model that asks for none pays nothing. The greatest rank of a version is [`MAX_RANK`]; a call
+//! that asks for more ends with an error.
 //!
 //! What goes into the versions is found out with a probe for each, node by node: what reads a value whose rank differs.
 //! Everything else comes before or after. A version in which such a node cannot be built is impossible: the condition of
@@ -14,13 +16,19 @@ use super::scope::Scope;
 use super::{At, Importer};
 use crate::graph::{describe, reads};
 use crate::node::{Node, NodeCx, bad, impossible};
+use crate::ops::lengths;
 use crate::probe::Probe;
 use crate::proto::{GraphProto, NodeProto};
-use crate::sink::{MAX_RANK, Ranked, Sink, Value, assert_condition};
+#[cfg(doc)]
+use crate::sink::MAX_RANK;
+use crate::sink::{Ranked, Sink, Value, assert_condition};
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::shape::Constraint;
-use orogen_ir::types::{DType, TensorType, Type};
+use orogen_ir::shape::{Constraint, Dim, Truth};
+use orogen_ir::types::{DType, Dims, TensorType, Type};
+
+/// The most dimensions of which a `Squeeze` without axes has versions in which they are 1 or not.
+const MAX_UNITS: usize = 3;
 
 /// Why nodes are built more than once.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +37,18 @@ pub(super) enum Fork<'m> {
     Branches(&'m NodeProto, [&'m GraphProto; 2]),
     /// A node reads the value of this name, whose rank is known only at run time.
     Rank(&'m NodeProto, &'m str),
-    /// The shape of this name that a node reads is as long as the data say.
-    Length(&'m NodeProto, &'m str),
+    /// The list of this name that a node reads is as long as the data say.
+    Length(&'m NodeProto, &'m str, Lengths),
+    /// A `Squeeze` without axes removes these dimensions if they are 1, one bit for each.
+    Units(&'m NodeProto, u32),
+}
+
+/// How long a list may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lengths {
+    most: usize,
+    /// What its length is.
+    what: &'static str,
 }
 
 /// What a version gives for a name: one value, or one that may have these ranks.
@@ -50,17 +68,6 @@ struct Division<'m> {
     exports: IndexMap<&'m str, Given>,
 }
 
-/// A shape that a node reads.
-fn shape_operand(node: &NodeProto) -> Option<&str> {
-    let place = match node.op_type.as_str() {
-        "Expand" | "Reshape" => 1,
-        "ConstantOfShape" => 0,
-        _ => return None,
-    };
-    let standard = crate::graph::normal_domain(&node.domain).is_empty();
-    node.input.get(place).filter(|_| standard).map(String::as_str)
-}
-
 impl<'m> Importer<'m> {
     /// Why a node cannot be built once.
     pub(super) fn fork(
@@ -75,11 +82,11 @@ impl<'m> Importer<'m> {
                 return Some(Fork::Rank(node, name));
             }
         }
-        let name = shape_operand(node)?;
-        let value = scope.find(name)?;
-        let [length] = sink.type_of(value).as_tensor()?.dims()?[..] else { return None };
-        let open = sink.constant_data(value).is_none() && sink.shapes().as_int(length).is_none();
-        open.then_some(Fork::Length(node, name))
+        match node.op_type.as_str() {
+            "Squeeze" => units(sink, node, scope),
+            name if lengths::may_decide(name) => length(sink, node, scope),
+            _ => None,
+        }
     }
 
     /// Builds versions of what depends on a fork, of `following`: the nodes from the forking one on, or those after an
@@ -93,8 +100,8 @@ impl<'m> Importer<'m> {
         used: &IndexSet<&'m str>,
         scope: &mut Scope<'_, 'm>,
     ) -> Result<Vec<&'m NodeProto>, Diagnostic> {
-        if let Fork::Length(node, name) = fork {
-            self.limit_length(sink, node, name, scope)?;
+        if let Fork::Length(node, name, lengths) = fork {
+            limit_length(sink, node, name, lengths, scope)?;
         }
         let counts = self.save_counts();
         let division = self.divide(sink, fork, following, used, scope);
@@ -145,12 +152,14 @@ impl<'m> Importer<'m> {
         }
         // Names whose rank differs, names that need only the values of the versions, and what reads those.
         let mut differ: IndexSet<&'m str> = match fork {
-            Fork::Branches(node, _) => node.output.iter().map(String::as_str).collect(),
-            Fork::Rank(_, name) | Fork::Length(_, name) => [name].into(),
+            Fork::Branches(node, _) | Fork::Units(node, _) => {
+                node.output.iter().map(String::as_str).collect()
+            }
+            Fork::Rank(_, name) | Fork::Length(_, name, _) => [name].into(),
         };
         let mut made: IndexSet<&'m str> = IndexSet::new();
         let mut late: IndexSet<&'m str> = IndexSet::new();
-        if let Fork::Branches(node, _) = fork {
+        if let Fork::Branches(node, _) | Fork::Units(node, _) = fork {
             made.extend(node.output.iter().map(String::as_str).filter(|it| !it.is_empty()));
             differ.retain(|name| !name.is_empty() && !is_one(&probes, name));
         }
@@ -276,26 +285,8 @@ impl<'m> Importer<'m> {
             Fork::Rank(_, name) => {
                 scope.find(name).and_then(|it| scope.ranked(it)).map_or(0, |it| it.ranks.len())
             }
-            Fork::Length(..) => MAX_RANK + 1,
-        }
-    }
-
-    /// Checks that a shape has no more elements than there are versions for.
-    fn limit_length(
-        &mut self,
-        sink: &mut dyn Sink,
-        node: &'m NodeProto,
-        name: &str,
-        scope: &Scope<'_, 'm>,
-    ) -> Result<(), Diagnostic> {
-        let value = scope.find(name).ok_or_else(|| bad(format!("nothing defines `{name}`")))?;
-        sink.set_source(&describe(node));
-        let dims = sink.type_of(value).as_tensor().and_then(|it| it.dims().map(<[_]>::to_vec));
-        match dims.as_deref() {
-            Some([length]) => {
-                sink.check(Constraint::AtMost(*length, MAX_RANK as i64), "the rank that its shape gives")
-            }
-            _ => Ok(()),
+            Fork::Length(_, _, lengths) => lengths.most + 1,
+            Fork::Units(_, units) => 1 << units.count_ones(),
         }
     }
 
@@ -308,8 +299,8 @@ impl<'m> Importer<'m> {
         scope: &Scope<'_, 'm>,
     ) -> Result<Value, Diagnostic> {
         let name = match fork {
-            Fork::Branches(node, _) => node.input.first().map_or("", String::as_str),
-            Fork::Rank(_, name) | Fork::Length(_, name) => name,
+            Fork::Branches(node, _) | Fork::Units(node, _) => node.input.first().map_or("", String::as_str),
+            Fork::Rank(_, name) | Fork::Length(_, name, _) => name,
         };
         let value = scope.find(name).ok_or_else(|| bad(format!("nothing defines `{name}`")))?;
         sink.set_source(&describe(fork.node()));
@@ -327,9 +318,27 @@ impl<'m> Importer<'m> {
             }
             (Fork::Rank(..), None) => Err(bad(format!("`{name}` has one rank"))),
             (Fork::Length(..), _) => {
-                let length = cx.shape_of(value)?;
+                let last = cx.rank(value)?;
+                let length = match last {
+                    1 => cx.shape_of(value)?,
+                    _ => cx.shape_part(value, last.saturating_sub(1), last)?,
+                };
                 let length = cx.squeeze(length, &[0])?;
                 cx.with_number("equal", length, version as f64)
+            }
+            (Fork::Units(_, units), _) => {
+                let mut all = None;
+                for (axis, is_one) in chosen(units, version) {
+                    let size = cx.shape_part(value, axis, axis + 1)?;
+                    let size = cx.squeeze(size, &[0])?;
+                    let flag = cx.with_number("equal", size, 1.0)?;
+                    let flag = if is_one { flag } else { cx.unary("not", flag)? };
+                    all = Some(match all {
+                        Some(all) => cx.binary("and", all, flag)?,
+                        None => flag,
+                    });
+                }
+                all.ok_or_else(|| bad("no dimension decides its rank"))
             }
         }
     }
@@ -374,17 +383,112 @@ impl<'m> Importer<'m> {
                 };
                 scope.define_one(name, value);
             }
-            Fork::Length(_, name) => {
+            Fork::Length(_, name, _) => {
                 let value = scope.find(name).ok_or_else(|| bad(format!("nothing defines `{name}`")))?;
-                let dtype = sink.type_of(value).as_tensor().map(|it| it.dtype);
-                let dtype = dtype.ok_or_else(|| bad("a shape is no tensor"))?;
                 let length = sink.shapes().int(version as i64);
-                let value = sink.match_cast(value, Type::Tensor(TensorType::new(dtype, [length])))?;
+                let ty = sink.type_of(value).as_tensor().and_then(|ty| {
+                    let mut dims: Dims = ty.dims()?.into();
+                    *dims.last_mut()? = length;
+                    Some(TensorType::new(ty.dtype, dims))
+                });
+                let ty = ty.ok_or_else(|| bad("a list is no tensor"))?;
+                let value = sink.match_cast(value, Type::Tensor(ty))?;
                 scope.define_one(name, value);
+            }
+            Fork::Units(node, units) => {
+                let name = node.input.first().map_or("", String::as_str);
+                let value = scope.find(name).ok_or_else(|| bad(format!("nothing defines `{name}`")))?;
+                let mut inner = scope.nested();
+                inner.define_one(name, of_units(sink, value, chosen(units, version))?);
+                let results = self.node(sink, node, &inner).map_err(|it| it.at(describe(node)))?;
+                scope.define(&node.output, &results);
             }
         }
         Ok(())
     }
+}
+
+/// The last dimension of a value, when it is not known and no constant says it.
+fn open_length(sink: &mut dyn Sink, value: Value) -> Option<(usize, Dim)> {
+    let dims = sink.type_of(value).as_tensor()?.dims()?;
+    let (rank, last) = (dims.len(), *dims.last()?);
+    let open = sink.constant_data(value).is_none() && sink.shapes().as_int(last).is_none();
+    open.then_some((rank, last))
+}
+
+/// Whether versions for each length of a list are needed.
+fn length<'m>(sink: &mut dyn Sink, node: &'m NodeProto, scope: &Scope<'_, 'm>) -> Option<Fork<'m>> {
+    let operand = |i: usize| scope.find(node.input.get(i).filter(|it| !it.is_empty())?);
+    let open: Vec<bool> = (0..node.input.len())
+        .map(|i| {
+            operand(i)
+                .and_then(|it| open_length(sink, it))
+                .is_some_and(|it| it.0 == 1 || node.op_type == "GatherND")
+        })
+        .collect();
+    let whole = Node::new(node, &scope.frame.attributes, &scope.frame.opsets);
+    let rank = |i: usize| rank_of(sink, operand(i)?);
+    let (place, most, what) = lengths::deciding(&whole, &rank, &|i| open.get(i) == Some(&true))?;
+    Some(Fork::Length(node, &node.input[place], Lengths { most, what }))
+}
+
+/// Checks that a list is not longer than there are versions for.
+fn limit_length<'m>(
+    sink: &mut dyn Sink,
+    node: &'m NodeProto,
+    name: &str,
+    lengths: Lengths,
+    scope: &Scope<'_, 'm>,
+) -> Result<(), Diagnostic> {
+    let value = scope.find(name).ok_or_else(|| bad(format!("nothing defines `{name}`")))?;
+    sink.set_source(&describe(node));
+    match open_length(sink, value) {
+        Some((_, length)) => sink.check(Constraint::AtMost(length, lengths.most as i64), lengths.what),
+        None => Ok(()),
+    }
+}
+
+/// Whether versions are needed for dimensions that `Squeeze` removes when they are 1: not where it says which, nor where
+/// too many may be.
+fn units<'m>(sink: &mut dyn Sink, node: &'m NodeProto, scope: &Scope<'_, 'm>) -> Option<Fork<'m>> {
+    let whole = Node::new(node, &scope.frame.attributes, &scope.frame.opsets);
+    if !crate::graph::normal_domain(&node.domain).is_empty() || whole.has("axes") || whole.has_input(1) {
+        return None;
+    }
+    let value = scope.find(node.input.first()?)?;
+    let dims: Dims = sink.type_of(value).as_tensor()?.dims()?.into();
+    let mut units = 0u32;
+    for (axis, dim) in dims.iter().enumerate() {
+        if sink.shapes().prove(Constraint::Differs(*dim, 1)) == Truth::Unknown {
+            units |= 1u32.checked_shl(u32::try_from(axis).ok()?)?;
+        }
+    }
+    (1..=MAX_UNITS).contains(&(units.count_ones() as usize)).then_some(Fork::Units(node, units))
+}
+
+/// Dimensions of a set, and whether each is 1 in a version.
+fn chosen(units: u32, version: usize) -> impl Iterator<Item = (usize, bool)> {
+    let axes = (0..u32::BITS).filter(move |axis| units >> axis & 1 == 1);
+    axes.enumerate().map(move |(i, axis)| (axis as usize, version >> i & 1 == 1))
+}
+
+/// A value some of whose dimensions are 1 and others are not.
+fn of_units(
+    sink: &mut dyn Sink,
+    value: Value,
+    chosen: impl Iterator<Item = (usize, bool)>,
+) -> Result<Value, Diagnostic> {
+    let ty = sink.type_of(value).as_tensor();
+    let found = ty.and_then(|it| Some((it.dtype, Dims::from(it.dims()?))));
+    let (dtype, mut dims) = found.ok_or_else(|| bad("the shape of its operand is not known"))?;
+    for (axis, is_one) in chosen {
+        if is_one {
+            dims[axis] = sink.shapes().int(1);
+        } else {
+            sink.check(Constraint::Differs(dims[axis], 1), &format!("dimension {axis}, which is not 1"))?;
+        }
+    }
+    sink.match_cast(value, Type::Tensor(TensorType::new(dtype, dims)))
 }
 
 /// A node as what emits operations for it, without operands.
@@ -397,7 +501,9 @@ impl<'m> Fork<'m> {
     /// The node that forks, for messages.
     fn node(self) -> &'m NodeProto {
         match self {
-            Fork::Branches(node, _) | Fork::Rank(node, _) | Fork::Length(node, _) => node,
+            Fork::Branches(node, _) | Fork::Rank(node, _) | Fork::Length(node, ..) | Fork::Units(node, _) => {
+                node
+            }
         }
     }
 }

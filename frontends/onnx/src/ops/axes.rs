@@ -131,17 +131,24 @@ impl OpenAxes {
             let sizes = packed(cx, shape, kept, self.rank - length)?;
             return cx.reshape(x, sizes);
         }
-        if self.rank > MAX_RANK {
-            let message = "how many axes it removes is not known, of more dimensions than";
-            return Err(not_supported(format!("{message} {MAX_RANK}")));
-        }
-        let sizes = packed(cx, shape, kept, self.rank)?;
-        let value = cx.reshape(x, sizes)?;
-        let kept = cx.as_i64(kept)?;
-        let rank = cx.reduce("reduce_sum", kept, &[0], false)?;
-        cx.around.note_ranked(value, Ranked { rank, ranks: (0..=self.rank).collect() });
-        Ok(value)
+        packed_in_front(cx, x, kept, self.rank)
     }
+}
+
+/// A value without the dimensions that `kept` does not name, which are 1 and at most so many. Those that stay lie in front.
+pub(super) fn packed_in_front(cx: &mut NodeCx<'_, '_>, x: Value, kept: Value, removed: usize) -> Single {
+    let own = cx.rank(x)?;
+    if own > MAX_RANK {
+        let message = "how many axes it removes is not known, of more dimensions than";
+        return Err(not_supported(format!("{message} {MAX_RANK}")));
+    }
+    let shape = cx.shape_of(x)?;
+    let sizes = packed(cx, shape, kept, own)?;
+    let value = cx.reshape(x, sizes)?;
+    let kept = cx.as_i64(kept)?;
+    let rank = cx.reduce("reduce_sum", kept, &[0], false)?;
+    cx.around.note_ranked(value, Ranked { rank, ranks: (own.saturating_sub(removed)..=own).collect() });
+    Ok(value)
 }
 
 /// Those of `sizes` for which `kept` holds, in order, and 1 behind them: `count` numbers.

@@ -21,6 +21,9 @@ type Single = Result<Value, Diagnostic>;
 /// The most elements of a matrix, 64 MiB of `f64`.
 const MAX_ELEMENTS: usize = 1 << 23;
 
+/// The longest transform.
+const MAX_LENGTH: f64 = 0x7fff_ffff as f64;
+
 const COMPLEX_SIDE: &str = "one side is asked of a complex signal";
 
 pub(super) fn register(table: &mut OpTable) {
@@ -120,15 +123,6 @@ fn parts_of(cx: &mut NodeCx<'_, '_>, x: Value) -> Result<(DType, usize), Diagnos
     }
 }
 
-/// A positive number that operand `i` gives, which must be a constant.
-fn length_input(cx: &mut NodeCx<'_, '_>, i: usize, what: &str) -> Result<Option<usize>, Diagnostic> {
-    let Some(value) = cx.optional(i) else { return Ok(None) };
-    match positive(cx, value, what)? {
-        Some(length) => Ok(Some(length)),
-        None => Err(not_supported(format!("operand {i} ({what}) must be a constant"))),
-    }
-}
-
 /// A positive number, if it is known.
 fn positive(cx: &mut NodeCx<'_, '_>, value: Value, what: &str) -> Result<Option<usize>, Diagnostic> {
     let Some(list) = cx.const_ints(value) else { return Ok(None) };
@@ -136,12 +130,6 @@ fn positive(cx: &mut NodeCx<'_, '_>, value: Value, what: &str) -> Result<Option<
         [length @ 1..=0x7fff_ffff] => Ok(Some(length as usize)),
         _ => Err(bad(format!("its {what} is {list:?}, not one positive number"))),
     }
-}
-
-fn static_length(cx: &mut NodeCx<'_, '_>, x: Value, axis: usize) -> Result<usize, Diagnostic> {
-    cx.static_dim(x, axis)
-        .and_then(|it| usize::try_from(it).ok())
-        .ok_or_else(|| not_supported("the length of its signal is not known"))
 }
 
 fn dft(cx: &mut NodeCx<'_, '_>) -> Single {
@@ -163,9 +151,13 @@ fn dft_along(cx: &mut NodeCx<'_, '_>, axis: usize) -> Single {
     if onesided && parts != if inverse { 2 } else { 1 } {
         return Err(bad("one side is for real signals and for spectra of them"));
     }
-    let given = static_length(cx, x, axis)?;
+    let given = cx.static_dim(x, axis).and_then(|it| usize::try_from(it).ok());
+    let length = cx.optional(1).map(|it| positive(cx, it, "dft_length")).transpose()?;
+    let (Some(given), None | Some(Some(_))) = (given, length) else {
+        return dft_open(cx, axis, Transform { length: 0, inverse, onesided, parts });
+    };
     let default = if onesided && inverse { 2 * given.saturating_sub(1) } else { given };
-    let length = length_input(cx, 1, "dft_length")?.unwrap_or(default);
+    let length = length.flatten().unwrap_or(default);
     if length == 0 {
         return Err(bad("it transforms a signal of length 0"));
     }
@@ -196,10 +188,118 @@ fn dft_along(cx: &mut NodeCx<'_, '_>, axis: usize) -> Single {
     let product = cx.binary("matmul", vectors, matrix)?;
     let product = cx.cast(product, dtype)?;
     let product = cx.reshape_to(product, &sizes([results as i64, result_parts as i64], false))?;
-    // Back to where the axis was.
-    let back: Vec<usize> =
-        (0..rank).map(|i| order.iter().position(|it| *it == i).expect("an order has every axis")).collect();
-    cx.transpose(product, &back)
+    back_in_order(cx, product, &order)
+}
+
+/// A transform whose length, or that of its signal, is known only at run time: the matrix is computed in the call.
+fn dft_open(cx: &mut NodeCx<'_, '_>, axis: usize, how: Transform) -> Single {
+    let Transform { inverse, onesided, parts, .. } = how;
+    let x = cx.input(0)?;
+    let dtype = cx.dtype(x)?;
+    let given = extent(cx, x, axis)?;
+    let half = |cx: &mut NodeCx<'_, '_>, length: Value| {
+        let half = cx.with_number("div", length, 2.0)?;
+        cx.with_number("add", half, 1.0)
+    };
+    let length = match cx.optional(1) {
+        Some(length) => length,
+        None if onesided && inverse => cx.affine(given, 2.0, -2.0)?,
+        None => given,
+    };
+    let length = checked(cx, length, MAX_LENGTH, "its length, which is positive and below 2^31")?;
+    let full = if onesided { half(cx, length)? } else { length };
+    let (operands, results) = if inverse { (full, length) } else { (length, full) };
+    // What is missing is 0; what is beyond does not count.
+    let count = cx.binary("min", given, operands)?;
+    let elements = cx.binary("mul", count, results)?;
+    let wrong = cx.with_number("greater", elements, MAX_ELEMENTS as f64)?;
+    let wrong = cx.unsqueeze(wrong, &[0])?;
+    none_true(cx, wrong, &format!("the size of its matrix, which has at most {MAX_ELEMENTS} elements"))?;
+    let count = cx.known_sizes(count)?;
+    let (start, end) = (cx.int_vector(&[0]), cx.unsqueeze(count, &[0])?);
+    let x = cx.slice_between(x, axis, start, end)?;
+
+    let rank = cx.rank(x)?;
+    let others = (0..rank - 1).filter(|it| *it != axis);
+    let order: Vec<usize> = others.chain([axis, rank - 1]).collect();
+    let vectors = cx.transpose(x, &order)?;
+    let vectors = cx.cast(vectors, DType::F64)?;
+    let numbers: Vec<Value> = (0..parts as i64)
+        .map(|part| {
+            let part = cx.slice(vectors, rank - 1, part, part + 1)?;
+            cx.squeeze(part, &[rank as i64 - 1])
+        })
+        .collect::<Result<_, Diagnostic>>()?;
+    let (rows, columns) = (count_up(cx, count)?, count_up(cx, results)?);
+    let rows = cx.unsqueeze(rows, &[1])?;
+    let (mut re, mut im) = waves(cx, rows, columns, length)?;
+    if inverse {
+        let whole = cx.cast(length, DType::F64)?;
+        let one = cx.number(DType::F64, 1.0);
+        let mut weight = cx.binary("div", one, whole)?;
+        if onesided {
+            // What is left out on the other side has the same real part.
+            let doubled = cx.with_number("mul", rows, 2.0)?;
+            let (first, middle) = (cx.with_number("equal", rows, 0.0)?, cx.binary("equal", doubled, length)?);
+            let single = cx.binary("or", first, middle)?;
+            let twice = cx.with_number("mul", weight, 2.0)?;
+            weight = cx.select(single, weight, twice)?;
+        }
+        (re, im) = (cx.binary("mul", re, weight)?, cx.binary("mul", im, weight)?);
+    } else {
+        im = cx.unary("neg", im)?;
+    }
+    let mut found = vec![cx.binary("matmul", numbers[0], re)?];
+    if how.result_parts() == 2 {
+        found.push(cx.binary("matmul", numbers[0], im)?);
+    }
+    if let Some(other) = numbers.get(1) {
+        let taken = cx.binary("matmul", *other, im)?;
+        found[0] = cx.binary("sub", found[0], taken)?;
+        if let Some(imaginary) = found.get_mut(1) {
+            let added = cx.binary("matmul", *other, re)?;
+            *imaginary = cx.binary("add", *imaginary, added)?;
+        }
+    }
+    for part in &mut found {
+        *part = cx.unsqueeze(*part, &[rank as i64 - 1])?;
+    }
+    let product = cx.concat(&found, rank as i64 - 1)?;
+    let product = cx.cast(product, dtype)?;
+    back_in_order(cx, product, &order)
+}
+
+/// A value whose dimensions were put in this order, with those where they were.
+fn back_in_order(cx: &mut NodeCx<'_, '_>, value: Value, order: &[usize]) -> Single {
+    let place = |i: usize| order.iter().position(|it| *it == i).expect("an order has every axis");
+    let back: Vec<usize> = (0..order.len()).map(place).collect();
+    cx.transpose(value, &back)
+}
+
+/// Cosine and sine of `2π·row·column/length`, whose angles are reduced exactly.
+fn waves(
+    cx: &mut NodeCx<'_, '_>,
+    rows: Value,
+    columns: Value,
+    length: Value,
+) -> Result<(Value, Value), Diagnostic> {
+    let turns = cx.binary("mul", rows, columns)?;
+    let turns = cx.binary("mod", turns, length)?;
+    let (turns, whole) = (cx.cast(turns, DType::F64)?, cx.cast(length, DType::F64)?);
+    let share = cx.binary("div", turns, whole)?;
+    let angle = cx.affine(share, TAU, 0.0)?;
+    Ok((cx.unary("cos", angle)?, cx.unary("sin", angle)?))
+}
+
+/// A number as one of rank 0, which is checked to be from 1 to `most`.
+fn checked(cx: &mut NodeCx<'_, '_>, value: Value, most: f64, what: &str) -> Single {
+    let value = cx.as_i64(value)?;
+    let value = cx.reshape_to(value, &[Size::Const(1)])?;
+    let (low, high) = (cx.with_number("less", value, 1.0)?, cx.with_number("greater", value, most)?);
+    let wrong = cx.binary("or", low, high)?;
+    none_true(cx, wrong, what)?;
+    let value = cx.clamp(value, 1.0, most)?;
+    cx.squeeze(value, &[0])
 }
 
 /// Operands: signal `[batch, length, parts]`, the step between frames, and, both optional, the window and the length of a
@@ -262,16 +362,9 @@ fn picked_frames(cx: &mut NodeCx<'_, '_>, x: Value, step: Value, length: Value) 
     if onesided && parts == 2 {
         return Err(bad(COMPLEX_SIDE));
     }
-    let number = |cx: &mut NodeCx<'_, '_>, value: Value, what: &str| {
-        let value = cx.as_i64(value)?;
-        let value = cx.reshape_to(value, &[Size::Const(1)])?;
-        let wrong = cx.with_number("less", value, 1.0)?;
-        none_true(cx, wrong, what)?;
-        let value = cx.with_number("max", value, 1.0)?;
-        cx.squeeze(value, &[0])
-    };
-    let step = number(cx, step, "its step, which is positive")?;
-    let length = number(cx, length, "the length of its frames, which is positive")?;
+    let step = checked(cx, step, MAX_LENGTH, "its step, which is positive and below 2^31")?;
+    let length =
+        checked(cx, length, MAX_LENGTH, "the length of its frames, which is positive and below 2^31")?;
     // As many frames as lie in the signal.
     let size = extent(cx, x, 1)?;
     let room = cx.binary("sub", size, length)?;
@@ -299,12 +392,7 @@ fn picked_frames(cx: &mut NodeCx<'_, '_>, x: Value, step: Value, length: Value) 
     };
     let columns = count_up(cx, frequencies)?;
     let rows = cx.unsqueeze(offsets, &[1])?;
-    let turns = cx.binary("mul", rows, columns)?;
-    let turns = cx.binary("mod", turns, length)?;
-    let (turns, whole) = (cx.cast(turns, DType::F64)?, cx.cast(length, DType::F64)?);
-    let share = cx.binary("div", turns, whole)?;
-    let angle = cx.affine(share, TAU, 0.0)?;
-    let (cos, sin) = (cx.unary("cos", angle)?, cx.unary("sin", angle)?);
+    let (cos, sin) = waves(cx, rows, columns, length)?;
     let mut results = Vec::new();
     let part = |cx: &mut NodeCx<'_, '_>, of: i64| {
         let part = cx.slice(frames, 3, of, of + 1)?;

@@ -1,6 +1,6 @@
 //! Operators that read or write at computed positions, and generators.
 
-use super::axes::along_axis;
+use super::axes::{along_axis, none_true};
 use super::single;
 use crate::emit::{Size, attrs, normal_axis};
 use crate::node::{Node, NodeCx, bad, not_supported};
@@ -138,7 +138,14 @@ fn cumulative(cx: &mut NodeCx<'_, '_>, op: &str) -> Single {
 
 fn one_hot(cx: &mut NodeCx<'_, '_>) -> Single {
     let indices = cx.as_i64(cx.input(0)?)?;
-    let depth = cx.as_i64(cx.input(1)?)?;
+    let mut depth = cx.input(1)?;
+    if cx.dtype(depth)?.is_float() && cx.constant_data(depth).is_none() {
+        let is_depth = cx.with_number("greater_equal", depth, 0.0)?;
+        let wrong = cx.unary("not", is_depth)?;
+        let wrong = if cx.rank(wrong)? == 0 { cx.unsqueeze(wrong, &[0])? } else { wrong };
+        none_true(cx, wrong, "its depth, a number of at least 0")?;
+    }
+    depth = cx.as_i64(depth)?;
     let axis = normal_axis(cx.int("axis").unwrap_or(-1), cx.rank(indices)? + 1)? as i64;
     cx.emit("one_hot", attrs([("axis", axis.into())]), &[indices, depth, cx.input(2)?])
 }
@@ -230,6 +237,7 @@ fn range(cx: &mut NodeCx<'_, '_>) -> Single {
     }
     // The length first, as a size; then start + i·delta.
     let span = cx.binary("sub", limit, start)?;
+    check_range(cx, [start, limit, delta], span)?;
     let (span, wide) = (cx.cast(span, DType::F64)?, cx.cast(delta, DType::F64)?);
     let steps = cx.binary("div", span, wide)?;
     let steps = cx.unary("ceil", steps)?;
@@ -245,6 +253,36 @@ fn range(cx: &mut NodeCx<'_, '_>) -> Single {
     let counted = cx.cast(counted, dtype)?;
     let scaled = cx.binary("mul", counted, delta)?;
     cx.binary("add", scaled, start)
+}
+
+/// Checks of a range that is not known: a step that is not 0, and numbers between which a length lies.
+fn check_range(cx: &mut NodeCx<'_, '_>, bounds: [Value; 3], span: Value) -> Result<(), Diagnostic> {
+    if bounds.iter().all(|it| cx.const_number(*it).is_some()) {
+        return Ok(());
+    }
+    let [start, limit, delta] = bounds;
+    let dtype = cx.dtype(start)?;
+    let (wrong, what) = if dtype.is_float() {
+        // What is no number is less than none, not above 0 and not below it.
+        let steps = cx.binary("div", span, delta)?;
+        let wide = cx.cast(steps, DType::F64)?;
+        let size = cx.unary("abs", wide)?;
+        let finite = cx.with_number("less", size, f64::INFINITY)?;
+        (
+            cx.unary("not", finite)?,
+            "its start, limit and step, between which there is a finite number of steps",
+        )
+    } else {
+        // The distance has the sign of the order, unless it does not fit the type.
+        let (rises, falls) = (cx.binary("less", start, limit)?, cx.binary("less", limit, start)?);
+        let (below, above) = (cx.with_number("less", span, 0.0)?, cx.with_number("greater", span, 0.0)?);
+        let (low, high) = (cx.binary("and", rises, below)?, cx.binary("and", falls, above)?);
+        let wraps = cx.binary("or", low, high)?;
+        let still = cx.with_number("equal", delta, 0.0)?;
+        (cx.binary("or", wraps, still)?, "its step, which is not 0, and its span, which fits its type")
+    };
+    let wrong = cx.unsqueeze(wrong, &[0])?;
+    none_true(cx, wrong, what)
 }
 
 /// The length of a range between constant numbers.

@@ -15,6 +15,7 @@ mod fused;
 mod gradient;
 mod index;
 mod interpolate;
+pub(crate) mod lengths;
 mod linalg;
 mod loss;
 mod ml;

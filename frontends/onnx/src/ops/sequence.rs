@@ -1,5 +1,6 @@
 //! Sequences and optionals.
 
+use super::axes::none_true;
 use super::repeat::counted;
 use crate::emit::{attrs, normal_axis};
 use crate::node::{Node, NodeCx, bad, not_supported};
@@ -134,6 +135,8 @@ fn split(cx: &mut NodeCx<'_, '_>) -> Single {
             cx.binary("div", raised, size)?
         }
         Parts::Sizes(sizes) => {
+            let negative = cx.with_number("less", sizes, 0.0)?;
+            none_true(cx, negative, "the sizes of its parts, none of which is below 0")?;
             let total = cx.reduce("reduce_sum", sizes, &[0], true)?;
             require_whole(cx, x, axis, total)?;
             cx.shape_of(sizes)?

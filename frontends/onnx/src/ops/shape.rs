@@ -1,6 +1,6 @@
 //! Operators that move or rename elements.
 
-use super::axes::{Axes, OpenAxes, none_true};
+use super::axes::{Axes, OpenAxes, none_true, packed_in_front};
 use super::single;
 use crate::emit::{Size, attrs, normal_axes, normal_axis};
 use crate::node::{Node, NodeCx, bad, not_supported};
@@ -68,6 +68,12 @@ fn plain_shape(cx: &mut NodeCx<'_, '_>, x: Value, shape: Value) -> Single {
         }
         let zero = cx.with_number("equal", shape, 0.0)?;
         shape = cx.select(zero, copied, shape)?;
+    }
+    if cx.flag("allowzero") {
+        let (zero, rest) = (cx.with_number("equal", shape, 0.0)?, cx.with_number("equal", shape, -1.0)?);
+        let [zero, rest] = [zero, rest].map(|it| cx.reduce("reduce_max", it, &[0], true));
+        let both = cx.binary("and", zero?, rest?)?;
+        none_true(cx, both, "its shape, which has no 0 beside a -1")?;
     }
     // With one -1 the product of all is the negated product of the others.
     let total = cx.unary("size", x)?;
@@ -257,7 +263,7 @@ pub(super) fn pad(cx: &mut NodeCx<'_, '_>) -> Single {
     cx.emit("pad", attrs, &args)
 }
 
-/// Padding that goes on at the other end, as often as it takes.
+/// Padding that goes on at the other end, as often as it takes, of what negative pads leave.
 fn wrapped(cx: &mut NodeCx<'_, '_>, x: Value, pads: Value) -> Single {
     let rank = cx.rank(x)?;
     let known = cx.known_ints(pads);
@@ -271,13 +277,23 @@ fn wrapped(cx: &mut NodeCx<'_, '_>, x: Value, pads: Value) -> Single {
             cx.squeeze(part, &[0])
         };
         let (before, behind) = (scalar(cx, axis)?, scalar(cx, rank + axis)?);
+        let (dropped, cut) = (cx.with_number("min", before, 0.0)?, cx.with_number("min", behind, 0.0)?);
+        let (before, behind) = (cx.with_number("max", before, 0.0)?, cx.with_number("max", behind, 0.0)?);
         let size = cx.shape_part(x, axis, axis + 1)?;
         let size = cx.squeeze(size, &[0])?;
-        let (zero, one) = (cx.int_scalar(0), cx.int_scalar(1));
-        let start = cx.binary("sub", zero, before)?;
+        let size = cx.binary("add", size, dropped)?;
+        let size = cx.binary("add", size, cut)?;
+        let none_left = cx.with_number("less", size, 0.0)?;
+        let none_left = cx.unsqueeze(none_left, &[0])?;
+        none_true(cx, none_left, &format!("its pads along axis {axis}, which drop no more than there is"))?;
+        let one = cx.int_scalar(1);
+        let start = cx.unary("neg", before)?;
         let end = cx.binary("add", size, behind)?;
         let places = cx.emit("range", attrs([]), &[start, end, one])?;
-        let places = cx.binary("mod", places, size)?;
+        // Nothing goes on where nothing is left: then every place is out of range.
+        let period = cx.with_number("max", size, 1.0)?;
+        let places = cx.binary("mod", places, period)?;
+        let places = cx.binary("sub", places, dropped)?;
         result = cx.emit("gather", attrs([("axis", (axis as i64).into())]), &[result, places])?;
     }
     Ok(result)
@@ -319,7 +335,7 @@ fn squeeze(cx: &mut NodeCx<'_, '_>) -> Single {
     let axes = match Axes::of(cx, 1)? {
         Some(Axes::Known(axes)) => cx.axes(x, &axes)?,
         Some(Axes::Open(axes)) => return squeeze_open(cx, x, axes),
-        None => unit_axes(cx, x)?,
+        None => return squeeze_units(cx, x),
     };
     cx.squeeze(x, &axes)
 }
@@ -334,33 +350,27 @@ fn squeeze_open(cx: &mut NodeCx<'_, '_>, x: Value, axes: Value) -> Single {
     axes.dropped(cx, x)
 }
 
-/// The dimensions that are 1, which Squeeze without axes removes.
-///
-/// A dimension that is 1 in some calls alone would make the rank depend on the call. It is assumed not to be 1, here and
-/// nowhere else; a call in which it is ends with an error that says so.
-fn unit_axes(cx: &mut NodeCx<'_, '_>, x: Value) -> Result<Vec<i64>, Diagnostic> {
+/// Removes the dimensions that are 1. One that is 1 in some calls alone makes the rank depend on the call: where there are
+/// few of them there are versions, in which each is known to be 1 or not; else what stays is packed in front.
+fn squeeze_units(cx: &mut NodeCx<'_, '_>, x: Value) -> Single {
     let dims = cx.dims(x).ok_or_else(|| not_supported("the shape of its operand is not known"))?;
     let mut axes = Vec::new();
+    let mut open = 0;
     for (axis, dim) in dims.into_iter().enumerate() {
-        let shapes = cx.sink.shapes();
-        let kept = Constraint::Differs(dim, 1);
-        match shapes.prove(kept) {
+        match cx.sink.shapes().prove(Constraint::Differs(dim, 1)) {
             Truth::Never => axes.push(axis as i64),
             Truth::Always => {}
-            Truth::Unknown => {
-                let size = shapes.display(dim).to_string();
-                let message = format!(
-                    "without axes, dimension {axis} (`{size}`) must not be 1: name the axes, or fix the size with `--dim`"
-                );
-                cx.sink.check(kept, &message)?;
-                cx.around.note_rank(format!(
-                    "{} has no axes: dimension {axis} (`{size}`) of its operand is not 1",
-                    cx.describe()
-                ));
-            }
+            Truth::Unknown => open += 1,
         }
     }
-    Ok(axes)
+    let x = cx.squeeze(x, &axes)?;
+    if open == 0 {
+        return Ok(x);
+    }
+    let shape = cx.shape_of(x)?;
+    let removed = cx.with_number("equal", shape, 1.0)?;
+    let kept = cx.unary("not", removed)?;
+    packed_in_front(cx, x, kept, open)
 }
 
 fn unsqueeze(cx: &mut NodeCx<'_, '_>) -> Single {

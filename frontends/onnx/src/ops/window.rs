@@ -1,5 +1,6 @@
 //! Windows of signals, and the matrix from frequencies to bins of the mel scale.
 
+use super::axes::none_true;
 use super::index::count_up;
 use super::single;
 use crate::node::{NodeCx, bad, not_supported};
@@ -86,6 +87,10 @@ fn mel_weights(cx: &mut NodeCx<'_, '_>) -> Single {
         let scaled = cx.affine(logarithm, 2595.0, 0.0)?;
         edges.push(cx.with_number("div", scaled, 10f64.ln())?);
     }
+    above(cx, rate, 0.0, "its sample rate, which is above 0")?;
+    for edge in &edges {
+        above(cx, *edge, f64::NEG_INFINITY, "its frequencies, which are numbers of at least 0")?;
+    }
     let range = cx.binary("sub", edges[1], edges[0])?;
     let count = cx.with_number("add", bins, 2.0)?;
     let points = cx.cast(count, DType::F64)?;
@@ -136,6 +141,17 @@ fn mel_weights(cx: &mut NodeCx<'_, '_>) -> Single {
     let falling = cx.binary("and", from, to)?;
     let weights = cx.select(falling, fall, rising)?;
     cx.cast(weights, dtype)
+}
+
+/// Checks that a number that is not known is above another one.
+fn above(cx: &mut NodeCx<'_, '_>, value: Value, limit: f64, what: &str) -> Result<(), Diagnostic> {
+    if cx.constant_data(value).is_some() {
+        return Ok(());
+    }
+    let above = cx.with_number("greater", value, limit)?;
+    let wrong = cx.unary("not", above)?;
+    let wrong = cx.unsqueeze(wrong, &[0])?;
+    none_true(cx, wrong, what)
 }
 
 /// `(a − b) / (c − d)`, or 0 where that has no range.
