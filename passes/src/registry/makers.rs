@@ -10,7 +10,7 @@ use crate::manager::Pass;
 use crate::registry::Make;
 use crate::rules::apply::ApplyRules;
 use crate::rules::precision::{Precision, PrecisionPolicy};
-use crate::rules::{attention, chains};
+use crate::rules::{activations, attention, chains};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::flow::Module;
 use orogen_ir::types::DType;
@@ -45,6 +45,9 @@ const MAKERS: &[(&str, Make<Module>)] = &[
     }),
     ("name-attention", |parts, _| {
         Ok(Arc::new(ApplyRules::of_code("name-attention", parts.ops, attention::RULES)?))
+    }),
+    ("quantize-rows", |parts, _| {
+        Ok(Arc::new(ApplyRules::of_code("quantize-rows", parts.ops, activations::RULES)?))
     }),
     ("layout", |parts, it| Ok(Arc::new(parts.layout.clone().with_rounds(it.number("rounds"))))),
     ("fold-rest", |_, it| Ok(Arc::new(FoldConstants::after_rules().with_free_bytes(it.number("free"))))),

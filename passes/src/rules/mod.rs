@@ -1,5 +1,6 @@
 //! What is known per operator or per kernel, shared by both drivers.
 
+pub mod activations;
 pub mod apply;
 pub mod attention;
 pub mod chains;

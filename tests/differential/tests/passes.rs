@@ -100,6 +100,11 @@ fn operators_compute_in_narrow_types() {
 }
 
 #[test]
+fn rows_are_quantised_when_they_are_there() {
+    agree("quantize_rows.flow", "+quantize-rows", Accuracy::Fast, 1e-2);
+}
+
+#[test]
 fn functions_go_or_become_smaller() {
     for name in ["remove_unused.flow", "remove_unused_sizes.flow", "inline_sizes.flow", "infer_effects.flow"]
     {
