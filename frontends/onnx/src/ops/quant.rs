@@ -38,7 +38,8 @@ fn along(cx: &mut NodeCx<'_, '_>, x: Value, value: Value, axis: i64) -> Single {
     match dims {
         0 => Ok(value),
         1 if cx.static_dim(value, 0) == Some(1) => cx.squeeze(value, &[0]),
-        1 => {
+        // What has one dimension has blocks along it, if any.
+        1 if rank > 1 || cx.int("block_size").unwrap_or(0) == 0 => {
             let axis = cx.axis(x, axis)?;
             cx.along_axis(value, axis, rank)
         }
@@ -133,7 +134,7 @@ pub(super) fn dequantize(
     // Zero points of floats are zeros.
     let zero = zero.filter(|_| !own.is_float());
     let block = cx.int("block_size").unwrap_or(0);
-    if block > 0 && cx.rank(scale)? > 1 {
+    if block > 0 && (cx.rank(scale)? > 1 || (cx.rank(scale)?, cx.rank(x)?) == (1, 1)) {
         return in_blocks(cx, x, scale, zero, axis, block);
     }
     let mut operands = vec![x, along(cx, x, scale, axis)?];
