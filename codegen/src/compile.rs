@@ -1,10 +1,11 @@
 //! The whole of code generation for one module of plans.
 
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 use orogen_abi::DLDataType;
 use orogen_abi::signature::{Dim as SignatureDim, Function, Outside, Parameter, Signature, digest};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::kernel::Kernel as PlanKernel;
+use orogen_ir::loops::TensorProgram;
 use orogen_ir::plan::{
     BufferRef, CallPlan, InputKind, ObjectId, OutputKind, PlanInput, PlanModule, for_each_kernel,
 };
@@ -23,6 +24,7 @@ use crate::options::CodegenOptions;
 use crate::select::forms::ParamForm;
 use crate::select::routine::Routines;
 use crate::select::way::Way;
+use crate::tied::ties;
 
 /// Compiles a module of plans that keeps its laws.
 ///
@@ -44,6 +46,16 @@ pub fn compile(
     let ways: Vec<Way> =
         module.kernels().iter().map(|it| Way::choose(it.name(), vector, divide, choices)).collect();
     let options = &options;
+    let program_kernel = |i: usize, program: &TensorProgram| {
+        let name = kernel_symbol(i, &module.kernels()[i], &sources[i]);
+        let made = kernel(target, &name, program, ways[i], &constant[i]).map(|mut it| {
+            ways[i].mark(vector, &mut it.routines);
+            Some(it)
+        });
+        made.map_err(|overflow| {
+            Diagnostic::error("C002", overflow.to_string()).at(format!("kernel `{}`", program.name))
+        })
+    };
     let built: Vec<Result<Option<Kernel>, Diagnostic>> = module
         .kernels()
         .par_iter()
@@ -51,16 +63,7 @@ pub fn compile(
         .map(|(i, called)| {
             let name = kernel_symbol(i, called, &sources[i]);
             match called {
-                PlanKernel::Program(program) => {
-                    let made = kernel(target, &name, program, ways[i], &constant[i]).map(|mut it| {
-                        ways[i].mark(vector, &mut it.routines);
-                        Some(it)
-                    });
-                    made.map_err(|overflow| {
-                        Diagnostic::error("C002", overflow.to_string())
-                            .at(format!("kernel `{}`", program.name))
-                    })
-                }
+                PlanKernel::Program(program) => program_kernel(i, program),
                 PlanKernel::Routine(routine) => {
                     // What may lie outside of the library may be anything when it runs.
                     let inside: Vec<bool> =
@@ -82,10 +85,28 @@ pub fn compile(
             Err(diagnostic) => diagnostics.push(diagnostic),
         }
     }
-    let kernels = diagnostics.into_result(kernels)?;
+    let mut kernels = diagnostics.into_result(kernels)?;
+    let mut tied = IndexMap::new();
+    for tie in ties(module, &kernels) {
+        let mut readers = Vec::new();
+        for (i, param, program) in &tie.readers {
+            readers.extend(program_kernel(*i, program)?.map(|it| (*i, *param, it)));
+        }
+        if readers.iter().any(|(_, param, it)| it.forms[*param] != ParamForm::Plain) {
+            continue;
+        }
+        for (i, param, mut reader) in readers {
+            reader.forms[param] = ParamForm::Panels(tie.panels);
+            kernels[i] = Some(reader);
+        }
+        tied.insert(
+            (tie.weights, ParamForm::Panels(tie.of_weights)),
+            (tie.table, ParamForm::Panels(tie.panels)),
+        );
+    }
 
     let mut constants =
-        Constants { forms: forms(module, &kernels), used: IndexSet::new(), outside: IndexSet::new() };
+        Constants { forms: forms(module, &kernels), tied, used: IndexSet::new(), outside: IndexSet::new() };
     module.functions.iter().for_each(|it| constants.collect(it));
     let mut blobs = module.constants().map_or_else(Vec::new, |it| constants.blobs(it));
     let outside = match module.constants() {
@@ -251,6 +272,8 @@ fn info(code: Option<&Kernel>, called: &PlanKernel, source: &Source) -> KernelIn
 struct Constants {
     /// Of each kernel, by parameter.
     forms: Vec<Vec<ParamForm>>,
+    /// Constants in a form that others are in another one, byte by byte.
+    tied: IndexMap<(ConstId, ParamForm), (ConstId, ParamForm)>,
     used: IndexSet<(ConstId, ParamForm)>,
     /// Symbols of those that are not in the library.
     outside: IndexSet<String>,
@@ -265,7 +288,8 @@ impl Constants {
         for_each_kernel(&plan.steps, &mut |kernel, args, _| {
             for (arg, form) in args.iter().zip(&self.forms[kernel as usize]) {
                 if let BufferRef::Constant(id) = arg {
-                    self.used.insert((*id, form.clone()));
+                    let wanted = (*id, form.clone());
+                    self.used.insert(self.tied.get(&wanted).cloned().unwrap_or(wanted));
                 }
             }
         });
@@ -330,8 +354,10 @@ impl Constants {
         match form {
             ParamForm::Plain => format!("orogen.const{}", id.0),
             form => {
-                let place = self.used.get_index_of(&(id, form.clone())).unwrap_or(usize::MAX);
-                format!("orogen.const{}.packed{place}", id.0)
+                let wanted = (id, form.clone());
+                let (id, _) = self.tied.get(&wanted).unwrap_or(&wanted);
+                let place = self.used.get_index_of(self.tied.get(&wanted).unwrap_or(&wanted));
+                format!("orogen.const{}.packed{}", id.0, place.unwrap_or(usize::MAX))
             }
         }
     }

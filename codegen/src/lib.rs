@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Modules in reading order: `clif` (scalar code, kernels, entry points), [`select`], [`vector`], [`kernels`],
-//! `routines` (kernels by hand), [`object`], [`link`].
+//! `routines` (kernels by hand), `tied` (tables that are weights too), [`object`], [`link`].
 
 mod clif;
 pub mod jit_memory;
@@ -29,6 +29,7 @@ pub mod vector;
 
 mod compile;
 mod library;
+mod tied;
 
 pub use compile::compile;
 pub use library::{Blob, Compiled, KernelCode, KernelInfo, LibraryCode, Metadata, PhaseInfo};

@@ -147,7 +147,7 @@ impl Parts<'_, '_> {
             Some(otherwise) => self.guard(*buffer, &at, *otherwise)?,
             None => None,
         };
-        let apart = self.group == 1 && guard.is_none() && element.is_none() && gather.is_none();
+        let apart = self.group == 1 && guard.is_none() && gather.is_none();
         let bytes = self.s.program.buffers[*buffer].dtype.size() as i64;
         // Lanes without floats are read whole.
         let lanes = self.width.has_floats() || bytes.checked_mul(step) == Some(self.width.bytes().into());
@@ -168,7 +168,8 @@ impl Parts<'_, '_> {
         if (step < 0 && !strided && gather.is_none()) || (guard.is_some() && step != 1) {
             return None;
         }
-        let spread = if strided { self.spread(*buffer, &at, step) } else { None };
+        let whole = strided && element.is_none();
+        let spread = if whole { self.spread(*buffer, &at, step) } else { None };
         if let Some(place) = spread {
             part = place;
             offset = self.s.shapes.add_int(offset, -place).ok()?;

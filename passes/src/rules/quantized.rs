@@ -281,9 +281,14 @@ fn convolve_integers(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value
     scaled(rewriter, product, [x.scale, scale], to, bias)
 }
 
-/// The same for rows of a table; what is one for each of them is taken with them.
+/// The same for rows of a table; what is one for each of them is taken with them. Constants lose a zero point that
+/// is the same for all, as those of transposed weights do, so that a table which is weights too is one constant.
 fn dequantize_after_gather(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
-    let x = Quantized::of(rewriter, call.args[0])?;
+    let mut x = Quantized::of(rewriter, call.args[0])?;
+    let zero = x.zero.filter(|it| rewriter.constant(*it).is_some_and(|it| it.len() == 1));
+    if let Some(integers) = zero.and_then(|zero| centred(rewriter, x.integers, zero)) {
+        (x.integers, x.zero) = (integers, None);
+    }
     let axis = usize::try_from(call.attrs.int("axis")?).ok()?;
     let mut args = vec![rewriter.emit("gather", call.attrs.clone(), &[x.integers, call.args[1]])?];
     for parameter in x.parameters() {

@@ -4,8 +4,8 @@
 mod protos;
 
 use anyhow::{Context, Result, ensure};
-use orogen::{CompileOptions, Model, OptIn, Step};
-use orogen_differential::{Executor, Expected, Reference, Way};
+use orogen::{CompileOptions, Cpu, Model, OptIn, Step};
+use orogen_differential::{Executor, Expected, Reference, Way, tensors};
 use orogen_ir::types::{DType, TensorData};
 use orogen_onnx::proto::*;
 use protos::{data_for, int, ints, model, number, plain_node, value};
@@ -44,6 +44,10 @@ impl Weighted {
         let [w, s, z] = names.each_ref().map(String::as_str);
         self.constant(w, dtype, dims);
         let (of_scale, attributes, zero) = match scale {
+            Scale::No if dtype == DType::F32 => {
+                self.node("Identity", &[w], name, &[]);
+                return;
+            }
             Scale::No => {
                 let mut cast = plain_node("", "Cast", &[w], &[name]);
                 cast.attribute = vec![int("to", i64::from(number(DType::F32)))];
@@ -170,6 +174,16 @@ fn weighted(op: &str, dtype: DType, scale: Scale, large: bool) -> (ModelProto, T
             of.node(op, &["x", "v", "r"], "y", &[int("hidden_size", n), text("direction", "bidirectional")]);
             (DType::F32, vec![4, 2, n])
         }
+        "Gather and MatMul" => {
+            // One table; the last panel of it is not full.
+            let (rows, n) = (1027, size(64, 512));
+            of.weights("v", dtype, &[rows, n], scale);
+            of.node("Gather", &["v", "x"], "rows", &[]);
+            of.node("Tanh", &["rows"], "taken", &[]);
+            of.node("Transpose", &["v"], "turned", &[]);
+            of.node("MatMul", &["taken", "turned"], "y", &[]);
+            (DType::I64, vec![5])
+        }
         "Add" => {
             let n = size(24, 1024);
             of.weights("v", dtype, &[n, n], scale);
@@ -183,7 +197,7 @@ fn weighted(op: &str, dtype: DType, scale: Scale, large: bool) -> (ModelProto, T
 }
 
 /// Operators, and the axes along which scales are that they are not computed with as they are, or that they are.
-const OPERATORS: [(&str, &[Scale]); 11] = {
+const OPERATORS: [(&str, &[Scale]); 12] = {
     use Scale::{Along, Blocks};
     [
         ("MatMul", &[Along(0, true), Along(1, true), Blocks(1, 8)]),
@@ -196,6 +210,7 @@ const OPERATORS: [(&str, &[Scale]); 11] = {
         ("LSTM", &[Along(1, true), Blocks(2, 8)]),
         ("GRU", &[Along(1, true), Blocks(2, 8)]),
         ("RNN", &[Along(1, true), Blocks(2, 8)]),
+        ("Gather and MatMul", &[Along(0, true), Along(0, false)]),
         ("Add", &[Along(1, true)]),
     ]
 };
@@ -260,6 +275,82 @@ fn libraries_are_no_larger_than_their_models() -> Result<()> {
             let [from, to] = [&file, &library].map(|it| std::fs::metadata(it).map(|it| it.len()));
             let (from, to) = (from?, to?);
             ensure!(to <= from + from / 10, "{what}: {to} bytes of {from}");
+        }
+    }
+    Ok(())
+}
+
+/// Rows are taken out of the panels of the product: from either end, and none beyond them.
+#[test]
+fn a_table_that_is_weights_too_is_in_a_library_once() -> Result<()> {
+    let (file_of, _) = weighted("Gather and MatMul", DType::F32, Scale::No, true);
+    let folder = tempfile::tempdir()?;
+    let (file, library) = (folder.path().join("model.onnx"), folder.path().join("model.so"));
+    std::fs::write(&file, file_of.to_bytes())?;
+    let model = Model::open(&file)?;
+    for (opt_in, cpu) in
+        [(OptIn::DataflowIr, Cpu::Host), (OptIn::Legacy, Cpu::Avx2), (OptIn::DataflowIr, Cpu::Baseline)]
+    {
+        let options = CompileOptions { opt_in, cpu, ..CompileOptions::default() };
+        let artifact = orogen::compile(&model, &options)?;
+        artifact.write_library(&library)?;
+        let [from, to] = [&file, &library].map(|it| std::fs::metadata(it).map(|it| it.len()));
+        let (from, to) = (from?, to?);
+        ensure!(to <= from + from / 10, "{cpu:?}: {to} bytes of {from}");
+        let loaded = artifact.load()?;
+        let run = |rows: [i64; 5]| -> Result<TensorData> {
+            let found = loaded.call("main", &[tensors::to_runtime(&TensorData::ints(&rows))?])?;
+            tensors::from_runtime(&found[0])
+        };
+        let found = |rows| -> Result<Vec<f64>> { Ok(run(rows)?.to_f64()) };
+        let (ends, same) = (found([0, 1026, -1, 1023, 1024])?, found([-1027, -1, 1026, -4, -3])?);
+        ensure!(ends == same && ends[0] != ends[1027], "{cpu:?}: rows from the end");
+        for row in [1027, -1028, 1039, i64::MIN, i64::MAX] {
+            let error = run([0, 1, row, 2, 3]).err().context("an error")?.to_string();
+            let wanted = format!("index {row} is out of range for dimension 0 of");
+            ensure!(error.contains(&wanted) && error.contains("which has 1027"), "{cpu:?}: {error}");
+        }
+    }
+    Ok(())
+}
+
+/// Scales of a vector are one for each block of it, where blocks are asked for.
+#[test]
+fn a_vector_has_blocks_along_it() -> Result<()> {
+    let numbers = |it: [i64; 7]| it.map(|it| it as f64);
+    for (op, from, to, found) in [
+        ("DequantizeLinear", DType::I8, DType::F32, numbers([0, 1, 2, 4, 6, 8, 16])),
+        ("QuantizeLinear", DType::F32, DType::I8, numbers([0, 1, 2, 3, 3, 3, 4])),
+    ] {
+        let constant = |name: &str, dtype: DType, of: [f64; 3]| TensorProto {
+            name: name.into(),
+            data_type: number(dtype),
+            dims: vec![3],
+            raw_data: Some(TensorData::from_f64(dtype, &[3], of).bytes().to_vec().into()),
+            ..TensorProto::default()
+        };
+        let mut node = plain_node("", op, &["x", "s", "z"], &["y"]);
+        node.attribute = vec![int("axis", -1), int("block_size", 3)];
+        let graph = GraphProto {
+            node: vec![node],
+            name: "g".into(),
+            initializer: vec![
+                constant("s", DType::F32, [1.0, 2.0, 4.0]),
+                constant("z", DType::I8, [0.0, 1.0, 2.0]),
+            ],
+            input: vec![value("x", number(from), &[7])],
+            output: vec![value("y", number(to), &[7])],
+            ..GraphProto::default()
+        };
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("model.onnx");
+        std::fs::write(&file, model("", graph).to_bytes())?;
+        for opt_in in [OptIn::DataflowIr, OptIn::Legacy] {
+            let options = CompileOptions { opt_in, ..CompileOptions::default() };
+            let loaded = orogen::compile(&Model::open(&file)?, &options)?.load()?;
+            let x = TensorData::from_f64(from, &[7], numbers([0, 1, 2, 3, 4, 5, 6]));
+            let y = tensors::from_runtime(&loaded.call("main", &[tensors::to_runtime(&x)?])?[0])?;
+            ensure!(y.to_f64() == found, "{op}: {:?}", y.to_f64());
         }
     }
     Ok(())
