@@ -334,7 +334,12 @@ fn strings_and_maps_pass_through_and_other_kinds_are_named() {
         "{wrong}"
     );
     let wrong = run(text("x"), names, text("no map")).unwrap_err();
-    assert!(wrong.contains("input `table` is not a map or nothing, but a string"), "{wrong}");
+    assert!(
+        wrong.contains(
+            "input `table` is not the array of keys and values that is a map or nothing, but a string"
+        ),
+        "{wrong}"
+    );
 }
 
 /// A function of the host takes the last item from a sequence, and doubles a tensor.

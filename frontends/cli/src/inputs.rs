@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::npz::{self, Archive, for_input};
-use crate::objects::{self, Kind};
+use crate::objects;
 use indexmap::IndexMap;
 use orogen_abi::signature::{Dim, Function, Parameter};
 use orogen_ir::types::DType;
@@ -57,8 +57,8 @@ fn from_file(function: &Function, path: &Path) -> Result<Vec<Value>, Failure> {
     let mut found = Vec::new();
     let mut used = Vec::new();
     for input in &function.inputs {
-        if let Some(kind) = Kind::of(input) {
-            found.push(objects::read(&mut archive, input, kind, &mut used)?);
+        if let Some(ty) = objects::type_of(input) {
+            found.push(objects::read(&mut archive, input, &ty, &mut used)?);
             continue;
         }
         let Some(key) = archive.key("in:", &input.name)? else {

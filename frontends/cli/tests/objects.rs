@@ -90,3 +90,63 @@ fn what_is_missing_or_wrong_is_said() {
     assert_eq!(other.status, 5, "{}", other.err);
     assert!(other.err.contains("element type: expected f32, got f64"), "{}", other.err);
 }
+
+/// Gives the values of the map at `i` of a sequence, that map, and the sequence with it once more.
+const MAPS: &str = "module @main {
+  sym v
+
+  fn @main(%s: Sequence<Map<Tensor<string, rank 1>, Tensor<f32, rank 1>>>, %i: Tensor<i64, []>) -> (values, m, all) !abort {
+    dataflow {
+      %m = sequence_at(%s, %i)
+      %values = map_values(%m) : Tensor<f32, [v]>
+      %all = sequence_insert(%s, %m)
+      yield %values, %m, %all
+    }
+    return %values, %m, %all
+  }
+}
+";
+
+#[test]
+fn maps_are_two_arrays_of_a_file() {
+    let (folder, _) = folder_with("model.flow", MAPS.as_bytes());
+    let run = |args: &[&str]| orogen(folder.path(), &[args, &FLOW[..]].concat());
+    let made = run(&["compile", "model.flow", "-o", "m.so", "--verify"]);
+    assert_eq!(made.status, 0, "{}", made.err);
+    let seen = orogen(folder.path(), &["inspect", "m.so"]).out;
+    assert!(seen.contains("output m: Map<Tensor<string, rank 1>, Tensor<f32, rank 1>>"), "{seen}");
+
+    let path = folder.path().join("in.npz");
+    let text = |it: &str| it.chars().flat_map(|it| u32::from(it).to_le_bytes()).collect::<Vec<u8>>();
+    let (keys, values, at) = (text("aß"), floats(&[0.5, -1.0]), 0_i64.to_le_bytes());
+    let i = ("in:i", "<i8", "()", false, &at[..]);
+    let both = [
+        ("in:s[0][keys]", "<U1", "(2,)", false, &keys[..]),
+        ("in:s[0][values]", "<f4", "(2,)", false, &values[..]),
+    ];
+    npz(&path, &[both[0], both[1], i]);
+    let done = orogen(folder.path(), &["run", "m.so", "--inputs", "in.npz", "--save", "out.npz"]);
+    assert_eq!(done.status, 0, "{}", done.err);
+    let lines = "values f32 [2]: 0.500000 -1.000000\nm[keys] string [2]: \"a\" \"ß\"\n\
+                 m[values] f32 [2]: 0.500000 -1.000000\nall[0][keys] string [2]: \"a\" \"ß\"\n";
+    assert!(done.out.starts_with(lines), "{}", done.out);
+    assert!(done.out.contains("all[1][values] f32 [2]"), "{}", done.out);
+    let again = orogen(folder.path(), &["run", "m.so", "--inputs", "in.npz", "--expect", "out.npz"]);
+    assert_eq!(again.status, 0, "{}{}", again.out, again.err);
+    let interpreted = run(&["run", "model.flow", "--reference", "--inputs", "in.npz", "--expect", "out.npz"]);
+    assert_eq!(interpreted.status, 0, "{}{}", interpreted.out, interpreted.err);
+    // An object of which nothing is expected is named once.
+    npz(&path, &[both[0], both[1], i, ("out:values", "<f4", "(2,)", false, &values)]);
+    let part = orogen(folder.path(), &["run", "m.so", "--inputs", "in.npz", "--expect", "in.npz"]);
+    assert!(part.out.contains("all: not compared (not in `in.npz`)"), "{}", part.out);
+    assert!(!part.out.contains("all[0][keys]: not"), "{}", part.out);
+
+    npz(&path, &[both[0], i]);
+    let half = orogen(folder.path(), &["run", "m.so", "--inputs", "in.npz"]);
+    assert_eq!(half.status, 4, "{}", half.err);
+    assert!(half.err.contains("there is no `s[0][values]` in it, the other half of a map"), "{}", half.err);
+    npz(&path, &[i]);
+    let none = orogen(folder.path(), &["run", "m.so", "--inputs", "in.npz"]);
+    assert_eq!(none.status, 4, "{}", none.err);
+    assert!(none.err.contains("there is no `s[0][keys]`"), "{}", none.err);
+}

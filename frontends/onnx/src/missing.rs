@@ -6,12 +6,7 @@ pub(crate) fn why_missing(name: &str) -> Option<&'static str> {
         "functions of the host compute it, and the compiler was built without them (`orogen_hosted::add_to`)";
     Some(match name {
         "StringConcat" | "StringNormalizer" | "StringSplit" | "RegexFullMatch" | "TfIdfVectorizer"
-        | "ImageDecoder" => HOSTED,
-        "ZipMap" => {
-            "its result is a sequence of maps, which nothing makes: export with `zipmap=False`, so that the result is the \
-             tensor that it reads"
-        }
-        "CastMap" | "DictVectorizer" => "its operand is a map, which nothing reads",
+        | "ImageDecoder" | "DictVectorizer" => HOSTED,
         _ => return None,
     })
 }

@@ -1,14 +1,14 @@
 //! What the caller chooses, and the types of inputs that follow.
 
 use crate::node::bad;
-use crate::proto::{DimensionProto, ItemTypeProto, TypeProto, ValueInfoProto};
+use crate::proto::{DimensionProto, ItemTypeProto, MapTypeProto, TypeProto, ValueInfoProto};
 use crate::table::OpTable;
 use crate::tensor::dtype_of;
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::ops::{Budget, InputDefaults};
 use orogen_ir::shape::ShapeCx;
-use orogen_ir::types::{Dims, ShapeInfo, TensorType, Type};
+use orogen_ir::types::{DType, Dims, ShapeInfo, TensorType, Type};
 
 /// What the caller chooses.
 #[derive(Clone, Debug)]
@@ -161,6 +161,12 @@ fn item_type(ty: &TypeProto, bound: &BoundDims, shapes: &mut ShapeCx) -> Result<
     if let Some(of) = &ty.optional_type {
         return Ok(Type::Optional(inner(of, shapes)?));
     }
+    if let Some(map) = &ty.map_type {
+        let vector =
+            |dtype| Box::new(Type::Tensor(TensorType { dtype, shape: ShapeInfo::Rank(1), elements: None }));
+        let (keys, values) = map_types(map).map_err(bad)?;
+        return Ok(Type::Map(vector(keys), vector(values)));
+    }
     let tensor =
         ty.tensor_type.as_ref().ok_or_else(|| bad("the input is of a type that is not supported"))?;
     let dtype = dtype_of(tensor.elem_type).map_err(bad)?;
@@ -176,6 +182,21 @@ fn item_type(ty: &TypeProto, bound: &BoundDims, shapes: &mut ShapeCx) -> Result<
         Some(sizes) => Type::tensor(dtype, sizes.into_iter().map(|it| shapes.int(it))),
         None => Type::Tensor(TensorType { dtype, shape: ShapeInfo::Rank(rank), elements: None }),
     })
+}
+
+/// The types of the keys and the values of a map.
+pub(crate) fn map_types(map: &MapTypeProto) -> Result<(DType, DType), String> {
+    let keys = dtype_of(map.key_type)?;
+    if !keys.is_int() && keys != DType::Str {
+        return Err(format!("the keys of its map are {keys}, not integers or strings"));
+    }
+    let value = map.value_type.as_ref().and_then(|it| it.tensor_type.as_ref());
+    match value {
+        Some(it) if it.shape.as_ref().is_none_or(|it| it.dim.is_empty()) => {
+            Ok((keys, dtype_of(it.elem_type)?))
+        }
+        _ => Err("the values of its map are no single numbers or strings".into()),
+    }
 }
 
 /// A name that means something: exporters also write `?` or `-1` for every dimension they do not know.

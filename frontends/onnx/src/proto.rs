@@ -290,9 +290,9 @@ pub struct TypeProto {
     /// A sequence.
     #[prost(message, optional, tag = "4")]
     pub sequence_type: Option<ItemTypeProto>,
-    /// A map; recognised to be refused.
+    /// A map.
     #[prost(message, optional, tag = "5")]
-    pub map_type: Option<OtherTypeProto>,
+    pub map_type: Option<MapTypeProto>,
     /// A sparse tensor; recognised to be refused.
     #[prost(message, optional, tag = "8")]
     pub sparse_tensor_type: Option<OtherTypeProto>,
@@ -307,6 +307,17 @@ pub struct ItemTypeProto {
     /// The type of its items, or of what it holds.
     #[prost(message, optional, boxed, tag = "1")]
     pub elem_type: Option<Box<TypeProto>>,
+}
+
+/// The type of a map.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct MapTypeProto {
+    /// Element type of the keys, see [`data_type`].
+    #[prost(int32, tag = "1")]
+    pub key_type: i32,
+    /// The type of one value.
+    #[prost(message, optional, boxed, tag = "2")]
+    pub value_type: Option<Box<TypeProto>>,
 }
 
 /// A type that is refused.

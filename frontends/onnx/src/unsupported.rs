@@ -3,6 +3,7 @@
 use crate::decode::Model;
 use crate::graph::{self, Body, Opsets, describe, normal_domain, printable, subgraphs};
 use crate::node::{Attributes, Node};
+use crate::options::map_types;
 use crate::proto::{AttributeProto, NodeProto, TypeProto};
 use crate::sparse::Initializer;
 use crate::table::OpTable;
@@ -83,8 +84,8 @@ fn why_not(ty: &TypeProto) -> Option<String> {
     if let Some(of) = ty.sequence_type.as_ref().or(ty.optional_type.as_ref()) {
         return of.elem_type.as_deref().and_then(why_not);
     }
-    if ty.map_type.is_some() {
-        return Some("maps are not supported".into());
+    if let Some(map) = &ty.map_type {
+        return map_types(map).err();
     }
     ty.sparse_tensor_type.is_some().then(|| "sparse tensors are not supported".into())
 }

@@ -1,4 +1,4 @@
-//! Sequences and optionals of ONNX: imported into the dataflow IR and evaluated, and what the legacy graph holds of them.
+//! Sequences, maps and optionals of ONNX: imported into the dataflow IR and evaluated, and what the legacy graph holds of them.
 
 mod common;
 
@@ -322,4 +322,129 @@ fn items_of_unknown_rank_are_named() {
     let wrong = vec![node("SequenceConstruct", &["x", "n"], &["s"], vec![])];
     let error = eval(graph(vec![f32_input("x", &[1]), scalar("n")], vec![], wrong, &["s"]), &[]).unwrap_err();
     assert!(error.contains("O017") && error.contains("SequenceConstruct"), "{error}");
+}
+
+fn map_of(name: &str, keys: i32, values: i32) -> ValueInfoProto {
+    let value_type = value("", values, &[]).r#type.map(Box::new);
+    let map_type = Some(MapTypeProto { key_type: keys, value_type });
+    ValueInfoProto { name: name.into(), r#type: Some(TypeProto { map_type, ..TypeProto::default() }) }
+}
+
+fn ml(op: &str, inputs: &[&str], output: &str, attributes: Vec<AttributeProto>) -> NodeProto {
+    NodeProto { domain: "ai.onnx.ml".into(), ..node(op, inputs, &[output], attributes) }
+}
+
+fn ints(list: &[i64]) -> Value {
+    Value::Tensor(TensorData::from_slice(DType::I64, &[list.len() as u64], list))
+}
+
+fn words(dims: &[u64], list: &[&str]) -> Value {
+    Value::Tensor(TensorData::strings(dims, list).expect("words"))
+}
+
+fn map(keys: Value, values: Value) -> Value {
+    Value::Sequence(vec![keys, values])
+}
+
+#[test]
+fn rows_become_maps_whose_keys_rise() {
+    let zip = |attributes: Vec<AttributeProto>, dims: &[D]| {
+        let nodes = vec![ml("ZipMap", &["x"], "y", attributes)];
+        graph(vec![value("x", data_type::FLOAT, dims)], vec![], nodes, &["y"])
+    };
+    let numbers = common::ints("classlabels_int64s", &[7, -2, 5]);
+    let matrix = [D::S("n"), D::N(3)];
+    let sorted = |row: &[f64]| map(ints(&[-2, 5, 7]), floats(&[3], &[row[1], row[2], row[0]]));
+    let (first, second) = ([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]);
+    let both = floats(&[2, 3], &[first, second].concat());
+    let found = eval(zip(vec![numbers.clone()], &matrix), &[both.clone()]).unwrap();
+    assert_eq!(found, [Value::Sequence(vec![sorted(&first), sorted(&second)])]);
+    let none = eval(zip(vec![numbers.clone()], &matrix), &[floats(&[0, 3], &[])]).unwrap();
+    assert_eq!(none, [Value::Sequence(vec![])]);
+    // A vector is one row, and so is a matrix of one.
+    for dims in [&[D::N(3)][..], &[D::N(1), D::N(3)]] {
+        let sizes: &[u64] = if dims.len() == 1 { &[3] } else { &[1, 3] };
+        let found = eval(zip(vec![numbers.clone()], dims), &[floats(sizes, &first)]).unwrap();
+        assert_eq!(found, [Value::Sequence(vec![sorted(&first)])]);
+    }
+    // Of equal labels the last counts; the number of columns may be known only when it runs.
+    let names = texts("classlabels_strings", &["b", "a", "b"]);
+    let found = eval(zip(vec![names.clone()], &[D::S("n"), D::S("c")]), &[both]).unwrap();
+    let expected = |row: &[f64]| map(words(&[2], &["a", "b"]), floats(&[2], &row[1..]));
+    assert_eq!(found, [Value::Sequence(vec![expected(&first), expected(&second)])]);
+
+    let other = eval(zip(vec![names.clone()], &[D::S("n"), D::S("c")]), &[floats(&[1, 2], &[1.0, 2.0])]);
+    assert!(other.unwrap_err().contains("the columns, of which each has a label"));
+    let error = eval(zip(vec![names], &[D::S("n"), D::N(2)]), &[]).unwrap_err();
+    assert!(error.contains("X010") && error.contains("there are 3 labels for 2 columns"), "{error}");
+    let error = eval(zip(vec![], &matrix), &[]).unwrap_err();
+    assert!(error.contains("neither `classlabels_strings` nor `classlabels_int64s` has a label"), "{error}");
+    let error = eval(zip(vec![numbers.clone()], &[D::N(2), D::N(2), D::N(3)]), &[]).unwrap_err();
+    assert!(error.contains("3 dimensions"), "{error}");
+    let refused = eval_static(zip(vec![numbers], &[D::N(2), D::N(3)]), &[]).unwrap_err();
+    assert!(refused.contains("G008") && refused.contains("--opt-in dataflow-ir"), "{refused}");
+}
+
+#[test]
+fn maps_become_rows() {
+    let cast = |values: i32, attributes: Vec<AttributeProto>| {
+        let nodes = vec![ml("CastMap", &["m"], "y", attributes)];
+        graph(vec![map_of("m", data_type::INT64, values)], vec![], nodes, &["y"])
+    };
+    let held = map(ints(&[4, -1, 2]), floats(&[3], &[1.5, -2.7, 0.5]));
+    let row = |list: &[f64]| floats(&[1, list.len() as u64], list);
+    let integers =
+        |list: &[i64]| Value::Tensor(TensorData::from_slice(DType::I64, &[1, list.len() as u64], list));
+    let float = data_type::FLOAT;
+    assert_eq!(eval(cast(float, vec![]), &[held.clone()]).unwrap(), [row(&[-2.7, 0.5, 1.5])]);
+    let whole = vec![text("cast_to", "TO_INT64")];
+    assert_eq!(eval(cast(float, whole.clone()), &[held.clone()]).unwrap(), [integers(&[-2, 0, 1])]);
+    let nothing = map(ints(&[]), floats(&[0], &[]));
+    assert_eq!(eval(cast(float, whole), &[nothing.clone()]).unwrap(), [integers(&[])]);
+    let sparse = |count| vec![text("map_form", "SPARSE"), common::int("max_map", count)];
+    assert_eq!(eval(cast(float, sparse(4)), &[held.clone()]).unwrap(), [row(&[0.0, 0.0, 0.5, 0.0])]);
+    assert_eq!(eval(cast(float, sparse(2)), &[nothing]).unwrap(), [row(&[0.0, 0.0])]);
+    let texts = map(ints(&[1, 0]), words(&[2], &["one", "zero"]));
+    let as_text = [sparse(3), vec![text("cast_to", "TO_STRING")]].concat();
+    let found = eval(cast(data_type::STRING, as_text), &[texts]).unwrap();
+    assert_eq!(found, [words(&[1, 3], &["zero", "one", "0.f"])]);
+
+    let uneven = map(ints(&[1, 2]), floats(&[1], &[0.5]));
+    assert!(eval(cast(float, vec![]), &[uneven]).unwrap_err().contains("the keys and values of a map"));
+    for (attributes, reason) in [
+        (vec![text("cast_to", "TO_TEXT")], "`cast_to` is no `TO_TEXT`"),
+        (vec![text("map_form", "THIN")], "`map_form` is no `THIN`"),
+        (sparse(-1), "`max_map` is -1"),
+        (sparse(i64::MAX), "which is no number of places"),
+    ] {
+        let error = eval(cast(float, attributes), &[]).unwrap_err();
+        assert!(error.contains("X009") && error.contains(reason), "{error}");
+    }
+    let nodes = vec![ml("CastMap", &["m"], "y", vec![])];
+    let of_words = graph(vec![map_of("m", data_type::STRING, float)], vec![], nodes.clone(), &["y"]);
+    assert!(eval(of_words, &[]).unwrap_err().contains("the keys of its map are strings"));
+    let error = eval(graph(vec![f32_input("m", &[2])], vec![], nodes, &["y"]), &[]).unwrap_err();
+    assert!(error.contains("O025") && error.contains("CastMap"), "{error}");
+}
+
+#[test]
+fn maps_pass_in_and_out_and_lie_in_sequences() {
+    let maps = of_items("s", map_of("", data_type::STRING, data_type::FLOAT));
+    let nodes = vec![node("SequenceAt", &["s", "i"], &["y"], vec![])];
+    let pass = graph(vec![maps, scalar("i")], vec![], nodes, &["y", "s"]);
+    let one = map(words(&[1], &["a"]), floats(&[1], &[0.5]));
+    let s = Value::Sequence(vec![one.clone(), map(words(&[0], &[]), floats(&[0], &[]))]);
+    assert_eq!(eval(pass, &[s.clone(), int(0)]).unwrap(), [one, s]);
+    for (keys, dims, reason) in [
+        (data_type::FLOAT, &[][..], "the keys of its map are f32"),
+        (99, &[], "99"),
+        (data_type::INT64, &[D::N(2)], "no single numbers or strings"),
+    ] {
+        let value_type = value("", data_type::FLOAT, dims).r#type.map(Box::new);
+        let map_type = Some(MapTypeProto { key_type: keys, value_type });
+        let ty = Some(TypeProto { map_type, ..TypeProto::default() });
+        let input = ValueInfoProto { name: "m".into(), r#type: ty };
+        let error = eval(graph(vec![input], vec![], vec![], &["m"]), &[]).unwrap_err();
+        assert!(error.contains("X009") && error.contains("input `m`") && error.contains(reason), "{error}");
+    }
 }

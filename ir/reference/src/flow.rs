@@ -351,6 +351,10 @@ fn collect(value: &Value, ty: &Type, pairs: &mut Vec<(Dim, i64)>) -> EvalResult<
         (Value::Sequence(items), Type::Sequence(ty)) => {
             items.iter().try_for_each(|item| collect(item, ty, pairs))
         }
+        (Value::Sequence(parts), Type::Map(keys, values)) if parts.len() == 2 => {
+            collect(&parts[0], keys, pairs)?;
+            collect(&parts[1], values, pairs)
+        }
         (Value::None, Type::Optional(_)) | (Value::Str(_), Type::String) => Ok(()),
         (value, Type::Optional(ty)) => collect(value, ty, pairs),
         _ => Err(EvalError::unsupported("a value of this type has no reference evaluation")),

@@ -9,7 +9,7 @@ pub enum Value {
     Tensor(TensorData),
     /// Several values.
     Tuple(Vec<Value>),
-    /// Any number of values of one type.
+    /// Any number of values of one type; of a map, the vector of its keys and that of its values.
     Sequence(Vec<Value>),
     /// An optional without a value; one that has a value is that value.
     None,
@@ -32,6 +32,9 @@ impl Value {
             (Type::Object, _) | (Type::Optional(_), Value::None) | (Type::String, Value::Str(_)) => true,
             (Type::Optional(ty), value) => value.is_of(ty),
             (Type::Sequence(ty), Value::Sequence(items)) => items.iter().all(|it| it.is_of(ty)),
+            (Type::Map(keys, values), Value::Sequence(parts)) => {
+                matches!(&parts[..], [k, v] if k.is_of(keys) && v.is_of(values))
+            }
             (Type::Tensor(ty), Value::Tensor(it)) => {
                 it.dtype() == ty.dtype && ty.shape.rank().is_none_or(|rank| rank == it.dims().len())
             }

@@ -50,7 +50,7 @@ pub use rnn::{
     Activation, DIRECTIONS, GRU_ACTIVATIONS, LSTM_ACTIVATIONS, RNN_ACTIVATIONS, ScaledActivation, activations,
 };
 pub(crate) use sequence::emit_decided;
-pub use sequence::{Decided, StructureOp};
+pub use sequence::{Decided, StructureOp, empty_attrs};
 pub use shape_ops::PAD_MODES;
 pub use sink::{OpSink, SinkResult};
 pub use slicing::{SliceRange, range_length, slice_range};

@@ -1,14 +1,14 @@
-//! Sequences and optionals: operators that move references to values and compute nothing.
+//! Sequences, maps and optionals: operators that move references to values and compute nothing.
 //!
 //! They have no kernels. What is known of how a value is put together decides most of their results while a program is
 //! built ([`StructureOp::decide`]); the others stay, and a call plan has them as steps of its own. Numbers that they find are
 //! symbols, which they bind as elements of their results.
 
-use super::support::{Class, indexing, one};
+use super::support::{Class, indexing, one, plain, rank_only};
 use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpDef, OpId, OpRegistry, OpSink, SinkResult};
 use crate::diag::Diagnostic;
 use crate::text::type_text;
-use crate::types::{Attrs, DType, TensorData, TensorType, Type, join_items};
+use crate::types::{Attrs, DType, ShapeInfo, TensorData, TensorType, Type, join_items};
 use smallvec::smallvec;
 
 /// An operator of this family.
@@ -26,6 +26,12 @@ pub enum StructureOp {
     Insert,
     /// `sequence_erase`
     Erase,
+    /// `map_construct`
+    Map,
+    /// `map_keys`
+    Keys,
+    /// `map_values`
+    Values,
     /// `optional_some`
     Some,
     /// `optional_none`
@@ -62,6 +68,9 @@ impl StructureOp {
             "sequence_at" => StructureOp::At,
             "sequence_insert" => StructureOp::Insert,
             "sequence_erase" => StructureOp::Erase,
+            "map_construct" => StructureOp::Map,
+            "map_keys" => StructureOp::Keys,
+            "map_values" => StructureOp::Values,
             "optional_some" => StructureOp::Some,
             "optional_none" => StructureOp::None,
             "optional_has" => StructureOp::Has,
@@ -85,12 +94,12 @@ impl StructureOp {
         ints: &[Option<i64>],
     ) -> Option<Decided<V>> {
         let first = *args.first()?;
-        if let StructureOp::Construct | StructureOp::Some = self {
+        if let StructureOp::Construct | StructureOp::Map | StructureOp::Some = self {
             return None;
         }
         let items = match made(first)? {
             (StructureOp::Empty | StructureOp::None, _) => Vec::new(),
-            (StructureOp::Construct | StructureOp::Some, items) => items,
+            (StructureOp::Construct | StructureOp::Map | StructureOp::Some, items) => items,
             _ => return None,
         };
         if items.len() > MAX_ITEMS {
@@ -108,7 +117,8 @@ impl StructureOp {
         Some(match self {
             StructureOp::Length => Decided::Length(items.len()),
             StructureOp::Has => Decided::Truth(!items.is_empty()),
-            StructureOp::Get => Decided::Value(*items.first()?),
+            StructureOp::Get | StructureOp::Keys => Decided::Value(*items.first()?),
+            StructureOp::Values => Decided::Value(*items.get(1)?),
             StructureOp::At => Decided::Value(items[place(1, 0, items.len())?]),
             StructureOp::Insert => {
                 let at = place(2, items.len(), items.len() + 1)?;
@@ -123,10 +133,24 @@ impl StructureOp {
                 items.remove(at);
                 Decided::Items(items)
             }
-            StructureOp::Empty | StructureOp::None | StructureOp::Construct | StructureOp::Some => {
-                return None;
-            }
+            StructureOp::Empty
+            | StructureOp::None
+            | StructureOp::Construct
+            | StructureOp::Map
+            | StructureOp::Some => return None,
         })
+    }
+}
+
+/// The attributes of the `sequence_empty` of this type, where there is one.
+pub fn empty_attrs(ty: &Type) -> Option<Attrs> {
+    match ty.as_sequence()? {
+        Type::Tensor(item) => Some(Attrs::none().with("dtype", item.dtype)),
+        Type::Map(keys, values) => {
+            let (keys, values) = (keys.as_tensor()?.dtype, values.as_tensor()?.dtype);
+            Some(Attrs::none().with("dtype", values).with("keys", keys))
+        }
+        _ => None,
     }
 }
 
@@ -149,9 +173,9 @@ pub(crate) fn emit_decided<S: OpSink>(
             Ok(vec![sink.constant("", TensorData::from_f64(DType::Bool, &[], [f64::from(u8::from(truth))]))])
         }
         Decided::Items(items) if items.is_empty() => {
-            let dtype = sink.type_of(*args.first()?).as_sequence()?.as_tensor()?.dtype;
+            let attrs = empty_attrs(sink.type_of(*args.first()?))?;
             let empty = sink.ops().find("sequence_empty")?;
-            sink.emit(empty, Attrs::none().with("dtype", dtype), &[])
+            sink.emit(empty, attrs, &[])
         }
         Decided::Items(items) => {
             let construct = sink.ops().find("sequence_construct")?;
@@ -174,15 +198,19 @@ fn single_integer<S: OpSink>(sink: &mut S, value: S::Value) -> Option<i64> {
 }
 
 pub(crate) fn register(ops: &mut OpRegistry) {
-    const DTYPE: &[AttrDef] = &[AttrDef::required("dtype", AttrKind::DType)];
+    const ITEMS: &[AttrDef] =
+        &[AttrDef::required("dtype", AttrKind::DType), AttrDef::optional("keys", AttrKind::DType)];
     const CONTENT: &[AttrDef] =
         &[AttrDef::required("dtype", AttrKind::DType), AttrDef::optional("sequence", AttrKind::Bool)];
-    ops.register(OpDef::pure("sequence_empty", Arity::exactly(0), DTYPE, empty));
+    ops.register(OpDef::pure("sequence_empty", Arity::exactly(0), ITEMS, empty));
     ops.register(OpDef::pure("sequence_construct", Arity::at_least(1), &[], construct));
     ops.register(OpDef::pure("sequence_length", Arity::exactly(1), &[], length));
     ops.register(indexing("sequence_at", Arity::exactly(2), &[], at));
     ops.register(indexing("sequence_insert", Arity::between(2, 3), &[], insert));
     ops.register(indexing("sequence_erase", Arity::between(1, 2), &[], erase));
+    ops.register(OpDef::pure("map_construct", Arity::exactly(2), &[], map));
+    ops.register(indexing("map_keys", Arity::exactly(1), &[], |cx| part(cx, Part::Keys)));
+    ops.register(indexing("map_values", Arity::exactly(1), &[], |cx| part(cx, Part::Values)));
     ops.register(OpDef::pure("optional_some", Arity::exactly(1), &[], some));
     ops.register(OpDef::pure("optional_none", Arity::exactly(0), CONTENT, none));
     ops.register(OpDef::pure("optional_has", Arity::exactly(1), &[], has));
@@ -263,7 +291,65 @@ fn sequence(item: Type) -> InferResult {
 }
 
 fn empty(cx: &mut InferCx<'_>) -> InferResult {
-    single(Type::no_items(cx.attrs.dtype("dtype").unwrap_or(DType::F32)))
+    let dtype = cx.attrs.dtype("dtype").unwrap_or(DType::F32);
+    single(match cx.attrs.dtype("keys") {
+        Some(keys) => Type::no_maps(key_type(keys, "attribute `keys`")?, dtype),
+        None => Type::no_items(dtype),
+    })
+}
+
+/// Checks that keys may be of this type.
+fn key_type(dtype: DType, what: &str) -> Result<DType, Diagnostic> {
+    if dtype.is_int() || dtype == DType::Str {
+        return Ok(dtype);
+    }
+    Err(Diagnostic::error("O026", format!("{what} is {dtype}, which is no type of keys"))
+        .help("keys are integers or strings"))
+}
+
+fn map(cx: &mut InferCx<'_>) -> InferResult {
+    key_type(cx.tensor(0)?.dtype, "operand 0")?;
+    for i in 0..2 {
+        cx.expect_rank(i, 1)?;
+    }
+    if let (Some([keys]), Some([values])) = (cx.dims(0)?, cx.dims(1)?) {
+        cx.require_eq(*keys, *values, "a map has as many values as keys")?;
+    }
+    let [keys, values] = [cx.item(0)?, cx.item(1)?].map(Box::new);
+    single(Type::Map(keys, values))
+}
+
+/// One of the two vectors of a map.
+fn part(cx: &mut InferCx<'_>, part: Part) -> InferResult {
+    let ty = match cx.args.first() {
+        Some(Type::Map(keys, values)) => {
+            if part == Part::Keys {
+                keys
+            } else {
+                values
+            }
+        }
+        Some(other) => {
+            let ty = type_text(cx.shapes, other);
+            return Err(Diagnostic::error("O025", format!("operand 0 is `{ty}` but must be a map"))
+                .help("make one of it with `map_construct`"));
+        }
+        None => return Err(Diagnostic::error("O011", "operand 0 is missing")),
+    };
+    single(match &**ty {
+        // Of a map that is in no sequence, or of which nothing is known.
+        Type::Tensor(TensorType { dtype, shape: ShapeInfo::Never | ShapeInfo::Unknown, .. }) => {
+            Type::Tensor(plain(*dtype, rank_only(1))).instance(cx.shapes)
+        }
+        ty => ty.instance(cx.shapes),
+    })
+}
+
+/// Which vector of a map.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Keys,
+    Values,
 }
 
 fn construct(cx: &mut InferCx<'_>) -> InferResult {

@@ -61,8 +61,8 @@
 //!   the call checks.
 //! * **P14** An input with a default is no state, and no input without one comes after it. The default is a constant of
 //!   its element type, and of sizes that its dimensions may have.
-//! * **P16** A step on objects gets and gives what it is about: an element or length is that of a sequence, a value that of
-//!   an optional. What is put into a place is checked against the type of that where the types do not say that it fits.
+//! * **P16** A step on objects gets and gives what it is about: an element or length is that of a sequence, the first and
+//!   second element the keys and values of a map, a value that of an optional. What is put into a place is checked against the type of that where the types do not say that it fits.
 //!   Symbols that it binds are whole dimensions of the place.
 //! * **P17** The sizes of a kernel step keep what the kernel [requires](crate::loops::Requirement) of them (law L11 of
 //!   [programs](crate::loops)).

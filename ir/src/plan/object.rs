@@ -45,7 +45,7 @@ pub struct AxisBinding {
 pub enum ObjectOp {
     /// Makes a tensor of the type of the place; nothing is in it yet.
     Tensor(ObjectId),
-    /// A sequence of these, in order.
+    /// A sequence of these, in order; of a vector of keys and one of values a map, which is held as that.
     Sequence {
         /// The sequence.
         to: ObjectId,
@@ -63,7 +63,7 @@ pub enum ObjectOp {
     Item {
         /// Where it is put.
         to: ObjectId,
-        /// The sequence.
+        /// The sequence, or a map.
         of: ObjectId,
         /// Position, from `-n` to `n - 1`.
         at: Dim,

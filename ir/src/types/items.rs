@@ -6,7 +6,12 @@ use crate::shape::{Dim, ShapeCx};
 impl Type {
     /// An empty sequence of tensors of this element type.
     pub fn no_items(dtype: DType) -> Self {
-        Type::Sequence(Box::new(Type::Tensor(TensorType { dtype, shape: ShapeInfo::Never, elements: None })))
+        Type::Sequence(Box::new(never(dtype)))
+    }
+
+    /// An empty sequence of maps of such keys to such values.
+    pub fn no_maps(keys: DType, values: DType) -> Self {
+        Type::Sequence(Box::new(Type::Map(Box::new(never(keys)), Box::new(never(values)))))
     }
 
     /// The type as that of an item: what is known of elements is not true of all items.
@@ -31,6 +36,10 @@ impl Type {
             ty => ty.clone(),
         }
     }
+}
+
+fn never(dtype: DType) -> Type {
+    Type::Tensor(TensorType { dtype, shape: ShapeInfo::Never, elements: None })
 }
 
 /// The most precise type that items of two types have; dimensions that differ, or that are not `kept`, are forgotten, as

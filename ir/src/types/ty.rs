@@ -137,7 +137,7 @@ pub enum Type {
     Sequence(Box<Type>),
     /// A value or nothing.
     Optional(Box<Type>),
-    /// Values by keys.
+    /// Values by keys: the type of the vector of all keys, and of the vector of their values, in the same order.
     Map(Box<Type>, Box<Type>),
     /// Text.
     String,

@@ -1,9 +1,9 @@
-//! Operators on sequences and optionals whose results follow from how their operands are put together.
+//! Operators on sequences, maps and optionals whose results follow from how their operands are put together.
 //!
 //! A builder decides them where it can; here are those that only other passes made so.
 
 use crate::rewrite::{OpCall, Rewriter, Value};
-use orogen_ir::ops::{Decided, StructureOp};
+use orogen_ir::ops::{Decided, StructureOp, empty_attrs};
 use orogen_ir::types::{Attrs, DType, TensorData};
 
 /// The result of an operation of this family, when it is decided.
@@ -24,9 +24,8 @@ pub(super) fn decide(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value
             Some(rewriter.emit_constant(TensorData::from_f64(DType::Bool, &[], [truth])))
         }
         Decided::Items(items) if items.is_empty() => {
-            let ty = rewriter.ty(call.args[0]);
-            let dtype = ty.as_sequence()?.as_tensor()?.dtype;
-            rewriter.emit("sequence_empty", Attrs::none().with("dtype", dtype), &[])
+            let attrs = empty_attrs(&rewriter.ty(call.args[0]))?;
+            rewriter.emit("sequence_empty", attrs, &[])
         }
         Decided::Items(items) => rewriter.emit("sequence_construct", Attrs::none(), &items),
     }

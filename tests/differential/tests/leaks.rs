@@ -95,6 +95,19 @@ fn calls_give_back_what_they_took() {
     balanced(&numbers, "swap", || vec![int(&[], 3), items(), items(), floats(&[1.0])], false);
     balanced(&numbers, "calls", || vec![items(), floats(&[1.0])], false);
 
+    let maps = Executors::of("maps.flow", Vec::new());
+    let map = |n: usize| Value::Array(vec![int(&[1], 3), words(&["a", "b"][..n])]);
+    let pairs = || Value::Array(vec![Value::Array(vec![int(&[1], 3), int(&[1], 4)]); 2]);
+    let rows =
+        |n: i64| vec![Tensor::from_slice(&[n, 3], &vec![0.5_f32; 3 * n as usize]).expect("rows").into()];
+    for n in [0, 1, 4] {
+        balanced(&maps, "rows", || rows(n), false);
+    }
+    balanced(&maps, "halves", || vec![map(1)], false);
+    balanced(&maps, "halves", || vec![Value::Array(vec![int(&[1], 3)])], true);
+    balanced(&maps, "picked", || vec![pairs(), int(&[], 1)], false);
+    balanced(&maps, "picked", || vec![pairs(), int(&[], 2)], true);
+
     let log = Executors::of("log.flow", vec![State { input: "log".into(), output: "new".into() }]);
     let line = |at, i| vec![words(&["old", "", "older"]), words(&["new"]), int(&[1], at), int(&[], i)];
     balanced(&log, "main", || line(1, 0), false);

@@ -1,4 +1,4 @@
-//! Sequences and optionals: every function of a module on every executor of the dataflow path, against the interpreter of
+//! Sequences, maps and optionals: every function of a module on every executor of the dataflow path, against the interpreter of
 //! the module as it was read. What is an error is one everywhere.
 
 mod executors;
@@ -67,6 +67,73 @@ fn sequences_and_optionals_agree_on_every_executor() {
     let found = all.agree("calls", &[two.clone(), x.clone()]).expect("no error");
     assert_eq!(found[2], x);
     assert_eq!(found[1], list(&[&[5.0], &[6.0, 7.0], &[1.0, 2.0, 3.0, 4.0]]));
+}
+
+fn ints(list: &[i64]) -> Value {
+    Value::Tensor(TensorData::from_slice(DType::I64, &[list.len() as u64], list))
+}
+
+fn words(list: &[&str]) -> Value {
+    Value::Tensor(TensorData::strings(&[list.len() as u64], list).expect("words"))
+}
+
+fn map(keys: Value, values: Value) -> Value {
+    Value::Sequence(vec![keys, values])
+}
+
+#[test]
+fn maps_agree_on_every_executor() {
+    let all = Executors::of("maps.flow", Vec::new());
+    let keys = words(&["a", "", "long enough to be on the heap"]);
+    for rows in [0_u32, 1, 4] {
+        let numbers: Vec<f64> = (0..rows * 3).map(f64::from).collect();
+        let x = Value::Tensor(TensorData::from_f64(DType::F32, &[rows.into(), 3], numbers.iter().copied()));
+        let maps = numbers.chunks(3).map(|it| map(keys.clone(), floats(it))).collect();
+        assert_eq!(all.agree("rows", &[x]).expect("no error"), [Value::Sequence(maps)]);
+    }
+    for (numbers, texts) in [(&[3, -1][..], &["three", ""][..]), (&[], &[])] {
+        let m = map(ints(numbers), words(texts));
+        let twice: Vec<i64> = numbers.iter().map(|it| it * 2).collect();
+        assert_eq!(all.agree("halves", &[m.clone()]).expect("no error"), [ints(&twice), words(texts), m]);
+    }
+    let (one, two) = (map(ints(&[1, 2]), ints(&[3, 4])), map(ints(&[]), ints(&[])));
+    let s = Value::Sequence(vec![one.clone(), two.clone()]);
+    let swapped = map(ints(&[3, 4]), ints(&[1, 2]));
+    let whole = Value::Sequence(vec![one, two.clone(), swapped.clone()]);
+    let found = all.agree("picked", &[s.clone(), int(0)]).expect("no error");
+    assert_eq!(found, [swapped, ints(&[3, 4]), whole]);
+    assert_eq!(all.agree("picked", &[s.clone(), int(-1)]).expect("no error")[0], two);
+    assert_eq!(all.agree("picked", &[s, int(2)]), Err(EvalErrorKind::OutOfRange));
+    // More values than keys: a map cannot be made of them the other way round.
+    let uneven = Value::Sequence(vec![map(ints(&[1]), ints(&[3, 4]))]);
+    assert!(all.agree("picked", &[uneven, int(0)]).is_err());
+    for made in [true, false] {
+        let m = map(ints(&[7]), floats(&[0.5]));
+        let found = all.agree("chosen", &[m, truth(made), floats(&[1.0, 2.0]), ints(&[5, 6])]);
+        let sum = TensorData::from_f64(DType::F32, &[], [if made { 3.0 } else { 0.5 }]);
+        assert_eq!(found.expect("no error"), [Value::Tensor(sum)]);
+    }
+}
+
+/// A map is an array of two vectors of its types; what else a caller passes for one is told from it.
+#[test]
+fn what_is_no_map_is_an_error() {
+    let all = Executors::of("maps.flow", Vec::new());
+    let function = all.library.function("halves").expect("a function");
+    let (keys, values) = (ints(&[1]), words(&["a"]));
+    let none = [
+        (keys.clone(), "is not the array of keys and values that is a map, but a tensor"),
+        (Value::Sequence(vec![]), "out of range"),
+        (Value::Sequence(vec![keys.clone()]), "out of range"),
+        (map(values.clone(), keys.clone()), "element type: expected i64, got string"),
+        (map(keys.clone(), int(1)), "element type: expected string, got i64"),
+        (map(keys.clone(), Value::Sequence(vec![])), "is not a tensor"),
+    ];
+    for (value, expected) in none {
+        let found = function.call(&[passed(&value)]).expect_err("no map").to_string();
+        assert!(found.contains(expected), "{found}");
+    }
+    assert!(function.call(&[passed(&map(keys, values))]).is_ok());
 }
 
 /// What a caller passes is the caller's: it is not changed, whatever the code does in place.

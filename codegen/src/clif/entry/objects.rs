@@ -363,8 +363,8 @@ impl Entry<'_, '_, '_> {
 fn admitted(ty: &Type) -> Option<Vec<i32>> {
     match ty {
         Type::Tensor(_) => Some(vec![TypeIndex::TENSOR]),
-        Type::Sequence(_) => Some(vec![TypeIndex::ARRAY]),
-        Type::Map(..) => Some(vec![TypeIndex::MAP]),
+        // A map is an array of its keys and its values.
+        Type::Sequence(_) | Type::Map(..) => Some(vec![TypeIndex::ARRAY]),
         Type::String => Some(vec![TypeIndex::SMALL_STR, TypeIndex::STR]),
         Type::Optional(value) => {
             let mut all = vec![TypeIndex::NONE];
@@ -379,7 +379,7 @@ fn words(ty: &Type) -> String {
     match ty {
         Type::Tensor(_) => "a tensor".to_owned(),
         Type::Sequence(_) => "an array".to_owned(),
-        Type::Map(..) => "a map".to_owned(),
+        Type::Map(..) => "the array of keys and values that is a map".to_owned(),
         Type::String => "a string that can be kept".to_owned(),
         Type::Optional(value) => format!("{} or nothing", words(value)),
         _ => "an object that can be kept".to_owned(),

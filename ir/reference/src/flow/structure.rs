@@ -1,4 +1,4 @@
-//! Evaluation of operators on sequences and optionals, straight from their definitions.
+//! Evaluation of operators on sequences, maps and optionals, straight from their definitions.
 
 use super::Value;
 use crate::error::{EvalError, EvalErrorKind, EvalResult};
@@ -14,7 +14,7 @@ pub(super) fn eval_structure(op: StructureOp, args: &[Value]) -> Result<Value, E
     let arg = |i: usize| args.get(i).ok_or_else(|| EvalError::invalid(format!("operand {i} is missing")));
     Ok(match op {
         StructureOp::Empty => Value::Sequence(Vec::new()),
-        StructureOp::Construct => Value::Sequence(args.to_vec()),
+        StructureOp::Construct | StructureOp::Map => Value::Sequence(args.to_vec()),
         StructureOp::Length => {
             let count = sequence(arg(0)?)?.len() as i64;
             Value::Tensor(TensorData::from_slice(DType::I64, &[], &[count]))
@@ -38,6 +38,8 @@ pub(super) fn eval_structure(op: StructureOp, args: &[Value]) -> Result<Value, E
             items.remove(at);
             Value::Sequence(items)
         }
+        StructureOp::Keys => part(arg(0)?, 0)?,
+        StructureOp::Values => part(arg(0)?, 1)?,
         StructureOp::Some => arg(0)?.clone(),
         StructureOp::None => Value::None,
         StructureOp::Has => {
@@ -58,6 +60,11 @@ fn sequence(value: &Value) -> EvalResult<&[Value]> {
         Value::Sequence(items) => Ok(items),
         _ => Err(EvalError::invalid("an operand is no sequence")),
     }
+}
+
+/// One of the two vectors of a map.
+fn part(value: &Value, i: usize) -> EvalResult<Value> {
+    sequence(value)?.get(i).cloned().ok_or_else(|| EvalError::invalid("an operand is no map"))
 }
 
 /// A position counted from the start; `count` items are there, and `places` positions allowed.

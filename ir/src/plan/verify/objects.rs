@@ -3,6 +3,7 @@
 use super::super::text::buffer_text;
 use super::{State, Verifier};
 use crate::plan::{AxisBinding, BufferRef, InputKind, ObjectId, ObjectOp};
+use crate::shape::Dim;
 use crate::text::type_text;
 use crate::types::Type;
 
@@ -18,6 +19,7 @@ pub(super) fn fits(from: &Type, to: &Type) -> bool {
         (Type::Sequence(from), Type::Sequence(to)) | (Type::Optional(from), Type::Optional(to)) => {
             fits(from, to)
         }
+        (Type::Map(k, v), Type::Map(l, w)) => fits(k, l) && fits(v, w),
         // A value is an optional that has it; what an optional has is its value.
         (Type::Optional(from), to) => fits(from, to),
         (from, Type::Optional(to)) => fits(from, to),
@@ -62,12 +64,15 @@ impl Verifier<'_> {
         }
     }
 
-    fn element_type(&mut self, id: ObjectId, state: &State) -> Option<Type> {
+    /// The type of the elements of a sequence, or of the one at a position of a map.
+    fn element_type(&mut self, id: ObjectId, at: Option<Dim>, state: &State) -> Option<Type> {
         let found = self.held(id, state)?.clone();
-        match found {
-            Type::Sequence(item) => Some(*item),
-            Type::Object => Some(Type::Object),
-            other => {
+        match (found, at.and_then(|it| self.plan.shapes.as_int(it))) {
+            (Type::Sequence(item), _) => Some(*item),
+            (Type::Map(keys, _), Some(0)) => Some(*keys),
+            (Type::Map(_, values), Some(1)) => Some(*values),
+            (Type::Object, _) => Some(Type::Object),
+            (other, _) => {
                 let (name, found) =
                     (buffer_text(BufferRef::Object(id)), type_text(&self.plan.shapes, &other));
                 self.report("P016", format!("P16: {name}, a {found}, is no sequence"));
@@ -89,32 +94,36 @@ impl Verifier<'_> {
                 }
             }
             ObjectOp::Sequence { to, items } => {
-                let element = match ty(*to) {
-                    Some(Type::Sequence(item)) => Some(&**item),
-                    other => other.filter(|it| **it == Type::Object),
+                let elements: Option<Vec<&Type>> = match ty(*to) {
+                    Some(Type::Sequence(item)) => Some(vec![&**item; items.len()]),
+                    Some(Type::Map(keys, values)) if items.len() == 2 => Some(vec![&**keys, &**values]),
+                    Some(object @ Type::Object) => Some(vec![object; items.len()]),
+                    _ => None,
                 };
-                if element.is_none() {
-                    self.report("P016", format!("P16: {} holds no sequence", wanted(*to)));
+                if elements.is_none() {
+                    self.report("P016", format!("P16: {} holds no sequence of {}", wanted(*to), items.len()));
                 }
-                items.iter().for_each(|it| self.object_fits(*it, element, "an element", state));
+                for (item, element) in items.iter().zip(elements.into_iter().flatten()) {
+                    self.object_fits(*item, Some(element), "an element", state);
+                }
             }
             ObjectOp::Length { of, .. } => {
-                self.element_type(*of, state);
+                self.element_type(*of, None, state);
             }
-            ObjectOp::Item { to, of, .. } => {
-                let element = self.element_type(*of, state);
+            ObjectOp::Item { to, of, at, .. } => {
+                let element = self.element_type(*of, Some(*at), state);
                 if element.is_some_and(|it| ty(*to).is_none_or(|to| !fits(&it, to))) {
                     let message = format!("P16: an element of {} is none for {}", wanted(*of), wanted(*to));
                     self.report("P016", message);
                 }
             }
             ObjectOp::Insert { to, of, item, .. } => {
-                let element = self.element_type(*of, state);
+                let element = self.element_type(*of, None, state);
                 self.object_fits(*item, element.as_ref(), "an element", state);
                 self.object_fits(*of, ty(*to), &wanted(*to), state);
             }
             ObjectOp::Erase { to, of, .. } => {
-                self.element_type(*of, state);
+                self.element_type(*of, None, state);
                 self.object_fits(*of, ty(*to), &wanted(*to), state);
             }
             ObjectOp::None { to } => {

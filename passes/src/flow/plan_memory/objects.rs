@@ -1,4 +1,4 @@
-//! Sequences, optionals and what else is held by reference: operators on them are steps of the plan.
+//! Sequences, maps, optionals and what else is held by reference: operators on them are steps of the plan.
 //!
 //! A value of such a type has a place for an object, which values that are never in use at once share (`in_place`): a
 //! sequence that a loop appends to stays in one place, so that it is changed there while nobody else holds it. An item
@@ -30,7 +30,7 @@ pub(super) fn made_as_items(ops: &OpRegistry, module: &Module, function: &Functi
     for id in function.live_bindings() {
         let Rhs::Op { op, args, .. } = &function[id].rhs else { continue };
         let items = match StructureOp::of(ops.def(*op)) {
-            Some(StructureOp::Construct | StructureOp::Some) => &args[..],
+            Some(StructureOp::Construct | StructureOp::Map | StructureOp::Some) => &args[..],
             Some(StructureOp::Insert) => args.get(1..2).unwrap_or_default(),
             _ => &[],
         };
@@ -146,7 +146,7 @@ impl Lowering<'_> {
         let missing = || Diagnostic::error("M026", "an operator on objects has too few operands");
         let arg = |i: usize| args.get(i).copied().ok_or_else(missing);
         match op {
-            StructureOp::Empty | StructureOp::Construct => {
+            StructureOp::Empty | StructureOp::Construct | StructureOp::Map => {
                 let items = args.iter().map(|it| self.item(*it, steps)).collect::<Result<Vec<_>, _>>()?;
                 // What holds nothing may begin several sequences, of items of different types: it has a place of its own.
                 let to = match items.is_empty() {
@@ -171,6 +171,13 @@ impl Lowering<'_> {
             StructureOp::At => {
                 let of = self.object_of(arg(0)?)?;
                 let at = self.position(arg(1)?, steps)?;
+                let (to, bindings) = self.taken(result)?;
+                self.object_step(ObjectOp::Item { to, of, at, bindings }, steps)
+            }
+            // A map is held as a sequence of its two vectors.
+            StructureOp::Keys | StructureOp::Values => {
+                let of = self.object_of(arg(0)?)?;
+                let at = self.plan.shapes.int(i64::from(op == StructureOp::Values));
                 let (to, bindings) = self.taken(result)?;
                 self.object_step(ObjectOp::Item { to, of, at, bindings }, steps)
             }

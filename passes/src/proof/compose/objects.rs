@@ -29,7 +29,8 @@ impl Composer<'_> {
                 let place = self.place(side, args[1], items.len())?;
                 items.get(place).copied()
             }
-            StructureOp::Get => self.items(side, args[0])?.first().copied(),
+            StructureOp::Get | StructureOp::Keys => self.items(side, args[0])?.first().copied(),
+            StructureOp::Values => self.items(side, args[0])?.get(1).copied(),
             _ => None,
         };
         match item {
@@ -38,12 +39,12 @@ impl Composer<'_> {
         }
     }
 
-    /// What a sequence or an optional holds.
+    /// What a sequence, a map or an optional holds.
     fn items(&self, side: usize, value: ValueId) -> Step<Vec<ValueId>> {
         let (op, args) = self.structure(side, value)?;
         Ok(match op {
             StructureOp::Empty | StructureOp::None => Vec::new(),
-            StructureOp::Construct | StructureOp::Some => args,
+            StructureOp::Construct | StructureOp::Map | StructureOp::Some => args,
             StructureOp::Insert => {
                 let mut items = self.items(side, args[0])?;
                 let place = match args.get(2) {

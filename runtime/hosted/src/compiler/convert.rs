@@ -21,7 +21,8 @@ pub(super) fn register(builder: &mut Builder) {
         .converter("", "StringNormalizer", .., |cx| Ok(vec![normalizer(cx)?]))
         .converter("", "TfIdfVectorizer", .., |cx| Ok(vec![grams::vectorizer(cx)?]))
         .converter("ai.onnx.ml", "LabelEncoder", .., |cx| Ok(vec![labels::encoder(cx)?]))
-        .converter("ai.onnx.ml", "CategoryMapper", .., |cx| Ok(vec![labels::mapper(cx)?]));
+        .converter("ai.onnx.ml", "CategoryMapper", .., |cx| Ok(vec![labels::mapper(cx)?]))
+        .converter("ai.onnx.ml", "DictVectorizer", .., |cx| Ok(vec![labels::vectorizer(cx)?]));
     #[cfg(feature = "regex")]
     builder.checked_converter("", "RegexFullMatch", .., check_pattern, |cx| {
         let attrs = Attrs::none().with("pattern", plain(cx, "pattern")?);

@@ -1,4 +1,4 @@
-//! `LabelEncoder` and `CategoryMapper`: a place in a sorted list, and what stands at that place of another.
+//! `LabelEncoder`, `CategoryMapper` and `DictVectorizer`: a place in a sorted list, and what stands at that place of another.
 //!
 //! Strings are looked for by a function, numbers by halves in native code. Of keys that are equal the first counts, as in
 //! ONNX Runtime; NaN is a key like any other.
@@ -31,6 +31,38 @@ pub(super) fn mapper(cx: &mut NodeCx<'_, '_>) -> Single {
     let texts = text_data(&cx.texts("cats_strings").unwrap_or_default())?;
     let numbers = TensorData::ints(cx.ints("cats_int64s").unwrap_or_default());
     either_way(cx, texts, numbers)
+}
+
+/// A row with the values of a map at the places that a vocabulary gives their keys. Where there is none it is zero, or empty
+/// text; what is no word is left out.
+pub(super) fn vectorizer(cx: &mut NodeCx<'_, '_>) -> Single {
+    let map = cx.input(0)?;
+    let (keys, values) = (cx.unary("map_keys", map)?, cx.unary("map_values", map)?);
+    let words = match cx.texts("string_vocabulary").filter(|it| !it.is_empty()) {
+        Some(texts) => text_data(&texts)?,
+        None => TensorData::ints(cx.ints("int64_vocabulary").unwrap_or_default()),
+    };
+    let keys = match (cx.dtype(keys)?, words.dtype()) {
+        (DType::Str, DType::Str) => keys,
+        (dtype, DType::I64) if dtype != DType::Str => cx.cast(keys, DType::I64)?,
+        (dtype, _) => return Err(bad(format!("keys are {dtype} but words are {}", words.dtype()))),
+    };
+    let (order, _) = sorted(&words)?;
+    let place = place(cx, keys, &words, &order)?;
+    // Behind the last word lies what is none.
+    let size = cx.constant(TensorData::ints(&[order.len() as i64 + 1]));
+    let nothing = match cx.dtype(values)? {
+        DType::Str => cx.constant(text_data(&[""])?),
+        dtype => cx.constant(TensorData::from_f64(dtype, &[1], [0.0])),
+    };
+    let nothing = cx.squeeze(nothing, &[0])?;
+    let all = cx.full(size, nothing)?;
+    let all = cx.emit("scatter_elements", Attrs::none().with("axis", 0i64), &[all, place, values])?;
+    let among = |i: usize| order.binary_search_by(|it| compare(&words, *it, i)).unwrap_or(order.len()) as i64;
+    let places: Vec<i64> = (0..words.len()).map(among).collect();
+    let places = cx.constant(TensorData::ints(&places));
+    let row = cx.emit("gather", Attrs::none().with("axis", 0i64), &[all, places])?;
+    cx.unsqueeze(row, &[0])
 }
 
 /// Strings become numbers, and numbers strings.
@@ -73,15 +105,7 @@ fn look_up(cx: &mut NodeCx<'_, '_>, keys: &TensorData, values: &TensorData, defa
     let places: Vec<Option<usize>> = order.iter().copied().map(Some).chain([None, nan]).collect();
     let table = picked(values, &places, default)?;
     let table = cx.constant(table);
-    let sorted: Vec<Option<usize>> = order.into_iter().map(Some).collect();
-    let sorted = picked(keys, &sorted, default)?;
-    let place = match dtype {
-        DType::Str => {
-            let sorted = cx.constant(sorted);
-            cx.binary("text.find", x, sorted)?
-        }
-        _ => number_place(cx, x, sorted, count)?,
-    };
+    let place = place(cx, x, keys, &order)?;
     let place = match nan {
         Some(_) => {
             let is_nan = cx.unary("is_nan", x)?;
@@ -93,22 +117,39 @@ fn look_up(cx: &mut NodeCx<'_, '_>, keys: &TensorData, values: &TensorData, defa
     cx.emit("gather", Attrs::none().with("axis", 0i64), &[table, place])
 }
 
-/// The places of different keys in rising order, each the first of its value, and that of NaN.
-fn sorted(keys: &TensorData) -> Result<(Vec<usize>, Option<usize>), Diagnostic> {
-    let compare = |a: usize, b: usize| match keys.dtype() {
+/// For each element its place among keys in this order, or their count where it is none of them.
+fn place(cx: &mut NodeCx<'_, '_>, x: Value, keys: &TensorData, order: &[usize]) -> Single {
+    let places: Vec<Option<usize>> = order.iter().copied().map(Some).collect();
+    let sorted = picked(keys, &places, keys)?;
+    match keys.dtype() {
+        DType::Str => {
+            let sorted = cx.constant(sorted);
+            cx.binary("text.find", x, sorted)
+        }
+        _ => number_place(cx, x, sorted, order.len()),
+    }
+}
+
+/// The order of two keys; NaN equals everything.
+fn compare(keys: &TensorData, a: usize, b: usize) -> Ordering {
+    match keys.dtype() {
         DType::Str => keys.text(a).cmp(keys.text(b)),
         it if it.is_float() => keys.get_f64(a).partial_cmp(&keys.get_f64(b)).unwrap_or(Ordering::Equal),
         DType::U64 => keys.get_i64(a).cast_unsigned().cmp(&keys.get_i64(b).cast_unsigned()),
         _ => keys.get_i64(a).cmp(&keys.get_i64(b)),
-    };
+    }
+}
+
+/// The places of different keys in rising order, each the first of its value, and that of NaN.
+fn sorted(keys: &TensorData) -> Result<(Vec<usize>, Option<usize>), Diagnostic> {
     if keys.dtype().is_only_moved() && keys.dtype() != DType::Str {
         return Err(unsupported(format!("keys of type {}", keys.dtype())));
     }
     let is_nan = |i: usize| keys.dtype().is_float() && keys.get_f64(i).is_nan();
     let nan = (0..keys.len()).find(|i| is_nan(*i));
     let mut order: Vec<usize> = (0..keys.len()).filter(|i| !is_nan(*i)).collect();
-    order.sort_by(|a, b| compare(*a, *b));
-    order.dedup_by(|next, first| compare(*next, *first).is_eq());
+    order.sort_by(|a, b| compare(keys, *a, *b));
+    order.dedup_by(|next, first| compare(keys, *next, *first).is_eq());
     Ok((order, nan))
 }
 
@@ -120,7 +161,7 @@ fn picked(
 ) -> Result<TensorData, Diagnostic> {
     let dims = [places.len() as u64];
     if data.dtype() == DType::Str {
-        let texts = places.iter().map(|it| it.map_or(default.text(0), |it| data.text(it)));
+        let texts = places.iter().map(|it| it.map_or_else(|| default.text(0), |it| data.text(it)));
         return TensorData::strings(&dims, texts).map_err(|it| bad(it.to_string()));
     }
     let size = data.dtype().size();

@@ -5,6 +5,7 @@
 
 mod features;
 mod linear;
+mod maps;
 mod rows;
 mod scores;
 mod svm;
@@ -26,6 +27,7 @@ pub(super) fn register(table: &mut OpTable) {
     rows::register(table);
     features::register(table);
     linear::register(table);
+    maps::register(table);
     svm::register(table);
     trees::register(table);
 }
@@ -79,14 +81,30 @@ impl<'m> Labels<'m> {
         }
     }
 
+    /// All labels, a vector.
+    fn table(&self) -> Result<TensorData, Diagnostic> {
+        match self {
+            Labels::Ints(list) => Ok(i64_data(vec![list.len() as u64], list)),
+            Labels::Texts(list) => TensorData::strings(&[list.len() as u64], list)
+                .map_err(|it| bad(format!("`classlabels_strings`: {it}"))),
+        }
+    }
+
+    /// The places of different labels in rising order, of equal ones the last.
+    fn rising(&self) -> Vec<usize> {
+        let compare = |a: &usize, b: &usize| match self {
+            Labels::Ints(list) => list[*a].cmp(&list[*b]),
+            Labels::Texts(list) => list[*a].cmp(list[*b]),
+        };
+        let mut order: Vec<usize> = (0..self.len()).rev().collect();
+        order.sort_by(compare);
+        order.dedup_by(|next, kept| compare(next, kept).is_eq());
+        order
+    }
+
     /// The labels of a vector of classes.
     fn select(&self, cx: &mut NodeCx<'_, '_>, classes: Value) -> Single {
-        let table = match self {
-            Labels::Ints(list) => i64_data(vec![list.len() as u64], list),
-            Labels::Texts(list) => TensorData::strings(&[list.len() as u64], list)
-                .map_err(|it| bad(format!("`classlabels_strings`: {it}")))?,
-        };
-        let table = cx.constant(table);
+        let table = cx.constant(self.table()?);
         cx.emit("gather", crate::emit::attrs([("axis", 0.into())]), &[table, classes])
     }
 

@@ -150,8 +150,8 @@ pub(crate) fn without_rule(op: &str) -> Option<&'static str> {
         "lstm_integer" | "matmul_mixed" | "matmul_blocks" | "conv_mixed" | "dequantize_blocks" => {
             "it computes with weights that are rounded, which nothing trains"
         }
-        _ if op.starts_with("sequence_") || op.starts_with("optional_") => {
-            "a derivative of a sequence or an optional is no tensor"
+        _ if ["sequence_", "map_", "optional_"].iter().any(|it| op.starts_with(it)) => {
+            "a derivative of a sequence, a map or an optional is no tensor"
         }
         _ => "it is an operator of a plug-in",
     })
