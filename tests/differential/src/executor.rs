@@ -29,7 +29,8 @@ impl Way {
         self != Way::Native
     }
 
-    fn options(self) -> CompileOptions {
+    /// Options of a compilation on this way.
+    pub fn options(self) -> CompileOptions {
         let opt_in = if self == Way::Legacy { OptIn::Legacy } else { OptIn::DataflowIr };
         let entry = match self {
             Way::Waterline(step) => Entry::Above(step),
@@ -193,17 +194,35 @@ impl Executor {
     }
 
     fn prepare(self, model: &Model, options: &CompileOptions) -> Result<Program> {
+        let compiler = if self.is_reference() { Compiler::standard() } else { chaos::compiler()? };
+        self.prepare_with(&compiler, model, options)
+    }
+
+    /// A model that can be run, as this compiler makes it.
+    ///
+    /// # Errors
+    /// What compiling says: [`Diagnostics`](orogen::Diagnostics), unless a file cannot be written.
+    pub fn prepare_with(
+        self,
+        compiler: &Compiler,
+        model: &Model,
+        options: &CompileOptions,
+    ) -> Result<Program> {
+        let compile = || -> Result<_> {
+            let artifact = compiler.compile(model, options)?;
+            chaos::note(&artifact);
+            Ok(artifact)
+        };
         match self {
             Executor::Reference(_, step) => {
-                let compiler = Compiler::standard();
                 let (lowered, _) = compiler.lower(model, options, step)?;
-                Ok(Program::Lowered(Box::new((compiler, lowered))))
+                Ok(Program::Lowered(Box::new((OpRegistry::standard(), lowered))))
             }
-            Executor::Jit(_) => Ok(Program::Native(chaos::compile(model, options)?.load()?, None)),
+            Executor::Jit(_) => Ok(Program::Native(compile()?.load()?, None)),
             Executor::Library(_) => {
                 let folder = tempfile::tempdir()?;
                 let path = folder.path().join("model.so");
-                chaos::compile(model, options)?.write_library(&path)?;
+                compile()?.write_library(&path)?;
                 Ok(Program::Native(Library::open(&path)?, Some(folder)))
             }
         }
@@ -211,16 +230,22 @@ impl Executor {
 }
 
 /// A model that can be run.
-enum Program {
-    Lowered(Box<(Compiler, Lowered)>),
-    /// The folder keeps the library's file.
+#[derive(Debug)]
+pub enum Program {
+    /// Interpreted.
+    Lowered(Box<(OpRegistry, Lowered)>),
+    /// Code. The folder keeps the library's file.
     Native(Library, #[allow(dead_code, reason = "dropped after the library")] Option<tempfile::TempDir>),
 }
 
 impl Program {
-    fn run(&self, reference: &Reference) -> Result<Expected> {
+    /// Its outputs for the inputs of a reference.
+    ///
+    /// # Errors
+    /// What running says.
+    pub fn run(&self, reference: &Reference) -> Result<Expected> {
         match self {
-            Program::Lowered(it) => interpret(it.0.ops(), &it.1, reference),
+            Program::Lowered(it) => interpret(&it.0, &it.1, reference),
             Program::Native(library, _) => {
                 let signature = library.signature();
                 let function = signature.function("main").context("the library has no function `main`")?;

@@ -14,4 +14,4 @@ pub mod tensors;
 
 pub use case::{Case, Expected, Legacy, Reference};
 pub use compare::{Worst, compare};
-pub use executor::{Executor, Way};
+pub use executor::{Executor, Program, Way};

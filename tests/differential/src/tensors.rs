@@ -9,7 +9,10 @@ use orogen_runtime::Tensor;
 use std::path::Path;
 
 /// Every array of a file.
-pub(crate) fn read_npz(path: &Path) -> Result<IndexMap<String, TensorData>> {
+///
+/// # Errors
+/// Files that cannot be read, and element types that are not known.
+pub fn read_npz(path: &Path) -> Result<IndexMap<String, TensorData>> {
     let mut archive = Archive::new(std::io::BufReader::new(std::fs::File::open(path)?))?;
     let mut arrays = IndexMap::new();
     for name in archive.keys().to_vec() {

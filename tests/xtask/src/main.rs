@@ -1,5 +1,5 @@
 //! Chores of the repository: `cargo xtask tidy`, `bless`, `models`, `growth`, `bench`, `s0`,
-//! `chaos`, `conformance`, `ci`.
+//! `generated`, `chaos`, `conformance`, `ci`.
 //!
 //! Modules in reading order: `workspace` (the files), `tidy` (the rules that tests hold), `codes` (the error index),
 //! `generated` (files written by code), `deny` (licences), `bless`, `models`, `tool` (programs of the workspace), `python`
@@ -59,6 +59,13 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Draw valid ONNX models of all operators, compare what every executor computes of them, and write a small one of each that
+    /// fails: `generated --seeds A..B`.
+    Generated {
+        /// Arguments of the tool; `--help` says which.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Run the official ONNX suite through the tool, and compare with what is known not to pass.
     Conformance(conformance::Args),
     /// Run the differential suite with other choices than the usual ones where each is legal, seed after seed, until a test
@@ -91,6 +98,7 @@ fn run() -> Result<()> {
         Command::Models(args) => models::run(&args),
         Command::Growth { args } => tool::run("orogen-growth", &args),
         Command::Bench { args } => tool::run("orogen-bench", &args),
+        Command::Generated { args } => tool::run("orogen-generated", &args),
         Command::Conformance(args) => conformance::run(&args),
         Command::Chaos(args) => chaos::run(&args),
         Command::S0 => s0::run(),

@@ -16,6 +16,8 @@ const ALL_STEPS: u64 = 2_000_000;
 const TOLERANCE: f64 = 1e-4;
 /// The same where a value on the way has 16 bits or fewer: merged, it may not be rounded to them.
 const NARROW_TOLERANCE: f64 = 2e-2;
+/// The same where it has an eighth of the precision of `f16`, or less.
+const COARSE_TOLERANCE: f64 = 0.15;
 
 /// Two programs, and elements for the values of both.
 pub(super) struct Halves<'v> {
@@ -24,8 +26,17 @@ pub(super) struct Halves<'v> {
     after: &'v View<'v>,
     given: IndexMap<Value, TensorData>,
     left: u64,
-    /// Whether a value that was computed is a float of 16 bits or fewer.
-    narrow: bool,
+    /// What the coarsest of the values that were computed allows.
+    tolerance: f64,
+}
+
+/// What a value of a type on the way allows.
+fn tolerance(dtype: DType) -> f64 {
+    match dtype {
+        DType::F16 => NARROW_TOLERANCE,
+        it if it.is_float() && it.size() <= 2 => COARSE_TOLERANCE,
+        _ => TOLERANCE,
+    }
 }
 
 /// Which values get elements at random.
@@ -47,7 +58,7 @@ enum Stop {
 
 impl<'v> Halves<'v> {
     pub(super) fn new(ops: &'v OpRegistry, before: &'v View<'v>, after: &'v View<'v>) -> Self {
-        Halves { ops, before, after, given: IndexMap::new(), left: ALL_STEPS, narrow: false }
+        Halves { ops, before, after, given: IndexMap::new(), left: ALL_STEPS, tolerance: TOLERANCE }
     }
 
     /// Whether `old` of the first program is `new` of the second; `None` where that is not compared, else how they differ.
@@ -62,16 +73,13 @@ impl<'v> Halves<'v> {
     }
 
     fn same_from(&mut self, start: Start, old: Value, new: Value) -> Option<Result<(), String>> {
-        self.narrow = false;
+        self.tolerance = TOLERANCE;
         let expected = match self.compute(self.before, start, old) {
             Ok(it) => it,
             Err(_) => return None,
         };
         match self.compute(self.after, start, new) {
-            Ok(found) => {
-                let tolerance = if self.narrow { NARROW_TOLERANCE } else { TOLERANCE };
-                Some(compared(&found, &expected, tolerance))
-            }
+            Ok(found) => Some(compared(&found, &expected, self.tolerance)),
             Err(Stop::Skipped) => None,
             Err(Stop::Failed(why)) => Some(Err(format!("it has none: {why}"))),
         }
@@ -91,7 +99,7 @@ impl<'v> Halves<'v> {
                 continue;
             }
             let definition = view.definitions.get(&value).ok_or(Stop::Skipped)?;
-            self.narrow |= definition.dtype.is_float() && definition.dtype.size() <= 2;
+            self.tolerance = self.tolerance.max(tolerance(definition.dtype));
             let is_cut = start == Start::Shared && value != root && self.before.shares(self.after, value);
             if is_cut || matches!(definition.how, How::Given | How::Constant(_)) {
                 known.insert(value, self.given(value, definition)?);

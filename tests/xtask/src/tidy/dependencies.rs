@@ -6,8 +6,8 @@ use serde::Deserialize;
 use std::path::Path;
 use std::process::Command;
 
-/// Crates of the workspace that a crate may use in its shipped code. Test and tool crates, which nothing may use,
-/// are not listed and may use everything.
+/// Crates of the workspace that a crate may use in its shipped code. Test and tool crates, which only
+/// such crates may use, are not listed and may use everything.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("orogen-abi", &[]),
     ("orogen-ir", &[]),
@@ -123,7 +123,7 @@ fn problem(
     let used = dependency.name.as_str();
     let shipped = dependency.kind.as_deref() != Some("dev");
     if let Some(package) = packages.iter().find(|it| it.name == used) {
-        if package.manifest_path.starts_with("tests/") {
+        if package.manifest_path.starts_with("tests/") && !is_test {
             return Some(format!("`{name}` uses `{used}`, a crate for tests"));
         }
         if package.manifest_path.starts_with("examples/") && shipped {
@@ -181,6 +181,7 @@ mod tests {
             package("orogen-ir", "ir/Cargo.toml", &[("orogen-reference", Some("dev"))]),
             package("orogen-reference", "ir/reference/Cargo.toml", &[("orogen-ir", None)]),
             package("orogen-suite", "tests/suite/Cargo.toml", &[("orogen-reference", None), ("clap", None)]),
+            package("orogen-models", "tests/models/Cargo.toml", &[("orogen-suite", None)]),
         ];
         assert_eq!(messages(&packages), [""; 0]);
     }

@@ -1,0 +1,118 @@
+//! What a node computes: the reference interpreter on a model of that node alone.
+
+use crate::attributes::{declared, named, tensor_proto};
+use crate::draw::{Draw, captured};
+use crate::setup::Setup;
+use crate::value::{Kind, Rounding, Sample, Val, shaken_value};
+use orogen::{CompileOptions, Entry, Lowered, OptIn, Step};
+use orogen_ir::flow::Module;
+use orogen_ir::types::{DType, Type};
+use orogen_onnx::proto::*;
+use orogen_reference::{Host, Value, eval_function_with};
+
+/// Steps of the interpreter for one node.
+const STEPS: u64 = 400_000;
+
+/// The results of a node in every setting; `None` where it cannot be imported or computed.
+pub(crate) fn evaluate(draw: &mut Draw<'_>, node: &NodeProto, rounding: Rounding) -> Option<Vec<Val>> {
+    let mut names: Vec<String> = node.input.iter().filter(|it| !it.is_empty()).cloned().collect();
+    names.extend(captured(node));
+    names.sort();
+    names.dedup();
+    let operands: Vec<Val> = names.iter().map(|it| draw.lookup(it).cloned()).collect::<Option<_>>()?;
+    let mut graph = GraphProto { node: vec![node.clone()], name: "node".into(), ..GraphProto::default() };
+    for operand in &operands {
+        match operand.constant {
+            true => graph.initializer.push(tensor_proto(&operand.name, operand.data()?)),
+            false => graph.input.push(declared(operand)),
+        }
+    }
+    graph.output = node.output.iter().map(|it| named(it)).collect();
+    let model = model(draw.opset, graph);
+    let module = imported(draw.setup, &model)?;
+    let (name, function) = module.entry()?;
+    let kinds: Vec<Kind> = function
+        .outputs()
+        .iter()
+        .zip(&function[function.body()].results)
+        .filter(|it| !it.0.gives_rank)
+        .map(|it| kind(&function[*it.1].ty))
+        .collect::<Option<_>>()?;
+    let given: Vec<&Val> = function
+        .params()
+        .iter()
+        .map(|it| operands.iter().find(|operand| operand.name == it.name))
+        .collect::<Option<_>>()?;
+    let ops = draw.setup.compiler.ops();
+    let all_settings = draw.settings();
+    let random = &mut draw.random;
+    let mut results: Vec<Vec<Sample>> = vec![Vec::new(); kinds.len()];
+    let settings = operands.iter().map(|it| it.samples.len()).max().unwrap_or(all_settings);
+    for setting in 0..settings {
+        let host = Host::new().with_limit(STEPS);
+        let plain: Vec<Value> = given.iter().map(|it| it.samples[setting].plain.clone()).collect();
+        let shaken = given.iter().map(|it| match rounding {
+            Rounding::Function => shaken_value(&it.samples[setting].shaken, rounding, random),
+            _ => it.samples[setting].shaken.clone(),
+        });
+        let shaken: Vec<Value> = shaken.collect();
+        let plain = eval_function_with(&host, ops, &module, name, &plain).ok()?;
+        let off = eval_function_with(&host, ops, &module, name, &shaken).ok()?;
+        if plain.len() != kinds.len() || off.len() != kinds.len() {
+            return None;
+        }
+        for (result, (plain, off)) in results.iter_mut().zip(plain.into_iter().zip(off)) {
+            let shaken = shaken_value(&off, rounding, random);
+            result.push(Sample { plain, shaken });
+        }
+    }
+    let all = kinds.into_iter().zip(results).zip(&node.output);
+    let value = |((kind, samples), name): ((Kind, Vec<Sample>), &String)| Val {
+        name: name.clone(),
+        kind,
+        samples,
+        constant: false,
+        visible: true,
+        uses: 0,
+    };
+    Some(all.map(value).collect())
+}
+
+/// A model of one graph.
+pub(crate) fn model(opset: i64, graph: GraphProto) -> ModelProto {
+    let version = |domain: &str, version| OperatorSetIdProto { domain: domain.into(), version };
+    let opset_import = vec![
+        version("", opset),
+        version("ai.onnx.ml", if opset < 21 { 3 } else { 5 }),
+        version("ai.onnx.preview", 1),
+        version("ai.onnx.preview.training", 1),
+        version("com.microsoft", 1),
+    ];
+    ModelProto { ir_version: 10, graph: Some(Box::new(graph)), opset_import, ..ModelProto::default() }
+}
+
+/// A model as the importer gives it.
+pub(crate) fn imported(setup: &Setup, model: &ModelProto) -> Option<Module> {
+    let options = CompileOptions {
+        opt_in: OptIn::DataflowIr,
+        entry: Entry::Above(Step::Import),
+        ..CompileOptions::default()
+    };
+    let model = setup.compiler.decode("model.onnx", model.to_bytes()).ok()?;
+    match setup.compiler.lower(&model, &options, Step::Import).ok()?.0 {
+        Lowered::Flow(module) => Some(module),
+        _ => None,
+    }
+}
+
+fn kind(ty: &Type) -> Option<Kind> {
+    let dtype = |ty: &Type| -> Option<DType> {
+        let dtype = ty.as_tensor()?.dtype;
+        dtype.row().onnx.map(|_| dtype)
+    };
+    Some(match ty {
+        Type::Sequence(item) => Kind::Sequence(dtype(item)?),
+        Type::Optional(item) => Kind::Optional(dtype(item)?),
+        ty => Kind::Tensor(dtype(ty)?),
+    })
+}

@@ -1,0 +1,111 @@
+//! Ways to compute a model: those of the differential suite, each with an instruction set, an accuracy and choices.
+
+use orogen::ir::choices::Choices;
+use orogen::{Accuracy, CompileOptions, Compiler, Cpu, Step};
+use orogen_differential::{Executor, Way};
+use std::fmt;
+
+/// What is other than usual about an executor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Form {
+    /// Nothing.
+    Usual,
+    /// The instruction set of the code.
+    Cpu(Cpu),
+    /// Which rewrites of arithmetic are admitted.
+    Accuracy(Accuracy),
+    /// Other choices where several are legal, from the seed of the model.
+    Chaos,
+}
+
+/// A way to compute a model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Column {
+    /// Which IRs it goes through, and who computes.
+    pub executor: Executor,
+    /// What is other than usual.
+    pub form: Form,
+}
+
+impl fmt::Display for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.executor)?;
+        match self.form {
+            Form::Usual => Ok(()),
+            Form::Cpu(cpu) => write!(f, "/{cpu}"),
+            Form::Accuracy(Accuracy::Strict) => f.write_str("/strict"),
+            Form::Accuracy(Accuracy::Fast) => f.write_str("/fast"),
+            Form::Accuracy(Accuracy::Default) => f.write_str("/default"),
+            Form::Chaos => f.write_str("/chaos"),
+        }
+    }
+}
+
+impl Column {
+    /// Every executor that this machine has.
+    pub fn all() -> Vec<Column> {
+        let usual = |executor| Column { executor, form: Form::Usual };
+        let mut all: Vec<Column> = Vec::new();
+        for way in [Way::Native, Way::Legacy] {
+            let steps = [Step::Import, Step::Simplify, Step::Layout, Step::Fuse, Step::PlanMemory];
+            all.extend(steps.map(|step| usual(Executor::Reference(way, step))));
+            let jit = Executor::Jit(way);
+            all.extend([usual(jit), usual(Executor::Library(way))]);
+            all.extend(cpus().into_iter().map(|it| Column { executor: jit, form: Form::Cpu(it) }));
+            let accuracies = [Accuracy::Strict, Accuracy::Fast];
+            all.extend(accuracies.map(|it| Column { executor: jit, form: Form::Accuracy(it) }));
+            all.push(Column { executor: jit, form: Form::Chaos });
+        }
+        all.extend(Executor::waterlines().into_iter().map(|it| usual(Executor::Jit(Way::Waterline(it)))));
+        all
+    }
+
+    /// So many of these, from a seed: seeds that follow each other take all in turn.
+    pub fn some(all: &[Column], seed: u64, n: usize) -> Vec<Column> {
+        let first = seed.wrapping_mul(n as u64);
+        let at = |i: u64| all[(first.wrapping_add(i) % all.len().max(1) as u64) as usize];
+        (0..n.min(all.len()) as u64).map(at).collect()
+    }
+
+    /// Whether sizes must be known when it compiles.
+    pub fn is_static(self) -> bool {
+        self.executor.way().is_static()
+    }
+
+    /// Options with these sizes.
+    pub fn options(self, sizes: &[(String, u64)]) -> CompileOptions {
+        let mut options = self.executor.way().options();
+        if self.is_static() {
+            options.dims = sizes.to_vec();
+        }
+        match self.form {
+            Form::Cpu(cpu) => options.cpu = cpu,
+            Form::Accuracy(accuracy) => options.accuracy = accuracy,
+            Form::Usual | Form::Chaos => {}
+        }
+        options
+    }
+
+    /// The compiler for a seed, where it is not the usual one.
+    pub(crate) fn compiler(self, seed: u64) -> Option<Compiler> {
+        match self.form {
+            Form::Chaos => Compiler::builder().chaos(Choices::random(seed, u64::MAX)).build().ok(),
+            _ => None,
+        }
+    }
+}
+
+/// Instruction sets for which code can be made and run here.
+fn cpus() -> Vec<Cpu> {
+    let mut found = vec![Cpu::Baseline];
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::is_x86_feature_detected as has;
+        let avx2 = has!("avx2") && has!("fma") && has!("f16c");
+        let avx512 = has!("avx512f") && has!("avx512vl") && has!("avx512bw") && has!("avx512dq");
+        found.extend(avx2.then_some(Cpu::Avx2));
+        found.extend((avx2 && avx512).then_some(Cpu::Avx512));
+        found.extend((avx2 && avx512 && has!("avx512vnni")).then_some(Cpu::Avx512Vnni));
+    }
+    found
+}
