@@ -357,7 +357,7 @@ fn rows_become_maps_whose_keys_rise() {
     let sorted = |row: &[f64]| map(ints(&[-2, 5, 7]), floats(&[3], &[row[1], row[2], row[0]]));
     let (first, second) = ([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]);
     let both = floats(&[2, 3], &[first, second].concat());
-    let found = eval(zip(vec![numbers.clone()], &matrix), &[both.clone()]).unwrap();
+    let found = eval(zip(vec![numbers.clone()], &matrix), std::slice::from_ref(&both)).unwrap();
     assert_eq!(found, [Value::Sequence(vec![sorted(&first), sorted(&second)])]);
     let none = eval(zip(vec![numbers.clone()], &matrix), &[floats(&[0, 3], &[])]).unwrap();
     assert_eq!(none, [Value::Sequence(vec![])]);
@@ -396,13 +396,19 @@ fn maps_become_rows() {
     let integers =
         |list: &[i64]| Value::Tensor(TensorData::from_slice(DType::I64, &[1, list.len() as u64], list));
     let float = data_type::FLOAT;
-    assert_eq!(eval(cast(float, vec![]), &[held.clone()]).unwrap(), [row(&[-2.7, 0.5, 1.5])]);
+    assert_eq!(eval(cast(float, vec![]), std::slice::from_ref(&held)).unwrap(), [row(&[-2.7, 0.5, 1.5])]);
     let whole = vec![text("cast_to", "TO_INT64")];
-    assert_eq!(eval(cast(float, whole.clone()), &[held.clone()]).unwrap(), [integers(&[-2, 0, 1])]);
+    assert_eq!(
+        eval(cast(float, whole.clone()), std::slice::from_ref(&held)).unwrap(),
+        [integers(&[-2, 0, 1])]
+    );
     let nothing = map(ints(&[]), floats(&[0], &[]));
-    assert_eq!(eval(cast(float, whole), &[nothing.clone()]).unwrap(), [integers(&[])]);
+    assert_eq!(eval(cast(float, whole), std::slice::from_ref(&nothing)).unwrap(), [integers(&[])]);
     let sparse = |count| vec![text("map_form", "SPARSE"), common::int("max_map", count)];
-    assert_eq!(eval(cast(float, sparse(4)), &[held.clone()]).unwrap(), [row(&[0.0, 0.0, 0.5, 0.0])]);
+    assert_eq!(
+        eval(cast(float, sparse(4)), std::slice::from_ref(&held)).unwrap(),
+        [row(&[0.0, 0.0, 0.5, 0.0])]
+    );
     assert_eq!(eval(cast(float, sparse(2)), &[nothing]).unwrap(), [row(&[0.0, 0.0])]);
     let texts = map(ints(&[1, 0]), words(&[2], &["one", "zero"]));
     let as_text = [sparse(3), vec![text("cast_to", "TO_STRING")]].concat();

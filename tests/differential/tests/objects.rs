@@ -94,7 +94,10 @@ fn maps_agree_on_every_executor() {
     for (numbers, texts) in [(&[3, -1][..], &["three", ""][..]), (&[], &[])] {
         let m = map(ints(numbers), words(texts));
         let twice: Vec<i64> = numbers.iter().map(|it| it * 2).collect();
-        assert_eq!(all.agree("halves", &[m.clone()]).expect("no error"), [ints(&twice), words(texts), m]);
+        assert_eq!(
+            all.agree("halves", std::slice::from_ref(&m)).expect("no error"),
+            [ints(&twice), words(texts), m]
+        );
     }
     let (one, two) = (map(ints(&[1, 2]), ints(&[3, 4])), map(ints(&[]), ints(&[])));
     let s = Value::Sequence(vec![one.clone(), two.clone()]);
