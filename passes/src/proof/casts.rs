@@ -19,6 +19,11 @@ impl Normal<'_> {
         if from == to {
             return Ok((**value).clone());
         }
+        if to == DType::Bool
+            && let Some(known) = value.as_constant()
+        {
+            return Ok(Poly::of(target, Atom::Bool(!known.is_zero())));
+        }
         match (value.ring, target) {
             // Over the reals a float is its value, whatever its type.
             (Ring::Real, Ring::Real) => Ok((**value).clone()),

@@ -79,6 +79,8 @@
 //!   A product of products is one over all axes, of integers too.
 //! * **R2** `Σ` over `k < n·m` is one over `n` and over `m`; a guard that bounds an axis becomes its range; a guard
 //!   `k = i` leaves the term at `i`; terms under complementary guards are one without; outside of guards there is 0.
+//!   Where all that leaves two expressions apart, sums over a few numbers are written out, of integers too, and an index that
+//!   is divided by a small number is taken by its remainders, each a case.
 //! * **R3** `a · a⁻¹ = 1` where `a` is proven not to be 0. `(a · b)⁻¹ = a⁻¹ · b⁻¹`.
 //! * **R4** `e^(a+b) = e^a · e^b`, `e^(n·a) = (e^a)^n`, `log e^a = a`, `log (a·b) = log a + log b` for positive `a`.
 //! * **R5** `√a · √a = a`, `√(a²·b) = |a| · √b`; powers by small integers and by ±½ are products and roots.
@@ -111,6 +113,7 @@ mod refute;
 mod rules;
 mod sums;
 mod term;
+mod unrolled;
 
 pub use known::Known;
 pub use refute::Evaluate;
@@ -232,11 +235,13 @@ impl fmt::Debug for Prover<'_> {
 struct Failure {
     reason: String,
     expressions: Option<Box<[String; 2]>>,
+    /// Which index might be taken by its remainders of which number.
+    period: Option<(usize, i64)>,
 }
 
 impl From<String> for Failure {
     fn from(reason: String) -> Self {
-        Failure { reason, expressions: None }
+        Failure { reason, expressions: None, period: None }
     }
 }
 
@@ -406,6 +411,9 @@ fn signatures_agree(cx: &mut ShapeCx, sides: [Side<'_>; 2]) -> Result<(), String
     Ok(())
 }
 
+/// Two expressions, and which index has which period in them.
+type Unequal = ([String; 2], Option<(usize, i64)>);
+
 /// The proof for one result.
 struct Proof<'a> {
     sides: [Side<'a>; 2],
@@ -424,7 +432,40 @@ impl Proof<'_> {
             Err(Stop::Split(_)) => return Err("the shapes of the results depend on sizes".to_owned().into()),
         };
         let Some(at) = at else { return Ok(1) };
-        let mut waiting = vec![first.indices];
+        let extents = match first.dims(0, self.values()[0]) {
+            Ok(it) => it,
+            Err(_) => return Err("a result has no known shape".to_owned().into()),
+        };
+        self.by_remainders(&first.indices, &at, &extents, at.len())
+    }
+
+    /// Proves all cases; where that fails, those of each remainder of an index, for so many indices.
+    fn by_remainders(
+        &self,
+        start: &Indices,
+        at: &[Dim],
+        extents: &[Dim],
+        left: usize,
+    ) -> Result<usize, Failure> {
+        let failure = match self.cases(start.clone(), at) {
+            Ok(cases) => return Ok(cases),
+            Err(it) => it,
+        };
+        let Some((axis, by)) = failure.period.filter(|_| left > 0) else { return Err(failure) };
+        let mut all = 0;
+        for remainder in 0..by {
+            let mut indices = start.clone();
+            let index = indices.residue(extents[axis], by, remainder);
+            let Some(index) = index.map_err(|_| "an index is too large".to_owned())? else { continue };
+            let mut at = at.to_vec();
+            at[axis] = index;
+            all += self.by_remainders(&indices, &at, extents, left - 1)?;
+        }
+        Ok(all)
+    }
+
+    fn cases(&self, start: Indices, at: &[Dim]) -> Result<usize, Failure> {
+        let mut waiting = vec![start];
         let mut cases = 0;
         while let Some(mut indices) = waiting.pop() {
             cases += 1;
@@ -433,7 +474,7 @@ impl Proof<'_> {
             }
             let facts = indices.cx.save_facts();
             let mut composer = Composer::new(indices, self.sides, self.shared);
-            if let Some(split) = self.case(&mut composer, &at)? {
+            if let Some(split) = self.case(&mut composer, at)? {
                 cases -= 1;
                 indices = composer.indices;
                 indices.cx.restore_facts(facts);
@@ -485,17 +526,17 @@ impl Proof<'_> {
     fn case(&self, composer: &mut Composer<'_>, at: &[Dim]) -> Result<Option<Dim>, Failure> {
         match self.compare(composer, at) {
             Ok(None) => Ok(None),
-            Ok(Some(expressions)) => {
+            Ok(Some((expressions, period))) => {
                 let reason = "the expressions have different normal forms".to_owned();
-                Err(Failure { reason, expressions: Some(Box::new(expressions)) })
+                Err(Failure { reason, expressions: Some(Box::new(expressions)), period })
             }
             Err(Stop::Split(d)) => Ok(Some(d)),
             Err(Stop::Unknown(reason)) => Err(reason.into()),
         }
     }
 
-    /// Both expressions as text, where they are not found equal.
-    fn compare(&self, composer: &mut Composer<'_>, at: &[Dim]) -> Result<Option<[String; 2]>, Stop> {
+    /// Both expressions as text, where they are not found equal, and a period that an index has in them.
+    fn compare(&self, composer: &mut Composer<'_>, at: &[Dim]) -> Result<Option<Unequal>, Stop> {
         let values = self.values();
         let (a, b) = (composer.element(0, values[0], at)?, composer.element(1, values[1], at)?);
         let names: Vec<String> = self.sides[0].function.params().iter().map(|it| it.name.clone()).collect();
@@ -504,7 +545,16 @@ impl Proof<'_> {
         if normal.equal(a, b)? {
             return Ok(None);
         }
-        let (a, b) = (normal.of(a)?, normal.of(b)?);
-        Ok(Some([&a, &b].map(|it| print::text(it, indices, &names))))
+        let forms = [normal.of(a)?, normal.of(b)?];
+        let [x, y] = &forms;
+        let period = unrolled::period(normal.indices, [x, y], at);
+        if period.is_none() && !self.exact {
+            let mut normal = Normal::new(terms, normal.indices, self.exact, self.known);
+            normal.writes_out = true;
+            if normal.equal(a, b)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some((forms.map(|it| print::text(&it, indices, &names)), period)))
     }
 }

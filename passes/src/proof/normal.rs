@@ -24,13 +24,15 @@ pub(super) struct Normal<'a> {
     exact: bool,
     /// What is known of data.
     pub(super) known: &'a Known,
+    /// Whether sums over few numbers are written out.
+    pub(super) writes_out: bool,
     memo: IndexMap<TermId, Rc<Poly>>,
     work: usize,
 }
 
 impl<'a> Normal<'a> {
     pub(super) fn new(terms: &'a Terms, indices: &'a mut Indices, exact: bool, known: &'a Known) -> Self {
-        Normal { terms, indices, exact, known, memo: IndexMap::new(), work: 0 }
+        Normal { terms, indices, exact, known, writes_out: false, memo: IndexMap::new(), work: 0 }
     }
 
     /// The numbers that values of a type are computed in.

@@ -13,6 +13,10 @@ impl Normal<'_> {
     /// `Σ over axes of value`, each summand by itself.
     pub(super) fn sum(&mut self, axes: &[Bound], value: &Poly) -> Step<Poly> {
         let mut out = Poly::zero(value.ring);
+        let (axes, value) = match self.writes_out {
+            true => self.written_out(axes, value)?,
+            false => (axes.to_vec(), value.clone()),
+        };
         for term in &value.terms {
             let mut term = term.clone();
             term.axes.splice(0..0, axes.iter().copied());
@@ -262,7 +266,7 @@ impl Normal<'_> {
 }
 
 /// Every index expression inside an atom.
-fn collect_dims(atom: &Atom, out: &mut Vec<Dim>) {
+pub(super) fn collect_dims(atom: &Atom, out: &mut Vec<Dim>) {
     let poly = |it: &Poly, out: &mut Vec<Dim>| {
         for term in &it.terms {
             out.extend(&term.guards);

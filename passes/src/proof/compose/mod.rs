@@ -16,7 +16,7 @@ use indexmap::{IndexMap, IndexSet};
 use orogen_ir::flow::{Function, Module, Rhs, ValueDef, ValueId};
 use orogen_ir::loops::analysis::flat_stages;
 use orogen_ir::ops::OpRegistry;
-use orogen_ir::shape::{Constraint, Dim, ShapeCx, Sym};
+use orogen_ir::shape::{Constraint, Dim};
 use orogen_ir::types::{TensorData, Type};
 use stages::Frame;
 
@@ -52,22 +52,38 @@ impl<'a> Composer<'a> {
         Composer { terms, indices, sides, shared, constants: Vec::new(), memo, depth: 0 }
     }
 
-    /// A dimension of one side.
-    pub(super) fn import(&mut self, from: &ShapeCx, d: Dim) -> Step<Dim> {
-        let own = |it: &Sym| !self.shared.contains(from.name(*it));
-        if let Some(sym) = from.free_symbols(d).into_iter().find(own) {
-            return Err(Stop::unknown(format!("the size `{}` is decided by data", from.name(sym))));
+    /// A dimension of one side. Sizes that operations on objects give are how many items there are.
+    pub(super) fn import(&mut self, side: usize, d: Dim) -> Step<Dim> {
+        let from = &self.sides[side].module.shapes;
+        let mut counts = IndexMap::new();
+        for sym in from.free_symbols(d) {
+            let name = from.name(sym);
+            if !self.shared.contains(name) {
+                let count = self.counted(side, sym)?;
+                let count =
+                    count.ok_or_else(|| Stop::unknown(format!("the size `{name}` is decided by data")))?;
+                counts.insert(name, count);
+            }
         }
-        let d = self.indices.cx.import(from, d);
+        let mut d = self.indices.cx.import(from, d);
+        if !counts.is_empty() {
+            let mut values = IndexMap::new();
+            for sym in self.indices.cx.free_symbols(d) {
+                if let Some(count) = counts.get(self.indices.cx.name(sym)) {
+                    values.insert(sym, self.indices.cx.int(*count));
+                }
+            }
+            d = self.indices.cx.substitute(d, &values)?;
+        }
         Ok(self.indices.cx.simplify(d))
     }
 
     /// The dimensions of a tensor of one side.
     pub(super) fn dims(&mut self, side: usize, value: ValueId) -> Step<Vec<Dim>> {
-        let Side { module, function, .. } = self.sides[side];
+        let Side { function, .. } = self.sides[side];
         let dims = function[value].ty.as_tensor().and_then(|it| it.dims());
         let dims = dims.ok_or_else(|| Stop::unknown("a value has no known shape"))?;
-        dims.iter().map(|it| self.import(&module.shapes, *it)).collect()
+        dims.iter().map(|it| self.import(side, *it)).collect()
     }
 
     /// The element of a value at a place in range.
@@ -109,7 +125,7 @@ impl<'a> Composer<'a> {
                     program.ok_or_else(|| Stop::unknown(format!("`{callee}` is no tensor program")))?;
                 let mut values = IndexMap::new();
                 for (sym, size) in program.sizes.iter().zip(sizes) {
-                    values.insert(*sym, self.import(&module.shapes, *size)?);
+                    values.insert(*sym, self.import(side, *size)?);
                 }
                 let stages = flat_stages(program)
                     .ok_or_else(|| Stop::unknown(format!("`{callee}` is a recurrence")))?;
@@ -128,10 +144,9 @@ impl<'a> Composer<'a> {
         if let Some(elements) = &ty.elements
             && let Some(place) = self.linear_place(side, ty.dims().unwrap_or_default(), at)?
         {
-            let shapes = &self.sides[side].module.shapes;
             let element = elements.get(place).copied();
             let element = element.ok_or_else(|| Stop::unknown("an element that the type does not know"))?;
-            let element = self.import(shapes, element)?;
+            let element = self.import(side, element)?;
             return Ok(self.terms.add(Term::Index(element, ty.dtype)));
         }
         let at = at.iter().copied().map(At::Dim).collect();
@@ -143,7 +158,7 @@ impl<'a> Composer<'a> {
     pub(super) fn linear_place(&mut self, side: usize, dims: &[Dim], at: &[Dim]) -> Step<Option<usize>> {
         let mut place = 0i64;
         for (dim, at) in dims.iter().zip(at) {
-            let dim = self.import(&self.sides[side].module.shapes, *dim)?;
+            let dim = self.import(side, *dim)?;
             let (Some(dim), Some(at)) = (self.indices.cx.as_int(dim), self.indices.cx.as_int(*at)) else {
                 return Ok(None);
             };

@@ -8,7 +8,7 @@ use crate::proof::cases::{Step, Stop};
 use crate::proof::term::{Term, TermId};
 use orogen_ir::flow::{Rhs, ValueDef, ValueId};
 use orogen_ir::ops::StructureOp;
-use orogen_ir::shape::Dim;
+use orogen_ir::shape::{Dim, Sym};
 use orogen_ir::types::DType;
 
 impl Composer<'_> {
@@ -37,6 +37,23 @@ impl Composer<'_> {
             Some(item) => self.element(side, item, at),
             None => Err(Stop::unknown("an item that is not there")),
         }
+    }
+
+    /// What a size is that an operation on objects gives; `None` where none of them does.
+    pub(super) fn counted(&self, side: usize, sym: Sym) -> Step<Option<i64>> {
+        let super::Side { module, function, .. } = self.sides[side];
+        for binding in function.live_bindings() {
+            let Some(value) = function[binding].results.first().copied() else { continue };
+            let elements = function[value].ty.as_tensor().and_then(|it| it.elements.as_deref());
+            let [one] = elements.unwrap_or_default() else { continue };
+            if module.shapes.as_sym(*one) == Some(sym)
+                && let Ok((op @ (StructureOp::Length | StructureOp::Has), args)) = self.structure(side, value)
+            {
+                let items = self.items(side, args[0])?.len() as i64;
+                return Ok(Some(if op == StructureOp::Has { items.min(1) } else { items }));
+            }
+        }
+        Ok(None)
     }
 
     /// What a sequence, a map or an optional holds.
