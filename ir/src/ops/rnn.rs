@@ -151,13 +151,13 @@ pub(crate) fn register(ops: &mut OpRegistry) {
         cx.all_same_dtype(0..cx.args.len().min(7))?;
         let results = recurrent(cx, 4, 2, LSTM_ACTIVATIONS)?;
         if cx.has(6) {
-            peepholes(cx)?;
+            peepholes(cx, 6)?;
         }
         lengths(cx, 7)?;
         Ok(results)
     };
     ops.register(OpDef::pure("lstm", Arity::between(6, 8), LSTM, lstm).with_results(3));
-    ops.register(OpDef::pure("lstm_integer", Arity::between(8, 10), LSTM, lstm_integer).with_results(3));
+    ops.register(OpDef::pure("lstm_integer", Arity::between(8, 12), LSTM, lstm_integer).with_results(3));
     let gru: InferFn = |cx| {
         cx.all_same_dtype(0..5)?;
         let results = recurrent(cx, 3, 1, GRU_ACTIVATIONS)?;
@@ -188,13 +188,13 @@ fn lengths(cx: &mut InferCx<'_>, i: usize) -> Result<(), Diagnostic> {
 }
 
 /// What gates see of the cell: `[D, 3·H]`, of the gates input, output, forget.
-fn peepholes(cx: &mut InferCx<'_>) -> Result<(), Diagnostic> {
-    cx.expect_rank(6, 2)?;
-    if let (Some(found), Some(r)) = (cx.dims(6)?, cx.dims(2)?) {
+fn peepholes(cx: &mut InferCx<'_>, i: usize) -> Result<(), Diagnostic> {
+    cx.expect_rank(i, 2)?;
+    if let (Some(found), Some(r)) = (cx.dims(i)?, cx.dims(2)?) {
         let wanted = cx.shapes.scale(r[2], 3);
         let wanted = [r[0], cx.no_overflow(wanted)?];
         for axis in 0..2 {
-            cx.require_eq(found[axis], wanted[axis], &format!("dimension {axis} of operand 6"))?;
+            cx.require_eq(found[axis], wanted[axis], &format!("dimension {axis} of operand {i}"))?;
         }
     }
     Ok(())
@@ -244,7 +244,8 @@ fn recurrent(cx: &mut InferCx<'_>, gates: i64, states: usize, default: &[Activat
     Ok(types)
 }
 
-/// As `lstm`, with integers of 8 bits for the weights; then their scales and zero points, `[D, 1]` or `[D, gates·H]`.
+/// As `lstm`, with integers of 8 bits for the weights; after the states their scales and zero points, `[D, 1]` or
+/// `[D, gates·H]`.
 fn lstm_integer(cx: &mut InferCx<'_>) -> InferResult {
     for i in [0, 3, 4, 5, 6, 7] {
         check_type(cx.tensor(i)?.dtype, |it| it == DType::F32, &format!("operand {i}"))?;
@@ -253,7 +254,7 @@ fn lstm_integer(cx: &mut InferCx<'_>) -> InferResult {
         check_type(cx.tensor(i)?.dtype, is_byte, &format!("operand {i}"))?;
     }
     let results = recurrent(cx, 4, 2, LSTM_ACTIVATIONS)?;
-    for i in 6..cx.args.len() {
+    for i in 6..cx.args.len().min(10) {
         let weights = if i % 2 == 0 { 1 } else { 2 };
         if i > 7 {
             cx.same_dtype(weights, i)?;
@@ -266,5 +267,10 @@ fn lstm_integer(cx: &mut InferCx<'_>) -> InferResult {
             cx.require_eq(found[1], wanted[1], &what(1))?;
         }
     }
+    if cx.has(10) {
+        check_type(cx.tensor(10)?.dtype, |it| it == DType::F32, "operand 10")?;
+        peepholes(cx, 10)?;
+    }
+    lengths(cx, 11)?;
     Ok(results)
 }

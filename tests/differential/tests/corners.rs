@@ -222,3 +222,83 @@ fn other_domains() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn what_is_left_open_is_decided() -> Result<()> {
+    let i32s = |list: &[i32]| TensorData::from_slice(DType::I32, &[list.len() as u64], list);
+    let f32s = |list: &[f32]| TensorData::from_slice(DType::F32, &[list.len() as u64], list);
+    let (x, y) = (i32s(&[5, -5, 0, i32::MIN, 7, i32::MIN]), i32s(&[0, 0, 0, -1, -1, 2]));
+    for fmod in [0, 1] {
+        check_node("Mod", vec![attribute("fmod", fmod)], &[given(x.clone()), given(y.clone())], 0.0)?;
+    }
+    check_node("Div", Vec::new(), &[given(x.clone()), given(y.clone())], 0.0)?;
+    check_node(
+        "Pow",
+        Vec::new(),
+        &[given(i32s(&[2, 1, -1, 0, 3, -3])), given(i32s(&[-1, -1, -3, -1, 40, 3]))],
+        0.0,
+    )?;
+    check_node("Abs", Vec::new(), &[given(x)], 0.0)?;
+    let wide = TensorData::from_slice(DType::U8, &[4], &[8u8, 9, 200, 7]);
+    for direction in ["LEFT", "RIGHT"] {
+        let ones = given(TensorData::from_slice(DType::U8, &[4], &[255u8, 255, 255, 255]));
+        check_node("BitShift", vec![text("direction", direction)], &[ones, given(wide.clone())], 0.0)?;
+    }
+    let row = f32s(&[1.0, f32::NAN, 3.0, f32::NAN, -1.0]);
+    for op in ["ReduceMax", "ReduceMin", "ArgMax", "ArgMin"] {
+        check_node(op, vec![attribute("keepdims", 0)], &[given(row.clone())], 0.0)?;
+    }
+    check_outputs("TopK", &["y", "places"], Vec::new(), &[given(row), constant(integers(&[3]))], 0.0)?;
+    for op in ["ReduceMax", "ReduceMin", "ReduceSum", "ReduceProd", "ReduceMean"] {
+        check_node(op, vec![attribute("keepdims", 0)], &[given(f32s(&[]))], 0.0)?;
+    }
+    let places = TensorData::from_slice(DType::I64, &[3], &[1i64, 1, 1]);
+    check_node(
+        "ScatterElements",
+        Vec::new(),
+        &[given(f32s(&[0.0; 3])), given(places), given(f32s(&[1.0, 2.0, 3.0]))],
+        0.0,
+    )
+}
+
+#[test]
+fn recurrent_layers_without_a_step() -> Result<()> {
+    for (op, gates, outputs) in [("RNN", 1, 2), ("GRU", 3, 2), ("LSTM", 4, 3)] {
+        let mut operands = vec![
+            given(numbers(DType::F32, &[0, 2, 3])),
+            constant(numbers(DType::F32, &[1, gates * 4, 3])),
+            constant(numbers(DType::F32, &[1, gates * 4, 4])),
+            constant(numbers(DType::F32, &[1, gates * 8])),
+            constant(TensorData::from_f64(DType::I32, &[2], [0.0, 0.0])),
+        ];
+        operands.push(given(numbers(DType::F32, &[1, 2, 4])));
+        let outputs = &["y", "h", "c"][..outputs];
+        check_outputs(op, outputs, vec![attribute("hidden_size", 4)], &operands, 0.0)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn integer_layers_of_sequences_that_differ_in_length() -> Result<()> {
+    for direction in ["forward", "reverse", "bidirectional"] {
+        let d = if direction == "bidirectional" { 2 } else { 1 };
+        let one = |dtype, number: f64| constant(TensorData::from_f64(dtype, &[d], vec![number; d as usize]));
+        let operands = [
+            given(numbers(DType::F32, &[4, 3, 3])),
+            constant(numbers(DType::I8, &[d, 3, 20])),
+            constant(numbers(DType::I8, &[d, 5, 20])),
+            constant(numbers(DType::F32, &[d, 40])),
+            given(TensorData::from_f64(DType::I32, &[3], [2.0, 4.0, 0.0])),
+            given(numbers(DType::F32, &[d, 3, 5])),
+            given(numbers(DType::F32, &[d, 3, 5])),
+            constant(numbers(DType::F32, &[d, 15])),
+            one(DType::F32, 0.02),
+            one(DType::I8, 1.0),
+            one(DType::F32, 0.03),
+            one(DType::I8, 0.0),
+        ];
+        let attributes = vec![attribute("hidden_size", 5), text("direction", direction)];
+        check_outputs("com.microsoft::DynamicQuantizeLSTM", &["y", "h", "c"], attributes, &operands, 2e-2)?;
+    }
+    Ok(())
+}

@@ -100,10 +100,7 @@ fn functions(node: &Node<'_>, kind: Kind<'_>) -> Result<(i64, Attrs), String> {
 }
 
 fn check_quantized(node: &Node<'_>) -> Result<(), String> {
-    match node.has_input(7) {
-        true => Err("peephole weights beside integers are not supported".into()),
-        false => check(node, Kind::LstmInteger(&[])),
-    }
+    check(node, Kind::LstmInteger(&[]))
 }
 
 fn weighted(cx: &mut NodeCx<'_, '_>, kind: Kind<'_>) -> Converted {
@@ -115,7 +112,9 @@ fn quantized(cx: &mut NodeCx<'_, '_>) -> Converted {
     let (w, r) = (cx.transpose(cx.input(1)?, &[0, 2, 1])?, cx.transpose(cx.input(2)?, &[0, 2, 1])?);
     let mut scales = vec![per_direction(cx, cx.input(8)?)?, per_direction(cx, cx.input(10)?)?];
     let zeros = [(w, cx.optional(9)), (r, cx.optional(11))];
-    if zeros.iter().any(|it| it.1.is_some()) {
+    // What comes after them says where they would be.
+    let more = cx.optional(4).is_some() || cx.optional(7).is_some();
+    if more || zeros.iter().any(|it| it.1.is_some()) {
         for (weights, zero) in zeros {
             scales.push(match zero {
                 Some(zero) => per_direction(cx, zero)?,
@@ -174,8 +173,11 @@ fn recurrent(cx: &mut NodeCx<'_, '_>, kind: Kind<'_>, w: Value, r: Value) -> Con
     let h = initial(cx, 5)?;
     let mut operands = vec![x, w, r, bias, h];
     let name = match kind {
-        Kind::Lstm => {
+        Kind::Lstm | Kind::LstmInteger(_) => {
             operands.push(initial(cx, 6)?);
+            if let Kind::LstmInteger(scales) = kind {
+                operands.extend(scales);
+            }
             match cx.optional(7) {
                 Some(peepholes) => operands.push(peepholes),
                 None if lengths.is_some() => {
@@ -184,15 +186,7 @@ fn recurrent(cx: &mut NodeCx<'_, '_>, kind: Kind<'_>, w: Value, r: Value) -> Con
                 }
                 None => {}
             }
-            "lstm"
-        }
-        Kind::LstmInteger(_) if lengths.is_some() => {
-            return Err(not_supported("sequence lengths beside integers are not supported"));
-        }
-        Kind::LstmInteger(scales) => {
-            operands.push(initial(cx, 6)?);
-            operands.extend(scales);
-            "lstm_integer"
+            if matches!(kind, Kind::Lstm) { "lstm" } else { "lstm_integer" }
         }
         Kind::Gru => "gru",
         Kind::Rnn => "rnn",

@@ -197,12 +197,19 @@ fn recurrent(
         vec![directions, 2 * rows],
     ];
     expected.extend(std::iter::repeat_n(state_dims.clone(), states));
-    let peepholes = (cx.name == "lstm" && cx.args.len() > 6).then_some(6);
-    if peepholes.is_some() {
-        expected.push(vec![directions, 3 * hidden]);
-    }
-    let lengths = if quantized { None } else { cx.args.get(4 + states + usize::from(cx.name == "lstm")) };
-    let lengths = match lengths {
+    let place = match cx.name {
+        "lstm" => Some(6),
+        "lstm_integer" => Some(10),
+        _ => None,
+    };
+    let peepholes = match place.filter(|it| cx.args.len() > *it) {
+        Some(i) if dims_of(cx.arg(i)?) != [directions, 3 * hidden] => {
+            return Err(EvalError::invalid(format!("operand {i} is no peepholes of {hidden} cells")));
+        }
+        Some(i) => Some(floats(cx.arg(i)?)),
+        None => None,
+    };
+    let lengths = match cx.args.get(place.map_or(4 + states, |it| it + 1)) {
         Some(it) if dims_of(it) == [batch] => it.to_i64(),
         Some(it) => {
             return Err(EvalError::invalid(format!("{:?} are no lengths of {batch} rows", dims_of(it))));
@@ -238,7 +245,7 @@ fn recurrent(
             hidden,
             linear_before_reset: cx.flag("linear_before_reset"),
             coupled: cx.flag("input_forget"),
-            peepholes: peepholes.map(|i| &all[i][d * 3 * hidden..][..3 * hidden]),
+            peepholes: peepholes.as_ref().map(|it| &it[d * 3 * hidden..][..3 * hidden]),
             activations: &functions[d * default.len()..][..default.len()],
             clip: cx.attrs.float("clip").unwrap_or(f64::INFINITY),
         };
@@ -251,8 +258,8 @@ fn recurrent(
             if quantized {
                 // The step sees the state through its integers alone.
                 let h = rounded(&rows.iter().flat_map(|it| it[0].iter().copied()).collect::<Vec<f64>>());
-                for (row, h) in rows.iter_mut().zip(h.chunks(hidden.max(1))) {
-                    row[0].copy_from_slice(h);
+                for (b, h) in h.chunks(hidden.max(1)).enumerate().filter(|it| (t as i64) < lengths[it.0]) {
+                    rows[b][0].copy_from_slice(h);
                 }
             }
             for (b, row) in rows.iter_mut().enumerate().filter(|it| (t as i64) < lengths[it.0]) {
@@ -260,7 +267,7 @@ fn recurrent(
                 y[((t * directions + d) * batch + b) * hidden..][..hidden].copy_from_slice(&row[0]);
             }
         }
-        for (b, row) in rows.iter().enumerate().filter(|it| lengths[it.0] > 0) {
+        for (b, row) in rows.iter().enumerate().filter(|it| time > 0 && lengths[it.0] > 0) {
             for (last, state) in last.iter_mut().zip(row) {
                 last[from(b)..from(b) + hidden].copy_from_slice(state);
             }

@@ -227,9 +227,14 @@ impl Net {
         let axes = cx.b.axes("i", &[self.batch, self.hidden]);
         let at = cx.b.vars(&axes);
         let value = cx.b.load(local, at.iter().copied())?;
-        let first = cx.b.shapes().int(0);
+        let (first, one) = (cx.b.shapes().int(0), cx.b.shapes().int(1));
         let zero = cx.b.number(0.0, self.dtype);
-        let value = self.within(&mut cx.b, [at[0], first], value, |_| Ok(zero))?;
+        let mut value = self.within(&mut cx.b, [at[0], first], value, |_| Ok(zero))?;
+        if !cx.b.shapes().prove_ge(self.time, one).is_always() {
+            let (time, none) = (cx.b.dim(self.time, DType::I64)?, cx.b.dim(first, DType::I64)?);
+            let any = cx.b.compare(CompareOp::Lt, none, time)?;
+            value = cx.b.select(any, value, zero)?;
+        }
         let value = cx.b.cast(cx.b.buffer_dtype(out), value);
         cx.b.stage(&axes, out, [direction, at[0], at[1]], value)
     }
@@ -374,9 +379,10 @@ fn lstm_integer(cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
 
 /// Gates in the order input, output, forget, cell; of numbers, or with integers for the weights.
 fn lstm_of(mut cx: Legalizer<'_>, quantized: bool) -> Result<Lowering, Diagnostic> {
-    let net = Net::new(&mut cx, 4, LSTM_ACTIVATIONS, quantized, (!quantized).then_some(7))?;
-    let peepholes = match !quantized && cx.has(6) && !cx.is_zero(6) {
-        true => Some(cx.input(6)?),
+    let place = if quantized { 10 } else { 6 };
+    let net = Net::new(&mut cx, 4, LSTM_ACTIVATIONS, quantized, Some(place + 1))?;
+    let peepholes = match cx.has(place) && !cx.is_zero(place) {
+        true => Some(cx.input(place)?),
         false => None,
     };
     let coupled = cx.flag("input_forget");
