@@ -34,7 +34,8 @@ fn factor(shapes: &mut ShapeCx, extent: Dim) -> Result<Dim, Overflow> {
     shapes.min(&[last, one])
 }
 
-/// The extent less one, if the atom is the factor of a broadcast.
+/// The extent less one, if the atom is the factor of a broadcast. Extents are not negative, whether that is shown of this one
+/// or not: an index would be negative too, which no law admits.
 fn last_of(shapes: &ShapeCx, id: AtomId) -> Option<Dim> {
     let Atom::Min(list) = shapes.atom(id) else { return None };
     let [a, b] = list[..] else { return None };
@@ -45,7 +46,7 @@ fn last_of(shapes: &ShapeCx, id: AtomId) -> Option<Dim> {
     };
     let of_sizes = |sym: &Sym| !matches!(shapes.kind(*sym), SymbolKind::Index { .. });
     let fits = shapes.free_symbols(last).iter().all(of_sizes);
-    (fits && shapes.bounds(last).lo.is_some_and(|lo| lo >= -1)).then_some(last)
+    (fits && shapes.bounds(last).hi.is_none_or(|hi| hi >= -1)).then_some(last)
 }
 
 /// The symbol that an index is, perhaps times factors of broadcasts.
@@ -291,6 +292,24 @@ kernel @add {
         let (version, equal) = version(text).expect("a broadcast");
         assert_eq!(equal, ["p + q = 2*p"]);
         assert!(version.contains("%a[i] + %b[i]"), "{version}");
+    }
+
+    /// The extents of slices, whose bounds say nothing of their signs.
+    #[test]
+    fn extents_that_are_differences_broadcast() {
+        let text = "\
+kernel @add {
+  size n
+  size m
+  in %a: f32[n - max(n - 2, 0)]
+  in %b: f32[m]
+  out %y: f32[broadcast(n - max(n - 2, 0), m)]
+  for i < broadcast(n - max(n - 2, 0), m) { %y[i] = %a[i*min(n - max(n - 2, 0) - 1, 1)] + %b[i*min(m - 1, 1)] }
+}
+";
+        let (version, equal) = version(text).expect("two broadcasts");
+        assert_eq!(equal.len(), 2, "{equal:?}");
+        assert!(!version.contains("*min"), "{version}");
     }
 
     /// `n` is no `n + 1`, though each may be `m`.
