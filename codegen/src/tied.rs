@@ -41,6 +41,10 @@ type Uses = IndexMap<ConstId, IndexSet<(usize, usize)>>;
 /// The ties of a module, and nothing else where there are none.
 pub(crate) fn ties(module: &PlanModule, kernels: &[Option<Kernel>]) -> Vec<Tie> {
     let Some(pool) = module.constants() else { return Vec::new() };
+    let is_large = |id: &ConstId| pool.data(*id).bytes().len() >= LEAST;
+    if !pool.ids().any(|it| is_large(&it)) {
+        return Vec::new();
+    }
     let mut uses = Uses::new();
     let mut fixed: IndexMap<(usize, usize), IndexSet<BufferRef>> = IndexMap::new();
     let mut plain = IndexSet::new();
@@ -58,7 +62,6 @@ pub(crate) fn ties(module: &PlanModule, kernels: &[Option<Kernel>]) -> Vec<Tie> 
         });
     }
     let form = |(kernel, param): &(usize, usize)| kernels[*kernel].as_ref().map(|it| &it.forms[*param]);
-    let is_large = |id: &ConstId| pool.data(*id).bytes().len() >= LEAST;
     let tables = uses.iter().filter(|(id, places)| {
         is_large(id)
             && !plain.contains(*id)
