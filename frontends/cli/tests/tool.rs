@@ -54,6 +54,32 @@ fn everything_that_is_unsupported_is_listed_at_once() {
 }
 
 #[test]
+fn inspect_lists_what_a_model_needs_that_cannot_be_imported() {
+    let nodes = [
+        onnx::node("Foo", "", &["x"], &["a"], "first"),
+        onnx::node("Foo", "", &["a"], &["b"], "second"),
+        onnx::node("Bar", "my.domain", &["b"], &["y"], "third"),
+    ];
+    let dims = ["2", "3"];
+    let model = onnx::model(&nodes, &[], &[onnx::value("x", &dims)], &[onnx::value("y", &dims)]);
+    let (folder, _) = folder_with("model.onnx", &model);
+    let outcome = orogen(folder.path(), &["inspect", "model.onnx"]);
+    assert_eq!(outcome.status, 3, "{}", outcome.err);
+    for phrase in [
+        "which cannot be imported",
+        "  needs Foo, ai.onnx version ",
+        ": this operator is not known (node `first` (Foo) and 1 more)",
+        "  needs my.domain.Bar, my.domain version ",
+    ] {
+        assert!(outcome.out.contains(phrase), "no `{phrase}` in:\n{}", outcome.out);
+    }
+    let json = orogen(folder.path(), &["inspect", "model.onnx", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json.out).expect("JSON");
+    assert_eq!(json["unsupported"].as_array().map(Vec::len), Some(3), "{json}");
+    assert_eq!(json["missing_files"].as_array().map(Vec::len), Some(0), "{json}");
+}
+
+#[test]
 fn the_legacy_path_names_what_it_cannot_hold_and_the_way_out() {
     let model = onnx::relu("x", "y", &["batch", "3"]);
     let phrases =

@@ -59,4 +59,4 @@ pub use page::operators_page;
 pub use sink::Value;
 pub use table::{Converted, OpTable};
 pub use tensor::dtype_of;
-pub use unsupported::{Unsupported, unsupported};
+pub use unsupported::{Unsupported, missing_files, unsupported};

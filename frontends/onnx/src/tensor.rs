@@ -83,6 +83,12 @@ impl TensorLoader {
         TensorData::new(dtype, dims, bytes).map_err(|error| error.to_string())
     }
 
+    /// Why the file that holds the data of a tensor cannot be read, if it cannot.
+    pub(crate) fn missing_file(&self, tensor: &TensorProto) -> Option<String> {
+        let location = tensor.external_data.iter().find(|it| it.key == "location")?;
+        self.file(&location.value).err()
+    }
+
     fn external(&self, tensor: &TensorProto, size: usize) -> Result<Bytes, String> {
         let entry =
             |key: &str| tensor.external_data.iter().find(|it| it.key == key).map(|it| it.value.as_str());

@@ -4,7 +4,7 @@ use crate::decode::Model;
 use crate::graph::{self, Body, Opsets, describe, normal_domain, printable, subgraphs};
 use crate::node::{Attributes, Node};
 use crate::options::map_types;
-use crate::proto::{AttributeProto, NodeProto, TypeProto};
+use crate::proto::{AttributeProto, GraphProto, NodeProto, TypeProto};
 use crate::sparse::Initializer;
 use crate::table::OpTable;
 use crate::tensor::dtype_of;
@@ -26,6 +26,8 @@ pub struct Unsupported {
     pub op: String,
     /// Operator set version of the domain in this model; 0 for what is no node.
     pub version: i64,
+    /// Names of its operands; none for what is no node.
+    pub operands: Vec<String>,
     /// Why: one clause without a full stop.
     pub reason: String,
 }
@@ -36,7 +38,9 @@ impl fmt::Display for Unsupported {
             return write!(f, "{}: {}", self.place, self.reason);
         }
         let domain = if self.domain.is_empty() { "ai.onnx" } else { &self.domain };
-        write!(f, "{}, {domain} version {}: {}", self.place, self.version, self.reason)
+        let operands: Vec<String> = self.operands.iter().map(|it| format!("`{it}`")).collect();
+        let of = if operands.is_empty() { String::new() } else { format!(" of {}", operands.join(", ")) };
+        write!(f, "{}{of}, {domain} version {}: {}", self.place, self.version, self.reason)
     }
 }
 
@@ -65,7 +69,23 @@ pub(crate) fn report(found: &[Unsupported]) -> Result<(), Diagnostic> {
     for item in found {
         diagnostic = diagnostic.note(item.to_string());
     }
-    Err(diagnostic)
+    Err(diagnostic.help("write these parts with other operators, or register a converter for each"))
+}
+
+/// Files that hold weights of a model and cannot be read, in order of first use, each with the reason.
+pub fn missing_files(model: &Model) -> Vec<String> {
+    let mut found = IndexSet::new();
+    collect_missing(model.graph(), model, &mut found);
+    found.into_iter().collect()
+}
+
+fn collect_missing(graph: &GraphProto, model: &Model, found: &mut IndexSet<String>) {
+    let mut graphs = vec![graph];
+    // Subgraphs are as many as the file has, whatever their depth.
+    while let Some(graph) = graphs.pop() {
+        found.extend(graph.initializer.iter().filter_map(|it| model.loader.missing_file(it)));
+        graphs.extend(graph.node.iter().flat_map(subgraphs).map(|it| it.1));
+    }
 }
 
 struct Walk<'m> {
@@ -104,7 +124,14 @@ impl Scope<'_> {
 
 impl<'m> Walk<'m> {
     fn other(&mut self, place: String, reason: String) {
-        self.found.push(Unsupported { place, domain: String::new(), op: String::new(), version: 0, reason });
+        self.found.push(Unsupported {
+            place,
+            domain: String::new(),
+            op: String::new(),
+            version: 0,
+            operands: Vec::new(),
+            reason,
+        });
     }
 
     /// Types of the model's inputs.
@@ -179,6 +206,13 @@ impl<'m> Walk<'m> {
                 domain: domain.to_string(),
                 op: proto.op_type.clone(),
                 version: node.opset(),
+                operands: proto
+                    .input
+                    .iter()
+                    .filter(|it| !it.is_empty())
+                    .take(8)
+                    .map(|it| printable(it))
+                    .collect(),
                 reason,
             });
         }

@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use orogen_ir::types::DType;
 use orogen_onnx::proto::*;
-use orogen_onnx::{Model, Options, import, unsupported};
+use orogen_onnx::{Model, Options, import, missing_files, unsupported};
 use prost::Message;
 
 fn relu(name: &str) -> ModelProto {
@@ -240,6 +240,9 @@ fn external_data_is_found_beside_the_model_and_nowhere_else() {
     ] {
         let error = open(entries).unwrap_err();
         assert!(error.contains(text), "`{text}` is not in: {error}");
+        let model = Model::open(folder.join("m.onnx")).unwrap();
+        let absent = entries[0].1 == "missing.bin" || text.contains("leaves");
+        assert_eq!(missing_files(&model).len(), usize::from(absent), "{text}");
     }
     std::fs::remove_dir_all(folder).unwrap();
 }
@@ -338,10 +341,10 @@ fn everything_unsupported_is_listed_at_once() {
     let found = unsupported(&model, &options.ops).unwrap();
     let list: Vec<String> = found.iter().map(|it| it.to_string()).collect();
     for text in [
-        "the node of `a` (Frobnicate), ai.onnx version 18: this operator is not known",
-        "node `frob` (com.example.Frobnicate), com.example version 1: no operator of the domain `com.example` is known",
-        "the node of `r` (ImageDecoder), ai.onnx version 18: functions of the host compute it, and the compiler was built without them (`orogen_hosted::add_to`)",
-        "the node of `e` (Cast), ai.onnx version 18: nothing is converted to c64, which is only moved",
+        "the node of `a` (Frobnicate) of `x`, ai.onnx version 18: this operator is not known",
+        "node `frob` (com.example.Frobnicate) of `x`, com.example version 1: no operator of the domain `com.example` is known",
+        "the node of `r` (ImageDecoder) of `x`, ai.onnx version 18: functions of the host compute it, and the compiler was built without them (`orogen_hosted::add_to`)",
+        "the node of `e` (Cast) of `x`, ai.onnx version 18: nothing is converted to c64, which is only moved",
     ] {
         assert!(list.iter().any(|it| it == text), "`{text}` is not in {list:#?}");
     }

@@ -66,7 +66,11 @@ impl Pass<Module> for BindParameters {
         let name = name.to_owned();
         let mut values: Vec<(ValueId, TensorData)> = Vec::new();
         let mut sizes: IndexMap<Sym, i64> = IndexMap::new();
-        for (param, given) in &self.values {
+        for (i, (param, given)) in self.values.iter().enumerate() {
+            if self.values[..i].iter().any(|it| it.0 == *param) {
+                let message = format!("parameter `{param}` is bound twice");
+                return Err(Diagnostic::error("N036", message).help("give it one value").into());
+            }
             values.push(bound(function, &module.shapes, param, given, &mut sizes)?);
         }
         if values.is_empty() {

@@ -169,7 +169,10 @@ impl Pass<Module> for BindSizes {
                 return Err(found.help(format!("sizes of parameters are: {}", names.join(", "))).into());
             };
             let size = module.shapes.int(*size);
-            sizes.insert(*symbol, size);
+            if sizes.insert(*symbol, size).is_some() {
+                let message = format!("size `{name}` is bound twice");
+                return Err(Diagnostic::error("N035", message).help("give it one value").into());
+            }
         }
         module.bind_sizes(&sizes)?;
         Ok((!sizes.is_empty()).into())

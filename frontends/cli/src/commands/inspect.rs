@@ -7,7 +7,7 @@ use crate::files;
 use crate::inputs::function;
 use crate::output::{plain, say};
 use crate::subject::is_library;
-use orogen::{CompileOptions, Entry, Lowered, MetadataView, OptIn, Step};
+use orogen::{CompileOptions, Compiler, Entry, Lowered, MetadataView, Model, OptIn, Step};
 use orogen_abi::signature::{self, Parameter};
 use orogen_ir::graph::{NodeKind, StaticType};
 use orogen_ir::shape::{Dim, ShapeCx};
@@ -179,7 +179,11 @@ fn model(args: &InspectArgs) -> Result<ExitCode, Failure> {
     let widest = if orogen_ir::flow::available().is_ok() { OptIn::DataflowIr } else { OptIn::Legacy };
     let options =
         CompileOptions { opt_in: widest, entry: Entry::Above(Step::Import), ..CompileOptions::default() };
-    let (lowered, report) = compiler.lower(&model, &options, Step::Import)?;
+    let lowered = compiler.lower(&model, &options, Step::Import);
+    if lowered.is_err() {
+        needs(args, &compiler, &model, size)?;
+    }
+    let (lowered, report) = lowered?;
     let report = report.import;
     let (inputs, outputs) = match &lowered {
         Lowered::Flow(module) => {
@@ -234,6 +238,33 @@ fn model(args: &InspectArgs) -> Result<ExitCode, Failure> {
     report.assumptions.iter().for_each(|it| say!("  assumes: {}", plain(it)));
     print_operators(operators);
     Ok(ExitCode::SUCCESS)
+}
+
+/// What stands in the way of a model that cannot be imported, all of it: a line for each operator and reason.
+fn needs(args: &InspectArgs, compiler: &Compiler, model: &Model, size: u64) -> Result<(), Failure> {
+    let (parts, files) = (compiler.unsupported(model)?, compiler.missing_files(model));
+    if args.json {
+        let list =
+            parts.iter().map(|it| json!({ "place": it.place, "operator": it.operator, "reason": it.reason }));
+        let list: Vec<Value> = list.collect();
+        say!("{}", json!({ "kind": "model", "bytes": size, "unsupported": list, "missing_files": files }));
+        return Ok(());
+    }
+    say!("{} model `{}`, {size} bytes, which cannot be imported", model.format(), plain(model.name()));
+    files.iter().for_each(|it| say!("  needs a file: {}", plain(it)));
+    let mut counts: BTreeMap<(String, &str), (usize, &str)> = BTreeMap::new();
+    for part in &parts {
+        // The operator stands in brackets behind the name of its node.
+        let name = part.place.rsplit_once('(').map_or("", |it| it.1.trim_end_matches(')'));
+        let what =
+            if part.operator.is_empty() { String::new() } else { format!("{name}, {}: ", part.operator) };
+        counts.entry((what, &part.reason)).or_insert((0, &part.place)).0 += 1;
+    }
+    for ((what, reason), (count, first)) in counts {
+        let others = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+        say!("  needs {}{} ({}{others})", plain(&what), plain(reason), plain(first));
+    }
+    Ok(())
 }
 
 fn list_or(list: &[String], none: &str) -> String {

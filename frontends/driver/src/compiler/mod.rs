@@ -159,6 +159,11 @@ impl Compiler {
         self.frontends.of(model)?.unsupported(&model.content)
     }
 
+    /// Files that a model is made of and that cannot be read, each with the reason.
+    pub fn missing_files(&self, model: &Model) -> Vec<String> {
+        self.frontends.of(model).map_or_else(|_| Vec::new(), |it| it.missing_files(&model.content))
+    }
+
     /// Imports and lowers a model up to and including step `last`.
     ///
     /// # Errors

@@ -22,6 +22,9 @@ pub(crate) trait ErasedFrontend: Send + Sync {
     fn open(&self, path: &Path) -> Result<Content, Diagnostics>;
     fn decode(&self, bytes: Vec<u8>) -> Result<Content, Diagnostics>;
     fn unsupported(&self, model: &Content) -> Result<Vec<Unsupported>, Diagnostics>;
+    fn missing_files(&self, _model: &Content) -> Vec<String> {
+        Vec::new()
+    }
     fn operators(&self, _ops: &OpRegistry) -> Option<String> {
         None
     }
@@ -71,6 +74,10 @@ impl<F: Frontend> ErasedFrontend for F {
 
     fn unsupported(&self, model: &Content) -> Result<Vec<Unsupported>, Diagnostics> {
         Frontend::unsupported(self, own::<F>(model)?)
+    }
+
+    fn missing_files(&self, model: &Content) -> Vec<String> {
+        own::<F>(model).map_or_else(|_| Vec::new(), |it| Frontend::missing_files(self, it))
     }
 
     fn operators(&self, ops: &OpRegistry) -> Option<String> {

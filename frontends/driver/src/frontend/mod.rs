@@ -101,6 +101,11 @@ pub trait Frontend: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
+    /// Files that a model is made of and that cannot be read, each with the reason; what is known before it is imported.
+    fn missing_files(&self, _model: &Self::Model) -> Vec<String> {
+        Vec::new()
+    }
+
     /// A page, in Markdown, of what this frontend imports into operators of a table; nothing when there is no list of it.
     fn operators(&self, _ops: &OpRegistry) -> Option<String> {
         None

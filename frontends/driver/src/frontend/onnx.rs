@@ -46,6 +46,10 @@ impl Frontend for Onnx {
             .collect())
     }
 
+    fn missing_files(&self, model: &Model) -> Vec<String> {
+        orogen_onnx::missing_files(model)
+    }
+
     fn operators(&self, ops: &OpRegistry) -> Option<String> {
         Some(orogen_onnx::operators_page(&self.ops, ops))
     }

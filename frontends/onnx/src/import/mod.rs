@@ -21,8 +21,9 @@ use crate::unsupported::{self, MAX_NESTING, bind, unsupported};
 use branch::{Lookahead, Way};
 use defaults::Defaults;
 use indexmap::{IndexMap, IndexSet};
-use orogen_ir::diag::{Diagnostic, Diagnostics};
+use orogen_ir::diag::{Diagnostic, Diagnostics, Place};
 use orogen_ir::ops::{Budget, Limits, OpSink};
+use orogen_ir::text::type_text;
 use orogen_ir::types::{ShapeInfo, Type};
 use scope::{Frame, Scope};
 use std::borrow::Cow;
@@ -269,26 +270,25 @@ impl<'m> Importer<'m> {
         scope: &mut Scope<'_, 'm>,
     ) -> Result<Option<(Fork<'m>, &'o [&'m NodeProto])>, Diagnostic> {
         for (at, node) in order.iter().enumerate() {
-            let place = |it: Diagnostic| it.at(describe(node));
             if let Some(fork) = self.fork(sink, node, scope) {
                 // What is built with the fork does not follow it.
                 let own = usize::from(matches!(fork, Fork::Units(..)));
                 return Ok(Some((fork, &order[at + own..])));
             }
-            let results = match self.way(sink, &order[at..], used, scope).map_err(place)? {
-                Way::Build => self.node(sink, node, scope).map_err(place)?,
-                Way::Branch(taken) => self.one_branch(sink, node, taken, scope).map_err(place)?,
-                Way::Results(results) => results,
-                Way::Fork(fork) => return Ok(Some((fork, &order[at + 1..]))),
-                Way::Done => return Ok(None),
+            let results = match self.way(sink, &order[at..], used, scope) {
+                Ok(Way::Build) => self.node(sink, node, scope),
+                Ok(Way::Branch(taken)) => self.one_branch(sink, node, taken, scope),
+                Ok(Way::Results(results)) => Ok(results),
+                Ok(Way::Fork(fork)) => return Ok(Some((fork, &order[at + 1..]))),
+                Ok(Way::Done) => return Ok(None),
+                Err(error) => Err(error),
             };
+            let results = results.map_err(|it| explained(it, sink, node, scope))?;
             scope.define(&node.output, &results);
             let missing = node.output.iter().skip(results.len());
             if let Some(name) = missing.into_iter().find(|it| !it.is_empty() && used.contains(it.as_str())) {
-                return Err(place(not_supported(format!(
-                    "its result `{}` is not supported",
-                    printable(name)
-                ))));
+                let error = not_supported(format!("its result `{}` is not supported", printable(name)));
+                return Err(explained(error, sink, node, scope));
             }
         }
         Ok(None)
@@ -410,6 +410,46 @@ impl<'m> Importer<'m> {
         lengths::settle(&mut cx)?;
         entry.convert(&mut cx)
     }
+}
+
+/// An error of a node, with what its operands are and a way out. One of a node inside it says that of itself already.
+fn explained(error: Diagnostic, sink: &mut dyn Sink, node: &NodeProto, scope: &Scope<'_, '_>) -> Diagnostic {
+    const SHOWN: usize = 8;
+    let own = describe(node);
+    if matches!(&error.place, Some(Place::Entity(it)) if *it != own) {
+        return error;
+    }
+    let mut operands = Vec::new();
+    for (i, name) in node.input.iter().enumerate().filter(|it| !it.1.is_empty()).take(SHOWN) {
+        let ty = scope.find(name).map(|it| sink.type_of(it).clone());
+        let ty = ty.map_or_else(String::new, |ty| format!(": {}", type_text(sink.shapes(), &ty)));
+        operands.push(format!("operand {i} is `{}`{ty}", printable(name)));
+    }
+    let mut error = error.at(own);
+    if !operands.is_empty() {
+        let more = if node.input.len() > SHOWN { ", …" } else { "" };
+        error = error.note(format!("{}{more}", operands.join(", ")));
+    }
+    match (&error.help, way_out(error.code)) {
+        (None, Some(help)) => error.help(help),
+        _ => error,
+    }
+}
+
+/// What a user may do about an error of a node that does not say it itself.
+fn way_out(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "X009" => "write this part with other operators, or register a converter for it",
+        "X010" | "X006" => {
+            "the node is not as its operator is specified: export the model again, or see what `onnx.checker` says"
+        }
+        // Types and shapes that do not fit together.
+        _ if code.starts_with(['S', 'O']) => {
+            "what gives these operands, or the sizes that inputs declare, does not fit this node: `orogen print --stage import` \
+             of the model before it, or `onnx.shape_inference`, shows where they part"
+        }
+        _ => return None,
+    })
 }
 
 /// Those of the nodes, in their order, that `y` needs.

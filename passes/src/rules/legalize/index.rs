@@ -1,5 +1,6 @@
 //! Gathers and generators: one stage each.
 
+use super::movement::moved;
 use super::{LegalizeFn, Legalizer, Lowering};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::loops::{BinaryOp, BuildResult, CompareOp, ExprId, Index};
@@ -16,26 +17,10 @@ pub(super) const ROWS: &[(&str, LegalizeFn)] = &[
     ("trilu", trilu),
 ];
 
-/// `out[i] = x[at(i)]`, with indices from data.
-fn gathered(
-    mut cx: Legalizer<'_>,
-    at: impl FnOnce(&mut Legalizer<'_>, &[Dim], &[Dim]) -> BuildResult<Vec<Index>>,
-) -> Result<Lowering, Diagnostic> {
-    let (x, dims) = cx.operand(0)?;
-    let out = cx.output(0)?;
-    let out_dims = cx.b.buffer_dims(out);
-    let axes = cx.b.axes("i", &out_dims);
-    let vars = cx.b.vars(&axes);
-    let source = at(&mut cx, &vars, &dims)?;
-    let value = cx.b.load(x, source)?;
-    cx.b.stage(&axes, out, vars, value)?;
-    cx.finish()
-}
-
 fn gather(cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let axis = cx.axis_attr();
     let index_rank = cx.arg_dims(1)?.len();
-    gathered(cx, |cx, vars, dims| {
+    moved(cx, |cx, vars, dims| {
         let index = match fixed_index(cx, dims[axis])? {
             Some(fixed) => fixed,
             None => {
@@ -69,7 +54,7 @@ fn fixed_index(cx: &mut Legalizer<'_>, extent: Dim) -> BuildResult<Option<Index>
 
 fn gather_elements(cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let axis = cx.axis_attr();
-    gathered(cx, |cx, vars, _| {
+    moved(cx, |cx, vars, _| {
         let indices = cx.input(1)?;
         let mut at: Vec<Index> = vars.iter().map(|it| (*it).into()).collect();
         at[axis] = Index::Checked(cx.b.load(indices, vars.iter().copied())?);
@@ -79,7 +64,7 @@ fn gather_elements(cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
 
 fn gather_nd(cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let batch = cx.attrs.int("batch_dims").and_then(|it| usize::try_from(it).ok()).unwrap_or(0);
-    gathered(cx, |cx, vars, _| {
+    moved(cx, |cx, vars, _| {
         let (indices, index_dims) = cx.operand(1)?;
         let (outer, depth) = (index_dims.len() - 1, index_depth(cx, &index_dims)?);
         let mut at: Vec<Index> = vars[..batch].iter().map(|it| (*it).into()).collect();

@@ -3,7 +3,7 @@
 use super::context::{overflow, with};
 use super::{LegalizeFn, Legalizer, Lowering};
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::loops::{BuildResult, ExprId};
+use orogen_ir::loops::{BuildResult, ExprId, Index};
 use orogen_ir::ops::slice_range;
 use orogen_ir::shape::Dim;
 use orogen_ir::types::Dims;
@@ -34,10 +34,10 @@ fn sizes_only(cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     Err(Diagnostic::error("K003", "the result is too large a shape to track"))
 }
 
-/// `out[i] = x[at(i)]`.
-fn moved(
+/// `out[i] = x[at(i)]`, from the place in the result and the dimensions of the operand.
+pub(super) fn moved<I: Into<Index>, S: IntoIterator<Item = I>>(
     mut cx: Legalizer<'_>,
-    at: impl FnOnce(&mut Legalizer<'_>, &[Dim], &[Dim]) -> BuildResult<Dims>,
+    at: impl FnOnce(&mut Legalizer<'_>, &[Dim], &[Dim]) -> BuildResult<S>,
 ) -> Result<Lowering, Diagnostic> {
     let (x, dims) = cx.operand(0)?;
     let out = cx.output(0)?;

@@ -1,5 +1,6 @@
 //! The cases that are known not to pass: `tests/conformance/EXECUTOR.txt`, a line for each with how it ends, and with the
-//! codes of what the tool says, which nothing depends on.
+//! codes of what the tool says, which nothing depends on. `tests/conformance/peers` has such lists of other
+//! implementations, which hold nobody to anything.
 
 use super::Executor;
 use super::end::End;
@@ -16,7 +17,9 @@ pub(super) const CLASSES: [&str; 6] = ["wrong", "unsupported", "failed", "crash"
 /// The list of an executor.
 pub(super) struct List {
     path: PathBuf,
-    executor: Executor,
+    name: String,
+    /// The comment that it begins with.
+    about: String,
     /// Class and codes by case.
     known: BTreeMap<String, (String, String)>,
 }
@@ -24,21 +27,51 @@ pub(super) struct List {
 impl List {
     /// An executor without a file passes all cases.
     pub(super) fn read(root: &Path, executor: Executor) -> Result<List> {
-        let path = root.join("tests/conformance").join(format!("{}.txt", executor.name()));
+        let name = executor.name();
+        let about = format!(
+            "# Cases that do not pass on `{name}`, and how they end. All others pass.\n\
+             # `cargo xtask conformance --all --executor {name} --bless` writes this.\n"
+        );
+        Self::of_file(root.join("tests/conformance").join(format!("{name}.txt")), name, about)
+    }
+
+    /// The list of another implementation, and the package that it is of.
+    pub(super) fn of_peer(root: &Path, name: &str, package: &str) -> Result<List> {
+        let about = format!(
+            "# Cases that do not pass on {package}, and how they end. All others pass.\n\
+             # `cargo xtask conformance --peer {name}` writes this.\n"
+        );
+        Self::of_file(root.join("tests/conformance/peers").join(format!("{name}.txt")), package, about)
+    }
+
+    fn of_file(path: PathBuf, name: &str, about: String) -> Result<List> {
         let text = if path.exists() { fs::read_to_string(&path)? } else { String::new() };
         let known = parse(&text).with_context(|| format!("reading {}", path.display()))?;
-        Ok(List { path, executor, known })
+        Ok(List { path, name: name.to_owned(), about, known })
     }
 
     /// A list with this text.
     #[cfg(test)]
     pub(super) fn of(executor: Executor, text: &str) -> List {
-        List { path: PathBuf::new(), executor, known: parse(text).expect("a list") }
+        let name = executor.name().to_owned();
+        List { path: PathBuf::new(), name, about: String::new(), known: parse(text).expect("a list") }
     }
 
     /// The name of the executor.
-    pub(super) fn name(&self) -> &'static str {
-        self.executor.name()
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Takes how all cases end, as a class for each.
+    pub(super) fn replace(&mut self, ends: impl Iterator<Item = (String, String)>) -> Result<()> {
+        let failing = ends.filter(|it| it.1 != "pass");
+        self.known = failing.map(|(name, class)| (name, (class, String::new()))).collect();
+        self.write()
+    }
+
+    /// Whether it was ever written.
+    pub(super) fn is_there(&self) -> bool {
+        self.path.exists()
     }
 
     pub(super) fn passes(&self, case: &str) -> bool {
@@ -83,9 +116,16 @@ impl List {
     pub(super) fn bless(&mut self, ends: &[(&Case, End)], suite: &Suite) -> Result<()> {
         self.known.retain(|name, _| suite.cases().iter().any(|it| it.name == *name));
         self.learn(ends);
+        self.write()
+    }
+
+    fn write(&self) -> Result<()> {
         let text = self.text();
         if fs::read_to_string(&self.path).is_ok_and(|it| it == text) {
             return Ok(());
+        }
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder)?;
         }
         fs::write(&self.path, text).with_context(|| format!("writing {}", self.path.display()))?;
         println!("wrote {}: {} cases do not pass", self.path.display(), self.known.len());
@@ -105,11 +145,7 @@ impl List {
     }
 
     fn text(&self) -> String {
-        let name = self.executor.name();
-        let mut text = format!(
-            "# Cases that do not pass on `{name}`, and how they end. All others pass.\n\
-             # `cargo xtask conformance --all --executor {name} --bless` writes this.\n"
-        );
+        let mut text = self.about.clone();
         for (case, (class, codes)) in &self.known {
             let line = format!("{case} {class} {codes}");
             let _ = writeln!(text, "{}", line.trim_end());
@@ -156,7 +192,7 @@ mod tests {
         let (a, c) = (case("a"), case("c"));
         list.learn(&[(&a, End::Pass), (&c, refused())]);
         let text = list.text();
-        assert!(text.ends_with("this.\nb wrong\nc unsupported X009\n"), "{text}");
+        assert!(text.ends_with("b wrong\nc unsupported X009\n"), "{text}");
         assert_eq!(parse(&text).expect("a list"), list.known);
     }
 

@@ -4,10 +4,11 @@
 //! fails, and so does a pass that nobody expected, until the list says so.
 //!
 //! Modules in reading order: `end` (how a case ends), `suite` (the cases, and their comparison), `worker` (a case in a
-//! process of its own), `list` (what is known not to pass), `reasons` (why), `report`.
+//! process of its own), `list` (what is known not to pass), `reasons` (why), `peer` (other implementations), `report`.
 
 mod end;
 mod list;
+mod peer;
 mod reasons;
 mod report;
 mod suite;
@@ -18,6 +19,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use end::End;
 use list::List;
+use peer::Peer;
 use reasons::Reasons;
 use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
@@ -57,6 +59,9 @@ pub(crate) struct Args {
     /// Write what was found to the lists, of the cases that were run, and the table.
     #[arg(long)]
     bless: bool,
+    /// Run all cases on another implementation instead, and write its list and the table.
+    #[arg(long, value_enum, conflicts_with_all = ["filter", "executors", "all", "cpu", "verify", "bless", "tool"])]
+    peer: Option<Peer>,
     /// A tool that is built already.
     #[arg(long, value_name = "PATH")]
     tool: Option<PathBuf>,
@@ -89,6 +94,10 @@ impl Executor {
 /// A case that ends otherwise than its list says; a suite that cannot be had.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let suite = Suite::open()?;
+    if let Some(peer) = args.peer {
+        peer.measure()?;
+        return write_page(&suite, true).map(|_| ());
+    }
     let tool = match &args.tool {
         Some(it) => it.canonicalize().with_context(|| format!("finding {}", it.display()))?,
         None => tool::orogen()?.context("the tool cannot be built")?,
@@ -133,12 +142,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let lists = all.iter().map(|it| List::read(&workspace::root(), *it)).collect::<Result<Vec<_>>>()?;
     off.extend(Reasons::read()?.objections(&lists));
-    let (page, path) = (report::page(suite::SUITE, suite.cases(), &lists), workspace::root().join(PAGE));
-    let is_written = fs::read_to_string(&path).is_ok_and(|it| it == page);
-    if !is_written && (args.report || args.bless) {
-        fs::write(&path, page).with_context(|| format!("writing {PAGE}"))?;
-        println!("wrote {PAGE}");
-    } else if !is_written {
+    if !write_page(&suite, args.report || args.bless)? {
         off.push(format!("{PAGE} is not what the lists say; `--report` writes it"));
     }
     off.iter().for_each(|it| println!("  {it}"));
@@ -146,6 +150,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         0 => Ok(()),
         n => bail!("{n} objections; `--bless` takes how cases end into tests/conformance"),
     }
+}
+
+/// Whether the page is what the lists say, when it is written if that is wanted.
+fn write_page(suite: &Suite, wanted: bool) -> Result<bool> {
+    let lists = Executor::value_variants().iter().map(|it| List::read(&workspace::root(), *it));
+    let lists = lists.collect::<Result<Vec<_>>>()?;
+    let page = report::page(suite::SUITE, suite.cases(), &lists, &Peer::lists()?);
+    let path = workspace::root().join(PAGE);
+    let is_written = fs::read_to_string(&path).is_ok_and(|it| it == page);
+    if !is_written && wanted {
+        fs::write(&path, page).with_context(|| format!("writing {PAGE}"))?;
+        println!("wrote {PAGE}");
+    }
+    Ok(is_written || wanted)
 }
 
 /// Runs cases on all processors; in their order.

@@ -25,9 +25,9 @@ impl Counts {
         }
     }
 
-    fn cells(&self, percent: bool) -> String {
-        let cells = self.passed.iter().map(|it| match percent {
-            true => format!("{it} ({:.1} %)", 100.0 * *it as f64 / self.cases as f64),
+    fn cells(&self, shares: bool) -> String {
+        let cells = self.passed.iter().map(|it| match shares {
+            true => percent(*it, self.cases),
             false => it.to_string(),
         });
         format!("{} | {}", self.cases, cells.collect::<Vec<_>>().join(" | "))
@@ -35,7 +35,7 @@ impl Counts {
 }
 
 /// What the lists say, as a page in Markdown.
-pub(super) fn page(suite: &str, cases: &[Case], lists: &[List]) -> String {
+pub(super) fn page(suite: &str, cases: &[Case], lists: &[List], peers: &[List]) -> String {
     let mut groups: BTreeMap<&str, Counts> = BTreeMap::new();
     let mut operators: BTreeMap<&str, Counts> = BTreeMap::new();
     for case in cases {
@@ -62,6 +62,7 @@ pub(super) fn page(suite: &str, cases: &[Case], lists: &[List]) -> String {
         let counts: Vec<String> = lists.iter().map(|it| it.count(class).to_string()).collect();
         let _ = writeln!(text, "| {class} | {} |", counts.join(" | "));
     }
+    text += &beside(cases, lists, peers);
     let is_whole = |it: &Counts| it.passed.iter().all(|passed| *passed == it.cases);
     let whole = operators.values().filter(|it| is_whole(it)).count();
     let _ = write!(
@@ -75,6 +76,37 @@ pub(super) fn page(suite: &str, cases: &[Case], lists: &[List]) -> String {
         let _ = writeln!(text, "| {operator} | {} |", counts.cells(false));
     }
     text
+}
+
+/// What other implementations pass of the same cases, by the same rules.
+fn beside(cases: &[Case], lists: &[List], peers: &[List]) -> String {
+    let all: Vec<&List> = lists.iter().take(1).chain(peers).collect();
+    let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for case in cases {
+        for group in ["all", case.group.as_str()] {
+            let row = groups.entry(group).or_insert_with(|| vec![0; all.len() + 1]);
+            row[0] += 1;
+            all.iter().zip(&mut row[1..]).for_each(|(list, it)| *it += usize::from(list.passes(&case.name)));
+        }
+    }
+    let head: Vec<&str> = all.iter().map(|it| it.name()).collect();
+    let mut text = format!(
+        "\n## Beside others\n\n\
+         Models as the suite has them, through the Python package of that version, compared by the suite's own rules in a \
+         process for each case: `cargo xtask conformance --peer NAME` measures, and writes `peers/NAME.txt`.\n\n\
+         | group | cases | {} |\n|{}\n",
+        head.join(" | "),
+        "---|".repeat(head.len() + 2)
+    );
+    for (group, row) in groups {
+        let cells: Vec<String> = row[1..].iter().map(|it| percent(*it, row[0])).collect();
+        let _ = writeln!(text, "| {group} | {} | {} |", row[0], cells.join(" | "));
+    }
+    text
+}
+
+fn percent(passed: usize, cases: usize) -> String {
+    format!("{passed} ({:.1} %)", 100.0 * passed as f64 / cases as f64)
 }
 
 /// Prints tables in Markdown: how the cases ended that were run, and why.
@@ -152,10 +184,11 @@ mod tests {
         };
         let cases = [case("a", "Add"), case("b", "Mul"), case("c", "Mul")];
         let lists = [List::of(Executor::Flow, "b wrong\n"), List::of(Executor::Reference, "")];
-        let text = page("onnx", &cases, &lists);
+        let text = page("onnx", &cases, &lists, &lists[1..]);
         assert!(text.contains("| core | 3 | 2 (66.7 %) | 3 (100.0 %) |\n"), "{text}");
         assert!(text.contains("| wrong | 1 | 0 |\n"), "{text}");
         assert!(text.contains("\n1 of 2 operators"), "{text}");
+        assert!(text.contains("| group | cases | flow | reference |\n|---|---|---|---|\n| all | 3 | 2 (66.7 %) | 3 (100.0 %) |\n"), "{text}");
         assert!(text.ends_with("|\n| Mul | 2 | 1 | 2 |\n"), "{text}");
     }
 

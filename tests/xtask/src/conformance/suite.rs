@@ -14,7 +14,8 @@ use std::process::{Command, Stdio};
 /// The package that has the suite.
 pub(super) const SUITE: &str = "onnx==1.23.2";
 /// Of what the cases are made. Other versions of these make other cases.
-const PACKAGES: [&str; 5] = [SUITE, "numpy==2.4.6", "ml_dtypes==0.6.0", "protobuf==7.36.2", "pillow==13.0.0"];
+pub(super) const PACKAGES: [&str; 5] =
+    [SUITE, "numpy==2.4.6", "ml_dtypes==0.6.0", "protobuf==7.36.2", "pillow==13.0.0"];
 const SCRIPT: &str = "tests/conformance/suite.py";
 /// Of every operator, as many cases are in the part, and of the others each third.
 const OF_EACH: usize = 1;
@@ -35,11 +36,25 @@ pub(super) struct Suite {
     python: PathBuf,
     folder: PathBuf,
     cases: Vec<Case>,
+    /// What this run writes; other runs of the same build have folders of their own.
+    scratch: PathBuf,
+    /// Held as long as the files are in use.
+    _in_use: fs::File,
+}
+
+impl Drop for Suite {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.scratch);
+    }
 }
 
 impl Suite {
     /// Writes the files when they are not there.
     pub(super) fn open() -> Result<Suite> {
+        let build = python::build_folder()?;
+        // Two runs at once would write the same.
+        let turn = opened(&build.join("conformance.lock"))?;
+        turn.lock().context("waiting for another run")?;
         let python = python::environment("conformance", &PACKAGES)
             .context("the suite needs Python 3 and its package index")?;
         let script = fs::read(workspace::root().join(SCRIPT)).with_context(|| format!("reading {SCRIPT}"))?;
@@ -49,13 +64,12 @@ impl Suite {
             let _ = write!(text, "{it:02x}");
             text
         });
-        let parent = python::build_folder()?.join("conformance-cases");
-        let folder = parent.join(key);
+        let parent = build.join("conformance-cases");
+        let folder = parent.join(&key);
         let index = folder.join("cases.json");
         if !index.exists() {
-            if parent.exists() {
-                fs::remove_dir_all(&parent).with_context(|| format!("removing {}", parent.display()))?;
-            }
+            fs::create_dir_all(&parent)?;
+            remove_unused(&parent)?;
             fs::create_dir_all(&folder)?;
             println!("writing the cases of {SUITE} to {}", folder.display());
             let output = Self::script(&python, "write", &folder).output().context("running Python")?;
@@ -67,7 +81,11 @@ impl Suite {
         }
         let text = fs::read_to_string(&index).with_context(|| format!("reading {}", index.display()))?;
         let cases = serde_json::from_str(&text).with_context(|| format!("reading {}", index.display()))?;
-        Ok(Suite { python, folder, cases })
+        let in_use = opened(&parent.join(key).with_extension("lock"))?;
+        in_use.lock_shared().context("using the cases")?;
+        let scratch = build.join("conformance-runs").join(std::process::id().to_string());
+        fs::create_dir_all(&scratch)?;
+        Ok(Suite { python, folder, cases, scratch, _in_use: in_use })
     }
 
     fn script(python: &Path, job: &str, folder: &Path) -> Command {
@@ -86,6 +104,11 @@ impl Suite {
         self.folder.join(&case.name).join(name)
     }
 
+    /// A file that a run of a case writes.
+    pub(super) fn scratch(&self, case: &Case, name: &str) -> PathBuf {
+        self.scratch.join(format!("{}.{name}", case.name))
+    }
+
     /// Decides what was computed: each [`End::Ran`] becomes a pass or a wrong answer.
     pub(super) fn compare(&self, ends: &mut [(&Case, End)]) -> Result<()> {
         let mut lines = String::new();
@@ -95,7 +118,7 @@ impl Suite {
             }
         }
         // A file, since neither side may wait for the other.
-        let asked = self.folder.join("compare.txt");
+        let asked = self.scratch.join("compare.txt");
         fs::write(&asked, lines)?;
         let output = Self::script(&self.python, "compare", &self.folder)
             .stdin(fs::File::open(&asked)?)
@@ -117,6 +140,22 @@ impl Suite {
         }
         Ok(())
     }
+}
+
+fn opened(path: &Path) -> Result<fs::File> {
+    let file = fs::OpenOptions::new().create(true).write(true).truncate(false).open(path);
+    file.with_context(|| format!("opening {}", path.display()))
+}
+
+/// Removes the cases of other versions that no run uses.
+fn remove_unused(parent: &Path) -> Result<()> {
+    for entry in fs::read_dir(parent)? {
+        let path = entry?.path();
+        if path.is_dir() && opened(&path.with_extension("lock"))?.try_lock().is_ok() {
+            fs::remove_dir_all(&path).with_context(|| format!("removing {}", path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// A part that has every operator: its first cases in order of name, and every third of the others.

@@ -37,7 +37,7 @@ impl<'a> Worker<'a> {
     /// Compiles and runs a case; a library and what was said do not outlive this.
     pub(super) fn run(&self, executor: Executor, case: &Case) -> Result<End> {
         let model = self.suite.file(case, "model.onnx");
-        let library = self.suite.file(case, "model.so");
+        let library = self.suite.scratch(case, "so");
         let opt_in = if executor == Executor::Legacy { "legacy" } else { "dataflow-ir" };
         let mut options = vec!["--opt-in", opt_in];
         options.extend(self.cpu.iter().flat_map(|it| ["--cpu", it.as_str()]));
@@ -49,7 +49,7 @@ impl<'a> Worker<'a> {
                 return Ok(end);
             }
         }
-        let saved = self.suite.file(case, &format!("{}.npz", executor.name()));
+        let saved = self.suite.scratch(case, &format!("{}.npz", executor.name()));
         let mut run = limited(&self.tool, self.limit);
         run.arg("run").args(["--json", "--inputs"]).arg(self.suite.file(case, "inputs.npz"));
         run.arg("--save").arg(&saved);
@@ -68,7 +68,7 @@ impl<'a> Worker<'a> {
     /// What a command prints, or how the case ended with it.
     fn command(&self, case: &Case, mut command: Command) -> Result<Result<String, End>> {
         // Files, since a pipe that nobody reads would stop the tool.
-        let (out, err) = (self.suite.file(case, "out.txt"), self.suite.file(case, "err.txt"));
+        let (out, err) = (self.suite.scratch(case, "out.txt"), self.suite.scratch(case, "err.txt"));
         command.stdout(fs::File::create(&out)?).stderr(fs::File::create(&err)?);
         // Others may keep the processors, so that it takes longer by the clock.
         let status = status(&mut command, 10 * self.limit).context("running the tool")?;
