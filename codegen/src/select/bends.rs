@@ -11,8 +11,55 @@ const MOST_CUTS: usize = 4;
 /// Most lines that a number is followed along.
 const MOST_LINES: usize = 8;
 
-/// `slope · axis + start`.
-type Line = (i64, i64);
+/// `⌊(slope · axis + start) / by⌋`: a line where `by` is 1, else stairs that rise.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Line {
+    slope: i64,
+    start: i64,
+    by: i64,
+}
+
+impl Line {
+    fn straight(slope: i64, start: i64) -> Line {
+        Line { slope, start, by: 1 }
+    }
+
+    /// The sum with so many times another one. Stairs have a constant added to them.
+    fn plus(self, other: Line, factor: i64) -> Option<Line> {
+        let (stairs, added, times) = match (self.by, other.by) {
+            (1, 1) => {
+                let slope = self.slope.checked_add(other.slope.checked_mul(factor)?)?;
+                return Some(Line::straight(
+                    slope,
+                    self.start.checked_add(other.start.checked_mul(factor)?)?,
+                ));
+            }
+            (1, _) if factor == 1 => (other, self, 1),
+            (_, 1) => (self, other, factor),
+            _ => return None,
+        };
+        let start = added.start.checked_mul(times)?.checked_mul(stairs.by)?.checked_add(stairs.start)?;
+        (added.slope == 0).then_some(Line { start, ..stairs })
+    }
+
+    /// Where two cross, if they do: of two whole numbers around the crossing, the one after it. `None` if that is not
+    /// known.
+    fn crossing(self, other: Line) -> Option<Option<i64>> {
+        let (stairs, level) = if self.by == 1 { (other, self) } else { (self, other) };
+        if stairs.by == 1 {
+            let (slope, start) = (self.slope.checked_sub(other.slope)?, other.start.checked_sub(self.start)?);
+            if slope == 0 {
+                return Some(None);
+            }
+            let cross = start.checked_div(slope)?;
+            let exact = start % slope == 0;
+            return Some(Some(cross + i64::from(!exact && (start < 0) == (slope < 0))));
+        }
+        // From where on stairs are at least at a level.
+        let rise = level.start.checked_mul(stairs.by)?.checked_sub(stairs.start)?;
+        (level.by == 1 && level.slope == 0).then(|| Some(-(-rise).div_euclid(stairs.slope)))
+    }
+}
 
 /// The innermost axis of several places.
 pub(super) fn innermost(s: &Selector<'_>, stage: &Stage) -> Option<Axis> {
@@ -65,24 +112,22 @@ impl Bends<'_, '_> {
     /// The lines that a number follows, piece by piece. Nothing is known of those whose slope or start is no constant.
     fn lines(&mut self, number: Dim) -> Option<Vec<Line>> {
         if let Some((slope, start)) = self.s.shapes.affine_in(number, self.axis) {
-            let (slope, start) = (self.s.shapes.as_int(slope)?, self.s.shapes.as_int(start)?);
-            return Some(vec![(slope, start)]);
+            return Some(vec![Line::straight(self.s.shapes.as_int(slope)?, self.s.shapes.as_int(start)?)]);
         }
         let poly = self.s.shapes.poly(number).clone();
-        let mut sums = vec![(0, poly.constant())];
+        let mut sums = vec![Line::straight(0, poly.constant())];
         for (factors, factor) in poly.terms() {
             let [(atom, 1)] = factors[..] else { return None };
             let lines = match self.s.shapes.atom(atom).clone() {
-                Atom::Sym(sym) if sym == self.axis => vec![(1, 0)],
+                Atom::Sym(sym) if sym == self.axis => vec![Line::straight(1, 0)],
                 Atom::Min(operands) | Atom::Max(operands) => self.extremum(&operands)?,
                 Atom::FloorDiv(number, by) => self.quotient(number, by)?,
                 _ => return None,
             };
-            let sum = |a: &Line, b: &Line| {
-                let slope = a.0.checked_add(b.0.checked_mul(factor)?)?;
-                Some((slope, a.1.checked_add(b.1.checked_mul(factor)?)?))
-            };
-            sums = sums.iter().flat_map(|a| lines.iter().filter_map(move |b| sum(a, b))).collect();
+            sums = sums
+                .iter()
+                .flat_map(|a| lines.iter().map(move |b| a.plus(*b, factor)))
+                .collect::<Option<_>>()?;
             if sums.len() > MOST_LINES {
                 return None;
             }
@@ -96,32 +141,23 @@ impl Bends<'_, '_> {
         for operand in operands {
             let lines = self.lines(*operand)?;
             for (a, b) in all.iter().flat_map(|a| lines.iter().map(move |b| (a, b))) {
-                let (slope, start) = (a.0.checked_sub(b.0)?, b.1.checked_sub(a.1)?);
-                // Of two whole numbers around the crossing, the one after it starts the next piece.
-                if slope != 0 {
-                    let cross = start.checked_div(slope)?;
-                    let exact = start % slope == 0;
-                    let cross = cross + i64::from(!exact && (start < 0) == (slope < 0));
-                    self.places.push(cross);
-                }
+                self.places.extend(a.crossing(*b)?);
             }
             all.extend(lines);
         }
         (all.len() <= MOST_LINES).then_some(all)
     }
 
-    /// A quotient is constant between the multiples of its divisor.
+    /// A quotient is constant between the multiples of its divisor. Where these are many, it is stairs, which groups of
+    /// elements may take apart.
     fn quotient(&mut self, number: Dim, by: i64) -> Option<Vec<Line>> {
         let (slope, start) = self.s.shapes.affine_in(number, self.axis)?;
         let (slope, start) = (self.s.shapes.as_int(slope)?, self.s.shapes.as_int(start)?);
-        if slope != 1 {
-            return None;
-        }
         let (first, last) = (start.div_euclid(by), start.checked_add(self.extent)?.div_euclid(by));
-        if last.checked_sub(first)? > MOST_CUTS as i64 {
-            return None;
+        if slope != 1 || last.checked_sub(first)? > MOST_CUTS as i64 {
+            return (slope > 0).then(|| vec![Line { slope, start, by }]);
         }
         self.places.extend((first + 1..=last).map(|it| it * by - start));
-        Some((first..=last).map(|it| (0, it)).collect())
+        Some((first..=last).map(|it| Line::straight(0, it)).collect())
     }
 }

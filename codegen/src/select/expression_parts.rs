@@ -56,6 +56,42 @@ impl VectorExpr {
         leaves
     }
 
+    /// The largest parts of `root` that depend on leaves of `fixed` alone and are more than a leaf or a constant, and the
+    /// graph in which leaf `first + i` stands for part `i`.
+    pub(crate) fn hoisted(
+        &self,
+        root: Node,
+        fixed: &dyn Fn(usize) -> bool,
+        first: usize,
+    ) -> (Vec<Node>, VectorExpr, Node) {
+        let mut is_fixed = vec![false; self.operations.len()];
+        for node in 0..=root {
+            is_fixed[node] = match self.operations[node] {
+                Operation::Leaf(i) => fixed(i),
+                _ => self.operands(node).into_iter().all(|it| is_fixed[it]),
+            };
+        }
+        let mut parts = Vec::new();
+        let mut seen = vec![false; self.operations.len()];
+        let mut stack = vec![root];
+        while let Some(node) = stack.pop() {
+            if std::mem::replace(&mut seen[node], true) {
+                continue;
+            }
+            let trivial = matches!(self.operations[node], Operation::Leaf(_) | Operation::Constant(_));
+            match is_fixed[node] {
+                true if trivial || self.leaves_of(node).is_empty() => {}
+                true => parts.push(node),
+                false => stack.extend(self.operands(node)),
+            }
+        }
+        parts.sort_unstable();
+        let mut copy = VectorExpr::of_width(self.width());
+        let map = parts.iter().enumerate().map(|(i, part)| (*part, copy.leaf(first + i))).collect();
+        let (copy, root) = self.copied_with(root, copy, map);
+        (parts, copy, root)
+    }
+
     /// The bits of the lanes that a node always has.
     pub(crate) fn as_constant(&self, node: Node) -> Option<u64> {
         match self.operations[node] {
@@ -125,6 +161,21 @@ impl VectorExpr {
         for (i, leaf) in leaves.iter().enumerate() {
             let new = copy.leaf(i);
             map.extend(self.operations.get_index_of(&Operation::Leaf(*leaf)).map(|old| (old, new)));
+        }
+        self.copied(root, copy, map)
+    }
+
+    /// As [`copied`](Self::copied), with leaves as they are.
+    fn copied_with(
+        &self,
+        root: Node,
+        mut copy: VectorExpr,
+        mut map: IndexMap<Node, Node>,
+    ) -> (VectorExpr, Node) {
+        for (node, operation) in self.operations.iter().enumerate().take(root + 1) {
+            if let Operation::Leaf(i) = operation {
+                map.entry(node).or_insert_with(|| copy.leaf(*i));
+            }
         }
         self.copied(root, copy, map)
     }

@@ -62,6 +62,7 @@ mod strip_lanes;
 mod strip_loads;
 mod strip_needs;
 mod strip_numbers;
+mod strip_points;
 mod strip_program;
 mod strip_scatter;
 mod strip_steps;

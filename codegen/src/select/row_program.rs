@@ -262,6 +262,14 @@ struct Pass<'a> {
     many: usize,
 }
 
+/// What is left of a stage for each vector of a row.
+struct Hoisted {
+    /// Over the leaves of the stage, and after them what is the same for the whole row.
+    expr: VectorExpr,
+    root: Node,
+    values: Vec<VReg>,
+}
+
 /// The vectors of elements that a step takes in.
 type Vectors = Vec<VReg>;
 
@@ -304,6 +312,35 @@ impl Pass<'_> {
                 cursors[p].get_or_insert_with(|| b.int_move(self.pointers[p]));
             }
         }
+        // What of each stage is the same for the whole row is computed before it.
+        let hoisted: Vec<Hoisted> = self
+            .segment
+            .iter()
+            .map(|number| {
+                let stage = &stages[*number];
+                let fixed = |i: usize| match &stage.leaves[i] {
+                    Leaf::Memory(p) => splats[*p].is_some(),
+                    Leaf::Value(_) | Leaf::Size(_) => true,
+                    Leaf::Row(..) | Leaf::Position => false,
+                };
+                let (parts, expr, root) = stage.expr.hoisted(stage.root, &fixed, stage.leaves.len());
+                if parts.is_empty() {
+                    return Hoisted { expr: stage.expr.clone(), root: stage.root, values: Vec::new() };
+                }
+                let nothing = b.constant_int(0);
+                let leaves: Vec<VReg> = stage
+                    .leaves
+                    .iter()
+                    .map(|leaf| match leaf {
+                        Leaf::Memory(p) => splats[*p].unwrap_or(nothing),
+                        Leaf::Value(of) => values[*of].expect("passes before this one are built"),
+                        Leaf::Size(i) => self.sizes[*i],
+                        Leaf::Row(..) | Leaf::Position => nothing,
+                    })
+                    .collect();
+                Hoisted { values: stage.expr.emit(b, &leaves, &parts), expr, root }
+            })
+            .collect();
         let accumulators: Vec<Option<VReg>> = self
             .segment
             .iter()
@@ -329,7 +366,7 @@ impl Pass<'_> {
             b.repeat(steps, |b| {
                 let places =
                     position.map(|(first, step)| vec![first, b.binary(BinaryOp::IntAdd, first, step)]);
-                self.step(b, &splats, &cursors, &accumulators, values, places, Take::Many);
+                self.step(b, &splats, &cursors, &hoisted, &accumulators, values, places, Take::Many);
                 if let Some((places, step)) = position {
                     b.binary_into(BinaryOp::IntAdd, places, places, step);
                     b.binary_into(BinaryOp::IntAdd, places, places, step);
@@ -341,7 +378,7 @@ impl Pass<'_> {
             single = b.int_op(IntOp::And, whole, count - 1);
         }
         b.repeat(single, |b| {
-            self.step(b, &splats, &cursors, &accumulators, values, places.clone(), Take::One);
+            self.step(b, &splats, &cursors, &hoisted, &accumulators, values, places.clone(), Take::One);
             if let Some((places, step)) = position {
                 b.binary_into(BinaryOp::IntAdd, places, places, step);
             }
@@ -356,7 +393,16 @@ impl Pass<'_> {
             let count = b.splat_int(left);
             let lanes = b.iota();
             let active = b.binary(BinaryOp::IntGt, count, lanes);
-            self.step(b, &splats, &cursors, &accumulators, values, places, Take::Tail(mask, active));
+            self.step(
+                b,
+                &splats,
+                &cursors,
+                &hoisted,
+                &accumulators,
+                values,
+                places,
+                Take::Tail(mask, active),
+            );
         });
         for (number, accumulator) in self.segment.iter().zip(&accumulators) {
             let (Some(accumulator), Work::Reduce(reduction)) = (accumulator, stages[*number].work) else {
@@ -376,6 +422,7 @@ impl Pass<'_> {
         b: &mut Builder,
         splats: &[Option<VReg>],
         cursors: &[Option<IReg>],
+        hoisted: &[Hoisted],
         accumulators: &[Option<VReg>],
         values: &[Option<VReg>],
         places: Option<Vectors>,
@@ -385,7 +432,7 @@ impl Pass<'_> {
         let mask = if let Take::Tail(mask, _) = take { Some(mask) } else { None };
         let mut loaded: Vec<Option<Vectors>> = vec![None; cursors.len()];
         let mut made: Vec<(usize, Vectors)> = Vec::new();
-        for (&number, accumulator) in self.segment.iter().zip(accumulators) {
+        for ((&number, accumulator), hoisted) in self.segment.iter().zip(accumulators).zip(hoisted) {
             let stage = &self.program.stages[number];
             let mut leaves = Vec::new();
             for leaf in &stage.leaves {
@@ -416,8 +463,8 @@ impl Pass<'_> {
             }
             let value: Vectors = (0..count)
                 .map(|i| {
-                    let leaves: Vec<VReg> = leaves.iter().map(|it| it[i]).collect();
-                    stage.expr.emit(b, &leaves, &[stage.root])[0]
+                    let leaves = leaves.iter().map(|it| it[i]).chain(hoisted.values.iter().copied());
+                    hoisted.expr.emit(b, &leaves.collect::<Vec<_>>(), &[hoisted.root])[0]
                 })
                 .collect();
             made.push((number, value.clone()));

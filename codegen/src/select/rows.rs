@@ -2,7 +2,7 @@
 //! normalisation): one vector program that works row by row.
 
 use indexmap::IndexMap;
-use orogen_ir::loops::{BufferId, BufferRole, Expr, Stage};
+use orogen_ir::loops::{Axis, BufferId, BufferRole, Expr, Stage};
 use orogen_ir::shape::{Dim, Sym};
 
 use super::access::{Access, collapse};
@@ -13,17 +13,38 @@ use super::routine::Routine;
 use super::row_program::{Leaf, Pointer, RowCall, RowProgram, RowStage, Target, Work};
 use super::selector::{Match, PLAIN, Selector, pairs, single_axes};
 use super::stages;
+use super::strips::written_out;
 use super::tree::{Arg, Call, Node as Tree};
 use crate::kernels::element::Element;
 use crate::vector::Width;
 
+/// Most elements of a reduction that is computed for a vector of results at a time, and least results of it.
+const MOST_SHORT: i64 = 4;
+const MANY: i64 = 64;
 /// Elements in one unit of parallel work of a flat loop.
 const FLAT_UNIT: i64 = 4096;
 
 /// The longest prefix of `run` that can be computed row by row.
 pub(crate) fn rows(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
     let most = (1..=run.len()).find(|len| !plausible(s, run[*len - 1])).map_or(run.len(), |it| it - 1);
-    (1..=most).rev().find_map(|len| prefix(s, &run[..len]))
+    let before = run.first().filter(|it| is_short(s, it)).map(|_| s.routines.clone());
+    let found = (1..=most).rev().find_map(|len| prefix(s, &run[..len]))?;
+    if let (1, Some(before)) = (found.stages, before) {
+        let own = std::mem::replace(&mut s.routines, before);
+        if let Some(short) = written_out(s, run[0]) {
+            return Some(short);
+        }
+        s.routines = own;
+    }
+    Some(found)
+}
+
+/// Whether a stage reduces a few neighbours for each of many results, which are neighbours too.
+fn is_short(s: &Selector<'_>, stage: &Stage) -> bool {
+    let [few] = &stage.reduce[..] else { return false };
+    let along = |it: &Axis| s.shapes.as_int(it.extent);
+    let results = stage.axes.iter().filter_map(along).fold(1i64, i64::saturating_mul);
+    along(few).is_some_and(|it| (2..=MOST_SHORT).contains(&it)) && results >= MANY
 }
 
 /// Stages as rows, all of them if they can be, in the narrowest lanes that do.

@@ -11,11 +11,11 @@
 //! `strip_scatter`).
 
 use indexmap::IndexMap;
-use orogen_ir::loops::{Axis, BufferId, CompareOp, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
+use orogen_ir::loops::{Axis, BufferId, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
 use orogen_ir::shape::{Dim, Sym};
 
 use super::access::count;
-use super::bends::{bends, ends, innermost};
+use super::bends::bends;
 use super::element::{elements_in, moves};
 use super::expression::VectorExpr;
 use super::reduction::Reduction;
@@ -23,7 +23,8 @@ use super::routine::Routine;
 use super::selector::{Match, PLAIN, Selector};
 use super::stages;
 use super::strip_bounds::{Bounds, Linear, combined};
-use super::strip_loads::{BEFORE, Gathered, Load, Parts, Range, integer};
+use super::strip_loads::{BEFORE, Gathered, Load, Parts, Range};
+use super::strip_points::{cuts, terms};
 use super::strip_program::{Source, StripCall, StripProgram};
 use super::strip_scatter::PLACED_BYTES;
 use super::tree::{Arg, Call, Node as Tree};
@@ -32,8 +33,6 @@ use crate::vector::Width;
 
 /// Sizes of groups that are tried.
 const GROUPS: [i64; 4] = [1, 2, 4, 8];
-/// Most terms of a reduction that is written out.
-const MOST_TERMS: i64 = 25;
 /// Bytes of the flag that says whether an index is out of range, with what lies before the next line of the cache.
 const FLAG_BYTES: i64 = 64;
 
@@ -82,6 +81,24 @@ fn beside(s: &mut Selector<'_>, nodes: Vec<Tree>) -> Tree {
         other => vec![other],
     });
     Tree::Loop { extent, vars, body: inside.collect(), independent: true }
+}
+
+/// A stage whose rows are of two elements, or which reads every other element: vectors are put in turn, or taken apart.
+pub(super) fn halves(s: &mut Selector<'_>, stage: &Stage, width: Width, pairs: bool) -> Option<Match> {
+    let terms = vec![Vec::new()];
+    let strip = Strip { stage, terms, widths: Vec::new(), wide: Vec::new(), ordered: false, joined: &[] };
+    let group = if pairs { (2, true) } else { (1, false) };
+    Strips::of_groups(s, &strip, group, None, Some(width), false)?.emit(s)
+}
+
+/// A reduction over fewer elements than a vector holds, in vectors of its results.
+pub(super) fn written_out(s: &mut Selector<'_>, stage: &Stage) -> Option<Match> {
+    let (combine, dtype) = (stage.combine?, s.program.buffers[stage.buffer].dtype);
+    let terms = terms(s, stage)?;
+    let widths = Width::FLOATS.into_iter().filter(|it| Reduction::new(combine, dtype, *it).is_some());
+    let widths = widths.collect();
+    let strip = Strip { stage, terms, widths, wide: Vec::new(), ordered: false, joined: &[] };
+    strip.choose(s, None, false)
 }
 
 /// Stages over the same points whose elements lie in turn in one buffer, as those of vectors that are stacked do.
@@ -253,53 +270,13 @@ impl Strip<'_> {
         // Narrow lanes are not taken apart.
         let widths = if numbers { &self.wide } else { &self.widths };
         let ways = widths.iter().flat_map(|width| GROUPS.map(|group| (*width, group)));
-        let mut ways = ways.filter(|(width, group)| width.has_floats() || *group == 1);
-        ways.find_map(|(width, group)| Strips::new(s, self, group, piece, Some(width), numbers)?.emit(s))
+        let ways = ways.filter(|(width, group)| width.has_floats() || *group == 1);
+        // Rows of as few elements as a group has are no rows of vectors.
+        let ways = [true, false].into_iter().flat_map(|pair| ways.clone().map(move |it| (it.0, it.1, pair)));
+        { ways }.find_map(|(width, group, pair)| {
+            Strips::of_groups(s, self, (group, pair), piece, Some(width), numbers)?.emit(s)
+        })
     }
-}
-
-/// Where conditions on the innermost axis alone change, from its begin to its end; empty if nowhere.
-fn cuts(s: &mut Selector<'_>, stage: &Stage) -> Option<Vec<i64>> {
-    let program = s.program;
-    let inner = innermost(s, stage)?;
-    let Some(extent) = s.shapes.as_int(inner.extent) else { return Some(Vec::new()) };
-    let mut places = Vec::new();
-    for id in stages::expressions(program, stage) {
-        let Expr::Compare(op, x, y) = &program.exprs[id] else { continue };
-        let values = IndexMap::new();
-        let (Some(x), Some(y)) = (integer(s, &values, *x), integer(s, &values, *y)) else { continue };
-        let difference = s.shapes.sub(x, y).ok()?;
-        let Some((coefficient, rest)) = s.shapes.affine_in(difference, inner.var) else { continue };
-        let (Some(sign @ (1 | -1)), Some(rest)) = (s.shapes.as_int(coefficient), s.shapes.as_int(rest))
-        else {
-            continue;
-        };
-        // The difference is 0 here.
-        let at = rest.checked_mul(-sign)?;
-        let after = at.checked_add(1)?;
-        places.extend(match (op, sign) {
-            (CompareOp::Eq | CompareOp::Ne, _) => vec![at, after],
-            (CompareOp::Lt | CompareOp::Ge, 1) | (CompareOp::Gt | CompareOp::Le, -1) => vec![at],
-            _ => vec![after],
-        });
-    }
-    places.retain(|it| (1..extent).contains(it));
-    Some(ends(places, extent))
-}
-
-/// The points of the reduction, in order; one without axes if there is none.
-fn terms(s: &Selector<'_>, stage: &Stage) -> Option<Vec<Vec<(Sym, i64)>>> {
-    let mut points = vec![Vec::new()];
-    for axis in &stage.reduce {
-        let extent = s.shapes.as_int(axis.extent).filter(|it| (1..=MOST_TERMS).contains(it))?;
-        points = points
-            .into_iter()
-            .flat_map(|point| {
-                (0..extent).map(move |at| point.iter().copied().chain([(axis.var, at)]).collect())
-            })
-            .collect();
-    }
-    (points.len() as i64 <= MOST_TERMS).then_some(points)
 }
 
 struct Strips<'a> {
@@ -335,6 +312,18 @@ impl<'a> Strips<'a> {
         width: Option<Width>,
         numbers: bool,
     ) -> Option<Strips<'a>> {
+        Strips::of_groups(s, strip, (group, false), piece, width, numbers)
+    }
+
+    /// The same, where the elements of a group are an axis of their own, inside the one that counts groups, or not.
+    fn of_groups(
+        s: &mut Selector<'_>,
+        strip: &Strip<'a>,
+        (group, pair): (i64, bool),
+        piece: Option<(i64, i64)>,
+        width: Option<Width>,
+        numbers: bool,
+    ) -> Option<Strips<'a>> {
         let (stage, terms) = (strip.stage, &strip.terms);
         let packed = width.is_none();
         let width = width.unwrap_or_default();
@@ -349,10 +338,16 @@ impl<'a> Strips<'a> {
         let joined = strip.joined;
         let inner = stage.axes.iter().rposition(|it| !single(s, it))?;
         let place = inner;
+        let counting = match pair {
+            true if group == 1 || !joined.is_empty() || piece.is_some() || gathers || numbers => return None,
+            true if s.shapes.as_int(stage.axes[inner].extent) != Some(group) => return None,
+            true => Some(stage.axes[..inner].iter().rposition(|it| !single(s, it))?),
+            false => None,
+        };
         // As does a range of the row that data give.
         let gathers = gathers || chooses_ranges(s.program, stage, stage.axes[inner].var);
         let mut outer = Vec::new();
-        for (i, axis) in stage.axes.iter().enumerate().filter(|it| it.0 != inner) {
+        for (i, axis) in stage.axes.iter().enumerate().filter(|it| it.0 != inner && Some(it.0) != counting) {
             // What depends on data names axes that have to be there.
             if single(s, axis) && !gathers {
                 values.insert(axis.var, zero);
@@ -361,14 +356,20 @@ impl<'a> Strips<'a> {
             }
         }
         let Axis { var: inner, extent } = stage.axes[inner];
-        let (begin, extent) = match piece {
-            Some((begin, end)) => (begin, s.shapes.int(end - begin)),
-            None => (0, extent),
+        let counted = counting.map(|it| stage.axes[it]);
+        let (begin, extent) = match (piece, counted) {
+            (Some((begin, end)), _) => (begin, s.shapes.int(end - begin)),
+            (None, Some(axis)) => (0, s.shapes.scale(axis.extent, group).ok()?),
+            (None, None) => (0, extent),
         };
         let n = if joined.is_empty() { s.shapes.floor_div(extent, group).ok()? } else { extent };
         let extent = if joined.is_empty() { extent } else { s.shapes.scale(extent, group).ok()? };
         let whole = (group == 1 || !joined.is_empty()) && piece.is_none();
-        let q = if whole { s.shapes.sym_dim(inner) } else { s.shapes.fresh_index("group", n) };
+        let q = match counted {
+            Some(axis) => s.shapes.sym_dim(axis.var),
+            None if whole => s.shapes.sym_dim(inner),
+            None => s.shapes.fresh_index("group", n),
+        };
         let row = s.shapes.as_sym(q)?;
         let mut parts = Parts {
             s,
@@ -395,6 +396,7 @@ impl<'a> Strips<'a> {
         for part in 0..group {
             let (at, stage) = match joined.get(part as usize) {
                 Some(own) => (q, *own),
+                None if counted.is_some() => (parts.s.shapes.int(part), stage),
                 None => {
                     let at = parts.s.shapes.scale(q, group).ok()?;
                     (parts.s.shapes.add_int(at, part.checked_add(begin)?).ok()?, stage)

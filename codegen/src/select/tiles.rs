@@ -13,6 +13,7 @@ use super::expression::{Load, VectorExpr};
 use super::routine::Routine;
 use super::selector::{Match, PLAIN, Selector, pairs, single_axes, symbols};
 use super::stages;
+use super::strips::halves;
 use super::tile_program::{Source, TileCall, TileProgram};
 use super::tree::{Arg, Call, Node as Tree};
 use crate::kernels::element::Element;
@@ -57,6 +58,14 @@ fn tiles_of(s: &mut Selector<'_>, stage: &Stage, width: Width) -> Option<Match> 
     let crossed = loads.values().find(|it| it.uses(inner.inner) && !unit(s, it, inner.inner))?;
     let at = axes.iter().position(|it| unit(s, crossed, it.inner))?;
     let row: Collapsed = axes.remove(at);
+    // Of two rows or columns, whole vectors are put in turn or taken apart.
+    let [pairs, other] = [&inner, &row].map(|it| s.shapes.as_int(it.extent) == Some(2));
+    if (pairs || other)
+        && width.has_floats()
+        && let Some(found) = halves(s, stage, width, pairs)
+    {
+        return Some(found);
+    }
     // Tiles of narrow lanes are large.
     let side = i64::from(16 / width.bytes());
     let small = |extent: Dim| s.shapes.as_int(extent).is_some_and(|it| it < side);

@@ -30,7 +30,8 @@ const MAX_EXPRESSIONS: usize = 256;
 /// * elementwise producers and consumers join a row program over the same rows.
 ///
 /// A producer that takes single elements from places in data goes into nothing: the consumer would compute point by
-/// point for its sake, and gather again wherever it reads an element twice.
+/// point for its sake, and gather again wherever it reads an element twice. One that takes rows goes where they stay rows:
+/// into no transposition that would take them apart.
 pub fn merge(
     producer: (&TensorProgram, &[Dim]),
     consumer: (&TensorProgram, &[Dim]),
@@ -122,6 +123,9 @@ fn merge_known(
         return None;
     }
     let composed = compose(producer, consumer, junction)?;
+    if first == FusionKind::Injective && !is_scattered(consumer.0) && is_scattered(&composed.program) {
+        return None;
+    }
     if flat_stages(&composed.program)?.len() > MAX_STAGES {
         return None;
     }

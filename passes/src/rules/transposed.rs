@@ -12,8 +12,8 @@
 //! * **TC1** Each element of the result is the sum of the products that it was: no tap is added, so that what is not finite
 //!   goes no further than it did. Where the taps are no multiple of the stride, phases that have one more tap are a
 //!   convolution of their own, and where they are fewer than the stride, phases without a tap are zeros.
-//! * **TC2** Where the taps of a position are a tile of the result that no other one reaches, the operation stays: it is a
-//!   product of matrices.
+//! * **TC2** Where the taps of a position are a tile of the result that no other one reaches, each phase is a convolution
+//!   with a kernel of one element, a product of matrices, and the tiles are put together as other phases are.
 //! * **TC3** A convolution multiplies taps beyond the image by its zeros, which is nothing where they are finite: weights that
 //!   are known not to be keep the operation.
 
@@ -278,9 +278,7 @@ impl Transposed {
         };
         let (strides, dilations) = (list("strides", rank, 1)?, list("dilations", rank, 1)?);
         let (pads, extra) = (list("pads", 2 * rank, 0)?, list("output_padding", rank, 0)?);
-        let whole = |i: usize| pads[i] == 0 && pads[rank + i] == 0 && extra[i] == 0;
-        let tile = |i: usize| strides[i] == w[2 + i] && (dilations[i] == 1 || w[2 + i] == 1) && whole(i);
-        if x.len() != rank + 2 || (0..rank).all(tile) {
+        if x.len() != rank + 2 {
             return None;
         }
         let groups = call.attrs.int("group").unwrap_or(1);

@@ -191,8 +191,10 @@ fn narrow_sums_wrap() -> Result<()> {
 /// Extents of the taps against strides, one and several phases of each kind, padding of both ends, groups.
 #[test]
 fn transposed_convolutions_by_phases() -> Result<()> {
-    let cases: [(&[i64], &[i64], &[i64], &[i64], &[i64]); 16] = [
+    let cases: [(&[i64], &[i64], &[i64], &[i64], &[i64]); 18] = [
         // kernel, strides, pads, output padding, dilations
+        (&[2, 2], &[2, 2], &[0, 0, 0, 0], &[0, 0], &[1, 1]),
+        (&[3, 2], &[3, 2], &[0, 0, 0, 0], &[0, 0], &[1, 1]),
         (&[4, 4], &[2, 2], &[1, 1, 1, 1], &[0, 0], &[1, 1]),
         (&[3, 3], &[2, 2], &[1, 1, 1, 1], &[1, 1], &[1, 1]),
         (&[3, 4], &[1, 2], &[0, 0, 1, 3], &[0, 1], &[2, 1]),

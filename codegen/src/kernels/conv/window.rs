@@ -1,4 +1,8 @@
 //! Windows that slide over single planes: depthwise convolution and pooling.
+//!
+//! Several rows of outputs are computed at a time: a row of the image is loaded once for all windows that it lies in, and
+//! the sums of these wait for each other no longer. The elements of one window are taken in in the same order, however
+//! many windows there are.
 
 use cranelift_module::{FuncId, Module};
 
@@ -50,6 +54,8 @@ pub struct SlidingWindow {
 impl SlidingWindow {
     /// The most elements of a kernel.
     pub const MOST_TAPS: i64 = 1024;
+    /// The most elements of the kernels of all rows that are computed at a time, each of which is code.
+    const MOST_AT_A_TIME: i64 = 256;
 
     /// A window over `f32`, without an epilogue.
     pub fn floats(isa: Isa, window: Window, geometry: Geometry) -> SlidingWindow {
@@ -75,6 +81,21 @@ impl SlidingWindow {
             + usize::from(self.x.zero)
             + usize::from(self.weights.zero.is_some())
             + epilogue::params(&self.epilogue)
+    }
+
+    /// How many rows of outputs are computed at a time. Operands of the epilogue that have rows of their own are read row
+    /// by row.
+    fn rows_at_a_time(&self) -> i64 {
+        let by_row = |it: (Operand, Element)| !matches!(it.0, Operand::Full | Operand::Column);
+        if self.geometry.rank() < 2 || !epilogue::operands(&self.epilogue).all(by_row) {
+            return 1;
+        }
+        // Weights take registers, too.
+        let most = match self.window {
+            Window::Weights if !self.isa.is_avx512() => 2,
+            _ => 4,
+        };
+        if most * self.geometry.taps() > Self::MOST_AT_A_TIME { 1 } else { most }
     }
 
     /// The program for one plane. Parameters: `x`, `weights`, `y`, the extents in and out, the zero points, then one pointer
@@ -142,15 +163,25 @@ impl SlidingWindow {
         let blocks = b.int_add(ow, Size { fixed: -1, per_lane: 1 });
         let blocks = b.div_lanes(blocks);
         let outputs: Vec<(Slide, IReg)> = rows.iter().copied().zip(output.iter().copied()).collect();
-        each_row(&mut b, &outputs, &mut Vec::new(), &|b, tops| {
+        let out_row = b.int_op(IntOp::ShiftLeft, ow, i64::from(self.y.bytes().trailing_zeros()));
+        each_band(&mut b, &outputs, self.rows_at_a_time(), &mut Vec::new(), &|b, tops, band| {
+            let targets: Vec<IReg> = (0..band)
+                .scan(y, |at, i| {
+                    *at = if i == 0 { y } else { b.int_add(*at, out_row) };
+                    Some(*at)
+                })
+                .collect();
             let left = b.int_move(ow);
             let ix = b.int_const(-columns.padding);
             b.repeat(blocks, |b| {
                 let mask = b.first(left);
-                let acc = match start {
-                    Some(start) => b.unary(UnaryOp::Move, start),
-                    None => b.splat_lane(self.least().unwrap_or(0)),
-                };
+                let accs: Vec<VReg> = targets
+                    .iter()
+                    .map(|_| match start {
+                        Some(start) => b.unary(UnaryOp::Move, start),
+                        None => b.splat_lane(self.least().unwrap_or(0)),
+                    })
+                    .collect();
                 let fast = b.int_const(0);
                 b.when(IntCompare::Ge, left, Size::lanes(1), |b| {
                     b.when(IntCompare::Ge, ix, 0, |b| {
@@ -161,19 +192,24 @@ impl SlidingWindow {
                     IntCompare::Ne,
                     fast,
                     0,
-                    |b| row.accumulate(b, acc, x, tops, ix, None),
-                    |b| row.accumulate(b, acc, x, tops, ix, Some(left)),
+                    |b| row.accumulate(b, &accs, x, tops, ix, None),
+                    |b| row.accumulate(b, &accs, x, tops, ix, Some(left)),
                 );
-                let sum = if exact { b.unary(UnaryOp::ToInt, acc) } else { acc };
-                let value = epilogue::apply(b, &self.epilogue, &bound, sum, 0, Some(mask));
-                self.y.store(b, value, y, Some(mask));
+                for (acc, target) in accs.iter().zip(&targets) {
+                    let sum = if exact { b.unary(UnaryOp::ToInt, *acc) } else { *acc };
+                    let value = epilogue::apply(b, &self.epilogue, &bound, sum, 0, Some(mask));
+                    self.y.store(b, value, *target, Some(mask));
+                }
                 let done = b.int_op(IntOp::Min, left, Size::lanes(1));
                 let bytes = b.int_op(IntOp::ShiftLeft, done, i64::from(self.y.bytes().trailing_zeros()));
-                b.bump(y, bytes);
+                targets.iter().for_each(|it| b.bump(*it, bytes));
                 epilogue::next_columns(b, &bound, done);
                 b.bump(left, Size::lanes(-1));
                 b.bump(ix, Size::lanes(columns.stride));
             });
+            if let [_, .., last] = targets[..] {
+                b.int_move_into(y, last);
+            }
         });
         b.finish()
     }
@@ -252,20 +288,35 @@ impl SlidingWindow {
     }
 }
 
-/// Runs `body` for every row of outputs, with the positions that its windows start from on each axis of rows.
-fn each_row(
+/// Runs `body` for every row of outputs, with the positions that its windows start from on each axis of rows, and with how
+/// many rows of the last axis it is to compute: `most` as long as there are so many, then one.
+fn each_band(
     b: &mut Builder,
     axes: &[(Slide, IReg)],
+    most: i64,
     tops: &mut Vec<IReg>,
-    body: &dyn Fn(&mut Builder, &[IReg]),
+    body: &dyn Fn(&mut Builder, &[IReg], i64),
 ) {
-    let Some((&(slide, count), inner)) = axes.split_first() else { return body(b, tops) };
+    let Some((&(slide, count), inner)) = axes.split_first() else { return body(b, tops, 1) };
     let top = b.int_const(-slide.padding);
     tops.push(top);
-    b.repeat(count, |b| {
-        each_row(b, inner, tops, body);
-        b.bump(top, slide.stride);
-    });
+    if inner.is_empty() && most > 1 {
+        let bands = b.int_op(IntOp::ShiftRight, count, i64::from(most.ilog2()));
+        b.repeat(bands, |b| {
+            body(b, tops, most);
+            b.bump(top, most * slide.stride);
+        });
+        let rest = b.int_op(IntOp::And, count, most - 1);
+        b.repeat(rest, |b| {
+            body(b, tops, 1);
+            b.bump(top, slide.stride);
+        });
+    } else {
+        b.repeat(count, |b| {
+            each_band(b, inner, most, tops, body);
+            b.bump(top, slide.stride);
+        });
+    }
     tops.pop();
 }
 
@@ -294,9 +345,18 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Takes in the window of the block whose first output reads from these positions on the axes of rows, from column
-    /// `ix` on. With `left`, the number of outputs still to do, loads are masked to what lies in the image.
-    fn accumulate(&self, b: &mut Builder, acc: VReg, x: IReg, tops: &[IReg], ix: IReg, left: Option<IReg>) {
+    /// Takes in the windows of the block whose first output reads from these positions on the axes of rows, from column
+    /// `ix` on, and of those in the rows after it. With `left`, the number of outputs still to do, loads are masked to what
+    /// lies in the image.
+    fn accumulate(
+        &self,
+        b: &mut Builder,
+        accs: &[VReg],
+        x: IReg,
+        tops: &[IReg],
+        ix: IReg,
+        left: Option<IReg>,
+    ) {
         let Source { element, arithmetic, .. } = *self.source;
         let line = Line::new(b, self.columns, element, 1, ix, left.map(|left| (self.w, left)));
         let other = match self.window {
@@ -306,11 +366,11 @@ impl Row<'_> {
         };
         let columns = b.int_op(IntOp::ShiftLeft, ix, i64::from(element.bytes().trailing_zeros()));
         let from = b.int_add(x, columns);
-        let block = Block { line: &line, acc, other };
+        let block = Block { line: &line, accs, other };
         self.take_in(b, &block, &self.rows, tops, from, None, 0);
     }
 
-    /// Takes in the rows of the window along some axes, which start at `tops`. `from` is where the first one is read
+    /// Takes in the rows of the windows along some axes, which start at `tops`. `from` is where the first one is read
     /// without these axes, `before` whether the position on the axes before them is in the image, and `number` how many
     /// rows the axes before them have passed.
     fn take_in(
@@ -324,65 +384,85 @@ impl Row<'_> {
         number: usize,
     ) {
         let (Some((axis, inner)), Some((top, tops))) = (axes.split_first(), tops.split_first()) else {
-            let skipped = |b: &mut Builder| {
-                if let Some(excess) = &self.excess {
-                    b.binary_into(BinaryOp::Add, block.acc, block.acc, excess[number]);
-                } else if matches!(self.window, Window::Weights) && self.source.arithmetic.is_float() {
-                    // Zeros, like those beside the image: times an infinite weight they are no numbers.
-                    let (zero, row) = (b.constant(0.0), self.columns.kernel as usize);
-                    for tap in &self.taps[number * row..][..row] {
-                        self.source.arithmetic.multiply(b, block.acc, zero, *tap);
-                    }
-                }
-            };
-            return match before {
-                Some(flag) => {
-                    b.when_else(
-                        IntCompare::Ne,
-                        flag,
-                        0,
-                        |b| self.take_in_row(b, block, from, number),
-                        skipped,
-                    );
-                }
-                None => self.take_in_row(b, block, from, number),
-            };
+            return self.take_in_row(b, block, from, &[(0, number)]);
         };
         let start = b.int_mul(*top, axis.bytes);
         let from = b.int_add(start, from);
-        let step = b.int_mul(axis.bytes, axis.slide.dilation);
         let current = b.int_move(*top);
-        let count = axis.slide.kernel;
-        for k in 0..count {
-            let flag = inside(b, current, axis.extent, before);
-            let number = number * count as usize + k as usize;
-            self.take_in(b, block, inner, tops, from, Some(flag), number);
-            if k + 1 < count {
+        let Slide { kernel, stride, dilation, .. } = axis.slide;
+        // Windows of the last axis are beside each other, those of other axes are one.
+        let count = if inner.is_empty() { block.accs.len() as i64 } else { 1 };
+        let reach = (count - 1) * stride + (kernel - 1) * dilation;
+        let mut at = 0;
+        for row in 0..=reach {
+            // Which row of which window this is.
+            let met: Vec<(usize, usize)> = (0..count)
+                .filter_map(|i| {
+                    let k = row - i * stride;
+                    let is_row = k >= 0 && k % dilation == 0 && k / dilation < kernel;
+                    is_row.then(|| (i as usize, number * kernel as usize + (k / dilation) as usize))
+                })
+                .collect();
+            if met.is_empty() {
+                continue;
+            }
+            if row > at {
+                let step = if row == at + 1 { axis.bytes } else { b.int_mul(axis.bytes, row - at) };
                 b.bump(from, step);
-                b.bump(current, axis.slide.dilation);
+                b.bump(current, row - at);
+                at = row;
+            }
+            let flag = inside(b, current, axis.extent, before);
+            if let [(_, number)] = met[..]
+                && !inner.is_empty()
+            {
+                self.take_in(b, block, inner, tops, from, Some(flag), number);
+                continue;
+            }
+            b.when_else(
+                IntCompare::Ne,
+                flag,
+                0,
+                |b| self.take_in_row(b, block, from, &met),
+                |b| met.iter().for_each(|it| self.skip(b, block.accs[it.0], it.1)),
+            );
+        }
+    }
+
+    /// A row of a window that lies outside of the image.
+    fn skip(&self, b: &mut Builder, acc: VReg, number: usize) {
+        if let Some(excess) = &self.excess {
+            b.binary_into(BinaryOp::Add, acc, acc, excess[number]);
+        } else if matches!(self.window, Window::Weights) && self.source.arithmetic.is_float() {
+            // Zeros, like those beside the image: times an infinite weight they are no numbers.
+            let (zero, row) = (b.constant(0.0), self.columns.kernel as usize);
+            for tap in &self.taps[number * row..][..row] {
+                self.source.arithmetic.multiply(b, acc, zero, *tap);
             }
         }
     }
 
-    fn take_in_row(&self, b: &mut Builder, block: &Block<'_>, row: IReg, number: usize) {
+    /// Takes in a row of the image, which is a row of some windows each.
+    fn take_in_row(&self, b: &mut Builder, block: &Block<'_>, row: IReg, met: &[(usize, usize)]) {
         let Source { arithmetic, .. } = *self.source;
-        let (kw, acc) = (self.columns.kernel, block.acc);
+        let kw = self.columns.kernel;
         for (kx, v) in block.line.load(b, row, 0..kw, block.other).into_iter().flatten().enumerate() {
-            let tap = number * kw as usize + kx;
-            match self.window {
-                Window::Weights if self.exact => {
-                    let v = b.unary(UnaryOp::FromInt, v);
-                    b.fma_into(acc, v, self.taps[tap]);
-                }
-                Window::Weights => {
-                    let v = self.source.centred(b, v, self.zero);
-                    arithmetic.multiply(b, acc, v, self.taps[tap]);
-                }
-                Window::Sum => b.binary_into(arithmetic.sum(), acc, acc, v),
-                Window::Max if !arithmetic.is_float() => b.binary_into(BinaryOp::IntMax, acc, acc, v),
-                Window::Max => {
-                    let larger = b.max(acc, v);
-                    b.assign(acc, larger);
+            let v = match self.window {
+                Window::Weights if self.exact => b.unary(UnaryOp::FromInt, v),
+                Window::Weights => self.source.centred(b, v, self.zero),
+                Window::Sum | Window::Max => v,
+            };
+            for (i, number) in met {
+                let (acc, tap) = (block.accs[*i], number * kw as usize + kx);
+                match self.window {
+                    Window::Weights if self.exact => b.fma_into(acc, v, self.taps[tap]),
+                    Window::Weights => arithmetic.multiply(b, acc, v, self.taps[tap]),
+                    Window::Sum => b.binary_into(arithmetic.sum(), acc, acc, v),
+                    Window::Max if !arithmetic.is_float() => b.binary_into(BinaryOp::IntMax, acc, acc, v),
+                    Window::Max => {
+                        let larger = b.max(acc, v);
+                        b.assign(acc, larger);
+                    }
                 }
             }
         }
@@ -392,7 +472,8 @@ impl Row<'_> {
 /// A block of outputs.
 struct Block<'a> {
     line: &'a Line,
-    acc: VReg,
+    /// A sum for each row of outputs.
+    accs: &'a [VReg],
     /// What stands outside of the image.
     other: Option<VReg>,
 }

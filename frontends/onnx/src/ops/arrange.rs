@@ -3,7 +3,7 @@
 use super::conv::Window;
 use super::index::{count_up, extent, reduction, sequence_lengths};
 use super::single;
-use crate::emit::{attrs, normal_axis};
+use crate::emit::{Size, attrs, normal_axis};
 use crate::node::{NodeCx, bad};
 use crate::sink::Value;
 use crate::table::OpTable;
@@ -87,6 +87,9 @@ fn col2im(cx: &mut NodeCx<'_, '_>) -> Single {
         Some(pads) if pads.len() == 2 * n && pads.iter().all(|it| *it >= 0) => pads.to_vec(),
         Some(pads) => return Err(bad(format!("attribute `pads` is {pads:?} for {n} dimensions"))),
     };
+    if let Some(folds) = folds(cx, x, &window, &pads, [image, block])? {
+        return folded(cx, x, &folds);
+    }
     // Where each element of each block goes in the padded image: one index along all its axes.
     let rank = 2 * n;
     let one = cx.int_vector(&[1]);
@@ -142,6 +145,126 @@ fn col2im(cx: &mut NodeCx<'_, '_>) -> Single {
         result = cx.slice_between(result, 2 + i, start, end)?;
     }
     Ok(result)
+}
+
+/// The most elements of a block along an axis that are added one after the other.
+const MOST_TAPS: i64 = 64;
+
+/// An axis along which blocks are put together.
+struct Fold {
+    /// Elements of a block, and from one to the next.
+    taps: i64,
+    dilation: i64,
+    /// Blocks, and from one to the next.
+    blocks: i64,
+    stride: i64,
+    /// Elements of the image with its padding, and of that the part that is kept.
+    padded: i64,
+    kept: [i64; 2],
+}
+
+/// The axes of an image whose sizes are known, if blocks are not too large; the sizes are those of the image and of a block.
+fn folds(
+    cx: &mut NodeCx<'_, '_>,
+    x: Value,
+    window: &Window,
+    pads: &[i64],
+    sizes: [Value; 2],
+) -> Result<Option<Vec<Fold>>, Diagnostic> {
+    let (Some(image), Some(block)) = (cx.known_ints(sizes[0]), cx.known_ints(sizes[1])) else {
+        return Ok(None);
+    };
+    let n = image.len();
+    let axis = |i: usize| -> Option<Fold> {
+        let (taps, dilation, stride) = (block[i], window.dilations[i], window.strides[i]);
+        let padded = image[i].checked_add(pads[i])?.checked_add(pads[n + i])?;
+        let room = padded.checked_sub(dilation.checked_mul(taps.checked_sub(1)?)?)?.checked_sub(1)?;
+        let sane = (1..=MOST_TAPS).contains(&taps) && room >= 0 && image[i] >= 0;
+        let kept = [pads[i], padded - pads[n + i]];
+        sane.then(|| Fold { taps, dilation, blocks: room / stride + 1, stride, padded, kept })
+    };
+    let Some(folds) = (0..n).map(axis).collect::<Option<Vec<_>>>() else { return Ok(None) };
+    let product = |part: fn(&Fold) -> i64| folds.iter().try_fold(1i64, |all, it| all.checked_mul(part(it)));
+    let channels = cx.static_dim(x, 1).zip(product(|it| it.taps)).filter(|(rows, taps)| rows % taps == 0);
+    let fits = channels.is_some() && product(|it| it.blocks) == cx.static_dim(x, 2);
+    Ok(fits.then_some(folds))
+}
+
+/// The image, axis by axis: for each element of a block its blocks are put where they belong, and all of that is added.
+fn folded(cx: &mut NodeCx<'_, '_>, x: Value, folds: &[Fold]) -> Single {
+    let mut sizes = vec![Size::Of(x, 0), Size::Const(-1)];
+    sizes.extend(folds.iter().map(|it| Size::Const(it.taps)));
+    sizes.extend(folds.iter().map(|it| Size::Const(it.blocks)));
+    let taps: i64 = folds.iter().map(|it| it.taps).product();
+    sizes[1] = Size::Const(cx.static_dim(x, 1).unwrap_or(0) / taps);
+    let mut value = cx.reshape_to(x, &sizes)?;
+    for fold in folds {
+        // Dimensions: batch, channel, taps of the axes to come, blocks of all axes or what they were put together to.
+        let blocks = 2 + folds.len();
+        value = fold.along(cx, value, blocks)?;
+    }
+    Ok(value)
+}
+
+impl Fold {
+    /// Takes the taps of dimension 2 away, and puts the blocks of dimension `at` together.
+    fn along(&self, cx: &mut NodeCx<'_, '_>, value: Value, at: usize) -> Single {
+        let at = at - 1;
+        let mut terms = Vec::new();
+        for tap in 0..self.taps {
+            let term = cx.slice(value, 2, tap, tap + 1)?;
+            terms.push(cx.squeeze(term, &[2])?);
+        }
+        let rank = cx.rank(terms[0])?;
+        // Elements whose places have the same remainder by the stride are beside each other.
+        let length = (self.padded + self.stride - 1) / self.stride;
+        let mut phases = Vec::new();
+        for phase in 0..self.stride {
+            let mut sum: Option<Value> = None;
+            for (tap, term) in (0..self.taps).zip(&terms) {
+                let place = tap * self.dilation;
+                if place % self.stride != phase {
+                    continue;
+                }
+                let before = place / self.stride;
+                let behind = length - self.blocks - before;
+                let mut around = vec![0; 2 * rank];
+                (around[at], around[rank + at]) = (before, behind);
+                let around = cx.int_vector(&around);
+                let fill = cx.number_like(*term, 0.0)?;
+                let placed = match before == 0 && behind == 0 {
+                    true => *term,
+                    false => cx.emit("pad", attrs([("mode", "constant".into())]), &[*term, around, fill])?,
+                };
+                sum = Some(sum.map_or(Ok(placed), |it| cx.binary("add", it, placed))?);
+            }
+            phases.push(sum);
+        }
+        let first = phases.iter().flatten().next().copied().ok_or_else(|| bad("its block is empty"))?;
+        let nothing = match phases.iter().any(Option::is_none) {
+            true => {
+                let (shape, zero) = (cx.shape_of(first)?, cx.number_like(first, 0.0)?);
+                Some(cx.full(shape, zero)?)
+            }
+            false => None,
+        };
+        let phases: Vec<Value> = phases.into_iter().filter_map(|it| it.or(nothing)).collect();
+        let whole = match &phases[..] {
+            [one] => *one,
+            _ => {
+                let apart = phases.iter().map(|it| cx.unsqueeze(*it, &[at as i64 + 1]));
+                let apart = apart.collect::<Result<Vec<_>, _>>()?;
+                let stacked = cx.concat(&apart, at as i64 + 1)?;
+                let mut sizes: Vec<Size> = (0..rank).map(|i| Size::Of(first, i)).collect();
+                sizes[at] = Size::Const(length * self.stride);
+                cx.reshape_to(stacked, &sizes)?
+            }
+        };
+        match self.kept {
+            [0, end] if end == length * self.stride => Ok(whole),
+            [from, to] => cx.slice(whole, at, from, to),
+        }
+    }
 }
 
 /// The element of a vector of one as an integer of rank 0.

@@ -4,6 +4,10 @@
 //! modulo `N`) before they are rounded. It takes `N` operations for each result, so lengths are limited by the size of
 //! that matrix. Sums are `f64`, because frequencies that a signal does not have are sums that cancel. A short-time
 //! transform is a convolution with the columns of this matrix, times the window, in the type of the signal.
+//!
+//! Where `N = P·Q`, element `Q·p + q` of a signal and number `k + P·l` of its spectrum turn by `kp/P + kq/N + lq/Q`: for
+//! each `q` a transform over `p` whose matrix turns by `kq/N` as well, then one over `q`, which is taken apart in turn
+//! (Cooley and Tukey). That takes `P + Q` operations for each result, in `f64` too, and rounds no more often.
 
 use super::axes::{along_axis, none_true};
 use super::index::{count_up, extent};
@@ -164,12 +168,14 @@ fn dft_along(cx: &mut NodeCx<'_, '_>, axis: usize) -> Single {
     let transform = Transform { length, inverse, onesided, parts };
     // What is missing is 0; what is beyond does not count.
     let count = given.min(transform.operands());
+    if let Some(first) = transform.parted() {
+        return parted(cx, x, (axis, given), &transform, first);
+    }
     transform.check(count)?;
     let x = if count < given { cx.slice(x, axis, 0, count as i64)? } else { x };
 
     let rank = cx.rank(x)?;
-    let others: Vec<usize> = (0..rank - 1).filter(|it| *it != axis).collect();
-    let order: Vec<usize> = others.iter().copied().chain([axis, rank - 1]).collect();
+    let (others, order) = others_first(rank, axis);
     let vectors = cx.transpose(x, &order)?;
     let sizes = |last: [i64; 2], joined: bool| -> Vec<Size> {
         let last = if joined { vec![last[0] * last[1]] } else { last.to_vec() };
@@ -300,6 +306,156 @@ fn checked(cx: &mut NodeCx<'_, '_>, value: Value, most: f64, what: &str) -> Sing
     none_true(cx, wrong, what)?;
     let value = cx.clamp(value, 1.0, most)?;
     cx.squeeze(value, &[0])
+}
+
+/// The axes other than the one that is transformed and that of parts, and an order in which these two come last.
+fn others_first(rank: usize, axis: usize) -> (Vec<usize>, Vec<usize>) {
+    let others: Vec<usize> = (0..rank - 1).filter(|it| *it != axis).collect();
+    let order = others.iter().copied().chain([axis, rank - 1]).collect();
+    (others, order)
+}
+
+/// How many times as many operations as parts take one matrix may take: parts are moved between their products.
+const WORTH: usize = 4;
+/// The longest part.
+const LONGEST: usize = 64;
+
+impl Transform {
+    /// The length of the first part, if there is one and parts take less time than the whole.
+    fn parted(&self) -> Option<usize> {
+        // What is transformed back from one side is put together from both.
+        if self.onesided && self.inverse {
+            return None;
+        }
+        let first = first_part(self.length)?;
+        let mut left = self.length;
+        let mut operations = self.parts * first;
+        while let Some(part) = first_part(left) {
+            left /= part;
+            operations += 2 * left.min(first_part(left).unwrap_or(left));
+        }
+        let whole = left.checked_mul(4 * left).is_some_and(|it| it <= MAX_ELEMENTS);
+        (whole && self.parts * self.results() > WORTH * operations).then_some(first)
+    }
+}
+
+/// A divisor of a length, none if a transform of it is one matrix: the one that makes two parts most alike, if their matrices
+/// are not too large.
+fn first_part(length: usize) -> Option<usize> {
+    if length <= LONGEST {
+        return None;
+    }
+    let fits = |it: &usize| {
+        length.is_multiple_of(*it) && length.checked_mul(4 * it).is_some_and(|it| it <= MAX_ELEMENTS)
+    };
+    (2..=LONGEST).filter(fits).min_by_key(|it| it + length / it)
+}
+
+/// A transform along an axis of so many numbers in parts, of which `first` is the length of the first one.
+fn parted(
+    cx: &mut NodeCx<'_, '_>,
+    x: Value,
+    (axis, given): (usize, usize),
+    of: &Transform,
+    first: usize,
+) -> Single {
+    let (dtype, rank) = (cx.dtype(x)?, cx.rank(x)?);
+    let (others, order) = others_first(rank, axis);
+    let mut vectors = cx.transpose(x, &order)?;
+    if given > of.length {
+        vectors = cx.slice(vectors, rank - 2, 0, of.length as i64)?;
+    } else if given < of.length {
+        let mut around = vec![0; 2 * rank];
+        around[2 * rank - 2] = (of.length - given) as i64;
+        let (around, zero) = (cx.int_vector(&around), cx.number_like(vectors, 0.0)?);
+        vectors = cx.emit("pad", attrs([("mode", "constant".into())]), &[vectors, around, zero])?;
+    }
+    let last = [Size::Const(of.length as i64), Size::Const(of.parts as i64)];
+    let rows = if others.is_empty() { Size::Const(1) } else { Size::Product(x, others.clone()) };
+    let vectors = cx.reshape_to(vectors, &[&[rows][..], &last].concat())?;
+    let vectors = cx.cast(vectors, DType::F64)?;
+    let mut spectrum = in_parts(cx, vectors, of, first)?;
+    if of.inverse {
+        spectrum = cx.affine(spectrum, 1.0 / of.length as f64, 0.0)?;
+    }
+    if of.results() < of.length {
+        spectrum = cx.slice(spectrum, 1, 0, of.results() as i64)?;
+    }
+    let spectrum = cx.cast(spectrum, dtype)?;
+    let sizes: Vec<Size> = others.iter().map(|it| Size::Of(x, *it)).collect();
+    let last = [Size::Const(of.results() as i64), Size::Const(2)];
+    let spectrum = cx.reshape_to(spectrum, &[&sizes[..], &last].concat())?;
+    back_in_order(cx, spectrum, &order)
+}
+
+/// The spectra `[rows, length, 2]` of signals `[rows, length, parts]`, not divided by the length. `first` is the length of
+/// the first part.
+fn in_parts(cx: &mut NodeCx<'_, '_>, x: Value, of: &Transform, first: usize) -> Single {
+    let (length, parts) = (of.length, of.parts);
+    let second = length / first;
+    let const_size = |it: usize| Size::Const(it as i64);
+    // Elements `second` apart are beside each other: `[second, rows, first · parts]`.
+    let sizes = [Size::Of(x, 0), const_size(first), const_size(second), const_size(parts)];
+    let apart = cx.reshape_to(x, &sizes)?;
+    let apart = cx.transpose(apart, &[2, 0, 1, 3])?;
+    let apart = cx.reshape_to(apart, &[const_size(second), Size::Of(x, 0), const_size(first * parts)])?;
+    let turned_too = matrices(of, first, parts, second, |p, q, k| {
+        (p as u128 * k as u128 * second as u128 + q as u128 * k as u128, length as u128)
+    });
+    let turned_too = cx.constant(turned_too);
+    let product = cx.binary("matmul", apart, turned_too)?;
+    // A transform over `second` for each row and each number of the first part.
+    let sizes = [const_size(second), Size::Of(x, 0), const_size(first), const_size(2)];
+    let product = cx.reshape_to(product, &sizes)?;
+    let turned = cx.transpose(product, &[1, 2, 0, 3])?;
+    let rest = Transform { length: second, onesided: false, parts: 2, ..*of };
+    let spectrum = match first_part(second) {
+        Some(part) => {
+            let rows = cx.reshape_to(
+                turned,
+                &[Size::Product(turned, vec![0, 1]), const_size(second), const_size(2)],
+            )?;
+            in_parts(cx, rows, &rest, part)?
+        }
+        None => {
+            let rows = cx.reshape_to(turned, &[Size::Product(turned, vec![0, 1]), const_size(second * 2)])?;
+            let matrix = matrices(&rest, second, 2, 1, |n, _, k| (n as u128 * k as u128, second as u128));
+            let matrix = cx.constant(matrix);
+            let matrix = cx.squeeze(matrix, &[0])?;
+            cx.binary("matmul", rows, matrix)?
+        }
+    };
+    // Number `k + first · l` is number `l` of those of `k`.
+    let sizes = [Size::Of(x, 0), const_size(first), const_size(second), const_size(2)];
+    let spectrum = cx.reshape_to(spectrum, &sizes)?;
+    let spectrum = cx.transpose(spectrum, &[0, 2, 1, 3])?;
+    cx.reshape_to(spectrum, &[Size::Of(x, 0), const_size(length), const_size(2)])
+}
+
+/// `count` matrices `[length · parts, length · 2]`: element `n` enters number `k` of matrix `q` turned by `turn(n, q, k)`, a
+/// number of steps and how many of them are a whole turn.
+fn matrices(
+    of: &Transform,
+    length: usize,
+    parts: usize,
+    count: usize,
+    turn: impl Fn(usize, usize, usize) -> (u128, u128),
+) -> TensorData {
+    let factor = |(steps, whole): (u128, u128)| {
+        let (sin, cos) = quarter_exact((steps % whole) as f64, whole as f64);
+        (cos, if of.inverse { sin } else { -sin })
+    };
+    let mut elements = Vec::with_capacity(count * length * parts * length * 2);
+    for q in 0..count {
+        for (n, from) in (0..length).flat_map(|n| (0..parts).map(move |from| (n, from))) {
+            for k in 0..length {
+                let (re, im) = factor(turn(n, q, k));
+                elements.extend(if from == 0 { [re, im] } else { [-im, re] });
+            }
+        }
+    }
+    let dims = [count, length * parts, length * 2].map(|it| it as u64);
+    TensorData::from_f64(DType::F64, &dims, elements)
 }
 
 /// Operands: signal `[batch, length, parts]`, the step between frames, and, both optional, the window and the length of a

@@ -10,6 +10,9 @@ use orogen_ir::types::DType;
 
 type Single = Result<Value, Diagnostic>;
 
+/// The most elements of a blend that are added one after the other.
+const MOST_TAPS: i64 = 16;
+
 /// Parts of a whole number that blends of integers are told apart by.
 const STEPS: f64 = (1 << 20) as f64;
 
@@ -73,12 +76,31 @@ pub(super) fn interpolate(
         }
         let (places, weights) = taps(cx, how, stretch, coordinate, input)?;
         let places = clamped(cx, places, size)?;
-        let taken = cx.emit("gather", attrs([("axis", (stretch.axis as i64).into())]), &[value, places])?;
-        let trailing: Vec<i64> = (2..(rank - stretch.axis + 1) as i64).collect();
+        let trailing: Vec<i64> = (1..(rank - stretch.axis) as i64).collect();
         let weights = cx.cast(weights, wide)?;
+        let attrs = attrs([("axis", (stretch.axis as i64).into())]);
+        if let Some(count @ 1..=MOST_TAPS) = cx.static_dim(places, 0) {
+            let mut sum: Option<Value> = None;
+            for tap in 0..count {
+                let mut own = |of: Value| {
+                    let own = cx.slice(of, 0, tap, tap + 1)?;
+                    cx.squeeze(own, &[0])
+                };
+                let (places, weights) = (own(places)?, own(weights)?);
+                let taken = cx.emit("gather", attrs.clone(), &[value, places])?;
+                let weights = cx.unsqueeze(weights, &trailing)?;
+                let part = cx.binary("mul", taken, weights)?;
+                sum = Some(sum.map_or(Ok(part), |it| cx.binary("add", it, part))?);
+            }
+            value = sum.unwrap_or(value);
+            continue;
+        }
+        // Taps come before positions, which stay neighbours.
+        let taken = cx.emit("gather", attrs, &[value, places])?;
+        let trailing: Vec<i64> = trailing.into_iter().map(|it| it + 1).collect();
         let weights = cx.unsqueeze(weights, &trailing)?;
         let weighted = cx.binary("mul", taken, weights)?;
-        value = cx.reduce("reduce_sum", weighted, &[stretch.axis as i64 + 1], false)?;
+        value = cx.reduce("reduce_sum", weighted, &[stretch.axis as i64], false)?;
     }
     if !own.is_float() && how.mode != "nearest" {
         // Integers are cut off: what is whole but for rounding stays so.
@@ -171,7 +193,7 @@ fn coordinates(cx: &mut NodeCx<'_, '_>, how: &Interpolation<'_>, stretch: &Stret
     }
 }
 
-/// Positions of the elements that count for each coordinate, and their weights: `[size, taps]`.
+/// Positions of the elements that count for each coordinate, and their weights: `[taps, size]`.
 fn taps(
     cx: &mut NodeCx<'_, '_>,
     how: &Interpolation<'_>,
@@ -202,7 +224,7 @@ fn taps(
     let offsets = count_up(cx, count)?;
     let offsets = cx.cast(offsets, DType::F64)?;
     let offsets = cx.binary("add", offsets, first)?;
-    let coordinate = cx.unsqueeze(coordinate, &[1])?;
+    let offsets = cx.unsqueeze(offsets, &[1])?;
     let whole = cx.unary("floor", coordinate)?;
     let places = cx.binary("add", whole, offsets)?;
     let distance = cx.binary("sub", places, coordinate)?;
@@ -225,7 +247,7 @@ fn taps(
         weights = cx.select(outside, zero, weights)?;
     }
     if how.exclude_outside || how.antialias {
-        let sum = cx.reduce("reduce_sum", weights, &[1], true)?;
+        let sum = cx.reduce("reduce_sum", weights, &[0], true)?;
         weights = cx.binary("div", weights, sum)?;
     }
     Ok((places, weights))

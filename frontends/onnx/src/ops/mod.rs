@@ -7,6 +7,7 @@ mod bits;
 mod contrib;
 mod control;
 mod conv;
+mod deformed;
 mod determinant;
 mod einsum;
 mod elementwise;
@@ -80,6 +81,7 @@ fn register(table: &mut OpTable) {
     window::register(table);
     arrange::register(table);
     random::register(table);
+    deformed::register(table);
     determinant::register(table);
     turns::register(table);
     training::register(table);

@@ -1,7 +1,7 @@
 //! Operators that read an image between its elements: coordinates are computed first, as numbers, then a blend of the
-//! elements around each.
+//! elements around each. All channels of an image are read at the same places: where there are enough of them, they are
+//! made neighbours in memory first, so that a place is read as a row.
 
-use super::conv::Window;
 use super::index::{count_up, extent, within};
 use super::interpolate::polynomial;
 use super::single;
@@ -14,6 +14,12 @@ use orogen_ir::types::DType;
 
 type Single = Result<Value, Diagnostic>;
 
+/// From so many channels on they are neighbours in memory.
+const CHANNELS_IN_ROW: i64 = 8;
+
+/// The most points of a bin that are read one after the other, each for all bins.
+const POINTS_APART: i64 = 4;
+
 /// Bins or points of a region along an axis, so that their indices stay small.
 pub(super) const MOST_STEPS: i64 = 1 << 16;
 
@@ -21,7 +27,6 @@ pub(super) fn register(table: &mut OpTable) {
     table.register("", "AffineGrid", .., single(affine_grid));
     table.register_checked("", "GridSample", .., check_grid, single(grid_sample));
     table.register_checked("", "RoiAlign", .., check_roi, single(roi_align));
-    table.register("", "DeformConv", .., single(deform_conv));
 }
 
 /// What is read outside of an image.
@@ -39,8 +44,11 @@ pub(super) enum Outside {
 
 /// Images of one size, one after the other.
 pub(super) struct Images {
+    /// Elements, or rows of channels.
     flat: Value,
-    /// Index of the first element of an image; broadcasts with the coordinates.
+    /// Whether it is rows: results have the channels as their last dimension, which coordinates do not have.
+    rows: bool,
+    /// Index of the first element, or row, of an image; broadcasts with the coordinates.
     first: Value,
     /// Extents, as integers of rank 0.
     pub(super) sizes: Vec<Value>,
@@ -64,7 +72,35 @@ impl Images {
         }
         let flat = cx.int_vector(&[-1]);
         let flat = cx.reshape(x, flat)?;
-        Ok(Images { flat, first, sizes, outside })
+        Ok(Images { flat, rows: false, first, sizes, outside })
+    }
+
+    /// The same as rows of all channels, by numbers of the batch.
+    pub(super) fn in_rows(
+        cx: &mut NodeCx<'_, '_>,
+        x: Value,
+        batch: Value,
+        outside: Outside,
+    ) -> Result<Self, Diagnostic> {
+        let rank = cx.rank(x)?;
+        let sizes = (2..rank).map(|i| extent(cx, x, i)).collect::<Result<Vec<_>, _>>()?;
+        let mut first = batch;
+        for size in &sizes {
+            first = cx.binary("mul", first, *size)?;
+        }
+        let last = cx.transpose(x, &channels_last(rank))?;
+        let places = [0].into_iter().chain(2..rank).collect();
+        let flat = cx.reshape_to(last, &[Size::Product(x, places), Size::Of(x, 1)])?;
+        Ok(Images { flat, rows: true, first, sizes, outside })
+    }
+
+    /// What there is one of for each place, for all channels of it.
+    pub(super) fn each(&self, cx: &mut NodeCx<'_, '_>, value: Value) -> Single {
+        if !self.rows {
+            return Ok(value);
+        }
+        let rank = cx.rank(value)? as i64;
+        cx.unsqueeze(value, &[rank])
     }
 
     /// Elements at whole coordinates, which are numbers of a float type.
@@ -102,6 +138,7 @@ impl Images {
         let index = cx.binary("add", self.first, index)?;
         let value = cx.emit("gather", attrs([("axis", 0.into())]), &[self.flat, index])?;
         let Some(inside) = inside else { return Ok(value) };
+        let inside = self.each(cx, inside)?;
         let zero = cx.number_like(value, 0.0)?;
         cx.select(inside, value, zero)
     }
@@ -173,6 +210,7 @@ impl Images {
             }
             let element = self.element(cx, &places)?;
             let element = cx.cast(element, wide)?;
+            let weight = weight.map(|it| self.each(cx, it)).transpose()?;
             let part = weight.map_or(Ok(element), |it| cx.binary("mul", element, it))?;
             sum = Some(sum.map_or(Ok(part), |it| cx.binary(combine, it, part))?);
         }
@@ -202,6 +240,21 @@ fn keys(cx: &mut NodeCx<'_, '_>, distance: Value) -> Result<Vec<Value>, Diagnost
         polynomial(cx, back, &near)?,
         polynomial(cx, after, &far)?,
     ])
+}
+
+/// The order of dimensions of an image with the channels behind all others.
+pub(super) fn channels_last(rank: usize) -> Vec<usize> {
+    [0].into_iter().chain(2..rank).chain([1]).collect()
+}
+
+/// The same back.
+fn channels_first(rank: usize) -> Vec<usize> {
+    [0, rank - 1].into_iter().chain(1..rank - 1).collect()
+}
+
+/// Whether images have enough channels to be read as rows of them.
+pub(super) fn has_rows(cx: &mut NodeCx<'_, '_>, x: Value) -> bool {
+    cx.static_dim(x, 1).is_some_and(|it| it >= CHANNELS_IN_ROW)
 }
 
 /// The integers below an extent, along axis `axis` of `rank`.
@@ -311,17 +364,23 @@ fn grid_sample(cx: &mut NodeCx<'_, '_>) -> Single {
         _ => Outside::Zeros,
     };
     let (batch, channels) = (extent(cx, x, 0)?, extent(cx, x, 1)?);
-    let (batch, channels) = (places(cx, batch, 0, rank)?, places(cx, channels, 1, rank)?);
-    let images = Images::new(cx, x, [batch, channels], outside)?;
+    let mode = cx.text("mode").unwrap_or("linear");
+    // One element of each place is not worth turning the image around.
+    let images = if mode != "nearest" && has_rows(cx, x) {
+        let batch = places(cx, batch, 0, rank - 1)?;
+        Images::in_rows(cx, x, batch, outside)?
+    } else {
+        let (batch, channels) = (places(cx, batch, 0, rank)?, places(cx, channels, 1, rank)?);
+        Images::new(cx, x, [batch, channels], outside)?
+    };
 
     let dtype = coordinate_type(cx, grid)?;
     let grid = cx.cast(grid, dtype)?;
-    let mode = cx.text("mode").unwrap_or("linear");
     let mut coordinates = Vec::new();
     for i in 0..n {
         // Channels lie between the batch and the places.
         let given = coordinate(cx, grid, n - 1 - i)?;
-        let given = cx.unsqueeze(given, &[1])?;
+        let given = if images.rows { given } else { cx.unsqueeze(given, &[1])? };
         let size = cx.cast(images.sizes[i], dtype)?;
         let raised = cx.with_number("add", given, 1.0)?;
         let position = if centers {
@@ -349,7 +408,8 @@ fn grid_sample(cx: &mut NodeCx<'_, '_>) -> Single {
         "cubic" | "bicubic" => images.cubic(cx, &coordinates)?,
         _ => images.linear(cx, &coordinates, "add")?,
     };
-    cx.cast(value, own)
+    let value = cx.cast(value, own)?;
+    if images.rows { cx.transpose(value, &channels_first(rank)) } else { Ok(value) }
 }
 
 fn check_roi(node: &Node<'_>) -> Result<(), String> {
@@ -362,8 +422,6 @@ fn check_roi(node: &Node<'_>) -> Result<(), String> {
 /// Operands: images, regions `[n, 4]` with the corners x, y, x, y, and the image of each. Each region is cut into bins, and
 /// each bin is the mean, or the largest part, of blends at points of a regular grid in it.
 fn roi_align(cx: &mut NodeCx<'_, '_>) -> Single {
-    // Dimensions: region, channel, bins, points of a bin.
-    const RANK: usize = 6;
     let (x, regions, owners) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
     if cx.rank(x)? != 4 || cx.rank(regions)? != 2 || cx.rank(owners)? != 1 {
         return Err(bad("it takes images of 4 dimensions, regions of 2 and a vector of numbers of images"));
@@ -384,15 +442,24 @@ fn roi_align(cx: &mut NodeCx<'_, '_>) -> Single {
     let dtype = coordinate_type(cx, x)?;
     let count = extent(cx, x, 0)?;
     let owners = within(cx, owners, count, "the image of a region")?;
-    let owners = cx.along_axis(owners, 0, RANK)?;
-    let channels = extent(cx, x, 1)?;
-    let channels = places(cx, channels, 1, RANK)?;
-    let images = Images::new(cx, x, [owners, channels], Outside::Border)?;
+    // Dimensions: region, channel unless these are rows, bins, points of a bin.
+    let before = if has_rows(cx, x) { 1 } else { 2 };
+    let rank = before + 4;
+    // Points of which there are few are dimensions of no blend.
+    let few = before == 1 && ratio > 0 && ratio <= POINTS_APART;
+    let owners = cx.along_axis(owners, 0, if few { before + 2 } else { rank })?;
+    let images = if before == 1 {
+        Images::in_rows(cx, x, owners, Outside::Border)?
+    } else {
+        let channels = extent(cx, x, 1)?;
+        let channels = places(cx, channels, 1, rank)?;
+        Images::new(cx, x, [owners, channels], Outside::Border)?
+    };
 
     let regions = cx.cast(regions, dtype)?;
     let scale = cx.float("spatial_scale").unwrap_or(1.0);
     let regions = cx.affine(regions, scale, if half_pixel { -0.5 } else { 0.0 })?;
-    let (mut coordinates, mut outside, mut used, mut points) = (Vec::new(), None, None, None);
+    let (mut axes, mut used, mut points) = (Vec::new(), None, None);
     for (i, axis) in [(1, 0), (0, 1)] {
         let (start, end) = (coordinate(cx, regions, i)?, coordinate(cx, regions, i + 2)?);
         let mut length = cx.binary("sub", end, start)?;
@@ -411,11 +478,11 @@ fn roi_align(cx: &mut NodeCx<'_, '_>) -> Single {
             let most = cx.reduce("reduce_max", whole, &[0], false)?;
             cx.known_sizes(most)?
         };
-        let (start, bin) = (cx.along_axis(start, 0, RANK)?, cx.along_axis(bin, 0, RANK)?);
-        let steps = cx.along_axis(steps, 0, RANK)?;
+        let (start, bin) = (cx.along_axis(start, 0, rank)?, cx.along_axis(bin, 0, rank)?);
+        let steps = cx.along_axis(steps, 0, rank)?;
         let bin_numbers = cx.int_scalar(bins[axis]);
-        let bin_numbers = places(cx, bin_numbers, 2 + axis, RANK)?;
-        let point_numbers = places(cx, most, 4 + axis, RANK)?;
+        let bin_numbers = places(cx, bin_numbers, before + axis, rank)?;
+        let point_numbers = places(cx, most, before + 2 + axis, rank)?;
         let (bin_numbers, point_numbers) = (cx.cast(bin_numbers, dtype)?, cx.cast(point_numbers, dtype)?);
         if ratio == 0 {
             let counts = cx.binary("less", point_numbers, steps)?;
@@ -429,133 +496,97 @@ fn roi_align(cx: &mut NodeCx<'_, '_>) -> Single {
         let place = cx.binary("add", start, shift)?;
         let place = cx.binary("add", place, inner)?;
         let size = cx.cast(images.sizes[axis], dtype)?;
-        let before = cx.with_number("less", place, -1.0)?;
+        let below = cx.with_number("less", place, -1.0)?;
         let after = cx.binary("greater", place, size)?;
-        let beyond = cx.binary("or", before, after)?;
-        outside = Some(outside.map_or(Ok(beyond), |it| cx.binary("or", it, beyond))?);
-        coordinates.push(images.adjusted(cx, place, images.sizes[axis])?);
+        let beyond = cx.binary("or", below, after)?;
+        axes.push((images.adjusted(cx, place, images.sizes[axis])?, beyond));
     }
-    let largest = cx.text("mode") == Some("max");
-    let mut value = images.linear(cx, &coordinates, if largest { "max" } else { "add" })?;
-    let zero = cx.number(dtype, 0.0);
-    if let Some(outside) = outside {
-        value = cx.select(outside, zero, value)?;
-    }
-    let value = if largest {
-        let least = cx.number(dtype, f64::NEG_INFINITY);
-        let value = used.map_or(Ok(value), |it| cx.select(it, value, least))?;
-        let largest = cx.reduce("reduce_max", value, &[4, 5], false)?;
-        // A bin without points is 0.
-        let none = cx.binary("equal", largest, least)?;
-        cx.select(none, zero, largest)?
-    } else {
-        let value = used.map_or(Ok(value), |it| cx.select(it, value, zero))?;
-        let sum = cx.reduce("reduce_sum", value, &[4, 5], false)?;
-        let points = points.ok_or_else(|| bad("its bins have no points"))?;
-        let points = if cx.rank(points)? == RANK { cx.squeeze(points, &[4, 5])? } else { points };
-        let points = cx.with_number("max", points, 1.0)?;
-        cx.binary("div", sum, points)?
+    let bins_of = Bins {
+        images: &images,
+        largest: cx.text("mode") == Some("max"),
+        used,
+        points: points.ok_or_else(|| bad("its bins have no points"))?,
+        first: before + 2,
+        dtype,
     };
-    cx.cast(value, own)
+    let value = if few { bins_of.point_by_point(cx, &axes, ratio)? } else { bins_of.at_once(cx, &axes)? };
+    let value = cx.cast(value, own)?;
+    if images.rows { cx.transpose(value, &channels_first(4)) } else { Ok(value) }
 }
 
-/// Operands: images, weights `[out, in/group, kernel…]`, offsets `[batch, groups·taps·n, places…]`, and, both optional,
-/// bias and a factor for each tap. Each tap reads the image at its place plus its offset.
-fn deform_conv(cx: &mut NodeCx<'_, '_>) -> Single {
-    let (x, weights, offsets) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
-    let rank = cx.rank(x)?;
-    if rank < 3 || cx.rank(weights)? != rank || cx.rank(offsets)? != rank {
-        return Err(bad("its images, weights and offsets must have the same number of dimensions"));
+/// The bins of regions: where their points are is given as a coordinate along each axis, with whether that is beyond.
+struct Bins<'a> {
+    images: &'a Images,
+    /// The largest part of a blend, not its sum.
+    largest: bool,
+    /// Whether a point counts, where bins have different numbers of them.
+    used: Option<Value>,
+    /// How many points count.
+    points: Value,
+    /// The first of the two dimensions of points.
+    first: usize,
+    dtype: DType,
+}
+
+impl Bins<'_> {
+    /// What is read at points, 0 beyond the image.
+    fn read(&self, cx: &mut NodeCx<'_, '_>, axes: &[(Value, Value)]) -> Single {
+        let coordinates: Vec<Value> = axes.iter().map(|it| it.0).collect();
+        let value = self.images.linear(cx, &coordinates, if self.largest { "max" } else { "add" })?;
+        let outside = cx.binary("or", axes[0].1, axes[1].1)?;
+        let outside = self.images.each(cx, outside)?;
+        let zero = cx.number(self.dtype, 0.0);
+        cx.select(outside, zero, value)
     }
-    let n = rank - 2;
-    let static_sizes = |cx: &mut NodeCx<'_, '_>, value, from| -> Result<Vec<i64>, Diagnostic> {
-        let size =
-            |i| cx.static_dim(value, i).ok_or_else(|| not_supported("weights or channels of dynamic sizes"));
-        (from..rank).map(size).collect()
-    };
-    let kernel = static_sizes(cx, weights, 2)?;
-    if cx.ints("kernel_shape").is_some_and(|it| !it.is_empty() && it != kernel) {
-        return Err(bad("attribute `kernel_shape` is not the shape of its weights"));
-    }
-    let window = Window::new(cx, kernel.clone())?;
-    let pads = match cx.ints("pads") {
-        None | Some([]) => vec![0; 2 * n],
-        Some(pads) if pads.len() == 2 * n && pads.iter().all(|it| (0..=i64::from(i32::MAX)).contains(it)) => {
-            pads.to_vec()
+
+    /// All points of all bins, then what each bin makes of its own.
+    fn at_once(&self, cx: &mut NodeCx<'_, '_>, axes: &[(Value, Value)]) -> Single {
+        let value = self.read(cx, axes)?;
+        let both = [self.first as i64, self.first as i64 + 1];
+        let used = self.used.map(|it| self.images.each(cx, it)).transpose()?;
+        let zero = cx.number(self.dtype, 0.0);
+        if self.largest {
+            let least = cx.number(self.dtype, f64::NEG_INFINITY);
+            let value = used.map_or(Ok(value), |it| cx.select(it, value, least))?;
+            let largest = cx.reduce("reduce_max", value, &both, false)?;
+            // A bin without points is 0.
+            let none = cx.binary("equal", largest, least)?;
+            return cx.select(none, zero, largest);
         }
-        Some(pads) => return Err(bad(format!("attribute `pads` is {pads:?} for {n} dimensions"))),
-    };
-    let (group, offset_group) = (cx.int("group").unwrap_or(1), cx.int("offset_group").unwrap_or(1));
-    let channels =
-        cx.static_dim(x, 1).ok_or_else(|| not_supported("a number of channels that is dynamic"))?;
-    let out =
-        cx.static_dim(weights, 0).ok_or_else(|| not_supported("a number of channels that is dynamic"))?;
-    let taps: i64 = kernel.iter().product();
-    let divides = |by: i64, number: i64| by > 0 && number % by == 0;
-    if !divides(group, channels) || !divides(group, out) || !divides(offset_group, channels) {
-        return Err(bad(format!(
-            "its {channels} channels and {out} results do not fall into {group} and {offset_group} groups"
-        )));
-    }
-    if cx.static_dim(offsets, 1).is_some_and(|it| it != offset_group * taps * n as i64) {
-        return Err(bad(format!("its offsets are not those of {offset_group} groups of {taps} taps")));
+        let value = used.map_or(Ok(value), |it| cx.select(it, value, zero))?;
+        let sum = cx.reduce("reduce_sum", value, &both, false)?;
+        self.mean(cx, sum)
     }
 
-    // Dimensions: batch, group, channel of a group, tap, places.
-    let wide = 4 + n;
-    let own = cx.dtype(x)?;
-    let dtype = coordinate_type(cx, x)?;
-    let batch = extent(cx, x, 0)?;
-    let batch = places(cx, batch, 0, wide)?;
-    let per_group = channels / offset_group;
-    let (groups, members) = (cx.int_scalar(offset_group), cx.int_scalar(per_group));
-    let (groups, members) = (places(cx, groups, 1, wide)?, places(cx, members, 2, wide)?);
-    let begin = cx.with_number("mul", groups, per_group as f64)?;
-    let channel = cx.binary("add", begin, members)?;
-    let images = Images::new(cx, x, [batch, channel], Outside::Zeros)?;
+    /// One point of all bins after the other: there are `ratio` along each axis.
+    fn point_by_point(&self, cx: &mut NodeCx<'_, '_>, axes: &[(Value, Value)], ratio: i64) -> Single {
+        let mut value: Option<Value> = None;
+        for point in 0..ratio * ratio {
+            let mut here = Vec::new();
+            for (axis, (place, beyond)) in axes.iter().enumerate() {
+                let (axis, at) = (self.first + axis, [point / ratio, point % ratio][axis]);
+                // The other dimension of points is one of one element.
+                let mut one = |value: Value| {
+                    let part = cx.slice(value, axis, at, at + 1)?;
+                    cx.squeeze(part, &[self.first as i64, self.first as i64 + 1])
+                };
+                here.push((one(*place)?, one(*beyond)?));
+            }
+            let part = self.read(cx, &here)?;
+            let combine = if self.largest { "max" } else { "add" };
+            value = Some(value.map_or(Ok(part), |it| cx.binary(combine, it, part))?);
+        }
+        let value = value.ok_or_else(|| bad("its bins have no points"))?;
+        if self.largest { Ok(value) } else { self.mean(cx, value) }
+    }
 
-    let by_tap = |cx: &mut NodeCx<'_, '_>, value, inner: &[i64]| {
-        let mut sizes = vec![Size::Of(x, 0), Size::Const(offset_group), Size::Const(1), Size::Const(taps)];
-        sizes.extend(inner.iter().map(|it| Size::Const(*it)));
-        sizes.extend((2..rank).map(|i| Size::Of(offsets, i)));
-        cx.reshape_to(value, &sizes)
-    };
-    let offsets_by_axis = by_tap(cx, offsets, &[n as i64])?;
-    let mut coordinates = Vec::new();
-    for i in 0..n {
-        let offset = cx.slice(offsets_by_axis, 4, i as i64, i as i64 + 1)?;
-        let offset = cx.squeeze(offset, &[4])?;
-        let offset = cx.cast(offset, dtype)?;
-        let size = extent(cx, offsets, 2 + i)?;
-        let place = places(cx, size, 4 + i, wide)?;
-        let place = cx.cast(place, dtype)?;
-        let place = cx.affine(place, window.strides[i] as f64, -pads[i] as f64)?;
-        let inner: i64 = kernel[i + 1..].iter().product();
-        let steps: Vec<i64> = (0..taps).map(|it| it / inner % kernel[i] * window.dilations[i]).collect();
-        let steps = cx.int_vector(&steps);
-        let steps = cx.cast(steps, dtype)?;
-        let steps = cx.along_axis(steps, 3, wide)?;
-        let position = cx.binary("add", place, steps)?;
-        coordinates.push(cx.binary("add", position, offset)?);
+    fn mean(&self, cx: &mut NodeCx<'_, '_>, sum: Value) -> Single {
+        let mut points = self.points;
+        if cx.rank(points)? > self.first {
+            points = cx.squeeze(points, &[self.first as i64, self.first as i64 + 1])?;
+            points = self.images.each(cx, points)?;
+        }
+        let points = cx.with_number("max", points, 1.0)?;
+        cx.binary("div", sum, points)
     }
-    let mut columns = images.linear(cx, &coordinates, "add")?;
-    if let Some(mask) = cx.optional(4) {
-        let mask = by_tap(cx, mask, &[])?;
-        let mask = cx.cast(mask, dtype)?;
-        columns = cx.binary("mul", columns, mask)?;
-    }
-    let columns = cx.cast(columns, own)?;
-    let terms = channels / group * taps;
-    let flat =
-        [Size::Of(x, 0), Size::Const(group), Size::Const(terms), Size::Product(offsets, (2..rank).collect())];
-    let columns = cx.reshape_to(columns, &flat)?;
-    let rows = [Size::Const(group), Size::Const(out / group), Size::Const(terms)];
-    let weights = cx.reshape_to(weights, &rows)?;
-    let product = cx.binary("matmul", weights, columns)?;
-    let mut sizes = vec![Size::Of(x, 0), Size::Const(out)];
-    sizes.extend((2..rank).map(|i| Size::Of(offsets, i)));
-    let result = cx.reshape_to(product, &sizes)?;
-    let Some(bias) = cx.optional(3) else { return Ok(result) };
-    let bias = cx.along_axis(bias, 1, rank)?;
-    cx.binary("add", result, bias)
 }

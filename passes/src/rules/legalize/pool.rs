@@ -1,9 +1,12 @@
 //! Pooling: a reduction over the window, with padding as the load's `otherwise`.
+//!
+//! The largest element of a large window is the largest one of those of its rows: one reduction along each axis, the
+//! innermost first, takes in fewer elements than one over the whole window, and gives the same bits.
 
 use super::context::overflow;
 use super::{LegalizeFn, Legalizer, Lowering};
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::loops::{Axis, BinaryOp, BuildResult, Combine, ExprId, UnaryOp};
+use orogen_ir::loops::{Axis, BinaryOp, BufferId, BuildResult, Combine, ExprId, UnaryOp};
 use orogen_ir::shape::Dim;
 use orogen_ir::types::{DType, Dims};
 
@@ -43,6 +46,11 @@ fn max_pool(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let (x, x_dims) = cx.operand(0)?;
     let out = cx.output(0)?;
     let out_dims = cx.b.buffer_dims(out);
+    let n = x_dims.len() - 2;
+    if reduces_apart(&cx, n).is_some_and(|it| it) {
+        max_along(&mut cx, x, out, n)?;
+        return cx.finish();
+    }
     let windows = windows(&mut cx, &x_dims, &out_dims)?;
     let dtype = cx.b.buffer_dtype(x);
     let value = if windows.overhangs {
@@ -53,6 +61,52 @@ fn max_pool(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     };
     cx.b.reduce_stage(&windows.axes, &windows.taps, Combine::Max, out, windows.at, value)?;
     cx.finish()
+}
+
+/// How often an element is taken in by one reduction over the whole window for each time that reductions along each axis
+/// take one in, so that these pay: they write what lies between them.
+const FEWER: i64 = 2;
+
+/// Whether windows over `n` axes are reduced along each axis; `None` if they are too large to be counted.
+fn reduces_apart(cx: &Legalizer<'_>, n: usize) -> Option<bool> {
+    let (kernel, strides) = (cx.ints_attr("kernel", n, 1), cx.ints_attr("strides", n, 1));
+    let whole = kernel.iter().try_fold(1i64, |all, it| all.checked_mul(*it))?;
+    // For each result, what its windows along the axes take in, of which those before have all elements.
+    let mut apart: i64 = 0;
+    let mut results: i64 = 1;
+    for (kernel, stride) in kernel.iter().zip(&strides) {
+        apart = apart.checked_add(results.checked_mul(*kernel)?)?;
+        results = results.checked_mul(*stride)?;
+    }
+    Some(apart.checked_mul(FEWER)? < whole)
+}
+
+/// One reduction along each axis, the last one first.
+fn max_along(cx: &mut Legalizer<'_>, x: BufferId, out: BufferId, n: usize) -> BuildResult<()> {
+    let (strides, dilations) = (cx.ints_attr("strides", n, 1), cx.ints_attr("dilations", n, 1));
+    let (kernel, pads) = (cx.ints_attr("kernel", n, 1), cx.ints_attr("pads", 2 * n, 0));
+    let out_dims = cx.b.buffer_dims(out);
+    let dtype = cx.b.buffer_dtype(x);
+    let lowest = lowest(cx, dtype)?;
+    let mut from = x;
+    for i in (0..n).rev() {
+        let mut dims = cx.b.buffer_dims(from);
+        dims[2 + i] = out_dims[2 + i];
+        let to = if i == 0 { out } else { cx.b.local(&format!("largest{i}"), dtype, &dims) };
+        let axes = cx.b.axes("o", &dims).to_vec();
+        let at = cx.b.vars(&axes);
+        let extent = cx.b.shapes().int(kernel[i]);
+        let tap = cx.b.axis(&format!("k{i}"), extent);
+        let k = cx.b.var(tap);
+        let start = cx.linear(at[2 + i], strides[i], -pads[i])?;
+        let offset = cx.linear(k, dilations[i], 0)?;
+        let mut from_at = at.clone();
+        from_at[2 + i] = cx.add(start, offset)?;
+        let value = cx.b.load_or(from, from_at, lowest)?;
+        cx.b.reduce_stage(&axes, &[tap], Combine::Max, to, at, value)?;
+        from = to;
+    }
+    Ok(())
 }
 
 /// −∞, or the lowest integer.

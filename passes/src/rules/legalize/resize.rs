@@ -183,67 +183,155 @@ enum Source {
     Table(BufferId),
 }
 
-/// Tables of one axis in mode `linear`.
-struct Blend {
-    axis: usize,
-    low: BufferId,
-    high: BufferId,
-    fraction: BufferId,
-}
-
+/// Axis by axis, the outermost first, so that the innermost one, whose elements are picked one by one, has no more rows
+/// than the result: `low + fraction · (high − low)` of two neighbours.
 fn linear(cx: &mut Legalizer<'_>, x: BufferId, out: BufferId, resized: &[Resized]) -> BuildResult<()> {
     let dtype = wide(cx.b.buffer_dtype(x));
-    let mut blends = Vec::new();
-    for it in resized {
-        let positions = it.position_type(cx);
-        let low = it.table(cx, "low", positions, |cx, coordinate| {
+    let mut dims = cx.b.buffer_dims(x);
+    let mut from = x;
+    for (i, it) in resized.iter().enumerate() {
+        dims[it.axis] = it.output;
+        let to =
+            if i + 1 == resized.len() { out } else { cx.b.local(&format!("blend{}", it.axis), dtype, &dims) };
+        let innermost = it.axis + 1 == dims.len();
+        let phases = if innermost { it.phases(cx)? } else { None };
+        let taken = match phases {
+            Some(phases) => Taken::Phases(phases),
+            None => it.tables(cx, dtype)?,
+        };
+        let axes = cx.b.axes("i", &dims);
+        let vars = cx.b.vars(&axes);
+        let (low, high, fraction) = match &taken {
+            Taken::Phases(phases) => phases.at(cx, it, vars[it.axis], dtype)?,
+            Taken::Tables { low, high, fraction } => {
+                let var = vars[it.axis];
+                let [low, high, fraction] = [low, high, fraction].map(|table| cx.b.load(*table, [var]));
+                (low?.into(), high?.into(), fraction?)
+            }
+        };
+        let element = |cx: &mut Legalizer<'_>, place: Index| -> BuildResult<ExprId> {
+            let mut at: Vec<Index> = vars.iter().map(|it| (*it).into()).collect();
+            at[it.axis] = place;
+            let value = cx.load_clamped(from, at)?;
+            Ok(cx.b.cast(dtype, value))
+        };
+        let (low, high) = (element(cx, low)?, element(cx, high)?);
+        let difference = cx.b.binary(BinaryOp::Sub, high, low)?;
+        let step = cx.b.binary(BinaryOp::Mul, fraction, difference)?;
+        let value = cx.b.binary(BinaryOp::Add, low, step)?;
+        let value = cx.b.cast(cx.b.buffer_dtype(to), value);
+        cx.b.stage(&axes, to, vars, value)?;
+        from = to;
+    }
+    if resized.is_empty() {
+        let axes = cx.b.axes("i", &dims);
+        let vars = cx.b.vars(&axes);
+        let value = cx.b.load(x, vars.iter().copied())?;
+        cx.b.stage(&axes, out, vars, value)?;
+    }
+    Ok(())
+}
+
+/// How neighbours and the distance between them are found along an axis.
+enum Taken {
+    /// By what is the same for each of a few neighbouring elements.
+    Phases(Phases),
+    /// By tables.
+    Tables { low: BufferId, high: BufferId, fraction: BufferId },
+}
+
+/// Coordinates `(slope · o + start) / by`, of which few have different fractions.
+struct Phases {
+    slope: i64,
+    start: i64,
+    by: i64,
+    /// After so many positions fractions are the same again.
+    period: i64,
+}
+
+impl Resized {
+    fn tables(&self, cx: &mut Legalizer<'_>, dtype: DType) -> BuildResult<Taken> {
+        let positions = self.position_type(cx);
+        let low = self.table(cx, "low", positions, |cx, coordinate| {
             let whole = cx.b.unary(UnaryOp::Floor, coordinate)?;
-            it.clamped(cx, whole)
+            self.clamped(cx, whole)
         })?;
-        let high = it.table(cx, "high", positions, |cx, coordinate| {
+        let high = self.table(cx, "high", positions, |cx, coordinate| {
             let (whole, one) = (cx.b.unary(UnaryOp::Floor, coordinate)?, cx.b.float(1.0, DType::F64)?);
             let next = cx.b.binary(BinaryOp::Add, whole, one)?;
-            it.clamped(cx, next)
+            self.clamped(cx, next)
         })?;
-        let fraction = it.table(cx, "fraction", dtype, |cx, coordinate| {
+        let fraction = self.table(cx, "fraction", dtype, |cx, coordinate| {
             let whole = cx.b.unary(UnaryOp::Floor, coordinate)?;
             let fraction = cx.b.binary(BinaryOp::Sub, coordinate, whole)?;
             Ok(cx.b.cast(dtype, fraction))
         })?;
-        blends.push(Blend { axis: it.axis, low, high, fraction });
+        Ok(Taken::Tables { low, high, fraction })
     }
-    let out_dims = cx.b.buffer_dims(out);
-    let axes = cx.b.axes("i", &out_dims);
-    let vars = cx.b.vars(&axes);
-    let at = vars.iter().map(|it| (*it).into()).collect();
-    let value = blended(cx, x, &vars, at, &blends)?;
-    let value = cx.b.cast(cx.b.buffer_dtype(out), value);
-    cx.b.stage(&axes, out, vars, value)
+
+    /// The coordinates as phases, where sizes are known, the scale is a simple fraction, and its phases are few.
+    fn phases(&self, cx: &mut Legalizer<'_>) -> BuildResult<Option<Phases>> {
+        const MOST: i64 = 1 << 20;
+        let known = [self.input, self.output].map(|it| cx.as_int(it).filter(|it| (2..MOST).contains(it)));
+        let [Some(input), Some(output)] = known else { return Ok(None) };
+        let scale = match self.scale {
+            None => Some((output, input)),
+            Some(scale) => (1..=64i64).find_map(|by| {
+                let whole = scale * by as f64;
+                (whole.fract() == 0.0 && (1.0..MOST as f64).contains(&whole)).then_some((whole as i64, by))
+            }),
+        };
+        let Some((up, down)) = scale else { return Ok(None) };
+        // In whole numbers, so that nothing is rounded before the fraction.
+        let (slope, start, by) = match cx.attrs.str("coordinates").unwrap_or("half_pixel") {
+            "asymmetric" => (down, 0, up),
+            "align_corners" => (input - 1, 0, output - 1),
+            "half_pixel" | "pytorch_half_pixel" => (2 * down, down - up, 2 * up),
+            _ => return Ok(None),
+        };
+        let common = gcd(gcd(slope, start.abs()), by);
+        let (slope, start, by) = (slope / common, start / common, by / common);
+        let period = by / gcd(slope, by);
+        Ok((period <= 8 && period.count_ones() == 1).then_some(Phases { slope, start, by, period }))
+    }
 }
 
-/// `low + fraction · (high − low)` along the first of `blends`, of the blends along the others.
-fn blended(
-    cx: &mut Legalizer<'_>,
-    x: BufferId,
-    vars: &[Dim],
-    at: Vec<Index>,
-    blends: &[Blend],
-) -> BuildResult<ExprId> {
-    let Some((blend, rest)) = blends.split_first() else {
-        let value = cx.load_clamped(x, at)?;
-        return Ok(cx.b.cast(wide(cx.b.buffer_dtype(x)), value));
-    };
-    let var = vars[blend.axis];
-    let end = |cx: &mut Legalizer<'_>, table: BufferId| {
-        let mut at = at.clone();
-        at[blend.axis] = cx.b.load(table, [var])?.into();
-        blended(cx, x, vars, at, rest)
-    };
-    let (low, high) = (end(cx, blend.low)?, end(cx, blend.high)?);
-    let fraction = cx.b.load(blend.fraction, [var])?;
-    let difference = cx.b.binary(BinaryOp::Sub, high, low)?;
-    let step = cx.b.binary(BinaryOp::Mul, fraction, difference)?;
-    cx.b.binary(BinaryOp::Add, low, step)
+impl Phases {
+    /// The positions of both neighbours of `o`, and the distance from the first one.
+    fn at(
+        &self,
+        cx: &mut Legalizer<'_>,
+        of: &Resized,
+        o: Dim,
+        dtype: DType,
+    ) -> BuildResult<(Index, Index, ExprId)> {
+        let number = cx.linear(o, self.slope, self.start)?;
+        let low = cx.b.shapes().floor_div(number, self.by).map_err(super::context::overflow)?;
+        let (zero, last) = (cx.b.shapes().int(0), cx.linear(of.input, 1, -1)?);
+        let place = |cx: &mut Legalizer<'_>, place: Dim| -> BuildResult<Index> {
+            let place = cx.b.shapes().max(&[place, zero]).map_err(super::context::overflow)?;
+            Ok(cx.b.shapes().min(&[place, last]).map_err(super::context::overflow)?.into())
+        };
+        let high = cx.linear(low, 1, 1)?;
+        let (low_place, high_place) = (place(cx, low)?, place(cx, high)?);
+        let whole = cx.linear(low, self.by, 0)?;
+        let rest = cx.sub(number, whole)?;
+        let rest = cx.b.dim(rest, DType::I64)?;
+        let phase = |o: i64| (self.slope * o + self.start).rem_euclid(self.by);
+        let fraction = |cx: &mut Legalizer<'_>, o: i64| cx.b.float(phase(o) as f64 / self.by as f64, dtype);
+        let mut value = fraction(cx, 0)?;
+        for o in 1..self.period {
+            let this = cx.b.int(phase(o), DType::I64)?;
+            let here = cx.b.compare(CompareOp::Eq, rest, this)?;
+            let own = fraction(cx, o)?;
+            value = cx.b.select(here, own, value)?;
+        }
+        Ok((low_place, high_place, value))
+    }
+}
+
+fn gcd(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// A weighted sum over four taps along each resized axis.
