@@ -6,7 +6,7 @@ pub(crate) fn why_missing(name: &str) -> Option<&'static str> {
         "functions of the host compute it, and the compiler was built without them (`orogen_hosted::add_to`)";
     Some(match name {
         "StringConcat" | "StringNormalizer" | "StringSplit" | "RegexFullMatch" | "TfIdfVectorizer"
-        | "ImageDecoder" | "DictVectorizer" => HOSTED,
+        | "ImageDecoder" | "DictVectorizer" | "Tokenizer" => HOSTED,
         _ => return None,
     })
 }

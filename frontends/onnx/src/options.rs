@@ -192,7 +192,8 @@ pub(crate) fn map_types(map: &MapTypeProto) -> Result<(DType, DType), String> {
     }
     let value = map.value_type.as_ref().and_then(|it| it.tensor_type.as_ref());
     match value {
-        Some(it) if it.shape.as_ref().is_none_or(|it| it.dim.is_empty()) => {
+        // Exporters also write a vector of one.
+        Some(it) if it.shape.iter().flat_map(|it| &it.dim).all(|it| size_of(it) == Some(1)) => {
             Ok((keys, dtype_of(it.elem_type)?))
         }
         _ => Err("the values of its map are no single numbers or strings".into()),

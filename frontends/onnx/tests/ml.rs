@@ -282,6 +282,24 @@ fn places_that_are_not_there_are_named() {
     refused(by_place(&[0, 0], &[0.0], [&[0], leaf, &[1], leaf], &[]), "`nodes_modes` has 2 entries, not 1");
 }
 
+/// Exporters of decision paths repeat the weight of a leaf for each class.
+#[test]
+fn of_several_weights_for_the_only_target_the_first_counts() {
+    let mut nodes = small();
+    let again: Vec<_> = nodes.leaves.iter().map(|it| (it.0, it.1, it.2, it.3 + 1.0)).collect();
+    let x = matrix(2, &[0.0, 0.0, 0.0, 1.0, 5.0, -5.0]);
+    let run = |nodes: &Nodes, targets| {
+        let proto = one("TreeEnsembleRegressor", 3, 2, &["y"], nodes.attributes(targets, "SUM"));
+        eval(proto, std::slice::from_ref(&x)).unwrap()[0].to_f64()
+    };
+    let (before, of_two) = (run(&nodes, 1), run(&nodes, 2));
+    nodes.leaves.extend(again);
+    assert_eq!(run(&nodes, 1), before);
+    // With several targets they add up, here to twice the weight and one.
+    let twice = of_two.chunks(2).flat_map(|it| [2.0 * it[0] + 1.0, it[1]]).collect::<Vec<f64>>();
+    assert_eq!(run(&nodes, 2), twice);
+}
+
 #[test]
 fn a_single_score_is_that_of_the_second_class() {
     let mut attributes = small().attributes(1, "SUM");

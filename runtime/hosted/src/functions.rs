@@ -33,6 +33,10 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("text.count_grams", grams::count),
     #[cfg(feature = "regex")]
     function("text.matches", crate::pattern::matches),
+    #[cfg(feature = "regex")]
+    function("text.count_tokens", crate::tokens::count),
+    #[cfg(feature = "regex")]
+    function("text.tokens", crate::tokens::fill),
     #[cfg(feature = "images")]
     function("image.measure", crate::image::measure),
     #[cfg(feature = "images")]

@@ -16,7 +16,7 @@
 //! * **H2** No operand makes a function panic, or take memory beyond a multiple of its operands and results; an image whose
 //!   pixels would take more than [`MAX_IMAGE`] bytes is an error.
 //!
-//! Modules in reading order: `array`, `functions`, `text`, `numbers`, `labels`, `grams`, `pattern`, `image`, `compiler`.
+//! Modules in reading order: `array`, `functions`, `text`, `numbers`, `labels`, `grams`, `pattern`, `tokens`, `image`, `compiler`.
 
 #![forbid(unsafe_code)]
 
@@ -32,6 +32,8 @@ mod numbers;
 #[cfg(feature = "regex")]
 mod pattern;
 mod text;
+#[cfg(feature = "regex")]
+mod tokens;
 
 #[cfg(feature = "compiler")]
 pub use compiler::add_to;

@@ -1,4 +1,4 @@
-//! Whether strings match a regular expression as a whole.
+//! Regular expressions: whether strings match one as a whole, and what others find in them.
 //!
 //! ONNX asks for the syntax of RE2. That of the crate `regex` is nearly the same; [`translated`] says the rest in it: `\d`,
 //! `\w`, `\s` and `\b` know ASCII alone, `\Q…\E` quotes, and brackets hold no brackets and no operators of sets.
@@ -9,37 +9,50 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 /// Patterns that were compiled lately. A model has a few, which every call uses.
-static KNOWN: Mutex<VecDeque<(String, Regex)>> = Mutex::new(VecDeque::new());
+static KNOWN: Mutex<VecDeque<(String, Form, Regex)>> = Mutex::new(VecDeque::new());
 const MOST_KNOWN: usize = 32;
+
+/// What a pattern is to meet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A whole string.
+    Whole,
+    /// A part of one.
+    Part,
+}
 
 /// Attribute: the pattern.
 pub(crate) fn matches(call: &Call) -> Outcome {
     let (x, pattern) = (call.texts(0)?, call.text(0)?);
-    let regex = known(pattern)?;
+    let regex = known(pattern, Form::Whole)?;
     let found = x.iter().map(|it| regex.is_match(it.as_bytes())).collect();
     Ok(vec![Array::new(&call.input(0)?.dims, Elements::Flags(found))])
 }
 
-fn known(pattern: &str) -> Result<Regex, String> {
+/// The pattern, kept for the next calls.
+pub(crate) fn known(pattern: &str, form: Form) -> Result<Regex, String> {
     let mut list = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, regex)) = list.iter().find(|it| it.0 == pattern) {
+    if let Some((_, _, regex)) = list.iter().find(|it| it.0 == pattern && it.1 == form) {
         return Ok(regex.clone());
     }
-    let regex = compiled(pattern)?;
+    let regex = compiled(pattern, form)?;
     list.truncate(MOST_KNOWN - 1);
-    list.push_front((pattern.to_owned(), regex.clone()));
+    list.push_front((pattern.to_owned(), form, regex.clone()));
     Ok(regex)
 }
 
-/// The pattern, to be met by a whole string.
+/// The pattern, compiled.
 ///
 /// # Errors
 /// What is no pattern, and what would take more than 10 MiB.
-pub(crate) fn compiled(pattern: &str) -> Result<Regex, String> {
+pub(crate) fn compiled(pattern: &str, form: Form) -> Result<Regex, String> {
     let translated = translated(pattern)?;
     // Alone first: what closes more groups than it opens is no pattern, whatever is put around it.
-    let whole = Regex::new(&translated).and_then(|_| Regex::new(&format!(r"\A(?:{translated})\z")));
-    whole.map_err(|error| {
+    let found = Regex::new(&translated).and_then(|part| match form {
+        Form::Whole => Regex::new(&format!(r"\A(?:{translated})\z")),
+        Form::Part => Ok(part),
+    });
+    found.map_err(|error| {
         let reason = error.to_string();
         let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
         format!("{pattern:?} is no regular expression: {reason}")
@@ -162,7 +175,7 @@ mod tests {
             (r"\pL{2}", &["äö"], &["a1"]),
         ];
         for (pattern, yes, no) in cases {
-            let regex = compiled(pattern).unwrap_or_else(|it| panic!("{it}"));
+            let regex = compiled(pattern, Form::Whole).unwrap_or_else(|it| panic!("{it}"));
             let met = |it: &&&str| regex.is_match(it.as_bytes());
             assert_eq!(yes.iter().find(|it| !met(it)), None, "{pattern} is to match");
             assert_eq!(no.iter().find(met), None, "{pattern} is not to match");
@@ -170,7 +183,7 @@ mod tests {
         for pattern in
             ["(", ")", "a)(b", "[", "*", r"\", r"\1", r"(?=a)", "a{1000}{1000}{1000}", "[b-a]", r"\C"]
         {
-            let error = compiled(pattern).expect_err(pattern);
+            let error = compiled(pattern, Form::Whole).expect_err(pattern);
             assert!(!error.is_empty() && !error.contains('\n'), "{error}");
         }
     }

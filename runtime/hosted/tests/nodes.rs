@@ -2,8 +2,8 @@
 
 use orogen::ir::types::TensorData as Data;
 use orogen::onnx::proto::{
-    AttributeProto, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
-    TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, attribute_type, data_type,
+    AttributeProto, DimensionProto, GraphProto, MapTypeProto, ModelProto, NodeProto, OperatorSetIdProto,
+    TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, attribute_type, data_type,
 };
 use orogen::prelude::*;
 use orogen::reference::{Value, eval_function};
@@ -96,7 +96,7 @@ fn model(op: &str, attribute: Vec<AttributeProto>, operands: &[Data], results: u
         ..GraphProto::default()
     };
     let set = |domain: &str, version| OperatorSetIdProto { domain: domain.into(), version };
-    let opset_import = vec![set("", 21), set("ai.onnx.ml", 4)];
+    let opset_import = vec![set("", 21), set("ai.onnx.ml", 4), set("com.microsoft", 1)];
     let proto =
         ModelProto { ir_version: 10, graph: Some(Box::new(graph)), opset_import, ..ModelProto::default() };
     proto.to_bytes()
@@ -228,6 +228,76 @@ fn strings_match_as_a_whole_and_are_normalized() {
     gives("StringNormalizer", all.clone(), &[strings(&[2], &["a", "A"])], &[strings(&[1], &[""])], true);
     fails("StringNormalizer", all, &[strings(&[1, 1, 1], &["a"])], "rank 3");
     fails("StringNormalizer", vec![text("case_change_action", "TITLE")], &[days], "is not known");
+}
+
+#[test]
+fn tokens_are_found_or_divided() {
+    let x = strings(&[2], &["ab, c;d", "ß"]);
+    let common = |mark: i64, fewest: i64, more: AttributeProto| {
+        vec![int("mark", mark), text("pad_value", "#"), int("mincharnum", fewest), more]
+    };
+    let check = |attributes: Vec<AttributeProto>, width: u64, expected: &[&str]| {
+        let y = strings(&[2, width], expected);
+        gives("com.microsoft:Tokenizer", attributes, std::slice::from_ref(&x), &[y], true);
+    };
+    check(common(0, 1, text("tokenexp", "[a-z]+")), 3, &["ab", "c", "d", "#", "#", "#"]);
+    let marked = ["\u{2}", "ab", "\u{3}", "\u{2}", "\u{3}", "#"];
+    check(common(1, 2, text("tokenexp", "[a-z]+")), 3, &marked);
+    check(common(1, 1, text("tokenexp", "[0-9]")), 0, &[]);
+    // One after the other: what the first left is divided by the second.
+    check(common(0, 1, texts("separators", &[",", "[ ;]"])), 3, &["ab", "c", "d", "ß", "#", "#"]);
+    check(common(0, 1, texts("separators", &["b", "ab"])), 2, &["a", ", c;d", "ß", "#"]);
+    let characters = ["a", "b", ",", " ", "c", ";", "d", "ß", "#", "#", "#", "#", "#", "#"];
+    check(common(0, 1, texts("separators", &[""])), 7, &characters);
+    let wrong = [
+        (common(0, 2, texts("separators", &[""])), "more than the one character"),
+        (common(0, 1, texts("separators", &["", "a"])), "one of several separators is empty"),
+        (common(0, 1, text("tokenexp", "(")), "no regular expression"),
+        (vec![int("mark", 0)], "neither `tokenexp` nor `separators`"),
+    ];
+    for (attributes, message) in wrong {
+        fails("com.microsoft:Tokenizer", attributes, std::slice::from_ref(&x), message);
+    }
+}
+
+#[test]
+fn a_map_becomes_a_row_of_a_vocabulary() {
+    let map = |keys: Data, values: Data, key_type: i32| {
+        let value = TensorTypeProto { elem_type: number_of(values.dtype()), shape: Some(Default::default()) };
+        let value_type = Box::new(TypeProto { tensor_type: Some(value), ..TypeProto::default() });
+        let map_type = Some(MapTypeProto { key_type, value_type: Some(value_type) });
+        let ty = TypeProto { map_type, ..TypeProto::default() };
+        (ValueInfoProto { name: "x0".into(), r#type: Some(ty) }, [keys, values])
+    };
+    let gives = |(input, parts): (ValueInfoProto, [Data; 2]), vocabulary: AttributeProto| {
+        let bytes = model("ai.onnx.ml:DictVectorizer", vec![vocabulary], &[], 1, false);
+        let mut proto = ModelProto::from_bytes(&bytes).expect("a model");
+        let graph = proto.graph.as_mut().expect("a graph");
+        graph.input = vec![input];
+        graph.node[0].input = vec!["x0".into()];
+        let model = compiler().decode("m.onnx", proto.to_bytes()).expect("a model");
+        let library =
+            compiler().compile(&model, &options(OptIn::DataflowIr)).map_err(|it| format!("{it:?}"))?;
+        let library = library.load().expect("it loads");
+        let parts = parts.iter().map(|it| orogen_runtime::Value::Tensor(to_tensor(it).expect("a tensor")));
+        let mut args = [orogen_runtime::Value::Array(parts.collect())];
+        let found =
+            library.call_values("main", &mut args, Default::default()).map_err(|it| it.to_string())?;
+        let Some(orogen_runtime::Value::Tensor(row)) = found.first() else { panic!("a tensor") };
+        Ok::<_, String>(to_data(row).expect("data"))
+    };
+    let (text, whole) = (number_of(DType::Str), number_of(DType::I64));
+    let words = || texts("string_vocabulary", &["c", "b", "a", "a"]);
+    let held = || map(strings(&[3], &["a", "?", "c"]), f32s(&[3], &[1.0, 5.0, 3.0]), text);
+    assert_eq!(gives(held(), words()), Ok(f32s(&[1, 4], &[3.0, 0.0, 1.0, 1.0])));
+    let none = map(strings(&[0], &[]), i64s(&[0], &[]), text);
+    assert_eq!(gives(none, words()), Ok(i64s(&[1, 4], &[0; 4])));
+    let numbers = map(i64s(&[2], &[3, 9]), strings(&[2], &["x", "z"]), whole);
+    assert_eq!(gives(numbers, ints("int64_vocabulary", &[1, 3])), Ok(strings(&[1, 2], &["", "x"])));
+    let other = gives(held(), ints("int64_vocabulary", &[1])).expect_err("keys of another type");
+    assert!(other.contains("keys are string but words are i64"), "{other}");
+    let uneven = map(strings(&[1], &["a"]), f32s(&[2], &[1.0, 2.0]), text);
+    assert!(gives(uneven, words()).is_err());
 }
 
 #[test]

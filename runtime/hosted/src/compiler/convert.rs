@@ -28,6 +28,14 @@ pub(super) fn register(builder: &mut Builder) {
         let attrs = Attrs::none().with("pattern", plain(cx, "pattern")?);
         Ok(vec![cx.emit("text.matches", attrs, &[cx.input(0)?])?])
     });
+    #[cfg(feature = "regex")]
+    builder.checked_converter(
+        "com.microsoft",
+        "Tokenizer",
+        ..,
+        |node| token_patterns(node).map(drop),
+        |cx| Ok(vec![tokenizer(cx)?]),
+    );
     #[cfg(feature = "images")]
     builder.checked_converter("", "ImageDecoder", .., check_format, |cx| {
         let attrs = Attrs::none().with("format", cx.text("pixel_format").unwrap_or("RGB"));
@@ -37,7 +45,39 @@ pub(super) fn register(builder: &mut Builder) {
 
 #[cfg(feature = "regex")]
 fn check_pattern(node: &Node<'_>) -> Result<(), String> {
-    crate::pattern::compiled(node.text("pattern").unwrap_or_default()).map(drop)
+    use crate::pattern::{Form, compiled};
+    compiled(node.text("pattern").unwrap_or_default(), Form::Whole).map(drop)
+}
+
+/// The patterns of `Tokenizer`, and whether they divide. An empty separator is between all characters.
+#[cfg(feature = "regex")]
+fn token_patterns<'m>(node: &Node<'m>) -> Result<(Vec<&'m str>, bool), String> {
+    use crate::pattern::{Form, compiled};
+    let found = match node.text("tokenexp").filter(|it| !it.is_empty()) {
+        Some(pattern) => (vec![pattern], false),
+        None => match &node.texts("separators").unwrap_or_default()[..] {
+            [] => return Err("it has neither `tokenexp` nor `separators`".to_owned()),
+            [""] if node.int("mincharnum").unwrap_or(1) > 1 => {
+                return Err("`mincharnum` is more than the one character of its tokens".to_owned());
+            }
+            [""] => (vec!["(?s:.)"], false),
+            list if list.contains(&"") => return Err("one of several separators is empty".to_owned()),
+            list => (list.to_vec(), true),
+        },
+    };
+    found.0.iter().try_for_each(|it| compiled(it, Form::Part).map(drop))?;
+    Ok(found)
+}
+
+#[cfg(feature = "regex")]
+fn tokenizer(cx: &mut NodeCx<'_, '_>) -> Single {
+    let (patterns, divide) = token_patterns(cx).map_err(bad)?;
+    let attrs = Attrs::none().with("divide", i64::from(divide));
+    let attrs =
+        attrs.with("fewest", cx.int("mincharnum").unwrap_or(1)).with("marked", cx.int("mark").unwrap_or(0));
+    let attrs = attrs.with("pad", plain(cx, "pad_value")?);
+    let patterns = cx.constant(text_data(&patterns)?);
+    cx.emit("text.tokens", attrs, &[cx.input(0)?, patterns])
 }
 
 #[cfg(feature = "images")]

@@ -75,7 +75,21 @@ pub(super) const OPERATORS: &[Operator] = &[
             one(DType::Str, ShapeInfo::Known(Dims::from_slice(&[kept])))
         }),
         evaluate: Some(|attrs, args| evaluate("text.remove", attrs, args)),
-        lower: Some(lower_remove),
+        lower: Some(|cx| lower_counted(cx, "text.count_kept", "text.remove")),
+    },
+    #[cfg(feature = "regex")]
+    Operator {
+        def: OpDef::pure(
+            "text.tokens",
+            Arity::exactly(2),
+            &[int("divide"), int("fewest"), int("marked"), text("pad")],
+            |cx| {
+                strings(cx, 1)?;
+                sized(cx, "tokens").map(|(_, ty)| smallvec![ty])
+            },
+        ),
+        evaluate: Some(|attrs, args| evaluate("text.tokens", attrs, args)),
+        lower: Some(|cx| lower_counted(cx, "text.count_tokens", "text.tokens")),
     },
     #[cfg(feature = "images")]
     Operator {
@@ -115,12 +129,17 @@ fn grams(cx: &mut InferCx<'_>) -> InferResult {
 }
 
 fn split(cx: &mut InferCx<'_>) -> InferResult {
+    let (dims, parts) = sized(cx, "parts")?;
+    Ok(smallvec![parts, Type::tensor(DType::I64, dims)])
+}
+
+/// The dimensions of operand 0, and a type of strings with one more dimension, whose size data decide.
+fn sized(cx: &mut InferCx<'_>, size: &str) -> Result<(Dims, Type), Diagnostic> {
     strings(cx, 0)?;
     let Some(dims) = cx.dims(0)? else { return Err(wrong("the dimensions of operand 0 must be known")) };
     let limit = cx.shapes.int(MOST);
-    let width = cx.fresh_size("parts", limit)?;
-    let parts = dims.iter().copied().chain([width]);
-    Ok(smallvec![Type::tensor(DType::Str, parts), Type::tensor(DType::I64, dims.iter().copied())])
+    let size = cx.fresh_size(size, limit)?;
+    Ok((Dims::from_slice(dims), Type::tensor(DType::Str, dims.iter().copied().chain([size]))))
 }
 
 #[cfg(feature = "images")]
@@ -155,16 +174,15 @@ fn lower_split(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     cx.finish()
 }
 
-fn lower_remove(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
+/// Two functions of all operands: one says the last size of the result, the other one fills it.
+fn lower_counted(mut cx: Legalizer<'_>, count: &str, function: &str) -> Result<Lowering, Diagnostic> {
     let attrs = cx.attrs.clone();
-    let kept = cx.result_dims(0)?[0];
-    cx.input(0)?;
-    cx.input(1)?;
-    measured(&mut cx, "text.count_kept", &[kept])?;
-    cx.input(0)?;
-    cx.input(1)?;
+    let size = *cx.result_dims(0)?.last().ok_or_else(|| wrong("the result has no dimension"))?;
+    (0..cx.operand_count()).try_for_each(|i| cx.input(i).map(drop))?;
+    measured(&mut cx, count, &[size])?;
+    (0..cx.operand_count()).try_for_each(|i| cx.input(i).map(drop))?;
     cx.output(0)?;
-    cx.emit_extern(&symbol("text.remove"), attrs);
+    cx.emit_extern(&symbol(function), attrs);
     cx.finish()
 }
 

@@ -53,6 +53,30 @@ fn tracks(cx: &NodeCx<'_, '_>, count: usize) -> Result<Vec<bool>, Diagnostic> {
     }
 }
 
+/// The comparisons with a threshold, in the order of their numbers from version 5 on.
+const COMPARISONS: [(&str, fn(f64) -> Test); 6] = [
+    ("BRANCH_LEQ", Test::LessOrEqual),
+    ("BRANCH_LT", Test::Less),
+    ("BRANCH_GTE", Test::GreaterOrEqual),
+    ("BRANCH_GT", Test::Greater),
+    ("BRANCH_EQ", Test::Equal),
+    ("BRANCH_NEQ", Test::NotEqual),
+];
+
+/// What nodes say of the number that they test, in every version.
+struct Tested<'m> {
+    features: &'m [i64],
+    missing: Vec<bool>,
+}
+
+impl Tested<'_> {
+    /// Node `i`, which leads to `yes` or to `no`.
+    fn branch(&self, i: usize, test: Test, [yes, no]: [Target; 2]) -> Result<Option<Branch>, Diagnostic> {
+        let feature = index(self.features[i], "feature")?;
+        Ok(Some(Branch { feature, test, yes, no, missing: self.missing[i] }))
+    }
+}
+
 /// Up to version 4. `leaves` is how the attributes of leaves begin: `target` or `class`.
 pub(super) fn by_tree(cx: &NodeCx<'_, '_>, leaves: &str) -> Result<Parts, Diagnostic> {
     let tree_ids = cx.ints("nodes_treeids").unwrap_or_default();
@@ -68,7 +92,7 @@ pub(super) fn by_tree(cx: &NodeCx<'_, '_>, leaves: &str) -> Result<Parts, Diagno
             return Err(wrong_count(name, length, count));
         }
     }
-    let missing = tracks(cx, count)?;
+    let tested = Tested { features, missing: tracks(cx, count)? };
     let mut places: IndexMap<(i64, i64), usize> = IndexMap::with_capacity(count);
     for (i, key) in tree_ids.iter().zip(node_ids).enumerate() {
         if places.insert((*key.0, *key.1), i).is_some() {
@@ -89,24 +113,9 @@ pub(super) fn by_tree(cx: &NodeCx<'_, '_>, leaves: &str) -> Result<Parts, Diagno
         }
         let [yes, no] = [find(tree_ids[i], yes[i])?, find(tree_ids[i], no[i])?];
         (led_to[yes], led_to[no]) = (true, true);
-        let value = values[i];
-        let test = match modes[i] {
-            "BRANCH_LEQ" => Test::LessOrEqual(value),
-            "BRANCH_LT" => Test::Less(value),
-            "BRANCH_GTE" => Test::GreaterOrEqual(value),
-            "BRANCH_GT" => Test::Greater(value),
-            "BRANCH_EQ" => Test::Equal(value),
-            "BRANCH_NEQ" => Test::NotEqual(value),
-            other => return Err(bad(format!("a node has the mode `{other}`"))),
-        };
-        let (yes, no) = (target(yes), target(no));
-        branches.push(Some(Branch {
-            feature: index(features[i], "feature")?,
-            test,
-            yes,
-            no,
-            missing: missing[i],
-        }));
+        let named = COMPARISONS.iter().find(|it| it.0 == modes[i]);
+        let named = named.ok_or_else(|| bad(format!("a node has the mode `{}`", modes[i])))?;
+        branches.push(tested.branch(i, named.1(values[i]), [target(yes), target(no)])?);
     }
     // The first node of each tree that none leads to.
     let mut roots: IndexMap<i64, Option<usize>> = IndexMap::new();
@@ -148,7 +157,7 @@ pub(super) fn by_place(cx: &NodeCx<'_, '_>) -> Result<Parts, Diagnostic> {
         ["nodes_truenodeids", "nodes_trueleafs", "nodes_falsenodeids", "nodes_falseleafs"]
             .map(|name| ints(cx, name, count));
     let (yes, yes_leaf, no, no_leaf) = (yes?, yes_leaf?, no?, no_leaf?);
-    let missing = tracks(cx, count)?;
+    let tested = Tested { features, missing: tracks(cx, count)? };
     let (weights, heavy) = numbers(cx, "leaf_weights")?;
     let ids = ints(cx, "leaf_targetids", weights.len())?;
     let leaves: Vec<Vec<(usize, f64)>> = ids
@@ -173,28 +182,16 @@ pub(super) fn by_place(cx: &NodeCx<'_, '_>) -> Result<Parts, Diagnostic> {
     let mut sets = members.split(|it| it.is_nan());
     let mut branches = Vec::with_capacity(count);
     for i in 0..count {
-        let value = splits[i];
-        let test = match modes[i] {
-            0 => Test::LessOrEqual(value),
-            1 => Test::Less(value),
-            2 => Test::GreaterOrEqual(value),
-            3 => Test::Greater(value),
-            4 => Test::Equal(value),
-            5 => Test::NotEqual(value),
-            6 => {
+        let test = match usize::try_from(modes[i]).ok() {
+            Some(mode) if mode < COMPARISONS.len() => COMPARISONS[mode].1(splits[i]),
+            Some(mode) if mode == COMPARISONS.len() => {
                 let set = sets.next().filter(|it| !it.is_empty());
                 Test::Member(set.ok_or_else(|| bad("`membership_values` has too few sets"))?.to_vec())
             }
-            other => return Err(bad(format!("a node has the mode {other}"))),
+            _ => return Err(bad(format!("a node has the mode {}", modes[i]))),
         };
-        let (yes, no) = (target(yes[i], yes_leaf[i])?, target(no[i], no_leaf[i])?);
-        branches.push(Some(Branch {
-            feature: index(features[i], "feature")?,
-            test,
-            yes,
-            no,
-            missing: missing[i],
-        }));
+        let ways = [target(yes[i], yes_leaf[i])?, target(no[i], no_leaf[i])?];
+        branches.push(tested.branch(i, test, ways)?);
     }
     let roots = cx.ints("tree_roots").unwrap_or_default().iter();
     let roots = roots.map(|it| index(*it, "node").map(Target::Node)).collect::<Result<_, _>>()?;

@@ -61,7 +61,7 @@ struct Ensemble {
 }
 
 impl Ensemble {
-    fn of(cx: &mut NodeCx<'_, '_>, parts: Parts, targets: usize) -> Result<Ensemble, Diagnostic> {
+    fn of(cx: &mut NodeCx<'_, '_>, mut parts: Parts, targets: usize) -> Result<Ensemble, Diagnostic> {
         let x = matrix(cx)?;
         let columns = cx.static_dim(x, 1).and_then(|it| usize::try_from(it).ok());
         let columns = columns.ok_or_else(|| not_supported("the number of columns must be known"))?;
@@ -71,6 +71,11 @@ impl Ensemble {
         let x = cx.cast(x, to)?;
         if let Some((target, _)) = parts.leaves.iter().flatten().find(|it| it.0 >= targets) {
             return Err(bad(format!("a leaf has a weight for target {target} of {targets}")));
+        }
+        // Of several weights of a leaf for the only target the first counts, as in ONNX Runtime: exporters of decision
+        // paths repeat it for each class.
+        if targets == 1 {
+            parts.leaves.iter_mut().for_each(|it| it.truncate(1));
         }
         let mut forest = Forest::new(&parts.branches, columns, keys)?;
         let trees: Vec<Tree> = parts.roots.iter().map(|it| forest.tree(*it)).collect::<Result<_, _>>()?;
