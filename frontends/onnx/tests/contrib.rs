@@ -144,3 +144,46 @@ fn weights_have_the_block_that_a_list_says() {
     refused("MatMulNBits", attributes(), &x, &of_blocks(&[2; 32]), "is 2, which is not from 0 to 1");
     refused("MatMulNBits", attributes(), &x, &of_blocks(&[0; 31]), "has 31 numbers");
 }
+
+#[test]
+fn tokens_go_to_the_best_experts() {
+    // Three experts that multiply by 1, 10 and 100; the first token likes the last two, the second the first.
+    let (x, scores) = (f32s(&[2, 1], &[1.0, 2.0]), f32s(&[2, 3], &[-9.0, 0.0, 3f64.ln(), 5.0, 1.0, 1.0]));
+    let first = f32_tensor("w", &[3, 1, 1], &[1.0, 10.0, 100.0]);
+    let second = f32_tensor("v", &[3, 1, 1], &[1.0; 3]);
+    let layers = [first, f32_tensor("b", &[3, 1], &[0.0, 0.0, 1.0]), second];
+    let run = |k: i64, more: Vec<AttributeProto>| {
+        let attributes = [vec![int("k", k), text("activation_type", "identity")], more].concat();
+        run("MoE", attributes, &[x.clone(), scores.clone()], &layers).to_f64()
+    };
+    let close = |found: Vec<f64>, wanted: [f64; 2]| {
+        assert!(found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-3), "{found:?} is not {wanted:?}");
+    };
+    let part = |scores: [f64; 3], i: usize| scores[i].exp() / scores.iter().map(|it| it.exp()).sum::<f64>();
+    let second = part([5.0, 1.0, 1.0], 0);
+    let of_first = [-9.0, 0.0, 3f64.ln()];
+    close(run(1, vec![]), [101.0 * part(of_first, 2), 2.0 * second]);
+    close(run(1, vec![int("normalize_routing_weights", 1)]), [101.0, 2.0]);
+    close(
+        run(2, vec![]),
+        [
+            10.0 * part(of_first, 1) + 101.0 * part(of_first, 2),
+            2.0 * second + 20.0 * part([5.0, 1.0, 1.0], 1),
+        ],
+    );
+    for (attributes, said) in [
+        (vec![int("k", 4)], "its `k` is 4, more than there are experts"),
+        (vec![int("k", 0)], "its `k` is below 1"),
+        (vec![text("activation_type", "tanh")], "activation `tanh` is not known"),
+        (vec![text("activation_type", "swiglu")], "it has no third weights for its gates"),
+        (vec![int("use_sparse_mixer", 1)], "`use_sparse_mixer`"),
+    ] {
+        refused("MoE", attributes, &[x.clone(), scores.clone()], &layers, said);
+    }
+    let quantized = |attributes: Vec<AttributeProto>, said: &str| {
+        refused("QMoE", attributes, &[x.clone(), scores.clone()], &layers, said);
+    };
+    quantized(vec![text("quant_type", "fp8")], "`quant_type`");
+    quantized(vec![int("expert_weight_bits", 3)], "`expert_weight_bits`");
+    quantized(vec![int("fc1_expert_weight_bits", 8)], "`fc1_expert_weight_bits` other than");
+}

@@ -302,3 +302,56 @@ fn integer_layers_of_sequences_that_differ_in_length() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn experts() -> Result<()> {
+    let scores =
+        || given(TensorData::from_f64(DType::F32, &[5, 4], (0..20).map(|i| f64::from(i * 7 % 20) / 8.0)));
+    let small = |dims: &[u64]| {
+        let count = dims.iter().product::<u64>();
+        TensorData::from_f64(DType::F32, dims, (0..count).map(|i| ((i * 29 + 5) % 57) as f64 / 40.0 - 0.7))
+    };
+    for (activation, fusion, width) in
+        [("relu", 0, 16), ("gelu", 0, 16), ("silu", 0, 16), ("swiglu", 1, 32), ("swiglu", 2, 32)]
+    {
+        let mut attributes = vec![attribute("k", 2), text("activation_type", activation)];
+        attributes.extend([attribute("normalize_routing_weights", 1), attribute("swiglu_fusion", fusion)]);
+        let operands = [
+            given(small(&[5, 8])),
+            scores(),
+            constant(small(&[4, width, 8])),
+            constant(small(&[4, width])),
+            constant(small(&[4, 8, 16])),
+            constant(small(&[4, 8])),
+        ];
+        check_outputs("com.microsoft::MoE", &["y"], attributes, &operands, 1e-5)?;
+    }
+    for (bits, block, blocks) in [(4, 0, 1), (8, 0, 1), (4, 16, 2)] {
+        let bytes = |dims: &[u64]| {
+            let count = dims.iter().product::<u64>();
+            constant(TensorData::from_f64(DType::U8, dims, (0..count).map(|i| (i * 91 % 256) as f64)))
+        };
+        let scales = |rows: u64| match block {
+            0 => constant(TensorData::from_f64(DType::F32, &[4, rows], vec![0.02; 4 * rows as usize])),
+            _ => constant(TensorData::from_f64(
+                DType::F32,
+                &[4, rows, blocks],
+                vec![0.02; (4 * rows * blocks) as usize],
+            )),
+        };
+        let packed = 32 * bits / 8;
+        let operands = [
+            given(small(&[5, 32])),
+            scores(),
+            bytes(&[4, 32, packed]),
+            scales(32),
+            constant(small(&[4, 32])),
+            bytes(&[4, 32, packed]),
+            scales(32),
+        ];
+        let mut attributes = vec![attribute("k", 2), attribute("expert_weight_bits", bits.cast_signed())];
+        attributes.push(attribute("block_size", block));
+        check_outputs("com.microsoft::QMoE", &["y"], attributes, &operands, 1e-5)?;
+    }
+    Ok(())
+}

@@ -48,23 +48,23 @@ fn check_blocks(node: &Node<'_>, default: i64) -> Result<(), String> {
 }
 
 /// Integers of some bits.
-struct Bits {
+pub(super) struct Bits {
     signed: DType,
     unsigned: DType,
 }
 
 impl Bits {
-    fn of(bits: i64) -> Option<Bits> {
+    pub(super) fn of(bits: i64) -> Option<Bits> {
         let width = u32::try_from(bits).ok().filter(|it| *it <= 8)?;
         Some(Bits { signed: DType::int_of(width, true)?, unsigned: DType::int_of(width, false)? })
     }
 
-    fn in_a_byte(&self) -> i64 {
+    pub(super) fn in_a_byte(&self) -> i64 {
         self.unsigned.in_a_byte() as i64
     }
 
     /// Constant bytes as integers of these dimensions, less the middle of their range where that is their zero point.
-    fn integers(
+    pub(super) fn integers(
         &self,
         cx: &NodeCx<'_, '_>,
         value: Value,
@@ -99,14 +99,15 @@ impl Bits {
     }
 }
 
-fn bits_of(cx: &NodeCx<'_, '_>) -> Result<Bits, Diagnostic> {
-    Bits::of(cx.int("bits").unwrap_or(4)).ok_or_else(|| bad("its `bits` are out of range"))
+/// The bits that an attribute says.
+pub(super) fn bits_of(cx: &NodeCx<'_, '_>, name: &str) -> Result<Bits, Diagnostic> {
+    Bits::of(cx.int(name).unwrap_or(4)).ok_or_else(|| bad("its `bits` are out of range"))
 }
 
 fn product(cx: &mut NodeCx<'_, '_>) -> Single {
     let [depth, columns, block] = ["K", "N", "block_size"].map(|it| cx.int(it).unwrap_or(1));
     let count = (depth + block - 1) / block;
-    let (a, scale, zero, bits) = (cx.input(0)?, cx.input(2)?, cx.optional(3), bits_of(cx)?);
+    let (a, scale, zero, bits) = (cx.input(0)?, cx.input(2)?, cx.optional(3), bits_of(cx, "bits")?);
     let weights = bits.integers(cx, cx.input(1)?, &[columns, count * block], zero.is_none())?;
     let mut w = cx.constant(weights);
     if count * block != depth {
@@ -171,7 +172,7 @@ fn gather(cx: &mut NodeCx<'_, '_>) -> Single {
     let mut zero = cx.optional(3);
     let mut x = data;
     if cx.dtype(data)? == DType::U8 {
-        let bits = bits_of(cx)?;
+        let bits = bits_of(cx, "bits")?;
         let dims = |cx: &mut NodeCx<'_, '_>, value: Value| {
             cx.static_dims(value).filter(|it| !it.is_empty()).ok_or_else(|| bad("its data is no table"))
         };

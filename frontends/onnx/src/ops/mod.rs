@@ -11,6 +11,7 @@ mod deformed;
 mod determinant;
 mod einsum;
 mod elementwise;
+mod experts;
 mod fourier;
 mod fused;
 mod gradient;
@@ -74,6 +75,7 @@ fn register(table: &mut OpTable) {
     fused::register(table);
     nhwc::register(table);
     contrib::register(table);
+    experts::register(table);
     fourier::register(table);
     loss::register(table);
     sampling::register(table);
