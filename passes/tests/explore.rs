@@ -5,7 +5,7 @@ use orogen_ir::flow::{Module, random_module, text};
 use orogen_ir::generate::Random;
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::shape::Env;
-use orogen_ir::types::{DType, TensorData, Type};
+use orogen_ir::types::{Attrs, DType, TensorData, Type};
 use orogen_passes::flow::egraph::{Explore, ExploreBudget, ExploreReport, RULES, Stop};
 use orogen_passes::flow::{Fuse, Legalize};
 use orogen_passes::manager::{Accuracy, Changed, Pass, PassCx};
@@ -295,7 +295,7 @@ fn q2_a_rule_that_contradicts_types_is_named() {
         class: RuleClass::Bitwise,
         reason: "a test",
         apply: |cx: &mut dyn Rewriter, call: &OpCall| -> Option<Value> {
-            cx.emit("transpose", orogen_ir::types::Attrs::none().with("perm", vec![1, 0]), &call.args)
+            cx.emit("transpose", Attrs::none().with("perm", vec![1, 0]), &call.args)
         },
     };
     let ops = OpRegistry::standard();
@@ -454,4 +454,30 @@ fn long_blocks_are_explored_part_by_part() {
     // One transpose at most is left where two parts meet.
     let left = text::print(&module, &ops).matches("transpose(").count();
     assert!(left <= report.regions + 1, "{left} transposes are left\n{report}");
+}
+
+/// What is built of operands that fit for the sake of a check stands behind it.
+#[test]
+fn what_fits_by_a_check_stays_behind_it() {
+    let ops = OpRegistry::standard();
+    let source = "module @m {
+  sym n, m
+  fact n ~ m
+  fn @main(%x: Tensor<f32, [n, 2]>, %z: Tensor<f32, [m, 2]>) -> (y) !abort {
+    dataflow {
+      %a = transpose(%x) {perm = [1, 0]}
+      %b = transpose(%z) {perm = [1, 0]}
+      check n ~ m, \"operand 1, broadcast along dimension 1\"
+      %c = sub(%a, %b)
+      %d = transpose(%c) {perm = [1, 0]}
+      yield %d
+    }
+    return %d
+  }
+}
+";
+    let (text, report) = explore(&ops, source, rules(&ops, RULES)).expect("it explores");
+    let at = |word: &str| text.find(word).unwrap_or_else(|| panic!("no {word}\n{text}"));
+    assert!(at("check ") < at("sub("), "{text}");
+    assert!(report.changed == 1 && text.contains("sub(%x, %z)"), "{report}\n{text}");
 }

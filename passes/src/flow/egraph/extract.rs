@@ -26,6 +26,8 @@ pub(super) struct Way {
     /// Where it stands: behind which binding a leaf is there, or which binding of the program it is. A node that the
     /// program does not have stands behind the last of its operands.
     pub(super) place: Option<usize>,
+    /// Behind which binding a node that the program does not have may stand at the earliest, besides its operands.
+    pub(super) least: usize,
 }
 
 /// A problem: ways for each class, and what is wanted.
@@ -154,7 +156,8 @@ fn evaluate(problem: &Problem, choice: &[Option<usize>]) -> Option<Chosen> {
                 _ => 0,
             });
             let last = operands.max().unwrap_or(0);
-            let place = way.place.filter(|it| way.args.is_empty() || *it > last).unwrap_or(last);
+            let place = way.place.filter(|it| way.args.is_empty() || *it > last);
+            let place = place.unwrap_or(last.max(way.least));
             marks[at] = Mark::Done(place);
             chosen.work = chosen.work + way.work;
             chosen.order.push((at, number, place));

@@ -13,7 +13,8 @@ use egg::{EGraph, Id};
 use indexmap::IndexMap;
 use orogen_ir::flow::{BindingId, Editor, Rhs, ValueDef, ValueId};
 use orogen_ir::ops::OpRegistry;
-use orogen_ir::types::Source;
+use orogen_ir::shape::Dim;
+use orogen_ir::types::{Source, visit_dims};
 
 /// A region and its e-graph.
 pub(super) struct Region<'a> {
@@ -27,6 +28,9 @@ pub(super) struct Region<'a> {
     constants: IndexMap<u32, (ValueId, usize)>,
     /// Operations that became nodes, with their places.
     operations: Vec<(ValueId, usize)>,
+    /// Checks of sizes in the block, from the region on: the place of each, and the sizes that it is about. What is known
+    /// of sizes holds behind them.
+    checks: Vec<(usize, Vec<Dim>)>,
     /// Values that something outside of the e-graph reads, with the place of its first reader.
     roots: Vec<(ValueId, usize)>,
 }
@@ -45,6 +49,7 @@ impl<'a> Region<'a> {
     /// Reads a run of bindings. The shapes of the editor are in the e-graph until [`give_back`](Self::give_back).
     pub(super) fn read(editor: &mut Editor<'_>, ops: &'a OpRegistry, bindings: Vec<BindingId>) -> Self {
         let binds: Vec<bool> = bindings.iter().map(|it| !editor.binds(*it).is_empty()).collect();
+        let checks = checks(editor, &bindings);
         let typed = Typed::new(ops, std::mem::take(editor.shapes));
         let mut region = Region {
             graph: EGraph::new(typed),
@@ -52,6 +57,7 @@ impl<'a> Region<'a> {
             leaves: Vec::new(),
             constants: IndexMap::new(),
             operations: Vec::new(),
+            checks,
             roots: Vec::new(),
             bindings,
         };
@@ -213,18 +219,34 @@ impl<'a> Region<'a> {
     ) -> Way {
         match node {
             Node::Leaf(it) => {
-                Way { args: Vec::new(), work: Work::default(), place: Some(self.leaves[*it as usize].1) }
+                let place = Some(self.leaves[*it as usize].1);
+                Way { args: Vec::new(), work: Work::default(), place, least: 0 }
             }
             Node::Constant(it) => {
                 let place = self.constants.get(it).map_or(0, |it| it.1);
-                Way { args: Vec::new(), work: Work::default(), place: Some(place) }
+                Way { args: Vec::new(), work: Work::default(), place: Some(place), least: 0 }
             }
             Node::Op { op, attrs, args } => {
                 let facts: Vec<_> = args.iter().map(|it| &self.graph[*it].data).collect();
                 let work = work(&self.graph.analysis, view, *op, attrs, &facts, &self.graph[class].data);
-                Way { args: args.iter().map(at).collect(), work, place: originals.get(node).copied() }
+                let place = originals.get(node).copied();
+                let least = if place.is_some() { 0 } else { self.least(args, class) };
+                Way { args: args.iter().map(at).collect(), work, place, least }
             }
         }
+    }
+
+    /// The last check of all sizes that it is about an operation has, which may be what makes its operands fit.
+    fn least(&self, args: &[Id], class: Id) -> usize {
+        if self.checks.is_empty() {
+            return 0;
+        }
+        let mut sizes: Vec<Dim> = Vec::new();
+        for id in args.iter().chain([&class]) {
+            visit_dims(&self.graph[*id].data.ty, &mut |it| sizes.push(it));
+        }
+        let concerned = self.checks.iter().filter(|(_, of)| of.iter().all(|it| sizes.contains(it)));
+        concerned.map(|it| it.0).max().unwrap_or(0)
     }
 
     /// Writes a choice into the program, and adds to what other regions have replaced. Whether it could be written; otherwise
@@ -317,6 +339,20 @@ impl<'a> Region<'a> {
         }
         sources
     }
+}
+
+/// Checks of the block of a region that do not stand before it; those behind it have a place behind all of its own.
+fn checks(editor: &Editor<'_>, bindings: &[BindingId]) -> Vec<(usize, Vec<Dim>)> {
+    let Some(first) = bindings.first() else { return Vec::new() };
+    let Some(block) = editor.block_of(*first) else { return Vec::new() };
+    let order = editor.order(block);
+    let mut out = Vec::new();
+    for (place, id) in (1..).zip(order.into_iter().skip_while(|it| it != first)) {
+        let Rhs::Check { constraint, .. } = &editor.binding(id).rhs else { continue };
+        let sizes = constraint.dims().filter(|it| editor.shapes.as_int(*it).is_none()).collect();
+        out.push((if place > bindings.len() { usize::MAX } else { place }, sizes));
+    }
+    out
 }
 
 fn set_source(editor: &mut Editor<'_>, value: ValueId, source: &Source) {
