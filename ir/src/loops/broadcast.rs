@@ -69,10 +69,25 @@ fn factors_of(shapes: &ShapeCx, index: Dim) -> Option<(Sym, SmallVec<[Dim; 2]>)>
     Some((axis?, lasts))
 }
 
-/// The symbol that an index is times factors of broadcasts, at least one, and the extents of these.
+/// The symbol that an index is times factors of broadcasts, at least one, and the extents of these. Several extents may have
+/// one factor: `min(n − 1, 2) + 1` has that of `n`. It is meant to be one that the extent of the loop is made of.
 pub(super) fn broadcast_index_parts(shapes: &mut ShapeCx, index: Dim) -> Option<(Sym, SmallVec<[Dim; 2]>)> {
     let (axis, lasts) = factors_of(shapes, index).filter(|it| !it.1.is_empty())?;
-    Some((axis, lasts.into_iter().map(|it| shapes.add_int(it, 1).ok()).collect::<Option<_>>()?))
+    let made_of: SmallVec<[Dim; 2]> = match shapes.kind(axis) {
+        SymbolKind::Index { extent } => match shapes.poly(extent).as_atom().map(|it| shapes.atom(it)) {
+            Some(Atom::Broadcast(list)) => list.clone(),
+            _ => SmallVec::from_slice(&[extent]),
+        },
+        _ => SmallVec::new(),
+    };
+    let mut parts = SmallVec::new();
+    for last in lasts {
+        let own = shapes.add_int(last, 1).ok()?;
+        let wanted = factor(shapes, own).ok()?;
+        let meant = made_of.iter().copied().find(|it| factor(shapes, *it) == Ok(wanted));
+        parts.push(meant.unwrap_or(own));
+    }
+    Some((axis, parts))
 }
 
 /// Whether an index is `own`, or `own` times factors of broadcasts.
@@ -310,6 +325,26 @@ kernel @add {
         let (version, equal) = version(text).expect("two broadcasts");
         assert_eq!(equal.len(), 2, "{equal:?}");
         assert!(!version.contains("*min"), "{version}");
+    }
+
+    /// The factor of `min(n - 1, 2) + 1` is that of `n`, which need not broadcast with the other extent.
+    #[test]
+    fn a_factor_is_that_of_an_extent_of_the_loop() {
+        let text = "\
+kernel @add {
+  size n
+  size m
+  in %a: f32[n]
+  in %b: f32[m]
+  out %y: f32[broadcast(m, min(n - 1, 2) + 1)]
+  for i < broadcast(m, min(n - 1, 2) + 1) { %y[i] = %a[i*min(n - 1, 1)] + %b[i*min(m - 1, 1)] }
+}
+";
+        let program = parse_program(text).unwrap_or_else(|it| panic!("{it}"));
+        let required = verify(&program).unwrap_or_else(|it| panic!("{it}"));
+        let facts: Vec<String> =
+            required.list.iter().map(|it| required.shapes.display_fact(&it.constraint).to_string()).collect();
+        assert!(facts.iter().all(|it| !it.starts_with("n ~")), "{facts:?}");
     }
 
     /// `n` is no `n + 1`, though each may be `m`.

@@ -21,6 +21,12 @@ pub(crate) fn ints(name: &str, ints: &[i64]) -> AttributeProto {
     AttributeProto { name: name.into(), ints, kind: attribute_type::INTS, ..AttributeProto::default() }
 }
 
+/// An attribute that is a list of numbers.
+pub(crate) fn floats(name: &str, floats: &[f32]) -> AttributeProto {
+    let floats = floats.to_vec();
+    AttributeProto { name: name.into(), floats, kind: attribute_type::FLOATS, ..AttributeProto::default() }
+}
+
 /// An attribute that is a text.
 pub(crate) fn text(name: &str, it: &str) -> AttributeProto {
     let s = it.as_bytes().to_vec().into();

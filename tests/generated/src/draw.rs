@@ -37,6 +37,12 @@ impl Draft {
         Draft { node, rounding }
     }
 
+    /// The same in another domain.
+    pub(crate) fn of(mut self, domain: &str) -> Draft {
+        self.node.domain = domain.into();
+        self
+    }
+
     /// With an attribute.
     pub(crate) fn with(mut self, attribute: AttributeProto) -> Draft {
         self.node.attribute.push(attribute);

@@ -52,7 +52,7 @@ pub(crate) fn evaluate(draw: &mut Draw<'_>, node: &NodeProto, rounding: Rounding
         let host = Host::new().with_limit(STEPS);
         let plain: Vec<Value> = given.iter().map(|it| it.samples[setting].plain.clone()).collect();
         let shaken = given.iter().map(|it| match rounding {
-            Rounding::Function => shaken_value(&it.samples[setting].shaken, rounding, random),
+            Rounding::Function => shaken_value(&it.samples[setting].shaken, rounding, 0.0, random),
             _ => it.samples[setting].shaken.clone(),
         });
         let shaken: Vec<Value> = shaken.collect();
@@ -61,8 +61,15 @@ pub(crate) fn evaluate(draw: &mut Draw<'_>, node: &NodeProto, rounding: Rounding
         if plain.len() != kinds.len() || off.len() != kinds.len() {
             return None;
         }
+        // Functions compute with numbers of the size of their operands, which may cancel out.
+        let scale = match rounding {
+            Rounding::Function => {
+                given.iter().map(|it| magnitude(&it.samples[setting].plain)).fold(0.0, f64::max) / 8.0
+            }
+            Rounding::Exact | Rounding::Arithmetic => 0.0,
+        };
         for (result, (plain, off)) in results.iter_mut().zip(plain.into_iter().zip(off)) {
-            let shaken = shaken_value(&off, rounding, random);
+            let shaken = shaken_value(&off, rounding, scale, random);
             result.push(Sample { plain, shaken });
         }
     }
@@ -103,6 +110,12 @@ pub(crate) fn imported(setup: &Setup, model: &ModelProto) -> Option<Module> {
         Lowered::Flow(module) => Some(module),
         _ => None,
     }
+}
+
+/// The largest number of a value of floats.
+fn magnitude(value: &Value) -> f64 {
+    let Some(data) = value.as_tensor().filter(|it| it.dtype().is_float()) else { return 0.0 };
+    data.to_f64().into_iter().filter(|it| it.is_finite()).fold(0.0, |most, it| most.max(it.abs()))
 }
 
 fn kind(ty: &Type) -> Option<Kind> {

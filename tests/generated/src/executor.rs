@@ -1,9 +1,14 @@
 //! Ways to compute a model: those of the differential suite, each with an instruction set, an accuracy and choices.
 
 use orogen::ir::choices::Choices;
+use orogen::passes::Place;
+use orogen::rules::{AnyRule, ApplyRules, Rewrite, RuleSet, parse_explored};
 use orogen::{Accuracy, CompileOptions, Compiler, Cpu, Step};
 use orogen_differential::{Executor, Way};
+use orogen_ir::generate::Random;
+use orogen_passes::flow::egraph;
 use std::fmt;
+use std::sync::Arc;
 
 /// What is other than usual about an executor.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,6 +21,9 @@ pub enum Form {
     Accuracy(Accuracy),
     /// Other choices where several are legal, from the seed of the model.
     Chaos,
+    /// Rules that ship, some of them in some order and both directions, from the seed of the model, before anything else: an
+    /// equivalent model.
+    Rules,
 }
 
 /// A way to compute a model.
@@ -37,6 +45,7 @@ impl fmt::Display for Column {
             Form::Accuracy(Accuracy::Fast) => f.write_str("/fast"),
             Form::Accuracy(Accuracy::Default) => f.write_str("/default"),
             Form::Chaos => f.write_str("/chaos"),
+            Form::Rules => f.write_str("/rules"),
         }
     }
 }
@@ -56,6 +65,8 @@ impl Column {
             all.extend(accuracies.map(|it| Column { executor: jit, form: Form::Accuracy(it) }));
             all.push(Column { executor: jit, form: Form::Chaos });
         }
+        all.push(Column { executor: Executor::Jit(Way::Native), form: Form::Rules });
+        all.push(Column { executor: Executor::Reference(Way::Native, Step::Simplify), form: Form::Rules });
         all.extend(Executor::waterlines().into_iter().map(|it| usual(Executor::Jit(Way::Waterline(it)))));
         all
     }
@@ -81,7 +92,7 @@ impl Column {
         match self.form {
             Form::Cpu(cpu) => options.cpu = cpu,
             Form::Accuracy(accuracy) => options.accuracy = accuracy,
-            Form::Usual | Form::Chaos => {}
+            Form::Usual | Form::Chaos | Form::Rules => {}
         }
         options
     }
@@ -90,9 +101,32 @@ impl Column {
     pub(crate) fn compiler(self, seed: u64) -> Option<Compiler> {
         match self.form {
             Form::Chaos => Compiler::builder().chaos(Choices::random(seed, u64::MAX)).build().ok(),
-            _ => None,
+            Form::Rules => rewriting(seed),
+            Form::Usual | Form::Cpu(_) | Form::Accuracy(_) => None,
         }
     }
+}
+
+/// A compiler that begins with a part of the rules that ship, those that are explored too, a few times.
+fn rewriting(seed: u64) -> Option<Compiler> {
+    let mut random = Random::new(seed);
+    let standard = Compiler::standard();
+    let ops = standard.ops();
+    let text = |it: &AnyRule| match it {
+        AnyRule::Text(rule) => Some(rule.clone()),
+        AnyRule::Code(_) => None,
+    };
+    let mut rules: Vec<Arc<Rewrite>> = standard.rules().filter_map(|it| text(it.1)).collect();
+    rules.extend(parse_explored(egraph::RULES, ops).ok()?.into_iter().map(Arc::new));
+    let mut set = RuleSet::default();
+    while !rules.is_empty() {
+        let rule = rules.swap_remove(random.below(rules.len()));
+        if random.below(3) == 0 {
+            set.insert_rewrite(ops, rule).ok()?;
+        }
+    }
+    let pass = ApplyRules::new("drawn-rules", set).with_rounds(1 + random.below(3));
+    Compiler::builder().flow_pass(Place::after("import"), pass).build().ok()
 }
 
 /// Instruction sets for which code can be made and run here.

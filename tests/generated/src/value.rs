@@ -119,8 +119,9 @@ fn has_few_digits(dtype: DType, value: f64) -> bool {
     value.to_bits() << (12 + kept) == 0
 }
 
-/// A tensor that is off by a little, element by element. Zeros have the other sign.
-pub(crate) fn shaken(data: &TensorData, rounding: Rounding, random: &mut Random) -> TensorData {
+/// A tensor that is off by a little, element by element: by what rounding makes of numbers of its size and of the size `scale`.
+/// Zeros have the other sign.
+pub(crate) fn shaken(data: &TensorData, rounding: Rounding, scale: f64, random: &mut Random) -> TensorData {
     let (dtype, unit) = (data.dtype(), unit(data.dtype()));
     if unit == 0.0 || rounding == Rounding::Exact {
         return data.clone();
@@ -130,7 +131,8 @@ pub(crate) fn shaken(data: &TensorData, rounding: Rounding, random: &mut Random)
         match it {
             0.0 => -it,
             it if rounding == Rounding::Arithmetic && has_few_digits(dtype, it) => it,
-            it => it * if up { 1.0 + unit } else { 1.0 - unit },
+            it if it.is_finite() => it + (it.abs() + scale) * if up { unit } else { -unit },
+            it => it,
         }
     };
     let elements: Vec<f64> = data.to_f64().into_iter().map(shake).collect();
@@ -138,11 +140,11 @@ pub(crate) fn shaken(data: &TensorData, rounding: Rounding, random: &mut Random)
 }
 
 /// The same for any value.
-pub(crate) fn shaken_value(value: &Value, rounding: Rounding, random: &mut Random) -> Value {
+pub(crate) fn shaken_value(value: &Value, rounding: Rounding, scale: f64, random: &mut Random) -> Value {
     match value {
-        Value::Tensor(it) => Value::Tensor(shaken(it, rounding, random)),
+        Value::Tensor(it) => Value::Tensor(shaken(it, rounding, scale, random)),
         Value::Sequence(items) => {
-            Value::Sequence(items.iter().map(|it| shaken_value(it, rounding, random)).collect())
+            Value::Sequence(items.iter().map(|it| shaken_value(it, rounding, scale, random)).collect())
         }
         other => other.clone(),
     }

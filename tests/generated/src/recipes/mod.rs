@@ -2,10 +2,11 @@
 //! then, for a node that is not legal is left out.
 //!
 //! Modules in reading order: `elementwise`, `movement`, `index`, `reduce`, `linear`, `window`, `norm`, `convert`, `control`,
-//! `sequence`.
+//! `sequence`, `domains`.
 
 mod control;
 mod convert;
+mod domains;
 mod elementwise;
 mod index;
 mod linear;
@@ -22,7 +23,7 @@ use crate::setup::Recipe;
 /// Recipes by operator of the standard domain.
 type Table = &'static [(&'static str, Recipe)];
 
-const TABLES: [Table; 10] = [
+const TABLES: [Table; 11] = [
     elementwise::RECIPES,
     movement::RECIPES,
     index::RECIPES,
@@ -33,6 +34,7 @@ const TABLES: [Table; 10] = [
     convert::RECIPES,
     control::RECIPES,
     sequence::RECIPES,
+    domains::RECIPES,
 ];
 
 /// Operators that models are mostly made of: they join what others compute.
@@ -71,10 +73,13 @@ const USUAL: [&str; 30] = [
 
 /// The recipe of an operator.
 pub(crate) fn find(domain: &str, name: &str) -> Option<Recipe> {
-    if !domain.is_empty() {
-        return None;
-    }
-    TABLES.into_iter().flatten().find(|it| it.0 == name).map(|it| it.1)
+    let tables: &[Table] = match domain {
+        "" => &TABLES,
+        "com.microsoft" => &[domains::MICROSOFT],
+        "ai.onnx.ml" => &[domains::CLASSICAL],
+        _ => &[],
+    };
+    tables.iter().copied().flatten().find(|it| it.0 == name).map(|it| it.1)
 }
 
 /// Draws a node; whether it could be added.
