@@ -19,7 +19,7 @@ pub enum Size {
     Product(Value, Vec<usize>),
 }
 
-impl NodeCx<'_, '_> {
+impl<'m> NodeCx<'_, 'm> {
     /// Emits an operation of the standard operator list and returns all its results.
     pub fn emit_all(&mut self, op: &str, attrs: Attrs, args: &[Value]) -> Result<Vec<Value>, Diagnostic> {
         let id = self
@@ -289,6 +289,12 @@ impl NodeCx<'_, '_> {
         ranked: Option<Ranked>,
         ranks: &[usize],
     ) -> Result<[Value; 2], Diagnostic> {
+        let value = match &ranked {
+            Some(ranked) if matches!(self.sink.type_of(value), Type::Optional(_)) => {
+                self.taken_out(value, ranked.rank, &ranked.ranks, ranked.ranks.last().copied().unwrap_or(0))?
+            }
+            _ => value,
+        };
         let own = self.rank(value)?;
         let most = ranks.last().copied().unwrap_or(own);
         let foreseen = match &ranked {
@@ -305,6 +311,52 @@ impl NodeCx<'_, '_> {
             None => self.int_scalar(own as i64),
         };
         Ok([value, rank])
+    }
+
+    /// The tensor of this rank that an optional holds.
+    pub(crate) fn held(&mut self, value: Value, rank: usize) -> Result<Value, Diagnostic> {
+        self.emit("optional_get", Attrs::none().with("rank", rank as i64), &[value])
+    }
+
+    /// The tensor that an optional holds, which has one of these ranks, under `most` dimensions.
+    fn taken_out(
+        &mut self,
+        value: Value,
+        rank: Value,
+        ranks: &[usize],
+        most: usize,
+    ) -> Result<Value, Diagnostic> {
+        let Some((first, others)) = ranks.split_first() else { return Err(bad("no rank fits")) };
+        let of_rank = |cx: &mut NodeCx<'_, '_>| {
+            let tensor = cx.held(value, *first)?;
+            let axes: Vec<i64> = (*first as i64..most as i64).collect();
+            cx.unsqueeze(tensor, &axes)
+        };
+        if others.is_empty() {
+            return of_rank(self);
+        }
+        let is = self.with_number("equal", rank, *first as f64)?;
+        self.choose(is, &mut |cx, taken| match taken {
+            true => of_rank(cx),
+            false => cx.taken_out(value, rank, others, most),
+        })
+    }
+
+    /// A value that is one of two, by a condition of rank 0.
+    pub(crate) fn choose(
+        &mut self,
+        cond: Value,
+        build: &mut dyn FnMut(&mut NodeCx<'_, 'm>, bool) -> Result<Value, Diagnostic>,
+    ) -> Result<Value, Diagnostic> {
+        let (node, inputs, source) = (self.bare(), self.operands().to_vec(), self.describe());
+        let around = &mut *self.around;
+        let results = self.sink.if_else(cond, &mut |sink, taken| {
+            sink.set_source(&source);
+            let mut cx = NodeCx::new(node.clone(), inputs.clone(), sink, around);
+            Ok(vec![build(&mut cx, taken)?])
+        })?;
+        self.sink.set_source(&source);
+        results.first().copied().ok_or_else(|| bad("a branch has no result"))
     }
 
     /// What trying did not find.

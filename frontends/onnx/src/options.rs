@@ -129,8 +129,10 @@ pub(crate) fn input_type(
     let ty = input.r#type.as_ref().ok_or_else(|| bad("the input has no type"))?;
     let Some(tensor) = &ty.tensor_type else { return item_type(ty, bound, shapes) };
     let dtype = dtype_of(tensor.elem_type).map_err(bad)?;
-    let shape =
-        tensor.shape.as_ref().ok_or_else(|| bad("the number of dimensions of the input is not known"))?;
+    // It is held by reference, and asked for its rank.
+    let Some(shape) = &tensor.shape else {
+        return Ok(Type::Optional(Box::new(Type::Tensor(TensorType::unknown(dtype)))));
+    };
     if shape.dim.len() > usize::from(u8::MAX) {
         return Err(bad(format!("the input has {} dimensions", shape.dim.len())));
     }

@@ -25,7 +25,8 @@ impl Value {
 /// The most dimensions of a value whose rank is known only at run time.
 pub(crate) const MAX_RANK: usize = 8;
 
-/// What is known of a value whose rank is known only at run time; the value has as many dimensions as the greatest rank.
+/// What is known of a value whose rank is known only at run time. The value has as many dimensions as the greatest rank, or
+/// it is an optional that holds the tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ranked {
     /// An integer of rank 0.

@@ -22,6 +22,8 @@ pub enum StructureOp {
     Length,
     /// `sequence_at`
     At,
+    /// `sequence_item`
+    Item,
     /// `sequence_insert`
     Insert,
     /// `sequence_erase`
@@ -38,6 +40,8 @@ pub enum StructureOp {
     None,
     /// `optional_has`
     Has,
+    /// `optional_rank`
+    Rank,
     /// `optional_get`
     Get,
 }
@@ -66,6 +70,7 @@ impl StructureOp {
             "sequence_construct" => StructureOp::Construct,
             "sequence_length" => StructureOp::Length,
             "sequence_at" => StructureOp::At,
+            "sequence_item" => StructureOp::Item,
             "sequence_insert" => StructureOp::Insert,
             "sequence_erase" => StructureOp::Erase,
             "map_construct" => StructureOp::Map,
@@ -74,6 +79,7 @@ impl StructureOp {
             "optional_some" => StructureOp::Some,
             "optional_none" => StructureOp::None,
             "optional_has" => StructureOp::Has,
+            "optional_rank" => StructureOp::Rank,
             "optional_get" => StructureOp::Get,
             _ => return None,
         })
@@ -94,7 +100,12 @@ impl StructureOp {
         ints: &[Option<i64>],
     ) -> Option<Decided<V>> {
         let first = *args.first()?;
-        if let StructureOp::Construct | StructureOp::Map | StructureOp::Some = self {
+        if let StructureOp::Construct
+        | StructureOp::Map
+        | StructureOp::Some
+        | StructureOp::Item
+        | StructureOp::Rank = self
+        {
             return None;
         }
         let items = match made(first)? {
@@ -137,7 +148,9 @@ impl StructureOp {
             | StructureOp::None
             | StructureOp::Construct
             | StructureOp::Map
-            | StructureOp::Some => return None,
+            | StructureOp::Some
+            | StructureOp::Item
+            | StructureOp::Rank => return None,
         })
     }
 }
@@ -206,6 +219,7 @@ pub(crate) fn register(ops: &mut OpRegistry) {
     ops.register(OpDef::pure("sequence_construct", Arity::at_least(1), &[], construct));
     ops.register(OpDef::pure("sequence_length", Arity::exactly(1), &[], length));
     ops.register(indexing("sequence_at", Arity::exactly(2), &[], at));
+    ops.register(indexing("sequence_item", Arity::exactly(2), &[], held_item));
     ops.register(indexing("sequence_insert", Arity::between(2, 3), &[], insert));
     ops.register(indexing("sequence_erase", Arity::between(1, 2), &[], erase));
     ops.register(OpDef::pure("map_construct", Arity::exactly(2), &[], map));
@@ -214,7 +228,9 @@ pub(crate) fn register(ops: &mut OpRegistry) {
     ops.register(OpDef::pure("optional_some", Arity::exactly(1), &[], some));
     ops.register(OpDef::pure("optional_none", Arity::exactly(0), CONTENT, none));
     ops.register(OpDef::pure("optional_has", Arity::exactly(1), &[], has));
-    ops.register(indexing("optional_get", Arity::exactly(1), &[], get));
+    const RANK: &[AttrDef] = &[AttrDef::optional("rank", AttrKind::Int)];
+    ops.register(indexing("optional_rank", Arity::exactly(1), &[], rank));
+    ops.register(indexing("optional_get", Arity::exactly(1), RANK, get));
 }
 
 impl<'a> InferCx<'a> {
@@ -372,6 +388,12 @@ fn at(cx: &mut InferCx<'_>) -> InferResult {
     single(item.instance(cx.shapes))
 }
 
+fn held_item(cx: &mut InferCx<'_>) -> InferResult {
+    let item = cx.items(0)?.clone();
+    cx.place(1)?;
+    single(Type::Optional(Box::new(item)))
+}
+
 fn insert(cx: &mut InferCx<'_>) -> InferResult {
     let item = cx.join(cx.items(0)?, &cx.item(1)?, 1)?;
     cx.place(2)?;
@@ -408,7 +430,45 @@ fn has(cx: &mut InferCx<'_>) -> InferResult {
     one(TensorType::new(DType::Bool, []).with_elements([has]))
 }
 
-fn get(cx: &mut InferCx<'_>) -> InferResult {
+/// What operand 0 holds, which must be a tensor.
+fn held_tensor<'a>(cx: &InferCx<'a>) -> Result<&'a TensorType, Diagnostic> {
     let content = cx.content(0)?;
-    single(content.instance(cx.shapes))
+    content.as_tensor().ok_or_else(|| {
+        let ty = type_text(cx.shapes, content);
+        Diagnostic::error("O032", format!("operand 0 holds `{ty}`, which has no rank"))
+            .help("ask an optional that holds a tensor")
+    })
+}
+
+fn rank(cx: &mut InferCx<'_>) -> InferResult {
+    let known = held_tensor(cx)?.shape.rank();
+    let rank = match known {
+        Some(rank) => cx.shapes.int(rank as i64),
+        None => cx.shapes.fresh("rank"),
+    };
+    one(TensorType::new(DType::I64, []).with_elements([rank]))
+}
+
+fn get(cx: &mut InferCx<'_>) -> InferResult {
+    let Some(rank) = cx.attrs.int("rank") else {
+        let content = cx.content(0)?;
+        return single(content.instance(cx.shapes));
+    };
+    let ty = held_tensor(cx)?;
+    let wanted =
+        u8::try_from(rank).ok().filter(|it| ty.shape.rank().is_none_or(|own| own == usize::from(*it)));
+    let Some(wanted) = wanted else {
+        let message = match ty.shape.rank() {
+            Some(own) => format!("operand 0 holds a tensor of {own} dimensions, not of {rank}"),
+            None => format!("a tensor cannot have {rank} dimensions"),
+        };
+        return Err(Diagnostic::error("O033", message).help("leave `rank` out where the type says it"));
+    };
+    match ty.shape.rank() {
+        Some(_) => single(Type::Tensor(ty.clone()).instance(cx.shapes)),
+        None => {
+            let held = TensorType { dtype: ty.dtype, shape: ShapeInfo::Rank(wanted), elements: None };
+            single(Type::Tensor(held).instance(cx.shapes))
+        }
+    }
 }

@@ -103,6 +103,13 @@ pub enum ObjectOp {
         /// The optional.
         of: ObjectId,
     },
+    /// `symbol` is the number of dimensions of the tensor that an optional has; an error where there is none.
+    Rank {
+        /// The symbol.
+        symbol: Sym,
+        /// The optional.
+        of: ObjectId,
+    },
     /// The same object in another place, checked against the type of that: the value of an optional, an error where
     /// there is none; an optional that has this value.
     Share {
@@ -128,7 +135,9 @@ impl ObjectOp {
             | ObjectOp::Erase { to, .. }
             | ObjectOp::None { to }
             | ObjectOp::Share { to, .. } => Some(*to),
-            ObjectOp::Length { .. } | ObjectOp::IsSome { .. } | ObjectOp::Drop(_) => None,
+            ObjectOp::Length { .. } | ObjectOp::IsSome { .. } | ObjectOp::Rank { .. } | ObjectOp::Drop(_) => {
+                None
+            }
         }
     }
 
@@ -141,6 +150,7 @@ impl ObjectOp {
             | ObjectOp::Item { of, .. }
             | ObjectOp::Erase { of, .. }
             | ObjectOp::IsSome { of, .. }
+            | ObjectOp::Rank { of, .. }
             | ObjectOp::Share { from: of, .. } => [*of].into_iter().collect(),
             ObjectOp::Insert { of, item, .. } => [*of, *item].into_iter().collect(),
         }
@@ -158,9 +168,9 @@ impl ObjectOp {
     /// Symbols that get a value.
     pub fn defines(&self) -> SmallVec<[Sym; 2]> {
         match self {
-            ObjectOp::Length { symbol, .. } | ObjectOp::IsSome { symbol, .. } => {
-                [*symbol].into_iter().collect()
-            }
+            ObjectOp::Length { symbol, .. }
+            | ObjectOp::IsSome { symbol, .. }
+            | ObjectOp::Rank { symbol, .. } => [*symbol].into_iter().collect(),
             ObjectOp::Item { bindings, .. } | ObjectOp::Share { bindings, .. } => {
                 bindings.iter().map(|it| it.symbol).collect()
             }

@@ -54,6 +54,18 @@ fn sequences_and_optionals_agree_on_every_executor() {
     for turns in [0, 2, 3, 10] {
         all.agree("grow_and_shrink", &[int(turns), x.clone()]).expect("no error");
     }
+    let mixed = Value::Sequence(vec![
+        floats(&[5.0, 6.0]),
+        Value::Tensor(TensorData::from_f64(DType::F32, &[], [7.0])),
+    ]);
+    for (at, rank) in [(0, 1), (1, 0), (-1, 0)] {
+        let found = all.agree("ranks", &[mixed.clone(), int(at), x.clone()]);
+        assert_eq!(found, Ok(vec![int(rank), int(1)]));
+    }
+    assert_eq!(all.agree("ranks", &[mixed.clone(), int(2), x.clone()]), out_of_range);
+    assert!(all.agree("ranks", &[mixed.clone(), int(0), Value::None]).is_err());
+    assert_eq!(all.agree("vector", &[mixed.clone(), int(0)]), Ok(vec![floats(&[10.0, 12.0])]));
+    assert!(all.agree("vector", &[mixed, int(1)]).is_err());
     let held = floats(&[8.0]);
     let found = all.agree("or_else", &[held.clone(), x.clone()]).expect("no error");
     assert_eq!(found, [floats(&[16.0]), truth(true), Value::None]);

@@ -16,16 +16,27 @@ use single::{attribute, integers, numbers};
 #[derive(Clone)]
 struct Operand {
     data: TensorData,
-    /// Sizes are known at run time alone.
-    open_sizes: bool,
+    /// What is known at run time alone.
+    open: Open,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Open {
+    Nothing,
+    Sizes,
+    Rank,
 }
 
 fn of(data: TensorData) -> Operand {
-    Operand { data, open_sizes: false }
+    Operand { data, open: Open::Nothing }
 }
 
 fn open(data: TensorData) -> Operand {
-    Operand { data, open_sizes: true }
+    Operand { data, open: Open::Sizes }
+}
+
+fn of_any_rank(data: TensorData) -> Operand {
+    Operand { data, open: Open::Rank }
 }
 
 /// Runs `y = op(operands)`; operands that are not there are left out, the last `constants` are part of the model.
@@ -49,7 +60,7 @@ fn run(
     };
     let mut inputs = Expected::new();
     for (i, operand) in operands.iter().enumerate() {
-        let Some(Operand { data, open_sizes }) = operand else { continue };
+        let Some(Operand { data, open }) = operand else { continue };
         let name = format!("x{i}");
         let dims: Vec<i64> = data.dims().iter().map(|it| it.cast_signed()).collect();
         if i + constants >= operands.len() {
@@ -63,7 +74,10 @@ fn run(
             continue;
         }
         let mut declared = value(&name, number(data.dtype()), &dims);
-        if *open_sizes {
+        if *open == Open::Rank {
+            declared.r#type.as_mut().and_then(|it| it.tensor_type.as_mut()).context("a tensor")?.shape = None;
+        }
+        if *open == Open::Sizes {
             let shape = declared.r#type.as_mut().and_then(|it| it.tensor_type.as_mut()?.shape.as_mut());
             for (at, dim) in shape.context("a tensor")?.dim.iter_mut().enumerate() {
                 *dim = DimensionProto { dim_param: Some(format!("d{i}_{at}")), ..DimensionProto::default() };
@@ -484,6 +498,32 @@ fn lists_are_as_long_as_the_call_says() -> Result<()> {
     refused("Unsqueeze", &[x(), list(&[0, 1, 2, 3, 4, 5, 6])], "how many axes it adds")?;
     refused("Expand", &[x(), list(&[1; 9])], "the rank that its shape gives")?;
     refused("GatherND", &[x(), list(&[0, 0, 0])], "how many dimensions its indices name")
+}
+
+#[test]
+fn inputs_may_have_any_rank() -> Result<()> {
+    for dims in [&[][..], &[2, 0, 3], &[1, 2, 1, 1, 1, 1, 1, 3]] {
+        let data = numbers(DType::F32, dims);
+        for op in ["Shape", "Transpose"] {
+            same(op, &[], &|| vec![Some(of_any_rank(data.clone()))], 0.0)?;
+        }
+        let list = || Some(of(integers(&[-1])));
+        same("Reshape", &[], &|| vec![Some(of_any_rank(data.clone())), list()], 0.0)?;
+    }
+    let product =
+        || vec![Some(of_any_rank(numbers(DType::F32, &[2, 3, 4]))), Some(of(numbers(DType::F32, &[4, 5])))];
+    same("MatMul", &[], &product, 0.0)?;
+    let sum = || {
+        vec![Some(of_any_rank(numbers(DType::F32, &[2, 1]))), Some(of_any_rank(numbers(DType::F32, &[3])))]
+    };
+    same("Add", &[], &sum, 0.0)?;
+    let wide = Some(of_any_rank(numbers(DType::F32, &[1; 9])));
+    refused("Relu", &[], &[wide], "its number of dimensions")?;
+    let vector = Some(of_any_rank(numbers(DType::F32, &[3])));
+    refused("MatMul", &[], &[vector, Some(of(numbers(DType::F32, &[4, 5])))], "3")?;
+    let x = || Some(of_any_rank(numbers(DType::F32, &[3])));
+    let many = [Some(of_any_rank(numbers(DType::Bool, &[3]))), x(), x()];
+    refused("Where", &[], &many, "more than 512 versions")
 }
 
 #[test]

@@ -8,7 +8,7 @@ use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlot, Value, types};
 use orogen_abi::{Any, ArrayObject, DLTensor, TensorObject, TypeIndex};
 use orogen_ir::plan::{AxisBinding, ObjectId, ObjectOp};
 use orogen_ir::shape::Dim;
-use orogen_ir::types::{TensorType, Type};
+use orogen_ir::types::{DType, TensorType, Type};
 use std::mem::{offset_of, size_of};
 
 use super::Entry;
@@ -314,6 +314,14 @@ impl Entry<'_, '_, '_> {
                 let some = self.cx.b.ins().icmp_imm_s(IntCC::NotEqual, index, i64::from(TypeIndex::NONE));
                 let some = self.cx.b.ins().uextend(types::I64, some);
                 self.bind(*symbol, some);
+            }
+            ObjectOp::Rank { symbol, of } => {
+                let held = self.held(*of);
+                self.kind(&Type::Tensor(TensorType::unknown(DType::U8)), held, "the value of an optional");
+                let at = offset_of!(TensorObject, dl_tensor) + offset_of!(DLTensor, ndim);
+                let rank = self.cx.b.ins().load(types::I32, MemFlagsData::trusted(), held.payload, at as i32);
+                let rank = self.cx.b.ins().sextend(types::I64, rank);
+                self.bind(*symbol, rank);
             }
             ObjectOp::Share { to, from, bindings } => {
                 self.own_strings(*from);

@@ -14,7 +14,7 @@ use crate::node::{Attributes, Node, NodeCx, Surroundings, bad, not_supported};
 use crate::ops::lengths;
 use crate::options::Options;
 use crate::proto::{FunctionProto, GraphProto, NodeProto, ValueInfoProto};
-use crate::sink::{Adapter, Ranked, Sink, Undecided, Value, assert_condition};
+use crate::sink::{Adapter, MAX_RANK, Ranked, Sink, Undecided, Value, assert_condition};
 use crate::table::OpTable;
 use crate::tensor::TensorLoader;
 use crate::unsupported::{self, MAX_NESTING, bind, unsupported};
@@ -23,8 +23,9 @@ use defaults::Defaults;
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::{Diagnostic, Diagnostics, Place};
 use orogen_ir::ops::{Budget, Limits, OpSink};
+use orogen_ir::shape::Constraint;
 use orogen_ir::text::type_text;
-use orogen_ir::types::{ShapeInfo, Type};
+use orogen_ir::types::{Attrs, ShapeInfo, Type};
 use scope::{Frame, Scope};
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -82,6 +83,7 @@ pub fn import<S: OpSink>(
             opsets: model.opsets().map(|(domain, version)| (domain.to_string(), version)).collect(),
             ..ImportReport::default()
         },
+        versions: 1,
         loop_ranks: IndexMap::new(),
     };
     importer.model(options, &undecided, &mut sink)?;
@@ -102,6 +104,8 @@ struct Importer<'m> {
     /// While an `If` is decided, how much more is looked at.
     lookahead: Option<Lookahead>,
     report: ImportReport,
+    /// How many versions are being built of what is built now.
+    versions: usize,
     /// The ranks that values carried by loops take, by what they depend on.
     loop_ranks: IndexMap<LoopKey, Vec<Vec<usize>>>,
 }
@@ -126,6 +130,11 @@ impl<'m> Importer<'m> {
             if scope.values.insert(name, value).is_some() {
                 return Err(Diagnostic::error("X008", format!("there are two inputs `{name}`")).into());
             }
+            if graph.input.iter().any(|it| it.name == name && has_no_rank(it)) {
+                let place = format!("input `{}`", printable(name));
+                let ranked = rank_of_input(sink, &place, value).map_err(|it| it.at(&*place))?;
+                scope.note_ranked(value, ranked);
+            }
         }
         let outputs = self.body(sink, graph.into(), &mut scope)?;
         let mut seen = IndexSet::new();
@@ -137,7 +146,14 @@ impl<'m> Importer<'m> {
             }
             let place = format!("output `{}`", printable(&output.name));
             sink.set_source(&place);
-            let rank = scope.ranked(value).map(|it| it.rank);
+            let ranked = scope.ranked(value);
+            let value = match &ranked {
+                Some(ranked) if matches!(sink.type_of(value), Type::Optional(_)) => {
+                    self.taken_out(sink, graph, value, ranked, &scope).map_err(|it| it.at(&*place))?
+                }
+                _ => value,
+            };
+            let rank = ranked.map(|it| it.rank);
             sink.output(&output.name, value, rank).map_err(|it| it.at(&*place))?;
             let mut ty = sink.type_of(value).clone();
             if let (Some(_), Type::Tensor(tensor)) = (rank, &mut ty) {
@@ -450,6 +466,26 @@ fn way_out(code: &str) -> Option<&'static str> {
         }
         _ => return None,
     })
+}
+
+/// Whether an input is a tensor of which not even the number of dimensions is declared.
+fn has_no_rank(input: &ValueInfoProto) -> bool {
+    let tensor = input.r#type.as_ref().and_then(|it| it.tensor_type.as_ref());
+    tensor.is_some_and(|it| it.shape.is_none())
+}
+
+/// The rank of an input that is held by reference, checked to be one that there are versions for.
+fn rank_of_input(sink: &mut dyn Sink, place: &str, value: Value) -> Result<Ranked, Diagnostic> {
+    sink.set_source(place);
+    let no_operator = || Diagnostic::error("X009", "this build has no operator `optional_rank`");
+    let op = sink.ops().find("optional_rank").ok_or_else(no_operator)?;
+    let results = sink.emit(op, Attrs::none(), &[value])?;
+    let rank = results.first().copied().ok_or_else(no_operator)?;
+    let element = sink.type_of(rank).as_tensor().and_then(|it| it.elements.as_ref()?.first().copied());
+    if let Some(element) = element {
+        sink.check(Constraint::AtMost(element, MAX_RANK as i64), "its number of dimensions")?;
+    }
+    Ok(Ranked { rank, ranks: (0..=MAX_RANK).collect() })
 }
 
 /// Those of the nodes, in their order, that `y` needs.

@@ -15,7 +15,7 @@
 use super::scope::Scope;
 use super::{At, Importer};
 use crate::graph::{describe, reads};
-use crate::node::{Node, NodeCx, bad, impossible};
+use crate::node::{Node, NodeCx, bad, impossible, not_supported};
 use crate::ops::lengths;
 use crate::probe::Probe;
 use crate::proto::{GraphProto, NodeProto};
@@ -26,6 +26,9 @@ use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::shape::{Constraint, Dim, Truth};
 use orogen_ir::types::{DType, Dims, TensorType, Type};
+
+/// The most versions that a node is built in, those of all forks that it is behind.
+const MAX_VERSIONS: usize = 512;
 
 /// The most dimensions of which a `Squeeze` without axes has versions in which they are 1 or not.
 const MAX_UNITS: usize = 3;
@@ -115,7 +118,11 @@ impl<'m> Importer<'m> {
         let wanted = scope.want(later.collect());
         self.nodes(sink, &division.before, used, scope)?;
         scope.want_again(wanted);
-        let flat = self.chain(sink, fork, 0, &division, used, scope)?;
+        let outer = self.versions;
+        self.versions = outer.saturating_mul(division.live.len());
+        let flat = self.chain(sink, fork, 0, &division, used, scope);
+        self.versions = outer;
+        let flat = flat?;
         let mut flat = flat.into_iter();
         for (name, given) in &division.exports {
             let value = flat.next().ok_or_else(|| bad("a version gives too few values"))?;
@@ -127,8 +134,50 @@ impl<'m> Importer<'m> {
         Ok(division.after)
     }
 
-    /// Which versions are possible, what goes into them, and what they give.
+    /// An output of the model that is held by reference, as a tensor under as many dimensions as it may have.
+    pub(super) fn taken_out(
+        &mut self,
+        sink: &mut dyn Sink,
+        graph: &'m GraphProto,
+        value: Value,
+        ranked: &Ranked,
+        scope: &Scope<'_, 'm>,
+    ) -> Result<Value, Diagnostic> {
+        let Some(node) = graph.node.first() else {
+            return Err(not_supported("it is an input whose rank is not known, and the model has no nodes"));
+        };
+        let mut at = At { importer: self, scope };
+        let [value, _] = bare(node, sink, &mut at).of_ranks(value, Some(ranked.clone()), &ranked.ranks)?;
+        Ok(value)
+    }
+
+    /// Which versions are possible, what goes into them, and what they give. A node that is in more versions than
+    /// [`MAX_VERSIONS`], of all forks around it, is refused: their number is a product.
     fn divide(
+        &mut self,
+        sink: &mut dyn Sink,
+        fork: Fork<'m>,
+        following: &[&'m NodeProto],
+        used: &IndexSet<&'m str>,
+        scope: &Scope<'_, 'm>,
+    ) -> Result<Division<'m>, Diagnostic> {
+        let outer = self.versions;
+        self.versions = outer.saturating_mul(self.count(fork, scope));
+        if self.versions > MAX_VERSIONS {
+            let message = format!(
+                "the ranks that its operands may have would need more than {MAX_VERSIONS} versions of what follows"
+            );
+            self.versions = outer;
+            return Err(Diagnostic::error("X012", message).at(describe(fork.node())).help(
+                "declare how many dimensions inputs have, or how long the lists are that give shapes and axes",
+            ));
+        }
+        let division = self.divided(sink, fork, following, used, scope);
+        self.versions = outer;
+        division
+    }
+
+    fn divided(
         &mut self,
         sink: &mut dyn Sink,
         fork: Fork<'m>,
@@ -373,7 +422,11 @@ impl<'m> Importer<'m> {
                 }
                 let most = ranks.last().copied().unwrap_or_default() as i64;
                 let axes: Vec<i64> = (ranks[version] as i64..most).collect();
+                let held = matches!(sink.type_of(value), Type::Optional(_));
                 let value = match axes[..] {
+                    _ if held => {
+                        bare(node, sink, &mut At { importer: self, scope }).held(value, ranks[version])?
+                    }
                     // Another value: this one has one rank.
                     [] => {
                         let ty = sink.type_of(value).clone();

@@ -168,29 +168,12 @@ fn packed(cx: &mut NodeCx<'_, '_>, sizes: Value, kept: Value, count: usize) -> S
     cx.select(any, chosen, one)
 }
 
-/// A value that is one of two, by a condition of rank 0.
-fn choose<'m>(
-    cx: &mut NodeCx<'_, 'm>,
-    cond: Value,
-    build: &mut dyn FnMut(&mut NodeCx<'_, 'm>, bool) -> Single,
-) -> Single {
-    let (node, inputs, source) = (cx.bare(), cx.operands().to_vec(), cx.describe());
-    let around = &mut *cx.around;
-    let results = cx.sink.if_else(cond, &mut |sink, taken| {
-        sink.set_source(&source);
-        let mut cx = NodeCx::new(node.clone(), inputs.clone(), sink, around);
-        Ok(vec![build(&mut cx, taken)?])
-    })?;
-    cx.sink.set_source(&source);
-    results.first().copied().ok_or_else(|| bad("a branch has no result"))
-}
-
 /// A step for each axis that is named, one after the other.
 pub(super) fn folded(cx: &mut NodeCx<'_, '_>, axes: OpenAxes, x: Value, step: &StepFn<'_>) -> Single {
     let mut x = x;
     for axis in 0..axes.rank {
         let named = axes.flag(cx, axis)?;
-        x = choose(cx, named, &mut |cx, taken| if taken { step(cx, x, axis) } else { Ok(x) })?;
+        x = cx.choose(named, &mut |cx, taken| if taken { step(cx, x, axis) } else { Ok(x) })?;
     }
     Ok(x)
 }
@@ -259,7 +242,7 @@ fn one_of(
 ) -> Single {
     let Some((axis, others)) = first.split_first() else { return version(cx, last) };
     let named = axes.flag(cx, *axis)?;
-    choose(cx, named, &mut |cx, taken| match taken {
+    cx.choose(named, &mut |cx, taken| match taken {
         true => version(cx, *axis),
         false => one_of(cx, axes, others, last, version),
     })

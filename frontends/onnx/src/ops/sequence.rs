@@ -6,12 +6,12 @@ use crate::emit::{attrs, normal_axis};
 use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::probe::Probe;
 use crate::proto::TypeProto;
-use crate::sink::{Sink, Value};
+use crate::sink::{MAX_RANK, Ranked, Sink, Value};
 use crate::table::{Converted, OpTable};
 use crate::tensor::dtype_of;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::shape::Constraint;
-use orogen_ir::types::{Attrs, DType, TensorData, Type};
+use orogen_ir::types::{Attrs, DType, ShapeInfo, TensorData, Type};
 
 type Single = Result<Value, Diagnostic>;
 
@@ -71,8 +71,25 @@ fn taken(cx: &NodeCx<'_, '_>, value: Value, from: &str) -> Single {
 }
 
 fn at(cx: &mut NodeCx<'_, '_>) -> Single {
-    let item = cx.binary("sequence_at", cx.input(0)?, cx.input(1)?)?;
-    taken(cx, item, "sequence")
+    let (list, place) = (cx.input(0)?, cx.input(1)?);
+    let of_any_rank = match cx.sink.type_of(list).as_sequence() {
+        Some(Type::Tensor(ty)) => ty.shape == ShapeInfo::Unknown,
+        _ => false,
+    };
+    if !of_any_rank || cx.known_ints(place).is_some() {
+        let item = cx.binary("sequence_at", list, place)?;
+        let open = matches!(cx.sink.type_of(item), Type::Tensor(ty) if ty.shape == ShapeInfo::Unknown);
+        if !of_any_rank || !open {
+            return taken(cx, item, "sequence");
+        }
+    }
+    let item = cx.binary("sequence_item", list, place)?;
+    let rank = cx.unary("optional_rank", item)?;
+    if let Some([rank]) = cx.tensor_type(rank)?.elements.as_deref() {
+        cx.sink.check(Constraint::AtMost(*rank, MAX_RANK as i64), "the number of dimensions of the item")?;
+    }
+    cx.around.note_ranked(item, Ranked { rank, ranks: (0..=MAX_RANK).collect() });
+    Ok(item)
 }
 
 fn insert(cx: &mut NodeCx<'_, '_>) -> Single {

@@ -19,7 +19,7 @@ pub(super) fn eval_structure(op: StructureOp, args: &[Value]) -> Result<Value, E
             let count = sequence(arg(0)?)?.len() as i64;
             Value::Tensor(TensorData::from_slice(DType::I64, &[], &[count]))
         }
-        StructureOp::At => {
+        StructureOp::At | StructureOp::Item => {
             let items = sequence(arg(0)?)?;
             items[position(arg(1)?, items.len(), items.len())?].clone()
         }
@@ -46,6 +46,15 @@ pub(super) fn eval_structure(op: StructureOp, args: &[Value]) -> Result<Value, E
             let has = *arg(0)? != Value::None;
             Value::Tensor(TensorData::from_f64(DType::Bool, &[], [f64::from(u8::from(has))]))
         }
+        StructureOp::Rank => match arg(0)? {
+            Value::Tensor(tensor) => {
+                let rank = tensor.dims().len() as i64;
+                Value::Tensor(TensorData::from_slice(DType::I64, &[], &[rank]))
+            }
+            _ => {
+                return Err(EvalError::new(EvalErrorKind::CheckFailed, "the optional holds no tensor"));
+            }
+        },
         StructureOp::Get => match arg(0)? {
             Value::None => {
                 return Err(EvalError::new(EvalErrorKind::CheckFailed, "the optional holds nothing"));

@@ -34,6 +34,13 @@ impl Machine<'_> {
     /// Puts a value into a place, whose type it has.
     pub(super) fn put(&mut self, id: ObjectId, value: Value, bindings: &[AxisBinding]) -> EvalResult<()> {
         let ty = self.ty(id)?.clone();
+        if let (Some(tensor), Some(wanted)) =
+            (value.as_tensor(), ty.as_tensor().and_then(|it| it.shape.rank()))
+            && tensor.dims().len() != wanted
+        {
+            let message = format!("a tensor of {} dimensions is none of {wanted}", tensor.dims().len());
+            return Err(EvalError::new(EvalErrorKind::CheckFailed, message));
+        }
         if let Some(tensor) = value.as_tensor() {
             for it in bindings {
                 let size = tensor.dims().get(it.axis as usize).ok_or_else(|| missing("dimension"))?;
@@ -166,6 +173,19 @@ impl Machine<'_> {
             ObjectOp::IsSome { symbol, of } => {
                 let some = self.object_value(*of)? != Value::None;
                 self.env.set(*symbol, i64::from(some));
+                Ok(())
+            }
+            ObjectOp::Rank { symbol, of } => {
+                let rank = match self.object_value(*of)? {
+                    Value::Tensor(tensor) => tensor.dims().len(),
+                    _ => {
+                        return Err(EvalError::new(
+                            EvalErrorKind::CheckFailed,
+                            "the optional holds no tensor",
+                        ));
+                    }
+                };
+                self.env.set(*symbol, rank as i64);
                 Ok(())
             }
             ObjectOp::Share { to, from, bindings } => {

@@ -47,6 +47,7 @@ pub(super) fn object_text(shapes: &ShapeCx, op: &ObjectOp) -> String {
         ObjectOp::Erase { to, of, at } => format!("erase {} = {}{}", name(to), name(of), place(at)),
         ObjectOp::None { to } => format!("none {}", name(to)),
         ObjectOp::IsSome { symbol, of } => format!("some {} = {}", shapes.display_sym(*symbol), name(of)),
+        ObjectOp::Rank { symbol, of } => format!("rank {} = {}", shapes.display_sym(*symbol), name(of)),
         ObjectOp::Share { to, from: of, bindings } => {
             format!("share {} = {}{}", name(to), name(of), from(bindings))
         }
@@ -64,8 +65,10 @@ fn object_of(buffer: BufferRef, span: Span, cursor: &Cursor<'_>) -> Result<Objec
 impl Parser<'_> {
     /// Whether a step on objects begins with this word.
     pub(super) fn is_object_word(word: &str) -> bool {
-        let words =
-            ["tensor", "sequence", "length", "item", "insert", "erase", "none", "some", "share", "drop"];
+        let words = [
+            "tensor", "sequence", "length", "item", "insert", "erase", "none", "some", "rank", "share",
+            "drop",
+        ];
         words.contains(&word)
     }
 
@@ -103,12 +106,13 @@ impl Parser<'_> {
             "tensor" => ObjectOp::Tensor(self.object_place(cursor)?),
             "none" => ObjectOp::None { to: self.object_place(cursor)? },
             "drop" => ObjectOp::Drop(self.object_place(cursor)?),
-            "length" | "some" => {
+            "length" | "some" | "rank" => {
                 let symbol = self.sym(cursor)?;
                 cursor.expect_punct("=")?;
                 let of = self.object_place(cursor)?;
                 match word {
                     "length" => ObjectOp::Length { symbol, of },
+                    "rank" => ObjectOp::Rank { symbol, of },
                     _ => ObjectOp::IsSome { symbol, of },
                 }
             }

@@ -137,6 +137,16 @@ impl Verifier<'_> {
                     self.report("P016", format!("P16: {} holds no optional", wanted(*of)));
                 }
             }
+            ObjectOp::Rank { of, .. } => {
+                let tensor = |it: &Type| match it {
+                    Type::Optional(content) => content.as_tensor().is_some() || **content == Type::Object,
+                    other => *other == Type::Object,
+                };
+                let found = self.held(*of, state);
+                if found.is_some_and(|it| !tensor(it)) {
+                    self.report("P016", format!("P16: {} holds no tensor that may be there", wanted(*of)));
+                }
+            }
             ObjectOp::Share { to, from, .. } => self.object_fits(*from, ty(*to), &wanted(*to), state),
             ObjectOp::Drop(id) => {
                 state.valid.remove(&BufferRef::Object(*id));

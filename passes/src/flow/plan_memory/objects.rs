@@ -168,7 +168,7 @@ impl Lowering<'_> {
                 let to = self.object_place(result);
                 self.object_step(ObjectOp::Erase { to, of, at }, steps)
             }
-            StructureOp::At => {
+            StructureOp::At | StructureOp::Item => {
                 let of = self.object_of(arg(0)?)?;
                 let at = self.position(arg(1)?, steps)?;
                 let (to, bindings) = self.taken(result)?;
@@ -198,6 +198,10 @@ impl Lowering<'_> {
             StructureOp::Length => {
                 let of = self.object_of(arg(0)?)?;
                 self.counted(result, steps, |symbol| ObjectOp::Length { symbol, of })
+            }
+            StructureOp::Rank => {
+                let of = self.object_of(arg(0)?)?;
+                self.counted(result, steps, |symbol| ObjectOp::Rank { symbol, of })
             }
             StructureOp::Has => {
                 let of = self.object_of(arg(0)?)?;
