@@ -352,6 +352,20 @@ fn lists_of_the_wrong_length_are_named() {
         let error = eval(one(op, 1, 2, &["y"], attributes), &[matrix(2, &[0.0, 0.0])]).expect_err(op);
         assert!(error.contains(text), "{op}: `{text}` is not in: {error}");
     }
+    // How many columns there are may be known only at run time.
+    let offsets = vec![floats("offset", &[1.0; 3]), floats("scale", &[1.0])];
+    for (op, attributes) in
+        [("Scaler", offsets), ("Imputer", vec![floats("imputed_value_floats", &[1.0; 3])])]
+    {
+        let mut open = one(op, 1, 2, &["y"], attributes);
+        open.graph.as_mut().expect("a graph").input =
+            vec![value("x", data_type::FLOAT, &[D::S("n"), D::S("c")])];
+        for columns in [1, 2] {
+            let error = eval(open.clone(), &[matrix(columns, &[0.0, 0.0])]).expect_err(op);
+            assert!(error.contains("how many columns operand 0 has"), "{op}: {error}");
+        }
+        assert_eq!(eval(open, &[matrix(3, &[0.0; 3])]).expect(op)[0].dims(), [1, 3]);
+    }
     let labels = || ints("classlabels_ints", &[1, 2, 3]);
     let cases: Vec<(&str, Vec<AttributeProto>, &str)> = vec![
         ("LinearClassifier", vec![floats("coefficients", &[1.0; 6])], "neither `classlabels_strings` nor"),

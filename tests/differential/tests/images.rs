@@ -233,6 +233,25 @@ fn blends_along_each_axis() -> Result<()> {
     check_node("Resize", vec![text("mode", "linear")], &last, 1e-5)
 }
 
+/// Sizes whose positions are often whole numbers and halves, where an error in the last place is another element.
+#[test]
+fn nearest_elements_of_whole_positions() -> Result<()> {
+    let none = || constant(TensorData::from_f64(DType::F32, &[0], []));
+    for coordinates in ["half_pixel", "asymmetric", "align_corners", "half_pixel_symmetric"] {
+        for rounding in ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"] {
+            let attributes = vec![
+                text("coordinate_transformation_mode", coordinates),
+                text("nearest_mode", rounding),
+                ints("axes", &[2, 3]),
+            ];
+            let operands =
+                [given(numbers(DType::F32, &[1, 1, 10, 14])), none(), none(), constant(integers(&[14, 10]))];
+            check_node("Resize", attributes, &operands, 0.0)?;
+        }
+    }
+    Ok(())
+}
+
 /// Lengths that fall into two parts and into three, forwards and back.
 #[test]
 fn transforms_in_parts() -> Result<()> {

@@ -26,6 +26,9 @@ fn rows_that_turn_or_repeat() -> Result<()> {
                 check("Tile", &[], &[given(x.clone()), constant(integers(&repeats))])?;
             }
         }
+        for repeats in [[2, 3], [2, 0]] {
+            check("Tile", &[], &[given(numbers(dtype, &[3, 0])), constant(integers(&repeats))])?;
+        }
     }
     Ok(())
 }

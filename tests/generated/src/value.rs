@@ -108,6 +108,9 @@ pub(crate) fn unit(dtype: DType) -> f64 {
     }
 }
 
+/// So many errors from 0 a result may as well be 0.
+const NEAR_ZERO: f64 = 16.0;
+
 /// Whether a number is the sum of few powers of two, so that sums and products of such numbers are exact.
 fn has_few_digits(dtype: DType, value: f64) -> bool {
     let kept = match dtype {
@@ -120,7 +123,7 @@ fn has_few_digits(dtype: DType, value: f64) -> bool {
 }
 
 /// A tensor that is off by a little, element by element: by what rounding makes of numbers of its size and of the size `scale`.
-/// Zeros have the other sign.
+/// Zeros have the other sign, and what is no larger than such an error is 0.
 pub(crate) fn shaken(data: &TensorData, rounding: Rounding, scale: f64, random: &mut Random) -> TensorData {
     let (dtype, unit) = (data.dtype(), unit(data.dtype()));
     if unit == 0.0 || rounding == Rounding::Exact {
@@ -130,6 +133,7 @@ pub(crate) fn shaken(data: &TensorData, rounding: Rounding, scale: f64, random: 
         let up = random.coin();
         match it {
             0.0 => -it,
+            it if it.abs() < NEAR_ZERO * scale * unit => 0.0,
             it if rounding == Rounding::Arithmetic && has_few_digits(dtype, it) => it,
             it if it.is_finite() => it + (it.abs() + scale) * if up { unit } else { -unit },
             it => it,

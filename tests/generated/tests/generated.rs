@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use support::findings;
 
 /// Models of each run; `cargo xtask generated` takes the seeds after them, without end.
-const MODELS: u64 = 600;
+const MODELS: u64 = 2000;
 
 fn night() -> bool {
     std::env::var_os("OROGEN_NIGHTLY").is_some()

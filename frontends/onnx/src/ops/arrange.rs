@@ -8,6 +8,7 @@ use crate::node::{NodeCx, bad};
 use crate::sink::Value;
 use crate::table::OpTable;
 use orogen_ir::diag::Diagnostic;
+use orogen_ir::types::DType;
 
 type Single = Result<Value, Diagnostic>;
 
@@ -210,6 +211,8 @@ impl Fold {
     /// Takes the taps of dimension 2 away, and puts the blocks of dimension `at` together.
     fn along(&self, cx: &mut NodeCx<'_, '_>, value: Value, at: usize) -> Single {
         let at = at - 1;
+        // A sum of truth values is true where one is.
+        let add = if cx.dtype(value)? == DType::Bool { "or" } else { "add" };
         let mut terms = Vec::new();
         for tap in 0..self.taps {
             let term = cx.slice(value, 2, tap, tap + 1)?;
@@ -236,7 +239,7 @@ impl Fold {
                     true => *term,
                     false => cx.emit("pad", attrs([("mode", "constant".into())]), &[*term, around, fill])?,
                 };
-                sum = Some(sum.map_or(Ok(placed), |it| cx.binary("add", it, placed))?);
+                sum = Some(sum.map_or(Ok(placed), |it| cx.binary(add, it, placed))?);
             }
             phases.push(sum);
         }

@@ -18,7 +18,8 @@ pub(super) fn eval(cx: &OpCx<'_>) -> FamilyResult {
 struct Axis<'a> {
     input: usize,
     output: usize,
-    scale: f64,
+    /// The model's scale; without it, output / input.
+    scale: Option<f64>,
     coordinates: &'a str,
 }
 
@@ -26,16 +27,22 @@ impl Axis<'_> {
     /// Where output position `o` lies on the input's axis.
     fn coordinate(&self, o: usize) -> EvalResult<f64> {
         let (o, input, output) = (o as f64, self.input as f64, self.output as f64);
+        // Sizes give a fraction: one rounding, and none where the position is a whole number.
+        let scaled_back = |position: f64| match self.scale {
+            Some(scale) => position / scale,
+            None => position * input / output,
+        };
+        let half_pixel = scaled_back(o + 0.5) - 0.5;
         Ok(match self.coordinates {
-            "half_pixel" => (o + 0.5) / self.scale - 0.5,
-            "pytorch_half_pixel" if self.output > 1 => (o + 0.5) / self.scale - 0.5,
+            "half_pixel" => half_pixel,
+            "pytorch_half_pixel" if self.output > 1 => half_pixel,
             "pytorch_half_pixel" => 0.0,
-            "asymmetric" => o / self.scale,
+            "asymmetric" => scaled_back(o),
             "align_corners" if self.output > 1 => o * (input - 1.0) / (output - 1.0),
             "align_corners" => 0.0,
             "half_pixel_symmetric" => {
-                let adjustment = output / (self.scale * input);
-                input / 2.0 * (1.0 - adjustment) + (o + 0.5) / self.scale - 0.5
+                let adjustment = self.scale.map_or(1.0, |scale| output / (scale * input));
+                input / 2.0 * (1.0 - adjustment) + half_pixel
             }
             other => return Err(EvalError::invalid(format!("unknown coordinates `{other}`"))),
         })
@@ -60,12 +67,8 @@ fn resize(cx: &OpCx<'_>) -> EvalResult<Vec<TensorData>> {
         return Err(EvalError::out_of_range("an empty axis cannot grow"));
     }
     let coordinates = cx.text("coordinates", "half_pixel");
-    let axis = |i: usize| Axis {
-        input: dims[i],
-        output: sizes[i],
-        scale: scales.map_or(sizes[i] as f64 / dims[i] as f64, |it| it[i]),
-        coordinates,
-    };
+    let axis =
+        |i: usize| Axis { input: dims[i], output: sizes[i], scale: scales.map(|it| it[i]), coordinates };
     match cx.text("mode", "nearest") {
         "nearest" => {
             let steps = strides(&dims);
@@ -166,6 +169,9 @@ mod tests {
         assert_eq!(line(with("align_corners", "round_prefer_ceil"), &x, 5), [1.0, 2.0, 2.0, 3.0, 3.0]);
         assert_eq!(line(with("align_corners", "round_prefer_floor"), &x, 5), [1.0, 1.0, 2.0, 2.0, 3.0]);
         assert_eq!(line(with("half_pixel", "floor"), &x, 1), [2.0]);
+        // Position 10 of 14 is 10.5 · 10 / 14 − 0.5 = 7 of 10, no more.
+        let ten: Vec<f32> = (0..10u8).map(f32::from).collect();
+        assert_eq!(line(with("half_pixel", "ceil"), &ten, 14)[10], 7.0);
         assert!(line(none(), &x, 0).is_empty());
     }
 

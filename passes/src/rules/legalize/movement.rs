@@ -75,6 +75,9 @@ fn tile(cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     moved(cx, |cx, vars, dims| {
         let mut at = Dims::from(vars);
         for (i, slot) in at.iter_mut().enumerate().filter(|(i, _)| !once[*i]) {
+            if cx.as_int(dims[i]) == Some(0) {
+                continue; // nothing is read
+            }
             *slot = cx.b.shapes().modulo_dim(*slot, dims[i]).map_err(overflow)?;
         }
         Ok(at)

@@ -78,7 +78,7 @@ fn reduces_apart(cx: &Legalizer<'_>, n: usize) -> Option<bool> {
         apart = apart.checked_add(results.checked_mul(*kernel)?)?;
         results = results.checked_mul(*stride)?;
     }
-    Some(apart.checked_mul(FEWER)? < whole)
+    Some(n > 1 && apart.checked_mul(FEWER)? < whole)
 }
 
 /// One reduction along each axis, the last one first.

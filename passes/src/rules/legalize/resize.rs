@@ -65,17 +65,22 @@ impl Resized {
         let (input, output) = (cx.dim_as(self.input, DType::F64)?, cx.dim_as(self.output, DType::F64)?);
         let (half, one) = (cx.b.float(0.5, DType::F64)?, cx.b.float(1.0, DType::F64)?);
         let zero = cx.b.float(0.0, DType::F64)?;
-        let scale = match self.scale {
-            Some(scale) => cx.b.float(scale, DType::F64)?,
-            None => cx.b.binary(Div, output, input)?,
+        let scale = self.scale.map(|it| cx.b.float(it, DType::F64)).transpose()?;
+        // Sizes give a fraction: one rounding, and none where the position is a whole number.
+        let scaled_back = |cx: &mut Legalizer<'_>, position| match scale {
+            Some(scale) => cx.b.binary(Div, position, scale),
+            None => {
+                let product = cx.b.binary(Mul, position, input)?;
+                cx.b.binary(Div, product, output)
+            }
         };
         let half_pixel = |cx: &mut Legalizer<'_>| {
             let center = cx.b.binary(Add, position, half)?;
-            let center = cx.b.binary(Div, center, scale)?;
+            let center = scaled_back(cx, center)?;
             cx.b.binary(Sub, center, half)
         };
         match cx.attrs.str("coordinates").unwrap_or("half_pixel") {
-            "asymmetric" => cx.b.binary(Div, position, scale),
+            "asymmetric" => scaled_back(cx, position),
             "align_corners" => {
                 let (from, to) = (cx.b.binary(Sub, input, one)?, cx.b.binary(Sub, output, one)?);
                 let scaled = cx.b.binary(Mul, position, from)?;
@@ -89,6 +94,7 @@ impl Resized {
                 cx.b.select(several, value, zero)
             }
             "half_pixel_symmetric" => {
+                let Some(scale) = scale else { return half_pixel(cx) };
                 // The center of the exact, unrounded output is the center of the input.
                 let exact = cx.b.binary(Mul, scale, input)?;
                 let adjustment = cx.b.binary(Div, output, exact)?;

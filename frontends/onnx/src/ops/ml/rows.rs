@@ -7,6 +7,7 @@ use crate::ops::{reduce, single};
 use crate::sink::Value;
 use crate::table::OpTable;
 use orogen_ir::diag::Diagnostic;
+use orogen_ir::shape::Constraint;
 use orogen_ir::types::DType;
 
 pub(super) fn register(table: &mut OpTable) {
@@ -24,6 +25,12 @@ fn per_column(cx: &mut NodeCx<'_, '_>, x: Value, name: &str, length: usize) -> R
         _ if length == 0 => Err(bad(format!("`{name}` has no numbers"))),
         Some(columns) if length != 1 && length as i64 != columns => {
             Err(bad(format!("`{name}` has {length} numbers, for {columns} columns")))
+        }
+        None if length != 1 => {
+            let Some(columns) = cx.dims(x).and_then(|it| it.last().copied()) else { return Ok(()) };
+            let count = cx.sink.shapes().int(length as i64);
+            let what = format!("how many columns operand 0 has, for each of which `{name}` has a number");
+            cx.sink.check(Constraint::Eq(columns, count), &what)
         }
         _ => Ok(()),
     }
