@@ -143,11 +143,14 @@ fn planned(
     }
 }
 
-/// Inputs between guard pages; `None` when they would be large.
+/// Inputs between guard pages; `None` when they would be large, or are objects: those are compiled, and not called.
 fn inputs(function: &Function, random: &mut Random, at_start: bool) -> Option<Vec<Tensor>> {
     let mut sizes: Vec<(String, i64)> = Vec::new();
     let mut tensors = Vec::new();
     for given in &function.inputs {
+        if given.object.is_some() {
+            return None;
+        }
         let mut shape = Vec::new();
         for dim in &given.dims {
             shape.push(match dim {
