@@ -59,6 +59,7 @@ impl Frontend for Chain {
         Ok(unknown
             .map(|it| Unsupported {
                 place: "the line".into(),
+                name: it.clone(),
                 operator: it.clone(),
                 reason: "it is a question".into(),
             })

@@ -35,6 +35,21 @@ pub(crate) struct Ranked {
     pub(crate) ranks: Vec<usize>,
 }
 
+impl Ranked {
+    /// The rank of the tensor that an optional holds, checked to be one that there are versions for; `what` names it.
+    pub(crate) fn held_by(sink: &mut dyn Sink, value: Value, what: &str) -> Result<Ranked, Diagnostic> {
+        let no_operator = || Diagnostic::error("X009", "this build has no operator `optional_rank`");
+        let op = sink.ops().find("optional_rank").ok_or_else(no_operator)?;
+        let results = sink.emit(op, Attrs::none(), &[value])?;
+        let rank = results.first().copied().ok_or_else(no_operator)?;
+        let element = sink.type_of(rank).as_tensor().and_then(|it| it.elements.as_ref()?.first().copied());
+        if let Some(element) = element {
+            sink.check(Constraint::AtMost(element, MAX_RANK as i64), what)?;
+        }
+        Ok(Ranked { rank, ranks: (0..=MAX_RANK).collect() })
+    }
+}
+
 /// Which part of a loop is being built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LoopPart {

@@ -4,7 +4,7 @@ use crate::decode::Model;
 use crate::graph::{self, Body, Opsets, describe, normal_domain, printable, subgraphs};
 use crate::node::{Attributes, Node};
 use crate::options::map_types;
-use crate::proto::{AttributeProto, GraphProto, NodeProto, TypeProto};
+use crate::proto::{AttributeProto, NodeProto, TypeProto};
 use crate::sparse::Initializer;
 use crate::table::OpTable;
 use crate::tensor::dtype_of;
@@ -72,20 +72,16 @@ pub(crate) fn report(found: &[Unsupported]) -> Result<(), Diagnostic> {
     Err(diagnostic.help("write these parts with other operators, or register a converter for each"))
 }
 
-/// Files that hold weights of a model and cannot be read, in order of first use, each with the reason.
+/// Files that hold dense initializers of a model's graphs and cannot be read, each with the reason.
 pub fn missing_files(model: &Model) -> Vec<String> {
     let mut found = IndexSet::new();
-    collect_missing(model.graph(), model, &mut found);
-    found.into_iter().collect()
-}
-
-fn collect_missing(graph: &GraphProto, model: &Model, found: &mut IndexSet<String>) {
-    let mut graphs = vec![graph];
+    let mut graphs = vec![model.graph()];
     // Subgraphs are as many as the file has, whatever their depth.
     while let Some(graph) = graphs.pop() {
         found.extend(graph.initializer.iter().filter_map(|it| model.loader.missing_file(it)));
         graphs.extend(graph.node.iter().flat_map(subgraphs).map(|it| it.1));
     }
+    found.into_iter().collect()
 }
 
 struct Walk<'m> {

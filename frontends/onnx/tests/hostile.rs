@@ -633,6 +633,28 @@ fn scans_that_do_not_fit_are_refused() {
     refused(scan(8, vec![two()], 4), "its body takes or returns other numbers of values");
 }
 
+/// What a node is written out into grows with its attributes, with sizes of weights that hold no data, and with its rank.
+#[test]
+fn windows_and_blends_that_are_too_many_are_refused() {
+    let one = |op: &str, inputs: &[(&str, Vec<i64>)], attributes: Vec<AttributeProto>, constants| {
+        let names = if op == "GridSample" { &["x", "a"][..] } else { &["x", "a", "b"] };
+        let inputs = inputs.iter().map(|(name, dims)| f32_input(name, dims)).collect();
+        model(22, graph(inputs, constants, vec![node(op, names, &["y"], attributes)], &["y"]))
+    };
+    let size = 1 << 20;
+    let deformed = [("x", vec![1, 1, 4, 4]), ("a", vec![1, 1, size, size]), ("b", vec![1, -1, 4, 4])];
+    refused(one("DeformConv", &deformed, vec![], vec![]), "a deformed convolution of so many taps");
+    for (rank, mode) in [(36, "linear"), (20, "cubic"), (70, "linear")] {
+        let grid = [vec![1; rank - 1], vec![rank as i64 - 2]].concat();
+        let sampled = [("x", vec![1; rank]), ("a", grid)];
+        refused(one("GridSample", &sampled, vec![text("mode", mode)], vec![]), "a blend along so many axes");
+    }
+    // A stride past the image is taken, and not written out.
+    let lists = vec![i64_tensor("a", &[1], &[4]), i64_tensor("b", &[1], &[2])];
+    let columns = one("Col2Im", &[("x", vec![1, 2, 1])], vec![ints("strides", &[1 << 31])], lists);
+    run(columns).expect("one block");
+}
+
 #[test]
 fn attention_that_does_not_fit_is_refused() {
     let attention = |op: &str, inputs: &[&str], attributes: Vec<AttributeProto>| {

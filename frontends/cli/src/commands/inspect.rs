@@ -254,10 +254,10 @@ fn needs(args: &InspectArgs, compiler: &Compiler, model: &Model, size: u64) -> R
     files.iter().for_each(|it| say!("  needs a file: {}", plain(it)));
     let mut counts: BTreeMap<(String, &str), (usize, &str)> = BTreeMap::new();
     for part in &parts {
-        // The operator stands in brackets behind the name of its node.
-        let name = part.place.rsplit_once('(').map_or("", |it| it.1.trim_end_matches(')'));
-        let what =
-            if part.operator.is_empty() { String::new() } else { format!("{name}, {}: ", part.operator) };
+        let what = match part.name.as_str() {
+            "" => String::new(),
+            name => format!("{name}, {}: ", part.operator),
+        };
         counts.entry((what, &part.reason)).or_insert((0, &part.place)).0 += 1;
     }
     for ((what, reason), (count, first)) in counts {

@@ -202,7 +202,9 @@ pub struct ImportReport {
 pub struct Unsupported {
     /// Where, for example ``node `topk` (TopK)``.
     pub place: String,
-    /// The operator with what qualifies it, for example `ai.onnx version 17`; empty for what is no operator.
+    /// The name of the operator, for example `TopK` or `my.domain.Bar`; empty for what is no operator.
+    pub name: String,
+    /// What qualifies the operator, for example `ai.onnx version 17`; empty for what is no operator.
     pub operator: String,
     /// Why: one clause without a full stop.
     pub reason: String,

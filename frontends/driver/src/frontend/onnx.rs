@@ -33,17 +33,15 @@ impl Frontend for Onnx {
     }
 
     fn unsupported(&self, model: &Model) -> Result<Vec<Unsupported>, Diagnostics> {
-        let found = orogen_onnx::unsupported(model, &self.ops)?;
-        let operator = |it: &orogen_onnx::Unsupported| match (it.op.as_str(), it.domain.as_str()) {
-            ("", _) => String::new(),
-            (_, domain) => {
-                format!("{} version {}", if domain.is_empty() { "ai.onnx" } else { domain }, it.version)
-            }
-        };
-        let found = found.into_iter();
-        Ok(found
-            .map(|it| Unsupported { operator: operator(&it), place: it.place, reason: it.reason })
-            .collect())
+        let found = orogen_onnx::unsupported(model, &self.ops)?.into_iter().map(|it| {
+            let (name, operator) = match (it.op.as_str(), it.domain.as_str()) {
+                ("", _) => (String::new(), String::new()),
+                (op, "") => (op.to_owned(), format!("ai.onnx version {}", it.version)),
+                (op, domain) => (format!("{domain}.{op}"), format!("{domain} version {}", it.version)),
+            };
+            Unsupported { place: it.place, name, operator, reason: it.reason }
+        });
+        Ok(found.collect())
     }
 
     fn missing_files(&self, model: &Model) -> Vec<String> {

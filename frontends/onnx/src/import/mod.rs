@@ -14,7 +14,7 @@ use crate::node::{Attributes, Node, NodeCx, Surroundings, bad, not_supported};
 use crate::ops::lengths;
 use crate::options::Options;
 use crate::proto::{FunctionProto, GraphProto, NodeProto, ValueInfoProto};
-use crate::sink::{Adapter, MAX_RANK, Ranked, Sink, Undecided, Value, assert_condition};
+use crate::sink::{Adapter, Ranked, Sink, Undecided, Value, assert_condition};
 use crate::table::OpTable;
 use crate::tensor::TensorLoader;
 use crate::unsupported::{self, MAX_NESTING, bind, unsupported};
@@ -23,9 +23,8 @@ use defaults::Defaults;
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::{Diagnostic, Diagnostics, Place};
 use orogen_ir::ops::{Budget, Limits, OpSink};
-use orogen_ir::shape::Constraint;
 use orogen_ir::text::type_text;
-use orogen_ir::types::{Attrs, ShapeInfo, Type};
+use orogen_ir::types::{ShapeInfo, Type};
 use scope::{Frame, Scope};
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -132,7 +131,9 @@ impl<'m> Importer<'m> {
             }
             if graph.input.iter().any(|it| it.name == name && has_no_rank(it)) {
                 let place = format!("input `{}`", printable(name));
-                let ranked = rank_of_input(sink, &place, value).map_err(|it| it.at(&*place))?;
+                sink.set_source(&place);
+                let ranked =
+                    Ranked::held_by(sink, value, "its number of dimensions").map_err(|it| it.at(&*place))?;
                 scope.note_ranked(value, ranked);
             }
         }
@@ -472,20 +473,6 @@ fn way_out(code: &str) -> Option<&'static str> {
 fn has_no_rank(input: &ValueInfoProto) -> bool {
     let tensor = input.r#type.as_ref().and_then(|it| it.tensor_type.as_ref());
     tensor.is_some_and(|it| it.shape.is_none())
-}
-
-/// The rank of an input that is held by reference, checked to be one that there are versions for.
-fn rank_of_input(sink: &mut dyn Sink, place: &str, value: Value) -> Result<Ranked, Diagnostic> {
-    sink.set_source(place);
-    let no_operator = || Diagnostic::error("X009", "this build has no operator `optional_rank`");
-    let op = sink.ops().find("optional_rank").ok_or_else(no_operator)?;
-    let results = sink.emit(op, Attrs::none(), &[value])?;
-    let rank = results.first().copied().ok_or_else(no_operator)?;
-    let element = sink.type_of(rank).as_tensor().and_then(|it| it.elements.as_ref()?.first().copied());
-    if let Some(element) = element {
-        sink.check(Constraint::AtMost(element, MAX_RANK as i64), "its number of dimensions")?;
-    }
-    Ok(Ranked { rank, ranks: (0..=MAX_RANK).collect() })
 }
 
 /// Those of the nodes, in their order, that `y` needs.

@@ -505,7 +505,7 @@ fn limit_length<'m>(
 /// too many may be.
 fn units<'m>(sink: &mut dyn Sink, node: &'m NodeProto, scope: &Scope<'_, 'm>) -> Option<Fork<'m>> {
     let whole = Node::new(node, &scope.frame.attributes, &scope.frame.opsets);
-    if !crate::graph::normal_domain(&node.domain).is_empty() || whole.has("axes") || whole.has_input(1) {
+    if !whole.is_standard() || whole.has("axes") || whole.has_input(1) {
         return None;
     }
     let value = scope.find(node.input.first()?)?;

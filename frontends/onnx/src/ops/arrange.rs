@@ -148,7 +148,7 @@ fn col2im(cx: &mut NodeCx<'_, '_>) -> Single {
     Ok(result)
 }
 
-/// The most elements of a block along an axis that are added one after the other.
+/// The most elements of a block along an axis that are added one after the other, and the most parts that a stride makes.
 const MOST_TAPS: i64 = 64;
 
 /// An axis along which blocks are put together.
@@ -180,7 +180,7 @@ fn folds(
         let (taps, dilation, stride) = (block[i], window.dilations[i], window.strides[i]);
         let padded = image[i].checked_add(pads[i])?.checked_add(pads[n + i])?;
         let room = padded.checked_sub(dilation.checked_mul(taps.checked_sub(1)?)?)?.checked_sub(1)?;
-        let sane = (1..=MOST_TAPS).contains(&taps) && room >= 0 && image[i] >= 0;
+        let sane = (1..=MOST_TAPS).contains(&taps) && stride <= MOST_TAPS && room >= 0 && image[i] >= 0;
         let kept = [pads[i], padded - pads[n + i]];
         sane.then(|| Fold { taps, dilation, blocks: room / stride + 1, stride, padded, kept })
     };

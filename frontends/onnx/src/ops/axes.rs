@@ -255,6 +255,13 @@ fn only_in_call(cx: &mut NodeCx<'_, '_>, what: &str) -> Result<(), Diagnostic> {
     cx.sink.check(Constraint::Eq(number, zero), what)
 }
 
+/// Checks that a boolean, or each element of a vector of them, is true.
+pub(super) fn all_true(cx: &mut NodeCx<'_, '_>, right: Value, what: &str) -> Result<(), Diagnostic> {
+    let wrong = cx.unary("not", right)?;
+    let wrong = if cx.rank(wrong)? == 0 { cx.unsqueeze(wrong, &[0])? } else { wrong };
+    none_true(cx, wrong, what)
+}
+
 /// Checks that no element of a vector of booleans is true.
 pub(super) fn none_true(cx: &mut NodeCx<'_, '_>, wrong: Value, what: &str) -> Result<(), Diagnostic> {
     let ones = cx.as_i64(wrong)?;

@@ -125,7 +125,7 @@ fn product(cx: &mut NodeCx<'_, '_>) -> Single {
     };
     let w = match cx.optional(4) {
         None => in_blocks(cx, w, scale, zero, 1, block)?,
-        Some(blocks) => in_listed_blocks(cx, w, scale, zero, blocks)?,
+        Some(blocks) => in_listed_blocks(cx, w, scale, zero, blocks, [depth, count])?,
     };
     let w = cx.transpose(w, &[1, 0])?;
     let y = cx.binary("matmul", a, w)?;
@@ -135,22 +135,22 @@ fn product(cx: &mut NodeCx<'_, '_>) -> Single {
     }
 }
 
-/// `(x − zero) · scale` of the block that a list says for each column.
+/// `(x − zero) · scale` of the block, of so many, that a list says for each of so many columns.
 fn in_listed_blocks(
     cx: &mut NodeCx<'_, '_>,
     x: Value,
     scale: Value,
     zero: Option<Value>,
     blocks: Value,
+    [columns, count]: [i64; 2],
 ) -> Single {
     if cx.rank(blocks)? != 1 {
         return Err(bad("its list of blocks (`g_idx`) must have 1 dimension"));
     }
-    let (count, size) = (cx.static_dim(scale, 1), cx.static_dim(x, 1));
-    if let Some(found) = cx.static_dim(blocks, 0).filter(|it| Some(*it) != size) {
-        return Err(bad(format!("its list of blocks (`g_idx`) has {found} numbers for {size:?} columns")));
+    if let Some(found) = cx.static_dim(blocks, 0).filter(|it| *it != columns) {
+        return Err(bad(format!("its list of blocks (`g_idx`) has {found} numbers for {columns} columns")));
     }
-    let count = cx.int_scalar(count.unwrap_or(0));
+    let count = cx.int_scalar(count);
     let blocks = within(cx, blocks, count, "a number of a block (`g_idx`)")?;
     let column =
         |cx: &mut NodeCx<'_, '_>, of: Value| cx.emit("gather", attrs([("axis", 1.into())]), &[of, blocks]);

@@ -1,5 +1,6 @@
 //! Operators of `com.microsoft` that arrange, compare and generate.
 
+use super::index;
 use super::shape::{pad, pad_mode};
 use super::single;
 use crate::emit::attrs;
@@ -14,7 +15,7 @@ const DOMAIN: &str = "com.microsoft";
 
 pub(super) fn register(table: &mut OpTable) {
     table.register(DOMAIN, "ExpandDims", .., single(expand_dims));
-    table.register(DOMAIN, "GatherND", .., single(gather_nd));
+    table.register(DOMAIN, "GatherND", .., single(index::gather_nd));
     table.register_checked(DOMAIN, "Pad", .., pad_mode, single(pad_of_rows));
     table.register_checked(DOMAIN, "CDist", .., check_distance, single(distances));
     table.register(DOMAIN, "NGramRepeatBlock", .., single(banned_repeats));
@@ -30,10 +31,6 @@ fn expand_dims(cx: &mut NodeCx<'_, '_>) -> Single {
     let rank = cx.rank(x)? as i64 + 1;
     let place = crate::emit::normal_axis(place, rank as usize)?;
     cx.unsqueeze(x, &[place as i64])
-}
-
-fn gather_nd(cx: &mut NodeCx<'_, '_>) -> Single {
-    cx.emit("gather_nd", attrs([("batch_dims", 0.into())]), &[cx.input(0)?, cx.input(1)?])
 }
 
 /// The widths of the padding may be a row.

@@ -58,6 +58,12 @@ impl Window {
         Ok(Window { kernel, strides, dilations })
     }
 
+    /// How many taps there are, if each may be written out.
+    pub(super) fn taps(&self) -> Option<i64> {
+        const MOST: i64 = 1024;
+        self.kernel.iter().try_fold(1i64, |all, it| all.checked_mul(*it)).filter(|it| *it <= MOST)
+    }
+
     /// Distance from the first to after the last tap along dimension `i`.
     pub(super) fn reach(&self, i: usize) -> i64 {
         (self.kernel[i] - 1) * self.dilations[i] + 1

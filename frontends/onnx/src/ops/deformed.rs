@@ -25,12 +25,11 @@ fn deform_conv(cx: &mut NodeCx<'_, '_>) -> Single {
         return Err(bad("its images, weights and offsets must have the same number of dimensions"));
     }
     let n = rank - 2;
-    let static_sizes = |cx: &mut NodeCx<'_, '_>, value, from| -> Result<Vec<i64>, Diagnostic> {
-        let size =
-            |i| cx.static_dim(value, i).ok_or_else(|| not_supported("weights or channels of dynamic sizes"));
-        (from..rank).map(size).collect()
+    let mut known = |value, i| {
+        cx.static_dim(value, i).ok_or_else(|| not_supported("weights or channels of dynamic sizes"))
     };
-    let kernel = static_sizes(cx, weights, 2)?;
+    let kernel = (2..rank).map(|i| known(weights, i)).collect::<Result<Vec<_>, _>>()?;
+    let (channels, out) = (known(x, 1)?, known(weights, 0)?);
     if cx.ints("kernel_shape").is_some_and(|it| !it.is_empty() && it != kernel) {
         return Err(bad("attribute `kernel_shape` is not the shape of its weights"));
     }
@@ -43,18 +42,15 @@ fn deform_conv(cx: &mut NodeCx<'_, '_>) -> Single {
         Some(pads) => return Err(bad(format!("attribute `pads` is {pads:?} for {n} dimensions"))),
     };
     let (group, offset_group) = (cx.int("group").unwrap_or(1), cx.int("offset_group").unwrap_or(1));
-    let channels =
-        cx.static_dim(x, 1).ok_or_else(|| not_supported("a number of channels that is dynamic"))?;
-    let out =
-        cx.static_dim(weights, 0).ok_or_else(|| not_supported("a number of channels that is dynamic"))?;
-    let taps: i64 = kernel.iter().product();
+    let taps = window.taps().ok_or_else(|| not_supported("a deformed convolution of so many taps"))?;
     let divides = |by: i64, number: i64| by > 0 && number % by == 0;
     if !divides(group, channels) || !divides(group, out) || !divides(offset_group, channels) {
         return Err(bad(format!(
             "its {channels} channels and {out} results do not fall into {group} and {offset_group} groups"
         )));
     }
-    if cx.static_dim(offsets, 1).is_some_and(|it| it != offset_group * taps * n as i64) {
+    let numbers = offset_group.checked_mul(taps * n as i64);
+    if cx.static_dim(offsets, 1).is_some_and(|it| Some(it) != numbers) {
         return Err(bad(format!("its offsets are not those of {offset_group} groups of {taps} taps")));
     }
 

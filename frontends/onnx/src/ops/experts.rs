@@ -63,11 +63,11 @@ fn check_integers(node: &Node<'_>) -> Result<(), String> {
     if (11..=20).any(|i| node.has_input(i)) {
         return Err("zero points, weights of the router and scales of activations are not supported".into());
     }
-    if Bits::of(node.int("expert_weight_bits").unwrap_or(4)).is_none() {
+    let bits = node.int("expert_weight_bits").unwrap_or(4);
+    if Bits::of(bits).is_none() {
         return Err("its `expert_weight_bits` are not supported".into());
     }
-    let own =
-        |name: &&str| node.int(name).is_some_and(|it| it > 0 && Some(it) != node.int("expert_weight_bits"));
+    let own = |name: &&str| node.int(name).is_some_and(|it| it > 0 && it != bits);
     match ["fc1_expert_weight_bits", "fc2_expert_weight_bits", "fc3_expert_weight_bits"]
         .iter()
         .find(|it| own(it))

@@ -226,8 +226,7 @@ fn dft_open(cx: &mut NodeCx<'_, '_>, axis: usize, how: Transform) -> Single {
     let x = cx.slice_between(x, axis, start, end)?;
 
     let rank = cx.rank(x)?;
-    let others = (0..rank - 1).filter(|it| *it != axis);
-    let order: Vec<usize> = others.chain([axis, rank - 1]).collect();
+    let (_, order) = others_first(rank, axis);
     let vectors = cx.transpose(x, &order)?;
     let vectors = cx.cast(vectors, DType::F64)?;
     let numbers: Vec<Value> = (0..parts as i64)
@@ -371,7 +370,7 @@ fn parted(
         vectors = cx.emit("pad", attrs([("mode", "constant".into())]), &[vectors, around, zero])?;
     }
     let last = [Size::Const(of.length as i64), Size::Const(of.parts as i64)];
-    let rows = if others.is_empty() { Size::Const(1) } else { Size::Product(x, others.clone()) };
+    let rows = Size::Product(x, others.clone());
     let vectors = cx.reshape_to(vectors, &[&[rows][..], &last].concat())?;
     let vectors = cx.cast(vectors, DType::F64)?;
     let mut spectrum = in_parts(cx, vectors, of, first)?;

@@ -1,6 +1,6 @@
 //! Operators that read or write at computed positions, and generators.
 
-use super::axes::{along_axis, none_true};
+use super::axes::{all_true, along_axis, none_true};
 use super::single;
 use crate::emit::{Size, attrs, normal_axis};
 use crate::node::{Node, NodeCx, bad, not_supported};
@@ -98,7 +98,7 @@ fn gather(cx: &mut NodeCx<'_, '_>, op: &str, default: i64) -> Single {
     cx.emit(op, attrs([("axis", (axis as i64).into())]), &[x, indices])
 }
 
-fn gather_nd(cx: &mut NodeCx<'_, '_>) -> Single {
+pub(super) fn gather_nd(cx: &mut NodeCx<'_, '_>) -> Single {
     let batch = cx.int("batch_dims").unwrap_or(0);
     cx.emit("gather_nd", attrs([("batch_dims", batch.into())]), &[cx.input(0)?, cx.input(1)?])
 }
@@ -139,11 +139,9 @@ fn cumulative(cx: &mut NodeCx<'_, '_>, op: &str) -> Single {
 fn one_hot(cx: &mut NodeCx<'_, '_>) -> Single {
     let indices = cx.as_i64(cx.input(0)?)?;
     let mut depth = cx.input(1)?;
-    if cx.dtype(depth)?.is_float() && cx.constant_data(depth).is_none() {
+    if cx.dtype(depth)?.is_float() && cx.sink.constant_data(depth).is_none() {
         let is_depth = cx.with_number("greater_equal", depth, 0.0)?;
-        let wrong = cx.unary("not", is_depth)?;
-        let wrong = if cx.rank(wrong)? == 0 { cx.unsqueeze(wrong, &[0])? } else { wrong };
-        none_true(cx, wrong, "its depth, a number of at least 0")?;
+        all_true(cx, is_depth, "its depth, a number of at least 0")?;
     }
     depth = cx.as_i64(depth)?;
     let axis = normal_axis(cx.int("axis").unwrap_or(-1), cx.rank(indices)? + 1)? as i64;

@@ -4,7 +4,6 @@
 //! Where the other operands do not say it, there are [versions](crate::import) for each length.
 
 use crate::emit::Size;
-use crate::graph::normal_domain;
 use crate::node::{Node, NodeCx};
 use crate::sink::{MAX_RANK, Value};
 use orogen_ir::diag::Diagnostic;
@@ -42,7 +41,7 @@ fn length_of(cx: &mut NodeCx<'_, '_>, place: usize) -> Option<usize> {
 }
 
 fn expected(cx: &mut NodeCx<'_, '_>) -> Result<Vec<Expected>, Diagnostic> {
-    if !normal_domain(&cx.proto().domain).is_empty() {
+    if !cx.is_standard() {
         return Ok(Vec::new());
     }
     let rank = |cx: &NodeCx<'_, '_>| cx.optional(0).and_then(|it| cx.rank(it).ok());
@@ -111,7 +110,7 @@ pub(crate) fn deciding(
     rank: &dyn Fn(usize) -> Option<usize>,
     is_open: &dyn Fn(usize) -> bool,
 ) -> Option<(usize, usize, &'static str)> {
-    if !normal_domain(&node.proto().domain).is_empty() {
+    if !node.is_standard() {
         return None;
     }
     let found = match node.op_type() {

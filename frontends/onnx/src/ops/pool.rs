@@ -97,12 +97,10 @@ pub(super) fn places_of_largest(
     pads: &[i64],
     column_major: bool,
 ) -> Single {
-    const MAX_TAPS: i64 = 1024;
     let n = window.kernel.len();
-    let taps =
-        window.kernel.iter().try_fold(1i64, |all, it| all.checked_mul(*it)).filter(|it| *it <= MAX_TAPS);
-    let taps =
-        taps.ok_or_else(|| not_supported("places of the largest elements of windows of so many taps"))?;
+    let taps = window
+        .taps()
+        .ok_or_else(|| not_supported("places of the largest elements of windows of so many taps"))?;
     // How far apart neighbours along each spatial dimension are, as scalars.
     let one = cx.int_scalar(1);
     let mut steps = vec![one; n];

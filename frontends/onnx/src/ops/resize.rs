@@ -1,7 +1,7 @@
 //! Resize and Upsample in all their versions.
 
 use super::arrange::single_of;
-use super::axes::none_true;
+use super::axes::all_true;
 use super::interpolate::{Interpolation, Stretch, interpolate};
 use super::single;
 use crate::emit::{attrs, normal_axis};
@@ -289,8 +289,7 @@ impl Resizing<'_> {
             return Err(bad("it has another number of scales than of axes"));
         }
         let positive = cx.with_number("greater", scales, 0.0)?;
-        let wrong = cx.unary("not", positive)?;
-        none_true(cx, wrong, "its scales, which are numbers above 0")?;
+        all_true(cx, positive, "its scales, which are numbers above 0")?;
         let mut list = Vec::new();
         for (i, axis) in self.axes.iter().enumerate() {
             let scale = cx.slice(scales, 0, i as i64, i as i64 + 1)?;

@@ -196,8 +196,12 @@ impl Images {
             axes.push((taps, weights(cx, distance)?));
         }
         let wide = cx.dtype(coordinates[0])?;
+        // Each is a chain of operations of its own.
+        const MOST_CORNERS: usize = 1024;
+        let corners = offsets.len().checked_pow(axes.len() as u32).filter(|it| *it <= MOST_CORNERS);
+        let corners = corners.ok_or_else(|| not_supported("a blend along so many axes"))?;
         let mut sum: Option<Value> = None;
-        for corner in 0..offsets.len().pow(axes.len() as u32) {
+        for corner in 0..corners {
             let (mut rest, mut places, mut weight) = (corner, Vec::new(), None);
             for (taps, weights) in &axes {
                 let tap = rest % offsets.len();

@@ -6,7 +6,7 @@ use crate::emit::{attrs, normal_axis};
 use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::probe::Probe;
 use crate::proto::TypeProto;
-use crate::sink::{MAX_RANK, Ranked, Sink, Value};
+use crate::sink::{Ranked, Sink, Value};
 use crate::table::{Converted, OpTable};
 use crate::tensor::dtype_of;
 use orogen_ir::diag::Diagnostic;
@@ -84,11 +84,8 @@ fn at(cx: &mut NodeCx<'_, '_>) -> Single {
         }
     }
     let item = cx.binary("sequence_item", list, place)?;
-    let rank = cx.unary("optional_rank", item)?;
-    if let Some([rank]) = cx.tensor_type(rank)?.elements.as_deref() {
-        cx.sink.check(Constraint::AtMost(*rank, MAX_RANK as i64), "the number of dimensions of the item")?;
-    }
-    cx.around.note_ranked(item, Ranked { rank, ranks: (0..=MAX_RANK).collect() });
+    let ranked = Ranked::held_by(cx.sink, item, "the number of dimensions of the item")?;
+    cx.around.note_ranked(item, ranked);
     Ok(item)
 }
 

@@ -1,6 +1,6 @@
 //! Operators that move or rename elements.
 
-use super::axes::{Axes, OpenAxes, none_true, packed_in_front};
+use super::axes::{Axes, OpenAxes, all_true, none_true, packed_in_front};
 use super::single;
 use crate::emit::{Size, attrs, normal_axes, normal_axis};
 use crate::node::{Node, NodeCx, bad, not_supported};
@@ -345,8 +345,7 @@ fn squeeze_open(cx: &mut NodeCx<'_, '_>, x: Value, axes: Value) -> Single {
     let others = axes.others(cx)?;
     let sizes = OpenAxes::sizes_or_one(cx, x, others)?;
     let one = cx.with_number("equal", sizes, 1.0)?;
-    let wrong = cx.unary("not", one)?;
-    none_true(cx, wrong, "the dimensions that it removes, which are 1")?;
+    all_true(cx, one, "the dimensions that it removes, which are 1")?;
     axes.dropped(cx, x)
 }
 

@@ -4,7 +4,7 @@
 //! wanted. A turn takes the best [`BLOCK`] boxes of each class, drops those that overlap with what was taken before, and
 //! then one after the other those that overlap with a better one of the same block. Of equal scores the first box is better.
 
-use super::axes::none_true;
+use super::axes::all_true;
 use super::index::{count_up, extent};
 use super::repeat::{counted, repeated};
 use crate::emit::{Size, attrs};
@@ -37,13 +37,11 @@ fn select(cx: &mut NodeCx<'_, '_>) -> Single {
     let all = Boxes::of(cx, boxes)?;
     let limit = limit(cx, boxes)?;
     let overlap = scalar(cx, 3, 0.0)?;
-    if cx.constant_data(overlap).is_none() {
+    if cx.sink.constant_data(overlap).is_none() {
         let (low, high) =
             (cx.with_number("greater_equal", overlap, 0.0)?, cx.with_number("less_equal", overlap, 1.0)?);
         let share = cx.binary("and", low, high)?;
-        let wrong = cx.unary("not", share)?;
-        let wrong = cx.unsqueeze(wrong, &[0])?;
-        none_true(cx, wrong, "the overlap that it allows, from 0 to 1")?;
+        all_true(cx, share, "the overlap that it allows, from 0 to 1")?;
     }
     let alive = match cx.optional(4) {
         Some(_) => {

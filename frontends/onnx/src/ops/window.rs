@@ -1,6 +1,6 @@
 //! Windows of signals, and the matrix from frequencies to bins of the mel scale.
 
-use super::axes::none_true;
+use super::axes::all_true;
 use super::index::count_up;
 use super::single;
 use crate::node::{NodeCx, bad, not_supported};
@@ -145,13 +145,11 @@ fn mel_weights(cx: &mut NodeCx<'_, '_>) -> Single {
 
 /// Checks that a number that is not known is above another one.
 fn above(cx: &mut NodeCx<'_, '_>, value: Value, limit: f64, what: &str) -> Result<(), Diagnostic> {
-    if cx.constant_data(value).is_some() {
+    if cx.sink.constant_data(value).is_some() {
         return Ok(());
     }
     let above = cx.with_number("greater", value, limit)?;
-    let wrong = cx.unary("not", above)?;
-    let wrong = cx.unsqueeze(wrong, &[0])?;
-    none_true(cx, wrong, what)
+    all_true(cx, above, what)
 }
 
 /// `(a − b) / (c − d)`, or 0 where that has no range.
