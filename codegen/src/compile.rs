@@ -288,11 +288,17 @@ impl Constants {
         for_each_kernel(&plan.steps, &mut |kernel, args, _| {
             for (arg, form) in args.iter().zip(&self.forms[kernel as usize]) {
                 if let BufferRef::Constant(id) = arg {
-                    let wanted = (*id, form.clone());
-                    self.used.insert(self.tied.get(&wanted).cloned().unwrap_or(wanted));
+                    let held = self.held(*id, form);
+                    self.used.insert(held);
                 }
             }
         });
+    }
+
+    /// The constant, and its form, that stands for one in a form.
+    fn held(&self, id: ConstId, form: &ParamForm) -> (ConstId, ParamForm) {
+        let wanted = (id, form.clone());
+        self.tied.get(&wanted).cloned().unwrap_or(wanted)
     }
 
     fn blobs(&self, pool: &ConstPool) -> Vec<Blob> {
@@ -354,10 +360,9 @@ impl Constants {
         match form {
             ParamForm::Plain => format!("orogen.const{}", id.0),
             form => {
-                let wanted = (id, form.clone());
-                let (id, _) = self.tied.get(&wanted).unwrap_or(&wanted);
-                let place = self.used.get_index_of(self.tied.get(&wanted).unwrap_or(&wanted));
-                format!("orogen.const{}.packed{}", id.0, place.unwrap_or(usize::MAX))
+                let held = self.held(id, form);
+                let place = self.used.get_index_of(&held);
+                format!("orogen.const{}.packed{}", held.0.0, place.unwrap_or(usize::MAX))
             }
         }
     }

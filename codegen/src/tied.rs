@@ -147,6 +147,10 @@ fn by_panels(program: &TensorProgram, param: usize, width: i64) -> Option<Tensor
     let mut chosen: IndexMap<ExprId, [ExprId; 2]> = IndexMap::new();
     for (load, row, k, otherwise) in loads {
         let (Index::Checked(index), Index::Dim(_), None) = (&row, &k, otherwise) else { return None };
+        // A place is computed in i64, where the largest indices without a sign would count from the end.
+        if program.dtype_of(*index) == DType::U64 {
+            return None;
+        }
         let [panel, lane] = match chosen.get(index) {
             Some(known) => *known,
             None => {

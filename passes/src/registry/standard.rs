@@ -220,7 +220,7 @@ pub const STANDARD: &[PassDef] = &[
                   a product of bytes takes half to a quarter of the time of one of f32. Products whose weights have \
                   scales in blocks stay as they are, and so do convolutions.",
         laws: &[
-            "an element of a row is off by a 254th of the largest magnitude of the row at most",
+            "an element of a row is off by a 254th of the largest magnitude of the row at most, where that is no less than 2⁻¹²⁰",
             "sums of integers are exact, and known to fit",
         ],
         step: Step::Simplify,

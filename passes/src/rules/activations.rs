@@ -1,7 +1,7 @@
 //! Products of floats with weights of 8 bits or fewer as products of integers: each row of the floats is quantised when it is
 //! there, by its largest magnitude.
 //!
-//! * **QR1** An element of a row whose largest magnitude is `m` is off by `m / 254` at most, so that a sum is off by at most
+//! * **QR1** An element of a row whose largest magnitude is `m`, at least 2⁻¹²⁰, is off by `m / 254` at most, so that a sum is off by at most
 //!   that times the sum of the magnitudes of its weights. The sum itself is exact.
 //! * **QR2** A row of zeros gives zeros. A row with NaN or an infinity gives NaN.
 
@@ -21,8 +21,9 @@ pub const RULES: &[Rule] = &[Rule {
 
 /// The largest integer that a row has.
 const MOST: f64 = 127.0;
-/// Products that `i32` holds the sum of: of such integers, and of bytes less a zero point.
-const MOST_TERMS: i64 = i32::MAX as i64 / (127 * 255);
+/// Products that `i32` holds the sum of: of bytes, which elements of the tiniest rows may be −128 of, and of bytes less a zero
+/// point.
+const MOST_TERMS: i64 = i32::MAX as i64 / (128 * 255);
 
 /// `matmul_mixed(a, w, zero) = matmul_integer(quantize(a, s), w, zero) · s`, with a scale for each row, and the same for weights on
 /// the left, whose floats have a scale for each column.
@@ -46,7 +47,7 @@ fn quantize_rows(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
         ([.., depth, _], 1) | ([.., _, depth], 0) => (*depth)?,
         _ => return None,
     };
-    if depth > MOST_TERMS {
+    if !(1..=MOST_TERMS).contains(&depth) {
         return None;
     }
     let floats = cast(rewriter, floats, DType::F32)?;

@@ -1,10 +1,12 @@
-//! Resize: for each resized axis a table of source positions (and weights), then one stage that reads through them.
+//! Resize: for each resized axis a table of source positions (and weights), then one stage that reads through them. Linear
+//! blends are a stage for each axis, without a table where few fractions repeat.
 //!
 //! Coordinates follow the ONNX definition: the position `o` of a result maps to `x` in the operand, `x` is rounded
 //! (`nearest`) or its neighbours are blended (`linear`: 2, `cubic`: 4 along each axis), positions outside are clamped.
 
 use super::context::wide;
 use super::{LegalizeFn, Legalizer, Lowering};
+use crate::rules::transposed::gcd;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::loops::{BinaryOp, BufferId, BuildResult, Combine, CompareOp, ExprId, Index, UnaryOp};
 use orogen_ir::shape::Dim;
@@ -192,6 +194,9 @@ enum Source {
 /// Axis by axis, the outermost first, so that the innermost one, whose elements are picked one by one, has no more rows
 /// than the result: `low + fraction · (high − low)` of two neighbours.
 fn linear(cx: &mut Legalizer<'_>, x: BufferId, out: BufferId, resized: &[Resized]) -> BuildResult<()> {
+    if resized.is_empty() {
+        return nearest(cx, x, out, resized);
+    }
     let dtype = wide(cx.b.buffer_dtype(x));
     let mut dims = cx.b.buffer_dims(x);
     let mut from = x;
@@ -228,12 +233,6 @@ fn linear(cx: &mut Legalizer<'_>, x: BufferId, out: BufferId, resized: &[Resized
         let value = cx.b.cast(cx.b.buffer_dtype(to), value);
         cx.b.stage(&axes, to, vars, value)?;
         from = to;
-    }
-    if resized.is_empty() {
-        let axes = cx.b.axes("i", &dims);
-        let vars = cx.b.vars(&axes);
-        let value = cx.b.load(x, vars.iter().copied())?;
-        cx.b.stage(&axes, out, vars, value)?;
     }
     Ok(())
 }
@@ -334,10 +333,6 @@ impl Phases {
         }
         Ok((low_place, high_place, value))
     }
-}
-
-fn gcd(a: i64, b: i64) -> i64 {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// A weighted sum over four taps along each resized axis.
