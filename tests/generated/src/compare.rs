@@ -18,15 +18,15 @@ pub fn compare(found: &TensorData, wanted: &Sample) -> Result<(), String> {
         let text = |it: &TensorData| format!("{} {:?}", it.dtype(), it.dims());
         return Err(format!("it is {} instead of {}", text(found), text(plain)));
     }
-    if found.dtype() == DType::Str || !found.dtype().is_float() {
+    if !found.dtype().is_float() {
         return match found == plain {
             true => Ok(()),
             false => Err(first_difference(found, plain)),
         };
     }
+    let unit = unit(plain.dtype());
     let (found, plain, shaken) = (found.to_f64(), plain.to_f64(), shaken.to_f64());
     let largest = plain.iter().filter(|it| it.is_finite()).fold(0f64, |most, it| most.max(it.abs()));
-    let unit = unit(wanted.plain.as_tensor().map_or(DType::F32, TensorData::dtype));
     let spread = |b: f64, off: f64| if off.is_finite() && b.is_finite() { (b - off).abs() } else { 0.0 };
     // Errors of an element may have cancelled out by chance; those of all have not.
     let widest = plain.iter().zip(&shaken).map(|(b, off)| spread(*b, *off)).fold(0f64, f64::max);

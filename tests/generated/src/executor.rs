@@ -3,7 +3,7 @@
 use orogen::ir::choices::Choices;
 use orogen::passes::Place;
 use orogen::rules::{AnyRule, ApplyRules, Rewrite, RuleSet, parse_explored};
-use orogen::{Accuracy, CompileOptions, Compiler, Cpu, Step};
+use orogen::{Accuracy, CompileOptions, Compiler, Cpu, Diagnostics, Step};
 use orogen_differential::{Executor, Way};
 use orogen_ir::generate::Random;
 use orogen_passes::flow::egraph;
@@ -41,9 +41,7 @@ impl fmt::Display for Column {
         match self.form {
             Form::Usual => Ok(()),
             Form::Cpu(cpu) => write!(f, "/{cpu}"),
-            Form::Accuracy(Accuracy::Strict) => f.write_str("/strict"),
-            Form::Accuracy(Accuracy::Fast) => f.write_str("/fast"),
-            Form::Accuracy(Accuracy::Default) => f.write_str("/default"),
+            Form::Accuracy(it) => write!(f, "/{}", it.name()),
             Form::Chaos => f.write_str("/chaos"),
             Form::Rules => f.write_str("/rules"),
         }
@@ -60,7 +58,9 @@ impl Column {
             all.extend(steps.map(|step| usual(Executor::Reference(way, step))));
             let jit = Executor::Jit(way);
             all.extend([usual(jit), usual(Executor::Library(way))]);
-            all.extend(cpus().into_iter().map(|it| Column { executor: jit, form: Form::Cpu(it) }));
+            all.extend(
+                orogen_bench::cpus().into_iter().map(|it| Column { executor: jit, form: Form::Cpu(it) }),
+            );
             let accuracies = [Accuracy::Strict, Accuracy::Fast];
             all.extend(accuracies.map(|it| Column { executor: jit, form: Form::Accuracy(it) }));
             all.push(Column { executor: jit, form: Form::Chaos });
@@ -98,17 +98,20 @@ impl Column {
     }
 
     /// The compiler for a seed, where it is not the usual one.
-    pub(crate) fn compiler(self, seed: u64) -> Option<Compiler> {
-        match self.form {
-            Form::Chaos => Compiler::builder().chaos(Choices::random(seed, u64::MAX)).build().ok(),
-            Form::Rules => rewriting(seed),
+    ///
+    /// # Errors
+    /// Rules and passes that do not fit together.
+    pub(crate) fn compiler(self, seed: u64) -> Result<Option<Compiler>, Diagnostics> {
+        Ok(match self.form {
+            Form::Chaos => Some(Compiler::builder().chaos(Choices::random(seed, u64::MAX)).build()?),
+            Form::Rules => Some(rewriting(seed)?),
             Form::Usual | Form::Cpu(_) | Form::Accuracy(_) => None,
-        }
+        })
     }
 }
 
 /// A compiler that begins with a part of the rules that ship, those that are explored too, a few times.
-fn rewriting(seed: u64) -> Option<Compiler> {
+fn rewriting(seed: u64) -> Result<Compiler, Diagnostics> {
     let mut random = Random::new(seed);
     let standard = Compiler::standard();
     let ops = standard.ops();
@@ -117,29 +120,14 @@ fn rewriting(seed: u64) -> Option<Compiler> {
         AnyRule::Code(_) => None,
     };
     let mut rules: Vec<Arc<Rewrite>> = standard.rules().filter_map(|it| text(it.1)).collect();
-    rules.extend(parse_explored(egraph::RULES, ops).ok()?.into_iter().map(Arc::new));
+    rules.extend(parse_explored(egraph::RULES, ops)?.into_iter().map(Arc::new));
     let mut set = RuleSet::default();
     while !rules.is_empty() {
         let rule = rules.swap_remove(random.below(rules.len()));
         if random.below(3) == 0 {
-            set.insert_rewrite(ops, rule).ok()?;
+            set.insert_rewrite(ops, rule)?;
         }
     }
     let pass = ApplyRules::new("drawn-rules", set).with_rounds(1 + random.below(3));
-    Compiler::builder().flow_pass(Place::after("import"), pass).build().ok()
-}
-
-/// Instruction sets for which code can be made and run here.
-fn cpus() -> Vec<Cpu> {
-    let mut found = vec![Cpu::Baseline];
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::is_x86_feature_detected as has;
-        let avx2 = has!("avx2") && has!("fma") && has!("f16c");
-        let avx512 = has!("avx512f") && has!("avx512vl") && has!("avx512bw") && has!("avx512dq");
-        found.extend(avx2.then_some(Cpu::Avx2));
-        found.extend((avx2 && avx512).then_some(Cpu::Avx512));
-        found.extend((avx2 && avx512 && has!("avx512vnni")).then_some(Cpu::Avx512Vnni));
-    }
-    found
+    Compiler::builder().flow_pass(Place::after("import"), pass).build()
 }

@@ -1,10 +1,11 @@
-//! Valid ONNX models of every operator that the importer knows, drawn from a seed, and compared on every executor.
+//! Valid ONNX models, drawn from a seed, and compared on every executor. Operators are those that the importer knows, but the
+//! ones that `tests/generated.rs` lists.
 //!
 //! A model is drawn node by node. Each is imported alone and computed by the reference interpreter at once, in every
 //! setting of the sizes that the model leaves open, so that what is drawn next knows shapes and elements, and a node that
 //! is not legal is left out. What is computed so is what executors are held to: it is computed twice, the second time with
 //! every rounding off by a little, and what the two differ by says how far an executor may be away. A node whose result
-//! depends on the last bit is left out too, so nothing has to be skipped when values are compared.
+//! depends on the last bit is left out too, so that what is compared says something.
 //!
 //! Laws:
 //!
@@ -36,5 +37,5 @@ pub use executor::{Column, Form};
 pub use model::{Drawn, Setting, draw};
 pub use reduce::{reduce, write};
 pub use setup::{Operator, Setup};
-pub use trial::{Finding, Outcome, run};
+pub use trial::{Finding, Outcome, run, text_of};
 pub use value::Sample;

@@ -1,24 +1,25 @@
 //! Models drawn without end on every executor: `cargo xtask generated` until it is stopped, `--seeds A..B` for some of them.
 #![allow(clippy::print_stdout, reason = "a command line tool prints")]
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use clap::Parser;
-use orogen_generated::{Column, Drawn, Finding, Setup, draw, reduce, run, write};
+use orogen_generated::{Column, Drawn, Finding, Setup, draw, reduce, run, text_of, write};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Models between two lines of progress.
 const PROGRESS: u64 = 500;
 
-/// Draws valid ONNX models of all operators, and compares what every executor computes of them with the reference interpreter.
+/// Draws valid ONNX models of nearly all operators, and compares what every executor computes of them with the reference interpreter.
 /// What fails is made small and written to a folder.
 #[derive(Debug, Parser)]
 struct Cli {
     /// The first seed, and where to end: `A..B`, or `A..` for no end.
     #[arg(long, default_value = "2000..", value_parser = seeds)]
     seeds: (u64, u64),
-    /// So many executors for each model, chosen by its seed; all without it.
+    /// So many executors for each model, chosen by its seed, where sizes are fixed with one setting of them; all without it.
     #[arg(long)]
     some: Option<usize>,
     /// These executors only; `--list` says which there are.
@@ -76,7 +77,8 @@ fn main() -> Result<()> {
     let mut tally = Tally::default();
     for seed in cli.seeds.0..cli.seeds.1 {
         let begin = Instant::now();
-        let drawn = draw(&setup, seed);
+        let drawn = catch_unwind(AssertUnwindSafe(|| draw(&setup, seed)));
+        let drawn = drawn.map_err(|it| anyhow!("seed {seed}: drawing panics: {}", text_of(&*it)))?;
         tally.drawing += begin.elapsed();
         if cli.print {
             println!("seed {seed}\n{drawn}");
@@ -108,8 +110,8 @@ fn main() -> Result<()> {
 
 fn one(cli: &Cli, setup: &Setup, drawn: &Drawn, column: Column, tally: &mut Tally) -> Result<()> {
     let settings: Vec<usize> = match cli.some {
-        Some(_) if column.is_static() => vec![(drawn.seed % drawn.settings.len() as u64) as usize],
-        _ => (0..drawn.settings.len()).collect(),
+        Some(_) => drawn.some_settings(column),
+        None => (0..drawn.settings.len()).collect(),
     };
     let begin = Instant::now();
     let result = run(setup, drawn, column, &settings);

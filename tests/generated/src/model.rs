@@ -2,10 +2,12 @@
 
 use crate::draw::Draw;
 use crate::evaluate::model;
+use crate::executor::Column;
 use crate::recipes::step;
 use crate::setup::Setup;
 use crate::value::{Sample, Val, is_fixed, symbol};
 use orogen_differential::{Expected, Reference};
+use orogen_ir::generate::Random;
 use orogen_onnx::proto::{GraphProto, ModelProto};
 
 /// Sizes, and the values of the model with them.
@@ -37,6 +39,15 @@ impl Drawn {
     pub fn graph(&self) -> &GraphProto {
         static NONE: std::sync::OnceLock<GraphProto> = std::sync::OnceLock::new();
         self.proto.graph.as_deref().unwrap_or_else(|| NONE.get_or_init(GraphProto::default))
+    }
+
+    /// The settings of a run that is one of many: on a static path one, which the seed chooses.
+    pub fn some_settings(&self, column: Column) -> Vec<usize> {
+        let count = self.settings.len();
+        match column.is_static() && count > 0 {
+            true => vec![Random::new(self.seed).below(count)],
+            false => (0..count).collect(),
+        }
     }
 
     /// Version of the standard operators.

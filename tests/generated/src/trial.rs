@@ -5,6 +5,7 @@ use crate::executor::Column;
 use crate::model::{Drawn, Setting};
 use crate::setup::Setup;
 use orogen::{Diagnostics, Model};
+use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -48,12 +49,14 @@ pub fn run(setup: &Setup, drawn: &Drawn, column: Column, settings: &[usize]) -> 
     let caught = catch_unwind(AssertUnwindSafe(|| run_caught(setup, drawn, column, settings)));
     match caught {
         Ok(result) => result.map_err(|it| found(it.0, it.1, it.2)),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or_default();
-            Err(found(0, Outcome::Panics, format!("panic: {text}")))
-        }
+        Err(panic) => Err(found(0, Outcome::Panics, format!("panic: {}", text_of(&*panic)))),
     }
+}
+
+/// What a panic says.
+pub fn text_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or(panic.downcast_ref::<&str>().copied()).unwrap_or_default()
 }
 
 fn run_caught(
@@ -99,7 +102,7 @@ fn prepare(
     column: Column,
     setting: &Setting,
 ) -> Result<Option<orogen_differential::Program>, String> {
-    let other = column.compiler(seed);
+    let other = column.compiler(seed).map_err(|it| format!("making the compiler: {it}"))?;
     let compiler = other.as_ref().unwrap_or(&setup.compiler);
     match column.executor.prepare_with(compiler, model, &column.options(&setting.sizes)) {
         Ok(program) => Ok(Some(program)),

@@ -1,4 +1,4 @@
-//! The same models in every run of the tests, each on a few executors that its seed chooses; at night others, on all.
+//! The same models in every run of the tests, each on an executor that its seed chooses; at night on all.
 
 mod support;
 
@@ -10,6 +10,9 @@ use support::findings;
 /// Models of each run; `cargo xtask generated` takes the seeds after them, without end.
 const MODELS: u64 = 2000;
 
+/// How many of a hundred runs may be of models that the legacy graph cannot hold.
+const MOST_REFUSED: usize = 3;
+
 fn night() -> bool {
     std::env::var_os("OROGEN_NIGHTLY").is_some()
 }
@@ -19,8 +22,11 @@ fn executors_compute_what_the_reference_computes_of_every_node() {
     let columns = Column::all();
     let each = if night() { columns.len() } else { 1 };
     let found = findings(Setup::default, 0..MODELS, |seed| Column::some(&columns, seed, each));
-    let text: Vec<String> = found.iter().map(|(seed, it)| format!("seed {seed}: {it}")).collect();
-    assert!(found.is_empty(), "{} of {MODELS}: {}", found.len(), text[..text.len().min(10)].join("\n"));
+    let text: Vec<String> = found.wrong.iter().map(|(seed, it)| format!("seed {seed}: {it}")).collect();
+    assert!(text.is_empty(), "{} of {MODELS}: {}", text.len(), text[..text.len().min(10)].join("\n"));
+    // Nothing that the legacy graph refuses counts as compared.
+    let (compared, refused) = (found.compared, found.refused);
+    assert!(refused * 100 <= MOST_REFUSED * (compared + refused), "{refused} refused, {compared} compared");
 }
 
 /// Operators that no recipe and no case draws, by domain, and why.

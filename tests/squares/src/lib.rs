@@ -14,13 +14,15 @@
 //!
 //! `cargo test` checks the same thousand seeds each time, `cargo run --release -p orogen-squares` others without end.
 //!
-//! Modules in reading order: `generate`, `subject`, `square`, `results`.
+//! Modules in reading order: `generate`, `subject`, `square`, `results`; `fault` is what tests plant.
 
+mod fault;
 mod generate;
 mod results;
 mod square;
 mod subject;
 
+pub use fault::{Damage, Fault, op_name, passes_through};
 pub use generate::{Sample, sample};
 pub use square::{Agreement, Finding, Harness, PlanFn, SQUARES, Square, check};
 pub use subject::Subject;

@@ -4,44 +4,17 @@
 
 mod support;
 
-use orogen::passes::{Changed, Pass, PassCx, Place};
+use orogen::Compiler;
+use orogen::passes::Place;
 use orogen::rules::{ApplyRules, Rule, RuleClass, RuleSet};
-use orogen::{Compiler, Diagnostics};
-use orogen_ir::flow::{BindingId, Editor, Module, Rhs};
+use orogen_ir::flow::Rhs;
 use orogen_ir::ops::OpRegistry;
 use orogen_ir::types::TensorData;
 use orogen_passes::flow;
-use orogen_squares::Harness;
+use orogen_squares::{Damage, Fault, Harness, op_name, passes_through};
 use support::findings;
 
 const SEEDS: u64 = 200;
-
-/// Damages one binding; whether it did.
-type Damage = fn(&mut Editor<'_>, BindingId) -> Result<bool, Diagnostics>;
-
-/// A step that does something else to the first binding where it can.
-struct Fault(Damage);
-
-impl Pass<Module> for Fault {
-    fn name(&self) -> &'static str {
-        "fault"
-    }
-
-    fn run(&self, module: &mut Module, cx: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
-        let mut changed = false;
-        module.edit(cx.ops, |editor| -> Result<(), Diagnostics> {
-            for id in editor.bindings() {
-                if (self.0)(editor, id)? {
-                    changed = true;
-                    break;
-                }
-            }
-            Ok(())
-        })?;
-        module.remove_dead_code(cx.ops);
-        Ok(changed.into())
-    }
-}
 
 /// What a harness with this fault finds: in this square alone, and not by one program alone.
 fn found_by(square: &str, harness: impl Fn() -> Harness + Sync) {
@@ -54,27 +27,6 @@ fn found_by(square: &str, harness: impl Fn() -> Harness + Sync) {
 fn planted(place: &Place, damage: Damage) -> Harness {
     let compiler = Compiler::builder().flow_pass(place.clone(), Fault(damage)).build();
     Harness { compiler: compiler.expect("the place is there"), ..Harness::default() }
-}
-
-fn op_name<'a>(editor: &Editor<'a>, id: BindingId) -> Option<&'a str> {
-    match &editor.binding(id).rhs {
-        Rhs::Op { op, .. } => Some(editor.ops().def(*op).name),
-        _ => None,
-    }
-}
-
-/// Puts the operand of an operation in the place of its result, where they are of one type.
-fn passes_through(editor: &mut Editor<'_>, id: BindingId) -> bool {
-    let binding = editor.binding(id);
-    let (Some(from), Some(to)) = (binding.results.first().copied(), binding.rhs.operands().first().copied())
-    else {
-        return false;
-    };
-    if editor.type_of(from) != editor.type_of(to) || binding.results.len() != 1 {
-        return false;
-    }
-    editor.replace(from, to);
-    true
 }
 
 #[test]

@@ -59,7 +59,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Draw valid ONNX models of all operators, compare what every executor computes of them, and write a small one of each that
+    /// Draw valid ONNX models of nearly all operators, compare what every executor computes of them, and write a small one of each that
     /// fails: `generated --seeds A..B`.
     Generated {
         /// Arguments of the tool; `--help` says which.

@@ -137,11 +137,7 @@ fn check_on(
     operands: &[(&str, TensorData)],
     xs: &[&str],
 ) -> Result<()> {
-    let expected = differences(nodes, operands, xs)?;
-    let outputs: Vec<String> = xs.iter().map(|it| format!("d_{it}")).collect();
-    let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
-    let backward = build(with_gradient(nodes, operands, xs), operands, &outputs)?;
-    agree(&backward, ways, what, operands, &expected)
+    check_with(ways, &|_| None, what, nodes, operands, xs)
 }
 
 /// The same where sizes are known only at run time: those that have a name.
@@ -152,25 +148,26 @@ fn check_open(
     operands: &[(&str, TensorData)],
     xs: &[&str],
 ) -> Result<()> {
+    check_with(&[Way::Native], open, what, nodes, operands, xs)
+}
+
+fn check_with(
+    ways: &[Way],
+    open: &dyn Fn(i64) -> Option<&'static str>,
+    what: &str,
+    nodes: &[NodeProto],
+    operands: &[(&str, TensorData)],
+    xs: &[&str],
+) -> Result<()> {
     let expected = differences(nodes, operands, xs)?;
     let outputs: Vec<String> = xs.iter().map(|it| format!("d_{it}")).collect();
     let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
     let backward = build_with(with_gradient(nodes, operands, xs), operands, &outputs, open)?;
-    agree(&backward, &[Way::Native], what, operands, &expected)
-}
-
-fn agree(
-    backward: &Model,
-    ways: &[Way],
-    what: &str,
-    operands: &[(&str, TensorData)],
-    expected: &Expected,
-) -> Result<()> {
     let compiled = ways.iter().map(|it| Executor::Jit(*it));
     for executor in [Executor::Reference(Way::Native, Step::Import)].into_iter().chain(compiled) {
-        let found = executor.run_model(backward, &[reference(operands)]);
+        let found = executor.run_model(&backward, &[reference(operands)]);
         let found = found.with_context(|| format!("{what}: {executor}"))?.pop().context("an output")?;
-        let worst = compare(&found, expected).with_context(|| format!("{what}: {executor}"))?;
+        let worst = compare(&found, &expected).with_context(|| format!("{what}: {executor}"))?;
         // Central differences of a step of 1e-5 are exact to about 1e-9 of values near 1.
         ensure!(worst.error <= 1e-7, "{what}: {executor}: error {}", worst.error);
     }

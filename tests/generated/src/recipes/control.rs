@@ -13,7 +13,7 @@ pub(super) const RECIPES: Table = &[("If", branch), ("Loop", looped), ("Scan", s
 /// The deepest body.
 const DEPTH: usize = 2;
 
-/// Draws some nodes in a body, and gives a value of this type, made by a node of the body.
+/// Draws some nodes in a body.
 fn some_nodes(draw: &mut Draw<'_>) {
     for _ in 0..1 + draw.random.below(3) {
         let _ = step(draw);

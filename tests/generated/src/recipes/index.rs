@@ -25,7 +25,7 @@ pub(super) const RECIPES: Table = &[
     ("CumProd", running),
 ];
 
-/// A tensor of more than no rank, and an axis along which it has elements in every setting.
+/// An axis along which a tensor has elements in every setting, and how many it has at least.
 fn along(draw: &mut Draw<'_>, x: Id) -> Option<(i64, u64)> {
     let dims = draw.dims_of(x);
     let axis = axis(draw, dims.len());

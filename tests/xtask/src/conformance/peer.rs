@@ -1,7 +1,7 @@
 //! Other implementations on the same cases, by the same rules: `tests/conformance/peers.py`, and a list for each.
 
 use super::list::List;
-use super::suite::PACKAGES;
+use super::suite::{PACKAGES, SUITE};
 use crate::{python, workspace};
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
@@ -34,7 +34,7 @@ impl Peer {
         match self {
             Peer::Onnxruntime => "onnxruntime==1.32.0",
             Peer::Openvino => "openvino==2026.4.1",
-            Peer::Reference => "onnx==1.23.2",
+            Peer::Reference => SUITE,
         }
     }
 
