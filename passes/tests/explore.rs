@@ -481,3 +481,31 @@ fn what_fits_by_a_check_stays_behind_it() {
     assert!(at("check ") < at("sub("), "{text}");
     assert!(report.changed == 1 && text.contains("sub(%x, %z)"), "{report}\n{text}");
 }
+
+/// So does what fits for the sake of several checks, whose sizes are others than those of the operands.
+#[test]
+fn what_fits_by_checks_of_parts_of_sizes_stays_behind_them() {
+    let ops = OpRegistry::standard();
+    let source = "module @m {
+  sym n, m, k
+  fact n == k
+  fact 2*k == 2*m
+  fn @main(%n: Tensor<f32, [n, m, k]>, %x: Tensor<f32, [n + 1, 2]>, %z: Tensor<f32, [m + 1, 2]>) -> (y, n) !abort {
+    dataflow {
+      %a = transpose(%x) {perm = [1, 0]}
+      %b = transpose(%z) {perm = [1, 0]}
+      check n == k, \"a check\"
+      check 2*k == 2*m, \"another check\"
+      %c = sub(%a, %b)
+      %d = transpose(%c) {perm = [1, 0]}
+      yield %d
+    }
+    return %d, %n
+  }
+}
+";
+    let (text, report) = explore(&ops, source, rules(&ops, RULES)).expect("it explores");
+    let at = |word: &str| text.rfind(word).unwrap_or_else(|| panic!("no {word}\n{text}"));
+    assert!(at("check ") < at("sub("), "{text}");
+    assert!(report.changed == 1 && text.contains("sub(%x, %z)"), "{report}\n{text}");
+}

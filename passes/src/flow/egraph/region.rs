@@ -13,8 +13,8 @@ use egg::{EGraph, Id};
 use indexmap::IndexMap;
 use orogen_ir::flow::{BindingId, Editor, Rhs, ValueDef, ValueId};
 use orogen_ir::ops::OpRegistry;
-use orogen_ir::shape::Dim;
-use orogen_ir::types::{Source, visit_dims};
+use orogen_ir::shape::{Dim, Sym};
+use orogen_ir::types::{Source, pair_dims, visit_dims};
 
 /// A region and its e-graph.
 pub(super) struct Region<'a> {
@@ -28,9 +28,9 @@ pub(super) struct Region<'a> {
     constants: IndexMap<u32, (ValueId, usize)>,
     /// Operations that became nodes, with their places.
     operations: Vec<(ValueId, usize)>,
-    /// Checks of sizes in the block, from the region on: the place of each, and the sizes that it is about. What is known
-    /// of sizes holds behind them.
-    checks: Vec<(usize, Vec<Dim>)>,
+    /// Checks of sizes in the block, from the region on: the last place of those that share symbols, and these. What is
+    /// known of sizes holds behind them.
+    checks: Vec<(usize, Vec<Sym>)>,
     /// Values that something outside of the e-graph reads, with the place of its first reader.
     roots: Vec<(ValueId, usize)>,
 }
@@ -236,16 +236,18 @@ impl<'a> Region<'a> {
         }
     }
 
-    /// The last check of all sizes that it is about an operation has, which may be what makes its operands fit.
+    /// The last check that says something of the symbols in the sizes of an operation, also by way of other checks: it may
+    /// be what makes the operands fit.
     fn least(&self, args: &[Id], class: Id) -> usize {
         if self.checks.is_empty() {
             return 0;
         }
-        let mut sizes: Vec<Dim> = Vec::new();
+        let shapes = &self.graph.analysis.shapes;
+        let mut own: Vec<Sym> = Vec::new();
         for id in args.iter().chain([&class]) {
-            visit_dims(&self.graph[*id].data.ty, &mut |it| sizes.push(it));
+            visit_dims(&self.graph[*id].data.ty, &mut |it| own.extend(shapes.free_symbols(it)));
         }
-        let concerned = self.checks.iter().filter(|(_, of)| of.iter().all(|it| sizes.contains(it)));
+        let concerned = self.checks.iter().filter(|(_, of)| of.iter().any(|it| own.contains(it)));
         concerned.map(|it| it.0).max().unwrap_or(0)
     }
 
@@ -341,18 +343,43 @@ impl<'a> Region<'a> {
     }
 }
 
-/// Checks of the block of a region that do not stand before it; those behind it have a place behind all of its own.
-fn checks(editor: &Editor<'_>, bindings: &[BindingId]) -> Vec<(usize, Vec<Dim>)> {
+/// What checks and casts of the block of a region say that do not stand before it: symbols that one of them has together,
+/// or several in a row, and the place of the last. Those behind the region have a place behind all of its own.
+fn checks(editor: &Editor<'_>, bindings: &[BindingId]) -> Vec<(usize, Vec<Sym>)> {
     let Some(first) = bindings.first() else { return Vec::new() };
     let Some(block) = editor.block_of(*first) else { return Vec::new() };
     let order = editor.order(block);
-    let mut out = Vec::new();
+    let mut out: Vec<(usize, Vec<Sym>)> = Vec::new();
     for (place, id) in (1..).zip(order.into_iter().skip_while(|it| it != first)) {
-        let Rhs::Check { constraint, .. } = &editor.binding(id).rhs else { continue };
-        let sizes = constraint.dims().filter(|it| editor.shapes.as_int(*it).is_none()).collect();
-        out.push((if place > bindings.len() { usize::MAX } else { place }, sizes));
+        let mut place = if place > bindings.len() { usize::MAX } else { place };
+        let sizes = said(editor, &editor.binding(id).rhs);
+        let mut symbols: Vec<Sym> = sizes.iter().flat_map(|it| editor.shapes.free_symbols(*it)).collect();
+        if symbols.is_empty() {
+            continue;
+        }
+        let (shared, apart): (Vec<_>, Vec<_>) =
+            out.into_iter().partition(|(_, of)| of.iter().any(|it| symbols.contains(it)));
+        out = apart;
+        for (at, known) in shared {
+            place = place.max(at);
+            symbols.extend(known);
+        }
+        out.push((place, symbols));
     }
     out
+}
+
+/// The sizes that a check or a cast says something of.
+fn said(editor: &Editor<'_>, rhs: &Rhs) -> Vec<Dim> {
+    match rhs {
+        Rhs::Check { constraint, .. } => constraint.dims().collect(),
+        Rhs::MatchCast { value, ty } => {
+            let mut pairs = Vec::new();
+            pair_dims(editor.type_of(*value), ty, &mut pairs);
+            pairs.into_iter().filter(|(from, to)| from != to).flat_map(|(from, to)| [from, to]).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn set_source(editor: &mut Editor<'_>, value: ValueId, source: &Source) {
