@@ -13,13 +13,30 @@ use orogen_ir::shape::Dim;
 use orogen_ir::types::{Attrs, DType, TensorData};
 
 /// The rules of the pass.
-pub const RULES: &[Rule] = &[Rule {
-    name: "name-attention",
-    root: "matmul",
-    class: RuleClass::Reassociates,
-    reason: "a scale may stand at five places, and a mask in three forms",
-    apply: name_attention,
-}];
+pub const RULES: &[Rule] = &[
+    Rule { name: "name-attention", root: "matmul", class: CLASS, reason: REASON, apply: name_attention },
+    Rule {
+        name: "name-wide-attention",
+        root: "matmul_mixed",
+        class: CLASS,
+        reason: REASON,
+        apply: name_wide_attention,
+    },
+];
+
+const CLASS: RuleClass = RuleClass::Reassociates;
+const REASON: &str = "a scale may stand at five places, and a mask in three forms";
+
+/// The same where weights in f32 meet narrow values: so they do inside of the operator.
+fn name_wide_attention(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
+    let mut dtype = |it: Value| Some(rewriter.ty(it).as_tensor()?.dtype);
+    let (weights, values) = (dtype(call.args[0])?, dtype(call.args[1])?);
+    if call.args.len() != 2 || weights != DType::F32 || !values.is_float_of(&[16]) {
+        return None;
+    }
+    let result = name_attention(rewriter, call)?;
+    rewriter.emit("cast", Attrs::none().with("to", DType::F32), &[result])
+}
 
 fn name_attention(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
     let (weights_of, safe) = shown(rewriter, call.args[0]);
@@ -27,7 +44,8 @@ fn name_attention(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
     if rewriter.uses(weights_of) != reads || !rewriter.is_local(weights_of) {
         return None;
     }
-    let (softmax, scores) = softmax_of(rewriter, weights_of)?;
+    let values = rewriter.ty(call.args[1]).as_tensor()?.dtype;
+    let (softmax, scores) = softmax_of(rewriter, weights_of, values)?;
     let (weights, v) = (rank(rewriter, call.args[0])?, call.args[1]);
     if softmax.attrs.int("axis") != Some(weights as i64 - 1) || rank(rewriter, v)? < 2 {
         return None;
@@ -121,17 +139,20 @@ fn dims(rewriter: &mut dyn Rewriter, value: Value) -> Option<Vec<Dim>> {
 
 /// The softmax that makes weights, and what it is of. It may be computed in f32 between narrower numbers: so it is inside of
 /// the operator, too.
-fn softmax_of(rewriter: &mut dyn Rewriter, weights: Value) -> Option<(OpCall, Value)> {
-    if let Some(softmax) = rewriter.definition_by(weights, "softmax") {
-        let scores = softmax.args[0];
+fn softmax_of(rewriter: &mut dyn Rewriter, weights: Value, values: DType) -> Option<(OpCall, Value)> {
+    let softmax = match rewriter.definition_by(weights, "cast") {
+        Some(narrow) => own(rewriter, narrow.args[0], "softmax")?,
+        None => rewriter.definition_by(weights, "softmax")?,
+    };
+    let scores = softmax.args[0];
+    let mut dtype = |it: Value| Some(rewriter.ty(it).as_tensor()?.dtype);
+    let (own_type, inside) = (dtype(weights)?, dtype(scores)?);
+    if own_type == values && inside == values {
         return Some((softmax, scores));
     }
-    let narrow = rewriter.definition_by(weights, "cast")?;
-    let softmax = own(rewriter, narrow.args[0], "softmax")?;
-    let wide = own(rewriter, softmax.args[0], "cast")?;
-    let mut dtype = |it: Value| Some(rewriter.ty(it).as_tensor()?.dtype);
-    let (own, scores, inside) = (dtype(weights)?, dtype(wide.args[0])?, dtype(softmax.args[0])?);
-    let around = own == scores && own.is_float() && inside == DType::F32 && own.bits() == 16;
+    let wide = own(rewriter, scores, "cast")?;
+    let scores = rewriter.ty(wide.args[0]).as_tensor()?.dtype;
+    let around = scores == values && values.is_float_of(&[16]) && inside == DType::F32;
     around.then_some((softmax, wide.args[0]))
 }
 
