@@ -4,7 +4,7 @@ use super::slicing::range_length;
 use super::support::{Class, Point, fit, indexing, one, plain, rank_only};
 use super::{Arity, AttrDef, AttrKind, InferCx, InferResult, OpDef, OpRegistry, Read};
 use crate::diag::Diagnostic;
-use crate::types::{Dims, ShapeInfo};
+use crate::types::{DType, Dims, ShapeInfo};
 
 /// Values of the attribute `reduction` of the scatter operators; the first is the default.
 pub const SCATTER_REDUCTIONS: &[&str] = &["none", "add", "mul", "max", "min"];
@@ -15,6 +15,7 @@ pub(crate) fn register(ops: &mut OpRegistry) {
     const REDUCTION: &[AttrDef] = &[AttrDef::optional("reduction", AttrKind::Str)];
     const SCATTER: &[AttrDef] =
         &[AttrDef::required("axis", AttrKind::Int), AttrDef::optional("reduction", AttrKind::Str)];
+    const SEED: &[AttrDef] = &[AttrDef::required("seed", AttrKind::Int)];
     const UPPER: &[AttrDef] = &[AttrDef::optional("upper", AttrKind::Bool)];
     ops.register(indexing("gather", Arity::exactly(2), AXIS, gather));
     ops.register(indexing("gather_elements", Arity::exactly(2), AXIS, gather_elements));
@@ -26,6 +27,9 @@ pub(crate) fn register(ops: &mut OpRegistry) {
     let bounds = &[Read::Integers(0), Read::Integers(1), Read::Integers(2)];
     ops.register(OpDef::pure("range", Arity::exactly(3), &[], range).reading(bounds));
     ops.register(OpDef::pure("full", Arity::exactly(2), &[], full).reading(&[Read::Sizes(0)]));
+    ops.register(
+        OpDef::pure("mersenne_twister", Arity::exactly(1), SEED, mersenne_twister).reading(&[Read::Sizes(0)]),
+    );
     ops.register(OpDef::pure("trilu", Arity::between(1, 2), UPPER, trilu));
 }
 
@@ -251,6 +255,23 @@ fn full(cx: &mut InferCx<'_>) -> InferResult {
     }
     let value = cx.elements(1).and_then(|it| it.first().copied());
     one(cx.tensor_with(dtype, dims.into(), |_, _| value))
+}
+
+/// Of a count `[1]`: so many numbers.
+fn mersenne_twister(cx: &mut InferCx<'_>) -> InferResult {
+    let seed = cx.attrs.int("seed").unwrap_or(0);
+    if u32::try_from(seed).is_err() {
+        let message = format!("attribute `seed` is {seed}");
+        return Err(Diagnostic::error("O023", message).help("a seed has 32 bits and no sign"));
+    }
+    if let Some(length) = cx.list_len(0)?.filter(|it| *it != 1) {
+        return Err(Diagnostic::error("O023", format!("operand 0 (count) has {length} elements, not one")));
+    }
+    let Some(count) = cx.elements(0).and_then(|it| it.first().copied()) else {
+        return one(plain(DType::U32, rank_only(1)));
+    };
+    cx.require_at_least(count, 0, "element 0 of operand 0 (count)")?;
+    one(plain(DType::U32, ShapeInfo::Known(Dims::from_slice(&[count]))))
 }
 
 fn trilu(cx: &mut InferCx<'_>) -> InferResult {

@@ -398,6 +398,9 @@ pub(crate) const INDEX: &str = "
     full(i64[1] = [3], i64[1] = [7])
     full(i64[0] = [], f32[1])
     full(i64[1] = [0], f32[])
+    mersenne_twister(i64[1] = [0]) {seed = 1}
+    mersenne_twister(i64[1] = [5]) {seed = 0}
+    mersenne_twister(i64[1] = [700]) {seed = 4294967295}
     trilu(f32[3, 4]) {upper = true}
     trilu(f32[2, 3, 4], i64[] = [-1])
     trilu(f32[4, 3], i64[] ? [1]) {upper = true}

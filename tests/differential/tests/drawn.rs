@@ -14,6 +14,10 @@ fn seed(value: f32) -> AttributeProto {
 
 #[test]
 fn the_same_numbers_everywhere() -> Result<()> {
+    let unseeded = numbers(DType::F16, &[700]);
+    for op in ["RandomUniformLike", "RandomNormalLike", "Bernoulli"] {
+        check_node(op, Vec::new(), &[given(unseeded.clone())], 2e-3)?;
+    }
     for dtype in [DType::F32, DType::F64, DType::F16, DType::BF16] {
         let x = || [given(numbers(dtype, &[3, 50]))];
         check_node("RandomUniformLike", vec![seed(3.0)], &x(), 0.0)?;

@@ -11,6 +11,7 @@ pub(super) fn eval(cx: &OpCx<'_>) -> FamilyResult {
         "one_hot" => one_hot(cx),
         "range" => range(cx),
         "full" => full(cx),
+        "mersenne_twister" => mersenne_twister(cx),
         "trilu" => trilu(cx),
         _ => return None,
     };
@@ -79,6 +80,36 @@ fn full(cx: &OpCx<'_>) -> EvalResult<TensorData> {
     from_bytes(value.dtype(), &dims, value.unpacked().repeat(n))
 }
 
+/// As its authors write it (`mt19937ar.c`): states are made 624 at a time, and tempered where they are given out.
+fn mersenne_twister(cx: &OpCx<'_>) -> EvalResult<TensorData> {
+    const N: usize = 624;
+    const M: usize = 397;
+    let n = count(&[size_from(cx.single(0)?.get_i64(0))?])?;
+    let mut state = [0u32; N];
+    state[0] = cx.attrs.int("seed").unwrap_or(0) as u32;
+    for i in 1..N {
+        let before = state[i - 1];
+        state[i] = 1_812_433_253u32.wrapping_mul(before ^ (before >> 30)).wrapping_add(i as u32);
+    }
+    let mut bytes = Vec::with_capacity(4 * n);
+    for at in 0..n {
+        if at % N == 0 {
+            for i in 0..N {
+                let joined = (state[i] & 0x8000_0000) | (state[(i + 1) % N] & 0x7fff_ffff);
+                let factor = if joined % 2 == 1 { 0x9908_b0df } else { 0 };
+                state[i] = state[(i + M) % N] ^ (joined >> 1) ^ factor;
+            }
+        }
+        let mut number = state[at % N];
+        number ^= number >> 11;
+        number ^= (number << 7) & 0x9d2c_5680;
+        number ^= (number << 15) & 0xefc6_0000;
+        number ^= number >> 18;
+        bytes.extend(number.to_le_bytes());
+    }
+    from_bytes(DType::U32, &[n], bytes)
+}
+
 /// Keeps one triangle of the last two dimensions, 0 elsewhere; `k` shifts the diagonal to the right.
 fn trilu(cx: &OpCx<'_>) -> EvalResult<TensorData> {
     let x = cx.arg(0)?;
@@ -100,6 +131,17 @@ fn trilu(cx: &OpCx<'_>) -> EvalResult<TensorData> {
 mod tests {
     use super::super::testing::{eval, f32s, i64s, iota, none, run};
     use orogen_ir::types::{DType, TensorData};
+
+    #[test]
+    fn the_twister_is_the_one_of_its_authors() {
+        let numbers =
+            |seed: i64, n| run("mersenne_twister", none().with("seed", seed), &[i64s(&[1], &[n])]).1;
+        // As `std::mt19937` of C++ says: its number 10000 from its default seed.
+        assert_eq!(numbers(5489, 10_000)[9999], 4_123_659_995.0);
+        // The first of numpy's legacy generator.
+        assert_eq!(numbers(0, 3), [2_357_136_044.0, 2_546_248_239.0, 3_071_714_933.0]);
+        assert_eq!(numbers(0, 0), [0.0; 0]);
+    }
 
     #[test]
     fn one_hot_on_either_side() {

@@ -1,9 +1,10 @@
 //! Gathers and generators: one stage each.
 
+use super::context::overflow;
 use super::movement::moved;
 use super::{LegalizeFn, Legalizer, Lowering};
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::loops::{BinaryOp, BuildResult, CompareOp, ExprId, Index};
+use orogen_ir::loops::{BinaryOp, BuildResult, CompareOp, ExprId, Index, ProgramBuilder};
 use orogen_ir::shape::Dim;
 use orogen_ir::types::DType;
 
@@ -14,6 +15,7 @@ pub(super) const ROWS: &[(&str, LegalizeFn)] = &[
     ("one_hot", one_hot),
     ("range", range),
     ("full", full),
+    ("mersenne_twister", mersenne_twister),
     ("trilu", trilu),
 ];
 
@@ -128,6 +130,84 @@ fn full(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let out = cx.output(0)?;
     cx.b.fill(out, |_, _| Ok(value))?;
     cx.finish()
+}
+
+/// States of 32 bits, of which the twister makes one from three others.
+const STATES: i64 = 624;
+/// How far apart two of them are.
+const APART: i64 = 397;
+
+/// A loop that makes a state in place for each number and tempers it (`mt19937ar.c` of the authors makes all 624 at once).
+fn mersenne_twister(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
+    let seed = cx.int_attr("seed").unwrap_or(0);
+    let out = cx.output(0)?;
+    let count = cx.b.buffer_dims(out)[0];
+    let states = cx.b.shapes().int(STATES);
+    let state = cx.b.local("state", DType::U32, &[states]);
+    let word = |b: &mut ProgramBuilder, value: i64| b.int(value, DType::U32);
+    let (seed, zero) = (word(&mut cx.b, seed)?, cx.b.shapes().int(0));
+    cx.b.stage(&[], state, [zero], seed)?;
+    let rest = cx.b.shapes().int(STATES - 1);
+    let axis = cx.b.axis("i", rest);
+    let before = cx.b.var(axis);
+    let here = cx.linear(before, 1, 1)?;
+    cx.b.for_loop(axis, |b| {
+        let value = b.load(state, [before])?;
+        let value = mixed(b, value, BinaryOp::Shr, 30, None)?;
+        let factor = word(b, 1_812_433_253)?;
+        let value = b.binary(BinaryOp::Mul, value, factor)?;
+        let number = b.dim(here, DType::U32)?;
+        let value = b.binary(BinaryOp::Add, value, number)?;
+        b.stage(&[], state, [here], value)
+    })?;
+
+    let axis = cx.b.axis("t", count);
+    let turn = cx.b.var(axis);
+    let places = [0, 1, APART].map(|it| {
+        let place = cx.linear(turn, 1, it)?;
+        cx.b.shapes().modulo(place, STATES).map_err(overflow)
+    });
+    let [here, next, far] = places;
+    let (here, next, far) = (here?, next?, far?);
+    cx.b.for_loop(axis, |b| {
+        let (value, next, far) = (b.load(state, [here])?, b.load(state, [next])?, b.load(state, [far])?);
+        let (high, low) = (word(b, 0x8000_0000)?, word(b, 0x7fff_ffff)?);
+        let value = b.binary(BinaryOp::And, value, high)?;
+        let next = b.binary(BinaryOp::And, next, low)?;
+        let joined = b.binary(BinaryOp::Or, value, next)?;
+        let (one, zero, factor) = (word(b, 1)?, word(b, 0)?, word(b, 0x9908_b0df)?);
+        let odd = b.binary(BinaryOp::And, joined, one)?;
+        let odd = b.compare(CompareOp::Ne, odd, zero)?;
+        let factor = b.select(odd, factor, zero)?;
+        let half = b.binary(BinaryOp::Shr, joined, one)?;
+        let value = b.binary(BinaryOp::Xor, far, half)?;
+        let value = b.binary(BinaryOp::Xor, value, factor)?;
+        b.stage(&[], state, [here], value)?;
+        let value = b.load(state, [here])?;
+        let value = mixed(b, value, BinaryOp::Shr, 11, None)?;
+        let value = mixed(b, value, BinaryOp::Shl, 7, Some(0x9d2c_5680))?;
+        let value = mixed(b, value, BinaryOp::Shl, 15, Some(0xefc6_0000))?;
+        let value = mixed(b, value, BinaryOp::Shr, 18, None)?;
+        b.stage(&[], out, [turn], value)
+    })?;
+    cx.finish()
+}
+
+/// A number of 32 bits and itself shifted, of which a mask may leave some, without carry.
+fn mixed(
+    b: &mut ProgramBuilder,
+    value: ExprId,
+    shift: BinaryOp,
+    by: i64,
+    mask: Option<i64>,
+) -> BuildResult<ExprId> {
+    let by = b.int(by, DType::U32)?;
+    let mut moved = b.binary(shift, value, by)?;
+    if let Some(mask) = mask {
+        let mask = b.int(mask, DType::U32)?;
+        moved = b.binary(BinaryOp::And, moved, mask)?;
+    }
+    b.binary(BinaryOp::Xor, value, moved)
 }
 
 fn trilu(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {

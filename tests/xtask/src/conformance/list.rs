@@ -93,6 +93,12 @@ impl List {
         self.known.iter().filter(|it| it.1.0 != "unsupported").map(|it| it.0.as_str())
     }
 
+    /// The first code of each case that is refused.
+    pub(super) fn refusals(&self) -> impl Iterator<Item = &str> {
+        let refused = self.known.values().filter(|it| it.0 == "unsupported");
+        refused.map(|it| it.1.split(' ').next().unwrap_or_default())
+    }
+
     /// The cases that do not pass.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.known.keys().map(String::as_str)

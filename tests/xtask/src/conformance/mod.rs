@@ -156,7 +156,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn write_page(suite: &Suite, wanted: bool) -> Result<bool> {
     let lists = Executor::value_variants().iter().map(|it| List::read(&workspace::root(), *it));
     let lists = lists.collect::<Result<Vec<_>>>()?;
-    let page = report::page(suite::SUITE, suite.cases(), &lists, &Peer::lists()?);
+    let page = report::page(suite::SUITE, suite.cases(), &lists, &Peer::lists()?, &Reasons::read()?);
     let path = workspace::root().join(PAGE);
     let is_written = fs::read_to_string(&path).is_ok_and(|it| it == page);
     if !is_written && wanted {

@@ -1,4 +1,5 @@
-//! Why a case cannot pass: `tests/conformance/reasons.txt`, for what ends otherwise than refused. A refusal says itself why.
+//! Why a case cannot pass: `tests/conformance/reasons.txt`, by its name for what ends otherwise than refused. A refusal says
+//! itself why, so of these there is a reason for each code.
 
 use super::list::List;
 use crate::workspace;
@@ -8,8 +9,13 @@ use std::fs;
 
 const FILE: &str = "tests/conformance/reasons.txt";
 
-/// Reasons by the name of a case, or by what names begin with where it ends in `*`.
-pub(super) struct Reasons(Vec<(String, String)>);
+/// Reasons.
+pub(super) struct Reasons {
+    /// By the name of a case, or by what names begin with where it ends in `*`.
+    cases: Vec<(String, String)>,
+    /// By the code of a refusal.
+    codes: Vec<(String, String)>,
+}
 
 impl Reasons {
     pub(super) fn read() -> Result<Reasons> {
@@ -25,22 +31,47 @@ impl Reasons {
             Some(start) => name.starts_with(start),
             None => name == pattern,
         };
-        let missing = unexplained.iter().filter(|name| !self.0.iter().any(|it| covers(&it.0, name)));
+        let missing = unexplained.iter().filter(|name| !self.cases.iter().any(|it| covers(&it.0, name)));
         let missing = missing.map(|name| format!("{name}: {FILE} does not say why it does not pass"));
-        let idle = self.0.iter().filter(|it| !unexplained.iter().any(|name| covers(&it.0, name)));
+        let idle = self.cases.iter().filter(|it| !unexplained.iter().any(|name| covers(&it.0, name)));
         let idle = idle.map(|it| format!("{}: {FILE} says why it does not pass, and it is not listed", it.0));
-        missing.chain(idle).collect()
+
+        let refused = lists.iter().flat_map(List::refusals).collect::<BTreeSet<_>>();
+        let nameless = refused.iter().filter(|code| !self.codes.iter().any(|it| it.0 == **code));
+        let nameless =
+            nameless.map(|code| format!("{code}: {FILE} does not say why cases are refused with it"));
+        let unused = self.codes.iter().filter(|it| !refused.contains(it.0.as_str()));
+        let unused = unused.map(|it| format!("{}: {FILE} has a reason for it, and it refuses no case", it.0));
+        missing.chain(idle).chain(nameless).chain(unused).collect()
+    }
+
+    /// Of each code, how many cases it refuses on each executor, and why.
+    pub(super) fn of_refusals<'a>(
+        &'a self,
+        lists: &'a [List],
+    ) -> impl Iterator<Item = (&'a str, Vec<usize>, &'a str)> {
+        self.codes.iter().map(|(code, reason)| {
+            let count = |list: &List| list.refusals().filter(|it| it == code).count();
+            (code.as_str(), lists.iter().map(count).collect(), reason.as_str())
+        })
     }
 }
 
-fn parse(text: &str) -> Result<Reasons> {
-    let mut reasons = Vec::new();
+/// A letter and a number of three digits.
+fn is_code(text: &str) -> bool {
+    let [letter, digits @ ..] = text.as_bytes() else { return false };
+    letter.is_ascii_uppercase() && digits.len() == 3 && digits.iter().all(u8::is_ascii_digit)
+}
+
+pub(super) fn parse(text: &str) -> Result<Reasons> {
+    let mut reasons = Reasons { cases: Vec::new(), codes: Vec::new() };
     for line in text.lines().filter(|it| !it.starts_with('#')) {
         let (name, reason) = line.split_once(' ').unwrap_or((line, ""));
-        ensure!(!name.is_empty() && !reason.trim().is_empty(), "`{line}`: a name, and why");
-        reasons.push((name.to_owned(), reason.to_owned()));
+        ensure!(!name.is_empty() && !reason.trim().is_empty(), "`{line}`: a name or a code, and why");
+        let list = if is_code(name) { &mut reasons.codes } else { &mut reasons.cases };
+        list.push((name.to_owned(), reason.to_owned()));
     }
-    Ok(Reasons(reasons))
+    Ok(reasons)
 }
 
 #[cfg(test)]
@@ -55,9 +86,11 @@ mod tests {
             List::of(Executor::Legacy, "c hang\n"),
         ];
         let of = |text: &str| parse(text).expect("reasons").objections(&lists);
-        assert!(of("# about\na* chance\nc long\n").is_empty());
-        assert_eq!(of("a1 chance\nc long\n").len(), 1);
-        assert_eq!(of("a* chance\nb refused\nc long\n").len(), 1);
+        assert!(of("# about\na* chance\nc long\nX009 not yet\n").is_empty());
+        assert_eq!(of("a1 chance\nc long\nX009 not yet\n").len(), 1);
+        assert_eq!(of("a* chance\nb refused\nc long\nX009 not yet\n").len(), 1);
+        assert_eq!(of("a* chance\nc long\n").len(), 1);
+        assert_eq!(of("a* chance\nc long\nX009 not yet\nG002 never\n").len(), 1);
         assert!(parse("a \n").is_err());
     }
 }

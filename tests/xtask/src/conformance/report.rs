@@ -2,6 +2,7 @@
 
 use super::end::End;
 use super::list::List;
+use super::reasons::Reasons;
 use super::suite::Case;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -35,7 +36,7 @@ impl Counts {
 }
 
 /// What the lists say, as a page in Markdown.
-pub(super) fn page(suite: &str, cases: &[Case], lists: &[List], peers: &[List]) -> String {
+pub(super) fn page(suite: &str, cases: &[Case], lists: &[List], peers: &[List], reasons: &Reasons) -> String {
     let mut groups: BTreeMap<&str, Counts> = BTreeMap::new();
     let mut operators: BTreeMap<&str, Counts> = BTreeMap::new();
     for case in cases {
@@ -61,6 +62,15 @@ pub(super) fn page(suite: &str, cases: &[Case], lists: &[List], peers: &[List]) 
     for class in super::list::CLASSES {
         let counts: Vec<String> = lists.iter().map(|it| it.count(class).to_string()).collect();
         let _ = writeln!(text, "| {class} | {} |", counts.join(" | "));
+    }
+    let _ = writeln!(
+        text,
+        "\n## Why they are refused\n\n| code | {head} | why |\n|---|{}---|",
+        "---|".repeat(lists.len())
+    );
+    for (code, counts, reason) in reasons.of_refusals(lists) {
+        let counts: Vec<String> = counts.iter().map(usize::to_string).collect();
+        let _ = writeln!(text, "| {code} | {} | {reason} |", counts.join(" | "));
     }
     text += &beside(cases, lists, peers);
     let is_whole = |it: &Counts| it.passed.iter().all(|passed| *passed == it.cases);
@@ -172,7 +182,7 @@ fn reason(end: &End) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Executor;
+    use super::super::{Executor, reasons};
     use super::*;
 
     #[test]
@@ -183,8 +193,11 @@ mod tests {
             operators: vec![operator.to_owned()],
         };
         let cases = [case("a", "Add"), case("b", "Mul"), case("c", "Mul")];
-        let lists = [List::of(Executor::Flow, "b wrong\n"), List::of(Executor::Reference, "")];
-        let text = page("onnx", &cases, &lists, &lists[1..]);
+        let lists =
+            [List::of(Executor::Flow, "b wrong\nd unsupported X009\n"), List::of(Executor::Reference, "")];
+        let reasons = reasons::parse("X009 not yet\n").expect("reasons");
+        let text = page("onnx", &cases, &lists, &lists[1..], &reasons);
+        assert!(text.contains("| X009 | 1 | 0 | not yet |\n"), "{text}");
         assert!(text.contains("| core | 3 | 2 (66.7 %) | 3 (100.0 %) |\n"), "{text}");
         assert!(text.contains("| wrong | 1 | 0 |\n"), "{text}");
         assert!(text.contains("\n1 of 2 operators"), "{text}");

@@ -1,27 +1,25 @@
-//! Random numbers from a counter-based generator: number `i` of a node is a hash of `i` and of the seed, so that the same
-//! seed gives the same numbers on every machine, for every number of threads, and in every call. A node without a seed has
-//! one made of the name of its result.
+//! Distributions of random numbers, which one of two generators makes ([`generator`]).
 //!
-//! The hash is the one of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
+//! A node with a seed gives what the reference implementation of ONNX gives, so that results can be compared across
+//! implementations: numbers, and what is made of them, are those of numpy's `RandomState`. One without a seed has no
+//! numbers to be compared with, and takes those that are made fastest. Either way they are the same on every machine, for
+//! every number of threads, and in every call.
 
-use super::arrange::single_of;
+mod generator;
+
 use super::axes::none_true;
-use super::index::count_up;
 use super::single;
 use crate::emit::{Size, attrs};
 use crate::node::{NodeCx, bad, not_supported};
 use crate::sink::Value;
 use crate::table::{Converted, OpTable};
 use crate::tensor::dtype_of;
+use generator::{counted, doubles, seed_of};
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::types::{DType, TensorData};
+use orogen_ir::types::DType;
 use std::f64::consts::TAU;
 
 type Single = Result<Value, Diagnostic>;
-
-const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-const FACTORS: [(u64, u64); 2] = [(30, 0xbf58_476d_1ce4_e5b9), (27, 0x94d0_49bb_1331_11eb)];
-const LAST_SHIFT: u64 = 31;
 
 pub(super) fn register(table: &mut OpTable) {
     table.register("", "RandomUniform", .., single(|cx| by_attribute(cx, uniform_between)));
@@ -66,39 +64,16 @@ fn sizes_of(cx: &mut NodeCx<'_, '_>, sizes: &[Size]) -> Single {
     if sizes.is_empty() { Ok(cx.int_vector(&[])) } else { cx.shape_vector(sizes) }
 }
 
-fn hash(value: u64) -> u64 {
-    let mixed = FACTORS.iter().fold(value, |it, (shift, factor)| (it ^ (it >> shift)).wrapping_mul(*factor));
-    mixed ^ (mixed >> LAST_SHIFT)
+/// Numbers of a uniform distribution from 0 to 1, of the type of floats that is asked for, or of f64 from a seed.
+fn uniform(cx: &mut NodeCx<'_, '_>, shape: Value, dtype: DType) -> Single {
+    let Some(seed) = seed_of(cx) else { return counted(cx, shape, dtype, 0) };
+    let count = number_of(cx, shape)?;
+    let numbers = doubles(cx, count, seed)?;
+    cx.reshape(numbers, shape)
 }
 
-/// Where the numbers of a node begin.
-fn seed(cx: &NodeCx<'_, '_>, stream: u64) -> u64 {
-    let own = match (cx.float("seed"), cx.int("seed")) {
-        // It is a float or, of some operators, an integer; what it is not is 0.
-        (Some(float), int) => float.to_bits() ^ int.unwrap_or(0).cast_unsigned(),
-        (None, _) => {
-            let name = cx.proto().output.iter().find(|it| !it.is_empty()).map_or("", String::as_str);
-            name.bytes().fold(1, |it, byte| hash(it ^ u64::from(byte)))
-        }
-    };
-    hash(hash(own.wrapping_add(STEP)).wrapping_add(stream))
-}
-
-fn constant(cx: &mut NodeCx<'_, '_>, number: u64) -> Single {
-    let bytes = number.to_le_bytes().to_vec();
-    let data = TensorData::new(DType::U64, Vec::new(), bytes.into()).map_err(|it| bad(it.to_string()))?;
-    Ok(cx.constant(data))
-}
-
-/// Numbers of a uniform distribution from 0 up to, and without, 1: multiples of the distance of numbers below 1.
-fn uniform(cx: &mut NodeCx<'_, '_>, shape: Value, dtype: DType, stream: u64) -> Single {
-    let digits: i32 = match dtype {
-        DType::F64 => 53,
-        DType::F32 => 24,
-        DType::F16 => 11,
-        DType::BF16 => 8,
-        other => return Err(bad(format!("random numbers of type {other}"))),
-    };
+/// How many elements a shape has, `[1]`.
+fn number_of(cx: &mut NodeCx<'_, '_>, shape: Value) -> Single {
     let rank =
         cx.static_dim(shape, 0).ok_or_else(|| not_supported("a number of dimensions that is dynamic"))?;
     let mut count = cx.int_vector(&[1]);
@@ -106,44 +81,38 @@ fn uniform(cx: &mut NodeCx<'_, '_>, shape: Value, dtype: DType, stream: u64) -> 
         let size = cx.slice(shape, 0, i, i + 1)?;
         count = cx.binary("mul", count, size)?;
     }
-    let count = single_of(cx, count)?;
-    let counters = count_up(cx, count)?;
-    let counters = cx.cast(counters, DType::U64)?;
-    let (step, start) = (constant(cx, STEP)?, constant(cx, seed(cx, stream))?);
-    let scaled = cx.binary("mul", counters, step)?;
-    let mut bits = cx.binary("add", scaled, start)?;
-    let folded = |cx: &mut NodeCx<'_, '_>, bits: Value, shift: u64| {
-        let shift = constant(cx, shift)?;
-        let high = cx.binary("shift_right", bits, shift)?;
-        cx.binary("xor", bits, high)
-    };
-    for (shift, factor) in FACTORS {
-        let mixed = folded(cx, bits, shift)?;
-        let factor = constant(cx, factor)?;
-        bits = cx.binary("mul", mixed, factor)?;
-    }
-    let bits = folded(cx, bits, LAST_SHIFT)?;
-    let drop = constant(cx, 64 - digits as u64)?;
-    let whole = cx.binary("shift_right", bits, drop)?;
-    let whole = cx.cast(whole, dtype)?;
-    let numbers = cx.affine(whole, 2f64.powi(-digits), 0.0)?;
-    cx.reshape(numbers, shape)
+    Ok(count)
 }
 
 fn uniform_between(cx: &mut NodeCx<'_, '_>, shape: Value, dtype: DType) -> Single {
     let (low, high) = (cx.float("low").unwrap_or(0.0), cx.float("high").unwrap_or(1.0));
-    let numbers = uniform(cx, shape, dtype, 0)?;
-    cx.affine(numbers, high - low, low)
-}
-
-/// By the method of Box and Muller, from two uniform numbers.
-fn normal(cx: &mut NodeCx<'_, '_>, shape: Value, dtype: DType) -> Single {
-    let (mean, scale) = (cx.float("mean").unwrap_or(0.0), cx.float("scale").unwrap_or(1.0));
-    let wide = if dtype == DType::F64 { DType::F64 } else { DType::F32 };
     if !dtype.is_float() {
         return Err(bad(format!("random numbers of type {dtype}")));
     }
-    let (radius, angle) = (uniform(cx, shape, wide, 0)?, uniform(cx, shape, wide, 1)?);
+    let numbers = uniform(cx, shape, dtype)?;
+    let numbers = cx.cast(numbers, dtype)?;
+    cx.affine(numbers, high - low, low)
+}
+
+fn normal(cx: &mut NodeCx<'_, '_>, shape: Value, dtype: DType) -> Single {
+    let (mean, scale) = (cx.float("mean").unwrap_or(0.0), cx.float("scale").unwrap_or(1.0));
+    if !dtype.is_float() {
+        return Err(bad(format!("random numbers of type {dtype}")));
+    }
+    if let Some(seed) = seed_of(cx) {
+        let numbers = polar(cx, shape, seed)?;
+        let numbers = cx.cast(numbers, dtype)?;
+        return cx.affine(numbers, scale, mean);
+    }
+    let wide = if dtype == DType::F64 { DType::F64 } else { DType::F32 };
+    let numbers = box_muller(cx, shape, wide)?;
+    let numbers = cx.affine(numbers, scale, mean)?;
+    cx.cast(numbers, dtype)
+}
+
+/// Normal numbers by the method of Box and Muller, from two uniform ones each.
+fn box_muller(cx: &mut NodeCx<'_, '_>, shape: Value, dtype: DType) -> Single {
+    let (radius, angle) = (counted(cx, shape, dtype, 0)?, counted(cx, shape, dtype, 1)?);
     // Not 0, which has no logarithm.
     let radius = cx.affine(radius, -1.0, 1.0)?;
     let radius = cx.unary("log", radius)?;
@@ -151,9 +120,52 @@ fn normal(cx: &mut NodeCx<'_, '_>, shape: Value, dtype: DType) -> Single {
     let radius = cx.unary("sqrt", radius)?;
     let angle = cx.affine(angle, TAU, 0.0)?;
     let cosine = cx.unary("cos", angle)?;
-    let numbers = cx.binary("mul", radius, cosine)?;
-    let numbers = cx.affine(numbers, scale, mean)?;
-    cx.cast(numbers, dtype)
+    cx.binary("mul", radius, cosine)
+}
+
+/// Normal numbers of f64 by the polar method of Marsaglia, as numpy's legacy generator: a point of the square is taken if it
+/// lies in the circle, and gives two numbers.
+///
+/// Of every ten points nearly eight do. Here so many are made before that fewer than are needed lie in it with a
+/// probability below 1e-25.
+fn polar(cx: &mut NodeCx<'_, '_>, shape: Value, seed: u32) -> Single {
+    let count = number_of(cx, shape)?;
+    let (three, four, some) = (cx.int_vector(&[3]), cx.int_vector(&[4]), cx.int_vector(&[64]));
+    let points = cx.binary("mul", count, three)?;
+    let points = cx.binary("div", points, four)?;
+    let points = cx.binary("add", points, some)?;
+    let (two, one) = (cx.int_vector(&[2]), cx.int_vector(&[1]));
+    let numbers = cx.binary("mul", points, two)?;
+    let numbers = doubles(cx, numbers, seed)?;
+    let pairs = cx.concat(&[points, two], 0)?;
+    let at = cx.reshape(numbers, pairs)?;
+    let at = cx.affine(at, 2.0, -1.0)?;
+    let square = cx.square(at)?;
+    let square = cx.reduce("reduce_sum", square, &[1], true)?;
+    let inside = cx.with_number("less", square, 1.0)?;
+    let off_centre = cx.with_number("greater", square, 0.0)?;
+    let inside = cx.binary("and", inside, off_centre)?;
+    let log = cx.unary("log", square)?;
+    let factor = cx.affine(log, -2.0, 0.0)?;
+    let factor = cx.binary("div", factor, square)?;
+    let factor = cx.unary("sqrt", factor)?;
+    let (first, second) = (cx.slice(at, 1, 0, 1)?, cx.slice(at, 1, 1, 2)?);
+    let swapped = cx.concat(&[second, first], 1)?;
+    let numbers = cx.binary("mul", swapped, factor)?;
+    // Those inside go to the front, the others to a row behind all.
+    let taken = cx.as_i64(inside)?;
+    let place = cx.emit("cum_sum", attrs([("axis", 0.into()), ("exclusive", true.into())]), &[taken])?;
+    let place = cx.select(inside, place, points)?;
+    let rows = cx.binary("add", points, one)?;
+    let room = cx.concat(&[rows, two], 0)?;
+    let zero = cx.number(DType::F64, 0.0);
+    let room = cx.full(room, zero)?;
+    let numbers = cx.emit("scatter_nd", attrs([("reduction", "none".into())]), &[room, place, numbers])?;
+    let flat = cx.binary("mul", rows, two)?;
+    let numbers = cx.reshape(numbers, flat)?;
+    let start = cx.int_vector(&[0]);
+    let numbers = cx.slice_between(numbers, 0, start, count)?;
+    cx.reshape(numbers, shape)
 }
 
 /// 1 with the probability that the operand gives, else 0.
@@ -163,9 +175,24 @@ fn bernoulli(cx: &mut NodeCx<'_, '_>) -> Single {
     let dtype = wanted_type(cx, own)?;
     let sizes: Vec<Size> = (0..cx.rank(x)?).map(|i| Size::Of(x, i)).collect();
     let shape = sizes_of(cx, &sizes)?;
-    let numbers = uniform(cx, shape, own, 0)?;
-    let taken = cx.binary("less", numbers, x)?;
+    let taken = if seed_of(cx).is_some() {
+        binomial(cx, x, shape)?
+    } else {
+        let numbers = counted(cx, shape, own, 0)?;
+        cx.binary("less", numbers, x)?
+    };
     cx.cast(taken, dtype)
+}
+
+/// Truth values as numpy's binomial numbers of one trial: the likelier one is taken from the bottom.
+fn binomial(cx: &mut NodeCx<'_, '_>, x: Value, shape: Value) -> Single {
+    let numbers = uniform(cx, shape, DType::F64)?;
+    let share = cx.cast(x, DType::F64)?;
+    let likely = cx.with_number("greater", share, 0.5)?;
+    let low = cx.binary("less_equal", numbers, share)?;
+    let rest = cx.affine(share, -1.0, 1.0)?;
+    let high = cx.binary("greater", numbers, rest)?;
+    cx.select(likely, low, high)
 }
 
 /// Operand: logarithms `[batch, classes]` that probabilities are proportional to. The result is `[batch, samples]`.
@@ -178,13 +205,13 @@ fn multinomial(cx: &mut NodeCx<'_, '_>) -> Single {
         ));
     }
     let dtype = wanted_type(cx, DType::I32)?;
-    let wide = if cx.dtype(x)? == DType::F64 { DType::F64 } else { DType::F32 };
+    let wide = if cx.dtype(x)? == DType::F64 || seed_of(cx).is_some() { DType::F64 } else { DType::F32 };
     let x = cx.cast(x, wide)?;
     let shares = cx.emit("softmax", attrs([("axis", 1.into())]), &[x])?;
     let ends = cx.emit("cum_sum", attrs([("axis", 1.into())]), &[shares])?;
     let total = cx.reduce("reduce_max", ends, &[1], true)?;
     let shape = sizes_of(cx, &[Size::Of(x, 0), Size::Const(samples)])?;
-    let numbers = uniform(cx, shape, wide, 0)?;
+    let numbers = uniform(cx, shape, wide)?;
     let numbers = cx.binary("mul", numbers, total)?;
     // The first class that ends above the number: as many as end before it.
     let (ends, numbers) = (cx.unsqueeze(ends, &[1])?, cx.unsqueeze(numbers, &[2])?);
@@ -235,8 +262,9 @@ fn dropped(cx: &mut NodeCx<'_, '_>, x: Value, training: Option<Value>) -> Conver
     let mut wrong = cx.unary("not", right)?;
     let sizes: Vec<Size> = (0..cx.rank(x)?).map(|i| Size::Of(x, i)).collect();
     let shape = sizes_of(cx, &sizes)?;
-    let numbers = uniform(cx, shape, wide, 0)?;
-    let mut kept = cx.binary("greater_equal", numbers, ratio)?;
+    let numbers = uniform(cx, shape, wide)?;
+    let least = cx.cast(ratio, cx.dtype(numbers)?)?;
+    let mut kept = cx.binary("greater_equal", numbers, least)?;
     let one = cx.number(wide, 1.0);
     let share = cx.binary("sub", one, ratio)?;
     let mut scale = cx.binary("div", one, share)?;
@@ -253,16 +281,4 @@ fn dropped(cx: &mut NodeCx<'_, '_>, x: Value, training: Option<Value>) -> Conver
     let zero = cx.number(wide, 0.0);
     let result = cx.select(kept, scaled, zero)?;
     Ok(vec![cx.cast(result, dtype)?, kept])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_hash_is_the_one_of_split_mix() {
-        // The first numbers of its reference implementation from state 0.
-        let numbers: Vec<u64> = (1..4u64).map(|i| hash(STEP.wrapping_mul(i))).collect();
-        assert_eq!(numbers, [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f]);
-    }
 }

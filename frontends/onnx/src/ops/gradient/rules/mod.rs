@@ -141,9 +141,8 @@ pub(crate) fn without_rule(op: &str) -> Option<&'static str> {
         _ if rule(op).is_some() => return None,
         "and" | "or" | "xor" | "not" | "bit_not" | "shift_left" | "shift_right" | "equal" | "less"
         | "less_equal" | "greater" | "greater_equal" | "is_nan" | "is_inf" | "arg_max" | "arg_min"
-        | "shape_of" | "size" | "non_zero" | "quantize" | "matmul_integer" | "conv_integer" => {
-            "its results are no floats"
-        }
+        | "shape_of" | "size" | "non_zero" | "quantize" | "matmul_integer" | "conv_integer"
+        | "mersenne_twister" => "its results are no floats",
         "bit_cast" => "bits are no numbers",
         "tree_ensemble" => "it is constant between its thresholds",
         "lstm" | "gru" | "rnn" => "a rule for a whole recurrence is not written yet",
