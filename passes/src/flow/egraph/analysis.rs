@@ -22,6 +22,8 @@ pub(super) struct Facts {
     pub(super) constant: Option<u32>,
     /// Whether it follows from constants alone, so that it is computed before any call.
     pub(super) known: bool,
+    /// Whether its members have types that are one only by what facts say of sizes.
+    pub(super) assumed: bool,
 }
 
 /// What classes are analysed with.
@@ -73,10 +75,7 @@ impl<'a> Typed<'a> {
 
     /// The type of an operation, unless it needs a check at run time, binds sizes or does not fit.
     pub(super) fn infer(&mut self, op: OpId, attrs: &Attrs, args: &[Type]) -> Option<Type> {
-        let mut cx = InferCx::new(&mut self.shapes, attrs, args);
-        let mut results = self.ops.infer(op, &mut cx).ok()?;
-        let certain = cx.requirements.is_empty() && cx.facts.is_empty() && results.len() == 1;
-        certain.then(|| results.remove(0))
+        infer(self.ops, &mut self.shapes, (op, attrs), args)
     }
 
     /// Whether values of the two types are of one element type and shape.
@@ -93,6 +92,25 @@ impl<'a> Typed<'a> {
     }
 }
 
+/// As [`Typed::infer`], with what these shapes know.
+pub(super) fn infer(
+    ops: &OpRegistry,
+    shapes: &mut ShapeCx,
+    (op, attrs): (OpId, &Attrs),
+    args: &[Type],
+) -> Option<Type> {
+    let mut cx = InferCx::new(shapes, attrs, args);
+    let mut results = ops.infer(op, &mut cx).ok()?;
+    let certain = cx.requirements.is_empty() && cx.facts.is_empty() && results.len() == 1;
+    certain.then(|| results.remove(0))
+}
+
+/// Whether dimensions of two types are the same whatever facts say.
+pub(super) fn is_same(a: &Type, b: &Type) -> bool {
+    let mut pairs = Vec::new();
+    pair_dims(a, b, &mut pairs) && pairs.iter().all(|(a, b)| a == b)
+}
+
 fn shape(ty: &Type) -> Option<&ShapeInfo> {
     Some(&ty.as_tensor()?.shape)
 }
@@ -104,12 +122,12 @@ impl Analysis<Node> for Typed<'_> {
         match node {
             Node::Leaf(it) => {
                 let ty = graph.analysis.leaves[*it as usize].clone();
-                Facts { ty, constant: None, known: false }
+                Facts { ty, constant: None, known: false, assumed: false }
             }
             Node::Constant(it) => {
                 let Typed { shapes, constants, .. } = &mut graph.analysis;
                 let ty = Type::Tensor(TensorType::of_constant(shapes, &constants[*it as usize]));
-                Facts { ty, constant: Some(*it), known: true }
+                Facts { ty, constant: Some(*it), known: true, assumed: false }
             }
             Node::Op { op, attrs, args } => {
                 let known = args.iter().all(|it| graph[*it].data.known);
@@ -117,7 +135,7 @@ impl Analysis<Node> for Typed<'_> {
                     let types: Vec<Type> = args.iter().map(|it| graph[*it].data.ty.clone()).collect();
                     graph.analysis.infer(*op, attrs, &types)
                 });
-                Facts { ty: ty.unwrap_or(Type::Object), constant: None, known }
+                Facts { ty: ty.unwrap_or(Type::Object), constant: None, known, assumed: false }
             }
         }
     }
@@ -137,12 +155,15 @@ impl Analysis<Node> for Typed<'_> {
             self.contradiction.get_or_insert_with(|| (to.ty.clone(), from.ty.clone()));
         }
         let (known, constant) = (to.known || from.known, to.constant.or(from.constant));
-        let differs = |it: &Facts| it.known != known || it.constant.is_some() != constant.is_some();
+        let assumed = to.assumed || from.assumed || !is_same(&to.ty, &from.ty);
+        let differs = |it: &Facts| {
+            (it.known, it.constant.is_some(), it.assumed) != (known, constant.is_some(), assumed)
+        };
         let merged = DidMerge(differs(to), differs(&from));
         if says_less(&to.ty, &from.ty) {
             to.ty = from.ty;
         }
-        (to.known, to.constant) = (known, constant);
+        (to.known, to.constant, to.assumed) = (known, constant, assumed);
         merged
     }
 }

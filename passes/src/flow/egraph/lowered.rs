@@ -6,7 +6,8 @@
 //!
 //! * A sum of products counts two operations for each point; every other expression of a stage its weight for each point.
 //! * A load along whose last index the innermost axis does not run is [`STRIDED`] steps, a load from a place in data
-//!   [`GATHERED`]; in a stage that only moves elements they are tiles and cost [`MOVED`].
+//!   [`GATHERED`]; in a stage that only moves elements they are tiles and cost [`MOVED`]. A stage with such a load goes row
+//!   by row, and each row is whole vectors of [`LANES`]: short ones cost what they would if they were longer.
 //! * A kernel reads of a buffer at most what it loads, and writes its outputs.
 //! * What follows from constants alone is computed before any call and costs nothing.
 
@@ -28,6 +29,8 @@ const STRIDED: u64 = 14;
 const GATHERED: u64 = 6;
 /// Steps of an element of a copy that transposes.
 const MOVED: u64 = 3;
+/// Elements of a vector on most machines.
+const LANES: u64 = 8;
 
 /// The steps that make kernels of operators, and fuse them.
 #[derive(Clone)]
@@ -177,12 +180,13 @@ impl Counter<'_> {
     fn stage(&mut self, stage: &Stage, times: u64) {
         let program = self.program;
         let axes = || stage.axes.iter().chain(&stage.reduce);
-        let extents = axes().map(|it| extent(program.shapes.eval(it.extent, &self.env)));
-        let points = extents.fold(times, u64::saturating_mul);
+        let extents: Vec<u64> = axes().map(|it| extent(program.shapes.eval(it.extent, &self.env))).collect();
+        let points = extents.iter().fold(times, |all, it| all.saturating_mul(*it));
         let innermost = axes().next_back().map(|it| it.var);
         let only_moves = matches!(program.exprs[stage.value], Expr::Load { .. }) && stage.combine.is_none();
         let contracts = is_contraction(program, stage);
         let mut steps = u64::from(stage.combine.is_some());
+        let mut by_rows = false;
         for id in program.postorder([stage.value]) {
             let expr = &program.exprs[id];
             if let Expr::Load { buffer, at, .. } = expr {
@@ -197,7 +201,10 @@ impl Counter<'_> {
                     () if at.iter().any(|it| !matches!(it, Index::Dim(_))) => GATHERED,
                     () if !at[..outer].iter().any(jumps) || at[outer..].iter().any(jumps) => 0,
                     () if only_moves => MOVED,
-                    () => STRIDED,
+                    () => {
+                        by_rows = true;
+                        STRIDED
+                    }
                 };
             } else {
                 steps += step_of(expr);
@@ -207,6 +214,9 @@ impl Counter<'_> {
         if contracts {
             self.work.flops = self.work.flops.saturating_add(points.saturating_mul(2));
         } else {
+            let row = extents.last().copied().unwrap_or(1).max(1);
+            let points =
+                if by_rows { (points / row).saturating_mul(row.next_multiple_of(LANES)) } else { points };
             self.work.elements = self.work.elements.saturating_add(points.saturating_mul(steps.max(1)));
         }
     }
@@ -219,5 +229,28 @@ fn step_of(expr: &Expr) -> u64 {
         Expr::Unary(op, _) => weight_of(ScalarFn::Unary(*op)),
         Expr::Binary(op @ (BinaryOp::Div | BinaryOp::Pow), ..) => weight_of(ScalarFn::Binary(*op)),
         Expr::Binary(..) | Expr::Compare(..) | Expr::Select(..) | Expr::Cast(..) => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_program;
+    use orogen_ir::loops::parse_program;
+
+    /// Steps on elements of a kernel whose rows have as many elements, transposed or not.
+    fn steps(columns: u64, at: &str) -> u64 {
+        let text = format!(
+            "kernel @k {{\n  in %x: f32[{columns}, 96]\n  in %y: f32[96, {columns}]\n  out %z: f32[96, {columns}]\n  \
+             for i < 96, j < {columns} {{\n    %z[i, j] = {at} + tanh(%y[i, j])\n  }}\n}}\n"
+        );
+        let program = parse_program(&text).unwrap_or_else(|it| panic!("{text}\n{it}"));
+        of_program(&program, &[]).elements
+    }
+
+    /// Ten columns take two vectors where rows do not follow each other in all operands.
+    #[test]
+    fn short_rows_are_whole_vectors() {
+        assert_eq!(steps(10, "%x[j, i]"), steps(16, "%x[j, i]"));
+        assert!(steps(10, "%y[i, j]") < steps(16, "%y[i, j]"));
     }
 }

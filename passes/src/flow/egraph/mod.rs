@@ -10,7 +10,8 @@
 //!   differ is refused by name.
 //! * **Q3** An operation that may abort may go when nothing needs its result, as everywhere in a dataflow block; none comes
 //!   in of an operator that the left side of the rule does not have. What holds of sizes stays checked: `check` and
-//!   `match_cast` are not looked into, and what has a symbol that they say something of stays behind them.
+//!   `match_cast` are not looked into, and what has a symbol that they say something of stays behind them, unless it
+//!   fits by shapes alone.
 //! * **Q4** What comes out costs less than what came in, or nothing changes: by operators (see `extract`), and where the
 //!   steps that lower are known, by the kernels that are left (see `lowered`).
 //! * **Q5** Budgets are counts, and the same module gives the same one.

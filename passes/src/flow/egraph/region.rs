@@ -5,7 +5,7 @@
 //!
 //! Places count bindings of the region from 1; 0 is before all of them.
 
-use super::analysis::{Graph, Typed};
+use super::analysis::{Graph, Typed, infer, is_same};
 use super::cost::{Moves, Work, representative, work};
 use super::extract::{At, Chosen, Problem, Way};
 use super::language::Node;
@@ -13,8 +13,9 @@ use egg::{EGraph, Id};
 use indexmap::IndexMap;
 use orogen_ir::flow::{BindingId, Editor, Rhs, ValueDef, ValueId};
 use orogen_ir::ops::OpRegistry;
-use orogen_ir::shape::{Dim, Sym};
-use orogen_ir::types::{Source, pair_dims, visit_dims};
+use orogen_ir::shape::{Dim, ShapeCx, Sym};
+use orogen_ir::types::{Source, Type, pair_dims, visit_dims};
+use std::cell::RefCell;
 
 /// A region and its e-graph.
 pub(super) struct Region<'a> {
@@ -166,6 +167,9 @@ impl<'a> Region<'a> {
             original[class].get_or_insert((*place, node));
         }
         let env = representative(&self.graph.analysis.shapes);
+        let mut bare = self.graph.analysis.shapes.clone();
+        bare.keep_facts(|_, _| false);
+        let bare = RefCell::new(bare);
         let mut problem = Problem {
             ways: Vec::new(),
             roots: Vec::new(),
@@ -175,7 +179,7 @@ impl<'a> Region<'a> {
         let mut all = Vec::with_capacity(ids.len());
         for (class, id) in ids.iter().enumerate() {
             let nodes = self.graph[*id].nodes.clone();
-            let way = |node: &Node| self.way(node, *id, (&env, moves), &at, &originals);
+            let way = |node: &Node| self.way(node, *id, (&env, moves), &bare, &at, &originals);
             let ways: Vec<Way> = nodes.iter().map(way).collect();
             let is_leaf = |node: &Node| !matches!(node, Node::Op { .. });
             let first = original[class].as_ref().and_then(|(_, node)| nodes.iter().position(|it| it == node));
@@ -214,6 +218,7 @@ impl<'a> Region<'a> {
         node: &Node,
         class: Id,
         view: (&orogen_ir::shape::Env, Moves),
+        bare: &RefCell<ShapeCx>,
         at: &dyn Fn(&Id) -> At,
         originals: &IndexMap<Node, usize>,
     ) -> Way {
@@ -230,22 +235,31 @@ impl<'a> Region<'a> {
                 let facts: Vec<_> = args.iter().map(|it| &self.graph[*it].data).collect();
                 let work = work(&self.graph.analysis, view, *op, attrs, &facts, &self.graph[class].data);
                 let place = originals.get(node).copied();
-                let least = if place.is_some() { 0 } else { self.least(args, class) };
+                let least = if place.is_some() { 0 } else { self.least(node, class, &mut bare.borrow_mut()) };
                 Way { args: args.iter().map(at).collect(), work, place, least }
             }
         }
     }
 
-    /// The last check that says something of the symbols in the sizes of an operation, also by way of other checks: it may
-    /// be what makes the operands fit.
-    fn least(&self, args: &[Id], class: Id) -> usize {
+    /// The last check that says something of the symbols in the sizes of an operation, also by way of other checks, unless
+    /// its operands fit by shapes without facts.
+    fn least(&self, node: &Node, class: Id, bare: &mut ShapeCx) -> usize {
+        let Node::Op { op, attrs, args } = node else { return 0 };
         if self.checks.is_empty() {
             return 0;
         }
-        let shapes = &self.graph.analysis.shapes;
+        let (typed, whole) = (&self.graph.analysis, &self.graph[class].data);
+        let facts = || args.iter().map(|it| &self.graph[*it].data);
+        if !whole.assumed && !facts().any(|it| it.assumed) {
+            let types: Vec<Type> = facts().map(|it| it.ty.clone()).collect();
+            let fits = infer(typed.ops, bare, (*op, attrs), &types);
+            if fits.is_some_and(|it| is_same(&it, &whole.ty)) {
+                return 0;
+            }
+        }
         let mut own: Vec<Sym> = Vec::new();
-        for id in args.iter().chain([&class]) {
-            visit_dims(&self.graph[*id].data.ty, &mut |it| own.extend(shapes.free_symbols(it)));
+        for facts in facts().chain([whole]) {
+            visit_dims(&facts.ty, &mut |it| own.extend(typed.shapes.free_symbols(it)));
         }
         let concerned = self.checks.iter().filter(|(_, of)| of.iter().any(|it| own.contains(it)));
         concerned.map(|it| it.0).max().unwrap_or(0)
