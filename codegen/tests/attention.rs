@@ -116,6 +116,41 @@ fn rows_that_see_nothing() {
     }
 }
 
+/// Large scores of many terms, in several blocks: each result is as near to that of f64 as `docs/accuracy.md` says.
+#[test]
+fn errors_are_within_their_bound() {
+    let (m, n, d, e) = (7, 600, 64, 24);
+    let operands = [("f32", "b, m, 64"), ("f32", "b, n, 64"), ("f32", "b, n, 24")];
+    for scale in [0.125, -1.5] {
+        let plan = plan(&format!("scale = {scale:?}"), &operands, "b, m, 24");
+        let inputs = inputs(&operands, [1, m as u64, n as u64]);
+        let [q, k, v] = [&inputs[0], &inputs[1], &inputs[2]].map(TensorData::to_f64);
+        let largest = v.iter().fold(0.0, |a: f64, b| a.max(b.abs()));
+        for (cpu, options) in all_cpus().iter().enumerate() {
+            let found = call(&in_memory(&compiled_with(&plan, options), true), &inputs).unwrap()[0].to_f64();
+            for row in 0..m {
+                let terms = |key: usize| (0..d).map(move |i| (row * d + i, key * d + i));
+                let scores = (0..n).map(|key| terms(key).map(|(a, b)| q[a] * k[b]).sum::<f64>() * scale);
+                let scores: Vec<f64> = scores.collect();
+                let sizes =
+                    (0..n).map(|key| terms(key).map(|(a, b)| (q[a] * k[b] * scale).abs()).sum::<f64>());
+                let size = sizes.fold(0.0, f64::max);
+                let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let weights: Vec<f64> = scores.iter().map(|it| (it - most).exp()).collect();
+                let sum: f64 = weights.iter().sum();
+                let blocks = n.div_ceil(256) as f64;
+                let units = (d as f64 + 4.0 + 2.0 * blocks) * size + n as f64 + 7.0 * blocks + 8.0;
+                let bound = units * 2.0_f64.powi(-23) * largest;
+                for column in 0..e {
+                    let mean = (0..n).map(|key| weights[key] * v[key * e + column]).sum::<f64>() / sum;
+                    let error = (found[row * e + column] - mean).abs();
+                    assert!(error <= bound, "{error:e} is more than {bound:e} on {cpu}, scale {scale}");
+                }
+            }
+        }
+    }
+}
+
 /// Law N3.
 #[test]
 fn shapes_that_are_no_attention_are_refused() {
