@@ -3,7 +3,8 @@
 //! What: operators `attention` become calls of the routine of that name, which reads queries, keys and values through
 //! transposes of them and writes the result through one.
 //! When: sequences are long, so that scores would go through memory. What is left are operators with few queries, of which
-//! a product by itself reads each key once, and those whose leading dimensions are not known to be the same or 1.
+//! a product by itself reads each key once, those of few scores, which stay in the cache, and those whose leading
+//! dimensions are not known to be the same or 1.
 //! Laws:
 //! * **AK1** A call has the operands of the operator, or what they are transposes of.
 //! * **AK2** What is not known to fit the routine stays an operator.
@@ -23,12 +24,13 @@ use orogen_ir::types::{Attrs, Dims};
 #[derive(Clone, Copy, Debug)]
 pub struct FuseAttention {
     queries: i64,
+    scores: i64,
 }
 
 impl FuseAttention {
-    /// Of operators that have no fewer queries than that, or an unknown number.
-    pub fn of_at_least(queries: i64) -> Self {
-        FuseAttention { queries }
+    /// Of operators that have no fewer queries than that, and no fewer scores in each head, or an unknown number.
+    pub fn of_at_least(queries: i64, scores: i64) -> Self {
+        FuseAttention { queries, scores }
     }
 }
 
@@ -116,7 +118,9 @@ impl FuseAttention {
         let out = dims(result)?;
         let (q, k) = (dims(args[0])?, dims(args[1])?);
         let queries = q[q.len() - 2];
-        if editor.shapes.as_int(queries).is_some_and(|it| it < self.queries) {
+        let known = |dim: Dim| editor.shapes.as_int(dim);
+        let scores = known(queries).zip(known(k[k.len() - 2])).map(|(m, n)| m.saturating_mul(n));
+        if known(queries).is_some_and(|it| it < self.queries) || scores.is_some_and(|it| it < self.scores) {
             return None;
         }
         let is_one = |dim: Dim| editor.shapes.as_int(dim) == Some(1);

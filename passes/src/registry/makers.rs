@@ -70,7 +70,10 @@ const MAKERS: &[(&str, Make<Module>)] = &[
             pattern => Ok(Arc::new(pass.pattern(parts.ops, name, pattern).map_err(first)?)),
         }
     }),
-    ("fuse-attention", |_, it| Ok(Arc::new(FuseAttention::of_at_least(it.number("queries") as i64)))),
+    ("fuse-attention", |_, it| {
+        let least = |name| it.number(name) as i64;
+        Ok(Arc::new(FuseAttention::of_at_least(least("queries"), least("scores"))))
+    }),
     ("legalize", |parts, _| Ok(Arc::new(Legalize::new(parts.table.clone())))),
     ("fuse", |_, _| Ok(Arc::new(Fuse))),
 ];

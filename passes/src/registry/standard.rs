@@ -234,8 +234,9 @@ pub const STANDARD: &[PassDef] = &[
     },
     PassDef {
         name: "layout",
-        about: "applies rules that move, join and drop transposes, until none applies",
-        details: "What is elementwise lets transposes through, so that those of two sides meet.",
+        about: "applies rules that move, join and drop transposes and repetitions, until none applies",
+        details: "What is elementwise lets transposes through, so that those of two sides meet. Keys and values that were \
+                  repeated for groups of queries are multiplied as they were before.",
         laws: &["those of rules (RFC 0009)"],
         step: Step::Layout,
         class: PassClass::OfRules,
@@ -345,11 +346,14 @@ pub const STANDARD: &[PassDef] = &[
         step: Step::Layout,
         class: PassClass::Of(RuleClass::Reassociates),
         when: When::Asked,
-        options: &[count(
-            "queries",
-            "16",
-            "operators of fewer queries stay: products that read keys once are faster",
-        )],
+        options: &[
+            count(
+                "queries",
+                "16",
+                "operators of fewer queries stay: products that read keys once are faster",
+            ),
+            count("scores", "16384", "operators of fewer scores in each head stay: these stay in the cache"),
+        ],
         graph: None,
         flow: maker("fuse-attention"),
     },

@@ -85,8 +85,8 @@ fn attention_is_what_its_parts_are() {
 
 #[test]
 fn attention_is_one_kernel() {
-    agree("fuse_attention.flow", "+fuse-attention{queries=2}", Accuracy::Default, 2e-3);
-    let passes = "+name-attention,+fuse-attention{queries=1}";
+    agree("fuse_attention.flow", "+fuse-attention{queries=2,scores=1}", Accuracy::Default, 2e-3);
+    let passes = "+name-attention,+fuse-attention{queries=1,scores=1}";
     agree("name_attention.flow", passes, Accuracy::Default, 1e-5);
 }
 
