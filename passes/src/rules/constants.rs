@@ -65,15 +65,20 @@ pub(super) fn magnitudes(rewriter: &dyn Rewriter, value: Value, depth: usize) ->
     }
 }
 
-/// Whether a value is known to hold what is not finite: a constant, or one that is moved, converted or scaled.
-pub(super) fn is_known_infinite(rewriter: &dyn Rewriter, value: Value, depth: usize) -> bool {
+/// Whether all that a value holds is known to be finite: integers, a finite constant, or one that is moved, converted or
+/// scaled. A constant that nobody has seen is taken for one of numbers.
+pub(super) fn is_known_finite(rewriter: &mut dyn Rewriter, value: Value, depth: usize) -> bool {
     if let Some(data) = rewriter.constant(value) {
-        return data.dtype().is_float() && data.to_f64().iter().any(|it| !it.is_finite());
+        return !data.dtype().is_float() || data.to_f64().iter().all(|it| it.is_finite());
+    }
+    let is_integer = rewriter.ty(value).as_tensor().is_some_and(|it| !it.dtype.is_float());
+    if is_integer || rewriter.is_made(value) == Some(true) {
+        return true;
     }
     let Some((call, depth)) = rewriter.definition(value).zip(depth.checked_sub(1)) else { return false };
     let name = rewriter.ops().def(call.op).name;
-    (is_view(name) || name == "dequantize")
-        && call.args.iter().any(|it| is_known_infinite(rewriter, *it, depth))
+    (is_view(name) || matches!(name, "mul" | "dequantize" | "dequantize_blocks"))
+        && call.args.iter().all(|it| is_known_finite(rewriter, *it, depth))
 }
 
 /// The signed integers of 8 bits or fewer that are as wide as a type.

@@ -14,13 +14,15 @@
 //!   convolution of their own, and where they are fewer than the stride, phases without a tap are zeros.
 //! * **TC2** Where the taps of a position are a tile of the result that no other one reaches, each phase is a convolution
 //!   with a kernel of one element, a product of matrices, and the tiles are put together as other phases are.
-//! * **TC3** A convolution multiplies taps beyond the image by its zeros, which is nothing where they are finite: weights that
-//!   are known not to be keep the operation.
+//! * **TC3** A convolution multiplies taps beyond the image by its zeros, which is nothing where they are finite. Where weights
+//!   are not known to be, each tap is multiplied with what is there alone, and the products are moved to where they belong
+//!   and added.
 
-use super::constants::is_known_infinite;
+use super::constants::is_known_finite;
+use super::quantized::{cast, dtype_of};
 use crate::rewrite::{OpCall, Rewriter, Rule, RuleClass, Value};
 use orogen_ir::shape::Dim;
-use orogen_ir::types::{Attrs, TensorData};
+use orogen_ir::types::{Attrs, DType, TensorData};
 
 /// The rules of the step.
 pub const RULES: &[Rule] = &[Rule {
@@ -33,6 +35,9 @@ pub const RULES: &[Rule] = &[Rule {
 
 /// The most convolutions that one operation becomes.
 const MOST_PARTS: usize = 16;
+
+/// The most taps whose products are moved one by one.
+const MOST_TAPS: i64 = 32;
 
 /// How many operations on weights are looked through.
 const DEPTH: usize = 8;
@@ -219,13 +224,12 @@ struct Transposed {
     /// Input and output channels of a group.
     c: i64,
     m: i64,
+    /// Whether weights are known to be finite (law TC3).
+    finite: bool,
 }
 
 fn convolve_phases(rewriter: &mut dyn Rewriter, call: &OpCall) -> Option<Value> {
     let of = Transposed::new(rewriter, call)?;
-    if is_known_infinite(rewriter, call.args[1], DEPTH) {
-        return None;
-    }
     // Taps in reverse, with the groups apart.
     let rank = of.axes.len() as i64;
     let spatial: Vec<i64> = (2..2 + rank).collect();
@@ -287,7 +291,8 @@ impl Transposed {
             |i: usize| Axis::new(w[2 + i], [strides[i], dilations[i], pads[i], pads[rank + i], extra[i]]);
         let axes = (0..rank).map(axis).collect::<Option<Vec<Axis>>>()?;
         let sane = groups >= 1 && w[..2].iter().all(|it| *it >= 1);
-        sane.then(|| Transposed { axes, groups, c: w[0] / groups, m: w[1] })
+        let finite = is_known_finite(rewriter, call.args[1], DEPTH);
+        sane.then(|| Transposed { axes, groups, c: w[0] / groups, m: w[1], finite })
     }
 
     /// The convolution of some phases, whose channels are `[groups][phases][m]`.
@@ -311,10 +316,70 @@ impl Transposed {
             let flat = rewriter.emit_constant(TensorData::ints(&[self.groups * count * self.m]));
             args.push(rewriter.emit("reshape", Attrs::none(), &[bias, flat])?);
         }
+        if !self.finite && part.iter().any(|it| it.begin > 0 || it.behind > 0) {
+            return self.convolve_inside(rewriter, &args, part);
+        }
         let pads: Vec<i64> = part.iter().map(|it| it.begin).chain(part.iter().map(|it| it.behind)).collect();
         let dilations: Vec<i64> = self.axes.iter().map(|it| it.dilation).collect();
         let attrs = Attrs::none().with("pads", pads).with("dilations", dilations).with("group", self.groups);
         rewriter.emit("conv", attrs, &args)
+    }
+
+    /// The same of taps that lie in the image: convolutions with one of them each, which are moved and added. What has 16 bits
+    /// is rounded once.
+    fn convolve_inside(&self, rewriter: &mut dyn Rewriter, args: &[Value], part: &[Phases]) -> Option<Value> {
+        let taps: Vec<i64> = part.iter().map(|it| it.taps).collect();
+        let (all, rank) = (taps.iter().product::<i64>(), self.axes.len());
+        if all > MOST_TAPS {
+            return None;
+        }
+        let to = dtype_of(rewriter, args[0])?;
+        let wide = if to.bits() == 16 { DType::F32 } else { to };
+        let [x, w] = [cast(rewriter, args[0], wide)?, cast(rewriter, args[1], wide)?];
+        let channels = count(part) * self.m;
+        // Taps are channels: `[groups][taps][channels]`.
+        let apart = [&[self.groups, channels, self.c][..], &taps].concat();
+        let w = reshape(rewriter, w, &[Size::Known(apart)])?;
+        let perm: Vec<i64> = [0].into_iter().chain(3..3 + rank as i64).chain([1, 2]).collect();
+        let w = rewriter.emit("transpose", Attrs::none().with("perm", perm), &[w])?;
+        let flat = [&[self.groups * all * channels, self.c][..], &vec![1; rank]].concat();
+        let w = reshape(rewriter, w, &[Size::Known(flat)])?;
+        let products = rewriter.emit("conv", Attrs::none().with("group", self.groups), &[x, w])?;
+        let spatial = (0..rank).map(|i| Size::Of(products, 2 + i, 1));
+        let parts = [Size::Of(products, 0, 1), Size::Known(vec![self.groups, all, channels])];
+        let parts: Vec<Size> = parts.into_iter().chain(spatial.clone()).collect();
+        let apart = reshape(rewriter, products, &parts)?;
+        let joined = [Size::Of(products, 0, 1), Size::Known(vec![self.groups * channels])];
+        let joined: Vec<Size> = joined.into_iter().chain(spatial).collect();
+        let mut sum = None;
+        for tap in 0..all {
+            let bounds = [tap, tap + 1, 1].map(|it| rewriter.emit_constant(TensorData::ints(&[it])));
+            let operands = [&[apart][..], &bounds].concat();
+            let own = rewriter.emit("slice", Attrs::none().with("axes", vec![2]), &operands)?;
+            let own = reshape(rewriter, own, &joined)?;
+            let mut left = tap;
+            let mut around = vec![[0; 2]; rank];
+            for i in (0..rank).rev() {
+                let (own, phase) = (left % taps[i], &part[i]);
+                left /= taps[i];
+                let before = self.axes[i].dilation * own;
+                let reach = self.axes[i].dilation * (taps[i] - 1);
+                around[i] = [phase.begin - before, phase.behind - reach + before];
+            }
+            let moved = padded(rewriter, own, &around)?;
+            sum = Some(match sum {
+                None => moved,
+                Some(sum) => rewriter.emit("add", Attrs::none(), &[sum, moved])?,
+            });
+        }
+        let mut value = sum?;
+        if let Some(bias) = args.get(2) {
+            let bias = cast(rewriter, *bias, wide)?;
+            let trailing: Vec<i64> = (1..=rank as i64).collect();
+            let bias = rewriter.emit("unsqueeze", Attrs::none().with("axes", trailing), &[bias])?;
+            value = rewriter.emit("add", Attrs::none(), &[value, bias])?;
+        }
+        cast(rewriter, value, to)
     }
 
     /// `[groups · phases · m, c, taps…]` of reversed weights `[groups · c, m, all taps…]`.

@@ -263,7 +263,9 @@ fn infinite_weights_meet_no_padding_where_there_is_none() -> Result<()> {
             ("pads", &[pad, 0, 0, pad]),
             ("dilations", &[dilation, dilation]),
         ];
-        check(node("ConvTranspose", &["x", "w"], 1, &slides), &x, &[("w", w)], false)?;
+        for given in [false, true] {
+            check(node("ConvTranspose", &["x", "w"], 1, &slides), &x, &[("w", w.clone())], given)?;
+        }
     }
     Ok(())
 }
