@@ -3,7 +3,7 @@
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::ops::{OnConstants, OpId, OpRegistry, OpSink};
-use orogen_ir::shape::{Constraint, SavedFacts, ShapeCx};
+use orogen_ir::shape::{Constraint, Dim, SavedFacts, ShapeCx};
 use orogen_ir::types::{Attrs, DType, TensorData, TensorType, Type};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -42,8 +42,7 @@ impl Ranked {
         let op = sink.ops().find("optional_rank").ok_or_else(no_operator)?;
         let results = sink.emit(op, Attrs::none(), &[value])?;
         let rank = results.first().copied().ok_or_else(no_operator)?;
-        let element = sink.type_of(rank).as_tensor().and_then(|it| it.elements.as_ref()?.first().copied());
-        if let Some(element) = element {
+        if let Some(element) = first_element(sink, rank) {
             sink.check(Constraint::AtMost(element, MAX_RANK as i64), what)?;
         }
         Ok(Ranked { rank, ranks: (0..=MAX_RANK).collect() })
@@ -112,6 +111,11 @@ pub(crate) trait Probing: Sink {
 pub(crate) struct Mark {
     pub(crate) values: usize,
     pub(crate) facts: SavedFacts,
+}
+
+/// What the first element of an integer tensor is, if its type says it.
+pub(crate) fn first_element(sink: &dyn Sink, value: Value) -> Option<Dim> {
+    sink.type_of(value).as_tensor().and_then(|it| it.elements.as_ref()?.first().copied())
 }
 
 /// The condition, which is checked to be `taken`.

@@ -392,8 +392,12 @@ fn elements_are_dropped_when_the_call_trains() -> Result<()> {
 #[test]
 fn what_is_out_of_range_is_an_error_of_the_call() -> Result<()> {
     let data = || Some(open(numbers(DType::F32, &[2, 3, 4])));
-    let named = "no two the same";
+    let named = |axes: &[i64]| match axes {
+        [_] => "its axes",
+        _ => "how many different axes it names",
+    };
     for axes in [&[3][..], &[-4], &[0, 0], &[1, -2], &[i64::MAX]] {
+        let named = named(axes);
         let list = || Some(of(integers(axes)));
         refused("ReduceSum", &[], &[data(), list()], named)?;
         refused("ReduceMax", &[("keepdims", 0)], &[data(), list()], named)?;
@@ -406,7 +410,7 @@ fn what_is_out_of_range_is_an_error_of_the_call() -> Result<()> {
         }
     }
     for axes in [&[4][..], &[-5], &[0, 0], &[1, -4]] {
-        refused("Unsqueeze", &[], &[data(), Some(of(integers(axes)))], named)?;
+        refused("Unsqueeze", &[], &[data(), Some(of(integers(axes)))], named(axes))?;
     }
     let ones = Some(open(numbers(DType::F32, &[1, 3, 0])));
     refused("Squeeze", &[], &[ones, Some(of(integers(&[1])))], "which are 1")?;
@@ -428,30 +432,29 @@ fn lengths_and_numbers_of_images_out_of_range_are_errors_of_the_call() -> Result
     let narrow = |it: &[i32]| Some(of(TensorData::from_slice(DType::I32, &[it.len() as u64], it)));
     // What the interpreter and generated code both say.
     let which = |index: i64| format!("index {index} is out of range for ");
-    // One that is negative lies beyond the start by as much.
-    for (wrong, index) in [(4, 4), (-1, -5)] {
+    for wrong in [4, -1] {
         let time = [("time_axis", 0), ("batch_axis", 1)];
-        refused("ReverseSequence", &time, &[x(&[3, 2]), list(&[1, wrong])], &which(index))?;
+        refused("ReverseSequence", &time, &[x(&[3, 2]), list(&[1, wrong])], &which(wrong))?;
         for (op, gates) in [("RNN", 1), ("GRU", 3), ("LSTM", 4)] {
             let weights = [x(&[3, 2, 2]), x(&[1, gates * 5, 2]), x(&[1, gates * 5, 5]), None];
             let mut operands = weights.to_vec();
             operands.push(narrow(&[3, wrong as i32]));
-            refused(op, &[("hidden_size", 5)], &operands, &which(index))?;
+            refused(op, &[("hidden_size", 5)], &operands, &which(wrong))?;
         }
         let attention =
             [x(&[2, 1, 2, 4]), x(&[2, 1, 3, 4]), x(&[2, 1, 3, 4]), None, None, None, list(&[1, wrong])];
-        refused("Attention", &[], &attention, &which(index))?;
+        refused("Attention", &[], &attention, &which(wrong))?;
         refused(
             "TensorScatter",
             &[],
             &[x(&[2, 1, 3, 4]), x(&[2, 1, 1, 4]), list(&[1, wrong])],
-            &which(index),
+            &which(wrong),
         )?;
     }
-    for (wrong, index) in [(2, 2), (-1, -3)] {
+    for wrong in [2, -1] {
         let regions = [x(&[2, 1, 4, 4]), x(&[2, 4]), list(&[0, wrong])];
-        refused("RoiAlign", &[("sampling_ratio", 1)], &regions, &which(index))?;
-        refused("NegativeLogLikelihoodLoss", &[], &[x(&[2, 2]), list(&[0, wrong])], &which(index))?;
+        refused("RoiAlign", &[("sampling_ratio", 1)], &regions, &which(wrong))?;
+        refused("NegativeLogLikelihoodLoss", &[], &[x(&[2, 2]), list(&[0, wrong])], &which(wrong))?;
     }
     Ok(())
 }
@@ -520,7 +523,7 @@ fn inputs_may_have_any_rank() -> Result<()> {
     let wide = Some(of_any_rank(numbers(DType::F32, &[1; 9])));
     refused("Relu", &[], &[wide], "its number of dimensions")?;
     let vector = Some(of_any_rank(numbers(DType::F32, &[3])));
-    refused("MatMul", &[], &[vector, Some(of(numbers(DType::F32, &[4, 5])))], "3")?;
+    refused("MatMul", &[], &[vector, Some(of(numbers(DType::F32, &[4, 5])))], "of a matrix product")?;
     let x = || Some(of_any_rank(numbers(DType::F32, &[3])));
     let many = [Some(of_any_rank(numbers(DType::Bool, &[3]))), x(), x()];
     refused("Where", &[], &many, "more than 512 versions")
@@ -552,7 +555,12 @@ fn numbers_that_are_none_are_errors_of_the_call() -> Result<()> {
     {
         refused("Range", &[], &[scalar(start), scalar(limit), scalar(step)], "a finite number of steps")?;
     }
-    refused("Range", &[], &[long(i64::MIN), long(i64::MAX), long(1)], "its span, which fits its type")?;
+    refused(
+        "Range",
+        &[],
+        &[long(i64::MIN), long(i64::MAX), long(1)],
+        "the distance from its start to its limit",
+    )?;
     refused("Range", &[], &[long(0), long(4), long(0)], "its step, which is not 0")?;
     let image = || Some(of(numbers(DType::F32, &[1, 1, 4, 4])));
     for scale in [f64::NAN, 0.0, -1.0] {
@@ -573,12 +581,76 @@ fn numbers_that_are_none_are_errors_of_the_call() -> Result<()> {
     refused("Reshape", &[("allowzero", 1)], &[empty, shape], "no 0 beside a -1")
 }
 
+/// Sizes of a call that no memory has room for, or that wrap around when they are multiplied, end it with an error that
+/// names the node or the output; the errors of axes, sizes and ranks show what was given and what is allowed.
+#[test]
+fn hostile_sizes_are_errors_of_the_call() -> Result<()> {
+    let x = |dims: &[u64]| Some(open(numbers(DType::F32, dims)));
+    let list = |it: &[i64]| Some(of(integers(it)));
+    let long = |it: i64| Some(of(TensorData::from_slice(DType::I64, &[], &[it])));
+    let (half, most) = (1i64 << 32, i64::MAX);
+    let node = |op: &str| format!("the node of `y` ({op})");
+    let refused = |op: &str, operands: &[Option<Operand>], texts: &[&str]| -> Result<()> {
+        for text in texts {
+            refused_by(&[NATIVE], op, &[], operands, text)?;
+        }
+        Ok(())
+    };
+    let wide = "what is compared does not fit in 64 bits";
+    for shape in [&[half, half][..], &[1 << 31, 1 << 33], &[1 << 38, 1 << 26], &[1 << 22, 1 << 21, 1 << 21]] {
+        refused("Reshape", &[x(&[2, 3]), list(shape)], &[&node("Reshape"), wide])?;
+        refused("Reshape", &[x(&[0, 3]), list(shape)], &[&node("Reshape"), wide])?;
+        refused("ConstantOfShape", &[list(shape)], &["output `y`", "more memory than can be addressed"])?;
+    }
+    for op in ["Reshape", "Expand", "Tile", "CenterCropPad"] {
+        let operand = if op == "Expand" { x(&[1, 1]) } else { x(&[2, 3]) };
+        let of = |sizes: [i64; 2]| [operand.clone(), list(&sizes)];
+        refused(op, &of([most, 2]), &[&node(op), "at most 1099511627776, got 9223372036854775807"])?;
+        refused(op, &of([1 << 62, 4]), &[&node(op), "at most 1099511627776, got 4611686018427387904"])?;
+        if op != "Reshape" {
+            refused(op, &of([half, half]), &["more memory than can be addressed"])?;
+            refused(op, &of([-1, 2]), &[&node(op), "element 0 of input `x1`: expected at least 0, got -1"])?;
+        }
+    }
+    let twice = ["how many -1 its shape has: expected at most 1, got 2"];
+    refused("Reshape", &[x(&[2, 3]), list(&[-1, -1])], &twice)?;
+    refused(
+        "Reshape",
+        &[x(&[2, 3]), list(&[-2, 3])],
+        &["the sizes of its shape: expected at least -1, got -2"],
+    )?;
+    let pads = |it: [i64; 4]| [x(&[2, 3]), list(&it)];
+    refused("Pad", &pads([most, 0, most, 0]), &["output `y`", "more memory than can be addressed"])?;
+    refused(
+        "Pad",
+        &pads([i64::MIN, 0, 0, 0]),
+        &[&node("Pad"), "expected at least 0, got -1152921504606846974"],
+    )?;
+    let sizes = |it: [i64; 4]| [x(&[1, 1, 4, 4]), None, None, list(&it)];
+    refused("Resize", &sizes([1, 1, half, half]), &["more memory than can be addressed"])?;
+    refused("Resize", &sizes([1, 1, most, 2]), &[&node("Resize"), "expected at most 1099511627776"])?;
+    refused("OneHot", &[list(&[0, 1]), long(most), x(&[2])], &[&node("OneHot"), "expected at most"])?;
+    refused("Range", &[long(0), long(most), long(1)], &[&node("Range"), "expected at most 1099511627776"])?;
+    let windows = |sizes: [i64; 2], block: [i64; 2]| [x(&[1, 4, 4]), list(&sizes), list(&block)];
+    refused("Col2Im", &windows([most, 2], [1, 1]), &[&node("Col2Im"), "expected at most 1099511627776"])?;
+    refused("Split", &[x(&[6, 2]), list(&[1 << 62, 1 << 62])], &[&node("Split"), "expected at most"])?;
+    let theta = || Some(of(numbers(DType::F32, &[1, 2, 3])));
+    refused("AffineGrid", &[theta(), list(&[1, 1, half, half])], &["more memory than can be addressed"])?;
+    refused("ReduceSum", &[x(&[2, 3]), list(&[5])], &["its axes: expected at most 1, got 5"])?;
+    refused("ReduceSum", &[x(&[2, 3]), list(&[0, -3])], &["its axes: expected at least -2, got -3"])?;
+    let any = |dims: &[u64]| Some(of_any_rank(numbers(DType::F32, dims)));
+    let rank = "how many dimensions `x0` has: expected at least 1, got 0";
+    refused("MatMul", &[any(&[]), any(&[3])], &[&node("MatMul"), rank])?;
+    let nine = "input `x0`: its number of dimensions: expected at most 8, got 9";
+    refused("MatMul", &[any(&[1; 9]), any(&[3])], &[nine])
+}
+
 #[test]
 fn the_legacy_path_says_what_only_a_call_decides() -> Result<()> {
     let x = || Some(of(numbers(DType::F32, &[2, 3])));
     let axes = || Some(of(integers(&[1])));
     for op in ["CumSum", "CumProd", "ReduceSum", "Unsqueeze"] {
-        let text = "can be checked only at run time";
+        let text = "are known only at run time";
         refused_by(&[Executor::Jit(Way::Legacy)], op, &[], &[x(), axes()], text)?;
     }
     Ok(())

@@ -76,7 +76,11 @@ impl Entry<'_, '_, '_> {
         let bound: IndexSet<(u32, u32)> = bindings.iter().map(|it| (it.result, it.axis)).collect();
         for it in bindings {
             let extent = self.extent(results[it.result as usize], it.axis);
-            self.bind(it.symbol, extent);
+            self.bind(
+                it.symbol,
+                extent,
+                &format!("dimension {} of result {} of a function", it.axis, it.result),
+            );
         }
         for (result, id) in (0..).zip(results) {
             let dims = self.input.plan.objects[id.0 as usize].dims().unwrap_or_default();

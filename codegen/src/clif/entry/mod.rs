@@ -367,8 +367,7 @@ impl Entry<'_, '_, '_> {
 
     /// As [`Entry::require`]; `relation` is what the number that is there must be to the expected one: `at least`.
     fn require_that(&mut self, ok: Value, kind: &str, message: &str, relation: &str, numbers: [Value; 2]) {
-        let space = if relation.is_empty() { "" } else { " " };
-        self.require_form(ok, kind, &format!("{message}: expected{space}{relation}"), Form::Numbers, numbers);
+        self.require_form(ok, kind, &expectation(message, relation), Form::Numbers, numbers);
     }
 
     fn require_form(&mut self, ok: Value, kind: &str, message: &str, form: Form, numbers: [Value; 2]) {
@@ -410,25 +409,35 @@ impl Entry<'_, '_, '_> {
 
     /// Leaves when a call of a function failed, which has set the error: a host that can is told from where it was called.
     fn require_done(&mut self, status: Value) {
-        let good = self.cx.b.create_block();
-        if self.place.is_empty() {
-            self.cx.b.ins().brif(status, self.fail, &[], good, &[]);
-        } else {
-            let bad = self.cx.b.create_block();
+        let (good, bad) = (self.cx.b.create_block(), self.failed());
+        self.cx.b.ins().brif(status, bad, &[], good, &[]);
+        self.within(bad, good);
+    }
+
+    /// As [`Entry::require_done`] of what is null when it failed.
+    fn require_made(&mut self, pointer: Value) {
+        let (good, bad) = (self.cx.b.create_block(), self.failed());
+        self.cx.b.ins().brif(pointer, good, &[], bad, &[]);
+        self.within(bad, good);
+    }
+
+    /// Where to go with an error that is set already.
+    fn failed(&mut self) -> Block {
+        match self.place.is_empty() {
+            true => self.fail,
+            false => self.cx.b.create_block(),
+        }
+    }
+
+    /// Fills `bad`, which [`Entry::failed`] gave, and goes on with `good`.
+    fn within(&mut self, bad: Block, good: Block) {
+        if bad != self.fail {
             self.cx.b.set_cold_block(bad);
-            self.cx.b.ins().brif(status, bad, &[], good, &[]);
             self.cx.b.switch_to_block(bad);
             let place = self.cx.text(&self.place);
             self.cx.support(Support::Within, &[place]);
             self.cx.b.ins().jump(self.fail, &[]);
         }
-        self.cx.b.switch_to_block(good);
-    }
-
-    /// Leaves when a call failed that has set the error already.
-    fn require_made(&mut self, pointer: Value) {
-        let good = self.cx.b.create_block();
-        self.cx.b.ins().brif(pointer, good, &[], self.fail, &[]);
         self.cx.b.switch_to_block(good);
     }
 
@@ -471,6 +480,12 @@ impl Entry<'_, '_, '_> {
     fn plain_buffer(&mut self, buffer: BufferRef) -> Value {
         self.buffer(buffer, |entry, id| entry.input.constants.plain(id))
     }
+}
+
+/// The message before the number that is expected.
+fn expectation(message: &str, relation: &str) -> String {
+    let space = if relation.is_empty() { "" } else { " " };
+    format!("{message}: expected{space}{relation}")
 }
 
 /// Constants that some step reads as they are, in order.

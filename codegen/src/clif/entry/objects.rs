@@ -188,7 +188,7 @@ impl Entry<'_, '_, '_> {
         let extents = self.extents(what, dims.len(), tensor);
         self.contiguous(what, tensor, &extents);
         for it in bindings {
-            self.bind(it.symbol, extents[it.axis as usize]);
+            self.bind(it.symbol, extents[it.axis as usize], &format!("dimension {} of {what}", it.axis));
         }
         for (axis, dim) in dims.iter().enumerate() {
             if !bindings.iter().any(|it| it.axis as usize == axis) {
@@ -256,7 +256,7 @@ impl Entry<'_, '_, '_> {
             ObjectOp::Length { symbol, of } => {
                 let array = self.held(*of).payload;
                 let size = self.array_field(array, offset_of!(ArrayObject, size));
-                self.bind(*symbol, size);
+                self.bind(*symbol, size, "the length of a sequence");
             }
             ObjectOp::Item { to, of, at, bindings } => {
                 let array = self.held(*of).payload;
@@ -313,7 +313,7 @@ impl Entry<'_, '_, '_> {
                 let index = self.cx.b.ins().ireduce(types::I32, tag);
                 let some = self.cx.b.ins().icmp_imm_s(IntCC::NotEqual, index, i64::from(TypeIndex::NONE));
                 let some = self.cx.b.ins().uextend(types::I64, some);
-                self.bind(*symbol, some);
+                self.bind(*symbol, some, "whether an optional holds a value");
             }
             ObjectOp::Rank { symbol, of } => {
                 let held = self.held(*of);
@@ -321,7 +321,7 @@ impl Entry<'_, '_, '_> {
                 let at = offset_of!(TensorObject, dl_tensor) + offset_of!(DLTensor, ndim);
                 let rank = self.cx.b.ins().load(types::I32, MemFlagsData::trusted(), held.payload, at as i32);
                 let rank = self.cx.b.ins().sextend(types::I64, rank);
-                self.bind(*symbol, rank);
+                self.bind(*symbol, rank, "the rank of the value of an optional");
             }
             ObjectOp::Share { to, from, bindings } => {
                 self.own_strings(*from);
@@ -341,7 +341,7 @@ impl Entry<'_, '_, '_> {
         let object = &self.input.plan.objects[to.0 as usize];
         let tensor = object.tensor().expect("the place is one of a tensor (law P16)");
         let dims = object.dims().unwrap_or_default();
-        let extents = self.new_extents(dims, "a tensor");
+        let extents = self.new_extents(dims, " of its result");
         let rank = self.cx.b.ins().iconst(types::I32, dims.len() as i64);
         let (payload, _) = self.new_tensor(tensor.dtype, rank, &extents);
         let tag = self.cx.int(i64::from(TypeIndex::TENSOR));

@@ -4,16 +4,27 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
 use orogen_abi::{DLTensor, TensorObject};
 use orogen_ir::kernel::Kernel as Called;
-use orogen_ir::plan::{BufferRef, Condition, ShapeCheck, Step};
+use orogen_ir::plan::{ArenaId, BufferRef, CallPlan, Condition, ShapeCheck, Step};
 use orogen_ir::shape::{Constraint, Dim, MAX_INTEGER, Sym, SymbolKind};
 use orogen_ir::types::{DType, Source};
 use std::mem::offset_of;
 
 use super::arguments::dlpack;
-use super::{Entry, MAX_BYTES};
+use super::{Entry, Form, MAX_BYTES, expectation};
 use crate::clif::size::{Checked, MAX_EXTENT, Range};
 use crate::clif::support::Support;
 use crate::clif::unit::Symbol;
+
+/// What became of a fact.
+struct Tested {
+    /// Whether it holds.
+    ok: Value,
+    /// What is expected, and what there is instead.
+    expected: Value,
+    got: Value,
+    /// The numbers that it is about.
+    measured: Vec<Checked>,
+}
 
 impl Entry<'_, '_, '_> {
     pub(super) fn step(&mut self, step: &Step) {
@@ -30,6 +41,7 @@ impl Entry<'_, '_, '_> {
         match step {
             Step::AllocArena(id) => {
                 let bytes = self.input.plan.arenas[id.0 as usize].bytes;
+                self.place = self.arena_place(*id);
                 let bytes = self.checked_bytes(bytes);
                 let memory = self.frame.arena(*id);
                 let pointer = self.frame.reserve(self.cx, self.host, memory, bytes);
@@ -60,7 +72,13 @@ impl Entry<'_, '_, '_> {
                 let pointer = self.cx.b.ins().iadd_imm_s(pointer, offset.cast_signed());
                 let value = self.cx.load_element(*dtype, pointer, 0);
                 let value = self.cx.index_of_element(*dtype, value);
-                self.bind(*symbol, value);
+                let what = match from {
+                    BufferRef::Input(i) => {
+                        format!("element {element} of input `{}`", self.input.plan.inputs[*i as usize].name)
+                    }
+                    _ => format!("the size `{}` computed from data", self.input.plan.shapes.name(*symbol)),
+                };
+                self.bind(*symbol, value, &what);
             }
             Step::Let { symbol, value, .. } => {
                 let checked = self.measured(*value);
@@ -118,14 +136,14 @@ impl Entry<'_, '_, '_> {
     fn all_hold(&mut self, facts: &[Constraint]) -> Value {
         let mut all = self.cx.b.ins().iconst(types::I8, 1);
         for fact in facts {
-            let (holds, ..) = self.holds(*fact);
-            all = self.cx.b.ins().band(all, holds);
+            let held = self.holds(*fact);
+            all = self.cx.b.ins().band(all, held.ok);
         }
         all
     }
 
-    /// A symbol whose value comes from data.
-    pub(super) fn bind(&mut self, symbol: Sym, value: Value) {
+    /// A symbol whose value comes from data, which `what` names.
+    pub(super) fn bind(&mut self, symbol: Sym, value: Value, what: &str) {
         let shapes = &self.input.plan.shapes;
         let value = match shapes.kind(symbol) {
             SymbolKind::Integer => {
@@ -134,12 +152,11 @@ impl Entry<'_, '_, '_> {
                 self.cx.b.ins().smin(value, hi)
             }
             SymbolKind::Size | SymbolKind::Index { .. } => {
-                let message = format!("the size `{}` computed from data", shapes.name(symbol));
                 let (least, most) = (self.cx.int(0), self.cx.int(MAX_EXTENT));
                 let ok = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, value, 0);
-                self.require_that(ok, "ValueError", &message, "at least", [least, value]);
+                self.require_that(ok, "ValueError", what, "at least", [least, value]);
                 let ok = self.cx.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, value, MAX_EXTENT);
-                self.require_that(ok, "ValueError", &message, "at most", [most, value]);
+                self.require_that(ok, "ValueError", what, "at most", [most, value]);
                 value
             }
         };
@@ -178,34 +195,34 @@ impl Entry<'_, '_, '_> {
     }
 
     /// Whether a fact holds, what is expected, and what there is instead.
-    fn holds(&mut self, fact: Constraint) -> (Value, Value, Value) {
-        match fact {
+    fn holds(&mut self, fact: Constraint) -> Tested {
+        let (ok, expected, got, measured) = match fact {
             Constraint::AtLeast(dim, least) => {
                 let measured = self.measured(dim);
                 let ok = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, measured.value, least);
-                (self.and_exact(ok, &[measured]), self.cx.int(least), measured.value)
+                (ok, self.cx.int(least), measured.value, vec![measured])
             }
             Constraint::AtMost(dim, most) => {
                 let measured = self.measured(dim);
                 let ok = self.cx.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, measured.value, most);
-                (self.and_exact(ok, &[measured]), self.cx.int(most), measured.value)
+                (ok, self.cx.int(most), measured.value, vec![measured])
             }
             Constraint::Eq(a, b) => {
                 let (a, b) = (self.measured(a), self.measured(b));
                 let ok = self.cx.b.ins().icmp(IntCC::Equal, a.value, b.value);
-                (self.and_exact(ok, &[a, b]), b.value, a.value)
+                (ok, b.value, a.value, vec![a, b])
             }
             Constraint::Multiple(dim, of) => {
                 let measured = self.measured(dim);
                 let of = self.cx.int(of);
                 let rest = self.cx.binary(orogen_ir::loops::BinaryOp::Mod, DType::I64, measured.value, of);
                 let ok = self.cx.b.ins().icmp_imm_s(IntCC::Equal, rest, 0);
-                (self.and_exact(ok, &[measured]), of, measured.value)
+                (ok, of, measured.value, vec![measured])
             }
             Constraint::Differs(dim, number) => {
                 let measured = self.measured(dim);
                 let ok = self.cx.b.ins().icmp_imm_s(IntCC::NotEqual, measured.value, number);
-                (self.and_exact(ok, &[measured]), self.cx.int(number), measured.value)
+                (ok, self.cx.int(number), measured.value, vec![measured])
             }
             Constraint::Broadcast(a, b) => {
                 let (a, b) = (self.measured(a), self.measured(b));
@@ -214,13 +231,14 @@ impl Entry<'_, '_, '_> {
                     let one = self.cx.b.ins().icmp_imm_s(IntCC::Equal, extent, 1);
                     ok = self.cx.b.ins().bor(ok, one);
                 }
-                (self.and_exact(ok, &[a, b]), a.value, b.value)
+                (ok, a.value, b.value, vec![a, b])
             }
-        }
+        };
+        Tested { ok: self.and_exact(ok, &measured), expected, got, measured }
     }
 
     pub(super) fn check(&mut self, check: &ShapeCheck) {
-        let (ok, expected, got) = self.holds(check.constraint);
+        let Tested { ok, expected, got, measured } = self.holds(check.constraint);
         let relation = match check.constraint {
             Constraint::AtLeast(..) => "at least",
             Constraint::AtMost(..) => "at most",
@@ -229,7 +247,29 @@ impl Entry<'_, '_, '_> {
             Constraint::Differs(..) => "other than",
             Constraint::Broadcast(..) => "1 or",
         };
-        self.require_that(ok, "ValueError", &check.sentence(), relation, [expected, got]);
+        let sentence = check.sentence();
+        if measured.iter().all(|it| it.overflow.is_none()) {
+            return self.require_that(ok, "ValueError", &sentence, relation, [expected, got]);
+        }
+        let bad = self.unless(ok);
+        let good = self.cx.b.current_block();
+        self.cx.b.switch_to_block(bad);
+        // What did not fit is no number to show.
+        let one = self.cx.b.ins().iconst(types::I8, 1);
+        let exact = self.and_exact(one, &measured);
+        let message = format!("{sentence}: what is compared does not fit in 64 bits");
+        self.require(exact, "ValueError", &message, None);
+        self.raise("ValueError", &expectation(&sentence, relation), Form::Numbers, expected, got);
+        self.cx.b.switch_to_block(good.expect("`unless` leaves a current block"));
+    }
+
+    /// What an error of the memory of an arena says: of its first user.
+    fn arena_place(&self, arena: ArenaId) -> String {
+        let plan = self.input.plan;
+        match first_user(plan, &plan.steps, arena).map(Source::blame) {
+            Some(node) if !node.is_empty() => format!("the intermediate results from {node} on"),
+            _ => "its intermediate results".to_owned(),
+        }
     }
 
     /// A number of bytes, in range (law E3).
@@ -251,6 +291,7 @@ impl Entry<'_, '_, '_> {
     fn alloc_output(&mut self, output: usize) {
         let plan = self.input.plan;
         let name = &plan.outputs[output].name;
+        self.place = format!("output `{name}`");
         let it = plan.outputs[output].tensor().expect("only tensors are made so (law P2)");
         let old = self.frame.output_object(self.cx, output);
         self.cx.support(Support::Release, &[old]);
@@ -261,16 +302,16 @@ impl Entry<'_, '_, '_> {
             return;
         }
         self.frame.set_output(self.cx, output, zero, zero);
-        let extents = self.new_extents(&it.dims, &format!("output `{name}`"));
+        let extents = self.new_extents(&it.dims, "");
         let rank = match it.rank {
-            Some(rank) => self.rank(rank, &extents, name),
+            Some(rank) => self.rank(rank, &extents),
             None => self.cx.b.ins().iconst(types::I32, it.dims.len() as i64),
         };
         let (object, data) = self.new_tensor(it.dtype, rank, &extents);
         self.frame.set_output(self.cx, output, object, data);
     }
 
-    /// The extents of a tensor that is to be made, where the tensor is told of them.
+    /// The extents of a tensor that is to be made, where the tensor is told of them; `what` says of which, in an error.
     pub(super) fn new_extents(&mut self, dims: &[Dim], what: &str) -> Vec<Checked> {
         let mut extents = Vec::new();
         for (axis, dim) in dims.iter().enumerate() {
@@ -280,7 +321,7 @@ impl Entry<'_, '_, '_> {
             if !extent.range.is_in(Range::of(SymbolKind::Size)) {
                 let ok = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, extent.value, 0);
                 let least = self.cx.int(0);
-                let message = format!("{what}: dimension {axis}");
+                let message = format!("dimension {axis}{what}");
                 self.require_that(ok, "ValueError", &message, "at least", [least, extent.value]);
             }
             extents.push(extent);
@@ -303,26 +344,38 @@ impl Entry<'_, '_, '_> {
     }
 
     /// The rank of an output that has the first of these dimensions alone; the others are 1.
-    fn rank(&mut self, rank: Dim, extents: &[Checked], output: &str) -> Value {
+    fn rank(&mut self, rank: Dim, extents: &[Checked]) -> Value {
         let rank = self.measured(rank);
         self.exact(rank);
         let most = self.cx.int(extents.len() as i64);
         let ok = self.cx.b.ins().icmp(IntCC::UnsignedLessThanOrEqual, rank.value, most);
-        self.require_that(
-            ok,
-            "ValueError",
-            &format!("output `{output}`: its rank"),
-            "at most",
-            [most, rank.value],
-        );
+        self.require_that(ok, "ValueError", "its rank", "at most", [most, rank.value]);
         let one = self.cx.int(1);
         for (axis, extent) in extents.iter().enumerate() {
             let inside = self.cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, rank.value, axis as i64);
             let is_one = self.cx.b.ins().icmp(IntCC::Equal, extent.value, one);
             let ok = self.cx.b.ins().bor(inside, is_one);
-            let message = format!("output `{output}`: dimension {axis}, which its rank leaves out");
+            let message = format!("dimension {axis}, which its rank leaves out");
             self.require_that(ok, "ValueError", &message, "", [one, extent.value]);
         }
         self.cx.b.ins().ireduce(types::I32, rank.value)
     }
+}
+
+/// Where the first step comes from that uses memory of an arena, if it says so.
+fn first_user<'a>(plan: &CallPlan, steps: &'a [Step], arena: ArenaId) -> Option<&'a Source> {
+    let is_there = |it: &BufferRef| match it {
+        BufferRef::Slot(id) => plan.slots[id.0 as usize].arena == arena,
+        _ => false,
+    };
+    steps.iter().find_map(|step| match step {
+        Step::Kernel { args, source, .. } => args.iter().any(is_there).then_some(source),
+        Step::If { then_steps, else_steps, .. } => {
+            first_user(plan, then_steps, arena).or_else(|| first_user(plan, else_steps, arena))
+        }
+        Step::While { cond_steps, body, .. } => {
+            first_user(plan, cond_steps, arena).or_else(|| first_user(plan, body, arena))
+        }
+        _ => None,
+    })
 }

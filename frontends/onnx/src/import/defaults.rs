@@ -122,9 +122,18 @@ impl<'m> Importer<'m> {
         bound: &BoundDims,
         sink: &mut dyn Sink,
     ) -> Result<Value, Diagnostic> {
-        let ty = input_type(input, bound, sink.shapes())?;
+        let mut ty = input_type(input, bound, sink.shapes())?;
         sink.set_source(&format!("input `{}`", printable(&input.name)));
-        let value = match self.defaults.open.get(input.name.as_str()).cloned().flatten() {
+        let default = self.defaults.open.get(input.name.as_str()).cloned().flatten();
+        if let (Type::Optional(inner), Some(data)) = (&ty, &default)
+            && let Some(dtype) = inner.as_tensor().map(|it| it.dtype)
+        {
+            // What has no shape but a default has as many dimensions as that, of any sizes.
+            let hint = printable(&input.name);
+            let dims = (0..data.dims().len()).map(|axis| sink.shapes().fresh(&format!("{hint}_dim{axis}")));
+            ty = Type::tensor(dtype, dims.collect::<Vec<_>>());
+        }
+        let value = match default {
             Some(data) if fits(sink.shapes(), &ty, &data) => {
                 self.report.optional.push(input.name.clone());
                 sink.optional_input(&input.name, ty.clone(), data)?

@@ -14,14 +14,14 @@
 
 use super::scope::Scope;
 use super::{At, Importer};
-use crate::graph::{describe, reads};
+use crate::graph::{describe, printable, reads};
 use crate::node::{Node, NodeCx, bad, impossible, not_supported};
 use crate::ops::lengths;
 use crate::probe::Probe;
 use crate::proto::{GraphProto, NodeProto};
 #[cfg(doc)]
 use crate::sink::MAX_RANK;
-use crate::sink::{Ranked, Sink, Value, assert_condition};
+use crate::sink::{Ranked, Sink, Value, assert_condition, first_element};
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::shape::{Constraint, Dim, Truth};
@@ -111,7 +111,7 @@ impl<'m> Importer<'m> {
         self.restore_counts(counts);
         let division = division?;
         if let [only] = division.live[..] {
-            self.enter(sink, fork, only, true, scope)?;
+            self.enter(sink, fork, only, &division.live, scope)?;
             return Ok(following.to_vec());
         }
         let later = division.inside.iter().chain(&division.after).copied().flat_map(reads);
@@ -191,7 +191,7 @@ impl<'m> Importer<'m> {
         for version in 0..self.count(fork, scope) {
             let (mut probe, mut inner) = (outer.beside(), scope.nested());
             inner.want(used.clone());
-            match self.enter(&mut probe, fork, version, false, &mut inner) {
+            match self.enter(&mut probe, fork, version, &[], &mut inner) {
                 Ok(()) => probes.push((version, probe, inner)),
                 Err(error) if impossible(&error) => {
                     failed.get_or_insert(error);
@@ -287,11 +287,12 @@ impl<'m> Importer<'m> {
         if at + 1 == division.live.len() {
             // The conditions before it settle which it is, when none is left out.
             let all = division.live.len() == self.count(fork, scope);
-            return self.version(sink, fork, version, !all, division, used, scope);
+            let checked = if all { &[][..] } else { &division.live };
+            return self.version(sink, fork, version, checked, division, used, scope);
         }
         let condition = self.condition(sink, fork, version, scope)?;
         sink.if_else(condition, &mut |sink, taken| match taken {
-            true => self.version(sink, fork, version, false, division, used, scope),
+            true => self.version(sink, fork, version, &[], division, used, scope),
             false => self.chain(sink, fork, at + 1, division, used, scope),
         })
     }
@@ -302,14 +303,14 @@ impl<'m> Importer<'m> {
         sink: &mut dyn Sink,
         fork: Fork<'m>,
         version: usize,
-        check: bool,
+        checked: &[usize],
         division: &Division<'m>,
         used: &IndexSet<&'m str>,
         scope: &Scope<'_, 'm>,
     ) -> Result<Vec<Value>, Diagnostic> {
         let mut inner = scope.nested();
         inner.want(division.exports.keys().copied().collect());
-        self.enter(sink, fork, version, check, &mut inner)?;
+        self.enter(sink, fork, version, checked, &mut inner)?;
         self.nodes(sink, &division.inside, used, &mut inner)?;
         let node = fork.node();
         let mut flat = Vec::new();
@@ -392,19 +393,20 @@ impl<'m> Importer<'m> {
         }
     }
 
-    /// Defines what makes a version. `check` asserts that it is the one of the call.
+    /// Defines what makes a version. Where there are some to be `checked`, the possible ones, it is asserted to be the one
+    /// of the call.
     fn enter(
         &mut self,
         sink: &mut dyn Sink,
         fork: Fork<'m>,
         version: usize,
-        check: bool,
+        checked: &[usize],
         scope: &mut Scope<'_, 'm>,
     ) -> Result<(), Diagnostic> {
         sink.set_source(&describe(fork.node()));
         match fork {
             Fork::Branches(node, graphs) => {
-                if check {
+                if !checked.is_empty() {
                     let cond = node.input.first().and_then(|name| scope.find(name));
                     let cond = cond.ok_or_else(|| bad("its condition is missing"))?;
                     assert_condition(sink, cond, version == 0)?;
@@ -415,7 +417,18 @@ impl<'m> Importer<'m> {
             Fork::Rank(node, name) => {
                 let value = scope.find(name).ok_or_else(|| bad(format!("nothing defines `{name}`")))?;
                 let Some(Ranked { rank, ranks }) = scope.ranked(value) else { return Ok(()) };
-                if check {
+                if let (Some(first), Some(last)) = (checked.first(), checked.last()) {
+                    let what = format!("how many dimensions `{}` has", printable(name));
+                    let (first, last) = (ranks[*first] as i64, ranks[*last] as i64);
+                    if let Some(found) = first_element(sink, rank) {
+                        if first == last {
+                            let only = sink.shapes().int(first);
+                            sink.check(Constraint::Eq(found, only), &what)?;
+                        } else {
+                            sink.check(Constraint::AtLeast(found, first), &what)?;
+                            sink.check(Constraint::AtMost(found, last), &what)?;
+                        }
+                    }
                     let element = sink.shapes().int(ranks[version] as i64);
                     let ty = TensorType::new(DType::I64, []).with_elements([element]);
                     sink.match_cast(rank, Type::Tensor(ty))?;

@@ -7,10 +7,10 @@
 use crate::emit::i64_data;
 use crate::node::{NodeCx, bad, impossible, not_supported};
 use crate::probe::Probe;
-use crate::sink::{MAX_RANK, Ranked, Value};
+use crate::sink::{MAX_RANK, Ranked, Value, first_element};
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::shape::Constraint;
-use orogen_ir::types::Attrs;
+use orogen_ir::shape::{Constraint, Dim};
+use orogen_ir::types::{Attrs, DType, TensorType, Type};
 
 type Single = Result<Value, Diagnostic>;
 
@@ -70,6 +70,7 @@ impl OpenAxes {
             axes = cx.unsqueeze(axes, &[0])?;
         }
         let length = cx.static_dim(axes, 0).and_then(|it| usize::try_from(it).ok());
+        all_between(cx, axes, [-(rank as i64), rank as i64 - 1], "its axes")?;
         if let Some(length) = length.filter(|it| *it > rank) {
             return Err(bad(format!("it names {length} axes of {rank}")));
         }
@@ -80,11 +81,11 @@ impl OpenAxes {
         let found = cx.known_sizes(found)?;
         let found = cx.tensor_type(found)?.elements.as_ref().and_then(|it| it.first().copied());
         let named = cx.dims(axes).and_then(|it| it.first().copied());
-        let what = format!("its axes, each of them from -{rank} to {rank} - 1 and no two the same");
+        let what = "how many different axes it names";
         let (Some(found), Some(named)) = (found, named) else {
-            return only_in_call(cx, &what).and(Err(not_supported("the shape of its axes is not known")));
+            return only_in_call(cx, what).and(Err(not_supported("the shape of its axes is not known")));
         };
-        cx.sink.check(Constraint::Eq(found, named), &what)?;
+        cx.sink.check(Constraint::Eq(found, named), what)?;
         let count = cx.shape_of(axes)?;
         Ok(OpenAxes { hits, mask, count, length, rank })
     }
@@ -262,8 +263,34 @@ pub(super) fn all_true(cx: &mut NodeCx<'_, '_>, right: Value, what: &str) -> Res
     none_true(cx, wrong, what)
 }
 
-/// Checks that no element of a vector of booleans is true.
+/// Checks that all elements of a vector of integers lie between two numbers.
+pub(super) fn all_between(
+    cx: &mut NodeCx<'_, '_>,
+    values: Value,
+    [least, most]: [i64; 2],
+    what: &str,
+) -> Result<(), Diagnostic> {
+    let one = cx.static_dim(values, 0) == Some(1);
+    let extreme = |cx: &mut NodeCx<'_, '_>, reduction: &str| {
+        let value = if one { values } else { cx.reduce(reduction, values, &[0], true)? };
+        if let Some(known) = first_element(cx.sink, value) {
+            return Ok::<Dim, Diagnostic>(known);
+        }
+        let shapes = cx.sink.shapes();
+        let (number, length) = (shapes.fresh_integer("number"), shapes.int(1));
+        let ty = TensorType::new(DType::I64, [length]).with_elements([number]);
+        cx.sink.match_cast(value, Type::Tensor(ty))?;
+        Ok(number)
+    };
+    let low = extreme(cx, "reduce_min")?;
+    cx.sink.check(Constraint::AtLeast(low, least), what)?;
+    let high = if one { low } else { extreme(cx, "reduce_max")? };
+    cx.sink.check(Constraint::AtMost(high, most), what)
+}
+
+/// Checks that no element of a vector of booleans is true, which say what is wrong.
 pub(super) fn none_true(cx: &mut NodeCx<'_, '_>, wrong: Value, what: &str) -> Result<(), Diagnostic> {
+    let what = &format!("{what}: how many are not so");
     let ones = cx.as_i64(wrong)?;
     let count = cx.reduce("reduce_sum", ones, &[0], true)?;
     let count = cx.known_sizes(count)?;

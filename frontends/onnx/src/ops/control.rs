@@ -2,6 +2,7 @@
 
 use super::repeat::counted;
 use crate::emit::Size;
+use crate::graph::printable;
 use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::probe::Probe;
 use crate::sink::{LoopPart, MAX_RANK, Ranked, Sink, Value};
@@ -298,7 +299,7 @@ fn carried_ranks(cx: &mut NodeCx<'_, '_>, initial: &[Value]) -> Result<Vec<Vec<u
         // A body that cannot be built is refused when it is.
         let Ok(found) = ranks_after_turn(cx, initial, &ranks) else { break };
         grown = false;
-        for (ranks, found) in ranks.iter_mut().zip(found) {
+        for (i, (ranks, found)) in ranks.iter_mut().zip(found).enumerate() {
             for rank in found {
                 if let Err(place) = ranks.binary_search(&rank) {
                     ranks.insert(place, rank);
@@ -306,7 +307,11 @@ fn carried_ranks(cx: &mut NodeCx<'_, '_>, initial: &[Value]) -> Result<Vec<Vec<u
                 }
             }
             if ranks.len() > 1 && ranks.last().is_some_and(|it| *it > MAX_RANK) {
-                let message = format!("a carried value may get more than {MAX_RANK} dimensions");
+                let name = node.input.get(i + 2).map_or("", String::as_str);
+                let message = format!(
+                    "what it carries from `{}` on may get more than {MAX_RANK} dimensions, one or more each turn",
+                    printable(name)
+                );
                 return Err(not_supported(message));
             }
         }

@@ -179,11 +179,9 @@ pub(super) fn within(cx: &mut NodeCx<'_, '_>, values: Value, size: Value, what: 
             None => Ok(values),
         };
     }
-    // An index of a list is checked on both paths, but one from its end is no error: such values go beyond it.
+    // An index of a list is checked on both paths; one without a sign does not count from its end.
     let list = count_up(cx, size)?;
-    let negative = cx.with_number("less", values, 0.0)?;
-    let before = cx.binary("sub", values, size)?;
-    let places = cx.select(negative, before, values)?;
+    let places = cx.cast(values, DType::U64)?;
     cx.emit("gather", attrs([("axis", 0.into())]), &[list, places])
 }
 
@@ -277,7 +275,9 @@ fn check_range(cx: &mut NodeCx<'_, '_>, bounds: [Value; 3], span: Value) -> Resu
         let (low, high) = (cx.binary("and", rises, below)?, cx.binary("and", falls, above)?);
         let wraps = cx.binary("or", low, high)?;
         let still = cx.with_number("equal", delta, 0.0)?;
-        (cx.binary("or", wraps, still)?, "its step, which is not 0, and its span, which fits its type")
+        let still = cx.unsqueeze(still, &[0])?;
+        none_true(cx, still, "its step, which is not 0")?;
+        (wraps, "the distance from its start to its limit, which fits its type")
     };
     let wrong = cx.unsqueeze(wrong, &[0])?;
     none_true(cx, wrong, what)

@@ -99,7 +99,17 @@ fn expected(cx: &mut NodeCx<'_, '_>) -> Result<Vec<Expected>, Diagnostic> {
 pub(crate) fn may_decide(op: &str) -> bool {
     matches!(
         op,
-        "Expand" | "Reshape" | "ConstantOfShape" | "Unsqueeze" | "Slice" | "Pad" | "Col2Im" | "GatherND"
+        "Expand"
+            | "Reshape"
+            | "ConstantOfShape"
+            | "Unsqueeze"
+            | "Slice"
+            | "Pad"
+            | "Col2Im"
+            | "GatherND"
+            | "ScatterND"
+            | "DFT"
+            | "STFT"
     )
 }
 
@@ -124,7 +134,8 @@ pub(crate) fn deciding(
         "Col2Im" if is_open(2) && !node.has("strides") && !node.has("dilations") => {
             (1, MAX_RANK, "how many dimensions its image has")
         }
-        "GatherND" => (1, rank(0)?, "how many dimensions its indices name"),
+        "GatherND" | "ScatterND" => (1, rank(0)?, "how many dimensions its indices name"),
+        "DFT" | "STFT" => (0, 2, "how many parts a number of its signal has"),
         _ => return None,
     };
     (node.has_input(found.0) && is_open(found.0)).then_some(found)

@@ -10,7 +10,8 @@ use crate::node::{Node, NodeCx, bad, not_supported};
 use crate::sink::Value;
 use crate::table::OpTable;
 use orogen_ir::diag::Diagnostic;
-use orogen_ir::types::DType;
+use orogen_ir::shape::Constraint;
+use orogen_ir::types::{DType, Dims, Type};
 
 type Single = Result<Value, Diagnostic>;
 
@@ -283,15 +284,25 @@ pub(super) fn coordinate_type(cx: &NodeCx<'_, '_>, x: Value) -> Result<DType, Di
 /// n]`, the last spatial dimension first.
 fn affine_grid(cx: &mut NodeCx<'_, '_>) -> Single {
     let theta = cx.input(0)?;
-    let n = match (cx.rank(theta)?, cx.static_dim(theta, cx.rank(theta)?.saturating_sub(2))) {
-        (3, Some(n @ 2..=3)) => n as usize,
-        _ => return Err(bad("its transformations must be [batch, 2, 3] or [batch, 3, 4]")),
-    };
     let size = cx.known_sizes(cx.input(1)?)?;
-    if cx.static_dim(size, 0).is_some_and(|it| it as usize != n + 2) {
-        return Err(bad(format!("its size must have {} elements", n + 2)));
-    }
+    let n = match (cx.rank(theta)?, cx.static_dim(size, 0), cx.static_dim(theta, 1)) {
+        (3, Some(length @ 4..=5), n) if n.is_none_or(|n| n + 2 == length) => length as usize - 2,
+        (3, None, Some(n @ 2..=3)) => n as usize,
+        (3, None, None) => return Err(not_supported("how many dimensions its images have is not known")),
+        _ => {
+            return Err(bad(
+                "its transformations must be [batch, 2, 3] with a size of 4 numbers, or [batch, 3, 4] with one of 5",
+            ));
+        }
+    };
     let dtype = cx.dtype(theta)?;
+    let mut dims: Dims = cx.dims(theta).unwrap_or_default().into();
+    for (axis, size) in [(1, n), (2, n + 1)] {
+        let size = cx.sink.shapes().int(size as i64);
+        let found = std::mem::replace(&mut dims[axis], size);
+        cx.sink.check(Constraint::Eq(found, size), &format!("dimension {axis} of its transformations"))?;
+    }
+    let theta = cx.sink.match_cast(theta, Type::tensor(dtype, dims))?;
     let rank = n + 1;
     let mut rows = Vec::new();
     // Coordinates of the result, from the last spatial dimension on.

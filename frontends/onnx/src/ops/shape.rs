@@ -1,6 +1,6 @@
 //! Operators that move or rename elements.
 
-use super::axes::{Axes, OpenAxes, all_true, none_true, packed_in_front};
+use super::axes::{Axes, OpenAxes, all_between, all_true, none_true, packed_in_front};
 use super::single;
 use crate::emit::{Size, attrs, normal_axes, normal_axis};
 use crate::node::{Node, NodeCx, bad, not_supported};
@@ -75,6 +75,11 @@ fn plain_shape(cx: &mut NodeCx<'_, '_>, x: Value, shape: Value) -> Single {
         let both = cx.binary("and", zero?, rest?)?;
         none_true(cx, both, "its shape, which has no 0 beside a -1")?;
     }
+    all_between(cx, shape, [-1, i64::MAX], "the sizes of its shape")?;
+    let inferred = cx.with_number("equal", shape, -1.0)?;
+    let inferred = cx.as_i64(inferred)?;
+    let inferred = cx.reduce("reduce_sum", inferred, &[0], true)?;
+    all_between(cx, inferred, [0, 1], "how many -1 its shape has")?;
     // With one -1 the product of all is the negated product of the others.
     let total = cx.unary("size", x)?;
     let product = cx.reduce("reduce_prod", shape, &[0], false)?;

@@ -21,7 +21,7 @@ fn gather(cx: &OpCx<'_>) -> EvalResult<TensorData> {
     let axis = cx.axis("axis", from.len())?;
     let split = along(&from, axis);
     let rows: Vec<usize> =
-        cx.list(1)?.iter().map(|it| wrapped_index(*it, split.n)).collect::<EvalResult<_>>()?;
+        cx.indices(1)?.iter().map(|it| wrapped_index(*it, split.n)).collect::<EvalResult<_>>()?;
     let mut dims = from[..axis].to_vec();
     dims.extend(dims_of(cx.arg(1)?));
     dims.extend(&from[axis + 1..]);
@@ -73,7 +73,7 @@ pub(super) fn advance(point: &mut [usize], dims: &[usize]) {
 }
 
 fn gather_elements(cx: &OpCx<'_>) -> EvalResult<TensorData> {
-    let (x, indices) = (cx.arg(0)?, cx.list(1)?);
+    let (x, indices) = (cx.arg(0)?, cx.indices(1)?);
     let (from, dims) = (dims_of(x), dims_of(cx.arg(1)?));
     let axis = cx.axis("axis", from.len())?;
     let positions = element_positions(&from, &dims, axis, &indices)?;
@@ -94,7 +94,7 @@ pub(super) fn block_positions(dims: &[usize], depth: usize, indices: &[i64]) -> 
 }
 
 fn gather_nd(cx: &OpCx<'_>) -> EvalResult<TensorData> {
-    let (x, indices) = (cx.arg(0)?, cx.list(1)?);
+    let (x, indices) = (cx.arg(0)?, cx.indices(1)?);
     let (from, at) = (dims_of(x), dims_of(cx.arg(1)?));
     let batch = cx.attrs.int("batch_dims").unwrap_or(0);
     let batch =

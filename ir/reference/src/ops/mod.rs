@@ -144,6 +144,17 @@ impl<'a> OpCx<'a> {
         Ok(tensor::ints(self.int_arg(i)?))
     }
 
+    /// The same of indices: one without a sign that is no i64 is beyond every size, not before an end.
+    fn indices(&self, i: usize) -> EvalResult<Vec<i64>> {
+        let list = self.list(i)?;
+        match list.iter().find(|it| **it < 0) {
+            Some(wrong) if !self.int_arg(i)?.dtype().is_signed_int() => {
+                Err(EvalError::out_of_range(format!("index {wrong} is out of range for all sizes")))
+            }
+            _ => Ok(list),
+        }
+    }
+
     /// The element type that all operands share.
     fn same_dtype(&self, operands: impl IntoIterator<Item = usize>) -> EvalResult<DType> {
         let mut found = None;

@@ -4,7 +4,7 @@ use super::proof::Guards;
 use super::{Proof, verify_module};
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::plan::{PlanModule, ShapeCheck, Step};
-use crate::shape::Dim;
+use crate::shape::{Constraint, Dim, ShapeCx};
 use crate::types::Source;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -46,12 +46,40 @@ fn insert(module: &mut PlanModule, guards: &[Guards]) {
         for (step, check) in checks {
             let Ok(constraint) =
                 check.constraint.map(&mut |it| Ok::<Dim, Infallible>(plan.shapes.import(shapes, it)));
-            let check = ShapeCheck { constraint, message: check.message.clone(), source: Source::default() };
-            own.entry(*step).or_default().push(Step::Check(check));
+            // One that comes anyway is said in its words.
+            let later = plan.steps.iter().find_map(|it| match it {
+                Step::Check(later) if implies(&plan.shapes, later.constraint, constraint) => {
+                    Some(later.clone())
+                }
+                _ => None,
+            });
+            let check = later.unwrap_or_else(|| ShapeCheck {
+                constraint,
+                message: check.message.clone(),
+                source: Source::default(),
+            });
+            let checks = own.entry(*step).or_default();
+            if !checks.iter().any(|it| matches!(it, Step::Check(it) if *it == check)) {
+                checks.push(Step::Check(check));
+            }
         }
         let steps = std::mem::take(&mut plan.steps);
         plan.steps = walk(steps, &mut 0, &mut own);
     }
+}
+
+/// Whether a fact says of the same numbers no less than another.
+fn implies(shapes: &ShapeCx, fact: Constraint, other: Constraint) -> bool {
+    fact == other
+        || match (fact, other) {
+            (Constraint::Eq(a, b), Constraint::AtLeast(c, least)) => {
+                a == c && shapes.as_int(b).is_some_and(|it| it >= least)
+            }
+            (Constraint::Eq(a, b), Constraint::AtMost(c, most)) => {
+                a == c && shapes.as_int(b).is_some_and(|it| it <= most)
+            }
+            _ => false,
+        }
 }
 
 /// Steps with the checks in front of them; `next` counts them as they are printed.
@@ -60,7 +88,9 @@ fn walk(steps: Vec<Step>, next: &mut usize, checks: &mut BTreeMap<usize, Vec<Ste
     for step in steps {
         let mut guards = checks.remove(next).unwrap_or_default();
         for guard in &mut guards {
-            if let Step::Check(check) = guard {
+            if let Step::Check(check) = guard
+                && check.source == Source::default()
+            {
                 check.source = step.source().cloned().unwrap_or_default();
             }
         }

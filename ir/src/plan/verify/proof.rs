@@ -153,9 +153,9 @@ impl Questions {
 
     /// A check in front of a step that would prove what is open.
     pub(super) fn guard(&mut self, step: usize, constraint: Constraint, message: &str) {
-        self.guards.entry((step, constraint)).or_insert_with(|| {
-            format!("the memory that is planned is not enough for these sizes: it is not so that {message}")
-        });
+        self.guards
+            .entry((step, constraint))
+            .or_insert_with(|| format!("it is compiled for other sizes: it is not so that {message}"));
     }
 
     pub(super) fn open(&mut self, law: &'static str, spot: Spot, asked: Asked, message: String) {
