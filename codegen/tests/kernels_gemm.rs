@@ -158,6 +158,21 @@ fn sizes_around_the_tile_and_the_blocks() {
 }
 
 #[test]
+fn columns_in_strips() {
+    let epilogue = vec![Step::add(Operand::Column), Step::add(Operand::Full)];
+    for isa in Isa::available() {
+        // Several strips, the last one ragged; a strip of one panel; more rows than a block has.
+        for (m, n, k) in [(5, 200, 900), (15, 70, 3000), (340, 150, 600)] {
+            for known in [false, true] {
+                let case = Case { m, n, k, known, epilogue: epilogue.clone() };
+                check(isa, Layout::RowMajor, Layout::Transposed, &case);
+                check(isa, Layout::RowMajor, Layout::RowMajor, &case);
+            }
+        }
+    }
+}
+
+#[test]
 fn epilogues_light_and_heavy() {
     let light = vec![Step::add(Operand::Row), Step::relu()];
     let full = vec![

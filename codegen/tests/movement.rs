@@ -441,3 +441,19 @@ fn strided_and_reversed_rows() {
         }
     }
 }
+
+#[test]
+fn rows_that_repeat_are_read_in_rows() {
+    for n in [16, 20, 37] {
+        let text = format!(
+            "kernel @tile {{
+  size rows
+  in %x: {{t}}[rows, {n}]
+  out %y: {{t}}[rows, {whole}]
+  for i < rows, j < {whole} {{ %y[i, j] = %x[i, j - {n}*floordiv(j, {n})] }}
+}}",
+            whole = 10 * n
+        );
+        check_bits(&text, &[3], &format!("strips of {n} "), n as u64);
+    }
+}

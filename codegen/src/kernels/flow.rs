@@ -67,8 +67,18 @@ impl Flow<'_, '_> {
     }
 
     fn pick(&mut self, condition: IntCC, a: Value, b: Value) -> Value {
+        self.select(condition, [a, b], [a, b])
+    }
+
+    /// The first value if the comparison of the operands holds, else the second.
+    pub(crate) fn select(
+        &mut self,
+        condition: IntCC,
+        [a, b]: [Value; 2],
+        [then, other]: [Value; 2],
+    ) -> Value {
         let holds = self.b.ins().icmp(condition, a, b);
-        self.b.ins().select(holds, a, b)
+        self.b.ins().select(holds, then, other)
     }
 
     /// 1 if the comparison holds, else 0.

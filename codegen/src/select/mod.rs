@@ -47,6 +47,7 @@ mod integers;
 mod kinds;
 mod partials;
 pub(crate) mod parts;
+mod periods;
 mod product;
 mod reduction;
 pub(crate) mod routine;

@@ -34,6 +34,26 @@ pub(super) fn widths_of(
     }
 }
 
+/// The widths of lanes to try: narrow ones for values, others of indices that data gives too, whose positions may need the
+/// widest.
+pub(super) fn gathering_widths(program: &TensorProgram, stage: &Stage) -> Vec<Width> {
+    let inner = stage.axes.iter().rev().find(|it| program.shapes.as_int(it.extent) != Some(1));
+    let narrow = match inner {
+        Some(axis) => widths_of(program, values_along(program, stage.value, axis.var)),
+        None => &[],
+    };
+    let narrow = narrow.iter().filter(|it| !it.has_floats());
+    let expressions = expressions(program, stage);
+    let by_data = |id: &ExprId| match &program.exprs[*id] {
+        Expr::Load { at, .. } => at.iter().any(|it| it.value().is_some()),
+        _ => false,
+    };
+    let gathers = expressions.iter().any(by_data);
+    let others = widths_of(program, expressions);
+    let others = if gathers { &Width::FLOATS[..] } else { others };
+    narrow.chain(others.iter().filter(|it| it.has_floats())).copied().collect()
+}
+
 /// Whether a value is a function that only the widest lanes have, whatever its type.
 fn is_wide(program: &TensorProgram, id: ExprId) -> bool {
     match program.exprs[id] {

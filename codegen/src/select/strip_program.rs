@@ -542,6 +542,7 @@ impl StripProgram {
         if let (Some(position), Some(scratch)) = (placed, r.scratch) {
             return scatter(
                 b,
+                isa,
                 scratch,
                 (element, self.combined.as_ref()),
                 (values[0], position),

@@ -6,7 +6,8 @@
 //! edges around it; only the edges look at the guards. Where an index divides the innermost axis by a factor, the
 //! axis is taken apart into groups of so many elements, and each element of a group gets its own expression, in which
 //! the index is linear and the conditions on it are decided. Reduction axes are written out. Conditions that change
-//! at a fixed place of the innermost axis cut it into pieces, and so do places at which an index bends (`bends`).
+//! at a fixed place of the innermost axis cut it into pieces, and so do places at which an index bends (`bends`), or at
+//! which it begins again and again (`periods`).
 //! Else numbers are computed along the row, and elements gathered, or stored one by one (`strip_numbers`,
 //! `strip_scatter`).
 
@@ -18,6 +19,7 @@ use super::access::count;
 use super::bends::bends;
 use super::element::{elements_in, moves};
 use super::expression::VectorExpr;
+use super::periods::{Piece, periods};
 use super::reduction::Reduction;
 use super::routine::Routine;
 use super::selector::{Match, PLAIN, Selector};
@@ -45,7 +47,7 @@ pub(crate) fn strips(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         None => elements_in(s.program, stage, dtype, *width).is_some(),
         Some(combine) => Reduction::new(combine, dtype, *width).is_some(),
     };
-    let widths: Vec<Width> = gathering_widths(s.program, stage).into_iter().filter(single).collect();
+    let widths: Vec<Width> = stages::gathering_widths(s.program, stage).into_iter().filter(single).collect();
     let wide = Width::FLOATS.into_iter().filter(single).collect();
     // What is only moved need not be of a type that lanes hold: so many elements are lanes.
     if widths.is_empty() && !moves(s.program, stage) {
@@ -61,7 +63,11 @@ pub(crate) fn strips(s: &mut Selector<'_>, run: &[&Stage]) -> Option<Match> {
         let cuts = bends(s, stage.stage, &cuts)?;
         stage.pieces(s, &cuts)
     };
-    found.or_else(|| bent(s)).or_else(|| stage.choose(s, None, true))
+    let repeated = |s: &mut Selector<'_>| {
+        let pieces = periods(s, stage.stage);
+        pieces.into_iter().find_map(|it| stage.choose(s, Some(it), false))
+    };
+    found.or_else(|| bent(s)).or_else(|| repeated(s)).or_else(|| stage.choose(s, None, true))
 }
 
 /// Nodes that touch different elements: one loop around them, where each is a loop over the same axis.
@@ -178,26 +184,6 @@ pub(crate) fn scatter(s: &mut Selector<'_>, statement: &Stmt) -> Option<Match> {
     strips.placed.is_some().then(|| strips.emit(s))?
 }
 
-/// The widths of lanes to try: narrow ones for values, others of indices that data gives too, whose positions may need the
-/// widest.
-fn gathering_widths(program: &TensorProgram, stage: &Stage) -> Vec<Width> {
-    let inner = stage.axes.iter().rev().find(|it| program.shapes.as_int(it.extent) != Some(1));
-    let narrow = match inner {
-        Some(axis) => stages::widths_of(program, stages::values_along(program, stage.value, axis.var)),
-        None => &[],
-    };
-    let narrow = narrow.iter().filter(|it| !it.has_floats());
-    let expressions = stages::expressions(program, stage);
-    let by_data = |id: &ExprId| match &program.exprs[*id] {
-        Expr::Load { at, .. } => at.iter().any(|it| it.value().is_some()),
-        _ => false,
-    };
-    let gathers = expressions.iter().any(by_data);
-    let others = stages::widths_of(program, expressions);
-    let others = if gathers { &Width::FLOATS[..] } else { others };
-    narrow.chain(others.iter().filter(|it| it.has_floats())).copied().collect()
-}
-
 /// Whether conditions of a stage compare places along an axis with what data give.
 fn chooses_ranges(program: &TensorProgram, stage: &Stage, axis: Sym) -> bool {
     let place =
@@ -237,7 +223,7 @@ impl Strip<'_> {
         let routines = s.routines.clone();
         let pieces = |s: &mut Selector<'_>| {
             let piece = |it: &[i64]| {
-                let piece = Some((it[0], it[1]));
+                let piece = Some(Piece::of(it));
                 self.choose(s, piece, false).or_else(|| self.choose(s, piece, true))
             };
             cuts.windows(2).map(piece).collect::<Option<Vec<Match>>>()
@@ -259,7 +245,7 @@ impl Strip<'_> {
     }
 
     /// The stage, or a piece of its innermost axis, with numbers that are computed along it or without.
-    fn choose(&self, s: &mut Selector<'_>, piece: Option<(i64, i64)>, numbers: bool) -> Option<Match> {
+    fn choose(&self, s: &mut Selector<'_>, piece: Option<Piece>, numbers: bool) -> Option<Match> {
         // Four bytes at a time. Where a row is not cut, `packed` tried that before all else.
         if piece.is_some()
             && packs(s, self.stage)
@@ -308,7 +294,7 @@ impl<'a> Strips<'a> {
         s: &mut Selector<'_>,
         strip: &Strip<'a>,
         group: i64,
-        piece: Option<(i64, i64)>,
+        piece: Option<Piece>,
         width: Option<Width>,
         numbers: bool,
     ) -> Option<Strips<'a>> {
@@ -320,7 +306,7 @@ impl<'a> Strips<'a> {
         s: &mut Selector<'_>,
         strip: &Strip<'a>,
         (group, pair): (i64, bool),
-        piece: Option<(i64, i64)>,
+        piece: Option<Piece>,
         width: Option<Width>,
         numbers: bool,
     ) -> Option<Strips<'a>> {
@@ -355,12 +341,13 @@ impl<'a> Strips<'a> {
                 outer.push((axis.var, axis.extent));
             }
         }
+        outer.extend(piece.and_then(|it| it.turns));
         let Axis { var: inner, extent } = stage.axes[inner];
         let counted = counting.map(|it| stage.axes[it]);
         let (begin, extent) = match (piece, counted) {
-            (Some((begin, end)), _) => (begin, s.shapes.int(end - begin)),
-            (None, Some(axis)) => (0, s.shapes.scale(axis.extent, group).ok()?),
-            (None, None) => (0, extent),
+            (Some(piece), _) => (piece.start(s)?, s.shapes.int(piece.end - piece.begin)),
+            (None, Some(axis)) => (zero, s.shapes.scale(axis.extent, group).ok()?),
+            (None, None) => (zero, extent),
         };
         let n = if joined.is_empty() { s.shapes.floor_div(extent, group).ok()? } else { extent };
         let extent = if joined.is_empty() { extent } else { s.shapes.scale(extent, group).ok()? };
@@ -399,7 +386,8 @@ impl<'a> Strips<'a> {
                 None if counted.is_some() => (parts.s.shapes.int(part), stage),
                 None => {
                     let at = parts.s.shapes.scale(q, group).ok()?;
-                    (parts.s.shapes.add_int(at, part.checked_add(begin)?).ok()?, stage)
+                    let at = parts.s.shapes.add(at, begin).ok()?;
+                    (parts.s.shapes.add_int(at, part).ok()?, stage)
                 }
             };
             parts.part = part;

@@ -4,7 +4,7 @@
 
 use super::broadcast::is_broadcast_of;
 use super::{Axis, BinaryOp, BufferId, BufferRole, Combine, Expr, ExprId, Index, Stage, Stmt, TensorProgram};
-use crate::shape::Dim;
+use crate::shape::{Atom, Dim, Factor, Sym};
 use indexmap::IndexMap;
 
 /// How a program may take part in fusion.
@@ -103,6 +103,67 @@ fn is_square(program: &TensorProgram, a: ExprId, b: ExprId) -> bool {
         (a @ Expr::Load { .. }, b @ Expr::Load { .. }) => a == b,
         _ => a == b,
     }
+}
+
+/// Whether a program copies elements of one buffer to other places: a transposition, a slice.
+pub fn moves_elements(program: &TensorProgram) -> bool {
+    let Some(stages) = flat_stages(program) else { return false };
+    let [stage] = &stages[..] else { return false };
+    let fixed = |at: &[Index]| at.iter().all(|it| it.dim().is_some());
+    stage.combine.is_none()
+        && fixed(&stage.at)
+        && matches!(&program.exprs[stage.value], Expr::Load { at, otherwise: None, .. } if fixed(at))
+}
+
+/// Whether a program begins with products of matrices that lie along the sum, or along their rows or columns: neighbours
+/// in a factor are neighbours of the sum, or of the last axis of the result that the factor has.
+pub fn is_matrix_product(program: &TensorProgram) -> bool {
+    let Some(stages) = flat_stages(program) else { return false };
+    let Some(stage) = stages.first().filter(|it| is_contraction(program, it)) else { return false };
+    let [sum] = &stage.reduce[..] else { return false };
+    let mut holds = true;
+    for_each_load(program, stage.value, &mut |buffer, at, otherwise| {
+        // Zero points of quantised values are read by the side.
+        if program.buffers[buffer].dims.is_empty() {
+            return;
+        }
+        let single = |dim: Dim| program.shapes.as_int(dim) == Some(1);
+        let places = |axis: &Axis| -> Vec<usize> {
+            (0..at.len())
+                .filter(|i| at[*i].dim().is_some_and(|it| program.shapes.mentions(it, axis.var)))
+                .collect()
+        };
+        let axes: Vec<(Sym, usize)> = stage
+            .axes
+            .iter()
+            .chain([sum])
+            .filter(|it| !single(it.extent))
+            .flat_map(|axis| places(axis).into_iter().map(|place| (axis.var, place)))
+            .collect();
+        let alone = axes.iter().all(|(axis, place)| {
+            axes.iter().filter(|it| it.0 == *axis || it.1 == *place).count() == 1
+                && at[*place].dim().is_some_and(|dim| is_shifted(program, dim, *axis))
+        });
+        let dense = |place: &usize| program.buffers[buffer].dims[place + 1..].iter().all(|it| single(*it));
+        let along_sum = axes.iter().find(|it| it.0 == sum.var);
+        let last = axes.iter().rfind(|it| it.0 != sum.var);
+        holds &= !otherwise
+            && at.iter().all(|it| it.dim().is_some())
+            && alone
+            && [along_sum, last].into_iter().flatten().any(|it| dense(&it.1));
+    });
+    holds
+}
+
+/// Whether an index is an axis, or so much after it.
+fn is_shifted(program: &TensorProgram, dim: Dim, axis: Sym) -> bool {
+    let shapes = &program.shapes;
+    let is_axis = |id| *shapes.atom(id) == Atom::Sym(axis);
+    let poly = shapes.poly(dim);
+    let own = |(factors, by): (&[Factor], i64)| by == 1 && matches!(factors, [(id, 1)] if is_axis(*id));
+    let plain = |id| matches!(shapes.atom(id), Atom::Sym(_));
+    poly.terms().filter(|it| own(*it)).count() == 1
+        && poly.terms().all(|it| own(it) || it.0.iter().all(|factor| plain(factor.0) && !is_axis(factor.0)))
 }
 
 /// Whether a stage stores at its axes, and every load is at the stored index or a broadcast of it: a load of a buffer

@@ -4,7 +4,8 @@ use super::kernels::KernelTable;
 use indexmap::{IndexMap, IndexSet};
 use orogen_ir::choices::Choices;
 use orogen_ir::loops::analysis::{
-    FusionKind, flat_stages, fusion_kind, is_scattered, load_counts, reads_at_own_index, row_form,
+    FusionKind, flat_stages, fusion_kind, is_matrix_product, is_scattered, load_counts, moves_elements,
+    reads_at_own_index, row_form,
 };
 use orogen_ir::loops::{
     BufferRole, Composed, Index, Junction, Origin, TensorProgram, compact, compose, extend,
@@ -26,6 +27,7 @@ const MAX_EXPRESSIONS: usize = 256;
 ///
 /// * elementwise and injective producers go into the loads of any consumer but a contraction, and those that widen
 ///   elements into the loads of its epilogue,
+/// * transpositions and slices go into the factors of a matrix product, which packs or reads either order,
 /// * elementwise consumers become the epilogue of a contraction or reduction,
 /// * elementwise producers and consumers join a row program over the same rows.
 ///
@@ -107,6 +109,11 @@ fn merge_known(
         {
             Wanted::Inlined
         }
+        (FusionKind::Injective, FusionKind::Contraction)
+            if moves_elements(producer.0) && is_matrix_product(consumer.0) =>
+        {
+            Wanted::Factor
+        }
         (FusionKind::Contraction | FusionKind::Reduction, FusionKind::Elementwise) => {
             let own = junction
                 .links
@@ -135,6 +142,7 @@ fn merge_known(
     }
     let kept_form = match wanted {
         Wanted::Inlined => locals_in_use(&composed.program) == locals_in_use(consumer.0),
+        Wanted::Factor => merged.kind == FusionKind::Contraction && is_matrix_product(&composed.program),
         Wanted::Row => row_form(&composed.program).is_some() && merged.kind == FusionKind::Row,
         Wanted::Epilogue(kind) => merged.kind == kind,
     };
@@ -305,6 +313,8 @@ impl<'c, K: Copy + Hash + Eq> Merging<'c, K> {
 enum Wanted {
     /// The producer's stage is gone.
     Inlined,
+    /// A matrix product that reads its factors where the producer read them.
+    Factor,
     /// A row program.
     Row,
     /// The same kind as the producer.

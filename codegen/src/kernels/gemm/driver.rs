@@ -7,6 +7,7 @@ use orogen_ir::shape::{Dim, Overflow, ShapeCx};
 
 use super::block::{Block, Tiles, operands_at};
 use super::pack::widen_columns;
+use super::panels::Panels;
 use super::{
     Arithmetic, Blocks, Factor, Micro, Offset, Packing, Side, Source, Tile, pack_rows, pack_transposed,
 };
@@ -89,8 +90,9 @@ impl Blocking {
 /// Tiles of rows up to which columns are converted in each of them, and not once for all.
 const FEW_TILES: i64 = 2;
 
-/// Rows of B packed at a time, so that the pages of a chunk stay in the first-level translation buffer.
-const PACK_CHUNK: i64 = 64;
+/// Bytes of B that are packed at a time where one block has all rows: they are in the second-level cache when they are
+/// read.
+const STRIP_BYTES: i64 = 256 * 1024;
 
 impl Gemm {
     /// A multiplication of `f32` of any size, without an epilogue.
@@ -164,6 +166,18 @@ impl Gemm {
         (b_bytes / self.arithmetic.lane().bytes() / depth / columns).max(1) * columns
     }
 
+    /// The most rows of a block.
+    fn block_rows(&self) -> i64 {
+        i64::from(self.tile.rows).saturating_mul(self.blocking.row_tiles)
+    }
+
+    /// The most columns of a strip of so many steps.
+    fn strip_columns(&self, steps: i64) -> i64 {
+        let columns = self.columns();
+        let bytes = steps.saturating_mul(self.arithmetic.lane().bytes() * columns).max(1);
+        (STRIP_BYTES / bytes).max(1) * columns
+    }
+
     /// The most steps of a block, before they are made whole units: what is rounded to C is the whole sum.
     fn block_depth(&self) -> i64 {
         if self.c == self.arithmetic.lane() { self.blocking.depth } else { i64::from(i32::MAX) }
@@ -198,7 +212,8 @@ impl Gemm {
     }
 
     /// The size of the workspace in bytes: `lane·⌈k/terms⌉·(min(m, block) rounded up to tile rows)` if A is to be packed,
-    /// plus `lane·⌈k/terms⌉·(n rounded up to tile columns)` if B is, plus 64 for each. Where `m` is not known, it counts as a
+    /// plus `lane·⌈k/terms⌉·(n rounded up to tile columns)` if B is, or that of a strip where it is known to be packed in
+    /// strips, plus 64 for each. Where `m` is not known, it counts as a
     /// block. Panels of A that are widened take the room of one, panels of B that of a block.
     ///
     /// # Errors
@@ -217,7 +232,7 @@ impl Gemm {
         };
         let mut bytes = shapes.int(0);
         if packs(self.a) {
-            let block = rows.saturating_mul(self.blocking.row_tiles);
+            let block = self.block_rows();
             let height = shapes.as_int(m).map_or(block, |m| m.min(block));
             let height = shapes.int(height);
             let part = panel(shapes, height, rows)?;
@@ -229,7 +244,16 @@ impl Gemm {
             bytes = shapes.add(bytes, part)?;
         }
         if packs(self.b) {
-            let part = panel(shapes, n, columns)?;
+            let strip = match (shapes.as_int(m), shapes.as_int(k)) {
+                (Some(m), Some(k)) if m <= self.block_rows() => self.strip_columns(k),
+                _ => i64::MAX,
+            };
+            let width = match shapes.as_int(n) {
+                Some(n) => shapes.int(n.min(strip)),
+                None if strip == i64::MAX => n,
+                None => shapes.int(strip),
+            };
+            let part = panel(shapes, width, columns)?;
             bytes = shapes.add(bytes, part)?;
         }
         if self.widens_columns() {
@@ -405,23 +429,23 @@ impl Driver<'_> {
             }
         };
 
-        // B first, then the block or the panel of A.
+        // B or a strip of it first, then the block or the panel of A. Where one block has all rows, a strip is packed and
+        // used before the next one; else all of B is packed once.
         let mut a_block = workspace;
-        let mut b_panels = b;
-        if let Some(pack) = self.pack_b {
-            b_panels = workspace;
-            let across = of_b.layout == Layout::Transposed;
-            let panels = Panels {
-                factor: &of_b,
-                pack,
-                across,
-                panels: b_panels,
-                stride: ldb,
-                zero: zero_b,
-                width: columns,
-            };
-            self.pack_panels(flow, &panels, b, n, [k, steps]);
-            let packed = flow.round_up(n, columns);
+        let mut strip = n;
+        if self.pack_b.is_some() {
+            let one = flow.int(1);
+            let bytes = flow.scale(steps, lane * columns);
+            let bytes = flow.max(bytes, one);
+            let most = flow.int(STRIP_BYTES);
+            let most = flow.div(most, bytes);
+            let most = flow.max(most, one);
+            let most = flow.scale(most, columns);
+            let part = flow.balanced_by(n, most, columns);
+            let block_rows = flow.int(self.gemm.block_rows());
+            strip = flow.select(IntCC::SignedLessThanOrEqual, [m, block_rows], [part, n]);
+            let packed = flow.min(n, strip);
+            let packed = flow.round_up(packed, columns);
             let bytes = flow.mul(packed, steps);
             let bytes = flow.scale(bytes, lane);
             let bytes = flow.offset(bytes, 64 + 63);
@@ -449,7 +473,7 @@ impl Driver<'_> {
             Layout::Direct => it.element.bytes(),
         };
         let (a_unit, b_unit) = (unit(&of_a), unit(&of_b));
-        let block = rows * self.gemm.blocking.row_tiles;
+        let block = self.gemm.block_rows();
         let depth_step = flow.balanced(steps, self.gemm.block_depth(), self.gemm.depth_unit());
         let block = flow.balanced(m, block, rows);
         flow.range_by(zero, m, block, |flow, ic| {
@@ -477,183 +501,161 @@ impl Driver<'_> {
                     zero: zero_a,
                     width: rows,
                 };
-                self.pack_panels(flow, &panels, from, packed, [k, steps]);
+                panels.pack(flow, arithmetic, from, packed, [k, steps]);
             }
-            flow.range_once(zero, steps, depth_step, |flow, pc| {
-                let left = flow.sub(steps, pc);
-                let depth = flow.min(left, depth_step);
-                let done = flow.add(pc, depth);
-                let accumulate = match self.gemm.adds {
-                    true => flow.int(1),
-                    false => flow.flag(IntCC::SignedGreaterThan, pc, zero),
-                };
-                let last = flow.flag(IntCC::SignedGreaterThanOrEqual, done, steps);
-                let width = self.gemm.block_columns();
-                let sum_bytes = [(&of_a, Side::A), (&of_b, Side::B)].map(|(it, side)| match it.layout {
-                    Layout::Packed => arithmetic.sum_bytes(side),
-                    _ => 0,
-                });
-                let single = self.gemm.reads_single_rows().then(|| {
-                    let rows = flow.at(a, ic, lda);
-                    [flow.at_scaled(rows, pc, of_a.element.bytes()), lda]
-                });
-                let a_row = match of_a.layout {
-                    Layout::Direct => lda,
-                    _ => {
-                        let row = flow.shared(steps, of_a.packing.in_a_byte);
-                        let row = flow.scale(row, a_unit);
-                        flow.offset(row, sum_bytes[0])
-                    }
-                };
-                let a = match of_a.layout {
-                    Layout::Direct | Layout::Packed => flow.at(a, ic, a_row),
-                    Layout::RowMajor | Layout::Transposed => a_block,
-                };
-                let a_step = if of_a.layout == Layout::Direct { a_unit } else { a_unit * rows };
-                // A block begins with a whole byte: its first step is a multiple of four.
-                let a = match of_a.packing.in_a_byte {
-                    1 => flow.at_scaled(a, pc, a_step),
-                    in_a_byte => {
-                        let bytes = flow.scaled_div(pc, a_step, in_a_byte);
-                        flow.add(a, bytes)
-                    }
-                };
-                let (b_column, b_step) = if of_b.layout == Layout::Direct {
-                    (flow.int(b_unit), ldb)
-                } else {
-                    let rows = of_b.packing.rows(flow, steps);
-                    let column = flow.scale(rows, b_unit);
-                    (flow.offset(column, sum_bytes[1]), flow.int(b_unit * columns))
-                };
-                let row = of_b.packing.rows(flow, pc);
-                let b = flow.at(b_panels, row, b_step);
-                let mut scales_at = Vec::new();
-                if let Some(blocks) = of_b.packing.blocks {
-                    let (all, done) =
-                        (flow.scaled_div(steps, 1, blocks.length), flow.scaled_div(pc, 1, blocks.length));
-                    for (p, element) in scales.iter().zip(blocks.elements()) {
-                        let column = flow.scale(all, element.bytes());
-                        scales_at.push([flow.at_scaled(*p, done, element.bytes() * columns), column]);
-                    }
-                }
-                flow.range(zero, n, width, |flow, jc| {
-                    let left = flow.sub(n, jc);
-                    let width = flow.int(width);
-                    let count = flow.min(left, width);
-                    let c = flow.at(c, ic, ldc);
-                    // Panels of B are new to the caches in the first row of tiles; each row fetches a part of them for
-                    // the next block.
-                    let b = flow.at(b, jc, b_column);
-                    let ahead = [
-                        flow.at(b, width, b_column),
-                        flow.scaled_div(depth, Micro::AHEAD_PER_STEP, rows),
-                        b_column,
-                    ];
-                    let waits_b = match arithmetic {
-                        Arithmetic::Quads(_) => zero_a,
-                        _ => zero_b.filter(|_| self.pack_b.is_none()),
+            let strips = |flow: &mut Flow<'_, '_>, js: Value, strip_columns: Value, b: Value| {
+                flow.range_once(zero, steps, depth_step, |flow, pc| {
+                    let left = flow.sub(steps, pc);
+                    let depth = flow.min(left, depth_step);
+                    let done = flow.add(pc, depth);
+                    let accumulate = match self.gemm.adds {
+                        true => flow.int(1),
+                        false => flow.flag(IntCC::SignedGreaterThan, pc, zero),
                     };
-                    let waits_b = waits_b.map(|p| flow.at_scaled(p, jc, of_b.zero_step()));
-                    let scales: Vec<[Value; 2]> =
-                        scales_at.iter().map(|[at, column]| [flow.at(*at, jc, *column), *column]).collect();
-                    let (b, b_column, waits_b, scales) = match self.widen {
-                        None => (b, b_column, waits_b, scales),
-                        Some(widen) => {
-                            let column = flow.scale(depth, lane);
-                            let column = flow.offset(column, sum_bytes[1]);
-                            // The zero point of bytes is that of A, which tiles make good.
-                            let (own, others) =
-                                if arithmetic.is_quads() { (None, waits_b) } else { (waits_b, None) };
-                            let units = match of_b.block() {
-                                1 => depth,
-                                length => flow.scaled_div(depth, 1, length),
-                            };
-                            flow.range(zero, count, columns, |flow, j| {
-                                let from = flow.at(b, j, b_column);
-                                let to = flow.at(b_block, j, column);
-                                let left = flow.sub(count, j);
-                                let mut values = vec![from, to, units, left];
-                                values.extend(own.map(|p| flow.at_scaled(p, j, of_b.zero_step())));
-                                values.extend(scales.iter().map(|[at, column]| flow.at(*at, j, *column)));
-                                flow.call(widen, &values);
-                            });
-                            (b_block, column, others, Vec::new())
+                    let last = flow.flag(IntCC::SignedGreaterThanOrEqual, done, steps);
+                    let width = self.gemm.block_columns();
+                    let sum_bytes = [(&of_a, Side::A), (&of_b, Side::B)].map(|(it, side)| match it.layout {
+                        Layout::Packed => arithmetic.sum_bytes(side),
+                        _ => 0,
+                    });
+                    let single = self.gemm.reads_single_rows().then(|| {
+                        let rows = flow.at(a, ic, lda);
+                        [flow.at_scaled(rows, pc, of_a.element.bytes()), lda]
+                    });
+                    let a_row = match of_a.layout {
+                        Layout::Direct => lda,
+                        _ => {
+                            let row = flow.shared(steps, of_a.packing.in_a_byte);
+                            let row = flow.scale(row, a_unit);
+                            flow.offset(row, sum_bytes[0])
                         }
                     };
-                    let block = Block {
-                        a,
-                        single,
-                        a_row,
-                        b,
-                        b_column,
-                        b_row: ldb,
-                        c: flow.at_scaled(c, jc, of_c.bytes()),
-                        c_row: ldc,
-                        rows: height,
-                        columns: count,
-                        depth,
-                        accumulate,
-                        last,
-                        ahead,
-                        panel: a_block,
-                        zeros: [zero_a, waits_b],
-                        scales,
-                        operands: operands_at(flow, &self.gemm.epilogue, operands, [ic, ic], jc),
-                        numbers,
+                    let a = match of_a.layout {
+                        Layout::Direct | Layout::Packed => flow.at(a, ic, a_row),
+                        Layout::RowMajor | Layout::Transposed => a_block,
                     };
-                    self.tiles.compute(flow, &block);
+                    let a_step = if of_a.layout == Layout::Direct { a_unit } else { a_unit * rows };
+                    // A block begins with a whole byte: its first step is a multiple of four.
+                    let a = match of_a.packing.in_a_byte {
+                        1 => flow.at_scaled(a, pc, a_step),
+                        in_a_byte => {
+                            let bytes = flow.scaled_div(pc, a_step, in_a_byte);
+                            flow.add(a, bytes)
+                        }
+                    };
+                    let (b_column, b_step) = if of_b.layout == Layout::Direct {
+                        (flow.int(b_unit), ldb)
+                    } else {
+                        let rows = of_b.packing.rows(flow, steps);
+                        let column = flow.scale(rows, b_unit);
+                        (flow.offset(column, sum_bytes[1]), flow.int(b_unit * columns))
+                    };
+                    let row = of_b.packing.rows(flow, pc);
+                    let b = flow.at(b, row, b_step);
+                    let mut scales_at = Vec::new();
+                    if let Some(blocks) = of_b.packing.blocks {
+                        let (all, done) =
+                            (flow.scaled_div(steps, 1, blocks.length), flow.scaled_div(pc, 1, blocks.length));
+                        for (p, element) in scales.iter().zip(blocks.elements()) {
+                            let column = flow.scale(all, element.bytes());
+                            scales_at.push([flow.at_scaled(*p, done, element.bytes() * columns), column]);
+                        }
+                    }
+                    flow.range(zero, strip_columns, width, |flow, jc| {
+                        let left = flow.sub(strip_columns, jc);
+                        let width = flow.int(width);
+                        let count = flow.min(left, width);
+                        let c = flow.at(c, ic, ldc);
+                        let column = flow.add(js, jc);
+                        // Panels of B are new to the caches in the first row of tiles; each row fetches a part of them for
+                        // the next block.
+                        let b = flow.at(b, jc, b_column);
+                        let ahead = [
+                            flow.at(b, width, b_column),
+                            flow.scaled_div(depth, Micro::AHEAD_PER_STEP, rows),
+                            b_column,
+                        ];
+                        let waits_b = match arithmetic {
+                            Arithmetic::Quads(_) => zero_a,
+                            _ => zero_b.filter(|_| self.pack_b.is_none()),
+                        };
+                        let waits_b = waits_b.map(|p| flow.at_scaled(p, column, of_b.zero_step()));
+                        let scales: Vec<[Value; 2]> = scales_at
+                            .iter()
+                            .map(|[at, column]| [flow.at(*at, jc, *column), *column])
+                            .collect();
+                        let (b, b_column, waits_b, scales) = match self.widen {
+                            None => (b, b_column, waits_b, scales),
+                            Some(widen) => {
+                                let column = flow.scale(depth, lane);
+                                let column = flow.offset(column, sum_bytes[1]);
+                                // The zero point of bytes is that of A, which tiles make good.
+                                let (own, others) =
+                                    if arithmetic.is_quads() { (None, waits_b) } else { (waits_b, None) };
+                                let units = match of_b.block() {
+                                    1 => depth,
+                                    length => flow.scaled_div(depth, 1, length),
+                                };
+                                flow.range(zero, count, columns, |flow, j| {
+                                    let from = flow.at(b, j, b_column);
+                                    let to = flow.at(b_block, j, column);
+                                    let left = flow.sub(count, j);
+                                    let mut values = vec![from, to, units, left];
+                                    values.extend(own.map(|p| flow.at_scaled(p, j, of_b.zero_step())));
+                                    values.extend(scales.iter().map(|[at, column]| flow.at(*at, j, *column)));
+                                    flow.call(widen, &values);
+                                });
+                                (b_block, column, others, Vec::new())
+                            }
+                        };
+                        let block = Block {
+                            a,
+                            single,
+                            a_row,
+                            b,
+                            b_column,
+                            b_row: ldb,
+                            c: flow.at_scaled(c, column, of_c.bytes()),
+                            c_row: ldc,
+                            rows: height,
+                            columns: count,
+                            depth,
+                            accumulate,
+                            last,
+                            ahead,
+                            panel: a_block,
+                            zeros: [zero_a, waits_b],
+                            scales,
+                            operands: operands_at(flow, &self.gemm.epilogue, operands, [ic, ic], column),
+                            numbers,
+                        };
+                        self.tiles.compute(flow, &block);
+                    });
                 });
+            };
+            let Some(pack) = self.pack_b else {
+                strips(flow, zero, n, b);
+                return;
+            };
+            let across = of_b.layout == Layout::Transposed;
+            let step = if across { ldb } else { flow.int(of_b.element.bytes()) };
+            let first = flow.flag(IntCC::Equal, ic, zero);
+            flow.range_by(zero, n, strip, |flow, js| {
+                let left = flow.sub(n, js);
+                let count = flow.min(left, strip);
+                let panels = Panels {
+                    factor: &of_b,
+                    pack,
+                    across,
+                    panels: workspace,
+                    stride: ldb,
+                    zero: zero_b.map(|p| flow.at_scaled(p, js, of_b.zero_step())),
+                    width: columns,
+                };
+                let from = flow.at(b, js, step);
+                flow.range(zero, first, 1, |flow, _| panels.pack(flow, arithmetic, from, count, [k, steps]));
+                strips(flow, js, count, workspace);
             });
         });
     }
-
-    /// Packs `count` rows or columns of an operand into panels; the depth is given in terms and in steps.
-    ///
-    /// Across means that panels take rows of the source, which are read along. Otherwise they take columns: then a few
-    /// rows are packed into all panels before the next ones, which reads memory in order.
-    fn pack_panels(
-        &self,
-        flow: &mut Flow<'_, '_>,
-        it: &Panels<'_>,
-        source: Value,
-        count: Value,
-        [k, steps]: [Value; 2],
-    ) {
-        let zero = flow.int(0);
-        let (terms, lane) = (self.gemm.arithmetic.terms(), self.gemm.arithmetic.lane().bytes());
-        let step = if it.across { flow.int(1 << 40) } else { flow.int(PACK_CHUNK) };
-        flow.range_by(zero, k, step, |flow, start| {
-            let left = flow.sub(k, start);
-            let depth = flow.min(left, step);
-            let source = if it.across { source } else { flow.at(source, start, it.stride) };
-            let panels = flow.at_scaled(it.panels, start, lane * it.width / terms);
-            flow.range(zero, count, it.width, |flow, at| {
-                let step = if it.across { it.stride } else { flow.int(it.factor.element.bytes()) };
-                let from = flow.at(source, at, step);
-                let to = flow.mul(at, steps);
-                let to = flow.at_scaled(panels, to, lane);
-                let left = flow.sub(count, at);
-                let full = flow.int(it.width);
-                let valid = flow.min(left, full);
-                let mut values = vec![from, to, depth, it.stride, valid];
-                let (_, subtracts) = it.factor.term(self.gemm.arithmetic);
-                let zero = it.zero.filter(|_| subtracts);
-                values.extend(zero.map(|p| flow.at_scaled(p, at, it.factor.zero_step())));
-                flow.call(it.pack, &values);
-            });
-        });
-    }
-}
-
-/// Panels that the driver makes.
-struct Panels<'a> {
-    factor: &'a Factor,
-    pack: FuncRef,
-    across: bool,
-    panels: Value,
-    stride: Value,
-    /// The first zero point.
-    zero: Option<Value>,
-    /// Rows (or columns) of a panel.
-    width: i64,
 }

@@ -29,6 +29,7 @@ mod factor;
 mod micro;
 mod numbers;
 mod pack;
+mod panels;
 
 pub(super) use block::{Block, Tiles, operands_at};
 pub use driver::{Blocking, Gemm, Layout};

@@ -5,8 +5,9 @@
 //! sorted by merging, which keeps equal ones in order, and cut; from then on only what is larger than the last one that was
 //! kept is collected, and sorted and merged when there are enough of it. A row whose elements are neighbours is compared in
 //! vectors, in stretches no longer than what went before, so that what is collected is compared with the best of half of
-//! all before it: of `n` elements in no order about `k log(n / k)` are collected.
+//! all before it: of `n` elements in no order about `k log(n / k)` are collected. A few that are wanted are kept in order.
 
+mod few;
 mod scan;
 mod sort;
 
@@ -25,6 +26,7 @@ use crate::clif::size::Sizes;
 use crate::clif::unit::{FunctionCx, Symbol, Target, Visibility, Words, build as function};
 use crate::select::routine::{Routine as Code, Routines};
 use crate::vector::Isa;
+use few::{FEW, few};
 use scan::Scan;
 use sort::{sort, sort_more};
 
@@ -141,92 +143,34 @@ fn code(cx: &mut FunctionCx<'_>, args: &[Value], routine: &Routine, scan: Option
     let step = cx.b.ins().imul_imm_s(inner, dtype.size() as i64);
     let zero = cx.int(0);
     let row = Row { dtype, smallest, from, step };
-    // A place for the first one, and it; the rest is collected when some are sorted.
-    let most = cx.b.ins().iadd_imm_s(wanted, FIRST);
-    let most = cx.b.ins().smin(most, n);
-    let filled = repeat(
-        cx,
-        &[zero],
-        |cx, it| cx.b.ins().icmp(IntCC::SignedLessThan, it[0], most),
-        |cx, it| {
-            let entry = address(cx, scratch, it[0], ENTRY as usize);
-            row.collect(cx, it[0], entry);
-            vec![cx.b.ins().iadd_imm_s(it[0], 1)]
-        },
-    );
-    let [sorted, other] = sort(cx, scratch, second, filled[0]);
-    let count = cx.b.ins().smin(filled[0], wanted);
     let neighbours = cx.b.ins().icmp(IntCC::Equal, inner, one);
-    let enough = cx.b.ins().ushr_imm_u(wanted, NEW.1);
-    let fewest = cx.int(NEW.0);
-    let enough = cx.b.ins().smax(enough, fewest);
-    // Next element, how many are collected, where, where not. As many as are wanted are sorted, or the row is at its end.
-    let start = [filled[0], count, sorted, other];
-    let state = repeat(
-        cx,
-        &start,
-        |cx, state| cx.b.ins().icmp(IntCC::SignedLessThan, state[0], n),
-        |cx, state| {
-            let &[next, count, kept, free] = state else { unreachable!("four values") };
-            let last = cx.b.ins().iadd_imm_s(wanted, -1);
-            let last = address(cx, kept, last, ENTRY as usize);
-            let (bound, bound_at) = (load(cx, last, 0), load(cx, last, 8));
-            let left = cx.b.ins().isub(room, count);
-            let length = cx.b.ins().isub(n, next);
-            let length = cx.b.ins().smin(length, left);
-            let length = cx.b.ins().smin(length, next);
-            let end = cx.b.ins().iadd(next, length);
-            let [vectors, singles, taken] = [(); 3].map(|()| cx.b.create_block());
-            let found = cx.b.append_block_param(taken, types::I64);
-            match scan {
-                Some(_) => cx.b.ins().brif(neighbours, vectors, &[], singles, &[]),
-                None => cx.b.ins().jump(singles, &[]),
-            };
-            cx.b.switch_to_block(vectors);
-            let entries = address(cx, kept, count, ENTRY as usize);
-            if let Some(symbol) = scan {
-                let (at, than) = (row.at(cx, next), row.at(cx, bound_at));
-                let slot = word(cx);
-                let counter = slot.address(cx);
-                let to = cx.b.ins().iadd_imm_s(entries, 8);
-                let args = [at, than, next, to, counter, length];
-                cx.call(Symbol::Local(symbol.to_owned()), &[types::I64; 6], &[], &args);
-                let hits = slot.load(cx, 0);
-                let looked = cx.open_loop(zero, hits, &[count]);
-                let entry = address(cx, entries, looked.index, ENTRY as usize);
-                let place = load(cx, entry, 8);
-                let more = row.take(cx, place, [kept, looked.carried[0]], bound);
-                let found = cx.close_loop(looked, &[more])[0];
-                cx.b.ins().jump(taken, &[BlockArg::Value(found)]);
-            } else {
-                cx.b.ins().jump(taken, &[BlockArg::Value(count)]);
-            }
-            cx.b.switch_to_block(singles);
-            let looked = cx.open_loop(next, end, &[count]);
-            let more = row.take(cx, looked.index, [kept, looked.carried[0]], bound);
-            let single = cx.close_loop(looked, &[more])[0];
-            cx.b.ins().jump(taken, &[BlockArg::Value(single)]);
-            cx.b.switch_to_block(taken);
-            // Sorted where there are enough new ones, and at the end.
-            let new = cx.b.ins().isub(found, wanted);
-            let many = cx.b.ins().icmp(IntCC::SignedGreaterThanOrEqual, new, enough);
-            let any = cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, new, 0);
-            let ends = cx.b.ins().icmp(IntCC::Equal, end, n);
-            let ends = cx.b.ins().band(ends, any);
-            let sorts = cx.b.ins().bor(many, ends);
-            let [some, done] = [(); 2].map(|()| cx.b.create_block());
-            let after: Vec<Value> = (0..3).map(|_| cx.b.append_block_param(done, types::I64)).collect();
-            let as_is = [found, kept, free].map(BlockArg::Value);
-            cx.b.ins().brif(sorts, some, &[], done, &as_is);
-            cx.b.switch_to_block(some);
-            let [sorted, other] = sort_more(cx, [kept, free], wanted, found);
-            let cut = [wanted, sorted, other].map(BlockArg::Value);
-            cx.b.ins().jump(done, &cut);
-            cx.b.switch_to_block(done);
-            vec![end, after[0], after[1], after[2]]
-        },
-    );
-    let (count, sorted) = (state[1], state[2]);
+    let all = Many { tables: [scratch, second], wanted, n, room, scan, neighbours };
+    let known = signature.shapes.as_int(found[axis]).map(|it| it <= FEW);
+    let ranked = cx.b.create_block();
+    let [count, sorted] = [(); 2].map(|()| cx.b.append_block_param(ranked, types::I64));
+    let of_few = |cx: &mut FunctionCx<'_>| {
+        let scan = scan.map(|it| (it, neighbours));
+        let count = few(cx, row, [scratch, second], [wanted, n], scan);
+        cx.b.ins().jump(ranked, &[count, scratch].map(BlockArg::Value));
+    };
+    let of_many = |cx: &mut FunctionCx<'_>| {
+        let found = all.emit(cx, row);
+        cx.b.ins().jump(ranked, &found.map(BlockArg::Value));
+    };
+    match known {
+        Some(true) => of_few(cx),
+        Some(false) => of_many(cx),
+        None => {
+            let [are_few, are_many] = [(); 2].map(|()| cx.b.create_block());
+            let is_few = cx.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, wanted, FEW);
+            cx.b.ins().brif(is_few, are_few, &[], are_many, &[]);
+            cx.b.switch_to_block(are_few);
+            of_few(cx);
+            cx.b.switch_to_block(are_many);
+            of_many(cx);
+        }
+    }
+    cx.b.switch_to_block(ranked);
     let to = first(cx, wanted);
     let ranks = cx.open_loop(zero, wanted, &[]);
     let element = cx.b.ins().imul(ranks.index, inner);
@@ -256,6 +200,111 @@ fn code(cx: &mut FunctionCx<'_>, args: &[Value], routine: &Routine, scan: Option
     cx.b.ins().return_(&[]);
 }
 
+/// Rows of which many elements are wanted.
+struct Many<'a> {
+    tables: [Value; 2],
+    wanted: Value,
+    n: Value,
+    /// Entries of a table.
+    room: Value,
+    scan: Option<&'a str>,
+    /// Whether the elements of a row are.
+    neighbours: Value,
+}
+
+impl Many<'_> {
+    /// How many elements a row gave, and the table that has them in order.
+    fn emit(&self, cx: &mut FunctionCx<'_>, row: Row) -> [Value; 2] {
+        let Many { tables: [scratch, second], wanted, n, room, scan, neighbours } = *self;
+        let zero = cx.int(0);
+        // A place for the first one, and it; the rest is collected when some are sorted.
+        let most = cx.b.ins().iadd_imm_s(wanted, FIRST);
+        let most = cx.b.ins().smin(most, n);
+        let filled = repeat(
+            cx,
+            &[zero],
+            |cx, it| cx.b.ins().icmp(IntCC::SignedLessThan, it[0], most),
+            |cx, it| {
+                let entry = address(cx, scratch, it[0], ENTRY as usize);
+                row.collect(cx, it[0], entry);
+                vec![cx.b.ins().iadd_imm_s(it[0], 1)]
+            },
+        );
+        let [sorted, other] = sort(cx, scratch, second, filled[0]);
+        let count = cx.b.ins().smin(filled[0], wanted);
+        let enough = cx.b.ins().ushr_imm_u(wanted, NEW.1);
+        let fewest = cx.int(NEW.0);
+        let enough = cx.b.ins().smax(enough, fewest);
+        // Next element, how many are collected, where, where not. As many as are wanted are sorted, or the row is at its end.
+        let start = [filled[0], count, sorted, other];
+        let state = repeat(
+            cx,
+            &start,
+            |cx, state| cx.b.ins().icmp(IntCC::SignedLessThan, state[0], n),
+            |cx, state| {
+                let &[next, count, kept, free] = state else { unreachable!("four values") };
+                let last = cx.b.ins().iadd_imm_s(wanted, -1);
+                let last = address(cx, kept, last, ENTRY as usize);
+                let (bound, bound_at) = (load(cx, last, 0), load(cx, last, 8));
+                let left = cx.b.ins().isub(room, count);
+                let length = cx.b.ins().isub(n, next);
+                let length = cx.b.ins().smin(length, left);
+                let length = cx.b.ins().smin(length, next);
+                let end = cx.b.ins().iadd(next, length);
+                let [vectors, singles, taken] = [(); 3].map(|()| cx.b.create_block());
+                let found = cx.b.append_block_param(taken, types::I64);
+                match scan {
+                    Some(_) => cx.b.ins().brif(neighbours, vectors, &[], singles, &[]),
+                    None => cx.b.ins().jump(singles, &[]),
+                };
+                cx.b.switch_to_block(vectors);
+                let entries = address(cx, kept, count, ENTRY as usize);
+                if let Some(symbol) = scan {
+                    let (at, than) = (row.at(cx, next), row.at(cx, bound_at));
+                    let slot = word(cx);
+                    let counter = slot.address(cx);
+                    let to = cx.b.ins().iadd_imm_s(entries, 8);
+                    let args = [at, than, next, to, counter, length];
+                    cx.call(Symbol::Local(symbol.to_owned()), &[types::I64; 6], &[], &args);
+                    let hits = slot.load(cx, 0);
+                    let looked = cx.open_loop(zero, hits, &[count]);
+                    let entry = address(cx, entries, looked.index, ENTRY as usize);
+                    let place = load(cx, entry, 8);
+                    let more = row.take(cx, place, [kept, looked.carried[0]], bound);
+                    let found = cx.close_loop(looked, &[more])[0];
+                    cx.b.ins().jump(taken, &[BlockArg::Value(found)]);
+                } else {
+                    cx.b.ins().jump(taken, &[BlockArg::Value(count)]);
+                }
+                cx.b.switch_to_block(singles);
+                let looked = cx.open_loop(next, end, &[count]);
+                let more = row.take(cx, looked.index, [kept, looked.carried[0]], bound);
+                let single = cx.close_loop(looked, &[more])[0];
+                cx.b.ins().jump(taken, &[BlockArg::Value(single)]);
+                cx.b.switch_to_block(taken);
+                // Sorted where there are enough new ones, and at the end.
+                let new = cx.b.ins().isub(found, wanted);
+                let many = cx.b.ins().icmp(IntCC::SignedGreaterThanOrEqual, new, enough);
+                let any = cx.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, new, 0);
+                let ends = cx.b.ins().icmp(IntCC::Equal, end, n);
+                let ends = cx.b.ins().band(ends, any);
+                let sorts = cx.b.ins().bor(many, ends);
+                let [some, done] = [(); 2].map(|()| cx.b.create_block());
+                let after: Vec<Value> = (0..3).map(|_| cx.b.append_block_param(done, types::I64)).collect();
+                let as_is = [found, kept, free].map(BlockArg::Value);
+                cx.b.ins().brif(sorts, some, &[], done, &as_is);
+                cx.b.switch_to_block(some);
+                let [sorted, other] = sort_more(cx, [kept, free], wanted, found);
+                let cut = [wanted, sorted, other].map(BlockArg::Value);
+                cx.b.ins().jump(done, &cut);
+                cx.b.switch_to_block(done);
+                vec![end, after[0], after[1], after[2]]
+            },
+        );
+        [state[1], state[2]]
+    }
+}
+
 /// A row along the axis.
 #[derive(Clone, Copy)]
 struct Row {
@@ -272,11 +321,16 @@ impl Row {
         cx.b.ins().iadd(self.from, at)
     }
 
-    /// Writes the entry of an element, and gives its number.
-    fn collect(&self, cx: &mut FunctionCx<'_>, place: Value, entry: Value) -> Value {
+    /// The number of an element.
+    fn key(&self, cx: &mut FunctionCx<'_>, place: Value) -> Value {
         let at = self.at(cx, place);
         let element = cx.load_element(self.dtype, at, 0);
-        let key = key(cx, self.dtype, element, self.smallest);
+        key(cx, self.dtype, element, self.smallest)
+    }
+
+    /// Writes the entry of an element, and gives its number.
+    fn collect(&self, cx: &mut FunctionCx<'_>, place: Value, entry: Value) -> Value {
+        let key = self.key(cx, place);
         store(cx, key, entry, 0);
         store(cx, place, entry, 8);
         key

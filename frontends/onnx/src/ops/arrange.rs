@@ -210,34 +210,30 @@ fn folded(cx: &mut NodeCx<'_, '_>, x: Value, folds: &[Fold]) -> Single {
 impl Fold {
     /// Takes the taps of dimension 2 away, and puts the blocks of dimension `at` together.
     fn along(&self, cx: &mut NodeCx<'_, '_>, value: Value, at: usize) -> Single {
-        let at = at - 1;
         // A sum of truth values is true where one is.
         let add = if cx.dtype(value)? == DType::Bool { "or" } else { "add" };
-        let mut terms = Vec::new();
-        for tap in 0..self.taps {
-            let term = cx.slice(value, 2, tap, tap + 1)?;
-            terms.push(cx.squeeze(term, &[2])?);
-        }
-        let rank = cx.rank(terms[0])?;
+        let rank = cx.rank(value)?;
         // Elements whose places have the same remainder by the stride are beside each other.
         let length = (self.padded + self.stride - 1) / self.stride;
         let mut phases = Vec::new();
         for phase in 0..self.stride {
             let mut sum: Option<Value> = None;
-            for (tap, term) in (0..self.taps).zip(&terms) {
+            for tap in 0..self.taps {
                 let place = tap * self.dilation;
                 if place % self.stride != phase {
                     continue;
                 }
                 let before = place / self.stride;
                 let behind = length - self.blocks - before;
-                let mut around = vec![0; 2 * rank];
-                (around[at], around[rank + at]) = (before, behind);
-                let around = cx.int_vector(&around);
-                let fill = cx.number_like(*term, 0.0)?;
-                let placed = match before == 0 && behind == 0 {
-                    true => *term,
-                    false => cx.emit("pad", attrs([("mode", "constant".into())]), &[*term, around, fill])?,
+                let placed = if before == 0 && behind == 0 {
+                    cx.slice(value, 2, tap, tap + 1)?
+                } else {
+                    // Negative pads leave one tap.
+                    let mut around = vec![0; 2 * rank];
+                    (around[2], around[rank + 2]) = (-tap, tap + 1 - self.taps);
+                    (around[at], around[rank + at]) = (before, behind);
+                    let (around, fill) = (cx.int_vector(&around), cx.number_like(value, 0.0)?);
+                    cx.emit("pad", attrs([("mode", "constant".into())]), &[value, around, fill])?
                 };
                 sum = Some(sum.map_or(Ok(placed), |it| cx.binary(add, it, placed))?);
             }
@@ -263,10 +259,11 @@ impl Fold {
                 cx.reshape_to(stacked, &sizes)?
             }
         };
-        match self.kept {
-            [0, end] if end == length * self.stride => Ok(whole),
-            [from, to] => cx.slice(whole, at, from, to),
-        }
+        let kept = match self.kept {
+            [0, end] if end == length * self.stride => whole,
+            [from, to] => cx.slice(whole, at, from, to)?,
+        };
+        cx.squeeze(kept, &[2])
     }
 }
 

@@ -54,9 +54,9 @@ fn deform_conv(cx: &mut NodeCx<'_, '_>) -> Single {
         return Err(bad(format!("its offsets are not those of {offset_group} groups of {taps} taps")));
     }
 
+    let of = Deformed { kernel: &kernel, window: &window, pads: &pads, channels, out, taps };
     if group == 1 && offset_group == 1 && has_rows(cx, x) {
-        let geometry = Deformed { kernel: &kernel, window: &window, pads: &pads, channels, out, taps };
-        return deform_rows(cx, &geometry);
+        return deform_rows(cx, &of);
     }
     // Dimensions: batch, group, channel of a group, tap, places.
     let wide = 4 + n;
@@ -79,20 +79,11 @@ fn deform_conv(cx: &mut NodeCx<'_, '_>) -> Single {
     };
     let offsets_by_axis = by_tap(cx, offsets, &[n as i64])?;
     let mut coordinates = Vec::new();
-    for (i, pad) in pads.iter().enumerate().take(n) {
+    for i in 0..n {
         let offset = cx.slice(offsets_by_axis, 4, i as i64, i as i64 + 1)?;
         let offset = cx.squeeze(offset, &[4])?;
         let offset = cx.cast(offset, dtype)?;
-        let size = extent(cx, offsets, 2 + i)?;
-        let place = places(cx, size, 4 + i, wide)?;
-        let place = cx.cast(place, dtype)?;
-        let place = cx.affine(place, window.strides[i] as f64, -pad as f64)?;
-        let steps = steps_of(&kernel, &window, i);
-        let steps = cx.int_vector(&steps);
-        let steps = cx.cast(steps, dtype)?;
-        let steps = cx.along_axis(steps, 3, wide)?;
-        let position = cx.binary("add", place, steps)?;
-        coordinates.push(cx.binary("add", position, offset)?);
+        coordinates.push(of.position(cx, i, offset, [4, 3], wide)?);
     }
     let mut columns = images.linear(cx, &coordinates, "add")?;
     if let Some(mask) = cx.optional(4) {
@@ -116,13 +107,7 @@ fn deform_conv(cx: &mut NodeCx<'_, '_>) -> Single {
     cx.binary("add", result, bias)
 }
 
-/// How far along axis `i` each tap of a kernel lies from the first one.
-fn steps_of(kernel: &[i64], window: &Window, i: usize) -> Vec<i64> {
-    let (taps, inner): (i64, i64) = (kernel.iter().product(), kernel[i + 1..].iter().product());
-    (0..taps).map(|it| it / inner % kernel[i] * window.dilations[i]).collect()
-}
-
-/// A deformed convolution whose taps all channels share.
+/// A deformed convolution.
 struct Deformed<'a> {
     kernel: &'a [i64],
     window: &'a Window,
@@ -132,7 +117,38 @@ struct Deformed<'a> {
     taps: i64,
 }
 
-/// The same with rows of channels: the columns are `[batch, places, taps · channels]`.
+impl Deformed<'_> {
+    /// Where taps read along axis `i`, given what is added to each, among so many dimensions: of places from the first of
+    /// these, and of taps.
+    fn position(
+        &self,
+        cx: &mut NodeCx<'_, '_>,
+        i: usize,
+        offset: Value,
+        [first, tap]: [usize; 2],
+        wide: usize,
+    ) -> Single {
+        let (offsets, dtype) = (cx.input(2)?, cx.dtype(offset)?);
+        let size = extent(cx, offsets, 2 + i)?;
+        let place = places(cx, size, first + i, wide)?;
+        let place = cx.cast(place, dtype)?;
+        let place = cx.affine(place, self.window.strides[i] as f64, -self.pads[i] as f64)?;
+        let steps = cx.int_vector(&self.steps(i));
+        let steps = cx.cast(steps, dtype)?;
+        let steps = cx.along_axis(steps, tap, wide)?;
+        let position = cx.binary("add", place, steps)?;
+        cx.binary("add", position, offset)
+    }
+
+    /// How far along axis `i` each tap lies from the first one.
+    fn steps(&self, i: usize) -> Vec<i64> {
+        let (taps, inner): (i64, i64) = (self.kernel.iter().product(), self.kernel[i + 1..].iter().product());
+        (0..taps).map(|it| it / inner % self.kernel[i] * self.window.dilations[i]).collect()
+    }
+}
+
+/// A deformed convolution whose taps all channels share, with rows of channels: the columns are
+/// `[batch, places, taps · channels]`.
 fn deform_rows(cx: &mut NodeCx<'_, '_>, of: &Deformed<'_>) -> Single {
     let (x, weights, offsets) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
     let (rank, own) = (cx.rank(x)?, cx.dtype(x)?);
@@ -156,14 +172,7 @@ fn deform_rows(cx: &mut NodeCx<'_, '_>, of: &Deformed<'_>) -> Single {
     let mut coordinates = Vec::new();
     for i in 0..n {
         let offset = by_place(cx, offsets, n, i)?;
-        let size = extent(cx, offsets, 2 + i)?;
-        let place = places(cx, size, 1 + i, wide)?;
-        let place = cx.cast(place, dtype)?;
-        let place = cx.affine(place, of.window.strides[i] as f64, -of.pads[i] as f64)?;
-        let steps = cx.int_vector(&steps_of(of.kernel, of.window, i));
-        let steps = cx.cast(steps, dtype)?;
-        let position = cx.binary("add", place, steps)?;
-        coordinates.push(cx.binary("add", position, offset)?);
+        coordinates.push(of.position(cx, i, offset, [1, 1 + n], wide)?);
     }
     let mut columns = images.linear(cx, &coordinates, "add")?;
     if let Some(mask) = cx.optional(4) {

@@ -141,27 +141,45 @@ fn position(labels: &[Label], label: Label) -> Option<usize> {
     labels.iter().position(|it| *it == label)
 }
 
-/// Keeps only the diagonal of dimensions that share a label: both are one, of which each `n + 1`-th place is taken.
+/// Keeps only the diagonal of dimensions that share a label. With those between them they are one, of which places are
+/// taken that are so far apart as both dimensions together move.
 fn diagonal(cx: &mut NodeCx<'_, '_>, value: Value, labels: Vec<Label>) -> Result<Term, Diagnostic> {
     let mut term = Term { value, labels };
     while let Some((first, second)) = repeated(&term.labels) {
-        let dims = cx.dims(term.value).ok_or_else(|| bad("the shape of an operand is not known"))?;
+        let x = term.value;
+        let dims = cx.dims(x).ok_or_else(|| bad("the shape of an operand is not known"))?;
         let (a, b) = (dims[first], dims[second]);
         cx.sink.check(Constraint::Eq(a, b), "dimensions of an operand that share a label are equal")?;
         let rank = term.labels.len();
-        let others: Vec<usize> = (0..rank).filter(|it| *it != first && *it != second).collect();
-        let perm: Vec<usize> = [first, second].into_iter().chain(others.iter().copied()).collect();
-        let turned = cx.transpose(term.value, &perm)?;
-        let mut sizes = vec![Size::Product(turned, vec![0, 1])];
-        sizes.extend((2..rank).map(|it| Size::Of(turned, it)));
-        let rows = cx.reshape_to(turned, &sizes)?;
-        let n = extent(cx, turned, 0)?;
-        let step = cx.with_number("add", n, 1.0)?;
+        let between: Vec<usize> = (first + 1..second).collect();
+        let mut sizes: Vec<Size> = (0..first).map(|it| Size::Of(x, it)).collect();
+        sizes.push(Size::Product(x, (first..=second).collect()));
+        sizes.extend((second + 1..rank).map(|it| Size::Of(x, it)));
+        let rows = cx.reshape_to(x, &sizes)?;
+        let n = extent(cx, x, first)?;
+        let mut inner = cx.int_scalar(1);
+        for axis in &between {
+            let size = extent(cx, x, *axis)?;
+            inner = cx.binary("mul", inner, size)?;
+        }
+        let step = cx.binary("mul", inner, n)?;
+        let step = cx.with_number("add", step, 1.0)?;
         let places = count_up(cx, n)?;
-        let places = cx.binary("mul", places, step)?;
-        term.value = cx.emit("gather", attrs([("axis", 0.into())]), &[rows, places])?;
-        let label = term.labels[first];
-        term.labels = [label].into_iter().chain(others.iter().map(|it| term.labels[*it])).collect();
+        let mut places = cx.binary("mul", places, step)?;
+        if !between.is_empty() {
+            let others = count_up(cx, inner)?;
+            let others = cx.binary("mul", others, n)?;
+            let column = cx.unsqueeze(places, &[1])?;
+            places = cx.binary("add", column, others)?;
+        }
+        let axis = [("axis", (first as i64).into())];
+        term.value = cx.emit("gather", attrs(axis), &[rows, places])?;
+        if between.len() > 1 {
+            let mut sizes: Vec<Size> = (0..second).map(|it| Size::Of(x, it)).collect();
+            sizes.extend((second + 1..rank).map(|it| Size::Of(x, it)));
+            term.value = cx.reshape_to(term.value, &sizes)?;
+        }
+        term.labels.remove(second);
     }
     Ok(term)
 }

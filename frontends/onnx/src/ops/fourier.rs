@@ -8,6 +8,10 @@
 //! Where `N = P·Q`, element `Q·p + q` of a signal and number `k + P·l` of its spectrum turn by `kp/P + kq/N + lq/Q`: for
 //! each `q` a transform over `p` whose matrix turns by `kq/N` as well, then one over `q`, which is taken apart in turn
 //! (Cooley and Tukey). That takes `P + Q` operations for each result, in `f64` too, and rounds no more often.
+//!
+//! A large part that has no divisor is a convolution (Bluestein): as `2nk = n² + k² − (k − n)²`, a signal that is turned by
+//! `n²/2N` is convolved with the opposite turns, and the result is turned by `k²/2N`. The convolution is a product of
+//! spectra of a length that has divisors; what elements are multiplied by before a transform is in its first matrices.
 
 use super::axes::{along_axis, none_true};
 use super::index::{count_up, extent};
@@ -168,8 +172,8 @@ fn dft_along(cx: &mut NodeCx<'_, '_>, axis: usize) -> Single {
     let transform = Transform { length, inverse, onesided, parts };
     // What is missing is 0; what is beyond does not count.
     let count = given.min(transform.operands());
-    if let Some(first) = transform.parted() {
-        return parted(cx, x, (axis, given), &transform, first);
+    if transform.is_parted(count) {
+        return parted(cx, x, (axis, given), &transform);
     }
     transform.check(count)?;
     let x = if count < given { cx.slice(x, axis, 0, count as i64)? } else { x };
@@ -316,26 +320,61 @@ fn others_first(rank: usize, axis: usize) -> (Vec<usize>, Vec<usize>) {
 
 /// How many times as many operations as parts take one matrix may take: parts are moved between their products.
 const WORTH: usize = 4;
+/// The same of convolutions, beside matrices that lie in no cache.
+const WORTH_CONVOLVED: usize = 2;
 /// The longest part.
 const LONGEST: usize = 64;
 
 impl Transform {
-    /// The length of the first part, if there is one and parts take less time than the whole.
-    fn parted(&self) -> Option<usize> {
+    /// Whether parts take less time than the whole, or the whole is too large, for `count` numbers that come in.
+    fn is_parted(&self, count: usize) -> bool {
         // What is transformed back from one side is put together from both.
-        if self.onesided && self.inverse {
-            return None;
+        if self.onesided && self.inverse || self.length <= LONGEST {
+            return false;
         }
-        let first = first_part(self.length)?;
-        let mut left = self.length;
-        let mut operations = self.parts * first;
-        while let Some(part) = first_part(left) {
-            left /= part;
-            operations += 2 * left.min(first_part(left).unwrap_or(left));
-        }
-        let whole = left.checked_mul(4 * left).is_some_and(|it| it <= MAX_ELEMENTS);
-        (whole && self.parts * self.results() > WORTH * operations).then_some(first)
+        let Some(effort) = effort(self.length, self.parts) else { return false };
+        let worth = if first_part(self.length).is_some() { WORTH } else { WORTH_CONVOLVED };
+        self.check(count).is_err() || self.parts.saturating_mul(self.results()) > worth.saturating_mul(effort)
     }
+}
+
+/// Operations for each number of a spectrum of numbers in parts, and each of its two; `None` if matrices are too large.
+fn effort(length: usize, parts: usize) -> Option<usize> {
+    if let Some(first) = first_part(length) {
+        return Some(parts * first + effort(length / first, 2)?);
+    }
+    let whole = length.checked_mul(4 * length).filter(|it| *it <= MAX_ELEMENTS).map(|_| parts * length);
+    match (whole, convolved_effort(length)) {
+        (Some(whole), Some(apart)) => Some(whole.min(apart)),
+        (whole, apart) => whole.or(apart),
+    }
+}
+
+/// The same where the transform is a convolution.
+fn convolved_effort(length: usize) -> Option<usize> {
+    let around = around(length)?;
+    first_part(around)?;
+    Some((2 * around).div_ceil(length) * effort(around, 2)?)
+}
+
+/// Whether a transform of a length that is not taken apart is a convolution.
+fn is_convolved(length: usize, parts: usize) -> bool {
+    let whole = length.checked_mul(4 * length).filter(|it| *it <= MAX_ELEMENTS);
+    let worth = |it: usize| whole.is_none() || WORTH_CONVOLVED * it < parts * length;
+    length > LONGEST && convolved_effort(length).is_some_and(worth)
+}
+
+/// The least length with small divisors of spectra whose product is a convolution of two signals of a length.
+fn around(length: usize) -> Option<usize> {
+    let least = length.checked_mul(2)?.checked_sub(1)?;
+    let of = |odd: usize| {
+        let mut found = odd;
+        while found < least {
+            found = found.checked_mul(2)?;
+        }
+        Some(found)
+    };
+    [1, 3, 5, 7].into_iter().filter_map(of).min()
 }
 
 /// A divisor of a length, none if a transform of it is one matrix: the one that makes two parts most alike, if their matrices
@@ -350,14 +389,8 @@ fn first_part(length: usize) -> Option<usize> {
     (2..=LONGEST).filter(fits).min_by_key(|it| it + length / it)
 }
 
-/// A transform along an axis of so many numbers in parts, of which `first` is the length of the first one.
-fn parted(
-    cx: &mut NodeCx<'_, '_>,
-    x: Value,
-    (axis, given): (usize, usize),
-    of: &Transform,
-    first: usize,
-) -> Single {
+/// A transform along an axis of so many numbers in parts.
+fn parted(cx: &mut NodeCx<'_, '_>, x: Value, (axis, given): (usize, usize), of: &Transform) -> Single {
     let (dtype, rank) = (cx.dtype(x)?, cx.rank(x)?);
     let (others, order) = others_first(rank, axis);
     let mut vectors = cx.transpose(x, &order)?;
@@ -373,7 +406,7 @@ fn parted(
     let rows = Size::Product(x, others.clone());
     let vectors = cx.reshape_to(vectors, &[&[rows][..], &last].concat())?;
     let vectors = cx.cast(vectors, DType::F64)?;
-    let mut spectrum = in_parts(cx, vectors, of, first)?;
+    let mut spectrum = spectrum_of(cx, vectors, of)?;
     if of.inverse {
         spectrum = cx.affine(spectrum, 1.0 / of.length as f64, 0.0)?;
     }
@@ -387,9 +420,35 @@ fn parted(
     back_in_order(cx, spectrum, &order)
 }
 
-/// The spectra `[rows, length, 2]` of signals `[rows, length, parts]`, not divided by the length. `first` is the length of
-/// the first part.
-fn in_parts(cx: &mut NodeCx<'_, '_>, x: Value, of: &Transform, first: usize) -> Single {
+/// What a number of a signal is multiplied by before it is transformed.
+type Before<'a> = &'a dyn Fn(usize) -> (f64, f64);
+
+/// The spectra `[rows, length, 2]` of signals `[rows, length, parts]`, not divided by the length.
+fn spectrum_of(cx: &mut NodeCx<'_, '_>, x: Value, of: &Transform) -> Single {
+    if let Some(first) = first_part(of.length) {
+        return in_parts(cx, x, of, first, &|_| (1.0, 0.0));
+    }
+    if is_convolved(of.length, of.parts) {
+        return convolved(cx, x, of);
+    }
+    let rows = cx.reshape_to(x, &[Size::Of(x, 0), Size::Const((of.length * of.parts) as i64)])?;
+    let matrix = matrices(of.length, of.parts, 1, |n, _, k| of.turn(n as u128 * k as u128, of.length));
+    let matrix = cx.constant(matrix);
+    let matrix = cx.squeeze(matrix, &[0])?;
+    let product = cx.binary("matmul", rows, matrix)?;
+    cx.reshape_to(product, &[Size::Of(x, 0), Size::Const(of.length as i64), Size::Const(2)])
+}
+
+impl Transform {
+    /// The factor of so many steps of which `whole` are a turn.
+    fn turn(&self, steps: u128, whole: usize) -> (f64, f64) {
+        let (sin, cos) = quarter_exact((steps % whole as u128) as f64, whole as f64);
+        (cos, if self.inverse { sin } else { -sin })
+    }
+}
+
+/// The spectra of signals of which each number is multiplied first. `first` is the length of the first part.
+fn in_parts(cx: &mut NodeCx<'_, '_>, x: Value, of: &Transform, first: usize, before: Before<'_>) -> Single {
     let (length, parts) = (of.length, of.parts);
     let second = length / first;
     let const_size = |it: usize| Size::Const(it as i64);
@@ -398,8 +457,9 @@ fn in_parts(cx: &mut NodeCx<'_, '_>, x: Value, of: &Transform, first: usize) -> 
     let apart = cx.reshape_to(x, &sizes)?;
     let apart = cx.transpose(apart, &[2, 0, 1, 3])?;
     let apart = cx.reshape_to(apart, &[const_size(second), Size::Of(x, 0), const_size(first * parts)])?;
-    let turned_too = matrices(of, first, parts, second, |p, q, k| {
-        (p as u128 * k as u128 * second as u128 + q as u128 * k as u128, length as u128)
+    let turned_too = matrices(first, parts, second, |p, q, k| {
+        let steps = p as u128 * k as u128 * second as u128 + q as u128 * k as u128;
+        times(of.turn(steps, length), before(p * second + q))
     });
     let turned_too = cx.constant(turned_too);
     let product = cx.binary("matmul", apart, turned_too)?;
@@ -407,23 +467,10 @@ fn in_parts(cx: &mut NodeCx<'_, '_>, x: Value, of: &Transform, first: usize) -> 
     let sizes = [const_size(second), Size::Of(x, 0), const_size(first), const_size(2)];
     let product = cx.reshape_to(product, &sizes)?;
     let turned = cx.transpose(product, &[1, 2, 0, 3])?;
+    let sizes = [Size::Product(turned, vec![0, 1]), const_size(second), const_size(2)];
+    let rows = cx.reshape_to(turned, &sizes)?;
     let rest = Transform { length: second, onesided: false, parts: 2, ..*of };
-    let spectrum = match first_part(second) {
-        Some(part) => {
-            let rows = cx.reshape_to(
-                turned,
-                &[Size::Product(turned, vec![0, 1]), const_size(second), const_size(2)],
-            )?;
-            in_parts(cx, rows, &rest, part)?
-        }
-        None => {
-            let rows = cx.reshape_to(turned, &[Size::Product(turned, vec![0, 1]), const_size(second * 2)])?;
-            let matrix = matrices(&rest, second, 2, 1, |n, _, k| (n as u128 * k as u128, second as u128));
-            let matrix = cx.constant(matrix);
-            let matrix = cx.squeeze(matrix, &[0])?;
-            cx.binary("matmul", rows, matrix)?
-        }
-    };
+    let spectrum = spectrum_of(cx, rows, &rest)?;
     // Number `k + first · l` is number `l` of those of `k`.
     let sizes = [Size::Of(x, 0), const_size(first), const_size(second), const_size(2)];
     let spectrum = cx.reshape_to(spectrum, &sizes)?;
@@ -431,24 +478,84 @@ fn in_parts(cx: &mut NodeCx<'_, '_>, x: Value, of: &Transform, first: usize) -> 
     cx.reshape_to(spectrum, &[Size::Of(x, 0), const_size(length), const_size(2)])
 }
 
-/// `count` matrices `[length · parts, length · 2]`: element `n` enters number `k` of matrix `q` turned by `turn(n, q, k)`, a
-/// number of steps and how many of them are a whole turn.
+/// The spectra of signals as convolutions.
+fn convolved(cx: &mut NodeCx<'_, '_>, x: Value, of: &Transform) -> Single {
+    let length = of.length;
+    let around = around(length).ok_or_else(|| not_supported("a transform of such a length"))?;
+    let first = first_part(around).ok_or_else(|| not_supported("a transform of such a length"))?;
+    // Half a turn for each length.
+    let chirp = |n: usize| of.turn(n as u128 * n as u128, 2 * length);
+    let mut opposite = vec![(0.0, 0.0); around];
+    for n in 0..length {
+        let (re, im) = chirp(n);
+        opposite[n] = (re, -im);
+        opposite[(around - n) % around] = (re, -im);
+    }
+    let opposite = spectrum_known(&opposite);
+    let mut pads = vec![0; 6];
+    pads[4] = (around - length) as i64;
+    let (pads, zero) = (cx.int_vector(&pads), cx.number_like(x, 0.0)?);
+    let padded = cx.emit("pad", attrs([("mode", "constant".into())]), &[x, pads, zero])?;
+    let there = Transform { length: around, inverse: false, onesided: false, parts: of.parts };
+    let spectrum = in_parts(cx, padded, &there, first, &|n| if n < length { chirp(n) } else { (0.0, 0.0) })?;
+    let back = Transform { inverse: true, parts: 2, ..there };
+    let share = 1.0 / around as f64;
+    let found = in_parts(cx, spectrum, &back, first, &|n| (opposite[n].0 * share, opposite[n].1 * share))?;
+    let found = cx.slice(found, 1, 0, length as i64)?;
+    let [re, im] = [0, 1].map(|part| cx.slice(found, 2, part, part + 1));
+    let (re, im) = (re?, im?);
+    let chirps: Vec<(f64, f64)> = (0..length).map(chirp).collect();
+    let column = |cx: &mut NodeCx<'_, '_>, part: fn(&(f64, f64)) -> f64| {
+        cx.constant(TensorData::from_f64(DType::F64, &[length as u64, 1], chirps.iter().map(part)))
+    };
+    let (cos, sin) = (column(cx, |it| it.0), column(cx, |it| it.1));
+    let product = |cx: &mut NodeCx<'_, '_>, op: &str, [a, b]: [Value; 2], [c, d]: [Value; 2]| {
+        let (ac, bd) = (cx.binary("mul", a, c)?, cx.binary("mul", b, d)?);
+        cx.binary(op, ac, bd)
+    };
+    let parts = [product(cx, "sub", [re, im], [cos, sin])?, product(cx, "add", [re, im], [sin, cos])?];
+    cx.concat(&parts, 2)
+}
+
+/// The product of two numbers in two parts.
+fn times(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
+    (a.0 * b.0 - a.1 * b.1, a.0 * b.1 + a.1 * b.0)
+}
+
+/// The spectrum of a signal that is known, whose length has small divisors.
+fn spectrum_known(signal: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let length = signal.len();
+    let of = Transform { length, inverse: false, onesided: false, parts: 2 };
+    if !length.is_multiple_of(2) {
+        let sum = |k: usize| {
+            signal.iter().enumerate().fold((0.0, 0.0), |sum, (n, it)| {
+                let term = times(*it, of.turn(n as u128 * k as u128, length));
+                (sum.0 + term.0, sum.1 + term.1)
+            })
+        };
+        return (0..length).map(sum).collect();
+    }
+    let half = |odd: usize| spectrum_known(&signal.iter().skip(odd).step_by(2).copied().collect::<Vec<_>>());
+    let (even, odd) = (half(0), half(1));
+    let turned: Vec<(f64, f64)> =
+        odd.iter().enumerate().map(|(k, it)| times(*it, of.turn(k as u128, length))).collect();
+    let sum = even.iter().zip(&turned).map(|(a, b)| (a.0 + b.0, a.1 + b.1));
+    let difference = even.iter().zip(&turned).map(|(a, b)| (a.0 - b.0, a.1 - b.1));
+    sum.chain(difference).collect()
+}
+
+/// `count` matrices `[length · parts, length · 2]`: element `n` enters number `k` of matrix `q` times `factor(n, q, k)`.
 fn matrices(
-    of: &Transform,
     length: usize,
     parts: usize,
     count: usize,
-    turn: impl Fn(usize, usize, usize) -> (u128, u128),
+    factor: impl Fn(usize, usize, usize) -> (f64, f64),
 ) -> TensorData {
-    let factor = |(steps, whole): (u128, u128)| {
-        let (sin, cos) = quarter_exact((steps % whole) as f64, whole as f64);
-        (cos, if of.inverse { sin } else { -sin })
-    };
     let mut elements = Vec::with_capacity(count * length * parts * length * 2);
     for q in 0..count {
         for (n, from) in (0..length).flat_map(|n| (0..parts).map(move |from| (n, from))) {
             for k in 0..length {
-                let (re, im) = factor(turn(n, q, k));
+                let (re, im) = factor(n, q, k);
                 elements.extend(if from == 0 { [re, im] } else { [-im, re] });
             }
         }

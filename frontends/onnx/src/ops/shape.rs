@@ -277,6 +277,21 @@ fn wrapped(cx: &mut NodeCx<'_, '_>, x: Value, pads: Value) -> Single {
         if known.as_ref().is_some_and(|it| it.get(axis) == Some(&0) && it.get(rank + axis) == Some(&0)) {
             continue;
         }
+        // At most once around, both ends are slices.
+        if let (Some(pads), Some(size)) = (&known, cx.static_dim(x, axis))
+            && let (Some(before), Some(behind)) = (pads.get(axis), pads.get(rank + axis))
+            && [before, behind].iter().all(|it| (0..=size).contains(*it))
+        {
+            let mut parts = vec![result];
+            if *before > 0 {
+                parts.insert(0, cx.slice(result, axis, size - before, size)?);
+            }
+            if *behind > 0 {
+                parts.push(cx.slice(result, axis, 0, *behind)?);
+            }
+            result = cx.concat(&parts, axis as i64)?;
+            continue;
+        }
         let scalar = |cx: &mut NodeCx<'_, '_>, at: usize| {
             let part = cx.slice(pads, 0, at as i64, at as i64 + 1)?;
             cx.squeeze(part, &[0])

@@ -22,45 +22,56 @@ struct Windows {
     overhangs: bool,
 }
 
-fn windows(cx: &mut Legalizer<'_>, x_dims: &[Dim], out_dims: &[Dim]) -> BuildResult<Windows> {
+/// Windows along some of the spatial axes; along the others an element is where its result is.
+fn windows(
+    cx: &mut Legalizer<'_>,
+    x_dims: &[Dim],
+    out_dims: &[Dim],
+    along: &[usize],
+) -> BuildResult<Windows> {
     let n = x_dims.len() - 2;
     let (strides, dilations) = (cx.ints_attr("strides", n, 1), cx.ints_attr("dilations", n, 1));
     let (kernel, pads) = (cx.ints_attr("kernel", n, 1), cx.ints_attr("pads", 2 * n, 0));
     let axes = cx.b.axes("o", out_dims).to_vec();
     let at = cx.b.vars(&axes);
-    let (mut taps, mut x_at) = (Vec::new(), Dims::from(&at[..2]));
-    for i in 0..n {
+    let (mut taps, mut x_at) = (Vec::new(), at.clone());
+    for i in along.iter().copied() {
         let extent = cx.b.shapes().int(kernel[i]);
         let tap = cx.b.axis(&format!("k{i}"), extent);
         taps.push(tap);
         let k = cx.b.var(tap);
         let start = cx.linear(at[2 + i], strides[i], -pads[i])?;
         let offset = cx.linear(k, dilations[i], 0)?;
-        x_at.push(cx.add(start, offset)?);
+        x_at[2 + i] = cx.add(start, offset)?;
     }
-    let overhangs = cx.flag("ceil_mode") || pads.iter().any(|it| *it != 0);
+    let overhangs = cx.flag("ceil_mode") || along.iter().any(|i| pads[*i] != 0 || pads[n + *i] != 0);
     Ok(Windows { axes, taps, at, x_at, overhangs })
 }
 
 fn max_pool(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let (x, x_dims) = cx.operand(0)?;
     let out = cx.output(0)?;
-    let out_dims = cx.b.buffer_dims(out);
     let n = x_dims.len() - 2;
     if reduces_apart(&cx, n).is_some_and(|it| it) {
         max_along(&mut cx, x, out, n)?;
         return cx.finish();
     }
-    let windows = windows(&mut cx, &x_dims, &out_dims)?;
-    let dtype = cx.b.buffer_dtype(x);
+    let all: Vec<usize> = (0..n).collect();
+    largest(&mut cx, x, out, &all)?;
+    cx.finish()
+}
+
+/// The largest elements of windows along some axes.
+fn largest(cx: &mut Legalizer<'_>, x: BufferId, out: BufferId, along: &[usize]) -> BuildResult<()> {
+    let (x_dims, out_dims) = (cx.b.buffer_dims(x), cx.b.buffer_dims(out));
+    let windows = windows(cx, &x_dims, &out_dims, along)?;
     let value = if windows.overhangs {
-        let lowest = lowest(&mut cx, dtype)?;
+        let lowest = lowest(cx, cx.b.buffer_dtype(x))?;
         cx.b.load_or(x, windows.x_at, lowest)?
     } else {
         cx.b.load(x, windows.x_at)?
     };
-    cx.b.reduce_stage(&windows.axes, &windows.taps, Combine::Max, out, windows.at, value)?;
-    cx.finish()
+    cx.b.reduce_stage(&windows.axes, &windows.taps, Combine::Max, out, windows.at, value)
 }
 
 /// How often an element is taken in by one reduction over the whole window for each time that reductions along each axis
@@ -81,29 +92,26 @@ fn reduces_apart(cx: &Legalizer<'_>, n: usize) -> Option<bool> {
     Some(n > 1 && apart.checked_mul(FEWER)? < whole)
 }
 
-/// One reduction along each axis, the last one first.
+/// One reduction along each axis, the last one first. An axis along which windows are elements needs none, unless
+/// elements are dropped or added there.
 fn max_along(cx: &mut Legalizer<'_>, x: BufferId, out: BufferId, n: usize) -> BuildResult<()> {
-    let (strides, dilations) = (cx.ints_attr("strides", n, 1), cx.ints_attr("dilations", n, 1));
-    let (kernel, pads) = (cx.ints_attr("kernel", n, 1), cx.ints_attr("pads", 2 * n, 0));
-    let out_dims = cx.b.buffer_dims(out);
+    let kernel = cx.ints_attr("kernel", n, 1);
+    let (x_dims, out_dims) = (cx.b.buffer_dims(x), cx.b.buffer_dims(out));
+    let moves = |cx: &Legalizer<'_>, i: usize| {
+        kernel[i] != 1
+            || x_dims[2 + i] != out_dims[2 + i]
+            || cx.ints_attr("strides", n, 1)[i] != 1
+            || cx.ints_attr("pads", 2 * n, 0)[i] != 0
+    };
+    let reduced: Vec<usize> = (0..n).rev().filter(|i| moves(cx, *i)).collect();
     let dtype = cx.b.buffer_dtype(x);
-    let lowest = lowest(cx, dtype)?;
     let mut from = x;
-    for i in (0..n).rev() {
+    for (place, i) in reduced.iter().enumerate() {
         let mut dims = cx.b.buffer_dims(from);
         dims[2 + i] = out_dims[2 + i];
-        let to = if i == 0 { out } else { cx.b.local(&format!("largest{i}"), dtype, &dims) };
-        let axes = cx.b.axes("o", &dims).to_vec();
-        let at = cx.b.vars(&axes);
-        let extent = cx.b.shapes().int(kernel[i]);
-        let tap = cx.b.axis(&format!("k{i}"), extent);
-        let k = cx.b.var(tap);
-        let start = cx.linear(at[2 + i], strides[i], -pads[i])?;
-        let offset = cx.linear(k, dilations[i], 0)?;
-        let mut from_at = at.clone();
-        from_at[2 + i] = cx.add(start, offset)?;
-        let value = cx.b.load_or(from, from_at, lowest)?;
-        cx.b.reduce_stage(&axes, &[tap], Combine::Max, to, at, value)?;
+        let is_last = place + 1 == reduced.len();
+        let to = if is_last { out } else { cx.b.local(&format!("largest{i}"), dtype, &dims) };
+        largest(cx, from, to, &[*i])?;
         from = to;
     }
     Ok(())
@@ -121,7 +129,8 @@ fn avg_pool(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let (x, x_dims) = cx.operand(0)?;
     let out = cx.output(0)?;
     let out_dims = cx.b.buffer_dims(out);
-    let windows = windows(&mut cx, &x_dims, &out_dims)?;
+    let all: Vec<usize> = (0..x_dims.len() - 2).collect();
+    let windows = windows(&mut cx, &x_dims, &out_dims, &all)?;
     let dtype = super::context::wide(cx.b.buffer_dtype(x));
     let value = if windows.overhangs {
         let zero = cx.b.number(0.0, cx.b.buffer_dtype(x));

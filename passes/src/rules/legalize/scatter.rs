@@ -76,7 +76,8 @@ fn scatter_nd(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     cx.finish()
 }
 
-/// Updates that differ off the axis go to different places; along the axis they run in order.
+/// Updates that differ off the axis go to different places; along the axis they run in order, for each index of the
+/// dimensions before it: what is stored lies together.
 fn scatter_elements(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let axis = cx.axis_attr();
     let out = cx.updated(0, 0)?;
@@ -87,9 +88,9 @@ fn scatter_elements(mut cx: Legalizer<'_>) -> Result<Lowering, Diagnostic> {
     let value = cx.b.load(indices, from.iter().copied())?;
     let mut to: Vec<Index> = from.iter().map(|it| (*it).into()).collect();
     to[axis] = Index::Checked(value);
-    let step = axes.remove(axis);
-    let write = Write { axes, out, to, updates, from, reduction };
-    nested(&mut cx.b, &[step], &mut |b| write.emit(b))?;
+    let inner = axes.split_off(axis + 1);
+    let write = Write { axes: inner, out, to, updates, from, reduction };
+    nested(&mut cx.b, &axes, &mut |b| write.emit(b))?;
     cx.finish()
 }
 
