@@ -29,6 +29,8 @@ const STRIDED: u64 = 14;
 const GATHERED: u64 = 6;
 /// Steps of an element of a copy that transposes.
 const MOVED: u64 = 3;
+/// What costs less by a smaller part of the whole than this one is left as it is: that is less than the costs are off by.
+const WORTH: u64 = 2000;
 /// Elements of a vector on most machines.
 const LANES: u64 = 8;
 
@@ -60,13 +62,13 @@ impl Judge {
         Some(Judge { lowering: lowering.clone(), left: budget, spent: 1, best })
     }
 
-    /// Whether a program costs less than all before it; not when the budget is spent.
+    /// Whether a program costs less than all before it, by what is [worth](WORTH) it; not when the budget is spent.
     pub(super) fn prefers(&mut self, module: &Module, cx: &PassCx<'_>) -> bool {
         let Some(left) = self.left.checked_sub(1) else { return false };
         self.left = left;
         self.spent += 1;
         let Some(work) = work(module, &self.lowering, cx) else { return false };
-        let better = work.cost() < self.best.cost();
+        let better = work.cost() < self.best.cost() - self.best.cost() / WORTH;
         if better {
             self.best = work;
         }
