@@ -3,10 +3,13 @@
 //! What: products `x · w₁`, `x · w₂`, … of one block, whose constants are matrices of as many rows, become slices of
 //! `x · [w₁ w₂ …]`; constant vectors that are added to each of them are put beside each other too. So do products by
 //! parameters that are named: their matrices are joined by an operator, which `lift-parameters` moves out of the call.
-//! When: projections of attention (queries, keys and values), gates, branches of an inception block. One product packs `x`
-//! once and has more columns to divide among threads; the slices are copies where what reads them cannot read in between.
+//! And products of the steps of a sequence by one matrix become steps of one product of the sequence.
+//! When: projections of attention (queries, keys and values), gates, branches of an inception block, unrolled recurrence.
+//! One product packs `x` once and has more columns to divide among threads; the slices are copies where what reads them
+//! cannot read in between.
 //! Laws: an element is the sum of the same products in the same order. Class: bitwise.
 
+use super::merge_steps::{binding_of, matrix, merge_steps};
 use crate::manager::{Changed, Facts, Pass, PassCx};
 use indexmap::IndexMap;
 use orogen_ir::diag::{Diagnostic, Diagnostics};
@@ -42,6 +45,7 @@ impl Pass<Module> for MergeProducts {
             let named: Vec<ValueId> = named.map(|it| it.value).collect();
             for block in editor.blocks() {
                 if editor.kind(block) == BlockKind::Dataflow {
+                    changed |= merge_steps(editor, block, &named)?;
                     for (x, members) in products(editor, block, &named) {
                         changed |= merge(editor, x, &members)?;
                     }
@@ -76,16 +80,6 @@ impl Member {
             _ => self.product,
         }
     }
-}
-
-/// Rows and columns of a matrix that is a constant, or a parameter which is named.
-fn matrix(editor: &Editor<'_>, value: ValueId, named: &[ValueId]) -> Option<(DType, [u64; 2])> {
-    if editor.constant_data(value).is_none() && !named.contains(&value) {
-        return None;
-    }
-    let ty = editor.type_of(value).as_tensor().filter(|it| it.dtype.bits() >= 8)?;
-    let dims = ty.static_dims(editor.shapes)?;
-    Some((ty.dtype, dims[..].try_into().ok()?))
 }
 
 /// Products by such matrices, by what is multiplied, in program order.
@@ -189,11 +183,4 @@ fn merge(editor: &mut Editor<'_>, x: ValueId, members: &[Member]) -> Result<bool
         start = end;
     }
     Ok(true)
-}
-
-fn binding_of(editor: &Editor<'_>, value: ValueId) -> BindingId {
-    match editor.value(value).def {
-        orogen_ir::flow::ValueDef::Result(id, _) => id,
-        _ => unreachable!("an operation made it"),
-    }
 }

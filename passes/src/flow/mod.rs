@@ -12,6 +12,7 @@ mod fuse_attention;
 mod legalize;
 mod lift_parameters;
 mod merge_products;
+mod merge_steps;
 mod mixed_precision;
 mod outline;
 mod plan_memory;

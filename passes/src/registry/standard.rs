@@ -264,7 +264,9 @@ pub const STANDARD: &[PassDef] = &[
         name: "merge-products",
         about: "merges matrix products of one value by several constants (queries, keys and values; gates) into one",
         details: "One product packs its operand once and has more columns to divide among threads. Its parts are slices, \
-                  which are copies where what reads them cannot read in between.",
+                  which are copies where what reads them cannot read in between. Products of the steps of a sequence by \
+                  one constant, as an unrolled recurrent layer has them, become steps of one product, which reads the \
+                  constant once.",
         laws: &["an element is the sum of the same products in the same order"],
         step: Step::Layout,
         class: PassClass::BITWISE,

@@ -70,6 +70,7 @@ fn agree(name: &str, passes: &str, accuracy: Accuracy, tol: f64) {
 fn products_of_one_value_are_merged() {
     agree("merge_products.flow", "+merge-products", Accuracy::Default, 1e-6);
     agree("merge_products_some.flow", "+merge-products", Accuracy::Strict, 1e-6);
+    agree("merge_steps.flow", "+merge-products", Accuracy::Strict, 1e-6);
 }
 
 #[test]
