@@ -95,9 +95,19 @@ pub(super) fn is_broadcast_of(shapes: &ShapeCx, index: Dim, own: Dim) -> bool {
     index == own || shapes.as_sym(own).is_some_and(|it| broadcast_axis(shapes, index) == Some(it))
 }
 
-/// The program for the sizes at which nothing is broadcast, and which extents are equal there; `None` if the sizes
-/// of a call decide no broadcast of the program.
-pub fn equal_extents(program: &TensorProgram) -> Option<(TensorProgram, Vec<(Dim, Dim)>)> {
+/// The version of a program for the sizes at which nothing is broadcast.
+#[derive(Clone, Debug)]
+pub struct EqualExtents {
+    /// The version, with the sizes of the program.
+    pub program: TensorProgram,
+    /// What [`equal`](EqualExtents::equal) is written in: the shapes of the program, and more.
+    pub shapes: ShapeCx,
+    /// Extents of the program that are equal there.
+    pub equal: Vec<(Dim, Dim)>,
+}
+
+/// The version of a program in which nothing is broadcast; `None` if the sizes of a call decide no broadcast of it.
+pub fn equal_extents(program: &TensorProgram) -> Option<EqualExtents> {
     if !program.exprs.iter().any(|(_, expr)| dims_of(expr).any(|it| has_factor(&program.shapes, it))) {
         return None;
     }
@@ -117,7 +127,7 @@ pub fn equal_extents(program: &TensorProgram) -> Option<(TensorProgram, Vec<(Dim
     // Handles of a context mean the same in one that grew out of it.
     let source = TensorProgram { shapes, ..program.clone() };
     let copy = replacing(&source, format!("{}_equal", program.name), over)?;
-    Some((copy, equal.into_iter().collect()))
+    Some(EqualExtents { program: copy, shapes: source.shapes, equal: equal.into_iter().collect() })
 }
 
 /// The index expressions of one node.
@@ -252,14 +262,12 @@ mod tests {
     fn version(text: &str) -> Option<(String, Vec<String>)> {
         let program = parse_program(text).unwrap_or_else(|it| panic!("{it}"));
         verify(&program).unwrap_or_else(|it| panic!("{it}"));
-        let (version, equal) = equal_extents(&program)?;
-        verify(&version).unwrap_or_else(|it| panic!("{it}"));
-        let mut shapes = program.shapes.clone();
-        let _ = shapes.int(1);
-        let show = |d| shapes.display(d).to_string();
+        let found = equal_extents(&program)?;
+        verify(&found.program).unwrap_or_else(|it| panic!("{it}"));
+        let show = |d| found.shapes.display(d).to_string();
         Some((
-            print_program(&version).text,
-            equal.into_iter().map(|(a, b)| format!("{} = {}", show(a), show(b))).collect(),
+            print_program(&found.program).text,
+            found.equal.iter().copied().map(|(a, b)| format!("{} = {}", show(a), show(b))).collect(),
         ))
     }
 

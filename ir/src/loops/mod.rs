@@ -61,7 +61,7 @@ mod text;
 mod verify;
 
 pub use crate::scalar::{BinaryOp, CompareOp, UnaryOp};
-pub use broadcast::equal_extents;
+pub use broadcast::{EqualExtents, equal_extents};
 pub use builder::{BuildResult, ProgramBuilder};
 pub use compose::{Composed, Junction, Origin, compose};
 pub use copy::compact;

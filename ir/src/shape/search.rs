@@ -280,6 +280,18 @@ impl ShapeCx {
         }
     }
 
+    /// Whether a divisor is shown to be at least 0, by nothing but what it is made of: facts could lead back to what it divides.
+    fn is_never_negative(&self, divisor: &Poly) -> bool {
+        if self.range(divisor, Known::Facts).lo >= 0 {
+            return true;
+        }
+        let (mut symbols, mut atoms) = (IndexSet::new(), IndexSet::new());
+        self.collect(divisor, &mut symbols, &mut atoms);
+        let mut search = Search { gathered: true, ..Search::new(self, divisor) };
+        atoms.iter().for_each(|id| self.atom_hypotheses(*id, &mut search.hypotheses));
+        search.at_least_zero(divisor)
+    }
+
     fn atom_hypotheses(&self, id: AtomId, out: &mut Vec<Poly>) {
         let value = Poly::of_atom(id);
         let mut push = |p: Result<Poly, Overflow>| out.extend(p.ok());
@@ -297,7 +309,7 @@ impl ShapeCx {
                 // The same with a positive divisor; where it is zero there is no value to speak of.
                 let b = self.poly(*b);
                 let remainder = value.mul(b).and_then(|multiple| self.poly(*a).sub(&multiple));
-                if self.range(b, Known::Facts).lo >= 0
+                if self.is_never_negative(b)
                     && let Ok(remainder) = remainder
                 {
                     push(b.sub(&remainder).and_then(|p| p.add(&Poly::int(-1))));

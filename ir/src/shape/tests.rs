@@ -164,6 +164,15 @@ fn s7_proofs_reach_what_shape_inference_asks() {
     prove(&[], &[("n >= floordiv(n, 2)", Always), ("n >= 2*floordiv(n, 2)", Always)]);
     prove(&[], &[("floordiv(n + 3, 4)*4 >= n", Always), ("floordiv(n + 3, 4)*4 < n + 4", Always)]);
     prove(&[], &[("mod(n, 8) < 8", Always), ("mod(n, 8) >= 0", Always), ("mod(n, 8) == 8", Never)]);
+    // A divisor that is a difference, as of a slice that is repeated.
+    prove(
+        &[],
+        &[
+            ("n - floordiv(n, m - min(m, 4))*(m - min(m, 4)) >= 0", Always),
+            ("n - floordiv(n, m - min(m, 4))*(m - min(m, 4)) + min(m, 4) < m", Always),
+            ("n - floordiv(n, m - 4)*(m - 4) >= 0", Unknown),
+        ],
+    );
     prove(&[], &[("n - floordiv(n, 2) == floordiv(n + 1, 2)", Always)]);
     prove(&[], &[("min(n, m) < m + 1", Always), ("max(n, m) >= n", Always), ("n + m >= max(n, m)", Always)]);
     prove(

@@ -7,9 +7,9 @@ use super::Lowering;
 use super::values::overflow;
 use orogen_ir::diag::Diagnostic;
 use orogen_ir::kernel::Kernel;
-use orogen_ir::loops::{TensorProgram, equal_extents};
+use orogen_ir::loops::{EqualExtents, equal_extents};
 use orogen_ir::plan::{BufferRef, Condition, KernelId, Step};
-use orogen_ir::shape::{Constraint, Dim, ShapeCx, Truth};
+use orogen_ir::shape::{Constraint, Dim, ShapeCx, Sym, Truth};
 use orogen_ir::types::Source;
 
 /// What a kernel is called with.
@@ -38,9 +38,9 @@ impl Lowering<'_> {
         let mut asked = Vec::new();
         let usual = match kernel {
             Kernel::Program(program) => match equal_extents(program) {
-                Some((usual, equal)) => {
-                    self.ask(program, &call.sizes, &equal, &mut asked)?.then_some(Kernel::Program(usual))
-                }
+                Some(usual) => self
+                    .ask(&program.sizes, &call.sizes, &usual, &mut asked)?
+                    .then_some(Kernel::Program(usual.program)),
                 None => None,
             },
             _ => None,
@@ -70,16 +70,18 @@ impl Lowering<'_> {
         id
     }
 
-    /// What is to be asked of the sizes of a call for extents of a kernel to be equal; false if they never are.
+    /// What is to be asked of the sizes of a call, for the symbols of a kernel, for extents of it to be equal; false if they
+    /// never are.
     fn ask(
         &mut self,
-        program: &TensorProgram,
+        symbols: &[Sym],
         sizes: &[Dim],
-        equal: &[(Dim, Dim)],
+        usual: &EqualExtents,
         asked: &mut Vec<Constraint>,
     ) -> Result<bool, Diagnostic> {
-        for (a, b) in equal {
-            let (a, b) = (self.outside(program, sizes, *a)?, self.outside(program, sizes, *b)?);
+        for (a, b) in &usual.equal {
+            let mut outside = |dim| self.outside(&usual.shapes, symbols, sizes, dim);
+            let (a, b) = (outside(*a)?, outside(*b)?);
             match self.plan.shapes.prove_eq(a, b) {
                 Truth::Always => {}
                 Truth::Never => return Ok(false),
@@ -90,12 +92,12 @@ impl Lowering<'_> {
     }
 
     /// A dimension of a kernel, in the plan.
-    fn outside(&mut self, program: &TensorProgram, sizes: &[Dim], dim: Dim) -> Result<Dim, Diagnostic> {
-        let leaf = &mut |shapes: &mut ShapeCx, sym| match program.sizes.iter().position(|it| *it == sym) {
+    fn outside(&mut self, of: &ShapeCx, symbols: &[Sym], sizes: &[Dim], dim: Dim) -> Result<Dim, Diagnostic> {
+        let leaf = &mut |shapes: &mut ShapeCx, sym| match symbols.iter().position(|it| *it == sym) {
             Some(at) => sizes[at],
             // Only in a kernel that breaks law L1.
             None => shapes.fresh_integer("unbound"),
         };
-        self.plan.shapes.import_with(&program.shapes, dim, leaf).map_err(overflow)
+        self.plan.shapes.import_with(of, dim, leaf).map_err(overflow)
     }
 }
