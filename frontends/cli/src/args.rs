@@ -190,6 +190,7 @@ impl Settled {
             }
         }
         Ok(CompileOptions {
+            values: Vec::new(),
             opt_in,
             dims: args.dims.clone(),
             overridden: args.overridden.clone(),
@@ -202,6 +203,15 @@ impl Settled {
             verify: args.verify,
             budget: Limits::default().times(args.budget.unwrap_or(1)),
         })
+    }
+
+    /// The options that decide what passes make of a program, to be given again.
+    pub(crate) fn again(&self) -> String {
+        let args = &self.0;
+        let accuracy = args.accuracy.map(|it| format!(" --accuracy {}", it.name()));
+        let rules = args.plugins.rules.iter().map(|it| format!(" --rules {}", it.display()));
+        let plugins = args.plugins.paths.iter().map(|it| format!(" --plugin {}", it.display()));
+        accuracy.into_iter().chain(rules).chain(plugins).collect()
     }
 
     /// Threads that one call may use.
@@ -376,9 +386,9 @@ pub(crate) struct RunArgs {
     pub(crate) expect: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
-    /// Compare every value of a model with the reference interpreter, and name the first that is off. Code is fused only as
-    /// far as values stay visible.
-    #[arg(long, conflicts_with_all = ["expect", "save", "labels", "function", "params"])]
+    /// Compare every value of a model with the reference interpreter, or with those that `--expect` names as the model names
+    /// them or their nodes, and name the first that is off. Code is fused only as far as values stay visible.
+    #[arg(long, conflicts_with_all = ["save", "labels", "function", "params"])]
     pub(crate) compare_stages: bool,
     /// Compile a model on the dataflow path too and call both: what comes out is of the legacy path, and each difference
     /// beyond the limits is a warning (`D043`).

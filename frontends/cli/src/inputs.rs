@@ -9,6 +9,10 @@ use orogen_ir::types::DType;
 use orogen_runtime::{Library, RunOptions, Tensor, Value};
 use std::path::Path;
 
+/// What is said where outputs are expected of random inputs.
+pub(crate) const WITHOUT_INPUTS: &str =
+    "`--expect` needs the inputs that it is expected for: give them with `--inputs FILE.npz`";
+
 /// The function of a library that a user names; else `main`, or the only one.
 pub(crate) fn function<'l>(library: &'l Library, name: Option<&str>) -> Result<&'l Function, Failure> {
     let functions = &library.signature().functions;

@@ -71,6 +71,13 @@ impl<'a> Archive<'a> {
     }
 }
 
+/// The names of all values of a file that are not inputs, in order.
+pub(crate) fn expected_names(path: &Path) -> Result<Vec<String>, Failure> {
+    let archive = Archive::open(path)?;
+    let keys = archive.keys().iter().filter(|it| !it.starts_with("in:"));
+    Ok(keys.map(|it| it.strip_prefix("out:").unwrap_or(it).to_owned()).collect())
+}
+
 fn tensor(array: &Array) -> Result<Tensor, String> {
     let shape: Vec<i64> = array
         .shape

@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::{Outcome, floats, folder_with, kept, names, npz, orogen};
+use support::{Outcome, floats, folder_with, kept, names, npz, onnx, orogen};
 
 const GRAPH: &str = "graph @g(%x: f32[2, 3]) {
   %0 = relu(%x) loc(\"node `first` (Relu)\")
@@ -73,6 +73,69 @@ fn expected_outputs_that_no_step_computes_are_off_from_the_import_on() {
     assert_eq!(loose.status, 0, "{}{}", loose.out, loose.err);
 }
 
+/// A rule that is wrong is blamed on the pass that applies it, and the command that is said shows it again.
+#[test]
+fn a_wrong_rule_is_found_and_shown_again() {
+    let (folder, _) = folder_with("g.graph", GRAPH.as_bytes());
+    arrays(folder.path());
+    let rule = "rule wrong bitwise\n  mul(x, y) => add(x, y)\n";
+    std::fs::write(folder.path().join("wrong.rules"), rule).expect("written");
+    let run = |args: &[&str]| orogen(folder.path(), args);
+    let given = ["--inputs", "right.npz", "--expect", "right.npz", "--rules", "wrong.rules", "-o", "small"];
+    let bisected = run(&[&["bisect", "g.graph"], &given[..]].concat());
+    assert_eq!(bisected.status, 1, "{}", bisected.err);
+    assert!(bisected.out.contains("first off after `simplify`: output `y`"), "{}", bisected.out);
+    assert!(bisected.out.contains("to 1 operations"), "{}", bisected.out);
+    let said = bisected.out.lines().last().and_then(|it| it.strip_prefix("see it with: orogen "));
+    let shown = run(&said.expect("a command").split(' ').collect::<Vec<_>>());
+    assert_eq!(shown.status, 0, "{}", shown.err);
+    assert!(shown.out.contains("mul("), "{}", shown.out);
+}
+
+/// Values inside of a model are known by their names, or by those of the nodes that make them.
+#[test]
+fn values_of_another_program_are_compared_by_name() {
+    let nodes = [
+        onnx::node("Relu", "", &["x"], &["a"], "first"),
+        onnx::node("Mul", "", &["a", "x"], &["b"], "second"),
+        onnx::node("Add", "", &["b", "a"], &["y"], "third"),
+    ];
+    let dims = ["2", "3"];
+    let model = onnx::model(&nodes, &[], &[onnx::value("x", &dims)], &[onnx::value("y", &dims)]);
+    let (folder, _) = folder_with("m.onnx", &model);
+    let x = [-1.0, 0.5, 2.0, 0.0, 1.0, -3.0];
+    let a: Vec<f32> = x.map(|it: f32| it.max(0.0)).into();
+    let b: Vec<f32> = x.iter().zip(&a).map(|(x, a)| x * a).collect();
+    let y: Vec<f32> = b.iter().zip(&a).map(|(b, a)| b + a).collect();
+    let array = |name, values: &[f32]| (name, floats(values));
+    let write = |file: &str, arrays: &[(&'static str, Vec<u8>)]| {
+        let arrays: Vec<_> = arrays.iter().map(|it| (it.0, "<f4", "(2, 3)", false, &it.1[..])).collect();
+        npz(&folder.path().join(file), &arrays);
+    };
+    write("in.npz", &[array("in:x", &x)]);
+    write("right.npz", &[array("a", &a), array("second", &b), array("out:y", &y), array("elsewhere", &y)]);
+    write("wrong.npz", &[array("third", &a), array("b", &a), array("first", &a)]);
+    write("none.npz", &[array("elsewhere", &y)]);
+    let run = |more: &[&str]| {
+        orogen(
+            folder.path(),
+            &[&["run", "m.onnx", "--compare-stages", "--inputs", "in.npz", "--expect"], more].concat(),
+        )
+    };
+    for path in ["legacy", "dataflow-ir"] {
+        let right = run(&["right.npz", "--opt-in", path]);
+        assert_eq!(right.status, 0, "{}", right.err);
+        assert!(right.out.starts_with("all 3 values agree with what is expected"), "{}", right.out);
+        let wrong = run(&["wrong.npz", "--opt-in", path]);
+        assert_eq!(wrong.status, 1, "{}", wrong.err);
+        let last = "2 of 3 values differ from what is expected, the first is b of node `second` (Mul)\n";
+        assert!(wrong.out.ends_with(last), "{}", wrong.out);
+    }
+    refused(&run(&["none.npz"]), 4, "none of the model's outputs is in it: y");
+    let random = orogen(folder.path(), &["run", "m.onnx", "--compare-stages", "--expect", "right.npz"]);
+    refused(&random, 2, "give them with `--inputs FILE.npz`");
+}
+
 #[test]
 fn what_cannot_be_found_is_said() {
     let (folder, _) = folder_with("g.graph", GRAPH.as_bytes());
@@ -82,7 +145,7 @@ fn what_cannot_be_found_is_said() {
     refused(&run(&["reduce", "g.graph", "--code", "-o", "small"]), 3, "error[D037]");
     refused(&run(&["reduce", "g.graph"]), 2, "--passes");
     refused(&run(&["bisect", "g.graph", "--inputs", "right.npz"]), 2, "--expect");
-    refused(&run(&["run", "g.graph", "--compare-stages", "--expect", "right.npz"]), 2, "cannot be used with");
+    refused(&run(&["run", "g.graph", "--compare-stages", "--save", "y.npz"]), 2, "cannot be used with");
     npz(&folder.path().join("z.npz"), &[("z", "<f4", "(1,)", false, &floats(&[1.0]))]);
     refused(
         &run(&["bisect", "g.graph", "--inputs", "z.npz", "--expect", "z.npz"]),

@@ -44,6 +44,22 @@ fn a_module_becomes_a_library_whose_functions_are_run_by_name() {
 }
 
 #[test]
+fn open_sizes_of_a_module_are_named_and_given() {
+    let folder = folder();
+    let run = |args: &[&str]| orogen(folder.path(), args);
+    let seen = run(&["inspect", "retrieval.flow"]);
+    assert!(seen.out.contains("symbols: n, m"), "{}{}", seen.out, seen.err);
+    let flow = ["--opt-in", "dataflow-ir"];
+    let given = ["run", "retrieval.flow", "--function", "score", "--dim", "n=2", "--dim", "m=5"];
+    let ran = run(&[&given[..], &flow].concat());
+    assert!(ran.out.contains("scores f32 [2, 5]"), "{}{}", ran.out, ran.err);
+    let bound = run(&["compile", "retrieval.flow", "-o", "b.so", "--dim", "m=5", flow[0], flow[1]]);
+    assert_eq!(bound.status, 0, "{}", bound.err);
+    let seen = run(&["inspect", "b.so"]);
+    assert!(seen.out.contains("output scores: f32[n, 5]"), "{}", seen.out);
+}
+
+#[test]
 fn what_cannot_be_meant_is_said() {
     let folder = folder();
     let run = |args: &[&str]| orogen(folder.path(), args);
@@ -51,8 +67,8 @@ fn what_cannot_be_meant_is_said() {
     let legacy = run(&["compile", "retrieval.flow", "-o", "r.so"]);
     assert_eq!(legacy.status, 3, "{}", legacy.err);
     assert!(legacy.err.contains("error[D019]") && legacy.err.contains("dataflow-ir"), "{}", legacy.err);
-    let bound = run(&["compile", "retrieval.flow", "-o", "r.so", "--dim", "n=2", flow[0], flow[1]]);
-    assert!(bound.err.contains("error[D018]: `n` cannot be chosen"), "{}", bound.err);
+    let unknown = run(&["compile", "retrieval.flow", "-o", "r.so", "--dim", "q=2", flow[0], flow[1]]);
+    assert!(unknown.err.contains("error[N035]: no parameter has a size `q`"), "{}", unknown.err);
 
     let none = run(&["run", "retrieval.flow", flow[0], flow[1]]);
     assert_eq!(none.status, 2, "{}", none.err);

@@ -11,7 +11,7 @@ mod support;
 use acme as _; // so that it is built
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::onnx;
+use support::{floats, npz, onnx};
 
 const CARGO: &str = r#"
 cargo() {
@@ -144,6 +144,46 @@ fn examples_need_no_other_crate() {
     let needs = text.split("[dev-dependencies]\n").nth(1).and_then(|it| it.split("\n\n").next());
     let crates = needs.unwrap_or_default().lines().map(|it| it.split([' ', '.', '=']).next().unwrap_or(it));
     assert_eq!(crates.collect::<Vec<_>>(), ["orogen"]);
+}
+
+/// The page on wrong values, for a reader whose model is right, and whose `small.graph` shows a rule that is wrong.
+#[test]
+fn every_command_of_the_page_on_wrong_values_works() {
+    let dims = ["4", "4"];
+    let names = ["a", "b", "c", "d", "e", "f", "y"];
+    // Kernels that differ, merged or not.
+    let ops = ["MatMul", "MatMul", "Relu", "MatMul", "Neg", "MatMul", "Abs"];
+    let node = |i: usize| {
+        let before = if i == 0 { "x" } else { names[i - 1] };
+        let operands: &[&str] = if ops[i] == "MatMul" { &[before, "x"] } else { &[before] };
+        onnx::node(ops[i], "", operands, &[names[i]], names[i])
+    };
+    let nodes: Vec<Vec<u8>> = (0..names.len()).map(node).collect();
+    let model = onnx::model(&nodes, &[], &[onnx::value("x", &dims)], &[onnx::value("y", &dims)]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).expect("written");
+    write("model.onnx", &model);
+    write("small.graph", b"graph @g(%x: f32[2]) {\n  %0 = mul(%x, %x)\n  return y = %0\n}\n");
+    write("wrong.rules", b"rule wrong bitwise\n  mul(x, x) => add(x, x)\n");
+    write("orogen.toml", b"[models.\"small.graph\"]\nrules = [\"wrong.rules\"]\n");
+    let zeros = floats(&[0.0; 16]);
+    let arrays = |file: &str, names: &[&str]| {
+        let arrays: Vec<_> = names.iter().map(|it| (*it, "<f4", "(4, 4)", false, &zeros[..])).collect();
+        npz(&folder.path().join(file), &arrays);
+    };
+    arrays("data.npz", &["in:x", "out:y"]);
+    arrays("in.npz", &["x"]);
+    arrays("out.npz", &["y"]);
+    arrays("values.npz", &names);
+    npz(&folder.path().join("small.npz"), &[("x", "<f4", "(2,)", false, &floats(&[3.0, 5.0]))]);
+    let page = std::fs::read_to_string(root().join("docs/find-a-wrong-value.md")).expect("the page");
+    let blocks = blocks(&page);
+    assert!(blocks.len() >= 7, "the page has {} blocks", blocks.len());
+    for block in blocks {
+        if let Err(said) = run(&block, folder.path()) {
+            panic!("{block}\n{said}");
+        }
+    }
 }
 
 #[test]

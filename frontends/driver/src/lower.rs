@@ -438,6 +438,7 @@ impl<'c> Run<'c> {
         ImportOptions {
             dims: self.options.dims.iter().cloned().collect(),
             defaults: self.defaults.clone(),
+            values: self.options.values.iter().cloned().collect(),
             budget: budget.clone(),
         }
     }

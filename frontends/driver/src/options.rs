@@ -53,6 +53,9 @@ pub struct CompileOptions {
     /// Inputs to which the file gives a value, by name, that a caller may override whatever that costs. Of the others, those
     /// may be overridden that the format means to be, that no part of the model is built on, and that are not large.
     pub overridden: Vec<String>,
+    /// Values inside of the model that come out beside its outputs, by the names that the file gives them or their nodes, in
+    /// the order of the file. What has no such name, and what is no tensor, stays inside.
+    pub values: Vec<String>,
     /// Whether constants of a kilobyte and more stay outside of the library: [`Artifact::parameters`](crate::Artifact::parameters)
     /// has them, and a library gets them when it is loaded ([`Library::set_parameters`](crate::Library::set_parameters)).
     pub separate: bool,

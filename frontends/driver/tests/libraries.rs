@@ -10,6 +10,7 @@ const DATAFLOW: CompileOptions = CompileOptions {
     opt_in: OptIn::DataflowIr,
     dims: Vec::new(),
     overridden: Vec::new(),
+    values: Vec::new(),
     separate: false,
     threads: 2,
     cpu: orogen::Cpu::Host,

@@ -19,6 +19,9 @@ pub struct Options {
     pub dims: IndexMap<String, u64>,
     /// What becomes of initializers that the file lists as inputs too.
     pub defaults: InputDefaults,
+    /// Values of the main graph that come out beside its outputs, each by its name or by that of the node whose first result
+    /// it is. Names of nothing, and of what is no tensor, mean nothing.
+    pub values: IndexSet<String>,
     /// Known operators.
     pub ops: OpTable,
     /// What may be built beyond what the file holds; share one with the sink to bound the whole compilation.
@@ -31,6 +34,7 @@ impl Default for Options {
         Options {
             dims: IndexMap::new(),
             defaults: InputDefaults::default(),
+            values: IndexSet::new(),
             ops: OpTable::standard(),
             budget: Budget::default(),
         }

@@ -140,18 +140,12 @@ impl BindSizes {
         })?;
         Ok(BindSizes { sizes })
     }
-}
 
-impl Pass<Module> for BindSizes {
-    fn name(&self) -> &'static str {
-        "bind-sizes"
-    }
-
-    fn facts(&self) -> Facts {
-        Facts::KEEPS_ALL
-    }
-
-    fn run(&self, module: &mut Module, _: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
+    /// Gives the sizes; returns whether there are any.
+    ///
+    /// # Errors
+    /// `N035`: a name that no parameter has, and one that stands twice. A size that a type of the module contradicts.
+    pub fn bind(&self, module: &mut Module) -> Result<Changed, Diagnostics> {
         let mut given: IndexMap<String, Sym> = IndexMap::new();
         for (_, function) in module.functions() {
             for param in function.params() {
@@ -176,5 +170,19 @@ impl Pass<Module> for BindSizes {
         }
         module.bind_sizes(&sizes)?;
         Ok((!sizes.is_empty()).into())
+    }
+}
+
+impl Pass<Module> for BindSizes {
+    fn name(&self) -> &'static str {
+        "bind-sizes"
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::KEEPS_ALL
+    }
+
+    fn run(&self, module: &mut Module, _: &mut PassCx<'_>) -> Result<Changed, Diagnostics> {
+        self.bind(module)
     }
 }

@@ -53,8 +53,8 @@ pub const STANDARD: &[PassDef] = &[
     PassDef {
         name: "bind-sizes",
         about: "gives sizes to symbols of parameters, everywhere",
-        details: "What follows from them is known when the model is compiled. For models `--dim` does so at import; this is \
-                  for programs of the IR. Sizes that only data decide cannot be given.",
+        details: "What follows from them is known when the model is compiled. `--dim` does so when it is read, \
+                  this where a list of passes says. Sizes that only data decide cannot be given.",
         laws: &["a call with another size is refused"],
         step: Step::Canonicalize,
         class: PassClass::BITWISE,

@@ -14,6 +14,7 @@ const OPTIONS: CompileOptions = CompileOptions {
     opt_in: OptIn::DataflowIr,
     dims: Vec::new(),
     overridden: Vec::new(),
+    values: Vec::new(),
     separate: false,
     states: Vec::new(),
     threads: 2,

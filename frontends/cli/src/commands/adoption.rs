@@ -64,6 +64,11 @@ fn ledger(json: bool) {
     }
 }
 
+/// A count, or a measurement.
+fn number(it: f64) -> String {
+    if it.fract() == 0.0 { format!("{it}") } else { format!("{it:.6}") }
+}
+
 /// What is said of all models together.
 struct Report {
     models: Vec<Parity>,
@@ -171,8 +176,9 @@ impl Report {
                 let red = if row.is_red() { "  RED" } else { "" };
                 let (old, new, ratio, noise) = (row.legacy, row.dataflow, row.ratio, row.noise);
                 let noise = if noise > 0.0 { format!(" ± {noise:.3}") } else { String::new() };
+                let (old, new) = (number(old), number(new));
                 say!(
-                    "  {:16} legacy {old:.6} dataflow {new:.6} ratio {ratio:.3}{noise} ({}){red}",
+                    "  {:16} legacy {old} dataflow {new} ratio {ratio:.3}{noise} ({}){red}",
                     row.what,
                     row.how
                 );
@@ -180,7 +186,8 @@ impl Report {
         }
         let refused: Vec<&str> =
             self.operators.iter().filter(|it| it.1.1 > 0).map(|it| it.0.as_str()).collect();
-        say!("{} operators, in models that are refused: {}", self.operators.len(), refused.join(", "));
+        let refused = if refused.is_empty() { "none".to_owned() } else { refused.join(", ") };
+        say!("{} operators, in models that are refused: {refused}", self.operators.len());
         if let Some((median, noise)) = self.median {
             say!("median of the ratios of times {median:.3} ± {noise:.3}, at most {MEDIAN_TIME:.2}");
         }

@@ -3,13 +3,14 @@
 use crate::args::{BisectArgs, ModelArgs, ReduceArgs, RunArgs, Settled};
 use crate::compare::json as measures;
 use crate::failure::Failure;
+use crate::inputs::WITHOUT_INPUTS;
 use crate::output::{plain, say};
 use crate::values::Ports;
 use crate::{npz, subject};
 use orogen::compare::Difference;
 use orogen::find::{self, Fault, Reproducer, Search};
 use orogen::tensors::to_tensor;
-use orogen::{CompileOptions, Compiler, Model, OptIn};
+use orogen::{CompileOptions, Compiler, Model, OptIn, Step};
 use orogen_runtime::Tensor;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 const DIFFERENT: u8 = 1;
 
 pub(crate) fn bisect(args: &BisectArgs) -> Result<ExitCode, Failure> {
+    let again = args.search.options.settled(&args.model)?.again();
     with_model(&args.model, &args.search.options, |compiler, model, options| {
         let ports = Ports::of(compiler, model, &options)?;
         let inputs = ports.inputs(Some(&args.inputs), 0, &[])?;
@@ -39,7 +41,12 @@ pub(crate) fn bisect(args: &BisectArgs) -> Result<ExitCode, Failure> {
         }
         match &blame.reproducer {
             Some(small) => {
-                show(small, &format!("--passes {}", blame.call), args.search.output.as_deref(), compiler)?
+                let how = if pass == Step::Codegen.name() {
+                    "--code".to_string()
+                } else {
+                    format!("--passes {}", blame.call)
+                };
+                show(small, &(how + &again), args.search.output.as_deref(), compiler)?
             }
             None => say!("no part of the model shows it alone"),
         }
@@ -67,7 +74,7 @@ pub(crate) fn reduce(args: &ReduceArgs) -> Result<ExitCode, Failure> {
             Some(passes) => (Fault::Passes(vec![passes.to_string()]), format!("--passes {passes}")),
         };
         let small = find::reduce(&find, &program, fault, &inputs)?;
-        show(&small, &how, args.search.output.as_deref(), compiler)?;
+        show(&small, &(how + &settled.again()), args.search.output.as_deref(), compiler)?;
         Ok(ExitCode::SUCCESS)
     };
     match args.code {
@@ -76,17 +83,29 @@ pub(crate) fn reduce(args: &ReduceArgs) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Compares every value of a model with the reference interpreter.
+/// Compares every value of a model with the reference interpreter, or with what a file says.
 pub(crate) fn compare_stages(args: &RunArgs) -> Result<ExitCode, Failure> {
     if subject::is_library(&args.model)? {
         let message = "`--compare-stages` compares the values of a model, and this is a compiled library";
         return Err(Failure::Usage(message.to_string()));
     }
-    with_model(&args.model, &args.options, |compiler, model, options| {
+    if args.expect.is_some() && args.inputs.is_none() {
+        return Err(Failure::Usage(WITHOUT_INPUTS.to_string()));
+    }
+    with_model(&args.model, &args.options, |compiler, model, mut options| {
+        if let Some(path) = &args.expect {
+            options.values = npz::expected_names(path)?;
+        }
         let ports = Ports::of(compiler, model, &options)?;
         let inputs = ports.inputs(args.inputs.as_deref(), args.seed, &args.options.dims)?;
         let search = Search { compiler, options, limits: args.limits.limits(), trials: find::TRIALS };
-        let values = find::compare_values(&search, model, &inputs)?;
+        let (values, other, mark) = match &args.expect {
+            Some(path) => {
+                let expected = ports.expected(path)?;
+                (find::compare_with(&search, model, &inputs, &expected)?, "what is expected", "")
+            }
+            None => (find::compare_values(&search, model, &inputs)?, "the reference", "%"),
+        };
         let first = values.iter().find(|it| !it.difference.passes());
         let of = |it: &find::Deviation| {
             if it.source.is_empty() { String::new() } else { format!(" of {}", it.source) }
@@ -101,24 +120,24 @@ pub(crate) fn compare_stages(args: &RunArgs) -> Result<ExitCode, Failure> {
         } else {
             let off: Vec<&find::Deviation> = values.iter().filter(|it| !it.difference.passes()).collect();
             for it in &off {
-                say!("%{}{}: {} OVER", it.value, plain(&of(it)), it.difference);
+                say!("{mark}{}{}: {} OVER", plain(&it.value), plain(&of(it)), it.difference);
             }
             let worst = values.iter().max_by(|a, b| a.difference.error().total_cmp(&b.difference.error()));
             match (first, worst) {
                 (Some(first), _) => {
                     say!(
-                        "{} of {} values differ from the reference, the first is %{}{}",
+                        "{} of {} values differ from {other}, the first is {mark}{}{}",
                         off.len(),
                         values.len(),
-                        first.value,
+                        plain(&first.value),
                         plain(&of(first))
                     );
                 }
                 (None, Some(worst)) => {
                     say!(
-                        "all {} values agree with the reference; the worst is %{}{}: {}",
+                        "all {} values agree with {other}; the worst is {mark}{}{}: {}",
                         values.len(),
-                        worst.value,
+                        plain(&worst.value),
                         plain(&of(worst)),
                         worst.difference
                     );

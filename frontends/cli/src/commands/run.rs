@@ -60,9 +60,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     };
     let is_given = args.inputs.is_some() || callee.function.inputs.iter().all(|it| it.optional);
     if expected.is_some() && !is_given {
-        let message =
-            "`--expect` needs the inputs that it is expected for: give them with `--inputs FILE.npz`";
-        return Err(Failure::Usage(message.to_string()));
+        return Err(Failure::Usage(inputs::WITHOUT_INPUTS.to_string()));
     }
     let mut values = inputs::inputs(&callee.function, args.inputs.as_deref(), args.seed, &args.options.dims)?;
     let start = Instant::now();

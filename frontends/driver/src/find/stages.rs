@@ -2,16 +2,16 @@
 
 use super::bisect::programs;
 use super::slice::Slice;
-use super::trial::{Fault, Search, Text, Trials, evaluate};
-use crate::Model;
-use crate::compare::Difference;
+use super::trial::{Fault, Search, Text, Trials, evaluate, run};
+use crate::compare::{Difference, difference};
+use crate::{CompileOptions, Model, Step};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::types::TensorData;
 
 /// A value of compiled code next to that of the reference interpreter.
 #[derive(Clone, Debug)]
 pub struct Deviation {
-    /// Its name in the text of the model as it was imported.
+    /// Its name: in the text of the model as it was imported, or, of [`compare_with`], the one that it is expected by.
     pub value: String,
     /// The constructs of the source that it comes from; may be empty.
     pub source: String,
@@ -46,10 +46,41 @@ pub fn compare_values(
     let given = trials.inputs(&tapped).ok_or_else(|| failed("an input is missing"))?;
     evaluate(search, &program, &given)?;
     let found = trials.differences(&tapped).ok_or_else(|| failed("the code of the model does not run"))?;
-    let source = |name: &str| {
-        let item = tapped.items().find(|it| it.defines.iter().any(|it| it == name));
-        item.map_or_else(String::new, |it| it.source.replace('"', ""))
-    };
     let pairs = taps.into_iter().zip(found);
-    Ok(pairs.map(|(value, difference)| Deviation { source: source(&value), value, difference }).collect())
+    Ok(pairs
+        .map(|(value, it)| Deviation { source: source(&tapped, &value), value, difference: it })
+        .collect())
+}
+
+/// What the value of a program comes from.
+fn source(program: &Slice, name: &str) -> String {
+    let item = program.items().find(|it| it.defines.iter().any(|it| it == name));
+    item.map_or_else(String::new, |it| it.source.replace('"', ""))
+}
+
+/// Compiles a model so that values come out that another program computed of it, such as ONNX Runtime, and compares each with
+/// what is expected of it, in the order of the file. They are known by the names that the file gives them or their nodes; of
+/// what the model has no such name for there is nothing in the result.
+///
+/// # Errors
+/// A model that cannot be compiled, and one that fails when it runs.
+pub fn compare_with(
+    search: &Search<'_>,
+    model: &Model,
+    inputs: &[TensorData],
+    expected: &[(String, TensorData)],
+) -> Result<Vec<Deviation>, Diagnostics> {
+    let values = expected.iter().map(|it| it.0.clone()).collect();
+    let options = CompileOptions { values, states: Vec::new(), ..search.options.clone() };
+    let (imported, report) = search.compiler.lower(model, &options, Step::Import)?;
+    let whole = Text::of(search, &imported).and_then(|it| Slice::of(&imported, &it.text));
+    let returned = whole.as_ref().map_or_else(Vec::new, Slice::returned);
+    let found = run(search.compiler, model, &options, inputs)?;
+    let named = report.import.outputs.into_iter().zip(&found).enumerate();
+    let compared = named.filter_map(|(i, ((value, _), found))| {
+        let (_, wanted) = expected.iter().find(|it| it.0 == value)?;
+        let source = whole.as_ref().zip(returned.get(i)).map_or_else(String::new, |(it, of)| source(it, of));
+        Some(Deviation { value, source, difference: difference(found, wanted, &search.limits) })
+    });
+    Ok(compared.collect())
 }

@@ -13,7 +13,7 @@ pub(crate) use onnx::Onnx;
 pub(crate) use text::{IrModel, IrText};
 
 use crate::files::CANNOT_READ;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use orogen_ir::diag::{Diagnostic, Diagnostics};
 use orogen_ir::ops::{Budget, InputDefaults, OpRegistry, OpSink};
 use orogen_ir::types::Type;
@@ -160,6 +160,9 @@ pub struct ImportOptions {
     pub dims: IndexMap<String, u64>,
     /// What becomes of inputs to which the file gives a value.
     pub defaults: InputDefaults,
+    /// Values that come out beside the outputs, by the names that the format gives them or the operations that make them.
+    /// What it has no such name for stays inside.
+    pub values: IndexSet<String>,
     /// What may be built beyond what the file holds. The sink spends from it too.
     pub budget: Budget,
 }

@@ -61,6 +61,7 @@ impl Frontend for Onnx {
         let options = Options {
             dims: options.dims.clone(),
             defaults: options.defaults.clone(),
+            values: options.values.clone(),
             ops: self.ops.clone(),
             budget: options.budget.clone(),
         };

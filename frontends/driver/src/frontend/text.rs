@@ -144,23 +144,26 @@ fn taken_as_it_is() -> Diagnostics {
 /// A program that keeps its laws, and what is to be said of it. Plans are proven when they are compiled.
 fn accepted(
     format: IrText,
-    program: Lowered,
+    mut program: Lowered,
     options: &ImportOptions,
     ops: &OpRegistry,
 ) -> Result<(Lowered, ImportReport), Diagnostics> {
     let overridden = options.defaults.names(Defaulted::Optional);
-    if let Some(name) = options.dims.keys().map(String::as_str).chain(overridden).next() {
+    let fixed = if matches!(program, Lowered::Flow(_)) { None } else { options.dims.keys().next() };
+    if let Some(name) = fixed.map(String::as_str).or(overridden.into_iter().next()) {
         let message = format!("`{name}` cannot be chosen: sizes and inputs are as the program has them");
         return Err(Diagnostic::error("D018", message).into());
     }
     let mut report = ImportReport { format: format.name(), ..ImportReport::default() };
-    match &program {
+    match &mut program {
         Lowered::Graph(graph) => {
             Ir::verify(graph, ops)?;
             (report.inputs, report.outputs) = ports(graph);
         }
         Lowered::Flow(module) => {
             Ir::verify(module, ops)?;
+            crate::dataflow::bind_sizes(module, &options.dims)?;
+            report.dims = crate::dataflow::open_sizes(module);
             (report.inputs, report.outputs) = module.ports();
         }
         Lowered::Plan(_) => {}

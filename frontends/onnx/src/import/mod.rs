@@ -89,6 +89,24 @@ pub fn import<S: OpSink>(
     Ok(importer.report)
 }
 
+/// Values of a graph that are asked for, in the order of its nodes: the name by which each is asked for, and its own.
+fn inner_values<'m>(graph: &'m GraphProto, asked: &IndexSet<String>) -> Vec<(&'m str, &'m str)> {
+    let results = graph.node.iter().flat_map(|node| {
+        let first = node.output.first().map(|it| (node.name.as_str(), it.as_str()));
+        node.output.iter().map(|it| (it.as_str(), it.as_str())).chain(first)
+    });
+    results.filter(|(name, value)| !value.is_empty() && asked.contains(*name)).collect()
+}
+
+/// Whether a value is a tensor, or holds one because its rank is not known.
+fn is_tensor(ty: &Type, ranked: bool) -> bool {
+    match ty {
+        Type::Tensor(_) => true,
+        Type::Optional(_) => ranked,
+        _ => false,
+    }
+}
+
 /// What a model may have tried and built again, beyond what any model may, because it is as large as it is.
 fn in_proportion(model: &Model) -> Limits {
     Limits { bytes: 0, operations: 0, nodes: count_nodes(model.graph()).saturating_mul(16) }
@@ -137,33 +155,53 @@ impl<'m> Importer<'m> {
                 scope.note_ranked(value, ranked);
             }
         }
+        let inner = inner_values(graph, &options.values);
+        scope.want(inner.iter().map(|it| it.1).collect());
         let outputs = self.body(sink, graph.into(), &mut scope)?;
         let mut seen = IndexSet::new();
         for (output, value) in graph.output.iter().zip(outputs) {
-            if !seen.insert(&output.name) {
+            if !seen.insert(output.name.as_str()) {
                 return Err(
                     Diagnostic::error("X008", format!("there are two outputs `{}`", output.name)).into()
                 );
             }
-            let place = format!("output `{}`", printable(&output.name));
-            sink.set_source(&place);
-            let ranked = scope.ranked(value);
-            let value = match &ranked {
-                Some(ranked) if matches!(sink.type_of(value), Type::Optional(_)) => {
-                    self.taken_out(sink, graph, value, ranked, &scope).map_err(|it| it.at(&*place))?
-                }
-                _ => value,
-            };
-            let rank = ranked.map(|it| it.rank);
-            sink.output(&output.name, value, rank).map_err(|it| it.at(&*place))?;
-            let mut ty = sink.type_of(value).clone();
-            if let (Some(_), Type::Tensor(tensor)) = (rank, &mut ty) {
-                tensor.shape = ShapeInfo::Unknown;
-            }
+            let ty = self.output(sink, &output.name, value, &scope)?;
             self.declared_rank(output, &ty);
-            self.report.outputs.push((output.name.clone(), ty));
+        }
+        for (name, value) in inner {
+            let value =
+                scope.find(value).filter(|it| is_tensor(sink.type_of(*it), scope.ranked(*it).is_some()));
+            let Some(value) = value.filter(|_| seen.insert(name)) else { continue };
+            self.output(sink, name, value, &scope)?;
         }
         Ok(())
+    }
+
+    /// Gives a value to the caller; returns its type.
+    fn output(
+        &mut self,
+        sink: &mut dyn Sink,
+        name: &str,
+        value: Value,
+        scope: &Scope<'_, 'm>,
+    ) -> Result<Type, Diagnostic> {
+        let place = format!("output `{}`", printable(name));
+        sink.set_source(&place);
+        let ranked = scope.ranked(value);
+        let value = match &ranked {
+            Some(ranked) if matches!(sink.type_of(value), Type::Optional(_)) => {
+                self.taken_out(sink, self.model.graph(), value, ranked, scope).map_err(|it| it.at(&*place))?
+            }
+            _ => value,
+        };
+        let rank = ranked.map(|it| it.rank);
+        sink.output(name, value, rank).map_err(|it| it.at(&*place))?;
+        let mut ty = sink.type_of(value).clone();
+        if let (Some(_), Type::Tensor(tensor)) = (rank, &mut ty) {
+            tensor.shape = ShapeInfo::Unknown;
+        }
+        self.report.outputs.push((name.to_owned(), ty.clone()));
+        Ok(ty)
     }
 
     /// Builds a subgraph whose inputs are given and returns its outputs.
